@@ -1,0 +1,286 @@
+"""Values that cross stages: frozen, self-checking, with unit and space in every name.
+
+Three pixel spaces appear in this package:
+
+* *coded*: samples as the decoder gives them, before rotation and aspect correction;
+* *display*: what a viewer sees, upright and with square pixels (see ``DisplayGeometry``);
+* *crop*: the canonical face crop, ``CROP_SIZE_PX`` on a side.
+
+Coordinates are continuous, x to the right and y down, with the centre of the first
+sample at (0, 0).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Plane: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
+FloatArray: TypeAlias = NDArray[np.float32]
+Affine: TypeAlias = NDArray[np.float64]
+"""``(2, 3)``: maps a column (x, y, 1) of one space to (x, y) of another."""
+
+CROP_SIZE_PX = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Timestamp:
+    """A presentation time that survives container changes without drift."""
+
+    ticks: int
+    time_base: Fraction
+    """Seconds per tick, for example ``Fraction(1, 90_000)``."""
+
+    def __post_init__(self) -> None:
+        if self.time_base <= 0:
+            raise ValueError(f"time_base must be > 0, got {self.time_base}")
+
+    @property
+    def seconds(self) -> Fraction:
+        """Exact time in seconds."""
+        return self.ticks * self.time_base
+
+    def rescaled(self, time_base: Fraction) -> "Timestamp":
+        """Return the nearest timestamp in another time base."""
+        return Timestamp(round(self.seconds / time_base), time_base)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PixelFormat:
+    """A planar layout of samples, named as FFmpeg names it (``yuv420p10le``).
+
+    Plane order is FFmpeg's: Y U V [A], or G B R [A], or gray [A is not supported there].
+    """
+
+    name: str
+    model: Literal["yuv", "rgb", "gray"]
+    bit_depth: int
+    """Significant bits per sample; above 8 the samples are uint16."""
+    chroma_shift_xy: tuple[int, int] = (0, 0)
+    """log2 of the chroma subsampling along x and y: (1, 1) is 4:2:0."""
+    has_alpha: bool = False
+
+    def __post_init__(self) -> None:
+        if not 8 <= self.bit_depth <= 16:
+            raise ValueError(f"bit_depth must be 8 to 16, got {self.bit_depth}")
+
+    @property
+    def plane_count(self) -> int:
+        """Planes of a frame, alpha included."""
+        return (1 if self.model == "gray" else 3) + int(self.has_alpha)
+
+    @property
+    def max_value(self) -> int:
+        """Largest sample value."""
+        return (1 << self.bit_depth) - 1
+
+    def plane_hw(self, index: int, coded_hw: tuple[int, int]) -> tuple[int, int]:
+        """Height and width of plane ``index`` in a frame of ``coded_hw``, rounded up."""
+        height, width = coded_hw
+        if self.model == "yuv" and index in (1, 2):
+            shift_x, shift_y = self.chroma_shift_xy
+            return -(-height >> shift_y), -(-width >> shift_x)
+        return height, width
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColorTags:
+    """How samples encode colour: code points of ITU-T H.273, 2 meaning unspecified."""
+
+    matrix: int = 2
+    primaries: int = 2
+    transfer: int = 2
+    full_range: bool = False
+    range_known: bool = False
+    """Whether the source says its range; where it does not, limited is assumed for YUV."""
+    chroma_location: int = 0
+    """FFmpeg's ``AVChromaLocation``: 0 unspecified, 1 left, 2 centre, 3 top left."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisplayGeometry:
+    """How coded samples lie on the screen.
+
+    Order of operations from coded to display: mirror left-right if ``mirrored``, then
+    turn clockwise by ``quarter_turns``, after stretching x by ``sample_aspect_ratio``.
+    """
+
+    coded_hw: tuple[int, int]
+    sample_aspect_ratio: Fraction = Fraction(1)
+    quarter_turns: int = 0
+    """Clockwise turns of 90 degrees a player applies, 0 to 3."""
+    mirrored: bool = False
+
+    def __post_init__(self) -> None:
+        if self.quarter_turns not in (0, 1, 2, 3):
+            raise ValueError(f"quarter_turns must be 0 to 3, got {self.quarter_turns}")
+        if min(self.coded_hw) < 1 or self.sample_aspect_ratio <= 0:
+            raise ValueError(f"impossible geometry: {self.coded_hw}, {self.sample_aspect_ratio}")
+
+    @property
+    def display_hw(self) -> tuple[int, int]:
+        """Height and width a viewer sees, in square pixels (x is stretched, never y shrunk)."""
+        height, width = self.coded_hw
+        width = max(1, round(width * self.sample_aspect_ratio))
+        return (width, height) if self.quarter_turns % 2 else (height, width)
+
+    def coded_to_display(self) -> Affine:
+        """Return the ``(2, 3)`` map from coded to display pixel centres."""
+        height, width = self.coded_hw
+        stretched = max(1, round(width * self.sample_aspect_ratio))
+        ratio = stretched / width
+        step = np.array([[ratio, 0.0, (ratio - 1) / 2], [0, 1, 0], [0, 0, 1]])
+        if self.mirrored:
+            step = np.array([[-1.0, 0, stretched - 1], [0, 1, 0], [0, 0, 1]]) @ step
+        size_hw = (height, stretched)
+        for _ in range(self.quarter_turns):
+            turn = np.array([[0.0, -1, size_hw[0] - 1], [1, 0, 0], [0, 0, 1]])
+            step = turn @ step
+            size_hw = (size_hw[1], size_hw[0])
+        return step[:2].astype(np.float64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Frame:
+    """One picture in the planes it was decoded to, with its time."""
+
+    index: int
+    """Position in presentation order, from 0 at the first frame read."""
+    timestamp: Timestamp
+    duration_ticks: int
+    """Display time in ticks of ``timestamp.time_base``; 0 where the source does not say."""
+    planes: tuple[Plane, ...]
+    """Read-only 2-D arrays in the order of ``pixel_format``, uint8 or uint16."""
+    pixel_format: PixelFormat
+    color: ColorTags
+    source_name: str | None = None
+    """File name inside a folder of frames; None for films."""
+    interlaced: bool = False
+    top_field_first: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.planes) != self.pixel_format.plane_count:
+            raise ValueError(
+                f"{self.pixel_format.name} has {self.pixel_format.plane_count} planes, "
+                f"got {len(self.planes)}"
+            )
+        dtype = np.uint8 if self.pixel_format.bit_depth == 8 else np.uint16
+        for at, plane in enumerate(self.planes):
+            if plane.shape != self.pixel_format.plane_hw(at, self.coded_hw):
+                raise ValueError(f"plane {at} of {self.pixel_format.name} is {plane.shape}")
+            if plane.dtype != dtype:
+                raise ValueError(f"plane {at} of {self.pixel_format.name} is {plane.dtype}")
+
+    @property
+    def coded_hw(self) -> tuple[int, int]:
+        """Height and width of the coded picture."""
+        height, width = self.planes[0].shape
+        return height, width
+
+    def with_planes(self, planes: tuple[Plane, ...]) -> "Frame":
+        """Return the same frame with other samples."""
+        return replace(self, planes=planes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RgbView:
+    """A small upright RGB rendering of a frame, for detectors and cut finders."""
+
+    rgb_hwc: NDArray[np.uint8]
+    """``(h, w, 3)``, gamma-encoded RGB, display orientation, square pixels."""
+    view_to_display: Affine
+    """From pixels of the view to display pixels."""
+
+    def __post_init__(self) -> None:
+        if self.rgb_hwc.ndim != 3 or self.rgb_hwc.shape[2] != 3:
+            raise ValueError(f"rgb_hwc must be (h, w, 3), got {self.rgb_hwc.shape}")
+        if self.view_to_display.shape != (2, 3):
+            raise ValueError(f"view_to_display must be (2, 3), got {self.view_to_display.shape}")
+
+
+def _check_points(points_xy: FloatArray) -> None:
+    if points_xy.shape != (5, 2) or not np.isfinite(points_xy).all():
+        raise ValueError(f"points must be a finite (5, 2) array, got shape {points_xy.shape}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Detection:
+    """One face found in one picture, in that picture's pixels."""
+
+    box_xyxy: tuple[float, float, float, float]
+    score: float
+    """Confidence in [0, 1]."""
+    points_xy: FloatArray
+    """``(5, 2)``: left eye, right eye, nose, left and right mouth corner, as seen."""
+
+    def __post_init__(self) -> None:
+        _check_points(self.points_xy)
+        left, top, right, bottom = self.box_xyxy
+        if not (right > left and bottom > top):
+            raise ValueError(f"box_xyxy is empty: {self.box_xyxy}")
+
+    def mapped(self, affine: Affine) -> "Detection":
+        """Return the detection in another pixel space; the box stays axis-aligned."""
+        left, top, right, bottom = self.box_xyxy
+        corners = np.array([[left, top], [right, top], [left, bottom], [right, bottom]])
+        moved = corners @ affine[:, :2].T + affine[:, 2]
+        low, high = moved.min(axis=0), moved.max(axis=0)
+        points = self.points_xy @ affine[:, :2].T + affine[:, 2]
+        return Detection(
+            box_xyxy=(float(low[0]), float(low[1]), float(high[0]), float(high[1])),
+            score=self.score,
+            points_xy=points.astype(np.float32),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrackedFace:
+    """One face of one track in one frame, in display pixels."""
+
+    track_id: int
+    """Stable over a shot, unique over the film."""
+    box_xyxy: tuple[float, float, float, float]
+    score: float
+    points_xy: FloatArray
+    """``(5, 2)`` landmarks after smoothing."""
+    measured_points_xy: FloatArray
+    """``(5, 2)`` landmarks as the detector gave them (or as a gap was bridged)."""
+    interpolated: bool = False
+    """Whether this frame was bridged rather than detected."""
+
+    def __post_init__(self) -> None:
+        _check_points(self.points_xy)
+        _check_points(self.measured_points_xy)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrackedFrame:
+    """A frame with the faces to restore in it."""
+
+    frame: Frame
+    shot: int
+    """Number of the shot, from 0."""
+    faces: tuple[TrackedFace, ...]
+    """In order of track number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RestoredFace:
+    """A face with its canonical crop before and after the network."""
+
+    face: TrackedFace
+    display_to_crop: Affine
+    source_chw: FloatArray
+    """``(3, S, S)`` RGB in [0, 1] as cut from the frame."""
+    restored_chw: FloatArray
+    """``(3, S, S)`` RGB in [0, 1] from the network."""
+
+    def __post_init__(self) -> None:
+        if self.source_chw.shape != self.restored_chw.shape or self.source_chw.shape[0] != 3:
+            raise ValueError(f"crops differ: {self.source_chw.shape}, {self.restored_chw.shape}")
+
+
+StageSeconds: TypeAlias = Mapping[str, float]
