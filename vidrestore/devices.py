@@ -1,0 +1,89 @@
+"""Which device and which precision a run uses; torch is imported when asked, not before."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from vidrestore.errors import DeviceError
+
+if TYPE_CHECKING:
+    import torch
+
+Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
+
+_CPU_INFO = Path("/proc/cpuinfo")
+
+
+def resolve_device(name: str) -> "torch.device":
+    """Return the device called ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+
+    ``auto`` is the first GPU where there is one, and the CPU elsewhere.
+
+    Raises:
+        DeviceError: The name is none of these, or there is no such GPU.
+    """
+    import torch
+
+    if name == "cpu":
+        return torch.device("cpu")
+    if name == "auto":
+        return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+    kind, colon, number = name.partition(":")
+    if kind != "cuda" or (colon and not (number.isascii() and number.isdigit())):
+        raise DeviceError(f"unknown device {name!r}; choose from: auto, cpu, cuda, cuda:N")
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    index = int(number or 0)
+    if not found:
+        built = torch.version.cuda or torch.version.hip
+        why = "torch finds no GPU or driver" if built else "this torch is built for CPU only"
+        raise DeviceError(f"device {name!r} is not to be had: {why}; use --device cpu")
+    if index >= found:
+        last = (
+            "cuda:0 is the only GPU" if found == 1 else f"GPUs here are cuda:0 to cuda:{found - 1}"
+        )
+        raise DeviceError(f"device {name!r} is not to be had: {last}")
+    return torch.device("cuda", index)
+
+
+def resolve_precision(name: str, device: "torch.device") -> "torch.dtype":
+    """Return the number format that networks run in on ``device``.
+
+    ``auto`` is bf16 where the device multiplies it at full speed (CPU with AMX, GPU with
+    compute capability 8 or later), and fp32 elsewhere. bf16 may be asked for anywhere.
+
+    Raises:
+        DeviceError: The name is unknown, or fp16 is asked for on a CPU.
+    """
+    import torch
+
+    if name == "auto":
+        return torch.bfloat16 if _has_fast_bf16(device) else torch.float32
+    if name == "fp32":
+        return torch.float32
+    if name == "bf16":
+        return torch.bfloat16
+    if name != "fp16":
+        raise DeviceError(f"unknown precision {name!r}; choose from: auto, fp32, bf16, fp16")
+    if device.type == "cpu":
+        raise DeviceError("precision fp16 is for GPUs; on a CPU use --precision bf16 or fp32")
+    return torch.float16
+
+
+def _has_fast_bf16(device: "torch.device") -> bool:
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    return device.type == "cpu" and _cpu_has_amx()
+
+
+def _cpu_has_amx() -> bool:
+    import torch
+
+    # torch has no public question for AMX; the flag of the kernel is the second witness.
+    probe = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    if callable(probe):
+        return bool(probe())
+    try:
+        return "amx_bf16" in _CPU_INFO.read_text(encoding="ascii", errors="replace").split()
+    except OSError:  # not Linux
+        return False

@@ -1,0 +1,35 @@
+"""How a long run tells its caller where it is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Stage: TypeAlias = Literal["starting", "restoring", "finishing"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Where a run is. Sent from the thread that called ``restore_video``."""
+
+    stage: Stage
+    """``starting`` opens files and networks, ``finishing`` joins the streams and renames."""
+    frames_done: int
+    """Frames handed to the encoder so far."""
+    frames_total: int | None
+    """Frames expected in the end; an estimate, and None where the source does not say."""
+    faces_done: int
+    """Faces restored so far, counted once per frame."""
+
+    def __post_init__(self) -> None:
+        if self.frames_done < 0 or self.faces_done < 0:
+            raise ValueError(f"counts must be >= 0, got {self.frames_done}, {self.faces_done}")
+        if self.frames_total is not None and self.frames_total < 0:
+            raise ValueError(f"frames_total must be >= 0, got {self.frames_total}")
+
+
+ProgressCallback: TypeAlias = Callable[[Progress], None]
+"""Called often and must return quickly; what it raises stops the run and reaches the caller."""
+
+
+def silent(_progress: Progress) -> None:
+    """Tell nobody."""
