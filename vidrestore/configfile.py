@@ -1,0 +1,110 @@
+"""TOML and ``--set a.b=c`` into any frozen dataclass, checked key by key."""
+
+import dataclasses
+import tomllib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar, cast, get_type_hints
+
+from vidrestore.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def read_config(path: Path, schema: type[T], *, overrides: Sequence[str] = ()) -> T:
+    """Return ``schema`` filled from a TOML file, then from ``overrides`` (``a.b=value``).
+
+    Raises:
+        ConfigError: The file is unreadable, or a key is unknown or of the wrong type.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: not a readable TOML file: {error}") from error
+    for override in overrides:
+        _override(raw, override)
+    return from_mapping(raw, schema, where=path.name)
+
+
+def _override(raw: dict[str, Any], override: str) -> None:
+    dotted, equals, text = override.partition("=")
+    if not equals:
+        raise ConfigError(f"{override!r}: expected key=value")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *parents, key = dotted.strip().split(".")
+    table = raw
+    for parent in parents:
+        table = table.setdefault(parent, {})
+    table[key] = value
+
+
+def from_mapping(raw: Mapping[str, Any], schema: type[T], *, where: str) -> T:
+    """Build the dataclass ``schema`` from ``raw``; every key and type is checked.
+
+    Raises:
+        ConfigError: Names the culprit as ``where.key``.
+    """
+    hints = get_type_hints(schema)
+    values: dict[str, Any] = {}
+    for key, value in raw.items():
+        if key not in hints:
+            near = get_close_matches(key, hints, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(f"{where}.{key}: unknown option{hint}")
+        values[key] = _converted(value, hints[key], where=f"{where}.{key}")
+    try:
+        return schema(**values)
+    except TypeError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def _converted(value: Any, kind: Any, *, where: str) -> Any:
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        kinds = [each for each in arguments if each is not type(None)]
+        return _converted(value, kinds[0], where=where)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise ConfigError(f"{where}: expected a list, got {value!r}")
+        items = cast("list[Any]", value)
+        inner = [arguments[0]] * len(items) if arguments[-1] is Ellipsis else list(arguments)
+        if len(inner) != len(items):
+            raise ConfigError(f"{where}: expected {len(inner)} values, got {len(items)}")
+        return tuple(
+            _converted(item, each, where=f"{where}[{at}]")
+            for at, (item, each) in enumerate(zip(items, inner, strict=True))
+        )
+    if origin is typing.Literal:
+        if value not in arguments:
+            raise ConfigError(f"{where}: expected one of {arguments}, got {value!r}")
+        return value
+    if dataclasses.is_dataclass(kind):
+        if not isinstance(value, dict):
+            raise ConfigError(f"{where}: expected a table, got {value!r}")
+        return from_mapping(cast("dict[str, Any]", value), cast("type[Any]", kind), where=where)
+    if kind is float and type(value) is int:
+        return float(value)
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    if type(value) is not kind:
+        raise ConfigError(f"{where}: expected {kind.__name__}, got {value!r}")
+    return value
+
+
+def to_mapping(config: Any) -> dict[str, Any]:
+    """Return a dataclass as nested plain values, ready for JSON."""
+    return {field.name: _plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return to_mapping(value)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in cast("tuple[Any, ...]", value)]
+    return str(value) if isinstance(value, Path) else value

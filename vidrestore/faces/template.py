@@ -1,0 +1,29 @@
+"""The canonical face: five points in the 512 crop."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidrestore.geometry import fit_similarity
+from vidrestore.types import Affine, FloatArray
+
+TEMPLATE_POINTS_XY: NDArray[np.float64] = np.array(
+    [
+        [192.98138, 239.94708],
+        [318.90277, 240.1936],
+        [256.63416, 314.01935],
+        [201.26117, 371.41043],
+        [313.08905, 371.15118],
+    ]
+)
+"""Left eye, right eye, nose, left and right mouth corner in pixels of the 512 crop (the FFHQ
+alignment as used by the published restorers)."""
+TEMPLATE_POINTS_XY.setflags(write=False)
+
+
+def similarity_to_template(points_xy: FloatArray | NDArray[np.float64]) -> Affine:
+    """Return the map from the space of ``points_xy`` (5, 2) to the 512 crop.
+
+    Raises:
+        ValueError: All points coincide.
+    """
+    return fit_similarity(points_xy, TEMPLATE_POINTS_XY)

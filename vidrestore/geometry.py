@@ -1,0 +1,69 @@
+"""Affine maps between pixel spaces: fitting, composing, inverting. Pure NumPy."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vidrestore.types import Affine
+
+
+def fit_similarity(source_xy: ArrayLike, target_xy: ArrayLike) -> Affine:
+    """Return the similarity that best maps ``source_xy`` to ``target_xy``.
+
+    Least squares over rotation, uniform scale and translation, never a reflection
+    (Umeyama 1991, "Least-squares estimation of transformation parameters between two point
+    patterns", equations 40 to 43, specialised to two dimensions).
+
+    Args:
+        source_xy: ``(N, 2)`` points, N at least 2, not all equal.
+        target_xy: ``(N, 2)`` points.
+
+    Returns:
+        ``(2, 3)`` float64.
+
+    Raises:
+        ValueError: All source points coincide.
+    """
+    source: NDArray[np.float64] = np.asarray(source_xy, dtype=np.float64)
+    target: NDArray[np.float64] = np.asarray(target_xy, dtype=np.float64)
+    source_mean, target_mean = source.mean(axis=0), target.mean(axis=0)
+    centred, moved = source - source_mean, target - target_mean
+    spread = float((centred**2).sum())
+    if spread <= 0:
+        raise ValueError("all source points coincide")
+    # In two dimensions the optimal rotation and scale are one complex number.
+    real = float((centred * moved).sum()) / spread
+    imaginary = float((centred[:, 0] * moved[:, 1] - centred[:, 1] * moved[:, 0]).sum()) / spread
+    linear = np.array([[real, -imaginary], [imaginary, real]])
+    shift = target_mean - linear @ source_mean
+    return np.concatenate([linear, shift[:, None]], axis=1)
+
+
+def composed(first: Affine, second: Affine) -> Affine:
+    """Return the map that applies ``first``, then ``second``."""
+    linear = second[:, :2] @ first[:, :2]
+    shift = second[:, :2] @ first[:, 2] + second[:, 2]
+    return np.concatenate([linear, shift[:, None]], axis=1)
+
+
+def inverted(affine: Affine) -> Affine:
+    """Return the inverse map.
+
+    Raises:
+        ValueError: The map is singular.
+    """
+    linear = affine[:, :2]
+    if abs(float(np.linalg.det(linear))) < 1e-12:
+        raise ValueError(f"affine map is singular: {affine.tolist()}")
+    inverse = np.linalg.inv(linear)
+    return np.concatenate([inverse, (-inverse @ affine[:, 2])[:, None]], axis=1)
+
+
+def applied(affine: Affine, points_xy: ArrayLike) -> NDArray[np.float64]:
+    """Return ``(N, 2)`` points mapped by ``affine``."""
+    points: NDArray[np.float64] = np.asarray(points_xy, dtype=np.float64)
+    return points @ affine[:, :2].T + affine[:, 2]
+
+
+def scale_of(affine: Affine) -> float:
+    """Return the mean magnification: the square root of the area ratio."""
+    return float(np.sqrt(abs(np.linalg.det(affine[:, :2]))))

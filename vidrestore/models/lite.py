@@ -1,0 +1,112 @@
+"""``lite``: the embedded restorer, a compact residual U-Net over folded pixels.
+
+Our own design. The 512 crop is folded to a quarter of its side (pixel unshuffle), so that
+all arithmetic happens at 128 pixels and below, where dense 3x3 convolutions keep a CPU's
+matrix units busy. The network predicts what to add to its input: zero weights in the last
+layer make it the identity, which is what protects faces that are already good.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vidrestore.models.outputs import Restored
+
+_FOLD = 4
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions around an identity path, without normalisation."""
+
+    def __init__(self, *, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
+        self.conv2 = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
+        # Starting near the identity keeps a deep stack without normalisation trainable.
+        with torch.no_grad():
+            self.conv2.weight.mul_(0.1)
+            if self.conv2.bias is not None:
+                nn.init.zeros_(self.conv2.bias)
+
+    def forward(self, feat_NCHW: Tensor) -> Tensor:
+        """Return features of the same shape."""
+        return feat_NCHW + self.conv2(F.leaky_relu(self.conv1(feat_NCHW), 0.2))
+
+
+def _blocks(count: int, *, channels: int) -> nn.Sequential:
+    return nn.Sequential(*[ResidualBlock(channels=channels) for _ in range(count)])
+
+
+class Lite(nn.Module):
+    """U-Net restorer of faces in the 512 alignment; sides must be multiples of 32.
+
+    Args:
+        widths: Channels at 1/4, 1/8, 1/16, ... of the input's side.
+        encoder_blocks: Residual blocks per scale on the way down, one entry per width;
+            the last is the bottleneck.
+        decoder_blocks: Residual blocks per scale on the way up, finest first, one entry
+            fewer than widths.
+    """
+
+    def __init__(
+        self,
+        *,
+        widths: Sequence[int],
+        encoder_blocks: Sequence[int],
+        decoder_blocks: Sequence[int],
+    ) -> None:
+        super().__init__()
+        if len(encoder_blocks) != len(widths) or len(decoder_blocks) != len(widths) - 1:
+            raise ValueError("one encoder entry per width, and one decoder entry fewer")
+        self.multiple_px = _FOLD * 2 ** (len(widths) - 1)
+        folded = 3 * _FOLD**2
+        self.stem = nn.Conv2d(folded, widths[0], kernel_size=3, padding=1)
+        self.encoder = nn.ModuleList(
+            _blocks(count, channels=width)
+            for count, width in zip(encoder_blocks, widths, strict=True)
+        )
+        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        self.down = nn.ModuleList(
+            nn.Conv2d(fine, coarse, kernel_size=2, stride=2) for fine, coarse in pairs
+        )
+        self.up = nn.ModuleList(
+            nn.Conv2d(coarse, fine * 4, kernel_size=1) for fine, coarse in pairs
+        )
+        self.decoder = nn.ModuleList(
+            _blocks(count, channels=width)
+            for count, width in zip(decoder_blocks, widths[:-1], strict=True)
+        )
+        self.head = nn.Conv2d(widths[0], folded, kernel_size=3, padding=1)
+        nn.init.zeros_(self.head.weight)
+        if self.head.bias is not None:
+            nn.init.zeros_(self.head.bias)
+
+    def forward(self, image_NCHW: Tensor) -> Restored:
+        """Restore ``(N, 3, H, W)`` RGB crops in [-1, 1].
+
+        Raises:
+            ValueError: A side is not a multiple of ``multiple_px``.
+        """
+        height, width = image_NCHW.shape[-2:]
+        if height % self.multiple_px or width % self.multiple_px:
+            raise ValueError(
+                f"sides must be multiples of {self.multiple_px} px, got {height} x {width}"
+            )
+        feat = self.stem(F.pixel_unshuffle(image_NCHW, _FOLD))
+        skips: list[Tensor] = []
+        for blocks, down in zip(self.encoder, self.down, strict=False):
+            feat = blocks(feat)
+            skips.append(feat)
+            feat = down(feat)
+        feat = self.encoder[-1](feat)
+        for at in reversed(range(len(self.decoder))):
+            feat = F.pixel_shuffle(self.up[at](feat), 2) + skips[at]
+            feat = self.decoder[at](feat)
+        return Restored(image=image_NCHW + F.pixel_shuffle(self.head(feat), _FOLD))
+
+
+def build_lite() -> Lite:
+    """Return ``lite`` in its shipped size: 20 GFLOP per 512 crop."""
+    return Lite(widths=(48, 96, 192, 320), encoder_blocks=(1, 2, 3, 3), decoder_blocks=(2, 2, 2))

@@ -1,0 +1,51 @@
+"""The literal table of restorers: name, how to build it, what it accepts."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from torch import nn
+
+from vidrestore.errors import UnknownModelError
+from vidrestore.models.lite import build_lite
+from vidrestore.types import CROP_SIZE_PX
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestorerSpec:
+    """How to build a restorer and what it accepts."""
+
+    build: Callable[[], nn.Module]
+    """Returns the network with untrained weights; its forward returns ``Restored``."""
+    crop_size_px: int
+    embedded_file: str | None
+    """Weights inside the package (``vidrestore/models/data``), or None."""
+    licence: str
+    gflop_per_face: float
+    """Floating-point operations for one crop, two per multiply-add."""
+
+
+RESTORERS: Mapping[str, RestorerSpec] = MappingProxyType(
+    {
+        "lite": RestorerSpec(
+            build=build_lite,
+            crop_size_px=CROP_SIZE_PX,
+            embedded_file="lite.safetensors",
+            licence="Apache-2.0",
+            gflop_per_face=21.4,
+        ),
+    }
+)
+
+
+def restorer_spec(name: str) -> RestorerSpec:
+    """Return the table entry for ``name``.
+
+    Raises:
+        UnknownModelError: There is none; the message lists those there are.
+    """
+    try:
+        return RESTORERS[name]
+    except KeyError:
+        known = ", ".join(sorted(RESTORERS))
+        raise UnknownModelError(f"unknown model {name!r}; choose from: {known}") from None

@@ -1,0 +1,28 @@
+"""Training checkpoints: written whole or not at all."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vidrestore.errors import WeightsError
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write ``state`` to ``path`` through a temporary file beside it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    torch.save(state, part)
+    part.replace(path)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Return what ``save_checkpoint`` wrote, on the CPU.
+
+    Raises:
+        WeightsError: The file is missing, unsafe or unreadable.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise WeightsError(f"{path}: not a training checkpoint: {error}") from error

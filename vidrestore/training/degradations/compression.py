@@ -1,0 +1,42 @@
+"""Compression: JPEG, and real video codecs at low quality."""
+
+import cv2
+import numpy as np
+
+from vidrestore.media.roundtrip import CodecName, encode_decode
+from vidrestore.types import FloatArray
+
+
+def to_uint8(image_hwc: FloatArray) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """Round [0, 1] to 8 bits."""
+    return np.clip(np.rint(image_hwc * 255.0), 0, 255).astype(np.uint8)
+
+
+def jpeg(image_hwc: FloatArray, *, quality: int) -> FloatArray:
+    """Return ``(H, W, 3)`` RGB in [0, 1] after JPEG at ``quality`` (1 to 100)."""
+    bgr = np.ascontiguousarray(to_uint8(image_hwc)[:, :, ::-1])
+    done, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise RuntimeError("OpenCV could not encode a JPEG")
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    if decoded is None:
+        raise RuntimeError("OpenCV could not decode its own JPEG")
+    return decoded[:, :, ::-1].astype(np.float32) / 255.0
+
+
+def video_codec(
+    image_hwc: FloatArray, *, codec: CodecName, quantiser: int, shift_xy: tuple[int, int]
+) -> FloatArray:
+    """Return ``(H, W, 3)`` RGB in [0, 1] as the third frame of a short coded film.
+
+    The two frames before it are the same picture moved by ``shift_xy`` pixels a frame, so
+    that the result carries the traces of motion compensation as well as of quantisation.
+    """
+    picture = to_uint8(image_hwc)
+    height, width = picture.shape[:2]
+    even = picture[: height // 2 * 2, : width // 2 * 2]
+    film = [np.roll(even, (shift_xy[1] * k, shift_xy[0] * k), axis=(0, 1)) for k in (-2, -1, 0)]
+    decoded = encode_decode(film, codec=codec, quantiser=quantiser)[-1]
+    out = image_hwc.copy()
+    out[: decoded.shape[0], : decoded.shape[1]] = decoded.astype(np.float32) / 255.0
+    return out

@@ -1,0 +1,23 @@
+"""A moving average of a network's weights."""
+
+import torch
+from torch import Tensor, nn
+
+
+class Ema:
+    """Holds an average of every floating tensor of a network's state."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self.state: dict[str, Tensor] = {
+            name: value.detach().clone() for name, value in network.state_dict().items()
+        }
+
+    @torch.no_grad()
+    def update(self, network: nn.Module, *, decay: float) -> None:
+        """Move the average towards ``network`` by ``1 - decay``."""
+        for name, value in network.state_dict().items():
+            held = self.state[name]
+            if held.is_floating_point():
+                held.lerp_(value, 1.0 - decay)
+            else:
+                held.copy_(value)
