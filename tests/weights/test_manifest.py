@@ -1,0 +1,38 @@
+import pytest
+
+from vidrestore.weights.manifest import WEIGHTS, WeightsEntry, weights_entry
+
+
+def test_every_entry_has_its_own_name_and_file() -> None:
+    assert len({entry.file_name for entry in WEIGHTS.values()}) == len(WEIGHTS)
+    assert all(name == entry.name for name, entry in WEIGHTS.items())
+
+
+def test_every_address_is_protected_and_ends_in_its_file() -> None:
+    for entry in WEIGHTS.values():
+        assert entry.url.startswith("https://")
+        assert entry.url.endswith("/" + entry.file_name)
+
+
+@pytest.mark.parametrize("name", ["psfrgan", "psfrgan-parser", "gpen-512", "codeformer"])
+def test_weights_that_may_not_be_used_commercially_say_so(name: str) -> None:
+    assert weights_entry(name).non_commercial
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"file_name": "../net.pth"}, {"url": "file:///net.pth"}, {"sha256": "ABC"}],
+)
+def test_an_entry_that_could_do_harm_cannot_be_made(wrong: dict[str, str]) -> None:
+    fields = {
+        "name": "net",
+        "file_name": "net.pth",
+        "url": "https://example.org/net.pth",
+        "size_bytes": None,
+        "sha256": None,
+        "licence": "MIT",
+        "non_commercial": False,
+        "purpose": "a test",
+    }
+    with pytest.raises(ValueError, match="net: not a"):
+        WeightsEntry(**(fields | wrong))  # type: ignore[arg-type]
