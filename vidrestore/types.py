@@ -13,12 +13,15 @@ sample at (0, 0).
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-Plane: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Plane: TypeAlias = NDArray[np.uint8 | np.uint16]
 FloatArray: TypeAlias = NDArray[np.float32]
 Affine: TypeAlias = NDArray[np.float64]
 """``(2, 3)``: maps a column (x, y, 1) of one space to (x, y) of another."""
@@ -268,19 +271,41 @@ class TrackedFrame:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class RestoredFace:
-    """A face with its canonical crop before and after the network."""
+class AlignedFace:
+    """A tracked face resampled into the canonical crop."""
 
     face: TrackedFace
     display_to_crop: Affine
-    source_chw: FloatArray
-    """``(3, S, S)`` RGB in [0, 1] as cut from the frame."""
-    restored_chw: FloatArray
-    """``(3, S, S)`` RGB in [0, 1] from the network."""
+    crop_chw: "Tensor"
+    """``(3, S, S)`` float32 RGB in [0, 1], on the device that restores it."""
 
     def __post_init__(self) -> None:
-        if self.source_chw.shape != self.restored_chw.shape or self.source_chw.shape[0] != 3:
-            raise ValueError(f"crops differ: {self.source_chw.shape}, {self.restored_chw.shape}")
+        if tuple(self.crop_chw.shape) != (3, CROP_SIZE_PX, CROP_SIZE_PX):
+            raise ValueError(f"crop_chw must be (3, S, S), got {tuple(self.crop_chw.shape)}")
+        if self.display_to_crop.shape != (2, 3):
+            raise ValueError(f"display_to_crop must be (2, 3), got {self.display_to_crop.shape}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RestoredFace:
+    """An aligned face and what a restorer made of it."""
+
+    aligned: AlignedFace
+    restored_chw: "Tensor"
+    """``(3, S, S)`` float32 RGB in [0, 1]."""
+
+    def __post_init__(self) -> None:
+        if self.restored_chw.shape != self.aligned.crop_chw.shape:
+            raise ValueError(f"restored crop is {tuple(self.restored_chw.shape)}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RestoredFrame:
+    """A frame as decoded, with its faces restored beside it, not yet pasted."""
+
+    frame: Frame
+    shot: int
+    faces: tuple[RestoredFace, ...]
 
 
 StageSeconds: TypeAlias = Mapping[str, float]

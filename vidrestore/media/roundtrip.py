@@ -6,7 +6,6 @@ from fractions import Fraction
 from typing import Literal, TypeAlias
 
 import av
-import av.video
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,4 +41,5 @@ def encode_decode(
         container.mux(stream.encode(None))
     buffer.seek(0)
     with av.open(buffer, "r", format=_CONTAINER) as container:
-        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        frames = container.decode(video=0)
+        return [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in frames]

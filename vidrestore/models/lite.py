@@ -7,6 +7,7 @@ layer make it the identity, which is what protects faces that are already good.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -24,11 +25,6 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
         self.conv2 = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
-        # Starting near the identity keeps a deep stack without normalisation trainable.
-        with torch.no_grad():
-            self.conv2.weight.mul_(0.1)
-            if self.conv2.bias is not None:
-                nn.init.zeros_(self.conv2.bias)
 
     def forward(self, feat_NCHW: Tensor) -> Tensor:
         """Return features of the same shape."""
@@ -67,7 +63,7 @@ class Lite(nn.Module):
             _blocks(count, channels=width)
             for count, width in zip(encoder_blocks, widths, strict=True)
         )
-        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        pairs = list(pairwise(widths))
         self.down = nn.ModuleList(
             nn.Conv2d(fine, coarse, kernel_size=2, stride=2) for fine, coarse in pairs
         )
@@ -79,12 +75,25 @@ class Lite(nn.Module):
             for count, width in zip(decoder_blocks, widths[:-1], strict=True)
         )
         self.head = nn.Conv2d(widths[0], folded, kernel_size=3, padding=1)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """Keep the variance of features from end to end, and begin as the identity."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="linear")
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        with torch.no_grad():
+            for module in self.modules():
+                if isinstance(module, ResidualBlock):
+                    module.conv1.weight.mul_(2.0**0.5)
+                    # A small step per block keeps a deep stack without normalisation trainable.
+                    module.conv2.weight.mul_(0.3)
         nn.init.zeros_(self.head.weight)
-        if self.head.bias is not None:
-            nn.init.zeros_(self.head.bias)
 
     def forward(self, image_NCHW: Tensor) -> Restored:
-        """Restore ``(N, 3, H, W)`` RGB crops in [-1, 1].
+        """Restore ``(N, 3, H, W)`` float32 RGB crops in [-1, 1], in the weights' precision.
 
         Raises:
             ValueError: A side is not a multiple of ``multiple_px``.
@@ -94,7 +103,8 @@ class Lite(nn.Module):
             raise ValueError(
                 f"sides must be multiples of {self.multiple_px} px, got {height} x {width}"
             )
-        feat = self.stem(F.pixel_unshuffle(image_NCHW, _FOLD))
+        folded = F.pixel_unshuffle(image_NCHW, _FOLD)
+        feat = self.stem(folded.to(self.stem.weight.dtype))
         skips: list[Tensor] = []
         for blocks, down in zip(self.encoder, self.down, strict=False):
             feat = blocks(feat)
@@ -104,7 +114,9 @@ class Lite(nn.Module):
         for at in reversed(range(len(self.decoder))):
             feat = F.pixel_shuffle(self.up[at](feat), 2) + skips[at]
             feat = self.decoder[at](feat)
-        return Restored(image=image_NCHW + F.pixel_shuffle(self.head(feat), _FOLD))
+        # Added in the input's precision: bf16 holds too few levels for a picture.
+        change = F.pixel_shuffle(self.head(feat), _FOLD).to(image_NCHW.dtype)
+        return Restored(image=image_NCHW + change)
 
 
 def build_lite() -> Lite:

@@ -33,8 +33,8 @@ def train(config: TrainConfig, *, folder: Path) -> Path:
     torch.manual_seed(config.seed)
     device = resolve_device("auto")
     dtype = resolve_precision(config.precision, device)
-    network = restorer_spec(config.model).build().to(device, memory_format=torch.channels_last)
-    network.train()
+    network = restorer_spec(config.model).build().to(device).train()
+    network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     settings = config.optimiser
     optimiser = torch.optim.Adam(
         network.parameters(), lr=0.0, betas=(settings.beta1, settings.beta2)

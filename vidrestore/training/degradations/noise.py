@@ -10,7 +10,8 @@ def add_gaussian_noise(
     image_hwc: FloatArray, *, sigma: float, rng: np.random.Generator
 ) -> FloatArray:
     """Add independent noise to ``(H, W, 3)``; ``sigma`` is in units of the image's range."""
-    return image_hwc + sigma * rng.standard_normal(image_hwc.shape, dtype=np.float32)
+    noise = rng.standard_normal(image_hwc.shape, dtype=np.float32)
+    return (image_hwc + sigma * noise).astype(np.float32, copy=False)
 
 
 def add_grain(

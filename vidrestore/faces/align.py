@@ -1,0 +1,62 @@
+"""Faces resampled from decoded planes into the canonical crop, on the restorer's device."""
+
+import numpy as np
+import torch
+
+from vidrestore.faces.template import similarity_to_template
+from vidrestore.geometry import applied, composed, inverted
+from vidrestore.media.color import aligned_box, region_to_rgb
+from vidrestore.resample import warped
+from vidrestore.types import (
+    CROP_SIZE_PX,
+    Affine,
+    AlignedFace,
+    DisplayGeometry,
+    Frame,
+    TrackedFace,
+)
+
+_MARGIN_PX = 4
+"""Samples beyond the crop that interpolation may reach, in coded pixels."""
+
+CROP_CORNERS_XY = np.array(
+    [
+        [-0.5, -0.5],
+        [CROP_SIZE_PX - 0.5, -0.5],
+        [-0.5, CROP_SIZE_PX - 0.5],
+        [CROP_SIZE_PX - 0.5, CROP_SIZE_PX - 0.5],
+    ]
+)
+
+
+def aligned(
+    frame: Frame, geometry: DisplayGeometry, face: TrackedFace, *, device: torch.device
+) -> AlignedFace | None:
+    """Return ``face`` cut from ``frame`` in the canonical crop.
+
+    Only the region under the crop is converted to RGB. Beyond the frame its border is repeated.
+
+    Args:
+        frame: Decoded planes.
+        geometry: How they lie on the screen.
+        face: Landmarks in display pixels.
+        device: Where the crop shall be.
+
+    Returns:
+        None where the crop misses the frame altogether.
+    """
+    display_to_crop = similarity_to_template(face.points_xy)
+    coded_to_crop = composed(geometry.coded_to_display(), display_to_crop)
+    corners = applied(inverted(coded_to_crop), CROP_CORNERS_XY)
+    low, high = corners.min(axis=0) - _MARGIN_PX, corners.max(axis=0) + _MARGIN_PX
+    box = aligned_box(frame, (float(low[0]), float(low[1]), float(high[0]), float(high[1])))
+    if box is None:
+        return None
+    region = torch.from_numpy(region_to_rgb(frame, box)).permute(2, 0, 1).to(device)
+    region_to_crop = composed(_shift(box[0], box[1]), coded_to_crop)
+    crop = warped(region, region_to_crop, (CROP_SIZE_PX, CROP_SIZE_PX)).clamp(0.0, 1.0)
+    return AlignedFace(face=face, display_to_crop=display_to_crop, crop_chw=crop)
+
+
+def _shift(x: float, y: float) -> Affine:
+    return np.array([[1.0, 0.0, x], [0.0, 1.0, y]])

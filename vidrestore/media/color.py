@@ -1,0 +1,340 @@
+"""Decoded planes to RGB and back, for a region; matrix and range are handled here only.
+
+Going back, only *differences* are converted: a colour matrix is linear, so the change of the
+samples is the matrix times the change in RGB. A region that a restorer left as it was
+therefore keeps every sample exactly, whatever its matrix, range or chroma sampling.
+
+Matrices follow ITU-T H.273 (07/2021), section 8.3; chroma positions its figure 8.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vidrestore.errors import MediaError
+from vidrestore.types import (
+    ColorTags,
+    DisplayGeometry,
+    FloatArray,
+    Frame,
+    PixelFormat,
+    Plane,
+    RgbView,
+)
+
+# Kr and Kb by matrix code point.
+_LUMA_WEIGHTS: dict[int, tuple[float, float]] = {
+    1: (0.2126, 0.0722),
+    4: (0.30, 0.11),
+    5: (0.299, 0.114),
+    6: (0.299, 0.114),
+    7: (0.212, 0.087),
+    9: (0.2627, 0.0593),
+    10: (0.2627, 0.0593),
+}
+_UNSPECIFIED = (2, 3)
+_YCGCO = 8
+_CENTRE_SITED = 2
+_TOP_LEFT_SITED = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SampleCoding:
+    """The affine map between sample values and RGB in [0, 1]."""
+
+    to_rgb: FloatArray
+    """``(3, 4)``: RGB from (Y, Cb, Cr, 1) in sample units."""
+    delta_from_rgb: FloatArray
+    """``(3, 3)``: change of (Y, Cb, Cr) in sample units from a change of RGB."""
+
+
+def sample_coding(
+    pixel_format: PixelFormat, color: ColorTags, coded_hw: tuple[int, int]
+) -> SampleCoding:
+    """Return how samples of a YUV frame encode RGB.
+
+    A film that does not say its matrix gets BT.601 up to 576 lines and BT.709 above, as
+    players do.
+
+    Raises:
+        MediaError: The matrix is one that is not linear in RGB or not known.
+    """
+    return _coding(pixel_format.bit_depth, color.matrix, color.full_range, coded_hw[0] > 576)
+
+
+@lru_cache(maxsize=32)
+def _coding(bit_depth: int, matrix: int, full_range: bool, large: bool) -> SampleCoding:
+    if matrix == _YCGCO:
+        forward = np.array([[0.25, 0.5, 0.25], [-0.25, 0.5, -0.25], [0.5, 0.0, -0.5]])
+    else:
+        if matrix in _UNSPECIFIED or matrix == 0:
+            matrix = 1 if large else 6
+        if matrix not in _LUMA_WEIGHTS:
+            raise MediaError(
+                f"colour matrix {matrix} (ITU-T H.273) is not supported; convert the film to "
+                "BT.601, BT.709 or BT.2020 non-constant luminance first"
+            )
+        red, blue = _LUMA_WEIGHTS[matrix]
+        luma = np.array([red, 1 - red - blue, blue])
+        forward = np.stack(
+            [
+                luma,
+                (np.array([0.0, 0.0, 1.0]) - luma) / (2 * (1 - blue)),
+                (np.array([1.0, 0.0, 0.0]) - luma) / (2 * (1 - red)),
+            ]
+        )
+    unit = float(1 << (bit_depth - 8))
+    top = float((1 << bit_depth) - 1)
+    luma_scale, chroma_scale = (top, top) if full_range else (219 * unit, 224 * unit)
+    offset = np.array([0.0 if full_range else 16 * unit, 128 * unit, 128 * unit])
+    delta = forward * np.array([luma_scale, chroma_scale, chroma_scale])[:, None]
+    back = np.linalg.inv(delta)
+    to_rgb = np.concatenate([back, -(back @ offset)[:, None]], axis=1)
+    return SampleCoding(to_rgb=to_rgb.astype(np.float32), delta_from_rgb=delta.astype(np.float32))
+
+
+def luma_weights(color: ColorTags, coded_hw: tuple[int, int]) -> FloatArray:
+    """Return the weights of R, G and B in luma, ``(3,)``, summing to 1."""
+    matrix = color.matrix
+    if matrix not in _LUMA_WEIGHTS:
+        matrix = 1 if coded_hw[0] > 576 else 6
+    red, blue = _LUMA_WEIGHTS[matrix]
+    return np.array([red, 1 - red - blue, blue], dtype=np.float32)
+
+
+def _chroma_offset_xy(frame: Frame) -> tuple[float, float]:
+    """Return where the first chroma sample lies, in luma pixels from the first luma sample."""
+    shift_x, shift_y = frame.pixel_format.chroma_shift_xy
+    centre_x, centre_y = ((1 << shift_x) - 1) / 2, ((1 << shift_y) - 1) / 2
+    location = frame.color.chroma_location
+    if location == _CENTRE_SITED:
+        return centre_x, centre_y
+    if location == _TOP_LEFT_SITED:
+        return 0.0, 0.0
+    return 0.0, centre_y
+
+
+def aligned_box(
+    frame: Frame, box_xyxy: tuple[float, float, float, float]
+) -> tuple[int, int, int, int] | None:
+    """Return the smallest box of whole chroma samples around ``box_xyxy``, inside the frame.
+
+    Args:
+        frame: The frame.
+        box_xyxy: Coded pixels, right and bottom exclusive.
+
+    Returns:
+        Coded integer pixels, or None where nothing is left.
+    """
+    height, width = frame.coded_hw
+    step_x, step_y = (1 << shift for shift in frame.pixel_format.chroma_shift_xy)
+    left = max(0, int(np.floor(box_xyxy[0] / step_x)) * step_x)
+    top = max(0, int(np.floor(box_xyxy[1] / step_y)) * step_y)
+    right = min(width, int(np.ceil(box_xyxy[2] / step_x)) * step_x)
+    bottom = min(height, int(np.ceil(box_xyxy[3] / step_y)) * step_y)
+    return (left, top, right, bottom) if right > left and bottom > top else None
+
+
+def region_to_rgb(frame: Frame, box_xyxy: tuple[int, int, int, int]) -> FloatArray:
+    """Return ``(h, w, 3)`` float32 RGB, clipped to [0, 1], of a box in coded pixels.
+
+    Args:
+        frame: The frame.
+        box_xyxy: As ``aligned_box`` gives it.
+    """
+    left, top, right, bottom = box_xyxy
+    pixel_format = frame.pixel_format
+    if pixel_format.model != "yuv":
+        order = (0, 0, 0) if pixel_format.model == "gray" else (2, 0, 1)
+        parts = [frame.planes[at][top:bottom, left:right] for at in order]
+        rgb = np.asarray(cv2.merge(parts), dtype=np.float32)
+        rgb *= 1.0 / pixel_format.max_value
+        return rgb
+    luma = frame.planes[0][top:bottom, left:right]
+    chroma = [_chroma_region(frame, at, box_xyxy) for at in (1, 2)]
+    merged = np.asarray(cv2.merge([luma, *chroma]), dtype=np.float32)
+    coding = sample_coding(pixel_format, frame.color, frame.coded_hw)
+    rgb = np.asarray(cv2.transform(merged, coding.to_rgb), dtype=np.float32)
+    return np.clip(rgb, 0.0, 1.0, out=rgb)
+
+
+def _chroma_region(frame: Frame, plane: int, box_xyxy: tuple[int, int, int, int]) -> Plane:
+    """Return a chroma plane's box at luma resolution, interpolated by its siting."""
+    left, top, right, bottom = box_xyxy
+    shift_x, shift_y = frame.pixel_format.chroma_shift_xy
+    samples = frame.planes[plane]
+    if shift_x == 0 and shift_y == 0:
+        return samples[top:bottom, left:right]
+    offset_x, offset_y = _chroma_offset_xy(frame)
+    step_x, step_y = 1 << shift_x, 1 << shift_y
+    # A margin of two samples keeps the interpolation of the box equal to the whole plane's.
+    x0, y0 = max(0, left // step_x - 2), max(0, top // step_y - 2)
+    part = samples[y0 : -(-bottom // step_y) + 2, x0 : -(-right // step_x) + 2]
+    to_chroma = np.array(
+        [
+            [1 / step_x, 0.0, (left - offset_x) / step_x - x0],
+            [0.0, 1 / step_y, (top - offset_y) / step_y - y0],
+        ]
+    )
+    enlarged = cv2.warpAffine(
+        np.ascontiguousarray(part),
+        to_chroma,
+        (right - left, bottom - top),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return cast(Plane, enlarged)
+
+
+def add_rgb_change(
+    planes: list[Plane],
+    frame: Frame,
+    box_xyxy: tuple[int, int, int, int],
+    change_rgb: FloatArray,
+    *,
+    keep_chroma: bool,
+) -> None:
+    """Add a change in RGB to a box of ``planes``, in place; where it is zero nothing changes.
+
+    Args:
+        planes: Writable copies of the frame's planes.
+        frame: Their layout and colour.
+        box_xyxy: As ``aligned_box`` gives it.
+        change_rgb: ``(h, w, 3)`` float32, in units of the RGB range [0, 1].
+        keep_chroma: Change luma only: for black-and-white and tinted footage. In RGB frames
+            the luma change is added to all three planes alike.
+    """
+    pixel_format = frame.pixel_format
+    if pixel_format.model == "yuv":
+        _add_yuv_change(planes, frame, box_xyxy, change_rgb, keep_chroma=keep_chroma)
+        return
+    top = pixel_format.max_value
+    if pixel_format.model == "gray" or keep_chroma:
+        weights = luma_weights(frame.color, frame.coded_hw)
+        gray = np.asarray(cv2.transform(change_rgb, weights[None, :]), dtype=np.float32)
+        for at in range(1 if pixel_format.model == "gray" else 3):
+            _add(planes[at], box_xyxy, gray * top, max_value=top)
+        return
+    for at, channel in ((0, 1), (1, 2), (2, 0)):
+        _add(planes[at], box_xyxy, change_rgb[:, :, channel] * top, max_value=top)
+
+
+def _add_yuv_change(
+    planes: list[Plane],
+    frame: Frame,
+    box_xyxy: tuple[int, int, int, int],
+    change_rgb: FloatArray,
+    *,
+    keep_chroma: bool,
+) -> None:
+    coding = sample_coding(frame.pixel_format, frame.color, frame.coded_hw)
+    top_value = frame.pixel_format.max_value
+    rows = coding.delta_from_rgb[:1] if keep_chroma else coding.delta_from_rgb
+    change = np.asarray(cv2.transform(change_rgb, rows), dtype=np.float32)
+    _add(planes[0], box_xyxy, change if keep_chroma else change[:, :, 0], max_value=top_value)
+    if keep_chroma:
+        return
+    left, top, right, bottom = box_xyxy
+    step_x, step_y = (1 << shift for shift in frame.pixel_format.chroma_shift_xy)
+    box = (left // step_x, top // step_y, -(-right // step_x), -(-bottom // step_y))
+    chroma = _shrunk_to_chroma(frame, np.ascontiguousarray(change[:, :, 1:]))
+    for at in (1, 2):
+        _add(planes[at], box, chroma[:, :, at - 1], max_value=top_value)
+
+
+def _shrunk_to_chroma(frame: Frame, change_hwc: FloatArray) -> FloatArray:
+    """Average a luma-resolution change over each chroma sample, by siting."""
+    shift_x, shift_y = frame.pixel_format.chroma_shift_xy
+    if shift_x == 0 and shift_y == 0:
+        return change_hwc
+    offset_x, offset_y = _chroma_offset_xy(frame)
+    filtered = np.asarray(
+        cv2.sepFilter2D(
+            change_hwc,
+            -1,
+            _siting_kernel(shift_x, offset_x),
+            _siting_kernel(shift_y, offset_y),
+            borderType=cv2.BORDER_REPLICATE,
+        ),
+        dtype=np.float32,
+    )
+    return filtered[:: 1 << shift_y, :: 1 << shift_x]
+
+
+def _siting_kernel(shift: int, offset: float) -> FloatArray:
+    """Return odd-length taps, read at the first luma pixel of each chroma sample."""
+    if shift == 0:
+        return np.ones(1, dtype=np.float32)
+    step = 1 << shift
+    reach = 2 * step
+    at = np.arange(-reach, reach + 1, dtype=np.float64) - offset
+    if offset == 0.0:
+        taps = np.clip(1 - np.abs(at) / step, 0, None)
+    else:
+        taps = (np.abs(at) < step / 2).astype(np.float64)
+    return (taps / taps.sum()).astype(np.float32)
+
+
+def _add(
+    plane: Plane,
+    box_xyxy: tuple[int, int, int, int],
+    change: FloatArray,
+    *,
+    max_value: int,
+) -> None:
+    left, top, right, bottom = box_xyxy
+    part = plane[top:bottom, left:right]
+    changed = np.rint(part + change)
+    np.clip(changed, 0, max_value, out=changed)
+    part[...] = changed.astype(plane.dtype)
+
+
+def display_view(frame: Frame, geometry: DisplayGeometry, max_side_px: int) -> RgbView:
+    """Return an upright RGB rendering whose long side is at most ``max_side_px``.
+
+    Never enlarged. Fast rather than exact: chroma siting is ignored.
+    """
+    display_h, display_w = geometry.display_hw
+    scale = min(1.0, max_side_px / max(display_h, display_w))
+    view_h, view_w = max(1, round(display_h * scale)), max(1, round(display_w * scale))
+    turned = geometry.quarter_turns % 2 == 1
+    size_wh = (view_h, view_w) if turned else (view_w, view_h)
+    rgb = _small_rgb(frame, size_wh)
+    if geometry.mirrored:
+        rgb = rgb[:, ::-1]
+    rgb = np.ascontiguousarray(np.rot90(rgb, k=-geometry.quarter_turns))
+    ratio_x, ratio_y = display_w / view_w, display_h / view_h
+    to_display = np.array([[ratio_x, 0.0, (ratio_x - 1) / 2], [0.0, ratio_y, (ratio_y - 1) / 2]])
+    return RgbView(rgb_hwc=rgb, view_to_display=to_display)
+
+
+def _small_rgb(frame: Frame, size_wh: tuple[int, int]) -> NDArray[np.uint8]:
+    pixel_format = frame.pixel_format
+    planes = frame.planes[:1] if pixel_format.model == "gray" else frame.planes[:3]
+    small = [_small_plane(plane, size_wh) for plane in planes]
+    merged = np.asarray(cv2.merge(small if len(small) == 3 else small * 3))
+    if pixel_format.model == "yuv":
+        coding = sample_coding(pixel_format, frame.color, frame.coded_hw)
+        merged = np.asarray(cv2.transform(merged, coding.to_rgb * _peak_of(merged)))
+    elif pixel_format.model == "rgb":
+        merged = merged[:, :, (2, 0, 1)]
+    if merged.dtype == np.uint8:
+        return merged.astype(np.uint8, copy=False)
+    top = _peak_of(merged) if pixel_format.model == "yuv" else pixel_format.max_value
+    return np.clip(merged.astype(np.float32) * (255.0 / top), 0, 255).astype(np.uint8)
+
+
+def _small_plane(plane: Plane, size_wh: tuple[int, int]) -> Plane:
+    if (plane.shape[1], plane.shape[0]) == size_wh:
+        return plane
+    shrinking = plane.shape[1] >= size_wh[0]
+    filter_ = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
+    return cast(Plane, cv2.resize(plane, size_wh, interpolation=filter_))
+
+
+def _peak_of(samples: NDArray[np.generic]) -> float:
+    return 255.0 if samples.dtype == np.uint8 else 65535.0

@@ -1,0 +1,41 @@
+"""Identity: how alike two faces are to a recognition network."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vidrestore.geometry import fit_similarity
+from vidrestore.resample import warped
+from vidrestore.types import Affine
+
+# Five points of the 96 x 112 crop that recognition networks are trained on.
+_RECOGNITION_POINTS_XY = np.array(
+    [
+        [30.2946, 51.6963],
+        [65.5318, 51.5014],
+        [48.0252, 71.7366],
+        [33.5493, 92.3655],
+        [62.7299, 92.2041],
+    ]
+)
+_RECOGNITION_HW = (112, 96)
+
+
+def embeddings(network: nn.Module, crops_NCHW: Tensor, points_xy: np.ndarray) -> Tensor:
+    """Return unit embeddings ``(N, D)`` of crops that share their alignment.
+
+    Args:
+        network: Takes ``(N, 3, 112, 96)`` RGB as ``(x - 127.5) / 128``.
+        crops_NCHW: float RGB in [0, 1].
+        points_xy: ``(5, 2)`` landmarks in crop pixels, the same for all crops.
+    """
+    to_face: Affine = fit_similarity(points_xy, _RECOGNITION_POINTS_XY)
+    faces = torch.stack([warped(crop, to_face, _RECOGNITION_HW) for crop in crops_NCHW])
+    scaled = (faces.clamp(0, 1) * 255.0 - 127.5) / 128.0
+    with torch.inference_mode():
+        return nn.functional.normalize(network(scaled.contiguous()), dim=1)
+
+
+def cosine(first_ND: Tensor, second_ND: Tensor) -> Tensor:
+    """Return the cosine of each pair of unit embeddings, ``(N,)``."""
+    return (first_ND * second_ND).sum(dim=1)

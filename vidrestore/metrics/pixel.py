@@ -1,0 +1,57 @@
+"""Metrics on pixels: PSNR, SSIM and sharpness."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def psnr_db(first_NCHW: Tensor, second_NCHW: Tensor) -> Tensor:
+    """Return the peak signal-to-noise ratio of each pair, ``(N,)`` in dB.
+
+    Args:
+        first_NCHW: float in [0, 1].
+        second_NCHW: Same shape.
+    """
+    error_N = (first_NCHW - second_NCHW).square().mean(dim=(1, 2, 3))
+    return -10.0 * torch.log10(error_N.clamp_min(1e-10))
+
+
+def ssim(first_NCHW: Tensor, second_NCHW: Tensor) -> Tensor:
+    """Return the mean structural similarity of each pair over all channels, ``(N,)``.
+
+    Wang, Bovik, Sheikh and Simoncelli 2004, "Image quality assessment", equation 13, with
+    its window (11 x 11, sigma 1.5) and constants (K1 0.01, K2 0.03), where the window fits.
+
+    Args:
+        first_NCHW: float in [0, 1], at least 11 pixels on each side.
+        second_NCHW: Same shape.
+    """
+    channels = first_NCHW.shape[1]
+    at = torch.arange(11, dtype=first_NCHW.dtype, device=first_NCHW.device) - 5
+    taps = torch.exp(-at.square() / (2 * 1.5**2))
+    taps = taps / taps.sum()
+    window = torch.outer(taps, taps).expand(channels, 1, 11, 11).contiguous()
+
+    def mean(image: Tensor) -> Tensor:
+        return F.conv2d(image, window, groups=channels)
+
+    mean_a, mean_b = mean(first_NCHW), mean(second_NCHW)
+    variance_a = mean(first_NCHW.square()) - mean_a.square()
+    variance_b = mean(second_NCHW.square()) - mean_b.square()
+    covariance = mean(first_NCHW * second_NCHW) - mean_a * mean_b
+    c1, c2 = 0.01**2, 0.03**2
+    similarity = ((2 * mean_a * mean_b + c1) * (2 * covariance + c2)) / (
+        (mean_a.square() + mean_b.square() + c1) * (variance_a + variance_b + c2)
+    )
+    return similarity.mean(dim=(1, 2, 3))
+
+
+def gradient_magnitude(image_NCHW: Tensor) -> Tensor:
+    """Return the mean length of the luma gradient of each picture, ``(N,)``.
+
+    A measure of sharpness; compare it between pictures of the same scene only.
+    """
+    luma = image_NCHW.mean(dim=1)
+    along_x = luma[:, :-1, 1:] - luma[:, :-1, :-1]
+    along_y = luma[:, 1:, :-1] - luma[:, :-1, :-1]
+    return (along_x.square() + along_y.square()).sqrt().mean(dim=(1, 2))

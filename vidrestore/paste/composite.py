@@ -1,0 +1,148 @@
+"""Restored crops back into the decoded planes: the region of a face, and nothing else."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vidrestore.geometry import applied, composed, inverted, scale_of
+from vidrestore.media.color import add_rgb_change, aligned_box, luma_weights, region_to_rgb
+from vidrestore.paste.config import PasteConfig
+from vidrestore.paste.grain import grain_to_add
+from vidrestore.paste.masks import face_ellipse, mapped_bounds, mask_on_grid
+from vidrestore.resample import warped
+from vidrestore.types import (
+    Affine,
+    DisplayGeometry,
+    FloatArray,
+    Frame,
+    RestoredFace,
+)
+
+_TONE_CELL_PX = 32
+"""Colour is matched over cells of this side, in crop pixels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FaceMask:
+    """Where a face may change samples, in coded pixels."""
+
+    box_xyxy: tuple[int, int, int, int]
+    mask_hw: FloatArray
+    """``(h, w)`` in [0, 1]; samples where it is 0, and all outside the box, are untouched."""
+
+
+def face_mask(frame: Frame, geometry: DisplayGeometry, face: RestoredFace) -> FaceMask | None:
+    """Return the soft mask of ``face`` in coded pixels; None where it misses the frame."""
+    coded_to_crop = composed(geometry.coded_to_display(), face.aligned.display_to_crop)
+    ellipse = face_ellipse(applied(face.aligned.display_to_crop, face.aligned.face.points_xy))
+    left, top, right, bottom = mapped_bounds(inverted(coded_to_crop), ellipse.corners_xy())
+    box = aligned_box(frame, (left, top, right, bottom))
+    if box is None:
+        return None
+    region_to_unit = composed(composed(_shift(box), coded_to_crop), ellipse.to_unit)
+    mask = mask_on_grid(region_to_unit, (box[3] - box[1], box[2] - box[0]))
+    return FaceMask(box_xyxy=box, mask_hw=mask)
+
+
+def pasted(
+    frame: Frame,
+    geometry: DisplayGeometry,
+    faces: tuple[RestoredFace, ...],
+    *,
+    config: PasteConfig,
+    keep_chroma: bool,
+) -> Frame:
+    """Return ``frame`` with ``faces`` blended in under their masks.
+
+    Where faces overlap, a later one is blended over the earlier.
+
+    Args:
+        frame: As decoded.
+        geometry: How its samples lie on the screen.
+        faces: With their crops.
+        config: Strength, grain and colour matching.
+        keep_chroma: Change luma only (black-and-white and tinted shots).
+    """
+    if not faces or config.strength == 0.0:
+        return frame
+    planes = [np.array(plane) for plane in frame.planes]
+    current = frame.with_planes(tuple(planes))
+    for face in faces:
+        mask = face_mask(frame, geometry, face)
+        if mask is None:
+            continue
+        change = _change_of(current, geometry, face, mask, config)
+        change *= (mask.mask_hw * np.float32(config.strength))[:, :, None]
+        add_rgb_change(planes, frame, mask.box_xyxy, change, keep_chroma=keep_chroma)
+    return current
+
+
+def _change_of(
+    frame: Frame,
+    geometry: DisplayGeometry,
+    face: RestoredFace,
+    mask: FaceMask,
+    config: PasteConfig,
+) -> FloatArray:
+    """Return what to add to the region's RGB under a full mask, ``(h, w, 3)``."""
+    left, top, right, bottom = mask.box_xyxy
+    region_hw = (bottom - top, right - left)
+    coded_to_crop = composed(geometry.coded_to_display(), face.aligned.display_to_crop)
+    crop_to_region = inverted(composed(_shift(mask.box_xyxy), coded_to_crop))
+    source = region_to_rgb(frame, mask.box_xyxy)
+
+    restored = _region(face.restored_chw, crop_to_region, region_hw)
+    change = restored - _reference(source, face, crop_to_region)
+    if config.colour_match > 0:
+        tone = _tone_change(face.restored_chw - face.aligned.crop_chw)
+        cells_to_region = composed(_cells_to_crop(), crop_to_region)
+        change -= np.float32(config.colour_match) * _region(tone, cells_to_region, region_hw)
+    if config.grain > 0:
+        weights = luma_weights(frame.color, frame.coded_hw)[None, :]
+        before = np.asarray(cv2.transform(source, weights), dtype=np.float32)
+        after = np.asarray(cv2.transform(restored, weights), dtype=np.float32)
+        change += (np.float32(config.grain) * grain_to_add(before, after, mask.mask_hw))[:, :, None]
+    return change
+
+
+def _reference(source: FloatArray, face: RestoredFace, crop_to_region: Affine) -> FloatArray:
+    """Return the picture that the restored crop replaces, ``(h, w, 3)``.
+
+    Where the frame holds more pixels than the crop, that is the source as the crop shows it, so
+    that detail finer than the crop stays. Where it holds fewer, it is the source itself. In between
+    the two are mixed, so that a face that comes closer does not jump.
+    """
+    own_detail = float(np.clip((scale_of(crop_to_region) - 0.8) / 0.4, 0.0, 1.0))
+    if own_detail == 0.0:
+        return source
+    seen = _region(face.aligned.crop_chw, crop_to_region, (source.shape[0], source.shape[1]))
+    return np.asarray(source + own_detail * (seen - source), dtype=np.float32)
+
+
+def _tone_change(change_chw: Tensor) -> Tensor:
+    """Return the slow part of a crop's change: its mean over overlapping cells."""
+    return F.avg_pool2d(
+        change_chw[None].contiguous(),
+        kernel_size=2 * _TONE_CELL_PX,
+        stride=_TONE_CELL_PX,
+        padding=_TONE_CELL_PX // 2,
+        count_include_pad=False,
+    )[0]
+
+
+def _cells_to_crop() -> Affine:
+    cell, half = float(_TONE_CELL_PX), (_TONE_CELL_PX - 1) / 2
+    return np.array([[cell, 0.0, half], [0.0, cell, half]])
+
+
+def _region(image_chw: Tensor, to_region: Affine, region_hw: tuple[int, int]) -> FloatArray:
+    image: Tensor = warped(image_chw, to_region, region_hw)
+    return np.ascontiguousarray(image.permute(1, 2, 0).to(torch.float32).cpu().numpy())
+
+
+def _shift(box_xyxy: tuple[int, int, int, int]) -> Affine:
+    return np.array([[1.0, 0.0, box_xyxy[0]], [0.0, 1.0, box_xyxy[1]]])

@@ -1,0 +1,97 @@
+"""The soft mask of a face: an ellipse laid through its five points."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidrestore.geometry import applied
+from vidrestore.types import CROP_SIZE_PX, Affine, FloatArray
+
+# In units of the distance between the middle of the eyes and the middle of the mouth. The
+# ellipse ends in the hair, below the chin and at the ears, where a seam is least seen.
+_CENTRE_BELOW_EYES = 0.33
+_HALF_HEIGHT = 1.65
+_HALF_WIDTH = 1.33
+_FULL_INSIDE = 0.70
+"""Radius, as a share of the ellipse's, within which the mask is 1."""
+_BORDER_PX = 4.0
+"""Distance the ellipse keeps from the crop's border, in crop pixels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FaceEllipse:
+    """Where a restored face is shown, in crop pixels: 1 inside, falling smoothly to 0."""
+
+    to_unit: Affine
+    """From crop pixels to the space in which the ellipse is the unit circle."""
+    bounds_xyxy: tuple[float, float, float, float]
+    """The smallest box around it, in crop pixels."""
+
+    def corners_xy(self) -> NDArray[np.float64]:
+        """Return the corners of ``bounds_xyxy``, ``(4, 2)``."""
+        left, top, right, bottom = self.bounds_xyxy
+        return np.array([[left, top], [right, top], [left, bottom], [right, bottom]])
+
+
+def face_ellipse(points_xy: NDArray[np.float64]) -> FaceEllipse:
+    """Return the ellipse through a face's geometry.
+
+    Args:
+        points_xy: ``(5, 2)`` landmarks in crop pixels.
+    """
+    eyes, mouth = points_xy[:2].mean(axis=0), points_xy[3:].mean(axis=0)
+    down = mouth - eyes
+    # Half the eye distance bounds the length from below: a face bent down is short, not small.
+    length = max(float(np.hypot(*down)), 0.8 * float(np.hypot(*(points_xy[1] - points_xy[0]))), 1.0)
+    axis = down / max(float(np.hypot(*down)), 1e-6)
+    centre = eyes + _CENTRE_BELOW_EYES * length * axis
+    centre = np.clip(centre, CROP_SIZE_PX * 0.3, CROP_SIZE_PX * 0.7)
+    across = np.array([-axis[1], axis[0]])
+    half_width, half_height = _HALF_WIDTH * length, _HALF_HEIGHT * length
+
+    reach = np.hypot(across * half_width, axis * half_height)
+    room = np.minimum(centre, CROP_SIZE_PX - 1 - centre) - _BORDER_PX
+    shrink = np.minimum(1.0, room / reach)
+    # Each half axis is cut by the crop side it mostly points at.
+    half_width *= float(shrink @ across**2)
+    half_height *= float(shrink @ axis**2)
+    half_width, half_height = max(half_width, 1.0), max(half_height, 1.0)
+
+    linear = np.stack([across / half_width, axis / half_height])
+    to_unit = np.concatenate([linear, (-linear @ centre)[:, None]], axis=1)
+    reach = np.hypot(across * half_width, axis * half_height)
+    low = np.maximum(centre - reach, 0.0)
+    high = np.minimum(centre + reach, CROP_SIZE_PX - 1.0)
+    return FaceEllipse(
+        to_unit=to_unit,
+        bounds_xyxy=(float(low[0]), float(low[1]), float(high[0]), float(high[1])),
+    )
+
+
+def mask_on_grid(region_to_unit: Affine, region_hw: tuple[int, int]) -> FloatArray:
+    """Return the mask at every pixel of a region, ``(h, w)`` in [0, 1].
+
+    Args:
+        region_to_unit: From region pixels to the space of ``FaceEllipse.to_unit``.
+        region_hw: Size of the region.
+    """
+    height, width = region_hw
+    x = np.arange(width, dtype=np.float32)
+    y = np.arange(height, dtype=np.float32)
+    affine = region_to_unit.astype(np.float32)
+    u = (affine[0, 0] * x)[None, :] + (affine[0, 1] * y + affine[0, 2])[:, None]
+    v = (affine[1, 0] * x)[None, :] + (affine[1, 1] * y + affine[1, 2])[:, None]
+    u *= u
+    v *= v
+    u += v
+    radius = np.sqrt(u, out=u)
+    ramp = np.clip((1.0 - radius) * np.float32(1.0 / (1.0 - _FULL_INSIDE)), 0.0, 1.0)
+    return ramp * ramp * (3.0 - 2.0 * ramp)
+
+
+def mapped_bounds(affine: Affine, corners_xy: NDArray[np.float64]) -> tuple[float, ...]:
+    """Return the box around mapped corners, right and bottom exclusive of the next pixel."""
+    moved = applied(affine, corners_xy)
+    low, high = moved.min(axis=0), moved.max(axis=0)
+    return float(low[0]), float(low[1]), float(high[0]) + 1.0, float(high[1]) + 1.0

@@ -1,0 +1,102 @@
+"""Pictures warped by an affine map, area-correct when shrinking, on any device.
+
+On a CPU OpenCV does the work, on a GPU torch; a test holds the two together.
+"""
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from vidrestore.geometry import composed, inverted, scale_of
+from vidrestore.types import Affine
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_NEARLY_SAME_SIZE = 0.9
+
+
+def warped(image_chw: "Tensor", source_to_target: Affine, target_hw: tuple[int, int]) -> "Tensor":
+    """Return ``(C, h, w)``: ``image_chw`` seen through ``source_to_target``.
+
+    When the map shrinks, the picture is first averaged over areas down to the target's scale, so
+    that nothing aliases; enlarging is bilinear, like the enlarging that restorers are
+    trained on, and a move at the same size is bicubic. Outside the picture its border is repeated.
+
+    Args:
+        image_chw: ``(C, H, W)`` float32, any range.
+        source_to_target: Maps source pixel centres (x, y) to target pixel centres.
+        target_hw: Height and width of the result.
+    """
+    scale = scale_of(source_to_target)
+    if scale < _NEARLY_SAME_SIZE:
+        image_chw, to_small = _shrunk(image_chw, scale)
+        source_to_target = composed(inverted(to_small), source_to_target)
+        scale = scale_of(source_to_target)
+    cubic = scale < 1.2
+    if image_chw.device.type == "cpu":
+        return _warped_by_opencv(image_chw, source_to_target, target_hw, cubic=cubic)
+    return _warped_by_torch(image_chw, source_to_target, target_hw, cubic=cubic)
+
+
+def _shrunk(image_chw: "Tensor", scale: float) -> "tuple[Tensor, Affine]":
+    """Return the picture averaged down by ``scale`` and the map to it."""
+    height, width = image_chw.shape[1:]
+    small_h, small_w = max(1, round(height * scale)), max(1, round(width * scale))
+    if image_chw.device.type == "cpu":
+        hwc = np.asarray(image_chw.permute(1, 2, 0).numpy())
+        small = cv2.resize(hwc, (small_w, small_h), interpolation=cv2.INTER_AREA)
+        result = _from_hwc(np.asarray(small, dtype=np.float32))
+    else:
+        result = F.interpolate(
+            image_chw[None], (small_h, small_w), mode="bilinear", antialias=True
+        )[0]
+    ratio_x, ratio_y = small_w / width, small_h / height
+    to_small = np.array([[ratio_x, 0.0, (ratio_x - 1) / 2], [0.0, ratio_y, (ratio_y - 1) / 2]])
+    return result, to_small
+
+
+def _from_hwc(hwc: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]") -> "Tensor":
+    """View OpenCV's ``(h, w, C)`` or ``(h, w)`` as ``(C, h, w)`` without a copy."""
+    return torch.from_numpy(hwc if hwc.ndim == 3 else hwc[:, :, None]).permute(2, 0, 1)
+
+
+def _warped_by_opencv(
+    image_chw: "Tensor", source_to_target: Affine, target_hw: tuple[int, int], *, cubic: bool
+) -> "Tensor":
+    height, width = target_hw
+    hwc = np.ascontiguousarray(image_chw.permute(1, 2, 0).numpy())
+    result = cv2.warpAffine(
+        hwc,
+        source_to_target,
+        (width, height),
+        flags=cv2.INTER_CUBIC if cubic else cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return _from_hwc(np.asarray(result, dtype=np.float32))
+
+
+def _warped_by_torch(
+    image_chw: "Tensor", source_to_target: Affine, target_hw: tuple[int, int], *, cubic: bool
+) -> "Tensor":
+    height, width = target_hw
+    source_h, source_w = image_chw.shape[1:]
+    back = torch.from_numpy(inverted(source_to_target)).to(image_chw.device, torch.float32)
+    x = torch.arange(width, device=image_chw.device, dtype=torch.float32)
+    y = torch.arange(height, device=image_chw.device, dtype=torch.float32)
+    source_x = back[0, 0] * x[None, :] + back[0, 1] * y[:, None] + back[0, 2]
+    source_y = back[1, 0] * x[None, :] + back[1, 1] * y[:, None] + back[1, 2]
+    # grid_sample's coordinates without align_corners: -1 and 1 are the outer pixel edges.
+    grid = torch.stack(
+        [(2 * source_x + 1) / source_w - 1, (2 * source_y + 1) / source_h - 1], dim=-1
+    )
+    return F.grid_sample(
+        image_chw[None],
+        grid[None],
+        mode="bicubic" if cubic else "bilinear",
+        padding_mode="border",
+        align_corners=False,
+    )[0]

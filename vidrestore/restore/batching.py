@@ -1,0 +1,71 @@
+"""The restore stage: crops gathered over frames and faces, given back in order."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from vidrestore.types import AlignedFace, Frame, RestoredFace, RestoredFrame, TrackedFrame
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A frame whose crops are not all restored yet."""
+
+    frame: Frame
+    shot: int
+    faces: list[AlignedFace] = field(default_factory=list[AlignedFace])
+
+
+def restored_frames(
+    frames: Iterable[TrackedFrame],
+    *,
+    align: Callable[[TrackedFrame], list[AlignedFace]],
+    restore: Callable[[Tensor], Tensor],
+    batch_size: int,
+    max_waiting_frames: int,
+) -> Iterator[RestoredFrame]:
+    """Yield every frame once, in order, with its faces restored.
+
+    A batch runs as soon as ``batch_size`` crops are there, or ``max_waiting_frames`` frames
+    wait; so at most ``max_waiting_frames`` frames and their crops are held.
+
+    Args:
+        frames: In order.
+        align: Cuts the crops of one frame.
+        restore: ``(N, 3, S, S)`` to the same shape, N at most ``batch_size``.
+        batch_size: Crops per call of ``restore``, at least 1.
+        max_waiting_frames: At least 1.
+    """
+    if batch_size < 1 or max_waiting_frames < 1:
+        raise ValueError("batch_size and max_waiting_frames must be at least 1")
+    waiting: list[_Waiting] = []
+    crops = 0
+    for tracked in frames:
+        faces = align(tracked)
+        waiting.append(_Waiting(tracked.frame, tracked.shot, faces))
+        crops += len(faces)
+        if crops == 0 or crops >= batch_size or len(waiting) >= max_waiting_frames:
+            yield from _flushed(waiting, restore, batch_size)
+            waiting, crops = [], 0
+    yield from _flushed(waiting, restore, batch_size)
+
+
+def _flushed(
+    waiting: list[_Waiting], restore: Callable[[Tensor], Tensor], batch_size: int
+) -> Iterator[RestoredFrame]:
+    faces = [face for each in waiting for face in each.faces]
+    restored: list[RestoredFace] = []
+    for start in range(0, len(faces), batch_size):
+        batch = faces[start : start + batch_size]
+        images = restore(torch.stack([face.crop_chw for face in batch]))
+        restored += [
+            RestoredFace(aligned=face, restored_chw=image)
+            for face, image in zip(batch, images, strict=True)
+        ]
+    at = 0
+    for each in waiting:
+        own = tuple(restored[at : at + len(each.faces)])
+        at += len(each.faces)
+        yield RestoredFrame(frame=each.frame, shot=each.shot, faces=own)
