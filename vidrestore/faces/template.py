@@ -15,8 +15,8 @@ TEMPLATE_POINTS_XY: NDArray[np.float64] = np.array(
         [313.08905, 371.15118],
     ]
 )
-"""Left eye, right eye, nose, left and right mouth corner in pixels of the 512 crop (the FFHQ
-alignment as used by the published restorers)."""
+"""Left eye, right eye, nose, left and right mouth corner, as seen, in pixels of the 512 crop (the
+FFHQ alignment as used by the published restorers)."""
 TEMPLATE_POINTS_XY.setflags(write=False)
 
 
@@ -27,3 +27,13 @@ def similarity_to_template(points_xy: FloatArray | NDArray[np.float64]) -> Affin
         ValueError: All points coincide.
     """
     return fit_similarity(points_xy, TEMPLATE_POINTS_XY)
+
+
+def roll_radians(points_xy: FloatArray | NDArray[np.float64]) -> float:
+    """Return how far a face is turned clockwise in the picture, in [-pi, pi].
+
+    Raises:
+        ValueError: All points coincide.
+    """
+    to_template = similarity_to_template(points_xy)
+    return float(-np.arctan2(to_template[1, 0], to_template[0, 0]))

@@ -1,0 +1,104 @@
+"""Cutting turned squares out of pictures at one size, area-correct, on any device."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import grid_sample, interpolate
+
+# Shape letters in this file: N squares, B pictures, S side of a crop.
+
+_SMALLEST_LEVEL_PX = 8
+
+
+class Squares(NamedTuple):
+    """Turned squares in edge coordinates: the first sample covers 0 to 1 on both axes."""
+
+    picture: Tensor
+    """``(N,)`` int64: which picture of the batch."""
+    centre_xy: Tensor
+    """``(N, 2)`` float32."""
+    side: Tensor
+    """``(N,)`` float32, in pixels."""
+    roll: Tensor
+    """``(N,)`` float32: clockwise turn in radians; the crop shows the square upright."""
+
+    def select(self, index: Tensor) -> "Squares":
+        """Return the squares that ``index`` (a mask or positions) picks."""
+        return Squares(*(column[index] for column in self))
+
+    def to_picture(self, unit_xy: Tensor) -> Tensor:
+        """Map ``(N, K, 2)`` points in units of the squares to edge coordinates."""
+        offset = (unit_xy - 0.5) * self.side[:, None, None]
+        cos, sin = self.roll.cos()[:, None], self.roll.sin()[:, None]
+        turned_x = cos * offset[..., 0] - sin * offset[..., 1]
+        turned_y = sin * offset[..., 0] + cos * offset[..., 1]
+        return torch.stack([turned_x, turned_y], dim=-1) + self.centre_xy[:, None]
+
+
+def mip_levels(pictures: Tensor) -> list[Tensor]:
+    """Return ``(B, 3, H, W)`` floats and their halvings down to about 8 pixels.
+
+    All levels cover the same area; at exactly half the size, bilinear is the mean of 2 x 2.
+    """
+    levels = [pictures]
+    while min(levels[-1].shape[2:]) >= 2 * _SMALLEST_LEVEL_PX:
+        height, width = levels[-1].shape[2:]
+        levels.append(interpolate(levels[-1], (height // 2, width // 2), mode="bilinear"))
+    return levels
+
+
+def cut_squares(
+    levels: Sequence[Tensor], squares: Squares, crop_px: int, *, taps: int = 2
+) -> Tensor:
+    """Resample every square to ``(3, crop_px, crop_px)``.
+
+    A square is read from the mip level at which its samples lie about a pixel apart, so that
+    shrinking averages what it covers. Outside the picture is 0.
+
+    Args:
+        levels: What ``mip_levels`` gave.
+        squares: N squares.
+        crop_px: S.
+        taps: Samples per pixel of a crop and axis: 1 is quick, 2 is true to the area.
+
+    Returns:
+        ``(N, 3, S, S)`` with the dtype of the levels, in channels_last.
+    """
+    count = squares.side.shape[0]
+    crops = (
+        levels[0]
+        .new_zeros((count, 3, crop_px, crop_px))
+        .contiguous(memory_format=torch.channels_last)
+    )
+    if count == 0:
+        return crops
+    level = (squares.side / (crop_px * taps)).log2().round().clamp(0, len(levels) - 1).long()
+    group = squares.picture * len(levels) + level
+    for number in distinct(group):
+        picture, depth = divmod(number, len(levels))
+        chosen = (group == number).nonzero()[:, 0]
+        source = levels[depth][picture : picture + 1]
+        crops[chosen] = _cut_from(source, squares.select(chosen), crop_px, taps, levels[0].shape)
+    return crops
+
+
+def distinct(numbers: Tensor) -> list[int]:
+    """Return the values that occur in an integer tensor, in order."""
+    return sorted({int(number) for number in numbers.flatten()})
+
+
+def _cut_from(
+    source: Tensor, squares: Squares, crop_px: int, taps: int, full_shape: torch.Size
+) -> Tensor:
+    """Cut squares of one picture from one level, as one tall grid."""
+    count, fine_px = squares.side.shape[0], crop_px * taps
+    steps = (torch.arange(fine_px, device=source.device) + 0.5) / fine_px
+    unit_xy = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), dim=-1).view(1, -1, 2)
+    edge_xy = squares.to_picture(unit_xy.expand(count, -1, -1))
+    full_xy = edge_xy.new_tensor([full_shape[3], full_shape[2]])
+    grid = (edge_xy / full_xy * 2 - 1).view(1, count * fine_px, fine_px, 2).to(source.dtype)
+    fine = grid_sample(source, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    tall = fine[0].unflatten(2, (crop_px, taps)).unflatten(1, (count, crop_px, taps))
+    return tall.mean(dim=(3, 5)).transpose(0, 1)
