@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -98,4 +98,5 @@ def _answer(handler: BaseHTTPRequestHandler, site: Site, reply: Reply) -> None:
     if reply.etag is not None:
         handler.send_header("ETag", reply.etag)
     handler.end_headers()
-    handler.wfile.write(body[: reply.cut_after_bytes])
+    with suppress(ConnectionError):  # a client may refuse what it is offered
+        handler.wfile.write(body[: reply.cut_after_bytes])

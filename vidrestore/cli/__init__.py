@@ -1,1 +1,119 @@
+"""The command ``vidrestore``: the only package that prints, exits or reads arguments.
 
+What a command needs is imported when it runs, so that ``--help`` is there at once.
+"""
+
+import os
+import signal
+import sys
+import traceback
+import warnings
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+from vidrestore.cli.exitcodes import ExitCode, TerminatedError, expected_line
+
+
+def entry_point() -> NoReturn:
+    """Run the command of this process and end with its exit code."""
+    # Read by OpenMP when torch is loaded: without it, waiting threads spin and starve the others.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if not sys.warnoptions and "--debug" not in sys.argv:
+        warnings.simplefilter("ignore")  # remarks of libraries to programmers
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(argv: Sequence[str]) -> ExitCode:
+    """Run one command and return its exit code.
+
+    Args:
+        argv: The words after the name of the program.
+    """
+    try:
+        code = _run(argv)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _detach_stdout()
+        return ExitCode.PIPE_CLOSED
+    return code
+
+
+def _run(argv: Sequence[str]) -> ExitCode:
+    prints = argv[:1] in (["info"], ["weights"])
+    unwritten = "" if prints else ": the output was not written"
+    try:
+        with _orderly_end():
+            return _dispatch(argv)
+    except SystemExit as leaving:  # how tyro ends after --help and after a usage error
+        return ExitCode.OK if not leaving.code else ExitCode.USAGE
+    except TerminatedError:
+        return _ended(ExitCode.TERMINATED, f"ended by SIGTERM{unwritten}")
+    except KeyboardInterrupt:
+        return _ended(ExitCode.INTERRUPTED, f"interrupted{unwritten}")
+    except Exception as error:
+        line = expected_line(error)
+        if line is None or (prints and isinstance(error, BrokenPipeError)):
+            raise
+        if "--debug" in argv:
+            traceback.print_exc()
+        return _ended(ExitCode.FAILED, f"error: {line}")
+
+
+def _dispatch(argv: Sequence[str]) -> ExitCode:
+    if "--version" in argv:
+        from vidrestore import __version__
+
+        print(f"vidrestore {__version__}")
+        return ExitCode.OK
+    if argv[:1] == ["info"]:
+        from vidrestore.cli import info
+
+        return info.run(argv[1:])
+    if argv[:1] == ["weights"]:
+        from vidrestore.cli import weights
+
+        return weights.run(argv[1:])
+    from vidrestore.cli import restore
+
+    return restore.run(argv)
+
+
+def _ended(code: ExitCode, line: str) -> ExitCode:
+    print(line, file=sys.stderr)
+    return code
+
+
+def _detach_stdout() -> None:
+    # The interpreter flushes stdout once more at exit and would complain about the closed pipe.
+    with open(os.devnull, "w", encoding="ascii") as devnull:  # noqa: PTH123  (a device)
+        os.dup2(devnull.fileno(), sys.stdout.fileno())
+
+
+@contextmanager
+def _orderly_end() -> Generator[None]:
+    """Let the first SIGINT or SIGTERM unwind the stack, and hold back the next one.
+
+    Impatient users press Ctrl-C twice; the second must not cut short the removal of temporary
+    files. The third is left to the system.
+    """
+    received: list[int] = []
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        if len(received) == 1:
+            raise TerminatedError if number == signal.SIGTERM else KeyboardInterrupt
+        signal.signal(number, signal.SIG_DFL)
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    try:
+        before = [signal.signal(number, on_signal) for number in numbers]
+    except ValueError:  # not the main thread: the caller deals with signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

@@ -1,0 +1,109 @@
+import io
+from pathlib import Path
+from typing import TextIO, cast
+
+import pytest
+
+from vidrestore.cli.console import PlainDisplay, restore_display, say
+from vidrestore.cli.summary import summary_lines
+from vidrestore.progress import Progress
+
+
+class Clock:
+    seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def progress(frames: int, total: int | None, faces: int = 0) -> Progress:
+    return Progress(stage="restoring", frames_done=frames, frames_total=total, faces_done=faces)
+
+
+def run_at_ten_frames_a_second(seconds: int, total: int | None) -> list[str]:
+    clock, stream = Clock(), io.StringIO()
+    display = PlainDisplay(stream, clock)
+    for frame in range(1, seconds * 10 + 1):
+        clock.seconds = frame / 10
+        display.show(progress(frame, total, faces=2 * frame))
+    return stream.getvalue().splitlines()
+
+
+def test_a_short_run_writes_no_line_of_progress() -> None:
+    assert run_at_ten_frames_a_second(9, 90) == []
+
+
+def test_a_long_run_writes_at_most_one_line_in_ten_seconds() -> None:
+    assert len(run_at_ten_frames_a_second(60, 600)) <= 6
+
+
+def test_a_line_says_how_far_how_fast_how_long_and_how_many_faces() -> None:
+    assert run_at_ten_frames_a_second(10, 40_000) == [
+        "restoring: 100 of 40000 frames, 10.0 frames/s, 1:06:30 left, 200 faces"
+    ]
+
+
+def test_an_unknown_length_leaves_out_the_time_left() -> None:
+    assert run_at_ten_frames_a_second(10, None) == [
+        "restoring: 100 frames, 10.0 frames/s, 200 faces"
+    ]
+
+
+def test_a_reader_who_went_away_does_not_stop_the_work() -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    say("a line", stream=Closed())
+
+
+def test_quiet_shows_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    with restore_display(quiet=True) as show:
+        show(progress(1, 2))
+
+    assert capfd.readouterr() == ("", "")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_gets_a_bar_that_is_gone_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", cast("TextIO", terminal))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    with restore_display(quiet=False) as show:
+        show(progress(0, None))
+        show(progress(50, 200, faces=49))
+
+    written = terminal.getvalue()
+    assert "50/200 frames" in written
+    assert "49 faces" in written
+    assert written.endswith("\x1b[2K") or written.endswith("\x1b[0K")
+
+
+REPORT: dict[str, object] = {"frames": 240, "shots": 1, "tracks": 1, "faces": 230}
+
+
+def test_the_summary_counts_what_was_done() -> None:
+    (line,) = summary_lines(REPORT, Path("out.mp4"), 12.0)
+
+    assert line == "out.mp4: 240 frames, 230 faces in 1 track, 12.0 s, 20.0 frames/s"
+
+
+def test_the_summary_says_that_there_were_no_faces() -> None:
+    lines = list(summary_lines({**REPORT, "tracks": 0, "faces": 0}, Path("out.mp4"), 12.0))
+
+    assert lines[1] == "no faces found: the picture is unchanged"
+
+
+def test_the_summary_ends_with_damage_and_notes() -> None:
+    report = {**REPORT, "damaged_packets": 1, "notes": ["data stream 3 dropped"]}
+    lines = list(summary_lines(report, Path("out.mp4"), 12.0))
+
+    assert lines[1:] == [
+        "1 damaged packet in the source; the rest is restored",
+        "note: data stream 3 dropped",
+    ]

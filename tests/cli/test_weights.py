@@ -1,0 +1,96 @@
+import hashlib
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+from support.web import serving
+
+from vidrestore.cli import main, weights
+from vidrestore.weights import manifest
+from vidrestore.weights.manifest import WEIGHTS, WeightsEntry
+
+BODY = b"tensors" * 100
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("VIDRESTORE_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    return tmp_path
+
+
+def offer(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = WeightsEntry(
+        name="net",
+        file_name="net.pth",
+        url=url,
+        size_bytes=len(BODY),
+        sha256=hashlib.sha256(BODY).hexdigest(),
+        licence="MIT",
+        non_commercial=True,
+        purpose="a test",
+    )
+    table = MappingProxyType({"net": entry})
+    monkeypatch.setattr(manifest, "WEIGHTS", table)
+    monkeypatch.setattr(weights, "WEIGHTS", table)
+
+
+def test_the_list_names_every_checkpoint_on_a_line_of_its_own(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["weights", "list"]) == 0
+
+    lines = capfd.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == list(WEIGHTS)
+    assert all(
+        entry.licence in line for entry, line in zip(WEIGHTS.values(), lines[1:], strict=True)
+    )
+
+
+def test_the_path_is_printed(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["weights", "path"]) == 0
+    assert capfd.readouterr().out == f"{folder}\n"
+
+
+def test_a_fetched_checkpoint_is_listed_verified_and_its_licence_said(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with serving(BODY) as site:
+        offer(site.url, monkeypatch)
+        assert main(["weights", "fetch", "net"]) == 0
+    out, err = capfd.readouterr()
+    assert out == f"{folder / 'net.pth'}\n"
+    assert "not for commercial use" in err
+
+    assert main(["weights", "list"]) == 0
+    assert " yes " in capfd.readouterr().out
+    assert main(["weights", "verify"]) == 0
+    assert capfd.readouterr().out.startswith("net: good")
+
+
+def test_a_damaged_checkpoint_fails_to_verify(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    offer("http://127.0.0.1:1/net.pth", monkeypatch)
+    (folder / "net.pth").write_bytes(BODY[:-1] + b"x")
+
+    assert main(["weights", "verify"]) == 1
+    assert capfd.readouterr().err.startswith(f"error: {folder / 'net.pth'}: SHA-256 is ")
+
+
+def test_a_download_that_fails_is_one_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with serving(b"something else, and longer" * 100) as site:
+        offer(site.url, monkeypatch)
+        assert main(["weights", "fetch", "net", "--quiet"]) == 1
+
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith("error: cannot download net: ")
+    assert err.count("\n") == 1
+
+
+def test_verifying_an_empty_folder_says_so(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["weights", "verify"]) == 0
+    assert capfd.readouterr().out == f"no checkpoints in {folder}\n"

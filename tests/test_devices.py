@@ -1,0 +1,105 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from vidrestore import devices
+from vidrestore.devices import resolve_device, resolve_precision
+from vidrestore.errors import DeviceError
+
+CPU = torch.device("cpu")
+GPU = torch.device("cuda", 0)
+
+
+@pytest.fixture
+def gpus(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    count: int = request.param
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+
+
+@pytest.mark.parametrize("gpus", [0], indirect=True)
+@pytest.mark.usefixtures("gpus")
+def test_auto_is_the_cpu_where_there_is_no_gpu() -> None:
+    assert resolve_device("auto") == CPU
+
+
+@pytest.mark.parametrize("gpus", [2], indirect=True)
+@pytest.mark.usefixtures("gpus")
+def test_auto_is_the_first_gpu_where_there_is_one() -> None:
+    assert resolve_device("auto") == GPU
+    assert resolve_device("cuda") == GPU
+    assert resolve_device("cuda:1") == torch.device("cuda", 1)
+    assert resolve_device("cpu") == CPU
+
+
+@pytest.mark.parametrize("gpus", [0], indirect=True)
+@pytest.mark.parametrize("name", ["cuda", "cuda:0"])
+@pytest.mark.usefixtures("gpus")
+def test_a_gpu_that_is_not_there_is_an_error_with_a_way_out(name: str) -> None:
+    with pytest.raises(DeviceError, match=f"device '{name}' is not to be had.*--device cpu"):
+        resolve_device(name)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "here"), [(1, "cuda:0 is the only"), (3, "cuda:0 to cuda:2")], indirect=["gpus"]
+)
+@pytest.mark.usefixtures("gpus")
+def test_a_gpu_number_too_high_names_the_ones_that_are_there(here: str) -> None:
+    with pytest.raises(DeviceError, match=here):
+        resolve_device("cuda:7")
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "cuda:-1", "mps", "", "CPU"])
+def test_an_unknown_device_names_the_choices(name: str) -> None:
+    with pytest.raises(DeviceError, match="choose from: auto, cpu, cuda, cuda:N"):
+        resolve_device(name)
+
+
+@pytest.mark.parametrize(("amx", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_auto_precision_on_a_cpu_is_bf16_only_with_amx(
+    amx: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx, raising=False)
+
+    assert resolve_precision("auto", CPU) == dtype
+
+
+@pytest.mark.parametrize(
+    ("flags", "dtype"),
+    [("fpu amx_bf16 amx_tile", torch.bfloat16), ("fpu avx512_bf16", torch.float32)],
+)
+def test_where_torch_cannot_tell_the_kernel_is_asked_for_amx(
+    flags: str, dtype: torch.dtype, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported", raising=False)
+    (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags : {flags}\n")
+    monkeypatch.setattr(devices, "_CPU_INFO", tmp_path / "cpuinfo")
+    assert resolve_precision("auto", CPU) == dtype
+
+    monkeypatch.setattr(devices, "_CPU_INFO", tmp_path / "absent")
+    assert resolve_precision("auto", CPU) == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("capability", "dtype"), [((7, 5), torch.float32), ((8, 0), torch.bfloat16)]
+)
+def test_auto_precision_on_a_gpu_is_bf16_only_where_it_is_in_hardware(
+    capability: tuple[int, int], dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+
+    assert resolve_precision("auto", GPU) == dtype
+
+
+def test_a_precision_that_is_asked_for_is_given() -> None:
+    assert resolve_precision("fp32", CPU) == torch.float32
+    assert resolve_precision("bf16", CPU) == torch.bfloat16
+    assert resolve_precision("fp16", GPU) == torch.float16
+
+
+def test_fp16_on_a_cpu_and_unknown_precisions_are_refused() -> None:
+    with pytest.raises(DeviceError, match="fp16 is for GPUs"):
+        resolve_precision("fp16", CPU)
+    with pytest.raises(DeviceError, match="choose from: auto, fp32, bf16, fp16"):
+        resolve_precision("float32", CPU)

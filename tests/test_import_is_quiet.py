@@ -1,0 +1,108 @@
+"""Importing is free of side effects; every check runs in a fresh interpreter."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def run_python(code: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    return subprocess.run(
+        [sys.executable, "-W", "error::DeprecationWarning:vidrestore", "-c", code],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_importing_the_package_loads_no_library() -> None:
+    code = """
+import sys
+import vidrestore, vidrestore.errors, vidrestore.progress, vidrestore.devices
+heavy = {"torch", "numpy", "cv2", "av", "scipy", "rich", "tyro", "scenedetect", "facexlib"}
+print(sorted(heavy & set(sys.modules)))
+"""
+    done = run_python(code)
+
+    assert (done.stdout, done.stderr, done.returncode) == ("[]\n", "", 0)
+
+
+def test_help_loads_neither_torch_nor_rich() -> None:
+    code = """
+import sys
+from vidrestore.cli import main
+code = main(["--help"])
+print(int(code), sorted({"torch", "numpy", "cv2", "av", "rich"} & set(sys.modules)))
+"""
+    done = run_python(code)
+
+    assert done.stderr == ""
+    assert done.stdout.endswith("\n0 []\n")
+
+
+EVERY_MODULE = """
+import importlib, pkgutil
+import vidrestore
+names = [module.name for module in pkgutil.walk_packages(vidrestore.__path__, "vidrestore.")]
+names.remove("vidrestore.__main__")
+"""
+
+STATE = """
+import logging, os, random, signal, sys, threading, warnings
+# What foreign libraries do when imported is theirs (rich draws a random number).
+import numpy, torch, torchvision, cv2, av, scipy.optimize, scenedetect, rich.console, tyro
+import rich.progress, rich.table
+
+def state():
+    return {
+        "python rng": random.getstate(),
+        "numpy rng": str(numpy.random.get_state()),
+        "torch rng": torch.random.get_rng_state().tolist(),
+        "environment": dict(os.environ),
+        "working folder": os.getcwd(),
+        "threads": sorted(thread.name for thread in threading.enumerate()),
+        "torch threads": (torch.get_num_threads(), torch.get_num_interop_threads()),
+        "opencv threads": cv2.getNumThreads(),
+        "default dtype": torch.get_default_dtype(),
+        "gradients": torch.is_grad_enabled(),
+        "determinism": torch.are_deterministic_algorithms_enabled(),
+        "tf32": (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32),
+        "benchmark": torch.backends.cudnn.benchmark,
+        "cuda touched": torch.cuda.is_initialized(),
+        "root logging": (logging.root.level, list(logging.root.handlers)),
+        "own logging": [
+            name for name, logger in logging.root.manager.loggerDict.items()
+            if name.startswith("vidrestore") and isinstance(logger, logging.Logger)
+            and (logger.handlers or logger.level)
+        ],
+        "interrupt": signal.getsignal(signal.SIGINT),
+        "termination": signal.getsignal(signal.SIGTERM),
+        "print options": numpy.get_printoptions(),
+        "float errors": numpy.geterr(),
+        "recursion": sys.getrecursionlimit(),
+    }
+"""
+
+
+def test_importing_every_module_changes_nothing_outside() -> None:
+    code = f"""
+{STATE}
+before = state()
+{EVERY_MODULE}
+for name in names:
+    importlib.import_module(name)
+after = state()
+print(len(names), [key for key in before if before[key] != after[key]])
+"""
+    done = run_python(code)
+
+    assert done.returncode == 0, done.stderr
+    count, _, changed = done.stdout.partition(" ")
+    assert int(count) > 10
+    assert changed == "[]\n"
+    assert done.stderr == ""

@@ -1,0 +1,73 @@
+"""Argument types that more than one command can use: times and rates, exact."""
+
+import re
+from fractions import Fraction
+from typing import Annotated, TypeAlias
+
+from tyro.constructors import PrimitiveConstructorSpec
+
+_NTSC = {
+    "23.976": Fraction(24_000, 1001),
+    "23.98": Fraction(24_000, 1001),
+    "29.97": Fraction(30_000, 1001),
+    "47.952": Fraction(48_000, 1001),
+    "59.94": Fraction(60_000, 1001),
+    "119.88": Fraction(120_000, 1001),
+}
+
+
+def parse_time(text: str) -> Fraction:
+    """Return seconds from ``12.5``, ``MM:SS`` or ``HH:MM:SS.mmm``.
+
+    Raises:
+        ValueError: The text is no such time.
+    """
+    if re.fullmatch(r"\d+(\.\d+)?|\.\d+", text):
+        return Fraction(text)
+    clock = re.fullmatch(r"(?:(\d+):)?(\d{1,2}):(\d{1,2}(?:\.\d+)?)", text)
+    if clock is None or int(clock[2]) > 59 or Fraction(clock[3]) >= 60:
+        raise ValueError(f"{text!r} is not a time: use seconds (12.5) or HH:MM:SS.mmm")
+    return 3600 * int(clock[1] or 0) + 60 * int(clock[2]) + Fraction(clock[3])
+
+
+def parse_rate(text: str) -> Fraction:
+    """Return frames per second from ``25``, ``24000/1001`` or ``23.976``.
+
+    The decimal names of the NTSC rates stand for the exact ones: ``29.97`` is 30000/1001.
+
+    Raises:
+        ValueError: The text is no rate above zero.
+    """
+    if text in _NTSC:
+        return _NTSC[text]
+    if not re.fullmatch(r"\d+(\.\d+|/\d+)?", text) or re.fullmatch(r".*/0+", text):
+        raise ValueError(f"{text!r} is not a rate: use 25, 23.976 or 24000/1001")
+    if Fraction(text) == 0:
+        raise ValueError(f"a rate must be above 0, got {text!r}")
+    return Fraction(text)
+
+
+def _is_fraction(value: object) -> bool:
+    return value is None or isinstance(value, Fraction)
+
+
+Seconds: TypeAlias = Annotated[
+    Fraction | None,
+    PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="TIME",
+        instance_from_str=lambda words: parse_time(words[0]),
+        is_instance=_is_fraction,
+        str_from_instance=lambda value: [str(value)],
+    ),
+]
+FrameRate: TypeAlias = Annotated[
+    Fraction,
+    PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="RATE",
+        instance_from_str=lambda words: parse_rate(words[0]),
+        is_instance=_is_fraction,
+        str_from_instance=lambda value: [str(value)],
+    ),
+]

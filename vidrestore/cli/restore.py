@@ -1,0 +1,160 @@
+"""``vidrestore FILE -o FILE``: restore the faces of a film."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from vidrestore.cli.arguments import FrameRate, Seconds
+from vidrestore.cli.exitcodes import ExitCode
+from vidrestore.errors import ConfigError
+
+if TYPE_CHECKING:
+    from vidrestore.pipeline import RestoreSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreCommand:
+    """Restore the faces of a film, a folder of frames or a picture.
+
+    Sound, subtitles, chapters and time stamps are kept as they are, and so is every pixel
+    outside the faces. Other commands: `vidrestore info FILE` says what a file holds,
+    `vidrestore weights list` which published checkpoints can be fetched.
+    """
+
+    source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
+    """Film, folder of frames, or picture."""
+    output: Annotated[Path, tyro.conf.arg(aliases=("-o",), metavar="FILE")]
+    """Where the restored film goes; its ending chooses the container. A folder for frames."""
+    model: Annotated[str, tyro.conf.arg(metavar="NAME|FILE")] = "lite"
+    """Restorer: a name, or a checkpoint file."""
+    detector: Literal["mtcnn", "retinaface", "retinaface-mobile"] = "mtcnn"
+    """Face detector; mtcnn comes with the program, the others are fetched once."""
+    device: Annotated[str, tyro.conf.arg(metavar="auto|cpu|cuda|cuda:N")] = "auto"
+    """Where the networks run; auto is the first GPU, or else the CPU."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Number format of the networks; auto is bf16 where it is fast, or else fp32."""
+    batch_size: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Faces restored at once; chosen for the device where not given."""
+    strength: Annotated[float, tyro.conf.arg(metavar="0..1")] = 1.0
+    """How much of the restored face is taken, 0 (none) to 1 (all)."""
+    faces: Literal["all", "largest"] = "all"
+    """Restore all faces, or the largest of each frame only."""
+    min_face: Annotated[float, tyro.conf.arg(metavar="PX")] = 20.0
+    """Leave faces alone that are smaller than this, in pixels of the film."""
+    grain: Annotated[float, tyro.conf.arg(metavar="0..1")] = 1.0
+    """How much of the grain of the film is put back on a restored face, 0 to 1."""
+    start: Seconds = None
+    """Begin here: seconds, or HH:MM:SS.mmm."""
+    end: Seconds = None
+    """End before here: seconds, or HH:MM:SS.mmm."""
+    codec: Literal["h264", "h265", "av1", "ffv1", "prores"] = "h264"
+    """Video encoder; ffv1 is lossless."""
+    crf: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Quality of the encoder, lower is better; its own default where not given."""
+    preset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    """Speed of the encoder, as it calls it; its own default where not given."""
+    fps: FrameRate = Fraction(25)
+    """Frames per second of a folder of frames: 25, 23.976, 24000/1001."""
+    compare: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Also write a film with before and after side by side."""
+    report: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Also write what was done, as JSON."""
+    overwrite: bool = False
+    """Replace files that exist."""
+    drop_unsupported: bool = False
+    """Leave out streams that the output cannot hold, instead of refusing."""
+    quiet: bool = False
+    """Print errors only."""
+    debug: bool = False
+    """Print the traceback of an error, too."""
+    version: bool = False
+    """Print the version and leave."""
+
+
+def run(argv: Sequence[str]) -> ExitCode:
+    """Parse the arguments of the root command and restore."""
+    command = tyro.cli(
+        RestoreCommand,
+        prog="vidrestore",
+        args=argv,
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+    if command.report is not None:
+        _check_report(command.report, command)
+    # Imported here: the display needs rich, and restoring needs torch; --help needs neither.
+    from vidrestore.cli.console import restore_display, say, warnings_on_stderr
+    from vidrestore.cli.summary import summary_lines
+    from vidrestore.pipeline import restore_video
+
+    settings = _settings(command)
+    begin = time.monotonic()
+    with warnings_on_stderr(quiet=command.quiet):
+        with restore_display(quiet=command.quiet) as on_progress:
+            report = restore_video(
+                command.source, command.output, settings=settings, on_progress=on_progress
+            ).to_json()
+        if command.report is not None:
+            _write_report(command.report, report)
+        if not command.quiet:
+            for line in summary_lines(report, command.output, time.monotonic() - begin):
+                say(line, stream=sys.stderr)
+    return ExitCode.OK
+
+
+def _settings(command: RestoreCommand) -> "RestoreSettings":
+    from vidrestore.pipeline import RestoreSettings
+
+    return RestoreSettings(
+        model=command.model,
+        detector=command.detector,
+        device=command.device,
+        precision=command.precision,
+        batch_size=command.batch_size,
+        strength=command.strength,
+        grain=command.grain,
+        faces=command.faces,
+        min_face_px=command.min_face,
+        start_seconds=command.start,
+        end_seconds=command.end,
+        codec=command.codec,
+        crf=command.crf,
+        preset=command.preset,
+        fps=command.fps,
+        compare=command.compare,
+        overwrite=command.overwrite,
+        drop_unsupported=command.drop_unsupported,
+    )
+
+
+def _check_report(path: Path, command: RestoreCommand) -> None:
+    """Refuse now what would fail after hours of work.
+
+    Raises:
+        ConfigError: The report cannot be written there.
+    """
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise ConfigError(f"--report {path}: name a file in a folder that exists")
+    if not os.access(path.absolute().parent, os.W_OK):
+        raise ConfigError(f"--report {path}: this folder cannot be written")
+    others = [command.source, command.output, command.compare]
+    if path.resolve() in [other.resolve() for other in others if other is not None]:
+        raise ConfigError(f"--report {path}: this is the source, the output or the comparison")
+    if path.exists() and not command.overwrite:
+        raise ConfigError(f"--report {path}: exists; choose another name or use --overwrite")
+
+
+def _write_report(path: Path, report: Mapping[str, object]) -> None:
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        beside.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -1,0 +1,133 @@
+"""``vidrestore weights``: list, fetch and check the published checkpoints."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, TypeAlias
+
+import tyro
+from rich.table import Table
+
+from vidrestore.cli.console import download_display, say, stdout_console, warnings_on_stderr
+from vidrestore.cli.exitcodes import ExitCode
+from vidrestore.errors import WeightsError
+from vidrestore.weights import store
+from vidrestore.weights.manifest import WEIGHTS, weights_entry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListCommand:
+    """List the published checkpoints and which of them are here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchCommand:
+    """Download one checkpoint into the weights folder and verify it."""
+
+    name: tyro.conf.Positional[str]
+    """Name of the checkpoint, as in the list."""
+    quiet: bool = False
+    """Print the path and nothing else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyCommand:
+    """Compare the checksums of one checkpoint, or of all that are here."""
+
+    name: tyro.conf.Positional[str | None] = None
+    """Name of the checkpoint; without it, all that are here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathCommand:
+    """Print the weights folder (the variable VIDRESTORE_WEIGHTS chooses another)."""
+
+
+WeightsCommand: TypeAlias = (
+    Annotated[ListCommand, tyro.conf.subcommand("list")]
+    | Annotated[FetchCommand, tyro.conf.subcommand("fetch")]
+    | Annotated[VerifyCommand, tyro.conf.subcommand("verify")]
+    | Annotated[PathCommand, tyro.conf.subcommand("path")]
+)
+
+
+def run(argv: Sequence[str]) -> ExitCode:
+    """Run ``vidrestore weights``."""
+    command = tyro.cli(
+        WeightsCommand,
+        prog="vidrestore weights",
+        description="Published checkpoints: list, fetch, verify. The model lite and the detector "
+        "mtcnn come with the program and need none of them.",
+        args=argv,
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+    match command:
+        case ListCommand():
+            _list()
+        case FetchCommand():
+            _fetch(command)
+        case VerifyCommand():
+            return _verify(command.name)
+        case PathCommand():
+            print(store.weights_folder())
+    return ExitCode.OK
+
+
+def _list() -> None:
+    table = Table("name", "file", "size", "licence", "here", "for", box=None, pad_edge=False)
+    for name, entry in WEIGHTS.items():
+        limits = ", non-commercial" if entry.non_commercial else ""
+        limits = "" if limits.strip(", ") in entry.licence else limits
+        table.add_row(
+            name,
+            entry.file_name,
+            "?" if entry.size_bytes is None else f"{entry.size_bytes / 1e6:.1f} MB",
+            entry.licence + limits,
+            _state(name),
+            entry.purpose,
+        )
+    stdout_console().print(table)
+
+
+def _state(name: str) -> str:
+    try:
+        return "no" if store.find(name) is None else "yes"
+    except WeightsError:
+        return "damaged"
+
+
+def _fetch(command: FetchCommand) -> None:
+    entry = weights_entry(command.name)
+    if entry.non_commercial and not command.quiet:
+        say(f"{entry.name}: licence {entry.licence}: not for commercial use", stream=sys.stderr)
+    with (
+        warnings_on_stderr(quiet=command.quiet),
+        download_display(entry.name, quiet=command.quiet) as show,
+    ):
+        path = store.fetch(command.name, on_progress=show)
+    print(path)
+
+
+def _verify(name: str | None) -> ExitCode:
+    names = [name] if name is not None else [each for each in WEIGHTS if _state(each) != "no"]
+    code = ExitCode.OK
+    for each in names:
+        try:
+            verified = store.verify(each)
+        except WeightsError as error:
+            say(f"error: {error}", stream=sys.stderr)
+            code = ExitCode.FAILED
+            continue
+        print(f"{each}: {_verdict(verified)}")
+    if not names:
+        print(f"no checkpoints in {store.weights_folder()}")
+    return code
+
+
+def _verdict(verified: store.Verified) -> str:
+    if verified.expected_from == "nowhere":
+        return f"nothing to compare with: SHA-256 is {verified.sha256}"
+    return f"good: SHA-256 is the one {_SOURCE[verified.expected_from]}"
+
+
+_SOURCE = {"published": "published for it", "first download": "seen at the first download"}
