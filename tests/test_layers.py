@@ -15,6 +15,7 @@ LAYERS = {
     "progress": 0,
     "devices": 0,
     "configfile": 0,
+    "stopwatch": 0,
     "models": 1,
     "resample": 1,
     "media": 1,
@@ -23,9 +24,10 @@ LAYERS = {
     "restore": 2,
     "paste": 2,
     "metrics": 2,
-    "pipeline": 3,
-    "training": 3,
-    "cli": 4,
+    "networks": 3,
+    "pipeline": 4,
+    "training": 4,
+    "cli": 5,
 }
 UNLAYERED = {"__init__", "__main__"}
 """The public names and the command: they point at any layer, and nothing points at them."""
