@@ -1,6 +1,7 @@
 import hashlib
 import logging
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -203,6 +204,18 @@ def test_a_server_that_cannot_be_reached_is_explained_with_a_way_out(
         assert part in message
     assert "\n" not in message
     assert leftovers(folder) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX file locks")
+def test_two_downloads_of_one_file_do_not_mix(site: Site, folder: Path) -> None:
+    import fcntl
+
+    folder.mkdir()
+    with (folder / "net.pth.part").open("wb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(DownloadError, match="another process is downloading it"):
+            fetch("net", policy=HASTY)
+    assert fetch("net", policy=HASTY).read_bytes() == BODY
 
 
 def test_a_download_tells_how_far_it_is(site: Site) -> None:

@@ -17,9 +17,14 @@ _SECONDS_BETWEEN_LINES = 10.0
 _PIPE_COLUMNS = 200
 
 
+class _ResultConsole(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # rich would leave with code 1 here; main knows the right one
+
+
 def stdout_console() -> Console:
     """Return a console for results, wide where nobody looks at it, so that no line is folded."""
-    return Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS, highlight=False)
+    return _ResultConsole(width=None if sys.stdout.isatty() else _PIPE_COLUMNS, highlight=False)
 
 
 @contextmanager
