@@ -24,10 +24,9 @@ LAYERS = {
     "restore": 2,
     "paste": 2,
     "metrics": 2,
-    "networks": 3,
-    "pipeline": 4,
-    "training": 4,
-    "cli": 5,
+    "pipeline": 3,
+    "training": 3,
+    "cli": 4,
 }
 UNLAYERED = {"__init__", "__main__"}
 """The public names and the command: they point at any layer, and nothing points at them."""

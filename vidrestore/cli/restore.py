@@ -47,8 +47,8 @@ class RestoreCommand:
     """How much of the restored face is taken, 0 (none) to 1 (all)."""
     faces: Literal["all", "largest"] = "all"
     """Restore all faces, or the largest of each frame only."""
-    min_face: Annotated[float, tyro.conf.arg(metavar="PX")] = 20.0
-    """Leave faces alone that are smaller than this, in pixels of the film."""
+    min_face: Annotated[float, tyro.conf.arg(metavar="PX")] = 24.0
+    """Leave faces alone that are lower than this, in pixels of the film."""
     grain: Annotated[float, tyro.conf.arg(metavar="0..1")] = 1.0
     """How much of the grain of the film is put back on a restored face, 0 to 1."""
     start: Seconds = None
@@ -57,7 +57,7 @@ class RestoreCommand:
     """End before here: seconds, or HH:MM:SS.mmm."""
     codec: Literal["h264", "h265", "av1", "ffv1", "prores"] = "h264"
     """Video encoder; ffv1 is lossless."""
-    crf: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    crf: Annotated[float | None, tyro.conf.arg(metavar="N")] = None
     """Quality of the encoder, lower is better; its own default where not given."""
     preset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     """Speed of the encoder, as it calls it; its own default where not given."""
@@ -100,9 +100,9 @@ def run(argv: Sequence[str]) -> ExitCode:
         with restore_display(quiet=command.quiet) as on_progress:
             report = restore_video(
                 command.source, command.output, settings=settings, on_progress=on_progress
-            ).to_json()
+            )
         if command.report is not None:
-            _write_report(command.report, report)
+            _write_report(command.report, report.to_json())
         if not command.quiet:
             for line in summary_lines(report, command.output, time.monotonic() - begin):
                 say(line, stream=sys.stderr)
