@@ -154,21 +154,21 @@ def region_to_rgb(frame: Frame, box_xyxy: tuple[int, int, int, int]) -> FloatArr
         rgb = np.asarray(cv2.merge(parts), dtype=np.float32)
         rgb *= 1.0 / pixel_format.max_value
         return rgb
-    luma = frame.planes[0][top:bottom, left:right]
+    luma = frame.planes[0][top:bottom, left:right].astype(np.float32)
     chroma = [_chroma_region(frame, at, box_xyxy) for at in (1, 2)]
-    merged = np.asarray(cv2.merge([luma, *chroma]), dtype=np.float32)
+    merged = np.asarray(cv2.merge([luma, *chroma]))
     coding = sample_coding(pixel_format, frame.color, frame.coded_hw)
     rgb = np.asarray(cv2.transform(merged, coding.to_rgb), dtype=np.float32)
     return np.clip(rgb, 0.0, 1.0, out=rgb)
 
 
-def _chroma_region(frame: Frame, plane: int, box_xyxy: tuple[int, int, int, int]) -> Plane:
+def _chroma_region(frame: Frame, plane: int, box_xyxy: tuple[int, int, int, int]) -> FloatArray:
     """Return a chroma plane's box at luma resolution, interpolated by its siting."""
     left, top, right, bottom = box_xyxy
     shift_x, shift_y = frame.pixel_format.chroma_shift_xy
     samples = frame.planes[plane]
     if shift_x == 0 and shift_y == 0:
-        return samples[top:bottom, left:right]
+        return samples[top:bottom, left:right].astype(np.float32)
     offset_x, offset_y = _chroma_offset_xy(frame)
     step_x, step_y = 1 << shift_x, 1 << shift_y
     # A margin of two samples keeps the interpolation of the box equal to the whole plane's.
@@ -181,13 +181,13 @@ def _chroma_region(frame: Frame, plane: int, box_xyxy: tuple[int, int, int, int]
         ]
     )
     enlarged = cv2.warpAffine(
-        np.ascontiguousarray(part),
+        part.astype(np.float32),
         to_chroma,
         (right - left, bottom - top),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    return cast(Plane, enlarged)
+    return np.asarray(enlarged, dtype=np.float32)
 
 
 def add_rgb_change(

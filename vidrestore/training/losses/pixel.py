@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 
-def log_error(restored_NCHW: Tensor, target_NCHW: Tensor, *, floor: float = 1e-4) -> Tensor:
+def log_error(restored_NCHW: Tensor, target_NCHW: Tensor, *, floor: float = 0.02) -> Tensor:
     """Return the mean over crops of ``log(mean |error| + floor)``. A scalar.
 
     The logarithm of each crop's own L1 error weighs every crop by what it could gain: a
@@ -14,7 +14,8 @@ def log_error(restored_NCHW: Tensor, target_NCHW: Tensor, *, floor: float = 1e-4
     Args:
         restored_NCHW: float, any range.
         target_NCHW: Same shape.
-        floor: Error below which a crop counts as perfect, in units of the range.
+        floor: Error that is as good as none, in units of the range. Without it the few untouched
+            crops, whose error begins at zero, would outweigh all others.
     """
     error_N = (restored_NCHW - target_NCHW).abs().mean(dim=(1, 2, 3))
     return torch.log(error_N + floor).mean()

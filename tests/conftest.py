@@ -1,0 +1,16 @@
+"""Fixtures for all tests."""
+
+import os
+
+import pytest
+import torch
+
+
+@pytest.fixture
+def cuda() -> torch.device:
+    """A GPU; the test is skipped without one, or fails where one is required."""
+    if torch.cuda.is_available():
+        return torch.device("cuda", 0)
+    if os.environ.get("VIDRESTORE_REQUIRE_CUDA"):
+        pytest.fail("VIDRESTORE_REQUIRE_CUDA is set, but torch finds no GPU")
+    pytest.skip("no GPU here")

@@ -1,0 +1,37 @@
+"""The embedded restorer's network."""
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from vidrestore.models.lite import build_lite
+from vidrestore.models.table import restorer_spec
+
+
+def test_an_untrained_network_is_the_identity() -> None:
+    image = torch.rand(1, 3, 64, 96) * 2 - 1
+    assert torch.equal(build_lite()(image).image, image)
+
+
+def test_it_sees_the_whole_crop() -> None:
+    network = build_lite()
+    torch.nn.init.normal_(network.head.weight, std=0.1)
+    image = torch.zeros(1, 3, 512, 512, requires_grad=True)
+    network(image).image[0, :, 256, 256].sum().backward()
+    assert image.grad is not None
+    touched = image.grad[0].abs().sum(0) > 0
+    for y, x in ((0, 0), (0, 511), (511, 0), (511, 511)):
+        assert bool(touched[y, x]), f"the centre does not see ({x}, {y})"
+
+
+def test_sides_that_do_not_fold_are_refused() -> None:
+    with pytest.raises(ValueError, match="multiples of 32"):
+        build_lite()(torch.zeros(1, 3, 100, 128))
+
+
+def test_its_cost_is_what_the_table_says_and_under_the_ceiling() -> None:
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        build_lite()(torch.zeros(1, 3, 512, 512))
+    gflop = counter.get_total_flops() / 1e9
+    assert gflop == pytest.approx(restorer_spec("lite").gflop_per_face, abs=0.1)
+    assert gflop <= 40.0

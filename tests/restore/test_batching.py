@@ -1,0 +1,111 @@
+"""Crops gathered over frames come back in order, whatever the batch size."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from support.frames import GRAY, random_frame
+
+from vidrestore.restore.batching import restored_frames
+from vidrestore.types import AlignedFace, TrackedFace, TrackedFrame
+
+POINTS = np.array([[1, 1], [3, 1], [2, 2], [1, 3], [3, 3]], dtype=np.float32)
+
+
+def tracked_frame(index: int, faces: int) -> TrackedFrame:
+    return TrackedFrame(
+        frame=random_frame(GRAY, (8, 8), index=index),
+        shot=0,
+        faces=tuple(
+            TrackedFace(
+                track_id=100 * index + at,
+                box_xyxy=(0, 0, 4, 4),
+                score=1.0,
+                points_xy=POINTS,
+                measured_points_xy=POINTS,
+            )
+            for at in range(faces)
+        ),
+    )
+
+
+def marked(tracked: TrackedFrame) -> list[AlignedFace]:
+    """Fill each crop with its track's number."""
+    return [
+        AlignedFace(
+            face=face,
+            display_to_crop=np.eye(2, 3),
+            crop_chw=torch.full((3, 512, 512), float(face.track_id)),
+        )
+        for face in tracked.faces
+    ]
+
+
+COUNTS = (0, 1, 3, 0, 0, 2, 1, 0, 4, 1)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 64])
+def test_every_frame_comes_once_in_order_with_its_own_faces(batch_size: int) -> None:
+    calls: list[int] = []
+
+    def restore(crops: torch.Tensor) -> torch.Tensor:
+        calls.append(len(crops))
+        return crops + 0.5
+
+    frames = [tracked_frame(index, faces) for index, faces in enumerate(COUNTS)]
+    done = list(
+        restored_frames(
+            frames, align=marked, restore=restore, batch_size=batch_size, max_waiting_frames=5
+        )
+    )
+    assert [each.frame.index for each in done] == list(range(len(COUNTS)))
+    for restored, tracked in zip(done, frames, strict=True):
+        assert [face.aligned.face for face in restored.faces] == list(tracked.faces)
+        for face in restored.faces:
+            assert float(face.restored_chw[0, 0, 0]) == face.aligned.face.track_id + 0.5
+    assert max(calls) <= batch_size
+    assert sum(calls) == sum(COUNTS)
+
+
+def test_crops_of_several_frames_share_a_batch() -> None:
+    calls: list[int] = []
+
+    def restore(crops: torch.Tensor) -> torch.Tensor:
+        calls.append(len(crops))
+        return crops
+
+    frames = [tracked_frame(index, 1) for index in range(8)]
+    list(
+        restored_frames(frames, align=marked, restore=restore, batch_size=4, max_waiting_frames=16)
+    )
+    assert calls == [4, 4]
+
+
+def test_no_more_frames_are_held_than_stated() -> None:
+    taken = 0
+
+    def frames() -> Iterator[TrackedFrame]:
+        nonlocal taken
+        for index in range(40):
+            taken += 1
+            yield tracked_frame(index, 1 if index == 0 else 0)
+
+    given = 0
+    for _ in restored_frames(
+        frames(), align=marked, restore=lambda crops: crops, batch_size=8, max_waiting_frames=6
+    ):
+        assert taken - given <= 6
+        given += 1
+    assert given == 40
+
+
+def test_frames_without_faces_do_not_wait() -> None:
+    stream = restored_frames(
+        (tracked_frame(index, 0) for index in range(3)),
+        align=marked,
+        restore=lambda crops: crops,
+        batch_size=8,
+        max_waiting_frames=6,
+    )
+    assert next(stream).frame.index == 0
