@@ -24,7 +24,9 @@ class _ResultConsole(Console):
 
 def stdout_console() -> Console:
     """Return a console for results, wide where nobody looks at it, so that no line is folded."""
-    return _ResultConsole(width=None if sys.stdout.isatty() else _PIPE_COLUMNS, highlight=False)
+    return _ResultConsole(
+        width=None if sys.stdout.isatty() else _PIPE_COLUMNS, highlight=False, markup=False
+    )
 
 
 @contextmanager

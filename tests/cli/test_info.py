@@ -1,0 +1,125 @@
+import json
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vidrestore.cli import main
+from vidrestore.errors import MediaError
+from vidrestore.media import info as media_info
+from vidrestore.media.info import Chapter, StreamInfo, VideoInfo
+from vidrestore.types import ColorTags, DisplayGeometry, PixelFormat
+
+INFO = VideoInfo(
+    path=Path("film.mkv"),
+    kind="film",
+    container="matroska,webm",
+    geometry=DisplayGeometry(
+        coded_hw=(576, 720), sample_aspect_ratio=Fraction(16, 15), quarter_turns=1
+    ),
+    pixel_format_name="yuv420p10le",
+    pixel_format=PixelFormat(name="yuv420p10le", model="yuv", bit_depth=10, chroma_shift_xy=(1, 1)),
+    color=ColorTags(matrix=5, primaries=5, transfer=16, range_known=True, chroma_location=1),
+    time_base=Fraction(1, 1000),
+    duration_seconds=3725.5,
+    average_rate=Fraction(24_000, 1001),
+    frame_count_estimate=89_322,
+    variable_rate=True,
+    field_order="top first",
+    codec="ffv1",
+    bit_rate=8_000_000,
+    streams=(
+        StreamInfo(index=0, kind="video", codec="ffv1", default=True),
+        StreamInfo(
+            index=1,
+            kind="audio",
+            codec="flac",
+            language="eng",
+            title="[bold]left\x1b[31m",
+            sample_rate_hz=48_000,
+            channels=1,
+            channel_layout="mono",
+            start_seconds=Fraction(1, 40),
+        ),
+    ),
+    chapters=(Chapter(start_seconds=Fraction(0), end_seconds=Fraction(60), title="One"),),
+    metadata={"title": "Süßes Leben"},
+)
+
+
+@pytest.fixture
+def probed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(media_info, "probe", lambda path: INFO)
+
+
+@pytest.mark.usefixtures("probed")
+@pytest.mark.parametrize(
+    "line",
+    [
+        "film          film.mkv",
+        "container     matroska,webm",
+        "video codec   ffv1",
+        "duration      01:02:05.500",
+        "frames        about 89322",
+        "frame rate    23.976 per second (24000/1001), variable",
+        "bit rate      8000 kbit/s",
+        "size          720 x 576",
+        "display size  576 x 768 (turned 90 degrees clockwise, pixels 16:15)",
+        "pixel format  yuv420p10le, 10 bits",
+        "fields        top first",
+        "time base     1/1000 s",
+        "stream 0      video, ffv1, default",
+        "chapter 1     00:00:00.000 to 00:01:00.000 One",
+        "title         Süßes Leben",
+    ],
+)
+def test_a_reader_finds(line: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "film.mkv"]) == 0
+    assert line in [each.rstrip() for each in capfd.readouterr().out.splitlines()]
+
+
+@pytest.mark.usefixtures("probed")
+def test_colour_is_told_by_its_usual_names(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "film.mkv"]) == 0
+    assert (
+        "matrix bt470bg, primaries bt470bg, transfer smpte2084, range limited, chroma_location left"
+        in capfd.readouterr().out
+    )
+
+
+@pytest.mark.usefixtures("probed")
+def test_text_from_a_file_cannot_command_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "film.mkv"]) == 0
+    out = capfd.readouterr().out
+    assert "\x1b" not in out
+    assert "audio, flac, eng, [bold]left [31m, 48000 Hz, mono, starts at 0.025 s" in out
+
+
+@pytest.mark.usefixtures("probed")
+def test_json_holds_exact_ratios_and_plain_values(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "film.mkv", "--json"]) == 0
+    found: dict[str, Any] = json.loads(capfd.readouterr().out)
+
+    assert found["average_rate"] == "24000/1001"
+    assert found["time_base"] == "1/1000"
+    assert found["duration_seconds"] == 3725.5
+    assert (found["coded_width"], found["coded_height"]) == (720, 576)
+    assert (found["display_width"], found["display_height"]) == (576, 768)
+    assert found["rotation_degrees_clockwise"] == 90
+    assert found["color"]["range"] == "limited"
+    assert found["streams"][1]["channel_layout"] == "mono"
+    assert found["chapters"] == [{"start_seconds": 0.0, "end_seconds": 60.0, "title": "One"}]
+    assert found["metadata"] == {"title": "Süßes Leben"}
+
+
+def test_a_file_that_cannot_be_read_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def probe(path: Path) -> VideoInfo:
+        raise MediaError(f"{path}: no such file or folder; check the name")
+
+    monkeypatch.setattr(media_info, "probe", probe)
+
+    assert main(["info", "absent.mkv"]) == 1
+    assert capfd.readouterr() == ("", "error: absent.mkv: no such file or folder; check the name\n")

@@ -1,0 +1,229 @@
+"""``vidrestore info FILE``: what a film, a folder of frames or a picture holds."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from vidrestore.cli.exitcodes import ExitCode
+from vidrestore.types import DisplayGeometry
+
+if TYPE_CHECKING:
+    from vidrestore.media.info import StreamInfo, VideoInfo
+
+# Code points of ITU-T H.273, by FFmpeg's names.
+_MATRIX = {
+    0: "gbr", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "ycgco",
+    9: "bt2020nc", 10: "bt2020c", 11: "smpte2085", 14: "ictcp",
+}  # fmt: skip
+_PRIMARIES = {
+    1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "film", 9: "bt2020",
+    10: "smpte428", 11: "smpte431", 12: "smpte432", 22: "ebu3213",
+}  # fmt: skip
+_TRANSFER = {
+    1: "bt709", 4: "gamma22", 5: "gamma28", 6: "smpte170m", 7: "smpte240m", 8: "linear",
+    9: "log100", 10: "log316", 11: "iec61966-2-4", 12: "bt1361e", 13: "iec61966-2-1",
+    14: "bt2020-10", 15: "bt2020-12", 16: "smpte2084", 17: "smpte428", 18: "arib-std-b67",
+}  # fmt: skip
+_CHROMA_LOCATION = {
+    1: "left", 2: "center", 3: "topleft", 4: "top", 5: "bottomleft", 6: "bottom",
+}  # fmt: skip
+_UNSPECIFIED = "unspecified"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InfoCommand:
+    """Say what a film, a folder of frames or a picture holds; nothing is written."""
+
+    source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
+    """Film, folder of frames, or picture."""
+    json: bool = False
+    """Print JSON."""
+    debug: bool = False
+    """Print the traceback of an error, too."""
+
+
+def run(argv: Sequence[str]) -> ExitCode:
+    """Run ``vidrestore info``."""
+    command = tyro.cli(
+        InfoCommand, prog="vidrestore info", args=argv, config=(tyro.conf.FlagCreatePairsOff,)
+    )
+    from vidrestore.media.info import probe
+
+    info = probe(command.source)
+    if command.json:
+        print(json.dumps(info_json(info), indent=2))
+        return ExitCode.OK
+    from rich.table import Table
+
+    from vidrestore.cli.console import stdout_console
+
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for label, value in info_rows(info):
+        table.add_row(label, _printable(value))
+    stdout_console().print(table)
+    return ExitCode.OK
+
+
+def info_rows(info: "VideoInfo") -> Iterator[tuple[str, str]]:
+    """Yield label and value of every line for a reader."""
+    geometry, color = info.geometry, color_json(info)
+    yield info.kind, str(info.path)
+    yield "container", info.container
+    yield "video codec", info.codec
+    if info.duration_seconds is not None:
+        yield "duration", _clock(info.duration_seconds)
+    if info.frame_count_estimate is not None:
+        yield "frames", f"about {info.frame_count_estimate}"
+    if info.average_rate is not None:
+        yield "frame rate", _rate(info.average_rate, variable=bool(info.variable_rate))
+    if info.bit_rate is not None:
+        yield "bit rate", _bit_rate(info.bit_rate)
+    yield "size", _size(geometry.coded_hw)
+    yield "display size", _size(geometry.display_hw) + _how_shown(geometry)
+    yield "pixel format", f"{info.pixel_format_name}, {info.bit_depth} bits"
+    yield "colour", ", ".join(f"{name} {value}" for name, value in color.items())
+    yield "fields", info.field_order
+    yield "time base", f"{info.time_base} s"
+    for stream in info.streams:
+        yield f"stream {stream.index}", _stream_line(stream)
+    for number, chapter in enumerate(info.chapters, start=1):
+        begin, end = (_clock(float(at)) for at in (chapter.start_seconds, chapter.end_seconds))
+        yield f"chapter {number}", f"{begin} to {end}" + (f" {chapter.title or ''}".rstrip())
+    yield from info.metadata.items()
+
+
+def info_json(info: "VideoInfo") -> dict[str, object]:
+    """Return plain values; exact ratios are strings like ``30000/1001``."""
+    (height, width), (display_height, display_width) = (
+        info.geometry.coded_hw,
+        info.geometry.display_hw,
+    )
+    return {
+        "path": str(info.path),
+        "kind": info.kind,
+        "container": info.container,
+        "codec": info.codec,
+        "duration_seconds": info.duration_seconds,
+        "frame_count_estimate": info.frame_count_estimate,
+        "average_rate": _exact(info.average_rate),
+        "variable_rate": info.variable_rate,
+        "bit_rate": info.bit_rate,
+        "coded_width": width,
+        "coded_height": height,
+        "display_width": display_width,
+        "display_height": display_height,
+        "sample_aspect_ratio": _exact(info.geometry.sample_aspect_ratio),
+        "rotation_degrees_clockwise": 90 * info.geometry.quarter_turns,
+        "mirrored": info.geometry.mirrored,
+        "pixel_format": info.pixel_format_name,
+        "bit_depth": info.bit_depth,
+        "color": color_json(info),
+        "field_order": info.field_order,
+        "time_base": _exact(info.time_base),
+        "origin_seconds": float(info.origin_seconds),
+        "video_stream_index": info.video_stream_index,
+        "streams": [_stream_json(stream) for stream in info.streams],
+        "chapters": [
+            {
+                "start_seconds": float(chapter.start_seconds),
+                "end_seconds": float(chapter.end_seconds),
+                "title": chapter.title,
+            }
+            for chapter in info.chapters
+        ],
+        "metadata": dict(info.metadata),
+    }
+
+
+def color_json(info: "VideoInfo") -> dict[str, str]:
+    """Return the colour tags by FFmpeg's names."""
+    color = info.color
+    return {
+        "matrix": _named(_MATRIX, color.matrix),
+        "primaries": _named(_PRIMARIES, color.primaries),
+        "transfer": _named(_TRANSFER, color.transfer),
+        "range": ("full" if color.full_range else "limited") if color.range_known else _UNSPECIFIED,
+        "chroma_location": _CHROMA_LOCATION.get(color.chroma_location, _UNSPECIFIED),
+    }
+
+
+def _stream_json(stream: "StreamInfo") -> dict[str, object]:
+    return {
+        "index": stream.index,
+        "kind": stream.kind,
+        "codec": stream.codec,
+        "language": stream.language,
+        "title": stream.title,
+        "default": stream.default,
+        "attached_picture": stream.attached_picture,
+        "start_seconds": None if stream.start_seconds is None else float(stream.start_seconds),
+        "bit_rate": stream.bit_rate,
+        "channels": stream.channels,
+        "channel_layout": stream.channel_layout,
+        "sample_rate_hz": stream.sample_rate_hz,
+        "file_name": stream.file_name,
+    }
+
+
+def _stream_line(stream: "StreamInfo") -> str:
+    parts = [stream.kind, stream.codec or "unknown codec", stream.language, stream.title]
+    parts.append(stream.file_name)
+    if stream.sample_rate_hz is not None:
+        parts.append(f"{stream.sample_rate_hz} Hz")
+    parts.append(stream.channel_layout)
+    if stream.bit_rate is not None:
+        parts.append(_bit_rate(stream.bit_rate))
+    if stream.start_seconds:
+        parts.append(f"starts at {float(stream.start_seconds):.3f} s")
+    parts.append("cover" if stream.attached_picture else None)
+    parts.append("default" if stream.default else None)
+    return ", ".join(part for part in parts if part)
+
+
+def _how_shown(geometry: DisplayGeometry) -> str:
+    parts: list[str] = []
+    if geometry.mirrored:
+        parts.append("mirrored")
+    if geometry.quarter_turns:
+        parts.append(f"turned {90 * geometry.quarter_turns} degrees clockwise")
+    if geometry.sample_aspect_ratio != 1:
+        ratio = geometry.sample_aspect_ratio
+        parts.append(f"pixels {ratio.numerator}:{ratio.denominator}")
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _named(names: Mapping[int, str], code: int) -> str:
+    return names.get(code, _UNSPECIFIED if code == 2 else f"code {code}")
+
+
+def _size(size_hw: tuple[int, int]) -> str:
+    height, width = size_hw
+    return f"{width} x {height}"
+
+
+def _exact(ratio: Fraction | None) -> str | None:
+    return None if ratio is None else f"{ratio.numerator}/{ratio.denominator}"
+
+
+def _rate(rate: Fraction, *, variable: bool) -> str:
+    exact = "" if rate.denominator == 1 else f" ({rate})"
+    return f"{float(rate):.6g} per second{exact}" + (", variable" if variable else "")
+
+
+def _bit_rate(bits_per_second: int) -> str:
+    return f"{bits_per_second / 1000:.0f} kbit/s"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds, 3), 60)
+    return f"{int(minutes // 60):02}:{int(minutes % 60):02}:{rest:06.3f}"
+
+
+def _printable(text: str) -> str:
+    """Return ``text`` without characters that would command the terminal."""
+    return "".join(mark if mark.isprintable() else " " for mark in text)
