@@ -171,7 +171,8 @@ def _stream_json(stream: "StreamInfo") -> dict[str, object]:
 
 
 def _stream_line(stream: "StreamInfo") -> str:
-    parts = [stream.kind, stream.codec or "unknown codec", stream.language, stream.title]
+    language = None if stream.language == "und" else stream.language  # ISO 639: undetermined
+    parts = [stream.kind, stream.codec or "unknown codec", language, stream.title]
     parts.append(stream.file_name)
     if stream.sample_rate_hz is not None:
         parts.append(f"{stream.sample_rate_hz} Hz")
