@@ -1,0 +1,151 @@
+"""Packets to decoded frames: everything that can be decoded, and a count of what cannot.
+
+PyAV drains a decoder in one call and gives up at the first error, and it hides an error that
+comes together with frames. So packets are followed by their time stamps: one that never comes
+out was damaged, and where frames are missing at the end they are decoded again without frame
+threads, which leave nothing to the draining.
+"""
+
+import logging
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.error
+from av.packet import Packet
+from av.stream import Discard
+from av.video.stream import VideoStream
+
+from vidrestore.media.probing import open_film
+from vidrestore.media.translate import media_errors
+
+_log = logging.getLogger(__name__)
+
+# Packed bitstreams hold packets without a picture of their own.
+_PACKETS_ARE_NOT_FRAMES = frozenset({"mpeg4", "msmpeg4v1", "msmpeg4v2", "msmpeg4v3"})
+_MOST_REORDERED = 64
+
+
+class PacketDecoder:
+    """Decodes one video stream of one file."""
+
+    def __init__(self, path: Path, stream_index: int) -> None:
+        self._path = path
+        self._stream_index = stream_index
+        self.damaged_packets = 0
+        self._container = open_film(path)
+        self._awaited: set[int] = set()
+        self._last_pts: int | None = None
+        self._ended_by_error = False
+
+    @property
+    def stream(self) -> VideoStream:
+        """The stream as the decoder knows it now."""
+        streams = self._container.streams.video
+        return next(each for each in streams if each.index == self._stream_index)
+
+    def close(self) -> None:
+        """Close the file; safe to call twice."""
+        self._container.close()
+
+    def frames(self, start_ticks: int | None) -> Iterator[av.VideoFrame]:
+        """Yield decoded frames, from a key frame at or before ``start_ticks`` where it is given.
+
+        Raises:
+            MediaError: Reading fails for another reason than damage.
+        """
+        self._open(start_ticks, threads="AUTO")
+        yield from self._decoded()
+        last = self._last_pts
+        if last is None or not any(pts > last for pts in self._awaited):
+            self.damaged_packets += len(self._awaited)
+            return
+        self.damaged_packets += sum(pts <= last for pts in self._awaited)
+        before = self.damaged_packets
+        self._open(last, threads="SLICE")
+        for frame in self._decoded():
+            if frame.pts is not None and frame.pts > last:
+                yield frame
+        self.damaged_packets = before + sum(pts > last for pts in self._awaited)
+
+    def restart_count(self) -> None:
+        """Forget damage so far: it lies before what is wanted."""
+        self.damaged_packets = 0
+        self._awaited.clear()
+
+    def _open(self, start_ticks: int | None, *, threads: str) -> None:
+        self._container.close()
+        self._container = open_film(self._path)
+        self._awaited.clear()
+        self._last_pts = None
+        for stream in self._container.streams:
+            if stream.index != self._stream_index:
+                stream.discard = Discard.all
+        self.stream.thread_type = threads
+        if start_ticks is not None:
+            with media_errors(self._path):
+                self._container.seek(start_ticks, stream=self.stream)
+
+    def _decoded(self) -> Iterator[av.VideoFrame]:
+        for packet in self._packets():
+            try:
+                frames = packet.decode()
+            except (av.error.InvalidDataError, av.error.EOFError) as error:
+                _log.debug("%s: %s", self._path, error)
+                if packet.pts is None and packet.size:
+                    self.damaged_packets += 1
+                continue
+            for frame in frames:
+                self._arrived(frame)
+                yield frame
+
+    def _packets(self) -> Iterator["Packet[VideoStream]"]:
+        stream = self.stream
+        follow = stream.codec_context.name not in _PACKETS_ARE_NOT_FRAMES
+        packets = self._container.demux(stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except av.error.InvalidDataError as error:
+                # Damage between packets ends the reading; what came before is kept.
+                _log.info("%s: reading ended early: %s", self._path, error)
+                self.damaged_packets += 1
+                packet = None
+            if packet is None:
+                return
+            if follow and packet.size and packet.pts is not None and not packet.is_discard:
+                self._awaited.add(packet.pts)
+            yield packet
+
+    def _arrived(self, frame: av.VideoFrame) -> None:
+        if frame.pts is None:
+            return
+        self._last_pts = frame.pts
+        self._awaited.discard(frame.pts)
+        if len(self._awaited) > _MOST_REORDERED:
+            never = {pts for pts in self._awaited if pts < frame.pts}
+            self.damaged_packets += len(never)
+            self._awaited -= never
+
+
+def missing_seconds(stream: VideoStream, end_seconds: Fraction) -> Fraction:
+    """Return how much of a stream its header promises after ``end_seconds``; 0 if nothing."""
+    base = stream.time_base
+    if stream.duration is not None and base is not None:
+        promised = ((stream.start_time or 0) + stream.duration) * base
+    else:
+        promised = _matroska_duration(stream.metadata.get("DURATION", ""))
+    return max(Fraction(0), promised - end_seconds)
+
+
+def _matroska_duration(text: str) -> Fraction:
+    """Read ``00:01:02.500000000``."""
+    parts = text.split(":")
+    if len(parts) != 3:
+        return Fraction(0)
+    try:
+        hours, minutes, seconds = (Fraction(part) for part in parts)
+    except ValueError:
+        return Fraction(0)
+    return hours * 3600 + minutes * 60 + seconds

@@ -1,0 +1,71 @@
+"""What the rest of the package sees of a source of frames, and ``open_source``."""
+
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+from vidrestore.media.folder import PictureSource, is_picture_name
+from vidrestore.media.info import DEFAULT_PICTURE_RATE, VideoInfo, checked_source
+from vidrestore.media.reader import FilmSource
+from vidrestore.media.timing import Cut, exact_seconds
+from vidrestore.types import Frame
+
+
+class Source(Protocol):
+    """Frames of a film, of a folder of pictures, or of a picture."""
+
+    @property
+    def info(self) -> VideoInfo:
+        """What the source is."""
+        ...
+
+    @property
+    def cut(self) -> Cut:
+        """The part of it that is given."""
+        ...
+
+    @property
+    def damaged_packets(self) -> int:
+        """Packets lost or damaged so far; the rest is given."""
+        ...
+
+    @property
+    def repaired_timestamps(self) -> int:
+        """Frames so far whose time was missing or did not move on."""
+        ...
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the frames in presentation order, with the time stamps of the source."""
+        ...
+
+
+@contextmanager
+def open_source(
+    path: Path,
+    *,
+    start_seconds: Fraction | float | None = None,
+    end_seconds: Fraction | float | None = None,
+    fps: Fraction = DEFAULT_PICTURE_RATE,
+) -> Generator[Source]:
+    """Open a film, a folder of pictures, or a picture.
+
+    Args:
+        path: What to read.
+        start_seconds: Leave out frames shown before; from where the film's clock starts.
+        end_seconds: Leave out frames shown at or after.
+        fps: Pictures per second of a folder.
+
+    Raises:
+        MediaError: It cannot be read.
+        ConfigError: The times or the rate are impossible.
+    """
+    cut = Cut(start_seconds=exact_seconds(start_seconds), end_seconds=exact_seconds(end_seconds))
+    path = checked_source(path)
+    pictures = path.is_dir() or is_picture_name(path)
+    source = PictureSource(path, cut=cut, fps=fps) if pictures else FilmSource(path, cut=cut)
+    try:
+        yield source
+    finally:
+        source.close()

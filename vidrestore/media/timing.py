@@ -1,0 +1,86 @@
+"""Clocks: which part of a film is wanted, where its output starts, repaired time stamps."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from math import gcd, lcm
+
+from vidrestore.errors import ConfigError
+
+_COARSEST_SHIFT_SECONDS = Fraction(1, 10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """The part of a film that is wanted, in seconds from where its clock starts."""
+
+    start_seconds: Fraction | None = None
+    """Frames shown before are left out."""
+    end_seconds: Fraction | None = None
+    """Frames shown at or after are left out."""
+
+    def __post_init__(self) -> None:
+        start, end = self.start_seconds or Fraction(0), self.end_seconds
+        if start < 0:
+            raise ConfigError(f"start must be >= 0 seconds, got {float(start):g}")
+        if end is not None and end <= start:
+            raise ConfigError(
+                f"end must be later than start, got {float(start):g} to {float(end):g} seconds"
+            )
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is cut off."""
+        return self.start_seconds is None and self.end_seconds is None
+
+    def bounds_seconds(self, origin_seconds: Fraction) -> tuple[Fraction | None, Fraction | None]:
+        """Return start and end on a clock that begins at ``origin_seconds``."""
+        start, end = self.start_seconds, self.end_seconds
+        return (
+            None if start is None else origin_seconds + start,
+            None if end is None else origin_seconds + end,
+        )
+
+
+def exact_seconds(value: Fraction | float | None) -> Fraction | None:
+    """Return seconds as a fraction; a float as its shortest decimal, so 0.1 is one tenth."""
+    return value if value is None or isinstance(value, Fraction) else Fraction(repr(value))
+
+
+def common_shift(
+    wanted_seconds: Fraction, video_time_base: Fraction, time_bases: Iterable[Fraction]
+) -> Fraction:
+    """Return how much to take from every time stamp so that the output starts near zero.
+
+    At most ``wanted_seconds``, and a whole number of ticks of every stream, so that no stream
+    moves against another. Where no such number is within a tenth of a second, a whole number
+    of video ticks is taken and the other streams are rounded to their nearest tick.
+    """
+    bases = [video_time_base, *time_bases]
+    grid = Fraction(
+        lcm(*(base.numerator for base in bases)), gcd(*(base.denominator for base in bases))
+    )
+    if grid > _COARSEST_SHIFT_SECONDS:
+        grid = video_time_base
+    return wanted_seconds // grid * grid
+
+
+class Clock:
+    """Gives every frame a time: missing ones are made up, and none runs backwards."""
+
+    def __init__(self) -> None:
+        self.repaired_count = 0
+        self._last: int | None = None
+        self._step = 1
+
+    def ticks(self, pts: int | None, dts: int | None, duration: int) -> int:
+        """Return the time of the next frame in presentation order."""
+        found = pts if pts is not None else dts
+        expected = 0 if self._last is None else self._last + self._step
+        ticks = expected if found is None else found
+        if self._last is not None and ticks <= self._last:
+            ticks = self._last + 1
+        if pts is None or ticks != pts:
+            self.repaired_count += 1
+        self._last, self._step = ticks, max(1, duration)
+        return ticks
