@@ -44,3 +44,95 @@ class DetectorConfig:
         _require_fraction("output_threshold", self.output_threshold)
         _require_fraction("tracked_threshold", self.tracked_threshold)
         _require_fraction("retinaface_threshold", self.retinaface_threshold)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShotConfig:
+    """What counts as a cut."""
+
+    change_ratio: float = 2.5
+    """How many times more a frame must differ from the one before than its neighbours do."""
+    min_change: float = 6.0
+    """Mean difference in brightness, of 255, below which nothing is a cut."""
+    same_shot_correlation: float = 0.7
+    """Pictures before and after that are alike from this on are of one shot."""
+    other_shot_correlation: float = 0.2
+    """A picture less like the one before than this begins a shot, however much all else moves."""
+
+    def __post_init__(self) -> None:
+        _require(self.change_ratio > 1, f"change_ratio must be > 1, got {self.change_ratio}")
+        _require(self.min_change > 0, f"min_change must be > 0, got {self.min_change}")
+        _require_fraction("same_shot_correlation", self.same_shot_correlation)
+        _require_fraction("other_shot_correlation", self.other_shot_correlation)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackerConfig:
+    """How faces are followed through a shot."""
+
+    view_max_side_px: int = 640
+    """Longer side of the rendering that is searched."""
+    search_every_seconds: float = 0.3
+    """Between searches of the whole picture; in between, faces are looked for at their places."""
+    min_hits: int = 3
+    """Frames in which a face must be seen, where there are as many to look at."""
+    min_track_seconds: float = 0.12
+    """Shorter tracks are dropped, unless seen whenever looked for."""
+    min_track_score: float = 0.7
+    """Tracks with a lower mean score are dropped."""
+    max_gap_seconds: float = 0.4
+    """A face unseen for longer has left; shorter gaps are bridged."""
+    max_search_misses: int = 3
+    """Searches in a row that may miss a face which is still seen at its place."""
+    turned_search_after_seconds: float = 1.0
+    """Without any face for so long, and as often, turned pictures are searched too."""
+    turned_threshold: float = 0.9
+    """Score that a face in a turned picture must reach."""
+    lookahead_seconds: float = 0.4
+    """How long frames are held back; no less than a gap or the time between searches."""
+    max_lookahead_frames: int = 32
+    """Frames held back at most, whatever the time: bounds memory."""
+
+    def __post_init__(self) -> None:
+        _require(self.view_max_side_px >= 64, "view_max_side_px must be 64 or more")
+        _require(self.search_every_seconds > 0, "search_every_seconds must be > 0")
+        _require(self.min_hits >= 1, f"min_hits must be 1 or more, got {self.min_hits}")
+        _require(self.min_track_seconds >= 0, "min_track_seconds must be 0 or more")
+        _require(self.max_gap_seconds >= 0, "max_gap_seconds must be 0 or more")
+        _require(self.max_search_misses >= 1, "max_search_misses must be 1 or more")
+        _require(self.turned_search_after_seconds > 0, "turned_search_after_seconds must be > 0")
+        _require(self.max_lookahead_frames >= 1, "max_lookahead_frames must be 1 or more")
+        _require_fraction("min_track_score", self.min_track_score)
+        _require_fraction("turned_threshold", self.turned_threshold)
+        _require(
+            self.lookahead_seconds >= max(self.max_gap_seconds, self.search_every_seconds),
+            f"lookahead_seconds is {self.lookahead_seconds}, which is less than "
+            f"max_gap_seconds ({self.max_gap_seconds}) or "
+            f"search_every_seconds ({self.search_every_seconds})",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmoothingConfig:
+    """How landmarks are smoothed along a track."""
+
+    window_seconds: float = 0.2
+    """How far the window reaches to each side; 0 leaves landmarks as measured."""
+    max_window_frames: int = 16
+    """Frames to each side at most, whatever the time: bounds memory."""
+    outlier_sigmas: float = 5.0
+    """A point further than this from the course of its track is rejected."""
+    noise_floor: float = 0.004
+    """Least landmark noise assumed, in eye distances: below, everything counts as motion."""
+    usual_noise: float = 0.02
+    """Landmark noise assumed where a window is too short to tell, in eye distances."""
+    bridged_weight: float = 0.25
+    """Weight of a face that was bridged, next to one that was seen."""
+
+    def __post_init__(self) -> None:
+        _require(self.window_seconds >= 0, "window_seconds must be 0 or more")
+        _require(self.max_window_frames >= 1, "max_window_frames must be 1 or more")
+        _require(self.outlier_sigmas > 0, "outlier_sigmas must be > 0")
+        _require_fraction("noise_floor", self.noise_floor)
+        _require_fraction("usual_noise", self.usual_noise)
+        _require_fraction("bridged_weight", self.bridged_weight)

@@ -21,7 +21,7 @@ from torchvision.ops import batched_nms
 from vidrestore.errors import WeightsError
 from vidrestore.faces.config import DetectorConfig
 from vidrestore.faces.detector import Picture, check_pictures
-from vidrestore.faces.squares import Squares, cut_squares, mip_levels
+from vidrestore.faces.squares import Squares, cut_squares, mip_depth, mip_levels
 from vidrestore.faces.windows import (
     boxes_of,
     detections,
@@ -119,7 +119,9 @@ class MtcnnDetector:
             return [None] * len(guesses)
         there = np.array([[1.0, 0.0, origin_xy[0]], [0.0, 1.0, origin_xy[1]]])
         back = there * [[1, 1, -1], [1, 1, -1]]
-        levels = mip_levels(_normalised(self._batch([patch])))
+        largest = max(_longer_side(face) for face in guesses)
+        depth = mip_depth(largest, OUTPUT_INPUT_PX)
+        levels = mip_levels(_normalised(self._batch([patch])), depth=depth)
         local = [guess.mapped(back) for guess in guesses]
         return [
             face.mapped(there)
@@ -261,6 +263,11 @@ def _resized(batch: Tensor, size_hw: tuple[int, int]) -> Tensor:
 
 def _logit(probability: float) -> float:
     return log(probability / (1 - probability))
+
+
+def _longer_side(face: Detection) -> float:
+    left, top, right, bottom = face.box_xyxy
+    return max(right - left, bottom - top)
 
 
 def _patch_around(picture: Picture, faces: Sequence[Detection]) -> tuple[Picture, tuple[int, int]]:

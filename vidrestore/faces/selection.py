@@ -1,0 +1,61 @@
+"""Which of the tracked faces are to be restored: a stage without look-ahead."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Literal
+
+from vidrestore.types import TrackedFace, TrackedFrame
+
+_STAYS_UNTIL = 0.85
+"""A face that was large enough stays chosen down to this share of the least size."""
+_TAKES_OVER_AT = 1.3
+"""Another face becomes the largest when it is so many times higher."""
+
+
+def select_faces(
+    frames: Iterable[TrackedFrame],
+    *,
+    which: Literal["all", "largest"] = "all",
+    min_face_px: float = 0.0,
+) -> Iterator[TrackedFrame]:
+    """Yield every frame with only the chosen faces, in order.
+
+    Choices stay: a face about as large as the limit, or two of about the same size, do not
+    make restored and unrestored frames alternate.
+
+    Args:
+        frames: In presentation order.
+        which: Every face, or only the largest of its shot so far.
+        min_face_px: Least longer side of a face's box, in display pixels.
+    """
+    large: set[int] = set()
+    largest: int | None = None
+    for frame in frames:
+        faces = [face for face in frame.faces if _is_large(face, large, min_face_px)]
+        large = {face.track_id for face in faces}
+        if which == "largest":
+            largest = _largest(faces, largest)
+            faces = [face for face in faces if face.track_id == largest]
+        yield replace(frame, faces=tuple(faces))
+
+
+def face_side_px(face: TrackedFace) -> float:
+    """Return the longer side of a face's box in display pixels, however the face is turned."""
+    left, top, right, bottom = face.box_xyxy
+    return max(right - left, bottom - top)
+
+
+def _is_large(face: TrackedFace, large: set[int], min_face_px: float) -> bool:
+    share = _STAYS_UNTIL if face.track_id in large else 1.0
+    return face_side_px(face) >= min_face_px * share
+
+
+def _largest(faces: Sequence[TrackedFace], before: int | None) -> int | None:
+    """Return the track of the largest face, or the one before as long as it is nearly that."""
+    if not faces:
+        return before
+    winner = max(faces, key=face_side_px)
+    kept = next((face for face in faces if face.track_id == before), None)
+    if kept is not None and face_side_px(winner) < _TAKES_OVER_AT * face_side_px(kept):
+        return kept.track_id
+    return winner.track_id

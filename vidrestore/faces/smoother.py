@@ -1,0 +1,86 @@
+"""The stage that smooths the landmarks of every track: frames in, the same frames out."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from vidrestore.faces.config import SmoothingConfig
+from vidrestore.faces.smoothing import WINDOW_TOLERANCE, smooth_landmarks
+from vidrestore.types import TrackedFace, TrackedFrame
+
+_LEAST_CONFIDENCE = 1e-3
+
+
+def smoothed_faces(
+    frames: Iterable[TrackedFrame], *, config: SmoothingConfig | None = None
+) -> Iterator[TrackedFrame]:
+    """Yield every frame with ``points_xy`` smoothed, in order.
+
+    The result for a frame depends only on the frames of its window. Holds the frames of
+    ``window_seconds`` after it, at most ``max_window_frames``; of those before it only the faces.
+
+    Args:
+        frames: In presentation order, with ``measured_points_xy`` as the detector gave them.
+        config: How to smooth.
+    """
+    config = config or SmoothingConfig()
+    past: deque[_Moment] = deque(maxlen=config.max_window_frames)
+    ahead: deque[TrackedFrame] = deque()
+    for frame in frames:
+        ahead.append(frame)
+        while len(ahead) > config.max_window_frames + 1 or _is_beyond(ahead, config):
+            yield _next_smoothed(past, ahead, config)
+    while ahead:
+        yield _next_smoothed(past, ahead, config)
+
+
+class _Moment(NamedTuple):
+    seconds: float
+    faces: tuple[TrackedFace, ...]
+
+
+def _moment(frame: TrackedFrame) -> _Moment:
+    return _Moment(float(frame.frame.timestamp.seconds), frame.faces)
+
+
+def _is_beyond(ahead: Sequence[TrackedFrame], config: SmoothingConfig) -> bool:
+    """Return whether the last frame lies outside the window of the first."""
+    waited = _moment(ahead[-1]).seconds - _moment(ahead[0]).seconds
+    return waited > config.window_seconds * WINDOW_TOLERANCE
+
+
+def _next_smoothed(
+    past: deque[_Moment], ahead: deque[TrackedFrame], config: SmoothingConfig
+) -> TrackedFrame:
+    moments, at = [*past, *map(_moment, ahead)], len(past)
+    frame = ahead.popleft()
+    past.append(moments[at])
+    faces = tuple(_smoothed(face, moments, at, config) for face in frame.faces)
+    return replace(frame, faces=faces)
+
+
+def _smoothed(
+    face: TrackedFace, moments: Sequence[_Moment], at: int, config: SmoothingConfig
+) -> TrackedFace:
+    """Smooth a face by the sightings of its track around moment ``at``."""
+    seen = [
+        (position, moment.seconds, other)
+        for position, moment in enumerate(moments)
+        for other in moment.faces
+        if other.track_id == face.track_id
+    ]
+    confidence = [
+        max(_LEAST_CONFIDENCE, other.score) * (config.bridged_weight if other.interpolated else 1.0)
+        for _, _, other in seen
+    ]
+    points = smooth_landmarks(
+        np.array([seconds for _, seconds, _ in seen]),
+        np.stack([other.measured_points_xy for _, _, other in seen]),
+        np.array(confidence),
+        at=[position for position, _, _ in seen].index(at),
+        config=config,
+    )
+    return replace(face, points_xy=points.astype(np.float32))
