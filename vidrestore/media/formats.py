@@ -150,7 +150,7 @@ def frame_planes(decoded: av.VideoFrame, layout: SourceLayout) -> tuple[Plane, .
     if layout.gray_alpha:
         return _gray_alpha_planes(decoded)
     if layout.via is not None:
-        decoded = _moved(decoded, layout.via)
+        decoded = moved(decoded, layout.via)
     planes = tuple(_copied(view) for view in plane_views(decoded, layout.planar))
     for plane in planes:
         plane.flags.writeable = False
@@ -185,9 +185,10 @@ def _copied(view: Plane) -> Plane:
     return view.copy(order="C")
 
 
-def _moved(decoded: av.VideoFrame, name: str) -> av.VideoFrame:
+def moved(decoded: av.VideoFrame, name: str) -> av.VideoFrame:
+    """Return the same samples in a format that packs them otherwise."""
     # Same matrix and range on both sides: libswscale then only moves samples.
-    moved = decoded.reformat(
+    packed = decoded.reformat(
         format=name,
         src_colorspace="DEFAULT",
         dst_colorspace="DEFAULT",
@@ -195,8 +196,8 @@ def _moved(decoded: av.VideoFrame, name: str) -> av.VideoFrame:
         dst_color_range="JPEG",
         interpolation="POINT",
     )
-    moved.pts = decoded.pts
-    return moved
+    packed.pts = decoded.pts
+    return packed
 
 
 def _gray_alpha_planes(decoded: av.VideoFrame) -> tuple[Plane, ...]:

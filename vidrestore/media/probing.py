@@ -61,7 +61,8 @@ def open_film(path: Path) -> InputContainer:
         MediaError: FFmpeg cannot read it.
     """
     with media_errors(path):
-        return av.open(str(path), "r", metadata_errors="replace")
+        # With the protocol in front, no name can be taken for a URL.
+        return av.open(f"file:{path}", "r", metadata_errors="replace")
 
 
 def film_stream(container: InputContainer, path: Path) -> VideoStream:
@@ -127,7 +128,7 @@ def film_info(container: InputContainer, stream: VideoStream, path: Path) -> Vid
         frame_count_estimate=_frame_count(stream, duration, rate),
         variable_rate=_variable_rate(stream),
         field_order=field_order_of(stream),
-        codec=stream.codec_context.name,
+        codec=stream.codec_context.codec.canonical_name,
         bit_rate=_bit_rate(stream) or container.bit_rate or None,
         video_stream_index=stream.index,
         streams=tuple(_stream_info(each) for each in container.streams),
@@ -258,12 +259,12 @@ def _stream_info(stream: Stream) -> StreamInfo:
     context = cast("av.CodecContext | None", stream.codec_context)
     audio = stream if isinstance(stream, av.AudioStream) and context is not None else None
     start = stream.start_time
-    base = cast("Fraction | None", stream.time_base)
+    base = stream.time_base
     is_attachment = isinstance(stream, AttachmentStream)
     return StreamInfo(
         index=stream.index,
         kind=stream.type,
-        codec=context.name if context is not None else getattr(stream, "name", None),
+        codec=context.codec.canonical_name if context else getattr(stream, "name", None),
         language=stream.language,
         title=stream.metadata.get("title"),
         default=bool(stream.disposition & Disposition.default),

@@ -65,6 +65,16 @@ def common_shift(
     return wanted_seconds // grid * grid
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyClock:
+    """From the source's times to the output's, and the part of the film that is wanted."""
+
+    shift_seconds: Fraction
+    """Taken from every time stamp."""
+    start_seconds: Fraction | None = None
+    end_seconds: Fraction | None = None
+
+
 class Clock:
     """Gives every frame a time: missing ones are made up, and none runs backwards."""
 

@@ -1,0 +1,108 @@
+"""The final join, by the ffmpeg program, of streams that PyAV cannot carry.
+
+PyAV copies a stream only where FFmpeg has a decoder for its codec. The ffmpeg program, which
+comes with imageio-ffmpeg, needs none. Time stamps pass through unchanged (``-copyts``).
+"""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import ffmpeg
+import imageio_ffmpeg
+
+from vidrestore.errors import MediaError
+from vidrestore.media.containers import ContainerSpec
+from vidrestore.media.timing import CopyClock
+
+_COPY: dict[str, Any] = {"c": "copy", "copy_unknown": None, "loglevel": "error"}
+
+
+def can_join(source: Path, stream_index: int, spec: ContainerSpec) -> bool:
+    """Whether ffmpeg copies a stream of ``source`` into a container; tried on its first second."""
+    with tempfile.TemporaryDirectory() as folder:
+        trial = Path(folder) / "trial"
+        wanted = _input(source)[str(stream_index)]
+        try:
+            _run(_output([wanted], trial, spec, {"t": 1}))
+        except ffmpeg.Error:
+            return False
+        return trial.stat().st_size > 0
+
+
+def joined(
+    film: Path,
+    source: Path,
+    stream_indexes: Sequence[int],
+    output: Path,
+    *,
+    spec: ContainerSpec,
+    clock: CopyClock,
+    muxer_options: dict[str, str],
+) -> None:
+    """Write ``film`` and some streams of ``source`` to ``output``, packets as they are.
+
+    Args:
+        film: A whole film, without those streams.
+        source: Where they come from.
+        stream_indexes: Which they are.
+        output: What to write.
+        spec: Its container.
+        clock: How times of ``source`` become those of ``film``, and which part is wanted.
+        muxer_options: Options that ``film`` was written with.
+
+    Raises:
+        MediaError: ffmpeg fails.
+    """
+    second = _input(source, **_input_options(clock))
+    streams = [_input(film), *(second[str(index)] for index in stream_indexes)]
+    command = _output(
+        streams,
+        output,
+        spec,
+        {
+            "map_metadata": 0,
+            "map_chapters": 0,
+            "copyts": None,
+            "avoid_negative_ts": "disabled",
+            **muxer_options,
+        },
+    )
+    try:
+        _run(command)
+    except ffmpeg.Error as error:
+        text: bytes = error.stderr  # pyright: ignore[reportUnknownMemberType]
+        reason = text.decode(errors="replace").strip().splitlines()
+        raise MediaError(
+            f"{output}: ffmpeg could not join the streams: {reason[-1] if reason else 'no reason'}"
+        ) from error
+
+
+def _input_options(clock: CopyClock) -> dict[str, str]:
+    options = {"itsoffset": f"{float(-clock.shift_seconds):.6f}"}
+    if clock.start_seconds is not None:
+        options["ss"] = f"{float(clock.start_seconds):.6f}"
+    if clock.end_seconds is not None:
+        options["to"] = f"{float(clock.end_seconds):.6f}"
+    return options
+
+
+def _input(path: Path, **options: str) -> Any:
+    return cast(Any, ffmpeg).input(f"file:{path}", **options)
+
+
+def _output(streams: list[Any], path: Path, spec: ContainerSpec, options: dict[str, Any]) -> Any:
+    return cast(Any, ffmpeg).output(
+        *streams, f"file:{path}", format=spec.format, **options, **_COPY
+    )
+
+
+def _run(command: Any) -> None:
+    cast(Any, ffmpeg).run(
+        command,
+        cmd=imageio_ffmpeg.get_ffmpeg_exe(),
+        capture_stdout=True,
+        capture_stderr=True,
+        overwrite_output=True,
+    )

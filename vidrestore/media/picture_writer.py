@@ -1,0 +1,142 @@
+"""Pictures: frames to a folder of them, or to one, as deep and with as many channels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vidrestore.errors import MediaError
+from vidrestore.media.color import region_to_rgb
+from vidrestore.media.info import VideoInfo
+from vidrestore.media.prefetch import WriteBehind
+from vidrestore.media.translate import media_errors
+from vidrestore.types import DisplayGeometry, Frame, Plane
+
+_FRAMES_WAITING = 4
+_JPEG_QUALITY = 98
+_DIGITS = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Named:
+    path: Path
+    frame: Frame
+
+
+class PictureSink:
+    """Writes every frame as a picture, on a thread of its own.
+
+    Pictures of a folder keep their names; those of a film are numbered PNGs, upright, as a
+    viewer would see them but for the pixels' aspect.
+    """
+
+    def __init__(
+        self, path: Path, *, target: Path, info: VideoInfo, geometry: DisplayGeometry
+    ) -> None:
+        self.notes: list[str] = []
+        self.frame_count = 0
+        self._path = path
+        self._target = target
+        self._geometry = geometry
+        self._single = not path.is_dir()
+        if info.pixel_format.model == "yuv":
+            self.notes.append("frames are converted to RGB pictures")
+        if geometry.sample_aspect_ratio != 1:
+            self.notes.append("pictures cannot hold the aspect of the film's pixels")
+        if info.codec in ("jpg",):
+            self.notes.append(f"JPEG pictures are compressed anew, at quality {_JPEG_QUALITY}")
+        self._behind = WriteBehind(self._write, size=_FRAMES_WAITING)
+
+    def write(self, frame: Frame) -> None:
+        """Queue a frame.
+
+        Raises:
+            MediaError: Writing failed, of this frame or of one before.
+        """
+        if self._single and self.frame_count:
+            raise MediaError(f"{self._target}: one picture cannot hold a film; name a folder")
+        name = frame.source_name or f"frame_{frame.index + 1:0{_DIGITS}d}.png"
+        path = self._path if self._single else self._path / name
+        self._behind.put(_Named(path=path, frame=frame))
+        self.frame_count += 1
+
+    def finish(self) -> None:
+        """Wait until every picture is written."""
+        self._behind.finish()
+
+    def abandon(self) -> None:
+        """Stop at once."""
+        self._behind.abandon()
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _write(self, named: _Named) -> None:
+        picture = _interleaved(named.frame)
+        if named.frame.pixel_format.model == "yuv":
+            if self._geometry.mirrored:
+                picture = picture[:, ::-1]
+            picture = np.rot90(picture, k=-self._geometry.quarter_turns)
+        with media_errors(self._target, "write"):
+            named.path.write_bytes(encoded_picture(picture, named.path.suffix.lower()))
+
+
+def encoded_picture(picture: NDArray[np.generic], suffix: str) -> bytes:
+    """Return the bytes of a picture file.
+
+    Args:
+        picture: ``(h, w)`` or ``(h, w, channels)`` in OpenCV's order, uint8 or uint16.
+        suffix: Which kind of file.
+
+    Raises:
+        MediaError: That kind cannot hold this picture.
+    """
+    if suffix in (".jpg", ".jpeg", ".bmp") and picture.dtype.name != "uint8":
+        raise MediaError(f"{suffix} holds 8 bits only, not 16; name a PNG or TIFF")
+    parameters: Sequence[int] = ()
+    if suffix in (".jpg", ".jpeg"):
+        parameters = (
+            cv2.IMWRITE_JPEG_QUALITY,
+            _JPEG_QUALITY,
+            cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+            cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+        )
+    elif suffix == ".png":
+        parameters = (cv2.IMWRITE_PNG_COMPRESSION, 3)
+    whole = cast("NDArray[np.uint8]", np.ascontiguousarray(picture))
+    done, data = cv2.imencode(suffix, whole, list(parameters))
+    if not done:
+        raise MediaError(f"OpenCV cannot write this picture as {suffix}")
+    return data.tobytes()
+
+
+def _interleaved(frame: Frame) -> NDArray[np.generic]:
+    """Return a frame in OpenCV's layout: gray, BGR or BGRA of 8 or 16 bits."""
+    pixel_format = frame.pixel_format
+    if pixel_format.model == "yuv":
+        return _rgb_of_yuv(frame)
+    planes = [_whole_depth(plane, pixel_format.bit_depth) for plane in frame.planes]
+    if pixel_format.model == "gray":
+        return planes[0]
+    green, blue, red, *alpha = planes
+    return np.asarray(cv2.merge([blue, green, red, *alpha]))
+
+
+def _whole_depth(plane: Plane, bit_depth: int) -> Plane:
+    """Return samples of 9 to 15 bits as 16, as large a part of full scale."""
+    if bit_depth in (8, 16):
+        return plane
+    wide = plane.astype(np.uint32) << (16 - bit_depth)
+    return (wide | (wide >> bit_depth)).astype(np.uint16)
+
+
+def _rgb_of_yuv(frame: Frame) -> NDArray[np.generic]:
+    height, width = frame.coded_hw
+    rgb = region_to_rgb(frame, (0, 0, width, height))
+    deep = frame.pixel_format.bit_depth > 8
+    scaled = np.rint(rgb[:, :, ::-1] * (65535.0 if deep else 255.0))
+    return scaled.astype(np.uint16 if deep else np.uint8)

@@ -1,0 +1,241 @@
+"""Everything of a film but its pictures: copied packet for packet, never decoded."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+from av.container import InputContainer, OutputContainer
+from av.container.core import Chapter
+from av.packet import Packet
+from av.stream import AttachmentStream, Discard, Stream
+
+from vidrestore.errors import UnsupportedStreamError
+from vidrestore.media.containers import ContainerSpec, has_decoder, holds
+from vidrestore.media.info import StreamInfo, VideoInfo
+from vidrestore.media.join import can_join
+from vidrestore.media.probing import is_attached_picture, open_film
+from vidrestore.media.timing import CopyClock
+
+# Statistics of the source's packets, and the names of the programs that wrote them.
+_NOT_COPIED = (
+    "major_brand", "minor_version", "compatible_brands", "encoder", "duration", "bps",
+    "number_of_frames", "number_of_bytes", "_statistics", "vendor_id", "source_id",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyPlan:
+    """What becomes of every stream of the source but the restored one."""
+
+    copied: tuple[int, ...] = ()
+    """Indexes of streams whose packets are copied while the film is written."""
+    joined: tuple[int, ...] = ()
+    """Indexes of streams that only the ffmpeg program can copy, when the film is whole."""
+    notes: tuple[str, ...] = ()
+
+
+def planned(
+    source: InputContainer,
+    info: VideoInfo,
+    spec: ContainerSpec,
+    target: Path,
+    *,
+    drop_unsupported: bool,
+) -> CopyPlan:
+    """Return what becomes of the source's streams in a container.
+
+    Raises:
+        UnsupportedStreamError: The container cannot hold one, and none may be dropped.
+    """
+    copied: list[int] = []
+    joined: list[int] = []
+    notes: list[str] = []
+    for stream, stream_info in zip(source.streams, info.streams, strict=True):
+        if stream.index == info.video_stream_index or _is_made_anew(stream, source):
+            continue
+        if is_embedded_cover(stream, spec) or holds(spec, stream):
+            copied.append(stream.index)
+        elif not has_decoder(stream) and can_join(info.path, stream.index, spec):
+            joined.append(stream.index)
+        elif drop_unsupported:
+            notes.append(f"{stream_info} is left out: {target.suffix} cannot hold it")
+        else:
+            raise UnsupportedStreamError(_refusal(target, stream_info))
+    return CopyPlan(copied=tuple(copied), joined=tuple(joined), notes=tuple(notes))
+
+
+def _refusal(target: Path, stream: StreamInfo) -> str:
+    return (
+        f"{target}: {target.suffix} cannot hold {stream} of the source; "
+        f"use -o {target.stem}.mkv or --drop-unsupported"
+    )
+
+
+def _is_made_anew(stream: Stream, source: InputContainer) -> bool:
+    """Whether a QuickTime track is written by the muxer: the time code, the chapter titles."""
+    if stream.type != "data" or not source.format.name.startswith("mov"):
+        return False
+    is_timecode = "timecode" in stream.metadata
+    is_chapter_text = stream.name == "bin_data" and bool(source.chapters())
+    return is_timecode or is_chapter_text
+
+
+def is_embedded_cover(stream: Stream, spec: ContainerSpec) -> bool:
+    """Whether a stream is a cover that its container keeps as an attached file."""
+    return stream.type == "video" and is_attached_picture(stream) and spec.holds_attachments
+
+
+def copied_metadata(metadata: dict[str, str]) -> dict[str, str]:
+    """Return the tags that describe the film, not the file it was in."""
+    return {
+        key: value for key, value in metadata.items() if not key.lower().startswith(_NOT_COPIED)
+    }
+
+
+@dataclass(slots=True)
+class _Copied:
+    """One stream on its way."""
+
+    output: Stream
+    kind: str
+    last_dts: int | None = None
+    started: bool = False
+
+
+@dataclass(slots=True)
+class StreamCopier:
+    """Reads the source a second time and copies packets up to where the video has come."""
+
+    source: InputContainer
+    output: OutputContainer
+    clock: CopyClock
+    moved_count: int = 0
+    """Packets whose time had to move, because it did not grow."""
+    _streams: dict[int, _Copied] = field(default_factory=dict[int, _Copied])
+    _packets: "Iterator[Packet[Stream]] | None" = None
+    _held: "Packet[Stream] | None" = None
+
+    def add(self, stream: Stream, spec: ContainerSpec) -> None:
+        """Give the output a stream like ``stream``."""
+        if is_embedded_cover(stream, spec):
+            self._attach_cover(stream)
+            return
+        added = self.output.add_stream_from_template(stream, opaque=True)
+        added.metadata.clear()
+        added.metadata.update(copied_metadata(stream.metadata))
+        added.disposition = stream.disposition
+        if not isinstance(stream, AttachmentStream):
+            self._streams[stream.index] = _Copied(added, stream.type)
+
+    def _attach_cover(self, stream: Stream) -> None:
+        with open_film(Path(self.source.name.removeprefix("file:"))) as again:
+            packet = next(again.demux(again.streams[stream.index]))
+            data = bytes(packet)
+        codec = stream.codec_context.name
+        name = stream.metadata.get(
+            "filename", "cover.jpg" if codec == "mjpeg" else f"cover.{codec}"
+        )
+        mime = stream.metadata.get(
+            "mimetype", "image/jpeg" if codec == "mjpeg" else f"image/{codec}"
+        )
+        attached = self.output.add_attachment(name, mime, data)
+        attached.metadata.update(copied_metadata(stream.metadata))
+
+    def pump(self, until_seconds: Fraction | None) -> None:
+        """Copy packets up to a time of the output's clock; all of them where it is None."""
+        while (packet := self._next()) is not None:
+            dts = packet.dts if packet.dts is not None else packet.pts
+            seconds = Fraction(0) if dts is None else dts * packet.time_base
+            if until_seconds is not None and seconds - self.clock.shift_seconds > until_seconds:
+                self._held = packet
+                return
+            self._copy(packet)
+
+    def _next(self) -> "Packet[Stream] | None":
+        if self._held is not None:
+            packet, self._held = self._held, None
+            return packet
+        if self._packets is None:
+            self._packets = self._demuxed([self.source.streams[at] for at in self._streams])
+        return next(self._packets, None)
+
+    def _demuxed(self, wanted: Sequence[Stream]) -> "Iterator[Packet[Stream]]":
+        if not wanted:
+            return
+        for stream in self.source.streams:
+            if stream.index not in self._streams:
+                stream.discard = Discard.all
+        for packet in self.source.demux(*wanted):
+            if packet.size or packet.pts is not None:
+                yield packet
+
+    def _copy(self, packet: "Packet[Stream]") -> None:
+        copied = self._streams[packet.stream_index]
+        if not self._is_wanted(packet, copied):
+            return
+        base = packet.time_base
+        shift = round(self.clock.shift_seconds / base)
+        pts = packet.pts if packet.pts is not None else packet.dts
+        dts = packet.dts if packet.dts is not None else pts
+        if pts is None or dts is None:
+            pts = dts = shift if copied.last_dts is None else copied.last_dts + 1 + shift
+        pts, dts = pts - shift, dts - shift
+        if copied.last_dts is not None and dts <= copied.last_dts and copied.kind != "subtitle":
+            dts = copied.last_dts + 1
+            pts = max(pts, dts)
+            self.moved_count += 1
+        copied.last_dts = dts
+        packet.pts, packet.dts = pts, dts
+        packet.stream = copied.output
+        self.output.mux_one(packet)
+
+    def _is_wanted(self, packet: "Packet[Stream]", copied: _Copied) -> bool:
+        """Whether a packet lies in the part of the film that is wanted; cuts subtitles to it."""
+        start, end = self.clock.start_seconds, self.clock.end_seconds
+        ticks = packet.pts if packet.pts is not None else packet.dts
+        if ticks is None or (start is None and end is None):
+            return True
+        base = packet.time_base
+        begins = ticks * base
+        ends = (ticks + (packet.duration or 0)) * base
+        if end is not None and begins >= end:
+            return False
+        if start is not None and begins < start:
+            if copied.kind in ("video", "data") or ends <= start:
+                return False
+            if copied.kind == "subtitle":
+                begins = start
+        if copied.kind == "video" and not copied.started and not packet.is_keyframe:
+            return False
+        copied.started = True
+        if copied.kind == "subtitle" and packet.duration:
+            ends = ends if end is None else min(ends, end)
+            packet.pts = packet.dts = round(begins / base)
+            packet.duration = round(ends / base) - packet.pts
+        return True
+
+
+def shifted_chapters(source: InputContainer, clock: CopyClock) -> list[Chapter]:
+    """Return the source's chapters on the output's clock, cut to what is wanted."""
+    chapters: list[Chapter] = []
+    for chapter in source.chapters():
+        base = chapter["time_base"] or Fraction(1, 1_000_000)
+        begins, ends = chapter["start"] * base, chapter["end"] * base
+        if clock.start_seconds is not None:
+            begins = max(begins, clock.start_seconds)
+        if clock.end_seconds is not None:
+            ends = min(ends, clock.end_seconds)
+        whole = clock.start_seconds is None and clock.end_seconds is None
+        if begins >= ends and not whole:
+            continue
+        chapters.append(
+            Chapter(
+                id=chapter["id"],
+                start=round((begins - clock.shift_seconds) / base),
+                end=round((ends - clock.shift_seconds) / base),
+                time_base=base,
+                metadata=chapter["metadata"],
+            )
+        )
+    return chapters

@@ -1,0 +1,118 @@
+"""What the rest of the package sees of an output, and ``open_sink``."""
+
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from vidrestore.errors import MediaError
+from vidrestore.media.containers import container_of
+from vidrestore.media.encoders import EncoderSettings
+from vidrestore.media.folder import PICTURE_SUFFIXES, is_picture_name
+from vidrestore.media.info import VideoInfo
+from vidrestore.media.picture_writer import PictureSink
+from vidrestore.media.publish import Pending, check_target, pending_file, pending_folder
+from vidrestore.media.source import Source
+from vidrestore.media.timing import Cut
+from vidrestore.media.writer import FilmSink
+from vidrestore.types import DisplayGeometry, Frame
+
+
+class Sink(Protocol):
+    """Takes frames in presentation order."""
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know: formats that had to change, streams left out, ..."""
+        ...
+
+    @property
+    def frame_count(self) -> int:
+        """Frames taken so far."""
+        ...
+
+    def write(self, frame: Frame) -> None:
+        """Take a frame.
+
+        Raises:
+            MediaError: Writing failed, of this frame or of one before.
+        """
+        ...
+
+
+@contextmanager
+def open_sink(
+    target: Path,
+    *,
+    source: Source | VideoInfo,
+    source_path: Path | None,
+    settings: EncoderSettings | None = None,
+    overwrite: bool = False,
+    drop_unsupported: bool = False,
+    geometry: DisplayGeometry | None = None,
+) -> Generator[Sink]:
+    """Open an output that appears under its name when the block ends, and only if it ends well.
+
+    The suffix of ``target`` chooses the container; without one, or where it is a folder, frames
+    become pictures in it. Without a single frame, nothing is published.
+
+    Args:
+        target: What to write.
+        source: Where the frames come from: their format, clock, colour and the part wanted.
+        source_path: Where streams, chapters and metadata are copied from; None copies nothing.
+        settings: The encoder of films.
+        overwrite: Replace what is there.
+        drop_unsupported: Leave out streams that the container cannot hold, and note it.
+        geometry: Of the frames written, where it is not the source's.
+
+    Raises:
+        MediaError: The target is refused or cannot be written.
+        UnsupportedStreamError: The container cannot hold a stream.
+    """
+    target = Path(target)
+    info, cut = (source, Cut()) if isinstance(source, VideoInfo) else (source.info, source.cut)
+    shape = geometry or info.geometry
+    check_target(target, source_path=source_path or info.path, overwrite=overwrite)
+    kind = _kind(target, info)
+    with _pending(target, kind) as pending:
+        sink: PictureSink | FilmSink
+        if kind == "film":
+            sink = FilmSink(
+                pending.path,
+                target=target,
+                info=info,
+                geometry=shape,
+                source_path=source_path,
+                settings=settings or EncoderSettings(),
+                cut=cut,
+                drop_unsupported=drop_unsupported,
+            )
+        else:
+            sink = PictureSink(pending.path, target=target, info=info, geometry=shape)
+        try:
+            yield sink
+            sink.finish()
+            pending.whole = sink.frame_count > 0
+        except BaseException:
+            sink.abandon()
+            raise
+        finally:
+            sink.close()
+
+
+def _pending(target: Path, kind: str) -> AbstractContextManager[Pending]:
+    return pending_folder(target) if kind == "folder" else pending_file(target)
+
+
+def _kind(target: Path, info: VideoInfo) -> str:
+    if target.is_dir() or not target.suffix:
+        return "folder"
+    if is_picture_name(target):
+        if not info.is_picture:
+            known = ", ".join(PICTURE_SUFFIXES)
+            raise MediaError(
+                f"{target}: one picture ({known}) cannot hold a film; name a film or a folder"
+            )
+        return "picture"
+    container_of(target)
+    return "film"
