@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from av.container import InputContainer, OutputContainer
-from av.container.core import Chapter
 from av.packet import Packet
 from av.stream import AttachmentStream, Discard, Stream
 
@@ -16,6 +16,9 @@ from vidrestore.media.info import StreamInfo, VideoInfo
 from vidrestore.media.join import can_join
 from vidrestore.media.probing import is_attached_picture, open_film
 from vidrestore.media.timing import CopyClock
+
+if TYPE_CHECKING:
+    from av.container.core import Chapter
 
 # Statistics of the source's packets, and the names of the programs that wrote them.
 _NOT_COPIED = (
@@ -216,7 +219,7 @@ class StreamCopier:
         return True
 
 
-def shifted_chapters(source: InputContainer, clock: CopyClock) -> list[Chapter]:
+def shifted_chapters(source: InputContainer, clock: CopyClock) -> "list[Chapter]":
     """Return the source's chapters on the output's clock, cut to what is wanted."""
     chapters: list[Chapter] = []
     for chapter in source.chapters():
@@ -230,12 +233,12 @@ def shifted_chapters(source: InputContainer, clock: CopyClock) -> list[Chapter]:
         if begins >= ends and not whole:
             continue
         chapters.append(
-            Chapter(
-                id=chapter["id"],
-                start=round((begins - clock.shift_seconds) / base),
-                end=round((ends - clock.shift_seconds) / base),
-                time_base=base,
-                metadata=chapter["metadata"],
-            )
+            {
+                "id": chapter["id"],
+                "start": round((begins - clock.shift_seconds) / base),
+                "end": round((ends - clock.shift_seconds) / base),
+                "time_base": base,
+                "metadata": chapter["metadata"],
+            }
         )
     return chapters
