@@ -72,7 +72,7 @@ class TrackerConfig:
 
     view_max_side_px: int = 640
     """Longer side of the rendering that is searched."""
-    search_every_seconds: float = 0.3
+    search_every_seconds: float = 0.4
     """Between searches of the whole picture; in between, faces are looked for at their places."""
     min_hits: int = 3
     """Frames in which a face must be seen, where there are as many to look at."""

@@ -82,10 +82,12 @@ class _Tracker:
     def take(self, frame: Frame, view: RgbView) -> None:
         """Look for faces in the next frame of the shot."""
         now = _Held(frame, view, float(frame.timestamp.seconds))
-        if self._held and now.seconds < self._held[-1].seconds:
+        before = self._held[-1].seconds if self._held else -inf
+        if now.seconds < before:
             self._restart()
         self._held.append(now)
-        gone = now.seconds - self._config.max_gap_seconds
+        # However far frames lie apart, a face of the last one has not left yet.
+        gone = min(before, now.seconds - self._config.max_gap_seconds)
         self._live = [track for track in self._live if track.last.seconds >= gone]
         if now.seconds >= self._search_at or not self._detector.refines_cheaply:
             self._search(now)

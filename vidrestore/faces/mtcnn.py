@@ -178,7 +178,7 @@ class MtcnnDetector:
         points = squares.to_picture(seen.points)
         found = detections(boxes, seen.face_logits.sigmoid(), points)
         faces: list[list[Detection]] = [[] for _ in range(picture_count)]
-        for number, face in zip(map(int, squares.picture), found, strict=True):
+        for number, face in zip(map(int, squares.picture.cpu()), found, strict=True):
             if face is not None and face.score >= self._config.output_threshold:
                 faces[number].append(face)
         return [without_contained(each) for each in faces]

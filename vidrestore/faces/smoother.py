@@ -11,8 +11,6 @@ from vidrestore.faces.config import SmoothingConfig
 from vidrestore.faces.smoothing import WINDOW_TOLERANCE, smooth_landmarks
 from vidrestore.types import TrackedFace, TrackedFrame
 
-_LEAST_CONFIDENCE = 1e-3
-
 
 def smoothed_faces(
     frames: Iterable[TrackedFrame], *, config: SmoothingConfig | None = None
@@ -72,10 +70,7 @@ def _smoothed(
         for other in moment.faces
         if other.track_id == face.track_id
     ]
-    confidence = [
-        max(_LEAST_CONFIDENCE, other.score) * (config.bridged_weight if other.interpolated else 1.0)
-        for _, _, other in seen
-    ]
+    confidence = [config.bridged_weight if other.interpolated else 1.0 for _, _, other in seen]
     points = smooth_landmarks(
         np.array([seconds for _, seconds, _ in seen]),
         np.stack([other.measured_points_xy for _, _, other in seen]),

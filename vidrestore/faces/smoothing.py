@@ -9,6 +9,7 @@ the spirit of Lepski's rule), so that a face which really moves is not held back
 Symmetric windows have zero phase: nothing lags.
 """
 
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -42,7 +43,7 @@ _SAME_FIT = 1e-9
 _SURELY_NOISE, _SURELY_MOTION = 4.0, 10.0
 """Energy by which a quicker fit differs from a slower one, in units of that of noise."""
 _KERNEL_OVERHANG = 1.1
-_ROBUST_STEPS = 6
+_ROBUST_STEPS = 5
 _RAYLEIGH_MEDIAN = 1.1774
 
 _EYE_TO_EYE_PX = float(np.linalg.norm(TEMPLATE_POINTS_XY[1] - TEMPLATE_POINTS_XY[0]))
@@ -83,7 +84,8 @@ def smooth_landmarks(
     if measured.shape[0] < 3:
         return np.array(points_xy[at], dtype=np.float64)
     reach = np.abs(offsets[inside]).max()
-    window = _Window(offsets[inside] / reach, confidence[near][inside])
+    steps: Real = np.asarray(np.round(offsets[inside] / reach, 6), dtype=np.float64)
+    window = _window(steps.tobytes(), confidence[near][inside].tobytes())
     eye_distance = float(np.median(np.abs(measured[:, 1] - measured[:, 0])))
     floor, usual = config.noise_floor * eye_distance, config.usual_noise * eye_distance
     cleaned = _without_outliers(window, measured, config.outlier_sigmas, usual / 2)
@@ -118,18 +120,34 @@ def jitter_px(points_xy: NDArray[np.float32] | Real) -> float:
     return float(np.sqrt(((moved - moved.mean(axis=0)) ** 2).sum(axis=2).mean()))
 
 
-class _Window:
-    """The frames around one frame, and the regressions on them; times run from -1 to 1."""
+class _Window(NamedTuple):
+    """The frames around one frame, and the regressions on them."""
 
-    def __init__(self, steps: Real, weights: Real) -> None:
-        self.steps = steps
-        self.weights = weights
-        self.rows = [_regression_row(steps, weights, fit) for fit in _FITS]
-        degree = max(0, min(4, len(steps) - 2))
-        self.freedom = len(steps) - degree - 1
-        basis = np.vander(steps, degree + 1, increasing=True)
-        self.rest = np.eye(len(steps)) - basis @ _projection(steps, weights, degree)
-        """``(N, N)``: what no smooth course explains."""
+    steps: Real
+    """``(N,)`` times from -1 to 1."""
+    weights: Real
+    """``(N,)``."""
+    rows: tuple[Real, ...]
+    """For each of the fits, ``(N,)`` factors that give its value at step 0."""
+    rest: Real
+    """``(N, N)``: leaves what no smooth course explains."""
+    freedom: int
+    """Degrees of freedom of that."""
+
+
+@lru_cache(maxsize=64)
+def _window(steps_bytes: bytes, weights_bytes: bytes) -> _Window:
+    """Prepare a window; at a constant frame rate nearly all are the same."""
+    steps, weights = np.frombuffer(steps_bytes), np.frombuffer(weights_bytes)
+    degree = max(0, min(4, len(steps) - 2))
+    basis = np.vander(steps, degree + 1, increasing=True)
+    return _Window(
+        steps,
+        weights,
+        rows=tuple(_regression_row(steps, weights, fit) for fit in _FITS),
+        rest=np.eye(len(steps)) - basis @ _projection(steps, weights, degree),
+        freedom=len(steps) - degree - 1,
+    )
 
 
 def _fitted(window: _Window, series: Complex, fit_count: int, noise_bounds: Real) -> Complex:
@@ -168,10 +186,11 @@ def _noise_energy(window: _Window, series: Complex, noise_bounds: Real) -> float
     What no smooth course explains, together with what is usual: a short window says little.
     """
     floor, usual = 2 * noise_bounds**2
-    freedom = max(0, window.freedom)
     energy = (window.weights[:, None] * np.abs(window.rest @ series) ** 2).sum()
     energy /= window.weights.mean() * series.shape[1]
-    return max(float(energy + _USUAL_FREEDOM * usual) / (freedom + _USUAL_FREEDOM), float(floor))
+    return max(
+        float(energy + _USUAL_FREEDOM * usual) / (window.freedom + _USUAL_FREEDOM), float(floor)
+    )
 
 
 def _without_outliers(window: _Window, measured: Complex, sigmas: float, floor: float) -> Complex:

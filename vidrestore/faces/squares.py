@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from math import ceil, log2
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import grid_sample, interpolate
+from torch.nn.functional import affine_grid, grid_sample, interpolate
 
 # Shape letters in this file: N squares, B pictures, S side of a crop.
 
@@ -67,21 +69,18 @@ def cut_squares(
     Returns:
         ``(N, 3, S, S)`` with the dtype of the levels, in channels_last.
     """
-    count = squares.side.shape[0]
-    crops = (
-        levels[0]
-        .new_zeros((count, 3, crop_px, crop_px))
-        .contiguous(memory_format=torch.channels_last)
-    )
-    if count == 0:
-        return crops
     level = (squares.side / (crop_px * taps)).log2().round().clamp(0, len(levels) - 1).long()
     group = squares.picture * len(levels) + level
-    for number in distinct(group):
+    numbers = distinct(group)
+    count, size_hw = squares.side.shape[0], levels[0].shape[2:]
+    crops = levels[0].new_zeros((count, 3, crop_px, crop_px))
+    crops = crops.contiguous(memory_format=torch.channels_last)
+    for number in numbers:
         picture, depth = divmod(number, len(levels))
-        chosen = (group == number).nonzero()[:, 0]
         source = levels[depth][picture : picture + 1]
-        crops[chosen] = _cut_from(source, squares.select(chosen), crop_px, taps, levels[0].shape)
+        chosen = (group == number).nonzero()[:, 0]
+        theta = _grid_maps(squares.select(chosen), size_hw[1], size_hw[0]).to(source.dtype)
+        crops[chosen] = _cut_from(source, theta, crop_px, taps)
     return crops
 
 
@@ -92,22 +91,25 @@ def mip_depth(largest_side: float, crop_px: int) -> int:
 
 def distinct(numbers: Tensor) -> list[int]:
     """Return the values that occur in an integer tensor, in order."""
-    return sorted({int(number) for number in numbers.flatten()})
+    values: NDArray[np.int64] = numbers.cpu().numpy()
+    return sorted(set(map(int, values)))
 
 
-def _cut_from(
-    source: Tensor, squares: Squares, crop_px: int, taps: Literal[1, 2], full_shape: torch.Size
-) -> Tensor:
-    """Cut squares of one picture from one level, as one tall grid."""
-    count, fine_px = squares.side.shape[0], crop_px * taps
-    steps = (torch.arange(fine_px, device=source.device) + 0.5) / fine_px
-    unit_xy = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), dim=-1).view(1, -1, 2)
-    edge_xy = squares.to_picture(unit_xy.expand(count, -1, -1))
-    full_xy = edge_xy.new_tensor([full_shape[3], full_shape[2]])
-    grid = (edge_xy / full_xy * 2 - 1).view(1, count * fine_px, fine_px, 2).to(source.dtype)
-    fine: Tensor = grid_sample(
-        source, grid, mode="bilinear", padding_mode="zeros", align_corners=False
-    )
+def _grid_maps(squares: Squares, width: int, height: int) -> Tensor:
+    """Return ``(N, 2, 3)`` maps from a crop to the picture, both running from -1 to 1."""
+    x, y = squares.centre_xy.unbind(dim=1)
+    cos, sin = squares.side * squares.roll.cos(), squares.side * squares.roll.sin()
+    rows = [cos / width, -sin / width, 2 * x / width - 1]
+    rows += [sin / height, cos / height, 2 * y / height - 1]
+    return torch.stack(rows, dim=1).view(-1, 2, 3)
+
+
+def _cut_from(source: Tensor, theta: Tensor, crop_px: int, taps: Literal[1, 2]) -> Tensor:
+    """Cut N squares out of a ``(1, 3, H, W)`` picture, as one tall grid."""
+    count, fine_px = theta.shape[0], crop_px * taps
+    grid = affine_grid(theta, [count, 3, fine_px, fine_px], align_corners=False)
+    tall = grid.view(1, count * fine_px, fine_px, 2)
+    fine: Tensor = grid_sample(source, tall, padding_mode="zeros", align_corners=False)
     if taps == 2:
         fine = _halved(fine, (count * crop_px, crop_px))
     crops: Tensor = fine[0].reshape(3, count, crop_px, crop_px)

@@ -79,7 +79,9 @@ def detections(boxes: Tensor, scores: Tensor, points: Tensor) -> list[Detection 
     """Turn ``(N, 4)``, ``(N,)`` and ``(N, 5, 2)`` into detections; None where one collapsed."""
     corners: NDArray[np.float32] = (boxes - _EDGE_PX).cpu().numpy()
     points_xy: FloatArray = (points - _EDGE_PX).float().cpu().numpy()
-    return [_detection(*each) for each in zip(corners, map(float, scores), points_xy, strict=True)]
+    return [
+        _detection(*each) for each in zip(corners, map(float, scores.cpu()), points_xy, strict=True)
+    ]
 
 
 def _detection(box: FloatArray, score: float, points_xy: FloatArray) -> Detection | None:

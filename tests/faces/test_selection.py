@@ -1,0 +1,68 @@
+from dataclasses import replace
+
+import numpy as np
+from support.faces import points_at, tracked_frames
+
+from vidrestore.faces.selection import face_side_px, select_faces
+from vidrestore.types import TrackedFace, TrackedFrame
+
+
+def face_of(track_id: int, side_px: float, *, wide: bool = False) -> TrackedFace:
+    width, height = (side_px, 0.7 * side_px) if wide else (0.7 * side_px, side_px)
+    points = points_at((50.0, 50.0)).astype(np.float32)
+    return TrackedFace(
+        track_id=track_id,
+        box_xyxy=(10.0, 10.0, 10.0 + width, 10.0 + height),
+        score=0.9,
+        points_xy=points,
+        measured_points_xy=points,
+    )
+
+
+def film(*frames: tuple[TrackedFace, ...]) -> list[TrackedFrame]:
+    blank = tracked_frames(points_at((8.0, 6.0))[None].repeat(len(frames), axis=0))
+    return [replace(frame, faces=faces) for frame, faces in zip(blank, frames, strict=True)]
+
+
+def chosen(frames: list[TrackedFrame]) -> list[tuple[int, ...]]:
+    return [tuple(face.track_id for face in frame.faces) for frame in frames]
+
+
+def test_all_faces_stay_by_default() -> None:
+    frames = film((face_of(1, 80), face_of(2, 9)))
+
+    assert chosen(list(select_faces(frames))) == [(1, 2)]
+
+
+def test_small_faces_are_left_out_however_they_are_turned() -> None:
+    frames = film((face_of(1, 80), face_of(2, 30), face_of(3, 80, wide=True)))
+
+    assert chosen(list(select_faces(frames, min_face_px=50))) == [(1, 3)]
+
+
+def test_a_face_about_as_large_as_the_limit_does_not_flicker() -> None:
+    sides = [45, 49, 51, 49, 51, 48, 50, 47, 40, 49, 48]
+
+    out = chosen(list(select_faces(film(*((face_of(1, side),) for side in sides)), min_face_px=50)))
+
+    assert out == [(), (), (1,), (1,), (1,), (1,), (1,), (1,), (), (), ()]
+
+
+def test_the_largest_face_does_not_change_with_every_frame() -> None:
+    sizes = [(80, 70), (78, 82), (80, 79), (77, 85), (70, 95), (70, 80), (70, 75)]
+    frames = film(*((face_of(1, one), face_of(2, two)) for one, two in sizes))
+
+    out = chosen(list(select_faces(frames, which="largest")))
+
+    assert out == [(1,), (1,), (1,), (1,), (2,), (2,), (2,)]
+
+
+def test_when_the_largest_leaves_the_next_one_is_it() -> None:
+    frames = film((face_of(1, 80), face_of(2, 60)), (face_of(2, 60), face_of(3, 30)), ())
+
+    assert chosen(list(select_faces(frames, which="largest"))) == [(1,), (2,), ()]
+
+
+def test_the_size_of_a_face_is_its_longer_side() -> None:
+    assert face_side_px(face_of(1, 64)) == 64
+    assert face_side_px(face_of(1, 64, wide=True)) == 64

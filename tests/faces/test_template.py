@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+from support.faces import points_at
+
+from vidrestore.faces.template import (
+    TEMPLATE_POINTS_XY,
+    roll_radians,
+    similarity_to_template,
+)
+from vidrestore.geometry import applied
+
+
+def test_a_frontal_face_lands_on_the_template_however_it_lies() -> None:
+    points = points_at((220.0, 90.0), eyes_px=33.0, roll=0.8)
+
+    to_template = similarity_to_template(points)
+
+    np.testing.assert_allclose(applied(to_template, points), TEMPLATE_POINTS_XY, atol=1e-9)
+
+
+def test_the_map_never_mirrors() -> None:
+    mirrored = TEMPLATE_POINTS_XY * [-1, 1]
+
+    assert np.linalg.det(similarity_to_template(mirrored)[:, :2]) > 0
+
+
+@pytest.mark.parametrize("roll", [-2.5, -0.4, 0.0, 1.0, 3.0])
+def test_roll_is_how_far_a_face_is_turned_clockwise(roll: float) -> None:
+    assert roll_radians(points_at((50.0, 60.0), roll=roll)) == pytest.approx(roll)
+
+
+def test_points_in_one_place_are_refused() -> None:
+    with pytest.raises(ValueError, match="coincide"):
+        similarity_to_template(np.ones((5, 2)))
