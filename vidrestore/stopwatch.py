@@ -59,6 +59,7 @@ class Stopwatch:
                 close()
 
     def _stack(self) -> list[float]:
-        if not hasattr(self._open, "stack"):
-            self._open.stack = []
-        return self._open.stack
+        stack: list[float] | None = getattr(self._open, "stack", None)
+        if stack is None:
+            stack = self._open.stack = []
+        return stack

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from vidrestore.errors import MediaError
-from vidrestore.types import DisplayGeometry, Frame, Plane
+from vidrestore.types import DisplayGeometry, Frame, PixelFormat, Plane
 
 
 def side_by_side(before: Frame, after: Frame, geometry: DisplayGeometry) -> Frame:
@@ -21,21 +21,23 @@ def side_by_side(before: Frame, after: Frame, geometry: DisplayGeometry) -> Fram
         raise MediaError("before and after differ in size or pixel format")
     pair = (after, before) if _reads_backwards(geometry) else (before, after)
     axis = 0 if geometry.quarter_turns % 2 else 1
-    size = side_by_side_geometry(before, geometry).coded_hw
+    size = side_by_side_geometry(geometry, before.pixel_format).coded_hw
     planes: list[Plane] = []
     for at, parts in enumerate(zip(pair[0].planes, pair[1].planes, strict=True)):
         half = before.pixel_format.plane_hw(at, size)[axis] // 2
-        planes.append(np.concatenate([part.take(np.arange(half), axis=axis) for part in parts], axis))
+        planes.append(
+            np.concatenate([part.take(np.arange(half), axis=axis) for part in parts], axis)
+        )
     return after.with_planes(tuple(planes))
 
 
-def side_by_side_geometry(frame: Frame, geometry: DisplayGeometry) -> DisplayGeometry:
-    """Return the geometry of what ``side_by_side`` makes of frames like ``frame``.
+def side_by_side_geometry(geometry: DisplayGeometry, pixel_format: PixelFormat) -> DisplayGeometry:
+    """Return the geometry of what ``side_by_side`` makes of frames of ``pixel_format``.
 
     Each half is cut to whole chroma samples, so that the halves meet at one.
     """
     height, width = geometry.coded_hw
-    step_x, step_y = (1 << shift for shift in frame.pixel_format.chroma_shift_xy)
+    step_x, step_y = (1 << shift for shift in pixel_format.chroma_shift_xy)
     if geometry.quarter_turns % 2:
         return replace(geometry, coded_hw=(2 * (height // step_y * step_y), width))
     return replace(geometry, coded_hw=(height, 2 * (width // step_x * step_x)))

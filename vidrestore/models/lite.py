@@ -19,16 +19,25 @@ _FOLD = 4
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions around an identity path, without normalisation."""
+    """Normalise, filter, activate, filter, scale; around an identity path.
+
+    Normalisation is over the channels of each pixel, so that neither the batch nor the rest
+    of the picture has a say in a pixel's result.
+    """
 
     def __init__(self, *, channels: int) -> None:
         super().__init__()
+        self.norm = nn.LayerNorm(channels, eps=1e-6)
         self.conv1 = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
         self.conv2 = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
+        # A small step per block keeps a deep stack trainable from the start.
+        self.scale = nn.Parameter(torch.full((1, channels, 1, 1), 0.2))
 
     def forward(self, feat_NCHW: Tensor) -> Tensor:
         """Return features of the same shape."""
-        return feat_NCHW + self.conv2(F.leaky_relu(self.conv1(feat_NCHW), 0.2))
+        normed = self.norm(feat_NCHW.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        change = self.conv2(F.leaky_relu(self.conv1(normed), 0.2))
+        return feat_NCHW + self.scale * change
 
 
 def _blocks(count: int, *, channels: int) -> nn.Sequential:
@@ -75,22 +84,9 @@ class Lite(nn.Module):
             for count, width in zip(decoder_blocks, widths[:-1], strict=True)
         )
         self.head = nn.Conv2d(widths[0], folded, kernel_size=3, padding=1)
-        self._initialise()
-
-    def _initialise(self) -> None:
-        """Keep the variance of features from end to end, and begin as the identity."""
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="linear")
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-        with torch.no_grad():
-            for module in self.modules():
-                if isinstance(module, ResidualBlock):
-                    module.conv1.weight.mul_(2.0**0.5)
-                    # A small step per block keeps a deep stack without normalisation trainable.
-                    module.conv2.weight.mul_(0.3)
         nn.init.zeros_(self.head.weight)
+        if self.head.bias is not None:
+            nn.init.zeros_(self.head.bias)
 
     def forward(self, image_NCHW: Tensor) -> Restored:
         """Restore ``(N, 3, H, W)`` float32 RGB crops in [-1, 1], in the weights' precision.
@@ -120,5 +116,5 @@ class Lite(nn.Module):
 
 
 def build_lite() -> Lite:
-    """Return ``lite`` in its shipped size: 20 GFLOP per 512 crop."""
-    return Lite(widths=(48, 96, 192, 320), encoder_blocks=(1, 2, 3, 3), decoder_blocks=(2, 2, 2))
+    """Return ``lite`` in its shipped size."""
+    return Lite(widths=(32, 64, 128, 256), encoder_blocks=(2, 2, 3, 4), decoder_blocks=(2, 2, 2))

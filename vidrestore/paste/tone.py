@@ -9,7 +9,7 @@ import numpy as np
 from vidrestore.media.color import luma_weights
 from vidrestore.types import FloatArray, Frame, RestoredFrame
 
-_SIDE_PX = 96
+_SIDE_PX = 32
 _MOST_COLOUR = 2.5
 """Largest spread of chroma around its tint that still counts as one tone, of 255."""
 _FRAMES_TO_DECIDE = 12

@@ -58,6 +58,8 @@ class OptimiserConfig:
 
     peak_lr: float = 5e-4
     warmup_steps: int = 200
+    head_lr_scale: float = 0.05
+    """Learning rate of the last layer relative to the others'."""
     beta1: float = 0.9
     beta2: float = 0.99
     clip_norm: float = 1.0

@@ -12,7 +12,7 @@ from vidrestore.devices import resolve_device, resolve_precision
 from vidrestore.errors import NonFiniteLossError
 from vidrestore.models.table import restorer_spec
 from vidrestore.training.checkpoint import read_checkpoint, save_checkpoint
-from vidrestore.training.config import TrainConfig
+from vidrestore.training.config import OptimiserConfig, TrainConfig
 from vidrestore.training.data.pairs import batches_from
 from vidrestore.training.ema import Ema
 from vidrestore.training.losses.pixel import log_error
@@ -36,9 +36,7 @@ def train(config: TrainConfig, *, folder: Path) -> Path:
     network = restorer_spec(config.model).build().to(device).train()
     network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     settings = config.optimiser
-    optimiser = torch.optim.Adam(
-        network.parameters(), lr=0.0, betas=(settings.beta1, settings.beta2)
-    )
+    optimiser = _optimiser(network, settings)
     ema = Ema(network)
     path = folder / "last.pt"
     step = _resume(path, network, optimiser, ema) if path.exists() else 0
@@ -47,6 +45,7 @@ def train(config: TrainConfig, *, folder: Path) -> Path:
     batches = batches_from(config.data, seed=config.seed, first_step=step)
     with (folder / "log.jsonl").open("a", encoding="utf-8") as journal:
         losses: list[float] = []
+        gains: list[float] = []
         while step < config.steps:
             degraded, clean = (each.to(device) for each in next(batches))
             lr = warmup_cosine_lr(
@@ -56,15 +55,23 @@ def train(config: TrainConfig, *, folder: Path) -> Path:
                 steps=config.steps,
             )
             loss = _step(network, optimiser, degraded, clean, lr, settings.clip_norm, dtype, step)
+            gains.append(log_error(degraded, clean).mean().item() - loss)
             ema.update(network, decay=ema_decay(step, decay=settings.ema_decay))
             losses.append(loss)
             step += 1
             if step % config.log_every == 0:
                 rate = (step - first_step) / (time.monotonic() - started)
-                line = {"step": step, "loss": sum(losses) / len(losses), "lr": lr, "rate": rate}
+                line = {
+                    "step": step,
+                    "loss": sum(losses) / len(losses),
+                    "gain": sum(gains) / len(gains),
+                    "lr": lr,
+                    "rate": rate,
+                }
                 journal.write(json.dumps(line) + "\n")
                 journal.flush()
                 losses.clear()
+                gains.clear()
             if step % config.save_every == 0 or step == config.steps:
                 save_checkpoint(
                     path,
@@ -76,6 +83,23 @@ def train(config: TrainConfig, *, folder: Path) -> Path:
                     },
                 )
     return path
+
+
+def _optimiser(network: nn.Module, settings: OptimiserConfig) -> torch.optim.Optimizer:
+    """Return Adam with slower steps for the last layer, which begins at zero.
+
+    There Adam's steps, which do not know the scale of a weight, would shake the picture.
+    """
+    head = [value for name, value in network.named_parameters() if name.startswith("head.")]
+    body = [value for name, value in network.named_parameters() if not name.startswith("head.")]
+    return torch.optim.Adam(
+        [
+            {"params": body, "lr_scale": 1.0},
+            {"params": head, "lr_scale": settings.head_lr_scale},
+        ],
+        lr=0.0,
+        betas=(settings.beta1, settings.beta2),
+    )
 
 
 def _step(
@@ -93,9 +117,9 @@ def _step(
     half = dtype is not torch.float32
     with torch.autocast(degraded.device.type, dtype) if half else contextlib.nullcontext():
         restored: Tensor = network(degraded).image
-    loss = log_error(restored.float(), clean)
+    loss = log_error(restored.float(), clean).mean()
     for group in optimiser.param_groups:
-        group["lr"] = lr
+        group["lr"] = lr * group["lr_scale"]
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
     norm = nn.utils.clip_grad_norm_(network.parameters(), clip_norm)

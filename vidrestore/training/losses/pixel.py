@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def log_error(restored_NCHW: Tensor, target_NCHW: Tensor, *, floor: float = 0.02) -> Tensor:
-    """Return the mean over crops of ``log(mean |error| + floor)``. A scalar.
+    """Return ``log(mean |error| + floor)`` of each crop, ``(N,)``.
 
     The logarithm of each crop's own L1 error weighs every crop by what it could gain: a
     nearly clean face that gets 10 % worse costs as much as a ruined one that does. The plain mean
@@ -18,4 +18,4 @@ def log_error(restored_NCHW: Tensor, target_NCHW: Tensor, *, floor: float = 0.02
             crops, whose error begins at zero, would outweigh all others.
     """
     error_N = (restored_NCHW - target_NCHW).abs().mean(dim=(1, 2, 3))
-    return torch.log(error_N + floor).mean()
+    return torch.log(error_N + floor)

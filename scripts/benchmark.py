@@ -1,0 +1,250 @@
+"""Speed, memory and quality of this program on this machine: a table and one JSON line.
+
+    python scripts/benchmark.py                       # all parts
+    python scripts/benchmark.py speed --frames 300    # one part
+    python scripts/benchmark.py quality --data ../shared/data
+
+Speed: a 720p film with one face, default settings, stages apart. Memory: the peak of a 10-minute
+film over that of a 1-minute one. Quality: stills degraded as in the GFP-GAN paper (section 4.1).
+"""
+
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from fractions import Fraction
+from pathlib import Path
+from statistics import mean
+from typing import Any, cast
+
+import cv2
+import numpy as np
+import torch
+
+from vidrestore import restore_video
+from vidrestore.devices import resolve_device, resolve_precision
+from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.media import EncoderSettings, open_sink, open_source
+from vidrestore.metrics.stills import StillScores, measure
+from vidrestore.models.mobilefacenet import MobileFaceNet
+from vidrestore.models.table import restorer_spec
+from vidrestore.pipeline.networks import load_restorer
+from vidrestore.training.degradations.recipe import GfpganRecipe
+from vidrestore.types import DisplayGeometry, Frame, Timestamp
+
+ROOT = Path(__file__).parent.parent
+EXAMPLE = ROOT / "examples" / "astronaut.mp4"
+PARTS = ("speed", "network", "memory", "quality")
+
+
+def film(target: Path, *, hw: tuple[int, int], frames: int, rate: Fraction) -> None:
+    """Write the example to and fro, resized to ``hw``, as a film of ``frames`` frames."""
+    with open_source(EXAMPLE) as source:
+        shown = [_resized(frame, hw) for frame in source]
+        order = [*range(len(shown)), *range(len(shown) - 2, 0, -1)]
+        settings = EncoderSettings(codec="h264", crf=18, preset="veryfast")
+        geometry = DisplayGeometry(coded_hw=hw)
+        info = source.info
+        with open_sink(
+            target, source=info, source_path=None, settings=settings, geometry=geometry
+        ) as sink:
+            for index in range(frames):
+                time_ = Timestamp(index, 1 / rate).rescaled(info.time_base)
+                picture = shown[order[index % len(order)]]
+                sink.write(
+                    Frame(
+                        index=index,
+                        timestamp=time_,
+                        duration_ticks=0,
+                        planes=picture.planes,
+                        pixel_format=picture.pixel_format,
+                        color=picture.color,
+                    )
+                )
+
+
+def _resized(frame: Frame, hw: tuple[int, int]) -> Frame:
+    planes = tuple(
+        np.asarray(cv2.resize(plane, frame.pixel_format.plane_hw(at, hw)[::-1]), dtype=plane.dtype)
+        for at, plane in enumerate(frame.planes)
+    )
+    return frame.with_planes(planes)
+
+
+def speed(folder: Path, *, frames: int) -> dict[str, Any]:
+    """Restore a 720p film with one face; return frames a second and milliseconds by stage."""
+    source = folder / "speed.mp4"
+    film(source, hw=(720, 1280), frames=frames, rate=Fraction(25))
+    warm = folder / "warm.mp4"
+    film(warm, hw=(720, 1280), frames=12, rate=Fraction(25))
+    restore_video(warm, folder / "warm_out.mp4")
+    started = time.perf_counter()
+    report = restore_video(source, folder / "speed_out.mp4")
+    seconds = time.perf_counter() - started
+    stages = {name: 1000 * each / report.frames for name, each in report.timing.items()}
+    whole = 1000 * (seconds - report.timing["load"]) / report.frames
+    return {
+        "frames": report.frames,
+        "faces": report.faces,
+        "frames_per_second": report.frames / seconds,
+        "ms_per_frame": whole,
+        "ms_per_frame_without_network": whole - stages["restore"],
+        "stages_ms": stages,
+        "precision": report.precision,
+        "device": report.device,
+    }
+
+
+def network(*, repeats: int = 10) -> dict[str, Any]:
+    """Time the default restorer alone at batch 1, 4 and 16."""
+    device = resolve_device("auto")
+    dtype = resolve_precision("auto", device)
+    restorer = load_restorer("lite", device=device, dtype=dtype)
+    gflop = restorer_spec("lite").gflop_per_face
+    results: dict[str, Any] = {"precision": str(dtype), "device": str(device)}
+    for batch in (1, 4, 16):
+        crops = torch.rand(batch, 3, 512, 512, device=device)
+        times: list[float] = []
+        for _ in range(repeats + 2):
+            started = time.perf_counter()
+            restorer.restore(crops).sum().item()
+            times.append(time.perf_counter() - started)
+        ms = 1000 * float(np.median(times[2:])) / batch
+        results[f"batch_{batch}"] = {"ms_per_face": ms, "tflop_per_second": gflop / ms / 1000}
+    return results
+
+
+def memory(folder: Path, *, minutes: tuple[int, int], rate: Fraction) -> dict[str, Any]:
+    """Return the peak memory of restoring a short and a long film, each in a process of its own."""
+    peaks: list[float] = []
+    for length in minutes:
+        source = folder / f"memory{length}.mp4"
+        film(source, hw=(240, 320), frames=int(60 * length * rate), rate=rate)
+        target = folder / f"memory{length}_out.mp4"
+        child = subprocess.run(
+            [sys.executable, __file__, "peak", str(source), str(target)],
+            check=True,
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+        )
+        peaks.append(float(child.stdout.strip().splitlines()[-1]))
+    return {
+        "minutes": minutes,
+        "frames_per_second": str(rate),
+        "peak_mib": peaks,
+        "ratio": peaks[1] / peaks[0],
+    }
+
+
+def print_peak(source: Path, target: Path) -> None:
+    """Restore ``source`` and print the peak memory of this process in MiB."""
+    restore_video(source, target)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def quality(data: Path, *, model: str, seed: int) -> dict[str, Any]:
+    """Measure a restorer on the stills of ``data``."""
+    device = resolve_device("auto")
+    restorer = load_restorer(model, device=device, dtype=resolve_precision("auto", device))
+    recognition = MobileFaceNet().eval()
+    checkpoint = torch.load(
+        data / "weights" / "mobilefacenet.ckpt", map_location="cpu", weights_only=True
+    )
+    recognition.load_state_dict(checkpoint["net_state_dict"])
+    files = sorted((data / "val" / "stills").glob("*.webp"))
+    originals = [_still(path) for path in files]
+
+    def degrade(at: int, original: torch.Tensor) -> torch.Tensor:
+        drawn = GfpganRecipe().draw(np.random.default_rng((seed, at)))
+        hwc = np.ascontiguousarray(original.permute(1, 2, 0).numpy())
+        return torch.from_numpy(drawn.apply(hwc)).permute(2, 0, 1)
+
+    scores = measure(
+        originals,
+        degrade=degrade,
+        restore=lambda crops: restorer.restore(crops).cpu(),
+        points_xy=TEMPLATE_POINTS_XY,
+        recognition=recognition,
+    )
+    before, after = ([pair[side] for pair in scores] for side in (0, 1))
+    gains = [b.psnr_db - a.psnr_db for a, b in scores]
+    return {
+        "stills": len(files),
+        "input": _means(before),
+        "output": _means(after),
+        "psnr_gain_worst_db": min(gains),
+        "psnr_gain_best_db": max(gains),
+    }
+
+
+def _still(path: Path) -> torch.Tensor:
+    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise SystemExit(f"{path}: not a readable picture")
+    rgb = np.ascontiguousarray(bgr[:, :, ::-1])
+    return torch.from_numpy(rgb).permute(2, 0, 1).float() / 255
+
+
+def _means(scores: list[StillScores]) -> dict[str, float]:
+    rows = [cast("dict[str, float]", asdict(score)) for score in scores]
+    return {name: mean(row[name] for row in rows) for name in rows[0]}
+
+
+def _print_table(results: dict[str, Any], *, indent: str = "") -> None:
+    for name, value in results.items():
+        if isinstance(value, dict):
+            print(f"{indent}{name}")
+            _print_table(cast("dict[str, Any]", value), indent=indent + "  ")
+        else:
+            shown = f"{value:.4g}" if isinstance(value, float) else str(value)
+            print(f"{indent}{name:<{34 - len(indent)}}{shown}")
+
+
+def main() -> None:
+    """Parse the command line and measure."""
+    if sys.argv[1:2] == ["peak"]:
+        print_peak(Path(sys.argv[2]), Path(sys.argv[3]))
+        return
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--model", default="lite")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--frames", type=int, default=150)
+    parser.add_argument("--minutes", type=int, nargs=2, default=(1, 10))
+    parser.add_argument("--memory-rate", type=int, default=5, help="frames a second of its films")
+    arguments = parser.parse_args()
+    parts = arguments.parts or list(PARTS)
+    results: dict[str, Any] = {"cores": os.cpu_count(), "torch": torch.__version__}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if "network" in parts:
+            results["network"] = network()
+        if "speed" in parts:
+            results["speed"] = speed(folder, frames=arguments.frames)
+        if "memory" in parts:
+            minutes = (arguments.minutes[0], arguments.minutes[1])
+            rate = Fraction(arguments.memory_rate)
+            results["memory"] = memory(folder, minutes=minutes, rate=rate)
+        if "quality" in parts:
+            if (arguments.data / "val" / "stills").is_dir():
+                results["quality"] = quality(
+                    arguments.data, model=arguments.model, seed=arguments.seed
+                )
+            else:
+                print(f"quality: left out, no val/stills in {arguments.data}", file=sys.stderr)
+    _print_table(results)
+    print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()

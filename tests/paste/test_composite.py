@@ -1,0 +1,186 @@
+"""Pasting changes samples under the mask, and no others."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from support.frames import FORMATS, GRAY, YUV420, YUV444, random_frame
+from support.restoring import face_at, restored
+
+from vidrestore.errors import ConfigError
+from vidrestore.paste.composite import face_mask, pasted
+from vidrestore.paste.config import PasteConfig
+from vidrestore.types import ColorTags, DisplayGeometry, Frame, PixelFormat, RestoredFace
+
+PLAIN = PasteConfig(grain=0.0)
+HW = (150, 202)
+
+
+def touchable(
+    frame: Frame, geometry: DisplayGeometry, face: RestoredFace, plane: int
+) -> np.ndarray:
+    """Return where a plane's samples lie under the mask, chroma by its whole footprint."""
+    mask = face_mask(frame, geometry, face)
+    assert mask is not None
+    whole = np.zeros(frame.coded_hw, dtype=bool)
+    left, top, right, bottom = mask.box_xyxy
+    whole[top:bottom, left:right] = mask.mask_hw > 0
+    if frame.planes[plane].shape == whole.shape:
+        return whole
+    shift_x, shift_y = frame.pixel_format.chroma_shift_xy
+    # A chroma sample is averaged over its neighbours' luma pixels on both sides.
+    grown = whole.copy()
+    reach_x, reach_y = 1 << shift_x, 1 << shift_y
+    for dy in range(-reach_y, reach_y + 1):
+        for dx in range(-reach_x, reach_x + 1):
+            grown |= np.roll(whole, (dy, dx), axis=(0, 1))
+    return grown[:: 1 << shift_y, :: 1 << shift_x]
+
+
+@pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda each: each.name)
+@pytest.mark.parametrize("hw", [HW, (121, 163)])
+def test_samples_outside_the_mask_are_untouched(
+    pixel_format: PixelFormat, hw: tuple[int, int]
+) -> None:
+    frame = random_frame(pixel_format, hw)
+    geometry = DisplayGeometry(coded_hw=hw)
+    face = restored(frame, geometry, face_at((90, 70), size_px=110, angle=0.3), gain=0.2)
+    after = pasted(frame, geometry, (face,), config=PasteConfig(), keep_chroma=False)
+    for at, (old, new) in enumerate(zip(frame.planes, after.planes, strict=True)):
+        inside = touchable(frame, geometry, face, at)
+        np.testing.assert_array_equal(new[~inside], old[~inside])
+        is_alpha = pixel_format.has_alpha and at == pixel_format.plane_count - 1
+        assert bool((new != old).any()) is not is_alpha
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_a_turned_film_is_restored_where_its_face_is(turns: int) -> None:
+    frame = random_frame(YUV444, HW, smooth=True)
+    geometry = DisplayGeometry(coded_hw=HW, quarter_turns=turns, mirrored=turns == 3)
+    height, width = geometry.display_hw
+    face = restored(frame, geometry, face_at((width * 0.4, height * 0.5), size_px=80), gain=0.0)
+    after = pasted(
+        frame,
+        geometry,
+        (face,),
+        config=PasteConfig(grain=0.0, colour_match=0.0),
+        keep_chroma=False,
+    )
+    changed = (after.planes[0] != frame.planes[0]) * 1
+    shown = np.rot90(changed[:, ::-1] if geometry.mirrored else changed, k=-turns)
+    y, x = np.nonzero(shown)
+    assert abs(x.mean() - width * 0.4) < 8
+    assert abs(y.mean() - height * 0.5) < 12
+
+
+def test_anamorphic_samples_get_a_mask_of_the_displayed_shape() -> None:
+    frame = random_frame(YUV444, (120, 90))
+    geometry = DisplayGeometry(coded_hw=(120, 90), sample_aspect_ratio=Fraction(2))
+    face = restored(frame, geometry, face_at((90, 60), size_px=100), gain=0.0)
+    mask = face_mask(frame, geometry, face)
+    assert mask is not None
+    left, top, right, bottom = mask.box_xyxy
+    # An upright face is higher than wide on screen; here x counts double.
+    assert 0.35 < (right - left) / (bottom - top) < 0.5
+
+
+@pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda each: each.name)
+def test_strength_zero_changes_nothing(pixel_format: PixelFormat) -> None:
+    frame = random_frame(pixel_format, HW)
+    geometry = DisplayGeometry(coded_hw=HW)
+    face = restored(frame, geometry, face_at((90, 70), size_px=110), gain=0.0)
+    after = pasted(frame, geometry, (face,), config=PasteConfig(strength=0.0), keep_chroma=False)
+    for old, new in zip(frame.planes, after.planes, strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_half_the_strength_gives_half_the_change() -> None:
+    frame = random_frame(GRAY, HW, smooth=True)
+    geometry = DisplayGeometry(coded_hw=HW)
+    face = restored(frame, geometry, face_at((90, 70), size_px=110), gain=0.0)
+
+    def change(strength: float) -> np.ndarray:
+        config = PasteConfig(strength=strength, grain=0.0, colour_match=0.0)
+        after = pasted(frame, geometry, (face,), config=config, keep_chroma=False)
+        return after.planes[0].astype(float) - frame.planes[0]
+
+    np.testing.assert_allclose(change(0.5), change(1.0) / 2, atol=1.0)
+    assert np.abs(change(1.0)).max() > 20
+
+
+def test_a_restorer_that_changes_nothing_keeps_a_large_face_exactly() -> None:
+    frame = random_frame(YUV420, (700, 800), smooth=True)
+    geometry = DisplayGeometry(coded_hw=(700, 800))
+    face = restored(frame, geometry, face_at((400, 350), size_px=680), gain=1.0)
+    after = pasted(frame, geometry, (face,), config=PLAIN, keep_chroma=False)
+    for old, new in zip(frame.planes, after.planes, strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_detail_finer_than_the_crop_survives_on_a_large_face() -> None:
+    frame = random_frame(GRAY, (1300, 1300))
+    geometry = DisplayGeometry(coded_hw=(1300, 1300))
+    face = restored(frame, geometry, face_at((650, 650), size_px=1280), gain=1.0)
+    after = pasted(frame, geometry, (face,), config=PLAIN, keep_chroma=False)
+    assert np.abs(after.planes[0].astype(int) - frame.planes[0]).max() <= 1
+
+
+def test_a_colour_cast_of_the_restorer_is_taken_out() -> None:
+    frame = random_frame(YUV444, HW, smooth=True, color=ColorTags(matrix=6))
+    geometry = DisplayGeometry(coded_hw=HW)
+    face = restored(frame, geometry, face_at((100, 75), size_px=100), gain=1.0, shift=0.1)
+    after = pasted(frame, geometry, (face,), config=PLAIN, keep_chroma=False)
+    change = np.abs(after.planes[0].astype(int) - frame.planes[0])
+    assert change.max() <= 2
+
+
+def test_kept_chroma_is_bit_identical_while_luma_is_restored() -> None:
+    frame = random_frame(YUV420, HW)
+    geometry = DisplayGeometry(coded_hw=HW)
+    face = restored(frame, geometry, face_at((90, 70), size_px=110), gain=0.2)
+    after = pasted(frame, geometry, (face,), config=PLAIN, keep_chroma=True)
+    assert (after.planes[0] != frame.planes[0]).any()
+    np.testing.assert_array_equal(after.planes[1], frame.planes[1])
+    np.testing.assert_array_equal(after.planes[2], frame.planes[2])
+
+
+def test_a_face_at_the_border_is_restored_as_far_as_the_frame_goes() -> None:
+    frame = random_frame(YUV420, HW)
+    geometry = DisplayGeometry(coded_hw=HW)
+    face = restored(frame, geometry, face_at((4, 6), size_px=110), gain=0.0)
+    after = pasted(frame, geometry, (face,), config=PLAIN, keep_chroma=False)
+    assert (
+        after.planes[0][0, 0] != frame.planes[0][0, 0]
+        or (after.planes[0][:30, :30] != frame.planes[0][:30, :30]).any()
+    )
+
+
+def test_overlapping_faces_do_not_add_up() -> None:
+    frame = random_frame(GRAY, HW, smooth=True)
+    geometry = DisplayGeometry(coded_hw=HW)
+    config = PasteConfig(grain=0.0, colour_match=0.0)
+    faces = tuple(
+        restored(frame, geometry, face_at((90, 70), size_px=110, track_id=at), gain=0.0)
+        for at in (1, 2)
+    )
+    once = pasted(frame, geometry, faces[:1], config=config, keep_chroma=False)
+    twice = pasted(frame, geometry, faces, config=config, keep_chroma=False)
+    core = (slice(60, 80), slice(80, 100))
+    np.testing.assert_allclose(
+        twice.planes[0][core].astype(int), once.planes[0][core].astype(int), atol=1
+    )
+
+
+def test_the_source_frame_is_not_written_to() -> None:
+    frame = random_frame(YUV420, HW)
+    copies = [plane.copy() for plane in frame.planes]
+    geometry = DisplayGeometry(coded_hw=HW)
+    face = restored(frame, geometry, face_at((90, 70), size_px=110), gain=0.0)
+    pasted(frame, geometry, (face,), config=PasteConfig(), keep_chroma=False)
+    for plane, copy in zip(frame.planes, copies, strict=True):
+        np.testing.assert_array_equal(plane, copy)
+
+
+def test_strength_outside_its_range_is_refused() -> None:
+    with pytest.raises(ConfigError, match="strength"):
+        PasteConfig(strength=1.5)

@@ -1,0 +1,160 @@
+"""What a restoration did."""
+
+import platform
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from vidrestore.types import RestoredFrame
+
+_PACKAGES = ("vidrestore", "torch", "av", "numpy", "opencv-python", "scenedetect")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShotRecord:
+    """One shot of the film."""
+
+    shot: int
+    first_frame: int
+    last_frame: int
+    start_seconds: float
+    one_tone: bool
+    """Black-and-white or tinted: its chroma was kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackRecord:
+    """One person followed through one shot."""
+
+    track: int
+    shot: int
+    first_frame: int
+    last_frame: int
+    faces: int
+    """Frames in which the face was restored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreReport:
+    """What was done."""
+
+    frames: int
+    faces: int
+    """Restored faces, counted once per frame."""
+    shot_records: tuple[ShotRecord, ...]
+    track_records: tuple[TrackRecord, ...]
+    timing: dict[str, float]
+    """Seconds by stage; ``decode`` and ``encode`` run beside the others."""
+    device: str
+    precision: str
+    model: str
+    damaged_packets: int
+    notes: tuple[str, ...]
+    """What a user should know: formats that had to change, streams left out, ..."""
+
+    @property
+    def shots(self) -> int:
+        """Number of shots."""
+        return len(self.shot_records)
+
+    @property
+    def tracks(self) -> int:
+        """Number of tracks."""
+        return len(self.track_records)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values: counts at the top, then what they count."""
+        return {
+            "frames": self.frames,
+            "shots": self.shots,
+            "tracks": self.tracks,
+            "faces": self.faces,
+            "timing": {name: round(seconds, 4) for name, seconds in self.timing.items()},
+            "versions": versions(),
+            "device": self.device,
+            "precision": self.precision,
+            "model": self.model,
+            "damaged_packets": self.damaged_packets,
+            "notes": list(self.notes),
+            "shot_records": [asdict(record) for record in self.shot_records],
+            "track_records": [asdict(record) for record in self.track_records],
+        }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages a result depends on."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed as a package"
+    return found
+
+
+@dataclass(slots=True)
+class _Span:
+    shot: int
+    first: int
+    last: int
+    count: int = 1
+    start_seconds: Fraction = Fraction(0)
+    one_tone: bool = False
+
+
+class Tally:
+    """Counts what passes; memory grows with shots and tracks, not with frames."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self.faces = 0
+        self._shots: dict[int, _Span] = {}
+        self._tracks: dict[int, _Span] = {}
+
+    def add(self, restored: RestoredFrame, *, one_tone: bool) -> None:
+        """Count one finished frame."""
+        index = restored.frame.index
+        self.frames += 1
+        self.faces += len(restored.faces)
+        shot = self._shots.get(restored.shot)
+        if shot is None:
+            start = restored.frame.timestamp.seconds
+            self._shots[restored.shot] = _Span(
+                restored.shot, index, index, start_seconds=start, one_tone=one_tone
+            )
+        else:
+            shot.last = index
+        for face in restored.faces:
+            number = face.aligned.face.track_id
+            span = self._tracks.get(number)
+            if span is None:
+                self._tracks[number] = _Span(restored.shot, index, index)
+            else:
+                span.last, span.count = index, span.count + 1
+
+    def shot_records(self) -> tuple[ShotRecord, ...]:
+        """Return the shots so far, in order."""
+        return tuple(
+            ShotRecord(
+                shot=number,
+                first_frame=span.first,
+                last_frame=span.last,
+                start_seconds=float(span.start_seconds),
+                one_tone=span.one_tone,
+            )
+            for number, span in sorted(self._shots.items())
+        )
+
+    def track_records(self) -> tuple[TrackRecord, ...]:
+        """Return the tracks so far, in order."""
+        return tuple(
+            TrackRecord(
+                track=number,
+                shot=span.shot,
+                first_frame=span.first,
+                last_frame=span.last,
+                faces=span.count,
+            )
+            for number, span in sorted(self._tracks.items())
+        )

@@ -1,0 +1,69 @@
+"""What a restoration is asked to do."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+from vidrestore.errors import ConfigError
+from vidrestore.media import EncoderSettings
+from vidrestore.paste.config import PasteConfig
+from vidrestore.pipeline.networks import DETECTORS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreSettings:
+    """Settings of ``restore_video``; every one has the default that suits most films."""
+
+    model: str = "lite"
+    """A name of the model table, or a checkpoint file."""
+    detector: str = "mtcnn"
+    device: str = "auto"
+    precision: str = "auto"
+    batch_size: int | None = None
+    """Crops per call of the network; chosen by device where None."""
+    strength: float = 1.0
+    """0 changes nothing, 1 shows restored faces in full."""
+    grain: float = 1.0
+    """Share of the source's grain put back on restored faces."""
+    faces: Literal["all", "largest"] = "all"
+    min_face_px: float = 24.0
+    """Faces whose box is lower than this are left alone, in display pixels."""
+    start_seconds: Fraction | None = None
+    end_seconds: Fraction | None = None
+    codec: str = "h264"
+    crf: float | None = None
+    preset: str | None = None
+    fps: Fraction = Fraction(25)
+    """Frame rate of a folder of frames."""
+    compare: Path | None = None
+    """Also write a film with before and after side by side."""
+    overwrite: bool = False
+    drop_unsupported: bool = False
+    """Leave out streams the target cannot hold, instead of refusing."""
+
+    def __post_init__(self) -> None:
+        if self.detector not in DETECTORS:
+            known = ", ".join(DETECTORS)
+            raise ConfigError(f"unknown detector {self.detector!r}; choose from: {known}")
+        if self.batch_size is not None and self.batch_size < 1:
+            raise ConfigError(f"batch_size must be at least 1, got {self.batch_size}")
+        if self.faces not in ("all", "largest"):
+            raise ConfigError(f"faces must be 'all' or 'largest', got {self.faces!r}")
+        if self.min_face_px < 0:
+            raise ConfigError(f"min_face_px must be >= 0, got {self.min_face_px}")
+        if self.fps <= 0:
+            raise ConfigError(f"fps must be > 0, got {self.fps}")
+        start = self.start_seconds or Fraction(0)
+        if start < 0 or (self.end_seconds is not None and self.end_seconds <= start):
+            raise ConfigError(f"the end ({self.end_seconds} s) must come after the start ({start})")
+        self.paste_config()
+        self.encoder_settings()
+
+    def paste_config(self) -> PasteConfig:
+        """Return the settings of the paste stage."""
+        return PasteConfig(strength=self.strength, grain=self.grain)
+
+    def encoder_settings(self) -> EncoderSettings:
+        """Return the settings of the encoder."""
+        return EncoderSettings(codec=self.codec, crf=self.crf, preset=self.preset)
