@@ -58,9 +58,9 @@ class RestoreCommand:
     codec: Literal["h264", "h265", "av1", "ffv1", "prores"] = "h264"
     """Video encoder; ffv1 is lossless."""
     crf: Annotated[float | None, tyro.conf.arg(metavar="N")] = None
-    """Quality of the encoder, lower is better; its own default where not given."""
+    """Quality of the encoder, lower is better; hard to tell from the source where not given."""
     preset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
-    """Speed of the encoder, as it calls it; its own default where not given."""
+    """Speed of the encoder (of prores: its profile); a sensible one where not given."""
     fps: FrameRate = Fraction(25)
     """Frames per second of a folder of frames: 25, 23.976, 24000/1001."""
     compare: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None

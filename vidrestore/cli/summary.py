@@ -21,8 +21,6 @@ def summary_lines(report: "RestoreReport", output: Path, wall_seconds: float) ->
         f"{output}: {_counted(report.frames, 'frame')}, {_counted(report.faces, 'face')} in "
         f"{_counted(report.tracks, 'track')}, {wall_seconds:.1f} s{rate}"
     )
-    if not report.faces:
-        yield "no faces found: the picture is unchanged"
     if report.damaged_packets:
         damaged = _counted(report.damaged_packets, "damaged packet")
         yield f"{damaged} in the source; the rest is restored"

@@ -1,0 +1,368 @@
+"""The border between the program and the shell: exit codes, one-line errors, signals."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from vidrestore import RestoreSettings, __version__, pipeline
+from vidrestore.cli import main
+from vidrestore.cli.exitcodes import ExitCode
+from vidrestore.cli.restore import RestoreCommand
+from vidrestore.errors import MediaError, WeightsError
+from vidrestore.pipeline.report import RestoreReport, ShotRecord, TrackRecord
+from vidrestore.progress import Progress, ProgressCallback
+
+ROOT = Path(__file__).parents[2]
+
+
+REPORT = RestoreReport(
+    frames=3,
+    faces=3,
+    shot_records=(
+        ShotRecord(shot=0, first_frame=0, last_frame=2, start_seconds=0.0, one_tone=False),
+    ),
+    track_records=(TrackRecord(track=0, shot=0, first_frame=0, last_frame=2, faces=3),),
+    timing={"restore": 0.5},
+    device="cpu",
+    precision="fp32",
+    model="lite",
+    damaged_packets=0,
+    notes=(),
+)
+
+
+class FakePipeline:
+    """Stands in for the pipeline: records the call and does what it is told."""
+
+    def __init__(self) -> None:
+        self.act: Callable[[], None] = lambda: None
+        self.calls: list[tuple[Path, Path, RestoreSettings]] = []
+
+    def __call__(
+        self,
+        source: Path,
+        output: Path,
+        *,
+        settings: RestoreSettings,
+        on_progress: ProgressCallback,
+    ) -> RestoreReport:
+        self.calls.append((source, output, settings))
+        on_progress(Progress(stage="restoring", frames_done=1, frames_total=3, faces_done=1))
+        self.act()
+        return REPORT
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> FakePipeline:
+    made = FakePipeline()
+    monkeypatch.setattr(pipeline, "restore_video", made)
+    return made
+
+
+def raising(error: BaseException) -> Callable[[], None]:
+    def act() -> None:
+        raise error
+
+    return act
+
+
+def test_success_is_code_0_and_a_summary_on_stderr(
+    fake: FakePipeline, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["film.mp4", "-o", "out.mp4"]) == ExitCode.OK
+
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith("out.mp4: 3 frames, 3 faces in 1 track, ")
+    assert err.count("\n") == 1
+
+
+def test_quiet_success_prints_nothing(
+    fake: FakePipeline, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["film.mp4", "-o", "out.mp4", "--quiet"]) == ExitCode.OK
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (MediaError("film.mp4: not a video\n  or so"), "error: film.mp4: not a video or so"),
+        (WeightsError("net.pth: refused"), "error: net.pth: refused"),
+        (
+            OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "out.mp4"),
+            "error: out.mp4: No space left on device; free some space, or write to another disk",
+        ),
+        (BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)), "error: Broken pipe"),
+        (MemoryError(), "error: not enough memory; try a smaller --batch-size, or --device cpu"),
+    ],
+)
+def test_an_expected_error_is_one_line_and_code_1(
+    fake: FakePipeline, error: Exception, line: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    fake.act = raising(error)
+
+    assert main(["film.mp4", "-o", "out.mp4"]) == ExitCode.FAILED
+    assert capfd.readouterr() == ("", line + "\n")
+
+
+def test_debug_keeps_the_traceback_of_an_expected_error(
+    fake: FakePipeline, capfd: pytest.CaptureFixture[str]
+) -> None:
+    fake.act = raising(MediaError("film.mp4: not a video"))
+
+    assert main(["film.mp4", "-o", "out.mp4", "--debug"]) == ExitCode.FAILED
+    err = capfd.readouterr().err
+    assert "Traceback" in err
+    assert err.endswith("\nerror: film.mp4: not a video\n")
+
+
+def test_an_unexpected_error_keeps_its_traceback(fake: FakePipeline) -> None:
+    fake.act = raising(ZeroDivisionError("a mistake of ours"))
+
+    with pytest.raises(ZeroDivisionError, match="a mistake of ours"):
+        main(["film.mp4", "-o", "out.mp4"])
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [],
+        ["film.mp4"],
+        ["film.mp4", "-o", "out.mp4", "--codec", "divx"],
+        ["film.mp4", "-o", "out.mp4", "--start", "yesterday"],
+        ["film.mp4", "-o", "out.mp4", "--fps", "0"],
+        ["film.mp4", "-o", "out.mp4", "--strength", "much"],
+        ["film.mp4", "-o", "out.mp4", "--unknown"],
+        ["info"],
+        ["weights"],
+        ["weights", "steal"],
+    ],
+)
+def test_wrong_usage_is_code_2(
+    fake: FakePipeline, argv: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(argv) == ExitCode.USAGE
+    assert capfd.readouterr().err
+    assert fake.calls == []
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--strength", "2"],
+        ["--batch-size", "0"],
+        ["--start", "5", "--end", "4"],
+        ["--min-face", "-1"],
+        ["--grain", "nan"],
+        ["--codec", "ffv1", "--crf", "20"],
+        ["--preset", "hasty"],
+    ],
+)
+def test_a_value_out_of_range_is_one_line(
+    fake: FakePipeline, argv: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["film.mp4", "-o", "out.mp4", *argv]) == ExitCode.FAILED
+    err = capfd.readouterr().err
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert fake.calls == []
+
+
+def test_every_option_reaches_its_setting(fake: FakePipeline) -> None:
+    words = """film.mkv --output out.mkv --model net.pth --detector retinaface --device cuda:1
+        --precision bf16 --batch-size 3 --strength 0.5 --grain 0.25 --faces largest --min-face 31
+        --start 1:02.5 --end 01:00:00 --codec h265 --crf 7.5 --preset slow --fps 23.976
+        --compare side.mkv --overwrite --drop-unsupported --quiet"""
+    assert main(words.split()) == ExitCode.OK
+
+    ((source, output, settings),) = fake.calls
+    assert (source, output) == (Path("film.mkv"), Path("out.mkv"))
+    expected = {
+        "model": "net.pth",
+        "detector": "retinaface",
+        "device": "cuda:1",
+        "precision": "bf16",
+        "batch_size": 3,
+        "strength": 0.5,
+        "grain": 0.25,
+        "faces": "largest",
+        "min_face_px": 31.0,
+        "start_seconds": Fraction(125, 2),
+        "end_seconds": Fraction(3600),
+        "codec": "h265",
+        "crf": 7.5,
+        "preset": "slow",
+        "fps": Fraction(24_000, 1001),
+        "compare": Path("side.mkv"),
+        "overwrite": True,
+        "drop_unsupported": True,
+    }
+    assert {name: getattr(settings, name) for name in expected} == expected
+
+
+def test_the_defaults_of_the_command_are_those_of_the_api(fake: FakePipeline) -> None:
+    assert main(["film.mp4", "-o", "out.mp4"]) == ExitCode.OK
+
+    ((_, _, settings),) = fake.calls
+    assert settings == RestoreSettings()
+
+
+def test_every_setting_has_an_option() -> None:
+    renamed = {"min_face_px": "min_face", "start_seconds": "start", "end_seconds": "end"}
+    settings = {renamed.get(field.name, field.name) for field in fields(RestoreSettings)}
+    own = {"source", "output", "report", "quiet", "debug", "version"}
+
+    assert {field.name for field in fields(RestoreCommand)} - own == settings
+
+
+def test_the_report_is_written_whole(fake: FakePipeline, tmp_path: Path) -> None:
+    report = tmp_path / "out.json"
+
+    assert main(["film.mp4", "-o", "out.mp4", "--report", str(report)]) == ExitCode.OK
+    assert json.loads(report.read_text()) == REPORT.to_json()
+    assert list(tmp_path.iterdir()) == [report]
+
+
+@pytest.mark.parametrize("name", ["absent/out.json", ".", "film.mp4", "there.json"])
+def test_a_report_that_cannot_be_written_is_refused_before_the_work(
+    fake: FakePipeline, tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "there.json").write_text("something of the user's")
+    argv = [str(tmp_path / "film.mp4"), "-o", "out.mp4", "--report", str(tmp_path / name)]
+
+    assert main(argv) == ExitCode.FAILED
+    assert capfd.readouterr().err.startswith("error: --report ")
+    assert fake.calls == []
+    assert (tmp_path / "there.json").read_text() == "something of the user's"
+
+
+def test_a_keyboard_interrupt_is_code_130_and_one_line(
+    fake: FakePipeline, capfd: pytest.CaptureFixture[str]
+) -> None:
+    fake.act = raising(KeyboardInterrupt())
+
+    assert main(["film.mp4", "-o", "out.mp4"]) == ExitCode.INTERRUPTED
+    assert capfd.readouterr() == ("", "interrupted: the output was not written\n")
+
+
+def test_signal_handlers_are_as_before_after_a_command(fake: FakePipeline) -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+
+    main(["film.mp4", "-o", "out.mp4", "--quiet"])
+
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_the_version_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == ExitCode.OK
+    assert capfd.readouterr() == (f"vidrestore {__version__}\n", "")
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["info", "--help"], ["weights", "--help"]])
+def test_help_is_code_0(argv: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(argv) == ExitCode.OK
+    assert "usage: vidrestore" in capfd.readouterr().out
+
+
+WORK_THAT_HANGS = """
+import sys, time
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from vidrestore.cli import main
+
+def restore_video(source, output, *, settings, on_progress):
+    beside = Path(str(output) + ".part")
+    beside.write_text("half a film")
+    try:
+        print("working", flush=True)
+        time.sleep(60)
+    finally:
+        print("cleaning", flush=True)
+        time.sleep(0.5)
+        beside.unlink()
+
+pipeline = ModuleType("vidrestore.pipeline")
+pipeline.restore_video = restore_video
+pipeline.RestoreSettings = SimpleNamespace
+sys.modules["vidrestore.pipeline"] = pipeline
+sys.exit(main(["film.mp4", "-o", sys.argv[1]]))
+"""
+
+
+def python(*words: str) -> subprocess.Popen[str]:
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    return subprocess.Popen(
+        [sys.executable, *words],
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize(
+    ("number", "code", "line"),
+    [
+        (signal.SIGINT, 130, "interrupted: the output was not written\n"),
+        (signal.SIGTERM, 143, "ended by SIGTERM: the output was not written\n"),
+    ],
+)
+def test_a_signal_unwinds_the_work_even_when_sent_twice(
+    tmp_path: Path, number: signal.Signals, code: int, line: str
+) -> None:
+    with python("-c", WORK_THAT_HANGS, str(tmp_path / "out.mp4")) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "working\n"
+        process.send_signal(number)
+        assert process.stdout.readline() == "cleaning\n"
+        process.send_signal(number)
+        _, err = process.communicate(timeout=30)
+
+    assert (process.returncode, err) == (code, line)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX pipes")
+def test_a_closed_pipe_ends_quietly() -> None:
+    with python(
+        "-c", "import sys; from vidrestore.cli import main; sys.exit(main(['weights', 'list']))"
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        err = process.stderr.read()
+        process.wait(timeout=30)
+
+    assert (process.returncode, err) == (141, "")
+
+
+def test_the_module_is_the_command() -> None:
+    with python("-m", "vidrestore", "--version") as process:
+        out, err = process.communicate(timeout=30)
+
+    assert (out, err, process.returncode) == (f"vidrestore {__version__}\n", "", 0)
+
+
+def test_waiting_threads_are_told_to_sleep_before_torch_is_loaded() -> None:
+    code = """
+import os, sys
+import vidrestore.cli
+vidrestore.cli.main = lambda argv: print(os.environ["OMP_WAIT_POLICY"], "torch" in sys.modules)
+vidrestore.cli.entry_point()
+"""
+    with python("-c", code) as process:
+        out, _ = process.communicate(timeout=30)
+
+    assert out == "PASSIVE False\n"
