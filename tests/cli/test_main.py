@@ -275,7 +275,7 @@ def test_help_is_code_0(argv: list[str], capfd: pytest.CaptureFixture[str]) -> N
 
 
 WORK_THAT_HANGS = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from vidrestore.cli import main
@@ -295,6 +295,10 @@ pipeline = ModuleType("vidrestore.pipeline")
 pipeline.restore_video = restore_video
 pipeline.RestoreSettings = SimpleNamespace
 sys.modules["vidrestore.pipeline"] = pipeline
+if sys.argv[2] == "ignored":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+else:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.exit(main(["film.mp4", "-o", sys.argv[1]]))
 """
 
@@ -322,7 +326,7 @@ def python(*words: str) -> subprocess.Popen[str]:
 def test_a_signal_unwinds_the_work_even_when_sent_twice(
     tmp_path: Path, number: signal.Signals, code: int, line: str
 ) -> None:
-    with python("-c", WORK_THAT_HANGS, str(tmp_path / "out.mp4")) as process:
+    with python("-c", WORK_THAT_HANGS, str(tmp_path / "out.mp4"), "heeded") as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "working\n"
         process.send_signal(number)
@@ -332,6 +336,18 @@ def test_a_signal_unwinds_the_work_even_when_sent_twice(
 
     assert (process.returncode, err) == (code, line)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_an_interrupt_that_the_parent_ignores_is_not_heeded(tmp_path: Path) -> None:
+    with python("-c", WORK_THAT_HANGS, str(tmp_path / "out.mp4"), "ignored") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "working\n"
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+
+    assert process.returncode == 143
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX pipes")

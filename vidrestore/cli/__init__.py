@@ -106,14 +106,17 @@ def _orderly_end() -> Generator[None]:
             raise TerminatedError if number == signal.SIGTERM else KeyboardInterrupt
         signal.signal(number, signal.SIG_DFL)
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    # What the parent told us to ignore stays ignored, as for a job that a script runs behind itself.
+    ours = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
     try:
-        before = [signal.signal(number, on_signal) for number in numbers]
+        for number in ours:
+            signal.signal(number, on_signal)
     except ValueError:  # not the main thread: the caller deals with signals
         yield
         return
     try:
         yield
     finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
+        for number in ours:
+            signal.signal(number, before[number])

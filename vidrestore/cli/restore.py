@@ -89,13 +89,13 @@ def run(argv: Sequence[str]) -> ExitCode:
     )
     if command.report is not None:
         _check_report(command.report, command)
+    begin = time.monotonic()
     # Imported here: the display needs rich, and restoring needs torch; --help needs neither.
     from vidrestore.cli.console import restore_display, say, warnings_on_stderr
     from vidrestore.cli.summary import summary_lines
     from vidrestore.pipeline import restore_video
 
     settings = _settings(command)
-    begin = time.monotonic()
     with warnings_on_stderr(quiet=command.quiet):
         with restore_display(quiet=command.quiet) as on_progress:
             report = restore_video(
