@@ -2,6 +2,9 @@
 
 import os
 
+# Before torch is loaded, as the command does it: waiting threads must not starve the others.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import pytest
 import torch
 

@@ -107,7 +107,7 @@ def _orderly_end() -> Generator[None]:
         signal.signal(number, signal.SIG_DFL)
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    # What the parent told us to ignore stays ignored, as for a job that a script runs behind itself.
+    # What the parent ignores stays ignored, as for a job that a script runs in the background.
     ours = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
     try:
         for number in ours:
