@@ -25,6 +25,8 @@ SOURCE_FILES = {"proposal": "pnet", "refine": "rnet", "output": "onet"}
 HEADS = {"proposal": "4_", "refine": "5_", "output": "6_"}
 DENSE = {"refine": ("dense4", "prelu4", 3), "output": ("dense5", "prelu5", 3)}
 """Names of the hidden dense layer and the side of the map that it flattens."""
+PROPOSAL_CHANNELS = 16
+"""Of our first network's first layer; the source has 10."""
 POOLS_AFTER = {"proposal": {1}, "refine": {1, 2}, "output": {1, 2, 3}}
 
 
@@ -37,6 +39,21 @@ def columns_channel_first(weight: Tensor, side: int) -> Tensor:
     """Reorder a dense layer that expects (W, H, C) so that it takes a flattened (C, H, W)."""
     rows = weight.shape[0]
     return weight.reshape(rows, side, side, -1).permute(0, 3, 2, 1).reshape(rows, -1)
+
+
+def with_empty_channels(source: State) -> State:
+    """Fill up the first layer of the first network with channels that are always 0."""
+    filled = dict(source)
+    for name in ("conv1.weight", "conv1.bias", "prelu1.weight"):
+        value = source[name]
+        filled[name] = torch.cat(
+            [value, value.new_zeros(PROPOSAL_CHANNELS - len(value), *value.shape[1:])]
+        )
+    following = source["conv2.weight"]
+    rows, columns = following.shape[0], PROPOSAL_CHANNELS - following.shape[1]
+    empty = following.new_zeros(rows, columns, *following.shape[2:])
+    filled["conv2.weight"] = torch.cat([following, empty], dim=1)
+    return filled
 
 
 def converted(source: State, network: str) -> State:
@@ -70,6 +87,8 @@ def main(wheel: Path, out: Path) -> None:
         for network, name in SOURCE_FILES.items():
             raw = archive.read(f"facenet_pytorch/data/{name}.pt")
             source: State = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
+            if network == "proposal":
+                source = with_empty_channels(source)
             state |= converted(source, network)
     Mtcnn().load_state_dict(state, strict=True)
     metadata = {

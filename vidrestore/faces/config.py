@@ -78,7 +78,7 @@ class TrackerConfig:
     """Frames in which a face must be seen, where there are as many to look at."""
     min_track_seconds: float = 0.12
     """Shorter tracks are dropped, unless seen whenever looked for."""
-    min_track_score: float = 0.7
+    min_track_score: float = 0.8
     """Tracks with a lower mean score are dropped."""
     max_gap_seconds: float = 0.4
     """A face unseen for longer has left; shorter gaps are bridged."""

@@ -235,7 +235,7 @@ def _agreement(points: Tensor, mirrored_points: Tensor) -> Tensor:
 
 def _normalised(batch: Tensor) -> Tensor:
     """Scale RGB in [0, 255] to [-1, 1] floats in channels_last."""
-    scaled = (batch.float() - 127.5) / 128
+    scaled = (batch - 127.5).mul_(1 / 128)
     return scaled.contiguous(memory_format=torch.channels_last)
 
 

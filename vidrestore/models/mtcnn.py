@@ -3,8 +3,9 @@
 Zhang, Zhang, Li and Qiao, "Joint Face Detection and Alignment Using Multitask Cascaded
 Convolutional Networks", IEEE Signal Processing Letters 23(10), 2016, figure 2.
 
-Two changes keep the results and save work: the two-class softmax is folded into one logit
-(the difference of the classes), and the heads of a network are one layer.
+Three changes keep the results and save work: the two-class softmax is folded into one logit
+(the difference of the classes), the heads of a network are one layer, and the 10 channels of
+the first network's first layer are filled up with empty ones to 16, as vector units like it.
 """
 
 from typing import NamedTuple
@@ -60,8 +61,8 @@ class ProposalNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            *(nn.Conv2d(3, 10, 3), nn.PReLU(10), _pool(2)),
-            *(nn.Conv2d(10, 16, 3), nn.PReLU(16)),
+            *(nn.Conv2d(3, 16, 3), nn.PReLU(16), _pool(2)),
+            *(nn.Conv2d(16, 16, 3), nn.PReLU(16)),
             *(nn.Conv2d(16, 32, 3), nn.PReLU(32)),
         )
         self.head = nn.Conv2d(32, 1 + 4, 1)
