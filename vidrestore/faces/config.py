@@ -29,7 +29,8 @@ class DetectorConfig:
     output_threshold: float = 0.7
     """Score from which its third network calls a window a face."""
     tracked_threshold: float = 0.5
-    """Score from which a face that was expected at its place is taken as seen there."""
+    """Score from which a closer look bears out a face, found or expected at its place. Low, as
+    tracks are judged by their mean score."""
     max_candidates: int = 400
     """Windows passed on per picture, best first: bounds time and memory on busy pictures."""
     retinaface_threshold: float = 0.8
