@@ -289,7 +289,8 @@ def first_beep_seconds(path: Path, number: int = 0) -> Fraction:
     with av.open(str(path)) as container:
         for frame in container.decode(audio=number):
             wave = np.abs(frame.to_ndarray().astype(np.float64)).max(axis=0)
-            loud = np.flatnonzero(wave > (0.2 if wave.max() <= 2 else 6000))
+            full_scale = {"flt": 1.0, "s16": 2.0**15, "s32": 2.0**31}[frame.format.name[:3]]
+            loud = np.flatnonzero(wave > 0.2 * full_scale)
             if loud.size:
                 return frame.pts * frame.time_base + Fraction(int(loud[0]), frame.sample_rate)
     raise AssertionError(f"{path}: no beep")

@@ -49,7 +49,6 @@ CONTAINERS: Mapping[str, ContainerSpec] = MappingProxyType(
         ".avi": ContainerSpec(format="avi", holds_rotation=False),
         ".ts": _TRANSPORT,
         ".m2ts": _TRANSPORT,
-        ".nut": ContainerSpec(format="nut", holds_rotation=False),
     }
 )
 

@@ -34,10 +34,12 @@ class PacketDecoder:
         self._path = path
         self._stream_index = stream_index
         self.damaged_packets = 0
+        self.damaged_at_end = 0
+        """Of these, packets after the last frame that came out."""
+        self.packets_read = 0
         self._container = open_film(path)
         self._awaited: set[int] = set()
         self._last_pts: int | None = None
-        self._ended_by_error = False
 
     @property
     def stream(self) -> VideoStream:
@@ -57,17 +59,20 @@ class PacketDecoder:
         """
         self._open(start_ticks, threads="AUTO")
         yield from self._decoded()
+        self.damaged_at_end = 0
         last = self._last_pts
         if last is None or not any(pts > last for pts in self._awaited):
             self.damaged_packets += len(self._awaited)
             return
         self.damaged_packets += sum(pts <= last for pts in self._awaited)
-        before = self.damaged_packets
+        before, packets_read = self.damaged_packets, self.packets_read
         self._open(last, threads="SLICE")
         for frame in self._decoded():
             if frame.pts is not None and frame.pts > last:
                 yield frame
+        self.packets_read = packets_read
         self.damaged_packets = before + sum(pts > last for pts in self._awaited)
+        self.damaged_at_end = sum(pts > (self._last_pts or last) for pts in self._awaited)
 
     def restart_count(self) -> None:
         """Forget damage so far: it lies before what is wanted."""
@@ -79,6 +84,7 @@ class PacketDecoder:
         self._container = open_film(self._path)
         self._awaited.clear()
         self._last_pts = None
+        self.packets_read = 0
         for stream in self._container.streams:
             if stream.index != self._stream_index:
                 stream.discard = Discard.all
@@ -114,6 +120,7 @@ class PacketDecoder:
                 packet = None
             if packet is None:
                 return
+            self.packets_read += bool(packet.size)
             if follow and packet.size and packet.pts is not None and not packet.is_discard:
                 self._awaited.add(packet.pts)
             yield packet
@@ -129,14 +136,12 @@ class PacketDecoder:
             self._awaited -= never
 
 
-def missing_seconds(stream: VideoStream, end_seconds: Fraction) -> Fraction:
-    """Return how much of a stream its header promises after ``end_seconds``; 0 if nothing."""
+def promised_end_seconds(stream: VideoStream) -> Fraction:
+    """Return where the header says that a stream ends; 0 where it says nothing."""
     base = stream.time_base
     if stream.duration is not None and base is not None:
-        promised = ((stream.start_time or 0) + stream.duration) * base
-    else:
-        promised = _matroska_duration(stream.metadata.get("DURATION", ""))
-    return max(Fraction(0), promised - end_seconds)
+        return ((stream.start_time or 0) + stream.duration) * base
+    return _matroska_duration(stream.metadata.get("DURATION", ""))
 
 
 def _matroska_duration(text: str) -> Fraction:

@@ -72,7 +72,7 @@ ENCODERS: Mapping[str, EncoderSpec] = MappingProxyType(
         "ffv1": EncoderSpec(
             encoders=("ffv1",),
             # Version 3 with a checksum on every slice: what archives ask for.
-            options={"level": "3", "slicecrc": "1", "slices": "4", "g": "1"},
+            options={"level": "3", "slicecrc": "1", "g": "1"},
         ),
         "prores": EncoderSpec(
             encoders=("prores_ks",),

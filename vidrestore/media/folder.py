@@ -18,6 +18,7 @@ from vidrestore.types import ColorTags, DisplayGeometry, Frame, PixelFormat, Pla
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 _PICTURE_COLOR = ColorTags(matrix=0, primaries=1, transfer=13, full_range=True, range_known=True)
+_PNG_START, _PNG_END = b"\x89PNG", b"IEND"
 _BY_CHANNELS = {1: "gray", 3: "gbrp", 4: "gbrap"}
 
 
@@ -58,13 +59,8 @@ def read_picture(path: Path) -> tuple[PixelFormat, tuple[Plane, ...]]:
         MediaError: It is not a picture of 8 or 16 bits that OpenCV reads.
     """
     with media_errors(path):
-        data = np.frombuffer(path.read_bytes(), dtype=np.uint8)
-    picture: NDArray[np.generic] | None = None
-    if data.size:
-        try:
-            picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
-        except cv2.error as error:
-            raise MediaError(f"{path}: cannot be read as a picture: {error}") from error
+        data = path.read_bytes()
+    picture = _decoded(data)
     if picture is None:
         raise MediaError(f"{path}: cannot be read as a picture; it is damaged, get another copy")
     channels = 1 if picture.ndim == 2 else picture.shape[2]
@@ -79,6 +75,21 @@ def read_picture(path: Path) -> tuple[PixelFormat, tuple[Plane, ...]]:
     cube = picture.reshape(*picture.shape[:2], channels)
     planes = tuple(_own(cube[:, :, at]) for at in order)
     return pixel_format, planes
+
+
+def _decoded(data: bytes) -> NDArray[np.generic] | None:
+    """Return a picture in OpenCV's order; None where it is damaged."""
+    if not data or (data.startswith(_PNG_START) and _PNG_END not in data[-64:]):
+        # libpng would complain on the terminal, past OpenCV's log.
+        return None
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        return cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        return None
+    finally:
+        cv2.utils.logging.setLogLevel(level)
 
 
 def _own(samples: NDArray[np.generic]) -> Plane:

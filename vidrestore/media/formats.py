@@ -7,12 +7,11 @@ Most decoders give planar frames, whose planes are taken as they are. Packed one
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, cast
 
 import av
 import numpy as np
 from av.video.plane import VideoPlane
-from numpy.typing import NDArray
 
 from vidrestore.errors import MediaError
 from vidrestore.types import PixelFormat, Plane
@@ -74,29 +73,19 @@ class SourceLayout:
     """Format that libswscale moves the samples to, losslessly; None: planes are taken as is."""
     full_range: bool = False
     """Whether the name itself says full range (``yuvj420p``)."""
-    gray_alpha: bool = False
-    """Gray with alpha, unpacked to three equal colour planes and alpha by us."""
+    interleaved: Literal["gray alpha", "chroma"] | None = None
+    """Samples that alternate in one plane, and are taken apart here: libswscale would convert
+    gray with alpha, and drops the last chroma sample of odd sizes."""
+    chroma_swapped: bool = False
+    """Whether Cr comes before Cb."""
+    low_bits: int = 0
+    """Unused bits below every sample."""
 
 
 _MOVED = {
-    "nv12": "yuv420p",
-    "nv21": "yuv420p",
-    "nv16": "yuv422p",
-    "nv24": "yuv444p",
-    "nv42": "yuv444p",
     "yuyv422": "yuv422p",
     "uyvy422": "yuv422p",
     "yvyu422": "yuv422p",
-    "p010le": "yuv420p10le",
-    "p012le": "yuv420p12le",
-    "p016le": "yuv420p16le",
-    "p210le": "yuv422p10le",
-    "p212le": "yuv422p12le",
-    "p216le": "yuv422p16le",
-    "p410le": "yuv444p10le",
-    "p412le": "yuv444p12le",
-    "p416le": "yuv444p16le",
-    "nv20le": "yuv422p10le",
     "y210le": "yuv422p10le",
     "y212le": "yuv422p12le",
     "rgb24": "gbrp",
@@ -122,6 +111,26 @@ _MOVED = {
 }
 
 
+# Luma in one plane, both chromas in another; with the bits below the sample that are unused.
+_SEMI_PLANAR = {
+    "nv12": ("yuv420p", 0),
+    "nv21": ("yuv420p", 0),
+    "nv16": ("yuv422p", 0),
+    "nv24": ("yuv444p", 0),
+    "nv42": ("yuv444p", 0),
+    "nv20le": ("yuv422p10le", 0),
+    "p010le": ("yuv420p10le", 6),
+    "p012le": ("yuv420p12le", 4),
+    "p016le": ("yuv420p16le", 0),
+    "p210le": ("yuv422p10le", 6),
+    "p212le": ("yuv422p12le", 4),
+    "p216le": ("yuv422p16le", 0),
+    "p410le": ("yuv444p10le", 6),
+    "p412le": ("yuv444p12le", 4),
+    "p416le": ("yuv444p16le", 0),
+}
+
+
 def source_layout(name: str) -> SourceLayout:
     """Return how frames of FFmpeg's format ``name`` become planes.
 
@@ -134,7 +143,15 @@ def source_layout(name: str) -> SourceLayout:
         return SourceLayout(planar=PLANAR[plain], full_range=True)
     if name in ("ya8", "ya16le", "ya16be"):
         planar = PLANAR["gbrap" if name == "ya8" else "gbrap16le"]
-        return SourceLayout(planar=planar, gray_alpha=True)
+        return SourceLayout(planar=planar, interleaved="gray alpha")
+    if name in _SEMI_PLANAR:
+        planar_name, low_bits = _SEMI_PLANAR[name]
+        return SourceLayout(
+            planar=PLANAR[planar_name],
+            interleaved="chroma",
+            chroma_swapped=name in ("nv21", "nv42"),
+            low_bits=low_bits,
+        )
     if name in _MOVED:
         return SourceLayout(planar=PLANAR[_MOVED[name]], via=_MOVED[name])
     if name.endswith("be") and (swapped := name[:-2] + "le") in PLANAR:
@@ -147,11 +164,14 @@ def source_layout(name: str) -> SourceLayout:
 
 def frame_planes(decoded: av.VideoFrame, layout: SourceLayout) -> tuple[Plane, ...]:
     """Return read-only copies of the samples of ``decoded``, in the order of its layout."""
-    if layout.gray_alpha:
-        return _gray_alpha_planes(decoded)
-    if layout.via is not None:
-        decoded = moved(decoded, layout.via)
-    planes = tuple(_copied(view) for view in plane_views(decoded, layout.planar))
+    if layout.interleaved == "gray alpha":
+        planes = _gray_alpha_planes(decoded)
+    elif layout.interleaved == "chroma":
+        planes = _semi_planar_planes(decoded, layout)
+    else:
+        if layout.via is not None:
+            decoded = moved(decoded, layout.via)
+        planes = tuple(view.copy(order="C") for view in plane_views(decoded, layout.planar))
     for plane in planes:
         plane.flags.writeable = False
     return planes
@@ -166,23 +186,31 @@ def plane_views(frame: av.VideoFrame, pixel_format: PixelFormat) -> list[Plane]:
     ]
 
 
-def _view(plane: VideoPlane, plane_hw: tuple[int, int], wide: bool) -> Plane:
-    """Return the samples of one plane without the padding at the end of its lines."""
+def _view(plane: VideoPlane, plane_hw: tuple[int, int], wide: bool, count: int = 1) -> Plane:
+    """Return the samples of one plane without the padding at the end of its lines.
+
+    Where ``count`` samples alternate the shape is ``(h, w, count)``.
+    """
     dtype = np.dtype(np.uint16 if wide else np.uint8)
     height, width = plane_hw
     stride = plane.line_size
-    offset = 0 if stride > 0 else -stride * (height - 1)
     return np.ndarray(
-        (height, width),
+        (height, width) if count == 1 else (height, width, count),
         dtype,
         buffer=memoryview(plane),  # pyright: ignore[reportArgumentType]  (a buffer, untyped in 3.11)
-        offset=offset,
-        strides=(stride, dtype.itemsize),
+        offset=0 if stride > 0 else -stride * (height - 1),
+        strides=(stride, count * dtype.itemsize, dtype.itemsize)[: 2 if count == 1 else 3],
     )
 
 
-def _copied(view: Plane) -> Plane:
-    return view.copy(order="C")
+def _semi_planar_planes(decoded: av.VideoFrame, layout: SourceLayout) -> tuple[Plane, ...]:
+    planar, hw = layout.planar, (decoded.height, decoded.width)
+    wide = planar.bit_depth > 8
+    luma = _view(decoded.planes[0], hw, wide)
+    pairs = _view(decoded.planes[1], planar.plane_hw(1, hw), wide, count=2)
+    order = (1, 0) if layout.chroma_swapped else (0, 1)
+    parts = (luma, *(pairs[:, :, at] for at in order))
+    return tuple(cast(Plane, part >> layout.low_bits) for part in parts)
 
 
 def moved(decoded: av.VideoFrame, name: str) -> av.VideoFrame:
@@ -202,15 +230,8 @@ def moved(decoded: av.VideoFrame, name: str) -> av.VideoFrame:
 
 def _gray_alpha_planes(decoded: av.VideoFrame) -> tuple[Plane, ...]:
     name = decoded.format.name
-    dtype = np.dtype(np.uint8) if name == "ya8" else np.dtype("<u2" if "le" in name else ">u2")
-    plane = decoded.planes[0]
-    pairs: NDArray[np.generic] = np.ndarray(
-        (decoded.height, decoded.width, 2),
-        dtype,
-        buffer=memoryview(plane),  # pyright: ignore[reportArgumentType]
-        strides=(plane.line_size, 2 * dtype.itemsize, dtype.itemsize),
-    )
-    native = np.uint8 if name == "ya8" else np.uint16
-    gray, alpha = (pairs[:, :, at].astype(native) for at in (0, 1))
-    gray.flags.writeable = alpha.flags.writeable = False
+    pairs = _view(decoded.planes[0], (decoded.height, decoded.width), name != "ya8", count=2)
+    if name == "ya16be":
+        pairs = pairs.byteswap()
+    gray, alpha = (pairs[:, :, at].copy() for at in (0, 1))
     return gray, gray, gray, alpha

@@ -73,7 +73,7 @@ class VideoInfo:
     """Frames per second."""
     frame_count_estimate: int | None = None
     variable_rate: bool | None = None
-    """Whether the header suggests a variable frame rate; None where it says nothing."""
+    """Whether the first frames are unevenly spaced; None where there are too few."""
     field_order: FieldOrder = "unknown"
     codec: str
     bit_rate: int | None = None

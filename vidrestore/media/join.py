@@ -1,11 +1,13 @@
-"""The final join, by the ffmpeg program, of streams that PyAV cannot carry.
+"""The final join, by the ffmpeg program, of what PyAV cannot carry.
 
-PyAV copies a stream only where FFmpeg has a decoder for its codec. The ffmpeg program, which
-comes with imageio-ffmpeg, needs none. Time stamps pass through unchanged (``-copyts``).
+PyAV copies a stream only where FFmpeg has a decoder for its codec, and cannot state the aspect
+of pixels in Matroska's header. The ffmpeg program, which comes with imageio-ffmpeg, can do both.
+Time stamps pass through unchanged (``-copyts``).
 """
 
 import tempfile
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
 
@@ -40,6 +42,7 @@ def joined(
     spec: ContainerSpec,
     clock: CopyClock,
     muxer_options: dict[str, str],
+    aspect: tuple[int, Fraction] | None = None,
 ) -> None:
     """Write ``film`` and some streams of ``source`` to ``output``, packets as they are.
 
@@ -51,24 +54,24 @@ def joined(
         spec: Its container.
         clock: How times of ``source`` become those of ``film``, and which part is wanted.
         muxer_options: Options that ``film`` was written with.
+        aspect: Index of a stream, and the aspect of its picture that the container is to state.
 
     Raises:
         MediaError: ffmpeg fails.
     """
     second = _input(source, **_input_options(clock))
     streams = [_input(film), *(second[str(index)] for index in stream_indexes)]
-    command = _output(
-        streams,
-        output,
-        spec,
-        {
-            "map_metadata": 0,
-            "map_chapters": 0,
-            "copyts": None,
-            "avoid_negative_ts": "disabled",
-            **muxer_options,
-        },
-    )
+    options: dict[str, Any] = {
+        "map_metadata": 0,
+        "map_chapters": 0,
+        "copyts": None,
+        "avoid_negative_ts": "disabled",
+        **muxer_options,
+    }
+    if aspect is not None:
+        index, ratio = aspect
+        options[f"aspect:{index}"] = f"{ratio.numerator}:{ratio.denominator}"
+    command = _output(streams, output, spec, options)
     try:
         _run(command)
     except ffmpeg.Error as error:

@@ -1,5 +1,6 @@
 """Frames to packets of one stream: planes, colour, fields and times as the source has them."""
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -61,11 +62,14 @@ class PictureEncoder:
             shift_ticks=shift_ticks,
         )
         self._durations: dict[int, int] = {}
+        self._first_dts: int | None = None
+        self._first_pts = self._end_ticks = 0
         self._fields = _FieldFlags()
         options = encoder_options(settings, self._choice.planar)
         if not allow_reordering:
             options["bf"] = "0"
         self.stream = self._added_stream(output, settings, options)
+        self.stream_index = self.stream.index
         self._note_changes(settings)
 
     def _added_stream(
@@ -95,6 +99,9 @@ class PictureEncoder:
             if settings.codec == "h264":
                 options["x264-params"] = "tff=1" if order == "top first" else "bff=1"
         context.options = options
+        if settings.codec == "av1":
+            # SVT-AV1 has its own log, on the terminal; this is its only switch.
+            os.environ.setdefault("SVT_LOG", "0")
         turns = self._geometry.quarter_turns
         if turns or self._geometry.mirrored:
             stream.set_display_matrix(display_matrix(self._geometry))
@@ -127,12 +134,19 @@ class PictureEncoder:
                 f"the film in {info.time_base} s"
             )
         picture = self._picture(frame)
-        self._durations[picture.pts or 0] = frame.duration_ticks
+        ticks = picture.pts or 0
+        self._durations[ticks] = frame.duration_ticks
+        self._end_ticks = ticks + max(1, frame.duration_ticks)
         yield from self._timed(self._encoded(picture))
 
     def remaining(self) -> Iterator["Packet[VideoStream]"]:
         """Yield what the encoder still holds; nothing can be encoded after."""
-        yield from self._timed(self._encoded(None))
+        packets = list(self._timed(self._encoded(None)))
+        if packets and packets[-1].dts is not None and self._first_dts is not None:
+            # MP4 adds up durations in decoding order; they are to end where the last frame does.
+            decoded_ticks = packets[-1].dts - self._first_dts
+            packets[-1].duration = max(1, self._end_ticks - self._first_pts - decoded_ticks)
+        yield from packets
 
     def _encoded(self, picture: av.VideoFrame | None) -> "list[Packet[VideoStream]]":
         return cast("list[Packet[VideoStream]]", self.stream.encode(picture))
@@ -142,6 +156,8 @@ class PictureEncoder:
             duration = self._durations.pop(packet.pts, 0) if packet.pts is not None else 0
             if duration:
                 packet.duration = duration
+            if self._first_dts is None:
+                self._first_dts, self._first_pts = packet.dts, packet.pts or 0
             yield packet
 
     def _picture(self, frame: Frame) -> av.VideoFrame:

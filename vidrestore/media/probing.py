@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import cast
 
@@ -43,6 +44,9 @@ _CHROMA_LOCATIONS = {
     "bottom": 6,
 }
 _MOST_PACKETS_TO_FIRST_FRAME = 2000
+_PACKETS_TO_GUESS_RATE = 120
+# B-frames that have not come yet leave gaps at the end.
+_REORDERED = 20
 _dump_lock = threading.Lock()
 
 
@@ -98,7 +102,7 @@ def probe_film(path: Path) -> VideoInfo:
 
 def film_info(container: InputContainer, stream: VideoStream, path: Path) -> VideoInfo:
     """Return what an open film holds. Decodes to its first frame: seek before reading on."""
-    frame = _first_frame(container, stream, path)
+    frame, ticks = _beginning(container, stream, path)
     layout = source_layout(frame.format.name)
     matrix = display_matrix_of(frame)
     rate = stream.average_rate or stream.guessed_rate
@@ -126,7 +130,7 @@ def film_info(container: InputContainer, stream: VideoStream, path: Path) -> Vid
         duration_seconds=duration,
         average_rate=rate,
         frame_count_estimate=_frame_count(stream, duration, rate),
-        variable_rate=_variable_rate(stream),
+        variable_rate=_variable_rate(ticks),
         field_order=field_order_of(stream),
         codec=stream.codec_context.codec.canonical_name,
         bit_rate=_bit_rate(stream) or container.bit_rate or None,
@@ -137,16 +141,26 @@ def film_info(container: InputContainer, stream: VideoStream, path: Path) -> Vid
     )
 
 
-def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> av.VideoFrame:
+def _beginning(
+    container: InputContainer, stream: VideoStream, path: Path
+) -> tuple[av.VideoFrame, list[int]]:
+    """Return the first frame, and the time stamps of the first packets."""
+    first: av.VideoFrame | None = None
+    ticks: list[int] = []
     for count, packet in enumerate(container.demux(stream)):
-        try:
-            frames = packet.decode()
-        except av.error.InvalidDataError:
-            continue
-        if frames:
-            return frames[0]
+        if packet.pts is not None:
+            ticks.append(packet.pts)
+        if first is not None and count >= _PACKETS_TO_GUESS_RATE:
+            break
+        if first is None:
+            try:
+                first = next(iter(packet.decode()), None)
+            except av.error.InvalidDataError:
+                continue
         if count > _MOST_PACKETS_TO_FIRST_FRAME:
             break
+    if first is not None:
+        return first, ticks
     raise MediaError(f"{path}: no frame of it can be decoded; it is damaged, get another copy")
 
 
@@ -210,7 +224,8 @@ def _chroma_location(container: InputContainer, index: int) -> int:
             av_log.set_level(level)
             logger.propagate = propagates
     line = re.search(rf"^ *Stream #0:{index}\b.* Video: (.*)$", text, re.MULTILINE)
-    inside = re.search(r"[a-z0-9]\(([^()/]*)\)", line.group(1).split(", ", 1)[-1]) if line else None
+    # Behind the name of the pixel format, which is the only one followed by a bare bracket.
+    inside = re.search(r"[a-z0-9]\(([^()]*)\)", line.group(1)) if line else None
     words: list[str] = inside.group(1).split(", ") if inside else []
     return next((_CHROMA_LOCATIONS[word] for word in words if word in _CHROMA_LOCATIONS), 0)
 
@@ -245,14 +260,12 @@ def _bit_rate(stream: VideoStream) -> int | None:
     return None if stream.bit_rate == 0x3FFFF * 400 else stream.bit_rate
 
 
-def _variable_rate(stream: VideoStream) -> bool | None:
-    """Guess from the two rates FFmpeg finds: the average, and the finest that fits all frames."""
-    average, finest = stream.average_rate, stream.base_rate
-    if not average or not finest:
-        return None
-    ratio = float(finest / average)
-    # Twice the rate is that of fields.
-    return min(abs(ratio - 1), abs(ratio - 2)) > 0.01
+def _variable_rate(ticks: list[int]) -> bool | None:
+    """Whether the first frames are unevenly spaced, by more than rounding to ticks explains."""
+    whole = len(ticks) < _PACKETS_TO_GUESS_RATE
+    ordered = sorted(ticks)[: None if whole else -_REORDERED]
+    steps = [after - before for before, after in pairwise(ordered)]
+    return max(steps) - min(steps) > 1 if len(steps) >= 2 else None
 
 
 def _stream_info(stream: Stream) -> StreamInfo:

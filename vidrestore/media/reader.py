@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import av
 
 from vidrestore.errors import MediaError
-from vidrestore.media.decoding import PacketDecoder, missing_seconds
+from vidrestore.media.decoding import PacketDecoder, promised_end_seconds
 from vidrestore.media.formats import frame_planes, source_layout
 from vidrestore.media.info import VideoInfo
 from vidrestore.media.probing import color_of, field_order_of, probe_film
@@ -22,6 +23,8 @@ _log = logging.getLogger(__name__)
 _SEEK_MARGIN_SECONDS = Fraction(1, 2)
 # Headers round, and some count the last frame twice.
 _UNSUSPICIOUS_FRAMES = 3
+# Containers whose index lists every packet.
+_INDEXED = "mov,"
 
 
 class FilmSource:
@@ -55,26 +58,35 @@ class FilmSource:
         Raises:
             MediaError: Size or pixel format change on the way, or reading fails for good.
         """
+        self._corrupt_frames = self._missing_frames = 0
+        waiting: Frame | None = None
+        with media_errors(self.info.path):
+            for frame in self._frames_wanted():
+                if waiting is not None:
+                    yield _shown_until(waiting, frame.timestamp.ticks)
+                waiting = frame
+        if waiting is None:
+            return
+        if self.cut.end_seconds is None:
+            waiting = self._ended(waiting)
+        yield waiting
+
+    def _frames_wanted(self) -> Iterator[Frame]:
         clock = Clock()
         start, end = self.cut.bounds_seconds(self.info.origin_seconds)
         index = 0
-        end_seconds: Fraction | None = None
-        self._corrupt_frames = self._missing_frames = 0
-        with media_errors(self.info.path):
-            for decoded in self._decoded_from(start):
-                ticks = clock.ticks(decoded.pts, decoded.dts, decoded.duration)
-                timestamp = Timestamp(ticks, self.info.time_base)
-                if end is not None and timestamp.seconds >= end:
-                    return
-                if start is not None and timestamp.seconds < start:
-                    self._decoder.restart_count()
-                    clock.repaired_count = 0
-                    continue
-                yield self._frame(decoded, index, timestamp)
-                index += 1
-                self.repaired_timestamps = clock.repaired_count
-                end_seconds = (ticks + decoded.duration) * self.info.time_base
-        self._count_missing(end_seconds)
+        for decoded in self._decoded_from(start):
+            ticks = clock.ticks(decoded.pts, decoded.dts, decoded.duration)
+            timestamp = Timestamp(ticks, self.info.time_base)
+            if start is not None and timestamp.seconds < start:
+                self._decoder.restart_count()
+                clock.repaired_count = 0
+                continue
+            if end is not None and timestamp.seconds >= end:
+                return
+            yield self._frame(decoded, index, timestamp)
+            index += 1
+            self.repaired_timestamps = clock.repaired_count
 
     def _frame(self, decoded: av.VideoFrame, index: int, timestamp: Timestamp) -> Frame:
         info = self.info
@@ -124,12 +136,27 @@ class FilmSource:
             yield first
         yield from frames
 
-    def _count_missing(self, end_seconds: Fraction | None) -> None:
-        """Count the frames that the header promises beyond the end: a file cut off."""
-        rate = self.info.average_rate
-        if end_seconds is None or not rate or self.cut.end_seconds is not None:
-            return
-        missing = round(missing_seconds(self._decoder.stream, end_seconds) * rate)
-        if missing > _UNSUSPICIOUS_FRAMES:
+    def _ended(self, last: Frame) -> Frame:
+        """Return the last frame with its duration; count the frames missing after it."""
+        stream, rate = self._decoder.stream, self.info.average_rate
+        promised = promised_end_seconds(stream)
+        if self.info.container.startswith(_INDEXED):
+            missing = len(stream.index_entries) - self._decoder.packets_read
+            ticks = int(promised / self.info.time_base)
+            if missing <= 0 and self.cut.start_seconds is None:
+                return _shown_until(last, ticks) if ticks > last.timestamp.ticks else last
+        else:
+            end = last.timestamp.seconds + last.duration_ticks * self.info.time_base
+            missing = round((promised - end) * (rate or 0)) - self._decoder.damaged_at_end
+        if missing > _UNSUSPICIOUS_FRAMES and self.cut.start_seconds is None:
             _log.info("%s: the last %d frames are missing", self.info.path, missing)
             self._missing_frames = missing
+        return last
+
+
+def _shown_until(frame: Frame, ticks: int) -> Frame:
+    """Return a frame with the time it is shown.
+
+    With B-frames, MP4's durations are those between packets in decoding order.
+    """
+    return replace(frame, duration_ticks=max(0, ticks - frame.timestamp.ticks))

@@ -113,6 +113,8 @@ class StreamCopier:
     source: InputContainer
     output: OutputContainer
     clock: CopyClock
+    takes_negative_times: bool
+    """Whether sound may begin a little before the part that is wanted; players skip it."""
     moved_count: int = 0
     """Packets whose time had to move, because it did not grow."""
     _streams: dict[int, _Copied] = field(default_factory=dict[int, _Copied])
@@ -206,6 +208,8 @@ class StreamCopier:
             return False
         if start is not None and begins < start:
             if copied.kind in ("video", "data") or ends <= start:
+                return False
+            if copied.kind == "audio" and not self.takes_negative_times:
                 return False
             if copied.kind == "subtitle":
                 begins = start

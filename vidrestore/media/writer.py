@@ -65,6 +65,7 @@ class FilmSink:
         self._info = info
         self._source_path = source_path if info.kind == "film" else None
         self._rounds_times = False
+        self._whole_aspect = self._stated_aspect(geometry)
         codec = _CODEC_IDS.get(settings.codec, settings.codec)
         if not holds_codec(self._spec, codec):
             raise UnsupportedStreamError(self._codec_refusal(settings))
@@ -145,7 +146,7 @@ class FilmSink:
         if self._source is None:
             self._encoder = self._picture_encoder(output, geometry, settings, shift)
             return
-        self._copier = StreamCopier(self._source, output, self._clock)
+        self._copier = StreamCopier(self._source, output, self._clock, self._spec.is_mov)
         for stream in self._source.streams:
             if stream.index == self._info.video_stream_index:
                 self._encoder = self._picture_encoder(output, geometry, settings, shift)
@@ -205,10 +206,19 @@ class FilmSink:
             self._output.close()
             if self._rounds_times:
                 self.notes.append(f"{self._target.suffix} rounds time stamps to milliseconds")
-            if self._plan.joined and self._source_path is not None:
-                self._join(self._source_path)
+            if self._plan.joined or self._whole_aspect is not None:
+                self._join(self._source_path or self._path)
+
+    def _stated_aspect(self, geometry: DisplayGeometry) -> Fraction | None:
+        """Return the aspect of the whole picture where only the join can state it."""
+        ratio = geometry.sample_aspect_ratio
+        if ratio == 1 or not self._spec.counts_milliseconds:
+            return None
+        height, width = geometry.coded_hw
+        return ratio * width / height
 
     def _join(self, source_path: Path) -> None:
+        aspect = self._whole_aspect
         alone = self._path.with_name(f"{self._path.stem}.video{self._path.suffix}")
         self._path.replace(alone)
         try:
@@ -220,6 +230,7 @@ class FilmSink:
                 spec=self._spec,
                 clock=self._clock,
                 muxer_options=self._muxer_options,
+                aspect=None if aspect is None else (self._encoder.stream_index, aspect),
             )
         finally:
             alone.unlink(missing_ok=True)

@@ -1,0 +1,145 @@
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from support.copying import copy_film, frames_of
+
+from vidrestore.errors import ConfigError, MediaError
+from vidrestore.media import open_source, probe
+
+KINDS = [
+    (".png", np.uint8, 1), (".png", np.uint8, 3), (".png", np.uint8, 4), (".png", np.uint16, 1),
+    (".png", np.uint16, 3), (".png", np.uint16, 4), (".tif", np.uint8, 1), (".tiff", np.uint8, 3),
+    (".tif", np.uint16, 3), (".tif", np.uint16, 1), (".bmp", np.uint8, 3),
+]  # fmt: skip
+
+
+def make_folder(
+    folder: Path, names: list[str], dtype: type = np.uint8, channels: int = 3, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Write noise under ``names``; return it in OpenCV's order."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    pictures: dict[str, np.ndarray] = {}
+    for name in names:
+        shape = (21, 34) if channels == 1 else (21, 34, channels)
+        pictures[name] = rng.integers(0, np.iinfo(dtype).max + 1, shape, dtype=dtype)
+        assert cv2.imwrite(str(folder / name), pictures[name])
+    return pictures
+
+
+@pytest.mark.parametrize(("suffix", "dtype", "channels"), KINDS)
+def test_a_folder_goes_through_with_names_depth_channels_and_every_sample(
+    tmp_path: Path, suffix: str, dtype: type, channels: int
+) -> None:
+    names = [f"shot 1 ({number}){suffix}" for number in (1, 2, 10)]
+    pictures = make_folder(tmp_path / "in", names, dtype, channels)
+
+    copy_film(tmp_path / "in", tmp_path / "out")
+
+    assert sorted(each.name for each in (tmp_path / "out").iterdir()) == sorted(names)
+    for name, picture in pictures.items():
+        written = cv2.imread(str(tmp_path / "out" / name), cv2.IMREAD_UNCHANGED)
+        assert written.dtype == dtype
+        assert np.array_equal(written, picture)
+
+
+def test_jpeg_pictures_stay_jpeg_and_close(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    y, x = np.mgrid[0:40, 0:60]
+    picture = np.stack([x * 4, y * 6, 255 - x * 3], axis=2).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / "in" / "a.JPG"), picture)
+
+    notes = copy_film(tmp_path / "in", tmp_path / "out")
+
+    decoded = cv2.imread(str(tmp_path / "in" / "a.JPG"))
+    written = cv2.imread(str(tmp_path / "out" / "a.JPG"))
+    assert np.abs(decoded.astype(int) - written).mean() < 2
+    assert any("JPEG" in note for note in notes)
+
+
+def test_pictures_come_in_natural_order_at_the_stated_rate(tmp_path: Path) -> None:
+    make_folder(tmp_path / "in", ["f10.png", "f9.png", "F1.png", "f2.png"])
+
+    with open_source(tmp_path / "in", fps=Fraction(24000, 1001)) as source:
+        frames = list(source)
+
+    assert [frame.source_name for frame in frames] == ["F1.png", "f2.png", "f9.png", "f10.png"]
+    assert [frame.timestamp.seconds for frame in frames] == [
+        Fraction(1001 * at, 24000) for at in range(4)
+    ]
+
+
+def test_a_folder_runs_at_25_pictures_a_second_unless_told(tmp_path: Path) -> None:
+    make_folder(tmp_path / "in", ["1.png", "2.png"])
+    info = probe(tmp_path / "in")
+    assert (info.kind, info.average_rate, info.frame_count_estimate) == ("folder", 25, 2)
+    with pytest.raises(ConfigError, match="fps must be > 0"):
+        probe(tmp_path / "in", fps=Fraction(0))
+
+
+def test_files_that_are_no_pictures_are_ignored(tmp_path: Path) -> None:
+    make_folder(tmp_path / "in", ["1.png", "2.png"])
+    (tmp_path / "in" / "Thumbs.db").write_bytes(b"x")
+    (tmp_path / "in" / ".hidden.png").write_bytes(b"x")
+    (tmp_path / "in" / "sub.png").mkdir()
+    assert len(frames_of(tmp_path / "in")) == 2
+
+
+def test_start_and_end_choose_pictures_by_time(tmp_path: Path) -> None:
+    make_folder(tmp_path / "in", [f"{at}.png" for at in range(10)])
+    with open_source(tmp_path / "in", start_seconds=0.1, end_seconds=0.24) as source:
+        assert [frame.source_name for frame in source] == ["3.png", "4.png", "5.png"]
+
+
+def test_a_picture_of_another_size_is_an_error_that_names_it(tmp_path: Path) -> None:
+    make_folder(tmp_path / "in", ["1.png", "2.png"])
+    cv2.imwrite(str(tmp_path / "in" / "3.png"), np.zeros((10, 10, 3), np.uint8))
+    with pytest.raises(MediaError, match=r"3\.png: 10x10 gbrp, but the pictures before are 34x21"):
+        frames_of(tmp_path / "in")
+
+
+def test_a_damaged_picture_is_an_error_that_names_it(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    make_folder(tmp_path / "in", ["1.png", "2.png"])
+    (tmp_path / "in" / "2.png").write_bytes((tmp_path / "in" / "1.png").read_bytes()[:60])
+    with pytest.raises(MediaError, match=r"2\.png: cannot be read"):
+        frames_of(tmp_path / "in")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("suffix", "dtype", "channels"), [(".tif", np.uint16, 3), KINDS[0]])
+def test_a_single_picture_becomes_a_single_picture(
+    tmp_path: Path, suffix: str, dtype: type, channels: int
+) -> None:
+    pictures = make_folder(tmp_path, [f"portrait{suffix}"], dtype, channels)
+    target = tmp_path / "restored.png"
+
+    copy_film(tmp_path / f"portrait{suffix}", target)
+
+    written = cv2.imread(str(target), cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(written, pictures[f"portrait{suffix}"])
+
+
+def test_sixteen_bits_do_not_silently_become_a_jpeg(tmp_path: Path) -> None:
+    make_folder(tmp_path, ["portrait.png"], np.uint16)
+    with pytest.raises(MediaError, match="holds 8 bits only"):
+        copy_film(tmp_path / "portrait.png", tmp_path / "restored.jpg")
+    assert not (tmp_path / "restored.jpg").exists()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_folder_becomes_a_lossless_film(tmp_path: Path, dtype: type) -> None:
+    names = ["1.png", "2.png", "3.png"]
+    pictures = make_folder(tmp_path / "in", names, dtype)
+
+    copy_film(tmp_path / "in", tmp_path / "film.mkv", codec="ffv1")
+
+    frames = frames_of(tmp_path / "film.mkv")
+    for frame, picture in zip(frames, pictures.values(), strict=True):
+        for plane, channel in zip(frame.planes, (1, 0, 2), strict=True):
+            assert np.array_equal(plane, picture[:, :, channel])
+    assert [frame.timestamp.seconds for frame in frames] == [Fraction(at, 25) for at in range(3)]
