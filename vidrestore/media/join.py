@@ -68,6 +68,9 @@ def joined(
         "avoid_negative_ts": "disabled",
         **muxer_options,
     }
+    if len(streams) == 1:
+        # Alone, an input stands for ffmpeg's choice of one stream of each kind.
+        options["map"] = "0"
     if aspect is not None:
         index, ratio = aspect
         options[f"aspect:{index}"] = f"{ratio.numerator}:{ratio.denominator}"

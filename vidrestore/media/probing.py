@@ -214,6 +214,9 @@ def _chroma_location(container: InputContainer, index: int) -> int:
     with _dump_lock:
         logger = logging.getLogger("libav")
         propagates, level = logger.propagate, av_log.get_level()
+        # What codecs of other threads say meanwhile goes nowhere.
+        nowhere = logging.NullHandler()
+        logger.addHandler(nowhere)
         logger.propagate = False
         av_log.set_level(av_log.VERBOSE)
         av_log.set_libav_level(av_log.VERBOSE)
@@ -223,6 +226,7 @@ def _chroma_location(container: InputContainer, index: int) -> int:
             av_log.set_libav_level(av_log.INFO)
             av_log.set_level(level)
             logger.propagate = propagates
+            logger.removeHandler(nowhere)
     line = re.search(rf"^ *Stream #0:{index}\b.* Video: (.*)$", text, re.MULTILINE)
     # Behind the name of the pixel format, which is the only one followed by a bare bracket.
     inside = re.search(r"[a-z0-9]\(([^()]*)\)", line.group(1)) if line else None
