@@ -1,3 +1,4 @@
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -143,3 +144,45 @@ def test_a_folder_becomes_a_lossless_film(tmp_path: Path, dtype: type) -> None:
         for plane, channel in zip(frame.planes, (1, 0, 2), strict=True):
             assert np.array_equal(plane, picture[:, :, channel])
     assert [frame.timestamp.seconds for frame in frames] == [Fraction(at, 25) for at in range(3)]
+
+
+def exif(orientation: int) -> np.ndarray:
+    entry = struct.pack("<HHIHH", 0x0112, 3, 1, orientation, 0)
+    block = b"II*\0" + struct.pack("<IH", 8, 1) + entry + bytes(4)
+    return np.frombuffer(block, np.uint8)
+
+
+@pytest.mark.skipif(not hasattr(cv2, "imencodeWithMetadata"), reason="OpenCV is too old")
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_pictures_lie_as_their_tags_say_and_keep_them(
+    tmp_path: Path, suffix: str, orientation: int
+) -> None:
+    (tmp_path / "in").mkdir()
+    y, x = np.mgrid[0:40, 0:60]
+    picture = np.stack([x * 4, y * 6, 255 - x * 3], axis=2).astype(np.uint8)
+    path = tmp_path / "in" / f"1{suffix}"
+    cv2.imwriteWithMetadata(str(path), picture, [0], [exif(orientation)])
+
+    geometry = probe(path).geometry
+    copy_film(tmp_path / "in", tmp_path / "out")
+
+    upright = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    coded = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    ours = np.rot90(coded[:, ::-1] if geometry.mirrored else coded, k=-geometry.quarter_turns)
+    assert np.array_equal(ours, upright)
+    shown = cv2.imread(str(tmp_path / "out" / path.name), cv2.IMREAD_COLOR)
+    assert shown.shape == upright.shape
+    assert np.abs(shown.astype(int) - upright).mean() < 2
+
+
+@pytest.mark.skipif(not hasattr(cv2, "imencodeWithMetadata"), reason="OpenCV is too old")
+def test_a_picture_whose_tags_cannot_be_kept_is_turned_upright(tmp_path: Path) -> None:
+    picture = np.random.default_rng(5).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    cv2.imwriteWithMetadata(str(tmp_path / "in.png"), picture, [0], [exif(6)])
+
+    notes = copy_film(tmp_path / "in.png", tmp_path / "out.tif")
+
+    written = cv2.imread(str(tmp_path / "out.tif"), cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(written, np.rot90(picture, k=-1))
+    assert any("tags of the pictures" in note for note in notes)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from vidrestore.errors import ConfigError, MediaError
 from vidrestore.media.formats import PLANAR
 from vidrestore.media.info import StreamInfo, VideoInfo
+from vidrestore.media.picture_tags import tags_of
 from vidrestore.media.timing import Cut
 from vidrestore.media.translate import media_errors
 from vidrestore.types import ColorTags, DisplayGeometry, Frame, PixelFormat, Plane, Timestamp
@@ -117,13 +118,16 @@ def probe_pictures(path: Path, *, fps: Fraction) -> VideoInfo:
     pictures = pictures_of(path)
     pixel_format, planes = read_picture(pictures[0])
     height, width = planes[0].shape
+    mirrored, quarter_turns = tags_of(pictures[0].read_bytes()).lies
     suffix = pictures[0].suffix.lower()
     codec = {".jpeg": "jpg", ".tiff": "tif"}.get(suffix, suffix[1:])
     return VideoInfo(
         path=path,
         kind="folder" if path.is_dir() else "picture",
         container=suffix[1:],
-        geometry=DisplayGeometry(coded_hw=(height, width)),
+        geometry=DisplayGeometry(
+            coded_hw=(height, width), quarter_turns=quarter_turns, mirrored=mirrored
+        ),
         pixel_format_name=pixel_format.name,
         pixel_format=pixel_format,
         color=picture_color(pixel_format),

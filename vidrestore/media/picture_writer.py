@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from vidrestore.errors import MediaError
 from vidrestore.media.color import region_to_rgb
 from vidrestore.media.info import VideoInfo
+from vidrestore.media.picture_tags import PictureTags, encoded_with_tags, tags_of
 from vidrestore.media.prefetch import WriteBehind
 from vidrestore.media.translate import media_errors
 from vidrestore.types import DisplayGeometry, Frame, Plane
@@ -19,6 +20,7 @@ from vidrestore.types import DisplayGeometry, Frame, Plane
 _FRAMES_WAITING = 4
 _JPEG_QUALITY = 98
 _DIGITS = 6
+_TAGGED_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +45,14 @@ class PictureSink:
         self._target = target
         self._geometry = geometry
         self._single = not path.is_dir()
+        self._source = None if info.kind == "film" else info.path
         if info.pixel_format.model == "yuv":
             self.notes.append("frames are converted to RGB pictures")
         if geometry.sample_aspect_ratio != 1:
             self.notes.append("pictures cannot hold the aspect of the film's pixels")
         if info.codec in ("jpg",):
             self.notes.append(f"JPEG pictures are compressed anew, at quality {_JPEG_QUALITY}")
+        self._noted_tags = False
         self._behind = WriteBehind(self._write, size=_FRAMES_WAITING)
 
     def write(self, frame: Frame) -> None:
@@ -77,20 +81,36 @@ class PictureSink:
 
     def _write(self, named: _Named) -> None:
         picture = _interleaved(named.frame)
-        if named.frame.pixel_format.model == "yuv":
+        suffix = named.path.suffix.lower()
+        if named.frame.pixel_format.model == "yuv" or suffix not in _TAGGED_SUFFIXES:
+            # Nothing in the file will say how the picture lies.
             if self._geometry.mirrored:
                 picture = picture[:, ::-1]
             picture = np.rot90(picture, k=-self._geometry.quarter_turns)
         with media_errors(self._target, "write"):
-            named.path.write_bytes(encoded_picture(picture, named.path.suffix.lower()))
+            tags = self._tags(named.frame)
+            named.path.write_bytes(encoded_picture(picture, suffix, tags))
+            if tags.blocks and suffix not in _TAGGED_SUFFIXES and not self._noted_tags:
+                self._noted_tags = True
+                self.notes.append(f"tags of the pictures (EXIF, profiles) are lost in {suffix}")
+
+    def _tags(self, frame: Frame) -> PictureTags:
+        if self._source is None:
+            return PictureTags({})
+        of_folder = self._source.is_dir() and frame.source_name is not None
+        path = self._source / (frame.source_name or "") if of_folder else self._source
+        return tags_of(path.read_bytes())
 
 
-def encoded_picture(picture: NDArray[np.generic], suffix: str) -> bytes:
+def encoded_picture(
+    picture: NDArray[np.generic], suffix: str, tags: PictureTags | None = None
+) -> bytes:
     """Return the bytes of a picture file.
 
     Args:
         picture: ``(h, w)`` or ``(h, w, channels)`` in OpenCV's order, uint8 or uint16.
         suffix: Which kind of file.
+        tags: What to write beside the samples, where that kind of file holds it.
 
     Raises:
         MediaError: That kind cannot hold this picture.
@@ -108,6 +128,10 @@ def encoded_picture(picture: NDArray[np.generic], suffix: str) -> bytes:
     elif suffix == ".png":
         parameters = (cv2.IMWRITE_PNG_COMPRESSION, 3)
     whole = cast("NDArray[np.uint8]", np.ascontiguousarray(picture))
+    if tags is not None and tags.blocks:
+        tagged = encoded_with_tags(suffix, whole, tags, list(parameters))
+        if tagged is not None:
+            return tagged
     done, data = cv2.imencode(suffix, whole, list(parameters))
     if not done:
         raise MediaError(f"OpenCV cannot write this picture as {suffix}")
