@@ -54,7 +54,7 @@ def inverted(affine: Affine) -> Affine:
     linear = affine[:, :2]
     if abs(float(np.linalg.det(linear))) < 1e-12:
         raise ValueError(f"affine map is singular: {affine.tolist()}")
-    inverse = np.linalg.inv(linear)
+    inverse = np.asarray(np.linalg.inv(linear), dtype=np.float64)
     return np.concatenate([inverse, (-inverse @ affine[:, 2])[:, None]], axis=1)
 
 

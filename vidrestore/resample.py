@@ -17,46 +17,61 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _NEARLY_SAME_SIZE = 0.9
+_NEARLY_ENLARGED = 1.2
 
 
-def warped(image_chw: "Tensor", source_to_target: Affine, target_hw: tuple[int, int]) -> "Tensor":
+def warped(
+    image_chw: "Tensor",
+    source_to_target: Affine,
+    target_hw: tuple[int, int],
+    *,
+    sharp: bool = True,
+) -> "Tensor":
     """Return ``(C, h, w)``: ``image_chw`` seen through ``source_to_target``.
 
     When the map shrinks, the picture is first averaged over areas down to the target's scale, so
     that nothing aliases; enlarging is bilinear, like the enlarging that restorers are
-    trained on, and a move at the same size is bicubic. Outside the picture its border is repeated.
+    trained on. Outside the picture its border is repeated.
 
     Args:
         image_chw: ``(C, H, W)`` float32, any range.
         source_to_target: Maps source pixel centres (x, y) to target pixel centres.
         target_hw: Height and width of the result.
+        sharp: Move at about the same size with a bicubic kernel, which keeps fine detail, not
+            with a bilinear one, which costs a third.
     """
     scale = scale_of(source_to_target)
     if scale < _NEARLY_SAME_SIZE:
         image_chw, to_small = _shrunk(image_chw, scale)
         source_to_target = composed(inverted(to_small), source_to_target)
         scale = scale_of(source_to_target)
-    cubic = scale < 1.2
+    cubic = sharp and scale < _NEARLY_ENLARGED
     if image_chw.device.type == "cpu":
         return _warped_by_opencv(image_chw, source_to_target, target_hw, cubic=cubic)
     return _warped_by_torch(image_chw, source_to_target, target_hw, cubic=cubic)
+
+
+def averaged(image_chw: "Tensor", target_hw: tuple[int, int]) -> "Tensor":
+    """Return ``(C, h, w)`` means over the areas that ``target_hw`` divides the picture into.
+
+    Args:
+        image_chw: ``(C, H, W)`` float32.
+        target_hw: Not larger than the picture.
+    """
+    if image_chw.device.type != "cpu":
+        return F.interpolate(image_chw[None], target_hw, mode="bilinear", antialias=True)[0]
+    hwc = np.asarray(image_chw.permute(1, 2, 0).numpy())
+    small = cv2.resize(hwc, target_hw[::-1], interpolation=cv2.INTER_AREA)
+    return _from_hwc(np.asarray(small, dtype=np.float32))
 
 
 def _shrunk(image_chw: "Tensor", scale: float) -> "tuple[Tensor, Affine]":
     """Return the picture averaged down by ``scale`` and the map to it."""
     height, width = image_chw.shape[1:]
     small_h, small_w = max(1, round(height * scale)), max(1, round(width * scale))
-    if image_chw.device.type == "cpu":
-        hwc = np.asarray(image_chw.permute(1, 2, 0).numpy())
-        small = cv2.resize(hwc, (small_w, small_h), interpolation=cv2.INTER_AREA)
-        result = _from_hwc(np.asarray(small, dtype=np.float32))
-    else:
-        result = F.interpolate(
-            image_chw[None], (small_h, small_w), mode="bilinear", antialias=True
-        )[0]
     ratio_x, ratio_y = small_w / width, small_h / height
     to_small = np.array([[ratio_x, 0.0, (ratio_x - 1) / 2], [0.0, ratio_y, (ratio_y - 1) / 2]])
-    return result, to_small
+    return averaged(image_chw, (small_h, small_w)), to_small
 
 
 def _from_hwc(hwc: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]") -> "Tensor":

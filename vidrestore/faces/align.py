@@ -54,7 +54,7 @@ def aligned(
         return None
     region = torch.from_numpy(region_to_rgb(frame, box)).permute(2, 0, 1).to(device)
     region_to_crop = composed(_shift(box[0], box[1]), coded_to_crop)
-    crop = warped(region, region_to_crop, (CROP_SIZE_PX, CROP_SIZE_PX)).clamp(0.0, 1.0)
+    crop = warped(region, region_to_crop, (CROP_SIZE_PX, CROP_SIZE_PX), sharp=False)
     return AlignedFace(face=face, display_to_crop=display_to_crop, crop_chw=crop)
 
 

@@ -13,8 +13,9 @@ from vidrestore.media.color import add_rgb_change, aligned_box, luma_weights, re
 from vidrestore.paste.config import PasteConfig
 from vidrestore.paste.grain import grain_to_add
 from vidrestore.paste.masks import face_ellipse, mapped_bounds, mask_on_grid
-from vidrestore.resample import warped
+from vidrestore.resample import averaged, warped
 from vidrestore.types import (
+    CROP_SIZE_PX,
     Affine,
     DisplayGeometry,
     FloatArray,
@@ -76,7 +77,8 @@ def pasted(
         if mask is None:
             continue
         change = _change_of(current, geometry, face, mask, config)
-        change *= (mask.mask_hw * np.float32(config.strength))[:, :, None]
+        weight = mask.mask_hw * np.float32(config.strength)
+        change = np.asarray(cv2.multiply(change, cv2.merge([weight] * 3)), dtype=np.float32)
         add_rgb_change(planes, frame, mask.box_xyxy, change, keep_chroma=keep_chroma)
     return current
 
@@ -98,14 +100,15 @@ def _change_of(
     restored = _region(face.restored_chw, crop_to_region, region_hw)
     change = restored - _reference(source, face, crop_to_region)
     if config.colour_match > 0:
-        tone = _tone_change(face.restored_chw - face.aligned.crop_chw)
+        tone = _slow_part(face.restored_chw) - _slow_part(face.aligned.crop_chw)
         cells_to_region = composed(_cells_to_crop(), crop_to_region)
         change -= np.float32(config.colour_match) * _region(tone, cells_to_region, region_hw)
     if config.grain > 0:
-        weights = luma_weights(frame.color, frame.coded_hw)[None, :]
-        before = np.asarray(cv2.transform(source, weights), dtype=np.float32)
-        after = np.asarray(cv2.transform(restored, weights), dtype=np.float32)
-        change += (np.float32(config.grain) * grain_to_add(before, after, mask.mask_hw))[:, :, None]
+        weights = luma_weights(frame.color, frame.coded_hw)
+        grain = grain_to_add(source, restored, weights, mask.mask_hw)
+        if grain is not None:
+            grain *= np.float32(config.grain)
+            change = np.asarray(cv2.add(change, cv2.merge([grain] * 3)), dtype=np.float32)
     return change
 
 
@@ -120,18 +123,17 @@ def _reference(source: FloatArray, face: RestoredFace, crop_to_region: Affine) -
     if own_detail == 0.0:
         return source
     seen = _region(face.aligned.crop_chw, crop_to_region, (source.shape[0], source.shape[1]))
+    if own_detail == 1.0:
+        return seen
     return np.asarray(source + own_detail * (seen - source), dtype=np.float32)
 
 
-def _tone_change(change_chw: Tensor) -> Tensor:
-    """Return the slow part of a crop's change: its mean over overlapping cells."""
-    return F.avg_pool2d(
-        change_chw[None].contiguous(),
-        kernel_size=2 * _TONE_CELL_PX,
-        stride=_TONE_CELL_PX,
-        padding=_TONE_CELL_PX // 2,
-        count_include_pad=False,
-    )[0]
+def _slow_part(crop_chw: Tensor) -> Tensor:
+    """Return a crop's mean over overlapping cells, ``(3, S / cell, S / cell)``."""
+    # In two steps, each sample is read once: halves of the cells, then windows of four of them.
+    side = 2 * CROP_SIZE_PX // _TONE_CELL_PX
+    halves = averaged(crop_chw, (side, side))
+    return F.avg_pool2d(halves, kernel_size=4, stride=2, padding=1, count_include_pad=False)
 
 
 def _cells_to_crop() -> Affine:

@@ -30,17 +30,28 @@ def noise_sigma(luma: FloatArray, inside: FloatArray) -> float:
 
 
 def grain_to_add(
-    source_luma: FloatArray, restored_luma: FloatArray, mask: FloatArray
-) -> FloatArray:
+    source_rgb: FloatArray, restored_rgb: FloatArray, luma_weights: FloatArray, mask: FloatArray
+) -> FloatArray | None:
     """Return ``(h, w)`` grain that makes the restored face as grainy as the source.
 
     It is the source's own fine residual, so it moves like the grain around the face. Its peaks are
     cut, so that edges do not come back with it, and it is scaled by the noise that is missing.
+
+    Args:
+        source_rgb: ``(h, w, 3)`` float32 in [0, 1], before restoration.
+        restored_rgb: ``(h, w, 3)``, after it.
+        luma_weights: ``(3,)`` of R, G and B in luma.
+        mask: ``(h, w)`` in [0, 1]; noise is measured where it exceeds a half.
+
+    Returns:
+        None where the source has no visible grain.
     """
+    source_luma = np.asarray(cv2.transform(source_rgb, luma_weights[None, :]), np.float32)
     before = noise_sigma(source_luma, mask)
     visible = float(np.clip(before / _VISIBLE - 1.0, 0.0, 1.0))
     if visible == 0.0:
-        return np.zeros_like(source_luma)
+        return None
+    restored_luma = np.asarray(cv2.transform(restored_rgb, luma_weights[None, :]), np.float32)
     after = noise_sigma(restored_luma, mask)
     missing = float(np.sqrt(max(0.0, 1.0 - (after / before) ** 2)))
     smooth = np.asarray(cv2.GaussianBlur(source_luma, (0, 0), _GRAIN_RADIUS_PX), np.float32)

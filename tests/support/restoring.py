@@ -1,0 +1,58 @@
+"""Faces laid into frames without a detector or a network."""
+
+import numpy as np
+import torch
+
+from vidrestore.faces.align import aligned
+from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.geometry import applied, inverted
+from vidrestore.types import (
+    AlignedFace,
+    DisplayGeometry,
+    Frame,
+    RestoredFace,
+    TrackedFace,
+)
+
+
+def face_at(
+    centre_xy: tuple[float, float], *, size_px: float, angle: float = 0.0, track_id: int = 1
+) -> TrackedFace:
+    """Return a frontal face whose crop is ``size_px`` wide around ``centre_xy``."""
+    scale = size_px / 512
+    cos, sin = scale * np.cos(angle), scale * np.sin(angle)
+    linear = np.array([[cos, -sin], [sin, cos]])
+    shift = np.array(centre_xy) - linear @ np.array([255.5, 255.5])
+    crop_to_display = np.concatenate([linear, shift[:, None]], axis=1)
+    points = applied(crop_to_display, TEMPLATE_POINTS_XY).astype(np.float32)
+    low, high = points.min(axis=0), points.max(axis=0)
+    return TrackedFace(
+        track_id=track_id,
+        box_xyxy=(float(low[0]), float(low[1]), float(high[0]), float(high[1])),
+        score=1.0,
+        points_xy=points,
+        measured_points_xy=points,
+    )
+
+
+def restored(
+    frame: Frame, geometry: DisplayGeometry, face: TrackedFace, *, gain: float, shift: float = 0.0
+) -> RestoredFace:
+    """Return ``face`` cut from ``frame``, its contrast multiplied by ``gain``."""
+    cut = aligned(frame, geometry, face, device=torch.device("cpu"))
+    assert cut is not None
+    image = ((cut.crop_chw - 0.5) * gain + 0.5 + shift).clamp(0, 1)
+    return RestoredFace(aligned=cut, restored_chw=image)
+
+
+def with_crop(face: RestoredFace, image: torch.Tensor) -> RestoredFace:
+    """Return ``face`` with another restored crop."""
+    return RestoredFace(aligned=face.aligned, restored_chw=image)
+
+
+def display_to_frame(geometry: DisplayGeometry, points_xy: np.ndarray) -> np.ndarray:
+    """Return display points in coded pixels."""
+    return applied(inverted(geometry.coded_to_display()), points_xy)
+
+
+__all__ = ["AlignedFace", "display_to_frame", "face_at", "restored", "with_crop"]
