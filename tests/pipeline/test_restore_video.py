@@ -279,6 +279,12 @@ def test_a_part_of_a_film_is_restored_alone(film: Path) -> None:
     assert [number_of(frame) for frame in frames_of(target)] == [3, 4, 5, 6]
 
 
+def test_a_part_beyond_the_end_is_refused(film: Path) -> None:
+    with pytest.raises(MediaError, match="--start"):
+        restored(film, "beyond.mkv", start_seconds=Fraction(60))
+    assert not film.with_name("beyond.mkv").exists()
+
+
 def test_the_comparison_shows_before_on_the_left_and_after_on_the_right(film: Path) -> None:
     side = film.with_name("side.mkv")
     target, _ = restored(film, "compared.mkv", compare=side)

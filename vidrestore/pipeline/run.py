@@ -5,7 +5,7 @@ from os import PathLike
 from pathlib import Path
 
 from vidrestore.devices import resolve_device, resolve_precision
-from vidrestore.errors import ConfigError
+from vidrestore.errors import ConfigError, MediaError
 from vidrestore.faces.config import DetectorConfig
 from vidrestore.media import Sink, Source, VideoInfo, open_sink, open_source, prefetched
 from vidrestore.media.sidebyside import side_by_side, side_by_side_geometry
@@ -90,6 +90,13 @@ class _Run:
                         compared.write(side_by_side(before, finished.frame, stages.geometry))
                 self._tally.add(finished.toned.restored, one_tone=finished.toned.one_tone)
                 self._tell("restoring")
+            if not self._tally.frames:
+                raise MediaError(
+                    f"{self._source_path}: no frame lies in the part asked for; "
+                    "check --start and --end"
+                    if settings.start_seconds or settings.end_seconds
+                    else f"{self._source_path}: not a single frame could be read"
+                )
             self._tell("finishing")
         return self._report(stages, source, sink)
 
