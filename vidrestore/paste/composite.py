@@ -97,35 +97,37 @@ def _change_of(
     crop_to_region = inverted(composed(_shift(mask.box_xyxy), coded_to_crop))
     source = region_to_rgb(frame, mask.box_xyxy)
 
-    restored = _region(face.restored_chw, crop_to_region, region_hw)
-    change = restored - _reference(source, face, crop_to_region)
+    change = _raw_change(source, face, crop_to_region, region_hw)
     if config.colour_match > 0:
         tone = _slow_part(face.restored_chw) - _slow_part(face.aligned.crop_chw)
         cells_to_region = composed(_cells_to_crop(), crop_to_region)
         change -= np.float32(config.colour_match) * _region(tone, cells_to_region, region_hw)
     if config.grain > 0:
         weights = luma_weights(frame.color, frame.coded_hw)
-        grain = grain_to_add(source, restored, weights, mask.mask_hw)
+        grain = grain_to_add(source, source + change, weights, mask.mask_hw)
         if grain is not None:
             grain *= np.float32(config.grain)
             change = np.asarray(cv2.add(change, cv2.merge([grain] * 3)), dtype=np.float32)
     return change
 
 
-def _reference(source: FloatArray, face: RestoredFace, crop_to_region: Affine) -> FloatArray:
-    """Return the picture that the restored crop replaces, ``(h, w, 3)``.
+def _raw_change(
+    source: FloatArray, face: RestoredFace, crop_to_region: Affine, region_hw: tuple[int, int]
+) -> FloatArray:
+    """Return restored less source, ``(h, w, 3)``, at the resolution that both really have.
 
-    Where the frame holds more pixels than the crop, that is the source as the crop shows it, so
-    that detail finer than the crop stays. Where it holds fewer, it is the source itself. In between
-    the two are mixed, so that a face that comes closer does not jump.
+    Where the frame holds more pixels than the crop, the change of the crop is what counts, and
+    detail finer than the crop stays. Where it holds fewer, the restored face replaces the source.
+    In between the two are mixed, so that a face that comes closer does not jump.
     """
     own_detail = float(np.clip((scale_of(crop_to_region) - 0.8) / 0.4, 0.0, 1.0))
-    if own_detail == 0.0:
-        return source
-    seen = _region(face.aligned.crop_chw, crop_to_region, (source.shape[0], source.shape[1]))
     if own_detail == 1.0:
-        return seen
-    return np.asarray(source + own_detail * (seen - source), dtype=np.float32)
+        return _region(face.restored_chw - face.aligned.crop_chw, crop_to_region, region_hw)
+    change = _region(face.restored_chw, crop_to_region, region_hw) - source
+    if own_detail > 0.0:
+        seen = _region(face.aligned.crop_chw, crop_to_region, region_hw)
+        change -= np.float32(own_detail) * (seen - source)
+    return change
 
 
 def _slow_part(crop_chw: Tensor) -> Tensor:
