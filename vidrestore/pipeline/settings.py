@@ -27,7 +27,7 @@ class RestoreSettings:
     grain: float = 1.0
     """Share of the source's grain put back on restored faces."""
     faces: Literal["all", "largest"] = "all"
-    min_face_px: float = 20.0
+    min_face_px: float = 24.0
     """Faces whose box is smaller than this on its longer side are left alone, in display pixels."""
     start_seconds: Fraction | None = None
     end_seconds: Fraction | None = None
