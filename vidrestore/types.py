@@ -10,7 +10,6 @@ Coordinates are continuous, x to the right and y down, with the centre of the fi
 sample at (0, 0).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -306,6 +305,3 @@ class RestoredFrame:
     frame: Frame
     shot: int
     faces: tuple[RestoredFace, ...]
-
-
-StageSeconds: TypeAlias = Mapping[str, float]

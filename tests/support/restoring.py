@@ -5,9 +5,8 @@ import torch
 
 from vidrestore.faces.align import aligned
 from vidrestore.faces.template import TEMPLATE_POINTS_XY
-from vidrestore.geometry import applied, inverted
+from vidrestore.geometry import applied
 from vidrestore.types import (
-    AlignedFace,
     DisplayGeometry,
     Frame,
     RestoredFace,
@@ -43,16 +42,3 @@ def restored(
     assert cut is not None
     image = ((cut.crop_chw - 0.5) * gain + 0.5 + shift).clamp(0, 1)
     return RestoredFace(aligned=cut, restored_chw=image)
-
-
-def with_crop(face: RestoredFace, image: torch.Tensor) -> RestoredFace:
-    """Return ``face`` with another restored crop."""
-    return RestoredFace(aligned=face.aligned, restored_chw=image)
-
-
-def display_to_frame(geometry: DisplayGeometry, points_xy: np.ndarray) -> np.ndarray:
-    """Return display points in coded pixels."""
-    return applied(inverted(geometry.coded_to_display()), points_xy)
-
-
-__all__ = ["AlignedFace", "display_to_frame", "face_at", "restored", "with_crop"]
