@@ -40,9 +40,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
         points = (TEMPLATE_POINTS_XY * 320 / 512).ravel()
         rows.append("\t".join([f"{number}.png", *(f"{each:.2f}" for each in points), "320"]))
     (folder / "faces.tsv").write_text("\n".join(rows) + "\n")
-    spec = RestorerSpec(
-        build=tiny, crop_size_px=64, embedded_file="none", licence="none", gflop_per_face=0.0
-    )
+    spec = RestorerSpec(build=tiny, crop_size_px=64, licence="none")
     monkeypatch.setattr(reconstruction, "restorer_spec", lambda _name: spec)
     path = tmp_path / "tiny.toml"
     path.write_text(

@@ -1,7 +1,7 @@
 """The literal table of restorers: name, how to build it, what it accepts."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from torch import nn
@@ -13,16 +13,16 @@ from vidrestore.types import CROP_SIZE_PX
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestorerSpec:
-    """How to build a restorer and what it accepts."""
+    """How to build a restorer, what it accepts, and where its weights come from."""
 
     build: Callable[[], nn.Module]
     """Returns the network with untrained weights; its forward returns ``Restored``."""
     crop_size_px: int
-    embedded_file: str
-    """Weights inside the package, in ``vidrestore/models/data``."""
     licence: str
-    gflop_per_face: float
-    """Floating-point operations for one crop, two per multiply-add."""
+    embedded_file: str | None = None
+    """Weights inside the package, in ``vidrestore/models/data``; None where there are none."""
+    fetched: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Path of a submodule ("" is the whole network) -> name of its weights in the manifest."""
 
 
 RESTORERS: Mapping[str, RestorerSpec] = MappingProxyType(
@@ -30,9 +30,8 @@ RESTORERS: Mapping[str, RestorerSpec] = MappingProxyType(
         "lite": RestorerSpec(
             build=build_lite,
             crop_size_px=CROP_SIZE_PX,
-            embedded_file="lite.safetensors",
             licence="Apache-2.0",
-            gflop_per_face=11.6,
+            embedded_file="lite.safetensors",
         ),
     }
 )

@@ -4,14 +4,16 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from vidrestore.errors import ConfigError, UnknownModelError, WeightsError
 from vidrestore.faces.config import DetectorConfig
 from vidrestore.faces.detector import Detector
 from vidrestore.faces.mtcnn import MtcnnDetector, embedded_mtcnn
+from vidrestore.models.recognition import recognised
 from vidrestore.models.table import RESTORERS, RestorerSpec, restorer_spec
 from vidrestore.restore.restorer import Restorer
-from vidrestore.weights.load import load_weights, read_state
+from vidrestore.weights.load import load_state, load_weights, read_state
 from vidrestore.weights.store import fetch
 
 DETECTORS = ("mtcnn", "retinaface", "retinaface-mobile")
@@ -30,7 +32,7 @@ def load_restorer(model: str, *, device: torch.device, dtype: torch.dtype) -> Re
         WeightsError: The checkpoint is missing, unsafe or fits no network.
     """
     if model in RESTORERS:
-        return _embedded(restorer_spec(model), device, dtype)
+        return _named(restorer_spec(model), device, dtype)
     path = Path(model).expanduser()
     if path.suffix not in _CHECKPOINT_SUFFIXES and not path.is_file():
         known = ", ".join(sorted(RESTORERS))
@@ -38,30 +40,33 @@ def load_restorer(model: str, *, device: torch.device, dtype: torch.dtype) -> Re
             f"unknown model {model!r}; choose from: {known}, or name a checkpoint file "
             f"({', '.join(_CHECKPOINT_SUFFIXES)})"
         )
-    spec = _recognised(path)
+    state = read_state(path)
+    found = recognised({key: tuple(tensor.shape) for key, tensor in state.items()})
+    if found is None:
+        raise WeightsError(
+            f"{path}: holds the tensors of no network known here "
+            f"({', '.join(sorted(RESTORERS))}); choose another checkpoint"
+        )
+    network = found.spec.build()
+    load_state(network.get_submodule(found.part), state, path)
+    _load_parts(network, found.spec, but=found.part)
+    return Restorer(network, found.spec, device=device, dtype=dtype)
+
+
+def _named(spec: RestorerSpec, device: torch.device, dtype: torch.dtype) -> Restorer:
     network = spec.build()
-    load_weights(network, path)
+    if spec.embedded_file is not None:
+        with as_file(files("vidrestore.models") / "data" / spec.embedded_file) as path:
+            load_weights(network, path)
+    _load_parts(network, spec, but=None)
     return Restorer(network, spec, device=device, dtype=dtype)
 
 
-def _embedded(spec: RestorerSpec, device: torch.device, dtype: torch.dtype) -> Restorer:
-    network = spec.build()
-    with as_file(files("vidrestore.models") / "data" / spec.embedded_file) as path:
-        load_weights(network, path)
-    return Restorer(network, spec, device=device, dtype=dtype)
-
-
-def _recognised(path: Path) -> RestorerSpec:
-    """Return the table entry whose network has exactly the tensors of a checkpoint."""
-    names = set(read_state(path))
-    for spec in RESTORERS.values():
-        with torch.device("meta"):
-            if set(spec.build().state_dict()) == names:
-                return spec
-    raise WeightsError(
-        f"{path}: holds the tensors of no network known here "
-        f"({', '.join(sorted(RESTORERS))}); choose another checkpoint"
-    )
+def _load_parts(network: nn.Module, spec: RestorerSpec, *, but: str | None) -> None:
+    """Load the fetched weights of every part of ``network``, except that of path ``but``."""
+    for part, name in spec.fetched.items():
+        if part != but:
+            load_weights(network.get_submodule(part), fetch(name))
 
 
 def load_detector(name: str, *, device: torch.device, config: DetectorConfig) -> Detector:

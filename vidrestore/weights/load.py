@@ -28,7 +28,15 @@ def load_weights(module: nn.Module, path: Path) -> None:
     Raises:
         WeightsError: The file is missing, unsafe, damaged, or holds other tensors.
     """
-    state = read_state(path)
+    load_state(module, read_state(path), path)
+
+
+def load_state(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
+    """Load tensors that were read from ``path`` into ``module``, all of them.
+
+    Raises:
+        WeightsError: They are not the tensors of ``module``, which then is as it was.
+    """
     _check_fit(module.state_dict(), state, path, type(module).__name__)
     module.load_state_dict(state, strict=True)
 
