@@ -1,0 +1,136 @@
+"""GFP-GAN with "clean" layers: the released 1.2, 1.3 and 1.4 (published as GFPGANv1Clean).
+
+The parts and their order are those of ``gfpgan.py`` and of the paper; the layers are plain
+convolutions with leaky rectifiers and bilinear resizing, as in ``stylegan2/clean.py``. No
+paper describes this variant; the released code is followed.
+"""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vidrestore.models.outputs import Restored
+from vidrestore.models.sft import transformed
+from vidrestore.models.stylegan2.clean import CleanGenerator, doubled
+from vidrestore.models.stylegan2.layers import SLOPE, channels_by_size
+from vidrestore.models.stylegan2.synthesis import Noise, scale_count
+
+
+class CleanResBlock(nn.Module):
+    """Residual block that halves or doubles the size by bilinear resizing."""
+
+    def __init__(self, *, inputs: int, outputs: int, up: bool) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, inputs, kernel_size=3, padding=1)
+        self.conv2 = nn.Conv2d(inputs, outputs, kernel_size=3, padding=1)
+        self.skip = nn.Conv2d(inputs, outputs, kernel_size=1, bias=False)
+        self.up = up
+
+    def forward(self, feat_NCHW: Tensor) -> Tensor:
+        """Return ``(N, outputs, 2H, 2W)`` or half the size."""
+        feat = F.leaky_relu(self.conv1(feat_NCHW), SLOPE, inplace=True)
+        feat = doubled(feat) if self.up else _halved(feat)
+        feat = F.leaky_relu(self.conv2(feat), SLOPE, inplace=True)
+        # A 1x1 convolution and resizing may change places: it is taken at the smaller size.
+        skip = doubled(self.skip(feat_NCHW)) if self.up else self.skip(_halved(feat_NCHW))
+        return feat + skip
+
+
+def _halved(feat_NCHW: Tensor) -> Tensor:
+    # Bilinear resizing of even sides to a half is the mean of two by two.
+    return F.avg_pool2d(feat_NCHW, 2)
+
+
+class GFPGANClean(nn.Module):
+    """The released network; arguments as those of ``GFPGAN``."""
+
+    def __init__(
+        self,
+        *,
+        out_size: int = 512,
+        num_style_feat: int = 512,
+        channel_multiplier: float = 2,
+        num_mlp: int = 8,
+        input_is_latent: bool = True,
+        different_w: bool = True,
+        narrow: float = 1,
+        sft_half: bool = True,
+    ) -> None:
+        super().__init__()
+        scales = scale_count(out_size)
+        channels = channels_by_size(multiplier=channel_multiplier, narrow=narrow * 0.5)
+        self.input_is_latent = input_is_latent
+        self.different_w = different_w
+        self.num_style_feat = num_style_feat
+        self.sft_half = sft_half
+
+        self.conv_body_first = nn.Conv2d(3, channels[out_size], kernel_size=1)
+        downs = [out_size >> at for at in range(scales)]
+        self.conv_body_down = nn.ModuleList(
+            CleanResBlock(inputs=channels[size], outputs=channels[size // 2], up=False)
+            for size in downs
+        )
+        self.final_conv = nn.Conv2d(channels[4], channels[4], kernel_size=3, padding=1)
+        ups = [8 << at for at in range(scales)]
+        self.conv_body_up = nn.ModuleList(
+            CleanResBlock(inputs=channels[size // 2], outputs=channels[size], up=True)
+            for size in ups
+        )
+        self.toRGB = nn.ModuleList(nn.Conv2d(channels[size], 3, kernel_size=1) for size in ups)
+        codes = 2 * scales + 2 if different_w else 1
+        self.final_linear = nn.Linear(channels[4] * 16, codes * num_style_feat)
+        self.stylegan_decoder = CleanGenerator(
+            out_size=out_size,
+            num_style_feat=num_style_feat,
+            num_mlp=num_mlp,
+            channel_multiplier=channel_multiplier,
+            narrow=narrow,
+        )
+        self.condition_scale = nn.ModuleList(
+            _condition(channels[size], split=sft_half) for size in ups
+        )
+        self.condition_shift = nn.ModuleList(
+            _condition(channels[size], split=sft_half) for size in ups
+        )
+
+    def forward(
+        self, image_NCHW: Tensor, *, noise: Noise | None = None, with_pyramid: bool = False
+    ) -> Restored:
+        """Restore ``(N, 3, out_size, out_size)`` RGB crops in [-1, 1]; as in ``GFPGAN``."""
+        image = image_NCHW.to(self.final_linear.weight.dtype)
+        feat = F.leaky_relu(self.conv_body_first(image), SLOPE, inplace=True)
+        skips: list[Tensor] = []
+        for block in self.conv_body_down:
+            feat = block(feat)
+            skips.append(feat)
+        feat = F.leaky_relu(self.final_conv(feat), SLOPE, inplace=True)
+        latents = self._latents(self.final_linear(feat.flatten(1)))
+        conditions: list[tuple[Tensor, Tensor]] = []
+        pyramid: list[Tensor] = []
+        for at, block in enumerate(self.conv_body_up):
+            feat = block(feat + skips[-1 - at])
+            conditions.append((self.condition_scale[at](feat), self.condition_shift[at](feat)))
+            if with_pyramid:
+                pyramid.append(self.toRGB[at](feat))
+        restored = self.stylegan_decoder.synthesise(
+            latents, noise=noise, between=transformed(conditions, split=self.sft_half)
+        )
+        return Restored(image=restored.to(image_NCHW.dtype), pyramid=tuple(pyramid))
+
+    def _latents(self, codes_NF: Tensor) -> Tensor:
+        decoder = self.stylegan_decoder
+        codes = codes_NF
+        if self.different_w:
+            codes = codes_NF.view(codes_NF.shape[0], -1, self.num_style_feat)
+        if not self.input_is_latent:
+            codes = decoder.style_mlp(codes)
+        if self.different_w:
+            return codes
+        return codes[:, None].expand(-1, decoder.num_latent, -1)
+
+
+def _condition(channels: int, *, split: bool) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, kernel_size=3, padding=1),
+        nn.LeakyReLU(SLOPE, inplace=True),
+        nn.Conv2d(channels, channels if split else 2 * channels, kernel_size=3, padding=1),
+    )

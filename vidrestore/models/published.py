@@ -1,0 +1,56 @@
+"""The published networks under their published names and constructor arguments.
+
+For proofs and conversions; the rest of the package builds networks by their own constructors.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+from torch import nn
+
+from vidrestore.models.arcface import ArcFaceResNet
+from vidrestore.models.components import FacialComponentDiscriminator
+from vidrestore.models.gfpgan import GFPGAN
+from vidrestore.models.gfpgan_clean import GFPGANClean
+from vidrestore.models.gpen import GPEN
+from vidrestore.models.stylegan2.discriminator import StyleGAN2Discriminator
+from vidrestore.models.stylegan2.generator import StyleGAN2Generator
+
+Arguments: TypeAlias = Mapping[str, Any]
+
+# Arguments that say how published code trains or loads, not what it computes.
+_NOT_ARCHITECTURE = frozenset({"decoder_load_path", "fix_decoder", "block"})
+
+
+def build_published(arch: str, arguments: Arguments) -> nn.Module:
+    """Return the network that publishes as ``arch``, untrained.
+
+    Args:
+        arch: The published class, as in ``PUBLISHED``.
+        arguments: Of its constructor.
+
+    Raises:
+        ValueError: There is no such network here, or it takes no such argument.
+    """
+    if arch not in PUBLISHED:
+        known = ", ".join(sorted(PUBLISHED))
+        raise ValueError(f"no network is published as {arch!r}; known: {known}")
+    own = {key: value for key, value in arguments.items() if key not in _NOT_ARCHITECTURE}
+    try:
+        return PUBLISHED[arch](**own)
+    except TypeError as error:
+        raise ValueError(f"{arch}: {error}") from error
+
+
+PUBLISHED: Mapping[str, Callable[..., nn.Module]] = MappingProxyType(
+    {
+        "ResNetArcFace": ArcFaceResNet,
+        "FacialComponentDiscriminator": FacialComponentDiscriminator,
+        "GFPGANv1": GFPGAN,
+        "GFPGANv1Clean": GFPGANClean,
+        "GPEN FullGenerator": GPEN,
+        "StyleGAN2Discriminator": StyleGAN2Discriminator,
+        "StyleGAN2Generator": StyleGAN2Generator,
+    }
+)

@@ -1,0 +1,29 @@
+"""Channel-split spatial feature transform (GFP-GAN, section 3.4, equations 4 and 5)."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from vidrestore.models.stylegan2.synthesis import Between
+
+Conditions = Sequence[tuple[Tensor, Tensor]]
+"""(scale, shift) per scale of the prior, coarse to fine, each ``(N, C or C / 2, S, S)``."""
+
+
+def transformed(conditions: Conditions, *, split: bool) -> Between:
+    """Return what GFP-GAN does to the prior's features between two style blocks.
+
+    Args:
+        conditions: Of every scale above 4 pixels.
+        split: Whether the first half of the channels passes unchanged (equation 5).
+    """
+
+    def between(scale: int, feat_NCHW: Tensor) -> Tensor:
+        gain, shift = conditions[scale]
+        if not split:
+            return torch.addcmul(shift, feat_NCHW, gain)
+        kept, changed = feat_NCHW.chunk(2, dim=1)
+        return torch.cat([kept, torch.addcmul(shift, changed, gain)], dim=1)
+
+    return between

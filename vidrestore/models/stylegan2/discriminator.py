@@ -1,0 +1,80 @@
+"""The StyleGAN2 discriminator (Karras et al. 2020, figure 7c): residual, one score a picture."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from vidrestore.models.stylegan2.fir import FIR_TAPS
+from vidrestore.models.stylegan2.layers import (
+    ConvLayer,
+    EqualLinear,
+    ResBlock,
+    channels_by_size,
+)
+from vidrestore.models.stylegan2.synthesis import scale_count
+
+
+class StyleGAN2Discriminator(nn.Module):
+    """Scores pictures; higher is more real.
+
+    Args:
+        out_size: Side of the pictures, a power of two.
+        channel_multiplier: Of the channels at 64 pixels and above.
+        resample_kernel: Taps of the filter.
+        stddev_group: Pictures whose spread is measured together.
+        narrow: Of all channels.
+    """
+
+    def __init__(
+        self,
+        *,
+        out_size: int,
+        channel_multiplier: float = 2,
+        resample_kernel: Sequence[float] = FIR_TAPS,
+        stddev_group: int = 4,
+        narrow: float = 1,
+    ) -> None:
+        super().__init__()
+        channels = channels_by_size(multiplier=channel_multiplier, narrow=narrow)
+        sizes = [out_size >> at for at in range(scale_count(out_size) + 1)]
+        blocks: list[nn.Module] = [ConvLayer(inputs=3, outputs=channels[out_size], kernel_size=1)]
+        blocks += [
+            ResBlock(inputs=channels[size], outputs=channels[size // 2], taps=resample_kernel)
+            for size in sizes[:-1]
+        ]
+        self.conv_body = nn.Sequential(*blocks)
+        self.stddev_group = stddev_group
+        self.final_conv = ConvLayer(inputs=channels[4] + 1, outputs=channels[4], kernel_size=3)
+        self.final_linear = nn.Sequential(
+            EqualLinear(inputs=channels[4] * 16, outputs=channels[4], activated=True),
+            EqualLinear(inputs=channels[4], outputs=1),
+        )
+
+    def forward(self, image_NCHW: Tensor) -> Tensor:
+        """Return scores ``(N, 1)`` of RGB pictures in [-1, 1].
+
+        Raises:
+            ValueError: N is neither below ``stddev_group`` nor a multiple of it.
+        """
+        feat = self.conv_body(image_NCHW)
+        feat = torch.cat([feat, minibatch_spread(feat, group=self.stddev_group)], dim=1)
+        return self.final_linear(self.final_conv(feat).flatten(1))
+
+
+def minibatch_spread(feat_NCHW: Tensor, *, group: int) -> Tensor:
+    """Return the mean standard deviation within groups of a batch, ``(N, 1, H, W)``.
+
+    (Karras et al. 2018, section 3.) Sample i is grouped with those N / group apart, as in the
+    released code.
+
+    Raises:
+        ValueError: N is neither below ``group`` nor a multiple of it.
+    """
+    batch, _, height, width = feat_NCHW.shape
+    group = min(batch, group)
+    if batch % group:
+        raise ValueError(f"a batch of {batch} cannot be split into groups of {group}")
+    grouped = feat_NCHW.reshape(group, batch // group, *feat_NCHW.shape[1:])
+    spread = (grouped.var(dim=0, unbiased=False) + 1e-8).sqrt().mean(dim=(1, 2, 3))
+    return spread.repeat(group).view(batch, 1, 1, 1).expand(-1, 1, height, width)

@@ -1,0 +1,235 @@
+"""Layers with equalised learning rates (Karras et al. 2018, section 4.1; StyleGAN2).
+
+Weights are drawn with unit variance and multiplied by He's constant at every use, so that
+Adam moves all layers at one pace. Names of parameters are those of published checkpoints.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vidrestore.models.stylegan2.fir import FIR_TAPS, FirSmooth
+
+SQRT_2 = 2.0**0.5
+SLOPE = 0.2
+"""Of all leaky rectifiers here."""
+
+
+def scaled_leaky_relu(feat: Tensor) -> Tensor:
+    """Return the rectified features, with the variance that they had."""
+    return F.leaky_relu(feat, SLOPE) * SQRT_2
+
+
+class ScaledLeakyReLU(nn.Module):
+    """``scaled_leaky_relu`` as a layer."""
+
+    def forward(self, feat: Tensor) -> Tensor:
+        """Return features of the same shape."""
+        return scaled_leaky_relu(feat)
+
+
+class BiasedLeakyReLU(nn.Module):
+    """Add a bias per channel, then ``scaled_leaky_relu`` (published as FusedLeakyReLU)."""
+
+    def __init__(self, *, channels: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, feat: Tensor) -> Tensor:
+        """Return ``(N, C, ...)`` features of the same shape."""
+        return scaled_leaky_relu(feat + self.bias.view(1, -1, *[1] * (feat.ndim - 2)))
+
+
+class EqualLinear(nn.Module):
+    """A linear layer with an equalised learning rate.
+
+    Args:
+        inputs: Features in.
+        outputs: Features out.
+        bias_init: First value of the bias.
+        lr_mul: Pace of this layer against the others.
+        activated: Whether ``scaled_leaky_relu`` follows.
+    """
+
+    def __init__(
+        self,
+        *,
+        inputs: int,
+        outputs: int,
+        bias_init: float = 0.0,
+        lr_mul: float = 1.0,
+        activated: bool = False,
+    ) -> None:
+        super().__init__()
+        self.gain = lr_mul / inputs**0.5
+        self.lr_mul = lr_mul
+        self.activated = activated
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) / lr_mul)
+        self.bias = nn.Parameter(torch.full((outputs,), bias_init))
+
+    def forward(self, feat_NF: Tensor) -> Tensor:
+        """Return ``(N, outputs)``."""
+        out = F.linear(feat_NF, self.weight) * self.gain + self.bias * self.lr_mul
+        return scaled_leaky_relu(out) if self.activated else out
+
+
+class EqualConv2d(nn.Module):
+    """A convolution with an equalised learning rate."""
+
+    def __init__(
+        self,
+        *,
+        inputs: int,
+        outputs: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: int = 0,
+        bias_init: float | None = 0.0,
+    ) -> None:
+        super().__init__()
+        self.gain = (inputs * kernel_size**2) ** -0.5
+        self.stride = stride
+        self.padding = padding
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel_size, kernel_size))
+        self.bias: nn.Parameter | None
+        if bias_init is None:
+            self.register_parameter("bias", None)
+        else:
+            self.bias = nn.Parameter(torch.full((outputs,), bias_init))
+
+    def forward(self, feat_NCHW: Tensor) -> Tensor:
+        """Return ``(N, outputs, H', W')``."""
+        return F.conv2d(
+            feat_NCHW,
+            self.weight * self.gain,
+            bias=self.bias,
+            stride=self.stride,
+            padding=self.padding,
+        )
+
+
+class ConvLayer(nn.Sequential):
+    """A convolution that keeps or halves the size, with its activation.
+
+    Halving filters first, then convolves with stride two. The positions of the parts in the
+    sequence are those of published checkpoints.
+
+    Args:
+        inputs: Channels in.
+        outputs: Channels out.
+        kernel_size: Odd.
+        downsample: Whether the size is halved.
+        biased: Whether there is a bias.
+        activated: Whether a scaled leaky rectifier follows, which then holds the bias.
+        taps: Of the filter.
+        filter_in_state_dict: Whether checkpoints hold the filter.
+    """
+
+    def __init__(
+        self,
+        *,
+        inputs: int,
+        outputs: int,
+        kernel_size: int,
+        downsample: bool = False,
+        biased: bool = True,
+        activated: bool = True,
+        taps: Sequence[float] = FIR_TAPS,
+        filter_in_state_dict: bool = False,
+    ) -> None:
+        layers: list[nn.Module] = []
+        # A 1x1 convolution sees only the samples that its stride keeps: filter those alone.
+        early = downsample and kernel_size == 1
+        if downsample:
+            layers.append(
+                FirSmooth(
+                    kernel_size=kernel_size,
+                    up=False,
+                    stride=2 if early else 1,
+                    taps=taps,
+                    in_state_dict=filter_in_state_dict,
+                )
+            )
+        layers.append(
+            EqualConv2d(
+                inputs=inputs,
+                outputs=outputs,
+                kernel_size=kernel_size,
+                stride=2 if downsample and not early else 1,
+                padding=0 if downsample else kernel_size // 2,
+                bias_init=0.0 if biased and not activated else None,
+            )
+        )
+        if activated:
+            layers.append(BiasedLeakyReLU(channels=outputs) if biased else ScaledLeakyReLU())
+        super().__init__(*layers)
+
+
+class ResBlock(nn.Module):
+    """Residual block that halves the size (StyleGAN2, figure 7c)."""
+
+    def __init__(
+        self,
+        *,
+        inputs: int,
+        outputs: int,
+        taps: Sequence[float] = FIR_TAPS,
+        filter_in_state_dict: bool = False,
+    ) -> None:
+        super().__init__()
+        self.conv1 = ConvLayer(inputs=inputs, outputs=inputs, kernel_size=3)
+        self.conv2 = ConvLayer(
+            inputs=inputs,
+            outputs=outputs,
+            kernel_size=3,
+            downsample=True,
+            taps=taps,
+            filter_in_state_dict=filter_in_state_dict,
+        )
+        self.skip = ConvLayer(
+            inputs=inputs,
+            outputs=outputs,
+            kernel_size=1,
+            downsample=True,
+            biased=False,
+            activated=False,
+            taps=taps,
+            filter_in_state_dict=filter_in_state_dict,
+        )
+
+    def forward(self, feat_NCHW: Tensor) -> Tensor:
+        """Return ``(N, outputs, H / 2, W / 2)``."""
+        return (self.conv2(self.conv1(feat_NCHW)) + self.skip(feat_NCHW)) / SQRT_2
+
+
+class StyleNorm(nn.Module):
+    """Scale codes to unit mean square along their second axis (published as NormStyleCode)."""
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Return codes of the same shape."""
+        return codes * torch.rsqrt(codes.square().mean(dim=1, keepdim=True) + 1e-8)
+
+
+def mapping_network(*, features: int, layers: int, lr_mul: float) -> nn.Sequential:
+    """Return the mapping network from Z to W: StyleGAN2's multi-layer perceptron."""
+    return nn.Sequential(
+        StyleNorm(),
+        *[
+            EqualLinear(inputs=features, outputs=features, lr_mul=lr_mul, activated=True)
+            for _ in range(layers)
+        ],
+    )
+
+
+def channels_by_size(*, multiplier: float, narrow: float) -> dict[int, int]:
+    """Return StyleGAN2's channels at every side of its features, 4 to 1024 pixels.
+
+    Args:
+        multiplier: Of the channels at 64 pixels and above.
+        narrow: Of all channels.
+    """
+    coarse = {size: int(512 * narrow) for size in (4, 8, 16, 32)}
+    fine = {size: int(16384 // size * multiplier * narrow) for size in (64, 128, 256, 512, 1024)}
+    return coarse | fine
