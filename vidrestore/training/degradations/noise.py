@@ -1,9 +1,14 @@
 """Noise: sensors and film grain."""
 
+from functools import cache
+
 import cv2
 import numpy as np
+from scipy.special import ndtri
 
 from vidrestore.types import FloatArray
+
+_LEVELS = 1 << 16
 
 
 def add_gaussian_noise(
@@ -12,6 +17,22 @@ def add_gaussian_noise(
     """Add independent noise to ``(H, W, 3)``; ``sigma`` is in units of the image's range."""
     noise = rng.standard_normal(image_hwc.shape, dtype=np.float32)
     return (image_hwc + sigma * noise).astype(np.float32, copy=False)
+
+
+def add_white_noise(image_hwc: FloatArray, *, sigma: float, rng: np.random.Generator) -> FloatArray:
+    """Do as ``add_gaussian_noise``, from quick noise."""
+    noise = quick_normal(image_hwc.shape, rng)
+    return (image_hwc + sigma * noise).astype(np.float32, copy=False)
+
+
+def quick_normal(shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
+    """Return standard normal noise of 65,536 levels, in a third of the usual time."""
+    return _quantiles()[rng.integers(_LEVELS, size=shape, dtype=np.uint16)]
+
+
+@cache
+def _quantiles() -> FloatArray:
+    return np.asarray(ndtri((np.arange(_LEVELS) + 0.5) / _LEVELS), dtype=np.float32)
 
 
 def add_grain(
@@ -26,9 +47,45 @@ def add_grain(
         rng: Source of randomness.
     """
     grain = rng.standard_normal(image_hwc.shape[:2], dtype=np.float32)
+    return _grained(image_hwc, grain, sigma, size_px)
+
+
+def add_quick_grain(
+    image_hwc: FloatArray, *, sigma: float, size_px: float, rng: np.random.Generator
+) -> FloatArray:
+    """Do as ``add_grain``, from quick noise."""
+    return _grained(image_hwc, quick_normal(image_hwc.shape[:2], rng), sigma, size_px)
+
+
+def _grained(image_hwc: FloatArray, grain: FloatArray, sigma: float, size_px: float) -> FloatArray:
     if size_px > 0:
         grain = np.asarray(cv2.GaussianBlur(grain, (0, 0), size_px), dtype=np.float32)
         grain /= max(1e-6, float(grain.std()))
     luma = image_hwc.mean(axis=2)
     visibility = 0.4 + 2.4 * np.clip(luma, 0, 1) * (1 - np.clip(luma, 0, 1))
     return image_hwc + (sigma * grain * visibility)[:, :, None]
+
+
+def add_grey_noise(image_hwc: FloatArray, *, sigma: float, rng: np.random.Generator) -> FloatArray:
+    """Add the same white noise to all channels of ``(H, W, 3)``."""
+    noise = quick_normal(image_hwc.shape[:2], rng)
+    return (image_hwc + (sigma * noise)[:, :, None]).astype(np.float32, copy=False)
+
+
+def add_shot_noise(
+    image_hwc: FloatArray, *, photons: float, grey: bool, rng: np.random.Generator
+) -> FloatArray:
+    """Add noise whose variance grows with brightness, as of counted light.
+
+    Args:
+        image_hwc: float32 RGB in [0, 1].
+        photons: How many a white pixel counts; the standard deviation there is its root's
+            reciprocal. Counts are taken as normally distributed, which they nearly are.
+        grey: Whether all channels share the noise.
+        rng: Source of randomness.
+    """
+    shape = (*image_hwc.shape[:2], 1 if grey else image_hwc.shape[2])
+    level = image_hwc.mean(axis=2, keepdims=True) if grey else image_hwc
+    noise = quick_normal(shape, rng)
+    noisy = image_hwc + np.sqrt(np.clip(level, 0, 1) / photons) * noise
+    return noisy.astype(np.float32, copy=False)
