@@ -19,6 +19,8 @@ class Progress:
     """Frames expected in the end; an estimate, and None where the source does not say."""
     faces_done: int
     """Faces restored so far, counted once per frame."""
+    frame_share: float = 0.0
+    """Share of the next frame that is done, 0 to 1: frames can take minutes."""
 
     def __post_init__(self) -> None:
         if self.frames_done < 0 or self.faces_done < 0:

@@ -59,8 +59,9 @@ def test_a_reader_who_went_away_does_not_stop_the_work() -> None:
 
 
 def test_quiet_shows_nothing(capfd: pytest.CaptureFixture[str]) -> None:
-    with restore_display(quiet=True) as show:
-        show(progress(1, 2))
+    with restore_display(quiet=True) as display:
+        display.show(progress(1, 2))
+        display.show_download("net", 1, 2)
 
     assert capfd.readouterr() == ("", "")
 
@@ -75,11 +76,13 @@ def test_a_terminal_gets_a_bar_that_is_gone_at_the_end(monkeypatch: pytest.Monke
     monkeypatch.setattr("sys.stderr", cast("TextIO", terminal))
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
-    with restore_display(quiet=False) as show:
-        show(progress(0, None))
-        show(progress(50, 200, faces=49))
+    with restore_display(quiet=False) as display:
+        display.show(progress(0, None))
+        display.show_download("net", 3_000_000, 12_000_000)
+        display.show(progress(50, 200, faces=49))
 
     written = terminal.getvalue()
+    assert "3.0/12.0 MB" in written
     assert "50/200 frames" in written
     assert "49 faces" in written
     assert written.endswith("\x1b[2K") or written.endswith("\x1b[0K")

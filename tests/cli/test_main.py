@@ -18,6 +18,7 @@ from vidrestore.cli import main
 from vidrestore.cli.exitcodes import ExitCode
 from vidrestore.cli.restore import RestoreCommand
 from vidrestore.errors import MediaError, WeightsError
+from vidrestore.pipeline.networks import DownloadCallback
 from vidrestore.pipeline.report import RestoreReport, ShotRecord, TrackRecord
 from vidrestore.progress import Progress, ProgressCallback
 
@@ -54,9 +55,11 @@ class FakePipeline:
         *,
         settings: RestoreSettings,
         on_progress: ProgressCallback,
+        on_download: DownloadCallback,
     ) -> RestoreReport:
         self.calls.append((source, output, settings))
         on_progress(Progress(stage="restoring", frames_done=1, frames_total=3, faces_done=1))
+        on_download("net", 1, None)
         self.act()
         return REPORT
 
@@ -179,7 +182,8 @@ def test_a_value_out_of_range_is_one_line(
 
 
 def test_every_option_reaches_its_setting(fake: FakePipeline) -> None:
-    words = """film.mkv --output out.mkv --model net.pth --detector retinaface --device cuda:1
+    words = """film.mkv --output out.mkv --model net.pth --fidelity 0.75 --background sr.pth
+        --detector retinaface --device cuda:1
         --precision bf16 --batch-size 3 --strength 0.5 --grain 0.25 --faces largest --min-face 31
         --start 1:02.5 --end 01:00:00 --codec h265 --crf 7.5 --preset slow --fps 23.976
         --compare side.mkv --overwrite --drop-unsupported --quiet"""
@@ -189,6 +193,8 @@ def test_every_option_reaches_its_setting(fake: FakePipeline) -> None:
     assert (source, output) == (Path("film.mkv"), Path("out.mkv"))
     expected = {
         "model": "net.pth",
+        "fidelity": 0.75,
+        "background": Path("sr.pth"),
         "detector": "retinaface",
         "device": "cuda:1",
         "precision": "bf16",
@@ -280,7 +286,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from vidrestore.cli import main
 
-def restore_video(source, output, *, settings, on_progress):
+def restore_video(source, output, *, settings, on_progress, on_download):
     beside = Path(str(output) + ".part")
     beside.write_text("half a film")
     try:

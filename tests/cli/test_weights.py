@@ -26,6 +26,7 @@ def offer(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         url=url,
         size_bytes=len(BODY),
         sha256=hashlib.sha256(BODY).hexdigest(),
+        licensor="the Tests",
         licence="MIT",
         non_commercial=True,
         purpose="a test",

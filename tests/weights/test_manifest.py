@@ -30,6 +30,7 @@ def test_an_entry_that_could_do_harm_cannot_be_made(wrong: dict[str, str]) -> No
         "url": "https://example.org/net.pth",
         "size_bytes": None,
         "sha256": None,
+        "licensor": "the Tests",
         "licence": "MIT",
         "non_commercial": False,
         "purpose": "a test",

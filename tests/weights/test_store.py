@@ -37,6 +37,7 @@ def site(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
             url=served.url,
             size_bytes=len(BODY),
             sha256=SHA256,
+            licensor="the Tests",
             licence="MIT",
             non_commercial=False,
             purpose="a test",

@@ -5,13 +5,13 @@ import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Protocol, Self, TextIO
 
 from rich import progress as bars
 from rich.console import Console
 from rich.text import Text
 
-from vidrestore.progress import Progress, ProgressCallback, silent
+from vidrestore.progress import Progress
 
 _SECONDS_BETWEEN_LINES = 10.0
 _PIPE_COLUMNS = 200
@@ -29,16 +29,36 @@ def stdout_console() -> Console:
     )
 
 
+class Display(Protocol):
+    """Shows a run while it works."""
+
+    def show(self, progress: Progress) -> None:
+        """Take where the run is."""
+        ...
+
+    def show_download(self, name: str, bytes_here: int, bytes_total: int | None) -> None:
+        """Take how far the download of a checkpoint is; the total is None where unknown."""
+        ...
+
+
 @contextmanager
-def restore_display(*, quiet: bool) -> Generator[ProgressCallback]:
-    """Show a restoration on stderr, and give the callback that feeds the display."""
+def restore_display(*, quiet: bool) -> Generator[Display]:
+    """Show a restoration, and what is fetched for it, on stderr."""
     if quiet:
-        yield silent
+        yield _SilentDisplay()
     elif sys.stderr.isatty():
-        with _bar_display() as show:
-            yield show
+        with BarDisplay() as display:
+            yield display
     else:
-        yield PlainDisplay(sys.stderr, time.monotonic).show
+        yield PlainDisplay(sys.stderr, time.monotonic)
+
+
+class _SilentDisplay:
+    def show(self, progress: Progress) -> None:
+        del progress
+
+    def show_download(self, name: str, bytes_here: int, bytes_total: int | None) -> None:
+        del name, bytes_here, bytes_total
 
 
 class PlainDisplay:
@@ -60,9 +80,19 @@ class PlainDisplay:
         self._last_seconds = now
         say(f"{progress.stage}: {', '.join(self._parts(progress, now))}", stream=self._stream)
 
+    def show_download(self, name: str, bytes_here: int, bytes_total: int | None) -> None:
+        """Write a line if it is time."""
+        now = self._clock()
+        if now - self._last_seconds >= _SECONDS_BETWEEN_LINES:
+            self._last_seconds = now
+            line = f"downloading {name}: {_megabytes(bytes_here, bytes_total)}"
+            say(line, stream=self._stream)
+
     def _parts(self, progress: Progress, now: float) -> list[str]:
         done, total = progress.frames_done, progress.frames_total
         parts = [f"{done} frames" if total is None else f"{done} of {total} frames"]
+        if progress.frame_share:
+            parts.append(f"{100 * progress.frame_share:.0f} % of the next")
         begun = self._first_frame_seconds
         if begun is not None and now > begun and done > 1:
             rate = (done - 1) / (now - begun)
@@ -71,6 +101,11 @@ class PlainDisplay:
                 parts.append(f"{_minutes((total - done) / rate)} left")
         parts.append(f"{progress.faces_done} faces")
         return parts
+
+
+def _megabytes(bytes_here: int, bytes_total: int | None) -> str:
+    here = f"{bytes_here / 1e6:.1f}"
+    return f"{here} MB" if bytes_total is None else f"{here} of {bytes_total / 1e6:.1f} MB"
 
 
 def say(line: str, *, stream: TextIO) -> None:
@@ -93,63 +128,100 @@ class _FrameRateColumn(bars.ProgressColumn):
         return Text("" if rate is None else f"{rate:.1f} frames/s")
 
 
-@contextmanager
-def _bar_display() -> Generator[ProgressCallback]:
-    columns = (
+class BarDisplay:
+    """A bar for the frames, and before it one for each download: never two at once."""
+
+    def __init__(self) -> None:
+        self._bar: bars.Progress | None = None
+        self._shown = ""
+        self._task = bars.TaskID(0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop()
+
+    def show(self, progress: Progress) -> None:
+        """Move the bar of the frames."""
+        total = progress.frames_total
+        self._started("frames", _frame_columns).update(
+            self._task,
+            description=progress.stage,
+            completed=progress.frames_done + progress.frame_share,
+            total=total,
+            done=progress.frames_done,
+            frames="?" if total is None else total,
+            faces=progress.faces_done,
+        )
+
+    def show_download(self, name: str, bytes_here: int, bytes_total: int | None) -> None:
+        """Move the bar of a download."""
+        self._started(name, _download_columns).update(
+            self._task, description=name, completed=bytes_here, total=bytes_total
+        )
+
+    def _started(
+        self, what: str, columns: Callable[[], tuple[bars.ProgressColumn, ...]]
+    ) -> bars.Progress:
+        if self._bar is None or self._shown != what:
+            self._stop()
+            self._bar = bars.Progress(*columns(), console=Console(stderr=True), transient=True)
+            self._shown = what
+            self._bar.start()
+            self._task = self._bar.add_task(what, total=None, done=0, frames="?", faces=0)
+        return self._bar
+
+    def _stop(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+def _frame_columns() -> tuple[bars.ProgressColumn, ...]:
+    return (
         bars.TextColumn("{task.description}"),
         bars.BarColumn(),
-        bars.TextColumn("{task.completed:.0f}/{task.fields[frames]} frames"),
+        bars.TextColumn("{task.fields[done]}/{task.fields[frames]} frames"),
         _FrameRateColumn(),
         bars.TimeRemainingColumn(),
         bars.TextColumn("{task.fields[faces]} faces"),
     )
-    with bars.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("starting", total=None, frames="?", faces=0)
-
-        def show(progress: Progress) -> None:
-            total = progress.frames_total
-            bar.update(
-                task,
-                description=progress.stage,
-                completed=progress.frames_done,
-                total=total,
-                frames="?" if total is None else total,
-                faces=progress.faces_done,
-            )
-
-        yield show
 
 
-@contextmanager
-def download_display(name: str, *, quiet: bool) -> Generator[Callable[[int, int | None], None]]:
-    """Show a download on stderr where that is a terminal; the callback takes bytes and total."""
-    columns = (
+def _download_columns() -> tuple[bars.ProgressColumn, ...]:
+    return (
         bars.TextColumn("{task.description}"),
         bars.BarColumn(),
         bars.DownloadColumn(),
         bars.TransferSpeedColumn(),
         bars.TimeRemainingColumn(),
     )
-    console = Console(stderr=True)
-    with bars.Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal or quiet
-    ) as bar:
-        task = bar.add_task(name, total=None)
-        yield lambda here, total: bar.update(task, completed=here, total=total)
+
+
+@contextmanager
+def download_display(*, quiet: bool) -> Generator[Callable[[str, int, int | None], None]]:
+    """Show downloads on stderr; the callback takes name, bytes here and bytes in all."""
+    with restore_display(quiet=quiet) as display:
+        yield display.show_download
 
 
 @contextmanager
 def warnings_on_stderr(*, quiet: bool) -> Generator[None]:
-    """Show what the package logs as a warning, one line each."""
+    """Show what the package logs as a warning, one line each; where quiet, it logs none."""
     logger = logging.getLogger("vidrestore")
-    handler = _StderrHandler(logging.ERROR if quiet else logging.WARNING)
+    handler = _StderrHandler()
     handler.setFormatter(logging.Formatter("warning: %(message)s"))
-    propagated, logger.propagate = logger.propagate, False
+    propagated, level = logger.propagate, logger.level
+    logger.propagate = False
+    # By the level and not by the handler: what is told once is not to count as told then.
+    logger.setLevel(logging.ERROR if quiet else logging.WARNING)
     logger.addHandler(handler)
     try:
         yield
     finally:
         logger.removeHandler(handler)
+        logger.setLevel(level)
         logger.propagate = propagated
 
 

@@ -34,7 +34,11 @@ class RestoreCommand:
     output: Annotated[Path, tyro.conf.arg(aliases=("-o",), metavar="FILE")]
     """Where the restored film goes; its ending chooses the container. A folder for frames."""
     model: Annotated[str, tyro.conf.arg(metavar="NAME|FILE")] = "lite"
-    """Restorer: a name, or a checkpoint file."""
+    """Restorer: a name (`vidrestore weights list` shows more), or a checkpoint file."""
+    fidelity: Annotated[float | None, tyro.conf.arg(metavar="0..1")] = None
+    """Of --model codeformer: 0 invents most detail, 1 stays closest to the film."""
+    background: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Enlarge the whole picture, too, by the super-resolution network of this checkpoint."""
     detector: Literal["mtcnn", "retinaface", "retinaface-mobile"] = "mtcnn"
     """Face detector; mtcnn comes with the program, the others are fetched once."""
     device: Annotated[str, tyro.conf.arg(metavar="auto|cpu|cuda|cuda:N")] = "auto"
@@ -97,9 +101,13 @@ def run(argv: Sequence[str]) -> ExitCode:
 
     settings = _settings(command)
     with warnings_on_stderr(quiet=command.quiet):
-        with restore_display(quiet=command.quiet) as on_progress:
+        with restore_display(quiet=command.quiet) as display:
             report = restore_video(
-                command.source, command.output, settings=settings, on_progress=on_progress
+                command.source,
+                command.output,
+                settings=settings,
+                on_progress=display.show,
+                on_download=display.show_download,
             )
         if command.report is not None:
             _write_report(command.report, report.to_json())
@@ -114,6 +122,8 @@ def _settings(command: RestoreCommand) -> "RestoreSettings":
 
     return RestoreSettings(
         model=command.model,
+        fidelity=command.fidelity,
+        background=command.background,
         detector=command.detector,
         device=command.device,
         precision=command.precision,

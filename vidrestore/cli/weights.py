@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, TypeAlias
 
 import tyro
@@ -91,25 +92,29 @@ def _list() -> None:
 
 def _state(name: str) -> str:
     try:
-        return "no" if store.find(name) is None else "yes"
+        if store.find(name) is not None:
+            return "yes"
     except WeightsError:
-        return "damaged"
+        return "wrong size"
+    return "in part" if store.begun_bytes(name) else "no"
 
 
 def _fetch(command: FetchCommand) -> None:
     entry = weights_entry(command.name)
-    if entry.non_commercial and not command.quiet:
-        say(f"{entry.name}: licence {entry.licence}: not for commercial use", stream=sys.stderr)
     with (
         warnings_on_stderr(quiet=command.quiet),
-        download_display(entry.name, quiet=command.quiet) as show,
+        download_display(quiet=command.quiet) as show,
     ):
-        path = store.fetch(command.name, on_progress=show)
+        path = store.fetch(entry.name, on_progress=partial(show, entry.name))
     print(path)
 
 
 def _verify(name: str | None) -> ExitCode:
-    names = [name] if name is not None else [each for each in WEIGHTS if _state(each) != "no"]
+    names = (
+        [name]
+        if name is not None
+        else [each for each in WEIGHTS if _state(each) in ("yes", "wrong size")]
+    )
     code = ExitCode.OK
     for each in names:
         try:

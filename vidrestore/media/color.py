@@ -106,7 +106,7 @@ def luma_weights(color: ColorTags, coded_hw: tuple[int, int]) -> FloatArray:
     return np.array([red, 1 - red - blue, blue], dtype=np.float32)
 
 
-def _chroma_offset_xy(frame: Frame) -> tuple[float, float]:
+def chroma_offset_xy(frame: Frame) -> tuple[float, float]:
     """Return where the first chroma sample lies, in luma pixels from the first luma sample."""
     shift_x, shift_y = frame.pixel_format.chroma_shift_xy
     centre_x, centre_y = ((1 << shift_x) - 1) / 2, ((1 << shift_y) - 1) / 2
@@ -169,7 +169,7 @@ def _chroma_region(frame: Frame, plane: int, box_xyxy: tuple[int, int, int, int]
     samples = frame.planes[plane]
     if shift_x == 0 and shift_y == 0:
         return samples[top:bottom, left:right].astype(np.float32)
-    offset_x, offset_y = _chroma_offset_xy(frame)
+    offset_x, offset_y = chroma_offset_xy(frame)
     step_x, step_y = 1 << shift_x, 1 << shift_y
     # A margin of two samples keeps the interpolation of the box equal to the whole plane's.
     x0, y0 = max(0, left // step_x - 2), max(0, top // step_y - 2)
@@ -251,7 +251,7 @@ def _shrunk_to_chroma(frame: Frame, change_hwc: FloatArray) -> FloatArray:
     shift_x, shift_y = frame.pixel_format.chroma_shift_xy
     if shift_x == 0 and shift_y == 0:
         return change_hwc
-    offset_x, offset_y = _chroma_offset_xy(frame)
+    offset_x, offset_y = chroma_offset_xy(frame)
     filtered = np.asarray(
         cv2.sepFilter2D(
             change_hwc,

@@ -1,20 +1,29 @@
 """The networks of a run: a restorer and a detector by name, with their weights."""
 
+from collections.abc import Callable
+from difflib import get_close_matches
+from functools import partial
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import TypeAlias
 
 import torch
 from torch import nn
 
-from vidrestore.errors import ConfigError, UnknownModelError, WeightsError
+from vidrestore.errors import ConfigError, UnknownModelError
 from vidrestore.faces.config import DetectorConfig
 from vidrestore.faces.detector import Detector
 from vidrestore.faces.mtcnn import MtcnnDetector, embedded_mtcnn
 from vidrestore.models.recognition import recognised
 from vidrestore.models.table import RESTORERS, RestorerSpec, restorer_spec
+from vidrestore.pipeline.zoo import ZOO, require_zoo, zoo_restorer
 from vidrestore.restore.restorer import Restorer
+from vidrestore.weights.licence import entry_of_file, tell_licence
 from vidrestore.weights.load import load_state, load_weights, read_state
-from vidrestore.weights.store import fetch
+from vidrestore.weights.store import ready, weights_folder
+
+DownloadCallback: TypeAlias = Callable[[str, int, int | None], None]
+"""Told the name of a checkpoint, its bytes here and its bytes in all, None where unknown."""
 
 DETECTORS = ("mtcnn", "retinaface", "retinaface-mobile")
 _CHECKPOINT_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors", ".bin")
@@ -24,52 +33,110 @@ _RETINAFACE_WEIGHTS = {
 }
 
 
-def load_restorer(model: str, *, device: torch.device, dtype: torch.dtype) -> Restorer:
+def not_shown(_name: str, _bytes_here: int, _bytes_total: int | None) -> None:
+    """Tell nobody about a download."""
+
+
+def load_restorer(
+    model: str,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    fidelity: float | None = None,
+    on_download: DownloadCallback = not_shown,
+) -> Restorer:
     """Return the restorer called ``model``, or the one whose checkpoint ``model`` names.
+
+    Published checkpoints that are not here are downloaded. Networks that this package does not
+    have are handed to spandrel, an extra.
+
+    Args:
+        model: A name, or a checkpoint file.
+        device: Where it runs.
+        dtype: Wished; the restorer says which one it runs in.
+        fidelity: CodeFormer's weight, 0 (codebook) to 1 (input); None is its default.
+        on_download: Told how far a download is.
 
     Raises:
         UnknownModelError: Neither a name of the table nor a file.
         WeightsError: The checkpoint is missing, unsafe or fits no network.
+        ConfigError: An extra package is missing, or ``fidelity`` is not for this model.
     """
+    if model in ZOO:
+        require_zoo(model)
+        path = ready(model, on_progress=partial(on_download, model))
+        return zoo_restorer(read_state(path), path, device=device, dtype=dtype, fidelity=fidelity)
     if model in RESTORERS:
-        return _named(restorer_spec(model), device, dtype)
-    path = Path(model).expanduser()
-    if path.suffix not in _CHECKPOINT_SUFFIXES and not path.is_file():
-        known = ", ".join(sorted(RESTORERS))
-        raise UnknownModelError(
-            f"unknown model {model!r}; choose from: {known}, or name a checkpoint file "
-            f"({', '.join(_CHECKPOINT_SUFFIXES)})"
-        )
+        _refuse_fidelity(model, fidelity)
+        return _named(restorer_spec(model), device, dtype, on_download)
+    path = _checkpoint_path(model)
+    if (entry := entry_of_file(path)) is not None:
+        tell_licence(entry, weights_folder())
     state = read_state(path)
     found = recognised({key: tuple(tensor.shape) for key, tensor in state.items()})
     if found is None:
-        raise WeightsError(
-            f"{path}: holds the tensors of no network known here "
-            f"({', '.join(sorted(RESTORERS))}); choose another checkpoint"
-        )
+        return zoo_restorer(state, path, device=device, dtype=dtype, fidelity=fidelity)
+    _refuse_fidelity(model, fidelity)
+    parts = _fetched_parts(found.spec, on_download, but=found.part)
     network = found.spec.build()
     load_state(network.get_submodule(found.part), state, path)
-    _load_parts(network, found.spec, but=found.part)
+    _load_parts(network, parts)
     return Restorer(network, found.spec, device=device, dtype=dtype)
 
 
-def _named(spec: RestorerSpec, device: torch.device, dtype: torch.dtype) -> Restorer:
+def _checkpoint_path(model: str) -> Path:
+    path = Path(model).expanduser()
+    if path.suffix not in _CHECKPOINT_SUFFIXES and not path.is_file():
+        names = sorted({*RESTORERS, *ZOO})
+        near = get_close_matches(model, names, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise UnknownModelError(
+            f"unknown model {model!r}; {hint}choose from: {', '.join(names)}, or name a "
+            f"checkpoint file ({', '.join(_CHECKPOINT_SUFFIXES)})"
+        )
+    return path
+
+
+def _refuse_fidelity(model: str, fidelity: float | None) -> None:
+    if fidelity is not None:
+        raise ConfigError(f"--fidelity is for codeformer only, {model} has none")
+
+
+def _named(
+    spec: RestorerSpec, device: torch.device, dtype: torch.dtype, on_download: DownloadCallback
+) -> Restorer:
+    parts = _fetched_parts(spec, on_download, but=None)
     network = spec.build()
     if spec.embedded_file is not None:
         with as_file(files("vidrestore.models") / "data" / spec.embedded_file) as path:
             load_weights(network, path)
-    _load_parts(network, spec, but=None)
+    _load_parts(network, parts)
     return Restorer(network, spec, device=device, dtype=dtype)
 
 
-def _load_parts(network: nn.Module, spec: RestorerSpec, *, but: str | None) -> None:
-    """Load the fetched weights of every part of ``network``, except that of path ``but``."""
-    for part, name in spec.fetched.items():
-        if part != but:
-            load_weights(network.get_submodule(part), fetch(name))
+def _fetched_parts(
+    spec: RestorerSpec, on_download: DownloadCallback, *, but: str | None
+) -> dict[str, Path]:
+    """Return the weights of every part but one, by the part's path: they are all here then."""
+    return {
+        part: ready(name, on_progress=partial(on_download, name))
+        for part, name in spec.fetched.items()
+        if part != but
+    }
 
 
-def load_detector(name: str, *, device: torch.device, config: DetectorConfig) -> Detector:
+def _load_parts(network: nn.Module, parts: dict[str, Path]) -> None:
+    for part, path in parts.items():
+        load_weights(network.get_submodule(part), path)
+
+
+def load_detector(
+    name: str,
+    *,
+    device: torch.device,
+    config: DetectorConfig,
+    on_download: DownloadCallback = not_shown,
+) -> Detector:
     """Return the detector called ``name``; RetinaFace's weights are fetched when first used.
 
     Raises:
@@ -82,7 +149,7 @@ def load_detector(name: str, *, device: torch.device, config: DetectorConfig) ->
         # facexlib takes seconds to import, so it is imported only where it is asked for.
         from vidrestore.faces.retinaface import RetinaFaceDetector
 
-        return RetinaFaceDetector(
-            name, fetch(_RETINAFACE_WEIGHTS[name]), device=device, config=config
-        )
+        weights = _RETINAFACE_WEIGHTS[name]
+        path = ready(weights, on_progress=partial(on_download, weights))
+        return RetinaFaceDetector(name, path, device=device, config=config)
     raise ConfigError(f"unknown detector {name!r}; choose from: {', '.join(DETECTORS)}")

@@ -1,6 +1,7 @@
 """What a restoration did."""
 
 import platform
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
@@ -9,6 +10,7 @@ from typing import Any
 from vidrestore.types import RestoredFrame
 
 _PACKAGES = ("vidrestore", "torch", "av", "numpy", "opencv-python", "scenedetect")
+_EXTRA_PACKAGES = ("spandrel", "spandrel_extra_arches")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,10 @@ class RestoreReport:
     device: str
     precision: str
     model: str
+    background: str | None = None
+    """The network that the whole picture went through; None where only faces were touched."""
+    scale: int = 1
+    """How many times larger the output is than the source, along each side."""
     damaged_packets: int
     notes: tuple[str, ...]
     """What a user should know: formats that had to change, streams left out, ..."""
@@ -75,6 +81,8 @@ class RestoreReport:
             "device": self.device,
             "precision": self.precision,
             "model": self.model,
+            "background": self.background,
+            "scale": self.scale,
             "damaged_packets": self.damaged_packets,
             "notes": list(self.notes),
             "shot_records": [asdict(record) for record in self.shot_records],
@@ -90,6 +98,9 @@ def versions() -> dict[str, str]:
             found[name] = version(name)
         except PackageNotFoundError:
             found[name] = "not installed as a package"
+    for name in _EXTRA_PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
     return found
 
 

@@ -4,18 +4,27 @@ from contextlib import AbstractContextManager, ExitStack
 from os import PathLike
 from pathlib import Path
 
+import torch
+
 from vidrestore.devices import resolve_device, resolve_precision
 from vidrestore.errors import ConfigError, MediaError
 from vidrestore.faces.config import DetectorConfig
 from vidrestore.media import Sink, Source, VideoInfo, open_sink, open_source, prefetched
 from vidrestore.media.sidebyside import side_by_side, side_by_side_geometry
-from vidrestore.pipeline.networks import load_detector, load_restorer
+from vidrestore.pipeline.background import Background, EnlargedSource, refuse_interlaced
+from vidrestore.pipeline.networks import (
+    DownloadCallback,
+    load_detector,
+    load_restorer,
+    not_shown,
+)
 from vidrestore.pipeline.report import RestoreReport, Tally
 from vidrestore.pipeline.settings import RestoreSettings
-from vidrestore.pipeline.stages import Stages
+from vidrestore.pipeline.stages import FinishedFrame, Stages
+from vidrestore.pipeline.upscaler import load_upscaler
 from vidrestore.progress import Progress, ProgressCallback, Stage, silent
 from vidrestore.stopwatch import Stopwatch
-from vidrestore.types import DisplayGeometry
+from vidrestore.types import DisplayGeometry, Frame
 
 _READ_AHEAD_FRAMES = 4
 _BATCH_SIZE = {"cpu": 4, "cuda": 16}
@@ -27,6 +36,7 @@ def restore_video(
     *,
     settings: RestoreSettings | None = None,
     on_progress: ProgressCallback = silent,
+    on_download: DownloadCallback = not_shown,
 ) -> RestoreReport:
     """Restore the faces of a film, a folder of frames or a picture.
 
@@ -38,24 +48,32 @@ def restore_video(
         output: What to write; its suffix chooses the container, without one it is a folder.
         settings: What to do; the defaults where None.
         on_progress: Called after every frame, on this thread; what it raises stops the run.
+        on_download: Told the name of a checkpoint that is fetched, its bytes here and in all.
 
     Raises:
         VidrestoreError: With a message that names the file or setting and says what to do.
     """
     settings = settings or RestoreSettings()
-    return _Run(Path(source), Path(output), settings, on_progress).restored()
+    return _Run(Path(source), Path(output), settings, on_progress, on_download).restored()
 
 
 class _Run:
     """One restoration."""
 
     def __init__(
-        self, source: Path, output: Path, settings: RestoreSettings, on_progress: ProgressCallback
+        self,
+        source: Path,
+        output: Path,
+        settings: RestoreSettings,
+        on_progress: ProgressCallback,
+        on_download: DownloadCallback,
     ) -> None:
         self._source_path = source
         self._output_path = output
         self._settings = settings
         self._on_progress = on_progress
+        self._on_download = on_download
+        self._notes: list[str] = []
         self._stopwatch = Stopwatch()
         self._tally = Tally()
         self._frames_total: int | None = None
@@ -76,18 +94,22 @@ class _Run:
                 )
             )
             self._frames_total = _frames_expected(source.info, settings)
-            # Both outputs are opened before the networks: what cannot be written is refused now.
-            sink = stack.enter_context(self._sink(source, self._output_path))
-            compared = self._comparison(source, stack)
             with self._stopwatch.stage("load"):
-                stages = self._stages(source.info)
+                background = self._background(source.info)
+            scale = 1 if background is None else background.scale
+            shown = EnlargedSource(source=source, scale=scale)
+            # Both outputs are opened before the other networks: what cannot be written is
+            # refused now.
+            sink = stack.enter_context(self._sink(shown, self._output_path))
+            compared = self._comparison(shown, stack)
+            with self._stopwatch.stage("load"):
+                stages = self._stages(source.info, background)
             frames = prefetched(self._stopwatch.timed("decode", source), size=_READ_AHEAD_FRAMES)
             for finished in stages.finished(frames):
                 with self._stopwatch.stage("write"):
                     sink.write(finished.frame)
                     if compared is not None:
-                        before = finished.toned.restored.frame
-                        compared.write(side_by_side(before, finished.frame, stages.geometry))
+                        compared.write(_compared(finished, stages))
                 self._tally.add(finished.toned.restored, one_tone=finished.toned.one_tone)
                 self._tell("restoring")
             if not self._tally.frames:
@@ -121,33 +143,79 @@ class _Run:
         geometry = side_by_side_geometry(source.info.geometry, source.info.pixel_format)
         return stack.enter_context(self._sink(source, target, geometry))
 
-    def _stages(self, info: VideoInfo) -> Stages:
+    def _background(self, info: VideoInfo) -> Background | None:
+        settings = self._settings
+        if settings.background is None:
+            return None
+        refuse_interlaced(info)
+        device = resolve_device(settings.device)
+        dtype = resolve_precision(settings.precision, device)
+        if settings.precision == "auto" and dtype == torch.bfloat16:
+            # Its 8 bits are enough for features, and too few for the samples of deeper films.
+            dtype = torch.float16 if device.type == "cuda" else dtype
+            dtype = dtype if info.bit_depth == 8 else torch.float32
+        upscaler = load_upscaler(settings.background, device=device, dtype=dtype)
+        self._note_precision(str(settings.background), upscaler.dtype, dtype)
+        return Background(upscaler, info.geometry, on_share=self._tell_share)
+
+    def _stages(self, info: VideoInfo, background: Background | None) -> Stages:
         settings = self._settings
         device = resolve_device(settings.device)
         dtype = resolve_precision(settings.precision, device)
+        detector = load_detector(
+            settings.detector,
+            device=device,
+            config=DetectorConfig(),
+            on_download=self._on_download,
+        )
+        restorer = load_restorer(
+            settings.model,
+            device=device,
+            dtype=dtype,
+            fidelity=settings.fidelity,
+            on_download=self._on_download,
+        )
+        self._note_precision(settings.model, restorer.dtype, dtype)
         return Stages(
-            detector=load_detector(settings.detector, device=device, config=DetectorConfig()),
-            restorer=load_restorer(settings.model, device=device, dtype=dtype),
+            detector=detector,
+            restorer=restorer,
             geometry=info.geometry,
             settings=settings,
             batch_size=settings.batch_size or _BATCH_SIZE[device.type],
             stopwatch=self._stopwatch,
+            background=background,
         )
 
-    def _tell(self, stage: Stage) -> None:
+    def _note_precision(self, name: str, found: torch.dtype, wanted: torch.dtype) -> None:
+        if found != wanted:
+            self._notes.append(
+                f"{name} does not run in {_plain(wanted)}: it ran in {_plain(found)}"
+            )
+
+    def _tell_share(self, frame_share: float) -> None:
+        # The whole frame is told when it is written.
+        if frame_share < 1.0:
+            self._tell("restoring", frame_share)
+
+    def _tell(self, stage: Stage, frame_share: float = 0.0) -> None:
         self._on_progress(
             Progress(
                 stage=stage,
                 frames_done=self._tally.frames,
                 frames_total=self._frames_total,
                 faces_done=self._tally.faces,
+                frame_share=frame_share,
             )
         )
 
     def _report(self, stages: Stages, source: Source, sink: Sink) -> RestoreReport:
-        notes = list(sink.notes)
+        notes = [*self._notes, *sink.notes]
+        background = stages.background
+        if background is not None:
+            notes += _background_notes(background)
         if not self._tally.faces:
-            notes.append("no faces were found; the picture is unchanged")
+            unchanged = "" if background is not None else "; the picture is unchanged"
+            notes.append(f"no faces were found{unchanged}")
         if source.repaired_timestamps:
             notes.append(
                 f"{source.repaired_timestamps} frames without a usable time were given one"
@@ -159,11 +227,40 @@ class _Run:
             track_records=self._tally.track_records(),
             timing=self._stopwatch.seconds,
             device=str(stages.restorer.device),
-            precision=str(stages.restorer.dtype).removeprefix("torch."),
+            precision=_plain(stages.restorer.dtype),
             model=self._settings.model,
+            background=None if background is None else background.upscaler.kind,
+            scale=1 if background is None else background.scale,
             damaged_packets=source.damaged_packets,
             notes=tuple(notes),
         )
+
+
+def _compared(finished: FinishedFrame, stages: Stages) -> Frame:
+    before, geometry = finished.toned.restored.frame, stages.geometry
+    if stages.background is not None:
+        before = stages.background.enlarged_plainly(before)
+        geometry = stages.background.geometry
+    return side_by_side(before, finished.frame, geometry)
+
+
+def _background_notes(background: Background) -> list[str]:
+    upscaler = background.upscaler
+    done = f"enlarged {upscaler.scale} times" if upscaler.scale > 1 else "cleaned"
+    notes = [
+        f"the whole picture was {done} by {upscaler.path.name} ({upscaler.kind}): no sample of it "
+        "is the source's"
+    ]
+    if background.interlaced_count:
+        notes.append(
+            f"{background.interlaced_count} frames are interlaced and were enlarged as they are, "
+            "two moments mixed"
+        )
+    return notes
+
+
+def _plain(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _frames_expected(info: VideoInfo, settings: RestoreSettings) -> int | None:

@@ -17,6 +17,10 @@ class RestoreSettings:
 
     model: str = "lite"
     """A name of the model table, or a checkpoint file."""
+    fidelity: float | None = None
+    """Of CodeFormer: 0 takes most from its codebook, 1 most from the film; None is its default."""
+    background: Path | None = None
+    """Checkpoint of a super-resolution network for the whole picture; None leaves it as it is."""
     detector: str = "mtcnn"
     device: str = "auto"
     precision: str = "auto"
@@ -50,6 +54,8 @@ class RestoreSettings:
             raise ConfigError(f"batch_size must be at least 1, got {self.batch_size}")
         if self.faces not in ("all", "largest"):
             raise ConfigError(f"faces must be 'all' or 'largest', got {self.faces!r}")
+        if self.fidelity is not None and not 0 <= self.fidelity <= 1:
+            raise ConfigError(f"fidelity must be 0 to 1, got {self.fidelity}")
         if self.min_face_px < 0:
             raise ConfigError(f"min_face_px must be >= 0, got {self.min_face_px}")
         if self.fps <= 0:

@@ -14,6 +14,7 @@ from vidrestore.faces.smoother import smoothed_faces
 from vidrestore.media.color import display_view
 from vidrestore.paste.composite import pasted
 from vidrestore.paste.tone import TonedFrame, toned_frames
+from vidrestore.pipeline.background import Background
 from vidrestore.pipeline.settings import RestoreSettings
 from vidrestore.restore.batching import restored_frames
 from vidrestore.restore.restorer import Restorer
@@ -42,6 +43,8 @@ class Stages:
     settings: RestoreSettings
     batch_size: int
     stopwatch: Stopwatch
+    background: Background | None = None
+    """Enlarges the frames after their faces are restored; None leaves them as they are."""
 
     def finished(self, frames: Iterable[Frame]) -> Iterator[FinishedFrame]:
         """Yield every frame once, in order, with its faces restored.
@@ -92,11 +95,16 @@ class Stages:
             return restored
 
     def _paste(self, toned: TonedFrame) -> Frame:
+        restored, geometry = toned.restored, self.geometry
+        if self.background is not None:
+            with self.stopwatch.stage("background"):
+                restored = self.background.enlarged(restored, keep_chroma=toned.one_tone)
+            geometry = self.background.geometry
         with self.stopwatch.stage("paste"):
             return pasted(
-                toned.restored.frame,
-                self.geometry,
-                toned.restored.faces,
+                restored.frame,
+                geometry,
+                restored.faces,
                 config=self.settings.paste_config(),
                 keep_chroma=toned.one_tone,
             )

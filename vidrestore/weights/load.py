@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from vidrestore.errors import WeightsError
 
-_WRAPPERS = ("params_ema", "params", "state_dict", "model")
+_WRAPPERS = (
+    "params_ema", "params-ema", "params", "state_dict", "model_state_dict", "model", "net",
+)  # fmt: skip
 _DATA_PARALLEL = "module."
 _EXAMPLES = 3
 _NOT_A_CHECKPOINT = "not a checkpoint, or a truncated or damaged one; fetch or copy it again"

@@ -9,6 +9,7 @@ from vidrestore.errors import UnknownModelError
 
 _GFPGAN = "https://github.com/TencentARC/GFPGAN/releases/download"
 _PSFRGAN = "https://github.com/chaofengc/PSFRGAN/releases/download"
+_RESTOREFORMER = "https://github.com/wzhouxiff/RestoreFormerPlusPlus/releases/download"
 _FACEXLIB = "https://github.com/xinntao/facexlib/releases/download"
 
 
@@ -25,6 +26,8 @@ class WeightsEntry:
     """Exact size, or None where it is not known."""
     sha256: str | None
     """Lower-case hex digest, or None where none is known."""
+    licensor: str
+    """Who published it under that licence."""
     licence: str
     non_commercial: bool
     """Whether the licence forbids commercial use of the weights."""
@@ -49,9 +52,10 @@ _ENTRIES = (
         url=f"{_GFPGAN}/v1.3.4/GFPGANv1.4.pth",
         size_bytes=348_632_874,
         sha256="e2cd4703ab14f4d01fd1383a8a8b266f9a5833dacee8e6a79d3bf21a1b6be5ad",
+        licensor="ARC Lab, Tencent PCG",
         licence="Apache-2.0",
         non_commercial=False,
-        purpose="face restorer",
+        purpose="face restorer (--model gfpgan-1.4)",
     ),
     WeightsEntry(
         name="gfpgan-1.3",
@@ -59,9 +63,10 @@ _ENTRIES = (
         url=f"{_GFPGAN}/v1.3.0/GFPGANv1.3.pth",
         size_bytes=348_632_874,
         sha256="c953a88f2727c85c3d9ae72e2bd4846bbaf59fe6972ad94130e23e7017524a70",
+        licensor="ARC Lab, Tencent PCG",
         licence="Apache-2.0",
         non_commercial=False,
-        purpose="face restorer",
+        purpose="face restorer (--model gfpgan-1.3)",
     ),
     WeightsEntry(
         name="gfpgan-1.2",
@@ -69,9 +74,10 @@ _ENTRIES = (
         url=f"{_GFPGAN}/v0.2.0/GFPGANCleanv1-NoCE-C2.pth",
         size_bytes=None,
         sha256=None,
+        licensor="ARC Lab, Tencent PCG",
         licence="Apache-2.0",
         non_commercial=False,
-        purpose="face restorer",
+        purpose="face restorer (--model gfpgan-1.2)",
     ),
     WeightsEntry(
         name="gfpgan-paper",
@@ -79,9 +85,10 @@ _ENTRIES = (
         url=f"{_GFPGAN}/v0.1.0/GFPGANv1.pth",
         size_bytes=None,
         sha256=None,
+        licensor="ARC Lab, Tencent PCG",
         licence="Apache-2.0",
         non_commercial=False,
-        purpose="face restorer as in the GFP-GAN paper",
+        purpose="face restorer of the GFP-GAN paper (--model gfpgan-paper)",
     ),
     WeightsEntry(
         name="stylegan2-ffhq-512",
@@ -89,6 +96,7 @@ _ENTRIES = (
         url=f"{_GFPGAN}/v0.1.0/StyleGAN2_512_Cmul1_FFHQ_B12G4_scratch_800k.pth",
         size_bytes=None,
         sha256=None,
+        licensor="ARC Lab, Tencent PCG",
         licence="Apache-2.0",
         non_commercial=False,
         purpose="generative prior, for training",
@@ -99,6 +107,7 @@ _ENTRIES = (
         url=f"{_GFPGAN}/v0.1.0/arcface_resnet18.pth",
         size_bytes=None,
         sha256=None,
+        licensor="ARC Lab, Tencent PCG",
         licence="Apache-2.0",
         non_commercial=False,
         purpose="identity loss, for training",
@@ -109,9 +118,10 @@ _ENTRIES = (
         url=f"{_PSFRGAN}/v0.1.0/psfrgan_epoch15_net_G.pth",
         size_bytes=None,
         sha256=None,
+        licensor="Chaofeng Chen et al.",
         licence="CC BY-NC-SA 4.0",
         non_commercial=True,
-        purpose="face restorer",
+        purpose="face restorer (--model psfrgan)",
     ),
     WeightsEntry(
         name="psfrgan-parser",
@@ -119,6 +129,7 @@ _ENTRIES = (
         url=f"{_PSFRGAN}/v0.1.0/parse_multi_iter_90000.pth",
         size_bytes=None,
         sha256=None,
+        licensor="Chaofeng Chen et al.",
         licence="CC BY-NC-SA 4.0",
         non_commercial=True,
         purpose="face parsing for psfrgan",
@@ -129,9 +140,10 @@ _ENTRIES = (
         url="https://public-vigen-video.oss-cn-shanghai.aliyuncs.com/robin/models/GPEN-BFR-512.pth",
         size_bytes=None,
         sha256=None,
+        licensor="Alibaba Group",
         licence="non-commercial",
         non_commercial=True,
-        purpose="face restorer",
+        purpose="face restorer (--model gpen-512)",
     ),
     WeightsEntry(
         name="retinaface-resnet50",
@@ -139,6 +151,7 @@ _ENTRIES = (
         url=f"{_FACEXLIB}/v0.1.0/detection_Resnet50_Final.pth",
         size_bytes=109_497_761,
         sha256="6d1de9c2944f2ccddca5f5e010ea5ae64a39845a86311af6fdf30841b0a5a16d",
+        licensor="Xintao Wang (facexlib)",
         licence="MIT",
         non_commercial=False,
         purpose="face detector (--detector retinaface)",
@@ -149,6 +162,7 @@ _ENTRIES = (
         url=f"{_FACEXLIB}/v0.1.0/detection_mobilenet0.25_Final.pth",
         size_bytes=1_789_735,
         sha256="2979b33ffafda5d74b6948cd7a5b9a7a62f62b949cef24e95fd15d2883a65220",
+        licensor="Xintao Wang (facexlib)",
         licence="MIT",
         non_commercial=False,
         purpose="face detector (--detector retinaface-mobile)",
@@ -159,6 +173,7 @@ _ENTRIES = (
         url=f"{_FACEXLIB}/v0.2.2/parsing_parsenet.pth",
         size_bytes=85_331_193,
         sha256="3d558d8d0e42c20224f13cf5a29c79eba2d59913419f945545d8cf7b72920de2",
+        licensor="Xintao Wang (facexlib)",
         licence="MIT",
         non_commercial=False,
         purpose="face parsing",
@@ -169,19 +184,32 @@ _ENTRIES = (
         url=f"{_FACEXLIB}/v0.2.0/parsing_bisenet.pth",
         size_bytes=None,
         sha256="468e13ca13a9b43cc0881a9f99083a430e9c0a38abd935431d1c28ee94b26567",
+        licensor="Xintao Wang (facexlib)",
         licence="MIT",
         non_commercial=False,
         purpose="face parsing",
     ),
     WeightsEntry(
-        name="restoreformer++",
-        file_name="RestoreFormer++.ckpt",
-        url="https://github.com/wzhouxiff/RestoreFormerPlusPlus/releases/download/v1.0.0/RestoreFormer++.ckpt",
+        name="restoreformer",
+        file_name="RestoreFormer.ckpt",
+        url=f"{_RESTOREFORMER}/v1.0.0/RestoreFormer.ckpt",
         size_bytes=None,
-        sha256="613fe52805f86bf8c2bffff08ae9f7a0b99f408be1bf221767af6183038be3a2",
+        sha256=None,
+        licensor="Zhouxia Wang et al.",
         licence="Apache-2.0",
         non_commercial=False,
-        purpose="face restorer",
+        purpose="face restorer (--model restoreformer, extra zoo)",
+    ),
+    WeightsEntry(
+        name="restoreformer++",
+        file_name="RestoreFormer++.ckpt",
+        url=f"{_RESTOREFORMER}/v1.0.0/RestoreFormer++.ckpt",
+        size_bytes=294_028_815,
+        sha256="613fe52805f86bf8c2bffff08ae9f7a0b99f408be1bf221767af6183038be3a2",
+        licensor="Zhouxia Wang et al.",
+        licence="Apache-2.0",
+        non_commercial=False,
+        purpose="face restorer (--model restoreformer++, extra zoo)",
     ),
     WeightsEntry(
         name="codeformer",
@@ -189,9 +217,10 @@ _ENTRIES = (
         url="https://github.com/sczhou/CodeFormer/releases/download/v0.1.0/codeformer.pth",
         size_bytes=376_637_898,
         sha256="1009e537e0c2a07d4cabce6355f53cb66767cd4b4297ec7a4a64ca4b8a5684b7",
+        licensor="S-Lab, Nanyang Technological University",
         licence="S-Lab 1.0",
         non_commercial=True,
-        purpose="face restorer",
+        purpose="face restorer (--model codeformer, extra zoo)",
     ),
 )
 

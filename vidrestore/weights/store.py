@@ -17,6 +17,7 @@ from typing import BinaryIO, Literal
 
 from vidrestore.errors import DownloadError, WeightsError
 from vidrestore.weights.download import BytesCallback, DownloadPolicy, download
+from vidrestore.weights.licence import tell_licence
 from vidrestore.weights.manifest import WeightsEntry, weights_entry
 
 FOLDER_VARIABLE = "VIDRESTORE_WEIGHTS"
@@ -61,10 +62,15 @@ def find(name: str) -> Path | None:
     found = path.stat().st_size
     if entry.size_bytes not in (None, found):
         raise WeightsError(
-            f"{path}: has {found} bytes, {name} has {entry.size_bytes}; "
-            f"run: vidrestore weights fetch {name}"
+            f"{path}: has {found} bytes, {name} has {entry.size_bytes}; {_way_out(name)}"
         )
     return path
+
+
+def begun_bytes(name: str) -> int:
+    """Return how much of the checkpoint called ``name`` an unfinished download has left here."""
+    part = _part(weights_folder() / weights_entry(name).file_name)
+    return part.stat().st_size if part.is_file() else 0
 
 
 def verify(name: str) -> Verified:
@@ -84,6 +90,34 @@ def verify(name: str) -> Verified:
     return _verified(weights_entry(name), path)
 
 
+def ready(
+    name: str,
+    *,
+    on_progress: BytesCallback | None = None,
+    policy: DownloadPolicy | None = None,
+) -> Path:
+    """Return the checkpoint called ``name`` for use, downloaded where it is not here.
+
+    Unlike ``fetch`` this never replaces a file: one under that name that is not the published
+    one may be somebody's own work.
+
+    Args:
+        name: Name in the manifest.
+        on_progress: Told the bytes here and the bytes in all, None where unknown.
+        policy: Time limits and tries.
+
+    Raises:
+        UnknownModelError: No published weights have this name.
+        DownloadError: It cannot be fetched or written, or what came is not the file.
+        WeightsError: What lies there is not the published file.
+    """
+    entry, folder = weights_entry(name), weights_folder()
+    if (folder / entry.file_name).is_file():
+        tell_licence(entry, folder)
+        return verify(name).path
+    return fetch(name, on_progress=on_progress, policy=policy)
+
+
 def fetch(
     name: str,
     *,
@@ -94,6 +128,7 @@ def fetch(
 
     A download that was cut off is taken up where it stopped. Where no checksum is
     published, the one seen is recorded beside the file (``NAME.sha256``) and a warning logged.
+    Before the first use of a non-commercial one, its licence is logged as a warning, once.
 
     Args:
         name: Name in the manifest.
@@ -107,12 +142,13 @@ def fetch(
     entry = weights_entry(name)
     folder = weights_folder()
     path = folder / entry.file_name
+    tell_licence(entry, folder)
     if path.is_file():
         try:
             return verify(name).path
         except WeightsError:
             _LOG.warning("%s: not the published file; downloading it again", path)
-    part = path.with_name(path.name + ".part")
+    part = _part(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _alone(part) as file:
@@ -122,7 +158,7 @@ def fetch(
             if entry.sha256 is None:
                 _recorded(path).write_text(f"{sha256}  {path.name}\n", encoding="ascii")
     except DownloadError as error:
-        raise DownloadError(f"{error}; {_by_hand(entry, folder)}") from error
+        raise DownloadError(f"{error}; {_by_hand(entry, path)}") from error
     except OSError as error:
         raise DownloadError(
             f"cannot write {error.filename or part}: {error.strerror}; "
@@ -133,10 +169,17 @@ def fetch(
     return path
 
 
-def _by_hand(entry: WeightsEntry, folder: Path) -> str:
+def _by_hand(entry: WeightsEntry, path: Path) -> str:
     return (
-        f"or download {entry.url} in another way and put it into {folder} as "
-        f"{entry.file_name} (the model lite and the detector mtcnn need no download)"
+        f"or download {entry.url} in another way and put it at {path}; "
+        "meanwhile --model lite and --detector mtcnn need no download"
+    )
+
+
+def _way_out(name: str) -> str:
+    return (
+        f"to replace it run: vidrestore weights fetch {name} "
+        "(a checkpoint of your own is used by its path)"
     )
 
 
@@ -155,13 +198,16 @@ def _verified(entry: WeightsEntry, path: Path) -> Verified:
     expected = entry.sha256 or _recorded_sha256(path)
     if expected not in (None, sha256):
         raise WeightsError(
-            f"{path}: SHA-256 is {sha256}, expected {expected}; "
-            f"run: vidrestore weights fetch {entry.name}"
+            f"{path}: SHA-256 is {sha256}, expected {expected}; {_way_out(entry.name)}"
         )
     if expected is None:
         return Verified(path=path, sha256=sha256, expected_from="nowhere")
     source = "published" if entry.sha256 else "first download"
     return Verified(path=path, sha256=sha256, expected_from=source)
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(path.name + ".part")
 
 
 def _recorded(path: Path) -> Path:

@@ -1,0 +1,252 @@
+"""``--background``: the whole frame through a super-resolution network, the faces moved along.
+
+Networks see upright RGB, coded pixel by coded pixel; rotation, pixel aspect and colour tags stay
+what they are. A tile is worked on as a small frame of its own: planes enlarged by interpolation,
+and the difference to what the network makes of it added to them. So the bit depth of the film is
+kept, black-and-white film keeps its chroma, and alpha is interpolated.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from vidrestore.errors import MediaError
+from vidrestore.faces.align import aligned
+from vidrestore.geometry import composed, inverted
+from vidrestore.media import Cut, Source, VideoInfo
+from vidrestore.media.color import add_rgb_change, region_to_rgb
+from vidrestore.media.enlarge import (
+    enlarged_geometry,
+    enlarged_hw,
+    enlarged_planes,
+    guessed_matrix,
+    stated_color,
+)
+from vidrestore.pipeline.upscaler import Upscaler, tiles_of
+from vidrestore.types import (
+    Affine,
+    DisplayGeometry,
+    FloatArray,
+    Frame,
+    Plane,
+    RestoredFace,
+    RestoredFrame,
+    TrackedFace,
+)
+
+_INTERLACED = (
+    "its frames weave two moments together, and enlarging would mix them; deinterlace it first "
+    "(ffmpeg -i FILE -vf bwdif OUT), or leave out --background"
+)
+
+
+class Background:
+    """Enlarges frames, and moves what belongs to them into the larger ones."""
+
+    def __init__(
+        self,
+        upscaler: Upscaler,
+        geometry: DisplayGeometry,
+        *,
+        on_share: Callable[[float], None],
+    ) -> None:
+        """Take over a network.
+
+        Args:
+            upscaler: The network.
+            geometry: How the source's frames lie on the screen.
+            on_share: Told after every tile which share of the frame in hand is done.
+        """
+        self.upscaler = upscaler
+        self.scale = upscaler.scale
+        self.geometry = enlarged_geometry(geometry, self.scale)
+        """How enlarged frames lie on the screen."""
+        self.interlaced_count = 0
+        """Frames so far that were flagged as interlaced in a film that does not say so."""
+        self._source_geometry = geometry
+        self._on_share = on_share
+
+    def enlarged(self, restored: RestoredFrame, *, keep_chroma: bool) -> RestoredFrame:
+        """Return the frame enlarged by the network, with its faces where they are there.
+
+        Args:
+            restored: A frame of the source with its restored faces.
+            keep_chroma: Take the luma of the network only (black-and-white and tinted shots).
+
+        Raises:
+            MediaError: The film turns out to be interlaced at its first frame.
+        """
+        source = restored.frame
+        if source.interlaced:
+            if source.index == 0:
+                raise MediaError(f"the film is interlaced: {_INTERLACED}")
+            self.interlaced_count += 1
+        frame = self._enlarged_frame(source, keep_chroma=keep_chroma)
+        moved = (self._moved(face, frame) for face in restored.faces)
+        faces = tuple(face for face in moved if face is not None)
+        return replace(restored, frame=frame, faces=faces)
+
+    def enlarged_plainly(self, frame: Frame) -> Frame:
+        """Return a frame of the source in the larger size, by interpolation: for comparison."""
+        return self._with_stated_color(enlarged_planes(frame, self.scale), frame)
+
+    def _with_stated_color(self, large: Frame, source: Frame) -> Frame:
+        color = stated_color(source.color, source.pixel_format, source.coded_hw)
+        if self.scale == 1:
+            color = source.color
+        return replace(large, color=color, interlaced=source.interlaced and self.scale == 1)
+
+    def _enlarged_frame(self, frame: Frame, *, keep_chroma: bool) -> Frame:
+        size_hw = enlarged_hw(frame.coded_hw, self.scale)
+        planes = [
+            np.empty(frame.pixel_format.plane_hw(at, size_hw), plane.dtype)
+            for at, plane in enumerate(frame.planes)
+        ]
+        tiles = tiles_of(frame.coded_hw, self.upscaler.tile_side_px)
+        for number, tile in enumerate(tiles, start=1):
+            part = self._enlarged_part(_cut(frame, tile.seen_xyxy), keep_chroma=keep_chroma)
+            _put(planes, part, tile.core_xyxy, tile.seen_xyxy, self.scale)
+            self._on_share(number / len(tiles))
+        for plane in planes:
+            plane.flags.writeable = False
+        return self._with_stated_color(frame.with_planes(tuple(planes)), frame)
+
+    def _enlarged_part(self, part: Frame, *, keep_chroma: bool) -> Frame:
+        """Return a small frame enlarged by the network; its colour matrix is stated."""
+        base = enlarged_planes(part, self.scale)
+        wanted = self._network_on(region_to_rgb(part, _whole(part)))
+        change = wanted - region_to_rgb(base, _whole(base))
+        planes = [np.array(plane) for plane in base.planes]
+        add_rgb_change(planes, base, _whole(base), change, keep_chroma=keep_chroma)
+        return base.with_planes(tuple(planes))
+
+    def _network_on(self, rgb_hwc: FloatArray) -> FloatArray:
+        geometry = self._source_geometry
+        upright = rgb_hwc[:, ::-1] if geometry.mirrored else rgb_hwc
+        upright = np.rot90(upright, k=-geometry.quarter_turns)
+        picture = torch.from_numpy(np.ascontiguousarray(upright)).permute(2, 0, 1)
+        large = self.upscaler.enlarged(picture).permute(1, 2, 0).numpy()
+        large = np.rot90(large, k=geometry.quarter_turns)
+        return np.ascontiguousarray(large[:, ::-1] if geometry.mirrored else large)
+
+    def _moved(self, face: RestoredFace, frame: Frame) -> RestoredFace | None:
+        """Return ``face`` in the enlarged frame; None where its crop misses that.
+
+        The crop is cut anew: what is pasted is the change from what the frame shows there now.
+        """
+        tracked = _mapped(face.aligned.face, self._display_to_enlarged())
+        cut = aligned(frame, self.geometry, tracked, device=face.restored_chw.device)
+        return None if cut is None else replace(face, aligned=cut)
+
+    def _display_to_enlarged(self) -> Affine:
+        scale = float(self.scale)
+        edges_kept = (scale - 1.0) / 2.0
+        coded = np.array([[scale, 0.0, edges_kept], [0.0, scale, edges_kept]])
+        to_coded = inverted(self._source_geometry.coded_to_display())
+        return composed(composed(to_coded, coded), self.geometry.coded_to_display())
+
+
+def _mapped(face: TrackedFace, affine: Affine) -> TrackedFace:
+    left, top, right, bottom = face.box_xyxy
+    corners = np.array([[left, top], [right, bottom]]) @ affine[:, :2].T + affine[:, 2]
+    (x0, y0), (x1, y1) = corners.min(axis=0), corners.max(axis=0)
+    points, measured = (
+        (each @ affine[:, :2].T + affine[:, 2]).astype(np.float32)
+        for each in (face.points_xy, face.measured_points_xy)
+    )
+    return replace(
+        face,
+        box_xyxy=(float(x0), float(y0), float(x1), float(y1)),
+        points_xy=points,
+        measured_points_xy=measured,
+    )
+
+
+def _whole(frame: Frame) -> tuple[int, int, int, int]:
+    height, width = frame.coded_hw
+    return 0, 0, width, height
+
+
+def _cut(frame: Frame, box_xyxy: tuple[int, int, int, int]) -> Frame:
+    """Return a box of a frame as a frame, with the matrix stated that the whole one has."""
+    left, top, right, bottom = box_xyxy
+    planes: list[Plane] = []
+    for at, plane in enumerate(frame.planes):
+        is_chroma = frame.pixel_format.model == "yuv" and at in (1, 2)
+        shift_x, shift_y = frame.pixel_format.chroma_shift_xy if is_chroma else (0, 0)
+        rows = slice(top >> shift_y, -(-bottom >> shift_y))
+        columns = slice(left >> shift_x, -(-right >> shift_x))
+        planes.append(plane[rows, columns])
+    color = stated_color(frame.color, frame.pixel_format, frame.coded_hw)
+    if frame.pixel_format.model != "yuv":
+        color = replace(color, matrix=guessed_matrix(frame.coded_hw))
+    return replace(frame, planes=tuple(planes), color=color)
+
+
+def _put(
+    planes: list[Plane],
+    part: Frame,
+    core_xyxy: tuple[int, int, int, int],
+    seen_xyxy: tuple[int, int, int, int],
+    scale: int,
+) -> None:
+    """Copy the core of an enlarged part to its place in the planes of the whole frame."""
+    left, top, right, bottom = (scale * each for each in core_xyxy)
+    from_x, from_y = scale * seen_xyxy[0], scale * seen_xyxy[1]
+    for at, plane in enumerate(planes):
+        is_chroma = part.pixel_format.model == "yuv" and at in (1, 2)
+        shift_x, shift_y = part.pixel_format.chroma_shift_xy if is_chroma else (0, 0)
+        rows = slice(top >> shift_y, -(-bottom >> shift_y))
+        columns = slice(left >> shift_x, -(-right >> shift_x))
+        down, across = from_y >> shift_y, from_x >> shift_x
+        plane[rows, columns] = part.planes[at][
+            rows.start - down : rows.stop - down, columns.start - across : columns.stop - across
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnlargedSource:
+    """A source as its sink sees it where frames are enlarged: with the output's size and colour."""
+
+    source: Source
+    scale: int
+
+    @property
+    def info(self) -> VideoInfo:
+        """The source's, with the larger size, and its colour matrix stated."""
+        info = self.source.info
+        color = stated_color(info.color, info.pixel_format, info.geometry.coded_hw)
+        if self.scale == 1:
+            return info
+        return replace(info, geometry=enlarged_geometry(info.geometry, self.scale), color=color)
+
+    @property
+    def cut(self) -> Cut:
+        """The source's."""
+        return self.source.cut
+
+    @property
+    def damaged_packets(self) -> int:
+        """The source's."""
+        return self.source.damaged_packets
+
+    @property
+    def repaired_timestamps(self) -> int:
+        """The source's."""
+        return self.source.repaired_timestamps
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the frames of the source, not enlarged."""
+        return iter(self.source)
+
+
+def refuse_interlaced(info: VideoInfo) -> None:
+    """Refuse films whose fields enlarging would mix.
+
+    Raises:
+        MediaError: The film says that it is interlaced.
+    """
+    if info.field_order in ("top first", "bottom first"):
+        raise MediaError(f"{info.path}: interlaced ({info.field_order}): {_INTERLACED}")
