@@ -1,0 +1,208 @@
+"""FPN, the parser of degraded faces of PSFR-GAN.
+
+Chen et al. 2021, "Progressive Semantic-Aware Style Transformation for Blind Face Restoration",
+section 3 and appendix A.1 (figure 9): an encoder that halves the size, residual blocks, a decoder
+that doubles it, and two heads, one for the parsing map and one for the restored picture, which
+is there to make the parsing better (equation 11).
+
+Where the released code, from which checkpoints come, differs from the text, it is followed:
+
+* the heads are bare convolutions, without normalisation and activation, and so is the first;
+* the activation is missing after the second convolution of a block;
+* the body is a residual of its own: its result is added to the encoder's;
+* convolutions pad by reflection;
+* the picture is trained with L1, not the L2 of equation 11.
+
+facexlib distributes the same network, with the same parameter names, as ``parsenet``.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vidrestore.models.outputs import Parsing
+from vidrestore.models.psfrgan_blocks import (
+    ConvUnit,
+    ResidualUnit,
+    Shapes,
+    block_count,
+    clipped,
+    doublings,
+    has_exactly,
+)
+from vidrestore.models.psfrgan_convolution import DerivedFrom, joined
+
+CLASSES = (
+    "background",
+    *("skin", "nose", "glasses", "left eye", "right eye", "left brow", "right brow"),
+    *("left ear", "right ear", "mouth", "upper lip", "lower lip"),
+    *("hair", "hat", "earring", "necklace", "neck", "clothes"),
+)
+"""The order of CelebAMask-HQ (Lee et al. 2020) as the released PSFR-GAN has it in its list of
+labels (``utils/utils.py``), background first."""
+
+FACE_CLASSES = (
+    *("skin", "nose", "glasses", "left eye", "right eye", "left brow", "right brow"),
+    *("mouth", "upper lip", "lower lip"),
+)
+"""What a restored face replaces. Hair and ears are left out: restorers invent them anew from
+frame to frame, and they end where the crop ends."""
+
+
+def face_probability(logits_NCHW: Tensor) -> Tensor:
+    """Return ``(N, H, W)`` float32 in [0, 1]: how likely a pixel shows one of ``FACE_CLASSES``.
+
+    Args:
+        logits_NCHW: ``(N, len(CLASSES), H, W)``, as ``FaceParser`` gives them.
+
+    Raises:
+        ValueError: The logits are of other classes.
+    """
+    if logits_NCHW.shape[1] != len(CLASSES):
+        raise ValueError(f"logits must be of {len(CLASSES)} classes, got {logits_NCHW.shape[1]}")
+    chosen = [CLASSES.index(name) for name in FACE_CLASSES]
+    return logits_NCHW.float().softmax(dim=1)[:, chosen].sum(dim=1).clamp_(0.0, 1.0)
+
+
+class FaceParser(nn.Module):
+    """Labels every pixel of a face crop, and restores it on the side.
+
+    Args:
+        in_size: Side in px that the encoder is laid out for.
+        out_size: Side in px of the outputs for such an input.
+        min_feat_size: Side in px at the bottom.
+        base_ch: Channels of the first convolution; doubled at every step down.
+        parsing_ch: Classes.
+        res_depth: Residual blocks at the bottom.
+        relu_type: relu, leakyrelu, prelu, selu or none.
+        norm_type: bn, in, gn, pixel or none.
+        ch_range: Least and most channels.
+
+    Raises:
+        ValueError: ``base_ch`` lies outside ``ch_range``, or sizes are no power of two apart.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_size: int = 512,
+        out_size: int = 512,
+        min_feat_size: int = 32,
+        base_ch: int = 64,
+        parsing_ch: int = 19,
+        res_depth: int = 10,
+        relu_type: str = "LeakyReLU",
+        norm_type: str = "bn",
+        ch_range: Sequence[int] = (32, 256),
+    ) -> None:
+        super().__init__()
+        least, most = ch_range
+        if not least <= base_ch <= most:
+            raise ValueError(f"base_ch must lie in ch_range {least} to {most}, got {base_ch}")
+        self.in_size = in_size
+        min_feat_size = min(in_size, min_feat_size)
+        steps_down = doublings(min_feat_size, in_size)
+        widths = [min(base_ch * 2**at, most) for at in range(steps_down + 1)]
+        encoder: list[nn.Module] = [ConvUnit(inputs=3, outputs=base_ch)]
+        for inputs, outputs in pairwise(widths):
+            encoder.append(
+                ResidualUnit(
+                    inputs=inputs,
+                    outputs=outputs,
+                    norm_type=norm_type,
+                    relu_type=relu_type,
+                    scale="down",
+                )
+            )
+        body = [
+            ResidualUnit(
+                inputs=widths[-1], outputs=widths[-1], norm_type=norm_type, relu_type=relu_type
+            )
+            for _ in range(res_depth)
+        ]
+        decoder: list[nn.Module] = []
+        # The unclipped width is halved, as released: the decoder widens and narrows late.
+        width = base_ch * 2**steps_down
+        for _ in range(doublings(min_feat_size, out_size)):
+            outputs = clipped(width // 2, least, most)
+            decoder.append(
+                ResidualUnit(
+                    inputs=clipped(width, least, most),
+                    outputs=outputs,
+                    norm_type=norm_type,
+                    relu_type=relu_type,
+                    scale="up",
+                )
+            )
+            width //= 2
+        self.multiple_px = 2**steps_down
+        self.encoder = nn.Sequential(*encoder)
+        self.body = nn.Sequential(*body)
+        self.decoder = nn.Sequential(*decoder)
+        last = clipped(width, least, most)
+        self.out_img_conv = ConvUnit(inputs=last, outputs=3)
+        self.out_mask_conv = ConvUnit(inputs=last, outputs=parsing_ch)
+        self._heads: DerivedFrom[tuple[Tensor, Tensor]] = DerivedFrom()
+
+    def forward(self, image_NCHW: Tensor) -> Parsing:
+        """Parse ``(N, 3, H, W)`` RGB crops in [-1, 1], in the weights' precision.
+
+        Raises:
+            ValueError: A side is not a multiple of ``multiple_px``.
+        """
+        height, width = image_NCHW.shape[-2:]
+        if height % self.multiple_px or width % self.multiple_px:
+            raise ValueError(
+                f"sides must be multiples of {self.multiple_px} px, got {height} x {width}"
+            )
+        weight, bias = self._both_heads()
+        feat = self.encoder(image_NCHW.to(weight.dtype))
+        feat = self.decoder(feat + self.body(feat))
+        both = F.conv2d(F.pad(feat, (1, 1, 1, 1), mode="reflect"), weight, bias)
+        return Parsing(logits=both[:, 3:], image=both[:, :3])
+
+    def _both_heads(self) -> tuple[Tensor, Tensor]:
+        """Return the weights of both heads as one convolution: the features are read once."""
+        heads = (self.out_img_conv.conv2d, self.out_mask_conv.conv2d)
+        tensors = heads[0].tensors() + heads[1].tensors()
+        return self._heads.of(tensors, lambda: joined(heads))
+
+
+def build_face_parser() -> FaceParser:
+    """Return the parser in its released size."""
+    return FaceParser()
+
+
+def face_parser_from_shapes(shapes: Shapes) -> dict[str, Any] | None:
+    """Return the constructor arguments of the parser that has exactly these tensors.
+
+    Tensors do not tell how small the bottom was in training, nor an activation without
+    parameters: the released 32 px and leaky ReLU are taken. They also do not tell
+    normalisations without parameters from none at all: such checkpoints are not recognised.
+
+    Returns:
+        None where the tensors belong to something else.
+    """
+    first = shapes.get("encoder.0.conv2d.weight", ())
+    mask = shapes.get("out_mask_conv.conv2d.weight", ())
+    if len(first) != 4 or len(mask) != 4:
+        return None
+    widths = [shape[0] for key, shape in shapes.items() if len(shape) == 4 and "_conv." not in key]
+    has_mean = any(key.endswith("running_mean") for key in shapes)
+    if not any(key.endswith("norm.norm.weight") for key in shapes):
+        return None
+    arguments: dict[str, Any] = {
+        "in_size": 32 << (block_count(shapes, "encoder") - 1),
+        "out_size": 32 << block_count(shapes, "decoder"),
+        "min_feat_size": 32,
+        "base_ch": first[0],
+        "parsing_ch": mask[0],
+        "res_depth": block_count(shapes, "body"),
+        "relu_type": "prelu" if any(".relu.func." in key for key in shapes) else "LeakyReLU",
+        "norm_type": "bn" if has_mean else "gn",
+        "ch_range": (min(widths), max(widths)),
+    }
+    return arguments if has_exactly(lambda: FaceParser(**arguments), shapes) else None
