@@ -36,6 +36,27 @@ def embeddings(network: nn.Module, crops_NCHW: Tensor, points_xy: np.ndarray) ->
         return nn.functional.normalize(network(scaled.contiguous()), dim=1)
 
 
+def arcface_embeddings(network: nn.Module, crops_NCHW: Tensor) -> Tensor:
+    """Return unit embeddings ``(N, D)`` by a network that sees grey pictures of 128 pixels.
+
+    As in GFP-GAN, section 3.5, the aligned crop itself is made grey and shrunk.
+
+    Args:
+        network: Takes ``(N, 1, 128, 128)`` in [-1, 1].
+        crops_NCHW: float RGB in [0, 1], aligned like FFHQ.
+    """
+    weights = crops_NCHW.new_tensor([0.2989, 0.5870, 0.1140])[:, None, None]
+    grey = (crops_NCHW.clamp(0, 1) * weights).sum(dim=1, keepdim=True)
+    small = nn.functional.interpolate(grey, (128, 128), mode="bilinear", antialias=True)
+    with torch.inference_mode():
+        return nn.functional.normalize(network(small * 2 - 1), dim=1)
+
+
+def angle_degrees(cosines: Tensor) -> Tensor:
+    """Return the angle of each cosine, in degrees: the "Deg." of GFP-GAN's tables."""
+    return torch.rad2deg(torch.arccos(cosines.clamp(-1, 1)))
+
+
 def cosine(first_ND: Tensor, second_ND: Tensor) -> Tensor:
     """Return the cosine of each pair of unit embeddings, ``(N,)``."""
     return (first_ND * second_ND).sum(dim=1)

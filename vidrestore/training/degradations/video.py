@@ -87,7 +87,7 @@ class Tape:
             length = int(0.12 * width * rng.standard_exponential()) + 4
             stop = min(width, start + length)
             # A dropout starts hard and fades out: the player mixes back in.
-            ragged = rng.uniform(0.3, 1.0, stop - start).astype(np.float32)
+            ragged = np.asarray(rng.uniform(0.3, 1.0, stop - start), dtype=np.float32)
             fade = ragged * np.linspace(1.0, 0.2, stop - start, dtype=np.float32)
             level = 1.0 if rng.random() < 0.8 else 0.0
             luma[line, start:stop] += fade * (level - luma[line, start:stop])

@@ -1,0 +1,208 @@
+"""NIQE: how far a picture's statistics are from those of sharp pictures. Lower is better.
+
+Mittal, Soundararajan and Bovik 2013, "Making a completely blind image quality analyzer". The
+formula is the paper's; the model of natural pictures is not: the one that comes with this package
+was fitted by ``scripts/fit_niqe.py`` to sharp faces, not to the authors' 125 photographs. Its
+numbers order pictures as NIQE does but must not be compared with published ones.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import (
+    load_file,  # pyright: ignore[reportUnknownVariableType]
+    save_file,  # pyright: ignore[reportUnknownVariableType]
+)
+from scipy.special import gamma
+
+from vidrestore.errors import WeightsError
+from vidrestore.types import FloatArray
+
+PATCH_PX = 96
+"""Side of a patch, as in the paper; a multiple of two, for the second scale."""
+FEATURES = 36
+SHARP_SHARE = 0.75
+"""Patches below this part of a picture's highest sharpness do not enter the model (section 3.2)."""
+_EMBEDDED = "niqe_faces.safetensors"
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class NaturalModel:
+    """The multivariate Gaussian that features of sharp patches follow."""
+
+    mean: Array
+    """``(36,)``."""
+    covariance: Array
+    """``(36, 36)``."""
+
+    def __post_init__(self) -> None:
+        if self.mean.shape != (FEATURES,) or self.covariance.shape != (FEATURES, FEATURES):
+            raise ValueError(f"expected {FEATURES} features, got {self.mean.shape}")
+
+
+@cache
+def embedded_model() -> NaturalModel:
+    """Return the model of sharp faces that comes with this package.
+
+    Raises:
+        WeightsError: The file in the package is missing or damaged.
+    """
+    with as_file(files("vidrestore.metrics") / "data" / _EMBEDDED) as path:
+        return read_model(path)
+
+
+def read_model(path: Path) -> NaturalModel:
+    """Read a model written by ``write_model``.
+
+    Raises:
+        WeightsError: The file is missing, damaged, or something else.
+    """
+    try:
+        tensors = load_file(path)
+        return NaturalModel(
+            mean=tensors["mean"].astype(np.float64),
+            covariance=tensors["covariance"].astype(np.float64),
+        )
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise WeightsError(f"{path}: no model of natural pictures: {error}") from error
+
+
+def write_model(model: NaturalModel, path: Path, *, metadata: dict[str, str]) -> None:
+    """Write a model with what is known about its origin."""
+    save_file(
+        {"mean": model.mean, "covariance": model.covariance},
+        path,
+        metadata=metadata,
+    )
+
+
+def niqe(image_hwc: FloatArray, *, model: NaturalModel | None = None) -> float:
+    """Return the distance of a picture from sharp ones (equation 10).
+
+    Args:
+        image_hwc: ``(H, W, 3)`` RGB in [0, 1], at least two patches on each side.
+        model: What pictures are compared with; the embedded one where None.
+
+    Raises:
+        ValueError: The picture is too small.
+    """
+    model = model or embedded_model()
+    features, _ = patch_features(luma_255(image_hwc))
+    if len(features) < 4:
+        raise ValueError(f"NIQE needs {2 * PATCH_PX} pixels on a side, got {image_hwc.shape[:2]}")
+    away = features.mean(axis=0) - model.mean
+    pooled = (np.cov(features, rowvar=False) + model.covariance) / 2
+    return float(np.sqrt(away @ np.linalg.pinv(pooled) @ away))
+
+
+def fit(images_hwc: Iterable[FloatArray]) -> NaturalModel:
+    """Return the model of pictures, from their sharp patches alone (section 3.2).
+
+    Args:
+        images_hwc: ``(H, W, 3)`` RGB in [0, 1].
+
+    Raises:
+        ValueError: There are fewer sharp patches than features.
+    """
+    chosen: list[Array] = []
+    for image in images_hwc:
+        features, sharpness = patch_features(luma_255(image))
+        if len(features):
+            chosen.append(features[sharpness > SHARP_SHARE * sharpness.max()])
+    sharp = np.concatenate(chosen) if chosen else np.zeros((0, FEATURES))
+    if len(sharp) <= FEATURES:
+        raise ValueError(f"{len(sharp)} sharp patches are too few for {FEATURES} features")
+    return NaturalModel(mean=sharp.mean(axis=0), covariance=np.cov(sharp, rowvar=False))
+
+
+def luma_255(image_hwc: FloatArray) -> Array:
+    """Return BT.601 luma on a scale of 255, rounded, ``(H, W)``."""
+    luma = np.clip(image_hwc, 0, 1).astype(np.float64) @ np.array([0.299, 0.587, 0.114])
+    return np.rint(255 * luma)
+
+
+def patch_features(luma_hw: Array) -> tuple[Array, Array]:
+    """Return the ``(N, 36)`` features of all whole patches and their ``(N,)`` sharpness."""
+    rows, columns = luma_hw.shape[0] // PATCH_PX, luma_hw.shape[1] // PATCH_PX
+    luma = luma_hw[: rows * PATCH_PX, : columns * PATCH_PX]
+    if not luma.size:
+        return np.zeros((0, FEATURES)), np.zeros(0)
+    halves: list[Array] = []
+    sharpness = np.zeros(rows * columns)
+    for side in (PATCH_PX, PATCH_PX // 2):
+        normalised, deviation = _normalised(luma)
+        halves.append(_statistics(normalised, side))
+        if side == PATCH_PX:
+            sharpness = _patches(deviation, side).mean(axis=(1, 2))
+        half_wh = (luma.shape[1] // 2, luma.shape[0] // 2)
+        halved = cv2.resize(luma, half_wh, interpolation=cv2.INTER_AREA)
+        luma = np.asarray(halved, dtype=np.float64)
+    return np.concatenate(halves, axis=1), sharpness
+
+
+def _normalised(luma_hw: Array) -> tuple[Array, Array]:
+    """Return mean-subtracted, contrast-normalised luma, and its deviations (equations 1 to 3)."""
+
+    def mean(image: Array) -> Array:
+        blurred = cv2.GaussianBlur(image, (7, 7), 7 / 6, borderType=cv2.BORDER_REPLICATE)
+        return np.asarray(blurred, dtype=np.float64)
+
+    centre = mean(luma_hw)
+    deviation = np.sqrt(np.abs(mean(luma_hw**2) - centre**2))
+    return (luma_hw - centre) / (deviation + 1), deviation
+
+
+def _patches(image_hw: Array, side: int) -> Array:
+    """Return ``(N, side, side)``."""
+    rows, columns = image_hw.shape[0] // side, image_hw.shape[1] // side
+    split = image_hw.reshape(rows, side, columns, side).transpose(0, 2, 1, 3)
+    return split.reshape(-1, side, side)
+
+
+def _statistics(normalised_hw: Array, side: int) -> Array:
+    """Return the ``(N, 18)`` features of one scale (sections 3.1 and 3.3)."""
+    patches = _patches(normalised_hw, side)
+    shape, left, right = _asymmetric_fit(patches)
+    features = [shape, (left + right) / 2]
+    for down, across in ((0, 1), (1, 0), (1, 1), (1, -1)):
+        # Neighbours within a patch, as products are of the patch moved round.
+        products = patches * np.roll(patches, (down, across), axis=(1, 2))
+        shape, left, right = _asymmetric_fit(products)
+        mean = (right - left) * gamma(2 / shape) / gamma(1 / shape)
+        features += [shape, mean, left, right]
+    return np.stack(features, axis=1)
+
+
+@cache
+def _shape_table() -> tuple[Array, Array]:
+    shapes = np.arange(0.2, 10.001, 0.001)
+    ratios = gamma(2 / shapes) ** 2 / (gamma(1 / shapes) * gamma(3 / shapes))
+    return shapes, np.asarray(ratios, dtype=np.float64)
+
+
+def _asymmetric_fit(samples_nhw: Array) -> tuple[Array, Array, Array]:
+    """Return the shape and the left and right width of each patch's samples (section 3.1).
+
+    By matching moments (Lasmar et al. 2009); a symmetric sample gives equal widths.
+    """
+    flat = samples_nhw.reshape(len(samples_nhw), -1)
+    below, above = np.minimum(flat, 0), np.maximum(flat, 0)
+    left = np.sqrt((below**2).sum(axis=1) / np.maximum(1, (flat < 0).sum(axis=1)))
+    right = np.sqrt((above**2).sum(axis=1) / np.maximum(1, (flat > 0).sum(axis=1)))
+    lopsided = left / np.maximum(right, 1e-12)
+    moment = np.abs(flat).mean(axis=1) ** 2 / np.maximum((flat**2).mean(axis=1), 1e-12)
+    ratio = moment * (lopsided**3 + 1) * (lopsided + 1) / (lopsided**2 + 1) ** 2
+    shapes, ratios = _shape_table()
+    at: NDArray[np.intp] = np.searchsorted(ratios, ratio)
+    shape: Array = shapes[np.minimum(at, len(shapes) - 1)]
+    width = np.sqrt(gamma(1 / shape) / gamma(3 / shape))
+    return shape, left * width, right * width

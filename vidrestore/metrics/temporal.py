@@ -1,0 +1,103 @@
+"""Steadiness of a clip: against the motion of its reference, in brightness, in identity."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vidrestore.metrics.identity import angle_degrees, cosine
+from vidrestore.types import FloatArray
+
+Flow = NDArray[np.float32]
+
+_CONSISTENCY = (0.01, 0.5)
+"""Flow forwards and back must cancel up to a hundredth of its square length, plus half a pixel
+squared (Sundaram et al. 2010, equation 5); elsewhere something is hidden."""
+
+
+def flow_px(first_hwc: FloatArray, second_hwc: FloatArray) -> Flow:
+    """Return the motion from one frame to the next, ``(H, W, 2)`` (x, y) pixels, by DIS.
+
+    Args:
+        first_hwc: ``(H, W, 3)`` RGB in [0, 1].
+        second_hwc: The frame after it.
+    """
+    finder = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    first, second = (_grey(each) for each in (first_hwc, second_hwc))
+    start = np.zeros((*first.shape, 2), dtype=np.float32)
+    return np.asarray(finder.calc(first, second, start), dtype=np.float32)
+
+
+def warping_error(frames: Sequence[FloatArray], reference: Sequence[FloatArray]) -> float:
+    """Return how much frames differ from the frame before, moved as the reference moves.
+
+    The mean absolute difference on a scale of 255, over what stays visible (in the manner of Lai
+    et al. 2018, equation 8). A blurred clip has a small error: read it beside sharpness.
+
+    Args:
+        frames: ``(H, W, 3)`` RGB in [0, 1], two or more.
+        reference: The clip without degradation, which shows the motion.
+    """
+    errors: list[float] = []
+    pairs = zip(frames, reference, strict=True)
+    before, reference_before = next(pairs)
+    for frame, reference_frame in pairs:
+        back = flow_px(reference_frame, reference_before)
+        forth = flow_px(reference_before, reference_frame)
+        visible = _visible(back, forth)
+        if visible.any():
+            apart = np.abs(_moved(before, back) - frame).mean(axis=2)
+            errors.append(255 * float(apart[visible].mean()))
+        before, reference_before = frame, reference_frame
+    if not errors:
+        raise ValueError("a warping error needs two frames that show the same thing")
+    return float(np.mean(errors))
+
+
+def flicker(frames: Sequence[FloatArray], reference: Sequence[FloatArray]) -> float:
+    """Return the mean change of the error of mean brightness from frame to frame, of 255."""
+    errors = [float(a.mean() - b.mean()) for a, b in zip(frames, reference, strict=True)]
+    return 255 * float(np.abs(np.diff(errors)).mean())
+
+
+def identity_jitter_degrees(embeddings_TD: Tensor) -> float:
+    """Return the mean angle between the unit embeddings of neighbouring frames, in degrees.
+
+    A living face has some; compare it with the reference's own.
+    """
+    if len(embeddings_TD) < 2:
+        raise ValueError("identity jitter needs two frames or more")
+    with torch.inference_mode():
+        return float(angle_degrees(cosine(embeddings_TD[1:], embeddings_TD[:-1])).mean())
+
+
+def _grey(image_hwc: FloatArray) -> NDArray[np.uint8]:
+    levels = np.clip(np.rint(image_hwc * 255.0), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.cvtColor(levels, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+
+
+def _moved(image: FloatArray, flow: Flow) -> FloatArray:
+    """Return what ``image`` shows where ``flow`` points to from every pixel."""
+    height, width = image.shape[:2]
+    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    sampled = cv2.remap(
+        image,
+        x + flow[:, :, 0],
+        y + flow[:, :, 1],
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return np.asarray(sampled, dtype=np.float32)
+
+
+def _visible(back: Flow, forth: Flow) -> NDArray[np.bool_]:
+    returned = _moved(forth, back)
+    apart = ((back + returned) ** 2).sum(axis=2)
+    relative, slack = _CONSISTENCY
+    length = (back**2).sum(axis=2) + (returned**2).sum(axis=2)
+    inside = np.zeros(apart.shape, dtype=bool)
+    inside[4:-4, 4:-4] = True
+    return inside & (apart <= relative * length + slack)
