@@ -9,12 +9,16 @@ concatenated; its channels are half those of the prior; 512 pixels give seven sc
 """
 
 from collections.abc import Sequence
+from functools import partial
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidrestore.models.inplace import plus, times
 from vidrestore.models.outputs import Restored
 from vidrestore.models.sft import transformed
+from vidrestore.models.stylegan2.derived import Derived
 from vidrestore.models.stylegan2.fir import FIR_TAPS
 from vidrestore.models.stylegan2.generator import StyleGAN2Generator
 from vidrestore.models.stylegan2.layers import (
@@ -42,16 +46,15 @@ class UpConv(nn.Module):
 
     def __init__(self, *, inputs: int, outputs: int, kernel_size: int, activated: bool) -> None:
         super().__init__()
-        conv = EqualConv2d(inputs=inputs, outputs=outputs, kernel_size=kernel_size, bias_init=None)
-        self.weight = conv.weight
-        self.gain = conv.gain
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel_size, kernel_size))
+        self._scaled = Derived(partial(torch.mul, other=(inputs * kernel_size**2) ** -0.5))
         self.padding = kernel_size // 2
         self.activation = BiasedLeakyReLU(channels=outputs) if activated else None
 
     def forward(self, feat_NCHW: Tensor) -> Tensor:
         """Return ``(N, outputs, 2H, 2W)``."""
-        weight = self.weight * self.gain
-        if weight.shape[-1] == 1:
+        weight = self._scaled.of(self.weight)
+        if self.padding == 0:
             # A 1x1 convolution and resizing may change places: a quarter of the arithmetic.
             feat = _doubled(F.conv2d(feat_NCHW, weight))
         else:
@@ -74,7 +77,7 @@ class ResUpBlock(nn.Module):
 
     def forward(self, feat_NCHW: Tensor) -> Tensor:
         """Return ``(N, outputs, 2H, 2W)``."""
-        return (self.conv2(self.conv1(feat_NCHW)) + self.skip(feat_NCHW)) / SQRT_2
+        return times(plus(self.conv2(self.conv1(feat_NCHW)), self.skip(feat_NCHW)), SQRT_2**-1)
 
 
 class GFPGAN(nn.Module):
@@ -168,7 +171,7 @@ class GFPGAN(nn.Module):
         conditions: list[tuple[Tensor, Tensor]] = []
         pyramid: list[Tensor] = []
         for at, block in enumerate(self.conv_body_up):
-            feat = block(feat + skips[-1 - at])
+            feat = block(plus(feat, skips[-1 - at]))
             conditions.append((self.condition_scale[at](feat), self.condition_shift[at](feat)))
             if with_pyramid:
                 pyramid.append(self.toRGB[at](feat))

@@ -8,6 +8,7 @@ paper describes this variant; the released code is followed.
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidrestore.models.inplace import plus
 from vidrestore.models.outputs import Restored
 from vidrestore.models.sft import transformed
 from vidrestore.models.stylegan2.clean import CleanGenerator, doubled
@@ -32,7 +33,7 @@ class CleanResBlock(nn.Module):
         feat = F.leaky_relu(self.conv2(feat), SLOPE, inplace=True)
         # A 1x1 convolution and resizing may change places: it is taken at the smaller size.
         skip = doubled(self.skip(feat_NCHW)) if self.up else self.skip(_halved(feat_NCHW))
-        return feat + skip
+        return plus(feat, skip)
 
 
 def _halved(feat_NCHW: Tensor) -> Tensor:
@@ -107,7 +108,7 @@ class GFPGANClean(nn.Module):
         conditions: list[tuple[Tensor, Tensor]] = []
         pyramid: list[Tensor] = []
         for at, block in enumerate(self.conv_body_up):
-            feat = block(feat + skips[-1 - at])
+            feat = block(plus(feat, skips[-1 - at]))
             conditions.append((self.condition_scale[at](feat), self.condition_shift[at](feat)))
             if with_pyramid:
                 pyramid.append(self.toRGB[at](feat))

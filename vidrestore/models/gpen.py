@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidrestore.models.inplace import plus
 from vidrestore.models.outputs import Restored
 from vidrestore.models.stylegan2.fir import FIR_TAPS, FirSmooth, FirUpsample
 from vidrestore.models.stylegan2.generator import equal_modulated_weight, upsampled_conv
@@ -96,18 +97,21 @@ class GpenStyleConv(nn.Module):
         self.isconcat = isconcat
 
     def forward(self, feat_NCHW: Tensor, style_NF: Tensor, noise: Tensor) -> Tensor:
-        """Return ``(N, 2 * outputs, S, S)``, or ``outputs`` where noise is added."""
+        """Return ``(N, 2 * outputs, S, S)``, or ``outputs`` where noise is added.
+
+        Memory of the features is used as ``StyleBlock`` says; that of ``noise`` is not.
+        """
         modulation = self.conv.modulate(style_NF)
-        feat = scaled(feat_NCHW, modulation.input_scale)
+        feat = scaled(feat_NCHW, modulation.input_scale, reuse=self.conv.blur is None)
         if self.conv.blur is None:
             feat = self.conv.convolve(feat)
         else:
             feat = upsampled_conv(feat, self.conv, self.conv.blur)
         # The gain of the activation is taken through it: fewer passes over large features.
-        feat = scaled(feat, modulation.output_scale * SQRT_2)
+        feat = scaled(feat, modulation.output_scale * SQRT_2, reuse=True)
         injected = (self.noise.weight * SQRT_2) * noise
-        feat = torch.cat([feat, injected], dim=1) if self.isconcat else feat + injected
-        feat = feat + (self.activate.bias * SQRT_2).view(1, -1, 1, 1)
+        feat = torch.cat([feat, injected], dim=1) if self.isconcat else plus(feat, injected)
+        feat = plus(feat, (self.activate.bias * SQRT_2).view(1, -1, 1, 1))
         return F.leaky_relu(feat, SLOPE, inplace=True)
 
 
@@ -138,7 +142,7 @@ class GpenToRGB(nn.Module):
         picture = to_rgb(feat_NCHW, self.conv, style_NF) + self.bias
         if coarser is None or self.upsample is None:
             return picture
-        return picture + self.upsample(coarser)
+        return plus(picture, self.upsample(coarser))
 
 
 class GpenGenerator(nn.Module):

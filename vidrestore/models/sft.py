@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from vidrestore.models.inplace import affine
 from vidrestore.models.stylegan2.synthesis import Between
 
 Conditions = Sequence[tuple[Tensor, Tensor]]
@@ -22,8 +23,11 @@ def transformed(conditions: Conditions, *, split: bool) -> Between:
     def between(scale: int, feat_NCHW: Tensor) -> Tensor:
         gain, shift = conditions[scale]
         if not split:
-            return torch.addcmul(shift, feat_NCHW, gain)
+            return affine(feat_NCHW, gain, shift)
         kept, changed = feat_NCHW.chunk(2, dim=1)
-        return torch.cat([kept, torch.addcmul(shift, changed, gain)], dim=1)
+        transformed_half = affine(changed, gain, shift)
+        if torch.is_grad_enabled():
+            return torch.cat([kept, transformed_half], dim=1)
+        return feat_NCHW  # the half was transformed where it lies
 
     return between

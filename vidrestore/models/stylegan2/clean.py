@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidrestore.models.inplace import plus
 from vidrestore.models.stylegan2.layers import SLOPE, SQRT_2, StyleNorm, channels_by_size
 from vidrestore.models.stylegan2.modulation import ModulatedWeight, scaled, to_rgb
 from vidrestore.models.stylegan2.synthesis import (
@@ -65,15 +66,14 @@ class CleanStyleConv(nn.Module):
         self.upsample = upsample
 
     def forward(self, feat_NCHW: Tensor, style_NF: Tensor, noise: Tensor) -> Tensor:
-        """Return ``(N, outputs, S, S)``; ``noise`` is ``(1 or N, 1, S, S)``."""
+        """Return ``(N, outputs, S, S)``; as ``StyleBlock`` says."""
         modulation = self.modulated_conv.modulate(style_NF)
-        feat = scaled(feat_NCHW, modulation.input_scale)
+        feat = scaled(feat_NCHW, modulation.input_scale, reuse=not self.upsample)
         if self.upsample:
             feat = doubled(feat)
         feat = self.modulated_conv.convolve(feat)
-        feat = scaled(feat, modulation.output_scale * SQRT_2)
-        feat = feat + self.weight * noise
-        feat = feat + self.bias
+        feat = scaled(feat, modulation.output_scale * SQRT_2, reuse=True)
+        feat = plus(plus(feat, self.weight * noise), self.bias)
         return F.leaky_relu(feat, SLOPE, inplace=True)
 
 

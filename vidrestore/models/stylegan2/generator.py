@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidrestore.models.inplace import plus
 from vidrestore.models.stylegan2.fir import FIR_TAPS, FirSmooth, FirUpsample
 from vidrestore.models.stylegan2.layers import (
     SLOPE,
@@ -73,17 +74,17 @@ class StyleConv(nn.Module):
         self.smooth = FirSmooth(kernel_size=3, up=True, taps=taps) if upsample else None
 
     def forward(self, feat_NCHW: Tensor, style_NF: Tensor, noise: Tensor) -> Tensor:
-        """Return ``(N, outputs, S, S)``; ``noise`` is ``(1 or N, 1, S, S)``."""
+        """Return ``(N, outputs, S, S)``; as ``StyleBlock`` says."""
         modulation = self.modulated_conv.modulate(style_NF)
-        feat = scaled(feat_NCHW, modulation.input_scale)
+        feat = scaled(feat_NCHW, modulation.input_scale, reuse=self.smooth is None)
         if self.smooth is None:
             feat = self.modulated_conv.convolve(feat)
         else:
             feat = upsampled_conv(feat, self.modulated_conv, self.smooth)
         # The gain of the activation is taken through it: fewer passes over large features.
-        feat = scaled(feat, modulation.output_scale * SQRT_2)
-        feat = feat + (self.weight * noise) * SQRT_2
-        feat = feat + (self.activate.bias * SQRT_2).view(1, -1, 1, 1)
+        feat = scaled(feat, modulation.output_scale * SQRT_2, reuse=True)
+        feat = plus(feat, (self.weight * noise) * SQRT_2)
+        feat = plus(feat, (self.activate.bias * SQRT_2).view(1, -1, 1, 1))
         return F.leaky_relu(feat, SLOPE, inplace=True)
 
 
@@ -120,7 +121,7 @@ class ToRGB(nn.Module):
         picture = to_rgb(feat_NCHW, self.modulated_conv, style_NF) + self.bias
         if coarser is None or self.upsample is None:
             return picture
-        return picture + self.upsample(coarser)
+        return plus(picture, self.upsample(coarser))
 
 
 class StyleGAN2Generator(nn.Module):

@@ -5,11 +5,14 @@ Adam moves all layers at one pace. Names of parameters are those of published ch
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidrestore.models.inplace import plus, times
+from vidrestore.models.stylegan2.derived import Derived
 from vidrestore.models.stylegan2.fir import FIR_TAPS, FirSmooth
 
 SQRT_2 = 2.0**0.5
@@ -18,8 +21,11 @@ SLOPE = 0.2
 
 
 def scaled_leaky_relu(feat: Tensor) -> Tensor:
-    """Return the rectified features, with the variance that they had."""
-    return F.leaky_relu(feat, SLOPE) * SQRT_2
+    """Return the rectified features, with the variance that they had.
+
+    As all layers here, it may use the memory of its input while nothing is trained.
+    """
+    return times(F.leaky_relu(feat, SLOPE, inplace=not torch.is_grad_enabled()), SQRT_2)
 
 
 class ScaledLeakyReLU(nn.Module):
@@ -39,7 +45,7 @@ class BiasedLeakyReLU(nn.Module):
 
     def forward(self, feat: Tensor) -> Tensor:
         """Return ``(N, C, ...)`` features of the same shape."""
-        return scaled_leaky_relu(feat + self.bias.view(1, -1, *[1] * (feat.ndim - 2)))
+        return scaled_leaky_relu(plus(feat, self.bias.view(1, -1, *[1] * (feat.ndim - 2))))
 
 
 class EqualLinear(nn.Module):
@@ -89,7 +95,7 @@ class EqualConv2d(nn.Module):
         bias_init: float | None = 0.0,
     ) -> None:
         super().__init__()
-        self.gain = (inputs * kernel_size**2) ** -0.5
+        self._scaled = Derived(partial(torch.mul, other=(inputs * kernel_size**2) ** -0.5))
         self.stride = stride
         self.padding = padding
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel_size, kernel_size))
@@ -103,7 +109,7 @@ class EqualConv2d(nn.Module):
         """Return ``(N, outputs, H', W')``."""
         return F.conv2d(
             feat_NCHW,
-            self.weight * self.gain,
+            self._scaled.of(self.weight),
             bias=self.bias,
             stride=self.stride,
             padding=self.padding,
@@ -201,7 +207,8 @@ class ResBlock(nn.Module):
 
     def forward(self, feat_NCHW: Tensor) -> Tensor:
         """Return ``(N, outputs, H / 2, W / 2)``."""
-        return (self.conv2(self.conv1(feat_NCHW)) + self.skip(feat_NCHW)) / SQRT_2
+        feat = plus(self.conv2(self.conv1(feat_NCHW)), self.skip(feat_NCHW))
+        return times(feat, SQRT_2**-1)
 
 
 class StyleNorm(nn.Module):

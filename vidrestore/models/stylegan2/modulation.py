@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidrestore.models.inplace import times
 from vidrestore.models.stylegan2.derived import Derived
 
 _EPS = 1e-8
@@ -117,9 +118,16 @@ class ModulatedWeight(nn.Module):
         )
 
 
-def scaled(feat_NCHW: Tensor, scale_NC: Tensor) -> Tensor:
-    """Return features with every channel of every sample scaled."""
-    return feat_NCHW * scale_NC[:, :, None, None].to(feat_NCHW.dtype)
+def scaled(feat_NCHW: Tensor, scale_NC: Tensor, *, reuse: bool) -> Tensor:
+    """Return features with every channel of every sample scaled.
+
+    Args:
+        feat_NCHW: Features.
+        scale_NC: ``(N, C)`` float32.
+        reuse: Whether the features are not needed again and their memory may be used.
+    """
+    scale = scale_NC[:, :, None, None].to(feat_NCHW.dtype)
+    return times(feat_NCHW, scale) if reuse else feat_NCHW * scale
 
 
 def to_rgb(feat_NCHW: Tensor, weight: ModulatedWeight, style_NF: Tensor) -> Tensor:

@@ -19,10 +19,14 @@ Between: TypeAlias = Callable[[int, Tensor], Tensor]
 
 
 class StyleBlock(Protocol):
-    """A modulated convolution with noise and activation."""
+    """A modulated convolution with noise and activation.
+
+    One that keeps the size may use the memory of its features while nothing is trained; one
+    that doubles it leaves them as they are.
+    """
 
     def __call__(self, feat_NCHW: Tensor, style_NF: Tensor, noise: Tensor) -> Tensor:
-        """Return the features of the next block."""
+        """Return ``(N, outputs, S, S)``; ``noise`` is ``(1 or N, 1, S, S)``."""
         ...
 
 
@@ -49,8 +53,8 @@ class ConstantInput(nn.Module):
         self.register_parameter(key, nn.Parameter(torch.randn(1, channels, size, size)))
 
     def forward(self, batch: int) -> Tensor:
-        """Return ``(batch, channels, size, size)``."""
-        return self.get_parameter(self._key).expand(batch, -1, -1, -1)
+        """Return ``(batch, channels, size, size)``, in memory of its own."""
+        return self.get_parameter(self._key).repeat(batch, 1, 1, 1)
 
 
 class NoiseBuffers(nn.Module):
