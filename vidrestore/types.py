@@ -292,10 +292,17 @@ class RestoredFace:
     aligned: AlignedFace
     restored_chw: "Tensor"
     """``(3, S, S)`` float32 RGB in [0, 1]."""
+    region_hw: "Tensor | None" = None
+    """``(R, R)`` float32 in [0, 1], R a divisor of S: how much of each cell of the crop the face
+    fills, hair and ears not counted; None where the restorer does not tell."""
 
     def __post_init__(self) -> None:
         if self.restored_chw.shape != self.aligned.crop_chw.shape:
             raise ValueError(f"restored crop is {tuple(self.restored_chw.shape)}")
+        if self.region_hw is not None:
+            shape = tuple(self.region_hw.shape)
+            if len(shape) != 2 or shape[0] != shape[1] or CROP_SIZE_PX % shape[0]:
+                raise ValueError(f"region_hw must be (R, R), R a divisor of S, got {shape}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

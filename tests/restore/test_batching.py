@@ -8,6 +8,7 @@ import torch
 from support.frames import GRAY, random_frame
 
 from vidrestore.restore.batching import restored_frames
+from vidrestore.restore.crops import RestoredCrops
 from vidrestore.types import AlignedFace, TrackedFace, TrackedFrame
 
 POINTS = np.array([[1, 1], [3, 1], [2, 2], [1, 3], [3, 3]], dtype=np.float32)
@@ -42,6 +43,10 @@ def marked(tracked: TrackedFrame) -> list[AlignedFace]:
     ]
 
 
+def unchanged(crops: torch.Tensor) -> RestoredCrops:
+    return RestoredCrops(images_nchw=crops)
+
+
 COUNTS = (0, 1, 3, 0, 0, 2, 1, 0, 4, 1)
 
 
@@ -49,9 +54,9 @@ COUNTS = (0, 1, 3, 0, 0, 2, 1, 0, 4, 1)
 def test_every_frame_comes_once_in_order_with_its_own_faces(batch_size: int) -> None:
     calls: list[int] = []
 
-    def restore(crops: torch.Tensor) -> torch.Tensor:
+    def restore(crops: torch.Tensor) -> RestoredCrops:
         calls.append(len(crops))
-        return crops + 0.5
+        return unchanged(crops + 0.5)
 
     frames = [tracked_frame(index, faces) for index, faces in enumerate(COUNTS)]
     done = list(
@@ -71,9 +76,9 @@ def test_every_frame_comes_once_in_order_with_its_own_faces(batch_size: int) -> 
 def test_crops_of_several_frames_share_a_batch() -> None:
     calls: list[int] = []
 
-    def restore(crops: torch.Tensor) -> torch.Tensor:
+    def restore(crops: torch.Tensor) -> RestoredCrops:
         calls.append(len(crops))
-        return crops
+        return unchanged(crops)
 
     frames = [tracked_frame(index, 1) for index in range(8)]
     list(
@@ -93,7 +98,7 @@ def test_no_more_frames_are_held_than_stated() -> None:
 
     given = 0
     for _ in restored_frames(
-        frames(), align=marked, restore=lambda crops: crops, batch_size=8, max_waiting_frames=6
+        frames(), align=marked, restore=unchanged, batch_size=8, max_waiting_frames=6
     ):
         assert taken - given <= 6
         given += 1
@@ -104,8 +109,30 @@ def test_frames_without_faces_do_not_wait() -> None:
     stream = restored_frames(
         (tracked_frame(index, 0) for index in range(3)),
         align=marked,
-        restore=lambda crops: crops,
+        restore=unchanged,
         batch_size=8,
         max_waiting_frames=6,
     )
     assert next(stream).frame.index == 0
+
+
+def test_every_face_gets_the_region_of_its_own_crop() -> None:
+    def restore(crops: torch.Tensor) -> RestoredCrops:
+        regions = crops[:, 0, :4, :4] / 1000
+        return RestoredCrops(images_nchw=crops, region_nhw=regions)
+
+    frames = [tracked_frame(index, faces) for index, faces in enumerate(COUNTS)]
+    stream = restored_frames(
+        frames, align=marked, restore=restore, batch_size=3, max_waiting_frames=5
+    )
+    faces = [face for each in stream for face in each.faces]
+    assert len(faces) == sum(COUNTS)
+    for face in faces:
+        assert face.region_hw is not None
+        assert face.region_hw.shape == (4, 4)
+        assert float(face.region_hw[0, 0]) == pytest.approx(face.aligned.face.track_id / 1000)
+
+
+def test_regions_of_fewer_crops_than_pictures_are_refused() -> None:
+    with pytest.raises(ValueError, match="2 crops, but regions of 1"):
+        RestoredCrops(images_nchw=torch.zeros(2, 3, 8, 8), region_nhw=torch.zeros(1, 4, 4))

@@ -12,7 +12,15 @@ from vidrestore.geometry import applied, composed, inverted, scale_of
 from vidrestore.media.color import add_rgb_change, aligned_box, luma_weights, region_to_rgb
 from vidrestore.paste.config import PasteConfig
 from vidrestore.paste.grain import grain_to_add
-from vidrestore.paste.masks import face_ellipse, mapped_bounds, mask_on_grid
+from vidrestore.paste.masks import (
+    cells_to_crop,
+    face_ellipse,
+    feathered,
+    mapped_bounds,
+    mask_of_region,
+    mask_on_grid,
+    trust_in_region,
+)
 from vidrestore.resample import averaged, warped
 from vidrestore.types import (
     CROP_SIZE_PX,
@@ -44,9 +52,17 @@ def face_mask(frame: Frame, geometry: DisplayGeometry, face: RestoredFace) -> Fa
     box = aligned_box(frame, (left, top, right, bottom))
     if box is None:
         return None
-    region_to_unit = composed(composed(_shift(box), coded_to_crop), ellipse.to_unit)
-    mask = mask_on_grid(region_to_unit, (box[3] - box[1], box[2] - box[0]))
-    return FaceMask(box_xyxy=box, mask_hw=mask)
+    region_hw = (box[3] - box[1], box[2] - box[0])
+    region_to_crop = composed(_shift(box), coded_to_crop)
+    region_to_unit = composed(region_to_crop, ellipse.to_unit)
+    if face.region_hw is None:
+        return FaceMask(box_xyxy=box, mask_hw=mask_on_grid(region_to_unit, region_hw))
+    cells_hw = np.ascontiguousarray(face.region_hw.cpu().numpy(), dtype=np.float32)
+    trust = trust_in_region(cells_hw, ellipse)
+    to_region = composed(cells_to_crop(len(cells_hw)), inverted(region_to_crop))
+    shown_chw = torch.from_numpy(feathered(cells_hw))[None]
+    shown = warped(shown_chw, to_region, region_hw, sharp=False)[0].numpy()
+    return FaceMask(box_xyxy=box, mask_hw=mask_of_region(shown, region_to_unit, trust=trust))
 
 
 def pasted(
@@ -100,7 +116,7 @@ def _change_of(
     change = _raw_change(source, face, crop_to_region, region_hw)
     if config.colour_match > 0:
         tone = _slow_part(face.restored_chw) - _slow_part(face.aligned.crop_chw)
-        cells_to_region = composed(_cells_to_crop(), crop_to_region)
+        cells_to_region = composed(cells_to_crop(CROP_SIZE_PX // _TONE_CELL_PX), crop_to_region)
         change -= np.float32(config.colour_match) * _region(tone, cells_to_region, region_hw)
     if config.grain > 0:
         weights = luma_weights(frame.color, frame.coded_hw)
@@ -136,11 +152,6 @@ def _slow_part(crop_chw: Tensor) -> Tensor:
     side = 2 * CROP_SIZE_PX // _TONE_CELL_PX
     halves = averaged(crop_chw, (side, side))
     return F.avg_pool2d(halves, kernel_size=4, stride=2, padding=1, count_include_pad=False)
-
-
-def _cells_to_crop() -> Affine:
-    cell, half = float(_TONE_CELL_PX), (_TONE_CELL_PX - 1) / 2
-    return np.array([[cell, 0.0, half], [0.0, cell, half]])
 
 
 def _region(image_chw: Tensor, to_region: Affine, region_hw: tuple[int, int]) -> FloatArray:

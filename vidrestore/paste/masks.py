@@ -1,11 +1,19 @@
-"""The soft mask of a face: an ellipse laid through its five points."""
+"""The soft mask of a face: an ellipse laid through its five points, and the face found inside.
+
+Where the restorer tells which part of the crop the face fills, the mask follows that: a hand or
+hair before the face stays as it was. Three things keep it from jumping between frames: it is a
+smooth function of probabilities, not of labels; its border is wide; and the less of the middle of
+the ellipse is called face, the more the plain ellipse counts, so that a face which the parser
+misses for a moment does not flash.
+"""
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vidrestore.geometry import applied
+from vidrestore.geometry import applied, composed
 from vidrestore.types import CROP_SIZE_PX, Affine, FloatArray
 
 # In units of the distance between the middle of the eyes and the middle of the mouth. The
@@ -15,6 +23,17 @@ _HALF_HEIGHT = 1.65
 _HALF_WIDTH = 1.33
 _FULL_INSIDE = 0.70
 """Radius, as a share of the ellipse's, within which the mask is 1."""
+_FULL_INSIDE_OF_REGION = 0.85
+"""The same where the face's region is known, so that the ellipse need not be its border."""
+_CORE = 0.5
+"""Radius, likewise, within which nearly all of an unoccluded face's ellipse is face."""
+_CORE_FACE = (0.25, 0.65)
+"""Share of the core that is called face: at or below the first the region is not believed, at or
+above the second it is believed in full."""
+_FEATHER_PX = 10.0
+"""Standard deviation of the blur of the region's border, in crop pixels."""
+_CERTAIN = 0.125
+"""Blurred probabilities this near to 0 or 1 count as 0 or 1."""
 _BORDER_PX = 4.0
 """Distance the ellipse keeps from the crop's border, in crop pixels."""
 
@@ -69,12 +88,15 @@ def face_ellipse(points_xy: NDArray[np.float64]) -> FaceEllipse:
     )
 
 
-def mask_on_grid(region_to_unit: Affine, region_hw: tuple[int, int]) -> FloatArray:
+def mask_on_grid(
+    region_to_unit: Affine, region_hw: tuple[int, int], *, full_inside: float = _FULL_INSIDE
+) -> FloatArray:
     """Return the mask at every pixel of a region, ``(h, w)`` in [0, 1].
 
     Args:
         region_to_unit: From region pixels to the space of ``FaceEllipse.to_unit``.
         region_hw: Size of the region.
+        full_inside: Radius, as a share of the ellipse's, within which the mask is 1.
     """
     height, width = region_hw
     x = np.arange(width, dtype=np.float32)
@@ -86,8 +108,64 @@ def mask_on_grid(region_to_unit: Affine, region_hw: tuple[int, int]) -> FloatArr
     v *= v
     u += v
     radius = np.sqrt(u, out=u)
-    ramp = np.clip((1.0 - radius) * np.float32(1.0 / (1.0 - _FULL_INSIDE)), 0.0, 1.0)
+    ramp = np.clip((1.0 - radius) * np.float32(1.0 / (1.0 - full_inside)), 0.0, 1.0)
     return ramp * ramp * (3.0 - 2.0 * ramp)
+
+
+def feathered(cells_hw: FloatArray) -> FloatArray:
+    """Return how much of the restored face each cell of the crop shows, ``(R, R)`` in [0, 1].
+
+    Args:
+        cells_hw: How much of each cell the face fills, in [0, 1].
+    """
+    sigma = _FEATHER_PX * cells_hw.shape[0] / CROP_SIZE_PX
+    blurred = cv2.GaussianBlur(cells_hw, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+    gain = np.float32(1.0 / (1.0 - 2.0 * _CERTAIN))
+    shown = (np.asarray(blurred, np.float32) - np.float32(_CERTAIN)) * gain
+    return np.clip(shown, 0.0, 1.0, dtype=np.float32)
+
+
+def trust_in_region(cells_hw: FloatArray, ellipse: FaceEllipse) -> float:
+    """Return how far the region is believed, in [0, 1]: by the share of the core that is face.
+
+    Args:
+        cells_hw: How much of each cell the face fills, in [0, 1].
+        ellipse: Where the landmarks say that the face is.
+    """
+    side = cells_hw.shape[0]
+    cells_to_unit = composed(cells_to_crop(side), ellipse.to_unit)
+    x = np.arange(side, dtype=np.float64)
+    units = applied(cells_to_unit, np.stack(np.meshgrid(x, x), axis=-1).reshape(-1, 2))
+    core = np.hypot(units[:, 0], units[:, 1]).reshape(side, side) <= _CORE
+    share = float(cells_hw[core].mean()) if core.any() else 0.0
+    low, high = _CORE_FACE
+    ramp = float(np.clip((share - low) / (high - low), 0.0, 1.0))
+    return ramp * ramp * (3.0 - 2.0 * ramp)
+
+
+def mask_of_region(shown: FloatArray, region_to_unit: Affine, *, trust: float) -> FloatArray:
+    """Return the mask at every pixel of a region whose face is known, ``(h, w)`` in [0, 1].
+
+    It is 0 wherever the ellipse's is.
+
+    Args:
+        shown: ``(h, w)``: ``feathered`` at every pixel of the region.
+        region_to_unit: From region pixels to the space of ``FaceEllipse.to_unit``.
+        trust: From ``trust_in_region``.
+    """
+    height, width = shown.shape
+    plain = mask_on_grid(region_to_unit, (height, width))
+    if trust == 0.0:
+        return plain
+    wide = mask_on_grid(region_to_unit, (height, width), full_inside=_FULL_INSIDE_OF_REGION)
+    mixed = plain + np.float32(trust) * (wide * shown - plain)
+    return np.asarray(mixed, dtype=np.float32)
+
+
+def cells_to_crop(cells: int) -> Affine:
+    """Return the map from cells to crop pixels, ``cells`` along the crop's side."""
+    side = CROP_SIZE_PX / cells
+    return np.array([[side, 0.0, (side - 1) / 2], [0.0, side, (side - 1) / 2]])
 
 
 def mapped_bounds(affine: Affine, corners_xy: NDArray[np.float64]) -> tuple[float, ...]:

@@ -17,6 +17,7 @@ from vidrestore.paste.tone import TonedFrame, toned_frames
 from vidrestore.pipeline.background import Background
 from vidrestore.pipeline.settings import RestoreSettings
 from vidrestore.restore.batching import restored_frames
+from vidrestore.restore.crops import RestoredCrops
 from vidrestore.restore.restorer import Restorer
 from vidrestore.stopwatch import Stopwatch
 from vidrestore.types import AlignedFace, DisplayGeometry, Frame, RgbView, TrackedFrame
@@ -86,12 +87,13 @@ class Stages:
             ]
             return [crop for crop in crops if crop is not None]
 
-    def _restore(self, crops_NCHW: Tensor) -> Tensor:
+    def _restore(self, crops_NCHW: Tensor) -> RestoredCrops:
         with self.stopwatch.stage("restore"):
-            restored = self.restorer.restore(crops_NCHW)
-            if restored.device.type == "cuda":
+            restored = self.restorer.restored(crops_NCHW)
+            device = restored.images_nchw.device
+            if device.type == "cuda":
                 # Without this the time would be counted where the result is first read.
-                torch.cuda.synchronize(restored.device)
+                torch.cuda.synchronize(device)
             return restored
 
     def _paste(self, toned: TonedFrame) -> Frame:

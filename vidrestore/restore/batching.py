@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from vidrestore.restore.crops import RestoredCrops
 from vidrestore.types import AlignedFace, Frame, RestoredFace, RestoredFrame, TrackedFrame
 
 
@@ -22,7 +23,7 @@ def restored_frames(
     frames: Iterable[TrackedFrame],
     *,
     align: Callable[[TrackedFrame], list[AlignedFace]],
-    restore: Callable[[Tensor], Tensor],
+    restore: Callable[[Tensor], RestoredCrops],
     batch_size: int,
     max_waiting_frames: int,
 ) -> Iterator[RestoredFrame]:
@@ -34,7 +35,7 @@ def restored_frames(
     Args:
         frames: In order.
         align: Cuts the crops of one frame.
-        restore: ``(N, 3, S, S)`` to the same shape, N at most ``batch_size``.
+        restore: Takes ``(N, 3, S, S)``, N at most ``batch_size``, and keeps the shape.
         batch_size: Crops per call of ``restore``, at least 1.
         max_waiting_frames: At least 1.
     """
@@ -53,16 +54,21 @@ def restored_frames(
 
 
 def _flushed(
-    waiting: list[_Waiting], restore: Callable[[Tensor], Tensor], batch_size: int
+    waiting: list[_Waiting], restore: Callable[[Tensor], RestoredCrops], batch_size: int
 ) -> Iterator[RestoredFrame]:
     faces = [face for each in waiting for face in each.faces]
     restored: list[RestoredFace] = []
     for start in range(0, len(faces), batch_size):
         batch = faces[start : start + batch_size]
-        images = restore(torch.stack([face.crop_chw for face in batch]))
+        crops = restore(torch.stack([face.crop_chw for face in batch]))
+        region = crops.region_nhw
         restored += [
-            RestoredFace(aligned=face, restored_chw=image)
-            for face, image in zip(batch, images, strict=True)
+            RestoredFace(
+                aligned=face,
+                restored_chw=image,
+                region_hw=None if region is None else region[at],
+            )
+            for at, (face, image) in enumerate(zip(batch, crops.images_nchw, strict=True))
         ]
     at = 0
     for each in waiting:

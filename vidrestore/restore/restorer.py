@@ -2,9 +2,16 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from vidrestore.models.face_parser import face_probability
 from vidrestore.models.outputs import Restored
 from vidrestore.models.table import RestorerSpec
+from vidrestore.restore.crops import RestoredCrops
+from vidrestore.types import CROP_SIZE_PX
+
+_REGION_CELLS = 128
+"""Cells along a crop's side in which the face's region is told: finer than its soft border."""
 
 
 class Restorer:
@@ -32,21 +39,45 @@ class Restorer:
         prepared = network.eval().requires_grad_(False).to(device=device, dtype=dtype)
         self._network = prepared.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
-    @torch.inference_mode()
     def restore(self, crops_NCHW: Tensor) -> Tensor:
-        """Return restored crops of the same shape, clipped to [0, 1], on the device.
+        """Return the pictures of ``restored`` alone."""
+        return self.restored(crops_NCHW).images_nchw
+
+    @torch.inference_mode()
+    def restored(self, crops_NCHW: Tensor) -> RestoredCrops:
+        """Return restored crops in the size given, clipped to [0, 1], on the device.
 
         Args:
-            crops_NCHW: ``(N, 3, S, S)`` float32 RGB in [0, 1], S the network's crop size.
+            crops_NCHW: ``(N, 3, S, S)`` float32 RGB in [0, 1], S the network's crop size or
+                ``CROP_SIZE_PX``: such crops are resized for the network and back.
 
         Raises:
             ValueError: The crops have another shape.
         """
-        side = self.spec.crop_size_px
-        if tuple(crops_NCHW.shape[1:]) != (3, side, side):
-            raise ValueError(f"crops must be (N, 3, {side}, {side}), got {crops_NCHW.shape}")
-        scaled = (crops_NCHW.to(self.device) * 2.0 - 1.0).contiguous(
-            memory_format=torch.channels_last
-        )
+        own, given = self.spec.crop_size_px, crops_NCHW.shape[-1]
+        if tuple(crops_NCHW.shape[1:]) not in {(3, side, side) for side in (own, CROP_SIZE_PX)}:
+            sides = " or ".join(f"(N, 3, {s}, {s})" for s in sorted({own, CROP_SIZE_PX}))
+            raise ValueError(f"crops must be {sides}, got {tuple(crops_NCHW.shape)}")
+        fitted = _resized(crops_NCHW.to(self.device), own, enlarged_by="bilinear")
+        scaled = (fitted * 2.0 - 1.0).contiguous(memory_format=torch.channels_last)
         output: Restored = self._network(scaled)
-        return (output.image.float() * 0.5 + 0.5).clamp_(0.0, 1.0)
+        image = _resized(output.image.float(), given, enlarged_by="bicubic")
+        return RestoredCrops(
+            images_nchw=(image * 0.5 + 0.5).clamp_(0.0, 1.0),
+            region_nhw=None if output.parsing is None else _face_region(output.parsing),
+        )
+
+
+def _resized(image_NCHW: Tensor, side_px: int, *, enlarged_by: str) -> Tensor:
+    """Return pictures of another size; shrinking takes means over areas."""
+    side = image_NCHW.shape[-1]
+    if side == side_px:
+        return image_NCHW
+    mode = enlarged_by if side < side_px else "area"
+    return F.interpolate(image_NCHW, (side_px, side_px), mode=mode)
+
+
+def _face_region(logits_NCHW: Tensor) -> Tensor:
+    """Return ``(N, R, R)``: how much of each cell the face fills."""
+    cells = F.adaptive_avg_pool2d(face_probability(logits_NCHW)[:, None], _REGION_CELLS)
+    return cells[:, 0].contiguous()

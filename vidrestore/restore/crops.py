@@ -1,0 +1,22 @@
+"""What the restore stage gets back for a batch of crops."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RestoredCrops:
+    """Restored crops, and where the face is in them if the network tells."""
+
+    images_nchw: Tensor
+    """``(N, 3, S, S)`` float32 RGB in [0, 1]."""
+    region_nhw: Tensor | None = None
+    """``(N, R, R)`` float32 in [0, 1], R a divisor of S: how much of a cell the face fills, hair
+    and ears not counted. None where the network does not tell."""
+
+    def __post_init__(self) -> None:
+        if self.region_nhw is not None and len(self.region_nhw) != len(self.images_nchw):
+            raise ValueError(
+                f"{len(self.images_nchw)} crops, but regions of {len(self.region_nhw)}"
+            )
