@@ -139,3 +139,18 @@ def test_an_error_of_the_producer_drops_what_waits() -> None:
         produce()
     assert got in ([], [0])
     assert threading.active_count() <= before + 1
+
+
+def test_the_time_spent_consuming_is_told() -> None:
+    go = threading.Event()
+
+    def consume(_: int) -> None:
+        go.wait()
+
+    with WriteBehind(consume, size=5) as behind:
+        before = behind.busy_seconds
+        behind.put(1)
+        go.set()
+
+    assert before == 0.0
+    assert behind.busy_seconds > 0.0

@@ -115,6 +115,17 @@ def test_matroska_rounds_finer_clocks_to_milliseconds_and_says_so(tmp_path: Path
     assert any("milliseconds" in note for note in notes)
 
 
+def test_avi_says_so_where_frames_are_unevenly_spaced(tmp_path: Path) -> None:
+    clip = Clip(ticks=VARIABLE_TICKS, time_base=Fraction(1, 12800), container_options=TIMESCALE)
+    uneven = make_clip(tmp_path / "uneven.mp4", clip)
+    even = make_clip(tmp_path / "even.mp4")
+
+    notes = copy_film(uneven, tmp_path / "uneven.avi", codec="h264")
+
+    assert any("no time stamps" in note for note in notes)
+    assert copy_film(even, tmp_path / "even.avi", codec="h264") == []
+
+
 def test_decoding_order_never_runs_backwards(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mp4", Clip(ticks=tuple(range(30))))
     copy_film(path, tmp_path / "out.mp4", codec="h264")

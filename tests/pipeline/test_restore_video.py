@@ -336,7 +336,9 @@ def test_an_interrupted_run_leaves_nothing_behind(film: Path, tmp_path: Path) ->
 def test_the_report_holds_what_it_promises(result: tuple[Path, RestoreReport]) -> None:
     plain = result[1].to_json()
     assert {"frames", "shots", "tracks", "faces", "timing", "versions"} <= plain.keys()
-    assert {"decode", "track", "align", "restore", "paste", "write"} <= plain["timing"].keys()
+    assert {"decode", "track", "align", "restore", "paste", "write", "encode"} <= plain[
+        "timing"
+    ].keys()
     assert all(seconds >= 0 for seconds in plain["timing"].values())
     assert "torch" in plain["versions"]
 

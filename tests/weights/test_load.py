@@ -30,7 +30,9 @@ def assert_loaded(path: Path, state: dict[str, Tensor]) -> None:
         torch.testing.assert_close(tensor, state[name], rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("wrapper", ["params_ema", "params", "state_dict", "model", "model_state_dict", "net"])
+@pytest.mark.parametrize(
+    "wrapper", ["params_ema", "params", "state_dict", "model", "model_state_dict", "net"]
+)
 def test_a_state_under_a_usual_wrapper_is_found(
     tmp_path: Path, state: dict[str, Tensor], wrapper: str
 ) -> None:

@@ -27,6 +27,8 @@ class ContainerSpec:
     is_mov: bool = False
     counts_milliseconds: bool = False
     """Whether time stamps are rounded to 1/1000 s, as Matroska's are."""
+    counts_frames: bool = False
+    """Whether the time of a frame is its number: waiting takes empty frames."""
 
 
 _TRANSPORT_CODECS = frozenset(
@@ -46,7 +48,7 @@ CONTAINERS: Mapping[str, ContainerSpec] = MappingProxyType(
         ".mov": ContainerSpec(format="mov", is_mov=True),
         ".mkv": ContainerSpec(format="matroska", holds_attachments=True, counts_milliseconds=True),
         ".webm": ContainerSpec(format="webm", codecs=_WEBM_CODECS, counts_milliseconds=True),
-        ".avi": ContainerSpec(format="avi", holds_rotation=False),
+        ".avi": ContainerSpec(format="avi", holds_rotation=False, counts_frames=True),
         ".ts": _TRANSPORT,
         ".m2ts": _TRANSPORT,
     }

@@ -55,6 +55,11 @@ class PictureSink:
         self._noted_tags = False
         self._behind = WriteBehind(self._write, size=_FRAMES_WAITING)
 
+    @property
+    def encode_seconds(self) -> float:
+        """How long frames were encoded so far, on the thread of this sink."""
+        return self._behind.busy_seconds
+
     def write(self, frame: Frame) -> None:
         """Queue a frame.
 

@@ -1,5 +1,6 @@
 """The only threads of the package: bounded read-ahead, and its mirror image for writing."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from queue import Empty, Full, Queue
@@ -86,6 +87,8 @@ class WriteBehind(Generic[T]):
         self._waiting: Queue[T | _End] = Queue(maxsize=size)
         self._stop = Event()
         self._error: BaseException | None = None
+        self.busy_seconds = 0.0
+        """Time spent in ``consume`` so far."""
         self._worker = Thread(target=self._work, name="write-behind", daemon=True)
         self._worker.start()
 
@@ -133,7 +136,9 @@ class WriteBehind(Generic[T]):
                     continue
                 if isinstance(item, _End):
                     return
+                started = time.perf_counter()
                 self._consume(item)
+                self.busy_seconds += time.perf_counter() - started
         except BaseException as caught:  # noqa: BLE001  (handed to the producer)
             self._error = caught
         finally:

@@ -31,6 +31,11 @@ class Sink(Protocol):
         """Frames taken so far."""
         ...
 
+    @property
+    def encode_seconds(self) -> float:
+        """How long frames were encoded so far, beside everything else."""
+        ...
+
     def write(self, frame: Frame) -> None:
         """Take a frame.
 

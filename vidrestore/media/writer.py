@@ -31,6 +31,7 @@ from vidrestore.media.translate import media_errors
 from vidrestore.types import DisplayGeometry, Frame
 
 _FRAMES_WAITING = 4
+_ROUNDED_SECONDS = Fraction(1, 500)
 _CODEC_IDS = {"h265": "hevc"}
 _MOV_TAGS = frozenset(
     {
@@ -65,6 +66,9 @@ class FilmSink:
         self._info = info
         self._source_path = source_path if info.kind == "film" else None
         self._rounds_times = False
+        self._last_ticks: int | None = None
+        self._step_ticks: list[int] = []
+        """Shortest and longest time between two frames."""
         self._whole_aspect = self._stated_aspect(geometry)
         codec = _CODEC_IDS.get(settings.codec, settings.codec)
         if not holds_codec(self._spec, codec):
@@ -181,6 +185,11 @@ class FilmSink:
             self.notes.append(f"{self._target.suffix} cannot hold the rotation of the film")
         return encoder
 
+    @property
+    def encode_seconds(self) -> float:
+        """How long frames were encoded so far, on the thread of this sink."""
+        return self._behind.busy_seconds
+
     def write(self, frame: Frame) -> None:
         """Queue a frame for the encoder; frames come in presentation order.
 
@@ -189,6 +198,7 @@ class FilmSink:
         """
         self._behind.put(frame)
         self.frame_count += 1
+        self._follow_rhythm(frame.timestamp.ticks)
 
     def finish(self) -> None:
         """Encode and copy what is left and write the end of the file."""
@@ -206,8 +216,27 @@ class FilmSink:
             self._output.close()
             if self._rounds_times:
                 self.notes.append(f"{self._target.suffix} rounds time stamps to milliseconds")
+            if self._spec.counts_frames and self._is_uneven:
+                self.notes.append(
+                    f"{self._target.suffix} holds no time stamps: the uneven times of this film "
+                    "became empty frames, which not every player heeds; .mkv and .mp4 hold them"
+                )
             if self._plan.joined or self._whole_aspect is not None:
                 self._join(self._source_path or self._path)
+
+    def _follow_rhythm(self, ticks: int) -> None:
+        if self._last_ticks is not None:
+            steps = [*self._step_ticks, ticks - self._last_ticks]
+            self._step_ticks = [min(steps), max(steps)]
+        self._last_ticks = ticks
+
+    @property
+    def _is_uneven(self) -> bool:
+        """Whether times between frames differ by more than the rounding of time stamps."""
+        if not self._step_ticks:
+            return False
+        shortest, longest = self._step_ticks
+        return (longest - shortest) * self._info.time_base > _ROUNDED_SECONDS
 
     def _stated_aspect(self, geometry: DisplayGeometry) -> Fraction | None:
         """Return the aspect of the whole picture where only the join can state it."""

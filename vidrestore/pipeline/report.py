@@ -47,7 +47,7 @@ class RestoreReport:
     shot_records: tuple[ShotRecord, ...]
     track_records: tuple[TrackRecord, ...]
     timing: dict[str, float]
-    """Seconds by stage; ``decode`` and ``encode`` run beside the others."""
+    """Seconds by stage; ``decode`` and ``encode`` run beside the others, on their own threads."""
     device: str
     precision: str
     model: str

@@ -120,7 +120,8 @@ class _Run:
                     else f"{self._source_path}: not a single frame could be read"
                 )
             self._tell("finishing")
-        return self._report(stages, source, sink)
+        outputs = [sink] if compared is None else [sink, compared]
+        return self._report(stages, source, outputs)
 
     def _sink(
         self, source: Source, target: Path, geometry: DisplayGeometry | None = None
@@ -208,8 +209,8 @@ class _Run:
             )
         )
 
-    def _report(self, stages: Stages, source: Source, sink: Sink) -> RestoreReport:
-        notes = [*self._notes, *sink.notes]
+    def _report(self, stages: Stages, source: Source, outputs: list[Sink]) -> RestoreReport:
+        notes = [*self._notes, *outputs[0].notes]
         background = stages.background
         if background is not None:
             notes += _background_notes(background)
@@ -225,7 +226,10 @@ class _Run:
             faces=self._tally.faces,
             shot_records=self._tally.shot_records(),
             track_records=self._tally.track_records(),
-            timing=self._stopwatch.seconds,
+            timing={
+                **self._stopwatch.seconds,
+                "encode": sum(each.encode_seconds for each in outputs),
+            },
             device=str(stages.restorer.device),
             precision=_plain(stages.restorer.dtype),
             model=self._settings.model,

@@ -3,7 +3,8 @@
 import logging
 from pathlib import Path
 
-from vidrestore.weights.manifest import WEIGHTS, WeightsEntry
+from vidrestore.weights import manifest
+from vidrestore.weights.manifest import WeightsEntry
 
 _LOG = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ def tell_licence(entry: WeightsEntry, folder: Path) -> None:
 
 def entry_of_file(path: Path) -> WeightsEntry | None:
     """Return the published checkpoint that is called like ``path``, wherever that lies."""
-    return next((each for each in WEIGHTS.values() if each.file_name == path.name), None)
+    return next((each for each in manifest.WEIGHTS.values() if each.file_name == path.name), None)
 
 
 def _text(record: Path) -> str | None:
