@@ -18,7 +18,8 @@ def landmark_jitter_px(points_xy: Points, reference_xy: Points | None = None) ->
     a steady motion does not have.
 
     Args:
-        points_xy: ``(T, P, 2)``, one set of points a frame.
+        points_xy: ``(T, P, 2)``, one set of points a frame; NaN where no face was found, which
+            leaves out the steps from and to that frame.
         reference_xy: The same points in the undegraded clip, or None.
 
     Raises:
@@ -28,6 +29,9 @@ def landmark_jitter_px(points_xy: Points, reference_xy: Points | None = None) ->
     if len(points_xy) < least:
         raise ValueError(f"jitter needs {least} frames or more, got {len(points_xy)}")
     if reference_xy is None:
-        return float(np.linalg.norm(np.diff(points_xy, n=2, axis=0), axis=-1).mean())
-    error = points_xy - reference_xy
-    return float(np.linalg.norm(np.diff(error, axis=0), axis=-1).mean())
+        steps = np.diff(points_xy, n=2, axis=0)
+    else:
+        steps = np.diff(points_xy - reference_xy, axis=0)
+    lengths = np.linalg.norm(steps, axis=-1)
+    known = lengths[np.isfinite(lengths)]
+    return float(known.mean()) if known.size else float("nan")

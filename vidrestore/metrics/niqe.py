@@ -202,7 +202,6 @@ def _asymmetric_fit(samples_nhw: Array) -> tuple[Array, Array, Array]:
     moment = np.abs(flat).mean(axis=1) ** 2 / np.maximum((flat**2).mean(axis=1), 1e-12)
     ratio = moment * (lopsided**3 + 1) * (lopsided + 1) / (lopsided**2 + 1) ** 2
     shapes, ratios = _shape_table()
-    at: NDArray[np.intp] = np.searchsorted(ratios, ratio)
-    shape: Array = shapes[np.minimum(at, len(shapes) - 1)]
+    shape = np.asarray(np.interp(ratio, ratios, shapes), dtype=np.float64)
     width = np.sqrt(gamma(1 / shape) / gamma(3 / shape))
     return shape, left * width, right * width

@@ -93,6 +93,6 @@ def alexnet_lpips(backbone: Mapping[str, Tensor], heads: Mapping[str, Tensor]) -
             f"these are not the tensors of torchvision's AlexNet: {error}"
         ) from error
     names = [f"lin{depth}.model.1.weight" for depth in range(len(_ALEXNET_TAPS))]
-    if heads.keys() != set(names):
+    if set(heads) != set(names):
         raise WeightsError("these are not the linear layers of LPIPS on AlexNet (v0.1/alex.pth)")
     return Lpips(AlexNetFeatures(network.features), [heads[name].flatten() for name in names])

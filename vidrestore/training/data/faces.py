@@ -31,6 +31,11 @@ class FaceRow:
     """Width at which the face is at its native resolution in the 512 alignment."""
 
 
+def has_table(folder: Path) -> bool:
+    """Return whether ``folder`` says which faces it holds."""
+    return any((folder / name).is_file() for name in _TABLES)
+
+
 def read_table(folder: Path) -> list[FaceRow]:
     """Return the faces of ``folder``'s ``tiles.tsv`` or ``faces.tsv``.
 

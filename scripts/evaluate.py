@@ -1,0 +1,218 @@
+"""Measure a restorer on degraded faces against their originals.
+
+    python scripts/evaluate.py --model lite --data ../shared/data/val/stills \
+        --degradation gfpgan --seed 0 --json out.json
+    python scripts/evaluate.py --model lite --data clip.mp4 --degradation gfpgan --json out.json
+
+``--data`` is a folder of aligned faces (512 px; or any with ``tiles.tsv`` or ``faces.tsv``), a
+film, or a folder of films, each degraded as one clip. ``--degradation none`` gives clean pictures:
+the output's PSNR then says how little they are changed. Writes a table, the JSON, and a sheet of
+input, output and original beside it.
+"""
+
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from vidrestore.devices import resolve_device, resolve_precision
+from vidrestore.errors import ConfigError, VidrestoreError
+from vidrestore.faces.config import DetectorConfig
+from vidrestore.faces.detector import Detector
+from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.metrics.frechet import inception_embedding
+from vidrestore.metrics.identity import embeddings
+from vidrestore.metrics.perceptual import alexnet_lpips
+from vidrestore.metrics.report import Instruments, Scores
+from vidrestore.models.mobilefacenet import MobileFaceNet
+from vidrestore.pipeline.networks import load_detector, load_restorer
+from vidrestore.training.data.clips import aligned_clip
+from vidrestore.training.data.faces import aligned_faces, has_table, read_table
+from vidrestore.training.degradations.recipe import RECIPES, recipe_named
+from vidrestore.training.evaluation import (
+    Results,
+    fid_of,
+    measure_clip,
+    measure_stills,
+    points_by,
+)
+from vidrestore.types import CROP_SIZE_PX
+from vidrestore.weights.load import read_state
+
+PICTURES = (".png", ".webp", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+FILMS = (".mp4", ".mkv", ".mov", ".avi", ".mpg", ".mpeg", ".webm", ".m4v")
+
+
+def stills_in(folder: Path) -> Iterator[tuple[str, Tensor]]:
+    """Yield name and ``(3, 512, 512)`` RGB in [0, 1] of a folder's faces.
+
+    Raises:
+        ConfigError: A picture is unreadable or not an aligned face of 512 pixels.
+    """
+    if has_table(folder):
+        rows = [row for row in read_table(folder) if row.effective_px >= CROP_SIZE_PX]
+        faces = aligned_faces(rows, share=1.0, least_px=CROP_SIZE_PX)
+        for at, face in enumerate(faces):
+            yield f"{at:04d}", torch.from_numpy(face).permute(2, 0, 1).float() / 255
+        return
+    for path in sorted(each for each in folder.iterdir() if each.suffix.lower() in PICTURES):
+        bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if bgr is None:
+            raise ConfigError(f"{path}: not a readable picture")
+        if bgr.shape[:2] != (CROP_SIZE_PX, CROP_SIZE_PX):
+            raise ConfigError(
+                f"{path}: {bgr.shape[1]} x {bgr.shape[0]}, not a face aligned to "
+                f"{CROP_SIZE_PX}; run scripts/prepare_faces.py on the folder first"
+            )
+        rgb = np.ascontiguousarray(bgr[:, :, ::-1])
+        yield path.name, torch.from_numpy(rgb).permute(2, 0, 1).float() / 255
+
+
+def instruments_of(
+    arguments: argparse.Namespace, detector: Detector
+) -> tuple[Instruments, dict[str, str]]:
+    """Return the networks that were given, and why metrics are left out."""
+    left_out: dict[str, str] = {}
+    if arguments.identity is None:
+        left_out["identity"] = "no network; give --identity mobilefacenet.ckpt"
+    if arguments.lpips is None:
+        left_out["lpips"] = "no network; give --lpips ALEXNET HEADS"
+    if arguments.fid is None:
+        left_out["fid"] = "no network; give --fid INCEPTION_V3"
+    instruments = Instruments(
+        identity=None if arguments.identity is None else identity_by(arguments.identity),
+        landmarks=points_by(detector),
+        lpips=None
+        if arguments.lpips is None
+        else alexnet_lpips(*(read_state(path) for path in arguments.lpips)),
+    )
+    return instruments, left_out
+
+
+def identity_by(path: Path) -> Callable[[Tensor], Tensor]:
+    """Return MobileFaceNet as a function from aligned crops to unit embeddings.
+
+    Raises:
+        ConfigError: The file is not its checkpoint.
+    """
+    network = MobileFaceNet().eval()
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        network.load_state_dict(state["net_state_dict"])
+    except (OSError, KeyError, RuntimeError) as error:
+        raise ConfigError(f"{path}: not a checkpoint of MobileFaceNet: {error}") from error
+    return lambda crops: embeddings(network, crops, TEMPLATE_POINTS_XY)
+
+
+def print_table(report: dict[str, Any]) -> None:
+    """Print one line for every metric."""
+    sides = [side for side in ("input", "output", "original") if report.get(side)]
+    print(f"{'':<20}" + "".join(f"{side:>12}" for side in sides))
+    for name in dict.fromkeys(name for side in sides for name in report[side]):
+        cells = [report[side].get(name) for side in sides]
+        print(f"{name:<20}" + "".join(f"{'' if c is None else f'{c:.4f}':>12}" for c in cells))
+    for name, reason in report["left_out"].items():
+        print(f"{name:<20}left out: {reason}")
+
+
+def evaluate(arguments: argparse.Namespace) -> tuple[dict[str, Any], Results]:
+    """Measure as the command line says; return the report and the pictures."""
+    device = resolve_device(arguments.device)
+    restorer = load_restorer(
+        arguments.model, device=device, dtype=resolve_precision(arguments.precision, device)
+    )
+    detector = load_detector("mtcnn", device=device, config=DetectorConfig())
+    instruments, left_out = instruments_of(arguments, detector)
+    recipe = recipe_named("untouched" if arguments.degradation == "none" else arguments.degradation)
+
+    def restore(crops: Tensor) -> Tensor:
+        return restorer.restore(crops).float().cpu()
+
+    data: Path = arguments.data
+    if not data.exists():
+        raise ConfigError(f"{data}: there is no such file or folder")
+    films = [data] if data.is_file() else sorted(f for f in data.iterdir() if f.suffix in FILMS)
+    extra: dict[str, Scores] = {}
+    results = Results()
+    for at, film in enumerate(films):
+        measured = measure_clip(
+            film.name,
+            aligned_clip(film, detector=detector, max_frames=arguments.max_frames),
+            recipe=recipe,
+            rng=np.random.default_rng((arguments.seed, at)),
+            restore=restore,
+            instruments=instruments,
+        )
+        results.entries += measured.entries
+        results.rows += measured.rows
+    if not films:
+        stills = list(stills_in(data))[: arguments.count]
+        if not stills:
+            raise ConfigError(f"{data}: holds neither aligned faces nor films")
+        results = measure_stills(
+            stills, recipe=recipe, seed=arguments.seed, restore=restore, instruments=instruments
+        )
+        if arguments.fid is not None:
+            extra = fid_of(results, inception_embedding(read_state(arguments.fid)))
+    report: dict[str, Any] = {
+        "model": arguments.model,
+        "data": data.name,
+        "degradation": arguments.degradation,
+        "seed": arguments.seed,
+        "precision": str(restorer.dtype).removeprefix("torch."),
+        "input": results.summary("input") | extra.get("input", {}),
+        "output": results.summary("output") | extra.get("output", {}),
+        "original": results.summary("original"),
+        "left_out": left_out,
+        "pictures": [
+            {"name": entry.name, "frames": entry.frames, **entry.scores}
+            for entry in results.entries
+        ],
+    }
+    return report, results
+
+
+def main() -> None:
+    """Parse the command line, measure, and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="lite", help="name of a restorer, or a checkpoint")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--degradation", choices=["none", *sorted(RECIPES)], default="gfpgan")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path, help="where to write the report")
+    parser.add_argument("--sheet", type=Path, help="default: beside the JSON, as .jpg")
+    parser.add_argument("--identity", type=Path, help="MobileFaceNet checkpoint")
+    parser.add_argument("--lpips", type=Path, nargs=2, metavar=("ALEXNET", "HEADS"))
+    parser.add_argument("--fid", type=Path, metavar="INCEPTION_V3")
+    parser.add_argument("--count", type=int, default=None, help="stills at most")
+    parser.add_argument("--max-frames", type=int, default=75, help="frames of a film at most")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--precision", default="auto")
+    arguments = parser.parse_args()
+    try:
+        report, results = evaluate(arguments)
+    except VidrestoreError as error:
+        sys.exit(f"error: {error}")
+    print_table(report)
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(report, indent=1, allow_nan=True) + "\n")
+    target = arguments.sheet or (arguments.json and arguments.json.with_suffix(".jpg"))
+    if target is not None:
+        picture = np.ascontiguousarray(results.sheet()[:, :, ::-1])
+        if not cv2.imwrite(str(target), picture):
+            sys.exit(f"error: {target}: could not be written")
+
+
+if __name__ == "__main__":
+    main()

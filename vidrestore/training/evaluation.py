@@ -1,0 +1,176 @@
+"""A restorer on degraded faces, measured against their originals: stills and clips."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vidrestore.faces.detector import Detector
+from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.metrics.frechet import Embedding, feature_statistics, frechet_distance
+from vidrestore.metrics.niqe import niqe
+from vidrestore.metrics.report import (
+    Instruments,
+    Scores,
+    clip_scores,
+    mean_scores,
+    picture_scores,
+)
+from vidrestore.training.degradations.recipe import Recipe
+from vidrestore.types import Detection, FloatArray
+
+Restore: TypeAlias = Callable[[Tensor], Tensor]
+"""``(N, 3, S, S)`` RGB in [0, 1] to the same, on the CPU."""
+SIDES = ("input", "output", "original")
+_TILE_PX, _SHEET_ROWS = 256, 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One still or clip."""
+
+    name: str
+    frames: int
+    scores: Mapping[str, Scores]
+    """Side (``input``, ``output``, ``original``) -> its metrics."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Results:
+    """What was measured, and a few pictures to look at."""
+
+    entries: list[Entry] = field(default_factory=list[Entry])
+    rows: list[tuple[Tensor, Tensor, Tensor]] = field(
+        default_factory=list[tuple[Tensor, Tensor, Tensor]]
+    )
+    """Input, output, original."""
+
+    def summary(self, side: str) -> Scores:
+        """Return the means over all entries of ``input``, ``output`` or ``original``."""
+        return mean_scores([entry.scores[side] for entry in self.entries])
+
+    def sheet(self) -> NDArray[np.uint8]:
+        """Return input, output and original side by side for a few rows, evenly taken, as RGB."""
+        picks = np.linspace(0, len(self.rows) - 1, min(_SHEET_ROWS, len(self.rows))).astype(int)
+        lines = [
+            np.concatenate([_hwc(each) for each in self.rows[int(at)]], axis=1) for at in picks
+        ]
+        size_wh = (3 * _TILE_PX, _TILE_PX * len(lines))
+        small = cv2.resize(np.concatenate(lines), size_wh, interpolation=cv2.INTER_AREA)
+        return np.rint(np.asarray(small) * 255).clip(0, 255).astype(np.uint8)
+
+
+def measure_stills(
+    stills: Sequence[tuple[str, Tensor]],
+    *,
+    recipe: Recipe,
+    seed: int,
+    restore: Restore,
+    instruments: Instruments,
+) -> Results:
+    """Degrade, restore and measure every still; still ``k`` is drawn from ``(seed, k)``.
+
+    Args:
+        stills: Name and ``(3, S, S)`` RGB in [0, 1].
+        recipe: What they suffer.
+        seed: Of all of them.
+        restore: The restorer.
+        instruments: The networks that metrics need.
+    """
+    results = Results()
+    for at, (name, original) in enumerate(stills):
+        drawn = recipe.draw(np.random.default_rng((seed, at)))
+        hwc = _hwc(original)
+        degraded, target = _chw(drawn.apply(hwc)), _chw(drawn.target(hwc))
+        restored = restore(degraded[None])[0]
+        scores = {
+            "input": picture_scores(degraded, target, instruments),
+            "output": picture_scores(restored, target, instruments),
+            "original": {"niqe": niqe(_hwc(target))},
+        }
+        results.entries.append(Entry(name=name, frames=1, scores=scores))
+        results.rows.append((degraded, restored, target))
+    return results
+
+
+def fid_of(results: Results, embedding: Embedding) -> dict[str, Scores]:
+    """Return the FID of inputs and outputs to the originals, over all rows."""
+    statistics = [
+        feature_statistics((row[side][None] for row in results.rows), embedding)
+        for side in range(3)
+    ]
+    return {
+        name: {"fid": frechet_distance(found, statistics[2])}
+        for name, found in zip(SIDES[:2], statistics[:2], strict=True)
+    }
+
+
+def measure_clip(
+    name: str,
+    originals: Sequence[Tensor],
+    *,
+    recipe: Recipe,
+    rng: np.random.Generator,
+    restore: Restore,
+    instruments: Instruments,
+) -> Results:
+    """Degrade aligned crops as one clip, restore and measure them, frame by frame and over time.
+
+    Args:
+        name: What the clip is called.
+        originals: ``(3, S, S)`` RGB in [0, 1], two frames or more.
+        recipe: What the clip suffers: one draw.
+        rng: To draw it from.
+        restore: The restorer.
+        instruments: The networks that metrics need.
+    """
+    drawn = recipe.draw(rng)
+    frames = [_hwc(each) for each in originals]
+    degraded = [_chw(each) for each in drawn.apply_clip(frames)]
+    target = [_chw(each) for each in drawn.target_clip(frames)]
+    restored = [restore(each[None])[0] for each in degraded]
+    scores: dict[str, Scores] = {"original": clip_scores(target, target, instruments)}
+    for side, clip in (("input", degraded), ("output", restored)):
+        stills = [picture_scores(a, b, instruments) for a, b in zip(clip, target, strict=True)]
+        scores[side] = {**mean_scores(stills), **clip_scores(clip, target, instruments)}
+    picks = [int(k) for k in np.linspace(0, len(frames) - 1, min(4, len(frames)))]
+    return Results(
+        entries=[Entry(name=name, frames=len(frames), scores=scores)],
+        rows=[(degraded[k], restored[k], target[k]) for k in picks],
+    )
+
+
+def points_by(detector: Detector) -> Callable[[Tensor], NDArray[np.float64] | None]:
+    """Return a function that finds the five points of a face where an aligned crop has it."""
+    low, high = TEMPLATE_POINTS_XY.min(axis=0), TEMPLATE_POINTS_XY.max(axis=0)
+    width, height = high - low
+    guess = Detection(
+        box_xyxy=(
+            float(low[0] - 0.6 * width),
+            float(low[1] - 0.8 * height),
+            float(high[0] + 0.6 * width),
+            float(high[1] + 0.4 * height),
+        ),
+        score=1.0,
+        points_xy=TEMPLATE_POINTS_XY.astype(np.float32),
+    )
+
+    def points(crop_chw: Tensor) -> NDArray[np.float64] | None:
+        picture = np.rint(_hwc(crop_chw) * 255).clip(0, 255).astype(np.uint8)
+        (found,) = detector.refine(picture, [guess])
+        return None if found is None else found.points_xy.astype(np.float64)
+
+    return points
+
+
+def _hwc(picture_chw: Tensor) -> FloatArray:
+    return np.ascontiguousarray(picture_chw.permute(1, 2, 0).numpy())
+
+
+def _chw(image_hwc: FloatArray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(image_hwc.transpose(2, 0, 1)))
