@@ -23,6 +23,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidrestore.models.inplace import plus
 from vidrestore.models.outputs import Parsing
 from vidrestore.models.psfrgan_blocks import (
     ConvUnit,
@@ -160,7 +161,7 @@ class FaceParser(nn.Module):
             )
         weight, bias = self._both_heads()
         feat = self.encoder(image_NCHW.to(weight.dtype))
-        feat = self.decoder(feat + self.body(feat))
+        feat = self.decoder(plus(self.body(feat), feat))
         both = F.conv2d(F.pad(feat, (1, 1, 1, 1), mode="reflect"), weight, bias)
         return Parsing(logits=both[:, 3:], image=both[:, :3])
 

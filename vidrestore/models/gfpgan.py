@@ -9,61 +9,25 @@ concatenated; its channels are half those of the prior; 512 pixels give seven sc
 """
 
 from collections.abc import Sequence
-from functools import partial
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from vidrestore.models.inplace import plus, times
 from vidrestore.models.outputs import Restored
 from vidrestore.models.sft import transformed
-from vidrestore.models.stylegan2.derived import Derived
 from vidrestore.models.stylegan2.fir import FIR_TAPS
 from vidrestore.models.stylegan2.generator import StyleGAN2Generator
 from vidrestore.models.stylegan2.layers import (
     SQRT_2,
-    BiasedLeakyReLU,
     ConvLayer,
     EqualConv2d,
     EqualLinear,
     ResBlock,
     ScaledLeakyReLU,
+    UpConv,
     channels_by_size,
 )
 from vidrestore.models.stylegan2.synthesis import Noise, scale_count
-
-
-class UpConv(nn.Module):
-    """Bilinear doubling, then an equalised convolution, activated or bare.
-
-    Args:
-        inputs: Channels in.
-        outputs: Channels out.
-        kernel_size: Odd.
-        activated: Whether bias and scaled leaky rectifier follow; without, there is no bias.
-    """
-
-    def __init__(self, *, inputs: int, outputs: int, kernel_size: int, activated: bool) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel_size, kernel_size))
-        self._scaled = Derived(partial(torch.mul, other=(inputs * kernel_size**2) ** -0.5))
-        self.padding = kernel_size // 2
-        self.activation = BiasedLeakyReLU(channels=outputs) if activated else None
-
-    def forward(self, feat_NCHW: Tensor) -> Tensor:
-        """Return ``(N, outputs, 2H, 2W)``."""
-        weight = self._scaled.of(self.weight)
-        if self.padding == 0:
-            # A 1x1 convolution and resizing may change places: a quarter of the arithmetic.
-            feat = _doubled(F.conv2d(feat_NCHW, weight))
-        else:
-            feat = F.conv2d(_doubled(feat_NCHW), weight, padding=self.padding)
-        return feat if self.activation is None else self.activation(feat)
-
-
-def _doubled(feat_NCHW: Tensor) -> Tensor:
-    return F.interpolate(feat_NCHW, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 class ResUpBlock(nn.Module):

@@ -172,7 +172,7 @@ class PsfrganGenerator(nn.Module):
         # In full precision: bf16 holds too few levels for a picture, and this layer is small.
         conv = self.img_out
         bias = None if conv.bias is None else conv.bias.float()
-        return F.conv2d(feat_NCHW.float(), conv.kernel().float(), bias, padding=1)
+        return F.conv2d(feat_NCHW.float(), conv.applied().float(), bias, padding=1)
 
 
 def _resized(guide_NGHW: Tensor, like_NCHW: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidrestore.models.inplace import plus
 from vidrestore.models.psfrgan_convolution import (
     DerivedFrom,
     convolution,
@@ -239,7 +240,7 @@ class ResidualUnit(nn.Module):
     def forward(self, feat_NCHW: Tensor) -> Tensor:
         """Return ``(N, outputs, H, W)`` features, or twice or half the size."""
         change: Tensor = self.conv2(self.conv1(feat_NCHW))
-        return change.add_(self.shortcut_func(feat_NCHW))
+        return plus(change, self.shortcut_func(feat_NCHW))
 
 
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]

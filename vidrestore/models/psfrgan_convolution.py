@@ -100,14 +100,17 @@ class Convolution(nn.Module):
         """Return all that ``kernel`` and the bias depend on."""
         return (self.weight,) if self.bias is None else (self.weight, self.bias)
 
-    def forward(self, feat_NCHW: Tensor) -> Tensor:
-        """Return ``(N, outputs, H, W)`` features, or twice the size."""
-        weight = (
+    def applied(self) -> Tensor:
+        """Return the weights of the one convolution that ``forward`` makes."""
+        return (
             self._laid_out() if self.training else self._applied.of(self.tensors(), self._laid_out)
         )
+
+    def forward(self, feat_NCHW: Tensor) -> Tensor:
+        """Return ``(N, outputs, H, W)`` features, or twice the size."""
         if self.doubles:
-            return F.conv_transpose2d(feat_NCHW, weight, self.bias, stride=2, padding=1)
-        return F.conv2d(feat_NCHW, weight, self.bias, padding=1)
+            return F.conv_transpose2d(feat_NCHW, self.applied(), self.bias, stride=2, padding=1)
+        return F.conv2d(feat_NCHW, self.applied(), self.bias, padding=1)
 
     def _laid_out(self) -> Tensor:
         kernel = self.kernel()

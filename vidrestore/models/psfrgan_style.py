@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidrestore.models.inplace import affine, plus
 from vidrestore.models.psfrgan_blocks import LEAKY_SLOPE, Activation, instance_normalised
 from vidrestore.models.psfrgan_convolution import DerivedFrom, convolution, joined
 
@@ -58,7 +59,9 @@ class StyleTransformation(nn.Module):
         weight, bias = self._both()
         both = F.conv2d(self.conv1(guide_NGHW), weight, bias, padding=1)
         gamma, beta = both.chunk(2, dim=1)
-        return torch.addcmul(beta, normalised, gamma)
+        if normalised.shape != gamma.shape:
+            return torch.addcmul(beta, normalised, gamma)
+        return affine(normalised, gamma, beta)
 
     def _both(self) -> tuple[Tensor, Tensor]:
         """Return the weights of factor and summand as one convolution."""
@@ -95,4 +98,4 @@ class StyleBlock(nn.Module):
         """Return ``(N, C, H, W)`` features; see ``StyleTransformation``."""
         change = self.conv_0(self.relu(self.norm_0(feat_NCHW, guide_NGHW)))
         change: Tensor = self.conv_1(self.relu(self.norm_1(change, guide_NGHW)))
-        return feat_NCHW + change
+        return plus(change, feat_NCHW)

@@ -4,6 +4,7 @@ For proofs and conversions; the rest of the package builds networks by their own
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -11,9 +12,13 @@ from torch import nn
 
 from vidrestore.models.arcface import ArcFaceResNet
 from vidrestore.models.components import FacialComponentDiscriminator
+from vidrestore.models.face_parser import FaceParser
 from vidrestore.models.gfpgan import GFPGAN
 from vidrestore.models.gfpgan_clean import GFPGANClean
 from vidrestore.models.gpen import GPEN
+from vidrestore.models.mmrb import MMRB
+from vidrestore.models.patch_discriminator import MultiScaleDiscriminator
+from vidrestore.models.psfrgan import PsfrganGenerator
 from vidrestore.models.stylegan2.discriminator import StyleGAN2Discriminator
 from vidrestore.models.stylegan2.generator import StyleGAN2Generator
 
@@ -50,6 +55,10 @@ PUBLISHED: Mapping[str, Callable[..., nn.Module]] = MappingProxyType(
         "GFPGANv1": GFPGAN,
         "GFPGANv1Clean": GFPGANClean,
         "GPEN FullGenerator": GPEN,
+        "MMRB": MMRB,
+        "MultiScaleDiscriminator": MultiScaleDiscriminator,
+        "PSFRGenerator + spectral_norm": partial(PsfrganGenerator, spectral_norm=True),
+        "ParseNet (FPN)": FaceParser,
         "StyleGAN2Discriminator": StyleGAN2Discriminator,
         "StyleGAN2Generator": StyleGAN2Generator,
     }

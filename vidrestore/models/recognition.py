@@ -1,15 +1,23 @@
 """Which network a checkpoint belongs to: read off the names and shapes of its tensors."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from functools import partial
+from types import MappingProxyType
+from typing import Any
 
-import torch
+from torch import nn
 
+from vidrestore.models.face_parser import face_parser_from_shapes
+from vidrestore.models.gfpgan import GFPGAN
+from vidrestore.models.gfpgan_clean import GFPGANClean
+from vidrestore.models.gpen import GPEN
+from vidrestore.models.mmrb import MMRB
+from vidrestore.models.psfrgan import PsfrganGenerator, build_psfrgan, psfrgan_generator_from_shapes
+from vidrestore.models.shapes import Shapes, block_count, has_exactly
 from vidrestore.models.table import RESTORERS, RestorerSpec
 
-Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
-"""Name of a tensor -> its shape."""
+_PUBLISHERS = "as its publisher says"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +33,7 @@ class Recognised:
 
 
 def recognised(shapes: Shapes) -> Recognised | None:
-    """Return the restorer whose tensors have exactly these names, or None."""
+    """Return the restorer whose tensors have exactly these names and shapes, or None."""
     for recogniser in _RECOGNISERS:
         found = recogniser(shapes)
         if found is not None:
@@ -33,11 +41,127 @@ def recognised(shapes: Shapes) -> Recognised | None:
     return None
 
 
+def refusal(shapes: Shapes) -> str | None:
+    """Return what a checkpoint is where it is ours but no restorer, or None."""
+    if face_parser_from_shapes(shapes) is not None:
+        return "a face parser: it tells parts of faces, and is fetched by the models that need it"
+    return None
+
+
 def _lite(shapes: Shapes) -> Recognised | None:
     spec = RESTORERS["lite"]
-    with torch.device("meta"):
-        same = spec.build().state_dict().keys() == shapes.keys()
-    return Recognised(architecture="lite", spec=spec) if same else None
+    return Recognised(architecture="lite", spec=spec) if has_exactly(spec.build, shapes) else None
 
 
-_RECOGNISERS: tuple[Callable[[Shapes], Recognised | None], ...] = (_lite,)
+def _gfpgan_clean(shapes: Shapes) -> Recognised | None:
+    if "conv_body_first.weight" not in shapes:
+        return None
+    return _whole("GFP-GAN (clean)", GFPGANClean, _gfpgan_arguments(shapes), shapes)
+
+
+def _gfpgan(shapes: Shapes) -> Recognised | None:
+    if "conv_body_first.0.weight" not in shapes:
+        return None
+    return _whole("GFP-GAN", GFPGAN, _gfpgan_arguments(shapes), shapes)
+
+
+def _gfpgan_arguments(shapes: Shapes) -> dict[str, Any] | None:
+    """Return the constructor's arguments; whether codes are in W+ cannot be told, it is taken."""
+    prior = "stylegan_decoder."
+    scales = block_count(shapes, "stylegan_decoder.to_rgbs")
+    constant = shapes.get(f"{prior}constant_input.weight", ())
+    style = shapes.get(f"{prior}style_mlp.1.weight", ())
+    codes = shapes.get("final_linear.weight", ())
+    shift = shapes.get("condition_shift.0.2.weight", ())
+    if scales == 0 or len(constant) != 4 or len(style) != 2 or len(codes) != 2 or len(shift) != 4:
+        return None
+    return {
+        "out_size": 4 << scales,
+        "num_style_feat": style[0],
+        "num_mlp": sum(
+            key.startswith(f"{prior}style_mlp.") and key.endswith("weight") for key in shapes
+        ),
+        "different_w": codes[0] != style[0],
+        "sft_half": shift[0] == shift[1],
+        **_width(constant[1], shapes.get(f"{prior}style_convs.7.modulated_conv.weight")),
+    }
+
+
+def _width(at_4: int, weight_at_64: tuple[int, ...] | None) -> dict[str, float]:
+    """Return ``narrow`` and ``channel_multiplier`` from the channels at 4 and at 64 pixels."""
+    # Channels are cut to whole numbers: a little more keeps rounding from losing one.
+    narrow = (at_4 + 0.01) / 512
+    if weight_at_64 is None:  # a smaller picture, whose channels no multiplier changes
+        return {"narrow": narrow}
+    return {"narrow": narrow, "channel_multiplier": (weight_at_64[1] + 0.01) / (256 * narrow)}
+
+
+def _gpen(shapes: Shapes) -> Recognised | None:
+    arguments = _gpen_arguments(shapes)
+    if arguments is None or "mmrb.0.fuse.0.weight" in shapes:
+        return None
+    bias = shapes.get("generator.conv1.activate.bias", (0,))
+    weight = shapes.get("generator.conv1.conv.weight", (0, 0))
+    return _whole("GPEN", GPEN, {**arguments, "isconcat": bias[0] == 2 * weight[1]}, shapes)
+
+
+def _mmrb(shapes: Shapes) -> Recognised | None:
+    arguments = _gpen_arguments(shapes)
+    if arguments is None or "mmrb.0.fuse.0.weight" not in shapes:
+        return None
+    return _whole("MMRB", MMRB, arguments, shapes)
+
+
+def _gpen_arguments(shapes: Shapes) -> dict[str, Any] | None:
+    scales = block_count(shapes, "generator.to_rgbs")
+    constant = shapes.get("generator.input.input", ())
+    style = shapes.get("generator.style.1.weight", ())
+    if scales == 0 or len(constant) != 4 or len(style) != 2:
+        return None
+    return {
+        "size": 4 << scales,
+        "style_dim": style[0],
+        "n_mlp": sum(
+            key.startswith("generator.style.") and key.endswith("weight") for key in shapes
+        ),
+        **_width(constant[1], shapes.get("generator.convs.7.conv.weight")),
+    }
+
+
+def _psfrgan(shapes: Shapes) -> Recognised | None:
+    arguments = psfrgan_generator_from_shapes(shapes)
+    if arguments is None:
+        return None
+    spec = RestorerSpec(
+        build=lambda: build_psfrgan(generator=PsfrganGenerator(**arguments)),
+        crop_size_px=arguments["in_size"],
+        licence=_PUBLISHERS,
+        fetched=MappingProxyType({"parser": RESTORERS["psfrgan"].fetched["parser"]}),
+    )
+    return Recognised(architecture="PSFR-GAN", spec=spec, part="generator")
+
+
+def _whole(
+    architecture: str,
+    network: Callable[..., nn.Module],
+    arguments: dict[str, Any] | None,
+    shapes: Shapes,
+) -> Recognised | None:
+    if arguments is None:
+        return None
+    build = partial(network, **arguments)
+    if not has_exactly(build, shapes):
+        return None
+    size = arguments.get("out_size", arguments.get("size"))
+    spec = RestorerSpec(build=build, crop_size_px=int(size), licence=_PUBLISHERS)
+    return Recognised(architecture=architecture, spec=spec)
+
+
+_RECOGNISERS: tuple[Callable[[Shapes], Recognised | None], ...] = (
+    _lite,
+    _gfpgan_clean,
+    _gfpgan,
+    _mmrb,
+    _gpen,
+    _psfrgan,
+)

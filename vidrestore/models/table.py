@@ -7,7 +7,11 @@ from types import MappingProxyType
 from torch import nn
 
 from vidrestore.errors import UnknownModelError
+from vidrestore.models.gfpgan import GFPGAN
+from vidrestore.models.gfpgan_clean import GFPGANClean
+from vidrestore.models.gpen import GPEN
 from vidrestore.models.lite import build_lite
+from vidrestore.models.psfrgan import build_psfrgan
 from vidrestore.types import CROP_SIZE_PX
 
 
@@ -32,6 +36,42 @@ RESTORERS: Mapping[str, RestorerSpec] = MappingProxyType(
             crop_size_px=CROP_SIZE_PX,
             licence="Apache-2.0",
             embedded_file="lite.safetensors",
+        ),
+        "gfpgan-1.4": RestorerSpec(
+            build=GFPGANClean,
+            crop_size_px=CROP_SIZE_PX,
+            licence="Apache-2.0",
+            fetched=MappingProxyType({"": "gfpgan-1.4"}),
+        ),
+        "gfpgan-1.3": RestorerSpec(
+            build=GFPGANClean,
+            crop_size_px=CROP_SIZE_PX,
+            licence="Apache-2.0",
+            fetched=MappingProxyType({"": "gfpgan-1.3"}),
+        ),
+        "gfpgan-1.2": RestorerSpec(
+            build=GFPGANClean,
+            crop_size_px=CROP_SIZE_PX,
+            licence="Apache-2.0",
+            fetched=MappingProxyType({"": "gfpgan-1.2"}),
+        ),
+        "gfpgan-paper": RestorerSpec(
+            build=GFPGAN,
+            crop_size_px=CROP_SIZE_PX,
+            licence="Apache-2.0",
+            fetched=MappingProxyType({"": "gfpgan-paper"}),
+        ),
+        "psfrgan": RestorerSpec(
+            build=build_psfrgan,
+            crop_size_px=CROP_SIZE_PX,
+            licence="CC BY-NC-SA 4.0",
+            fetched=MappingProxyType({"generator": "psfrgan", "parser": "psfrgan-parser"}),
+        ),
+        "gpen-512": RestorerSpec(
+            build=GPEN,
+            crop_size_px=CROP_SIZE_PX,
+            licence="non-commercial",
+            fetched=MappingProxyType({"": "gpen-512"}),
         ),
     }
 )

@@ -5,14 +5,13 @@ Adam moves all layers at one pace. Names of parameters are those of published ch
 """
 
 from collections.abc import Sequence
-from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidrestore.models.derived import DerivedFrom
 from vidrestore.models.inplace import plus, times
-from vidrestore.models.stylegan2.derived import Derived
 from vidrestore.models.stylegan2.fir import FIR_TAPS, FirSmooth
 
 SQRT_2 = 2.0**0.5
@@ -95,7 +94,8 @@ class EqualConv2d(nn.Module):
         bias_init: float | None = 0.0,
     ) -> None:
         super().__init__()
-        self._scaled = Derived(partial(torch.mul, other=(inputs * kernel_size**2) ** -0.5))
+        self.gain = (inputs * kernel_size**2) ** -0.5
+        self._scaled = DerivedFrom[Tensor]()
         self.stride = stride
         self.padding = padding
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel_size, kernel_size))
@@ -109,7 +109,7 @@ class EqualConv2d(nn.Module):
         """Return ``(N, outputs, H', W')``."""
         return F.conv2d(
             feat_NCHW,
-            self._scaled.of(self.weight),
+            self._scaled.of([self.weight], lambda: self.weight * self.gain),
             bias=self.bias,
             stride=self.stride,
             padding=self.padding,
@@ -209,6 +209,39 @@ class ResBlock(nn.Module):
         """Return ``(N, outputs, H / 2, W / 2)``."""
         feat = plus(self.conv2(self.conv1(feat_NCHW)), self.skip(feat_NCHW))
         return times(feat, SQRT_2**-1)
+
+
+class UpConv(nn.Module):
+    """Bilinear doubling, then an equalised convolution, activated or bare.
+
+    Args:
+        inputs: Channels in.
+        outputs: Channels out.
+        kernel_size: Odd.
+        activated: Whether bias and scaled leaky rectifier follow; without, there is no bias.
+    """
+
+    def __init__(self, *, inputs: int, outputs: int, kernel_size: int, activated: bool) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel_size, kernel_size))
+        self.gain = (inputs * kernel_size**2) ** -0.5
+        self._scaled = DerivedFrom[Tensor]()
+        self.padding = kernel_size // 2
+        self.activation = BiasedLeakyReLU(channels=outputs) if activated else None
+
+    def forward(self, feat_NCHW: Tensor) -> Tensor:
+        """Return ``(N, outputs, 2H, 2W)``."""
+        weight = self._scaled.of([self.weight], lambda: self.weight * self.gain)
+        if self.padding == 0:
+            # A 1x1 convolution and resizing may change places: a quarter of the arithmetic.
+            feat = _doubled(F.conv2d(feat_NCHW, weight))
+        else:
+            feat = F.conv2d(_doubled(feat_NCHW), weight, padding=self.padding)
+        return feat if self.activation is None else self.activation(feat)
+
+
+def _doubled(feat_NCHW: Tensor) -> Tensor:
+    return F.interpolate(feat_NCHW, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 class StyleNorm(nn.Module):

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidrestore.models.derived import DerivedFrom
 from vidrestore.models.inplace import times
-from vidrestore.models.stylegan2.derived import Derived
 
 _EPS = 1e-8
 
@@ -72,7 +72,7 @@ class ModulatedWeight(nn.Module):
         self.weight = nn.Parameter(
             torch.randn(outputs, inputs, kernel_size, kernel_size) * weight_init_std
         )
-        self._power = Derived(_power)
+        self._power = DerivedFrom[Tensor]()
 
     def modulate(self, style_NF: Tensor) -> Modulation:
         """Return the two scales of a style code, ``(N, style features)``."""
@@ -81,7 +81,8 @@ class ModulatedWeight(nn.Module):
         input_scale = style_NC * (self.gain / largest_N1)
         if not self.demodulate:
             return Modulation(input_scale, largest_N1)
-        power = input_scale.square() @ self._power.of(self.weight)
+        power_IO = self._power.of([self.weight], lambda: _power(self.weight))
+        power = input_scale.square() @ power_IO
         return Modulation(input_scale, torch.rsqrt(power + _EPS / largest_N1.square()))
 
     def convolve(self, scaled_NCHW: Tensor) -> Tensor:
