@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO, cast
 
@@ -48,6 +49,28 @@ def test_an_unknown_length_leaves_out_the_time_left() -> None:
     assert run_at_ten_frames_a_second(10, None) == [
         "restoring: 100 frames, 10.0 frames/s, 200 faces"
     ]
+
+
+def test_a_long_download_writes_a_line_now_and_then() -> None:
+    clock, stream = Clock(), io.StringIO()
+    display = PlainDisplay(stream, clock)
+    for seconds in range(25):
+        clock.seconds = seconds
+        display.show_download("net", seconds * 1_000_000, 24_500_000)
+
+    assert stream.getvalue().splitlines() == [
+        "downloading net: 10.0 of 24.5 MB",
+        "downloading net: 20.0 of 24.5 MB",
+    ]
+
+
+def test_a_frame_that_takes_long_shows_how_far_it_is() -> None:
+    clock, stream = Clock(), io.StringIO()
+    display = PlainDisplay(stream, clock)
+    clock.seconds = 12.0
+    display.show(replace(progress(0, 40), frame_share=0.25))
+
+    assert stream.getvalue() == "restoring: 0 of 40 frames, 25 % of the next, 0 faces\n"
 
 
 def test_a_reader_who_went_away_does_not_stop_the_work() -> None:

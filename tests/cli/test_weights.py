@@ -69,6 +69,33 @@ def test_a_fetched_checkpoint_is_listed_verified_and_its_licence_said(
     assert capfd.readouterr().out.startswith("net: good")
 
 
+def test_a_licence_is_said_once_and_what_quiet_holds_back_is_said_later(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    notice = "warning: net: net.pth is licensed by the Tests (MIT): not for commercial use\n"
+    with serving(BODY) as site:
+        offer(site.url, monkeypatch)
+        assert main(["weights", "fetch", "net", "--quiet"]) == 0
+    assert capfd.readouterr().err == ""
+    assert main(["weights", "fetch", "net"]) == 0
+    assert capfd.readouterr().err == notice
+    assert main(["weights", "fetch", "net"]) == 0
+    assert capfd.readouterr() == (f"{folder / 'net.pth'}\n", "")
+
+
+def test_a_begun_download_and_a_file_of_another_size_are_listed_as_such(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    offer("http://127.0.0.1:1/net.pth", monkeypatch)
+    (folder / "net.pth.part").write_bytes(BODY[:10])
+    assert main(["weights", "list"]) == 0
+    assert " in part " in capfd.readouterr().out
+    assert main(["weights", "verify"]) == 0
+    (folder / "net.pth").write_bytes(BODY[:10])
+    assert main(["weights", "list"]) == 0
+    assert " wrong size " in capfd.readouterr().out
+
+
 def test_a_damaged_checkpoint_fails_to_verify(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,7 +14,7 @@ from vidrestore.errors import DownloadError, UnknownModelError, WeightsError
 from vidrestore.weights import manifest
 from vidrestore.weights.download import DownloadPolicy
 from vidrestore.weights.manifest import WeightsEntry
-from vidrestore.weights.store import fetch, find, verify, weights_folder
+from vidrestore.weights.store import fetch, find, ready, verify, weights_folder
 
 BODY = bytes(range(256)) * 4000  # a megabyte: several blocks
 SHA256 = hashlib.sha256(BODY).hexdigest()
@@ -69,6 +69,27 @@ def test_a_file_that_is_here_and_right_is_not_downloaded_again(site: Site) -> No
     fetch("net", policy=HASTY)
 
     assert len(site.requests) == 1
+
+
+def test_a_file_that_is_made_ready_is_downloaded_where_it_is_not_here(
+    site: Site, folder: Path
+) -> None:
+    assert ready("net", policy=HASTY).read_bytes() == BODY
+    assert ready("net", policy=HASTY) == folder / "net.pth"
+    assert len(site.requests) == 1
+
+
+@pytest.mark.parametrize("own", [BODY[:-1] + b"x", b"a network of the user's own"])
+def test_a_file_of_the_user_s_own_is_refused_and_left_alone(
+    site: Site, folder: Path, own: bytes
+) -> None:
+    folder.mkdir()
+    (folder / "net.pth").write_bytes(own)
+
+    with pytest.raises(WeightsError, match=r"to replace it run: vidrestore weights fetch net"):
+        ready("net", policy=HASTY)
+    assert (folder / "net.pth").read_bytes() == own
+    assert site.requests == []
 
 
 def test_a_damaged_file_in_the_folder_is_replaced_by_a_fetch(site: Site, folder: Path) -> None:
@@ -201,8 +222,9 @@ def test_a_server_that_cannot_be_reached_is_explained_with_a_way_out(
     with pytest.raises(DownloadError) as caught:
         fetch("net", policy=HASTY)
     message = str(caught.value)
-    for part in (entry.url, "cannot be reached", str(folder), "net.pth", "lite", "mtcnn"):
+    for part in ("cannot be reached", str(folder / "net.pth"), "--model lite", "mtcnn"):
         assert part in message
+    assert message.count(entry.url) == 1
     assert "\n" not in message
     assert leftovers(folder) == []
 

@@ -158,7 +158,7 @@ def fetch(
             if entry.sha256 is None:
                 _recorded(path).write_text(f"{sha256}  {path.name}\n", encoding="ascii")
     except DownloadError as error:
-        raise DownloadError(f"{error}; {_by_hand(entry, path)}") from error
+        raise DownloadError(f"{error}; {_by_hand(entry, path, said=str(error))}") from error
     except OSError as error:
         raise DownloadError(
             f"cannot write {error.filename or part}: {error.strerror}; "
@@ -169,9 +169,10 @@ def fetch(
     return path
 
 
-def _by_hand(entry: WeightsEntry, path: Path) -> str:
+def _by_hand(entry: WeightsEntry, path: Path, *, said: str) -> str:
+    what = "it" if entry.url in said else entry.url
     return (
-        f"or download {entry.url} in another way and put it at {path}; "
+        f"or get {what} in another way and put it at {path}; "
         "meanwhile --model lite and --detector mtcnn need no download"
     )
 
