@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
+from vidrestore.allocator import keep_freed_memory
 from vidrestore.cli.exitcodes import ExitCode, TerminatedError, expected_line
 
 
@@ -20,6 +21,7 @@ def entry_point() -> NoReturn:
     """Run the command of this process and end with its exit code."""
     # Read by OpenMP when torch is loaded: without it, waiting threads spin and starve the others.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    keep_freed_memory()
     if not sys.warnoptions and "--debug" not in sys.argv:
         warnings.simplefilter("ignore")  # remarks of libraries to programmers
     sys.exit(main(sys.argv[1:]))

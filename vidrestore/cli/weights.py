@@ -7,7 +7,7 @@ from functools import partial
 from typing import Annotated, TypeAlias
 
 import tyro
-from rich.table import Table
+from rich.table import Column, Table
 
 from vidrestore.cli.console import download_display, say, stdout_console, warnings_on_stderr
 from vidrestore.cli.exitcodes import ExitCode
@@ -75,17 +75,23 @@ def run(argv: Sequence[str]) -> ExitCode:
 
 
 def _list() -> None:
-    table = Table("name", "file", "size", "licence", "here", "for", box=None, pad_edge=False)
+    # Names are what the user types next: folded where they must be, never cut.
+    table = Table(
+        *[Column(title, no_wrap=True) for title in ("name", "size", "here")],
+        *[Column(title, overflow="fold") for title in ("licence", "for", "file")],
+        box=None,
+        pad_edge=False,
+    )
     for name, entry in WEIGHTS.items():
         limits = ", non-commercial" if entry.non_commercial else ""
         limits = "" if limits.strip(", ") in entry.licence else limits
         table.add_row(
             name,
-            entry.file_name,
             "?" if entry.size_bytes is None else f"{entry.size_bytes / 1e6:.1f} MB",
-            entry.licence + limits,
             _state(name),
+            entry.licence + limits,
             entry.purpose,
+            entry.file_name,
         )
     stdout_console().print(table)
 

@@ -32,7 +32,7 @@ class WeightsEntry:
     non_commercial: bool
     """Whether the licence forbids commercial use of the weights."""
     purpose: str
-    """What it is for, in a few words."""
+    """The option that uses it, or what it is for in a few words."""
 
     def __post_init__(self) -> None:
         if self.file_name in {"", ".", ".."} or any(mark in self.file_name for mark in "/\\:"):
@@ -55,7 +55,7 @@ _ENTRIES = (
         licensor="ARC Lab, Tencent PCG",
         licence="Apache-2.0",
         non_commercial=False,
-        purpose="face restorer (--model gfpgan-1.4)",
+        purpose="--model",
     ),
     WeightsEntry(
         name="gfpgan-1.3",
@@ -66,7 +66,7 @@ _ENTRIES = (
         licensor="ARC Lab, Tencent PCG",
         licence="Apache-2.0",
         non_commercial=False,
-        purpose="face restorer (--model gfpgan-1.3)",
+        purpose="--model",
     ),
     WeightsEntry(
         name="gfpgan-1.2",
@@ -77,7 +77,7 @@ _ENTRIES = (
         licensor="ARC Lab, Tencent PCG",
         licence="Apache-2.0",
         non_commercial=False,
-        purpose="face restorer (--model gfpgan-1.2)",
+        purpose="--model",
     ),
     WeightsEntry(
         name="gfpgan-paper",
@@ -88,7 +88,7 @@ _ENTRIES = (
         licensor="ARC Lab, Tencent PCG",
         licence="Apache-2.0",
         non_commercial=False,
-        purpose="face restorer of the GFP-GAN paper (--model gfpgan-paper)",
+        purpose="--model",
     ),
     WeightsEntry(
         name="stylegan2-ffhq-512",
@@ -121,7 +121,7 @@ _ENTRIES = (
         licensor="Chaofeng Chen et al.",
         licence="CC BY-NC-SA 4.0",
         non_commercial=True,
-        purpose="face restorer (--model psfrgan)",
+        purpose="--model",
     ),
     WeightsEntry(
         name="psfrgan-parser",
@@ -132,7 +132,7 @@ _ENTRIES = (
         licensor="Chaofeng Chen et al.",
         licence="CC BY-NC-SA 4.0",
         non_commercial=True,
-        purpose="face parsing for psfrgan",
+        purpose="--model psfrgan",
     ),
     WeightsEntry(
         name="gpen-512",
@@ -143,7 +143,7 @@ _ENTRIES = (
         licensor="Alibaba Group",
         licence="non-commercial",
         non_commercial=True,
-        purpose="face restorer (--model gpen-512)",
+        purpose="--model",
     ),
     WeightsEntry(
         name="retinaface-resnet50",
@@ -154,7 +154,7 @@ _ENTRIES = (
         licensor="Xintao Wang (facexlib)",
         licence="MIT",
         non_commercial=False,
-        purpose="face detector (--detector retinaface)",
+        purpose="--detector retinaface",
     ),
     WeightsEntry(
         name="retinaface-mobile0.25",
@@ -165,7 +165,7 @@ _ENTRIES = (
         licensor="Xintao Wang (facexlib)",
         licence="MIT",
         non_commercial=False,
-        purpose="face detector (--detector retinaface-mobile)",
+        purpose="--detector retinaface-mobile",
     ),
     WeightsEntry(
         name="parsenet",
@@ -198,7 +198,7 @@ _ENTRIES = (
         licensor="Zhouxia Wang et al.",
         licence="Apache-2.0",
         non_commercial=False,
-        purpose="face restorer (--model restoreformer, extra zoo)",
+        purpose="--model, with the extra zoo",
     ),
     WeightsEntry(
         name="restoreformer++",
@@ -209,7 +209,7 @@ _ENTRIES = (
         licensor="Zhouxia Wang et al.",
         licence="Apache-2.0",
         non_commercial=False,
-        purpose="face restorer (--model restoreformer++, extra zoo)",
+        purpose="--model, with the extra zoo",
     ),
     WeightsEntry(
         name="codeformer",
@@ -220,7 +220,7 @@ _ENTRIES = (
         licensor="S-Lab, Nanyang Technological University",
         licence="S-Lab 1.0",
         non_commercial=True,
-        purpose="face restorer (--model codeformer, extra zoo)",
+        purpose="--model, with the extra zoo",
     ),
 )
 
