@@ -3,9 +3,11 @@
     python scripts/benchmark.py                       # all parts
     python scripts/benchmark.py speed --frames 300    # one part
     python scripts/benchmark.py quality --data ../shared/data
+    python scripts/benchmark.py network --model gfpgan-1.4   # or all; --batches 1 4 16
 
 Speed: a 720p film with one face, default settings, stages apart. Memory: the peak of a 10-minute
-film over that of a 1-minute one. Quality: stills degraded as in the GFP-GAN paper (section 4.1).
+film over that of a 1-minute one. Network: time and arithmetic rate of a restorer alone, and how far
+half precision is from float32. Quality: stills degraded as in the GFP-GAN paper (section 4.1).
 """
 
 import os
@@ -28,15 +30,15 @@ from typing import Any, cast
 import cv2
 import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from benchmark_networks import NETWORKS, measured
 
 from vidrestore import restore_video
+from vidrestore.allocator import keep_freed_memory
 from vidrestore.devices import resolve_device, resolve_precision
 from vidrestore.faces.template import TEMPLATE_POINTS_XY
 from vidrestore.media import EncoderSettings, open_sink, open_source
 from vidrestore.metrics.stills import StillScores, measure
 from vidrestore.models.mobilefacenet import MobileFaceNet
-from vidrestore.models.table import restorer_spec
 from vidrestore.pipeline.networks import load_restorer
 from vidrestore.training.degradations.recipe import GfpganRecipe
 from vidrestore.types import DisplayGeometry, Frame, Timestamp
@@ -104,27 +106,6 @@ def speed(folder: Path, *, frames: int) -> dict[str, Any]:
     }
 
 
-def network(*, repeats: int = 10) -> dict[str, Any]:
-    """Time the default restorer alone at batch 1, 4 and 16."""
-    device = resolve_device("auto")
-    dtype = resolve_precision("auto", device)
-    restorer = load_restorer("lite", device=device, dtype=dtype)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        restorer_spec("lite").build()(torch.zeros(1, 3, 512, 512))
-    gflop = counter.get_total_flops() / 1e9
-    results: dict[str, Any] = {"precision": str(dtype), "device": str(device)}
-    for batch in (1, 4, 16):
-        crops = torch.rand(batch, 3, 512, 512, device=device)
-        times: list[float] = []
-        for _ in range(repeats + 2):
-            started = time.perf_counter()
-            restorer.restore(crops).sum().item()
-            times.append(time.perf_counter() - started)
-        ms = 1000 * float(np.median(times[2:])) / batch
-        results[f"batch_{batch}"] = {"ms_per_face": ms, "tflop_per_second": gflop / ms}
-    return results
-
-
 def memory(folder: Path, *, minutes: tuple[int, int], rate: Fraction) -> dict[str, Any]:
     """Return the peak memory of restoring a short and a long film, each in a process of its own."""
     peaks: list[float] = []
@@ -150,6 +131,7 @@ def memory(folder: Path, *, minutes: tuple[int, int], rate: Fraction) -> dict[st
 
 def print_peak(source: Path, target: Path) -> None:
     """Restore ``source`` and print the peak memory of this process in MiB."""
+    keep_freed_memory()
     restore_video(source, target)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
@@ -220,18 +202,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--model", default="lite")
+    parser.add_argument("--model", default="lite", help="a restorer; network also takes: all")
+    parser.add_argument("--batches", type=int, nargs="+", default=(1, 4, 16))
+    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--frames", type=int, default=150)
     parser.add_argument("--minutes", type=int, nargs=2, default=(1, 10))
     parser.add_argument("--memory-rate", type=int, default=5, help="frames a second of its films")
     arguments = parser.parse_args()
+    keep_freed_memory()  # as the command does
     parts = arguments.parts or list(PARTS)
     results: dict[str, Any] = {"cores": os.cpu_count(), "torch": torch.__version__}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if "network" in parts:
-            results["network"] = network()
+            results["network"] = {
+                name: measured(
+                    name,
+                    device=resolve_device("auto"),
+                    batches=arguments.batches,
+                    repeats=arguments.repeats,
+                    stills=arguments.data / "val" / "stills",
+                )
+                for name in (NETWORKS if arguments.model == "all" else [arguments.model])
+            }
         if "speed" in parts:
             results["speed"] = speed(folder, frames=arguments.frames)
         if "memory" in parts:

@@ -16,6 +16,7 @@ LAYERS = {
     "devices": 0,
     "configfile": 0,
     "stopwatch": 0,
+    "allocator": 0,
     "models": 1,
     "resample": 1,
     "media": 1,

@@ -37,7 +37,7 @@ class Restorer:
         self.device = device
         self.dtype = dtype
         prepared = network.eval().requires_grad_(False).to(device=device, dtype=dtype)
-        self._network = prepared.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.network = prepared.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def restore(self, crops_NCHW: Tensor) -> Tensor:
         """Return the pictures of ``restored`` alone."""
@@ -60,7 +60,7 @@ class Restorer:
             raise ValueError(f"crops must be {sides}, got {tuple(crops_NCHW.shape)}")
         fitted = _resized(crops_NCHW.to(self.device), own, enlarged_by="bilinear")
         scaled = (fitted * 2.0 - 1.0).contiguous(memory_format=torch.channels_last)
-        output: Restored = self._network(scaled)
+        output: Restored = self.network(scaled)
         image = _resized(output.image.float(), given, enlarged_by="bicubic")
         return RestoredCrops(
             images_nchw=(image * 0.5 + 0.5).clamp_(0.0, 1.0),

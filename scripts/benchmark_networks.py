@@ -1,0 +1,158 @@
+"""The network part of ``benchmark.py``: every restorer at batch 1, 4 and 16."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from check_golden import fill, smooth_picture
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from vidrestore.devices import resolve_precision
+from vidrestore.models.mmrb import MMRB
+from vidrestore.models.outputs import Restored
+from vidrestore.models.table import RESTORERS, RestorerSpec
+from vidrestore.pipeline.networks import load_restorer
+from vidrestore.restore.restorer import Restorer
+from vidrestore.weights.store import find
+
+# MMRB's authors published no weights; it is timed all the same.
+NETWORKS = {**RESTORERS, "mmrb": RestorerSpec(build=MMRB, crop_size_px=512, licence="none")}
+_CROPS = 4
+"""Real crops on which half precision is compared."""
+
+
+def measured(
+    name: str, *, device: torch.device, batches: Sequence[int], repeats: int, stills: Path
+) -> dict[str, Any]:
+    """Time one restorer, and compare bf16 with fp32.
+
+    Weights are the published ones where they are here, and filled by the golden rule elsewhere:
+    time does not depend on them.
+
+    Args:
+        name: Of ``NETWORKS``.
+        device: Where to run.
+        batches: Crops per call.
+        repeats: Calls that are timed, after two that are not.
+        stills: Folder of faces, 512 pixels, to compare precisions on.
+    """
+    network = NETWORKS[name].build()
+    gflop = gigaflop(network, NETWORKS[name].crop_size_px)
+    results: dict[str, Any] = {
+        "gflop_per_face": gflop,
+        "parameters_millions": sum(each.numel() for each in network.parameters()) / 1e6,
+        "weights": "published" if _here(name) else "filled by rule",
+    }
+    fast = resolve_precision("auto", device)
+    for dtype in dict.fromkeys((torch.float32, fast)):
+        restorer = _restorer(name, device, dtype)
+        limit = peak_tflops(device, dtype)
+        part: dict[str, Any] = {"limit_tflop_per_second": limit}
+        for batch in batches:
+            ms = _ms_per_face(restorer, batch, repeats)
+            part[f"batch_{batch}"] = {
+                "ms_per_face": ms,
+                "faces_per_second": 1000 / ms,
+                "tflop_per_second": gflop / ms,
+                "share_of_limit": gflop / ms / limit,
+            }
+        results[str(dtype).removeprefix("torch.")] = part
+    results["bf16_psnr_db"] = half_precision_psnr(name, device, stills)
+    return results
+
+
+def _here(name: str) -> bool:
+    spec = NETWORKS[name]
+    parts = list(spec.fetched.values())
+    return spec.embedded_file is not None or bool(parts and all(find(each) for each in parts))
+
+
+def _restorer(name: str, device: torch.device, dtype: torch.dtype) -> Restorer:
+    if _here(name):
+        return load_restorer(name, device=device, dtype=dtype)
+    network = NETWORKS[name].build()
+    fill(network.eval(), "fan_in")
+    return Restorer(network, NETWORKS[name], device=device, dtype=dtype)
+
+
+def gigaflop(network: nn.Module, side_px: int) -> float:
+    """Return the floating-point operations of one crop, two per multiply-add."""
+    with FlopCounterMode(display=False) as counter, torch.device("meta"):
+        network.to("meta")(torch.zeros(1, 3, side_px, side_px))
+    return counter.get_total_flops() / 1e9
+
+
+def peak_tflops(device: torch.device, dtype: torch.dtype) -> float:
+    """Return the rate of one large dense 3x3 convolution here: what a network may hope for."""
+    image = torch.rand(16, 256, 64, 64, device=device, dtype=dtype)
+    image = image.contiguous(memory_format=torch.channels_last)
+    weight = torch.rand(256, 256, 3, 3, device=device, dtype=dtype)
+    weight = weight.contiguous(memory_format=torch.channels_last)
+    flop = 2 * 9 * 256 * 256 * image[:, 0].numel()
+    times: list[float] = []
+    with torch.inference_mode():
+        for _ in range(7):
+            started = time.perf_counter()
+            F.conv2d(image, weight, padding=1)
+            _wait(device)
+            times.append(time.perf_counter() - started)
+    return flop / float(np.median(times[2:])) / 1e12
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _ms_per_face(restorer: Restorer, batch: int, repeats: int) -> float:
+    side = restorer.spec.crop_size_px
+    crops = torch.rand(batch, 3, side, side, device=restorer.device)
+    times: list[float] = []
+    for _ in range(repeats + 2):
+        started = time.perf_counter()
+        restorer.restore(crops)
+        _wait(restorer.device)
+        times.append(time.perf_counter() - started)
+    return 1000 * float(np.median(times[2:])) / batch
+
+
+def half_precision_psnr(name: str, device: torch.device, stills: Path) -> dict[str, float]:
+    """Return the PSNR of bf16 against fp32 over the range of the output, in dB."""
+    golden = smooth_picture(3, NETWORKS[name].crop_size_px, 0)
+    pictures = {"golden_input": golden}
+    crops = [_still(path) for path in sorted(stills.glob("*.webp"))[:_CROPS]]
+    if crops:
+        pictures["real_crops"] = torch.stack(crops) * 2 - 1
+    outputs = [
+        {key: _unclipped(name, device, dtype, each) for key, each in pictures.items()}
+        for dtype in (torch.float32, torch.bfloat16)
+    ]
+    return {key: _psnr(outputs[0][key], outputs[1][key]) for key in pictures}
+
+
+def _unclipped(name: str, device: torch.device, dtype: torch.dtype, image: Tensor) -> Tensor:
+    network = _restorer(name, device, dtype).network
+    with torch.inference_mode():
+        scaled = image.to(device).contiguous(memory_format=torch.channels_last)
+        outputs: list[Restored] = [network(each[None]) for each in scaled]
+    return torch.cat([each.image.float().cpu() for each in outputs])
+
+
+def _psnr(reference: Tensor, found: Tensor) -> float:
+    error = (reference - found).square().mean(dim=(1, 2, 3))
+    reach = reference.amax(dim=(1, 2, 3)) - reference.amin(dim=(1, 2, 3))
+    return float((10 * torch.log10(reach.square() / error)).min())
+
+
+def _still(path: Path) -> Tensor:
+    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise SystemExit(f"{path}: not a readable picture")
+    rgb = np.ascontiguousarray(bgr[:, :, ::-1])
+    return torch.from_numpy(rgb).permute(2, 0, 1).float() / 255
