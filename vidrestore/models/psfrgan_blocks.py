@@ -172,7 +172,8 @@ class ConvUnit(nn.Module):
         norm = self._batch_norm()
         tensors = self.conv2d.tensors()
         if norm is not None:
-            tensors += tuple(_statistics(norm))
+            # The statistics are written without trace in training; the count beside them is not.
+            tensors += (*_statistics(norm), cast(Tensor, norm.num_batches_tracked))
         return self._applied.of(tensors, self._computed)
 
     def _batch_norm(self) -> nn.BatchNorm2d | None:

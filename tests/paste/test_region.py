@@ -1,0 +1,161 @@
+"""The mask follows the parsed face, inside the ellipse, and does not jump."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from support.frames import YUV444, random_frame
+from support.restoring import face_at, restored
+
+from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.paste.composite import FaceMask, face_mask, pasted
+from vidrestore.paste.config import PasteConfig
+from vidrestore.paste.masks import (
+    cells_to_crop,
+    face_ellipse,
+    feathered,
+    mask_of_region,
+    mask_on_grid,
+    trust_in_region,
+)
+from vidrestore.types import DisplayGeometry, Frame, RestoredFace
+
+CELLS = 128
+HW = (600, 640)
+
+
+def oval(half_x_px: float, half_y_px: float, *, centre_y_px: float = 290.0) -> np.ndarray:
+    """Return the cells of an upright oval face, 1 inside and 0 outside."""
+    at = np.arange(CELLS) * 4 + 1.5
+    x, y = np.meshgrid((at - 255.5) / half_x_px, (at - centre_y_px) / half_y_px)
+    return (np.hypot(x, y) < 1).astype(np.float32)
+
+
+def frame_with(region: np.ndarray | None, *, gain: float = 0.5) -> tuple[Frame, RestoredFace]:
+    """Return a frame, and a face in it whose crop lies on it pixel by pixel."""
+    frame = random_frame(YUV444, HW, smooth=True)
+    geometry = DisplayGeometry(coded_hw=HW)
+    face = restored(frame, geometry, face_at((319.5, 299.5), size_px=512), gain=gain)
+    cells = None if region is None else torch.from_numpy(np.array(region, np.float32))
+    return frame, RestoredFace(
+        aligned=face.aligned, restored_chw=face.restored_chw, region_hw=cells
+    )
+
+
+def mask_in_crop(region: np.ndarray | None) -> np.ndarray:
+    """Return the mask at every pixel of the crop."""
+    frame, face = frame_with(region)
+    mask = face_mask(frame, DisplayGeometry(coded_hw=HW), face)
+    assert mask is not None
+    return on_crop(mask)
+
+
+def on_crop(mask: FaceMask) -> np.ndarray:
+    whole = np.zeros(HW, dtype=np.float32)
+    left, top, right, bottom = mask.box_xyxy
+    whole[top:bottom, left:right] = mask.mask_hw
+    return whole[44 : 44 + 512, 64 : 64 + 512]
+
+
+@pytest.mark.parametrize(
+    "region", [np.ones((CELLS, CELLS)), oval(130, 170), oval(400, 400), oval(130, 60)]
+)
+def test_the_mask_falls_to_zero_inside_the_crop(region: np.ndarray) -> None:
+    mask = mask_in_crop(region)
+    assert max(mask[0].max(), mask[-1].max(), mask[:, 0].max(), mask[:, -1].max()) == 0.0
+    outside = mask_in_crop(None) == 0.0
+    assert mask[outside].max() < 1e-6
+    assert 0.0 <= mask.min() <= mask.max() <= 1.0
+
+
+def test_the_features_and_all_of_the_skin_are_shown() -> None:
+    mask = mask_in_crop(oval(150, 195))
+    for x, y in TEMPLATE_POINTS_XY:
+        assert mask[round(y), round(x)] == pytest.approx(1.0, abs=1e-3)
+    inner = np.kron(oval(130, 175), np.ones((4, 4))) > 0
+    assert mask[inner].min() > 0.85
+    assert mask[inner].mean() > mask_in_crop(None)[inner].mean()
+
+
+def test_what_is_not_face_is_left_alone_with_a_soft_border() -> None:
+    face = oval(130, 170)
+    face[90:] = 0.0
+    mask = mask_in_crop(face)
+    assert mask[400:].max() < 1e-6
+    assert np.abs(np.diff(mask, axis=0)).max() < 0.08
+    assert np.abs(np.diff(mask, axis=1)).max() < 0.08
+
+
+def test_a_little_more_probability_moves_the_mask_a_little() -> None:
+    before, after = oval(130, 170), oval(130, 170)
+    after[80:84, 40:90] *= 0.9
+    before[80:84, 40:90] *= 0.95
+    assert np.abs(mask_in_crop(after) - mask_in_crop(before)).max() < 0.05
+
+
+def test_a_face_that_the_parser_misses_fades_to_the_ellipse_by_degrees() -> None:
+    masks = [mask_in_crop(oval(130, 170) * share) for share in np.linspace(1.0, 0.0, 21)]
+    steps = [np.abs(one - other).max() for one, other in pairwise(masks)]
+    assert max(steps) < 0.3
+    np.testing.assert_array_equal(masks[-1], mask_in_crop(None))
+
+
+def test_no_region_is_the_plain_ellipse() -> None:
+    ellipse = face_ellipse(TEMPLATE_POINTS_XY.copy())
+    expected = mask_on_grid(ellipse.to_unit, (512, 512))
+    np.testing.assert_allclose(mask_in_crop(None), expected, atol=1e-3)
+
+
+def test_trust_grows_with_the_share_of_face_in_the_middle() -> None:
+    ellipse = face_ellipse(TEMPLATE_POINTS_XY.copy())
+    trusts = [trust_in_region(oval(130, 170) * share, ellipse) for share in (0.2, 0.4, 0.5, 0.8)]
+    assert trusts[0] == 0.0
+    assert trusts == sorted(trusts)
+    assert trusts[-1] == 1.0
+
+
+def test_feathering_keeps_full_and_empty_parts_and_the_place_of_the_border() -> None:
+    cells = np.zeros((CELLS, CELLS), np.float32)
+    cells[:, 64:] = 1.0
+    shown = feathered(cells)
+    assert shown[:, :57].max() == 0.0
+    assert shown[:, 71:].min() == 1.0
+    np.testing.assert_allclose(shown[:, 63] + shown[:, 64], 1.0, atol=1e-5)
+
+
+def test_regions_of_other_cell_sizes_lie_in_the_same_place() -> None:
+    fine, coarse = np.ones((512, 512)), np.ones((64, 64))
+    fine[:, :256], coarse[:, :32] = 0.0, 0.0
+    difference = np.abs(mask_in_crop(fine) - mask_in_crop(coarse))
+    assert difference.max() < 0.1
+    np.testing.assert_allclose(cells_to_crop(512), np.eye(2, 3))
+
+
+def test_without_trust_the_mask_of_a_region_is_the_ellipse() -> None:
+    ellipse = face_ellipse(TEMPLATE_POINTS_XY.copy())
+    shown = np.zeros((512, 512), np.float32)
+    found = mask_of_region(shown, ellipse.to_unit, trust=0.0)
+    np.testing.assert_array_equal(found, mask_on_grid(ellipse.to_unit, (512, 512)))
+
+
+def test_pasting_leaves_samples_alone_where_there_is_no_face() -> None:
+    region = oval(130, 170)
+    region[90:] = 0.0
+    frame, face = frame_with(region)
+    geometry = DisplayGeometry(coded_hw=HW)
+    after = pasted(frame, geometry, (face,), config=PasteConfig(), keep_chroma=False)
+    assert (after.planes[0][300, 320 - 40 : 320 + 40] != frame.planes[0][300, 280:360]).any()
+    for old, new in zip(frame.planes, after.planes, strict=True):
+        np.testing.assert_array_equal(new[44 + 400 :], old[44 + 400 :])
+
+
+@pytest.mark.parametrize("shape", [(100, 100), (128, 64), (1, 128, 128)])
+def test_regions_that_do_not_divide_the_crop_are_refused(shape: tuple[int, ...]) -> None:
+    _, face = frame_with(None)
+    with pytest.raises(ValueError, match="region_hw must be"):
+        RestoredFace(
+            aligned=face.aligned,
+            restored_chw=face.restored_chw,
+            region_hw=torch.zeros(shape),
+        )
