@@ -152,8 +152,8 @@ def _whole(
     build = partial(network, **arguments)
     if not has_exactly(build, shapes):
         return None
-    size = arguments.get("out_size", arguments.get("size"))
-    spec = RestorerSpec(build=build, crop_size_px=int(size), licence=_PUBLISHERS)
+    side_px = int(arguments["out_size"] if "out_size" in arguments else arguments["size"])
+    spec = RestorerSpec(build=build, crop_size_px=side_px, licence=_PUBLISHERS)
     return Recognised(architecture=architecture, spec=spec)
 
 
