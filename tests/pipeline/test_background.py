@@ -211,10 +211,30 @@ def test_a_face_keeps_its_crop_in_the_larger_frame(
 def test_values_that_are_no_numbers_are_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     state = {key: each * 1e30 for key, each in compact_state(2, seed=1).items()}
     torch.save(state, tmp_path / "wild.pth")
-    wild = load_upscaler(tmp_path / "wild.pth", device=CPU, dtype=torch.float32)
 
     with pytest.raises(DeviceError, match="--precision fp32"):
-        enlarged(wild, random_frame(GBR, SIZE_HW))
+        load_upscaler(tmp_path / "wild.pth", device=CPU, dtype=torch.bfloat16)
+    with pytest.raises(WeightsError, match="it is broken"):
+        load_upscaler(tmp_path / "wild.pth", device=CPU, dtype=torch.float32)
+
+
+def test_a_network_that_does_not_run_in_bf16_after_all_runs_in_fp32_exactly(
+    inventive: Upscaler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_once = Upscaler.enlarged
+
+    def in_fp32_only(self: Upscaler, rgb_CHW: torch.Tensor) -> torch.Tensor:
+        if self.dtype != torch.float32:
+            raise RuntimeError("expected m1 and m2 to have the same dtype")
+        return run_once(self, rgb_CHW)
+
+    monkeypatch.setattr(Upscaler, "enlarged", in_fp32_only)
+    path = compact_file(tmp_path, 2, seed=1)
+    fallen_back = load_upscaler(path, device=CPU, dtype=torch.bfloat16)
+    picture = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0))
+
+    assert fallen_back.dtype == torch.float32
+    assert torch.equal(fallen_back.enlarged(picture), inventive.enlarged(picture))
 
 
 def test_a_restorer_of_faces_is_refused_with_its_own_option(tmp_path: Path) -> None:

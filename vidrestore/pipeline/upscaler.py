@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from vidrestore.errors import DeviceError, WeightsError
+from vidrestore.media.enlarge import enlarged_hw
 from vidrestore.models.recognition import recognised
 from vidrestore.pipeline.zoo import Descriptor, described, supported_dtype
 from vidrestore.weights.load import read_state
@@ -19,6 +20,8 @@ CONTEXT_PX = 32
 """Source pixels around a tile that the network sees and whose result is dropped."""
 _MOST_OUTPUT_PX = 1024
 _MOST_INPUT_PX = 512
+_TRIAL_HW = (40, 104)
+"""Not square and not large: networks cache things for the usual sizes."""
 # Convolutions alone are fastest in this layout; attention code often relies on the other.
 _CHANNELS_LAST = frozenset({"Compact", "ESRGAN"})
 
@@ -77,11 +80,36 @@ class Upscaler:
         self.device = device
         self.dtype = supported_dtype(found, dtype)
         self._found = found
-        network = found.model.eval().requires_grad_(False).to(device=device, dtype=self.dtype)
         self._layout = torch.contiguous_format
+        network = found.model.eval().requires_grad_(False).to(device)
         if found.architecture.id in _CHANNELS_LAST:
             self._layout = torch.channels_last
             network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self._tried_out()
+
+    def _tried_out(self) -> None:
+        """Put the network into its precision; back into float32 where its flags promise too much.
+
+        Raises:
+            WeightsError: It does not even run in float32, or gives another size than it says.
+        """
+        network = self._found.model
+        exact = {key: each.clone() for key, each in network.state_dict().items()}
+        network.to(self.dtype)
+        try:
+            result = self.enlarged(torch.full((3, *_TRIAL_HW), 0.5))
+        except RuntimeError as error:
+            if self.dtype != torch.float32:
+                self.dtype = torch.float32
+                network.float().load_state_dict(exact)
+                self._tried_out()
+                return
+            raise WeightsError(f"{self.path}: this {self.kind} does not run: {error}") from error
+        if tuple(result.shape[1:]) != enlarged_hw(_TRIAL_HW, self.scale):
+            raise WeightsError(
+                f"{self.path}: this {self.kind} is said to enlarge {self.scale} times, and makes "
+                f"{result.shape[2]}x{result.shape[1]} of {_TRIAL_HW[1]}x{_TRIAL_HW[0]}"
+            )
 
     @property
     def tile_side_px(self) -> int:
@@ -98,6 +126,7 @@ class Upscaler:
 
         Raises:
             DeviceError: The precision is too low for this network.
+            WeightsError: No precision would do.
         """
         image = rgb_CHW[None].to(device=self.device, dtype=self.dtype)
         with warnings.catch_warnings():
@@ -105,6 +134,8 @@ class Upscaler:
             result = self._found(image.contiguous(memory_format=self._layout))
         result = result[0].float().cpu()
         if not bool(torch.isfinite(result).all()):
+            if self.dtype == torch.float32:
+                raise WeightsError(f"{self.path}: this {self.kind} gives no numbers; it is broken")
             precision = str(self.dtype).removeprefix("torch.")
             raise DeviceError(
                 f"{self.path}: {self.kind} overflows in {precision}; use --precision fp32"
