@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -27,6 +28,8 @@ from vidrestore.models.published import build_published
 
 TOLERANCE = 2e-4
 """Of the largest golden value: how far any output may be off."""
+
+RULES = ("fan_in", "unit")
 
 Arrays = Mapping[str, NDArray[np.float32]]
 
@@ -64,6 +67,14 @@ def filled_value(key: str, shape: Sequence[int], rule: str) -> NDArray[np.float3
         return x
     fan = int(np.prod(shape[2:] if len(shape) == 5 else shape[1:]))
     return x / np.float32(np.sqrt(fan))
+
+
+def rule_of(meta: Mapping[str, Any]) -> str:
+    """Return the filling rule that ``meta`` names, without what it says on spectral norms."""
+    rule = str(meta.get("weights", "")).partition(";")[0].strip()
+    if rule not in RULES:
+        raise ValueError(f"a filling rule that this script does not know: {rule!r}")
+    return rule
 
 
 def fill(network: nn.Module, rule: str) -> None:
@@ -113,7 +124,10 @@ def inputs_of(meta: Mapping[str, Any], golden: Arrays) -> tuple[Tensor, ...]:
     image = smooth_picture(channels, size, int(found[3]))
     if "one-hot" not in text:
         return (image,)
-    at = torch.arange(size) // 64
+    stripes = re.search(r"\(row//(\d+) \+ col//\1\) % 19", text)
+    if stripes is None:
+        raise ValueError(f"an input that this script cannot make: {text!r}")
+    at = torch.arange(size) // int(stripes[1])
     label = (at[:, None] + at[None, :]) % 19
     return image, nn.functional.one_hot(label, 19).permute(2, 0, 1)[None].float()
 
@@ -146,32 +160,37 @@ def outputs_of(network: nn.Module, arch: str, inputs: tuple[Tensor, ...]) -> dic
             return {"image": getattr(result, "image", result)}
 
 
-def compared(
-    name: str, ours: Mapping[str, Tensor], golden: Arrays, meta: Mapping[str, Any]
-) -> float:
+def compared(ours: Mapping[str, Tensor], golden: Arrays, meta: Mapping[str, Any]) -> float:
     """Return the worst relative error over all golden outputs."""
-    worst = 0.0
+    errors: list[float] = []
     for key, expected in golden.items():
         if key == "z":
             continue
         if key not in ours:
-            raise ValueError(f"{name}: the network has no output {key!r}")
+            raise ValueError(f"the network has no output {key!r}")
         found = ours[key]
         if key in {"image", "logits"}:
             stride = int(meta.get("stride", 1))
             found = found[:, :, ::stride, ::stride]
         if key.startswith("feat"):
             found = found[:, :: int(meta["feat_channel_stride"])]
+        if found.shape != expected.shape:
+            raise ValueError(f"{key} is {tuple(found.shape)}, golden {expected.shape}")
         error = np.abs(found.detach().float().numpy() - expected).max()
-        worst = max(worst, float(error / np.abs(expected).max()))
-    return worst
+        errors.append(float(error / np.abs(expected).max()))
+    if not errors:
+        raise ValueError("no outputs to compare")
+    return float(np.max(errors))  # unlike Python's, NaN where any is
 
 
 def checked(json_path: Path) -> Outcome:
     """Build, fill, run and compare the network of one golden file."""
     description = json.loads(json_path.read_text())
     meta, name = description["meta"], json_path.stem
-    with np.load(json_path.with_suffix(".npz"), allow_pickle=False) as file:
+    with (
+        json_path.with_suffix(".npz").open("rb") as raw,  # numpy leaves torn files open
+        np.load(raw, allow_pickle=False) as file,
+    ):
         golden = {key: file[key] for key in file.files}
     network = build_published(meta["arch"], meta.get("config", {})).eval()
     state = network.state_dict()
@@ -185,10 +204,10 @@ def checked(json_path: Path) -> Outcome:
         return Outcome(
             name=name, keys=len(wanted), keys_wrong=tuple(wrong), worst_error=float("nan")
         )
-    fill(network, "unit" if str(meta["weights"]).startswith("unit") else "fan_in")
+    fill(network, rule_of(meta))
     with torch.inference_mode():
         outputs = outputs_of(network, meta["arch"], inputs_of(meta, golden))
-    worst = compared(name, outputs, golden, meta)
+    worst = compared(outputs, golden, meta)
     return Outcome(name=name, keys=len(wanted), keys_wrong=(), worst_error=worst)
 
 
@@ -206,8 +225,8 @@ def main(argv: Sequence[str]) -> int:
     for path in files:
         try:
             outcome = checked(path)
-        except (ValueError, KeyError, OSError, RuntimeError) as error:
-            print(f"{path.stem:<32} cannot be checked: {error}")
+        except (ValueError, KeyError, OSError, EOFError, RuntimeError, BadZipFile) as error:
+            print(f"{path.stem:<32} cannot be checked: {type(error).__name__}: {error}")
             failed += 1
             continue
         failed += not outcome.passed

@@ -1,0 +1,64 @@
+"""The script that checks golden files, as a module: its filling rule and its inputs."""
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / "tests" / "golden"
+PUBLISHED_GOLDEN = ROOT.parent / "shared" / "golden"
+"""What the published code gives in released sizes; not part of the repository."""
+
+
+def _loaded(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # where dataclasses look their annotations up
+    spec.loader.exec_module(module)
+    return module
+
+
+check_golden: Any = _loaded(ROOT / "scripts" / "check_golden.py")
+
+
+def filled(network: nn.Module, rule: str) -> nn.Module:
+    """Return ``network`` with weights drawn from the names of its tensors, in evaluation mode."""
+    check_golden.fill(network, rule)
+    return network.eval()
+
+
+def pictures(count: int, side: int, *, channels: int = 3) -> Tensor:
+    """Return smooth pictures ``(count, channels, side, side)`` in [-0.8, 0.8]."""
+    return torch.cat([check_golden.smooth_picture(channels, side, seed) for seed in range(count)])
+
+
+def draws(seed: int = 0) -> torch.Generator:
+    """Return a source of random numbers."""
+    return torch.Generator().manual_seed(seed)
+
+
+def spoilt(network: nn.Module, before: dict[str, Tensor]) -> list[str]:
+    """Return the names of the tensors of ``network`` that are not as ``before``."""
+    now = network.state_dict()
+    return [key for key in before if not torch.equal(now[key], before[key])]
+
+
+def kept_state(network: nn.Module) -> dict[str, Tensor]:
+    """Return copies of all tensors of ``network``."""
+    return {key: tensor.clone() for key, tensor in network.state_dict().items()}
+
+
+@contextmanager
+def either_mode(grad: bool) -> Iterator[None]:
+    """Record gradients, or neither record them nor count writes."""
+    with torch.enable_grad() if grad else torch.inference_mode():
+        yield
