@@ -1,0 +1,128 @@
+"""The loop, on one page: read, step, log, validate, save, stop. Tasks say what a step is."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from vidrestore.training.checkpoint import read_checkpoint, save_checkpoint
+from vidrestore.training.journal import Journal
+from vidrestore.training.moment import Moment
+from vidrestore.training.parts import Part
+from vidrestore.training.update import Updater
+from vidrestore.training.world import World
+
+LAST = "last.pt"
+
+
+class Preview(NamedTuple):
+    """Pictures to look at."""
+
+    images: Tensor
+    """``(N, 3, H, W)`` RGB in [-1, 1], row by row."""
+    columns: int
+    """Of a row."""
+
+
+class Task(Protocol):
+    """What is trained and how one step of it goes."""
+
+    parts: Mapping[str, Part]
+    """By name; saved and resumed."""
+
+    def batches(self, *, first_step: int, world: World) -> Iterator[Sequence[Any]]:
+        """Yield the micro-batches of every step from ``first_step`` on, on the CPU."""
+        ...
+
+    def step(self, batches: Sequence[Any], moment: Moment, updater: Updater) -> dict[str, float]:
+        """Update the parts once each; return what to log."""
+        ...
+
+    def validate(self, moment: Moment) -> tuple[dict[str, float], Preview | None]:
+        """Measure the moving averages; return scores and pictures."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a step changes beside the parts."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up what ``state_dict`` gave."""
+        ...
+
+
+def run_task(
+    task: Task,
+    *,
+    folder: Path,
+    steps: int,
+    seed: int,
+    updater: Updater,
+    device: torch.device,
+    world: World,
+    log_every: int,
+    save_every: int,
+    validate_every: int,
+) -> Path:
+    """Train until ``steps``, resuming from ``folder`` where it holds a checkpoint.
+
+    Writes ``last.pt`` (all that is needed to go on) and the journal. Batches and random draws
+    are functions of seed, step and process, so that a resumed run is the uninterrupted one.
+
+    Returns:
+        Path of the last checkpoint.
+
+    Raises:
+        NonFiniteLossError: Names part and term or parameter; nothing of that step was saved.
+    """
+    path = folder / LAST
+    step = _resumed(path, task, updater) if path.exists() else 0
+
+    def at(step: int) -> Moment:
+        return Moment(step=step, steps=steps, seed=seed, rank=world.rank, device=device)
+
+    # The first process alone writes.
+    with Journal(folder, steps=steps) if world.is_first else nullcontext() as journal:
+        for micro_batches in task.batches(first_step=step, world=world):
+            if step >= steps:
+                break
+            terms = task.step(micro_batches, at(step), updater)
+            step += 1
+            if journal is not None:
+                journal.add(terms, step=step)
+                if step % log_every == 0 or step == steps:
+                    journal.write(step=step)
+                if step % validate_every == 0 or step == steps:
+                    _validate(task, at(step), journal)
+                if step % save_every == 0 or step == steps:
+                    save_checkpoint(path, _state(step, task, updater))
+            world.wait()
+    return path
+
+
+def _validate(task: Task, moment: Moment, journal: Journal) -> None:
+    scores, preview = task.validate(moment)
+    journal.validated(scores, step=moment.step)
+    if preview is not None:
+        journal.picture(preview.images, columns=preview.columns, step=moment.step)
+
+
+def _state(step: int, task: Task, updater: Updater) -> dict[str, Any]:
+    return {
+        "step": step,
+        "parts": {name: part.state_dict() for name, part in task.parts.items()},
+        "updater": updater.state_dict(),
+        "task": task.state_dict(),
+    }
+
+
+def _resumed(path: Path, task: Task, updater: Updater) -> int:
+    state = read_checkpoint(path)
+    for name, part in task.parts.items():
+        part.load_state_dict(state["parts"][name])
+    updater.load_state_dict(state["updater"])
+    task.load_state_dict(state["task"])
+    return int(state["step"])

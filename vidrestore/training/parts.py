@@ -1,0 +1,48 @@
+"""A network in training, with everything that training adds to it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from vidrestore.training.ema import Ema
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Part:
+    """One trained network.
+
+    Parameter groups of the optimiser may carry ``lr_scale``, their pace against the part's.
+    """
+
+    network: nn.Module
+    optimiser: torch.optim.Optimizer
+    ema: Ema | None = None
+    """The moving average of its weights, where it is what will be used."""
+
+    def set_lr(self, lr: float) -> None:
+        """Set the learning rate of every group."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = lr * group.get("lr_scale", 1.0)
+
+    def trained(self) -> Iterable[tuple[str, nn.Parameter]]:
+        """Yield the parameters that the optimiser moves, by name."""
+        moved = {id(each) for group in self.optimiser.param_groups for each in group["params"]}
+        return (pair for pair in self.network.named_parameters() if id(pair[1]) in moved)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that is needed to go on."""
+        state = {"network": self.network.state_dict(), "optimiser": self.optimiser.state_dict()}
+        if self.ema is not None:
+            state["params_ema"] = self.ema.state
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up what ``state_dict`` gave."""
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        if self.ema is not None:
+            for name, value in state["params_ema"].items():
+                self.ema.state[name].copy_(value)
