@@ -1,7 +1,12 @@
 """Losses on pixels."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+
+from vidrestore.training.losses.precision import in_full
 
 
 def log_error(restored_NCHW: Tensor, target_NCHW: Tensor, *, floor: float = 0.02) -> Tensor:
@@ -19,3 +24,53 @@ def log_error(restored_NCHW: Tensor, target_NCHW: Tensor, *, floor: float = 0.02
     """
     error_N = (restored_NCHW - target_NCHW).abs().mean(dim=(1, 2, 3))
     return torch.log(error_N + floor)
+
+
+def l1_loss(restored: Tensor, target: Tensor) -> Tensor:
+    """Return the mean absolute difference, a scalar in units of the range.
+
+    The first terms of GFP-GAN's reconstruction loss (section 3.5) and of MMRB's content loss
+    (section 3.4, equation 14), and what PSFR-GAN's released code has where its equation 6 has
+    squares.
+
+    Args:
+        restored: float, any shape and range.
+        target: Same shape; gets no gradient.
+
+    Raises:
+        ValueError: The shapes differ.
+    """
+    if restored.shape != target.shape:
+        raise ValueError(f"shapes differ: {tuple(restored.shape)} and {tuple(target.shape)}")
+    return F.l1_loss(in_full(restored), in_full(target.detach()))
+
+
+def pyramid_loss(pyramid: Sequence[Tensor], target_NCHW: Tensor) -> Tensor:
+    """Return the sum over scales of the L1 error against the target in the size of the scale.
+
+    The pyramid restoration guidance of GFP-GAN (sections 3.2 and 3.5), and the L1 error of every
+    decoder scale of MMRB. The target is shrunk by means over areas, which for halved sizes is what
+    the released code's repeated bilinear halving gives. There the loss is switched off after
+    50 000 of 800 000 steps; here that is a matter of the caller's schedule.
+
+    Args:
+        pyramid: ``(N, 3, h, w)`` pictures of ``Restored.pyramid``, in any order.
+        target_NCHW: ``(N, 3, H, W)``; no side smaller than those of the pyramid.
+
+    Raises:
+        ValueError: There is no picture, or one is larger than the target.
+    """
+    if not pyramid:
+        raise ValueError("the pyramid is empty; ask the network for it with with_pyramid=True")
+    target = in_full(target_NCHW.detach())
+    height, width = target.shape[2:]
+    terms: list[Tensor] = []
+    for picture in pyramid:
+        small_h, small_w = picture.shape[2:]
+        if small_h > height or small_w > width:
+            raise ValueError(
+                f"a picture of {small_h} x {small_w} px cannot be compared with a target of "
+                f"{height} x {width} px"
+            )
+        terms.append(l1_loss(picture, F.adaptive_avg_pool2d(target, (small_h, small_w))))
+    return torch.stack(terms).sum()

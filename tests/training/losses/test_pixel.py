@@ -1,0 +1,69 @@
+"""Losses on pixels: their values by hand, and where gradients go."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from vidrestore.training.losses.pixel import l1_loss, log_error, pyramid_loss
+
+
+def picture(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+def test_a_constant_error_costs_itself() -> None:
+    target = picture(2, 3, 8, 8)
+    torch.testing.assert_close(l1_loss(target + 0.25, target), torch.tensor(0.25))
+
+
+def test_only_the_restored_picture_gets_a_gradient() -> None:
+    restored, target = picture(1, 3, 4, 4).requires_grad_(), picture(1, 3, 4, 4, seed=1)
+    target.requires_grad_()
+    (l1_loss(restored, target) + pyramid_loss([restored], target)).backward()
+    torch.testing.assert_close(restored.grad, 2 * (restored - target).sign().detach() / 48)
+    assert target.grad is None
+
+
+def test_pictures_of_different_shapes_are_refused_rather_than_broadcast() -> None:
+    with pytest.raises(ValueError, match="shapes differ"):
+        l1_loss(picture(2, 3, 4, 4), picture(2, 1, 4, 4))
+
+
+def test_every_scale_is_compared_with_the_target_halved_again_and_again() -> None:
+    target = picture(2, 3, 32, 32)
+    pyramid = [picture(2, 3, side, side, seed=side) for side in (8, 16, 32)]
+    expected, small = torch.zeros(()), target
+    for scale in reversed(pyramid):
+        expected = expected + (scale - small).abs().mean()
+        # The released code's way of halving.
+        small = F.interpolate(small, scale_factor=0.5, mode="bilinear", align_corners=False)
+    torch.testing.assert_close(pyramid_loss(pyramid, target), expected)
+
+
+def test_a_pyramid_of_the_shrunken_target_costs_nothing() -> None:
+    target = picture(1, 3, 16, 16)
+    pyramid = (F.avg_pool2d(target, 4), F.avg_pool2d(target, 2), target)
+    assert float(pyramid_loss(pyramid, target)) < 1e-7
+
+
+def test_a_pyramid_that_was_not_asked_for_is_missed() -> None:
+    with pytest.raises(ValueError, match="with_pyramid"):
+        pyramid_loss((), picture(1, 3, 8, 8))
+    with pytest.raises(ValueError, match="16 x 16 px cannot"):
+        pyramid_loss((picture(1, 3, 16, 16),), picture(1, 3, 8, 8))
+
+
+def test_half_precision_is_summed_in_full() -> None:
+    target = torch.zeros(1, 3, 64, 64)
+    restored = torch.full_like(target, 0.5).bfloat16()
+    found = l1_loss(restored, target.bfloat16())
+    assert found.dtype is torch.float32
+    assert float(found) == 0.5
+    assert float(pyramid_loss([restored], target)) == 0.5
+
+
+def test_every_crop_counts_by_the_logarithm_of_its_own_error() -> None:
+    target = torch.zeros(2, 3, 4, 4)
+    restored = target + torch.tensor([0.1, 0.4])[:, None, None, None]
+    found = log_error(restored, target, floor=0.1)
+    torch.testing.assert_close(found, torch.tensor([0.2, 0.5]).log())
