@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from vidrestore.errors import ConfigError
 from vidrestore.faces.template import TEMPLATE_POINTS_XY
-from vidrestore.geometry import fit_similarity
+from vidrestore.geometry import applied, fit_similarity
+from vidrestore.training.data.stores import exists, read_bytes, read_picture
 from vidrestore.types import CROP_SIZE_PX
 
 _TABLES = ("tiles.tsv", "faces.tsv")
-_POINTS = ("lex", "ley", "rex", "rey", "nx", "ny", "lmx", "lmy", "rmx", "rmy")
+POINT_COLUMNS = ("lex", "ley", "rex", "rey", "nx", "ny", "lmx", "lmy", "rmx", "rmy")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,23 +30,25 @@ class FaceRow:
     """``(5, 2)`` relative to the tile."""
     effective_px: float
     """Width at which the face is at its native resolution in the 512 alignment."""
+    mask: Path | None = None
+    """Its classes, as big as the picture; None where there are none."""
 
 
 def has_table(folder: Path) -> bool:
     """Return whether ``folder`` says which faces it holds."""
-    return any((folder / name).is_file() for name in _TABLES)
+    return any(exists(folder / name) for name in _TABLES)
 
 
 def read_table(folder: Path) -> list[FaceRow]:
-    """Return the faces of ``folder``'s ``tiles.tsv`` or ``faces.tsv``.
+    """Return the faces that the ``tiles.tsv`` or ``faces.tsv`` of a folder or archive lists.
 
     Raises:
         ConfigError: The folder holds neither.
     """
     for name in _TABLES:
-        if (folder / name).is_file():
-            with (folder / name).open(newline="") as file:
-                return [_row(folder, cells) for cells in csv.DictReader(file, delimiter="\t")]
+        if exists(folder / name):
+            lines = read_bytes(folder / name).decode().splitlines()
+            return [_row(folder, cells) for cells in csv.DictReader(lines, delimiter="\t")]
     raise ConfigError(f"{folder}: holds neither {' nor '.join(_TABLES)}")
 
 
@@ -56,8 +59,9 @@ def _row(folder: Path, cells: dict[str, str]) -> FaceRow:
     return FaceRow(
         picture=folder / cells["file"],
         tile_xywh=tile,
-        points_xy=np.array([float(cells[key]) for key in _POINTS]).reshape(5, 2),
+        points_xy=np.array([float(cells[key]) for key in POINT_COLUMNS]).reshape(5, 2),
         effective_px=float(cells["eff_res512"]),
+        mask=folder / cells["mask"] if cells.get("mask") else None,
     )
 
 
@@ -70,17 +74,26 @@ def aligned_side_px(row: FaceRow, *, share: float, least_px: int) -> int:
             compressed, so that its artefacts shrink away.
         least_px: Floor; a face below it is enlarged up to it.
     """
-    side = min(CROP_SIZE_PX, max(least_px, int(row.effective_px * share)))
-    return side // 32 * 32
+    return max(least_px, real_side_px(row, share=share)) // 32 * 32
 
 
-def load_aligned(row: FaceRow, *, side_px: int, sheet: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the face aligned to the template scaled to ``side_px``: ``(S, S, 3)`` RGB.
+def real_side_px(row: FaceRow, *, share: float) -> int:
+    """Return how many pixels of the 512 alignment, at most all, a face really fills."""
+    return min(CROP_SIZE_PX, int(row.effective_px * share))
+
+
+def load_aligned(
+    row: FaceRow, *, side_px: int, sheet: NDArray[np.uint8]
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Return the face aligned to the template scaled to ``side_px``, and its points there.
 
     Args:
         row: The face.
         side_px: Side of the result.
         sheet: The decoded ``row.picture``, ``(H, W, 3)`` RGB.
+
+    Returns:
+        ``(S, S, 3)`` RGB and ``(5, 2)``.
     """
     tile = sheet
     if row.tile_xywh is not None:
@@ -88,6 +101,7 @@ def load_aligned(row: FaceRow, *, side_px: int, sheet: NDArray[np.uint8]) -> NDA
         tile = sheet[y : y + height, x : x + width]
     target = (TEMPLATE_POINTS_XY + 0.5) * (side_px / CROP_SIZE_PX) - 0.5
     to_crop = fit_similarity(row.points_xy, target)
+    points_in_crop = applied(to_crop, row.points_xy)
     scale = float(np.hypot(to_crop[0, 0], to_crop[1, 0]))
     if scale < 1:
         # Shrink by area first: a bilinear warp alone would alias.
@@ -100,7 +114,7 @@ def load_aligned(row: FaceRow, *, side_px: int, sheet: NDArray[np.uint8]) -> NDA
     crop = cv2.warpAffine(
         tile, to_crop, (side_px, side_px), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
     )
-    return np.asarray(crop, dtype=np.uint8)
+    return np.asarray(crop, dtype=np.uint8), points_in_crop
 
 
 def aligned_faces(
@@ -110,9 +124,6 @@ def aligned_faces(
     held: tuple[Path, NDArray[np.uint8]] | None = None
     for row in sorted(rows, key=lambda each: str(each.picture)):
         if held is None or held[0] != row.picture:
-            bgr = cv2.imread(str(row.picture), cv2.IMREAD_COLOR)
-            if bgr is None:
-                raise ConfigError(f"{row.picture}: listed in the table but not readable")
-            held = (row.picture, np.ascontiguousarray(bgr[:, :, ::-1], dtype=np.uint8))
+            held = (row.picture, read_picture(row.picture))
         side = aligned_side_px(row, share=share, least_px=least_px)
-        yield load_aligned(row, side_px=side, sheet=held[1])
+        yield load_aligned(row, side_px=side, sheet=held[1])[0]

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from vidrestore.errors import ConfigError
 from vidrestore.training.config import DataConfig
-from vidrestore.training.data.faces import aligned_faces, read_table
+from vidrestore.training.data.faces import aligned_faces, read_table, real_side_px
 from vidrestore.training.degradations.recipe import RECIPES, MixedRecipe
 from vidrestore.types import FloatArray
 
@@ -19,17 +19,32 @@ _log = logging.getLogger(__name__)
 
 
 def load_faces(config: DataConfig) -> tuple[list[NDArray[np.uint8]], NDArray[np.float64]]:
-    """Return all aligned faces and the odds of drawing each."""
+    """Return all aligned faces and the odds of drawing each.
+
+    A face is used at its real resolution: one that would have to be enlarged, to ``least_px`` or
+    to fill a crop, is left out.
+
+    Raises:
+        ConfigError: None is left.
+    """
+    needed_px = max(config.least_px, config.crop_px)
     faces: list[NDArray[np.uint8]] = []
     odds: list[float] = []
     for source in config.sources:
-        rows = read_table(config.root / source.folder)
+        listed = read_table(config.root / source.folder)
+        rows = [
+            row
+            for row in listed
+            if real_side_px(row, share=source.share_of_resolution) >= needed_px
+        ]
         aligned = list(
             aligned_faces(rows, share=source.share_of_resolution, least_px=config.least_px)
         )
         faces += aligned
         odds += [source.weight] * len(aligned)
-        _log.info("%s: %d faces", source.folder, len(aligned))
+        _log.info("%s: %d faces of %d", source.folder, len(aligned), len(listed))
+    if not faces:
+        raise ConfigError(f"{config.root}: no face has {needed_px} real pixels; lower crop_px")
     weights = np.asarray(odds)
     return faces, weights / weights.sum()
 
@@ -58,12 +73,13 @@ class CropPairs(Dataset[tuple[Tensor, Tensor]]):
         clean = face[top : top + size, left : left + size].astype(np.float32) / 255.0
         if rng.random() < 0.5:
             clean = clean[:, ::-1]
-        clean = _toned(clean, rng, gray_share=self._config.gray_share)
-        degraded = self._recipe.draw(rng).apply(np.ascontiguousarray(clean))
-        return _tensor(degraded), _tensor(clean)
+        clean = toned(clean, rng, gray_share=self._config.gray_share)
+        clean = np.ascontiguousarray(clean)
+        drawn = self._recipe.draw(rng)
+        return _tensor(drawn.apply(clean)), _tensor(drawn.target(clean))
 
 
-def _toned(image_hwc: FloatArray, rng: np.random.Generator, *, gray_share: float) -> FloatArray:
+def toned(image_hwc: FloatArray, rng: np.random.Generator, *, gray_share: float) -> FloatArray:
     """Vary exposure, contrast and tint a little, and drop the colour of some."""
     gamma = float(np.exp(rng.uniform(-0.25, 0.25)))
     gain = rng.uniform(0.85, 1.0) * rng.uniform(0.94, 1.06, size=3)

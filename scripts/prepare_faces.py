@@ -1,0 +1,89 @@
+"""Turn photographs into an aligned training set.
+
+    python scripts/prepare_faces.py photos/ faces/
+    python scripts/prepare_faces.py ffhq.zip faces/ --least 384 --parser parser.pth
+
+Detects faces, aligns them to 512 pixels, measures how much they really show (pixels, and the
+sharpness of their spectrum, so that an enlarged photograph is recognised), drops the unfit and says
+why, and writes PNGs, ``faces.tsv`` with points, effective resolution and the boxes of eyes and
+mouth, and, with a parser, masks. The folder can be named in the ``sources`` of a training config.
+"""
+
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vidrestore.devices import resolve_device
+from vidrestore.errors import VidrestoreError
+from vidrestore.faces.config import DetectorConfig
+from vidrestore.models.face_parser import FaceParser
+from vidrestore.models.outputs import Parsing
+from vidrestore.pipeline.networks import DETECTORS, load_detector
+from vidrestore.training.data.prepare import Parser, PrepareConfig, prepare
+from vidrestore.types import CROP_SIZE_PX
+from vidrestore.weights.load import load_weights
+
+
+def parser_by(path: Path, device: torch.device) -> Parser:
+    """Return the face parser of a checkpoint as a function from a face to its classes.
+
+    Raises:
+        WeightsError: The file is missing, or a checkpoint of something else.
+    """
+    network = FaceParser()
+    load_weights(network, path)
+    network.eval().requires_grad_(False).to(device)
+
+    @torch.inference_mode()
+    def classes(crop_hwc: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        chw = torch.from_numpy(np.ascontiguousarray(crop_hwc)).permute(2, 0, 1)
+        crop = chw[None].to(device).float() / 127.5 - 1
+        size = (CROP_SIZE_PX, CROP_SIZE_PX)
+        sized = torch.nn.functional.interpolate(crop, size, mode="bilinear", antialias=True)
+        parsed: Parsing = network(sized)
+        logits = torch.nn.functional.interpolate(parsed.logits, crop.shape[2:], mode="bilinear")
+        return logits.argmax(dim=1)[0].to(torch.uint8).cpu().numpy()
+
+    return classes
+
+
+def main() -> None:
+    """Parse the command line and prepare."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("source", type=Path, help="folder, or zip or tar archive, of photographs")
+    parser.add_argument("target", type=Path, help="new folder")
+    parser.add_argument("--size", type=int, default=CROP_SIZE_PX, help="side of an aligned face")
+    parser.add_argument("--least", type=int, default=192, help="real pixels a face must have")
+    parser.add_argument("--turned", type=float, default=0.33, help="nose off the middle, at most")
+    parser.add_argument("--detector", choices=DETECTORS, default="mtcnn")
+    parser.add_argument("--parser", type=Path, help="checkpoint of a face parser: write masks")
+    parser.add_argument("--device", default="auto")
+    arguments = parser.parse_args()
+    try:
+        device = resolve_device(arguments.device)
+        report = prepare(
+            arguments.source,
+            arguments.target,
+            detector=load_detector(arguments.detector, device=device, config=DetectorConfig()),
+            config=PrepareConfig(
+                size_px=arguments.size, least_px=arguments.least, turned=arguments.turned
+            ),
+            parser=None if arguments.parser is None else parser_by(arguments.parser, device),
+        )
+    except VidrestoreError as error:
+        sys.exit(f"error: {error}")
+    print(f"{report.pictures} pictures, {report.kept} faces kept in {arguments.target}")
+    for reason, count in report.dropped.most_common():
+        print(f"  {count:>6} {reason}")
+
+
+if __name__ == "__main__":
+    main()

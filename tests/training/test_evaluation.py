@@ -1,0 +1,105 @@
+"""Evaluation tells a good restorer from none, on stills and over time."""
+
+import numpy as np
+import torch
+from support.faces import example_pictures
+from torch import Tensor
+
+from vidrestore.metrics.report import Instruments, mean_scores
+from vidrestore.training.degradations.recipe import recipe_named
+from vidrestore.training.evaluation import fid_of, measure_clip, measure_stills
+
+
+def clip(frames: int = 3) -> list[Tensor]:
+    pictures = [picture[100:356, 200:456] for picture in example_pictures(frames)]
+    return [torch.from_numpy(each.copy()).permute(2, 0, 1).float() / 255 for each in pictures]
+
+
+def flat(crops: Tensor) -> Tensor:
+    return torch.nn.functional.normalize(torch.nn.functional.avg_pool2d(crops, 64).flatten(1))
+
+
+INSTRUMENTS = Instruments(
+    identity=flat, landmarks=lambda crop: np.full((5, 2), 100 * float(crop.mean()))
+)
+
+
+def test_the_identity_scores_its_input_and_an_oracle_scores_full_marks() -> None:
+    original = clip(1)[0]
+    for restore, equal_to_input in ((lambda crops: crops, True), (lambda _: original[None], False)):
+        results = measure_stills(
+            [("a", original)],
+            recipe=recipe_named("gfpgan"),
+            seed=0,
+            restore=restore,
+            instruments=INSTRUMENTS,
+        )
+        before, after = results.summary("input"), results.summary("output")
+        assert (before == after) == equal_to_input
+        assert before["psnr"] < 45
+        assert 0 < before["sharpness"] < 1
+    assert after["psnr"] == 100
+    assert after["ssim"] > 0.999
+    assert after["identity_angle"] < 0.1
+    assert after["landmark_distance"] == 0
+    assert results.summary("original")["niqe"] == after["niqe"]
+    assert results.sheet().shape == (256, 768, 3)
+
+
+def test_still_number_and_seed_alone_choose_the_degradation() -> None:
+    original = clip(1)[0]
+
+    def inputs(seed: int, count: int) -> list[float]:
+        results = measure_stills(
+            [("a", original)] * count,
+            recipe=recipe_named("gfpgan"),
+            seed=seed,
+            restore=lambda crops: crops,
+            instruments=Instruments(),
+        )
+        return [entry.scores["input"]["psnr"] for entry in results.entries]
+
+    assert inputs(0, 2)[:1] == inputs(0, 1)
+    assert inputs(0, 2)[0] != inputs(0, 2)[1]
+    assert inputs(0, 1) != inputs(1, 1)
+
+
+def test_a_trembling_restorer_is_found_out_over_time() -> None:
+    calls = iter(range(100))
+
+    def trembling(crops: Tensor) -> Tensor:
+        return (crops + 0.04 * (next(calls) % 2)).clamp(0, 1)
+
+    results = measure_clip(
+        "clip",
+        clip(),
+        recipe=recipe_named("untouched"),
+        rng=np.random.default_rng(0),
+        restore=trembling,
+        instruments=INSTRUMENTS,
+    )
+    (entry,) = results.entries
+    before, after = entry.scores["input"], entry.scores["output"]
+    assert entry.frames == 3
+    for name in ("warping_error", "flicker", "landmark_jitter"):
+        assert after[name] > before[name], name
+    assert before["flicker"] < 0.1
+    assert entry.scores["original"]["landmark_jitter"] == 0
+
+
+def test_fid_compares_the_sets_that_were_measured() -> None:
+    results = measure_stills(
+        [(str(k), picture) for k, picture in enumerate(clip(3))],
+        recipe=recipe_named("gfpgan"),
+        seed=0,
+        restore=lambda _: clip(1)[0][None],
+        instruments=Instruments(),
+    )
+    scores = fid_of(results, lambda batch: batch.mean(dim=(2, 3)))
+    assert scores["input"]["fid"] >= 0
+    assert set(scores) == {"input", "output"}
+
+
+def test_means_leave_out_what_was_not_found() -> None:
+    means = mean_scores([{"a": 1.0, "b": float("nan")}, {"a": 3.0, "b": 2.0}])
+    assert means == {"a": 2.0, "b": 2.0}

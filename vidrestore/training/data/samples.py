@@ -1,0 +1,198 @@
+"""Whole aligned faces with their components and masks, keyed by a number.
+
+For training that needs a face in its place: component discriminators, parsers, priors. Crops
+without a place come from ``pairs``.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+from vidrestore.errors import ConfigError
+from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.geometry import fit_similarity
+from vidrestore.training.config import RecipeShare, SourceConfig
+from vidrestore.training.data.components import component_boxes
+from vidrestore.training.data.faces import FaceRow, load_aligned, read_table, real_side_px
+from vidrestore.training.data.pairs import toned
+from vidrestore.training.data.stores import read_picture
+from vidrestore.training.degradations.recipe import MixedRecipe, recipe_named
+from vidrestore.types import CROP_SIZE_PX, FloatArray
+
+UNKNOWN_CLASS = 255
+"""In a mask, where nothing is known: the value that cross-entropy is told to ignore."""
+_MIRRORED_CLASSES = ((4, 5), (6, 7), (8, 9))
+"""Eyes, brows and ears of the nineteen classes, which change sides in a mirror."""
+
+
+class FaceSample(NamedTuple):
+    """One sample, or a batch of them with a first axis N."""
+
+    degraded: Tensor
+    """``(3, S, S)`` float32 RGB in [-1, 1]."""
+    clean: Tensor
+    """What the restorer shall make of it, alike."""
+    detail: Tensor
+    """Real pixels over S, at most 1. Below 1 ``clean`` was enlarged: compare through
+    ``seen_at_detail``, and never show it to a discriminator as real."""
+    boxes_xyxy: Tensor
+    """``(3, 4)`` float32: left eye, right eye, mouth, in pixels of the sample."""
+    mask: Tensor
+    """``(S, S)`` int64 classes; ``UNKNOWN_CLASS`` where there is no mask."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleConfig:
+    """Which faces, at which size, degraded how."""
+
+    root: Path
+    sources: tuple[SourceConfig, ...]
+    recipes: tuple[RecipeShare, ...]
+    size_px: int = CROP_SIZE_PX
+    least_detail: float = 0.5
+    """Faces with fewer real pixels than this part of ``size_px`` are left out."""
+    gray_share: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.size_px % 32 or not 32 <= self.size_px <= CROP_SIZE_PX:
+            raise ConfigError(f"size_px must be a multiple of 32 up to 512, got {self.size_px}")
+        if not 0 < self.least_detail <= 1:
+            raise ConfigError(f"least_detail must be in (0, 1], got {self.least_detail}")
+
+
+class FaceSamples(Dataset[FaceSample]):
+    """Sample ``k`` is a function of the seed and ``k`` alone. Pictures are read when asked for."""
+
+    def __init__(self, config: SampleConfig, *, seed: int) -> None:
+        """Read the tables.
+
+        Raises:
+            ConfigError: A table or a recipe is missing, or no face is good enough.
+        """
+        self._config = config
+        self._seed = seed
+        self._rows: list[tuple[FaceRow, float]] = []
+        odds: list[float] = []
+        for source in config.sources:
+            for row in read_table(config.root / source.folder):
+                real = real_side_px(row, share=source.share_of_resolution)
+                detail = min(1.0, real / config.size_px)
+                if detail >= config.least_detail:
+                    self._rows.append((row, detail))
+                    odds.append(source.weight)
+        if not self._rows:
+            least = config.least_detail * config.size_px
+            raise ConfigError(f"{config.root}: no face has {least:.0f} real pixels")
+        self._odds = np.asarray(odds) / sum(odds)
+        self._recipe = MixedRecipe(
+            recipes=tuple(recipe_named(each.name) for each in config.recipes),
+            shares=tuple(each.share for each in config.recipes),
+        )
+
+    def __len__(self) -> int:
+        """Return the number of faces; numbers beyond it give new draws."""
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> FaceSample:
+        """Return sample ``index``."""
+        rng = np.random.default_rng((self._seed, index))
+        row, detail = self._rows[int(rng.choice(len(self._rows), p=self._odds))]
+        face, points, mask = self._loaded(row, detail)
+        if rng.random() < 0.5:
+            face, points, mask = mirrored(face, points, mask)
+        clean = toned(face.astype(np.float32) / 255.0, rng, gray_share=self._config.gray_share)
+        clean = np.ascontiguousarray(clean)
+        drawn = self._recipe.draw(rng)
+        return FaceSample(
+            degraded=_tensor(drawn.apply(clean)),
+            clean=_tensor(drawn.target(clean)),
+            detail=torch.tensor(detail, dtype=torch.float32),
+            boxes_xyxy=torch.from_numpy(component_boxes(points).astype(np.float32)),
+            mask=torch.from_numpy(mask.astype(np.int64)),
+        )
+
+    def _loaded(
+        self, row: FaceRow, detail: float
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.uint8]]:
+        """Return picture, points and mask, aligned at the sample's size."""
+        side = self._config.size_px
+        # Cut at its real size first: what a source has beyond that is no detail.
+        real = max(32, round(detail * side))
+        face, points = load_aligned(row, side_px=real, sheet=read_picture(row.picture))
+        if real < side:
+            sized = cv2.resize(face, (side, side), interpolation=cv2.INTER_CUBIC)
+            face = np.asarray(sized, dtype=np.uint8)
+            points = (points + 0.5) * (side / real) - 0.5
+        if row.mask is None:
+            return face, points, np.full((side, side), UNKNOWN_CLASS, dtype=np.uint8)
+        classes = read_picture(row.mask)[:, :, 0]
+        return face, points, aligned_mask(row, classes, side_px=side)
+
+
+def aligned_mask(row: FaceRow, classes: NDArray[np.uint8], *, side_px: int) -> NDArray[np.uint8]:
+    """Return the classes of a row's picture aligned as the face is, ``(S, S)``.
+
+    Args:
+        row: The face.
+        classes: ``(H, W)``, as big as the row's picture.
+        side_px: Side of the result.
+    """
+    target = (TEMPLATE_POINTS_XY + 0.5) * (side_px / CROP_SIZE_PX) - 0.5
+    aligned = cv2.warpAffine(
+        classes,
+        fit_similarity(row.points_xy, target),
+        (side_px, side_px),
+        flags=cv2.INTER_NEAREST,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(UNKNOWN_CLASS,),
+    )
+    return np.asarray(aligned, dtype=np.uint8)
+
+
+def mirrored(
+    face_hwc: NDArray[np.uint8], points_xy: NDArray[np.float64], mask_hw: NDArray[np.uint8]
+) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.uint8]]:
+    """Return picture, points and classes in a mirror; left stays what is on the left."""
+    points = points_xy[[1, 0, 2, 4, 3]].copy()
+    points[:, 0] = face_hwc.shape[1] - 1 - points[:, 0]
+    swap = np.arange(256, dtype=np.uint8)
+    for left, right in _MIRRORED_CLASSES:
+        swap[left], swap[right] = right, left
+    return face_hwc[:, ::-1], points, np.ascontiguousarray(swap[mask_hw[:, ::-1]])
+
+
+def seen_at_detail(image_NCHW: Tensor, detail_N: Tensor) -> Tensor:
+    """Return pictures as they look with the detail that their samples really have.
+
+    Each is shrunk to its real pixels and enlarged again. Done to output and target alike before
+    they are compared, nothing is learnt, or punished, beyond what the photograph showed.
+
+    Args:
+        image_NCHW: Any range.
+        detail_N: Of the samples, in (0, 1]; those at 1 are left as they are.
+    """
+    if bool((detail_N >= 1).all()):
+        return image_NCHW
+    side = image_NCHW.shape[2:]
+    seen: list[Tensor] = []
+    for at, image in enumerate(image_NCHW):
+        detail = float(detail_N[at])
+        if detail < 1:
+            small = [max(1, round(detail * each)) for each in side]
+            shrunk = F.interpolate(image[None], small, mode="bilinear", antialias=True)
+            image = F.interpolate(shrunk, side, mode="bicubic", antialias=False)[0]
+        seen.append(image)
+    return torch.stack(seen)
+
+
+def _tensor(image_hwc: FloatArray) -> Tensor:
+    chw = np.ascontiguousarray(image_hwc.transpose(2, 0, 1))
+    return torch.from_numpy(chw).mul_(2.0).sub_(1.0)
