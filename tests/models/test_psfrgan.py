@@ -330,7 +330,7 @@ def test_crops_of_another_size_are_refused() -> None:
 
 @pytest.mark.skipif(not GOLDEN.is_dir(), reason="the published outputs are not at hand")
 def test_the_released_size_gives_the_published_picture_at_174_gflop() -> None:
-    generator = filled(PsfrganGenerator())
+    generator = filled(PsfrganGenerator()).requires_grad_(False)
     given = picture(3, 512), one_hot_map(512, cell_px=64)
     with torch.inference_mode():
         image = generator(*given).image
