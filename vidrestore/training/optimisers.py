@@ -54,14 +54,12 @@ class AdamConfig:
         return rise * piecewise_lr(step, lr=self.lr, milestones=self.milestones, factor=self.factor)
 
 
-def adam(network: nn.Module, config: AdamConfig, *, lazy_every: int = 0) -> torch.optim.Adam:
+def adam(network: nn.Module, config: AdamConfig) -> torch.optim.Adam:
     """Return Adam over the parameters that require gradients, grouped by pace.
 
     Args:
         network: To train.
         config: Rates and paces; the first prefix that fits decides.
-        lazy_every: Interval of a lazy regulariser, 0 for none: rate and betas are adjusted for
-            the additional steps (StyleGAN2, appendix B, "Lazy regularization").
 
     Raises:
         ConfigError: A prefix fits no parameter.
@@ -79,9 +77,8 @@ def adam(network: nn.Module, config: AdamConfig, *, lazy_every: int = 0) -> torc
             groups.setdefault(scale, []).append(parameter)
     if unused:
         raise ConfigError(f"paces: no parameter begins with {sorted(unused)[0]!r}")
-    ratio = lazy_every / (lazy_every + 1) if lazy_every else 1.0
     return torch.optim.Adam(
-        [{"params": each, "lr_scale": scale * ratio} for scale, each in groups.items()],
+        [{"params": each, "lr_scale": scale} for scale, each in groups.items()],
         lr=config.lr,
-        betas=(config.beta1**ratio, config.beta2**ratio),
+        betas=(config.beta1, config.beta2),
     )

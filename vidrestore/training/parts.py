@@ -1,5 +1,6 @@
 """A network in training, with everything that training adds to it."""
 
+import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,18 @@ class Part:
         """Yield the parameters that the optimiser moves, by name."""
         moved = {id(each) for group in self.optimiser.param_groups for each in group["params"]}
         return (pair for pair in self.network.named_parameters() if id(pair[1]) in moved)
+
+    def averaged(self) -> nn.Module:
+        """Return a copy of the network with its averaged weights, for measuring.
+
+        Raises:
+            ValueError: No average is kept.
+        """
+        if self.ema is None:
+            raise ValueError("no moving average is kept of this part")
+        network = copy.deepcopy(self.network)
+        network.load_state_dict(self.ema.state)
+        return network.eval().requires_grad_(False)
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that is needed to go on."""
