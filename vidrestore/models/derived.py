@@ -12,8 +12,8 @@ T = TypeVar("T")
 class DerivedFrom(Generic[T]):
     """Something computed from several tensors, kept while none of them changes.
 
-    Writes, moves and casts of the tensors are noticed. Where gradients may flow to them, nothing
-    is kept.
+    Writes, moves and casts of the tensors are noticed, but not writes through ``.data``. Of tensors
+    that require gradients nothing is kept: fused optimisers write them without a trace.
     """
 
     def __init__(self) -> None:
@@ -25,15 +25,15 @@ class DerivedFrom(Generic[T]):
 
     def of(self, tensors: Sequence[Tensor], compute: Callable[[], T]) -> T:
         """Return ``compute()``, or what it gave when ``tensors`` were last as they are now."""
-        flows = torch.is_grad_enabled() and any(each.requires_grad for each in tensors)
-        if flows or any(each.is_inference() for each in tensors):
-            return compute()  # tensors made in inference mode count no writes
+        if any(each.requires_grad or each.is_inference() for each in tensors):
+            self._kept = None  # of the time before, when they may have been frozen
+            return compute()  # tensors made in inference mode count no writes either
         versions = tuple(each._version for each in tensors)
         kept = self._kept
         if kept is not None and kept[1] == versions and all(map(_same_storage, kept[0], tensors)):
             return kept[2]
         # A value made in inference mode could not be used where gradients flow.
-        with torch.inference_mode(False), torch.no_grad():
+        with torch.inference_mode(False):
             value = compute()
             # Kept alive, so that no other tensor can come to lie at the same address.
             seen = tuple(each.detach() for each in tensors)

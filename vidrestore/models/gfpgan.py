@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from vidrestore.models.inplace import plus, times
+from vidrestore.models.inputs import require_side
 from vidrestore.models.outputs import Restored
 from vidrestore.models.sft import transformed
 from vidrestore.models.stylegan2.fir import FIR_TAPS
@@ -77,6 +78,7 @@ class GFPGAN(nn.Module):
         super().__init__()
         scales = scale_count(out_size)
         channels = channels_by_size(multiplier=channel_multiplier, narrow=narrow * 0.5)
+        self.out_size = out_size
         self.input_is_latent = input_is_latent
         self.different_w = different_w
         self.num_style_feat = num_style_feat
@@ -124,7 +126,11 @@ class GFPGAN(nn.Module):
             noise: One map per style block; the stored ones where None, never drawn anew, so
                 that a still face stays still.
             with_pyramid: Whether to compute the U-Net's pictures, which only losses need.
+
+        Raises:
+            ValueError: The crops have another size.
         """
+        require_side(image_NCHW, self.out_size)
         feat = self.conv_body_first(image_NCHW.to(self.final_linear.weight.dtype))
         skips: list[Tensor] = []
         for block in self.conv_body_down:

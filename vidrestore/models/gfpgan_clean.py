@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidrestore.models.inplace import plus
+from vidrestore.models.inputs import require_side
 from vidrestore.models.outputs import Restored
 from vidrestore.models.sft import transformed
 from vidrestore.models.stylegan2.clean import CleanGenerator, doubled
@@ -59,6 +60,7 @@ class GFPGANClean(nn.Module):
         super().__init__()
         scales = scale_count(out_size)
         channels = channels_by_size(multiplier=channel_multiplier, narrow=narrow * 0.5)
+        self.out_size = out_size
         self.input_is_latent = input_is_latent
         self.different_w = different_w
         self.num_style_feat = num_style_feat
@@ -97,6 +99,7 @@ class GFPGANClean(nn.Module):
         self, image_NCHW: Tensor, *, noise: Noise | None = None, with_pyramid: bool = False
     ) -> Restored:
         """Restore ``(N, 3, out_size, out_size)`` RGB crops in [-1, 1]; as in ``GFPGAN``."""
+        require_side(image_NCHW, self.out_size)
         image = image_NCHW.to(self.final_linear.weight.dtype)
         feat = F.leaky_relu(self.conv_body_first(image), SLOPE, inplace=True)
         skips: list[Tensor] = []

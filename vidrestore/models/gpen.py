@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidrestore.models.inplace import plus
+from vidrestore.models.inputs import require_side
 from vidrestore.models.outputs import Restored
 from vidrestore.models.stylegan2.fir import FIR_TAPS, FirSmooth, FirUpsample
 from vidrestore.models.stylegan2.generator import equal_modulated_weight, upsampled_conv
@@ -253,6 +254,7 @@ class GPEN(nn.Module):
             isconcat=isconcat,
             narrow=narrow,
         )
+        self.size = size
         self.scales = scale_count(size) + 1
         for at in range(self.scales):
             self.add_module(f"ecd{at}", encoder_stage(at, size, channels, blur_kernel))
@@ -261,7 +263,12 @@ class GPEN(nn.Module):
         )
 
     def forward(self, image_NCHW: Tensor) -> Restored:
-        """Restore ``(N, 3, size, size)`` RGB crops in [-1, 1]."""
+        """Restore ``(N, 3, size, size)`` RGB crops in [-1, 1].
+
+        Raises:
+            ValueError: The crops have another size.
+        """
+        require_side(image_NCHW, self.size)
         feat = image_NCHW.to(self.generator.input.get_parameter("input").dtype)
         features: list[Tensor] = []
         for at in range(self.scales):

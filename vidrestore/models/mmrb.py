@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from vidrestore.models.gpen import GpenGenerator, branches, encoder_stage
 from vidrestore.models.inplace import plus
+from vidrestore.models.inputs import require_side
 from vidrestore.models.outputs import Restored
 from vidrestore.models.stylegan2.fir import FIR_TAPS
 from vidrestore.models.stylegan2.layers import (
@@ -94,6 +95,7 @@ class MMRB(nn.Module):
             isconcat=True,
             narrow=narrow,
         )
+        self.size = size
         self.scales = scale_count(size) + 1
         for at in range(self.scales):
             self.add_module(f"ecd{at}", encoder_stage(at, size, channels, blur_kernel))
@@ -125,7 +127,11 @@ class MMRB(nn.Module):
             image_NCHW: In any precision; the weights' is used inside.
             with_pyramid: Whether to give a picture per decoder scale, 4 pixels first, for the
                 L1 loss of every scale.
+
+        Raises:
+            ValueError: The crops have another size.
         """
+        require_side(image_NCHW, self.size)
         code, encoded = self._encoded(image_NCHW)
         features: list[Tensor] = []
         feat = encoded[-1]

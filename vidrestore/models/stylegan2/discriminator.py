@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from vidrestore.models.inputs import require_side
 from vidrestore.models.stylegan2.fir import FIR_TAPS
 from vidrestore.models.stylegan2.layers import (
     ConvLayer,
@@ -44,6 +45,7 @@ class StyleGAN2Discriminator(nn.Module):
             for size in sizes[:-1]
         ]
         self.conv_body = nn.Sequential(*blocks)
+        self.out_size = out_size
         self.stddev_group = stddev_group
         self.final_conv = ConvLayer(inputs=channels[4] + 1, outputs=channels[4], kernel_size=3)
         self.final_linear = nn.Sequential(
@@ -55,8 +57,10 @@ class StyleGAN2Discriminator(nn.Module):
         """Return scores ``(N, 1)`` of RGB pictures in [-1, 1].
 
         Raises:
-            ValueError: N is neither below ``stddev_group`` nor a multiple of it.
+            ValueError: N is neither below ``stddev_group`` nor a multiple of it, or the pictures
+                have another size.
         """
+        require_side(image_NCHW, self.out_size)
         feat = self.conv_body(image_NCHW)
         feat = torch.cat([feat, minibatch_spread(feat, group=self.stddev_group)], dim=1)
         return self.final_linear(self.final_conv(feat).flatten(1))

@@ -68,7 +68,7 @@ class EqualLinear(nn.Module):
         activated: bool = False,
     ) -> None:
         super().__init__()
-        self.gain = lr_mul / inputs**0.5
+        self.gain = inputs**-0.5
         self.lr_mul = lr_mul
         self.activated = activated
         self.weight = nn.Parameter(torch.randn(outputs, inputs) / lr_mul)
@@ -76,7 +76,8 @@ class EqualLinear(nn.Module):
 
     def forward(self, feat_NF: Tensor) -> Tensor:
         """Return ``(N, outputs)``."""
-        out = F.linear(feat_NF, self.weight) * self.gain + self.bias * self.lr_mul
+        # Scaled before the sum, which could overflow half precision.
+        out = F.linear(feat_NF * self.gain, self.weight, self.bias) * self.lr_mul
         return scaled_leaky_relu(out) if self.activated else out
 
 

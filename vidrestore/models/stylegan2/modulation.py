@@ -11,6 +11,7 @@ are divided by their largest magnitude first, which cancels in d but for eps, an
 precision from overflowing.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -27,14 +28,19 @@ class Modulation(NamedTuple):
     """A style, split into what scales the input and what scales the output."""
 
     input_scale: Tensor
-    """``(N, inputs)`` float32."""
+    """``(N, inputs)`` float32 or better."""
     output_scale: Tensor
-    """``(N, outputs)`` float32, or ``(N, 1)`` without demodulation."""
+    """``(N, outputs)`` float32 or better, or ``(N, 1)`` without demodulation."""
+
+
+def _full(tensor: Tensor) -> Tensor:
+    """Return a tensor in float32, or in its own precision where that is higher."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
 def _power(weight_OIkk: Tensor) -> Tensor:
-    """Return the sum over the kernel of the squared weights, ``(I, O)`` float32."""
-    return weight_OIkk.float().square().sum(dim=(2, 3)).t().contiguous()
+    """Return the sum over the kernel of the squared weights, ``(I, O)``."""
+    return _full(weight_OIkk).square().sum(dim=(2, 3)).t().contiguous()
 
 
 class ModulatedWeight(nn.Module):
@@ -76,13 +82,15 @@ class ModulatedWeight(nn.Module):
 
     def modulate(self, style_NF: Tensor) -> Modulation:
         """Return the two scales of a style code, ``(N, style features)``."""
-        style_NC = self.modulation(style_NF).float()
+        style_NC = _full(self.modulation(style_NF))
         largest_N1 = style_NC.detach().abs().amax(dim=1, keepdim=True).clamp_min(1e-12)
         input_scale = style_NC * (self.gain / largest_N1)
         if not self.demodulate:
             return Modulation(input_scale, largest_N1)
         power_IO = self._power.of([self.weight], lambda: _power(self.weight))
-        power = input_scale.square() @ power_IO
+        with _no_autocast(input_scale.device):
+            # Half precision here would be an error of every sample of an output channel.
+            power = input_scale.square() @ power_IO
         return Modulation(input_scale, torch.rsqrt(power + _EPS / largest_N1.square()))
 
     def convolve(self, scaled_NCHW: Tensor) -> Tensor:
@@ -119,12 +127,16 @@ class ModulatedWeight(nn.Module):
         )
 
 
+def _no_autocast(device: torch.device) -> AbstractContextManager[object]:
+    return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
+
+
 def scaled(feat_NCHW: Tensor, scale_NC: Tensor, *, reuse: bool) -> Tensor:
     """Return features with every channel of every sample scaled.
 
     Args:
         feat_NCHW: Features.
-        scale_NC: ``(N, C)`` float32.
+        scale_NC: ``(N, C)``, in any precision.
         reuse: Whether the features are not needed again and their memory may be used.
     """
     scale = scale_NC[:, :, None, None].to(feat_NCHW.dtype)
@@ -139,6 +151,6 @@ def to_rgb(feat_NCHW: Tensor, weight: ModulatedWeight, style_NF: Tensor) -> Tens
     """
     scale_NI, largest_N1 = weight.modulate(style_NF)
     # The order of the factors keeps half precision in range.
-    per_sample_NOI = weight.weight[:, :, 0, 0].float() * scale_NI[:, None, :]
+    per_sample_NOI = _full(weight.weight[:, :, 0, 0]) * scale_NI[:, None, :]
     rgb = torch.einsum("noi,nihw->nohw", per_sample_NOI.to(feat_NCHW.dtype), feat_NCHW)
     return rgb * largest_N1[:, :, None, None].to(rgb.dtype)

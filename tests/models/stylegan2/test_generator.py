@@ -1,0 +1,174 @@
+"""Both generators: noise, codes, and derivatives of derivatives."""
+
+from typing import TypeAlias
+
+import pytest
+import torch
+from support.golden import draws, filled
+from torch import Tensor
+
+from vidrestore.models.stylegan2.clean import CleanGenerator
+from vidrestore.models.stylegan2.generator import StyleGAN2Generator
+from vidrestore.models.stylegan2.synthesis import drawn_noise, noise_sides, scale_count
+
+Generator: TypeAlias = StyleGAN2Generator | CleanGenerator
+
+SIDE, FEATURES = 32, 16
+
+
+@pytest.fixture(params=["filtered", "clean"])
+def generator(request: pytest.FixtureRequest) -> Generator:
+    if request.param == "clean":
+        network = CleanGenerator(out_size=SIDE, num_style_feat=FEATURES, num_mlp=2, narrow=0.03125)
+        filled(network, "fan_in")
+    else:
+        network = StyleGAN2Generator(
+            out_size=SIDE, num_style_feat=FEATURES, num_mlp=2, narrow=0.03125
+        )
+        filled(network, "unit")
+    return network
+
+
+def codes(count: int, seed: int = 0) -> Tensor:
+    return torch.randn(count, FEATURES, generator=draws(seed))
+
+
+def latents(generator: Generator, count: int = 2, seed: int = 0) -> Tensor:
+    return generator.style_mlp(codes(count, seed))[:, None].repeat(1, generator.num_latent, 1)
+
+
+@torch.no_grad()
+def test_stored_noise_gives_the_same_picture_twice(generator: Generator) -> None:
+    given = latents(generator)
+    first = generator.synthesise(given)
+    assert first.shape == (2, 3, SIDE, SIDE)
+    assert float(first.std()) > 0
+    assert torch.equal(generator.synthesise(given), first)
+
+
+@torch.no_grad()
+def test_stored_noise_given_by_hand_is_the_stored_noise(generator: Generator) -> None:
+    given = latents(generator)
+    by_hand = generator.synthesise(given, noise=generator.noises())
+    assert torch.equal(by_hand, generator.synthesise(given))
+
+
+@torch.no_grad()
+def test_other_noise_gives_another_picture_and_every_map_counts(generator: Generator) -> None:
+    given = latents(generator, 1)
+    stored = generator.noises()
+    before = generator.synthesise(given)
+    for at, each in enumerate(stored):
+        other = [*stored[:at], each.flip(-1), *stored[at + 1 :]]
+        change = generator.synthesise(given, noise=other) - before
+        assert float(change.abs().max()) > 1e-3, f"noise {at} is not used"
+
+
+@torch.no_grad()
+def test_noise_of_a_batch_is_each_samples_own(generator: Generator) -> None:
+    given = latents(generator, 2)
+    noise = drawn_noise(SIDE, batch=2, generator=draws(7))
+    together = generator.synthesise(given, noise=noise)
+    alone = [
+        generator.synthesise(given[at : at + 1], noise=[each[at : at + 1] for each in noise])
+        for at in range(2)
+    ]
+    torch.testing.assert_close(together, torch.cat(alone), atol=1e-4, rtol=1e-5)
+
+
+def test_drawn_noise_replays_from_its_generator() -> None:
+    first = drawn_noise(SIDE, batch=2, generator=draws(7))
+    assert [tuple(each.shape) for each in first] == [
+        (2, 1, side, side) for side in (4, 8, 8, 16, 16, 32, 32)
+    ]
+    again = drawn_noise(SIDE, batch=2, generator=draws(7))
+    other = drawn_noise(SIDE, batch=2, generator=draws(8))
+    assert all(torch.equal(one, two) for one, two in zip(first, again, strict=True))
+    assert not any(torch.equal(one, two) for one, two in zip(first, other, strict=True))
+
+
+def test_there_is_a_noise_map_per_style_block(generator: Generator) -> None:
+    sides = [each.shape[-1] for each in generator.noises()]
+    assert sides == noise_sides(SIDE)
+    assert len(sides) == 1 + len(generator.style_convs)
+    assert generator.num_latent == len(sides) + 1
+
+
+@pytest.mark.parametrize("side", [0, 4, 12, 96, 2048])
+def test_sides_that_are_no_power_of_two_are_refused(side: int) -> None:
+    with pytest.raises(ValueError, match=f"power of two from 8 to 1024, got {side}"):
+        scale_count(side)
+    with pytest.raises(ValueError, match="power of two"):
+        StyleGAN2Generator(out_size=side)
+
+
+@torch.no_grad()
+def test_mixed_codes_are_the_one_before_the_crossover_and_the_other_from_there() -> None:
+    generator = StyleGAN2Generator(
+        out_size=SIDE, num_style_feat=FEATURES, num_mlp=2, narrow=0.03125
+    )
+    one, other = codes(2), codes(2, seed=1)
+    for crossover in range(generator.num_latent + 1):
+        mixed = generator.mixed(one, other, crossover=crossover)
+        assert mixed.shape == (2, generator.num_latent, FEATURES)
+        for at in range(generator.num_latent):
+            assert torch.equal(mixed[:, at], one if at < crossover else other)
+
+
+@torch.no_grad()
+def test_a_code_in_z_gives_the_picture_of_its_style() -> None:
+    network = StyleGAN2Generator(out_size=SIDE, num_style_feat=FEATURES, num_mlp=2, narrow=0.03125)
+    filled(network, "unit")
+    expected = network.synthesise(network.broadcast(network.style_mlp(codes(2))))
+    assert torch.equal(network(codes(2)), expected)
+
+
+@torch.no_grad()
+def test_codes_are_normalised_before_they_are_mapped(generator: Generator) -> None:
+    expected = generator.style_mlp(codes(2))
+    torch.testing.assert_close(generator.style_mlp(codes(2) * 50), expected, atol=1e-5, rtol=1e-4)
+
+
+def path_length(generator: Generator, given: Tensor, direction: Tensor) -> Tensor:
+    """The length of the picture's change with the codes (StyleGAN2, section 3.2)."""
+    picture = generator.synthesise(given)
+    (slope,) = torch.autograd.grad((picture * direction).sum(), given, create_graph=True)
+    return slope.square().sum(dim=2).mean(dim=1).sqrt().mean()
+
+
+def test_the_length_of_paths_can_be_trained(generator: Generator) -> None:
+    direction = torch.randn(2, 3, SIDE, SIDE, generator=draws(3)) / SIDE
+    path_length(generator, latents(generator), direction).backward()
+    reached = {
+        key
+        for key, each in generator.named_parameters()
+        if each.grad is not None and float(each.grad.abs().sum()) > 0
+    }
+    # What is only added to a picture, or after the last activation, has no say in its slope.
+    missing = {key for key, _ in generator.named_parameters()} - reached
+    assert all(key.startswith("to_rgb") and key.endswith(("rgbs", "bias")) for key in missing), (
+        missing
+    )
+
+
+def test_the_slope_of_the_length_of_paths_is_that_of_small_steps(generator: Generator) -> None:
+    generator = generator.double()
+    given = latents_in_double(generator)
+    direction = torch.randn(1, 3, SIDE, SIDE, generator=draws(3)).double() / SIDE
+    weight = generator.style_convs[1].get_submodule("modulated_conv").get_parameter("weight")
+    (slope,) = torch.autograd.grad(path_length(generator, given, direction), weight)
+    towards = torch.randn(weight.shape, generator=draws(4)).double()
+    step = 1e-8  # so small that hardly any activation changes its sign
+    with torch.no_grad():
+        weight.add_(towards * step)
+    up = path_length(generator, given, direction)
+    with torch.no_grad():
+        weight.sub_(towards * 2 * step)
+    down = path_length(generator, given, direction)
+    measured = float((up - down).detach()) / (2 * step)
+    assert float((slope * towards).sum()) == pytest.approx(measured, rel=1e-3)
+
+
+def latents_in_double(generator: Generator) -> Tensor:
+    style = generator.style_mlp(codes(1).double()).detach()
+    return style[:, None].repeat(1, generator.num_latent, 1).requires_grad_()
