@@ -1,7 +1,9 @@
 import pytest
 
-from vidrestore.errors import ConfigError
+from vidrestore.errors import ConfigError, MediaError
 from vidrestore.media import ENCODERS, EncoderSettings
+from vidrestore.media.encoders import encoder_choice
+from vidrestore.media.formats import PLANAR
 
 
 @pytest.mark.parametrize(
@@ -25,3 +27,21 @@ def test_settings_that_an_encoder_does_not_have_are_refused(
 @pytest.mark.parametrize("codec", sorted(ENCODERS))
 def test_every_codec_works_with_its_defaults(codec: str) -> None:
     assert EncoderSettings(codec=codec).spec.encoders
+
+
+@pytest.mark.parametrize(
+    ("codec", "largest_hw", "too_large_hw"),
+    [
+        ("h264", (16_384, 64), (16_386, 64)),
+        ("h265", (8704, 16_384), (8706, 16_384)),
+        ("av1", (8704, 64), (8706, 64)),
+    ],
+)
+def test_pictures_too_large_for_a_codec_are_refused_with_one_that_holds_them(
+    codec: str, largest_hw: tuple[int, int], too_large_hw: tuple[int, int]
+) -> None:
+    settings, pixel_format = EncoderSettings(codec=codec), PLANAR["yuv420p"]
+
+    assert encoder_choice(settings, pixel_format, largest_hw).planar == pixel_format
+    with pytest.raises(MediaError, match=rf"more than {codec} holds.*--codec ffv1"):
+        encoder_choice(settings, pixel_format, too_large_hw)

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from types import MappingProxyType
 
 import av
 
-from vidrestore.errors import ConfigError
+from vidrestore.errors import ConfigError, MediaError
 from vidrestore.media.convert import Loss, loss_between
 from vidrestore.media.formats import PLANAR
 from vidrestore.types import PixelFormat
@@ -34,6 +35,10 @@ class EncoderSpec:
     options: Mapping[str, str]
     needs_even_size: bool = False
     """Whether subsampled chroma demands even sizes (the cropping units of H.264 and H.265)."""
+    largest_hw: tuple[int, int] | None = None
+    """The encoder's limits on each side; None where there are none that matter."""
+    most_samples: int | None = None
+    """Limit on height times width (of H.265: that of its highest level)."""
     codes_fields: bool = False
     """Whether interlaced frames are coded as fields; otherwise they are flagged at most."""
 
@@ -50,6 +55,7 @@ ENCODERS: Mapping[str, EncoderSpec] = MappingProxyType(
             crf=16,
             options={},
             needs_even_size=True,
+            largest_hw=(16_384, 16_384),
             codes_fields=True,
         ),
         "h265": EncoderSpec(
@@ -60,6 +66,7 @@ ENCODERS: Mapping[str, EncoderSpec] = MappingProxyType(
             crf=18,
             options={"x265-params": "log-level=none"},
             needs_even_size=True,
+            most_samples=142_606_336,
         ),
         "av1": EncoderSpec(
             encoders=("libsvtav1",),
@@ -68,6 +75,7 @@ ENCODERS: Mapping[str, EncoderSpec] = MappingProxyType(
             crf_range=(1, 63),
             crf=20,
             options={},
+            largest_hw=(8704, 16_384),
         ),
         "ffv1": EncoderSpec(
             encoders=("ffv1",),
@@ -142,8 +150,13 @@ _PACKED = {"bgr0": "gbrp", "bgra": "gbrap", "rgb24": "gbrp"}
 def encoder_choice(
     settings: EncoderSettings, pixel_format: PixelFormat, coded_hw: tuple[int, int]
 ) -> EncoderChoice:
-    """Return the encoder and format that lose nothing of ``pixel_format``, or else least."""
+    """Return the encoder and format that lose nothing of ``pixel_format``, or else least.
+
+    Raises:
+        MediaError: The picture is too large for the codec.
+    """
     spec = settings.spec
+    _check_size(settings.codec, spec, coded_hw)
     odd_hw = (coded_hw[0] % 2 == 1, coded_hw[1] % 2 == 1)
     choices: list[EncoderChoice] = []
     for encoder in spec.encoders:
@@ -164,6 +177,17 @@ def encoder_choice(
         choices = [each for each in choices if (each.planar.chroma_shift_xy == (0, 0)) == wide]
     # Of equals, the planar format, which needs no packing.
     return min(choices, key=lambda each: (each.loss, each.name in _PACKED))
+
+
+def _check_size(codec: str, spec: EncoderSpec, coded_hw: tuple[int, int]) -> None:
+    height, width = coded_hw
+    most_h, most_w = spec.largest_hw or coded_hw
+    if height <= most_h and width <= most_w and height * width <= (spec.most_samples or inf):
+        return
+    most = f"{most_w}x{most_h}" if spec.largest_hw else f"{spec.most_samples} samples"
+    raise MediaError(
+        f"pictures of {width}x{height} are more than {codec} holds ({most}); use --codec ffv1"
+    )
 
 
 def _cannot_crop(planar: PixelFormat, odd_hw: tuple[bool, bool]) -> bool:
