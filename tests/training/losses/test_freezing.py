@@ -18,14 +18,15 @@ def test_the_layers_nearest_to_the_picture_are_frozen() -> None:
     assert all(each.requires_grad for each in network.parameters())
 
 
-def test_an_optimiser_over_the_rest_leaves_frozen_layers_as_they_are() -> None:
+def test_steps_of_the_rest_leave_frozen_layers_as_they_are() -> None:
     network = judge()
     rest = freeze_layers(network, 2)
     before = {name: each.detach().clone() for name, each in network.named_parameters()}
-    optimiser = torch.optim.SGD(rest, lr=0.1)
     seen = torch.rand(2, 3, 32, 32, requires_grad=True)
     network(seen).sum().backward()
-    optimiser.step()
+    with torch.no_grad():
+        for each in rest:
+            each -= 0.1 * each.grad
     changed = {
         name for name, each in network.named_parameters() if not torch.equal(each, before[name])
     }

@@ -1,0 +1,114 @@
+"""The semantic-aware style loss of PSFR-GAN (section 3.2, equations 4 and 5).
+
+What the released code does otherwise is followed: Gram matrices are also divided by the number of
+channels, and their differences are mean squares over classes and entries where the text has norms.
+
+Masks come as labels, so that every pixel is multiplied once, for the class it is of, where one-hot
+masks cost as many products of whole feature maps as there are classes.
+"""
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vidrestore.training.losses.precision import in_full, without_autocast
+
+CLASSES = 19
+_EPS = 1e-8
+
+
+def one_hot_labels(labels_NHW: Tensor, *, classes: int = CLASSES) -> Tensor:
+    """Return ``(N, classes, H, W)`` float32: 1 in the channel of a pixel's class, else 0.
+
+    What discriminators see beside the picture (section 3.3). Pixels of unknown class, labelled
+    anything outside the range, are 0 everywhere.
+    """
+    each_K = torch.arange(classes, device=labels_NHW.device)
+    return (labels_NHW[:, None] == each_K[:, None, None]).float()
+
+
+def region_gram_matrices(
+    feat_NCHW: Tensor, labels_NHW: Tensor, *, classes: int = CLASSES
+) -> list[list[Tensor | None]]:
+    """Return the Gram matrix of every class in every sample (equation 5).
+
+    Args:
+        feat_NCHW: Features.
+        labels_NHW: int64 classes, resized to the features by nearest neighbours; what is outside
+            the range belongs to no class.
+        classes: Number of classes.
+
+    Returns:
+        For each sample and class ``(C, C)``: products summed over the pixels of the class, over
+        their number and that of channels; None, meaning zeros, where there is no such pixel.
+    """
+    channels = feat_NCHW.shape[1]
+    counts, order_NP = _grouped(labels_NHW, feat_NCHW, classes)
+    matrices: list[list[Tensor | None]] = []
+    with without_autocast(feat_NCHW.device):
+        flat_NCP = in_full(feat_NCHW).flatten(2)
+        for sample, sizes in enumerate(counts):
+            # Pixels of no class come last.
+            of_some = flat_NCP[sample].index_select(1, order_NP[sample][: sum(sizes)])
+            regions: Sequence[Tensor] = torch.split(of_some, sizes, dim=1)
+            matrices.append(
+                [
+                    region @ region.T / (channels * (size + _EPS)) if size else None
+                    for region, size in zip(regions, sizes, strict=True)
+                ]
+            )
+    return matrices
+
+
+def semantic_style_loss(
+    restored: Sequence[Tensor],
+    target: Sequence[Tensor],
+    labels_NHW: Tensor,
+    *,
+    classes: int = CLASSES,
+) -> Tensor:
+    """Return the sum over layers of the mean squared difference of regions' Gram matrices.
+
+    Args:
+        restored: ``(N, C, h, w)`` features of the restored pictures, one for each layer: of
+            ``features.STYLE_LAYERS`` in the text, of ``features.LAYERS`` in the released code.
+        target: Those of the targets; get no gradient.
+        labels_NHW: int64 classes of the targets' pixels, for both.
+        classes: Number of classes, absent ones counting in the mean.
+
+    Returns:
+        A scalar.
+
+    Raises:
+        ValueError: There are no features, or not equally many.
+    """
+    if not restored or len(restored) != len(target):
+        raise ValueError(f"equally many features, please: {len(restored)} and {len(target)}")
+    layers: list[Tensor] = []
+    for one, other in zip(restored, target, strict=True):
+        found = region_gram_matrices(one, labels_NHW, classes=classes)
+        with torch.no_grad():
+            aimed = region_gram_matrices(other, labels_NHW, classes=classes)
+        terms = [
+            (a - b).square().sum()
+            for sample, wanted in zip(found, aimed, strict=True)
+            for a, b in zip(sample, wanted, strict=True)
+            if a is not None and b is not None
+        ]
+        entries = len(found) * classes * one.shape[1] ** 2
+        total = torch.stack(terms).sum() if terms else one.new_zeros((), dtype=torch.float32)
+        layers.append(total / entries)
+    return torch.stack(layers).sum()
+
+
+def _grouped(labels_NHW: Tensor, feat_NCHW: Tensor, classes: int) -> tuple[list[list[int]], Tensor]:
+    """Return the number of pixels of every class by sample, and pixels sorted by class."""
+    size_hw = feat_NCHW.shape[2:]
+    small = F.interpolate(labels_NHW[:, None].float(), size_hw, mode="nearest").long().flatten(1)
+    known = torch.where((small >= 0) & (small < classes), small, classes)
+    order_NP = known.argsort(dim=1, stable=True)
+    counts_NK = torch.stack([each.bincount(minlength=classes + 1) for each in known])
+    return cast("list[list[int]]", counts_NK[:, :classes].tolist()), order_NP
