@@ -1,76 +1,216 @@
-"""The contract of every restorer in the table."""
+"""The contract of every restorer, and that none is left out of it."""
+
+import copy
+from collections.abc import Callable
+from functools import cache
 
 import pytest
 import torch
+from support.golden import kept_state, pictures, spoilt
+from support.restorers import CASES, Case, parts_of
+from torch import Tensor, nn
 
 from vidrestore.errors import UnknownModelError
+from vidrestore.models.mmrb import MMRB
+from vidrestore.models.outputs import Restored
 from vidrestore.models.table import RESTORERS, restorer_spec
-from vidrestore.pipeline.networks import load_restorer
 from vidrestore.restore.restorer import Restorer
 
 CPU = torch.device("cpu")
 
 
-def crops(count: int, side: int) -> torch.Tensor:
-    coarse = torch.rand(count, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    return torch.nn.functional.interpolate(coarse, (side, side), mode="bilinear")
+@pytest.fixture(scope="module", params=CASES)
+def case(request: pytest.FixtureRequest) -> Case:
+    return CASES[request.param]
 
 
-@pytest.fixture(scope="module", params=sorted(RESTORERS))
-def restorer(request: pytest.FixtureRequest) -> Restorer:
-    return load_restorer(request.param, device=CPU, dtype=torch.float32)
+@pytest.fixture(scope="module")
+def built(case: Case) -> nn.Module:
+    return case.build()
 
 
-def test_a_crop_is_restored_the_same_alone_and_in_a_batch(restorer: Restorer) -> None:
-    batch = crops(3, restorer.spec.crop_size_px)
-    together = restorer.restore(batch)
-    alone = torch.cat([restorer.restore(crop[None]) for crop in batch])
-    assert together.shape == batch.shape
-    torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
+@pytest.fixture(scope="module")
+def restorer(case: Case, built: nn.Module) -> Restorer:
+    return Restorer(copy.deepcopy(built), case.spec(), device=CPU, dtype=torch.float32)
 
 
-def test_the_same_crop_twice_gives_the_same_bits(restorer: Restorer) -> None:
-    batch = crops(1, restorer.spec.crop_size_px)
-    assert torch.equal(restorer.restore(batch), restorer.restore(batch))
+@pytest.fixture
+def network(built: nn.Module) -> nn.Module:
+    return copy.deepcopy(built)
 
 
-def test_the_result_lies_in_range_and_is_not_the_input(restorer: Restorer) -> None:
-    batch = crops(1, restorer.spec.crop_size_px) * 1.4 - 0.2
-    restored = restorer.restore(batch.clamp(0, 1))
-    assert float(restored.min()) >= 0.0
-    assert float(restored.max()) <= 1.0
-    assert not torch.equal(restored, batch.clamp(0, 1))
+def crops(count: int, side: int) -> Tensor:
+    """Return crops as the pipeline gives them, ``(count, 3, side, side)`` in [0, 1]."""
+    return pictures(count, side) * 0.5 + 0.5
 
 
-def test_other_sizes_are_refused(restorer: Restorer) -> None:
-    with pytest.raises(ValueError, match="crops must be"):
-        restorer.restore(torch.zeros(1, 3, 100, 128))
+def spread(image: Tensor) -> float:
+    """Return the range of an output, which errors are measured by."""
+    return float(image.max() - image.min())
 
 
-def test_bf16_stays_close_to_fp32(restorer: Restorer) -> None:
-    name = next(name for name, spec in RESTORERS.items() if spec is restorer.spec)
-    half = load_restorer(name, device=CPU, dtype=torch.bfloat16)
-    batch = crops(1, restorer.spec.crop_size_px)
-    error = (half.restore(batch) - restorer.restore(batch)).square().mean()
-    assert float(-10 * torch.log10(error)) > 40.0
+def psnr_db(found: Tensor, expected: Tensor) -> float:
+    """Return how close two outputs are, relative to the range of the second."""
+    error = (found.float() - expected.float()).square().mean().sqrt() / spread(expected)
+    return float(-20 * torch.log10(error))
+
+
+@cache
+def parts_on_meta(build: Callable[[], nn.Module]) -> set[type[nn.Module]]:
+    with torch.device("meta"):
+        return parts_of(build())
 
 
 @pytest.mark.parametrize("name", sorted(RESTORERS))
-def test_gradients_reach_every_parameter(name: str) -> None:
-    network = restorer_spec(name).build()
-    # A zero last layer, the identity, would hide the layers before it from the gradient.
+def test_every_restorer_of_the_table_is_held_to_this_contract(name: str) -> None:
+    held = [parts_on_meta(case.untrained) for case in CASES.values()]
+    assert parts_on_meta(RESTORERS[name].build) in held
+
+
+def test_the_network_for_varied_poses_is_held_to_it_too() -> None:
+    assert isinstance(CASES["mmrb"].untrained(), MMRB)
+
+
+@torch.no_grad()
+def test_a_crop_is_restored_the_same_alone_and_in_a_batch(case: Case, network: nn.Module) -> None:
+    batch = pictures(3, case.side_px)
+    together = network(batch).image
+    alone = torch.cat([network(crop[None]).image for crop in batch])
+    assert float((together - alone).abs().max()) <= 1e-5 * spread(alone)
+    assert spread(alone[0]) > 0
+    assert float((alone[0] - alone[1]).abs().max()) > 1e-3 * spread(alone)
+
+
+def test_the_same_crop_twice_gives_the_same_bits(restorer: Restorer) -> None:
+    batch = crops(2, restorer.spec.crop_size_px)
+    first, second = restorer.restored(batch), restorer.restored(batch)
+    assert torch.equal(first.images_nchw, second.images_nchw)
+    if first.region_nhw is not None and second.region_nhw is not None:
+        assert torch.equal(first.region_nhw, second.region_nhw)
+
+
+def test_the_result_is_a_picture_of_the_crops_size_in_range(restorer: Restorer) -> None:
+    batch = crops(2, restorer.spec.crop_size_px)
+    restored = restorer.restore(batch)
+    assert restored.shape == batch.shape
+    assert restored.dtype == torch.float32
+    assert float(restored.min()) >= 0.0
+    assert float(restored.max()) <= 1.0
+    assert not torch.equal(restored, batch)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_network_gives_pictures_in_the_precision_of_its_input(
+    case: Case, network: nn.Module, dtype: torch.dtype
+) -> None:
+    output = network.to(dtype)(pictures(2, case.side_px))
+    assert isinstance(output, Restored)
+    assert output.image.shape == (2, 3, case.side_px, case.side_px)
+    assert output.image.dtype == torch.float32
+    assert output.image.isfinite().all()
+    assert output.pyramid == ()
+
+
+def test_what_is_given_is_left_as_it_was(restorer: Restorer) -> None:
+    batch = crops(2, restorer.spec.crop_size_px)
+    before = batch.clone()
+    restorer.restore(batch)
+    assert torch.equal(batch, before)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
+def test_neither_the_crop_nor_a_tensor_of_the_network_is_changed(
+    case: Case, network: nn.Module, mode: type[torch.no_grad]
+) -> None:
+    batch = pictures(2, case.side_px)
+    before, tensors = batch.clone(), kept_state(network)
+    with mode():
+        network(batch)
+    assert torch.equal(batch, before)
+    assert spoilt(network, tensors) == []
+
+
+@pytest.mark.parametrize("shape", [(100, 128), (33, 33), (63, 64), (1, 1)])
+def test_odd_sizes_are_refused_in_a_sentence(
+    restorer: Restorer, network: nn.Module, shape: tuple[int, int]
+) -> None:
+    with pytest.raises(ValueError, match="crops must be"):
+        restorer.restore(torch.zeros(1, 3, *shape))
+    with pytest.raises(ValueError, match=f"must be .* got {shape[0]} x {shape[1]}"):
+        network(torch.zeros(1, 3, *shape))
+
+
+@torch.no_grad()
+def test_bf16_stays_within_40_db_of_fp32(case: Case, network: nn.Module) -> None:
+    batch = pictures(2, case.side_px)
+    expected = network(batch).image
+    found = network.to(torch.bfloat16)(batch).image
+    assert psnr_db(found, expected) > 40.0
+
+
+def test_autocast_stays_within_40_db_of_fp32_in_training_and_in_evaluation(
+    case: Case, network: nn.Module
+) -> None:
+    batch = pictures(2, case.side_px)
     with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(0.01 * torch.randn_like(parameter))
-    network(torch.rand(1, 3, 64, 64) * 2 - 1).image.square().mean().backward()
-    missing = [
+        expected = network(batch).image
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            evaluated = network(batch).image
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        trained = network(batch).image
+    trained.float().square().mean().backward()
+    assert psnr_db(evaluated, expected) > 40.0
+    assert psnr_db(trained.detach(), expected) > 40.0
+
+
+@torch.no_grad()
+def test_layout_in_memory_does_not_change_the_picture(case: Case, network: nn.Module) -> None:
+    batch = pictures(2, case.side_px)
+    expected = network(batch).image
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    found = network(batch.contiguous(memory_format=torch.channels_last)).image
+    assert float((found - expected).abs().max()) <= 1e-5 * spread(expected)
+
+
+def reached_by(network: nn.Module, loss: Tensor) -> set[str]:
+    loss.backward()
+    return {
         key
-        for key, parameter in network.named_parameters()
-        if parameter.grad is None or not bool(parameter.grad.abs().sum() > 0)
-    ]
-    assert missing == []
+        for key, each in network.named_parameters()
+        if each.grad is not None and float(each.grad.abs().sum()) > 0
+    }
+
+
+def test_gradients_reach_every_parameter_that_trains(case: Case, network: nn.Module) -> None:
+    batch = pictures(2, case.side_px)
+    every = {key for key, _ in network.named_parameters()}
+    wanted = {key for key in every if not key.startswith(case.resting)} if case.resting else every
+    output = network(batch, with_pyramid=True) if case.pyramid else network(batch)
+    loss = output.image.square().mean() + sum(each.square().mean() for each in output.pyramid)
+    assert reached_by(network, loss) == wanted
+    for prefix in case.resting:
+        assert any(key.startswith(prefix) for key in every), f"no parameter is called {prefix}"
+
+
+def test_only_the_pyramids_pictures_reach_the_layers_that_make_them(
+    case: Case, network: nn.Module
+) -> None:
+    if not case.pyramid:
+        pytest.skip("a network without a pyramid")
+    missing = {
+        key for key, _ in network.named_parameters() if not key.startswith(case.resting or "-")
+    } - reached_by(network, network(pictures(2, case.side_px)).image.square().mean())
+    assert missing == {key for key, _ in network.named_parameters() if key.startswith(case.pyramid)}
+
+
+def test_gradients_reach_the_crop(case: Case, network: nn.Module) -> None:
+    batch = pictures(1, case.side_px).requires_grad_()
+    network(batch).image.square().mean().backward()
+    assert batch.grad is not None
+    assert float(batch.grad.abs().amax(dim=(0, 1)).min()) > 0, "a sample has no say"
 
 
 def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UnknownModelError, match="lite"):
-        load_restorer("no-such-model", device=CPU, dtype=torch.float32)
+    with pytest.raises(UnknownModelError, match=r"'no-such-model'; choose from: .*lite"):
+        restorer_spec("no-such-model")
