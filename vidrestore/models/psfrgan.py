@@ -219,13 +219,17 @@ class ParsedRestorer(nn.Module):
         if tuple(image_NCHW.shape[2:]) != (side, side):
             height, width = image_NCHW.shape[2:]
             raise ValueError(f"crops must be {side} x {side} px, got {height} x {width}")
-        seen = _sampled(image_NCHW, self.parser.in_size)
-        with torch.no_grad():
-            logits = _sampled(self.parser(seen).logits, side)
-            labels = logits.argmax(dim=1, keepdim=True)
-            parsing = torch.zeros_like(logits).scatter_(1, labels, 1.0)
+        logits, parsing = self.parsing_of(image_NCHW)
         restored = self.generator(image_NCHW, parsing)
         return restored._replace(parsing=logits)
+
+    @torch.no_grad()
+    def parsing_of(self, image_NCHW: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits and the one-hot map of crops, each ``(N, classes, S, S)``."""
+        seen = _sampled(image_NCHW, self.parser.in_size)
+        logits = _sampled(self.parser(seen).logits, image_NCHW.shape[-1])
+        labels = logits.argmax(dim=1, keepdim=True)
+        return logits, torch.zeros_like(logits).scatter_(1, labels, 1.0)
 
 
 def _sampled(image_NCHW: Tensor, side_px: int) -> Tensor:

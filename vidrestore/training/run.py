@@ -1,0 +1,102 @@
+"""A config to a run: the only place that builds everything."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from vidrestore.devices import resolve_device, resolve_precision
+from vidrestore.errors import ConfigError
+from vidrestore.training.loop import Task, run_task
+from vidrestore.training.tasks.parser import ParserConfig, ParserTask
+from vidrestore.training.tasks.psfrgan import PsfrganConfig, PsfrganTask
+from vidrestore.training.tasks.stylegan2 import StyleGan2Config, StyleGan2Task
+from vidrestore.training.update import Updater
+from vidrestore.training.world import joined_world
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunConfig:
+    """A whole run: how long, how, and one task."""
+
+    steps: int
+    seed: int = 0
+    precision: str = "auto"
+    """Of forward passes; weights are float32."""
+    clip_norm: float = float("inf")
+    log_every: int = 50
+    save_every: int = 500
+    validate_every: int = 1000
+    stylegan2: StyleGan2Config | None = None
+    parser: ParserConfig | None = None
+    psfrgan: PsfrganConfig | None = None
+
+    def __post_init__(self) -> None:
+        if min(self.steps, self.log_every, self.save_every, self.validate_every) < 1:
+            raise ConfigError("steps, log_every, save_every and validate_every must be >= 1")
+        if self.clip_norm <= 0:
+            raise ConfigError(f"clip_norm must be > 0, got {self.clip_norm}")
+        given = [name for name in TASKS if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ConfigError(
+                f"a run has one task of {', '.join(TASKS)}; "
+                + (f"found {' and '.join(given)}" if given else "found none")
+            )
+
+    def task(self, *, device: torch.device) -> Task:
+        """Build the task."""
+        for name, build in TASKS.items():
+            config = getattr(self, name)
+            if config is not None:
+                return build(config, seed=self.seed, device=device)
+        raise AssertionError("checked when made")
+
+
+TASKS: dict[str, Callable[..., Task]] = {
+    "stylegan2": StyleGan2Task,
+    "parser": ParserTask,
+    "psfrgan": PsfrganTask,
+}
+
+
+def train(config: RunConfig, *, folder: Path, device: str = "auto") -> Path:
+    """Run ``config`` in ``folder``, resuming from its checkpoint if there is one.
+
+    Under torchrun every process calls this; each takes its share of every batch.
+
+    Args:
+        config: What to do.
+        folder: Exists; takes checkpoint, log and pictures.
+        device: As ``resolve_device`` takes it; under torchrun each process has its own GPU.
+
+    Returns:
+        Path of the last checkpoint.
+
+    Raises:
+        VidrestoreError: A file, setting or number is at fault; the message says which.
+    """
+    if device == "auto" and torch.cuda.is_available():
+        device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+    where = resolve_device(device)
+    with joined_world(where) as world:
+        # One seed for all processes: they begin with the same weights.
+        torch.manual_seed(config.seed)
+        return run_task(
+            config.task(device=where),
+            folder=folder,
+            steps=config.steps,
+            seed=config.seed,
+            updater=Updater(
+                device=where,
+                dtype=resolve_precision(config.precision, where),
+                clip_norm=config.clip_norm,
+                world=world,
+            ),
+            device=where,
+            world=world,
+            log_every=config.log_every,
+            save_every=config.save_every,
+            validate_every=config.validate_every,
+        )
