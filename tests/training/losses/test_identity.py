@@ -1,0 +1,181 @@
+"""The identity loss: what networks are shown, how embeddings are compared, who is taught."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from support.faces import example_pictures
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vidrestore.errors import WeightsError
+from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.geometry import applied, fit_similarity, inverted
+from vidrestore.metrics.identity import embeddings
+from vidrestore.models.arcface import ArcFaceResNet
+from vidrestore.models.mobilefacenet import MobileFaceNet
+from vidrestore.training.losses.identity import (
+    ArcFaceIdentity,
+    MobileFaceNetIdentity,
+    arcface_input,
+    identity_loss,
+    identity_network,
+    recognition_crop,
+)
+
+
+def face(size: int) -> Tensor:
+    """Return a photograph, in [-1, 1]."""
+    picture = torch.from_numpy(example_pictures(1)[0]).permute(2, 0, 1)[None].float() / 127.5 - 1
+    side = min(picture.shape[2:])
+    square = picture[:, :, :side, :side]
+    return F.interpolate(square, (size, size), mode="bilinear", antialias=True)
+
+
+def shown(size: int) -> Tensor:
+    """Return what the metric shows its network, in [0, 1]."""
+    seen: list[Tensor] = []
+
+    class Spy(nn.Module):
+        def forward(self, image: Tensor) -> Tensor:
+            seen.append(image)
+            return image.mean(dim=(2, 3))
+
+    points = (TEMPLATE_POINTS_XY + 0.5) * size / 512 - 0.5
+    embeddings(Spy(), (face(size) + 1) / 2, points)
+    return (seen[0] * 128 + 127.5) / 255
+
+
+@pytest.mark.parametrize("size", [128, 256, 512])
+def test_the_crop_is_the_one_that_identity_is_measured_on(size: int) -> None:
+    found = (recognition_crop(face(size)) + 1) / 2
+    assert tuple(found.shape) == (1, 3, 112, 96)
+    # Not identical: the metric shrinks with another filter.
+    assert float((found - shown(size)).abs().mean()) < 0.008
+
+
+@pytest.mark.parametrize("size", [64, 128, 512, 1024])
+def test_every_sample_comes_from_where_the_alignment_says_at_any_resolution(size: int) -> None:
+    at = (torch.arange(size) + 0.5) * 512 / size - 0.5
+    plane = torch.stack([at.expand(size, size), at[:, None].expand(size, size)])[None]
+    found = recognition_crop(plane.double())[0]
+    # The five points of the crop, as recognition networks expect them.
+    face_xy = [[30.2946, 51.6963], [65.5318, 51.5014], [48.0252, 71.7366]]
+    face_xy += [[33.5493, 92.3655], [62.7299, 92.2041]]
+    to_image = inverted(fit_similarity(TEMPLATE_POINTS_XY, face_xy))
+    for x, y in ((30, 52), (66, 52), (48, 72), (34, 92), (63, 92)):
+        (expected,) = applied(to_image, [[x, y]])
+        value = found[:, y, x].numpy()
+        # A twentieth of a sample of the crop: the bicubic kernel bends ramps by as much.
+        assert abs(value - expected).max() < 0.2
+
+
+def test_arcface_sees_grey_as_the_released_code_makes_it() -> None:
+    image = face(256).requires_grad_()
+    grey = 0.2989 * image[:, 0] + 0.5870 * image[:, 1] + 0.1140 * image[:, 2]
+    expected = F.interpolate(grey[:, None], (128, 128), mode="bilinear", align_corners=False)
+    torch.testing.assert_close(arcface_input(image), expected)
+    assert tuple(arcface_input(face(512), antialias=True).shape) == (1, 1, 128, 128)
+
+
+def test_only_antialiasing_reaches_every_pixel_at_512() -> None:
+    reached: list[float] = []
+    for antialias in (False, True):
+        image = face(512).requires_grad_()
+        arcface_input(image, antialias=antialias).sum().backward()
+        assert image.grad is not None
+        reached.append(float((image.grad != 0).float().mean()))
+    assert reached == [0.25, 1.0]
+
+
+def small_network(image_NCHW: Tensor) -> Tensor:
+    """Return four numbers of a picture."""
+    return image_NCHW.flatten(1)[:, :4] * 3 + 1
+
+
+def test_distances_are_those_of_raw_embeddings_and_of_angles() -> None:
+    restored, target = torch.rand(3, 3, 4, 4).double(), torch.rand(3, 3, 4, 4).double()
+    one, other = small_network(restored), small_network(target)
+    found = identity_loss(small_network, restored, target, weight=10)
+    torch.testing.assert_close(found, 10 * (one - other).abs().mean())
+    angles = (one * other).sum(dim=1) / (one.norm(dim=1) * other.norm(dim=1))
+    found = identity_loss(small_network, restored, target, distance="cosine")
+    torch.testing.assert_close(found, (1 - angles).mean())
+
+
+def test_the_same_face_costs_nothing() -> None:
+    network, image = MobileFaceNetIdentity(MobileFaceNet()), face(128)
+    assert float(identity_loss(network, image, image)) == 0
+    assert abs(float(identity_loss(network, image, image, distance="cosine"))) < 1e-6
+
+
+def test_the_network_is_not_asked_for_a_zero_weight() -> None:
+    def forbidden(_: Tensor) -> Tensor:
+        raise AssertionError("computed for nothing")
+
+    assert float(identity_loss(forbidden, face(64), face(64), weight=0)) == 0
+
+
+def networks() -> list[nn.Module]:
+    torch.manual_seed(0)
+    return [
+        MobileFaceNetIdentity(MobileFaceNet()),
+        ArcFaceIdentity(ArcFaceResNet(layers=(1, 1, 1, 1)), antialias=True),
+    ]
+
+
+@pytest.mark.parametrize("network", networks(), ids=["mobilefacenet", "arcface"])
+def test_only_the_restored_picture_is_taught(network: MobileFaceNetIdentity) -> None:
+    nn.Sequential(network).train()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    restored, target = face(128).requires_grad_(), (face(128) * 0.5).requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = identity_loss(network, restored, target)
+    assert loss.dtype is torch.float32
+    loss.backward()
+    assert restored.grad is not None
+    assert bool(torch.isfinite(restored.grad).all())
+    assert float(restored.grad.abs().sum()) > 0
+    assert target.grad is None
+    assert all(each.grad is None for each in network.parameters())
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+
+
+def test_crops_differentiate_as_finite_differences_do() -> None:
+    # Of all 112 x 96 samples a few: their sum over blocks.
+    def blocks(image: Tensor) -> Tensor:
+        return F.adaptive_avg_pool2d(recognition_crop(image), (3, 3))
+
+    assert torch.autograd.gradcheck(blocks, torch.rand(1, 1, 12, 12).double().requires_grad_())
+
+
+def test_faces_that_are_not_aligned_squares_are_refused() -> None:
+    with pytest.raises(ValueError, match="square"):
+        recognition_crop(torch.rand(1, 3, 64, 48))
+
+
+def test_checkpoints_are_recognised_by_their_tensors(tmp_path: Path) -> None:
+    small, large = MobileFaceNet(), ArcFaceResNet(layers=(1, 2, 1, 1), use_se=True)
+    torch.save({"net_state_dict": small.state_dict()}, tmp_path / "small.ckpt")
+    wrapped = {f"module.{key}": value for key, value in large.state_dict().items()}
+    torch.save(wrapped, tmp_path / "large.pth")
+    found = identity_network(tmp_path / "small.ckpt"), identity_network(tmp_path / "large.pth")
+    assert isinstance(found[0], MobileFaceNetIdentity)
+    assert isinstance(found[1], ArcFaceIdentity)
+    torch.testing.assert_close(found[0].network.state_dict(), small.state_dict())
+    torch.testing.assert_close(found[1].network.state_dict(), large.state_dict())
+
+
+def test_other_files_are_refused_with_their_name(tmp_path: Path) -> None:
+    torch.save({"weight": torch.zeros(3)}, tmp_path / "other.pth")
+    (tmp_path / "text.pth").write_text("no checkpoint")
+    torch.save([1, 2], tmp_path / "list.pth")
+    for name, said in (
+        ("other", "neither"),
+        ("text", "not a checkpoint"),
+        ("list", "holds a list"),
+    ):
+        with pytest.raises(WeightsError, match=f"{name}.pth: .*{said}"):
+            identity_network(tmp_path / f"{name}.pth")
+    with pytest.raises(WeightsError, match="no such checkpoint"):
+        identity_network(tmp_path / "missing.pth")

@@ -1,0 +1,200 @@
+"""The identity loss: restored and original must look alike to a recognition network.
+
+GFP-GAN, section 3.5, and MMRB, section 3.4, equation 15: the L1 distance of embeddings, as released
+of raw ones. The cosine is what identity is measured by.
+
+The network never trains, and gradients flow to the restored picture only.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, Protocol, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vidrestore.errors import WeightsError
+from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.geometry import composed, fit_similarity, inverted, scale_of
+from vidrestore.models.arcface import ArcFaceResNet
+from vidrestore.models.mobilefacenet import MobileFaceNet
+from vidrestore.training.losses.features import Frozen
+from vidrestore.training.losses.precision import in_full, without_autocast
+from vidrestore.types import CROP_SIZE_PX, Affine
+from vidrestore.weights.load import load_state, read_state
+
+_GREY = (0.2989, 0.5870, 0.1140)
+_ARCFACE_PX = 128
+_RECOGNITION_POINTS_XY = np.array(
+    [
+        [30.2946, 51.6963],
+        [65.5318, 51.5014],
+        [48.0252, 71.7366],
+        [33.5493, 92.3655],
+        [62.7299, 92.2041],
+    ]
+)
+"""The five points in the 96 x 112 crop; the same as in ``metrics.identity``."""
+_RECOGNITION_HW = (112, 96)
+_WRAPPER = "net_state_dict"
+"""Where MobileFaceNet's published checkpoint holds its tensors."""
+
+
+class IdentityNetwork(Protocol):
+    """A recognition network as a function from aligned faces to embeddings."""
+
+    def __call__(self, image_NCHW: Tensor) -> Tensor:
+        """Return raw embeddings ``(N, D)`` of RGB faces in [-1, 1] in the 512 alignment."""
+        ...
+
+
+class ArcFaceIdentity(Frozen):
+    """ArcFace's ResNet-18 on whole aligned faces, grey and at 128 pixels.
+
+    Args:
+        network: To freeze.
+        antialias: Whether shrinking takes the mean over the pixels it leaves out. The released
+            code does not: at 512 each of its samples sees 4 of 16 pixels, and the gradient reaches
+            only those. The network was trained on what the released code shows it.
+    """
+
+    def __init__(self, network: ArcFaceResNet, *, antialias: bool = False) -> None:
+        super().__init__()
+        self.network = network
+        self._antialias = antialias
+        self.freeze()
+
+    def forward(self, image_NCHW: Tensor) -> Tensor:
+        """Return raw embeddings ``(N, 512)`` of RGB in [-1, 1]."""
+        return self.network(arcface_input(image_NCHW, antialias=self._antialias))
+
+
+class MobileFaceNetIdentity(Frozen):
+    """MobileFaceNet on the 112 x 96 crop that it was trained on, cut from aligned faces."""
+
+    def __init__(self, network: MobileFaceNet) -> None:
+        super().__init__()
+        self.network = network
+        self.freeze()
+
+    def forward(self, image_NCHW: Tensor) -> Tensor:
+        """Return raw embeddings ``(N, 128)`` of RGB in [-1, 1]."""
+        return self.network(recognition_crop(image_NCHW) * (127.5 / 128.0))
+
+
+def identity_loss(
+    network: IdentityNetwork,
+    restored_NCHW: Tensor,
+    target_NCHW: Tensor,
+    *,
+    distance: Literal["l1", "cosine"] = "l1",
+    weight: float = 1.0,
+) -> Tensor:
+    """Return how far the embeddings of restored and target are apart, a scalar.
+
+    Args:
+        network: Frozen.
+        restored_NCHW: RGB in [-1, 1] in the 512 alignment, at any resolution.
+        target_NCHW: Same; gets no gradient.
+        distance: The mean absolute difference of raw embeddings, or one minus the mean cosine.
+        weight: Where it is 0 the network is not asked.
+    """
+    if weight == 0:
+        return restored_NCHW.new_zeros(())
+    with torch.no_grad():
+        target = in_full(network(target_NCHW))
+    restored = in_full(network(restored_NCHW))
+    if distance == "l1":
+        return F.l1_loss(restored, target) * weight
+    return (1 - F.cosine_similarity(restored, target, dim=1)).mean() * weight
+
+
+def arcface_input(image_NCHW: Tensor, *, antialias: bool = False) -> Tensor:
+    """Return ``(N, 1, 128, 128)`` grey faces in [-1, 1], as GFP-GAN's released code makes them."""
+    image = in_full(image_NCHW)
+    with without_autocast(image.device):
+        weights = image.new_tensor(_GREY)[:, None, None]
+        grey = (image * weights).sum(dim=1, keepdim=True)
+        size = (_ARCFACE_PX, _ARCFACE_PX)
+        return F.interpolate(grey, size, mode="bilinear", align_corners=False, antialias=antialias)
+
+
+def recognition_crop(image_NCHW: Tensor) -> Tensor:
+    """Return the ``(N, 3, 112, 96)`` crops that recognition networks know, with gradients.
+
+    What ``metrics.identity`` cuts out: shrunk by means over areas, then moved, bicubic.
+
+    Args:
+        image_NCHW: ``(N, 3, S, S)`` in the 512 alignment.
+
+    Raises:
+        ValueError: Pictures are not square.
+    """
+    height, width = image_NCHW.shape[2:]
+    if height != width:
+        raise ValueError(f"aligned faces are square, got {height} x {width} px")
+    points = (TEMPLATE_POINTS_XY + 0.5) * (width / CROP_SIZE_PX) - 0.5
+    to_face = fit_similarity(points, _RECOGNITION_POINTS_XY)
+    image = in_full(image_NCHW)
+    with without_autocast(image.device):
+        small = round(width * scale_of(to_face))
+        if small < width:
+            image = F.interpolate(image, (small, small), mode="bilinear", antialias=True)
+            ratio, shift = small / width, (small / width - 1) / 2
+            to_small: Affine = np.array([[ratio, 0.0, shift], [0.0, ratio, shift]])
+            to_face = composed(inverted(to_small), to_face)
+        grid = _sampling_grid(inverted(to_face), image).expand(len(image), -1, -1, -1)
+        return F.grid_sample(
+            image, grid, mode="bicubic", padding_mode="border", align_corners=False
+        )
+
+
+def identity_network(path: Path) -> ArcFaceIdentity | MobileFaceNetIdentity:
+    """Return the frozen network of a checkpoint of ArcFace's ResNet or of MobileFaceNet.
+
+    Raises:
+        WeightsError: The file is missing, unsafe, or holds something else.
+    """
+    state = _state_of(path)
+    if "linear7.conv.weight" in state:
+        small = MobileFaceNet()
+        load_state(small, state, path)
+        return MobileFaceNetIdentity(small)
+    if "fc5.weight" in state:
+        blocks = [{key.split(".")[1] for key in state if key.startswith(f"layer{at}.")}
+                  for at in range(1, 5)]  # fmt: skip
+        network = ArcFaceResNet(
+            layers=[len(each) for each in blocks], use_se=any(".se." in key for key in state)
+        )
+        load_state(network, state, path)
+        return ArcFaceIdentity(network)
+    raise WeightsError(
+        f"{path}: neither ArcFace's ResNet nor MobileFaceNet, by its tensors; name a checkpoint "
+        "of one of them"
+    )
+
+
+def _sampling_grid(face_to_image: Affine, image_NCHW: Tensor) -> Tensor:
+    """Return ``(1, 112, 96, 2)`` positions in the picture; -1 and 1 are its outer edges."""
+    height, width = image_NCHW.shape[2:]
+    y, x = np.mgrid[: _RECOGNITION_HW[0], : _RECOGNITION_HW[1]].astype(np.float64)
+    ones = np.ones_like(x)
+    at = np.einsum("ij,jhw->hwi", face_to_image, np.stack([x, y, ones]))
+    grid = (2 * at + 1) / np.array([width, height]) - 1
+    return torch.from_numpy(grid[None]).to(image_NCHW)
+
+
+def _state_of(path: Path) -> Mapping[str, Tensor]:
+    try:
+        return read_state(path)
+    except WeightsError as refused:
+        try:
+            loaded: object = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # an untrusted file can fail in any way it likes
+            raise refused from error
+        if not isinstance(loaded, dict) or _WRAPPER not in loaded:
+            raise
+        tensors = cast("dict[str, dict[str, object]]", loaded)[_WRAPPER]
+        return {key: each for key, each in tensors.items() if isinstance(each, Tensor)}
