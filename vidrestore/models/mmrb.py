@@ -163,16 +163,17 @@ def start_from_gpen(network: MMRB, gpen_state: Mapping[str, Tensor]) -> None:
         ValueError: The state is not that of a GPEN of this size.
     """
     own = network.state_dict()
-    strange = sorted(
-        key
-        for key, tensor in gpen_state.items()
-        if key not in own or own[key].shape != tensor.shape
-    )
-    shared = [key for key in own if key.startswith(("generator.", "ecd", "final_linear."))]
-    if strange or len(shared) != len(gpen_state):
+    wanted = {
+        key: tensor.shape
+        for key, tensor in own.items()
+        if key.startswith(("generator.", "ecd", "final_linear."))
+    }
+    given = {key: tensor.shape for key, tensor in gpen_state.items()}
+    wrong = sorted(key for key in wanted.keys() | given if wanted.get(key) != given.get(key))
+    if wrong:
         raise ValueError(
-            f"not a GPEN of this size: {len(gpen_state)} tensors, {len(shared)} wanted"
-            + (f", strange ones: {', '.join(strange[:3])}" if strange else "")
+            f"not a GPEN of this size: {len(wrong)} tensors are missing, superfluous or of another "
+            f"shape: {', '.join(wrong[:3])}" + (" ..." if len(wrong) > 3 else "")
         )
     network.load_state_dict(own | dict(gpen_state), strict=True)
 

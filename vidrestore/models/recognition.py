@@ -18,6 +18,8 @@ from vidrestore.models.shapes import Shapes, block_count, has_exactly
 from vidrestore.models.table import RESTORERS, RestorerSpec
 
 _PUBLISHERS = "as its publisher says"
+_DECODER_OF_MMRB = "dcd.0.0.weight"
+"""GPEN has none; blocks, which it has none of either, are missing in MMRB at 8 pixels too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,8 @@ class Recognised:
 
 def recognised(shapes: Shapes) -> Recognised | None:
     """Return the restorer whose tensors have exactly these names and shapes, or None."""
+    if any(0 in shape for shape in shapes.values()):
+        return None  # no network has empty tensors, and none can be built of that size
     for recogniser in _RECOGNISERS:
         found = recogniser(shapes)
         if found is not None:
@@ -73,7 +77,9 @@ def _gfpgan_arguments(shapes: Shapes) -> dict[str, Any] | None:
     style = shapes.get(f"{prior}style_mlp.1.weight", ())
     codes = shapes.get("final_linear.weight", ())
     shift = shapes.get("condition_shift.0.2.weight", ())
-    if scales == 0 or len(constant) != 4 or len(style) != 2 or len(codes) != 2 or len(shift) != 4:
+    fine = shapes.get(f"{prior}style_convs.7.modulated_conv.weight", ())
+    ranks = [len(each) for each in (constant, style, codes, shift)]
+    if scales == 0 or ranks != [4, 2, 2, 4] or len(fine) not in (0, 5):
         return None
     return {
         "out_size": 4 << scales,
@@ -83,31 +89,31 @@ def _gfpgan_arguments(shapes: Shapes) -> dict[str, Any] | None:
         ),
         "different_w": codes[0] != style[0],
         "sft_half": shift[0] == shift[1],
-        **_width(constant[1], shapes.get(f"{prior}style_convs.7.modulated_conv.weight")),
+        **_width(constant[1], fine),
     }
 
 
-def _width(at_4: int, weight_at_64: tuple[int, ...] | None) -> dict[str, float]:
+def _width(at_4: int, weight_at_64: tuple[int, ...]) -> dict[str, float]:
     """Return ``narrow`` and ``channel_multiplier`` from the channels at 4 and at 64 pixels."""
     # Channels are cut to whole numbers: a little more keeps rounding from losing one.
     narrow = (at_4 + 0.01) / 512
-    if weight_at_64 is None:  # a smaller picture, whose channels no multiplier changes
+    if not weight_at_64:  # a smaller picture, whose channels no multiplier changes
         return {"narrow": narrow}
     return {"narrow": narrow, "channel_multiplier": (weight_at_64[1] + 0.01) / (256 * narrow)}
 
 
 def _gpen(shapes: Shapes) -> Recognised | None:
     arguments = _gpen_arguments(shapes)
-    if arguments is None or "mmrb.0.fuse.0.weight" in shapes:
+    weight = shapes.get("generator.conv1.conv.weight", ())
+    if arguments is None or len(weight) != 5 or _DECODER_OF_MMRB in shapes:
         return None
-    bias = shapes.get("generator.conv1.activate.bias", (0,))
-    weight = shapes.get("generator.conv1.conv.weight", (0, 0))
-    return _whole("GPEN", GPEN, {**arguments, "isconcat": bias[0] == 2 * weight[1]}, shapes)
+    isconcat = shapes.get("generator.conv1.activate.bias") == (2 * weight[1],)
+    return _whole("GPEN", GPEN, {**arguments, "isconcat": isconcat}, shapes)
 
 
 def _mmrb(shapes: Shapes) -> Recognised | None:
     arguments = _gpen_arguments(shapes)
-    if arguments is None or "mmrb.0.fuse.0.weight" not in shapes:
+    if arguments is None or _DECODER_OF_MMRB not in shapes:
         return None
     return _whole("MMRB", MMRB, arguments, shapes)
 
@@ -116,7 +122,8 @@ def _gpen_arguments(shapes: Shapes) -> dict[str, Any] | None:
     scales = block_count(shapes, "generator.to_rgbs")
     constant = shapes.get("generator.input.input", ())
     style = shapes.get("generator.style.1.weight", ())
-    if scales == 0 or len(constant) != 4 or len(style) != 2:
+    fine = shapes.get("generator.convs.7.conv.weight", ())
+    if scales == 0 or len(constant) != 4 or len(style) != 2 or len(fine) not in (0, 5):
         return None
     return {
         "size": 4 << scales,
@@ -124,7 +131,7 @@ def _gpen_arguments(shapes: Shapes) -> dict[str, Any] | None:
         "n_mlp": sum(
             key.startswith("generator.style.") and key.endswith("weight") for key in shapes
         ),
-        **_width(constant[1], shapes.get("generator.convs.7.conv.weight")),
+        **_width(constant[1], fine),
     }
 
 
