@@ -66,8 +66,8 @@ def test_every_sample_comes_from_where_the_alignment_says_at_any_resolution(size
     for x, y in ((30, 52), (66, 52), (48, 72), (34, 92), (63, 92)):
         (expected,) = applied(to_image, [[x, y]])
         value = found[:, y, x].numpy()
-        # A twentieth of a sample of the crop: the bicubic kernel bends ramps by as much.
-        assert abs(value - expected).max() < 0.2
+        # The bicubic kernel bends ramps by up to a twentieth of a sample.
+        assert abs(value - expected).max() < 0.055 * max(3.6, 512 / size)
 
 
 def test_arcface_sees_grey_as_the_released_code_makes_it() -> None:
