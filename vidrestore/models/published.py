@@ -24,8 +24,18 @@ from vidrestore.models.stylegan2.generator import StyleGAN2Generator
 
 Arguments: TypeAlias = Mapping[str, Any]
 
-# Arguments that say how published code trains or loads, not what it computes.
-_NOT_ARCHITECTURE = frozenset({"decoder_load_path", "fix_decoder", "block"})
+# Arguments that say how published code trains or loads, or that it takes and never uses.
+_NOT_ARCHITECTURE = frozenset(
+    {"decoder_load_path", "fix_decoder", "block", "device", "ngf", "n_blocks"}
+)
+# What published constructors take where nothing is said, as opposed to ours, which build the
+# released networks.
+_GFPGAN_UNSAID = {
+    "channel_multiplier": 1,
+    "input_is_latent": False,
+    "different_w": False,
+    "sft_half": False,
+}
 
 
 def build_published(arch: str, arguments: Arguments) -> nn.Module:
@@ -50,15 +60,17 @@ def build_published(arch: str, arguments: Arguments) -> nn.Module:
 
 PUBLISHED: Mapping[str, Callable[..., nn.Module]] = MappingProxyType(
     {
-        "ResNetArcFace": ArcFaceResNet,
+        "ResNetArcFace": partial(ArcFaceResNet, use_se=True),
         "FacialComponentDiscriminator": FacialComponentDiscriminator,
-        "GFPGANv1": GFPGAN,
-        "GFPGANv1Clean": GFPGANClean,
+        "GFPGANv1": partial(GFPGAN, **_GFPGAN_UNSAID),
+        "GFPGANv1Clean": partial(GFPGANClean, **_GFPGAN_UNSAID),
         "GPEN FullGenerator": GPEN,
         "MMRB": MMRB,
         "MultiScaleDiscriminator": MultiScaleDiscriminator,
-        "PSFRGenerator + spectral_norm": partial(PsfrganGenerator, spectral_norm=True),
-        "ParseNet (FPN)": FaceParser,
+        "PSFRGenerator + spectral_norm": partial(
+            PsfrganGenerator, spectral_norm=True, relu_type="relu"
+        ),
+        "ParseNet (FPN)": partial(FaceParser, in_size=128, out_size=128),
         "StyleGAN2Discriminator": StyleGAN2Discriminator,
         "StyleGAN2Generator": StyleGAN2Generator,
     }

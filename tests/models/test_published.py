@@ -1,0 +1,75 @@
+"""Networks by their published names, with what published constructors take unsaid."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from vidrestore.models.arcface import ArcFaceResNet, IRBlock
+from vidrestore.models.face_parser import FaceParser
+from vidrestore.models.published import PUBLISHED, build_published
+from vidrestore.models.stylegan2.generator import StyleGAN2Generator
+
+
+@pytest.mark.parametrize("arch", ["GFPGANv1", "GFPGANv1Clean"])
+def test_what_is_unsaid_of_gfpgan_is_as_published_not_as_released(arch: str) -> None:
+    with torch.device("meta"):
+        network = build_published(arch, {"out_size": 64})
+    shapes = {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}
+    # One code in Z for all blocks, all channels transformed, 256 channels at 64 pixels.
+    assert shapes["final_linear.weight"][0] == 512
+    assert shapes["condition_scale.0.2.weight"][:2] == (512, 256)
+    assert shapes["stylegan_decoder.style_convs.7.modulated_conv.weight"] == (1, 256, 256, 3, 3)
+    assert not network.input_is_latent
+
+
+def test_what_is_unsaid_of_others_is_as_published() -> None:
+    with torch.device("meta"):
+        identity = build_published("ResNetArcFace", {"block": "IRBlock", "layers": [1, 1, 1, 1]})
+        parser = build_published("ParseNet (FPN)", {})
+        prior = build_published("StyleGAN2Generator", {"out_size": 8})
+    assert isinstance(identity, ArcFaceResNet)
+    assert all(each.se is not None for each in identity.modules() if isinstance(each, IRBlock))
+    assert isinstance(parser, FaceParser)
+    assert parser.in_size == 128
+    assert isinstance(prior, StyleGAN2Generator)
+    assert prior.num_style_feat == 512
+
+
+@pytest.mark.parametrize(
+    ("arch", "arguments"),
+    [
+        ("GFPGANv1Clean", {"out_size": 8, "decoder_load_path": None, "fix_decoder": True}),
+        ("GPEN FullGenerator", {"size": 8, "style_dim": 8, "n_mlp": 1, "device": "cuda"}),
+        (
+            "PSFRGenerator + spectral_norm",
+            {"input_nc": 3, "output_nc": 3, "ngf": 64, "n_blocks": 9},
+        ),
+    ],
+)
+def test_arguments_that_change_nothing_are_taken(arch: str, arguments: dict[str, Any]) -> None:
+    with torch.device("meta"):
+        assert isinstance(build_published(arch, arguments), torch.nn.Module)
+
+
+@pytest.mark.parametrize(
+    ("arch", "arguments", "message"),
+    [
+        (
+            "VGG",
+            {},
+            "no network is published as 'VGG'; known: FacialComponentDiscriminator, GFPGAN",
+        ),
+        ("GFPGANv1", {"depth": 3}, "GFPGANv1: .*depth"),
+    ],
+)
+def test_unknown_names_and_arguments_are_refused(
+    arch: str, arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        build_published(arch, arguments)
+
+
+def test_the_table_cannot_be_changed() -> None:
+    with pytest.raises(TypeError):
+        PUBLISHED["VGG"] = ArcFaceResNet  # type: ignore[index]
