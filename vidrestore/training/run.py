@@ -12,6 +12,8 @@ from vidrestore.errors import ConfigError
 from vidrestore.training.loop import Task, run_task
 from vidrestore.training.tasks.parser import ParserConfig, ParserTask
 from vidrestore.training.tasks.psfrgan import PsfrganConfig, PsfrganTask
+from vidrestore.training.tasks.restorer import RestorerTask
+from vidrestore.training.tasks.restorer_config import RestorerConfig
 from vidrestore.training.tasks.stylegan2 import StyleGan2Config, StyleGan2Task
 from vidrestore.training.update import Updater
 from vidrestore.training.world import joined_world
@@ -32,6 +34,7 @@ class RunConfig:
     stylegan2: StyleGan2Config | None = None
     parser: ParserConfig | None = None
     psfrgan: PsfrganConfig | None = None
+    restorer: RestorerConfig | None = None
 
     def __post_init__(self) -> None:
         if min(self.steps, self.log_every, self.save_every, self.validate_every) < 1:
@@ -58,6 +61,7 @@ TASKS: dict[str, Callable[..., Task]] = {
     "stylegan2": StyleGan2Task,
     "parser": ParserTask,
     "psfrgan": PsfrganTask,
+    "restorer": RestorerTask,
 }
 
 

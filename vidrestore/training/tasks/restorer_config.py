@@ -1,0 +1,100 @@
+"""Settings of restorer training, with the published ones as defaults."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from vidrestore.errors import ConfigError
+from vidrestore.training.data.samples import SampleConfig
+from vidrestore.training.optimisers import AdamConfig
+from vidrestore.training.tasks.faces import BatchConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossWeights:
+    """Of every term; 0 leaves it out. Defaults are GFP-GAN's released configuration."""
+
+    pixels: float = 0.1
+    log_pixels: float = 0.0
+    """Of ``log_error``, which weighs every face by what it could gain."""
+    pyramid: float = 1.0
+    pyramid_until: int = 50_000
+    """Step from which the pyramid is left to itself."""
+    perceptual: float = 1.0
+    style: float = 50.0
+    adversarial: float = 0.1
+    component: float = 1.0
+    component_style: float = 200.0
+    identity: float = 10.0
+    identity_distance: Literal["l1", "cosine"] = "l1"
+
+    def __post_init__(self) -> None:
+        terms = (self.pixels, self.log_pixels, self.pyramid, self.perceptual, self.style)
+        others = (self.adversarial, self.component, self.component_style, self.identity)
+        if min(*terms, *others) < 0:
+            raise ConfigError("weights of losses must be >= 0")
+        if not any((self.pixels, self.log_pixels, self.perceptual)):
+            raise ConfigError("one of pixels, log_pixels and perceptual must be > 0")
+
+    @property
+    def has_adversary(self) -> bool:
+        """Whether any discriminator is trained."""
+        return bool(self.adversarial or self.component or self.component_style)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartConfig:
+    """What the networks begin with: exported weights, or checkpoints of earlier runs."""
+
+    network: Path | None = None
+    """The whole restorer."""
+    prior: Path | None = None
+    """GFP-GAN's generative prior, a StyleGAN2 generator of its size."""
+    gpen: Path | None = None
+    """MMRB's encoder, mapping and generator (its section 4.2)."""
+    discriminator: Path | None = None
+    """The global discriminator; GPEN's names of tensors are understood."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestorerConfig:
+    """One restorer, its adversaries, its data."""
+
+    network: Literal["gfpgan", "gfpgan-clean", "mmrb", "lite"]
+    data: SampleConfig
+    batch: BatchConfig
+    generator: AdamConfig
+    discriminator: AdamConfig | None = None
+    components: AdamConfig | None = None
+    weights: LossWeights = field(default_factory=LossWeights)
+    start: StartConfig = field(default_factory=StartConfig)
+    channel_multiplier: float = 1.0
+    narrow: float = 1.0
+    style_features: int = 512
+    mapping_layers: int = 8
+    r1_weight: float = 10.0
+    r1_every: int = 16
+    frozen_layers: int = 0
+    """Of the global discriminator, from the picture on (FreezeD; MMRB: 5)."""
+    features: Path | None = None
+    """VGG-19's weights; without them an offline network takes its place, as the log says."""
+    identity: Path | None = None
+    """ArcFace's or MobileFaceNet's weights, told from their tensors."""
+    ema_decay: float = 0.999
+
+    def __post_init__(self) -> None:
+        weights = self.weights
+        if weights.has_adversary and self.data.least_detail < 1:
+            raise ConfigError("a discriminator must see real detail: set data.least_detail = 1.0")
+        if weights.adversarial and self.discriminator is None:
+            raise ConfigError("weights.adversarial needs a table [restorer.discriminator]")
+        if (weights.component or weights.component_style) and self.components is None:
+            raise ConfigError("weights of components need a table [restorer.components]")
+        if weights.identity and self.identity is None:
+            raise ConfigError("weights.identity needs the file of an identity network: identity")
+        if weights.pyramid and self.network == "lite":
+            raise ConfigError("lite has no pyramid: set weights.pyramid = 0")
+        if self.start.prior is not None and self.network != "gfpgan":
+            raise ConfigError("start.prior is for gfpgan")
+        if self.start.gpen is not None and self.network != "mmrb":
+            raise ConfigError("start.gpen is for mmrb")
