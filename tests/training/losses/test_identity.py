@@ -88,6 +88,13 @@ def test_only_antialiasing_reaches_every_pixel_at_512() -> None:
     assert reached == [0.25, 1.0]
 
 
+def test_mobilefacenet_sees_the_range_that_it_was_trained_on() -> None:
+    network, seen = MobileFaceNet(), list[Tensor]()
+    network.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
+    MobileFaceNetIdentity(network)(torch.ones(1, 3, 128, 128))
+    torch.testing.assert_close(seen[0], torch.full((1, 3, 112, 96), (255 - 127.5) / 128))
+
+
 def small_network(image_NCHW: Tensor) -> Tensor:
     """Return four numbers of a picture."""
     return image_NCHW.flatten(1)[:, :4] * 3 + 1
