@@ -23,18 +23,17 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidrestore.models.derived import DerivedFrom
 from vidrestore.models.inplace import plus
 from vidrestore.models.outputs import Parsing
 from vidrestore.models.psfrgan_blocks import (
     ConvUnit,
     ResidualUnit,
-    Shapes,
-    block_count,
     clipped,
     doublings,
-    has_exactly,
 )
-from vidrestore.models.psfrgan_convolution import DerivedFrom, joined
+from vidrestore.models.psfrgan_convolution import joined
+from vidrestore.models.shapes import Shapes, block_count, has_exactly
 
 CLASSES = (
     "background",

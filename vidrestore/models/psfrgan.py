@@ -28,17 +28,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidrestore.models.derived import DerivedFrom
 from vidrestore.models.face_parser import FaceParser, build_face_parser
 from vidrestore.models.outputs import Restored
 from vidrestore.models.psfrgan_blocks import (
-    Shapes,
-    block_count,
     clipped,
     doublings,
-    has_exactly,
 )
-from vidrestore.models.psfrgan_convolution import Convolution, DerivedFrom, convolution
+from vidrestore.models.psfrgan_convolution import Convolution, convolution
 from vidrestore.models.psfrgan_style import StyleBlock
+from vidrestore.models.shapes import Shapes, block_count, has_exactly
 
 # Shape letters in this file: N crops, C channels, G guide channels, H/W rows and columns.
 

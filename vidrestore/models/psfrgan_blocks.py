@@ -5,16 +5,16 @@ evaluation mode batch normalisation is part of the weights of the convolution be
 once and again only when a parameter changes; the state dict does not show it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Literal, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidrestore.models.derived import DerivedFrom
 from vidrestore.models.inplace import plus
 from vidrestore.models.psfrgan_convolution import (
-    DerivedFrom,
     convolution,
     doubling_kernel,
     halving_kernel,
@@ -242,23 +242,3 @@ class ResidualUnit(nn.Module):
         """Return ``(N, outputs, H, W)`` features, or twice or half the size."""
         change: Tensor = self.conv2(self.conv1(feat_NCHW))
         return plus(change, self.shortcut_func(feat_NCHW))
-
-
-Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
-"""Name of a tensor -> its shape."""
-
-
-def block_count(shapes: Shapes, prefix: str) -> int:
-    """Return how many blocks ``prefix.0``, ``prefix.1``, ... the names speak of."""
-    heads = (key.split(".", 2) for key in shapes)
-    return len({head[1] for head in heads if head[0] == prefix and len(head) == 3})
-
-
-def has_exactly(build: Callable[[], nn.Module], shapes: Shapes) -> bool:
-    """Whether ``build`` makes a network with exactly these tensors; False if it cannot."""
-    try:
-        with torch.device("meta"):
-            state = build().state_dict()
-    except ValueError:
-        return False
-    return {key: tuple(tensor.shape) for key, tensor in state.items()} == dict(shapes)

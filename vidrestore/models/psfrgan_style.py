@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidrestore.models.derived import DerivedFrom
 from vidrestore.models.inplace import affine, plus
 from vidrestore.models.psfrgan_blocks import LEAKY_SLOPE, Activation, instance_normalised
-from vidrestore.models.psfrgan_convolution import DerivedFrom, convolution, joined
+from vidrestore.models.psfrgan_convolution import convolution, joined
 
 # Shape letters in this file: N crops, C channels, G guide channels, H/W rows and columns.
 

@@ -10,11 +10,11 @@ from typing import TypeAlias
 import torch
 from torch import nn
 
-from vidrestore.errors import ConfigError, UnknownModelError
+from vidrestore.errors import ConfigError, UnknownModelError, WeightsError
 from vidrestore.faces.config import DetectorConfig
 from vidrestore.faces.detector import Detector
 from vidrestore.faces.mtcnn import MtcnnDetector, embedded_mtcnn
-from vidrestore.models.recognition import recognised
+from vidrestore.models.recognition import recognised, refusal
 from vidrestore.models.table import RESTORERS, RestorerSpec, restorer_spec
 from vidrestore.pipeline.zoo import ZOO, require_zoo, zoo_restorer
 from vidrestore.restore.restorer import Restorer
@@ -73,8 +73,11 @@ def load_restorer(
     if (entry := entry_of_file(path)) is not None:
         tell_licence(entry, weights_folder())
     state = read_state(path)
-    found = recognised({key: tuple(tensor.shape) for key, tensor in state.items()})
+    shapes = {key: tuple(tensor.shape) for key, tensor in state.items()}
+    found = recognised(shapes)
     if found is None:
+        if (other := refusal(shapes)) is not None:
+            raise WeightsError(f"{path}: no restorer, but {other}")
         return zoo_restorer(state, path, device=device, dtype=dtype, fidelity=fidelity)
     _refuse_fidelity(model, fidelity)
     parts = _fetched_parts(found.spec, on_download, but=found.part)
