@@ -26,9 +26,8 @@ GFPGAN_SIZES: tuple[dict[str, Any], ...] = (
     {"out_size": 128, "channel_multiplier": 1.5},
     {"out_size": 256, "channel_multiplier": 2, "narrow": 0.13},
     {"out_size": 64, "narrow": 0.071},
-    {"out_size": 64, "narrow": 0.25, "channel_multiplier": 0.5},
-    {"out_size": 64, "sft_half": False},
-    {"out_size": 64, "different_w": False},
+    {"out_size": 16, "sft_half": False},
+    {"out_size": 8, "different_w": False},
     {"out_size": 16, "num_mlp": 1, "num_style_feat": 24},
     {
         "out_size": 1024,
@@ -67,8 +66,8 @@ FAMILIES: list[Family] = [
     ],
     *[
         ("GPEN", partial(GPEN, isconcat=isconcat, **{**SMALL_GPEN, **sizes}), sizes["size"])
-        for isconcat in (True, False)
-        for sizes in GPEN_SIZES
+        for isconcat, some in ((True, GPEN_SIZES), (False, GPEN_SIZES[:2]))
+        for sizes in some
     ],
     *[("MMRB", partial(MMRB, **{**SMALL_GPEN, **sizes}), sizes["size"]) for sizes in GPEN_SIZES],
     *[
@@ -187,10 +186,10 @@ def test_a_tensor_of_any_other_shape_is_no_network_of_ours(name: str) -> None:
     assert keys
     for key in keys:
         right = shapes[key]
-        others = [(), (0,), (5,), (*right, 1), tuple(0 for _ in right)]
-        # Channels; sizes of kernels are compared, but read nowhere.
-        channels = range(min(len(right), 3))
-        others += [tuple(at + (of == axis) for of, at in enumerate(right)) for axis in channels]
+        others = [(), (5,), tuple(0 for _ in right)]
+        # Channels, which a leading axis of one may precede; kernels are compared, but not read.
+        for axis in range(len(right))[-4:][:2]:
+            others.append(tuple(side + (at == axis) for at, side in enumerate(right)))
         for other in others:
             if other != right:
                 assert recognised({**shapes, key: other}) is None, f"{key}: {other}"

@@ -53,6 +53,8 @@ def refusal(shapes: Shapes) -> str | None:
 
 
 def _lite(shapes: Shapes) -> Recognised | None:
+    if "stem.weight" not in shapes:
+        return None
     spec = RESTORERS["lite"]
     return Recognised(architecture="lite", spec=spec) if has_exactly(spec.build, shapes) else None
 
