@@ -195,16 +195,16 @@ def test_draws_depend_on_step_process_and_purpose_alone() -> None:
     assert len({draw(), draw(step=6), draw(seed=2), draw(rank=1), draw(purpose=1)}) == 5
 
 
-def test_parameters_move_at_the_pace_of_the_first_prefix_that_fits() -> None:
+def test_parameters_move_at_the_first_pace_that_fits_their_name() -> None:
     network = nn.ModuleDict({"slow": nn.Linear(1, 1), "still": nn.Linear(1, 1)})
-    paces = (PaceConfig(prefix="slow", scale=0.1), PaceConfig(prefix="still", scale=0))
+    paces = (PaceConfig(names="slow.*", scale=0.1), PaceConfig(names="*", scale=0))
     part = Part(network=network, optimiser=adam(network, AdamConfig(lr=1.0, paces=paces)))
     part.set_lr(2.0)
 
     assert {name for name, _ in part.trained()} == {"slow.weight", "slow.bias"}
     assert [group["lr"] for group in part.optimiser.param_groups] == [0.2]
-    with pytest.raises(ConfigError, match="no parameter begins with 'none'"):
-        adam(network, AdamConfig(lr=1.0, paces=(PaceConfig(prefix="none", scale=1),)))
+    with pytest.raises(ConfigError, match="no parameter is called 'none'"):
+        adam(network, AdamConfig(lr=1.0, paces=(PaceConfig(names="none", scale=1),)))
 
 
 def test_schedules_are_functions_of_the_step() -> None:

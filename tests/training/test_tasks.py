@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vidrestore.configfile import from_mapping
+from vidrestore.configfile import from_mapping, read_config
 from vidrestore.errors import ConfigError
 from vidrestore.faces.template import TEMPLATE_POINTS_XY
 from vidrestore.models.face_parser import FaceParser
@@ -205,3 +205,21 @@ def test_f1_is_the_mean_over_classes_of_all_pixels_that_are_known() -> None:
     assert mean_f1([(mask, mask)]) == 1.0
     # Class 0: one of two found, nothing wrong: 2/3. Class 1: one right, one wrong: 2/3.
     assert mean_f1([(torch.tensor([[0, 1, 1, 0]]), mask)]) == pytest.approx(2 / 3)
+
+
+CONFIGS = Path(__file__).parents[2] / "configs" / "train"
+
+
+@pytest.mark.parametrize(
+    ("name", "task"),
+    [
+        ("stylegan2_512", "stylegan2"),
+        ("gfpgan_512", "restorer"),
+        ("parser_512", "parser"),
+        ("psfrgan_512", "psfrgan"),
+        ("mmrb_512", "restorer"),
+    ],
+)
+def test_the_published_recipes_are_configs_that_are_understood(name: str, task: str) -> None:
+    config = read_config(CONFIGS / f"{name}.toml", RunConfig)
+    assert getattr(config, task) is not None

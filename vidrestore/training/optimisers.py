@@ -1,6 +1,7 @@
 """Optimisers and learning rates from a config."""
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Literal
 
 import torch
@@ -14,8 +15,8 @@ from vidrestore.training.schedules import piecewise_lr, warmup_cosine_lr
 class PaceConfig:
     """A group of parameters that moves at a pace of its own."""
 
-    prefix: str
-    """Of the parameters' names."""
+    names: str
+    """Of the parameters, with ``*`` for any letters: ``generator.*.noise.weight``."""
     scale: float
     """Of the learning rate; 0 leaves the parameters as they are."""
 
@@ -59,24 +60,24 @@ def adam(network: nn.Module, config: AdamConfig) -> torch.optim.Adam:
 
     Args:
         network: To train.
-        config: Rates and paces; the first prefix that fits decides.
+        config: Rates and paces; the first pace that fits a name decides.
 
     Raises:
-        ConfigError: A prefix fits no parameter.
+        ConfigError: A pace fits no parameter.
     """
     groups: dict[float, list[nn.Parameter]] = {}
-    unused = {pace.prefix for pace in config.paces}
+    unused = {pace.names for pace in config.paces}
     for name, parameter in network.named_parameters():
-        pace = next((each for each in config.paces if name.startswith(each.prefix)), None)
+        pace = next((each for each in config.paces if fnmatchcase(name, each.names)), None)
         if pace is not None:
-            unused.discard(pace.prefix)
+            unused.discard(pace.names)
         scale = 1.0 if pace is None else pace.scale
         if scale == 0.0:
             parameter.requires_grad_(False)
         if parameter.requires_grad:
             groups.setdefault(scale, []).append(parameter)
     if unused:
-        raise ConfigError(f"paces: no parameter begins with {sorted(unused)[0]!r}")
+        raise ConfigError(f"paces: no parameter is called {sorted(unused)[0]!r}")
     return torch.optim.Adam(
         [{"params": each, "lr_scale": scale} for scale, each in groups.items()],
         lr=config.lr,
