@@ -132,7 +132,9 @@ def test_training_makes_one_power_iteration_at_every_use_and_evaluation_none() -
 
 @torch.no_grad()
 def test_many_uses_in_training_bring_the_largest_singular_value_to_one() -> None:
-    generator = PsfrganGenerator(**SMALL).train()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)  # how fast the iteration settles depends on the weights drawn
+        generator = PsfrganGenerator(**SMALL).train()
     for _ in range(60):
         generator(*inputs())
     conv = generator.eval().head[0]

@@ -2,8 +2,6 @@
 
 import importlib.util
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -55,10 +53,3 @@ def spoilt(network: nn.Module, before: dict[str, Tensor]) -> list[str]:
 def kept_state(network: nn.Module) -> dict[str, Tensor]:
     """Return copies of all tensors of ``network``."""
     return {key: tensor.clone() for key, tensor in network.state_dict().items()}
-
-
-@contextmanager
-def either_mode(grad: bool) -> Iterator[None]:
-    """Record gradients, or neither record them nor count writes."""
-    with torch.enable_grad() if grad else torch.inference_mode():
-        yield
