@@ -120,9 +120,8 @@ def test_the_learning_rate_rises_then_falls_to_zero() -> None:
     assert ema_decay(0, decay=0.99) < 0.2 < ema_decay(10_000, decay=0.99)
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda each: each.stem)
-def test_every_shipped_config_is_read(path: Path) -> None:
-    assert read_config(path, TrainConfig).steps > 0
+def test_the_shipped_config_is_read() -> None:
+    assert read_config(CONFIGS / "lite.toml", TrainConfig).model == "lite"
 
 
 @pytest.mark.parametrize(
