@@ -12,10 +12,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from vidrestore.models.gfpgan_walk import GfpganWalk
 from vidrestore.models.inplace import plus, times
-from vidrestore.models.inputs import require_side
-from vidrestore.models.outputs import Restored
-from vidrestore.models.sft import transformed
 from vidrestore.models.stylegan2.fir import FIR_TAPS
 from vidrestore.models.stylegan2.generator import StyleGAN2Generator
 from vidrestore.models.stylegan2.layers import (
@@ -28,7 +26,7 @@ from vidrestore.models.stylegan2.layers import (
     UpConv,
     channels_by_size,
 )
-from vidrestore.models.stylegan2.synthesis import Noise, scale_count
+from vidrestore.models.stylegan2.synthesis import scale_count
 
 
 class ResUpBlock(nn.Module):
@@ -45,7 +43,7 @@ class ResUpBlock(nn.Module):
         return times(plus(self.conv2(self.conv1(feat_NCHW)), self.skip(feat_NCHW)), SQRT_2**-1)
 
 
-class GFPGAN(nn.Module):
+class GFPGAN(GfpganWalk):
     """The paper's network; published as ``GFPGANv1``.
 
     Args:
@@ -115,49 +113,6 @@ class GFPGAN(nn.Module):
         self.condition_shift = nn.ModuleList(
             _condition(channels[size], split=sft_half, bias_init=0.0) for size in ups
         )
-
-    def forward(
-        self, image_NCHW: Tensor, *, noise: Noise | None = None, with_pyramid: bool = False
-    ) -> Restored:
-        """Restore ``(N, 3, out_size, out_size)`` RGB crops in [-1, 1].
-
-        Args:
-            image_NCHW: In any precision; the weights' is used inside.
-            noise: One map per style block; the stored ones where None, never drawn anew, so
-                that a still face stays still.
-            with_pyramid: Whether to compute the U-Net's pictures, which only losses need.
-
-        Raises:
-            ValueError: The crops have another size.
-        """
-        require_side(image_NCHW, self.out_size)
-        feat = self.conv_body_first(image_NCHW.to(self.final_linear.weight.dtype))
-        skips: list[Tensor] = []
-        for block in self.conv_body_down:
-            feat = block(feat)
-            skips.append(feat)
-        feat = self.final_conv(feat)
-        latents = self._latents(self.final_linear(feat.flatten(1)))
-        conditions: list[tuple[Tensor, Tensor]] = []
-        pyramid: list[Tensor] = []
-        for at, block in enumerate(self.conv_body_up):
-            feat = block(plus(feat, skips[-1 - at]))
-            conditions.append((self.condition_scale[at](feat), self.condition_shift[at](feat)))
-            if with_pyramid:
-                pyramid.append(self.toRGB[at](feat))
-        image = self.stylegan_decoder.synthesise(
-            latents, noise=noise, between=transformed(conditions, split=self.sft_half)
-        )
-        return Restored(image=image.to(image_NCHW.dtype), pyramid=tuple(pyramid))
-
-    def _latents(self, codes_NF: Tensor) -> Tensor:
-        decoder = self.stylegan_decoder
-        codes = codes_NF
-        if self.different_w:
-            codes = codes_NF.view(codes_NF.shape[0], -1, self.num_style_feat)
-        if not self.input_is_latent:
-            codes = decoder.style_mlp(codes)
-        return codes if self.different_w else decoder.broadcast(codes)
 
 
 def _condition(channels: int, *, split: bool, bias_init: float) -> nn.Sequential:

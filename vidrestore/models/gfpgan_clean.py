@@ -8,13 +8,11 @@ paper describes this variant; the released code is followed.
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidrestore.models.gfpgan_walk import GfpganWalk
 from vidrestore.models.inplace import plus
-from vidrestore.models.inputs import require_side
-from vidrestore.models.outputs import Restored
-from vidrestore.models.sft import transformed
 from vidrestore.models.stylegan2.clean import CleanGenerator, doubled
 from vidrestore.models.stylegan2.layers import SLOPE, channels_by_size
-from vidrestore.models.stylegan2.synthesis import Noise, scale_count
+from vidrestore.models.stylegan2.synthesis import scale_count
 
 
 class CleanResBlock(nn.Module):
@@ -42,7 +40,7 @@ def _halved(feat_NCHW: Tensor) -> Tensor:
     return F.avg_pool2d(feat_NCHW, 2)
 
 
-class GFPGANClean(nn.Module):
+class GFPGANClean(GfpganWalk):
     """The released network; arguments as those of ``GFPGAN``."""
 
     def __init__(
@@ -95,41 +93,11 @@ class GFPGANClean(nn.Module):
             _condition(channels[size], split=sft_half) for size in ups
         )
 
-    def forward(
-        self, image_NCHW: Tensor, *, noise: Noise | None = None, with_pyramid: bool = False
-    ) -> Restored:
-        """Restore ``(N, 3, out_size, out_size)`` RGB crops in [-1, 1]; as in ``GFPGAN``."""
-        require_side(image_NCHW, self.out_size)
-        image = image_NCHW.to(self.final_linear.weight.dtype)
-        feat = F.leaky_relu(self.conv_body_first(image), SLOPE, inplace=True)
-        skips: list[Tensor] = []
-        for block in self.conv_body_down:
-            feat = block(feat)
-            skips.append(feat)
-        feat = F.leaky_relu(self.final_conv(feat), SLOPE, inplace=True)
-        latents = self._latents(self.final_linear(feat.flatten(1)))
-        conditions: list[tuple[Tensor, Tensor]] = []
-        pyramid: list[Tensor] = []
-        for at, block in enumerate(self.conv_body_up):
-            feat = block(plus(feat, skips[-1 - at]))
-            conditions.append((self.condition_scale[at](feat), self.condition_shift[at](feat)))
-            if with_pyramid:
-                pyramid.append(self.toRGB[at](feat))
-        restored = self.stylegan_decoder.synthesise(
-            latents, noise=noise, between=transformed(conditions, split=self.sft_half)
-        )
-        return Restored(image=restored.to(image_NCHW.dtype), pyramid=tuple(pyramid))
+    def _first(self, image_NCHW: Tensor) -> Tensor:
+        return F.leaky_relu(self.conv_body_first(image_NCHW), SLOPE, inplace=True)
 
-    def _latents(self, codes_NF: Tensor) -> Tensor:
-        decoder = self.stylegan_decoder
-        codes = codes_NF
-        if self.different_w:
-            codes = codes_NF.view(codes_NF.shape[0], -1, self.num_style_feat)
-        if not self.input_is_latent:
-            codes = decoder.style_mlp(codes)
-        if self.different_w:
-            return codes
-        return codes[:, None].expand(-1, decoder.num_latent, -1)
+    def _innermost(self, feat_NCHW: Tensor) -> Tensor:
+        return F.leaky_relu(self.final_conv(feat_NCHW), SLOPE, inplace=True)
 
 
 def _condition(channels: int, *, split: bool) -> nn.Sequential:

@@ -140,6 +140,10 @@ class CleanGenerator(nn.Module):
         self.to_rgbs = nn.ModuleList(to_rgbs)
         self.noises = NoiseBuffers(size_px=out_size)
 
+    def broadcast(self, style_NF: Tensor) -> Tensor:
+        """Return one code in W for all blocks, ``(N, num_latent, F)``."""
+        return style_NF[:, None].expand(-1, self.num_latent, -1)
+
     def synthesise(
         self, latents_NLF: Tensor, *, noise: Noise | None = None, between: Between = unchanged
     ) -> Tensor:
