@@ -11,22 +11,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidrestore.models.inplace import plus
-from vidrestore.models.stylegan2.layers import SLOPE, SQRT_2, StyleNorm, channels_by_size
+from vidrestore.models.stylegan2.layers import SLOPE, SQRT_2, StyleNorm, channels_by_size, doubled
 from vidrestore.models.stylegan2.modulation import ModulatedWeight, scaled, to_rgb
 from vidrestore.models.stylegan2.synthesis import (
-    Between,
     ConstantInput,
-    Noise,
     NoiseBuffers,
+    Synthesis,
     scale_count,
-    synthesised,
-    unchanged,
 )
-
-
-def doubled(feat_NCHW: Tensor) -> Tensor:
-    """Return features at twice the size, bilinear."""
-    return F.interpolate(feat_NCHW, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 def _modulated_weight(
@@ -97,7 +89,7 @@ class CleanToRGB(nn.Module):
         return picture if coarser is None else picture + doubled(coarser)
 
 
-class CleanGenerator(nn.Module):
+class CleanGenerator(Synthesis):
     """Mapping and synthesis; arguments as those of ``StyleGAN2Generator``."""
 
     def __init__(
@@ -139,21 +131,3 @@ class CleanGenerator(nn.Module):
         self.style_convs = nn.ModuleList(style_convs)
         self.to_rgbs = nn.ModuleList(to_rgbs)
         self.noises = NoiseBuffers(size_px=out_size)
-
-    def broadcast(self, style_NF: Tensor) -> Tensor:
-        """Return one code in W for all blocks, ``(N, num_latent, F)``."""
-        return style_NF[:, None].expand(-1, self.num_latent, -1)
-
-    def synthesise(
-        self, latents_NLF: Tensor, *, noise: Noise | None = None, between: Between = unchanged
-    ) -> Tensor:
-        """Return the picture of codes in W+; as in ``StyleGAN2Generator``."""
-        convs = list(self.style_convs)
-        return synthesised(
-            self.constant_input(latents_NLF.shape[0]),
-            latents_NLF,
-            self.noises() if noise is None else noise,
-            first=(self.style_conv1, self.to_rgb1),
-            scales=list(zip(convs[::2], convs[1::2], self.to_rgbs, strict=True)),
-            between=between,
-        )

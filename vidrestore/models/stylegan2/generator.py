@@ -23,13 +23,11 @@ from vidrestore.models.stylegan2.layers import (
 )
 from vidrestore.models.stylegan2.modulation import ModulatedWeight, scaled, to_rgb
 from vidrestore.models.stylegan2.synthesis import (
-    Between,
     ConstantInput,
     Noise,
     NoiseBuffers,
+    Synthesis,
     scale_count,
-    synthesised,
-    unchanged,
 )
 
 
@@ -124,7 +122,7 @@ class ToRGB(nn.Module):
         return plus(picture, self.upsample(coarser))
 
 
-class StyleGAN2Generator(nn.Module):
+class StyleGAN2Generator(Synthesis):
     """Mapping and synthesis.
 
     Args:
@@ -186,10 +184,6 @@ class StyleGAN2Generator(nn.Module):
         """Return the picture of a code in Z, ``(N, 3, S, S)``; stored noise where none is given."""
         return self.synthesise(self.broadcast(self.style_mlp(z_NF)), noise=noise)
 
-    def broadcast(self, style_NF: Tensor) -> Tensor:
-        """Return one code in W for all blocks, ``(N, num_latent, F)``."""
-        return style_NF[:, None].expand(-1, self.num_latent, -1)
-
     def mixed(self, style_NF: Tensor, other_NF: Tensor, *, crossover: int) -> Tensor:
         """Return latents of ``style_NF`` before block ``crossover`` and of the other from there.
 
@@ -197,23 +191,3 @@ class StyleGAN2Generator(nn.Module):
         """
         one, other = self.broadcast(style_NF), self.broadcast(other_NF)
         return torch.cat([one[:, :crossover], other[:, crossover:]], dim=1)
-
-    def synthesise(
-        self, latents_NLF: Tensor, *, noise: Noise | None = None, between: Between = unchanged
-    ) -> Tensor:
-        """Return the picture of codes in W+, ``(N, 3, S, S)``.
-
-        Args:
-            latents_NLF: ``(N, num_latent, F)``.
-            noise: One map per style block; the stored ones where None.
-            between: What to do to the features between the two blocks of a scale.
-        """
-        convs = list(self.style_convs)
-        return synthesised(
-            self.constant_input(latents_NLF.shape[0]),
-            latents_NLF,
-            self.noises() if noise is None else noise,
-            first=(self.style_conv1, self.to_rgb1),
-            scales=list(zip(convs[::2], convs[1::2], self.to_rgbs, strict=True)),
-            between=between,
-        )

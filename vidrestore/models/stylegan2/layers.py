@@ -235,13 +235,14 @@ class UpConv(nn.Module):
         weight = self._scaled.of([self.weight], lambda: self.weight * self.gain)
         if self.padding == 0:
             # A 1x1 convolution and resizing may change places: a quarter of the arithmetic.
-            feat = _doubled(F.conv2d(feat_NCHW, weight))
+            feat = doubled(F.conv2d(feat_NCHW, weight))
         else:
-            feat = F.conv2d(_doubled(feat_NCHW), weight, padding=self.padding)
+            feat = F.conv2d(doubled(feat_NCHW), weight, padding=self.padding)
         return feat if self.activation is None else self.activation(feat)
 
 
-def _doubled(feat_NCHW: Tensor) -> Tensor:
+def doubled(feat_NCHW: Tensor) -> Tensor:
+    """Return features at twice the size, bilinear."""
     return F.interpolate(feat_NCHW, scale_factor=2, mode="bilinear", align_corners=False)
 
 

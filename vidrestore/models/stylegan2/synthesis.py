@@ -131,3 +131,39 @@ def synthesised(
         feat = block(feat, latents_NLF[:, 2 * at + 2], noise[2 * at + 2])
         picture = rgb_block(feat, latents_NLF[:, 2 * at + 3], picture)
     return picture
+
+
+class Synthesis(nn.Module):
+    """A generator's parts in their published names, and the walk through them."""
+
+    num_latent: int
+    constant_input: ConstantInput
+    style_conv1: nn.Module
+    to_rgb1: nn.Module
+    style_convs: nn.ModuleList
+    to_rgbs: nn.ModuleList
+    noises: NoiseBuffers
+
+    def broadcast(self, style_NF: Tensor) -> Tensor:
+        """Return one code in W for all blocks, ``(N, num_latent, F)``."""
+        return style_NF[:, None].expand(-1, self.num_latent, -1)
+
+    def synthesise(
+        self, latents_NLF: Tensor, *, noise: Noise | None = None, between: Between = unchanged
+    ) -> Tensor:
+        """Return the picture of codes in W+, ``(N, 3, S, S)``.
+
+        Args:
+            latents_NLF: ``(N, num_latent, F)``.
+            noise: One map per style block; the stored ones where None.
+            between: What to do to the features between the two blocks of a scale.
+        """
+        convs = list(self.style_convs)
+        return synthesised(
+            self.constant_input(latents_NLF.shape[0]),
+            latents_NLF,
+            self.noises() if noise is None else noise,
+            first=(self.style_conv1, self.to_rgb1),
+            scales=list(zip(convs[::2], convs[1::2], self.to_rgbs, strict=True)),
+            between=between,
+        )

@@ -5,7 +5,7 @@ request; the released code takes L1, which is the default.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vidrestore.models.face_parser import CLASSES, FaceParser
+from vidrestore.training.config import SourceConfig
 from vidrestore.training.data.samples import UNKNOWN_CLASS, FaceSample, FaceSamples, SampleConfig
 from vidrestore.training.ema import Ema
 from vidrestore.training.loop import Preview
@@ -70,16 +71,8 @@ class ParserTask:
 
     @staticmethod
     def _test_faces(config: ParserConfig, seed: int) -> FaceSamples:
-        folder = str(config.test_folder)
-        source = type(config.data.sources[0])(folder=folder)
-        data = type(config.data)(
-            root=config.data.root,
-            sources=(source,),
-            recipes=config.data.recipes,
-            size_px=config.data.size_px,
-            least_detail=config.data.least_detail,
-            gray_share=0.0,
-        )
+        source = SourceConfig(folder=str(config.test_folder))
+        data = replace(config.data, sources=(source,), gray_share=0.0)
         return FaceSamples(data, seed=seed)
 
     def batches(self, *, first_step: int, world: World) -> Iterator[Sequence[FaceSample]]:

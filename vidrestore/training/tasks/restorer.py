@@ -100,7 +100,7 @@ class RestorerTask:
 
         def terms(sample: FaceSample) -> dict[str, Tensor]:
             sample = moved(sample, self._device)
-            restored = self._restored(sample.degraded)
+            restored = self._restored(sample.degraded, moment)
             seen.append((sample, restored.image.detach()))
             return self._content_terms(sample, restored, moment) | self._adversarial_terms(
                 sample, restored.image
@@ -122,10 +122,14 @@ class RestorerTask:
     def _adversaries(self) -> list[nn.Module]:
         return [*([] if self._global is None else [self._global]), *self._local.values()]
 
-    def _restored(self, degraded: Tensor) -> Restored:
-        if self._config.weights.pyramid:
+    def _restored(self, degraded: Tensor, moment: Moment) -> Restored:
+        if self._has_pyramid(moment):
             return self._network(degraded, with_pyramid=True)
         return self._network(degraded)
+
+    def _has_pyramid(self, moment: Moment) -> bool:
+        weights = self._config.weights
+        return weights.pyramid > 0 and moment.step < weights.pyramid_until
 
     def _content_terms(
         self, sample: FaceSample, restored: Restored, moment: Moment
@@ -139,7 +143,7 @@ class RestorerTask:
             terms["pixels"] = weights.pixels * l1_loss(found, aimed)
         if weights.log_pixels:
             terms["log_pixels"] = weights.log_pixels * log_error(found.float(), aimed).mean()
-        if weights.pyramid and moment.step < weights.pyramid_until:
+        if self._has_pyramid(moment):
             terms["pyramid"] = weights.pyramid * pyramid_loss(restored.pyramid, sample.clean)
         if self._features is not None:
             terms |= perceptual_terms(
@@ -189,11 +193,20 @@ class RestorerTask:
                 lr=_given(config.discriminator).lr_at(moment.step, steps=moment.steps),
                 step=moment.step,
             )
+        if not self._local:
+            return logged
+        crops = [
+            (
+                component_crops(restored, sample.boxes_xyxy),
+                component_crops(sample.clean, sample.boxes_xyxy),
+            )
+            for sample, restored in seen
+        ]
         for name, network in self._local.items():
             logged |= updater.apply(
                 f"component_{name}",
                 self.parts[f"component_{name}"],
-                seen,
+                crops,
                 lambda pair, name=name, network=network: _local_terms(name, network, *pair),
                 lr=_given(config.components).lr_at(moment.step, steps=moment.steps),
                 step=moment.step,
@@ -245,11 +258,10 @@ def _part(network: nn.Module, config: AdamConfig) -> Part:
 
 
 def _local_terms(
-    name: str, network: FacialComponentDiscriminator, sample: FaceSample, restored: Tensor
+    name: str,
+    network: FacialComponentDiscriminator,
+    restored: Mapping[str, Tensor],
+    real: Mapping[str, Tensor],
 ) -> dict[str, Tensor]:
-    losses = component_discriminator_losses(
-        {name: network},
-        component_crops(restored, sample.boxes_xyxy),
-        component_crops(sample.clean, sample.boxes_xyxy),
-    )
+    losses = component_discriminator_losses({name: network}, restored, real)
     return {f"d_{name}": losses[name]}

@@ -116,7 +116,7 @@ class StyleGan2Task:
         def against(item: tuple[int, Tensor]) -> dict[str, Tensor]:
             at, real = item
             with torch.no_grad():
-                fake = self._drawn(len(real), moment, _DISCRIMINATOR + at)[0]
+                fake = self._drawn(len(real), moment, _DISCRIMINATOR + at)
             scores = self._discriminator(real), self._discriminator(fake)
             terms = {"d_logistic": logistic_discriminator_loss(*scores)}
             if moment.is_due(config.r1_every):
@@ -127,7 +127,7 @@ class StyleGan2Task:
 
         def towards(item: tuple[int, Tensor]) -> dict[str, Tensor]:
             at, real = item
-            fake = self._drawn(len(real), moment, _GENERATOR + at)[0]
+            fake = self._drawn(len(real), moment, _GENERATOR + at)
             terms = {"g_logistic": logistic_generator_loss(self._discriminator(fake))}
             if config.path_weight and moment.is_due(config.path_every):
                 terms["g_path"] = self._path_penalty(len(real), moment, _PATH + at)
@@ -167,10 +167,10 @@ class StyleGan2Task:
             average=self._world.mean,
         )
 
-    def _drawn(self, batch: int, moment: Moment, purpose: int) -> tuple[Tensor, Tensor]:
-        """Return pictures and codes in W+ of fresh draws."""
+    def _drawn(self, batch: int, moment: Moment, purpose: int) -> Tensor:
+        """Return pictures of fresh draws."""
         latents, noise = self._codes(batch, moment.generator(purpose))
-        return self._generator.synthesise(latents, noise=noise), latents
+        return self._generator.synthesise(latents, noise=noise)
 
     def _codes(self, batch: int, rng: torch.Generator) -> tuple[Tensor, list[Tensor]]:
         features = self._config.style_features
