@@ -31,7 +31,8 @@ def assert_loaded(path: Path, state: dict[str, Tensor]) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrapper", ["params_ema", "params", "state_dict", "model", "model_state_dict", "net"]
+    "wrapper",
+    ["params_ema", "params", "state_dict", "model", "model_state_dict", "net_state_dict", "net"],
 )
 def test_a_state_under_a_usual_wrapper_is_found(
     tmp_path: Path, state: dict[str, Tensor], wrapper: str

@@ -8,8 +8,7 @@ from vidrestore.geometry import fit_similarity
 from vidrestore.resample import warped
 from vidrestore.types import Affine
 
-# Five points of the 96 x 112 crop that recognition networks are trained on.
-_RECOGNITION_POINTS_XY = np.array(
+RECOGNITION_POINTS_XY = np.array(
     [
         [30.2946, 51.6963],
         [65.5318, 51.5014],
@@ -18,7 +17,9 @@ _RECOGNITION_POINTS_XY = np.array(
         [62.7299, 92.2041],
     ]
 )
-_RECOGNITION_HW = (112, 96)
+"""The five points in the crop that recognition networks are trained on."""
+RECOGNITION_HW = (112, 96)
+"""Its size in pixels."""
 
 
 def embeddings(network: nn.Module, crops_NCHW: Tensor, points_xy: np.ndarray) -> Tensor:
@@ -29,8 +30,8 @@ def embeddings(network: nn.Module, crops_NCHW: Tensor, points_xy: np.ndarray) ->
         crops_NCHW: float RGB in [0, 1].
         points_xy: ``(5, 2)`` landmarks in crop pixels, the same for all crops.
     """
-    to_face: Affine = fit_similarity(points_xy, _RECOGNITION_POINTS_XY)
-    faces = torch.stack([warped(crop, to_face, _RECOGNITION_HW) for crop in crops_NCHW])
+    to_face: Affine = fit_similarity(points_xy, RECOGNITION_POINTS_XY)
+    faces = torch.stack([warped(crop, to_face, RECOGNITION_HW) for crop in crops_NCHW])
     scaled = (faces.clamp(0, 1) * 255.0 - 127.5) / 128.0
     with torch.inference_mode():
         return nn.functional.normalize(network(scaled.contiguous()), dim=1)

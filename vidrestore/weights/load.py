@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from vidrestore.errors import WeightsError
 
 _WRAPPERS = (
-    "params_ema", "params-ema", "params", "state_dict", "model_state_dict", "model", "net",
+    "params_ema", "params-ema", "params", "state_dict", "model_state_dict", "net_state_dict",
+    "model", "net",
 )  # fmt: skip
 _DATA_PARALLEL = "module."
 _EXAMPLES = 3

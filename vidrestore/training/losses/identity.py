@@ -6,9 +6,8 @@ of raw ones. The cosine is what identity is measured by.
 The network never trains, and gradients flow to the restored picture only.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Protocol, cast
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from torch.nn import functional as F
 from vidrestore.errors import WeightsError
 from vidrestore.faces.template import TEMPLATE_POINTS_XY
 from vidrestore.geometry import composed, fit_similarity, inverted, scale_of
+from vidrestore.metrics.identity import RECOGNITION_HW, RECOGNITION_POINTS_XY
 from vidrestore.models.arcface import ArcFaceResNet
 from vidrestore.models.mobilefacenet import MobileFaceNet
 from vidrestore.training.losses.features import Frozen
@@ -27,19 +27,6 @@ from vidrestore.weights.load import load_state, read_state
 
 _GREY = (0.2989, 0.5870, 0.1140)
 _ARCFACE_PX = 128
-_RECOGNITION_POINTS_XY = np.array(
-    [
-        [30.2946, 51.6963],
-        [65.5318, 51.5014],
-        [48.0252, 71.7366],
-        [33.5493, 92.3655],
-        [62.7299, 92.2041],
-    ]
-)
-"""The five points in the 96 x 112 crop; the same as in ``metrics.identity``."""
-_RECOGNITION_HW = (112, 96)
-_WRAPPER = "net_state_dict"
-"""Where MobileFaceNet's published checkpoint holds its tensors."""
 
 
 class IdentityNetwork(Protocol):
@@ -136,7 +123,7 @@ def recognition_crop(image_NCHW: Tensor) -> Tensor:
     if height != width:
         raise ValueError(f"aligned faces are square, got {height} x {width} px")
     points = (TEMPLATE_POINTS_XY + 0.5) * (width / CROP_SIZE_PX) - 0.5
-    to_face = fit_similarity(points, _RECOGNITION_POINTS_XY)
+    to_face = fit_similarity(points, RECOGNITION_POINTS_XY)
     image = in_full(image_NCHW)
     with without_autocast(image.device):
         small = round(width * scale_of(to_face))
@@ -157,11 +144,23 @@ def identity_network(path: Path) -> ArcFaceIdentity | MobileFaceNetIdentity:
     Raises:
         WeightsError: The file is missing, unsafe, or holds something else.
     """
-    state = _state_of(path)
+    network = recognition_network(path)
+    if isinstance(network, MobileFaceNet):
+        return MobileFaceNetIdentity(network)
+    return ArcFaceIdentity(network)
+
+
+def recognition_network(path: Path) -> ArcFaceResNet | MobileFaceNet:
+    """Return the network of a checkpoint of ArcFace's ResNet or of MobileFaceNet.
+
+    Raises:
+        WeightsError: The file is missing, unsafe, or holds something else.
+    """
+    state = read_state(path)
     if "linear7.conv.weight" in state:
         small = MobileFaceNet()
         load_state(small, state, path)
-        return MobileFaceNetIdentity(small)
+        return small
     if "fc5.weight" in state:
         blocks = [{key.split(".")[1] for key in state if key.startswith(f"layer{at}.")}
                   for at in range(1, 5)]  # fmt: skip
@@ -169,7 +168,7 @@ def identity_network(path: Path) -> ArcFaceIdentity | MobileFaceNetIdentity:
             layers=[len(each) for each in blocks], use_se=any(".se." in key for key in state)
         )
         load_state(network, state, path)
-        return ArcFaceIdentity(network)
+        return network
     raise WeightsError(
         f"{path}: neither ArcFace's ResNet nor MobileFaceNet, by its tensors; name a checkpoint "
         "of one of them"
@@ -179,22 +178,8 @@ def identity_network(path: Path) -> ArcFaceIdentity | MobileFaceNetIdentity:
 def _sampling_grid(face_to_image: Affine, image_NCHW: Tensor) -> Tensor:
     """Return ``(1, 112, 96, 2)`` positions in the picture; -1 and 1 are its outer edges."""
     height, width = image_NCHW.shape[2:]
-    y, x = np.mgrid[: _RECOGNITION_HW[0], : _RECOGNITION_HW[1]].astype(np.float64)
+    y, x = np.mgrid[: RECOGNITION_HW[0], : RECOGNITION_HW[1]].astype(np.float64)
     ones = np.ones_like(x)
     at = np.einsum("ij,jhw->hwi", face_to_image, np.stack([x, y, ones]))
     grid = (2 * at + 1) / np.array([width, height]) - 1
     return torch.from_numpy(grid[None]).to(image_NCHW)
-
-
-def _state_of(path: Path) -> Mapping[str, Tensor]:
-    try:
-        return read_state(path)
-    except WeightsError as refused:
-        try:
-            loaded: object = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # an untrusted file can fail in any way it likes
-            raise refused from error
-        if not isinstance(loaded, dict) or _WRAPPER not in loaded:
-            raise
-        tensors = cast("dict[str, dict[str, object]]", loaded)[_WRAPPER]
-        return {key: each for key, each in tensors.items() if isinstance(each, Tensor)}
