@@ -4,10 +4,10 @@
         --degradation gfpgan --seed 0 --json out.json
     python scripts/evaluate.py --model lite --data clip.mp4 --degradation gfpgan --json out.json
 
-``--data`` is a folder of aligned faces (512 px; or any with ``tiles.tsv`` or ``faces.tsv``), a
-film, or a folder of films, each degraded as one clip. ``--degradation none`` gives clean pictures:
-the output's PSNR then says how little they are changed. Writes a table, the JSON, and a sheet of
-input, output and original beside it.
+``--data`` is a folder or archive of aligned faces (512 px; or any with ``tiles.tsv`` or
+``faces.tsv``), a film, or a folder of films, each degraded as one clip. ``--degradation none``
+gives clean pictures: the output's PSNR then says how little they are changed. Writes a table, the
+JSON, and a sheet of input, output and original beside it.
 """
 
 import os
@@ -17,66 +17,46 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from torch import Tensor
 
 from vidrestore.devices import resolve_device, resolve_precision
 from vidrestore.errors import ConfigError, VidrestoreError
 from vidrestore.faces.config import DetectorConfig
 from vidrestore.faces.detector import Detector
-from vidrestore.faces.template import TEMPLATE_POINTS_XY
 from vidrestore.metrics.frechet import inception_embedding
-from vidrestore.metrics.identity import embeddings
 from vidrestore.metrics.perceptual import alexnet_lpips
 from vidrestore.metrics.report import Instruments, Scores
-from vidrestore.models.mobilefacenet import MobileFaceNet
 from vidrestore.pipeline.networks import load_detector, load_restorer
 from vidrestore.training.data.clips import aligned_clip
-from vidrestore.training.data.faces import aligned_faces, has_table, read_table
+from vidrestore.training.data.stills import stills_in
+from vidrestore.training.data.stores import is_archive
 from vidrestore.training.degradations.recipe import RECIPES, recipe_named
 from vidrestore.training.evaluation import (
     Results,
+    degraded_stills,
     fid_of,
+    identity_by,
     measure_clip,
     measure_stills,
     points_by,
 )
-from vidrestore.types import CROP_SIZE_PX
 from vidrestore.weights.load import read_state
 
-PICTURES = (".png", ".webp", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 FILMS = (".mp4", ".mkv", ".mov", ".avi", ".mpg", ".mpeg", ".webm", ".m4v")
 
 
-def stills_in(folder: Path) -> Iterator[tuple[str, Tensor]]:
-    """Yield name and ``(3, 512, 512)`` RGB in [0, 1] of a folder's faces.
-
-    Raises:
-        ConfigError: A picture is unreadable or not an aligned face of 512 pixels.
-    """
-    if has_table(folder):
-        rows = [row for row in read_table(folder) if row.effective_px >= CROP_SIZE_PX]
-        faces = aligned_faces(rows, share=1.0, least_px=CROP_SIZE_PX)
-        for at, face in enumerate(faces):
-            yield f"{at:04d}", torch.from_numpy(face).permute(2, 0, 1).float() / 255
-        return
-    for path in sorted(each for each in folder.iterdir() if each.suffix.lower() in PICTURES):
-        bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if bgr is None:
-            raise ConfigError(f"{path}: not a readable picture")
-        if bgr.shape[:2] != (CROP_SIZE_PX, CROP_SIZE_PX):
-            raise ConfigError(
-                f"{path}: {bgr.shape[1]} x {bgr.shape[0]}, not a face aligned to "
-                f"{CROP_SIZE_PX}; run scripts/prepare_faces.py on the folder first"
-            )
-        rgb = np.ascontiguousarray(bgr[:, :, ::-1])
-        yield path.name, torch.from_numpy(rgb).permute(2, 0, 1).float() / 255
+def films_in(data: Path) -> list[Path]:
+    """Return the films that are to be measured; none where ``data`` holds pictures."""
+    if is_archive(data):
+        return []
+    listed = [data] if data.is_file() else sorted(data.iterdir())
+    return [each for each in listed if data.is_file() or each.suffix.lower() in FILMS]
 
 
 def instruments_of(
@@ -85,7 +65,7 @@ def instruments_of(
     """Return the networks that were given, and why metrics are left out."""
     left_out: dict[str, str] = {}
     if arguments.identity is None:
-        left_out["identity"] = "no network; give --identity mobilefacenet.ckpt"
+        left_out["identity"] = "no network; give --identity with ArcFace's or MobileFaceNet's file"
     if arguments.lpips is None:
         left_out["lpips"] = "no network; give --lpips ALEXNET HEADS"
     if arguments.fid is None:
@@ -98,21 +78,6 @@ def instruments_of(
         else alexnet_lpips(*(read_state(path) for path in arguments.lpips)),
     )
     return instruments, left_out
-
-
-def identity_by(path: Path) -> Callable[[Tensor], Tensor]:
-    """Return MobileFaceNet as a function from aligned crops to unit embeddings.
-
-    Raises:
-        ConfigError: The file is not its checkpoint.
-    """
-    network = MobileFaceNet().eval()
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        network.load_state_dict(state["net_state_dict"])
-    except (OSError, KeyError, RuntimeError) as error:
-        raise ConfigError(f"{path}: not a checkpoint of MobileFaceNet: {error}") from error
-    return lambda crops: embeddings(network, crops, TEMPLATE_POINTS_XY)
 
 
 def print_table(report: dict[str, Any]) -> None:
@@ -142,7 +107,7 @@ def evaluate(arguments: argparse.Namespace) -> tuple[dict[str, Any], Results]:
     data: Path = arguments.data
     if not data.exists():
         raise ConfigError(f"{data}: there is no such file or folder")
-    films = [data] if data.is_file() else sorted(f for f in data.iterdir() if f.suffix in FILMS)
+    films = films_in(data)
     extra: dict[str, Scores] = {}
     results = Results()
     for at, film in enumerate(films):
@@ -157,12 +122,15 @@ def evaluate(arguments: argparse.Namespace) -> tuple[dict[str, Any], Results]:
         results.entries += measured.entries
         results.rows += measured.rows
     if not films:
-        stills = list(stills_in(data))[: arguments.count]
-        if not stills:
-            raise ConfigError(f"{data}: holds neither aligned faces nor films")
-        results = measure_stills(
-            stills, recipe=recipe, seed=arguments.seed, restore=restore, instruments=instruments
+        stills = degraded_stills(
+            islice(stills_in(data), arguments.count),
+            recipe=recipe,
+            seed=arguments.seed,
+            instruments=instruments,
         )
+        results = measure_stills(stills, restore=restore, instruments=instruments)
+        if not results.entries:
+            raise ConfigError(f"{data}: holds neither aligned faces nor films")
         if arguments.fid is not None:
             extra = fid_of(results, inception_embedding(read_state(arguments.fid)))
     report: dict[str, Any] = {
@@ -192,7 +160,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="where to write the report")
     parser.add_argument("--sheet", type=Path, help="default: beside the JSON, as .jpg")
-    parser.add_argument("--identity", type=Path, help="MobileFaceNet checkpoint")
+    parser.add_argument("--identity", type=Path, help="ArcFace's or MobileFaceNet's file")
     parser.add_argument("--lpips", type=Path, nargs=2, metavar=("ALEXNET", "HEADS"))
     parser.add_argument("--fid", type=Path, metavar="INCEPTION_V3")
     parser.add_argument("--count", type=int, default=None, help="stills at most")

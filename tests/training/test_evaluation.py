@@ -1,13 +1,26 @@
 """Evaluation tells a good restorer from none, on stills and over time."""
 
+from pathlib import Path
+
 import numpy as np
+import pytest
 import torch
 from support.faces import example_pictures
 from torch import Tensor
 
 from vidrestore.metrics.report import Instruments, mean_scores
+from vidrestore.models.arcface import ArcFaceResNet
+from vidrestore.models.mobilefacenet import MobileFaceNet
 from vidrestore.training.degradations.recipe import recipe_named
-from vidrestore.training.evaluation import fid_of, measure_clip, measure_stills
+from vidrestore.training.evaluation import (
+    Restore,
+    Results,
+    degraded_stills,
+    fid_of,
+    identity_by,
+    measure_clip,
+    measure_stills,
+)
 
 
 def clip(frames: int = 3) -> list[Tensor]:
@@ -24,16 +37,25 @@ INSTRUMENTS = Instruments(
 )
 
 
+def measured(
+    pictures: list[Tensor],
+    restore: Restore,
+    *,
+    seed: int = 0,
+    instruments: Instruments | None = None,
+) -> Results:
+    instruments = instruments or Instruments()
+    named = [(str(at), each) for at, each in enumerate(pictures)]
+    stills = degraded_stills(
+        named, recipe=recipe_named("gfpgan"), seed=seed, instruments=instruments
+    )
+    return measure_stills(stills, restore=restore, instruments=instruments)
+
+
 def test_the_identity_scores_its_input_and_an_oracle_scores_full_marks() -> None:
     original = clip(1)[0]
     for restore, equal_to_input in ((lambda crops: crops, True), (lambda _: original[None], False)):
-        results = measure_stills(
-            [("a", original)],
-            recipe=recipe_named("gfpgan"),
-            seed=0,
-            restore=restore,
-            instruments=INSTRUMENTS,
-        )
+        results = measured([original], restore, instruments=INSTRUMENTS)
         before, after = results.summary("input"), results.summary("output")
         assert (before == after) == equal_to_input
         assert before["psnr"] < 45
@@ -50,13 +72,7 @@ def test_still_number_and_seed_alone_choose_the_degradation() -> None:
     original = clip(1)[0]
 
     def inputs(seed: int, count: int) -> list[float]:
-        results = measure_stills(
-            [("a", original)] * count,
-            recipe=recipe_named("gfpgan"),
-            seed=seed,
-            restore=lambda crops: crops,
-            instruments=Instruments(),
-        )
+        results = measured([original] * count, lambda crops: crops, seed=seed)
         return [entry.scores["input"]["psnr"] for entry in results.entries]
 
     assert inputs(0, 2)[:1] == inputs(0, 1)
@@ -88,13 +104,7 @@ def test_a_trembling_restorer_is_found_out_over_time() -> None:
 
 
 def test_fid_compares_the_sets_that_were_measured() -> None:
-    results = measure_stills(
-        [(str(k), picture) for k, picture in enumerate(clip(3))],
-        recipe=recipe_named("gfpgan"),
-        seed=0,
-        restore=lambda _: clip(1)[0][None],
-        instruments=Instruments(),
-    )
+    results = measured(clip(3), lambda _: clip(1)[0][None])
     scores = fid_of(results, lambda batch: batch.mean(dim=(2, 3)))
     assert scores["input"]["fid"] >= 0
     assert set(scores) == {"input", "output"}
@@ -103,3 +113,15 @@ def test_fid_compares_the_sets_that_were_measured() -> None:
 def test_means_leave_out_what_was_not_found() -> None:
     means = mean_scores([{"a": 1.0, "b": float("nan")}, {"a": 3.0, "b": 2.0}])
     assert means == {"a": 2.0, "b": 2.0}
+
+
+@pytest.mark.parametrize("network", [MobileFaceNet(), ArcFaceResNet(layers=(1, 1, 1, 1))])
+def test_identity_is_measured_by_whichever_network_the_file_holds(
+    network: torch.nn.Module, tmp_path: Path
+) -> None:
+    torch.save({"net_state_dict": network.state_dict()}, tmp_path / "face.ckpt")
+    crops = torch.stack(clip(2))
+    found = identity_by(tmp_path / "face.ckpt")(crops)
+    assert found.shape[0] == 2
+    torch.testing.assert_close(found.norm(dim=1), torch.ones(2))
+    assert not torch.equal(found[0], found[1])

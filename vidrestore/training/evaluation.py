@@ -1,7 +1,8 @@
 """A restorer on degraded faces, measured against their originals: stills and clips."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeAlias
 
 import cv2
@@ -13,6 +14,7 @@ from torch import Tensor
 from vidrestore.faces.detector import Detector
 from vidrestore.faces.template import TEMPLATE_POINTS_XY
 from vidrestore.metrics.frechet import Embedding, feature_statistics, frechet_distance
+from vidrestore.metrics.identity import arcface_embeddings, embeddings
 from vidrestore.metrics.niqe import niqe
 from vidrestore.metrics.report import (
     Instruments,
@@ -21,7 +23,9 @@ from vidrestore.metrics.report import (
     mean_scores,
     picture_scores,
 )
+from vidrestore.models.mobilefacenet import MobileFaceNet
 from vidrestore.training.degradations.recipe import Recipe
+from vidrestore.training.losses.identity import recognition_network
 from vidrestore.types import Detection, FloatArray
 
 Restore: TypeAlias = Callable[[Tensor], Tensor]
@@ -65,36 +69,59 @@ class Results:
         return np.rint(np.asarray(small) * 255).clip(0, 255).astype(np.uint8)
 
 
-def measure_stills(
-    stills: Sequence[tuple[str, Tensor]],
-    *,
-    recipe: Recipe,
-    seed: int,
-    restore: Restore,
-    instruments: Instruments,
-) -> Results:
-    """Degrade, restore and measure every still; still ``k`` is drawn from ``(seed, k)``.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Still:
+    """A face, degraded and measured before any restorer has seen it."""
+
+    name: str
+    degraded: Tensor
+    """``(3, S, S)`` RGB in [0, 1]."""
+    target: Tensor
+    """What it should become, alike."""
+    scores: Mapping[str, Scores]
+    """Of ``input`` and ``original``."""
+
+
+def degraded_stills(
+    stills: Iterable[tuple[str, Tensor]], *, recipe: Recipe, seed: int, instruments: Instruments
+) -> Iterator[Still]:
+    """Yield every still degraded; still ``k`` is drawn from ``(seed, k)``.
 
     Args:
         stills: Name and ``(3, S, S)`` RGB in [0, 1].
         recipe: What they suffer.
         seed: Of all of them.
-        restore: The restorer.
         instruments: The networks that metrics need.
     """
-    results = Results()
     for at, (name, original) in enumerate(stills):
         drawn = recipe.draw(np.random.default_rng((seed, at)))
         hwc = _hwc(original)
         degraded, target = _chw(drawn.apply(hwc)), _chw(drawn.target(hwc))
-        restored = restore(degraded[None])[0]
         scores = {
             "input": picture_scores(degraded, target, instruments),
-            "output": picture_scores(restored, target, instruments),
             "original": {"niqe": niqe(_hwc(target))},
         }
-        results.entries.append(Entry(name=name, frames=1, scores=scores))
-        results.rows.append((degraded, restored, target))
+        yield Still(name=name, degraded=degraded, target=target, scores=scores)
+
+
+def measure_stills(
+    stills: Iterable[Still], *, restore: Restore, instruments: Instruments
+) -> Results:
+    """Restore and measure every still.
+
+    Args:
+        stills: From ``degraded_stills``; kept, they serve many restorers.
+        restore: The restorer.
+        instruments: Those that the stills were measured with.
+    """
+    results = Results()
+    for still in stills:
+        restored = restore(still.degraded[None])[0]
+        output = picture_scores(restored, still.target, instruments)
+        scores = {"input": still.scores["input"], "output": output}
+        scores["original"] = still.scores["original"]
+        results.entries.append(Entry(name=still.name, frames=1, scores=scores))
+        results.rows.append((still.degraded, restored, still.target))
     return results
 
 
@@ -143,6 +170,21 @@ def measure_clip(
         entries=[Entry(name=name, frames=len(frames), scores=scores)],
         rows=[(degraded[k], restored[k], target[k]) for k in picks],
     )
+
+
+def identity_by(path: Path) -> Callable[[Tensor], Tensor]:
+    """Return a recognition network as a function from aligned crops to unit embeddings.
+
+    Args:
+        path: Checkpoint of MobileFaceNet or of ArcFace's ResNet.
+
+    Raises:
+        WeightsError: The file is missing, unsafe, or holds something else.
+    """
+    network = recognition_network(path).eval().requires_grad_(False)
+    if isinstance(network, MobileFaceNet):
+        return lambda crops: embeddings(network, crops, TEMPLATE_POINTS_XY)
+    return lambda crops: arcface_embeddings(network, crops)
 
 
 def points_by(detector: Detector) -> Callable[[Tensor], NDArray[np.float64] | None]:
