@@ -36,10 +36,11 @@ def _similarity_terms(first_NCHW: Tensor, second_NCHW: Tensor) -> tuple[Tensor, 
     at = torch.arange(11, dtype=first_NCHW.dtype, device=first_NCHW.device) - 5
     taps = torch.exp(-at.square() / (2 * 1.5**2))
     taps = taps / taps.sum()
-    window = torch.outer(taps, taps).expand(channels, 1, 11, 11).contiguous()
+    row = taps.expand(channels, 1, 1, 11).contiguous()
+    column = row.transpose(2, 3).contiguous()
 
     def mean(image: Tensor) -> Tensor:
-        return F.conv2d(image, window, groups=channels)
+        return F.conv2d(F.conv2d(image, row, groups=channels), column, groups=channels)
 
     mean_a, mean_b = mean(first_NCHW), mean(second_NCHW)
     variance_a = mean(first_NCHW.square()) - mean_a.square()

@@ -10,10 +10,8 @@ from torch.utils.data import default_collate
 
 from vidrestore.errors import ConfigError
 from vidrestore.faces.template import TEMPLATE_POINTS_XY
-from vidrestore.training.config import DataConfig, RecipeShare, SourceConfig
 from vidrestore.training.data.components import component_boxes
 from vidrestore.training.data.faces import POINT_COLUMNS
-from vidrestore.training.data.pairs import CropPairs, load_faces
 from vidrestore.training.data.samples import (
     UNKNOWN_CLASS,
     FaceSample,
@@ -22,6 +20,7 @@ from vidrestore.training.data.samples import (
     mirrored,
     seen_at_detail,
 )
+from vidrestore.training.data.sources import RecipeShare, SourceConfig
 
 
 @pytest.fixture
@@ -104,32 +103,26 @@ def test_beyond_its_real_detail_nothing_is_compared() -> None:
     assert seen_at_detail(stripes, torch.ones(2)) is stripes
 
 
-def data_config(root: Path, **changes: int) -> DataConfig:
-    return DataConfig(
-        root=root,
-        sources=(SourceConfig(folder="faces"),),
-        recipes=(RecipeShare(name="old_film", share=1.0),),
-        workers=0,
-        **changes,
-    )
+def test_faces_held_in_memory_are_those_read_one_by_one(root: Path) -> None:
+    options = {"size_px": 512, "least_detail": 0.5}
+    expected = [samples(root, **options)[index] for index in range(6)]
+    held = samples(root, in_memory=True, **options)
+    for picture in (root / "faces").glob("*.png"):
+        picture.unlink()
+    for index in range(6):
+        for name, one, other in zip(FaceSample._fields, expected[index], held[index], strict=True):
+            assert torch.equal(one, other), name
 
 
-def test_no_face_is_enlarged_for_a_crop(root: Path) -> None:
-    assert sorted(len(each) for each in load_faces(data_config(root))[0]) == [288, 512, 512]
-    faces, odds = load_faces(data_config(root, crop_px=512))
-    assert [len(each) for each in faces] == [512, 512]
-    assert odds.sum() == pytest.approx(1.0)
-    assert [len(each) for each in load_faces(data_config(root, least_px=320))[0]] == [512, 512]
-    degraded, clean = CropPairs(data_config(root, crop_px=512), seed=0)[0]
-    assert degraded.shape == clean.shape == (3, 512, 512)
-
-
-def test_a_crop_is_asked_for_in_the_tones_of_its_footage(root: Path) -> None:
-    pairs = CropPairs(data_config(root, crop_px=64), seed=0)
+def test_a_sample_is_asked_for_in_the_tones_of_its_footage(root: Path) -> None:
+    faces = samples(root, recipes=(RecipeShare(name="old_film", share=1.0),), size_px=512)
     colourless = 0
     for index in range(12):
-        degraded, clean = pairs[index]
-        grey = [float((each[0] - each[2]).abs().mean()) < 0.02 for each in (degraded, clean)]
+        sample = faces[index]
+        grey = [
+            float((each[0] - each[2]).abs().mean()) < 0.02
+            for each in (sample.degraded, sample.clean)
+        ]
         assert grey[0] == grey[1]
         colourless += grey[0]
     assert 0 < colourless < 12

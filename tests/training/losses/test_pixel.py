@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from vidrestore.training.losses.pixel import l1_loss, log_error, pyramid_loss
+from vidrestore.training.losses.pixel import l1_loss, log_error, pyramid_loss, ssim_loss
 
 
 def picture(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -67,3 +67,24 @@ def test_every_crop_counts_by_the_logarithm_of_its_own_error() -> None:
     restored = target + torch.tensor([0.1, 0.4])[:, None, None, None]
     found = log_error(restored, target, floor=0.1)
     torch.testing.assert_close(found, torch.tensor([0.2, 0.5]).log())
+
+
+def test_the_logarithm_weighs_a_relative_gain_alike_on_good_and_bad_crops() -> None:
+    target = torch.zeros(2, 3, 8, 8)
+    errors = torch.tensor([0.2, 1.0])[:, None, None, None]
+    worse = log_error(target + 1.1 * errors, target) - log_error(target + errors, target)
+    assert float(worse[0]) == pytest.approx(float(worse[1]), rel=0.1)
+
+
+def test_lost_contrast_costs_more_than_a_shift_of_the_same_error() -> None:
+    target = picture(1, 3, 32, 32) / 2
+    target.requires_grad_()
+    flat = target.detach().mean(dim=(2, 3), keepdim=True).expand_as(target)
+    shift = (flat - target.detach()).abs().mean()
+    shifted = (target.detach() + shift).requires_grad_()
+    assert float(ssim_loss(target.detach(), target)) == pytest.approx(0.0, abs=1e-5)
+    loss = ssim_loss(shifted, target)
+    assert float(loss.detach()) < 0.5 * float(ssim_loss(flat, target).detach())
+    loss.backward()
+    assert shifted.grad is not None
+    assert target.grad is None

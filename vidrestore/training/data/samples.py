@@ -1,12 +1,8 @@
-"""Whole aligned faces with their components and masks, keyed by a number.
-
-For training that needs a face in its place: component discriminators, parsers, priors. Crops
-without a place come from ``pairs``.
-"""
+"""Whole aligned faces with their components and masks, keyed by a number."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
@@ -19,10 +15,9 @@ from torch.utils.data import Dataset
 from vidrestore.errors import ConfigError
 from vidrestore.faces.template import TEMPLATE_POINTS_XY
 from vidrestore.geometry import fit_similarity
-from vidrestore.training.config import RecipeShare, SourceConfig
 from vidrestore.training.data.components import component_boxes
 from vidrestore.training.data.faces import FaceRow, load_aligned, read_table, real_side_px
-from vidrestore.training.data.pairs import toned
+from vidrestore.training.data.sources import RecipeShare, SourceConfig, toned
 from vidrestore.training.data.stores import read_picture
 from vidrestore.training.degradations.recipe import MixedRecipe, recipe_named
 from vidrestore.types import CROP_SIZE_PX, FloatArray
@@ -31,6 +26,10 @@ UNKNOWN_CLASS = 255
 """In a mask, where nothing is known: the value that cross-entropy is told to ignore."""
 _MIRRORED_CLASSES = ((4, 5), (6, 7), (8, 9))
 """Eyes, brows and ears of the nineteen classes, which change sides in a mirror."""
+
+
+_Cut: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.float64]]
+"""A face at its real size and its points there."""
 
 
 class FaceSample(NamedTuple):
@@ -57,6 +56,8 @@ class SampleConfig:
     sources: tuple[SourceConfig, ...]
     recipes: tuple[RecipeShare, ...]
     size_px: int = CROP_SIZE_PX
+    in_memory: bool = False
+    """Read and align all faces at once: worth it where a sheet of many must be read for one."""
     least_detail: float = 0.5
     """Faces with fewer real pixels than this part of ``size_px`` are left out."""
     gray_share: float = 0.1
@@ -92,6 +93,7 @@ class FaceSamples(Dataset[FaceSample]):
             least = config.least_detail * config.size_px
             raise ConfigError(f"{config.root}: no face has {least:.0f} real pixels")
         self._odds = np.asarray(odds) / sum(odds)
+        self._held = self._read_all() if config.in_memory else None
         self._recipe = MixedRecipe(
             recipes=tuple(recipe_named(each.name) for each in config.recipes),
             shares=tuple(each.share for each in config.recipes),
@@ -104,8 +106,9 @@ class FaceSamples(Dataset[FaceSample]):
     def __getitem__(self, index: int) -> FaceSample:
         """Return sample ``index``."""
         rng = np.random.default_rng((self._seed, index))
-        row, detail = self._rows[int(rng.choice(len(self._rows), p=self._odds))]
-        face, points, mask = self._loaded(row, detail)
+        at = int(rng.choice(len(self._rows), p=self._odds))
+        row, detail = self._rows[at]
+        face, points, mask = self._sized(self._cut(at), row)
         if rng.random() < 0.5:
             face, points, mask = mirrored(face, points, mask)
         clean = toned(face.astype(np.float32) / 255.0, rng, gray_share=self._config.gray_share)
@@ -119,14 +122,35 @@ class FaceSamples(Dataset[FaceSample]):
             mask=torch.from_numpy(mask.astype(np.int64)),
         )
 
-    def _loaded(
-        self, row: FaceRow, detail: float
+    def _read_all(self) -> list[_Cut]:
+        """Return all faces at their real sizes, reading each picture once."""
+        held: dict[int, _Cut] = {}
+        picture: tuple[Path, NDArray[np.uint8]] | None = None
+        for at in sorted(range(len(self._rows)), key=lambda at: str(self._rows[at][0].picture)):
+            row = self._rows[at][0]
+            if picture is None or picture[0] != row.picture:
+                picture = (row.picture, read_picture(row.picture))
+            held[at] = self._aligned(at, picture[1])
+        return [held[at] for at in range(len(self._rows))]
+
+    def _cut(self, at: int) -> _Cut:
+        if self._held is not None:
+            return self._held[at]
+        return self._aligned(at, read_picture(self._rows[at][0].picture))
+
+    def _aligned(self, at: int, picture: NDArray[np.uint8]) -> _Cut:
+        """Return a face and its points at its real size: what is beyond that is no detail."""
+        row, detail = self._rows[at]
+        return load_aligned(
+            row, side_px=max(32, round(detail * self._config.size_px)), sheet=picture
+        )
+
+    def _sized(
+        self, cut: _Cut, row: FaceRow
     ) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.uint8]]:
-        """Return picture, points and mask, aligned at the sample's size."""
-        side = self._config.size_px
-        # Cut at its real size first: what a source has beyond that is no detail.
-        real = max(32, round(detail * side))
-        face, points = load_aligned(row, side_px=real, sheet=read_picture(row.picture))
+        """Return picture, points and mask at the sample's size."""
+        face, points = cut
+        side, real = self._config.size_px, face.shape[0]
         if real < side:
             sized = cv2.resize(face, (side, side), interpolation=cv2.INTER_CUBIC)
             face = np.asarray(sized, dtype=np.uint8)

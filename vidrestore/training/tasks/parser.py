@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vidrestore.models.face_parser import CLASSES, FaceParser
-from vidrestore.training.config import SourceConfig
 from vidrestore.training.data.samples import UNKNOWN_CLASS, FaceSample, FaceSamples, SampleConfig
+from vidrestore.training.data.sources import SourceConfig
 from vidrestore.training.ema import Ema
 from vidrestore.training.loop import Preview
 from vidrestore.training.moment import Moment

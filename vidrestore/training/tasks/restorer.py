@@ -9,37 +9,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from vidrestore.models.components import FacialComponentDiscriminator
 from vidrestore.models.outputs import Restored
-from vidrestore.models.stylegan2.discriminator import StyleGAN2Discriminator
-from vidrestore.training.data.components import COMPONENTS
 from vidrestore.training.data.samples import FaceSample, FaceSamples, seen_at_detail
 from vidrestore.training.ema import Ema
 from vidrestore.training.loop import Preview
-from vidrestore.training.losses.adversarial import (
-    logistic_discriminator_loss,
-    logistic_generator_loss,
-)
-from vidrestore.training.losses.components import (
-    component_crops,
-    component_discriminator_losses,
-    component_generator_terms,
-)
 from vidrestore.training.losses.features import feature_network
-from vidrestore.training.losses.freezing import freeze_layers, weights_held
+from vidrestore.training.losses.freezing import weights_held
 from vidrestore.training.losses.identity import identity_loss, identity_network
 from vidrestore.training.losses.perceptual import perceptual_terms
-from vidrestore.training.losses.pixel import l1_loss, log_error, pyramid_loss
-from vidrestore.training.losses.regularisers import r1_penalty
+from vidrestore.training.losses.pixel import l1_loss, log_error, pyramid_loss, ssim_loss
 from vidrestore.training.moment import Moment
-from vidrestore.training.optimisers import AdamConfig, adam
+from vidrestore.training.optimisers import adam
 from vidrestore.training.parts import Part
 from vidrestore.training.schedules import ema_decay
+from vidrestore.training.tasks.adversaries import Judged, Square, adversaries_of
 from vidrestore.training.tasks.faces import face_batches, moved
 from vidrestore.training.tasks.looking import fixed_batch
-from vidrestore.training.tasks.networks import begun_discriminator, begun_network
+from vidrestore.training.tasks.networks import begun_network
 from vidrestore.training.tasks.restorer_config import RestorerConfig
 from vidrestore.training.update import Updater
 from vidrestore.training.world import World
@@ -57,23 +45,16 @@ class RestorerTask:
         weights = config.weights
         self._network = begun_network(config).to(device)
         self._ema = Ema(self._network)
-        self._global: StyleGAN2Discriminator | None = None
-        self._local: dict[str, FacialComponentDiscriminator] = {}
-        parts: dict[str, Part] = {
+        self._adversaries = adversaries_of(config, device)
+        parts = {
             "generator": Part(
                 network=self._network,
                 optimiser=adam(self._network, config.generator),
                 ema=self._ema,
             )
         }
-        if weights.adversarial:
-            self._global = begun_discriminator(config).to(device)
-            freeze_layers(self._global, config.frozen_layers)
-            parts["discriminator"] = _part(self._global, _given(config.discriminator))
-        if weights.component or weights.component_style:
-            self._local = {name: FacialComponentDiscriminator().to(device) for name in COMPONENTS}
-            for name, network in self._local.items():
-                parts[f"component_{name}"] = _part(network, _given(config.components))
+        for adversary in self._adversaries:
+            parts |= adversary.parts
         self.parts: Mapping[str, Part] = parts
         self._features = (
             feature_network(config.features).to(device)
@@ -96,17 +77,21 @@ class RestorerTask:
         """Update the restorer, then the discriminators on what it gave."""
         config = self._config
         self._network.train()
-        seen: list[tuple[FaceSample, Tensor]] = []
+        seen: list[Judged] = []
 
         def terms(sample: FaceSample) -> dict[str, Tensor]:
             sample = moved(sample, self._device)
-            restored = self._restored(sample.degraded, moment)
-            seen.append((sample, restored.image.detach()))
-            return self._content_terms(sample, restored, moment) | self._adversarial_terms(
-                sample, restored.image
-            )
+            crop, texture = self._squares(sample, moment, micro=len(seen))
+            restored = self._restored(crop.of(sample.degraded), moment)
+            judged = Judged(sample, crop, restored.image, texture)
+            seen.append(judged.detached())
+            found = self._content_terms(judged, restored.pyramid, moment)
+            for adversary in self._adversaries:
+                found |= adversary.generator_terms(judged)
+            return found
 
-        with weights_held(*self._adversaries()):
+        judges = [part.network for name, part in self.parts.items() if name != "generator"]
+        with weights_held(*judges):
             logged = updater.apply(
                 "generator",
                 self.parts["generator"],
@@ -115,12 +100,19 @@ class RestorerTask:
                 lr=config.generator.lr_at(moment.step, steps=moment.steps),
                 step=moment.step,
             )
-        logged |= self._adversaries_updated(seen, moment, updater)
+        for adversary in self._adversaries:
+            logged |= adversary.update(seen, moment, updater)
         self._ema.update(self._network, decay=ema_decay(moment.step, decay=config.ema_decay))
         return logged
 
-    def _adversaries(self) -> list[nn.Module]:
-        return [*([] if self._global is None else [self._global]), *self._local.values()]
+    def _squares(self, sample: FaceSample, moment: Moment, *, micro: int) -> tuple[Square, Square]:
+        """Draw what the network sees of the faces of a micro-batch, and the texture judged."""
+        generator = moment.generator(micro)
+        whole_px = sample.clean.shape[-1]
+        seen_px = self._config.crop_px or whole_px
+        crop = Square.drawn(generator, side=seen_px, within=whole_px)
+        side = min(self._config.texture_px, seen_px)
+        return crop, Square.drawn(generator, side=side, within=seen_px)
 
     def _restored(self, degraded: Tensor, moment: Moment) -> Restored:
         if self._has_pyramid(moment):
@@ -132,19 +124,21 @@ class RestorerTask:
         return weights.pyramid > 0 and moment.step < weights.pyramid_until
 
     def _content_terms(
-        self, sample: FaceSample, restored: Restored, moment: Moment
+        self, judged: Judged, pyramid: Sequence[Tensor], moment: Moment
     ) -> dict[str, Tensor]:
-        weights = self._config.weights
+        weights, sample = self._config.weights, judged.sample
         # Nothing is compared beyond what the photograph really showed.
-        found = seen_at_detail(restored.image, sample.detail)
-        aimed = seen_at_detail(sample.clean, sample.detail)
+        found = seen_at_detail(judged.restored, sample.detail)
+        aimed = seen_at_detail(judged.crop.of(sample.clean), sample.detail)
         terms: dict[str, Tensor] = {}
         if weights.pixels:
             terms["pixels"] = weights.pixels * l1_loss(found, aimed)
         if weights.log_pixels:
             terms["log_pixels"] = weights.log_pixels * log_error(found.float(), aimed).mean()
+        if weights.ssim:
+            terms["ssim"] = weights.ssim * ssim_loss(found, aimed)
         if self._has_pyramid(moment):
-            terms["pyramid"] = weights.pyramid * pyramid_loss(restored.pyramid, sample.clean)
+            terms["pyramid"] = weights.pyramid * pyramid_loss(pyramid, sample.clean)
         if self._features is not None:
             terms |= perceptual_terms(
                 self._features,
@@ -156,73 +150,10 @@ class RestorerTask:
         if self._identity is not None:
             terms["identity"] = identity_loss(
                 self._identity,
-                restored.image,
+                judged.whole(),
                 sample.clean,
                 distance=weights.identity_distance,
                 weight=weights.identity,
-            )
-        return terms
-
-    def _adversarial_terms(self, sample: FaceSample, restored: Tensor) -> dict[str, Tensor]:
-        weights = self._config.weights
-        terms: dict[str, Tensor] = {}
-        if self._global is not None:
-            loss = logistic_generator_loss(self._global(restored))
-            terms["g_logistic"] = weights.adversarial * loss
-        if self._local:
-            terms |= component_generator_terms(
-                self._local,
-                component_crops(restored, sample.boxes_xyxy),
-                component_crops(sample.clean, sample.boxes_xyxy),
-                adversarial_weight=weights.component,
-                style_weight=weights.component_style,
-            )
-        return terms
-
-    def _adversaries_updated(
-        self, seen: Sequence[tuple[FaceSample, Tensor]], moment: Moment, updater: Updater
-    ) -> dict[str, float]:
-        config = self._config
-        logged: dict[str, float] = {}
-        if self._global is not None:
-            logged |= updater.apply(
-                "discriminator",
-                self.parts["discriminator"],
-                seen,
-                lambda pair: self._global_terms(*pair, moment),
-                lr=_given(config.discriminator).lr_at(moment.step, steps=moment.steps),
-                step=moment.step,
-            )
-        if not self._local:
-            return logged
-        crops = [
-            (
-                component_crops(restored, sample.boxes_xyxy),
-                component_crops(sample.clean, sample.boxes_xyxy),
-            )
-            for sample, restored in seen
-        ]
-        for name, network in self._local.items():
-            logged |= updater.apply(
-                f"component_{name}",
-                self.parts[f"component_{name}"],
-                crops,
-                lambda pair, name=name, network=network: _local_terms(name, network, *pair),
-                lr=_given(config.components).lr_at(moment.step, steps=moment.steps),
-                step=moment.step,
-            )
-        return logged
-
-    def _global_terms(
-        self, sample: FaceSample, restored: Tensor, moment: Moment
-    ) -> dict[str, Tensor]:
-        assert self._global is not None
-        config = self._config
-        scores = self._global(sample.clean), self._global(restored)
-        terms = {"d_logistic": logistic_discriminator_loss(*scores)}
-        if config.r1_weight and moment.is_due(config.r1_every):
-            terms["d_r1"] = r1_penalty(
-                self._global, sample.clean, weight=config.r1_weight, interval=config.r1_every
             )
         return terms
 
@@ -246,22 +177,3 @@ class RestorerTask:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up nothing."""
-
-
-def _given(config: AdamConfig | None) -> AdamConfig:
-    assert config is not None, "RestorerConfig has checked this"
-    return config
-
-
-def _part(network: nn.Module, config: AdamConfig) -> Part:
-    return Part(network=network, optimiser=adam(network, config))
-
-
-def _local_terms(
-    name: str,
-    network: FacialComponentDiscriminator,
-    restored: Mapping[str, Tensor],
-    real: Mapping[str, Tensor],
-) -> dict[str, Tensor]:
-    losses = component_discriminator_losses({name: network}, restored, real)
-    return {f"d_{name}": losses[name]}

@@ -17,12 +17,15 @@ class LossWeights:
     pixels: float = 0.1
     log_pixels: float = 0.0
     """Of ``log_error``, which weighs every face by what it could gain."""
+    ssim: float = 0.0
     pyramid: float = 1.0
     pyramid_until: int = 50_000
     """Step from which the pyramid is left to itself."""
     perceptual: float = 1.0
     style: float = 50.0
     adversarial: float = 0.1
+    texture: float = 0.0
+    """Of the hinge loss by ``TextureDiscriminator``, on squares of ``texture_px``."""
     component: float = 1.0
     component_style: float = 200.0
     identity: float = 10.0
@@ -30,8 +33,9 @@ class LossWeights:
 
     def __post_init__(self) -> None:
         terms = (self.pixels, self.log_pixels, self.pyramid, self.perceptual, self.style)
-        others = (self.adversarial, self.component, self.component_style, self.identity)
-        if min(*terms, *others) < 0:
+        others = (self.ssim, self.texture, self.identity)
+        adversaries = (self.adversarial, self.component, self.component_style)
+        if min(*terms, *others, *adversaries) < 0:
             raise ConfigError("weights of losses must be >= 0")
         if not any((self.pixels, self.log_pixels, self.perceptual)):
             raise ConfigError("one of pixels, log_pixels and perceptual must be > 0")
@@ -39,7 +43,7 @@ class LossWeights:
     @property
     def has_adversary(self) -> bool:
         """Whether any discriminator is trained."""
-        return bool(self.adversarial or self.component or self.component_style)
+        return bool(self.adversarial or self.texture or self.component or self.component_style)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +69,17 @@ class RestorerConfig:
     batch: BatchConfig
     generator: AdamConfig
     discriminator: AdamConfig | None = None
+    texture: AdamConfig | None = None
     components: AdamConfig | None = None
     weights: LossWeights = field(default_factory=LossWeights)
     start: StartConfig = field(default_factory=StartConfig)
+    crop_px: int | None = None
+    """Side of the square of each face that the network sees in a step; None is all of it. Around it
+    identity and components see the original. For networks that take any size: ``lite``."""
+    texture_px: int = 256
+    """Side of the squares that the texture's discriminator sees."""
+    real_detail: float = 1.0
+    """Detail from which a photograph is sharp enough to be called real to a discriminator."""
     channel_multiplier: float = 1.0
     narrow: float = 1.0
     style_features: int = 512
@@ -84,17 +96,37 @@ class RestorerConfig:
 
     def __post_init__(self) -> None:
         weights = self.weights
-        if weights.has_adversary and self.data.least_detail < 1:
-            raise ConfigError("a discriminator must see real detail: set data.least_detail = 1.0")
+        if not 0 < self.real_detail <= 1:
+            raise ConfigError(f"real_detail must be in (0, 1], got {self.real_detail}")
+        whole = weights.adversarial or weights.component or weights.component_style
+        if whole and self.data.least_detail < self.real_detail:
+            raise ConfigError(
+                "these discriminators must see real detail alone: set data.least_detail to "
+                f"real_detail, {self.real_detail}"
+            )
         if weights.adversarial and self.discriminator is None:
             raise ConfigError("weights.adversarial needs a table [restorer.discriminator]")
+        if weights.texture and self.texture is None:
+            raise ConfigError("weights.texture needs a table [restorer.texture]")
         if (weights.component or weights.component_style) and self.components is None:
             raise ConfigError("weights of components need a table [restorer.components]")
         if weights.identity and self.identity is None:
             raise ConfigError("weights.identity needs the file of an identity network: identity")
         if weights.pyramid and self.network == "lite":
             raise ConfigError("lite has no pyramid: set weights.pyramid = 0")
+        self._check_crops()
         if self.start.prior is not None and self.network != "gfpgan":
             raise ConfigError("start.prior is for gfpgan")
         if self.start.gpen is not None and self.network != "mmrb":
             raise ConfigError("start.gpen is for mmrb")
+
+    def _check_crops(self) -> None:
+        seen_px = self.data.size_px if self.crop_px is None else self.crop_px
+        if self.crop_px is not None and (
+            self.network != "lite" or self.crop_px % 32 or not self.crop_px >= 32
+        ):
+            raise ConfigError("crop_px is for lite, and a multiple of 32")
+        if seen_px > self.data.size_px:
+            raise ConfigError(f"crop_px is {seen_px}, faces are {self.data.size_px}")
+        if self.weights.texture and (self.texture_px % 8 or not 8 <= self.texture_px <= seen_px):
+            raise ConfigError(f"texture_px must be a multiple of 8 up to {seen_px}")

@@ -1,0 +1,57 @@
+"""The discriminator of texture."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from vidrestore.models.texture_discriminator import TextureDiscriminator
+
+
+@pytest.fixture
+def judge() -> TextureDiscriminator:
+    torch.manual_seed(0)
+    return TextureDiscriminator(base_ch=8)
+
+
+def test_there_is_a_score_for_every_eight_pixels(judge: TextureDiscriminator) -> None:
+    picture = torch.randn(2, 3, 64, 96)
+    assert judge(picture, picture).shape == (2, 1, 8, 12)
+
+
+def test_a_score_depends_on_its_patch_and_on_what_was_degraded(judge: TextureDiscriminator) -> None:
+    judge.eval()
+    picture, degraded = torch.randn(1, 3, 128, 128), torch.randn(1, 3, 128, 128)
+    scores = judge(picture, degraded)
+    far = picture.clone()
+    far[:, :, :, 100:] = 0
+    assert torch.equal(judge(far, degraded)[..., :2], scores[..., :2])
+    assert not torch.equal(judge(far, degraded)[..., -2:], scores[..., -2:])
+    assert not torch.equal(judge(picture, -degraded), scores)
+
+
+def test_it_learns_to_tell_sharp_from_blurred(judge: TextureDiscriminator) -> None:
+    generator = torch.Generator().manual_seed(1)
+    adam = torch.optim.Adam(judge.parameters(), lr=2e-3)
+
+    def gap() -> torch.Tensor:
+        sharp = torch.randn(2, 3, 32, 32, generator=generator)
+        blurred = F.avg_pool2d(sharp, 5, stride=1, padding=2)
+        return judge(sharp, blurred).mean() - judge(blurred, blurred).mean()
+
+    for _ in range(30):
+        adam.zero_grad()
+        (-gap()).backward()
+        adam.step()
+    assert float(gap().detach()) > 0.5
+
+
+def test_its_weights_cannot_grow_steep(judge: TextureDiscriminator) -> None:
+    """Spectral normalisation: a hundredfold weight gives the same scores."""
+    judge.eval()
+    picture = torch.randn(1, 3, 32, 32)
+    scores = judge(picture, picture)
+    with torch.no_grad():
+        for name, weight in judge.named_parameters():
+            if "original" in name:
+                weight.mul_(100)
+    torch.testing.assert_close(judge(picture, picture), scores)

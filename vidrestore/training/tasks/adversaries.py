@@ -1,0 +1,249 @@
+"""What judges a restorer in training: whole pictures, fine texture, and components of the face."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from vidrestore.models.components import FacialComponentDiscriminator
+from vidrestore.models.texture_discriminator import TextureDiscriminator
+from vidrestore.training.data.components import COMPONENTS
+from vidrestore.training.data.samples import FaceSample
+from vidrestore.training.losses.adversarial import (
+    hinge_discriminator_loss,
+    hinge_generator_loss,
+    logistic_discriminator_loss,
+    logistic_generator_loss,
+)
+from vidrestore.training.losses.components import (
+    component_crops,
+    component_discriminator_losses,
+    component_generator_terms,
+)
+from vidrestore.training.losses.freezing import freeze_layers
+from vidrestore.training.losses.regularisers import r1_penalty
+from vidrestore.training.moment import Moment
+from vidrestore.training.optimisers import AdamConfig, adam
+from vidrestore.training.parts import Part
+from vidrestore.training.tasks.networks import begun_discriminator
+from vidrestore.training.tasks.restorer_config import RestorerConfig
+from vidrestore.training.update import Terms, Updater
+
+
+class Square(NamedTuple):
+    """A part of every picture of a batch."""
+
+    y: int
+    x: int
+    side: int
+
+    def of(self, image_NCHW: Tensor) -> Tensor:
+        """Return that part."""
+        return image_NCHW[..., self.y : self.y + self.side, self.x : self.x + self.side]
+
+    @staticmethod
+    def drawn(generator: torch.Generator, *, side: int, within: int) -> "Square":
+        """Return a square anywhere in pictures of side ``within``."""
+        most = within - side + 1
+        at = torch.randint(most, (2,), generator=generator, device=generator.device)
+        y, x = (int(each) for each in at)
+        return Square(y, x, side)
+
+
+class Judged(NamedTuple):
+    """A batch and what the restorer made of it."""
+
+    sample: FaceSample
+    crop: Square
+    """What the restorer saw of each face."""
+    restored: Tensor
+    """That part, restored."""
+    texture: Square
+    """The part of ``restored`` whose texture is judged."""
+
+    def whole(self) -> Tensor:
+        """Return whole faces: what was restored within the originals."""
+        if self.restored.shape == self.sample.clean.shape:
+            return self.restored
+        whole = self.sample.clean.clone()
+        self.crop.of(whole).copy_(self.restored)
+        return whole
+
+    def detached(self) -> "Judged":
+        """Return the same without gradients."""
+        return self._replace(restored=self.restored.detach())
+
+
+class Adversary(Protocol):
+    """One judge, or several of a kind."""
+
+    parts: Mapping[str, Part]
+
+    def generator_terms(self, judged: Judged) -> dict[str, Tensor]:
+        """Return the weighted loss terms of the restorer; the judge's weights are held."""
+        ...
+
+    def update(self, seen: Sequence[Judged], moment: Moment, updater: Updater) -> dict[str, float]:
+        """Teach the judge on detached micro-batches; return what to log."""
+        ...
+
+
+def adversaries_of(config: RestorerConfig, device: torch.device) -> list[Adversary]:
+    """Return the adversaries that the weights of a config ask for."""
+    weights = config.weights
+    found: list[Adversary] = []
+    if weights.adversarial:
+        found.append(GlobalAdversary(config, device))
+    if weights.texture:
+        found.append(TextureAdversary(config, device))
+    if weights.component or weights.component_style:
+        found.append(ComponentAdversary(config, device))
+    return found
+
+
+class GlobalAdversary:
+    """StyleGAN2's discriminator on whole faces."""
+
+    def __init__(self, config: RestorerConfig, device: torch.device) -> None:
+        self._config = config
+        self._adam = _given(config.discriminator)
+        self._network = begun_discriminator(config).to(device)
+        freeze_layers(self._network, config.frozen_layers)
+        self.parts: Mapping[str, Part] = {"discriminator": _part(self._network, self._adam)}
+
+    def generator_terms(self, judged: Judged) -> dict[str, Tensor]:
+        """Return ``g_logistic``."""
+        loss = logistic_generator_loss(self._network(judged.whole()))
+        return {"g_logistic": self._config.weights.adversarial * loss}
+
+    def update(self, seen: Sequence[Judged], moment: Moment, updater: Updater) -> dict[str, float]:
+        """Step once; now and then with R1."""
+        config = self._config
+
+        def terms(judged: Judged) -> Terms:
+            real = judged.sample.clean
+            scores = self._network(real), self._network(judged.whole())
+            found = {"d_logistic": logistic_discriminator_loss(*scores)}
+            if config.r1_weight and moment.is_due(config.r1_every):
+                found["d_r1"] = r1_penalty(
+                    self._network, real, weight=config.r1_weight, interval=config.r1_every
+                )
+            return found
+
+        return updater.apply(
+            "discriminator",
+            self.parts["discriminator"],
+            seen,
+            terms,
+            lr=self._adam.lr_at(moment.step, steps=moment.steps),
+            step=moment.step,
+        )
+
+
+class TextureAdversary:
+    """A judge of texture beside the degraded picture, taught by sharp photographs alone."""
+
+    def __init__(self, config: RestorerConfig, device: torch.device) -> None:
+        self._weight = config.weights.texture
+        self._real_detail = config.real_detail
+        self._adam = _given(config.texture)
+        self._network = TextureDiscriminator().to(device)
+        self.parts: Mapping[str, Part] = {"texture": _part(self._network, self._adam)}
+
+    def generator_terms(self, judged: Judged) -> dict[str, Tensor]:
+        """Return ``g_texture``, if any sample is sharp."""
+        sharp = judged.sample.detail >= self._real_detail
+        if not bool(sharp.any()):
+            return {}
+        _, restored, degraded = _textures(judged, sharp)
+        return {"g_texture": self._weight * hinge_generator_loss(self._network(restored, degraded))}
+
+    def update(self, seen: Sequence[Judged], moment: Moment, updater: Updater) -> dict[str, float]:
+        """Step once."""
+
+        def terms(judged: Judged) -> Terms:
+            sharp = judged.sample.detail >= self._real_detail
+            if not bool(sharp.any()):
+                # Every process takes part in every update.
+                return {"d_texture": _nothing(self._network)}
+            clean, restored, degraded = _textures(judged, sharp)
+            scores = self._network(clean, degraded), self._network(restored, degraded)
+            return {"d_texture": hinge_discriminator_loss(*scores)}
+
+        return updater.apply(
+            "texture",
+            self.parts["texture"],
+            seen,
+            terms,
+            lr=self._adam.lr_at(moment.step, steps=moment.steps),
+            step=moment.step,
+        )
+
+
+def _textures(judged: Judged, chosen_N: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the judged squares of chosen samples: original, restored, degraded."""
+    sample, crop, texture = judged.sample, judged.crop, judged.texture
+    return (
+        texture.of(crop.of(sample.clean[chosen_N])),
+        texture.of(judged.restored[chosen_N]),
+        texture.of(crop.of(sample.degraded[chosen_N])),
+    )
+
+
+def _nothing(network: nn.Module) -> Tensor:
+    """Return zero, with gradients of zero."""
+    return torch.stack([each.sum() for each in network.parameters()]).sum() * 0.0
+
+
+class ComponentAdversary:
+    """Eyes and mouth, each with its own discriminator."""
+
+    def __init__(self, config: RestorerConfig, device: torch.device) -> None:
+        self._weights = config.weights
+        self._adam = _given(config.components)
+        self._networks = {name: FacialComponentDiscriminator().to(device) for name in COMPONENTS}
+        self.parts: Mapping[str, Part] = {
+            f"component_{name}": _part(each, self._adam) for name, each in self._networks.items()
+        }
+
+    def generator_terms(self, judged: Judged) -> dict[str, Tensor]:
+        """Return a term for each component, and their style."""
+        return component_generator_terms(
+            self._networks,
+            *_component_pairs(judged),
+            adversarial_weight=self._weights.component,
+            style_weight=self._weights.component_style,
+        )
+
+    def update(self, seen: Sequence[Judged], moment: Moment, updater: Updater) -> dict[str, float]:
+        """Step each once."""
+        crops = [_component_pairs(judged) for judged in seen]
+        logged: dict[str, float] = {}
+        for name, network in self._networks.items():
+            logged |= updater.apply(
+                f"component_{name}",
+                self.parts[f"component_{name}"],
+                crops,
+                lambda pair, name=name, network=network: {
+                    f"d_{name}": component_discriminator_losses({name: network}, *pair)[name]
+                },
+                lr=self._adam.lr_at(moment.step, steps=moment.steps),
+                step=moment.step,
+            )
+        return logged
+
+
+def _component_pairs(judged: Judged) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Return eyes and mouths, restored and real."""
+    boxes = judged.sample.boxes_xyxy
+    return component_crops(judged.whole(), boxes), component_crops(judged.sample.clean, boxes)
+
+
+def _given(config: AdamConfig | None) -> AdamConfig:
+    assert config is not None, "RestorerConfig has checked this"
+    return config
+
+
+def _part(network: nn.Module, config: AdamConfig) -> Part:
+    return Part(network=network, optimiser=adam(network, config))
