@@ -36,13 +36,13 @@ def test_help_loads_neither_torch_nor_rich() -> None:
     code = """
 import sys
 from vidrestore.cli import main
-code = main(["--help"])
-print(int(code), sorted({"torch", "numpy", "cv2", "av", "rich"} & set(sys.modules)))
+codes = main(["--help"]), main(["train", "--help"])
+print(*map(int, codes), sorted({"torch", "numpy", "cv2", "av", "rich"} & set(sys.modules)))
 """
     done = run_python(code)
 
     assert done.stderr == ""
-    assert done.stdout.endswith("\n0 []\n")
+    assert done.stdout.endswith("\n0 0 []\n")
 
 
 EVERY_MODULE = """

@@ -22,7 +22,7 @@ def read_config(path: Path, schema: type[T], *, overrides: Sequence[str] = ()) -
     """
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: not a readable TOML file: {error}") from error
     for override in overrides:
         _override(raw, override)
@@ -40,7 +40,10 @@ def _override(raw: dict[str, Any], override: str) -> None:
     *parents, key = dotted.strip().split(".")
     table = raw
     for parent in parents:
-        table = table.setdefault(parent, {})
+        inner = table.setdefault(parent, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"{override!r}: {parent} is no table; give all of it as {parent}=...")
+        table = cast("dict[str, Any]", inner)
     table[key] = value
 
 

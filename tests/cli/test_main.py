@@ -167,6 +167,9 @@ def test_wrong_usage_is_code_2(
         ["--start", "5", "--end", "4"],
         ["--min-face", "-1"],
         ["--grain", "nan"],
+        ["--fidelity", "-0.1"],
+        ["--detail", "1.5"],
+        ["--detail", "nan"],
         ["--codec", "ffv1", "--crf", "20"],
         ["--preset", "hasty"],
     ],
@@ -182,8 +185,8 @@ def test_a_value_out_of_range_is_one_line(
 
 
 def test_every_option_reaches_its_setting(fake: FakePipeline) -> None:
-    words = """film.mkv --output out.mkv --model net.pth --fidelity 0.75 --background sr.pth
-        --detector retinaface --device cuda:1
+    words = """film.mkv --output out.mkv --model net.pth --fidelity 0.75 --detail 0.25
+        --background sr.pth --detector retinaface --device cuda:1
         --precision bf16 --batch-size 3 --strength 0.5 --grain 0.25 --faces largest --min-face 31
         --start 1:02.5 --end 01:00:00 --codec h265 --crf 7.5 --preset slow --fps 23.976
         --compare side.mkv --overwrite --drop-unsupported --quiet"""
@@ -194,6 +197,7 @@ def test_every_option_reaches_its_setting(fake: FakePipeline) -> None:
     expected = {
         "model": "net.pth",
         "fidelity": 0.75,
+        "detail": 0.25,
         "background": Path("sr.pth"),
         "detector": "retinaface",
         "device": "cuda:1",
@@ -274,7 +278,9 @@ def test_the_version_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr() == (f"vidrestore {__version__}\n", "")
 
 
-@pytest.mark.parametrize("argv", [["--help"], ["info", "--help"], ["weights", "--help"]])
+@pytest.mark.parametrize(
+    "argv", [["--help"], *([each, "--help"] for each in ("info", "weights", "train"))]
+)
 def test_help_is_code_0(argv: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     assert main(argv) == ExitCode.OK
     assert "usage: vidrestore" in capfd.readouterr().out

@@ -16,15 +16,23 @@ from typing import NoReturn
 from vidrestore.allocator import keep_freed_memory
 from vidrestore.cli.exitcodes import ExitCode, TerminatedError, expected_line
 
+_PRINTING = (["info"], ["weights"])
+_WHEN_ENDED = {"info": "", "weights": "", "train": ": the same command goes on from last.pt"}
+"""Command -> what to say of a run that was ended from outside."""
 
-def entry_point() -> NoReturn:
-    """Run the command of this process and end with its exit code."""
+
+def entry_point(*command: str) -> NoReturn:
+    """Run the command of this process and end with its exit code.
+
+    Args:
+        command: Words before those of the command line, for scripts that stand for a command.
+    """
     # Read by OpenMP when torch is loaded: without it, waiting threads spin and starve the others.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     keep_freed_memory()
     if not sys.warnoptions and "--debug" not in sys.argv:
         warnings.simplefilter("ignore")  # remarks of libraries to programmers
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main([*command, *sys.argv[1:]]))
 
 
 def main(argv: Sequence[str]) -> ExitCode:
@@ -43,8 +51,8 @@ def main(argv: Sequence[str]) -> ExitCode:
 
 
 def _run(argv: Sequence[str]) -> ExitCode:
-    prints = argv[:1] in (["info"], ["weights"])
-    unwritten = "" if prints else ": the output was not written"
+    prints = argv[:1] in _PRINTING
+    unwritten = _WHEN_ENDED.get("".join(argv[:1]), ": the output was not written")
     try:
         with _orderly_end():
             return _dispatch(argv)
@@ -77,6 +85,10 @@ def _dispatch(argv: Sequence[str]) -> ExitCode:
         from vidrestore.cli import weights
 
         return weights.run(argv[1:])
+    if argv[:1] == ["train"]:
+        from vidrestore.cli import train
+
+        return train.run(argv[1:])
     from vidrestore.cli import restore
 
     return restore.run(argv)

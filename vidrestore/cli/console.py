@@ -4,7 +4,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, Self, TextIO
 
 from rich import progress as bars
@@ -98,7 +98,7 @@ class PlainDisplay:
             rate = (done - 1) / (now - begun)
             parts.append(f"{rate:.1f} frames/s")
             if total is not None and total > done:
-                parts.append(f"{_minutes((total - done) / rate)} left")
+                parts.append(f"{duration((total - done) / rate)} left")
         parts.append(f"{progress.faces_done} faces")
         return parts
 
@@ -116,7 +116,8 @@ def say(line: str, *, stream: TextIO) -> None:
         return
 
 
-def _minutes(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return ``M:SS``, or ``H:MM:SS`` from an hour on."""
     whole = round(seconds)
     hours, rest = divmod(whole, 3600)
     return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
@@ -206,23 +207,34 @@ def download_display(*, quiet: bool) -> Generator[Callable[[str, int, int | None
         yield display.show_download
 
 
-@contextmanager
-def warnings_on_stderr(*, quiet: bool) -> Generator[None]:
+def warnings_on_stderr(*, quiet: bool) -> AbstractContextManager[None]:
     """Show what the package logs as a warning, one line each; where quiet, it logs none."""
+    return log_on_stderr(logging.ERROR if quiet else logging.WARNING)
+
+
+@contextmanager
+def log_on_stderr(level: int) -> Generator[None]:
+    """Show what the package logs from ``level`` on, one line each."""
     logger = logging.getLogger("vidrestore")
     handler = _StderrHandler()
-    handler.setFormatter(logging.Formatter("warning: %(message)s"))
-    propagated, level = logger.propagate, logger.level
+    handler.setFormatter(_LineFormatter())
+    propagated, before = logger.propagate, logger.level
     logger.propagate = False
     # By the level and not by the handler: what is told once is not to count as told then.
-    logger.setLevel(logging.ERROR if quiet else logging.WARNING)
+    logger.setLevel(level)
     logger.addHandler(handler)
     try:
         yield
     finally:
         logger.removeHandler(handler)
-        logger.setLevel(level)
+        logger.setLevel(before)
         logger.propagate = propagated
+
+
+class _LineFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = record.getMessage()
+        return line if record.levelno < logging.WARNING else f"warning: {line}"
 
 
 class _StderrHandler(logging.Handler):

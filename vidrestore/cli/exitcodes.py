@@ -39,7 +39,12 @@ def expected_line(error: Exception) -> str | None:
         parts.append(error.strerror or type(error).__name__)
         line = ": ".join(parts)
         return f"{line}; {_ADVICE[error.errno]}" if error.errno in _ADVICE else line
-    # torch.OutOfMemoryError is known by name: importing torch to say so would be late.
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    if out_of_memory(error):
         return "not enough memory; try a smaller --batch-size, or --device cpu"
     return None
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Return whether memory ran out, of the machine or of a GPU."""
+    # torch.OutOfMemoryError is known by name: importing torch to say so would be late.
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"

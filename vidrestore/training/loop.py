@@ -2,16 +2,19 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
+from vidrestore.errors import WeightsError
 from vidrestore.training.checkpoint import read_checkpoint, save_checkpoint
 from vidrestore.training.journal import Journal
 from vidrestore.training.moment import Moment
 from vidrestore.training.parts import Part
+from vidrestore.training.progress import ProgressCallback, TrainingProgress, silent
 from vidrestore.training.update import Updater
 from vidrestore.training.world import World
 
@@ -66,6 +69,7 @@ def run_task(
     log_every: int,
     save_every: int,
     validate_every: int,
+    on_progress: ProgressCallback = silent,
 ) -> Path:
     """Train until ``steps``, resuming from ``folder`` where it holds a checkpoint.
 
@@ -77,6 +81,7 @@ def run_task(
 
     Raises:
         NonFiniteLossError: Names part and term or parameter; nothing of that step was saved.
+        WeightsError: The checkpoint in ``folder`` is of another task.
     """
     path = folder / LAST
     step = _resumed(path, task, updater) if path.exists() else 0
@@ -86,6 +91,8 @@ def run_task(
 
     # The first process alone writes.
     with Journal(folder, steps=steps) if world.is_first else nullcontext() as journal:
+        if journal is not None:
+            on_progress(TrainingProgress(stage="training", step=step, steps=steps))
         for micro_batches in task.batches(first_step=step, world=world):
             if step >= steps:
                 break
@@ -93,21 +100,25 @@ def run_task(
             step += 1
             if journal is not None:
                 journal.add(terms, step=step)
+                on_progress(TrainingProgress(stage="training", step=step, steps=steps, terms=terms))
                 if step % log_every == 0 or step == steps:
                     journal.write(step=step)
                 if step % validate_every == 0 or step == steps:
-                    _validate(task, at(step), journal)
+                    _validate(task, at(step), journal, on_progress)
                 if step % save_every == 0 or step == steps:
                     save_checkpoint(path, _state(step, task, updater))
             world.wait()
     return path
 
 
-def _validate(task: Task, moment: Moment, journal: Journal) -> None:
+def _validate(task: Task, moment: Moment, journal: Journal, on_progress: ProgressCallback) -> None:
+    now = TrainingProgress(stage="validating", step=moment.step, steps=moment.steps)
+    on_progress(now)
     scores, preview = task.validate(moment)
     journal.validated(scores, step=moment.step)
     if preview is not None:
         journal.picture(preview.images, columns=preview.columns, step=moment.step)
+    on_progress(replace(now, stage="training", scores=scores))
 
 
 def _state(step: int, task: Task, updater: Updater) -> dict[str, Any]:
@@ -121,8 +132,14 @@ def _state(step: int, task: Task, updater: Updater) -> dict[str, Any]:
 
 def _resumed(path: Path, task: Task, updater: Updater) -> int:
     state = read_checkpoint(path)
-    for name, part in task.parts.items():
-        part.load_state_dict(state["parts"][name])
-    updater.load_state_dict(state["updater"])
-    task.load_state_dict(state["task"])
-    return int(state["step"])
+    try:
+        for name, part in task.parts.items():
+            part.load_state_dict(state["parts"][name])
+        updater.load_state_dict(state["updater"])
+        task.load_state_dict(state["task"])
+        return int(state["step"])
+    except (KeyError, RuntimeError, ValueError) as error:  # how torch tells a misfit
+        raise WeightsError(
+            f"{path}: of another task or another size ({type(error).__name__}: {error}); resume it "
+            "with its own config, or train in another folder"
+        ) from error

@@ -10,6 +10,7 @@ import torch
 from vidrestore.devices import resolve_device, resolve_precision
 from vidrestore.errors import ConfigError
 from vidrestore.training.loop import Task, run_task
+from vidrestore.training.progress import ProgressCallback, silent
 from vidrestore.training.tasks.parser import ParserConfig, ParserTask
 from vidrestore.training.tasks.psfrgan import PsfrganConfig, PsfrganTask
 from vidrestore.training.tasks.restorer import RestorerTask
@@ -41,20 +42,25 @@ class RunConfig:
             raise ConfigError("steps, log_every, save_every and validate_every must be >= 1")
         if self.clip_norm <= 0:
             raise ConfigError(f"clip_norm must be > 0, got {self.clip_norm}")
-        given = [name for name in TASKS if getattr(self, name) is not None]
+        given = self._given()
         if len(given) != 1:
             raise ConfigError(
                 f"a run has one task of {', '.join(TASKS)}; "
                 + (f"found {' and '.join(given)}" if given else "found none")
             )
 
+    def _given(self) -> list[str]:
+        return [name for name in TASKS if getattr(self, name) is not None]
+
+    @property
+    def task_name(self) -> str:
+        """The table of the task: a key of ``TASKS``."""
+        return self._given()[0]
+
     def task(self, *, device: torch.device) -> Task:
         """Build the task."""
-        for name, build in TASKS.items():
-            config = getattr(self, name)
-            if config is not None:
-                return build(config, seed=self.seed, device=device)
-        raise AssertionError("checked when made")
+        name = self.task_name
+        return TASKS[name](getattr(self, name), seed=self.seed, device=device)
 
 
 TASKS: dict[str, Callable[..., Task]] = {
@@ -65,7 +71,13 @@ TASKS: dict[str, Callable[..., Task]] = {
 }
 
 
-def train(config: RunConfig, *, folder: Path, device: str = "auto") -> Path:
+def train(
+    config: RunConfig,
+    *,
+    folder: Path,
+    device: str = "auto",
+    on_progress: ProgressCallback = silent,
+) -> Path:
     """Run ``config`` in ``folder``, resuming from its checkpoint if there is one.
 
     Under torchrun every process calls this; each takes its share of every batch.
@@ -74,6 +86,7 @@ def train(config: RunConfig, *, folder: Path, device: str = "auto") -> Path:
         config: What to do.
         folder: Exists; takes checkpoint, log and pictures.
         device: As ``resolve_device`` takes it; under torchrun each process has its own GPU.
+        on_progress: Told by the first process how far the run is.
 
     Returns:
         Path of the last checkpoint.
@@ -103,4 +116,5 @@ def train(config: RunConfig, *, folder: Path, device: str = "auto") -> Path:
             log_every=config.log_every,
             save_every=config.save_every,
             validate_every=config.validate_every,
+            on_progress=on_progress,
         )
