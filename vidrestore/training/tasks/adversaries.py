@@ -152,10 +152,11 @@ class TextureAdversary:
         self.parts: Mapping[str, Part] = {"texture": _part(self._network, self._adam)}
 
     def generator_terms(self, judged: Judged) -> dict[str, Tensor]:
-        """Return ``g_texture``, if any sample is sharp."""
+        """Return ``g_texture``, which is 0 where no sample is sharp."""
         sharp = judged.sample.detail >= self._real_detail
         if not bool(sharp.any()):
-            return {}
+            # All processes must have the same terms.
+            return {"g_texture": judged.restored.sum() * 0.0}
         _, restored, degraded = _textures(judged, sharp)
         return {"g_texture": self._weight * hinge_generator_loss(self._network(restored, degraded))}
 
