@@ -1,23 +1,33 @@
 """From what ``--model`` says to a network: names, files, downloads, licences."""
 
+import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 
+import cv2
 import pytest
 import torch
+from support.ends import save_ends, trained_on
+from support.faceclips import FACE_SIZE_HW, face_picture
+from support.golden import pictures
 from support.web import Site, serving
+from torch import Tensor
 
-from vidrestore.errors import DownloadError, UnknownModelError, WeightsError
+from vidrestore import RestoreSettings, restore_video
+from vidrestore.errors import ConfigError, DownloadError, UnknownModelError, WeightsError
 from vidrestore.models import table
 from vidrestore.models.lite import build_lite
 from vidrestore.models.table import RESTORERS, RestorerSpec
 from vidrestore.pipeline import networks
 from vidrestore.pipeline.networks import load_restorer
+from vidrestore.pipeline.zoo import ZOO
 from vidrestore.restore.restorer import Restorer
 from vidrestore.weights import manifest
+from vidrestore.weights.load import read_state
 from vidrestore.weights.manifest import WEIGHTS, WeightsEntry
 
 CPU = torch.device("cpu")
@@ -159,3 +169,89 @@ def test_a_misspelt_name_suggests_the_nearest(wrong: str, near: str) -> None:
 def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"net\.pth: there is no such checkpoint"):
         loaded(str(tmp_path / "net.pth"))
+
+
+@pytest.fixture(scope="module")
+def ends(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file for ``lite`` with two ends, used at 0.25 where nothing is asked for."""
+    folder = tmp_path_factory.mktemp("ends")
+    (folder / "one.safetensors").write_bytes(LITE)
+    fidelity = read_state(folder / "one.safetensors")
+    detail = trained_on(fidelity, share=0.5)
+    return save_ends(folder / "two.safetensors", fidelity, detail, default=0.25)
+
+
+@pytest.fixture
+def lite_with_ends(ends: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The embedded ``lite`` has two ends."""
+    spec = replace(RESTORERS["lite"], embedded_file=str(ends))
+    models = MappingProxyType({**RESTORERS, "lite": spec})
+    monkeypatch.setattr(table, "RESTORERS", models)
+    monkeypatch.setattr(networks, "RESTORERS", models)
+
+
+def shown(restorer: Restorer) -> Tensor:
+    """Return a small picture through its network."""
+    with torch.inference_mode():
+        return restorer.network(pictures(1, 64)).image
+
+
+@pytest.mark.usefixtures("lite_with_ends")
+def test_a_restorer_with_two_ends_is_the_same_by_name_and_by_file_and_says_where_it_is(
+    ends: Path,
+) -> None:
+    by_name, by_file = loaded("lite", detail=0.5), loaded(str(ends), detail=0.5)
+
+    assert by_name.detail == by_file.detail == 0.5
+    assert torch.equal(shown(by_name), shown(by_file))
+    assert loaded("lite").detail == 0.25
+
+
+@pytest.mark.usefixtures("lite_with_ends")
+def test_turning_detail_moves_the_picture_from_one_end_towards_the_other() -> None:
+    at = {place: shown(loaded("lite", detail=place)) for place in (0.0, 0.3, 1.0)}
+
+    steps = [float((at[place] - at[0.0]).abs().mean()) for place in (0.3, 1.0)]
+    assert 0 < steps[0] < steps[1]
+
+
+@pytest.mark.usefixtures("lite_with_ends")
+def test_the_report_says_which_detail_was_used(tmp_path: Path) -> None:
+    source = tmp_path / "face.png"
+    cv2.imwrite(str(source), face_picture(0, FACE_SIZE_HW)[:, :, ::-1])
+    used: dict[float | None, float | None] = {}
+    for asked in (None, 0.75):
+        settings = RestoreSettings(device="cpu", detail=asked)
+        report = restore_video(source, tmp_path / f"{asked}.png", settings=settings)
+        used[asked] = json.loads(json.dumps(report.to_json()))["detail"]
+
+    assert used == {None: 0.25, 0.75: 0.75}
+    first, second = ((tmp_path / f"{asked}.png").read_bytes() for asked in used)
+    assert first != second
+
+
+def test_one_end_has_no_detail_to_turn_and_none_to_report(tmp_path: Path) -> None:
+    path = tmp_path / "one.pth"
+    torch.save(build_lite().state_dict(), path)
+
+    assert loaded(str(path)).detail is None
+    with pytest.raises(ConfigError, match=r"^--detail is for weights with two ends only, .*one"):
+        loaded(str(path), detail=0.5)
+
+
+@pytest.mark.parametrize("model", ["gfpgan-1.4", "psfrgan", *ZOO])
+def test_detail_is_refused_by_other_models_before_anything_is_fetched(
+    model: str, folder: Path
+) -> None:
+    with pytest.raises(ConfigError, match=f"two ends only, {re.escape(model)} has none"):
+        loaded(model, detail=0.5)
+    assert not folder.exists()
+
+
+@pytest.mark.usefixtures("lite_with_ends")
+@pytest.mark.parametrize("wrong", [-0.5, 1.01, float("nan")])
+def test_a_detail_out_of_range_is_refused_by_settings_and_by_the_loader(wrong: float) -> None:
+    with pytest.raises(ConfigError, match="detail must be 0 to 1"):
+        RestoreSettings(detail=wrong)
+    with pytest.raises(ConfigError, match="detail must be 0 to 1"):
+        loaded("lite", detail=wrong)

@@ -1,9 +1,10 @@
-"""Argument types that more than one command can use: times and rates, exact."""
+"""Argument types that more than one option has: knobs of models; times and rates, exact."""
 
 import re
 from fractions import Fraction
 from typing import Annotated, TypeAlias
 
+import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
 _NTSC = {
@@ -51,6 +52,8 @@ def _is_fraction(value: object) -> bool:
     return value is None or isinstance(value, Fraction)
 
 
+Knob: TypeAlias = Annotated[float | None, tyro.conf.arg(metavar="0..1")]
+"""Of single models; None is the model's own choice."""
 Seconds: TypeAlias = Annotated[
     Fraction | None,
     PrimitiveConstructorSpec(

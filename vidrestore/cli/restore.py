@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from vidrestore.cli.arguments import FrameRate, Seconds
+from vidrestore.cli.arguments import FrameRate, Knob, Seconds
 from vidrestore.cli.exitcodes import ExitCode
 from vidrestore.errors import ConfigError
 
@@ -35,8 +35,10 @@ class RestoreCommand:
     """Where the restored film goes; its ending chooses the container. A folder for frames."""
     model: Annotated[str, tyro.conf.arg(metavar="NAME|FILE")] = "lite"
     """Restorer: a name (`vidrestore weights list` shows more), or a checkpoint file."""
-    fidelity: Annotated[float | None, tyro.conf.arg(metavar="0..1")] = None
+    fidelity: Knob = None
     """Of --model codeformer: 0 invents most detail, 1 stays closest to the film."""
+    detail: Knob = None
+    """Of --model lite: 0 stays closest to the film, 1 is sharpest (`vidrestore info lite`)."""
     background: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Enlarge the whole picture, too, by the super-resolution network of this checkpoint."""
     detector: Literal["mtcnn", "retinaface", "retinaface-mobile"] = "mtcnn"
@@ -123,6 +125,7 @@ def _settings(command: RestoreCommand) -> "RestoreSettings":
     return RestoreSettings(
         model=command.model,
         fidelity=command.fidelity,
+        detail=command.detail,
         background=command.background,
         detector=command.detector,
         device=command.device,

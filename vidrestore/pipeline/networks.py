@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from difflib import get_close_matches
 from functools import partial
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TypeAlias
 
@@ -18,8 +17,10 @@ from vidrestore.models.recognition import recognised, refusal
 from vidrestore.models.table import RESTORERS, RestorerSpec, restorer_spec
 from vidrestore.pipeline.zoo import ZOO, require_zoo, zoo_restorer
 from vidrestore.restore.restorer import Restorer
+from vidrestore.weights.embedded import embedded
+from vidrestore.weights.knobs import refuse_knob
 from vidrestore.weights.licence import entry_of_file, tell_licence
-from vidrestore.weights.load import load_state, load_weights, read_state
+from vidrestore.weights.load import load_state, load_weights, read_state, read_weights
 from vidrestore.weights.store import ready, weights_folder
 
 DownloadCallback: TypeAlias = Callable[[str, int, int | None], None]
@@ -43,6 +44,7 @@ def load_restorer(
     device: torch.device,
     dtype: torch.dtype,
     fidelity: float | None = None,
+    detail: float | None = None,
     on_download: DownloadCallback = not_shown,
 ) -> Restorer:
     """Return the restorer called ``model``, or the one whose checkpoint ``model`` names.
@@ -55,36 +57,44 @@ def load_restorer(
         device: Where it runs.
         dtype: Wished; the restorer says which one it runs in.
         fidelity: CodeFormer's weight, 0 (codebook) to 1 (input); None is its default.
+        detail: Of weights with two ends, 0 (closest to the film) to 1 (sharpest); None is their
+            default.
         on_download: Told how far a download is.
 
     Raises:
         UnknownModelError: Neither a name of the table nor a file.
         WeightsError: The checkpoint is missing, unsafe or fits no network.
-        ConfigError: An extra package is missing, or ``fidelity`` is not for this model.
+        ConfigError: An extra package is missing, or ``fidelity`` or ``detail`` is out of range or
+            not for this model.
     """
     if model in ZOO:
+        refuse_knob("detail", detail, model=model)
         require_zoo(model)
         path = ready(model, on_progress=partial(on_download, model))
         return zoo_restorer(read_state(path), path, device=device, dtype=dtype, fidelity=fidelity)
     if model in RESTORERS:
-        _refuse_fidelity(model, fidelity)
-        return _named(restorer_spec(model), device, dtype, on_download)
+        refuse_knob("fidelity", fidelity, model=model)
+        spec = restorer_spec(model)
+        if spec.embedded_file is None:  # known before anything is fetched
+            refuse_knob("detail", detail, model=model)
+        return _named(spec, device, dtype, detail, on_download)
     path = _checkpoint_path(model)
     if (entry := entry_of_file(path)) is not None:
         tell_licence(entry, weights_folder())
-    state = read_state(path)
+    weights = read_weights(path, detail=detail)
+    state = weights.state
     shapes = {key: tuple(tensor.shape) for key, tensor in state.items()}
     found = recognised(shapes)
     if found is None:
         if (other := refusal(shapes)) is not None:
             raise WeightsError(f"{path}: no restorer, but {other}")
         return zoo_restorer(state, path, device=device, dtype=dtype, fidelity=fidelity)
-    _refuse_fidelity(model, fidelity)
+    refuse_knob("fidelity", fidelity, model=model)
     parts = _fetched_parts(found.spec, on_download, but=found.part)
     network = found.spec.build()
     load_state(network.get_submodule(found.part), state, path)
     _load_parts(network, parts)
-    return Restorer(network, found.spec, device=device, dtype=dtype)
+    return Restorer(network, found.spec, device=device, dtype=dtype, detail=weights.detail)
 
 
 def _checkpoint_path(model: str) -> Path:
@@ -100,21 +110,20 @@ def _checkpoint_path(model: str) -> Path:
     return path
 
 
-def _refuse_fidelity(model: str, fidelity: float | None) -> None:
-    if fidelity is not None:
-        raise ConfigError(f"--fidelity is for codeformer only, {model} has none")
-
-
 def _named(
-    spec: RestorerSpec, device: torch.device, dtype: torch.dtype, on_download: DownloadCallback
+    spec: RestorerSpec,
+    device: torch.device,
+    dtype: torch.dtype,
+    detail: float | None,
+    on_download: DownloadCallback,
 ) -> Restorer:
     parts = _fetched_parts(spec, on_download, but=None)
     network = spec.build()
     if spec.embedded_file is not None:
-        with as_file(files("vidrestore.models") / "data" / spec.embedded_file) as path:
-            load_weights(network, path)
+        with embedded(spec.embedded_file) as path:
+            detail = load_weights(network, path, detail=detail)
     _load_parts(network, parts)
-    return Restorer(network, spec, device=device, dtype=dtype)
+    return Restorer(network, spec, device=device, dtype=dtype, detail=detail)
 
 
 def _fetched_parts(

@@ -51,6 +51,9 @@ class RestoreReport:
     device: str
     precision: str
     model: str
+    detail: float | None = None
+    """Where the model's weights lay between their two ends, 0 (fidelity) to 1 (detail); None where
+    they have one."""
     background: str | None = None
     """The network that the whole picture went through; None where only faces were touched."""
     scale: int = 1
@@ -81,6 +84,7 @@ class RestoreReport:
             "device": self.device,
             "precision": self.precision,
             "model": self.model,
+            "detail": self.detail,
             "background": self.background,
             "scale": self.scale,
             "damaged_packets": self.damaged_packets,

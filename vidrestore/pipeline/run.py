@@ -174,6 +174,7 @@ class _Run:
             device=device,
             dtype=dtype,
             fidelity=settings.fidelity,
+            detail=settings.detail,
             on_download=self._on_download,
         )
         self._note_precision(settings.model, restorer.dtype, dtype)
@@ -233,6 +234,7 @@ class _Run:
             device=str(stages.restorer.device),
             precision=_plain(stages.restorer.dtype),
             model=self._settings.model,
+            detail=stages.restorer.detail,
             background=None if background is None else background.upscaler.kind,
             scale=1 if background is None else background.scale,
             damaged_packets=source.damaged_packets,

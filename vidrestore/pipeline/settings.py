@@ -9,6 +9,7 @@ from vidrestore.errors import ConfigError
 from vidrestore.media import EncoderSettings
 from vidrestore.paste.config import PasteConfig
 from vidrestore.pipeline.networks import DETECTORS
+from vidrestore.weights.knobs import KNOBS, check_knob
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,8 @@ class RestoreSettings:
     """A name of the model table, or a checkpoint file."""
     fidelity: float | None = None
     """Of CodeFormer: 0 takes most from its codebook, 1 most from the film; None is its default."""
+    detail: float | None = None
+    """Of ``lite``: 0 stays closest to the film, 1 is sharpest; None is its weights' default."""
     background: Path | None = None
     """Checkpoint of a super-resolution network for the whole picture; None leaves it as it is."""
     detector: str = "mtcnn"
@@ -54,8 +57,8 @@ class RestoreSettings:
             raise ConfigError(f"batch_size must be at least 1, got {self.batch_size}")
         if self.faces not in ("all", "largest"):
             raise ConfigError(f"faces must be 'all' or 'largest', got {self.faces!r}")
-        if self.fidelity is not None and not 0 <= self.fidelity <= 1:
-            raise ConfigError(f"fidelity must be 0 to 1, got {self.fidelity}")
+        for name in KNOBS:
+            check_knob(name, getattr(self, name))
         if self.min_face_px < 0:
             raise ConfigError(f"min_face_px must be >= 0, got {self.min_face_px}")
         if self.fps <= 0:

@@ -18,6 +18,7 @@ from vidrestore.models.outputs import Restored
 from vidrestore.models.table import RestorerSpec
 from vidrestore.restore.restorer import Restorer
 from vidrestore.types import CROP_SIZE_PX
+from vidrestore.weights.knobs import refuse_knob
 from vidrestore.weights.licence import tell_licence
 from vidrestore.weights.manifest import weights_entry
 from vidrestore.weights.store import weights_folder
@@ -173,8 +174,8 @@ def zoo_restorer(
         # Whatever the file is called, the network and its only training are under that licence.
         tell_licence(weights_entry("codeformer"), weights_folder())
         options = {} if fidelity is None else {"weight": fidelity}
-    elif fidelity is not None:
-        raise ConfigError(f"--fidelity is for codeformer only, {kind} has none")
+    else:
+        refuse_knob("fidelity", fidelity, model=kind)
     network = ZooRestorer(found, options)
     spec = RestorerSpec(
         build=lambda: network, crop_size_px=CROP_SIZE_PX, licence="that of its publisher"

@@ -23,7 +23,13 @@ class Restorer:
     """
 
     def __init__(
-        self, network: nn.Module, spec: RestorerSpec, *, device: torch.device, dtype: torch.dtype
+        self,
+        network: nn.Module,
+        spec: RestorerSpec,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        detail: float | None = None,
     ) -> None:
         """Take over ``network``, with its weights loaded.
 
@@ -32,10 +38,13 @@ class Restorer:
             spec: What it accepts.
             device: Where it runs.
             dtype: float32, bfloat16 or float16, for weights and features.
+            detail: Where its weights lie between two ends, 0 (fidelity) to 1 (detail); None
+                where there is one. Nothing is done with it but to be told.
         """
         self.spec = spec
         self.device = device
         self.dtype = dtype
+        self.detail = detail
         prepared = network.eval().requires_grad_(False).to(device=device, dtype=dtype)
         self.network = prepared.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 

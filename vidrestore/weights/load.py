@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import cast
@@ -11,6 +12,9 @@ from safetensors.torch import load_file  # pyright: ignore[reportUnknownVariable
 from torch import Tensor, nn
 
 from vidrestore.errors import WeightsError
+from vidrestore.weights.ends import blended, has_difference
+from vidrestore.weights.knobs import refuse_knob
+from vidrestore.weights.metadata import default_detail, read_metadata
 
 _WRAPPERS = (
     "params_ema", "params-ema", "params", "state_dict", "model_state_dict", "net_state_dict",
@@ -21,17 +25,39 @@ _EXAMPLES = 3
 _NOT_A_CHECKPOINT = "not a checkpoint, or a truncated or damaged one; fetch or copy it again"
 
 
-def load_weights(module: nn.Module, path: Path) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Weights:
+    """The tensors of a checkpoint."""
+
+    state: dict[str, Tensor]
+    """By name, on the CPU."""
+    detail: float | None = None
+    """Where they lie between the checkpoint's two ends, 0 (fidelity) to 1 (detail); None where it
+    has one end."""
+
+
+def load_weights(module: nn.Module, path: Path, *, detail: float | None = None) -> float | None:
     """Load the tensors of ``path`` into ``module``, all of them, in its own precision.
 
     PyTorch files (read with ``weights_only``: no code of the file runs) and safetensors
     are told apart by content. The moving average is taken where a file holds one. If
     this raises, ``module`` is as it was.
 
+    Args:
+        module: The network.
+        path: The checkpoint.
+        detail: Where between its two ends; None is the file's own default.
+
+    Returns:
+        Where between its two ends; None where the file has one end.
+
     Raises:
         WeightsError: The file is missing, unsafe, damaged, or holds other tensors.
+        ConfigError: ``detail`` is not 0 to 1, or the file has one end.
     """
-    load_state(module, read_state(path), path)
+    weights = read_weights(path, detail=detail)
+    load_state(module, weights.state, path)
+    return weights.detail
 
 
 def load_state(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
@@ -47,9 +73,31 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> No
 def read_state(path: Path) -> dict[str, Tensor]:
     """Return the named tensors of a checkpoint, on the CPU, without wrappers and prefixes.
 
+    Of one with two ends, the network at the file's own default.
+
     Raises:
         WeightsError: The file is missing, unsafe, damaged, or is not a checkpoint.
     """
+    return read_weights(path).state
+
+
+def read_weights(path: Path, *, detail: float | None = None) -> Weights:
+    """Return a checkpoint's network at ``detail``, its default where None.
+
+    Raises:
+        WeightsError: The file is missing, unsafe, damaged, or is not a checkpoint.
+        ConfigError: ``detail`` is not 0 to 1, or the file has one end.
+    """
+    state = _read_tensors(path)
+    default = default_detail(read_metadata(path), path) if has_difference(state) else None
+    if default is None:
+        refuse_knob("detail", detail, model=str(path))
+        return Weights(state=state)
+    place = default if detail is None else detail
+    return Weights(state=blended(state, place, path), detail=place)
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
     if not path.exists():
         raise WeightsError(f"{path}: there is no such checkpoint; check the name")
     if not path.is_file():

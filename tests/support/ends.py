@@ -1,0 +1,39 @@
+"""Files with two ends, as ``scripts/export_lite.py`` writes them."""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from vidrestore.weights.ends import packed
+from vidrestore.weights.metadata import ends_metadata
+
+
+def trained_on(state: dict[str, Tensor], *, share: float, seed: int = 0) -> dict[str, Tensor]:
+    """Return weights that differ from ``state`` as training on makes them differ.
+
+    Unlike from channel to channel, and much for a few weights.
+
+    Args:
+        state: Where training began.
+        share: Standard deviation of the difference over that of the tensor.
+        seed: Of the differences.
+    """
+    rng = torch.Generator().manual_seed(seed)
+    found: dict[str, Tensor] = {}
+    for name, each in state.items():
+        draws = (
+            torch.randn(each.shape, generator=rng) * torch.rand(each.shape, generator=rng).sqrt()
+        )
+        of_channel = torch.rand(len(each), *[1] * (each.ndim - 1), generator=rng) + 0.5
+        found[name] = each + share * each.std(correction=0) * draws * of_channel
+    return found
+
+
+def save_ends(
+    path: Path, fidelity: dict[str, Tensor], detail: dict[str, Tensor], *, default: float = 0.5
+) -> Path:
+    """Write both ends to ``path`` and return it."""
+    save_file(packed(fidelity, detail), path, metadata=ends_metadata(default))
+    return path
