@@ -1,0 +1,125 @@
+"""The parser is judged by each test face once, and by F1 scores that can be reckoned by hand."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.models.face_parser import CLASSES
+from vidrestore.training.data.each_face import EachFace
+from vidrestore.training.data.faces import POINT_COLUMNS
+from vidrestore.training.data.samples import SampleConfig
+from vidrestore.training.data.sources import RecipeShare, SourceConfig
+from vidrestore.training.moment import Moment
+from vidrestore.training.optimisers import AdamConfig
+from vidrestore.training.tasks.faces import BatchConfig
+from vidrestore.training.tasks.parser import (
+    ParserConfig,
+    ParserTask,
+    confusion_matrix,
+    f1_by_class,
+    mean_f1,
+)
+
+CPU = torch.device("cpu")
+LEVELS = (40, 90, 140, 190, 240)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Five faces of one grey each, black on their left, with masks: hair where it is black."""
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    lines = ["\t".join(["file", *POINT_COLUMNS, "eff_res512", "mask"])]
+    points = ((TEMPLATE_POINTS_XY + 0.5) / 8 - 0.5).ravel()
+    for number, level in enumerate(LEVELS):
+        picture = np.full((64, 64, 3), level, np.uint8)
+        picture[:, :20] = 0
+        cv2.imwrite(str(folder / f"{number}.png"), picture)
+        mask = np.where(picture[:, :, 0] == 0, CLASSES.index("hair"), CLASSES.index("skin"))
+        cv2.imwrite(str(folder / f"{number}_mask.png"), mask.astype(np.uint8))
+        cells = [f"{number}.png", *(f"{each:.3f}" for each in points), "64", f"{number}_mask.png"]
+        lines.append("\t".join(cells))
+    (folder / "faces.tsv").write_text("\n".join(lines) + "\n")
+    return tmp_path
+
+
+def data(root: Path) -> SampleConfig:
+    return SampleConfig(
+        root=root,
+        sources=(SourceConfig(folder="faces", weight=3.0),),
+        recipes=(RecipeShare(name="gfpgan", share=1.0),),
+        size_px=64,
+        gray_share=1.0,
+    )
+
+
+def test_every_face_is_seen_once_as_it_is_and_degraded_alike_every_time(root: Path) -> None:
+    faces = EachFace(data(root), seed=4)
+    assert len(faces) == 5
+    greys = [float(face.clean[0, 32, 40] * 0.5 + 0.5) * 255 for face in faces]
+    assert greys == pytest.approx(LEVELS, abs=0.01)
+    assert all(float(face.clean[:, :, :18].max()) == -1 for face in faces), "none is mirrored"
+    assert not torch.equal(faces[2].degraded, faces[2].clean)
+    for one, again in zip(faces[2], EachFace(data(root), seed=4)[2], strict=True):
+        assert torch.equal(one, again)
+    with pytest.raises(IndexError):
+        faces[5]
+
+
+def test_validation_scores_every_class_that_the_test_faces_have(root: Path) -> None:
+    adam = AdamConfig(lr=3e-3)
+    config = ParserConfig(
+        data=data(root),
+        batch=BatchConfig(size=2, workers=0),
+        adam=adam,
+        base_channels=8,
+        most_channels=8,
+        least_side_px=32,
+        blocks=1,
+        test_folder=Path("faces"),
+    )
+    moment = Moment(step=1, steps=1, seed=0, rank=0, device=CPU)
+    scores, preview = ParserTask(config, seed=0, device=CPU).validate(moment)
+    assert scores.keys() == {"mean_f1", "mean_f1_clean", "f1/skin", "f1/hair"}
+    assert scores["mean_f1"] == pytest.approx((scores["f1/skin"] + scores["f1/hair"]) / 2)
+    assert preview is not None
+    assert preview.images.shape == (4 * 5, 3, 64, 64)
+
+
+def scores_of(found: list[int], true: list[int]) -> dict[str, float]:
+    return f1_by_class(confusion_matrix(torch.tensor([found]), torch.tensor([true])))
+
+
+def test_f1_is_that_of_all_known_pixels_of_a_class() -> None:
+    assert scores_of([0, 0, 1, 7], [0, 0, 1, 255]) == {"background": 1.0, "skin": 1.0}
+    # Background: one of two found and nothing wrong. Skin: its one found, and one wrong.
+    two_thirds = pytest.approx(2 / 3)
+    assert scores_of([0, 1, 1, 0], [0, 0, 1, 255]) == {
+        "background": two_thirds,
+        "skin": two_thirds,
+    }
+
+
+def test_confusions_of_pictures_add_up() -> None:
+    def drawn(seed: int) -> Tensor:
+        rng = torch.Generator().manual_seed(seed)
+        return torch.randint(0, len(CLASSES), (2, 8, 8), generator=rng)
+
+    found, true = drawn(0), drawn(1)
+    parts = sum(confusion_matrix(one, other) for one, other in zip(found, true, strict=True))
+    assert torch.equal(torch.as_tensor(parts), confusion_matrix(found, true))
+
+
+def test_a_class_that_no_picture_has_does_not_count_but_what_it_took_is_missed() -> None:
+    scores = scores_of([1, 2, 1, 1], [1, 1, 1, 1])
+    assert scores == {"skin": pytest.approx(2 * 3 / 7)}
+
+
+def test_the_mean_leaves_the_background_out() -> None:
+    assert mean_f1({"background": 1.0, "skin": 0.5, "hair": 0.7}) == pytest.approx(0.6)
+    assert mean_f1({}) == 0.0
