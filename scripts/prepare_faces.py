@@ -2,11 +2,13 @@
 
     python scripts/prepare_faces.py photos/ faces/
     python scripts/prepare_faces.py ffhq.zip faces/ --least 384 --parser parser.pth
+    python scripts/prepare_faces.py celeba/images faces/ --masks celeba/masks
 
 Detects faces, aligns them to 512 pixels, measures how much they really show (pixels, and the
 sharpness of their spectrum, so that an enlarged photograph is recognised), drops the unfit and says
 why, and writes PNGs, ``faces.tsv`` with points, effective resolution and the boxes of eyes and
-mouth, and, with a parser, masks. The folder can be named in the ``sources`` of a training config.
+mouth, and, with a parser or the photographs' own masks, masks. The folder can be named in the
+``sources`` of a training config.
 """
 
 import os
@@ -27,13 +29,13 @@ from vidrestore.faces.config import DetectorConfig
 from vidrestore.models.face_parser import FaceParser
 from vidrestore.models.outputs import Parsing
 from vidrestore.pipeline.networks import DETECTORS, load_detector
-from vidrestore.training.data.prepare import Parser, PrepareConfig, prepare
+from vidrestore.training.data.prepare import FitFace, Labels, PrepareConfig, masks_in, prepare
 from vidrestore.types import CROP_SIZE_PX
 from vidrestore.weights.load import load_weights
 
 
-def parser_by(path: Path, device: torch.device) -> Parser:
-    """Return the face parser of a checkpoint as a function from a face to its classes.
+def parser_by(path: Path, device: torch.device) -> Labels:
+    """Return the face parser of a checkpoint as labels of faces.
 
     Raises:
         WeightsError: The file is missing, or a checkpoint of something else.
@@ -43,8 +45,8 @@ def parser_by(path: Path, device: torch.device) -> Parser:
     network.eval().requires_grad_(False).to(device)
 
     @torch.inference_mode()
-    def classes(crop_hwc: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        chw = torch.from_numpy(np.ascontiguousarray(crop_hwc)).permute(2, 0, 1)
+    def labels(_origin: str, face: FitFace) -> NDArray[np.uint8]:
+        chw = torch.from_numpy(np.ascontiguousarray(face.crop_hwc)).permute(2, 0, 1)
         crop = chw[None].to(device).float() / 127.5 - 1
         size = (CROP_SIZE_PX, CROP_SIZE_PX)
         sized = torch.nn.functional.interpolate(crop, size, mode="bilinear", antialias=True)
@@ -52,7 +54,7 @@ def parser_by(path: Path, device: torch.device) -> Parser:
         logits = torch.nn.functional.interpolate(parsed.logits, crop.shape[2:], mode="bilinear")
         return logits.argmax(dim=1)[0].to(torch.uint8).cpu().numpy()
 
-    return classes
+    return labels
 
 
 def main() -> None:
@@ -64,19 +66,33 @@ def main() -> None:
     parser.add_argument("--least", type=int, default=192, help="real pixels a face must have")
     parser.add_argument("--turned", type=float, default=0.33, help="nose off the middle, at most")
     parser.add_argument("--detector", choices=DETECTORS, default="mtcnn")
-    parser.add_argument("--parser", type=Path, help="checkpoint of a face parser: write masks")
+    masks = parser.add_mutually_exclusive_group()
+    masks.add_argument("--parser", type=Path, help="checkpoint of a face parser: write masks")
+    masks.add_argument(
+        "--masks",
+        type=Path,
+        help="PNGs of classes under the photographs' names; of each the largest face is taken",
+    )
     parser.add_argument("--device", default="auto")
     arguments = parser.parse_args()
     try:
         device = resolve_device(arguments.device)
+        labels: Labels | None = None
+        if arguments.parser is not None:
+            labels = parser_by(arguments.parser, device)
+        elif arguments.masks is not None:
+            labels = masks_in(arguments.masks)
         report = prepare(
             arguments.source,
             arguments.target,
             detector=load_detector(arguments.detector, device=device, config=DetectorConfig()),
             config=PrepareConfig(
-                size_px=arguments.size, least_px=arguments.least, turned=arguments.turned
+                size_px=arguments.size,
+                least_px=arguments.least,
+                turned=arguments.turned,
+                largest_only=arguments.masks is not None,
             ),
-            parser=None if arguments.parser is None else parser_by(arguments.parser, device),
+            labels=labels,
         )
     except VidrestoreError as error:
         sys.exit(f"error: {error}")

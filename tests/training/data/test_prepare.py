@@ -1,8 +1,10 @@
 """Photographs become a training set: aligned, measured, the unfit dropped with a reason."""
 
 import csv
+import shutil
 import tarfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from support.faces import example_pictures
 
 from vidrestore.errors import ConfigError
@@ -18,9 +21,10 @@ from vidrestore.faces.mtcnn import MtcnnDetector, embedded_mtcnn
 from vidrestore.faces.template import TEMPLATE_POINTS_XY
 from vidrestore.training.data.components import component_boxes
 from vidrestore.training.data.faces import aligned_faces, has_table, read_table
-from vidrestore.training.data.prepare import PrepareConfig, judged, prepare
+from vidrestore.training.data.prepare import FitFace, PrepareConfig, judged, masks_in, prepare
 from vidrestore.training.data.quality import outside_share, spectral_px, turned_share
-from vidrestore.training.data.stores import pictures_under, read_bytes, read_picture
+from vidrestore.training.data.stores import pictures_under, read_bytes, read_classes, read_picture
+from vidrestore.types import Detection
 
 DETECTOR = MtcnnDetector(embedded_mtcnn(), device=torch.device("cpu"), config=DetectorConfig())
 CONFIG = PrepareConfig(least_px=96)
@@ -55,11 +59,12 @@ def test_a_folder_becomes_a_table_that_training_reads(tmp_path: Path) -> None:
     (tmp_path / "photos" / "broken.jpg").write_bytes(b"no picture")
     (tmp_path / "photos" / "notes.txt").write_text("not looked at")
 
-    def classes(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return np.full(crop.shape[:2], 7, np.uint8)
+    def labels(origin: str, face: FitFace) -> NDArray[np.uint8]:
+        assert origin == "a.png"
+        return np.full(face.crop_hwc.shape[:2], 7, np.uint8)
 
     report = prepare(
-        tmp_path / "photos", tmp_path / "set", detector=DETECTOR, config=CONFIG, parser=classes
+        tmp_path / "photos", tmp_path / "set", detector=DETECTOR, config=CONFIG, labels=labels
     )
 
     assert (report.pictures, report.kept) == (3, 1)
@@ -85,6 +90,109 @@ def test_the_tile_lies_on_the_template(tmp_path: Path) -> None:
     scale = read_picture(row.picture).shape[0] / 512
     away = np.linalg.norm(row.points_xy - TEMPLATE_POINTS_XY * scale, axis=1).mean()
     assert away < 12 * scale
+
+
+def test_masks_of_photographs_are_aligned_with_the_largest_face(tmp_path: Path) -> None:
+    photo = photograph()
+    beside = cv2.copyMakeBorder(photo, 0, 0, 0, photo.shape[1], cv2.BORDER_CONSTANT)
+    small = cv2.resize(photo, None, fx=0.7, fy=0.7, interpolation=cv2.INTER_AREA)
+    beside[: small.shape[0], photo.shape[1] :][:, : small.shape[1]] = small
+    save(tmp_path / "photos" / "deep" / "a.png", beside)
+    # The largest face's classes follow its brightness, so that they can be told from any other's.
+    classes = np.where(photo.mean(axis=2) > 127, 1, 13).astype(np.uint8)
+    mask = Image.fromarray(
+        cv2.copyMakeBorder(classes, 0, 0, 0, photo.shape[1], cv2.BORDER_CONSTANT, value=(18,))
+    )
+    mask.putpalette([(37 * at) % 256 for at in range(57)])
+    (tmp_path / "masks" / "deep").mkdir(parents=True)
+    mask.save(tmp_path / "masks" / "deep" / "a.png")
+
+    report = prepare(
+        tmp_path / "photos",
+        tmp_path / "set",
+        detector=DETECTOR,
+        config=PrepareConfig(least_px=96, largest_only=True),
+        labels=masks_in(tmp_path / "masks"),
+    )
+
+    assert (report.kept, report.dropped) == (1, {"beside a larger face": 1})
+    (row,) = read_table(tmp_path / "set")
+    assert row.mask is not None
+    aligned, face = read_classes(row.mask), read_picture(row.picture).mean(axis=2)
+    assert aligned.shape == face.shape
+    inner = slice(face.shape[0] // 4, 3 * face.shape[0] // 4)
+    skin = aligned[inner, inner] == 1
+    assert 0.05 < skin.mean() < 0.95
+    assert ((face[inner, inner] > 127) == skin).mean() > 0.97
+
+
+def test_a_mask_that_is_missing_or_of_another_size_or_in_colour_is_refused(tmp_path: Path) -> None:
+    save(tmp_path / "photos" / "a.jpg", photograph())
+
+    def labelled() -> None:
+        prepare(
+            tmp_path / "photos",
+            tmp_path / "set",
+            detector=DETECTOR,
+            config=CONFIG,
+            labels=masks_in(tmp_path / "masks"),
+        )
+        raise AssertionError("was not refused")
+
+    for content, message in [
+        (None, "cannot be read"),
+        (np.zeros((9, 9), np.uint8), "9 x 9, but the photograph is"),
+        (np.zeros((*photograph().shape[:2], 3), np.uint8), "not classes"),
+    ]:
+        if content is not None:
+            (tmp_path / "masks").mkdir(exist_ok=True)
+            assert cv2.imwrite(str(tmp_path / "masks" / "a.png"), content)
+        with pytest.raises(ConfigError, match=message):
+            labelled()
+        shutil.rmtree(tmp_path / "set")
+
+
+def test_a_face_that_fills_the_picture_is_found(tmp_path: Path) -> None:
+    """As if by a detector that sees no face nearer to an edge than its size: real ones do so."""
+
+    class Shy:
+        def detect(self, frames: Sequence[NDArray[np.uint8]]) -> list[list[Detection]]:
+            (found,) = DETECTOR.detect(frames)
+            height, width = frames[0].shape[:2]
+            return [
+                [
+                    face
+                    for face in found
+                    if min(
+                        face.box_xyxy[0],
+                        face.box_xyxy[1],
+                        width - face.box_xyxy[2],
+                        height - face.box_xyxy[3],
+                    )
+                    > 60
+                ]
+            ]
+
+    save(tmp_path / "photos" / "a.png", photograph())
+    report = prepare(tmp_path / "photos", tmp_path / "set", detector=Shy(), config=CONFIG)
+    assert (report.kept, report.dropped) == (1, {})
+    (row,) = read_table(tmp_path / "set")
+    scale = read_picture(row.picture).shape[0] / 512
+    away = np.linalg.norm(row.points_xy - TEMPLATE_POINTS_XY * scale, axis=1).mean()
+    assert away < 12 * scale
+
+
+def test_black_hair_and_a_dark_background_do_not_make_a_face_too_dark() -> None:
+    (found,) = DETECTOR.detect([photograph()])
+    points = found[0].points_xy.astype(np.float64)
+    around = photograph().copy()
+    inside = np.zeros(around.shape[:2], np.uint8)
+    middle = points.mean(axis=0)
+    hull = cv2.convexHull((middle + (points - middle) * 1.3).astype(np.int32))
+    cv2.fillConvexPoly(inside, hull, (1,))
+    around[inside == 0] = 0
+    config = PrepareConfig(least_px=32, burnt=0.05)
+    assert judged(around, points, config)[0] == ""
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])

@@ -22,11 +22,9 @@ from vidrestore.training.data.quality import (
     spectral_px,
     turned_share,
 )
-from vidrestore.training.data.stores import pictures_under, read_picture
+from vidrestore.training.data.samples import aligned_mask
+from vidrestore.training.data.stores import pictures_under, read_classes, read_picture
 from vidrestore.types import CROP_SIZE_PX
-
-Parser: TypeAlias = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
-"""``(S, S, 3)`` RGB aligned face to ``(S, S)`` classes."""
 
 TABLE = "faces.tsv"
 _SEARCH_PX = 1024
@@ -51,6 +49,8 @@ class PrepareConfig:
     """Part of the face, from brow to chin, that may lie beyond the picture."""
     burnt: float = 0.12
     """Part of the face that may be burnt out, or black."""
+    largest_only: bool = False
+    """Whether of every photograph only the largest face is looked at."""
 
     def __post_init__(self) -> None:
         if self.size_px % 32 or not 32 <= self.size_px <= CROP_SIZE_PX:
@@ -79,6 +79,34 @@ class FitFace:
     native_px: float
     effective_px: float
     """The lesser of real pixels and of what the spectrum shows."""
+    found: FaceRow
+    """As it is in the photograph."""
+    photograph_hw: tuple[int, int]
+
+
+Labels: TypeAlias = Callable[[str, FitFace], NDArray[np.uint8]]
+"""The photograph's path below the source, and a face of it ``(S, S, 3)``, to ``(S, S)`` classes."""
+
+
+def masks_in(folder: Path) -> Labels:
+    """Return the classes of faces from masks of whole photographs.
+
+    Args:
+        folder: Or archive; holds a PNG, as big as the photograph, at each one's path. Parts of
+            an aligned face that lie beyond the photograph get ``UNKNOWN_CLASS``.
+    """
+
+    def labels(origin: str, face: FitFace) -> NDArray[np.uint8]:
+        path = folder / Path(origin).with_suffix(".png")
+        classes = read_classes(path)
+        if classes.shape != face.photograph_hw:
+            raise ConfigError(
+                f"{path}: {classes.shape[1]} x {classes.shape[0]}, but the photograph is "
+                f"{face.photograph_hw[1]} x {face.photograph_hw[0]}"
+            )
+        return aligned_mask(face.found, classes, side_px=face.crop_hwc.shape[0])
+
+    return labels
 
 
 def prepare(
@@ -87,7 +115,7 @@ def prepare(
     *,
     detector: Detector,
     config: PrepareConfig,
-    parser: Parser | None = None,
+    labels: Labels | None = None,
 ) -> Prepared:
     """Write every fit face of ``source`` to ``target``: PNGs, ``faces.tsv``, masks.
 
@@ -96,13 +124,13 @@ def prepare(
         target: An empty or new folder.
         detector: Finds faces and their five points.
         config: Which faces are fit.
-        parser: Where given, writes ``masks/NAME.png`` beside every face.
+        labels: Where given, ``masks/NAME.png`` is written beside every face.
 
     Returns:
         How many were kept, and why others were not.
 
     Raises:
-        ConfigError: ``source`` holds no pictures, or ``target`` holds files.
+        ConfigError: ``source`` holds no pictures, or ``target`` holds files, or a mask is missing.
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ConfigError(f"{target}: is not an empty folder; name another, or empty it")
@@ -115,18 +143,18 @@ def prepare(
         table.writerow(columns)
         for path in pictures_under(source):
             report.pictures += 1
+            origin = path.relative_to(source).as_posix()
             for face in _fit_faces(path, detector, config, report.dropped):
                 name = f"{report.kept:06d}.png"
                 _write(target / name, face.crop_hwc[:, :, ::-1])
                 mask = ""
-                if parser is not None:
+                if labels is not None:
                     mask = f"masks/{name}"
                     (target / "masks").mkdir(exist_ok=True)
-                    _write(target / mask, parser(face.crop_hwc))
+                    _write(target / mask, labels(origin, face))
                 numbers = [*face.points_xy.ravel(), face.effective_px, face.native_px]
                 cells = [f"{number:.1f}" for number in numbers]
                 corners = [f"{edge:.1f}" for edge in component_boxes(face.points_xy).ravel()]
-                origin = path.relative_to(source).as_posix()
                 table.writerow([name, *cells, origin, mask, *corners])
                 report.kept += 1
     if not report.pictures:
@@ -145,6 +173,9 @@ def _fit_faces(
     found = _found(picture, detector, config.least_score)
     if not found:
         dropped["no face"] += 1
+    if config.largest_only and len(found) > 1:
+        dropped["beside a larger face"] += len(found) - 1
+        found = [max(found, key=native_px)]
     for points in found:
         reason, face = judged(picture, points, config)
         if face is None:
@@ -173,7 +204,7 @@ def judged(
     side = min(config.size_px, int(native))
     row = FaceRow(picture=Path(), tile_xywh=None, points_xy=points_xy, effective_px=native)
     crop, points = load_aligned(row, side_px=side, sheet=picture_hwc)
-    burnt, black = clipped_shares(crop)
+    burnt, black = clipped_shares(crop, points)
     if burnt > config.burnt:
         return "overexposed", None
     if black > config.burnt:
@@ -182,13 +213,37 @@ def judged(
     effective = native if shown > _SHARP_ENOUGH * side else shown
     if effective < config.least_px:
         return "too blurred", None
-    return "", FitFace(crop_hwc=crop, points_xy=points, native_px=native, effective_px=effective)
+    return "", FitFace(
+        crop_hwc=crop,
+        points_xy=points,
+        native_px=native,
+        effective_px=effective,
+        found=row,
+        photograph_hw=(picture_hwc.shape[0], picture_hwc.shape[1]),
+    )
 
 
 def _found(
     picture: NDArray[np.uint8], detector: Detector, least_score: float
 ) -> list[NDArray[np.float64]]:
-    """Return the landmarks of all faces, found at a bounded size and refined at the full one."""
+    """Return the landmarks of all faces; where there are none, looks again with a frame around.
+
+    Detectors miss faces that fill a picture nearly to its edges.
+    """
+    found = _detected(picture, detector, least_score)
+    if found:
+        return found
+    margin = max(picture.shape[:2]) // 2
+    sides = (margin, margin, margin, margin)
+    framed = cv2.copyMakeBorder(picture, *sides, cv2.BORDER_CONSTANT, value=(128, 128, 128))
+    seen = _detected(np.asarray(framed, dtype=np.uint8), detector, least_score)
+    return [points - margin for points in seen]
+
+
+def _detected(
+    picture: NDArray[np.uint8], detector: Detector, least_score: float
+) -> list[NDArray[np.float64]]:
+    """Return the landmarks of all faces, found at a bounded size and placed at the full one."""
     height, width = picture.shape[:2]
     shrink = min(1.0, _SEARCH_PX / max(height, width))
     size_wh = (max(1, round(width * shrink)), max(1, round(height * shrink)))

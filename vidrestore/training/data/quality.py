@@ -1,5 +1,6 @@
 """What a face in a photograph is worth for training: real pixels, sharpness, pose, light."""
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -101,9 +102,18 @@ def outside_share(points_xy: NDArray[np.float64], hw: tuple[int, int]) -> float:
     return 1 - inside_x * inside_y / (width * height)
 
 
-def clipped_shares(crop_hwc: NDArray[np.uint8]) -> tuple[float, float]:
-    """Return the shares of an aligned face's pixels that are burnt out and that are black."""
-    side = crop_hwc.shape[0]
-    top, bottom, left, right = (round(share * side) for share in _FACE_REGION)
-    face = crop_hwc[top:bottom, left:right]
-    return float((face.min(axis=2) >= 250).mean()), float((face.max(axis=2) <= 8).mean())
+def clipped_shares(
+    crop_hwc: NDArray[np.uint8], points_xy: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Return the shares of an aligned face's pixels that are burnt out and that are black.
+
+    Of those between eyes and mouth only: black hair and a dark background are no fault.
+
+    Args:
+        crop_hwc: RGB.
+        points_xy: ``(5, 2)`` landmarks in it.
+    """
+    inside = np.zeros(crop_hwc.shape[:2], dtype=np.uint8)
+    cv2.fillConvexPoly(inside, cv2.convexHull(np.rint(points_xy).astype(np.int32)), (1,))
+    face = crop_hwc[inside > 0]
+    return float((face.min(axis=1) >= 250).mean()), float((face.max(axis=1) <= 8).mean())

@@ -8,11 +8,13 @@ import tarfile
 import zipfile
 from collections.abc import Iterator
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path, PurePosixPath
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
 
 from vidrestore.errors import ConfigError
 
@@ -67,6 +69,21 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     if bgr is None:
         raise ConfigError(f"{path}: not a readable picture")
     return np.ascontiguousarray(bgr[:, :, ::-1], dtype=np.uint8)
+
+
+def read_classes(path: Path) -> NDArray[np.uint8]:
+    """Return the classes ``(H, W)`` of a mask: its grey levels, or the indices of its palette.
+
+    Raises:
+        ConfigError: There is no such file, or it is no picture, or one in colour.
+    """
+    try:
+        with Image.open(BytesIO(read_bytes(path))) as picture:
+            if picture.mode not in ("L", "P"):
+                raise ConfigError(f"{path}: not classes, but a picture of kind {picture.mode}")
+            return np.array(picture, dtype=np.uint8)
+    except UnidentifiedImageError as error:
+        raise ConfigError(f"{path}: not a readable picture") from error
 
 
 def pictures_under(root: Path) -> Iterator[Path]:
