@@ -20,6 +20,7 @@ from vidrestore.training.losses.freezing import weights_held
 from vidrestore.training.losses.identity import identity_loss, identity_network
 from vidrestore.training.losses.perceptual import perceptual_terms
 from vidrestore.training.losses.pixel import l1_loss, log_error, pyramid_loss, ssim_loss
+from vidrestore.training.losses.texture import texture_energy_loss
 from vidrestore.training.moment import Moment
 from vidrestore.training.optimisers import adam
 from vidrestore.training.parts import Part
@@ -137,6 +138,8 @@ class RestorerTask:
             terms["log_pixels"] = weights.log_pixels * log_error(found.float(), aimed).mean()
         if weights.ssim:
             terms["ssim"] = weights.ssim * ssim_loss(found, aimed)
+        if weights.texture_energy:
+            terms["texture_energy"] = weights.texture_energy * texture_energy_loss(found, aimed)
         if self._has_pyramid(moment):
             terms["pyramid"] = weights.pyramid * pyramid_loss(pyramid, sample.clean)
         if self._features is not None:

@@ -18,6 +18,8 @@ class LossWeights:
     log_pixels: float = 0.0
     """Of ``log_error``, which weighs every face by what it could gain."""
     ssim: float = 0.0
+    texture_energy: float = 0.0
+    """Of ``texture_energy_loss``."""
     pyramid: float = 1.0
     pyramid_until: int = 50_000
     """Step from which the pyramid is left to itself."""
@@ -33,7 +35,7 @@ class LossWeights:
 
     def __post_init__(self) -> None:
         terms = (self.pixels, self.log_pixels, self.pyramid, self.perceptual, self.style)
-        others = (self.ssim, self.texture, self.identity)
+        others = (self.ssim, self.texture_energy, self.texture, self.identity)
         adversaries = (self.adversarial, self.component, self.component_style)
         if min(*terms, *others, *adversaries) < 0:
             raise ConfigError("weights of losses must be >= 0")
