@@ -1,0 +1,171 @@
+"""Every system in a size that trains within seconds."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from vidrestore.configfile import from_mapping
+from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.models.face_parser import FaceParser
+from vidrestore.models.mobilefacenet import MobileFaceNet
+from vidrestore.training.checkpoint import read_checkpoint
+from vidrestore.training.data.faces import POINT_COLUMNS
+from vidrestore.training.run import TASKS, RunConfig, train
+
+SIDE_PX = 64
+
+
+def write_faces(root: Path) -> Path:
+    """Write three striped pictures with points and classes, as a prepared folder; return root."""
+    folder = root / "faces"
+    folder.mkdir(parents=True)
+    rows = ["\t".join(["file", *POINT_COLUMNS, "eff_res512", "mask"])]
+    for number in range(3):
+        y, x = np.mgrid[0:128, 0:128]
+        wave = 127 + 100 * np.sin(x / 9 + number) * np.cos(y / 7)
+        colour = np.stack([wave, wave[::-1], wave.T], axis=2).astype(np.uint8)
+        cv2.imwrite(str(folder / f"{number}.png"), colour)
+        cv2.imwrite(str(folder / f"{number}_mask.png"), (wave > 127).astype(np.uint8))
+        points = (TEMPLATE_POINTS_XY * 128 / 512).ravel()
+        cells = [f"{number}.png", *(f"{each:.2f}" for each in points), "128"]
+        rows.append("\t".join([*cells, f"{number}_mask.png"]))
+    (folder / "faces.tsv").write_text("\n".join(rows) + "\n")
+    return root
+
+
+def data(root: Path, **changes: Any) -> dict[str, Any]:
+    return {
+        "root": str(root),
+        "sources": [{"folder": "faces"}],
+        "recipes": [{"name": "gfpgan", "share": 1.0}],
+        "size_px": SIDE_PX,
+        "least_detail": 1.0,
+        **changes,
+    }
+
+
+BATCH = {"size": 2, "workers": 0}
+ADAM = {"lr": 1e-3, "beta1": 0.0}
+
+
+def stylegan2(root: Path) -> dict[str, Any]:
+    return {
+        "data": data(root, size_px=32),
+        "batch": {"size": 4, "accumulate": 2, "workers": 0},
+        "generator": ADAM,
+        "discriminator": ADAM,
+        "narrow": 0.0625,
+        "style_features": 16,
+        "mapping_layers": 2,
+        "path_every": 2,
+        "r1_every": 2,
+    }
+
+
+def parser(root: Path) -> dict[str, Any]:
+    return {
+        "data": data(root),
+        "batch": BATCH,
+        "adam": ADAM,
+        "base_channels": 8,
+        "most_channels": 16,
+        "least_side_px": 16,
+        "blocks": 1,
+        "test_folder": "faces",
+    }
+
+
+def psfrgan(root: Path) -> dict[str, Any]:
+    sizes = {"in_size": SIDE_PX, "out_size": SIDE_PX, "min_feat_size": 16, "base_ch": 8}
+    path = root / "parser.pt"
+    if not path.exists():
+        torch.save(FaceParser(**sizes, res_depth=1, ch_range=(8, 16)).state_dict(), path)
+    return {
+        "data": data(root),
+        "batch": BATCH,
+        "parser": str(path),
+        "generator": ADAM,
+        "discriminator": ADAM,
+        "channels": [8, 16],
+        "discriminator_channels": 4,
+        "discriminator_layers": 2,
+        "discriminator_scales": 2,
+        "style_weight": 0.0,
+    }
+
+
+def restorer(network: str) -> Callable[[Path], dict[str, Any]]:
+    def small(root: Path) -> dict[str, Any]:
+        face = root / "identity.pt"
+        if not face.exists():
+            torch.save({"net_state_dict": MobileFaceNet().state_dict()}, face)
+        settings: dict[str, Any] = {
+            "network": network,
+            "data": data(root, size_px=32),
+            "batch": {"size": 4, "accumulate": 2, "workers": 0},
+            "generator": ADAM,
+            "discriminator": ADAM,
+            "components": ADAM,
+            "narrow": 0.0625,
+            "style_features": 16,
+            "mapping_layers": 2,
+            "r1_every": 2,
+            "identity": str(face),
+            "weights": {"perceptual": 0.0, "style": 0.0},
+        }
+        if network == "lite":
+            settings["weights"] |= {"pyramid": 0.0, "log_pixels": 1.0, "ssim": 1.0}
+        return settings
+
+    return small
+
+
+def lite_by_crops(root: Path) -> dict[str, Any]:
+    """As ``lite`` is trained: parts of faces, blurred ones among them, judged by texture."""
+    settings = restorer("lite")(root)
+    settings["data"] = data(root, size_px=128, least_detail=0.5, in_memory=True)
+    del settings["discriminator"], settings["components"]
+    return settings | {
+        "texture": ADAM,
+        "crop_px": 96,
+        "texture_px": 64,
+        "weights": settings["weights"]
+        | {"adversarial": 0.0, "component": 0.0, "component_style": 0.0, "texture": 0.1},
+    }
+
+
+SMALL: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "stylegan2": stylegan2,
+    "parser": parser,
+    "psfrgan": psfrgan,
+    "gfpgan": restorer("gfpgan"),
+    "gfpgan-clean": restorer("gfpgan-clean"),
+    "mmrb": restorer("mmrb"),
+    "lite": restorer("lite"),
+    "lite-by-crops": lite_by_crops,
+}
+TASK_OF = {name: name if name in TASKS else "restorer" for name in SMALL}
+
+
+def small_config(name: str, root: Path, **changes: Any) -> RunConfig:
+    """Return a run of four steps of a system of ``SMALL``."""
+    raw = {
+        "steps": 4,
+        "precision": "fp32",
+        "log_every": 2,
+        "save_every": 2,
+        "validate_every": 4,
+        TASK_OF[name]: SMALL[name](root),
+        **changes,
+    }
+    return from_mapping(raw, RunConfig, where="test")
+
+
+def run(config: RunConfig, folder: Path) -> dict[str, Any]:
+    """Run a config on the CPU and return its last checkpoint."""
+    folder.mkdir(exist_ok=True)
+    return read_checkpoint(train(config, folder=folder, device="cpu"))
