@@ -33,6 +33,7 @@ from vidrestore.metrics.frechet import inception_embedding
 from vidrestore.metrics.perceptual import alexnet_lpips
 from vidrestore.metrics.report import Instruments, Scores
 from vidrestore.pipeline.networks import load_detector, load_restorer
+from vidrestore.restore.config import SteadyConfig
 from vidrestore.training.data.clips import aligned_clip
 from vidrestore.training.data.stills import stills_in
 from vidrestore.training.data.stores import is_archive
@@ -118,6 +119,7 @@ def evaluate(arguments: argparse.Namespace) -> tuple[dict[str, Any], Results]:
             rng=np.random.default_rng((arguments.seed, at)),
             restore=restore,
             instruments=instruments,
+            steady=SteadyConfig(strength=arguments.steady) if arguments.steady else None,
         )
         results.entries += measured.entries
         results.rows += measured.rows
@@ -138,6 +140,7 @@ def evaluate(arguments: argparse.Namespace) -> tuple[dict[str, Any], Results]:
         "data": data.name,
         "degradation": arguments.degradation,
         "seed": arguments.seed,
+        "steady": arguments.steady if films else None,
         "precision": str(restorer.dtype).removeprefix("torch."),
         "input": results.summary("input") | extra.get("input", {}),
         "output": results.summary("output") | extra.get("output", {}),
@@ -165,6 +168,7 @@ def main() -> None:
     parser.add_argument("--fid", type=Path, metavar="INCEPTION_V3")
     parser.add_argument("--count", type=int, default=None, help="stills at most")
     parser.add_argument("--max-frames", type=int, default=75, help="frames of a film at most")
+    parser.add_argument("--steady", type=float, default=1.0, help="as of vidrestore, for films")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="auto")
     arguments = parser.parse_args()

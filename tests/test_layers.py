@@ -18,6 +18,7 @@ LAYERS = {
     "stopwatch": 0,
     "allocator": 0,
     "models": 1,
+    "motion": 1,
     "resample": 1,
     "media": 1,
     "weights": 2,

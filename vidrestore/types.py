@@ -277,12 +277,30 @@ class AlignedFace:
     display_to_crop: Affine
     crop_chw: "Tensor"
     """``(3, S, S)`` float32 RGB in [0, 1], on the device that restores it."""
+    steadied_chw: "Tensor | None" = None
+    """The crop averaged with what neighbouring frames show of the face; None where none does."""
 
     def __post_init__(self) -> None:
-        if tuple(self.crop_chw.shape) != (3, CROP_SIZE_PX, CROP_SIZE_PX):
-            raise ValueError(f"crop_chw must be (3, S, S), got {tuple(self.crop_chw.shape)}")
+        for crop in (self.crop_chw, self.steadied_chw):
+            if crop is not None and tuple(crop.shape) != (3, CROP_SIZE_PX, CROP_SIZE_PX):
+                raise ValueError(f"a crop must be (3, S, S), got {tuple(crop.shape)}")
         if self.display_to_crop.shape != (2, 3):
             raise ValueError(f"display_to_crop must be (2, 3), got {self.display_to_crop.shape}")
+
+    @property
+    def shown_chw(self) -> "Tensor":
+        """What a restorer is given."""
+        return self.crop_chw if self.steadied_chw is None else self.steadied_chw
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class AlignedFrame:
+    """A frame as decoded, with the crops of the faces to restore in it."""
+
+    frame: Frame
+    shot: int
+    faces: tuple[AlignedFace, ...]
+    """In order of track number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

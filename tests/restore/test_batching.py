@@ -1,6 +1,7 @@
 """Crops gathered over frames come back in order, whatever the batch size."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,38 +10,32 @@ from support.frames import GRAY, random_frame
 
 from vidrestore.restore.batching import restored_frames
 from vidrestore.restore.crops import RestoredCrops
-from vidrestore.types import AlignedFace, TrackedFace, TrackedFrame
+from vidrestore.types import AlignedFace, AlignedFrame, TrackedFace
 
 POINTS = np.array([[1, 1], [3, 1], [2, 2], [1, 3], [3, 3]], dtype=np.float32)
 
 
-def tracked_frame(index: int, faces: int) -> TrackedFrame:
-    return TrackedFrame(
+def aligned_frame(index: int, faces: int) -> AlignedFrame:
+    """Return a frame whose crops are filled with their track's number."""
+    numbers = [100 * index + at for at in range(faces)]
+    return AlignedFrame(
         frame=random_frame(GRAY, (8, 8), index=index),
         shot=0,
         faces=tuple(
-            TrackedFace(
-                track_id=100 * index + at,
-                box_xyxy=(0, 0, 4, 4),
-                score=1.0,
-                points_xy=POINTS,
-                measured_points_xy=POINTS,
+            AlignedFace(
+                face=TrackedFace(
+                    track_id=number,
+                    box_xyxy=(0, 0, 4, 4),
+                    score=1.0,
+                    points_xy=POINTS,
+                    measured_points_xy=POINTS,
+                ),
+                display_to_crop=np.eye(2, 3),
+                crop_chw=torch.full((3, 512, 512), float(number)),
             )
-            for at in range(faces)
+            for number in numbers
         ),
     )
-
-
-def marked(tracked: TrackedFrame) -> list[AlignedFace]:
-    """Fill each crop with its track's number."""
-    return [
-        AlignedFace(
-            face=face,
-            display_to_crop=np.eye(2, 3),
-            crop_chw=torch.full((3, 512, 512), float(face.track_id)),
-        )
-        for face in tracked.faces
-    ]
 
 
 def unchanged(crops: torch.Tensor) -> RestoredCrops:
@@ -58,15 +53,13 @@ def test_every_frame_comes_once_in_order_with_its_own_faces(batch_size: int) -> 
         calls.append(len(crops))
         return unchanged(crops + 0.5)
 
-    frames = [tracked_frame(index, faces) for index, faces in enumerate(COUNTS)]
+    frames = [aligned_frame(index, faces) for index, faces in enumerate(COUNTS)]
     done = list(
-        restored_frames(
-            frames, align=marked, restore=restore, batch_size=batch_size, max_waiting_frames=5
-        )
+        restored_frames(frames, restore=restore, batch_size=batch_size, max_waiting_frames=5)
     )
     assert [each.frame.index for each in done] == list(range(len(COUNTS)))
-    for restored, tracked in zip(done, frames, strict=True):
-        assert [face.aligned.face for face in restored.faces] == list(tracked.faces)
+    for restored, given in zip(done, frames, strict=True):
+        assert [face.aligned for face in restored.faces] == list(given.faces)
         for face in restored.faces:
             assert float(face.restored_chw[0, 0, 0]) == face.aligned.face.track_id + 0.5
     assert max(calls) <= batch_size
@@ -80,26 +73,22 @@ def test_crops_of_several_frames_share_a_batch() -> None:
         calls.append(len(crops))
         return unchanged(crops)
 
-    frames = [tracked_frame(index, 1) for index in range(8)]
-    list(
-        restored_frames(frames, align=marked, restore=restore, batch_size=4, max_waiting_frames=16)
-    )
+    frames = [aligned_frame(index, 1) for index in range(8)]
+    list(restored_frames(frames, restore=restore, batch_size=4, max_waiting_frames=16))
     assert calls == [4, 4]
 
 
 def test_no_more_frames_are_held_than_stated() -> None:
     taken = 0
 
-    def frames() -> Iterator[TrackedFrame]:
+    def frames() -> Iterator[AlignedFrame]:
         nonlocal taken
         for index in range(40):
             taken += 1
-            yield tracked_frame(index, 1 if index == 0 else 0)
+            yield aligned_frame(index, 1 if index == 0 else 0)
 
     given = 0
-    for _ in restored_frames(
-        frames(), align=marked, restore=unchanged, batch_size=8, max_waiting_frames=6
-    ):
+    for _ in restored_frames(frames(), restore=unchanged, batch_size=8, max_waiting_frames=6):
         assert taken - given <= 6
         given += 1
     assert given == 40
@@ -107,8 +96,7 @@ def test_no_more_frames_are_held_than_stated() -> None:
 
 def test_frames_without_faces_do_not_wait() -> None:
     stream = restored_frames(
-        (tracked_frame(index, 0) for index in range(3)),
-        align=marked,
+        (aligned_frame(index, 0) for index in range(3)),
         restore=unchanged,
         batch_size=8,
         max_waiting_frames=6,
@@ -121,10 +109,8 @@ def test_every_face_gets_the_region_of_its_own_crop() -> None:
         regions = crops[:, 0, :4, :4] / 1000
         return RestoredCrops(images_nchw=crops, region_nhw=regions)
 
-    frames = [tracked_frame(index, faces) for index, faces in enumerate(COUNTS)]
-    stream = restored_frames(
-        frames, align=marked, restore=restore, batch_size=3, max_waiting_frames=5
-    )
+    frames = [aligned_frame(index, faces) for index, faces in enumerate(COUNTS)]
+    stream = restored_frames(frames, restore=restore, batch_size=3, max_waiting_frames=5)
     faces = [face for each in stream for face in each.faces]
     assert len(faces) == sum(COUNTS)
     for face in faces:
@@ -136,3 +122,16 @@ def test_every_face_gets_the_region_of_its_own_crop() -> None:
 def test_regions_of_fewer_crops_than_pictures_are_refused() -> None:
     with pytest.raises(ValueError, match="2 crops, but regions of 1"):
         RestoredCrops(images_nchw=torch.zeros(2, 3, 8, 8), region_nhw=torch.zeros(1, 4, 4))
+
+
+def test_the_restorer_is_shown_the_steadied_crop_where_there_is_one() -> None:
+    frame = aligned_frame(0, 2)
+    steadied = replace(frame.faces[0], steadied_chw=torch.full((3, 512, 512), 7.0))
+    (done,) = restored_frames(
+        [replace(frame, faces=(steadied, frame.faces[1]))],
+        restore=unchanged,
+        batch_size=8,
+        max_waiting_frames=6,
+    )
+    assert [float(face.restored_chw[0, 0, 0]) for face in done.faces] == [7.0, 1.0]
+    assert float(done.faces[0].aligned.crop_chw[0, 0, 0]) == 0.0

@@ -57,6 +57,8 @@ class RestoreCommand:
     """Leave faces alone that are lower than this, in pixels of the film."""
     grain: Annotated[float, tyro.conf.arg(metavar="0..1")] = 1.0
     """How much of the grain of the film is put back on a restored face, 0 to 1."""
+    steady: Annotated[float, tyro.conf.arg(metavar="0..1")] = 1.0
+    """How much a face is averaged with its neighbouring frames before it is restored, 0 to 1."""
     start: Seconds = None
     """Begin here: seconds, or HH:MM:SS.mmm."""
     end: Seconds = None
@@ -133,6 +135,7 @@ def _settings(command: RestoreCommand) -> "RestoreSettings":
         batch_size=command.batch_size,
         strength=command.strength,
         grain=command.grain,
+        steady=command.steady,
         faces=command.faces,
         min_face_px=command.min_face,
         start_seconds=command.start,

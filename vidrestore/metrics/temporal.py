@@ -2,16 +2,14 @@
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from vidrestore.metrics.identity import angle_degrees, cosine
+from vidrestore.motion import Flow, dense_flow, displaced, luma_levels
 from vidrestore.types import FloatArray
-
-Flow = NDArray[np.float32]
 
 _CONSISTENCY = (0.01, 0.5)
 """Flow forwards and back must cancel up to a hundredth of its square length, plus half a pixel
@@ -19,16 +17,13 @@ squared (Sundaram et al. 2010, equation 5); elsewhere something is hidden."""
 
 
 def flow_px(first_hwc: FloatArray, second_hwc: FloatArray) -> Flow:
-    """Return the motion from one frame to the next, ``(H, W, 2)`` (x, y) pixels, by DIS.
+    """Return the motion from one frame to the next, ``(H, W, 2)`` (x, y) pixels.
 
     Args:
         first_hwc: ``(H, W, 3)`` RGB in [0, 1].
         second_hwc: The frame after it.
     """
-    finder = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    first, second = (_grey(each) for each in (first_hwc, second_hwc))
-    start = np.zeros((*first.shape, 2), dtype=np.float32)
-    return np.asarray(finder.calc(first, second, start), dtype=np.float32)
+    return dense_flow(luma_levels(first_hwc), luma_levels(second_hwc))
 
 
 def warping_error(frames: Sequence[FloatArray], reference: Sequence[FloatArray]) -> float:
@@ -49,7 +44,7 @@ def warping_error(frames: Sequence[FloatArray], reference: Sequence[FloatArray])
         forth = flow_px(reference_before, reference_frame)
         visible = _visible(back, forth)
         if visible.any():
-            apart = np.abs(_moved(before, back) - frame).mean(axis=2)
+            apart = np.abs(displaced(before, back) - frame).mean(axis=2)
             errors.append(255 * float(apart[visible].mean()))
         before, reference_before = frame, reference_frame
     if not errors:
@@ -74,27 +69,8 @@ def identity_jitter_degrees(embeddings_TD: Tensor) -> float:
         return float(angle_degrees(cosine(embeddings_TD[1:], embeddings_TD[:-1])).mean())
 
 
-def _grey(image_hwc: FloatArray) -> NDArray[np.uint8]:
-    levels = np.clip(np.rint(image_hwc * 255.0), 0, 255).astype(np.uint8)
-    return np.asarray(cv2.cvtColor(levels, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
-
-
-def _moved(image: FloatArray, flow: Flow) -> FloatArray:
-    """Return what ``image`` shows where ``flow`` points to from every pixel."""
-    height, width = image.shape[:2]
-    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    sampled = cv2.remap(
-        image,
-        x + flow[:, :, 0],
-        y + flow[:, :, 1],
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    return np.asarray(sampled, dtype=np.float32)
-
-
 def _visible(back: Flow, forth: Flow) -> NDArray[np.bool_]:
-    returned = _moved(forth, back)
+    returned = displaced(forth, back)
     apart = ((back + returned) ** 2).sum(axis=2)
     relative, slack = _CONSISTENCY
     length = (back**2).sum(axis=2) + (returned**2).sum(axis=2)

@@ -9,6 +9,7 @@ from vidrestore.errors import ConfigError
 from vidrestore.media import EncoderSettings
 from vidrestore.paste.config import PasteConfig
 from vidrestore.pipeline.networks import DETECTORS
+from vidrestore.restore.config import SteadyConfig
 from vidrestore.weights.knobs import KNOBS, check_knob
 
 
@@ -33,6 +34,9 @@ class RestoreSettings:
     """0 changes nothing, 1 shows restored faces in full."""
     grain: float = 1.0
     """Share of the source's grain put back on restored faces."""
+    steady: float = 1.0
+    """How much of what neighbouring frames show goes into a face before it is restored; 0 restores
+    every frame for itself."""
     faces: Literal["all", "largest"] = "all"
     min_face_px: float = 24.0
     """Faces whose box is smaller than this on its longer side are left alone, in display pixels."""
@@ -67,11 +71,16 @@ class RestoreSettings:
         if start < 0 or (self.end_seconds is not None and self.end_seconds <= start):
             raise ConfigError(f"the end ({self.end_seconds} s) must come after the start ({start})")
         self.paste_config()
+        self.steady_config()
         self.encoder_settings()
 
     def paste_config(self) -> PasteConfig:
         """Return the settings of the paste stage."""
         return PasteConfig(strength=self.strength, grain=self.grain)
+
+    def steady_config(self) -> SteadyConfig:
+        """Return the settings of the stage that steadies faces."""
+        return SteadyConfig(strength=self.steady)
 
     def encoder_settings(self) -> EncoderSettings:
         """Return the settings of the encoder."""

@@ -19,8 +19,9 @@ from vidrestore.pipeline.settings import RestoreSettings
 from vidrestore.restore.batching import restored_frames
 from vidrestore.restore.crops import RestoredCrops
 from vidrestore.restore.restorer import Restorer
+from vidrestore.restore.steady import steadied_frames
 from vidrestore.stopwatch import Stopwatch
-from vidrestore.types import AlignedFace, DisplayGeometry, Frame, RgbView, TrackedFrame
+from vidrestore.types import AlignedFrame, DisplayGeometry, Frame, RgbView, TrackedFrame
 
 _MAX_WAITING_FRAMES = 16
 
@@ -50,8 +51,9 @@ class Stages:
     def finished(self, frames: Iterable[Frame]) -> Iterator[FinishedFrame]:
         """Yield every frame once, in order, with its faces restored.
 
-        Holds the tracker's look-ahead, half a smoothing window, ``_MAX_WAITING_FRAMES`` frames
-        that wait for a full batch, and a shot's first few until its tone is known.
+        Holds the tracker's look-ahead, half a smoothing window, the neighbours a face is steadied
+        by, ``_MAX_WAITING_FRAMES`` frames that wait for a full batch, and a shot's first few
+        until its tone is known.
         """
         watch = self.stopwatch
         tracked = track_faces(
@@ -65,9 +67,12 @@ class Stages:
             which=self.settings.faces,
             min_face_px=self.settings.min_face_px,
         )
+        cut = map(self._align, chosen)
+        if self.settings.steady > 0:
+            steadied = steadied_frames(cut, config=self.settings.steady_config())
+            cut = watch.timed("steady", steadied)
         restored = restored_frames(
-            chosen,
-            align=self._align,
+            cut,
             restore=self._restore,
             batch_size=self.batch_size,
             max_waiting_frames=_MAX_WAITING_FRAMES,
@@ -79,13 +84,14 @@ class Stages:
         with self.stopwatch.stage("view"):
             return display_view(frame, self.geometry, max_side_px)
 
-    def _align(self, tracked: TrackedFrame) -> list[AlignedFace]:
+    def _align(self, tracked: TrackedFrame) -> AlignedFrame:
         with self.stopwatch.stage("align"):
             crops = [
                 aligned(tracked.frame, self.geometry, face, device=self.restorer.device)
                 for face in tracked.faces
             ]
-            return [crop for crop in crops if crop is not None]
+        faces = tuple(crop for crop in crops if crop is not None)
+        return AlignedFrame(frame=tracked.frame, shot=tracked.shot, faces=faces)
 
     def _restore(self, crops_NCHW: Tensor) -> RestoredCrops:
         with self.stopwatch.stage("restore"):

@@ -1,28 +1,17 @@
 """The restore stage: crops gathered over frames and faces, given back in order."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from vidrestore.restore.crops import RestoredCrops
-from vidrestore.types import AlignedFace, Frame, RestoredFace, RestoredFrame, TrackedFrame
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """A frame whose crops are not all restored yet."""
-
-    frame: Frame
-    shot: int
-    faces: list[AlignedFace] = field(default_factory=list[AlignedFace])
+from vidrestore.types import AlignedFrame, RestoredFace, RestoredFrame
 
 
 def restored_frames(
-    frames: Iterable[TrackedFrame],
+    frames: Iterable[AlignedFrame],
     *,
-    align: Callable[[TrackedFrame], list[AlignedFace]],
     restore: Callable[[Tensor], RestoredCrops],
     batch_size: int,
     max_waiting_frames: int,
@@ -34,19 +23,17 @@ def restored_frames(
 
     Args:
         frames: In order.
-        align: Cuts the crops of one frame.
         restore: Takes ``(N, 3, S, S)``, N at most ``batch_size``, and keeps the shape.
         batch_size: Crops per call of ``restore``, at least 1.
         max_waiting_frames: At least 1.
     """
     if batch_size < 1 or max_waiting_frames < 1:
         raise ValueError("batch_size and max_waiting_frames must be at least 1")
-    waiting: list[_Waiting] = []
+    waiting: list[AlignedFrame] = []
     crops = 0
-    for tracked in frames:
-        faces = align(tracked)
-        waiting.append(_Waiting(tracked.frame, tracked.shot, faces))
-        crops += len(faces)
+    for frame in frames:
+        waiting.append(frame)
+        crops += len(frame.faces)
         if crops == 0 or crops >= batch_size or len(waiting) >= max_waiting_frames:
             yield from _flushed(waiting, restore, batch_size)
             waiting, crops = [], 0
@@ -54,13 +41,13 @@ def restored_frames(
 
 
 def _flushed(
-    waiting: list[_Waiting], restore: Callable[[Tensor], RestoredCrops], batch_size: int
+    waiting: list[AlignedFrame], restore: Callable[[Tensor], RestoredCrops], batch_size: int
 ) -> Iterator[RestoredFrame]:
     faces = [face for each in waiting for face in each.faces]
     restored: list[RestoredFace] = []
     for start in range(0, len(faces), batch_size):
         batch = faces[start : start + batch_size]
-        crops = restore(torch.stack([face.crop_chw for face in batch]))
+        crops = restore(torch.stack([face.shown_chw for face in batch]))
         region = crops.region_nhw
         restored += [
             RestoredFace(

@@ -24,6 +24,8 @@ from vidrestore.metrics.report import (
     picture_scores,
 )
 from vidrestore.models.mobilefacenet import MobileFaceNet
+from vidrestore.restore.config import SteadyConfig
+from vidrestore.restore.steady import steadied_clip
 from vidrestore.training.degradations.recipe import Recipe
 from vidrestore.training.losses.identity import recognition_network
 from vidrestore.types import Detection, FloatArray
@@ -145,6 +147,7 @@ def measure_clip(
     rng: np.random.Generator,
     restore: Restore,
     instruments: Instruments,
+    steady: SteadyConfig | None = None,
 ) -> Results:
     """Degrade aligned crops as one clip, restore and measure them, frame by frame and over time.
 
@@ -155,12 +158,15 @@ def measure_clip(
         rng: To draw it from.
         restore: The restorer.
         instruments: The networks that metrics need.
+        steady: How crops are averaged over time before they are restored, as in a film; None
+            shows the restorer every frame as it is.
     """
     drawn = recipe.draw(rng)
     frames = [_hwc(each) for each in originals]
     degraded = [_chw(each) for each in drawn.apply_clip(frames)]
     target = [_chw(each) for each in drawn.target_clip(frames)]
-    restored = [restore(each[None])[0] for each in degraded]
+    shown = degraded if steady is None else steadied_clip(degraded, config=steady)
+    restored = [restore(each[None])[0] for each in shown]
     scores: dict[str, Scores] = {"original": clip_scores(target, target, instruments)}
     for side, clip in (("input", degraded), ("output", restored)):
         stills = [picture_scores(a, b, instruments) for a, b in zip(clip, target, strict=True)]

@@ -1,0 +1,179 @@
+"""A face averaged with what its neighbouring frames show of it: pure functions.
+
+A restorer that brings back detail amplifies what differs from frame to frame, be it noise or the
+traces of a codec, and so makes a face tremble. Averaging along the motion before restoring takes
+that away where it begins, and leaves the restorer more to go by. Motion and likeness are found in
+small pictures, where noise counts little; only the averaging happens at full size.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vidrestore.motion import (
+    Flow,
+    dense_flow,
+    displaced,
+    displaced_by_torch,
+    enlarged_flow,
+    luma_levels,
+)
+from vidrestore.resample import averaged
+from vidrestore.types import FloatArray
+
+_SMALL_PX = 128
+_LIGHT_PX = 21
+"""Side of the window over which a change of light is told from a change of shape, in small
+pixels: a flickering film is no moving face."""
+_LIKENESS_PX = 5
+"""Side of the window over which two pictures are compared, in small pixels."""
+_FACE = (slice(_SMALL_PX // 4, -_SMALL_PX // 8), slice(_SMALL_PX // 4, -_SMALL_PX // 4))
+"""The part of a crop that is face in every pose: here the noise is measured."""
+_LEAST_NOISE, _MOST_NOISE = 0.6 / 255, 12.0 / 255
+"""Differences of small pictures that count as noise at least and at most: less is rounding, more
+is motion that was not followed."""
+
+
+class Sketch(NamedTuple):
+    """A crop made small."""
+
+    rgb_hwc: FloatArray
+    """``(128, 128, 3)`` in [0, 1]."""
+    grey_hw: NDArray[np.uint8]
+
+
+class Sighting(NamedTuple):
+    """What one frame shows of a face."""
+
+    crop_chw: Tensor
+    """``(3, S, S)`` float32 RGB in [0, 1]."""
+    sketch: Sketch
+
+
+class _Match(NamedTuple):
+    """How a neighbour compares, in small pixels of the frame in question."""
+
+    flow: Flow
+    lighter_hwc: FloatArray
+    """How much brighter the neighbour is, slowly varying."""
+    unlike_hw: FloatArray
+    """Mean difference beyond that."""
+
+
+def sketch_of(crop_chw: Tensor) -> Sketch:
+    """Return ``(3, S, S)`` RGB in [0, 1] made small."""
+    small = averaged(crop_chw, (_SMALL_PX, _SMALL_PX)).permute(1, 2, 0)
+    rgb = np.ascontiguousarray(small.float().cpu().numpy())
+    return Sketch(rgb, luma_levels(rgb))
+
+
+def averaged_along_motion(
+    here: Sighting,
+    nearest: Sequence[Sighting],
+    farther: Sequence[Sighting] = (),
+    *,
+    strength: float = 1.0,
+) -> Tensor:
+    """Return a crop averaged with its neighbours, moved to where it shows the same.
+
+    A neighbour counts where it differs by no more than the noise does, and less the more it
+    differs: a blink, a word or a hand before the face stays what it is in its own frame, and so
+    do the light and all that moves too fast to be followed.
+
+    Args:
+        here: The frame in question.
+        nearest: Those beside it, which also tell how much noise there is.
+        farther: Those beyond.
+        strength: Weight of a neighbour that shows the same; 1 is the frame's own.
+
+    Returns:
+        ``(3, S, S)`` on the crop's device; the crop itself where there is no neighbour.
+    """
+    neighbours = [*nearest, *farther]
+    if not neighbours or strength == 0.0:
+        return here.crop_chw
+    matches = [_matched(here.sketch, other.sketch) for other in neighbours]
+    noise = _noise(matches[: len(nearest)] or matches)
+    weights = [_weight(match.unlike_hw, noise) * np.float32(strength) for match in matches]
+    whole: FloatArray = np.asarray(1.0 + np.sum(weights, axis=0), dtype=np.float32)
+    shares = [np.asarray(weight / whole, dtype=np.float32) for weight in weights]
+    light: FloatArray = np.sum(
+        [
+            share[:, :, None] * match.lighter_hwc
+            for share, match in zip(shares, matches, strict=True)
+        ],
+        axis=0,
+    )
+    averaging = _averaged_by_opencv if here.crop_chw.device.type == "cpu" else _averaged_by_torch
+    flows = [match.flow for match in matches]
+    crops = [other.crop_chw for other in neighbours]
+    return averaging(here.crop_chw, crops, flows, shares, light)
+
+
+def _matched(here: Sketch, other: Sketch) -> _Match:
+    flow = dense_flow(here.grey_hw, other.grey_hw, quick=True)
+    apart = displaced(other.rgb_hwc, flow) - here.rgb_hwc
+    lighter = np.asarray(cv2.blur(apart, (_LIGHT_PX, _LIGHT_PX)), dtype=np.float32)
+    beyond: FloatArray = np.abs(apart - lighter).mean(axis=2)
+    unlike = np.asarray(cv2.blur(beyond, (_LIKENESS_PX, _LIKENESS_PX)), dtype=np.float32)
+    return _Match(flow, lighter, unlike)
+
+
+def _noise(matches: Sequence[_Match]) -> float:
+    """Return the usual difference of frames that show the same face."""
+    found = float(np.median(np.stack([match.unlike_hw[_FACE] for match in matches])))
+    return min(max(found, _LEAST_NOISE), _MOST_NOISE)
+
+
+def _weight(unlike_hw: FloatArray, noise: float) -> FloatArray:
+    """Return 1 where the difference is usual, 0.6 at twice that, 0.01 at four times."""
+    excess = np.maximum(0.0, unlike_hw / noise - 1.0)
+    return np.exp(-0.5 * excess**2).astype(np.float32)
+
+
+def _averaged_by_opencv(
+    crop_chw: Tensor,
+    others: Sequence[Tensor],
+    flows: Sequence[Flow],
+    shares: Sequence[FloatArray],
+    light_hwc: FloatArray,
+) -> Tensor:
+    """Add to a crop its share of the neighbours, less the light that they have and it has not."""
+    here = _hwc(crop_chw)
+    size_hw = here.shape[:2]
+    total = here - _enlarged(light_hwc, size_hw)
+    for other, flow, share in zip(others, flows, shares, strict=True):
+        apart = cv2.subtract(displaced(_hwc(other), enlarged_flow(flow, size_hw)), here)
+        cv2.accumulateProduct(apart, cv2.merge([_enlarged(share, size_hw)] * 3), total)
+    return torch.from_numpy(total.clip(0.0, 1.0, out=total)).permute(2, 0, 1)
+
+
+def _averaged_by_torch(
+    crop_chw: Tensor,
+    others: Sequence[Tensor],
+    flows: Sequence[Flow],
+    shares: Sequence[FloatArray],
+    light_hwc: FloatArray,
+) -> Tensor:
+    """Do the same on the crop's device."""
+    size_hw = (crop_chw.shape[1], crop_chw.shape[2])
+    light = torch.from_numpy(_enlarged(light_hwc, size_hw)).to(crop_chw.device)
+    total = crop_chw - light.permute(2, 0, 1)
+    for other, flow, share in zip(others, flows, shares, strict=True):
+        apart = displaced_by_torch(other, enlarged_flow(flow, size_hw)) - crop_chw
+        total += apart * torch.from_numpy(_enlarged(share, size_hw)).to(crop_chw.device)
+    return total.clamp_(0.0, 1.0)
+
+
+def _enlarged(small: FloatArray, size_hw: tuple[int, int]) -> FloatArray:
+    large = cv2.resize(small, size_hw[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.asarray(large, dtype=np.float32)
+
+
+def _hwc(crop_chw: Tensor) -> FloatArray:
+    return np.ascontiguousarray(crop_chw.permute(1, 2, 0).numpy())
