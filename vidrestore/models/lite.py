@@ -3,7 +3,8 @@
 Our own design. The 512 crop is folded to a quarter of its side (pixel unshuffle), so that
 all arithmetic happens at 128 pixels and below, where dense 3x3 convolutions keep a CPU's
 matrix units busy. The network predicts what to add to its input: zero weights in the last
-layer make it the identity, which is what protects faces that are already good.
+layer make it the identity, which is what protects faces that are already good. Texture too fine
+to be recovered is mixed from a fixed basis, in strengths that the network tells.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidrestore.models.outputs import Restored
+from vidrestore.models.texture_basis import TEXTURES, texture_basis
+from vidrestore.types import CROP_SIZE_PX
 
 _FOLD = 4
 
@@ -44,6 +47,36 @@ def _blocks(count: int, *, channels: int) -> nn.Sequential:
     return nn.Sequential(*[ResidualBlock(channels=channels) for _ in range(count)])
 
 
+class TextureMixer(nn.Module):
+    """Tells how much of each texture is to be seen where, and mixes it.
+
+    Args:
+        channels: Of the features, at 1/4 of the picture's side.
+        blocks: Residual blocks that read them.
+    """
+
+    basis: Tensor
+
+    def __init__(self, *, channels: int, blocks: int) -> None:
+        super().__init__()
+        self.blocks = _blocks(blocks, channels=channels)
+        self.strengths = nn.Conv2d(channels, TEXTURES, kernel_size=3, padding=1)
+        nn.init.zeros_(self.strengths.weight)
+        if self.strengths.bias is not None:
+            nn.init.zeros_(self.strengths.bias)
+        self.register_buffer("basis", texture_basis(CROP_SIZE_PX), persistent=False)
+
+    def forward(self, feat_NCHW: Tensor) -> Tensor:
+        """Return brightness to add, ``(N, 1, 4 H, 4 W)`` float32."""
+        height, width = (_FOLD * each for each in feat_NCHW.shape[-2:])
+        times = [1, -(-height // CROP_SIZE_PX), -(-width // CROP_SIZE_PX)]
+        basis = self.basis.float().repeat(times)[:, :height, :width]
+        strengths = self.strengths(self.blocks(feat_NCHW)).float()
+        # Smooth in space, or the grid of its samples would be seen.
+        smooth = F.interpolate(strengths.contiguous(), (height, width), mode="bilinear")
+        return (smooth * basis).sum(dim=1, keepdim=True)
+
+
 class Lite(nn.Module):
     """U-Net restorer of faces in the 512 alignment; sides must be multiples of 32.
 
@@ -53,6 +86,7 @@ class Lite(nn.Module):
             the last is the bottleneck.
         decoder_blocks: Residual blocks per scale on the way up, finest first, one entry
             fewer than widths.
+        texture_blocks: Residual blocks of the texture mixer.
     """
 
     def __init__(
@@ -61,6 +95,7 @@ class Lite(nn.Module):
         widths: Sequence[int],
         encoder_blocks: Sequence[int],
         decoder_blocks: Sequence[int],
+        texture_blocks: int = 2,
     ) -> None:
         super().__init__()
         if len(encoder_blocks) != len(widths) or len(decoder_blocks) != len(widths) - 1:
@@ -87,6 +122,7 @@ class Lite(nn.Module):
         nn.init.zeros_(self.head.weight)
         if self.head.bias is not None:
             nn.init.zeros_(self.head.bias)
+        self.texture = TextureMixer(channels=widths[0], blocks=texture_blocks)
 
     def forward(self, image_NCHW: Tensor) -> Restored:
         """Restore ``(N, 3, H, W)`` float32 RGB crops in [-1, 1], in the weights' precision.
@@ -112,7 +148,7 @@ class Lite(nn.Module):
             feat = self.decoder[at](feat)
         # Added in the input's precision: bf16 holds too few levels for a picture.
         change = F.pixel_shuffle(self.head(feat), _FOLD).to(image_NCHW.dtype)
-        return Restored(image=image_NCHW + change)
+        return Restored(image=image_NCHW + change + self.texture(feat).to(image_NCHW.dtype))
 
 
 def build_lite() -> Lite:
