@@ -96,7 +96,10 @@ def evaluate(arguments: argparse.Namespace) -> tuple[dict[str, Any], Results]:
     """Measure as the command line says; return the report and the pictures."""
     device = resolve_device(arguments.device)
     restorer = load_restorer(
-        arguments.model, device=device, dtype=resolve_precision(arguments.precision, device)
+        arguments.model,
+        device=device,
+        dtype=resolve_precision(arguments.precision, device),
+        detail=arguments.detail,
     )
     detector = load_detector("mtcnn", device=device, config=DetectorConfig())
     instruments, left_out = instruments_of(arguments, detector)
@@ -137,6 +140,7 @@ def evaluate(arguments: argparse.Namespace) -> tuple[dict[str, Any], Results]:
             extra = fid_of(results, inception_embedding(read_state(arguments.fid)))
     report: dict[str, Any] = {
         "model": arguments.model,
+        "detail": restorer.detail,
         "data": data.name,
         "degradation": arguments.degradation,
         "seed": arguments.seed,
@@ -158,6 +162,7 @@ def main() -> None:
     """Parse the command line, measure, and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="lite", help="name of a restorer, or a checkpoint")
+    parser.add_argument("--detail", type=float, metavar="0..1", help="of weights with two ends")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--degradation", choices=["none", *sorted(RECIPES)], default="gfpgan")
     parser.add_argument("--seed", type=int, default=0)
