@@ -4,8 +4,10 @@ import csv
 import shutil
 import tarfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -28,6 +30,11 @@ from vidrestore.types import Detection
 
 DETECTOR = MtcnnDetector(embedded_mtcnn(), device=torch.device("cpu"), config=DetectorConfig())
 CONFIG = PrepareConfig(least_px=96)
+Change: TypeAlias = Callable[[Detection, NDArray[np.uint8]], Detection | None]
+
+
+def unchanged(face: Detection, _picture: NDArray[np.uint8]) -> Detection | None:
+    return face
 
 
 def photograph() -> NDArray[np.uint8]:
@@ -152,34 +159,52 @@ def test_a_mask_that_is_missing_or_of_another_size_or_in_colour_is_refused(tmp_p
         shutil.rmtree(tmp_path / "set")
 
 
-def test_a_face_that_fills_the_picture_is_found(tmp_path: Path) -> None:
-    """As if by a detector that sees no face nearer to an edge than its size: real ones do so."""
+class Doubtful:
+    """The detector, with a change to what it finds at first and to what it sees when it looks."""
 
-    class Shy:
-        def detect(self, frames: Sequence[NDArray[np.uint8]]) -> list[list[Detection]]:
-            (found,) = DETECTOR.detect(frames)
-            height, width = frames[0].shape[:2]
-            return [
-                [
-                    face
-                    for face in found
-                    if min(
-                        face.box_xyxy[0],
-                        face.box_xyxy[1],
-                        width - face.box_xyxy[2],
-                        height - face.box_xyxy[3],
-                    )
-                    > 60
-                ]
-            ]
+    refines_cheaply = True
+
+    def __init__(self, *, finds: Change = unchanged, sees: Change = unchanged) -> None:
+        self._finds, self._sees = finds, sees
+
+    def detect(self, pictures: Sequence[NDArray[np.uint8]]) -> list[tuple[Detection, ...]]:
+        (found,) = DETECTOR.detect(pictures)
+        changed = [self._finds(face, pictures[0]) for face in found]
+        return [tuple(face for face in changed if face is not None)]
+
+    def refine(
+        self, picture: NDArray[np.uint8], guesses: Sequence[Detection]
+    ) -> list[Detection | None]:
+        seen = DETECTOR.refine(picture, guesses)
+        return [None if face is None else self._sees(face, picture) for face in seen]
+
+
+def test_a_face_that_fills_the_picture_is_found(tmp_path: Path) -> None:
+    def only_far_from_edges(face: Detection, picture: NDArray[np.uint8]) -> Detection | None:
+        """As real detectors do it, if not always."""
+        height, width = picture.shape[:2]
+        x0, y0, x1, y1 = face.box_xyxy
+        return face if min(x0, y0, width - x1, height - y1) > 60 else None
 
     save(tmp_path / "photos" / "a.png", photograph())
-    report = prepare(tmp_path / "photos", tmp_path / "set", detector=Shy(), config=CONFIG)
+    shy = Doubtful(finds=only_far_from_edges)
+    report = prepare(tmp_path / "photos", tmp_path / "set", detector=shy, config=CONFIG)
     assert (report.kept, report.dropped) == (1, {})
     (row,) = read_table(tmp_path / "set")
     scale = read_picture(row.picture).shape[0] / 512
     away = np.linalg.norm(row.points_xy - TEMPLATE_POINTS_XY * scale, axis=1).mean()
     assert away < 12 * scale
+
+
+def test_what_is_no_face_at_a_closer_look_is_left_out(tmp_path: Path) -> None:
+    def less_sure(face: Detection, _picture: NDArray[np.uint8]) -> Detection | None:
+        return replace(face, score=0.68)
+
+    save(tmp_path / "photos" / "a.png", photograph())
+    report = prepare(
+        tmp_path / "photos", tmp_path / "set", detector=Doubtful(sees=less_sure), config=CONFIG
+    )
+    assert (report.kept, report.dropped) == (0, {"no face": 1})
 
 
 def test_black_hair_and_a_dark_background_do_not_make_a_face_too_dark() -> None:

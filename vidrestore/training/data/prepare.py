@@ -247,12 +247,17 @@ def _detected(
     height, width = picture.shape[:2]
     shrink = min(1.0, _SEARCH_PX / max(height, width))
     size_wh = (max(1, round(width * shrink)), max(1, round(height * shrink)))
-    small = np.asarray(cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    (seen,) = detector.detect([small if shrink < 1 else picture])
+    small = picture
+    if shrink < 1:
+        small = np.asarray(cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
+    (seen,) = detector.detect([small])
     back = np.array([[width / size_wh[0], 0, 0], [0, height / size_wh[1], 0]], dtype=np.float64)
     back[:, 2] = (back[[0, 1], [0, 1]] - 1) / 2
-    good = [face.mapped(back) for face in seen if face.score >= least_score]
-    return [face.points_xy.astype(np.float64) for face in good]
+    good = [face for face in seen if face.score >= least_score]
+    # A closer look is less sure of what only resembles a face.
+    looked = detector.refine(small, good)
+    borne_out = [face for face in looked if face is not None and face.score >= least_score]
+    return [face.mapped(back).points_xy.astype(np.float64) for face in borne_out]
 
 
 def _write(path: Path, picture: NDArray[np.uint8]) -> None:
