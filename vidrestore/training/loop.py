@@ -1,10 +1,10 @@
 """The loop, on one page: read, step, log, validate, save, stop. Tasks say what a step is."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -19,6 +19,10 @@ from vidrestore.training.update import Updater
 from vidrestore.training.world import World
 
 LAST = "last.pt"
+
+
+Measure: TypeAlias = Callable[[], "tuple[Mapping[str, float], Preview]"]
+"""Scores and pictures of what is trained, beside those of its task."""
 
 
 class Preview(NamedTuple):
@@ -69,12 +73,30 @@ def run_task(
     log_every: int,
     save_every: int,
     validate_every: int,
+    measure: Measure | None = None,
+    origin: Mapping[str, Any] | None = None,
     on_progress: ProgressCallback = silent,
 ) -> Path:
     """Train until ``steps``, resuming from ``folder`` where it holds a checkpoint.
 
     Writes ``last.pt`` (all that is needed to go on) and the journal. Batches and random draws
     are functions of seed, step and process, so that a resumed run is the uninterrupted one.
+
+    Args:
+        task: What is trained.
+        folder: Exists.
+        steps: Of the whole run.
+        seed: Of all random draws.
+        updater: Applies updates.
+        device: Where the task is.
+        world: The processes of the run.
+        log_every: Steps between lines of the journal.
+        save_every: Steps between checkpoints.
+        validate_every: Steps between validations.
+        measure: Asked by the first process at every validation; its pictures take the place of the
+            task's.
+        origin: Plain values that checkpoints tell of the run.
+        on_progress: Told by the first process how far the run is.
 
     Returns:
         Path of the last checkpoint.
@@ -104,17 +126,26 @@ def run_task(
                 if step % log_every == 0 or step == steps:
                     journal.write(step=step)
                 if step % validate_every == 0 or step == steps:
-                    _validate(task, at(step), journal, on_progress)
+                    _validate(task, at(step), journal, measure, on_progress)
                 if step % save_every == 0 or step == steps:
-                    save_checkpoint(path, _state(step, task, updater))
+                    save_checkpoint(path, {**(origin or {}), **_state(step, task, updater)})
             world.wait()
     return path
 
 
-def _validate(task: Task, moment: Moment, journal: Journal, on_progress: ProgressCallback) -> None:
+def _validate(
+    task: Task,
+    moment: Moment,
+    journal: Journal,
+    measure: Measure | None,
+    on_progress: ProgressCallback,
+) -> None:
     now = TrainingProgress(stage="validating", step=moment.step, steps=moment.steps)
     on_progress(now)
     scores, preview = task.validate(moment)
+    if measure is not None:
+        measured, preview = measure()
+        scores = {**scores, **measured}
     journal.validated(scores, step=moment.step)
     if preview is not None:
         journal.picture(preview.images, columns=preview.columns, step=moment.step)

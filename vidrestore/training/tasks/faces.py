@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from vidrestore.errors import ConfigError
+from vidrestore.errors import ConfigError, VidrestoreError
 from vidrestore.training.data.samples import FaceSample
 from vidrestore.training.world import World
 
@@ -54,9 +54,21 @@ def face_batches(
         num_workers=config.workers,
         prefetch_factor=2 if config.workers else None,
     )
-    for batch in loader:
+    batches = iter(loader)
+    while True:
+        try:
+            batch = next(batches)
+        except VidrestoreError as error:
+            raise _as_raised(error) from error
         parts = [torch.chunk(each, config.accumulate) for each in batch]
         yield [FaceSample(*fields) for fields in zip(*parts, strict=True)]
+
+
+def _as_raised(error: VidrestoreError) -> VidrestoreError:
+    """Return an error as a reading process raised it: PyTorch puts its traceback in the message."""
+    kind = type(error)
+    told = str(error).rpartition(f"{kind.__name__}: ")[2].strip()
+    return kind(told) if "Original Traceback" in str(error) else error
 
 
 def moved(sample: FaceSample, device: torch.device) -> FaceSample:

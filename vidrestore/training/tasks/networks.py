@@ -11,7 +11,7 @@ from vidrestore.models.gfpgan_clean import GFPGANClean
 from vidrestore.models.lite import build_lite
 from vidrestore.models.mmrb import MMRB, discriminator_state_from_gpen, start_from_gpen
 from vidrestore.models.stylegan2.discriminator import StyleGAN2Discriminator
-from vidrestore.training.checkpoint import read_checkpoint
+from vidrestore.training.checkpoint import part_weights, read_checkpoint
 from vidrestore.training.tasks.restorer_config import RestorerConfig
 from vidrestore.weights.load import load_state, read_state
 
@@ -88,7 +88,4 @@ def trained_state(path: Path, part: str) -> dict[str, Tensor]:
     parts: dict[str, Any] | None = read_checkpoint(path).get("parts")
     if parts is None:
         return read_state(path)
-    if part not in parts:
-        known = ", ".join(parts)
-        raise WeightsError(f"{path}: a run without a {part}; it trained: {known}")
-    return dict(parts[part].get("params_ema", parts[part]["network"]))
+    return part_weights(parts, part, path)

@@ -6,6 +6,7 @@ section 4.1: reconstruction 10 (pixels and, equation 6, discriminator features),
 style 100, adversarial 1, hinge losses of equations 7 and 8.
 """
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from torch import Tensor
 from vidrestore.models.face_parser import FaceParser, face_parser_from_shapes
 from vidrestore.models.patch_discriminator import MultiScaleDiscriminator
 from vidrestore.models.psfrgan import ParsedRestorer, PsfrganGenerator
+from vidrestore.restore.restorer import Restorer
 from vidrestore.training.data.samples import FaceSample, FaceSamples, SampleConfig
 from vidrestore.training.ema import Ema
 from vidrestore.training.loop import Preview
@@ -33,6 +35,7 @@ from vidrestore.training.schedules import ema_decay
 from vidrestore.training.tasks.faces import BatchConfig, face_batches, moved
 from vidrestore.training.tasks.looking import fixed_batch, painted
 from vidrestore.training.update import Updater
+from vidrestore.training.validation import whole_face_restorer
 from vidrestore.training.world import World
 from vidrestore.weights.load import load_state, read_state
 
@@ -166,6 +169,13 @@ class PsfrganTask:
         fake = self._discriminator(torch.cat([restored, parsing], dim=1))
         real = self._discriminator(torch.cat([sample.clean, parsing], dim=1))
         return {"d_hinge": hinge_discriminator_loss(real.scores, fake.scores)}
+
+    def restorer(self) -> Restorer:
+        """Return the moving average with its parser, as they restore films."""
+        whole = copy.deepcopy(self._restorer)
+        whole.generator.load_state_dict(self._ema.state)
+        side_px = self._config.data.size_px
+        return whole_face_restorer(whole, side_px=side_px, device=self._device)
 
     def validate(self, moment: Moment) -> tuple[dict[str, float], Preview]:
         """Return the L1 error on fixed samples, and pictures."""

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from vidrestore.models.outputs import Restored
+from vidrestore.restore.restorer import Restorer
 from vidrestore.training.data.samples import FaceSample, FaceSamples, seen_at_detail
 from vidrestore.training.ema import Ema
 from vidrestore.training.loop import Preview
@@ -31,7 +32,9 @@ from vidrestore.training.tasks.looking import fixed_batch
 from vidrestore.training.tasks.networks import begun_network
 from vidrestore.training.tasks.restorer_config import RestorerConfig
 from vidrestore.training.update import Updater
+from vidrestore.training.validation import whole_face_restorer
 from vidrestore.training.world import World
+from vidrestore.types import CROP_SIZE_PX
 
 _PREVIEW_ROWS = 6
 
@@ -159,6 +162,13 @@ class RestorerTask:
                 weight=weights.identity,
             )
         return terms
+
+    def restorer(self) -> Restorer:
+        """Return the moving average as it restores films."""
+        config = self._config
+        side_px = CROP_SIZE_PX if config.network == "lite" else config.data.size_px
+        network = self.parts["generator"].averaged()
+        return whole_face_restorer(network, side_px=side_px, device=self._device)
 
     def validate(self, moment: Moment) -> tuple[dict[str, float], Preview]:
         """Return the L1 errors of fixed samples before and after, and pictures."""
