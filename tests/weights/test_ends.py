@@ -107,6 +107,19 @@ def test_a_file_with_one_end_is_loaded_and_takes_no_detail(
         load_weights(small_network(), path, detail=0.5)
 
 
+def test_what_is_the_same_at_both_ends_takes_no_room_and_stays_the_same(
+    tmp_path: Path, ends: tuple[State, State]
+) -> None:
+    one_changed = {**ends[0], "0.bias": ends[1]["0.bias"]}
+    tensors = packed(ends[0], one_changed)
+    given = {name for name, each in tensors.items() if "detail." in name and each.numel()}
+    assert given == {"detail.difference.0.bias"}
+
+    path = save_ends(tmp_path / "net.safetensors", ends[0], one_changed, default=0.5)
+    at_0, at_1 = (read_weights(path, detail=place).state for place in (0.0, 1.0))
+    assert [name for name in at_0 if not torch.equal(at_0[name], at_1[name])] == ["0.bias"]
+
+
 @pytest.mark.parametrize("size", [1e-9, 1e-7, 1e-5, 3.0])
 def test_no_difference_is_cut_off_however_small_or_large(size: float) -> None:
     zero = {"weight": torch.zeros(8, 40)}
@@ -186,6 +199,9 @@ def test_both_ends_of_lite_fit_the_package_and_eight_bits_do_no_harm(tmp_path: P
     with as_file(files("vidrestore.models") / "data" / "lite.safetensors") as path:
         fidelity = read_state(path)
     detail = trained_on(fidelity, share=0.5)
+    # Learnt strengths are a hundred times smaller than other weights.
+    for name in ("texture.strengths.weight", "texture.strengths.bias"):
+        detail[name] *= 0.01
     file = save_ends(tmp_path / "lite.safetensors", fidelity, detail)
     crops = pictures(1, 128)
 
@@ -197,5 +213,5 @@ def test_both_ends_of_lite_fit_the_package_and_eight_bits_do_no_harm(tmp_path: P
 
     wanted = output(detail)
     assert file.stat().st_size < 22e6
-    assert float(psnr_db(output(read_weights(file, detail=1.0).state), wanted)) > 60.0
+    assert float(psnr_db(output(read_weights(file, detail=1.0).state), wanted)) > 55.0
     assert float(psnr_db(output(fidelity), wanted)) < 45.0, "the ends are alike: no test"

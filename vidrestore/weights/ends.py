@@ -9,7 +9,7 @@ A file holds the fidelity end under the network's own names, in half precision, 
 who drops everything else has a whole network; and the difference under
 ``detail.difference.NAME``. That is in 8 bits for tensors with output channels along their first
 axis, with one scale for each channel under ``detail.scale.NAME``, and in half precision for the
-small others.
+small others. A difference of no elements stands for tensors that are the same at both ends.
 """
 
 from collections.abc import Mapping
@@ -40,6 +40,9 @@ def packed(fidelity: Mapping[str, Tensor], detail: Mapping[str, Tensor]) -> dict
         raise WeightsError("the two ends are not weights of one network")
     tensors = {name: each.to(torch.float16).contiguous() for name, each in fidelity.items()}
     for name in fidelity:
+        if torch.equal(fidelity[name], detail[name]):
+            tensors[_DIFFERENCE + name] = torch.zeros(0, dtype=torch.float16)
+            continue
         # From the rounded end, so that the rounding is made good at the other.
         difference = (detail[name].float() - tensors[name].float()).contiguous()
         if difference.ndim < 2 or len(difference) == 1:
@@ -94,6 +97,8 @@ def _difference(state: Mapping[str, Tensor], name: str, path: Path) -> Tensor:
     """Return a float32 tensor in the shape of ``state[name]``."""
     shape = state[name].shape
     difference, scale = state.get(_DIFFERENCE + name), state.get(_SCALE + name)
+    if difference is not None and difference.shape == (0,) and scale is None:
+        return torch.zeros(shape)
     if difference is not None and difference.shape == shape:
         if difference.is_floating_point() and scale is None:
             return difference.float()
