@@ -46,3 +46,16 @@ def test_flat_pictures_have_finite_gradients_and_targets_none() -> None:
     assert flat.grad is not None
     assert bool(torch.isfinite(flat.grad).all())
     assert target.grad is None
+
+
+def test_where_texture_does_not_count_it_costs_nothing() -> None:
+    target, flat = noise(0), torch.zeros(1, 3, 64, 64)
+    left = torch.zeros(1, 1, 64, 64)
+    left[..., :32] = 1
+    half_right = torch.cat([target[..., :32], flat[..., 32:]], dim=3)
+    everywhere = texture_energy_loss(half_right, target)
+    assert texture_energy_loss(half_right, target, places_N1HW=left) < 0.2 * everywhere
+    torch.testing.assert_close(
+        texture_energy_loss(flat, target, places_N1HW=torch.ones(1, 1, 64, 64)),
+        texture_energy_loss(flat, target),
+    )

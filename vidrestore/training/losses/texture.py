@@ -40,7 +40,11 @@ def texture_energies(brightness_N1HW: Tensor) -> list[Tensor]:
 
 
 def texture_energy_loss(
-    restored_NCHW: Tensor, target_NCHW: Tensor, *, floor: float = 0.01
+    restored_NCHW: Tensor,
+    target_NCHW: Tensor,
+    *,
+    places_N1HW: Tensor | None = None,
+    floor: float = 0.01,
 ) -> Tensor:
     """Return the mean over scales of ``|log(restored energy) - log(target energy)|``, a scalar.
 
@@ -49,6 +53,7 @@ def texture_energy_loss(
     Args:
         restored_NCHW: RGB in [-1, 1], at least 36 pixels on each side.
         target_NCHW: Same shape; gets no gradient.
+        places_N1HW: 1 where texture counts, 0 where not; None counts all.
         floor: Energy that is as good as none, in the same units.
     """
     pairs = zip(
@@ -56,7 +61,13 @@ def texture_energy_loss(
         texture_energies(in_full(target_NCHW.detach()).mean(dim=1, keepdim=True)),
         strict=True,
     )
-    terms = [
-        (torch.log(found + floor) - torch.log(aimed + floor)).abs().mean() for found, aimed in pairs
-    ]
+    terms: list[Tensor] = []
+    for found, aimed in pairs:
+        missed = (torch.log(found + floor) - torch.log(aimed + floor)).abs()
+        if places_N1HW is None:
+            terms.append(missed.mean())
+        else:
+            height, width = missed.shape[2:]
+            counted = F.adaptive_avg_pool2d(places_N1HW, (height, width))
+            terms.append((missed * counted).mean() / counted.mean().clamp_min(1e-6))
     return torch.stack(terms).mean()
