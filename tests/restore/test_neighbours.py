@@ -84,6 +84,15 @@ def test_light_that_flickers_stays_that_of_its_own_frame() -> None:
     assert error(found, clean) < 0.75 * SIGMA
 
 
+def test_a_frame_shown_twice_does_not_count_for_a_neighbour() -> None:
+    clean = face()
+    seen = [sighted(noisy(clean, seed=k)) for k in range(3)]
+    again = sighted(seen[0].crop_chw.clone())
+    assert averaged_along_motion(seen[0], [again]) is seen[0].crop_chw
+    alone = averaged_along_motion(seen[0], [seen[1]], [seen[2]])
+    assert torch.equal(averaged_along_motion(seen[0], [again, seen[1]], [seen[2]]), alone)
+
+
 def test_alone_or_at_no_strength_a_crop_is_returned_itself() -> None:
     here, other = sighted(face()), sighted(noisy(face(), 1))
     assert averaged_along_motion(here, []) is here.crop_chw

@@ -37,6 +37,9 @@ _FACE = (slice(_SMALL_PX // 4, -_SMALL_PX // 8), slice(_SMALL_PX // 4, -_SMALL_P
 _LEAST_NOISE, _MOST_NOISE = 0.6 / 255, 12.0 / 255
 """Differences of small pictures that count as noise at least and at most: less is rounding, more
 is motion that was not followed."""
+_REPEATED = 0.25 / 255
+"""A neighbour that differs by less on average is the same picture again, as in films shown at
+another rate than they were taken at, and its noise is the same, too; or there is no noise."""
 
 
 class Sketch(NamedTuple):
@@ -92,13 +95,20 @@ def averaged_along_motion(
         strength: Weight of a neighbour that shows the same; 1 is the frame's own.
 
     Returns:
-        ``(3, S, S)`` on the crop's device; the crop itself where there is no neighbour.
+        ``(3, S, S)`` on the crop's device; the crop itself where nothing is to be added.
     """
-    neighbours = [*nearest, *farther]
-    if not neighbours or strength == 0.0:
+    if strength == 0.0:
         return here.crop_chw
-    matches = [_matched(here.sketch, other.sketch) for other in neighbours]
-    noise = _noise(matches[: len(nearest)] or matches)
+    compared = [
+        [(other, _matched(here.sketch, other.sketch)) for other in others]
+        for others in (nearest, farther)
+    ]
+    near, far = ([each for each in pairs if not _is_repeated(each[1])] for pairs in compared)
+    neighbours = [*near, *far]
+    if not neighbours:
+        return here.crop_chw
+    noise = _noise([match for _, match in near or far])
+    matches = [match for _, match in neighbours]
     weights = [_weight(match.unlike_hw, noise) * np.float32(strength) for match in matches]
     whole: FloatArray = np.asarray(1.0 + np.sum(weights, axis=0), dtype=np.float32)
     shares = [np.asarray(weight / whole, dtype=np.float32) for weight in weights]
@@ -111,7 +121,7 @@ def averaged_along_motion(
     )
     averaging = _averaged_by_opencv if here.crop_chw.device.type == "cpu" else _averaged_by_torch
     flows = [match.flow for match in matches]
-    crops = [other.crop_chw for other in neighbours]
+    crops = [other.crop_chw for other, _ in neighbours]
     return averaging(here.crop_chw, crops, flows, shares, light)
 
 
@@ -122,6 +132,10 @@ def _matched(here: Sketch, other: Sketch) -> _Match:
     beyond: FloatArray = np.abs(apart - lighter).mean(axis=2)
     unlike = np.asarray(cv2.blur(beyond, (_LIKENESS_PX, _LIKENESS_PX)), dtype=np.float32)
     return _Match(flow, lighter, unlike)
+
+
+def _is_repeated(match: _Match) -> bool:
+    return float(match.unlike_hw[_FACE].mean()) < _REPEATED
 
 
 def _noise(matches: Sequence[_Match]) -> float:
