@@ -136,10 +136,11 @@ def print_peak(source: Path, target: Path) -> None:
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
-def quality(data: Path, *, model: str, seed: int) -> dict[str, Any]:
+def quality(data: Path, *, model: str, detail: float | None, seed: int) -> dict[str, Any]:
     """Measure a restorer on the stills of ``data``."""
     device = resolve_device("auto")
-    restorer = load_restorer(model, device=device, dtype=resolve_precision("auto", device))
+    dtype = resolve_precision("auto", device)
+    restorer = load_restorer(model, device=device, dtype=dtype, detail=detail)
     recognition = MobileFaceNet().eval()
     checkpoint = torch.load(
         data / "weights" / "mobilefacenet.ckpt", map_location="cpu", weights_only=True
@@ -163,6 +164,7 @@ def quality(data: Path, *, model: str, seed: int) -> dict[str, Any]:
     before, after = ([pair[side] for pair in scores] for side in (0, 1))
     gains = [b.psnr_db - a.psnr_db for a, b in scores]
     return {
+        "detail": restorer.detail,
         "stills": len(files),
         "input": _means(before),
         "output": _means(after),
@@ -203,6 +205,7 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--model", default="lite", help="a restorer; network also takes: all")
+    parser.add_argument("--detail", type=float, help="0..1, of weights with two ends: quality only")
     parser.add_argument("--batches", type=int, nargs="+", default=(1, 4, 16))
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
@@ -235,7 +238,10 @@ def main() -> None:
         if "quality" in parts:
             if (arguments.data / "val" / "stills").is_dir():
                 results["quality"] = quality(
-                    arguments.data, model=arguments.model, seed=arguments.seed
+                    arguments.data,
+                    model=arguments.model,
+                    detail=arguments.detail,
+                    seed=arguments.seed,
                 )
             else:
                 print(f"quality: left out, no val/stills in {arguments.data}", file=sys.stderr)

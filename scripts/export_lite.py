@@ -1,34 +1,109 @@
-"""Write the embedded restorer's weights: ``python scripts/export_lite.py runs/lite/last.pt``.
+"""Write the embedded restorer's weights: one end, or both with the way between them.
 
-Takes the moving average of a training checkpoint, in half precision, which loading widens again.
+    python scripts/export_lite.py runs/lite/last.pt
+    python scripts/export_lite.py runs/lite/last.pt runs/lite_detail/last.pt --default-detail 0.5
+
+Takes checkpoints of ``scripts/train.py`` (their moving average) or exported weights. The second run
+must have begun from the first one's network: between strangers lies nothing of use.
 """
 
 import argparse
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
+from torch import Tensor, nn
 
+from vidrestore.errors import VidrestoreError
 from vidrestore.models.table import restorer_spec
 from vidrestore.training.checkpoint import read_checkpoint
+from vidrestore.training.tasks.networks import trained_state
+from vidrestore.weights.ends import packed
+from vidrestore.weights.knobs import check_knob
+from vidrestore.weights.load import load_state, read_weights
+from vidrestore.weights.metadata import FORMAT_VERSION, ends_metadata
 
 TARGET = Path(__file__).parent.parent / "vidrestore" / "models" / "data" / "lite.safetensors"
+RECIPES = ("configs/train/lite.toml", "configs/train/lite_detail.toml")
 
 
-def main() -> None:
-    """Parse the command line and write the file."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("target", type=Path, nargs="?", default=TARGET)
+def export(
+    ends: list[Path], target: Path, *, default_detail: float, recipes: Sequence[str]
+) -> dict[str, str]:
+    """Write the weights of one or two checkpoints; return what the file says of itself.
+
+    Args:
+        ends: Fidelity, or fidelity and detail.
+        target: Appears whole or not at all.
+        default_detail: Of two ends, 0 to 1.
+        recipes: Where it is written how they were trained, one for each end.
+
+    Raises:
+        WeightsError: A checkpoint is not one of ``lite``.
+        ConfigError: ``default_detail`` is out of range.
+    """
+    check_knob("default detail", default_detail)
+    spec = restorer_spec("lite")
+    states = [_of_network(spec.build(), path) for path in ends]
+    metadata = {
+        "format_version": FORMAT_VERSION,
+        "model": "lite",
+        "licence": spec.licence,
+        "recipe": ", ".join(recipes),
+        "steps": ", ".join(map(_steps, ends)),
+    }
+    if len(states) == 2:
+        tensors = packed(*states)
+        metadata |= ends_metadata(default_detail)
+    else:
+        tensors = {name: each.to(torch.float16) for name, each in states[0].items()}
+    part = target.with_name(target.name + ".part")
+    save_file(tensors, part, metadata=metadata)
+    part.chmod(0o644)  # it is written for its owner alone, and goes into a package for all
+    part.replace(target)
+    return metadata
+
+
+def _of_network(network: nn.Module, path: Path) -> dict[str, Tensor]:
+    load_state(network, trained_state(path, "generator"), path)
+    return network.state_dict()
+
+
+def _steps(path: Path) -> str:
+    return str(read_checkpoint(path)["step"]) if path.suffix == ".pt" else "unknown"
+
+
+def main() -> int:
+    """Parse the command line, write the file and read it back."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("fidelity", type=Path, help="checkpoint closest to the film")
+    parser.add_argument("detail", type=Path, nargs="?", help="checkpoint with most detail")
+    parser.add_argument("--default-detail", type=float, default=None, metavar="0..1")
+    parser.add_argument("--recipe", nargs="+", help=f"default: {', '.join(RECIPES)}")
+    parser.add_argument("--target", type=Path, default=TARGET)
     arguments = parser.parse_args()
-    state = read_checkpoint(arguments.checkpoint)
-    network = restorer_spec("lite").build()
-    network.load_state_dict(state["params_ema"])
-    tensors = {name: value.to(torch.float16) for name, value in network.state_dict().items()}
-    metadata = {"model": "lite", "licence": "Apache-2.0", "training_step": str(state["step"])}
-    save_file(tensors, arguments.target, metadata=metadata)
+    ends = [each for each in (arguments.fidelity, arguments.detail) if each is not None]
+    if arguments.default_detail is not None and len(ends) == 1:
+        parser.error("--default-detail is for two ends, and there is one")
+    default = 0.5 if arguments.default_detail is None else arguments.default_detail
+    recipes = arguments.recipe or RECIPES[: len(ends)]
+    if len(recipes) != len(ends):
+        parser.error(f"{len(ends)} ends have {len(ends)} recipes")
+    try:
+        metadata = export(ends, arguments.target, default_detail=default, recipes=recipes)
+        read_weights(arguments.target)
+    except (VidrestoreError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     print(f"{arguments.target}: {arguments.target.stat().st_size / 1e6:.1f} MB")
+    for name, value in metadata.items():
+        print(f"  {name}: {value}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,15 +1,20 @@
 import json
+from contextlib import nullcontext
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
-from vidrestore.cli import main
+from vidrestore.cli import main, model_info
 from vidrestore.errors import MediaError
 from vidrestore.media import info as media_info
 from vidrestore.media.info import Chapter, StreamInfo, VideoInfo
 from vidrestore.types import ColorTags, DisplayGeometry, PixelFormat
+from vidrestore.weights.manifest import WEIGHTS
+from vidrestore.weights.metadata import ends_metadata
 
 INFO = VideoInfo(
     path=Path("film.mkv"),
@@ -123,3 +128,62 @@ def test_a_file_that_cannot_be_read_is_one_line(
 
     assert main(["info", "absent.mkv"]) == 1
     assert capfd.readouterr() == ("", "error: absent.mkv: no such file or folder; check the name\n")
+
+
+def test_of_the_embedded_model_the_licence_the_knob_and_the_card_are_told(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["info", "lite"]) == 0
+
+    out = capfd.readouterr().out
+    lines = [line.strip().split(maxsplit=1) for line in out.splitlines()]
+    assert lines[0] == ["model", "lite"]
+    assert ["licence", "Apache-2.0"] in lines
+    assert any(line[:1] == ["--detail"] for line in lines)
+    card = next(Path(line[1]) for line in lines if line[:1] == ["card"])
+    assert out.endswith("\n\n" + card.read_text(encoding="utf-8").rstrip() + "\n")
+
+
+def test_weights_with_two_ends_tell_their_default_and_their_origin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    metadata = {**ends_metadata(0.4), "recipe": "here.toml, there.toml", "steps": "7, 9"}
+    save_file({"weight": torch.zeros(1)}, tmp_path / "lite.safetensors", metadata=metadata)
+    (tmp_path / "lite.md").write_text("# the card\n")
+    monkeypatch.setattr(model_info, "embedded", lambda name: nullcontext(tmp_path / name))
+
+    assert main(["info", "lite"]) == 0
+    out = capfd.readouterr().out
+    for line in ("--detail  0 to 1, 0.4 where not given", "recipe    here.toml", "steps     7, 9"):
+        assert line in out
+    assert main(["info", "lite", "--json"]) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert found["default_detail"] == 0.4
+    assert found["metadata"] == metadata
+    assert found["card"] == str(tmp_path / "lite.md")
+
+
+@pytest.mark.parametrize("name", ["psfrgan", "codeformer"])
+def test_of_a_published_model_it_is_told_what_is_to_be_fetched(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VIDRESTORE_WEIGHTS", str(tmp_path))
+    assert main(["info", name]) == 0
+    out = capfd.readouterr().out
+    assert f"weights   {name}, fetched when first used" in out
+    assert "--detail  none" in out
+
+    assert main(["info", name, "--json"]) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert set(found["weights"].values()) == {None}
+    assert found["licence"] == WEIGHTS[name].licence
+
+
+def test_a_file_called_like_a_model_is_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lite").write_bytes(b"no film")
+
+    assert main(["info", "lite"]) == 1
+    assert capfd.readouterr().err.startswith("error: lite: ")

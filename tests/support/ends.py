@@ -13,11 +13,11 @@ from vidrestore.weights.metadata import ends_metadata
 def trained_on(state: dict[str, Tensor], *, share: float, seed: int = 0) -> dict[str, Tensor]:
     """Return weights that differ from ``state`` as training on makes them differ.
 
-    Unlike from channel to channel, and much for a few weights.
+    Unlike from channel to channel, and also where they began as a constant.
 
     Args:
         state: Where training began.
-        share: Standard deviation of the difference over that of the tensor.
+        share: Standard deviation of the difference over that of the tensor, roughly.
         seed: Of the differences.
     """
     rng = torch.Generator().manual_seed(seed)
@@ -27,7 +27,8 @@ def trained_on(state: dict[str, Tensor], *, share: float, seed: int = 0) -> dict
             torch.randn(each.shape, generator=rng) * torch.rand(each.shape, generator=rng).sqrt()
         )
         of_channel = torch.rand(len(each), *[1] * (each.ndim - 1), generator=rng) + 0.5
-        found[name] = each + share * each.std(correction=0) * draws * of_channel
+        size = each.std(correction=0).clamp_min(0.02)
+        found[name] = each + share * size * draws * of_channel
     return found
 
 

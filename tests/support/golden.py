@@ -1,4 +1,4 @@
-"""The script that checks golden files, as a module: its filling rule and its inputs."""
+"""Scripts as modules; of the one that checks golden files, its filling rule and its inputs."""
 
 import importlib.util
 import sys
@@ -15,7 +15,8 @@ PUBLISHED_GOLDEN = ROOT.parent / "shared" / "golden"
 """What the published code gives in released sizes; not part of the repository."""
 
 
-def _loaded(path: Path) -> ModuleType:
+def loaded_script(path: Path) -> ModuleType:
+    """Return a script as a module."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
@@ -25,7 +26,7 @@ def _loaded(path: Path) -> ModuleType:
     return module
 
 
-check_golden: Any = _loaded(ROOT / "scripts" / "check_golden.py")
+check_golden: Any = loaded_script(ROOT / "scripts" / "check_golden.py")
 
 
 def filled(network: nn.Module, rule: str) -> nn.Module:

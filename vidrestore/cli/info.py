@@ -1,7 +1,7 @@
-"""``vidrestore info FILE``: what a film, a folder of frames or a picture holds."""
+"""``vidrestore info FILE``: what a film, a folder of frames or a picture holds; or a model."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -37,10 +37,13 @@ _UNSPECIFIED = "unspecified"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InfoCommand:
-    """Say what a film, a folder of frames or a picture holds; nothing is written."""
+    """Say what a film, a folder of frames or a picture holds; nothing is written.
 
-    source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
-    """Film, folder of frames, or picture."""
+    Of a model, like `lite`: its licence, weights and --detail, and its card if it has one.
+    """
+
+    source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE|MODEL")]
+    """Film, folder of frames, or picture; or the name of a model."""
     json: bool = False
     """Print JSON."""
     debug: bool = False
@@ -52,21 +55,43 @@ def run(argv: Sequence[str]) -> ExitCode:
     command = tyro.cli(
         InfoCommand, prog="vidrestore info", args=argv, config=(tyro.conf.FlagCreatePairsOff,)
     )
+    if not command.source.exists() and _told_of_model(command):
+        return ExitCode.OK
     from vidrestore.media.info import probe
 
     info = probe(command.source)
     if command.json:
         print(json.dumps(info_json(info), indent=2))
-        return ExitCode.OK
+    else:
+        _print_rows(info_rows(info))
+    return ExitCode.OK
+
+
+def _told_of_model(command: InfoCommand) -> bool:
+    # Imported here: the table of models needs torch, which films do not.
+    from vidrestore.cli.model_info import model_info, model_json, model_rows
+
+    model = model_info(str(command.source))
+    if model is None:
+        return False
+    if command.json:
+        print(json.dumps(model_json(model), indent=2))
+        return True
+    _print_rows(model_rows(model))
+    if model.card is not None:
+        print("\n" + model.card.read_text(encoding="utf-8").rstrip())
+    return True
+
+
+def _print_rows(rows: Iterable[tuple[str, str]]) -> None:
     from rich.table import Table
 
     from vidrestore.cli.console import stdout_console
 
     table = Table(show_header=False, box=None, pad_edge=False)
-    for label, value in info_rows(info):
+    for label, value in rows:
         table.add_row(label, _printable(value))
     stdout_console().print(table)
-    return ExitCode.OK
 
 
 def info_rows(info: "VideoInfo") -> Iterator[tuple[str, str]]:

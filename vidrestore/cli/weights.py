@@ -57,8 +57,8 @@ def run(argv: Sequence[str]) -> ExitCode:
     command = tyro.cli(
         WeightsCommand,
         prog="vidrestore weights",
-        description="Published checkpoints: list, fetch, verify. The model lite and the detector "
-        "mtcnn come with the program and need none of them.",
+        description="Published checkpoints: list, fetch, verify. The model lite (vidrestore info "
+        "lite) and the detector mtcnn come with the program and need none of them.",
         args=argv,
         config=(tyro.conf.FlagCreatePairsOff,),
     )

@@ -1,0 +1,88 @@
+"""What ``vidrestore info NAME`` says of a restorer: whose it is, its weights, its knobs."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from vidrestore.models.table import RESTORERS
+from vidrestore.pipeline.zoo import ZOO
+from vidrestore.weights import store
+from vidrestore.weights.embedded import embedded
+from vidrestore.weights.manifest import weights_entry
+from vidrestore.weights.metadata import default_detail, read_metadata
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInfo:
+    """A restorer that ``--model`` takes by name."""
+
+    name: str
+    licence: str
+    weights: Mapping[str, Path | None]
+    """By name, where they lie; None where they are to be fetched yet."""
+    default_detail: float | None = None
+    """Of weights with two ends, 0 (fidelity) to 1 (detail)."""
+    metadata: Mapping[str, str] | None = None
+    """What the weights inside the package say of themselves."""
+    card: Path | None = None
+    """The model card of weights inside the package."""
+
+
+def model_info(name: str) -> ModelInfo | None:
+    """Return what is known of a restorer, or None where none has this name.
+
+    Raises:
+        WeightsError: Weights that lie here are not what they must be.
+    """
+    if name in ZOO:
+        return ModelInfo(
+            name=name, licence=weights_entry(name).licence, weights={name: store.find(name)}
+        )
+    spec = RESTORERS.get(name)
+    if spec is None:
+        return None
+    if spec.embedded_file is None:
+        found = {each: store.find(each) for each in spec.fetched.values()}
+        return ModelInfo(name=name, licence=spec.licence, weights=found)
+    card_name = Path(spec.embedded_file).with_suffix(".md").name
+    with embedded(spec.embedded_file) as path, embedded(card_name) as card:
+        metadata = read_metadata(path)
+        return ModelInfo(
+            name=name,
+            licence=spec.licence,
+            weights={name: path},
+            default_detail=default_detail(metadata, path),
+            metadata=metadata,
+            card=card,
+        )
+
+
+def model_rows(info: ModelInfo) -> Iterator[tuple[str, str]]:
+    """Yield label and value of every line for a reader."""
+    yield "model", info.name
+    yield "licence", info.licence
+    for name, path in info.weights.items():
+        fetched = f"{name}, fetched when first used" if path is None else str(path)
+        yield "weights", fetched
+    if info.default_detail is None:
+        yield "--detail", "none: its weights have one end"
+    else:
+        yield "--detail", f"0 to 1, {info.default_detail:g} where not given"
+    for label in ("recipe", "steps"):
+        if info.metadata is not None and label in info.metadata:
+            yield label, info.metadata[label]
+    if info.card is not None:
+        yield "card", str(info.card)
+
+
+def model_json(info: ModelInfo) -> dict[str, object]:
+    """Return plain values."""
+    paths = {name: None if path is None else str(path) for name, path in info.weights.items()}
+    return {
+        "model": info.name,
+        "licence": info.licence,
+        "weights": paths,
+        "default_detail": info.default_detail,
+        "metadata": dict(info.metadata or {}),
+        "card": None if info.card is None else str(info.card),
+    }
