@@ -271,6 +271,31 @@ def test_a_single_picture_is_restored(tmp_path: Path) -> None:
     assert (tmp_path / "out.png").is_file()
 
 
+def still_face_with_noise(number: int, size_hw: tuple[int, int]) -> np.ndarray:
+    noise = np.random.default_rng(number).normal(0, 8, (*size_hw, 3))
+    return np.clip(face_picture(0, size_hw) + noise, 0, 255).astype(np.uint8)
+
+
+def test_a_face_in_noise_is_steadier_when_its_neighbours_are_looked_at(tmp_path: Path) -> None:
+    source = face_clip(tmp_path, ticks=tuple(range(5)), picture=still_face_with_noise)
+    trembling: list[float] = []
+    for steady in (0.0, 1.0):
+        target, _ = restored(source, f"{steady}.mkv", steady=steady, grain=0.0)
+        lumas = [frame.planes[0].astype(np.float32) for frame in frames_of(target)]
+        touched = np.logical_and.reduce(
+            [changed(*pair) for pair in zip(frames_of(source), frames_of(target), strict=True)]
+        )
+        trembling.append(float(np.abs(np.diff(lumas, axis=0))[:, touched].mean()))
+    assert trembling[1] < 0.7 * trembling[0]
+
+
+def test_a_single_picture_has_no_neighbours_to_be_steadied_by(tmp_path: Path) -> None:
+    source = tmp_path / "one.png"
+    cv2.imwrite(str(source), face_picture(0, FACE_SIZE_HW)[:, :, ::-1])
+    alone, looked = (restored(source, f"{each}.png", steady=each)[0] for each in (0.0, 1.0))
+    assert alone.read_bytes() == looked.read_bytes()
+
+
 def test_a_part_of_a_film_is_restored_alone(film: Path) -> None:
     target, report = restored(
         film, "part.mkv", start_seconds=Fraction(3, 25), end_seconds=Fraction(7, 25)
@@ -345,6 +370,7 @@ def test_the_report_holds_what_it_promises(result: tuple[Path, RestoreReport]) -
 
 REFUSED: tuple[dict[str, object], ...] = (
     {"strength": 1.2},
+    {"steady": -0.1},
     {"detector": "haar"},
     {"batch_size": 0},
     {"codec": "mpeg9"},
