@@ -3,22 +3,24 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
 import torch
 from torch import Tensor, nn
 
-from vidrestore.errors import ConfigError, NonFiniteLossError
-from vidrestore.training.checkpoint import read_checkpoint
+from vidrestore.errors import ConfigError, NonFiniteLossError, WeightsError
+from vidrestore.training.checkpoint import read_checkpoint, save_checkpoint
 from vidrestore.training.ema import Ema
 from vidrestore.training.loop import LAST, Preview, run_task
 from vidrestore.training.moment import Moment
 from vidrestore.training.optimisers import AdamConfig, PaceConfig, adam
 from vidrestore.training.parts import Part
+from vidrestore.training.progress import TrainingProgress
 from vidrestore.training.update import Updater
 from vidrestore.training.world import World
 
@@ -70,7 +72,7 @@ class Regression:
 
 
 def run(
-    task: Regression, folder: Path, *, steps: int, world: World | None = None
+    task: Regression, folder: Path, *, steps: int, world: World | None = None, **others: Any
 ) -> dict[str, Any]:
     folder.mkdir(exist_ok=True)
     world = world or World()
@@ -85,6 +87,7 @@ def run(
         log_every=2,
         save_every=3,
         validate_every=4,
+        **others,
     )
     return read_checkpoint(path)
 
@@ -102,6 +105,60 @@ def test_a_resumed_run_ends_bit_for_bit_like_an_uninterrupted_one(tmp_path: Path
     for kind in ("network", "params_ema"):
         for key, value in weights(whole, kind).items():
             assert torch.equal(value, weights(resumed, kind)[key]), key
+
+
+def test_a_caller_is_told_of_every_step_and_around_validations(tmp_path: Path) -> None:
+    told: list[TrainingProgress] = []
+    run(Regression(), tmp_path / "a", steps=2)
+    run(Regression(), tmp_path / "a", steps=5, on_progress=told.append)
+    assert [(each.step, each.stage) for each in told] == [
+        (2, "training"),
+        (3, "training"),
+        (4, "training"),
+        (4, "validating"),
+        (4, "training"),
+        (5, "training"),
+        (5, "validating"),
+        (5, "training"),
+    ]
+    assert [sorted(each.terms) for each in told[:3]] == [[], ["mse"], ["mse"]]
+    assert told[4].scores == {"score": 4.0}
+    assert {each.steps for each in told} == {5}
+
+
+def test_what_is_measured_beside_the_task_is_written_with_it(tmp_path: Path) -> None:
+    def measure() -> tuple[dict[str, float], Preview]:
+        return {"output/psnr": 30.0}, Preview(torch.ones(1, 3, 16, 24), 1)
+
+    state = run(Regression(), tmp_path / "a", steps=4, measure=measure, origin={"system": "net"})
+    assert state["system"] == "net"
+    lines = [json.loads(line) for line in (tmp_path / "a" / "log.jsonl").read_text().splitlines()]
+    assert {"step": 4, "val/score": 4.0, "val/output/psnr": 30.0} in lines
+    picture = cv2.imread(str(tmp_path / "a" / "previews" / "0000004.jpg"))
+    assert picture is not None
+    assert picture.shape == (16, 24, 3)
+    assert picture.min() > 250
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda state: state.pop("parts"),
+        lambda state: state["parts"]["net"]["network"].pop("0.weight"),
+        lambda state: state["parts"]["net"]["optimiser"]["param_groups"].pop(),
+    ],
+    ids=["another loop", "another network", "another optimiser"],
+)
+def test_a_checkpoint_of_something_else_is_named_and_kept(
+    tmp_path: Path, change: Callable[[dict[str, Any]], object]
+) -> None:
+    state = run(Regression(), tmp_path / "a", steps=1)
+    change(state)
+    save_checkpoint(tmp_path / "a" / LAST, state)
+    before = (tmp_path / "a" / LAST).read_bytes()
+    with pytest.raises(WeightsError, match=r"last\.pt: of another task or another size"):
+        run(Regression(), tmp_path / "a", steps=2)
+    assert (tmp_path / "a" / LAST).read_bytes() == before
 
 
 def test_gradients_over_micro_batches_are_those_of_the_batch(tmp_path: Path) -> None:

@@ -26,7 +26,8 @@ class RestoreCommand:
 
     Sound, subtitles, chapters and time stamps are kept as they are, and so is every pixel
     outside the faces. Other commands: `vidrestore info FILE` says what a file holds,
-    `vidrestore weights list` which published checkpoints can be fetched.
+    `vidrestore weights list` which published checkpoints can be fetched, `vidrestore train
+    CONFIG` trains a network.
     """
 
     source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import torch
@@ -170,7 +171,8 @@ def _resumed(path: Path, task: Task, updater: Updater) -> int:
         task.load_state_dict(state["task"])
         return int(state["step"])
     except (KeyError, RuntimeError, ValueError) as error:  # how torch tells a misfit
+        found = shorten(f"{type(error).__name__}: {error}", 160, placeholder=" ...")
         raise WeightsError(
-            f"{path}: of another task or another size ({type(error).__name__}: {error}); resume it "
-            "with its own config, or train in another folder"
+            f"{path}: of another task or another size ({found}); resume it with its own config, or "
+            "train in another folder"
         ) from error
