@@ -2,29 +2,37 @@
 
 import copy
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
 
 from vidrestore.training.ema import Ema
+from vidrestore.training.moment import Moment
+from vidrestore.training.optimisers import AdamConfig, adam
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Part:
-    """One trained network.
+    """One trained network and its optimiser.
 
-    Parameter groups of the optimiser may carry ``lr_scale``, their pace against the part's.
+    Raises:
+        ConfigError: A pace of ``rates`` fits no parameter.
     """
 
     network: nn.Module
-    optimiser: torch.optim.Optimizer
+    rates: AdamConfig
     ema: Ema | None = None
     """The moving average of its weights, where it is what will be used."""
+    optimiser: torch.optim.Optimizer = field(init=False)
 
-    def set_lr(self, lr: float) -> None:
-        """Set the learning rate of every group."""
+    def __post_init__(self) -> None:
+        self.optimiser = adam(self.network, self.rates)
+
+    def set_lr(self, moment: Moment) -> None:
+        """Set the learning rate that every group has at a step."""
+        lr = self.rates.lr_at(moment.step, steps=moment.steps)
         for group in self.optimiser.param_groups:
             group["lr"] = lr * group.get("lr_scale", 1.0)
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vidrestore.errors import NonFiniteLossError
+from vidrestore.training.moment import Moment
 from vidrestore.training.parts import Part
 from vidrestore.training.world import World
 
@@ -56,9 +57,7 @@ class Updater:
         part: Part,
         micro_batches: Sequence[M],
         terms_of: Callable[[M], Terms],
-        *,
-        lr: float,
-        step: int,
+        moment: Moment,
     ) -> dict[str, float]:
         """Update ``part`` once with the mean gradient over micro-batches.
 
@@ -68,8 +67,7 @@ class Updater:
             micro_batches: Of equal size; their gradients are accumulated.
             terms_of: Gives the loss terms of one of them; its forward passes run in
                 ``autocast``.
-            lr: Learning rate of the part.
-            step: For errors.
+            moment: The step, which the learning rate depends on.
 
         Returns:
             The mean of every term over micro-batches and processes.
@@ -77,19 +75,19 @@ class Updater:
         Raises:
             NonFiniteLossError: A term or a gradient is not finite; nothing was applied.
         """
-        part.set_lr(lr)
+        part.set_lr(moment)
         part.optimiser.zero_grad(set_to_none=True)
         scaler = self._scaler(name)
         sums: dict[str, Tensor] = {}
         for micro in micro_batches:
             with self.autocast():
                 terms = terms_of(micro)
-            _check_terms(terms, name, step)
+            _check_terms(terms, name, moment.step)
             loss = torch.stack([term.float() for term in terms.values()]).sum()
             scaler.scale(loss / len(micro_batches)).backward()
             for key, term in terms.items():
                 sums[key] = sums.get(key, torch.zeros_like(term.detach().float())) + term.detach()
-        self._step(name, part, scaler, step)
+        self._step(name, part, scaler, moment.step)
         means = {key: self._world.mean(each / len(micro_batches)) for key, each in sums.items()}
         return {key: float(each) for key, each in means.items()}
 

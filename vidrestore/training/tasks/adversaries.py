@@ -24,7 +24,7 @@ from vidrestore.training.losses.components import (
 from vidrestore.training.losses.freezing import freeze_layers
 from vidrestore.training.losses.regularisers import r1_penalty
 from vidrestore.training.moment import Moment
-from vidrestore.training.optimisers import AdamConfig, adam
+from vidrestore.training.optimisers import AdamConfig
 from vidrestore.training.parts import Part
 from vidrestore.training.tasks.networks import begun_discriminator
 from vidrestore.training.tasks.restorer_config import RestorerConfig
@@ -107,10 +107,11 @@ class GlobalAdversary:
 
     def __init__(self, config: RestorerConfig, device: torch.device) -> None:
         self._config = config
-        self._adam = _given(config.discriminator)
         self._network = begun_discriminator(config).to(device)
         freeze_layers(self._network, config.frozen_layers)
-        self.parts: Mapping[str, Part] = {"discriminator": _part(self._network, self._adam)}
+        self.parts: Mapping[str, Part] = {
+            "discriminator": Part(network=self._network, rates=_given(config.discriminator))
+        }
 
     def generator_terms(self, judged: Judged) -> dict[str, Tensor]:
         """Return ``g_logistic``."""
@@ -136,8 +137,7 @@ class GlobalAdversary:
             self.parts["discriminator"],
             seen,
             terms,
-            lr=self._adam.lr_at(moment.step, steps=moment.steps),
-            step=moment.step,
+            moment,
         )
 
 
@@ -147,9 +147,10 @@ class TextureAdversary:
     def __init__(self, config: RestorerConfig, device: torch.device) -> None:
         self._weight = config.weights.texture
         self._real_detail = config.real_detail
-        self._adam = _given(config.texture)
         self._network = TextureDiscriminator().to(device)
-        self.parts: Mapping[str, Part] = {"texture": _part(self._network, self._adam)}
+        self.parts: Mapping[str, Part] = {
+            "texture": Part(network=self._network, rates=_given(config.texture))
+        }
 
     def generator_terms(self, judged: Judged) -> dict[str, Tensor]:
         """Return ``g_texture``, which is 0 where no sample is sharp."""
@@ -177,8 +178,7 @@ class TextureAdversary:
             self.parts["texture"],
             seen,
             terms,
-            lr=self._adam.lr_at(moment.step, steps=moment.steps),
-            step=moment.step,
+            moment,
         )
 
 
@@ -202,10 +202,10 @@ class ComponentAdversary:
 
     def __init__(self, config: RestorerConfig, device: torch.device) -> None:
         self._weights = config.weights
-        self._adam = _given(config.components)
         self._networks = {name: FacialComponentDiscriminator().to(device) for name in COMPONENTS}
         self.parts: Mapping[str, Part] = {
-            f"component_{name}": _part(each, self._adam) for name, each in self._networks.items()
+            f"component_{name}": Part(network=each, rates=_given(config.components))
+            for name, each in self._networks.items()
         }
 
     def generator_terms(self, judged: Judged) -> dict[str, Tensor]:
@@ -229,8 +229,7 @@ class ComponentAdversary:
                 lambda pair, name=name, network=network: {
                     f"d_{name}": component_discriminator_losses({name: network}, *pair)[name]
                 },
-                lr=self._adam.lr_at(moment.step, steps=moment.steps),
-                step=moment.step,
+                moment,
             )
         return logged
 
@@ -244,7 +243,3 @@ def _component_pairs(judged: Judged) -> tuple[dict[str, Tensor], dict[str, Tenso
 def _given(config: AdamConfig | None) -> AdamConfig:
     assert config is not None, "RestorerConfig has checked this"
     return config
-
-
-def _part(network: nn.Module, config: AdamConfig) -> Part:
-    return Part(network=network, optimiser=adam(network, config))

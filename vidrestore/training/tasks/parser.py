@@ -20,7 +20,7 @@ from vidrestore.training.data.sources import SourceConfig
 from vidrestore.training.ema import Ema
 from vidrestore.training.loop import Preview
 from vidrestore.training.moment import Moment
-from vidrestore.training.optimisers import AdamConfig, adam
+from vidrestore.training.optimisers import AdamConfig
 from vidrestore.training.parts import Part
 from vidrestore.training.schedules import ema_decay
 from vidrestore.training.tasks.faces import BatchConfig, face_batches, moved
@@ -65,7 +65,7 @@ class ParserTask:
             ch_range=(min(32, config.base_channels), config.most_channels),
         ).to(device)
         self._ema = Ema(self._parser)
-        part = Part(network=self._parser, optimiser=adam(self._parser, config.adam), ema=self._ema)
+        part = Part(network=self._parser, rates=config.adam, ema=self._ema)
         self.parts: Mapping[str, Part] = {"parser": part}
         self._test = None if config.test_folder is None else self._test_faces(config, seed)
 
@@ -103,8 +103,7 @@ class ParserTask:
             self.parts["parser"],
             batches,
             terms,
-            lr=config.adam.lr_at(moment.step, steps=moment.steps),
-            step=moment.step,
+            moment,
         )
         self._ema.update(self._parser, decay=ema_decay(moment.step, decay=config.ema_decay))
         return logged

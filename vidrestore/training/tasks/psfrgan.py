@@ -29,7 +29,7 @@ from vidrestore.training.losses.perceptual import feature_matching_loss
 from vidrestore.training.losses.pixel import l1_loss
 from vidrestore.training.losses.semantic import semantic_style_loss
 from vidrestore.training.moment import Moment
-from vidrestore.training.optimisers import AdamConfig, adam
+from vidrestore.training.optimisers import AdamConfig
 from vidrestore.training.parts import Part
 from vidrestore.training.schedules import ema_decay
 from vidrestore.training.tasks.faces import BatchConfig, face_batches, moved
@@ -97,12 +97,12 @@ class PsfrganTask:
         self.parts: Mapping[str, Part] = {
             "generator": Part(
                 network=self._generator,
-                optimiser=adam(self._generator, config.generator),
+                rates=config.generator,
                 ema=self._ema,
             ),
             "discriminator": Part(
                 network=self._discriminator,
-                optimiser=adam(self._discriminator, config.discriminator),
+                rates=config.discriminator,
             ),
         }
 
@@ -125,16 +125,14 @@ class PsfrganTask:
                 self.parts["generator"],
                 pairs,
                 self._generator_terms,
-                lr=config.generator.lr_at(moment.step, steps=moment.steps),
-                step=moment.step,
+                moment,
             )
         logged |= updater.apply(
             "discriminator",
             self.parts["discriminator"],
             pairs,
             self._discriminator_terms,
-            lr=config.discriminator.lr_at(moment.step, steps=moment.steps),
-            step=moment.step,
+            moment,
         )
         self._ema.update(self._generator, decay=ema_decay(moment.step, decay=config.ema_decay))
         return logged

@@ -23,7 +23,6 @@ from vidrestore.training.losses.perceptual import perceptual_terms
 from vidrestore.training.losses.pixel import l1_loss, log_error, pyramid_loss, ssim_loss
 from vidrestore.training.losses.texture import texture_energy_loss
 from vidrestore.training.moment import Moment
-from vidrestore.training.optimisers import adam
 from vidrestore.training.parts import Part
 from vidrestore.training.schedules import ema_decay
 from vidrestore.training.tasks.adversaries import Judged, Square, adversaries_of
@@ -53,7 +52,7 @@ class RestorerTask:
         parts = {
             "generator": Part(
                 network=self._network,
-                optimiser=adam(self._network, config.generator),
+                rates=config.generator,
                 ema=self._ema,
             )
         }
@@ -101,8 +100,7 @@ class RestorerTask:
                 self.parts["generator"],
                 batches,
                 terms,
-                lr=config.generator.lr_at(moment.step, steps=moment.steps),
-                step=moment.step,
+                moment,
             )
         for adversary in self._adversaries:
             logged |= adversary.update(seen, moment, updater)

@@ -25,7 +25,7 @@ from vidrestore.training.losses.regularisers import (
     r1_penalty,
 )
 from vidrestore.training.moment import Moment
-from vidrestore.training.optimisers import AdamConfig, adam
+from vidrestore.training.optimisers import AdamConfig
 from vidrestore.training.parts import Part
 from vidrestore.training.schedules import ema_decay
 from vidrestore.training.tasks.faces import BatchConfig, face_batches, moved
@@ -91,12 +91,10 @@ class StyleGan2Task:
         self._world = World()
         ema = Ema(self._generator)
         self.parts: Mapping[str, Part] = {
-            "generator": Part(
-                network=self._generator, optimiser=adam(self._generator, config.generator), ema=ema
-            ),
+            "generator": Part(network=self._generator, rates=config.generator, ema=ema),
             "discriminator": Part(
                 network=self._discriminator,
-                optimiser=adam(self._discriminator, config.discriminator),
+                rates=config.discriminator,
             ),
         }
         self._ema = ema
@@ -138,8 +136,7 @@ class StyleGan2Task:
             self.parts["discriminator"],
             numbered,
             against,
-            lr=config.discriminator.lr_at(moment.step, steps=moment.steps),
-            step=moment.step,
+            moment,
         )
         with weights_held(self._discriminator):
             logged |= updater.apply(
@@ -147,8 +144,7 @@ class StyleGan2Task:
                 self.parts["generator"],
                 numbered,
                 towards,
-                lr=config.generator.lr_at(moment.step, steps=moment.steps),
-                step=moment.step,
+                moment,
             )
         self._ema.update(self._generator, decay=ema_decay(moment.step, decay=config.ema_decay))
         return logged
