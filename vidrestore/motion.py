@@ -36,44 +36,44 @@ def dense_flow(first: NDArray[np.uint8], second: NDArray[np.uint8], *, quick: bo
     return np.asarray(finder.calc(first, second, start), dtype=np.float32)
 
 
-def enlarged_flow(flow: Flow, size_hw: tuple[int, int]) -> Flow:
-    """Return the same motion between pictures of another size, interpolated."""
-    height, width = flow.shape[:2]
-    ratio_xy = np.array([size_hw[1] / width, size_hw[0] / height], dtype=np.float32)
-    large = cv2.resize(flow * ratio_xy, size_hw[::-1], interpolation=cv2.INTER_LINEAR)
-    return np.asarray(large, dtype=np.float32)
+def places_shown(flow: Flow, size_hw: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
+    """Return x and y, each ``(h, w)``, at which the other picture shows every pixel of the first.
+
+    Args:
+        flow: Found in pictures of any size.
+        size_hw: Of the pictures meant; the flow is interpolated.
+    """
+    height, width = size_hw
+    moves = (
+        np.asarray(cv2.resize(flow[:, :, axis] * np.float32(ratio), (width, height)))
+        for axis, ratio in enumerate((width / flow.shape[1], height / flow.shape[0]))
+    )
+    x, y = (cv2.add(place, move) for place, move in zip(_places(*size_hw), moves, strict=True))
+    return np.asarray(x, dtype=np.float32), np.asarray(y, dtype=np.float32)
+
+
+def sampled(image_hwc: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
+    """Return what a picture shows at x and y, bilinearly; beyond it its border is repeated.
+
+    Args:
+        image_hwc: ``(H, W, C)`` or ``(H, W)`` float32, any range.
+        x: ``(h, w)`` in its pixels.
+        y: Likewise.
+    """
+    found = cv2.remap(image_hwc, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(found, dtype=np.float32)
 
 
 def displaced(image_hwc: FloatArray, flow: Flow) -> FloatArray:
-    """Return what ``image_hwc`` shows where ``flow`` points to from every pixel, bilinearly.
-
-    Beyond the picture its border is repeated.
-
-    Args:
-        image_hwc: ``(H, W, C)`` or ``(H, W)``, any range.
-        flow: In its pixels.
-    """
-    x, y = _places(*flow.shape[:2])
-    move_x, move_y = cv2.split(flow)
-    sampled = cv2.remap(
-        image_hwc,
-        cv2.add(x, move_x),
-        cv2.add(y, move_y),
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    return np.asarray(sampled, dtype=np.float32)
+    """Return what ``image_hwc`` shows where a flow of its size points to from every pixel."""
+    return sampled(image_hwc, *places_shown(flow, (flow.shape[0], flow.shape[1])))
 
 
-def displaced_by_torch(image_chw: Tensor, flow: Flow) -> Tensor:
-    """Return ``(C, H, W)`` as ``displaced`` does, on the picture's device."""
+def sampled_by_torch(image_chw: Tensor, x: FloatArray, y: FloatArray) -> Tensor:
+    """Return ``(C, h, w)`` as ``sampled`` does, on the picture's device."""
     height, width = image_chw.shape[1:]
-    x, y = _places(height, width)
     # grid_sample's coordinates without align_corners: -1 and 1 are the outer pixel edges.
-    grid = np.stack(
-        [(2 * (x + flow[..., 0]) + 1) / width - 1, (2 * (y + flow[..., 1]) + 1) / height - 1],
-        axis=-1,
-    )
+    grid = np.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], axis=-1)
     return F.grid_sample(
         image_chw[None],
         torch.from_numpy(grid.astype(np.float32)).to(image_chw.device)[None],

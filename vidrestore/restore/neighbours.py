@@ -19,9 +19,10 @@ from vidrestore.motion import (
     Flow,
     dense_flow,
     displaced,
-    displaced_by_torch,
-    enlarged_flow,
     luma_levels,
+    places_shown,
+    sampled,
+    sampled_by_torch,
 )
 from vidrestore.resample import averaged
 from vidrestore.types import FloatArray
@@ -40,6 +41,8 @@ is motion that was not followed."""
 _REPEATED = 0.25 / 255
 """A neighbour that differs by less on average is the same picture again, as in films shown at
 another rate than they were taken at, and its noise is the same, too; or there is no noise."""
+_BAND_ROWS = 32
+_MEAN_OF_RGB = np.full((1, 3), 1 / 3, dtype=np.float32)
 
 
 class Sketch(NamedTuple):
@@ -110,15 +113,13 @@ def averaged_along_motion(
     noise = _noise([match for _, match in near or far])
     matches = [match for _, match in neighbours]
     weights = [_weight(match.unlike_hw, noise) * np.float32(strength) for match in matches]
-    whole: FloatArray = np.asarray(1.0 + np.sum(weights, axis=0), dtype=np.float32)
+    whole = np.ones_like(weights[0])
+    for weight in weights:
+        whole += weight
     shares = [np.asarray(weight / whole, dtype=np.float32) for weight in weights]
-    light: FloatArray = np.sum(
-        [
-            share[:, :, None] * match.lighter_hwc
-            for share, match in zip(shares, matches, strict=True)
-        ],
-        axis=0,
-    )
+    light = np.zeros_like(here.sketch.rgb_hwc)
+    for match, share in zip(matches, shares, strict=True):
+        light += share[:, :, None] * match.lighter_hwc
     averaging = _averaged_by_opencv if here.crop_chw.device.type == "cpu" else _averaged_by_torch
     flows = [match.flow for match in matches]
     crops = [other.crop_chw for other, _ in neighbours]
@@ -129,7 +130,7 @@ def _matched(here: Sketch, other: Sketch) -> _Match:
     flow = dense_flow(here.grey_hw, other.grey_hw, quick=True)
     apart = displaced(other.rgb_hwc, flow) - here.rgb_hwc
     lighter = np.asarray(cv2.blur(apart, (_LIGHT_PX, _LIGHT_PX)), dtype=np.float32)
-    beyond: FloatArray = np.abs(apart - lighter).mean(axis=2)
+    beyond = cv2.transform(cv2.absdiff(apart, lighter), _MEAN_OF_RGB)
     unlike = np.asarray(cv2.blur(beyond, (_LIKENESS_PX, _LIKENESS_PX)), dtype=np.float32)
     return _Match(flow, lighter, unlike)
 
@@ -157,13 +158,20 @@ def _averaged_by_opencv(
     shares: Sequence[FloatArray],
     light_hwc: FloatArray,
 ) -> Tensor:
-    """Add to a crop its share of the neighbours, less the light that they have and it has not."""
-    here = _hwc(crop_chw)
+    """Add to a crop its share of the neighbours, less the light that they have and it has not.
+
+    In bands of rows, which stay in the processor's cache from one step to the next.
+    """
+    here, pictures = _hwc(crop_chw), [_hwc(other) for other in others]
     size_hw = here.shape[:2]
-    total = here - _enlarged(light_hwc, size_hw)
-    for other, flow, share in zip(others, flows, shares, strict=True):
-        apart = cv2.subtract(displaced(_hwc(other), enlarged_flow(flow, size_hw)), here)
-        cv2.accumulateProduct(apart, cv2.merge([_enlarged(share, size_hw)] * 3), total)
+    places = [places_shown(flow, size_hw) for flow in flows]
+    wholes = [_enlarged(share, size_hw) for share in shares]
+    total = np.subtract(here, _enlarged(light_hwc, size_hw))
+    for top in range(0, size_hw[0], _BAND_ROWS):
+        rows = slice(top, top + _BAND_ROWS)
+        for picture, (x, y), share in zip(pictures, places, wholes, strict=True):
+            apart = cv2.subtract(sampled(picture, x[rows], y[rows]), here[rows])
+            cv2.accumulateProduct(apart, cv2.merge([share[rows]] * 3), total[rows])
     return torch.from_numpy(total.clip(0.0, 1.0, out=total)).permute(2, 0, 1)
 
 
@@ -179,7 +187,7 @@ def _averaged_by_torch(
     light = torch.from_numpy(_enlarged(light_hwc, size_hw)).to(crop_chw.device)
     total = crop_chw - light.permute(2, 0, 1)
     for other, flow, share in zip(others, flows, shares, strict=True):
-        apart = displaced_by_torch(other, enlarged_flow(flow, size_hw)) - crop_chw
+        apart = sampled_by_torch(other, *places_shown(flow, size_hw)) - crop_chw
         total += apart * torch.from_numpy(_enlarged(share, size_hw)).to(crop_chw.device)
     return total.clamp_(0.0, 1.0)
 
