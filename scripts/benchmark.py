@@ -1,13 +1,12 @@
-"""Speed, memory and quality of this program on this machine: a table and one JSON line.
+"""Speed and memory of this program on this machine: a table and one JSON line.
 
     python scripts/benchmark.py                       # all parts
     python scripts/benchmark.py speed --frames 300    # one part
-    python scripts/benchmark.py quality --data ../shared/data
     python scripts/benchmark.py network --model gfpgan-1.4   # or all; --batches 1 4 16
 
 Speed: a 720p film with one face, default settings, stages apart. Memory: the peak of a 10-minute
 film over that of a 1-minute one. Network: time and arithmetic rate of a restorer alone, and how far
-half precision is from float32. Quality: stills degraded as in the GFP-GAN paper (section 4.1).
+half precision is from float32. How good its pictures are: ``scripts/evaluate.py``.
 """
 
 import os
@@ -21,10 +20,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
-from statistics import mean
 from typing import Any, cast
 
 import cv2
@@ -34,18 +31,13 @@ from benchmark_networks import NETWORKS, measured
 
 from vidrestore import restore_video
 from vidrestore.allocator import keep_freed_memory
-from vidrestore.devices import resolve_device, resolve_precision
-from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.devices import resolve_device
 from vidrestore.media import EncoderSettings, open_sink, open_source
-from vidrestore.metrics.stills import StillScores, measure
-from vidrestore.models.mobilefacenet import MobileFaceNet
-from vidrestore.pipeline.networks import load_restorer
-from vidrestore.training.degradations.recipe import GfpganRecipe
 from vidrestore.types import DisplayGeometry, Frame, Timestamp
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "examples" / "astronaut.mp4"
-PARTS = ("speed", "network", "memory", "quality")
+PARTS = ("speed", "network", "memory")
 
 
 def film(target: Path, *, hw: tuple[int, int], frames: int, rate: Fraction) -> None:
@@ -136,56 +128,6 @@ def print_peak(source: Path, target: Path) -> None:
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
-def quality(data: Path, *, model: str, detail: float | None, seed: int) -> dict[str, Any]:
-    """Measure a restorer on the stills of ``data``."""
-    device = resolve_device("auto")
-    dtype = resolve_precision("auto", device)
-    restorer = load_restorer(model, device=device, dtype=dtype, detail=detail)
-    recognition = MobileFaceNet().eval()
-    checkpoint = torch.load(
-        data / "weights" / "mobilefacenet.ckpt", map_location="cpu", weights_only=True
-    )
-    recognition.load_state_dict(checkpoint["net_state_dict"])
-    files = sorted((data / "val" / "stills").glob("*.webp"))
-    originals = [_still(path) for path in files]
-
-    def degrade(at: int, original: torch.Tensor) -> torch.Tensor:
-        drawn = GfpganRecipe().draw(np.random.default_rng((seed, at)))
-        hwc = np.ascontiguousarray(original.permute(1, 2, 0).numpy())
-        return torch.from_numpy(drawn.apply(hwc)).permute(2, 0, 1)
-
-    scores = measure(
-        originals,
-        degrade=degrade,
-        restore=lambda crops: restorer.restore(crops).cpu(),
-        points_xy=TEMPLATE_POINTS_XY,
-        recognition=recognition,
-    )
-    before, after = ([pair[side] for pair in scores] for side in (0, 1))
-    gains = [b.psnr_db - a.psnr_db for a, b in scores]
-    return {
-        "detail": restorer.detail,
-        "stills": len(files),
-        "input": _means(before),
-        "output": _means(after),
-        "psnr_gain_worst_db": min(gains),
-        "psnr_gain_best_db": max(gains),
-    }
-
-
-def _still(path: Path) -> torch.Tensor:
-    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if bgr is None:
-        raise SystemExit(f"{path}: not a readable picture")
-    rgb = np.ascontiguousarray(bgr[:, :, ::-1])
-    return torch.from_numpy(rgb).permute(2, 0, 1).float() / 255
-
-
-def _means(scores: list[StillScores]) -> dict[str, float]:
-    rows = [cast("dict[str, float]", asdict(score)) for score in scores]
-    return {name: mean(row[name] for row in rows) for name in rows[0]}
-
-
 def _print_table(results: dict[str, Any], *, indent: str = "") -> None:
     for name, value in results.items():
         if isinstance(value, dict):
@@ -205,10 +147,8 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--model", default="lite", help="a restorer; network also takes: all")
-    parser.add_argument("--detail", type=float, help="0..1, of weights with two ends: quality only")
     parser.add_argument("--batches", type=int, nargs="+", default=(1, 4, 16))
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--frames", type=int, default=150)
     parser.add_argument("--minutes", type=int, nargs=2, default=(1, 10))
     parser.add_argument("--memory-rate", type=int, default=5, help="frames a second of its films")
@@ -235,16 +175,6 @@ def main() -> None:
             minutes = (arguments.minutes[0], arguments.minutes[1])
             rate = Fraction(arguments.memory_rate)
             results["memory"] = memory(folder, minutes=minutes, rate=rate)
-        if "quality" in parts:
-            if (arguments.data / "val" / "stills").is_dir():
-                results["quality"] = quality(
-                    arguments.data,
-                    model=arguments.model,
-                    detail=arguments.detail,
-                    seed=arguments.seed,
-                )
-            else:
-                print(f"quality: left out, no val/stills in {arguments.data}", file=sys.stderr)
     _print_table(results)
     print(json.dumps(results))
 

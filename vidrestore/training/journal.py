@@ -67,7 +67,9 @@ class Journal:
         return line
 
     def validated(self, scores: Mapping[str, float], *, step: int) -> None:
-        """Write the scores of a validation."""
+        """Write the scores of a validation, if there are any."""
+        if not scores:
+            return
         self._emit({"step": step, **{f"val/{key}": value for key, value in scores.items()}})
         if self._board is not None:
             for key, value in scores.items():

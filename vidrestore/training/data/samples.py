@@ -18,7 +18,7 @@ from vidrestore.geometry import fit_similarity
 from vidrestore.training.data.components import component_boxes
 from vidrestore.training.data.faces import FaceRow, load_aligned, read_table, real_side_px
 from vidrestore.training.data.sources import RecipeShare, SourceConfig, toned
-from vidrestore.training.data.stores import read_picture
+from vidrestore.training.data.stores import read_classes, read_picture
 from vidrestore.training.degradations.recipe import MixedRecipe, recipe_named
 from vidrestore.types import CROP_SIZE_PX, FloatArray
 
@@ -112,7 +112,17 @@ class FaceSamples(Dataset[FaceSample]):
         if rng.random() < 0.5:
             face, points, mask = mirrored(face, points, mask)
         clean = toned(face.astype(np.float32) / 255.0, rng, gray_share=self._config.gray_share)
-        clean = np.ascontiguousarray(clean)
+        return self._degraded(np.ascontiguousarray(clean), points, mask, detail, rng)
+
+    def _degraded(
+        self,
+        clean: FloatArray,
+        points: NDArray[np.float64],
+        mask: NDArray[np.uint8],
+        detail: float,
+        rng: np.random.Generator,
+    ) -> FaceSample:
+        """Return the sample of a picture in [0, 1], degraded as ``rng`` draws it."""
         drawn = self._recipe.draw(rng)
         return FaceSample(
             degraded=_tensor(drawn.apply(clean)),
@@ -157,8 +167,7 @@ class FaceSamples(Dataset[FaceSample]):
             points = (points + 0.5) * (side / real) - 0.5
         if row.mask is None:
             return face, points, np.full((side, side), UNKNOWN_CLASS, dtype=np.uint8)
-        classes = read_picture(row.mask)[:, :, 0]
-        return face, points, aligned_mask(row, classes, side_px=side)
+        return face, points, aligned_mask(row, read_classes(row.mask), side_px=side)
 
 
 def aligned_mask(row: FaceRow, classes: NDArray[np.uint8], *, side_px: int) -> NDArray[np.uint8]:
