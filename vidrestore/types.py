@@ -25,6 +25,9 @@ FloatArray: TypeAlias = NDArray[np.float32]
 Affine: TypeAlias = NDArray[np.float64]
 """``(2, 3)``: maps a column (x, y, 1) of one space to (x, y) of another."""
 
+Box: TypeAlias = tuple[int, int, int, int]
+"""Left, top, right and bottom, the last two exclusive."""
+
 CROP_SIZE_PX = 512
 
 
@@ -162,6 +165,8 @@ class Frame:
     """File name inside a folder of frames; None for films."""
     interlaced: bool = False
     top_field_first: bool = False
+    key_frame: bool = False
+    """Whether decoding can begin here."""
 
     def __post_init__(self) -> None:
         if len(self.planes) != self.pixel_format.plane_count:
@@ -252,6 +257,8 @@ class TrackedFace:
     """``(5, 2)`` landmarks as the detector gave them (or as a gap was bridged)."""
     interpolated: bool = False
     """Whether this frame was bridged rather than detected."""
+    left_alone: str | None = None
+    """Why it is not to be restored; None where it is."""
 
     def __post_init__(self) -> None:
         _check_points(self.points_xy)
@@ -260,13 +267,15 @@ class TrackedFace:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrackedFrame:
-    """A frame with the faces to restore in it."""
+    """A frame with the faces in it."""
 
     frame: Frame
     shot: int
     """Number of the shot, from 0."""
     faces: tuple[TrackedFace, ...]
     """In order of track number."""
+    one_tone: bool = False
+    """Whether the shot is black-and-white, or tinted alike all over: its chroma must stay."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -301,6 +310,26 @@ class AlignedFrame:
     shot: int
     faces: tuple[AlignedFace, ...]
     """In order of track number."""
+    left_alone: tuple[TrackedFace, ...] = ()
+    """Faces that are not to be restored."""
+    one_tone: bool = False
+    """As of ``TrackedFrame``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """How much of a restored face is to be taken, and why not all of it."""
+
+    strength: float = 1.0
+    """0 leaves the face alone, 1 shows it as restored."""
+    reason: str | None = None
+    """A short code such as ``too small``; None where nothing speaks against restoring."""
+    identity_similarity: float | None = None
+    """How alike source and restored face are to a network that knows people; None: not asked."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.strength <= 1.0:
+            raise ValueError(f"strength must be between 0 and 1, got {self.strength}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -313,6 +342,7 @@ class RestoredFace:
     region_hw: "Tensor | None" = None
     """``(R, R)`` float32 in [0, 1], R a divisor of S: how much of each cell of the crop the face
     fills, hair and ears not counted; None where the restorer does not tell."""
+    verdict: Verdict = Verdict()
 
     def __post_init__(self) -> None:
         if self.restored_chw.shape != self.aligned.crop_chw.shape:
@@ -330,3 +360,42 @@ class RestoredFrame:
     frame: Frame
     shot: int
     faces: tuple[RestoredFace, ...]
+    left_alone: tuple[TrackedFace, ...] = ()
+    """Faces that were not restored."""
+    one_tone: bool = False
+    """As of ``TrackedFrame``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FinishedFace:
+    """What became of one face in one frame."""
+
+    face: TrackedFace
+    verdict: Verdict
+    mask_xyxy: Box | None
+    """Bounds of the samples that it may have changed, in coded pixels of the frame written; None
+    where it changed none."""
+    luma_before: float | None = None
+    """Mean of the face, 0 to 255, as decoded; None where it was not cut out."""
+    luma_after: float | None = None
+    """The same as restored, at the strength it was taken with."""
+
+    @property
+    def restored(self) -> bool:
+        """Whether anything of it was changed."""
+        return self.mask_xyxy is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FinishedFrame:
+    """A frame ready for the encoder, and what became of its faces."""
+
+    frame: Frame
+    """As it is to be written."""
+    source: Frame
+    """As decoded."""
+    shot: int
+    faces: tuple[FinishedFace, ...]
+    """All that were found, in order of track number."""
+    one_tone: bool = False
+    """As of ``TrackedFrame``."""

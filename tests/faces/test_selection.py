@@ -25,7 +25,9 @@ def film(*frames: tuple[TrackedFace, ...]) -> list[TrackedFrame]:
 
 
 def chosen(frames: list[TrackedFrame]) -> list[tuple[int, ...]]:
-    return [tuple(face.track_id for face in frame.faces) for frame in frames]
+    return [
+        tuple(face.track_id for face in frame.faces if face.left_alone is None) for frame in frames
+    ]
 
 
 def test_all_faces_stay_by_default() -> None:
@@ -34,10 +36,18 @@ def test_all_faces_stay_by_default() -> None:
     assert chosen(list(select_faces(frames))) == [(1, 2)]
 
 
-def test_small_faces_are_left_out_however_they_are_turned() -> None:
+def test_small_faces_are_left_alone_however_they_are_turned() -> None:
     frames = film((face_of(1, 80), face_of(2, 30), face_of(3, 80, wide=True)))
 
     assert chosen(list(select_faces(frames, min_face_px=50))) == [(1, 3)]
+
+
+def test_faces_that_are_not_chosen_stay_with_the_reason() -> None:
+    (frame,) = select_faces(
+        film((face_of(1, 80), face_of(2, 90), face_of(3, 30))), which="largest", min_face_px=50
+    )
+
+    assert [face.left_alone for face in frame.faces] == ["not the largest", None, "too small"]
 
 
 def test_a_face_about_as_large_as_the_limit_does_not_flicker() -> None:

@@ -45,7 +45,7 @@ def test_samples_outside_the_mask_are_untouched(
     frame = random_frame(pixel_format, hw)
     geometry = DisplayGeometry(coded_hw=hw)
     face = restored(frame, geometry, face_at((90, 70), size_px=110, angle=0.3), gain=0.2)
-    after = pasted(frame, geometry, (face,), config=PasteConfig(), keep_chroma=False)
+    after = pasted(frame, geometry, (face,), config=PasteConfig(), keep_chroma=False).frame
     for at, (old, new) in enumerate(zip(frame.planes, after.planes, strict=True)):
         inside = touchable(frame, geometry, face, at)
         np.testing.assert_array_equal(new[~inside], old[~inside])
@@ -65,7 +65,7 @@ def test_a_turned_film_is_restored_where_its_face_is(turns: int) -> None:
         (face,),
         config=PasteConfig(grain=0.0, colour_match=0.0),
         keep_chroma=False,
-    )
+    ).frame
     changed = (after.planes[0] != frame.planes[0]) * 1
     shown = np.rot90(changed[:, ::-1] if geometry.mirrored else changed, k=-turns)
     y, x = np.nonzero(shown)
@@ -89,7 +89,9 @@ def test_strength_zero_changes_nothing(pixel_format: PixelFormat) -> None:
     frame = random_frame(pixel_format, HW)
     geometry = DisplayGeometry(coded_hw=HW)
     face = restored(frame, geometry, face_at((90, 70), size_px=110), gain=0.0)
-    after = pasted(frame, geometry, (face,), config=PasteConfig(strength=0.0), keep_chroma=False)
+    after = pasted(
+        frame, geometry, (face,), config=PasteConfig(strength=0.0), keep_chroma=False
+    ).frame
     for old, new in zip(frame.planes, after.planes, strict=True):
         np.testing.assert_array_equal(old, new)
 
@@ -101,7 +103,7 @@ def test_half_the_strength_gives_half_the_change() -> None:
 
     def change(strength: float) -> np.ndarray:
         config = PasteConfig(strength=strength, grain=0.0, colour_match=0.0)
-        after = pasted(frame, geometry, (face,), config=config, keep_chroma=False)
+        after = pasted(frame, geometry, (face,), config=config, keep_chroma=False).frame
         return after.planes[0].astype(float) - frame.planes[0]
 
     np.testing.assert_allclose(change(0.5), change(1.0) / 2, atol=1.0)
@@ -112,7 +114,7 @@ def test_a_restorer_that_changes_nothing_keeps_a_large_face_exactly() -> None:
     frame = random_frame(YUV420, (700, 800), smooth=True)
     geometry = DisplayGeometry(coded_hw=(700, 800))
     face = restored(frame, geometry, face_at((400, 350), size_px=680), gain=1.0)
-    after = pasted(frame, geometry, (face,), config=PLAIN, keep_chroma=False)
+    after = pasted(frame, geometry, (face,), config=PLAIN, keep_chroma=False).frame
     for old, new in zip(frame.planes, after.planes, strict=True):
         np.testing.assert_array_equal(old, new)
 
@@ -121,7 +123,7 @@ def test_detail_finer_than_the_crop_survives_on_a_large_face() -> None:
     frame = random_frame(GRAY, (1300, 1300))
     geometry = DisplayGeometry(coded_hw=(1300, 1300))
     face = restored(frame, geometry, face_at((650, 650), size_px=1280), gain=1.0)
-    after = pasted(frame, geometry, (face,), config=PLAIN, keep_chroma=False)
+    after = pasted(frame, geometry, (face,), config=PLAIN, keep_chroma=False).frame
     assert np.abs(after.planes[0].astype(int) - frame.planes[0]).max() <= 1
 
 
@@ -129,7 +131,7 @@ def test_a_colour_cast_of_the_restorer_is_taken_out() -> None:
     frame = random_frame(YUV444, HW, smooth=True, color=ColorTags(matrix=6))
     geometry = DisplayGeometry(coded_hw=HW)
     face = restored(frame, geometry, face_at((100, 75), size_px=100), gain=1.0, shift=0.1)
-    after = pasted(frame, geometry, (face,), config=PLAIN, keep_chroma=False)
+    after = pasted(frame, geometry, (face,), config=PLAIN, keep_chroma=False).frame
     change = np.abs(after.planes[0].astype(int) - frame.planes[0])
     assert change.max() <= 2
 
@@ -138,7 +140,7 @@ def test_kept_chroma_is_bit_identical_while_luma_is_restored() -> None:
     frame = random_frame(YUV420, HW)
     geometry = DisplayGeometry(coded_hw=HW)
     face = restored(frame, geometry, face_at((90, 70), size_px=110), gain=0.2)
-    after = pasted(frame, geometry, (face,), config=PLAIN, keep_chroma=True)
+    after = pasted(frame, geometry, (face,), config=PLAIN, keep_chroma=True).frame
     assert (after.planes[0] != frame.planes[0]).any()
     np.testing.assert_array_equal(after.planes[1], frame.planes[1])
     np.testing.assert_array_equal(after.planes[2], frame.planes[2])
@@ -148,7 +150,7 @@ def test_a_face_at_the_border_is_restored_as_far_as_the_frame_goes() -> None:
     frame = random_frame(YUV420, HW)
     geometry = DisplayGeometry(coded_hw=HW)
     face = restored(frame, geometry, face_at((4, 6), size_px=110), gain=0.0)
-    after = pasted(frame, geometry, (face,), config=PLAIN, keep_chroma=False)
+    after = pasted(frame, geometry, (face,), config=PLAIN, keep_chroma=False).frame
     assert (
         after.planes[0][0, 0] != frame.planes[0][0, 0]
         or (after.planes[0][:30, :30] != frame.planes[0][:30, :30]).any()
@@ -163,8 +165,8 @@ def test_overlapping_faces_do_not_add_up() -> None:
         restored(frame, geometry, face_at((90, 70), size_px=110, track_id=at), gain=0.0)
         for at in (1, 2)
     )
-    once = pasted(frame, geometry, faces[:1], config=config, keep_chroma=False)
-    twice = pasted(frame, geometry, faces, config=config, keep_chroma=False)
+    once = pasted(frame, geometry, faces[:1], config=config, keep_chroma=False).frame
+    twice = pasted(frame, geometry, faces, config=config, keep_chroma=False).frame
     core = (slice(60, 80), slice(80, 100))
     np.testing.assert_allclose(
         twice.planes[0][core].astype(int), once.planes[0][core].astype(int), atol=1

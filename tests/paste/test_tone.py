@@ -5,7 +5,7 @@ import pytest
 from support.frames import GBR, GRAY, YUV420, YUV420P10, random_frame
 
 from vidrestore.paste.tone import colour_spread, toned_frames
-from vidrestore.types import Frame, PixelFormat, RestoredFrame
+from vidrestore.types import Frame, PixelFormat, TrackedFrame
 
 
 def picture(pixel_format: PixelFormat, kind: str, *, seed: int = 0) -> Frame:
@@ -46,7 +46,7 @@ def test_rgb_and_gray_frames_are_judged_too() -> None:
 
 def labels(kinds: list[tuple[int, str]]) -> list[bool]:
     frames = (
-        RestoredFrame(frame=picture(YUV420, kind, seed=at), shot=shot, faces=())
+        TrackedFrame(frame=picture(YUV420, kind, seed=at), shot=shot, faces=())
         for at, (shot, kind) in enumerate(kinds)
     )
     return [each.one_tone for each in toned_frames(frames)]
@@ -64,7 +64,7 @@ def test_one_odd_frame_does_not_flip_a_shot() -> None:
 
 def test_frames_come_in_order_and_none_is_lost() -> None:
     frames = [
-        RestoredFrame(frame=random_frame(GRAY, (8, 8), index=at), shot=at // 7, faces=())
+        TrackedFrame(frame=random_frame(GRAY, (8, 8), index=at), shot=at // 7, faces=())
         for at in range(40)
     ]
-    assert [each.restored.frame.index for each in toned_frames(frames)] == list(range(40))
+    assert [each.frame.index for each in toned_frames(frames)] == list(range(40))

@@ -119,6 +119,15 @@ def test_every_face_gets_the_region_of_its_own_crop() -> None:
         assert float(face.region_hw[0, 0]) == pytest.approx(face.aligned.face.track_id / 1000)
 
 
+def test_crops_that_only_filled_a_batch_are_left_out_again() -> None:
+    crops = RestoredCrops(images_nchw=torch.rand(3, 3, 8, 8), region_nhw=torch.rand(3, 4, 4))
+    kept = crops.first(2)
+    assert kept.region_nhw is not None
+    assert crops.region_nhw is not None
+    torch.testing.assert_close(kept.images_nchw, crops.images_nchw[:2])
+    torch.testing.assert_close(kept.region_nhw, crops.region_nhw[:2])
+
+
 def test_regions_of_fewer_crops_than_pictures_are_refused() -> None:
     with pytest.raises(ValueError, match="2 crops, but regions of 1"):
         RestoredCrops(images_nchw=torch.zeros(2, 3, 8, 8), region_nhw=torch.zeros(1, 4, 4))

@@ -18,7 +18,7 @@ def select_faces(
     which: Literal["all", "largest"] = "all",
     min_face_px: float = 0.0,
 ) -> Iterator[TrackedFrame]:
-    """Yield every frame with only the chosen faces, in order.
+    """Yield every frame in order; faces that are not chosen are marked as ``left_alone``.
 
     Choices stay: a face about as large as the limit, or two of about the same size, do not
     make restored and unrestored frames alternate.
@@ -31,12 +31,21 @@ def select_faces(
     large: set[int] = set()
     largest: int | None = None
     for frame in frames:
-        faces = [face for face in frame.faces if _is_large(face, large, min_face_px)]
-        large = {face.track_id for face in faces}
-        if which == "largest":
-            largest = _largest(faces, largest)
-            faces = [face for face in faces if face.track_id == largest]
-        yield replace(frame, faces=tuple(faces))
+        sizeable = [face for face in frame.faces if _is_large(face, large, min_face_px)]
+        large = {face.track_id for face in sizeable}
+        largest = _largest(sizeable, largest)
+        marked = (
+            _marked(face, large, largest if which == "largest" else None) for face in frame.faces
+        )
+        yield replace(frame, faces=tuple(marked))
+
+
+def _marked(face: TrackedFace, large: set[int], only: int | None) -> TrackedFace:
+    if face.track_id not in large:
+        return replace(face, left_alone="too small")
+    if only is not None and face.track_id != only:
+        return replace(face, left_alone="not the largest")
+    return face
 
 
 def face_side_px(face: TrackedFace) -> float:

@@ -106,6 +106,7 @@ class FilmSource:
             interlaced=decoded.interlaced_frame,
             # PyAV tells the order of fields by stream only; unknown mostly means PAL or HD.
             top_field_first=decoded.interlaced_frame and order != "bottom first",
+            key_frame=decoded.key_frame,
         )
 
     def _check_same(self, decoded: av.VideoFrame, timestamp: Timestamp) -> None:

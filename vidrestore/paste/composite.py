@@ -25,12 +25,15 @@ from vidrestore.resample import averaged, warped
 from vidrestore.types import (
     CROP_SIZE_PX,
     Affine,
+    Box,
     DisplayGeometry,
     FloatArray,
     Frame,
     RestoredFace,
 )
 
+_LUMA_STEP_PX = 4
+"""A mean needs only so many of the samples."""
 _TONE_CELL_PX = 32
 """Colour is matched over cells of this side, in crop pixels."""
 
@@ -39,9 +42,18 @@ _TONE_CELL_PX = 32
 class FaceMask:
     """Where a face may change samples, in coded pixels."""
 
-    box_xyxy: tuple[int, int, int, int]
+    box_xyxy: Box
     mask_hw: FloatArray
     """``(h, w)`` in [0, 1]; samples where it is 0, and all outside the box, are untouched."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pasted:
+    """A frame with faces blended in."""
+
+    frame: Frame
+    masks_xyxy: tuple[Box | None, ...]
+    """Of every face, outside of which it changed no sample; None where it changed none."""
 
 
 def face_mask(frame: Frame, geometry: DisplayGeometry, face: RestoredFace) -> FaceMask | None:
@@ -72,7 +84,7 @@ def pasted(
     *,
     config: PasteConfig,
     keep_chroma: bool,
-) -> Frame:
+) -> Pasted:
     """Return ``frame`` with ``faces`` blended in under their masks.
 
     Where faces overlap, a later one is blended over the earlier.
@@ -84,19 +96,28 @@ def pasted(
         config: Strength, grain and colour matching.
         keep_chroma: Change luma only (black-and-white and tinted shots).
     """
-    if not faces or config.strength == 0.0:
-        return frame
+    strengths = [config.strength * face.verdict.strength for face in faces]
+    if not any(strengths):
+        return Pasted(frame=frame, masks_xyxy=(None,) * len(faces))
     planes = [np.array(plane) for plane in frame.planes]
     current = frame.with_planes(tuple(planes))
-    for face in faces:
-        mask = face_mask(frame, geometry, face)
+    masks: list[Box | None] = []
+    for face, strength in zip(faces, strengths, strict=True):
+        mask = None if strength == 0.0 else face_mask(frame, geometry, face)
+        masks.append(None if mask is None else mask.box_xyxy)
         if mask is None:
             continue
         change = _change_of(current, geometry, face, mask, config)
-        weight = mask.mask_hw * np.float32(config.strength)
+        weight = mask.mask_hw * np.float32(strength)
         change = np.asarray(cv2.multiply(change, cv2.merge([weight] * 3)), dtype=np.float32)
         add_rgb_change(planes, frame, mask.box_xyxy, change, keep_chroma=keep_chroma)
-    return current
+    return Pasted(frame=current, masks_xyxy=tuple(masks))
+
+
+def face_luma(crop_chw: Tensor) -> float:
+    """Return the mean of a crop's middle, where the face is, 0 to 255."""
+    inner = slice(CROP_SIZE_PX // 4, -CROP_SIZE_PX // 4, _LUMA_STEP_PX)
+    return 255.0 * float(crop_chw[:, inner, inner].float().mean())
 
 
 def _change_of(

@@ -1,27 +1,18 @@
 """Black-and-white and tinted footage, recognised once per shot."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 
 import cv2
 import numpy as np
 
 from vidrestore.media.color import luma_weights
-from vidrestore.types import FloatArray, Frame, RestoredFrame
+from vidrestore.types import FloatArray, Frame, TrackedFrame
 
 _SIDE_PX = 32
 _MOST_COLOUR = 2.5
 """Largest spread of chroma around its tint that still counts as one tone, of 255."""
 _FRAMES_TO_DECIDE = 12
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class TonedFrame:
-    """A restored frame, and whether its shot is of one tone."""
-
-    restored: RestoredFrame
-    one_tone: bool
-    """Black-and-white, or tinted alike all over: its chroma must stay as it is."""
 
 
 def colour_spread(frame: Frame) -> float:
@@ -58,13 +49,13 @@ def _small_planes(frame: Frame) -> tuple[FloatArray, FloatArray, FloatArray]:
     return luma, (blue - luma) / 2, (red - luma) / 2
 
 
-def toned_frames(frames: Iterable[RestoredFrame]) -> Iterator[TonedFrame]:
-    """Label every frame by its shot's tone.
+def toned_frames(frames: Iterable[TrackedFrame]) -> Iterator[TrackedFrame]:
+    """Yield every frame with ``one_tone`` set, in order.
 
     The first ``_FRAMES_TO_DECIDE`` frames of a shot are held until its tone is decided by their
     median; nothing later in the shot changes it, so colour cannot flicker.
     """
-    held: list[RestoredFrame] = []
+    held: list[TrackedFrame] = []
     spreads: list[float] = []
     decided: tuple[int, bool] | None = None
     for item in frames:
@@ -72,7 +63,7 @@ def toned_frames(frames: Iterable[RestoredFrame]) -> Iterator[TonedFrame]:
             yield from _labelled(held, spreads)
             held, spreads = [], []
         if decided is not None and decided[0] == item.shot:
-            yield TonedFrame(restored=item, one_tone=decided[1])
+            yield replace(item, one_tone=decided[1])
             continue
         decided = None
         held.append(item)
@@ -84,7 +75,7 @@ def toned_frames(frames: Iterable[RestoredFrame]) -> Iterator[TonedFrame]:
     yield from _labelled(held, spreads)
 
 
-def _labelled(held: list[RestoredFrame], spreads: list[float]) -> Iterator[TonedFrame]:
+def _labelled(held: list[TrackedFrame], spreads: list[float]) -> Iterator[TrackedFrame]:
     if held:
         one_tone = float(np.median(spreads)) <= _MOST_COLOUR
-        yield from (TonedFrame(restored=item, one_tone=one_tone) for item in held)
+        yield from (replace(item, one_tone=one_tone) for item in held)

@@ -7,7 +7,7 @@ from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from vidrestore.types import RestoredFrame
+from vidrestore.types import FinishedFrame
 
 _PACKAGES = ("vidrestore", "torch", "av", "numpy", "opencv-python", "scenedetect")
 _EXTRA_PACKAGES = ("spandrel", "spandrel_extra_arches")
@@ -127,24 +127,28 @@ class Tally:
         self._shots: dict[int, _Span] = {}
         self._tracks: dict[int, _Span] = {}
 
-    def add(self, restored: RestoredFrame, *, one_tone: bool) -> None:
+    def add(self, finished: FinishedFrame) -> None:
         """Count one finished frame."""
-        index = restored.frame.index
+        index = finished.source.index
         self.frames += 1
-        self.faces += len(restored.faces)
-        shot = self._shots.get(restored.shot)
+        faces = [each for each in finished.faces if each.verdict.strength > 0]
+        self.faces += len(faces)
+        shot = self._shots.get(finished.shot)
         if shot is None:
-            start = restored.frame.timestamp.seconds
-            self._shots[restored.shot] = _Span(
-                restored.shot, index, index, start_seconds=start, one_tone=one_tone
+            self._shots[finished.shot] = _Span(
+                finished.shot,
+                index,
+                index,
+                start_seconds=finished.source.timestamp.seconds,
+                one_tone=finished.one_tone,
             )
         else:
             shot.last = index
-        for face in restored.faces:
-            number = face.aligned.face.track_id
+        for each in faces:
+            number = each.face.track_id
             span = self._tracks.get(number)
             if span is None:
-                self._tracks[number] = _Span(restored.shot, index, index)
+                self._tracks[number] = _Span(finished.shot, index, index)
             else:
                 span.last, span.count = index, span.count + 1
 

@@ -20,11 +20,11 @@ from vidrestore.pipeline.networks import (
 )
 from vidrestore.pipeline.report import RestoreReport, Tally
 from vidrestore.pipeline.settings import RestoreSettings
-from vidrestore.pipeline.stages import FinishedFrame, Stages
+from vidrestore.pipeline.stages import Stages
 from vidrestore.pipeline.upscaler import load_upscaler
 from vidrestore.progress import Progress, ProgressCallback, Stage, silent
 from vidrestore.stopwatch import Stopwatch
-from vidrestore.types import DisplayGeometry, Frame
+from vidrestore.types import DisplayGeometry, FinishedFrame, Frame
 
 _READ_AHEAD_FRAMES = 4
 _BATCH_SIZE = {"cpu": 4, "cuda": 16}
@@ -105,12 +105,12 @@ class _Run:
             with self._stopwatch.stage("load"):
                 stages = self._stages(source.info, background)
             frames = prefetched(self._stopwatch.timed("decode", source), size=_READ_AHEAD_FRAMES)
-            for finished in stages.finished(frames):
+            for finished in stages.finished(stages.analysed(frames)):
                 with self._stopwatch.stage("write"):
                     sink.write(finished.frame)
                     if compared is not None:
                         compared.write(_compared(finished, stages))
-                self._tally.add(finished.toned.restored, one_tone=finished.toned.one_tone)
+                self._tally.add(finished)
                 self._tell("restoring")
             if not self._tally.frames:
                 raise MediaError(
@@ -186,6 +186,7 @@ class _Run:
             batch_size=settings.batch_size or _BATCH_SIZE[device.type],
             stopwatch=self._stopwatch,
             background=background,
+            whole_batches=info.kind != "picture",
         )
 
     def _note_precision(self, name: str, found: torch.dtype, wanted: torch.dtype) -> None:
@@ -243,7 +244,7 @@ class _Run:
 
 
 def _compared(finished: FinishedFrame, stages: Stages) -> Frame:
-    before, geometry = finished.toned.restored.frame, stages.geometry
+    before, geometry = finished.source, stages.geometry
     if stages.background is not None:
         before = stages.background.enlarged_plainly(before)
         geometry = stages.background.geometry

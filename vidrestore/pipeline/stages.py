@@ -1,19 +1,20 @@
 """The stages of a restoration, connected: frames in, finished frames out, in order."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from vidrestore.faces.align import aligned
+from vidrestore.faces.config import SmoothingConfig
 from vidrestore.faces.detector import Detector
 from vidrestore.faces.finder import track_faces
 from vidrestore.faces.selection import select_faces
 from vidrestore.faces.smoother import smoothed_faces
 from vidrestore.media.color import display_view
-from vidrestore.paste.composite import pasted
-from vidrestore.paste.tone import TonedFrame, toned_frames
+from vidrestore.paste.composite import face_luma, pasted
+from vidrestore.paste.tone import toned_frames
 from vidrestore.pipeline.background import Background
 from vidrestore.pipeline.settings import RestoreSettings
 from vidrestore.restore.batching import restored_frames
@@ -21,23 +22,33 @@ from vidrestore.restore.crops import RestoredCrops
 from vidrestore.restore.restorer import Restorer
 from vidrestore.restore.steady import steadied_frames
 from vidrestore.stopwatch import Stopwatch
-from vidrestore.types import AlignedFrame, DisplayGeometry, Frame, RgbView, TrackedFrame
+from vidrestore.types import (
+    AlignedFace,
+    AlignedFrame,
+    Box,
+    DisplayGeometry,
+    FinishedFace,
+    FinishedFrame,
+    Frame,
+    RestoredFrame,
+    RgbView,
+    TrackedFace,
+    TrackedFrame,
+    Verdict,
+)
 
 _MAX_WAITING_FRAMES = 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class FinishedFrame:
-    """A frame ready for the encoder, and what became of it."""
-
-    frame: Frame
-    toned: TonedFrame
-    """The frame as decoded, with its faces."""
+_OUTSIDE = "outside the picture"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Stages:
-    """The parts of a restoration, and how they are joined."""
+    """The parts of a restoration, and how they are joined.
+
+    What is found in a frame may depend on all that its shot showed before, so ``analysed`` runs
+    once over a film. What is then made of a frame depends on its neighbours within
+    ``reach_frames`` alone, bit for bit: ``finished`` gives the same for a part as for the whole.
+    """
 
     detector: Detector
     restorer: Restorer
@@ -47,13 +58,19 @@ class Stages:
     stopwatch: Stopwatch
     background: Background | None = None
     """Enlarges the frames after their faces are restored; None leaves them as they are."""
+    whole_batches: bool = True
+    """Fill every batch up: convolutions of another batch may round otherwise, and what a frame
+    becomes must not depend on which others come with it."""
 
-    def finished(self, frames: Iterable[Frame]) -> Iterator[FinishedFrame]:
-        """Yield every frame once, in order, with its faces restored.
+    @property
+    def reach_frames(self) -> int:
+        """How many frames to each side what ``finished`` makes of a frame may depend on."""
+        return SmoothingConfig().max_window_frames + self.settings.steady_config().reach_frames
 
-        Holds the tracker's look-ahead, half a smoothing window, the neighbours a face is steadied
-        by, ``_MAX_WAITING_FRAMES`` frames that wait for a full batch, and a shot's first few
-        until its tone is known.
+    def analysed(self, frames: Iterable[Frame]) -> Iterator[TrackedFrame]:
+        """Yield every frame once, in order, with its shot, its faces and its tone.
+
+        Holds the tracker's look-ahead, and a shot's first few frames until its tone is known.
         """
         watch = self.stopwatch
         tracked = track_faces(
@@ -61,13 +78,26 @@ class Stages:
             detector=self.detector,
             view=self._view,
         )
-        smoothed = smoothed_faces(watch.timed("track", tracked))
         chosen = select_faces(
-            watch.timed("smooth", smoothed),
+            toned_frames(watch.timed("track", tracked)),
             which=self.settings.faces,
             min_face_px=self.settings.min_face_px,
         )
-        cut = map(self._align, chosen)
+        return iter(chosen)
+
+    def finished(self, tracked: Iterable[TrackedFrame]) -> Iterator[FinishedFrame]:
+        """Yield every frame once, in order, with its faces restored.
+
+        Holds half a smoothing window, the neighbours a face is steadied by, and
+        ``_MAX_WAITING_FRAMES`` frames that wait for a full batch.
+
+        Args:
+            tracked: What ``analysed`` yields, or a part of it that reaches ``reach_frames`` beyond
+                the frames of interest.
+        """
+        watch = self.stopwatch
+        smoothed = watch.timed("smooth", smoothed_faces(tracked))
+        cut = map(self._align, smoothed)
         if self.settings.steady > 0:
             steadied = steadied_frames(cut, config=self.settings.steady_config())
             cut = watch.timed("steady", steadied)
@@ -77,42 +107,95 @@ class Stages:
             batch_size=self.batch_size,
             max_waiting_frames=_MAX_WAITING_FRAMES,
         )
-        for toned in toned_frames(restored):
-            yield FinishedFrame(frame=self._paste(toned), toned=toned)
+        return map(self._finish, restored)
 
     def _view(self, frame: Frame, max_side_px: int) -> RgbView:
         with self.stopwatch.stage("view"):
             return display_view(frame, self.geometry, max_side_px)
 
     def _align(self, tracked: TrackedFrame) -> AlignedFrame:
+        crops: list[AlignedFace] = []
+        left_alone: list[TrackedFace] = []
         with self.stopwatch.stage("align"):
-            crops = [
-                aligned(tracked.frame, self.geometry, face, device=self.restorer.device)
-                for face in tracked.faces
-            ]
-        faces = tuple(crop for crop in crops if crop is not None)
-        return AlignedFrame(frame=tracked.frame, shot=tracked.shot, faces=faces)
+            for face in tracked.faces:
+                if face.left_alone is not None:
+                    left_alone.append(face)
+                    continue
+                crop = aligned(tracked.frame, self.geometry, face, device=self.restorer.device)
+                if crop is None:
+                    left_alone.append(replace(face, left_alone=_OUTSIDE))
+                else:
+                    crops.append(crop)
+        return AlignedFrame(
+            frame=tracked.frame,
+            shot=tracked.shot,
+            faces=tuple(crops),
+            left_alone=tuple(left_alone),
+            one_tone=tracked.one_tone,
+        )
 
     def _restore(self, crops_NCHW: Tensor) -> RestoredCrops:
         with self.stopwatch.stage("restore"):
+            count = len(crops_NCHW)
+            missing = self.batch_size - count if self.whole_batches else 0
+            if missing > 0:
+                filling = crops_NCHW[-1:].expand(missing, -1, -1, -1)
+                crops_NCHW = torch.cat([crops_NCHW, filling])
             restored = self.restorer.restored(crops_NCHW)
             device = restored.images_nchw.device
             if device.type == "cuda":
                 # Without this the time would be counted where the result is first read.
                 torch.cuda.synchronize(device)
-            return restored
+            return restored.first(count)
 
-    def _paste(self, toned: TonedFrame) -> Frame:
-        restored, geometry = toned.restored, self.geometry
+    def _finish(self, restored: RestoredFrame) -> FinishedFrame:
+        geometry, source = self.geometry, restored.frame
+        shown = restored
         if self.background is not None:
             with self.stopwatch.stage("background"):
-                restored = self.background.enlarged(restored, keep_chroma=toned.one_tone)
+                shown = self.background.enlarged(restored, keep_chroma=restored.one_tone)
             geometry = self.background.geometry
         with self.stopwatch.stage("paste"):
-            return pasted(
-                restored.frame,
+            after = pasted(
+                shown.frame,
                 geometry,
-                restored.faces,
+                shown.faces,
                 config=self.settings.paste_config(),
-                keep_chroma=toned.one_tone,
+                keep_chroma=restored.one_tone,
             )
+            tracks = [each.aligned.face.track_id for each in shown.faces]
+            faces = self._told(restored, dict(zip(tracks, after.masks_xyxy, strict=True)))
+        return FinishedFrame(
+            frame=after.frame,
+            source=source,
+            shot=restored.shot,
+            faces=faces,
+            one_tone=restored.one_tone,
+        )
+
+    def _told(
+        self, restored: RestoredFrame, masks_xyxy: Mapping[int, Box | None]
+    ) -> tuple[FinishedFace, ...]:
+        """Return what became of every face, in order of track number."""
+        strength = self.settings.strength
+        told = [
+            FinishedFace(
+                face=face,
+                verdict=Verdict(strength=0.0, reason=face.left_alone),
+                mask_xyxy=None,
+            )
+            for face in restored.left_alone
+        ]
+        for each in restored.faces:
+            before = face_luma(each.aligned.crop_chw)
+            change = face_luma(each.restored_chw) - before
+            told.append(
+                FinishedFace(
+                    face=each.aligned.face,
+                    verdict=each.verdict,
+                    mask_xyxy=masks_xyxy.get(each.aligned.face.track_id),
+                    luma_before=before,
+                    luma_after=before + strength * each.verdict.strength * change,
+                )
+            )
+        return tuple(sorted(told, key=lambda each: each.face.track_id))

@@ -61,4 +61,10 @@ def _flushed(
     for each in waiting:
         own = tuple(restored[at : at + len(each.faces)])
         at += len(each.faces)
-        yield RestoredFrame(frame=each.frame, shot=each.shot, faces=own)
+        yield RestoredFrame(
+            frame=each.frame,
+            shot=each.shot,
+            faces=own,
+            left_alone=each.left_alone,
+            one_tone=each.one_tone,
+        )

@@ -20,3 +20,11 @@ class RestoredCrops:
             raise ValueError(
                 f"{len(self.images_nchw)} crops, but regions of {len(self.region_nhw)}"
             )
+
+    def first(self, count: int) -> "RestoredCrops":
+        """Return the first ``count`` of them."""
+        regions = self.region_nhw
+        return RestoredCrops(
+            images_nchw=self.images_nchw[:count],
+            region_nhw=None if regions is None else regions[:count],
+        )
