@@ -21,6 +21,7 @@ LAYERS = {
     "motion": 1,
     "resample": 1,
     "media": 1,
+    "record": 1,
     "weights": 2,
     "faces": 2,
     "restore": 2,

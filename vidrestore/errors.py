@@ -5,6 +5,7 @@ VidrestoreError
         UnsupportedStreamError   the target cannot hold a stream of the source
     WeightsError             a checkpoint is missing, unsafe, unreadable or does not fit
         DownloadError            a checkpoint could not be fetched or fails its checksum
+    RecordError              a record of a run is unreadable, cut off, or says what cannot be
     ConfigError              a setting is unknown, of the wrong type, or out of range
     UnknownModelError        a name is not in the model table
     DeviceError              the requested device or precision is not to be had here
@@ -34,6 +35,10 @@ class WeightsError(VidrestoreError):
 
 class DownloadError(WeightsError):
     """A checkpoint could not be fetched, or what came fails its checksum."""
+
+
+class RecordError(VidrestoreError, ValueError):
+    """A record of a run is unreadable, cut off, or says what cannot be."""
 
 
 class ConfigError(VidrestoreError, ValueError):

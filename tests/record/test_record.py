@@ -1,0 +1,214 @@
+import json
+import tracemalloc
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.records import a_face, a_frame, a_header, a_record
+
+from vidrestore.errors import RecordError
+from vidrestore.record import (
+    EndRecord,
+    FrameRecord,
+    RecordReader,
+    RecordWriter,
+    end_line,
+    frame_line,
+    header_line,
+)
+
+
+def read(path: Path) -> list[FrameRecord]:
+    with RecordReader(path) as record:
+        return list(record)
+
+
+def changed(line: str, **fields: Any) -> str:
+    return json.dumps(json.loads(line) | fields) + "\n"
+
+
+def changed_face(**fields: Any) -> str:
+    frame = json.loads(frame_line(a_frame()))
+    frame["faces"][0] |= fields
+    return json.dumps(frame) + "\n"
+
+
+HEADER = header_line(a_header())
+FRAME = frame_line(a_frame())
+END = end_line(EndRecord(frames=1, faces=1))
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
+    header = a_header(time_base=Fraction(1001, 30000), checkpoint_sha256=None, detail=None)
+    alone = a_face(mask_xyxy=None, strength=0.0, reason="too small", identity_similarity=None)
+    frames = [
+        a_frame(0),
+        a_frame(1, faces=()),
+        a_frame(2, shot=1, faces=(alone, a_face(track=7, interpolated=True, reason=None))),
+    ]
+    path = a_record(tmp_path / "r.jsonl", header, frames)
+
+    with RecordReader(path) as record:
+        assert record.header == header
+        assert record.end is None
+        assert list(record) == frames
+        assert record.end == EndRecord(frames=3, faces=3)
+
+
+def test_a_record_is_the_lines_of_its_parts_joined(tmp_path: Path) -> None:
+    frames = [a_frame(0), a_frame(1)]
+    whole = a_record(tmp_path / "r.jsonl", a_header(), frames).read_text()
+
+    parts = [header_line(a_header()), *map(frame_line, frames)]
+    assert whole == "".join(parts) + end_line(EndRecord(frames=2, faces=2))
+
+
+def test_a_name_that_no_text_can_hold_is_kept(tmp_path: Path) -> None:
+    name = "fi\nlm\udcff\x1b[2J.mkv"
+    header = a_header()
+    source = type(header.source)(name=name)
+    path = a_record(tmp_path / "r.jsonl", a_header(source=source), [])
+
+    assert len(path.read_bytes().splitlines()) == 2
+    with RecordReader(path) as record:
+        assert record.header.source.name == name
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("", "line 1: the record ends here"),
+        (HEADER[:-1], "line 1: the record ends here"),
+        (HEADER + FRAME, "line 3: the record ends here, before its end line: it was cut off"),
+        (HEADER + FRAME[:80], "line 2: the record ends here"),
+        (FRAME + END, "line 1: expected the header"),
+        (HEADER + HEADER + END, "line 2: a second header"),
+        (HEADER + FRAME + END + FRAME, "line 4: something after the end"),
+        (HEADER + END, "line 2: frames, faces: expected 0 and 0 as the lines above have"),
+        (HEADER + FRAME + FRAME + END, "line 3: index: expected 1, got 0"),
+        (HEADER + FRAME + frame_line(a_frame(1, pts=0)) + END, "line 3: pts: expected more"),
+        ("{\n", "line 1: is no JSON"),
+        ("\n", "line 1: is no JSON"),
+        ("[1]\n", "line 1: expected an object, got [1]"),
+        ("[" * 100_000 + "\n", "line 1: is nested too deeply"),
+        ('{"kind": NaN}\n', "NaN is no number"),
+        ('{"kind": "end", "kind": "end"}\n', "a name is given twice"),
+        ('{"kind": "\x1b[2J"}\n', "line 1: is no JSON"),
+        ('{"kind": "\\u001b[2J"}\n', r"kind: expected header, frame or end"),
+        ('{"kind": ' + "9" * 5000 + "}\n", "line 1: "),
+        ('{"kind": "end", "frames": true, "faces": 0}\n', "frames: expected a whole number"),
+        (changed(HEADER, schema="vidrestore-record/2"), "schema: expected 'vidrestore-record/1'"),
+        (changed(HEADER, time_base="1/0"), "line 1: time_base: divides by 0"),
+        (changed(HEADER, time_base="0/1"), "time_base: expected more than 0"),
+        (changed(HEADER, time_base="-1/25"), 'time_base: expected "numerator/denominator"'),
+        (changed(HEADER, coded_hw=[48, 10**12]), "coded_hw: expected sides of 1 to"),
+        (changed(HEADER, coded_hw=[48]), "coded_hw: expected a list of 2"),
+        (changed(HEADER, coded_hw=[48.0, 64]), "coded_hw: expected whole numbers"),
+        (changed(HEADER, checkpoint_sha256="xyz"), "checkpoint_sha256: expected 64 hexadecimal"),
+        (changed(HEADER, settings={"a": [1]}), "settings.a: expected one value, got [1]"),
+        (changed(HEADER, extra=1), "extra: unknown field"),
+        (changed(HEADER, source={"name": "a"}), "source.size_bytes: is missing"),
+        (HEADER + changed_face(mask_xyxy=[0, 0, 65, 48]) + END, "line 2: faces[0].mask_xyxy"),
+        (HEADER + changed_face(mask_xyxy=[0, 0, 10**30, 48]) + END, "faces[0].mask_xyxy"),
+        (HEADER + changed_face(mask_xyxy=[-1, 0, 3, 4]) + END, "faces[0].mask_xyxy"),
+        (HEADER + changed_face(mask_xyxy=[4, 0, 4, 4]) + END, "faces[0].mask_xyxy"),
+        (HEADER + changed_face(strength=1.5) + END, "faces[0].strength: expected 0 to 1"),
+        (
+            HEADER + changed_face(strength="all") + END,
+            'faces[0].strength: expected a number, got "',
+        ),
+        (HEADER + changed_face(score=None) + END, "faces[0].score: expected a number, got null"),
+        (HEADER + changed_face(box_xyxy=[0, 0, 0, 5]) + END, "faces[0].box_xyxy: is empty"),
+        (HEADER + changed_face(points_xy=[[0, 0]] * 4) + END, "points_xy: expected a list of 5"),
+        (
+            HEADER + changed_face(points_xy=[[0, 1e300]] * 5) + END,
+            "points_xy: expected a number of",
+        ),
+        (HEADER + changed_face(identity_similarity=2) + END, "identity_similarity: expected -1"),
+        (HEADER + changed_face(reason="") + END, "reason: expected 1 to"),
+        (HEADER + changed(FRAME, faces=[3]) + END, "faces[0]: expected an object, got 3"),
+        (HEADER + changed(FRAME, faces=json.loads(FRAME)["faces"] * 2) + END, "faces: tracks must"),
+        (HEADER + changed(FRAME, pts=2**70) + END, "pts: expected 64 bits"),
+    ],
+)
+def test_a_hostile_record_is_refused_by_line_and_field(
+    tmp_path: Path, lines: str, said: str
+) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_text(lines)
+
+    with pytest.raises(RecordError) as caught:
+        read(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: line ")
+    assert said in message
+    assert message.isprintable()
+    assert len(message) < 400
+
+
+def test_a_line_without_end_is_not_read_into_memory(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    with path.open("wb") as file:
+        file.truncate(1 << 30)
+
+    tracemalloc.start()
+    with pytest.raises(RecordError, match="longer than 16 MiB"):
+        read(path)
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most_bytes < 64 << 20
+
+
+def test_what_is_not_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_bytes(b"\xff\xfe\n")
+
+    with pytest.raises(RecordError, match="line 1: is no UTF-8 text at byte 0"):
+        read(path)
+
+
+def test_a_record_that_is_not_there_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match=r"none\.jsonl: cannot be opened: No such file"):
+        read(tmp_path / "none.jsonl")
+
+
+def most_bytes_held(path: Path, frames: int) -> int:
+    tracemalloc.start()
+    with RecordWriter(path, a_header()) as record:
+        for index in range(frames):
+            record.add(a_frame(index))
+        record.finish()
+    with RecordReader(path) as reader:
+        assert sum(1 for _ in reader) == frames
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return most_bytes
+
+
+def test_memory_does_not_grow_with_the_film(tmp_path: Path) -> None:
+    most_bytes_held(tmp_path / "warm.jsonl", 1)
+
+    short = most_bytes_held(tmp_path / "short.jsonl", 100)
+    long = most_bytes_held(tmp_path / "long.jsonl", 3000)
+
+    grown = (tmp_path / "long.jsonl").stat().st_size - (tmp_path / "short.jsonl").stat().st_size
+    assert long - short < grown / 20
+
+
+def test_a_record_without_its_end_is_told_from_a_whole_one(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    with RecordWriter(path, a_header()) as record:
+        record.add(a_frame())
+
+    with pytest.raises(RecordError, match="it was cut off"):
+        read(path)
+
+
+def test_values_that_cannot_be_are_refused_before_they_are_written() -> None:
+    with pytest.raises(ValueError, match="luma_after: expected 0 to 255"):
+        a_face(luma_after=300.0)
+    with pytest.raises(ValueError, match="scale: expected 1 to 64"):
+        a_header(scale=0)
+    with pytest.raises(ValueError, match="expected 1 to 4096 characters"):
+        a_header(model="")

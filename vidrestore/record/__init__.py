@@ -1,0 +1,31 @@
+"""A record of what was synthesised in a film, frame by frame and face by face."""
+
+from vidrestore.record.lines import end_line, frame_line, header_line
+from vidrestore.record.reader import RecordReader
+from vidrestore.record.schema import (
+    COMPOSITE_SOURCE_TYPE,
+    SCHEMA,
+    EndRecord,
+    FaceRecord,
+    FrameRecord,
+    OutputFile,
+    RecordHeader,
+    SourceFile,
+)
+from vidrestore.record.writer import RecordWriter
+
+__all__ = [
+    "COMPOSITE_SOURCE_TYPE",
+    "SCHEMA",
+    "EndRecord",
+    "FaceRecord",
+    "FrameRecord",
+    "OutputFile",
+    "RecordHeader",
+    "RecordReader",
+    "RecordWriter",
+    "SourceFile",
+    "end_line",
+    "frame_line",
+    "header_line",
+]

@@ -1,0 +1,233 @@
+"""The lines of a record: what was synthesised in a film, where, and how much of it was taken.
+
+A record is a text file of JSON lines: one header, one line for each frame, one end. Boxes and
+points are in *display* pixels of the source, masks in *coded* pixels of the result (see
+``vidrestore.types``). ``schema.md``, beside this file, describes it for other programs.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TypeAlias
+
+SCHEMA = "vidrestore-record/1"
+"""Name and version: a reader of another version refuses the file."""
+
+COMPOSITE_SOURCE_TYPE = (
+    "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
+)
+"""IPTC's word for a picture in which a trained network drew a part."""
+
+JsonScalar: TypeAlias = str | int | float | bool | None
+PointsXy: TypeAlias = tuple[tuple[float, float], ...]
+"""Five points: left eye, right eye, nose, left and right mouth corner, as seen."""
+
+_MAX_TICKS = 2**63 - 1
+_MAX_SIDE_PX = 1 << 20
+_MAX_TEXT = 4096
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def _check_count(name: str, value: int, highest: int = _MAX_TICKS) -> None:
+    if not 0 <= value <= highest:
+        raise ValueError(f"{name}: expected 0 to {highest}, got {value}")
+
+
+def _check_range(name: str, value: float | None, low: float, high: float) -> None:
+    if value is not None and not low <= value <= high:
+        raise ValueError(f"{name}: expected {low:g} to {high:g}, got {value}")
+
+
+def _check_text(name: str, value: str | None) -> None:
+    if value is not None and not 0 < len(value) <= _MAX_TEXT:
+        raise ValueError(f"{name}: expected 1 to {_MAX_TEXT} characters, got {len(value)}")
+
+
+def _check_sha256(name: str, value: str | None) -> None:
+    if value is not None and not _SHA256.fullmatch(value):
+        raise ValueError(f"{name}: expected 64 hexadecimal digits in lower case, got {value!r}")
+
+
+def _check_size(name: str, size_hw: tuple[int, int]) -> None:
+    if not all(1 <= side <= _MAX_SIDE_PX for side in size_hw):
+        raise ValueError(f"{name}: expected sides of 1 to {_MAX_SIDE_PX} px, got {size_hw}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFile:
+    """The film, picture or folder that was restored."""
+
+    name: str
+    """Without its folder."""
+    size_bytes: int | None = None
+    """None for a folder."""
+    sha256: str | None = None
+    """None where it was not computed."""
+
+    def __post_init__(self) -> None:
+        _check_text("name", self.name)
+        if self.size_bytes is not None:
+            _check_count("size_bytes", self.size_bytes)
+        _check_sha256("sha256", self.sha256)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputFile:
+    """The result, and whether its encoder keeps every sample that it is given."""
+
+    name: str
+    codec: str
+    """Encoder or picture format, as FFmpeg names it: ``libx264``, ``ffv1``, ``png``."""
+    pixel_format: str
+    """As FFmpeg names it."""
+    lossless: bool
+    """Whether samples outside of the masks are the source's, bit for bit: the codec keeps them,
+    and the pixel format is the source's."""
+
+    def __post_init__(self) -> None:
+        for field in ("name", "codec", "pixel_format"):
+            _check_text(field, getattr(self, field))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordHeader:
+    """The first line: what was restored, by what, into what."""
+
+    program: str
+    """Name and version."""
+    source: SourceFile
+    output: OutputFile
+    coded_hw: tuple[int, int]
+    """Height and width of the coded source."""
+    display_hw: tuple[int, int]
+    """Height and width a viewer of the source sees, the space of boxes and points."""
+    time_base: Fraction
+    """Seconds per tick of ``FrameRecord.pts``."""
+    model: str
+    checkpoint_sha256: str | None
+    """Of the file of weights that was used; None where no one file holds them."""
+    detail: float | None = None
+    """Where the weights lay between fidelity (0) and detail (1); None where they have one end."""
+    scale: int = 1
+    """How many times larger the result is along each side."""
+    settings: Mapping[str, JsonScalar]
+    """The settings of the run, by name: numbers, text, true, false or null."""
+    digital_source_type: str = COMPOSITE_SOURCE_TYPE
+
+    def __post_init__(self) -> None:
+        for field in ("program", "model", "digital_source_type"):
+            _check_text(field, getattr(self, field))
+        _check_size("coded_hw", self.coded_hw)
+        _check_size("display_hw", self.display_hw)
+        if self.time_base <= 0:
+            raise ValueError(f"time_base: expected more than 0, got {self.time_base}")
+        _check_sha256("checkpoint_sha256", self.checkpoint_sha256)
+        _check_range("detail", self.detail, 0, 1)
+        if not 1 <= self.scale <= 64:
+            raise ValueError(f"scale: expected 1 to 64, got {self.scale}")
+
+    @property
+    def output_hw(self) -> tuple[int, int]:
+        """Height and width of the coded result, the space of masks."""
+        return self.coded_hw[0] * self.scale, self.coded_hw[1] * self.scale
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaceRecord:
+    """One face of one track in one frame."""
+
+    track: int
+    """Stable over a shot, unique over the film."""
+    box_xyxy: tuple[float, float, float, float]
+    score: float
+    """The detector's confidence, 0 to 1."""
+    interpolated: bool = False
+    """Whether the face was bridged here rather than found."""
+    points_measured_xy: PointsXy
+    """Landmarks as they were found."""
+    points_xy: PointsXy
+    """Landmarks after smoothing over time: where the restored face was put."""
+    mask_xyxy: tuple[int, int, int, int] | None
+    """Bounds of what was changed, right and bottom exclusive; None where nothing was."""
+    strength: float
+    """How much of the restored face was taken, 0 to 1."""
+    reason: str | None = None
+    """Why less than all was taken, or nothing; None where there was no reason to."""
+    identity_similarity: float | None = None
+    """Cosine of the embeddings before and after, -1 to 1; None where it was not measured."""
+    luma_before: float | None = None
+    """Mean luma of the face in its crop, 0 to 255."""
+    luma_after: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_count("track", self.track)
+        left, top, right, bottom = self.box_xyxy
+        if not (right > left and bottom > top and all(map(math.isfinite, self.box_xyxy))):
+            raise ValueError(f"box_xyxy: is empty or not finite: {self.box_xyxy}")
+        for field in ("points_measured_xy", "points_xy"):
+            points: PointsXy = getattr(self, field)
+            if len(points) != 5 or not all(math.isfinite(each) for xy in points for each in xy):
+                raise ValueError(f"{field}: expected five finite points, got {points}")
+        if self.mask_xyxy is not None:
+            left, top, right, bottom = self.mask_xyxy
+            if not (0 <= left < right <= _MAX_SIDE_PX and 0 <= top < bottom <= _MAX_SIDE_PX):
+                raise ValueError(f"mask_xyxy: is empty or outside of pictures: {self.mask_xyxy}")
+        _check_range("score", self.score, 0, 1)
+        _check_range("strength", self.strength, 0, 1)
+        _check_text("reason", self.reason)
+        _check_range("identity_similarity", self.identity_similarity, -1, 1)
+        _check_range("luma_before", self.luma_before, 0, 255)
+        _check_range("luma_after", self.luma_after, 0, 255)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameRecord:
+    """One frame of the result."""
+
+    index: int
+    """Position in presentation order."""
+    pts: int
+    """Time of the source's frame, in ticks of the header's ``time_base``."""
+    shot: int
+    faces: tuple[FaceRecord, ...] = ()
+    """In order of track number."""
+
+    def __post_init__(self) -> None:
+        _check_count("index", self.index)
+        _check_count("shot", self.shot)
+        if not -_MAX_TICKS <= self.pts <= _MAX_TICKS:
+            raise ValueError(f"pts: expected 64 bits, got {self.pts}")
+        tracks = [face.track for face in self.faces]
+        if tracks != sorted(set(tracks)):
+            raise ValueError(f"faces: tracks must rise and differ, got {tracks[:16]}")
+
+    def check_size(self, output_hw: tuple[int, int]) -> None:
+        """Check that every mask lies in a picture of ``output_hw``.
+
+        Raises:
+            ValueError: Names the face and its mask.
+        """
+        height, width = output_hw
+        for at, face in enumerate(self.faces):
+            if face.mask_xyxy is None:
+                continue
+            _, _, right, bottom = face.mask_xyxy
+            if right > width or bottom > height:
+                raise ValueError(
+                    f"faces[{at}].mask_xyxy: {list(face.mask_xyxy)} reaches out of the picture, "
+                    f"{width} x {height} px"
+                )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndRecord:
+    """The last line: how much there is, so that a record that was cut off is told."""
+
+    frames: int
+    faces: int
+
+    def __post_init__(self) -> None:
+        _check_count("frames", self.frames)
+        _check_count("faces", self.faces)
