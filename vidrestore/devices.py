@@ -11,6 +11,13 @@ if TYPE_CHECKING:
 Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
 
 _CPU_INFO = Path("/proc/cpuinfo")
+_NO_MEMORY = (
+    "out of memory",
+    "not enough memory",
+    "can't allocate memory",
+    "cublas_status_alloc_failed",
+    "cudnn_status_alloc_failed",
+)
 
 
 def resolve_device(name: str) -> "torch.device":
@@ -87,3 +94,15 @@ def _cpu_has_amx() -> bool:
         return "amx_bf16" in _CPU_INFO.read_text(encoding="ascii", errors="replace").split()
     except OSError:  # not Linux
         return False
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Return whether memory ran out, of the machine or of a GPU.
+
+    PyTorch says so by a class of its own for GPUs, and in words elsewhere.
+    """
+    # By name: importing torch to say so would be late.
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(words in text for words in _NO_MEMORY)

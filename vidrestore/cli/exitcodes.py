@@ -3,6 +3,7 @@
 import errno
 from enum import IntEnum
 
+from vidrestore.devices import out_of_memory
 from vidrestore.errors import VidrestoreError
 
 _ADVICE = {
@@ -42,9 +43,3 @@ def expected_line(error: Exception) -> str | None:
     if out_of_memory(error):
         return "not enough memory; try a smaller --batch-size, or --device cpu"
     return None
-
-
-def out_of_memory(error: Exception) -> bool:
-    """Return whether memory ran out, of the machine or of a GPU."""
-    # torch.OutOfMemoryError is known by name: importing torch to say so would be late.
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import tyro
 
-from vidrestore.cli.exitcodes import ExitCode, TerminatedError, expected_line, out_of_memory
+from vidrestore.cli.exitcodes import ExitCode, TerminatedError, expected_line
+from vidrestore.devices import out_of_memory
 from vidrestore.errors import DeviceError, VidrestoreError
 
 

@@ -8,6 +8,7 @@ from vidrestore.models.face_parser import face_probability
 from vidrestore.models.outputs import Restored
 from vidrestore.models.table import RestorerSpec
 from vidrestore.restore.crops import RestoredCrops
+from vidrestore.restore.memory import FittingBatches
 from vidrestore.types import CROP_SIZE_PX
 
 _REGION_CELLS = 128
@@ -17,9 +18,9 @@ _REGION_CELLS = 128
 class Restorer:
     """Runs one network in one precision on one device.
 
-    Nothing is drawn at random and no state is kept: a crop gives the same result
-    whenever it comes. Alone or in a batch the result is the same up to the rounding of
-    the device's convolutions.
+    Nothing is drawn at random and nothing is kept but how many crops fit into memory: a crop gives
+    the same result whenever it comes. Alone or in a batch the result is the same up to the rounding
+    of the device's convolutions.
     """
 
     def __init__(
@@ -47,14 +48,22 @@ class Restorer:
         self.detail = detail
         prepared = network.eval().requires_grad_(False).to(device=device, dtype=dtype)
         self.network = prepared.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self._batches = FittingBatches(self._restored, device=device)
+
+    @property
+    def most_at_once(self) -> int | None:
+        """Crops that fitted at once after memory ran out; None where it never did."""
+        return self._batches.most_at_once
 
     def restore(self, crops_NCHW: Tensor) -> Tensor:
         """Return the pictures of ``restored`` alone."""
         return self.restored(crops_NCHW).images_nchw
 
-    @torch.inference_mode()
     def restored(self, crops_NCHW: Tensor) -> RestoredCrops:
         """Return restored crops in the size given, clipped to [0, 1], on the device.
+
+        Where memory does not suffice for all of them, they are restored in smaller batches, now
+        and later.
 
         Args:
             crops_NCHW: ``(N, 3, S, S)`` float32 RGB in [0, 1], S the network's crop size or
@@ -62,11 +71,17 @@ class Restorer:
 
         Raises:
             ValueError: The crops have another shape.
+            DeviceError: Memory does not suffice for one crop.
         """
-        own, given = self.spec.crop_size_px, crops_NCHW.shape[-1]
+        own = self.spec.crop_size_px
         if tuple(crops_NCHW.shape[1:]) not in {(3, side, side) for side in (own, CROP_SIZE_PX)}:
             sides = " or ".join(f"(N, 3, {s}, {s})" for s in sorted({own, CROP_SIZE_PX}))
             raise ValueError(f"crops must be {sides}, got {tuple(crops_NCHW.shape)}")
+        return self._batches.restored(crops_NCHW)
+
+    @torch.inference_mode()
+    def _restored(self, crops_NCHW: Tensor) -> RestoredCrops:
+        own, given = self.spec.crop_size_px, crops_NCHW.shape[-1]
         fitted = _resized(crops_NCHW.to(self.device), own, enlarged_by="bilinear")
         scaled = (fitted * 2.0 - 1.0).contiguous(memory_format=torch.channels_last)
         output: Restored = self.network(scaled)
