@@ -12,8 +12,9 @@ from support.faces import (
 )
 
 from vidrestore.faces.config import TrackerConfig
-from vidrestore.faces.finder import track_faces
+from vidrestore.faces.finder import TrackingStart, track_faces
 from vidrestore.faces.mtcnn import MtcnnDetector, embedded_mtcnn
+from vidrestore.faces.shots import WARM_UP_FRAMES
 from vidrestore.faces.smoother import smoothed_faces
 from vidrestore.types import Detection, Frame, TrackedFrame
 
@@ -77,6 +78,30 @@ def test_a_cut_ends_every_track_and_is_searched_at_once() -> None:
     assert [frame.shot for frame in out] == [0] * 13 + [1] * 17
     assert ids(out) == [(1,)] * 13 + [(2,)] * 17
     assert 13 in detector.searches
+
+
+def test_tracking_from_the_start_of_a_shot_is_as_from_the_start_of_the_film() -> None:
+    script = {index: [walking(index % 20), walking(index % 20, y=20.0)] for index in range(60)}
+    script[31] = []
+
+    def frames() -> list[Frame]:
+        return [numbered_frame(index, scene=index // 20) for index in range(60)]
+
+    def told(frames: Iterable[TrackedFrame]) -> list[object]:
+        return [
+            (each.frame.index, each.shot, [(f.track_id, f.box_xyxy, f.score) for f in each.faces])
+            for each in frames
+        ]
+
+    whole = told(tracked(script, frames=frames()))
+    for shot, first in ((1, 20), (2, 40)):
+        part = track_faces(
+            frames()[first - WARM_UP_FRAMES :],
+            detector=ScriptedDetector(script),
+            view=plain_view,
+            start=TrackingStart(frame_index=first, shot=shot, track_id=2 * shot + 1),
+        )
+        assert told(part) == whole[first:]
 
 
 def test_a_short_gap_is_bridged_and_said_to_be() -> None:

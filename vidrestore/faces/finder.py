@@ -17,6 +17,16 @@ View = Callable[[Frame, int], RgbView]
 """Renders a frame upright with at most so many pixels on the longer side."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackingStart:
+    """The first frame of a shot: from it on, faces can be followed as from the film's start."""
+
+    frame_index: int = 0
+    shot: int = 0
+    track_id: int = 1
+    """Number of the first track that is found from here on."""
+
+
 def track_faces(
     frames: Iterable[Frame],
     *,
@@ -24,6 +34,7 @@ def track_faces(
     view: View,
     config: TrackerConfig | None = None,
     shot_config: ShotConfig | None = None,
+    start: TrackingStart | None = None,
 ) -> Iterator[TrackedFrame]:
     """Yield every frame with its shot and its faces, in order.
 
@@ -42,14 +53,20 @@ def track_faces(
         view: Renders frames for the detector and the cut finder.
         config: How to follow faces.
         shot_config: What counts as a cut.
+        start: Where to begin, if not at the first frame. Frames before are left out, and serve to
+            find the next cut; ``WARM_UP_FRAMES`` of them make the result what it is from the
+            film's start.
     """
     config = config or TrackerConfig()
+    start = start or TrackingStart()
     viewed = ((frame, view(frame, config.view_max_side_px)) for frame in frames)
-    tracker = _Tracker(detector, config)
+    tracker = _Tracker(detector, config, start)
     for (frame, rendering), cut in marked_shots(
         viewed, lambda item: item[1].rgb_hwc, config=shot_config
     ):
-        if cut:
+        if frame.index < start.frame_index:
+            continue
+        if cut and frame.index > start.frame_index:
             tracker.end_shot()
             yield from tracker.finished(all_of_them=True)
         tracker.take(frame, rendering)
@@ -68,14 +85,14 @@ class _Held:
 class _Tracker:
     """Follows faces through the shot at hand and holds its latest frames."""
 
-    def __init__(self, detector: Detector, config: TrackerConfig) -> None:
+    def __init__(self, detector: Detector, config: TrackerConfig, start: TrackingStart) -> None:
         self._detector = detector
         self._config = config
         self._held: deque[_Held] = deque()
         self._live: list[Track] = []
         self._tracks: list[Track] = []
-        self._shot = 0
-        self._next_id = 1
+        self._shot = start.shot
+        self._next_id = start.track_id
         self._search_at = -inf
         self._turned_at = -inf
 
@@ -216,15 +233,19 @@ class _Tracker:
             if sighting is None or not self._is_accepted(track):
                 continue
             if not any(is_duplicate(other.face, sighting.face) for _, other in shown):
+                self._number(track)
                 shown.append((track, sighting))
         faces = (_tracked(track, sighting, held.view) for track, sighting in shown)
         return tuple(sorted(faces, key=lambda face: face.track_id))
 
     def _is_accepted(self, track: Track) -> bool:
-        if track.track_id is None and track.convinces(self._config):
+        return track.track_id is not None or track.convinces(self._config)
+
+    def _number(self, track: Track) -> None:
+        # Given when a track is shown, so that the numbers seen tell which one is next.
+        if track.track_id is None:
             track.track_id = self._next_id
             self._next_id += 1
-        return track.track_id is not None
 
 
 def _tracked(track: Track, sighting: Sighting, view: RgbView) -> TrackedFace:

@@ -18,6 +18,9 @@ T = TypeVar("T")
 DELAY_FRAMES = 2
 """A frame is judged when this many more have been seen."""
 
+WARM_UP_FRAMES = 4 * DELAY_FRAMES
+"""A verdict depends on no more frames before than these."""
+
 _ANY_RATE_FPS = 25.0  # positions are counted in frames; PySceneDetect insists on a rate
 _VIEW_WIDTH_PX = 128
 _SKETCH_WH = (32, 24)
