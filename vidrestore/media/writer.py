@@ -1,46 +1,16 @@
 """Films: frames in, a file with everything else of the source out."""
 
-from collections.abc import Iterable, Sequence
-from fractions import Fraction
-from math import lcm
 from pathlib import Path
 
-import av
-import av.error
-from av.container import InputContainer, OutputContainer
-from av.packet import Packet
-from av.video.stream import VideoStream
-
-from vidrestore.errors import UnsupportedStreamError
-from vidrestore.media.containers import container_of, holds_codec
 from vidrestore.media.encoders import EncoderSettings
+from vidrestore.media.film_file import FilmFile
 from vidrestore.media.info import VideoInfo
-from vidrestore.media.join import joined
-from vidrestore.media.picture_encoder import PictureEncoder
 from vidrestore.media.prefetch import WriteBehind
-from vidrestore.media.probing import open_film
-from vidrestore.media.remux import (
-    CopyPlan,
-    StreamCopier,
-    copied_metadata,
-    planned,
-    shifted_chapters,
-)
-from vidrestore.media.timing import CopyClock, Cut, common_shift
+from vidrestore.media.timing import Cut
 from vidrestore.media.translate import media_errors
 from vidrestore.types import DisplayGeometry, Frame
 
 _FRAMES_WAITING = 4
-_ROUNDED_SECONDS = Fraction(1, 500)
-_CODEC_IDS = {"h265": "hevc"}
-_MOV_TAGS = frozenset(
-    {
-        "title", "artist", "album", "album_artist", "composer", "comment", "date", "genre",
-        "copyright", "description", "synopsis", "grouping", "lyrics", "track", "disc", "show",
-        "episode_id", "network", "encoder", "creation_time", "timecode", "media_type", "location",
-        "keywords", "episode_sort", "season_number", "hd_video", "compilation", "gapless_playback",
-    }
-)  # fmt: skip
 
 
 class FilmSink:
@@ -58,132 +28,24 @@ class FilmSink:
         cut: Cut,
         drop_unsupported: bool,
     ) -> None:
-        self.notes: list[str] = []
         self.frame_count = 0
-        self._path = path
         self._target = target
-        self._spec = container_of(target)
-        self._info = info
-        self._source_path = source_path if info.kind == "film" else None
-        self._rounds_times = False
-        self._last_ticks: int | None = None
-        self._step_ticks: list[int] = []
-        """Shortest and longest time between two frames."""
-        self._whole_aspect = self._stated_aspect(geometry)
-        codec = _CODEC_IDS.get(settings.codec, settings.codec)
-        if not holds_codec(self._spec, codec):
-            raise UnsupportedStreamError(self._codec_refusal(settings))
-        self._source: InputContainer | None = None
-        self._output: OutputContainer | None = None
-        try:
-            with media_errors(target, "write"):
-                self._open(geometry, settings, cut, drop_unsupported)
-        except BaseException:
-            self.close()
-            raise
+        self._file = FilmFile(
+            path,
+            target=target,
+            info=info,
+            geometry=geometry,
+            source_path=source_path,
+            settings=settings,
+            cut=cut,
+            drop_unsupported=drop_unsupported,
+        )
         self._behind = WriteBehind(self._encode, size=_FRAMES_WAITING)
 
-    def _codec_refusal(self, settings: EncoderSettings) -> str:
-        suffix = self._target.suffix
-        return (
-            f"{self._target}: {suffix} cannot hold {settings.codec} video; "
-            f"use -o {self._target.stem}.mkv or another --codec"
-        )
-
-    def _open(
-        self,
-        geometry: DisplayGeometry,
-        settings: EncoderSettings,
-        cut: Cut,
-        drop_unsupported: bool,
-    ) -> None:
-        plan = CopyPlan()
-        time_bases: list[Fraction] = []
-        if self._source_path is not None:
-            self._source = open_film(self._source_path)
-            plan = planned(
-                self._source,
-                self._info,
-                self._spec,
-                self._target,
-                drop_unsupported=drop_unsupported,
-            )
-            copied = [self._source.streams[at] for at in plan.copied]
-            time_bases = [each.time_base for each in copied if each.time_base]
-        self._plan = plan
-        self.notes.extend(plan.notes)
-        start, end = cut.bounds_seconds(self._info.origin_seconds)
-        wanted = start if start is not None else self._info.origin_seconds
-        shift = common_shift(wanted, self._info.time_base, time_bases)
-        self._clock = CopyClock(shift_seconds=shift, start_seconds=start, end_seconds=end)
-        self._muxer_options = self._options_of_muxer(time_bases)
-        self._output = av.open(
-            f"file:{self._path}",
-            "w",
-            format=self._spec.format,
-            container_options=self._muxer_options,
-        )
-        self._add_streams(self._output, geometry, settings, shift)
-
-    def _options_of_muxer(self, time_bases: Sequence[Fraction]) -> dict[str, str]:
-        if not self._spec.is_mov:
-            return {}
-        denominators = [each.denominator for each in (self._info.time_base, *time_bases)]
-        scale = lcm(*denominators)
-        options = {
-            "video_track_timescale": str(self._info.time_base.denominator),
-            # Edit lists, which hold the offsets between streams, count in this.
-            "movie_timescale": str(scale if scale < 1 << 31 else max(denominators)),
-        }
-        if set(map(str.lower, copied_metadata(dict(self._info.metadata)))) - _MOV_TAGS:
-            options["movflags"] = "use_metadata_tags"
-        return options
-
-    def _add_streams(
-        self,
-        output: OutputContainer,
-        geometry: DisplayGeometry,
-        settings: EncoderSettings,
-        shift: Fraction,
-    ) -> None:
-        self._copier: StreamCopier | None = None
-        if self._source is None:
-            self._encoder = self._picture_encoder(output, geometry, settings, shift)
-            return
-        self._copier = StreamCopier(self._source, output, self._clock, self._spec.is_mov)
-        for stream in self._source.streams:
-            if stream.index == self._info.video_stream_index:
-                self._encoder = self._picture_encoder(output, geometry, settings, shift)
-                own = self._encoder.stream
-                own.metadata.update(copied_metadata(stream.metadata))
-                own.disposition = stream.disposition
-            elif stream.index in self._plan.copied:
-                self._copier.add(stream, self._spec)
-        output.metadata.update(copied_metadata(dict(self._info.metadata)))
-        output.set_chapters(shifted_chapters(self._source, self._clock))
-
-    def _picture_encoder(
-        self,
-        output: OutputContainer,
-        geometry: DisplayGeometry,
-        settings: EncoderSettings,
-        shift: Fraction,
-    ) -> PictureEncoder:
-        try:
-            encoder = PictureEncoder(
-                output,
-                self._info,
-                geometry,
-                settings,
-                shift_ticks=int(shift / self._info.time_base),
-                allow_reordering=self._spec.format != "avi",
-            )
-        except ValueError as error:
-            raise UnsupportedStreamError(self._codec_refusal(settings)) from error
-        self.notes.extend(encoder.notes)
-        if (geometry.quarter_turns or geometry.mirrored) and not self._spec.holds_rotation:
-            self.notes.append(f"{self._target.suffix} cannot hold the rotation of the film")
-        return encoder
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know of the file."""
+        return self._file.notes
 
     @property
     def encode_seconds(self) -> float:
@@ -198,103 +60,25 @@ class FilmSink:
         """
         self._behind.put(frame)
         self.frame_count += 1
-        self._follow_rhythm(frame.timestamp.ticks)
+        self._file.follow_rhythm(frame.timestamp.ticks)
 
     def finish(self) -> None:
         """Encode and copy what is left and write the end of the file."""
         self._behind.finish()
-        if self._output is None or self.frame_count == 0:
+        if self.frame_count == 0:
             return
         with media_errors(self._target, "write"):
-            self._mux(self._encoder.remaining())
-            if self._copier is not None:
-                self._copier.pump(None)
-                if self._copier.moved_count:
-                    self.notes.append(
-                        f"{self._copier.moved_count} packets had time stamps that did not grow"
-                    )
-            self._output.close()
-            if self._rounds_times:
-                self.notes.append(f"{self._target.suffix} rounds time stamps to milliseconds")
-            if self._spec.counts_frames and self._is_uneven:
-                self.notes.append(
-                    f"{self._target.suffix} holds no time stamps: the uneven times of this film "
-                    "became empty frames, which not every player heeds; .mkv and .mp4 hold them"
-                )
-            if self._plan.joined or self._whole_aspect is not None:
-                self._join(self._source_path or self._path)
-
-    def _follow_rhythm(self, ticks: int) -> None:
-        if self._last_ticks is not None:
-            steps = [*self._step_ticks, ticks - self._last_ticks]
-            self._step_ticks = [min(steps), max(steps)]
-        self._last_ticks = ticks
-
-    @property
-    def _is_uneven(self) -> bool:
-        """Whether times between frames differ by more than the rounding of time stamps."""
-        if not self._step_ticks:
-            return False
-        shortest, longest = self._step_ticks
-        return (longest - shortest) * self._info.time_base > _ROUNDED_SECONDS
-
-    def _stated_aspect(self, geometry: DisplayGeometry) -> Fraction | None:
-        """Return the aspect of the whole picture where only the join can state it."""
-        ratio = geometry.sample_aspect_ratio
-        if ratio == 1 or not self._spec.counts_milliseconds:
-            return None
-        height, width = geometry.coded_hw
-        return ratio * width / height
-
-    def _join(self, source_path: Path) -> None:
-        aspect = self._whole_aspect
-        alone = self._path.with_name(f"{self._path.stem}.video{self._path.suffix}")
-        self._path.replace(alone)
-        try:
-            joined(
-                alone,
-                source_path,
-                self._plan.joined,
-                self._path,
-                spec=self._spec,
-                clock=self._clock,
-                muxer_options=self._muxer_options,
-                aspect=None if aspect is None else (self._encoder.stream_index, aspect),
-            )
-        finally:
-            alone.unlink(missing_ok=True)
+            self._file.mux(self._file.encoder.remaining())
+        self._file.finish()
 
     def abandon(self) -> None:
         """Stop at once; what is written is of no use."""
         self._behind.abandon()
 
     def close(self) -> None:
-        """Close both files; safe to call twice."""
-        for container in (self._source, self._output):
-            if container is None:
-                continue
-            try:
-                container.close()
-            except av.error.FFmpegError:
-                # The end of a file that is given up anyway could not be written.
-                continue
+        """Close the files; safe to call twice."""
+        self._file.close()
 
     def _encode(self, frame: Frame) -> None:
         with media_errors(self._target, "write"):
-            self._mux(self._encoder.packets(frame))
-
-    def _mux(self, packets: "Iterable[Packet[VideoStream]]") -> None:
-        if self._output is None:
-            return
-        for packet in packets:
-            dts = packet.dts if packet.dts is not None else packet.pts
-            if self._copier is not None and dts is not None:
-                self._output.start_encoding()
-                self._copier.pump(dts * packet.time_base)
-            self._note_rounding(packet)
-            self._output.mux_one(packet)
-
-    def _note_rounding(self, packet: "Packet[VideoStream]") -> None:
-        if self._rounds_times or packet.pts is None or not self._spec.counts_milliseconds:
-            return
-        self._rounds_times = (packet.pts * packet.time_base * 1000).denominator != 1
+            self._file.mux(self._file.encoder.packets(frame))
