@@ -1,15 +1,19 @@
 """Output that appears whole or not at all: written beside its target, renamed when done."""
 
+import errno
 import os
-import secrets
 import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from vidrestore.errors import MediaError
+from vidrestore.media.leftovers import held, remove_leftovers, shortened, temporary_for
 from vidrestore.media.translate import media_errors
+
+_LONGEST_NAME_BYTES = 255
 
 
 @dataclass(slots=True)
@@ -25,83 +29,137 @@ def check_target(target: Path, *, source_path: Path | None, overwrite: bool) -> 
     """Refuse targets that must not or cannot be written.
 
     Raises:
-        MediaError: The target is the source, exists, or is in a folder that is not there or
-            not ours to write.
+        MediaError: The target is the source or would replace it, exists, is no file, or is in a
+            folder that is not there or not ours to write.
     """
-    if source_path is not None and _same_file(target, source_path):
+    place = place_of(target)
+    if source_path is not None and _same_file(place, source_path):
         raise MediaError(f"{target}: is the source itself; name another file with -o")
-    if target.exists() and not overwrite and not _is_empty_folder(target):
+    if place.exists() and not (place.is_file() or place.is_dir()):
+        raise MediaError(f"{target}: is neither a file nor a folder; name another with -o")
+    if place.exists() and not overwrite and not _is_empty_folder(place):
         raise MediaError(f"{target}: exists; name another with -o, or give --overwrite")
-    parent = target.absolute().parent
+    if source_path is not None and place.is_dir() and _lies_in(source_path, place):
+        raise MediaError(f"{target}: the source is in this folder; name another with -o")
+    parent = place.parent
     if not parent.is_dir():
         raise MediaError(f"{target}: there is no folder {parent}; make it first")
     if not os.access(parent, os.W_OK | os.X_OK):
         raise MediaError(f"{target}: no permission to write in {parent}; choose another with -o")
+    if len(os.fsencode(place.name)) > _LONGEST_NAME_BYTES:
+        raise MediaError(f"{target}: the name is too long; choose a shorter one with -o")
 
 
-def _same_file(target: Path, source: Path) -> bool:
-    if target.exists() and source.exists():
-        return target.samefile(source)
-    return target.resolve() == source.resolve()
+def place_of(target: Path) -> Path:
+    """Return where a target lies, behind the links that lead there.
+
+    Raises:
+        MediaError: The links lead nowhere.
+    """
+    try:
+        return target.resolve()
+    except (OSError, RuntimeError) as error:
+        raise MediaError(f"{target}: its links lead in a circle; name another with -o") from error
+
+
+def _same_file(place: Path, source: Path) -> bool:
+    if place.exists() and source.exists():
+        return place.samefile(source)
+    return place == place_of(source)
+
+
+def _lies_in(source: Path, folder: Path) -> bool:
+    return source.is_file() and place_of(source).parent.samefile(folder)
 
 
 def _is_empty_folder(path: Path) -> bool:
     return path.is_dir() and not any(path.iterdir())
 
 
-def _temporary(target: Path) -> Path:
-    return target.with_name(f".{target.stem}.{secrets.token_hex(4)}.partial{target.suffix}")
-
-
 @contextmanager
-def pending_file(target: Path) -> Generator[Pending]:
-    """Give a temporary file beside ``target``; rename it at the end if it is whole.
+def pending_file(target: Path, *, overwrite: bool) -> Generator[Pending]:
+    """Give a temporary file beside where ``target`` lies; rename it at the end if it is whole.
+
+    Args:
+        target: Its final name. What a link leads to is replaced, not the link.
+        overwrite: Whether a file that came to exist meanwhile is replaced, too.
 
     Raises:
-        MediaError: The folder cannot be written, or the disk is full.
+        MediaError: The folder cannot be written, the disk is full, or the name was taken
+            meanwhile: the output then is kept under another.
     """
-    pending = Pending(_temporary(target))
+    place = place_of(target)
+    remove_leftovers(place, target.suffix)
+    pending = Pending(temporary_for(place, target.suffix))
+    with media_errors(target, "write"):
+        pending.path.touch(exist_ok=False)
     try:
-        with media_errors(target, "write"):
-            pending.path.touch(exist_ok=False)
-        yield pending
-        if pending.whole:
-            with media_errors(target, "write"):
-                _flush_to_disk(pending.path)
-                pending.path.replace(target)
+        with held(pending.path):
+            yield pending
+            if pending.whole:
+                _publish_file(pending.path, target, place, overwrite=overwrite)
     finally:
         pending.path.unlink(missing_ok=True)
 
 
+def _publish_file(written: Path, target: Path, place: Path, *, overwrite: bool) -> None:
+    with media_errors(target, "write"):
+        _flush_to_disk(written)
+        if overwrite or not os.path.lexists(place):
+            written.replace(place)
+            return
+        kept = place.with_name(_free_name(place))
+        written.rename(kept)
+    raise MediaError(
+        f"{target}: came to exist meanwhile and was left as it is; the output is {kept}"
+    )
+
+
+def _free_name(place: Path) -> str:
+    """Return a name beside a place that is taken: ``film.mkv`` becomes ``film-1.mkv``."""
+    room = _LONGEST_NAME_BYTES - len(os.fsencode(place.suffix)) - len("-999999")
+    stem = shortened(place.stem, room)
+    names = (f"{stem}-{number}{place.suffix}" for number in count(1))
+    return next(name for name in names if not os.path.lexists(place.with_name(name)))
+
+
 @contextmanager
 def pending_folder(target: Path) -> Generator[Pending]:
-    """Give a temporary folder beside ``target``; rename it at the end if it is whole.
+    """Give a temporary folder beside where ``target`` lies; rename it at the end if it is whole.
 
     Into a folder that has other files in it, the new ones are moved one by one.
 
     Raises:
         MediaError: The folder cannot be written, or the disk is full.
     """
-    pending = Pending(_temporary(target))
+    place = place_of(target)
+    remove_leftovers(place, target.suffix)
+    pending = Pending(temporary_for(place, target.suffix))
+    with media_errors(target, "write"):
+        pending.path.mkdir()
     try:
-        with media_errors(target, "write"):
-            pending.path.mkdir()
-        yield pending
-        if pending.whole:
-            with media_errors(target, "write"):
-                _publish_folder(pending.path, target)
+        with held(pending.path):
+            yield pending
+            if pending.whole:
+                with media_errors(target, "write"):
+                    _publish_folder(pending.path, place)
     finally:
         shutil.rmtree(pending.path, ignore_errors=True)
 
 
-def _publish_folder(written: Path, target: Path) -> None:
-    if _is_empty_folder(target):
-        target.rmdir()
-    if not target.exists():
-        written.rename(target)
+def _publish_folder(written: Path, place: Path) -> None:
+    if _is_empty_folder(place):
+        place.rmdir()
+    if not place.exists():
+        written.rename(place)
         return
-    for each in written.iterdir():
-        each.replace(target / each.name)
+    moves = {each: place / each.name for each in written.iterdir()}
+    # All or none: what cannot be replaced is found before the first is.
+    for taken in moves.values():
+        if taken.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(taken))
+    for each, final in moves.items():
+        each.replace(final)
 
 
 def _flush_to_disk(path: Path) -> None:

@@ -79,7 +79,7 @@ def open_sink(
     shape = geometry or info.geometry
     check_target(target, source_path=source_path or info.path, overwrite=overwrite)
     kind = _kind(target, info)
-    with _pending(target, kind) as pending:
+    with _pending(target, kind, overwrite=overwrite) as pending:
         sink: PictureSink | FilmSink
         if kind == "film":
             sink = FilmSink(
@@ -105,8 +105,10 @@ def open_sink(
             sink.close()
 
 
-def _pending(target: Path, kind: str) -> AbstractContextManager[Pending]:
-    return pending_folder(target) if kind == "folder" else pending_file(target)
+def _pending(target: Path, kind: str, *, overwrite: bool) -> AbstractContextManager[Pending]:
+    if kind == "folder":
+        return pending_folder(target)
+    return pending_file(target, overwrite=overwrite)
 
 
 def _kind(target: Path, info: VideoInfo) -> str:
