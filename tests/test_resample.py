@@ -65,3 +65,24 @@ def test_a_gpu_warps_like_a_cpu(cuda: torch.device) -> None:
         moving = affine(scale, (4.2, -3.7), angle=0.2)
         on_gpu = warped(picture.to(cuda), moving, (50, 60)).cpu()
         torch.testing.assert_close(on_gpu, warped(picture, moving, (50, 60)), atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.4])
+def test_rows_of_a_field_are_means_over_the_rows_of_a_frame(angle: float) -> None:
+    picture = smooth_picture(96, 96)
+    to_frame = affine(0.5, (8.3, 6.1), angle)
+    to_field = np.array([[1.0, 0.0], [0.0, 0.5]]) @ to_frame
+    to_field[1, 2] -= 0.25
+
+    frame = warped(picture, to_frame, (48, 48))
+    field = warped(picture, to_field, (24, 48))
+
+    torch.testing.assert_close(field, frame.reshape(3, 24, 2, 48).mean(dim=2))
+
+
+def test_a_field_keeps_the_detail_of_its_columns_when_it_shrinks_along_rows_only() -> None:
+    # Two columns to one, as many rows as before: nothing is averaged down the columns.
+    rows = torch.arange(60) % 2 * 1.0
+    picture = rows[None, :, None].expand(3, 60, 40).contiguous()
+    to_half_width = np.array([[0.5, 0.0, -0.25], [0.0, 1.0, 0.0]])
+    torch.testing.assert_close(warped(picture, to_half_width, (60, 20)), picture[:, :, ::2])

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _NEARLY_SAME_SIZE = 0.9
 _NEARLY_ENLARGED = 1.2
+_NEARLY_SQUARE = 1.5
+"""Rows this many times further apart than columns are not squeezed samples but those of a field."""
 
 
 def warped(
@@ -40,11 +42,14 @@ def warped(
         sharp: Move at about the same size with a bicubic kernel, which keeps fine detail, not
             with a bilinear one, which costs a third.
     """
-    scale = scale_of(source_to_target)
-    if scale < _NEARLY_SAME_SIZE:
-        image_chw, to_small = _shrunk(image_chw, scale)
+    rows_per_row = _rows_per_row(source_to_target)
+    if rows_per_row > 1:
+        return _averaged_rows(image_chw, source_to_target, target_hw, rows_per_row, sharp=sharp)
+    scales_xy = _scales_xy(source_to_target)
+    if min(scales_xy) < _NEARLY_SAME_SIZE:
+        image_chw, to_small = _shrunk(image_chw, scales_xy)
         source_to_target = composed(inverted(to_small), source_to_target)
-        scale = scale_of(source_to_target)
+    scale = scale_of(source_to_target)
     cubic = sharp and scale < _NEARLY_ENLARGED
     if image_chw.device.type == "cpu":
         return _warped_by_opencv(image_chw, source_to_target, target_hw, cubic=cubic)
@@ -65,10 +70,44 @@ def averaged(image_chw: "Tensor", target_hw: tuple[int, int]) -> "Tensor":
     return _from_hwc(np.asarray(small, dtype=np.float32))
 
 
-def _shrunk(image_chw: "Tensor", scale: float) -> "tuple[Tensor, Affine]":
-    """Return the picture averaged down by ``scale`` and the map to it."""
+def _rows_per_row(source_to_target: Affine) -> int:
+    """Return how many rows of square pixels a row of the target stands for."""
+    across, down = np.hypot(source_to_target[:, 0], source_to_target[:, 1])
+    ratio = float(across / down)
+    return round(ratio) if ratio >= _NEARLY_SQUARE else 1
+
+
+def _averaged_rows(
+    image_chw: "Tensor",
+    source_to_target: Affine,
+    target_hw: tuple[int, int],
+    count: int,
+    *,
+    sharp: bool,
+) -> "Tensor":
+    """Return the picture warped to ``count`` times as many rows, and these averaged in groups."""
+    height, width = target_hw
+    finer = composed(source_to_target, np.array([[1.0, 0, 0], [0, count, (count - 1) / 2]]))
+    rows = warped(image_chw, finer, (height * count, width), sharp=sharp)
+    return rows.reshape(len(rows), height, count, width).mean(dim=2)
+
+
+def _scales_xy(source_to_target: Affine) -> tuple[float, float]:
+    """Return the magnification of columns and of rows: one for both, unless rows lie far apart."""
+    across, down = np.hypot(source_to_target[0, :2], source_to_target[1, :2])
+    if down >= _NEARLY_SQUARE * across:
+        return float(across), float(down)
+    scale = scale_of(source_to_target)
+    return scale, scale
+
+
+def _shrunk(image_chw: "Tensor", scales_xy: tuple[float, float]) -> "tuple[Tensor, Affine]":
+    """Return the picture averaged down by what is below 1 of the scales, and the map to it."""
     height, width = image_chw.shape[1:]
-    small_h, small_w = max(1, round(height * scale)), max(1, round(width * scale))
+    small_h, small_w = (
+        max(1, round(size * min(1.0, scale)))
+        for size, scale in zip((height, width), reversed(scales_xy), strict=True)
+    )
     ratio_x, ratio_y = small_w / width, small_h / height
     to_small = np.array([[ratio_x, 0.0, (ratio_x - 1) / 2], [0.0, ratio_y, (ratio_y - 1) / 2]])
     return averaged(image_chw, (small_h, small_w)), to_small

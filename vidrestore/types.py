@@ -118,6 +118,8 @@ class DisplayGeometry:
     quarter_turns: int = 0
     """Clockwise turns of 90 degrees a player applies, 0 to 3."""
     mirrored: bool = False
+    rows: Literal["all", "top", "bottom"] = "all"
+    """Which rows of ``coded_hw`` the samples are: those of one field lie two rows apart."""
 
     def __post_init__(self) -> None:
         if self.quarter_turns not in (0, 1, 2, 3):
@@ -132,12 +134,19 @@ class DisplayGeometry:
         width = max(1, round(width * self.sample_aspect_ratio))
         return (width, height) if self.quarter_turns % 2 else (height, width)
 
+    def of(self, frame: "Frame") -> "DisplayGeometry":
+        """Return how the rows of ``frame`` lie on the screen, which may be a field's only."""
+        if frame.field_of is None:
+            return self
+        return replace(self, rows="bottom" if frame.is_bottom_field else "top")
+
     def coded_to_display(self) -> Affine:
         """Return the ``(2, 3)`` map from coded to display pixel centres."""
         height, width = self.coded_hw
         stretched = max(1, round(width * self.sample_aspect_ratio))
         ratio = stretched / width
-        step = np.array([[ratio, 0.0, (ratio - 1) / 2], [0, 1, 0], [0, 0, 1]])
+        apart, first = (1, 0) if self.rows == "all" else (2, int(self.rows == "bottom"))
+        step = np.array([[ratio, 0.0, (ratio - 1) / 2], [0, apart, first], [0, 0, 1]])
         if self.mirrored:
             step = np.array([[-1.0, 0, stretched - 1], [0, 1, 0], [0, 0, 1]]) @ step
         size_hw = (height, stretched)
@@ -167,6 +176,10 @@ class Frame:
     top_field_first: bool = False
     key_frame: bool = False
     """Whether decoding can begin here."""
+    field_of: "Frame | None" = None
+    """Of a field: the frame whose every second row it is; None where this is a whole frame."""
+    is_bottom_field: bool = False
+    """Whether its first row is the second of the whole frame."""
 
     def __post_init__(self) -> None:
         if len(self.planes) != self.pixel_format.plane_count:
@@ -186,6 +199,11 @@ class Frame:
         """Height and width of the coded picture."""
         height, width = self.planes[0].shape
         return height, width
+
+    @property
+    def whole_hw(self) -> tuple[int, int]:
+        """Height and width of the whole coded picture, of which this may be a field."""
+        return self.coded_hw if self.field_of is None else self.field_of.coded_hw
 
     def with_planes(self, planes: tuple[Plane, ...]) -> "Frame":
         """Return the same frame with other samples."""

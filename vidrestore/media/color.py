@@ -7,7 +7,7 @@ therefore keeps every sample exactly, whatever its matrix, range or chroma sampl
 Matrices follow ITU-T H.273 (07/2021), section 8.3; chroma positions its figure 8.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import cast
 
@@ -107,15 +107,20 @@ def luma_weights(color: ColorTags, coded_hw: tuple[int, int]) -> FloatArray:
 
 
 def chroma_offset_xy(frame: Frame) -> tuple[float, float]:
-    """Return where the first chroma sample lies, in luma pixels from the first luma sample."""
+    """Return where the first chroma sample lies, in luma pixels from the first luma sample.
+
+    A field takes every second row of chroma, too, so its first one lies elsewhere among its own
+    rows of luma: in 4:2:0, a quarter of them below the first, or three quarters (ITU-T H.264
+    (08/2021), figure 6-2).
+    """
     shift_x, shift_y = frame.pixel_format.chroma_shift_xy
     centre_x, centre_y = ((1 << shift_x) - 1) / 2, ((1 << shift_y) - 1) / 2
     location = frame.color.chroma_location
-    if location == _CENTRE_SITED:
-        return centre_x, centre_y
-    if location == _TOP_LEFT_SITED:
-        return 0.0, 0.0
-    return 0.0, centre_y
+    x = centre_x if location == _CENTRE_SITED else 0.0
+    y = 0.0 if location == _TOP_LEFT_SITED else centre_y
+    if frame.field_of is not None:
+        y = (y + int(frame.is_bottom_field) * ((1 << shift_y) - 1)) / 2
+    return x, y
 
 
 def aligned_box(
@@ -157,7 +162,7 @@ def region_to_rgb(frame: Frame, box_xyxy: tuple[int, int, int, int]) -> FloatArr
     luma = frame.planes[0][top:bottom, left:right].astype(np.float32)
     chroma = [_chroma_region(frame, at, box_xyxy) for at in (1, 2)]
     merged = np.asarray(cv2.merge([luma, *chroma]))
-    coding = sample_coding(pixel_format, frame.color, frame.coded_hw)
+    coding = sample_coding(pixel_format, frame.color, frame.whole_hw)
     rgb = np.asarray(cv2.transform(merged, coding.to_rgb), dtype=np.float32)
     return np.clip(rgb, 0.0, 1.0, out=rgb)
 
@@ -214,7 +219,7 @@ def add_rgb_change(
         return
     top = pixel_format.max_value
     if pixel_format.model == "gray" or keep_chroma:
-        weights = luma_weights(frame.color, frame.coded_hw)
+        weights = luma_weights(frame.color, frame.whole_hw)
         gray = np.asarray(cv2.transform(change_rgb, weights[None, :]), dtype=np.float32)
         for at in range(1 if pixel_format.model == "gray" else 3):
             _add(planes[at], box_xyxy, gray * top, max_value=top)
@@ -231,7 +236,7 @@ def _add_yuv_change(
     *,
     keep_chroma: bool,
 ) -> None:
-    coding = sample_coding(frame.pixel_format, frame.color, frame.coded_hw)
+    coding = sample_coding(frame.pixel_format, frame.color, frame.whole_hw)
     top_value = frame.pixel_format.max_value
     rows = coding.delta_from_rgb[:1] if keep_chroma else coding.delta_from_rgb
     change = np.asarray(cv2.transform(change_rgb, rows), dtype=np.float32)
@@ -275,7 +280,8 @@ def _siting_kernel(shift: int, offset: float) -> FloatArray:
     if offset == 0.0:
         taps = np.clip(1 - np.abs(at) / step, 0, None)
     else:
-        taps = (np.abs(at) < step / 2).astype(np.float64)
+        # How much of each luma pixel lies under the chroma sample.
+        taps = np.clip((step + 1) / 2 - np.abs(at), 0, 1)
     return (taps / taps.sum()).astype(np.float32)
 
 
@@ -309,6 +315,10 @@ def display_view(frame: Frame, geometry: DisplayGeometry, max_side_px: int) -> R
     rgb = np.ascontiguousarray(np.rot90(rgb, k=-geometry.quarter_turns))
     ratio_x, ratio_y = display_w / view_w, display_h / view_h
     to_display = np.array([[ratio_x, 0.0, (ratio_x - 1) / 2], [0.0, ratio_y, (ratio_y - 1) / 2]])
+    if geometry.rows != "all":
+        # Rows of a field lie half a row above or below the middle of the two they are shown as.
+        half_up = -0.5 if geometry.rows == "top" else 0.5
+        to_display[:, 2] += replace(geometry, rows="all").coded_to_display()[:, 1] * half_up
     return RgbView(rgb_hwc=rgb, view_to_display=to_display)
 
 
@@ -318,7 +328,7 @@ def _small_rgb(frame: Frame, size_wh: tuple[int, int]) -> NDArray[np.uint8]:
     small = [_small_plane(plane, size_wh) for plane in planes]
     merged = np.asarray(cv2.merge(small if len(small) == 3 else small * 3))
     if pixel_format.model == "yuv":
-        coding = sample_coding(pixel_format, frame.color, frame.coded_hw)
+        coding = sample_coding(pixel_format, frame.color, frame.whole_hw)
         merged = np.asarray(cv2.transform(merged, coding.to_rgb * _peak_of(merged)))
     elif pixel_format.model == "rgb":
         merged = merged[:, :, (2, 0, 1)]
@@ -329,9 +339,14 @@ def _small_rgb(frame: Frame, size_wh: tuple[int, int]) -> NDArray[np.uint8]:
 
 
 def _small_plane(plane: Plane, size_wh: tuple[int, int]) -> Plane:
-    if (plane.shape[1], plane.shape[0]) == size_wh:
+    height, width = plane.shape
+    if (width, height) == size_wh:
         return plane
-    shrinking = plane.shape[1] >= size_wh[0]
+    if width > size_wh[0] and height < size_wh[1]:
+        # A field: where it enlarges along one side, OpenCV's area filter misplaces the other.
+        plane = cast(Plane, cv2.resize(plane, (size_wh[0], height), interpolation=cv2.INTER_AREA))
+        width = size_wh[0]
+    shrinking = width >= size_wh[0] and height >= size_wh[1]
     filter_ = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
     return cast(Plane, cv2.resize(plane, size_wh, interpolation=filter_))
 

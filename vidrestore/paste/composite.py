@@ -140,7 +140,7 @@ def _change_of(
         cells_to_region = composed(cells_to_crop(CROP_SIZE_PX // _TONE_CELL_PX), crop_to_region)
         change -= np.float32(config.colour_match) * _region(tone, cells_to_region, region_hw)
     if config.grain > 0:
-        weights = luma_weights(frame.color, frame.coded_hw)
+        weights = luma_weights(frame.color, frame.whole_hw)
         grain = grain_to_add(source, source + change, weights, mask.mask_hw)
         if grain is not None:
             grain *= np.float32(config.grain)

@@ -44,7 +44,7 @@ def _small_planes(frame: Frame) -> tuple[FloatArray, FloatArray, FloatArray]:
     if frame.pixel_format.model == "yuv":
         return small[0], small[1], small[2]
     green, blue, red = small
-    weights = luma_weights(frame.color, frame.coded_hw)
+    weights = luma_weights(frame.color, frame.whole_hw)
     luma = (weights[0] * red + weights[1] * green + weights[2] * blue).astype(np.float32)
     return luma, (blue - luma) / 2, (red - luma) / 2
 

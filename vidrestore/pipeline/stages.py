@@ -111,17 +111,18 @@ class Stages:
 
     def _view(self, frame: Frame, max_side_px: int) -> RgbView:
         with self.stopwatch.stage("view"):
-            return display_view(frame, self.geometry, max_side_px)
+            return display_view(frame, self.geometry.of(frame), max_side_px)
 
     def _align(self, tracked: TrackedFrame) -> AlignedFrame:
         crops: list[AlignedFace] = []
         left_alone: list[TrackedFace] = []
+        geometry = self.geometry.of(tracked.frame)
         with self.stopwatch.stage("align"):
             for face in tracked.faces:
                 if face.left_alone is not None:
                     left_alone.append(face)
                     continue
-                crop = aligned(tracked.frame, self.geometry, face, device=self.restorer.device)
+                crop = aligned(tracked.frame, geometry, face, device=self.restorer.device)
                 if crop is None:
                     left_alone.append(replace(face, left_alone=_OUTSIDE))
                 else:
@@ -149,7 +150,7 @@ class Stages:
             return restored.first(count)
 
     def _finish(self, restored: RestoredFrame) -> FinishedFrame:
-        geometry, source = self.geometry, restored.frame
+        geometry, source = self.geometry.of(restored.frame), restored.frame
         shown = restored
         if self.background is not None:
             with self.stopwatch.stage("background"):
