@@ -76,6 +76,8 @@ class RestoreCommand:
     """Also write a film with before and after side by side."""
     report: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Also write what was done, as JSON."""
+    record: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Also write what was synthesised in every frame, as JSON lines; `verify` reads it."""
     overwrite: bool = False
     """Replace files that exist."""
     drop_unsupported: bool = False
@@ -146,6 +148,7 @@ def _settings(command: RestoreCommand) -> "RestoreSettings":
         preset=command.preset,
         fps=command.fps,
         compare=command.compare,
+        record=command.record,
         overwrite=command.overwrite,
         drop_unsupported=command.drop_unsupported,
     )
@@ -161,9 +164,9 @@ def _check_report(path: Path, command: RestoreCommand) -> None:
         raise ConfigError(f"--report {path}: name a file in a folder that exists")
     if not os.access(path.absolute().parent, os.W_OK):
         raise ConfigError(f"--report {path}: this folder cannot be written")
-    others = [command.source, command.output, command.compare]
+    others = [command.source, command.output, command.compare, command.record]
     if path.resolve() in [other.resolve() for other in others if other is not None]:
-        raise ConfigError(f"--report {path}: this is the source, the output or the comparison")
+        raise ConfigError(f"--report {path}: this is the source or another output")
     if path.exists() and not command.overwrite:
         raise ConfigError(f"--report {path}: exists; choose another name or use --overwrite")
 

@@ -1,8 +1,9 @@
 """What a restoration did."""
 
 import platform
+from collections import Counter
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -51,6 +52,8 @@ class RestoreReport:
     device: str
     precision: str
     model: str
+    checkpoint_sha256: str | None = None
+    """Of the file of weights; of several, of the part that draws."""
     detail: float | None = None
     """Where the model's weights lay between their two ends, 0 (fidelity) to 1 (detail); None where
     they have one."""
@@ -59,6 +62,8 @@ class RestoreReport:
     scale: int = 1
     """How many times larger the output is than the source, along each side."""
     damaged_packets: int
+    reasons: dict[str, int] = field(default_factory=dict[str, int])
+    """Faces left alone or restored less, by reason, counted once per frame."""
     notes: tuple[str, ...]
     """What a user should know: formats that had to change, streams left out, ..."""
 
@@ -84,10 +89,12 @@ class RestoreReport:
             "device": self.device,
             "precision": self.precision,
             "model": self.model,
+            "checkpoint_sha256": self.checkpoint_sha256,
             "detail": self.detail,
             "background": self.background,
             "scale": self.scale,
             "damaged_packets": self.damaged_packets,
+            "reasons": dict(sorted(self.reasons.items())),
             "notes": list(self.notes),
             "shot_records": [asdict(record) for record in self.shot_records],
             "track_records": [asdict(record) for record in self.track_records],
@@ -124,6 +131,7 @@ class Tally:
     def __init__(self) -> None:
         self.frames = 0
         self.faces = 0
+        self.reasons: Counter[str] = Counter()
         self._shots: dict[int, _Span] = {}
         self._tracks: dict[int, _Span] = {}
 
@@ -133,6 +141,7 @@ class Tally:
         self.frames += 1
         faces = [each for each in finished.faces if each.verdict.strength > 0]
         self.faces += len(faces)
+        self.reasons.update(each.verdict.reason for each in finished.faces if each.verdict.reason)
         shot = self._shots.get(finished.shot)
         if shot is None:
             self._shots[finished.shot] = _Span(

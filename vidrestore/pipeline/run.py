@@ -1,6 +1,6 @@
 """``restore_video``: open, connect, write, report."""
 
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from os import PathLike
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from vidrestore.devices import resolve_device, resolve_precision
 from vidrestore.errors import ConfigError, MediaError
 from vidrestore.faces.config import DetectorConfig
 from vidrestore.media import Sink, Source, VideoInfo, open_sink, open_source, prefetched
+from vidrestore.media.publish import Pending, check_target, pending_file
 from vidrestore.media.sidebyside import side_by_side, side_by_side_geometry
 from vidrestore.pipeline.background import Background, EnlargedSource, refuse_interlaced
 from vidrestore.pipeline.networks import (
@@ -18,11 +19,13 @@ from vidrestore.pipeline.networks import (
     load_restorer,
     not_shown,
 )
+from vidrestore.pipeline.record import checkpoint_sha256, frame_record, record_header
 from vidrestore.pipeline.report import RestoreReport, Tally
 from vidrestore.pipeline.settings import RestoreSettings
 from vidrestore.pipeline.stages import Stages
 from vidrestore.pipeline.upscaler import load_upscaler
 from vidrestore.progress import Progress, ProgressCallback, Stage, silent
+from vidrestore.record import RecordWriter
 from vidrestore.stopwatch import Stopwatch
 from vidrestore.types import DisplayGeometry, FinishedFrame, Frame
 
@@ -77,8 +80,12 @@ class _Run:
         self._stopwatch = Stopwatch()
         self._tally = Tally()
         self._frames_total: int | None = None
-        if settings.compare is not None and settings.compare.resolve() == output.resolve():
-            raise ConfigError(f"--compare {settings.compare}: this is the output itself")
+        others = {"--compare": settings.compare, "--record": settings.record}
+        taken = [output.resolve()]
+        for option, path in others.items():
+            if path is not None and path.resolve() in taken:
+                raise ConfigError(f"{option} {path}: this is the output, or another of the outputs")
+            taken += [] if path is None else [path.resolve()]
 
     def restored(self) -> RestoreReport:
         """Do it."""
@@ -98,18 +105,24 @@ class _Run:
                 background = self._background(source.info)
             scale = 1 if background is None else background.scale
             shown = EnlargedSource(source=source, scale=scale)
+            record = stack.enter_context(self._record_file())
             # Both outputs are opened before the other networks: what cannot be written is
             # refused now.
             sink = stack.enter_context(self._sink(shown, self._output_path))
             compared = self._comparison(shown, stack)
             with self._stopwatch.stage("load"):
                 stages = self._stages(source.info, background)
+                writer = self._record_writer(record, stages, source.info)
+            if writer is not None:
+                stack.enter_context(writer)
             frames = prefetched(self._stopwatch.timed("decode", source), size=_READ_AHEAD_FRAMES)
             for finished in stages.finished(stages.analysed(frames)):
                 with self._stopwatch.stage("write"):
                     sink.write(finished.frame)
                     if compared is not None:
                         compared.write(_compared(finished, stages))
+                if writer is not None:
+                    writer.add(frame_record(finished, strength=settings.strength))
                 self._tally.add(finished)
                 self._tell("restoring")
             if not self._tally.frames:
@@ -119,6 +132,9 @@ class _Run:
                     if settings.start_seconds or settings.end_seconds
                     else f"{self._source_path}: not a single frame could be read"
                 )
+            if writer is not None and record is not None:
+                writer.finish()
+                record.whole = True
             self._tell("finishing")
         outputs = [sink] if compared is None else [sink, compared]
         return self._report(stages, source, outputs)
@@ -136,6 +152,28 @@ class _Run:
             drop_unsupported=settings.drop_unsupported,
             geometry=geometry,
         )
+
+    def _record_file(self) -> AbstractContextManager[Pending | None]:
+        target = self._settings.record
+        if target is None:
+            return nullcontext()
+        check_target(target, source_path=self._source_path, overwrite=self._settings.overwrite)
+        return pending_file(target, overwrite=self._settings.overwrite)
+
+    def _record_writer(
+        self, record: Pending | None, stages: Stages, info: VideoInfo
+    ) -> RecordWriter | None:
+        if record is None:
+            return None
+        header = record_header(
+            self._settings,
+            info,
+            self._output_path,
+            checkpoint_sha256=checkpoint_sha256(self._settings.model),
+            detail=stages.restorer.detail,
+            scale=1 if stages.background is None else stages.background.scale,
+        )
+        return RecordWriter(record.path, header)
 
     def _comparison(self, source: Source, stack: ExitStack) -> Sink | None:
         target = self._settings.compare
@@ -235,10 +273,12 @@ class _Run:
             device=str(stages.restorer.device),
             precision=_plain(stages.restorer.dtype),
             model=self._settings.model,
+            checkpoint_sha256=checkpoint_sha256(self._settings.model),
             detail=stages.restorer.detail,
             background=None if background is None else background.upscaler.kind,
             scale=1 if background is None else background.scale,
             damaged_packets=source.damaged_packets,
+            reasons=dict(self._tally.reasons),
             notes=tuple(notes),
         )
 

@@ -49,6 +49,8 @@ class RestoreSettings:
     """Frame rate of a folder of frames."""
     compare: Path | None = None
     """Also write a film with before and after side by side."""
+    record: Path | None = None
+    """Also write what was synthesised, frame by frame, as JSON lines (``vidrestore/record``)."""
     overwrite: bool = False
     drop_unsupported: bool = False
     """Leave out streams the target cannot hold, instead of refusing."""

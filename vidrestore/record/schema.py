@@ -79,7 +79,7 @@ class OutputFile:
 
     name: str
     codec: str
-    """Encoder or picture format, as FFmpeg names it: ``libx264``, ``ffv1``, ``png``."""
+    """As FFmpeg names it (``h264``, ``hevc``, ``ffv1``), or the suffix of pictures (``png``)."""
     pixel_format: str
     """As FFmpeg names it."""
     lossless: bool
@@ -107,7 +107,8 @@ class RecordHeader:
     """Seconds per tick of ``FrameRecord.pts``."""
     model: str
     checkpoint_sha256: str | None
-    """Of the file of weights that was used; None where no one file holds them."""
+    """Of the file of weights that was used; of several, of the part that draws. None where no file
+    of them was at hand."""
     detail: float | None = None
     """Where the weights lay between fidelity (0) and detail (1); None where they have one end."""
     scale: int = 1
@@ -152,7 +153,7 @@ class FaceRecord:
     mask_xyxy: tuple[int, int, int, int] | None
     """Bounds of what was changed, right and bottom exclusive; None where nothing was."""
     strength: float
-    """How much of the restored face was taken, 0 to 1."""
+    """How much of the restored face was taken, 0 to 1; ``--strength`` is counted in."""
     reason: str | None = None
     """Why less than all was taken, or nothing; None where there was no reason to."""
     identity_similarity: float | None = None

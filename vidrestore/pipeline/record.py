@@ -1,0 +1,219 @@
+"""What a run synthesised, as lines of a record."""
+
+import dataclasses
+import hashlib
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from vidrestore import __version__
+from vidrestore.media import VideoInfo
+from vidrestore.media.encoders import encoder_choice
+from vidrestore.media.folder import is_picture_name
+from vidrestore.models.table import RESTORERS
+from vidrestore.pipeline.settings import RestoreSettings
+from vidrestore.pipeline.zoo import ZOO
+from vidrestore.record import (
+    EndRecord,
+    FaceRecord,
+    FrameRecord,
+    OutputFile,
+    RecordHeader,
+    SourceFile,
+)
+from vidrestore.record import end_line as _end_line
+from vidrestore.record import frame_line as _frame_line
+from vidrestore.record import header_line as _header_line
+from vidrestore.record.schema import JsonScalar, PointsXy
+from vidrestore.types import FinishedFace, FinishedFrame, FloatArray
+from vidrestore.weights.embedded import embedded
+from vidrestore.weights.store import find
+
+_CODEC_NAMES = {"h265": "hevc"}
+_LOSSLESS_PICTURES = frozenset({"png", "tif", "bmp", "dpx"})
+_DRAWING_PARTS = ("", "generator")
+"""Of a network in several files: the whole, or the part that draws."""
+
+
+def header_line(header: RecordHeader) -> str:
+    """Return the first line of a record, with its line feed."""
+    return _header_line(header)
+
+
+def frame_line(finished: FinishedFrame, *, strength: float) -> str:
+    """Return the line of one finished frame; it depends on nothing else.
+
+    Args:
+        finished: As the stages yield it.
+        strength: ``--strength`` of the run.
+    """
+    return _frame_line(frame_record(finished, strength=strength))
+
+
+def end_line(frames: int, faces: int) -> str:
+    """Return the last line of a record with so many lines of frames, and faces in them."""
+    return _end_line(EndRecord(frames=frames, faces=faces))
+
+
+def record_header(
+    settings: RestoreSettings,
+    info: VideoInfo,
+    output: Path,
+    *,
+    checkpoint_sha256: str | None,
+    detail: float | None,
+    scale: int = 1,
+) -> RecordHeader:
+    """Return what the record of a run begins with. Reads the source once, for its checksum.
+
+    Args:
+        settings: Of the run.
+        info: The source.
+        output: The result, which need not be there yet.
+        checkpoint_sha256: As ``checkpoint_sha256`` gives it.
+        detail: Of the restorer.
+        scale: How many times larger the result is.
+    """
+    is_file = info.path.is_file()
+    return RecordHeader(
+        program=f"vidrestore {__version__}",
+        source=SourceFile(
+            name=info.path.resolve().name or "/",
+            size_bytes=info.path.stat().st_size if is_file else None,
+            sha256=file_sha256(info.path) if is_file else None,
+        ),
+        output=output_file(settings, info, output, scale=scale),
+        coded_hw=info.geometry.coded_hw,
+        display_hw=info.geometry.display_hw,
+        time_base=info.time_base,
+        model=Path(settings.model).name if _is_file(settings.model) else settings.model,
+        checkpoint_sha256=checkpoint_sha256,
+        detail=detail,
+        scale=scale,
+        settings=plain_settings(settings),
+    )
+
+
+def output_file(
+    settings: RestoreSettings, info: VideoInfo, output: Path, *, scale: int = 1
+) -> OutputFile:
+    """Return what the result will be, and whether samples outside of faces stay the source's."""
+    whole_picture = settings.background is not None
+    source = info.pixel_format
+    if is_picture_name(output) or output.is_dir() or not output.suffix:
+        codec = output.suffix.lower() or f".{info.codec if info.kind != 'film' else 'png'}"
+        codec = {".jpeg": ".jpg", ".tiff": ".tif"}.get(codec, codec)[1:]
+        converted = source.model == "yuv"
+        fits = source.bit_depth == 8 or codec != "bmp"
+        kept = codec in _LOSSLESS_PICTURES and fits and not converted
+        name = "rgb24" if converted else source.name
+    else:
+        height, width = info.geometry.coded_hw
+        choice = encoder_choice(
+            settings.encoder_settings(), source, (height * scale, width * scale)
+        )
+        codec = _CODEC_NAMES.get(settings.codec, settings.codec)
+        kept = choice.planar == source and _keeps_samples(settings, source.bit_depth)
+        name = choice.planar.name
+    return OutputFile(
+        name=output.name, codec=codec, pixel_format=name, lossless=kept and not whole_picture
+    )
+
+
+def _keeps_samples(settings: RestoreSettings, bit_depth: int) -> bool:
+    # x264 takes crf 0 for lossless at 8 bits only: deeper, its scale begins below 0.
+    return settings.codec == "ffv1" or (
+        settings.codec == "h264" and settings.crf == 0 and bit_depth == 8
+    )
+
+
+def plain_settings(settings: RestoreSettings) -> dict[str, JsonScalar]:
+    """Return the settings as single values: fractions as ``n/d``, files by their name alone."""
+    return {
+        each.name: _plain(getattr(settings, each.name)) for each in dataclasses.fields(settings)
+    }
+
+
+def _plain(value: Any) -> JsonScalar:
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, Path):
+        return value.name
+    return f"{value.numerator}/{value.denominator}" if isinstance(value, Fraction) else str(value)
+
+
+def frame_record(finished: FinishedFrame, *, strength: float) -> FrameRecord:
+    """Return what became of one frame; see ``frame_line``."""
+    return FrameRecord(
+        index=finished.source.index,
+        pts=finished.source.timestamp.ticks,
+        shot=finished.shot,
+        faces=tuple(_face_record(face, strength) for face in finished.faces),
+    )
+
+
+def _face_record(finished: FinishedFace, strength: float) -> FaceRecord:
+    face, verdict = finished.face, finished.verdict
+    left, top, right, bottom = map(float, face.box_xyxy)
+    return FaceRecord(
+        track=face.track_id,
+        box_xyxy=(left, top, right, bottom),
+        score=_within(float(face.score), 0, 1),
+        interpolated=face.interpolated,
+        points_measured_xy=_points(face.measured_points_xy),
+        points_xy=_points(face.points_xy),
+        mask_xyxy=finished.mask_xyxy,
+        strength=_within(strength * verdict.strength, 0, 1),
+        reason=verdict.reason,
+        identity_similarity=_measured(verdict.identity_similarity, -1, 1),
+        luma_before=_measured(finished.luma_before, 0, 255),
+        luma_after=_measured(finished.luma_after, 0, 255),
+    )
+
+
+def _points(points_xy: FloatArray) -> PointsXy:
+    return tuple((float(x), float(y)) for x, y in points_xy)
+
+
+def _measured(value: float | None, low: float, high: float) -> float | None:
+    return None if value is None else _within(float(value), low, high)
+
+
+def _within(value: float, low: float, high: float) -> float:
+    # Arithmetic may leave the range by its last digit.
+    return min(high, max(low, value))
+
+
+def checkpoint_sha256(model: str) -> str | None:
+    """Return the checksum of the weights of ``model``, which were loaded before.
+
+    Of a network in several files, it is that of the part which draws.
+
+    Args:
+        model: A name of the tables, or a checkpoint file.
+
+    Returns:
+        None where no file of it is here.
+    """
+    if model in RESTORERS:
+        spec = RESTORERS[model]
+        if spec.embedded_file is not None:
+            with embedded(spec.embedded_file) as path:
+                return file_sha256(path)
+        names = [spec.fetched[part] for part in _DRAWING_PARTS if part in spec.fetched]
+        path = find(names[0]) if names else None
+    elif model in ZOO:
+        path = find(model)
+    else:
+        path = Path(model).expanduser()
+    return None if path is None or not path.is_file() else file_sha256(path)
+
+
+def _is_file(model: str) -> bool:
+    return model not in RESTORERS and model not in ZOO
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
