@@ -1,26 +1,19 @@
-"""Folders of pictures and single pictures as sources: PNG, JPEG, TIFF and BMP, 8 and 16 bit."""
+"""Folders of pictures and single pictures as sources: DPX, TIFF, PNG, JPEG and BMP."""
 
 import re
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
 from vidrestore.errors import ConfigError, MediaError
-from vidrestore.media.formats import PLANAR
 from vidrestore.media.info import StreamInfo, VideoInfo
-from vidrestore.media.picture_tags import tags_of
+from vidrestore.media.picture import Picture, UnreadablePictureError
+from vidrestore.media.picture_files import parsed_picture
 from vidrestore.media.timing import Cut
 from vidrestore.media.translate import media_errors
-from vidrestore.types import ColorTags, DisplayGeometry, Frame, PixelFormat, Plane, Timestamp
+from vidrestore.types import DisplayGeometry, Frame, PixelFormat, Timestamp
 
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
-_PICTURE_COLOR = ColorTags(matrix=0, primaries=1, transfer=13, full_range=True, range_known=True)
-_PNG_START, _PNG_END = b"\x89PNG", b"IEND"
-_BY_CHANNELS = {1: "gray", 3: "gbrp", 4: "gbrap"}
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dpx")
 
 
 def is_picture_name(path: Path) -> bool:
@@ -51,59 +44,20 @@ def pictures_of(path: Path) -> list[Path]:
     return sorted(found, key=lambda each: natural_key(each.name))
 
 
-def read_picture(path: Path) -> tuple[PixelFormat, tuple[Plane, ...]]:
-    """Return the samples of a picture as read-only planes, exactly as the file has them.
+def read_picture(path: Path) -> Picture:
+    """Return a picture with its samples exactly as the file has them.
 
     Palettes become RGB. Gray with alpha becomes RGB with alpha.
 
     Raises:
-        MediaError: It is not a picture of 8 or 16 bits that OpenCV reads.
+        MediaError: It is not a picture of a kind and depth that are read here.
     """
     with media_errors(path):
         data = path.read_bytes()
-    picture = _decoded(data)
-    if picture is None:
-        raise MediaError(f"{path}: cannot be read as a picture; it is damaged, get another copy")
-    channels = 1 if picture.ndim == 2 else picture.shape[2]
-    if picture.dtype.name not in ("uint8", "uint16") or channels not in _BY_CHANNELS:
-        raise MediaError(
-            f"{path}: {channels} channels of {picture.dtype} are not supported; "
-            "convert it to gray or RGB of 8 or 16 bits"
-        )
-    deep = "16le" if picture.dtype == np.uint16 else ""
-    pixel_format = PLANAR[_BY_CHANNELS[channels] + deep]
-    order = {1: (0,), 3: (1, 0, 2), 4: (1, 0, 2, 3)}[channels]
-    cube = picture.reshape(*picture.shape[:2], channels)
-    planes = tuple(_own(cube[:, :, at]) for at in order)
-    return pixel_format, planes
-
-
-def _decoded(data: bytes) -> NDArray[np.generic] | None:
-    """Return a picture in OpenCV's order; None where it is damaged."""
-    if not data or (data.startswith(_PNG_START) and _PNG_END not in data[-64:]):
-        # libpng would complain on the terminal, past OpenCV's log.
-        return None
-    level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
-        return cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:
-        return None
-    finally:
-        cv2.utils.logging.setLogLevel(level)
-
-
-def _own(samples: NDArray[np.generic]) -> Plane:
-    plane: Plane = np.array(samples, order="C")  # pyright: ignore[reportAssignmentType]
-    plane.flags.writeable = False
-    return plane
-
-
-def picture_color(pixel_format: PixelFormat) -> ColorTags:
-    """Return the colour tags of a picture: sRGB, full range."""
-    if pixel_format.model == "rgb":
-        return _PICTURE_COLOR
-    return ColorTags(primaries=1, transfer=13, full_range=True, range_known=True)
+        return parsed_picture(data)
+    except UnreadablePictureError as error:
+        raise MediaError(f"{path}: cannot be read as a picture; {error}") from error
 
 
 def probe_pictures(path: Path, *, fps: Fraction) -> VideoInfo:
@@ -116,9 +70,8 @@ def probe_pictures(path: Path, *, fps: Fraction) -> VideoInfo:
     if fps <= 0:
         raise ConfigError(f"fps must be > 0, got {fps}")
     pictures = pictures_of(path)
-    pixel_format, planes = read_picture(pictures[0])
-    height, width = planes[0].shape
-    mirrored, quarter_turns = tags_of(pictures[0].read_bytes()).lies
+    first = read_picture(pictures[0])
+    mirrored, quarter_turns = first.lies
     suffix = pictures[0].suffix.lower()
     codec = {".jpeg": "jpg", ".tiff": "tif"}.get(suffix, suffix[1:])
     return VideoInfo(
@@ -126,11 +79,14 @@ def probe_pictures(path: Path, *, fps: Fraction) -> VideoInfo:
         kind="folder" if path.is_dir() else "picture",
         container=suffix[1:],
         geometry=DisplayGeometry(
-            coded_hw=(height, width), quarter_turns=quarter_turns, mirrored=mirrored
+            coded_hw=first.coded_hw,
+            sample_aspect_ratio=first.sample_aspect_ratio,
+            quarter_turns=quarter_turns,
+            mirrored=mirrored,
         ),
-        pixel_format_name=pixel_format.name,
-        pixel_format=pixel_format,
-        color=picture_color(pixel_format),
+        pixel_format_name=first.pixel_format.name,
+        pixel_format=first.pixel_format,
+        color=first.color,
         time_base=1 / fps,
         duration_seconds=float(len(pictures) / fps),
         average_rate=fps,
@@ -139,7 +95,7 @@ def probe_pictures(path: Path, *, fps: Fraction) -> VideoInfo:
         field_order="progressive",
         codec=codec,
         streams=(StreamInfo(index=0, kind="video", codec=codec),),
-        metadata={},
+        metadata=first.metadata,
     )
 
 
@@ -178,18 +134,36 @@ class PictureSource:
                 continue
             if end is not None and timestamp.seconds >= end:
                 return
-            pixel_format, planes = read_picture(path)
-            self._check_same(path, pixel_format, planes[0].shape)
+            picture = read_picture(path)
+            self._check_same(path, picture.pixel_format, picture.coded_hw)
             yield Frame(
                 index=index,
                 timestamp=timestamp,
                 duration_ticks=1,
-                planes=planes,
-                pixel_format=pixel_format,
-                color=picture_color(pixel_format),
+                planes=picture.planes,
+                pixel_format=picture.pixel_format,
+                color=picture.color,
                 source_name=path.name,
             )
             index += 1
+
+    def frames_from(
+        self, index: int, timestamp: Timestamp, *, seek: bool = True
+    ) -> Iterator[Frame]:
+        """Yield the pictures from number ``index`` of those wanted on; only they are read.
+
+        Raises:
+            MediaError: There are not so many any more; otherwise as iterating.
+        """
+        frames = self._frames(index)
+        first = next(frames, None)
+        if first is None or first.timestamp != timestamp:
+            raise MediaError(
+                f"{self.info.path}: picture {index + 1} is gone; if the folder was changed, begin "
+                "anew with --overwrite"
+            )
+        yield first
+        yield from frames
 
     def _check_same(self, path: Path, pixel_format: PixelFormat, hw: tuple[int, ...]) -> None:
         expected = self.info

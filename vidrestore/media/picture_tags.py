@@ -17,7 +17,7 @@ _ANNOUNCED = (b"Exif\x00", b"eXIf", b"ICC_PROFILE", b"iCCP", b"ns.adobe.com/xap"
 _EXIF = 0
 _ORIENTATION = 0x0112
 # EXIF 2.32, table 6: orientation -> mirrored left to right first, then quarter turns clockwise.
-_LIES: Mapping[int, tuple[bool, int]] = MappingProxyType(
+LIES: Mapping[int, tuple[bool, int]] = MappingProxyType(
     {
         1: (False, 0), 2: (True, 0), 3: (False, 2), 4: (True, 2),
         5: (True, 3), 6: (False, 1), 7: (True, 1), 8: (False, 3),
@@ -34,7 +34,7 @@ class PictureTags:
     @property
     def lies(self) -> tuple[bool, int]:
         """Whether a viewer mirrors the picture, and its quarter turns clockwise after that."""
-        return _LIES.get(_orientation(self.blocks.get(_EXIF, b"")), (False, 0))
+        return LIES.get(_orientation(self.blocks.get(_EXIF, b"")), (False, 0))
 
 
 def tags_of(data: bytes) -> PictureTags:

@@ -1,4 +1,8 @@
-"""Pictures: frames to a folder of them, or to one, as deep and with as many channels."""
+"""Pictures: frames to a folder of them, or to one, as deep and with as many channels.
+
+A picture that was one goes back into a copy of its own file: what did not change stays, byte for
+byte, and so do headers, tags and profiles.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +16,8 @@ from numpy.typing import NDArray
 from vidrestore.errors import MediaError
 from vidrestore.media.color import region_to_rgb
 from vidrestore.media.info import VideoInfo
+from vidrestore.media.picture import UnreadablePictureError
+from vidrestore.media.picture_files import with_samples
 from vidrestore.media.picture_tags import PictureTags, encoded_with_tags, tags_of
 from vidrestore.media.prefetch import WriteBehind
 from vidrestore.media.translate import media_errors
@@ -21,6 +27,8 @@ _FRAMES_WAITING = 4
 _JPEG_QUALITY = 98
 _DIGITS = 6
 _TAGGED_SUFFIXES = (".jpg", ".jpeg", ".png")
+# Written only into what a file of the same kind holds beside samples.
+_NEVER_NEW = (".dpx",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +59,21 @@ class PictureSink:
         if geometry.sample_aspect_ratio != 1:
             self.notes.append("pictures cannot hold the aspect of the film's pixels")
         if info.codec in ("jpg",):
-            self.notes.append(f"JPEG pictures are compressed anew, at quality {_JPEG_QUALITY}")
+            self.notes.append(
+                f"JPEG pictures that changed are compressed anew, at quality {_JPEG_QUALITY}"
+            )
         self._noted_tags = False
+        self._check_kind(info)
         self._behind = WriteBehind(self._write, size=_FRAMES_WAITING)
+
+    def _check_kind(self, info: VideoInfo) -> None:
+        """Refuse now what could be written from a file of the same kind only."""
+        suffix = self._target.suffix.lower()
+        if self._single and suffix in _NEVER_NEW and _kind_of(info.path) != suffix:
+            raise MediaError(
+                f"{self._target}: only a {suffix} becomes a {suffix}, as its headers are kept; "
+                "name a TIFF or PNG"
+            )
 
     @property
     def encode_seconds(self) -> float:
@@ -85,6 +105,33 @@ class PictureSink:
         """Nothing is held open."""
 
     def _write(self, named: _Named) -> None:
+        kept = self._kept(named)
+        if kept is None:
+            self._write_anew(named)
+            return
+        with media_errors(self._target, "write"):
+            named.path.write_bytes(kept)
+
+    def _kept(self, named: _Named) -> bytes | None:
+        """Return the source's file with the samples of a frame; None where it must be made anew.
+
+        Raises:
+            MediaError: It must be, and cannot.
+        """
+        path = self._source_file(named.frame)
+        if path is None or _kind_of(path) != _kind_of(named.path):
+            return None
+        with media_errors(path):
+            data = path.read_bytes()
+        try:
+            kept = with_samples(data, named.frame.pixel_format, named.frame.planes)
+        except UnreadablePictureError as error:
+            raise MediaError(f"{path}: cannot be read as a picture; {error}") from error
+        if kept is None and _kind_of(path) in _NEVER_NEW:
+            raise MediaError(f"{path}: cannot hold pictures of {named.frame.pixel_format.name}")
+        return kept
+
+    def _write_anew(self, named: _Named) -> None:
         picture = _interleaved(named.frame)
         suffix = named.path.suffix.lower()
         if named.frame.pixel_format.model == "yuv" or suffix not in _TAGGED_SUFFIXES:
@@ -100,11 +147,19 @@ class PictureSink:
                 self.notes.append(f"tags of the pictures (EXIF, profiles) are lost in {suffix}")
 
     def _tags(self, frame: Frame) -> PictureTags:
-        if self._source is None:
-            return PictureTags({})
-        of_folder = self._source.is_dir() and frame.source_name is not None
-        path = self._source / (frame.source_name or "") if of_folder else self._source
-        return tags_of(path.read_bytes())
+        path = self._source_file(frame)
+        return PictureTags({}) if path is None else tags_of(path.read_bytes())
+
+    def _source_file(self, frame: Frame) -> Path | None:
+        """Return the picture that a frame was; None where it was a film's."""
+        if self._source is None or not self._source.is_dir():
+            return self._source
+        return None if frame.source_name is None else self._source / frame.source_name
+
+
+def _kind_of(path: Path) -> str:
+    suffix = path.suffix.lower()
+    return {".jpeg": ".jpg", ".tiff": ".tif"}.get(suffix, suffix)
 
 
 def encoded_picture(
