@@ -2,7 +2,7 @@ from fractions import Fraction
 
 import pytest
 
-from vidrestore.cli.arguments import parse_rate, parse_time
+from vidrestore.cli.arguments import parse_rate, parse_time, parse_tracks
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,14 @@ def test_a_rate_is_exact_and_ntsc_names_mean_the_exact_rates(text: str, rate: Fr
 def test_what_is_not_a_rate_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="rate"):
         parse_rate(text)
+
+
+@pytest.mark.parametrize(("text", "numbers"), [("3", (3,)), ("3,5", (3, 5)), ("0", (0,))])
+def test_tracks_are_named_by_their_numbers(text: str, numbers: tuple[int, ...]) -> None:
+    assert parse_tracks(text) == numbers
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "3,", "3;5", "1.5", "3 5", "٣"])
+def test_what_is_no_number_of_a_track_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="no track"):
+        parse_tracks(text)

@@ -76,3 +76,23 @@ def test_when_the_largest_leaves_the_next_one_is_it() -> None:
 def test_the_size_of_a_face_is_its_longer_side() -> None:
     assert face_side_px(face_of(1, 64)) == 64
     assert face_side_px(face_of(1, 64, wide=True)) == 64
+
+
+def test_one_track_alone_is_asked_for_and_the_others_stay_with_the_reason() -> None:
+    frames = film((face_of(1, 80), face_of(2, 80), face_of(3, 80)))
+
+    (frame,) = select_faces(frames, only_tracks=(2, 7))
+
+    assert [face.left_alone for face in frame.faces] == ["not asked for", None, "not asked for"]
+
+
+def test_a_track_asked_for_alone_is_chosen_in_the_same_frames_as_among_others() -> None:
+    frames = film(
+        *((face_of(1, 60 + 4 * number), face_of(2, 100 - 4 * number)) for number in range(10))
+    )
+
+    together = chosen(list(select_faces(frames, which="largest", min_face_px=70)))
+    alone = chosen(list(select_faces(frames, which="largest", min_face_px=70, only_tracks={1})))
+
+    assert alone == [tuple(number for number in numbers if number == 1) for numbers in together]
+    assert {(1,), ()} == set(alone)

@@ -1,4 +1,4 @@
-"""Argument types that more than one option has: knobs of models; times and rates, exact."""
+"""Types of arguments: knobs of models; times and rates, exact; numbers of tracks."""
 
 import re
 from fractions import Fraction
@@ -48,6 +48,22 @@ def parse_rate(text: str) -> Fraction:
     return Fraction(text)
 
 
+def parse_tracks(text: str) -> tuple[int, ...]:
+    """Return the numbers of tracks in ``3`` or ``3,5``.
+
+    Raises:
+        ValueError: The text holds something else.
+    """
+    parts = text.split(",")
+    if not all(re.fullmatch(r"[0-9]{1,9}", part) for part in parts):
+        raise ValueError(f"{text!r} is no track: use a number as the record has it, or 3,5")
+    return tuple(int(part) for part in parts)
+
+
+def _is_tracks(value: object) -> bool:
+    return isinstance(value, tuple)
+
+
 def _is_fraction(value: object) -> bool:
     return value is None or isinstance(value, Fraction)
 
@@ -74,3 +90,14 @@ FrameRate: TypeAlias = Annotated[
         str_from_instance=lambda value: [str(value)],
     ),
 ]
+TrackNumbers: TypeAlias = Annotated[
+    tuple[int, ...],
+    PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="N",
+        instance_from_str=lambda words: parse_tracks(words[0]),
+        is_instance=_is_tracks,
+        str_from_instance=lambda value: [",".join(map(str, value))],
+    ),
+]
+"""One number or several; the option may be given more than once."""

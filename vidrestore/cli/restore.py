@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from vidrestore.cli.arguments import FrameRate, Knob, Seconds
+from vidrestore.cli.arguments import FrameRate, Knob, Seconds, TrackNumbers
 from vidrestore.cli.exitcodes import ExitCode
 from vidrestore.errors import ConfigError
 
@@ -56,6 +56,8 @@ class RestoreCommand:
     """Restore all faces, or the largest of each frame only."""
     min_face: Annotated[float, tyro.conf.arg(metavar="PX")] = 24.0
     """Leave faces alone that are lower than this, in pixels of the film."""
+    only_track: Annotated[tuple[TrackNumbers, ...], tyro.conf.UseAppendAction] = ()
+    """Restore this track alone, by its number in the record or the review; may be repeated."""
     grain: Annotated[float, tyro.conf.arg(metavar="0..1")] = 1.0
     """How much of the grain of the film is put back on a restored face, 0 to 1."""
     steady: Annotated[float, tyro.conf.arg(metavar="0..1")] = 1.0
@@ -141,6 +143,7 @@ def _settings(command: RestoreCommand) -> "RestoreSettings":
         steady=command.steady,
         faces=command.faces,
         min_face_px=command.min_face,
+        only_tracks=tuple(number for numbers in command.only_track for number in numbers),
         start_seconds=command.start,
         end_seconds=command.end,
         codec=command.codec,

@@ -1,6 +1,6 @@
 """Which of the tracked faces are to be restored: a stage without look-ahead."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -17,6 +17,7 @@ def select_faces(
     *,
     which: Literal["all", "largest"] = "all",
     min_face_px: float = 0.0,
+    only_tracks: Collection[int] = (),
 ) -> Iterator[TrackedFrame]:
     """Yield every frame in order; faces that are not chosen are marked as ``left_alone``.
 
@@ -27,6 +28,8 @@ def select_faces(
         frames: In presentation order.
         which: Every face, or only the largest of its shot so far.
         min_face_px: Least longer side of a face's box, in display pixels.
+        only_tracks: Of the faces chosen by the rest, those of these tracks alone; all where empty.
+            What is chosen of a track is the same with and without it.
     """
     large: set[int] = set()
     largest: int | None = None
@@ -37,7 +40,7 @@ def select_faces(
         marked = (
             _marked(face, large, largest if which == "largest" else None) for face in frame.faces
         )
-        yield replace(frame, faces=tuple(marked))
+        yield replace(frame, faces=tuple(_asked_for(face, only_tracks) for face in marked))
 
 
 def _marked(face: TrackedFace, large: set[int], only: int | None) -> TrackedFace:
@@ -46,6 +49,12 @@ def _marked(face: TrackedFace, large: set[int], only: int | None) -> TrackedFace
     if only is not None and face.track_id != only:
         return replace(face, left_alone="not the largest")
     return face
+
+
+def _asked_for(face: TrackedFace, only_tracks: Collection[int]) -> TrackedFace:
+    if not only_tracks or face.track_id in only_tracks:
+        return face
+    return replace(face, left_alone="not asked for")
 
 
 def face_side_px(face: TrackedFace) -> float:

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from vidrestore import __version__
 from vidrestore.media import VideoInfo
@@ -139,6 +139,8 @@ def _plain(value: Any) -> JsonScalar:
         return value
     if isinstance(value, Path):
         return value.name
+    if isinstance(value, tuple):
+        return ",".join(map(str, cast("tuple[object, ...]", value)))
     return f"{value.numerator}/{value.denominator}" if isinstance(value, Fraction) else str(value)
 
 

@@ -40,6 +40,9 @@ class RestoreSettings:
     faces: Literal["all", "largest"] = "all"
     min_face_px: float = 24.0
     """Faces whose box is smaller than this on its longer side are left alone, in display pixels."""
+    only_tracks: tuple[int, ...] = ()
+    """Numbers of the tracks to restore, as the record of a run over the same part has them; all
+    where empty."""
     start_seconds: Fraction | None = None
     end_seconds: Fraction | None = None
     codec: str = "h264"
@@ -67,6 +70,8 @@ class RestoreSettings:
             check_knob(name, getattr(self, name))
         if self.min_face_px < 0:
             raise ConfigError(f"min_face_px must be >= 0, got {self.min_face_px}")
+        if any(number < 0 for number in self.only_tracks):
+            raise ConfigError(f"only_tracks must be numbers of tracks, got {self.only_tracks}")
         if self.fps <= 0:
             raise ConfigError(f"fps must be > 0, got {self.fps}")
         start = self.start_seconds or Fraction(0)

@@ -82,6 +82,7 @@ class Stages:
             toned_frames(watch.timed("track", tracked)),
             which=self.settings.faces,
             min_face_px=self.settings.min_face_px,
+            only_tracks=self.settings.only_tracks,
         )
         return iter(chosen)
 
