@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import av.error
@@ -17,8 +18,8 @@ from av.packet import Packet
 from av.stream import Discard
 from av.video.stream import VideoStream
 
+from vidrestore.media.demuxing import is_damage, packets_around_damage
 from vidrestore.media.probing import open_film
-from vidrestore.media.translate import media_errors
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class PacketDecoder:
         self.damaged_at_end = 0
         """Of these, packets after the last frame that came out."""
         self.packets_read = 0
+        self._first_dts: int | None = None
         self._container = open_film(path)
         self._awaited: set[int] = set()
         self._last_pts: int | None = None
@@ -66,13 +68,20 @@ class PacketDecoder:
             return
         self.damaged_packets += sum(pts <= last for pts in self._awaited)
         before, packets_read = self.damaged_packets, self.packets_read
+        first_dts = self._first_dts
         self._open(last, threads="SLICE")
         for frame in self._decoded():
             if frame.pts is not None and frame.pts > last:
                 yield frame
-        self.packets_read = packets_read
+        self.packets_read, self._first_dts = packets_read, first_dts
         self.damaged_packets = before + sum(pts > last for pts in self._awaited)
         self.damaged_at_end = sum(pts > (self._last_pts or last) for pts in self._awaited)
+
+    def packets_left(self) -> int:
+        """Return how many packets the container's index lists after those that were read."""
+        entries, first = self.stream.index_entries, self._first_dts
+        passed = 0 if first is None else sum(entry.timestamp < first for entry in entries)
+        return len(entries) - passed - self.packets_read
 
     def restart_count(self) -> None:
         """Forget damage so far: it lies before what is wanted."""
@@ -84,20 +93,27 @@ class PacketDecoder:
         self._container = open_film(self._path)
         self._awaited.clear()
         self._last_pts = None
+        self._first_dts = None
         self.packets_read = 0
         for stream in self._container.streams:
             if stream.index != self._stream_index:
                 stream.discard = Discard.all
         self.stream.thread_type = threads
         if start_ticks is not None:
-            with media_errors(self._path):
+            try:
                 self._container.seek(start_ticks, stream=self.stream)
+            except av.error.FFmpegError as error:
+                # Some containers have no way to before their first key frame, or none at all.
+                _log.info("%s: read from its start: cannot seek: %s", self._path, error)
+                self._open(None, threads=threads)
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         for packet in self._packets():
             try:
                 frames = packet.decode()
-            except (av.error.InvalidDataError, av.error.EOFError) as error:
+            except av.error.FFmpegError as error:
+                if not is_damage(error):
+                    raise
                 _log.debug("%s: %s", self._path, error)
                 if packet.pts is None and packet.size:
                     self.damaged_packets += 1
@@ -109,21 +125,17 @@ class PacketDecoder:
     def _packets(self) -> Iterator["Packet[VideoStream]"]:
         stream = self.stream
         follow = stream.codec_context.name not in _PACKETS_ARE_NOT_FRAMES
-        packets = self._container.demux(stream)
-        while True:
-            try:
-                packet = next(packets, None)
-            except av.error.InvalidDataError as error:
-                # Damage between packets ends the reading; what came before is kept.
-                _log.info("%s: reading ended early: %s", self._path, error)
-                self.damaged_packets += 1
-                packet = None
-            if packet is None:
-                return
+        packets = packets_around_damage(self._container, stream, on_damage=self._count_damage)
+        for packet in cast("Iterator[Packet[VideoStream]]", packets):
             self.packets_read += bool(packet.size)
+            if self._first_dts is None:
+                self._first_dts = packet.dts
             if follow and packet.size and packet.pts is not None and not packet.is_discard:
                 self._awaited.add(packet.pts)
             yield packet
+
+    def _count_damage(self) -> None:
+        self.damaged_packets += 1
 
     def _arrived(self, frame: av.VideoFrame) -> None:
         if frame.pts is None:

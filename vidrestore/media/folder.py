@@ -126,14 +126,21 @@ class PictureSource:
         Raises:
             MediaError: One cannot be read, or differs in size or format from the first.
         """
+        return self._frames(0)
+
+    def _frames(self, first_index: int) -> Iterator[Frame]:
+        """Yield the pictures wanted, but for so many of the first."""
         start, end = self.cut.start_seconds, self.cut.end_seconds
-        index = 0
+        index = -1
         for position, path in enumerate(self._pictures):
             timestamp = Timestamp(position, self.info.time_base)
             if start is not None and timestamp.seconds < start:
                 continue
             if end is not None and timestamp.seconds >= end:
                 return
+            index += 1
+            if index < first_index:
+                continue
             picture = read_picture(path)
             self._check_same(path, picture.pixel_format, picture.coded_hw)
             yield Frame(
@@ -145,7 +152,6 @@ class PictureSource:
                 color=picture.color,
                 source_name=path.name,
             )
-            index += 1
 
     def frames_from(
         self, index: int, timestamp: Timestamp, *, seek: bool = True

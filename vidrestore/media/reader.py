@@ -58,10 +58,43 @@ class FilmSource:
         Raises:
             MediaError: Size or pixel format change on the way, or reading fails for good.
         """
+        start, end = self.cut.bounds_seconds(self.info.origin_seconds)
+        return self._timed(self._numbered(0, start, end))
+
+    def frames_from(
+        self, index: int, timestamp: Timestamp, *, seek: bool = True
+    ) -> Iterator[Frame]:
+        """Yield what iterating from the start yields from frame ``index`` on.
+
+        Args:
+            index: Of the first frame wanted.
+            timestamp: Its time.
+            seek: Begin decoding at a key frame before it; else at the first frame, which is slow,
+                but also right where packets before a key frame matter after it.
+
+        Raises:
+            MediaError: There is no such frame; otherwise as iterating.
+        """
+        _, end = self.cut.bounds_seconds(self.info.origin_seconds)
+        if seek and index > 0:
+            frames = self._timed(self._numbered(index, timestamp.seconds, end))
+        else:
+            frames = (frame for frame in self if frame.index >= index)
+        first = next(frames, None)
+        if first is None or (first.index, first.timestamp) != (index, timestamp):
+            raise MediaError(
+                f"{self.info.path}: there is no frame at {float(timestamp.seconds):.3f} s now; "
+                "if the film was changed, begin anew with --overwrite"
+            )
+        yield first
+        yield from frames
+
+    def _timed(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """Yield frames with the time they are shown."""
         self._corrupt_frames = self._missing_frames = 0
         waiting: Frame | None = None
         with media_errors(self.info.path):
-            for frame in self._frames_wanted():
+            for frame in frames:
                 if waiting is not None:
                     yield _shown_until(waiting, frame.timestamp.ticks)
                 waiting = frame
@@ -71,10 +104,11 @@ class FilmSource:
             waiting = self._ended(waiting)
         yield waiting
 
-    def _frames_wanted(self) -> Iterator[Frame]:
-        clock = Clock()
-        start, end = self.cut.bounds_seconds(self.info.origin_seconds)
-        index = 0
+    def _numbered(
+        self, index: int, start: Fraction | None, end: Fraction | None
+    ) -> Iterator[Frame]:
+        """Yield the frames between two times, counting from ``index``."""
+        clock = Clock(self.info.time_base)
         for decoded in self._decoded_from(start):
             ticks = clock.ticks(decoded.pts, decoded.dts, decoded.duration)
             timestamp = Timestamp(ticks, self.info.time_base)
@@ -142,7 +176,7 @@ class FilmSource:
         stream, rate = self._decoder.stream, self.info.average_rate
         promised = promised_end_seconds(stream)
         if self.info.container.startswith(_INDEXED):
-            missing = len(stream.index_entries) - self._decoder.packets_read
+            missing = self._decoder.packets_left()
             ticks = int(promised / self.info.time_base)
             if missing <= 0 and self.cut.start_seconds is None:
                 return _shown_until(last, ticks) if ticks > last.timestamp.ticks else last

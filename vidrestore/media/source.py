@@ -10,7 +10,7 @@ from vidrestore.media.folder import PictureSource, is_picture_name
 from vidrestore.media.info import DEFAULT_PICTURE_RATE, VideoInfo, checked_source
 from vidrestore.media.reader import FilmSource
 from vidrestore.media.timing import Cut, exact_seconds
-from vidrestore.types import Frame
+from vidrestore.types import Frame, Timestamp
 
 
 class Source(Protocol):
@@ -38,6 +38,21 @@ class Source(Protocol):
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames in presentation order, with the time stamps of the source."""
+        ...
+
+    def frames_from(
+        self, index: int, timestamp: Timestamp, *, seek: bool = True
+    ) -> Iterator[Frame]:
+        """Yield what iterating from the start yields from frame ``index`` on.
+
+        Args:
+            index: Of the first frame wanted.
+            timestamp: Its time.
+            seek: Whether decoding may begin close by; some sources always begin at their start.
+
+        Raises:
+            MediaError: There is no such frame.
+        """
         ...
 
 

@@ -16,7 +16,7 @@ from vidrestore.errors import MediaError
 from vidrestore.faces.align import aligned
 from vidrestore.geometry import composed, inverted
 from vidrestore.media import Cut, Source, VideoInfo
-from vidrestore.media.color import add_rgb_change, region_to_rgb
+from vidrestore.media.color import add_rgb_change, region_view
 from vidrestore.media.enlarge import (
     enlarged_geometry,
     enlarged_hw,
@@ -33,6 +33,7 @@ from vidrestore.types import (
     Plane,
     RestoredFace,
     RestoredFrame,
+    Timestamp,
     TrackedFace,
 )
 
@@ -116,8 +117,8 @@ class Background:
     def _enlarged_part(self, part: Frame, *, keep_chroma: bool) -> Frame:
         """Return a small frame enlarged by the network; its colour matrix is stated."""
         base = enlarged_planes(part, self.scale)
-        wanted = self._network_on(region_to_rgb(part, _whole(part)))
-        change = wanted - region_to_rgb(base, _whole(base))
+        wanted = self._network_on(region_view(part, _whole(part)))
+        change = wanted - region_view(base, _whole(base))
         planes = [np.array(plane) for plane in base.planes]
         add_rgb_change(planes, base, _whole(base), change, keep_chroma=keep_chroma)
         return base.with_planes(tuple(planes))
@@ -240,6 +241,12 @@ class EnlargedSource:
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames of the source, not enlarged."""
         return iter(self.source)
+
+    def frames_from(
+        self, index: int, timestamp: Timestamp, *, seek: bool = True
+    ) -> Iterator[Frame]:
+        """Yield the frames of the source from a number on, not enlarged."""
+        return self.source.frames_from(index, timestamp, seek=seek)
 
 
 def refuse_interlaced(info: VideoInfo) -> None:
