@@ -212,7 +212,7 @@ def test_a_source_can_be_read_twice(tmp_path: Path) -> None:
 def test_times_that_are_missing_or_run_backwards_are_made_to_grow() -> None:
     from vidrestore.media.timing import Clock
 
-    clock = Clock()
+    clock = Clock(Fraction(1, 250))
 
     ticks = [
         clock.ticks(pts, dts, 10)
@@ -221,3 +221,15 @@ def test_times_that_are_missing_or_run_backwards_are_made_to_grow() -> None:
 
     assert ticks == [100, 110, 120, 121, 140]
     assert clock.repaired_count == 3
+
+
+def test_a_clock_that_starts_anew_goes_on_in_its_own_steps() -> None:
+    from vidrestore.media.timing import Clock
+
+    clock = Clock(Fraction(1, 1000))
+    found = [9000, 9040, 9080, 0, 40, 90, 130]
+
+    assert [clock.ticks(pts, pts, 40) for pts in found] == [
+        9000, 9040, 9080, 9120, 9160, 9210, 9250,
+    ]  # fmt: skip
+    assert clock.repaired_count == 4

@@ -239,10 +239,7 @@ class FilmFile:
         with media_errors(self._target, "write"):
             if self._copier is not None:
                 self._copier.pump(None)
-                if self._copier.moved_count:
-                    self.notes.append(
-                        f"{self._copier.moved_count} packets had time stamps that did not grow"
-                    )
+                self.notes.extend(self._copier.notes)
             self._output.close()
             if self._rounds_times:
                 self.notes.append(f"{self._target.suffix} rounds time stamps to milliseconds")

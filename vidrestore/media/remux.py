@@ -6,16 +6,18 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import av.error
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import AttachmentStream, Discard, Stream
 
 from vidrestore.errors import UnsupportedStreamError
 from vidrestore.media.containers import ContainerSpec, has_decoder, holds
+from vidrestore.media.demuxing import is_damage, packets_around_damage
 from vidrestore.media.info import StreamInfo, VideoInfo
 from vidrestore.media.join import can_join
 from vidrestore.media.probing import is_attached_picture, open_film
-from vidrestore.media.timing import CopyClock
+from vidrestore.media.timing import CopyClock, GrowingTimes
 
 if TYPE_CHECKING:
     from av.container.core import Chapter
@@ -55,7 +57,7 @@ def planned(
     joined: list[int] = []
     notes: list[str] = []
     for stream, stream_info in zip(source.streams, info.streams, strict=True):
-        if stream.index == info.video_stream_index or _is_made_anew(stream, source):
+        if stream.index == info.video_stream_index or is_made_anew(stream, source):
             continue
         if is_embedded_cover(stream, spec) or holds(spec, stream):
             copied.append(stream.index)
@@ -75,7 +77,7 @@ def _refusal(target: Path, stream: StreamInfo) -> str:
     )
 
 
-def _is_made_anew(stream: Stream, source: InputContainer) -> bool:
+def is_made_anew(stream: Stream, source: InputContainer) -> bool:
     """Whether a QuickTime track is written by the muxer: the time code, the chapter titles."""
     if stream.type != "data" or not source.format.name.startswith("mov"):
         return False
@@ -102,6 +104,7 @@ class _Copied:
 
     output: Stream
     kind: str
+    times: GrowingTimes
     last_dts: int | None = None
     started: bool = False
 
@@ -117,6 +120,8 @@ class StreamCopier:
     """Whether sound may begin a little before the part that is wanted; players skip it."""
     moved_count: int = 0
     """Packets whose time had to move, because it did not grow."""
+    damaged_count: int = 0
+    """Places where reading failed, and packets that the output refused for what is in them."""
     _streams: dict[int, _Copied] = field(default_factory=dict[int, _Copied])
     _packets: "Iterator[Packet[Stream]] | None" = None
     _held: "Packet[Stream] | None" = None
@@ -131,7 +136,8 @@ class StreamCopier:
         added.metadata.update(copied_metadata(stream.metadata))
         added.disposition = stream.disposition
         if not isinstance(stream, AttachmentStream):
-            self._streams[stream.index] = _Copied(added, stream.type)
+            times = GrowingTimes(stream.time_base or Fraction(1))
+            self._streams[stream.index] = _Copied(added, stream.type, times)
 
     def _attach_cover(self, stream: Stream) -> None:
         with open_film(Path(self.source.name.removeprefix("file:"))) as again:
@@ -171,9 +177,25 @@ class StreamCopier:
         for stream in self.source.streams:
             if stream.index not in self._streams:
                 stream.discard = Discard.all
-        for packet in self.source.demux(*wanted):
+        packets = packets_around_damage(self.source, *wanted, on_damage=self._count_damage)
+        for packet in packets:
             if packet.size or packet.pts is not None:
                 yield packet
+
+    def _count_damage(self) -> None:
+        self.damaged_count += 1
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know of what was copied."""
+        notes: list[str] = []
+        if self.moved_count:
+            notes.append(f"{self.moved_count} packets had time stamps that did not grow")
+        if self.damaged_count:
+            notes.append(
+                f"{self.damaged_count} damaged packets or places in streams that are copied"
+            )
+        return notes
 
     def _copy(self, packet: "Packet[Stream]") -> None:
         copied = self._streams[packet.stream_index]
@@ -186,14 +208,19 @@ class StreamCopier:
         if pts is None or dts is None:
             pts = dts = shift if copied.last_dts is None else copied.last_dts + 1 + shift
         pts, dts = pts - shift, dts - shift
-        if copied.last_dts is not None and dts <= copied.last_dts and copied.kind != "subtitle":
-            dts = copied.last_dts + 1
-            pts = max(pts, dts)
+        if copied.kind != "subtitle" and (grown := copied.times.grown(dts)) != dts:
+            pts, dts = max(pts + grown - dts, grown), grown
             self.moved_count += 1
         copied.last_dts = dts
-        packet.pts, packet.dts = pts, dts
+        packet.pts, packet.dts = max(pts, dts), dts
         packet.stream = copied.output
-        self.output.mux_one(packet)
+        try:
+            self.output.mux_one(packet)
+        except av.error.FFmpegError as error:
+            # Garbage in a packet must not cost the film; a full disk is another matter.
+            if not is_damage(error):
+                raise
+            self.damaged_count += 1
 
     def _is_wanted(self, packet: "Packet[Stream]", copied: _Copied) -> bool:
         """Whether a packet lies in the part of the film that is wanted; cuts subtitles to it."""

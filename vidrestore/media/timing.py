@@ -75,11 +75,43 @@ class CopyClock:
     end_seconds: Fraction | None = None
 
 
+_RESTART_SECONDS = 1
+
+
+class GrowingTimes:
+    """Makes time stamps grow: they do not where a file is damaged, or is two recordings joined.
+
+    A stamp that is a little late is put right behind the one before. Where a clock starts anew,
+    time goes on from where it was, in the steps of the new clock.
+    """
+
+    def __init__(self, time_base: Fraction) -> None:
+        self._restart_ticks = round(_RESTART_SECONDS / time_base)
+        self._last: int | None = None
+        self._found: int | None = None
+        self._step = 1
+
+    def grown(self, ticks: int) -> int:
+        """Return the time that the next stamp stands for: itself, or one behind the last."""
+        last, found = self._last, self._found
+        grown = ticks
+        if last is not None and found is not None and ticks <= last:
+            step = ticks - found
+            if step <= 0:
+                step = self._step if -step > self._restart_ticks else 1
+            grown = last + step
+        if last is not None:
+            self._step = grown - last
+        self._last, self._found = grown, ticks
+        return grown
+
+
 class Clock:
     """Gives every frame a time: missing ones are made up, and none runs backwards."""
 
-    def __init__(self) -> None:
+    def __init__(self, time_base: Fraction) -> None:
         self.repaired_count = 0
+        self._times = GrowingTimes(time_base)
         self._last: int | None = None
         self._step = 1
 
@@ -87,9 +119,7 @@ class Clock:
         """Return the time of the next frame in presentation order."""
         found = pts if pts is not None else dts
         expected = 0 if self._last is None else self._last + self._step
-        ticks = expected if found is None else found
-        if self._last is not None and ticks <= self._last:
-            ticks = self._last + 1
+        ticks = self._times.grown(expected if found is None else found)
         if pts is None or ticks != pts:
             self.repaired_count += 1
         self._last, self._step = ticks, max(1, duration)

@@ -9,6 +9,7 @@ from typing import Literal
 import av.error
 
 from vidrestore.errors import MediaError
+from vidrestore.media.demuxing import is_damage
 
 _ADVICE = {
     errno.ENOENT: "no such file; check the name",
@@ -40,6 +41,6 @@ def media_errors(path: Path, doing: Literal["read", "write"] = "read") -> Genera
 def _reason(error: av.error.FFmpegError | OSError, doing: str) -> str:
     if error.errno in _ADVICE:
         return _ADVICE[error.errno]
-    if doing == "read" and isinstance(error, (av.error.InvalidDataError, av.error.EOFError)):
+    if doing == "read" and is_damage(error):
         return _DAMAGED
     return f"could not {doing} it: {error.strerror or error}"
