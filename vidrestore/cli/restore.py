@@ -168,10 +168,17 @@ def _check_report(path: Path, command: RestoreCommand) -> None:
     if not os.access(path.absolute().parent, os.W_OK):
         raise ConfigError(f"--report {path}: this folder cannot be written")
     others = [command.source, command.output, command.compare, command.record]
-    if path.resolve() in [other.resolve() for other in others if other is not None]:
+    if _place(path) in [_place(other) for other in others if other is not None]:
         raise ConfigError(f"--report {path}: this is the source or another output")
     if path.exists() and not command.overwrite:
         raise ConfigError(f"--report {path}: exists; choose another name or use --overwrite")
+
+
+def _place(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # links that lead in a circle, which others refuse by name
+        return path
 
 
 def _write_report(path: Path, report: Mapping[str, object]) -> None:

@@ -10,7 +10,7 @@ from vidrestore.devices import resolve_device, resolve_precision
 from vidrestore.errors import ConfigError, MediaError
 from vidrestore.faces.config import DetectorConfig
 from vidrestore.media import Sink, Source, VideoInfo, open_sink, open_source, prefetched
-from vidrestore.media.publish import Pending, check_target, pending_file
+from vidrestore.media.publish import Pending, check_target, pending_file, place_of
 from vidrestore.media.sidebyside import side_by_side, side_by_side_geometry
 from vidrestore.pipeline.background import Background, EnlargedSource, refuse_interlaced
 from vidrestore.pipeline.networks import (
@@ -81,11 +81,11 @@ class _Run:
         self._tally = Tally()
         self._frames_total: int | None = None
         others = {"--compare": settings.compare, "--record": settings.record}
-        taken = [output.resolve()]
+        taken = [place_of(output)]
         for option, path in others.items():
-            if path is not None and path.resolve() in taken:
+            if path is not None and place_of(path) in taken:
                 raise ConfigError(f"{option} {path}: this is the output, or another of the outputs")
-            taken += [] if path is None else [path.resolve()]
+            taken += [] if path is None else [place_of(path)]
 
     def restored(self) -> RestoreReport:
         """Do it."""
@@ -254,6 +254,11 @@ class _Run:
         background = stages.background
         if background is not None:
             notes += _background_notes(background)
+        if (most := stages.restorer.most_at_once) is not None:
+            notes.append(
+                f"memory ran out on {stages.restorer.device}: faces were restored {most} at once "
+                f"from then on; --batch-size {most} does so from the start"
+            )
         if not self._tally.faces:
             unchanged = "" if background is not None else "; the picture is unchanged"
             notes.append(f"no faces were found{unchanged}")
