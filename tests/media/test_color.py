@@ -2,7 +2,15 @@
 
 import numpy as np
 import pytest
-from support.frames import FORMATS, GRAY, YUV420, YUV444, random_frame
+from support.frames import (
+    FORMATS,
+    GBR,
+    GRAY,
+    GRAY16,
+    YUV420,
+    YUV444,
+    random_frame,
+)
 
 from vidrestore.errors import MediaError
 from vidrestore.media.color import (
@@ -10,8 +18,10 @@ from vidrestore.media.color import (
     aligned_box,
     display_view,
     region_to_rgb,
-    sample_coding,
+    region_view,
 )
+from vidrestore.media.formats import PLANAR
+from vidrestore.media.samples import sample_coding
 from vidrestore.types import ColorTags, DisplayGeometry, Frame, PixelFormat
 
 
@@ -159,3 +169,115 @@ def test_a_view_is_never_enlarged() -> None:
     view = display_view(frame, DisplayGeometry(coded_hw=(20, 30)), 640)
     assert view.rgb_hwc.shape == (20, 30, 3)
     np.testing.assert_allclose(view.view_to_display, np.eye(2, 3))
+
+
+MATRICES_AND_CURVES = [
+    (1, 1, 1),
+    (6, 6, 6),
+    (5, 5, 4),
+    (2, 2, 2),
+    (9, 9, 14),
+    (9, 9, 16),
+    (9, 9, 18),
+]
+RANGES = [False, True]
+
+
+def tags(matrix: int, primaries: int, transfer: int, full_range: bool) -> ColorTags:
+    return ColorTags(
+        matrix=matrix,
+        primaries=primaries,
+        transfer=transfer,
+        full_range=full_range,
+        range_known=True,
+    )
+
+
+@pytest.mark.parametrize("full_range", RANGES, ids=["limited", "full"])
+@pytest.mark.parametrize("codes", MATRICES_AND_CURVES, ids=str)
+def test_every_format_keeps_every_sample_that_is_not_changed(
+    codes: tuple[int, int, int], full_range: bool
+) -> None:
+    color = tags(*codes, full_range)
+    box = (0, 0, 21, 19)
+    for pixel_format in PLANAR.values():
+        rng = np.random.default_rng(4)
+        wild = random_frame(pixel_format, (19, 21), color=color)
+        dtype = wild.planes[0].dtype
+        planes = [
+            rng.integers(0, pixel_format.max_value + 1, plane.shape).astype(dtype)
+            for plane in wild.planes
+        ]
+        frame = wild.with_planes(tuple(planes))
+        for keep_chroma in (False, True):
+            after = changed_planes(frame, box, np.zeros((19, 21, 3)), keep_chroma=keep_chroma)
+            for before, plane in zip(planes, after, strict=True):
+                np.testing.assert_array_equal(plane, before, err_msg=pixel_format.name)
+
+
+@pytest.mark.parametrize("full_range", RANGES, ids=["limited", "full"])
+@pytest.mark.parametrize("codes", MATRICES_AND_CURVES, ids=str)
+def test_every_format_shows_the_change_it_was_given(
+    codes: tuple[int, int, int], full_range: bool
+) -> None:
+    color = tags(*codes, full_range)
+    box = (0, 0, 64, 48)
+    for pixel_format in PLANAR.values():
+        frame = random_frame(pixel_format, (48, 64), color=color, smooth=True)
+        slope = np.mgrid[0:48, 0:64][1][:, :, None] / 64
+        tint = (1.0, 1.0, 1.0) if pixel_format.model == "gray" else (1.0, -0.5, 0.4)
+        change = (0.05 * slope * np.array(tint)).astype(np.float32)
+        before = region_view(frame, box)
+        after = region_view(frame.with_planes(tuple(changed_planes(frame, box, change))), box)
+        shown = (after - before)[4:-4, 8:-8]
+        exact = ((before > 0.1) & (before < 0.8))[4:-4, 8:-8].all(axis=2)
+        assert exact.mean() > 0.1, pixel_format.name
+        # Half a step of a plane is at most this much of the view; HDR's steps are wider.
+        step = 2.5 / (1 << min(pixel_format.bit_depth, 10)) * (4.0 if codes[1] == 9 else 1.0)
+        error = np.abs(shown - change[4:-4, 8:-8])[exact]
+        assert error.max() < step + 0.004, pixel_format.name
+        assert error.mean() < (step + 0.004) / 3, pixel_format.name
+
+
+@pytest.mark.parametrize("codes", MATRICES_AND_CURVES, ids=str)
+def test_a_change_of_luma_alone_keeps_the_chroma_of_every_format(
+    codes: tuple[int, int, int],
+) -> None:
+    color = tags(*codes, False)
+    change = np.full((24, 32, 3), (0.1, 0.05, -0.02))
+    for pixel_format in PLANAR.values():
+        frame = random_frame(pixel_format, (24, 32), color=color)
+        after = changed_planes(frame, (0, 0, 32, 24), change, keep_chroma=True)
+        assert (after[0] != frame.planes[0]).any(), pixel_format.name
+        if pixel_format.model == "yuv":
+            np.testing.assert_array_equal(after[1], frame.planes[1])
+            np.testing.assert_array_equal(after[2], frame.planes[2])
+        if pixel_format.has_alpha:
+            np.testing.assert_array_equal(after[-1], frame.planes[-1])
+
+
+@pytest.mark.parametrize("pixel_format", [GRAY, GRAY16, GBR], ids=lambda each: each.name)
+def test_gray_and_rgb_of_limited_range_are_shown_from_black_to_white(
+    pixel_format: PixelFormat,
+) -> None:
+    unit = 1 << (pixel_format.bit_depth - 8)
+    frame = random_frame(pixel_format, (16, 32), color=ColorTags(range_known=True))
+    half = np.repeat([[16 * unit, 235 * unit]], 16, axis=1).repeat(16, axis=0)
+    planes = tuple(half.astype(plane.dtype) for plane in frame.planes)
+    frame = frame.with_planes(planes)
+    expected = np.repeat([0.0, 1.0], 16)[None, :, None]
+    np.testing.assert_allclose(
+        region_to_rgb(frame, (0, 0, 32, 16)), expected * np.ones((16, 32, 3)), atol=1e-6
+    )
+    view = display_view(frame, DisplayGeometry(coded_hw=(16, 32)), 32)
+    np.testing.assert_array_equal(view.rgb_hwc, 255 * expected * np.ones((16, 32, 3)))
+
+
+@pytest.mark.parametrize("transfer", [14, 16, 18])
+def test_the_view_for_detectors_shows_hdr_as_the_region_view_does(transfer: int) -> None:
+    color = tags(9, 9, transfer, False)
+    # Nothing is averaged: 4:4:4 in its own size.
+    frame = random_frame(PLANAR["yuv444p10le"], (96, 128), smooth=True, color=color)
+    small = display_view(frame, DisplayGeometry(coded_hw=(96, 128)), 128).rgb_hwc
+    exact = region_view(frame, (0, 0, 128, 96)) * 255
+    assert np.abs(small - exact).max() <= 0.51

@@ -1,109 +1,36 @@
-"""Decoded planes to RGB and back, for a region; matrix and range are handled here only.
+"""Decoded planes to RGB and back, for a region; what changed there goes back.
 
 Going back, only *differences* are converted: a colour matrix is linear, so the change of the
 samples is the matrix times the change in RGB. A region that a restorer left as it was
 therefore keeps every sample exactly, whatever its matrix, range or chroma sampling.
 
-Matrices follow ITU-T H.273 (07/2021), section 8.3; chroma positions its figure 8.
+Two kinds of RGB appear: the film's own, and the *view*, which is what networks are shown. They
+differ for HDR, wide primaries and linear light only (see ``sdr_view``).
+
+Chroma positions follow ITU-T H.273 (07/2021), figure 8.
 """
 
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import replace
 from typing import cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vidrestore.errors import MediaError
+from vidrestore.media.samples import is_full_range, luma_weights, sample_coding, sample_range
+from vidrestore.media.sdr_view import sdr_view
 from vidrestore.types import (
-    ColorTags,
     DisplayGeometry,
     FloatArray,
     Frame,
-    PixelFormat,
     Plane,
     RgbView,
 )
 
-# Kr and Kb by matrix code point.
-_LUMA_WEIGHTS: dict[int, tuple[float, float]] = {
-    1: (0.2126, 0.0722),
-    4: (0.30, 0.11),
-    5: (0.299, 0.114),
-    6: (0.299, 0.114),
-    7: (0.212, 0.087),
-    9: (0.2627, 0.0593),
-    10: (0.2627, 0.0593),
-}
-_UNSPECIFIED = (2, 3)
-_YCGCO = 8
+# Which planes are R, G and B, or Y, Cb and Cr.
+_PLANES_OF_CHANNELS = {"yuv": (0, 1, 2), "rgb": (2, 0, 1), "gray": (0, 0, 0)}
 _CENTRE_SITED = 2
 _TOP_LEFT_SITED = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class SampleCoding:
-    """The affine map between sample values and RGB in [0, 1]."""
-
-    to_rgb: FloatArray
-    """``(3, 4)``: RGB from (Y, Cb, Cr, 1) in sample units."""
-    delta_from_rgb: FloatArray
-    """``(3, 3)``: change of (Y, Cb, Cr) in sample units from a change of RGB."""
-
-
-def sample_coding(
-    pixel_format: PixelFormat, color: ColorTags, coded_hw: tuple[int, int]
-) -> SampleCoding:
-    """Return how samples of a YUV frame encode RGB.
-
-    A film that does not say its matrix gets BT.601 up to 576 lines and BT.709 above, as
-    players do.
-
-    Raises:
-        MediaError: The matrix is one that is not linear in RGB or not known.
-    """
-    return _coding(pixel_format.bit_depth, color.matrix, color.full_range, coded_hw[0] > 576)
-
-
-@lru_cache(maxsize=32)
-def _coding(bit_depth: int, matrix: int, full_range: bool, large: bool) -> SampleCoding:
-    if matrix == _YCGCO:
-        forward = np.array([[0.25, 0.5, 0.25], [-0.25, 0.5, -0.25], [0.5, 0.0, -0.5]])
-    else:
-        if matrix in _UNSPECIFIED or matrix == 0:
-            matrix = 1 if large else 6
-        if matrix not in _LUMA_WEIGHTS:
-            raise MediaError(
-                f"colour matrix {matrix} (ITU-T H.273) is not supported; convert the film to "
-                "BT.601, BT.709 or BT.2020 non-constant luminance first"
-            )
-        red, blue = _LUMA_WEIGHTS[matrix]
-        luma = np.array([red, 1 - red - blue, blue])
-        forward = np.stack(
-            [
-                luma,
-                (np.array([0.0, 0.0, 1.0]) - luma) / (2 * (1 - blue)),
-                (np.array([1.0, 0.0, 0.0]) - luma) / (2 * (1 - red)),
-            ]
-        )
-    unit = float(1 << (bit_depth - 8))
-    top = float((1 << bit_depth) - 1)
-    luma_scale, chroma_scale = (top, top) if full_range else (219 * unit, 224 * unit)
-    offset = np.array([0.0 if full_range else 16 * unit, 128 * unit, 128 * unit])
-    delta = forward * np.array([luma_scale, chroma_scale, chroma_scale])[:, None]
-    back = np.linalg.inv(delta)
-    to_rgb = np.concatenate([back, -(back @ offset)[:, None]], axis=1)
-    return SampleCoding(to_rgb=to_rgb.astype(np.float32), delta_from_rgb=delta.astype(np.float32))
-
-
-def luma_weights(color: ColorTags, coded_hw: tuple[int, int]) -> FloatArray:
-    """Return the weights of R, G and B in luma, ``(3,)``, summing to 1."""
-    matrix = color.matrix
-    if matrix not in _LUMA_WEIGHTS:
-        matrix = 1 if coded_hw[0] > 576 else 6
-    red, blue = _LUMA_WEIGHTS[matrix]
-    return np.array([red, 1 - red - blue, blue], dtype=np.float32)
 
 
 def chroma_offset_xy(frame: Frame) -> tuple[float, float]:
@@ -145,26 +72,50 @@ def aligned_box(
 
 
 def region_to_rgb(frame: Frame, box_xyxy: tuple[int, int, int, int]) -> FloatArray:
-    """Return ``(h, w, 3)`` float32 RGB, clipped to [0, 1], of a box in coded pixels.
+    """Return ``(h, w, 3)`` float32 RGB of the film's own kind, clipped to [0, 1], of a box.
 
     Args:
         frame: The frame.
-        box_xyxy: As ``aligned_box`` gives it.
+        box_xyxy: As ``aligned_box`` gives it, coded pixels.
     """
+    rgb = _film_rgb(frame, box_xyxy)
+    return np.clip(rgb, 0.0, 1.0, out=rgb)
+
+
+def region_view(frame: Frame, box_xyxy: tuple[int, int, int, int]) -> FloatArray:
+    """Return ``(h, w, 3)`` float32 RGB of a box as networks are shown it, clipped to [0, 1].
+
+    Args:
+        frame: The frame.
+        box_xyxy: As ``aligned_box`` gives it, coded pixels.
+    """
+    view = sdr_view(frame.color)
+    rgb = _film_rgb(frame, box_xyxy)
+    if view is not None:
+        rgb = view.seen(rgb)
+    return np.clip(rgb, 0.0, 1.0, out=rgb)
+
+
+def _film_rgb(frame: Frame, box_xyxy: tuple[int, int, int, int]) -> FloatArray:
     left, top, right, bottom = box_xyxy
     pixel_format = frame.pixel_format
     if pixel_format.model != "yuv":
-        order = (0, 0, 0) if pixel_format.model == "gray" else (2, 0, 1)
+        order = _PLANES_OF_CHANNELS[pixel_format.model]
         parts = [frame.planes[at][top:bottom, left:right] for at in order]
-        rgb = np.asarray(cv2.merge(parts), dtype=np.float32)
-        rgb *= 1.0 / pixel_format.max_value
-        return rgb
+        return _rgb_of_samples(np.asarray(cv2.merge(parts), dtype=np.float32), frame)
     luma = frame.planes[0][top:bottom, left:right].astype(np.float32)
     chroma = [_chroma_region(frame, at, box_xyxy) for at in (1, 2)]
-    merged = np.asarray(cv2.merge([luma, *chroma]))
-    coding = sample_coding(pixel_format, frame.color, frame.whole_hw)
-    rgb = np.asarray(cv2.transform(merged, coding.to_rgb), dtype=np.float32)
-    return np.clip(rgb, 0.0, 1.0, out=rgb)
+    return _rgb_of_samples(np.asarray(cv2.merge([luma, *chroma]), dtype=np.float32), frame)
+
+
+def _rgb_of_samples(samples_hwc: FloatArray, frame: Frame) -> FloatArray:
+    """Return RGB, not clipped, of samples: Y Cb Cr, or R G B, in steps."""
+    if frame.pixel_format.model == "yuv":
+        coding = sample_coding(frame.pixel_format, frame.color, frame.whole_hw)
+        return np.asarray(cv2.transform(samples_hwc, coding.to_rgb), dtype=np.float32)
+    span = sample_range(frame.pixel_format, frame.color)
+    scale = np.float32(1.0 / span.span)
+    return (samples_hwc - np.float32(span.black)) * scale if span.black else samples_hwc * scale
 
 
 def _chroma_region(frame: Frame, plane: int, box_xyxy: tuple[int, int, int, int]) -> FloatArray:
@@ -203,29 +154,34 @@ def add_rgb_change(
     *,
     keep_chroma: bool,
 ) -> None:
-    """Add a change in RGB to a box of ``planes``, in place; where it is zero nothing changes.
+    """Add a change of the view to a box of ``planes``, in place; where it is 0 nothing changes.
 
     Args:
         planes: Writable copies of the frame's planes.
         frame: Their layout and colour.
         box_xyxy: As ``aligned_box`` gives it.
-        change_rgb: ``(h, w, 3)`` float32, in units of the RGB range [0, 1].
+        change_rgb: ``(h, w, 3)`` float32, in units of the range [0, 1] of ``region_view``.
         keep_chroma: Change luma only: for black-and-white and tinted footage. In RGB frames
             the luma change is added to all three planes alike.
     """
     pixel_format = frame.pixel_format
+    view = sdr_view(frame.color)
+    if view is not None:
+        current = frame.with_planes(tuple(planes))
+        change_rgb = view.change(_film_rgb(current, box_xyxy), change_rgb)
     if pixel_format.model == "yuv":
         _add_yuv_change(planes, frame, box_xyxy, change_rgb, keep_chroma=keep_chroma)
         return
     top = pixel_format.max_value
+    span = sample_range(pixel_format, frame.color).span
     if pixel_format.model == "gray" or keep_chroma:
         weights = luma_weights(frame.color, frame.whole_hw)
         gray = np.asarray(cv2.transform(change_rgb, weights[None, :]), dtype=np.float32)
         for at in range(1 if pixel_format.model == "gray" else 3):
-            _add(planes[at], box_xyxy, gray * top, max_value=top)
+            _add(planes[at], box_xyxy, gray * span, max_value=top)
         return
     for at, channel in ((0, 1), (1, 2), (2, 0)):
-        _add(planes[at], box_xyxy, change_rgb[:, :, channel] * top, max_value=top)
+        _add(planes[at], box_xyxy, change_rgb[:, :, channel] * span, max_value=top)
 
 
 def _add_yuv_change(
@@ -326,12 +282,16 @@ def _small_rgb(frame: Frame, size_wh: tuple[int, int]) -> NDArray[np.uint8]:
     pixel_format = frame.pixel_format
     planes = frame.planes[:1] if pixel_format.model == "gray" else frame.planes[:3]
     small = [_small_plane(plane, size_wh) for plane in planes]
-    merged = np.asarray(cv2.merge(small if len(small) == 3 else small * 3))
+    merged = np.asarray(cv2.merge([small[at] for at in _PLANES_OF_CHANNELS[pixel_format.model]]))
+    view = sdr_view(frame.color)
+    is_plain = pixel_format.model == "yuv" or is_full_range(pixel_format, frame.color)
+    if view is not None or not is_plain:
+        rgb = _rgb_of_samples(merged.astype(np.float32), frame)
+        shown = rgb if view is None else view.seen(rgb)
+        return np.clip(shown * 255.0 + 0.5, 0, 255).astype(np.uint8)
     if pixel_format.model == "yuv":
         coding = sample_coding(pixel_format, frame.color, frame.whole_hw)
         merged = np.asarray(cv2.transform(merged, coding.to_rgb * _peak_of(merged)))
-    elif pixel_format.model == "rgb":
-        merged = merged[:, :, (2, 0, 1)]
     if merged.dtype == np.uint8:
         return merged.astype(np.uint8, copy=False)
     top = _peak_of(merged) if pixel_format.model == "yuv" else pixel_format.max_value

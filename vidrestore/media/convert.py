@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from vidrestore.media.color import sample_coding
 from vidrestore.media.formats import PLANAR
+from vidrestore.media.samples import is_full_range, sample_coding, sample_range
 from vidrestore.types import ColorTags, Frame, PixelFormat, Plane
 
 _YUV444 = {False: "yuv444p", True: "yuva444p"}
 _CENTRE_SITED = 2
+_BT709, _BT2020 = 1, 9
 
 
 @dataclass(frozen=True, slots=True, order=True, kw_only=True)
@@ -68,10 +69,12 @@ def converted(frame: Frame, target: PixelFormat) -> Frame:
     if frame.pixel_format.model == "rgb" and target.model == "yuv":
         frame = _rgb_to_yuv(frame, target.bit_depth)
     source = frame.pixel_format
-    full_range = frame.color.full_range or source.model != "yuv"
+    full_range = is_full_range(source, frame.color)
+    count = source.plane_count - int(source.has_alpha)
+    # Alpha fills its depth whatever the range of the colours.
     planes = [
-        _with_depth(plane, source.bit_depth, target.bit_depth, full_range=full_range)
-        for plane in frame.planes
+        _with_depth(plane, source.bit_depth, target.bit_depth, full_range=full_range or at == count)
+        for at, plane in enumerate(frame.planes)
     ]
     alpha = planes.pop() if source.has_alpha else None
     height, width = frame.coded_hw
@@ -95,7 +98,11 @@ def converted_color(color: ColorTags, source: PixelFormat, target: PixelFormat) 
     """Return the colour tags of frames that ``converted`` made of ``source``."""
     if (source.model, target.model) == ("rgb", "yuv"):
         return replace(
-            color, matrix=1, full_range=False, range_known=True, chroma_location=_CENTRE_SITED
+            color,
+            matrix=_BT2020 if color.primaries == _BT2020 else _BT709,
+            full_range=False,
+            range_known=True,
+            chroma_location=_CENTRE_SITED,
         )
     if target.model == "rgb" and source.model == "gray":
         return replace(color, matrix=0, range_known=True)
@@ -104,17 +111,20 @@ def converted_color(color: ColorTags, source: PixelFormat, target: PixelFormat) 
 
 
 def _rgb_to_yuv(frame: Frame, bit_depth: int) -> Frame:
-    """Return an RGB frame as BT.709 4:4:4 of limited range; ITU-T H.273 (07/2021), section 8.3."""
+    """Return an RGB frame as 4:4:4 of limited range; ITU-T H.273 (07/2021), section 8.3."""
     target = PLANAR[
         _YUV444[frame.pixel_format.has_alpha] + ("" if bit_depth == 8 else f"{bit_depth}le")
     ]
     color = converted_color(frame.color, frame.pixel_format, target)
     green, blue, red = (plane.astype(np.float32) for plane in frame.planes[:3])
-    rgb = np.stack([red, green, blue], axis=2) * np.float32(1 / frame.pixel_format.max_value)
+    span = sample_range(frame.pixel_format, frame.color)
+    rgb = np.stack([red, green, blue], axis=2) - np.float32(span.black)
+    rgb *= np.float32(1 / span.span)
     unit = 1 << (bit_depth - 8)
     offsets = np.array([16 * unit, 128 * unit, 128 * unit], dtype=np.float32)
     coding = sample_coding(target, color, frame.coded_hw)
-    yuv = np.rint(rgb @ coding.delta_from_rgb.T + offsets).astype(np.uint32)
+    samples = np.rint(rgb @ coding.delta_from_rgb.T + offsets)
+    yuv = np.clip(samples, 0, target.max_value).astype(np.uint32)
     planes = [_typed(yuv[:, :, at], bit_depth) for at in range(3)]
     if frame.pixel_format.has_alpha:
         depth = frame.pixel_format.bit_depth

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vidrestore.geometry import applied, composed, inverted, scale_of
-from vidrestore.media.color import add_rgb_change, aligned_box, luma_weights, region_to_rgb
+from vidrestore.media.color import add_rgb_change, aligned_box, region_view
+from vidrestore.media.samples import luma_weights
 from vidrestore.paste.config import PasteConfig
 from vidrestore.paste.grain import grain_to_add
 from vidrestore.paste.masks import (
@@ -132,7 +133,7 @@ def _change_of(
     region_hw = (bottom - top, right - left)
     coded_to_crop = composed(geometry.coded_to_display(), face.aligned.display_to_crop)
     crop_to_region = inverted(composed(_shift(mask.box_xyxy), coded_to_crop))
-    source = region_to_rgb(frame, mask.box_xyxy)
+    source = region_view(frame, mask.box_xyxy)
 
     change = _raw_change(source, face, crop_to_region, region_hw)
     if config.colour_match > 0:

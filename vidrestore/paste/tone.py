@@ -6,7 +6,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from vidrestore.media.color import luma_weights
+from vidrestore.media.samples import luma_weights
 from vidrestore.types import FloatArray, Frame, TrackedFrame
 
 _SIDE_PX = 32
