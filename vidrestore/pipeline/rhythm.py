@@ -1,0 +1,120 @@
+"""How evenly pictures follow each other: where some are missing in a film of an even rate.
+
+Most containers do not say how many pictures they hold, and leave out what is damaged without a
+word. What is told is the gap.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from vidrestore.types import Timestamp
+
+_EVEN_SHARE = 0.8
+"""Share of steps that are of one length where a rate is called even."""
+_MOST_LENGTHS = 1000
+"""Lengths told apart: a film of more is not even."""
+_ROUNDED_FROM_TICKS = 8
+"""Steps of so many ticks may differ by one, as times are rounded to ticks."""
+_GAP = 1.5
+"""Of the usual step."""
+
+
+@dataclass(slots=True)
+class _Steps:
+    count: int
+    first_ticks: int
+    """When the picture before the first of them was shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissingPictures:
+    """Steps that an even film skips."""
+
+    pictures: int
+    places: int
+    first_seconds: float
+
+    def __str__(self) -> str:
+        """Return the remark for the report."""
+        places = "1 place" if self.places == 1 else f"{self.places} places"
+        return (
+            f"{self.pictures} pictures are missing in {places} of an even rhythm, the first after "
+            f"{self.first_seconds:.3f} s: damage, or a variable frame rate"
+        )
+
+
+class Rhythm:
+    """Follows the time stamps of a film; memory does not grow with its length."""
+
+    def __init__(self) -> None:
+        self._steps: dict[int, _Steps] = {}
+        self._first: Timestamp | None = None
+        self._last: Timestamp | None = None
+
+    def add(self, timestamp: Timestamp) -> None:
+        """Take note of when the next picture is shown."""
+        if self._last is None:
+            self._first = timestamp
+        else:
+            self._count(timestamp.ticks - self._last.ticks, 1, self._last.ticks)
+        self._last = timestamp
+
+    def _count(self, step: int, count: int, first_ticks: int) -> None:
+        known = self._steps.get(step)
+        if known is not None:
+            known.count += count
+        elif len(self._steps) < _MOST_LENGTHS:
+            self._steps[step] = _Steps(count, first_ticks)
+
+    def missing(self) -> MissingPictures | None:
+        """Return what seems to be missing; None where nothing does, or the rate is not even."""
+        total = sum(each.count for each in self._steps.values())
+        if total == 0 or self._last is None or len(self._steps) == _MOST_LENGTHS:
+            return None
+        mode = max(self._steps, key=lambda step: self._steps[step].count)
+        slack = 1 if mode >= _ROUNDED_FROM_TICKS else 0
+        usual = {
+            step: each.count for step, each in self._steps.items() if abs(step - mode) <= slack
+        }
+        even = sum(usual.values())
+        if mode <= 0 or even < _EVEN_SHARE * total:
+            return None
+        mean = Fraction(sum(step * count for step, count in usual.items()), even)
+        gaps = {step: each for step, each in self._steps.items() if step > _GAP * mean}
+        if not gaps:
+            return None
+        first = min(each.first_ticks for each in gaps.values())
+        return MissingPictures(
+            pictures=sum((round(step / mean) - 1) * each.count for step, each in gaps.items()),
+            places=sum(each.count for each in gaps.values()),
+            first_seconds=float(first * self._last.time_base),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what was noted as plain values."""
+        ends = [self._first, self._last]
+        return {
+            "steps": [[step, each.count, each.first_ticks] for step, each in self._steps.items()],
+            "ends": [[end.ticks, str(end.time_base)] for end in ends if end is not None],
+        }
+
+    def merge(self, noted: Mapping[str, Any]) -> None:
+        """Add what ``to_json`` gave for the pictures that follow.
+
+        Raises:
+            ValueError: It is something else.
+        """
+        try:
+            ends = [Timestamp(int(ticks), Fraction(base)) for ticks, base in noted["ends"]]
+            steps = [tuple(map(int, each)) for each in noted["steps"]]
+            if not ends:
+                return
+            first, last = ends
+            self.add(first)
+            for step, count, first_ticks in steps:
+                self._count(step, count, first_ticks)
+            self._last = last
+        except (KeyError, TypeError, ArithmeticError) as error:
+            raise ValueError(f"not the rhythm of a film: {error}") from error
