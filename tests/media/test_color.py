@@ -184,13 +184,13 @@ RANGES = [False, True]
 
 
 def calm_frame(pixel_format: PixelFormat, color: ColorTags) -> Frame:
-    """Return a frame of mid-tones in every curve, 20 to 90 cd/m2 in PQ, of little colour."""
+    """Return a frame of mid-tones in every curve, 30 to 70 cd/m2 in PQ, of little colour."""
     frame = random_frame(pixel_format, (48, 64), color=color, smooth=True)
     top = pixel_format.max_value
     planes = [np.array(plane) for plane in frame.planes]
     for at in range(1 if pixel_format.model == "gray" else 3):
         is_chroma = pixel_format.model == "yuv" and at > 0
-        middle, reach = (0.5, 0.3) if is_chroma else (0.42, 0.4)
+        middle, reach = (0.5, 0.3) if is_chroma else (0.42, 0.2)
         calm = top * middle + reach * (frame.planes[at] - 0.5 * top)
         planes[at] = np.rint(calm).astype(planes[at].dtype)
     return frame.with_planes(tuple(planes))
@@ -244,7 +244,7 @@ def test_every_format_shows_the_change_it_was_given(
         after = region_view(frame.with_planes(tuple(changed_planes(frame, box, change))), box)
         shown = (after - before)[4:-4, 8:-8]
         exact = ((before > 0.2) & (before < 0.85))[4:-4, 8:-8].all(axis=2)
-        assert exact.mean() > 0.6, pixel_format.name
+        assert exact.mean() > 0.7, pixel_format.name
         # Half a step of a plane is at most this much of the view; HDR's steps are wider.
         step = 2.5 / (1 << min(pixel_format.bit_depth, 10)) * (4.0 if codes[1] == 9 else 1.0)
         error = np.abs(shown - change[4:-4, 8:-8])[exact]
