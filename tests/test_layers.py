@@ -27,9 +27,12 @@ LAYERS = {
     "restore": 2,
     "paste": 2,
     "metrics": 2,
+    "verify": 2,
+    "review": 2,
     "pipeline": 3,
     "training": 3,
-    "cli": 4,
+    "jobs": 4,
+    "cli": 5,
 }
 UNLAYERED = {"__init__", "__main__"}
 """The public names and the command: they point at any layer, and nothing points at them."""

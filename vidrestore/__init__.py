@@ -26,7 +26,8 @@ if TYPE_CHECKING:
         WeightsError,
     )
     from vidrestore.media.info import VideoInfo, probe
-    from vidrestore.pipeline import RestoreReport, RestoreSettings, restore_video
+    from vidrestore.jobs import JobSettings, restore_video
+    from vidrestore.pipeline import RestoreReport, RestoreSettings
     from vidrestore.progress import Progress, ProgressCallback
 
 __version__ = "0.1.0"
@@ -35,6 +36,7 @@ __all__ = [
     "ConfigError",
     "DeviceError",
     "DownloadError",
+    "JobSettings",
     "MediaError",
     "NonFiniteLossError",
     "Progress",
@@ -53,13 +55,14 @@ __all__ = [
 ]
 
 _HOME = {
+    "JobSettings": "jobs",
     "Progress": "progress",
     "ProgressCallback": "progress",
     "RestoreReport": "pipeline",
     "RestoreSettings": "pipeline",
     "VideoInfo": "media.info",
     "probe": "media.info",
-    "restore_video": "pipeline",
+    "restore_video": "jobs",
 }
 
 

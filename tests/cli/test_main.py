@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from vidrestore import RestoreSettings, __version__, pipeline
+from vidrestore import JobSettings, RestoreSettings, __version__, jobs
 from vidrestore.cli import main
 from vidrestore.cli.exitcodes import ExitCode
-from vidrestore.cli.restore import RestoreCommand
+from vidrestore.cli.restore import OPTION_OF_SETTING, RestoreCommand
 from vidrestore.errors import MediaError, WeightsError
 from vidrestore.pipeline.networks import DownloadCallback
 from vidrestore.pipeline.report import RestoreReport, ShotRecord, TrackRecord
@@ -54,6 +54,7 @@ class FakePipeline:
         output: Path,
         *,
         settings: RestoreSettings,
+        job: JobSettings,
         on_progress: ProgressCallback,
         on_download: DownloadCallback,
     ) -> RestoreReport:
@@ -67,7 +68,7 @@ class FakePipeline:
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakePipeline:
     made = FakePipeline()
-    monkeypatch.setattr(pipeline, "restore_video", made)
+    monkeypatch.setattr(jobs, "restore_video", made)
     return made
 
 
@@ -188,6 +189,7 @@ def test_every_option_reaches_its_setting(fake: FakePipeline) -> None:
     words = """film.mkv --output out.mkv --model net.pth --fidelity 0.75 --detail 0.25
         --background sr.pth --detector retinaface --device cuda:1
         --precision bf16 --batch-size 3 --strength 0.5 --grain 0.25 --faces largest --min-face 31
+        --only-track 3 --only-track 5,8
         --start 1:02.5 --end 01:00:00 --codec h265 --crf 7.5 --preset slow --fps 23.976
         --compare side.mkv --overwrite --drop-unsupported --quiet"""
     assert main(words.split()) == ExitCode.OK
@@ -207,6 +209,7 @@ def test_every_option_reaches_its_setting(fake: FakePipeline) -> None:
         "grain": 0.25,
         "faces": "largest",
         "min_face_px": 31.0,
+        "only_tracks": (3, 5, 8),
         "start_seconds": Fraction(125, 2),
         "end_seconds": Fraction(3600),
         "codec": "h265",
@@ -228,9 +231,11 @@ def test_the_defaults_of_the_command_are_those_of_the_api(fake: FakePipeline) ->
 
 
 def test_every_setting_has_an_option() -> None:
-    renamed = {"min_face_px": "min_face", "start_seconds": "start", "end_seconds": "end"}
-    settings = {renamed.get(field.name, field.name) for field in fields(RestoreSettings)}
-    own = {"source", "output", "report", "quiet", "debug", "version"}
+    settings = {
+        OPTION_OF_SETTING.get(field.name, field.name) for field in fields(RestoreSettings)
+    }
+    own = {"source", "output", "report", "review", "quiet", "debug", "version"}
+    own |= {"resume", "segment"}  # of JobSettings
 
     assert {field.name for field in fields(RestoreCommand)} - own == settings
 
@@ -292,7 +297,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from vidrestore.cli import main
 
-def restore_video(source, output, *, settings, on_progress, on_download):
+def restore_video(source, output, *, settings, job, on_progress, on_download):
     beside = Path(str(output) + ".part")
     beside.write_text("half a film")
     try:
@@ -303,10 +308,10 @@ def restore_video(source, output, *, settings, on_progress, on_download):
         time.sleep(0.5)
         beside.unlink()
 
-pipeline = ModuleType("vidrestore.pipeline")
-pipeline.restore_video = restore_video
-pipeline.RestoreSettings = SimpleNamespace
-sys.modules["vidrestore.pipeline"] = pipeline
+pipeline, jobs = ModuleType("vidrestore.pipeline"), ModuleType("vidrestore.jobs")
+pipeline.RestoreSettings = jobs.JobSettings = SimpleNamespace
+jobs.restore_video = restore_video
+sys.modules |= {"vidrestore.pipeline": pipeline, "vidrestore.jobs": jobs}
 if sys.argv[2] == "ignored":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 else:

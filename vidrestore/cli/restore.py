@@ -14,10 +14,19 @@ import tyro
 
 from vidrestore.cli.arguments import FrameRate, Knob, Seconds, TrackNumbers
 from vidrestore.cli.exitcodes import ExitCode
-from vidrestore.errors import ConfigError
+from vidrestore.cli.review import temporary_record, write_page
+from vidrestore.cli.sidefile import check_side_file
 
 if TYPE_CHECKING:
     from vidrestore.pipeline import RestoreSettings
+
+OPTION_OF_SETTING = {
+    "min_face_px": "min_face",
+    "only_tracks": "only_track",
+    "start_seconds": "start",
+    "end_seconds": "end",
+}
+"""Settings whose option has another name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +35,8 @@ class RestoreCommand:
 
     Sound, subtitles, chapters and time stamps are kept as they are, and so is every pixel
     outside the faces. Other commands: `vidrestore info FILE` says what a file holds,
-    `vidrestore weights list` which published checkpoints can be fetched, `vidrestore train
-    CONFIG` trains a network.
+    `vidrestore review` makes a page to look a result over, `vidrestore weights list` says which
+    published checkpoints can be fetched, `vidrestore train CONFIG` trains a network.
     """
 
     source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
@@ -66,12 +75,12 @@ class RestoreCommand:
     """Begin here: seconds, or HH:MM:SS.mmm."""
     end: Seconds = None
     """End before here: seconds, or HH:MM:SS.mmm."""
-    codec: Literal["h264", "h265", "av1", "ffv1", "prores"] = "h264"
+    codec: Literal["h264", "h265", "av1", "ffv1", "prores", "dnxhr"] = "h264"
     """Video encoder; ffv1 is lossless."""
     crf: Annotated[float | None, tyro.conf.arg(metavar="N")] = None
     """Quality of the encoder, lower is better; hard to tell from the source where not given."""
     preset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
-    """Speed of the encoder (of prores: its profile); a sensible one where not given."""
+    """Speed of the encoder (of prores and dnxhr: the profile); a sensible one where not given."""
     fps: FrameRate = Fraction(25)
     """Frames per second of a folder of frames: 25, 23.976, 24000/1001."""
     compare: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
@@ -80,8 +89,14 @@ class RestoreCommand:
     """Also write what was done, as JSON."""
     record: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Also write what was synthesised in every frame, as JSON lines; `verify` reads it."""
+    review: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Also write a page to look the result over: faces before and after, curves, every track."""
+    resume: bool = False
+    """Go on with a run that was cut off: after a crash, a full disk or Ctrl-C."""
+    segment: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = 10.0
+    """Length from which on a part of the film is finished for good at the next cut."""
     overwrite: bool = False
-    """Replace files that exist."""
+    """Replace files that exist, and what a run that was cut off has left."""
     drop_unsupported: bool = False
     """Leave out streams that the output cannot hold, instead of refusing."""
     quiet: bool = False
@@ -100,13 +115,12 @@ def run(argv: Sequence[str]) -> ExitCode:
         args=argv,
         config=(tyro.conf.FlagCreatePairsOff,),
     )
-    if command.report is not None:
-        _check_report(command.report, command)
+    _check_side_files(command)
     begin = time.monotonic()
     # Imported here: the display needs rich, and restoring needs torch; --help needs neither.
     from vidrestore.cli.console import restore_display, say, warnings_on_stderr
     from vidrestore.cli.summary import summary_lines
-    from vidrestore.pipeline import restore_video
+    from vidrestore.jobs import JobSettings, restore_video
 
     settings = _settings(command)
     with warnings_on_stderr(quiet=command.quiet):
@@ -115,11 +129,14 @@ def run(argv: Sequence[str]) -> ExitCode:
                 command.source,
                 command.output,
                 settings=settings,
+                job=JobSettings(resume=command.resume, segment_seconds=command.segment),
                 on_progress=display.show,
                 on_download=display.show_download,
             )
         if command.report is not None:
             _write_report(command.report, report.to_json())
+        if command.review is not None:
+            _write_review(command.review, command)
         if not command.quiet:
             for line in summary_lines(report, command.output, time.monotonic() - begin):
                 say(line, stream=sys.stderr)
@@ -151,34 +168,46 @@ def _settings(command: RestoreCommand) -> "RestoreSettings":
         preset=command.preset,
         fps=command.fps,
         compare=command.compare,
-        record=command.record,
+        record=_record_of(command),
         overwrite=command.overwrite,
         drop_unsupported=command.drop_unsupported,
     )
 
 
-def _check_report(path: Path, command: RestoreCommand) -> None:
+def _record_of(command: RestoreCommand) -> Path | None:
+    """Return where the record goes: a review needs one, which goes when the page is there."""
+    if command.record is not None or command.review is None:
+        return command.record
+    return temporary_record(command.review)
+
+
+def _check_side_files(command: RestoreCommand) -> None:
     """Refuse now what would fail after hours of work.
 
     Raises:
-        ConfigError: The report cannot be written there.
+        ConfigError: The report or the review cannot be written there.
     """
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise ConfigError(f"--report {path}: name a file in a folder that exists")
-    if not os.access(path.absolute().parent, os.W_OK):
-        raise ConfigError(f"--report {path}: this folder cannot be written")
     others = [command.source, command.output, command.compare, command.record]
-    if _place(path) in [_place(other) for other in others if other is not None]:
-        raise ConfigError(f"--report {path}: this is the source or another output")
-    if path.exists() and not command.overwrite:
-        raise ConfigError(f"--report {path}: exists; choose another name or use --overwrite")
+    named = {"--report": command.report, "--review": command.review}
+    for option, path in named.items():
+        if path is not None:
+            check_side_file(option, path, others=others, overwrite=command.overwrite)
+        others.append(path)
+    if command.review is not None:
+        temporary_record(command.review).unlink(missing_ok=True)  # of a run that was killed
 
 
-def _place(path: Path) -> Path:
+def _write_review(page: Path, command: RestoreCommand) -> None:
+    record = command.record or temporary_record(page)
+    # The record has files by their names alone.
+    files = {"model": command.model}
+    if command.background is not None:
+        files["background"] = str(command.background)
     try:
-        return path.resolve()
-    except (OSError, RuntimeError):  # links that lead in a circle, which others refuse by name
-        return path
+        write_page(command.source, command.output, record, page, files=files)
+    finally:
+        if command.record is None:
+            record.unlink(missing_ok=True)
 
 
 def _write_report(path: Path, report: Mapping[str, object]) -> None:

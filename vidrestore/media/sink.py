@@ -78,7 +78,7 @@ def open_sink(
     info, cut = (source, Cut()) if isinstance(source, VideoInfo) else (source.info, source.cut)
     shape = geometry or info.geometry
     check_target(target, source_path=source_path or info.path, overwrite=overwrite)
-    kind = _kind(target, info)
+    kind = kind_of_target(target, info)
     with _pending(target, kind, overwrite=overwrite) as pending:
         sink: PictureSink | FilmSink
         if kind == "film":
@@ -111,7 +111,12 @@ def _pending(target: Path, kind: str, *, overwrite: bool) -> AbstractContextMana
     return pending_file(target, overwrite=overwrite)
 
 
-def _kind(target: Path, info: VideoInfo) -> str:
+def kind_of_target(target: Path, info: VideoInfo) -> str:
+    """Return ``film``, ``folder`` or ``picture``.
+
+    Raises:
+        MediaError: It is a picture for a film, or of an unknown kind.
+    """
     if target.is_dir() or not target.suffix:
         return "folder"
     if is_picture_name(target):

@@ -1,7 +1,6 @@
-"""``restore_video``, its settings and its report: everything a caller needs."""
+"""The settings of a restoration, its stages, and its report."""
 
 from vidrestore.pipeline.report import RestoreReport
-from vidrestore.pipeline.run import restore_video
 from vidrestore.pipeline.settings import RestoreSettings
 
-__all__ = ["RestoreReport", "RestoreSettings", "restore_video"]
+__all__ = ["RestoreReport", "RestoreSettings"]

@@ -2,12 +2,14 @@
 
 import platform
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from vidrestore.pipeline.rhythm import Rhythm
 from vidrestore.types import FinishedFrame
 
 _PACKAGES = ("vidrestore", "torch", "av", "numpy", "opencv-python", "scenedetect")
@@ -124,6 +126,16 @@ class _Span:
     start_seconds: Fraction = Fraction(0)
     one_tone: bool = False
 
+    def joined(self, later: "_Span") -> "_Span":
+        return replace(self, last=later.last, count=self.count + later.count)
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "start_seconds": str(self.start_seconds)}
+
+    @staticmethod
+    def from_json(fields: Mapping[str, Any]) -> "_Span":
+        return _Span(**{**fields, "start_seconds": Fraction(fields["start_seconds"])})
+
 
 class Tally:
     """Counts what passes; memory grows with shots and tracks, not with frames."""
@@ -134,11 +146,13 @@ class Tally:
         self.reasons: Counter[str] = Counter()
         self._shots: dict[int, _Span] = {}
         self._tracks: dict[int, _Span] = {}
+        self.rhythm = Rhythm()
 
     def add(self, finished: FinishedFrame) -> None:
         """Count one finished frame."""
         index = finished.source.index
         self.frames += 1
+        self.rhythm.add(finished.source.timestamp)
         faces = [each for each in finished.faces if each.verdict.strength > 0]
         self.faces += len(faces)
         self.reasons.update(each.verdict.reason for each in finished.faces if each.verdict.reason)
@@ -160,6 +174,36 @@ class Tally:
                 self._tracks[number] = _Span(finished.shot, index, index)
             else:
                 span.last, span.count = index, span.count + 1
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what was counted as plain values."""
+        return {
+            "frames": self.frames,
+            "faces": self.faces,
+            "reasons": dict(self.reasons),
+            "rhythm": self.rhythm.to_json(),
+            "shots": {number: span.to_json() for number, span in self._shots.items()},
+            "tracks": {number: span.to_json() for number, span in self._tracks.items()},
+        }
+
+    def merge(self, counted: Mapping[str, Any]) -> None:
+        """Add what ``to_json`` gave for the frames that follow.
+
+        Raises:
+            ValueError: It is something else.
+        """
+        try:
+            self.frames += counted["frames"]
+            self.faces += counted["faces"]
+            self.reasons.update(counted["reasons"])
+            self.rhythm.merge(counted["rhythm"])
+            for mine, theirs in ((self._shots, "shots"), (self._tracks, "tracks")):
+                for number, fields in counted[theirs].items():
+                    span = _Span.from_json(fields)
+                    before = mine.get(int(number))
+                    mine[int(number)] = span if before is None else before.joined(span)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not a count of frames: {error}") from error
 
     def shot_records(self) -> tuple[ShotRecord, ...]:
         """Return the shots so far, in order."""

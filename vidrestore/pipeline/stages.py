@@ -9,13 +9,14 @@ from torch import Tensor
 from vidrestore.faces.align import aligned
 from vidrestore.faces.config import SmoothingConfig
 from vidrestore.faces.detector import Detector
-from vidrestore.faces.finder import track_faces
+from vidrestore.faces.finder import TrackingStart, track_faces
 from vidrestore.faces.selection import select_faces
 from vidrestore.faces.smoother import smoothed_faces
 from vidrestore.media.color import display_view
 from vidrestore.paste.composite import face_luma, pasted
 from vidrestore.paste.tone import toned_frames
 from vidrestore.pipeline.background import Background
+from vidrestore.pipeline.interlaced import FieldMode
 from vidrestore.pipeline.settings import RestoreSettings
 from vidrestore.restore.batching import restored_frames
 from vidrestore.restore.crops import RestoredCrops
@@ -56,6 +57,8 @@ class Stages:
     settings: RestoreSettings
     batch_size: int
     stopwatch: Stopwatch
+    fields: FieldMode = FieldMode()
+    """Whether frames go through the stages whole or as fields; the caller splits and weaves."""
     background: Background | None = None
     """Enlarges the frames after their faces are restored; None leaves them as they are."""
     whole_batches: bool = True
@@ -67,7 +70,9 @@ class Stages:
         """How many frames to each side what ``finished`` makes of a frame may depend on."""
         return SmoothingConfig().max_window_frames + self.settings.steady_config().reach_frames
 
-    def analysed(self, frames: Iterable[Frame]) -> Iterator[TrackedFrame]:
+    def analysed(
+        self, frames: Iterable[Frame], *, start: TrackingStart | None = None
+    ) -> Iterator[TrackedFrame]:
         """Yield every frame once, in order, with its shot, its faces and its tone.
 
         Holds the tracker's look-ahead, and a shot's first few frames until its tone is known.
@@ -77,6 +82,7 @@ class Stages:
             watch.timed("read", frames),
             detector=self.detector,
             view=self._view,
+            start=start,
         )
         chosen = select_faces(
             toned_frames(watch.timed("track", tracked)),

@@ -1,0 +1,172 @@
+"""The folder of a job: beside the output, hidden, and gone when the output is whole."""
+
+import fcntl
+import hashlib
+import json
+import shutil
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from vidrestore.errors import MediaError
+from vidrestore.jobs.analysis import prefix_crc32
+from vidrestore.jobs.journal import Journal, JournalEntry
+from vidrestore.media.segment import to_disk
+from vidrestore.media.translate import media_errors
+
+_LONGEST_NAME_BYTES = 255
+_IDENTITY, _JOURNAL, _ANALYSIS, _LOCK = "job.json", "journal", "analysis", "lock"
+
+
+def job_folder_path(target: Path) -> Path:
+    """Return where the job of an output is kept."""
+    name = f".{target.name}.vidrestore"
+    if len(name.encode(errors="surrogateescape")) > _LONGEST_NAME_BYTES:
+        digest = hashlib.sha256(target.name.encode(errors="surrogateescape")).hexdigest()
+        name = f".{digest[:32]}.vidrestore"
+    return target.with_name(name)
+
+
+def kept_segments(target: Path) -> int:
+    """Return how many finished segments of an output are kept by a run that was cut off."""
+    return len(Journal(job_folder_path(target) / _JOURNAL).entries())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Job:
+    """A job under way: its folder is ours alone."""
+
+    folder: Path
+    target: Path
+    journal: Journal
+    entries: tuple[JournalEntry, ...]
+    """Segments that are done, whole and checked."""
+
+    @property
+    def analysis_path(self) -> Path:
+        """The log of what was found in the film."""
+        return self.folder / _ANALYSIS
+
+    @property
+    def analysis_bytes(self) -> int:
+        """How much of that log is known to be whole."""
+        return self.entries[-1].analysis_bytes if self.entries else 0
+
+    def part(self, segment: int, kind: str) -> Path:
+        """Return where a file of a segment goes."""
+        return self.folder / f"{segment:06d}.{kind}"
+
+
+@contextmanager
+def open_job(
+    target: Path, identity: Mapping[str, str], *, resume: bool, overwrite: bool
+) -> Generator[Job]:
+    """Open the folder of a job and lock it; what is kept of it is checked.
+
+    When the block ends well, the folder goes. When it does not, it stays if a segment is finished.
+
+    Args:
+        target: The output.
+        identity: All that the bytes of a segment depend on, by name.
+        resume: Go on with what is there; where nothing is, begin.
+        overwrite: Discard what is there.
+
+    Raises:
+        MediaError: Another run holds it, it is there and neither ``resume`` nor ``overwrite`` is
+            given, or it is of another film or of other settings.
+    """
+    folder = job_folder_path(target)
+    with media_errors(target, "write"):
+        folder.mkdir(exist_ok=True)
+        lock = (folder / _LOCK).open("ab")
+    try:
+        _lock(lock, target)
+        if not resume and not overwrite and kept_segments(target):
+            raise MediaError(
+                f"{target}: a run that was cut off left finished parts of it in {folder.name}; "
+                "go on with --resume, or begin anew with --overwrite"
+            )
+        journal = Journal(folder / _JOURNAL)
+        entries = _checked(folder, journal, identity, target) if resume else ()
+        _clear(folder, entries)
+        _store_identity(folder / _IDENTITY, identity)
+        try:
+            yield Job(folder=folder, target=target, journal=journal, entries=entries)
+        except BaseException:
+            if not journal.entries():
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        lock.close()
+
+
+def _lock(lock: IO[bytes], target: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise MediaError(f"{target}: another run is writing it; wait for that one") from error
+
+
+def _checked(
+    folder: Path, journal: Journal, identity: Mapping[str, str], target: Path
+) -> tuple[JournalEntry, ...]:
+    """Return the entries whose files are whole; the first that is not ends them."""
+    entries = journal.entries()
+    if not entries:
+        return ()
+    _check_identity(folder / _IDENTITY, identity, target)
+    whole: list[JournalEntry] = []
+    for entry in entries:
+        if not all(file.is_whole(folder) for file in entry.files):
+            break
+        whole.append(entry)
+    while whole:
+        last = whole[-1]
+        found = prefix_crc32(folder / _ANALYSIS, last.analysis_bytes)
+        if found == last.analysis_crc32:
+            break
+        whole.pop()
+    if len(whole) < len(entries):
+        journal.rewrite(tuple(whole))
+    return tuple(whole)
+
+
+def _check_identity(path: Path, identity: Mapping[str, str], target: Path) -> None:
+    try:
+        before: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise MediaError(
+            f"{target}: what a run left in {path.parent.name} cannot be read; "
+            "begin anew with --overwrite"
+        ) from error
+    for name in sorted({*before, *identity}):
+        old, new = before.get(name, "nothing"), identity.get(name, "nothing")
+        if old != new:
+            raise MediaError(
+                f"{target}: cannot be resumed: {name} was {old}, and now is {new}; "
+                "make it as it was, or begin anew with --overwrite"
+            )
+
+
+def _store_identity(path: Path, identity: Mapping[str, str]) -> None:
+    with media_errors(path, "write"), path.open("wb") as file:
+        file.write(json.dumps(dict(identity), indent=1, sort_keys=True).encode())
+        to_disk(file)
+
+
+def _clear(folder: Path, entries: tuple[JournalEntry, ...]) -> None:
+    """Remove all that does not belong to a finished segment."""
+    kept = {_LOCK}
+    if entries:
+        kept |= {_IDENTITY, _JOURNAL, _ANALYSIS}
+        kept |= {Path(file.name).parts[0] for entry in entries for file in entry.files}
+    for path in folder.iterdir():
+        if path.name in kept:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

@@ -1,0 +1,55 @@
+"""What the bytes of a segment depend on: the source, the settings, the program and the machine."""
+
+import dataclasses
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from vidrestore.media import VideoInfo
+from vidrestore.media.translate import media_errors
+from vidrestore.pipeline.report import versions
+from vidrestore.pipeline.settings import RestoreSettings
+
+_ENDS_BYTES = 1 << 20
+_NOT_OF_THE_BYTES = ("overwrite",)
+
+
+def identity_of(info: VideoInfo, settings: RestoreSettings, **others: object) -> dict[str, str]:
+    """Return by name, as text, what a resumed run must find as it was.
+
+    Args:
+        info: Of the source; of its file, size and both ends count, of a folder names and sizes.
+        settings: Of the run.
+        others: What else counts.
+    """
+    identity = {f"package {name}": version for name, version in versions().items()}
+    for field in dataclasses.fields(settings):
+        if field.name not in _NOT_OF_THE_BYTES:
+            identity[f"setting {field.name}"] = str(getattr(settings, field.name))
+    identity["source"] = str(info.path.absolute())
+    identity["contents of the source"] = _fingerprint(info.path)
+    identity |= {name: str(value) for name, value in others.items()}
+    return identity
+
+
+def _fingerprint(path: Path) -> str:
+    digest = hashlib.sha256()
+    with media_errors(path):
+        for part in _folder_parts(path) if path.is_dir() else _file_parts(path):
+            digest.update(part)
+    return digest.hexdigest()[:16]
+
+
+def _file_parts(path: Path) -> Iterator[bytes]:
+    size = path.stat().st_size
+    yield str(size).encode()
+    with path.open("rb") as file:
+        yield file.read(_ENDS_BYTES)
+        file.seek(max(0, size - _ENDS_BYTES))
+        yield file.read(_ENDS_BYTES)
+
+
+def _folder_parts(path: Path) -> Iterator[bytes]:
+    for each in sorted(path.iterdir()):
+        state = each.stat()
+        yield f"{each.name}:{state.st_size}:{state.st_mtime_ns};".encode(errors="surrogateescape")

@@ -1,0 +1,208 @@
+"""A job done by this process, one segment after the other."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+from vidrestore.errors import MediaError
+from vidrestore.jobs.analysis import AnalysisLog, noted, read_notes
+from vidrestore.jobs.folder import Job
+from vidrestore.jobs.plan import SegmentRule
+from vidrestore.jobs.resume import OtherSamplesError, ResumePoint, resume_point
+from vidrestore.jobs.segments import RECORD, Damage, PartSpec, SegmentWriter
+from vidrestore.jobs.teller import Teller
+from vidrestore.media import prefetched
+from vidrestore.media.translate import media_errors
+from vidrestore.pipeline.prepared import Preparation
+from vidrestore.pipeline.record import frame_line
+from vidrestore.pipeline.report import RestoreReport
+from vidrestore.pipeline.stages import Stages
+from vidrestore.types import FinishedFrame, Frame
+
+_READ_AHEAD_FRAMES = 4
+
+
+class LocalRun:
+    """What is left of a job is done here, without a break."""
+
+    def __init__(
+        self,
+        job: Job,
+        prepared: Preparation,
+        stages: Stages,
+        specs: Sequence[PartSpec],
+        *,
+        rule: SegmentRule,
+        teller: Teller,
+        with_record: bool,
+    ) -> None:
+        """Take over a job whose folder is open.
+
+        Args:
+            job: With the segments that are done.
+            prepared: The source and the settings.
+            stages: The networks.
+            specs: The outputs.
+            rule: Where segments end.
+            teller: Told of every frame.
+            with_record: Whether segments leave the lines of a record.
+        """
+        self._job = job
+        self._prepared = prepared
+        self._stages = stages
+        self._specs = specs
+        self._rule = rule
+        self._teller = teller
+        self._with_record = with_record
+        self._encode_seconds = 0.0
+        for entry in job.entries:
+            teller.tally.merge(entry.tally)
+
+    @property
+    def _source_path(self) -> Path:
+        return self._prepared.source.info.path
+
+    def run(self) -> None:
+        """Restore and journal every segment that is not done yet.
+
+        Raises:
+            VidrestoreError: It cannot go on.
+        """
+        entries = self._job.entries
+        if not (entries and entries[-1].is_last):
+            point = self._resume_point()
+            exact = not (entries and entries[-1].repaired_timestamps)
+            try:
+                self._run_from(point, seek=exact)
+            except OtherSamplesError:
+                if not exact:
+                    raise
+                # What precedes a key frame can matter after it: decoded from the start, it is told.
+                self._run_from(point, seek=False)
+        if not self._teller.tally.frames:
+            raise MediaError(self._nothing_read())
+
+    def _resume_point(self) -> ResumePoint:
+        job = self._job
+        if not job.entries:
+            return ResumePoint()
+        step = self._stages.fields.index_step
+        return resume_point(
+            partial(read_notes, job.analysis_path, job.analysis_bytes),
+            start=job.entries[-1].end_frame * step,
+            reach=self._stages.reach_frames,
+            step=step,
+        )
+
+    def _run_from(self, point: ResumePoint, *, seek: bool) -> None:
+        job, entries = self._job, self._job.entries
+        done = entries[-1].end_frame if entries else 0
+        log = AnalysisLog(job.analysis_path, keep_bytes=job.analysis_bytes)
+        writer = SegmentWriter(
+            job,
+            self._specs,
+            rule=self._rule,
+            log=log,
+            record_line=self._record_line if self._with_record else None,
+            damage=self._damage,
+        )
+        finished = self._finished(point, log, seek=seek)
+        with closing(log), closing(finished):
+            try:
+                for each in finished:
+                    if each.source.index < done:
+                        continue
+                    with self._stages.stopwatch.stage("write"):
+                        writer.write(each)
+                    self._teller.count(each)
+                with self._stages.stopwatch.stage("write"):
+                    writer.finish()
+            except BaseException:
+                writer.abandon()
+                raise
+        self._encode_seconds += writer.encode_seconds
+
+    def _finished(
+        self, point: ResumePoint, log: AnalysisLog, *, seek: bool
+    ) -> Iterator[FinishedFrame]:
+        stages = self._stages
+        decoded = stages.stopwatch.timed("decode", self._frames(point, seek=seek))
+        with closing(prefetched(decoded, size=_READ_AHEAD_FRAMES)) as frames:
+            tracked = point.tracked(stages.fields.split(frames), stages.analysed)
+            finished = stages.finished(noted(tracked, log, point.last_noted))
+            yield from stages.fields.woven(finished)
+
+    def _frames(self, point: ResumePoint, *, seek: bool) -> Iterator[Frame]:
+        source = self._prepared.source
+        if point.analysed == 0:
+            return iter(source)
+        index = point.decode_from // self._stages.fields.index_step
+        return source.frames_from(index, point.timestamp(source.info.time_base), seek=seek)
+
+    def _record_line(self, finished: FinishedFrame) -> str:
+        return frame_line(finished, strength=self._prepared.settings.strength)
+
+    def _damage(self) -> Damage:
+        entries, source = self._job.entries, self._prepared.source
+        before = entries[-1] if entries else None
+        return Damage(
+            damaged_packets=source.damaged_packets + (before.damaged_packets if before else 0),
+            repaired_timestamps=source.repaired_timestamps
+            + (before.repaired_timestamps if before else 0),
+        )
+
+    def _nothing_read(self) -> str:
+        settings = self._prepared.settings
+        if settings.start_seconds or settings.end_seconds:
+            return (
+                f"{self._source_path}: no frame lies in the part asked for; check --start and --end"
+            )
+        return f"{self._source_path}: not a single frame could be read"
+
+    def assemble(self) -> None:
+        """Put the parts of every output together.
+
+        Raises:
+            MediaError: A part cannot be read, or an output not written.
+        """
+        entries = self._job.journal.entries()
+        for spec in self._specs:
+            spec.output.assemble(
+                [
+                    [
+                        self._job.folder / file.name
+                        for file in entry.files
+                        if _kind_of(file.name) == spec.kind
+                    ]
+                    for entry in entries
+                ]
+            )
+
+    def record_lines(self) -> Iterator[str]:
+        """Yield the lines of the record of every frame, in order.
+
+        Raises:
+            MediaError: A part cannot be read.
+        """
+        for entry in self._job.journal.entries():
+            path = self._job.part(entry.segment, RECORD)
+            with media_errors(path), path.open(encoding="ascii") as file:
+                yield from file
+
+    def report(self) -> RestoreReport:
+        """Return what was done, by this run and those that it went on with."""
+        damage = self._damage()
+        return self._prepared.report(
+            self._stages,
+            self._teller.tally,
+            notes=self._specs[0].output.notes,
+            encode_seconds=self._encode_seconds,
+            damaged_packets=damage.damaged_packets,
+            repaired_timestamps=damage.repaired_timestamps,
+        )
+
+
+def _kind_of(name: str) -> str:
+    """Return ``film`` of ``000003.film.json`` and of ``000003.film/0001.png``."""
+    return name.split("/")[0].split(".")[1]

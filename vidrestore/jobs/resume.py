@@ -1,0 +1,147 @@
+"""Where a run that was cut off goes on, and the frames it goes on with."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import chain
+from typing import Protocol
+
+from vidrestore.errors import MediaError
+from vidrestore.faces.finder import TrackingStart
+from vidrestore.faces.shots import WARM_UP_FRAMES
+from vidrestore.jobs.analysis import FrameNotes
+from vidrestore.types import Frame, Timestamp, TrackedFrame
+
+
+class OtherSamplesError(MediaError):
+    """A frame is not, sample for sample, the one that was analysed."""
+
+
+class Analysed(Protocol):
+    """``Stages.analysed``."""
+
+    def __call__(
+        self, frames: Iterable[Frame], *, start: TrackingStart | None = None
+    ) -> Iterator[TrackedFrame]:
+        """Yield every frame with what was found in it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ResumePoint:
+    """All that is needed to go on. Numbers of frames are those between the stages."""
+
+    begin: int = 0
+    """The first frame to give to ``finished``."""
+    decode_from: int = 0
+    """The first frame to decode."""
+    decode_ticks: int = 0
+    """Its time."""
+    tracking: TrackingStart = field(default_factory=TrackingStart)
+    """From where on faces must be looked for anew: the start of the last shot."""
+    notes: dict[int, FrameNotes] = field(default_factory=dict[int, FrameNotes])
+    """What was found from ``begin`` on."""
+    analysed: int = 0
+    """So many frames are in the log."""
+    last_noted: int = -1
+    """The number of the last of them."""
+
+    def timestamp(self, time_base: Fraction) -> Timestamp:
+        """Return the time of the first frame to decode."""
+        return Timestamp(self.decode_ticks, time_base)
+
+    def tracked(self, frames: Iterable[Frame], analysed: Analysed) -> Iterator[TrackedFrame]:
+        """Yield frames from ``begin`` on as an uninterrupted run saw them.
+
+        Args:
+            frames: From ``decode_from`` on.
+            analysed: Finds faces in those of which nothing is known.
+
+        Raises:
+            OtherSamplesError: A frame is not what it was.
+        """
+        if self.analysed == 0:
+            yield from analysed(frames)
+            return
+        checked = map(self._checked, frames)
+        warm_up = self.tracking.frame_index - WARM_UP_FRAMES
+        first: Frame | None = None
+        for frame in checked:
+            if frame.index >= warm_up:
+                first = frame
+                break
+            yield from self._known(frame)
+        if first is None:
+            return
+        waiting: deque[TrackedFrame] = deque()
+
+        def fed() -> Iterator[Frame]:
+            for frame in chain([first], checked):
+                if frame.index < self.tracking.frame_index:
+                    waiting.extend(self._known(frame))
+                yield frame
+
+        for each in analysed(fed(), start=self.tracking):
+            while waiting:
+                yield waiting.popleft()
+            if each.frame.index >= self.begin:
+                yield each
+        yield from waiting
+
+    def _checked(self, frame: Frame) -> Frame:
+        notes = self.notes.get(frame.index)
+        if notes is not None and not notes.describes(frame):
+            raise OtherSamplesError(
+                f"frame {frame.index} is not what it was when the run was cut off; if the film was "
+                "changed, begin anew with --overwrite"
+            )
+        return frame
+
+    def _known(self, frame: Frame) -> Iterator[TrackedFrame]:
+        if frame.index >= self.begin:
+            yield self.notes[frame.index].tracked(frame)
+
+
+def resume_point(
+    notes: Callable[[], Iterable[FrameNotes]],
+    *,
+    start: int,
+    reach: int,
+    step: int = 1,
+) -> ResumePoint:
+    """Return how to go on with frame ``start``.
+
+    Args:
+        notes: Reads what is known of every frame so far, in order, from the first on; called
+            twice.
+        start: The first frame that is not finished.
+        reach: How many frames before it what becomes of it may depend on.
+        step: How far apart the numbers of whole frames are at most.
+    """
+    begin = max(0, start - reach * step)
+    kept: dict[int, FrameNotes] = {}
+    tracking = TrackingStart()
+    most = analysed = 0
+    last_shot = last_noted = -1
+    for each in notes():
+        if each.shot != last_shot:
+            last_shot = each.shot
+            tracking = TrackingStart(frame_index=each.index, shot=each.shot, track_id=most + 1)
+        most = max([most, *(face.track_id for face in each.faces)])
+        analysed += 1
+        last_noted = each.index
+        if each.index >= begin:
+            kept[each.index] = each
+    warm_up = tracking.frame_index - WARM_UP_FRAMES * step
+    decode_from = max(0, min(begin, warm_up)) // step * step
+    ticks = next(each.ticks for each in notes() if each.index >= decode_from)
+    return ResumePoint(
+        begin=begin,
+        decode_from=decode_from,
+        decode_ticks=ticks,
+        tracking=tracking,
+        notes=kept,
+        analysed=analysed,
+        last_noted=last_noted,
+    )

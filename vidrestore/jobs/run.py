@@ -1,0 +1,157 @@
+"""``restore_video``: open, connect, write in segments, put together, report."""
+
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
+from os import PathLike
+from pathlib import Path
+
+from vidrestore.errors import ConfigError
+from vidrestore.jobs.folder import open_job
+from vidrestore.jobs.identity import identity_of
+from vidrestore.jobs.local import LocalRun
+from vidrestore.jobs.records import open_record
+from vidrestore.jobs.segments import PartSpec
+from vidrestore.jobs.settings import JobSettings
+from vidrestore.jobs.teller import Teller
+from vidrestore.media import Source, open_source
+from vidrestore.media.outputs import WholeOutput, open_output
+from vidrestore.media.publish import place_of
+from vidrestore.pipeline.networks import DownloadCallback, not_shown
+from vidrestore.pipeline.prepared import (
+    Preparation,
+    compared,
+    comparison_geometry,
+    frames_expected,
+)
+from vidrestore.pipeline.report import RestoreReport
+from vidrestore.pipeline.settings import RestoreSettings
+from vidrestore.progress import ProgressCallback, silent
+from vidrestore.types import DisplayGeometry, FinishedFrame, Frame
+
+
+def restore_video(
+    source: str | PathLike[str],
+    output: str | PathLike[str],
+    *,
+    settings: RestoreSettings | None = None,
+    job: JobSettings | None = None,
+    on_progress: ProgressCallback = silent,
+    on_download: DownloadCallback = not_shown,
+) -> RestoreReport:
+    """Restore the faces of a film, a folder of frames or a picture.
+
+    Everything but the faces is carried over: samples, time stamps, sound, subtitles, chapters and
+    metadata. ``output`` appears when it is whole, and not at all if this raises; what was finished
+    of a film or folder is then kept beside it, for ``JobSettings.resume``.
+
+    Args:
+        source: What to restore.
+        output: What to write; its suffix chooses the container, without one it is a folder.
+        settings: What to do; the defaults where None.
+        job: How to divide the work, and whether to go on with a run that was cut off.
+        on_progress: Called after every frame, on this thread; what it raises stops the run.
+        on_download: Told the name of a checkpoint that is fetched, its bytes here and in all.
+
+    Raises:
+        VidrestoreError: With a message that names the file or setting and says what to do.
+    """
+    settings, job = settings or RestoreSettings(), job or JobSettings()
+    source, output = Path(source), Path(output)
+    _check_outputs_differ(output, settings)
+    teller = Teller(on_progress)
+    teller.tell("starting")
+    with open_source(
+        source,
+        start_seconds=settings.start_seconds,
+        end_seconds=settings.end_seconds,
+        fps=settings.fps,
+    ) as opened:
+        teller.frames_total = frames_expected(opened.info, settings)
+        prepared = Preparation(
+            source=opened, settings=settings, on_download=on_download, on_share=teller.tell_share
+        )
+        return _restored(prepared, source, output, job, teller)
+
+
+def _restored(
+    prepared: Preparation, source_path: Path, output: Path, job: JobSettings, teller: Teller
+) -> RestoreReport:
+    settings = prepared.settings
+    background = prepared.background()
+    shown = prepared.shown_source(background)
+    with ExitStack() as stack:
+        # Outputs are opened before the other networks: what cannot be written is refused now.
+        record = stack.enter_context(open_record(settings, source_path, output))
+        opened = partial(_opened, shown, source_path, settings)
+        film = stack.enter_context(opened(output, None))
+        geometry = comparison_geometry(shown.info)
+        comparison = (
+            None
+            if settings.compare is None
+            else stack.enter_context(opened(settings.compare, geometry))
+        )
+        stages = prepared.stages(background)
+
+        def side_by_side(finished: FinishedFrame) -> Frame:
+            return compared(finished, stages)
+
+        specs = [PartSpec(kind="film", output=film, picture=_as_written)]
+        if comparison is not None:
+            specs.append(PartSpec(kind="compare", output=comparison, picture=side_by_side))
+        identity = identity_of(
+            prepared.source.info,
+            settings,
+            device=stages.restorer.device,
+            precision=stages.restorer.dtype,
+            batch_size=stages.batch_size,
+            segment_seconds=job.segment_seconds,
+        )
+        opened_job = open_job(
+            place_of(output), identity, resume=job.resume, overwrite=settings.overwrite
+        )
+        run = LocalRun(
+            stack.enter_context(opened_job),
+            prepared,
+            stages,
+            specs,
+            rule=job.rule(),
+            teller=teller,
+            with_record=record is not None,
+        )
+        run.run()
+        teller.tell("finishing")
+        run.assemble()
+        if record is not None:
+            record.write(prepared, stages, run.record_lines())
+    return run.report()
+
+
+def _opened(
+    source: Source,
+    source_path: Path,
+    settings: RestoreSettings,
+    target: Path,
+    geometry: DisplayGeometry | None,
+) -> AbstractContextManager[WholeOutput]:
+    return open_output(
+        target,
+        source=source,
+        source_path=source_path,
+        settings=settings.encoder_settings(),
+        overwrite=settings.overwrite,
+        drop_unsupported=settings.drop_unsupported,
+        geometry=geometry,
+    )
+
+
+def _as_written(finished: FinishedFrame) -> Frame:
+    return finished.frame
+
+
+def _check_outputs_differ(output: Path, settings: RestoreSettings) -> None:
+    others = {"--compare": settings.compare, "--record": settings.record}
+    taken = [output.resolve()]
+    for option, path in others.items():
+        if path is not None and path.resolve() in taken:
+            raise ConfigError(f"{option} {path}: this is the output, or another of the outputs")
+        taken += [] if path is None else [path.resolve()]

@@ -1,0 +1,179 @@
+"""Finished frames into segments: each is encoded, checksummed and journaled before the next."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vidrestore.jobs.analysis import AnalysisLog
+from vidrestore.jobs.folder import Job
+from vidrestore.jobs.journal import JournalEntry, PartFile
+from vidrestore.jobs.plan import Moment, SegmentRule
+from vidrestore.media.outputs import PartSink, WholeOutput
+from vidrestore.media.segment import to_disk
+from vidrestore.media.translate import media_errors
+from vidrestore.pipeline.report import Tally
+from vidrestore.types import FinishedFrame, Frame
+
+RECORD = "record"
+"""Kind of the part that holds the lines of a record."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PartSpec:
+    """One of the outputs that every segment has a part of."""
+
+    kind: str
+    """Names its files."""
+    output: WholeOutput
+    picture: Callable[[FinishedFrame], Frame]
+    """What of a finished frame goes into it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Damage:
+    """What was wrong with the source so far."""
+
+    damaged_packets: int
+    repaired_timestamps: int
+
+
+class SegmentWriter:
+    """Takes finished frames in order and cuts them into segments."""
+
+    def __init__(
+        self,
+        job: Job,
+        specs: Sequence[PartSpec],
+        *,
+        rule: SegmentRule,
+        log: AnalysisLog,
+        record_line: Callable[[FinishedFrame], str] | None,
+        damage: Callable[[], Damage],
+    ) -> None:
+        """Go on after the segments that the job has.
+
+        Args:
+            job: Where parts and journal go.
+            specs: The outputs.
+            rule: Where segments end.
+            log: Of the analysis, on the disk before a segment is journaled.
+            record_line: Gives the line of a frame; None where no record is wanted.
+            damage: Tells what was wrong with the source up to now.
+        """
+        self.encode_seconds = 0.0
+        self._job = job
+        self._specs = specs
+        self._rule = rule
+        self._log = log
+        self._record_line = record_line
+        self._damage = damage
+        self._number = len(job.entries)
+        self._next_frame = job.entries[-1].end_frame if job.entries else 0
+        self._open: _Segment | None = None
+
+    def write(self, finished: FinishedFrame) -> None:
+        """Take the next frame.
+
+        Raises:
+            MediaError: Encoding or writing failed, of this frame or of one before.
+        """
+        now = Moment.of(finished)
+        if self._open is not None and self._rule.begins(self._open.first, self._open.last, now):
+            self._close(is_last=False)
+        if self._open is None:
+            self._open = self._begun(now)
+        self._open.write(finished, now)
+
+    def finish(self) -> None:
+        """End the last segment; without a frame there is none."""
+        if self._open is not None:
+            self._close(is_last=True)
+
+    def abandon(self) -> None:
+        """Stop at once; the segment in hand is of no use."""
+        if self._open is not None:
+            self._open.abandon()
+
+    def _begun(self, first: Moment) -> "_Segment":
+        sinks: list[PartSink] = []
+        try:
+            sinks = [
+                spec.output.part(self._job.part(self._number, spec.kind)) for spec in self._specs
+            ]
+            record = None if self._record_line is None else self._job.part(self._number, RECORD)
+            return _Segment(first, self._specs, sinks, record, self._record_line)
+        except BaseException:
+            for sink in sinks:
+                sink.abandon()
+            raise
+
+    def _close(self, *, is_last: bool) -> None:
+        segment = self._open
+        if segment is None:
+            return
+        files = segment.finished()
+        self.encode_seconds += segment.encode_seconds
+        self._log.sync()
+        damage = self._damage()
+        end = self._next_frame + segment.tally.frames
+        self._job.journal.append(
+            JournalEntry(
+                segment=self._number,
+                first_frame=self._next_frame,
+                end_frame=end,
+                is_last=is_last,
+                files=tuple(PartFile.of(path, self._job.folder) for path in files),
+                analysis_bytes=self._log.size_bytes,
+                analysis_crc32=self._log.crc32,
+                tally=segment.tally.to_json(),
+                damaged_packets=damage.damaged_packets,
+                repaired_timestamps=damage.repaired_timestamps,
+            )
+        )
+        self._open = None
+        self._number += 1
+        self._next_frame = end
+
+
+class _Segment:
+    """One segment under way."""
+
+    def __init__(
+        self,
+        first: Moment,
+        specs: Sequence[PartSpec],
+        sinks: Sequence[PartSink],
+        record: Path | None,
+        record_line: Callable[[FinishedFrame], str] | None,
+    ) -> None:
+        self.first = self.last = first
+        self.tally = Tally()
+        self._outputs = tuple(zip(specs, sinks, strict=True))
+        self._record = record
+        self._record_line = record_line
+        self._lines: list[str] = []
+
+    def write(self, finished: FinishedFrame, now: Moment) -> None:
+        for spec, sink in self._outputs:
+            sink.write(spec.picture(finished))
+        if self._record_line is not None:
+            self._lines.append(self._record_line(finished))
+        self.tally.add(finished)
+        self.last = now
+
+    def finished(self) -> tuple[Path, ...]:
+        files = [path for _, sink in self._outputs for path in sink.finish()]
+        if self._record is not None:
+            with media_errors(self._record, "write"), self._record.open("wb") as file:
+                file.write("".join(self._lines).encode())
+                to_disk(file)
+            files.append(self._record)
+        return tuple(files)
+
+    @property
+    def encode_seconds(self) -> float:
+        return sum(sink.encode_seconds for _, sink in self._outputs)
+
+    def abandon(self) -> None:
+        for _, sink in self._outputs:
+            sink.abandon()

@@ -1,0 +1,36 @@
+"""Tells the caller of a run where it is."""
+
+from vidrestore.pipeline.report import Tally
+from vidrestore.progress import Progress, ProgressCallback, Stage
+from vidrestore.types import FinishedFrame
+
+
+class Teller:
+    """Counts what is done, and tells."""
+
+    def __init__(self, on_progress: ProgressCallback) -> None:
+        self.tally = Tally()
+        self.frames_total: int | None = None
+        self._on_progress = on_progress
+
+    def count(self, finished: FinishedFrame) -> None:
+        """Count a frame, and tell of it."""
+        self.tally.add(finished)
+        self.tell("restoring")
+
+    def tell(self, stage: Stage, frame_share: float = 0.0) -> None:
+        """Tell where the run is."""
+        self._on_progress(
+            Progress(
+                stage=stage,
+                frames_done=self.tally.frames,
+                frames_total=self.frames_total,
+                faces_done=self.tally.faces,
+                frame_share=frame_share,
+            )
+        )
+
+    def tell_share(self, frame_share: float) -> None:
+        """Tell which share of the next frame is done; the whole is told when it is written."""
+        if frame_share < 1.0:
+            self.tell("restoring", frame_share)

@@ -1,0 +1,281 @@
+"""Outputs made of parts: each is written by itself, and the whole appears when all are there."""
+
+import os
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import copyfile
+from typing import Protocol
+
+from vidrestore.media.encoders import EncoderSettings
+from vidrestore.media.film_file import FilmFile
+from vidrestore.media.info import VideoInfo
+from vidrestore.media.picture_writer import PictureSink
+from vidrestore.media.publish import check_target, pending_file, pending_folder
+from vidrestore.media.segment import SegmentSink, to_disk, write_segments
+from vidrestore.media.sink import kind_of_target
+from vidrestore.media.source import Source
+from vidrestore.media.translate import media_errors
+from vidrestore.types import DisplayGeometry, Frame
+
+
+class PartSink(Protocol):
+    """Takes the frames of one part, in presentation order."""
+
+    @property
+    def encode_seconds(self) -> float:
+        """How long frames were encoded so far, beside everything else."""
+        ...
+
+    def write(self, frame: Frame) -> None:
+        """Take a frame.
+
+        Raises:
+            MediaError: Writing failed, of this frame or of one before.
+        """
+        ...
+
+    def finish(self) -> tuple[Path, ...]:
+        """Write what is left; return the files of the part, whole and on the disk.
+
+        Raises:
+            MediaError: Writing failed.
+        """
+        ...
+
+    def abandon(self) -> None:
+        """Stop at once; what is written is of no use."""
+        ...
+
+
+class WholeOutput(Protocol):
+    """An output under way."""
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know: formats that had to change, streams left out, ..."""
+        ...
+
+    def part(self, path: Path) -> PartSink:
+        """Begin a part whose files are ``path`` and what is named after it."""
+        ...
+
+    def assemble(self, parts: Sequence[Sequence[Path]]) -> None:
+        """Make the whole of all parts in order; it appears when the block of it ends.
+
+        Args:
+            parts: What ``finish`` of each returned; they are left as they are.
+
+        Raises:
+            MediaError: A part cannot be read, or the whole not written.
+        """
+        ...
+
+
+@contextmanager
+def open_output(
+    target: Path,
+    *,
+    source: Source,
+    source_path: Path,
+    settings: EncoderSettings,
+    overwrite: bool = False,
+    drop_unsupported: bool = False,
+    geometry: DisplayGeometry | None = None,
+) -> Generator[WholeOutput]:
+    """Open a film, a folder of pictures or a picture that appears under its name when it is whole.
+
+    What ``open_sink`` refuses is refused here, too: before the first frame.
+
+    Args:
+        target: What to write.
+        source: Where the frames come from: their format, clock, colour and the part wanted.
+        source_path: Where streams, chapters and metadata are copied from.
+        settings: The encoder of films.
+        overwrite: Replace what is there.
+        drop_unsupported: Leave out streams that the container cannot hold, and note it.
+        geometry: Of the frames written, where it is not the source's.
+
+    Raises:
+        MediaError: The target is refused or cannot be written.
+        UnsupportedStreamError: The container cannot hold a stream.
+    """
+    check_target(target, source_path=source_path, overwrite=overwrite)
+    shape = geometry or source.info.geometry
+    kind = kind_of_target(target, source.info)
+    if kind == "folder":
+        with pending_folder(target) as pending:
+            folder = FolderOutput(pending.path, target=target, info=source.info, geometry=shape)
+            yield folder
+            pending.whole = folder.assembled
+        return
+    with pending_file(target, overwrite=overwrite) as pending:
+        if kind == "picture":
+            picture = PictureOutput(pending.path, target=target, info=source.info, geometry=shape)
+            yield picture
+            pending.whole = picture.assembled
+            return
+        film = FilmOutput(
+            FilmFile(
+                pending.path,
+                target=target,
+                info=source.info,
+                geometry=shape,
+                source_path=source_path,
+                settings=settings,
+                cut=source.cut,
+                drop_unsupported=drop_unsupported,
+            ),
+            target,
+        )
+        try:
+            yield film
+            pending.whole = film.assembled
+        finally:
+            film.close()
+
+
+class FilmOutput:
+    """A film: parts are packets."""
+
+    def __init__(self, film: FilmFile, target: Path) -> None:
+        self.assembled = False
+        self._film = film
+        self._target = target
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know of the file."""
+        return self._film.notes
+
+    def part(self, path: Path) -> PartSink:
+        """Begin a part of the film."""
+        return SegmentSink(path, plan=self._film.plan, target=self._target)
+
+    def assemble(self, parts: Sequence[Sequence[Path]]) -> None:
+        """Write the packets of all parts, and everything else of the source."""
+        write_segments(self._film, [files[0] for files in parts])
+        self._film.finish()
+        self.assembled = True
+
+    def close(self) -> None:
+        """Close the files; safe to call twice."""
+        self._film.close()
+
+
+class FolderOutput:
+    """A folder of pictures: parts are pictures."""
+
+    def __init__(
+        self, path: Path, *, target: Path, info: VideoInfo, geometry: DisplayGeometry
+    ) -> None:
+        self.assembled = False
+        self._path = path
+        self._target = target
+        self._info = info
+        self._geometry = geometry
+        self._parts: list[PicturePart] = []
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know of the pictures, each once."""
+        return list(dict.fromkeys(note for part in self._parts for note in part.notes))
+
+    def part(self, path: Path) -> PartSink:
+        """Begin a part of the folder."""
+        part = PicturePart(path, target=self._target, info=self._info, geometry=self._geometry)
+        self._parts.append(part)
+        return part
+
+    def assemble(self, parts: Sequence[Sequence[Path]]) -> None:
+        """Put the pictures of all parts into one folder; on the same disk that copies nothing."""
+        with media_errors(self._target, "write"):
+            for path in (path for files in parts for path in files):
+                try:
+                    os.link(path, self._path / path.name)
+                except OSError:
+                    # Not every file system has links; a full disk is told by the copy.
+                    copyfile(path, self._path / path.name)
+        self.assembled = True
+
+
+class PictureOutput:
+    """A single picture: its only part is itself."""
+
+    def __init__(
+        self, path: Path, *, target: Path, info: VideoInfo, geometry: DisplayGeometry
+    ) -> None:
+        self.assembled = False
+        self.notes: list[str] = []
+        self._path = path
+        self._target = target
+        self._info = info
+        self._geometry = geometry
+
+    def part(self, path: Path) -> PartSink:
+        """Begin the picture."""
+        named = path.with_name(path.name + self._target.suffix)
+        part = PicturePart(
+            named, target=self._target, info=self._info, geometry=self._geometry, single=True
+        )
+        self.notes = part.notes
+        return part
+
+    def assemble(self, parts: Sequence[Sequence[Path]]) -> None:
+        """Copy the picture."""
+        with media_errors(self._target, "write"):
+            for path in (path for files in parts for path in files):
+                copyfile(path, self._path)
+        self.assembled = True
+
+
+class PicturePart:
+    """Some pictures of a folder, or one by itself."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        target: Path,
+        info: VideoInfo,
+        geometry: DisplayGeometry,
+        single: bool = False,
+    ) -> None:
+        self._path = path
+        self._target = target
+        with media_errors(target, "write"):
+            if single:
+                path.touch()
+            else:
+                path.mkdir()
+        self._sink = PictureSink(path, target=target, info=info, geometry=geometry)
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know of these pictures."""
+        return self._sink.notes
+
+    @property
+    def encode_seconds(self) -> float:
+        """How long pictures were written so far, on the thread of the sink."""
+        return self._sink.encode_seconds
+
+    def write(self, frame: Frame) -> None:
+        """Queue a frame."""
+        self._sink.write(frame)
+
+    def finish(self) -> tuple[Path, ...]:
+        """Wait until every picture is on the disk."""
+        self._sink.finish()
+        self._sink.close()
+        files = tuple(sorted(self._path.iterdir())) if self._path.is_dir() else (self._path,)
+        with media_errors(self._target, "write"):
+            for path in files:
+                with path.open("rb+") as file:
+                    to_disk(file)
+        return files
+
+    def abandon(self) -> None:
+        """Stop at once."""
+        self._sink.abandon()
+        self._sink.close()

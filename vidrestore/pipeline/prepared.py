@@ -1,0 +1,213 @@
+"""A restoration made ready: the source open, the networks loaded, nothing run yet."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import torch
+
+from vidrestore.devices import resolve_device, resolve_precision
+from vidrestore.faces.config import DetectorConfig
+from vidrestore.media import Source, VideoInfo
+from vidrestore.media.sidebyside import side_by_side, side_by_side_geometry
+from vidrestore.pipeline.background import Background, EnlargedSource, refuse_interlaced
+from vidrestore.pipeline.networks import (
+    DownloadCallback,
+    load_detector,
+    load_restorer,
+    not_shown,
+)
+from vidrestore.pipeline.record import checkpoint_sha256
+from vidrestore.pipeline.report import RestoreReport, Tally
+from vidrestore.pipeline.settings import RestoreSettings
+from vidrestore.pipeline.stages import Stages
+from vidrestore.pipeline.upscaler import load_upscaler
+from vidrestore.stopwatch import Stopwatch
+from vidrestore.types import DisplayGeometry, FinishedFrame, Frame
+
+_BATCH_SIZE = {"cpu": 4, "cuda": 16}
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Preparation:
+    """What a restoration needs besides frames; networks are loaded once all outputs are open."""
+
+    source: Source
+    settings: RestoreSettings
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
+    notes: list[str] = field(default_factory=list[str])
+    """What a user should know of the networks."""
+    on_download: DownloadCallback = not_shown
+    on_share: Callable[[float], None] = lambda _share: None
+    """Told which share of the frame in hand is enlarged."""
+
+    def background(self) -> Background | None:
+        """Load the network for the whole picture; None where none is asked for.
+
+        Raises:
+            MediaError: The film is interlaced.
+            WeightsError: The checkpoint does not load.
+        """
+        settings, info = self.settings, self.source.info
+        if settings.background is None:
+            return None
+        refuse_interlaced(info)
+        device = resolve_device(settings.device)
+        dtype = resolve_precision(settings.precision, device)
+        if settings.precision == "auto" and dtype == torch.bfloat16:
+            # Its 8 bits are enough for features, and too few for the samples of deeper films.
+            dtype = torch.float16 if device.type == "cuda" else dtype
+            dtype = dtype if info.bit_depth == 8 else torch.float32
+        with self.stopwatch.stage("load"):
+            upscaler = load_upscaler(settings.background, device=device, dtype=dtype)
+        self._note_precision(str(settings.background), upscaler.dtype, dtype)
+        return Background(upscaler, info.geometry, on_share=self.on_share)
+
+    def stages(self, background: Background | None) -> Stages:
+        """Load detector and restorer, and connect the stages.
+
+        Raises:
+            VidrestoreError: A network cannot be had, or does not run here.
+        """
+        settings, info = self.settings, self.source.info
+        device = resolve_device(settings.device)
+        dtype = resolve_precision(settings.precision, device)
+        with self.stopwatch.stage("load"):
+            detector = load_detector(
+                settings.detector,
+                device=device,
+                config=DetectorConfig(),
+                on_download=self.on_download,
+            )
+            restorer = load_restorer(
+                settings.model,
+                device=device,
+                dtype=dtype,
+                fidelity=settings.fidelity,
+                detail=settings.detail,
+                on_download=self.on_download,
+            )
+        self._note_precision(settings.model, restorer.dtype, dtype)
+        return Stages(
+            detector=detector,
+            restorer=restorer,
+            geometry=info.geometry,
+            settings=settings,
+            batch_size=settings.batch_size or _BATCH_SIZE[device.type],
+            stopwatch=self.stopwatch,
+            background=background,
+            whole_batches=info.kind != "picture",
+        )
+
+    def shown_source(self, background: Background | None) -> EnlargedSource:
+        """Return the source as its outputs see it."""
+        return EnlargedSource(source=self.source, scale=_scale(background))
+
+    def report(
+        self,
+        stages: Stages,
+        tally: Tally,
+        *,
+        notes: Iterable[str],
+        encode_seconds: float,
+        damaged_packets: int,
+        repaired_timestamps: int,
+    ) -> RestoreReport:
+        """Return what was done.
+
+        Args:
+            stages: That did it.
+            tally: What they did.
+            notes: Of the output.
+            encode_seconds: How long its frames were encoded.
+            damaged_packets: Of the source.
+            repaired_timestamps: Of the source.
+        """
+        background = stages.background
+        told = [*self.notes, *notes, *_background_notes(background)]
+        if not tally.faces:
+            unchanged = "" if background is not None else "; the picture is unchanged"
+            found = "all faces were left alone" if tally.reasons else "no faces were found"
+            told.append(f"{found}{unchanged}")
+        missing = tally.rhythm.missing()
+        if missing is not None:
+            told.append(str(missing))
+        missing = tally.rhythm.missing()
+        if missing is not None:
+            told.append(str(missing))
+        fitting = stages.restorer.most_at_once
+        if fitting is not None:
+            told.append(f"memory ran out: faces were restored {fitting} at a time")
+        if repaired_timestamps:
+            told.append(f"{repaired_timestamps} frames without a usable time were given one")
+        return RestoreReport(
+            frames=tally.frames,
+            faces=tally.faces,
+            shot_records=tally.shot_records(),
+            track_records=tally.track_records(),
+            timing={**self.stopwatch.seconds, "encode": encode_seconds},
+            device=str(stages.restorer.device),
+            precision=_plain(stages.restorer.dtype),
+            model=self.settings.model,
+            checkpoint_sha256=checkpoint_sha256(self.settings.model),
+            detail=stages.restorer.detail,
+            background=None if background is None else background.upscaler.kind,
+            scale=_scale(background),
+            damaged_packets=damaged_packets,
+            reasons=dict(tally.reasons),
+            notes=tuple(told),
+        )
+
+    def _note_precision(self, name: str, found: torch.dtype, wanted: torch.dtype) -> None:
+        if found != wanted:
+            self.notes.append(f"{name} does not run in {_plain(wanted)}: it ran in {_plain(found)}")
+
+
+def comparison_geometry(info: VideoInfo) -> DisplayGeometry:
+    """Return how frames lie on the screen that show before and after side by side."""
+    return side_by_side_geometry(info.geometry, info.pixel_format)
+
+
+def compared(finished: FinishedFrame, stages: Stages) -> Frame:
+    """Return before and after side by side."""
+    before, geometry = finished.source, stages.geometry
+    if stages.background is not None:
+        before = stages.background.enlarged_plainly(before)
+        geometry = stages.background.geometry
+    return side_by_side(before, finished.frame, geometry)
+
+
+def frames_expected(info: VideoInfo, settings: RestoreSettings) -> int | None:
+    """Return how many frames a run will see, as far as the source says."""
+    total = info.frame_count_estimate
+    if total is None or info.duration_seconds is None or info.duration_seconds <= 0:
+        return total
+    start = float(settings.start_seconds or 0)
+    end = float(settings.end_seconds) if settings.end_seconds is not None else None
+    length = min(end, info.duration_seconds) if end is not None else info.duration_seconds
+    share = max(0.0, length - start) / info.duration_seconds
+    return max(1, round(total * min(1.0, share)))
+
+
+def _background_notes(background: Background | None) -> list[str]:
+    if background is None:
+        return []
+    upscaler = background.upscaler
+    done = f"enlarged {upscaler.scale} times" if upscaler.scale > 1 else "cleaned"
+    notes = [
+        f"the whole picture was {done} by {upscaler.path.name} ({upscaler.kind}): no sample of it "
+        "is the source's"
+    ]
+    if background.interlaced_count:
+        notes.append(
+            f"{background.interlaced_count} frames are interlaced and were enlarged as they are, "
+            "two moments mixed"
+        )
+    return notes
+
+
+def _scale(background: Background | None) -> int:
+    return 1 if background is None else background.scale
+
+
+def _plain(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
