@@ -1,5 +1,6 @@
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,11 +10,13 @@ from vidrestore.media.color import aligned_box, display_view, region_to_rgb
 from vidrestore.media.fields import FieldRule, box_in_whole, split_fields, whole_of, woven
 from vidrestore.types import ColorTags, DisplayGeometry, Frame, PixelFormat, Timestamp
 
-TOP_FIRST = {"interlaced": True, "top_field_first": True}
-BOTTOM_FIRST = {"interlaced": True, "top_field_first": False}
+TOP_FIRST: dict[str, Any] = {"interlaced": True, "top_field_first": True}
+BOTTOM_FIRST: dict[str, Any] = {"interlaced": True, "top_field_first": False}
 
 
-def frame_with(pixel_format: PixelFormat = YUV420, hw: tuple[int, int] = (16, 20), **changes):
+def frame_with(
+    pixel_format: PixelFormat = YUV420, hw: tuple[int, int] = (16, 20), **changes: Any
+) -> Frame:
     return replace(random_frame(pixel_format, hw, seed=3), **{**TOP_FIRST, **changes})
 
 

@@ -42,6 +42,8 @@ class Clip:
     """Time stamps of the frames, in ``time_base``."""
     time_base: Fraction = 1 / RATE
     last_duration_ticks: int = 1
+    rate: Fraction = RATE
+    """What the header says; the time stamps say it, too."""
     size_hw: tuple[int, int] = SIZE_HW
     codec: str = "libx264"
     pixel_format: str = "yuv420p"
@@ -103,7 +105,7 @@ def make_clip(path: Path, clip: Clip | None = None) -> Path:
 
 
 def _video_stream(container, clip: Clip):
-    video = container.add_stream(clip.codec, rate=RATE, options=dict(clip.options))
+    video = container.add_stream(clip.codec, rate=clip.rate, options=dict(clip.options))
     video.height, video.width = clip.size_hw
     video.pix_fmt = clip.pixel_format
     video.codec_context.time_base = clip.time_base

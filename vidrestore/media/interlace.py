@@ -1,0 +1,180 @@
+"""Whether a film is interlaced, whatever its flags say: FFmpeg's ``idet`` on a sample of it."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice
+
+import av
+
+from vidrestore.media.decoding import PacketDecoder
+from vidrestore.media.filtering import PictureFilter, gray_picture, luma_8bit
+from vidrestore.media.formats import frame_planes, source_layout
+from vidrestore.media.info import FieldOrder, VideoInfo
+from vidrestore.media.translate import media_errors
+
+_PLACES = (Fraction(1, 10), Fraction(9, 20), Fraction(4, 5))
+FRAMES_PER_PLACE = 25
+_WHOLE_FILM_SECONDS = 3.0
+"""Shorter films are looked at from their start only."""
+_LEAST_DECIDED = 8
+"""Frames of a place that must show motion for it to tell anything."""
+_CLEAR_SHARE = 0.5
+"""Of these, how many must comb: of telecined film, half of the frames do."""
+_CONTRARY_SHARE = 0.1
+"""How many of them may comb in the other order."""
+_PROGRESSIVE_SHARE = 0.9
+_CYCLE = 5
+_LEAST_CYCLES = 3
+_CYCLES_ALIKE = 0.8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldsSeen:
+    """What a sample of a film's frames shows."""
+
+    frames: int
+    """Size of the sample."""
+    flagged: int
+    """How many say that they are interlaced."""
+    top_first: int
+    """How many comb as frames do whose top field is the earlier one."""
+    bottom_first: int
+    progressive: int
+    """How many show one moment; the rest show no motion to tell by."""
+    order: FieldOrder
+    """What is clear from that; ``unknown`` where nothing is."""
+    pulldown: bool
+    """Whether fields come back in the rhythm of 3:2 pulldown: film at 24 frames per second,
+    spread over 60 fields."""
+
+
+def fields_seen(info: VideoInfo) -> FieldsSeen:
+    """Look at up to three short stretches of a film.
+
+    Fields are told apart by luma alone. A film counts as interlaced if one stretch of it is.
+
+    Args:
+        info: Of a film.
+
+    Raises:
+        MediaError: Reading fails for another reason than damage.
+    """
+    looks = [_look(info, start) for start in _starts_seconds(info)]
+    # Where key frames are rare, two places begin at the same one.
+    places = [*{each.first_ticks: each for each in looks}.values()]
+    found = [Counter(each.seen) for each in places]
+    total = sum(found, Counter[str]())
+    return FieldsSeen(
+        frames=sum(len(each.seen) for each in places),
+        flagged=sum(each.flagged for each in places),
+        top_first=total["tff"],
+        bottom_first=total["bff"],
+        progressive=total["progressive"],
+        order=_order(found),
+        pulldown=any(_is_pulldown(each.repeated) for each in places),
+    )
+
+
+@dataclass(slots=True, eq=False)
+class _Place:
+    """What ``idet`` says of every frame of a stretch."""
+
+    seen: list[str]
+    """``tff``, ``bff``, ``progressive`` or ``undetermined``, each frame judged for itself: with
+    ``idet``'s memory, one frame judged by its noise would speak for many without motion."""
+    repeated: list[str]
+    """``top`` or ``bottom`` where that field is the one of the frame before, or ``neither``."""
+    flagged: int = 0
+    first_ticks: int | None = None
+
+
+def _starts_seconds(info: VideoInfo) -> list[Fraction | None]:
+    length = info.duration_seconds
+    if length is None or length < _WHOLE_FILM_SECONDS:
+        return [None]
+    return [info.origin_seconds + place * Fraction(length) for place in _PLACES]
+
+
+def _look(info: VideoInfo, start_seconds: Fraction | None) -> _Place:
+    place = _Place([], [])
+    detector = PictureFilter([("idet", "")], size_hw=info.geometry.coded_hw, format_name="gray")
+    for number, decoded in enumerate(_decoded(info, start_seconds)):
+        place.flagged += decoded.interlaced_frame
+        if number == 0:
+            place.first_ticks = decoded.pts
+        luma = frame_planes(decoded, source_layout(decoded.format.name))[0]
+        _note(place, detector.pushed(gray_picture(luma_8bit(luma, info.pixel_format), number)))
+    _note(place, detector.finished())
+    return place
+
+
+def _decoded(info: VideoInfo, start_seconds: Fraction | None) -> Iterator[av.VideoFrame]:
+    """Yield frames of one format from a key frame on."""
+    ticks = None if start_seconds is None else int(start_seconds / info.time_base)
+    decoder = PacketDecoder(info.path, info.video_stream_index)
+    try:
+        with media_errors(info.path):
+            for decoded in islice(decoder.frames(ticks), FRAMES_PER_PLACE):
+                size_hw = (decoded.height, decoded.width)
+                if (size_hw, decoded.format.name) != (
+                    info.geometry.coded_hw,
+                    info.pixel_format_name,
+                ):
+                    return
+                yield decoded
+    finally:
+        decoder.close()
+
+
+def _note(place: _Place, pictures: Sequence[av.VideoFrame]) -> None:
+    for picture in pictures:
+        told = picture.metadata
+        place.seen.append(told["lavfi.idet.single.current_frame"])
+        place.repeated.append(told["lavfi.idet.repeated.current_frame"])
+
+
+def _order(places: Sequence["Counter[str]"]) -> FieldOrder:
+    found: set[FieldOrder] = set()
+    names: tuple[tuple[str, str, FieldOrder], ...] = (
+        ("tff", "bff", "top first"),
+        ("bff", "tff", "bottom first"),
+    )
+    for place in places:
+        decided = place["tff"] + place["bff"] + place["progressive"]
+        if decided < _LEAST_DECIDED:
+            continue
+        for name, other, order in names:
+            if (
+                place[name] >= _CLEAR_SHARE * decided
+                and place[other] <= _CONTRARY_SHARE * place[name]
+            ):
+                found.add(order)
+    if len(found) == 1:
+        return found.pop()
+    total = sum(places, Counter[str]())
+    decided = total["tff"] + total["bff"] + total["progressive"]
+    clear = decided >= _LEAST_DECIDED and total["progressive"] >= _PROGRESSIVE_SHARE * decided
+    return "progressive" if clear and not found else "unknown"
+
+
+def _is_pulldown(repeated: Sequence[str]) -> bool:
+    """Whether fields come back in the rhythm of 3:2 pulldown.
+
+    Once in five frames that is the top field, and two or three frames later the bottom field.
+    """
+    cycles = len(repeated) // _CYCLE
+    if cycles < _LEAST_CYCLES:
+        return False
+    for phase in range(_CYCLE):
+        for apart in (2, 3):
+            expected = ["neither"] * _CYCLE
+            expected[phase], expected[(phase + apart) % _CYCLE] = "top", "bottom"
+            alike = sum(
+                list(repeated[at : at + _CYCLE]) == expected
+                for at in range(0, cycles * _CYCLE, _CYCLE)
+            )
+            if alike >= max(_LEAST_CYCLES, _CYCLES_ALIKE * cycles):
+                return True
+    return False
