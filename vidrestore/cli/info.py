@@ -114,6 +114,10 @@ def info_rows(info: "VideoInfo") -> Iterator[tuple[str, str]]:
     yield "colour", ", ".join(f"{name} {value}" for name, value in color.items())
     yield "fields", info.field_order
     yield "time base", f"{info.time_base} s"
+    if info.timecode is not None:
+        yield "time code", info.timecode
+    if info.reel_name is not None:
+        yield "reel", info.reel_name
     for stream in info.streams:
         yield f"stream {stream.index}", _stream_line(stream)
     for number, chapter in enumerate(info.chapters, start=1):
@@ -150,6 +154,8 @@ def info_json(info: "VideoInfo") -> dict[str, object]:
         "color": color_json(info),
         "field_order": info.field_order,
         "time_base": _exact(info.time_base),
+        "timecode": info.timecode,
+        "reel_name": info.reel_name,
         "origin_seconds": float(info.origin_seconds),
         "video_stream_index": info.video_stream_index,
         "streams": [_stream_json(stream) for stream in info.streams],

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
 from typing import cast
@@ -12,6 +13,7 @@ import av.error
 from av.stream import AttachmentStream, Stream
 
 from vidrestore.errors import MediaError
+from vidrestore.media.info import VideoInfo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +29,9 @@ class ContainerSpec:
     is_mov: bool = False
     counts_milliseconds: bool = False
     """Whether time stamps are rounded to 1/1000 s, as Matroska's are."""
+    pictures_only: bool = False
+    """Whether one video stream of an even, usual rate is all that is written into it. (FFmpeg's
+    MXF ends where the shortest stream does: it would cut off pictures, or sound.)"""
     counts_frames: bool = False
     """Whether the time of a frame is its number: waiting takes empty frames."""
 
@@ -39,6 +44,13 @@ _TRANSPORT_CODECS = frozenset(
     }
 )  # fmt: skip
 _WEBM_CODECS = frozenset({"vp8", "vp9", "av1", "opus", "vorbis", "webvtt"})
+_MXF_CODECS = frozenset({"mpeg2video", "h264", "dnxhd", "prores", "ffv1"})
+# What MXF counts in.
+_USUAL_RATES = (
+    *(Fraction(each * 1000, 1001) for each in (24, 30, 60)),
+    *map(Fraction, (24, 25, 30, 48, 50, 60)),
+)
+_RATE_TOLERANCE = Fraction(1, 2500)
 _TRANSPORT = ContainerSpec(format="mpegts", codecs=_TRANSPORT_CODECS, holds_rotation=False)
 
 CONTAINERS: Mapping[str, ContainerSpec] = MappingProxyType(
@@ -49,6 +61,9 @@ CONTAINERS: Mapping[str, ContainerSpec] = MappingProxyType(
         ".mkv": ContainerSpec(format="matroska", holds_attachments=True, counts_milliseconds=True),
         ".webm": ContainerSpec(format="webm", codecs=_WEBM_CODECS, counts_milliseconds=True),
         ".avi": ContainerSpec(format="avi", holds_rotation=False, counts_frames=True),
+        ".mxf": ContainerSpec(
+            format="mxf", codecs=_MXF_CODECS, holds_rotation=False, pictures_only=True
+        ),
         ".ts": _TRANSPORT,
         ".m2ts": _TRANSPORT,
     }
@@ -69,11 +84,31 @@ def container_of(target: Path) -> ContainerSpec:
     return spec
 
 
+def held_rate(spec: ContainerSpec, target: Path, info: VideoInfo) -> Fraction | None:
+    """Return the rate a container states for a film: its own, or the usual one it stands for.
+
+    Raises:
+        MediaError: The container needs even times and a usual rate, and the film has others.
+    """
+    rate = info.average_rate
+    if not spec.pictures_only:
+        return rate
+    usual = min(_USUAL_RATES, key=lambda each: abs(each - (rate or 0)))
+    if rate is None or info.variable_rate or abs(rate / usual - 1) > _RATE_TOLERANCE:
+        found = "an unknown rate" if rate is None else f"{float(rate):.3f} frames a second"
+        uneven = " at uneven times" if info.variable_rate else ""
+        raise MediaError(
+            f"{target}: {target.suffix} holds even frame rates from 23.976 to 60 only, found "
+            f"{found}{uneven}; use -o {target.stem}.mov or .mkv"
+        )
+    return usual
+
+
 def holds(spec: ContainerSpec, stream: Stream) -> bool:
     """Whether PyAV can copy packets of ``stream`` into a container; tried on a dry run."""
     if isinstance(stream, AttachmentStream):
         return spec.holds_attachments
-    if not holds_codec(spec, codec_name(stream)):
+    if spec.pictures_only or not holds_codec(spec, codec_name(stream)):
         return False
     if stream.type == "data" and spec.format != "mpegts":
         return False

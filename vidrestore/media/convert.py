@@ -46,7 +46,7 @@ def loss_between(source: PixelFormat, target: PixelFormat) -> Loss:
     gained = sum(max(0, more) for _, more in shifts)
     if source.model == "gray" and target.model != "gray":
         # The smallest chroma that holds gray.
-        gained = 4 if target.model == "rgb" else 3 - sum(target.chroma_shift_xy)
+        gained = 4 if target.model == "rgb" else max(1, 3 - sum(target.chroma_shift_xy))
     return Loss(
         color=target.model == "gray" and source.model != "gray",
         alpha=source.has_alpha and not target.has_alpha,

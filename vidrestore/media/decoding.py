@@ -19,6 +19,7 @@ from av.stream import Discard
 from av.video.stream import VideoStream
 
 from vidrestore.media.demuxing import is_damage, packets_around_damage
+from vidrestore.media.ffv1_slices import SliceChecker
 from vidrestore.media.probing import open_film
 
 _log = logging.getLogger(__name__)
@@ -125,12 +126,16 @@ class PacketDecoder:
     def _packets(self) -> Iterator["Packet[VideoStream]"]:
         stream = self.stream
         follow = stream.codec_context.name not in _PACKETS_ARE_NOT_FRAMES
+        checker = SliceChecker() if stream.codec_context.name == "ffv1" else None
         packets = packets_around_damage(self._container, stream, on_damage=self._count_damage)
         for packet in cast("Iterator[Packet[VideoStream]]", packets):
             self.packets_read += bool(packet.size)
             if self._first_dts is None:
                 self._first_dts = packet.dts
-            if follow and packet.size and packet.pts is not None and not packet.is_discard:
+            if checker is not None and packet.size and checker.damaged_slices(bytes(packet)):
+                # Its frame comes all the same, with what another showed in place of the slice.
+                self.damaged_packets += 1
+            elif follow and packet.size and packet.pts is not None and not packet.is_discard:
                 self._awaited.add(packet.pts)
             yield packet
 

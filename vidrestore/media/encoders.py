@@ -18,6 +18,20 @@ _X26X_PRESETS = (
 )  # fmt: skip
 
 
+# Quality, and which formats of samples it has.
+_DNXHR_FORMATS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "lb": ("yuv422p",),
+        "sq": ("yuv422p",),
+        "hq": ("yuv422p",),
+        "hqx": ("yuv422p10le",),
+        "444": ("yuv444p10le", "gbrp10le"),
+    }
+)
+# Slices of FFV1 by number of samples: more of them lose less to damage, and use more threads.
+_FFV1_SLICES = ((3840 * 2160, 64), (1280 * 720, 24), (640 * 360, 16), (64 * 64, 4))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderSpec:
     """One entry of the table of encoders."""
@@ -35,6 +49,7 @@ class EncoderSpec:
     options: Mapping[str, str]
     needs_even_size: bool = False
     """Whether subsampled chroma demands even sizes (the cropping units of H.264 and H.265)."""
+    smallest_hw: tuple[int, int] = (1, 1)
     largest_hw: tuple[int, int] | None = None
     """The encoder's limits on each side; None where there are none that matter."""
     most_samples: int | None = None
@@ -79,8 +94,9 @@ ENCODERS: Mapping[str, EncoderSpec] = MappingProxyType(
         ),
         "ffv1": EncoderSpec(
             encoders=("ffv1",),
-            # Version 3 with a checksum on every slice: what archives ask for.
-            options={"level": "3", "slicecrc": "1", "g": "1"},
+            # Version 3 with a checksum on every slice: what archives ask for. Of 8 bits, the
+            # range coder takes a quarter less room than Golomb-Rice; more bits always have it.
+            options={"level": "3", "slicecrc": "1", "g": "1", "coder": "1"},
         ),
         "prores": EncoderSpec(
             encoders=("prores_ks",),
@@ -88,6 +104,13 @@ ENCODERS: Mapping[str, EncoderSpec] = MappingProxyType(
             preset_option="profile",
             options={"vendor": "apl0"},
             codes_fields=True,
+        ),
+        "dnxhr": EncoderSpec(
+            encoders=("dnxhd",),
+            presets=tuple(_DNXHR_FORMATS),
+            preset_option="profile",
+            options={},
+            smallest_hw=(120, 256),
         ),
     }
 )
@@ -101,7 +124,7 @@ class EncoderSettings:
     crf: float | None = None
     """Constant quality: lower is better; None is a default hard to tell from the original."""
     preset: str | None = None
-    """Speed against size; of ProRes, the profile. None is a sensible default."""
+    """Speed against size; of ProRes and DNxHR, the profile. None is a sensible default."""
     threads: int = 0
     """Threads of the encoder; 0 lets it choose."""
 
@@ -143,6 +166,8 @@ class EncoderChoice:
     loss: Loss
 
 
+# Lists formats with alpha, and opens with them only where it was built so.
+_ALPHA_IN_NAME_ONLY = frozenset({"libx265"})
 # What packs the same samples, for encoders without the planar format.
 _PACKED = {"bgr0": "gbrp", "bgra": "gbrap", "rgb24": "gbrp"}
 
@@ -162,7 +187,9 @@ def encoder_choice(
     for encoder in spec.encoders:
         for offered in av.Codec(encoder, "w").video_formats or ():
             planar = PLANAR.get(_PACKED.get(offered.name, offered.name))
-            if planar is None or (spec.needs_even_size and _cannot_crop(planar, odd_hw)):
+            if planar is None or (planar.has_alpha and encoder in _ALPHA_IN_NAME_ONLY):
+                continue
+            if spec.needs_even_size and _cannot_crop(planar, odd_hw):
                 continue
             choices.append(
                 EncoderChoice(
@@ -175,12 +202,20 @@ def encoder_choice(
     if settings.codec == "prores" and settings.preset is not None:
         wide = settings.preset.startswith("4444")
         choices = [each for each in choices if (each.planar.chroma_shift_xy == (0, 0)) == wide]
+    if settings.codec == "dnxhr" and settings.preset is not None:
+        choices = [each for each in choices if each.name in _DNXHR_FORMATS[settings.preset]]
     # Of equals, the planar format, which needs no packing.
     return min(choices, key=lambda each: (each.loss, each.name in _PACKED))
 
 
 def _check_size(codec: str, spec: EncoderSpec, coded_hw: tuple[int, int]) -> None:
     height, width = coded_hw
+    least_h, least_w = spec.smallest_hw
+    if height < least_h or width < least_w:
+        raise MediaError(
+            f"pictures of {width}x{height} are smaller than {codec} holds ({least_w}x{least_h}); "
+            "use --codec ffv1 or prores"
+        )
     most_h, most_w = spec.largest_hw or coded_hw
     if height <= most_h and width <= most_w and height * width <= (spec.most_samples or inf):
         return
@@ -195,13 +230,24 @@ def _cannot_crop(planar: PixelFormat, odd_hw: tuple[bool, bool]) -> bool:
     return (odd_hw[0] and shift_y > 0) or (odd_hw[1] and shift_x > 0)
 
 
-def encoder_options(settings: EncoderSettings, planar: PixelFormat) -> dict[str, str]:
-    """Return FFmpeg's options for the encoder."""
+def encoder_options(
+    settings: EncoderSettings, planar: PixelFormat, coded_hw: tuple[int, int]
+) -> dict[str, str]:
+    """Return FFmpeg's options for the encoder of pictures of a size and format."""
     spec = settings.spec
     options = dict(spec.options)
     preset = settings.preset or spec.preset
     if settings.codec == "prores" and preset is None:
         preset = "hq" if planar.chroma_shift_xy == (1, 0) else "4444"
+    if settings.codec == "dnxhr":
+        # The last in the table that has these samples is the best of them.
+        fitting = [name for name, formats in _DNXHR_FORMATS.items() if planar.name in formats]
+        preset = f"dnxhr_{preset or fitting[-1]}"
+    if settings.codec == "ffv1":
+        area = coded_hw[0] * coded_hw[1]
+        slices = next((count for least, count in _FFV1_SLICES if area >= least), None)
+        if slices is not None:
+            options["slices"] = str(slices)
     if preset is not None:
         options[spec.preset_option] = preset
     crf = settings.crf if settings.crf is not None else spec.crf

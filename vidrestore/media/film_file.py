@@ -1,7 +1,7 @@
 """The file of a film: encoded pictures in, with everything else of the source beside them."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import lcm
 from pathlib import Path
@@ -13,7 +13,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from vidrestore.errors import UnsupportedStreamError
-from vidrestore.media.containers import container_of, holds_codec
+from vidrestore.media.containers import container_of, held_rate, holds_codec
 from vidrestore.media.encoders import EncoderSettings
 from vidrestore.media.info import VideoInfo
 from vidrestore.media.join import joined
@@ -26,12 +26,13 @@ from vidrestore.media.remux import (
     planned,
     shifted_chapters,
 )
+from vidrestore.media.timecode import state_timecode
 from vidrestore.media.timing import CopyClock, Cut, common_shift
 from vidrestore.media.translate import media_errors
 from vidrestore.types import DisplayGeometry
 
 _ROUNDED_SECONDS = Fraction(1, 500)
-_CODEC_IDS = {"h265": "hevc"}
+_CODEC_IDS = {"h265": "hevc", "dnxhr": "dnxhd"}
 _MOV_TAGS = frozenset(
     {
         "title", "artist", "album", "album_artist", "composer", "comment", "date", "genre",
@@ -89,9 +90,9 @@ class FilmFile:
         self._path = path
         self._target = target
         self._spec = container_of(target)
-        self._info = info
+        self._info = info = replace(info, average_rate=held_rate(self._spec, target, info))
         self._source_path = source_path if info.kind == "film" else None
-        self._rounds_times = False
+        self._rounds_times = self._begun = False
         self._last_ticks: int | None = None
         self._step_ticks: list[int] = []
         """Shortest and longest time between two frames."""
@@ -110,9 +111,10 @@ class FilmFile:
 
     def _codec_refusal(self, settings: EncoderSettings) -> str:
         suffix = self._target.suffix
+        better = ".mov" if settings.codec == "dnxhr" else ".mkv"
         return (
             f"{self._target}: {suffix} cannot hold {settings.codec} video; "
-            f"use -o {self._target.stem}.mkv or another --codec"
+            f"use -o {self._target.stem}{better} or another --codec"
         )
 
     def _open(
@@ -174,6 +176,7 @@ class FilmFile:
         self._copier: StreamCopier | None = None
         if self._source is None:
             self.encoder = self._picture_encoder(output, geometry, settings, shift)
+            self._name_reel(output)
             return
         self._copier = StreamCopier(self._source, output, self._clock, self._spec.is_mov)
         for stream in self._source.streams:
@@ -185,7 +188,29 @@ class FilmFile:
             elif stream.index in self._plan.copied:
                 self._copier.add(stream, self._spec)
         output.metadata.update(copied_metadata(dict(self._info.metadata)))
+        self._name_reel(output)
         output.set_chapters(shifted_chapters(self._source, self._clock))
+
+    def _name_reel(self, output: OutputContainer) -> None:
+        if self._info.reel_name is not None:
+            # QuickTime takes it from the pictures, MXF from the file.
+            holder = output if self._spec.format == "mxf" else self.encoder.stream
+            holder.metadata.setdefault("reel_name", self._info.reel_name)
+
+    def _begin(self, first: "Packet[VideoStream]") -> None:
+        """State the time code of the first picture, before the header is written."""
+        self._begun = True
+        info = self._info
+        if self._output is None or info.timecode is None or first.pts is None:
+            return
+        begins = first.pts * first.time_base + self._clock.shift_seconds
+        note = state_timecode(
+            (self._output.metadata, self.encoder.stream.metadata),
+            info.timecode,
+            later_seconds=begins - (info.streams[info.video_stream_index].start_seconds or 0),
+            rate=info.average_rate,
+        )
+        self.notes.extend(note)
 
     def _picture_encoder(
         self,
@@ -225,6 +250,8 @@ class FilmFile:
             return
         with media_errors(self._target, "write"):
             for packet in packets:
+                if not self._begun:
+                    self._begin(packet)
                 dts = packet.dts if packet.dts is not None else packet.pts
                 if self._copier is not None and dts is not None:
                     self._output.start_encoding()

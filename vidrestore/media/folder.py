@@ -36,12 +36,17 @@ def pictures_of(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     with media_errors(path):
-        found = [each for each in path.iterdir() if is_picture_name(each) and each.is_file()]
+        found = [each for each in path.iterdir() if is_picture_name(each) and _is_meant(each)]
     found = [each for each in found if not each.name.startswith(".")]
     if not found:
         known = ", ".join(PICTURE_SUFFIXES)
         raise MediaError(f"{path}: no picture in this folder; frames must be named {known}")
     return sorted(found, key=lambda each: natural_key(each.name))
+
+
+def _is_meant(path: Path) -> bool:
+    """Whether a name stands for a picture; a link to nowhere does, as a frame would go missing."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def read_picture(path: Path) -> Picture:
@@ -96,6 +101,8 @@ def probe_pictures(path: Path, *, fps: Fraction) -> VideoInfo:
         codec=codec,
         streams=(StreamInfo(index=0, kind="video", codec=codec),),
         metadata=first.metadata,
+        timecode=first.metadata.get("timecode"),
+        reel_name=first.metadata.get("reel_name"),
     )
 
 

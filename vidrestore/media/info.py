@@ -81,6 +81,9 @@ class VideoInfo:
     streams: tuple[StreamInfo, ...] = ()
     chapters: tuple[Chapter, ...] = ()
     metadata: Mapping[str, str]
+    timecode: str | None = None
+    """Of its first frame, as the file writes it."""
+    reel_name: str | None = None
 
     @property
     def is_folder(self) -> bool:

@@ -65,7 +65,7 @@ class PictureEncoder:
         self._first_dts: int | None = None
         self._first_pts = self._end_ticks = 0
         self._fields = _FieldFlags()
-        options = encoder_options(settings, self._choice.planar)
+        options = encoder_options(settings, self._choice.planar, geometry.coded_hw)
         if not allow_reordering:
             options["bf"] = "0"
         self.stream = self._added_stream(output, settings, options)

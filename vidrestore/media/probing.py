@@ -22,6 +22,7 @@ from av.video.stream import VideoStream
 from vidrestore.errors import MediaError
 from vidrestore.media.formats import SourceLayout, source_layout
 from vidrestore.media.info import Chapter, FieldOrder, StreamInfo, VideoInfo
+from vidrestore.media.timecode import tape_marks
 from vidrestore.media.translate import media_errors
 from vidrestore.types import ColorTags, DisplayGeometry
 
@@ -106,6 +107,7 @@ def film_info(container: InputContainer, stream: VideoStream, path: Path) -> Vid
     layout = source_layout(frame.format.name)
     matrix = display_matrix_of(frame)
     rate = stream.average_rate or stream.guessed_rate
+    marks = tape_marks(container, stream.index)
     duration = _duration_seconds(container, stream)
     time_base = stream.time_base
     if time_base is None:
@@ -138,6 +140,8 @@ def film_info(container: InputContainer, stream: VideoStream, path: Path) -> Vid
         streams=tuple(_stream_info(each) for each in container.streams),
         chapters=tuple(_chapters(container)),
         metadata=dict(container.metadata),
+        timecode=marks.timecode,
+        reel_name=marks.reel_name,
     )
 
 
