@@ -266,3 +266,18 @@ def test_frames_of_another_geometry_than_the_source_can_be_written(tmp_path: Pat
 
     assert probe(tmp_path / "side.mp4").geometry.coded_hw == (48, 192)
     assert packets_of(tmp_path / "side.mp4", "audio") == packets_of(path, "audio")
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_the_shortest_films_in_h265_are_decoded_in_time(
+    tmp_path: Path, count: int, suffix: str
+) -> None:
+    clip = Clip(ticks=tuple(range(0, 512 * count, 512)), time_base=Fraction(1, 12_800))
+    source = make_clip(tmp_path / "short.mp4", clip)
+    for attempt in range(8):
+        target = tmp_path / f"out{attempt}{suffix}"
+        copy_film(source, target, codec="h265")
+        with av.open(str(target)) as container:
+            packets = [each for each in container.demux(video=0) if each.size]
+        assert [each.dts for each in packets] == [each.pts for each in packets]

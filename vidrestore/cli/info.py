@@ -112,6 +112,13 @@ def info_rows(info: "VideoInfo") -> Iterator[tuple[str, str]]:
     yield "display size", _size(geometry.display_hw) + _how_shown(geometry)
     yield "pixel format", f"{info.pixel_format_name}, {info.bit_depth} bits"
     yield "colour", ", ".join(f"{name} {value}" for name, value in color.items())
+    side_data = info.side_data
+    if side_data.mastering is not None:
+        yield "mastering display", str(side_data.mastering)
+    if side_data.light_level is not None:
+        yield "light level", str(side_data.light_level)
+    if side_data.not_kept:
+        yield "cannot be kept", ", ".join(side_data.not_kept)
     yield "fields", info.field_order
     yield "time base", f"{info.time_base} s"
     if info.timecode is not None:
@@ -152,6 +159,7 @@ def info_json(info: "VideoInfo") -> dict[str, object]:
         "pixel_format": info.pixel_format_name,
         "bit_depth": info.bit_depth,
         "color": color_json(info),
+        "side_data": side_data_json(info),
         "field_order": info.field_order,
         "time_base": _exact(info.time_base),
         "timecode": info.timecode,
@@ -180,6 +188,21 @@ def color_json(info: "VideoInfo") -> dict[str, str]:
         "transfer": _named(_TRANSFER, color.transfer),
         "range": ("full" if color.full_range else "limited") if color.range_known else _UNSPECIFIED,
         "chroma_location": _CHROMA_LOCATION.get(color.chroma_location, _UNSPECIFIED),
+    }
+
+
+def side_data_json(info: "VideoInfo") -> dict[str, object]:
+    """Return mastering display and light level, in cd/m2 and CIE 1931 x and y."""
+    mastering, light = info.side_data.mastering, info.side_data.light_level
+    points = () if mastering is None else (*(mastering.primaries_xy or ()), mastering.white_xy)
+    named = zip(("red", "green", "blue", "white"), points, strict=False)
+    luminance = None if mastering is None else mastering.luminance_nits
+    return {
+        "mastering_xy": {name: [float(x) for x in xy] for name, xy in named if xy is not None},
+        "mastering_luminance": None if luminance is None else [float(each) for each in luminance],
+        "max_cll": None if light is None else light.brightest_nits,
+        "max_fall": None if light is None else light.brightest_average_nits,
+        "not_kept": list(info.side_data.not_kept),
     }
 
 

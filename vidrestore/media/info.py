@@ -1,12 +1,13 @@
 """What a film, a folder of pictures or a picture is, before anything is read from it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from vidrestore.errors import MediaError
+from vidrestore.media.side_data import SideData
 from vidrestore.types import ColorTags, DisplayGeometry, PixelFormat
 
 StreamKind: TypeAlias = Literal["video", "audio", "subtitle", "data", "attachment", "unknown"]
@@ -64,6 +65,8 @@ class VideoInfo:
     pixel_format: PixelFormat
     """The planes that frames carry; of the same samples as ``pixel_format_name``."""
     color: ColorTags
+    side_data: SideData = field(default_factory=SideData)
+    """What its first frame says of its colours beside the tags."""
     time_base: Fraction
     """Seconds per tick of the frames' time stamps."""
     origin_seconds: Fraction = Fraction(0)

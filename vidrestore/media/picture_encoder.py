@@ -22,6 +22,8 @@ from vidrestore.media.encoders import (
 )
 from vidrestore.media.formats import moved, plane_views
 from vidrestore.media.info import VideoInfo
+from vidrestore.media.side_data import add_encoder_parameters, losses, state_in_container
+from vidrestore.media.timing import decoding_times
 from vidrestore.types import ColorTags, DisplayGeometry, Frame
 
 _FIELD_ORDER_CODES = {"progressive": 1, "top first": 2, "bottom first": 3}
@@ -71,6 +73,13 @@ class PictureEncoder:
         self.stream = self._added_stream(output, settings, options)
         self.stream_index = self.stream.index
         self._note_changes(settings)
+        self.notes += losses(
+            info.side_data,
+            self._color,
+            encoder=self._choice.encoder,
+            codec=self.stream.codec_context.codec.canonical_name,
+            container=output.format.name,
+        )
 
     def _added_stream(
         self, output: OutputContainer, settings: EncoderSettings, options: dict[str, str]
@@ -79,6 +88,8 @@ class PictureEncoder:
         stream = output.add_stream(self._choice.encoder, self._timing.rate)
         if not isinstance(stream, VideoStream):
             raise MediaError(f"{self._choice.encoder} is not a video encoder")
+        # First, as it resets the settings of the codec.
+        state_in_container(stream, self._info.side_data)
         context = stream.codec_context
         context.width, context.height, context.pix_fmt = width, height, self._choice.name
         context.time_base = self._timing.time_base
@@ -98,6 +109,7 @@ class PictureEncoder:
             context.flags |= Flags.interlaced_dct | Flags.interlaced_me
             if settings.codec == "h264":
                 options["x264-params"] = "tff=1" if order == "top first" else "bff=1"
+        add_encoder_parameters(options, self._choice.encoder, self._info.side_data)
         context.options = options
         if settings.codec == "av1":
             # SVT-AV1 has its own log, on the terminal; this is its only switch.
@@ -141,7 +153,13 @@ class PictureEncoder:
 
     def remaining(self) -> Iterator["Packet[VideoStream]"]:
         """Yield what the encoder still holds; nothing can be encoded after."""
-        packets = list(self._timed(self._encoded(None)))
+        encoded = self._encoded(None)
+        if self._first_dts is None and self._choice.encoder == "libx265":
+            # Of films of one or two frames, x265 makes decoding times of memory it never set.
+            growing = decoding_times([packet.pts or 0 for packet in encoded])
+            for packet, ticks in zip(encoded, growing, strict=True):
+                packet.dts = ticks
+        packets = list(self._timed(encoded))
         if packets and packets[-1].dts is not None and self._first_dts is not None:
             # MP4 adds up durations in decoding order; they are to end where the last frame does.
             decoded_ticks = packets[-1].dts - self._first_dts

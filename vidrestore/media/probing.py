@@ -4,7 +4,7 @@ import logging
 import re
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -15,13 +15,16 @@ import av.error
 import av.logging as av_log
 import numpy as np
 from av.container import InputContainer
+from av.packet import Packet
 from av.sidedata.sidedata import Type as SideDataType
 from av.stream import AttachmentStream, Disposition, Stream
 from av.video.stream import VideoStream
 
 from vidrestore.errors import MediaError
+from vidrestore.media.demuxing import is_damage, packets_around_damage
 from vidrestore.media.formats import SourceLayout, source_layout
 from vidrestore.media.info import Chapter, FieldOrder, StreamInfo, VideoInfo
+from vidrestore.media.side_data import SideData, side_data_of
 from vidrestore.media.timecode import tape_marks
 from vidrestore.media.translate import media_errors
 from vidrestore.types import ColorTags, DisplayGeometry
@@ -127,6 +130,7 @@ def film_info(container: InputContainer, stream: VideoStream, path: Path) -> Vid
         color=color_of(
             frame, layout=layout, chroma_location=_chroma_location(container, stream.index)
         ),
+        side_data=_side_data(frame, stream, layout),
         time_base=time_base,
         origin_seconds=_origin_seconds(container),
         duration_seconds=duration,
@@ -151,21 +155,29 @@ def _beginning(
     """Return the first frame, and the time stamps of the first packets."""
     first: av.VideoFrame | None = None
     ticks: list[int] = []
-    for count, packet in enumerate(container.demux(stream)):
+    packets = packets_around_damage(container, stream, on_damage=_not_counted)
+    for count, packet in enumerate(packets):
         if packet.pts is not None:
             ticks.append(packet.pts)
         if first is not None and count >= _PACKETS_TO_GUESS_RATE:
             break
         if first is None:
             try:
-                first = next(iter(packet.decode()), None)
-            except av.error.InvalidDataError:
+                frames = cast("Packet[VideoStream]", packet).decode()
+            except av.error.FFmpegError as error:
+                if not is_damage(error):
+                    raise
                 continue
+            first = next(iter(frames), None)
         if count > _MOST_PACKETS_TO_FIRST_FRAME:
             break
     if first is not None:
         return first, ticks
     raise MediaError(f"{path}: no frame of it can be decoded; it is damaged, get another copy")
+
+
+def _not_counted() -> None:
+    """What is damaged is counted when the film is read."""
 
 
 def field_order_of(stream: VideoStream) -> FieldOrder:
@@ -188,6 +200,14 @@ def color_of(frame: av.VideoFrame, *, layout: SourceLayout, chroma_location: int
         range_known=always_full or tagged in (1, 2),
         chroma_location=chroma_location,
     )
+
+
+def _side_data(frame: av.VideoFrame, stream: VideoStream, layout: SourceLayout) -> SideData:
+    found = side_data_of(frame)
+    # Matroska's tag; FFmpeg's own decoders of VP8 and VP9 leave the alpha out.
+    if stream.metadata.get("alpha_mode") == "1" and not layout.planar.has_alpha:
+        return replace(found, not_kept=(*found.not_kept, "transparency, which is not decoded"))
+    return found
 
 
 def display_matrix_of(frame: av.VideoFrame) -> DisplayMatrix:

@@ -22,6 +22,7 @@ from av.video.stream import VideoStream
 from vidrestore.errors import MediaError
 from vidrestore.media.film_file import EncoderPlan, FilmFile
 from vidrestore.media.prefetch import WriteBehind
+from vidrestore.media.timing import decoding_times
 from vidrestore.media.translate import media_errors
 from vidrestore.types import Frame
 
@@ -227,17 +228,3 @@ def _packets(
                     packet.duration = max(1, index.end_ticks - min(e.pts for e in entries) - spent)
                 at += 1
                 yield packet
-
-
-def decoding_times(pts: Sequence[int]) -> list[int]:
-    """Return a decoding time for packets in decoding order: growing, none after its ``pts``.
-
-    They are the presentation times in order, late by as many frames as the deepest reordering
-    asks for; before the first frame they go on in its step.
-    """
-    shown = sorted(pts)
-    rank = {ticks: at for at, ticks in enumerate(shown)}
-    delay = max((at - rank[ticks] for at, ticks in enumerate(pts)), default=0)
-    step = max(1, shown[1] - shown[0]) if len(shown) > 1 else 1
-    early = [shown[0] - (delay - at) * step for at in range(min(delay, len(shown)))]
-    return [*early, *shown[: len(shown) - len(early)]]

@@ -1,6 +1,6 @@
 """Clocks: which part of a film is wanted, where its output starts, repaired time stamps."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import gcd, lcm
@@ -124,3 +124,17 @@ class Clock:
             self.repaired_count += 1
         self._last, self._step = ticks, max(1, duration)
         return ticks
+
+
+def decoding_times(pts: Sequence[int]) -> list[int]:
+    """Return a decoding time for packets in decoding order: growing, none after its ``pts``.
+
+    They are the presentation times in order, late by as many frames as the deepest reordering
+    asks for; before the first frame they go on in its step.
+    """
+    shown = sorted(pts)
+    rank = {ticks: at for at, ticks in enumerate(shown)}
+    delay = max((at - rank[ticks] for at, ticks in enumerate(pts)), default=0)
+    step = max(1, shown[1] - shown[0]) if len(shown) > 1 else 1
+    early = [shown[0] - (delay - at) * step for at in range(min(delay, len(shown)))]
+    return [*early, *shown[: len(shown) - len(early)]]
