@@ -81,6 +81,10 @@ def _dispatch(argv: Sequence[str]) -> ExitCode:
         from vidrestore.cli import info
 
         return info.run(argv[1:])
+    if argv[:1] == ["review"]:
+        from vidrestore.cli import review
+
+        return review.run(argv[1:])
     if argv[:1] == ["weights"]:
         from vidrestore.cli import weights
 

@@ -122,7 +122,7 @@ def run(argv: Sequence[str]) -> ExitCode:
     from vidrestore.cli.summary import summary_lines
     from vidrestore.jobs import JobSettings, restore_video
 
-    settings = _settings(command)
+    settings = settings_of(command)
     with warnings_on_stderr(quiet=command.quiet):
         with restore_display(quiet=command.quiet) as display:
             report = restore_video(
@@ -143,7 +143,12 @@ def run(argv: Sequence[str]) -> ExitCode:
     return ExitCode.OK
 
 
-def _settings(command: RestoreCommand) -> "RestoreSettings":
+def settings_of(command: RestoreCommand) -> "RestoreSettings":
+    """Return what the options of a command ask for.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
     from vidrestore.pipeline import RestoreSettings
 
     return RestoreSettings(

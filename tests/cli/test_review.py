@@ -1,0 +1,192 @@
+"""``vidrestore review``, ``--review``, and the command on the page that restores one track."""
+
+import json
+import re
+import shlex
+from dataclasses import fields
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tyro
+from support.clips import Clip, make_clip
+from support.faceclips import FACE_SIZE_HW, face_picture
+from support.reviews import ReviewFiles, review_files
+
+from vidrestore import RestoreSettings
+from vidrestore.cli import main
+from vidrestore.cli.exitcodes import ExitCode
+from vidrestore.cli.rerun import OF_ONE_RUN, rerun_command
+from vidrestore.cli.restore import RestoreCommand, settings_of
+from vidrestore.pipeline.record import plain_settings
+from vidrestore.record import RecordReader
+
+
+def data_of(page: Path) -> dict[str, Any]:
+    (text,) = re.findall(
+        r'<script type="application/json" id="data">(.*?)</script>', page.read_text(), re.DOTALL
+    )
+    return json.loads(text)
+
+
+def words_of(files: ReviewFiles, *more: str) -> list[str]:
+    named = [str(files.source), str(files.result), "--record", str(files.record)]
+    return ["review", *named, "-o", str(files.page), *more]
+
+
+def test_a_page_is_made_of_source_result_and_record(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    files = review_files(tmp_path)
+
+    assert main(words_of(files)) == ExitCode.OK
+    assert f"{files.page}: review" in capfd.readouterr().err
+    command = shlex.split(data_of(files.page)["tracks"][0]["command"])
+    assert command[:4] == [
+        "vidrestore",
+        str(files.source),
+        "-o",
+        str(tmp_path / "result.track1.mkv"),
+    ]
+    assert command[-2:] == ["--only-track", "1"]
+
+
+def test_a_page_that_exists_is_replaced_only_when_asked(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    files = review_files(tmp_path)
+    files.page.write_text("something of the user's")
+
+    assert main(words_of(files)) == ExitCode.FAILED
+    assert capfd.readouterr().err.startswith(f"error: -o {files.page}: exists")
+    assert files.page.read_text() == "something of the user's"
+    assert main(words_of(files, "--overwrite", "--quiet")) == ExitCode.OK
+    assert capfd.readouterr().err == ""
+    assert data_of(files.page)["tracks"]
+
+
+@pytest.mark.parametrize("name", ["source.mkv", "result.mkv", "record.jsonl"])
+def test_no_file_is_replaced_by_the_page_that_is_made_of_it(tmp_path: Path, name: str) -> None:
+    files = review_files(tmp_path)
+    before = (tmp_path / name).read_bytes()
+
+    page = ReviewFiles(files.source, files.result, files.record, tmp_path / name)
+    assert main(words_of(page, "--overwrite")) == ExitCode.FAILED
+    assert (tmp_path / name).read_bytes() == before
+
+
+def test_a_record_that_is_none_is_one_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    files = review_files(tmp_path)
+    files.record.write_text("{}\n")
+
+    assert main(words_of(files)) == ExitCode.FAILED
+    error = capfd.readouterr().err
+    assert error.startswith(f"error: {files.record}: line 1")
+    assert error.count("\n") == 1
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("film")
+    clip = Clip(size_hw=FACE_SIZE_HW, ticks=tuple(range(4)), picture=face_picture)
+    return make_clip(folder / "a film.mkv", clip)
+
+
+def restored(film: Path, folder: Path, *more: str) -> ExitCode:
+    words = [str(film), "-o", str(folder / "out.mkv"), "--codec", "ffv1", "--device", "cpu"]
+    return main([*words, "--precision", "fp32", "--quiet", *more])
+
+
+def test_a_run_writes_its_review_and_leaves_no_record_behind(film: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    # Left by a run that was killed.
+    (tmp_path / ".page.html.record.jsonl").write_text("{")
+
+    assert restored(film, tmp_path, "--review", str(page)) == ExitCode.OK
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.mkv", "page.html"]
+    (track,) = data_of(page)["tracks"]
+    assert track["frames"] == 4
+    assert track["shown"]
+    # The page's command is one that this program takes, and asks for what was asked for.
+    words = shlex.split(track["command"])
+    command = tyro.cli(RestoreCommand, args=words[1:], config=(tyro.conf.FlagCreatePairsOff,))
+    assert command.source == film
+    assert settings_of(command).only_tracks == (track["number"],)
+    assert settings_of(command).codec == "ffv1"
+
+
+def test_a_record_that_is_asked_for_stays_beside_the_review(film: Path, tmp_path: Path) -> None:
+    record = tmp_path / "kept.jsonl"
+    more = ("--review", str(tmp_path / "page.html"), "--record", str(record))
+
+    assert restored(film, tmp_path, *more) == ExitCode.OK
+    with RecordReader(record) as reader:
+        assert len(list(reader)) == 4
+
+
+def test_a_track_that_is_not_asked_for_is_left_alone_with_the_reason(
+    film: Path, tmp_path: Path
+) -> None:
+    record = tmp_path / "record.jsonl"
+
+    assert restored(film, tmp_path, "--only-track", "77", "--record", str(record)) == ExitCode.OK
+    with RecordReader(record) as reader:
+        faces = [face for frame in reader for face in frame.faces]
+    assert len(faces) == 4
+    assert {(face.reason, face.mask_xyxy) for face in faces} == {("not asked for", None)}
+
+
+@pytest.mark.parametrize("name", ["absent/page.html", ".", "there.html"])
+def test_a_review_that_cannot_be_written_is_refused_before_the_work(
+    film: Path, tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "there.html").write_text("something of the user's")
+
+    assert restored(film, tmp_path, "--review", str(tmp_path / name)) == ExitCode.FAILED
+    assert capfd.readouterr().err.startswith("error: --review ")
+    assert not (tmp_path / "out.mkv").exists()
+
+
+def test_the_command_of_a_track_brings_back_the_settings_of_the_run() -> None:
+    settings = RestoreSettings(
+        model="a net.pth",
+        strength=0.75,
+        faces="largest",
+        min_face_px=31.5,
+        start_seconds=Fraction(5, 8),
+        end_seconds=Fraction(7201, 20),
+        codec="h265",
+        crf=7.5,
+        batch_size=3,
+        fps=Fraction(24_000, 1001),
+        drop_unsupported=True,
+        only_tracks=(3, 9),
+        overwrite=True,
+        record=Path("r.jsonl"),
+        compare=Path("side.mkv"),
+    )
+
+    words = rerun_command(plain_settings(settings), Path("-a film.mkv"), Path("out.mkv"))(12)
+    command = tyro.cli(RestoreCommand, args=words[1:], config=(tyro.conf.FlagCreatePairsOff,))
+    found = settings_of(command)
+    assert (command.source, command.output) == (Path("-a film.mkv"), Path("out.track12.mkv"))
+    assert (found.record, found.compare, found.overwrite) == (None, None, False)
+    kept = plain_settings(settings) | {
+        "only_tracks": "12", "record": None, "compare": None, "overwrite": False,
+    }  # fmt: skip
+    assert plain_settings(found) == kept
+
+
+def test_no_file_that_a_run_wrote_is_written_by_the_command_of_a_track() -> None:
+    files = {field.name for field in fields(RestoreSettings) if field.type in (Path, Path | None)}
+
+    assert files - OF_ONE_RUN == {"background"}
+
+
+def test_settings_of_another_version_are_left_out_of_the_command() -> None:
+    words = rerun_command({"sparkle": 3, "strength": 0.5}, Path("a.mkv"), Path("b"))(1)
+
+    assert words == ["vidrestore", "a.mkv", "-o", "b.track1", "--strength=0.5", "--only-track", "1"]

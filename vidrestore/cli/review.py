@@ -1,0 +1,95 @@
+"""``vidrestore review SOURCE RESULT --record FILE -o PAGE``: a page to look a result over."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from vidrestore.cli.exitcodes import ExitCode
+from vidrestore.cli.sidefile import check_side_file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewCommand:
+    """Write a page that shows what a run changed: faces before and after, curves, every track.
+
+    The page is one file that needs no network. The record is what `--record` of the run wrote;
+    `--review` of a run makes the page at its end.
+    """
+
+    source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="SOURCE")]
+    """What was restored."""
+    result: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RESULT")]
+    """What was made of it."""
+    record: Annotated[Path, tyro.conf.arg(metavar="FILE")]
+    """What was recorded on the way."""
+    output: Annotated[Path, tyro.conf.arg(aliases=("-o",), metavar="PAGE")]
+    """Where the page goes, like `review.html`."""
+    overwrite: bool = False
+    """Replace a page that exists."""
+    quiet: bool = False
+    """Print errors only."""
+    debug: bool = False
+    """Print the traceback of an error, too."""
+
+
+def run(argv: Sequence[str]) -> ExitCode:
+    """Run ``vidrestore review``."""
+    command = tyro.cli(
+        ReviewCommand, prog="vidrestore review", args=argv, config=(tyro.conf.FlagCreatePairsOff,)
+    )
+    check_side_file(
+        "-o",
+        command.output,
+        others=(command.source, command.result, command.record),
+        overwrite=command.overwrite,
+    )
+    from vidrestore.cli.console import say
+
+    write_page(command.source, command.result, command.record, command.output)
+    if not command.quiet:
+        say(told_of(command.output), stream=sys.stderr)
+    return ExitCode.OK
+
+
+def temporary_record(page: Path) -> Path:
+    """Return where the record goes that a run keeps for its page alone."""
+    return page.with_name(f".{page.name}.record.jsonl")
+
+
+def write_page(
+    source: Path,
+    result: Path,
+    record: Path,
+    page: Path,
+    *,
+    files: Mapping[str, str] | None = None,
+) -> None:
+    """Write the page.
+
+    Args:
+        source: What was restored.
+        result: What was made of it.
+        record: What was recorded on the way.
+        page: Where the page goes.
+        files: Settings that name files, with their folders, which the record leaves out.
+
+    Raises:
+        VidrestoreError: A file cannot be read or written, or they do not belong together.
+    """
+    from vidrestore.cli.rerun import rerun_command
+    from vidrestore.record import RecordReader
+    from vidrestore.review import write_review
+
+    with RecordReader(record) as reader:
+        settings = {**reader.header.settings, **(files or {})}
+    rerun = rerun_command(settings, source, result)
+    write_review(source, result, record, page, rerun=rerun)
+
+
+def told_of(page: Path) -> str:
+    """Return a line that says what was written."""
+    return f"{page}: review, {page.stat().st_size / 1e6:.1f} MB; open it in a browser"

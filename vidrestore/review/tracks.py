@@ -1,0 +1,214 @@
+"""What a record says of every track, as arrays over the frames where the face is."""
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidrestore.record import FaceRecord, FrameRecord
+
+Series = NDArray[np.float32]
+"""``(N,)``: one value for each frame of a track, NaN where there is none."""
+
+_MAX_REASONS = 12
+_OTHER_REASONS = "other reasons"
+_COLUMNS = (
+    "similarity",
+    "strength",
+    "luma_before",
+    "luma_after",
+    "left",
+    "top",
+    "right",
+    "bottom",
+    "jitter_before_px",
+    "jitter_after_px",
+)
+_TEMPLATE_RADIUS_PX = 79.31
+"""Root mean square distance of the five points of the 512 crop's canonical face from their mean."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Track:
+    """One face followed through one shot; every array has one value for each of its frames."""
+
+    number: int
+    shot: int
+    frame_index: NDArray[np.int64]
+    """Rising; position in the result."""
+    pts: NDArray[np.int64]
+    """Ticks of the record's time base."""
+    box_xyxy: NDArray[np.float32]
+    """``(N, 4)``, display pixels of the source."""
+    similarity: Series
+    strength: Series
+    luma_before: Series
+    luma_after: Series
+    jitter_before_px: Series
+    """See ``jitter_px``: of the landmarks as they were found."""
+    jitter_after_px: Series
+    """Of the landmarks after smoothing."""
+    reasons: Mapping[str, int]
+    """Why less than all was taken -> number of frames, the most frequent first."""
+
+    @property
+    def frames(self) -> int:
+        """How many frames show the face."""
+        return len(self.frame_index)
+
+    @property
+    def side_px(self) -> Series:
+        """Longer side of the box in display pixels."""
+        left, top, right, bottom = self.box_xyxy.T
+        return np.maximum(right - left, bottom - top)
+
+    @property
+    def flicker_before(self) -> Series:
+        """Change of the face's mean luma from the frame before, 0 to 255."""
+        return _change(self.frame_index, self.luma_before)
+
+    @property
+    def flicker_after(self) -> Series:
+        """The same in the result."""
+        return _change(self.frame_index, self.luma_after)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilmTracks:
+    """The tracks of a film and what was counted on the way."""
+
+    tracks: tuple[Track, ...]
+    """In order of track number."""
+    first_index: int
+    """``FrameRecord.index`` of the first frame."""
+    first_pts: int
+    """Its time."""
+    frames: int
+    faces: int
+    """Faces, counted once per frame."""
+    changed_faces: int
+    """Those of which something was changed."""
+    shots: int
+
+
+def read_tracks(frames: Iterable[FrameRecord]) -> FilmTracks:
+    """Collect what the page shows of every track.
+
+    About 60 bytes are held for each face of each frame: two hours with two faces throughout
+    take 20 MB.
+    """
+    growing: dict[int, _Growing] = {}
+    first: FrameRecord | None = None
+    count = faces = changed = 0
+    shots: set[int] = set()
+    for frame in frames:
+        first = first or frame
+        count += 1
+        shots.add(frame.shot)
+        for face in frame.faces:
+            faces += 1
+            changed += face.mask_xyxy is not None
+            growing.setdefault(face.track, _Growing(frame.shot)).add(frame, face)
+    return FilmTracks(
+        tracks=tuple(each.track(number) for number, each in sorted(growing.items())),
+        first_index=0 if first is None else first.index,
+        first_pts=0 if first is None else first.pts,
+        frames=count,
+        faces=faces,
+        changed_faces=changed,
+        shots=len(shots),
+    )
+
+
+def jitter_px(before: FaceRecord, face: FaceRecord, after: FaceRecord, *, smoothed: bool) -> float:
+    """Return how far landmarks jump, in pixels of the 512 crop.
+
+    The mean length of the five points' second difference over three neighbouring frames: zero
+    for a face that rests or moves evenly. It is measured in the crop, whose scale follows the
+    face, so that near and far faces compare.
+
+    Args:
+        before: The same face in the frame before.
+        face: The face, whose smoothed points give the scale.
+        after: The same face in the frame after.
+        smoothed: Whether to take the points after smoothing, or as they were found.
+    """
+    scale_points = np.array(face.points_xy)
+    radius = float(np.sqrt(((scale_points - scale_points.mean(axis=0)) ** 2).sum(axis=1).mean()))
+    if radius == 0:
+        return float("nan")
+    three = [
+        np.array(each.points_xy if smoothed else each.points_measured_xy)
+        for each in (before, face, after)
+    ]
+    second = three[0] - 2 * three[1] + three[2]
+    return float(np.sqrt((second**2).sum(axis=1)).mean()) * _TEMPLATE_RADIUS_PX / radius
+
+
+@dataclass(slots=True)
+class _Growing:
+    """A track while the record is read: packed numbers, and the last two faces."""
+
+    shot: int
+    index: "array[int]" = field(default_factory=lambda: array("q"))
+    pts: "array[int]" = field(default_factory=lambda: array("q"))
+    columns: "dict[str, array[float]]" = field(
+        default_factory=lambda: {name: array("f") for name in _COLUMNS}
+    )
+    reasons: Counter[str] = field(default_factory=Counter[str])
+    last_two: list[tuple[int, FaceRecord]] = field(default_factory=list[tuple[int, FaceRecord]])
+
+    def add(self, frame: FrameRecord, face: FaceRecord) -> None:
+        self.index.append(frame.index)
+        self.pts.append(frame.pts)
+        values = (
+            face.identity_similarity,
+            face.strength,
+            face.luma_before,
+            face.luma_after,
+            *face.box_xyxy,
+            None,
+            None,
+        )
+        for name, value in zip(_COLUMNS, values, strict=True):
+            self.columns[name].append(float("nan") if value is None else value)
+        if face.reason is not None:
+            room = face.reason in self.reasons or len(self.reasons) < _MAX_REASONS
+            self.reasons[face.reason if room else _OTHER_REASONS] += 1
+        self._measure_jitter(frame.index, face)
+
+    def _measure_jitter(self, index: int, face: FaceRecord) -> None:
+        """Enter the jitter of the frame before, which needs this one."""
+        three = [*self.last_two, (index, face)]
+        self.last_two = three[-2:]
+        if len(three) < 3 or three[2][0] - three[0][0] != 2:
+            return
+        faces = [each for _, each in three]
+        self.columns["jitter_after_px"][-2] = jitter_px(*faces, smoothed=True)
+        # A bridged face was not found: its points say nothing of the detector.
+        if not any(each.interpolated for each in faces):
+            self.columns["jitter_before_px"][-2] = jitter_px(*faces, smoothed=False)
+
+    def track(self, number: int) -> Track:
+        columns = {name: np.array(values, np.float32) for name, values in self.columns.items()}
+        return Track(
+            number=number,
+            shot=self.shot,
+            frame_index=np.array(self.index, np.int64),
+            pts=np.array(self.pts, np.int64),
+            box_xyxy=np.stack(
+                [columns.pop(side) for side in ("left", "top", "right", "bottom")], 1
+            ),
+            reasons=dict(self.reasons.most_common()),
+            **columns,
+        )
+
+
+def _change(frame_index: NDArray[np.int64], values: Series) -> Series:
+    change = np.full(len(values), np.nan, np.float32)
+    neighbours = np.diff(frame_index) == 1
+    change[1:][neighbours] = np.abs(np.diff(values))[neighbours]
+    return change
