@@ -89,6 +89,8 @@ class RestoreCommand:
     """Also write what was done, as JSON."""
     record: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Also write what was synthesised in every frame, as JSON lines; `verify` reads it."""
+    framemd5: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Also write checksums of the written film's frames, as FFmpeg's framemd5."""
     review: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Also write a page to look the result over: faces before and after, curves, every track."""
     resume: bool = False
@@ -174,6 +176,7 @@ def settings_of(command: RestoreCommand) -> "RestoreSettings":
         fps=command.fps,
         compare=command.compare,
         record=_record_of(command),
+        framemd5=command.framemd5,
         overwrite=command.overwrite,
         drop_unsupported=command.drop_unsupported,
     )

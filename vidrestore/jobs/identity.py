@@ -11,7 +11,7 @@ from vidrestore.pipeline.report import versions
 from vidrestore.pipeline.settings import RestoreSettings
 
 _ENDS_BYTES = 1 << 20
-_NOT_OF_THE_BYTES = ("overwrite",)
+_NOT_OF_THE_BYTES = ("overwrite", "framemd5")
 
 
 def identity_of(info: VideoInfo, settings: RestoreSettings, **others: object) -> dict[str, str]:

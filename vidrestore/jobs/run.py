@@ -14,6 +14,7 @@ from vidrestore.jobs.segments import PartSpec
 from vidrestore.jobs.settings import JobSettings
 from vidrestore.jobs.teller import Teller
 from vidrestore.media import Source, open_source
+from vidrestore.media.framemd5 import check_framemd5, write_framemd5
 from vidrestore.media.outputs import WholeOutput, open_output
 from vidrestore.media.publish import place_of
 from vidrestore.pipeline.networks import DownloadCallback, not_shown
@@ -58,6 +59,8 @@ def restore_video(
     settings, job = settings or RestoreSettings(), job or JobSettings()
     source, output = Path(source), Path(output)
     _check_outputs_differ(output, settings)
+    if settings.framemd5 is not None:
+        check_framemd5(settings.framemd5, output, source, overwrite=settings.overwrite)
     teller = Teller(on_progress)
     teller.tell("starting")
     with open_source(
@@ -123,6 +126,9 @@ def _restored(
         run.assemble()
         if record is not None:
             record.write(prepared, stages, run.record_lines())
+    if settings.framemd5 is not None:
+        # Of the file as it is now on the disk, decoded again.
+        write_framemd5(output, settings.framemd5, overwrite=settings.overwrite)
     return run.report()
 
 
@@ -149,7 +155,11 @@ def _as_written(finished: FinishedFrame) -> Frame:
 
 
 def _check_outputs_differ(output: Path, settings: RestoreSettings) -> None:
-    others = {"--compare": settings.compare, "--record": settings.record}
+    others = {
+        "--compare": settings.compare,
+        "--record": settings.record,
+        "--framemd5": settings.framemd5,
+    }
     taken = [output.resolve()]
     for option, path in others.items():
         if path is not None and path.resolve() in taken:

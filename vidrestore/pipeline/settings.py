@@ -54,6 +54,8 @@ class RestoreSettings:
     """Also write a film with before and after side by side."""
     record: Path | None = None
     """Also write what was synthesised, frame by frame, as JSON lines (``vidrestore/record``)."""
+    framemd5: Path | None = None
+    """Also write checksums of the written film's frames, as FFmpeg's ``framemd5``."""
     overwrite: bool = False
     drop_unsupported: bool = False
     """Leave out streams the target cannot hold, instead of refusing."""
