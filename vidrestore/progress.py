@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Stage: TypeAlias = Literal["starting", "restoring", "finishing"]
+Stage: TypeAlias = Literal["starting", "restoring", "finishing", "comparing"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,7 +12,8 @@ class Progress:
     """Where a run is. Sent from the thread that called ``restore_video``."""
 
     stage: Stage
-    """``starting`` opens files and networks, ``finishing`` joins the streams and renames."""
+    """``starting`` opens files and networks, ``finishing`` joins the streams and renames;
+    ``comparing`` is ``vidrestore verify``."""
     frames_done: int
     """Frames handed to the encoder so far."""
     frames_total: int | None

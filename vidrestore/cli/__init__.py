@@ -16,8 +16,13 @@ from typing import NoReturn
 from vidrestore.allocator import keep_freed_memory
 from vidrestore.cli.exitcodes import ExitCode, TerminatedError, expected_line
 
-_PRINTING = (["info"], ["weights"])
-_WHEN_ENDED = {"info": "", "weights": "", "train": ": the same command goes on from last.pt"}
+_PRINTING = (["info"], ["weights"], ["verify"])
+_WHEN_ENDED = {
+    "info": "",
+    "weights": "",
+    "verify": "",
+    "train": ": the same command goes on from last.pt",
+}
 """Command -> what to say of a run that was ended from outside."""
 
 
@@ -85,6 +90,10 @@ def _dispatch(argv: Sequence[str]) -> ExitCode:
         from vidrestore.cli import review
 
         return review.run(argv[1:])
+    if argv[:1] == ["verify"]:
+        from vidrestore.cli import verify
+
+        return verify.run(argv[1:])
     if argv[:1] == ["weights"]:
         from vidrestore.cli import weights
 

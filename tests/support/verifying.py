@@ -1,0 +1,208 @@
+"""Results to verify: made by the program's own reader and writer, then harmed on purpose."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import numpy as np
+from support.records import a_face, a_header, a_record
+
+from vidrestore.media import EncoderSettings, Source, open_sink, open_source
+from vidrestore.media.info import VideoInfo
+from vidrestore.record import FrameRecord, OutputFile, RecordHeader, SourceFile
+from vidrestore.types import Box, Frame, Timestamp
+from vidrestore.verify import Check, Verification
+
+MASK: Box = (20, 16, 61, 41)
+"""Odd on purpose: a chroma sample at its edge may change, one beyond may not."""
+
+
+def same(frames: Iterable[Frame]) -> Iterable[Frame]:
+    """Change nothing."""
+    return frames
+
+
+def with_sample(
+    frames: Iterable[Frame], *, index: int, plane: int, x: int, y: int
+) -> Iterator[Frame]:
+    """Change one sample of one frame by 1."""
+    for frame in frames:
+        if frame.index == index:
+            planes = [np.array(each) for each in frame.planes]
+            planes[plane][y, x] ^= 1
+            frame = frame.with_planes(tuple(planes))
+        yield frame
+
+
+def with_faces(frames: Iterable[Frame], mask: Box = MASK) -> Iterator[Frame]:
+    """Turn a box of every frame to its negative, as a face would be changed."""
+    left, top, right, bottom = mask
+    for frame in frames:
+        planes = [np.array(each) for each in frame.planes]
+        planes[0][top:bottom, left:right] ^= frame.pixel_format.max_value
+        if frame.pixel_format.model == "yuv":
+            shift_x, shift_y = frame.pixel_format.chroma_shift_xy
+            rows = slice(top >> shift_y, -(-bottom >> shift_y))
+            columns = slice(left >> shift_x, -(-right >> shift_x))
+            for at in (1, 2):
+                planes[at][rows, columns] ^= 3
+        yield frame.with_planes(tuple(planes))
+
+
+def moved(frames: Iterable[Frame], index: int, ticks: int) -> Iterator[Frame]:
+    """Show one frame at another time."""
+    for frame in frames:
+        if frame.index == index:
+            stamp = frame.timestamp
+            frame = replace(frame, timestamp=Timestamp(stamp.ticks + ticks, stamp.time_base))
+        yield frame
+
+
+def without(frames: Iterable[Frame], indexes: tuple[int, ...]) -> Iterator[Frame]:
+    """Drop some frames."""
+    return (frame for frame in frames if frame.index not in indexes)
+
+
+def doubled(frames: Iterable[Frame], index: int) -> Iterator[Frame]:
+    """Show one frame again, half way to the next."""
+    for frame in frames:
+        yield frame
+        if frame.index == index:
+            stamp = frame.timestamp
+            ticks = stamp.ticks + max(1, frame.duration_ticks // 2)
+            yield replace(frame, timestamp=Timestamp(ticks, stamp.time_base))
+
+
+def restored_copy(
+    source: Path,
+    target: Path,
+    change: Callable[[Iterable[Frame]], Iterable[Frame]] = same,
+    *,
+    codec: str = "ffv1",
+    crf: float | None = None,
+    **part: float | None,
+) -> Path:
+    """Write what a restoration would, with ``change`` in the place of the networks."""
+    settings = EncoderSettings(codec=codec, crf=crf)
+    with (
+        open_source(source, **part) as frames,
+        open_sink(target, source=frames, source_path=source, settings=settings) as sink,
+    ):
+        for frame in change(_alone(frames)):
+            sink.write(frame)
+    return target
+
+
+def _alone(source: Source) -> Iterator[Frame]:
+    yield from source
+
+
+def record_of(
+    source: Path,
+    path: Path,
+    *,
+    mask: Box | None = MASK,
+    codec: str = "ffv1",
+    header: Callable[[RecordHeader], RecordHeader] = lambda each: each,
+    **part: float | None,
+) -> Path:
+    """Write the record of a run over ``source`` with one face in every frame."""
+    with open_source(source, **part) as frames:
+        lines = [
+            FrameRecord(
+                index=frame.index,
+                pts=frame.timestamp.ticks,
+                shot=0,
+                faces=(a_face(mask_xyxy=mask),),
+            )
+            for frame in frames
+        ]
+        return a_record(path, header(_header(frames.info, codec)), lines)
+
+
+def _header(info: VideoInfo, codec: str) -> RecordHeader:
+    return a_header(
+        source=SourceFile(
+            name=info.path.name,
+            size_bytes=info.path.stat().st_size if info.path.is_file() else None,
+        ),
+        output=OutputFile(
+            name="result", codec=codec, pixel_format=info.pixel_format.name, lossless=True
+        ),
+        coded_hw=info.geometry.coded_hw,
+        display_hw=info.geometry.display_hw,
+        time_base=info.time_base,
+        settings={},
+    )
+
+
+def remuxed(
+    source: Path,
+    target: Path,
+    *,
+    kind: str = "audio",
+    number: int | None = None,
+    how: str = "drop",
+    chapters: bool = True,
+    without_tag: str | None = None,
+    without_kind: str | None = None,
+) -> Path:
+    """Copy a film packet by packet, with one harm done to it.
+
+    Args:
+        source: The film.
+        target: The copy.
+        kind: Which kind of stream is harmed, the first of them.
+        number: Which of its packets; None harms none.
+        how: ``drop`` it, ``flip`` one bit of it, or ``move`` it by 20 ms.
+        chapters: Whether they are copied.
+        without_tag: A tag of the film to leave out.
+        without_kind: Streams to leave out.
+    """
+    with av.open(str(source)) as before, av.open(str(target), "w") as after:
+        streams = {
+            each.index: after.add_stream_from_template(each, opaque=True)
+            for each in before.streams
+            if each.type != without_kind
+        }
+        for each in before.streams:
+            if each.index in streams:
+                streams[each.index].metadata.update(each.metadata)
+                streams[each.index].disposition = each.disposition
+        tags = {key: value for key, value in before.metadata.items() if key != without_tag}
+        after.metadata.update(tags)
+        if chapters:
+            after.set_chapters(before.chapters())
+        harmed = next((each.index for each in before.streams if each.type == kind), None)
+        seen = 0
+        wanted = [each for each in before.streams if each.index in streams]
+        wanted = [each for each in wanted if each.type != "attachment"]
+        for packet in before.demux(*wanted):
+            if not packet.size:
+                continue
+            if packet.stream_index == harmed:
+                seen += 1
+                if number is not None and seen == number + 1:
+                    if how == "drop":
+                        continue
+                    if how == "flip":
+                        data = bytearray(bytes(packet))
+                        data[len(data) // 2] ^= 1
+                        packet.update(bytes(data))
+                    else:
+                        packet.pts += round(0.02 / packet.time_base)
+            packet.stream = streams[packet.stream_index]
+            after.mux_one(packet)
+    return target
+
+
+def check_called(found: Verification, name: str) -> Check:
+    """Return the one check whose name begins with ``name``."""
+    (check,) = [each for each in found.checks if each.name.startswith(name)]
+    return check
+
+
+def changed_names(found: Verification) -> list[str]:
+    """Return the names of all promises that were broken."""
+    return [each.name for each in found.checks if each.result == "changed"]

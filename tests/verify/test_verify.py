@@ -1,0 +1,599 @@
+import json
+import tracemalloc
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from support.clips import Clip, Sound, make_clip, make_rich_clip, run_ffmpeg
+from support.verifying import (
+    MASK,
+    changed_names,
+    check_called,
+    doubled,
+    moved,
+    record_of,
+    remuxed,
+    restored_copy,
+    with_faces,
+    with_sample,
+    without,
+)
+
+from vidrestore.errors import RecordError
+from vidrestore.types import Frame
+from vidrestore.verify import verify
+
+Change = Callable[[Iterable[Frame]], Iterable[Frame]]
+
+
+@pytest.fixture(scope="module")
+def rich(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_rich_clip(tmp_path_factory.mktemp("rich"))
+
+
+@pytest.fixture(scope="module")
+def rich_copy(rich: Path) -> Path:
+    return restored_copy(rich, rich.with_name("copy.mkv"))
+
+
+def pictures(folder: Path, *, count: int) -> None:
+    """Write 16-bit pictures of 96 x 48 px."""
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        picture = rng.integers(0, 65536, (48, 96, 3), dtype=np.uint16)
+        cv2.imwrite(str(folder / f"frame_{number + 1:04}.png"), picture)
+
+
+def test_a_faithful_result_is_proved_to_be_one(rich: Path, tmp_path: Path) -> None:
+    result = restored_copy(rich, tmp_path / "r.mkv", with_faces)
+
+    found = verify(rich, result, evidence_paths=[record_of(rich, tmp_path / "r.jsonl")])
+
+    assert changed_names(found) == []
+    assert found.kept
+    assert {each.name: each.result for each in found.checks} == dict.fromkeys(
+        [
+            "frames",
+            "time stamps",
+            "duration",
+            "size",
+            "pixel format",
+            "colour tags",
+            "field order",
+            "rotation",
+            "aspect",
+            "streams",
+            "stream 1 (audio, flac, eng)",
+            "stream 2 (audio, flac, Comment)",
+            "stream 3 (subtitle, subrip, deu)",
+            "stream 4 (attachment, font.ttf, font.ttf)",
+            "tags",
+            "dispositions",
+            "chapters",
+            "side data",
+            "samples outside masks",
+            "record",
+        ],
+        "kept",
+    )
+    assert check_called(found, "frames").detail == "50 frames"
+    assert check_called(found, "chapters").detail == "2 chapters"
+    assert "sha256" in check_called(found, "stream 2").detail
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "said"),
+    [
+        (
+            partial(without, indexes=(20,)),
+            "frames",
+            "50 in the source, 49 in the result; 1 missing, first frame 20 at 0.800 s",
+        ),
+        (partial(without, indexes=(0,)), "frames", "1 missing, first frame 0 at 0.000 s"),
+        (partial(without, indexes=(49,)), "frames", "1 missing, first frame 49 at 1.960 s"),
+        (partial(without, indexes=(7, 8, 9)), "frames", "3 missing, first frame 7 at 0.280 s"),
+        (
+            partial(doubled, index=20),
+            "frames",
+            "50 in the source, 51 in the result; 1 too many, first frame 21 at 0.820 s",
+        ),
+        (
+            partial(moved, index=20, ticks=1),
+            "time stamps",
+            "1 frame moved; first frame 20 of the source at 0.800 s, in the result at 0.801 s",
+        ),
+        (partial(moved, index=49, ticks=300), "time stamps", "1 frame moved; first frame 49"),
+        (
+            partial(with_sample, index=9, plane=0, x=61, y=30),
+            "samples outside masks",
+            "1 sample in 1 frame; first frame 9, plane Y, x 61, y 30: ",
+        ),
+        (
+            partial(with_sample, index=9, plane=1, x=31, y=20),
+            "samples outside masks",
+            "1 sample in 1 frame; first frame 9, plane U, x 31, y 20: ",
+        ),
+        (
+            partial(with_sample, index=0, plane=2, x=9, y=20),
+            "samples outside masks",
+            "first frame 0, plane V, x 9, y 20: ",
+        ),
+    ],
+)
+def test_harm_to_the_pictures_is_found_and_placed(
+    rich: Path, tmp_path: Path, change: Change, name: str, said: str
+) -> None:
+    result = restored_copy(rich, tmp_path / "r.mkv", lambda frames: change(with_faces(frames)))
+
+    found = verify(rich, result, evidence_paths=[record_of(rich, tmp_path / "r.jsonl")])
+
+    assert changed_names(found) == [name]
+    assert said in check_called(found, name).detail
+    assert not found.kept
+
+
+@pytest.mark.parametrize(("plane", "x", "y"), [(0, 20, 16), (0, 60, 40), (1, 30, 20), (2, 10, 8)])
+def test_a_sample_inside_a_mask_may_change(
+    rich: Path, tmp_path: Path, plane: int, x: int, y: int
+) -> None:
+    change = partial(with_sample, index=9, plane=plane, x=x, y=y)
+    result = restored_copy(rich, tmp_path / "r.mkv", change)
+
+    found = verify(rich, result, evidence_paths=[record_of(rich, tmp_path / "r.jsonl")])
+
+    assert changed_names(found) == []
+    # 41 x 25 px of 96 x 48.
+    assert "masks cover 22.24 % of 50 frames" in check_called(found, "samples").detail
+
+
+def test_a_face_that_was_left_alone_may_not_change(rich: Path, tmp_path: Path) -> None:
+    result = restored_copy(rich, tmp_path / "r.mkv", with_faces)
+    record = record_of(rich, tmp_path / "r.jsonl", mask=None)
+
+    found = verify(rich, result, evidence_paths=[record])
+
+    assert changed_names(found) == ["samples outside masks"]
+    assert "in 50 frames; first frame 0, plane Y, x 20, y 16" in check_called(found, "sam").detail
+
+
+def test_alpha_may_not_change_even_under_a_mask(tmp_path: Path) -> None:
+    clip = Clip(codec="ffv1", pixel_format="yuva420p", options={})
+    source = make_clip(tmp_path / "film.mkv", clip)
+    change = partial(with_sample, index=3, plane=3, x=MASK[0] + 2, y=MASK[1] + 2)
+    result = restored_copy(source, tmp_path / "r.mkv", lambda frames: change(with_faces(frames)))
+
+    found = verify(source, result, evidence_paths=[record_of(source, tmp_path / "r.jsonl")])
+
+    assert changed_names(found) == ["samples outside masks"]
+    assert "1 sample in 1 frame; first frame 3, plane alpha" in check_called(found, "sam").detail
+
+
+@pytest.mark.parametrize(
+    ("harm", "name", "said"),
+    [
+        ({"number": 3, "how": "flip"}, "stream 1", "packet 3 at 0.288 s has other bytes"),
+        (
+            {"number": 3, "how": "drop"},
+            "stream 1",
+            "21 packets in the source, 20 in the result; packet 3 at",
+        ),
+        ({"number": 0, "how": "drop"}, "stream 1", "packet 0 at 0.000 s has other bytes"),
+        ({"number": 3, "how": "move"}, "stream 1", "packet 3 at 0.288 s is at 0.308 s"),
+        ({"kind": "subtitle", "number": 1, "how": "flip"}, "stream 3", "packet 1 at 1.000 s"),
+        (
+            {"kind": "subtitle", "number": 1, "how": "drop"},
+            "stream 3",
+            "2 packets in the source, 1 in",
+        ),
+        ({"chapters": False}, "chapters", "2 in the source, 0 in the result"),
+        ({"without_tag": "ARCHIVE_ID"}, "tags", "ARCHIVE_ID K-17 is missing"),
+        ({"without_kind": "subtitle"}, "streams", "missing: stream 3 (subtitle, subrip, deu)"),
+        ({"without_kind": "attachment"}, "streams", "missing: stream 4 (attachment"),
+    ],
+)
+def test_harm_to_what_was_copied_is_found_and_placed(
+    rich: Path, rich_copy: Path, tmp_path: Path, harm: dict[str, object], name: str, said: str
+) -> None:
+    result = remuxed(rich_copy, tmp_path / "r.mkv", **harm)  # type: ignore[arg-type]
+
+    found = verify(rich, result)
+
+    (broken,) = changed_names(found)
+    assert broken.startswith(name)
+    assert said in check_called(found, name).detail
+
+
+def test_a_copy_of_the_copy_is_as_good(rich: Path, rich_copy: Path, tmp_path: Path) -> None:
+    assert verify(rich, remuxed(rich_copy, tmp_path / "r.mkv")).kept
+
+
+def test_a_stream_that_was_left_out_on_request_is_not_missed(
+    rich: Path, rich_copy: Path, tmp_path: Path
+) -> None:
+    result = remuxed(rich_copy, tmp_path / "r.mkv", without_kind="subtitle")
+    record = record_of(
+        rich,
+        tmp_path / "r.jsonl",
+        header=lambda each: replace(each, settings={"drop_unsupported": True}),
+    )
+
+    found = verify(rich, result, evidence_paths=[record])
+
+    assert found.kept
+    assert check_called(found, "streams").result == "not promised"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"), [(".mkv", "ffv1"), (".mkv", "h264"), (".mp4", "h264"), (".mov", "prores")]
+)
+def test_rounding_of_a_container_is_told_from_harm(tmp_path: Path, suffix: str, codec: str) -> None:
+    source = make_clip(
+        tmp_path / "film.mp4",
+        Clip(
+            ticks=(0, 512, 1024, 1040, 2000, 2777, 3300, 4096),
+            time_base=Fraction(1, 12800),
+            last_duration_ticks=512,
+            sounds=(Sound(seconds=Fraction(1, 3)),),
+        ),
+    )
+    result = restored_copy(source, tmp_path / f"r{suffix}", codec=codec)
+
+    found = verify(source, result)
+
+    assert changed_names(found) == []
+    # Its sound begins before 0, by the delay of its encoder.
+    rounded = "rounded to the container's 1/1000 s, all 0.021 s later"
+    said = check_called(found, "time stamps").detail
+    assert said.startswith(rounded) if suffix == ".mkv" else said == "exact"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"),
+    [
+        (".mkv", "flac"),
+        (".mkv", "pcm_s16le"),
+        (".mkv", "aac"),
+        (".mov", "aac"),
+        (".mov", "pcm_s16le"),
+    ],
+)
+def test_a_part_of_a_film_is_held_against_that_part(
+    tmp_path: Path, suffix: str, codec: str
+) -> None:
+    video = {"codec": "ffv1"} if suffix == ".mkv" else {"codec": "h264", "crf": 0}
+    sounds = (Sound(codec=codec, seconds=Fraction(2)),)
+    source = make_clip(tmp_path / "film.mkv", Clip(ticks=tuple(range(50)), sounds=sounds))
+    part = {"start_seconds": 0.51, "end_seconds": 1.3}
+    settings = {"start_seconds": "51/100", "end_seconds": "13/10"}
+    result = restored_copy(source, tmp_path / f"r{suffix}", with_faces, **video, **part)
+    record = record_of(
+        source,
+        tmp_path / "r.jsonl",
+        codec=str(video["codec"]),
+        header=lambda each: replace(each, settings=settings),
+        **part,
+    )
+
+    found = verify(source, result, evidence_paths=[record])
+
+    assert changed_names(found) == []
+    assert check_called(found, "frames").detail == "20 frames"
+    assert "earlier" in check_called(found, "time stamps").detail
+    assert "frames" in changed_names(verify(source, result))
+
+
+def test_a_frame_missing_from_a_part_is_found(rich: Path, tmp_path: Path) -> None:
+    part = {"start_seconds": 0.5, "end_seconds": 1.3}
+    result = restored_copy(rich, tmp_path / "r.mkv", partial(without, indexes=(4,)), **part)
+    settings = {"start_seconds": "1/2", "end_seconds": "13/10"}
+    record = record_of(
+        rich,
+        tmp_path / "r.jsonl",
+        header=lambda each: replace(each, settings=settings),
+        **part,
+    )
+
+    found = verify(rich, result, evidence_paths=[record])
+
+    assert changed_names(found) == ["frames"]
+    assert "1 missing, first frame 4" in check_called(found, "frames").detail
+
+
+def test_a_lossy_result_is_measured_and_not_held_to_samples(rich: Path, tmp_path: Path) -> None:
+    result = restored_copy(rich, tmp_path / "r.mkv", codec="h264")
+
+    found = verify(rich, result)
+
+    assert found.kept
+    check = check_called(found, "samples outside masks")
+    assert check.result == "not promised"
+    assert "h264 is not lossless; PSNR" in check.detail
+
+
+def test_h264_is_held_to_samples_where_the_record_says_that_it_is_lossless(
+    rich: Path, tmp_path: Path
+) -> None:
+    record = record_of(rich, tmp_path / "r.jsonl", codec="h264")
+    sound = restored_copy(rich, tmp_path / "a.mkv", with_faces, codec="h264", crf=0)
+    lossy = restored_copy(rich, tmp_path / "b.mkv", with_faces, codec="h264", crf=1)
+
+    assert check_called(verify(rich, sound, evidence_paths=[record]), "samples").result == "kept"
+    assert changed_names(verify(rich, lossy, evidence_paths=[record])) == ["samples outside masks"]
+
+
+def test_without_a_record_a_lossless_result_with_faces_is_not_judged(
+    rich: Path, tmp_path: Path
+) -> None:
+    found = verify(rich, restored_copy(rich, tmp_path / "r.mkv", with_faces))
+
+    assert found.kept
+    check = check_called(found, "samples outside masks")
+    assert check.result == "not checked"
+    assert "give it with --record" in check.detail
+
+
+def test_nothing_is_promised_of_samples_where_the_whole_picture_was_enlarged(
+    rich: Path, tmp_path: Path
+) -> None:
+    result = restored_copy(rich, tmp_path / "r.mkv", with_faces)
+    record = record_of(
+        rich,
+        tmp_path / "r.jsonl",
+        mask=None,
+        header=lambda each: replace(each, settings={"background": "x1.pth"}),
+    )
+
+    check = check_called(verify(rich, result, evidence_paths=[record]), "samples")
+    assert check.result == "not promised"
+    assert "x1.pth" in check.detail
+
+
+def test_nothing_is_promised_of_frames_where_the_film_was_deinterlaced(
+    rich: Path, tmp_path: Path
+) -> None:
+    result = restored_copy(rich, tmp_path / "r.mkv", partial(doubled, index=3))
+    record = record_of(
+        rich,
+        tmp_path / "r.jsonl",
+        header=lambda each: replace(each, settings={"deinterlace": "field"}),
+    )
+
+    found = verify(rich, result, evidence_paths=[record])
+
+    assert found.kept
+    assert check_called(found, "frames").result == "not promised"
+    assert check_called(found, "stream 1").result == "kept"
+
+
+def test_the_record_of_another_film_is_told(rich: Path, tmp_path: Path) -> None:
+    other = make_clip(tmp_path / "other.mkv", Clip(ticks=tuple(range(50))))
+    result = restored_copy(other, tmp_path / "r.mkv")
+    record = record_of(rich, tmp_path / "r.jsonl")
+
+    found = verify(other, result, evidence_paths=[record])
+
+    assert changed_names(found) == ["record"]
+    assert "is of a file of" in check_called(found, "record").detail
+
+
+@pytest.mark.parametrize(
+    ("header", "part", "said"),
+    [
+        ({"coded_hw": (64, 96)}, {}, "is of a film of 96 x 64, the source is 96 x 48"),
+        ({"time_base": Fraction(1, 500)}, {}, "frame 1 of the source is shown at 0.040000 s"),
+        ({}, {"end_seconds": 1.0}, "the record ends before frame 25"),
+    ],
+)
+def test_a_record_that_does_not_fit_is_told(
+    rich: Path,
+    rich_copy: Path,
+    tmp_path: Path,
+    header: dict[str, object],
+    part: dict[str, float],
+    said: str,
+) -> None:
+    record = record_of(
+        rich,
+        tmp_path / "r.jsonl",
+        header=lambda each: replace(each, **header),  # type: ignore[arg-type]
+        **part,
+    )
+
+    found = verify(rich, rich_copy, evidence_paths=[record])
+
+    assert changed_names(found) == ["record"]
+    assert said in check_called(found, "record").detail
+
+
+def test_a_record_with_more_frames_than_the_film_is_told(
+    rich: Path, rich_copy: Path, tmp_path: Path
+) -> None:
+    record = record_of(rich, tmp_path / "r.jsonl")
+    lines = record.read_text().splitlines()
+    more = lines[-2].replace('"index":49,"pts":1960', '"index":50,"pts":2000')
+    end = lines[-1].replace("50", "51")
+    record.write_text("\n".join([*lines[:-1], more, end]) + "\n")
+
+    found = verify(rich, rich_copy, evidence_paths=[record])
+
+    assert "the record has 1 frames more" in check_called(found, "record").detail
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("[20,16,61,41]", "[20,16,9999,41]", "line 2: faces[0].mask_xyxy"),
+        ("[20,16,61,41]", "[20,16,-61,41]", "line 2: faces[0].mask_xyxy"),
+        ('"settings":{}', '"settings":{"start_seconds":"1/0"}', "settings.start_seconds"),
+        ('"settings":{}', '"settings":{"fps":"a lot"}', "settings.fps"),
+    ],
+)
+def test_a_hostile_record_is_refused(
+    rich: Path, rich_copy: Path, tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    record = record_of(rich, tmp_path / "r.jsonl")
+    record.write_text(record.read_text().replace(old, new))
+
+    with pytest.raises(RecordError) as caught:
+        verify(rich, rich_copy, evidence_paths=[record])
+    assert said in str(caught.value)
+
+
+def test_a_record_that_was_cut_off_is_refused(rich: Path, rich_copy: Path, tmp_path: Path) -> None:
+    record = record_of(rich, tmp_path / "r.jsonl")
+    record.write_bytes(record.read_bytes()[:-40])
+
+    with pytest.raises(RecordError, match="it was cut off"):
+        verify(rich, rich_copy, evidence_paths=[record])
+
+
+def test_folders_of_pictures_are_compared_by_order_and_name(tmp_path: Path) -> None:
+    source = tmp_path / "frames"
+    source.mkdir()
+    pictures(source, count=4)
+    result = restored_copy(source, tmp_path / "restored")
+    record = record_of(source, tmp_path / "r.jsonl", codec="png")
+
+    found = verify(source, result, evidence_paths=[record])
+    assert changed_names(found) == []
+    assert check_called(found, "names").detail == "4 pictures under the same name"
+    assert check_called(found, "samples").result == "kept"
+
+    (result / "frame_0002.png").rename(result / "frame_0002b.png")
+    found = verify(source, result, evidence_paths=[record])
+    assert changed_names(found) == ["names"]
+    assert "frame_0002.png became frame_0002b.png" in check_called(found, "names").detail
+
+    (result / "frame_0002b.png").unlink()
+    found = verify(source, result, evidence_paths=[record])
+    assert "frames" in changed_names(found)
+
+
+def test_one_bit_of_a_deep_picture_outside_the_mask_is_found(tmp_path: Path) -> None:
+    source = tmp_path / "frames"
+    source.mkdir()
+    pictures(source, count=2)
+    change = partial(with_sample, index=1, plane=2, x=0, y=47)
+    result = restored_copy(source, tmp_path / "restored", lambda frames: change(with_faces(frames)))
+    record = record_of(source, tmp_path / "r.jsonl", codec="png")
+
+    found = verify(source, result, evidence_paths=[record])
+
+    assert changed_names(found) == ["samples outside masks"]
+    assert "first frame 1, plane R, x 0, y 47" in check_called(found, "samples").detail
+
+
+def test_a_folder_made_to_a_film_keeps_its_frames(tmp_path: Path) -> None:
+    source = tmp_path / "frames"
+    source.mkdir()
+    pictures(source, count=4)
+    result = restored_copy(source, tmp_path / "r.mkv")
+
+    found = verify(source, result)
+
+    assert changed_names(found) == []
+    assert check_called(found, "samples").detail == "all samples of 4 frames are identical"
+    assert check_called(found, "time stamps").result == "kept"
+
+
+def test_a_film_made_to_pictures_is_promised_its_frames_only(rich: Path, tmp_path: Path) -> None:
+    result = restored_copy(rich, tmp_path / "restored")
+
+    found = verify(rich, result)
+
+    assert found.kept
+    assert check_called(found, "frames").result == "kept"
+    assert check_called(found, "streams").result == "not promised"
+    assert check_called(found, "samples").result == "not promised"
+
+    (result / "frame_000050.png").unlink()
+    assert changed_names(verify(rich, result)) == ["frames"]
+
+
+def test_sound_out_of_a_transport_stream_is_the_same_without_its_headers(tmp_path: Path) -> None:
+    sounds = (Sound(codec="aac", seconds=Fraction(2), beeps_seconds=(Fraction(1),)),)
+    made = make_clip(tmp_path / "made.mp4", Clip(ticks=tuple(range(50)), sounds=sounds))
+    source = tmp_path / "film.ts"
+    run_ffmpeg("-i", made, "-c", "copy", source)
+    result = restored_copy(source, tmp_path / "r.mp4", codec="h264")
+
+    found = verify(source, result)
+
+    assert changed_names(found) == []
+    assert "earlier" in check_called(found, "time stamps").detail
+    harmed = remuxed(result, tmp_path / "harmed.mp4", number=30, how="flip")
+    assert [name[:8] for name in changed_names(verify(source, harmed))] == ["stream 1"]
+
+
+def test_rotation_and_aspect_are_held_to(tmp_path: Path) -> None:
+    clip = Clip(rotation_degrees=90, sample_aspect_ratio=Fraction(16, 11))
+    source = make_clip(tmp_path / "film.mp4", clip)
+    plain = make_clip(tmp_path / "plain.mp4")
+
+    assert verify(source, restored_copy(source, tmp_path / "r.mp4", codec="h264")).kept
+    assert changed_names(verify(source, plain)) == ["rotation", "aspect"]
+
+
+def test_light_of_an_hdr_film_is_held_to(tmp_path: Path) -> None:
+    options = {
+        "x265-params": "log-level=none:master-display=G(13250,34500)B(7500,3000)R(34000,16000)"
+        "WP(15635,16450)L(10000000,50):max-cll=1000,400"
+    }
+    size = {"size_hw": (64, 96), "codec": "libx265", "pixel_format": "yuv420p10le"}
+    source = make_clip(tmp_path / "film.mkv", Clip(options=options, **size))
+    quiet = {"x265-params": "log-level=none"}
+    dark = make_clip(tmp_path / "dark.mkv", Clip(options=quiet, **size))
+
+    assert verify(source, source).kept
+    found = verify(source, dark)
+    assert changed_names(found) == ["side data"]
+    assert "mastering display metadata is missing" in check_called(found, "side data").detail
+    assert "content light level is missing" in check_called(found, "side data").detail
+
+
+def test_a_report_is_told_from_a_record_and_held_to_the_count_of_frames(
+    rich: Path, rich_copy: Path, tmp_path: Path
+) -> None:
+    report = tmp_path / "report.json"
+    report.write_text(json.dumps({"frames": 50, "scale": 1, "background": None, "faces": 3}))
+
+    assert check_called(verify(rich, rich_copy, evidence_paths=[report]), "report").result == "kept"
+
+    report.write_text(json.dumps({"frames": 51, "scale": 1, "background": None, "faces": 3}))
+    assert changed_names(verify(rich, rich_copy, evidence_paths=[report])) == ["report"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"frames": "many"}', "\x00" * 100])
+def test_what_is_neither_a_record_nor_a_report_is_refused(
+    rich: Path, rich_copy: Path, tmp_path: Path, text: str
+) -> None:
+    report = tmp_path / "report.json"
+    report.write_text(text)
+
+    with pytest.raises(RecordError, match="is neither a record nor a report"):
+        verify(rich, rich_copy, evidence_paths=[report])
+
+
+def test_memory_does_not_grow_with_the_film(tmp_path: Path) -> None:
+    def most_bytes(frames: int) -> int:
+        sounds = (Sound(codec="flac", seconds=Fraction(frames, 25)),)
+        source = make_clip(
+            tmp_path / f"{frames}.mkv", Clip(ticks=tuple(range(frames)), sounds=sounds)
+        )
+        result = restored_copy(source, tmp_path / f"{frames}r.mkv")
+        record = record_of(source, tmp_path / f"{frames}.jsonl")
+        tracemalloc.start()
+        found = verify(source, result, evidence_paths=[record])
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert found.kept
+        return most
+
+    most_bytes(5)
+    frame_bytes = 48 * 96 * 3 // 2
+    assert most_bytes(250) - most_bytes(50) < 30 * frame_bytes

@@ -1,0 +1,110 @@
+"""``vidrestore verify SOURCE RESULT``: hold a result against its source."""
+
+import json
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from vidrestore.cli.exitcodes import ExitCode
+
+if TYPE_CHECKING:
+    from vidrestore.verify import Verification
+    from vidrestore.verify.pictures import OnFrames
+
+_STYLES = {
+    "kept": "green",
+    "changed": "bold red",
+    "not promised": "yellow",
+    "not checked": "yellow",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyCommand:
+    """Decode a film and its restoration, and check that the result keeps what is promised.
+
+    The same frames at the same times, all sound and subtitles packet for packet, chapters, tags
+    and side data; and in lossless results, every sample outside the faces bit for bit. The exit
+    code is 0 where all of that is kept, and 1 where anything is changed.
+    """
+
+    source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="SOURCE")]
+    """Film, folder of frames, or picture."""
+    result: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RESULT")]
+    """What `vidrestore SOURCE -o RESULT` wrote."""
+    record: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """What the run wrote with --record: it says where the faces are and what was asked for."""
+    report: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """What the run wrote with --report, or with --record: told apart by their content."""
+    json: bool = False
+    """Print JSON."""
+    quiet: bool = False
+    """Print nothing; the exit code says it."""
+    debug: bool = False
+    """Print the traceback of an error, too."""
+
+
+def run(argv: Sequence[str]) -> ExitCode:
+    """Run ``vidrestore verify``."""
+    command = tyro.cli(
+        VerifyCommand, prog="vidrestore verify", args=argv, config=(tyro.conf.FlagCreatePairsOff,)
+    )
+    from vidrestore.verify import verify
+
+    paths = [path for path in (command.record, command.report) if path is not None]
+    with _display(quiet=command.quiet) as show:
+        found = verify(command.source, command.result, evidence_paths=paths, on_frames=show)
+    if command.json:
+        print(json.dumps(found.to_json(), indent=2))
+    elif not command.quiet:
+        _print_table(found)
+    return ExitCode.OK if found.kept else ExitCode.FAILED
+
+
+@contextmanager
+def _display(*, quiet: bool) -> Generator["OnFrames"]:
+    from vidrestore.cli.console import restore_display
+    from vidrestore.progress import Progress
+
+    with restore_display(quiet=quiet) as display:
+
+        def show(frames: int, total: int | None) -> None:
+            display.show(
+                Progress(stage="comparing", frames_done=frames, frames_total=total, faces_done=0)
+            )
+
+        yield show
+
+
+def _print_table(found: "Verification") -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from vidrestore.cli.console import stdout_console
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(max_width=44)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for check in found.checks:
+        table.add_row(
+            _printable(check.name),
+            Text(check.result, style=_STYLES[check.result]),
+            _printable(check.detail),
+        )
+    console = stdout_console()
+    console.print(table)
+    broken = [check.name for check in found.checks if check.result == "changed"]
+    if broken:
+        console.print(_printable(f"{found.result}: changed: {', '.join(broken)}"))
+    else:
+        console.print(_printable(f"{found.result}: everything promised is kept"))
+
+
+def _printable(text: str) -> str:
+    """Return ``text`` without characters that would command the terminal."""
+    return "".join(mark if mark.isprintable() else " " for mark in text)

@@ -1,0 +1,78 @@
+"""What a verification says: one line for each promise, and whether it was kept."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+Result: TypeAlias = Literal["kept", "changed", "not promised", "not checked"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One promise, and what became of it."""
+
+    name: str
+    result: Result
+    detail: str
+    """What was compared, or the first place where it differs, or why nothing was."""
+
+    def __post_init__(self) -> None:
+        if not self.name or not self.detail:
+            raise ValueError(f"a check needs a name and a detail, got {self}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """All checks of a result against its source."""
+
+    source: str
+    result: str
+    checks: tuple[Check, ...]
+
+    @property
+    def kept(self) -> bool:
+        """Whether nothing that was promised and looked at is changed."""
+        return all(check.result != "changed" for check in self.checks)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {
+            "source": self.source,
+            "result": self.result,
+            "kept": self.kept,
+            "checks": [
+                {"name": each.name, "result": each.result, "detail": each.detail}
+                for each in self.checks
+            ],
+        }
+
+
+def kept(name: str, detail: str) -> Check:
+    """Return a promise that was kept."""
+    return Check(name=name, result="kept", detail=detail)
+
+
+def changed(name: str, detail: str) -> Check:
+    """Return a promise that was broken."""
+    return Check(name=name, result="changed", detail=detail)
+
+
+def not_promised(name: str, detail: str) -> Check:
+    """Return what may differ, and why."""
+    return Check(name=name, result="not promised", detail=detail)
+
+
+def not_checked(name: str, detail: str) -> Check:
+    """Return what was not looked at, and why."""
+    return Check(name=name, result="not checked", detail=detail)
+
+
+def seconds_text(seconds: Any) -> str:
+    """Return a time for a reader, to the microsecond where that is needed."""
+    text = f"{float(seconds):.6f}".rstrip("0")
+    whole, _, rest = text.partition(".")
+    return f"{whole}.{rest:0<3} s"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return ``1 frame``, ``2 frames``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
