@@ -254,6 +254,26 @@ def test_a_result_of_part_of_a_film_is_compared_with_that_part(tmp_path: Path) -
         assert grounds == pytest.approx([60 + 5 * (frame["frame"] + 5)] * 2, abs=2)
 
 
+def test_an_enlarged_result_shows_the_same_part_of_the_picture(tmp_path: Path) -> None:
+    header = review_header(scale=2, time_base=Fraction(1, 25))
+    files = review_files(tmp_path, count=3, header=header)
+
+    def twice(number: int, size_hw: tuple[int, int]):
+        return film_picture(BRIGHT)(number, (96, 128)).repeat(2, axis=0).repeat(2, axis=1)
+
+    size = {"size_hw": (192, 256), "ticks": (0, 1, 2), "codec": "ffv1", "options": {}}
+    make_clip(files.result, Clip(**size, picture=twice))  # type: ignore[arg-type]
+
+    for frame in data_of(files.written())["tracks"][0]["shown"]:
+        before, after = gray_of(frame["before"]), gray_of(frame["after"])
+        assert after.shape == (2 * before.shape[0], 2 * before.shape[1])
+        # The edges of the face lie where they lay.
+        dark, bright = before[before.shape[0] // 2] < 45, after[after.shape[0] // 2] > 190
+        np.testing.assert_allclose(
+            np.flatnonzero(bright)[[0, -1]] / 2, np.flatnonzero(dark)[[0, -1]], atol=1.5
+        )
+
+
 def test_a_film_of_another_size_is_refused(tmp_path: Path) -> None:
     files = review_files(tmp_path)
     make_clip(files.result, Clip(size_hw=(48, 96)))

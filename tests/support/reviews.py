@@ -15,7 +15,7 @@ from vidrestore.review import write_review
 
 SIZE_HW = (96, 128)
 FACE_BOX = (40.0, 24.0, 72.0, 64.0)
-DARK, BRIGHT = 60, 200
+DARK, BRIGHT = 30, 200
 _POINTS = ((48.0, 36.0), (64.0, 36.0), (56.0, 44.0), (50.0, 52.0), (62.0, 52.0))
 
 

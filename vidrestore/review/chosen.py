@@ -1,7 +1,7 @@
 """Which frames of a track are shown, and which frame stands for a shot."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,25 +66,35 @@ def sampled_positions(track: Track) -> NDArray[np.int64]:
     return np.unique(changed[np.rint(places).astype(np.int64)])
 
 
-def shot_views(tracks: Sequence[Track]) -> list[ShotView]:
-    """Return the frame with the most faces of every shot that has any; of several the middle."""
-    views: list[ShotView] = []
-    for shot in sorted({track.shot for track in tracks}):
-        present = [track for track in tracks if track.shot == shot]
-        counts = Counter[int]()
-        for track in present:
-            counts.update(track.frame_index.tolist())
-        most = max(counts.values())
-        fullest = sorted(index for index, count in counts.items() if count == most)
-        index = fullest[len(fullest) // 2]
-        shown = [track for track in present if (track.frame_index == index).any()]
-        at = int(np.searchsorted(shown[0].frame_index, index))
-        views.append(
-            ShotView(
-                shot=shot,
-                frame_index=index,
-                pts=int(shown[0].pts[at]),
-                tracks=tuple(track.number for track in shown),
-            )
-        )
-    return views
+def shot_views(
+    tracks: Sequence[Track], *, at_most: int, preferred: Collection[int] = ()
+) -> list[ShotView]:
+    """Return the frame with the most faces of every shot that has any; of several the middle.
+
+    Args:
+        tracks: Of the whole film.
+        at_most: How many shots.
+        preferred: Shots that are taken before others.
+    """
+    by_shot: defaultdict[int, list[Track]] = defaultdict(list)
+    for track in tracks:
+        by_shot[track.shot].append(track)
+    first = sorted(by_shot, key=lambda shot: (shot not in preferred, shot))[:at_most]
+    return [_shot_view(shot, by_shot[shot]) for shot in sorted(first)]
+
+
+def _shot_view(shot: int, tracks: Sequence[Track]) -> ShotView:
+    counts = Counter[int]()
+    for track in tracks:
+        counts.update(track.frame_index.tolist())
+    most = max(counts.values())
+    fullest = sorted(index for index, count in counts.items() if count == most)
+    index = fullest[len(fullest) // 2]
+    shown = [track for track in tracks if (track.frame_index == index).any()]
+    at = int(np.searchsorted(shown[0].frame_index, index))
+    return ShotView(
+        shot=shot,
+        frame_index=index,
+        pts=int(shown[0].pts[at]),
+        tracks=tuple(track.number for track in shown),
+    )

@@ -75,7 +75,8 @@ def gallery(
     if not film.tracks:
         return Gallery(frames_of_track={}, shots=())
     shown = _shown_tracks(film.tracks)
-    views = {view.frame_index: view for view in shot_views(film.tracks)[:MAX_SHOTS]}
+    chosen = shot_views(film.tracks, at_most=MAX_SHOTS, preferred={track.shot for track in shown})
+    views = {view.frame_index: view for view in chosen}
     wanted = _wanted(shown)
     pairs: dict[tuple[int, int], FacePair] = {}
     shots: list[ShownShot] = []

@@ -1,0 +1,56 @@
+"""One track of a film restored alone: the same there, and nothing anywhere else."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from support.clips import Clip, make_clip
+from support.faceclips import face_picture
+
+from vidrestore import RestoreSettings, restore_video
+from vidrestore.media import open_source
+
+FACE_WIDTH = 240
+
+
+def two_faces(number: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
+    height, width = size_hw
+    half = face_picture(number, (height, width // 2))
+    return np.concatenate([half, half], axis=1)
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("film") / "two.mkv"
+    clip = Clip(size_hw=(200, 2 * FACE_WIDTH), ticks=(0, 1), picture=two_faces)
+    return make_clip(path, clip)
+
+
+def halves(path: Path) -> list[tuple[NDArray[np.generic], NDArray[np.generic]]]:
+    """Return the luma left and right of the middle, of every frame."""
+    with open_source(path) as source:
+        lumas = [frame.planes[0] for frame in source]
+    return [(luma[:, :FACE_WIDTH], luma[:, FACE_WIDTH:]) for luma in lumas]
+
+
+def restored(film: Path, name: str, **changes: object) -> tuple[Path, int]:
+    settings = {"codec": "ffv1", "device": "cpu", "precision": "fp32", **changes}
+    target = film.with_name(name)
+    report = restore_video(film, target, settings=RestoreSettings(**settings))  # type: ignore[arg-type]
+    return target, report.faces
+
+
+def test_the_track_asked_for_is_as_among_others_and_the_rest_is_untouched(film: Path) -> None:
+    both, faces = restored(film, "both.mkv")
+    lone, faces_alone = restored(film, "lone.mkv", only_tracks=(2,))
+    assert (faces, faces_alone) == (4, 2)
+
+    sides: set[int] = set()
+    for before, after, alone in zip(halves(film), halves(both), halves(lone), strict=True):
+        changed = [bool((old != new).any()) for old, new in zip(before, alone, strict=True)]
+        assert sorted(changed) == [False, True]
+        side = changed.index(True)
+        np.testing.assert_array_equal(alone[side], after[side])
+        sides.add(side)
+    assert len(sides) == 1
