@@ -27,6 +27,7 @@ LAYERS = {
     "restore": 2,
     "paste": 2,
     "metrics": 2,
+    "safeguard": 2,
     "verify": 2,
     "review": 2,
     "pipeline": 3,

@@ -296,6 +296,22 @@ class TrackedFrame:
     """Whether the shot is black-and-white, or tinted alike all over: its chroma must stay."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """How much of a restored face is to be taken, and why not all of it."""
+
+    strength: float = 1.0
+    """0 leaves the face alone, 1 shows it as restored."""
+    reason: str | None = None
+    """A short code such as ``too small``; None where nothing speaks against restoring."""
+    identity_similarity: float | None = None
+    """How alike source and restored face are to a network that knows people; None: not asked."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.strength <= 1.0:
+            raise ValueError(f"strength must be between 0 and 1, got {self.strength}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class AlignedFace:
     """A tracked face resampled into the canonical crop."""
@@ -306,6 +322,8 @@ class AlignedFace:
     """``(3, S, S)`` float32 RGB in [0, 1], on the device that restores it."""
     steadied_chw: "Tensor | None" = None
     """The crop averaged with what neighbouring frames show of the face; None where none does."""
+    verdict: Verdict = Verdict()
+    """How much may be taken of what becomes of it, as far as the face itself says."""
 
     def __post_init__(self) -> None:
         for crop in (self.crop_chw, self.steadied_chw):
@@ -332,22 +350,6 @@ class AlignedFrame:
     """Faces that are not to be restored."""
     one_tone: bool = False
     """As of ``TrackedFrame``."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """How much of a restored face is to be taken, and why not all of it."""
-
-    strength: float = 1.0
-    """0 leaves the face alone, 1 shows it as restored."""
-    reason: str | None = None
-    """A short code such as ``too small``; None where nothing speaks against restoring."""
-    identity_similarity: float | None = None
-    """How alike source and restored face are to a network that knows people; None: not asked."""
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.strength <= 1.0:
-            raise ValueError(f"strength must be between 0 and 1, got {self.strength}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

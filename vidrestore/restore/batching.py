@@ -54,6 +54,7 @@ def _flushed(
                 aligned=face,
                 restored_chw=image,
                 region_hw=None if region is None else region[at],
+                verdict=face.verdict,
             )
             for at, (face, image) in enumerate(zip(batch, crops.images_nchw, strict=True))
         ]

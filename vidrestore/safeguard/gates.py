@@ -1,0 +1,115 @@
+"""What speaks against restoring a face before it is restored."""
+
+from math import atan2, degrees
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vidrestore.geometry import applied, composed, inverted
+from vidrestore.media.color import aligned_box
+from vidrestore.safeguard.config import (
+    BLOCKS,
+    DETAIL_PX,
+    EYE_LIKENESS,
+    LIKENESS,
+    NOISE,
+    SCORE,
+    YAW_DEGREES,
+    SafeguardConfig,
+)
+from vidrestore.safeguard.detail import block_edges, face_square, noise_sigma, real_detail_px
+from vidrestore.safeguard.likeness import face_likeness
+from vidrestore.safeguard.reading import Reading, least, reading
+from vidrestore.types import Affine, AlignedFace, DisplayGeometry, FloatArray, Frame, TrackedFace
+
+_LUMA = (0.299, 0.587, 0.114)
+_NOSE_DEPTH = 0.35
+"""How far the tip of the nose lies before the eyes, in eye distances: at 45 degrees it is seen so
+far off their middle."""
+_FACE_CORNERS_XY = np.array([[112, 160], [400, 160], [112, 448], [400, 448]])
+
+
+def points_reading(face: TrackedFace) -> Reading:
+    """Return what the detector's score and the five points say."""
+    return least(
+        [
+            reading(SCORE(face.score), "unsure"),
+            reading(YAW_DEGREES(yaw_degrees(face.points_xy)), "turned"),
+        ]
+    )
+
+
+def picture_reading(
+    frame: Frame, geometry: DisplayGeometry, aligned: AlignedFace, config: SafeguardConfig
+) -> Reading:
+    """Return what the picture of a face says: whether it is one, and whether it is good.
+
+    Args:
+        frame: As decoded.
+        geometry: How its samples lie on the screen.
+        aligned: The face.
+        config: How far good faces are left alone.
+    """
+    luma = luma_of(aligned.crop_chw)
+    likeness, eye_likeness = face_likeness(luma)
+    shown = min(LIKENESS(likeness), EYE_LIKENESS(eye_likeness))
+    lacking = _lacking(frame, geometry, aligned, luma)
+    return least(
+        [
+            reading(shown, "occluded"),
+            reading(1.0 - config.keep_good * (1.0 - lacking), "already good"),
+        ]
+    )
+
+
+def luma_of(crop_chw: Tensor) -> FloatArray:
+    """Return ``(S, S)`` float32 in [0, 255] of an RGB crop in [0, 1]."""
+    weights = crop_chw.new_tensor(_LUMA) * 255.0
+    luma = torch.einsum("chw,c->hw", crop_chw, weights)
+    return np.ascontiguousarray(luma.cpu().numpy(), dtype=np.float32)
+
+
+def yaw_degrees(points_xy: FloatArray) -> float:
+    """Return how far a face is turned to a side, by where the nose lies between the eyes.
+
+    Args:
+        points_xy: ``(5, 2)`` landmarks in any pixels.
+    """
+    points: NDArray[np.float64] = points_xy.astype(np.float64)
+    across = points[1] - points[0]
+    along = float((points[2] - points[0]) @ across / max(1e-9, float(across @ across)))
+    return degrees(atan2(abs(along - 0.5), _NOSE_DEPTH))
+
+
+def roll_radians(display_to_crop: Affine) -> float:
+    """Return how far the film's rows are turned in a crop."""
+    return atan2(display_to_crop[1, 0], display_to_crop[0, 0])
+
+
+def detail_of(aligned: AlignedFace, luma_hw: FloatArray) -> float:
+    """Return the real detail of a crop; see ``real_detail_px``."""
+    return real_detail_px(luma_hw, roll_radians=roll_radians(aligned.display_to_crop))
+
+
+def _lacking(
+    frame: Frame, geometry: DisplayGeometry, aligned: AlignedFace, luma_hw: FloatArray
+) -> float:
+    """Return how much a face lacks: 0 where it is sharp, free of noise and of blocks."""
+    blurred = DETAIL_PX(detail_of(aligned, luma_hw))
+    if blurred == 1.0:
+        return 1.0
+    noisy = NOISE(noise_sigma(face_square(luma_hw)))
+    return max(blurred, noisy, BLOCKS(_block_edges(frame, geometry, aligned)))
+
+
+def _block_edges(frame: Frame, geometry: DisplayGeometry, aligned: AlignedFace) -> float:
+    coded_to_crop = composed(geometry.coded_to_display(), aligned.display_to_crop)
+    corners = applied(inverted(coded_to_crop), _FACE_CORNERS_XY)
+    (left, top), (right, bottom) = corners.min(axis=0), corners.max(axis=0)
+    box = aligned_box(frame, (float(left), float(top), float(right), float(bottom)))
+    if box is None:
+        return 0.0
+    plane = frame.planes[0][box[1] : box[3], box[0] : box[2]]
+    return block_edges(plane, origin_xy=box[:2], max_value=frame.pixel_format.max_value)

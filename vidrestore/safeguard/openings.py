@@ -1,0 +1,64 @@
+"""Whether eyes and mouth are as open as they were: their light and dark before and after.
+
+A closed eye is a line, an open one a dark disc in white; teeth and the dark between lips come and
+go. What a restorer adds is finer than what the source shows. So both are shrunk to what the source
+really shows, and what then differs, beyond contrast, has changed.
+"""
+
+import cv2
+import numpy as np
+
+from vidrestore.types import CROP_SIZE_PX, FloatArray
+
+Box = tuple[int, int, int, int]
+
+EYES: tuple[Box, Box] = ((152, 212, 236, 268), (276, 212, 360, 268))
+MOUTH: Box = (192, 340, 322, 420)
+"""Left, top, right and bottom in the canonical crop."""
+_WORKING_PX = 192
+_DETAIL_SHARE = 0.5
+_CELLS = (24, 96)
+"""Cells along the crop's side at least and at most: at 96 an open eye is four cells high."""
+_SMOOTH_CELLS = 0.35
+_CONTRAST = (0.5, 2.0)
+"""A restorer may so far weaken or strengthen contrast."""
+_NOISE = 4.0
+"""Of 255: differences in a part without contrast mean little."""
+
+
+def changes_of_openings(
+    source_hw: FloatArray, restored_hw: FloatArray, *, detail_px: float
+) -> tuple[float, float]:
+    """Return how much the eyes (the one that changed more) and the mouth have changed.
+
+    Args:
+        source_hw: ``(S, S)`` luma in [0, 255], a canonical crop.
+        restored_hw: The same restored.
+        detail_px: Of the source, from ``real_detail_px``.
+
+    Returns:
+        The differences in units of the part's own contrast: 0 for none, about 1 where the two
+        have nothing in common.
+    """
+    cells = int(np.clip(detail_px * _DETAIL_SHARE, *_CELLS))
+    before, after = _shrunk(source_hw, cells), _shrunk(restored_hw, cells)
+    left, right, mouth = (_change(before, after, box, cells) for box in (*EYES, MOUTH))
+    return max(left, right), mouth
+
+
+def _shrunk(luma_hw: FloatArray, cells: int) -> FloatArray:
+    small = cv2.resize(luma_hw, (_WORKING_PX, _WORKING_PX), interpolation=cv2.INTER_AREA)
+    soft = cv2.GaussianBlur(small, (0, 0), _SMOOTH_CELLS * _WORKING_PX / cells)
+    return np.asarray(cv2.resize(soft, (cells, cells), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _change(before: FloatArray, after: FloatArray, box: Box, cells: int) -> float:
+    left, top, right, bottom = (round(side * cells / CROP_SIZE_PX) for side in box)
+    source = before[top:bottom, left:right].astype(np.float64).ravel()
+    restored = after[top:bottom, left:right].astype(np.float64).ravel()
+    source -= source.mean()
+    restored -= restored.mean()
+    power = float(source @ source)
+    contrast = float(np.clip(source @ restored / (power + 1e-6), *_CONTRAST))
+    rest = restored - contrast * source
+    return float(np.sqrt((rest @ rest) / len(rest)) / np.sqrt(power / len(rest) + _NOISE**2))

@@ -1,0 +1,156 @@
+"""The stages that protect faces: one before they are restored, one after."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from vidrestore.safeguard.config import (
+    IDENTITY,
+    OPENING,
+    PERSON_EVERY_FRAMES,
+    PICTURE_EVERY_FRAMES,
+    SafeguardConfig,
+)
+from vidrestore.safeguard.gates import detail_of, luma_of, picture_reading, points_reading
+from vidrestore.safeguard.identity import IdentityMeter, similarity_of
+from vidrestore.safeguard.openings import changes_of_openings
+from vidrestore.safeguard.reading import Reading, least, reading
+from vidrestore.safeguard.window import Looked, smoothed
+from vidrestore.types import (
+    AlignedFrame,
+    DisplayGeometry,
+    RestoredFace,
+    RestoredFrame,
+    TrackedFace,
+    Verdict,
+)
+
+
+def guarded_frames(
+    frames: Iterable[AlignedFrame], *, geometry: DisplayGeometry, config: SafeguardConfig
+) -> Iterator[AlignedFrame]:
+    """Yield every frame once, in order, with what may be taken of each face at most.
+
+    A face of which nothing may be taken is moved to those left alone, with the reason, and costs
+    no restorer's time. Faces left alone by others fade out and in, too. Holds seven frames that
+    come after; what is yielded depends on ``config.reach_frames`` to each side.
+
+    Args:
+        frames: In presentation order.
+        geometry: How their samples lie on the screen.
+        config: How far faces are protected.
+    """
+    for looked in smoothed(_looked_at(frames, geometry, config)):
+        frame = looked.item
+        verdicts = {
+            track: _verdict(Reading(), found) for track, found in looked.readings.items() if found
+        }
+        alone = [
+            replace(each.face, left_alone=verdicts[each.face.track_id].reason)
+            for each in frame.faces
+            if verdicts[each.face.track_id].strength == 0.0
+        ]
+        kept = (
+            replace(each, verdict=verdicts[each.face.track_id])
+            for each in frame.faces
+            if verdicts[each.face.track_id].strength > 0.0
+        )
+        yield replace(frame, faces=tuple(kept), left_alone=_in_order([*frame.left_alone, *alone]))
+
+
+def _looked_at(
+    frames: Iterable[AlignedFrame], geometry: DisplayGeometry, config: SafeguardConfig
+) -> Iterator[Looked[AlignedFrame]]:
+    before: set[int] = set()
+    for frame in frames:
+        readings: dict[int, Reading | None] = {
+            face.track_id: Reading(0.0, face.left_alone) for face in frame.left_alone
+        }
+        for each in frame.faces:
+            track = each.face.track_id
+            found = [points_reading(each.face)]
+            if _is_due(frame.frame.index, PICTURE_EVERY_FRAMES, track, before):
+                found.append(picture_reading(frame.frame, geometry.of(frame.frame), each, config))
+            readings[track] = least(found).heard(config.strength)
+        before = {each.face.track_id for each in frame.faces}
+        yield Looked(frame, readings)
+
+
+def judged_frames(
+    frames: Iterable[RestoredFrame], *, meter: IdentityMeter, config: SafeguardConfig
+) -> Iterator[RestoredFrame]:
+    """Yield every frame once, in order, with the verdict on each restored face.
+
+    Adds to what ``guarded_frames`` found whether the face is still the same person, and its eyes
+    and mouth as they were. Holds seven frames that come after; what is yielded depends on
+    ``config.reach_frames`` to each side.
+
+    Args:
+        frames: In presentation order.
+        meter: Knows people.
+        config: How far faces are protected.
+    """
+    for judged in smoothed(_judged(frames, meter, config)):
+        frame = judged.item
+        faces = (
+            replace(
+                each,
+                verdict=_verdict(
+                    Reading(each.verdict.strength, each.verdict.reason),
+                    judged.readings[each.aligned.face.track_id] or Reading(),
+                ),
+            )
+            for each in frame.faces
+        )
+        yield replace(frame, faces=tuple(faces))
+
+
+def _judged(
+    frames: Iterable[RestoredFrame], meter: IdentityMeter, config: SafeguardConfig
+) -> Iterator[Looked[RestoredFrame]]:
+    before: set[int] = set()
+    for frame in frames:
+        tracks = {each.aligned.face.track_id: each for each in frame.faces}
+        readings: dict[int, Reading | None] = {}
+        for track, each in tracks.items():
+            index = frame.frame.index
+            person = _is_due(index, PERSON_EVERY_FRAMES, track, before)
+            readings[track] = None
+            if person or _is_due(index, PICTURE_EVERY_FRAMES, track, before):
+                found = restored_reading(each, meter if person else None)
+                readings[track] = found.heard(config.strength)
+        before = set(tracks)
+        yield Looked(frame, readings)
+
+
+def restored_reading(face: RestoredFace, meter: IdentityMeter | None) -> Reading:
+    """Return whether eyes and mouth are as they were, and the person, if there is a ``meter``."""
+    source = face.aligned.crop_chw
+    luma = luma_of(source)
+    detail_px = detail_of(face.aligned, luma)
+    eyes, mouth = changes_of_openings(luma, luma_of(face.restored_chw), detail_px=detail_px)
+    found = [reading(OPENING(eyes), "eyes"), reading(OPENING(mouth), "mouth")]
+    if meter is None:
+        return least(found)
+    distance = meter.distance(source, face.restored_chw, detail_px=detail_px)
+    person = reading(IDENTITY(distance), "identity")
+    return replace(least([person, *found]), similarity=similarity_of(distance))
+
+
+def _is_due(index: int, every: int, track: int, before: set[int]) -> bool:
+    return index % every == 0 or track not in before
+
+
+def _verdict(earlier: Reading, later: Reading) -> Verdict:
+    """Return both together; the reason is that of the one that lowers more."""
+    # Sums of seven shares of 1 may miss 1 by a rounding.
+    strength = min(1.0, earlier.strength * later.strength)
+    reason = least([earlier, later]).reason
+    return Verdict(
+        strength=strength,
+        reason=reason if strength < 1.0 else None,
+        identity_similarity=later.similarity,
+    )
+
+
+def _in_order(faces: Iterable[TrackedFace]) -> tuple[TrackedFace, ...]:
+    return tuple(sorted(faces, key=lambda face: face.track_id))

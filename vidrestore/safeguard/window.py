@@ -1,0 +1,110 @@
+"""Readings smoothed along tracks, looking both ways, over a bounded number of frames.
+
+A low reading first lowers its neighbours, so that averaging does not dilute it; then neighbours are
+averaged, so that strength changes by no more than a seventh from frame to frame. Where a track
+begins or ends, its first or last value goes on.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from vidrestore.safeguard.config import LEAST_REACH_FRAMES, MEAN_REACH_FRAMES
+from vidrestore.safeguard.reading import Reading, least
+
+Item = TypeVar("Item")
+
+_REACH_FRAMES = LEAST_REACH_FRAMES + MEAN_REACH_FRAMES
+
+
+@dataclass(frozen=True, slots=True)
+class Looked(Generic[Item]):
+    """A frame, and what its faces showed."""
+
+    item: Item
+    readings: Mapping[int, Reading | None]
+    """Track -> what was read; None where the face is there and was not looked at."""
+
+
+def smoothed(frames: Iterable[Looked[Item]]) -> Iterator[Looked[Item]]:
+    """Yield every frame once, in order, with its readings smoothed; none is missing then.
+
+    What is yielded depends on the frames within ``_REACH_FRAMES`` to each side in which the track
+    is there without a gap, and on no others.
+
+    Args:
+        frames: In presentation order.
+    """
+    past: deque[Mapping[int, Reading | None]] = deque(maxlen=_REACH_FRAMES)
+    ahead: deque[Looked[Item]] = deque()
+    for frame in frames:
+        ahead.append(frame)
+        if len(ahead) > _REACH_FRAMES:
+            yield _next(past, ahead)
+    while ahead:
+        yield _next(past, ahead)
+
+
+def _next(past: deque[Mapping[int, Reading | None]], ahead: deque[Looked[Item]]) -> Looked[Item]:
+    now = ahead[0]
+    following = [each.readings for each in ahead]
+    readings = {track: _smoothed_at(*_run(track, [*past], following)) for track in now.readings}
+    ahead.popleft()
+    past.append(now.readings)
+    return Looked(now.item, readings)
+
+
+def _run(
+    track: int,
+    past: Sequence[Mapping[int, Reading | None]],
+    following: Sequence[Mapping[int, Reading | None]],
+) -> tuple[list[Reading | None], int]:
+    """Return the readings of a track around the present frame, and which of them is its own."""
+    before: list[Reading | None] = []
+    for readings in reversed(past):
+        if track not in readings:
+            break
+        before.insert(0, readings[track])
+    run = before
+    at = len(before)
+    for readings in following:
+        if track not in readings:
+            break
+        run.append(readings[track])
+    return run[: at + _REACH_FRAMES + 1], at
+
+
+def _smoothed_at(run: Sequence[Reading | None], at: int) -> Reading:
+    last = len(run) - 1
+    around = [
+        min(last, max(0, each))
+        for each in range(at - MEAN_REACH_FRAMES, at + MEAN_REACH_FRAMES + 1)
+    ]
+    lows = {each: _low(run, each) for each in set(around)}
+    strength = sum(lows[each].strength for each in around) / len(around)
+    lowest = least(lows[each] for each in sorted(lows))
+    return Reading(strength, lowest.reason, _similarity(run, at))
+
+
+def _low(run: Sequence[Reading | None], at: int) -> Reading:
+    near = run[max(0, at - LEAST_REACH_FRAMES) : at + LEAST_REACH_FRAMES + 1]
+    found = [each for each in near if each is not None]
+    # Near the end of a track the last look may lie further back.
+    return least(found or [each for each in run[:at] if each is not None][-1:])
+
+
+def _similarity(run: Sequence[Reading | None], at: int) -> float | None:
+    """Return the similarity at a frame, linear between those measured next to it."""
+    known = {
+        each: found.similarity
+        for each, found in enumerate(run)
+        if found is not None and found.similarity is not None
+    }
+    before = max((each for each in known if each <= at), default=None)
+    after = min((each for each in known if each >= at), default=None)
+    if before is None or after is None:
+        only = after if before is None else before
+        return None if only is None else known[only]
+    share = 0.0 if after == before else (at - before) / (after - before)
+    return (1.0 - share) * known[before] + share * known[after]
