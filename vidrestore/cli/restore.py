@@ -71,6 +71,11 @@ class RestoreCommand:
     """How much of the grain of the film is put back on a restored face, 0 to 1."""
     steady: Annotated[float, tyro.conf.arg(metavar="0..1")] = 1.0
     """How much a face is averaged with its neighbouring frames before it is restored, 0 to 1."""
+    deinterlace: Literal["auto", "keep", "frame", "field"] = "auto"
+    """Interlaced film: restore every field and keep them (auto and keep), or make whole pictures of
+    every frame, or of every field at twice the rate."""
+    pulldown: bool = False
+    """Undo the 3:2 pulldown of telecined film: four frames for every five."""
     start: Seconds = None
     """Begin here: seconds, or HH:MM:SS.mmm."""
     end: Seconds = None
@@ -168,6 +173,8 @@ def settings_of(command: RestoreCommand) -> "RestoreSettings":
         faces=command.faces,
         min_face_px=command.min_face,
         only_tracks=tuple(number for numbers in command.only_track for number in numbers),
+        deinterlace=command.deinterlace,
+        pulldown=command.pulldown,
         start_seconds=command.start,
         end_seconds=command.end,
         codec=command.codec,

@@ -17,6 +17,7 @@ from vidrestore.media import Source, open_source
 from vidrestore.media.framemd5 import check_framemd5, write_framemd5
 from vidrestore.media.outputs import WholeOutput, open_output
 from vidrestore.media.publish import place_of
+from vidrestore.pipeline.field_plan import planned_fields
 from vidrestore.pipeline.networks import DownloadCallback, not_shown
 from vidrestore.pipeline.prepared import (
     Preparation,
@@ -69,9 +70,16 @@ def restore_video(
         end_seconds=settings.end_seconds,
         fps=settings.fps,
     ) as opened:
-        teller.frames_total = frames_expected(opened.info, settings)
+        plan = planned_fields(opened, deinterlace=settings.deinterlace, pulldown=settings.pulldown)
+        teller.frames_total = frames_expected(plan.source.info, settings)
         prepared = Preparation(
-            source=opened, settings=settings, on_download=on_download, on_share=teller.tell_share
+            source=plan.source,
+            fields=plan.mode,
+            holds_fields=plan.holds_fields,
+            settings=settings,
+            notes=[*plan.notes],
+            on_download=on_download,
+            on_share=teller.tell_share,
         )
         return _restored(prepared, source, output, job, teller)
 

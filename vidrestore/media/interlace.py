@@ -16,6 +16,8 @@ from vidrestore.media.translate import media_errors
 
 _PLACES = (Fraction(1, 10), Fraction(9, 20), Fraction(4, 5))
 FRAMES_PER_PLACE = 25
+_TALLEST_INTERLACED = 1088
+"""No format with fields has more lines."""
 _WHOLE_FILM_SECONDS = 3.0
 """Shorter films are looked at from their start only."""
 _LEAST_DECIDED = 8
@@ -53,7 +55,8 @@ class FieldsSeen:
 def fields_seen(info: VideoInfo) -> FieldsSeen:
     """Look at up to three short stretches of a film.
 
-    Fields are told apart by luma alone. A film counts as interlaced if one stretch of it is.
+    Fields are told apart by luma alone. A film counts as interlaced if one stretch of it is. Of
+    films with more lines than any format with fields has, nothing is looked at.
 
     Args:
         info: Of a film.
@@ -61,7 +64,8 @@ def fields_seen(info: VideoInfo) -> FieldsSeen:
     Raises:
         MediaError: Reading fails for another reason than damage.
     """
-    looks = [_look(info, start) for start in _starts_seconds(info)]
+    may_have_fields = info.geometry.coded_hw[0] <= _TALLEST_INTERLACED
+    looks = [_look(info, start) for start in _starts_seconds(info) if may_have_fields]
     # Where key frames are rare, two places begin at the same one.
     places = [*{each.first_ticks: each for each in looks}.values()]
     found = [Counter(each.seen) for each in places]

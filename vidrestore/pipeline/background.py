@@ -39,7 +39,7 @@ from vidrestore.types import (
 
 _INTERLACED = (
     "its frames weave two moments together, and enlarging would mix them; deinterlace it first "
-    "(ffmpeg -i FILE -vf bwdif OUT), or leave out --background"
+    "with --deinterlace frame (by bwdif), or leave out --background"
 )
 
 
@@ -249,11 +249,17 @@ class EnlargedSource:
         return self.source.frames_from(index, timestamp, seek=seek)
 
 
-def refuse_interlaced(info: VideoInfo) -> None:
+def refuse_interlaced(info: VideoInfo, *, holds_fields: bool = False) -> None:
     """Refuse films whose fields enlarging would mix.
 
+    Args:
+        info: Of the film.
+        holds_fields: Whether its pictures show that it is interlaced.
+
     Raises:
-        MediaError: The film says that it is interlaced.
+        MediaError: The film is interlaced.
     """
     if info.field_order in ("top first", "bottom first"):
         raise MediaError(f"{info.path}: interlaced ({info.field_order}): {_INTERLACED}")
+    if holds_fields:
+        raise MediaError(f"{info.path}: interlaced, as its pictures show: {_INTERLACED}")

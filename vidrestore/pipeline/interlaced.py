@@ -16,7 +16,7 @@ from vidrestore.media.fields import (
     whole_of,
     woven,
 )
-from vidrestore.types import FinishedFace, FinishedFrame, Frame
+from vidrestore.types import Box, FinishedFace, FinishedFrame, Frame, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,9 @@ class FieldMode:
         return iter(frames) if self.rule is None else split_fields(frames, self.rule)
 
     def woven(self, finished: Iterable[FinishedFrame]) -> Iterator[FinishedFrame]:
-        """Yield whole frames again, with the faces of both fields; nothing else is kept waiting.
+        """Yield whole frames again, each with one face for every track that its fields show.
+
+        Holds the first field of a frame until the second comes.
 
         Args:
             finished: What the stages made of ``split``, from the first part of a frame on.
@@ -75,19 +77,57 @@ def _whole(finished: FinishedFrame) -> FinishedFrame:
 
 def _both(first: FinishedFrame, second: FinishedFrame) -> FinishedFrame:
     source = whole_of(first.source)
+    if second.source.field_of is not source:
+        raise ValueError(f"{first.source.index} and {second.source.index} are of two frames")
     untouched = all(each.frame is each.source for each in (first, second))
-    faces = [face for each in (first, second) for face in _faces_in_whole(each)]
     return FinishedFrame(
         frame=source if untouched else woven(first.frame, second.frame),
         source=source,
         shot=first.shot,
-        faces=tuple(sorted(faces, key=lambda each: each.face.track_id)),
+        faces=tuple(_faces_of_both(first, second)),
         one_tone=first.one_tone and second.one_tone,
     )
 
 
-def _faces_in_whole(finished: FinishedFrame) -> Iterator[FinishedFace]:
-    for face in finished.faces:
-        mask = face.mask_xyxy
-        inside = None if mask is None else box_in_whole(mask, finished.source)
-        yield replace(face, mask_xyxy=inside)
+def _faces_of_both(first: FinishedFrame, second: FinishedFrame) -> Iterator[FinishedFace]:
+    """Yield one face for every track, in their order: where the earlier field has it, if it has."""
+    found: dict[int, list[FinishedFace]] = {}
+    for each in (first, second):
+        for face in each.faces:
+            mask = face.mask_xyxy
+            inside = None if mask is None else box_in_whole(mask, each.source)
+            placed = replace(face, mask_xyxy=inside)
+            found.setdefault(face.face.track_id, []).append(placed)
+    for track in sorted(found):
+        faces = found[track]
+        yield faces[0] if len(faces) == 1 else _face_of_both(*faces)
+
+
+def _face_of_both(first: FinishedFace, second: FinishedFace) -> FinishedFace:
+    strengths = [each.verdict.strength for each in (first, second)]
+    known = [each.verdict.identity_similarity for each in (first, second)]
+    return FinishedFace(
+        face=first.face,
+        verdict=Verdict(
+            strength=sum(strengths) / 2,
+            reason=first.verdict.reason or second.verdict.reason,
+            identity_similarity=min((each for each in known if each is not None), default=None),
+        ),
+        mask_xyxy=_union(first.mask_xyxy, second.mask_xyxy),
+        luma_before=_mean(first.luma_before, second.luma_before),
+        luma_after=_mean(first.luma_after, second.luma_after),
+    )
+
+
+def _union(one: Box | None, other: Box | None) -> Box | None:
+    if one is None or other is None:
+        return one or other
+    left, top = (min(one[at], other[at]) for at in (0, 1))
+    right, bottom = (max(one[at], other[at]) for at in (2, 3))
+    return left, top, right, bottom
+
+
+def _mean(one: float | None, other: float | None) -> float | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return (one + other) / 2

@@ -10,6 +10,7 @@ from vidrestore.faces.config import DetectorConfig
 from vidrestore.media import Source, VideoInfo
 from vidrestore.media.sidebyside import side_by_side, side_by_side_geometry
 from vidrestore.pipeline.background import Background, EnlargedSource, refuse_interlaced
+from vidrestore.pipeline.interlaced import FieldMode
 from vidrestore.pipeline.networks import (
     DownloadCallback,
     load_detector,
@@ -33,9 +34,13 @@ class Preparation:
 
     source: Source
     settings: RestoreSettings
+    fields: FieldMode = field(default_factory=FieldMode)
+    """Whether frames are restored whole or as fields."""
+    holds_fields: bool = False
+    """Whether frames are known to be made of two fields."""
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     notes: list[str] = field(default_factory=list[str])
-    """What a user should know of the networks."""
+    """What a user should know of the film and the networks."""
     on_download: DownloadCallback = not_shown
     on_share: Callable[[float], None] = lambda _share: None
     """Told which share of the frame in hand is enlarged."""
@@ -50,7 +55,7 @@ class Preparation:
         settings, info = self.settings, self.source.info
         if settings.background is None:
             return None
-        refuse_interlaced(info)
+        refuse_interlaced(info, holds_fields=self.holds_fields)
         device = resolve_device(settings.device)
         dtype = resolve_precision(settings.precision, device)
         if settings.precision == "auto" and dtype == torch.bfloat16:
@@ -94,6 +99,7 @@ class Preparation:
             settings=settings,
             batch_size=settings.batch_size or _BATCH_SIZE[device.type],
             stopwatch=self.stopwatch,
+            fields=self.fields if background is None else FieldMode(),
             background=background,
             whole_batches=info.kind != "picture",
         )

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from vidrestore.errors import ConfigError
 from vidrestore.media import EncoderSettings
 from vidrestore.paste.config import PasteConfig
+from vidrestore.pipeline.field_plan import Deinterlace
 from vidrestore.pipeline.networks import DETECTORS
 from vidrestore.restore.config import SteadyConfig
 from vidrestore.weights.knobs import KNOBS, check_knob
@@ -43,6 +44,11 @@ class RestoreSettings:
     only_tracks: tuple[int, ...] = ()
     """Numbers of the tracks to restore, as the record of a run over the same part has them; all
     where empty."""
+    deinterlace: Deinterlace = "auto"
+    """What becomes of interlaced films: restored field by field and kept as they are (``keep``, and
+    ``auto`` where a film is interlaced), or made whole pictures of every frame or every field."""
+    pulldown: bool = False
+    """Undo 3:2 pulldown: four frames of film for every five."""
     start_seconds: Fraction | None = None
     end_seconds: Fraction | None = None
     codec: str = "h264"
@@ -68,6 +74,11 @@ class RestoreSettings:
             raise ConfigError(f"batch_size must be at least 1, got {self.batch_size}")
         if self.faces not in ("all", "largest"):
             raise ConfigError(f"faces must be 'all' or 'largest', got {self.faces!r}")
+        if self.deinterlace not in get_args(Deinterlace):
+            known = ", ".join(get_args(Deinterlace))
+            raise ConfigError(f"deinterlace must be one of {known}, got {self.deinterlace!r}")
+        if self.pulldown and self.deinterlace == "field":
+            raise ConfigError("pulldown gives the film's own frames; leave out deinterlace field")
         for name in KNOBS:
             check_knob(name, getattr(self, name))
         if self.min_face_px < 0:

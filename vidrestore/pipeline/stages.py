@@ -1,7 +1,7 @@
 """The stages of a restoration, connected: frames in, finished frames out, in order."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -57,7 +57,7 @@ class Stages:
     settings: RestoreSettings
     batch_size: int
     stopwatch: Stopwatch
-    fields: FieldMode = FieldMode()
+    fields: FieldMode = field(default_factory=FieldMode)
     """Whether frames go through the stages whole or as fields; the caller splits and weaves."""
     background: Background | None = None
     """Enlarges the frames after their faces are restored; None leaves them as they are."""

@@ -1,0 +1,160 @@
+"""What is to become of the fields of a film: kept, made whole pictures, or pulled down."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from vidrestore.errors import ConfigError, MediaError
+from vidrestore.media import Source
+from vidrestore.media.deinterlace import DeinterlacedSource
+from vidrestore.media.fields import FieldRule
+from vidrestore.media.info import FieldOrder, VideoInfo
+from vidrestore.media.interlace import FieldsSeen, fields_seen
+from vidrestore.media.pulldown import PulledDownSource
+from vidrestore.pipeline.interlaced import FieldMode
+
+Deinterlace: TypeAlias = Literal["auto", "keep", "frame", "field"]
+"""``auto`` keeps the fields of what is interlaced; ``keep`` takes a film without flags for
+interlaced, too, unless it is seen not to be; ``frame`` and ``field`` make whole pictures, of every
+frame or of every field."""
+
+_ORDERS: Sequence[FieldOrder] = ("top first", "bottom first")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldPlan:
+    """How a film is read, and how it goes through the stages."""
+
+    source: Source
+    """The film, or what is made of it."""
+    mode: FieldMode = field(default_factory=FieldMode)
+    holds_fields: bool = False
+    """Whether frames of ``source`` are known to be made of two fields."""
+    notes: tuple[str, ...] = ()
+    """What was found and decided, for a reader."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What flags and pictures say of a film."""
+
+    seen: FieldsSeen
+    flagged: bool
+    stated: FieldOrder
+
+    @property
+    def is_clear(self) -> bool:
+        return self.seen.order in _ORDERS
+
+    def rule(self, *, wished: bool) -> FieldRule:
+        """Return which frames are made of two fields.
+
+        Flags of single frames are believed, but where there are none, the pictures decide; where
+        these tell nothing either, the wish does. The order of fields is believed as it is seen.
+        """
+        unsaid = not self.seen.flagged
+        every = unsaid and (self.is_clear or (wished and self.seen.order != "progressive"))
+        top_first = self.seen.order == "top first" if self.is_clear else None
+        if every and top_first is None:
+            top_first = self.stated != "bottom first"
+        return FieldRule(every_frame=every, top_first=top_first)
+
+    def __str__(self) -> str:
+        """Say what was found: ``interlaced, top field first (seen in 68 of 75 frames)``."""
+        seen = self.seen
+        count = seen.top_first if seen.order == "top first" else seen.bottom_first
+        share = f"seen in {count} of {seen.frames} frames"
+        if not self.is_clear:
+            if not self.flagged:
+                return "not flagged as interlaced, and no fields are seen"
+            stated = f", {_plain(self.stated)}" if self.stated in _ORDERS else ""
+            return f"flagged as interlaced{stated}"
+        if not self.flagged:
+            return f"interlaced, {_plain(seen.order)} ({share}, not flagged)"
+        if self.stated in _ORDERS and self.stated != seen.order:
+            return f"interlaced, {_plain(seen.order)} ({share}, flagged as {_plain(self.stated)})"
+        return f"interlaced, {_plain(seen.order)}"
+
+
+def planned_fields(source: Source, *, deinterlace: Deinterlace, pulldown: bool) -> FieldPlan:
+    """Return how a source is to be read and restored.
+
+    A sample of a film is decoded, to see what its flags may not say.
+
+    Args:
+        source: The source as decoded.
+        deinterlace: What is wished.
+        pulldown: Whether 3:2 pulldown is to be undone.
+
+    Raises:
+        ConfigError: More is wished than a folder or a picture allows.
+        MediaError: No pulldown is there to be undone, or the film cannot be read.
+    """
+    info = source.info
+    if info.kind != "film":
+        if deinterlace != "auto" or pulldown:
+            option = "--pulldown" if pulldown else f"--deinterlace {deinterlace}"
+            raise ConfigError(f"{option} is for films; {info.path} is a {info.kind}")
+        return FieldPlan(source=source)
+    seen = fields_seen(info)
+    stated = info.field_order
+    found = _Found(seen=seen, flagged=stated in _ORDERS or seen.flagged > 0, stated=stated)
+    if pulldown:
+        return _pulled_down(source, found, deinterlace)
+    if deinterlace in ("auto", "keep"):
+        return _kept(source, found, wished=deinterlace == "keep")
+    return _made_whole(source, found, twice=deinterlace == "field")
+
+
+def _kept(source: Source, found: _Found, *, wished: bool) -> FieldPlan:
+    rule = found.rule(wished=wished)
+    interlaced = found.flagged or rule.every_frame
+    notes: list[str] = []
+    if interlaced:
+        notes.append(f"{found}: every field was restored for itself, and the film stays interlaced")
+    elif wished:
+        notes.append(f"{found}: restored as it is")
+    if found.seen.pulldown:
+        notes.append("3:2 pulldown is seen: --pulldown gives back the film's own frames")
+    # Without any sign of fields the rule still holds: later frames may be flagged.
+    return FieldPlan(
+        source=source,
+        mode=FieldMode(rule=rule),
+        holds_fields=interlaced,
+        notes=tuple(notes),
+    )
+
+
+def _made_whole(source: Source, found: _Found, *, twice: bool) -> FieldPlan:
+    rule = found.rule(wished=True)
+    if not (found.flagged or rule.every_frame):
+        return FieldPlan(source=source, notes=(f"{found}: nothing was deinterlaced",))
+    film = DeinterlacedSource(source, rule, twice=twice)
+    made = "a picture of every field, at twice the rate" if twice else "one picture of every frame"
+    return FieldPlan(source=film, notes=(f"{found}: deinterlaced by bwdif, {made}",))
+
+
+def _pulled_down(source: Source, found: _Found, deinterlace: Deinterlace) -> FieldPlan:
+    seen, info = found.seen, source.info
+    if seen.order == "progressive" and not seen.pulldown:
+        raise MediaError(f"{info.path}: no 3:2 pulldown is seen in it; leave out --pulldown")
+    rule = FieldRule(top_first=found.rule(wished=True).top_first)
+    if rule.top_first is None:
+        rule = FieldRule(top_first=found.stated != "bottom first")
+    film = PulledDownSource(source, rule)
+    notes = [f"{found}: 3:2 pulldown was undone, {_rate(film.info)}"]
+    if not seen.pulldown:
+        notes.append("3:2 pulldown is not seen in a sample of it; check the result")
+    if deinterlace == "keep":
+        return FieldPlan(source=film, mode=FieldMode(rule=FieldRule()), notes=tuple(notes))
+    whole = DeinterlacedSource(film, rule, twice=False)
+    return FieldPlan(source=whole, notes=tuple(notes))
+
+
+def _plain(order: FieldOrder) -> str:
+    return order.replace("first", "field first")
+
+
+def _rate(info: VideoInfo) -> str:
+    rate = info.average_rate
+    return "four frames for every five" if rate is None else f"{float(rate):.6g} frames per second"
