@@ -153,11 +153,13 @@ class FilmFile:
         self._add_streams(self._output, geometry, settings, shift)
 
     def _options_of_muxer(self, time_bases: Sequence[Fraction]) -> dict[str, str]:
+        # Else some muxers write random identifiers, and no two runs give the same bytes.
+        options = {"fflags": "+bitexact"}
         if not self._spec.is_mov:
-            return {}
+            return options
         denominators = [each.denominator for each in (self._info.time_base, *time_bases)]
         scale = lcm(*denominators)
-        options = {
+        options |= {
             "video_track_timescale": str(self._info.time_base.denominator),
             # Edit lists, which hold the offsets between streams, count in this.
             "movie_timescale": str(scale if scale < 1 << 31 else max(denominators)),

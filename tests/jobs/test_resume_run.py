@@ -1,0 +1,297 @@
+"""A run that was cut off goes on, and nothing tells its result from that of one that was not."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from support.clips import Clip, Sound, make_clip, numbered_picture
+from support.faceclips import FACE_SIZE_HW, face_picture
+from torch import nn
+
+from vidrestore import JobSettings, RestoreReport, RestoreSettings, restore_video
+from vidrestore.errors import ConfigError, MediaError
+from vidrestore.jobs.folder import job_folder_path, kept_segments
+from vidrestore.media import open_source
+from vidrestore.models.outputs import Restored
+from vidrestore.models.table import RestorerSpec
+from vidrestore.pipeline import prepared
+from vidrestore.progress import Progress
+from vidrestore.restore.restorer import Restorer
+
+FRAMES = 30
+SHORT = JobSettings(segment_seconds=0.2)
+GO_ON = JobSettings(segment_seconds=0.2, resume=True)
+LOSSLESS = {"codec": "ffv1", "device": "cpu", "precision": "fp32"}
+
+
+class Inverting(nn.Module):
+    """A restorer that costs nothing: what is bright becomes dark."""
+
+    def forward(self, crops_NCHW: torch.Tensor) -> Restored:
+        return Restored(-crops_NCHW)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def cheap_restorer() -> Iterator[None]:
+    spec = RestorerSpec(build=Inverting, crop_size_px=512, licence="Apache-2.0")
+
+    def load(
+        *_names: object, device: torch.device, dtype: torch.dtype, **_more: object
+    ) -> Restorer:
+        return Restorer(Inverting(), spec, device=device, dtype=dtype)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prepared, "load_restorer", load)
+        yield
+
+
+class CutOffError(Exception):
+    """Stands in for whatever stops a run."""
+
+
+def three_shots(number: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return a face, then stripes, then the face again."""
+    if 11 <= number < 17:
+        return np.ascontiguousarray(numbered_picture(number, size_hw)[::-1])
+    return face_picture(number, size_hw)
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three shots, B-frames, sound."""
+    clip = Clip(
+        size_hw=FACE_SIZE_HW,
+        ticks=tuple(range(FRAMES)),
+        picture=three_shots,
+        sounds=(Sound(seconds=Fraction(FRAMES, 25)),),
+    )
+    return make_clip(tmp_path_factory.mktemp("film") / "film.mkv", clip)
+
+
+def run(
+    source: Path, target: Path, job: JobSettings, stop_at: int | None = None, **settings: object
+) -> RestoreReport:
+    def on_progress(progress: Progress) -> None:
+        if stop_at is not None and progress.frames_done >= stop_at:
+            raise CutOffError
+
+    chosen = RestoreSettings(**{**LOSSLESS, **settings})  # type: ignore[arg-type]
+    return restore_video(source, target, settings=chosen, job=job, on_progress=on_progress)
+
+
+def cut_off(source: Path, target: Path, at: int, job: JobSettings = SHORT, **more: object) -> None:
+    with pytest.raises(CutOffError):
+        run(source, target, job, stop_at=at, **more)
+
+
+def samples(path: Path) -> list[tuple[bytes, ...]]:
+    with open_source(path) as source:
+        return [tuple(plane.tobytes() for plane in frame.planes) for frame in source]
+
+
+@pytest.fixture(scope="module")
+def whole(film: Path) -> Path:
+    """The film restored without a break, in segments, with all there is beside it."""
+    folder = film.parent / "whole"
+    folder.mkdir()
+    run(
+        film,
+        folder / "out.mkv",
+        SHORT,
+        record=folder / "record.jsonl",
+        compare=folder / "compare.mkv",
+    )
+    return folder
+
+
+def test_many_segments_give_the_frames_of_one(film: Path, whole: Path, tmp_path: Path) -> None:
+    report = run(film, tmp_path / "one.mkv", JobSettings(segment_seconds=1000))
+    assert report.frames == FRAMES
+    assert samples(tmp_path / "one.mkv") == samples(whole / "out.mkv")
+    assert samples(whole / "out.mkv") != samples(film)
+
+
+@pytest.mark.parametrize("at", [12, 19, 26])
+def test_a_resumed_run_gives_the_bytes_of_one_that_was_not_cut_off(
+    film: Path, whole: Path, tmp_path: Path, at: int
+) -> None:
+    beside = {"record": tmp_path / "record.jsonl", "compare": tmp_path / "compare.mkv"}
+    cut_off(film, tmp_path / "out.mkv", at, **beside)
+    assert not any((tmp_path / name).exists() for name in ("out.mkv", "record.jsonl"))
+    kept = kept_segments(tmp_path / "out.mkv")
+    assert kept >= 1
+    cut_off(film, tmp_path / "out.mkv", min(at + 7, FRAMES), job=GO_ON, **beside)
+    report = run(film, tmp_path / "out.mkv", GO_ON, **beside)
+    for name in ("out.mkv", "compare.mkv"):
+        assert (tmp_path / name).read_bytes() == (whole / name).read_bytes()
+    lines, expected = (
+        (folder / "record.jsonl").read_text().splitlines() for folder in (tmp_path, whole)
+    )
+    assert lines[1:] == expected[1:]
+    assert report.frames == FRAMES
+    assert [shot.first_frame for shot in report.shot_records] == [0, 11, 17]
+    assert not job_folder_path(tmp_path / "out.mkv").exists()
+
+
+def test_frames_that_are_finished_are_not_restored_again(film: Path, tmp_path: Path) -> None:
+    cut_off(film, tmp_path / "out.mkv", 20)
+    told: list[int] = []
+    restore_video(
+        film,
+        tmp_path / "out.mkv",
+        settings=RestoreSettings(**LOSSLESS),  # type: ignore[arg-type]
+        job=GO_ON,
+        on_progress=lambda progress: told.append(progress.frames_done),
+    )
+    restoring = [count for count in told if count]
+    assert restoring[0] >= 11
+    assert restoring[-1] == FRAMES
+
+
+def test_a_folder_of_pictures_is_resumed_too(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    for number in range(24):
+        picture = three_shots(number, FACE_SIZE_HW)
+        cv2.imwrite(str(source / f"{number:03d}.png"), picture[:, :, ::-1])
+    run(source, tmp_path / "whole", SHORT)
+    cut_off(source, tmp_path / "out", 18)
+    assert not (tmp_path / "out").exists()
+    run(source, tmp_path / "out", GO_ON)
+    names = sorted(path.name for path in (tmp_path / "whole").iterdir())
+    assert names == [f"{number:03d}.png" for number in range(24)]
+    for name in names:
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_resuming_where_nothing_is_kept_begins(film: Path, whole: Path, tmp_path: Path) -> None:
+    run(film, tmp_path / "out.mkv", GO_ON)
+    assert (tmp_path / "out.mkv").read_bytes() == (whole / "out.mkv").read_bytes()
+
+
+def test_a_run_that_finished_no_segment_leaves_nothing(film: Path, tmp_path: Path) -> None:
+    cut_off(film, tmp_path / "out.mkv", 2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_kept_is_neither_ignored_nor_mixed(film: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.mkv"
+    cut_off(film, target, 20)
+    with pytest.raises(MediaError, match="--resume, or begin anew with --overwrite"):
+        run(film, target, SHORT)
+    with pytest.raises(MediaError, match=r"setting strength was 1\.0, and now is 0\.5"):
+        run(film, target, GO_ON, strength=0.5)
+    with pytest.raises(MediaError, match="segment_seconds"):
+        run(film, target, JobSettings(segment_seconds=5, resume=True))
+    assert kept_segments(target) >= 1
+    run(film, target, SHORT, strength=0.5, overwrite=True)
+    assert kept_segments(target) == 0
+    assert samples(target) != samples(film)
+
+
+def test_another_film_under_the_same_name_is_refused(film: Path, tmp_path: Path) -> None:
+    source, target = tmp_path / "film.mkv", tmp_path / "out.mkv"
+    source.write_bytes(film.read_bytes())
+    cut_off(source, target, 20)
+    data = bytearray(source.read_bytes())
+    data[-40] ^= 1
+    source.write_bytes(data)
+    with pytest.raises(MediaError, match="contents of the source"):
+        run(source, target, GO_ON)
+
+
+@pytest.mark.parametrize("harm", ["flip", "cut", "remove"])
+def test_a_part_that_is_not_whole_is_done_again(
+    film: Path, whole: Path, tmp_path: Path, harm: str
+) -> None:
+    target = tmp_path / "out.mkv"
+    cut_off(film, target, 28)
+    part = job_folder_path(target) / "000001.film"
+    data = bytearray(part.read_bytes())
+    data[len(data) // 2] ^= 1
+    if harm == "remove":
+        part.unlink()
+    else:
+        part.write_bytes(data if harm == "flip" else data[:-1])
+    run(film, target, GO_ON)
+    assert target.read_bytes() == (whole / "out.mkv").read_bytes()
+
+
+def test_an_analysis_that_is_cut_off_is_done_again(film: Path, whole: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.mkv"
+    cut_off(film, target, 28)
+    log = job_folder_path(target) / "analysis"
+    log.write_bytes(log.read_bytes()[:500])
+    run(film, target, GO_ON)
+    assert target.read_bytes() == (whole / "out.mkv").read_bytes()
+
+
+HOLDS_THE_JOB = """
+import sys, time
+from pathlib import Path
+from vidrestore.jobs.folder import open_job
+with open_job(Path(sys.argv[1]), {}, resume=False, overwrite=False):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_two_runs_do_not_write_one_output(film: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.mkv"
+    root = str(Path(__file__).parents[2])
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDS_THE_JOB, str(target)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": root},
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        with pytest.raises(MediaError, match="another run is writing it"):
+            run(film, target, SHORT)
+        other.kill()
+
+
+def test_the_journal_tells_what_each_segment_holds(film: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.mkv"
+    cut_off(film, target, 28)
+    lines = (job_folder_path(target) / "journal").read_text().splitlines()
+    entries = [json.loads(line.partition(" ")[2]) for line in lines]
+    assert [entry["first_frame"] for entry in entries][:2] == [0, 11]
+    for entry in entries:
+        names = [file["name"].split(".", 1)[1] for file in entry["files"]]
+        assert names == ["film", "film.json"]
+
+
+def test_a_segment_of_no_length_is_refused() -> None:
+    with pytest.raises(ConfigError, match="segment"):
+        JobSettings(segment_seconds=0)
+
+
+def test_a_full_disk_keeps_what_is_done(
+    film: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vidrestore.jobs import journal
+
+    written: Callable[[Path, Path], journal.PartFile] = journal.PartFile.of
+
+    def full_at_the_second(path: Path, folder: Path) -> journal.PartFile:
+        if path.name == "000001.film":
+            raise OSError(28, "No space left on device")
+        return written(path, folder)
+
+    monkeypatch.setattr(journal.PartFile, "of", staticmethod(full_at_the_second))
+    with pytest.raises(OSError, match="No space left"):
+        run(film, tmp_path / "out.mkv", SHORT)
+    monkeypatch.undo()
+    assert kept_segments(tmp_path / "out.mkv") == 1
+    run(film, tmp_path / "out.mkv", GO_ON)
+    assert (tmp_path / "out.mkv").read_bytes() == (whole / "out.mkv").read_bytes()
