@@ -1,5 +1,6 @@
 import json
 from contextlib import nullcontext
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from vidrestore.cli import main, model_info
 from vidrestore.errors import MediaError
 from vidrestore.media import info as media_info
 from vidrestore.media.info import Chapter, StreamInfo, VideoInfo
+from vidrestore.media.side_data import LightLevel, MasteringDisplay, SideData
 from vidrestore.types import ColorTags, DisplayGeometry, PixelFormat
 from vidrestore.weights.manifest import WEIGHTS
 from vidrestore.weights.metadata import ends_metadata
@@ -187,3 +189,27 @@ def test_a_file_called_like_a_model_is_a_file(
 
     assert main(["info", "lite"]) == 1
     assert capfd.readouterr().err.startswith("error: lite: ")
+
+
+def test_side_data_of_hdr_is_told(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    level = LightLevel(brightest_nits=993, brightest_average_nits=387)
+    mastering = MasteringDisplay(
+        white_xy=(Fraction(3127, 10_000), Fraction(329, 1000)),
+        luminance_nits=(Fraction(1, 200), Fraction(1000)),
+    )
+    side_data = SideData(mastering=mastering, light_level=level, not_kept=("HDR10+ metadata",))
+    monkeypatch.setattr(media_info, "probe", lambda path: replace(INFO, side_data=side_data))
+
+    assert main(["info", "film.mkv"]) == 0
+    told = capfd.readouterr().out
+    assert main(["info", "film.mkv", "--json"]) == 0
+    found: dict[str, Any] = json.loads(capfd.readouterr().out)["side_data"]
+
+    assert "white 0.3127 0.329, 0.005 to 1000 cd/m2" in told
+    assert "993 cd/m2, 387 on average of a frame" in told
+    assert "HDR10+ metadata" in told
+    assert found["mastering_luminance"] == [0.005, 1000.0]
+    assert (found["max_cll"], found["max_fall"]) == (993, 387)
+    assert found["not_kept"] == ["HDR10+ metadata"]

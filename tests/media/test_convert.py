@@ -93,3 +93,38 @@ def test_the_encoder_is_given_the_format_that_loses_least(
     choice = encoder_choice(EncoderSettings(codec=codec), PLANAR[source], hw)
     assert choice.name == expected
     assert choice.loss.is_none is lossless
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), [("yuva420p", "yuva444p10le"), ("gbrap", "gbrap16le")]
+)
+@pytest.mark.parametrize("full_range", [False, True])
+def test_opaque_stays_opaque_and_clear_stays_clear_with_more_bits(
+    source: str, target: str, full_range: bool
+) -> None:
+    color = ColorTags(full_range=full_range, range_known=True)
+    frame = random_frame(PLANAR[source], SIZE_HW, color=color)
+    alpha = np.where(np.arange(SIZE_HW[1]) % 2, 255, 0).astype(np.uint8)
+    planes = (*frame.planes[:3], np.tile(alpha, (SIZE_HW[0], 1)))
+    deeper = converted(frame.with_planes(planes), PLANAR[target]).planes[3]
+    assert set(np.unique(deeper)) == {0, PLANAR[target].max_value}
+
+
+def test_gray_of_limited_range_keeps_its_black_and_white_with_more_bits() -> None:
+    frame = random_frame(PLANAR["gray"], SIZE_HW, color=ColorTags(range_known=True))
+    white = frame.with_planes((np.full(SIZE_HW, 235, np.uint8),))
+    deeper = converted(white, PLANAR["yuv420p10le"])
+    assert set(np.unique(deeper.planes[0])) == {940}
+    assert not deeper.color.full_range
+
+
+@pytest.mark.parametrize("full_range", [False, True])
+def test_rgb_of_either_range_becomes_the_same_white(full_range: bool) -> None:
+    color = ColorTags(full_range=full_range, range_known=True, primaries=9, transfer=16)
+    white = 255 if full_range else 235
+    frame = random_frame(PLANAR["gbrp"], SIZE_HW, color=color)
+    frame = frame.with_planes(tuple(np.full(SIZE_HW, white, np.uint8) for _ in range(3)))
+    yuv = converted(frame, PLANAR["yuv444p10le"])
+    assert [int(plane[0, 0]) for plane in yuv.planes] == [940, 512, 512]
+    # BT.2020 stays BT.2020: its own matrix, and the curve it had.
+    assert (yuv.color.matrix, yuv.color.primaries, yuv.color.transfer) == (9, 9, 16)

@@ -156,3 +156,9 @@ def test_full_range_is_known_from_the_name_of_jpeg_formats() -> None:
 def test_formats_without_planes_of_8_to_16_bits_are_refused() -> None:
     with pytest.raises(MediaError, match="bayer_rggb8 is not supported"):
         source_layout("bayer_rggb8")
+
+
+@pytest.mark.parametrize("name", ["xyz12le", "gbrpf32le"])
+def test_cinema_xyz_and_floats_are_refused_in_a_line_that_says_what_to_do(name: str) -> None:
+    with pytest.raises(MediaError, match=f"{name} is not supported; convert the film"):
+        source_layout(name)

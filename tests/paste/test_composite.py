@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from support.frames import FORMATS, GRAY, YUV420, YUV444, random_frame
+from support.frames import FORMATS, GBRA16, GRAY, YUV420, YUV420P10, YUV444, random_frame
 from support.restoring import face_at, restored
 
 from vidrestore.errors import ConfigError
@@ -186,3 +186,26 @@ def test_the_source_frame_is_not_written_to() -> None:
 def test_strength_outside_its_range_is_refused() -> None:
     with pytest.raises(ConfigError, match="strength"):
         PasteConfig(strength=1.5)
+
+
+@pytest.mark.parametrize("transfer", [14, 16, 18], ids=["BT.2020", "PQ", "HLG"])
+@pytest.mark.parametrize("pixel_format", [YUV420P10, YUV444, GBRA16], ids=lambda each: each.name)
+def test_hdr_is_changed_under_the_mask_only_and_a_face_left_as_it_was_keeps_every_sample(
+    pixel_format: PixelFormat, transfer: int
+) -> None:
+    color = ColorTags(matrix=9, primaries=9, transfer=transfer, range_known=True)
+    frame, geometry = random_frame(pixel_format, HW, color=color), DisplayGeometry(coded_hw=HW)
+    # Larger than its crop: what is pasted is the change of the crop alone.
+    where = face_at((100, 75), size_px=640)
+    same = restored(frame, geometry, where, gain=1.0)
+    kept = pasted(frame, geometry, (same,), config=PLAIN, keep_chroma=False).frame
+    for old, new in zip(frame.planes, kept.planes, strict=True):
+        np.testing.assert_array_equal(new, old)
+
+    face = restored(frame, geometry, face_at((90, 70), size_px=110), gain=0.4)
+    after = pasted(frame, geometry, (face,), config=PLAIN, keep_chroma=False).frame
+    for at, (old, new) in enumerate(zip(frame.planes, after.planes, strict=True)):
+        inside = touchable(frame, geometry, face, at)
+        np.testing.assert_array_equal(new[~inside], old[~inside])
+        is_alpha = pixel_format.has_alpha and at == pixel_format.plane_count - 1
+        assert bool((new != old).any()) is not is_alpha

@@ -69,19 +69,18 @@ def signed_power(values: FloatArray, exponent: float) -> FloatArray:
 
 def pq_to_nits(signal: FloatArray) -> FloatArray:
     """Return luminance in cd/m2 of a PQ signal: the EOTF of SMPTE ST 2084, equation 4.1."""
-    root = np.power(np.abs(signal), np.float32(1 / _M2))
-    share = np.maximum(root - np.float32(_C1), 0) / (np.float32(_C2) - np.float32(_C3) * root)
-    nits = np.float32(_PQ_PEAK_NITS) * np.power(share, np.float32(1 / _M1))
+    # In single precision, these powers and differences would lose steps of 16 bits.
+    root = np.power(np.abs(signal), 1 / _M2, dtype=np.float64)
+    share = np.maximum(root - _C1, 0) / (_C2 - _C3 * root)
+    nits = _PQ_PEAK_NITS * np.power(share, 1 / _M1)
     return np.asarray(np.copysign(nits, signal), dtype=np.float32)
 
 
 def nits_to_pq(nits: FloatArray) -> FloatArray:
     """Return the PQ signal of a luminance in cd/m2: SMPTE ST 2084, equation 5.2."""
-    root = np.power(np.abs(nits) * np.float32(1 / _PQ_PEAK_NITS), np.float32(_M1))
-    share = (np.float32(_C1) + np.float32(_C2) * root) / (1 + np.float32(_C3) * root)
-    # Rounding of the powers must not leave something of nothing.
-    signal = np.power(share, np.float32(_M2)) - np.float32(_C1**_M2)
-    return np.asarray(np.copysign(np.maximum(signal, 0), nits), dtype=np.float32)
+    root = np.power(np.abs(nits) * np.float64(1 / _PQ_PEAK_NITS), _M1)
+    signal = np.power((_C1 + _C2 * root) / (1 + _C3 * root), _M2)
+    return np.asarray(np.copysign(signal, nits), dtype=np.float32)
 
 
 def hlg_to_scene(signal: FloatArray) -> FloatArray:
