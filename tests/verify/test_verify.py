@@ -25,6 +25,7 @@ from support.verifying import (
 )
 
 from vidrestore.errors import RecordError
+from vidrestore.record import RecordHeader
 from vidrestore.types import Frame
 from vidrestore.verify import verify
 
@@ -353,21 +354,37 @@ def test_nothing_is_promised_of_samples_where_the_whole_picture_was_enlarged(
     assert "x1.pth" in check.detail
 
 
-def test_nothing_is_promised_of_frames_where_the_film_was_deinterlaced(
-    rich: Path, tmp_path: Path
+@pytest.mark.parametrize("setting", [{"deinterlace": "field"}, {"pulldown": True}])
+def test_nothing_is_promised_of_frames_where_others_were_made_of_them(
+    rich: Path, rich_copy: Path, tmp_path: Path, setting: dict[str, str | bool]
 ) -> None:
-    result = restored_copy(rich, tmp_path / "r.mkv", partial(doubled, index=3))
-    record = record_of(
-        rich,
-        tmp_path / "r.jsonl",
-        header=lambda each: replace(each, settings={"deinterlace": "field"}),
-    )
+    def header(each: RecordHeader) -> RecordHeader:
+        return replace(each, settings=setting)
 
-    found = verify(rich, result, evidence_paths=[record])
+    shorter = restored_copy(rich, tmp_path / "r.mkv", partial(without, indexes=(3, 4)))
+    record = record_of(rich, tmp_path / "r.jsonl", header=header)
 
+    found = verify(rich, rich_copy, evidence_paths=[record])
     assert found.kept
     assert check_called(found, "frames").result == "not promised"
     assert check_called(found, "stream 1").result == "kept"
+
+    # But the record tells how many there must be.
+    found = verify(rich, shorter, evidence_paths=[record])
+    assert changed_names(found) == ["record"]
+    assert "tells of 50 frames, the result has 48" in check_called(found, "record").detail
+
+
+@pytest.mark.parametrize("setting", [{"deinterlace": "auto"}, {"pulldown": False}])
+def test_fields_that_are_kept_are_held_to(
+    rich: Path, tmp_path: Path, setting: dict[str, str | bool]
+) -> None:
+    result = restored_copy(rich, tmp_path / "r.mkv", partial(without, indexes=(3,)))
+    record = record_of(
+        rich, tmp_path / "r.jsonl", header=lambda each: replace(each, settings=setting)
+    )
+
+    assert changed_names(verify(rich, result, evidence_paths=[record])) == ["frames"]
 
 
 def test_the_record_of_another_film_is_told(rich: Path, tmp_path: Path) -> None:

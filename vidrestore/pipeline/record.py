@@ -98,7 +98,11 @@ def output_file(
     settings: RestoreSettings, info: VideoInfo, output: Path, *, scale: int = 1
 ) -> OutputFile:
     """Return what the result will be, and whether samples outside of faces stay the source's."""
-    whole_picture = settings.background is not None
+    whole_picture = (
+        settings.background is not None
+        or settings.deinterlace in ("frame", "field")
+        or settings.pulldown
+    )
     source = info.pixel_format
     if is_picture_name(output) or output.is_dir() or not output.suffix:
         codec = output.suffix.lower() or f".{info.codec if info.kind != 'film' else 'png'}"

@@ -10,6 +10,9 @@ from vidrestore.verify.evidence import Evidence
 from vidrestore.verify.part import Part
 from vidrestore.verify.streams import StreamComparison
 
+_MPEG_AUDIO = frozenset({"mp1", "mp2", "mp3"})
+"""One codec to MP4, and told apart by its packets only."""
+
 
 def matched_streams(
     source: FilmContents, result: FilmContents
@@ -32,7 +35,8 @@ def _is_like(stream: StreamContents, other: StreamContents, *, exactly: bool) ->
     a, b = stream.info, other.info
     if a.kind != b.kind or a.attached_picture != b.attached_picture:
         return False
-    return a.codec == b.codec and (not exactly or a.file_name == b.file_name)
+    same_name = not exactly or a.file_name == b.file_name
+    return same_name and (a.codec == b.codec or {a.codec, b.codec} <= _MPEG_AUDIO)
 
 
 def stream_checks(

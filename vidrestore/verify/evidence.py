@@ -73,21 +73,29 @@ class Evidence:
         """Whether streams that the container cannot hold were to be left out."""
         return self.header is not None and self.header.settings.get("drop_unsupported") is True
 
-    def other_frames(self, *, interlaced: bool) -> str | None:
-        """Return why the result has other frames than the source; None where it has the same.
-
-        Args:
-            interlaced: Whether the source holds fields, or may.
-        """
+    @property
+    def other_frames(self) -> str | None:
+        """Why the result has other frames than the source; None where it has the same."""
         if self.header is None:
             return None
         settings = self.header.settings
         how = settings.get("deinterlace")
-        if how not in _KEEPS_FIELDS or (how == "auto" and interlaced):
-            return f"the film was deinterlaced (deinterlace {how})"
-        if settings.get("pulldown") not in (None, False, "keep"):
-            return f"pulldown was undone ({settings['pulldown']})"
+        if how not in _KEEPS_FIELDS:
+            return f"the film was deinterlaced (--deinterlace {how})"
+        if settings.get("pulldown") not in (None, False):
+            return "3:2 pulldown was undone (--pulldown)"
         return None
+
+    def recorded_frames(self) -> int:
+        """Return how many frames the record has; reads all of it.
+
+        Raises:
+            RecordError: It is cut off, or says what cannot be.
+        """
+        if self.record_path is None:
+            return 0
+        with RecordReader(self.record_path) as record:
+            return sum(1 for _ in record)
 
     def _seconds(self, name: str) -> Fraction | None:
         value = None if self.header is None else self.header.settings.get(name)

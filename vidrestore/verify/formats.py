@@ -24,7 +24,7 @@ def format_checks(before: VideoInfo, after: VideoInfo, evidence: Evidence) -> It
         upright = "pictures are written upright, with the pixels they have"
         yield not_promised("rotation and aspect", upright)
         return
-    other = evidence.other_frames(interlaced=before.field_order != "progressive")
+    other = evidence.other_frames
     if other is not None:
         yield not_promised("field order", other)
     elif before.field_order in ("unknown", "progressive"):
@@ -71,8 +71,8 @@ def _pixel_format(before: VideoInfo, after: VideoInfo, evidence: Evidence) -> Ch
 
 def _colour_tags(before: VideoInfo, after: VideoInfo) -> Check:
     was, found = _colour(before), _colour(after)
-    if was["range"] == "unspecified" and found["range"] == "limited":
-        del was["range"]  # it is what a film that does not say has to be taken for
+    if {was["range"], found["range"]} == {"unspecified", "limited"}:
+        del was["range"]  # a film that does not say has to be taken for limited
     if before.pixel_format != after.pixel_format:
         del was["chroma location"]  # of other chroma
     return _same("colour tags", was, found)

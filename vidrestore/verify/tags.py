@@ -15,6 +15,8 @@ _UNDETERMINED = "und"
 _SHOWN = 3
 _HOLD_FEW_TAGS = ("avi", "mpegts", "mpeg")
 """Containers with places for a few tags of their own only."""
+_OF_THE_CODEC = ("GOP_TIMECODE",)
+"""What only some codecs have a place for in their packets."""
 _STREAM_TAGS_OF_MOV = frozenset({"language", "handler_name"})
 
 
@@ -163,14 +165,19 @@ def _side_data(
 ) -> Check:
     name = "side data"
     wrong: list[str] = []
+    gone = [_plain(key) for key in _OF_THE_CODEC if key in before and key not in after]
     for key, value in before.items():
         there = after.get(key)
+        if key in _OF_THE_CODEC:
+            continue
         if there is None:
             wrong.append(f"{_plain(key)} is missing")
         elif not _is_same(value, there):
             wrong.append(f"{_plain(key)} differs")
     if wrong:
         return changed(name, f"of the first picture: {_some(wrong)}")
+    if gone:
+        return not_promised(name, f"{', '.join(gone)} belongs to the codec of the source")
     said = ", ".join(map(_plain, before)) or "none"
     return kept(name, f"of the first picture: {said}")
 

@@ -78,7 +78,7 @@ def _checks(
     source, result = before.info, after.info
     contents = film_contents(source), film_contents(result)
     pairs, _ = matched_streams(*contents)
-    other = evidence.other_frames(interlaced=source.field_order != "progressive")
+    other = evidence.other_frames
     if other is None:
         found = compared_pictures(
             before,
@@ -105,13 +105,18 @@ def _checks(
     yield from description_checks(source, result, contents, pairs, evidence, shift)
     yield from pixels
     if evidence.header is not None:
-        yield _record_check(evidence.header, source, result, found)
+        yield _record_check(evidence, evidence.header, source, result, found, frames)
     if evidence.report is not None:
         yield _report_check(evidence.report.frames, frames)
 
 
 def _record_check(
-    header: RecordHeader, source: VideoInfo, result: VideoInfo, found: Pictures | None
+    evidence: Evidence,
+    header: RecordHeader,
+    source: VideoInfo,
+    result: VideoInfo,
+    found: Pictures | None,
+    frames: int,
 ) -> Check:
     """Return whether a record is of these films."""
     name = "record"
@@ -123,6 +128,8 @@ def _record_check(
         return changed(name, wrong)
     if found is not None and found.mismatch is not None:
         return changed(name, f"is of another film: {found.mismatch}")
+    if found is None and (told := evidence.recorded_frames()) != frames:
+        return changed(name, f"tells of {counted(told, 'frame')}, the result has {frames}")
     if header.output.codec != result.codec:
         said = f"is of a result in {header.output.codec}, this one is in {result.codec}"
         return changed(name, said)
