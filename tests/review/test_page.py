@@ -26,8 +26,10 @@ from support.reviews import (
 
 from vidrestore.errors import MediaError, RecordError
 from vidrestore.record import FrameRecord, OutputFile, SourceFile
-from vidrestore.review.gallery import MAX_TRACKS
+from vidrestore.review.chosen import ROLES
+from vidrestore.review.gallery import MAX_SHOTS, MAX_TRACKS
 from vidrestore.review.page import page_html
+from vidrestore.review.pictures import FACE_BYTES, VIEW_BYTES
 
 HOSTILE = "</script><script>alert(1)</script><!--<img src=x onerror=alert(2)>&amp;'\"\u2028{{data}}"
 
@@ -210,6 +212,11 @@ def test_only_the_tracks_with_most_changes_have_pictures_and_all_are_in_the_tabl
     tracks = data_of(page)["tracks"]
     assert [track["number"] for track in tracks] == list(range(count))
     assert [track["number"] for track in tracks if track["shown"]] == list(range(3, count))
+
+
+def test_all_pictures_of_a_page_together_have_a_limit() -> None:
+    faces = MAX_TRACKS * len(ROLES) * 2 * FACE_BYTES
+    assert 4 / 3 * (faces + MAX_SHOTS * VIEW_BYTES) < 19e6  # README says 20 MB with all the rest
 
 
 def test_a_track_that_was_left_alone_is_in_the_table_without_pictures(tmp_path: Path) -> None:

@@ -47,3 +47,13 @@ def test_a_face_at_the_edge_is_cut_as_far_as_there_is_picture(box: tuple[float, 
     pair = face_pair(picture, picture, np.array(box, np.float32))
     assert pair.before.width >= 1
     assert pair.change == 0
+
+
+def test_change_is_measured_in_the_face_alone() -> None:
+    before = np.zeros((100, 200, 3), np.uint8)
+    after = before.copy()
+    after[:, :45] = 255
+    assert face_pair(before, after, np.array([50, 30, 80, 70], np.float32)).change == 0
+
+    after[30:70, 50:65] = 100
+    assert face_pair(before, after, np.array([50, 30, 80, 70], np.float32)).change == 50

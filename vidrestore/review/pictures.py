@@ -43,7 +43,7 @@ class FacePair:
     before: Jpeg
     after: Jpeg
     change: float
-    """Mean absolute difference of the two, 0 to 255."""
+    """Mean absolute difference inside the box of the face, 0 to 255."""
 
 
 def frame_rgb(frame: Frame, geometry: DisplayGeometry) -> Rgb:
@@ -59,14 +59,11 @@ def face_pair(before: Rgb, after: Rgb, box_xyxy: NDArray[np.float32]) -> FacePai
         after: The result's, which may be larger.
         box_xyxy: The face in pixels of ``before``.
     """
-    crop_before, crop_after = _cut(before, box_xyxy, before), _cut(after, box_xyxy, before)
-    height, width = crop_before.shape[:2]
-    same_size = cv2.resize(crop_after, (width, height), interpolation=cv2.INTER_AREA)
-    change = np.abs(same_size.astype(np.float32) - crop_before.astype(np.float32)).mean()
+    around, face = _square(box_xyxy, _MARGIN), tuple(float(side) for side in box_xyxy)
     return FacePair(
-        before=jpeg(crop_before, max_side_px=FACE_SIDE_PX, max_bytes=FACE_BYTES),
-        after=jpeg(crop_after, max_side_px=FACE_SIDE_PX, max_bytes=FACE_BYTES),
-        change=float(change),
+        before=jpeg(_cut(before, around, before), max_side_px=FACE_SIDE_PX, max_bytes=FACE_BYTES),
+        after=jpeg(_cut(after, around, before), max_side_px=FACE_SIDE_PX, max_bytes=FACE_BYTES),
+        change=_difference(_cut(before, face, before), _cut(after, face, before)),
     )
 
 
@@ -101,19 +98,31 @@ def _encoded(bgr: NDArray[np.uint8], quality: int) -> bytes:
     return data.tobytes()
 
 
-def _cut(picture: Rgb, box_xyxy: NDArray[np.float32], reference: Rgb) -> Rgb:
-    """Return a square around a box, as far as it lies in the picture.
+def _difference(before: Rgb, after: Rgb) -> float:
+    height, width = before.shape[:2]
+    same_size = cv2.resize(after, (width, height), interpolation=cv2.INTER_AREA)
+    return float(np.abs(same_size.astype(np.float32) - before.astype(np.float32)).mean())
+
+
+def _square(box_xyxy: NDArray[np.float32], margin: float) -> tuple[float, ...]:
+    """Return a square around the middle of a box, larger than its longer side by the margin."""
+    left, top, right, bottom = (float(side) for side in box_xyxy)
+    reach = max(right - left, bottom - top) * (0.5 + margin)
+    centre_x, centre_y = (left + right) / 2, (top + bottom) / 2
+    return centre_x - reach, centre_y - reach, centre_x + reach, centre_y + reach
+
+
+def _cut(picture: Rgb, box_xyxy: tuple[float, ...], reference: Rgb) -> Rgb:
+    """Return what lies in a box, as far as there is picture.
 
     Whole pixels of ``reference`` bound it, so that both pictures show the same.
     """
     height, width = reference.shape[:2]
-    left, top, right, bottom = (float(side) for side in box_xyxy)
-    reach = max(right - left, bottom - top) * (0.5 + _MARGIN)
-    centre_x, centre_y = (left + right) / 2, (top + bottom) / 2
-    x0 = int(np.clip(np.floor(centre_x - reach), 0, width - 1))
-    y0 = int(np.clip(np.floor(centre_y - reach), 0, height - 1))
-    x1 = int(np.clip(np.ceil(centre_x + reach), x0 + 1, width))
-    y1 = int(np.clip(np.ceil(centre_y + reach), y0 + 1, height))
+    left, top, right, bottom = box_xyxy
+    x0 = int(np.clip(np.floor(left), 0, width - 1))
+    y0 = int(np.clip(np.floor(top), 0, height - 1))
+    x1 = int(np.clip(np.ceil(right), x0 + 1, width))
+    y1 = int(np.clip(np.ceil(bottom), y0 + 1, height))
     ratio_y, ratio_x = picture.shape[0] / height, picture.shape[1] / width
     rows = slice(round(y0 * ratio_y), round(y1 * ratio_y))
     columns = slice(round(x0 * ratio_x), round(x1 * ratio_x))

@@ -1,5 +1,6 @@
 """What a record says of every track, as arrays over the frames where the face is."""
 
+import math
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidrestore.record import FaceRecord, FrameRecord
+from vidrestore.record.schema import PointsXy
 
 Series = NDArray[np.float32]
 """``(N,)``: one value for each frame of a track, NaN where there is none."""
@@ -136,16 +138,25 @@ def jitter_px(before: FaceRecord, face: FaceRecord, after: FaceRecord, *, smooth
         after: The same face in the frame after.
         smoothed: Whether to take the points after smoothing, or as they were found.
     """
-    scale_points = np.array(face.points_xy)
-    radius = float(np.sqrt(((scale_points - scale_points.mean(axis=0)) ** 2).sum(axis=1).mean()))
+    # Five points are too few for arrays to pay.
+    radius = _radius_px(face.points_xy)
     if radius == 0:
         return float("nan")
     three = [
-        np.array(each.points_xy if smoothed else each.points_measured_xy)
-        for each in (before, face, after)
+        each.points_xy if smoothed else each.points_measured_xy for each in (before, face, after)
     ]
-    second = three[0] - 2 * three[1] + three[2]
-    return float(np.sqrt((second**2).sum(axis=1)).mean()) * _TEMPLATE_RADIUS_PX / radius
+    jumps = [
+        math.hypot(x0 - 2 * x1 + x2, y0 - 2 * y1 + y2)
+        for (x0, y0), (x1, y1), (x2, y2) in zip(*three, strict=True)
+    ]
+    return sum(jumps) / len(jumps) * _TEMPLATE_RADIUS_PX / radius
+
+
+def _radius_px(points_xy: PointsXy) -> float:
+    """Return the root mean square distance of points from their mean."""
+    count = len(points_xy)
+    mean_x, mean_y = (sum(values) / count for values in zip(*points_xy, strict=True))
+    return math.sqrt(sum((x - mean_x) ** 2 + (y - mean_y) ** 2 for x, y in points_xy) / count)
 
 
 @dataclass(slots=True)
