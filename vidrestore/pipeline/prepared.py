@@ -22,6 +22,7 @@ from vidrestore.pipeline.report import RestoreReport, Tally
 from vidrestore.pipeline.settings import RestoreSettings
 from vidrestore.pipeline.stages import Stages
 from vidrestore.pipeline.upscaler import load_upscaler
+from vidrestore.safeguard.identity import IdentityMeter, embedded_face_embedding
 from vidrestore.stopwatch import Stopwatch
 from vidrestore.types import DisplayGeometry, FinishedFrame, Frame
 
@@ -91,6 +92,9 @@ class Preparation:
                 detail=settings.detail,
                 on_download=self.on_download,
             )
+            meter = None
+            if settings.safeguard > 0:
+                meter = IdentityMeter(embedded_face_embedding(), device=device)
         self._note_precision(settings.model, restorer.dtype, dtype)
         return Stages(
             detector=detector,
@@ -102,6 +106,7 @@ class Preparation:
             fields=self.fields if background is None else FieldMode(),
             background=background,
             whole_batches=info.kind != "picture",
+            meter=meter,
         )
 
     def shown_source(self, background: Background | None) -> EnlargedSource:

@@ -11,6 +11,7 @@ from vidrestore.paste.config import PasteConfig
 from vidrestore.pipeline.field_plan import Deinterlace
 from vidrestore.pipeline.networks import DETECTORS
 from vidrestore.restore.config import SteadyConfig
+from vidrestore.safeguard.config import SafeguardConfig
 from vidrestore.weights.knobs import KNOBS, check_knob
 
 
@@ -38,6 +39,11 @@ class RestoreSettings:
     steady: float = 1.0
     """How much of what neighbouring frames show goes into a face before it is restored; 0 restores
     every frame for itself."""
+    safeguard: float = 1.0
+    """How far faces are protected from harm: left alone or restored less where they are hidden,
+    turned or uncertain, or where the person, eyes or mouth would change; 0 restores them all."""
+    keep_good: float = 1.0
+    """How far the safeguard leaves faces alone that are already good."""
     faces: Literal["all", "largest"] = "all"
     min_face_px: float = 24.0
     """Faces whose box is smaller than this on its longer side are left alone, in display pixels."""
@@ -92,6 +98,7 @@ class RestoreSettings:
             raise ConfigError(f"the end ({self.end_seconds} s) must come after the start ({start})")
         self.paste_config()
         self.steady_config()
+        self.safeguard_config()
         self.encoder_settings()
 
     def paste_config(self) -> PasteConfig:
@@ -101,6 +108,10 @@ class RestoreSettings:
     def steady_config(self) -> SteadyConfig:
         """Return the settings of the stage that steadies faces."""
         return SteadyConfig(strength=self.steady)
+
+    def safeguard_config(self) -> SafeguardConfig:
+        """Return the settings of the stages that protect faces."""
+        return SafeguardConfig(strength=self.safeguard, keep_good=self.keep_good)
 
     def encoder_settings(self) -> EncoderSettings:
         """Return the settings of the encoder."""

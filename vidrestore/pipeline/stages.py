@@ -22,6 +22,8 @@ from vidrestore.restore.batching import restored_frames
 from vidrestore.restore.crops import RestoredCrops
 from vidrestore.restore.restorer import Restorer
 from vidrestore.restore.steady import steadied_frames
+from vidrestore.safeguard.identity import IdentityMeter
+from vidrestore.safeguard.stage import guarded_frames, judged_frames
 from vidrestore.stopwatch import Stopwatch
 from vidrestore.types import (
     AlignedFace,
@@ -64,11 +66,16 @@ class Stages:
     whole_batches: bool = True
     """Fill every batch up: convolutions of another batch may round otherwise, and what a frame
     becomes must not depend on which others come with it."""
+    meter: IdentityMeter | None = None
+    """Knows people; None leaves every face to the restorer, come what may."""
 
     @property
     def reach_frames(self) -> int:
         """How many frames to each side what ``finished`` makes of a frame may depend on."""
-        return SmoothingConfig().max_window_frames + self.settings.steady_config().reach_frames
+        before = SmoothingConfig().max_window_frames + self.settings.steady_config().reach_frames
+        # Faces are judged twice, before and after they are restored.
+        guarded = 0 if self.meter is None else 2 * self.settings.safeguard_config().reach_frames
+        return before + guarded
 
     def analysed(
         self, frames: Iterable[Frame], *, start: TrackingStart | None = None
@@ -95,7 +102,7 @@ class Stages:
     def finished(self, tracked: Iterable[TrackedFrame]) -> Iterator[FinishedFrame]:
         """Yield every frame once, in order, with its faces restored.
 
-        Holds half a smoothing window, the neighbours a face is steadied by, and
+        Holds half a smoothing window, the neighbours a face is steadied and judged by, and
         ``_MAX_WAITING_FRAMES`` frames that wait for a full batch.
 
         Args:
@@ -105,6 +112,10 @@ class Stages:
         watch = self.stopwatch
         smoothed = watch.timed("smooth", smoothed_faces(tracked))
         cut = map(self._align, smoothed)
+        safeguard = self.settings.safeguard_config()
+        if self.meter is not None:
+            guarded = guarded_frames(cut, geometry=self.geometry, config=safeguard)
+            cut = watch.timed("guard", guarded)
         if self.settings.steady > 0:
             steadied = steadied_frames(cut, config=self.settings.steady_config())
             cut = watch.timed("steady", steadied)
@@ -114,6 +125,9 @@ class Stages:
             batch_size=self.batch_size,
             max_waiting_frames=_MAX_WAITING_FRAMES,
         )
+        if self.meter is not None:
+            judged = judged_frames(restored, meter=self.meter, config=safeguard)
+            restored = watch.timed("judge", judged)
         return map(self._finish, restored)
 
     def _view(self, frame: Frame, max_side_px: int) -> RgbView:
