@@ -280,4 +280,8 @@ def test_the_shortest_films_in_h265_are_decoded_in_time(
         copy_film(source, target, codec="h265")
         with av.open(str(target)) as container:
             packets = [each for each in container.demux(video=0) if each.size]
-        assert [each.dts for each in packets] == [each.pts for each in packets]
+        assert len(packets) == count
+        # Matroska stores no decoding times, but refuses packets whose times make no sense.
+        assert all(
+            each.dts in ((each.pts,) if suffix == ".mp4" else (None, each.pts)) for each in packets
+        )
