@@ -253,6 +253,21 @@ def test_rounding_of_a_container_is_told_from_harm(tmp_path: Path, suffix: str, 
     assert said.startswith(rounded) if suffix == ".mkv" else said == "exact"
 
 
+@pytest.mark.parametrize("samples", [1268, 1300])
+def test_a_delay_moves_all_streams_alike_whichever_way_it_rounds(
+    tmp_path: Path, samples: int
+) -> None:
+    # With the 1024 of the encoder, sound begins 47.75 or 48.4 ms before 0.
+    sound = Sound(start_seconds=Fraction(-samples, 48_000), seconds=Fraction(1))
+    source = make_clip(tmp_path / "film.mp4", Clip(sounds=(sound,)))
+    result = restored_copy(source, tmp_path / "r.mkv")
+
+    found = verify(source, result)
+
+    assert changed_names(found) == []
+    assert "all 0.048 s later" in check_called(found, "time stamps").detail
+
+
 @pytest.mark.parametrize(
     ("suffix", "codec"),
     [

@@ -97,7 +97,9 @@ def _possible_shift(
     # Only MP4 and MOV hold times before 0, at which sound with an encoder's delay begins: other
     # muxers begin with it, and move everything.
     holds_negative = after.container.startswith("mov")
-    return ShiftFinder(Fraction(0) if holds_negative else earliest_seconds, Fraction(0))
+    if holds_negative or not earliest_seconds:
+        return ShiftFinder(Fraction(0), Fraction(0))
+    return ShiftFinder(earliest_seconds - after.time_base / 2, Fraction(0))
 
 
 def _pairings(
