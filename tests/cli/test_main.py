@@ -231,11 +231,9 @@ def test_the_defaults_of_the_command_are_those_of_the_api(fake: FakePipeline) ->
 
 
 def test_every_setting_has_an_option() -> None:
-    settings = {
-        OPTION_OF_SETTING.get(field.name, field.name) for field in fields(RestoreSettings)
-    }
+    settings = {OPTION_OF_SETTING.get(field.name, field.name) for field in fields(RestoreSettings)}
     own = {"source", "output", "report", "review", "quiet", "debug", "version"}
-    own |= {"resume", "segment"}  # of JobSettings
+    own |= {"dry_run", "resume", "segment"}  # of the job
 
     assert {field.name for field in fields(RestoreCommand)} - own == settings
 
@@ -311,6 +309,8 @@ def restore_video(source, output, *, settings, job, on_progress, on_download):
 pipeline, jobs = ModuleType("vidrestore.pipeline"), ModuleType("vidrestore.jobs")
 pipeline.RestoreSettings = jobs.JobSettings = SimpleNamespace
 jobs.restore_video = restore_video
+jobs.kept_segments = lambda output: 0
+jobs.job_folder_path = Path
 sys.modules |= {"vidrestore.pipeline": pipeline, "vidrestore.jobs": jobs}
 if sys.argv[2] == "ignored":
     signal.signal(signal.SIGINT, signal.SIG_IGN)

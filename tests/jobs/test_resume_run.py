@@ -33,21 +33,21 @@ GO_ON = JobSettings(segment_seconds=0.2, resume=True)
 LOSSLESS = {"codec": "ffv1", "device": "cpu", "precision": "fp32"}
 
 
-class Inverting(nn.Module):
-    """A restorer that costs nothing: what is bright becomes dark."""
+class Fading(nn.Module):
+    """A restorer that costs nothing, and does no harm to who is seen."""
 
     def forward(self, crops_NCHW: torch.Tensor) -> Restored:
-        return Restored(-crops_NCHW)
+        return Restored(0.6 * crops_NCHW)
 
 
 @pytest.fixture(autouse=True, scope="module")
 def cheap_restorer() -> Iterator[None]:
-    spec = RestorerSpec(build=Inverting, crop_size_px=512, licence="Apache-2.0")
+    spec = RestorerSpec(build=Fading, crop_size_px=512, licence="Apache-2.0")
 
     def load(
         *_names: object, device: torch.device, dtype: torch.dtype, **_more: object
     ) -> Restorer:
-        return Restorer(Inverting(), spec, device=device, dtype=dtype)
+        return Restorer(Fading(), spec, device=device, dtype=dtype)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prepared, "load_restorer", load)
@@ -190,7 +190,7 @@ def test_what_is_kept_is_neither_ignored_nor_mixed(film: Path, tmp_path: Path) -
         run(film, target, SHORT)
     with pytest.raises(MediaError, match=r"setting strength was 1\.0, and now is 0\.5"):
         run(film, target, GO_ON, strength=0.5)
-    with pytest.raises(MediaError, match="segment_seconds"):
+    with pytest.raises(MediaError, match=r"segment was 0\.2 s, and now is 5 s"):
         run(film, target, JobSettings(segment_seconds=5, resume=True))
     assert kept_segments(target) >= 1
     run(film, target, SHORT, strength=0.5, overwrite=True)

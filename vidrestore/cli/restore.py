@@ -71,6 +71,11 @@ class RestoreCommand:
     """How much of the grain of the film is put back on a restored face, 0 to 1."""
     steady: Annotated[float, tyro.conf.arg(metavar="0..1")] = 1.0
     """How much a face is averaged with its neighbouring frames before it is restored, 0 to 1."""
+    safeguard: Annotated[float, tyro.conf.arg(metavar="0..1")] = 1.0
+    """How far faces are protected from harm: those hidden, turned, uncertain or changed in person,
+    eyes or mouth are left alone or restored less; 0 restores them all."""
+    keep_good: Annotated[float, tyro.conf.arg(metavar="0..1")] = 1.0
+    """How far faces that are already good are left alone, 0 to 1."""
     deinterlace: Literal["auto", "keep", "frame", "field"] = "auto"
     """Interlaced film: restore every field and keep them (auto and keep), or make whole pictures of
     every frame, or of every field at twice the rate."""
@@ -98,6 +103,8 @@ class RestoreCommand:
     """Also write checksums of the written film's frames, as FFmpeg's framemd5."""
     review: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Also write a page to look the result over: faces before and after, curves, every track."""
+    dry_run: bool = False
+    """Only tell how many segments and faces there are, and what disk and time it takes."""
     resume: bool = False
     """Go on with a run that was cut off: after a crash, a full disk or Ctrl-C."""
     segment: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = 10.0
@@ -123,6 +130,8 @@ def run(argv: Sequence[str]) -> ExitCode:
         config=(tyro.conf.FlagCreatePairsOff,),
     )
     _check_side_files(command)
+    if command.dry_run:
+        return _dry_run(command)
     begin = time.monotonic()
     # Imported here: the display needs rich, and restoring needs torch; --help needs neither.
     from vidrestore.cli.console import restore_display, say, warnings_on_stderr
@@ -131,15 +140,19 @@ def run(argv: Sequence[str]) -> ExitCode:
 
     settings = settings_of(command)
     with warnings_on_stderr(quiet=command.quiet):
-        with restore_display(quiet=command.quiet) as display:
-            report = restore_video(
-                command.source,
-                command.output,
-                settings=settings,
-                job=JobSettings(resume=command.resume, segment_seconds=command.segment),
-                on_progress=display.show,
-                on_download=display.show_download,
-            )
+        try:
+            with restore_display(quiet=command.quiet) as display:
+                report = restore_video(
+                    command.source,
+                    command.output,
+                    settings=settings,
+                    job=JobSettings(resume=command.resume, segment_seconds=command.segment),
+                    on_progress=display.show,
+                    on_download=display.show_download,
+                )
+        except BaseException:
+            _tell_what_is_kept(command.output)
+            raise
         if command.report is not None:
             _write_report(command.report, report.to_json())
         if command.review is not None:
@@ -148,6 +161,38 @@ def run(argv: Sequence[str]) -> ExitCode:
             for line in summary_lines(report, command.output, time.monotonic() - begin):
                 say(line, stream=sys.stderr)
     return ExitCode.OK
+
+
+def _dry_run(command: RestoreCommand) -> ExitCode:
+    from vidrestore.cli.console import restore_display, say, warnings_on_stderr
+    from vidrestore.cli.summary import dry_run_lines
+    from vidrestore.jobs import JobSettings, dry_run
+
+    job = JobSettings(resume=command.resume, segment_seconds=command.segment)
+    with warnings_on_stderr(quiet=command.quiet):
+        with restore_display(quiet=command.quiet) as display:
+            told = dry_run(
+                command.source,
+                command.output,
+                settings=settings_of(command),
+                job=job,
+                on_download=display.show_download,
+            )
+        for line in dry_run_lines(told, command.output):
+            say(line, stream=sys.stdout)
+    return ExitCode.OK
+
+
+def _tell_what_is_kept(output: Path) -> None:
+    from vidrestore.cli.console import say
+    from vidrestore.jobs import job_folder_path, kept_segments
+
+    kept = kept_segments(output.resolve())
+    if kept:
+        folder = job_folder_path(output.resolve()).name
+        segments = "1 finished segment is" if kept == 1 else f"{kept} finished segments are"
+        line = f"{segments} kept in {folder}; the same command with --resume goes on"
+        say(line, stream=sys.stderr)
 
 
 def settings_of(command: RestoreCommand) -> "RestoreSettings":
@@ -170,6 +215,8 @@ def settings_of(command: RestoreCommand) -> "RestoreSettings":
         strength=command.strength,
         grain=command.grain,
         steady=command.steady,
+        safeguard=command.safeguard,
+        keep_good=command.keep_good,
         faces=command.faces,
         min_face_px=command.min_face,
         only_tracks=tuple(number for numbers in command.only_track for number in numbers),

@@ -4,7 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vidrestore.cli.console import duration
+
 if TYPE_CHECKING:
+    from vidrestore.jobs import DryRun
     from vidrestore.pipeline import RestoreReport
 
 
@@ -26,6 +29,38 @@ def summary_lines(report: "RestoreReport", output: Path, wall_seconds: float) ->
         yield f"{damaged} in the source; the rest is restored"
     for note in report.notes:
         yield f"note: {note}"
+
+
+def dry_run_lines(told: "DryRun", output: Path) -> Iterator[str]:
+    """Yield what a run would do.
+
+    Args:
+        told: What was found out.
+        output: The file it would write.
+    """
+    least, most = told.segments
+    segments = _counted(most, "segment") if least == most else f"{least} to {most} segments"
+    about = "" if told.sampled_frames >= told.frames else "about "
+    yield (
+        f"{output}: {about}{_counted(told.frames, 'frame')}, {about}{_counted(told.faces, 'face')} "
+        f"to restore, {segments}; told from {_counted(told.sampled_frames, 'frame')}"
+    )
+    yield f"time here: about {duration(told.seconds)}"
+    enough = "" if told.disk_bytes <= told.free_bytes else ": NOT ENOUGH"
+    yield (
+        f"disk: about {_size(told.disk_bytes)} while it runs, half of it for the output; "
+        f"{_size(told.free_bytes)} are free{enough}"
+    )
+
+
+def _size(size_bytes: int) -> str:
+    """Return ``1.2 GB``."""
+    size = float(size_bytes)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
 
 
 def _counted(count: int, noun: str) -> str:

@@ -5,31 +5,49 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from vidrestore.devices import resolve_device, resolve_precision
+from vidrestore.jobs.settings import JobSettings
 from vidrestore.media import VideoInfo
+from vidrestore.media.segment import sha256_of
 from vidrestore.media.translate import media_errors
 from vidrestore.pipeline.report import versions
 from vidrestore.pipeline.settings import RestoreSettings
 
 _ENDS_BYTES = 1 << 20
 _NOT_OF_THE_BYTES = ("overwrite", "framemd5")
+_WHETHER = ("compare", "record")
+"""Settings that count by whether they are given: their files come from the same parts."""
 
 
-def identity_of(info: VideoInfo, settings: RestoreSettings, **others: object) -> dict[str, str]:
+def identity_of(info: VideoInfo, settings: RestoreSettings, job: JobSettings) -> dict[str, str]:
     """Return by name, as text, what a resumed run must find as it was.
 
     Args:
         info: Of the source; of its file, size and both ends count, of a folder names and sizes.
         settings: Of the run.
-        others: What else counts.
+        job: Where segments end.
     """
     identity = {f"package {name}": version for name, version in versions().items()}
     for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if field.name in _WHETHER:
+            value = value is not None
         if field.name not in _NOT_OF_THE_BYTES:
-            identity[f"setting {field.name}"] = str(getattr(settings, field.name))
+            identity[f"setting {field.name}"] = str(value)
     identity["source"] = str(info.path.absolute())
     identity["contents of the source"] = _fingerprint(info.path)
-    identity |= {name: str(value) for name, value in others.items()}
+    device = resolve_device(settings.device)
+    identity["device"] = str(device)
+    identity["precision"] = str(resolve_precision(settings.precision, device))
+    identity["segment"] = f"{job.segment_seconds:g} s"
+    identity["weights"] = _weights_of(settings.model)
     return identity
+
+
+def _weights_of(model: str) -> str:
+    """Return the checksum of weights that a user may replace; those of the package go with it."""
+    path = Path(model)
+    return sha256_of(path) if path.is_file() else model
 
 
 def _fingerprint(path: Path) -> str:

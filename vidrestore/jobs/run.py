@@ -14,9 +14,10 @@ from vidrestore.jobs.segments import PartSpec
 from vidrestore.jobs.settings import JobSettings
 from vidrestore.jobs.teller import Teller
 from vidrestore.media import Source, open_source
+from vidrestore.media.changes import refuse_changes
 from vidrestore.media.framemd5 import check_framemd5, write_framemd5
 from vidrestore.media.outputs import WholeOutput, open_output
-from vidrestore.media.publish import place_of
+from vidrestore.media.publish import check_target, place_of
 from vidrestore.pipeline.field_plan import planned_fields
 from vidrestore.pipeline.networks import DownloadCallback, not_shown
 from vidrestore.pipeline.prepared import (
@@ -70,6 +71,7 @@ def restore_video(
         end_seconds=settings.end_seconds,
         fps=settings.fps,
     ) as opened:
+        refuse_changes(opened.info, opened.cut)
         plan = planned_fields(opened, deinterlace=settings.deinterlace, pulldown=settings.pulldown)
         teller.frames_total = frames_expected(plan.source.info, settings)
         prepared = Preparation(
@@ -90,7 +92,17 @@ def _restored(
     settings = prepared.settings
     background = prepared.background()
     shown = prepared.shown_source(background)
+    check_target(output, source_path=source_path, overwrite=settings.overwrite)
     with ExitStack() as stack:
+        # First in, last out: what is finished is kept until the output is there under its name.
+        opened_job = stack.enter_context(
+            open_job(
+                place_of(output),
+                identity_of(prepared.source.info, settings, job),
+                resume=job.resume,
+                overwrite=settings.overwrite,
+            )
+        )
         # Outputs are opened before the other networks: what cannot be written is refused now.
         record = stack.enter_context(open_record(settings, source_path, output))
         opened = partial(_opened, shown, source_path, settings)
@@ -109,19 +121,8 @@ def _restored(
         specs = [PartSpec(kind="film", output=film, picture=_as_written)]
         if comparison is not None:
             specs.append(PartSpec(kind="compare", output=comparison, picture=side_by_side))
-        identity = identity_of(
-            prepared.source.info,
-            settings,
-            device=stages.restorer.device,
-            precision=stages.restorer.dtype,
-            batch_size=stages.batch_size,
-            segment_seconds=job.segment_seconds,
-        )
-        opened_job = open_job(
-            place_of(output), identity, resume=job.resume, overwrite=settings.overwrite
-        )
         run = LocalRun(
-            stack.enter_context(opened_job),
+            opened_job,
             prepared,
             stages,
             specs,
@@ -168,8 +169,8 @@ def _check_outputs_differ(output: Path, settings: RestoreSettings) -> None:
         "--record": settings.record,
         "--framemd5": settings.framemd5,
     }
-    taken = [output.resolve()]
+    taken = [place_of(output)]
     for option, path in others.items():
-        if path is not None and path.resolve() in taken:
+        if path is not None and place_of(path) in taken:
             raise ConfigError(f"{option} {path}: this is the output, or another of the outputs")
-        taken += [] if path is None else [path.resolve()]
+        taken += [] if path is None else [place_of(path)]

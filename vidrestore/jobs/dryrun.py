@@ -1,0 +1,166 @@
+"""What a run would do, found out by restoring samples of the film into a folder that goes again."""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import ceil
+from pathlib import Path
+
+from vidrestore.errors import MediaError
+from vidrestore.jobs.run import restore_video
+from vidrestore.jobs.settings import JobSettings
+from vidrestore.media import VideoInfo, open_source
+from vidrestore.media.publish import check_target
+from vidrestore.pipeline.networks import DownloadCallback, not_shown
+from vidrestore.pipeline.report import RestoreReport
+from vidrestore.pipeline.settings import RestoreSettings
+
+_SAMPLES = 6
+_SAMPLE_SECONDS = Fraction(3, 2)
+_ONE_SEGMENT = JobSettings(segment_seconds=3600)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DryRun:
+    """What a run would do."""
+
+    frames: int
+    """An estimate where the source does not say."""
+    faces: int
+    """Restored, counted once per frame; estimated from the samples."""
+    segments: tuple[int, int]
+    """At least and at most: how many there are depends on where the cuts are."""
+    seconds: float
+    """How long it would take here, networks loaded."""
+    disk_bytes: int
+    """Space for finished segments and for the outputs while they are put together."""
+    free_bytes: int
+    """Space there is."""
+    sampled_frames: int
+    """Frames that all of this was found out on."""
+
+
+@dataclass(slots=True)
+class _Sampled:
+    frames: int = 0
+    faces: int = 0
+    seconds: float = 0.0
+    written_bytes: int = 0
+
+
+def dry_run(
+    source: Path,
+    output: Path,
+    *,
+    settings: RestoreSettings,
+    job: JobSettings,
+    on_download: DownloadCallback = not_shown,
+) -> DryRun:
+    """Return what ``restore_video`` would do, having written nothing that stays.
+
+    Args:
+        source: What to restore.
+        output: What would be written.
+        settings: What to do.
+        job: How to divide it.
+        on_download: As of ``restore_video``.
+
+    Raises:
+        VidrestoreError: As of ``restore_video``, for all that is refused before the first frame,
+            and for what goes wrong in the samples.
+    """
+    check_target(output, source_path=source, overwrite=settings.overwrite)
+    with open_source(
+        source,
+        start_seconds=settings.start_seconds,
+        end_seconds=settings.end_seconds,
+        fps=settings.fps,
+    ) as opened:
+        info = opened.info
+    sampled = _Sampled()
+    with tempfile.TemporaryDirectory(prefix=".vidrestore-", dir=output.absolute().parent) as folder:
+        for number, (start, end) in enumerate(_sample_times(info, settings)):
+            part = replace(settings, start_seconds=start, end_seconds=end)
+            _sample(source, Path(folder) / str(number), output, part, sampled, on_download)
+    if not sampled.frames:
+        raise MediaError(f"{source}: no frame could be read from the samples")
+    seconds = _seconds_wanted(info, settings)
+    rate = info.average_rate or Fraction(25)
+    frames = sampled.frames if seconds is None else max(1, round(seconds * rate))
+    share = frames / sampled.frames
+    length = frames / rate
+    rule = job.rule()
+    return DryRun(
+        frames=frames,
+        faces=round(share * sampled.faces),
+        segments=(
+            max(1, ceil(length / Fraction(3 * rule.seconds))),
+            max(1, ceil(length / Fraction(rule.seconds))),
+        ),
+        seconds=share * sampled.seconds,
+        disk_bytes=round(2 * share * sampled.written_bytes),
+        free_bytes=shutil.disk_usage(output.absolute().parent).free,
+        sampled_frames=sampled.frames,
+    )
+
+
+def _seconds_wanted(info: VideoInfo, settings: RestoreSettings) -> Fraction | None:
+    """Return the length of the part that is wanted; None where the source does not say."""
+    if info.duration_seconds is None:
+        return None
+    whole = Fraction(info.duration_seconds)
+    end = whole if settings.end_seconds is None else min(whole, settings.end_seconds)
+    return max(Fraction(0), end - (settings.start_seconds or 0))
+
+
+def _sample_times(
+    info: VideoInfo, settings: RestoreSettings
+) -> Iterator[tuple[Fraction | None, Fraction | None]]:
+    """Yield the parts to try, spread evenly; all of what is wanted where that is short."""
+    seconds = _seconds_wanted(info, settings)
+    if seconds is None or seconds <= _SAMPLES * _SAMPLE_SECONDS or info.kind == "picture":
+        yield settings.start_seconds, settings.end_seconds
+        return
+    for number in range(_SAMPLES):
+        middle = seconds * Fraction(2 * number + 1, 2 * _SAMPLES)
+        start = (settings.start_seconds or Fraction(0)) + middle - _SAMPLE_SECONDS / 2
+        yield start, start + _SAMPLE_SECONDS
+
+
+def _sample(
+    source: Path,
+    folder: Path,
+    output: Path,
+    settings: RestoreSettings,
+    sampled: _Sampled,
+    on_download: DownloadCallback,
+) -> None:
+    folder.mkdir()
+    settings = replace(
+        settings,
+        compare=None if settings.compare is None else folder / f"compare-{settings.compare.name}",
+        record=None,
+        framemd5=None,
+        overwrite=False,
+    )
+    began = time.monotonic()
+    try:
+        report: RestoreReport = restore_video(
+            source,
+            folder / output.name,
+            settings=settings,
+            job=_ONE_SEGMENT,
+            on_download=on_download,
+        )
+    except MediaError as error:
+        if "no frame lies in the part asked for" in str(error):
+            return
+        raise
+    sampled.seconds += time.monotonic() - began - report.timing.get("load", 0.0)
+    sampled.frames += report.frames
+    sampled.faces += report.faces
+    files = (path for path in folder.rglob("*") if path.is_file())
+    sampled.written_bytes += sum(path.stat().st_size for path in files)
