@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from support.dpx import DpxKind, dpx_of
+from support.exr import NONE, make_exr
 from support.faceclips import FACE_SIZE_HW, face_picture
 
 from vidrestore import RestoreSettings, restore_video
@@ -36,7 +37,19 @@ def write_png(path: Path, number: int) -> None:
     cv2.imwrite(str(path.with_suffix(".png")), deep_rgb(number, 16)[:, :, ::-1])
 
 
-WRITERS = {"dpx": write_dpx, "tif": write_tiff, "png": write_png}
+def light_of(number: int) -> dict[str, np.ndarray]:
+    """Return the face as light, with a lamp far above white beside it, and depth."""
+    light = (deep_rgb(number, 16) / 65535.0) ** 2.4
+    light[-40:, -40:] *= 30
+    channels = {name: light[:, :, at].astype(np.float16) for at, name in enumerate("RGB")}
+    return {**channels, "Z": np.full(FACE_SIZE_HW, 7.5, np.float32)}
+
+
+def write_exr(path: Path, number: int) -> None:
+    path.with_suffix(".exr").write_bytes(make_exr(light_of(number), compression=NONE))
+
+
+WRITERS = {"dpx": write_dpx, "tif": write_tiff, "png": write_png, "exr": write_exr}
 
 
 def make_reel(folder: Path, kind: str) -> Path:

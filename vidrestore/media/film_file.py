@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 
 from vidrestore.errors import UnsupportedStreamError
 from vidrestore.media.containers import container_of, held_rate, holds_codec
+from vidrestore.media.curves import HALF_FLOAT, PRINTING_DENSITY
 from vidrestore.media.encoders import EncoderSettings
 from vidrestore.media.info import VideoInfo
 from vidrestore.media.join import joined
@@ -100,6 +101,12 @@ class FilmFile:
         codec = _CODEC_IDS.get(settings.codec, settings.codec)
         if not holds_codec(self._spec, codec):
             raise UnsupportedStreamError(self._codec_refusal(settings))
+        if info.color.transfer == HALF_FLOAT:
+            raise UnsupportedStreamError(
+                f"{target}: pictures of floats hold more than films do; name a folder with -o"
+            )
+        if info.color.transfer == PRINTING_DENSITY:
+            self.notes.append("the film holds the density of the negative; no tag of films says so")
         self._source: InputContainer | None = None
         self._output: OutputContainer | None = None
         try:

@@ -1,4 +1,4 @@
-"""Folders of pictures and single pictures as sources: DPX, TIFF, PNG, JPEG and BMP."""
+"""Folders of pictures and single pictures as sources: DPX, EXR, TIFF, PNG, JPEG and BMP."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from vidrestore.media.timing import Cut
 from vidrestore.media.translate import media_errors
 from vidrestore.types import DisplayGeometry, Frame, PixelFormat, Timestamp
 
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dpx")
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dpx", ".exr")
 
 
 def is_picture_name(path: Path) -> bool:

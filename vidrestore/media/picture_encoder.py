@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 
 from vidrestore.errors import MediaError
 from vidrestore.media.convert import converted, converted_color, describe_change
+from vidrestore.media.curves import HALF_FLOAT, PRINTING_DENSITY
 from vidrestore.media.encoders import (
     EncoderSettings,
     encoder_choice,
@@ -28,6 +29,7 @@ from vidrestore.types import ColorTags, DisplayGeometry, Frame
 
 _FIELD_ORDER_CODES = {"progressive": 1, "top first": 2, "bottom first": 3}
 _DEFAULT_RATE = Fraction(25)
+_UNSPECIFIED = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +199,8 @@ class PictureEncoder:
 def _tag(holder: "av.VideoFrame | av.VideoCodecContext", color: ColorTags) -> None:
     holder.colorspace = color.matrix
     holder.color_primaries = color.primaries
-    holder.color_trc = color.transfer
+    own = color.transfer in (PRINTING_DENSITY, HALF_FLOAT)
+    holder.color_trc = _UNSPECIFIED if own else color.transfer
     holder.color_range = (2 if color.full_range else 1) if color.range_known else 0
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidrestore.media.dpx import is_dpx, read_dpx, resized_dpx, rewritten_dpx
+from vidrestore.media.exr import is_exr, read_exr, rewritten_exr
 from vidrestore.media.formats import PLANAR
 from vidrestore.media.picture import Picture, UnreadablePictureError, own_plane, picture_color
 from vidrestore.media.picture_tags import tags_of
@@ -61,6 +62,7 @@ def _read_by_opencv(data: bytes) -> Picture:
 
 _KINDS = (
     _Kind(is_of=is_dpx, read=read_dpx, rewritten=rewritten_dpx, resized=resized_dpx),
+    _Kind(is_of=is_exr, read=read_exr, rewritten=rewritten_exr),
     _Kind(is_of=is_tiff, read=read_tiff, rewritten=rewritten_tiff),
     _Kind(is_of=is_png, read=lambda _: None, rewritten=rewritten_png),
 )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from vidrestore.errors import MediaError
 from vidrestore.media.color import region_to_rgb
+from vidrestore.media.curves import PRINTING_DENSITY
 from vidrestore.media.info import VideoInfo
 from vidrestore.media.picture import UnreadablePictureError
 from vidrestore.media.picture_files import with_samples
@@ -28,7 +29,7 @@ _JPEG_QUALITY = 98
 _DIGITS = 6
 _TAGGED_SUFFIXES = (".jpg", ".jpeg", ".png")
 # Written only into what a file of the same kind holds beside samples.
-_NEVER_NEW = (".dpx",)
+_NEVER_NEW = (".dpx", ".exr")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,8 @@ class PictureSink:
             )
         self._noted_tags = False
         self._check_kind(info)
+        if info.color.transfer == PRINTING_DENSITY and self._kind_changes(info):
+            self.notes.append("pictures hold the density of the negative, and look flat")
         self._behind = WriteBehind(self._write, size=_FRAMES_WAITING)
 
     def _check_kind(self, info: VideoInfo) -> None:
@@ -74,6 +77,15 @@ class PictureSink:
                 f"{self._target}: only a {suffix} becomes a {suffix}, as its headers are kept; "
                 "name a TIFF or PNG"
             )
+        if info.codec == "exr" and self._single and suffix != ".exr":
+            raise MediaError(
+                f"{self._target}: pictures of floats hold more than {suffix} does; name an .exr"
+            )
+        if info.codec == "exr" and self._geometry.coded_hw != info.geometry.coded_hw:
+            raise MediaError(f"{self._target}: an .exr keeps its size; leave out --background")
+
+    def _kind_changes(self, info: VideoInfo) -> bool:
+        return self._single and _kind_of(info.path) != _kind_of(self._target)
 
     @property
     def encode_seconds(self) -> float:

@@ -13,7 +13,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from vidrestore.media.curves import PRINTING_DENSITY
+from vidrestore.media.curves import HALF_FLOAT, PRINTING_DENSITY
+from vidrestore.media.half import light_of_signal, signal_of_light
 from vidrestore.types import FloatArray
 
 PQ = 16
@@ -152,6 +153,7 @@ _OTHERS: Mapping[int, Transfer] = MappingProxyType(
         ),
         LINEAR: Transfer(np.copy, np.copy),
         PRINTING_DENSITY: Transfer(_density_to_light, _light_to_density),
+        HALF_FLOAT: Transfer(light_of_signal, signal_of_light),
     }
 )
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import cast
 
 import cv2
 import numpy as np
 
+from vidrestore.media.color import region_view
 from vidrestore.media.samples import luma_weights
-from vidrestore.types import FloatArray, Frame, TrackedFrame
+from vidrestore.media.sdr_view import sdr_view
+from vidrestore.types import FloatArray, Frame, Plane, TrackedFrame
 
 _SIDE_PX = 32
 _MOST_COLOUR = 2.5
@@ -34,19 +37,24 @@ def colour_spread(frame: Frame) -> float:
 
 def _small_planes(frame: Frame) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return luma and two chroma values in [0, 1], flattened, averaged over areas."""
-    small = [
-        np.asarray(
-            cv2.resize(plane, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA), np.float32
-        ).ravel()
-        * np.float32(1 / frame.pixel_format.max_value)
-        for plane in frame.planes[:3]
-    ]
+    if frame.pixel_format.model == "rgb" and sdr_view(frame.color) is not None:
+        # Steps of light or density say little of what is seen.
+        planes = tuple(_small(plane) for plane in frame.planes)
+        shown = region_view(frame.with_planes(planes), (0, 0, _SIDE_PX, _SIDE_PX))
+        small = [shown[:, :, at].ravel() for at in (1, 2, 0)]
+    else:
+        top = np.float32(1 / frame.pixel_format.max_value)
+        small = [_small(plane).astype(np.float32).ravel() * top for plane in frame.planes[:3]]
     if frame.pixel_format.model == "yuv":
         return small[0], small[1], small[2]
     green, blue, red = small
     weights = luma_weights(frame.color, frame.whole_hw)
     luma = (weights[0] * red + weights[1] * green + weights[2] * blue).astype(np.float32)
     return luma, (blue - luma) / 2, (red - luma) / 2
+
+
+def _small(plane: Plane) -> Plane:
+    return cast(Plane, cv2.resize(plane, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA))
 
 
 def toned_frames(frames: Iterable[TrackedFrame]) -> Iterator[TrackedFrame]:
