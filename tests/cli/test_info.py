@@ -12,7 +12,9 @@ from safetensors.torch import save_file
 from vidrestore.cli import main, model_info
 from vidrestore.errors import MediaError
 from vidrestore.media import info as media_info
+from vidrestore.media import interlace
 from vidrestore.media.info import Chapter, StreamInfo, VideoInfo
+from vidrestore.media.interlace import FieldsSeen
 from vidrestore.media.side_data import LightLevel, MasteringDisplay, SideData
 from vidrestore.types import ColorTags, DisplayGeometry, PixelFormat
 from vidrestore.weights.manifest import WEIGHTS
@@ -55,6 +57,22 @@ INFO = VideoInfo(
 )
 
 
+SEEN = FieldsSeen(
+    frames=75,
+    flagged=75,
+    top_first=60,
+    bottom_first=0,
+    progressive=15,
+    order="top first",
+    pulldown=True,
+)
+
+
+@pytest.fixture(autouse=True)
+def sampled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interlace, "fields_seen", lambda info: SEEN)
+
+
 @pytest.fixture
 def probed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(media_info, "probe", lambda path: INFO)
@@ -75,6 +93,8 @@ def probed(monkeypatch: pytest.MonkeyPatch) -> None:
         "display size  576 x 768 (turned 90 degrees clockwise, pixels 16:15)",
         "pixel format  yuv420p10le, 10 bits",
         "fields        top first",
+        "fields seen   top first (of 75 frames: top first 60, progressive 15; 75 flagged)",
+        "telecine      3:2 pulldown; --pulldown gives the film's own frames, 19.181 per second",
         "time base     1/1000 s",
         "stream 0      video, ffv1, default",
         "chapter 1     00:00:00.000 to 00:01:00.000 One",
@@ -116,6 +136,8 @@ def test_json_holds_exact_ratios_and_plain_values(capfd: pytest.CaptureFixture[s
     assert found["rotation_degrees_clockwise"] == 90
     assert found["color"]["range"] == "limited"
     assert found["streams"][1]["channel_layout"] == "mono"
+    assert found["fields_seen"]["order"] == "top first"
+    assert found["fields_seen"]["pulldown"] is True
     assert found["chapters"] == [{"start_seconds": 0.0, "end_seconds": 60.0, "title": "One"}]
     assert found["metadata"] == {"title": "Süßes Leben"}
 

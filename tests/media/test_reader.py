@@ -233,3 +233,22 @@ def test_a_clock_that_starts_anew_goes_on_in_its_own_steps() -> None:
         9000, 9040, 9080, 9120, 9160, 9210, 9250,
     ]  # fmt: skip
     assert clock.repaired_count == 4
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".ts", ".mov"])
+@pytest.mark.parametrize("order", ["tff", "bff"])
+@pytest.mark.parametrize("codec", ["libx264", "mpeg2video"])
+def test_the_order_of_fields_is_that_of_the_frames_whatever_the_container_says(
+    tmp_path: Path, codec: str, order: str, suffix: str
+) -> None:
+    plain = make_clip(
+        tmp_path / "plain.mkv", Clip(field_order=order, codec="ffv1", options={}, ticks=(0, 1, 2))
+    )
+    path = tmp_path / f"film{suffix}"
+    coding = ("-x264-params", f"{order}=1") if codec == "libx264" else ("-q:v", "2")
+    run_ffmpeg("-i", plain, "-c:v", codec, "-flags", "+ilme+ildct", *coding, path)
+
+    frames, source = read_all(path)
+
+    assert {frame.top_field_first for frame in frames} == {order == "tff"}
+    assert source.info.field_order == ("top first" if order == "tff" else "bottom first")

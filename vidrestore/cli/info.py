@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from vidrestore.cli.exitcodes import ExitCode
+from vidrestore.cli.field_info import seen_json, seen_rows
 from vidrestore.types import DisplayGeometry
 
 if TYPE_CHECKING:
     from vidrestore.media.info import StreamInfo, VideoInfo
+    from vidrestore.media.interlace import FieldsSeen
 
 # Code points of ITU-T H.273, by FFmpeg's names.
 _MATRIX = {
@@ -58,12 +60,15 @@ def run(argv: Sequence[str]) -> ExitCode:
     if not command.source.exists() and _told_of_model(command):
         return ExitCode.OK
     from vidrestore.media.info import probe
+    from vidrestore.media.interlace import fields_seen
 
     info = probe(command.source)
+    seen = fields_seen(info) if info.kind == "film" else None
     if command.json:
-        print(json.dumps(info_json(info), indent=2))
+        told = info_json(info) | {"fields_seen": None if seen is None else seen_json(seen)}
+        print(json.dumps(told, indent=2))
     else:
-        _print_rows(info_rows(info))
+        _print_rows(info_rows(info, seen))
     return ExitCode.OK
 
 
@@ -94,7 +99,7 @@ def _print_rows(rows: Iterable[tuple[str, str]]) -> None:
     stdout_console().print(table)
 
 
-def info_rows(info: "VideoInfo") -> Iterator[tuple[str, str]]:
+def info_rows(info: "VideoInfo", seen: "FieldsSeen | None") -> Iterator[tuple[str, str]]:
     """Yield label and value of every line for a reader."""
     geometry, color = info.geometry, color_json(info)
     yield info.kind, str(info.path)
@@ -120,6 +125,8 @@ def info_rows(info: "VideoInfo") -> Iterator[tuple[str, str]]:
     if side_data.not_kept:
         yield "cannot be kept", ", ".join(side_data.not_kept)
     yield "fields", info.field_order
+    if seen is not None:
+        yield from seen_rows(seen, info.average_rate)
     yield "time base", f"{info.time_base} s"
     if info.timecode is not None:
         yield "time code", info.timecode

@@ -22,6 +22,7 @@ from av.video.stream import VideoStream
 
 from vidrestore.errors import MediaError
 from vidrestore.media.demuxing import is_damage, packets_around_damage
+from vidrestore.media.field_flags import FieldFlags
 from vidrestore.media.formats import SourceLayout, source_layout
 from vidrestore.media.info import Chapter, FieldOrder, StreamInfo, VideoInfo
 from vidrestore.media.side_data import SideData, side_data_of
@@ -36,8 +37,9 @@ _FIELD_ORDERS: Mapping[int, FieldOrder] = {
     1: "progressive",
     2: "top first",
     3: "bottom first",
-    4: "bottom first",
-    5: "top first",
+    # Interleaved: FFmpeg's names say the contrary, its muxers and Matroska mean this.
+    4: "top first",
+    5: "bottom first",
 }
 _CHROMA_LOCATIONS = {
     "left": 1,
@@ -137,7 +139,7 @@ def film_info(container: InputContainer, stream: VideoStream, path: Path) -> Vid
         average_rate=rate,
         frame_count_estimate=_frame_count(stream, duration, rate),
         variable_rate=_variable_rate(ticks),
-        field_order=field_order_of(stream),
+        field_order=_field_order(stream, frame),
         codec=stream.codec_context.codec.canonical_name,
         bit_rate=_bit_rate(stream) or container.bit_rate or None,
         video_stream_index=stream.index,
@@ -180,8 +182,10 @@ def _not_counted() -> None:
     """What is damaged is counted when the film is read."""
 
 
-def field_order_of(stream: VideoStream) -> FieldOrder:
-    """Return the order of fields that the stream states."""
+def _field_order(stream: VideoStream, frame: av.VideoFrame) -> FieldOrder:
+    """Return the order of fields that the first frame states, or else the stream."""
+    if frame.interlaced_frame:
+        return "top first" if FieldFlags().is_top_first(frame) else "bottom first"
     return _FIELD_ORDERS.get(stream.codec_context.field_order, "unknown")
 
 

@@ -10,9 +10,10 @@ import av
 
 from vidrestore.errors import MediaError
 from vidrestore.media.decoding import PacketDecoder, promised_end_seconds
+from vidrestore.media.field_flags import FieldFlags
 from vidrestore.media.formats import frame_planes, source_layout
 from vidrestore.media.info import VideoInfo
-from vidrestore.media.probing import color_of, field_order_of, probe_film
+from vidrestore.media.probing import color_of, probe_film
 from vidrestore.media.timing import Clock, Cut
 from vidrestore.media.translate import media_errors
 from vidrestore.types import Frame, Timestamp
@@ -42,6 +43,7 @@ class FilmSource:
         self._corrupt_frames = 0
         self._missing_frames = 0
         self._decoder = PacketDecoder(path, self.info.video_stream_index)
+        self._fields = FieldFlags()
 
     @property
     def damaged_packets(self) -> int:
@@ -128,8 +130,6 @@ class FilmSource:
         self._check_same(decoded, timestamp)
         if decoded.is_corrupt:
             self._corrupt_frames += 1
-        order = field_order_of(self._decoder.stream)
-        order = info.field_order if order == "unknown" else order
         return Frame(
             index=index,
             timestamp=timestamp,
@@ -138,8 +138,7 @@ class FilmSource:
             pixel_format=layout.planar,
             color=color_of(decoded, layout=layout, chroma_location=info.color.chroma_location),
             interlaced=decoded.interlaced_frame,
-            # PyAV tells the order of fields by stream only; unknown mostly means PAL or HD.
-            top_field_first=decoded.interlaced_frame and order != "bottom first",
+            top_field_first=decoded.interlaced_frame and self._fields.is_top_first(decoded),
             key_frame=decoded.key_frame,
         )
 
