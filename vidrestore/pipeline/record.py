@@ -86,7 +86,7 @@ def record_header(
         coded_hw=info.geometry.coded_hw,
         display_hw=info.geometry.display_hw,
         time_base=info.time_base,
-        model=Path(settings.model).name if _is_file(settings.model) else settings.model,
+        model=_model_name(settings.model),
         checkpoint_sha256=checkpoint_sha256,
         detail=detail,
         scale=scale,
@@ -133,9 +133,9 @@ def _keeps_samples(settings: RestoreSettings, bit_depth: int) -> bool:
 
 def plain_settings(settings: RestoreSettings) -> dict[str, JsonScalar]:
     """Return the settings as single values: fractions as ``n/d``, files by their name alone."""
-    return {
-        each.name: _plain(getattr(settings, each.name)) for each in dataclasses.fields(settings)
-    }
+    values = {each.name: getattr(settings, each.name) for each in dataclasses.fields(settings)}
+    values["model"] = _model_name(settings.model)
+    return {name: _plain(value) for name, value in values.items()}
 
 
 def _plain(value: Any) -> JsonScalar:
@@ -215,8 +215,9 @@ def checkpoint_sha256(model: str) -> str | None:
     return None if path is None or not path.is_file() else file_sha256(path)
 
 
-def _is_file(model: str) -> bool:
-    return model not in RESTORERS and model not in ZOO
+def _model_name(model: str) -> str:
+    """Return a model as it may be told to others: a file without its folder."""
+    return model if model in RESTORERS or model in ZOO else Path(model).name
 
 
 def file_sha256(path: Path) -> str:
