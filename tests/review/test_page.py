@@ -281,6 +281,16 @@ def test_an_enlarged_result_shows_the_same_part_of_the_picture(tmp_path: Path) -
         )
 
 
+def test_a_result_in_avi_which_has_no_time_stamps_shows_its_own_frames(tmp_path: Path) -> None:
+    files = review_files(tmp_path)
+    clip = Clip(size_hw=(96, 128), ticks=tuple(range(8)), picture=film_picture(BRIGHT))
+    result = make_clip(tmp_path / "result.avi", clip)
+
+    page = ReviewFiles(files.source, result, files.record, files.page).written()
+    for frame in data_of(page)["tracks"][0]["shown"]:
+        assert ground_of(frame["after"]) == pytest.approx(60 + 5 * frame["frame"], abs=2)
+
+
 def test_a_film_of_another_size_is_refused(tmp_path: Path) -> None:
     files = review_files(tmp_path)
     make_clip(files.result, Clip(size_hw=(48, 96)))

@@ -16,7 +16,7 @@ from vidrestore.review.chosen import (
     sampled_positions,
     shot_views,
 )
-from vidrestore.review.frames import first_seconds, frames_at
+from vidrestore.review.frames import Moment, first_seconds, frames_at
 from vidrestore.review.pictures import (
     VIEW_BYTES,
     VIEW_SIDE_PX,
@@ -124,13 +124,18 @@ def _frame_pairs(
 ) -> Iterator[tuple[int, Rgb, Rgb]]:
     """Yield frame index, the source's picture and the result's, in order."""
     indexes = sorted(pts_of)
-    source_seconds = [pts_of[index] * header.time_base for index in indexes]
+    seconds = [pts_of[index] * header.time_base for index in indexes]
     shift = first_seconds(result, fps=fps) - film.first_pts * header.time_base
-    result_seconds = [seconds + shift for seconds in source_seconds]
+    in_source = [Moment(seconds=each) for each in seconds]
+    # A result may be of part of the source, and make two frames of one.
+    in_result = [
+        Moment(seconds=each + shift, number=index - film.first_index)
+        for index, each in zip(indexes, seconds, strict=True)
+    ]
     both = zip(
         indexes,
-        frames_at(source, source_seconds, fps=fps),
-        frames_at(result, result_seconds, fps=fps, rounded=True),
+        frames_at(source, in_source, fps=fps),
+        frames_at(result, in_result, fps=fps),
         strict=True,
     )
     for index, (before, before_from), (after, after_from) in both:
