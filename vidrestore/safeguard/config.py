@@ -64,11 +64,11 @@ IDENTITY = Ramp(0.50, 0.30)
 OPENING = Ramp(0.70, 0.40)
 """Change of an eye or the mouth next to its own contrast, at the source's resolution."""
 
-PICTURE_EVERY_FRAMES, PERSON_EVERY_FRAMES = 4, 8
-"""Pictures are judged, and people recognised, in frames whose number this divides, and where a
-face comes in."""
+PICTURE_EVERY_FRAMES, PERSON_EVERY_FRAMES = 4, 5
+"""Whether a picture is good and shows a face, and which person, is asked in frames whose number
+this divides, and where a face comes in; eyes and mouth are compared in every frame."""
 LEAST_REACH_FRAMES = 4
-"""How far a low reading lowers its neighbours: any nine frames hold a look of each kind."""
+"""How far a low reading lowers its neighbours: any five frames hold a look of each kind."""
 MEAN_REACH_FRAMES = 3
 """How far the result is averaged to each side: it changes by 1/7 a frame at most."""
 

@@ -41,9 +41,7 @@ def guarded_frames(
     """
     for looked in smoothed(_looked_at(frames, geometry, config)):
         frame = looked.item
-        verdicts = {
-            track: _verdict(Reading(), found) for track, found in looked.readings.items() if found
-        }
+        verdicts = {track: _verdict(Reading(), found) for track, found in looked.readings.items()}
         alone = [
             replace(each.face, left_alone=verdicts[each.face.track_id].reason)
             for each in frame.faces
@@ -62,7 +60,7 @@ def _looked_at(
 ) -> Iterator[Looked[AlignedFrame]]:
     before: set[int] = set()
     for frame in frames:
-        readings: dict[int, Reading | None] = {
+        readings: dict[int, Reading] = {
             face.track_id: Reading(0.0, face.left_alone) for face in frame.left_alone
         }
         for each in frame.faces:
@@ -96,7 +94,7 @@ def judged_frames(
                 each,
                 verdict=_verdict(
                     Reading(each.verdict.strength, each.verdict.reason),
-                    judged.readings[each.aligned.face.track_id] or Reading(),
+                    judged.readings[each.aligned.face.track_id],
                 ),
             )
             for each in frame.faces
@@ -110,14 +108,12 @@ def _judged(
     before: set[int] = set()
     for frame in frames:
         tracks = {each.aligned.face.track_id: each for each in frame.faces}
-        readings: dict[int, Reading | None] = {}
+        readings: dict[int, Reading] = {}
         for track, each in tracks.items():
-            index = frame.frame.index
-            person = _is_due(index, PERSON_EVERY_FRAMES, track, before)
-            readings[track] = None
-            if person or _is_due(index, PICTURE_EVERY_FRAMES, track, before):
-                found = restored_reading(each, meter if person else None)
-                readings[track] = found.heard(config.strength)
+            # A blink is over in three frames, so eyes are looked at in all of them.
+            person = _is_due(frame.frame.index, PERSON_EVERY_FRAMES, track, before)
+            found = restored_reading(each, meter if person else None)
+            readings[track] = found.heard(config.strength)
         before = set(tracks)
         yield Looked(frame, readings)
 

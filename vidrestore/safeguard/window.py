@@ -23,12 +23,12 @@ class Looked(Generic[Item]):
     """A frame, and what its faces showed."""
 
     item: Item
-    readings: Mapping[int, Reading | None]
-    """Track -> what was read; None where the face is there and was not looked at."""
+    readings: Mapping[int, Reading]
+    """Track -> what was read."""
 
 
 def smoothed(frames: Iterable[Looked[Item]]) -> Iterator[Looked[Item]]:
-    """Yield every frame once, in order, with its readings smoothed; none is missing then.
+    """Yield every frame once, in order, with its readings smoothed.
 
     What is yielded depends on the frames within ``_REACH_FRAMES`` to each side in which the track
     is there without a gap, and on no others.
@@ -36,7 +36,7 @@ def smoothed(frames: Iterable[Looked[Item]]) -> Iterator[Looked[Item]]:
     Args:
         frames: In presentation order.
     """
-    past: deque[Mapping[int, Reading | None]] = deque(maxlen=_REACH_FRAMES)
+    past: deque[Mapping[int, Reading]] = deque(maxlen=_REACH_FRAMES)
     ahead: deque[Looked[Item]] = deque()
     for frame in frames:
         ahead.append(frame)
@@ -46,7 +46,7 @@ def smoothed(frames: Iterable[Looked[Item]]) -> Iterator[Looked[Item]]:
         yield _next(past, ahead)
 
 
-def _next(past: deque[Mapping[int, Reading | None]], ahead: deque[Looked[Item]]) -> Looked[Item]:
+def _next(past: deque[Mapping[int, Reading]], ahead: deque[Looked[Item]]) -> Looked[Item]:
     now = ahead[0]
     following = [each.readings for each in ahead]
     readings = {track: _smoothed_at(*_run(track, [*past], following)) for track in now.readings}
@@ -57,11 +57,11 @@ def _next(past: deque[Mapping[int, Reading | None]], ahead: deque[Looked[Item]])
 
 def _run(
     track: int,
-    past: Sequence[Mapping[int, Reading | None]],
-    following: Sequence[Mapping[int, Reading | None]],
-) -> tuple[list[Reading | None], int]:
+    past: Sequence[Mapping[int, Reading]],
+    following: Sequence[Mapping[int, Reading]],
+) -> tuple[list[Reading], int]:
     """Return the readings of a track around the present frame, and which of them is its own."""
-    before: list[Reading | None] = []
+    before: list[Reading] = []
     for readings in reversed(past):
         if track not in readings:
             break
@@ -75,7 +75,7 @@ def _run(
     return run[: at + _REACH_FRAMES + 1], at
 
 
-def _smoothed_at(run: Sequence[Reading | None], at: int) -> Reading:
+def _smoothed_at(run: Sequence[Reading], at: int) -> Reading:
     last = len(run) - 1
     around = [
         min(last, max(0, each))
@@ -87,19 +87,14 @@ def _smoothed_at(run: Sequence[Reading | None], at: int) -> Reading:
     return Reading(strength, lowest.reason, _similarity(run, at))
 
 
-def _low(run: Sequence[Reading | None], at: int) -> Reading:
-    near = run[max(0, at - LEAST_REACH_FRAMES) : at + LEAST_REACH_FRAMES + 1]
-    found = [each for each in near if each is not None]
-    # Near the end of a track the last look may lie further back.
-    return least(found or [each for each in run[:at] if each is not None][-1:])
+def _low(run: Sequence[Reading], at: int) -> Reading:
+    return least(run[max(0, at - LEAST_REACH_FRAMES) : at + LEAST_REACH_FRAMES + 1])
 
 
-def _similarity(run: Sequence[Reading | None], at: int) -> float | None:
+def _similarity(run: Sequence[Reading], at: int) -> float | None:
     """Return the similarity at a frame, linear between those measured next to it."""
     known = {
-        each: found.similarity
-        for each, found in enumerate(run)
-        if found is not None and found.similarity is not None
+        each: found.similarity for each, found in enumerate(run) if found.similarity is not None
     }
     before = max((each for each in known if each <= at), default=None)
     after = min((each for each in known if each >= at), default=None)

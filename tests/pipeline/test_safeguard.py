@@ -1,0 +1,86 @@
+"""Faces that must not be restored, through the whole pipeline."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.clips import Clip, make_clip
+from support.faceclips import FACE_SIZE_HW, face_picture
+
+from vidrestore import RestoreSettings, restore_video
+from vidrestore.media import open_source
+from vidrestore.types import Frame
+
+FRAMES = 10
+
+
+def film_of(folder: Path, picture: Any) -> Path:
+    clip = Clip(size_hw=FACE_SIZE_HW, ticks=tuple(range(FRAMES)), picture=picture)
+    return make_clip(folder / "film.mkv", clip)
+
+
+def restored(film: Path, **settings: Any) -> tuple[list[Frame], list[dict[str, Any]]]:
+    """Return the frames written, and the first face of each in the record."""
+    chosen = RestoreSettings(
+        codec="ffv1",
+        device="cpu",
+        precision="fp32",
+        overwrite=True,
+        record=film.with_suffix(".jsonl"),
+        **settings,
+    )
+    target = film.with_name("restored.mkv")
+    restore_video(film, target, settings=chosen)
+    lines = [json.loads(line) for line in film.with_suffix(".jsonl").read_text().splitlines()]
+    faces = [line["faces"][0] for line in lines if line["kind"] == "frame" and line["faces"]]
+    with open_source(target) as source:
+        return list(source), faces
+
+
+def frames_of(film: Path) -> list[Frame]:
+    with open_source(film) as source:
+        return list(source)
+
+
+def changed(one: Frame, other: Frame) -> bool:
+    return any(not np.array_equal(a, b) for a, b in zip(one.planes, other.planes, strict=True))
+
+
+def behind_a_pole(number: int, size_hw: tuple[int, int]) -> np.ndarray:
+    """Return a picture whose face has something before its left eye and cheek."""
+    picture = face_picture(number, size_hw).copy()
+    rng = np.random.default_rng(0)
+    pole = picture[60:210, 128:160]
+    pole[:] = rng.integers(70, 110, (*pole.shape[:2], 1), dtype=np.uint8)
+    return picture
+
+
+def test_an_old_face_is_restored_in_full_and_the_record_says_how_alike_it_stayed(
+    tmp_path: Path,
+) -> None:
+    _, faces = restored(film_of(tmp_path, face_picture))
+
+    assert len(faces) == FRAMES
+    assert all(face["strength"] == 1.0 and face["reason"] is None for face in faces)
+    assert all(face["identity_similarity"] > 0.8 for face in faces)
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.0])
+def test_a_face_half_behind_something_is_left_as_it_was_unless_the_safeguard_is_off(
+    tmp_path: Path, strength: float
+) -> None:
+    film = film_of(tmp_path, behind_a_pole)
+
+    written, faces = restored(film, safeguard=strength)
+
+    assert len(faces) == FRAMES
+    pairs = zip(frames_of(film), written, strict=True)
+    if strength:
+        assert {face["reason"] for face in faces} <= {"occluded", "unsure"}
+        assert all(face["strength"] == 0 and face["mask_xyxy"] is None for face in faces)
+        assert not any(changed(*pair) for pair in pairs)
+    else:
+        assert all(face["strength"] == 1.0 for face in faces)
+        assert all(changed(*pair) for pair in pairs)

@@ -1,0 +1,98 @@
+"""Whether a face is the same after restoring: the person, the eyes, the mouth."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from support.safeguards import Picture, chw, face_crop, other_crop, shut_eyes_crop, shut_mouth_crop
+
+from vidrestore.safeguard.config import IDENTITY, OPENING
+from vidrestore.safeguard.detail import real_detail_px
+from vidrestore.safeguard.gates import luma_of
+from vidrestore.safeguard.identity import IdentityMeter, embedded_face_embedding, similarity_of
+from vidrestore.safeguard.openings import changes_of_openings
+
+
+@pytest.fixture(scope="module")
+def meter() -> IdentityMeter:
+    return IdentityMeter(embedded_face_embedding(), device=torch.device("cpu"))
+
+
+def detail(crop: Picture) -> float:
+    return real_detail_px(luma_of(chw(crop)), roll_radians=0.0)
+
+
+def distance(meter: IdentityMeter, source: Picture, restored: Picture) -> float:
+    return meter.distance(chw(source), chw(restored), detail_px=detail(source))
+
+
+def openings(source: Picture, restored: Picture) -> tuple[float, float]:
+    before, after = luma_of(chw(source)), luma_of(chw(restored))
+    return changes_of_openings(before, after, detail_px=detail(source))
+
+
+def blurred(crop: Picture, sigma: float) -> Picture:
+    return np.asarray(cv2.GaussianBlur(crop, (0, 0), sigma), dtype=np.float32)
+
+
+def test_the_same_picture_is_the_same_person(meter: IdentityMeter) -> None:
+    assert distance(meter, face_crop(), face_crop()) == pytest.approx(0, abs=1e-5)
+    assert similarity_of(0.0) == 1.0
+
+
+@pytest.mark.parametrize("sigma", [1.5, 3.0, 5.0])
+def test_giving_a_blurred_face_its_detail_back_is_no_drift(
+    meter: IdentityMeter, sigma: float
+) -> None:
+    assert IDENTITY(distance(meter, blurred(face_crop(), sigma), face_crop())) == 1.0
+
+
+def test_another_face_is_caught_in_full_and_half(meter: IdentityMeter) -> None:
+    whole = distance(meter, face_crop(), other_crop())
+    half = distance(meter, face_crop(), 0.5 * face_crop() + 0.5 * other_crop())
+
+    assert IDENTITY(whole) == 0.0
+    assert IDENTITY(half) < 0.5
+    assert half < whole
+
+
+def test_similarity_is_a_half_where_people_are_parted_and_stays_in_range() -> None:
+    assert similarity_of(0.6) == pytest.approx(0.5)
+    assert similarity_of(9.0) == -1.0
+
+
+def test_a_face_gives_the_same_number_every_time(meter: IdentityMeter) -> None:
+    first = distance(meter, face_crop(), other_crop())
+
+    assert distance(meter, face_crop(), other_crop()) == first
+
+
+def test_eyes_that_open_are_caught_and_the_mouth_is_not_blamed() -> None:
+    eyes, mouth = openings(shut_eyes_crop(), face_crop())
+
+    assert OPENING(eyes) == 0.0
+    assert OPENING(mouth) == 1.0
+
+
+def test_eyes_that_close_are_caught() -> None:
+    assert OPENING(openings(face_crop(), shut_eyes_crop())[0]) < 0.5
+
+
+def test_a_mouth_that_opens_or_closes_is_caught_and_the_eyes_are_not_blamed() -> None:
+    for source, restored in (
+        (shut_mouth_crop(), face_crop()),
+        (face_crop(), shut_mouth_crop()),
+    ):
+        eyes, mouth = openings(source, restored)
+        assert OPENING(mouth) < 0.2
+        assert OPENING(eyes) == 1.0
+
+
+def test_sharper_stronger_and_lighter_is_as_open_as_before() -> None:
+    source = blurred(face_crop(), 3.0)
+    for restored in (
+        face_crop(),
+        np.clip(1.5 * face_crop() - 0.5 * blurred(face_crop(), 4.0), 0, 1),
+        np.clip(1.2 * face_crop() + 0.05, 0, 1),
+    ):
+        assert [OPENING(each) for each in openings(source, restored)] == [1.0, 1.0]
