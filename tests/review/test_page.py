@@ -307,6 +307,39 @@ def test_a_film_that_is_shorter_than_the_record_is_refused(tmp_path: Path) -> No
         files.written()
 
 
+def test_a_result_that_lacks_its_last_frame_is_refused(tmp_path: Path) -> None:
+    files = review_files(tmp_path, count=8)
+    size = {"size_hw": (96, 128), "ticks": tuple(range(7)), "codec": "ffv1", "options": {}}
+    make_clip(files.result, Clip(**size, picture=film_picture(BRIGHT)))  # type: ignore[arg-type]
+
+    with pytest.raises(MediaError, match=r"result\.mkv: shows nothing at 0\.280 s"):
+        files.written()
+
+
+def test_frames_far_apart_are_found_in_a_part_of_a_film(tmp_path: Path) -> None:
+    def counting(start: int):
+        def picture(number: int, size_hw: tuple[int, int]):
+            return np.full((*size_hw, 3), 40 + start + number, np.uint8)
+
+        return picture
+
+    skipped, count, faces = 25, 125, (review_face(0, identity_similarity=None),)
+    frames = [
+        FrameRecord(index=at, pts=25 * (at + skipped), shot=0, faces=faces) for at in range(count)
+    ]
+    files = review_files(tmp_path, frames)
+    slow = {"size_hw": (96, 128), "last_duration_ticks": 25, "codec": "ffv1", "options": {}}
+    for path, start in ((files.source, 0), (files.result, skipped)):
+        ticks = tuple(range(0, 25 * (count + skipped - start), 25))
+        make_clip(path, Clip(**slow, ticks=ticks, picture=counting(start)))  # type: ignore[arg-type]
+
+    shown = data_of(files.written())["tracks"][0]["shown"]
+    assert shown[-1]["frame"] == count - 1
+    for frame in shown:
+        for side in ("before", "after"):
+            assert ground_of(frame[side]) == pytest.approx(65 + frame["frame"], abs=2)
+
+
 def test_a_rate_that_is_none_is_refused_with_the_line(tmp_path: Path) -> None:
     header = review_header(settings={"fps": "1/0"}, time_base=Fraction(1, 25))
 
