@@ -137,11 +137,13 @@ def test_a_face_expected_turned_is_seen_turned(detector: MtcnnDetector, degrees:
     assert error_in_eyes(face, expected.points_xy) < 0.08
 
 
+@pytest.mark.parametrize("scale", [0.5, 1.0], ids=["small", "searched at half its size"])
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_faces_on_their_side_are_found_in_turned_pictures(
-    detector: MtcnnDetector, turns: int
+    detector: MtcnnDetector, turns: int, scale: float
 ) -> None:
-    upright = example_pictures()[0]
+    upright = cv2.resize(example_pictures()[0], None, fx=scale, fy=scale)
+    assert (max(upright.shape) >= 480) == (scale == 1.0)
     ((face,),) = detector.detect([upright])
     height, width = upright.shape[:2]
     turned = np.ascontiguousarray(np.rot90(upright, turns))
