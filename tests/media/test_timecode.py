@@ -106,7 +106,7 @@ def test_a_part_begins_at_its_own_time_code(
     assert all_of(tmp_path / f"out{suffix}", "timecode") == {moved}
 
 
-@pytest.mark.parametrize("suffix", [".mov", ".mkv"])
+@pytest.mark.parametrize("suffix", [".mov", ".mkv", ".mxf"])
 def test_the_name_of_the_reel_is_kept(tmp_path: Path, suffix: str) -> None:
     path = film_with_timecode(tmp_path, ".mov", NTSC, "00:00:59;20")
     assert probe(path).reel_name == "REEL_7"
