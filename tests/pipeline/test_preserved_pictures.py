@@ -14,7 +14,7 @@ from vidrestore.media.folder import read_picture
 from vidrestore.record import RecordReader
 
 SETTINGS = {"device": "cpu", "precision": "fp32"}
-FRAMES = 3
+FRAMES = 2
 
 
 def deep_rgb(number: int, bits: int) -> np.ndarray:
@@ -59,7 +59,7 @@ def make_reel(folder: Path, kind: str) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("kind", WRITERS)
+@pytest.mark.parametrize("kind", ["dpx", "exr"])
 def test_strength_zero_gives_every_byte_back(tmp_path: Path, kind: str) -> None:
     reel = make_reel(tmp_path / "in", kind)
 
@@ -89,21 +89,16 @@ def test_only_samples_under_the_recorded_masks_change(tmp_path: Path, kind: str)
         for one, other in zip(before.planes, after.planes, strict=True):
             assert np.array_equal(one[outside], other[outside])
             assert (one[~outside] != other[~outside]).mean() > 0.1
+        if kind == "dpx":
+            check_no_other_bits(path.read_bytes(), (tmp_path / "out" / path.name).read_bytes())
 
 
-def test_a_restored_dpx_differs_from_its_source_in_samples_of_the_mask_only(tmp_path: Path) -> None:
-    reel = make_reel(tmp_path / "in", "dpx")
-
-    restore_video(reel, tmp_path / "out", settings=RestoreSettings(**SETTINGS))
-
-    for path in reel.iterdir():
-        before, after = path.read_bytes(), (tmp_path / "out" / path.name).read_bytes()
-        start = int.from_bytes(before[4:8], "big")
-        assert before != after
-        assert before[:start] == after[:start]
-        # Two bits of every word are no samples.
-        words = [np.frombuffer(data[start:], ">u4") & 3 for data in (before, after)]
-        assert np.array_equal(*words)
+def check_no_other_bits(before: bytes, after: bytes) -> None:
+    start = int.from_bytes(before[4:8], "big")
+    assert before[:start] == after[:start]
+    # Two bits of every word are no samples.
+    words = [np.frombuffer(data[start:], ">u4") & 3 for data in (before, after)]
+    assert np.array_equal(*words)
 
 
 def test_the_checksums_are_of_the_film_that_was_written(tmp_path: Path) -> None:
