@@ -30,7 +30,7 @@ from vidrestore.weights.embedded import embedded
 from vidrestore.weights.store import find
 
 _CODEC_NAMES = {"h265": "hevc"}
-_LOSSLESS_PICTURES = frozenset({"png", "tif", "bmp", "dpx"})
+_LOSSLESS_PICTURES = frozenset({"png", "tif", "bmp", "dpx", "exr"})
 _DRAWING_PARTS = ("", "generator")
 """Of a network in several files: the whole, or the part that draws."""
 

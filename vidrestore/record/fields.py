@@ -27,9 +27,7 @@ def json_object(text: str) -> dict[str, Any]:
         ValueError: It is no JSON, no object, or has a name twice or numbers that are none.
     """
     try:
-        found: object = json.loads(
-            text, parse_constant=_refuse_constant, object_pairs_hook=_without_repetition
-        )
+        found: object = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"is no JSON: {error.msg} at column {error.colno}") from error
     except RecursionError as error:
@@ -186,3 +184,7 @@ def _number(value: Any, where: str) -> float:
     if abs(value) > _LARGEST or not math.isfinite(value):
         raise ValueError(f"{where}: expected a number of usual size, got {shown(value)}")
     return float(value)
+
+
+# One for all lines: a decoder refers to itself, and would stay until garbage is collected.
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_without_repetition)

@@ -75,7 +75,10 @@ def _colour_tags(before: VideoInfo, after: VideoInfo) -> Check:
         del was["range"]  # a film that does not say has to be taken for limited
     if before.pixel_format != after.pixel_format:
         del was["chroma location"]  # of other chroma
-    return _same("colour tags", was, found)
+    check = _same("colour tags", was, found)
+    if check.result == "changed" and after.container == "avi":
+        return not_promised(check.name, f".avi cannot hold all: {check.detail}")
+    return check
 
 
 def _colour(info: VideoInfo) -> dict[str, str]:

@@ -17,7 +17,9 @@ _HOLD_FEW_TAGS = ("avi", "mpegts", "mpeg")
 """Containers with places for a few tags of their own only."""
 _OF_THE_CODEC = ("GOP_TIMECODE",)
 """What only some codecs have a place for in their packets."""
-_STREAM_TAGS_OF_MOV = frozenset({"language", "handler_name"})
+_STREAM_TAGS_OF_MP4 = frozenset({"language", "handler_name", "title"})
+_ALSO_CALLED = {"name": "title"}
+"""Names of tags under which MP4 and MOV give back others."""
 
 
 def description_checks(
@@ -72,22 +74,34 @@ def _tags(
 def _can_hold(key: str, before: VideoInfo, after: VideoInfo, *, of_stream: bool) -> bool:
     """Whether the container of the result has a place for a tag of the source."""
     family = after.container.partition(",")[0]
-    if family == before.container.partition(",")[0]:
+    name = _ALSO_CALLED.get(key.casefold(), key.casefold())
+    if _is_same_container(before, after):
         return True
     if family == "matroska":
-        return not (of_stream and key.casefold() == "creation_time")
+        return not (of_stream and name == "creation_time")
     if family == "mov" and of_stream:
-        return key.casefold() in _STREAM_TAGS_OF_MOV
+        # MOV has numbers for some languages only.
+        return name in _STREAM_TAGS_OF_MP4 and not (name == "language" and _is_mov(after))
     return family not in _HOLD_FEW_TAGS
+
+
+def _is_same_container(before: VideoInfo, after: VideoInfo) -> bool:
+    return before.container == after.container and _is_mov(before) == _is_mov(after)
+
+
+def _is_mov(info: VideoInfo) -> bool:
+    """Whether a film is MOV; FFmpeg has one name for it and MP4."""
+    return info.path.suffix.lower() in (".mov", ".qt")
 
 
 def _wrong_tags(before: Mapping[str, str], after: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return the name of every tag that differs, and how."""
     # Containers write names of tags in upper case or lower case, as they like.
     found = {key.casefold(): value for key, value in after.items()}
+    found |= {also: found[key] for key, also in _ALSO_CALLED.items() if key in found}
     wrong: list[tuple[str, str]] = []
     for key, value in before.items():
-        there = found.get(key.casefold())
+        there = found.get(_ALSO_CALLED.get(key.casefold(), key.casefold()))
         if there == value or (key == "language" and value == _UNDETERMINED and there is None):
             continue
         became = "is missing" if there is None else f"became {_short(there)}"
@@ -115,7 +129,7 @@ def _dispositions(
     ]
     if not wrong:
         return kept("dispositions", f"of {counted(len(pairs), 'stream')}")
-    if before.container != after.container:
+    if not _is_same_container(before, after):
         said = f"{after.path.suffix} has other flags than the source's container"
         return not_promised("dispositions", f"{said}: {_some(wrong)}")
     return changed("dispositions", _some(wrong))
@@ -140,9 +154,12 @@ def _chapters(
             ("begins", was.start_seconds, found.start_seconds),
             ("ends", was.end_seconds, found.end_seconds),
         ):
-            if abs(at - shift.shift_seconds - there) > _CHAPTER_SECONDS:
+            wanted_at = at - shift.shift_seconds
+            # A muxer that moves packets to begin at 0 leaves the chapters.
+            as_it_was = not evidence.is_part and abs(at - there) <= _CHAPTER_SECONDS
+            if abs(wanted_at - there) > _CHAPTER_SECONDS and not as_it_was:
                 said = f"chapter {number} {said} at {seconds_text(there)}"
-                return changed(name, f"{said}, in the source at {seconds_text(at)}")
+                return changed(name, f"{said}, not at {seconds_text(wanted_at)}")
         for key, said in _wrong_tags(was.metadata, found.metadata):
             return changed(name, f"chapter {number}: {_short(key)} {said}")
     return kept(name, counted(len(wanted), "chapter"))

@@ -31,7 +31,7 @@ from vidrestore.verify.tags import description_checks
 
 LOSSLESS = frozenset(
     {"ffv1", "huffyuv", "ffvhuff", "utvideo", "magicyuv", "rawvideo", "v210", "v410", "r210"}
-    | {"png", "tif", "bmp", "dpx"}
+    | {"png", "tif", "bmp", "dpx", "exr"}
 )
 """Codecs and pictures that keep every sample, whatever their settings."""
 
