@@ -79,3 +79,13 @@ def test_a_frame_that_is_not_there_is_refused(tmp_path: Path) -> None:
         later = Timestamp(first.timestamp.ticks + 10**6, first.timestamp.time_base)
         with pytest.raises(MediaError, match="no frame at"):
             next(source.frames_from(9, later))
+
+
+def test_two_readings_of_a_film_at_once_are_an_error(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "film.mkv", LONG)
+    with open_source(path) as source:
+        one, other = iter(source), iter(source)
+        next(one)
+        next(other)
+        with pytest.raises(RuntimeError, match="another reading began"):
+            list(one)

@@ -41,6 +41,7 @@ class PacketDecoder:
         self.packets_read = 0
         self._first_dts: int | None = None
         self._container = open_film(path)
+        self._readings = 0
         self._awaited: set[int] = set()
         self._last_pts: int | None = None
 
@@ -90,6 +91,7 @@ class PacketDecoder:
         self._awaited.clear()
 
     def _open(self, start_ticks: int | None, *, threads: str) -> None:
+        self._readings += 1
         self._container.close()
         self._container = open_film(self._path)
         self._awaited.clear()
@@ -124,7 +126,7 @@ class PacketDecoder:
                 yield frame
 
     def _packets(self) -> Iterator["Packet[VideoStream]"]:
-        stream = self.stream
+        stream, reading = self.stream, self._readings
         follow = stream.codec_context.name not in _PACKETS_ARE_NOT_FRAMES
         checker = SliceChecker() if stream.codec_context.name == "ffv1" else None
         packets = packets_around_damage(self._container, stream, on_damage=self._count_damage)
@@ -138,6 +140,8 @@ class PacketDecoder:
             elif follow and packet.size and packet.pts is not None and not packet.is_discard:
                 self._awaited.add(packet.pts)
             yield packet
+            if self._readings != reading:
+                raise RuntimeError(f"{self._path}: another reading began before this one ended")
 
     def _count_damage(self) -> None:
         self.damaged_packets += 1
