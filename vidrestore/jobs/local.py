@@ -3,17 +3,16 @@
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import partial
-from pathlib import Path
 
-from vidrestore.errors import MediaError
 from vidrestore.jobs.analysis import AnalysisLog, noted, read_notes
 from vidrestore.jobs.folder import Job
 from vidrestore.jobs.plan import SegmentRule
 from vidrestore.jobs.resume import OtherSamplesError, ResumePoint, resume_point
-from vidrestore.jobs.segments import RECORD, Damage, PartSpec, SegmentWriter
+from vidrestore.jobs.segments import Damage, PartSpec, SegmentWriter
 from vidrestore.jobs.teller import Teller
+from vidrestore.jobs.whole import assembled, nothing_read, record_lines
 from vidrestore.media import prefetched
-from vidrestore.media.translate import media_errors
+from vidrestore.pipeline.facts import NetworkFacts
 from vidrestore.pipeline.prepared import Preparation
 from vidrestore.pipeline.record import frame_line
 from vidrestore.pipeline.report import RestoreReport
@@ -59,10 +58,6 @@ class LocalRun:
         for entry in job.entries:
             teller.tally.merge(entry.tally)
 
-    @property
-    def _source_path(self) -> Path:
-        return self._prepared.source.info.path
-
     def run(self) -> None:
         """Restore and journal every segment that is not done yet.
 
@@ -81,7 +76,7 @@ class LocalRun:
                 # What precedes a key frame can matter after it: decoded from the start, it is told.
                 self._run_from(point, seek=False)
         if not self._teller.tally.frames:
-            raise MediaError(self._nothing_read())
+            raise nothing_read(self._prepared)
 
     def _resume_point(self) -> ResumePoint:
         job = self._job
@@ -152,13 +147,10 @@ class LocalRun:
             + (before.repaired_timestamps if before else 0),
         )
 
-    def _nothing_read(self) -> str:
-        settings = self._prepared.settings
-        if settings.start_seconds or settings.end_seconds:
-            return (
-                f"{self._source_path}: no frame lies in the part asked for; check --start and --end"
-            )
-        return f"{self._source_path}: not a single frame could be read"
+    @property
+    def facts(self) -> NetworkFacts:
+        """Of the networks."""
+        return NetworkFacts.of(self._stages)
 
     def assemble(self) -> None:
         """Put the parts of every output together.
@@ -166,18 +158,7 @@ class LocalRun:
         Raises:
             MediaError: A part cannot be read, or an output not written.
         """
-        entries = self._job.journal.entries()
-        for spec in self._specs:
-            spec.output.assemble(
-                [
-                    [
-                        self._job.folder / file.name
-                        for file in entry.files
-                        if _kind_of(file.name) == spec.kind
-                    ]
-                    for entry in entries
-                ]
-            )
+        assembled(self._job, {spec.kind: spec.output for spec in self._specs})
 
     def record_lines(self) -> Iterator[str]:
         """Yield the lines of the record of every frame, in order.
@@ -185,24 +166,16 @@ class LocalRun:
         Raises:
             MediaError: A part cannot be read.
         """
-        for entry in self._job.journal.entries():
-            path = self._job.part(entry.segment, RECORD)
-            with media_errors(path), path.open(encoding="ascii") as file:
-                yield from file
+        return record_lines(self._job)
 
     def report(self) -> RestoreReport:
         """Return what was done, by this run and those that it went on with."""
         damage = self._damage()
         return self._prepared.report(
-            self._stages,
+            self.facts,
             self._teller.tally,
             notes=self._specs[0].output.notes,
             encode_seconds=self._encode_seconds,
             damaged_packets=damage.damaged_packets,
             repaired_timestamps=damage.repaired_timestamps,
         )
-
-
-def _kind_of(name: str) -> str:
-    """Return ``film`` of ``000003.film.json`` and of ``000003.film/0001.png``."""
-    return name.split("/")[0].split(".")[1]

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from vidrestore.media.publish import Pending, check_target, pending_file
 from vidrestore.media.translate import media_errors
+from vidrestore.pipeline.facts import NetworkFacts
 from vidrestore.pipeline.prepared import Preparation
 from vidrestore.pipeline.record import checkpoint_sha256, end_line, header_line, record_header
 from vidrestore.pipeline.settings import RestoreSettings
-from vidrestore.pipeline.stages import Stages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -22,12 +22,12 @@ class OpenRecord:
     target: Path
     output: Path
 
-    def write(self, prepared: Preparation, stages: Stages, lines: Iterable[str]) -> None:
+    def write(self, prepared: Preparation, facts: NetworkFacts, lines: Iterable[str]) -> None:
         """Write all of it.
 
         Args:
             prepared: The run.
-            stages: That did it.
+            facts: Of the networks that did it.
             lines: Of all frames, in order.
 
         Raises:
@@ -38,8 +38,8 @@ class OpenRecord:
             prepared.source.info,
             self.output,
             checkpoint_sha256=checkpoint_sha256(prepared.settings.model),
-            detail=stages.restorer.detail,
-            scale=1 if stages.background is None else stages.background.scale,
+            detail=facts.detail,
+            scale=facts.scale,
         )
         frames = faces = 0
         with (

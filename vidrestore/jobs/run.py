@@ -91,7 +91,7 @@ def _restored(
 ) -> RestoreReport:
     settings = prepared.settings
     background = prepared.background()
-    shown = prepared.shown_source(background)
+    shown = prepared.shown_source(1 if background is None else background.scale)
     check_target(output, source_path=source_path, overwrite=settings.overwrite)
     with ExitStack() as stack:
         # First in, last out: what is finished is kept until the output is there under its name.
@@ -134,7 +134,7 @@ def _restored(
         teller.tell("finishing")
         run.assemble()
         if record is not None:
-            record.write(prepared, stages, run.record_lines())
+            record.write(prepared, run.facts, run.record_lines())
     if settings.framemd5 is not None:
         # Of the file as it is now on the disk, decoded again.
         write_framemd5(output, settings.framemd5, overwrite=settings.overwrite)

@@ -69,7 +69,7 @@ class SegmentWriter:
         self._damage = damage
         self._number = len(job.entries)
         self._next_frame = job.entries[-1].end_frame if job.entries else 0
-        self._open: _Segment | None = None
+        self._open: OpenSegment | None = None
 
     def write(self, finished: FinishedFrame) -> None:
         """Take the next frame.
@@ -94,14 +94,14 @@ class SegmentWriter:
         if self._open is not None:
             self._open.abandon()
 
-    def _begun(self, first: Moment) -> "_Segment":
+    def _begun(self, first: Moment) -> "OpenSegment":
         sinks: list[PartSink] = []
         try:
-            sinks = [
-                spec.output.part(self._job.part(self._number, spec.kind)) for spec in self._specs
-            ]
+            for spec in self._specs:
+                sinks.append(spec.output.part(self._job.part(self._number, spec.kind)))
             record = None if self._record_line is None else self._job.part(self._number, RECORD)
-            return _Segment(first, self._specs, sinks, record, self._record_line)
+            pictures = [spec.picture for spec in self._specs]
+            return OpenSegment(first, pictures, sinks, record, self._record_line)
         except BaseException:
             for sink in sinks:
                 sink.abandon()
@@ -135,33 +135,44 @@ class SegmentWriter:
         self._next_frame = end
 
 
-class _Segment:
+class OpenSegment:
     """One segment under way."""
 
     def __init__(
         self,
         first: Moment,
-        specs: Sequence[PartSpec],
+        pictures: Sequence[Callable[[FinishedFrame], Frame]],
         sinks: Sequence[PartSink],
         record: Path | None,
         record_line: Callable[[FinishedFrame], str] | None,
     ) -> None:
+        """Begin a segment.
+
+        Args:
+            first: Of its frames.
+            pictures: What of a finished frame goes into each part.
+            sinks: The parts.
+            record: Where the lines of a record go.
+            record_line: Gives the line of a frame; None where no record is wanted.
+        """
         self.first = self.last = first
         self.tally = Tally()
-        self._outputs = tuple(zip(specs, sinks, strict=True))
+        self._outputs = tuple(zip(pictures, sinks, strict=True))
         self._record = record
         self._record_line = record_line
         self._lines: list[str] = []
 
     def write(self, finished: FinishedFrame, now: Moment) -> None:
-        for spec, sink in self._outputs:
-            sink.write(spec.picture(finished))
+        """Take the next frame, and its moment."""
+        for picture, sink in self._outputs:
+            sink.write(picture(finished))
         if self._record_line is not None:
             self._lines.append(self._record_line(finished))
         self.tally.add(finished)
         self.last = now
 
     def finished(self) -> tuple[Path, ...]:
+        """End it; return all files of it, whole and on the disk."""
         files = [path for _, sink in self._outputs for path in sink.finish()]
         if self._record is not None:
             with media_errors(self._record, "write"), self._record.open("wb") as file:
@@ -172,8 +183,10 @@ class _Segment:
 
     @property
     def encode_seconds(self) -> float:
+        """How long its frames were encoded so far."""
         return sum(sink.encode_seconds for _, sink in self._outputs)
 
     def abandon(self) -> None:
+        """Stop at once; what is written is of no use."""
         for _, sink in self._outputs:
             sink.abandon()

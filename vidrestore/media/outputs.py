@@ -3,12 +3,13 @@
 import os
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from shutil import copyfile
 from typing import Protocol
 
 from vidrestore.media.encoders import EncoderSettings
-from vidrestore.media.film_file import FilmFile
+from vidrestore.media.film_file import EncoderPlan, FilmFile
 from vidrestore.media.info import VideoInfo
 from vidrestore.media.picture_writer import PictureSink
 from vidrestore.media.publish import check_target, pending_file, pending_folder
@@ -25,6 +26,11 @@ class PartSink(Protocol):
     @property
     def encode_seconds(self) -> float:
         """How long frames were encoded so far, beside everything else."""
+        ...
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know of this part."""
         ...
 
     def write(self, frame: Frame) -> None:
@@ -48,8 +54,21 @@ class PartSink(Protocol):
         ...
 
 
+class PartMaker(Protocol):
+    """Begins parts of an output; can be sent to another process, where the output is not open."""
+
+    def part(self, path: Path) -> PartSink:
+        """Begin a part whose files are ``path`` and what is named after it."""
+        ...
+
+
 class WholeOutput(Protocol):
     """An output under way."""
+
+    @property
+    def maker(self) -> PartMaker:
+        """What begins its parts in another process."""
+        ...
 
     @property
     def notes(self) -> list[str]:
@@ -135,6 +154,40 @@ def open_output(
             film.close()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilmParts:
+    """Begins parts of a film."""
+
+    plan: EncoderPlan
+    target: Path
+    """What errors name."""
+
+    def part(self, path: Path) -> PartSink:
+        """Begin a part: packets."""
+        return SegmentSink(path, plan=self.plan, target=self.target)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureParts:
+    """Begins parts of a folder of pictures, or the one of a picture."""
+
+    target: Path
+    info: VideoInfo
+    geometry: DisplayGeometry
+    single: bool = False
+    """Whether the output is a picture and not a folder."""
+
+    def part(self, path: Path) -> "PicturePart":
+        """Begin a part: pictures in a folder, or the picture."""
+        return PicturePart(
+            path.with_name(path.name + self.target.suffix) if self.single else path,
+            target=self.target,
+            info=self.info,
+            geometry=self.geometry,
+            single=self.single,
+        )
+
+
 class FilmOutput:
     """A film: parts are packets."""
 
@@ -148,9 +201,14 @@ class FilmOutput:
         """What a user should know of the file."""
         return self._film.notes
 
+    @property
+    def maker(self) -> PartMaker:
+        """What begins parts of the film."""
+        return FilmParts(plan=self._film.plan, target=self._target)
+
     def part(self, path: Path) -> PartSink:
         """Begin a part of the film."""
-        return SegmentSink(path, plan=self._film.plan, target=self._target)
+        return self.maker.part(path)
 
     def assemble(self, parts: Sequence[Sequence[Path]]) -> None:
         """Write the packets of all parts, and everything else of the source."""
@@ -170,10 +228,9 @@ class FolderOutput:
         self, path: Path, *, target: Path, info: VideoInfo, geometry: DisplayGeometry
     ) -> None:
         self.assembled = False
+        self.maker = PictureParts(target=target, info=info, geometry=geometry)
         self._path = path
         self._target = target
-        self._info = info
-        self._geometry = geometry
         self._parts: list[PicturePart] = []
 
     @property
@@ -183,7 +240,7 @@ class FolderOutput:
 
     def part(self, path: Path) -> PartSink:
         """Begin a part of the folder."""
-        part = PicturePart(path, target=self._target, info=self._info, geometry=self._geometry)
+        part = self.maker.part(path)
         self._parts.append(part)
         return part
 
@@ -206,18 +263,14 @@ class PictureOutput:
         self, path: Path, *, target: Path, info: VideoInfo, geometry: DisplayGeometry
     ) -> None:
         self.assembled = False
+        self.maker = PictureParts(target=target, info=info, geometry=geometry, single=True)
         self.notes: list[str] = []
         self._path = path
         self._target = target
-        self._info = info
-        self._geometry = geometry
 
     def part(self, path: Path) -> PartSink:
         """Begin the picture."""
-        named = path.with_name(path.name + self._target.suffix)
-        part = PicturePart(
-            named, target=self._target, info=self._info, geometry=self._geometry, single=True
-        )
+        part = self.maker.part(path)
         self.notes = part.notes
         return part
 

@@ -89,6 +89,8 @@ class SegmentSink:
             target: What errors name.
         """
         self.path = path
+        self.notes: list[str] = []
+        """None: all that there is to say is said of the whole film."""
         self.frame_count = 0
         self._target = target
         self._packets: list[PacketEntry] = []

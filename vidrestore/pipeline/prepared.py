@@ -10,6 +10,7 @@ from vidrestore.faces.config import DetectorConfig
 from vidrestore.media import Source, VideoInfo
 from vidrestore.media.sidebyside import side_by_side, side_by_side_geometry
 from vidrestore.pipeline.background import Background, EnlargedSource, refuse_interlaced
+from vidrestore.pipeline.facts import BackgroundFacts, NetworkFacts
 from vidrestore.pipeline.interlaced import FieldMode
 from vidrestore.pipeline.networks import (
     DownloadCallback,
@@ -109,13 +110,13 @@ class Preparation:
             meter=meter,
         )
 
-    def shown_source(self, background: Background | None) -> EnlargedSource:
-        """Return the source as its outputs see it."""
-        return EnlargedSource(source=self.source, scale=_scale(background))
+    def shown_source(self, scale: int) -> EnlargedSource:
+        """Return the source as its outputs see it, ``scale`` times as large."""
+        return EnlargedSource(source=self.source, scale=scale)
 
     def report(
         self,
-        stages: Stages,
+        facts: NetworkFacts,
         tally: Tally,
         *,
         notes: Iterable[str],
@@ -126,14 +127,14 @@ class Preparation:
         """Return what was done.
 
         Args:
-            stages: That did it.
+            facts: Of the networks that did it.
             tally: What they did.
             notes: Of the output.
             encode_seconds: How long its frames were encoded.
             damaged_packets: Of the source.
             repaired_timestamps: Of the source.
         """
-        background = stages.background
+        background = facts.background
         told = [*self.notes, *notes, *_background_notes(background)]
         if not tally.faces:
             unchanged = "" if background is not None else "; the picture is unchanged"
@@ -142,10 +143,7 @@ class Preparation:
         missing = tally.rhythm.missing()
         if missing is not None:
             told.append(str(missing))
-        missing = tally.rhythm.missing()
-        if missing is not None:
-            told.append(str(missing))
-        fitting = stages.restorer.most_at_once
+        fitting = facts.most_at_once
         if fitting is not None:
             told.append(f"memory ran out: faces were restored {fitting} at a time")
         if repaired_timestamps:
@@ -156,13 +154,13 @@ class Preparation:
             shot_records=tally.shot_records(),
             track_records=tally.track_records(),
             timing={**self.stopwatch.seconds, "encode": encode_seconds},
-            device=str(stages.restorer.device),
-            precision=_plain(stages.restorer.dtype),
+            device=facts.device,
+            precision=facts.precision,
             model=self.settings.model,
             checkpoint_sha256=checkpoint_sha256(self.settings.model),
-            detail=stages.restorer.detail,
-            background=None if background is None else background.upscaler.kind,
-            scale=_scale(background),
+            detail=facts.detail,
+            background=None if background is None else background.kind,
+            scale=facts.scale,
             damaged_packets=damaged_packets,
             reasons=dict(tally.reasons),
             notes=tuple(told),
@@ -199,14 +197,13 @@ def frames_expected(info: VideoInfo, settings: RestoreSettings) -> int | None:
     return max(1, round(total * min(1.0, share)))
 
 
-def _background_notes(background: Background | None) -> list[str]:
+def _background_notes(background: BackgroundFacts | None) -> list[str]:
     if background is None:
         return []
-    upscaler = background.upscaler
-    done = f"enlarged {upscaler.scale} times" if upscaler.scale > 1 else "cleaned"
+    done = f"enlarged {background.scale} times" if background.scale > 1 else "cleaned"
     notes = [
-        f"the whole picture was {done} by {upscaler.path.name} ({upscaler.kind}): no sample of it "
-        "is the source's"
+        f"the whole picture was {done} by {background.file_name} ({background.kind}): no sample of "
+        "it is the source's"
     ]
     if background.interlaced_count:
         notes.append(
@@ -214,10 +211,6 @@ def _background_notes(background: Background | None) -> list[str]:
             "two moments mixed"
         )
     return notes
-
-
-def _scale(background: Background | None) -> int:
-    return 1 if background is None else background.scale
 
 
 def _plain(dtype: torch.dtype) -> str:

@@ -1,0 +1,66 @@
+"""What a record and a report say of the networks of a run, wherever they ran."""
+
+from dataclasses import dataclass, replace
+
+from vidrestore.pipeline.background import Background
+from vidrestore.pipeline.stages import Stages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackgroundFacts:
+    """Of the network that the whole picture went through."""
+
+    file_name: str
+    kind: str
+    scale: int
+    interlaced_count: int = 0
+    """Interlaced frames that were enlarged as they are."""
+
+    @staticmethod
+    def of(background: Background) -> "BackgroundFacts":
+        """Return the facts of a network, and of what it has done so far."""
+        return BackgroundFacts(
+            file_name=background.upscaler.path.name,
+            kind=background.upscaler.kind,
+            scale=background.scale,
+            interlaced_count=background.interlaced_count,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkFacts:
+    """Of the networks that restored a film."""
+
+    device: str
+    precision: str
+    detail: float | None = None
+    """Where the weights lay between their two ends; None where they have one."""
+    most_at_once: int | None = None
+    """How many faces fitted into memory; None where all that were asked for did."""
+    background: BackgroundFacts | None = None
+
+    @property
+    def scale(self) -> int:
+        """How many times larger the output is than the source."""
+        return 1 if self.background is None else self.background.scale
+
+    @staticmethod
+    def of(stages: Stages) -> "NetworkFacts":
+        """Return the facts of stages, and of what they have done so far."""
+        restorer, background = stages.restorer, stages.background
+        return NetworkFacts(
+            device=str(restorer.device),
+            precision=str(restorer.dtype).removeprefix("torch."),
+            detail=restorer.detail,
+            most_at_once=restorer.most_at_once,
+            background=None if background is None else BackgroundFacts.of(background),
+        )
+
+    def joined(self, other: "NetworkFacts") -> "NetworkFacts":
+        """Return the facts of a run that two took part in."""
+        fitting = [each.most_at_once for each in (self, other) if each.most_at_once is not None]
+        background = self.background
+        if background is not None and other.background is not None:
+            count = background.interlaced_count + other.background.interlaced_count
+            background = replace(background, interlaced_count=count)
+        return replace(self, most_at_once=min(fitting, default=None), background=background)
