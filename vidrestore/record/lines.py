@@ -8,6 +8,8 @@ from vidrestore.record.schema import SCHEMA, EndRecord, FaceRecord, FrameRecord,
 
 _PIXEL_DIGITS = 3
 _SHARE_DIGITS = 5
+# ASCII: no byte of a name can end a line, and any program can read it.
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
 def header_line(header: RecordHeader) -> str:
@@ -35,8 +37,7 @@ def end_line(end: EndRecord) -> str:
 
 
 def _line(fields: dict[str, Any]) -> str:
-    # ASCII: no byte of a name can end a line, and any program can read it.
-    return json.dumps(fields, separators=(",", ":"), allow_nan=False) + "\n"
+    return _ENCODER.encode(fields) + "\n"
 
 
 def _face(face: FaceRecord) -> dict[str, Any]:
