@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from os.path import realpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -187,9 +188,10 @@ def _tell_what_is_kept(output: Path) -> None:
     from vidrestore.cli.console import say
     from vidrestore.jobs import job_folder_path, kept_segments
 
-    kept = kept_segments(output.resolve())
+    place = Path(realpath(output))
+    kept = kept_segments(place)
     if kept:
-        folder = job_folder_path(output.resolve()).name
+        folder = job_folder_path(place).name
         segments = "1 finished segment is" if kept == 1 else f"{kept} finished segments are"
         line = f"{segments} kept in {folder}; the same command with --resume goes on"
         say(line, stream=sys.stderr)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from os.path import realpath
 from pathlib import Path
 
 from vidrestore.errors import ConfigError
@@ -25,7 +26,8 @@ def check_side_file(
         raise ConfigError(f"{option} {path}: name a file in a folder that exists")
     if not os.access(path.absolute().parent, os.W_OK):
         raise ConfigError(f"{option} {path}: this folder cannot be written")
-    if path.resolve() in [other.resolve() for other in others if other is not None]:
+    # Links that lead in a circle are refused where they are used: realpath lets them pass.
+    if realpath(path) in [realpath(other) for other in others if other is not None]:
         raise ConfigError(f"{option} {path}: this is the source or another output")
     if path.exists() and not overwrite:
         raise ConfigError(f"{option} {path}: exists; choose another name or use --overwrite")

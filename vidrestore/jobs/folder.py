@@ -90,9 +90,9 @@ def open_job(
             )
         journal = Journal(folder / _JOURNAL)
         entries = _checked(folder, journal, identity, target) if resume else ()
-        _clear(folder, entries)
-        _store_identity(folder / _IDENTITY, identity)
         try:
+            _clear(folder, entries)
+            _store_identity(folder / _IDENTITY, identity)
             yield Job(folder=folder, target=target, journal=journal, entries=entries)
         except BaseException:
             if not journal.entries():

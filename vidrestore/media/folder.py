@@ -38,6 +38,8 @@ def pictures_of(path: Path) -> list[Path]:
     with media_errors(path):
         found = [each for each in path.iterdir() if is_picture_name(each) and _is_meant(each)]
     found = [each for each in found if not each.name.startswith(".")]
+    if broken := next((each for each in found if not each.exists()), None):
+        raise MediaError(f"{broken}: is a link to nowhere; mend it, or take it out of the folder")
     if not found:
         known = ", ".join(PICTURE_SUFFIXES)
         raise MediaError(f"{path}: no picture in this folder; frames must be named {known}")

@@ -26,6 +26,8 @@ _SEEK_MARGIN_SECONDS = Fraction(1, 2)
 _UNSUSPICIOUS_FRAMES = 3
 # Containers whose index lists every packet.
 _INDEXED = "mov,"
+# Its index, where it has one, lists every packet; the header alone may err.
+_NUMBERED = "avi"
 
 
 class FilmSource:
@@ -44,6 +46,23 @@ class FilmSource:
         self._missing_frames = 0
         self._decoder = PacketDecoder(path, self.info.video_stream_index)
         self._fields = FieldFlags()
+        if cut.start_seconds is not None:
+            self.info = self._info_from(cut)
+
+    def _info_from(self, cut: Cut) -> VideoInfo:
+        """Return what the pictures are where the part begins: they may have changed before."""
+        start, _ = cut.bounds_seconds(self.info.origin_seconds)
+        with media_errors(self.info.path):
+            for decoded in self._decoded_from(start):
+                if start is None or (decoded.pts or 0) * self.info.time_base >= start:
+                    size_hw = (decoded.height, decoded.width)
+                    return replace(
+                        self.info,
+                        geometry=replace(self.info.geometry, coded_hw=size_hw),
+                        pixel_format_name=decoded.format.name,
+                        pixel_format=source_layout(decoded.format.name).planar,
+                    )
+        return self.info
 
     @property
     def damaged_packets(self) -> int:
@@ -148,8 +167,9 @@ class FilmSource:
         if same_size and source_layout(decoded.format.name).planar == info.pixel_format:
             return
         height, width = info.geometry.coded_hw
+        seconds = timestamp.seconds - info.origin_seconds
         raise MediaError(
-            f"{info.path}: at {float(timestamp.seconds):.3f} s the pictures change from "
+            f"{info.path}: at {float(seconds):.3f} s the pictures change from "
             f"{width}x{height} {info.pixel_format_name} to {decoded.width}x{decoded.height} "
             f"{decoded.format.name}; restore the parts one by one with --start and --end"
         )
@@ -182,7 +202,10 @@ class FilmSource:
         else:
             end = last.timestamp.seconds + last.duration_ticks * self.info.time_base
             missing = round((promised - end) * (rate or 0)) - self._decoder.damaged_at_end
-        if missing > _UNSUSPICIOUS_FRAMES and self.cut.start_seconds is None:
+        unsuspicious = _UNSUSPICIOUS_FRAMES
+        if self.info.container == _NUMBERED and (left := self._decoder.packets_left()) > 0:
+            missing, unsuspicious = left, 0
+        if missing > unsuspicious and self.cut.start_seconds is None:
             _log.info("%s: the last %d frames are missing", self.info.path, missing)
             self._missing_frames = missing
         return last

@@ -6,14 +6,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import av.error
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import AttachmentStream, Discard, Stream
 
 from vidrestore.errors import UnsupportedStreamError
 from vidrestore.media.containers import ContainerSpec, has_decoder, holds
-from vidrestore.media.demuxing import is_damage, packets_around_damage
+from vidrestore.media.demuxing import packets_around_damage
 from vidrestore.media.info import StreamInfo, VideoInfo
 from vidrestore.media.join import can_join
 from vidrestore.media.probing import is_attached_picture, open_film
@@ -121,7 +120,7 @@ class StreamCopier:
     moved_count: int = 0
     """Packets whose time had to move, because it did not grow."""
     damaged_count: int = 0
-    """Places where reading failed, and packets that the output refused for what is in them."""
+    """Places where reading failed."""
     _streams: dict[int, _Copied] = field(default_factory=dict[int, _Copied])
     _packets: "Iterator[Packet[Stream]] | None" = None
     _held: "Packet[Stream] | None" = None
@@ -192,9 +191,7 @@ class StreamCopier:
         if self.moved_count:
             notes.append(f"{self.moved_count} packets had time stamps that did not grow")
         if self.damaged_count:
-            notes.append(
-                f"{self.damaged_count} damaged packets or places in streams that are copied"
-            )
+            notes.append(f"streams that are copied are damaged in {self.damaged_count} places")
         return notes
 
     def _copy(self, packet: "Packet[Stream]") -> None:
@@ -214,13 +211,7 @@ class StreamCopier:
         copied.last_dts = dts
         packet.pts, packet.dts = max(pts, dts), dts
         packet.stream = copied.output
-        try:
-            self.output.mux_one(packet)
-        except av.error.FFmpegError as error:
-            # Garbage in a packet must not cost the film; a full disk is another matter.
-            if not is_damage(error):
-                raise
-            self.damaged_count += 1
+        self.output.mux_one(packet)
 
     def _is_wanted(self, packet: "Packet[Stream]", copied: _Copied) -> bool:
         """Whether a packet lies in the part of the film that is wanted; cuts subtitles to it."""

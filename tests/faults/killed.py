@@ -1,0 +1,136 @@
+"""Runs that are killed, and go on."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from faults.bench import Bench, chapter
+from support.clips import Sound
+from support.faceclips import face_picture
+
+fault = chapter("Runs that are killed")
+
+_ROOT = Path(__file__).parents[2]
+_KILLS = 20
+_FRAMES = 12
+_SIZE_HW = (120, 160)
+_SERVER = """
+import os, sys
+from vidrestore.cli import main
+import torch
+import vidrestore.cli.console
+import vidrestore.jobs.run
+from torch import nn
+from vidrestore.models.outputs import Restored
+from vidrestore.models.table import RestorerSpec
+from vidrestore.pipeline import prepared
+from vidrestore.restore.restorer import Restorer
+
+class Paler(nn.Module):
+    def forward(self, image):
+        return Restored(image=image * 0.5)
+
+def load_restorer(name, *, device, dtype, **_):
+    spec = RestorerSpec(build=Paler, crop_size_px=512, licence="none")
+    return Restorer(Paler(), spec, device=device, dtype=torch.float32)
+
+prepared.load_restorer = load_restorer  # the network is not the point here
+sys.stdout.write("ready\\n"); sys.stdout.flush()
+for line in sys.stdin:
+    words = line.rstrip("\\n").split("\\t")
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        code = main(words)
+        sys.stderr.flush()
+        os._exit(int(code))
+    sys.stdout.write(f"{child}\\n"); sys.stdout.flush()
+    _, status = os.waitpid(child, 0)
+    sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\\n"); sys.stdout.flush()
+"""
+
+
+@fault(
+    "kill -9, twenty times at any moment",
+    "nothing has the target's name until it is whole; `--resume` gives the same bytes as a run "
+    "that was never cut off, and leaves nothing else",
+)
+def killed_and_resumed(bench: Bench) -> None:
+    sound = Sound(seconds=Fraction(_FRAMES, 25), beeps_seconds=(Fraction(1, 5),))
+    film = bench.clip(ticks=range(_FRAMES), size_hw=_SIZE_HW, picture=face_picture, sounds=(sound,))
+    target, record = bench.folder / "out.mkv", bench.folder / "out.jsonl"
+    words = [str(film), "-o", str(target), "--codec", "ffv1", "--device", "cpu", "--quiet"]
+    words += ["--segment", "0.12", "--record", str(record)]
+    words += ["--steady", "0", "--batch-size", "2"]
+    with _Runs() as runs:
+        started = time.monotonic()
+        assert runs.run(words) == 0
+        assert '"faces":[{' in record.read_text()
+        seconds = time.monotonic() - started
+        whole = [_digest(path) for path in (target, record)]
+        moments = np.random.default_rng(9).uniform(0.0, seconds, _KILLS)
+        resumed = 0
+        for moment in moments:
+            for path in (target, record):
+                path.unlink(missing_ok=True)
+            code = runs.run(words, kill_after=float(moment))
+            if code == -9:
+                assert not target.exists()
+                code = runs.run([*words, "--resume"])
+                resumed += 1
+            assert code == 0
+            assert [_digest(path) for path in (target, record)] == whole
+            names = sorted(path.name for path in bench.folder.iterdir())
+            assert names == ["film.mkv", "out.jsonl", "out.mkv"]
+                "film.mkv",
+                "out.jsonl",
+                "out.mkv",
+            ]
+    assert resumed >= _KILLS // 2
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+class _Runs:
+    """Runs the program in processes of their own, which begin with everything imported."""
+
+    def __init__(self) -> None:
+        self._server = subprocess.Popen(
+            [sys.executable, "-c", _SERVER],
+            env={**os.environ, "PYTHONPATH": str(_ROOT), "OMP_NUM_THREADS": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._line() == "ready"
+
+    def __enter__(self) -> "_Runs":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.communicate()
+
+    def run(self, words: list[str], *, kill_after: float | None = None) -> int:
+        """Return the exit code; -9 where it was killed before it ended."""
+        assert self._server.stdin is not None
+        self._server.stdin.write("\t".join(words) + "\n")
+        self._server.stdin.flush()
+        child = int(self._line())
+        if kill_after is not None:
+            time.sleep(kill_after)
+            # The server reaps it only after it ended, and then tells: the number is still its own.
+            with suppress(ProcessLookupError):
+                os.kill(child, 9)
+        return int(self._line())
+
+    def _line(self) -> str:
+        assert self._server.stdout is not None
+        return self._server.stdout.readline().strip()

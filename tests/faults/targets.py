@@ -1,0 +1,234 @@
+"""Places that cannot be written, links, and runs that are killed."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from faults.bench import LOSSLESS, Bench, chapter, frames_of
+
+fault = chapter("Targets")
+
+_TESTS = Path(__file__).parents[1]
+_FULL_DISK = """
+import resource, sys
+from vidrestore.cli import main
+import vidrestore.jobs
+resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@fault("a folder that may not be written", "refused at once")
+def not_ours(bench: Bench) -> None:
+    folder = bench.folder / "closed"
+    folder.mkdir()
+    path = bench.clip()
+    bench.patch.setattr(os, "access", lambda where, _mode: Path(where) != folder)
+    bench.restore(path, output="closed/out.mkv").refused("no permission to write in", "-o")
+
+
+@fault("a folder that is not there", "refused at once; none is made")
+def no_folder(bench: Bench) -> None:
+    bench.restore(bench.clip(), output="none/out.mkv").refused("there is no folder", "none")
+
+
+@fault("a target that is there", "refused at once; `--overwrite` replaces it when all is whole")
+def taken(bench: Bench) -> None:
+    path = bench.clip()
+    (bench.folder / "out.mkv").write_text("mine")
+    bench.restore(path).refused("out.mkv: exists", "--overwrite")
+    assert bench.restore(path, "--overwrite").done().numbers() == list(range(12))
+
+
+@fault(
+    "a target that comes to be there while the work goes on",
+    "left as it is; the output is kept under a name of its own, which the error tells",
+)
+def taken_meanwhile(bench: Bench) -> None:
+    from vidrestore.media import publish
+
+    flush = publish._flush_to_disk
+    target = bench.folder / "out.mkv"
+
+    def flushed(path: Path) -> None:
+        target.write_text("mine")
+        flush(path)
+
+    bench.patch.setattr(publish, "_flush_to_disk", flushed)
+    path = bench.clip()
+    said = _run(bench, path)
+    assert "came to exist meanwhile" in said
+    assert "out-1.mkv" in said
+    assert target.read_text() == "mine"
+    assert len(frames_of(bench.folder / "out-1.mkv")) == 12
+
+
+def _run(bench: Bench, path: Path) -> str:
+    import io
+    from contextlib import redirect_stderr
+
+    from vidrestore.cli import main
+
+    said = io.StringIO()
+    with redirect_stderr(said):
+        assert main([str(path), "-o", str(bench.folder / "out.mkv"), *LOSSLESS]) == 1
+    return said.getvalue()
+
+
+@fault(
+    "a disk that is full",
+    "one line says so; nothing has the target's name, and what stood there before stays",
+)
+def full_disk(bench: Bench) -> None:
+    path = bench.clip(size_hw=(240, 320), ticks=range(12))
+    target = bench.folder / "out.mkv"
+    target.write_text("mine")
+    words = [str(path), "-o", str(target), *LOSSLESS, "--overwrite"]
+    run = subprocess.run(
+        [sys.executable, "-c", _FULL_DISK, *words],
+        env={**os.environ, "PYTHONPATH": f"{_TESTS}:{_TESTS.parent}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert "Traceback" not in run.stderr
+    assert "larger than the file system allows" in run.stderr
+    assert target.read_text() == "mine"
+
+
+@fault("a disk that fills up at the very end", "the same")
+def full_at_the_end(bench: Bench) -> None:
+    def full(_handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = bench.clip()
+    bench.patch.setattr(os, "fsync", full)
+    bench.restore(path).refused("no space left on the device; free some")
+
+
+@fault(
+    "a target on another file system than the source",
+    "the temporary file lies beside the target, so nothing is copied from one disk to another",
+)
+def other_file_system(bench: Bench) -> None:
+    other = Path("/dev/shm")
+    if not other.is_dir() or other.stat().st_dev == bench.folder.stat().st_dev:
+        pytest.skip("no second file system here")
+    target = other / f"vidrestore-fault-{os.getpid()}.mkv"
+    try:
+        outcome = bench.restore(bench.clip(), output=str(target)).done()
+        assert outcome.numbers() == list(range(12))
+        assert [each.name for each in other.glob(f".{target.stem}*")] == []
+    finally:
+        target.unlink(missing_ok=True)
+
+
+@fault("a source that is a link", "what it leads to is restored; the link stays")
+def link_to_source(bench: Bench) -> None:
+    link = bench.folder / "link.mkv"
+    link.symlink_to(bench.clip())
+    assert bench.restore(link).done().numbers() == list(range(12))
+    assert link.is_symlink()
+
+
+@fault("a target that is a link, or another name, of the source", "refused, `--overwrite` or not")
+def link_as_target(bench: Bench) -> None:
+    path = bench.clip()
+    (bench.folder / "link.mkv").symlink_to(path)
+    os.link(path, bench.folder / "hard.mkv")
+    for name in ("link.mkv", "hard.mkv", "film.mkv"):
+        bench.restore(path, "--overwrite", output=name).refused(f"{name}: is the source itself")
+
+
+@fault(
+    "a target that is a link to a film",
+    "what it leads to is replaced, with `--overwrite` only; the link stays a link",
+)
+def link_to_film(bench: Bench) -> None:
+    path = bench.clip()
+    disk = bench.folder / "disk"
+    disk.mkdir()
+    (disk / "real.mkv").write_text("mine")
+    link = bench.folder / "out.mkv"
+    link.symlink_to(disk / "real.mkv")
+    bench.restore(path).refused("out.mkv: exists")
+    bench.restore(path, "--overwrite").done()
+    assert link.is_symlink()
+    assert len(frames_of(disk / "real.mkv")) == 12
+
+
+@fault("a link to nowhere", "as a source refused; as a target, the film appears where it leads")
+def link_to_nowhere(bench: Bench) -> None:
+    path = bench.clip()
+    disk = bench.folder / "disk"
+    disk.mkdir()
+    link = bench.folder / "out.mkv"
+    link.symlink_to(disk / "new.mkv")
+    bench.restore(link, output="other.mkv").refused("out.mkv: no such file")
+    bench.restore(path).done()
+    assert link.is_symlink()
+    assert len(frames_of(disk / "new.mkv")) == 12
+    link.unlink()
+    link.symlink_to(bench.folder / "none" / "new.mkv")
+    bench.restore(path).refused("there is no folder")
+
+
+@fault("links that lead in a circle", "refused at once")
+def circle(bench: Bench) -> None:
+    path = bench.clip()
+    (bench.folder / "a.mkv").symlink_to(bench.folder / "b.mkv")
+    (bench.folder / "b.mkv").symlink_to(bench.folder / "a.mkv")
+    bench.restore(path, output="a.mkv").refused("a.mkv: its links lead in a circle")
+    bench.restore(bench.folder / "a.mkv").refused("a.mkv: ")
+
+
+@fault("a target that is a device or a pipe", "refused: `--overwrite` must not replace it")
+def device(bench: Bench) -> None:
+    path = bench.clip()
+    os.mkfifo(bench.folder / "pipe.mkv")
+    bench.restore(path, "--overwrite", output="pipe.mkv").refused("neither a file nor a folder")
+    bench.restore(path, "--overwrite", output="/dev/null").refused("neither a file nor a folder")
+
+
+@fault("a picture written into its own folder", "refused: it would replace the source")
+def own_folder(bench: Bench) -> None:
+    from support.clips import run_ffmpeg
+
+    folder = bench.folder / "pictures"
+    folder.mkdir()
+    run_ffmpeg("-i", bench.clip(ticks=(0,)), folder / "one.png")
+    bench.restore(folder / "one.png", "--overwrite", output="pictures").refused(
+        "the source is in this folder"
+    )
+
+
+@fault(
+    "a temporary file that a killed run left",
+    "removed by the next run for the same target; those of runs that live are not touched",
+)
+def leftovers(bench: Bench) -> None:
+    from vidrestore.media.leftovers import held
+
+    path = bench.clip()
+    dead = bench.folder / ".out.0123abcd.partial.mkv"
+    alive = bench.folder / ".out.4567cdef.partial.mkv"
+    other = bench.folder / ".another.0123abcd.partial.mkv"
+    for each in (dead, alive, other):
+        each.write_text("half a film")
+    with held(alive):
+        _run_well(bench, path)
+    assert not dead.exists()
+    assert alive.exists()
+    assert other.exists()
+    alive.unlink()
+    other.unlink()
+
+
+def _run_well(bench: Bench, path: Path) -> None:
+    from vidrestore.cli import main
+
+    assert main([str(path), "-o", str(bench.folder / "out.mkv"), *LOSSLESS]) == 0

@@ -1,0 +1,112 @@
+"""Time stamps that cannot be."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+from av.packet import Packet
+from faults.bench import Bench, chapter, frames_of, sound_of
+from faults.files import FRAMES, film
+
+fault = chapter("Time stamps")
+
+_STEP_MS = 40
+
+
+def _clip(bench: Bench) -> Path:
+    return bench.clip(
+        "whole.mkv",
+        ticks=range(0, 30 * _STEP_MS, _STEP_MS),
+        time_base=Fraction(1, 1000),
+        last_duration_ticks=_STEP_MS,
+        options={"bf": "0", "g": "8", "crf": "10"},
+    )
+
+
+def _retimed(path: Path, name: str, change: Callable[[Packet, int], None]) -> Path:
+    """Copy a film, its packets changed one by one."""
+    target = path.with_name(name)
+    options = {"avoid_negative_ts": "disabled"}
+    with av.open(str(path)) as source, av.open(str(target), "w", options=options) as output:
+        stream = output.add_stream_from_template(source.streams.video[0])
+        packets = [packet for packet in source.demux(video=0) if packet.size]
+        for number, packet in enumerate(packets):
+            change(packet, number)
+            packet.stream = stream
+            output.mux_one(packet)
+    return target
+
+
+@fault("packets that last no time", "each frame lasts until the next")
+def no_duration(bench: Bench) -> None:
+    def change(packet: Packet, _number: int) -> None:
+        packet.duration = 0
+
+    for suffix in ("mkv", "ts", "mp4"):
+        path = _retimed(_clip(bench), f"film.{suffix}", change)
+        outcome = bench.restore(path, output=f"{suffix}.mkv").done()
+        assert outcome.numbers() == list(range(30))
+        first = outcome.times_ms()[0]
+        assert [time - first for time in outcome.times_ms()] == [40 * at for at in range(30)]
+
+
+@fault(
+    "two frames of one time",
+    "the second comes right behind the first; all others keep their time; the report counts it",
+)
+def same_time(bench: Bench) -> None:
+    def change(packet: Packet, number: int) -> None:
+        if number % 5 == 3:
+            packet.pts = packet.dts = packet.pts - _STEP_MS
+
+    outcome = bench.restore(_retimed(_clip(bench), "film.mkv", change)).done()
+
+    assert outcome.numbers() == list(range(30))
+    times = outcome.times_ms()
+    assert times == [40 * at - (39 if at % 5 == 3 else 0) for at in range(30)]
+    assert outcome.noted("6 frames without a usable time were given one")
+
+
+@fault("time stamps below zero", "the film begins at zero; the distances are kept")
+def below_zero(bench: Bench) -> None:
+    def change(packet: Packet, _number: int) -> None:
+        packet.pts = packet.dts = packet.pts - 10 * _STEP_MS
+
+    path = _retimed(_clip(bench), "film.ts", change)
+    assert frames_of(path)[0].timestamp.seconds < 0
+    outcome = bench.restore(path).done()
+    assert outcome.numbers() == list(range(30))
+    assert outcome.times_ms() == [40 * at for at in range(30)]
+
+
+@fault(
+    "a clock that starts anew, as in two recordings joined byte by byte",
+    "time goes on in the steps of the new clock, for picture and sound alike; the report counts it",
+)
+def clock_starts_anew(bench: Bench) -> None:
+    one = film(bench, "one.ts", sound="mp2")
+    two = film(bench, "two.ts", sound="mp2")
+    path = bench.folder / "film.ts"
+    path.write_bytes(one.read_bytes() + two.read_bytes())
+
+    outcome = bench.restore(path).done()
+
+    assert outcome.numbers() == [*range(FRAMES), *range(FRAMES)]
+    times = outcome.times_ms()
+    steps = [after - before for before, after in pairwise(times)]
+    assert set(steps) == {40}
+    assert outcome.noted(f"{FRAMES} frames without a usable time were given one")
+    assert outcome.sound() == sound_of(path)
+    assert _sound_ends_ms(outcome.output) - times[-1] < 200
+
+
+def _sound_ends_ms(path: Path) -> float:
+    with av.open(str(path)) as container:
+        stream = container.streams.audio[0]
+        packets = [packet for packet in container.demux(stream) if packet.size]
+        times = [packet.pts * packet.time_base for packet in packets]
+    assert times == sorted(times)
+    assert len(set(times)) == len(times)
+    return float(times[-1] * 1000)

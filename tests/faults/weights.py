@@ -1,0 +1,68 @@
+"""Checkpoints that are damaged, or do harm."""
+
+import os
+import pickle
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import torch
+from faults.bench import Bench, chapter
+from safetensors.torch import load_file, save_file
+
+fault = chapter("Checkpoints")
+
+
+class _Harm:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.path),)
+
+
+@fault("a checkpoint whose pickle runs code", "refused; the code does not run")
+def harmful(bench: Bench) -> None:
+    film, harm = bench.clip(), bench.folder / "harm"
+    plain, zipped = bench.folder / "plain.pth", bench.folder / "zipped.pth"
+    plain.write_bytes(pickle.dumps({"params": _Harm(harm)}))
+    torch.save({"params": _Harm(harm)}, zipped)
+    for path in (plain, zipped):
+        bench.restore(film, "--model", str(path)).refused(f"{path.name}: ")
+        bench.restore(film, "--background", str(path)).refused(f"{path.name}: ")
+        assert not harm.exists()
+
+
+@fault("a checkpoint cut off, or with other bytes in its middle", "refused by its name")
+def damaged(bench: Bench) -> None:
+    film = bench.clip()
+    whole = _lite()
+    for name, data in (
+        ("half.safetensors", whole[: len(whole) // 2]),
+        ("header.safetensors", whole[:100] + bytes(40) + whole[140:]),
+        ("empty.pth", b""),
+        ("text.pth", b"<html>not found</html>"),
+    ):
+        path = bench.folder / name
+        path.write_bytes(data)
+        bench.restore(film, "--model", str(path)).refused(f"{name}: ")
+
+
+@fault("a checkpoint with numbers that are not finite", "refused by the tensor's name")
+def not_finite(bench: Bench) -> None:
+    source = bench.folder / "lite.safetensors"
+    source.write_bytes(_lite())
+    state = load_file(source)
+    name = next(key for key, tensor in state.items() if tensor.is_floating_point())
+    state[name].view(-1)[0] = float("nan")
+    path = bench.folder / "nan.safetensors"
+    save_file(state, path)
+    bench.restore(bench.clip(), "--model", str(path)).refused("nan.safetensors: not finite", name)
+
+
+def _lite() -> bytes:
+    from vidrestore.models.table import RESTORERS
+
+    name = RESTORERS["lite"].embedded_file
+    assert name is not None
+    with as_file(files("vidrestore.models") / "data" / name) as path:
+        return path.read_bytes()
