@@ -10,7 +10,7 @@ score           least of 13 clips 0.99                half hidden behind a head 
 yaw             clips up to 29 degrees, 1 in 24       heads turned to a side
                 frames of one 50
 likeness        clips 0.32 to 0.79, stills 0.35 up    half hidden 0.08, left half covered 0.27
-eye likeness    clips 0.28 up, stills 0.00 up         half hidden -0.5, an eye covered -0.4
+eye likeness    clips 0.28 up, stills 0.32 up, one 0  half hidden -0.5, eye covered -0.4 to 0.1
 detail          old and small 60 to 130, GRID 160,    clean modern clips 282, 390 and more;
                 a speech of 450 lines 231             clean stills 401 and more
 noise           clean stills 0.4 to 2.9               noise of sigma 6: 4.0 to 5.6
@@ -49,9 +49,9 @@ class Ramp:
 SCORE = Ramp(0.70, 0.92)
 """Of the detector, which lowers it where points differ in the mirror."""
 YAW_DEGREES = Ramp(60.0, 45.0)
-LIKENESS = Ramp(0.15, 0.28)
+LIKENESS = Ramp(0.18, 0.30)
 """Correlation of the face with the mean face."""
-EYE_LIKENESS = Ramp(-0.30, -0.05)
+EYE_LIKENESS = Ramp(-0.05, 0.20)
 """The same of the eye that is less like one."""
 DETAIL_PX = Ramp(280.0, 240.0)
 """Side of the crop that would still show all it shows: from the second on a face is good."""
