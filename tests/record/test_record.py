@@ -188,7 +188,6 @@ def most_bytes_held(path: Path, frames: int) -> int:
 
 def test_memory_does_not_grow_with_the_film(tmp_path: Path) -> None:
     # Python itself keeps up to a few hundred kB of small tuples for later.
-
     short = most_bytes_held(tmp_path / "short.jsonl", 100)
     long = most_bytes_held(tmp_path / "long.jsonl", 2500)
 
