@@ -108,6 +108,7 @@ def untouched(folder: Path, *, frames: int, repeats: int = 3) -> dict[str, Any]:
     restore_video(source, target, settings=RestoreSettings(end_seconds=Fraction(1, 2)))
     plain: list[tuple[float, float]] = []
     ours: list[tuple[float, float]] = []
+    report = None
     for _ in range(repeats):
         started = time.perf_counter(), time.process_time()
         recoded(source, folder / "plain.mp4")
@@ -117,6 +118,8 @@ def untouched(folder: Path, *, frames: int, repeats: int = 3) -> dict[str, Any]:
         seconds, spent = _since(started)
         load = report.timing["load"]
         ours.append((seconds - load, spent - load))
+    if report is None:
+        raise ValueError("repeats must be at least 1")
     pairs = list(zip(ours, plain, strict=True))
     ratios = [mine[0] / other[0] for mine, other in pairs]
     return {

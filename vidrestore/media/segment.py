@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import av
 from av.packet import Packet
@@ -218,7 +218,7 @@ def _packets(
                 payload = file.read(entry.size_bytes)
                 if len(payload) != entry.size_bytes:
                     raise MediaError(f"{path}: is cut off; run again without --resume")
-                packet: Packet[VideoStream] = Packet(payload)
+                packet = cast("Packet[VideoStream]", Packet(payload))
                 packet.stream = film.stream
                 packet.time_base = index.time_base
                 packet.pts, packet.dts = entry.pts, dts[at]

@@ -134,7 +134,8 @@ class _Span:
 
     @staticmethod
     def from_json(fields: Mapping[str, Any]) -> "_Span":
-        return _Span(**{**fields, "start_seconds": Fraction(fields["start_seconds"])})
+        values: dict[str, Any] = {**fields, "start_seconds": Fraction(fields["start_seconds"])}
+        return _Span(**values)
 
 
 class Tally:

@@ -64,7 +64,8 @@ class FittingBatches:
         size = self.most_at_once
         if size is None or len(crops_NCHW) <= size:
             return self._run(crops_NCHW)
-        parts = [self._filled(part, size) for part in crops_NCHW.split(size)]
+        starts = range(0, len(crops_NCHW), size)
+        parts = [self._filled(crops_NCHW[start : start + size], size) for start in starts]
         regions = [part.region_nhw for part in parts if part.region_nhw is not None]
         return RestoredCrops(
             images_nchw=torch.cat([part.images_nchw for part in parts]),
