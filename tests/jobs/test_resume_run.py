@@ -21,11 +21,13 @@ from vidrestore import JobSettings, RestoreReport, RestoreSettings, restore_vide
 from vidrestore.errors import ConfigError, MediaError
 from vidrestore.jobs.folder import job_folder_path, kept_segments
 from vidrestore.media import open_source
+from vidrestore.media.reader import FilmSource
 from vidrestore.models.outputs import Restored
 from vidrestore.models.table import RestorerSpec
 from vidrestore.pipeline import prepared
 from vidrestore.progress import Progress
 from vidrestore.restore.restorer import Restorer
+from vidrestore.types import Frame, Timestamp
 
 FRAMES = 30
 SHORT = JobSettings(segment_seconds=0.2)
@@ -233,6 +235,33 @@ def test_an_analysis_that_is_cut_off_is_done_again(film: Path, whole: Path, tmp_
     log.write_bytes(log.read_bytes()[:500])
     run(film, target, GO_ON)
     assert target.read_bytes() == (whole / "out.mkv").read_bytes()
+
+
+@pytest.mark.parametrize("heals", [True, False], ids=["told from the start", "other film"])
+def test_frames_that_decode_otherwise_after_a_seek_are_read_from_the_start(
+    film: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, heals: bool
+) -> None:
+    cut_off(film, tmp_path / "out.mkv", 26)
+    kept = kept_segments(tmp_path / "out.mkv")
+    as_it_is, seeks = FilmSource.frames_from, list[bool]()
+
+    def otherwise(
+        self: FilmSource, index: int, timestamp: Timestamp, *, seek: bool = True
+    ) -> Iterator[Frame]:
+        seeks.append(seek)
+        for frame in as_it_is(self, index, timestamp, seek=seek):
+            harmed = [plane ^ 1 for plane in frame.planes]
+            yield frame.with_planes(tuple(harmed)) if seek or not heals else frame
+
+    monkeypatch.setattr(FilmSource, "frames_from", otherwise)
+    if heals:
+        run(film, tmp_path / "out.mkv", GO_ON)
+        assert (tmp_path / "out.mkv").read_bytes() == (whole / "out.mkv").read_bytes()
+    else:
+        with pytest.raises(MediaError, match="is not what it was when the run was cut off"):
+            run(film, tmp_path / "out.mkv", GO_ON)
+        assert kept_segments(tmp_path / "out.mkv") == kept
+    assert seeks == [True, False]
 
 
 HOLDS_THE_JOB = """

@@ -1,6 +1,6 @@
 """A job done by this process, one segment after the other."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 
@@ -55,8 +55,7 @@ class LocalRun:
         self._teller = teller
         self._with_record = with_record
         self._encode_seconds = 0.0
-        for entry in job.entries:
-            teller.tally.merge(entry.tally)
+        teller.begin_after(job.entries)
 
     def run(self) -> None:
         """Restore and journal every segment that is not done yet.
@@ -74,6 +73,8 @@ class LocalRun:
                 if not exact:
                     raise
                 # What precedes a key frame can matter after it: decoded from the start, it is told.
+                self._job.journal.rewrite(entries)
+                self._teller.begin_after(entries)
                 self._run_from(point, seek=False)
         if not self._teller.tally.frames:
             raise nothing_read(self._prepared)
@@ -120,7 +121,7 @@ class LocalRun:
 
     def _finished(
         self, point: ResumePoint, log: AnalysisLog, *, seek: bool
-    ) -> Iterator[FinishedFrame]:
+    ) -> Generator[FinishedFrame]:
         stages = self._stages
         decoded = stages.stopwatch.timed("decode", self._frames(point, seek=seek))
         with closing(prefetched(decoded, size=_READ_AHEAD_FRAMES)) as frames:

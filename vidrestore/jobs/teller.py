@@ -1,5 +1,8 @@
 """Tells the caller of a run where it is."""
 
+from collections.abc import Iterable
+
+from vidrestore.jobs.journal import JournalEntry
 from vidrestore.pipeline.report import Tally
 from vidrestore.progress import Progress, ProgressCallback, Stage
 from vidrestore.types import FinishedFrame
@@ -12,6 +15,12 @@ class Teller:
         self.tally = Tally()
         self.frames_total: int | None = None
         self._on_progress = on_progress
+
+    def begin_after(self, entries: Iterable[JournalEntry]) -> None:
+        """Count what these segments hold, and nothing else."""
+        self.tally = Tally()
+        for entry in entries:
+            self.tally.merge(entry.tally)
 
     def count(self, finished: FinishedFrame) -> None:
         """Count a frame, and tell of it."""
@@ -27,6 +36,19 @@ class Teller:
                 frames_total=self.frames_total,
                 faces_done=self.tally.faces,
                 frame_share=frame_share,
+            )
+        )
+
+    def tell_of_workers(self, *, frames: int, faces: int, searched: int, workers: int) -> None:
+        """Tell where a run is whose frames are restored elsewhere, and not in order."""
+        self._on_progress(
+            Progress(
+                stage="restoring",
+                frames_done=frames,
+                frames_total=self.frames_total,
+                faces_done=faces,
+                frames_searched=searched,
+                workers=workers,
             )
         )
 
