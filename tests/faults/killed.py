@@ -66,7 +66,7 @@ def killed_and_resumed(bench: Bench) -> None:
     film = bench.clip(ticks=range(_FRAMES), size_hw=_SIZE_HW, picture=face_picture, sounds=(sound,))
     target, record = bench.folder / "out.mkv", bench.folder / "out.jsonl"
     words = [str(film), "-o", str(target), "--codec", "ffv1", "--device", "cpu", "--quiet"]
-    words += ["--segment", "0.12", "--record", str(record)]
+    words += ["--segment", "0.04", "--record", str(record)]
     words += ["--steady", "0", "--batch-size", "2"]
     with _Runs() as runs:
         started = time.monotonic()

@@ -6,13 +6,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import av.error
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import AttachmentStream, Discard, Stream
 
 from vidrestore.errors import UnsupportedStreamError
 from vidrestore.media.containers import ContainerSpec, has_decoder, holds
-from vidrestore.media.demuxing import packets_around_damage
+from vidrestore.media.demuxing import is_damage, packets_around_damage
 from vidrestore.media.info import StreamInfo, VideoInfo
 from vidrestore.media.join import can_join
 from vidrestore.media.probing import is_attached_picture, open_film
@@ -120,7 +121,7 @@ class StreamCopier:
     moved_count: int = 0
     """Packets whose time had to move, because it did not grow."""
     damaged_count: int = 0
-    """Places where reading failed."""
+    """Places where reading failed, and packets that the output refused for what is in them."""
     _streams: dict[int, _Copied] = field(default_factory=dict[int, _Copied])
     _packets: "Iterator[Packet[Stream]] | None" = None
     _held: "Packet[Stream] | None" = None
@@ -211,7 +212,13 @@ class StreamCopier:
         copied.last_dts = dts
         packet.pts, packet.dts = max(pts, dts), dts
         packet.stream = copied.output
-        self.output.mux_one(packet)
+        try:
+            self.output.mux_one(packet)
+        except av.error.FFmpegError as error:
+            # Some muxers look into packets. Garbage in one must not cost the film; a full disk may.
+            if not is_damage(error):
+                raise
+            self.damaged_count += 1
 
     def _is_wanted(self, packet: "Packet[Stream]", copied: _Copied) -> bool:
         """Whether a packet lies in the part of the film that is wanted; cuts subtitles to it."""
