@@ -25,14 +25,19 @@ def joined(folder: Path, codec: str, sizes: list[tuple[int, int]], suffix: str =
     return path
 
 
-@pytest.mark.parametrize("codec", CODECS)
-def test_every_change_is_told_with_its_time(tmp_path: Path, codec: str) -> None:
+# FFmpeg's muxer lets the first recording of MPEG-2 begin a frame later than the others.
+@pytest.mark.parametrize(
+    ("codec", "times"), [("libx264", ("0.400", "0.800")), ("mpeg2video", ("0.360", "0.760"))]
+)
+def test_every_change_is_told_with_its_time(
+    tmp_path: Path, codec: str, times: tuple[str, str]
+) -> None:
     path = joined(tmp_path, codec, [(48, 96), (64, 128), (48, 96)])
     with pytest.raises(MediaError) as caught:
         refuse_changes(probe(path), WHOLE)
     assert str(caught.value) == (
-        f"{path}: the pictures change from 96x48 yuv420p to 128x64 yuv420p at 0.400 s, then to "
-        "96x48 yuv420p at 0.800 s; restore the parts one by one with --start and --end"
+        f"{path}: the pictures change from 96x48 yuv420p to 128x64 yuv420p at {times[0]} s, then to "
+        f"96x48 yuv420p at {times[1]} s; restore the parts one by one with --start and --end"
     )
 
 

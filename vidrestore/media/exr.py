@@ -148,7 +148,7 @@ class _File:
         """
         try:
             return self._lines()
-        except (struct.error, ValueError) as error:
+        except (struct.error, ValueError, OverflowError) as error:
             raise UnreadablePictureError(_DAMAGED) from error
 
     def _lines(self) -> dict[str, NDArray[np.generic]]:
