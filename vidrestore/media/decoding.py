@@ -9,6 +9,7 @@ threads, which leave nothing to the draining.
 import logging
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import cast
 
@@ -21,6 +22,7 @@ from av.video.stream import VideoStream
 from vidrestore.media.demuxing import is_damage, packets_around_damage
 from vidrestore.media.ffv1_slices import SliceChecker
 from vidrestore.media.probing import open_film
+from vidrestore.media.slots import delay_ticks, is_numbered, shown_in_turn
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +46,7 @@ class PacketDecoder:
         self._readings = 0
         self._awaited: set[int] = set()
         self._last_pts: int | None = None
+        self._delay_ticks: int | None = None
 
     @property
     def stream(self) -> VideoStream:
@@ -61,6 +64,19 @@ class PacketDecoder:
         Raises:
             MediaError: Reading fails for another reason than damage.
         """
+        frames = self._all_frames(start_ticks)
+        if not is_numbered(self._container.format.name):
+            return frames
+        if self._delay_ticks is None:
+            self._delay_ticks = delay_ticks(self._path, self._stream_index)
+        return shown_in_turn(frames, delay_ticks=self._delay_ticks, step=self.shortest_step)
+
+    def shortest_step(self) -> int:
+        """Return the shortest time between packets, as far as the container's index tells."""
+        ticks = sorted(entry.timestamp for entry in self.stream.index_entries)
+        return min((b - a for a, b in pairwise(ticks) if b > a), default=1)
+
+    def _all_frames(self, start_ticks: int | None) -> Iterator[av.VideoFrame]:
         self._open(start_ticks, threads="AUTO")
         yield from self._decoded()
         self.damaged_at_end = 0

@@ -14,6 +14,7 @@ from vidrestore.media.field_flags import FieldFlags
 from vidrestore.media.formats import frame_planes, source_layout
 from vidrestore.media.info import VideoInfo
 from vidrestore.media.probing import color_of, probe_film
+from vidrestore.media.slots import is_numbered
 from vidrestore.media.timing import Clock, Cut
 from vidrestore.media.translate import media_errors
 from vidrestore.types import Frame, Timestamp
@@ -26,8 +27,6 @@ _SEEK_MARGIN_SECONDS = Fraction(1, 2)
 _UNSUSPICIOUS_FRAMES = 3
 # Containers whose index lists every packet.
 _INDEXED = "mov,"
-# Its index, where it has one, lists every packet; the header alone may err.
-_NUMBERED = "avi"
 
 
 class FilmSource:
@@ -200,10 +199,16 @@ class FilmSource:
             if missing <= 0 and self.cut.start_seconds is None:
                 return _shown_until(last, ticks) if ticks > last.timestamp.ticks else last
         else:
+            if is_numbered(self.info.container):
+                # Of a film with times between those of its packets, a place lasts for many ticks.
+                step = self._decoder.shortest_step()
+                last = _shown_until(last, last.timestamp.ticks + step)
+                rate = 1 / (step * self.info.time_base)
             end = last.timestamp.seconds + last.duration_ticks * self.info.time_base
             missing = round((promised - end) * (rate or 0)) - self._decoder.damaged_at_end
         unsuspicious = _UNSUSPICIOUS_FRAMES
-        if self.info.container == _NUMBERED and (left := self._decoder.packets_left()) > 0:
+        if is_numbered(self.info.container) and (left := self._decoder.packets_left()) > 0:
+            # An index, where there is one, lists every packet; the header alone may err.
             missing, unsuspicious = left, 0
         if missing > unsuspicious and self.cut.start_seconds is None:
             _log.info("%s: the last %d frames are missing", self.info.path, missing)
