@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         UnsupportedStreamError,
         VidrestoreError,
         WeightsError,
+        WorkerError,
     )
     from vidrestore.media.info import VideoInfo, probe
     from vidrestore.jobs import JobSettings, restore_video
@@ -49,6 +50,7 @@ __all__ = [
     "VideoInfo",
     "VidrestoreError",
     "WeightsError",
+    "WorkerError",
     "__version__",
     "probe",
     "restore_video",

@@ -9,6 +9,7 @@ VidrestoreError
     ConfigError              a setting is unknown, of the wrong type, or out of range
     UnknownModelError        a name is not in the model table
     DeviceError              the requested device or precision is not to be had here
+    WorkerError              other processes that a run needs are not to be had, or keep dying
     NonFiniteLossError       training would have applied a NaN or infinite update
 
 A class also derives from the built-in error a caller would expect, where there is one.
@@ -51,6 +52,10 @@ class UnknownModelError(VidrestoreError, LookupError):
 
 class DeviceError(VidrestoreError):
     """The requested device or precision is not to be had here."""
+
+
+class WorkerError(VidrestoreError):
+    """Other processes that a run needs are not to be had, are not alike, or keep dying."""
 
 
 class NonFiniteLossError(VidrestoreError, ArithmeticError):

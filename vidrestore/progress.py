@@ -22,6 +22,10 @@ class Progress:
     """Faces restored so far, counted once per frame."""
     frame_share: float = 0.0
     """Share of the next frame that is done, 0 to 1: frames can take minutes."""
+    frames_searched: int | None = None
+    """Frames in which faces were looked for; None where this goes along with restoring."""
+    workers: int | None = None
+    """Other processes that are at work on this now; None where this one does it."""
 
     def __post_init__(self) -> None:
         if self.frames_done < 0 or self.faces_done < 0:

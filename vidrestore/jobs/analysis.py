@@ -114,11 +114,12 @@ def _face_fields(face: TrackedFace) -> list[Any]:
         [float(each) for each in face.measured_points_xy.ravel()],
         int(face.interpolated),
         face.left_alone,
+        float(face.goodness),
     ]
 
 
 def _face_of(fields: list[Any]) -> TrackedFace:
-    track, (left, top, right, bottom), score, numbers, interpolated, left_alone = fields
+    track, (left, top, right, bottom), score, numbers, interpolated, left_alone, good = fields
     points: FloatArray = np.array(numbers, dtype=np.float32).reshape(5, 2)
     return TrackedFace(
         track_id=int(track),
@@ -128,6 +129,7 @@ def _face_of(fields: list[Any]) -> TrackedFace:
         measured_points_xy=points,
         interpolated=bool(interpolated),
         left_alone=left_alone,
+        goodness=good,
     )
 
 
@@ -155,7 +157,11 @@ class AnalysisLog:
 
     def append(self, notes: FrameNotes) -> None:
         """Add the notes of the next frame."""
-        line = notes.to_line().encode()
+        self.append_line(notes.to_line())
+
+    def append_line(self, text: str) -> None:
+        """Add the line of the next frame."""
+        line = text.encode()
         with media_errors(self._path, "write"):
             self._file.write(line)
         self.crc32 = zlib.crc32(line, self.crc32)

@@ -6,11 +6,12 @@ import json
 import shutil
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from vidrestore.errors import MediaError
+from vidrestore.jobs.ahead import AHEAD, MARK, AnalysisMark, checksums_at, read_mark
 from vidrestore.jobs.analysis import prefix_crc32
 from vidrestore.jobs.journal import Journal, JournalEntry
 from vidrestore.media.segment import to_disk
@@ -31,7 +32,10 @@ def job_folder_path(target: Path) -> Path:
 
 def kept_segments(target: Path) -> int:
     """Return how many finished segments of an output are kept by a run that was cut off."""
-    return len(Journal(job_folder_path(target) / _JOURNAL).entries())
+    folder = job_folder_path(target)
+    kept = len(Journal(folder / _JOURNAL).entries())
+    ahead = Journal(folder / AHEAD).entries_in_any_order()
+    return kept + sum(entry.segment >= kept for entry in ahead)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,6 +47,10 @@ class Job:
     journal: Journal
     entries: tuple[JournalEntry, ...]
     """Segments that are done, whole and checked."""
+    ahead: tuple[JournalEntry, ...] = ()
+    """As ``entries``, but waiting for one before; only of a run with many workers."""
+    mark: AnalysisMark = field(default_factory=AnalysisMark)
+    """How far the analysis is."""
 
     @property
     def analysis_path(self) -> Path:
@@ -61,7 +69,12 @@ class Job:
 
 @contextmanager
 def open_job(
-    target: Path, identity: Mapping[str, str], *, resume: bool, overwrite: bool
+    target: Path,
+    identity: Mapping[str, str],
+    *,
+    resume: bool,
+    overwrite: bool,
+    keep_ahead: bool = False,
 ) -> Generator[Job]:
     """Open the folder of a job and lock it; what is kept of it is checked.
 
@@ -72,6 +85,7 @@ def open_job(
         identity: All that the bytes of a segment depend on, by name.
         resume: Go on with what is there; where nothing is, begin.
         overwrite: Discard what is there.
+        keep_ahead: Go on with segments out of order, too, and with an analysis that is ahead.
 
     Raises:
         MediaError: Another run holds it, it is there and neither ``resume`` nor ``overwrite`` is
@@ -90,12 +104,22 @@ def open_job(
             )
         journal = Journal(folder / _JOURNAL)
         entries = _checked(folder, journal, identity, target) if resume else ()
+        ahead, mark = (), AnalysisMark()
+        if resume and keep_ahead and _stored_identity(folder / _IDENTITY) == identity:
+            ahead, mark = _checked_ahead(folder, entries)
         try:
-            _clear(folder, entries)
+            _clear(folder, (*entries, *ahead), has_mark=mark != AnalysisMark())
             _store_identity(folder / _IDENTITY, identity)
-            yield Job(folder=folder, target=target, journal=journal, entries=entries)
+            yield Job(
+                folder=folder,
+                target=target,
+                journal=journal,
+                entries=entries,
+                ahead=ahead,
+                mark=mark,
+            )
         except BaseException:
-            if not journal.entries():
+            if not kept_segments(target):
                 shutil.rmtree(folder, ignore_errors=True)
             raise
         shutil.rmtree(folder, ignore_errors=True)
@@ -115,9 +139,8 @@ def _checked(
 ) -> tuple[JournalEntry, ...]:
     """Return the entries whose files are whole; the first that is not ends them."""
     entries = journal.entries()
-    if not entries:
-        return ()
-    _check_identity(folder / _IDENTITY, identity, target)
+    if entries or Journal(folder / AHEAD).entries_in_any_order():
+        _check_identity(folder / _IDENTITY, identity, target)
     whole: list[JournalEntry] = []
     for entry in entries:
         if not all(file.is_whole(folder) for file in entry.files):
@@ -134,14 +157,44 @@ def _checked(
     return tuple(whole)
 
 
+def _checked_ahead(
+    folder: Path, entries: tuple[JournalEntry, ...]
+) -> tuple[tuple[JournalEntry, ...], AnalysisMark]:
+    """Return what is whole of the segments that wait for others, and how far the analysis is."""
+    beside = Journal(folder / AHEAD)
+    waiting = [each for each in beside.entries_in_any_order() if each.segment >= len(entries)]
+    mark = read_mark(folder) or AnalysisMark()
+    sizes = [mark.size_bytes, *(entry.analysis_bytes for entry in waiting)]
+    found = checksums_at(folder / _ANALYSIS, sizes)
+    if entries and (found.get(mark.size_bytes) != mark.crc32 or not mark.size_bytes):
+        last = entries[-1]
+        mark = AnalysisMark(
+            size_bytes=last.analysis_bytes,
+            crc32=last.analysis_crc32,
+            damaged_packets=last.damaged_packets,
+            repaired_timestamps=last.repaired_timestamps,
+        )
+    elif found.get(mark.size_bytes) != mark.crc32:
+        mark = AnalysisMark()
+    ahead = tuple(
+        entry
+        for entry in waiting
+        if entry.analysis_bytes <= mark.size_bytes
+        and found.get(entry.analysis_bytes) == entry.analysis_crc32
+        and all(file.is_whole(folder) for file in entry.files)
+    )
+    if ahead:
+        beside.rewrite(ahead)
+    return ahead, mark
+
+
 def _check_identity(path: Path, identity: Mapping[str, str], target: Path) -> None:
-    try:
-        before: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    before = _stored_identity(path)
+    if before is None:
         raise MediaError(
             f"{target}: what a run left in {path.parent.name} cannot be read; "
             "begin anew with --overwrite"
-        ) from error
+        )
     for name in sorted({*before, *identity}):
         old, new = before.get(name, "nothing"), identity.get(name, "nothing")
         if old != new:
@@ -151,15 +204,24 @@ def _check_identity(path: Path, identity: Mapping[str, str], target: Path) -> No
             )
 
 
+def _stored_identity(path: Path) -> dict[str, str] | None:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
 def _store_identity(path: Path, identity: Mapping[str, str]) -> None:
     with media_errors(path, "write"), path.open("wb") as file:
         file.write(json.dumps(dict(identity), indent=1, sort_keys=True).encode())
         to_disk(file)
 
 
-def _clear(folder: Path, entries: tuple[JournalEntry, ...]) -> None:
+def _clear(folder: Path, entries: tuple[JournalEntry, ...], *, has_mark: bool) -> None:
     """Remove all that does not belong to a finished segment."""
     kept = {_LOCK}
+    if has_mark:
+        kept |= {_ANALYSIS, MARK, AHEAD}
     if entries:
         kept |= {_IDENTITY, _JOURNAL, _ANALYSIS}
         kept |= {Path(file.name).parts[0] for entry in entries for file in entry.files}

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from vidrestore.devices import resolve_device, resolve_precision
@@ -19,13 +20,42 @@ _WHETHER = ("compare", "record")
 """Settings that count by whether they are given: their files come from the same parts."""
 
 
-def identity_of(info: VideoInfo, settings: RestoreSettings, job: JobSettings) -> dict[str, str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """Where networks run, as far as what they make depends on it."""
+
+    device: str
+    precision: str
+    threads: int
+    """Of a network on a CPU: its sums are taken apart by them, and round otherwise."""
+
+
+def this_machine(settings: RestoreSettings) -> Machine:
+    """Return where networks run in this process.
+
+    Raises:
+        DeviceError: They cannot run there.
+    """
+    import torch
+
+    device = resolve_device(settings.device)
+    return Machine(
+        device=str(device),
+        precision=str(resolve_precision(settings.precision, device)),
+        threads=torch.get_num_threads(),
+    )
+
+
+def identity_of(
+    info: VideoInfo, settings: RestoreSettings, job: JobSettings, machine: Machine
+) -> dict[str, str]:
     """Return by name, as text, what a resumed run must find as it was.
 
     Args:
         info: Of the source; of its file, size and both ends count, of a folder names and sizes.
         settings: Of the run.
         job: Where segments end.
+        machine: Where the networks run.
     """
     identity = {f"package {name}": version for name, version in versions().items()}
     for field in dataclasses.fields(settings):
@@ -36,9 +66,10 @@ def identity_of(info: VideoInfo, settings: RestoreSettings, job: JobSettings) ->
             identity[f"setting {field.name}"] = str(value)
     identity["source"] = str(info.path.absolute())
     identity["contents of the source"] = _fingerprint(info.path)
-    device = resolve_device(settings.device)
-    identity["device"] = str(device)
-    identity["precision"] = str(resolve_precision(settings.precision, device))
+    identity["device"] = machine.device
+    identity["precision"] = machine.precision
+    if machine.device == "cpu":
+        identity["number of threads"] = str(machine.threads)
     identity["segment"] = f"{job.segment_seconds:g} s"
     identity["weights"] = _weights_of(settings.model)
     return identity

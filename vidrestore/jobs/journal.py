@@ -90,17 +90,29 @@ class Journal:
                 beside.append(entry)
             fresh.replace(self._path)
 
+    def entries_in_any_order(self) -> tuple[JournalEntry, ...]:
+        """Return the entries that are whole, of each segment the last, up to the first damaged."""
+        kept: dict[int, JournalEntry] = {}
+        for line in self._lines():
+            entry = _parsed(line)
+            if entry is None:
+                break
+            kept[entry.segment] = entry
+        return tuple(kept.values())
+
+    def _lines(self) -> list[bytes]:
+        try:
+            return self._path.read_bytes().split(b"\n")
+        except OSError:
+            return []
+
     def entries(self) -> tuple[JournalEntry, ...]:
         """Return the entries that are whole and follow each other, up to the first that is not.
 
         A run that was killed may leave half a line; what comes after a damaged line is not trusted.
         """
-        try:
-            lines = self._path.read_bytes().split(b"\n")
-        except OSError:
-            return ()
         kept: list[JournalEntry] = []
-        for line in lines:
+        for line in self._lines():
             entry = _parsed(line)
             follows = kept[-1].end_frame if kept else 0
             if entry is None or entry.segment != len(kept) or entry.first_frame != follows:

@@ -1,16 +1,17 @@
 """``restore_video``: open, connect, write in segments, put together, report."""
 
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Generator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
 
 from vidrestore.errors import ConfigError
+from vidrestore.jobs.engine import Engine, LocalEngine
 from vidrestore.jobs.folder import open_job
 from vidrestore.jobs.identity import identity_of
-from vidrestore.jobs.local import LocalRun
 from vidrestore.jobs.records import open_record
-from vidrestore.jobs.segments import PartSpec
 from vidrestore.jobs.settings import JobSettings
 from vidrestore.jobs.teller import Teller
 from vidrestore.media import Source, open_source
@@ -22,14 +23,13 @@ from vidrestore.pipeline.field_plan import planned_fields
 from vidrestore.pipeline.networks import DownloadCallback, not_shown
 from vidrestore.pipeline.prepared import (
     Preparation,
-    compared,
     comparison_geometry,
     frames_expected,
 )
 from vidrestore.pipeline.report import RestoreReport
 from vidrestore.pipeline.settings import RestoreSettings
 from vidrestore.progress import ProgressCallback, silent
-from vidrestore.types import DisplayGeometry, FinishedFrame, Frame
+from vidrestore.types import DisplayGeometry
 
 
 def restore_video(
@@ -58,8 +58,59 @@ def restore_video(
     Raises:
         VidrestoreError: With a message that names the file or setting and says what to do.
     """
-    settings, job = settings or RestoreSettings(), job or JobSettings()
-    source, output = Path(source), Path(output)
+    job = job or JobSettings()
+    with engine_of(job) as engine:
+        return restored_by(
+            engine,
+            Path(source),
+            Path(output),
+            settings=settings or RestoreSettings(),
+            job=job,
+            on_progress=on_progress,
+            on_download=on_download,
+        )
+
+
+@contextmanager
+def engine_of(job: JobSettings) -> Generator[Engine]:
+    """Open who restores films; workers are hired when the first film needs them."""
+    if job.engine == "local":
+        yield LocalEngine()
+        return
+    # Imported here: nobody else pays for what it takes to hire workers.
+    from vidrestore.jobs.raycrew import open_ray_crew
+    from vidrestore.jobs.spread_engine import SpreadEngine
+
+    with SpreadEngine(partial(open_ray_crew, workers=job.workers)) as engine:
+        yield engine
+
+
+def restored_by(
+    engine: Engine,
+    source: Path,
+    output: Path,
+    *,
+    settings: RestoreSettings,
+    job: JobSettings,
+    number: int = 0,
+    on_progress: ProgressCallback = silent,
+    on_download: DownloadCallback = not_shown,
+) -> RestoreReport:
+    """Do what ``restore_video`` does, by an engine that is there.
+
+    Args:
+        engine: Who restores.
+        source: As of ``restore_video``, and so are those that follow.
+        output: As said.
+        settings: As said.
+        job: As said.
+        number: Of the film in a batch: earlier ones go first.
+        on_progress: As said.
+        on_download: As said.
+
+    Raises:
+        VidrestoreError: As said.
+    """
     _check_outputs_differ(output, settings)
     if settings.framemd5 is not None:
         check_framemd5(settings.framemd5, output, source, overwrite=settings.overwrite)
@@ -83,62 +134,52 @@ def restore_video(
             on_download=on_download,
             on_share=teller.tell_share,
         )
-        return _restored(prepared, source, output, job, teller)
+        run = _run(engine, prepared, source, output, job, number, teller)
+    if settings.framemd5 is not None:
+        # Of the file as it is now on the disk, decoded again.
+        write_framemd5(output, settings.framemd5, overwrite=settings.overwrite)
+    return run
 
 
-def _restored(
-    prepared: Preparation, source_path: Path, output: Path, job: JobSettings, teller: Teller
+def _run(
+    engine: Engine,
+    prepared: Preparation,
+    source_path: Path,
+    output: Path,
+    job: JobSettings,
+    number: int,
+    teller: Teller,
 ) -> RestoreReport:
     settings = prepared.settings
-    background = prepared.background()
-    shown = prepared.shown_source(1 if background is None else background.scale)
     check_target(output, source_path=source_path, overwrite=settings.overwrite)
+    machine = engine.machine(settings)
     with ExitStack() as stack:
         # First in, last out: what is finished is kept until the output is there under its name.
         opened_job = stack.enter_context(
             open_job(
                 place_of(output),
-                identity_of(prepared.source.info, settings, job),
+                identity_of(prepared.source.info, settings, job, machine),
                 resume=job.resume,
                 overwrite=settings.overwrite,
+                keep_ahead=engine.keeps_ahead,
             )
         )
-        # Outputs are opened before the other networks: what cannot be written is refused now.
+        ready = engine.ready(prepared, opened_job, number=number)
+        shown = prepared.shown_source(ready.scale)
         record = stack.enter_context(open_record(settings, source_path, output))
         opened = partial(_opened, shown, source_path, settings)
-        film = stack.enter_context(opened(output, None))
-        geometry = comparison_geometry(shown.info)
-        comparison = (
-            None
-            if settings.compare is None
-            else stack.enter_context(opened(settings.compare, geometry))
-        )
-        stages = prepared.stages(background)
-
-        def side_by_side(finished: FinishedFrame) -> Frame:
-            return compared(finished, stages)
-
-        specs = [PartSpec(kind="film", output=film, picture=_as_written)]
-        if comparison is not None:
-            specs.append(PartSpec(kind="compare", output=comparison, picture=side_by_side))
-        run = LocalRun(
-            opened_job,
-            prepared,
-            stages,
-            specs,
-            rule=job.rule(),
-            teller=teller,
-            with_record=record is not None,
-        )
+        outputs = {"film": stack.enter_context(opened(output, None))}
+        if settings.compare is not None:
+            geometry = comparison_geometry(shown.info)
+            outputs["compare"] = stack.enter_context(opened(settings.compare, geometry))
+        run = ready.begun(outputs, rule=job.rule(), teller=teller, with_record=record is not None)
         run.run()
         teller.tell("finishing")
+        segments = len(opened_job.journal.entries())
         run.assemble()
         if record is not None:
             record.write(prepared, run.facts, run.record_lines())
-    if settings.framemd5 is not None:
-        # Of the file as it is now on the disk, decoded again.
-        write_framemd5(output, settings.framemd5, overwrite=settings.overwrite)
-    return run.report()
+    return replace(run.report(), segments=segments)
 
 
 def _opened(
@@ -157,10 +198,6 @@ def _opened(
         drop_unsupported=settings.drop_unsupported,
         geometry=geometry,
     )
-
-
-def _as_written(finished: FinishedFrame) -> Frame:
-    return finished.frame
 
 
 def _check_outputs_differ(output: Path, settings: RestoreSettings) -> None:

@@ -182,6 +182,11 @@ class OpenSegment:
         return tuple(files)
 
     @property
+    def notes(self) -> list[str]:
+        """What a user should know of its parts."""
+        return [note for _, sink in self._outputs for note in sink.notes]
+
+    @property
     def encode_seconds(self) -> float:
         """How long its frames were encoded so far."""
         return sum(sink.encode_seconds for _, sink in self._outputs)

@@ -1,7 +1,7 @@
 """The only threads of the package: bounded read-ahead, and its mirror image for writing."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from queue import Empty, Full, Queue
 from threading import Event, Thread
@@ -18,7 +18,7 @@ class _End:
     error: BaseException | None
 
 
-def prefetched(items: Iterable[T], *, size: int) -> Iterator[T]:
+def prefetched(items: Iterable[T], *, size: int) -> Generator[T]:
     """Yield ``items`` in order while a thread makes at most ``size`` of them ahead.
 
     An error of ``items`` is raised here, after the items before it. Closing the generator
@@ -32,7 +32,7 @@ def prefetched(items: Iterable[T], *, size: int) -> Iterator[T]:
     return _prefetched(items, size)
 
 
-def _prefetched(items: Iterable[T], size: int) -> Iterator[T]:
+def _prefetched(items: Iterable[T], size: int) -> Generator[T]:
     ready: Queue[T | _End] = Queue(maxsize=size)
     stop = Event()
     worker = Thread(target=_produce, args=(items, ready, stop), name="read-ahead", daemon=True)

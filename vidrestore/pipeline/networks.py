@@ -97,6 +97,25 @@ def load_restorer(
     return Restorer(network, found.spec, device=device, dtype=dtype, detail=weights.detail)
 
 
+def fetch_networks(model: str, *, detector: str, on_download: DownloadCallback) -> None:
+    """Fetch what is not here yet of the weights of a restorer and a detector; load nothing.
+
+    Raises:
+        UnknownModelError: As ``load_restorer``.
+        WeightsError: Something cannot be fetched.
+    """
+    if detector in _RETINAFACE_WEIGHTS:
+        weights = _RETINAFACE_WEIGHTS[detector]
+        ready(weights, on_progress=partial(on_download, weights))
+    if model in ZOO:
+        require_zoo(model)
+        ready(model, on_progress=partial(on_download, model))
+    elif model in RESTORERS:
+        _fetched_parts(restorer_spec(model), on_download, but=None)
+    else:
+        _checkpoint_path(model)
+
+
 def _checkpoint_path(model: str) -> Path:
     path = Path(model).expanduser()
     if path.suffix not in _CHECKPOINT_SUFFIXES and not path.is_file():

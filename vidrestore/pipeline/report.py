@@ -64,6 +64,8 @@ class RestoreReport:
     scale: int = 1
     """How many times larger the output is than the source, along each side."""
     damaged_packets: int
+    segments: int = 1
+    """Parts that it was restored in, each finished for good before the whole was."""
     reasons: dict[str, int] = field(default_factory=dict[str, int])
     """Faces left alone or restored less, by reason, counted once per frame."""
     notes: tuple[str, ...]
@@ -96,6 +98,7 @@ class RestoreReport:
             "background": self.background,
             "scale": self.scale,
             "damaged_packets": self.damaged_packets,
+            "segments": self.segments,
             "reasons": dict(sorted(self.reasons.items())),
             "notes": list(self.notes),
             "shot_records": [asdict(record) for record in self.shot_records],

@@ -1,0 +1,124 @@
+"""What many workers leave beside the journal: segments out of order, and how far the analysis is.
+
+The journal itself stays in order. A segment that is finished before one that precedes it waits here
+until that one is done; so nothing is done again when a run is cut off.
+"""
+
+import json
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from vidrestore.jobs.journal import Journal, JournalEntry
+from vidrestore.media.segment import to_disk
+from vidrestore.media.translate import media_errors
+
+AHEAD, MARK = "ahead", "analysed"
+"""Names in the folder of a job."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnalysisMark:
+    """How far the analysis of a film is."""
+
+    size_bytes: int = 0
+    """So much of the log is whole."""
+    crc32: int = 0
+    """Of so much of it."""
+    damaged_packets: int = 0
+    """In the source up to there."""
+    repaired_timestamps: int = 0
+    is_whole: bool = False
+    """Whether the film ends there."""
+
+
+def write_mark(folder: Path, mark: AnalysisMark) -> None:
+    """Keep a mark; when this returns, it outlives a power cut.
+
+    Raises:
+        MediaError: The disk is full or cannot be written.
+    """
+    path = folder / MARK
+    fresh = path.with_suffix(".new")
+    text = json.dumps(asdict(mark), separators=(",", ":"), sort_keys=True)
+    with media_errors(path, "write"):
+        with fresh.open("wb") as file:
+            file.write(f"{zlib.crc32(text.encode()):08x} {text}\n".encode())
+            to_disk(file)
+        fresh.replace(path)
+
+
+def read_mark(folder: Path) -> AnalysisMark | None:
+    """Return the mark of a job; None where there is none that is whole."""
+    try:
+        checksum, _, text = (folder / MARK).read_text(encoding="ascii").rstrip().partition(" ")
+        if checksum != f"{zlib.crc32(text.encode()):08x}":
+            return None
+        return AnalysisMark(**json.loads(text))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def checksums_at(log: Path, sizes: Iterable[int]) -> Mapping[int, int]:
+    """Return the checksums of the first so many bytes of a log, for all sizes that it has."""
+    found: dict[int, int] = {}
+    checksum = at = 0
+    try:
+        with log.open("rb") as file:
+            for size in sorted(set(sizes)):
+                block = file.read(size - at)
+                if len(block) < size - at:
+                    break
+                checksum, at = zlib.crc32(block, checksum), size
+                found[size] = checksum
+    except OSError:
+        return found
+    return found
+
+
+class OutOfOrder:
+    """Takes segments in any order and gives them to the journal in order."""
+
+    def __init__(
+        self,
+        folder: Path,
+        journal: Journal,
+        entries: Iterable[JournalEntry],
+        ahead: Iterable[JournalEntry],
+    ) -> None:
+        """Go on with what a job has.
+
+        Args:
+            folder: Of the job.
+            journal: Of the job, in order.
+            entries: All that it holds.
+            ahead: Finished, whole and checked, but waiting for one before.
+        """
+        self._journal = journal
+        self._ahead = Journal(folder / AHEAD)
+        self._done = {entry.segment: entry for entry in entries}
+        self._waiting = {entry.segment: entry for entry in ahead}
+        self._promote()
+
+    @property
+    def done(self) -> Mapping[int, JournalEntry]:
+        """All that is finished, by number."""
+        return {**self._done, **self._waiting}
+
+    def add(self, entry: JournalEntry) -> None:
+        """Take a segment that is finished; when this returns, it outlives a power cut.
+
+        Raises:
+            MediaError: The disk is full or cannot be written.
+        """
+        if entry.segment != len(self._done):
+            self._ahead.append(entry)
+        self._waiting[entry.segment] = entry
+        self._promote()
+
+    def _promote(self) -> None:
+        while (number := len(self._done)) in self._waiting:
+            # First there and then not here: in between, it is in both, which does no harm.
+            self._journal.append(self._waiting[number])
+            self._done[number] = self._waiting.pop(number)

@@ -1,0 +1,123 @@
+"""The plan of a film for many workers: the same segments as for one, each with what it needs.
+
+A segment can be restored when the analysis has come so far past its end as what becomes of its last
+frame may depend on.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from vidrestore.jobs.analysis import FrameNotes
+from vidrestore.jobs.plan import Moment, SegmentRule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedSegment:
+    """One segment, and which bytes of the log tell all that it takes to restore it."""
+
+    number: int
+    first_frame: int
+    end_frame: int
+    """The frame after its last."""
+    is_last: bool
+    begin_byte: int
+    end_byte: int
+
+
+@dataclass(slots=True)
+class _Ended:
+    number: int
+    first_frame: int
+    end_frame: int
+    begin_byte: int
+
+
+class Planner:
+    """Takes the notes of a film in order, and gives its segments."""
+
+    def __init__(self, rule: SegmentRule, *, reach: int, step: int, time_base: Fraction) -> None:
+        """Begin a plan.
+
+        Args:
+            rule: Where segments end.
+            reach: How many frames to each side count, of those between the stages.
+            step: How far apart the numbers of whole frames are at most, between the stages.
+            time_base: Of the notes' ticks.
+        """
+        self.size_bytes = 0
+        """Of the log so far."""
+        self.frames = 0
+        """Whole frames so far."""
+        self.last_noted = -1
+        """Number of the last frame, as it is between the stages."""
+        self._rule = rule
+        self._reach = reach
+        self._step = step
+        self._time_base = time_base
+        self._begins: deque[tuple[int, int]] = deque()
+        """Number and byte of the last whole frames: as many as count."""
+        self._number = 0
+        self._first: Moment | None = None
+        self._last: Moment | None = None
+        self._begin_byte = 0
+        self._ended: deque[_Ended] = deque()
+        """Segments that wait for the analysis to reach beyond them."""
+
+    def add(self, notes: FrameNotes, line_bytes: int) -> Iterator[PlannedSegment]:
+        """Take the notes of the next frame, and yield the segments that can be restored now.
+
+        Args:
+            notes: Of a frame, or of a field.
+            line_bytes: How long their line in the log is.
+        """
+        whole = notes.index // self._step
+        if self._last is None or whole != self._last.index:
+            self._begin(whole, notes)
+        self.last_noted = notes.index
+        # A frame behind what counts: only then is all of it here, both fields of it.
+        while self._ended and whole >= self._ended[0].end_frame + self._reach:
+            yield self._planned(is_last=False)
+        self.size_bytes += line_bytes
+
+    def finish(self) -> Iterator[PlannedSegment]:
+        """Yield the segments that are left: the film has ended."""
+        if self._first is not None and self._last is not None:
+            self._end(self._first, self._last.index + 1)
+            self._first = None
+        while self._ended:
+            yield self._planned(is_last=len(self._ended) == 1)
+
+    def _begin(self, whole: int, notes: FrameNotes) -> None:
+        now = Moment(
+            index=whole,
+            seconds=float(notes.ticks * self._time_base),
+            shot=notes.shot,
+            key_frame=notes.key_frame,
+        )
+        self.frames += 1
+        self._begins.append((whole, self.size_bytes))
+        while self._begins[0][0] < whole - self._reach:
+            self._begins.popleft()
+        if self._first is None or self._last is None:
+            self._first, self._begin_byte = now, self.size_bytes
+        elif self._rule.begins(self._first, self._last, now):
+            self._end(self._first, whole)
+            self._first, self._begin_byte = now, self._begins[0][1]
+        self._last = now
+
+    def _end(self, first: Moment, end_frame: int) -> None:
+        self._ended.append(_Ended(self._number, first.index, end_frame, self._begin_byte))
+        self._number += 1
+
+    def _planned(self, *, is_last: bool) -> PlannedSegment:
+        ended = self._ended.popleft()
+        return PlannedSegment(
+            number=ended.number,
+            first_frame=ended.first_frame,
+            end_frame=ended.end_frame,
+            is_last=is_last,
+            begin_byte=ended.begin_byte,
+            end_byte=self.size_bytes,
+        )

@@ -1,0 +1,347 @@
+"""A job done by many workers: one finds the faces, the others restore what it has passed."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from queue import SimpleQueue
+
+from vidrestore.errors import MediaError
+from vidrestore.jobs.ahead import AnalysisMark, OutOfOrder, write_mark
+from vidrestore.jobs.analysis import AnalysisLog, FrameNotes
+from vidrestore.jobs.folder import Job
+from vidrestore.jobs.foreman import Foreman, Work
+from vidrestore.jobs.journal import JournalEntry
+from vidrestore.jobs.orders import (
+    AnalysisOrder,
+    Answer,
+    Facts,
+    Failure,
+    FilmOrder,
+    Findings,
+    SegmentDone,
+    SegmentOrder,
+    Underway,
+)
+from vidrestore.jobs.plan import SegmentRule
+from vidrestore.jobs.planner import PlannedSegment, Planner
+from vidrestore.jobs.segments import Damage
+from vidrestore.jobs.teller import Teller
+from vidrestore.jobs.whole import assembled, nothing_read, record_lines
+from vidrestore.media.outputs import WholeOutput
+from vidrestore.media.translate import media_errors
+from vidrestore.pipeline.facts import NetworkFacts
+from vidrestore.pipeline.prepared import Preparation
+from vidrestore.pipeline.report import RestoreReport
+
+_ANALYSIS = -1
+"""Where segments have their number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SpreadFilm:
+    """A film whose work is given to a foreman."""
+
+    foreman: Foreman
+    order: FilmOrder
+    facts: Facts
+    number: int
+    """Of the film: the work of earlier ones goes first."""
+    run_name: str
+    """Tells the files of this run from those of another that may still be dying."""
+
+
+class SpreadRun:
+    """What is left of a job is done by others; this process plans, keeps books and assembles."""
+
+    def __init__(
+        self,
+        job: Job,
+        prepared: Preparation,
+        film: SpreadFilm,
+        outputs: Mapping[str, WholeOutput],
+        *,
+        rule: SegmentRule,
+        teller: Teller,
+        with_record: bool,
+    ) -> None:
+        """Take over a job whose folder is open.
+
+        Args:
+            job: With all that is done, out of order, too.
+            prepared: The source and the settings; its networks are not loaded here.
+            film: Who does it.
+            outputs: By the kind of their parts.
+            rule: Where segments end.
+            teller: Told of the frames of all workers.
+            with_record: Whether segments leave the lines of a record.
+        """
+        self.facts: NetworkFacts = film.facts.networks
+        self._job = job
+        self._prepared = prepared
+        self._film = film
+        self._outputs = outputs
+        self._teller = teller
+        self._with_record = with_record
+        self._planner = Planner(
+            rule,
+            reach=film.facts.reach_frames,
+            step=film.facts.index_step,
+            time_base=prepared.source.info.time_base,
+        )
+        self._finished = OutOfOrder(job.folder, job.journal, job.entries, job.ahead)
+        self._mark = job.mark
+        self._noted = (0, -1)
+        """Bytes of the log that are on the disk, and the number of the last frame in them."""
+        self._base = Damage(damaged_packets=0, repaired_timestamps=0)
+        self._told: SimpleQueue[tuple[Work, Answer]] = SimpleQueue()
+        self._works: dict[int, Work] = {}
+        self._planned: dict[int, PlannedSegment] = {}
+        """Segments that are not done, by number."""
+        self._underway: dict[int, Underway] = {}
+        self._notes: dict[str, None] = {}
+        self._seconds: dict[str, float] = {}
+
+    def run(self) -> None:
+        """Have every segment restored and journaled that is not done yet.
+
+        Raises:
+            VidrestoreError: It cannot go on.
+        """
+        log = AnalysisLog(self._job.analysis_path, keep_bytes=self._mark.size_bytes)
+        with closing(log):
+            try:
+                self._plan_again(log)
+                self._tell()
+                if not self._mark.is_whole:
+                    self._give_analysis()
+                while self._works:
+                    work, answer = self._told.get()
+                    self._take(work, answer, log)
+                    self._tell()
+            finally:
+                self._film.foreman.cancel(self._works)
+        if not self._planner.frames:
+            raise nothing_read(self._prepared)
+        for number in range(len(self._finished.done)):
+            self._teller.tally.merge(self._finished.done[number].tally)
+
+    def _plan_again(self, log: AnalysisLog) -> None:
+        """Plan what the log knows."""
+        for line in self._lines(0, self._mark.size_bytes):
+            self._plan(line, log)
+        if self._mark.is_whole:
+            self._plan_end(log)
+        self._noted = (self._mark.size_bytes, self._planner.last_noted)
+
+    def _plan(self, line: str, log: AnalysisLog) -> None:
+        try:
+            notes = FrameNotes.from_line(line)
+        except ValueError as error:
+            path = self._job.analysis_path
+            raise MediaError(f"{path}: is damaged; begin anew with --overwrite") from error
+        for planned in self._planner.add(notes, len(line)):
+            self._give_segment(planned, log)
+
+    def _plan_end(self, log: AnalysisLog) -> None:
+        for planned in self._planner.finish():
+            self._give_segment(planned, log)
+
+    def _give_analysis(self) -> None:
+        name = self._prepared.source.info.path
+        self._give(
+            _ANALYSIS,
+            Work(
+                what=f"finding the faces of {name}",
+                priority=(self._film.number, _ANALYSIS),
+                order=self._analysis_order,
+                told=self._told,
+            ),
+        )
+
+    def _analysis_order(self, attempt: int) -> AnalysisOrder:
+        del attempt
+        size, last = self._noted
+        mark = self._mark
+        self._base = Damage(
+            damaged_packets=mark.damaged_packets, repaired_timestamps=mark.repaired_timestamps
+        )
+        return AnalysisOrder(
+            film=self._film.order,
+            log=self._job.analysis_path.absolute(),
+            log_bytes=size,
+            last_noted=last,
+        )
+
+    def _give_segment(self, planned: PlannedSegment, log: AnalysisLog) -> None:
+        done = self._finished.done.get(planned.number)
+        if done is not None:
+            if (done.first_frame, done.end_frame) != (planned.first_frame, planned.end_frame):
+                folder = self._job.folder
+                raise MediaError(f"{folder}: is of another plan; begin anew with --overwrite")
+            return
+        self._planned[planned.number] = planned
+        seek = not self._mark.repaired_timestamps
+
+        def order(attempt: int) -> SegmentOrder:
+            return SegmentOrder(
+                film=self._film.order,
+                parts={kind: output.maker for kind, output in self._outputs.items()},
+                with_record=self._with_record,
+                segment=planned.number,
+                stem=f"{planned.number:06d}-{self._film.run_name}-{attempt}",
+                first_frame=planned.first_frame,
+                end_frame=planned.end_frame,
+                lines=tuple(self._lines(planned.begin_byte, planned.end_byte)),
+                seek=seek,
+            )
+
+        name = self._prepared.source.info.path
+        self._give(
+            planned.number,
+            Work(
+                what=f"frames {planned.first_frame} to {planned.end_frame - 1} of {name}",
+                priority=(self._film.number, planned.number),
+                order=order,
+                told=self._told,
+            ),
+        )
+
+    def _give(self, number: int, work: Work) -> None:
+        self._works[number] = work
+        self._film.foreman.give(work)
+
+    def _take(self, work: Work, answer: Answer, log: AnalysisLog) -> None:
+        number = work.priority[1]
+        match answer:
+            case Failure():
+                raise answer.error
+            case Findings():
+                self._note(answer, log)
+            case Underway():
+                self._underway[number] = answer
+            case SegmentDone():
+                self._keep(number, answer, log)
+            case _:
+                raise TypeError(f"an answer that nobody asked for: {answer}")
+        if not isinstance(answer, Underway) and not (
+            isinstance(answer, Findings) and not answer.is_last
+        ):
+            self._underway.pop(number, None)
+            del self._works[number]
+
+    def _note(self, found: Findings, log: AnalysisLog) -> None:
+        """Log what was found, and plan on."""
+        lines = [line for line in found.lines if _number_of(line) > self._planner.last_noted]
+        for line in lines:
+            log.append_line(line)
+        log.sync()
+        damaged = self._base.damaged_packets + found.damage.damaged_packets
+        repaired = self._base.repaired_timestamps + found.damage.repaired_timestamps
+        self._mark = AnalysisMark(
+            size_bytes=log.size_bytes,
+            crc32=log.crc32,
+            damaged_packets=damaged,
+            repaired_timestamps=repaired,
+            is_whole=found.is_last,
+        )
+        write_mark(self._job.folder, self._mark)
+        for line in lines:
+            self._plan(line, log)
+        self._noted = (log.size_bytes, self._planner.last_noted)
+        if found.is_last:
+            self._plan_end(log)
+
+    def _keep(self, number: int, done: SegmentDone, log: AnalysisLog) -> None:
+        planned = self._planned.pop(number)
+        self._finished.add(
+            JournalEntry(
+                segment=number,
+                first_frame=planned.first_frame,
+                end_frame=planned.end_frame,
+                is_last=planned.is_last,
+                files=done.files,
+                analysis_bytes=self._mark.size_bytes,
+                analysis_crc32=self._mark.crc32,
+                tally=done.tally,
+                damaged_packets=self._mark.damaged_packets,
+                repaired_timestamps=self._mark.repaired_timestamps,
+                encode_seconds=done.encode_seconds,
+            )
+        )
+        self.facts = self.facts.joined(done.networks)
+        self._notes |= dict.fromkeys(done.notes)
+        for name, seconds in {**done.seconds, "encode": done.encode_seconds}.items():
+            self._seconds[name] = self._seconds.get(name, 0.0) + seconds
+
+    def _lines(self, begin_byte: int, end_byte: int) -> Iterator[str]:
+        """Yield the lines of a part of the log."""
+        path = self._job.analysis_path
+        with media_errors(path), path.open("rb") as file:
+            file.seek(begin_byte)
+            while begin_byte < end_byte:
+                line = file.readline()
+                begin_byte += len(line)
+                yield line.decode("ascii")
+
+    def _tell(self) -> None:
+        done = self._finished.done.values()
+        self._teller.tell_of_workers(
+            frames=sum(entry.tally["frames"] for entry in done)
+            + sum(each.frames for each in self._underway.values()),
+            faces=sum(entry.tally["faces"] for entry in done)
+            + sum(each.faces for each in self._underway.values()),
+            searched=self._planner.frames,
+            workers=self._film.foreman.at_work,
+        )
+
+    def assemble(self) -> None:
+        """Put the parts of every output together.
+
+        Raises:
+            MediaError: A part cannot be read, or an output not written.
+        """
+        assembled(self._job, self._outputs)
+
+    def record_lines(self) -> Iterator[str]:
+        """Yield the lines of the record of every frame, in order.
+
+        Raises:
+            MediaError: A part cannot be read.
+        """
+        return record_lines(self._job)
+
+    def report(self) -> RestoreReport:
+        """Return what was done, by this run and those that it went on with."""
+        report = self._prepared.report(
+            self.facts,
+            self._teller.tally,
+            notes=dict.fromkeys([*self._outputs["film"].notes, *self._new_notes()]),
+            encode_seconds=0.0,
+            damaged_packets=self._mark.damaged_packets,
+            repaired_timestamps=self._mark.repaired_timestamps,
+        )
+        # The sum over all workers, which is more than the time that went by.
+        return replace(report, timing={**report.timing, **self._seconds})
+
+    def _new_notes(self) -> list[str]:
+        return [note for note in self._notes if note not in self._prepared.notes]
+
+
+def _number_of(line: str) -> int:
+    return FrameNotes.from_line(line).index
+
+
+def film_order(prepared: Preparation, folder: Path) -> FilmOrder:
+    """Return a film as workers need to know it: with names that hold everywhere."""
+    settings = prepared.settings
+    model, background = Path(settings.model).expanduser(), settings.background
+    return FilmOrder(
+        source=prepared.source.info.path.absolute(),
+        settings=replace(
+            settings,
+            model=str(model.absolute()) if model.is_file() else settings.model,
+            background=None if background is None else background.absolute(),
+        ),
+        folder=folder.absolute(),
+    )

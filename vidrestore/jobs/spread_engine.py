@@ -1,0 +1,139 @@
+"""Films restored by workers in other processes, on this machine or on many."""
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from queue import SimpleQueue
+from threading import Lock
+from types import TracebackType
+from typing import Self
+
+from vidrestore.jobs.crew import Crew
+from vidrestore.jobs.engine import ReadyFilm, Run
+from vidrestore.jobs.folder import Job
+from vidrestore.jobs.foreman import Foreman, Work
+from vidrestore.jobs.identity import Machine
+from vidrestore.jobs.orders import Answer, Facts, FactsOrder, Failure, FilmOrder, GreetingOrder
+from vidrestore.jobs.plan import SegmentRule
+from vidrestore.jobs.spread import SpreadFilm, SpreadRun, film_order
+from vidrestore.jobs.teller import Teller
+from vidrestore.media.outputs import WholeOutput
+from vidrestore.pipeline.networks import fetch_networks
+from vidrestore.pipeline.prepared import Preparation
+from vidrestore.pipeline.settings import RestoreSettings
+
+_FACTS = -2
+"""Goes before all other work on a film."""
+
+OpenCrew = Callable[[str], AbstractContextManager[Crew]]
+"""Opens a crew whose workers have the device that is named."""
+
+
+class SpreadEngine:
+    """Workers, which are hired when the first film needs them; many films may share them."""
+
+    keeps_ahead = True
+
+    def __init__(self, open_crew: OpenCrew) -> None:
+        """Take note of how workers are to be had."""
+        self._open_crew = open_crew
+        self._stack = ExitStack()
+        self._lock = Lock()
+        self._foreman: Foreman | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.__exit__(kind, error, traceback)
+
+    def hired(self, settings: RestoreSettings) -> Foreman:
+        """Return who gives work to the workers; the first call opens the crew.
+
+        Raises:
+            WorkerError: No worker is to be had.
+        """
+        with self._lock:
+            if self._foreman is None:
+                crew = self._stack.enter_context(self._open_crew(settings.device))
+                greeting = GreetingOrder(
+                    device=settings.device, precision=settings.precision, threads=crew.threads
+                )
+                self._foreman = self._stack.enter_context(Foreman(crew, greeting))
+            return self._foreman
+
+    def machine(self, settings: RestoreSettings) -> Machine:
+        """Return where the workers' networks run."""
+        foreman = self.hired(settings)
+        greeting = foreman.greeting()
+        return Machine(
+            device=greeting.device, precision=greeting.precision, threads=foreman.threads
+        )
+
+    def ready(self, prepared: Preparation, job: Job, *, number: int) -> ReadyFilm:
+        """Have a worker load the networks."""
+        settings = prepared.settings
+        # By this process, once, which can show how far it is.
+        fetch_networks(settings.model, detector=settings.detector, on_download=prepared.on_download)
+        foreman = self.hired(settings)
+        order = film_order(prepared, job.folder)
+        facts = _facts_of(foreman, order, number)
+        film = SpreadFilm(
+            foreman=foreman,
+            order=order,
+            facts=facts,
+            number=number,
+            run_name=f"{os.getpid():x}",
+        )
+        return _SpreadReady(prepared, job, film)
+
+
+class _SpreadReady:
+    def __init__(self, prepared: Preparation, job: Job, film: SpreadFilm) -> None:
+        self._prepared = prepared
+        self._job = job
+        self._film = film
+        self.scale = film.facts.networks.scale
+
+    def begun(
+        self,
+        outputs: Mapping[str, WholeOutput],
+        *,
+        rule: SegmentRule,
+        teller: Teller,
+        with_record: bool,
+    ) -> Run:
+        return SpreadRun(
+            self._job,
+            self._prepared,
+            self._film,
+            outputs,
+            rule=rule,
+            teller=teller,
+            with_record=with_record,
+        )
+
+
+def _facts_of(foreman: Foreman, film: FilmOrder, number: int) -> Facts:
+    told: SimpleQueue[tuple[Work, Answer]] = SimpleQueue()
+    work = Work(
+        what=f"loading the networks for {film.source}",
+        priority=(number, _FACTS),
+        order=lambda _attempt: FactsOrder(film=film),
+        told=told,
+    )
+    try:
+        foreman.give(work)
+        _, answer = told.get()
+    finally:
+        foreman.cancel({_FACTS: work})
+    if isinstance(answer, Failure):
+        raise answer.error
+    if not isinstance(answer, Facts):
+        raise TypeError(f"an answer that nobody asked for: {answer}")
+    return answer

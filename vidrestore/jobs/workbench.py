@@ -1,0 +1,93 @@
+"""What a worker has open: one film, and the networks, which stay for the next."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from vidrestore.errors import MediaError
+from vidrestore.jobs.orders import FilmOrder
+from vidrestore.media import Source, open_source
+from vidrestore.pipeline.facts import NetworkFacts
+from vidrestore.pipeline.field_plan import planned_fields
+from vidrestore.pipeline.prepared import Preparation
+from vidrestore.pipeline.settings import RestoreSettings
+from vidrestore.pipeline.stages import Stages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OpenFilm:
+    """A film, ready to be restored."""
+
+    order: FilmOrder
+    source: Source
+    prepared: Preparation
+    stages: Stages
+
+    def facts(self) -> NetworkFacts:
+        """Return what is to be said of the networks."""
+        return NetworkFacts.of(self.stages)
+
+
+class Workbench:
+    """Opens films, one at a time."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._film: OpenFilm | None = None
+
+    def opened(self, order: FilmOrder) -> OpenFilm:
+        """Return a film, opened where it is not the one in hand.
+
+        Raises:
+            VidrestoreError: It cannot be opened, or the networks do not load.
+        """
+        if self._film is not None and self._film.order.folder == order.folder:
+            return self._film
+        last, self._film = self._film, None
+        self._stack.close()
+        if not order.folder.is_dir():
+            raise MediaError(
+                f"{order.folder.parent}: a worker does not see this folder; sources and outputs "
+                "must lie on storage that all machines have under the same names"
+            )
+        settings = order.settings
+        opened = self._stack.enter_context(
+            open_source(
+                order.source,
+                start_seconds=settings.start_seconds,
+                end_seconds=settings.end_seconds,
+                fps=settings.fps,
+            )
+        )
+        plan = planned_fields(opened, deinterlace=settings.deinterlace, pulldown=settings.pulldown)
+        prepared = Preparation(
+            source=plan.source,
+            fields=plan.mode,
+            holds_fields=plan.holds_fields,
+            settings=settings,
+            notes=[*plan.notes],
+        )
+        stages = _stages(prepared, last)
+        self._film = OpenFilm(order=order, source=plan.source, prepared=prepared, stages=stages)
+        return self._film
+
+
+def _stages(prepared: Preparation, last: OpenFilm | None) -> Stages:
+    """Return the stages for a film, with the networks of the last one where they are the same."""
+    settings, info = prepared.settings, prepared.source.info
+    alike = last is not None and _same_networks(settings, last.order.settings)
+    if last is None or not alike or settings.background is not None:
+        return prepared.stages(prepared.background())
+    return replace(
+        last.stages,
+        geometry=info.geometry,
+        settings=settings,
+        stopwatch=prepared.stopwatch,
+        fields=prepared.fields,
+        whole_batches=info.kind != "picture",
+    )
+
+
+def _same_networks(one: RestoreSettings, other: RestoreSettings) -> bool:
+    return replace(one, compare=None, record=None, framemd5=None) == replace(
+        other, compare=None, record=None, framemd5=None
+    )

@@ -1,0 +1,105 @@
+"""A worker: does what it is ordered, a second at a time, and keeps its networks in between."""
+
+import pickle
+import platform
+import traceback
+from collections.abc import Generator
+from contextlib import closing
+
+from vidrestore.errors import VidrestoreError, WorkerError
+from vidrestore.jobs.orders import (
+    AnalysisOrder,
+    Answer,
+    Facts,
+    FactsOrder,
+    Failure,
+    Greeting,
+    GreetingOrder,
+    Order,
+    SegmentOrder,
+)
+from vidrestore.jobs.workbench import OpenFilm, Workbench
+from vidrestore.jobs.worksteps import analysis_steps, segment_steps
+from vidrestore.pipeline.report import versions
+
+
+class Worker:
+    """Takes one order at a time; lives in a process of its own."""
+
+    def __init__(self) -> None:
+        self._bench = Workbench()
+        self._steps: Generator[Answer] | None = None
+
+    def begin(self, order: Order) -> Answer:
+        """Begin with an order; one that was not finished is given up.
+
+        Returns:
+            The first answer. While it is not final, ``go_on`` gives the next.
+        """
+        if self._steps is not None:
+            self._steps.close()
+        self._steps = self._answers(order)
+        return self.go_on()
+
+    def go_on(self) -> Answer:
+        """Go on with the order, for about a second."""
+        if self._steps is None:
+            return Failure(error=ValueError("there is no order to go on with"))
+        try:
+            return next(self._steps)
+        except Exception as error:  # noqa: BLE001  (raised again where the order came from)
+            return Failure(error=_sendable(error))
+
+    def _answers(self, order: Order) -> Generator[Answer]:
+        if isinstance(order, GreetingOrder):
+            yield _greeting(order)
+            return
+        film = self._bench.opened(order.film)
+        match order:
+            case FactsOrder():
+                yield _facts(film)
+            case AnalysisOrder():
+                with closing(analysis_steps(film, order)) as findings:
+                    yield from findings
+            case SegmentOrder():
+                with closing(segment_steps(film, order)) as answers:
+                    yield from answers
+
+
+def _greeting(order: GreetingOrder) -> Greeting:
+    import torch
+
+    from vidrestore.allocator import keep_freed_memory
+    from vidrestore.devices import resolve_device, resolve_precision
+
+    keep_freed_memory()
+    torch.set_num_threads(order.threads)
+    device = resolve_device(order.device)
+    precision = resolve_precision(order.precision, device)
+    return Greeting(
+        host=platform.node(),
+        device=str(device),
+        precision=str(precision),
+        versions=versions(),
+    )
+
+
+def _facts(film: OpenFilm) -> Facts:
+    return Facts(
+        networks=film.facts(),
+        reach_frames=film.stages.reach_frames,
+        index_step=film.stages.fields.index_step,
+    )
+
+
+def _sendable(error: Exception) -> Exception:
+    """Return an error that another process can read."""
+    if isinstance(error, VidrestoreError | OSError):
+        try:
+            if str(pickle.loads(pickle.dumps(error))) == str(error):
+                return error
+        except Exception:  # noqa: BLE001  (whatever a class of errors does when it is read)
+            return WorkerError(str(error))
+        return WorkerError(str(error))
+    # Not foreseen: where it happened is worth more than its class.
+    return RuntimeError("".join(traceback.format_exception(error)))

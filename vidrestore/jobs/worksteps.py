@@ -1,0 +1,245 @@
+"""The work of a worker, in steps of about a second: finding faces, and restoring a segment."""
+
+import shutil
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+from vidrestore.errors import MediaError
+from vidrestore.jobs.analysis import FrameNotes, read_notes
+from vidrestore.jobs.journal import PartFile
+from vidrestore.jobs.orders import AnalysisOrder, Findings, SegmentDone, SegmentOrder, Underway
+from vidrestore.jobs.plan import Moment
+from vidrestore.jobs.resume import OtherSamplesError, ResumePoint, resume_point
+from vidrestore.jobs.segments import RECORD, Damage, OpenSegment
+from vidrestore.jobs.workbench import OpenFilm
+from vidrestore.media import Source, prefetched
+from vidrestore.media.outputs import PartSink
+from vidrestore.pipeline.prepared import compared
+from vidrestore.pipeline.record import frame_line
+from vidrestore.types import FinishedFrame, Frame, Timestamp, TrackedFrame
+
+_STEP_SECONDS = 1.0
+_READ_AHEAD_FRAMES = 4
+
+
+def analysis_steps(film: OpenFilm, order: AnalysisOrder) -> Generator[Findings]:
+    """Yield what is found in the frames after those that the log holds, in order.
+
+    Raises:
+        VidrestoreError: The film cannot be read on.
+    """
+    lines: list[str] = []
+    due = time.monotonic() + _STEP_SECONDS
+    with closing(_found(film, order)) as found:
+        for notes in found:
+            lines.append(notes.to_line())
+            if time.monotonic() >= due:
+                yield Findings(lines=tuple(lines), damage=_damage(film.source), is_last=False)
+                lines.clear()
+                due = time.monotonic() + _STEP_SECONDS
+    yield Findings(lines=tuple(lines), damage=_damage(film.source), is_last=True)
+
+
+def _damage(source: Source) -> Damage:
+    return Damage(
+        damaged_packets=source.damaged_packets,
+        repaired_timestamps=source.repaired_timestamps,
+    )
+
+
+def _found(film: OpenFilm, order: AnalysisOrder) -> Generator[FrameNotes]:
+    step = film.stages.fields.index_step
+    if not order.log_bytes:
+        yield from _found_from(film, ResumePoint(), seek=False)
+        return
+    point = resume_point(
+        partial(read_notes, order.log, order.log_bytes),
+        start=order.last_noted + 1,
+        reach=film.stages.reach_frames,
+        step=step,
+    )
+    try:
+        yield from _found_from(film, point, seek=True)
+    except OtherSamplesError:
+        # Told before anything new is found: what is known is compared first.
+        yield from _found_from(film, point, seek=False)
+
+
+def _found_from(film: OpenFilm, point: ResumePoint, *, seek: bool) -> Generator[FrameNotes]:
+    stages = film.stages
+    at = point.decode_from // stages.fields.index_step
+    frames = _frames_from(film, at, point.decode_ticks, seek=seek)
+    with closing(prefetched(frames, size=_READ_AHEAD_FRAMES)) as read:
+        for each in point.tracked(stages.fields.split(read), stages.analysed):
+            if each.frame.index > point.last_noted:
+                yield FrameNotes.of(each)
+
+
+def _frames_from(film: OpenFilm, index: int, ticks: int, *, seek: bool) -> Iterator[Frame]:
+    """Yield the frames of a film from one on.
+
+    Raises:
+        OtherSamplesError: It was not found by entering the film close by.
+    """
+    source = film.source
+    if index == 0:
+        yield from film.stages.stopwatch.timed("decode", source)
+        return
+    frames = source.frames_from(index, Timestamp(ticks, source.info.time_base), seek=seek)
+    try:
+        first = next(frames)
+    except MediaError as error:
+        if not seek:
+            raise
+        raise OtherSamplesError(str(error)) from error
+    yield from film.stages.stopwatch.timed("decode", chain([first], frames))
+
+
+def segment_steps(film: OpenFilm, order: SegmentOrder) -> Generator[Underway | SegmentDone]:
+    """Restore a segment; yield how far it is, and at last that it is done.
+
+    Raises:
+        VidrestoreError: It cannot be restored.
+    """
+    try:
+        yield from _restored(film, order, seek=order.seek)
+    except OtherSamplesError:
+        if not order.seek:
+            raise
+        # What precedes a key frame can matter after it: decoded from the start, it is told.
+        yield from _restored(film, order, seek=False)
+
+
+def _restored(
+    film: OpenFilm, order: SegmentOrder, *, seek: bool
+) -> Generator[Underway | SegmentDone]:
+    before = film.stages.stopwatch.seconds
+    segment: OpenSegment | None = None
+    due = time.monotonic() + _STEP_SECONDS
+    try:
+        interlaced = 0
+        with closing(_finished(film, order, seek=seek)) as finished:
+            for each in finished:
+                interlaced += each.source.interlaced
+                now = Moment.of(each)
+                if segment is None:
+                    segment = _begun(film, order, now)
+                with film.stages.stopwatch.stage("write"):
+                    segment.write(each, now)
+                if time.monotonic() >= due:
+                    yield Underway(frames=segment.tally.frames, faces=segment.tally.faces)
+                    due = time.monotonic() + _STEP_SECONDS
+        if segment is None or segment.tally.frames != order.end_frame - order.first_frame:
+            raise MediaError(
+                f"{order.film.source}: frames {order.first_frame} to {order.end_frame - 1} cannot "
+                "be read any more; if the film was changed, begin anew with --overwrite"
+            )
+        yield _done(film, order, segment, before, interlaced)
+    except BaseException:
+        if segment is not None:
+            segment.abandon()
+        raise
+
+
+def _finished(film: OpenFilm, order: SegmentOrder, *, seek: bool) -> Generator[FinishedFrame]:
+    """Yield the frames of a segment, restored."""
+    stages = film.stages
+    notes = [FrameNotes.from_line(line) for line in order.lines]
+    first, step = notes[0], stages.fields.index_step
+    frames = _frames_from(film, first.index // step, first.ticks, seek=seek)
+    with closing(prefetched(frames, size=_READ_AHEAD_FRAMES)) as read:
+        known = _known(stages.fields.split(read), notes)
+        for each in stages.fields.woven(stages.finished(known)):
+            if each.source.index >= order.end_frame:
+                return
+            if each.source.index >= order.first_frame:
+                yield each
+
+
+def _known(frames: Iterable[Frame], notes: Sequence[FrameNotes]) -> Iterator[TrackedFrame]:
+    """Yield the frames that notes tell of, with what they tell.
+
+    Raises:
+        OtherSamplesError: A frame is not what it was when it was analysed.
+    """
+    expected = iter(notes)
+    last = notes[-1].index
+    for frame in frames:
+        told = next(expected)
+        if not told.describes(frame):
+            raise OtherSamplesError(
+                f"frame {frame.index} is not what it was when it was analysed; if the film was "
+                "changed, begin anew with --overwrite"
+            )
+        yield told.tracked(frame)
+        if frame.index >= last:
+            return
+
+
+def _begun(film: OpenFilm, order: SegmentOrder, first: Moment) -> OpenSegment:
+    folder = order.film.folder
+    sinks: list[PartSink] = []
+    try:
+        for kind, maker in order.parts.items():
+            path = folder / f"{order.stem}.{kind}"
+            _remove(path)
+            sinks.append(maker.part(path))
+        pictures = _pictures(film)
+        return OpenSegment(
+            first,
+            [pictures[kind] for kind in order.parts],
+            sinks,
+            folder / f"{order.stem}.{RECORD}" if order.with_record else None,
+            partial(frame_line, strength=film.order.settings.strength)
+            if order.with_record
+            else None,
+        )
+    except BaseException:
+        for sink in sinks:
+            sink.abandon()
+        raise
+
+
+def _pictures(film: OpenFilm) -> Mapping[str, Callable[[FinishedFrame], Frame]]:
+    """Return what of a finished frame goes into the part of each kind."""
+    return {
+        "film": lambda finished: finished.frame,
+        "compare": lambda finished: compared(finished, film.stages),
+    }
+
+
+def _remove(path: Path) -> None:
+    """Remove what an attempt that failed in this process has left."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _done(
+    film: OpenFilm,
+    order: SegmentOrder,
+    segment: OpenSegment,
+    before: Mapping[str, float],
+    interlaced: int,
+) -> SegmentDone:
+    files = segment.finished()
+    networks = film.facts()
+    if networks.background is not None:
+        # Frames beside the segment were enlarged, too, and do not count.
+        background = replace(networks.background, interlaced_count=interlaced)
+        networks = replace(networks, background=background)
+    after = film.stages.stopwatch.seconds
+    return SegmentDone(
+        files=tuple(PartFile.of(path, order.film.folder) for path in files),
+        tally=segment.tally.to_json(),
+        networks=networks,
+        notes=tuple(dict.fromkeys([*film.prepared.notes, *segment.notes])),
+        seconds={name: spent - before.get(name, 0.0) for name, spent in after.items()},
+        encode_seconds=segment.encode_seconds,
+    )
