@@ -277,6 +277,8 @@ class TrackedFace:
     """Whether this frame was bridged rather than detected."""
     left_alone: str | None = None
     """Why it is not to be restored; None where it is."""
+    goodness: float = 0.0
+    """How good its picture already is along its track so far, 0 to 1."""
 
     def __post_init__(self) -> None:
         _check_points(self.points_xy)

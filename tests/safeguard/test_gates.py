@@ -1,5 +1,7 @@
 """What speaks against restoring: hidden, turned, uncertain, or good already."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -17,18 +19,23 @@ from support.safeguards import (
 
 from vidrestore.safeguard.config import SafeguardConfig
 from vidrestore.safeguard.detail import block_edges, noise_sigma, real_detail_px
-from vidrestore.safeguard.gates import luma_of, picture_reading, points_reading, yaw_degrees
+from vidrestore.safeguard.gates import lacking, luma_of, picture_reading, track_reading, yaw_degrees
 from vidrestore.safeguard.reading import Reading
-from vidrestore.types import DisplayGeometry
+from vidrestore.types import DisplayGeometry, TrackedFace
 
 GEOMETRY = DisplayGeometry(coded_hw=(8, 8))
 
 
-def read(crop: Picture, *, keep_good: float = 1.0) -> Reading:
-    frame = random_frame(GRAY, (8, 8), index=0)
-    return picture_reading(
-        frame, GEOMETRY, aligned_face(crop), SafeguardConfig(keep_good=keep_good)
-    )
+def read(crop: Picture) -> Reading:
+    return picture_reading(aligned_face(crop))
+
+
+def lack(crop: Picture) -> float:
+    return lacking(random_frame(GRAY, (8, 8), index=0), GEOMETRY, aligned_face(crop))
+
+
+def points_reading(face: TrackedFace) -> Reading:
+    return track_reading(face, SafeguardConfig())
 
 
 def shrunk(picture: np.ndarray, side: int) -> Picture:
@@ -38,32 +45,35 @@ def shrunk(picture: np.ndarray, side: int) -> Picture:
 
 def test_an_old_face_is_restored_in_full() -> None:
     assert read(face_crop()) == Reading()
+    assert lack(face_crop()) == 1.0
 
 
-def test_a_face_that_is_sharp_already_is_left_alone() -> None:
-    assert read(sharp_crop()) == Reading(0.0, "already good")
+def test_a_face_that_is_sharp_lacks_nothing() -> None:
+    assert lack(sharp_crop()) == 0.0
 
 
-def test_a_sharp_face_is_restored_where_good_ones_are_asked_for_too() -> None:
-    assert read(sharp_crop(), keep_good=0.0) == Reading()
-    assert read(sharp_crop(), keep_good=0.25).strength == pytest.approx(0.75)
+def test_a_good_face_is_left_alone_as_far_as_is_asked_for() -> None:
+    good = replace(tracked(), goodness=1.0)
+    assert points_reading(good) == Reading(0.0, "already good")
+    assert track_reading(good, SafeguardConfig(keep_good=0.0)) == Reading()
+    assert track_reading(good, SafeguardConfig(keep_good=0.25)).strength == pytest.approx(0.75)
 
 
-def test_a_face_that_lost_its_detail_is_restored_and_in_between_it_is_restored_less() -> None:
-    strengths = [read(shrunk(sharp_crop(), side)).strength for side in (512, 280, 256, 240, 160)]
+def test_a_face_that_lost_its_detail_lacks_it_and_in_between_lacks_less() -> None:
+    lacks = [lack(shrunk(sharp_crop(), side)) for side in (512, 280, 256, 240, 160)]
 
-    assert (strengths[0], strengths[-1]) == (0.0, 1.0)
-    assert strengths == sorted(strengths)
+    assert (lacks[0], lacks[-1]) == (0.0, 1.0)
+    assert lacks == sorted(lacks)
 
 
-def test_a_sharp_face_under_strong_noise_is_restored() -> None:
+def test_a_sharp_face_under_strong_noise_lacks_much() -> None:
     noise = np.random.default_rng(0).normal(0, 10 / 255, (512, 512, 1)).astype(np.float32)
 
-    assert read((sharp_crop() + noise).clip(0, 1)).strength > 0.9
+    assert lack((sharp_crop() + noise).clip(0, 1)) > 0.9
 
 
 def test_a_face_half_behind_something_is_left_alone_or_restored_less() -> None:
-    found = read(covered_crop(), keep_good=0.0)
+    found = read(covered_crop())
 
     assert found.reason == "occluded"
     assert found.strength < 0.5

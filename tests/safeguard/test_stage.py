@@ -1,6 +1,7 @@
 """The two stages: what they leave alone, what they lower, and that they look no further."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,14 +27,12 @@ from vidrestore.safeguard.stage import guarded_frames, judged_frames
 from vidrestore.types import (
     AlignedFace,
     AlignedFrame,
-    DisplayGeometry,
     RestoredFace,
     RestoredFrame,
     Verdict,
 )
 
 CONFIG = SafeguardConfig()
-GEOMETRY = DisplayGeometry(coded_hw=(8, 8))
 LARGEST_STEP = 1 / 7 + 1e-6
 
 
@@ -43,7 +42,7 @@ def meter() -> IdentityMeter:
 
 
 def guarded(frames: Sequence[AlignedFrame], config: SafeguardConfig = CONFIG) -> list[AlignedFrame]:
-    return list(guarded_frames(frames, geometry=GEOMETRY, config=config))
+    return list(guarded_frames(frames, config=config))
 
 
 def restored(frame: AlignedFrame, crop: Picture) -> RestoredFrame:
@@ -76,7 +75,7 @@ def strength_and_reason(frame: AlignedFrame) -> tuple[float, str | None]:
 @pytest.mark.parametrize(
     ("face", "reason"),
     [
-        (aligned_face(sharp_crop()), "already good"),
+        (aligned_face(face_crop(), replace(tracked(), goodness=1.0)), "already good"),
         (aligned_face(face_crop(), tracked(nose_shift=0.7)), "turned"),
         (aligned_face(face_crop(), tracked(score=0.6)), "unsure"),
         (aligned_face(np.ascontiguousarray(np.flipud(face_crop()))), "occluded"),

@@ -22,6 +22,7 @@ from vidrestore.restore.batching import restored_frames
 from vidrestore.restore.crops import RestoredCrops
 from vidrestore.restore.restorer import Restorer
 from vidrestore.restore.steady import steadied_frames
+from vidrestore.safeguard.goodness import goodness_noted
 from vidrestore.safeguard.identity import IdentityMeter
 from vidrestore.safeguard.stage import guarded_frames, judged_frames
 from vidrestore.stopwatch import Stopwatch
@@ -97,7 +98,10 @@ class Stages:
             min_face_px=self.settings.min_face_px,
             only_tracks=self.settings.only_tracks,
         )
-        return iter(chosen)
+        if self.meter is None or self.settings.keep_good == 0.0:
+            return iter(chosen)
+        noted = goodness_noted(chosen, geometry=self.geometry, cut=self._cut)
+        return watch.timed("guard", noted)
 
     def finished(self, tracked: Iterable[TrackedFrame]) -> Iterator[FinishedFrame]:
         """Yield every frame once, in order, with its faces restored.
@@ -114,7 +118,7 @@ class Stages:
         cut = map(self._align, smoothed)
         safeguard = self.settings.safeguard_config()
         if self.meter is not None:
-            guarded = guarded_frames(cut, geometry=self.geometry, config=safeguard)
+            guarded = guarded_frames(cut, config=safeguard)
             cut = watch.timed("guard", guarded)
         if self.settings.steady > 0:
             steadied = steadied_frames(cut, config=self.settings.steady_config())
@@ -133,6 +137,9 @@ class Stages:
     def _view(self, frame: Frame, max_side_px: int) -> RgbView:
         with self.stopwatch.stage("view"):
             return display_view(frame, self.geometry.of(frame), max_side_px)
+
+    def _cut(self, frame: Frame, face: TrackedFace) -> AlignedFace | None:
+        return aligned(frame, self.geometry.of(frame), face, device=torch.device("cpu"))
 
     def _align(self, tracked: TrackedFrame) -> AlignedFrame:
         crops: list[AlignedFace] = []

@@ -65,8 +65,8 @@ OPENING = Ramp(0.70, 0.40)
 """Change of an eye or the mouth next to its own contrast, at the source's resolution."""
 
 PICTURE_EVERY_FRAMES, PERSON_EVERY_FRAMES = 4, 5
-"""Whether a picture is good and shows a face, and which person, is asked in frames whose number
-this divides, and where a face comes in; eyes and mouth are compared in every frame."""
+"""Whether a picture shows a face, and which person, is asked in frames whose number this divides,
+and where a face comes in; eyes and mouth are compared in every frame."""
 LEAST_REACH_FRAMES = 4
 """How far a low reading lowers its neighbours: any five frames hold a look of each kind."""
 MEAN_REACH_FRAMES = 3

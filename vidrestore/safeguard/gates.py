@@ -31,37 +31,21 @@ far off their middle."""
 _FACE_CORNERS_XY = np.array([[112, 160], [400, 160], [112, 448], [400, 448]])
 
 
-def points_reading(face: TrackedFace) -> Reading:
-    """Return what the detector's score and the five points say."""
+def track_reading(face: TrackedFace, config: SafeguardConfig) -> Reading:
+    """Return what the detector's score, the five points and the track so far say."""
     return least(
         [
             reading(SCORE(face.score), "unsure"),
             reading(YAW_DEGREES(yaw_degrees(face.points_xy)), "turned"),
+            reading(1.0 - config.keep_good * face.goodness, "already good"),
         ]
     )
 
 
-def picture_reading(
-    frame: Frame, geometry: DisplayGeometry, aligned: AlignedFace, config: SafeguardConfig
-) -> Reading:
-    """Return what the picture of a face says: whether it is one, and whether it is good.
-
-    Args:
-        frame: As decoded.
-        geometry: How its samples lie on the screen.
-        aligned: The face.
-        config: How far good faces are left alone.
-    """
-    luma = luma_of(aligned.crop_chw)
-    likeness, eye_likeness = face_likeness(luma)
-    shown = min(LIKENESS(likeness), EYE_LIKENESS(eye_likeness))
-    lacking = _lacking(frame, geometry, aligned, luma)
-    return least(
-        [
-            reading(shown, "occluded"),
-            reading(1.0 - config.keep_good * (1.0 - lacking), "already good"),
-        ]
-    )
+def picture_reading(aligned: AlignedFace) -> Reading:
+    """Return what the picture of a face says: whether it is one."""
+    likeness, eye_likeness = face_likeness(luma_of(aligned.crop_chw))
+    return reading(min(LIKENESS(likeness), EYE_LIKENESS(eye_likeness)), "occluded")
 
 
 def luma_of(crop_chw: Tensor) -> FloatArray:
@@ -93,10 +77,15 @@ def detail_of(aligned: AlignedFace, luma_hw: FloatArray) -> float:
     return real_detail_px(luma_hw, roll_radians=roll_radians(aligned.display_to_crop))
 
 
-def _lacking(
-    frame: Frame, geometry: DisplayGeometry, aligned: AlignedFace, luma_hw: FloatArray
-) -> float:
-    """Return how much a face lacks: 0 where it is sharp, free of noise and of blocks."""
+def lacking(frame: Frame, geometry: DisplayGeometry, aligned: AlignedFace) -> float:
+    """Return how much a face lacks: 0 where it is sharp, free of noise and of blocks.
+
+    Args:
+        frame: As decoded.
+        geometry: How its samples lie on the screen.
+        aligned: The face.
+    """
+    luma_hw = luma_of(aligned.crop_chw)
     blurred = DETAIL_PX(detail_of(aligned, luma_hw))
     if blurred == 1.0:
         return 1.0

@@ -10,14 +10,13 @@ from vidrestore.safeguard.config import (
     PICTURE_EVERY_FRAMES,
     SafeguardConfig,
 )
-from vidrestore.safeguard.gates import detail_of, luma_of, picture_reading, points_reading
+from vidrestore.safeguard.gates import detail_of, luma_of, picture_reading, track_reading
 from vidrestore.safeguard.identity import IdentityMeter, similarity_of
 from vidrestore.safeguard.openings import changes_of_openings
 from vidrestore.safeguard.reading import Reading, least, reading
 from vidrestore.safeguard.window import Looked, smoothed
 from vidrestore.types import (
     AlignedFrame,
-    DisplayGeometry,
     RestoredFace,
     RestoredFrame,
     TrackedFace,
@@ -26,7 +25,7 @@ from vidrestore.types import (
 
 
 def guarded_frames(
-    frames: Iterable[AlignedFrame], *, geometry: DisplayGeometry, config: SafeguardConfig
+    frames: Iterable[AlignedFrame], *, config: SafeguardConfig
 ) -> Iterator[AlignedFrame]:
     """Yield every frame once, in order, with what may be taken of each face at most.
 
@@ -36,10 +35,9 @@ def guarded_frames(
 
     Args:
         frames: In presentation order.
-        geometry: How their samples lie on the screen.
         config: How far faces are protected.
     """
-    for looked in smoothed(_looked_at(frames, geometry, config)):
+    for looked in smoothed(_looked_at(frames, config)):
         frame = looked.item
         verdicts = {track: _verdict(Reading(), found) for track, found in looked.readings.items()}
         alone = [
@@ -56,7 +54,7 @@ def guarded_frames(
 
 
 def _looked_at(
-    frames: Iterable[AlignedFrame], geometry: DisplayGeometry, config: SafeguardConfig
+    frames: Iterable[AlignedFrame], config: SafeguardConfig
 ) -> Iterator[Looked[AlignedFrame]]:
     before: set[int] = set()
     for frame in frames:
@@ -65,9 +63,9 @@ def _looked_at(
         }
         for each in frame.faces:
             track = each.face.track_id
-            found = [points_reading(each.face)]
+            found = [track_reading(each.face, config)]
             if _is_due(frame.frame.index, PICTURE_EVERY_FRAMES, track, before):
-                found.append(picture_reading(frame.frame, geometry.of(frame.frame), each, config))
+                found.append(picture_reading(each))
             readings[track] = least(found).heard(config.strength)
         before = {each.face.track_id for each in frame.faces}
         yield Looked(frame, readings)
