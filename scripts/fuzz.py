@@ -17,6 +17,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
 import hashlib
+import importlib
 import re
 import resource
 import shutil
@@ -48,6 +49,7 @@ _MOST_SECONDS = 40
 _MORE_MEMORY_BYTES = 3 << 30
 _JOB = ".vidrestore"
 _LEFTOVER = re.compile(r"\.partial|\.vidrestore$|\.tmp$")
+_LOADED_LATE = ("cli.console", "cli.info", "cli.restore", "cli.summary", "cli.verify", "jobs.run")
 _SIGNALS = {each.value: each.name for each in signal.Signals}
 
 
@@ -76,7 +78,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     tally = Tally()
     with tempfile.TemporaryDirectory(prefix="fuzz.") as folder:
-        _load_networks_once()
+        _load_once()
         kinds = {name: KINDS[name] for name in options.kind}
         seeds = {name: _made(kind, Path(folder), name) for name, kind in kinds.items()}
         for name, number in _cases(options):
@@ -256,8 +258,10 @@ def _waited(child: int) -> int | None:
     return None
 
 
-def _load_networks_once() -> None:
-    """Give every case the networks of this process; they are not the point."""
+def _load_once() -> None:
+    """Give every case the modules and networks of this process; loading them is not the point."""
+    for name in _LOADED_LATE:
+        importlib.import_module(f"vidrestore.{name}")
     device = resolve_device("cpu")
     detector = load_detector("mtcnn", device=device, config=DetectorConfig())
     restorer = load_restorer("lite", device=device, dtype=torch.float32)

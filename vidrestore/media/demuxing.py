@@ -1,7 +1,9 @@
 """Packets of damaged files: whatever can be read, and a word on what cannot."""
 
+import errno
 import logging
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import av.error
 from av.container import InputContainer
@@ -11,11 +13,25 @@ from av.stream import Stream
 _log = logging.getLogger(__name__)
 
 _MOST_FAILURES_IN_A_ROW = 16
+_READ_TO_SEE_BYTES = 1 << 25
 
 
 def is_damage(error: Exception) -> bool:
     """Whether FFmpeg fails over what a file holds, not over the disk it lies on."""
     return isinstance(error, av.error.FFmpegError) and not isinstance(error, OSError)
+
+
+def _lies(error: av.error.FFmpegError, container: InputContainer, near_byte: int) -> bool:
+    """Whether FFmpeg calls damage an error of the disk, as where Matroska points beyond the end."""
+    if error.errno != errno.EIO:
+        return False
+    try:
+        with Path(container.name.removeprefix("file:")).open("rb") as file:
+            file.seek(near_byte)
+            file.read(_READ_TO_SEE_BYTES)
+    except OSError:
+        return False
+    return True
 
 
 def packets_around_damage(
@@ -33,15 +49,15 @@ def packets_around_damage(
     Raises:
         OSError: The disk fails.
     """
-    failures = 0
+    failures = near_byte = 0
     while True:
         try:
             for packet in container.demux(*streams):
-                failures = 0
+                failures, near_byte = 0, max(near_byte, packet.pos or 0)
                 yield packet
             return
         except av.error.FFmpegError as error:
-            if not is_damage(error):
+            if not (is_damage(error) or _lies(error, container, near_byte)):
                 raise
             if failures == 0:
                 on_damage()

@@ -12,7 +12,7 @@ from av.packet import Packet
 from av.stream import AttachmentStream, Discard, Stream
 
 from vidrestore.errors import UnsupportedStreamError
-from vidrestore.media.containers import ContainerSpec, has_decoder, holds
+from vidrestore.media.containers import ContainerSpec, codec_name, has_decoder, holds
 from vidrestore.media.demuxing import is_damage, packets_around_damage
 from vidrestore.media.info import StreamInfo, VideoInfo
 from vidrestore.media.join import can_join
@@ -59,7 +59,8 @@ def planned(
     for stream, stream_info in zip(source.streams, info.streams, strict=True):
         if stream.index == info.video_stream_index or is_made_anew(stream, source):
             continue
-        if is_embedded_cover(stream, spec) or holds(spec, stream):
+        fits = holds(spec, stream) and not _lacks_header(stream, source)
+        if is_embedded_cover(stream, spec) or fits:
             copied.append(stream.index)
         elif not has_decoder(stream) and can_join(info.path, stream.index, spec):
             joined.append(stream.index)
@@ -68,6 +69,12 @@ def planned(
         else:
             raise UnsupportedStreamError(_refusal(target, stream_info))
     return CopyPlan(copied=tuple(copied), joined=tuple(joined), notes=tuple(notes))
+
+
+def _lacks_header(stream: Stream, source: InputContainer) -> bool:
+    """Whether the header that AAC needs is missing, as where garbage looks like another track."""
+    states_headers = source.format.name.startswith(("flv", "mov", "matroska"))
+    return states_headers and codec_name(stream) == "aac" and not stream.codec_context.extradata
 
 
 def _refusal(target: Path, stream: StreamInfo) -> str:

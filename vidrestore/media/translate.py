@@ -22,7 +22,7 @@ _ADVICE = {
     errno.EISDIR: "is a folder; name a file",
     errno.ENOTDIR: "a part of this path is not a folder; check the name",
     errno.ENAMETOOLONG: "the name is too long; choose a shorter one with -o",
-    errno.EIO: "input/output error; check the disk",
+    errno.EIO: "input/output error; check the disk, or get another copy",
 }
 _DAMAGED = "not a film FFmpeg can read, or cut off before its index; check it or get another copy"
 

@@ -1,0 +1,50 @@
+"""A short run of the fuzzer: a case of each of some kinds."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def fuzzed(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "fuzz.py"), *words],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_damaged_files_end_well_or_are_refused_in_one_line() -> None:
+    run = fuzzed("--cases", "14", "--kind", "mp4,mkv,ts-h264,avi,png,pth,job")
+    assert run.returncode == 0, run.stdout + run.stderr
+    lines = run.stdout.splitlines()
+    assert lines[0].split() == ["kind", "ok", "refused", "DEFECT"]
+    counts = {line.split()[0]: [int(word) for word in line.split()[1:]] for line in lines[1:]}
+    assert {name: sum(each) for name, each in counts.items()} == dict.fromkeys(
+        ("mp4", "mkv", "ts-h264", "avi", "png", "pth", "job"), 2
+    )
+
+
+def test_a_program_that_crashes_is_found_out() -> None:
+    code = """
+import os, sys
+sys.path.insert(0, sys.argv.pop(1))
+import fuzz
+fuzz.program = lambda words: os.abort()
+fuzz.main()
+"""
+    words = [str(ROOT / "scripts"), "--cases", "1", "--kind", "png"]
+    run = subprocess.run(
+        [sys.executable, "-c", code, *words],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert "DEFECT png:0: ended by SIGABRT" in run.stdout
+    assert "python scripts/fuzz.py --seed 0 --case png:0" in run.stdout
