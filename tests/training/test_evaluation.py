@@ -63,7 +63,8 @@ def test_the_identity_scores_its_input_and_an_oracle_scores_full_marks() -> None
     assert after["psnr"] == 100
     assert after["ssim"] > 0.999
     assert after["identity_angle"] < 0.1
-    assert after["landmark_distance"] == 0
+    # Pictures are searched several at once, which may round the last bit otherwise.
+    assert after["landmark_distance"] == pytest.approx(0, abs=1e-4)
     assert results.summary("original")["niqe"] == after["niqe"]
     assert results.sheet().shape == (256, 768, 3)
 

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
 from math import inf
 from types import MappingProxyType
 
 import av
+import av.error
 
 from vidrestore.errors import ConfigError, MediaError
 from vidrestore.media.convert import Loss, loss_between
@@ -230,6 +233,30 @@ def _cannot_crop(planar: PixelFormat, odd_hw: tuple[bool, bool]) -> bool:
     return (odd_hw[0] and shift_y > 0) or (odd_hw[1] and shift_x > 0)
 
 
+@cache
+def _ffv1_slices(planar: PixelFormat, coded_hw: tuple[int, int]) -> int | None:
+    """Return how many slices a frame is coded in; None leaves it to the encoder.
+
+    FFmpeg refuses slices that would cut through a sample of chroma, as in odd sizes; which these
+    are is found out by trying.
+    """
+    area = coded_hw[0] * coded_hw[1]
+    wanted = (count for least, count in _FFV1_SLICES if area >= least)
+    return next((count for count in wanted if _opens_in_slices(count, planar, coded_hw)), None)
+
+
+def _opens_in_slices(count: int, planar: PixelFormat, coded_hw: tuple[int, int]) -> bool:
+    context = av.CodecContext.create("ffv1", "w")
+    context.height, context.width = coded_hw
+    context.pix_fmt, context.time_base = planar.name, Fraction(1, 25)
+    context.options = {"level": "3", "slices": str(count)}
+    try:
+        context.open()
+    except av.error.FFmpegError:
+        return False
+    return True
+
+
 def encoder_options(
     settings: EncoderSettings, planar: PixelFormat, coded_hw: tuple[int, int]
 ) -> dict[str, str]:
@@ -244,8 +271,7 @@ def encoder_options(
         fitting = [name for name, formats in _DNXHR_FORMATS.items() if planar.name in formats]
         preset = f"dnxhr_{preset or fitting[-1]}"
     if settings.codec == "ffv1":
-        area = coded_hw[0] * coded_hw[1]
-        slices = next((count for least, count in _FFV1_SLICES if area >= least), None)
+        slices = _ffv1_slices(planar, coded_hw)
         if slices is not None:
             options["slices"] = str(slices)
     if preset is not None:
