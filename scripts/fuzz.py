@@ -233,7 +233,8 @@ def _as_child(work: Callable[[], int], said: int) -> None:
         os.dup2(said, 2)
         # Threads of FFmpeg take address space, too.
         size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (size + _MORE_MEMORY_BYTES,) * 2)
+        most = size + _MORE_MEMORY_BYTES
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
         code = int(work())
     except BaseException:  # noqa: BLE001  (told by the exit code and the traceback)
         import traceback

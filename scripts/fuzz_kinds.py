@@ -13,7 +13,7 @@ import cv2
 import imageio_ffmpeg
 import numpy as np
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file  # pyright: ignore[reportUnknownVariableType]
 
 Program: TypeAlias = Callable[[Sequence[str]], int]
 
@@ -80,7 +80,7 @@ def _write_film(path: Path, codec: str, sound: str | None, options: Mapping[str,
             rng = np.random.default_rng(number // 4)
             rgb = cv2.resize(rng.integers(0, 256, (6, 12, 3), np.uint8), _SIZE_HW[::-1])
             rgb[:8, : 4 * number] = 255
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(cast("Any", rgb), format="rgb24")
             output.mux(video.encode(frame))
         output.mux(video.encode(None))
         if audio is not None:
@@ -102,7 +102,8 @@ def _write_sound(output: Any, stream: Any) -> None:
         )
         if not name.endswith("p"):
             data = data.T.reshape(1, -1)
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(data), format=name, layout=layout)
+        samples = cast("Any", np.ascontiguousarray(data))
+        frame = av.AudioFrame.from_ndarray(samples, format=name, layout=layout)
         frame.sample_rate, frame.pts, frame.time_base = 48_000, start, Fraction(1, 48_000)
         output.mux(stream.encode(frame))
     output.mux(stream.encode(None))
