@@ -225,6 +225,7 @@ class Foreman:
             difference = _difference(answer, self._first)
             if difference is None:
                 worker.greeted = True
+                _log.info("process %d on %s is ready to work", answer.process, answer.host)
                 self._lost_in_a_row = 0
                 self._first = self._first or answer
                 self._changed.notify_all()

@@ -27,6 +27,8 @@ class Greeting:
     """Who a worker is."""
 
     host: str
+    process: int
+    """Its number on that machine."""
     device: str
     """What ``auto`` is there."""
     precision: str

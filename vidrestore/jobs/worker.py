@@ -1,5 +1,6 @@
 """A worker: does what it is ordered, a second at a time, and keeps its networks in between."""
 
+import os
 import pickle
 import platform
 import traceback
@@ -78,6 +79,7 @@ def _greeting(order: GreetingOrder) -> Greeting:
     precision = resolve_precision(order.precision, device)
     return Greeting(
         host=platform.node(),
+        process=os.getpid(),
         device=str(device),
         precision=str(precision),
         versions=versions(),

@@ -1,0 +1,151 @@
+"""Workers on a Ray cluster of this machine: real processes, one of which is killed."""
+
+import logging
+import os
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import torch
+from support.cheap import be_cheap, load_cheap
+from support.clips import Clip, Sound, make_clip
+from support.faceclips import FACE_SIZE_HW, face_picture
+
+from vidrestore import JobSettings, RestoreSettings, restore_video
+from vidrestore.errors import ConfigError, DeviceError, WorkerError
+from vidrestore.jobs.folder import job_folder_path
+from vidrestore.jobs.raycrew import open_ray_crew
+from vidrestore.pipeline import prepared
+from vidrestore.progress import Progress
+
+ray = pytest.importorskip("ray", reason="the extra ray is not installed")
+
+SETTINGS = RestoreSettings(codec="ffv1", device="cpu", precision="fp32")
+HERE = (Path(__file__).parents[1], Path(__file__).parents[2])
+"""Where workers find the support of tests, and the package where it is not installed."""
+ON_RAY = JobSettings(segment_seconds=0.1, engine="ray", workers=2)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """Two cores of Ray, whose workers restore at no cost."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_worker_niceness", "0")
+        patch.setattr(prepared, "load_restorer", load_cheap)
+        ray.init(
+            address="local",
+            num_cpus=2,
+            include_dashboard=False,
+            log_to_driver=False,
+            configure_logging=False,
+            object_store_memory=100 << 20,
+            runtime_env={
+                "worker_process_setup_hook": be_cheap,
+                "env_vars": {"PYTHONPATH": os.pathsep.join(map(str, HERE))},
+            },
+        )
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # as each of two workers on two cores
+        yield
+        torch.set_num_threads(threads)
+        ray.shutdown()
+
+
+def test_a_film_restored_on_ray_is_that_of_one_process_though_a_worker_is_killed(
+    cluster: None,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clip = Clip(
+        size_hw=FACE_SIZE_HW,
+        ticks=tuple(range(24)),
+        picture=face_picture,
+        sounds=(Sound(seconds=Fraction(24, 25)),),
+        options={"preset": "veryfast", "bf": "2", "g": "5", "crf": "10"},
+    )
+    film = make_clip(tmp_path / "film.mkv", clip)
+    whole = JobSettings(segment_seconds=0.1)
+    expected = restore_video(film, tmp_path / "whole.mkv", settings=SETTINGS, job=whole)
+    assert expected.segments >= 4
+    killed: list[int] = []
+
+    def on_progress(progress: Progress) -> None:
+        if progress.workers and progress.frames_searched and not killed:
+            killed.extend(map(int, re.findall(r"process (\d+) on", caplog.text)))
+            os.kill(killed[0], signal.SIGKILL)
+
+    caplog.set_level(logging.INFO, logger="vidrestore")
+    report = restore_video(
+        film, tmp_path / "out.mkv", settings=SETTINGS, job=ON_RAY, on_progress=on_progress
+    )
+    assert killed
+    assert "a worker died; " in caplog.text
+    assert (tmp_path / "out.mkv").read_bytes() == (tmp_path / "whole.mkv").read_bytes()
+    assert (report.frames, report.faces) == (expected.frames, expected.faces)
+    assert report.segments == expected.segments
+    assert not job_folder_path(tmp_path / "out.mkv").exists()
+    assert capfd.readouterr().out == ""
+
+
+def test_a_gpu_that_the_cluster_does_not_have_is_refused(cluster: None) -> None:
+    with (
+        pytest.raises(DeviceError, match="the Ray cluster has no GPU"),
+        open_ray_crew("cuda", workers=None),
+    ):
+        pass
+    with (
+        pytest.raises(DeviceError, match="Ray chooses among GPUs; use --device cuda"),
+        open_ray_crew("cuda:1", workers=None),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("workers", "expected"), [(None, (1, 2)), (1, (1, 2)), (2, (2, 1)), (9, (2, 1))]
+)
+def test_workers_and_threads_fill_the_cores(
+    cluster: None, workers: int | None, expected: tuple[int, int]
+) -> None:
+    with open_ray_crew("auto", workers=workers) as crew:
+        assert (crew.size, crew.threads) == expected
+    assert ray.is_initialized()
+
+
+def test_without_ray_one_line_names_the_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    film = make_clip(tmp_path / "film.mkv", Clip())
+    with pytest.raises(ConfigError, match=r"pip install 'vidrestore\[ray\]'"):
+        restore_video(film, tmp_path / "out.mkv", settings=SETTINGS, job=ON_RAY)
+    assert [path.name for path in tmp_path.iterdir()] == ["film.mkv"]
+
+
+def test_a_cluster_that_is_not_there_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    if ray.is_initialized():
+        ray.shutdown()
+    monkeypatch.setenv("RAY_ADDRESS", "nonsense")
+    with (
+        pytest.raises(WorkerError, match=r"no Ray cluster at nonsense \(RAY_ADDRESS\): .+"),
+        open_ray_crew("auto", workers=None),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"workers": 2}, "workers are for the engine ray"),
+        ({"engine": "ray", "workers": 0}, "at least 1"),
+        ({"engine": "spark"}, "engine must be one of local, ray"),
+    ],
+)
+def test_impossible_engines_are_refused(wrong: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        JobSettings(**wrong)  # type: ignore[arg-type]

@@ -1,0 +1,29 @@
+"""A restorer that costs nothing, in the place of the one that was asked for."""
+
+import torch
+from torch import nn
+
+from vidrestore.models.outputs import Restored
+from vidrestore.models.table import RestorerSpec
+from vidrestore.pipeline import prepared
+from vidrestore.restore.restorer import Restorer
+
+
+class Paling(nn.Module):
+    """Contrast becomes a little less: no harm, but a change."""
+
+    def forward(self, crops_NCHW: torch.Tensor) -> Restored:
+        return Restored(0.9 * crops_NCHW)
+
+
+def load_cheap(
+    *_names: object, device: torch.device, dtype: torch.dtype, **_more: object
+) -> Restorer:
+    """Stand in for ``load_restorer``."""
+    spec = RestorerSpec(build=Paling, crop_size_px=512, licence="Apache-2.0")
+    return Restorer(Paling(), spec, device=device, dtype=dtype)
+
+
+def be_cheap() -> None:
+    """Make it the restorer of this process for good."""
+    prepared.load_restorer = load_cheap  # type: ignore[assignment]
