@@ -115,6 +115,30 @@ def test_matroska_rounds_finer_clocks_to_milliseconds_and_says_so(tmp_path: Path
     assert any("milliseconds" in note for note in notes)
 
 
+@pytest.mark.parametrize(
+    ("ticks", "said"),
+    [
+        ((0, 40, 83, 120), None),
+        ((0, 40, 44, 60, 63, 120), "2 frames have the time of the one before"),
+    ],
+)
+def test_frames_that_matroska_brings_to_one_time_are_counted(
+    tmp_path: Path, ticks: tuple[int, ...], said: str | None
+) -> None:
+    path = make_clip(
+        tmp_path / "film.mp4",
+        Clip(ticks=ticks, time_base=Fraction(1, 12800), container_options=TIMESCALE),
+    )
+
+    notes = copy_film(path, tmp_path / "out.mkv", codec="h264")
+
+    assert any("the time of the one before" in note for note in notes) == (said is not None)
+    assert said is None or any(said in note for note in notes)
+    with av.open(str(tmp_path / "out.mkv")) as container:
+        shown = [each.pts for each in container.demux(video=0) if each.size]
+    assert len(shown) - len(set(shown)) == (2 if said else 0)
+
+
 def test_avi_says_so_where_frames_are_unevenly_spaced(tmp_path: Path) -> None:
     clip = Clip(ticks=VARIABLE_TICKS, time_base=Fraction(1, 12800), container_options=TIMESCALE)
     uneven = make_clip(tmp_path / "uneven.mp4", clip)

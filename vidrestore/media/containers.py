@@ -26,6 +26,7 @@ class ContainerSpec:
     """Codecs it holds, where FFmpeg's muxer would take any and players would not."""
     holds_rotation: bool = True
     holds_attachments: bool = False
+    holds_chapters: bool = True
     is_mov: bool = False
     counts_milliseconds: bool = False
     """Whether time stamps are rounded to 1/1000 s, as Matroska's are."""
@@ -51,7 +52,9 @@ _USUAL_RATES = (
     *map(Fraction, (24, 25, 30, 48, 50, 60)),
 )
 _RATE_TOLERANCE = Fraction(1, 2500)
-_TRANSPORT = ContainerSpec(format="mpegts", codecs=_TRANSPORT_CODECS, holds_rotation=False)
+_TRANSPORT = ContainerSpec(
+    format="mpegts", codecs=_TRANSPORT_CODECS, holds_rotation=False, holds_chapters=False
+)
 
 CONTAINERS: Mapping[str, ContainerSpec] = MappingProxyType(
     {
@@ -60,9 +63,15 @@ CONTAINERS: Mapping[str, ContainerSpec] = MappingProxyType(
         ".mov": ContainerSpec(format="mov", is_mov=True),
         ".mkv": ContainerSpec(format="matroska", holds_attachments=True, counts_milliseconds=True),
         ".webm": ContainerSpec(format="webm", codecs=_WEBM_CODECS, counts_milliseconds=True),
-        ".avi": ContainerSpec(format="avi", holds_rotation=False, counts_frames=True),
+        ".avi": ContainerSpec(
+            format="avi", holds_rotation=False, holds_chapters=False, counts_frames=True
+        ),
         ".mxf": ContainerSpec(
-            format="mxf", codecs=_MXF_CODECS, holds_rotation=False, pictures_only=True
+            format="mxf",
+            codecs=_MXF_CODECS,
+            holds_rotation=False,
+            holds_chapters=False,
+            pictures_only=True,
         ),
         ".ts": _TRANSPORT,
         ".m2ts": _TRANSPORT,

@@ -1,10 +1,10 @@
 """The file of a film: encoded pictures in, with everything else of the source beside them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import lcm
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 import av.error
@@ -13,35 +13,28 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from vidrestore.errors import UnsupportedStreamError
+from vidrestore.media.beginnings import fitted_beginnings
+from vidrestore.media.chapters import held_chapters
 from vidrestore.media.containers import container_of, held_rate, holds_codec
 from vidrestore.media.curves import HALF_FLOAT, PRINTING_DENSITY
+from vidrestore.media.described import descriptions_lost, stream_tags
 from vidrestore.media.encoders import EncoderSettings
+from vidrestore.media.held_times import HeldTimes
 from vidrestore.media.info import VideoInfo
 from vidrestore.media.join import joined
+from vidrestore.media.muxer_options import muxer_options
 from vidrestore.media.picture_encoder import PictureEncoder
 from vidrestore.media.probing import open_film
-from vidrestore.media.remux import (
-    CopyPlan,
-    StreamCopier,
-    copied_metadata,
-    planned,
-    shifted_chapters,
-)
+from vidrestore.media.remux import CopyPlan, StreamCopier, copied_metadata, planned
 from vidrestore.media.timecode import state_timecode
 from vidrestore.media.timing import CopyClock, Cut, common_shift
 from vidrestore.media.translate import media_errors
 from vidrestore.types import DisplayGeometry
 
-_ROUNDED_SECONDS = Fraction(1, 500)
+if TYPE_CHECKING:
+    from av.container.core import Chapter
+
 _CODEC_IDS = {"h265": "hevc", "dnxhr": "dnxhd"}
-_MOV_TAGS = frozenset(
-    {
-        "title", "artist", "album", "album_artist", "composer", "comment", "date", "genre",
-        "copyright", "description", "synopsis", "grouping", "lyrics", "track", "disc", "show",
-        "episode_id", "network", "encoder", "creation_time", "timecode", "media_type", "location",
-        "keywords", "episode_sort", "season_number", "hd_video", "compilation", "gapless_playback",
-    }
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,10 +86,8 @@ class FilmFile:
         self._spec = container_of(target)
         self._info = info = replace(info, average_rate=held_rate(self._spec, target, info))
         self._source_path = source_path if info.kind == "film" else None
-        self._rounds_times = self._begun = False
-        self._last_ticks: int | None = None
-        self._step_ticks: list[int] = []
-        """Shortest and longest time between two frames."""
+        self._begun = False
+        self._held_times = HeldTimes(self._spec, target, info.time_base)
         self._whole_aspect = self._stated_aspect(geometry)
         codec = _CODEC_IDS.get(settings.codec, settings.codec)
         if not holds_codec(self._spec, codec):
@@ -144,36 +135,37 @@ class FilmFile:
             )
             copied = [self._source.streams[at] for at in plan.copied]
             time_bases = [each.time_base for each in copied if each.time_base]
-        self._plan = plan
-        self.notes.extend(plan.notes)
         start, end = cut.bounds_seconds(self._info.origin_seconds)
         wanted = start if start is not None else self._info.origin_seconds
         shift = common_shift(wanted, self._info.time_base, time_bases)
-        self._clock = CopyClock(shift_seconds=shift, start_seconds=start, end_seconds=end)
-        self._muxer_options = self._options_of_muxer(time_bases)
+        clock = CopyClock(shift_seconds=shift, start_seconds=start, end_seconds=end)
+        if self._source_path is not None:
+            plan, clock = fitted_beginnings(
+                plan,
+                clock,
+                source_path=self._source_path,
+                info=self._info,
+                spec=self._spec,
+                target=self._target,
+                cut=cut,
+                drop_unsupported=drop_unsupported,
+            )
+        self._plan, self._clock = plan, clock
+        self.notes.extend(plan.notes)
+        self._chapters: list[Chapter] = []
+        if self._source is not None:
+            self._chapters, notes = held_chapters(
+                self._source, clock, self._spec, self._target, drop_unsupported=drop_unsupported
+            )
+            self.notes.extend(notes)
+        self._muxer_options = muxer_options(self._spec, self._info, time_bases)
         self._output = av.open(
             f"file:{self._path}",
             "w",
             format=self._spec.format,
             container_options=self._muxer_options,
         )
-        self._add_streams(self._output, geometry, settings, shift)
-
-    def _options_of_muxer(self, time_bases: Sequence[Fraction]) -> dict[str, str]:
-        # Else some muxers write random identifiers, and no two runs give the same bytes.
-        options = {"fflags": "+bitexact"}
-        if not self._spec.is_mov:
-            return options
-        denominators = [each.denominator for each in (self._info.time_base, *time_bases)]
-        scale = lcm(*denominators)
-        options |= {
-            "video_track_timescale": str(self._info.time_base.denominator),
-            # Edit lists, which hold the offsets between streams, count in this.
-            "movie_timescale": str(scale if scale < 1 << 31 else max(denominators)),
-        }
-        if set(map(str.lower, copied_metadata(dict(self._info.metadata)))) - _MOV_TAGS:
-            options["movflags"] = "use_metadata_tags"
-        return options
+        self._add_streams(self._output, geometry, settings, clock.shift_seconds)
 
     def _add_streams(
         self,
@@ -183,22 +175,27 @@ class FilmFile:
         shift: Fraction,
     ) -> None:
         self._copier: StreamCopier | None = None
+        self._written_as: dict[int, int] = {}
         if self._source is None:
             self.encoder = self._picture_encoder(output, geometry, settings, shift)
             self._name_reel(output)
             return
         self._copier = StreamCopier(self._source, output, self._clock, self._spec.is_mov)
         for stream in self._source.streams:
+            tags = stream_tags(stream, self._source, self._spec)
             if stream.index == self._info.video_stream_index:
                 self.encoder = self._picture_encoder(output, geometry, settings, shift)
                 own = self.encoder.stream
-                own.metadata.update(copied_metadata(stream.metadata))
+                own.metadata.update(tags)
                 own.disposition = stream.disposition
+                self._written_as[stream.index] = own.index
             elif stream.index in self._plan.copied:
-                self._copier.add(stream, self._spec)
+                self._written_as[stream.index] = self._copier.add(stream, self._spec, tags)
+        for index in self._plan.joined:
+            self._written_as[index] = len(self._written_as)
         output.metadata.update(copied_metadata(dict(self._info.metadata)))
         self._name_reel(output)
-        output.set_chapters(shifted_chapters(self._source, self._clock))
+        output.set_chapters(self._chapters)
 
     def _name_reel(self, output: OutputContainer) -> None:
         if self._info.reel_name is not None:
@@ -265,7 +262,7 @@ class FilmFile:
                 if self._copier is not None and dts is not None:
                     self._output.start_encoding()
                     self._copier.pump(dts * packet.time_base)
-                self._note_rounding(packet)
+                self._held_times.take(packet)
                 self._output.mux_one(packet)
 
     def finish(self) -> None:
@@ -277,30 +274,18 @@ class FilmFile:
                 self._copier.pump(None)
                 self.notes.extend(self._copier.notes)
             self._output.close()
-            if self._rounds_times:
-                self.notes.append(f"{self._target.suffix} rounds time stamps to milliseconds")
-            if self._spec.counts_frames and self._is_uneven:
-                self.notes.append(
-                    f"{self._target.suffix} holds no time stamps: the uneven times of this film "
-                    "became empty frames, which not every player heeds; .mkv and .mp4 hold them"
-                )
+            self.notes.extend(self._held_times.notes())
             if self._plan.joined or self._whole_aspect is not None:
                 self._join(self._source_path or self._path)
+        if self._source is not None:
+            suffix = self._target.suffix
+            self.notes.extend(
+                descriptions_lost(self._source, self._path, self._written_as, suffix=suffix)
+            )
 
     def follow_rhythm(self, ticks: int) -> None:
         """Take note of the time of the next picture in presentation order."""
-        if self._last_ticks is not None:
-            steps = [*self._step_ticks, ticks - self._last_ticks]
-            self._step_ticks = [min(steps), max(steps)]
-        self._last_ticks = ticks
-
-    @property
-    def _is_uneven(self) -> bool:
-        """Whether times between frames differ by more than the rounding of time stamps."""
-        if not self._step_ticks:
-            return False
-        shortest, longest = self._step_ticks
-        return (longest - shortest) * self._info.time_base > _ROUNDED_SECONDS
+        self._held_times.follow(ticks)
 
     def _stated_aspect(self, geometry: DisplayGeometry) -> Fraction | None:
         """Return the aspect of the whole picture where only the join can state it."""
@@ -338,8 +323,3 @@ class FilmFile:
             except av.error.FFmpegError:
                 # The end of a file that is given up anyway could not be written.
                 continue
-
-    def _note_rounding(self, packet: "Packet[VideoStream]") -> None:
-        if self._rounds_times or packet.pts is None or not self._spec.counts_milliseconds:
-            return
-        self._rounds_times = (packet.pts * packet.time_base * 1000).denominator != 1

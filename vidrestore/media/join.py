@@ -86,7 +86,8 @@ def joined(
 
 
 def _input_options(clock: CopyClock) -> dict[str, str]:
-    options = {"itsoffset": f"{float(-clock.shift_seconds):.6f}"}
+    later = clock.delay_seconds - clock.shift_seconds
+    options = {"itsoffset": f"{float(later):.6f}"}
     if clock.start_seconds is not None:
         options["ss"] = f"{float(clock.start_seconds):.6f}"
     if clock.end_seconds is not None:

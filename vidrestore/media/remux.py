@@ -1,10 +1,9 @@
 """Everything of a film but its pictures: copied packet for packet, never decoded."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import av.error
 from av.container import InputContainer, OutputContainer
@@ -12,15 +11,12 @@ from av.packet import Packet
 from av.stream import AttachmentStream, Discard, Stream
 
 from vidrestore.errors import UnsupportedStreamError
-from vidrestore.media.containers import ContainerSpec, codec_name, has_decoder, holds
+from vidrestore.media.containers import CONTAINERS, ContainerSpec, codec_name, has_decoder, holds
 from vidrestore.media.demuxing import is_damage, packets_around_damage
 from vidrestore.media.info import StreamInfo, VideoInfo
 from vidrestore.media.join import can_join
 from vidrestore.media.probing import is_attached_picture, open_film
 from vidrestore.media.timing import CopyClock, GrowingTimes
-
-if TYPE_CHECKING:
-    from av.container.core import Chapter
 
 # Statistics of the source's packets, and the names of the programs that wrote them.
 _NOT_COPIED = (
@@ -62,12 +58,12 @@ def planned(
         fits = holds(spec, stream) and not _lacks_header(stream, source)
         if is_embedded_cover(stream, spec) or fits:
             copied.append(stream.index)
-        elif not has_decoder(stream) and can_join(info.path, stream.index, spec):
+        elif _can_join(stream, info, spec):
             joined.append(stream.index)
         elif drop_unsupported:
             notes.append(f"{stream_info} is left out: {target.suffix} cannot hold it")
         else:
-            raise UnsupportedStreamError(_refusal(target, stream_info))
+            raise UnsupportedStreamError(_refusal(target, stream_info, info.path))
     return CopyPlan(copied=tuple(copied), joined=tuple(joined), notes=tuple(notes))
 
 
@@ -77,10 +73,21 @@ def _lacks_header(stream: Stream, source: InputContainer) -> bool:
     return states_headers and codec_name(stream) == "aac" and not stream.codec_context.extradata
 
 
-def _refusal(target: Path, stream: StreamInfo) -> str:
+def _can_join(stream: Stream, info: VideoInfo, spec: ContainerSpec) -> bool:
+    # Attached files ffmpeg leaves out without a word.
+    if has_decoder(stream) or isinstance(stream, AttachmentStream):
+        return False
+    return can_join(info.path, stream.index, spec)
+
+
+def _refusal(target: Path, stream: StreamInfo, source: Path) -> str:
+    # What not even Matroska holds is a kind of the source's own container.
+    own, suffix = source.suffix.lower(), target.suffix.lower()
+    better = ".mkv" if suffix != ".mkv" else own if own in CONTAINERS else None
+    other = "" if better in (None, suffix) else f"-o {target.stem}{better} or "
     return (
         f"{target}: {target.suffix} cannot hold {stream} of the source; "
-        f"use -o {target.stem}.mkv or --drop-unsupported"
+        f"use {other}--drop-unsupported"
     )
 
 
@@ -133,20 +140,20 @@ class StreamCopier:
     _packets: "Iterator[Packet[Stream]] | None" = None
     _held: "Packet[Stream] | None" = None
 
-    def add(self, stream: Stream, spec: ContainerSpec) -> None:
-        """Give the output a stream like ``stream``."""
+    def add(self, stream: Stream, spec: ContainerSpec, tags: Mapping[str, str]) -> int:
+        """Give the output a stream like ``stream``; return its index there."""
         if is_embedded_cover(stream, spec):
-            self._attach_cover(stream)
-            return
+            return self._attach_cover(stream)
         added = self.output.add_stream_from_template(stream, opaque=True)
         added.metadata.clear()
-        added.metadata.update(copied_metadata(stream.metadata))
+        added.metadata.update(tags)
         added.disposition = stream.disposition
         if not isinstance(stream, AttachmentStream):
             times = GrowingTimes(stream.time_base or Fraction(1))
             self._streams[stream.index] = _Copied(added, stream.type, times)
+        return added.index
 
-    def _attach_cover(self, stream: Stream) -> None:
+    def _attach_cover(self, stream: Stream) -> int:
         with open_film(Path(self.source.name.removeprefix("file:"))) as again:
             packet = next(again.demux(again.streams[stream.index]))
             data = bytes(packet)
@@ -159,13 +166,15 @@ class StreamCopier:
         )
         attached = self.output.add_attachment(name, mime, data)
         attached.metadata.update(copied_metadata(stream.metadata))
+        return attached.index
 
     def pump(self, until_seconds: Fraction | None) -> None:
         """Copy packets up to a time of the output's clock; all of them where it is None."""
         while (packet := self._next()) is not None:
             dts = packet.dts if packet.dts is not None else packet.pts
             seconds = Fraction(0) if dts is None else dts * packet.time_base
-            if until_seconds is not None and seconds - self.clock.shift_seconds > until_seconds:
+            shift = self.clock.shift_of(packet.stream_index)
+            if until_seconds is not None and seconds - shift > until_seconds:
                 self._held = packet
                 return
             self._copy(packet)
@@ -207,7 +216,7 @@ class StreamCopier:
         if not self._is_wanted(packet, copied):
             return
         base = packet.time_base
-        shift = round(self.clock.shift_seconds / base)
+        shift = round(self.clock.shift_of(packet.stream_index) / base)
         pts = packet.pts if packet.pts is not None else packet.dts
         dts = packet.dts if packet.dts is not None else pts
         if pts is None or dts is None:
@@ -253,28 +262,3 @@ class StreamCopier:
             packet.pts = packet.dts = round(begins / base)
             packet.duration = round(ends / base) - packet.pts
         return True
-
-
-def shifted_chapters(source: InputContainer, clock: CopyClock) -> "list[Chapter]":
-    """Return the source's chapters on the output's clock, cut to what is wanted."""
-    chapters: list[Chapter] = []
-    for chapter in source.chapters():
-        base = chapter["time_base"] or Fraction(1, 1_000_000)
-        begins, ends = chapter["start"] * base, chapter["end"] * base
-        if clock.start_seconds is not None:
-            begins = max(begins, clock.start_seconds)
-        if clock.end_seconds is not None:
-            ends = min(ends, clock.end_seconds)
-        whole = clock.start_seconds is None and clock.end_seconds is None
-        if begins >= ends and not whole:
-            continue
-        chapters.append(
-            {
-                "id": chapter["id"],
-                "start": round((begins - clock.shift_seconds) / base),
-                "end": round((ends - clock.shift_seconds) / base),
-                "time_base": base,
-                "metadata": chapter["metadata"],
-            }
-        )
-    return chapters

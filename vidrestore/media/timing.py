@@ -1,7 +1,7 @@
 """Clocks: which part of a film is wanted, where its output starts, repaired time stamps."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from math import gcd, lcm
 
@@ -73,6 +73,14 @@ class CopyClock:
     """Taken from every time stamp."""
     start_seconds: Fraction | None = None
     end_seconds: Fraction | None = None
+    delay_seconds: Fraction = Fraction(0)
+    """What the muxer then adds to those of all packets, where it cannot begin before 0."""
+    own_shift_seconds: Mapping[int, Fraction] = field(default_factory=dict[int, Fraction])
+    """Taken from the time stamps of some streams instead, by their index in the source."""
+
+    def shift_of(self, stream_index: int) -> Fraction:
+        """Return what is taken from the time stamps of a stream of the source."""
+        return self.own_shift_seconds.get(stream_index, self.shift_seconds)
 
 
 _RESTART_SECONDS = 1

@@ -94,6 +94,9 @@ def _possible_shift(
     """Return which common shift of all streams is no harm."""
     if evidence.is_part or before.origin_seconds or after.origin_seconds:
         return ShiftFinder()
+    if after.container == "avi":
+        # It begins at 0, whenever the source does.
+        return ShiftFinder()
     # Only MP4 and MOV hold times before 0, at which sound with an encoder's delay begins: other
     # muxers begin with it, and move everything.
     holds_negative = after.container.startswith("mov")

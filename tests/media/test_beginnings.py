@@ -1,0 +1,130 @@
+"""Where streams begin, in containers that cannot hold every beginning."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+from support.clips import (
+    Clip,
+    Sound,
+    first_beep_seconds,
+    first_flash_seconds,
+    make_clip,
+    make_rich_clip,
+    packets_of,
+    run_ffmpeg,
+)
+from support.copying import copy_film, frames_of
+from support.verifying import changed_names, check_called
+
+from vidrestore.errors import UnsupportedStreamError
+from vidrestore.media import probe
+from vidrestore.verify import verify
+
+MOMENT = Fraction(3, 5)
+TICKS = tuple(range(25))
+
+
+def film(path: Path, codec: str, start: Fraction = Fraction(0), ticks=TICKS) -> Path:
+    """A flash and a beep at the same moment."""
+    sound = Sound(codec=codec, start_seconds=start, beeps_seconds=(MOMENT,))
+    return make_clip(path, Clip(ticks=ticks, flashes_seconds=(MOMENT,), sounds=(sound,)))
+
+
+def shown_flash_seconds(path: Path) -> Fraction:
+    """When our own reader first shows white: what AVI's packets say of times is FFmpeg's guess."""
+    return next(
+        frame.timestamp.seconds for frame in frames_of(path) if frame.planes[0].mean() > 220
+    )
+
+
+@pytest.mark.parametrize("ticks", [TICKS, tuple(range(3, 28))])
+@pytest.mark.parametrize("source", ["film.mov", "film.mkv"])
+def test_all_streams_of_avi_begin_together_and_stay_so(
+    tmp_path: Path, source: str, ticks: tuple[int, ...]
+) -> None:
+    path = film(tmp_path / source, "pcm_s16le", start=Fraction(ticks[0], 25), ticks=ticks)
+    target = tmp_path / "out.avi"
+
+    assert copy_film(path, target, codec="h264") == []
+
+    assert changed_names(verify(path, target)) == []
+    assert [frame.timestamp.seconds * 25 for frame in frames_of(target)] == list(TICKS)
+    lag = first_beep_seconds(target) - shown_flash_seconds(target)
+    before = first_beep_seconds(path) - first_flash_seconds(path)
+    assert abs(lag - before) <= Fraction(1, 1000)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "start", "said"),
+    [
+        ("film.mkv", "pcm_s16le", Fraction(1, 2), "0.500 s after the picture"),
+        ("film.mkv", "pcm_s16le", Fraction(1, 100), "0.010 s after the picture"),
+        ("film.mp4", "aac", Fraction(0), "0.021 s before the picture"),
+    ],
+)
+def test_sound_that_avi_would_move_against_the_picture_is_refused_before_the_work(
+    tmp_path: Path, name: str, codec: str, start: Fraction, said: str
+) -> None:
+    path = film(tmp_path / name, codec, start)
+
+    with pytest.raises(UnsupportedStreamError) as caught:
+        copy_film(path, tmp_path / "out.avi", codec="h264")
+
+    assert said in str(caught.value)
+    assert "-o out.mkv" in str(caught.value)
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+
+    notes = copy_film(path, tmp_path / "out.avi", codec="h264", drop_unsupported=True)
+
+    assert any("is left out" in note and said in note for note in notes)
+    assert [each.kind for each in probe(tmp_path / "out.avi").streams] == ["video"]
+    assert [frame.timestamp.seconds * 25 for frame in frames_of(tmp_path / "out.avi")] == list(
+        TICKS
+    )
+
+
+def test_sound_that_avi_moves_by_less_than_anyone_hears_is_noted(tmp_path: Path) -> None:
+    # The encoder is 481 samples late.
+    path = film(tmp_path / "film.mkv", "mp2")
+
+    (note,) = copy_film(path, tmp_path / "out.avi", codec="h264")
+
+    assert "stream 1 (audio, mp2) begins 0.010 s before the picture in the source" in note
+    assert packets_of(tmp_path / "out.avi", "audio")[0].pts == 0
+
+
+@pytest.mark.parametrize("codec", ["h264", "ffv1"])
+def test_chapters_and_subtitles_move_with_all_else_where_sound_begins_before_0(
+    tmp_path: Path, codec: str
+) -> None:
+    (tmp_path / "a").mkdir()
+    rich = make_rich_clip(tmp_path / "a", "rich.mp4")
+    path = tmp_path / "film.mp4"
+    run_ffmpeg("-i", rich, "-map", "0:v", "-map", "0:a", "-c", "copy", path)
+    target = tmp_path / "out.mkv"
+
+    notes = copy_film(path, target, codec=codec)
+
+    assert "all times are 0.021 s later: .mkv cannot begin before 0" in notes
+    later = Fraction(21, 1000)
+    assert frames_of(target)[0].timestamp.seconds == later
+    assert [each.start_seconds for each in probe(target).chapters] == [
+        later + each.start_seconds for each in probe(path).chapters
+    ]
+    found = verify(path, target)
+    assert changed_names(found) == []
+    assert "all 0.021 s later" in check_called(found, "time stamps").detail
+
+
+@pytest.mark.parametrize("name", ["film.mkv", "film.mp4"])
+def test_where_the_delay_of_an_encoder_is_known_nothing_moves(tmp_path: Path, name: str) -> None:
+    path = film(tmp_path / name, "libopus")
+
+    assert copy_film(path, tmp_path / "out.mkv") == []
+
+    with av.open(str(tmp_path / "out.mkv")) as container:
+        packet = next(each for each in container.demux(audio=0) if each.size)
+    assert packet.pts == -7, "it begins at 0: this proves nothing"
+    assert frames_of(tmp_path / "out.mkv")[0].timestamp.ticks == 0

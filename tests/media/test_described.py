@@ -1,0 +1,152 @@
+"""Tags, flags and chapters: kept where there is a place for them, told where there is none."""
+
+from pathlib import Path
+
+import av
+import pytest
+from support.clips import Clip, Sound, make_clip, make_rich_clip, run_ffmpeg
+from support.copying import copy_film
+from support.verifying import changed_names
+
+from vidrestore.errors import UnsupportedStreamError
+from vidrestore.media import probe
+from vidrestore.verify import verify
+
+DATE = "2020-01-02T03:04:05.000000Z"
+PLACE = "+48.1000+011.5000/"
+
+
+def told_film(folder: Path, name: str) -> Path:
+    """A film of a phone, with all that QuickTime can say of its tracks."""
+    plain = make_clip(folder / "plain.mp4", Clip(sounds=(Sound(), Sound())))
+    path = folder / name
+    film = ("com.apple.quicktime.make=Apple", f"location={PLACE}", f"creation_time={DATE}")
+    # QuickTime's own table of languages has the older one of two codes.
+    dutch = "dut" if path.suffix == ".mov" else "nld"
+    tags = {
+        "-metadata": film,
+        "-metadata:s:v:0": ("title=The picture", "handler_name=Core Media Video"),
+        "-metadata:s:a:0": ("title=Main sound", f"language={dutch}"),
+        "-metadata:s:a:1": ("handler_name=Second", "language=fra"),
+    }
+    flat = [each for option, values in tags.items() for value in values for each in (option, value)]
+    flags = ("-disposition:a:0", "0", "-disposition:a:1", "default")
+    options = ("-map", "0", "-c", "copy", "-movflags", "use_metadata_tags", *flags)
+    run_ffmpeg("-i", plain, *options, *flat, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [("a.mp4", "out.mp4"), ("a.mov", "out.mov"), ("a.mp4", "out.mov"), ("a.mov", "out.mp4")],
+)
+def test_what_quicktime_says_of_film_and_tracks_is_kept(
+    tmp_path: Path, source: str, target: str
+) -> None:
+    path = told_film(tmp_path, source)
+
+    notes = copy_film(path, tmp_path / target, codec="h264")
+
+    with av.open(str(path)) as before, av.open(str(tmp_path / target)) as after:
+        film = after.metadata
+        assert film["com.apple.quicktime.make"] == "Apple"
+        assert (film["location"], film["creation_time"]) == (PLACE, DATE)
+        tags = [each.metadata for each in after.streams]
+        assert [each.get("name") for each in tags] == ["The picture", "Main sound", None]
+        assert tags[0]["handler_name"] == "Core Media Video"
+        assert tags[1]["language"] in ("nld", "dut")
+        assert (tags[2]["handler_name"], tags[2]["language"]) == ("Second", "fra")
+        assert [each.disposition for each in after.streams] == [
+            each.disposition for each in before.streams
+        ]
+    assert notes == []
+    assert changed_names(verify(path, tmp_path / target)) == []
+
+
+def test_titles_of_tracks_are_titles_in_matroska(tmp_path: Path) -> None:
+    path = told_film(tmp_path, "film.mp4")
+
+    copy_film(path, tmp_path / "out.mkv")
+
+    assert [each.title for each in probe(tmp_path / "out.mkv").streams] == [
+        "The picture",
+        "Main sound",
+        None,
+    ]
+
+
+@pytest.mark.parametrize("target", ["out.avi", "out.ts", "out.mxf"])
+def test_chapters_that_a_container_cannot_hold_are_refused_before_the_work(
+    tmp_path: Path, target: str
+) -> None:
+    (tmp_path / "a").mkdir()
+    path = tmp_path / "film.mkv"
+    run_ffmpeg("-i", make_rich_clip(tmp_path / "a"), "-map", "0:v", "-c", "copy", path)
+    codec = "prores" if target == "out.mxf" else "h264"
+
+    with pytest.raises(UnsupportedStreamError, match="cannot hold the 2 chapters"):
+        copy_film(path, tmp_path / target, codec=codec)
+
+    assert {each.name for each in tmp_path.iterdir()} == {"a", "film.mkv"}
+
+    notes = copy_film(path, tmp_path / target, codec=codec, drop_unsupported=True)
+
+    assert any("the 2 chapters of the source are left out" in note for note in notes)
+    assert probe(tmp_path / target).chapters == ()
+
+
+def test_a_part_without_chapters_has_none_to_lose(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    chapters = tmp_path / "chapters.txt"
+    chapters.write_text(";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=200\ntitle=One\n")
+    path = tmp_path / "film.mkv"
+    inputs = ("-i", make_clip(tmp_path / "a.mkv"), "-f", "ffmetadata", "-i", chapters)
+    run_ffmpeg(*inputs, "-map_chapters", "1", "-c", "copy", path)
+
+    notes = copy_film(path, tmp_path / "out.avi", codec="h264", start_seconds=0.3)
+
+    assert not any("chapter" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("out.avi", "tag ARCHIVE_ID, language of stream 1, flag comment of stream 2"),
+        ("out.mov", "flag comment of stream 2"),
+        ("out.ts", "tag title, tag ARCHIVE_ID, title of stream 2, flag comment of stream 2"),
+    ],
+)
+def test_tags_and_flags_that_a_container_has_no_place_for_are_told(
+    tmp_path: Path, target: str, said: str
+) -> None:
+    sounds = (Sound(codec="mp2", language="eng"), Sound(codec="mp2"))
+    plain = make_clip(tmp_path / "plain.mkv", Clip(sounds=sounds))
+    path = tmp_path / "film.mkv"
+    tags = ("-metadata", "title=A film", "-metadata", "ARCHIVE_ID=K-17")
+    own = ("-metadata:s:a:1", "title=Comment", "-disposition:a:1", "comment")
+    run_ffmpeg("-i", plain, "-map", "0", "-c", "copy", *tags, *own, path)
+
+    notes = copy_film(path, tmp_path / target, codec="h264")
+
+    (note,) = [each for each in notes if "has no place" in each]
+    assert note == f"{Path(target).suffix} has no place for {said}"
+
+
+def test_attached_files_are_not_left_out_of_webm_without_a_word(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    path = tmp_path / "film.mkv"
+    streams = ("-map", "0:v", "-map", "0:t", "-c", "copy")
+    run_ffmpeg("-i", make_rich_clip(tmp_path / "a"), *streams, path)
+
+    with pytest.raises(
+        UnsupportedStreamError, match=r"cannot hold stream 1 \(attachment, font\.ttf"
+    ):
+        copy_film(path, tmp_path / "out.webm", codec="av1")
+
+
+def test_what_matroska_cannot_hold_is_said_to_fit_where_it_was(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    path = make_rich_clip(tmp_path / "a", "rich.mp4")
+
+    with pytest.raises(UnsupportedStreamError, match=r"use -o out\.mp4 or --drop-unsupported"):
+        copy_film(path, tmp_path / "out.mkv")
