@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -10,7 +11,9 @@ from support.clips import Clip, Sound, make_clip, number_of, run_ffmpeg
 from support.copying import copy_film, frames_of
 from support.verifying import changed_names
 
-from vidrestore.media import open_source
+from vidrestore.media import EncoderSettings, open_source
+from vidrestore.media.outputs import open_output
+from vidrestore.types import Frame
 from vidrestore.verify import verify
 
 EVEN = tuple(range(30))
@@ -143,3 +146,49 @@ def test_sound_of_avi_with_reordered_frames_stays_with_them(tmp_path: Path, name
 
     assert changed_names(verify(path, tmp_path / "out.mkv")) == []
     assert frames_of(tmp_path / "out.mkv")[0].timestamp.ticks == 0
+
+
+NTSC = Fraction(30000, 1001)
+
+
+@pytest.mark.parametrize(
+    ("name", "clip", "rate"),
+    [
+        ("film.mov", Clip(ticks=EVEN), Fraction(25)),
+        ("film.mov", Clip(ticks=REPEATED, last_duration_ticks=2), Fraction(25)),
+        ("film.mkv", Clip(ticks=EVEN), Fraction(25)),
+        ("film.mov", Clip(ticks=EVEN, time_base=1 / NTSC, rate=NTSC), NTSC),
+        ("film.mkv", Clip(ticks=EVEN, time_base=1 / NTSC, rate=NTSC), NTSC),
+        ("film.mov", Clip(ticks=(0, 1), time_base=1 / NTSC, rate=NTSC), NTSC),
+        ("film.mov", Clip(ticks=(0,)), Fraction(25)),
+    ],
+)
+def test_avi_counts_frames_at_the_rate_of_the_film(
+    tmp_path: Path, name: str, clip: Clip, rate: Fraction
+) -> None:
+    path = make_clip(tmp_path / name, replace(clip, sounds=(Sound(codec="pcm_s16le"),)))
+    target = tmp_path / "out.avi"
+
+    with (
+        open_source(path) as source,
+        open_output(
+            target, source=source, source_path=path, settings=EncoderSettings(codec="h264")
+        ) as output,
+    ):
+        parts = []
+        for number, frames in enumerate(batched(list(source), 12)):
+            part = output.part(tmp_path / str(number))
+            for frame in frames:
+                part.write(frame)
+            parts.append(part.finish())
+        output.assemble(parts)
+
+    frames = frames_of(target)
+    assert frames[0].timestamp.time_base == 1 / rate
+    assert [frame.timestamp.ticks for frame in frames] == list(clip.ticks)
+    assert [number_of(frame) for frame in frames] == list(range(len(clip.ticks)))
+    assert changed_names(verify(path, target)) == []
+
+
+def batched(frames: Sequence[Frame], size: int) -> list[Sequence[Frame]]:
+    return [frames[at : at + size] for at in range(0, len(frames), size)]

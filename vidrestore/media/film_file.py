@@ -1,6 +1,6 @@
 """The file of a film: encoded pictures in, with everything else of the source beside them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -27,7 +27,7 @@ from vidrestore.media.picture_encoder import PictureEncoder
 from vidrestore.media.probing import open_film
 from vidrestore.media.remux import CopyPlan, StreamCopier, copied_metadata, planned
 from vidrestore.media.timecode import state_timecode
-from vidrestore.media.timing import CopyClock, Cut, common_shift
+from vidrestore.media.timing import CopyClock, Cut, common_shift, step_of_all
 from vidrestore.media.translate import media_errors
 from vidrestore.types import DisplayGeometry
 
@@ -282,6 +282,17 @@ class FilmFile:
             self.notes.extend(
                 descriptions_lost(self._source, self._path, self._written_as, suffix=suffix)
             )
+
+    def settle_times(self, ticks: Sequence[int]) -> None:
+        """Learn the times of all pictures, in order, before the first packet is written."""
+        for each in ticks:
+            self.follow_rhythm(each)
+        if not ticks or ticks[0] != 0 or not self._spec.counts_frames:
+            return
+        # Frames are counted at the film's own rate, not in the ticks of another container.
+        step = step_of_all(ticks, self._info.time_base, self._info.average_rate)
+        if step is not None:
+            self.encoder.stream.time_base = step
 
     def follow_rhythm(self, ticks: int) -> None:
         """Take note of the time of the next picture in presentation order."""

@@ -201,8 +201,7 @@ def write_segments(film: FilmFile, payloads: Sequence[Path]) -> None:
             indexes.append(SegmentIndex.from_json(index_path_of(path).read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
             raise MediaError(f"{index_path_of(path)}: cannot be read: {error}") from error
-    for ticks in sorted(packet.pts for index in indexes for packet in index.packets):
-        film.follow_rhythm(ticks)
+    film.settle_times(sorted(packet.pts for index in indexes for packet in index.packets))
     film.mux(_packets(film, payloads, indexes))
 
 

@@ -8,6 +8,8 @@ from math import gcd, lcm
 from vidrestore.errors import ConfigError
 
 _COARSEST_SHIFT_SECONDS = Fraction(1, 10)
+# Of the time from frame to frame: rounding to coarser ticks hides where frames belong.
+_FINE_TICK = Fraction(1, 8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +134,30 @@ class Clock:
             self.repaired_count += 1
         self._last, self._step = ticks, max(1, duration)
         return ticks
+
+
+def step_of_all(
+    ticks: Sequence[int], time_base: Fraction, rate: Fraction | None
+) -> Fraction | None:
+    """Return a time of which all times are whole multiples, or were before they were rounded.
+
+    Args:
+        ticks: Times of pictures in order, the first one 0.
+        time_base: What they count in.
+        rate: Pictures a second, as the film says.
+
+    Returns:
+        Seconds; None where only ``time_base`` itself is such a time.
+    """
+    common = gcd(*ticks)
+    if common > 1:
+        return common * time_base
+    if rate is None or time_base * rate > _FINE_TICK:
+        return None
+    places = (each * time_base * rate for each in ticks)
+    if all(abs(place - round(place)) <= time_base * rate for place in places):
+        return 1 / rate
+    return None
 
 
 def decoding_times(pts: Sequence[int]) -> list[int]:
