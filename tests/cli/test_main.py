@@ -16,7 +16,8 @@ import pytest
 from vidrestore import JobSettings, RestoreSettings, __version__, jobs
 from vidrestore.cli import main
 from vidrestore.cli.exitcodes import ExitCode
-from vidrestore.cli.restore import OPTION_OF_SETTING, RestoreCommand
+from vidrestore.cli.options import OPTION_OF_SETTING
+from vidrestore.cli.restore import RestoreCommand
 from vidrestore.errors import MediaError, WeightsError
 from vidrestore.pipeline.networks import DownloadCallback
 from vidrestore.pipeline.report import RestoreReport, ShotRecord, TrackRecord
@@ -233,7 +234,7 @@ def test_the_defaults_of_the_command_are_those_of_the_api(fake: FakePipeline) ->
 def test_every_setting_has_an_option() -> None:
     settings = {OPTION_OF_SETTING.get(field.name, field.name) for field in fields(RestoreSettings)}
     own = {"source", "output", "report", "review", "quiet", "debug", "version"}
-    own |= {"dry_run", "resume", "segment"}  # of the job
+    own |= {"dry_run", "resume", "segment", "engine", "workers"}  # of the job
 
     assert {field.name for field in fields(RestoreCommand)} - own == settings
 

@@ -16,8 +16,9 @@ from typing import NoReturn
 from vidrestore.allocator import keep_freed_memory
 from vidrestore.cli.exitcodes import ExitCode, TerminatedError, expected_line
 
-_PRINTING = (["info"], ["weights"], ["verify"])
+_PRINTING = (["batch"], ["info"], ["weights"], ["verify"])
 _WHEN_ENDED = {
+    "batch": ": the same command goes on",
     "info": "",
     "weights": "",
     "verify": "",
@@ -82,6 +83,10 @@ def _dispatch(argv: Sequence[str]) -> ExitCode:
 
         print(f"vidrestore {__version__}")
         return ExitCode.OK
+    if argv[:1] == ["batch"]:
+        from vidrestore.cli import batch
+
+        return batch.run(argv[1:])
     if argv[:1] == ["info"]:
         from vidrestore.cli import info
 

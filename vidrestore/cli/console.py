@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, Self, TextIO
 
@@ -64,21 +64,32 @@ class _SilentDisplay:
 class PlainDisplay:
     """Writes a line at most every ten seconds, and none for a run shorter than that."""
 
-    def __init__(self, stream: TextIO, clock: Callable[[], float]) -> None:
+    def __init__(self, stream: TextIO, clock: Callable[[], float], *, name: str = "") -> None:
+        """Begin to show a run.
+
+        Args:
+            stream: Where lines go.
+            clock: Seconds that only move on.
+            name: Of the film, where there are many.
+        """
         self._stream = stream
         self._clock = clock
+        self._name = f"{name}: " if name else ""
         self._last_seconds = self._start_seconds = clock()
         self._first_frame_seconds: float | None = None
+        self._first_frames = 0
 
     def show(self, progress: Progress) -> None:
         """Write a line if it is time."""
         now = self._clock()
         if self._first_frame_seconds is None and progress.frames_done:
-            self._first_frame_seconds = now
+            # A run that goes on begins with many.
+            self._first_frame_seconds, self._first_frames = now, progress.frames_done
         if now - self._last_seconds < _SECONDS_BETWEEN_LINES:
             return
         self._last_seconds = now
-        say(f"{progress.stage}: {', '.join(self._parts(progress, now))}", stream=self._stream)
+        parts = ", ".join(self._parts(progress, now))
+        say(f"{self._name}{progress.stage}: {parts}", stream=self._stream)
 
     def show_download(self, name: str, bytes_here: int, bytes_total: int | None) -> None:
         """Write a line if it is time."""
@@ -90,17 +101,34 @@ class PlainDisplay:
 
     def _parts(self, progress: Progress, now: float) -> list[str]:
         done, total = progress.frames_done, progress.frames_total
-        parts = [f"{done} frames" if total is None else f"{done} of {total} frames"]
-        if progress.frame_share:
-            parts.append(f"{100 * progress.frame_share:.0f} % of the next")
-        begun = self._first_frame_seconds
-        if begun is not None and now > begun and done > 1:
-            rate = (done - 1) / (now - begun)
-            parts.append(f"{rate:.1f} frames/s")
+        begun, first = self._first_frame_seconds, self._first_frames
+        speed: list[str] = []
+        if begun is not None and now > begun and done > first:
+            rate = (done - first) / (now - begun)
+            speed.append(f"{rate:.1f} frames/s")
             if total is not None and total > done:
-                parts.append(f"{duration((total - done) / rate)} left")
-        parts.append(f"{progress.faces_done} faces")
-        return parts
+                speed.append(f"{duration((total - done) / rate)} left")
+        return progress_parts(progress, speed)
+
+
+def progress_parts(progress: Progress, speed: Iterable[str] = ()) -> list[str]:
+    """Return what there is to say of a run, in short; its speed comes after its frames."""
+    done, total = progress.frames_done, progress.frames_total
+    parts = [f"{done} frames" if total is None else f"{done} of {total} frames"]
+    if progress.frame_share:
+        parts.append(f"{100 * progress.frame_share:.0f} % of the next")
+    return [*parts, *speed, f"{progress.faces_done} faces", *_of_workers(progress)]
+
+
+def _of_workers(progress: Progress) -> list[str]:
+    """Return what there is to say of other processes: nothing where none takes part."""
+    if progress.workers is None:
+        return []
+    parts = ["1 worker" if progress.workers == 1 else f"{progress.workers} workers"]
+    searched = progress.frames_searched
+    if searched is not None and searched != progress.frames_total:
+        parts.append(f"{searched} frames searched")
+    return parts
 
 
 def _megabytes(bytes_here: int, bytes_total: int | None) -> str:
@@ -154,6 +182,7 @@ class BarDisplay:
             done=progress.frames_done,
             frames="?" if total is None else total,
             faces=progress.faces_done,
+            workers="".join(f", {part}" for part in _of_workers(progress)),
         )
 
     def show_download(self, name: str, bytes_here: int, bytes_total: int | None) -> None:
@@ -170,7 +199,9 @@ class BarDisplay:
             self._bar = bars.Progress(*columns(), console=Console(stderr=True), transient=True)
             self._shown = what
             self._bar.start()
-            self._task = self._bar.add_task(what, total=None, done=0, frames="?", faces=0)
+            self._task = self._bar.add_task(
+                what, total=None, done=0, frames="?", faces=0, workers=""
+            )
         return self._bar
 
     def _stop(self) -> None:
@@ -186,7 +217,7 @@ def _frame_columns() -> tuple[bars.ProgressColumn, ...]:
         bars.TextColumn("{task.fields[done]}/{task.fields[frames]} frames"),
         _FrameRateColumn(),
         bars.TimeRemainingColumn(),
-        bars.TextColumn("{task.fields[faces]} faces"),
+        bars.TextColumn("{task.fields[faces]} faces{task.fields[workers]}"),
     )
 
 

@@ -5,7 +5,8 @@ from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
 
-from vidrestore.cli.restore import OPTION_OF_SETTING, RestoreCommand
+from vidrestore.cli.options import OPTION_OF_SETTING
+from vidrestore.cli.restore import RestoreCommand
 from vidrestore.pipeline import RestoreSettings
 from vidrestore.pipeline.record import plain_settings
 from vidrestore.record.schema import JsonScalar

@@ -6,32 +6,34 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from os.path import realpath
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from vidrestore.cli.arguments import FrameRate, Knob, Seconds, TrackNumbers
+from vidrestore.cli.arguments import TrackNumbers
 from vidrestore.cli.exitcodes import ExitCode
+from vidrestore.cli.options import RestoreOptions
 from vidrestore.cli.review import temporary_record, write_page
 from vidrestore.cli.sidefile import check_side_file
 
 if TYPE_CHECKING:
     from vidrestore.pipeline import RestoreSettings
 
-OPTION_OF_SETTING = {
-    "min_face_px": "min_face",
-    "only_tracks": "only_track",
-    "start_seconds": "start",
-    "end_seconds": "end",
-}
-"""Settings whose option has another name."""
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreFiles:
+    """What a command works on: a class of its own, so that it comes first in the help."""
+
+    source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
+    """Film, folder of frames, or picture."""
+    output: Annotated[Path, tyro.conf.arg(aliases=("-o",), metavar="FILE")]
+    """Where the restored film goes; its ending chooses the container. A folder for frames."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreCommand:
+@dataclass(frozen=True, kw_only=True)
+class RestoreCommand(RestoreOptions, RestoreFiles):
     """Restore the faces of a film, a folder of frames or a picture.
 
     Sound, subtitles, chapters and time stamps are kept as they are, and so is every pixel
@@ -40,60 +42,8 @@ class RestoreCommand:
     published checkpoints can be fetched, `vidrestore train CONFIG` trains a network.
     """
 
-    source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
-    """Film, folder of frames, or picture."""
-    output: Annotated[Path, tyro.conf.arg(aliases=("-o",), metavar="FILE")]
-    """Where the restored film goes; its ending chooses the container. A folder for frames."""
-    model: Annotated[str, tyro.conf.arg(metavar="NAME|FILE")] = "lite"
-    """Restorer: a name (`vidrestore weights list` shows more), or a checkpoint file."""
-    fidelity: Knob = None
-    """Of --model codeformer: 0 invents most detail, 1 stays closest to the film."""
-    detail: Knob = None
-    """Of --model lite: 0 stays closest to the film, 1 is sharpest (`vidrestore info lite`)."""
-    background: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Enlarge the whole picture, too, by the super-resolution network of this checkpoint."""
-    detector: Literal["mtcnn", "retinaface", "retinaface-mobile"] = "mtcnn"
-    """Face detector; mtcnn comes with the program, the others are fetched once."""
-    device: Annotated[str, tyro.conf.arg(metavar="auto|cpu|cuda|cuda:N")] = "auto"
-    """Where the networks run; auto is the first GPU, or else the CPU."""
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """Number format of the networks; auto is bf16 where it is fast, or else fp32."""
-    batch_size: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
-    """Faces restored at once; chosen for the device where not given."""
-    strength: Annotated[float, tyro.conf.arg(metavar="0..1")] = 1.0
-    """How much of the restored face is taken, 0 (none) to 1 (all)."""
-    faces: Literal["all", "largest"] = "all"
-    """Restore all faces, or the largest of each frame only."""
-    min_face: Annotated[float, tyro.conf.arg(metavar="PX")] = 24.0
-    """Leave faces alone that are lower than this, in pixels of the film."""
     only_track: Annotated[tuple[TrackNumbers, ...], tyro.conf.UseAppendAction] = ()
     """Restore this track alone, by its number in the record or the review; may be repeated."""
-    grain: Annotated[float, tyro.conf.arg(metavar="0..1")] = 1.0
-    """How much of the grain of the film is put back on a restored face, 0 to 1."""
-    steady: Annotated[float, tyro.conf.arg(metavar="0..1")] = 1.0
-    """How much a face is averaged with its neighbouring frames before it is restored, 0 to 1."""
-    safeguard: Annotated[float, tyro.conf.arg(metavar="0..1")] = 1.0
-    """How far faces are protected from harm: those hidden, turned, uncertain or changed in person,
-    eyes or mouth are left alone or restored less; 0 restores them all."""
-    keep_good: Annotated[float, tyro.conf.arg(metavar="0..1")] = 1.0
-    """How far faces that are already good are left alone, 0 to 1."""
-    deinterlace: Literal["auto", "keep", "frame", "field"] = "auto"
-    """Interlaced film: restore every field and keep them (auto and keep), or make whole pictures of
-    every frame, or of every field at twice the rate."""
-    pulldown: bool = False
-    """Undo the 3:2 pulldown of telecined film: four frames for every five."""
-    start: Seconds = None
-    """Begin here: seconds, or HH:MM:SS.mmm."""
-    end: Seconds = None
-    """End before here: seconds, or HH:MM:SS.mmm."""
-    codec: Literal["h264", "h265", "av1", "ffv1", "prores", "dnxhr"] = "h264"
-    """Video encoder; ffv1 is lossless."""
-    crf: Annotated[float | None, tyro.conf.arg(metavar="N")] = None
-    """Quality of the encoder, lower is better; hard to tell from the source where not given."""
-    preset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
-    """Speed of the encoder (of prores and dnxhr: the profile); a sensible one where not given."""
-    fps: FrameRate = Fraction(25)
-    """Frames per second of a folder of frames: 25, 23.976, 24000/1001."""
     compare: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Also write a film with before and after side by side."""
     report: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
@@ -108,16 +58,6 @@ class RestoreCommand:
     """Only tell how many segments and faces there are, and what disk and time it takes."""
     resume: bool = False
     """Go on with a run that was cut off: after a crash, a full disk or Ctrl-C."""
-    segment: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = 10.0
-    """Length from which on a part of the film is finished for good at the next cut."""
-    overwrite: bool = False
-    """Replace files that exist, and what a run that was cut off has left."""
-    drop_unsupported: bool = False
-    """Leave out streams that the output cannot hold, instead of refusing."""
-    quiet: bool = False
-    """Print errors only."""
-    debug: bool = False
-    """Print the traceback of an error, too."""
     version: bool = False
     """Print the version and leave."""
 
@@ -137,7 +77,7 @@ def run(argv: Sequence[str]) -> ExitCode:
     # Imported here: the display needs rich, and restoring needs torch; --help needs neither.
     from vidrestore.cli.console import restore_display, say, warnings_on_stderr
     from vidrestore.cli.summary import summary_lines
-    from vidrestore.jobs import JobSettings, restore_video
+    from vidrestore.jobs import restore_video
 
     settings = settings_of(command)
     with warnings_on_stderr(quiet=command.quiet):
@@ -147,7 +87,7 @@ def run(argv: Sequence[str]) -> ExitCode:
                     command.source,
                     command.output,
                     settings=settings,
-                    job=JobSettings(resume=command.resume, segment_seconds=command.segment),
+                    job=command.job_settings(resume=command.resume),
                     on_progress=display.show,
                     on_download=display.show_download,
                 )
@@ -167,9 +107,9 @@ def run(argv: Sequence[str]) -> ExitCode:
 def _dry_run(command: RestoreCommand) -> ExitCode:
     from vidrestore.cli.console import restore_display, say, warnings_on_stderr
     from vidrestore.cli.summary import dry_run_lines
-    from vidrestore.jobs import JobSettings, dry_run
+    from vidrestore.jobs import dry_run
 
-    job = JobSettings(resume=command.resume, segment_seconds=command.segment)
+    job = command.job_settings(resume=command.resume)
     with warnings_on_stderr(quiet=command.quiet):
         with restore_display(quiet=command.quiet) as display:
             told = dry_run(
@@ -203,38 +143,11 @@ def settings_of(command: RestoreCommand) -> "RestoreSettings":
     Raises:
         ConfigError: A value is out of range.
     """
-    from vidrestore.pipeline import RestoreSettings
-
-    return RestoreSettings(
-        model=command.model,
-        fidelity=command.fidelity,
-        detail=command.detail,
-        background=command.background,
-        detector=command.detector,
-        device=command.device,
-        precision=command.precision,
-        batch_size=command.batch_size,
-        strength=command.strength,
-        grain=command.grain,
-        steady=command.steady,
-        safeguard=command.safeguard,
-        keep_good=command.keep_good,
-        faces=command.faces,
-        min_face_px=command.min_face,
+    return command.restore_settings(
         only_tracks=tuple(number for numbers in command.only_track for number in numbers),
-        deinterlace=command.deinterlace,
-        pulldown=command.pulldown,
-        start_seconds=command.start,
-        end_seconds=command.end,
-        codec=command.codec,
-        crf=command.crf,
-        preset=command.preset,
-        fps=command.fps,
         compare=command.compare,
         record=_record_of(command),
         framemd5=command.framemd5,
-        overwrite=command.overwrite,
-        drop_unsupported=command.drop_unsupported,
     )
 
 

@@ -144,6 +144,10 @@ class Foreman:
                 if worker.work is not None and worker.work.cancelled:
                     worker.work = None
 
+    def stop(self) -> None:
+        """Give up on all work, so that nobody waits for it."""
+        self._fail(WorkerError("the run was stopped"))
+
     def _push(self, work: Work) -> None:
         self._count += 1
         heapq.heappush(self._queue, _Queued(work.priority, self._count, work))

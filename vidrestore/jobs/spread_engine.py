@@ -67,6 +67,12 @@ class SpreadEngine:
                 self._foreman = self._stack.enter_context(Foreman(crew, greeting))
             return self._foreman
 
+    def stop(self) -> None:
+        """Give up on all films, from any thread."""
+        with self._lock:
+            if self._foreman is not None:
+                self._foreman.stop()
+
     def machine(self, settings: RestoreSettings) -> Machine:
         """Return where the workers' networks run."""
         foreman = self.hired(settings)

@@ -1,0 +1,217 @@
+"""Many films: what is one, where results go, and that one that fails stops no other."""
+
+import threading
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from support.cheap import load_cheap
+from support.clips import Clip, make_clip
+from support.crews import HereCrew, nobody
+from support.faceclips import FACE_SIZE_HW, face_picture
+
+from vidrestore import JobSettings, RestoreSettings, restore_video
+from vidrestore.errors import ConfigError, MediaError
+from vidrestore.jobs import BatchFilm, BatchProgress, Wanted, batch, batch_films, restore_batch
+from vidrestore.jobs.folder import job_folder_path
+from vidrestore.jobs.spread_engine import SpreadEngine
+from vidrestore.pipeline import prepared
+from vidrestore.pipeline.report import RestoreReport
+
+NOTHING = RestoreReport(
+    frames=3,
+    faces=0,
+    shot_records=(),
+    track_records=(),
+    timing={},
+    device="cpu",
+    precision="float32",
+    model="lite",
+    damaged_packets=0,
+    notes=(),
+)
+
+
+def names(films: tuple[BatchFilm, ...]) -> list[tuple[str, str]]:
+    return [(film.source.name, film.output.name) for film in films]
+
+
+def test_films_and_folders_of_pictures_of_a_folder_are_its_films(tmp_path: Path) -> None:
+    for name in ("b.MP4", "a.mkv", "old.wmv", "notes.txt", ".hidden.mkv", "cover.png"):
+        (tmp_path / name).touch()
+    for name in ("frames", "empty"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "frames" / "1.dpx").touch()
+
+    films = batch_films(tmp_path, tmp_path / "out", Wanted())
+
+    assert names(films) == [
+        ("a.mkv", "a.mkv"),
+        ("b.MP4", "b.MP4"),
+        ("frames", "frames"),
+        ("old.wmv", "old.mkv"),
+    ]
+    assert {film.output.parent for film in films} == {tmp_path / "out"}
+
+
+def test_a_list_names_films_relative_to_itself(tmp_path: Path) -> None:
+    listed = tmp_path / "list.txt"
+    listed.write_text(f"# from tape\n\nreel 1.mov\n  sub/reel 2.avi  \n{tmp_path}/still.tif\n")
+
+    films = batch_films(listed, tmp_path / "out", Wanted(ending=".mp4", record=True, compare=True))
+
+    assert [film.source for film in films] == [
+        tmp_path / "reel 1.mov",
+        tmp_path / "sub" / "reel 2.avi",
+        tmp_path / "still.tif",
+    ]
+    assert [film.output.name for film in films] == ["reel 1.mp4", "reel 2.mp4", "still.tif"]
+    assert films[0].record == tmp_path / "out" / "reel 1.jsonl"
+    assert films[0].compare == tmp_path / "out" / "reel 1.compare.mkv"
+    assert films[2].compare is None
+
+
+@pytest.mark.parametrize(
+    ("listed", "said"),
+    [
+        ("# nothing\n", "there is no film in it"),
+        ("a/x.mkv\nb/x.mkv\n", "both results would be"),
+        ("a/x.mkv\nb/X.MKV\n", "both results would be"),
+        ("x.wmv\nx.flv\n", "both results would be"),
+        ("x.mkv\nx.mkv\n", "both results would be"),
+        ("out/x.mkv\n", "its result would take its place"),
+    ],
+)
+def test_a_list_that_cannot_go_well_is_refused_before_the_work(
+    tmp_path: Path, listed: str, said: str
+) -> None:
+    path = tmp_path / "list.txt"
+    path.write_text(listed)
+    with pytest.raises(ConfigError, match=said):
+        batch_films(path, tmp_path / "out", Wanted())
+
+
+def test_what_is_no_list_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no such folder or list"):
+        batch_films(tmp_path / "missing", tmp_path / "out", Wanted())
+    (tmp_path / "film.mkv").write_bytes(b"\x1a\x45\xdf\xa3\xff")
+    with pytest.raises(ConfigError, match="a path on each line"):
+        batch_films(tmp_path / "film.mkv", tmp_path / "out", Wanted())
+    with pytest.raises(ConfigError, match="ending must be one of"):
+        Wanted(ending=".doc")
+
+
+@pytest.fixture
+def pretend(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Restoring writes the name of the source, unless the source is ``bad``."""
+
+    def restored_by(_engine: object, source: Path, output: Path, **_more: object) -> RestoreReport:
+        if source.stem == "bad":
+            raise MediaError("bad.mkv: is no film,\n  not at all")
+        output.write_text(source.name)
+        return NOTHING
+
+    monkeypatch.setattr(batch, "restored_by", restored_by)
+    return restored_by
+
+
+def three(tmp_path: Path) -> tuple[BatchFilm, ...]:
+    path = tmp_path / "list.txt"
+    path.write_text("one.mkv\nbad.mkv\ntwo.mkv\n")
+    return batch_films(path, tmp_path / "out", Wanted(report=True))
+
+
+def test_a_film_that_fails_stops_no_other_and_what_is_there_is_left_alone(
+    tmp_path: Path, pretend: Callable[..., None]
+) -> None:
+    films, told = three(tmp_path), list[BatchProgress]()
+    settings, job = RestoreSettings(), JobSettings()
+
+    results = restore_batch(films, settings=settings, job=job, on_progress=told.append)
+
+    assert [each.outcome for each in results] == ["restored", "failed", "restored"]
+    assert results[1].error == "bad.mkv: is no film, not at all"
+    assert (tmp_path / "out" / "one.json").read_text().startswith("{")
+    assert not (tmp_path / "out" / "bad.json").exists()
+    assert [(each.films_done, each.progress) for each in told] == [(1, None), (2, None), (3, None)]
+
+    again = restore_batch(films, settings=settings, job=job)
+    assert [each.outcome for each in again] == ["already there", "failed", "already there"]
+    anew = restore_batch(films, settings=RestoreSettings(overwrite=True), job=job)
+    assert [each.outcome for each in anew] == ["restored", "failed", "restored"]
+
+
+class CutOffError(Exception):
+    """Stands in for whatever stops a run."""
+
+
+@pytest.fixture
+def shared_crew(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[HereCrew]]:
+    """Two workers of this process instead of Ray's."""
+    crews: list[HereCrew] = []
+
+    @contextmanager
+    def open_crew(device: str) -> Generator[HereCrew]:
+        crews.append(HereCrew(2, nobody))
+        yield crews[-1]
+
+    @contextmanager
+    def engine_of(job: JobSettings) -> Generator[SpreadEngine]:
+        with SpreadEngine(open_crew) as engine:
+            yield engine
+
+    monkeypatch.setattr(batch, "engine_of", engine_of)
+    monkeypatch.setattr(prepared, "load_restorer", load_cheap)
+    yield crews
+    assert not [each for each in threading.enumerate() if each.name.startswith("film")]
+
+
+def two_films(folder: Path) -> None:
+    folder.mkdir()
+    for name, frames in (("a.mkv", 8), ("b.mkv", 11)):
+        clip = Clip(size_hw=FACE_SIZE_HW, ticks=tuple(range(frames)), picture=face_picture)
+        make_clip(folder / name, clip)
+    (folder / "c.mkv").write_text("no film")
+
+
+def test_films_that_share_workers_are_what_each_is_alone(
+    tmp_path: Path, shared_crew: list[HereCrew]
+) -> None:
+    two_films(tmp_path / "in")
+    films = batch_films(tmp_path / "in", tmp_path / "out", Wanted())
+    settings = RestoreSettings(codec="ffv1", device="cpu", precision="fp32")
+    job = JobSettings(segment_seconds=0.1)
+
+    results = restore_batch(films, settings=settings, job=job)
+
+    assert [each.outcome for each in results] == ["restored", "restored", "failed"]
+    assert len(shared_crew) == 1
+    for film, result in zip(films[:2], results, strict=False):
+        alone = tmp_path / film.output.name
+        report = restore_video(film.source, alone, settings=settings, job=job)
+        assert film.output.read_bytes() == alone.read_bytes()
+        assert result.report is not None
+        assert (result.report.frames, result.report.faces) == (report.frames, report.faces)
+
+
+def test_a_batch_that_is_stopped_ends_and_goes_on_later(
+    tmp_path: Path, shared_crew: list[HereCrew]
+) -> None:
+    two_films(tmp_path / "in")
+    films = batch_films(tmp_path / "in", tmp_path / "out", Wanted())
+    settings = RestoreSettings(codec="ffv1", device="cpu", precision="fp32")
+    job = JobSettings(segment_seconds=0.1)
+
+    def stop(progress: BatchProgress) -> None:
+        if progress.progress is not None and progress.progress.frames_done:
+            raise CutOffError
+
+    with pytest.raises(CutOffError):
+        restore_batch(films, settings=settings, job=job, on_progress=stop)
+    left = [film for film in films if not film.output.exists()]
+    assert left
+    results = restore_batch(films, settings=settings, job=job)
+    assert [each.outcome for each in results[:2]].count("failed") == 0
+    assert all(film.output.exists() for film in films[:2])
+    assert not any(job_folder_path(film.output).exists() for film in films)

@@ -1,0 +1,145 @@
+"""``vidrestore batch FOLDER|LIST -o FOLDER``: restore many films."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from vidrestore.cli.exitcodes import ExitCode
+from vidrestore.cli.options import RestoreOptions
+
+if TYPE_CHECKING:
+    from vidrestore.jobs import FilmResult
+
+_HEAD = ("film", "frames", "faces", "segments", "time", "result")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchFiles:
+    """What the command works on: a class of its own, so that it comes first in the help."""
+
+    source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FOLDER|LIST")]
+    """Folder of films and of folders of frames, or a text file with a path on each line."""
+    output: Annotated[Path, tyro.conf.arg(aliases=("-o",), metavar="FOLDER")]
+    """Where the restored films go, each under its own name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchCommand(RestoreOptions, BatchFiles):
+    """Restore the faces of many films.
+
+    A film that fails does not stop the others; the same command goes on where it was cut off, and
+    leaves films alone whose result is there. At the end a table says what became of each. With
+    --engine ray, several films are restored at once. The exit code is 1 if any failed.
+    """
+
+    ending: Annotated[str | None, tyro.conf.arg(metavar=".mkv|.mp4|...")] = None
+    """Container of all results; that of each source where not given."""
+    compare: bool = False
+    """Also write films with before and after side by side: NAME.compare.mkv."""
+    report: bool = False
+    """Also write what was done, as JSON: NAME.json."""
+    record: bool = False
+    """Also write what was synthesised in every frame, as JSON lines: NAME.jsonl."""
+    framemd5: bool = False
+    """Also write checksums of the written frames, as FFmpeg's framemd5: NAME.framemd5."""
+    json: bool = False
+    """Print the summary as JSON."""
+
+
+def run(argv: Sequence[str]) -> ExitCode:
+    """Parse the arguments of the command, restore, and print the summary."""
+    command = tyro.cli(
+        BatchCommand,
+        prog="vidrestore batch",
+        args=argv,
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+    # Imported here: the display needs rich, and restoring needs torch; --help needs neither.
+    from vidrestore.cli.batch_display import batch_display
+    from vidrestore.cli.console import warnings_on_stderr
+    from vidrestore.jobs import Wanted, batch_films, restore_batch
+
+    wanted = Wanted(
+        ending=command.ending,
+        compare=command.compare,
+        record=command.record,
+        framemd5=command.framemd5,
+        report=command.report,
+    )
+    settings, job = command.restore_settings(), command.job_settings()
+    films = batch_films(command.source, command.output, wanted)
+    with (
+        warnings_on_stderr(quiet=command.quiet),
+        batch_display(len(films), quiet=command.quiet) as display,
+    ):
+        results = restore_batch(
+            films,
+            settings=settings,
+            job=job,
+            on_progress=display.show,
+            on_download=display.show_download,
+        )
+    if command.json:
+        print(json.dumps([_plain(each) for each in results], indent=2))
+    else:
+        _print_table(results)
+    failed = any(each.outcome == "failed" for each in results)
+    return ExitCode.FAILED if failed else ExitCode.OK
+
+
+def _plain(result: "FilmResult") -> dict[str, Any]:
+    """Return a result as plain values."""
+    report = result.report
+    return {
+        "source": str(result.film.source),
+        "output": str(result.film.output),
+        "result": result.outcome,
+        "seconds": round(result.seconds, 3),
+        "frames": None if report is None else report.frames,
+        "faces": None if report is None else report.faces,
+        "segments": None if report is None else report.segments,
+        "notes": [] if report is None else list(report.notes),
+        "error": result.error,
+    }
+
+
+def _print_table(results: Sequence["FilmResult"]) -> None:
+    from rich.table import Table
+
+    from vidrestore.cli.console import stdout_console
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in _HEAD:
+        counts = name in ("frames", "faces", "segments", "time")
+        table.add_column(name, justify="right" if counts else "left", no_wrap=counts)
+    for each in results:
+        table.add_row(*_cells(each))
+    console = stdout_console()
+    console.print(table)
+    for each in results:
+        if each.error is not None:
+            console.print(f"error: {each.error}", soft_wrap=True)
+    console.print("; ".join(_counts(results)))
+
+
+def _cells(result: "FilmResult") -> tuple[str, ...]:
+    from vidrestore.cli.console import duration
+
+    name, report = result.film.source.name, result.report
+    if report is None:
+        time = "" if result.error is None else duration(result.seconds)
+        return (name, "", "", "", time, result.outcome)
+    counts = (str(each) for each in (report.frames, report.faces, report.segments))
+    return (name, *counts, duration(result.seconds), result.outcome)
+
+
+def _counts(results: Sequence["FilmResult"]) -> Iterator[str]:
+    """Yield how many films there are of each result."""
+    for outcome in ("restored", "already there", "failed"):
+        count = sum(each.outcome == outcome for each in results)
+        if count:
+            yield f"{count} {outcome}"

@@ -1,0 +1,208 @@
+"""Many films, one after the other or, where workers are shared, several at once."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Literal, TypeAlias
+
+from vidrestore.errors import VidrestoreError
+from vidrestore.jobs.engine import Engine
+from vidrestore.jobs.films import BatchFilm
+from vidrestore.jobs.run import engine_of, restored_by
+from vidrestore.jobs.settings import JobSettings
+from vidrestore.jobs.spread_engine import SpreadEngine
+from vidrestore.media.publish import check_target, pending_file
+from vidrestore.pipeline.networks import DownloadCallback, not_shown
+from vidrestore.pipeline.report import RestoreReport
+from vidrestore.pipeline.settings import RestoreSettings
+from vidrestore.progress import Progress
+
+_FILMS_AT_ONCE = 8
+"""Each holds a file open here, and plans; more than a few do not keep more workers at work."""
+_POLL_SECONDS = 0.1
+
+Outcome: TypeAlias = Literal["restored", "already there", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilmResult:
+    """What became of one film."""
+
+    film: BatchFilm
+    outcome: Outcome
+    seconds: float = 0.0
+    report: RestoreReport | None = None
+    """Of a film that was restored now."""
+    error: str | None = None
+    """Why it was not, in one line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchProgress:
+    """Where a batch is. Sent from the thread that called ``restore_batch``."""
+
+    number: int
+    """Of the film that this is about, from 0."""
+    film: BatchFilm
+    films_done: int
+    films_total: int
+    progress: Progress | None = None
+    """Of the film; None where it is done."""
+
+
+class _StoppedError(Exception):
+    """The batch was given up."""
+
+
+def restore_batch(
+    films: Sequence[BatchFilm],
+    *,
+    settings: RestoreSettings,
+    job: JobSettings,
+    on_progress: Callable[[BatchProgress], None] = lambda _progress: None,
+    on_download: DownloadCallback = not_shown,
+) -> tuple[FilmResult, ...]:
+    """Restore films; one that fails does not stop the others.
+
+    What is finished of a film that was cut off is gone on with, and a film whose output is there is
+    left alone, unless ``settings.overwrite``.
+
+    Args:
+        films: What to restore, and where to.
+        settings: Of every film; files beside the output are the film's own.
+        job: Of every film.
+        on_progress: Called now and then, on this thread; what it raises stops the batch.
+        on_download: As of ``restore_video``.
+
+    Raises:
+        VidrestoreError: No film can be restored: no worker is to be had.
+    """
+    job = replace(job, resume=not settings.overwrite)
+    with engine_of(job) as engine:
+        left = sum(not _is_there(each, settings) for each in films)
+        if isinstance(engine, SpreadEngine) and left:
+            # Here, on the main thread: what cannot be had for one film cannot for any.
+            at_once = min(_FILMS_AT_ONCE, engine.hired(settings).size, left)
+            if at_once > 1:
+                return _side_by_side(
+                    engine, films, settings, job, at_once, on_progress, on_download
+                )
+        results: list[FilmResult] = []
+        for number, film in enumerate(films):
+
+            def show(progress: Progress, number: int = number, film: BatchFilm = film) -> None:
+                on_progress(_progress(number, film, len(results), len(films), progress))
+
+            results.append(_restored(engine, film, number, settings, job, show, on_download))
+            on_progress(_progress(number, film, len(results), len(films), None))
+        return tuple(results)
+
+
+def _progress(
+    number: int, film: BatchFilm, done: int, total: int, progress: Progress | None
+) -> BatchProgress:
+    return BatchProgress(
+        number=number, film=film, films_done=done, films_total=total, progress=progress
+    )
+
+
+def _is_there(film: BatchFilm, settings: RestoreSettings) -> bool:
+    return film.output.exists() and not settings.overwrite
+
+
+def _restored(
+    engine: Engine,
+    film: BatchFilm,
+    number: int,
+    settings: RestoreSettings,
+    job: JobSettings,
+    on_progress: Callable[[Progress], None],
+    on_download: DownloadCallback,
+) -> FilmResult:
+    if _is_there(film, settings):
+        return FilmResult(film=film, outcome="already there")
+    begin = time.monotonic()
+    own = replace(settings, compare=film.compare, record=film.record, framemd5=film.framemd5)
+    try:
+        film.output.absolute().parent.mkdir(parents=True, exist_ok=True)
+        if film.report is not None:
+            check_target(film.report, source_path=film.source, overwrite=settings.overwrite)
+        report = restored_by(
+            engine,
+            film.source,
+            film.output,
+            settings=own,
+            job=job,
+            number=number,
+            on_progress=on_progress,
+            on_download=on_download,
+        )
+        if film.report is not None:
+            with pending_file(film.report, overwrite=settings.overwrite) as pending:
+                text = json.dumps(report.to_json(), indent=2) + "\n"
+                pending.path.write_text(text, encoding="utf-8")
+                pending.whole = True
+    except (VidrestoreError, OSError) as error:
+        line = " ".join(str(error).split())
+        seconds = time.monotonic() - begin
+        return FilmResult(film=film, outcome="failed", seconds=seconds, error=line)
+    seconds = time.monotonic() - begin
+    return FilmResult(film=film, outcome="restored", seconds=seconds, report=report)
+
+
+def _side_by_side(
+    engine: SpreadEngine,
+    films: Sequence[BatchFilm],
+    settings: RestoreSettings,
+    job: JobSettings,
+    at_once: int,
+    on_progress: Callable[[BatchProgress], None],
+    on_download: DownloadCallback,
+) -> tuple[FilmResult, ...]:
+    """Restore several films at once; they share the workers, and earlier ones go first."""
+    told: SimpleQueue[tuple[int, Progress]] = SimpleQueue()
+    stopped = False
+
+    def show(number: int, progress: Progress) -> None:
+        if stopped:
+            raise _StoppedError
+        told.put((number, progress))
+
+    futures: dict[Future[FilmResult], int] = {}
+    with ThreadPoolExecutor(at_once, thread_name_prefix="film") as pool:
+        for number, film in enumerate(films):
+            each = partial(show, number)
+            work = pool.submit(_restored, engine, film, number, settings, job, each, on_download)
+            futures[work] = number
+        try:
+            waiting = set(futures)
+            while waiting:
+                done, waiting = wait(waiting, _POLL_SECONDS, FIRST_COMPLETED)
+                count = len(films) - len(waiting)
+                for number, progress in _newest(told).items():
+                    on_progress(_progress(number, films[number], count, len(films), progress))
+                for each in done:
+                    number = futures[each]
+                    each.result()
+                    on_progress(_progress(number, films[number], count, len(films), None))
+        except BaseException:
+            stopped = True
+            engine.stop()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return tuple(each.result() for each in futures)
+
+
+def _newest(told: "SimpleQueue[tuple[int, Progress]]") -> dict[int, Progress]:
+    """Return the last that was told of each film."""
+    newest: dict[int, Progress] = {}
+    while True:
+        try:
+            number, progress = told.get_nowait()
+        except Empty:
+            return newest
+        newest[number] = progress
