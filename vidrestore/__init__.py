@@ -26,8 +26,8 @@ if TYPE_CHECKING:
         WeightsError,
         WorkerError,
     )
-    from vidrestore.media.info import VideoInfo, probe
     from vidrestore.jobs import JobSettings, restore_video
+    from vidrestore.media.info import VideoInfo, probe
     from vidrestore.pipeline import RestoreReport, RestoreSettings
     from vidrestore.progress import Progress, ProgressCallback
 
