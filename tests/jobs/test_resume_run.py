@@ -20,6 +20,7 @@ from torch import nn
 from vidrestore import JobSettings, RestoreReport, RestoreSettings, restore_video
 from vidrestore.errors import ConfigError, MediaError
 from vidrestore.jobs.folder import job_folder_path, kept_segments
+from vidrestore.jobs.journal import Journal, JournalEntry
 from vidrestore.media import open_source
 from vidrestore.media.reader import FilmSource
 from vidrestore.models.outputs import Restored
@@ -226,6 +227,36 @@ def test_a_part_that_is_not_whole_is_done_again(
         part.write_bytes(data if harm == "flip" else data[:-1])
     run(film, target, GO_ON)
     assert target.read_bytes() == (whole / "out.mkv").read_bytes()
+
+
+@pytest.mark.parametrize("cut_bytes", [1, 2, 60, 400])
+def test_a_journal_that_is_cut_off_or_damaged_loses_no_segment(
+    film: Path, whole: Path, tmp_path: Path, cut_bytes: int
+) -> None:
+    target = tmp_path / "out.mkv"
+    cut_off(film, target, 28)
+    journal = job_folder_path(target) / "journal"
+    journal.write_bytes(journal.read_bytes()[:-cut_bytes])
+    cut_off(film, target, 29, job=GO_ON)
+    run(film, target, GO_ON)
+    assert target.read_bytes() == (whole / "out.mkv").read_bytes()
+
+
+def test_a_journal_that_loses_segments_meanwhile_is_told(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    appended = Journal.append
+
+    def harmed(self: Journal, entry: JournalEntry) -> None:
+        appended(self, entry)
+        if entry.segment == 0:
+            path = job_folder_path(tmp_path / "out.mkv") / "journal"
+            path.write_bytes(path.read_bytes()[:-5])
+
+    monkeypatch.setattr(Journal, "append", harmed)
+    with pytest.raises(MediaError, match="has lost segments"):
+        run(film, tmp_path / "out.mkv", SHORT)
+    assert not (tmp_path / "out.mkv").exists()
 
 
 def test_an_analysis_that_is_cut_off_is_done_again(film: Path, whole: Path, tmp_path: Path) -> None:

@@ -152,8 +152,8 @@ def _checked(
         if found == last.analysis_crc32:
             break
         whole.pop()
-    if len(whole) < len(entries):
-        journal.rewrite(tuple(whole))
+    # Even where none is left out: what is appended behind half a line would never be read.
+    journal.rewrite(tuple(whole))
     return tuple(whole)
 
 
@@ -183,8 +183,7 @@ def _checked_ahead(
         and found.get(entry.analysis_bytes) == entry.analysis_crc32
         and all(file.is_whole(folder) for file in entry.files)
     )
-    if ahead:
-        beside.rewrite(ahead)
+    beside.rewrite(ahead)
     return ahead, mark
 
 

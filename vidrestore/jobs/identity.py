@@ -64,7 +64,7 @@ def identity_of(
             value = value is not None
         if field.name not in _NOT_OF_THE_BYTES:
             identity[f"setting {field.name}"] = str(value)
-    identity["source"] = str(info.path.absolute())
+    identity["source"] = info.path.absolute().name
     identity["contents of the source"] = _fingerprint(info.path)
     identity["device"] = machine.device
     identity["precision"] = machine.precision

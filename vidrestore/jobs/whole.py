@@ -18,9 +18,11 @@ def assembled(job: Job, outputs: Mapping[str, WholeOutput]) -> None:
         outputs: By the kind of their parts.
 
     Raises:
-        MediaError: A part cannot be read, or an output not written.
+        MediaError: Segments are missing, a part cannot be read, or an output not written.
     """
     entries = job.journal.entries()
+    if not (entries and entries[-1].is_last):
+        raise MediaError(f"{job.target}: the journal has lost segments; run again with --resume")
     for kind, output in outputs.items():
         output.assemble(
             [
