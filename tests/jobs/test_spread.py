@@ -15,8 +15,8 @@ from support.faceclips import FACE_SIZE_HW, face_picture
 
 from vidrestore import JobSettings, RestoreSettings, restore_video
 from vidrestore.errors import MediaError, WorkerError
+from vidrestore.jobs import spread_engine, worksteps
 from vidrestore.jobs import worker as worker_module
-from vidrestore.jobs import worksteps
 from vidrestore.jobs.ahead import read_mark
 from vidrestore.jobs.folder import job_folder_path, kept_segments
 from vidrestore.jobs.orders import AnalysisOrder, Order, SegmentOrder
@@ -133,7 +133,8 @@ def test_what_a_dead_worker_had_is_done_by_another(
 def test_an_analysis_that_is_cut_off_in_the_middle_goes_on_where_it_was(
     film: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worksteps, "_STEP_SECONDS", 0.0)
+    monkeypatch.setattr(spread_engine, "_STEP_SECONDS", 0.0)
+    monkeypatch.setattr(spread_engine, "_ANSWERS_A_SECOND", 1e9)
     asked = 0
 
     def dies(order: Order, times: int) -> bool:

@@ -6,7 +6,7 @@ until that one is done; so nothing is done again when a run is cut off.
 
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -99,12 +99,29 @@ class OutOfOrder:
         self._ahead = Journal(folder / AHEAD)
         self._done = {entry.segment: entry for entry in entries}
         self._waiting = {entry.segment: entry for entry in ahead}
+        self._frames = self._faces = 0
+        for entry in (*self._done.values(), *self._waiting.values()):
+            self._count(entry)
         self._promote()
 
     @property
-    def done(self) -> Mapping[int, JournalEntry]:
-        """All that is finished, by number."""
-        return {**self._done, **self._waiting}
+    def frames(self) -> int:
+        """How many frames are finished."""
+        return self._frames
+
+    @property
+    def faces(self) -> int:
+        """How many faces were restored in them."""
+        return self._faces
+
+    def get(self, number: int) -> JournalEntry | None:
+        """Return a segment that is finished; None where it is not."""
+        return self._done.get(number) or self._waiting.get(number)
+
+    def in_order(self) -> Iterator[JournalEntry]:
+        """Yield all segments that are finished, as far as those before them are."""
+        for number in range(len(self._done)):
+            yield self._done[number]
 
     def add(self, entry: JournalEntry) -> None:
         """Take a segment that is finished; when this returns, it outlives a power cut.
@@ -115,7 +132,12 @@ class OutOfOrder:
         if entry.segment != len(self._done):
             self._ahead.append(entry)
         self._waiting[entry.segment] = entry
+        self._count(entry)
         self._promote()
+
+    def _count(self, entry: JournalEntry) -> None:
+        self._frames += entry.tally["frames"]
+        self._faces += entry.tally["faces"]
 
     def _promote(self) -> None:
         while (number := len(self._done)) in self._waiting:

@@ -21,8 +21,8 @@ from vidrestore.pipeline.report import RestoreReport
 from vidrestore.pipeline.settings import RestoreSettings
 from vidrestore.progress import Progress
 
-_FILMS_AT_ONCE = 8
-"""Each holds a file open here, and plans; more than a few do not keep more workers at work."""
+_WORKERS_A_FILM = 8
+"""One that finds faces keeps so many busy that restore, at the least."""
 _POLL_SECONDS = 0.1
 
 Outcome: TypeAlias = Literal["restored", "already there", "failed"]
@@ -86,7 +86,8 @@ def restore_batch(
         left = sum(not _is_there(each, settings) for each in films)
         if isinstance(engine, SpreadEngine) and left:
             # Here, on the main thread: what cannot be had for one film cannot for any.
-            at_once = min(_FILMS_AT_ONCE, engine.hired(settings).size, left)
+            size = engine.hired(settings).size
+            at_once = min(size, left, 2 + size // _WORKERS_A_FILM)
             if at_once > 1:
                 return _side_by_side(
                     engine, films, settings, job, at_once, on_progress, on_download

@@ -20,6 +20,8 @@ class GreetingOrder:
     precision: str
     threads: int
     """Threads of a network on a CPU: results may differ in rounding with their number."""
+    step_seconds: float
+    """How long to work before an answer that is not final."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

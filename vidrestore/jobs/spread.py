@@ -123,8 +123,8 @@ class SpreadRun:
                 self._film.foreman.cancel(self._works)
         if not self._planner.frames:
             raise nothing_read(self._prepared)
-        for number in range(len(self._finished.done)):
-            self._teller.tally.merge(self._finished.done[number].tally)
+        for entry in self._finished.in_order():
+            self._teller.tally.merge(entry.tally)
 
     def _plan_again(self, log: AnalysisLog) -> None:
         """Plan what the log knows."""
@@ -174,7 +174,7 @@ class SpreadRun:
         )
 
     def _give_segment(self, planned: PlannedSegment, log: AnalysisLog) -> None:
-        done = self._finished.done.get(planned.number)
+        done = self._finished.get(planned.number)
         if done is not None:
             if (done.first_frame, done.end_frame) != (planned.first_frame, planned.end_frame):
                 folder = self._job.folder
@@ -285,12 +285,10 @@ class SpreadRun:
                 yield line.decode("ascii")
 
     def _tell(self) -> None:
-        done = self._finished.done.values()
+        underway = self._underway.values()
         self._teller.tell_of_workers(
-            frames=sum(entry.tally["frames"] for entry in done)
-            + sum(each.frames for each in self._underway.values()),
-            faces=sum(entry.tally["faces"] for entry in done)
-            + sum(each.faces for each in self._underway.values()),
+            frames=self._finished.frames + sum(each.frames for each in underway),
+            faces=self._finished.faces + sum(each.faces for each in underway),
             searched=self._planner.frames,
             workers=self._film.foreman.at_work,
         )

@@ -22,6 +22,9 @@ from vidrestore.pipeline.networks import fetch_networks
 from vidrestore.pipeline.prepared import Preparation
 from vidrestore.pipeline.settings import RestoreSettings
 
+_STEP_SECONDS = 1.0
+_ANSWERS_A_SECOND = 50
+"""As many as this process can take beside its other work: many workers answer less often."""
 _FACTS = -2
 """Goes before all other work on a film."""
 
@@ -62,7 +65,10 @@ class SpreadEngine:
             if self._foreman is None:
                 crew = self._stack.enter_context(self._open_crew(settings.device))
                 greeting = GreetingOrder(
-                    device=settings.device, precision=settings.precision, threads=crew.threads
+                    device=settings.device,
+                    precision=settings.precision,
+                    threads=crew.threads,
+                    step_seconds=max(_STEP_SECONDS, crew.size / _ANSWERS_A_SECOND),
                 )
                 self._foreman = self._stack.enter_context(Foreman(crew, greeting))
             return self._foreman

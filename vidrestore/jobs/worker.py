@@ -1,4 +1,4 @@
-"""A worker: does what it is ordered, a second at a time, and keeps its networks in between."""
+"""A worker: does what it is ordered, a step at a time, and keeps its networks in between."""
 
 import os
 import pickle
@@ -30,6 +30,7 @@ class Worker:
     def __init__(self) -> None:
         self._bench = Workbench()
         self._steps: Generator[Answer] | None = None
+        self._step_seconds = 1.0
 
     def begin(self, order: Order) -> Answer:
         """Begin with an order; one that was not finished is given up.
@@ -43,7 +44,7 @@ class Worker:
         return self.go_on()
 
     def go_on(self) -> Answer:
-        """Go on with the order, for about a second."""
+        """Go on with the order, for as long as the greeting said."""
         if self._steps is None:
             return Failure(error=ValueError("there is no order to go on with"))
         try:
@@ -53,6 +54,7 @@ class Worker:
 
     def _answers(self, order: Order) -> Generator[Answer]:
         if isinstance(order, GreetingOrder):
+            self._step_seconds = order.step_seconds
             yield _greeting(order)
             return
         film = self._bench.opened(order.film)
@@ -60,10 +62,10 @@ class Worker:
             case FactsOrder():
                 yield _facts(film)
             case AnalysisOrder():
-                with closing(analysis_steps(film, order)) as findings:
+                with closing(analysis_steps(film, order, self._step_seconds)) as findings:
                     yield from findings
             case SegmentOrder():
-                with closing(segment_steps(film, order)) as answers:
+                with closing(segment_steps(film, order, self._step_seconds)) as answers:
                     yield from answers
 
 

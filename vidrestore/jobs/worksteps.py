@@ -1,4 +1,4 @@
-"""The work of a worker, in steps of about a second: finding faces, and restoring a segment."""
+"""The work of a worker, in steps: finding faces, and restoring a segment."""
 
 import shutil
 import time
@@ -23,25 +23,31 @@ from vidrestore.pipeline.prepared import compared
 from vidrestore.pipeline.record import frame_line
 from vidrestore.types import FinishedFrame, Frame, Timestamp, TrackedFrame
 
-_STEP_SECONDS = 1.0
 _READ_AHEAD_FRAMES = 4
 
 
-def analysis_steps(film: OpenFilm, order: AnalysisOrder) -> Generator[Findings]:
+def analysis_steps(
+    film: OpenFilm, order: AnalysisOrder, step_seconds: float
+) -> Generator[Findings]:
     """Yield what is found in the frames after those that the log holds, in order.
+
+    Args:
+        film: The film.
+        order: From where on.
+        step_seconds: How long to work for one answer.
 
     Raises:
         VidrestoreError: The film cannot be read on.
     """
     lines: list[str] = []
-    due = time.monotonic() + _STEP_SECONDS
+    due = time.monotonic() + step_seconds
     with closing(_found(film, order)) as found:
         for notes in found:
             lines.append(notes.to_line())
             if time.monotonic() >= due:
                 yield Findings(lines=tuple(lines), damage=_damage(film.source), is_last=False)
                 lines.clear()
-                due = time.monotonic() + _STEP_SECONDS
+                due = time.monotonic() + step_seconds
     yield Findings(lines=tuple(lines), damage=_damage(film.source), is_last=True)
 
 
@@ -100,27 +106,34 @@ def _frames_from(film: OpenFilm, index: int, ticks: int, *, seek: bool) -> Itera
     yield from film.stages.stopwatch.timed("decode", chain([first], frames))
 
 
-def segment_steps(film: OpenFilm, order: SegmentOrder) -> Generator[Underway | SegmentDone]:
+def segment_steps(
+    film: OpenFilm, order: SegmentOrder, step_seconds: float
+) -> Generator[Underway | SegmentDone]:
     """Restore a segment; yield how far it is, and at last that it is done.
+
+    Args:
+        film: The film.
+        order: Which part of it.
+        step_seconds: How long to work for one answer.
 
     Raises:
         VidrestoreError: It cannot be restored.
     """
     try:
-        yield from _restored(film, order, seek=order.seek)
+        yield from _restored(film, order, step_seconds, seek=order.seek)
     except OtherSamplesError:
         if not order.seek:
             raise
         # What precedes a key frame can matter after it: decoded from the start, it is told.
-        yield from _restored(film, order, seek=False)
+        yield from _restored(film, order, step_seconds, seek=False)
 
 
 def _restored(
-    film: OpenFilm, order: SegmentOrder, *, seek: bool
+    film: OpenFilm, order: SegmentOrder, step_seconds: float, *, seek: bool
 ) -> Generator[Underway | SegmentDone]:
     before = film.stages.stopwatch.seconds
     segment: OpenSegment | None = None
-    due = time.monotonic() + _STEP_SECONDS
+    due = time.monotonic() + step_seconds
     try:
         interlaced = 0
         with closing(_finished(film, order, seek=seek)) as finished:
@@ -133,7 +146,7 @@ def _restored(
                     segment.write(each, now)
                 if time.monotonic() >= due:
                     yield Underway(frames=segment.tally.frames, faces=segment.tally.faces)
-                    due = time.monotonic() + _STEP_SECONDS
+                    due = time.monotonic() + step_seconds
         if segment is None or segment.tally.frames != order.end_frame - order.first_frame:
             raise MediaError(
                 f"{order.film.source}: frames {order.first_frame} to {order.end_frame - 1} cannot "
