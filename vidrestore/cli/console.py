@@ -124,7 +124,8 @@ def _of_workers(progress: Progress) -> list[str]:
     """Return what there is to say of other processes: nothing where none takes part."""
     if progress.workers is None:
         return []
-    parts = ["1 worker" if progress.workers == 1 else f"{progress.workers} workers"]
+    workers = progress.workers
+    parts = ["1 worker" if workers == 1 else f"{workers} workers"] if workers else []
     searched = progress.frames_searched
     if searched is not None and searched != progress.frames_total:
         parts.append(f"{searched} frames searched")
