@@ -94,6 +94,51 @@ def test_a_film_counts_as_interlaced_if_one_stretch_of_it_is(tmp_path: Path) -> 
     assert found.progressive > found.top_first
 
 
+def decided(found: FieldsSeen) -> tuple[str, bool]:
+    return found.order, found.pulldown
+
+
+def test_a_look_that_ends_when_all_is_clear_is_shorter_and_decides_the_same(
+    tmp_path: Path,
+) -> None:
+    plain = make_clip(
+        tmp_path / "plain.mkv", Clip(ticks=tuple(range(COUNT)), picture=moving_picture)
+    )
+    still = make_clip(
+        tmp_path / "still.mkv",
+        Clip(ticks=tuple(range(COUNT)), picture=lambda _, size_hw: moving_picture(0, size_hw)),
+    )
+    combed = interlaced_clip(tmp_path / "combed.mkv", ticks=tuple(range(COUNT)))
+    telecined = telecined_clip(tmp_path / "telecined.mkv", COUNT)
+
+    for path in (plain, still, combed, telecined):
+        assert decided(fields_seen(probe(path), until_clear=True)) == decided(seen(path))
+    assert fields_seen(probe(plain), until_clear=True).frames < COUNT
+    for path in (still, combed, telecined):
+        assert fields_seen(probe(path), until_clear=True) == seen(path)
+
+
+def test_fields_that_begin_late_in_a_sample_are_seen_by_a_short_look_as_by_a_long_one(
+    tmp_path: Path,
+) -> None:
+    def picture(number: int, size_hw: tuple[int, int]) -> np.ndarray:
+        return (interlaced_picture if number >= 11 else moving_picture)(number, size_hw)
+
+    path = make_clip(tmp_path / "film.mkv", Clip(ticks=tuple(range(COUNT)), picture=picture))
+
+    assert seen(path).order == "top first"
+    assert fields_seen(probe(path), until_clear=True) == seen(path)
+
+
+def test_places_that_begin_at_one_key_frame_are_looked_at_once(tmp_path: Path) -> None:
+    plain = make_clip(tmp_path / "plain.mkv", Clip(ticks=tuple(range(100)), picture=moving_picture))
+    few, many = tmp_path / "few.mp4", tmp_path / "many.mp4"
+    for path, between in ((few, "1000"), (many, "5")):
+        run_ffmpeg("-i", plain, "-c:v", "libx264", "-g", between, path)
+
+    assert (seen(few).frames, seen(many).frames) == (COUNT, 2 * COUNT + 20)
+
+
 @pytest.mark.parametrize("flagged", [True, False])
 def test_pulldown_is_recognised_by_its_rhythm(tmp_path: Path, flagged: bool) -> None:
     path = telecined_clip(tmp_path / "film.mkv", COUNT, flagged=flagged)

@@ -108,8 +108,9 @@ class PacketDecoder:
 
     def _open(self, start_ticks: int | None, *, threads: str) -> None:
         self._readings += 1
-        self._container.close()
-        self._container = open_film(self._path)
+        if self._readings > 1:
+            self._container.close()
+            self._container = open_film(self._path)
         self._awaited.clear()
         self._last_pts = None
         self._first_dts = None

@@ -1,10 +1,10 @@
 """Whether a film is interlaced, whatever its flags say: FFmpeg's ``idet`` on a sample of it."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice
+from itertools import chain, islice
 
 import av
 
@@ -30,6 +30,8 @@ _PROGRESSIVE_SHARE = 0.9
 _CYCLE = 5
 _LEAST_CYCLES = 3
 _CYCLES_ALIKE = 0.8
+_INDEXED = "mov,"
+"""Containers whose index lists every packet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +54,7 @@ class FieldsSeen:
     spread over 60 fields."""
 
 
-def fields_seen(info: VideoInfo) -> FieldsSeen:
+def fields_seen(info: VideoInfo, *, until_clear: bool = False) -> FieldsSeen:
     """Look at up to three short stretches of a film.
 
     Fields are told apart by luma alone. A film counts as interlaced if one stretch of it is. Of
@@ -60,14 +62,14 @@ def fields_seen(info: VideoInfo) -> FieldsSeen:
 
     Args:
         info: Of a film.
+        until_clear: Leave a stretch as soon as it is clear that it shows single moments; the
+            sample is smaller then, and decides the same.
 
     Raises:
         MediaError: Reading fails for another reason than damage.
     """
     may_have_fields = info.geometry.coded_hw[0] <= _TALLEST_INTERLACED
-    looks = [_look(info, start) for start in _starts_seconds(info) if may_have_fields]
-    # Where key frames are rare, two places begin at the same one.
-    places = [*{each.first_ticks: each for each in looks}.values()]
+    places = _places(info, until_clear=until_clear) if may_have_fields else []
     found = [Counter(each.seen) for each in places]
     total = sum(found, Counter[str]())
     return FieldsSeen(
@@ -91,45 +93,73 @@ class _Place:
     repeated: list[str]
     """``top`` or ``bottom`` where that field is the one of the frame before, or ``neither``."""
     flagged: int = 0
-    first_ticks: int | None = None
+
+    @property
+    def is_clearly_progressive(self) -> bool:
+        """Whether the frames to come cannot make it look interlaced any more."""
+        moments = self.seen.count("progressive")
+        combs = "tff" in self.seen or "bff" in self.seen
+        comes_back = any(each != "neither" for each in self.repeated)
+        return moments > (1 - _CLEAR_SHARE) * FRAMES_PER_PLACE and not combs and not comes_back
 
 
-def _starts_seconds(info: VideoInfo) -> list[Fraction | None]:
+def _starts_ticks(info: VideoInfo) -> list[int | None]:
     length = info.duration_seconds
     if length is None or length < _WHOLE_FILM_SECONDS:
         return [None]
-    return [info.origin_seconds + place * Fraction(length) for place in _PLACES]
+    starts = [info.origin_seconds + place * Fraction(length) for place in _PLACES]
+    return [int(start / info.time_base) for start in starts]
 
 
-def _look(info: VideoInfo, start_seconds: Fraction | None) -> _Place:
+def _places(info: VideoInfo, *, until_clear: bool) -> list[_Place]:
+    """Look at every place; where key frames are rare, two begin at the same one, and are one."""
+    found: dict[int | None, _Place] = {}
+    decoder = PacketDecoder(info.path, info.video_stream_index)
+    try:
+        with media_errors(info.path):
+            for start in _distinct(info, decoder):
+                frames = _decoded(info, decoder, start)
+                first = next(frames, None)
+                if first is not None and first.pts not in found:
+                    stretch = chain([first], frames)
+                    found[first.pts] = _look(info, stretch, until_clear=until_clear)
+    finally:
+        decoder.close()
+    return [*found.values()]
+
+
+def _distinct(info: VideoInfo, decoder: PacketDecoder) -> list[int | None]:
+    """Return where to begin, in ticks, without places that are known to be one."""
+    starts = _starts_ticks(info)
+    if len(starts) == 1 or not info.container.startswith(_INDEXED):
+        return starts
+    entries = decoder.stream.index_entries
+    landings = {entries.search_timestamp(start or 0): start for start in reversed(starts)}
+    return [start for start in starts if start in landings.values()]
+
+
+def _look(info: VideoInfo, frames: Iterable[av.VideoFrame], *, until_clear: bool) -> _Place:
     place = _Place([], [])
     detector = PictureFilter([("idet", "")], size_hw=info.geometry.coded_hw, format_name="gray")
-    for number, decoded in enumerate(_decoded(info, start_seconds)):
+    for number, decoded in enumerate(frames):
         place.flagged += decoded.interlaced_frame
-        if number == 0:
-            place.first_ticks = decoded.pts
         luma = frame_planes(decoded, source_layout(decoded.format.name))[0]
         _note(place, detector.pushed(gray_picture(luma_8bit(luma, info.pixel_format), number)))
+        if until_clear and place.is_clearly_progressive:
+            break
     _note(place, detector.finished())
     return place
 
 
-def _decoded(info: VideoInfo, start_seconds: Fraction | None) -> Iterator[av.VideoFrame]:
+def _decoded(
+    info: VideoInfo, decoder: PacketDecoder, start_ticks: int | None
+) -> Iterator[av.VideoFrame]:
     """Yield frames of one format from a key frame on."""
-    ticks = None if start_seconds is None else int(start_seconds / info.time_base)
-    decoder = PacketDecoder(info.path, info.video_stream_index)
-    try:
-        with media_errors(info.path):
-            for decoded in islice(decoder.frames(ticks), FRAMES_PER_PLACE):
-                size_hw = (decoded.height, decoded.width)
-                if (size_hw, decoded.format.name) != (
-                    info.geometry.coded_hw,
-                    info.pixel_format_name,
-                ):
-                    return
-                yield decoded
-    finally:
-        decoder.close()
+    for decoded in islice(decoder.frames(start_ticks), FRAMES_PER_PLACE):
+        size_hw = (decoded.height, decoded.width)
+        if (size_hw, decoded.format.name) != (info.geometry.coded_hw, info.pixel_format_name):
+            return
+        yield decoded
 
 
 def _note(place: _Place, pictures: Sequence[av.VideoFrame]) -> None:

@@ -96,7 +96,7 @@ def planned_fields(source: Source, *, deinterlace: Deinterlace, pulldown: bool) 
             option = "--pulldown" if pulldown else f"--deinterlace {deinterlace}"
             raise ConfigError(f"{option} is for films; {info.path} is a {info.kind}")
         return FieldPlan(source=source)
-    seen = fields_seen(info)
+    seen = fields_seen(info, until_clear=True)
     stated = info.field_order
     found = _Found(seen=seen, flagged=stated in _ORDERS or seen.flagged > 0, stated=stated)
     if pulldown:
