@@ -12,11 +12,12 @@ from support.faces import (
 )
 
 from vidrestore.faces.config import TrackerConfig
+from vidrestore.faces.detector import Picture
 from vidrestore.faces.finder import TrackingStart, track_faces
 from vidrestore.faces.mtcnn import MtcnnDetector, embedded_mtcnn
 from vidrestore.faces.shots import WARM_UP_FRAMES
 from vidrestore.faces.smoother import smoothed_faces
-from vidrestore.types import Detection, Frame, TrackedFrame
+from vidrestore.types import Detection, Frame, RgbView, TrackedFrame
 
 Script = Mapping[int, Sequence[Detection]]
 
@@ -234,6 +235,27 @@ def test_time_stamps_that_jump_back_do_not_stop_the_search() -> None:
     out = ids(tracked(script, frames=frames))
 
     assert all(len(faces) == 1 for faces in out)
+
+
+def test_cuts_are_found_in_thumbnails_and_faces_in_views_of_the_frames_looked_at() -> None:
+    frames = [numbered_frame(index, scene=index // 20) for index in range(40)]
+    viewed: list[int] = []
+
+    def view(frame: Frame, max_side_px: int) -> RgbView:
+        viewed.append(frame.index)
+        return plain_view(frame, max_side_px)
+
+    def thumbnail(frame: Frame) -> Picture:
+        return np.ascontiguousarray(plain_view(frame, 640).rgb_hwc[::2, ::2])
+
+    script = {index: [walking(index)] for index in range(20, 40)}
+    out = list(
+        track_faces(frames, detector=ScriptedDetector(script), view=view, thumbnail=thumbnail)
+    )
+
+    assert [each.shot for each in out] == [0] * 20 + [1] * 20
+    assert ids(out) == [()] * 20 + [(1,)] * 20
+    assert viewed == [0, 10, *range(20, 40)]
 
 
 def test_a_film_without_frames_gives_none() -> None:

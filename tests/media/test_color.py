@@ -1,5 +1,6 @@
 """Planes to RGB and back."""
 
+import cv2
 import numpy as np
 import pytest
 from support.frames import (
@@ -162,6 +163,17 @@ def test_the_view_shows_what_the_planes_hold(pixel_format: PixelFormat, turns: i
     small = exact.reshape(exact.shape[0] // 2, 2, exact.shape[1] // 2, 2, 3).mean(axis=(1, 3))
     assert view.rgb_hwc.shape == small.shape
     assert np.abs(view.rgb_hwc - small).max() <= 3.0
+
+
+@pytest.mark.parametrize("name", ["yuv420p", "yuv422p10le", "gbrp", "gray"])
+@pytest.mark.parametrize("side_px", [400, 320, 240, 160, 107, 40])
+def test_views_of_every_size_show_the_same(name: str, side_px: int) -> None:
+    frame = random_frame(PLANAR[name], (240, 480), smooth=True, color=ColorTags(matrix=1))
+    view = display_view(frame, DisplayGeometry(coded_hw=(240, 480)), side_px).rgb_hwc
+    exact = region_to_rgb(frame, (0, 0, 480, 240)) * 255
+    small = cv2.resize(exact, view.shape[1::-1], interpolation=cv2.INTER_AREA)
+    assert view.shape[1] == side_px
+    assert np.abs(view - small).max() <= 3.0
 
 
 def test_a_view_is_never_enlarged() -> None:

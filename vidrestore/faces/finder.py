@@ -3,11 +3,12 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import inf
 
 from vidrestore.faces.association import is_duplicate, matches, may_be_one_face
 from vidrestore.faces.config import ShotConfig, TrackerConfig
-from vidrestore.faces.detector import Detector
+from vidrestore.faces.detector import Detector, Picture
 from vidrestore.faces.shots import marked_shots
 from vidrestore.faces.tracks import Sighting, Track
 from vidrestore.faces.turned import detect_turned
@@ -15,6 +16,8 @@ from vidrestore.types import Detection, Frame, RgbView, TrackedFace, TrackedFram
 
 View = Callable[[Frame, int], RgbView]
 """Renders a frame upright with at most so many pixels on the longer side."""
+Thumbnail = Callable[[Frame], Picture]
+"""Renders a frame upright and as small as the cut finder takes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,7 @@ def track_faces(
     *,
     detector: Detector,
     view: View,
+    thumbnail: Thumbnail | None = None,
     config: TrackerConfig | None = None,
     shot_config: ShotConfig | None = None,
     start: TrackingStart | None = None,
@@ -50,7 +54,8 @@ def track_faces(
     Args:
         frames: In presentation order.
         detector: Finds faces in views.
-        view: Renders frames for the detector and the cut finder.
+        view: Renders frames for the detector; called where one is looked at only.
+        thumbnail: Renders every frame for the cut finder; the view where None.
         config: How to follow faces.
         shot_config: What counts as a cut.
         start: Where to begin, if not at the first frame. Frames before are left out, and serve to
@@ -59,27 +64,35 @@ def track_faces(
     """
     config = config or TrackerConfig()
     start = start or TrackingStart()
-    viewed = ((frame, view(frame, config.view_max_side_px)) for frame in frames)
+    side_px = config.view_max_side_px
+    held = (_Held(frame, float(frame.timestamp.seconds), view, side_px) for frame in frames)
+
+    def small(item: _Held) -> Picture:
+        return item.view.rgb_hwc if thumbnail is None else thumbnail(item.frame)
+
     tracker = _Tracker(detector, config, start)
-    for (frame, rendering), cut in marked_shots(
-        viewed, lambda item: item[1].rgb_hwc, config=shot_config
-    ):
-        if frame.index < start.frame_index:
+    for now, cut in marked_shots(held, small, config=shot_config):
+        if now.frame.index < start.frame_index:
             continue
-        if cut and frame.index > start.frame_index:
+        if cut and now.frame.index > start.frame_index:
             tracker.end_shot()
             yield from tracker.finished(all_of_them=True)
-        tracker.take(frame, rendering)
+        tracker.take(now)
         yield from tracker.finished()
     tracker.end_shot()
     yield from tracker.finished(all_of_them=True)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class _Held:
     frame: Frame
-    view: RgbView
     seconds: float
+    render: View
+    max_side_px: int
+
+    @cached_property
+    def view(self) -> RgbView:
+        return self.render(self.frame, self.max_side_px)
 
 
 class _Tracker:
@@ -96,9 +109,8 @@ class _Tracker:
         self._search_at = -inf
         self._turned_at = -inf
 
-    def take(self, frame: Frame, view: RgbView) -> None:
+    def take(self, now: _Held) -> None:
         """Look for faces in the next frame of the shot."""
-        now = _Held(frame, view, float(frame.timestamp.seconds))
         before = self._held[-1].seconds if self._held else -inf
         if now.seconds < before:
             self._restart()
@@ -180,6 +192,8 @@ class _Tracker:
 
     def _follow(self, now: _Held, tracks: Sequence[Track]) -> None:
         """Look for faces where they are expected."""
+        if not tracks:
+            return
         expected = [track.expected(now.seconds) for track in tracks]
         seen = self._detector.refine(now.view.rgb_hwc, expected)
         for track, guess, face in zip(tracks, expected, seen, strict=True):

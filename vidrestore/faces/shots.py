@@ -18,6 +18,9 @@ T = TypeVar("T")
 DELAY_FRAMES = 2
 """A frame is judged when this many more have been seen."""
 
+THUMBNAIL_SIDE_PX = 160
+"""Longer side of a picture that tells cuts as well as a larger one, and is made in less time."""
+
 WARM_UP_FRAMES = 4 * DELAY_FRAMES
 """A verdict depends on no more frames before than these."""
 

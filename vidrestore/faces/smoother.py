@@ -26,9 +26,9 @@ def smoothed_faces(
     """
     config = config or SmoothingConfig()
     past: deque[_Moment] = deque(maxlen=config.max_window_frames)
-    ahead: deque[TrackedFrame] = deque()
+    ahead: deque[_Ahead] = deque()
     for frame in frames:
-        ahead.append(frame)
+        ahead.append(_Ahead(frame, _moment(frame)))
         while len(ahead) > config.max_window_frames + 1 or _is_beyond(ahead, config):
             yield _next_smoothed(past, ahead, config)
     while ahead:
@@ -40,22 +40,27 @@ class _Moment(NamedTuple):
     faces: tuple[TrackedFace, ...]
 
 
+class _Ahead(NamedTuple):
+    frame: TrackedFrame
+    moment: _Moment
+
+
 def _moment(frame: TrackedFrame) -> _Moment:
     return _Moment(float(frame.frame.timestamp.seconds), frame.faces)
 
 
-def _is_beyond(ahead: Sequence[TrackedFrame], config: SmoothingConfig) -> bool:
+def _is_beyond(ahead: Sequence[_Ahead], config: SmoothingConfig) -> bool:
     """Return whether the last frame lies outside the window of the first."""
-    waited = _moment(ahead[-1]).seconds - _moment(ahead[0]).seconds
+    waited = ahead[-1].moment.seconds - ahead[0].moment.seconds
     return waited > config.window_seconds * WINDOW_TOLERANCE
 
 
 def _next_smoothed(
-    past: deque[_Moment], ahead: deque[TrackedFrame], config: SmoothingConfig
+    past: deque[_Moment], ahead: deque[_Ahead], config: SmoothingConfig
 ) -> TrackedFrame:
-    moments, at = [*past, *map(_moment, ahead)], len(past)
-    frame = ahead.popleft()
-    past.append(moments[at])
+    moments, at = [*past, *(each.moment for each in ahead)], len(past)
+    frame, moment = ahead.popleft()
+    past.append(moment)
     faces = tuple(_smoothed(face, moments, at, config) for face in frame.faces)
     return replace(frame, faces=faces)
 

@@ -281,7 +281,9 @@ def display_view(frame: Frame, geometry: DisplayGeometry, max_side_px: int) -> R
 def _small_rgb(frame: Frame, size_wh: tuple[int, int]) -> NDArray[np.uint8]:
     pixel_format = frame.pixel_format
     planes = frame.planes[:1] if pixel_format.model == "gray" else frame.planes[:3]
-    small = [_small_plane(plane, size_wh) for plane in planes]
+    small = [_small_plane(planes[0], size_wh)]
+    shrink = _small_plane if pixel_format.model == "rgb" else _small_chroma
+    small += [shrink(plane, size_wh) for plane in planes[1:]]
     merged = np.asarray(cv2.merge([small[at] for at in _PLANES_OF_CHANNELS[pixel_format.model]]))
     view = sdr_view(frame.color)
     is_plain = pixel_format.model == "yuv" or is_full_range(pixel_format, frame.color)
@@ -306,9 +308,25 @@ def _small_plane(plane: Plane, size_wh: tuple[int, int]) -> Plane:
         # A field: where it enlarges along one side, OpenCV's area filter misplaces the other.
         plane = cast(Plane, cv2.resize(plane, (size_wh[0], height), interpolation=cv2.INTER_AREA))
         width = size_wh[0]
+    while width >= 4 * size_wh[0] and height >= 4 * size_wh[1]:
+        # By steps, as OpenCV's area filter is quick for halves alone.
+        width, height = width // 2, height // 2
+        whole = plane[: 2 * height, : 2 * width]
+        plane = cast(Plane, cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA))
+    if plane.dtype == np.uint8 and (width, height) == (3 * size_wh[0], 3 * size_wh[1]):
+        # The same means, in half the time.
+        return cast(Plane, np.ascontiguousarray(cv2.blur(plane, (3, 3))[1::3, 1::3]))
     shrinking = width >= size_wh[0] and height >= size_wh[1]
     filter_ = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
     return cast(Plane, cv2.resize(plane, size_wh, interpolation=filter_))
+
+
+def _small_chroma(plane: Plane, size_wh: tuple[int, int]) -> Plane:
+    """Shrink chroma as luma is shrunk; by less than half, where that is dear, nearly so."""
+    height, width = plane.shape
+    if size_wh[0] < width < 2 * size_wh[0] and size_wh[1] < height < 2 * size_wh[1]:
+        return cast(Plane, cv2.resize(plane, size_wh, interpolation=cv2.INTER_LINEAR))
+    return _small_plane(plane, size_wh)
 
 
 def _peak_of(samples: NDArray[np.generic]) -> float:

@@ -11,6 +11,7 @@ from vidrestore.faces.config import SmoothingConfig
 from vidrestore.faces.detector import Detector
 from vidrestore.faces.finder import TrackingStart, track_faces
 from vidrestore.faces.selection import select_faces
+from vidrestore.faces.shots import THUMBNAIL_SIDE_PX
 from vidrestore.faces.smoother import smoothed_faces
 from vidrestore.media.color import display_view
 from vidrestore.paste.composite import face_luma, pasted
@@ -90,6 +91,7 @@ class Stages:
             watch.timed("read", frames),
             detector=self.detector,
             view=self._view,
+            thumbnail=lambda frame: self._view(frame, THUMBNAIL_SIDE_PX).rgb_hwc,
             start=start,
         )
         chosen = select_faces(
