@@ -47,6 +47,29 @@ def test_highlights_are_bent_smoothly_and_none_is_lost() -> None:
 
 
 @pytest.mark.parametrize("color", SHOWN, ids=str)
+def test_steps_of_the_view_are_those_nearest_to_it(color: ColorTags) -> None:
+    rng = np.random.default_rng(5)
+    film = rng.uniform(-0.1, 1.1, (200, 300, 1)) + rng.normal(0, 0.02, (200, 300, 3))
+    exact = 255 * np.clip(view_of(color).seen(film.astype(np.float32)), 0, 1)
+    error = np.abs(view_of(color).shown(film.astype(np.float32)) - exact)
+    # Where colours cancel out to black, the gamma of the view is steep.
+    assert np.quantile(error, 0.999) <= 0.55
+    assert error.max() <= 3.0
+
+
+@pytest.mark.parametrize("color", SHOWN, ids=str)
+def test_a_change_of_some_pixels_is_that_of_all_there_and_none_elsewhere(color: ColorTags) -> None:
+    rng = np.random.default_rng(6)
+    film = rng.uniform(-0.1, 1.1, (300, 200, 3)).astype(np.float32)
+    asked = rng.normal(0, 0.1, film.shape).astype(np.float32)
+    some = np.zeros(film.shape[:2], bool)
+    some[40:180, 30:150] = True
+    partly = view_of(color).change(film, asked * some[:, :, None])
+    whole = view_of(color).change(film, asked)
+    np.testing.assert_array_equal(partly, whole * some[:, :, None])
+
+
+@pytest.mark.parametrize("color", SHOWN, ids=str)
 def test_no_change_of_the_view_is_no_change_at_all(color: ColorTags) -> None:
     rng = np.random.default_rng(2)
     film = rng.uniform(-0.1, 1.1, (20, 30, 3)).astype(np.float32)

@@ -37,6 +37,18 @@ def test_pq_has_its_published_values(nits: float, signal: float) -> None:
     assert back == pytest.approx(nits, rel=1e-3, abs=1e-4)
 
 
+def test_pq_tells_all_steps_of_sixteen_bits_apart() -> None:
+    steps = np.arange(1, 1 << 16) / 65535
+    root = steps ** (4096 / 2523 / 128)
+    share = np.maximum(root - 3424 / 4096, 0) / (2413 / 128 - 2392 / 128 * root)
+    nits = 10_000 * share ** (16384 / 2610)  # SMPTE ST 2084, equation 4.1, in double precision
+
+    signal = steps.astype(np.float32)[None, :, None]
+
+    np.testing.assert_allclose(pq_to_nits(signal)[0, :, 0], nits, rtol=1e-5, atol=1e-9)
+    np.testing.assert_allclose(nits_to_pq(pq_to_nits(signal)), signal, atol=0.07 / 65535)
+
+
 def test_hlg_has_its_published_values() -> None:
     # ITU-R BT.2100, table 5: half the signal is a twelfth of the light; BT.2408: 75 % is 203 cd/m2.
     scene = hlg_to_scene(gray(0.0, 0.5, 1.0))[0, :, 0]

@@ -289,8 +289,9 @@ def _small_rgb(frame: Frame, size_wh: tuple[int, int]) -> NDArray[np.uint8]:
     is_plain = pixel_format.model == "yuv" or is_full_range(pixel_format, frame.color)
     if view is not None or not is_plain:
         rgb = _rgb_of_samples(merged.astype(np.float32), frame)
-        shown = rgb if view is None else view.seen(rgb)
-        return np.clip(shown * 255.0 + 0.5, 0, 255).astype(np.uint8)
+        return (
+            np.clip(rgb * 255.0 + 0.5, 0, 255).astype(np.uint8) if view is None else view.shown(rgb)
+        )
     if pixel_format.model == "yuv":
         coding = sample_coding(pixel_format, frame.color, frame.whole_hw)
         merged = np.asarray(cv2.transform(merged, coding.to_rgb * _peak_of(merged)))

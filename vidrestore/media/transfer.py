@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,7 +30,11 @@ SDR_GAMMA = 2.4
 # SMPTE ST 2084:2014, section 5.2.
 _PQ_PEAK_NITS = 10_000.0
 _M1, _M2 = 2610 / 16384, 2523 / 4096 * 128
-_C1, _C2, _C3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
+_C3 = 2392 / 4096 * 32
+_BELOW_1 = 1 - 3424 / 4096
+"""1 - c1, which is also c2 - c3. Distances from 1 are what single precision holds well here: the
+powers themselves lie so close to 1 that it would lose steps of 16 bits."""
+_PQ_DARKEST = 1e-30
 
 # ITU-R BT.2100-2, table 5.
 _HLG_A, _HLG_B, _HLG_C = 0.17883277, 0.28466892, 0.55991073
@@ -41,6 +46,7 @@ _HLG_DARKEST = 1e-6
 _CINEON_TOP, _CINEON_WHITE, _CINEON_BLACK = 1023.0, 685.0, 95.0
 _CINEON_DECADES = 0.002 / 0.6
 
+_LUMINANCE_OF_BT2020 = np.array([[0.2627, 0.6780, 0.0593]], dtype=np.float32)
 _WHITE_D65 = (0.3127, 0.3290)
 # x and y of red, green and blue by code point of ITU-T H.273 (07/2021), table 2; white is D65.
 _PRIMARIES: Mapping[int, tuple[tuple[float, float], ...]] = MappingProxyType(
@@ -60,6 +66,10 @@ class Transfer:
 
     to_light: Callable[[FloatArray], FloatArray]
     from_light: Callable[[FloatArray], FloatArray]
+    curve: Callable[[FloatArray], FloatArray] | None = None
+    """Of HLG, what of ``to_light`` is done sample by sample; of others all is."""
+    display: Callable[[FloatArray], FloatArray] | None = None
+    """Of HLG, what is left of it: light of the scene to that of a display."""
 
 
 def signed_power(values: FloatArray, exponent: float) -> FloatArray:
@@ -70,53 +80,97 @@ def signed_power(values: FloatArray, exponent: float) -> FloatArray:
 
 def pq_to_nits(signal: FloatArray) -> FloatArray:
     """Return luminance in cd/m2 of a PQ signal: the EOTF of SMPTE ST 2084, equation 4.1."""
-    # In single precision, these powers and differences would lose steps of 16 bits.
-    root = np.power(np.abs(signal), 1 / _M2, dtype=np.float64)
-    share = np.maximum(root - _C1, 0) / (_C2 - _C3 * root)
-    nits = _PQ_PEAK_NITS * np.power(share, 1 / _M1)
-    return np.asarray(np.copysign(nits, signal), dtype=np.float32)
+    below_1 = np.maximum(np.abs(signal), np.float32(_PQ_DARKEST))
+    np.log(below_1, out=below_1)
+    below_1 *= np.float32(1 / _M2)
+    np.expm1(below_1, out=below_1)
+    share = np.maximum(below_1 + np.float32(_BELOW_1), 0)
+    below_1 *= np.float32(-_C3)
+    below_1 += np.float32(_BELOW_1)
+    share /= below_1
+    np.power(share, np.float32(1 / _M1), out=share)
+    share *= np.float32(_PQ_PEAK_NITS)
+    return np.copysign(share, signal, out=share)
 
 
 def nits_to_pq(nits: FloatArray) -> FloatArray:
     """Return the PQ signal of a luminance in cd/m2: SMPTE ST 2084, equation 5.2."""
-    root = np.power(np.abs(nits) * np.float64(1 / _PQ_PEAK_NITS), _M1)
-    signal = np.power((_C1 + _C2 * root) / (1 + _C3 * root), _M2)
-    return np.asarray(np.copysign(signal, nits), dtype=np.float32)
+    root = np.abs(nits) * np.float32(1 / _PQ_PEAK_NITS)
+    np.power(root, np.float32(_M1), out=root)
+    signal = (root - 1) * np.float32(_BELOW_1)
+    root *= np.float32(_C3)
+    root += 1
+    signal /= root
+    np.log1p(signal, out=signal)
+    signal *= np.float32(_M2)
+    np.exp(signal, out=signal)
+    return np.copysign(signal, nits, out=signal)
 
 
 def hlg_to_scene(signal: FloatArray) -> FloatArray:
     """Return scene light in [0, 1] of an HLG signal: the inverse OETF of ITU-R BT.2100, table 5."""
     size = np.abs(signal)
-    low = size * size * np.float32(1 / 3)
-    high = (np.exp((size - np.float32(_HLG_C)) / np.float32(_HLG_A)) + np.float32(_HLG_B)) / 12
-    return np.asarray(np.copysign(np.where(size <= 0.5, low, high), signal), dtype=np.float32)
+    # The sum of both parts, each held where they meet: choosing by sample takes longer.
+    low = np.minimum(size, np.float32(0.5))
+    low *= low
+    low *= np.float32(1 / 3)
+    high = _hlg_upper(np.maximum(size, np.float32(0.5), out=size))
+    high -= _HLG_MEETS
+    low += high
+    return np.copysign(low, signal, out=low)
+
+
+def _hlg_upper(signal: FloatArray) -> FloatArray:
+    """Return scene light of a signal of 0.5 and more; in place."""
+    signal -= np.float32(_HLG_C)
+    signal *= np.float32(1 / _HLG_A)
+    np.exp(signal, out=signal)
+    signal += np.float32(_HLG_B)
+    signal *= np.float32(1 / 12)
+    return signal
+
+
+_HLG_MEETS = _hlg_upper(np.full(1, 0.5, dtype=np.float32))
 
 
 def scene_to_hlg(scene: FloatArray) -> FloatArray:
     """Return the HLG signal of scene light: the OETF of ITU-R BT.2100, table 5."""
     size = np.abs(scene)
-    low = np.sqrt(3 * size)
-    inside = np.maximum(12 * size - np.float32(_HLG_B), np.float32(1e-6))
-    high = np.float32(_HLG_A) * np.log(inside) + np.float32(_HLG_C)
-    signal = np.where(size <= np.float32(1 / 12), low, high)
-    return np.asarray(np.copysign(signal, scene), dtype=np.float32)
+    low = np.minimum(size, np.float32(1 / 12))
+    low *= 3
+    np.sqrt(low, out=low)
+    high = np.maximum(size, np.float32(1 / 12), out=size)
+    high *= 12
+    high -= np.float32(_HLG_B)
+    np.log(high, out=high)
+    high *= np.float32(_HLG_A)
+    # Both parts meet at 0.5.
+    high += np.float32(_HLG_C - 0.5)
+    low += np.maximum(high, 0, out=high)
+    return np.copysign(low, scene, out=low)
 
 
 def hlg_to_nits(signal: FloatArray) -> FloatArray:
     """Return what a display of 1000 cd/m2 shows: BT.2100, table 5, inverse OETF and OOTF."""
-    scene = hlg_to_scene(signal)
-    luminance = np.maximum(scene @ _luminance_of_bt2020(), np.float32(_HLG_DARKEST))
-    gain = np.float32(HLG_PEAK_NITS) * np.power(luminance, np.float32(_HLG_SYSTEM_GAMMA - 1))
-    return np.asarray(scene * gain[:, :, None], dtype=np.float32)
+    return _scene_to_nits(hlg_to_scene(signal))
+
+
+def _scene_to_nits(scene: FloatArray) -> FloatArray:
+    gain = np.maximum(_luminance_of_bt2020(scene), np.float32(_HLG_DARKEST))
+    np.power(gain, np.float32(_HLG_SYSTEM_GAMMA - 1), out=gain)
+    gain *= np.float32(HLG_PEAK_NITS)
+    return _scaled(scene, gain)
 
 
 def nits_to_hlg(nits: FloatArray) -> FloatArray:
     """Return the HLG signal that shows ``nits`` on a display of 1000 cd/m2."""
-    shown = np.maximum(nits @ _luminance_of_bt2020(), 0) * np.float32(1 / HLG_PEAK_NITS)
-    scene = np.power(shown, np.float32(1 / _HLG_SYSTEM_GAMMA))
-    luminance = np.maximum(scene, np.float32(_HLG_DARKEST))
-    gain = np.float32(HLG_PEAK_NITS) * np.power(luminance, np.float32(_HLG_SYSTEM_GAMMA - 1))
-    return scene_to_hlg(np.asarray(nits / gain[:, :, None], dtype=np.float32))
+    shown = np.maximum(_luminance_of_bt2020(nits), 0) * np.float32(1 / HLG_PEAK_NITS)
+    # The light of the scene is shown ** (1 / gamma); its darkest light bounds the gain.
+    darkest = np.float32(_HLG_DARKEST**_HLG_SYSTEM_GAMMA)
+    gain = np.maximum(shown, darkest, out=shown)
+    np.power(gain, np.float32(1 / _HLG_SYSTEM_GAMMA - 1), out=gain)
+    gain *= np.float32(1 / HLG_PEAK_NITS)
+    return scene_to_hlg(_scaled(nits, gain))
 
 
 def _density_to_light(signal: FloatArray) -> FloatArray:
@@ -150,6 +204,8 @@ _OTHERS: Mapping[int, Transfer] = MappingProxyType(
         HLG: Transfer(
             lambda signal: hlg_to_nits(signal) * _PER_WHITE,
             lambda light: nits_to_hlg(light * _WHITE),
+            curve=hlg_to_scene,
+            display=lambda scene: _scene_to_nits(scene) * _PER_WHITE,
         ),
         LINEAR: Transfer(np.copy, np.copy),
         PRINTING_DENSITY: Transfer(_density_to_light, _light_to_density),
@@ -197,5 +253,11 @@ def _to_xyz(primaries: int) -> NDArray[np.float64]:
     return columns * np.linalg.solve(columns, white)
 
 
-def _luminance_of_bt2020() -> FloatArray:
-    return np.array([0.2627, 0.6780, 0.0593], dtype=np.float32)
+def _luminance_of_bt2020(rgb: FloatArray) -> FloatArray:
+    """Return ``(h, w)`` luminance."""
+    return np.asarray(cv2.transform(rgb, _LUMINANCE_OF_BT2020), dtype=np.float32)
+
+
+def _scaled(rgb: FloatArray, gain_hw: FloatArray) -> FloatArray:
+    """Return every pixel times its own gain; several times faster than numpy's broadcasting."""
+    return np.asarray(cv2.multiply(rgb, cv2.merge([gain_hw] * 3)), dtype=np.float32)
