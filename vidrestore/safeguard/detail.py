@@ -1,7 +1,7 @@
 """How good a face already is: its real resolution, its noise, the edges of blocks."""
 
 from functools import cache
-from math import pi, sqrt
+from math import cos, radians, sin, sqrt
 
 import cv2
 import numpy as np
@@ -91,12 +91,12 @@ def _lost_from(frequency: Array, missing: Array) -> float | None:
 
 def _radial(power: Array, roll_radians: float) -> tuple[Array, Array]:
     """Return frequencies in cycles a pixel, and the mean power at each in decades."""
-    bins, angle, low = _grid()
-    from_axis = (angle - roll_radians + pi / 4) % (pi / 2) - pi / 4
-    read = low | (np.abs(from_axis) >= np.deg2rad(_OFF_AXIS_DEGREES))
-    at = bins[read]
-    total = np.bincount(at, weights=power[read], minlength=_BINS + 1)[:_BINS]
-    count = np.bincount(at, minlength=_BINS + 1)[:_BINS]
+    bins, (sines, cosines), low = _grid()
+    # The sine of twice the angle is 0 on both axes, and 1 between them.
+    off_axis = np.abs(sines * cos(2 * roll_radians) - cosines * sin(2 * roll_radians))
+    read = low | (off_axis >= sin(2 * radians(_OFF_AXIS_DEGREES)))
+    total = np.bincount(bins, weights=(power * read).ravel(), minlength=_BINS + 1)[:_BINS]
+    count = np.bincount(bins, weights=read.ravel(), minlength=_BINS + 1)[:_BINS]
     decades = np.log10(total / np.maximum(1, count) + 1e-6)
     smooth = np.convolve(np.pad(decades, 1, mode="edge"), np.ones(3) / 3, mode="valid")
     return (np.arange(_BINS) + 0.5) / (2 * _BINS), smooth
@@ -109,12 +109,14 @@ def _window() -> FloatArray:
 
 
 @cache
-def _grid() -> tuple[NDArray[np.int64], Array, NDArray[np.bool_]]:
-    """Return of every frequency its bin, its direction, and whether it is low."""
+def _grid() -> tuple[NDArray[np.int64], tuple[Array, Array], NDArray[np.bool_]]:
+    """Return of every frequency its bin, sine and cosine of twice its direction, and whether it
+    is low; bins in one row."""
     y, x = np.fft.fftfreq(_SIDE_PX)[:, None], np.fft.rfftfreq(_SIDE_PX)[None]
     radius = np.hypot(y, x)
     bins = np.minimum((radius * 2 * _BINS).astype(np.int64), _BINS)
-    return bins, np.arctan2(y, x), radius < _LOW_CYCLES_PER_PX
+    twice = 2 * np.arctan2(y, x)
+    return bins.ravel(), (np.sin(twice), np.cos(twice)), radius < _LOW_CYCLES_PER_PX
 
 
 def noise_sigma(luma_hw: FloatArray) -> float:

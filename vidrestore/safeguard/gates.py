@@ -2,6 +2,7 @@
 
 from math import atan2, degrees
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -50,6 +51,10 @@ def picture_reading(aligned: AlignedFace) -> Reading:
 
 def luma_of(crop_chw: Tensor) -> FloatArray:
     """Return ``(S, S)`` float32 in [0, 255] of an RGB crop in [0, 1]."""
+    if crop_chw.device.type == "cpu" and crop_chw.stride(0) == 1:
+        # As OpenCV lays pictures out; torch would rearrange it first.
+        weights_rgb = np.array([_LUMA], dtype=np.float32) * np.float32(255.0)
+        return np.asarray(cv2.transform(crop_chw.permute(1, 2, 0).numpy(), weights_rgb), np.float32)
     weights = crop_chw.new_tensor(_LUMA) * 255.0
     luma = torch.einsum("chw,c->hw", crop_chw, weights)
     return np.ascontiguousarray(luma.cpu().numpy(), dtype=np.float32)
