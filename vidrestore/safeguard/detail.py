@@ -110,8 +110,10 @@ def _window() -> FloatArray:
 
 @cache
 def _grid() -> tuple[NDArray[np.int64], tuple[Array, Array], NDArray[np.bool_]]:
-    """Return of every frequency its bin, sine and cosine of twice its direction, and whether it
-    is low; bins in one row."""
+    """Return of every frequency its bin, the sine and cosine of twice its direction, if it is low.
+
+    Bins come in one row.
+    """
     y, x = np.fft.fftfreq(_SIDE_PX)[:, None], np.fft.rfftfreq(_SIDE_PX)[None]
     radius = np.hypot(y, x)
     bins = np.minimum((radius * 2 * _BINS).astype(np.int64), _BINS)
