@@ -1,0 +1,120 @@
+"""What makes a restoration visible is told from noise, blur and sharpening."""
+
+import math
+
+import cv2
+import numpy as np
+import pytest
+from support.faceclips import face_picture
+
+from vidrestore.metrics.visibility import edges_and_flat, trembling, visibility
+from vidrestore.types import FloatArray
+
+
+def face_lumas(frames: int = 4) -> FloatArray:
+    """Return consecutive frames of a face with a little grain, as from a camera."""
+    rng = np.random.default_rng(0)
+    lumas = [
+        cv2.cvtColor(face_picture(number, (160, 160)), cv2.COLOR_RGB2GRAY).astype(np.float32)
+        for number in range(frames)
+    ]
+    return np.stack([luma + rng.normal(0, 1, luma.shape).astype(np.float32) for luma in lumas])
+
+
+def each_frame(lumas: FloatArray, sigma: float, gain: float) -> FloatArray:
+    """Return ``gain`` times what a Gaussian takes away, added; -1 leaves the Gaussian."""
+    blurred = [np.asarray(cv2.GaussianBlur(luma, (0, 0), sigma)) for luma in lumas]
+    return lumas + np.float32(gain) * (lumas - np.stack(blurred))
+
+
+def test_a_film_and_itself_show_nothing() -> None:
+    found = visibility([(face_lumas(), face_lumas())])
+
+    assert (found.frames, found.edges, found.flat, found.clarity) == (4, 1, 1, 1)
+    assert (found.change_levels, found.tremble) == (0, 1)
+
+
+def test_an_unsharp_mask_raises_edges_and_skin_alike_and_so_is_not_clear() -> None:
+    found = visibility([(face_lumas(), each_frame(face_lumas(), 2, 1.5))])
+
+    assert found.edges > 1.2
+    assert found.flat > 1.2
+    assert found.clarity < found.edges
+    assert found.tremble > 1.2
+
+
+def test_blur_lowers_both_and_steadies() -> None:
+    found = visibility([(face_lumas(), each_frame(face_lumas(), 2, -1))])
+
+    assert found.edges < 0.8
+    assert found.flat < 0.8
+    assert found.tremble < 0.8
+    assert found.change_levels > 1
+
+
+def test_noise_roughens_skin_and_trembles_and_hardly_moves_edges() -> None:
+    noise = np.random.default_rng(1).normal(0, 4, face_lumas().shape).astype(np.float32)
+    found = visibility([(face_lumas(), face_lumas() + noise)])
+
+    assert found.flat > 1.5
+    assert found.tremble > 1.5
+    assert found.edges < 1.2
+    assert found.clarity < 0.8
+
+
+def test_clearer_edges_over_calmer_skin_are_clarity() -> None:
+    calm = each_frame(face_lumas(), 1.5, -1)
+    # A step keeps where the face is far from its blurred self: edges, not grain.
+    strong = np.abs(face_lumas() - calm) > 12
+    found = visibility([(face_lumas(), np.where(strong, face_lumas(), calm))])
+
+    assert found.flat < 0.8
+    assert found.clarity > 1.2
+
+
+def test_the_gradient_of_a_slope_is_its_steepness() -> None:
+    slope = np.tile(np.arange(20, dtype=np.float32) * 3, (10, 1))
+
+    assert edges_and_flat(slope) == (3, 3)
+    assert edges_and_flat(slope.T.copy()) == (3, 3)
+
+
+def test_an_even_fade_does_not_tremble_and_every_other_frame_does() -> None:
+    board = np.indices((16, 16)).sum(axis=0).astype(np.float32) % 2 * 2 - 1
+    fade = np.stack([at * board for at in range(5)])
+    flicker = np.stack([(-1) ** at * board for at in range(5)])
+
+    assert trembling(fade) == pytest.approx(np.zeros(3), abs=1e-5)
+    # A board of single pixels is all fine detail: its second difference is 4.
+    assert trembling(flicker) == pytest.approx(np.full(3, 4.0), rel=0.02)
+    assert trembling(fade[:2]).size == 0
+
+
+def test_runs_count_by_their_frames_and_do_not_tremble_across() -> None:
+    long, short = face_lumas(6), face_lumas(2) + 40
+    found = visibility([(long, long + 1), (short, short + 5)])
+
+    assert found.frames == 8
+    assert found.change_levels == pytest.approx((6 * 1 + 2 * 5) / 8)
+    assert found.tremble == pytest.approx(1)
+
+
+def test_what_cannot_be_measured_is_not_a_number() -> None:
+    black = np.zeros((2, 8, 8), dtype=np.float32)
+    found = visibility([(black, black + 1)])
+
+    assert all(map(math.isnan, (found.edges, found.flat, found.clarity, found.tremble)))
+    assert found.change_levels == 1
+
+
+def test_shapes_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match="needs a frame"):
+        visibility([])
+    for before, after in (
+        (np.zeros((2, 8, 8)), np.zeros((2, 8, 9))),
+        (np.zeros((0, 8, 8)), np.zeros((0, 8, 8))),
+        (np.zeros((2, 8, 1)), np.zeros((2, 8, 1))),
+        (np.zeros((8, 8)), np.zeros((8, 8))),
+    ):
+        with pytest.raises(ValueError, match="luma must be"):
+            visibility([(before.astype(np.float32), after.astype(np.float32))])

@@ -1,0 +1,121 @@
+"""How visible a restoration is, and how steady: luma of a face after over luma before.
+
+No reference is needed, so any pair of films can be measured. A mean gradient does not tell clear
+from noisy: an unsharp mask raises it by raising noise. What an eye calls clear is stronger edges
+over skin that is no rougher, so the two are measured apart, by two percentiles of the gradient.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vidrestore.types import FloatArray
+
+EDGE_PERCENTILE, FLAT_PERCENTILE = 99.0, 25.0
+"""Of the gradient's length in a face: eyes, brows, lips and hair; and skin."""
+HIGH_PASS_SIGMA_PX = 2.0
+"""Deviation of the Gaussian that is taken away before trembling is measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visibility:
+    """What became of a face. Ratios are after over before, NaN where before is 0."""
+
+    frames: int
+    """Pairs of frames that were measured."""
+    edges: float
+    """Strength of edges, the 99th percentile of the gradient: ratio of the means over frames."""
+    flat: float
+    """Roughness of flat skin, the 25th percentile: ratio of the means over frames."""
+    change_levels: float
+    """Mean absolute difference of luma, in levels of 255."""
+    tremble: float
+    """Trembling of fine detail: ratio of the means over frames; NaN without three in a row."""
+
+    @property
+    def clarity(self) -> float:
+        """Edges over flat: above 1 where edges gained more than noise did."""
+        return _ratio(self.edges, self.flat)
+
+
+def visibility(runs: Iterable[tuple[FloatArray, FloatArray]]) -> Visibility:
+    """Return how far a restoration is to be seen, over all frames of all runs.
+
+    Args:
+        runs: Before and after of one face in consecutive frames, at one place of the picture:
+            two ``(T, H, W)`` float arrays of luma in levels, 0 to 255, of the same shape with
+            sides of at least 2. A face that moves far is two runs.
+
+    Raises:
+        ValueError: There is no frame, or the shapes do not fit.
+    """
+    measured = [_run_figures(before, after) for before, after in runs]
+    if not measured:
+        raise ValueError("visibility needs a frame")
+    gradients, changes, trembles = (np.concatenate(each) for each in zip(*measured, strict=True))
+    edges_before, flat_before, edges_after, flat_after = gradients.mean(axis=0)
+    return Visibility(
+        frames=len(gradients),
+        edges=_ratio(edges_after, edges_before),
+        flat=_ratio(flat_after, flat_before),
+        change_levels=float(changes.mean()),
+        tremble=_ratio(*trembles.mean(axis=0)[::-1]) if len(trembles) else float("nan"),
+    )
+
+
+def edges_and_flat(luma_HW: FloatArray) -> tuple[float, float]:
+    """Return the 99th and the 25th percentile of the gradient's length, in levels per pixel.
+
+    Args:
+        luma_HW: Luma in levels, sides of at least 2; differences are central.
+    """
+    along_y, along_x = np.gradient(luma_HW)
+    edges, flat = np.percentile(np.hypot(along_x, along_y), (EDGE_PERCENTILE, FLAT_PERCENTILE))
+    return float(edges), float(flat)
+
+
+def trembling(luma_THW: FloatArray) -> NDArray[np.float64]:
+    """Return the mean absolute second difference over time of fine detail, ``(T - 2,)`` levels.
+
+    A second difference leaves out what changes evenly: light that fades, and slow motion.
+
+    Args:
+        luma_THW: Luma in levels of consecutive frames; fewer than three give nothing.
+    """
+    fine_THW = np.stack([_high_pass(frame) for frame in luma_THW])
+    second = fine_THW[2:] - 2 * fine_THW[1:-1] + fine_THW[:-2]
+    return np.abs(second).mean(axis=(1, 2), dtype=np.float64)
+
+
+def _run_figures(
+    before_THW: FloatArray, after_THW: FloatArray
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return ``(T, 4)`` percentiles, ``(T,)`` changes, ``(T - 2, 2)`` trembling."""
+    shape = before_THW.shape
+    if after_THW.shape != shape or len(shape) != 3 or not shape[0] or min(shape[1:]) < 2:
+        raise ValueError(
+            f"luma must be (T, H, W) with sides of at least 2, alike before and after; got {shape} "
+            f"and {after_THW.shape}"
+        )
+    gradients = [
+        (*edges_and_flat(before), *edges_and_flat(after))
+        for before, after in zip(before_THW, after_THW, strict=True)
+    ]
+    changes = np.abs(after_THW - before_THW).mean(axis=(1, 2), dtype=np.float64)
+    return (
+        np.array(gradients),
+        changes,
+        np.stack([trembling(before_THW), trembling(after_THW)], axis=1),
+    )
+
+
+def _high_pass(luma_HW: FloatArray) -> FloatArray:
+    low_pass = cv2.GaussianBlur(luma_HW, (0, 0), HIGH_PASS_SIGMA_PX)
+    return luma_HW - np.asarray(low_pass, dtype=luma_HW.dtype)
+
+
+def _ratio(after: float, before: float) -> float:
+    return float(after / before) if before else float("nan")
