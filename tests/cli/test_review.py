@@ -6,7 +6,7 @@ import shlex
 from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import tyro
@@ -181,7 +181,11 @@ def test_the_command_of_a_track_brings_back_the_settings_of_the_run() -> None:
 
 
 def test_no_file_that_a_run_wrote_is_written_by_the_command_of_a_track() -> None:
-    files = {field.name for field in fields(RestoreSettings) if field.type in (Path, Path | None)}
+    files = {
+        field.name
+        for field in fields(RestoreSettings)
+        if Path in (field.type, *get_args(field.type))
+    }
 
     assert files - OF_ONE_RUN == {"background"}
 

@@ -15,6 +15,7 @@ from vidrestore.models.gpen import GPEN
 from vidrestore.models.lite import build_lite
 from vidrestore.models.mmrb import MMRB
 from vidrestore.models.psfrgan import PsfrganGenerator
+from vidrestore.models.realesrgan import RealEsrganFaces
 from vidrestore.models.recognition import Recognised, recognised, refusal
 from vidrestore.models.shapes import Shapes, block_count, has_exactly
 from vidrestore.models.table import RESTORERS
@@ -59,6 +60,7 @@ Family = tuple[str, Build, int]
 
 FAMILIES: list[Family] = [
     ("lite", build_lite, 512),
+    ("Real-ESRGAN", RealEsrganFaces, 512),
     *[
         (name, partial(network, **{**SMALL_GFPGAN, **sizes}), sizes["out_size"])
         for name, network in (("GFP-GAN", GFPGAN), ("GFP-GAN (clean)", GFPGANClean))
@@ -77,6 +79,7 @@ FAMILIES: list[Family] = [
 ]
 RELEASED = {
     "lite": "lite",
+    "realesrgan": "Real-ESRGAN",
     "gfpgan-1.4": "GFP-GAN (clean)",
     "gfpgan-1.3": "GFP-GAN (clean)",
     "gfpgan-1.2": "GFP-GAN (clean)",
@@ -86,6 +89,7 @@ RELEASED = {
 }
 ONE_OF_EACH: dict[str, Build] = {
     "lite": build_lite,
+    "Real-ESRGAN": RealEsrganFaces,
     "GFP-GAN": partial(GFPGAN, out_size=64, **SMALL_GFPGAN),
     "GFP-GAN (clean)": partial(GFPGANClean, out_size=64, **SMALL_GFPGAN),
     "GPEN": partial(GPEN, size=64, **SMALL_GPEN),
@@ -112,6 +116,7 @@ KEYS_READ = (
     "img_out.weight_orig",
     "head.1.norm_0.conv1.0.weight_orig",
     "stem.weight",
+    "conv_first.weight",
 )
 """Those that arguments are read from."""
 

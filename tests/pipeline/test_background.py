@@ -29,7 +29,9 @@ from vidrestore.media import open_source, probe
 from vidrestore.media.enlarge import enlarged_planes
 from vidrestore.models.lite import build_lite
 from vidrestore.pipeline.background import Background
-from vidrestore.pipeline.upscaler import CONTEXT_PX, Upscaler, load_upscaler, tiles_of
+from vidrestore.pipeline.load_upscaler import load_upscaler
+from vidrestore.pipeline.tiles import CONTEXT_PX, tiles_of
+from vidrestore.pipeline.upscaler import Upscaler
 from vidrestore.progress import Progress
 from vidrestore.types import ColorTags, DisplayGeometry, Frame, PixelFormat, RestoredFrame
 

@@ -15,6 +15,7 @@ from vidrestore.models.gpen import GPEN
 from vidrestore.models.lite import build_lite
 from vidrestore.models.mmrb import MMRB
 from vidrestore.models.psfrgan import ParsedRestorer, PsfrganGenerator, build_psfrgan
+from vidrestore.models.realesrgan import RealEsrganFaces
 from vidrestore.models.table import RESTORERS, RestorerSpec
 from vidrestore.weights.load import load_weights
 
@@ -85,6 +86,11 @@ _IN_Z = {**_SMALL, "input_is_latent": False, "different_w": False, "sft_half": F
 
 CASES: Mapping[str, Case] = {
     "lite": Case(untrained=build_lite, fill=_with_embedded_weights, side_px=64),
+    "realesrgan": Case(
+        untrained=partial(RealEsrganFaces, size_px=64, features=8, growth=4, blocks=2),
+        fill=_fan_in,
+        side_px=64,
+    ),
     "gfpgan-clean": Case(
         untrained=partial(GFPGANClean, out_size=64, **_SMALL),
         fill=_fan_in,

@@ -1,7 +1,9 @@
 """Types of arguments: knobs of models; times and rates, exact; numbers of tracks."""
 
 import re
+from collections.abc import Sequence
 from fractions import Fraction
+from itertools import zip_longest
 from typing import Annotated, TypeAlias
 
 import tyro
@@ -15,6 +17,19 @@ _NTSC = {
     "59.94": Fraction(60_000, 1001),
     "119.88": Fraction(120_000, 1001),
 }
+
+
+def with_bare_background(argv: Sequence[str]) -> list[str]:
+    """Return the arguments of a command with ``--background`` followed by what it means.
+
+    tyro takes no option that may have a value or none without swallowing what comes after it.
+    """
+    words: list[str] = []
+    for word, following in zip_longest(argv, argv[1:]):
+        words.append(word)
+        if word == "--background" and (following is None or following.startswith("-")):
+            words.append("auto")
+    return words
 
 
 def parse_time(text: str) -> Fraction:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from vidrestore.cli.arguments import with_bare_background
 from vidrestore.cli.exitcodes import ExitCode
 from vidrestore.cli.options import RestoreOptions
 
@@ -55,7 +56,7 @@ def run(argv: Sequence[str]) -> ExitCode:
     command = tyro.cli(
         BatchCommand,
         prog="vidrestore batch",
-        args=argv,
+        args=with_bare_background(argv),
         config=(tyro.conf.FlagCreatePairsOff,),
     )
     # Imported here: the display needs rich, and restoring needs torch; --help needs neither.

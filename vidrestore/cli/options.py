@@ -32,8 +32,13 @@ class RestoreOptions:
     """Of --model codeformer: 0 invents most detail, 1 stays closest to the film."""
     detail: Knob = None
     """Of --model lite: 0 stays closest to the film, 1 is sharpest (`vidrestore info lite`)."""
-    background: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Enlarge the whole picture, too, by the super-resolution network of this checkpoint."""
+    background: Annotated[str | None, tyro.conf.arg(metavar="[auto|NAME|FILE]")] = None
+    """Restore the whole picture, too: by `realesrgan` or `compact`, which come with the program, or
+    by the super-resolution network of a checkpoint. auto, which a bare --background means, is
+    realesrgan on a GPU and compact on a CPU."""
+    scale: Annotated[Literal[1, 2, 4] | None, tyro.conf.arg(metavar="1|2|4")] = None
+    """Of --background: how many times larger the picture becomes along each side; 1 where not
+    given, or what the network of a checkpoint makes."""
     detector: Literal["mtcnn", "retinaface", "retinaface-mobile"] = "mtcnn"
     """Face detector; mtcnn comes with the program, the others are fetched once."""
     device: Annotated[str, tyro.conf.arg(metavar="auto|cpu|cuda|cuda:N")] = "auto"
@@ -115,7 +120,8 @@ class RestoreOptions:
             model=self.model,
             fidelity=self.fidelity,
             detail=self.detail,
-            background=self.background,
+            background=self._background_setting(),
+            scale=self.scale,
             detector=self.detector,
             device=self.device,
             precision=self.precision,
@@ -142,6 +148,13 @@ class RestoreOptions:
             overwrite=self.overwrite,
             drop_unsupported=self.drop_unsupported,
         )
+
+    def _background_setting(self) -> str | Path | None:
+        if self.background is None:
+            return None
+        from vidrestore.pipeline.load_upscaler import background_of
+
+        return background_of(self.background, self.device)
 
     def job_settings(self, *, resume: bool = False) -> "JobSettings":
         """Return how to divide the work, and whether to go on with what is there.

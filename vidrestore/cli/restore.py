@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from vidrestore.cli.arguments import TrackNumbers
+from vidrestore.cli.arguments import TrackNumbers, with_bare_background
 from vidrestore.cli.exitcodes import ExitCode
 from vidrestore.cli.options import RestoreOptions
 from vidrestore.cli.review import temporary_record, write_page
@@ -67,7 +67,7 @@ def run(argv: Sequence[str]) -> ExitCode:
     command = tyro.cli(
         RestoreCommand,
         prog="vidrestore",
-        args=argv,
+        args=with_bare_background(argv),
         config=(tyro.conf.FlagCreatePairsOff,),
     )
     _check_side_files(command)
@@ -178,8 +178,9 @@ def _write_review(page: Path, command: RestoreCommand) -> None:
     record = command.record or temporary_record(page)
     # The record has files by their names alone.
     files = {"model": command.model}
-    if command.background is not None:
-        files["background"] = str(command.background)
+    background = settings_of(command).background
+    if background is not None:
+        files["background"] = str(background)
     try:
         write_page(command.source, command.output, record, page, files=files)
     finally:

@@ -10,7 +10,7 @@ from math import ceil
 from pathlib import Path
 
 from vidrestore.errors import MediaError
-from vidrestore.jobs.run import restore_video
+from vidrestore.jobs.run import engine_of, restored_by
 from vidrestore.jobs.settings import JobSettings
 from vidrestore.media import VideoInfo, open_source
 from vidrestore.media.publish import check_target
@@ -148,13 +148,16 @@ def _sample(
     )
     began = time.monotonic()
     try:
-        report: RestoreReport = restore_video(
-            source,
-            folder / output.name,
-            settings=settings,
-            job=_ONE_SEGMENT,
-            on_download=on_download,
-        )
+        with engine_of(_ONE_SEGMENT) as engine:
+            report: RestoreReport = restored_by(
+                engine,
+                source,
+                folder / output.name,
+                settings=settings,
+                job=_ONE_SEGMENT,
+                on_download=on_download,
+                tell_cost=False,
+            )
     except MediaError as error:
         if "no frame lies in the part asked for" in str(error):
             return

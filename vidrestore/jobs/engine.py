@@ -10,7 +10,7 @@ from vidrestore.jobs.plan import SegmentRule
 from vidrestore.jobs.segments import PartSpec
 from vidrestore.jobs.teller import Teller
 from vidrestore.media.outputs import WholeOutput
-from vidrestore.pipeline.background import Background
+from vidrestore.pipeline.background import Background, BackgroundCost
 from vidrestore.pipeline.facts import NetworkFacts
 from vidrestore.pipeline.prepared import Preparation, compared
 from vidrestore.pipeline.report import RestoreReport
@@ -49,6 +49,10 @@ class ReadyFilm(Protocol):
     @property
     def scale(self) -> int:
         """How many times larger the outputs are than the source."""
+        ...
+
+    def background_cost(self) -> BackgroundCost | None:
+        """Return what the network for the whole picture costs; None where there is none."""
         ...
 
     def begun(
@@ -114,6 +118,9 @@ class _LocalFilm:
         self._job = job
         self._background: Background | None = prepared.background()
         self.scale = 1 if self._background is None else self._background.scale
+
+    def background_cost(self) -> BackgroundCost | None:
+        return None if self._background is None else self._background.cost()
 
     def begun(
         self,

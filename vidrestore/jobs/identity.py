@@ -72,13 +72,15 @@ def identity_of(
         identity["number of threads"] = str(machine.threads)
     identity["segment"] = f"{job.segment_seconds:g} s"
     identity["weights"] = _weights_of(settings.model)
+    if settings.background is not None:
+        identity["weights of the background"] = _weights_of(settings.background)
     return identity
 
 
-def _weights_of(model: str) -> str:
+def _weights_of(model: str | Path) -> str:
     """Return the checksum of weights that a user may replace; those of the package go with it."""
     path = Path(model)
-    return sha256_of(path) if path.is_file() else model
+    return sha256_of(path) if path.is_file() else str(model)
 
 
 def _fingerprint(path: Path) -> str:

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from vidrestore.jobs.journal import PartFile
 from vidrestore.jobs.segments import Damage
 from vidrestore.media.outputs import PartMaker
+from vidrestore.pipeline.background import BackgroundCost
 from vidrestore.pipeline.facts import NetworkFacts
 from vidrestore.pipeline.settings import RestoreSettings
 
@@ -64,6 +65,8 @@ class Facts:
     """As of ``Stages``."""
     index_step: int
     """As of ``FieldMode``."""
+    background_cost: BackgroundCost | None = None
+    """As the worker measured it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,5 +1,6 @@
 """``restore_video``: open, connect, write in segments, put together, report."""
 
+import logging
 from collections.abc import Generator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
@@ -30,6 +31,8 @@ from vidrestore.pipeline.report import RestoreReport
 from vidrestore.pipeline.settings import RestoreSettings
 from vidrestore.progress import ProgressCallback, silent
 from vidrestore.types import DisplayGeometry
+
+_LOG = logging.getLogger(__name__)
 
 
 def restore_video(
@@ -95,6 +98,7 @@ def restored_by(
     number: int = 0,
     on_progress: ProgressCallback = silent,
     on_download: DownloadCallback = not_shown,
+    tell_cost: bool = True,
 ) -> RestoreReport:
     """Do what ``restore_video`` does, by an engine that is there.
 
@@ -107,6 +111,7 @@ def restored_by(
         number: Of the film in a batch: earlier ones go first.
         on_progress: As said.
         on_download: As said.
+        tell_cost: Log what a background costs, before the first frame.
 
     Raises:
         VidrestoreError: As said.
@@ -134,7 +139,7 @@ def restored_by(
             on_download=on_download,
             on_share=teller.tell_share,
         )
-        run = _run(engine, prepared, source, output, job, number, teller)
+        run = _run(engine, prepared, source, output, job, number, teller, tell_cost=tell_cost)
     if settings.framemd5 is not None:
         # Of the file as it is now on the disk, decoded again.
         write_framemd5(output, settings.framemd5, overwrite=settings.overwrite)
@@ -149,6 +154,8 @@ def _run(
     job: JobSettings,
     number: int,
     teller: Teller,
+    *,
+    tell_cost: bool,
 ) -> RestoreReport:
     settings = prepared.settings
     check_target(output, source_path=source_path, overwrite=settings.overwrite)
@@ -172,6 +179,10 @@ def _run(
         if settings.compare is not None:
             geometry = comparison_geometry(shown.info)
             outputs["compare"] = stack.enter_context(opened(settings.compare, geometry))
+        if tell_cost and _LOG.isEnabledFor(logging.WARNING):
+            cost = ready.background_cost()
+            if cost is not None:
+                _LOG.warning("%s", cost.line(teller.frames_total))
         run = ready.begun(outputs, rule=job.rule(), teller=teller, with_record=record is not None)
         run.run()
         teller.tell("finishing")

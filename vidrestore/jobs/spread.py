@@ -339,7 +339,7 @@ def film_order(prepared: Preparation, folder: Path) -> FilmOrder:
         settings=replace(
             settings,
             model=str(model.absolute()) if model.is_file() else settings.model,
-            background=None if background is None else background.absolute(),
+            background=background.absolute() if isinstance(background, Path) else background,
         ),
         folder=folder.absolute(),
     )

@@ -18,6 +18,7 @@ from vidrestore.jobs.plan import SegmentRule
 from vidrestore.jobs.spread import SpreadFilm, SpreadRun, film_order
 from vidrestore.jobs.teller import Teller
 from vidrestore.media.outputs import WholeOutput
+from vidrestore.pipeline.background import BackgroundCost
 from vidrestore.pipeline.networks import fetch_networks
 from vidrestore.pipeline.prepared import Preparation
 from vidrestore.pipeline.settings import RestoreSettings
@@ -111,6 +112,9 @@ class _SpreadReady:
         self._job = job
         self._film = film
         self.scale = film.facts.networks.scale
+
+    def background_cost(self) -> BackgroundCost | None:
+        return self._film.facts.background_cost
 
     def begun(
         self,

@@ -89,10 +89,12 @@ def _greeting(order: GreetingOrder) -> Greeting:
 
 
 def _facts(film: OpenFilm) -> Facts:
+    background = film.stages.background
     return Facts(
         networks=film.facts(),
         reach_frames=film.stages.reach_frames,
         index_step=film.stages.fields.index_step,
+        background_cost=None if background is None else background.cost(),
     )
 
 

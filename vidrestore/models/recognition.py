@@ -59,6 +59,15 @@ def _lite(shapes: Shapes) -> Recognised | None:
     return Recognised(architecture="lite", spec=spec) if has_exactly(spec.build, shapes) else None
 
 
+def _realesrgan(shapes: Shapes) -> Recognised | None:
+    if "conv_first.weight" not in shapes:
+        return None
+    spec = RESTORERS["realesrgan"]
+    if not has_exactly(spec.build, shapes):
+        return None
+    return Recognised(architecture="Real-ESRGAN", spec=spec)
+
+
 def _gfpgan_clean(shapes: Shapes) -> Recognised | None:
     if "conv_body_first.weight" not in shapes:
         return None
@@ -168,6 +177,7 @@ def _whole(
 
 _RECOGNISERS: tuple[Callable[[Shapes], Recognised | None], ...] = (
     _lite,
+    _realesrgan,
     _gfpgan_clean,
     _gfpgan,
     _mmrb,

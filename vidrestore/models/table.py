@@ -12,6 +12,7 @@ from vidrestore.models.gfpgan_clean import GFPGANClean
 from vidrestore.models.gpen import GPEN
 from vidrestore.models.lite import build_lite
 from vidrestore.models.psfrgan import build_psfrgan
+from vidrestore.models.realesrgan import RealEsrganFaces
 from vidrestore.types import CROP_SIZE_PX
 
 
@@ -36,6 +37,12 @@ RESTORERS: Mapping[str, RestorerSpec] = MappingProxyType(
             crop_size_px=CROP_SIZE_PX,
             licence="Apache-2.0",
             embedded_file="lite.safetensors",
+        ),
+        "realesrgan": RestorerSpec(
+            build=RealEsrganFaces,
+            crop_size_px=CROP_SIZE_PX,
+            licence="BSD-3-Clause",
+            embedded_file="realesrgan_x4plus.safetensors",
         ),
         "gfpgan-1.4": RestorerSpec(
             build=GFPGANClean,

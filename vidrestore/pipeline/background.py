@@ -24,7 +24,8 @@ from vidrestore.media.enlarge import (
     guessed_matrix,
     stated_color,
 )
-from vidrestore.pipeline.upscaler import Upscaler, tiles_of
+from vidrestore.pipeline.tiles import Tile, tiles_of
+from vidrestore.pipeline.upscaler import Upscaler
 from vidrestore.types import (
     Affine,
     DisplayGeometry,
@@ -41,6 +42,31 @@ _INTERLACED = (
     "its frames weave two moments together, and enlarging would mix them; deinterlace it first "
     "with --deinterlace frame (by bwdif), or leave out --background"
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackgroundCost:
+    """What a frame costs on the machine in hand."""
+
+    name: str
+    """Of the network, as the user called it."""
+    device: str
+    seconds_per_tile: float
+    """Measured for the largest tile."""
+    tiles_per_frame: int
+
+    def line(self, frames: int | None) -> str:
+        """Return what a film of so many frames costs, in one line; None is an unknown number."""
+        seconds = self.seconds_per_tile * self.tiles_per_frame
+        counted = f"{_counted(self.tiles_per_frame, 'tile')} a frame"
+        if frames is not None:
+            seconds *= frames
+            counted = f"{counted} x {_counted(frames, 'frame')}"
+        each = "a frame" if frames is None else "for the whole picture"
+        return (
+            f"--background {self.name}: {self.seconds_per_tile:.2g} s a tile x {counted}: about "
+            f"{_duration(seconds)} {each} on one {self.device}"
+        )
 
 
 class Background:
@@ -89,6 +115,17 @@ class Background:
         faces = tuple(face for face in moved if face is not None)
         return replace(restored, frame=frame, faces=faces)
 
+    def cost(self) -> BackgroundCost:
+        """Measure what a frame of the film costs here: takes as long as a tile."""
+        tiles = self._tiles(self._source_geometry.coded_hw)
+        largest_hw = max((tile.seen_hw for tile in tiles), key=lambda hw: hw[0] * hw[1])
+        return BackgroundCost(
+            name=self.upscaler.name,
+            device=str(self.upscaler.device),
+            seconds_per_tile=self.upscaler.seconds_for(largest_hw),
+            tiles_per_frame=len(tiles),
+        )
+
     def enlarged_plainly(self, frame: Frame) -> Frame:
         """Return a frame of the source in the larger size, by interpolation: for comparison."""
         return self._with_stated_color(enlarged_planes(frame, self.scale), frame)
@@ -105,7 +142,7 @@ class Background:
             np.empty(frame.pixel_format.plane_hw(at, size_hw), plane.dtype)
             for at, plane in enumerate(frame.planes)
         ]
-        tiles = tiles_of(frame.coded_hw, self.upscaler.tile_side_px)
+        tiles = self._tiles(frame.coded_hw)
         for number, tile in enumerate(tiles, start=1):
             part = self._enlarged_part(_cut(frame, tile.seen_xyxy), keep_chroma=keep_chroma)
             _put(planes, part, tile.core_xyxy, tile.seen_xyxy, self.scale)
@@ -113,6 +150,9 @@ class Background:
         for plane in planes:
             plane.flags.writeable = False
         return self._with_stated_color(frame.with_planes(tuple(planes)), frame)
+
+    def _tiles(self, size_hw: tuple[int, int]) -> list[Tile]:
+        return tiles_of(size_hw, self.upscaler.tile_side_px, self.upscaler.context_px)
 
     def _enlarged_part(self, part: Frame, *, keep_chroma: bool) -> Frame:
         """Return a small frame enlarged by the network; its colour matrix is stated."""
@@ -147,6 +187,16 @@ class Background:
         coded = np.array([[scale, 0.0, edges_kept], [0.0, scale, edges_kept]])
         to_coded = inverted(self._source_geometry.coded_to_display())
         return composed(composed(to_coded, coded), self.geometry.coded_to_display())
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.2g} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def _mapped(face: TrackedFace, affine: Affine) -> TrackedFace:

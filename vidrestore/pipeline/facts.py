@@ -1,6 +1,7 @@
 """What a record and a report say of the networks of a run, wherever they ran."""
 
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 
 from vidrestore.pipeline.background import Background
 from vidrestore.pipeline.stages import Stages
@@ -10,7 +11,8 @@ from vidrestore.pipeline.stages import Stages
 class BackgroundFacts:
     """Of the network that the whole picture went through."""
 
-    file_name: str
+    name: str
+    """Of the table, or of the checkpoint's file."""
     kind: str
     scale: int
     interlaced_count: int = 0
@@ -20,7 +22,7 @@ class BackgroundFacts:
     def of(background: Background) -> "BackgroundFacts":
         """Return the facts of a network, and of what it has done so far."""
         return BackgroundFacts(
-            file_name=background.upscaler.path.name,
+            name=PurePath(background.upscaler.name).name,
             kind=background.upscaler.kind,
             scale=background.scale,
             interlaced_count=background.interlaced_count,

@@ -12,6 +12,7 @@ from vidrestore.media.sidebyside import side_by_side, side_by_side_geometry
 from vidrestore.pipeline.background import Background, EnlargedSource, refuse_interlaced
 from vidrestore.pipeline.facts import BackgroundFacts, NetworkFacts
 from vidrestore.pipeline.interlaced import FieldMode
+from vidrestore.pipeline.load_upscaler import load_upscaler
 from vidrestore.pipeline.networks import (
     DownloadCallback,
     load_detector,
@@ -22,7 +23,6 @@ from vidrestore.pipeline.record import checkpoint_sha256
 from vidrestore.pipeline.report import RestoreReport, Tally
 from vidrestore.pipeline.settings import RestoreSettings
 from vidrestore.pipeline.stages import Stages
-from vidrestore.pipeline.upscaler import load_upscaler
 from vidrestore.safeguard.identity import IdentityMeter, embedded_face_embedding
 from vidrestore.stopwatch import Stopwatch
 from vidrestore.types import DisplayGeometry, FinishedFrame, Frame
@@ -52,7 +52,9 @@ class Preparation:
 
         Raises:
             MediaError: The film is interlaced.
+            UnknownModelError: There is no such network.
             WeightsError: The checkpoint does not load.
+            ConfigError: The network cannot enlarge so many times.
         """
         settings, info = self.settings, self.source.info
         if settings.background is None:
@@ -65,7 +67,9 @@ class Preparation:
             dtype = torch.float16 if device.type == "cuda" else dtype
             dtype = dtype if info.bit_depth == 8 else torch.float32
         with self.stopwatch.stage("load"):
-            upscaler = load_upscaler(settings.background, device=device, dtype=dtype)
+            upscaler = load_upscaler(
+                settings.background, device=device, dtype=dtype, scale=settings.scale
+            )
         self._note_precision(str(settings.background), upscaler.dtype, dtype)
         return Background(upscaler, info.geometry, on_share=self.on_share)
 
@@ -202,7 +206,7 @@ def _background_notes(background: BackgroundFacts | None) -> list[str]:
         return []
     done = f"enlarged {background.scale} times" if background.scale > 1 else "cleaned"
     notes = [
-        f"the whole picture was {done} by {background.file_name} ({background.kind}): no sample of "
+        f"the whole picture was {done} by {background.name} ({background.kind}): no sample of "
         "it is the source's"
     ]
     if background.interlaced_count:

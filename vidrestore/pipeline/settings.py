@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from vidrestore.errors import ConfigError
 from vidrestore.media import EncoderSettings
+from vidrestore.models.upscalers import upscaler_spec
 from vidrestore.paste.config import PasteConfig
 from vidrestore.pipeline.field_plan import Deinterlace
 from vidrestore.pipeline.networks import DETECTORS
@@ -25,8 +26,12 @@ class RestoreSettings:
     """Of CodeFormer: 0 takes most from its codebook, 1 most from the film; None is its default."""
     detail: float | None = None
     """Of ``lite``: 0 stays closest to the film, 1 is sharpest; None is its weights' default."""
-    background: Path | None = None
-    """Checkpoint of a super-resolution network for the whole picture; None leaves it as it is."""
+    background: str | Path | None = None
+    """Super-resolution network for the whole picture: a name of ``UPSCALERS``, or a checkpoint
+    file; None leaves the picture as it is."""
+    scale: int | None = None
+    """How many times larger the output of ``background`` is along each side; None is 1 for a name,
+    and the network's own factor for a checkpoint file."""
     detector: str = "mtcnn"
     device: str = "auto"
     precision: str = "auto"
@@ -76,6 +81,12 @@ class RestoreSettings:
         if self.detector not in DETECTORS:
             known = ", ".join(DETECTORS)
             raise ConfigError(f"unknown detector {self.detector!r}; choose from: {known}")
+        if isinstance(self.background, str):
+            upscaler_spec(self.background)
+        if self.scale not in (None, 1, 2, 4):
+            raise ConfigError(f"scale must be 1, 2 or 4, got {self.scale}")
+        if self.scale is not None and self.background is None:
+            raise ConfigError("scale is the size of what background makes; give background, too")
         if self.batch_size is not None and self.batch_size < 1:
             raise ConfigError(f"batch_size must be at least 1, got {self.batch_size}")
         if self.faces not in ("all", "largest"):

@@ -1,88 +1,119 @@
 """A super-resolution network over pictures of any size: in tiles, so that memory is bounded."""
 
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 
-from vidrestore.errors import DeviceError, WeightsError
+from vidrestore.errors import ConfigError, DeviceError, WeightsError
 from vidrestore.media.enlarge import enlarged_hw
-from vidrestore.models.recognition import recognised
-from vidrestore.pipeline.zoo import Descriptor, described, supported_dtype
-from vidrestore.weights.load import read_state
+from vidrestore.pipeline.tiles import ALIGN_PX, CONTEXT_PX
 
-_ALIGN_PX = 32
-"""Tiles start at multiples of this: of the windows and strides of all usual networks."""
-CONTEXT_PX = 32
-"""Source pixels around a tile that the network sees and whose result is dropped."""
-_MOST_OUTPUT_PX = 1024
 _MOST_INPUT_PX = 512
 _TRIAL_HW = (40, 104)
 """Not square and not large: networks cache things for the usual sizes."""
-# Convolutions alone are fastest in this layout; attention code often relies on the other.
-_CHANNELS_LAST = frozenset({"Compact", "ESRGAN"})
+_HALVED_FROM = 4
+"""Networks of this factor see the picture at half size where the output shall be smaller than they
+would make it. Old film and television hold less detail than pixels: seen at full size it stays as
+soft as it is."""
+_TIMED_SECONDS = 0.3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SuperResolution:
+    """A network that enlarges or cleans pictures, with its weights, on the CPU in float32."""
+
+    name: str
+    """What the user called it: a name, or the path of a file."""
+    kind: str
+    """What the network is called in the literature."""
+    factor: int
+    """How many times larger its output is along each side."""
+    module: nn.Module
+    call: Callable[[Tensor], Tensor]
+    """Runs the module on ``(1, 3, H, W)`` RGB in [0, 1] in the weights' precision, or in
+    float32 where ``takes_float32``."""
+    supported_dtype: Callable[[torch.dtype], torch.dtype]
+    """Returns the precision nearest to the one wished that it can run in."""
+    channels_last: bool
+    """Whether that layout in memory is faster."""
+    takes_float32: bool = False
+    """Whether pictures come and go in float32, whatever the precision of its features."""
+    context_px: int = CONTEXT_PX
+    """Pixels of its input around a tile that it sees and whose result is dropped."""
+    most_output_px: int = 1024
+    """Longest side of a tile that it gives, without the context."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tile:
-    """A part of a picture, in its pixels; right and bottom exclusive."""
+class Factors:
+    """How a network of one factor makes pictures of another."""
 
-    core_xyxy: tuple[int, int, int, int]
-    """What this tile is responsible for."""
-    seen_xyxy: tuple[int, int, int, int]
-    """The core with its surroundings, inside the picture."""
+    shrink: int
+    """How many times smaller the network sees the picture."""
+    network: int
+    scale: int
+    """How many times larger the output is than the picture."""
 
+    @staticmethod
+    def of(name: str, network: int, scale: int | None) -> "Factors":
+        """Return how a network makes pictures ``scale`` times larger; its own factor where None.
 
-def tiles_of(size_hw: tuple[int, int], side_px: int) -> list[Tile]:
-    """Return tiles whose cores cover a picture once, each at most ``side_px`` on a side."""
-    return [
-        Tile(
-            core_xyxy=(left, top, right, bottom),
-            seen_xyxy=(
-                max(0, left - CONTEXT_PX),
-                max(0, top - CONTEXT_PX),
-                min(size_hw[1], right + CONTEXT_PX),
-                min(size_hw[0], bottom + CONTEXT_PX),
-            ),
-        )
-        for top, bottom in _spans(size_hw[0], side_px)
-        for left, right in _spans(size_hw[1], side_px)
-    ]
+        Raises:
+            ConfigError: It cannot.
+        """
+        scale = network if scale is None else scale
+        if network % scale:
+            raise ConfigError(
+                f"--scale {scale}: {name} enlarges {network} times; its factor must be a multiple "
+                "of the scale"
+            )
+        halved = network >= _HALVED_FROM and network // scale % 2 == 0
+        return Factors(shrink=2 if halved else 1, network=network, scale=scale)
 
-
-def _spans(length_px: int, side_px: int) -> Iterator[tuple[int, int]]:
-    count = -(-length_px // side_px)
-    step = -(-length_px // (count * _ALIGN_PX)) * _ALIGN_PX
-    for start in range(0, length_px, step):
-        yield start, min(length_px, start + step)
+    @property
+    def surplus(self) -> int:
+        """How many times larger the network's output is than what is wanted."""
+        return self.network // (self.shrink * self.scale)
 
 
 class Upscaler:
-    """A super-resolution or clean-up network of spandrel's, in one precision on one device."""
+    """A super-resolution or clean-up network in one precision on one device."""
 
     def __init__(
-        self, found: Descriptor, path: Path, *, device: torch.device, dtype: torch.dtype
+        self,
+        found: SuperResolution,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        scale: int | None = None,
     ) -> None:
-        """Take over a loaded network.
+        """Take over a network.
 
         Args:
-            found: For RGB pictures.
-            path: Where it came from.
+            found: The network, with its weights.
             device: Where it runs.
             dtype: Wished; float32 where the network cannot run in it.
+            scale: How many times larger the output is; the network's own factor where None.
+
+        Raises:
+            ConfigError: The network cannot enlarge so many times.
+            WeightsError: It does not run.
         """
-        self.path = path
-        self.kind = found.architecture.name
-        self.scale = found.scale
+        self.name = found.name
+        self.kind = found.kind
+        self.factors = Factors.of(found.name, found.factor, scale)
+        self.scale = self.factors.scale
         self.device = device
-        self.dtype = supported_dtype(found, dtype)
+        self.dtype = found.supported_dtype(dtype)
         self._found = found
         self._layout = torch.contiguous_format
-        network = found.model.eval().requires_grad_(False).to(device)
-        if found.architecture.id in _CHANNELS_LAST:
+        network = found.module.eval().requires_grad_(False).to(device)
+        if found.channels_last:
             self._layout = torch.channels_last
             network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self._tried_out()
@@ -93,7 +124,7 @@ class Upscaler:
         Raises:
             WeightsError: It does not even run in float32, or gives another size than it says.
         """
-        network = self._found.model
+        network = self._found.module
         exact = {key: each.clone() for key, each in network.state_dict().items()}
         network.to(self.dtype)
         try:
@@ -104,22 +135,30 @@ class Upscaler:
                 network.float().load_state_dict(exact)
                 self._tried_out()
                 return
-            raise WeightsError(f"{self.path}: this {self.kind} does not run: {error}") from error
+            raise WeightsError(f"{self.name}: this {self.kind} does not run: {error}") from error
         if tuple(result.shape[1:]) != enlarged_hw(_TRIAL_HW, self.scale):
             raise WeightsError(
-                f"{self.path}: this {self.kind} is said to enlarge {self.scale} times, and makes "
-                f"{result.shape[2]}x{result.shape[1]} of {_TRIAL_HW[1]}x{_TRIAL_HW[0]}"
+                f"{self.name}: this {self.kind} is said to enlarge {self.factors.network} times, "
+                f"and makes {result.shape[2]}x{result.shape[1]} of {_TRIAL_HW[1]}x{_TRIAL_HW[0]} "
+                f"where {self.scale} times is wanted"
             )
 
     @property
     def tile_side_px(self) -> int:
         """Longest side of a tile's core, in source pixels."""
-        side = min(_MOST_INPUT_PX, _MOST_OUTPUT_PX // self.scale)
-        return max(_ALIGN_PX, side // _ALIGN_PX * _ALIGN_PX)
+        factors = self.factors
+        most = self._found.most_output_px * factors.shrink // factors.network
+        side = min(_MOST_INPUT_PX, most)
+        return max(ALIGN_PX, side // ALIGN_PX * ALIGN_PX)
+
+    @property
+    def context_px(self) -> int:
+        """Source pixels around a tile that the network sees and whose result is dropped."""
+        return self._found.context_px * self.factors.shrink
 
     @torch.inference_mode()
     def enlarged(self, rgb_CHW: Tensor) -> Tensor:
-        """Return ``(3, scale * H, scale * W)`` float32 RGB in [0, 1], on the CPU.
+        """Return ``(3, scale * H, scale * W)`` float32 RGB in [0, 1] nominally, on the CPU.
 
         Args:
             rgb_CHW: ``(3, H, W)`` float32 RGB in [0, 1].
@@ -128,45 +167,43 @@ class Upscaler:
             DeviceError: The precision is too low for this network.
             WeightsError: No precision would do.
         """
-        image = rgb_CHW[None].to(device=self.device, dtype=self.dtype)
+        image = _shrunk(rgb_CHW[None].to(self.device), self.factors.shrink)
+        if not self._found.takes_float32:
+            image = image.to(self.dtype)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks of PyTorch on another project's code
-            result = self._found(image.contiguous(memory_format=self._layout))
-        result = result[0].float().cpu()
+            result = self._found.call(image.contiguous(memory_format=self._layout)).float()
+        if self.factors.surplus > 1:
+            result = F.avg_pool2d(result, self.factors.surplus)
+        if self.factors.shrink > 1:  # what was padded goes
+            height, width = enlarged_hw((rgb_CHW.shape[1], rgb_CHW.shape[2]), self.scale)
+            result = result[:, :, :height, :width]
+        result = result[0].cpu()
         if not bool(torch.isfinite(result).all()):
             if self.dtype == torch.float32:
-                raise WeightsError(f"{self.path}: this {self.kind} gives no numbers; it is broken")
+                raise WeightsError(f"{self.name}: this {self.kind} gives no numbers; it is broken")
             precision = str(self.dtype).removeprefix("torch.")
             raise DeviceError(
-                f"{self.path}: {self.kind} overflows in {precision}; use --precision fp32"
+                f"{self.name}: {self.kind} overflows in {precision}; use --precision fp32"
             )
         return result
 
-
-def load_upscaler(path: Path, *, device: torch.device, dtype: torch.dtype) -> Upscaler:
-    """Return the network of a super-resolution checkpoint; spandrel, an extra, builds it.
-
-    Raises:
-        WeightsError: The checkpoint is missing, unsafe, or not one for whole RGB pictures.
-    """
-    path = path.expanduser()
-    state = read_state(path)
-    ours = recognised({key: tuple(tensor.shape) for key, tensor in state.items()})
-    if ours is not None:
-        raise _for_faces(path, ours.architecture)
-    found = described(state, path)
-    kind = found.architecture.name
-    if found.purpose == "FaceSR":
-        raise _for_faces(path, kind)
-    if found.purpose not in ("SR", "Restoration"):
-        raise WeightsError(f"{path}: {kind} does not enlarge pictures ({found.purpose})")
-    if (found.input_channels, found.output_channels) != (3, 3):
-        raise WeightsError(
-            f"{path}: this {kind} takes {found.input_channels} and gives {found.output_channels} "
-            "channels; --background needs one for RGB"
-        )
-    return Upscaler(found, path, device=device, dtype=dtype)
+    def seconds_for(self, size_hw: tuple[int, int]) -> float:
+        """Measure how long a picture of this size takes here; a fast one is tried again."""
+        picture = torch.full((3, *size_hw), 0.5)
+        fastest, spent = float("inf"), 0.0
+        while spent < _TIMED_SECONDS:
+            began = time.perf_counter()
+            self.enlarged(picture)
+            taken = time.perf_counter() - began
+            fastest, spent = min(fastest, taken), spent + taken
+        return fastest
 
 
-def _for_faces(path: Path, kind: str) -> WeightsError:
-    return WeightsError(f"{path}: {kind} restores faces, not whole pictures; use --model {path}")
+def _shrunk(image_NCHW: Tensor, times: int) -> Tensor:
+    """Return means over squares of ``times`` pixels; sides are filled up by their last pixels."""
+    if times == 1:
+        return image_NCHW
+    height, width = image_NCHW.shape[-2:]
+    padded = F.pad(image_NCHW, (0, -width % times, 0, -height % times), mode="replicate")
+    return F.avg_pool2d(padded, times)
