@@ -55,12 +55,15 @@ class AdamConfig:
         return rise * piecewise_lr(step, lr=self.lr, milestones=self.milestones, factor=self.factor)
 
 
-def adam(network: nn.Module, config: AdamConfig) -> torch.optim.Adam:
+def adam(network: nn.Module, config: AdamConfig, *, fused: bool = False) -> torch.optim.Adam:
     """Return Adam over the parameters that require gradients, grouped by pace.
 
     Args:
         network: To train.
         config: Rates and paces; the first pace that fits a name decides.
+        fused: One kernel for all parameters, which leaves a step out where the optimiser's
+            ``found_inf`` is 1, without asking the device. It is AdamW without weight decay,
+            which is Adam.
 
     Raises:
         ConfigError: A pace fits no parameter.
@@ -78,8 +81,8 @@ def adam(network: nn.Module, config: AdamConfig) -> torch.optim.Adam:
             groups.setdefault(scale, []).append(parameter)
     if unused:
         raise ConfigError(f"paces: no parameter is called {sorted(unused)[0]!r}")
-    return torch.optim.Adam(
-        [{"params": each, "lr_scale": scale} for scale, each in groups.items()],
-        lr=config.lr,
-        betas=(config.beta1, config.beta2),
-    )
+    split = [{"params": each, "lr_scale": scale} for scale, each in groups.items()]
+    betas = (config.beta1, config.beta2)
+    if fused:
+        return torch.optim.AdamW(split, lr=config.lr, betas=betas, weight_decay=0.0, fused=True)
+    return torch.optim.Adam(split, lr=config.lr, betas=betas)

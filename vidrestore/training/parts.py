@@ -25,10 +25,12 @@ class Part:
     rates: AdamConfig
     ema: Ema | None = None
     """The moving average of its weights, where it is what will be used."""
+    fused: bool = False
+    """As ``adam`` takes it."""
     optimiser: torch.optim.Optimizer = field(init=False)
 
     def __post_init__(self) -> None:
-        self.optimiser = adam(self.network, self.rates)
+        self.optimiser = adam(self.network, self.rates, fused=self.fused)
 
     def set_lr(self, moment: Moment) -> None:
         """Set the learning rate that every group has at a step."""

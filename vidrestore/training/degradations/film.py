@@ -41,6 +41,18 @@ class FilmDegradation:
     shift_xy: tuple[int, int]
     noise_seed: int
 
+    @property
+    def motion_px(self) -> float:
+        """Length of the motion in pixels; 0 where the blur is a lens's."""
+        return 4 * self.blur_px if self.motion else 0.0
+
+    def small_px(self, side_px: int) -> int:
+        """Return the length of a side of ``side_px`` pixels where grain, noise and codec happen.
+
+        Codecs need even sides, and below 32 px there is nothing left to code.
+        """
+        return max(32, round(side_px / self.downscale / 2) * 2)
+
     def apply(self, image_hwc: FloatArray) -> FloatArray:
         """Return the degraded ``(H, W, 3)`` RGB in [0, 1], of the same size, 8-bit levels."""
         height, width = image_hwc.shape[:2]
@@ -74,16 +86,12 @@ class FilmDegradation:
         """Return frame ``index`` blurred, at the footage's size, with its grain and noise."""
         height, width = image_hwc.shape[:2]
         if self.motion:
-            image = motion_blur(image_hwc, length_px=4 * self.blur_px, angle=self.angle)
+            image = motion_blur(image_hwc, length_px=self.motion_px, angle=self.angle)
         else:
             image = gaussian_blur(
                 image_hwc, sigma_px=self.blur_px, ratio=self.blur_ratio, angle=self.angle
             )
-        # Codecs need even sides, and below 32 px there is nothing left to code.
-        small_wh = (
-            max(32, round(width / self.downscale / 2) * 2),
-            max(32, round(height / self.downscale / 2) * 2),
-        )
+        small_wh = (self.small_px(width), self.small_px(height))
         image = resized(image, small_wh, self.down_filter)
         rng = frame_rng(self.noise_seed, index)
         image = add_grain(image, sigma=self.grain / 255, size_px=self.grain_size_px, rng=rng)

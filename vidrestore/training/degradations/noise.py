@@ -9,6 +9,8 @@ from scipy.special import ndtri
 from vidrestore.types import FloatArray
 
 _LEVELS = 1 << 16
+GRAIN_AT_ENDS, GRAIN_IN_MIDTONES = 0.4, 2.4
+"""Visibility of grain: ``GRAIN_AT_ENDS + GRAIN_IN_MIDTONES * luma * (1 - luma)``."""
 
 
 def add_gaussian_noise(
@@ -61,8 +63,8 @@ def _grained(image_hwc: FloatArray, grain: FloatArray, sigma: float, size_px: fl
     if size_px > 0:
         grain = np.asarray(cv2.GaussianBlur(grain, (0, 0), size_px), dtype=np.float32)
         grain /= max(1e-6, float(grain.std()))
-    luma = image_hwc.mean(axis=2)
-    visibility = 0.4 + 2.4 * np.clip(luma, 0, 1) * (1 - np.clip(luma, 0, 1))
+    luma = np.clip(image_hwc.mean(axis=2), 0, 1)
+    visibility = GRAIN_AT_ENDS + GRAIN_IN_MIDTONES * luma * (1 - luma)
     return image_hwc + (sigma * grain * visibility)[:, :, None]
 
 

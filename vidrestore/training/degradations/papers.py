@@ -46,13 +46,14 @@ class GfpganDegradation(FrameByFrame):
     jpeg_quality: int
     noise_seed: int
 
+    def small_px(self, side_px: int) -> int:
+        """Return the length of a side of ``side_px`` pixels where noise and JPEG happen."""
+        return max(2, round(side_px / self.downscale))
+
     def apply_frame(self, image_hwc: FloatArray, index: int) -> FloatArray:
         """Return frame ``index`` of a clip degraded; a picture is frame 0."""
         height, width = image_hwc.shape[:2]
-        small_wh = (
-            max(2, round(width / self.downscale)),
-            max(2, round(height / self.downscale)),
-        )
+        small_wh = (self.small_px(width), self.small_px(height))
         image = gaussian_blur(image_hwc, sigma_px=self.sigma_px, ratio=1.0, angle=0.0)
         image = resized(image, small_wh, cv2.INTER_LINEAR)
         rng = frame_rng(self.noise_seed, index)

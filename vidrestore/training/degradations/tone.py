@@ -7,7 +7,7 @@ import numpy as np
 from vidrestore.training.degradations.base import frame_rng
 from vidrestore.types import FloatArray
 
-_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+LUMA_RGB = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class Tone:
         if self.gamma != 1.0:
             image = image**self.gamma
         if self.grey > 0:
-            image = image + self.grey * ((image @ _LUMA)[:, :, None] - image)
+            image = image + self.grey * ((image @ LUMA_RGB)[:, :, None] - image)
         gains = np.array(self.tint_rgb, dtype=np.float32) * (1 - self.lift)
         if self.flicker > 0:
             exposure = 1 + self.flicker * frame_rng(self.seed, index).standard_normal()

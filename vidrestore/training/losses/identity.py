@@ -6,6 +6,7 @@ of raw ones. The cosine is what identity is measured by.
 The network never trains, and gradients flow to the restored picture only.
 """
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -122,17 +123,12 @@ def recognition_crop(image_NCHW: Tensor) -> Tensor:
     height, width = image_NCHW.shape[2:]
     if height != width:
         raise ValueError(f"aligned faces are square, got {height} x {width} px")
-    points = (TEMPLATE_POINTS_XY + 0.5) * (width / CROP_SIZE_PX) - 0.5
-    to_face = fit_similarity(points, RECOGNITION_POINTS_XY)
     image = in_full(image_NCHW)
+    small, grid = _shrunk_side_and_grid(width, image.device)
     with without_autocast(image.device):
-        small = round(width * scale_of(to_face))
         if small < width:
             image = F.interpolate(image, (small, small), mode="bilinear", antialias=True)
-            ratio, shift = small / width, (small / width - 1) / 2
-            to_small: Affine = np.array([[ratio, 0.0, shift], [0.0, ratio, shift]])
-            to_face = composed(inverted(to_small), to_face)
-        grid = _sampling_grid(inverted(to_face), image).expand(len(image), -1, -1, -1)
+        grid = grid.to(image.dtype).expand(len(image), -1, -1, -1)
         return F.grid_sample(
             image, grid, mode="bicubic", padding_mode="border", align_corners=False
         )
@@ -175,11 +171,26 @@ def recognition_network(path: Path) -> ArcFaceResNet | MobileFaceNet:
     )
 
 
-def _sampling_grid(face_to_image: Affine, image_NCHW: Tensor) -> Tensor:
-    """Return ``(1, 112, 96, 2)`` positions in the picture; -1 and 1 are its outer edges."""
-    height, width = image_NCHW.shape[2:]
+@lru_cache(maxsize=8)
+def _shrunk_side_and_grid(side_px: int, device: torch.device) -> tuple[int, Tensor]:
+    """Return the side that crops of ``side_px`` are shrunk to, at most, and where to sample.
+
+    Made once a size: copying the grid to a GPU would wait for it in every step.
+    """
+    points = (TEMPLATE_POINTS_XY + 0.5) * (side_px / CROP_SIZE_PX) - 0.5
+    to_face = fit_similarity(points, RECOGNITION_POINTS_XY)
+    small = round(side_px * scale_of(to_face))
+    if small < side_px:
+        ratio, shift = small / side_px, (small / side_px - 1) / 2
+        to_small: Affine = np.array([[ratio, 0.0, shift], [0.0, ratio, shift]])
+        to_face = composed(inverted(to_small), to_face)
+    with torch.inference_mode(False):  # what inference makes cannot be differentiated through
+        return small, _sampling_grid(inverted(to_face), min(small, side_px), device)
+
+
+def _sampling_grid(face_to_image: Affine, side_px: int, device: torch.device) -> Tensor:
+    """Return ``(1, 112, 96, 2)`` float64 positions; -1 and 1 are the picture's outer edges."""
     y, x = np.mgrid[: RECOGNITION_HW[0], : RECOGNITION_HW[1]].astype(np.float64)
     ones = np.ones_like(x)
     at = np.einsum("ij,jhw->hwi", face_to_image, np.stack([x, y, ones]))
-    grid = (2 * at + 1) / np.array([width, height]) - 1
-    return torch.from_numpy(grid[None]).to(image_NCHW)
+    return torch.from_numpy((2 * at + 1)[None] / side_px - 1).to(device)
