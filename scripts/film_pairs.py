@@ -1,0 +1,171 @@
+"""A film and what was made of it, side by side: for the scripts that compare the two."""
+
+import argparse
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import zip_longest
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vidrestore.errors import ConfigError
+from vidrestore.faces.config import DetectorConfig, TrackerConfig
+from vidrestore.faces.detector import Detector
+from vidrestore.media import Source, open_source
+from vidrestore.media.color import aligned_box, display_view, region_view
+from vidrestore.media.samples import luma_weights, sample_range
+from vidrestore.media.sdr_view import sdr_view
+from vidrestore.pipeline.field_plan import planned_fields
+from vidrestore.pipeline.interlaced import FieldMode
+from vidrestore.pipeline.networks import load_detector
+from vidrestore.types import Box, Detection, DisplayGeometry, FloatArray, Frame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Film:
+    """A film, folder or picture, and how its frames are shown."""
+
+    path: Path
+    source: Source
+    fields: FieldMode
+
+    @property
+    def geometry(self) -> DisplayGeometry:
+        """How its frames lie on the screen."""
+        return self.source.info.geometry
+
+    def shown(self, frame: Frame) -> Frame:
+        """Return ``frame``, or the first field of one that is made of two moments."""
+        return next(self.fields.split([frame]))
+
+
+@contextmanager
+def open_film(
+    path: Path, *, start_seconds: Fraction | None = None, end_seconds: Fraction | None = None
+) -> Generator[Film]:
+    """Open a film, folder or picture, or a part of it.
+
+    Raises:
+        MediaError: It is missing, or cannot be read.
+    """
+    with open_source(path, start_seconds=start_seconds, end_seconds=end_seconds) as source:
+        plan = planned_fields(source, deinterlace="auto", pulldown=False)
+        yield Film(path=path, source=source, fields=plan.mode)
+
+
+def paired_frames(before: Film, after: Film) -> Iterator[tuple[Frame, Frame]]:
+    """Yield the frames of both films, in order.
+
+    Raises:
+        ConfigError: The films differ in shape, or one has more frames than the other.
+    """
+    check_same_shape(before, after)
+    for number, (one, other) in enumerate(zip_longest(before.source, after.source)):
+        if one is None or other is None:
+            shorter = before if one is None else after
+            raise ConfigError(
+                f"{shorter.path}: ends after {number} frames, and the other film goes on; "
+                "name the film that the result was made of, and where the result is a part of "
+                "it, give --start and --end as it was made with"
+            )
+        yield before.shown(one), after.shown(other)
+
+
+def check_same_shape(before: Film, after: Film) -> None:
+    """Refuse two films whose pictures are not of one shape; their sizes may differ.
+
+    Raises:
+        ConfigError: They are not.
+    """
+    (height, width), (other_height, other_width) = (
+        film.geometry.display_hw for film in (before, after)
+    )
+    # Containers keep pixel aspects as rounded ratios.
+    if abs(width * other_height / height - other_width) > 2 * max(1, other_height / height):
+        raise ConfigError(
+            f"{after.path}: shows {other_width}x{other_height}, and {before.path} shows "
+            f"{width}x{height}, which is another shape; name the film that the result was made of"
+        )
+
+
+def embedded_detector() -> Detector:
+    """Return the detector that comes with the package, on the CPU."""
+    return load_detector("mtcnn", device=torch.device("cpu"), config=DetectorConfig())
+
+
+def faces_in(frame: Frame, geometry: DisplayGeometry, detector: Detector) -> list[Detection]:
+    """Return the faces of a frame in display pixels, largest first."""
+    view = display_view(frame, geometry.of(frame), TrackerConfig().view_max_side_px)
+    (found,) = detector.detect([view.rgb_hwc])
+    return sorted((face.mapped(view.view_to_display) for face in found), key=side_px, reverse=True)
+
+
+def side_px(face: Detection) -> float:
+    """Return the longer side of a face's box."""
+    left, top, right, bottom = face.box_xyxy
+    return max(right - left, bottom - top)
+
+
+def scaled_box(box_xyxy: Box, from_hw: tuple[int, int], to_hw: tuple[int, int]) -> Box:
+    """Return a box in whole pixels of the same picture in another size."""
+    ratio_y, ratio_x = (to / from_ for to, from_ in zip(to_hw, from_hw, strict=True))
+    left, top, right, bottom = box_xyxy
+    return (
+        round(left * ratio_x),
+        round(top * ratio_y),
+        round(right * ratio_x),
+        round(bottom * ratio_y),
+    )
+
+
+def luma_levels(frame: Frame, geometry: DisplayGeometry, box_xyxy: Box) -> FloatArray:
+    """Return luma of a box, upright, ``(h, w)`` float32 in levels: 0 is black and 255 white.
+
+    Of HDR, wide primaries and RGB it is the luma of the picture that networks are shown.
+
+    Args:
+        frame: A frame, or a field.
+        geometry: How frames lie on the screen.
+        box_xyxy: Display pixels, right and bottom exclusive; cut at the frame.
+
+    Raises:
+        ConfigError: The box is outside of the frame.
+    """
+    left, top, right, bottom = _coded_box(frame, geometry, box_xyxy)
+    around = aligned_box(frame, (left, top, right, bottom))
+    if around is None or min(right - left, bottom - top) < 2:
+        raise ConfigError(f"a face at {box_xyxy} is outside of the picture")
+    if frame.pixel_format.model != "rgb" and sdr_view(frame.color) is None:
+        levels = sample_range(frame.pixel_format, frame.color)
+        luma = frame.planes[0][top:bottom, left:right].astype(np.float32) - np.float32(levels.black)
+        luma *= np.float32(255 / levels.span)
+    else:
+        weights = luma_weights(frame.color, frame.whole_hw) * np.float32(255)
+        rows = slice(top - around[1], bottom - around[1])
+        luma = (region_view(frame, around) @ weights)[rows, left - around[0] : right - around[0]]
+    if geometry.mirrored:
+        luma = luma[:, ::-1]
+    return np.ascontiguousarray(np.rot90(luma, k=-geometry.quarter_turns))
+
+
+def _coded_box(frame: Frame, geometry: DisplayGeometry, box_xyxy: Box) -> Box:
+    """Return the samples whose centres are in a box of display pixels."""
+    matrix = geometry.of(frame).coded_to_display()
+    corners = np.array([box_xyxy[:2], box_xyxy[2:]]) - [[0], [1]] - matrix[:, 2]
+    coded = np.round(corners @ np.linalg.inv(matrix[:, :2]).T, 6)
+    (left, top), (right, bottom) = np.ceil(coded.min(axis=0)), np.floor(coded.max(axis=0)) + 1
+    height, width = frame.coded_hw
+    return max(0, int(left)), max(0, int(top)), min(width, int(right)), min(height, int(bottom))
+
+
+def add_film_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the two films, and which part of the first the second was made of."""
+    parser.add_argument("source", type=Path, metavar="SOURCE", help="film, folder or picture")
+    parser.add_argument("result", type=Path, metavar="RESULT", help="what was made of it")
+    for name in ("start", "end"):
+        parser.add_argument(
+            f"--{name}", type=Fraction, metavar="SECONDS", help=f"--{name} of RESULT's making"
+        )

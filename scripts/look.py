@@ -1,0 +1,300 @@
+"""Write a sheet of faces before and after, enlarged alike.
+
+    python scripts/look.py film.mp4 restored.mkv
+    python scripts/look.py film.mp4 restored.mkv -o sheet.png --count 4 --difference
+    python scripts/look.py frames/ restored/ --frame 0 --frame 12
+
+SOURCE and RESULT are films, folders of frames or pictures; a result may be larger than its source.
+Moments are spread over the film. Of each stretch the largest face is shown, or another one where
+it was shown before. Both sides of a pair show the same piece of the picture, enlarged by the same
+factor, in quarters (bicubic). ``--difference`` adds after minus before, amplified, around grey.
+"""
+
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import argparse
+import sys
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+from film_pairs import (
+    Film,
+    add_film_arguments,
+    check_same_shape,
+    embedded_detector,
+    faces_in,
+    open_film,
+    side_px,
+)
+from look_sheet import FacePair, cut, head_box, sheet
+
+from vidrestore.errors import ConfigError, MediaError, VidrestoreError
+from vidrestore.faces.detector import Detector
+from vidrestore.media import open_source
+from vidrestore.media.info import DEFAULT_PICTURE_RATE
+from vidrestore.review.frames import Moment, frames_at
+from vidrestore.review.pictures import Rgb, frame_rgb
+from vidrestore.types import Box, Detection, Frame
+
+MOMENTS_PER_FACE = 4
+"""Moments of a stretch of the film that are searched for its face."""
+_SAME_PLACE_IOU = 0.2
+_SUFFIXES = (".png", ".jpg", ".jpeg")
+_BEFORE_END_SECONDS = (2, 30)
+"""How far before its end a film is opened to find its last frame: sound may be longer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Candidate:
+    """A face of the source that may be shown."""
+
+    stretch: int
+    """Which part of the film it is from, of as many as faces are wanted."""
+    seconds: Fraction
+    """When its frame is shown."""
+    frame_name: str
+    face: Detection
+    """In display pixels."""
+    head_xyxy: Box
+    before: Rgb
+
+
+def first_and_last_seconds(film: Film) -> tuple[Fraction, Fraction]:
+    """Return the times of the first and the last frame.
+
+    Raises:
+        MediaError: There is none, or it cannot be read.
+    """
+    first = next(iter(film.source), None)
+    if first is None:
+        raise MediaError(f"{film.path}: not a single frame could be read there")
+    info, cut_ = film.source.info, film.source.cut
+    start, end = cut_.start_seconds or Fraction(0), cut_.end_seconds
+    length = Fraction(str(info.duration_seconds or 0))
+    length = length if end is None else min(end, length)
+    starts = [length - each for each in _BEFORE_END_SECONDS if length - each > start]
+    # The times of an AVI depend on where reading begins.
+    for late in [*([] if info.container.startswith("avi") else starts), cut_.start_seconds]:
+        with open_source(film.path, start_seconds=late, end_seconds=end) as source:
+            if last := deque(source, maxlen=1):
+                return first.timestamp.seconds, last[0].timestamp.seconds
+    return first.timestamp.seconds, first.timestamp.seconds
+
+
+def spread_frames(
+    film: Film, span_seconds: tuple[Fraction, Fraction], stretches: int
+) -> Iterator[tuple[int, Frame]]:
+    """Yield frames evenly spread over a film, each once, with the stretch each is from."""
+    first, last = span_seconds
+    count = stretches * MOMENTS_PER_FACE
+    times = [first + (last - first) * Fraction(2 * at + 1, 2 * count) for at in range(count)]
+    found = frames_at(film.path, [Moment(seconds=each) for each in times], fps=DEFAULT_PICTURE_RATE)
+    shown: Fraction | None = None
+    for at, (frame, _) in enumerate(found):
+        if frame.timestamp.seconds != shown:
+            yield at * stretches // count, frame
+        shown = frame.timestamp.seconds
+
+
+def numbered_frames(film: Film, numbers: Sequence[int]) -> Iterator[tuple[int, Frame]]:
+    """Yield the frames of some numbers, in order, counted from 0, each as a stretch.
+
+    Raises:
+        ConfigError: The film has not so many.
+    """
+    waiting = sorted(set(numbers))
+    stretch = 0
+    frame = None
+    for frame in film.source:
+        if frame.index == waiting[stretch]:
+            yield stretch, frame
+            stretch += 1
+        if stretch == len(waiting):
+            return
+    count = 0 if frame is None else frame.index + 1
+    raise ConfigError(
+        f"{film.path}: has {count} frames, counted from 0; there is no frame {waiting[stretch]}"
+    )
+
+
+def candidates(
+    film: Film,
+    frames: Iterator[tuple[int, Frame]],
+    detector: Detector,
+    *,
+    numbered: bool,
+    tile_px: int,
+) -> Iterator[Candidate]:
+    """Yield every face of some frames."""
+    height, width = film.geometry.display_hw
+    for stretch, frame in frames:
+        shown = film.shown(frame)
+        faces = faces_in(shown, film.geometry, detector)
+        picture = frame_rgb(shown, film.geometry.of(shown)) if faces else None
+        for face in faces:
+            assert picture is not None
+            head = head_box(face, (height, width), tile_px)
+            name = frame.source_name or (f"frame {frame.index}" if numbered else "")
+            yield Candidate(
+                stretch=stretch,
+                seconds=frame.timestamp.seconds,
+                frame_name=name,
+                face=face,
+                head_xyxy=head,
+                before=cut(picture, head, (height, width)),
+            )
+
+
+def chosen(found: Sequence[Candidate], count: int) -> list[Candidate]:
+    """Return up to ``count`` faces in their order in time.
+
+    Each stretch gives its largest, then the largest left over fill up. A face that is shown where
+    others were counts as so many times smaller: it is probably the same one.
+    """
+    left, taken = list(found), list[Candidate]()
+
+    def worth(each: Candidate) -> float:
+        return side_px(each.face) / (1 + sum(_same_place(each, other) for other in taken))
+
+    for stretch in [*sorted({each.stretch for each in found}), *[None] * count]:
+        here = [each for each in left if stretch in (None, each.stretch)]
+        if here and len(taken) < count:
+            best = max(here, key=worth)
+            taken.append(best)
+            left.remove(best)
+    return sorted(taken, key=lambda each: (each.seconds, each.face.box_xyxy))
+
+
+def _same_place(one: Candidate, other: Candidate) -> bool:
+    a, b = np.array(one.face.box_xyxy), np.array(other.face.box_xyxy)
+    both = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    shared = float(np.prod(np.maximum(both, 0)))
+    union = float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - shared
+    return shared > _SAME_PLACE_IOU * union
+
+
+def pairs_of(
+    before: Film,
+    after: Film,
+    detector: Detector,
+    *,
+    count: int,
+    numbers: Sequence[int],
+    tile_px: int,
+) -> list[FacePair]:
+    """Return the faces to show, as the source and as the result have them.
+
+    Raises:
+        ConfigError: No face is found, or the films do not fit together.
+        MediaError: One cannot be read.
+    """
+    check_same_shape(before, after)
+    span, result_span = (first_and_last_seconds(each) for each in (before, after))
+    half_frame = _half_frame_seconds(before)
+    length, result_length = (each[1] - each[0] for each in (span, result_span))
+    if abs(length - result_length) > 3 * max(half_frame, _half_frame_seconds(after)):
+        raise ConfigError(
+            f"{after.path}: shows {float(result_length):.2f} s from its first frame to its last, "
+            f"and {before.path} {float(length):.2f} s; name the film that the result was made of, "
+            "and where the result is a part of it, give --start and --end as it was made with"
+        )
+    frames = numbered_frames(before, numbers) if numbers else spread_frames(before, span, count)
+    found = list(candidates(before, frames, detector, numbered=bool(numbers), tile_px=tile_px))
+    if not found:
+        shown = "those frames" if numbers else f"{count * MOMENTS_PER_FACE} moments of it"
+        raise ConfigError(f"{before.path}: no face was found in {shown}; name others by --frame")
+    picked = chosen(found, max(count, len(set(numbers))))
+    shift = result_span[0] - span[0] + half_frame
+    moments = [Moment(seconds=each.seconds + shift) for each in picked]
+    shown_after = frames_at(after.path, moments, fps=DEFAULT_PICTURE_RATE)
+    return [
+        FacePair(
+            seconds=each.seconds,
+            frame_name=each.frame_name,
+            side_px=each.head_xyxy[2] - each.head_xyxy[0],
+            before=each.before,
+            after=cut(_shown_rgb(after, frame), each.head_xyxy, before.geometry.display_hw),
+        )
+        for each, (frame, _) in zip(picked, shown_after, strict=True)
+    ]
+
+
+def _shown_rgb(film: Film, frame: Frame) -> Rgb:
+    shown = film.shown(frame)
+    return frame_rgb(shown, film.geometry.of(shown))
+
+
+def _half_frame_seconds(film: Film) -> Fraction:
+    return 1 / (2 * (film.source.info.average_rate or DEFAULT_PICTURE_RATE))
+
+
+def write_picture(path: Path, picture: Rgb) -> None:
+    """Write a picture as its suffix says.
+
+    Raises:
+        MediaError: It cannot be written.
+    """
+    options = [cv2.IMWRITE_JPEG_QUALITY, 95] if path.suffix.lower() != ".png" else []
+    _, data = cv2.imencode(path.suffix.lower(), np.ascontiguousarray(picture[:, :, ::-1]), options)
+    try:
+        path.write_bytes(data.tobytes())
+    except OSError as error:
+        raise MediaError(f"{path}: could not be written: {error.strerror}") from error
+
+
+def _target(arguments: argparse.Namespace) -> Path:
+    result: Path = arguments.result
+    target: Path = arguments.output or result.with_name(f"{result.stem}_look.png")
+    if target.suffix.lower() not in _SUFFIXES:
+        raise ConfigError(f"{target}: a sheet is a picture; name it {' or '.join(_SUFFIXES)}")
+    if target.resolve() in (arguments.source.resolve(), result.resolve()):
+        raise ConfigError(f"{target}: is one of the two that are compared; name another with -o")
+    return target
+
+
+def main() -> None:
+    """Parse the command line and write the sheet."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_film_arguments(parser)
+    parser.add_argument("-o", "--output", type=Path, metavar="SHEET.png", help="default: *_look")
+    parser.add_argument("--count", type=int, default=6, help="faces to show, default 6")
+    parser.add_argument("--frame", type=int, action="append", default=[], metavar="N")
+    parser.add_argument("--side-px", type=int, default=512, help="largest side of a tile")
+    parser.add_argument("--difference", action="store_true", help="show what was changed, too")
+    arguments = parser.parse_args()
+    if arguments.count < 1 or arguments.side_px < 64 or min(arguments.frame, default=0) < 0:
+        parser.error("--count must be 1 or more, --side-px 64 or more, --frame 0 or more")
+    try:
+        target = _target(arguments)
+        with (
+            open_film(
+                arguments.source, start_seconds=arguments.start, end_seconds=arguments.end
+            ) as before,
+            open_film(arguments.result) as after,
+        ):
+            pairs = pairs_of(
+                before,
+                after,
+                embedded_detector(),
+                count=arguments.count,
+                numbers=arguments.frame,
+                tile_px=arguments.side_px,
+            )
+        names = (arguments.source.name, arguments.result.name)
+        picture = sheet(pairs, names, tile_px=arguments.side_px, difference=arguments.difference)
+        write_picture(target, picture)
+    except VidrestoreError as error:
+        sys.exit(f"error: {error}")
+    count = f"{len(pairs)} face{'s' if len(pairs) > 1 else ''}"
+    print(f"{target}: {count}, {picture.shape[1]} x {picture.shape[0]}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""The sheet of ``look.py``: which piece of a picture is shown, enlarged how far, and laid out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import cv2
+import numpy as np
+from film_pairs import scaled_box
+
+from vidrestore.review.pictures import Rgb
+from vidrestore.types import Box, Detection
+
+HEAD_SIDES, MOST_HEAD_SIDES = 2.0, 3.0
+"""Side of the square around a face, in longer sides of its box: hair, neck and shoulders; and
+how far it may grow to fill a tile."""
+MAX_ENLARGING = 4.0
+"""Above, a picture is single pixels to the eye, and no more is to be read from it."""
+DIFFERENCE_GAIN = 4
+_BAR_PX, _GAP_PX = 20, 6
+_FONT, _FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.4
+_GREY, _WHITE = (40, 40, 40), (255, 255, 255)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FacePair:
+    """One piece of both pictures."""
+
+    seconds: Fraction
+    """When it is shown, on the clock of the source."""
+    frame_name: str
+    """Number or file name of the frame; empty where it is not known."""
+    side_px: int
+    """Side of the piece in pixels of the source."""
+    before: Rgb
+    after: Rgb
+    """The same piece of the result, which may have more pixels."""
+
+
+def head_box(face: Detection, display_hw: tuple[int, int], tile_px: int) -> Box:
+    """Return the square of whole pixels around a head, moved and shrunk to be in the picture.
+
+    Args:
+        face: In display pixels.
+        display_hw: Size of the picture.
+        tile_px: Side of the tile that it is to fill, enlarged.
+    """
+    left, top, right, bottom = face.box_xyxy
+    height, width = display_hw
+    longer = max(right - left, bottom - top)
+    least = round(longer * HEAD_SIDES)
+    filling = int(tile_px / enlarging(least, tile_px))
+    side = min(filling, round(longer * MOST_HEAD_SIDES), height, width)
+    x = round(min(max((left + right - side) / 2, 0), width - side))
+    y = round(min(max((top + bottom - side) / 2, 0), height - side))
+    return x, y, x + side, y + side
+
+
+def cut(picture: Rgb, box_xyxy: Box, source_hw: tuple[int, int]) -> Rgb:
+    """Return what a picture shows in a box of the source, whatever its own size.
+
+    Args:
+        picture: The source's, or the result's.
+        box_xyxy: Whole pixels of the source.
+        source_hw: Size of the source.
+    """
+    height, width = picture.shape[:2]
+    left, top, right, bottom = scaled_box(box_xyxy, source_hw, (height, width))
+    return np.ascontiguousarray(picture[top:bottom, left:right])
+
+
+def enlarging(side_px: int, tile_px: int) -> float:
+    """Return how many times a piece of the source is enlarged: in quarters, from 1 on.
+
+    Only a piece larger than a tile is shrunk to it.
+    """
+    if side_px >= tile_px:
+        return tile_px / side_px
+    return min(MAX_ENLARGING, int(4 * tile_px / side_px) / 4)
+
+
+def sheet(
+    pairs: Sequence[FacePair], names: tuple[str, str], *, tile_px: int, difference: bool
+) -> Rgb:
+    """Return all pairs in one picture, two to a line where there are three or more.
+
+    Args:
+        pairs: One or more.
+        names: Of source and result.
+        tile_px: Side of the largest tile.
+        difference: Whether a third tile shows what was changed.
+    """
+    room_px = max(_tile_side(pair, tile_px) for pair in pairs)
+    cells = [_cell(pair, names, tile_px, room_px, difference) for pair in pairs]
+    columns = 1 if len(cells) < 3 else 2
+    cells += [np.full_like(cells[0], _GREY)] * (-len(cells) % columns)
+    lines = [
+        np.concatenate(cells[at : at + columns], axis=1) for at in range(0, len(cells), columns)
+    ]
+    return np.concatenate(lines)
+
+
+def _tile_side(pair: FacePair, tile_px: int) -> int:
+    return round(pair.side_px * enlarging(pair.side_px, tile_px))
+
+
+def _cell(
+    pair: FacePair, names: tuple[str, str], tile_px: int, room_px: int, difference: bool
+) -> Rgb:
+    side = _tile_side(pair, tile_px)
+    before, after = _resized(pair.before, side), _resized(pair.after, side)
+    factor = f"x{enlarging(pair.side_px, tile_px):.3g}"
+    minutes, seconds = divmod(float(pair.seconds), 60)
+    when = " ".join(filter(None, (f"{int(minutes)}:{seconds:05.2f}", pair.frame_name)))
+    tiles = [
+        _labelled(before, f"before {when} {factor} {names[0]}", room_px),
+        _labelled(after, f"after {names[1]}", room_px),
+    ]
+    if difference:
+        change = (after.astype(np.int16) - before) * DIFFERENCE_GAIN + 128
+        shown = np.clip(change, 0, 255).astype(np.uint8)
+        tiles.append(_labelled(shown, f"difference x{DIFFERENCE_GAIN}", room_px))
+    row = np.concatenate(tiles, axis=1)
+    edge = ((0, _GAP_PX), (0, _GAP_PX), (0, 0))
+    framed = np.pad(row, edge)
+    framed[-_GAP_PX:], framed[:, -_GAP_PX:] = _GREY, _GREY
+    return framed
+
+
+def _resized(picture: Rgb, side_px: int) -> Rgb:
+    if picture.shape[:2] == (side_px, side_px):
+        return picture
+    filter_ = cv2.INTER_AREA if picture.shape[0] > side_px else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(picture, (side_px, side_px), interpolation=filter_), np.uint8)
+
+
+def _labelled(picture: Rgb, text: str, room_px: int) -> Rgb:
+    """Return a picture in the middle of a square, under a line of text that is cut to fit."""
+    tile = np.full((room_px + _BAR_PX, room_px + _GAP_PX // 2, 3), _GREY, dtype=np.uint8)
+    top = _BAR_PX + (room_px - len(picture)) // 2
+    left = (room_px - len(picture)) // 2
+    tile[top : top + len(picture), left : left + len(picture)] = picture
+    plain = text.encode("ascii", "replace").decode("ascii")
+    while cv2.getTextSize(plain, _FONT, _FONT_SCALE, 1)[0][0] > room_px - 4:
+        plain = plain[:-1]
+    cv2.putText(tile, plain, (3, _BAR_PX - 6), _FONT, _FONT_SCALE, _WHITE, 1, cv2.LINE_AA)
+    return tile

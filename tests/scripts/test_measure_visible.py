@@ -1,0 +1,155 @@
+"""Figures of a pair of films, whatever they are: the script that measures what is to be seen."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from support.faceclips import face_picture, sideways_face_picture
+from support.lookscripts import (
+    face_film,
+    film_pairs,
+    measure_visible,
+    run_script,
+    sharpened_picture,
+)
+
+
+def figures(
+    *words: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> dict[str, float]:
+    run_script(measure_visible, *words, "--json", monkeypatch=monkeypatch)
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_film_and_itself_show_nothing_and_a_sharpened_one_both_edges_and_skin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    film = face_film(tmp_path / "film.mkv")
+    other = face_film(tmp_path / "sharp.mkv", picture=sharpened_picture)
+
+    same = figures(film, film, monkeypatch=monkeypatch, capsys=capsys)
+    assert same == {
+        "frames": 12, "edges": 1, "flat": 1, "clarity": 1, "change": 0, "tremble": 1
+    }  # fmt: skip
+    found = figures(film, other, monkeypatch=monkeypatch, capsys=capsys)
+    assert found["edges"] > 1.3
+    assert found["flat"] > 1.3
+    assert found["change"] > 1
+
+    run_script(measure_visible, film, other, monkeypatch=monkeypatch)
+    lines = dict(line.split() for line in capsys.readouterr().out.splitlines())
+    assert float(lines["edges"]) == found["edges"]
+
+
+def test_a_part_is_compared_with_the_part_it_was_made_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    film = face_film(tmp_path / "film.mkv")
+    part = face_film(
+        tmp_path / "part.mkv", frames=5, picture=lambda number, hw: face_picture(number + 5, hw)
+    )
+
+    with pytest.raises(SystemExit, match=r"part\.mkv: ends after 5 frames.*--start and --end"):
+        figures(film, part, monkeypatch=monkeypatch, capsys=capsys)
+    found = figures(
+        film, part, "--start", "0.2", "--end", "0.4", monkeypatch=monkeypatch, capsys=capsys
+    )
+    assert (found["frames"], found["change"]) == (5, 0)
+    # As far as both go on, a shorter look needs no part.
+    few = figures(
+        film, film, "--first-frame", 3, "--frames", 4, monkeypatch=monkeypatch, capsys=capsys
+    )
+    assert few["frames"] == 4
+
+
+def test_turned_film_pictures_and_other_sizes_are_measured_as_they_are_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sideways = face_film(
+        tmp_path / "turned.mp4",
+        frames=4,
+        codec="libx264",
+        options={"qp": "0", "preset": "veryfast"},
+        size_hw=(320, 240),
+        picture=sideways_face_picture,
+        rotation_degrees=-90,
+    )
+    upright = face_film(tmp_path / "upright.mkv", frames=4)
+    found = figures(sideways, upright, monkeypatch=monkeypatch, capsys=capsys)
+    assert found["frames"] == 4
+    assert found["edges"] == pytest.approx(1, abs=0.05)
+    assert found["change"] < 1
+
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for number in range(4):
+        large = cv2.resize(face_picture(number, (240, 320)), (640, 480), interpolation=2)
+        assert cv2.imwrite(str(folder / f"{number}.png"), large[:, :, ::-1])
+    found = figures(upright, folder, monkeypatch=monkeypatch, capsys=capsys)
+    assert found["edges"] == pytest.approx(1, abs=0.05)
+    assert found["change"] < 2
+
+
+def test_fields_of_interlaced_film_are_not_compared_as_one_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def woven(number: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
+        picture = face_picture(number, size_hw).copy()
+        picture[1::2] //= 4
+        return picture
+
+    film = face_film(tmp_path / "fields.mkv", frames=4, picture=woven, field_order="tff")
+    with film_pairs.open_film(film) as opened:
+        frame = next(iter(opened.source))
+        luma = film_pairs.luma_levels(opened.shown(frame), opened.geometry, (100, 40, 200, 140))
+    assert luma.shape == (50, 100)
+    # Rows of the dark field would be every second one.
+    assert np.abs(np.diff(luma, axis=0)).mean() < 20
+    found = figures(film, film, monkeypatch=monkeypatch, capsys=capsys)
+    assert (found["frames"], found["edges"]) == (4, 1)
+
+
+def test_luma_is_in_levels_whatever_the_samples(tmp_path: Path) -> None:
+    def grey(_number: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
+        return np.full((*size_hw, 3), 128, dtype=np.uint8)
+
+    shared = {"frames": 1, "picture": grey}
+    films = {
+        face_film(tmp_path / "8.mkv", **shared): 128.0,
+        face_film(tmp_path / "10.mkv", pixel_format="yuv420p10le", **shared): 128.0,
+        face_film(tmp_path / "rgb.mkv", pixel_format="gbrp10le", **shared): 128.0,
+        # Written in limited range, and said to be full.
+        face_film(tmp_path / "full.mkv", color=(1, 1, 1, 2), **shared): 126.0,
+    }
+    for film, level in films.items():
+        with film_pairs.open_film(film) as opened:
+            frame = next(iter(opened.source))
+            luma = film_pairs.luma_levels(frame, opened.geometry, (10, 10, 30, 20))
+            assert luma.shape == (10, 20)
+            assert luma == pytest.approx(np.full((10, 20), level), abs=1), film
+            hdr = replace(frame.color, primaries=9, transfer=16, matrix=9)
+            view = film_pairs.luma_levels(
+                replace(frame, color=hdr), opened.geometry, (10, 10, 30, 20)
+            )
+            # Half of PQ's signal is 92 of the 203 cd/m2 that are white.
+            assert 150 < float(view.mean()) < 200, film
+
+
+def test_what_cannot_be_compared_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    film = face_film(tmp_path / "film.mkv", frames=3)
+    plain = face_film(tmp_path / "plain.mkv", frames=3, picture=None)
+    wide = face_film(tmp_path / "wide.mkv", frames=3, size_hw=(240, 426))
+    for words, said in (
+        ((plain, plain), r"plain\.mkv: no face was found in 60 frames"),
+        ((film, wide), r"wide\.mkv: shows 426x240, and .*film\.mkv shows 320x240"),
+        ((film, tmp_path / "none.mkv"), r"none\.mkv: no such file"),
+        ((tmp_path / "none.mkv", film), r"none\.mkv: no such file"),
+    ):
+        with pytest.raises(SystemExit, match=f"error: .*{said}"):
+            figures(*words, monkeypatch=monkeypatch, capsys=capsys)
