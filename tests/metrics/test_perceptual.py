@@ -14,7 +14,7 @@ from vidrestore.metrics.frechet import (
     frechet_distance,
     inception_embedding,
 )
-from vidrestore.metrics.perceptual import AlexNetFeatures, Lpips, alexnet_lpips
+from vidrestore.metrics.perceptual import AlexNetFeatures, FeatureDistance, Lpips, alexnet_lpips
 
 
 def pictures(count: int = 2, seed: int = 0) -> Tensor:
@@ -42,6 +42,17 @@ def test_the_distance_is_the_weighted_square_of_unit_features() -> None:
     metric = Lpips(lambda image: [image], [torch.tensor([1.0, 10.0])])
     value = metric.distance(first.expand(1, 2, 5, 5), second.expand(1, 2, 5, 5))
     assert float(value) == pytest.approx(11 * 0.2**2)
+
+
+def test_the_distance_without_weights_is_the_mean_over_depths() -> None:
+    first, second = (torch.tensor(each)[None, :, None, None] for each in ([3.0, 4.0], [4.0, 3.0]))
+    metric = FeatureDistance("x", lambda image: [image, torch.ones(1, 2, 3, 3)])
+    value = metric.distance(first.expand(1, 2, 5, 5), second.expand(1, 2, 5, 5))
+    assert float(value) == pytest.approx(2 * 0.2**2 / 2)
+    # However long a feature is, its direction counts.
+    assert float(metric.distance(first, 7 * first)) == pytest.approx(0, abs=1e-9)
+    opposite = FeatureDistance("x", lambda image: [image])
+    assert float(opposite.distance(first, -first)) == pytest.approx(4)
 
 
 def test_weights_for_other_depths_than_the_network_has_are_refused() -> None:

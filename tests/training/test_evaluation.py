@@ -7,20 +7,25 @@ import pytest
 import torch
 from support.faces import example_pictures
 from torch import Tensor
+from torchvision.models import mobilenet_v2
 
-from vidrestore.metrics.report import Instruments, mean_scores
+from vidrestore.errors import WeightsError
+from vidrestore.metrics.report import Instruments, mean_scores, picture_scores
 from vidrestore.models.arcface import ArcFaceResNet
 from vidrestore.models.mobilefacenet import MobileFaceNet
+from vidrestore.training import evaluation
 from vidrestore.training.degradations.recipe import recipe_named
 from vidrestore.training.evaluation import (
     Restore,
     Results,
     degraded_stills,
+    features_by,
     fid_of,
     identity_by,
     measure_clip,
     measure_stills,
 )
+from vidrestore.training.losses.features import MobileNetV2Features, Vgg19Features
 
 
 def clip(frames: int = 3) -> list[Tensor]:
@@ -126,3 +131,29 @@ def test_identity_is_measured_by_whichever_network_the_file_holds(
     assert found.shape[0] == 2
     torch.testing.assert_close(found.norm(dim=1), torch.ones(2))
     assert not torch.equal(found[0], found[1])
+
+
+def test_features_are_those_of_the_network_that_the_file_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    network = mobilenet_v2(weights=None)
+    torch.save(network.state_dict(), tmp_path / "mobilenet.pth")
+    metric = features_by(tmp_path / "mobilenet.pth")
+    original = clip(1)[0]
+    noisy = (original + 0.2 * torch.rand(original.shape)).clamp(0, 1)
+
+    scores = picture_scores(noisy, original, Instruments(features=metric))
+    assert 0 < scores["mobilenet_distance"] < 4
+    assert float(metric.distance(original[None], original[None])) == 0
+    plain = MobileNetV2Features()
+    plain.layers.load_state_dict(network.features[:18].state_dict())
+    for found, expected in zip(
+        metric.features(noisy[None]), plain(noisy[None] * 2 - 1), strict=True
+    ):
+        torch.testing.assert_close(found, expected)
+
+    monkeypatch.setattr(evaluation, "feature_network", lambda _: Vgg19Features(["conv1_1"]))
+    assert features_by(None).name == "vgg19_distance"
+    with pytest.raises(WeightsError, match=r"none\.pth: there is no such file"):
+        features_by(tmp_path / "none.pth")

@@ -1,6 +1,6 @@
-"""LPIPS: how far two pictures are apart in the features of a network."""
+"""How far two pictures are apart in the features of a network: LPIPS, and without its weights."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,11 +43,44 @@ class Lpips:
             ValueError: The network gives features at more or fewer depths than there are weights.
         """
         total = first_NCHW.new_zeros(len(first_NCHW))
-        pairs = zip(self.features(first_NCHW), self.features(second_NCHW), strict=True)
-        for (a, b), weight_C in zip(pairs, self.weights, strict=True):
-            apart = (_unit(a) - _unit(b)).square() * weight_C[:, None, None]
-            total = total + apart.sum(dim=1).mean(dim=(1, 2))
+        squares = _squares_apart(self.features, first_NCHW, second_NCHW)
+        for square_NCHW, weight_C in zip(squares, self.weights, strict=True):
+            weighted = square_NCHW * weight_C[:, None, None]
+            total = total + weighted.sum(dim=1).mean(dim=(1, 2))
         return total
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FeatureDistance:
+    """The distance of Zhang et al. 2018, equation 1, with all weights 1, as a mean over depths.
+
+    It is not LPIPS, whose weights were learned from what people see: its values are compared with
+    those of the same network only. A restorer that was trained towards the same network scores
+    better than it looks.
+    """
+
+    name: str
+    """Of the metric, after its network, as ``mobilenet_distance``."""
+    features: FeaturePyramid
+
+    def distance(self, first_NCHW: Tensor, second_NCHW: Tensor) -> Tensor:
+        """Return the distance of each pair, ``(N,)``: 0 for equal pictures, 4 at most.
+
+        Args:
+            first_NCHW: float RGB in [0, 1].
+            second_NCHW: Same shape.
+        """
+        squares = _squares_apart(self.features, first_NCHW, second_NCHW)
+        depths = [each.sum(dim=1).mean(dim=(1, 2)) for each in squares]
+        return torch.stack(depths).mean(dim=0)
+
+
+def _squares_apart(
+    features: FeaturePyramid, first_NCHW: Tensor, second_NCHW: Tensor
+) -> Iterator[Tensor]:
+    """Yield the squared difference of features of unit length, ``(N, C, h, w)`` at each depth."""
+    for a, b in zip(features(first_NCHW), features(second_NCHW), strict=True):
+        yield (_unit(a) - _unit(b)).square()
 
 
 def _unit(feat_NCHW: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 from vidrestore.metrics.identity import angle_degrees, cosine
 from vidrestore.metrics.landmarks import landmark_distance_px, landmark_jitter_px
 from vidrestore.metrics.niqe import niqe
-from vidrestore.metrics.perceptual import Lpips
+from vidrestore.metrics.perceptual import FeatureDistance, Lpips
 from vidrestore.metrics.pixel import gradient_magnitude, ms_ssim, psnr_db, ssim
 from vidrestore.metrics.temporal import flicker, identity_jitter_degrees, warping_error
 from vidrestore.types import FloatArray
@@ -29,6 +29,7 @@ class Instruments:
     landmarks: Callable[[Tensor], NDArray[np.float64] | None] | None = None
     """A ``(3, S, S)`` crop to its ``(5, 2)`` points, or None where no face is seen."""
     lpips: Lpips | None = None
+    features: FeatureDistance | None = None
 
 
 def picture_scores(picture_chw: Tensor, target_chw: Tensor, instruments: Instruments) -> Scores:
@@ -42,7 +43,7 @@ def picture_scores(picture_chw: Tensor, target_chw: Tensor, instruments: Instrum
     Returns:
         ``psnr`` (dB), ``ssim``, ``ms_ssim``, ``sharpness`` (mean gradient over the target's),
         ``niqe``; and with their networks ``identity`` (cosine), ``identity_angle`` (degrees),
-        ``landmark_distance`` (pixels), ``lpips``.
+        ``landmark_distance`` (pixels), ``lpips``, and the name of ``features``.
     """
     pair = picture_chw[None].float(), target_chw[None].float()
     scores: Scores = {
@@ -62,6 +63,8 @@ def picture_scores(picture_chw: Tensor, target_chw: Tensor, instruments: Instrum
         scores["landmark_distance"] = landmark_distance_px(*found) if seen else float("nan")  # type: ignore[arg-type]
     if instruments.lpips is not None:
         scores["lpips"] = float(instruments.lpips.distance(*pair))
+    if instruments.features is not None:
+        scores[instruments.features.name] = float(instruments.features.distance(*pair))
     return scores
 
 

@@ -11,11 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vidrestore.errors import WeightsError
 from vidrestore.faces.detector import Detector
 from vidrestore.faces.template import TEMPLATE_POINTS_XY
 from vidrestore.metrics.frechet import Embedding, feature_statistics, frechet_distance
 from vidrestore.metrics.identity import arcface_embeddings, embeddings
 from vidrestore.metrics.niqe import niqe
+from vidrestore.metrics.perceptual import FeatureDistance
 from vidrestore.metrics.report import (
     Instruments,
     Scores,
@@ -27,6 +29,7 @@ from vidrestore.models.mobilefacenet import MobileFaceNet
 from vidrestore.restore.config import SteadyConfig
 from vidrestore.restore.steady import steadied_clip
 from vidrestore.training.degradations.recipe import Recipe
+from vidrestore.training.losses.features import Vgg19Features, feature_network
 from vidrestore.training.losses.identity import recognition_network
 from vidrestore.types import Detection, FloatArray
 
@@ -191,6 +194,27 @@ def identity_by(path: Path) -> Callable[[Tensor], Tensor]:
     if isinstance(network, MobileFaceNet):
         return lambda crops: embeddings(network, crops, TEMPLATE_POINTS_XY)
     return lambda crops: arcface_embeddings(network, crops)
+
+
+def features_by(path: Path | None) -> FeatureDistance:
+    """Return the distance by the features of MobileNetV2 or VGG-19, one tap a stage.
+
+    Args:
+        path: torchvision's file; None takes the MobileNetV2 of a package that is installed.
+
+    Raises:
+        WeightsError: It is missing, or something else.
+    """
+    if path is not None and not path.is_file():
+        raise WeightsError(f"{path}: there is no such file")
+    network = feature_network(path)
+    name = "vgg19" if isinstance(network, Vgg19Features) else "mobilenet"
+
+    @torch.inference_mode()
+    def pyramid(image_NCHW: Tensor) -> Sequence[Tensor]:
+        return network(image_NCHW * 2 - 1)
+
+    return FeatureDistance(f"{name}_distance", pyramid)
 
 
 def points_by(detector: Detector) -> Callable[[Tensor], NDArray[np.float64] | None]:

@@ -1,0 +1,45 @@
+"""The table of an evaluation: what is in it, and what is left out and why."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+import torch
+from support.faces import example_pictures
+from support.golden import ROOT, loaded_script
+from torchvision.models import mobilenet_v2
+
+evaluate: Any = loaded_script(ROOT / "scripts" / "evaluate.py")
+
+
+def test_a_distance_by_features_stands_beside_the_others_under_its_own_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faces = tmp_path / "faces"
+    faces.mkdir()
+    crop = cv2.resize(example_pictures(1)[0][100:356, 200:456], (512, 512))
+    assert cv2.imwrite(str(faces / "face.png"), crop[:, :, ::-1])
+    torch.manual_seed(0)
+    torch.save(mobilenet_v2(weights=None).state_dict(), tmp_path / "mobilenet.pth")
+    words = ["--data", faces, "--degradation", "none", "--json", tmp_path / "x.json"]
+
+    def table(*more: object) -> dict[str, list[str]]:
+        monkeypatch.setattr(sys, "argv", ["evaluate.py", *map(str, [*words, *more])])
+        evaluate.main()
+        lines = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+        return {line[0]: line[1:] for line in lines}
+
+    found = table("--features", tmp_path / "mobilenet.pth")
+    report = json.loads((tmp_path / "x.json").read_text())
+    assert found["mobilenet_distance"] == [
+        f"{report[side]['mobilenet_distance']:.4f}" for side in ("input", "output")
+    ]
+    assert report["input"]["mobilenet_distance"] == 0
+    assert found["lpips"][:2] == ["left", "out:"]
+
+    assert "--features package" in " ".join(table()["mobilenet_distance"])
+    with pytest.raises(SystemExit, match=r"error: .*none\.pth: there is no such file"):
+        table("--features", tmp_path / "none.pth")
