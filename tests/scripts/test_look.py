@@ -97,6 +97,42 @@ def test_a_face_is_upright_and_of_one_size_whatever_the_film_and_its_result(
         assert np.abs(before.astype(int) - after).mean() < 4
 
 
+def test_of_interlaced_film_one_field_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def woven(number: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
+        picture = face_picture(number, size_hw).copy()
+        picture[1::2] //= 4
+        return picture
+
+    film = face_film(tmp_path / "fields.mkv", frames=4, picture=woven, field_order="tff")
+    flagless = face_film(tmp_path / "whole.mkv", frames=4, picture=face_picture)
+    words = ("--frame", 0, "--count", 1)
+    sheet = sheet_of(tmp_path / "x.png", film, flagless, *words, monkeypatch=monkeypatch)
+    before, after = tiles_of(sheet, 2)
+    # The dark field would darken the tile.
+    assert before.mean() == pytest.approx(after.mean(), abs=3)
+
+
+def test_moments_of_a_film_are_the_same_in_any_container(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flashing(number: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
+        return np.asarray(face_picture(0, size_hw) // 2 + number, dtype=np.uint8)
+
+    # Long enough for its end to be looked up without decoding all of it.
+    settings = {"picture": flashing, "frames": 100, "codec": "mpeg4", "options": {"g": "25"}}
+    mkv, avi = (face_film(tmp_path / name, **settings) for name in ("film.mkv", "film.avi"))
+    for source, result in ((mkv, avi), (avi, mkv)):
+        sheet = sheet_of(tmp_path / "x.png", source, result, "--count", 2, monkeypatch=monkeypatch)
+        side = sheet.shape[0] // 2 - 26
+        for top in (20, 20 + side + 26):
+            before, after = (
+                float(sheet[top : top + side, left : left + side].mean()) for left in (0, side + 3)
+            )
+            assert after == pytest.approx(before, abs=0.2)
+
+
 def test_frames_are_named_by_number_and_shown_with_their_own_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
