@@ -364,15 +364,17 @@ class RestoredFace:
     region_hw: "Tensor | None" = None
     """``(R, R)`` float32 in [0, 1], R a divisor of S: how much of each cell of the crop the face
     fills, hair and ears not counted; None where the restorer does not tell."""
+    head_hw: "Tensor | None" = None
+    """The same of the head: face, hair, hat, ears and neck."""
     verdict: Verdict = Verdict()
 
     def __post_init__(self) -> None:
         if self.restored_chw.shape != self.aligned.crop_chw.shape:
             raise ValueError(f"restored crop is {tuple(self.restored_chw.shape)}")
-        if self.region_hw is not None:
-            shape = tuple(self.region_hw.shape)
+        for name, region_hw in (("region_hw", self.region_hw), ("head_hw", self.head_hw)):
+            shape = (1, 1) if region_hw is None else tuple(region_hw.shape)
             if len(shape) != 2 or shape[0] != shape[1] or CROP_SIZE_PX % shape[0]:
-                raise ValueError(f"region_hw must be (R, R), R a divisor of S, got {shape}")
+                raise ValueError(f"{name} must be (R, R), R a divisor of S, got {shape}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -189,7 +189,8 @@ def test_a_value_out_of_range_is_one_line(
 def test_every_option_reaches_its_setting(fake: FakePipeline) -> None:
     words = """film.mkv --output out.mkv --model net.pth --fidelity 0.75 --detail 0.25
         --background sr.pth --detector retinaface --device cuda:1
-        --precision bf16 --batch-size 3 --strength 0.5 --grain 0.25 --faces largest --min-face 31
+        --precision bf16 --batch-size 3 --strength 0.5 --grain 0.25 --mask face --faces largest
+        --min-face 31
         --only-track 3 --only-track 5,8
         --start 1:02.5 --end 01:00:00 --codec h265 --crf 7.5 --preset slow --fps 23.976
         --compare side.mkv --overwrite --drop-unsupported --quiet"""
@@ -208,6 +209,7 @@ def test_every_option_reaches_its_setting(fake: FakePipeline) -> None:
         "batch_size": 3,
         "strength": 0.5,
         "grain": 0.25,
+        "mask": "face",
         "faces": "largest",
         "min_face_px": 31.0,
         "only_tracks": (3, 5, 8),

@@ -10,9 +10,10 @@ from torch import Tensor
 from vidrestore.models.face_parser import (
     CLASSES,
     FACE_CLASSES,
+    HEAD_CLASSES,
     FaceParser,
+    class_probability,
     face_parser_from_shapes,
-    face_probability,
 )
 
 SMALL: dict[str, Any] = {
@@ -171,7 +172,7 @@ def test_face_and_rest_share_the_probability() -> None:
     logits = torch.randn(2, len(CLASSES), 4, 4, generator=torch.Generator().manual_seed(0))
     others = [at for at, name in enumerate(CLASSES) if name not in FACE_CLASSES]
     rest = logits.softmax(1)[:, others].sum(1)
-    torch.testing.assert_close(face_probability(logits) + rest, torch.ones(2, 4, 4))
+    torch.testing.assert_close(class_probability(logits, FACE_CLASSES) + rest, torch.ones(2, 4, 4))
 
 
 @pytest.mark.parametrize("name", CLASSES)
@@ -180,12 +181,15 @@ def test_skin_features_and_glasses_are_face_and_hair_and_ears_are_not(name: str)
     logits[0, CLASSES.index(name)] = 20.0
     rest = {"background", "hair", "hat", "earring", "necklace", "neck", "clothes"}
     is_face = name not in rest | {"left ear", "right ear"}
-    assert float(face_probability(logits)) == pytest.approx(float(is_face), abs=1e-3)
+    found = class_probability(logits, FACE_CLASSES)
+    assert float(found) == pytest.approx(float(is_face), abs=1e-3)
+    head = class_probability(logits, HEAD_CLASSES)
+    assert float(head) == pytest.approx(float(name not in {"background", "clothes"}), abs=1e-3)
 
 
 def test_logits_of_other_classes_are_refused() -> None:
     with pytest.raises(ValueError, match="logits must be of 19 classes, got 11"):
-        face_probability(torch.zeros(1, 11, 4, 4))
+        class_probability(torch.zeros(1, 11, 4, 4), FACE_CLASSES)
 
 
 @pytest.mark.skipif(not GOLDEN.is_dir(), reason="the published outputs are not at hand")

@@ -9,18 +9,23 @@ from support.restoring import face_at, restored
 
 from vidrestore.errors import ConfigError
 from vidrestore.paste.composite import face_mask, pasted
-from vidrestore.paste.config import PasteConfig
+from vidrestore.paste.config import MaskShape, PasteConfig
 from vidrestore.types import ColorTags, DisplayGeometry, Frame, PixelFormat, RestoredFace
 
 PLAIN = PasteConfig(grain=0.0)
+both_masks = pytest.mark.parametrize("shape", ["face", "head"])
 HW = (150, 202)
 
 
 def touchable(
-    frame: Frame, geometry: DisplayGeometry, face: RestoredFace, plane: int
+    frame: Frame,
+    geometry: DisplayGeometry,
+    face: RestoredFace,
+    plane: int,
+    shape: MaskShape,
 ) -> np.ndarray:
     """Return where a plane's samples lie under the mask, chroma by its whole footprint."""
-    mask = face_mask(frame, geometry, face)
+    mask = face_mask(frame, geometry, face, shape=shape)
     assert mask is not None
     whole = np.zeros(frame.coded_hw, dtype=bool)
     left, top, right, bottom = mask.box_xyxy
@@ -39,22 +44,25 @@ def touchable(
 
 @pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda each: each.name)
 @pytest.mark.parametrize("hw", [HW, (121, 163)])
+@both_masks
 def test_samples_outside_the_mask_are_untouched(
-    pixel_format: PixelFormat, hw: tuple[int, int]
+    pixel_format: PixelFormat, hw: tuple[int, int], shape: MaskShape
 ) -> None:
     frame = random_frame(pixel_format, hw)
     geometry = DisplayGeometry(coded_hw=hw)
     face = restored(frame, geometry, face_at((90, 70), size_px=110, angle=0.3), gain=0.2)
-    after = pasted(frame, geometry, (face,), config=PasteConfig(), keep_chroma=False).frame
+    config = PasteConfig(mask=shape)
+    after = pasted(frame, geometry, (face,), config=config, keep_chroma=False).frame
     for at, (old, new) in enumerate(zip(frame.planes, after.planes, strict=True)):
-        inside = touchable(frame, geometry, face, at)
+        inside = touchable(frame, geometry, face, at, shape)
         np.testing.assert_array_equal(new[~inside], old[~inside])
         is_alpha = pixel_format.has_alpha and at == pixel_format.plane_count - 1
         assert bool((new != old).any()) is not is_alpha
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
-def test_a_turned_film_is_restored_where_its_face_is(turns: int) -> None:
+@both_masks
+def test_a_turned_film_is_restored_where_its_face_is(turns: int, shape: MaskShape) -> None:
     frame = random_frame(YUV444, HW, smooth=True)
     geometry = DisplayGeometry(coded_hw=HW, quarter_turns=turns, mirrored=turns == 3)
     height, width = geometry.display_hw
@@ -63,7 +71,7 @@ def test_a_turned_film_is_restored_where_its_face_is(turns: int) -> None:
         frame,
         geometry,
         (face,),
-        config=PasteConfig(grain=0.0, colour_match=0.0),
+        config=PasteConfig(grain=0.0, colour_match=0.0, mask=shape),
         keep_chroma=False,
     ).frame
     changed = (after.planes[0] != frame.planes[0]) * 1
@@ -96,13 +104,14 @@ def test_strength_zero_changes_nothing(pixel_format: PixelFormat) -> None:
         np.testing.assert_array_equal(old, new)
 
 
-def test_half_the_strength_gives_half_the_change() -> None:
+@both_masks
+def test_half_the_strength_gives_half_the_change(shape: MaskShape) -> None:
     frame = random_frame(GRAY, HW, smooth=True)
     geometry = DisplayGeometry(coded_hw=HW)
     face = restored(frame, geometry, face_at((90, 70), size_px=110), gain=0.0)
 
     def change(strength: float) -> np.ndarray:
-        config = PasteConfig(strength=strength, grain=0.0, colour_match=0.0)
+        config = PasteConfig(strength=strength, grain=0.0, colour_match=0.0, mask=shape)
         after = pasted(frame, geometry, (face,), config=config, keep_chroma=False).frame
         return after.planes[0].astype(float) - frame.planes[0]
 
@@ -110,11 +119,13 @@ def test_half_the_strength_gives_half_the_change() -> None:
     assert np.abs(change(1.0)).max() > 20
 
 
-def test_a_restorer_that_changes_nothing_keeps_a_large_face_exactly() -> None:
+@both_masks
+def test_a_restorer_that_changes_nothing_keeps_a_large_face_exactly(shape: MaskShape) -> None:
     frame = random_frame(YUV420, (700, 800), smooth=True)
     geometry = DisplayGeometry(coded_hw=(700, 800))
     face = restored(frame, geometry, face_at((400, 350), size_px=680), gain=1.0)
-    after = pasted(frame, geometry, (face,), config=PLAIN, keep_chroma=False).frame
+    config = PasteConfig(grain=0.0, mask=shape)
+    after = pasted(frame, geometry, (face,), config=config, keep_chroma=False).frame
     for old, new in zip(frame.planes, after.planes, strict=True):
         np.testing.assert_array_equal(old, new)
 
@@ -157,10 +168,11 @@ def test_a_face_at_the_border_is_restored_as_far_as_the_frame_goes() -> None:
     )
 
 
-def test_overlapping_faces_do_not_add_up() -> None:
+@both_masks
+def test_overlapping_faces_do_not_add_up(shape: MaskShape) -> None:
     frame = random_frame(GRAY, HW, smooth=True)
     geometry = DisplayGeometry(coded_hw=HW)
-    config = PasteConfig(grain=0.0, colour_match=0.0)
+    config = PasteConfig(grain=0.0, colour_match=0.0, mask=shape)
     faces = tuple(
         restored(frame, geometry, face_at((90, 70), size_px=110, track_id=at), gain=0.0)
         for at in (1, 2)
@@ -188,24 +200,31 @@ def test_strength_outside_its_range_is_refused() -> None:
         PasteConfig(strength=1.5)
 
 
+def test_an_unknown_mask_is_refused() -> None:
+    with pytest.raises(ConfigError, match="mask must be face or head, got 'body'"):
+        PasteConfig(mask="body")  # pyright: ignore[reportArgumentType]
+
+
 @pytest.mark.parametrize("transfer", [14, 16, 18], ids=["BT.2020", "PQ", "HLG"])
 @pytest.mark.parametrize("pixel_format", [YUV420P10, YUV444, GBRA16], ids=lambda each: each.name)
+@both_masks
 def test_hdr_is_changed_under_the_mask_only_and_a_face_left_as_it_was_keeps_every_sample(
-    pixel_format: PixelFormat, transfer: int
+    pixel_format: PixelFormat, transfer: int, shape: MaskShape
 ) -> None:
     color = ColorTags(matrix=9, primaries=9, transfer=transfer, range_known=True)
     frame, geometry = random_frame(pixel_format, HW, color=color), DisplayGeometry(coded_hw=HW)
     # Larger than its crop: what is pasted is the change of the crop alone.
     where = face_at((100, 75), size_px=640)
     same = restored(frame, geometry, where, gain=1.0)
-    kept = pasted(frame, geometry, (same,), config=PLAIN, keep_chroma=False).frame
+    config = PasteConfig(grain=0.0, mask=shape)
+    kept = pasted(frame, geometry, (same,), config=config, keep_chroma=False).frame
     for old, new in zip(frame.planes, kept.planes, strict=True):
         np.testing.assert_array_equal(new, old)
 
     face = restored(frame, geometry, face_at((90, 70), size_px=110), gain=0.4)
-    after = pasted(frame, geometry, (face,), config=PLAIN, keep_chroma=False).frame
+    after = pasted(frame, geometry, (face,), config=config, keep_chroma=False).frame
     for at, (old, new) in enumerate(zip(frame.planes, after.planes, strict=True)):
-        inside = touchable(frame, geometry, face, at)
+        inside = touchable(frame, geometry, face, at, shape)
         np.testing.assert_array_equal(new[~inside], old[~inside])
         is_alpha = pixel_format.has_alpha and at == pixel_format.plane_count - 1
         assert bool((new != old).any()) is not is_alpha

@@ -144,7 +144,8 @@ def test_pasting_leaves_samples_alone_where_there_is_no_face() -> None:
     region[90:] = 0.0
     frame, face = frame_with(region)
     geometry = DisplayGeometry(coded_hw=HW)
-    after = pasted(frame, geometry, (face,), config=PasteConfig(), keep_chroma=False).frame
+    config = PasteConfig(mask="face")
+    after = pasted(frame, geometry, (face,), config=config, keep_chroma=False).frame
     assert (after.planes[0][300, 320 - 40 : 320 + 40] != frame.planes[0][300, 280:360]).any()
     for old, new in zip(frame.planes, after.planes, strict=True):
         np.testing.assert_array_equal(new[44 + 400 :], old[44 + 400 :])

@@ -88,7 +88,9 @@ def test_the_region_is_the_share_of_face_in_each_cell(side: int) -> None:
 
 
 def test_a_network_without_a_parser_gives_no_region() -> None:
-    assert restorer(Silent(), 512).restored(crops(1)).region_nhw is None
+    found = restorer(Silent(), 512).restored(crops(1))
+    assert found.region_nhw is None
+    assert found.head_nhw is None
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -102,4 +104,6 @@ def test_psfrgan_runs_in_the_restorer(dtype: torch.dtype) -> None:
     assert found.images_nchw.shape == (2, 3, 512, 512)
     assert found.images_nchw.dtype == torch.float32
     assert found.region_nhw is not None
+    assert found.head_nhw is not None
     assert 0.0 <= float(found.region_nhw.min()) < float(found.region_nhw.max()) <= 1.0
+    assert bool((found.head_nhw >= found.region_nhw - 1e-5).all())

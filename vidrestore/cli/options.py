@@ -55,6 +55,8 @@ class RestoreOptions:
     """Leave faces alone that are lower than this, in pixels of the film."""
     grain: Annotated[float, tyro.conf.arg(metavar="0..1")] = 1.0
     """How much of the grain of the film is put back on a restored face, 0 to 1."""
+    mask: Literal["face", "head"] = "head"
+    """Restore the face alone, or hair, ears and neck, too, as far as they are near."""
     steady: Annotated[float, tyro.conf.arg(metavar="0..1")] = 1.0
     """How much a face is averaged with its neighbouring frames before it is restored, 0 to 1."""
     safeguard: Annotated[float, tyro.conf.arg(metavar="0..1")] = 1.0
@@ -128,6 +130,7 @@ class RestoreOptions:
             batch_size=self.batch_size,
             strength=self.strength,
             grain=self.grain,
+            mask=self.mask,
             steady=self.steady,
             safeguard=self.safeguard,
             keep_good=self.keep_good,

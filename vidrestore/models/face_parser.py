@@ -48,22 +48,28 @@ FACE_CLASSES = (
     *("skin", "nose", "glasses", "left eye", "right eye", "left brow", "right brow"),
     *("mouth", "upper lip", "lower lip"),
 )
-"""What a restored face replaces. Hair and ears are left out: restorers invent them anew from
-frame to frame, and they end where the crop ends."""
+"""What a restored face replaces where only the face is restored."""
+
+HEAD_CLASSES = (
+    *FACE_CLASSES,
+    *("left ear", "right ear", "hair", "hat", "earring", "necklace", "neck"),
+)
+"""What it replaces where the whole head is restored. Clothes go on beyond the crop."""
 
 
-def face_probability(logits_NCHW: Tensor) -> Tensor:
-    """Return ``(N, H, W)`` float32 in [0, 1]: how likely a pixel shows one of ``FACE_CLASSES``.
+def class_probability(logits_NCHW: Tensor, classes: Sequence[str]) -> Tensor:
+    """Return ``(N, H, W)`` float32 in [0, 1]: how likely a pixel shows one of ``classes``.
 
     Args:
         logits_NCHW: ``(N, len(CLASSES), H, W)``, as ``FaceParser`` gives them.
+        classes: Of ``CLASSES``.
 
     Raises:
         ValueError: The logits are of other classes.
     """
     if logits_NCHW.shape[1] != len(CLASSES):
         raise ValueError(f"logits must be of {len(CLASSES)} classes, got {logits_NCHW.shape[1]}")
-    chosen = [CLASSES.index(name) for name in FACE_CLASSES]
+    chosen = [CLASSES.index(name) for name in classes]
     return logits_NCHW.float().softmax(dim=1)[:, chosen].sum(dim=1).clamp_(0.0, 1.0)
 
 

@@ -1,18 +1,21 @@
 """Restored crops back into the decoded planes: the region of a face, and nothing else."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from vidrestore.geometry import applied, composed, inverted, scale_of
 from vidrestore.media.color import add_rgb_change, aligned_box, region_view
 from vidrestore.media.samples import luma_weights
-from vidrestore.paste.config import PasteConfig
+from vidrestore.paste.config import MaskShape, PasteConfig
 from vidrestore.paste.grain import grain_to_add
+from vidrestore.paste.head import COLOUR_CELLS, HEAD_CELLS, head_mask
 from vidrestore.paste.masks import (
     cells_to_crop,
     face_ellipse,
@@ -31,12 +34,15 @@ from vidrestore.types import (
     FloatArray,
     Frame,
     RestoredFace,
+    TrackedFace,
 )
 
 _LUMA_STEP_PX = 4
 """A mean needs only so many of the samples."""
 _TONE_CELL_PX = 32
 """Colour is matched over cells of this side, in crop pixels."""
+_SKIN_MARGIN = 0.2
+"""Share of a face's width and height that is left out on either side where noise is measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -46,6 +52,8 @@ class FaceMask:
     box_xyxy: Box
     mask_hw: FloatArray
     """``(h, w)`` in [0, 1]; samples where it is 0, and all outside the box, are untouched."""
+    skin: tuple[slice, slice] = (slice(None), slice(None))
+    """Rows and columns of the box in which noise is measured: hair would count as noise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -57,12 +65,28 @@ class Pasted:
     """Of every face, outside of which it changed no sample; None where it changed none."""
 
 
-def face_mask(frame: Frame, geometry: DisplayGeometry, face: RestoredFace) -> FaceMask | None:
-    """Return the soft mask of ``face`` in coded pixels; None where it misses the frame."""
+def face_mask(
+    frame: Frame,
+    geometry: DisplayGeometry,
+    face: RestoredFace,
+    *,
+    shape: MaskShape = "face",
+    others: Sequence[TrackedFace] = (),
+) -> FaceMask | None:
+    """Return the soft mask of ``face`` in coded pixels; None where it misses the frame.
+
+    Args:
+        frame: As decoded.
+        geometry: How its samples lie on the screen.
+        face: With its crop.
+        shape: Of the face alone, or of the whole head.
+        others: The other faces in the frame, to which a head gives way.
+    """
+    if shape == "head":
+        return _head_mask(frame, geometry, face, others)
     coded_to_crop = composed(geometry.coded_to_display(), face.aligned.display_to_crop)
     ellipse = face_ellipse(applied(face.aligned.display_to_crop, face.aligned.face.points_xy))
-    left, top, right, bottom = mapped_bounds(inverted(coded_to_crop), ellipse.corners_xy())
-    box = aligned_box(frame, (left, top, right, bottom))
+    box = aligned_box(frame, mapped_bounds(inverted(coded_to_crop), ellipse.corners_xy()))
     if box is None:
         return None
     region_hw = (box[3] - box[1], box[2] - box[0])
@@ -78,6 +102,47 @@ def face_mask(frame: Frame, geometry: DisplayGeometry, face: RestoredFace) -> Fa
     return FaceMask(box_xyxy=box, mask_hw=mask_of_region(shown, region_to_unit, trust=trust))
 
 
+def _head_mask(
+    frame: Frame, geometry: DisplayGeometry, face: RestoredFace, others: Sequence[TrackedFace]
+) -> FaceMask | None:
+    aligned = face.aligned
+    means = averaged(aligned.crop_chw, (COLOUR_CELLS, COLOUR_CELLS))
+    ellipse = face_ellipse(applied(aligned.display_to_crop, aligned.face.points_xy))
+    cells = head_mask(face, ellipse, means, [other.points_xy for other in others])
+    corners = _corners_of_cells(cells)
+    coded_to_crop = composed(geometry.coded_to_display(), aligned.display_to_crop)
+    bounds = None if corners is None else mapped_bounds(inverted(coded_to_crop), corners)
+    box = None if bounds is None else aligned_box(frame, bounds)
+    if box is None:
+        return None
+    crop_to_region = inverted(composed(_shift(box), coded_to_crop))
+    to_region = composed(cells_to_crop(HEAD_CELLS), crop_to_region)
+    region_hw = (box[3] - box[1], box[2] - box[0])
+    mask = warped(torch.from_numpy(cells)[None], to_region, region_hw, sharp=False)[0].numpy()
+    skin = _middle(mapped_bounds(crop_to_region, ellipse.corners_xy()))
+    return FaceMask(box_xyxy=box, mask_hw=mask, skin=skin)
+
+
+def _middle(box_xyxy: tuple[float, float, float, float]) -> tuple[slice, slice]:
+    """Return the rows and columns in the middle of a box: of a face's, those without hair."""
+    left, top, right, bottom = box_xyxy
+    margin_x, margin_y = (right - left) * _SKIN_MARGIN, (bottom - top) * _SKIN_MARGIN
+    rows, columns = (top + margin_y, bottom - margin_y), (left + margin_x, right - margin_x)
+    first, second = (
+        slice(max(0, round(low)), max(0, round(high))) for low, high in (rows, columns)
+    )
+    return first, second
+
+
+def _corners_of_cells(cells_hw: FloatArray) -> NDArray[np.float64] | None:
+    """Return the corners in crop pixels of what interpolated cells cover; None where all are 0."""
+    y, x = (np.flatnonzero(cells_hw.any(axis=axis)) for axis in (1, 0))
+    if not len(y):
+        return None
+    corners = [[at_x, at_y] for at_y in (y[0] - 1, y[-1] + 1) for at_x in (x[0] - 1, x[-1] + 1)]
+    return applied(cells_to_crop(len(cells_hw)), corners)
+
+
 def pasted(
     frame: Frame,
     geometry: DisplayGeometry,
@@ -85,10 +150,12 @@ def pasted(
     *,
     config: PasteConfig,
     keep_chroma: bool,
+    left_alone: Sequence[TrackedFace] = (),
 ) -> Pasted:
     """Return ``frame`` with ``faces`` blended in under their masks.
 
-    Where faces overlap, a later one is blended over the earlier.
+    Where masks of faces overlap, a later one is blended over the earlier; those of heads share the
+    place between them, and their changes from the decoded frame are added.
 
     Args:
         frame: As decoded.
@@ -96,19 +163,24 @@ def pasted(
         faces: With their crops.
         config: Strength, grain and colour matching.
         keep_chroma: Change luma only (black-and-white and tinted shots).
+        left_alone: Other faces in the frame, which no head's mask may cover.
     """
     strengths = [config.strength * face.verdict.strength for face in faces]
     if not any(strengths):
         return Pasted(frame=frame, masks_xyxy=(None,) * len(faces))
     planes = [np.array(plane) for plane in frame.planes]
     current = frame.with_planes(tuple(planes))
+    before = frame if config.mask == "head" else current
     masks: list[Box | None] = []
     for face, strength in zip(faces, strengths, strict=True):
-        mask = None if strength == 0.0 else face_mask(frame, geometry, face)
+        others = [*(each.aligned.face for each in faces if each is not face), *left_alone]
+        mask = None
+        if strength > 0.0:
+            mask = face_mask(frame, geometry, face, shape=config.mask, others=others)
         masks.append(None if mask is None else mask.box_xyxy)
         if mask is None:
             continue
-        change = _change_of(current, geometry, face, mask, config)
+        change = _change_of(before, geometry, face, mask, config)
         weight = mask.mask_hw * np.float32(strength)
         change = np.asarray(cv2.multiply(change, cv2.merge([weight] * 3)), dtype=np.float32)
         add_rgb_change(planes, frame, mask.box_xyxy, change, keep_chroma=keep_chroma)
@@ -135,14 +207,15 @@ def _change_of(
     crop_to_region = inverted(composed(_shift(mask.box_xyxy), coded_to_crop))
     source = region_view(frame, mask.box_xyxy)
 
-    change = _raw_change(source, face, crop_to_region, region_hw)
+    raw_change = _raw_head_change if config.mask == "head" else _raw_change
+    change = raw_change(source, face, crop_to_region, region_hw)
     if config.colour_match > 0:
         tone = _slow_part(face.restored_chw) - _slow_part(face.aligned.crop_chw)
         cells_to_region = composed(cells_to_crop(CROP_SIZE_PX // _TONE_CELL_PX), crop_to_region)
         change -= np.float32(config.colour_match) * _region(tone, cells_to_region, region_hw)
     if config.grain > 0:
         weights = luma_weights(frame.color, frame.whole_hw)
-        grain = grain_to_add(source, source + change, weights, mask.mask_hw)
+        grain = grain_to_add(source, source + change, weights, mask.mask_hw, mask.skin)
         if grain is not None:
             grain *= np.float32(config.grain)
             change = np.asarray(cv2.add(change, cv2.merge([grain] * 3)), dtype=np.float32)
@@ -158,7 +231,7 @@ def _raw_change(
     detail finer than the crop stays. Where it holds fewer, the restored face replaces the source.
     In between the two are mixed, so that a face that comes closer does not jump.
     """
-    own_detail = float(np.clip((scale_of(crop_to_region) - 0.8) / 0.4, 0.0, 1.0))
+    own_detail = _own_detail(crop_to_region)
     if own_detail == 1.0:
         return _region(face.restored_chw - face.aligned.crop_chw, crop_to_region, region_hw)
     change = _region(face.restored_chw, crop_to_region, region_hw) - source
@@ -166,6 +239,23 @@ def _raw_change(
         seen = _region(face.aligned.crop_chw, crop_to_region, region_hw)
         change -= np.float32(own_detail) * (seen - source)
     return change
+
+
+def _raw_head_change(
+    source: FloatArray, face: RestoredFace, crop_to_region: Affine, region_hw: tuple[int, int]
+) -> FloatArray:
+    """Return the same but for rounding, resampled once: a head is twice as large as a face."""
+    own_detail = _own_detail(crop_to_region)
+    mixed = torch.sub(face.restored_chw, face.aligned.crop_chw, alpha=own_detail)
+    change = _region(mixed, crop_to_region, region_hw)
+    if own_detail < 1.0:
+        cv2.scaleAdd(source, own_detail - 1.0, change, change)
+    return change
+
+
+def _own_detail(crop_to_region: Affine) -> float:
+    """Return how far the frame holds more pixels than the crop, in [0, 1]."""
+    return float(np.clip((scale_of(crop_to_region) - 0.8) / 0.4, 0.0, 1.0))
 
 
 def _slow_part(crop_chw: Tensor) -> Tensor:

@@ -30,7 +30,11 @@ def noise_sigma(luma: FloatArray, inside: FloatArray) -> float:
 
 
 def grain_to_add(
-    source_rgb: FloatArray, restored_rgb: FloatArray, luma_weights: FloatArray, mask: FloatArray
+    source_rgb: FloatArray,
+    restored_rgb: FloatArray,
+    luma_weights: FloatArray,
+    mask: FloatArray,
+    skin: tuple[slice, slice] = (slice(None), slice(None)),
 ) -> FloatArray | None:
     """Return ``(h, w)`` grain that makes the restored face as grainy as the source.
 
@@ -42,17 +46,18 @@ def grain_to_add(
         restored_rgb: ``(h, w, 3)``, after it.
         luma_weights: ``(3,)`` of R, G and B in luma.
         mask: ``(h, w)`` in [0, 1]; noise is measured where it exceeds a half.
+        skin: The rows and columns in which it is measured.
 
     Returns:
         None where the source has no visible grain.
     """
     source_luma = np.asarray(cv2.transform(source_rgb, luma_weights[None, :]), np.float32)
-    before = noise_sigma(source_luma, mask)
+    before = noise_sigma(source_luma[skin], mask[skin])
     visible = float(np.clip(before / _VISIBLE - 1.0, 0.0, 1.0))
     if visible == 0.0:
         return None
     restored_luma = np.asarray(cv2.transform(restored_rgb, luma_weights[None, :]), np.float32)
-    after = noise_sigma(restored_luma, mask)
+    after = noise_sigma(restored_luma[skin], mask[skin])
     missing = float(np.sqrt(max(0.0, 1.0 - (after / before) ** 2)))
     smooth = np.asarray(cv2.GaussianBlur(source_luma, (0, 0), _GRAIN_RADIUS_PX), np.float32)
     residual = source_luma - smooth

@@ -59,15 +59,8 @@ def face_ellipse(points_xy: NDArray[np.float64]) -> FaceEllipse:
     Args:
         points_xy: ``(5, 2)`` landmarks in crop pixels.
     """
-    eyes, mouth = points_xy[:2].mean(axis=0), points_xy[3:].mean(axis=0)
-    down = mouth - eyes
-    # Half the eye distance bounds the length from below: a face bent down is short, not small.
-    length = max(float(np.hypot(*down)), 0.8 * float(np.hypot(*(points_xy[1] - points_xy[0]))), 1.0)
-    axis = down / max(float(np.hypot(*down)), 1e-6)
-    centre = eyes + _CENTRE_BELOW_EYES * length * axis
+    centre, across, axis, half_width, half_height = _axes(points_xy)
     centre = np.clip(centre, CROP_SIZE_PX * 0.3, CROP_SIZE_PX * 0.7)
-    across = np.array([-axis[1], axis[0]])
-    half_width, half_height = _HALF_WIDTH * length, _HALF_HEIGHT * length
 
     reach = np.hypot(across * half_width, axis * half_height)
     room = np.minimum(centre, CROP_SIZE_PX - 1 - centre) - _BORDER_PX
@@ -77,8 +70,7 @@ def face_ellipse(points_xy: NDArray[np.float64]) -> FaceEllipse:
     half_height *= float(shrink @ axis**2)
     half_width, half_height = max(half_width, 1.0), max(half_height, 1.0)
 
-    linear = np.stack([across / half_width, axis / half_height])
-    to_unit = np.concatenate([linear, (-linear @ centre)[:, None]], axis=1)
+    to_unit = _to_unit(centre, across / half_width, axis / half_height)
     reach = np.hypot(across * half_width, axis * half_height)
     low = np.maximum(centre - reach, 0.0)
     high = np.minimum(centre + reach, CROP_SIZE_PX - 1.0)
@@ -86,6 +78,46 @@ def face_ellipse(points_xy: NDArray[np.float64]) -> FaceEllipse:
         to_unit=to_unit,
         bounds_xyxy=(float(low[0]), float(low[1]), float(high[0]), float(high[1])),
     )
+
+
+def face_units(points_xy: NDArray[np.float64]) -> Affine:
+    """Return the map from the space of ``points_xy`` to one in which the face is the unit circle.
+
+    The circle is the ellipse of ``face_ellipse``, which no crop cuts here.
+
+    Args:
+        points_xy: ``(5, 2)`` landmarks.
+    """
+    centre, across, axis, half_width, half_height = _axes(points_xy)
+    return _to_unit(centre, across / half_width, axis / half_height)
+
+
+def _axes(
+    points_xy: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float, float]:
+    """Return an ellipse's centre, the directions of its axes, and half its width and height."""
+    eyes, mouth = points_xy[:2].mean(axis=0), points_xy[3:].mean(axis=0)
+    down = mouth - eyes
+    # Half the eye distance bounds the length from below: a face bent down is short, not small.
+    length = max(float(np.hypot(*down)), 0.8 * float(np.hypot(*(points_xy[1] - points_xy[0]))), 1.0)
+    axis = down / max(float(np.hypot(*down)), 1e-6)
+    centre = eyes + _CENTRE_BELOW_EYES * length * axis
+    across = np.array([-axis[1], axis[0]])
+    return centre, across, axis, _HALF_WIDTH * length, _HALF_HEIGHT * length
+
+
+def _to_unit(
+    centre: NDArray[np.float64], first_row: NDArray[np.float64], second_row: NDArray[np.float64]
+) -> Affine:
+    linear = np.stack([first_row, second_row])
+    return np.concatenate([linear, (-linear @ centre)[:, None]], axis=1)
+
+
+def smooth_step(values: FloatArray, low: float, high: float) -> FloatArray:
+    """Return 0 up to ``low``, 1 from ``high``, and between them ``3 x^2 - 2 x^3``."""
+    scaled = (values - np.float32(low)) * np.float32(1.0 / (high - low))
+    ramp = np.asarray(np.clip(scaled, 0.0, 1.0), dtype=np.float32)
+    return np.asarray(ramp * ramp * (3.0 - 2.0 * ramp), dtype=np.float32)
 
 
 def mask_on_grid(
@@ -168,7 +200,9 @@ def cells_to_crop(cells: int) -> Affine:
     return np.array([[side, 0.0, (side - 1) / 2], [0.0, side, (side - 1) / 2]])
 
 
-def mapped_bounds(affine: Affine, corners_xy: NDArray[np.float64]) -> tuple[float, ...]:
+def mapped_bounds(
+    affine: Affine, corners_xy: NDArray[np.float64]
+) -> tuple[float, float, float, float]:
     """Return the box around mapped corners, right and bottom exclusive of the next pixel."""
     moved = applied(affine, corners_xy)
     low, high = moved.min(axis=0), moved.max(axis=0)

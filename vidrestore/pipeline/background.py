@@ -113,7 +113,9 @@ class Background:
         frame = self._enlarged_frame(source, keep_chroma=keep_chroma)
         moved = (self._moved(face, frame) for face in restored.faces)
         faces = tuple(face for face in moved if face is not None)
-        return replace(restored, frame=frame, faces=faces)
+        to_enlarged = self._display_to_enlarged()
+        left_alone = tuple(_mapped(face, to_enlarged) for face in restored.left_alone)
+        return replace(restored, frame=frame, faces=faces, left_alone=left_alone)
 
     def cost(self) -> BackgroundCost:
         """Measure what a frame of the film costs here: takes as long as a tile."""

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from vidrestore.errors import ConfigError
 from vidrestore.media import EncoderSettings
 from vidrestore.models.upscalers import upscaler_spec
-from vidrestore.paste.config import PasteConfig
+from vidrestore.paste.config import MaskShape, PasteConfig
 from vidrestore.pipeline.field_plan import Deinterlace
 from vidrestore.pipeline.networks import DETECTORS
 from vidrestore.restore.config import SteadyConfig
@@ -41,6 +41,8 @@ class RestoreSettings:
     """0 changes nothing, 1 shows restored faces in full."""
     grain: float = 1.0
     """Share of the source's grain put back on restored faces."""
+    mask: MaskShape = "head"
+    """What is restored of a person: the face alone, or hair, ears and neck, too."""
     steady: float = 1.0
     """How much of what neighbouring frames show goes into a face before it is restored; 0 restores
     every frame for itself."""
@@ -114,7 +116,7 @@ class RestoreSettings:
 
     def paste_config(self) -> PasteConfig:
         """Return the settings of the paste stage."""
-        return PasteConfig(strength=self.strength, grain=self.grain)
+        return PasteConfig(strength=self.strength, grain=self.grain, mask=self.mask)
 
     def steady_config(self) -> SteadyConfig:
         """Return the settings of the stage that steadies faces."""

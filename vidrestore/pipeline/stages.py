@@ -193,6 +193,7 @@ class Stages:
                 shown.faces,
                 config=self.settings.paste_config(),
                 keep_chroma=restored.one_tone,
+                left_alone=shown.left_alone,
             )
             tracks = [each.aligned.face.track_id for each in shown.faces]
             faces = self._told(restored, dict(zip(tracks, after.masks_xyxy, strict=True)))

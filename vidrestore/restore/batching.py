@@ -48,12 +48,13 @@ def _flushed(
     for start in range(0, len(faces), batch_size):
         batch = faces[start : start + batch_size]
         crops = restore(torch.stack([face.shown_chw for face in batch]))
-        region = crops.region_nhw
+        region, head = crops.region_nhw, crops.head_nhw
         restored += [
             RestoredFace(
                 aligned=face,
                 restored_chw=image,
                 region_hw=None if region is None else region[at],
+                head_hw=None if head is None else head[at],
                 verdict=face.verdict,
             )
             for at, (face, image) in enumerate(zip(batch, crops.images_nchw, strict=True))

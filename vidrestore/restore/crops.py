@@ -14,17 +14,19 @@ class RestoredCrops:
     region_nhw: Tensor | None = None
     """``(N, R, R)`` float32 in [0, 1], R a divisor of S: how much of a cell the face fills, hair
     and ears not counted. None where the network does not tell."""
+    head_nhw: Tensor | None = None
+    """The same of the head: face, hair, hat, ears and neck."""
 
     def __post_init__(self) -> None:
-        if self.region_nhw is not None and len(self.region_nhw) != len(self.images_nchw):
-            raise ValueError(
-                f"{len(self.images_nchw)} crops, but regions of {len(self.region_nhw)}"
-            )
+        for regions in (self.region_nhw, self.head_nhw):
+            if regions is not None and len(regions) != len(self.images_nchw):
+                raise ValueError(f"{len(self.images_nchw)} crops, but regions of {len(regions)}")
 
     def first(self, count: int) -> "RestoredCrops":
         """Return the first ``count`` of them."""
-        regions = self.region_nhw
+        regions, heads = self.region_nhw, self.head_nhw
         return RestoredCrops(
             images_nchw=self.images_nchw[:count],
             region_nhw=None if regions is None else regions[:count],
+            head_nhw=None if heads is None else heads[:count],
         )

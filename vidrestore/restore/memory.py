@@ -67,9 +67,11 @@ class FittingBatches:
         starts = range(0, len(crops_NCHW), size)
         parts = [self._filled(crops_NCHW[start : start + size], size) for start in starts]
         regions = [part.region_nhw for part in parts if part.region_nhw is not None]
+        heads = [part.head_nhw for part in parts if part.head_nhw is not None]
         return RestoredCrops(
             images_nchw=torch.cat([part.images_nchw for part in parts]),
             region_nhw=torch.cat(regions) if regions else None,
+            head_nhw=torch.cat(heads) if heads else None,
         )
 
     def _filled(self, part_NCHW: Tensor, size: int) -> RestoredCrops:

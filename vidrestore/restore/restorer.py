@@ -1,10 +1,12 @@
 """A network of the model table as a function from crops to restored crops."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidrestore.models.face_parser import face_probability
+from vidrestore.models.face_parser import FACE_CLASSES, HEAD_CLASSES, class_probability
 from vidrestore.models.outputs import Restored
 from vidrestore.models.table import RestorerSpec
 from vidrestore.restore.crops import RestoredCrops
@@ -86,9 +88,13 @@ class Restorer:
         scaled = (fitted * 2.0 - 1.0).contiguous(memory_format=torch.channels_last)
         output: Restored = self.network(scaled)
         image = _resized(output.image.float(), given, enlarged_by="bicubic")
+        images = (image * 0.5 + 0.5).clamp_(0.0, 1.0)
+        if output.parsing is None:
+            return RestoredCrops(images_nchw=images)
         return RestoredCrops(
-            images_nchw=(image * 0.5 + 0.5).clamp_(0.0, 1.0),
-            region_nhw=None if output.parsing is None else _face_region(output.parsing),
+            images_nchw=images,
+            region_nhw=_region(output.parsing, FACE_CLASSES),
+            head_nhw=_region(output.parsing, HEAD_CLASSES),
         )
 
 
@@ -101,7 +107,7 @@ def _resized(image_NCHW: Tensor, side_px: int, *, enlarged_by: str) -> Tensor:
     return F.interpolate(image_NCHW, (side_px, side_px), mode=mode)
 
 
-def _face_region(logits_NCHW: Tensor) -> Tensor:
-    """Return ``(N, R, R)``: how much of each cell the face fills."""
-    cells = F.adaptive_avg_pool2d(face_probability(logits_NCHW)[:, None], _REGION_CELLS)
+def _region(logits_NCHW: Tensor, classes: Sequence[str]) -> Tensor:
+    """Return ``(N, R, R)``: how much of each cell ``classes`` fill."""
+    cells = F.adaptive_avg_pool2d(class_probability(logits_NCHW, classes)[:, None], _REGION_CELLS)
     return cells[:, 0].contiguous()

@@ -1,0 +1,299 @@
+"""The mask of a head: hair, ears and neck, but no background, no other face and no square edge."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from support.frames import YUV444, random_frame
+from support.restoring import face_at, restored
+
+from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.paste.composite import face_mask, pasted
+from vidrestore.paste.config import PasteConfig
+from vidrestore.paste.head import COLOUR_CELLS, likely_head, nearest_share
+from vidrestore.types import DisplayGeometry, Frame, RestoredFace, TrackedFace
+
+HW = (600, 640)
+CENTRE_XY = (319.5, 299.5)
+GEOMETRY = DisplayGeometry(coded_hw=HW)
+HEAD = PasteConfig(grain=0.0, colour_match=0.0, mask="head")
+FACE = replace(HEAD, mask="face")
+
+
+def frame_of(rgb_hwc: np.ndarray) -> Frame:
+    """Return a frame whose three planes hold ``rgb_hwc``, as luma and chroma."""
+    planes = tuple(np.rint(np.ascontiguousarray(rgb_hwc[:, :, at])) for at in range(3))
+    frame = random_frame(YUV444, rgb_hwc.shape[:2])
+    return frame.with_planes(tuple(plane.astype(np.uint8) for plane in planes))
+
+
+def grey_frame(hw: tuple[int, int] = HW) -> Frame:
+    """Return a frame of slow waves without colour, in which colour tells nothing."""
+    waves = random_frame(YUV444, hw, smooth=True).planes[0]
+    return frame_of(np.stack([waves, np.full(hw, 128), np.full(hw, 128)], axis=2))
+
+
+def radius_px(half_width: float, half_height: float) -> np.ndarray:
+    """Return about how far each pixel of a frame lies outside an upright oval in its middle."""
+    y, x = np.mgrid[0 : HW[0], 0 : HW[1]]
+    across, down = (x - CENTRE_XY[0]) / half_width, (y - CENTRE_XY[1]) / half_height
+    return (np.hypot(across, down) - 1) * half_width
+
+
+def head_in_front_of(background: tuple[int, int, int]) -> tuple[Frame, np.ndarray]:
+    """Return an oval head in one colour in front of another, and where the head is."""
+    head = radius_px(130, 200) < 0
+    rgb = np.where(head[:, :, None], np.array((120, 108, 150)), np.array(background))
+    return frame_of(rgb), head
+
+
+def mask_in_frame(
+    frame: Frame, face: RestoredFace, others: tuple[TrackedFace, ...] = (), shape: str = "head"
+) -> np.ndarray:
+    """Return the mask at every pixel of the frame."""
+    whole = np.zeros(frame.coded_hw, np.float32)
+    geometry = DisplayGeometry(coded_hw=frame.coded_hw)
+    mask = face_mask(frame, geometry, face, shape=shape, others=others)  # type: ignore[arg-type]
+    if mask is not None:
+        left, top, right, bottom = mask.box_xyxy
+        whole[top:bottom, left:right] = mask.mask_hw
+    return whole
+
+
+def darkened(frame: Frame, face: TrackedFace) -> RestoredFace:
+    return restored(frame, DisplayGeometry(coded_hw=frame.coded_hw), face, gain=0.5)
+
+
+def test_the_mask_is_larger_than_the_faces_and_falls_to_zero_inside_the_crop() -> None:
+    frame = grey_frame()
+    face = darkened(frame, face_at(CENTRE_XY, size_px=512))
+    mask, inner = mask_in_frame(frame, face), mask_in_frame(frame, face, shape="face")
+    assert (mask >= inner - 0.02).all()
+    assert mask.sum() > 1.5 * inner.sum()
+    crop = mask[44 : 44 + 512, 64 : 64 + 512]
+    assert max(each.max() for each in (crop[:4], crop[-4:], crop[:, :4], crop[:, -4:])) == 0.0
+    assert mask.sum() == pytest.approx(crop.sum())
+    # The crown, both ears and the neck.
+    for x, y in ((256, 80), (110, 260), (402, 260), (256, 430)):
+        assert crop[y, x] > 0.98
+
+
+def test_the_mask_falls_over_tens_of_pixels() -> None:
+    frame = grey_frame()
+    mask = mask_in_frame(frame, darkened(frame, face_at(CENTRE_XY, size_px=512)))
+    assert 0.0 <= mask.min() <= mask.max() <= 1.0 + 1e-6
+    assert np.abs(np.diff(mask, axis=0)).max() < 0.04
+    assert np.abs(np.diff(mask, axis=1)).max() < 0.04
+
+
+def test_background_of_another_colour_is_left_alone_up_to_the_heads_outline() -> None:
+    frame, head = head_in_front_of((120, 160, 100))
+    where, grey = face_at(CENTRE_XY, size_px=512), grey_frame()
+    mask, shape = (mask_in_frame(each, darkened(each, where)) for each in (frame, grey))
+    assert mask[head & (shape > 0.99)].min() > 0.9
+    beyond = (radius_px(130, 200) > 64) & (shape > 0.5)
+    assert beyond.sum() > 2000
+    assert mask[beyond].max() < 0.2
+    assert mask[beyond].mean() < 0.05
+
+
+def test_where_head_and_background_look_alike_the_shape_decides() -> None:
+    alike = np.full((COLOUR_CELLS, COLOUR_CELLS, 3), 0.4, np.float32)
+    np.testing.assert_allclose(likely_head(alike), 1.0, atol=1e-3)
+
+
+def test_a_colour_of_neither_head_nor_background_stays_in() -> None:
+    colours = np.zeros((COLOUR_CELLS, COLOUR_CELLS, 3), np.float32)
+    colours[4:, 6:-6] = (0.8, 0.6, 0.5)
+    colours[1:4, 8:-8] = (0.9, 0.1, 0.1)  # a hat
+    assert likely_head(colours)[2, 12:-12].min() > 0.9
+    assert likely_head(colours)[:8, 0].max() < 0.05
+
+
+def test_noise_and_a_little_motion_move_the_mask_a_little() -> None:
+    frame, _ = head_in_front_of((120, 140, 110))
+    noisy = [
+        np.clip(plane + np.random.default_rng(at).normal(0, 6, HW), 0, 255).astype(np.uint8)
+        for at, plane in enumerate(frame.planes)
+    ]
+    still = mask_in_frame(frame, darkened(frame, face_at(CENTRE_XY, size_px=512)))
+    grainy = frame.with_planes(tuple(noisy))
+    trembling = mask_in_frame(grainy, darkened(grainy, face_at(CENTRE_XY, size_px=512)))
+    assert np.abs(trembling - still).max() < 0.08
+    moved = mask_in_frame(frame, darkened(frame, face_at((320.0, 299.8), size_px=513)))
+    assert np.abs(moved - still).max() < 0.08
+
+
+def test_of_two_heads_every_place_belongs_to_the_nearer_one() -> None:
+    frame = grey_frame((600, 900))
+    tracks = face_at((300, 300), size_px=420), face_at((520, 320), size_px=360, track_id=2)
+    first, second = (darkened(frame, track) for track in tracks)
+    alone = mask_in_frame(frame, first)
+    masks = (
+        mask_in_frame(frame, first, (tracks[1],)),
+        mask_in_frame(frame, second, (tracks[0],)),
+    )
+    assert (masks[0] + masks[1]).max() < 1.04
+    assert np.abs(np.diff(masks[0], axis=1)).max() < 0.06
+    for own, other, track in ((*masks, tracks[0]), (*masks[::-1], tracks[1])):
+        for x, y in np.rint(track.points_xy).astype(int):
+            assert own[y, x] > 0.99
+            assert other[y, x] == 0.0
+    # Without the other, the first head's mask does cover its face.
+    assert alone[320, 455] > 0.5
+
+
+def test_the_shares_of_two_faces_sum_to_one_and_of_three_to_no_more() -> None:
+    places = [TEMPLATE_POINTS_XY + shift for shift in ((0, 0), (150, 20), (60, 160))]
+    two = nearest_share(places[0], [places[1]]) + nearest_share(places[1], [places[0]])
+    np.testing.assert_allclose(two, 1.0, atol=1e-5)
+    three = sum(nearest_share(each, [o for o in places if o is not each]) for each in places)
+    assert np.max(three) <= 1.0 + 1e-5
+    assert np.min(three) > 0.7
+
+
+def test_a_neighbour_that_is_left_alone_keeps_every_sample_of_its_face() -> None:
+    frame = grey_frame((600, 900))
+    geometry = DisplayGeometry(coded_hw=frame.coded_hw)
+    face = darkened(frame, face_at((300, 300), size_px=420))
+    neighbour = face_at((490, 320), size_px=300, track_id=2)
+    near = np.zeros(frame.coded_hw, bool)
+    (left, top), (right, bottom) = (neighbour.points_xy.min(0), neighbour.points_xy.max(0))
+    near[round(top) : round(bottom), round(left) : round(right)] = True
+
+    def changed(left_alone: tuple[TrackedFace, ...]) -> np.ndarray:
+        after = pasted(
+            frame, geometry, (face,), config=HEAD, keep_chroma=False, left_alone=left_alone
+        )
+        return after.frame.planes[0] != frame.planes[0]
+
+    assert changed(())[near].any()
+    assert not changed((neighbour,))[near].any()
+
+
+def test_heads_give_the_same_in_any_order() -> None:
+    frame = grey_frame((600, 900))
+    geometry = DisplayGeometry(coded_hw=frame.coded_hw)
+    tracks = face_at((300, 300), size_px=420), face_at((480, 320), size_px=380, track_id=2)
+    faces = tuple(darkened(frame, track) for track in tracks)
+    one, other = (
+        pasted(frame, geometry, order, config=HEAD, keep_chroma=False)
+        for order in (faces, faces[::-1])
+    )
+    assert one.masks_xyxy == other.masks_xyxy[::-1]
+    for first, second in zip(one.frame.planes, other.frame.planes, strict=True):
+        assert np.abs(first.astype(int) - second).max() <= 1
+
+
+@pytest.mark.parametrize("centre_xy", [(4.0, 6.0), (636.0, 300.0), (320.0, 597.0)])
+def test_a_head_at_the_frames_edge_is_restored_up_to_the_edge(
+    centre_xy: tuple[float, float],
+) -> None:
+    frame = grey_frame()
+    face = darkened(frame, face_at(centre_xy, size_px=300))
+    after = pasted(frame, GEOMETRY, (face,), config=HEAD, keep_chroma=False)
+    (box,) = after.masks_xyxy
+    assert box is not None
+    x, y = (min(round(at), size - 1) for at, size in zip(centre_xy, HW[::-1], strict=True))
+    assert box[0] <= x < box[2] <= HW[1]
+    assert box[1] <= y < box[3] <= HW[0]
+    changed = after.frame.planes[0] != frame.planes[0]
+    assert max(changed[0].sum(), changed[-1].sum(), changed[:, -1].sum()) > 30
+    changed[box[1] : box[3], box[0] : box[2]] = False
+    assert not changed.any()
+
+
+def test_a_crop_that_only_touches_the_frame_changes_nothing() -> None:
+    frame = grey_frame()
+    face = darkened(frame, face_at((-148.0, -148.0), size_px=300))
+    after = pasted(frame, GEOMETRY, (face,), config=HEAD, keep_chroma=False)
+    for old, new in zip(frame.planes, after.frame.planes, strict=True):
+        np.testing.assert_array_equal(new, old)
+
+
+def test_the_box_holds_no_more_than_what_may_change() -> None:
+    frame, head = head_in_front_of((120, 190, 60))
+    mask = face_mask(
+        frame, GEOMETRY, darkened(frame, face_at(CENTRE_XY, size_px=512)), shape="head"
+    )
+    assert mask is not None
+    y, x = np.nonzero(mask.mask_hw)
+    assert min(x.min(), y.min()) <= 8
+    assert mask.mask_hw.shape[1] - x.max() <= 9
+    assert mask.mask_hw.shape[0] - y.max() <= 9
+    columns = np.flatnonzero(head.any(axis=0))
+    assert mask.box_xyxy[0] > 64 + 4
+    assert mask.box_xyxy[0] <= columns[0]
+
+
+@pytest.mark.parametrize("size_px", [30, 380, 512, 700])
+def test_face_and_head_show_the_same_in_the_middle_of_the_face(size_px: int) -> None:
+    frame = grey_frame()
+    face = darkened(frame, face_at(CENTRE_XY, size_px=size_px))
+    face_only, whole = (
+        pasted(frame, GEOMETRY, (face,), config=config, keep_chroma=False).frame
+        for config in (FACE, HEAD)
+    )
+    reach = round(size_px * 0.08)
+    core = slice(300 - reach, 300 + reach), slice(320 - reach, 320 + reach)
+    for one, other in zip(face_only.planes, whole.planes, strict=True):
+        assert np.abs(one[core].astype(int) - other[core]).max() <= 1
+
+
+def test_the_faces_mask_does_not_depend_on_other_faces() -> None:
+    frame = grey_frame()
+    face = darkened(frame, face_at(CENTRE_XY, size_px=300))
+    other = face_at((420, 300), size_px=300, track_id=2)
+    with_other, alone = (
+        pasted(frame, GEOMETRY, (face,), config=FACE, keep_chroma=False, left_alone=left_alone)
+        for left_alone in ((other,), ())
+    )
+    assert with_other.masks_xyxy == alone.masks_xyxy
+    for one, two in zip(with_other.frame.planes, alone.frame.planes, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_the_texture_of_hair_is_not_taken_for_grain() -> None:
+    frame = grey_frame()
+    y, x = np.indices(HW)
+    hair = np.hypot((x - CENTRE_XY[0]) / 174, (y - 315) / 216) > 0.9
+    strands = np.where(hair, np.random.default_rng(0).integers(-30, 30, HW), 0)
+    luma = np.clip(frame.planes[0] + strands, 0, 255).astype(np.uint8)
+    frame = frame.with_planes((luma, *frame.planes[1:]))
+    face = darkened(frame, face_at(CENTRE_XY, size_px=512))
+    without, with_grain = (
+        pasted(frame, GEOMETRY, (face,), config=replace(HEAD, grain=grain), keep_chroma=False)
+        for grain in (0.0, 1.0)
+    )
+    np.testing.assert_array_equal(with_grain.frame.planes[0], without.frame.planes[0])
+
+
+def parsed(face: RestoredFace, head_hw: np.ndarray, *, seen: float = 1.0) -> RestoredFace:
+    """Return ``face`` as a parser tells it, which sees ``seen`` of the face's middle."""
+    region = torch.full((128, 128), seen)
+    return replace(face, region_hw=region, head_hw=torch.from_numpy(head_hw.astype(np.float32)))
+
+
+def test_what_the_parser_does_not_call_head_is_left_alone() -> None:
+    frame = grey_frame()
+    face = darkened(frame, face_at(CENTRE_XY, size_px=512))
+    head = np.ones((128, 128))
+    head[:, :40] = 0.0  # a hand before the cheek
+    mask = mask_in_frame(frame, parsed(face, head))
+    assert mask[:, : 64 + 140].max() < 1e-6
+    assert mask[300, 64 + 190 : 64 + 400].min() > 0.95
+    assert np.abs(np.diff(mask, axis=1)).max() < 0.08
+
+
+def test_a_head_that_the_parser_misses_keeps_its_mask() -> None:
+    frame = grey_frame()
+    face = darkened(frame, face_at(CENTRE_XY, size_px=512))
+    missed = parsed(face, np.zeros((128, 128)), seen=0.0)
+    np.testing.assert_array_equal(mask_in_frame(frame, missed), mask_in_frame(frame, face))
+
+
+def test_regions_of_heads_that_do_not_divide_the_crop_are_refused() -> None:
+    face = darkened(grey_frame(), face_at(CENTRE_XY, size_px=512))
+    with pytest.raises(ValueError, match="head_hw must be"):
+        replace(face, head_hw=torch.zeros(100, 100))
