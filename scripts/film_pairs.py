@@ -122,9 +122,11 @@ def scaled_box(box_xyxy: Box, from_hw: tuple[int, int], to_hw: tuple[int, int]) 
 
 
 def luma_levels(frame: Frame, geometry: DisplayGeometry, box_xyxy: Box) -> FloatArray:
-    """Return luma of a box, upright, ``(h, w)`` float32 in levels: 0 is black and 255 white.
+    """Return luma of a box, upright, ``(h, w)`` float32: whole levels, 0 is black and 255 white.
 
-    Of HDR, wide primaries and RGB it is the luma of the picture that networks are shown.
+    Of HDR, wide primaries and RGB it is the luma of the picture that networks are shown. Whole
+    levels, as of an 8-bit screen, make films of different depths and ranges alike: gradients of
+    flat skin are of few steps, and their percentile depends on what a step is.
 
     Args:
         frame: A frame, or a field.
@@ -148,7 +150,7 @@ def luma_levels(frame: Frame, geometry: DisplayGeometry, box_xyxy: Box) -> Float
         luma = (region_view(frame, around) @ weights)[rows, left - around[0] : right - around[0]]
     if geometry.mirrored:
         luma = luma[:, ::-1]
-    return np.ascontiguousarray(np.rot90(luma, k=-geometry.quarter_turns))
+    return np.ascontiguousarray(np.rot90(np.rint(luma), k=-geometry.quarter_turns))
 
 
 def _coded_box(frame: Frame, geometry: DisplayGeometry, box_xyxy: Box) -> Box:
