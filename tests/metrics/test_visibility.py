@@ -1,4 +1,4 @@
-"""What makes a restoration visible is told from noise, blur and sharpening."""
+"""Figures of a restoration set clear edges apart from noise, blur and sharpening."""
 
 import math
 
