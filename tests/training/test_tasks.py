@@ -90,7 +90,8 @@ CONFIGS = Path(__file__).parents[2] / "configs" / "train"
 
 
 PUBLISHED = ("gfpgan_512", "mmrb_512", "parser_512", "psfrgan_512", "stylegan2_512")
-RECIPES = sorted(CONFIGS.glob("*.toml"))
+# lite_gpu is a config of scripts/train_gpu.py: tests/training/ondevice reads it.
+RECIPES = sorted(path for path in CONFIGS.glob("*.toml") if path.stem != "lite_gpu")
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda each: each.stem)

@@ -1,0 +1,162 @@
+"""Train the embedded restorer on one accelerator, in minutes; or prepare and join what that takes.
+
+    python scripts/train_gpu.py train configs/train/lite_gpu.toml runs/lite_gpu --minutes 10
+    python scripts/train_gpu.py teach configs/train/lite_gpu.toml pairs/ --count 6000
+    python scripts/train_gpu.py join runs/lite_gpu
+
+``train`` leaves the weights of both ends (``lite.safetensors``), the curves (``curves.png``) and a
+sheet of stills before and after (``sheet.png``); the same command again goes on where it was cut
+off. Checkpoint and weights are written in parts below 15 MB, too, which ``join`` puts together.
+``teach`` makes the teacher's pairs beforehand, on CPUs: name its folder by --set teacher.cache=...
+"""
+
+import argparse
+import logging
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from vidrestore.configfile import read_config
+from vidrestore.devices import resolve_device, resolve_precision
+from vidrestore.errors import ConfigError, VidrestoreError
+from vidrestore.training.data.samples import FaceSamples
+from vidrestore.training.data.sources import SourceConfig
+from vidrestore.training.ondevice.cache import TeacherCache
+from vidrestore.training.ondevice.config import DeviceRunConfig
+from vidrestore.training.ondevice.networks import network_of, starting_state
+from vidrestore.training.ondevice.run import train_on_device
+from vidrestore.training.ondevice.teacher import Teacher
+from vidrestore.training.progress import TrainingProgress
+from vidrestore.training.split_files import join_file
+
+
+def train(arguments: argparse.Namespace) -> None:
+    """Run the stages of a config; print steps and samples per second."""
+    config = _config(arguments)
+    if arguments.minutes is not None:
+        config = replace(config, minutes=arguments.minutes)
+    if arguments.compile:
+        config = replace(config, compile=True)
+    written = train_on_device(
+        config,
+        folder=arguments.folder,
+        device=arguments.device,
+        on_progress=_teller(config),
+    )
+    for path in written:
+        print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+
+
+def teach(arguments: argparse.Namespace) -> None:
+    """Fill a cache of teacher pairs, in full or one of several shares; resumable."""
+    config = _config(arguments)
+    device = resolve_device(arguments.device)
+    faces = config.data.faces
+    if config.teacher.recipes:
+        faces = replace(faces, recipes=config.teacher.recipes)
+    cache = TeacherCache(arguments.folder, count=arguments.count, side_px=faces.size_px)
+    teacher = Teacher(
+        network_of(starting_state(config.start)),
+        side_px=faces.size_px,
+        good_from_db=config.teacher.good_from_db,
+        device=device,
+        dtype=resolve_precision(config.precision, device),
+    )
+    if not 0 <= arguments.share < arguments.shares:
+        raise ConfigError(f"--share must be 0 to {arguments.shares - 1}, got {arguments.share}")
+    began = time.monotonic()
+    made = cache.fill(
+        FaceSamples(faces, seed=config.seed),
+        teacher,
+        device=device,
+        first=arguments.share,
+        every=arguments.shares,
+        on_sample=lambda at: print(f"sample {at}, {time.monotonic() - began:.0f} s", flush=True),
+    )
+    print(f"{arguments.folder}: {made} pairs more")
+
+
+def join(arguments: argparse.Namespace) -> None:
+    """Put all files of a folder together that are there in parts."""
+    lists = sorted(arguments.folder.glob("*.parts.json"))
+    if not lists:
+        raise ConfigError(f"{arguments.folder}: holds no list of parts (*.parts.json)")
+    for listed in lists:
+        print(join_file(listed))
+
+
+def _config(arguments: argparse.Namespace) -> DeviceRunConfig:
+    config = read_config(arguments.config, DeviceRunConfig, overrides=arguments.set)
+    if arguments.generated is None:
+        return config
+    # An absolute folder stays what it is behind the root.
+    more = SourceConfig(folder=str(arguments.generated.resolve()))
+    faces = replace(config.data.faces, sources=(*config.data.faces.sources, more))
+    return replace(config, data=replace(config.data, faces=faces))
+
+
+def _teller(config: DeviceRunConfig) -> Callable[[TrainingProgress], None]:
+    """Return what prints a line of progress."""
+
+    def told(progress: TrainingProgress) -> None:
+        if progress.stage == "validating":
+            print("  " + _numbers(progress.scores), flush=True)
+            return
+        terms = dict(progress.terms)
+        stage = config.stages[int(terms.pop("stage"))]
+        samples = terms.pop("samples_per_second")
+        print(
+            f"{stage.name}: step {progress.step} of about {progress.steps}, "
+            f"{samples / stage.batch:.2f} steps/s, {samples:.0f} samples/s: {_numbers(terms)}",
+            flush=True,
+        )
+
+    return told
+
+
+def _numbers(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+
+
+def main() -> int:
+    """Parse the command line and do what it says."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True, metavar="train|teach|join")
+    for name, action in (("train", train), ("teach", teach)):
+        command = commands.add_parser(name, help=(action.__doc__ or "").splitlines()[0])
+        command.set_defaults(action=action)
+        command.add_argument("config", type=Path, help="a TOML file like lite_gpu.toml")
+        command.add_argument("folder", type=Path, help="of the run, or of the pairs")
+        command.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:N")
+        command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+        command.add_argument(
+            "--generated", type=Path, metavar="FOLDER", help="faces of nobody, with faces.tsv"
+        )
+        if name == "train":
+            command.add_argument("--minutes", type=float, help="of the whole run")
+            command.add_argument("--compile", action="store_true", help="compile the restorer")
+        else:
+            command.add_argument("--count", type=int, default=6000, help="samples in all")
+            command.add_argument("--share", type=int, default=0, help="number of this process")
+            command.add_argument("--shares", type=int, default=1, help="of so many processes")
+    joining = commands.add_parser("join", help=(join.__doc__ or "").splitlines()[0])
+    joining.set_defaults(action=join)
+    joining.add_argument("folder", type=Path)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        arguments.action(arguments)
+    except (VidrestoreError, OSError, torch.OutOfMemoryError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

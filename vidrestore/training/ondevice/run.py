@@ -1,0 +1,222 @@
+"""A config to weights: stage after stage within a number of minutes, resumable."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from vidrestore.configfile import to_mapping
+from vidrestore.devices import resolve_device, resolve_precision
+from vidrestore.training.journal import Journal
+from vidrestore.training.loop import LAST
+from vidrestore.training.moment import Moment
+from vidrestore.training.ondevice.bank import FaceBank
+from vidrestore.training.ondevice.batches import DegradedFaces
+from vidrestore.training.ondevice.cache import CachedFaces
+from vidrestore.training.ondevice.clock import StageClock
+from vidrestore.training.ondevice.config import DeviceRunConfig, StageConfig
+from vidrestore.training.ondevice.meter import Meter
+from vidrestore.training.ondevice.networks import network_of, starting_state
+from vidrestore.training.ondevice.outcome import Outcome, write_outcome
+from vidrestore.training.ondevice.place import Place, load_parts, resumed_place
+from vidrestore.training.ondevice.teacher import Teacher
+from vidrestore.training.ondevice.trainer import BatchSource, StageTrainer, judges_of
+from vidrestore.training.ondevice.update import DeviceUpdater
+from vidrestore.training.progress import ProgressCallback, TrainingProgress, silent
+from vidrestore.training.validation import StillsValidation, whole_face_restorer
+from vidrestore.types import CROP_SIZE_PX
+
+_RESERVE_SHARE, _RESERVE_SECONDS = 0.05, 30.0
+"""Of the minutes, at most so many seconds, for weights, curves and the sheet at the end."""
+
+
+class _Run:
+    def __init__(
+        self,
+        config: DeviceRunConfig,
+        folder: Path,
+        device: torch.device,
+        on_progress: ProgressCallback,
+    ) -> None:
+        self._config, self._folder, self._device = config, folder, device
+        self._on_progress = on_progress
+        self._began = time.monotonic()
+        self._updater = DeviceUpdater(
+            device=device,
+            dtype=resolve_precision(config.precision, device),
+            clip_norm=config.clip_norm,
+        )
+        self._place = resumed_place(folder) or Place(state=starting_state(config.start))
+        self._judges = judges_of(config, device)
+        self._bank = FaceBank(
+            config.data.faces,
+            held_out=config.data.held_out,
+            workers=config.data.workers,
+            seed=config.seed,
+            device=device,
+        )
+
+    def train(self, stop_after: int | None) -> Outcome | None:
+        """Do all stages; None where ``stop_after`` ended the run early."""
+        config, place = self._config, self._place
+        with Journal(self._folder, steps=sum(each.steps or 0 for each in config.stages)) as journal:
+            while place.stage < len(config.stages):
+                stage = config.stages[place.stage]
+                if not self._trained(stage, journal, stop_after):
+                    return None
+                self._save(parts=None)
+                if stage.keeps and config.validation is not None:
+                    self._validate(journal)
+        return Outcome(config=config, ends=place.ends, steps=place.done, bank=self._bank)
+
+    def _trained(self, stage: StageConfig, journal: Journal, stop_after: int | None) -> bool:
+        """Do what is left of a stage; whether it is done."""
+        place, config = self._place, self._config
+        if not place.stage_seconds:
+            place.stage_seconds = self._seconds_for(place.stage)
+        clock = StageClock(
+            seconds=place.stage_seconds,
+            steps=stage.steps,
+            spent_seconds=place.stage_spent_seconds,
+        )
+        trainer = self._trainer(stage, self._moment(clock))
+        meter = Meter(journal, self._updater, done=place.done, batch=stage.batch, stage=place.stage)
+        saved = time.monotonic()
+        while not clock.is_over(place.step):
+            meter.add(trainer.step(self._moment(clock)), updates=len(trainer.parts))
+            place.step += 1
+            place.done += 1
+            last = clock.is_over(place.step)
+            if place.step % config.log_every == 0 or last:
+                self._tell(meter.write(place.done), clock)
+            stop = stop_after is not None and place.done >= stop_after
+            if not last and (stop or time.monotonic() - saved > 60 * config.save_minutes):
+                place.stage_spent_seconds = clock.spent_seconds
+                self._save(parts={name: each.state_dict() for name, each in trainer.parts.items()})
+                saved = time.monotonic()
+            if stop and not last:
+                return False
+        state = {name: each.detach().cpu().clone() for name, each in trainer.ema.state.items()}
+        if stage.keeps:
+            place.ends[stage.keeps] = state
+        place.state, place.parts = state, None
+        place.stage, place.step = place.stage + 1, 0
+        place.stage_seconds = place.stage_spent_seconds = 0.0
+        return True
+
+    def _moment(self, clock: StageClock) -> Moment:
+        place = self._place
+        words = np.random.SeedSequence((self._config.seed, place.stage)).generate_state(1)
+        return Moment(
+            step=place.step,
+            steps=clock.steps(place.step),
+            seed=int(words[0]),
+            rank=0,
+            device=self._device,
+        )
+
+    def _trainer(self, stage: StageConfig, moment: Moment) -> StageTrainer:
+        config, place = self._config, self._place
+        cache = config.teacher.cache if stage.weights.teacher else None
+        source: BatchSource
+        if cache is not None:
+            source = CachedFaces(
+                cache, stage, device=self._device, in_memory=config.teacher.in_memory
+            )
+        else:
+            source = DegradedFaces(self._bank, config.data, stage, moment=moment)
+        trainer = StageTrainer(
+            config,
+            stage,
+            state=place.state,
+            source=source,
+            judges=self._judges,
+            teacher=self._teacher(stage) if stage.weights.teacher and cache is None else None,
+            updater=self._updater,
+        )
+        if place.parts is not None:
+            load_parts(trainer.parts, place.parts, self._folder / LAST)
+            place.parts = None
+        return trainer
+
+    def _teacher(self, stage: StageConfig) -> Teacher:
+        ends = self._place.ends
+        fidelity = ends.get("fidelity") or starting_state(self._config.start)
+        return Teacher(
+            network_of(fidelity),
+            side_px=stage.side_px,
+            good_from_db=self._config.teacher.good_from_db,
+            device=self._device,
+            dtype=self._updater.dtype,
+        )
+
+    def _seconds_for(self, stage: int) -> float:
+        """Return a stage's part of the time that is left."""
+        whole = 60 * self._config.minutes
+        spent = self._place.spent_seconds + time.monotonic() - self._began
+        left = max(0.0, whole - spent - min(_RESERVE_SECONDS, _RESERVE_SHARE * whole))
+        timed = [each.share for each in self._config.stages[stage:] if each.steps is None]
+        own = self._config.stages[stage]
+        return left if own.steps is not None else left * own.share / sum(timed)
+
+    def _tell(self, means: Mapping[str, float], clock: StageClock) -> None:
+        place = self._place
+        steps = place.done - place.step + clock.steps(place.step)
+        self._on_progress(
+            TrainingProgress(stage="training", step=place.done, steps=steps, terms=means)
+        )
+
+    def _validate(self, journal: Journal) -> None:
+        assert self._config.validation is not None, "the caller has asked"
+        restorer = whole_face_restorer(
+            network_of(self._place.state), side_px=CROP_SIZE_PX, device=self._device
+        )
+        scores, preview = StillsValidation(self._config.validation).measured(restorer)
+        journal.validated(scores, step=self._place.done)
+        journal.picture(preview.images, columns=preview.columns, step=self._place.done)
+        done = self._place.done
+        self._on_progress(
+            TrainingProgress(stage="validating", step=done, steps=done, scores=scores)
+        )
+
+    def _save(self, parts: Mapping[str, Any] | None) -> None:
+        spent = self._place.spent_seconds + time.monotonic() - self._began
+        self._place.save(self._folder, parts, spent_seconds=spent, config=to_mapping(self._config))
+
+
+def train_on_device(
+    config: DeviceRunConfig,
+    *,
+    folder: Path,
+    device: str = "auto",
+    on_progress: ProgressCallback = silent,
+    stop_after: int | None = None,
+) -> list[Path]:
+    """Run ``config`` in ``folder``, resuming from its checkpoint if there is one.
+
+    Batches and draws are functions of seed, stage and step. A run whose stages have ``steps`` is
+    thus the same however often it is cut off; one by the minute does what the minutes allow.
+
+    Args:
+        config: What to do.
+        folder: Made where it does not exist; takes the checkpoint (``last.pt`` and its parts below
+            15 MB), ``log.jsonl`` and what is written at the end.
+        device: As ``resolve_device`` takes it.
+        on_progress: Told how far the run is at every line of the log.
+        stop_after: Steps of all stages after which to save and stop.
+
+    Returns:
+        What was written at the end: ``lite.safetensors`` (and the list of its parts),
+        ``curves.png``, ``sheet.png``. Empty where ``stop_after`` came first.
+
+    Raises:
+        VidrestoreError: A file, setting or number is at fault; the message says which.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(config.seed)
+    run = _Run(config, folder, resolve_device(device), on_progress)
+    outcome = run.train(stop_after)
+    return [] if outcome is None else write_outcome(outcome, folder)

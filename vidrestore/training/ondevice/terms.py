@@ -1,0 +1,148 @@
+"""Losses of the stages: functions of batches, none of which asks the device for a number.
+
+The fidelity end is trained by ``log_error``, structural similarity and identity. The detail end
+imitates the teacher's detail on the truth's tones, then the features of the truth, against an
+adversary. Where the teacher could only harm, the truth is the target.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vidrestore.training.losses.precision import in_full
+from vidrestore.training.ondevice.batches import FaceBatch, shifted
+from vidrestore.training.tasks.adversaries import Square
+
+_TONE_CELL_PX = 8
+_WINDOW_SPREAD = 0.35
+"""Deviation of a window's place from the middle, in parts of the way to the border."""
+_BORDER_PX = 4
+"""Left out where two shifted views are compared: beyond the edge nothing is known."""
+
+
+def component_places(boxes_N34: Tensor, *, side_px: int) -> Tensor:
+    """Return ``(N, 1, S, S)``: 1 in the middle of eyes and mouth, softly to 0 about their boxes."""
+    place = torch.arange(side_px, device=boxes_N34.device, dtype=torch.float32)
+    low, high = boxes_N34[..., :2], boxes_N34[..., 2:]
+    centre, size = (low + high) / 2, (high - low).clamp_min(1)
+    away = ((place - centre[..., None]) / size[..., None]).abs().pow(4)  # (N, 3, 2, S)
+    inside = (1 - away[:, :, 0, None, :] - away[:, :, 1, :, None]).clamp(0, 1)
+    return inside.amax(dim=1, keepdim=True)
+
+
+def face_window(generator: torch.Generator, *, side: int, within: int) -> Square:
+    """Draw a window of pictures of side ``within``, most often about the face in their middle.
+
+    Args:
+        generator: On the CPU.
+        side: Of the window, at most ``within``.
+        within: Side of the pictures.
+    """
+    side = min(side, within)
+    room = within - side
+    offset = torch.randn(2, generator=generator, device=generator.device) * _WINDOW_SPREAD
+    y, x = ((1 + offset) * room / 2).clamp(0, room).int()
+    return Square(int(y), int(x), side)
+
+
+def tones(image_NCHW: Tensor) -> Tensor:
+    """Return means over 8 x 8 pixels."""
+    return F.avg_pool2d(image_NCHW, _TONE_CELL_PX)
+
+
+def fine_detail(image_NCHW: Tensor) -> Tensor:
+    """Return what a picture has beyond its ``tones``, same shape."""
+    smooth = F.interpolate(
+        tones(image_NCHW),
+        scale_factor=float(_TONE_CELL_PX),
+        mode="bilinear",
+        align_corners=False,
+    )
+    return image_NCHW - smooth
+
+
+def tone_loss(restored_NCHW: Tensor, target_NCHW: Tensor, places_N1HW: Tensor) -> Tensor:
+    """Return the L1 difference of tones, a scalar.
+
+    Args:
+        restored_NCHW: Any range.
+        target_NCHW: Same shape.
+        places_N1HW: Weight of every pixel beyond 1.
+    """
+    error = (tones(restored_NCHW) - tones(target_NCHW)).abs()
+    return ((1 + tones(places_N1HW)) * error).mean()
+
+
+def detail_error(
+    restored_NCHW: Tensor, teacher_NCHW: Tensor, clean_NCHW: Tensor, taught_N: Tensor
+) -> Tensor:
+    """Return the fine detail restored less the teacher's, the truth's where not ``taught``."""
+    target = torch.where(taught_N[:, None, None, None], teacher_NCHW, clean_NCHW)
+    return fine_detail(restored_NCHW) - fine_detail(target)
+
+
+def gradient_size(error_NCHW: Tensor) -> Tensor:
+    """Return the sum of the mean absolute vertical and horizontal gradients, a scalar."""
+    down = (error_NCHW[..., 1:, :] - error_NCHW[..., :-1, :]).abs().mean()
+    return down + (error_NCHW[..., :, 1:] - error_NCHW[..., :, :-1]).abs().mean()
+
+
+def unit_feature_loss(restored: Sequence[Tensor], target: Sequence[Tensor]) -> Tensor:
+    """Return the mean over layers of squared differences of unit features, a scalar.
+
+    As LPIPS (Zhang et al. 2018, section 3.2, equation 1) with all channels weighted alike.
+
+    Args:
+        restored: ``(N, C, h, w)`` features, one for each layer.
+        target: Those of the targets; get no gradient.
+    """
+    layers = [
+        (F.normalize(in_full(one), dim=1) - F.normalize(in_full(other.detach()), dim=1))
+        .square()
+        .sum(dim=1)
+        .mean()
+        for one, other in zip(restored, target, strict=True)
+    ]
+    return torch.stack(layers).mean()
+
+
+def sharp_hinge_loss(real: Tensor, fake: Tensor, sharp_N: Tensor) -> Tensor:
+    """Return the discriminator's hinge loss, real pictures counting where they are sharp.
+
+    As ``hinge_discriminator_loss``, but for a mask in place of a choice: how many samples are
+    sharp stays on the device.
+
+    Args:
+        real: ``(N, 1, h, w)`` scores of originals.
+        fake: Those of restored pictures.
+        sharp_N: bool; where none is, real pictures cost nothing.
+    """
+    cost_N = F.relu(1 - in_full(real)).mean(dim=(1, 2, 3))
+    weight_N = sharp_N.float()
+    known = (cost_N * weight_N).sum() / weight_N.sum().clamp_min(1)
+    return known + F.relu(1 + in_full(fake)).mean()
+
+
+def consistency_loss(restored_NCHW: Tensor, again_MCHW: Tensor, batch: FaceBatch) -> Tensor:
+    """Return the L1 difference of two views of the same faces after their shifts are undone.
+
+    What flickers in a film is what noise and a sub-pixel motion change in the result. Both views
+    are shifted back by as much, so that interpolation softens them alike.
+
+    Args:
+        restored_NCHW: Of the batch.
+        again_MCHW: Of its second views.
+        batch: With ``again``.
+
+    Raises:
+        ValueError: The batch has no second views.
+    """
+    if batch.again is None:
+        raise ValueError("the batch has no second views")
+    shift = batch.again.shift_xy
+    own = shifted(restored_NCHW[: len(again_MCHW)], -shift)
+    other = shifted(again_MCHW, shift)
+    inner = slice(_BORDER_PX, -_BORDER_PX)
+    return (own - other)[..., inner, inner].abs().mean()
