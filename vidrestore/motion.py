@@ -16,6 +16,9 @@ Flow = NDArray[np.float32]
 shows the same."""
 
 
+_INVERSE_STEPS = 2
+
+
 def luma_levels(image_hwc: FloatArray) -> NDArray[np.uint8]:
     """Return RGB in [0, 1] as ``(H, W)`` grey levels, in which motion is looked for."""
     grey = np.asarray(cv2.cvtColor(image_hwc, cv2.COLOR_RGB2GRAY), dtype=np.float32)
@@ -34,6 +37,42 @@ def dense_flow(first: NDArray[np.uint8], second: NDArray[np.uint8], *, quick: bo
     finder = cv2.DISOpticalFlow.create(preset)
     start = np.zeros((*first.shape, 2), dtype=np.float32)
     return np.asarray(finder.calc(first, second, start), dtype=np.float32)
+
+
+def fine_flow(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Flow:
+    """Return the motion from one grey picture to another to a fraction of a pixel, by DIS.
+
+    Patches are followed at the pictures' full size, which the presets of ``dense_flow`` are not:
+    for small pictures whose motion is to be applied to larger ones.
+
+    Args:
+        first: ``(H, W)`` grey levels.
+        second: As large.
+    """
+    finder = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    finder.setFinestScale(0)
+    finder.setPatchStride(5)
+    finder.setGradientDescentIterations(8)
+    finder.setVariationalRefinementIterations(1)
+    start = np.zeros((*first.shape, 2), dtype=np.float32)
+    return np.asarray(finder.calc(first, second, start), dtype=np.float32)
+
+
+def inverse_flow(flow: Flow) -> Flow:
+    """Return the motion from the second picture back to the first.
+
+    By fixed-point iteration (Chen et al. 2008, "A simple fixed-point approach to invert a
+    deformation field"): right where the motion changes slowly from pixel to pixel.
+    """
+    inverse = -flow
+    for _ in range(_INVERSE_STEPS):
+        inverse = -displaced(flow, inverse)
+    return inverse
+
+
+def chained_flow(first: Flow, second: Flow) -> Flow:
+    """Return the motion from A to C, given those from A to B and from B to C."""
+    return np.asarray(cv2.add(first, displaced(second, first)), dtype=np.float32)
 
 
 def places_shown(flow: Flow, size_hw: tuple[int, int]) -> tuple[FloatArray, FloatArray]:

@@ -11,7 +11,7 @@ from vidrestore.models.upscalers import upscaler_spec
 from vidrestore.paste.config import MaskShape, PasteConfig
 from vidrestore.pipeline.field_plan import Deinterlace
 from vidrestore.pipeline.networks import DETECTORS
-from vidrestore.restore.config import SteadyConfig
+from vidrestore.restore.config import BlendingConfig, SteadyConfig
 from vidrestore.safeguard.config import SafeguardConfig
 from vidrestore.weights.knobs import KNOBS, check_knob
 
@@ -44,8 +44,8 @@ class RestoreSettings:
     mask: MaskShape = "head"
     """What is restored of a person: the face alone, or hair, ears and neck, too."""
     steady: float = 1.0
-    """How much of what neighbouring frames show goes into a face before it is restored; 0 restores
-    every frame for itself."""
+    """How much of what neighbouring frames show goes into a face before it is restored, and into
+    its detail after; 0 restores every frame for itself."""
     safeguard: float = 1.0
     """How far faces are protected from harm: left alone or restored less where they are hidden,
     turned or uncertain, or where the person, eyes or mouth would change; 0 restores them all."""
@@ -119,8 +119,12 @@ class RestoreSettings:
         return PasteConfig(strength=self.strength, grain=self.grain, mask=self.mask)
 
     def steady_config(self) -> SteadyConfig:
-        """Return the settings of the stage that steadies faces."""
+        """Return the settings of the stage that steadies faces before they are restored."""
         return SteadyConfig(strength=self.steady)
+
+    def blending_config(self) -> BlendingConfig:
+        """Return the settings of the stage that blends the detail of restored faces."""
+        return BlendingConfig(strength=self.steady)
 
     def safeguard_config(self) -> SafeguardConfig:
         """Return the settings of the stages that protect faces."""

@@ -21,6 +21,7 @@ from vidrestore.pipeline.interlaced import FieldMode
 from vidrestore.pipeline.settings import RestoreSettings
 from vidrestore.restore.batching import restored_frames
 from vidrestore.restore.crops import RestoredCrops
+from vidrestore.restore.detail_blending import blended_frames
 from vidrestore.restore.restorer import Restorer
 from vidrestore.restore.steady import steadied_frames
 from vidrestore.safeguard.goodness import goodness_noted
@@ -74,10 +75,12 @@ class Stages:
     @property
     def reach_frames(self) -> int:
         """How many frames to each side what ``finished`` makes of a frame may depend on."""
-        before = SmoothingConfig().max_window_frames + self.settings.steady_config().reach_frames
-        # Faces are judged twice, before and after they are restored.
-        guarded = 0 if self.meter is None else 2 * self.settings.safeguard_config().reach_frames
-        return before + guarded
+        smoothed, settings = SmoothingConfig().max_window_frames, self.settings
+        # Faces are steadied twice, before and after they are restored, and judged as often.
+        twice = (settings.steady_config().reach_frames, settings.blending_config().reach_frames)
+        steadied = sum(twice) if settings.steady > 0 else 0
+        guarded = 0 if self.meter is None else 2 * settings.safeguard_config().reach_frames
+        return smoothed + steadied + guarded
 
     def analysed(
         self, frames: Iterable[Frame], *, start: TrackingStart | None = None
@@ -131,6 +134,9 @@ class Stages:
             batch_size=self.batch_size,
             max_waiting_frames=_MAX_WAITING_FRAMES,
         )
+        if self.settings.steady > 0:
+            blended = blended_frames(restored, config=self.settings.blending_config())
+            restored = watch.timed("blend", blended)
         if self.meter is not None:
             judged = judged_frames(restored, meter=self.meter, config=safeguard)
             restored = watch.timed("judge", judged)

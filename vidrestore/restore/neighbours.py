@@ -61,7 +61,7 @@ class Sighting(NamedTuple):
     sketch: Sketch
 
 
-class _Match(NamedTuple):
+class Match(NamedTuple):
     """How a neighbour compares, in small pixels of the frame in question."""
 
     flow: Flow
@@ -110,9 +110,10 @@ def averaged_along_motion(
     neighbours = [*near, *far]
     if not neighbours:
         return here.crop_chw
-    noise = _noise([match for _, match in near or far])
+    noise = usual_difference([match for _, match in near or far])
+    noise = min(max(noise, _LEAST_NOISE), _MOST_NOISE)
     matches = [match for _, match in neighbours]
-    weights = [_weight(match.unlike_hw, noise) * np.float32(strength) for match in matches]
+    weights = [likeness(match.unlike_hw, noise) * np.float32(strength) for match in matches]
     whole = np.ones_like(weights[0])
     for weight in weights:
         whole += weight
@@ -126,29 +127,32 @@ def averaged_along_motion(
     return averaging(here.crop_chw, crops, flows, shares, light)
 
 
-def _matched(here: Sketch, other: Sketch) -> _Match:
-    flow = dense_flow(here.grey_hw, other.grey_hw, quick=True)
+def compared(here: Sketch, other: Sketch, flow: Flow) -> Match:
+    """Return how a neighbour, moved by ``flow``, differs from the frame in question."""
     apart = displaced(other.rgb_hwc, flow) - here.rgb_hwc
     lighter = np.asarray(cv2.blur(apart, (_LIGHT_PX, _LIGHT_PX)), dtype=np.float32)
     beyond = cv2.transform(cv2.absdiff(apart, lighter), _MEAN_OF_RGB)
     unlike = np.asarray(cv2.blur(beyond, (_LIKENESS_PX, _LIKENESS_PX)), dtype=np.float32)
-    return _Match(flow, lighter, unlike)
+    return Match(flow, lighter, unlike)
 
 
-def _is_repeated(match: _Match) -> bool:
-    return float(match.unlike_hw[_FACE].mean()) < _REPEATED
+def usual_difference(matches: Sequence[Match]) -> float:
+    """Return the median difference of frames that show the same face, in [0, 1]."""
+    return float(np.median(np.stack([match.unlike_hw[_FACE] for match in matches])))
 
 
-def _noise(matches: Sequence[_Match]) -> float:
-    """Return the usual difference of frames that show the same face."""
-    found = float(np.median(np.stack([match.unlike_hw[_FACE] for match in matches])))
-    return min(max(found, _LEAST_NOISE), _MOST_NOISE)
-
-
-def _weight(unlike_hw: FloatArray, noise: float) -> FloatArray:
-    """Return 1 where the difference is usual, 0.6 at twice that, 0.01 at four times."""
+def likeness(unlike_hw: FloatArray, noise: float) -> FloatArray:
+    """Return 1 where the difference is at most ``noise``, 0.6 at twice that, 0.01 at four times."""
     excess = np.maximum(0.0, unlike_hw / noise - 1.0)
     return np.exp(-0.5 * excess**2).astype(np.float32)
+
+
+def _matched(here: Sketch, other: Sketch) -> Match:
+    return compared(here, other, dense_flow(here.grey_hw, other.grey_hw, quick=True))
+
+
+def _is_repeated(match: Match) -> bool:
+    return float(match.unlike_hw[_FACE].mean()) < _REPEATED
 
 
 def _averaged_by_opencv(

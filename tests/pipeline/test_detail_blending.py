@@ -1,0 +1,122 @@
+"""Detail blended inside the pipeline: what a frame depends on, and what turns it off."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from support.faces import ScriptedDetector, example_pictures, face_at, frame_of
+from torch import Tensor, nn
+
+from vidrestore.models.outputs import Restored
+from vidrestore.models.table import RestorerSpec
+from vidrestore.pipeline import stages as stages_module
+from vidrestore.pipeline.settings import RestoreSettings
+from vidrestore.pipeline.stages import Stages
+from vidrestore.restore.restorer import Restorer
+from vidrestore.stopwatch import Stopwatch
+from vidrestore.types import DisplayGeometry, FinishedFrame, TrackedFace, TrackedFrame
+
+SIZE_HW = (128, 128)
+POINTS = face_at((62.0, 62.0), eyes_px=32.0)
+
+
+class Unsteady(nn.Module):
+    """Sharpens, and draws lines that differ with the least change of the picture."""
+
+    def forward(self, image: Tensor) -> Restored:
+        drawn = 0.1 * torch.sin(4000.0 * image.mean(dim=(1, 2, 3), keepdim=True) + 40.0 * image)
+        return Restored(image=image + drawn)
+
+
+def stages(steady: float, batch_size: int = 4) -> Stages:
+    spec = RestorerSpec(build=Unsteady, crop_size_px=512, licence="none")
+    return Stages(
+        detector=ScriptedDetector({}),
+        restorer=Restorer(Unsteady(), spec, device=torch.device("cpu"), dtype=torch.float32),
+        geometry=DisplayGeometry(coded_hw=SIZE_HW),
+        settings=RestoreSettings(grain=0, steady=steady, min_face_px=12),
+        batch_size=batch_size,
+        stopwatch=Stopwatch(),
+    )
+
+
+def tracked(count: int) -> list[TrackedFrame]:
+    """Return frames of a face at rest, each with noise of its own."""
+    picture = example_pictures(1)[0][0:256:2, 170:426:2].astype(np.float32)
+    face = TrackedFace(
+        track_id=1,
+        box_xyxy=POINTS.box_xyxy,
+        score=1.0,
+        points_xy=POINTS.points_xy,
+        measured_points_xy=POINTS.points_xy,
+    )
+    frames: list[TrackedFrame] = []
+    for index in range(count):
+        noise = np.random.default_rng(index).normal(0, 4, picture.shape)
+        rgb = np.clip(picture + noise, 0, 255).astype(np.uint8)
+        frames.append(
+            TrackedFrame(
+                frame=frame_of(rgb, index=index, ticks=3600 * index), shot=0, faces=(face,)
+            )
+        )
+    return frames
+
+
+def samples(finished: Sequence[FinishedFrame], index: int) -> bytes:
+    (found,) = (each for each in finished if each.source.index == index)
+    return b"".join(plane.tobytes() for plane in found.frame.planes)
+
+
+def test_a_frame_depends_on_the_steadied_neighbours_of_its_neighbours_and_on_no_others() -> None:
+    frames, at = tracked(12), 6
+    whole = samples(list(stages(1.0).finished(frames)), at)
+    # The landmarks rest, so smoothing them reaches nowhere: what is left is two to each side
+    # before the network, and two after it.
+    near, nearer = (
+        samples(list(stages(1.0).finished(frames[at - reach : at + reach + 1])), at)
+        for reach in (4, 3)
+    )
+    assert near == whole
+    assert nearer != whole
+
+
+def test_a_part_with_its_reach_gives_what_the_whole_gives_in_other_batches() -> None:
+    reach = stages(1.0).reach_frames
+    frames = tracked(reach + 4)
+    whole = list(stages(1.0).finished(frames))
+    part = list(stages(1.0).finished(frames[2:]))
+    assert [samples(part, at) for at in (reach + 2, reach + 3)] == [
+        samples(whole, at) for at in (reach + 2, reach + 3)
+    ]
+
+
+def test_each_frame_alone_reaches_less_and_never_meets_the_stage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("detail is blended")
+
+    assert stages(1.0).reach_frames == stages(0.0).reach_frames + 4
+    monkeypatch.setattr(stages_module, "blended_frames", never)
+    monkeypatch.setattr(stages_module, "steadied_frames", never)
+    frames = tracked(3)
+    alone = list(stages(0.0).finished(frames))
+    assert samples(alone, 1) == samples(list(stages(0.0).finished(frames[1:2])), 1)
+
+
+def passed_on(frames: object, **_: object) -> object:
+    return frames
+
+
+def test_invented_lines_flicker_less_when_they_are_blended(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = tracked(6)
+
+    def trembling() -> float:
+        finished = list(stages(1.0).finished(frames))
+        lumas = [each.frame.planes[0].astype(np.float32) for each in finished]
+        return float(np.abs(np.diff(lumas, axis=0))[:, 40:90, 40:90].mean())
+
+    with_blending = trembling()
+    monkeypatch.setattr(stages_module, "blended_frames", passed_on)
+    assert with_blending < 0.7 * trembling()
