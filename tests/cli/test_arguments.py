@@ -2,7 +2,7 @@ from fractions import Fraction
 
 import pytest
 
-from vidrestore.cli.arguments import parse_rate, parse_time, parse_tracks
+from vidrestore.cli.arguments import parse_rate, parse_time, parse_tracks, with_bare_background
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,18 @@ def test_tracks_are_named_by_their_numbers(text: str, numbers: tuple[int, ...]) 
 def test_what_is_no_number_of_a_track_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="no track"):
         parse_tracks(text)
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("a -o b --background", "a -o b --background auto"),
+        ("a --background -o b", "a --background auto -o b"),
+        ("--background --scale 2 a", "--background auto --scale 2 a"),
+        ("a --background x.pth -o b", "a --background x.pth -o b"),
+        ("a --background=x.pth", "a --background=x.pth"),
+        ("", ""),
+    ],
+)
+def test_a_bare_background_is_followed_by_what_it_means(words: str, meant: str) -> None:
+    assert with_bare_background(words.split()) == meant.split()

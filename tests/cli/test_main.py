@@ -188,7 +188,7 @@ def test_a_value_out_of_range_is_one_line(
 
 def test_every_option_reaches_its_setting(fake: FakePipeline) -> None:
     words = """film.mkv --output out.mkv --model net.pth --fidelity 0.75 --detail 0.25
-        --background sr.pth --detector retinaface --device cuda:1
+        --background sr.pth --scale 2 --detector retinaface --device cuda:1
         --precision bf16 --batch-size 3 --strength 0.5 --grain 0.25 --mask face --faces largest
         --min-face 31
         --only-track 3 --only-track 5,8
@@ -203,6 +203,7 @@ def test_every_option_reaches_its_setting(fake: FakePipeline) -> None:
         "fidelity": 0.75,
         "detail": 0.25,
         "background": Path("sr.pth"),
+        "scale": 2,
         "detector": "retinaface",
         "device": "cuda:1",
         "precision": "bf16",
@@ -224,6 +225,38 @@ def test_every_option_reaches_its_setting(fake: FakePipeline) -> None:
         "drop_unsupported": True,
     }
     assert {name: getattr(settings, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "film.mkv -o out.mkv --background --device cpu",
+        "film.mkv -o out.mkv --device cpu --background",
+        "--background -o out.mkv --device cpu film.mkv",
+        "film.mkv -o out.mkv --device cpu --background compact",
+        "--device cpu --background compact film.mkv -o out.mkv",
+        "film.mkv -o out.mkv --device cpu --background=auto",
+    ],
+)
+def test_a_background_without_a_value_is_the_one_that_suits_the_device(
+    fake: FakePipeline, words: str
+) -> None:
+    assert main([*words.split(), "--quiet"]) == ExitCode.OK
+
+    ((source, output, settings),) = fake.calls
+    assert (source, output) == (Path("film.mkv"), Path("out.mkv"))
+    assert settings == RestoreSettings(device="cpu", background="compact")
+
+
+def test_a_misspelt_background_is_one_line(
+    fake: FakePipeline, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["film.mkv", "-o", "out.mkv", "--background", "realesgan"]) == ExitCode.FAILED
+
+    err = capfd.readouterr().err
+    assert err.startswith("error: unknown background 'realesgan'; did you mean 'realesrgan'?")
+    assert err.count("\n") == 1
+    assert fake.calls == []
 
 
 def test_the_defaults_of_the_command_are_those_of_the_api(fake: FakePipeline) -> None:

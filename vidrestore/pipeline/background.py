@@ -62,10 +62,10 @@ class BackgroundCost:
         if frames is not None:
             seconds *= frames
             counted = f"{counted} x {_counted(frames, 'frame')}"
-        each = "a frame" if frames is None else "for the whole picture"
+        each = "a frame" if frames is None else "in all"
         return (
             f"--background {self.name}: {self.seconds_per_tile:.2g} s a tile x {counted}: about "
-            f"{_duration(seconds)} {each} on one {self.device}"
+            f"{_duration(seconds)} {each} ({self.device})"
         )
 
 

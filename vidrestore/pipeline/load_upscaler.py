@@ -111,7 +111,6 @@ def _ours(spec: UpscalerSpec, network: nn.Module, name: str) -> SuperResolution:
         channels_last=True,
         takes_float32=True,
         context_px=spec.context_px,
-        most_output_px=spec.most_output_px,
     )
 
 

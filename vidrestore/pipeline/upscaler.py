@@ -14,6 +14,8 @@ from vidrestore.media.enlarge import enlarged_hw
 from vidrestore.pipeline.tiles import ALIGN_PX, CONTEXT_PX
 
 _MOST_INPUT_PX = 512
+_MOST_OUTPUT_PX = 1024
+"""Longest sides of a tile that goes into a network and comes out of it: they bound memory."""
 _TRIAL_HW = (40, 104)
 """Not square and not large: networks cache things for the usual sizes."""
 _HALVED_FROM = 4
@@ -45,8 +47,6 @@ class SuperResolution:
     """Whether pictures come and go in float32, whatever the precision of its features."""
     context_px: int = CONTEXT_PX
     """Pixels of its input around a tile that it sees and whose result is dropped."""
-    most_output_px: int = 1024
-    """Longest side of a tile that it gives, without the context."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +147,7 @@ class Upscaler:
     def tile_side_px(self) -> int:
         """Longest side of a tile's core, in source pixels."""
         factors = self.factors
-        most = self._found.most_output_px * factors.shrink // factors.network
+        most = _MOST_OUTPUT_PX * factors.shrink // factors.network
         side = min(_MOST_INPUT_PX, most)
         return max(ALIGN_PX, side // ALIGN_PX * ALIGN_PX)
 
@@ -158,7 +158,7 @@ class Upscaler:
 
     @torch.inference_mode()
     def enlarged(self, rgb_CHW: Tensor) -> Tensor:
-        """Return ``(3, scale * H, scale * W)`` float32 RGB in [0, 1] nominally, on the CPU.
+        """Return ``(3, scale * H, scale * W)`` float32 RGB in [0, 1], on the CPU.
 
         Args:
             rgb_CHW: ``(3, H, W)`` float32 RGB in [0, 1].
@@ -173,20 +173,24 @@ class Upscaler:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks of PyTorch on another project's code
             result = self._found.call(image.contiguous(memory_format=self._layout)).float()
+        self._check_finite(result)
+        result = result.clamp_(0.0, 1.0)
         if self.factors.surplus > 1:
             result = F.avg_pool2d(result, self.factors.surplus)
         if self.factors.shrink > 1:  # what was padded goes
             height, width = enlarged_hw((rgb_CHW.shape[1], rgb_CHW.shape[2]), self.scale)
             result = result[:, :, :height, :width]
-        result = result[0].cpu()
-        if not bool(torch.isfinite(result).all()):
-            if self.dtype == torch.float32:
-                raise WeightsError(f"{self.name}: this {self.kind} gives no numbers; it is broken")
-            precision = str(self.dtype).removeprefix("torch.")
-            raise DeviceError(
-                f"{self.name}: {self.kind} overflows in {precision}; use --precision fp32"
-            )
-        return result
+        return result[0].cpu()
+
+    def _check_finite(self, result: Tensor) -> None:
+        if bool(torch.isfinite(result).all()):
+            return
+        if self.dtype == torch.float32:
+            raise WeightsError(f"{self.name}: this {self.kind} gives no numbers; it is broken")
+        precision = str(self.dtype).removeprefix("torch.")
+        raise DeviceError(
+            f"{self.name}: {self.kind} overflows in {precision}; use --precision fp32"
+        )
 
     def seconds_for(self, size_hw: tuple[int, int]) -> float:
         """Measure how long a picture of this size takes here; a fast one is tried again."""
