@@ -13,6 +13,7 @@ from vidrestore.errors import WeightsError
 from vidrestore.metrics.report import Instruments, mean_scores, picture_scores
 from vidrestore.models.arcface import ArcFaceResNet
 from vidrestore.models.mobilefacenet import MobileFaceNet
+from vidrestore.restore.config import SteadyConfig
 from vidrestore.training import evaluation
 from vidrestore.training.degradations.recipe import recipe_named
 from vidrestore.training.evaluation import (
@@ -107,6 +108,28 @@ def test_a_trembling_restorer_is_found_out_over_time() -> None:
         assert after[name] > before[name], name
     assert before["flicker"] < 0.1
     assert entry.scores["original"]["landmark_jitter"] == 0
+
+
+def test_detail_of_a_clip_is_blended_as_in_a_film() -> None:
+    def trembling(steady: SteadyConfig | None) -> float:
+        rng = np.random.default_rng(1)
+
+        def drawing(crops: Tensor) -> Tensor:
+            lines = torch.from_numpy(rng.normal(0, 0.05, crops[:, :1].shape).astype(np.float32))
+            return (crops + lines).clamp(0, 1)
+
+        (entry,) = measure_clip(
+            "clip",
+            clip(),
+            recipe=recipe_named("untouched"),
+            rng=np.random.default_rng(0),
+            restore=drawing,
+            instruments=INSTRUMENTS,
+            steady=steady,
+        ).entries
+        return entry.scores["output"]["warping_error"]
+
+    assert trembling(SteadyConfig()) < 0.8 * trembling(None)
 
 
 def test_fid_compares_the_sets_that_were_measured() -> None:

@@ -26,7 +26,8 @@ from vidrestore.metrics.report import (
     picture_scores,
 )
 from vidrestore.models.mobilefacenet import MobileFaceNet
-from vidrestore.restore.config import SteadyConfig
+from vidrestore.restore.config import BlendingConfig, SteadyConfig
+from vidrestore.restore.detail_blending import blended_clip
 from vidrestore.restore.steady import steadied_clip
 from vidrestore.training.degradations.recipe import Recipe
 from vidrestore.training.losses.features import Vgg19Features, feature_network
@@ -161,15 +162,18 @@ def measure_clip(
         rng: To draw it from.
         restore: The restorer.
         instruments: The networks that metrics need.
-        steady: How crops are averaged over time before they are restored, as in a film; None
-            shows the restorer every frame as it is.
+        steady: How crops are averaged over time before they are restored, as in a film, and their
+            detail is blended after, as strongly; None restores every frame for itself.
     """
     drawn = recipe.draw(rng)
     frames = [_hwc(each) for each in originals]
     degraded = [_chw(each) for each in drawn.apply_clip(frames)]
     target = [_chw(each) for each in drawn.target_clip(frames)]
-    shown = degraded if steady is None else steadied_clip(degraded, config=steady)
+    shown = degraded if steady is None else [*steadied_clip(degraded, config=steady)]
     restored = [restore(each[None])[0] for each in shown]
+    if steady is not None:
+        blending = BlendingConfig(strength=steady.strength)
+        restored = [*blended_clip(zip(shown, restored, strict=True), config=blending)]
     scores: dict[str, Scores] = {"original": clip_scores(target, target, instruments)}
     for side, clip in (("input", degraded), ("output", restored)):
         stills = [picture_scores(a, b, instruments) for a, b in zip(clip, target, strict=True)]
