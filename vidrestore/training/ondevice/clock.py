@@ -1,10 +1,26 @@
 """How long a stage goes on: for a time, or for a number of steps."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+from vidrestore.training.ondevice.config import StageConfig
 
 _UNKNOWN = 1_000_000
 """Steps of a stage of which none has been done."""
+
+
+def share_of_time(left_seconds: float, stages: Sequence[StageConfig]) -> float:
+    """Return the seconds of the first of ``stages`` by its share; the rest share what is left.
+
+    Args:
+        left_seconds: For all of them; below 0 counts as 0.
+        stages: Those not done. One with a number of steps takes no share, and has all the time.
+    """
+    left = max(0.0, left_seconds)
+    first = stages[0]
+    if first.steps is not None:
+        return left
+    return left * first.share / sum(each.share for each in stages if each.steps is None)
 
 
 class StageClock:

@@ -71,6 +71,8 @@ class StageConfig:
     """Steps that a set of codec samples is used for."""
     window_px: int = 256
     """Side of the window that features and adversary see."""
+    adversary_from: int = 0
+    """Step of the stage from which the restorer follows the adversary, which learns before it."""
     real_detail: float = 0.98
     """Detail from which a photograph is sharp enough to be called real to the adversary."""
     keeps: Literal["", "fidelity", "detail"] = ""
@@ -152,7 +154,7 @@ class DeviceRunConfig:
     start: str = "embedded"
     """``embedded`` (the package's own weights), ``untrained``, or a file of weights."""
     precision: str = "auto"
-    """Of forward passes; weights are float32."""
+    """Of forward passes: ``fp32``, ``bf16`` or ``auto``; weights are float32."""
     compile: bool = False
     """Compile the networks that are trained: a minute at the start of every stage."""
     clip_norm: float = 1.0
@@ -176,6 +178,8 @@ class DeviceRunConfig:
     def __post_init__(self) -> None:
         if self.minutes <= 0 or self.save_minutes <= 0 or self.clip_norm <= 0:
             raise ConfigError("minutes, save_minutes and clip_norm must be > 0")
+        if self.precision == "fp16":
+            raise ConfigError("precision fp16 has too few exponents for gradients; take bf16")
         if self.log_every < 1 or not self.stages:
             raise ConfigError("log_every must be >= 1, and there must be a stage")
         check_knob("default detail", self.default_detail)

@@ -16,7 +16,7 @@ from vidrestore.training.moment import Moment
 from vidrestore.training.ondevice.bank import FaceBank
 from vidrestore.training.ondevice.batches import DegradedFaces
 from vidrestore.training.ondevice.cache import CachedFaces
-from vidrestore.training.ondevice.clock import StageClock
+from vidrestore.training.ondevice.clock import StageClock, share_of_time
 from vidrestore.training.ondevice.config import DeviceRunConfig, StageConfig
 from vidrestore.training.ondevice.meter import Meter
 from vidrestore.training.ondevice.networks import network_of, starting_state
@@ -70,6 +70,9 @@ class _Run:
                 self._save(parts=None)
                 if stage.keeps and config.validation is not None:
                     self._validate(journal)
+                more = place.stage < len(config.stages)
+                if more and stop_after is not None and place.done >= stop_after:
+                    return None
         return Outcome(config=config, ends=place.ends, steps=place.done, bank=self._bank)
 
     def _trained(self, stage: StageConfig, journal: Journal, stop_after: int | None) -> bool:
@@ -85,19 +88,20 @@ class _Run:
         trainer = self._trainer(stage, self._moment(clock))
         meter = Meter(journal, self._updater, done=place.done, batch=stage.batch, stage=place.stage)
         saved = time.monotonic()
-        while not clock.is_over(place.step):
+        over = clock.is_over(place.step)
+        while not over:
             meter.add(trainer.step(self._moment(clock)), updates=len(trainer.parts))
             place.step += 1
             place.done += 1
-            last = clock.is_over(place.step)
-            if place.step % config.log_every == 0 or last:
+            over = clock.is_over(place.step)
+            if place.step % config.log_every == 0 or over:
                 self._tell(meter.write(place.done), clock)
             stop = stop_after is not None and place.done >= stop_after
-            if not last and (stop or time.monotonic() - saved > 60 * config.save_minutes):
+            if not over and (stop or time.monotonic() - saved > 60 * config.save_minutes):
                 place.stage_spent_seconds = clock.spent_seconds
                 self._save(parts={name: each.state_dict() for name, each in trainer.parts.items()})
                 saved = time.monotonic()
-            if stop and not last:
+            if stop and not over:
                 return False
         state = {name: each.detach().cpu().clone() for name, each in trainer.ema.state.items()}
         if stage.keeps:
@@ -128,6 +132,7 @@ class _Run:
             )
         else:
             source = DegradedFaces(self._bank, config.data, stage, moment=moment)
+        torch.manual_seed(moment.seed)  # of a new adversary
         trainer = StageTrainer(
             config,
             stage,
@@ -157,10 +162,8 @@ class _Run:
         """Return a stage's part of the time that is left."""
         whole = 60 * self._config.minutes
         spent = self._place.spent_seconds + time.monotonic() - self._began
-        left = max(0.0, whole - spent - min(_RESERVE_SECONDS, _RESERVE_SHARE * whole))
-        timed = [each.share for each in self._config.stages[stage:] if each.steps is None]
-        own = self._config.stages[stage]
-        return left if own.steps is not None else left * own.share / sum(timed)
+        left = whole - spent - min(_RESERVE_SECONDS, _RESERVE_SHARE * whole)
+        return share_of_time(left, self._config.stages[stage:])
 
     def _tell(self, means: Mapping[str, float], clock: StageClock) -> None:
         place = self._place
@@ -217,6 +220,8 @@ def train_on_device(
     """
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
-    run = _Run(config, folder, resolve_device(device), on_progress)
+    where = resolve_device(device)
+    torch.backends.cudnn.benchmark = where.type == "cuda"  # sizes stay the same within a stage
+    run = _Run(config, folder, where, on_progress)
     outcome = run.train(stop_after)
     return [] if outcome is None else write_outcome(outcome, folder)

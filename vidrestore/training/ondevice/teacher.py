@@ -39,7 +39,7 @@ class Teacher:
     ) -> None:
         self._fidelity = _frozen(fidelity, device, dtype)
         self._enlarger = _frozen(_x4plus(side_px), device, dtype)
-        self._good_from_db = good_from_db
+        self.good_from_db = good_from_db
 
     @torch.no_grad()
     def taught(self, batch: FaceBatch) -> FaceBatch:
@@ -47,7 +47,7 @@ class Teacher:
         restored = self._fidelity(batch.degraded).image.float().clamp(-1, 1)
         error = psnr_db(restored / 2 + 0.5, batch.clean / 2 + 0.5)
         picture = self._enlarger(restored).image.float().clamp(-1, 1)
-        return batch._replace(teacher=picture, taught=error < self._good_from_db)
+        return batch._replace(teacher=picture, taught=error < self.good_from_db)
 
 
 def _x4plus(side_px: int) -> nn.Module:

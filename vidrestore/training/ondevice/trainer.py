@@ -137,7 +137,7 @@ class StageTrainer:
             batch = self._teacher.taught(batch)
         seen = self._restored(batch, moment)
         terms = self._fidelity_terms(batch, seen) | self._detail_terms(batch, seen)
-        if self._judge is not None:
+        if self._judge is not None and moment.step >= self._stage.adversary_from:
             terms["adversary"] = self._adversary_term(self._judge, batch, seen)
         logged = self._updater.apply(self.generator, terms, moment)
         if self._judge is not None:

@@ -1,0 +1,92 @@
+"""Tiny runs of training on one device: small faces, a small network, judges without training."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from support.facefolders import write_faces
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.models import mobilenet_v2
+
+from vidrestore.configfile import from_mapping
+from vidrestore.models.mobilefacenet import MobileFaceNet
+from vidrestore.models.outputs import Restored
+from vidrestore.training.ondevice import networks, trainer
+from vidrestore.training.ondevice.config import DeviceRunConfig
+
+RATES = {"lr": 2e-4, "beta1": 0.9, "schedule": "cosine", "warmup_steps": 1}
+FIDELITY = {"log_pixels": 1.0, "ssim": 1.0, "identity": 0.5}
+DETAIL = {
+    "tones": 1.0,
+    "truth": 1.0,
+    "components": 1.0,
+    "teacher": 1.0,
+    "gradients": 0.5,
+    "identity": 0.3,
+    "consistency": 0.25,
+}
+
+
+class SmallRestorer(nn.Module):
+    """A restorer of two layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(48, 16, kernel_size=3, padding=1)
+        self.head = nn.Conv2d(16, 48, kernel_size=3, padding=1)
+        nn.init.zeros_(self.head.weight)
+
+    def forward(self, image_NCHW: Tensor) -> Restored:
+        feat = F.leaky_relu(self.stem(F.pixel_unshuffle(image_NCHW, 4)), 0.2)
+        return Restored(image=image_NCHW + F.pixel_shuffle(self.head(feat), 4))
+
+
+def use_small_restorer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have runs train a small network in place of ``lite``."""
+    for module in (networks, trainer):
+        monkeypatch.setattr(module, "build_lite", SmallRestorer)
+
+
+def training_root(folder: Path) -> Path:
+    """Write faces, and judges with random weights, into a folder; return it."""
+    write_faces(folder / "faces", count=6, side_px=128)
+    torch.manual_seed(0)
+    save_file(MobileFaceNet().state_dict(), folder / "identity.safetensors")
+    save_file(mobilenet_v2(weights=None).state_dict(), folder / "features.safetensors")
+    return folder
+
+
+def stage(name: str, **changes: Any) -> dict[str, Any]:
+    """Return a stage of faces of 64 pixels, of the fidelity end where nothing else is said."""
+    settings = {"steps": 2, "side_px": 64, "batch": 2, "generator": RATES, "weights": FIDELITY}
+    return {"name": name, "window_px": 32, **settings, **changes}
+
+
+def run_config(root: Path, stages: list[dict[str, Any]], **changes: Any) -> DeviceRunConfig:
+    """Return a run on the faces of ``training_root``."""
+    faces = {
+        "root": str(root),
+        "size_px": 128,
+        "sources": [{"folder": "faces"}],
+        "recipes": [{"name": "film", "share": 1.0}],
+    }
+    data = {
+        "faces": faces,
+        "recipes": [{"name": "gfpgan", "share": 0.7}, {"name": "film", "share": 0.3}],
+        "held_out": 1,
+        "workers": 0,
+        "rows": 32,
+    }
+    settings = {
+        "start": "untrained",
+        "precision": "fp32",
+        "log_every": 1,
+        "identity": str(root / "identity.safetensors"),
+        "features": str(root / "features.safetensors"),
+        "data": data,
+        "stages": stages,
+    }
+    return from_mapping(settings | changes, DeviceRunConfig, where="test")
