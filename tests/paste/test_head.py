@@ -62,7 +62,8 @@ def mask_in_frame(
 
 
 def darkened(frame: Frame, face: TrackedFace) -> RestoredFace:
-    return restored(frame, DisplayGeometry(coded_hw=frame.coded_hw), face, gain=0.5)
+    geometry = DisplayGeometry(coded_hw=frame.coded_hw)
+    return restored(frame, geometry, face, gain=1.0, shift=-0.15)
 
 
 def test_the_mask_is_larger_than_the_faces_and_falls_to_zero_inside_the_crop() -> None:
@@ -109,6 +110,38 @@ def test_a_colour_of_neither_head_nor_background_stays_in() -> None:
     colours[1:4, 8:-8] = (0.9, 0.1, 0.1)  # a hat
     assert likely_head(colours)[2, 12:-12].min() > 0.9
     assert likely_head(colours)[:8, 0].max() < 0.05
+
+
+def textured(face: RestoredFace, *, levels: float, seed: int = 0) -> RestoredFace:
+    """Return ``face`` with the same fine texture in the film's crop, less of it restored."""
+    rng = np.random.default_rng(seed)
+    texture = torch.from_numpy(rng.normal(0, levels / 255, (1, 512, 512)).astype(np.float32))
+    hair = torch.from_numpy(np.hypot(*(np.indices((512, 512)) - 256.0)) > 200)
+    crop = (face.aligned.crop_chw + texture * hair).clamp(0, 1)
+    return replace(face, aligned=replace(face.aligned, crop_chw=crop))
+
+
+def test_hair_that_the_restorer_would_blur_stays_and_the_face_is_restored() -> None:
+    frame = grey_frame()
+    face = darkened(frame, face_at(CENTRE_XY, size_px=512))
+    plain = mask_in_frame(frame, face)
+    mask = mask_in_frame(frame, textured(face, levels=12))
+    hair = (radius_px(205, 205) > 20) & (plain > 0.2)
+    hair &= mask_in_frame(frame, face, shape="face") == 0.0
+    assert hair.sum() > 1000
+    assert mask[hair].max() < 0.2
+    face_only = mask_in_frame(frame, face, shape="face")
+    assert (mask >= face_only - 0.02).all()
+
+
+def test_grain_all_over_is_not_taken_for_hair() -> None:
+    frame = grey_frame()
+    face = darkened(frame, face_at(CENTRE_XY, size_px=512))
+    grain = torch.from_numpy(np.random.default_rng(1).normal(0, 8 / 255, (1, 512, 512)))
+    crop = (face.aligned.crop_chw + grain.float()).clamp(0, 1)
+    grainy = replace(face, aligned=replace(face.aligned, crop_chw=crop))
+    difference = np.abs(mask_in_frame(frame, grainy) - mask_in_frame(frame, face))
+    assert difference.max() < 0.1
 
 
 def test_noise_and_a_little_motion_move_the_mask_a_little() -> None:

@@ -1,11 +1,12 @@
 """The soft mask of a whole head: hair, ears and neck, as far as the crop holds them.
 
 A rounded shape fills most of the crop and falls to 0 before the crop ends. It lies in every crop
-at the same place, so it is as steady as the crop itself. Two soft limits keep it to the head:
+at the same place, so it is as steady as the crop itself. Three soft limits narrow it:
 
 * colour: where a cell of the crop looks like the border beside and above the head, and not like
   the middle, the background stays as it was (as histogram backprojection does: Swain and Ballard
   1991, "Color indexing", section 4, with Gaussian kernels for bins, so that nothing jumps);
+* detail: hair that is finer in the film than the restorer makes it stays as it was;
 * other faces: every place belongs to the nearer face, in units of each face's size.
 
 Where the restorer has a parser, its map of the head replaces the limit by colour.
@@ -18,6 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from vidrestore.geometry import applied, composed
 from vidrestore.paste.masks import (
@@ -34,7 +36,8 @@ from vidrestore.types import Affine, FloatArray, RestoredFace
 HEAD_CELLS = 128
 """Cells of a head's mask along the crop's side: 4 pixels each, much finer than its ramps."""
 COLOUR_CELLS = 32
-"""Cells along the crop's side whose mean colours are compared: 16 pixels average noise away."""
+"""Cells along the crop's side that are compared by mean colour and detail: 16 pixels average noise
+away."""
 
 # Superellipses in crop pixels: centre x and y, half width, half height, exponent. The middle holds
 # face and hair of heads of all shapes; beyond the last there is background, but for long hair.
@@ -55,6 +58,14 @@ it is head: a colour that both have stays in."""
 _OUTLINE_CELLS = 5
 """Side of the window over which a head grows, so that its outline is restored from both sides."""
 _LIMIT_SIGMA_CELLS = 1.2
+_DETAIL_KEPT = (0.45, 0.8)
+"""Where restored hair has at most the first share of the film's detail the film's stays, from the
+second on the restored is shown."""
+_LEAST_DETAIL = 0.0014
+"""Mean difference of neighbouring pixels that is no detail yet: a third of a level of 255."""
+_DETAIL_SIGMA_CELLS = 1.5
+_NOISE_MARGIN = 1.25
+"""Noise differs by so much between skin and hair, lit and dark."""
 _BETWEEN_FACES = 0.25
 """Where two faces are nearly as near, in face radii, the one gives way to the other by degrees."""
 
@@ -78,10 +89,12 @@ def head_mask(
     size_hw = (HEAD_CELLS, HEAD_CELLS)
     inner = mask_on_grid(composed(cells_to_crop(HEAD_CELLS), ellipse.to_unit), size_hw)
     colours = np.ascontiguousarray(crop_means_chw.permute(1, 2, 0).float().cpu().numpy())
-    mask = np.maximum(inner, _shape() * _enlarged(likely_head(colours)))
+    detail = detail_kept(face.aligned.crop_chw, face.restored_chw, ellipse)
+    mask = np.maximum(inner, _shape() * _enlarged(likely_head(colours) * detail))
     if face.region_hw is not None and face.head_hw is not None:
         trust = trust_in_region(_cells(face.region_hw), ellipse)
-        parsed = _shape() * _enlarged(feathered(_cells(face.head_hw)))
+        parsed = np.maximum(inner, _shape() * _enlarged(detail))
+        parsed *= _enlarged(feathered(_cells(face.head_hw)))
         mask += np.float32(trust) * (parsed - mask)
     if others_xy:
         own_xy, *rest_xy = (
@@ -104,6 +117,38 @@ def likely_head(colours_hwc: FloatArray) -> FloatArray:
     limit = smooth_step(share.reshape(COLOUR_CELLS, COLOUR_CELLS), *_HEAD_SHARE)
     grown = cv2.dilate(limit, np.ones((_OUTLINE_CELLS, _OUTLINE_CELLS), np.uint8))
     return np.asarray(cv2.GaussianBlur(grown, (0, 0), _LIMIT_SIGMA_CELLS), np.float32)
+
+
+def detail_kept(source_chw: Tensor, restored_chw: Tensor, ellipse: FaceEllipse) -> FloatArray:
+    """Return how far each cell keeps its detail when restored, ``(COLOUR_CELLS, COLOUR_CELLS)``.
+
+    What half of the face's cells show, which are skin, may be noise, and noise is no detail.
+
+    Args:
+        source_chw: ``(3, S, S)`` RGB in [0, 1].
+        restored_chw: The same restored.
+        ellipse: Where the face is.
+    """
+    before, after = _steepness(source_chw), _steepness(restored_chw)
+    size_hw = (COLOUR_CELLS, COLOUR_CELLS)
+    core = mask_on_grid(composed(cells_to_crop(COLOUR_CELLS), ellipse.to_unit), size_hw) > 0.5
+    noise = _NOISE_MARGIN * np.median(before[core]) if core.any() else 0.0
+    before = np.sqrt(np.maximum(before**2 - np.float32(noise**2), 0.0))
+    least = np.float32(_LEAST_DETAIL)
+    before, after = (
+        np.asarray(cv2.GaussianBlur(each, (0, 0), _DETAIL_SIGMA_CELLS), np.float32) + least
+        for each in (before, after)
+    )
+    return smooth_step(after / before, *_DETAIL_KEPT)
+
+
+def _steepness(crop_chw: Tensor) -> FloatArray:
+    """Return the mean difference of neighbouring pixels in each cell, of every second of green."""
+    green = crop_chw[1]
+    here, right, below = green[::2, ::2], green[::2, 1::2], green[1::2, ::2]
+    steps = (right - here).abs_() + (below - here).abs_()
+    means = F.avg_pool2d(steps[None], steps.shape[-1] // COLOUR_CELLS)[0]
+    return np.ascontiguousarray(means.float().cpu().numpy())
 
 
 def nearest_share(
@@ -146,7 +191,7 @@ def _density(colours: FloatArray, samples: tuple[NDArray[np.intp], FloatArray]) 
 
 @cache
 def _samples() -> tuple[tuple[NDArray[np.intp], FloatArray], ...]:
-    """Return every second cell of the middle and of the surroundings, and weights of sum 1."""
+    """Return every third cell of the middle and of the surroundings, and weights of sum 1."""
     middle = smooth_step(1.0 - _superellipse(COLOUR_CELLS, _MIDDLE), 0.0, 0.3)
     outside = smooth_step(_superellipse(COLOUR_CELLS, _SURROUNDINGS), 1.0, 1.12)
     first, last = _SHOULDERS_Y_PX
@@ -154,7 +199,7 @@ def _samples() -> tuple[tuple[NDArray[np.intp], FloatArray], ...]:
     above = smooth_step(-y_px, -last, -first)
     found: list[tuple[NDArray[np.intp], FloatArray]] = []
     for weights in (middle.ravel(), outside.ravel() * above):
-        chosen = np.flatnonzero(weights > 0.05)[::2]
+        chosen = np.flatnonzero(weights > 0.05)[::3]
         found.append((chosen, weights[chosen] / weights[chosen].sum()))
     return tuple(found)
 
