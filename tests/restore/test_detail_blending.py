@@ -1,5 +1,6 @@
 """Restored detail is blended along the motion: steadier, no ghosts, bounded."""
 
+import tracemalloc
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 
@@ -315,6 +316,25 @@ def test_no_more_frames_are_held_than_the_neighbours_to_come() -> None:
     count = sum(1 for _ in blended_frames(frames(), config=CONFIG))
     assert count == 10
     assert most <= CONFIG.reach_frames + 1
+
+
+def test_memory_does_not_grow_with_the_film() -> None:
+    one = flickering(0)
+
+    def peak_bytes(count: int) -> int:
+        tracemalloc.start()
+        for _ in blended_clip((one for _ in range(count)), config=CONFIG):
+            pass
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    # Of every face in the window 1.5 MB, and some ten pictures in luma to work with.
+    window_bytes = (2 * CONFIG.reach_frames + 1) * 1_600_000
+    peak_bytes(1)  # what is kept from one film to the next
+    few, many = peak_bytes(8), peak_bytes(24)
+    assert many < 1.05 * few
+    assert few < window_bytes + 10 * SIDE_PX * SIDE_PX * 4
 
 
 @pytest.mark.parametrize(
