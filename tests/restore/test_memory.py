@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from vidrestore.devices import out_of_memory
 from vidrestore.errors import DeviceError
+from vidrestore.models.face_parser import CLASSES
 from vidrestore.models.outputs import Restored
 from vidrestore.models.table import RestorerSpec
 from vidrestore.restore.restorer import Restorer
@@ -68,6 +69,31 @@ def test_a_batch_that_does_not_fit_is_halved_until_it_does(
     assert tried.most_at_once == 2
     expected = (crops(8) * 2 - 1) * 0.25 + 0.5 + 0.001
     torch.testing.assert_close(found, expected)
+
+
+class Parsing(Crowded):
+    """Calls hair what is bright, and the rest skin."""
+
+    def forward(self, image: Tensor) -> Restored:
+        restored = super().forward(image)
+        logits = torch.zeros(len(image), len(CLASSES), SIDE, SIDE)
+        logits[:, CLASSES.index("hair")] = 40.0 * image[:, 0]
+        logits[:, CLASSES.index("skin")] = -40.0 * image[:, 0]
+        return Restored(image=restored.image, parsing=logits)
+
+
+def test_regions_of_all_parts_are_put_together() -> None:
+    tried = restorer(Parsing(room=2))
+
+    found = tried.restored(crops(4))
+
+    assert tried.most_at_once == 2
+    assert found.region_nhw is not None
+    assert found.head_nhw is not None
+    is_face = [float(each.mean()) > 0.5 for each in found.region_nhw]
+    assert is_face == [True, True, False, False]
+    assert len(found.head_nhw) == 4
+    assert float(found.head_nhw.min()) > 0.99
 
 
 def test_the_smaller_size_is_remembered() -> None:
