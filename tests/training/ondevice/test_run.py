@@ -32,7 +32,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def adversary(**changes: Any) -> dict[str, Any]:
-    weights = DETAIL | {"features": 0.3, "adversary": 0.05}
+    weights = DETAIL | {"features": 0.3, "adversary": 0.05, "matching": 1.0}
     return stage("adversary", adversary=RATES, weights=weights, keeps="detail", **changes)
 
 
@@ -59,7 +59,7 @@ def test_one_command_trains_both_ends_and_leaves_weights_curves_and_a_sheet(
     assert [each.step for each in told] == [1, 2, 3, 4, 5, 6]
     assert all(each.terms["samples_per_second"] > 0 for each in told)
     assert {"teacher", "gradients", "consistency", "tones"} <= told[3].terms.keys()
-    assert {"features", "adversary", "texture"} <= told[5].terms.keys()
+    assert {"features", "adversary", "matching", "texture"} <= told[5].terms.keys()
     ends = [read_weights(tmp_path / "lite.safetensors", detail=each).state for each in (0.0, 1.0)]
     assert any(not torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
     assert load_weights(build_lite(), tmp_path / "lite.safetensors") == 0.5

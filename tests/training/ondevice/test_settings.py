@@ -48,6 +48,7 @@ def test_the_shipped_config_is_understood_and_its_recipes_run_on_the_device() ->
         ([stage("a", side_px=48)], {}, "multiple of 32"),
         ([stage("a", weights={"identity": 1.0})], {}, "log_pixels, truth and teacher"),
         ([stage("a", weights={"truth": 1.0, "adversary": 0.1})], {}, "needs a table adversary"),
+        ([stage("a", weights={"truth": 1.0, "matching": 1.0})], {}, "needs an adversary"),
         ([stage("a", weights={"teacher": 1.0})], {}, "fidelity end"),
         ([stage("a", keeps="detail"), stage("b", keeps="detail")], {}, "kept by one stage"),
         ([stage("a", codec_share=1.0)], {}, "codec_share"),
@@ -125,7 +126,7 @@ def test_a_run_begins_with_the_packages_weights_at_their_fidelity_end() -> None:
 
 def test_pairs_are_made_once_in_any_order_and_trained_on(root: Path, tmp_path: Path) -> None:
     weights = {key: each for key, each in DETAIL.items() if key != "consistency"}
-    taught = stage("taught", steps=1, weights=weights)
+    taught = stage("taught", steps=1, batch=6, weights=weights)
     config = run_config(root, [taught], teacher={"cache": str(tmp_path / "pairs")})
     samples = FaceSamples(replace(config.data.faces, size_px=64), seed=0)
     asked: list[int] = []
@@ -139,12 +140,12 @@ def test_pairs_are_made_once_in_any_order_and_trained_on(root: Path, tmp_path: P
         device=CPU,
         dtype=torch.float32,
     )
-    assert cache.fill(samples, teacher, device=CPU, first=1, every=2, on_sample=asked.append) == 1
+    assert cache.fill(samples, teacher, device=CPU, every=2, on_sample=asked.append) == 2
     teacher.good_from_db = 0.0
     again = TeacherCache(tmp_path / "pairs", count=3, side_px=64)
-    assert again.fill(samples, teacher, device=CPU, on_sample=asked.append) == 2
-    assert asked == [1, 0, 2]
-    assert again.meta[:, 0].tolist() == [-1, 1, -1]
+    assert again.fill(samples, teacher, device=CPU, on_sample=asked.append) == 1
+    assert asked == [0, 2, 1]
+    assert again.meta[:, 0].tolist() == [1, -1, 1]
 
     moment = Moment(step=5, steps=9, seed=0, rank=0, device=CPU)
     batches = [

@@ -33,16 +33,21 @@ class StageWeights:
     features: float = 0.0
     """Of squared differences of unit features."""
     adversary: float = 0.0
+    matching: float = 0.0
+    """Of the L1 difference of the adversary's features, which is steadier than its scores."""
     consistency: float = 0.0
     """Of the L1 difference of two views of one degraded face."""
 
     def __post_init__(self) -> None:
         values = (self.log_pixels, self.ssim, self.identity, self.tones, self.truth)
         others = (self.components, self.teacher, self.gradients, self.features, self.adversary)
-        if min(*values, *others, self.consistency) < 0:
+        more = (self.matching, self.consistency)
+        if min(*values, *others, *more) < 0:
             raise ConfigError("weights of losses must be >= 0")
         if not any((self.log_pixels, self.truth, self.teacher)):
             raise ConfigError("one of log_pixels, truth and teacher must be > 0")
+        if self.matching and not self.adversary:
+            raise ConfigError("weights.matching needs an adversary: set weights.adversary > 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +121,8 @@ class TeacherConfig:
     """Of a cache's samples; those of the codec samples where there are none."""
     good_from_db: float = 31.0
     """PSNR of the fidelity end from which the truth itself is the teacher."""
+    sharpen: float = 0.0
+    """How much of its own finest detail is added to what the teacher draws."""
     in_memory: bool = True
     """Hold the cache on the device; else it is read from the disk."""
 

@@ -8,9 +8,10 @@ adversary. Where the teacher could only harm, the truth is the target.
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidrestore.models.texture_discriminator import TextureDiscriminator
 from vidrestore.training.losses.precision import in_full
 from vidrestore.training.ondevice.batches import FaceBatch, shifted
 from vidrestore.training.tasks.adversaries import Square
@@ -18,6 +19,7 @@ from vidrestore.training.tasks.adversaries import Square
 _TONE_CELL_PX = 8
 _WINDOW_SPREAD = 0.35
 """Deviation of a window's place from the middle, in parts of the way to the border."""
+_LEAST_TAUGHT = 0.25
 _BORDER_PX = 4
 """Left out where two shifted views are compared: beyond the edge nothing is known."""
 
@@ -75,12 +77,23 @@ def tone_loss(restored_NCHW: Tensor, target_NCHW: Tensor, places_N1HW: Tensor) -
     return ((1 + tones(places_N1HW)) * error).mean()
 
 
-def detail_error(
-    restored_NCHW: Tensor, teacher_NCHW: Tensor, clean_NCHW: Tensor, taught_N: Tensor
-) -> Tensor:
-    """Return the fine detail restored less the teacher's, the truth's where not ``taught``."""
-    target = torch.where(taught_N[:, None, None, None], teacher_NCHW, clean_NCHW)
-    return fine_detail(restored_NCHW) - fine_detail(target)
+def sharpened(image_NCHW: Tensor, amount: float) -> Tensor:
+    """Return a picture with ``amount`` of what is finer than 5 x 5 pixels added once more."""
+    if amount == 0:
+        return image_NCHW
+    smooth = F.avg_pool2d(image_NCHW, 5, stride=1, padding=2, count_include_pad=False)
+    return image_NCHW + amount * (image_NCHW - smooth)
+
+
+def detail_error(restored_NCHW: Tensor, teacher_NCHW: Tensor, taught_N: Tensor) -> Tensor:
+    """Return the fine detail restored less the teacher's, same shape; 0 where not ``taught``.
+
+    Divided by the share of samples that are taught, a quarter at least, so that the mean does not
+    depend on how many of a batch are.
+    """
+    error = fine_detail(restored_NCHW) - fine_detail(teacher_NCHW)
+    share = taught_N.float().mean().clamp_min(_LEAST_TAUGHT)
+    return error * taught_N[:, None, None, None] / share
 
 
 def gradient_size(error_NCHW: Tensor) -> Tensor:
@@ -106,6 +119,20 @@ def unit_feature_loss(restored: Sequence[Tensor], target: Sequence[Tensor]) -> T
         for one, other in zip(restored, target, strict=True)
     ]
     return torch.stack(layers).mean()
+
+
+def judged_features(
+    judge: TextureDiscriminator, picture_NCHW: Tensor, degraded_NCHW: Tensor
+) -> tuple[Tensor, list[Tensor]]:
+    """Return the scores of a texture discriminator and the features of its layers before them."""
+    feat = torch.cat([picture_NCHW, degraded_NCHW], dim=1)
+    feat = feat.contiguous(memory_format=torch.channels_last)
+    features: list[Tensor] = []
+    for layer in judge.layers:
+        feat = layer(feat)
+        if isinstance(layer, nn.LeakyReLU):
+            features.append(feat)
+    return feat, features
 
 
 def sharp_hinge_loss(real: Tensor, fake: Tensor, sharp_N: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from vidrestore.training.losses.adversarial import hinge_generator_loss
 from vidrestore.training.losses.features import FeatureNetwork, feature_network
 from vidrestore.training.losses.freezing import weights_held
 from vidrestore.training.losses.identity import IdentityNetwork, identity_loss, identity_network
+from vidrestore.training.losses.perceptual import feature_loss
 from vidrestore.training.losses.pixel import log_error, ssim_loss
 from vidrestore.training.moment import Moment
 from vidrestore.training.ondevice.batches import FaceBatch
@@ -26,7 +27,9 @@ from vidrestore.training.ondevice.terms import (
     detail_error,
     face_window,
     gradient_size,
+    judged_features,
     sharp_hinge_loss,
+    sharpened,
     tone_loss,
     unit_feature_loss,
 )
@@ -114,6 +117,7 @@ class StageTrainer:
     ) -> None:
         self._stage, self._judges, self._teacher = stage, judges, teacher
         self._source, self._updater = source, updater
+        self._sharpen = config.teacher.sharpen
         network = build_lite()
         network.load_state_dict(dict(state))
         self._network = _placed(network, updater.device).train()
@@ -121,10 +125,11 @@ class StageTrainer:
         self.generator = Part(
             network=self._network, rates=stage.generator, ema=self.ema, fused=True
         )
-        self._judge: nn.Module | None = None
+        self._judge: TextureDiscriminator | None = None
         parts = {"generator": self.generator}
         if stage.adversary is not None and stage.weights.adversary:
-            self._judge = _placed(TextureDiscriminator(base_ch=DISCRIMINATOR_CH), updater.device)
+            self._judge = TextureDiscriminator(base_ch=DISCRIMINATOR_CH)
+            _placed(self._judge, updater.device)
             parts["texture"] = Part(network=self._judge, rates=stage.adversary, fused=True)
         self.parts: Mapping[str, Part] = parts
         self._forward: Any = torch.compile(self._network) if config.compile else self._network
@@ -138,7 +143,7 @@ class StageTrainer:
         seen = self._restored(batch, moment)
         terms = self._fidelity_terms(batch, seen) | self._detail_terms(batch, seen)
         if self._judge is not None and moment.step >= self._stage.adversary_from:
-            terms["adversary"] = self._adversary_term(self._judge, batch, seen)
+            terms |= self._adversary_terms(self._judge, batch, seen)
         logged = self._updater.apply(self.generator, terms, moment)
         if self._judge is not None:
             loss = self._judged(self._judge, batch, seen._replace(image=seen.image.detach()))
@@ -196,7 +201,8 @@ class StageTrainer:
                 error = error * (~batch.taught)[:, None, None, None]
             terms["truth"] = weights.truth * error.mean()
         if weights.teacher and batch.teacher is not None and batch.taught is not None:
-            error = counts * detail_error(seen.image, batch.teacher, batch.clean, batch.taught)
+            drawn = sharpened(batch.teacher, self._sharpen)
+            error = counts * detail_error(seen.image, drawn, batch.taught)
             terms["teacher"] = weights.teacher * error.abs().mean()
             if weights.gradients:
                 terms["gradients"] = weights.teacher * weights.gradients * gradient_size(error)
@@ -208,10 +214,18 @@ class StageTrainer:
             terms["features"] = weights.features * unit_feature_loss(found, aimed)
         return terms
 
-    def _adversary_term(self, judge: nn.Module, batch: FaceBatch, seen: _Seen) -> Tensor:
+    def _adversary_terms(
+        self, judge: TextureDiscriminator, batch: FaceBatch, seen: _Seen
+    ) -> dict[str, Tensor]:
+        weights, degraded = self._stage.weights, seen.window.of(batch.degraded)
         with weights_held(judge), self._updater.autocast():
-            scores = judge(seen.window.of(seen.image), seen.window.of(batch.degraded))
-        return self._stage.weights.adversary * hinge_generator_loss(scores)
+            scores, found = judged_features(judge, seen.window.of(seen.image), degraded)
+            with torch.no_grad():
+                _, aimed = judged_features(judge, seen.window.of(batch.clean), degraded)
+        terms = {"adversary": weights.adversary * hinge_generator_loss(scores)}
+        if weights.matching:
+            terms["matching"] = weights.matching * feature_loss(found, aimed) / len(found)
+        return terms
 
     def _judged(self, judge: nn.Module, batch: FaceBatch, seen: _Seen) -> Tensor:
         degraded = seen.window.of(batch.degraded)
