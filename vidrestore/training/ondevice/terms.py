@@ -7,6 +7,7 @@ adversary. Where the teacher could only harm, the truth is the target.
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -34,18 +35,17 @@ def component_places(boxes_N34: Tensor, *, side_px: int) -> Tensor:
     return inside.amax(dim=1, keepdim=True)
 
 
-def face_window(generator: torch.Generator, *, side: int, within: int) -> Square:
+def face_window(rng: np.random.Generator, *, side: int, within: int) -> Square:
     """Draw a window of pictures of side ``within``, most often about the face in their middle.
 
     Args:
-        generator: On the CPU.
+        rng: The host's: cutting out at a number that is on the device would wait for that.
         side: Of the window, at most ``within``.
         within: Side of the pictures.
     """
     side = min(side, within)
     room = within - side
-    offset = torch.randn(2, generator=generator, device=generator.device) * _WINDOW_SPREAD
-    y, x = ((1 + offset) * room / 2).clamp(0, room).int()
+    y, x = np.clip(rng.normal(1, _WINDOW_SPREAD, 2) * room / 2, 0, room)
     return Square(int(y), int(x), side)
 
 

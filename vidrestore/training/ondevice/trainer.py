@@ -1,9 +1,9 @@
 """One stage: the restorer, its judges, and a step of both."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -160,9 +160,8 @@ class StageTrainer:
         with self._updater.autocast():
             image = self._forward(given.contiguous(memory_format=torch.channels_last)).image
         image = image.float()
-        # The host draws it: cutting out at a number that is on the device would wait for that.
-        host = replace(moment, device=torch.device("cpu")).generator(1)
-        window = face_window(host, side=self._stage.window_px, within=image.shape[-1])
+        rng = np.random.default_rng((moment.seed, moment.step))
+        window = face_window(rng, side=self._stage.window_px, within=image.shape[-1])
         return _Seen(image[:count], None if batch.again is None else image[count:], window)
 
     def _fidelity_terms(self, batch: FaceBatch, seen: _Seen) -> dict[str, Tensor]:
