@@ -121,7 +121,8 @@ def test_the_cost_is_measured_for_the_largest_tile_and_counts_all() -> None:
     background = Background(
         upscaler(network, 1), DisplayGeometry(coded_hw=(600, 700)), on_share=lambda _: None
     )
-    cost = background.cost()
+    cost = background.cost(250)
+    assert cost is not None
 
     # Two rows of 320 and 280, two columns of 352 and 348, each with 6 pixels more: half of it.
     assert network.seen[-1] == (163, 179)
@@ -131,6 +132,17 @@ def test_the_cost_is_measured_for_the_largest_tile_and_counts_all() -> None:
     assert line.startswith("--background net: ")
     assert " s a tile x 4 tiles a frame x 250 frames: about " in line
     assert "a frame (cpu)" in cost.line(None)
+
+
+def test_nothing_is_measured_where_there_is_hardly_anything_to_do() -> None:
+    network = Watched()
+    background = Background(
+        upscaler(network, 1), DisplayGeometry(coded_hw=(600, 700)), on_share=lambda _: None
+    )
+    seen = len(network.seen)
+
+    assert background.cost(1) is None
+    assert len(network.seen) == seen
 
 
 def test_a_compact_network_sees_no_further_than_its_context() -> None:

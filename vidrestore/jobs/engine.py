@@ -51,8 +51,12 @@ class ReadyFilm(Protocol):
         """How many times larger the outputs are than the source."""
         ...
 
-    def background_cost(self) -> BackgroundCost | None:
-        """Return what the network for the whole picture costs; None where there is none."""
+    def background_cost(self, frames: int | None) -> BackgroundCost | None:
+        """Return what the network for the whole picture costs; None where little or nothing.
+
+        Args:
+            frames: Of the film; None where unknown.
+        """
         ...
 
     def begun(
@@ -119,8 +123,8 @@ class _LocalFilm:
         self._background: Background | None = prepared.background()
         self.scale = 1 if self._background is None else self._background.scale
 
-    def background_cost(self) -> BackgroundCost | None:
-        return None if self._background is None else self._background.cost()
+    def background_cost(self, frames: int | None) -> BackgroundCost | None:
+        return None if self._background is None else self._background.cost(frames)
 
     def begun(
         self,

@@ -180,7 +180,7 @@ def _run(
             geometry = comparison_geometry(shown.info)
             outputs["compare"] = stack.enter_context(opened(settings.compare, geometry))
         if tell_cost and _LOG.isEnabledFor(logging.WARNING):
-            cost = ready.background_cost()
+            cost = ready.background_cost(teller.frames_total)
             if cost is not None:
                 _LOG.warning("%s", cost.line(teller.frames_total))
         run = ready.begun(outputs, rule=job.rule(), teller=teller, with_record=record is not None)

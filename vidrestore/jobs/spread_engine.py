@@ -113,7 +113,8 @@ class _SpreadReady:
         self._film = film
         self.scale = film.facts.networks.scale
 
-    def background_cost(self) -> BackgroundCost | None:
+    def background_cost(self, frames: int | None) -> BackgroundCost | None:
+        del frames  # it was measured while the networks were loaded
         return self._film.facts.background_cost
 
     def begun(

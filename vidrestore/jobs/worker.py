@@ -94,7 +94,7 @@ def _facts(film: OpenFilm) -> Facts:
         networks=film.facts(),
         reach_frames=film.stages.reach_frames,
         index_step=film.stages.fields.index_step,
-        background_cost=None if background is None else background.cost(),
+        background_cost=None if background is None else background.cost(None),
     )
 
 

@@ -42,6 +42,7 @@ _INTERLACED = (
     "its frames weave two moments together, and enlarging would mix them; deinterlace it first "
     "with --deinterlace frame (by bwdif), or leave out --background"
 )
+_WORTH_MEASURING_TILES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,9 +118,18 @@ class Background:
         left_alone = tuple(_mapped(face, to_enlarged) for face in restored.left_alone)
         return replace(restored, frame=frame, faces=faces, left_alone=left_alone)
 
-    def cost(self) -> BackgroundCost:
-        """Measure what a frame of the film costs here: takes as long as a tile."""
+    def cost(self, frames: int | None) -> BackgroundCost | None:
+        """Measure what a frame of the film costs here: takes as long as a tile.
+
+        Args:
+            frames: Of the film; None where unknown.
+
+        Returns:
+            None where there is so little to do that measuring would be a good part of it.
+        """
         tiles = self._tiles(self._source_geometry.coded_hw)
+        if frames is not None and frames * len(tiles) < _WORTH_MEASURING_TILES:
+            return None
         largest_hw = max((tile.seen_hw for tile in tiles), key=lambda hw: hw[0] * hw[1])
         return BackgroundCost(
             name=self.upscaler.name,
