@@ -1,7 +1,7 @@
 """Write the embedded restorer's weights: one end, or both with the way between them.
 
     python scripts/export_lite.py runs/lite/last.pt
-    python scripts/export_lite.py runs/lite/last.pt runs/lite_detail/last.pt --default-detail 0.5
+    python scripts/export_lite.py runs/fidelity.pt runs/detail.pt --default-detail 0.8
 
 Takes checkpoints of ``scripts/train.py`` (their moving average) or exported weights. The second run
 must have begun from the first one's network: between strangers lies nothing of use.
@@ -26,7 +26,7 @@ from vidrestore.weights.load import load_state, read_weights
 from vidrestore.weights.metadata import FORMAT_VERSION, ends_metadata
 
 TARGET = Path(__file__).parent.parent / "vidrestore" / "models" / "data" / "lite.safetensors"
-RECIPES = ("configs/train/lite.toml", "configs/train/lite_detail.toml")
+RECIPES = ("configs/train/lite_gpu.toml", "configs/train/lite_gpu.toml")
 
 
 def export(
@@ -51,7 +51,7 @@ def export(
         "format_version": FORMAT_VERSION,
         "model": "lite",
         "licence": spec.licence,
-        "recipe": ", ".join(recipes),
+        "recipe": ", ".join(dict.fromkeys(recipes)),
         "steps": ", ".join(map(_steps, ends)),
     }
     if len(states) == 2:
@@ -83,7 +83,7 @@ def main() -> int:
     parser.add_argument("fidelity", type=Path, help="checkpoint closest to the film")
     parser.add_argument("detail", type=Path, nargs="?", help="checkpoint with most detail")
     parser.add_argument("--default-detail", type=float, default=None, metavar="0..1")
-    parser.add_argument("--recipe", nargs="+", help=f"default: {', '.join(RECIPES)}")
+    parser.add_argument("--recipe", nargs="+", help=f"default: {RECIPES[0]}")
     parser.add_argument("--target", type=Path, default=TARGET)
     arguments = parser.parse_args()
     ends = [each for each in (arguments.fidelity, arguments.detail) if each is not None]

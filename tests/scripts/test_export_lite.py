@@ -71,7 +71,7 @@ def test_two_checkpoints_become_two_ends_that_say_where_they_are_from(
         ("format_version", "1"),
         ("model", "lite"),
         ("licence", "Apache-2.0"),
-        ("recipe", "configs/train/lite.toml, configs/train/lite_detail.toml"),
+        ("recipe", "configs/train/lite_gpu.toml"),
         ("steps", "700, 30"),
         ("default_detail", "0.7"),
     }

@@ -198,10 +198,8 @@ def test_tensors_alone_do_not_make_two_ends(file: Path) -> None:
 def test_both_ends_of_lite_fit_the_package_and_eight_bits_do_no_harm(tmp_path: Path) -> None:
     with as_file(files("vidrestore.models") / "data" / "lite.safetensors") as path:
         fidelity = read_state(path)
-    detail = trained_on(fidelity, share=0.5)
-    # Learnt strengths are a hundred times smaller than other weights.
-    for name in ("texture.strengths.weight", "texture.strengths.bias"):
-        detail[name] *= 0.01
+    # Random changes of this size ruin the picture: further apart than training takes the ends.
+    detail = trained_on(fidelity, share=0.2)
     file = save_ends(tmp_path / "lite.safetensors", fidelity, detail)
     crops = pictures(1, 128)
 

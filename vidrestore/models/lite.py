@@ -1,10 +1,15 @@
-"""``lite``: the embedded restorer, a compact residual U-Net over folded pixels.
+"""``lite``: the embedded restorer, a compact stack of convolutions with a look at the whole face.
 
-Our own design. The 512 crop is folded to a quarter of its side (pixel unshuffle), so that
-all arithmetic happens at 128 pixels and below, where dense 3x3 convolutions keep a CPU's
-matrix units busy. The network predicts what to add to its input: zero weights in the last
-layer make it the identity, which is what protects faces that are already good. Texture too fine
-to be recovered is mixed from a fixed basis, in strengths that the network tells.
+Our own design. The 512 crop is folded to a quarter of its side (pixel unshuffle; Shi et al. 2016,
+section 3), so that all arithmetic happens at 128 pixels and below, where dense 3x3 convolutions
+keep a CPU's matrix units busy. A straight stack draws the detail, as in the compact network of
+Real-ESRGAN's authors. A U-Net beside it (Ronneberger et al. 2015) sees the whole face and adds
+what it finds in the middle of the stack.
+
+The stack sees what is coarser than its own pixels well, and what is finer badly. So it predicts two
+things for every pixel: what to add, and how much of the crop's own detail finer than 1/128 of its
+side to keep. That share is near 0 where fine detail is noise, and near 1 where a face is already
+good.
 """
 
 from collections.abc import Sequence
@@ -15,114 +20,115 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidrestore.models.outputs import Restored
-from vidrestore.models.texture_basis import TEXTURES, texture_basis
-from vidrestore.types import CROP_SIZE_PX
 
 _FOLD = 4
+_PIXELS = _FOLD**2
+"""Pixels of the crop in one folded pixel."""
+_CONTEXT_WIDTHS = (80, 128, 160)
+_ENCODER_BLOCKS, _DECODER_BLOCKS = (1, 2, 2), (1, 1)
+_CONTEXT_FROM, _CONTEXT_INTO = 4, 8
+"""Convolutions of the stack before which the U-Net reads, and before which its result is added."""
 
 
 class ResidualBlock(nn.Module):
-    """Normalise, filter, activate, filter, scale; around an identity path.
-
-    Normalisation is over the channels of each pixel, so that neither the batch nor the rest
-    of the picture has a say in a pixel's result.
-    """
+    """Filter, activate, filter, scale; around an identity path."""
 
     def __init__(self, *, channels: int) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(channels, eps=1e-6)
         self.conv1 = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
         self.conv2 = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
-        # A small step per block keeps a deep stack trainable from the start.
+        # A small step per block keeps training stable without normalisation.
         self.scale = nn.Parameter(torch.full((1, channels, 1, 1), 0.2))
 
     def forward(self, feat_NCHW: Tensor) -> Tensor:
         """Return features of the same shape."""
-        normed = self.norm(feat_NCHW.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        change = self.conv2(F.leaky_relu(self.conv1(normed), 0.2))
-        return feat_NCHW + self.scale * change
+        return feat_NCHW + self.scale * self.conv2(F.leaky_relu(self.conv1(feat_NCHW), 0.2))
 
 
 def _blocks(count: int, *, channels: int) -> nn.Sequential:
     return nn.Sequential(*[ResidualBlock(channels=channels) for _ in range(count)])
 
 
-class TextureMixer(nn.Module):
-    """Tells how much of each texture is to be seen where, and mixes it.
+class Context(nn.Module):
+    """A U-Net over features: what a pixel shows depends on the whole face.
 
     Args:
-        channels: Of the features, at 1/4 of the picture's side.
-        blocks: Residual blocks that read them.
-    """
-
-    basis: Tensor
-
-    def __init__(self, *, channels: int, blocks: int) -> None:
-        super().__init__()
-        self.blocks = _blocks(blocks, channels=channels)
-        self.strengths = nn.Conv2d(channels, TEXTURES, kernel_size=3, padding=1)
-        nn.init.zeros_(self.strengths.weight)
-        if self.strengths.bias is not None:
-            nn.init.zeros_(self.strengths.bias)
-        self.register_buffer("basis", texture_basis(CROP_SIZE_PX), persistent=False)
-
-    def forward(self, feat_NCHW: Tensor) -> Tensor:
-        """Return brightness to add, ``(N, 1, 4 H, 4 W)`` float32."""
-        height, width = (_FOLD * each for each in feat_NCHW.shape[-2:])
-        times = [1, -(-height // CROP_SIZE_PX), -(-width // CROP_SIZE_PX)]
-        basis = self.basis.float().repeat(times)[:, :height, :width]
-        strengths = self.strengths(self.blocks(feat_NCHW)).float()
-        # Smooth in space, or the grid of its samples would be seen.
-        smooth = F.interpolate(strengths.contiguous(), (height, width), mode="bilinear")
-        return (smooth * basis).sum(dim=1, keepdim=True)
-
-
-class Lite(nn.Module):
-    """U-Net restorer of faces in the 512 alignment; sides must be multiples of 32.
-
-    Args:
-        widths: Channels at 1/4, 1/8, 1/16, ... of the input's side.
-        encoder_blocks: Residual blocks per scale on the way down, one entry per width;
-            the last is the bottleneck.
-        decoder_blocks: Residual blocks per scale on the way up, finest first, one entry
-            fewer than widths.
-        texture_blocks: Residual blocks of the texture mixer.
+        channels: Of the features that come in and go out.
+        widths: Channels at 1/2, 1/4, ... of the features' size.
+        encoder_blocks: Residual blocks on the way down, one entry per width.
+        decoder_blocks: Residual blocks on the way up, finest first, one entry fewer than widths.
     """
 
     def __init__(
         self,
         *,
+        channels: int,
         widths: Sequence[int],
         encoder_blocks: Sequence[int],
         decoder_blocks: Sequence[int],
-        texture_blocks: int = 2,
     ) -> None:
         super().__init__()
         if len(encoder_blocks) != len(widths) or len(decoder_blocks) != len(widths) - 1:
             raise ValueError("one encoder entry per width, and one decoder entry fewer")
-        self.multiple_px = _FOLD * 2 ** (len(widths) - 1)
-        folded = 3 * _FOLD**2
-        self.stem = nn.Conv2d(folded, widths[0], kernel_size=3, padding=1)
+        self.down = nn.ModuleList(
+            nn.Conv2d(fine, coarse, kernel_size=2, stride=2)
+            for fine, coarse in pairwise((channels, *widths))
+        )
         self.encoder = nn.ModuleList(
             _blocks(count, channels=width)
             for count, width in zip(encoder_blocks, widths, strict=True)
         )
-        pairs = list(pairwise(widths))
-        self.down = nn.ModuleList(
-            nn.Conv2d(fine, coarse, kernel_size=2, stride=2) for fine, coarse in pairs
-        )
         self.up = nn.ModuleList(
-            nn.Conv2d(coarse, fine * 4, kernel_size=1) for fine, coarse in pairs
+            nn.Conv2d(coarse, fine * 4, kernel_size=1) for fine, coarse in pairwise(widths)
         )
         self.decoder = nn.ModuleList(
             _blocks(count, channels=width)
             for count, width in zip(decoder_blocks, widths[:-1], strict=True)
         )
-        self.head = nn.Conv2d(widths[0], folded, kernel_size=3, padding=1)
-        nn.init.zeros_(self.head.weight)
+        self.out = nn.Conv2d(widths[0], channels * 4, kernel_size=1)
+        _zero(self.out)
+
+    def forward(self, feat_NCHW: Tensor) -> Tensor:
+        """Return features of the same shape."""
+        skips: list[Tensor] = []
+        for down, blocks in zip(self.down, self.encoder, strict=True):
+            feat_NCHW = blocks(down(feat_NCHW))
+            skips.append(feat_NCHW)
+        feat = skips.pop()
+        for at in reversed(range(len(self.decoder))):
+            feat = self.decoder[at](F.pixel_shuffle(self.up[at](feat), 2) + skips[at])
+        return F.pixel_shuffle(self.out(feat), 2)
+
+
+class Lite(nn.Module):
+    """Restorer of faces in the 512 alignment; sides must be multiples of 32 px.
+
+    Args:
+        width: Channels of the stack, at 1/4 of the input's side.
+        convolutions: Of the stack between the first and the last one.
+    """
+
+    multiple_px = _FOLD * 2 ** len(_CONTEXT_WIDTHS)
+
+    def __init__(self, *, width: int, convolutions: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3 * _PIXELS, width, kernel_size=3, padding=1)
+        self.stem_activation = nn.PReLU(width)
+        self.body = nn.ModuleList(
+            nn.Conv2d(width, width, kernel_size=3, padding=1) for _ in range(convolutions)
+        )
+        self.activations = nn.ModuleList(nn.PReLU(width) for _ in range(convolutions))
+        self.context = Context(
+            channels=width,
+            widths=_CONTEXT_WIDTHS,
+            encoder_blocks=_ENCODER_BLOCKS,
+            decoder_blocks=_DECODER_BLOCKS,
+        )
+        self.head = nn.Conv2d(width, (3 + 1) * _PIXELS, kernel_size=3, padding=1)
+        _zero(self.head)
         if self.head.bias is not None:
-            nn.init.zeros_(self.head.bias)
-        self.texture = TextureMixer(channels=widths[0], blocks=texture_blocks)
+            # Untrained, nearly all fine detail is kept and nothing is drawn.
+            nn.init.constant_(self.head.bias[3 * _PIXELS :], 4.0)
 
     def forward(self, image_NCHW: Tensor) -> Restored:
         """Restore ``(N, 3, H, W)`` float32 RGB crops in [-1, 1], in the weights' precision.
@@ -130,27 +136,40 @@ class Lite(nn.Module):
         Raises:
             ValueError: A side is not a multiple of ``multiple_px``.
         """
-        height, width = image_NCHW.shape[-2:]
+        count, _, height, width = image_NCHW.shape
         if height % self.multiple_px or width % self.multiple_px:
             raise ValueError(
                 f"sides must be multiples of {self.multiple_px} px, got {height} x {width}"
             )
-        folded = F.pixel_unshuffle(image_NCHW, _FOLD)
-        feat = self.stem(folded.to(self.stem.weight.dtype))
-        skips: list[Tensor] = []
-        for blocks, down in zip(self.encoder, self.down, strict=False):
-            feat = blocks(feat)
-            skips.append(feat)
-            feat = down(feat)
-        feat = self.encoder[-1](feat)
-        for at in reversed(range(len(self.decoder))):
-            feat = F.pixel_shuffle(self.up[at](feat), 2) + skips[at]
-            feat = self.decoder[at](feat)
+        crop = image_NCHW * 0.5 + 0.5
+        folded = F.pixel_unshuffle(crop, _FOLD)
+        small = folded.view(count, 3, _PIXELS, height // _FOLD, width // _FOLD).mean(dim=2)
         # Added in the input's precision: bf16 holds too few levels for a picture.
-        change = F.pixel_shuffle(self.head(feat), _FOLD).to(image_NCHW.dtype)
-        return Restored(image=image_NCHW + change + self.texture(feat).to(image_NCHW.dtype))
+        drawn = self._drawn(folded.to(self.stem.weight.dtype)).to(image_NCHW.dtype)
+        detail = F.pixel_shuffle(drawn[:, : 3 * _PIXELS], _FOLD)
+        dropped = torch.sigmoid(-F.pixel_shuffle(drawn[:, 3 * _PIXELS :], _FOLD))
+        enlarged = F.interpolate(small, scale_factor=_FOLD, mode="nearest")
+        return Restored(image=image_NCHW + 2.0 * (detail + dropped * (enlarged - crop)))
+
+    def _drawn(self, folded_NCHW: Tensor) -> Tensor:
+        """Return ``(N, 4 * 16, H / 4, W / 4)``: folded RGB detail, then the share to keep."""
+        feat = self.stem_activation(self.stem(folded_NCHW))
+        context = feat
+        for at, (conv, activation) in enumerate(zip(self.body, self.activations, strict=True)):
+            if at == _CONTEXT_FROM:
+                context = self.context(feat)
+            if at == _CONTEXT_INTO:
+                feat = feat + context
+            feat = activation(conv(feat))
+        return self.head(feat)
+
+
+def _zero(convolution: nn.Conv2d) -> None:
+    nn.init.zeros_(convolution.weight)
+    if convolution.bias is not None:
+        nn.init.zeros_(convolution.bias)
 
 
 def build_lite() -> Lite:
     """Return ``lite`` in its shipped size."""
-    return Lite(widths=(32, 64, 128, 256), encoder_blocks=(2, 2, 3, 4), decoder_blocks=(2, 2, 2))
+    return Lite(width=64, convolutions=16)
