@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 import torch
 from support.devicetraining import DETAIL, run_config, stage, training_root, use_small_restorer
+from support.facefolders import painted_face
+from torch import nn
 
 from vidrestore.configfile import read_config
 from vidrestore.errors import ConfigError
+from vidrestore.models.compact import CompactUpscaler
 from vidrestore.training.data.samples import FaceSamples
 from vidrestore.training.moment import Moment
 from vidrestore.training.ondevice.cache import CachedFaces, TeacherCache
@@ -25,7 +28,7 @@ from vidrestore.training.ondevice.run import train_on_device
 from vidrestore.training.ondevice.table import DegradationTable
 from vidrestore.training.ondevice.teacher import Teacher
 from vidrestore.weights.embedded import embedded
-from vidrestore.weights.load import read_weights
+from vidrestore.weights.load import load_weights, read_weights
 
 CPU = torch.device("cpu")
 CONFIG = Path(__file__).parents[3] / "configs" / "train" / "lite_gpu.toml"
@@ -122,6 +125,19 @@ def test_a_run_begins_with_the_packages_weights_at_their_fidelity_end() -> None:
     found = starting_state("embedded")
     assert found.keys() == wanted.keys()
     assert all(torch.equal(found[name], each) for name, each in wanted.items())
+
+
+def test_a_run_can_begin_with_what_the_compact_network_draws_of_a_quarter_of_the_crop() -> None:
+    compact = CompactUpscaler()
+    with embedded("compact_x4.safetensors") as path:
+        load_weights(compact, path)
+    crop = torch.from_numpy(painted_face(3, side_px=128).transpose(2, 0, 1) / 255)[None].float()
+    small = nn.functional.avg_pool2d(crop, 4)
+    kept = torch.sigmoid(torch.tensor(-4.0)) * (crop - nn.functional.interpolate(small, (128, 128)))
+    with torch.no_grad():
+        wanted = compact(small) + kept
+        found = network_of(starting_state("compact"))(crop * 2 - 1).image / 2 + 0.5
+    assert (found - wanted).abs().max() < 1e-4
 
 
 def test_pairs_are_made_once_in_any_order_and_trained_on(root: Path, tmp_path: Path) -> None:

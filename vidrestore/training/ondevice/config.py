@@ -159,7 +159,8 @@ class DeviceRunConfig:
     """Of the run, from reading the faces to writing the weights."""
     seed: int = 0
     start: str = "embedded"
-    """``embedded`` (the package's own weights), ``untrained``, or a file of weights."""
+    """``embedded`` (the package's own weights), ``compact`` (``networks.state_from_compact``),
+    ``untrained``, or a file of weights."""
     precision: str = "auto"
     """Of forward passes: ``fp32``, ``bf16`` or ``auto``; weights are float32."""
     compile: bool = False

@@ -9,22 +9,29 @@ from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariable
 from torch import Tensor, nn
 
 from vidrestore.errors import WeightsError
+from vidrestore.models.compact import CompactUpscaler
 from vidrestore.models.lite import build_lite
 from vidrestore.models.table import restorer_spec
+from vidrestore.models.upscalers import upscaler_spec
 from vidrestore.training.tasks.networks import trained_state
 from vidrestore.weights.embedded import embedded
 from vidrestore.weights.ends import packed
-from vidrestore.weights.load import load_state, read_weights
+from vidrestore.weights.load import load_state, load_weights, read_weights
 from vidrestore.weights.metadata import FORMAT_VERSION, ends_metadata
 
-EMBEDDED, UNTRAINED = "embedded", "untrained"
+EMBEDDED, UNTRAINED, COMPACT = "embedded", "untrained", "compact"
+_FOLDED_PIXELS = 16
+"""Of a crop in one pixel that the stack of ``lite`` sees."""
+_DROPPED = -4.0
+"""Share of the crop's own finest detail that ``lite`` keeps at first, before the sigmoid: 2 %."""
 
 
 def starting_state(start: str) -> dict[str, Tensor]:
     """Return the weights that a run begins with, on the CPU.
 
     Args:
-        start: ``embedded``, ``untrained``, or a file; of files with two ends, the fidelity end.
+        start: ``embedded``, ``untrained``, ``compact`` (as ``state_from_compact`` says), or a
+            file; of files with two ends, the fidelity end.
 
     Raises:
         WeightsError: The file is missing, unsafe, or not of ``lite``.
@@ -36,9 +43,45 @@ def starting_state(start: str) -> dict[str, Tensor]:
             raise WeightsError("the weights of lite are not in the package")
         with embedded(file) as path:
             load_state(network, _fidelity_end(path), path)
+    elif start == COMPACT:
+        return state_from_compact(_compact())
     elif start != UNTRAINED:
         path = Path(start)
         load_state(network, _fidelity_end(path), path)
+    return network.state_dict()
+
+
+def state_from_compact(compact: CompactUpscaler) -> dict[str, Tensor]:
+    """Return weights with which ``lite`` does to a crop what ``compact`` does to a quarter of it.
+
+    The stem takes means over 4 x 4 pixels, the U-Net adds nothing yet, and nearly all of the crop's
+    own finest detail is dropped. How the shipped ``lite`` began: a network that draws faces
+    already, which learns what else there is to see.
+
+    Args:
+        compact: With as many channels and convolutions as ``lite``.
+    """
+    network = build_lite()
+    given = compact.state_dict()
+    last = max(int(name.split(".")[1]) for name in given)
+    state = network.state_dict()
+    state["stem.weight"] = (
+        given["body.0.weight"].repeat_interleave(_FOLDED_PIXELS, dim=1) / _FOLDED_PIXELS
+    )
+    state["stem.bias"] = given["body.0.bias"]
+    state["stem_activation.weight"] = given["body.1.weight"]
+    for at, place in enumerate(range(2, last, 2)):
+        state[f"body.{at}.weight"] = given[f"body.{place}.weight"]
+        state[f"body.{at}.bias"] = given[f"body.{place}.bias"]
+        state[f"activations.{at}.weight"] = given[f"body.{place + 1}.weight"]
+    drawn = given[f"body.{last}.bias"]
+    head = torch.zeros_like(state["head.weight"])
+    head[: len(drawn)] = given[f"body.{last}.weight"]
+    state["head.weight"] = head
+    state["head.bias"] = torch.cat([drawn, torch.full_like(state["head.bias"], _DROPPED)])[
+        : len(state["head.bias"])
+    ]
+    network.load_state_dict(state)
     return network.state_dict()
 
 
@@ -96,6 +139,13 @@ def write_ends(
     beside.chmod(0o644)  # it is written for its owner alone
     beside.replace(target)
     return target
+
+
+def _compact() -> CompactUpscaler:
+    network = CompactUpscaler()
+    with embedded(upscaler_spec("compact").embedded_file) as path:
+        load_weights(network, path)
+    return network
 
 
 def _fidelity_end(path: Path) -> dict[str, Tensor]:
