@@ -122,7 +122,7 @@ class TeacherConfig:
     good_from_db: float = 31.0
     """PSNR of the fidelity end from which the truth itself is the teacher."""
     sharpen: float = 0.0
-    """How much of its own finest detail is added to what the teacher draws."""
+    """How much of the teacher's finest detail is added once more."""
     in_memory: bool = True
     """Hold the cache on the device; else it is read from the disk."""
 

@@ -1,4 +1,4 @@
-"""Blur of a batch, each picture by a kernel of its own, in the frequency domain."""
+"""Blur of a batch in the frequency domain, another kernel for each picture."""
 
 from typing import cast
 

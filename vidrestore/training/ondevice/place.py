@@ -17,7 +17,7 @@ from vidrestore.training.split_files import join_file, split_file
 
 @dataclass(slots=True, kw_only=True)
 class Place:
-    """Where a run is, and what it has made: all that a checkpoint holds beside the parts."""
+    """Where a run is, and what it has made; with the parts, the whole checkpoint."""
 
     stage: int = 0
     step: int = 0

@@ -1,4 +1,4 @@
-"""Resizing and sub-pixel shifts of a batch, each picture by an amount of its own, as matrices.
+"""Resizing and sub-pixel shifts of a batch as matrices, another amount for each picture.
 
 Resizing is separable and linear: ``rows @ picture @ columns^T``. A batch of pictures that are
 shrunk to different sizes stays one tensor ``(N, 3, S, S)``: the small picture is at its top left,
