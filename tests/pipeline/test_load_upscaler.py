@@ -35,7 +35,8 @@ def loaded(background: str | Path, scale: int | None = None) -> Upscaler:
 
 
 def face_chw(side_px: int) -> torch.Tensor:
-    picture = cv2.resize(face_picture(0, FACE_SIZE_HW), (side_px, side_px))
+    picture = face_picture(0, FACE_SIZE_HW)
+    picture = cv2.resize(picture, (side_px, side_px), interpolation=cv2.INTER_AREA)
     return torch.from_numpy(picture.astype(np.float32) / 255).permute(2, 0, 1)
 
 
@@ -57,7 +58,7 @@ def test_the_file_of_a_network_of_the_package_is_known_without_spandrel(tmp_path
     assert torch.equal(found.enlarged(picture), loaded("compact", 4).enlarged(picture))
 
 
-def test_the_small_network_is_nearer_to_the_large_one_than_interpolation_is() -> None:
+def test_the_small_network_comes_nearer_to_the_large_one_than_interpolation() -> None:
     picture = face_chw(64)
     wanted = loaded("realesrgan", 4).enlarged(picture)
 
@@ -65,7 +66,7 @@ def test_the_small_network_is_nearer_to_the_large_one_than_interpolation_is() ->
         return float((image_CHW - wanted).abs()[:, 32:-32, 32:-32].mean())
 
     plain = F.interpolate(picture[None], scale_factor=4.0, mode="bicubic")[0].clamp(0, 1)
-    assert distance(loaded("compact", 4).enlarged(picture)) < distance(plain)
+    assert distance(loaded("compact", 4).enlarged(picture)) < 0.85 * distance(plain)
 
 
 @pytest.mark.parametrize("name", UPSCALERS)
