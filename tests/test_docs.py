@@ -1,0 +1,286 @@
+"""README and docs: their commands run, their links lead somewhere, their options exist.
+
+What can run offline and quickly is run, in this process, on small films. What needs a network, a
+GPU, Ray, minutes or data is parsed by the program's own parser and goes no further.
+"""
+
+import argparse
+import os
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, fields
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+import cv2
+import imageio_ffmpeg
+import pytest
+import tyro
+from support.cheap import load_cheap
+from support.clips import Clip, Sound, make_clip
+from support.docpages import PAGES, Command, anchors, blocks, commands, prose, rows
+from support.faceclips import FACE_SIZE_HW, face_picture
+from support.golden import ROOT
+
+import vidrestore.types
+from vidrestore.cli import main
+from vidrestore.cli.restore import RestoreCommand
+from vidrestore.pipeline import prepared
+
+README = ROOT / "README.md"
+COMMANDS = commands()
+SUBCOMMANDS = ("batch", "info", "review", "verify", "weights", "train")
+QUICK_SCRIPTS = ("look.py", "measure_visible.py")
+FOREIGN_OPTIONS = {"--no-deps", "--nproc-per-node"}
+"""Options of pip and torchrun."""
+
+
+class ParsedError(BaseException):
+    """Ends a program once its command line was understood; no program catches it."""
+
+
+def is_quick(command: Command) -> bool:
+    """Whether a command of ours is run, and not only parsed."""
+    program, *words = command.words
+    if program == "python":
+        return Path(words[0]).name in QUICK_SCRIPTS
+    if words[0] in ("train", "weights") and words[1:2] != ["path"] and words[1:2] != ["list"]:
+        return False
+    model = words[words.index("--model") + 1] if "--model" in words else "lite"
+    return model == "lite" and "ray" not in words
+
+
+QUICK = [each for each in COMMANDS if each.words[0] in ("vidrestore", "python") and is_quick(each)]
+PARSED = [
+    each
+    for each in COMMANDS
+    if each.words[0] in ("vidrestore", "python", "torchrun") and each not in QUICK
+]
+OTHERS = [each for each in COMMANDS if each not in QUICK and each not in PARSED]
+
+
+def film(path: Path, frames: int = 2, **changes: Any) -> Path:
+    clip: dict[str, Any] = {
+        "ticks": range(frames),
+        "size_hw": FACE_SIZE_HW,
+        "picture": face_picture,
+        "sounds": (Sound(),),
+        **changes,
+    }
+    return make_clip(path, Clip(**clip))
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every file that the commands read, and a result of the film with its record."""
+    folder = tmp_path_factory.mktemp("media")
+    film(folder / "film.mkv")
+    shutil.copy(folder / "film.mkv", folder / "copy.mkv")
+    (folder / "reels").mkdir()
+    shutil.copy(folder / "film.mkv", folder / "reels" / "one.mkv")
+    (folder / "frames").mkdir()
+    picture = face_picture(0, FACE_SIZE_HW)[:, :, ::-1]
+    cv2.imwrite(str(folder / "frames" / "0001.png"), picture)
+    cv2.imwrite(str(folder / "portrait.tif"), picture)
+    (folder / "examples").mkdir()
+    shutil.copy(folder / "film.mkv", folder / "examples" / "astronaut.mp4")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prepared, "load_restorer", load_cheap)
+        words = ["film.mkv", "-o", "restored.mkv", "--record", "r.jsonl"]
+        patch.chdir(folder)
+        assert main([*words, "--quiet"]) == 0
+    return folder
+
+
+@pytest.fixture
+def workplace(media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with these files; no weights are there, and none are fetched."""
+    place = tmp_path / "work"
+    shutil.copytree(media, place)
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("VIDRESTORE_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))  # they import each other
+    return place
+
+
+def run_program(words: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> int:
+    """Run ``vidrestore`` or a script in this process and return its exit code."""
+    program, *arguments = words
+    if program == "vidrestore":
+        return main(arguments)
+    monkeypatch.setattr(sys, "argv", arguments)
+    try:
+        runpy.run_path(str(ROOT / arguments[0]), run_name="__main__")
+    except SystemExit as leaving:
+        return int(leaving.code or 0)
+    return 0
+
+
+@pytest.mark.parametrize("command", QUICK, ids=str)
+def test_a_command_that_is_quick_runs(
+    command: Command, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = list(command.words)
+    if words[0] == "vidrestore" and words[1] not in ("verify", "review"):
+        for made in ("restored.mkv", "r.jsonl"):
+            (workplace / made).unlink()
+    if "--start" in words:  # this one names a time beyond the first minute
+        (workplace / "film.mkv").unlink()
+        film(workplace / "film.mkv", 70, time_base=Fraction(2), rate=1, sounds=(), picture=None)
+    if command.page != "README":  # the README's run with the real network
+        monkeypatch.setattr(prepared, "load_restorer", load_cheap)
+
+    assert run_program(words, monkeypatch) == 0
+    if "-o" in words and "--dry-run" not in words:
+        assert (workplace / words[words.index("-o") + 1]).exists()
+
+
+@pytest.mark.parametrize("command", PARSED, ids=str)
+def test_a_command_that_is_not_quick_is_understood(
+    command: Command, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopping(parse: Callable[..., Any]) -> Callable[..., Any]:
+        def parse_and_stop(*arguments: Any, **options: Any) -> Any:
+            parse(*arguments, **options)
+            raise ParsedError
+
+        return parse_and_stop
+
+    monkeypatch.setattr(tyro, "cli", stopping(tyro.cli))
+    parser = argparse.ArgumentParser
+    monkeypatch.setattr(parser, "parse_args", stopping(parser.parse_args))
+    words = command.words
+    if words[0] == "torchrun":
+        words = ("python", *words[words.index("scripts/train.py") :])
+
+    with pytest.raises(ParsedError):
+        run_program(words, monkeypatch)
+    for word in words:
+        if word.startswith(("configs/", "scripts/")):
+            assert (ROOT / word).is_file()
+
+
+@pytest.mark.parametrize("command", OTHERS, ids=str)
+def test_a_command_of_another_program_has_what_it_names(command: Command, workplace: Path) -> None:
+    program, *words = command.words
+    if program == "ffmpeg":
+        ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
+        done = subprocess.run([ffmpeg, *words], capture_output=True, text=True, check=True)
+        assert done.stdout.startswith("#format: frame checksums")
+    elif program == "pip":
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+        for extras in re.findall(r"\[([\w,]+)\]", " ".join(words)):
+            assert set(extras.split(",")) <= project["optional-dependencies"].keys()
+    elif program != "pytest":
+        assert os.access(ROOT / program, os.X_OK)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_python_of_a_page_runs(
+    page: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepared, "load_restorer", load_cheap)
+    for block in blocks(page, "python"):
+        (workplace / "restored.mkv").unlink(missing_ok=True)
+
+        exec(compile(block, page.name, "exec"), {})
+
+        assert (workplace / "restored.mkv").is_file()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_and_paths_lead_to_files(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if target.startswith("https://"):
+            continue
+        name, _, anchor = target.partition("#")
+        file = page.parent / name if name else page
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file), target
+    text = page.read_text("utf-8")
+    for path in re.findall(
+        r"(?<![\w./])(?:vidrestore|scripts|tests|configs|examples)/[\w./]+", text
+    ):
+        assert (ROOT / path.rstrip(".")).exists(), path
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.read_text("utf-8").split()) < 1000
+
+
+def test_every_option_that_is_named_exists(capsys: pytest.CaptureFixture[str]) -> None:
+    for subcommand in ([], *([each] for each in SUBCOMMANDS)):
+        main([*subcommand, "--help"])
+    main(["weights", "fetch", "--help"])
+    sources = [capsys.readouterr().out]
+    sources += [each.read_text("utf-8") for each in (ROOT / "scripts").glob("*.py")]
+    known = {option for text in sources for option in re.findall(r"--[a-z][\w-]*", text)}
+
+    for page in PAGES:
+        named = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", page.read_text("utf-8")))
+        assert named <= known | FOREIGN_OPTIONS, page.name
+
+
+def option_rows() -> list[tuple[list[tuple[str, str]], str]]:
+    """Return the options of each row of the table, with what follows them, and the default."""
+    found: list[tuple[list[tuple[str, str]], str]] = []
+    for names, default, *_ in rows(ROOT / "docs" / "usage.md", "Options"):
+        options = re.findall(r"`--([\w-]+) ?([^`]*)`", names)
+        if options:
+            found.append((options, default))
+    return found
+
+
+def test_the_table_of_options_is_that_of_the_program() -> None:
+    settings = {each.name.replace("_", "-"): each for each in fields(RestoreCommand)}
+    table = option_rows()
+
+    assert {name for options, _ in table for name, _ in options} == settings.keys() - {"source"}
+    for options, default in table:
+        setting = settings[options[0][0]]
+        said = default.strip("`")
+        if setting.default is MISSING:
+            assert said == "required"
+        elif setting.default is None or setting.default == ():
+            assert said == "" or said.endswith("'s own"), setting.name
+        elif isinstance(setting.default, bool):
+            assert not setting.default
+            assert said == "off"
+        elif isinstance(setting.default, str):
+            assert said == setting.default
+        else:
+            assert float(said) == float(setting.default)  # type: ignore[arg-type]
+
+
+def test_the_choices_of_the_table_are_those_of_the_program() -> None:
+    hints = get_type_hints(RestoreCommand)
+    for options, _ in option_rows():
+        for name, choices in options:
+            hint = hints[name.replace("-", "_")]
+            if get_origin(hint) is not None and all(isinstance(x, str) for x in get_args(hint)):
+                assert tuple(choices.split("|")) == get_args(hint), name
+
+
+def test_the_table_of_layers_is_the_one_that_is_held() -> None:
+    held = runpy.run_path(str(ROOT / "tests" / "test_layers.py"))["LAYERS"]
+    table = rows(ROOT / "docs" / "development.md", "Layers")
+
+    assert {
+        module: int(layer)
+        for layer, modules, _ in table
+        for module in re.findall(r"`(\w+)`", modules)
+    } == held
+
+
+def test_the_drawing_has_the_names_of_the_values() -> None:
+    (drawing,) = blocks(ROOT / "docs" / "how-it-works.md", "")
+    named = set(re.findall(r"\b(?:[A-Z]\w+)?(?:Frame|Face)\b", drawing))
+
+    assert {"Frame", "TrackedFrame", "AlignedFrame", "RestoredFrame", "FinishedFrame"} <= named
+    assert all(hasattr(vidrestore.types, name) for name in named)
