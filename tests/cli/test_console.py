@@ -139,6 +139,6 @@ def test_the_summary_ends_with_damage_and_notes() -> None:
     damaged = report(damaged_packets=1, notes=("data stream 3 left out",))
 
     assert list(summary_lines(damaged, Path("out.mp4"), 12.0))[1:] == [
-        "1 damaged packet in the source; the rest is restored",
+        "1 damaged packet in the source; everything else is restored",
         "note: data stream 3 left out",
     ]

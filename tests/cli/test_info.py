@@ -94,7 +94,7 @@ def probed(monkeypatch: pytest.MonkeyPatch) -> None:
         "pixel format  yuv420p10le, 10 bits",
         "fields        top first",
         "fields seen   top first (of 75 frames: top first 60, progressive 15; 75 flagged)",
-        "telecine      3:2 pulldown; --pulldown gives the film's own frames, 19.181 per second",
+        "telecine      3:2 pulldown; --pulldown recovers the original frames, 19.181 per second",
         "time base     1/1000 s",
         "stream 0      video, ffv1, default",
         "chapter 1     00:00:00.000 to 00:01:00.000 One",

@@ -43,7 +43,7 @@ REPORT = RestoreReport(
 
 
 class FakePipeline:
-    """Stands in for the pipeline: records the call and does what it is told."""
+    """Stands in for the pipeline: records the call and runs ``act``."""
 
     def __init__(self) -> None:
         self.act: Callable[[], None] = lambda: None

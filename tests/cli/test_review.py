@@ -59,7 +59,7 @@ def test_a_page_that_exists_is_replaced_only_when_asked(
     files.page.write_text("something of the user's")
 
     assert main(words_of(files)) == ExitCode.FAILED
-    assert capfd.readouterr().err.startswith(f"error: -o {files.page}: exists")
+    assert capfd.readouterr().err.startswith(f"error: -o {files.page}: already exists")
     assert files.page.read_text() == "something of the user's"
     assert main(words_of(files, "--overwrite", "--quiet")) == ExitCode.OK
     assert capfd.readouterr().err == ""

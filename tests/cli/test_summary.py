@@ -19,7 +19,7 @@ TOLD = DryRun(
 def test_a_dry_run_is_told_in_three_lines() -> None:
     assert list(dry_run_lines(TOLD, Path("out.mkv"))) == [
         "out.mkv: about 90000 frames, about 71200 faces to restore, 120 to 360 segments; "
-        "told from 225 frames",
+        "estimated from 225 frames",
         "time here: about 5:05:00",
-        "disk: about 5.2 GB while it runs, half of it for the output; 2.0 GB are free: NOT ENOUGH",
+        "disk: about 5.2 GB during the run, half of it for the output; 2.0 GB free: NOT ENOUGH",
     ]

@@ -31,7 +31,7 @@ recipes = [{ name = "gfpgan", share = 1.0 }]
 
 
 class FakeTraining:
-    """Stands in for the run: records the call and does what it is told."""
+    """Stands in for the run: records the call and runs ``act``."""
 
     def __init__(self) -> None:
         self.act: Callable[[], None] = lambda: None
@@ -116,13 +116,13 @@ def test_quiet_leaves_the_checkpoint_alone(
         (
             MemoryError(),
             ExitCode.FAILED,
-            "error: not enough memory; go through a batch in parts by --set "
+            "error: not enough memory; split a batch into N parts by --set "
             "parser.batch.accumulate=N, or lower parser.batch.size",
         ),
         (
             KeyboardInterrupt(),
             ExitCode.INTERRUPTED,
-            "interrupted: the same command goes on from last.pt",
+            "interrupted: run the same command to continue from last.pt",
         ),
     ],
 )

@@ -1,6 +1,6 @@
 """The command ``vidrestore``: the only package that prints, exits or reads arguments.
 
-What a command needs is imported when it runs, so that ``--help`` is there at once.
+Each command imports what it needs when it runs, so that ``--help`` is quick.
 """
 
 import os
@@ -18,26 +18,26 @@ from vidrestore.cli.exitcodes import ExitCode, TerminatedError, expected_line
 
 _PRINTING = (["batch"], ["info"], ["weights"], ["verify"])
 _WHEN_ENDED = {
-    "batch": ": the same command goes on",
+    "batch": ": run the same command to continue",
     "info": "",
     "weights": "",
     "verify": "",
-    "train": ": the same command goes on from last.pt",
+    "train": ": run the same command to continue from last.pt",
 }
-"""Command -> what to say of a run that was ended from outside."""
+"""Command -> what to print after a run that a signal ended."""
 
 
 def entry_point(*command: str) -> NoReturn:
-    """Run the command of this process and end with its exit code.
+    """Run the command of this process and exit with its exit code.
 
     Args:
-        command: Words before those of the command line, for scripts that stand for a command.
+        command: Arguments before those of the command line, for scripts that run one subcommand.
     """
-    # Read by OpenMP when torch is loaded: without it, waiting threads spin and starve the others.
+    # OpenMP reads it when torch is loaded. Without it, waiting threads spin and starve the others.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     keep_freed_memory()
     if not sys.warnoptions and "--debug" not in sys.argv:
-        warnings.simplefilter("ignore")  # remarks of libraries to programmers
+        warnings.simplefilter("ignore")  # warnings of libraries to programmers
     sys.exit(main([*command, *sys.argv[1:]]))
 
 
@@ -45,7 +45,7 @@ def main(argv: Sequence[str]) -> ExitCode:
     """Run one command and return its exit code.
 
     Args:
-        argv: The words after the name of the program.
+        argv: The arguments after the name of the program.
     """
     try:
         code = _run(argv)
@@ -125,10 +125,10 @@ def _detach_stdout() -> None:
 
 @contextmanager
 def _orderly_end() -> Generator[None]:
-    """Let the first SIGINT or SIGTERM unwind the stack, and hold back the next one.
+    """Let the first SIGINT or SIGTERM unwind the stack, and ignore the second.
 
-    Impatient users press Ctrl-C twice; the second must not cut short the removal of temporary
-    files. The third is left to the system.
+    Impatient users press Ctrl-C twice; the second must not interrupt the removal of temporary
+    files. The third has the system's default effect.
     """
     received: list[int] = []
 
@@ -139,12 +139,12 @@ def _orderly_end() -> Generator[None]:
         signal.signal(number, signal.SIG_DFL)
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    # What the parent ignores stays ignored, as for a job that a script runs in the background.
+    # A signal that the parent ignores stays ignored, as for a job that a script runs in background.
     ours = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
     try:
         for number in ours:
             signal.signal(number, on_signal)
-    except ValueError:  # not the main thread: the caller deals with signals
+    except ValueError:  # not the main thread: the caller handles signals
         yield
         return
     try:

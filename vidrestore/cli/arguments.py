@@ -1,12 +1,13 @@
-"""Types of arguments: knobs of models; times and rates, exact; numbers of tracks."""
+"""Types of arguments: model settings from 0 to 1, exact times and rates, track numbers."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import partial
 from itertools import zip_longest
-from typing import Annotated, TypeAlias
+from math import inf
+from typing import Annotated, Any, TypeAlias
 
-import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
 _NTSC = {
@@ -20,9 +21,9 @@ _NTSC = {
 
 
 def with_bare_background(argv: Sequence[str]) -> list[str]:
-    """Return the arguments of a command with ``--background`` followed by what it means.
+    """Return the arguments with a bare ``--background`` written as ``--background auto``.
 
-    tyro takes no option that may have a value or none without swallowing what comes after it.
+    tyro has no option with an optional value that does not also take the argument after it.
     """
     words: list[str] = []
     for word, following in zip_longest(argv, argv[1:]):
@@ -36,13 +37,13 @@ def parse_time(text: str) -> Fraction:
     """Return seconds from ``12.5``, ``MM:SS`` or ``HH:MM:SS.mmm``.
 
     Raises:
-        ValueError: The text is no such time.
+        ValueError: The text is not such a time.
     """
     if re.fullmatch(r"\d+(\.\d+)?|\.\d+", text):
         return Fraction(text)
     clock = re.fullmatch(r"(?:(\d+):)?(\d{1,2}):(\d{1,2}(?:\.\d+)?)", text)
     if clock is None or int(clock[2]) > 59 or Fraction(clock[3]) >= 60:
-        raise ValueError(f"{text!r} is not a time: use seconds (12.5) or HH:MM:SS.mmm")
+        raise ValueError(f"{text!r} is not a time; use seconds (12.5) or HH:MM:SS.mmm")
     return 3600 * int(clock[1] or 0) + 60 * int(clock[2]) + Fraction(clock[3])
 
 
@@ -52,14 +53,14 @@ def parse_rate(text: str) -> Fraction:
     The decimal names of the NTSC rates stand for the exact ones: ``29.97`` is 30000/1001.
 
     Raises:
-        ValueError: The text is no rate above zero.
+        ValueError: The text is not a rate above zero.
     """
     if text in _NTSC:
         return _NTSC[text]
     if not re.fullmatch(r"\d+(\.\d+|/\d+)?", text) or re.fullmatch(r".*/0+", text):
-        raise ValueError(f"{text!r} is not a rate: use 25, 23.976 or 24000/1001")
+        raise ValueError(f"{text!r} is not a frame rate; use 25, 23.976 or 24000/1001")
     if Fraction(text) == 0:
-        raise ValueError(f"a rate must be above 0, got {text!r}")
+        raise ValueError(f"a frame rate must be above 0, got {text!r}")
     return Fraction(text)
 
 
@@ -71,8 +72,45 @@ def parse_tracks(text: str) -> tuple[int, ...]:
     """
     parts = text.split(",")
     if not all(re.fullmatch(r"[0-9]{1,9}", part) for part in parts):
-        raise ValueError(f"{text!r} is no track: use a number as the record has it, or 3,5")
+        raise ValueError(f"{text!r} is not a track; use a number from the record, or 3,5")
     return tuple(int(part) for part in parts)
+
+
+def _number(
+    words: Sequence[str],
+    *,
+    number: Callable[[str], float],
+    accepts: Callable[[float], bool],
+    range_text: str,
+) -> float:
+    """Return the number that a word stands for.
+
+    Raises:
+        ValueError: It is no number, or out of range.
+    """
+    try:
+        value = number(words[0])
+    except ValueError:
+        value = float("nan")
+    if not accepts(value):  # of nan, every comparison is false
+        raise ValueError(f"must be {range_text}, got {words[0]!r}")
+    return value
+
+
+def _in_range(
+    number: type[int] | type[float],
+    metavar: str,
+    range_text: str,
+    accepts: Callable[[float], bool],
+) -> PrimitiveConstructorSpec[Any]:
+    """Return how tyro reads a number, so that one out of range is a usage error."""
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=metavar,
+        instance_from_str=partial(_number, number=number, accepts=accepts, range_text=range_text),
+        is_instance=lambda value: value is None or isinstance(value, (int, float)),
+        str_from_instance=lambda value: [str(value)],
+    )
 
 
 def _is_tracks(value: object) -> bool:
@@ -83,8 +121,26 @@ def _is_fraction(value: object) -> bool:
     return value is None or isinstance(value, Fraction)
 
 
-Knob: TypeAlias = Annotated[float | None, tyro.conf.arg(metavar="0..1")]
-"""Of single models; None is the model's own choice."""
+_SHARE = _in_range(float, "0..1", "a number from 0 to 1", lambda value: 0 <= value <= 1)
+_COUNT = _in_range(int, "N", "a whole number of at least 1", lambda value: value >= 1)
+Share: TypeAlias = Annotated[float, _SHARE]
+Count: TypeAlias = Annotated[int | None, _COUNT]
+FaceHeight: TypeAlias = Annotated[
+    float, _in_range(float, "PX", "a number of at least 0", lambda value: 0 <= value < inf)
+]
+SegmentLength: TypeAlias = Annotated[
+    float,
+    _in_range(
+        float, "SECONDS", "above 0 and at most 3600 seconds", lambda value: 0 < value <= 3600
+    ),
+]
+Quality: TypeAlias = Annotated[
+    float | None,
+    _in_range(float, "N", "a number from 0 to 63", lambda value: 0 <= value <= 63),
+]
+"""The widest range of any encoder; the settings know that of each."""
+Knob: TypeAlias = Annotated[float | None, _SHARE]
+"""A setting that only some models have; None means the model's default."""
 Seconds: TypeAlias = Annotated[
     Fraction | None,
     PrimitiveConstructorSpec(

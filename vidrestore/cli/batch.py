@@ -20,31 +20,31 @@ _HEAD = ("film", "frames", "faces", "segments", "time", "result")
 
 @dataclass(frozen=True, kw_only=True)
 class BatchFiles:
-    """What the command works on: a class of its own, so that it comes first in the help."""
+    """What the command works on: a separate class, so that it comes first in the help."""
 
     source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FOLDER|LIST")]
     """Folder of films and of folders of frames, or a text file with a path on each line."""
     output: Annotated[Path, tyro.conf.arg(aliases=("-o",), metavar="FOLDER")]
-    """Where the restored films go, each under its own name."""
+    """Folder for the restored films, each under its own name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchCommand(RestoreOptions, BatchFiles):
     """Restore the faces of many films.
 
-    A film that fails does not stop the others; the same command goes on where it was cut off, and
-    leaves films alone whose result is there. At the end a table says what became of each. With
-    --engine ray, several films are restored at once. The exit code is 1 if any failed.
+    A film that fails does not stop the others. If the batch was interrupted, run the same command
+    to continue; films that have a result are skipped. A table at the end lists the result of each
+    film. With --engine ray, several films are restored at once. The exit code is 1 if any failed.
     """
 
     ending: Annotated[str | None, tyro.conf.arg(metavar=".mkv|.mp4|...")] = None
-    """Container of all results; that of each source where not given."""
+    """Container of all results; by default that of each source."""
     compare: bool = False
     """Also write films with before and after side by side: NAME.compare.mkv."""
     report: bool = False
-    """Also write what was done, as JSON: NAME.json."""
+    """Also write a report of each run, as JSON: NAME.json."""
     record: bool = False
-    """Also write what was synthesised in every frame, as JSON lines: NAME.jsonl."""
+    """Also write a record of what was synthesised in every frame, as JSON lines: NAME.jsonl."""
     framemd5: bool = False
     """Also write checksums of the written frames, as FFmpeg's framemd5: NAME.framemd5."""
     json: bool = False
@@ -59,7 +59,7 @@ def run(argv: Sequence[str]) -> ExitCode:
         args=with_bare_background(argv),
         config=(tyro.conf.FlagCreatePairsOff,),
     )
-    # Imported here: the display needs rich, and restoring needs torch; --help needs neither.
+    # Imported late: the display needs rich and restoring needs torch, but --help needs neither.
     from vidrestore.cli.batch_display import batch_display
     from vidrestore.cli.console import warnings_on_stderr
     from vidrestore.jobs import Wanted, batch_films, restore_batch
@@ -93,7 +93,7 @@ def run(argv: Sequence[str]) -> ExitCode:
 
 
 def _plain(result: "FilmResult") -> dict[str, Any]:
-    """Return a result as plain values."""
+    """Return the values of a result for JSON."""
     report = result.report
     return {
         "source": str(result.film.source),
@@ -139,7 +139,7 @@ def _cells(result: "FilmResult") -> tuple[str, ...]:
 
 
 def _counts(results: Sequence["FilmResult"]) -> Iterator[str]:
-    """Yield how many films there are of each result."""
+    """Yield the number of films with each result."""
     for outcome in ("restored", "already there", "failed"):
         count = sum(each.outcome == outcome for each in results)
         if count:

@@ -1,4 +1,4 @@
-"""What a batch shows while it works: a bar for the films, and one for each that is in hand."""
+"""Progress of a batch: a bar for all films, and one for each film in progress."""
 
 import sys
 import time
@@ -14,20 +14,20 @@ from vidrestore.jobs import BatchProgress
 
 
 class BatchDisplay(Protocol):
-    """Shows a batch while it works."""
+    """Shows the progress of a batch."""
 
     def show(self, progress: BatchProgress) -> None:
-        """Take where a film is, or that it is done."""
+        """Show the progress of a film, or that it is done."""
         ...
 
     def show_download(self, name: str, bytes_here: int, bytes_total: int | None) -> None:
-        """Take how far the download of a checkpoint is."""
+        """Show the progress of downloading a checkpoint."""
         ...
 
 
 @contextmanager
 def batch_display(films: int, *, quiet: bool) -> Generator[BatchDisplay]:
-    """Show a batch of so many films on stderr."""
+    """Show the progress of a batch of ``films`` films on stderr."""
     if quiet:
         yield _SilentBatch()
     elif sys.stderr.isatty():
@@ -46,7 +46,7 @@ class _SilentBatch:
 
 
 class PlainBatch:
-    """Writes a line for each film that is done, and in between as a single film does."""
+    """Writes a line for each film that is done, and the lines of a single film in between."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float]) -> None:
         self._stream = stream
@@ -71,7 +71,7 @@ class PlainBatch:
 
 
 class BarBatch:
-    """A bar for the films, and below it one for each film in hand."""
+    """A bar for all films, and below it one for each film in progress."""
 
     def __init__(self, films: int) -> None:
         self._bars = bars.Progress(
@@ -86,7 +86,7 @@ class BarBatch:
 
     @property
     def tasks(self) -> list[bars.Task]:
-        """What is shown."""
+        """The bars that are shown."""
         return self._bars.tasks
 
     def __enter__(self) -> Self:
@@ -117,5 +117,5 @@ class BarBatch:
         )
 
     def show_download(self, name: str, bytes_here: int, bytes_total: int | None) -> None:
-        """Show how far a download is, in the place of how many films are done."""
+        """Show the progress of a download in place of the count of films."""
         self._bars.update(self._all, said=f"downloading {name}: {bytes_here / 1e6:.0f} MB")

@@ -1,4 +1,4 @@
-"""What a run shows while it works: a bar on a terminal, a line now and then elsewhere."""
+"""Progress of a run: a bar on a terminal, otherwise a line every ten seconds."""
 
 import logging
 import sys
@@ -23,27 +23,27 @@ class _ResultConsole(Console):
 
 
 def stdout_console() -> Console:
-    """Return a console for results, wide where nobody looks at it, so that no line is folded."""
+    """Return a console for results. If stdout is not a terminal, it is wide, so no line wraps."""
     return _ResultConsole(
         width=None if sys.stdout.isatty() else _PIPE_COLUMNS, highlight=False, markup=False
     )
 
 
 class Display(Protocol):
-    """Shows a run while it works."""
+    """Shows the progress of a run."""
 
     def show(self, progress: Progress) -> None:
-        """Take where the run is."""
+        """Show the progress of the run."""
         ...
 
     def show_download(self, name: str, bytes_here: int, bytes_total: int | None) -> None:
-        """Take how far the download of a checkpoint is; the total is None where unknown."""
+        """Show the progress of downloading a checkpoint; the total is None if unknown."""
         ...
 
 
 @contextmanager
 def restore_display(*, quiet: bool) -> Generator[Display]:
-    """Show a restoration, and what is fetched for it, on stderr."""
+    """Show the progress of a restoration and of its downloads on stderr."""
     if quiet:
         yield _SilentDisplay()
     elif sys.stderr.isatty():
@@ -62,15 +62,15 @@ class _SilentDisplay:
 
 
 class PlainDisplay:
-    """Writes a line at most every ten seconds, and none for a run shorter than that."""
+    """Writes a line at most every ten seconds, and none in a run shorter than that."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float], *, name: str = "") -> None:
-        """Begin to show a run.
+        """Start the display of a run.
 
         Args:
-            stream: Where lines go.
-            clock: Seconds that only move on.
-            name: Of the film, where there are many.
+            stream: Lines are written here.
+            clock: Returns monotonic seconds.
+            name: Name of the film, if there are several.
         """
         self._stream = stream
         self._clock = clock
@@ -83,7 +83,7 @@ class PlainDisplay:
         """Write a line if it is time."""
         now = self._clock()
         if self._first_frame_seconds is None and progress.frames_done:
-            # A run that goes on begins with many.
+            # A resumed run starts with many frames done.
             self._first_frame_seconds, self._first_frames = now, progress.frames_done
         if now - self._last_seconds < _SECONDS_BETWEEN_LINES:
             return
@@ -112,7 +112,7 @@ class PlainDisplay:
 
 
 def progress_parts(progress: Progress, speed: Iterable[str] = ()) -> list[str]:
-    """Return what there is to say of a run, in short; its speed comes after its frames."""
+    """Return the parts of a short progress line; ``speed`` comes after the frames."""
     done, total = progress.frames_done, progress.frames_total
     parts = [f"{done} frames" if total is None else f"{done} of {total} frames"]
     if progress.frame_share:
@@ -121,7 +121,7 @@ def progress_parts(progress: Progress, speed: Iterable[str] = ()) -> list[str]:
 
 
 def _of_workers(progress: Progress) -> list[str]:
-    """Return what there is to say of other processes: nothing where none takes part."""
+    """Return the parts about workers; none if the run has no workers."""
     if progress.workers is None:
         return []
     workers = progress.workers
@@ -138,7 +138,7 @@ def _megabytes(bytes_here: int, bytes_total: int | None) -> str:
 
 
 def say(line: str, *, stream: TextIO) -> None:
-    """Write a line; where nobody listens any more, carry on without."""
+    """Write a line; do nothing if the reader has closed the stream."""
     try:
         print(line, file=stream, flush=True)
     except BrokenPipeError:
@@ -159,7 +159,7 @@ class _FrameRateColumn(bars.ProgressColumn):
 
 
 class BarDisplay:
-    """A bar for the frames, and before it one for each download: never two at once."""
+    """A bar for the frames, preceded by one for each download; never two at once."""
 
     def __init__(self) -> None:
         self._bar: bars.Progress | None = None
@@ -234,25 +234,25 @@ def _download_columns() -> tuple[bars.ProgressColumn, ...]:
 
 @contextmanager
 def download_display(*, quiet: bool) -> Generator[Callable[[str, int, int | None], None]]:
-    """Show downloads on stderr; the callback takes name, bytes here and bytes in all."""
+    """Show downloads on stderr; the callback takes the name, bytes done and bytes in total."""
     with restore_display(quiet=quiet) as display:
         yield display.show_download
 
 
 def warnings_on_stderr(*, quiet: bool) -> AbstractContextManager[None]:
-    """Show what the package logs as a warning, one line each; where quiet, it logs none."""
+    """Show the package's log from warnings on, one line each; if ``quiet``, only errors."""
     return log_on_stderr(logging.ERROR if quiet else logging.WARNING)
 
 
 @contextmanager
 def log_on_stderr(level: int) -> Generator[None]:
-    """Show what the package logs from ``level`` on, one line each."""
+    """Show the package's log from ``level`` on, one line each."""
     logger = logging.getLogger("vidrestore")
     handler = _StderrHandler()
     handler.setFormatter(_LineFormatter())
     propagated, before = logger.propagate, logger.level
     logger.propagate = False
-    # By the level and not by the handler: what is told once is not to count as told then.
+    # Set the level of the logger, not the handler: a suppressed record must not count as logged.
     logger.setLevel(level)
     logger.addHandler(handler)
     try:
@@ -270,7 +270,7 @@ class _LineFormatter(logging.Formatter):
 
 
 class _StderrHandler(logging.Handler):
-    """Writes to whatever stderr is at that moment: a progress bar stands in for it."""
+    """Writes to the current ``sys.stderr``, which a progress bar replaces while it is shown."""
 
     def emit(self, record: logging.LogRecord) -> None:
         say(self.format(record), stream=sys.stderr)

@@ -1,4 +1,4 @@
-"""What the process returns to the shell, and the one line that says why."""
+"""Exit codes of the process, and the one line that explains an error."""
 
 import errno
 from enum import IntEnum
@@ -8,16 +8,16 @@ from vidrestore.errors import VidrestoreError
 
 _ADVICE = {
     errno.ENOSPC: "free some space, or write to another disk",
-    errno.EDQUOT: "your quota is used up: free some space, or write to another disk",
-    errno.EFBIG: "the file system holds no file of this size: write to another disk",
-    errno.EROFS: "the disk is read-only: write to another one",
-    errno.EACCES: "you may not do this there: check the permissions",
-    errno.EMFILE: "too many files are open: raise the limit (ulimit -n)",
+    errno.EDQUOT: "your quota is used up; free some space, or write to another disk",
+    errno.EFBIG: "the file system cannot hold a file of this size; write to another disk",
+    errno.EROFS: "the disk is read-only; write to another one",
+    errno.EACCES: "you do not have permission; check the permissions of the file and its folder",
+    errno.EMFILE: "too many files are open; raise the limit (ulimit -n)",
 }
 
 
 class ExitCode(IntEnum):
-    """What the process returns to the shell."""
+    """Exit code of the process."""
 
     OK = 0
     FAILED = 1
@@ -28,11 +28,11 @@ class ExitCode(IntEnum):
 
 
 class TerminatedError(KeyboardInterrupt):
-    """The process was asked to end by SIGTERM; unwinds as Ctrl-C does."""
+    """The process received SIGTERM; unwinds the stack as Ctrl-C does."""
 
 
 def expected_line(error: Exception) -> str | None:
-    """Return the one line that explains ``error``, or None for one that nobody expects."""
+    """Return the one line that explains ``error``, or None if it is a bug."""
     if isinstance(error, VidrestoreError):
         return " ".join(str(error).split())
     if isinstance(error, OSError) and error.errno is not None:

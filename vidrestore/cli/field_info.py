@@ -1,4 +1,4 @@
-"""What ``vidrestore info`` says of the fields that a sample of a film shows."""
+"""Lines of ``vidrestore info`` about the fields found in a sample of a film."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -11,11 +11,11 @@ _KEPT_OF_TELECINE = Fraction(4, 5)
 
 
 def seen_rows(seen: "FieldsSeen", rate: Fraction | None) -> Iterator[tuple[str, str]]:
-    """Yield label and value of every line for a reader.
+    """Yield the label and value of every line of the printed text.
 
     Args:
-        seen: What the sample shows.
-        rate: Frames per second of the film, where it says so.
+        seen: Fields found in the sample.
+        rate: Frames per second of the film, if it is known.
     """
     if not seen.frames:
         return
@@ -27,15 +27,15 @@ def seen_rows(seen: "FieldsSeen", rate: Fraction | None) -> Iterator[tuple[str, 
     shown = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
     yield (
         "fields seen",
-        f"{seen.order} (of {seen.frames} frames: {shown or 'none tell'}; {seen.flagged} flagged)",
+        f"{seen.order} (of {seen.frames} frames: {shown or 'undecided'}; {seen.flagged} flagged)",
     )
     if seen.pulldown:
         own = "" if rate is None else f", {float(rate * _KEPT_OF_TELECINE):.5g} per second"
-        yield "telecine", f"3:2 pulldown; --pulldown gives the film's own frames{own}"
+        yield "telecine", f"3:2 pulldown; --pulldown recovers the original frames{own}"
 
 
 def seen_json(seen: "FieldsSeen") -> dict[str, object]:
-    """Return plain values."""
+    """Return the values for JSON."""
     return {
         "frames": seen.frames,
         "flagged": seen.flagged,

@@ -39,9 +39,9 @@ _UNSPECIFIED = "unspecified"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InfoCommand:
-    """Say what a film, a folder of frames or a picture holds; nothing is written.
+    """Describe a film, a folder of frames or a picture; nothing is written.
 
-    Of a model, like `lite`: its licence, weights and --detail, and its card if it has one.
+    For a model, such as `lite`: its licence, weights and --detail, and its card if it has one.
     """
 
     source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE|MODEL")]
@@ -100,7 +100,7 @@ def _print_rows(rows: Iterable[tuple[str, str]]) -> None:
 
 
 def info_rows(info: "VideoInfo", seen: "FieldsSeen | None") -> Iterator[tuple[str, str]]:
-    """Yield label and value of every line for a reader."""
+    """Yield the label and value of every line of the printed text."""
     geometry, color = info.geometry, color_json(info)
     yield info.kind, str(info.path)
     yield "container", info.container
@@ -141,7 +141,7 @@ def info_rows(info: "VideoInfo", seen: "FieldsSeen | None") -> Iterator[tuple[st
 
 
 def info_json(info: "VideoInfo") -> dict[str, object]:
-    """Return plain values; exact ratios are strings like ``30000/1001``."""
+    """Return the values for JSON; exact ratios are strings like ``30000/1001``."""
     (height, width), (display_height, display_width) = (
         info.geometry.coded_hw,
         info.geometry.display_hw,
@@ -187,7 +187,7 @@ def info_json(info: "VideoInfo") -> dict[str, object]:
 
 
 def color_json(info: "VideoInfo") -> dict[str, str]:
-    """Return the colour tags by FFmpeg's names."""
+    """Return the colour tags with FFmpeg's names."""
     color = info.color
     return {
         "matrix": _named(_MATRIX, color.matrix),
@@ -287,5 +287,5 @@ def _clock(seconds: float) -> str:
 
 
 def _printable(text: str) -> str:
-    """Return ``text`` without characters that would command the terminal."""
+    """Return ``text`` without control characters, which the terminal would obey."""
     return "".join(mark if mark.isprintable() else " " for mark in text)

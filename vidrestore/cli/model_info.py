@@ -1,4 +1,4 @@
-"""What ``vidrestore info NAME`` says of a restorer: whose it is, its weights, its knobs."""
+"""What ``vidrestore info NAME`` says about a restorer: its licence, weights and settings."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ class ModelInfo:
     name: str
     licence: str
     weights: Mapping[str, Path | None]
-    """By name, where they lie; None where they are to be fetched yet."""
+    """Path of each file by name; None for a file that is not downloaded yet."""
     default_detail: float | None = None
-    """Of weights with two ends, 0 (fidelity) to 1 (detail)."""
+    """Default position of weights with two ends, 0 (fidelity) to 1 (detail)."""
     metadata: Mapping[str, str] | None = None
-    """What the weights inside the package say of themselves."""
+    """Metadata of weights inside the package."""
     card: Path | None = None
     """The model card of weights inside the package."""
 
@@ -32,7 +32,7 @@ def model_info(name: str) -> ModelInfo | None:
     """Return what is known of a restorer, or None where none has this name.
 
     Raises:
-        WeightsError: Weights that lie here are not what they must be.
+        WeightsError: Weights on this machine are not the published ones.
     """
     if name in ZOO:
         return ModelInfo(
@@ -58,7 +58,7 @@ def model_info(name: str) -> ModelInfo | None:
 
 
 def model_rows(info: ModelInfo) -> Iterator[tuple[str, str]]:
-    """Yield label and value of every line for a reader."""
+    """Yield the label and value of every line of the printed text."""
     yield "model", info.name
     yield "licence", info.licence
     for name, path in info.weights.items():
@@ -76,7 +76,7 @@ def model_rows(info: ModelInfo) -> Iterator[tuple[str, str]]:
 
 
 def model_json(info: ModelInfo) -> dict[str, object]:
-    """Return plain values."""
+    """Return the values for JSON."""
     paths = {name: None if path is None else str(path) for name, path in info.weights.items()}
     return {
         "model": info.name,

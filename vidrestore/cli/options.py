@@ -1,4 +1,4 @@
-"""Options of all commands that restore, and what they ask for."""
+"""Options of all commands that restore, and the settings that they stand for."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from vidrestore.cli.arguments import FrameRate, Knob, Seconds
+from vidrestore.cli.arguments import (
+    Count,
+    FaceHeight,
+    FrameRate,
+    Knob,
+    Quality,
+    Seconds,
+    SegmentLength,
+    Share,
+)
 
 if TYPE_CHECKING:
     from vidrestore.jobs import JobSettings
@@ -24,78 +33,79 @@ OPTION_OF_SETTING = {
 
 @dataclass(frozen=True, kw_only=True)
 class RestoreOptions:
-    """How films are restored, whichever."""
+    """How a film is restored."""
 
     model: Annotated[str, tyro.conf.arg(metavar="NAME|FILE")] = "lite"
     """Restorer: a name (`vidrestore weights list` shows more), or a checkpoint file."""
     fidelity: Knob = None
-    """Of --model codeformer: 0 invents most detail, 1 stays closest to the film."""
+    """For --model codeformer: 0 invents most detail, 1 stays closest to the film."""
     detail: Knob = None
-    """Of --model lite: 0 stays closest to the film, 1 is sharpest (`vidrestore info lite`)."""
+    """For --model lite: 0 stays closest to the film, 1 is sharpest (`vidrestore info lite`)."""
     background: Annotated[str | None, tyro.conf.arg(metavar="[auto|NAME|FILE]")] = None
-    """Restore the whole picture, too: by `realesrgan` or `compact`, which come with the program, or
-    by the super-resolution network of a checkpoint. auto, which a bare --background means, is
-    realesrgan on a GPU and compact on a CPU."""
+    """Also restore the whole picture: with `realesrgan` or `compact`, which come with the program,
+    or with a super-resolution network from a checkpoint. auto, or no value, is realesrgan on a GPU
+    and compact on a CPU."""
     scale: Annotated[Literal[1, 2, 4] | None, tyro.conf.arg(metavar="1|2|4")] = None
-    """Of --background: how many times larger the picture becomes along each side; 1 where not
-    given, or what the network of a checkpoint makes."""
+    """For --background: enlargement of the picture along each side; by default 1, or the factor of
+    the network if it is from a checkpoint."""
     detector: Literal["mtcnn", "retinaface", "retinaface-mobile"] = "mtcnn"
-    """Face detector; mtcnn comes with the program, the others are fetched once."""
+    """Face detector; mtcnn comes with the program, the others are downloaded once."""
     device: Annotated[str, tyro.conf.arg(metavar="auto|cpu|cuda|cuda:N")] = "auto"
-    """Where the networks run; auto is the first GPU, or else the CPU."""
+    """Device of the networks; auto is the first GPU, or else the CPU."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Number format of the networks; auto is bf16 where it is fast, or else fp32."""
-    batch_size: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
-    """Faces restored at once; chosen for the device where not given."""
-    strength: Annotated[float, tyro.conf.arg(metavar="0..1")] = 1.0
-    """How much of the restored face is taken, 0 (none) to 1 (all)."""
+    batch_size: Count = None
+    """Number of faces restored at once; by default chosen for the device."""
+    strength: Share = 1.0
+    """Opacity of the restored face over the source, 0 (none of it) to 1 (all of it)."""
     faces: Literal["all", "largest"] = "all"
-    """Restore all faces, or the largest of each frame only."""
-    min_face: Annotated[float, tyro.conf.arg(metavar="PX")] = 24.0
-    """Leave faces alone that are lower than this, in pixels of the film."""
-    grain: Annotated[float, tyro.conf.arg(metavar="0..1")] = 1.0
-    """How much of the grain of the film is put back on a restored face, 0 to 1."""
+    """Restore all faces, or only the largest of each frame."""
+    min_face: FaceHeight = 24.0
+    """Smallest height of a face to restore, in pixels of the film."""
+    grain: Share = 1.0
+    """How much of the film's grain is put back on a restored face, 0 to 1."""
     mask: Literal["face", "head"] = "head"
-    """Restore the face alone, or hair, ears and neck, too, as far as they are near."""
-    steady: Annotated[float, tyro.conf.arg(metavar="0..1")] = 1.0
-    """How much a face is averaged with its neighbouring frames before it is restored, 0 to 1."""
-    safeguard: Annotated[float, tyro.conf.arg(metavar="0..1")] = 1.0
-    """How far faces are protected from harm: those hidden, turned, uncertain or changed in person,
-    eyes or mouth are left alone or restored less; 0 restores them all."""
-    keep_good: Annotated[float, tyro.conf.arg(metavar="0..1")] = 1.0
-    """How far faces that are already good are left alone, 0 to 1."""
+    """Restore only the face, or also hair, ears and neck near it."""
+    steady: Share = 1.0
+    """How much a face is averaged over neighbouring frames before it is restored, 0 to 1."""
+    safeguard: Share = 1.0
+    """How strongly faces are protected: a face that is hidden, turned or uncertain, or whose
+    identity, eyes or mouth would change, is restored less or not at all; 0 restores all in full."""
+    keep_good: Share = 1.0
+    """How strongly faces that are already good are left unchanged, 0 to 1."""
     deinterlace: Literal["auto", "keep", "frame", "field"] = "auto"
-    """Interlaced film: restore every field and keep them (auto and keep), or make whole pictures of
-    every frame, or of every field at twice the rate."""
+    """For interlaced film: restore each field and keep the film interlaced (auto and keep), or
+    deinterlace to one picture per frame (frame), or per field at twice the rate (field)."""
     pulldown: bool = False
     """Undo the 3:2 pulldown of telecined film: four frames for every five."""
     start: Seconds = None
-    """Begin here: seconds, or HH:MM:SS.mmm."""
+    """Start at this time: seconds, or HH:MM:SS.mmm."""
     end: Seconds = None
-    """End before here: seconds, or HH:MM:SS.mmm."""
+    """Stop before this time: seconds, or HH:MM:SS.mmm."""
     codec: Literal["h264", "h265", "av1", "ffv1", "prores", "dnxhr"] = "h264"
     """Video encoder; ffv1 is lossless."""
-    crf: Annotated[float | None, tyro.conf.arg(metavar="N")] = None
-    """Quality of the encoder, lower is better; hard to tell from the source where not given."""
+    crf: Quality = None
+    """Quality of the encoder, lower is better; the default is visually close to lossless."""
     preset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
-    """Speed of the encoder (of prores and dnxhr: the profile); a sensible one where not given."""
+    """Speed of the encoder (of prores and dnxhr: the profile); by default chosen for the codec."""
     fps: FrameRate = Fraction(25)
-    """Frames per second of a folder of frames: 25, 23.976, 24000/1001."""
-    segment: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = 10.0
-    """Length from which on a part of the film is finished for good at the next cut."""
+    """Frame rate of a folder of frames: 25, 23.976, 24000/1001."""
+    segment: SegmentLength = 10.0
+    """Shortest length of a segment, which ends at the next cut; finished segments can be
+    resumed."""
     engine: Literal["local", "ray"] = "local"
-    """Who restores: this process, or workers that Ray starts, on all cores and GPUs of this machine
-    or of the cluster that RAY_ADDRESS names."""
-    workers: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
-    """Of --engine ray: at most so many workers; as many as fit where not given."""
+    """Restore in this process, or on workers that Ray starts on all cores and GPUs of this machine
+    or of the cluster at RAY_ADDRESS."""
+    workers: Count = None
+    """For --engine ray: the most workers to start; by default as many as fit."""
     overwrite: bool = False
-    """Replace files that exist, and what a run that was cut off has left."""
+    """Replace existing files, and the remains of an interrupted run."""
     drop_unsupported: bool = False
-    """Leave out streams that the output cannot hold, instead of refusing."""
+    """Drop streams that the output cannot hold, instead of refusing the film."""
     quiet: bool = False
-    """Print errors only."""
+    """Print only errors."""
     debug: bool = False
-    """Print the traceback of an error, too."""
+    """Also print the traceback of an error."""
 
     def restore_settings(
         self,
@@ -105,13 +115,13 @@ class RestoreOptions:
         record: Path | None = None,
         framemd5: Path | None = None,
     ) -> "RestoreSettings":
-        """Return what to do with a film.
+        """Return the settings of one film.
 
         Args:
-            only_tracks: Of this film.
-            compare: Also to be written.
-            record: As well.
-            framemd5: As well.
+            only_tracks: Tracks of this film to restore; all if empty.
+            compare: Film with before and after to write, if any.
+            record: Record to write, if any.
+            framemd5: File of checksums to write, if any.
 
         Raises:
             ConfigError: A value is out of range.
@@ -160,7 +170,7 @@ class RestoreOptions:
         return background_of(self.background, self.device)
 
     def job_settings(self, *, resume: bool = False) -> "JobSettings":
-        """Return how to divide the work, and whether to go on with what is there.
+        """Return the settings that divide the work, and whether to resume.
 
         Raises:
             ConfigError: A value is out of range.

@@ -1,4 +1,4 @@
-"""The command that restores one track of a film again, with the settings of an earlier run."""
+"""The command that restores one track of a film again with the settings of an earlier run."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -12,7 +12,7 @@ from vidrestore.pipeline.record import plain_settings
 from vidrestore.record.schema import JsonScalar
 
 OF_ONE_RUN = frozenset({"only_tracks", "compare", "record", "framemd5", "overwrite"})
-"""Settings that say which files a run writes, or which tracks it was to restore."""
+"""Settings that choose the files a run writes, or the tracks it restores."""
 _TIMES = ("start_seconds", "end_seconds")
 _TIME_DIGITS = 12
 
@@ -20,12 +20,12 @@ _TIME_DIGITS = 12
 def rerun_command(
     settings: Mapping[str, JsonScalar], source: Path, result: Path
 ) -> Callable[[int], list[str]]:
-    """Return what gives the words of the command for the number of a track.
+    """Return a function that maps a track number to the command's arguments.
 
     Args:
-        settings: As a record has them; those that this program does not know are left out.
-        source: What to restore.
-        result: What the earlier run wrote; the track alone goes into a file beside it.
+        settings: Settings from a record; those unknown to this version are left out.
+        source: The film to restore.
+        result: Output of the earlier run; the new output is a file beside it.
     """
     words = _option_words(settings)
 
@@ -38,7 +38,7 @@ def rerun_command(
 
 
 def _option_words(settings: Mapping[str, JsonScalar]) -> list[str]:
-    """Return the options that make ``settings`` out of the defaults."""
+    """Return the options for those of ``settings`` that are not the defaults."""
     options = {field.name for field in fields(RestoreCommand)}
     words: list[str] = []
     for name, default in plain_settings(RestoreSettings()).items():
@@ -51,7 +51,7 @@ def _option_words(settings: Mapping[str, JsonScalar]) -> list[str]:
             words.append(flag if value else flag.replace("--", "--no-", 1))
         else:
             text = _decimal(value) if name in _TIMES else str(value)
-            # In one word, so that no value is taken for an option.
+            # As one argument, so that no value is mistaken for an option.
             words.append(f"{flag}={text}")
     return words
 
@@ -65,5 +65,5 @@ def _decimal(seconds: JsonScalar) -> str:
 
 
 def _as_file(path: Path) -> str:
-    """Return a name that is not taken for an option."""
+    """Return a path that is not mistaken for an option."""
     return f"./{path}" if str(path).startswith("-") else str(path)

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class RestoreFiles:
-    """What a command works on: a class of its own, so that it comes first in the help."""
+    """What a command works on: a separate class, so that it comes first in the help."""
 
     source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
     """Film, folder of frames, or picture."""
     output: Annotated[Path, tyro.conf.arg(aliases=("-o",), metavar="FILE")]
-    """Where the restored film goes; its ending chooses the container. A folder for frames."""
+    """The restored film; its suffix chooses the container. A folder if the source is one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,29 +37,30 @@ class RestoreCommand(RestoreOptions, RestoreFiles):
     """Restore the faces of a film, a folder of frames or a picture.
 
     Sound, subtitles, chapters and time stamps are kept as they are, and so is every pixel
-    outside the faces. Other commands: `vidrestore info FILE` says what a file holds,
-    `vidrestore review` makes a page to look a result over, `vidrestore weights list` says which
-    published checkpoints can be fetched, `vidrestore train CONFIG` trains a network.
+    outside the faces. Other commands: `vidrestore info FILE` describes a file, `vidrestore review`
+    writes a page to inspect a result, `vidrestore weights list` lists the checkpoints that can be
+    downloaded, `vidrestore train CONFIG` trains a network.
     """
 
     only_track: Annotated[tuple[TrackNumbers, ...], tyro.conf.UseAppendAction] = ()
-    """Restore this track alone, by its number in the record or the review; may be repeated."""
+    """Restore only this track, by its number in the record or the review; may be repeated."""
     compare: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Also write a film with before and after side by side."""
     report: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Also write what was done, as JSON."""
+    """Also write a report of the run, as JSON."""
     record: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Also write what was synthesised in every frame, as JSON lines; `verify` reads it."""
+    """Also write a record of what was synthesised in every frame, as JSON lines; `verify` reads
+    it."""
     framemd5: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Also write checksums of the written film's frames, as FFmpeg's framemd5."""
     review: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Also write a page to look the result over: faces before and after, curves, every track."""
+    """Also write a page to inspect the result: faces before and after, curves, every track."""
     dry_run: bool = False
-    """Only tell how many segments and faces there are, and what disk and time it takes."""
+    """Only estimate the number of segments and faces, the time, and the disk space needed."""
     resume: bool = False
-    """Go on with a run that was cut off: after a crash, a full disk or Ctrl-C."""
+    """Continue a run that was interrupted by a crash, a full disk or Ctrl-C."""
     version: bool = False
-    """Print the version and leave."""
+    """Print the version and exit."""
 
 
 def run(argv: Sequence[str]) -> ExitCode:
@@ -74,7 +75,7 @@ def run(argv: Sequence[str]) -> ExitCode:
     if command.dry_run:
         return _dry_run(command)
     begin = time.monotonic()
-    # Imported here: the display needs rich, and restoring needs torch; --help needs neither.
+    # Imported late: the display needs rich and restoring needs torch, but --help needs neither.
     from vidrestore.cli.console import restore_display, say, warnings_on_stderr
     from vidrestore.cli.summary import summary_lines
     from vidrestore.jobs import restore_video
@@ -133,12 +134,12 @@ def _tell_what_is_kept(output: Path) -> None:
     if kept:
         folder = job_folder_path(place).name
         segments = "1 finished segment is" if kept == 1 else f"{kept} finished segments are"
-        line = f"{segments} kept in {folder}; the same command with --resume goes on"
+        line = f"{segments} kept in {folder}; add --resume to the same command to continue"
         say(line, stream=sys.stderr)
 
 
 def settings_of(command: RestoreCommand) -> "RestoreSettings":
-    """Return what the options of a command ask for.
+    """Return the settings that the options of a command stand for.
 
     Raises:
         ConfigError: A value is out of range.
@@ -152,7 +153,7 @@ def settings_of(command: RestoreCommand) -> "RestoreSettings":
 
 
 def _record_of(command: RestoreCommand) -> Path | None:
-    """Return where the record goes: a review needs one, which goes when the page is there."""
+    """Return the path of the record; a review needs one, which is removed once it is written."""
     if command.record is not None or command.review is None:
         return command.record
     return temporary_record(command.review)
@@ -176,7 +177,7 @@ def _check_side_files(command: RestoreCommand) -> None:
 
 def _write_review(page: Path, command: RestoreCommand) -> None:
     record = command.record or temporary_record(page)
-    # The record has files by their names alone.
+    # The record has only the names of files, not their folders.
     files = {"model": command.model}
     background = settings_of(command).background
     if background is not None:

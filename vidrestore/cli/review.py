@@ -1,4 +1,4 @@
-"""``vidrestore review SOURCE RESULT --record FILE -o PAGE``: a page to look a result over."""
+"""``vidrestore review SOURCE RESULT --record FILE -o PAGE``: a page to inspect a result."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,20 +16,20 @@ from vidrestore.cli.sidefile import check_side_file
 class ReviewCommand:
     """Write a page that shows what a run changed: faces before and after, curves, every track.
 
-    The page is one file that needs no network. The record is what `--record` of the run wrote;
-    `--review` of a run makes the page at its end.
+    The page is one HTML file that needs no network. To write it at the end of a restoration, use
+    `vidrestore FILE -o FILE --review PAGE`.
     """
 
     source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="SOURCE")]
-    """What was restored."""
+    """The film that was restored."""
     result: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RESULT")]
-    """What was made of it."""
+    """The restored film."""
     record: Annotated[Path, tyro.conf.arg(metavar="FILE")]
-    """What was recorded on the way."""
+    """Record that the run wrote with --record."""
     output: Annotated[Path, tyro.conf.arg(aliases=("-o",), metavar="PAGE")]
-    """Where the page goes, like `review.html`."""
+    """The page to write, such as `review.html`."""
     overwrite: bool = False
-    """Replace a page that exists."""
+    """Replace an existing page."""
     quiet: bool = False
     """Print errors only."""
     debug: bool = False
@@ -56,7 +56,7 @@ def run(argv: Sequence[str]) -> ExitCode:
 
 
 def temporary_record(page: Path) -> Path:
-    """Return where the record goes that a run keeps for its page alone."""
+    """Return the path of a record that a run keeps only until its page is written."""
     return page.with_name(f".{page.name}.record.jsonl")
 
 
@@ -71,11 +71,11 @@ def write_page(
     """Write the page.
 
     Args:
-        source: What was restored.
-        result: What was made of it.
-        record: What was recorded on the way.
-        page: Where the page goes.
-        files: Settings that name files, with their folders, which the record leaves out.
+        source: The film that was restored.
+        result: The restored film.
+        record: Record of the run.
+        page: The page to write.
+        files: Settings that name files, with the folders that the record leaves out.
 
     Raises:
         VidrestoreError: A file cannot be read or written, or they do not belong together.

@@ -1,4 +1,4 @@
-"""Files that a command writes beside its result: refused before the work, not after it."""
+"""Checks files that a command writes beside its result, before the work and not after it."""
 
 import os
 from collections.abc import Sequence
@@ -14,20 +14,25 @@ def check_side_file(
     """Refuse now what would fail after hours of work.
 
     Args:
-        option: What named the file, for the message.
+        option: The option that names the file, for the message.
         path: The file.
-        others: What else is read and written; None counts for nothing.
-        overwrite: Whether a file that exists may be replaced.
+        others: The other files that are read and written; None is ignored.
+        overwrite: Whether an existing file may be replaced.
 
     Raises:
         ConfigError: The file cannot be written there.
     """
     if path.is_dir() or not path.absolute().parent.is_dir():
-        raise ConfigError(f"{option} {path}: name a file in a folder that exists")
+        raise ConfigError(
+            f"{option} {path}: is a folder, or in no existing folder; name a file in a folder that "
+            "exists"
+        )
     if not os.access(path.absolute().parent, os.W_OK):
-        raise ConfigError(f"{option} {path}: this folder cannot be written")
-    # Links that lead in a circle are refused where they are used: realpath lets them pass.
+        raise ConfigError(f"{option} {path}: no permission to write in this folder; name another")
+    # Links that form a loop are refused where they are used: realpath lets them pass.
     if realpath(path) in [realpath(other) for other in others if other is not None]:
-        raise ConfigError(f"{option} {path}: this is the source or another output")
+        raise ConfigError(
+            f"{option} {path}: is also the source or another output; name another file"
+        )
     if path.exists() and not overwrite:
-        raise ConfigError(f"{option} {path}: exists; choose another name or use --overwrite")
+        raise ConfigError(f"{option} {path}: already exists; name another file or use --overwrite")

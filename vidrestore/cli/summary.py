@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def summary_lines(report: "RestoreReport", output: Path, wall_seconds: float) -> Iterator[str]:
-    """Yield what was done, then what the user should know about it.
+    """Yield the counts of a run, then its notes.
 
     Args:
-        report: What was done.
+        report: Report of the run.
         output: The file written.
-        wall_seconds: How long it took, start-up included.
+        wall_seconds: Duration of the run, start-up included.
     """
     rate = f", {report.frames / wall_seconds:.1f} frames/s" if wall_seconds > 0 else ""
     yield (
@@ -26,30 +26,30 @@ def summary_lines(report: "RestoreReport", output: Path, wall_seconds: float) ->
     )
     if report.damaged_packets:
         damaged = _counted(report.damaged_packets, "damaged packet")
-        yield f"{damaged} in the source; the rest is restored"
+        yield f"{damaged} in the source; everything else is restored"
     for note in report.notes:
         yield f"note: {note}"
 
 
 def dry_run_lines(told: "DryRun", output: Path) -> Iterator[str]:
-    """Yield what a run would do.
+    """Yield the lines about a dry run.
 
     Args:
-        told: What was found out.
-        output: The file it would write.
+        told: Result of the dry run.
+        output: The file that the run would write.
     """
     least, most = told.segments
     segments = _counted(most, "segment") if least == most else f"{least} to {most} segments"
     about = "" if told.sampled_frames >= told.frames else "about "
     yield (
         f"{output}: {about}{_counted(told.frames, 'frame')}, {about}{_counted(told.faces, 'face')} "
-        f"to restore, {segments}; told from {_counted(told.sampled_frames, 'frame')}"
+        f"to restore, {segments}; estimated from {_counted(told.sampled_frames, 'frame')}"
     )
     yield f"time here: about {duration(told.seconds)}"
     enough = "" if told.disk_bytes <= told.free_bytes else ": NOT ENOUGH"
     yield (
-        f"disk: about {_size(told.disk_bytes)} while it runs, half of it for the output; "
-        f"{_size(told.free_bytes)} are free{enough}"
+        f"disk: about {_size(told.disk_bytes)} during the run, half of it for the output; "
+        f"{_size(told.free_bytes)} free{enough}"
     )
 
 

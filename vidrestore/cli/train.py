@@ -1,4 +1,4 @@
-"""``vidrestore train``: train any of the networks as a config says, and resume."""
+"""``vidrestore train``: train any of the networks from a config, and resume."""
 
 import os
 import sys
@@ -16,31 +16,31 @@ from vidrestore.errors import DeviceError, VidrestoreError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainCommand:
-    """Train a network as a config says; run again with the same arguments to resume.
+    """Train a network from a config; run again with the same arguments to resume.
 
-    The folder takes last.pt (all that is needed to go on), log.jsonl, previews, and events for
-    TensorBoard where that is installed. On several GPUs: torchrun --nproc-per-node N -m
-    vidrestore train CONFIG.
+    The folder receives last.pt (everything needed to resume), log.jsonl, previews, and events for
+    TensorBoard if it is installed. On several GPUs: torchrun --nproc-per-node N -m vidrestore
+    train CONFIG.
     """
 
     config: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="CONFIG")]
     """A TOML file, like those in configs/train."""
     folder: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="[FOLDER]")] = None
-    """Where the run is kept; runs/NAME where not given, after the config's name."""
+    """Folder of the run; by default runs/NAME, after the config's name."""
     set: Annotated[
         tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="KEY=VALUE")
     ] = ()
-    """Change a setting of the config: --set restorer.batch.size=4. Can be given many times."""
+    """Change a setting of the config: --set restorer.batch.size=4. May be repeated."""
     device: Annotated[str, tyro.conf.arg(metavar="auto|cpu|cuda|cuda:N")] = "auto"
-    """Where the networks run; auto is the first GPU, or else the CPU."""
+    """Device of the networks; auto is the first GPU, or else the CPU."""
     quiet: bool = False
-    """Print errors, and at the end the name of the checkpoint."""
+    """Print only errors, and at the end the name of the checkpoint."""
     debug: bool = False
-    """Print the traceback of an error, too."""
+    """Also print the traceback of an error."""
 
 
 def run(argv: Sequence[str]) -> ExitCode:
-    """Run ``vidrestore train``; under torchrun the first process alone tells about it."""
+    """Run ``vidrestore train``; under torchrun only the first process prints its progress."""
     command = tyro.cli(
         TrainCommand,
         prog="vidrestore train",
@@ -55,7 +55,7 @@ def run(argv: Sequence[str]) -> ExitCode:
 
 
 def _train_beside(command: TrainCommand, rank: int) -> ExitCode:
-    """Take part in a run that the first process tells about; only what fails here is told."""
+    """Take part in a run that the first process reports; print only errors of this process."""
     try:
         _train(command, quiet=True)
     except TerminatedError:
@@ -82,7 +82,7 @@ def _train(command: TrainCommand, *, quiet: bool) -> Path:
     config = read_config(command.config, RunConfig, overrides=command.set)
     folder = command.folder or Path("runs") / command.config.stem
     folder.mkdir(parents=True, exist_ok=True)
-    # What is logged as information says which networks losses are measured with.
+    # Log messages of level INFO name the networks that losses are measured with.
     with log_on_stderr(logging.ERROR if quiet else logging.INFO):
         try:
             with train_display(quiet=quiet) as display:
@@ -92,6 +92,6 @@ def _train(command: TrainCommand, *, quiet: bool) -> Path:
                 raise
             batch = f"{config.task_name}.batch"
             raise DeviceError(
-                f"not enough memory; go through a batch in parts by --set {batch}.accumulate=N, or "
+                f"not enough memory; split a batch into N parts by --set {batch}.accumulate=N, or "
                 f"lower {batch}.size"
             ) from error

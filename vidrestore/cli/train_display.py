@@ -1,4 +1,4 @@
-"""What a training run shows while it works: a bar on a terminal, a line now and then elsewhere."""
+"""Progress of a training run: a bar on a terminal, otherwise a line every thirty seconds."""
 
 import sys
 import time
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 _SECONDS_BETWEEN_LINES = 30.0
 _SPEED_PERIOD_SECONDS = 600.0
-"""Steps can take a minute each, and two of them must lie in it for a rate to be known."""
+"""Steps can take a minute each, and a rate needs two of them within this period."""
 _NEW_SHARE = 0.05
-"""Of the latest step in the losses shown: single ones jump too much to be read."""
+"""Weight of the latest step in the losses shown: single losses vary too much to be read."""
 
 
 class TrainDisplay(Protocol):
-    """Shows a training run while it works."""
+    """Shows the progress of a training run."""
 
     def show(self, progress: "TrainingProgress") -> None:
-        """Take where the run is."""
+        """Show the progress of the run."""
         ...
 
 
@@ -49,7 +49,7 @@ class _SilentTraining:
 
 
 class _Smoothed:
-    """Losses as means that forget."""
+    """Exponential moving averages of the losses."""
 
     def __init__(self) -> None:
         self._means: dict[str, float] = {}
@@ -64,7 +64,7 @@ class _Smoothed:
 
 
 def scores_line(step: int, scores: Mapping[str, float]) -> str:
-    """Return the scores of a validation; those of input and output of one metric as a pair."""
+    """Return the scores of a validation, input and output of one metric as a pair."""
     parts: list[str] = []
     for name, value in scores.items():
         side, _, metric = name.partition("/")
@@ -77,7 +77,7 @@ def scores_line(step: int, scores: Mapping[str, float]) -> str:
 
 
 class TrainingLines:
-    """Writes a line at most every thirty seconds, and one for every validation."""
+    """Writes a line at most every thirty seconds, and one for each validation."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float]) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""``vidrestore verify SOURCE RESULT``: hold a result against its source."""
+"""``vidrestore verify SOURCE RESULT``: check a result against its source."""
 
 import json
 from collections.abc import Generator, Sequence
@@ -27,23 +27,23 @@ _STYLES = {
 class VerifyCommand:
     """Decode a film and its restoration, and check that the result keeps what is promised.
 
-    The same frames at the same times, all sound and subtitles packet for packet, chapters, tags
-    and side data; and in lossless results, every sample outside the faces bit for bit. The exit
-    code is 0 where all of that is kept, and 1 where anything is changed.
+    Promised are the same frames at the same times, sound and subtitles packet for packet,
+    chapters, tags and side data; in lossless results also every sample outside the faces, bit for
+    bit. The exit code is 0 if all of that is kept, and 1 if anything is changed.
     """
 
     source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="SOURCE")]
     """Film, folder of frames, or picture."""
     result: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RESULT")]
-    """What `vidrestore SOURCE -o RESULT` wrote."""
+    """Output of `vidrestore SOURCE -o RESULT`."""
     record: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """What the run wrote with --record: it says where the faces are and what was asked for."""
+    """Record that the run wrote with --record: the faces' masks and the settings."""
     report: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """What the run wrote with --report, or with --record: told apart by their content."""
+    """Report that the run wrote with --report; a record is accepted, too."""
     json: bool = False
     """Print JSON."""
     quiet: bool = False
-    """Print nothing; the exit code says it."""
+    """Print nothing; only the exit code says the result."""
     debug: bool = False
     """Print the traceback of an error, too."""
 
@@ -106,5 +106,5 @@ def _print_table(found: "Verification") -> None:
 
 
 def _printable(text: str) -> str:
-    """Return ``text`` without characters that would command the terminal."""
+    """Return ``text`` without control characters, which the terminal would obey."""
     return "".join(mark if mark.isprintable() else " " for mark in text)

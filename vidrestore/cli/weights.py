@@ -18,12 +18,12 @@ from vidrestore.weights.manifest import WEIGHTS, weights_entry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListCommand:
-    """List the published checkpoints and which of them are here."""
+    """List the published checkpoints, and which of them are downloaded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchCommand:
-    """Download one checkpoint into the weights folder and verify it."""
+    """Download one checkpoint into the weights folder and verify its checksum."""
 
     name: tyro.conf.Positional[str]
     """Name of the checkpoint, as in the list."""
@@ -33,15 +33,15 @@ class FetchCommand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyCommand:
-    """Compare the checksums of one checkpoint, or of all that are here."""
+    """Verify the checksum of one checkpoint, or of all downloaded ones."""
 
     name: tyro.conf.Positional[str | None] = None
-    """Name of the checkpoint; without it, all that are here."""
+    """Name of the checkpoint; without it, all downloaded ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathCommand:
-    """Print the weights folder (the variable VIDRESTORE_WEIGHTS chooses another)."""
+    """Print the weights folder (set VIDRESTORE_WEIGHTS to choose another)."""
 
 
 WeightsCommand: TypeAlias = (
@@ -58,7 +58,7 @@ def run(argv: Sequence[str]) -> ExitCode:
         WeightsCommand,
         prog="vidrestore weights",
         description="Published checkpoints: list, fetch, verify. The model lite (vidrestore info "
-        "lite) and the detector mtcnn come with the program and need none of them.",
+        "lite) and the detector mtcnn are part of the program and need no download.",
         args=argv,
         config=(tyro.conf.FlagCreatePairsOff,),
     )
@@ -75,7 +75,7 @@ def run(argv: Sequence[str]) -> ExitCode:
 
 
 def _list() -> None:
-    # Names are what the user types next: folded where they must be, never cut.
+    # The user types these names next: they may wrap, but are never cut.
     table = Table(
         *[Column(title, no_wrap=True) for title in ("name", "size", "here")],
         *[Column(title, overflow="fold") for title in ("licence", "for", "file")],
