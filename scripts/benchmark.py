@@ -211,7 +211,7 @@ def recoded(source: Path, target: Path) -> None:
 
 
 def memory(folder: Path, *, minutes: tuple[int, int], rate: Fraction) -> dict[str, Any]:
-    """Return the peak memory of restoring a short and a long film, each in a process of its own."""
+    """Return the peak memory of restoring a short and a long film, each in a separate process."""
     peaks: list[float] = []
     for length in minutes:
         source = folder / f"memory{length}.mp4"

@@ -6,7 +6,7 @@
     python scripts/fuzz.py --case mkv:17                # one case again; --keep DIR keeps its file
 
 Small valid files are made of each kind, one of them is damaged by a fixed rule of seed, kind and
-number, and the program runs on it in a process of its own with little memory and time. It must end
+number, and the program runs on it in a separate process with little memory and time. It must end
 well or refuse in one line; then there must be no output and no temporary file. The exit code is 1
 where it does not, and every such case is listed with the command that repeats it.
 """
@@ -157,8 +157,8 @@ def _tried(
 def _made(kind: Kind, folder: Path, name: str) -> Path:
     """Return a folder of valid files.
 
-    Made in a process of its own, so that none of this one's threads is missed by those forked from
-    it, and where the cases are tried: some of the files know where they lie.
+    They are made in a separate process, so that processes forked later do not miss threads of this
+    one, and in the folder where the cases run: some of the files hold their own path.
     """
     place = folder / "case"
 
@@ -216,7 +216,7 @@ def _contents(folder: Path) -> dict[str, str]:
 
 
 def _run(work: Callable[[], int]) -> tuple[int | None, str]:
-    """Run in a process of its own; return its exit code, -N for a signal, and what it said."""
+    """Run in a separate process; return its exit code (-N for a signal) and its output."""
     with tempfile.TemporaryFile() as said:
         child = os.fork()
         if child == 0:

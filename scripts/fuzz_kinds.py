@@ -111,7 +111,7 @@ def _write_sound(output: Any, stream: Any) -> None:
 
 def _restored(source: str, output: str, *options: str) -> Callable[[Program, Path], int]:
     def run(program: Program, folder: Path) -> int:
-        # What a file holds is told of whatever is restored, and must not fail worse.
+        # `info` runs first: its failure is the file's, and restoring must not fail worse.
         told = program(["info", str(folder / source)])
         words = [str(folder / source), "-o", str(folder / output), *_LOSSLESS, *options]
         done = program([*words, "--drop-unsupported"])

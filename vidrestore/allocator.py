@@ -12,10 +12,11 @@ _M_MMAP_MAX = -4
 def keep_freed_memory() -> bool:
     """Tell the C library of this process to reuse large blocks; return whether it will.
 
-    By default glibc maps every block above 32 MiB anew and unmaps it when freed. Each of its pages
-    is then cleared and handed out again one by one, which for a feature map at 512 pixels takes up
-    to ten times as long as the arithmetic on it. Kept, the memory of the process stays at its peak
-    until it ends: right for a command, for a library its caller has to choose.
+    By default glibc maps every block above 32 MiB when it is allocated and unmaps it when it is
+    freed. The kernel then clears its pages one by one on every allocation, which for a feature map
+    at 512 pixels takes up to ten times as long as the arithmetic on it. With freed memory kept, the
+    process stays at its peak until it ends. That is right for a command; a library has to leave the
+    choice to its caller.
 
     Only glibc knows how; elsewhere nothing changes.
     """

@@ -99,7 +99,7 @@ def _cpu_has_amx() -> bool:
 def out_of_memory(error: BaseException) -> bool:
     """Return whether memory ran out, of the machine or of a GPU.
 
-    PyTorch says so by a class of its own for GPUs, and in words elsewhere.
+    PyTorch has an exception class for GPUs; elsewhere only the message says so.
     """
     # By name: importing torch to say so would be late.
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":

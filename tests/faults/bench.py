@@ -101,7 +101,7 @@ class Bench:
         )
 
     def contents(self) -> dict[str, tuple[int, int, int]]:
-        """Return what lies in the folder: names, with what tells that a file was touched."""
+        """Return the files in the folder by name, with what changes when a file is touched."""
         found: dict[str, tuple[int, int, int]] = {}
         for path in self.folder.rglob("*"):
             stat = path.lstat()

@@ -102,7 +102,7 @@ def _digest(path: Path) -> str:
 
 
 class _Runs:
-    """Runs the program in processes of their own, which begin with everything imported."""
+    """Runs the program in separate processes, which begin with everything imported."""
 
     def __init__(self) -> None:
         self._server = subprocess.Popen(

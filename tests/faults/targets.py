@@ -32,20 +32,20 @@ def not_ours(bench: Bench) -> None:
 
 @fault("a folder that is not there", "refused at once; none is made")
 def no_folder(bench: Bench) -> None:
-    bench.restore(bench.clip(), output="none/out.mkv").refused("there is no folder", "none")
+    bench.restore(bench.clip(), output="none/out.mkv").refused("the folder", "none does not exist")
 
 
 @fault("a target that is there", "refused at once; `--overwrite` replaces it when all is whole")
 def taken(bench: Bench) -> None:
     path = bench.clip()
     (bench.folder / "out.mkv").write_text("mine")
-    bench.restore(path).refused("out.mkv: exists", "--overwrite")
+    bench.restore(path).refused("out.mkv: already exists", "--overwrite")
     assert bench.restore(path, "--overwrite").done().numbers() == list(range(12))
 
 
 @fault(
     "a target that comes to be there while the work goes on",
-    "left as it is; the output is kept under a name of its own, which the error tells",
+    "left as it is; the output is kept under another name, which the error gives",
 )
 def taken_meanwhile(bench: Bench) -> None:
     from vidrestore.media import publish
@@ -60,7 +60,7 @@ def taken_meanwhile(bench: Bench) -> None:
     bench.patch.setattr(publish, "_flush_to_disk", flushed)
     path = bench.clip()
     said = _run(bench, path)
-    assert "came to exist meanwhile" in said
+    assert "was created by something else during the run" in said
     assert "out-1.mkv" in said
     assert target.read_text() == "mine"
     assert len(frames_of(bench.folder / "out-1.mkv")) == 12
@@ -112,7 +112,7 @@ def full_at_the_end(bench: Bench) -> None:
 
 @fault(
     "a target on another file system than the source",
-    "the temporary file lies beside the target, so nothing is copied from one disk to another",
+    "the temporary file is beside the target, so nothing is copied from one disk to another",
 )
 def other_file_system(bench: Bench) -> None:
     other = Path("/dev/shm")
@@ -155,7 +155,7 @@ def link_to_film(bench: Bench) -> None:
     (disk / "real.mkv").write_text("mine")
     link = bench.folder / "out.mkv"
     link.symlink_to(disk / "real.mkv")
-    bench.restore(path).refused("out.mkv: exists")
+    bench.restore(path).refused("out.mkv: already exists")
     bench.restore(path, "--overwrite").done()
     assert link.is_symlink()
     assert len(frames_of(disk / "real.mkv")) == 12
@@ -174,15 +174,15 @@ def link_to_nowhere(bench: Bench) -> None:
     assert len(frames_of(disk / "new.mkv")) == 12
     link.unlink()
     link.symlink_to(bench.folder / "none" / "new.mkv")
-    bench.restore(path).refused("there is no folder")
+    bench.restore(path).refused("does not exist; create it first")
 
 
-@fault("links that lead in a circle", "refused at once")
+@fault("links that form a loop", "refused at once")
 def circle(bench: Bench) -> None:
     path = bench.clip()
     (bench.folder / "a.mkv").symlink_to(bench.folder / "b.mkv")
     (bench.folder / "b.mkv").symlink_to(bench.folder / "a.mkv")
-    bench.restore(path, output="a.mkv").refused("a.mkv: its links lead in a circle")
+    bench.restore(path, output="a.mkv").refused("a.mkv: its links form a loop")
     bench.restore(bench.folder / "a.mkv").refused("a.mkv: ")
 
 

@@ -50,7 +50,7 @@ def test_the_readme_has_the_table_of_what_is_tried() -> None:
     assert mark
     if os.environ.get("VIDRESTORE_WRITE_TABLES"):
         README.write_text(head + mark + table(), encoding="utf-8")
-    assert found == table(), "run this test with VIDRESTORE_WRITE_TABLES=1 to write it anew"
+    assert found == table(), "run this test with VIDRESTORE_WRITE_TABLES=1 to rewrite the table"
 
 
 def test_every_fault_has_a_row_of_its_own() -> None:

@@ -82,7 +82,7 @@ def below_zero(bench: Bench) -> None:
 
 
 @fault(
-    "a clock that starts anew, as in two recordings joined byte by byte",
+    "a clock that restarts, as in two recordings joined byte by byte",
     "time goes on in the steps of the new clock, for picture and sound alike; the report counts it",
 )
 def clock_starts_anew(bench: Bench) -> None:

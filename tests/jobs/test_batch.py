@@ -138,8 +138,8 @@ def test_a_film_that_fails_stops_no_other_and_what_is_there_is_left_alone(
 
     again = restore_batch(films, settings=settings, job=job)
     assert [each.outcome for each in again] == ["already there", "failed", "already there"]
-    anew = restore_batch(films, settings=RestoreSettings(overwrite=True), job=job)
-    assert [each.outcome for each in anew] == ["restored", "failed", "restored"]
+    redone = restore_batch(films, settings=RestoreSettings(overwrite=True), job=job)
+    assert [each.outcome for each in redone] == ["restored", "failed", "restored"]
 
 
 class CutOffError(Exception):

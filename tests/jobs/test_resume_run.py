@@ -189,7 +189,7 @@ def test_a_run_that_finished_no_segment_leaves_nothing(film: Path, tmp_path: Pat
 def test_what_is_kept_is_neither_ignored_nor_mixed(film: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.mkv"
     cut_off(film, target, 20)
-    with pytest.raises(MediaError, match="--resume, or begin anew with --overwrite"):
+    with pytest.raises(MediaError, match="--resume, or start over with --overwrite"):
         run(film, target, SHORT)
     with pytest.raises(MediaError, match=r"setting strength was 1\.0, and now is 0\.5"):
         run(film, target, GO_ON, strength=0.5)

@@ -89,7 +89,7 @@ def test_frames_at_uneven_times_are_all_there_with_their_times(tmp_path: Path) -
 def test_what_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
     film, taken = tmp_path / "out.mkv", tmp_path / "taken.md5"
     taken.write_text("mine")
-    with pytest.raises(MediaError, match=r"taken\.md5: exists"):
+    with pytest.raises(MediaError, match=r"taken\.md5: already exists"):
         check_framemd5(taken, film, tmp_path / "in.mkv", overwrite=False)
     with pytest.raises(ConfigError, match="name a film with -o"):
         check_framemd5(tmp_path / "a.md5", tmp_path / "frames", tmp_path, overwrite=False)

@@ -117,7 +117,7 @@ def test_an_index_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert index.to_json() == text
     assert len(index.packets) == 15
     for harmed in ("{}", "[]", text.replace("[", "{"), text.replace("time_base", "base")):
-        with pytest.raises(ValueError):  # noqa: PT011  (each is told by its own words)
+        with pytest.raises(ValueError):  # noqa: PT011  (each has its own message)
             SegmentIndex.from_json(harmed)
 
 

@@ -89,7 +89,7 @@ def test_a_file_that_exists_is_replaced_only_when_told(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mkv")
     target = tmp_path / "out.mkv"
     target.write_bytes(b"old")
-    with pytest.raises(MediaError, match=r"out\.mkv: exists; .*--overwrite"):
+    with pytest.raises(MediaError, match=r"out\.mkv: already exists; .*--overwrite"):
         copy_film(path, target)
     assert target.read_bytes() == b"old"
 
@@ -136,7 +136,7 @@ def test_the_source_is_never_the_target(tmp_path: Path, link: str) -> None:
     [
         ("out.xyz", r"unknown suffix '\.xyz'; name the output with one of \.mp4"),
         ("out.png", "one picture .* cannot hold a film"),
-        ("missing/out.mkv", "there is no folder"),
+        ("missing/out.mkv", r"the folder .*missing does not exist"),
     ],
 )
 def test_targets_that_cannot_be_are_refused_before_any_work(

@@ -17,7 +17,7 @@ from vidrestore.types import Frame
 from vidrestore.verify import verify
 
 EVEN = tuple(range(30))
-# Where nothing is shown anew, AVI has empty packets.
+# AVI has an empty packet wherever the last picture is shown again.
 REPEATED = (0, 1, 2, 3, 4, 8, 9, 10, 11, 12, 13, 14, 20, 21, 22, 23, 24, 25)
 CODECS = {
     "h264": Clip(),

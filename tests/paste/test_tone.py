@@ -1,4 +1,4 @@
-"""Black-and-white and tinted footage is told from colour, once per shot."""
+"""Black-and-white and tinted footage is distinguished from colour, once per shot."""
 
 import numpy as np
 import pytest

@@ -42,7 +42,7 @@ def stages(steady: float, batch_size: int = 4) -> Stages:
 
 
 def tracked(count: int) -> list[TrackedFrame]:
-    """Return frames of a face at rest, each with noise of its own."""
+    """Return frames of a face at rest, each with different noise."""
     picture = example_pictures(1)[0][0:256:2, 170:426:2].astype(np.float32)
     face = TrackedFace(
         track_id=1,

@@ -1,4 +1,4 @@
-"""Missing pictures are told from the time stamps, in films of an even rate alone."""
+"""Missing pictures are found from the time stamps, only in films with a constant frame rate."""
 
 import json
 from collections.abc import Iterable

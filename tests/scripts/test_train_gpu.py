@@ -1,4 +1,4 @@
-"""One command trains, another joins what came in parts; what is wrong is told in a line."""
+"""One command trains, another joins files that came in parts; errors are one line."""
 
 import json
 import sys

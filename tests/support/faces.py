@@ -1,4 +1,4 @@
-"""Real and made-up faces, and a detector that sees what it is told to."""
+"""Real and made-up faces, and a detector that returns scripted faces."""
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction

@@ -110,7 +110,7 @@ def tracked(
 
 
 def aligned_face(crop_hwc: Picture, face: TrackedFace | None = None) -> AlignedFace:
-    """Return a crop as it is cut from a frame of its own size."""
+    """Return a crop as it is cut from a frame of the crop's size."""
     return AlignedFace(
         face=tracked() if face is None else face,
         display_to_crop=np.eye(2, 3),

@@ -38,9 +38,9 @@ def aligned(
 
     Args:
         frame: Decoded planes.
-        geometry: How they lie on the screen.
+        geometry: How the planes map to the display.
         face: Landmarks in display pixels.
-        device: Where the crop shall be.
+        device: Device of the returned crop.
 
     Returns:
         None where the crop misses the frame altogether.

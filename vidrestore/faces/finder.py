@@ -45,7 +45,7 @@ def track_faces(
     The whole picture is searched at the start of every shot and a few times a second; in
     between, every face is looked for where its motion puts it. A face found by a search is
     traced back to where it came in. A cut ends every track. ``points_xy`` of the faces are as
-    measured; smoothing is a stage of its own.
+    measured; smoothing is a separate stage.
 
     Frames are held until ``lookahead_seconds`` more have been seen, and at most
     ``max_lookahead_frames`` of them, plus the two that the cut finder holds: memory does not

@@ -67,7 +67,7 @@ def embedded_mtcnn() -> Mtcnn:
         try:
             network.load_state_dict(load_file(path), strict=True)
         except (OSError, SafetensorError, RuntimeError) as error:
-            raise WeightsError(f"{path}: {error}; install the package anew") from error
+            raise WeightsError(f"{path}: {error}; reinstall vidrestore") from error
     return network
 
 

@@ -1,7 +1,7 @@
-"""What was found in a film, kept so that no frame need be searched twice: one line for each frame.
+"""The faces found in a film, kept so that no frame is searched twice: one line for each frame.
 
-Numbers are written so that they come back exactly. Each line holds a checksum of some rows of the
-frame: where decoding from elsewhere gives other samples, it is told.
+Numbers are written so that they are read back exactly. Each line holds a checksum of some rows of
+the frame, which shows if decoding from another position gives other samples.
 """
 
 import json
@@ -200,7 +200,7 @@ def read_notes(path: Path, size_bytes: int) -> Iterator[FrameNotes]:
             try:
                 notes = FrameNotes.from_line(line.decode())
             except ValueError as error:
-                raise MediaError(f"{path}: is damaged; begin anew with --overwrite") from error
+                raise MediaError(f"{path}: is damaged; start over with --overwrite") from error
             yield notes
 
 

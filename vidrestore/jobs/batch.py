@@ -16,10 +16,9 @@ from vidrestore.jobs.run import engine_of, restored_by
 from vidrestore.jobs.settings import JobSettings
 from vidrestore.jobs.spread_engine import SpreadEngine
 from vidrestore.media.publish import check_target, pending_file
-from vidrestore.pipeline.networks import DownloadCallback, not_shown
 from vidrestore.pipeline.report import RestoreReport
 from vidrestore.pipeline.settings import RestoreSettings
-from vidrestore.progress import Progress
+from vidrestore.progress import DownloadCallback, Progress, not_shown
 
 _WORKERS_A_FILM = 8
 """One that finds faces keeps so many busy that restore, at the least."""
@@ -199,7 +198,7 @@ def _side_by_side(
 
 
 def _newest(told: "SimpleQueue[tuple[int, Progress]]") -> dict[int, Progress]:
-    """Return the last that was told of each film."""
+    """Return the latest progress of each film."""
     newest: dict[int, Progress] = {}
     while True:
         try:

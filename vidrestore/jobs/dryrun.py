@@ -1,4 +1,4 @@
-"""What a run would do, found out by restoring samples of the film into a folder that goes again."""
+"""What a run would do, measured by restoring samples of the film into a temporary folder."""
 
 import shutil
 import tempfile
@@ -14,9 +14,9 @@ from vidrestore.jobs.run import engine_of, restored_by
 from vidrestore.jobs.settings import JobSettings
 from vidrestore.media import VideoInfo, open_source
 from vidrestore.media.publish import check_target
-from vidrestore.pipeline.networks import DownloadCallback, not_shown
 from vidrestore.pipeline.report import RestoreReport
 from vidrestore.pipeline.settings import RestoreSettings
+from vidrestore.progress import DownloadCallback, not_shown
 
 _SAMPLES = 6
 _SAMPLE_SECONDS = Fraction(3, 2)

@@ -100,7 +100,7 @@ def open_job(
         if not resume and not overwrite and kept_segments(target):
             raise MediaError(
                 f"{target}: a run that was cut off left finished parts of it in {folder.name}; "
-                "go on with --resume, or begin anew with --overwrite"
+                "go on with --resume, or start over with --overwrite"
             )
         journal = Journal(folder / _JOURNAL)
         entries = _checked(folder, journal, identity, target) if resume else ()
@@ -192,14 +192,14 @@ def _check_identity(path: Path, identity: Mapping[str, str], target: Path) -> No
     if before is None:
         raise MediaError(
             f"{target}: what a run left in {path.parent.name} cannot be read; "
-            "begin anew with --overwrite"
+            "start over with --overwrite"
         )
     for name in sorted({*before, *identity}):
         old, new = before.get(name, "nothing"), identity.get(name, "nothing")
         if old != new:
             raise MediaError(
                 f"{target}: cannot be resumed: {name} was {old}, and now is {new}; "
-                "make it as it was, or begin anew with --overwrite"
+                "make it as it was, or start over with --overwrite"
             )
 
 

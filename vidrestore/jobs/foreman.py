@@ -134,7 +134,7 @@ class Foreman:
             self._changed.notify_all()
 
     def cancel(self, works: Mapping[int, Work]) -> None:
-        """Let go of pieces of work; nothing more is told of them."""
+        """Cancel tasks; no more results of them are delivered."""
         with self._changed:
             for work in works.values():
                 work.cancelled = True

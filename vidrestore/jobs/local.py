@@ -1,4 +1,4 @@
-"""A job done by this process, one segment after the other."""
+"""Runs a job in this process, one segment after the other."""
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
@@ -23,7 +23,7 @@ _READ_AHEAD_FRAMES = 4
 
 
 class LocalRun:
-    """What is left of a job is done here, without a break."""
+    """Restores the remaining segments of a job in this process, decoding straight through."""
 
     def __init__(
         self,
@@ -36,16 +36,16 @@ class LocalRun:
         teller: Teller,
         with_record: bool,
     ) -> None:
-        """Take over a job whose folder is open.
+        """Prepare a job whose folder is open.
 
         Args:
-            job: With the segments that are done.
+            job: The job, with the segments that are done.
             prepared: The source and the settings.
             stages: The networks.
             specs: The outputs.
             rule: Where segments end.
-            teller: Told of every frame.
-            with_record: Whether segments leave the lines of a record.
+            teller: Reports the progress, frame by frame.
+            with_record: Whether segments store the lines of a record.
         """
         self._job = job
         self._prepared = prepared
@@ -72,7 +72,7 @@ class LocalRun:
             except OtherSamplesError:
                 if not exact:
                     raise
-                # What precedes a key frame can matter after it: decoded from the start, it is told.
+                # Frames after a key frame can depend on what precedes it: decode from the start.
                 self._job.journal.rewrite(entries)
                 self._teller.begin_after(entries)
                 self._run_from(point, seek=False)
@@ -150,7 +150,7 @@ class LocalRun:
 
     @property
     def facts(self) -> NetworkFacts:
-        """Of the networks."""
+        """Facts about the networks, for the report."""
         return NetworkFacts.of(self._stages)
 
     def assemble(self) -> None:
@@ -170,7 +170,7 @@ class LocalRun:
         return record_lines(self._job)
 
     def report(self) -> RestoreReport:
-        """Return what was done, by this run and those that it went on with."""
+        """Return the report of this run and of the runs that it resumed."""
         damage = self._damage()
         return self._prepared.report(
             self.facts,

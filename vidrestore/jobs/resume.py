@@ -39,7 +39,7 @@ class ResumePoint:
     decode_ticks: int = 0
     """Its time."""
     tracking: TrackingStart = field(default_factory=TrackingStart)
-    """From where on faces must be looked for anew: the start of the last shot."""
+    """Where detection restarts: the start of the last shot."""
     notes: dict[int, FrameNotes] = field(default_factory=dict[int, FrameNotes])
     """What was found from ``begin`` on."""
     analysed: int = 0
@@ -94,7 +94,7 @@ class ResumePoint:
         if notes is not None and not notes.describes(frame):
             raise OtherSamplesError(
                 f"frame {frame.index} is not what it was when the run was cut off; if the film was "
-                "changed, begin anew with --overwrite"
+                "changed, start over with --overwrite"
             )
         return frame
 

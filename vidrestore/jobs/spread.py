@@ -73,7 +73,7 @@ class SpreadRun:
             film: Who does it.
             outputs: By the kind of their parts.
             rule: Where segments end.
-            teller: Told of the frames of all workers.
+            teller: Reports the progress of all workers.
             with_record: Whether segments leave the lines of a record.
         """
         self.facts: NetworkFacts = film.facts.networks
@@ -139,7 +139,7 @@ class SpreadRun:
             notes = FrameNotes.from_line(line)
         except ValueError as error:
             path = self._job.analysis_path
-            raise MediaError(f"{path}: is damaged; begin anew with --overwrite") from error
+            raise MediaError(f"{path}: is damaged; start over with --overwrite") from error
         for planned in self._planner.add(notes, len(line)):
             self._give_segment(planned, log)
 
@@ -178,7 +178,7 @@ class SpreadRun:
         if done is not None:
             if (done.first_frame, done.end_frame) != (planned.first_frame, planned.end_frame):
                 folder = self._job.folder
-                raise MediaError(f"{folder}: is of another plan; begin anew with --overwrite")
+                raise MediaError(f"{folder}: is of another plan; start over with --overwrite")
             return
         self._planned[planned.number] = planned
         seek = not self._mark.repaired_timestamps

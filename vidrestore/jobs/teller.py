@@ -53,6 +53,6 @@ class Teller:
         )
 
     def tell_share(self, frame_share: float) -> None:
-        """Tell which share of the next frame is done; the whole is told when it is written."""
+        """Report which share of the next frame is done; a whole frame is reported when written."""
         if frame_share < 1.0:
             self.tell("restoring", frame_share)

@@ -46,8 +46,8 @@ class Workbench:
         self._stack.close()
         if not order.folder.is_dir():
             raise MediaError(
-                f"{order.folder.parent}: a worker does not see this folder; sources and outputs "
-                "must lie on storage that all machines have under the same names"
+                f"{order.folder.parent}: a worker does not see this folder; put sources and "
+                "outputs on storage that all machines mount under the same path"
             )
         settings = order.settings
         opened = self._stack.enter_context(

@@ -25,7 +25,7 @@ from vidrestore.pipeline.report import versions
 
 
 class Worker:
-    """Takes one order at a time; lives in a process of its own."""
+    """Takes one order at a time, in a separate process."""
 
     def __init__(self) -> None:
         self._bench = Workbench()

@@ -124,7 +124,7 @@ def segment_steps(
     except OtherSamplesError:
         if not order.seek:
             raise
-        # What precedes a key frame can matter after it: decoded from the start, it is told.
+        # Frames after a key frame can depend on what precedes it: decode from the start.
         yield from _restored(film, order, step_seconds, seek=False)
 
 
@@ -150,7 +150,7 @@ def _restored(
         if segment is None or segment.tally.frames != order.end_frame - order.first_frame:
             raise MediaError(
                 f"{order.film.source}: frames {order.first_frame} to {order.end_frame - 1} cannot "
-                "be read any more; if the film was changed, begin anew with --overwrite"
+                "be read any more; if the film was changed, start over with --overwrite"
             )
         yield _done(film, order, segment, before, interlaced)
     except BaseException:
@@ -187,7 +187,7 @@ def _known(frames: Iterable[Frame], notes: Sequence[FrameNotes]) -> Iterator[Tra
         if not told.describes(frame):
             raise OtherSamplesError(
                 f"frame {frame.index} is not what it was when it was analysed; if the film was "
-                "changed, begin anew with --overwrite"
+                "changed, start over with --overwrite"
             )
         yield told.tracked(frame)
         if frame.index >= last:

@@ -59,7 +59,7 @@ def coded(pictures: Sequence[NDArray[np.uint8]], generation: CodecPass) -> list[
 
     Args:
         pictures: ``(H, W, 3)`` uint8 RGB, all of one size with even sides.
-        generation: What the encoder is told.
+        generation: Codec and settings of the encoder.
 
     Returns:
         As many pictures of the same size.

@@ -26,7 +26,7 @@ from vidrestore.media.slots import delay_ticks, is_numbered, shown_in_turn
 
 _log = logging.getLogger(__name__)
 
-# Packed bitstreams hold packets without a picture of their own.
+# Packed bitstreams hold packets that contain no picture.
 _PACKETS_ARE_NOT_FRAMES = frozenset({"mpeg4", "msmpeg4v1", "msmpeg4v2", "msmpeg4v3"})
 _MOST_REORDERED = 64
 

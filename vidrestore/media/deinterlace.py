@@ -211,7 +211,7 @@ def starting_at(
     if first is None or (first.index, first.timestamp) != (index, timestamp):
         raise MediaError(
             f"{info.path}: there is no frame at {float(timestamp.seconds):.3f} s any more; "
-            "if the film was changed, begin anew with --overwrite"
+            "if the film was changed, start over with --overwrite"
         )
     yield first
     yield from wanted

@@ -1,4 +1,4 @@
-"""Packets of damaged files: whatever can be read, and a word on what cannot."""
+"""Packets of damaged files: whatever can be read, and a warning about what cannot."""
 
 import errno
 import logging
@@ -17,7 +17,7 @@ _READ_TO_SEE_BYTES = 1 << 25
 
 
 def is_damage(error: Exception) -> bool:
-    """Whether FFmpeg fails over what a file holds, not over the disk it lies on."""
+    """Whether FFmpeg fails because of a file's content, not because of the disk."""
     return isinstance(error, av.error.FFmpegError) and not isinstance(error, OSError)
 
 

@@ -1,6 +1,6 @@
 """DPX pictures, SMPTE ST 268-1:2014: samples exactly as stored, and put back in their place.
 
-A file is never written anew: its samples are replaced where they lie, and every other byte, in
+A file is never rewritten from scratch: its samples are replaced in place, and every other byte, in
 the headers, the user data and between the samples, stays.
 """
 
@@ -84,13 +84,13 @@ _PACKINGS = {
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """Where the samples of a picture lie in its file."""
+    """Where the samples of a picture are in its file."""
 
     offset: int
     stride: int
     """Bytes from line to line."""
     lines: int
-    """Lines that begin on a word of their own: those of the picture, or one for all of it."""
+    """Runs of samples that begin on a new word: one per line of the picture, or one in all."""
     per_line: int
     """Samples of such a line."""
     packing: WordPacking

@@ -77,7 +77,7 @@ class PictureFilter:
 
 
 def gray_picture(plane: Plane, number: int) -> av.VideoFrame:
-    """Return a plane as a gray picture of its own depth, numbered."""
+    """Return a plane as a gray picture of the same bit depth, numbered."""
     wide = plane.dtype == np.uint16
     height, width = plane.shape
     name = "gray16le" if wide else "gray"

@@ -174,8 +174,8 @@ class PictureSource:
         first = next(frames, None)
         if first is None or first.timestamp != timestamp:
             raise MediaError(
-                f"{self.info.path}: picture {index + 1} is gone; if the folder was changed, begin "
-                "anew with --overwrite"
+                f"{self.info.path}: picture {index + 1} is missing; if the folder was changed, "
+                "start over with --overwrite"
             )
         yield first
         yield from frames

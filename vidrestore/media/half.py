@@ -2,8 +2,8 @@
 
 A half float's bits, read as a number, grow with its magnitude (IEEE 754-2019, section 3.4). With
 the sign bit flipped, and all bits of negative ones, they grow with its value: ``-inf`` becomes
-1023, ``-0.0`` 32767, ``0.0`` 32768, 1.0 48128 and ``inf`` 64512. What lies outside are NaNs. Every
-half float has a code of its own, so nothing is lost there and back.
+1023, ``-0.0`` 32767, ``0.0`` 32768, 1.0 48128 and ``inf`` 64512. Codes outside are NaNs. Every half
+float has a unique code, so the round trip is exact.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""What muxers are told beside the streams."""
+"""Options of muxers, apart from the streams."""
 
 from collections.abc import Sequence
 from fractions import Fraction

@@ -8,7 +8,7 @@ from pathlib import Path
 from shutil import copyfile
 from typing import Protocol
 
-from vidrestore.media.encoders import EncoderSettings
+from vidrestore.media.encoder_table import EncoderSettings
 from vidrestore.media.film_file import EncoderPlan, FilmFile
 from vidrestore.media.info import VideoInfo
 from vidrestore.media.picture_writer import PictureSink
@@ -251,7 +251,7 @@ class FolderOutput:
                 try:
                     os.link(path, self._path / path.name)
                 except OSError:
-                    # Not every file system has links; a full disk is told by the copy.
+                    # Not every file system has links. If the disk is full, the copy says so.
                     copyfile(path, self._path / path.name)
         self.assembled = True
 

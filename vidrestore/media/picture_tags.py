@@ -1,4 +1,4 @@
-"""What pictures carry beside samples: EXIF, XMP and colour profiles, and how they lie on screen.
+"""What pictures carry beside samples: EXIF, XMP, colour profiles and orientation.
 
 OpenCV passes these on for JPEG and PNG, from version 4.12; elsewhere they are lost.
 """

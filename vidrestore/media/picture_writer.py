@@ -1,7 +1,7 @@
-"""Pictures: frames to a folder of them, or to one, as deep and with as many channels.
+"""Writes frames as a folder of pictures, or as one, keeping bit depth and channels.
 
-A picture that was one goes back into a copy of its own file: what did not change stays, byte for
-byte, and so do headers, tags and profiles.
+A frame that came from a picture file goes back into a copy of that file: what did not change stays,
+byte for byte, and so do headers, tags and profiles.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ class _Named:
 
 
 class PictureSink:
-    """Writes every frame as a picture, on a thread of its own.
+    """Writes every frame as a picture, on its own thread.
 
     Pictures of a folder keep their names; those of a film are numbered PNGs, upright, as a
     viewer would see them but for the pixels' aspect.
@@ -61,7 +61,7 @@ class PictureSink:
             self.notes.append("pictures cannot hold the aspect of the film's pixels")
         if info.codec in ("jpg",):
             self.notes.append(
-                f"JPEG pictures that changed are compressed anew, at quality {_JPEG_QUALITY}"
+                f"JPEG pictures that changed are recompressed, at quality {_JPEG_QUALITY}"
             )
         self._noted_tags = False
         self._check_kind(info)
@@ -125,7 +125,7 @@ class PictureSink:
             named.path.write_bytes(kept)
 
     def _kept(self, named: _Named) -> bytes | None:
-        """Return the source's file with the samples of a frame; None where it must be made anew.
+        """Return the source's file with the samples of a frame; None if a new file must be made.
 
         Raises:
             MediaError: It must be, and cannot.
@@ -147,7 +147,7 @@ class PictureSink:
         picture = _interleaved(named.frame)
         suffix = named.path.suffix.lower()
         if named.frame.pixel_format.model == "yuv" or suffix not in _TAGGED_SUFFIXES:
-            # Nothing in the file will say how the picture lies.
+            # Nothing in the file will state the picture's orientation.
             if self._geometry.mirrored:
                 picture = picture[:, ::-1]
             picture = np.rot90(picture, k=-self._geometry.quarter_turns)

@@ -1,4 +1,4 @@
-"""Output that appears whole or not at all: written beside its target, renamed when done."""
+"""Atomic output: written under a temporary name beside the target, renamed when complete."""
 
 import errno
 import os
@@ -29,8 +29,8 @@ def check_target(target: Path, *, source_path: Path | None, overwrite: bool) -> 
     """Refuse targets that must not or cannot be written.
 
     Raises:
-        MediaError: The target is the source or would replace it, exists, is no file, or is in a
-            folder that is not there or not ours to write.
+        MediaError: The target is the source or would replace it, exists, is not a file, or is in
+            a folder that does not exist or cannot be written.
     """
     place = place_of(target)
     if source_path is not None and _same_file(place, source_path):
@@ -38,12 +38,12 @@ def check_target(target: Path, *, source_path: Path | None, overwrite: bool) -> 
     if place.exists() and not (place.is_file() or place.is_dir()):
         raise MediaError(f"{target}: is neither a file nor a folder; name another with -o")
     if place.exists() and not overwrite and not _is_empty_folder(place):
-        raise MediaError(f"{target}: exists; name another with -o, or give --overwrite")
+        raise MediaError(f"{target}: already exists; name another with -o, or use --overwrite")
     if source_path is not None and place.is_dir() and _lies_in(source_path, place):
         raise MediaError(f"{target}: the source is in this folder; name another with -o")
     parent = place.parent
     if not parent.is_dir():
-        raise MediaError(f"{target}: there is no folder {parent}; make it first")
+        raise MediaError(f"{target}: the folder {parent} does not exist; create it first")
     if not os.access(parent, os.W_OK | os.X_OK):
         raise MediaError(f"{target}: no permission to write in {parent}; choose another with -o")
     if len(os.fsencode(place.name)) > _LONGEST_NAME_BYTES:
@@ -51,15 +51,15 @@ def check_target(target: Path, *, source_path: Path | None, overwrite: bool) -> 
 
 
 def place_of(target: Path) -> Path:
-    """Return where a target lies, behind the links that lead there.
+    """Return the real path of a target, with symbolic links resolved.
 
     Raises:
-        MediaError: The links lead nowhere.
+        MediaError: The links form a loop.
     """
     try:
         return target.resolve()
     except (OSError, RuntimeError) as error:
-        raise MediaError(f"{target}: its links lead in a circle; name another with -o") from error
+        raise MediaError(f"{target}: its links form a loop; name another with -o") from error
 
 
 def _same_file(place: Path, source: Path) -> bool:
@@ -78,15 +78,15 @@ def _is_empty_folder(path: Path) -> bool:
 
 @contextmanager
 def pending_file(target: Path, *, overwrite: bool) -> Generator[Pending]:
-    """Give a temporary file beside where ``target`` lies; rename it at the end if it is whole.
+    """Yield a temporary file beside ``target``; rename it to ``target`` at the end if complete.
 
     Args:
-        target: Its final name. What a link leads to is replaced, not the link.
-        overwrite: Whether a file that came to exist meanwhile is replaced, too.
+        target: Its final name. If it is a link, the file that it points to is replaced.
+        overwrite: Whether to replace a file that was created in the meantime, too.
 
     Raises:
-        MediaError: The folder cannot be written, the disk is full, or the name was taken
-            meanwhile: the output then is kept under another.
+        MediaError: The folder cannot be written, the disk is full, or the name was taken in the
+            meantime; then the output is kept under another name.
     """
     place = place_of(target)
     remove_leftovers(place, target.suffix)
@@ -111,12 +111,13 @@ def _publish_file(written: Path, target: Path, place: Path, *, overwrite: bool) 
         kept = place.with_name(_free_name(place))
         written.rename(kept)
     raise MediaError(
-        f"{target}: came to exist meanwhile and was left as it is; the output is {kept}"
+        f"{target}: was created by something else during the run and is left as it is; "
+        f"the output is in {kept}"
     )
 
 
 def _free_name(place: Path) -> str:
-    """Return a name beside a place that is taken: ``film.mkv`` becomes ``film-1.mkv``."""
+    """Return a free name in the same folder: ``film.mkv`` becomes ``film-1.mkv``."""
     room = _LONGEST_NAME_BYTES - len(os.fsencode(place.suffix)) - len("-999999")
     stem = shortened(place.stem, room)
     names = (f"{stem}-{number}{place.suffix}" for number in count(1))
@@ -125,9 +126,9 @@ def _free_name(place: Path) -> str:
 
 @contextmanager
 def pending_folder(target: Path) -> Generator[Pending]:
-    """Give a temporary folder beside where ``target`` lies; rename it at the end if it is whole.
+    """Yield a temporary folder beside ``target``; rename it to ``target`` at the end if complete.
 
-    Into a folder that has other files in it, the new ones are moved one by one.
+    If ``target`` already holds other files, the new ones are moved into it one by one.
 
     Raises:
         MediaError: The folder cannot be written, or the disk is full.
@@ -154,7 +155,7 @@ def _publish_folder(written: Path, place: Path) -> None:
         written.rename(place)
         return
     moves = {each: place / each.name for each in written.iterdir()}
-    # All or none: what cannot be replaced is found before the first is.
+    # All or none: check that every file can be replaced before replacing the first.
     for taken in moves.values():
         if taken.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(taken))

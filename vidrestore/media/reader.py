@@ -33,7 +33,7 @@ class FilmSource:
     """The frames of one film, decoded as they are asked for, a few at a time in memory.
 
     A packet that cannot be decoded is counted and skipped; a frame that the decoder flags as
-    damaged is counted and given. Every iteration starts anew.
+    damaged is counted and returned. Every iteration restarts from the first frame.
     """
 
     def __init__(self, path: Path, *, cut: Cut) -> None:
@@ -104,7 +104,7 @@ class FilmSource:
         if first is None or (first.index, first.timestamp) != (index, timestamp):
             raise MediaError(
                 f"{self.info.path}: there is no frame at {float(timestamp.seconds):.3f} s now; "
-                "if the film was changed, begin anew with --overwrite"
+                "if the film was changed, start over with --overwrite"
             )
         yield first
         yield from frames

@@ -78,7 +78,7 @@ class SegmentIndex:
 
 
 class SegmentSink:
-    """Encodes the frames of one part, on a thread of its own."""
+    """Encodes the frames of one segment, on its own thread."""
 
     def __init__(self, path: Path, *, plan: EncoderPlan, target: Path) -> None:
         """Begin a part.

@@ -1,7 +1,7 @@
 """HDR's side data: what the mastering display showed, and how bright the film gets.
 
 It is read from the first frame, where FFmpeg puts it whether the codec or the container holds it,
-and written to both: encoders have options of their own, and a container states what its stream
+and written to both: each encoder has its own options, and a container states what its stream
 says. PyAV has no setter for that; a bitstream filter that does nothing passes it on from a stream
 that has it, and one is opened for this, from a header made in memory.
 """

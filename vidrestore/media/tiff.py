@@ -100,7 +100,7 @@ class _Field:
 
     values: tuple[int, ...]
     at: int
-    """Where the values lie in the file."""
+    """Offset of the values in the file."""
     code: str
     """Of ``struct``, byte order first."""
 

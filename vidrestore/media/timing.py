@@ -89,10 +89,10 @@ _RESTART_SECONDS = 1
 
 
 class GrowingTimes:
-    """Makes time stamps grow: they do not where a file is damaged, or is two recordings joined.
+    """Makes time stamps increase where a file is damaged, or is two recordings joined.
 
-    A stamp that is a little late is put right behind the one before. Where a clock starts anew,
-    time goes on from where it was, in the steps of the new clock.
+    A time stamp slightly before its predecessor is moved to just after it. Where the clock
+    restarts, time continues from where it was, in the steps of the new clock.
     """
 
     def __init__(self, time_base: Fraction) -> None:

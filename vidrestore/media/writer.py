@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vidrestore.media.encoders import EncoderSettings
+from vidrestore.media.encoder_table import EncoderSettings
 from vidrestore.media.film_file import FilmFile
 from vidrestore.media.info import VideoInfo
 from vidrestore.media.prefetch import WriteBehind
@@ -14,7 +14,7 @@ _FRAMES_WAITING = 4
 
 
 class FilmSink:
-    """Encodes frames on a thread of its own, and copies all other packets in between."""
+    """Encodes frames on its own thread, and copies all other packets in between."""
 
     def __init__(
         self,

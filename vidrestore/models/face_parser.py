@@ -9,7 +9,7 @@ Where the released code, from which checkpoints come, differs from the text, it 
 
 * the heads are bare convolutions, without normalisation and activation, and so is the first;
 * the activation is missing after the second convolution of a block;
-* the body is a residual of its own: its result is added to the encoder's;
+* the body has its own residual connection: its result is added to the encoder's;
 * convolutions pad by reflection;
 * the picture is trained with L1, not the L2 of equation 11.
 

@@ -54,7 +54,7 @@ class GFPGAN(GfpganWalk):
         num_mlp: Layers of the prior's mapping.
         lr_mlp: Pace of the prior's mapping.
         input_is_latent: Whether codes are in W+ (as released), or in Z and mapped first.
-        different_w: Whether every style block gets a code of its own.
+        different_w: Whether every style block gets its own code.
         narrow: Of all channels.
         sft_half: Whether half the channels pass the transform unchanged.
     """

@@ -46,8 +46,8 @@ class GfpganWalk(nn.Module):
 
         Args:
             image_NCHW: In any precision; the weights' is used inside.
-            noise: One map per style block; the stored ones where None, never drawn anew, so
-                that a still face stays still.
+            noise: One map per style block; the stored ones where None. Noise is never redrawn,
+                so that a still face stays still.
             with_pyramid: Whether to compute the U-Net's pictures, which only losses need.
 
         Raises:

@@ -70,7 +70,7 @@ def _conv_prelu(inputs: int, outputs: int, *, kernel_size: int) -> nn.Sequential
 
 
 class MMRB(nn.Module):
-    """Codec and generator; arguments as those of ``GPEN``, whose keys are a part of its own."""
+    """Codec and generator; arguments as those of ``GPEN``, whose keys are a subset of these."""
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ features, which are normalised before the two are applied.
 Where the released code, from which checkpoints come, differs from the text, it is followed:
 
 * equation 1 transforms the style once, after a residual block; the code does it twice inside the
-  block, before each activation and convolution, with small networks of their own;
+  block, before each activation and convolution, each time with its own small network;
 * the first block does not see the constant but one convolution of it;
 * upsampling is nearest-neighbour with a plain convolution, outside the residual block;
 * the factor is applied as it is, as in equation 3, not as one plus it, as in SPADE;

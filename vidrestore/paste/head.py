@@ -159,7 +159,7 @@ def nearest_share(
     Of two faces the shares sum to 1 at every place of the picture, of more to at most 1.
 
     Args:
-        points_xy: ``(5, 2)`` landmarks in pixels of its own crop.
+        points_xy: ``(5, 2)`` landmarks in pixels of the face's crop.
         others_xy: Those of the other faces, in the same pixels.
     """
     own = _radii(face_units(points_xy))

@@ -1,9 +1,9 @@
 """``--background``: the whole frame through a super-resolution network, the faces moved along.
 
 Networks see upright RGB, coded pixel by coded pixel; rotation, pixel aspect and colour tags stay
-what they are. A tile is worked on as a small frame of its own: planes enlarged by interpolation,
-and the difference to what the network makes of it added to them. So the bit depth of the film is
-kept, black-and-white film keeps its chroma, and alpha is interpolated.
+what they are. A tile is treated as a small separate frame: its planes are enlarged by
+interpolation, and the difference to the network's result is added to them. So the bit depth of the
+film is kept, black-and-white film keeps its chroma, and alpha is interpolated.
 """
 
 from collections.abc import Callable, Iterator
@@ -187,7 +187,7 @@ class Background:
     def _moved(self, face: RestoredFace, frame: Frame) -> RestoredFace | None:
         """Return ``face`` in the enlarged frame; None where its crop misses that.
 
-        The crop is cut anew: what is pasted is the change from what the frame shows there now.
+        A new crop is cut, because what is pasted is the change from what the frame shows there now.
         """
         tracked = _mapped(face.aligned.face, self._display_to_enlarged())
         cut = aligned(frame, self.geometry, tracked, device=face.restored_chw.device)

@@ -36,7 +36,7 @@ class NetworkFacts:
     device: str
     precision: str
     detail: float | None = None
-    """Where the weights lay between their two ends; None where they have one."""
+    """Position of the weights between their two ends; None where they have one."""
     most_at_once: int | None = None
     """How many faces fitted into memory; None where all that were asked for did."""
     background: BackgroundFacts | None = None

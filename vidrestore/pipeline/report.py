@@ -57,8 +57,8 @@ class RestoreReport:
     checkpoint_sha256: str | None = None
     """Of the file of weights; of several, of the part that draws."""
     detail: float | None = None
-    """Where the model's weights lay between their two ends, 0 (fidelity) to 1 (detail); None where
-    they have one."""
+    """Position of the model's weights between their two ends, 0 (fidelity) to 1 (detail); None
+    where they have one."""
     background: str | None = None
     """The network that the whole picture went through; None where only faces were touched."""
     scale: int = 1

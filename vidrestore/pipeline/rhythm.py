@@ -1,7 +1,7 @@
-"""How evenly pictures follow each other: where some are missing in a film of an even rate.
+"""Finds missing pictures in a film with a constant frame rate.
 
-Most containers do not say how many pictures they hold, and leave out what is damaged without a
-word. What is told is the gap.
+Most containers do not say how many pictures they hold, and leave out damaged ones silently. Only
+the gap in the time stamps shows it.
 """
 
 from collections.abc import Mapping

@@ -19,9 +19,9 @@ _MOST_OUTPUT_PX = 1024
 _TRIAL_HW = (40, 104)
 """Not square and not large: networks cache things for the usual sizes."""
 _HALVED_FROM = 4
-"""Networks of this factor see the picture at half size where the output shall be smaller than they
-would make it. Old film and television hold less detail than pixels: seen at full size it stays as
-soft as it is."""
+"""Networks from this factor on see the picture at half size where the output is to be smaller than
+they would make it. Old film and television hold less detail than pixels: at full size the network
+would leave it as soft as it is."""
 _TIMED_SECONDS = 0.3
 
 

@@ -110,7 +110,7 @@ class RecordHeader:
     """Of the file of weights that was used; of several, of the part that draws. None where no file
     of them was at hand."""
     detail: float | None = None
-    """Where the weights lay between fidelity (0) and detail (1); None where they have one end."""
+    """Position of the weights from fidelity (0) to detail (1); None where they have one end."""
     scale: int = 1
     """How many times larger the result is along each side."""
     settings: Mapping[str, JsonScalar]
@@ -224,7 +224,7 @@ class FrameRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndRecord:
-    """The last line: how much there is, so that a record that was cut off is told."""
+    """The last line: how much there is, so that a truncated record is recognised."""
 
     frames: int
     faces: int

@@ -2,7 +2,7 @@
 
 A restorer sees every frame for itself and draws an eyelash now here, now there. The fine part of a
 restored face is therefore averaged with that of its neighbours in time, moved along the motion;
-coarse shapes, colour and light stay those of its own frame. Motion and likeness are found in the
+coarse shapes, colour and light stay as in each frame. Motion and likeness are found in the
 crops that the restorer was shown, whose noise is averaged out already: where those differ by more
 than noise, as in a blink, a word or a hand before the face, nothing is blended, and no ghost of the
 other frame appears.

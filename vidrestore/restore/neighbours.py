@@ -29,8 +29,8 @@ from vidrestore.types import FloatArray
 
 _SMALL_PX = 128
 _LIGHT_PX = 21
-"""Side of the window over which a change of light is told from a change of shape, in small
-pixels: a flickering film is no moving face."""
+"""Side of the window that separates a change of light from a change of shape, in small pixels:
+flicker of the film is not motion of the face."""
 _LIKENESS_PX = 5
 """Side of the window over which two pictures are compared, in small pixels."""
 _FACE = (slice(_SMALL_PX // 4, -_SMALL_PX // 8), slice(_SMALL_PX // 4, -_SMALL_PX // 4))

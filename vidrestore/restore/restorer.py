@@ -14,7 +14,7 @@ from vidrestore.restore.memory import FittingBatches
 from vidrestore.types import CROP_SIZE_PX
 
 _REGION_CELLS = 128
-"""Cells along a crop's side in which the face's region is told: finer than its soft border."""
+"""Cells along a crop's side in which the face's region is stored: finer than its soft border."""
 
 
 class Restorer:
@@ -41,8 +41,8 @@ class Restorer:
             spec: What it accepts.
             device: Where it runs.
             dtype: float32, bfloat16 or float16, for weights and features.
-            detail: Where its weights lie between two ends, 0 (fidelity) to 1 (detail); None
-                where there is one. Nothing is done with it but to be told.
+            detail: Position of its weights between two ends, 0 (fidelity) to 1 (detail);
+                None where there is one. Only reported, never used.
         """
         self.spec = spec
         self.device = device

@@ -1,9 +1,9 @@
 """Whether a restored face is still the same person: an embedding before and after.
 
-A network that knows people tells how far apart two faces are. A blurred face is told badly, and one
-that was restored well is rightly sharper; so both are softened to what the source really shows.
-What is left is drift: a good restorer moves a face by less than 0.3, the face of another person
-lies 0.43 and more away (see ``config``).
+A recognition network measures the distance between two faces. It recognises blurred faces badly,
+and a well restored face is rightly sharper, so both are softened to the detail that the source
+really has. What is left is drift: a good restorer moves a face by less than 0.3, and another
+person's face is 0.43 or more away (see ``config``).
 """
 
 from importlib.resources import as_file, files
@@ -51,7 +51,7 @@ def embedded_face_embedding() -> FaceEmbedding:
         try:
             network.load_state_dict(load_file(path), strict=True)
         except (OSError, SafetensorError, RuntimeError) as error:
-            raise WeightsError(f"{path}: {error}; install the package anew") from error
+            raise WeightsError(f"{path}: {error}; reinstall vidrestore") from error
     return network.eval().requires_grad_(False)
 
 

@@ -64,4 +64,4 @@ def _mean_face() -> FloatArray:
         try:
             return np.asarray(load_file(path)["pattern_hw"], dtype=np.float32)
         except (OSError, SafetensorError, KeyError) as error:
-            raise WeightsError(f"{path}: {error}; install the package anew") from error
+            raise WeightsError(f"{path}: {error}; reinstall vidrestore") from error

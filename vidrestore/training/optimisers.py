@@ -13,7 +13,7 @@ from vidrestore.training.schedules import piecewise_lr, warmup_cosine_lr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaceConfig:
-    """A group of parameters that moves at a pace of its own."""
+    """A group of parameters with its own learning rate."""
 
     names: str
     """Of the parameters, with ``*`` for any letters: ``generator.*.noise.weight``."""

@@ -56,8 +56,8 @@ def _fact(packet: PacketContents, *, times_are_free: bool) -> _Fact:
 class StreamComparison:
     """Compares one stream of two films; holds what one film brings before the other, as checksums.
 
-    PCM has no packets of its own: every container cuts it as it likes, so its bytes are compared
-    and not its packets.
+    PCM has no packets by itself: every container cuts it differently, so its bytes are compared and
+    not its packets.
     """
 
     def __init__(

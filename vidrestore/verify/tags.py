@@ -16,7 +16,7 @@ _UNDETERMINED = "und"
 _SHOWN = 3
 _NO_FRACTION = re.compile(r"\.0+(?=Z$)")
 _HOLD_FEW_TAGS = ("avi", "mpegts", "mpeg", "mxf")
-"""Containers with places for a few tags of their own only."""
+"""Containers with places for a fixed, short list of tags only."""
 _OF_THE_CODEC = ("GOP_TIMECODE",)
 """What only some codecs have a place for in their packets."""
 _STREAM_TAGS_OF_MP4 = frozenset({"language", "handler_name", "title"})
@@ -212,7 +212,7 @@ def _side_data(
 def _is_same(before: tuple[float, ...] | str, after: tuple[float, ...] | str) -> bool:
     if isinstance(before, str) or isinstance(after, str):
         return before == after
-    # Encoders write brightness and colour as whole numbers of their own small units.
+    # Encoders write brightness and colour as whole numbers in small units.
     return len(before) == len(after) and all(
         abs(a - b) <= _SAME_NUMBER * max(1.0, abs(a)) for a, b in zip(before, after, strict=True)
     )

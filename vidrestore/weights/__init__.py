@@ -1,4 +1,4 @@
-"""Checkpoints from outside: where they come from, where they lie, how they are opened.
+"""Checkpoints from outside: where they come from, where they are stored, how they are opened.
 
 This is the only package that downloads anything or opens a checkpoint it did not ship.
 """

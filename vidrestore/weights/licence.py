@@ -33,7 +33,7 @@ def tell_licence(entry: WeightsEntry, folder: Path) -> None:
 
 
 def entry_of_file(path: Path) -> WeightsEntry | None:
-    """Return the published checkpoint that is called like ``path``, wherever that lies."""
+    """Return the published checkpoint with the file name of ``path``, in whatever folder."""
     return next((each for each in manifest.WEIGHTS.values() if each.file_name == path.name), None)
 
 

@@ -32,8 +32,8 @@ class Weights:
     state: dict[str, Tensor]
     """By name, on the CPU."""
     detail: float | None = None
-    """Where they lie between the checkpoint's two ends, 0 (fidelity) to 1 (detail); None where it
-    has one end."""
+    """Position between the checkpoint's two ends, 0 (fidelity) to 1 (detail); None where it has one
+    end."""
 
 
 def load_weights(module: nn.Module, path: Path, *, detail: float | None = None) -> float | None:

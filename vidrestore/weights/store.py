@@ -1,8 +1,8 @@
 """The weights folder: find, check and download published checkpoints.
 
-Nothing here runs at import. A download is written under another name and takes its own
-name only when it is whole and its checksum is right, so a file that lies in the folder under its
-name came whole.
+Nothing here runs at import. A download is written under a temporary name. It gets its real name
+only when it is complete and its checksum is right, so a file in the folder under its real name is
+whole.
 """
 
 import hashlib
@@ -49,7 +49,7 @@ def weights_folder() -> Path:
 
 
 def find(name: str) -> Path | None:
-    """Return where the checkpoint called ``name`` lies, or None where it is not here.
+    """Return the path of the checkpoint ``name``, or None if it is not on this machine.
 
     Raises:
         UnknownModelError: No published weights have this name.
@@ -109,7 +109,7 @@ def ready(
     Raises:
         UnknownModelError: No published weights have this name.
         DownloadError: It cannot be fetched or written, or what came is not the file.
-        WeightsError: What lies there is not the published file.
+        WeightsError: The file there is not the published file.
     """
     entry, folder = weights_entry(name), weights_folder()
     if (folder / entry.file_name).is_file():

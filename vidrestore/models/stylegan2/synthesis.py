@@ -53,7 +53,7 @@ class ConstantInput(nn.Module):
         self.register_parameter(key, nn.Parameter(torch.randn(1, channels, size, size)))
 
     def forward(self, batch: int) -> Tensor:
-        """Return ``(batch, channels, size, size)``, in memory of its own."""
+        """Return a new tensor, ``(batch, channels, size, size)``, that shares no memory."""
         return self.get_parameter(self._key).repeat(batch, 1, 1, 1)
 
 

@@ -23,7 +23,7 @@ from vidrestore.training.degradations.recipe import MixedRecipe, recipe_named
 from vidrestore.types import CROP_SIZE_PX, FloatArray
 
 UNKNOWN_CLASS = 255
-"""In a mask, where nothing is known: the value that cross-entropy is told to ignore."""
+"""Value of unlabelled pixels in a mask, which cross-entropy ignores."""
 _MIRRORED_CLASSES = ((4, 5), (6, 7), (8, 9))
 """Eyes, brows and ears of the nineteen classes, which change sides in a mirror."""
 
@@ -38,7 +38,7 @@ class FaceSample(NamedTuple):
     degraded: Tensor
     """``(3, S, S)`` float32 RGB in [-1, 1]."""
     clean: Tensor
-    """What the restorer shall make of it, alike."""
+    """The target, same shape and range."""
     detail: Tensor
     """Real pixels over S, at most 1. Below 1 ``clean`` was enlarged: compare through
     ``seen_at_detail``, and never show it to a discriminator as real."""

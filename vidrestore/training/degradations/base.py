@@ -30,7 +30,7 @@ class Degradation(Protocol):
         ...
 
     def target(self, image_hwc: FloatArray) -> FloatArray:
-        """Return what a restorer shall make of ``apply(image_hwc)``.
+        """Return the restorer's target for ``apply(image_hwc)``.
 
         That is the picture itself, but in the tones of the footage where those were changed: a
         face is pasted back into its frame, so colouring or brightening it would be a fault.
@@ -38,7 +38,7 @@ class Degradation(Protocol):
         ...
 
     def target_clip(self, frames: Sequence[FloatArray]) -> list[FloatArray]:
-        """Return what a restorer shall make of ``apply_clip(frames)``."""
+        """Return the restorer's targets for ``apply_clip(frames)``."""
         ...
 
 

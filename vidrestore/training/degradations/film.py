@@ -64,7 +64,7 @@ class FilmDegradation:
         return rounded(resized(image, (width, height), self.up_filter))
 
     def apply_clip(self, frames: Sequence[FloatArray]) -> list[FloatArray]:
-        """Return the frames after one lens, grain of their own, and one codec for all."""
+        """Return the frames after one lens and codec for all, and separate grain for each."""
         height, width = frames[0].shape[:2]
         images = [self._grainy(frame, index) for index, frame in enumerate(frames)]
         if self.codec is not None:

@@ -1,4 +1,4 @@
-"""Tones of old footage: faded, tinted, grey, flickering. A restorer shall keep them."""
+"""Tones of old footage: faded, tinted, grey, flickering. A restorer must keep them."""
 
 from dataclasses import dataclass
 

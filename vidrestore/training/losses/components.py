@@ -36,7 +36,7 @@ _STYLE_WEIGHTS = (0.5, 1.0)
 def template_boxes(size_px: int) -> Tensor:
     """Return the boxes of the canonical face, ``(3, 4)`` float32: x0 y0 x1 y1 of ``COMPONENTS``.
 
-    For aligned faces without landmarks of their own.
+    For aligned faces whose own landmarks are not known.
 
     Args:
         size_px: Side of the crops, in the 512 alignment.

@@ -91,7 +91,7 @@ class _Taps(Frozen):
 
 
 class Vgg19Features(_Taps):
-    """Features of VGG-19 (Simonyan and Zisserman 2015), as deep as asked for.
+    """Features of VGG-19 (Simonyan and Zisserman 2015), up to the deepest layer asked for.
 
     Args:
         layers: Names such as ``conv3_4`` or ``relu3_1``; given from shallow to deep, whatever

@@ -27,9 +27,9 @@ def lazy_weight(weight: float, *, interval: int) -> float:
 def lazy_adam(
     *, lr: float, betas: tuple[float, float], interval: int
 ) -> tuple[float, tuple[float, float]]:
-    """Return Adam's rate and decays for a network whose regulariser takes a step of its own.
+    """Return Adam's rate and decays for a network whose regulariser takes separate steps.
 
-    With ``k`` ordinary steps and one for the regulariser, each of the k + 1 shall count
+    With ``k`` ordinary steps and one for the regulariser, each of the k + 1 is to count
     ``k / (k + 1)`` (StyleGAN2, appendix B). Not needed where the term is added to the loss of every
     k-th step.
 

@@ -1,7 +1,7 @@
 """How much fine texture there is where: a loss on local energies, not on pixels.
 
 Pixel losses are least where all that is uncertain is left out, which is what makes faces waxy. Here
-restored and target shall have as much contrast in every small window, orientation and scale,
+restored and target must have as much contrast in every small window, orientation and scale,
 wherever exactly its lines run: the spectral counterpart of a Gram loss (Portilla and Simoncelli
 2000, section 3.1: local oriented magnitudes tell textures apart), without a network.
 """

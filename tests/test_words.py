@@ -1,0 +1,99 @@
+"""Prose in this repository is plain English: a short list of words and phrases is banned.
+
+Checked are comments and strings in Python (the tests, too), comments in TOML and shell files, and
+Markdown. Identifiers are not checked, and neither are licences, which are in files of other kinds.
+"""
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).parents[1]
+_FOLDERS = ("configs", "docs", "examples", "scripts", "tests", "vidrestore")
+_SUFFIXES = frozenset({".py", ".md", ".toml", ".sh"})
+_STORED = r"(?:files?|folders?|directory|checkpoints?|weights|sources?|outputs?|targets?)"
+_BANNED = tuple(
+    re.compile(r"\b" + text.replace(" ", r"[\s`]+") + r"\b", re.IGNORECASE)
+    for text in (
+        "anew",
+        "shall",
+        "thereof",
+        "(?:is|are|was|were) told(?! apart)",
+        "told of",
+        "as deep",
+        "a word on",
+        "goes again",
+        "of (?:its|their) own",
+        # Files are somewhere; values lie between others.
+        rf"{_STORED} (?:that )?(?:lies?|lay)(?! (?:about|between|to|within)\b)",
+        "(?:lies?|lay) (?:beside|in|on) (?:(?:the|a) )?(?:disk|folder|output|storage|target)",
+    )
+)
+
+
+def _paths() -> list[Path]:
+    inside = (each for folder in _FOLDERS for each in (_ROOT / folder).rglob("*"))
+    found = (each for each in (*_ROOT.glob("*"), *inside) if each.suffix in _SUFFIXES)
+    return sorted(each for each in found if each != Path(__file__))
+
+
+def _comments(code: str) -> dict[int, str]:
+    """Return the comments of Python by line."""
+    tokens = tokenize.generate_tokens(io.StringIO(code).readline)
+    return {each.start[0]: each.string for each in tokens if each.type == tokenize.COMMENT}
+
+
+def _prose(text: str, suffix: str) -> Iterator[tuple[int, str]]:
+    """Yield the texts of a file, each with the line it begins on."""
+    if suffix == ".md":
+        yield 1, text
+        return
+    if suffix == ".py":
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.lineno, node.value
+        comments = _comments(text)
+    else:
+        comments = {at: each for at, each in enumerate(text.split("\n"), 1) if "#" in each}
+    # Every line of the file, so that a phrase is found across the comments of two lines.
+    lines = (comments.get(at, "|").partition("#")[2] for at in range(1, text.count("\n") + 2))
+    yield 1, "\n".join(line or "|" for line in lines)
+
+
+def _found(text: str, suffix: str) -> Iterator[tuple[int, str]]:
+    """Yield the banned words of a file with their lines."""
+    for begin, prose in _prose(text, suffix):
+        for pattern in _BANNED:
+            for match in pattern.finditer(prose):
+                yield begin + prose.count("\n", 0, match.start()), " ".join(match[0].split())
+
+
+def test_no_banned_words() -> None:
+    hits = [
+        f"{path.relative_to(_ROOT)}:{line}: {words}"
+        for path in _paths()
+        for line, words in _found(path.read_text(encoding="utf-8"), path.suffix)
+    ]
+    assert not hits, "rewrite in plain English:\n" + "\n".join(sorted(hits))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text", "found"),
+    [
+        (".py", '"""One.\n\nTwo, begun anew."""\n', [(3, "anew")]),
+        (".py", "x = f'{1}: it is told ' 'to stop'\n", [(1, "is told")]),
+        (".py", "x = 1  # It shall\n", [(1, "shall")]),
+        (".py", "# A class of its\n# own.\nx = 1\n", [(1, "of its own")]),
+        (".py", "# where the folder\n# lies\nx = 1\n", [(1, "folder lies")]),
+        (".py", "anew = shall = 'files are told apart; weights lie between two ends'\n", []),
+        (".toml", "anew = 1 # as deep\n", [(1, "as deep")]),
+        (".md", "Text\nthereof\n", [(2, "thereof")]),
+    ],
+)
+def test_where_words_are_searched(suffix: str, text: str, found: list[tuple[int, str]]) -> None:
+    assert list(_found(text, suffix)) == found
