@@ -284,3 +284,19 @@ def test_the_drawing_has_the_names_of_the_values() -> None:
 
     assert {"Frame", "TrackedFrame", "AlignedFrame", "RestoredFrame", "FinishedFrame"} <= named
     assert all(hasattr(vidrestore.types, name) for name in named)
+
+
+def test_what_is_named_for_adding_a_part_is_in_the_files_that_are_named_with_it() -> None:
+    text = (ROOT / "docs" / "development.md").read_text("utf-8")
+    guides = text.split("\n## Add a ", 1)[1].split("\n## Scripts", 1)[0]
+    checked = 0
+    for item in re.split(r"\n(?=\d\. |\n)", guides):
+        paths = [
+            ROOT / path for path in re.findall(r"`((?:vidrestore|tests|scripts)/[\w./]+)`", item)
+        ]
+        modules = [file for path in paths for file in [path, *path.rglob("*.py")] if file.is_file()]
+        code = "\n".join(file.read_text("utf-8") for file in modules if file.suffix == ".py")
+        for name in re.findall(r"`(_?[A-Za-z]\w+)`", item):
+            assert not code or re.search(rf"\b{name}\b", code), f"{name}: {item}"
+            checked += bool(code)
+    assert checked > 15
