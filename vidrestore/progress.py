@@ -40,3 +40,11 @@ ProgressCallback: TypeAlias = Callable[[Progress], None]
 
 def silent(_progress: Progress) -> None:
     """Tell nobody."""
+
+
+DownloadCallback: TypeAlias = Callable[[str, int, int | None], None]
+"""Called with the name of a checkpoint, its bytes here, and its total bytes or None."""
+
+
+def not_shown(_name: str, _bytes_here: int, _bytes_total: int | None) -> None:
+    """Tell nobody about a download."""

@@ -25,7 +25,7 @@ from vidrestore import RestoreReport, RestoreSettings
 from vidrestore.errors import ConfigError, MediaError
 from vidrestore.jobs import JobSettings, restore_video
 from vidrestore.media import open_source, probe
-from vidrestore.pipeline.field_plan import Deinterlace
+from vidrestore.pipeline.settings import Deinterlace
 from vidrestore.record import RecordReader
 from vidrestore.types import Frame
 

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import NoReturn
 
 from vidrestore.allocator import keep_freed_memory
-from vidrestore.cli.exitcodes import ExitCode, TerminatedError, expected_line
+from vidrestore.cli.exitcodes import ExitCode, TerminatedError, UsageError, expected_line
 
 _PRINTING = (["batch"], ["info"], ["weights"], ["verify"])
 _WHEN_ENDED = {
@@ -74,7 +74,8 @@ def _run(argv: Sequence[str]) -> ExitCode:
             raise
         if "--debug" in argv:
             traceback.print_exc()
-        return _ended(ExitCode.FAILED, f"error: {line}")
+        code = ExitCode.USAGE if isinstance(error, UsageError) else ExitCode.FAILED
+        return _ended(code, f"error: {line}")
 
 
 def _dispatch(argv: Sequence[str]) -> ExitCode:

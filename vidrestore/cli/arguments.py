@@ -134,11 +134,6 @@ SegmentLength: TypeAlias = Annotated[
         float, "SECONDS", "above 0 and at most 3600 seconds", lambda value: 0 < value <= 3600
     ),
 ]
-Quality: TypeAlias = Annotated[
-    float | None,
-    _in_range(float, "N", "a number from 0 to 63", lambda value: 0 <= value <= 63),
-]
-"""The widest range of any encoder; the settings know that of each."""
 Knob: TypeAlias = Annotated[float | None, _SHARE]
 """A setting that only some models have; None means the model's default."""
 Seconds: TypeAlias = Annotated[

@@ -59,10 +59,9 @@ def run(argv: Sequence[str]) -> ExitCode:
         args=with_bare_background(argv),
         config=(tyro.conf.FlagCreatePairsOff,),
     )
-    # Imported late: the display needs rich and restoring needs torch, but --help needs neither.
-    from vidrestore.cli.batch_display import batch_display
-    from vidrestore.cli.console import warnings_on_stderr
-    from vidrestore.jobs import Wanted, batch_films, restore_batch
+    settings, job = command.restore_settings(), command.job_settings()
+    # Imported late: --help needs none of it.
+    from vidrestore.jobs import Wanted, batch_films
 
     wanted = Wanted(
         ending=command.ending,
@@ -71,8 +70,12 @@ def run(argv: Sequence[str]) -> ExitCode:
         framemd5=command.framemd5,
         report=command.report,
     )
-    settings, job = command.restore_settings(), command.job_settings()
     films = batch_films(command.source, command.output, wanted)
+    # Imported when there are films: the display needs rich and restoring needs torch.
+    from vidrestore.cli.batch_display import batch_display
+    from vidrestore.cli.console import warnings_on_stderr
+    from vidrestore.jobs import restore_batch
+
     with (
         warnings_on_stderr(quiet=command.quiet),
         batch_display(len(films), quiet=command.quiet) as display,

@@ -1,10 +1,12 @@
 """Exit codes of the process, and the one line that explains an error."""
 
 import errno
+from collections.abc import Generator
+from contextlib import contextmanager
 from enum import IntEnum
 
 from vidrestore.devices import out_of_memory
-from vidrestore.errors import VidrestoreError
+from vidrestore.errors import ConfigError, VidrestoreError
 
 _ADVICE = {
     errno.ENOSPC: "free some space, or write to another disk",
@@ -29,6 +31,19 @@ class ExitCode(IntEnum):
 
 class TerminatedError(KeyboardInterrupt):
     """The process received SIGTERM; unwinds the stack as Ctrl-C does."""
+
+
+class UsageError(ConfigError):
+    """An option has a value that is out of range or contradicts another option."""
+
+
+@contextmanager
+def usage_errors() -> Generator[None]:
+    """Raise what settings refuse as a ``UsageError``: the values are those of the options."""
+    try:
+        yield
+    except ConfigError as error:
+        raise UsageError(str(error)) from error
 
 
 def expected_line(error: Exception) -> str | None:

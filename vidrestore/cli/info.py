@@ -11,6 +11,7 @@ import tyro
 
 from vidrestore.cli.exitcodes import ExitCode
 from vidrestore.cli.field_info import seen_json, seen_rows
+from vidrestore.media.source_path import checked_source
 from vidrestore.types import DisplayGeometry
 
 if TYPE_CHECKING:
@@ -57,8 +58,9 @@ def run(argv: Sequence[str]) -> ExitCode:
     command = tyro.cli(
         InfoCommand, prog="vidrestore info", args=argv, config=(tyro.conf.FlagCreatePairsOff,)
     )
-    if not command.source.exists() and _told_of_model(command):
+    if not command.source.exists() and _is_model_name(command.source) and _told_of_model(command):
         return ExitCode.OK
+    checked_source(command.source)
     from vidrestore.media.info import probe
     from vidrestore.media.interlace import fields_seen
 
@@ -70,6 +72,12 @@ def run(argv: Sequence[str]) -> ExitCode:
     else:
         _print_rows(info_rows(info, seen))
     return ExitCode.OK
+
+
+def _is_model_name(path: Path) -> bool:
+    """Return whether this can name a model: one word, without the ending of a file's name."""
+    ending = path.suffix.removeprefix(".")
+    return path.name == str(path) and (not ending or ending[0].isdigit())
 
 
 def _told_of_model(command: InfoCommand) -> bool:

@@ -12,11 +12,11 @@ from vidrestore.cli.arguments import (
     FaceHeight,
     FrameRate,
     Knob,
-    Quality,
     Seconds,
     SegmentLength,
     Share,
 )
+from vidrestore.cli.exitcodes import usage_errors
 
 if TYPE_CHECKING:
     from vidrestore.jobs import JobSettings
@@ -84,7 +84,7 @@ class RestoreOptions:
     """Stop before this time: seconds, or HH:MM:SS.mmm."""
     codec: Literal["h264", "h265", "av1", "ffv1", "prores", "dnxhr"] = "h264"
     """Video encoder; ffv1 is lossless."""
-    crf: Quality = None
+    crf: Annotated[float | None, tyro.conf.arg(metavar="N")] = None
     """Quality of the encoder, lower is better; the default is visually close to lossless."""
     preset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     """Speed of the encoder (of prores and dnxhr: the profile); by default chosen for the codec."""
@@ -124,43 +124,44 @@ class RestoreOptions:
             framemd5: File of checksums to write, if any.
 
         Raises:
-            ConfigError: A value is out of range.
+            UsageError: A value is out of range, or options do not go together.
         """
         from vidrestore.pipeline import RestoreSettings
 
-        return RestoreSettings(
-            model=self.model,
-            fidelity=self.fidelity,
-            detail=self.detail,
-            background=self._background_setting(),
-            scale=self.scale,
-            detector=self.detector,
-            device=self.device,
-            precision=self.precision,
-            batch_size=self.batch_size,
-            strength=self.strength,
-            grain=self.grain,
-            mask=self.mask,
-            steady=self.steady,
-            safeguard=self.safeguard,
-            keep_good=self.keep_good,
-            faces=self.faces,
-            min_face_px=self.min_face,
-            deinterlace=self.deinterlace,
-            pulldown=self.pulldown,
-            start_seconds=self.start,
-            end_seconds=self.end,
-            codec=self.codec,
-            crf=self.crf,
-            preset=self.preset,
-            fps=self.fps,
-            only_tracks=only_tracks,
-            compare=compare,
-            record=record,
-            framemd5=framemd5,
-            overwrite=self.overwrite,
-            drop_unsupported=self.drop_unsupported,
-        )
+        with usage_errors():
+            return RestoreSettings(
+                model=self.model,
+                fidelity=self.fidelity,
+                detail=self.detail,
+                background=self._background_setting(),
+                scale=self.scale,
+                detector=self.detector,
+                device=self.device,
+                precision=self.precision,
+                batch_size=self.batch_size,
+                strength=self.strength,
+                grain=self.grain,
+                mask=self.mask,
+                steady=self.steady,
+                safeguard=self.safeguard,
+                keep_good=self.keep_good,
+                faces=self.faces,
+                min_face_px=self.min_face,
+                deinterlace=self.deinterlace,
+                pulldown=self.pulldown,
+                start_seconds=self.start,
+                end_seconds=self.end,
+                codec=self.codec,
+                crf=self.crf,
+                preset=self.preset,
+                fps=self.fps,
+                only_tracks=only_tracks,
+                compare=compare,
+                record=record,
+                framemd5=framemd5,
+                overwrite=self.overwrite,
+                drop_unsupported=self.drop_unsupported,
+            )
 
     def _background_setting(self) -> str | Path | None:
         if self.background is None:
@@ -173,10 +174,14 @@ class RestoreOptions:
         """Return the settings that divide the work, and whether to resume.
 
         Raises:
-            ConfigError: A value is out of range.
+            UsageError: A value is out of range, or options do not go together.
         """
         from vidrestore.jobs import JobSettings
 
-        return JobSettings(
-            resume=resume, segment_seconds=self.segment, engine=self.engine, workers=self.workers
-        )
+        with usage_errors():
+            return JobSettings(
+                resume=resume,
+                segment_seconds=self.segment,
+                engine=self.engine,
+                workers=self.workers,
+            )

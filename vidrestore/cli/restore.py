@@ -17,8 +17,10 @@ from vidrestore.cli.exitcodes import ExitCode
 from vidrestore.cli.options import RestoreOptions
 from vidrestore.cli.review import temporary_record, write_page
 from vidrestore.cli.sidefile import check_side_file
+from vidrestore.media.source_path import checked_source
 
 if TYPE_CHECKING:
+    from vidrestore.jobs import JobSettings
     from vidrestore.pipeline import RestoreSettings
 
 
@@ -72,15 +74,17 @@ def run(argv: Sequence[str]) -> ExitCode:
         config=(tyro.conf.FlagCreatePairsOff,),
     )
     _check_side_files(command)
+    checked_source(command.source)
+    settings = settings_of(command)
+    job = command.job_settings(resume=command.resume)
     if command.dry_run:
-        return _dry_run(command)
+        return _dry_run(command, settings, job)
     begin = time.monotonic()
     # Imported late: the display needs rich and restoring needs torch, but --help needs neither.
     from vidrestore.cli.console import restore_display, say, warnings_on_stderr
     from vidrestore.cli.summary import summary_lines
     from vidrestore.jobs import restore_video
 
-    settings = settings_of(command)
     with warnings_on_stderr(quiet=command.quiet):
         try:
             with restore_display(quiet=command.quiet) as display:
@@ -88,7 +92,7 @@ def run(argv: Sequence[str]) -> ExitCode:
                     command.source,
                     command.output,
                     settings=settings,
-                    job=command.job_settings(resume=command.resume),
+                    job=job,
                     on_progress=display.show,
                     on_download=display.show_download,
                 )
@@ -105,18 +109,17 @@ def run(argv: Sequence[str]) -> ExitCode:
     return ExitCode.OK
 
 
-def _dry_run(command: RestoreCommand) -> ExitCode:
+def _dry_run(command: RestoreCommand, settings: "RestoreSettings", job: "JobSettings") -> ExitCode:
     from vidrestore.cli.console import restore_display, say, warnings_on_stderr
     from vidrestore.cli.summary import dry_run_lines
     from vidrestore.jobs import dry_run
 
-    job = command.job_settings(resume=command.resume)
     with warnings_on_stderr(quiet=command.quiet):
         with restore_display(quiet=command.quiet) as display:
             told = dry_run(
                 command.source,
                 command.output,
-                settings=settings_of(command),
+                settings=settings,
                 job=job,
                 on_download=display.show_download,
             )
@@ -142,7 +145,7 @@ def settings_of(command: RestoreCommand) -> "RestoreSettings":
     """Return the settings that the options of a command stand for.
 
     Raises:
-        ConfigError: A value is out of range.
+        UsageError: A value is out of range, or options do not go together.
     """
     return command.restore_settings(
         only_tracks=tuple(number for numbers in command.only_track for number in numbers),

@@ -10,6 +10,7 @@ import tyro
 
 from vidrestore.cli.exitcodes import ExitCode
 from vidrestore.cli.sidefile import check_side_file
+from vidrestore.media.source_path import checked_source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,8 @@ def run(argv: Sequence[str]) -> ExitCode:
         others=(command.source, command.result, command.record),
         overwrite=command.overwrite,
     )
+    for path in (command.source, command.result, command.record):
+        checked_source(path)
     from vidrestore.cli.console import say
 
     write_page(command.source, command.result, command.record, command.output)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from vidrestore.cli.exitcodes import ExitCode
+from vidrestore.media.source_path import checked_source
 
 if TYPE_CHECKING:
     from vidrestore.verify import Verification
@@ -53,6 +54,9 @@ def run(argv: Sequence[str]) -> ExitCode:
     command = tyro.cli(
         VerifyCommand, prog="vidrestore verify", args=argv, config=(tyro.conf.FlagCreatePairsOff,)
     )
+    checked_source(command.source)
+    checked_source(command.result)
+    # Imported late: decoding needs FFmpeg, but a missing file does not.
     from vidrestore.verify import verify
 
     paths = [path for path in (command.record, command.report) if path is not None]

@@ -1,4 +1,4 @@
-"""Many films, one after the other or, where workers are shared, several at once."""
+"""Restores many films: one after the other or, on shared workers, several at once."""
 
 import json
 import time
@@ -21,7 +21,7 @@ from vidrestore.pipeline.settings import RestoreSettings
 from vidrestore.progress import DownloadCallback, Progress, not_shown
 
 _WORKERS_A_FILM = 8
-"""One that finds faces keeps so many busy that restore, at the least."""
+"""One worker that detects faces keeps at least this many restoring workers busy."""
 _POLL_SECONDS = 0.1
 
 Outcome: TypeAlias = Literal["restored", "already there", "failed"]
@@ -29,32 +29,32 @@ Outcome: TypeAlias = Literal["restored", "already there", "failed"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilmResult:
-    """What became of one film."""
+    """The result of one film of a batch."""
 
     film: BatchFilm
     outcome: Outcome
     seconds: float = 0.0
     report: RestoreReport | None = None
-    """Of a film that was restored now."""
+    """Report of the run, if the film was restored now."""
     error: str | None = None
-    """Why it was not, in one line."""
+    """Why the film failed, in one line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchProgress:
-    """Where a batch is. Sent from the thread that called ``restore_batch``."""
+    """Progress of a batch. Sent from the thread that called ``restore_batch``."""
 
     number: int
-    """Of the film that this is about, from 0."""
+    """Number of the film, from 0."""
     film: BatchFilm
     films_done: int
     films_total: int
     progress: Progress | None = None
-    """Of the film; None where it is done."""
+    """Progress of the film; None once it is done."""
 
 
 class _StoppedError(Exception):
-    """The batch was given up."""
+    """The batch was stopped."""
 
 
 def restore_batch(
@@ -67,24 +67,24 @@ def restore_batch(
 ) -> tuple[FilmResult, ...]:
     """Restore films; one that fails does not stop the others.
 
-    What is finished of a film that was cut off is gone on with, and a film whose output is there is
-    left alone, unless ``settings.overwrite``.
+    An interrupted film is resumed, and a film whose output exists is skipped, unless
+    ``settings.overwrite`` is set.
 
     Args:
-        films: What to restore, and where to.
-        settings: Of every film; files beside the output are the film's own.
-        job: Of every film.
-        on_progress: Called now and then, on this thread; what it raises stops the batch.
-        on_download: As of ``restore_video``.
+        films: The films and their outputs.
+        settings: Settings of every film; files beside the output are set by ``films``.
+        job: Job settings of every film.
+        on_progress: Called regularly on this thread; an exception from it stops the batch.
+        on_download: As for ``restore_video``.
 
     Raises:
-        VidrestoreError: No film can be restored: no worker is to be had.
+        VidrestoreError: No film can be restored, because no worker can be started.
     """
     job = replace(job, resume=not settings.overwrite)
     with engine_of(job) as engine:
         left = sum(not _is_there(each, settings) for each in films)
         if isinstance(engine, SpreadEngine) and left:
-            # Here, on the main thread: what cannot be had for one film cannot for any.
+            # On the main thread: if no worker can be started for one film, none can for others.
             size = engine.hired(settings).size
             at_once = min(size, left, 2 + size // _WORKERS_A_FILM)
             if at_once > 1:
@@ -163,7 +163,7 @@ def _side_by_side(
     on_progress: Callable[[BatchProgress], None],
     on_download: DownloadCallback,
 ) -> tuple[FilmResult, ...]:
-    """Restore several films at once; they share the workers, and earlier ones go first."""
+    """Restore several films at once; they share the workers, and earlier films have priority."""
     told: SimpleQueue[tuple[int, Progress]] = SimpleQueue()
     stopped = False
 

@@ -25,22 +25,22 @@ _ONE_SEGMENT = JobSettings(segment_seconds=3600)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DryRun:
-    """What a run would do."""
+    """Estimates of what a run would do."""
 
     frames: int
-    """An estimate where the source does not say."""
+    """Number of frames; an estimate if the source does not state it."""
     faces: int
-    """Restored, counted once per frame; estimated from the samples."""
+    """Number of restored faces over all frames, estimated from the samples."""
     segments: tuple[int, int]
-    """At least and at most: how many there are depends on where the cuts are."""
+    """Least and most number of segments, which depends on the cuts in the film."""
     seconds: float
-    """How long it would take here, networks loaded."""
+    """Duration of the run on this machine, without loading the networks."""
     disk_bytes: int
-    """Space for finished segments and for the outputs while they are put together."""
+    """Space for finished segments and for the outputs while they are assembled."""
     free_bytes: int
-    """Space there is."""
+    """Free space on the disk of the output."""
     sampled_frames: int
-    """Frames that all of this was found out on."""
+    """Number of frames that the estimates are based on."""
 
 
 @dataclass(slots=True)
@@ -59,18 +59,18 @@ def dry_run(
     job: JobSettings,
     on_download: DownloadCallback = not_shown,
 ) -> DryRun:
-    """Return what ``restore_video`` would do, having written nothing that stays.
+    """Return what ``restore_video`` would do; no file is left behind.
 
     Args:
-        source: What to restore.
-        output: What would be written.
-        settings: What to do.
-        job: How to divide it.
-        on_download: As of ``restore_video``.
+        source: The film to restore.
+        output: The file that the run would write.
+        settings: Settings of the run.
+        job: How the run is divided.
+        on_download: As for ``restore_video``.
 
     Raises:
-        VidrestoreError: As of ``restore_video``, for all that is refused before the first frame,
-            and for what goes wrong in the samples.
+        VidrestoreError: As for ``restore_video``: everything that is refused before the first
+            frame, and errors in the samples.
     """
     check_target(output, source_path=source, overwrite=settings.overwrite)
     with open_source(
@@ -86,7 +86,7 @@ def dry_run(
             part = replace(settings, start_seconds=start, end_seconds=end)
             _sample(source, Path(folder) / str(number), output, part, sampled, on_download)
     if not sampled.frames:
-        raise MediaError(f"{source}: no frame could be read from the samples")
+        raise MediaError(f"{source}: no frame of the samples can be decoded; get another copy")
     seconds = _seconds_wanted(info, settings)
     rate = info.average_rate or Fraction(25)
     frames = sampled.frames if seconds is None else max(1, round(seconds * rate))
@@ -108,7 +108,7 @@ def dry_run(
 
 
 def _seconds_wanted(info: VideoInfo, settings: RestoreSettings) -> Fraction | None:
-    """Return the length of the part that is wanted; None where the source does not say."""
+    """Return the length of the selected part; None if the source does not state it."""
     if info.duration_seconds is None:
         return None
     whole = Fraction(info.duration_seconds)
@@ -119,7 +119,7 @@ def _seconds_wanted(info: VideoInfo, settings: RestoreSettings) -> Fraction | No
 def _sample_times(
     info: VideoInfo, settings: RestoreSettings
 ) -> Iterator[tuple[Fraction | None, Fraction | None]]:
-    """Yield the parts to try, spread evenly; all of what is wanted where that is short."""
+    """Yield the parts to sample, spread evenly; the whole selected part if it is short."""
     seconds = _seconds_wanted(info, settings)
     if seconds is None or seconds <= _SAMPLES * _SAMPLE_SECONDS or info.kind == "picture":
         yield settings.start_seconds, settings.end_seconds

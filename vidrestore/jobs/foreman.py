@@ -1,4 +1,4 @@
-"""Gives work to workers, goes on with what dead ones left, and gives up on what cannot be done."""
+"""Distributes tasks to workers; retries tasks of workers that died, up to a limit."""
 
 import heapq
 import logging
@@ -17,22 +17,23 @@ from vidrestore.pipeline.report import versions
 _log = logging.getLogger(__name__)
 
 _MOST_ATTEMPTS = 3
-"""Of a piece of work whose workers die."""
+"""Most attempts at a task whose workers die."""
 _POLL_SECONDS = 0.05
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Work:
-    """A piece of work, in the hands of one worker at a time."""
+    """A task; one worker at a time runs it."""
 
     what: str
-    """For messages: ``frames 120 to 399 of film.mkv``."""
+    """Name of the task in messages: ``frames 120 to 399 of film.mkv``."""
     priority: tuple[int, ...]
-    """The smallest goes first."""
+    """The task with the smallest runs first."""
     order: Callable[[int], Order]
-    """Makes the order of an attempt, from 0: asked when a worker is free, on another thread."""
+    """Makes the order of an attempt, numbered from 0. Called on another thread, when a worker is
+    free."""
     told: "SimpleQueue[tuple[Work, Answer]]"
-    """Where answers go."""
+    """Queue for its results."""
     attempts: int = 0
     cancelled: bool = False
 
@@ -43,7 +44,7 @@ class _Worker:
     greeted: bool = False
     work: Work | None = None
     asked: bool = True
-    """Whether an answer is outstanding."""
+    """Whether the worker still has to answer."""
 
 
 @dataclass(order=True, slots=True)
@@ -54,14 +55,14 @@ class _Queued:
 
 
 class Foreman:
-    """Owns the workers of a run; films of many threads may give work at once."""
+    """Owns the workers of a run; many threads, one for each film, may queue tasks at once."""
 
     def __init__(self, crew: Crew, greeting: GreetingOrder) -> None:
-        """Take over a crew.
+        """Prepare to start workers.
 
         Args:
-            crew: Hires workers.
-            greeting: What each is asked first.
+            crew: Starts workers.
+            greeting: The first order of each worker.
         """
         self._crew = crew
         self._greeting = greeting
@@ -92,24 +93,24 @@ class Foreman:
 
     @property
     def at_work(self) -> int:
-        """How many workers are at work now."""
+        """Number of workers that run a task now."""
         return sum(each.work is not None for each in list(self._workers))
 
     @property
     def size(self) -> int:
-        """How many workers there may be."""
+        """Most workers that may be started."""
         return self._crew.size
 
     @property
     def threads(self) -> int:
-        """Of each worker."""
+        """Number of threads of each worker."""
         return self._crew.threads
 
     def greeting(self) -> Greeting:
-        """Return what the first worker said of itself; waits for it.
+        """Wait for the first worker and return its greeting.
 
         Raises:
-            WorkerError: None is to be had, or it is not like this process.
+            WorkerError: No worker can be started, or its versions differ from this process.
         """
         with self._changed:
             while self._first is None and self._failure is None:
@@ -118,13 +119,13 @@ class Foreman:
                     self._changed.notify_all()
                 self._changed.wait(1.0)
             if self._first is None:
-                raise self._failure or WorkerError("no worker is to be had")
+                raise self._failure or WorkerError("no worker could be started")
             return self._first
 
     def give(self, work: Work) -> None:
-        """Queue a piece of work; its answers go into its ``told``, the last is final.
+        """Queue a task. Its results are put on ``work.told``; the last one is final.
 
-        ``Failure`` is the last where it cannot be done.
+        The last one is a ``Failure`` if the task cannot be done.
         """
         with self._changed:
             if self._failure is not None:
@@ -145,7 +146,7 @@ class Foreman:
                     worker.work = None
 
     def stop(self) -> None:
-        """Give up on all work, so that nobody waits for it."""
+        """Fail all tasks, so that no thread waits for them."""
         self._fail(WorkerError("the run was stopped"))
 
     def _push(self, work: Work) -> None:
@@ -156,14 +157,14 @@ class Foreman:
         try:
             while self._step():
                 pass
-        except Exception as error:  # noqa: BLE001  (told to every film, whose threads wait)
+        except Exception as error:  # noqa: BLE001  (sent to every film, whose threads wait)
             self._fail(error)
         finally:
             for worker in self._workers:
                 worker.hand.dismiss()
 
     def _step(self) -> bool:
-        """Hand out work and take one answer; return whether to go on."""
+        """Start tasks and take one answer; return whether to continue."""
         with self._changed:
             if self._closing:
                 return False
@@ -195,7 +196,7 @@ class Foreman:
             work = heapq.heappop(self._queue).work
             try:
                 order = work.order(work.attempts)
-            except Exception as error:  # noqa: BLE001  (told to the film)
+            except Exception as error:  # noqa: BLE001  (sent to the film)
                 work.told.put((work, Failure(error=error)))
                 continue
             worker.work, worker.asked = work, True
@@ -215,7 +216,7 @@ class Foreman:
             self._greeted(worker, answer)
             return
         work = worker.work
-        if work is None:  # cancelled meanwhile
+        if work is None:  # cancelled in the meantime
             return
         if is_final(answer):
             worker.work = None
@@ -252,15 +253,16 @@ class Foreman:
         work.attempts += 1
         if work.attempts >= _MOST_ATTEMPTS:
             given_up = WorkerError(
-                f"{work.what}: {work.attempts} workers died of it, the last so: {error}"
+                f"{work.what}: {work.attempts} workers died during this task, the last with: "
+                f"{error}"
             )
             work.told.put((work, Failure(error=given_up)))
             return
-        _log.warning("a worker died; %s: begun again by another", work.what)
+        _log.warning("a worker died; another one restarts its task: %s", work.what)
         self._push(work)
 
     def _fail(self, error: Exception) -> None:
-        """Give up on everything."""
+        """Fail all tasks, and those queued later."""
         with self._changed:
             self._failure = self._failure or error
             works = [each.work for each in self._queue]
@@ -274,13 +276,13 @@ class Foreman:
 
 
 def _difference(greeting: Greeting, first: Greeting | None) -> str | None:
-    """Return why a worker cannot take part; None where it can."""
+    """Return why a worker cannot take part; None if it can."""
     here = versions()
     for name in sorted({*here, *greeting.versions}):
-        there, ours = greeting.versions.get(name, "not there"), here.get(name, "not here")
+        there, ours = greeting.versions.get(name, "missing"), here.get(name, "missing")
         if there != ours:
             return (
-                f"a worker on {greeting.host} has {name} {there}, and this process {ours}; "
+                f"a worker on {greeting.host} has {name} {there}, but this process {ours}; "
                 "install the same versions on all machines"
             )
     if first is None:
@@ -291,7 +293,7 @@ def _difference(greeting: Greeting, first: Greeting | None) -> str | None:
     ):
         if one != other:
             return (
-                f"a worker on {greeting.host} computes with {name} {other}, and one on "
+                f"a worker on {greeting.host} computes with {name} {other}, but one on "
                 f"{first.host} with {one}; choose one with --{name}"
             )
     return None

@@ -1,9 +1,12 @@
 """Where one segment ends and the next begins: at cuts, else at key frames, else when it is long."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from vidrestore.errors import ConfigError
-from vidrestore.types import FinishedFrame
+
+if TYPE_CHECKING:
+    from vidrestore.types import FinishedFrame
 
 _MOST_FRAMES = 1500
 """However slowly time goes by, a segment has no more frames."""
@@ -19,7 +22,7 @@ class Moment:
     key_frame: bool
 
     @staticmethod
-    def of(finished: FinishedFrame) -> "Moment":
+    def of(finished: "FinishedFrame") -> "Moment":
         """Return the moment of a frame of the result."""
         source = finished.source
         return Moment(

@@ -1,4 +1,4 @@
-"""Where a run that was cut off goes on, and the frames it goes on with."""
+"""Where an interrupted run resumes, and the frames it resumes with."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +15,7 @@ from vidrestore.types import Frame, Timestamp, TrackedFrame
 
 
 class OtherSamplesError(MediaError):
-    """A frame is not, sample for sample, the one that was analysed."""
+    """A frame has other samples than when it was analysed."""
 
 
 class Analysed(Protocol):
@@ -24,28 +24,28 @@ class Analysed(Protocol):
     def __call__(
         self, frames: Iterable[Frame], *, start: TrackingStart | None = None
     ) -> Iterator[TrackedFrame]:
-        """Yield every frame with what was found in it."""
+        """Yield every frame with the faces found in it."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ResumePoint:
-    """All that is needed to go on. Numbers of frames are those between the stages."""
+    """The state needed to resume. Frames are numbered as between the stages."""
 
     begin: int = 0
     """The first frame to give to ``finished``."""
     decode_from: int = 0
     """The first frame to decode."""
     decode_ticks: int = 0
-    """Its time."""
+    """Time of that frame, in ticks of the film's time base."""
     tracking: TrackingStart = field(default_factory=TrackingStart)
     """Where detection restarts: the start of the last shot."""
     notes: dict[int, FrameNotes] = field(default_factory=dict[int, FrameNotes])
-    """What was found from ``begin`` on."""
+    """Findings from ``begin`` on, by frame."""
     analysed: int = 0
-    """So many frames are in the log."""
+    """Number of frames in the log."""
     last_noted: int = -1
-    """The number of the last of them."""
+    """Number of the last frame in the log."""
 
     def timestamp(self, time_base: Fraction) -> Timestamp:
         """Return the time of the first frame to decode."""
@@ -55,11 +55,11 @@ class ResumePoint:
         """Yield frames from ``begin`` on as an uninterrupted run saw them.
 
         Args:
-            frames: From ``decode_from`` on.
-            analysed: Finds faces in those of which nothing is known.
+            frames: The frames from ``decode_from`` on.
+            analysed: Finds the faces in frames that are not in the log.
 
         Raises:
-            OtherSamplesError: A frame is not what it was.
+            OtherSamplesError: A frame has other samples than when it was analysed.
         """
         if self.analysed == 0:
             yield from analysed(frames)
@@ -93,8 +93,8 @@ class ResumePoint:
         notes = self.notes.get(frame.index)
         if notes is not None and not notes.describes(frame):
             raise OtherSamplesError(
-                f"frame {frame.index} is not what it was when the run was cut off; if the film was "
-                "changed, start over with --overwrite"
+                f"frame {frame.index} has other samples than before the run was interrupted; if "
+                "the film was changed, start over with --overwrite"
             )
         return frame
 
@@ -110,14 +110,13 @@ def resume_point(
     reach: int,
     step: int = 1,
 ) -> ResumePoint:
-    """Return how to go on with frame ``start``.
+    """Return how to resume at frame ``start``.
 
     Args:
-        notes: Reads what is known of every frame so far, in order, from the first on; called
-            twice.
+        notes: Reads the log from its first frame on, in order; called twice.
         start: The first frame that is not finished.
-        reach: How many frames before it what becomes of it may depend on.
-        step: How far apart the numbers of whole frames are at most.
+        reach: Number of frames before it that its result may depend on.
+        step: Largest difference between the numbers of consecutive whole frames.
     """
     begin = max(0, start - reach * step)
     kept: dict[int, FrameNotes] = {}

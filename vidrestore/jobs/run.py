@@ -21,7 +21,6 @@ from vidrestore.media.framemd5 import check_framemd5, write_framemd5
 from vidrestore.media.outputs import WholeOutput, open_output
 from vidrestore.media.publish import check_target, place_of
 from vidrestore.pipeline.field_plan import planned_fields
-from vidrestore.pipeline.networks import DownloadCallback, not_shown
 from vidrestore.pipeline.prepared import (
     Preparation,
     comparison_geometry,
@@ -29,7 +28,7 @@ from vidrestore.pipeline.prepared import (
 )
 from vidrestore.pipeline.report import RestoreReport
 from vidrestore.pipeline.settings import RestoreSettings
-from vidrestore.progress import ProgressCallback, silent
+from vidrestore.progress import DownloadCallback, ProgressCallback, not_shown, silent
 from vidrestore.types import DisplayGeometry
 
 _LOG = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""Tells the caller of a run where it is."""
+"""Reports the progress of a run to its caller."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from vidrestore.types import FinishedFrame
 
 
 class Teller:
-    """Counts what is done, and tells."""
+    """Counts finished frames and faces, and reports the progress."""
 
     def __init__(self, on_progress: ProgressCallback) -> None:
         self.tally = Tally()
@@ -17,18 +17,18 @@ class Teller:
         self._on_progress = on_progress
 
     def begin_after(self, entries: Iterable[JournalEntry]) -> None:
-        """Count what these segments hold, and nothing else."""
+        """Restart the count with the content of these segments."""
         self.tally = Tally()
         for entry in entries:
             self.tally.merge(entry.tally)
 
     def count(self, finished: FinishedFrame) -> None:
-        """Count a frame, and tell of it."""
+        """Count a frame and report it."""
         self.tally.add(finished)
         self.tell("restoring")
 
     def tell(self, stage: Stage, frame_share: float = 0.0) -> None:
-        """Tell where the run is."""
+        """Report the progress."""
         self._on_progress(
             Progress(
                 stage=stage,
@@ -40,7 +40,7 @@ class Teller:
         )
 
     def tell_of_workers(self, *, frames: int, faces: int, searched: int, workers: int) -> None:
-        """Tell where a run is whose frames are restored elsewhere, and not in order."""
+        """Report the progress of a run whose frames are restored on workers, out of order."""
         self._on_progress(
             Progress(
                 stage="restoring",

@@ -1,4 +1,4 @@
-"""A worker: does what it is ordered, a step at a time, and keeps its networks in between."""
+"""A worker: runs orders step by step, and keeps its networks between them."""
 
 import os
 import pickle
@@ -33,10 +33,10 @@ class Worker:
         self._step_seconds = 1.0
 
     def begin(self, order: Order) -> Answer:
-        """Begin with an order; one that was not finished is given up.
+        """Start an order; an unfinished earlier one is abandoned.
 
         Returns:
-            The first answer. While it is not final, ``go_on`` gives the next.
+            The first answer. Until one is final, ``go_on`` returns the next.
         """
         if self._steps is not None:
             self._steps.close()
@@ -44,9 +44,9 @@ class Worker:
         return self.go_on()
 
     def go_on(self) -> Answer:
-        """Go on with the order, for as long as the greeting said."""
+        """Continue the order for the time that the greeting set."""
         if self._steps is None:
-            return Failure(error=ValueError("there is no order to go on with"))
+            return Failure(error=ValueError("there is no order to continue"))
         try:
             return next(self._steps)
         except Exception as error:  # noqa: BLE001  (raised again where the order came from)
@@ -99,13 +99,13 @@ def _facts(film: OpenFilm) -> Facts:
 
 
 def _sendable(error: Exception) -> Exception:
-    """Return an error that another process can read."""
+    """Return an error that can be sent to another process."""
     if isinstance(error, VidrestoreError | OSError):
         try:
             if str(pickle.loads(pickle.dumps(error))) == str(error):
                 return error
-        except Exception:  # noqa: BLE001  (whatever a class of errors does when it is read)
+        except Exception:  # noqa: BLE001  (an error class may raise anything when unpickled)
             return WorkerError(str(error))
         return WorkerError(str(error))
-    # Not foreseen: where it happened is worth more than its class.
+    # A bug: the traceback is worth more than the class.
     return RuntimeError("".join(traceback.format_exception(error)))

@@ -1,4 +1,4 @@
-"""The work of a worker, in steps: finding faces, and restoring a segment."""
+"""The tasks of a worker, in steps: finding faces, and restoring a segment."""
 
 import shutil
 import time
@@ -29,15 +29,15 @@ _READ_AHEAD_FRAMES = 4
 def analysis_steps(
     film: OpenFilm, order: AnalysisOrder, step_seconds: float
 ) -> Generator[Findings]:
-    """Yield what is found in the frames after those that the log holds, in order.
+    """Yield the findings in the frames after those in the log, in order.
 
     Args:
         film: The film.
-        order: From where on.
-        step_seconds: How long to work for one answer.
+        order: Where to start.
+        step_seconds: Time to work before each answer.
 
     Raises:
-        VidrestoreError: The film cannot be read on.
+        VidrestoreError: The film cannot be read.
     """
     lines: list[str] = []
     due = time.monotonic() + step_seconds
@@ -72,7 +72,7 @@ def _found(film: OpenFilm, order: AnalysisOrder) -> Generator[FrameNotes]:
     try:
         yield from _found_from(film, point, seek=True)
     except OtherSamplesError:
-        # Told before anything new is found: what is known is compared first.
+        # Nothing new was yielded yet: the known frames are compared first.
         yield from _found_from(film, point, seek=False)
 
 
@@ -87,10 +87,10 @@ def _found_from(film: OpenFilm, point: ResumePoint, *, seek: bool) -> Generator[
 
 
 def _frames_from(film: OpenFilm, index: int, ticks: int, *, seek: bool) -> Iterator[Frame]:
-    """Yield the frames of a film from one on.
+    """Yield the frames of a film from frame ``index`` on.
 
     Raises:
-        OtherSamplesError: It was not found by entering the film close by.
+        OtherSamplesError: Seeking did not find the frame.
     """
     source = film.source
     if index == 0:
@@ -109,12 +109,12 @@ def _frames_from(film: OpenFilm, index: int, ticks: int, *, seek: bool) -> Itera
 def segment_steps(
     film: OpenFilm, order: SegmentOrder, step_seconds: float
 ) -> Generator[Underway | SegmentDone]:
-    """Restore a segment; yield how far it is, and at last that it is done.
+    """Restore a segment; yield its progress, and its result at the end.
 
     Args:
         film: The film.
-        order: Which part of it.
-        step_seconds: How long to work for one answer.
+        order: The segment.
+        step_seconds: Time to work before each answer.
 
     Raises:
         VidrestoreError: It cannot be restored.
@@ -149,8 +149,8 @@ def _restored(
                     due = time.monotonic() + step_seconds
         if segment is None or segment.tally.frames != order.end_frame - order.first_frame:
             raise MediaError(
-                f"{order.film.source}: frames {order.first_frame} to {order.end_frame - 1} cannot "
-                "be read any more; if the film was changed, start over with --overwrite"
+                f"{order.film.source}: frames {order.first_frame} to {order.end_frame - 1} can no "
+                "longer be read; if the film was changed, start over with --overwrite"
             )
         yield _done(film, order, segment, before, interlaced)
     except BaseException:
@@ -160,7 +160,7 @@ def _restored(
 
 
 def _finished(film: OpenFilm, order: SegmentOrder, *, seek: bool) -> Generator[FinishedFrame]:
-    """Yield the frames of a segment, restored."""
+    """Yield the restored frames of a segment."""
     stages = film.stages
     notes = [FrameNotes.from_line(line) for line in order.lines]
     first, step = notes[0], stages.fields.index_step
@@ -175,10 +175,10 @@ def _finished(film: OpenFilm, order: SegmentOrder, *, seek: bool) -> Generator[F
 
 
 def _known(frames: Iterable[Frame], notes: Sequence[FrameNotes]) -> Iterator[TrackedFrame]:
-    """Yield the frames that notes tell of, with what they tell.
+    """Yield the frames that are in the notes, with the faces noted.
 
     Raises:
-        OtherSamplesError: A frame is not what it was when it was analysed.
+        OtherSamplesError: A frame has other samples than when it was analysed.
     """
     expected = iter(notes)
     last = notes[-1].index
@@ -186,7 +186,7 @@ def _known(frames: Iterable[Frame], notes: Sequence[FrameNotes]) -> Iterator[Tra
         told = next(expected)
         if not told.describes(frame):
             raise OtherSamplesError(
-                f"frame {frame.index} is not what it was when it was analysed; if the film was "
+                f"frame {frame.index} has other samples than when it was analysed; if the film was "
                 "changed, start over with --overwrite"
             )
         yield told.tracked(frame)
@@ -219,7 +219,7 @@ def _begun(film: OpenFilm, order: SegmentOrder, first: Moment) -> OpenSegment:
 
 
 def _pictures(film: OpenFilm) -> Mapping[str, Callable[[FinishedFrame], Frame]]:
-    """Return what of a finished frame goes into the part of each kind."""
+    """Return, for each kind of output, the function that picks its frame."""
     return {
         "film": lambda finished: finished.frame,
         "compare": lambda finished: compared(finished, film.stages),
@@ -227,7 +227,7 @@ def _pictures(film: OpenFilm) -> Mapping[str, Callable[[FinishedFrame], Frame]]:
 
 
 def _remove(path: Path) -> None:
-    """Remove what an attempt that failed in this process has left."""
+    """Remove the file or folder of a failed attempt in this process."""
     if path.is_dir():
         shutil.rmtree(path)
     else:
@@ -244,7 +244,7 @@ def _done(
     files = segment.finished()
     networks = film.facts()
     if networks.background is not None:
-        # Frames beside the segment were enlarged, too, and do not count.
+        # Frames outside the segment were enlarged, too, but do not count.
         background = replace(networks.background, interlaced_count=interlaced)
         networks = replace(networks, background=background)
     after = film.stages.stopwatch.seconds

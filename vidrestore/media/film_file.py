@@ -18,7 +18,7 @@ from vidrestore.media.chapters import held_chapters
 from vidrestore.media.containers import container_of, held_rate, holds_codec
 from vidrestore.media.curves import HALF_FLOAT, PRINTING_DENSITY
 from vidrestore.media.described import descriptions_lost, stream_tags
-from vidrestore.media.encoders import EncoderSettings
+from vidrestore.media.encoder_table import EncoderSettings
 from vidrestore.media.held_times import HeldTimes
 from vidrestore.media.info import VideoInfo
 from vidrestore.media.join import joined

@@ -6,8 +6,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from vidrestore.errors import MediaError
 from vidrestore.media.side_data import SideData
+from vidrestore.media.source_path import checked_source
 from vidrestore.types import ColorTags, DisplayGeometry, PixelFormat
 
 StreamKind: TypeAlias = Literal["video", "audio", "subtitle", "data", "attachment", "unknown"]
@@ -126,25 +126,3 @@ def probe(path: Path, *, fps: Fraction = DEFAULT_PICTURE_RATE) -> VideoInfo:
     if path.is_dir() or is_picture_name(path):
         return probe_pictures(path, fps=fps)
     return probe_film(path)
-
-
-def checked_source(path: Path) -> Path:
-    """Return ``path`` if there is something to read.
-
-    Raises:
-        MediaError: It is missing or empty, or neither a file nor a folder.
-    """
-    path = Path(path)
-    try:
-        if path.is_dir():
-            return path
-        size = path.stat().st_size
-    except FileNotFoundError:
-        raise MediaError(f"{path}: no such file or folder; check the name") from None
-    except OSError as error:
-        raise MediaError(f"{path}: {error.strerror}; check the name and who may use it") from None
-    if not path.is_file():
-        raise MediaError(f"{path}: neither a file nor a folder; name a film")
-    if size == 0:
-        raise MediaError(f"{path}: the file is empty; get another copy")
-    return path

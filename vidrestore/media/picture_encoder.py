@@ -16,11 +16,8 @@ from av.video.stream import VideoStream
 from vidrestore.errors import MediaError
 from vidrestore.media.convert import converted, converted_color, describe_change
 from vidrestore.media.curves import HALF_FLOAT, PRINTING_DENSITY
-from vidrestore.media.encoders import (
-    EncoderSettings,
-    encoder_choice,
-    encoder_options,
-)
+from vidrestore.media.encoder_table import EncoderSettings
+from vidrestore.media.encoders import encoder_choice, encoder_options
 from vidrestore.media.formats import moved, plane_views
 from vidrestore.media.info import VideoInfo
 from vidrestore.media.side_data import add_encoder_parameters, losses, state_in_container

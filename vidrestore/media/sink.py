@@ -7,7 +7,7 @@ from typing import Protocol
 
 from vidrestore.errors import MediaError
 from vidrestore.media.containers import container_of
-from vidrestore.media.encoders import EncoderSettings
+from vidrestore.media.encoder_table import EncoderSettings
 from vidrestore.media.folder import PICTURE_SUFFIXES, is_picture_name
 from vidrestore.media.info import VideoInfo
 from vidrestore.media.picture_writer import PictureSink

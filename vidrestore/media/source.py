@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Protocol
 
 from vidrestore.media.folder import PictureSource, is_picture_name
-from vidrestore.media.info import DEFAULT_PICTURE_RATE, VideoInfo, checked_source
+from vidrestore.media.info import DEFAULT_PICTURE_RATE, VideoInfo
 from vidrestore.media.reader import FilmSource
+from vidrestore.media.source_path import checked_source
 from vidrestore.media.timing import Cut, exact_seconds
 from vidrestore.types import Frame, Timestamp
 

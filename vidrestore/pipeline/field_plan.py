@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
 
 from vidrestore.errors import ConfigError, MediaError
 from vidrestore.media import Source
@@ -12,11 +11,7 @@ from vidrestore.media.info import FieldOrder, VideoInfo
 from vidrestore.media.interlace import FieldsSeen, fields_seen
 from vidrestore.media.pulldown import PulledDownSource
 from vidrestore.pipeline.interlaced import FieldMode
-
-Deinterlace: TypeAlias = Literal["auto", "keep", "frame", "field"]
-"""``auto`` keeps the fields of what is interlaced; ``keep`` takes a film without flags for
-interlaced, too, unless it is seen not to be; ``frame`` and ``field`` make whole pictures, of every
-frame or of every field."""
+from vidrestore.pipeline.settings import Deinterlace
 
 _ORDERS: Sequence[FieldOrder] = ("top first", "bottom first")
 

@@ -1,10 +1,8 @@
 """The networks of a run: a restorer and a detector by name, with their weights."""
 
-from collections.abc import Callable
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
 
 import torch
 from torch import nn
@@ -15,7 +13,9 @@ from vidrestore.faces.detector import Detector
 from vidrestore.faces.mtcnn import MtcnnDetector, embedded_mtcnn
 from vidrestore.models.recognition import recognised, refusal
 from vidrestore.models.table import RESTORERS, RestorerSpec, restorer_spec
+from vidrestore.pipeline.settings import DETECTORS
 from vidrestore.pipeline.zoo import ZOO, require_zoo, zoo_restorer
+from vidrestore.progress import DownloadCallback, not_shown
 from vidrestore.restore.restorer import Restorer
 from vidrestore.weights.embedded import embedded
 from vidrestore.weights.knobs import refuse_knob
@@ -23,19 +23,11 @@ from vidrestore.weights.licence import entry_of_file, tell_licence
 from vidrestore.weights.load import load_state, load_weights, read_state, read_weights
 from vidrestore.weights.store import ready, weights_folder
 
-DownloadCallback: TypeAlias = Callable[[str, int, int | None], None]
-"""Told the name of a checkpoint, its bytes here and its bytes in all, None where unknown."""
-
-DETECTORS = ("mtcnn", "retinaface", "retinaface-mobile")
 _CHECKPOINT_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors", ".bin")
 _RETINAFACE_WEIGHTS = {
     "retinaface": "retinaface-resnet50",
     "retinaface-mobile": "retinaface-mobile0.25",
 }
-
-
-def not_shown(_name: str, _bytes_here: int, _bytes_total: int | None) -> None:
-    """Tell nobody about a download."""
 
 
 def load_restorer(

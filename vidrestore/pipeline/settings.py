@@ -3,17 +3,22 @@
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, TypeAlias, get_args
 
 from vidrestore.errors import ConfigError
-from vidrestore.media import EncoderSettings
-from vidrestore.models.upscalers import upscaler_spec
+from vidrestore.media.encoder_table import EncoderSettings
 from vidrestore.paste.config import MaskShape, PasteConfig
-from vidrestore.pipeline.field_plan import Deinterlace
-from vidrestore.pipeline.networks import DETECTORS
 from vidrestore.restore.config import BlendingConfig, SteadyConfig
 from vidrestore.safeguard.config import SafeguardConfig
 from vidrestore.weights.knobs import KNOBS, check_knob
+
+Deinterlace: TypeAlias = Literal["auto", "keep", "frame", "field"]
+"""``auto`` keeps the fields of what is interlaced; ``keep`` takes a film without flags for
+interlaced, too, unless it is seen not to be; ``frame`` and ``field`` make whole pictures, of every
+frame or of every field."""
+
+DETECTORS = ("mtcnn", "retinaface", "retinaface-mobile")
+"""Names of the setting ``detector``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +89,9 @@ class RestoreSettings:
             known = ", ".join(DETECTORS)
             raise ConfigError(f"unknown detector {self.detector!r}; choose from: {known}")
         if isinstance(self.background, str):
+            # Imported here: the table of networks needs torch, which nothing else here does.
+            from vidrestore.models.upscalers import upscaler_spec
+
             upscaler_spec(self.background)
         if self.scale not in (None, 1, 2, 4):
             raise ConfigError(f"scale must be 1, 2 or 4, got {self.scale}")
