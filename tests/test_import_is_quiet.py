@@ -1,18 +1,24 @@
 """Importing is free of side effects; every check runs in a fresh interpreter."""
 
+import importlib
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 
 
-def run_python(code: str) -> subprocess.CompletedProcess[str]:
+def run_python(
+    code: str, *words: str, folder: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     return subprocess.run(
-        [sys.executable, "-W", "error::DeprecationWarning:vidrestore", "-c", code],
+        [sys.executable, "-W", "error::DeprecationWarning:vidrestore", "-c", code, *words],
         env={**os.environ, "PYTHONPATH": path},
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=120,
@@ -43,6 +49,63 @@ print(*map(int, codes), sorted({"torch", "numpy", "cv2", "av", "rich"} & set(sys
 
     assert done.stderr == ""
     assert done.stdout.endswith("\n0 0 []\n")
+
+
+REFUSED = """
+import sys
+from vidrestore.cli import main
+code = main(sys.argv[1:])
+print(int(code), sorted({"torch", "cv2", "av", "scipy", "rich"} & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("missing.mp4 -o x.mp4", 1, "missing.mp4: no such file"),
+        ("missing.mp4 -o x.mp4 --dry-run", 1, "missing.mp4: no such file"),
+        ("missing.mp4 -o x.mp4 --background", 1, "missing.mp4: no such file"),
+        ("verify missing.mp4 x.mp4", 1, "missing.mp4: no such file"),
+        ("review missing.mp4 x.mp4 --record x.jsonl -o x.html", 1, "missing.mp4: no such file"),
+        ("info missing.mp4", 1, "missing.mp4: no such file"),
+        ("film.mp4 -o x.mp4 --unknown", 2, "--unknown"),
+        ("film.mp4 -o x.mp4 --codec divx", 2, "--codec"),
+        ("film.mp4 -o x.mp4 --strength 2", 2, "--strength: must be a number from 0 to 1"),
+        ("film.mp4 -o x.mp4 --crf 60", 2, "crf of h264 must be 0 to 51, got 60"),
+        ("film.mp4 -o x.mp4 --start 5 --end 4", 2, "must come after the start"),
+        ("batch . -o x --detail 7", 2, "--detail: must be a number from 0 to 1"),
+        ("batch . -o x --codec prores --preset fast", 2, "unknown preset 'fast'"),
+    ],
+)
+def test_a_refusal_loads_no_library(tmp_path: Path, words: str, code: int, said: str) -> None:
+    (tmp_path / "film.mp4").write_bytes(b"not opened")
+
+    done = run_python(REFUSED, *words.split(), folder=tmp_path)
+
+    assert done.stdout == f"{code} []\n"
+    assert said in done.stderr
+
+
+def test_settings_load_no_library() -> None:
+    code = """
+import sys
+from vidrestore import JobSettings, RestoreSettings
+JobSettings(), RestoreSettings()
+print(sorted({"torch", "numpy", "cv2", "av", "scipy", "rich"} & set(sys.modules)))
+"""
+    done = run_python(code)
+
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+@pytest.mark.parametrize("package", ["jobs", "media", "pipeline"])
+def test_every_name_that_a_package_exports_is_there(package: str) -> None:
+    module = importlib.import_module(f"vidrestore.{package}")
+
+    assert all(getattr(module, name) is not None for name in module.__all__)
+    assert set(dir(module)) >= set(module.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'absent'"):
+        _ = module.absent
 
 
 EVERY_MODULE = """

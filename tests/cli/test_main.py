@@ -67,7 +67,11 @@ class FakePipeline:
 
 
 @pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> FakePipeline:
+def fake(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> FakePipeline:
+    folder = tmp_path_factory.mktemp("sources")
+    for name in ("film.mp4", "film.mkv"):
+        (folder / name).write_bytes(b"found, but not read: the pipeline is a fake")
+    monkeypatch.chdir(folder)
     made = FakePipeline()
     monkeypatch.setattr(jobs, "restore_video", made)
     return made
@@ -164,25 +168,84 @@ def test_wrong_usage_is_code_2(
 @pytest.mark.parametrize(
     "argv",
     [
-        ["--strength", "2"],
-        ["--batch-size", "0"],
         ["--start", "5", "--end", "4"],
-        ["--min-face", "-1"],
-        ["--grain", "nan"],
-        ["--fidelity", "-0.1"],
-        ["--detail", "1.5"],
-        ["--detail", "nan"],
         ["--codec", "ffv1", "--crf", "20"],
+        ["--codec", "h264", "--crf", "52"],
         ["--preset", "hasty"],
+        ["--scale", "2"],
+        ["--workers", "2"],
     ],
 )
-def test_a_value_out_of_range_is_one_line(
+def test_options_that_contradict_each_other_are_one_line(
     fake: FakePipeline, argv: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["film.mp4", "-o", "out.mp4", *argv]) == ExitCode.FAILED
+    assert main(["film.mp4", "-o", "out.mp4", *argv]) == ExitCode.USAGE
     err = capfd.readouterr().err
     assert err.startswith("error: ")
     assert err.count("\n") == 1
+    assert fake.calls == []
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "range_text"),
+    [
+        ("--strength", "2", "from 0 to 1"),
+        ("--grain", "nan", "from 0 to 1"),
+        ("--steady", "-1e-9", "from 0 to 1"),
+        ("--safeguard", "inf", "from 0 to 1"),
+        ("--keep-good", "1.01", "from 0 to 1"),
+        ("--fidelity", "-0.1", "from 0 to 1"),
+        ("--detail", "1.5", "from 0 to 1"),
+        ("--detail", "nan", "from 0 to 1"),
+        ("--batch-size", "0", "at least 1"),
+        ("--batch-size", "2.5", "whole number"),
+        ("--workers", "0", "at least 1"),
+        ("--min-face", "-1", "at least 0"),
+        ("--segment", "0", "above 0 and at most 3600"),
+        ("--segment", "3601", "above 0 and at most 3600"),
+    ],
+)
+@pytest.mark.parametrize("command", [["film.mp4", "-o", "out.mp4"], ["batch", ".", "-o", "out"]])
+def test_a_value_out_of_range_is_wrong_usage_that_names_option_and_range(
+    fake: FakePipeline,
+    command: list[str],
+    option: str,
+    value: str,
+    range_text: str,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert main([*command, option, value]) == ExitCode.USAGE
+
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert f"Error parsing {option}: must be " in err
+    assert range_text in err
+    assert repr(value) in err
+    assert fake.calls == []
+
+
+@pytest.mark.parametrize(
+    ("option", "values"),
+    [
+        ("--strength", ("0", "1", ".5", "1e-3")),
+        ("--segment", ("0.5", "3600")),
+        ("--min-face", ("0", "24.5")),
+        ("--batch-size", ("1", "64")),
+    ],
+)
+def test_the_ends_of_a_range_lie_in_it(
+    fake: FakePipeline, option: str, values: tuple[str, ...]
+) -> None:
+    for value in values:
+        assert main(["film.mp4", "-o", "out.mp4", "--quiet", option, value]) == ExitCode.OK
+
+
+def test_a_missing_source_is_code_1_and_one_line(
+    fake: FakePipeline, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["absent.mp4", "-o", "out.mp4"]) == ExitCode.FAILED
+    line = "error: absent.mp4: no such file or folder; check the name\n"
+    assert capfd.readouterr() == ("", line)
     assert fake.calls == []
 
 
@@ -352,7 +415,7 @@ if sys.argv[2] == "ignored":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 else:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-sys.exit(main(["film.mp4", "-o", sys.argv[1]]))
+sys.exit(main([sys.executable, "-o", sys.argv[1]]))
 """
 
 
