@@ -388,6 +388,12 @@ def test_help_is_code_0(argv: list[str], capfd: pytest.CaptureFixture[str]) -> N
     assert "usage: vidrestore" in capfd.readouterr().out
 
 
+@pytest.mark.parametrize("words", [[], ["batch"], ["info"], ["review"], ["train"], ["verify"]])
+def test_no_help_text_says_none(words: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    assert main([*words, "--help"]) == ExitCode.OK
+    assert "None" not in capfd.readouterr().out
+
+
 WORK_THAT_HANGS = """
 import signal, sys, time
 from pathlib import Path

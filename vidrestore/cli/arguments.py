@@ -8,6 +8,7 @@ from itertools import zip_longest
 from math import inf
 from typing import Annotated, Any, TypeAlias
 
+import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
 _NTSC = {
@@ -121,10 +122,12 @@ def _is_fraction(value: object) -> bool:
     return value is None or isinstance(value, Fraction)
 
 
+_NO_DEFAULT_SHOWN = tyro.conf.arg(help_behavior_hint="")
+"""For options without a value by default: their help says what that means."""
 _SHARE = _in_range(float, "0..1", "a number from 0 to 1", lambda value: 0 <= value <= 1)
 _COUNT = _in_range(int, "N", "a whole number of at least 1", lambda value: value >= 1)
 Share: TypeAlias = Annotated[float, _SHARE]
-Count: TypeAlias = Annotated[int | None, _COUNT]
+Count: TypeAlias = Annotated[int | None, _COUNT, _NO_DEFAULT_SHOWN]
 FaceHeight: TypeAlias = Annotated[
     float, _in_range(float, "PX", "a number of at least 0", lambda value: 0 <= value < inf)
 ]
@@ -134,7 +137,7 @@ SegmentLength: TypeAlias = Annotated[
         float, "SECONDS", "above 0 and at most 3600 seconds", lambda value: 0 < value <= 3600
     ),
 ]
-Knob: TypeAlias = Annotated[float | None, _SHARE]
+Knob: TypeAlias = Annotated[float | None, _SHARE, _NO_DEFAULT_SHOWN]
 """A setting that only some models have; None means the model's default."""
 Seconds: TypeAlias = Annotated[
     Fraction | None,
@@ -145,6 +148,7 @@ Seconds: TypeAlias = Annotated[
         is_instance=_is_fraction,
         str_from_instance=lambda value: [str(value)],
     ),
+    _NO_DEFAULT_SHOWN,
 ]
 FrameRate: TypeAlias = Annotated[
     Fraction,

@@ -37,7 +37,9 @@ class BatchCommand(RestoreOptions, BatchFiles):
     film. With --engine ray, several films are restored at once. The exit code is 1 if any failed.
     """
 
-    ending: Annotated[str | None, tyro.conf.arg(metavar=".mkv|.mp4|...")] = None
+    ending: Annotated[str | None, tyro.conf.arg(metavar=".mkv|.mp4|...", help_behavior_hint="")] = (
+        None
+    )
     """Container of all results; by default that of each source."""
     compare: bool = False
     """Also write films with before and after side by side: NAME.compare.mkv."""

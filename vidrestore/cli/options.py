@@ -38,14 +38,20 @@ class RestoreOptions:
     model: Annotated[str, tyro.conf.arg(metavar="NAME|FILE")] = "lite"
     """Restorer: a name (`vidrestore weights list` shows more), or a checkpoint file."""
     fidelity: Knob = None
-    """For --model codeformer: 0 invents most detail, 1 stays closest to the film."""
+    """For --model codeformer: 0 invents most detail, 1 stays closest to the film; by default
+    chosen by the network."""
     detail: Knob = None
-    """For --model lite: 0 stays closest to the film, 1 is sharpest (`vidrestore info lite`)."""
-    background: Annotated[str | None, tyro.conf.arg(metavar="[auto|NAME|FILE]")] = None
+    """For --model lite: 0 stays closest to the film, 1 is sharpest; by default what its weights say
+    (`vidrestore info lite`)."""
+    background: Annotated[
+        str | None, tyro.conf.arg(metavar="[auto|NAME|FILE]", help_behavior_hint="")
+    ] = None
     """Also restore the whole picture: with `realesrgan` or `compact`, which come with the program,
     or with a super-resolution network from a checkpoint. auto, or no value, is realesrgan on a GPU
     and compact on a CPU."""
-    scale: Annotated[Literal[1, 2, 4] | None, tyro.conf.arg(metavar="1|2|4")] = None
+    scale: Annotated[
+        Literal[1, 2, 4] | None, tyro.conf.arg(metavar="1|2|4", help_behavior_hint="")
+    ] = None
     """For --background: enlargement of the picture along each side; by default 1, or the factor of
     the network if it is from a checkpoint."""
     detector: Literal["mtcnn", "retinaface", "retinaface-mobile"] = "mtcnn"
@@ -79,14 +85,14 @@ class RestoreOptions:
     pulldown: bool = False
     """Undo the 3:2 pulldown of telecined film: four frames for every five."""
     start: Seconds = None
-    """Start at this time: seconds, or HH:MM:SS.mmm."""
+    """Start at this time: seconds, or HH:MM:SS.mmm; by default at the beginning."""
     end: Seconds = None
-    """Stop before this time: seconds, or HH:MM:SS.mmm."""
+    """Stop before this time: seconds, or HH:MM:SS.mmm; by default at the end."""
     codec: Literal["h264", "h265", "av1", "ffv1", "prores", "dnxhr"] = "h264"
     """Video encoder; ffv1 is lossless."""
-    crf: Annotated[float | None, tyro.conf.arg(metavar="N")] = None
+    crf: Annotated[float | None, tyro.conf.arg(metavar="N", help_behavior_hint="")] = None
     """Quality of the encoder, lower is better; the default is visually close to lossless."""
-    preset: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    preset: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = None
     """Speed of the encoder (of prores and dnxhr: the profile); by default chosen for the codec."""
     fps: FrameRate = Fraction(25)
     """Frame rate of a folder of frames: 25, 23.976, 24000/1001."""

@@ -46,16 +46,16 @@ class RestoreCommand(RestoreOptions, RestoreFiles):
 
     only_track: Annotated[tuple[TrackNumbers, ...], tyro.conf.UseAppendAction] = ()
     """Restore only this track, by its number in the record or the review; may be repeated."""
-    compare: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    compare: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
     """Also write a film with before and after side by side."""
-    report: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    report: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
     """Also write a report of the run, as JSON."""
-    record: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    record: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
     """Also write a record of what was synthesised in every frame, as JSON lines; `verify` reads
     it."""
-    framemd5: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    framemd5: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
     """Also write checksums of the written film's frames, as FFmpeg's framemd5."""
-    review: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    review: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
     """Also write a page to inspect the result: faces before and after, curves, every track."""
     dry_run: bool = False
     """Only estimate the number of segments and faces, the time, and the disk space needed."""

@@ -37,9 +37,9 @@ class VerifyCommand:
     """Film, folder of frames, or picture."""
     result: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RESULT")]
     """Output of `vidrestore SOURCE -o RESULT`."""
-    record: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    record: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
     """Record that the run wrote with --record: the faces' masks and the settings."""
-    report: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    report: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
     """Report that the run wrote with --report; a record is accepted, too."""
     json: bool = False
     """Print JSON."""
