@@ -86,6 +86,18 @@ def test_a_refusal_loads_no_library(tmp_path: Path, words: str, code: int, said:
     assert said in done.stderr
 
 
+@pytest.mark.parametrize("command", ["{} -o x.mp4", "info {}"])
+def test_what_is_no_film_is_refused_without_torch(tmp_path: Path, command: str) -> None:
+    (tmp_path / "notes.mp4").write_bytes(b"opened, but no film")
+
+    done = run_python(REFUSED, *command.format("notes.mp4").split(), folder=tmp_path)
+
+    assert done.stdout.startswith("1 [")
+    assert "'torch'" not in done.stdout
+    assert "'scipy'" not in done.stdout
+    assert "notes.mp4" in done.stderr
+
+
 def test_settings_load_no_library() -> None:
     code = """
 import sys

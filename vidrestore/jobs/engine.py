@@ -1,29 +1,27 @@
-"""Who restores the segments of a film: this process, or workers."""
+"""Runs segments in this process or on workers."""
 
 from collections.abc import Iterator, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from vidrestore.jobs.folder import Job
-from vidrestore.jobs.identity import Machine, this_machine
-from vidrestore.jobs.local import LocalRun
-from vidrestore.jobs.plan import SegmentRule
-from vidrestore.jobs.segments import PartSpec
-from vidrestore.jobs.teller import Teller
-from vidrestore.media.outputs import WholeOutput
-from vidrestore.pipeline.background import Background, BackgroundCost
-from vidrestore.pipeline.facts import NetworkFacts
-from vidrestore.pipeline.prepared import Preparation, compared
-from vidrestore.pipeline.report import RestoreReport
-from vidrestore.pipeline.settings import RestoreSettings
-from vidrestore.types import FinishedFrame, Frame
+if TYPE_CHECKING:
+    from vidrestore.jobs.folder import Job
+    from vidrestore.jobs.identity import Machine
+    from vidrestore.jobs.plan import SegmentRule
+    from vidrestore.jobs.teller import Teller
+    from vidrestore.media.outputs import WholeOutput
+    from vidrestore.pipeline.background import BackgroundCost
+    from vidrestore.pipeline.facts import NetworkFacts
+    from vidrestore.pipeline.prepared import Preparation
+    from vidrestore.pipeline.report import RestoreReport
+    from vidrestore.pipeline.settings import RestoreSettings
 
 
 class Run(Protocol):
-    """A job on its way to being done."""
+    """A job in progress."""
 
     @property
-    def facts(self) -> NetworkFacts:
-        """Of the networks."""
+    def facts(self) -> "NetworkFacts":
+        """Facts about the networks, for the report."""
         ...
 
     def run(self) -> None:
@@ -38,121 +36,84 @@ class Run(Protocol):
         """Yield the lines of the record of every frame, in order."""
         ...
 
-    def report(self) -> RestoreReport:
-        """Return what was done, by this run and those that it went on with."""
+    def report(self) -> "RestoreReport":
+        """Return the report of this run and of the runs that it resumed."""
         ...
 
 
 class ReadyFilm(Protocol):
-    """A film that can be begun when its outputs are open."""
+    """A film that is ready to run once its outputs are open."""
 
     @property
     def scale(self) -> int:
         """How many times larger the outputs are than the source."""
         ...
 
-    def background_cost(self, frames: int | None) -> BackgroundCost | None:
-        """Return what the network for the whole picture costs; None where little or nothing.
+    def background_cost(self, frames: int | None) -> "BackgroundCost | None":
+        """Return the cost of the network for the whole picture; None if little or nothing.
 
         Args:
-            frames: Of the film; None where unknown.
+            frames: Number of frames of the film; None if unknown.
         """
         ...
 
     def begun(
         self,
-        outputs: Mapping[str, WholeOutput],
+        outputs: "Mapping[str, WholeOutput]",
         *,
-        rule: SegmentRule,
-        teller: Teller,
+        rule: "SegmentRule",
+        teller: "Teller",
         with_record: bool,
     ) -> Run:
-        """Return a run that writes parts of ``outputs``, which are named by kind."""
+        """Return a run that writes the parts of ``outputs``, which are given by kind."""
         ...
 
 
 class Engine(Protocol):
-    """Restores films."""
+    """Restores films, in this process or on workers."""
 
     @property
     def keeps_ahead(self) -> bool:
         """Whether it finishes segments out of order."""
         ...
 
-    def machine(self, settings: RestoreSettings) -> Machine:
-        """Return where networks will run, as far as results depend on it.
+    def machine(self, settings: "RestoreSettings") -> "Machine":
+        """Return where the networks run, as far as results depend on it.
 
         Raises:
-            VidrestoreError: They cannot run there.
+            VidrestoreError: The networks cannot run there.
         """
         ...
 
-    def ready(self, prepared: Preparation, job: Job, *, number: int) -> ReadyFilm:
-        """Make a film ready, whose job is open.
+    def ready(self, prepared: "Preparation", job: "Job", *, number: int) -> ReadyFilm:
+        """Load what is needed before the outputs of a film can be opened.
 
         Args:
-            prepared: Its source and settings.
-            job: Its folder.
-            number: Of the film in a batch: earlier ones go first.
+            prepared: Source and settings of the film.
+            job: The open job.
+            number: Number of the film in a batch; earlier films have priority.
 
         Raises:
-            VidrestoreError: Networks do not load.
+            VidrestoreError: A network cannot be loaded.
         """
         ...
 
 
 class LocalEngine:
-    """This process, one segment after the other."""
+    """Restores in this process, one segment after the other."""
 
     keeps_ahead = False
 
-    def machine(self, settings: RestoreSettings) -> Machine:
+    def machine(self, settings: "RestoreSettings") -> "Machine":
         """Return this machine."""
+        # Imported late, and so below: sources are opened, or refused, before torch is loaded.
+        from vidrestore.jobs.identity import this_machine
+
         return this_machine(settings)
 
-    def ready(self, prepared: Preparation, job: Job, *, number: int) -> ReadyFilm:
-        """Load what decides how large the output is."""
+    def ready(self, prepared: "Preparation", job: "Job", *, number: int) -> ReadyFilm:
+        """Load the network that decides the size of the output."""
         del number
-        return _LocalFilm(prepared, job)
+        from vidrestore.jobs.local_film import LocalFilm
 
-
-class _LocalFilm:
-    def __init__(self, prepared: Preparation, job: Job) -> None:
-        self._prepared = prepared
-        self._job = job
-        self._background: Background | None = prepared.background()
-        self.scale = 1 if self._background is None else self._background.scale
-
-    def background_cost(self, frames: int | None) -> BackgroundCost | None:
-        return None if self._background is None else self._background.cost(frames)
-
-    def begun(
-        self,
-        outputs: Mapping[str, WholeOutput],
-        *,
-        rule: SegmentRule,
-        teller: Teller,
-        with_record: bool,
-    ) -> Run:
-        # Outputs are open before the other networks load: what cannot be written is refused soon.
-        stages = self._prepared.stages(self._background)
-
-        def as_written(finished: FinishedFrame) -> Frame:
-            return finished.frame
-
-        def side_by_side(finished: FinishedFrame) -> Frame:
-            return compared(finished, stages)
-
-        pictures = {"film": as_written, "compare": side_by_side}
-        return LocalRun(
-            self._job,
-            self._prepared,
-            stages,
-            [
-                PartSpec(kind=kind, output=output, picture=pictures[kind])
-                for kind, output in outputs.items()
-            ],
-            rule=rule,
-            teller=teller,
-            with_record=with_record,
-        )
+        return LocalFilm(prepared, job)

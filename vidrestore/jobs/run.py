@@ -1,4 +1,4 @@
-"""``restore_video``: open, connect, write in segments, put together, report."""
+"""``restore_video``: open, connect, write in segments, assemble, report."""
 
 import logging
 from collections.abc import Generator
@@ -7,12 +7,12 @@ from dataclasses import replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vidrestore.errors import ConfigError
 from vidrestore.jobs.engine import Engine, LocalEngine
 from vidrestore.jobs.folder import open_job
 from vidrestore.jobs.identity import identity_of
-from vidrestore.jobs.records import open_record
 from vidrestore.jobs.settings import JobSettings
 from vidrestore.jobs.teller import Teller
 from vidrestore.media import Source, open_source
@@ -21,15 +21,13 @@ from vidrestore.media.framemd5 import check_framemd5, write_framemd5
 from vidrestore.media.outputs import WholeOutput, open_output
 from vidrestore.media.publish import check_target, place_of
 from vidrestore.pipeline.field_plan import planned_fields
-from vidrestore.pipeline.prepared import (
-    Preparation,
-    comparison_geometry,
-    frames_expected,
-)
 from vidrestore.pipeline.report import RestoreReport
 from vidrestore.pipeline.settings import RestoreSettings
 from vidrestore.progress import DownloadCallback, ProgressCallback, not_shown, silent
 from vidrestore.types import DisplayGeometry
+
+if TYPE_CHECKING:
+    from vidrestore.pipeline.prepared import Preparation
 
 _LOG = logging.getLogger(__name__)
 
@@ -45,17 +43,18 @@ def restore_video(
 ) -> RestoreReport:
     """Restore the faces of a film, a folder of frames or a picture.
 
-    Everything but the faces is carried over: samples, time stamps, sound, subtitles, chapters and
-    metadata. ``output`` appears when it is whole, and not at all if this raises; what was finished
-    of a film or folder is then kept beside it, for ``JobSettings.resume``.
+    Everything but the faces is kept: samples, time stamps, sound, subtitles, chapters and metadata.
+    ``output`` appears when it is complete, and not at all if this raises. Finished segments of a
+    film or folder are then kept beside it, for ``JobSettings.resume``.
 
     Args:
-        source: What to restore.
-        output: What to write; its suffix chooses the container, without one it is a folder.
-        settings: What to do; the defaults where None.
-        job: How to divide the work, and whether to go on with a run that was cut off.
-        on_progress: Called after every frame, on this thread; what it raises stops the run.
-        on_download: Told the name of a checkpoint that is fetched, its bytes here and in all.
+        source: Film, folder of frames or picture to restore.
+        output: The file to write; its suffix chooses the container. Without a suffix, a folder.
+        settings: Settings of the restoration; the defaults if None.
+        job: How the work is divided, and whether to resume an interrupted run.
+        on_progress: Called after every frame, on this thread; an exception from it stops the run.
+        on_download: Called during downloads with the checkpoint's name, the bytes so far and the
+            bytes in total.
 
     Raises:
         VidrestoreError: With a message that names the file or setting and says what to do.
@@ -75,11 +74,11 @@ def restore_video(
 
 @contextmanager
 def engine_of(job: JobSettings) -> Generator[Engine]:
-    """Open who restores films; workers are hired when the first film needs them."""
+    """Open the engine that restores films; workers are started when the first film needs them."""
     if job.engine == "local":
         yield LocalEngine()
         return
-    # Imported here: nobody else pays for what it takes to hire workers.
+    # Imported late: only runs with workers pay for these imports.
     from vidrestore.jobs.raycrew import open_ray_crew
     from vidrestore.jobs.spread_engine import SpreadEngine
 
@@ -99,21 +98,21 @@ def restored_by(
     on_download: DownloadCallback = not_shown,
     tell_cost: bool = True,
 ) -> RestoreReport:
-    """Do what ``restore_video`` does, by an engine that is there.
+    """Do what ``restore_video`` does, with an open engine.
 
     Args:
-        engine: Who restores.
-        source: As of ``restore_video``, and so are those that follow.
-        output: As said.
-        settings: As said.
-        job: As said.
-        number: Of the film in a batch: earlier ones go first.
-        on_progress: As said.
-        on_download: As said.
-        tell_cost: Log what a background costs, before the first frame.
+        engine: Restores the segments.
+        source: As for ``restore_video``.
+        output: As for ``restore_video``.
+        settings: As for ``restore_video``.
+        job: As for ``restore_video``.
+        number: Number of the film in a batch; earlier films have priority.
+        on_progress: As for ``restore_video``.
+        on_download: As for ``restore_video``.
+        tell_cost: Whether to log the cost of a background before the first frame.
 
     Raises:
-        VidrestoreError: As said.
+        VidrestoreError: As for ``restore_video``.
     """
     _check_outputs_differ(output, settings)
     if settings.framemd5 is not None:
@@ -127,6 +126,9 @@ def restored_by(
         fps=settings.fps,
     ) as opened:
         refuse_changes(opened.info, opened.cut)
+        # Imported late: a source that cannot be read is refused before torch is loaded.
+        from vidrestore.pipeline.prepared import Preparation, frames_expected
+
         plan = planned_fields(opened, deinterlace=settings.deinterlace, pulldown=settings.pulldown)
         teller.frames_total = frames_expected(plan.source.info, settings)
         prepared = Preparation(
@@ -140,14 +142,14 @@ def restored_by(
         )
         run = _run(engine, prepared, source, output, job, number, teller, tell_cost=tell_cost)
     if settings.framemd5 is not None:
-        # Of the file as it is now on the disk, decoded again.
+        # The checksums are of the file on the disk, decoded again.
         write_framemd5(output, settings.framemd5, overwrite=settings.overwrite)
     return run
 
 
 def _run(
     engine: Engine,
-    prepared: Preparation,
+    prepared: "Preparation",
     source_path: Path,
     output: Path,
     job: JobSettings,
@@ -156,11 +158,14 @@ def _run(
     *,
     tell_cost: bool,
 ) -> RestoreReport:
+    from vidrestore.jobs.records import open_record
+    from vidrestore.pipeline.prepared import comparison_geometry
+
     settings = prepared.settings
     check_target(output, source_path=source_path, overwrite=settings.overwrite)
     machine = engine.machine(settings)
     with ExitStack() as stack:
-        # First in, last out: what is finished is kept until the output is there under its name.
+        # Entered first, left last: finished segments are kept until the output has its final name.
         opened_job = stack.enter_context(
             open_job(
                 place_of(output),
@@ -219,5 +224,5 @@ def _check_outputs_differ(output: Path, settings: RestoreSettings) -> None:
     taken = [place_of(output)]
     for option, path in others.items():
         if path is not None and place_of(path) in taken:
-            raise ConfigError(f"{option} {path}: this is the output, or another of the outputs")
+            raise ConfigError(f"{option} {path}: is also another output; name another file")
         taken += [] if path is None else [place_of(path)]
