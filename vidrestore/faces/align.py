@@ -1,4 +1,4 @@
-"""Faces resampled from decoded planes into the canonical crop, on the restorer's device."""
+"""Resamples faces from decoded planes into the canonical crop, on the restorer's device."""
 
 import numpy as np
 import torch
@@ -43,7 +43,7 @@ def aligned(
         device: Device of the returned crop.
 
     Returns:
-        None where the crop misses the frame altogether.
+        None if the crop is entirely outside the frame.
     """
     display_to_crop = similarity_to_template(face.points_xy)
     coded_to_crop = composed(geometry.coded_to_display(), display_to_crop)

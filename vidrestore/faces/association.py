@@ -1,4 +1,4 @@
-"""Which face of this frame is which of the last: pure functions on detections."""
+"""Matches faces between frames: pure functions on detections."""
 
 from collections.abc import Sequence
 
@@ -37,7 +37,7 @@ def intersection_over_union(one: Detection, other: Detection) -> float:
 
 
 def may_be_one_face(expected: Detection, seen: Detection) -> bool:
-    """Return whether a sighting is near enough, and near enough in size, to what was expected."""
+    """Return whether position and size of a sighting are close enough to the expected face."""
     ratio = face_size_px(expected) / face_size_px(seen)
     return (
         1 / MAX_SIZE_RATIO <= ratio <= MAX_SIZE_RATIO
@@ -46,7 +46,7 @@ def may_be_one_face(expected: Detection, seen: Detection) -> bool:
 
 
 def is_duplicate(one: Detection, other: Detection) -> bool:
-    """Return whether two faces of one frame lie so that only one can be there."""
+    """Return whether two faces of one frame overlap so much that they must be one."""
     return contained_share(one.box_xyxy, other.box_xyxy) > _DUPLICATE_SHARE
 
 

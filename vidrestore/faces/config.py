@@ -23,18 +23,18 @@ class DetectorConfig:
     pyramid_factor: float = 0.709
     """Size of a level of MTCNN's picture pyramid relative to the one before."""
     proposal_threshold: float = 0.6
-    """Score from which MTCNN's first network passes a window on."""
+    """Score from which MTCNN's first network (P-Net) passes a window on."""
     refine_threshold: float = 0.7
-    """Score from which its second network does."""
+    """Score from which its second network (R-Net) passes a window on."""
     output_threshold: float = 0.7
-    """Score from which its third network calls a window a face."""
+    """Score from which its third network (O-Net) accepts a window as a face."""
     tracked_threshold: float = 0.5
-    """Score from which a closer look bears out a face, found or expected at its place. Low, as
-    tracks are judged by their mean score."""
+    """Score from which a second look confirms a face. It is low, because tracks are judged by their
+    mean score."""
     max_candidates: int = 400
-    """Windows passed on per picture, best first: bounds time and memory on busy pictures."""
+    """Most windows passed on per picture, best first; bounds time and memory."""
     retinaface_threshold: float = 0.8
-    """Score from which RetinaFace's finds count as faces."""
+    """Score from which RetinaFace's detections count as faces."""
 
     def __post_init__(self) -> None:
         _require(self.min_face_px >= 12, f"min_face_px must be 12 or more, got {self.min_face_px}")
@@ -52,13 +52,13 @@ class ShotConfig:
     """What counts as a cut."""
 
     change_ratio: float = 2.5
-    """How many times more a frame must differ from the one before than its neighbours do."""
+    """Least ratio of a frame's difference to the one before over that of its neighbours."""
     min_change: float = 6.0
     """Mean difference in brightness, of 255, below which nothing is a cut."""
     same_shot_correlation: float = 0.7
-    """Pictures before and after that are alike from this on are of one shot."""
+    """Correlation from which the pictures before and after are of one shot."""
     other_shot_correlation: float = 0.2
-    """A picture less like the one before than this begins a shot, however much all else moves."""
+    """Correlation with the picture before below which a shot begins, whatever else moves."""
 
     def __post_init__(self) -> None:
         _require(self.change_ratio > 1, f"change_ratio must be > 1, got {self.change_ratio}")
@@ -72,27 +72,27 @@ class TrackerConfig:
     """How faces are followed through a shot."""
 
     view_max_side_px: int = 640
-    """Longer side of the rendering that is searched."""
+    """Longer side of the picture that is searched, in pixels."""
     search_every_seconds: float = 0.4
-    """Between searches of the whole picture; in between, faces are looked for at their places."""
+    """Time between searches of whole pictures; in between, known faces are followed."""
     min_hits: int = 3
-    """Frames in which a face must be seen, where there are as many to look at."""
+    """Least number of frames in which a face must be seen, if the shot has that many."""
     min_track_seconds: float = 0.12
     """Shorter tracks are dropped, unless seen whenever looked for."""
     min_track_score: float = 0.8
     """Tracks with a lower mean score are dropped."""
     max_gap_seconds: float = 0.4
-    """A face unseen for longer has left; shorter gaps are bridged."""
+    """Longest gap that is bridged; after it the track ends."""
     max_search_misses: int = 3
-    """Searches in a row that may miss a face which is still seen at its place."""
+    """Most consecutive searches that may miss a face which is still confirmed at its place."""
     turned_search_after_seconds: float = 1.0
-    """Without any face for so long, and as often, turned pictures are searched too."""
+    """After this time without a face, and at this interval, turned pictures are searched, too."""
     turned_threshold: float = 0.9
     """Score that a face in a turned picture must reach."""
     lookahead_seconds: float = 0.4
-    """How long frames are held back; no less than a gap or the time between searches."""
+    """Delay of the stage; at least the longest gap and the time between searches."""
     max_lookahead_frames: int = 32
-    """Frames held back at most, whatever the time: bounds memory."""
+    """Most frames of delay, whatever the time; bounds memory."""
 
     def __post_init__(self) -> None:
         _require(self.view_max_side_px >= 64, "view_max_side_px must be 64 or more")
@@ -118,17 +118,17 @@ class SmoothingConfig:
     """How landmarks are smoothed along a track."""
 
     window_seconds: float = 0.2
-    """How far the window reaches to each side; 0 leaves landmarks as measured."""
+    """Half width of the window; 0 leaves landmarks as measured."""
     max_window_frames: int = 16
-    """Frames to each side at most, whatever the time: bounds memory."""
+    """Most frames to each side, whatever the time; bounds memory."""
     outlier_sigmas: float = 5.0
     """A point further than this from the course of its track is rejected."""
     noise_floor: float = 0.004
-    """Least landmark noise assumed, in eye distances: below, everything counts as motion."""
+    """Least landmark noise assumed, in eye distances; smaller changes count as motion."""
     usual_noise: float = 0.02
-    """Landmark noise assumed where a window is too short to tell, in eye distances."""
+    """Landmark noise assumed if a window is too short to measure it, in eye distances."""
     bridged_weight: float = 0.25
-    """Weight of a face that was bridged, next to one that was seen."""
+    """Weight of an interpolated face relative to a detected one."""
 
     def __post_init__(self) -> None:
         _require(self.window_seconds >= 0, "window_seconds must be 0 or more")

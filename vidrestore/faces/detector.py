@@ -1,4 +1,4 @@
-"""What the tracker needs from a face detector."""
+"""Interface of face detectors."""
 
 from collections.abc import Sequence
 from typing import Protocol, TypeAlias
@@ -27,7 +27,7 @@ class Detector(Protocol):
             pictures: RGB pictures, all of one shape.
 
         Returns:
-            For every picture its faces, best first.
+            The faces of every picture, best first.
         """
         ...
 
@@ -36,10 +36,10 @@ class Detector(Protocol):
 
         Args:
             picture: An RGB picture.
-            guesses: Expected faces; their points say how far a face is turned.
+            guesses: Expected faces; their points give a face's roll.
 
         Returns:
-            For every guess the face seen there, or None.
+            The face seen at each guess, or None.
         """
         ...
 

@@ -27,7 +27,7 @@ class TrackingStart:
     frame_index: int = 0
     shot: int = 0
     track_id: int = 1
-    """Number of the first track that is found from here on."""
+    """Number of the first new track from here on."""
 
 
 def track_faces(
@@ -110,7 +110,7 @@ class _Tracker:
         self._turned_at = -inf
 
     def take(self, now: _Held) -> None:
-        """Look for faces in the next frame of the shot."""
+        """Search the next frame of the shot."""
         before = self._held[-1].seconds if self._held else -inf
         if now.seconds < before:
             self._restart()
@@ -125,7 +125,7 @@ class _Tracker:
         self._drop_duplicates(now)
 
     def end_shot(self) -> None:
-        """End every track: what follows is another shot."""
+        """End every track, at the end of a shot."""
         self._restart()
 
     def _restart(self) -> None:
@@ -133,7 +133,7 @@ class _Tracker:
         self._search_at = self._turned_at = -inf
 
     def finished(self, *, all_of_them: bool = False) -> Iterator[TrackedFrame]:
-        """Yield the held frames of which everything is known (or simply all)."""
+        """Yield the held frames whose faces are final (or all held frames)."""
         while self._held and (all_of_them or self._is_due(self._held[0])):
             held = self._held.popleft()
             yield TrackedFrame(frame=held.frame, shot=self._shot, faces=self._faces_in(held))
@@ -214,7 +214,7 @@ class _Tracker:
                 self._trace_back(track)
 
     def _trace_back(self, track: Track) -> None:
-        """Follow a new face back through the frames held, up to where it came in."""
+        """Follow a new face back through the held frames, to where it appeared."""
         for held in list(self._held)[-2::-1]:
             guess = track.expected(held.seconds)
             (face,) = self._detector.refine(held.view.rgb_hwc, [guess])
@@ -227,7 +227,7 @@ class _Tracker:
             track.saw(Sighting(held.frame.index, held.seconds, face))
 
     def _drop_duplicates(self, now: _Held) -> None:
-        """Of tracks that run into one face keep the one seen more often."""
+        """If several tracks follow one face, keep the one seen most often."""
         kept: list[Track] = []
         for track in sorted(self._live, key=lambda each: -each.hits):
             if track.last.index == now.frame.index and any(
@@ -256,7 +256,7 @@ class _Tracker:
         return track.track_id is not None or track.convinces(self._config)
 
     def _number(self, track: Track) -> None:
-        # Given when a track is shown, so that the numbers seen tell which one is next.
+        # Numbered when a track is first yielded, so that the numbers are consecutive.
         if track.track_id is None:
             track.track_id = self._next_id
             self._next_id += 1

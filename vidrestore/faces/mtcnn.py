@@ -83,7 +83,7 @@ class MtcnnDetector:
         config: DetectorConfig | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
-        """Take over ``network``: it is moved to ``device`` and set to inference."""
+        """Move ``network`` to ``device`` and set it to inference."""
         self._config = config or DetectorConfig()
         self._device = torch.device(device)
         network.to(device=self._device).to(memory_format=torch.channels_last)
@@ -189,7 +189,7 @@ class MtcnnDetector:
         """Let O-Net look at upright squares around ``faces`` and at their mirror images.
 
         Returns:
-            For every face what was seen, with whatever score; None where it collapsed.
+            What was seen for each face, whatever its score; None if its box collapsed.
         """
         if not faces:
             return []
@@ -224,7 +224,7 @@ def _both_sides(seen: LandmarkedBoxes) -> tuple[LandmarkedBoxes, LandmarkedBoxes
 
 
 def _agreement(points: Tensor, mirrored_points: Tensor) -> Tensor:
-    """Return 1 where a crop and its mirror image show the same points, falling to 0.
+    """Return 1 if a crop and its mirror image give the same points, falling to 0.
 
     The network is sure of many a thing that is no whole face, but then its points are
     guesses, and differ in the mirror.

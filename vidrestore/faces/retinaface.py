@@ -1,4 +1,4 @@
-"""RetinaFace through facexlib: slower than MTCNN, surer on hard pictures.
+"""RetinaFace through facexlib: slower than MTCNN, more reliable on hard pictures.
 
 Deng et al., "RetinaFace: Single-Shot Multi-Level Face Localisation in the Wild", CVPR 2020.
 """
@@ -30,7 +30,7 @@ RETINAFACE_FILES: Mapping[str, tuple[str, str]] = MappingProxyType(
 
 
 class RetinaFaceDetector:
-    """RetinaFace as a ``Detector``. It has no cheap way to look again at one place."""
+    """RetinaFace as a ``Detector``. It cannot search a single place cheaply."""
 
     refines_cheaply = False
 
@@ -42,17 +42,17 @@ class RetinaFaceDetector:
         config: DetectorConfig | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
-        """Load a checkpoint that is on disk and was verified.
+        """Load a verified checkpoint from the disk.
 
         Args:
             name: A key of ``RETINAFACE_FILES``.
-            weights_path: The checkpoint, under the name that ``RETINAFACE_FILES`` says.
+            weights_path: The checkpoint, with its name from ``RETINAFACE_FILES``.
             config: Smallest face and threshold.
-            device: Where to run.
+            device: Device of the network.
 
         Raises:
             UnknownModelError: ``name`` is not known.
-            WeightsError: The file is absent, misnamed, or does not fit.
+            WeightsError: The file is missing, misnamed, or does not fit.
         """
         self._config = config or DetectorConfig()
         self._device = torch.device(device)
@@ -74,7 +74,7 @@ class RetinaFaceDetector:
         ]
 
     def refine(self, picture: Picture, guesses: Sequence[Detection]) -> list[Detection | None]:
-        """Search the whole picture and give every guess the nearest face, if any is near."""
+        """Search the whole picture; return the nearest face for each guess, if one is near."""
         (seen,) = self.detect([picture])
         paired = matches(guesses, seen)
         return [seen[paired[row]] if row in paired else None for row in range(len(guesses))]
@@ -105,9 +105,9 @@ def _loaded(name: str, weights_path: Path, device: torch.device) -> Any:
     facexlib_name, file_name = RETINAFACE_FILES[name]
     if not weights_path.is_file():
         raise WeightsError(f"{weights_path}: no such file; fetch the {name} checkpoint first")
-    if weights_path.name != file_name:  # under any other name facexlib would download one
-        raise WeightsError(f"{weights_path}: the file must be named {file_name}")
-    # Importing facexlib takes seconds, which the default detector must not cost.
+    if weights_path.name != file_name:  # with another name facexlib would download one
+        raise WeightsError(f"{weights_path}: has the wrong name; rename it to {file_name}")
+    # facexlib takes seconds to import, so the default detector must not import it.
     from facexlib.detection import (
         init_detection_model,  # pyright: ignore[reportUnknownVariableType]
     )

@@ -1,4 +1,4 @@
-"""Which of the tracked faces are to be restored: a stage without look-ahead."""
+"""Selects the tracked faces to restore: a stage without look-ahead."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -7,9 +7,9 @@ from typing import Literal
 from vidrestore.types import TrackedFace, TrackedFrame
 
 _STAYS_UNTIL = 0.85
-"""A face that was large enough stays chosen down to this share of the least size."""
+"""A selected face stays selected down to this share of the least size."""
 _TAKES_OVER_AT = 1.3
-"""Another face becomes the largest when it is so many times higher."""
+"""Ratio of sizes from which another face becomes the largest."""
 
 
 def select_faces(
@@ -28,8 +28,8 @@ def select_faces(
         frames: In presentation order.
         which: Every face, or only the largest of its shot so far.
         min_face_px: Least longer side of a face's box, in display pixels.
-        only_tracks: Of the faces chosen by the rest, those of these tracks alone; all where empty.
-            What is chosen of a track is the same with and without it.
+        only_tracks: Keeps only faces of these tracks among those selected by the other settings;
+            all if empty. It does not change which faces of a track are selected.
     """
     large: set[int] = set()
     largest: int | None = None
@@ -69,7 +69,7 @@ def _is_large(face: TrackedFace, large: set[int], min_face_px: float) -> bool:
 
 
 def _largest(faces: Sequence[TrackedFace], before: int | None) -> int | None:
-    """Return the track of the largest face, or the one before as long as it is nearly that."""
+    """Return the track of the largest face, or the previous one while it is nearly as large."""
     if not faces:
         return before
     winner = max(faces, key=face_side_px)

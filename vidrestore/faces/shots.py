@@ -1,4 +1,4 @@
-"""Where one shot ends and the next begins, found frame by frame with a short delay."""
+"""Finds cuts frame by frame, with a short delay."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -16,13 +16,13 @@ from vidrestore.faces.detector import Picture
 T = TypeVar("T")
 
 DELAY_FRAMES = 2
-"""A frame is judged when this many more have been seen."""
+"""A frame is judged after this many further frames."""
 
 THUMBNAIL_SIDE_PX = 160
-"""Longer side of a picture that tells cuts as well as a larger one, and is made in less time."""
+"""Longer side of the pictures to compare; larger ones find cuts no better, but take longer."""
 
 WARM_UP_FRAMES = 4 * DELAY_FRAMES
-"""A verdict depends on no more frames before than these."""
+"""Most earlier frames that a decision depends on."""
 
 _ANY_RATE_FPS = 25.0  # positions are counted in frames; PySceneDetect insists on a rate
 _VIEW_WIDTH_PX = 128
@@ -33,7 +33,7 @@ _FLAT_STD = 1.0
 def marked_shots(
     items: Iterable[T], picture_of: Callable[[T], Picture], *, config: ShotConfig | None = None
 ) -> Iterator[tuple[T, bool]]:
-    """Yield every item with whether a new shot begins there, in order.
+    """Yield every item in order, with whether a new shot begins there.
 
     Holds ``DELAY_FRAMES`` items. The first item begins no new shot.
     """
@@ -52,11 +52,11 @@ class _Sketch(NamedTuple):
     grey: NDArray[np.float32]
     """Coarse rendering in [0, 255]."""
     pattern: NDArray[np.float32]
-    """The same with mean 0 and variance 1; zeros where all is flat."""
+    """The same with mean 0 and variance 1; zeros if the picture is flat."""
 
 
 class ShotDetector:
-    """Finds hard cuts; fades, flashes, flicker, pans and scratches are none.
+    """Finds hard cuts; fades, flashes, flicker, pans and scratches are not cuts.
 
     PySceneDetect's adaptive detector proposes frames that differ from the one before much
     more than their neighbours do. Frames that have nothing in common with the one before are
@@ -97,7 +97,7 @@ class ShotDetector:
         return False
 
     def finish(self) -> list[bool]:
-        """Return the verdicts still owed, in order."""
+        """Return the remaining decisions, in order."""
         owed = min(DELAY_FRAMES, self._seen)
         if self._seen <= DELAY_FRAMES:
             self._feed_start()

@@ -1,4 +1,4 @@
-"""Landmarks smoothed over a window that looks both ways: pure functions.
+"""Smooths landmarks over a window to both sides: pure functions.
 
 A face moves nearly as a similarity: its place, its size and turn, and the arrangement of its
 points in its own frame are smoothed apart, because all five points share the first two and
@@ -151,7 +151,7 @@ def _window(steps_bytes: bytes, weights_bytes: bytes) -> _Window:
 
 
 def _fitted(window: _Window, series: Complex, fit_count: int, noise_bounds: Real) -> Complex:
-    """Return ``(N, K)`` series smoothed at step 0, ``(K,)``, by the first so many fits."""
+    """Return ``(N, K)`` series smoothed at step 0, ``(K,)``, by the first ``fit_count`` fits."""
     noise = _noise_energy(window, series, noise_bounds)
     result: Complex = window.rows[0] @ series
     for slower, quicker in pairwise(window.rows[:fit_count]):
@@ -194,7 +194,7 @@ def _noise_energy(window: _Window, series: Complex, noise_bounds: Real) -> float
 
 
 def _without_outliers(window: _Window, measured: Complex, sigmas: float, floor: float) -> Complex:
-    """Pull points that leave the course of their track back to it.
+    """Pull outliers back to the course of their track.
 
     Least absolute deviations find the course (iteratively reweighted least squares), Tukey's
     biweight then says how far each of the ``(N, K)`` points is to be trusted.

@@ -1,4 +1,4 @@
-"""Cutting turned squares out of pictures at one size, area-correct, on any device."""
+"""Cuts turned squares out of pictures at one size, area-correct, on any device."""
 
 from collections.abc import Sequence
 from math import ceil, log2

@@ -1,1 +1,1 @@
-"""Do no harm: how much of a restored face may be taken, and why less than all."""
+"""Do no harm: limits how much of a restored face is used, and records why."""

@@ -1,4 +1,4 @@
-"""How good a face already is: its real resolution, its noise, the edges of blocks."""
+"""Measures how good a face already is: real resolution, noise, edges of blocks."""
 
 from functools import cache
 from math import cos, radians, sin, sqrt
@@ -13,25 +13,25 @@ _SIDE_PX = 288
 _TOP_LEFT_PX = (160, 112)
 """The square of the crop that eyes, nose and mouth fill."""
 _ANCHOR_CYCLES, _TREND_CYCLES = (8.0, 18.0), (8.0, 36.0)
-"""Cycles over a crop from which level and slope of a face's spectrum are read."""
+"""Frequencies, in cycles per crop, that give level and slope of a face's spectrum."""
 _SLOPES = (-3.5, -2.0)
-"""Decades of power per decade of frequency that faces in focus have."""
+"""Slope of the spectrum of faces in focus, in decades of power per decade of frequency."""
 _LOST_DECADES = 1.2
-"""Below the trend by so much, detail counts as missing."""
+"""Distance below the trend from which detail counts as missing."""
 _TOGETHER_BINS = 5
-"""Frequencies that must miss it together: a single one may by chance."""
+"""Number of adjacent frequencies that must lack it: a single one may by chance."""
 _OVERSHOT = 0.9
-"""Enlarging filters let through about so much more than there was."""
+"""Correction for enlarging filters, which pass slightly more than the former resolution."""
 _BINS = 48
 _OFF_AXIS_DEGREES = 25.0
-"""Edges of blocks lie in the rows and columns of the film: nearer to those, nothing is read."""
+"""Directions closer to the film's rows and columns are ignored, because of edges of blocks."""
 _LOW_CYCLES_PER_PX = 0.05
-"""Below, all directions are read."""
+"""Below this frequency all directions are used."""
 _LAPLACIAN = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], dtype=np.float32)
 _BLOCK_PX = 8
 _LEAST_REGION_PX = 48
 _STEP_FLOOR = 0.3
-"""Of 255: a flat region has no steps to compare."""
+"""Least mean step, of 255: a flat region has no steps to compare."""
 
 Array = NDArray[np.float64]
 
@@ -43,16 +43,16 @@ def face_square(luma_hw: FloatArray) -> FloatArray:
 
 
 def real_detail_px(luma_hw: FloatArray, *, roll_radians: float) -> float:
-    """Return the side at which the crop would still show all that it shows.
+    """Return the smallest side at which the crop would still hold all its detail.
 
-    Power falls with frequency along a trend, read off where every face has detail; enlarged and
-    blurred faces leave it, downwards, near their former highest frequency. Noise does not count
-    as detail lost. Faces shrunk to 128, 192 and 256 px and enlarged
-    again give 116, 176 and 257 (medians of 40).
+    Power falls with frequency along a trend, which is fitted where every face has detail. Enlarged
+    and blurred faces fall below it near their former highest frequency. Noise does not count as
+    lost detail. Faces reduced to 128, 192 and 256 px and enlarged again give 116, 176 and 257
+    (medians of 40).
 
     Args:
         luma_hw: ``(S, S)`` float32 in [0, 255], S the crop's side.
-        roll_radians: How far the film's rows are turned in the crop.
+        roll_radians: Angle of the film's rows in the crop.
 
     Returns:
         At most S.
@@ -74,7 +74,7 @@ def real_detail_px(luma_hw: FloatArray, *, roll_radians: float) -> float:
 
 
 def _lost_from(frequency: Array, missing: Array) -> float | None:
-    """Return the frequency from which detail is missing; None where none is."""
+    """Return the frequency from which detail is missing; None if none is missing."""
     sums: Array = np.cumsum(np.pad(missing, (1, 0)))
     first = np.arange(len(missing))
     last = np.minimum(first + _TOGETHER_BINS, len(missing))
@@ -124,7 +124,7 @@ def _grid() -> tuple[NDArray[np.int64], tuple[Array, Array], NDArray[np.bool_]]:
 def noise_sigma(luma_hw: FloatArray) -> float:
     """Return the standard deviation of fine noise, in the units of ``luma_hw``.
 
-    Immerkaer 1996, "Fast noise variance estimation", by the median, which lines do not move.
+    Immerkaer 1996, "Fast noise variance estimation", with the median, which lines do not affect.
 
     Args:
         luma_hw: ``(H, W)`` float32.
@@ -137,12 +137,12 @@ def block_edges(plane_hw: Plane, *, origin_xy: tuple[int, int], max_value: int) 
     """Return how much larger steps are at the edges of 8 x 8 blocks than elsewhere.
 
     Args:
-        plane_hw: A region of luma as decoded.
-        origin_xy: Where its first sample lies in the picture.
+        plane_hw: A region of decoded luma.
+        origin_xy: Position of its first sample in the picture.
         max_value: Largest sample value.
 
     Returns:
-        In units of the mean step: about 0 where there are no blocks; 0 for small regions.
+        In units of the mean step: about 0 without blocks; 0 for small regions.
     """
     if min(plane_hw.shape) < _LEAST_REGION_PX:
         return 0.0

@@ -1,4 +1,4 @@
-"""What speaks against restoring a face before it is restored."""
+"""Readings of a face before it is restored: reasons not to restore it."""
 
 from math import atan2, degrees
 
@@ -27,13 +27,12 @@ from vidrestore.types import Affine, AlignedFace, DisplayGeometry, FloatArray, F
 
 _LUMA = (0.299, 0.587, 0.114)
 _NOSE_DEPTH = 0.35
-"""How far the tip of the nose lies before the eyes, in eye distances: at 45 degrees it is seen so
-far off their middle."""
+"""Depth of the nose tip in front of the eyes, in eye distances, for the angle of a turned head."""
 _FACE_CORNERS_XY = np.array([[112, 160], [400, 160], [112, 448], [400, 448]])
 
 
 def track_reading(face: TrackedFace, config: SafeguardConfig) -> Reading:
-    """Return what the detector's score, the five points and the track so far say."""
+    """Return the reading of the detector's score, the landmarks and the track so far."""
     return least(
         [
             reading(SCORE(face.score), "unsure"),
@@ -44,7 +43,7 @@ def track_reading(face: TrackedFace, config: SafeguardConfig) -> Reading:
 
 
 def picture_reading(aligned: AlignedFace) -> Reading:
-    """Return what the picture of a face says: whether it is one."""
+    """Return the reading of the picture: whether it shows a face."""
     likeness, eye_likeness = face_likeness(luma_of(aligned.crop_chw))
     return reading(min(LIKENESS(likeness), EYE_LIKENESS(eye_likeness)), "occluded")
 
@@ -52,7 +51,7 @@ def picture_reading(aligned: AlignedFace) -> Reading:
 def luma_of(crop_chw: Tensor) -> FloatArray:
     """Return ``(S, S)`` float32 in [0, 255] of an RGB crop in [0, 1]."""
     if crop_chw.device.type == "cpu" and crop_chw.stride(0) == 1:
-        # As OpenCV lays pictures out; torch would rearrange it first.
+        # The memory layout is OpenCV's; torch would rearrange it first.
         weights_rgb = np.array([_LUMA], dtype=np.float32) * np.float32(255.0)
         return np.asarray(cv2.transform(crop_chw.permute(1, 2, 0).numpy(), weights_rgb), np.float32)
     weights = crop_chw.new_tensor(_LUMA) * 255.0
@@ -61,7 +60,7 @@ def luma_of(crop_chw: Tensor) -> FloatArray:
 
 
 def yaw_degrees(points_xy: FloatArray) -> float:
-    """Return how far a face is turned to a side, by where the nose lies between the eyes.
+    """Return how far a face is turned sideways, by the position of the nose between the eyes.
 
     Args:
         points_xy: ``(5, 2)`` landmarks in any pixels.
@@ -73,7 +72,7 @@ def yaw_degrees(points_xy: FloatArray) -> float:
 
 
 def roll_radians(display_to_crop: Affine) -> float:
-    """Return how far the film's rows are turned in a crop."""
+    """Return the angle of the film's rows in a crop."""
     return atan2(display_to_crop[1, 0], display_to_crop[0, 0])
 
 
@@ -83,11 +82,11 @@ def detail_of(aligned: AlignedFace, luma_hw: FloatArray) -> float:
 
 
 def lacking(frame: Frame, geometry: DisplayGeometry, aligned: AlignedFace) -> float:
-    """Return how much a face lacks: 0 where it is sharp, free of noise and of blocks.
+    """Return how much quality a face lacks: 0 if it is sharp and free of noise and blocks.
 
     Args:
-        frame: As decoded.
-        geometry: How its samples lie on the screen.
+        frame: The decoded frame.
+        geometry: Display geometry of the frame.
         aligned: The face.
     """
     luma_hw = luma_of(aligned.crop_chw)

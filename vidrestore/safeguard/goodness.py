@@ -1,7 +1,7 @@
-"""How good faces already are, along their tracks: a stage that looks back as far as it likes.
+"""Measures how good faces already are, along their tracks: a stage without look-ahead.
 
-One look tells little, as detail comes and goes with speech, motion and the codec; strength that
-followed it would make a face breathe. What counts is the mean along the track so far.
+A single measurement says little, because detail varies with speech, motion and the codec. A
+strength that followed it would flicker, so the mean along the track so far is used.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -11,9 +11,9 @@ from vidrestore.safeguard.gates import lacking
 from vidrestore.types import AlignedFace, DisplayGeometry, Frame, TrackedFace, TrackedFrame
 
 _EVERY_FRAMES = 8
-"""A face is looked at in frames whose number this divides, and where it comes in."""
+"""Spacing of the frames in which a face is measured, besides the frame in which it appears."""
 _LOOKS = 32
-"""Older looks fade: ten seconds at 25 frames a second."""
+"""Number of measurements in the mean; older ones fade. Ten seconds at 25 frames a second."""
 
 
 @dataclass(slots=True)
@@ -36,8 +36,8 @@ def goodness_noted(
 
     Args:
         frames: In presentation order, from the first frame of a shot on.
-        geometry: How their samples lie on the screen.
-        cut: Cuts a face out of a frame; None where it misses it.
+        geometry: Display geometry of the frames.
+        cut: Returns the crop of a face in a frame; None if the crop is outside the frame.
     """
     means: dict[int, _Mean] = {}
     for frame in frames:

@@ -1,4 +1,4 @@
-"""Whether a restored face is still the same person: an embedding before and after.
+"""Whether a restored face is still the same person: compares embeddings before and after.
 
 A recognition network measures the distance between two faces. It recognises blurred faces badly,
 and a well restored face is rightly sharper, so both are softened to the detail that the source
@@ -28,16 +28,16 @@ _CROP_TO_CHIP: Affine = np.array(
         [0.0, _CHIP_SCALE, 47.13 - _CHIP_SCALE * 240.07],
     ]
 )
-"""The network learned faces whose eyes lie 52.55 px apart around (74.0, 47.13): dlib's
-``get_face_chip`` with size 150 and padding 0.25, by the middles of its eyes' corners. Of 40 stills
-this puts embeddings 0.16 from those of dlib's own chips, by its own landmarks."""
+"""The network was trained on faces with eyes 52.55 px apart around (74.0, 47.13): dlib's
+``get_face_chip`` with size 150 and padding 0.25, measured at the middles of the eyes' corners. On
+40 stills the embeddings are 0.16 from those of dlib's chips by dlib's landmarks."""
 _DETAIL_SHARE = 0.4
-"""Share of the source's real detail at which faces are compared: 95 % of true faces lie within
-0.28 of themselves degraded then, 0.52 as they are."""
+"""Share of the source's real detail at which faces are compared. At this share 95 % of true faces
+are within 0.28 of their degraded versions; at full detail, within 0.52."""
 _LEAST_DETAIL_PX = 40.0
-"""Below, nothing would be left to compare."""
+"""Below this side nothing would be left to compare."""
 _STRANGERS = 1.2
-"""Distance that counts as no similarity: twice that at which dlib parts people."""
+"""Distance that counts as no similarity: twice dlib's threshold between people."""
 
 
 def embedded_face_embedding() -> FaceEmbedding:
@@ -56,18 +56,18 @@ def embedded_face_embedding() -> FaceEmbedding:
 
 
 class IdentityMeter:
-    """Tells how far restoring moved a face from the person."""
+    """Measures how far restoring moved a face from the person's identity."""
 
     def __init__(self, network: FaceEmbedding, *, device: torch.device) -> None:
-        """Take over ``network``: it is moved to ``device``."""
+        """Move ``network`` to ``device``."""
         self._network = network.to(device).to(memory_format=torch.channels_last)
         self._device = device
 
     @torch.inference_mode()
     def distance(self, source_chw: Tensor, restored_chw: Tensor, *, detail_px: float) -> float:
-        """Return how far apart two pictures of a face are, as far as the first shows it.
+        """Return the distance between two pictures of a face, at the first one's real detail.
 
-        Always two chips a call: a face gives the same number whatever comes with it.
+        Each call runs exactly two chips, so that a result does not depend on the batch.
 
         Args:
             source_chw: ``(3, S, S)`` RGB in [0, 1], a canonical crop.
@@ -83,7 +83,7 @@ class IdentityMeter:
 
 
 def similarity_of(distance: float) -> float:
-    """Return a distance as a similarity: 1 the same, 0.5 where dlib parts people, 0 strangers."""
+    """Return a distance as a similarity: 1 is identical, 0.5 dlib's threshold, 0 strangers."""
     return max(-1.0, 1.0 - distance / _STRANGERS)
 
 

@@ -1,4 +1,4 @@
-"""How much a crop looks like a face: its light and dark places next to those of the mean face.
+"""How much a crop looks like a face: correlates its light and dark areas with the mean face.
 
 Contrast is made even first, so that light from one side and faded film say nothing. The mean face
 comes with the package; ``scripts/fit_mean_face.py`` made it.
@@ -19,7 +19,7 @@ GRID = 64
 """Cells along a crop's side."""
 _SMOOTH_CELLS, _AROUND_CELLS = 1.0, 5.0
 _CONTRAST_FLOOR = 2.0
-"""Of 255: a flat region has no pattern."""
+"""Least contrast, of 255: a flat region has no pattern."""
 _FACE = (slice(20, 54), slice(18, 46))
 _EYES = ((slice(24, 37), slice(17, 31)), (slice(24, 37), slice(33, 47)))
 """Rows and columns of the grid."""
@@ -40,7 +40,7 @@ def face_likeness(luma_hw: FloatArray) -> tuple[float, float]:
 
 
 def even_contrast(luma_hw: FloatArray) -> FloatArray:
-    """Return ``(GRID, GRID)``: what is light and dark next to its surroundings.
+    """Return ``(GRID, GRID)``: local contrast, light or dark relative to the surroundings.
 
     Args:
         luma_hw: A canonical crop of any size, in [0, 255].

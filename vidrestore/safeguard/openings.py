@@ -1,8 +1,8 @@
-"""Whether eyes and mouth are as open as they were: their light and dark before and after.
+"""Whether eyes and mouth stay as open as they were: compares their pattern before and after.
 
-A closed eye is a line, an open one a dark disc in white; teeth and the dark between lips come and
-go. What a restorer adds is finer than what the source shows. So both are shrunk to what the source
-really shows, and what then differs, beyond contrast, has changed.
+A closed eye is a line, an open one a dark disc in white; teeth and the dark between lips appear and
+disappear. Detail that a restorer adds is finer than the source's. So both pictures are reduced to
+the source's real detail; what then differs, apart from contrast, has changed.
 """
 
 import cv2
@@ -18,12 +18,12 @@ MOUTH: Box = (192, 340, 322, 420)
 _WORKING_PX = 192
 _DETAIL_SHARE = 0.5
 _CELLS = (24, 96)
-"""Cells along the crop's side at least and at most: at 96 an open eye is four cells high."""
+"""Least and most cells along the crop's side: at 96 an open eye is four cells high."""
 _SMOOTH_CELLS = 0.35
 _CONTRAST = (0.5, 2.0)
-"""A restorer may so far weaken or strengthen contrast."""
+"""Range of contrast changes that a restorer may make."""
 _NOISE = 4.0
-"""Of 255: differences in a part without contrast mean little."""
+"""Noise level, of 255: differences in a part without contrast mean little."""
 
 
 def changes_of_openings(
@@ -33,12 +33,12 @@ def changes_of_openings(
 
     Args:
         source_hw: ``(S, S)`` luma in [0, 255], a canonical crop.
-        restored_hw: The same restored.
-        detail_px: Of the source, from ``real_detail_px``.
+        restored_hw: The same crop, restored.
+        detail_px: Real detail of the source, from ``real_detail_px``.
 
     Returns:
-        The differences in units of the part's own contrast: 0 for none, about 1 where the two
-        have nothing in common.
+        The differences in units of the part's own contrast: 0 for none, about 1 if the two have
+        nothing in common.
     """
     cells = int(np.clip(detail_px * _DETAIL_SHARE, *_CELLS))
     before, after = _shrunk(source_hw, cells), _shrunk(restored_hw, cells)

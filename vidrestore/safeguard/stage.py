@@ -27,15 +27,15 @@ from vidrestore.types import (
 def guarded_frames(
     frames: Iterable[AlignedFrame], *, config: SafeguardConfig
 ) -> Iterator[AlignedFrame]:
-    """Yield every frame once, in order, with what may be taken of each face at most.
+    """Yield every frame once, in order, with the largest strength allowed for each face.
 
-    A face of which nothing may be taken is moved to those left alone, with the reason, and costs
-    no restorer's time. Faces left alone by others fade out and in, too. Holds seven frames that
-    come after; what is yielded depends on ``config.reach_frames`` to each side.
+    A face with strength 0 is moved to those left alone, with the reason, and is not restored. Faces
+    left alone by other stages fade out and in, too. Holds the next seven frames; a result depends
+    on ``config.reach_frames`` to each side.
 
     Args:
-        frames: In presentation order.
-        config: How far faces are protected.
+        frames: Frames in presentation order.
+        config: How strongly faces are protected.
     """
     for looked in smoothed(_looked_at(frames, config)):
         frame = looked.item
@@ -81,9 +81,9 @@ def judged_frames(
     ``config.reach_frames`` to each side.
 
     Args:
-        frames: In presentation order.
-        meter: Knows people.
-        config: How far faces are protected.
+        frames: Frames in presentation order.
+        meter: Compares identities.
+        config: How strongly faces are protected.
     """
     for judged in smoothed(_judged(frames, meter, config)):
         frame = judged.item
@@ -108,7 +108,7 @@ def _judged(
         tracks = {each.aligned.face.track_id: each for each in frame.faces}
         readings: dict[int, Reading] = {}
         for track, each in tracks.items():
-            # A blink is over in three frames, so eyes are looked at in all of them.
+            # A blink lasts three frames, so eyes are compared in every frame.
             person = _is_due(frame.frame.index, PERSON_EVERY_FRAMES, track, before)
             found = restored_reading(each, meter if person else None)
             readings[track] = found.heard(config.strength)
@@ -117,7 +117,7 @@ def _judged(
 
 
 def restored_reading(face: RestoredFace, meter: IdentityMeter | None) -> Reading:
-    """Return whether eyes and mouth are as they were, and the person, if there is a ``meter``."""
+    """Return the reading of eyes and mouth, and of identity if there is a ``meter``."""
     source = face.aligned.crop_chw
     luma = luma_of(source)
     detail_px = detail_of(face.aligned, luma)
@@ -135,8 +135,8 @@ def _is_due(index: int, every: int, track: int, before: set[int]) -> bool:
 
 
 def _verdict(earlier: Reading, later: Reading) -> Verdict:
-    """Return both together; the reason is that of the one that lowers more."""
-    # Sums of seven shares of 1 may miss 1 by a rounding.
+    """Return both readings combined; the reason is that of the lower one."""
+    # The sum of seven sevenths may differ from 1 by a rounding error.
     strength = min(1.0, earlier.strength * later.strength)
     reason = least([earlier, later]).reason
     return Verdict(

@@ -1,8 +1,8 @@
-"""Readings smoothed along tracks, looking both ways, over a bounded number of frames.
+"""Smooths readings along tracks, over a bounded number of frames to both sides.
 
-A low reading first lowers its neighbours, so that averaging does not dilute it; then neighbours are
-averaged, so that strength changes by no more than a seventh from frame to frame. Where a track
-begins or ends, its first or last value goes on.
+A low reading first lowers its neighbours, so that averaging does not dilute it. Then neighbours are
+averaged, so that strength changes by at most a seventh from frame to frame. Beyond the ends of a
+track its first or last value is repeated.
 """
 
 from collections import deque
@@ -20,21 +20,21 @@ _REACH_FRAMES = LEAST_REACH_FRAMES + MEAN_REACH_FRAMES
 
 @dataclass(frozen=True, slots=True)
 class Looked(Generic[Item]):
-    """A frame, and what its faces showed."""
+    """A frame and the readings of its faces."""
 
     item: Item
     readings: Mapping[int, Reading]
-    """Track -> what was read."""
+    """Readings by track."""
 
 
 def smoothed(frames: Iterable[Looked[Item]]) -> Iterator[Looked[Item]]:
     """Yield every frame once, in order, with its readings smoothed.
 
-    What is yielded depends on the frames within ``_REACH_FRAMES`` to each side in which the track
-    is there without a gap, and on no others.
+    A result depends only on the frames within ``_REACH_FRAMES`` to each side that hold the track
+    without a gap.
 
     Args:
-        frames: In presentation order.
+        frames: Frames in presentation order.
     """
     past: deque[Mapping[int, Reading]] = deque(maxlen=_REACH_FRAMES)
     ahead: deque[Looked[Item]] = deque()
@@ -60,7 +60,7 @@ def _run(
     past: Sequence[Mapping[int, Reading]],
     following: Sequence[Mapping[int, Reading]],
 ) -> tuple[list[Reading], int]:
-    """Return the readings of a track around the present frame, and which of them is its own."""
+    """Return the readings of a track around the current frame, and the index of its own."""
     before: list[Reading] = []
     for readings in reversed(past):
         if track not in readings:
@@ -92,7 +92,7 @@ def _low(run: Sequence[Reading], at: int) -> Reading:
 
 
 def _similarity(run: Sequence[Reading], at: int) -> float | None:
-    """Return the similarity at a frame, linear between those measured next to it."""
+    """Return the similarity at a frame, interpolated linearly between measurements."""
     known = {
         each: found.similarity for each, found in enumerate(run) if found.similarity is not None
     }
