@@ -37,7 +37,7 @@ def test_auto_is_the_first_gpu_where_there_is_one() -> None:
 @pytest.mark.parametrize("name", ["cuda", "cuda:0"])
 @pytest.mark.usefixtures("gpus")
 def test_a_gpu_that_is_not_there_is_an_error_with_a_way_out(name: str) -> None:
-    with pytest.raises(DeviceError, match=f"device '{name}' is not to be had.*--device cpu"):
+    with pytest.raises(DeviceError, match=f"device '{name}' is not available.*--device cpu"):
         resolve_device(name)
 
 

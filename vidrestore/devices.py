@@ -23,7 +23,7 @@ _NO_MEMORY = (
 def resolve_device(name: str) -> "torch.device":
     """Return the device called ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
 
-    ``auto`` is the first GPU where there is one, and the CPU elsewhere.
+    ``auto`` is the first GPU if there is one, else the CPU.
 
     Raises:
         DeviceError: The name is none of these, or there is no such GPU.
@@ -42,23 +42,23 @@ def resolve_device(name: str) -> "torch.device":
     if not found:
         built = torch.version.cuda or torch.version.hip
         why = "torch finds no GPU or driver" if built else "this torch is built for CPU only"
-        raise DeviceError(f"device {name!r} is not to be had: {why}; use --device cpu")
+        raise DeviceError(f"device {name!r} is not available: {why}; use --device cpu")
     if index >= found:
         last = (
-            "cuda:0 is the only GPU" if found == 1 else f"GPUs here are cuda:0 to cuda:{found - 1}"
+            "cuda:0 is the only GPU" if found == 1 else f"the GPUs are cuda:0 to cuda:{found - 1}"
         )
-        raise DeviceError(f"device {name!r} is not to be had: {last}")
+        raise DeviceError(f"device {name!r} is not available: {last}; choose one of them")
     return torch.device("cuda", index)
 
 
 def resolve_precision(name: str, device: "torch.device") -> "torch.dtype":
     """Return the number format that networks run in on ``device``.
 
-    ``auto`` is bf16 where the device multiplies it at full speed (CPU with AMX, GPU with
-    compute capability 8 or later), and fp32 elsewhere. bf16 may be asked for anywhere.
+    ``auto`` is bf16 if the device multiplies it at full speed (CPU with AMX, GPU with compute
+    capability 8 or later), else fp32. bf16 may be requested on any device.
 
     Raises:
-        DeviceError: The name is unknown, or fp16 is asked for on a CPU.
+        DeviceError: The name is unknown, or fp16 is requested on a CPU.
     """
     import torch
 
@@ -86,7 +86,7 @@ def _has_fast_bf16(device: "torch.device") -> bool:
 def _cpu_has_amx() -> bool:
     import torch
 
-    # torch has no public question for AMX; the flag of the kernel is the second witness.
+    # torch has no public query for AMX; the kernel's CPU flag is the fallback.
     probe = getattr(torch.cpu, "_is_amx_tile_supported", None)
     if callable(probe):
         return bool(probe())
@@ -101,7 +101,7 @@ def out_of_memory(error: BaseException) -> bool:
 
     PyTorch has an exception class for GPUs; elsewhere only the message says so.
     """
-    # By name: importing torch to say so would be late.
+    # Compared by name, so that torch need not be imported.
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     text = str(error).lower()

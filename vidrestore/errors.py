@@ -1,25 +1,25 @@
-"""Every error this package raises on purpose.
+"""Exceptions of the package.
 
 VidrestoreError
     MediaError               a file could not be read, decoded, encoded or written
         UnsupportedStreamError   the target cannot hold a stream of the source
     WeightsError             a checkpoint is missing, unsafe, unreadable or does not fit
-        DownloadError            a checkpoint could not be fetched or fails its checksum
-    RecordError              a record of a run is unreadable, cut off, or says what cannot be
+        DownloadError            a checkpoint could not be downloaded or fails its checksum
+    RecordError              the record of a run is unreadable, truncated or contradictory
     ConfigError              a setting is unknown, of the wrong type, or out of range
     UnknownModelError        a name is not in the model table
-    DeviceError              the requested device or precision is not to be had here
-    WorkerError              other processes that a run needs are not to be had, or keep dying
+    DeviceError              the requested device or precision is not available
+    WorkerError              worker processes cannot be started, differ, or keep dying
     NonFiniteLossError       training would have applied a NaN or infinite update
 
-A class also derives from the built-in error a caller would expect, where there is one.
-Messages name the file or setting, what was found, and what to do. Nothing else in the
-package is meant to reach a user.
+A class also derives from the built-in exception that a caller would expect, if there is one.
+A message says what is wrong, where (the file or setting), and what to do. No other exception
+is meant to reach a user.
 """
 
 
 class VidrestoreError(Exception):
-    """Base of the tree: catch this to catch everything expected."""
+    """Base class: catch this to catch every expected error."""
 
 
 class MediaError(VidrestoreError, OSError):
@@ -35,11 +35,11 @@ class WeightsError(VidrestoreError):
 
 
 class DownloadError(WeightsError):
-    """A checkpoint could not be fetched, or what came fails its checksum."""
+    """A checkpoint could not be downloaded, or fails its checksum."""
 
 
 class RecordError(VidrestoreError, ValueError):
-    """A record of a run is unreadable, cut off, or says what cannot be."""
+    """The record of a run is unreadable, truncated or contradictory."""
 
 
 class ConfigError(VidrestoreError, ValueError):
@@ -51,11 +51,11 @@ class UnknownModelError(VidrestoreError, LookupError):
 
 
 class DeviceError(VidrestoreError):
-    """The requested device or precision is not to be had here."""
+    """The requested device or precision is not available on this machine."""
 
 
 class WorkerError(VidrestoreError):
-    """Other processes that a run needs are not to be had, are not alike, or keep dying."""
+    """Worker processes cannot be started, differ from each other, or keep dying."""
 
 
 class NonFiniteLossError(VidrestoreError, ArithmeticError):

@@ -77,7 +77,10 @@ def test_a_batch_that_cannot_begin_says_why_in_one_line(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["batch", str(tmp_path), "-o", str(tmp_path / "out")]) == ExitCode.FAILED
-    assert capfd.readouterr().err == f"error: {tmp_path}: there is no film in it\n"
+    assert (
+        capfd.readouterr().err
+        == f"error: {tmp_path}: contains no film; name a folder or a list of films\n"
+    )
 
 
 def test_elsewhere_than_on_a_terminal_lines_name_the_film() -> None:

@@ -75,12 +75,12 @@ def test_a_list_names_films_relative_to_itself(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("listed", "said"),
     [
-        ("# nothing\n", "there is no film in it"),
+        ("# nothing\n", "contains no film"),
         ("a/x.mkv\nb/x.mkv\n", "both results would be"),
         ("a/x.mkv\nb/X.MKV\n", "both results would be"),
         ("x.wmv\nx.flv\n", "both results would be"),
         ("x.mkv\nx.mkv\n", "both results would be"),
-        ("out/x.mkv\n", "its result would take its place"),
+        ("out/x.mkv\n", "the result would replace the source"),
     ],
 )
 def test_a_list_that_cannot_go_well_is_refused_before_the_work(
@@ -93,7 +93,7 @@ def test_a_list_that_cannot_go_well_is_refused_before_the_work(
 
 
 def test_what_is_no_list_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="there is no such folder or list"):
+    with pytest.raises(ConfigError, match="no such folder or list"):
         batch_films(tmp_path / "missing", tmp_path / "out", Wanted())
     (tmp_path / "film.mkv").write_bytes(b"\x1a\x45\xdf\xa3\xff")
     with pytest.raises(ConfigError, match="a path on each line"):

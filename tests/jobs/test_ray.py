@@ -100,7 +100,7 @@ def test_a_gpu_that_the_cluster_does_not_have_is_refused(cluster: None) -> None:
     ):
         pass
     with (
-        pytest.raises(DeviceError, match="Ray chooses among GPUs; use --device cuda"),
+        pytest.raises(DeviceError, match="Ray chooses the GPU itself; use --device cuda"),
         open_ray_crew("cuda:1", workers=None),
     ):
         pass
@@ -141,7 +141,7 @@ def test_a_cluster_that_is_not_there_is_told_in_one_line(monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"workers": 2}, "workers are for the engine ray"),
+        ({"workers": 2}, "workers need the engine ray"),
         ({"engine": "ray", "workers": 0}, "at least 1"),
         ({"engine": "spark"}, "engine must be one of local, ray"),
     ],

@@ -191,9 +191,9 @@ def test_what_is_kept_is_neither_ignored_nor_mixed(film: Path, tmp_path: Path) -
     cut_off(film, target, 20)
     with pytest.raises(MediaError, match="--resume, or start over with --overwrite"):
         run(film, target, SHORT)
-    with pytest.raises(MediaError, match=r"setting strength was 1\.0, and now is 0\.5"):
+    with pytest.raises(MediaError, match=r"setting strength was 1\.0 and is now 0\.5"):
         run(film, target, GO_ON, strength=0.5)
-    with pytest.raises(MediaError, match=r"segment was 0\.2 s, and now is 5 s"):
+    with pytest.raises(MediaError, match=r"segment was 0\.2 s and is now 5 s"):
         run(film, target, JobSettings(segment_seconds=5, resume=True))
     assert kept_segments(target) >= 1
     run(film, target, SHORT, strength=0.5, overwrite=True)
@@ -289,7 +289,9 @@ def test_frames_that_decode_otherwise_after_a_seek_are_read_from_the_start(
         run(film, tmp_path / "out.mkv", GO_ON)
         assert (tmp_path / "out.mkv").read_bytes() == (whole / "out.mkv").read_bytes()
     else:
-        with pytest.raises(MediaError, match="is not what it was when the run was cut off"):
+        with pytest.raises(
+            MediaError, match="has other samples than before the run was interrupted"
+        ):
             run(film, tmp_path / "out.mkv", GO_ON)
         assert kept_segments(tmp_path / "out.mkv") == kept
     assert seeks == [True, False]

@@ -127,7 +127,7 @@ def test_what_a_dead_worker_had_is_done_by_another(
     assert_same(tmp_path, whole)
     assert seen[0].deaths == 4
     assert sorted(seen[0].segments) == [0, 0, 1, 1, 2, 2]
-    assert "a worker died; frames 6 to 11" in caplog.text
+    assert "a worker died; another one restarts its task: frames 6 to 11" in caplog.text
 
 
 def test_an_analysis_that_is_cut_off_in_the_middle_goes_on_where_it_was(
@@ -161,7 +161,7 @@ def test_a_segment_that_kills_every_worker_ends_the_run_and_the_others_are_kept(
         return isinstance(order, SegmentOrder) and order.segment == 1
 
     target = tmp_path / "out.mkv"
-    with pytest.raises(WorkerError, match=r"frames 6 to 11 of .*: 3 workers died of it"):
+    with pytest.raises(WorkerError, match=r"frames 6 to 11 of .*: 3 workers died during this task"):
         spread(film, target, settings_in(tmp_path), SHORT, dies=dies, workers=1)
     assert kept_segments(target) == 1
     assert not target.exists()
@@ -260,7 +260,7 @@ def test_interlaced_film_is_restored_by_many(tmp_path: Path) -> None:
     settings = RestoreSettings(codec="ffv1", device="cpu", precision="fp32")
     local = restore_video(film, tmp_path / "whole.mkv", settings=settings, job=SHORT)
     report = spread(film, tmp_path / "out.mkv", settings, SHORT)
-    assert any("every field was restored for itself" in note for note in report.notes)
+    assert any("each field was restored separately" in note for note in report.notes)
     assert report.notes == local.notes
     assert report.segments == local.segments > 1
     assert (tmp_path / "out.mkv").read_bytes() == (tmp_path / "whole.mkv").read_bytes()
@@ -293,7 +293,7 @@ def test_a_worker_with_other_versions_is_refused(
 ) -> None:
     there = {**worker_module.versions(), "torch": "1.0"}
     monkeypatch.setattr(worker_module, "versions", lambda: there)
-    with pytest.raises(WorkerError, match=r"has torch 1\.0, and this process .*; install the same"):
+    with pytest.raises(WorkerError, match=r"has torch 1\.0, but this process .*; install the same"):
         spread(film, tmp_path / "out.mkv", settings_in(tmp_path), SHORT)
     assert [path.name for path in tmp_path.iterdir()] == []
 

@@ -1,7 +1,7 @@
-"""What many workers leave beside the journal: segments out of order, and how far the analysis is.
+"""State of a run with many workers beside the journal: segments out of order, and the analysis.
 
-The journal itself stays in order. A segment that is finished before one that precedes it waits here
-until that one is done; so nothing is done again when a run is cut off.
+The journal itself stays in order. A segment that is finished before an earlier one waits here until
+that one is done, so that an interrupted run repeats nothing.
 """
 
 import json
@@ -20,21 +20,21 @@ AHEAD, MARK = "ahead", "analysed"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnalysisMark:
-    """How far the analysis of a film is."""
+    """State of the analysis of a film."""
 
     size_bytes: int = 0
-    """So much of the log is whole."""
+    """Size of the complete part of the log."""
     crc32: int = 0
-    """Of so much of it."""
+    """Checksum of that part."""
     damaged_packets: int = 0
-    """In the source up to there."""
+    """Damaged packets in the source up to there."""
     repaired_timestamps: int = 0
     is_whole: bool = False
     """Whether the film ends there."""
 
 
 def write_mark(folder: Path, mark: AnalysisMark) -> None:
-    """Keep a mark; when this returns, it outlives a power cut.
+    """Write a mark; when this returns, it survives a power cut.
 
     Raises:
         MediaError: The disk is full or cannot be written.
@@ -50,7 +50,7 @@ def write_mark(folder: Path, mark: AnalysisMark) -> None:
 
 
 def read_mark(folder: Path) -> AnalysisMark | None:
-    """Return the mark of a job; None where there is none that is whole."""
+    """Return the mark of a job; None if it is missing or damaged."""
     try:
         checksum, _, text = (folder / MARK).read_text(encoding="ascii").rstrip().partition(" ")
         if checksum != f"{zlib.crc32(text.encode()):08x}":
@@ -61,7 +61,7 @@ def read_mark(folder: Path) -> AnalysisMark | None:
 
 
 def checksums_at(log: Path, sizes: Iterable[int]) -> Mapping[int, int]:
-    """Return the checksums of the first so many bytes of a log, for all sizes that it has."""
+    """Return the checksum of the first ``n`` bytes of a log, for each ``n`` that it holds."""
     found: dict[int, int] = {}
     checksum = at = 0
     try:
@@ -78,7 +78,7 @@ def checksums_at(log: Path, sizes: Iterable[int]) -> Mapping[int, int]:
 
 
 class OutOfOrder:
-    """Takes segments in any order and gives them to the journal in order."""
+    """Takes segments in any order and writes them to the journal in order."""
 
     def __init__(
         self,
@@ -87,13 +87,13 @@ class OutOfOrder:
         entries: Iterable[JournalEntry],
         ahead: Iterable[JournalEntry],
     ) -> None:
-        """Go on with what a job has.
+        """Continue with the finished segments of a job.
 
         Args:
-            folder: Of the job.
-            journal: Of the job, in order.
-            entries: All that it holds.
-            ahead: Finished, whole and checked, but waiting for one before.
+            folder: Folder of the job.
+            journal: Journal of the job, in order.
+            entries: All entries of the journal.
+            ahead: Finished and checked segments that wait for an earlier one.
         """
         self._journal = journal
         self._ahead = Journal(folder / AHEAD)
@@ -106,25 +106,25 @@ class OutOfOrder:
 
     @property
     def frames(self) -> int:
-        """How many frames are finished."""
+        """Number of finished frames."""
         return self._frames
 
     @property
     def faces(self) -> int:
-        """How many faces were restored in them."""
+        """Number of faces restored in them."""
         return self._faces
 
     def get(self, number: int) -> JournalEntry | None:
-        """Return a segment that is finished; None where it is not."""
+        """Return a finished segment; None if it is not finished."""
         return self._done.get(number) or self._waiting.get(number)
 
     def in_order(self) -> Iterator[JournalEntry]:
-        """Yield all segments that are finished, as far as those before them are."""
+        """Yield the finished segments in order, up to the first gap."""
         for number in range(len(self._done)):
             yield self._done[number]
 
     def add(self, entry: JournalEntry) -> None:
-        """Take a segment that is finished; when this returns, it outlives a power cut.
+        """Add a finished segment; when this returns, it survives a power cut.
 
         Raises:
             MediaError: The disk is full or cannot be written.
@@ -141,6 +141,6 @@ class OutOfOrder:
 
     def _promote(self) -> None:
         while (number := len(self._done)) in self._waiting:
-            # First there and then not here: in between, it is in both, which does no harm.
+            # Added to the journal before it is removed here; being in both is harmless.
             self._journal.append(self._waiting[number])
             self._done[number] = self._waiting.pop(number)

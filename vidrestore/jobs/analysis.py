@@ -19,16 +19,16 @@ from vidrestore.media.translate import media_errors
 from vidrestore.types import FloatArray, Frame, TrackedFace, TrackedFrame
 
 _CHECKED_ROWS = 16
-"""Every so manieth row is in the checksum: codecs damage blocks, and no block is missed."""
+"""Spacing of the rows in the checksum. Codecs damage whole blocks, so none is missed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FrameNotes:
-    """All that ``analysed`` found in one frame, without the frame."""
+    """The findings of ``analysed`` in one frame, without its samples."""
 
     index: int
     ticks: int
-    """When the frame is shown; of a field, when the frame is that it is of."""
+    """Presentation time of the frame; for a field, of its frame."""
     rows_crc32: int
     shot: int
     one_tone: bool
@@ -55,7 +55,7 @@ class FrameNotes:
         return same and self.rows_crc32 == rows_crc32(frame)
 
     def tracked(self, frame: Frame) -> TrackedFrame:
-        """Return the frame with what was found in it."""
+        """Return the frame with the faces found in it."""
         return TrackedFrame(frame=frame, shot=self.shot, faces=self.faces, one_tone=self.one_tone)
 
     def to_line(self) -> str:
@@ -76,7 +76,7 @@ class FrameNotes:
         """Return the notes of a line.
 
         Raises:
-            ValueError: It is no such line.
+            ValueError: The text is not such a line.
         """
         try:
             index, ticks, checksum, shot, one_tone, key_frame, faces = json.loads(line)
@@ -134,14 +134,14 @@ def _face_of(fields: list[Any]) -> TrackedFace:
 
 
 class AnalysisLog:
-    """Appends notes to a file, and knows the checksum of all it holds."""
+    """Appends notes to a file, and keeps the checksum of its content."""
 
     def __init__(self, path: Path, *, keep_bytes: int = 0) -> None:
         """Open the log of a job.
 
         Args:
-            path: Of the file.
-            keep_bytes: How much of what is there is known to be whole; the rest is cut off.
+            path: Path of the file.
+            keep_bytes: Size of the part that is known to be complete; the rest is cut off.
 
         Raises:
             MediaError: The disk is full or cannot be written.
@@ -168,7 +168,7 @@ class AnalysisLog:
         self.size_bytes += len(line)
 
     def sync(self) -> None:
-        """Make sure that what was added outlives a power cut."""
+        """Sync to the disk, so that added lines survive a power cut."""
         with media_errors(self._path, "write"):
             to_disk(self._file)
 
@@ -179,7 +179,7 @@ class AnalysisLog:
 
 
 def noted(tracked: Iterable[TrackedFrame], log: AnalysisLog, after: int) -> Iterator[TrackedFrame]:
-    """Yield frames on, adding the notes of those numbered above ``after`` to a log."""
+    """Pass frames through, and add notes of those numbered above ``after`` to a log."""
     for each in tracked:
         if each.frame.index > after:
             log.append(FrameNotes.of(each))
@@ -200,12 +200,12 @@ def read_notes(path: Path, size_bytes: int) -> Iterator[FrameNotes]:
             try:
                 notes = FrameNotes.from_line(line.decode())
             except ValueError as error:
-                raise MediaError(f"{path}: is damaged; start over with --overwrite") from error
+                raise MediaError(f"{path}: damaged; start over with --overwrite") from error
             yield notes
 
 
 def prefix_crc32(path: Path, size_bytes: int) -> int | None:
-    """Return the checksum of the first bytes of a file; None where there are fewer."""
+    """Return the checksum of the first bytes of a file; None if it is shorter."""
     checksum, left = 0, size_bytes
     try:
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Workers in other processes, wherever these are: what an engine needs of them."""
+"""Interface to workers in other processes, on this machine or on others."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -8,25 +8,25 @@ from vidrestore.jobs.orders import Answer, Order
 
 
 class LostError(WorkerError):
-    """A worker is gone: its process died, or its machine."""
+    """A worker is lost: its process or its machine died."""
 
 
 class Hand(Protocol):
     """One worker."""
 
     def begin(self, order: Order) -> None:
-        """Send an order, and return at once; what it was doing is given up."""
+        """Send an order and return at once; the worker abandons its current order."""
         ...
 
     def go_on(self) -> None:
-        """Ask for the next answer, and return at once."""
+        """Ask for the next answer and return at once."""
         ...
 
     def answer(self) -> Answer:
-        """Return what it answers; waits for it.
+        """Wait for the answer and return it.
 
         Raises:
-            LostError: It is gone.
+            LostError: The worker has died.
         """
         ...
 
@@ -36,26 +36,26 @@ class Hand(Protocol):
 
 
 class Crew(Protocol):
-    """Hires workers."""
+    """Starts workers."""
 
     @property
     def size(self) -> int:
-        """How many there may be at once."""
+        """Most workers at once."""
         ...
 
     @property
     def threads(self) -> int:
-        """How many threads each has for its networks."""
+        """Number of threads that each worker has for its networks."""
         ...
 
     def hire(self) -> Hand:
         """Return a new worker, which may take a while to answer for the first time.
 
         Raises:
-            WorkerError: None is to be had.
+            WorkerError: No worker can be started.
         """
         ...
 
     def first_to_answer(self, hands: Sequence[Hand], seconds: float) -> Hand | None:
-        """Return one that has answered; None where none has within so many seconds."""
+        """Return a worker that has answered; None if none has within ``seconds``."""
         ...

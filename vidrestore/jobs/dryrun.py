@@ -159,7 +159,7 @@ def _sample(
                 tell_cost=False,
             )
     except MediaError as error:
-        if "no frame lies in the part asked for" in str(error):
+        if "no frame between --start and --end" in str(error):
             return
         raise
     sampled.seconds += time.monotonic() - began - report.timing.get("load", 0.0)

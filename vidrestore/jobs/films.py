@@ -1,4 +1,4 @@
-"""The films of a batch: those of a folder or of a list, and where their results go."""
+"""The films of a batch, from a folder or a list, and the paths of their results."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -10,7 +10,7 @@ from vidrestore.media.containers import CONTAINERS
 from vidrestore.media.folder import is_picture_name
 
 _READ_ONLY = (".wmv", ".asf", ".flv", ".vob", ".mpg", ".mpeg", ".m2v", ".dv", ".ogv", ".3gp", ".rm")
-"""Endings of films that can be read, and whose result goes into another container."""
+"""Suffixes of films that can be read but not written: the result has another container."""
 _HOLDS_ALL = ".mkv"
 
 
@@ -28,10 +28,10 @@ class BatchFilm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which files there are to be beside each result, and in which container that is."""
+    """The files to write for each film, and their container."""
 
     ending: str | None = None
-    """Of all films, as ``.mkv``; None keeps that of the source, where it can be written."""
+    """Suffix of all results, as ``.mkv``; None keeps the source's if it can be written."""
     compare: bool = False
     record: bool = False
     framemd5: bool = False
@@ -47,17 +47,17 @@ def batch_films(where: Path, results: Path, wanted: Wanted) -> tuple[BatchFilm, 
     """Return the films of a batch.
 
     Args:
-        where: A folder of films and of folders of pictures, or a list: a path on each line,
-            relative to the list; lines that begin with ``#`` are for readers.
-        results: A folder, which need not be there.
-        wanted: What to write of each film.
+        where: A folder of films and of folders of pictures, or a list: a text file with a path on
+            each line, relative to the list; lines that begin with ``#`` are comments.
+        results: A folder, which need not exist.
+        wanted: The files to write for each film.
 
     Raises:
-        ConfigError: There is no film, or two results would have one name.
+        ConfigError: There is no film, or two results would have the same path.
     """
     sources = tuple(_of_folder(where) if where.is_dir() else _of_list(where))
     if not sources:
-        raise ConfigError(f"{where}: there is no film in it")
+        raise ConfigError(f"{where}: contains no film; name a folder or a list of films")
     if results.exists() and not results.is_dir():
         raise ConfigError(f"-o {results}: is a file; name a folder for the results")
     films = tuple(_film(source, results, wanted) for source in sources)
@@ -87,10 +87,10 @@ def _of_list(path: Path) -> Iterator[Path]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError as error:
-        raise ConfigError(f"{path}: there is no such folder or list") from error
+        raise ConfigError(f"{path}: no such folder or list; check the name") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"{path}: is no list of films: a text file with a path on each line"
+            f"{path}: is not a list of films; name a text file with a path on each line"
         ) from error
     for line in lines:
         name = line.strip()
@@ -126,12 +126,12 @@ def _check_names(films: Iterable[BatchFilm]) -> None:
     for film in films:
         if film.output.absolute() == film.source.absolute():
             raise ConfigError(
-                f"{film.source}: its result would take its place; name another folder with -o"
+                f"{film.source}: the result would replace the source; name another folder with -o"
             )
         for path in (film.output, film.compare, film.record, film.framemd5, film.report):
             if path is None:
                 continue
-            # Names that differ in case alone are one on some disks.
+            # Some file systems ignore the case of names.
             place = Path(str(path.absolute()).casefold())
             other = taken.setdefault(place, film)
             if other is not film:

@@ -1,4 +1,4 @@
-"""The folder of a job: beside the output, hidden, and gone when the output is whole."""
+"""The folder of a job: hidden, beside the output, and removed once the output is complete."""
 
 import fcntl
 import hashlib
@@ -22,7 +22,7 @@ _IDENTITY, _JOURNAL, _ANALYSIS, _LOCK = "job.json", "journal", "analysis", "lock
 
 
 def job_folder_path(target: Path) -> Path:
-    """Return where the job of an output is kept."""
+    """Return the path of the job folder of an output."""
     name = f".{target.name}.vidrestore"
     if len(name.encode(errors="surrogateescape")) > _LONGEST_NAME_BYTES:
         digest = hashlib.sha256(target.name.encode(errors="surrogateescape")).hexdigest()
@@ -31,7 +31,7 @@ def job_folder_path(target: Path) -> Path:
 
 
 def kept_segments(target: Path) -> int:
-    """Return how many finished segments of an output are kept by a run that was cut off."""
+    """Return the number of finished segments that an interrupted run of an output has kept."""
     folder = job_folder_path(target)
     kept = len(Journal(folder / _JOURNAL).entries())
     ahead = Journal(folder / AHEAD).entries_in_any_order()
@@ -40,30 +40,30 @@ def kept_segments(target: Path) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Job:
-    """A job under way: its folder is ours alone."""
+    """A job in progress, whose folder this process has locked."""
 
     folder: Path
     target: Path
     journal: Journal
     entries: tuple[JournalEntry, ...]
-    """Segments that are done, whole and checked."""
+    """Finished segments from the first on, whose files are checked."""
     ahead: tuple[JournalEntry, ...] = ()
-    """As ``entries``, but waiting for one before; only of a run with many workers."""
+    """Finished segments that wait for an earlier one; only in a run with many workers."""
     mark: AnalysisMark = field(default_factory=AnalysisMark)
-    """How far the analysis is."""
+    """State of the analysis."""
 
     @property
     def analysis_path(self) -> Path:
-        """The log of what was found in the film."""
+        """Log of the faces found in the film."""
         return self.folder / _ANALYSIS
 
     @property
     def analysis_bytes(self) -> int:
-        """How much of that log is known to be whole."""
+        """Size of the part of that log that is known to be complete."""
         return self.entries[-1].analysis_bytes if self.entries else 0
 
     def part(self, segment: int, kind: str) -> Path:
-        """Return where a file of a segment goes."""
+        """Return the path of a segment's file."""
         return self.folder / f"{segment:06d}.{kind}"
 
 
@@ -76,20 +76,21 @@ def open_job(
     overwrite: bool,
     keep_ahead: bool = False,
 ) -> Generator[Job]:
-    """Open the folder of a job and lock it; what is kept of it is checked.
+    """Open and lock the folder of a job, and check the segments kept in it.
 
-    When the block ends well, the folder goes. When it does not, it stays if a segment is finished.
+    If the block succeeds, the folder is removed. If it raises, the folder is kept if a segment is
+    finished.
 
     Args:
         target: The output.
-        identity: All that the bytes of a segment depend on, by name.
-        resume: Go on with what is there; where nothing is, begin.
-        overwrite: Discard what is there.
-        keep_ahead: Go on with segments out of order, too, and with an analysis that is ahead.
+        identity: Everything that the bytes of a segment depend on, by name.
+        resume: Keep finished segments, if there are any.
+        overwrite: Discard finished segments.
+        keep_ahead: Also keep segments out of order, and an analysis that is ahead of them.
 
     Raises:
-        MediaError: Another run holds it, it is there and neither ``resume`` nor ``overwrite`` is
-            given, or it is of another film or of other settings.
+        MediaError: Another run has locked it, it holds segments and neither ``resume`` nor
+            ``overwrite`` is given, or it belongs to another film or other settings.
     """
     folder = job_folder_path(target)
     with media_errors(target, "write"):
@@ -99,8 +100,8 @@ def open_job(
         _lock(lock, target)
         if not resume and not overwrite and kept_segments(target):
             raise MediaError(
-                f"{target}: a run that was cut off left finished parts of it in {folder.name}; "
-                "go on with --resume, or start over with --overwrite"
+                f"{target}: an interrupted run left finished segments in {folder.name}; "
+                "continue with --resume, or start over with --overwrite"
             )
         journal = Journal(folder / _JOURNAL)
         entries = _checked(folder, journal, identity, target) if resume else ()
@@ -131,13 +132,13 @@ def _lock(lock: IO[bytes], target: Path) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        raise MediaError(f"{target}: another run is writing it; wait for that one") from error
+        raise MediaError(f"{target}: another run is writing it; wait for it to end") from error
 
 
 def _checked(
     folder: Path, journal: Journal, identity: Mapping[str, str], target: Path
 ) -> tuple[JournalEntry, ...]:
-    """Return the entries whose files are whole; the first that is not ends them."""
+    """Return the entries up to the first one whose files are not complete."""
     entries = journal.entries()
     if entries or Journal(folder / AHEAD).entries_in_any_order():
         _check_identity(folder / _IDENTITY, identity, target)
@@ -152,7 +153,7 @@ def _checked(
         if found == last.analysis_crc32:
             break
         whole.pop()
-    # Even where none is left out: what is appended behind half a line would never be read.
+    # Always rewrite: an entry appended behind a truncated line would never be read.
     journal.rewrite(tuple(whole))
     return tuple(whole)
 
@@ -160,7 +161,7 @@ def _checked(
 def _checked_ahead(
     folder: Path, entries: tuple[JournalEntry, ...]
 ) -> tuple[tuple[JournalEntry, ...], AnalysisMark]:
-    """Return what is whole of the segments that wait for others, and how far the analysis is."""
+    """Return the complete segments that wait for earlier ones, and the state of the analysis."""
     beside = Journal(folder / AHEAD)
     waiting = [each for each in beside.entries_in_any_order() if each.segment >= len(entries)]
     mark = read_mark(folder) or AnalysisMark()
@@ -191,15 +192,15 @@ def _check_identity(path: Path, identity: Mapping[str, str], target: Path) -> No
     before = _stored_identity(path)
     if before is None:
         raise MediaError(
-            f"{target}: what a run left in {path.parent.name} cannot be read; "
+            f"{target}: {path.parent.name} of an earlier run cannot be read; "
             "start over with --overwrite"
         )
     for name in sorted({*before, *identity}):
         old, new = before.get(name, "nothing"), identity.get(name, "nothing")
         if old != new:
             raise MediaError(
-                f"{target}: cannot be resumed: {name} was {old}, and now is {new}; "
-                "make it as it was, or start over with --overwrite"
+                f"{target}: cannot be resumed, because {name} was {old} and is now {new}; "
+                "restore the old value, or start over with --overwrite"
             )
 
 

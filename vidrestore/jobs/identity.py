@@ -1,4 +1,4 @@
-"""What the bytes of a segment depend on: the source, the settings, the program and the machine."""
+"""Everything that the bytes of a segment depend on: source, settings, program and machine."""
 
 import dataclasses
 import hashlib
@@ -17,24 +17,24 @@ from vidrestore.pipeline.settings import RestoreSettings
 _ENDS_BYTES = 1 << 20
 _NOT_OF_THE_BYTES = ("overwrite", "framemd5")
 _WHETHER = ("compare", "record")
-"""Settings that count by whether they are given: their files come from the same parts."""
+"""Settings of which only their presence counts: any file name gets the same content."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """Where networks run, as far as what they make depends on it."""
+    """Where networks run, as far as their results depend on it."""
 
     device: str
     precision: str
     threads: int
-    """Of a network on a CPU: its sums are taken apart by them, and round otherwise."""
+    """Threads of a network on a CPU: they split its sums, which changes the rounding."""
 
 
 def this_machine(settings: RestoreSettings) -> Machine:
     """Return where networks run in this process.
 
     Raises:
-        DeviceError: They cannot run there.
+        DeviceError: The networks cannot run there.
     """
     import torch
 
@@ -49,11 +49,12 @@ def this_machine(settings: RestoreSettings) -> Machine:
 def identity_of(
     info: VideoInfo, settings: RestoreSettings, job: JobSettings, machine: Machine
 ) -> dict[str, str]:
-    """Return by name, as text, what a resumed run must find as it was.
+    """Return the values that must be unchanged when a run resumes, by name, as text.
 
     Args:
-        info: Of the source; of its file, size and both ends count, of a folder names and sizes.
-        settings: Of the run.
+        info: Description of the source. A file is compared by its size and both its ends, a folder
+            by names, sizes and times.
+        settings: Settings of the run.
         job: Where segments end.
         machine: Where the networks run.
     """
@@ -78,7 +79,7 @@ def identity_of(
 
 
 def _weights_of(model: str | Path) -> str:
-    """Return the checksum of weights that a user may replace; those of the package go with it."""
+    """Return the checksum of a weights file. The package's weights have names instead."""
     path = Path(model)
     return sha256_of(path) if path.is_file() else str(model)
 

@@ -1,4 +1,4 @@
-"""What is done of a job: a checked line for each finished segment, on the disk before the next."""
+"""The journal of a job: a line with a checksum for each finished segment, synced to the disk."""
 
 import json
 import zlib
@@ -13,10 +13,10 @@ from vidrestore.media.translate import media_errors
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartFile:
-    """A file of a segment, whole and on the disk."""
+    """A complete file of a segment, on the disk."""
 
     name: str
-    """Within the job's folder."""
+    """Path relative to the job's folder."""
     size_bytes: int
     sha256: str
 
@@ -27,7 +27,7 @@ class PartFile:
         return PartFile(name=name, size_bytes=path.stat().st_size, sha256=sha256_of(path))
 
     def is_whole(self, folder: Path) -> bool:
-        """Return whether the file is there and is what was written."""
+        """Return whether the file exists with the size and checksum of what was written."""
         path = folder / self.name
         try:
             return path.stat().st_size == self.size_bytes and sha256_of(path) == self.sha256
@@ -40,7 +40,7 @@ class JournalEntry:
     """One finished segment."""
 
     segment: int
-    """From 0, in order."""
+    """Number of the segment, from 0."""
     first_frame: int
     end_frame: int
     """The frame after its last."""
@@ -48,12 +48,12 @@ class JournalEntry:
     """Whether the film ends with it."""
     files: tuple[PartFile, ...]
     analysis_bytes: int
-    """How long the log of the analysis was then; ``analysis_crc32`` is of so many bytes."""
+    """Size of the analysis log at that time; ``analysis_crc32`` is the checksum of these bytes."""
     analysis_crc32: int
     tally: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """What was counted in it; see ``pipeline.report.Tally``."""
+    """Counts over its frames; see ``pipeline.report.Tally``."""
     damaged_packets: int = 0
-    """In the source, from its start to here."""
+    """Damaged packets in the source, from its start to the end of this segment."""
     repaired_timestamps: int = 0
     encode_seconds: float = 0.0
 
@@ -69,7 +69,7 @@ class Journal:
         self._path = path
 
     def append(self, entry: JournalEntry) -> None:
-        """Write an entry; when this returns, it outlives a power cut.
+        """Write an entry; when this returns, it survives a power cut.
 
         Raises:
             MediaError: The disk is full or cannot be written.
@@ -80,7 +80,7 @@ class Journal:
             to_disk(file)
 
     def rewrite(self, entries: tuple[JournalEntry, ...]) -> None:
-        """Keep these entries only."""
+        """Keep only these entries."""
         with media_errors(self._path, "write"):
             fresh = self._path.with_suffix(".new")
             fresh.unlink(missing_ok=True)
@@ -91,7 +91,7 @@ class Journal:
             fresh.replace(self._path)
 
     def entries_in_any_order(self) -> tuple[JournalEntry, ...]:
-        """Return the entries that are whole, of each segment the last, up to the first damaged."""
+        """Return the latest entry of each segment, up to the first damaged line."""
         kept: dict[int, JournalEntry] = {}
         for line in self._lines():
             entry = _parsed(line)
@@ -107,9 +107,9 @@ class Journal:
             return []
 
     def entries(self) -> tuple[JournalEntry, ...]:
-        """Return the entries that are whole and follow each other, up to the first that is not.
+        """Return the consecutive entries, up to the first damaged line or gap.
 
-        A run that was killed may leave half a line; what comes after a damaged line is not trusted.
+        A killed run may leave a truncated line. Lines after a damaged one are not trusted.
         """
         kept: list[JournalEntry] = []
         for line in self._lines():
@@ -126,7 +126,7 @@ def _checksum(text: str) -> str:
 
 
 def _parsed(line: bytes) -> JournalEntry | None:
-    """Return the entry of a line; None where it is not one."""
+    """Return the entry of a line; None if the line is damaged."""
     try:
         checksum, _, text = line.decode().partition(" ")
         if checksum != _checksum(text):

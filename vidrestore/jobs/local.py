@@ -61,7 +61,7 @@ class LocalRun:
         """Restore and journal every segment that is not done yet.
 
         Raises:
-            VidrestoreError: It cannot go on.
+            VidrestoreError: A segment cannot be restored.
         """
         entries = self._job.entries
         if not (entries and entries[-1].is_last):

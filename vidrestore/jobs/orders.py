@@ -1,4 +1,4 @@
-"""What is asked of a worker, and what it answers: values that go from process to process."""
+"""Orders to workers and their answers: values that are sent between processes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,58 +15,58 @@ from vidrestore.pipeline.settings import RestoreSettings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GreetingOrder:
-    """Tell who you are, and compute from now on as is said here."""
+    """Report host and versions, and compute with these settings from now on."""
 
     device: str
     precision: str
     threads: int
-    """Threads of a network on a CPU: results may differ in rounding with their number."""
+    """Threads of a network on a CPU. Their number may change the rounding of results."""
     step_seconds: float
-    """How long to work before an answer that is not final."""
+    """Time to work before each answer that is not final."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Greeting:
-    """Who a worker is."""
+    """Identity of a worker."""
 
     host: str
     process: int
-    """Its number on that machine."""
+    """Process ID."""
     device: str
-    """What ``auto`` is there."""
+    """Device in use, with ``auto`` resolved."""
     precision: str
     versions: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FilmOrder:
-    """A film, as a worker needs to know it."""
+    """Description of a film for a worker."""
 
     source: Path
     """Absolute, and the same on every machine."""
     settings: RestoreSettings
     folder: Path
-    """Of the job, on storage that all machines share."""
+    """Folder of the job, on storage that all machines share."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FactsOrder:
-    """Load the networks, and tell of them."""
+    """Load the networks and report facts about them."""
 
     film: FilmOrder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Of the networks, as far as the plan depends on them."""
+    """Facts about the networks that the plan depends on."""
 
     networks: NetworkFacts
     reach_frames: int
-    """As of ``Stages``."""
+    """As in ``Stages``."""
     index_step: int
-    """As of ``FieldMode``."""
+    """As in ``FieldMode``."""
     background_cost: BackgroundCost | None = None
-    """As the worker measured it."""
+    """Cost that the worker measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -76,19 +76,19 @@ class AnalysisOrder:
     film: FilmOrder
     log: Path
     log_bytes: int = 0
-    """So much of the log is whole; nothing where this is 0."""
+    """Size of the complete part of the log; 0 if there is no log."""
     last_noted: int = -1
-    """The number of the last frame in it."""
+    """Number of the last frame in the log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Findings:
-    """What was found since the last answer."""
+    """Faces found since the last answer."""
 
     lines: tuple[str, ...]
-    """Of the frames that follow, for the log."""
+    """Lines for the log, one for each of the next frames."""
     damage: Damage
-    """Of the source, since the order was given."""
+    """Damage found in the source since the order began."""
     is_last: bool
     """Whether the film has ended."""
 
@@ -99,40 +99,40 @@ class SegmentOrder:
 
     film: FilmOrder
     parts: Mapping[str, PartMaker]
-    """What begins the part of each kind."""
+    """Function that opens the part, by kind."""
     with_record: bool
     segment: int
     stem: str
-    """What its files are named after: of no other attempt, which may still be writing."""
+    """Start of its file names; unique, because another attempt may still be writing."""
     first_frame: int
     end_frame: int
     """The frame after its last."""
     lines: tuple[str, ...]
-    """Of the log: these frames, and those to each side that matter."""
+    """Lines of the log: these frames, and those to each side that they depend on."""
     seek: bool
-    """Whether the source may be entered close by."""
+    """Whether to seek in the source instead of decoding it from the start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SegmentDone:
-    """A segment, whole and on the disk."""
+    """A finished segment, on the disk."""
 
     files: tuple[PartFile, ...]
     tally: Mapping[str, Any]
     networks: NetworkFacts
     notes: tuple[str, ...]
-    """What a user should know."""
+    """Notes for the user."""
     seconds: Mapping[str, float] = field(default_factory=dict[str, float])
-    """By stage."""
+    """Time spent in each stage."""
     encode_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Underway:
-    """A segment is not done yet."""
+    """Progress of a segment."""
 
     frames: int
-    """Finished so far."""
+    """Frames finished so far."""
     faces: int
 
 

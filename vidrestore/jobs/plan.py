@@ -1,4 +1,4 @@
-"""Where one segment ends and the next begins: at cuts, else at key frames, else when it is long."""
+"""Where segments end: at a cut, else at a key frame, else at the longest length."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,12 +9,12 @@ if TYPE_CHECKING:
     from vidrestore.types import FinishedFrame
 
 _MOST_FRAMES = 1500
-"""However slowly time goes by, a segment has no more frames."""
+"""Most frames of a segment, whatever its duration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """What the plan needs to know of a frame."""
+    """The properties of a frame that the plan depends on."""
 
     index: int
     seconds: float
@@ -35,10 +35,11 @@ class Moment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentRule:
-    """When a segment is long enough: a function of the film alone, so that plans are repeatable."""
+    """When a segment is long enough. Depends only on the film, so that plans are repeatable."""
 
     seconds: float = 10.0
-    """From here on the next cut ends it, from twice this the next key frame, at thrice this all."""
+    """After this time a segment ends at the next cut, after twice this time at the next key frame,
+    and at the latest after three times this time."""
 
     def __post_init__(self) -> None:
         if not 0 < self.seconds <= 3600:
@@ -48,9 +49,9 @@ class SegmentRule:
         """Return whether a new segment begins at ``now``.
 
         Args:
-            first: Of the segment so far.
+            first: First frame of the segment.
             before: The frame before ``now``.
-            now: The frame in question.
+            now: The frame that may begin a new segment.
         """
         length = now.seconds - first.seconds
         is_cut = now.shot != before.shot

@@ -1,7 +1,7 @@
-"""The plan of a film for many workers: the same segments as for one, each with what it needs.
+"""The plan of a film for many workers: the same segments as for one, each with its log lines.
 
-A segment can be restored when the analysis has come so far past its end as what becomes of its last
-frame may depend on.
+A segment can be restored once the analysis has passed its end by the number of frames that the
+result of its last frame may depend on.
 """
 
 from collections import deque
@@ -15,7 +15,7 @@ from vidrestore.jobs.plan import Moment, SegmentRule
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedSegment:
-    """One segment, and which bytes of the log tell all that it takes to restore it."""
+    """One segment, and the range of bytes in the log that is needed to restore it."""
 
     number: int
     first_frame: int
@@ -35,54 +35,54 @@ class _Ended:
 
 
 class Planner:
-    """Takes the notes of a film in order, and gives its segments."""
+    """Turns the notes of a film, added in order, into segments."""
 
     def __init__(self, rule: SegmentRule, *, reach: int, step: int, time_base: Fraction) -> None:
-        """Begin a plan.
+        """Start a plan.
 
         Args:
             rule: Where segments end.
-            reach: How many frames to each side count, of those between the stages.
-            step: How far apart the numbers of whole frames are at most, between the stages.
-            time_base: Of the notes' ticks.
+            reach: Number of frames to each side that a result depends on, between the stages.
+            step: Largest difference between the numbers of whole frames, between the stages.
+            time_base: Time base of the notes' ticks.
         """
         self.size_bytes = 0
-        """Of the log so far."""
+        """Size of the log so far."""
         self.frames = 0
         """Whole frames so far."""
         self.last_noted = -1
-        """Number of the last frame, as it is between the stages."""
+        """Number of the last frame, as between the stages."""
         self._rule = rule
         self._reach = reach
         self._step = step
         self._time_base = time_base
         self._begins: deque[tuple[int, int]] = deque()
-        """Number and byte of the last whole frames: as many as count."""
+        """Number and byte offset of the last whole frames, within reach."""
         self._number = 0
         self._first: Moment | None = None
         self._last: Moment | None = None
         self._begin_byte = 0
         self._ended: deque[_Ended] = deque()
-        """Segments that wait for the analysis to reach beyond them."""
+        """Ended segments that wait for the analysis to pass them."""
 
     def add(self, notes: FrameNotes, line_bytes: int) -> Iterator[PlannedSegment]:
         """Take the notes of the next frame, and yield the segments that can be restored now.
 
         Args:
-            notes: Of a frame, or of a field.
-            line_bytes: How long their line in the log is.
+            notes: Notes of a frame or of a field.
+            line_bytes: Length of their line in the log.
         """
         whole = notes.index // self._step
         if self._last is None or whole != self._last.index:
             self._begin(whole, notes)
         self.last_noted = notes.index
-        # A frame behind what counts: only then is all of it here, both fields of it.
+        # One frame past the reach: only then are both fields of the last frame noted.
         while self._ended and whole >= self._ended[0].end_frame + self._reach:
             yield self._planned(is_last=False)
         self.size_bytes += line_bytes
 
     def finish(self) -> Iterator[PlannedSegment]:
-        """Yield the segments that are left: the film has ended."""
+        """Yield the remaining segments; the film has ended."""
         if self._first is not None and self._last is not None:
             self._end(self._first, self._last.index + 1)
             self._first = None

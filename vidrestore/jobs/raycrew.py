@@ -1,6 +1,6 @@
-"""Workers as actors of Ray: on a cluster that runs, or on all that this machine has.
+"""Workers as Ray actors: on a running cluster, or on this whole machine.
 
-The only module that knows Ray. https://docs.ray.io
+The only module that uses Ray. https://docs.ray.io
 """
 
 import logging
@@ -19,37 +19,38 @@ from vidrestore.jobs.orders import Answer, Order
 from vidrestore.jobs.worker import Worker
 
 _CORES_EACH = 2
-"""Of a worker without a GPU: more are used less well by one face at a time."""
+"""Cores of a worker without a GPU. More cores are used poorly when it restores one face at a
+time."""
 _MOST_CORES_BESIDE_GPU = 8
 _BYTES_EACH = 2 << 30
-"""Memory that a worker takes, roughly; where it is short, there are fewer."""
+"""Approximate memory of a worker; if memory is short, fewer workers are started."""
 _STORE_BYTES = 128 << 20
-"""What goes between processes is small; Ray would take a third of the memory for it."""
+"""Size of Ray's object store. Messages are small; by default Ray takes a third of the memory."""
 _OF_A_CLUSTER = {"RAY_worker_niceness": "0"}
-"""Read when one is started here: its workers would give way to everything else."""
+"""Environment for starting a cluster: by default its workers have the lowest priority."""
 _ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
-"""Of workers: read by OpenMP when torch is loaded there."""
+"""Environment of workers: OpenMP reads it when torch is loaded."""
 
 
 @contextmanager
 def open_ray_crew(device: str, *, workers: int | None) -> Generator[Crew]:
-    """Open a crew of Ray's actors.
+    """Open a crew of Ray actors.
 
-    They are taken from the cluster that this process is connected to, or else from the one that
-    ``RAY_ADDRESS`` names; where there is none, one is started here and ended with the block.
+    They run on the cluster that this process is connected to, or else on the one at
+    ``RAY_ADDRESS``. Without either, a cluster is started on this machine and ended with the block.
 
     Args:
         device: ``auto``, ``cpu`` or ``cuda``.
-        workers: How many there may be at most; as many as fit where None.
+        workers: Most workers to start; None means as many as fit.
 
     Raises:
         ConfigError: Ray is not installed.
-        DeviceError: A GPU is asked for, and there is none; or a certain one.
-        WorkerError: The cluster cannot be reached, or not started.
+        DeviceError: A GPU is requested and there is none, or a GPU is requested by number.
+        WorkerError: The cluster cannot be reached or started.
     """
     ray = _imported()
     if device.startswith("cuda:"):
-        raise DeviceError(f"device {device!r}: Ray chooses among GPUs; use --device cuda")
+        raise DeviceError(f"device {device!r}: Ray chooses the GPU itself; use --device cuda")
     ours = not ray.is_initialized()
     if ours:
         _connect(ray)
@@ -62,12 +63,14 @@ def open_ray_crew(device: str, *, workers: int | None) -> Generator[Crew]:
 
 
 def _imported() -> Any:
-    # Before the import: Ray would report each use of it to its makers.
+    # Set before the import: by default Ray sends usage statistics to its makers.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         return import_module("ray")
     except ImportError as error:
-        raise ConfigError("--engine ray needs Ray: pip install 'vidrestore[ray]'") from error
+        raise ConfigError(
+            "--engine ray needs Ray; install it: pip install 'vidrestore[ray]'"
+        ) from error
 
 
 def _connect(ray: Any) -> None:
@@ -83,20 +86,20 @@ def _connect(ray: Any) -> None:
         with _environment(_OF_A_CLUSTER):
             ray.init(**options, log_to_driver=False, configure_logging=False)
     except Exception as error:
-        where = "here" if address == "local" else f"at {address} (RAY_ADDRESS)"
+        where = "on this machine" if address == "local" else f"at {address} (RAY_ADDRESS)"
         line = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise WorkerError(f"no Ray cluster {where}: {line}") from error
     finally:
         log.setLevel(level)
         if threading.current_thread() is threading.main_thread():
-            # Ray puts in its own, which end the process without removing what is unfinished.
+            # Ray installs handlers that end the process without removing unfinished files.
             for number, handler in handlers.items():
                 signal.signal(number, handler)
 
 
 @contextmanager
 def _environment(variables: Mapping[str, str]) -> Generator[None]:
-    """Set variables that the environment does not have, for a while."""
+    """Set environment variables inside the block, except those that are set already."""
     added = {name: value for name, value in variables.items() if name not in os.environ}
     os.environ.update(added)
     try:
@@ -108,14 +111,14 @@ def _environment(variables: Mapping[str, str]) -> Generator[None]:
 
 @contextmanager
 def _quiet(ray: Any) -> Generator[None]:
-    """Keep Ray from printing on our terminal what its processes say; all of it is in its logs."""
+    """Keep Ray from printing messages of its processes on the terminal; they are in its logs."""
     module: ModuleType = import_module("ray._private.worker")
     switch = "_worker_logs_enabled"
     before = getattr(module, switch, None)
     log = logging.getLogger("ray")
     level = log.level
     log.setLevel(logging.CRITICAL)
-    # There is no public switch for the messages that a worker has died, which go to stdout.
+    # Ray has no public switch for its messages on stdout that a worker has died.
     if before is not None:
         setattr(module, switch, False)
     try:
@@ -127,20 +130,22 @@ def _quiet(ray: Any) -> Generator[None]:
 
 
 class RayCrew:
-    """Hires actors."""
+    """Starts Ray actors."""
 
     def __init__(self, ray: Any, device: str, workers: int | None) -> None:
-        """Count what the cluster has.
+        """Count the resources of the cluster.
 
         Raises:
-            DeviceError: A GPU is asked for, and there is none.
+            DeviceError: A GPU is requested and there is none.
         """
         self._ray = ray
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         cores = [int(node.get("CPU", 0)) for node in nodes]
         gpus = sum(int(node.get("GPU", 0)) for node in nodes)
         if device == "cuda" and not gpus:
-            raise DeviceError("device 'cuda' is not to be had: the Ray cluster has no GPU")
+            raise DeviceError(
+                "device 'cuda' is not available: the Ray cluster has no GPU; use --device cpu"
+            )
         self._gpus = 1 if gpus and device != "cpu" else 0
         if self._gpus:
             self.size = min(workers or gpus, gpus)
@@ -155,7 +160,7 @@ class RayCrew:
         self.size = max(1, min(workers or fitting, fitting, most))
 
     def hire(self) -> Hand:
-        """Start an actor; it may wait for resources."""
+        """Start an actor, which may have to wait for resources."""
         actor = (
             self._ray.remote(Worker)
             .options(
@@ -170,18 +175,18 @@ class RayCrew:
         return RayHand(self._ray, actor)
 
     def first_to_answer(self, hands: Sequence[Hand], seconds: float) -> Hand | None:
-        """Return one that has answered; None where none has within so many seconds."""
+        """Return a worker that has answered; None if none has within ``seconds``."""
         asked = {hand.reply: hand for hand in hands if isinstance(hand, RayHand)}
         ready, _ = self._ray.wait(list(asked), num_returns=1, timeout=seconds)
         return asked[ready[0]] if ready else None
 
 
 class RayHand:
-    """An actor."""
+    """A Ray actor."""
 
     def __init__(self, ray: Any, actor: Any) -> None:
         self.reply: Any = None
-        """Of what was asked last."""
+        """Object reference of the latest answer."""
         self._ray = ray
         self._actor = actor
 
@@ -194,10 +199,10 @@ class RayHand:
         self.reply = self._actor.go_on.remote()
 
     def answer(self) -> Answer:
-        """Return what it answers.
+        """Return the answer.
 
         Raises:
-            LostError: It is gone.
+            LostError: The actor has died.
         """
         try:
             return self._ray.get(self.reply)
@@ -205,12 +210,12 @@ class RayHand:
             raise LostError(_line_of(error)) from error
 
     def dismiss(self) -> None:
-        """End its process."""
+        """End the actor's process."""
         self._ray.kill(self._actor)
 
 
 def _line_of(error: Exception) -> str:
-    """Return the one line of an error of Ray's that says what happened."""
+    """Return the line of a Ray error that says what happened."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     telling = [line for line in lines if "exit type" in line or "Error:" in line]
     return (telling or lines or [type(error).__name__])[-1]

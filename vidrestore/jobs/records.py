@@ -1,4 +1,4 @@
-"""The record of a run, put together of the lines that its segments left."""
+"""The record of a run, assembled from the lines of its segments."""
 
 import json
 from collections.abc import Generator, Iterable
@@ -23,12 +23,12 @@ class OpenRecord:
     output: Path
 
     def write(self, prepared: Preparation, facts: NetworkFacts, lines: Iterable[str]) -> None:
-        """Write all of it.
+        """Write the whole record.
 
         Args:
-            prepared: The run.
-            facts: Of the networks that did it.
-            lines: Of all frames, in order.
+            prepared: Source and settings of the run.
+            facts: Facts about its networks.
+            lines: Lines of all frames, in order.
 
         Raises:
             MediaError: The disk is full or cannot be written.
@@ -59,10 +59,10 @@ class OpenRecord:
 def open_record(
     settings: RestoreSettings, source_path: Path, output: Path
 ) -> Generator[OpenRecord | None]:
-    """Open the record of a run, which appears when the block ends; None where none is wanted.
+    """Open the record of a run, which appears when the block ends; None if none is requested.
 
     Raises:
-        MediaError: It cannot be written there.
+        MediaError: The record cannot be written there.
     """
     target = settings.record
     if target is None:

@@ -1,4 +1,4 @@
-"""Finished frames into segments: each is encoded, checksummed and journaled before the next."""
+"""Writes finished frames in segments: encodes, checksums and journals one after the other."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,23 +15,23 @@ from vidrestore.pipeline.report import Tally
 from vidrestore.types import FinishedFrame, Frame
 
 RECORD = "record"
-"""Kind of the part that holds the lines of a record."""
+"""Kind of the parts that hold the lines of a record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PartSpec:
-    """One of the outputs that every segment has a part of."""
+    """One of the outputs; every segment has a part of it."""
 
     kind: str
-    """Names its files."""
+    """Kind of its parts, in their file names."""
     output: WholeOutput
     picture: Callable[[FinishedFrame], Frame]
-    """What of a finished frame goes into it."""
+    """Picks its frame from a finished frame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Damage:
-    """What was wrong with the source so far."""
+    """Damage found in the source so far."""
 
     damaged_packets: int
     repaired_timestamps: int
@@ -50,15 +50,15 @@ class SegmentWriter:
         record_line: Callable[[FinishedFrame], str] | None,
         damage: Callable[[], Damage],
     ) -> None:
-        """Go on after the segments that the job has.
+        """Continue after the finished segments of the job.
 
         Args:
-            job: Where parts and journal go.
+            job: Holds the parts and the journal.
             specs: The outputs.
             rule: Where segments end.
-            log: Of the analysis, on the disk before a segment is journaled.
-            record_line: Gives the line of a frame; None where no record is wanted.
-            damage: Tells what was wrong with the source up to now.
+            log: Log of the analysis, synced to the disk before a segment is journaled.
+            record_line: Returns the record's line of a frame; None if no record is written.
+            damage: Returns the damage found in the source so far.
         """
         self.encode_seconds = 0.0
         self._job = job
@@ -72,10 +72,10 @@ class SegmentWriter:
         self._open: OpenSegment | None = None
 
     def write(self, finished: FinishedFrame) -> None:
-        """Take the next frame.
+        """Write the next frame.
 
         Raises:
-            MediaError: Encoding or writing failed, of this frame or of one before.
+            MediaError: Encoding or writing this frame or an earlier one failed.
         """
         now = Moment.of(finished)
         if self._open is not None and self._rule.begins(self._open.first, self._open.last, now):
@@ -85,12 +85,12 @@ class SegmentWriter:
         self._open.write(finished, now)
 
     def finish(self) -> None:
-        """End the last segment; without a frame there is none."""
+        """End the last segment, if it has a frame."""
         if self._open is not None:
             self._close(is_last=True)
 
     def abandon(self) -> None:
-        """Stop at once; the segment in hand is of no use."""
+        """Stop at once and drop the unfinished segment."""
         if self._open is not None:
             self._open.abandon()
 
@@ -136,7 +136,7 @@ class SegmentWriter:
 
 
 class OpenSegment:
-    """One segment under way."""
+    """A segment that is being written."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""How a run is divided, and whether it goes on."""
+"""How a run is divided, and whether it resumes an earlier one."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
@@ -11,17 +11,17 @@ EngineName: TypeAlias = Literal["local", "ray"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSettings:
-    """Settings of a run that do not change what it makes."""
+    """Settings of a run that do not change its output."""
 
     resume: bool = False
-    """Go on with what a run that was cut off has finished; where there is nothing, begin."""
+    """Continue after the finished segments of an interrupted run; without any, start a new run."""
     segment_seconds: float = 10.0
-    """From how many seconds on a segment ends at the next cut; see ``SegmentRule``."""
+    """Shortest length of a segment, which ends at the next cut; see ``SegmentRule``."""
 
     engine: EngineName = "local"
-    """Who restores segments: this process, or workers that Ray starts, on one machine or many."""
+    """Restore segments in this process, or on workers that Ray starts on one machine or many."""
     workers: int | None = None
-    """At most so many of them; None: as many as fit."""
+    """Most workers to start; None means as many as fit."""
 
     def __post_init__(self) -> None:
         self.rule()
@@ -31,7 +31,7 @@ class JobSettings:
         if self.workers is not None and self.workers < 1:
             raise ConfigError(f"workers must be at least 1, got {self.workers}")
         if self.workers is not None and self.engine == "local":
-            raise ConfigError("workers are for the engine ray; leave them out, or use --engine ray")
+            raise ConfigError("workers need the engine ray; use --engine ray, or omit --workers")
 
     def rule(self) -> SegmentRule:
         """Return where segments end."""

@@ -1,4 +1,4 @@
-"""A job done by many workers: one finds the faces, the others restore what it has passed."""
+"""Runs a job on many workers: one finds the faces, the others restore segments behind it."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -35,24 +35,25 @@ from vidrestore.pipeline.prepared import Preparation
 from vidrestore.pipeline.report import RestoreReport
 
 _ANALYSIS = -1
-"""Where segments have their number."""
+"""Priority of the analysis; that of a segment is its number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SpreadFilm:
-    """A film whose work is given to a foreman."""
+    """A film whose tasks run on workers."""
 
     foreman: Foreman
     order: FilmOrder
     facts: Facts
     number: int
-    """Of the film: the work of earlier ones goes first."""
+    """Number of the film; earlier films have priority."""
     run_name: str
-    """Tells the files of this run from those of another that may still be dying."""
+    """Part of its file names; distinguishes them from files of an earlier run that may not have
+    ended yet."""
 
 
 class SpreadRun:
-    """What is left of a job is done by others; this process plans, keeps books and assembles."""
+    """Restores the remaining segments of a job on workers; plans, journals and assembles here."""
 
     def __init__(
         self,
@@ -65,16 +66,16 @@ class SpreadRun:
         teller: Teller,
         with_record: bool,
     ) -> None:
-        """Take over a job whose folder is open.
+        """Prepare a job whose folder is open.
 
         Args:
-            job: With all that is done, out of order, too.
+            job: The job, with the segments that are done, also those out of order.
             prepared: The source and the settings; its networks are not loaded here.
-            film: Who does it.
-            outputs: By the kind of their parts.
+            film: The film and its workers.
+            outputs: The outputs by kind of part.
             rule: Where segments end.
             teller: Reports the progress of all workers.
-            with_record: Whether segments leave the lines of a record.
+            with_record: Whether segments store the lines of a record.
         """
         self.facts: NetworkFacts = film.facts.networks
         self._job = job
@@ -92,7 +93,7 @@ class SpreadRun:
         self._finished = OutOfOrder(job.folder, job.journal, job.entries, job.ahead)
         self._mark = job.mark
         self._noted = (0, -1)
-        """Bytes of the log that are on the disk, and the number of the last frame in them."""
+        """Size of the log on the disk in bytes, and number of the last frame in it."""
         self._base = Damage(damaged_packets=0, repaired_timestamps=0)
         self._told: SimpleQueue[tuple[Work, Answer]] = SimpleQueue()
         self._works: dict[int, Work] = {}
@@ -103,10 +104,10 @@ class SpreadRun:
         self._seconds: dict[str, float] = {}
 
     def run(self) -> None:
-        """Have every segment restored and journaled that is not done yet.
+        """Restore and journal every segment that is not done yet.
 
         Raises:
-            VidrestoreError: It cannot go on.
+            VidrestoreError: A segment cannot be restored.
         """
         log = AnalysisLog(self._job.analysis_path, keep_bytes=self._mark.size_bytes)
         with closing(log):
@@ -127,7 +128,7 @@ class SpreadRun:
             self._teller.tally.merge(entry.tally)
 
     def _plan_again(self, log: AnalysisLog) -> None:
-        """Plan what the log knows."""
+        """Plan the segments of the frames in the log."""
         for line in self._lines(0, self._mark.size_bytes):
             self._plan(line, log)
         if self._mark.is_whole:
@@ -178,7 +179,9 @@ class SpreadRun:
         if done is not None:
             if (done.first_frame, done.end_frame) != (planned.first_frame, planned.end_frame):
                 folder = self._job.folder
-                raise MediaError(f"{folder}: is of another plan; start over with --overwrite")
+                raise MediaError(
+                    f"{folder}: holds segments of another plan; start over with --overwrite"
+                )
             return
         self._planned[planned.number] = planned
         seek = not self._mark.repaired_timestamps
@@ -223,7 +226,7 @@ class SpreadRun:
             case SegmentDone():
                 self._keep(number, answer, log)
             case _:
-                raise TypeError(f"an answer that nobody asked for: {answer}")
+                raise TypeError(f"unexpected answer: {answer}")
         if not isinstance(answer, Underway) and not (
             isinstance(answer, Findings) and not answer.is_last
         ):
@@ -231,7 +234,7 @@ class SpreadRun:
             del self._works[number]
 
     def _note(self, found: Findings, log: AnalysisLog) -> None:
-        """Log what was found, and plan on."""
+        """Log the findings, and plan the segments that they complete."""
         lines = [line for line in found.lines if _number_of(line) > self._planner.last_noted]
         for line in lines:
             log.append_line(line)
@@ -275,7 +278,7 @@ class SpreadRun:
             self._seconds[name] = self._seconds.get(name, 0.0) + seconds
 
     def _lines(self, begin_byte: int, end_byte: int) -> Iterator[str]:
-        """Yield the lines of a part of the log."""
+        """Yield the lines of a range of bytes of the log."""
         path = self._job.analysis_path
         with media_errors(path), path.open("rb") as file:
             file.seek(begin_byte)
@@ -310,7 +313,7 @@ class SpreadRun:
         return record_lines(self._job)
 
     def report(self) -> RestoreReport:
-        """Return what was done, by this run and those that it went on with."""
+        """Return the report of this run and of the runs that it resumed."""
         report = self._prepared.report(
             self.facts,
             self._teller.tally,
@@ -319,7 +322,7 @@ class SpreadRun:
             damaged_packets=self._mark.damaged_packets,
             repaired_timestamps=self._mark.repaired_timestamps,
         )
-        # The sum over all workers, which is more than the time that went by.
+        # The sum over all workers, which is more than the elapsed time.
         return replace(report, timing={**report.timing, **self._seconds})
 
     def _new_notes(self) -> list[str]:
@@ -331,7 +334,7 @@ def _number_of(line: str) -> int:
 
 
 def film_order(prepared: Preparation, folder: Path) -> FilmOrder:
-    """Return a film as workers need to know it: with names that hold everywhere."""
+    """Return the description of a film for workers, with absolute paths."""
     settings = prepared.settings
     model, background = Path(settings.model).expanduser(), settings.background
     return FilmOrder(

@@ -1,4 +1,4 @@
-"""Films restored by workers in other processes, on this machine or on many."""
+"""Restores films on workers: other processes on this machine or on many."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -25,16 +25,17 @@ from vidrestore.pipeline.settings import RestoreSettings
 
 _STEP_SECONDS = 1.0
 _ANSWERS_A_SECOND = 50
-"""As many as this process can take beside its other work: many workers answer less often."""
+"""Answers that this process can handle beside its other work. If there are many workers, each
+answers less often."""
 _FACTS = -2
-"""Goes before all other work on a film."""
+"""Priority before all other tasks of a film."""
 
 OpenCrew = Callable[[str], AbstractContextManager[Crew]]
-"""Opens a crew whose workers have the device that is named."""
+"""Opens a crew whose workers use the given device."""
 
 
 class SpreadEngine:
-    """Workers, which are hired when the first film needs them; many films may share them."""
+    """Restores on workers, which are started when the first film needs them and may be shared."""
 
     keeps_ahead = True
 
@@ -57,10 +58,10 @@ class SpreadEngine:
         self._stack.__exit__(kind, error, traceback)
 
     def hired(self, settings: RestoreSettings) -> Foreman:
-        """Return who gives work to the workers; the first call opens the crew.
+        """Return the object that distributes tasks to workers; the first call opens the crew.
 
         Raises:
-            WorkerError: No worker is to be had.
+            WorkerError: No worker can be started.
         """
         with self._lock:
             if self._foreman is None:
@@ -75,7 +76,7 @@ class SpreadEngine:
             return self._foreman
 
     def stop(self) -> None:
-        """Give up on all films, from any thread."""
+        """Stop all films; may be called from any thread."""
         with self._lock:
             if self._foreman is not None:
                 self._foreman.stop()
@@ -89,9 +90,9 @@ class SpreadEngine:
         )
 
     def ready(self, prepared: Preparation, job: Job, *, number: int) -> ReadyFilm:
-        """Have a worker load the networks."""
+        """Let a worker load the networks."""
         settings = prepared.settings
-        # By this process, once, which can show how far it is.
+        # This process downloads them, once, because it can show the progress.
         fetch_networks(settings.model, detector=settings.detector, on_download=prepared.on_download)
         foreman = self.hired(settings)
         order = film_order(prepared, job.folder)
@@ -152,5 +153,5 @@ def _facts_of(foreman: Foreman, film: FilmOrder, number: int) -> Facts:
     if isinstance(answer, Failure):
         raise answer.error
     if not isinstance(answer, Facts):
-        raise TypeError(f"an answer that nobody asked for: {answer}")
+        raise TypeError(f"unexpected answer: {answer}")
     return answer

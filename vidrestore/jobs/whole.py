@@ -1,4 +1,4 @@
-"""The whole of a job, made of what its segments left: outputs and the lines of a record."""
+"""Assembles the finished segments of a job into its outputs and its record."""
 
 from collections.abc import Iterator, Mapping
 
@@ -14,11 +14,11 @@ def assembled(job: Job, outputs: Mapping[str, WholeOutput]) -> None:
     """Put the parts of every output together.
 
     Args:
-        job: All segments of it are journaled.
-        outputs: By the kind of their parts.
+        job: A job whose segments are all in the journal.
+        outputs: The outputs by kind of part.
 
     Raises:
-        MediaError: Segments are missing, a part cannot be read, or an output not written.
+        MediaError: Segments are missing, a part cannot be read, or an output cannot be written.
     """
     entries = job.journal.entries()
     if not (entries and entries[-1].is_last):
@@ -47,11 +47,11 @@ def record_lines(job: Job) -> Iterator[str]:
 
 
 def nothing_read(prepared: Preparation) -> MediaError:
-    """Return what to say of a source that gave no frame."""
+    """Return the error for a source without a single frame."""
     settings, path = prepared.settings, prepared.source.info.path
     if settings.start_seconds or settings.end_seconds:
-        return MediaError(f"{path}: no frame lies in the part asked for; check --start and --end")
-    return MediaError(f"{path}: not a single frame could be read")
+        return MediaError(f"{path}: no frame between --start and --end; check these times")
+    return MediaError(f"{path}: not a single frame can be decoded; get another copy")
 
 
 def _kind_of(name: str) -> str:

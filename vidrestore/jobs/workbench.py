@@ -1,4 +1,4 @@
-"""What a worker has open: one film, and the networks, which stay for the next."""
+"""The open film of a worker, and its networks, which are kept for the next film."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from vidrestore.pipeline.stages import Stages
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OpenFilm:
-    """A film, ready to be restored."""
+    """A film that is ready to be restored."""
 
     order: FilmOrder
     source: Source
@@ -23,7 +23,7 @@ class OpenFilm:
     stages: Stages
 
     def facts(self) -> NetworkFacts:
-        """Return what is to be said of the networks."""
+        """Return facts about the networks, for the report."""
         return NetworkFacts.of(self.stages)
 
 
@@ -35,10 +35,10 @@ class Workbench:
         self._film: OpenFilm | None = None
 
     def opened(self, order: FilmOrder) -> OpenFilm:
-        """Return a film, opened where it is not the one in hand.
+        """Return an open film; it is opened unless it is the current one.
 
         Raises:
-            VidrestoreError: It cannot be opened, or the networks do not load.
+            VidrestoreError: The film cannot be opened, or a network cannot be loaded.
         """
         if self._film is not None and self._film.order.folder == order.folder:
             return self._film
@@ -72,7 +72,7 @@ class Workbench:
 
 
 def _stages(prepared: Preparation, last: OpenFilm | None) -> Stages:
-    """Return the stages for a film, with the networks of the last one where they are the same."""
+    """Return the stages for a film, with the last film's networks if they are the same."""
     settings, info = prepared.settings, prepared.source.info
     alike = last is not None and _same_networks(settings, last.order.settings)
     if last is None or not alike or settings.background is not None:
