@@ -74,7 +74,7 @@ def test_interlaced_film_without_faces_stays_the_same_bit_for_bit(
 
     assert_same_frames(path, target)
     assert flags_of(target) == flags_of(path) == ({True}, code)
-    assert any("every field was restored for itself" in note for note in report.notes)
+    assert any("each field was restored separately" in note for note in report.notes)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_pulldown_is_undone_when_asked_and_hinted_at_otherwise(tmp_path: Path) -
     target, report = restored(path, "out.mp4", pulldown=True, codec="h264", crf=4)
 
     assert_same_frames(path, kept)
-    assert "3:2 pulldown is seen: --pulldown gives back the film's own frames" in hinted.notes
+    assert "3:2 pulldown is seen: --pulldown recovers the original frames" in hinted.notes
     frames = frames_of(target)
     assert report.frames == len(frames) == 20
     assert [moment_of(each.planes[0], SIZE_HW, range(20)) for each in frames] == [*range(20)]
@@ -240,12 +240,14 @@ def test_of_a_film_without_fields_nothing_is_changed_whatever_is_wished(
 
 
 def test_wishes_that_contradict_or_do_not_fit_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="leave out deinterlace field"):
+    with pytest.raises(ConfigError, match="pulldown excludes deinterlace field"):
         RestoreSettings(pulldown=True, deinterlace="field")
     with pytest.raises(ConfigError, match="deinterlace must be one of auto, keep"):
         RestoreSettings(deinterlace="bob")  # type: ignore[arg-type]
     folder = tmp_path / "frames"
     folder.mkdir()
     run_ffmpeg("-f", "lavfi", "-i", "testsrc=d=0.1:s=96x64", folder / "%02d.png")
-    with pytest.raises(ConfigError, match=r"--deinterlace frame is for films; .*frames is a fold"):
+    with pytest.raises(
+        ConfigError, match=r"--deinterlace frame is only for films, but .*frames is a fold"
+    ):
         restore_video(folder, tmp_path / "out", settings=replace(SETTINGS, deinterlace="frame"))

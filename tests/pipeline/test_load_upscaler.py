@@ -134,7 +134,7 @@ def test_settings_refuse_what_no_network_is_called_and_sizes_that_do_not_exist()
         RestoreSettings(background="compakt")
     with pytest.raises(ConfigError, match="scale must be 1, 2 or 4, got 3"):
         RestoreSettings(background="compact", scale=3)
-    with pytest.raises(ConfigError, match="give background, too"):
+    with pytest.raises(ConfigError, match="set background, too"):
         RestoreSettings(scale=2)
 
 

@@ -29,7 +29,9 @@ def test_times_that_are_rounded_are_even() -> None:
     missing = rhythm_of(ticks, Fraction(1, 1000)).missing()
     assert missing is not None
     assert (missing.pictures, missing.places) == (2, 1)
-    assert str(missing).startswith("2 pictures are missing in 1 place of an even rhythm, the first")
+    assert str(missing).startswith(
+        "2 pictures are missing in 1 place of a constant frame rate, the first"
+    )
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def test_what_lies_beyond_black_and_white_is_cut_before_means_are_taken() -> Non
 
 
 def test_a_network_of_another_factor_than_it_says_is_refused() -> None:
-    with pytest.raises(WeightsError, match="is said to enlarge 8 times"):
+    with pytest.raises(WeightsError, match="should enlarge 8 times"):
         upscaler(Watched(), 4, factor=8)
 
 

@@ -120,7 +120,7 @@ def test_a_film_is_restored_in_fp32_and_the_report_says_so(spandrel: Any, tmp_pa
     report = restore_video(film, tmp_path / "out.mkv", settings=settings)
 
     assert (report.faces, report.precision) == (1, "float32")
-    assert f"{path} does not run in bfloat16: it ran in float32" in report.notes
+    assert f"{path} cannot run in bfloat16; it ran in float32" in report.notes
     assert "spandrel" in report.to_json()["versions"]
 
 
@@ -185,7 +185,7 @@ def test_fidelity_is_refused_by_other_models(spandrel: Any, tmp_path: Path) -> N
 def test_a_network_for_whole_pictures_is_refused_with_its_own_option(tmp_path: Path) -> None:
     path = compact_file(tmp_path, 2)
 
-    with pytest.raises(WeightsError, match=f"use --background {path}"):
+    with pytest.raises(WeightsError, match=f"use it with --background {path}"):
         load_restorer(str(path), device=CPU, dtype=torch.float32)
 
 
@@ -193,7 +193,7 @@ def test_a_network_for_whole_pictures_is_refused_with_its_own_option(tmp_path: P
 @pytest.mark.parametrize(
     ("state", "said"),
     [
-        ({"strange.weight": torch.zeros(3)}, "no network known here or to spandrel"),
+        ({"strange.weight": torch.zeros(3)}, "fits no built-in network and none of spandrel.s"),
         # Looks like Compact, and is not.
         ({"body.0.weight": torch.zeros(3), "body.1.weight": torch.zeros(3)}, "spandrel cannot"),
     ],
@@ -226,7 +226,7 @@ def test_without_the_extra_a_name_is_refused_before_anything_is_fetched(
     monkeypatch.setitem(sys.modules, "spandrel", None)
 
     with pytest.raises(
-        ConfigError, match=rf"{re.escape(name)} needs the package spandrel; run: pip install"
+        ConfigError, match=rf"{re.escape(name)} needs the package spandrel; install it: pip install"
     ):
         load_restorer(name, device=CPU, dtype=torch.float32)
     assert not (tmp_path / "weights").exists()
@@ -236,7 +236,9 @@ def test_without_the_extra_a_name_is_refused_before_anything_is_fetched(
 def test_codeformer_asks_for_the_second_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "spandrel_extra_arches", None)
 
-    with pytest.raises(ConfigError, match=r"spandrel_extra_arches; run: pip install 'vidrestore"):
+    with pytest.raises(
+        ConfigError, match=r"spandrel_extra_arches; install it: pip install 'vidrestore"
+    ):
         load_restorer("codeformer", device=CPU, dtype=torch.float32)
 
 

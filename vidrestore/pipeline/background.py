@@ -1,4 +1,4 @@
-"""``--background``: the whole frame through a super-resolution network, the faces moved along.
+"""``--background``: runs a super-resolution network on the whole frame, and moves the faces.
 
 Networks see upright RGB, coded pixel by coded pixel; rotation, pixel aspect and colour tags stay
 what they are. A tile is treated as a small separate frame: its planes are enlarged by
@@ -39,25 +39,25 @@ from vidrestore.types import (
 )
 
 _INTERLACED = (
-    "its frames weave two moments together, and enlarging would mix them; deinterlace it first "
-    "with --deinterlace frame (by bwdif), or leave out --background"
+    "each frame holds two fields, which enlarging would mix; add --deinterlace frame, or leave out "
+    "--background"
 )
 _WORTH_MEASURING_TILES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackgroundCost:
-    """What a frame costs on the machine in hand."""
+    """Cost of a frame on this machine."""
 
     name: str
-    """Of the network, as the user called it."""
+    """Name of the network, as the user gave it."""
     device: str
     seconds_per_tile: float
     """Measured for the largest tile."""
     tiles_per_frame: int
 
     def line(self, frames: int | None) -> str:
-        """Return what a film of so many frames costs, in one line; None is an unknown number."""
+        """Return one line about the cost of ``frames`` frames; None is an unknown number."""
         seconds = self.seconds_per_tile * self.tiles_per_frame
         counted = f"{_counted(self.tiles_per_frame, 'tile')} a frame"
         if frames is not None:
@@ -71,7 +71,7 @@ class BackgroundCost:
 
 
 class Background:
-    """Enlarges frames, and moves what belongs to them into the larger ones."""
+    """Enlarges frames, and maps their faces into the enlarged frames."""
 
     def __init__(
         self,
@@ -80,31 +80,31 @@ class Background:
         *,
         on_share: Callable[[float], None],
     ) -> None:
-        """Take over a network.
+        """Prepare a network for frames of one film.
 
         Args:
             upscaler: The network.
-            geometry: How the source's frames lie on the screen.
-            on_share: Told after every tile which share of the frame in hand is done.
+            geometry: Display geometry of the source.
+            on_share: Called after each tile with the share of the current frame that is done.
         """
         self.upscaler = upscaler
         self.scale = upscaler.scale
         self.geometry = enlarged_geometry(geometry, self.scale)
-        """How enlarged frames lie on the screen."""
+        """Display geometry of enlarged frames."""
         self.interlaced_count = 0
-        """Frames so far that were flagged as interlaced in a film that does not say so."""
+        """Frames so far that are flagged as interlaced, in a film that is not."""
         self._source_geometry = geometry
         self._on_share = on_share
 
     def enlarged(self, restored: RestoredFrame, *, keep_chroma: bool) -> RestoredFrame:
-        """Return the frame enlarged by the network, with its faces where they are there.
+        """Return the frame enlarged by the network, with its faces mapped into it.
 
         Args:
             restored: A frame of the source with its restored faces.
-            keep_chroma: Take the luma of the network only (black-and-white and tinted shots).
+            keep_chroma: Use only the network's luma (for black-and-white and tinted shots).
 
         Raises:
-            MediaError: The film turns out to be interlaced at its first frame.
+            MediaError: The first frame is interlaced.
         """
         source = restored.frame
         if source.interlaced:
@@ -119,13 +119,13 @@ class Background:
         return replace(restored, frame=frame, faces=faces, left_alone=left_alone)
 
     def cost(self, frames: int | None) -> BackgroundCost | None:
-        """Measure what a frame of the film costs here: takes as long as a tile.
+        """Measure the cost of a frame on this machine, which takes as long as one tile.
 
         Args:
-            frames: Of the film; None where unknown.
+            frames: Number of frames of the film; None if unknown.
 
         Returns:
-            None where there is so little to do that measuring would be a good part of it.
+            None if the film has so few tiles that measuring would be a large part of the work.
         """
         tiles = self._tiles(self._source_geometry.coded_hw)
         if frames is not None and frames * len(tiles) < _WORTH_MEASURING_TILES:
@@ -139,7 +139,7 @@ class Background:
         )
 
     def enlarged_plainly(self, frame: Frame) -> Frame:
-        """Return a frame of the source in the larger size, by interpolation: for comparison."""
+        """Return a frame of the source enlarged by interpolation, for comparison."""
         return self._with_stated_color(enlarged_planes(frame, self.scale), frame)
 
     def _with_stated_color(self, large: Frame, source: Frame) -> Frame:
@@ -167,7 +167,7 @@ class Background:
         return tiles_of(size_hw, self.upscaler.tile_side_px, self.upscaler.context_px)
 
     def _enlarged_part(self, part: Frame, *, keep_chroma: bool) -> Frame:
-        """Return a small frame enlarged by the network; its colour matrix is stated."""
+        """Return a small frame enlarged by the network, with an explicit colour matrix."""
         base = enlarged_planes(part, self.scale)
         wanted = self._network_on(region_view(part, _whole(part)))
         change = wanted - region_view(base, _whole(base))
@@ -185,7 +185,7 @@ class Background:
         return np.ascontiguousarray(large[:, ::-1] if geometry.mirrored else large)
 
     def _moved(self, face: RestoredFace, frame: Frame) -> RestoredFace | None:
-        """Return ``face`` in the enlarged frame; None where its crop misses that.
+        """Return ``face`` in the enlarged frame; None if its crop is outside the frame.
 
         A new crop is cut, because what is pasted is the change from what the frame shows there now.
         """
@@ -233,7 +233,7 @@ def _whole(frame: Frame) -> tuple[int, int, int, int]:
 
 
 def _cut(frame: Frame, box_xyxy: tuple[int, int, int, int]) -> Frame:
-    """Return a box of a frame as a frame, with the matrix stated that the whole one has."""
+    """Return a box of a frame as a frame, with the colour matrix of the whole frame."""
     left, top, right, bottom = box_xyxy
     planes: list[Plane] = []
     for at, plane in enumerate(frame.planes):
@@ -271,14 +271,14 @@ def _put(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnlargedSource:
-    """A source as its sink sees it where frames are enlarged: with the output's size and colour."""
+    """The source of an enlarged film, as its outputs see it: with the output's size and colour."""
 
     source: Source
     scale: int
 
     @property
     def info(self) -> VideoInfo:
-        """The source's, with the larger size, and its colour matrix stated."""
+        """Description of the source with the enlarged size and an explicit colour matrix."""
         info = self.source.info
         color = stated_color(info.color, info.pixel_format, info.geometry.coded_hw)
         if self.scale == 1:
@@ -312,10 +312,10 @@ class EnlargedSource:
 
 
 def refuse_interlaced(info: VideoInfo, *, holds_fields: bool = False) -> None:
-    """Refuse films whose fields enlarging would mix.
+    """Refuse interlaced films, whose fields would be mixed by enlarging.
 
     Args:
-        info: Of the film.
+        info: Description of the film.
         holds_fields: Whether its pictures show that it is interlaced.
 
     Raises:

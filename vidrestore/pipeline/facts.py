@@ -1,4 +1,4 @@
-"""What a record and a report say of the networks of a run, wherever they ran."""
+"""Facts about the networks of a run for its record and report, wherever they ran."""
 
 from dataclasses import dataclass, replace
 from pathlib import PurePath
@@ -9,18 +9,18 @@ from vidrestore.pipeline.stages import Stages
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackgroundFacts:
-    """Of the network that the whole picture went through."""
+    """Facts about the network for the whole picture."""
 
     name: str
     """Of the table, or of the checkpoint's file."""
     kind: str
     scale: int
     interlaced_count: int = 0
-    """Interlaced frames that were enlarged as they are."""
+    """Number of interlaced frames that were enlarged without deinterlacing."""
 
     @staticmethod
     def of(background: Background) -> "BackgroundFacts":
-        """Return the facts of a network, and of what it has done so far."""
+        """Return the facts of a network and its counts so far."""
         return BackgroundFacts(
             name=PurePath(background.upscaler.name).name,
             kind=background.upscaler.kind,
@@ -31,24 +31,24 @@ class BackgroundFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkFacts:
-    """Of the networks that restored a film."""
+    """Facts about the networks that restored a film."""
 
     device: str
     precision: str
     detail: float | None = None
     """Position of the weights between their two ends; None where they have one."""
     most_at_once: int | None = None
-    """How many faces fitted into memory; None where all that were asked for did."""
+    """Number of faces that fitted into memory; None if a full batch did."""
     background: BackgroundFacts | None = None
 
     @property
     def scale(self) -> int:
-        """How many times larger the output is than the source."""
+        """Enlargement of the output over the source, along each side."""
         return 1 if self.background is None else self.background.scale
 
     @staticmethod
     def of(stages: Stages) -> "NetworkFacts":
-        """Return the facts of stages, and of what they have done so far."""
+        """Return the facts of stages and their counts so far."""
         restorer, background = stages.restorer, stages.background
         return NetworkFacts(
             device=str(restorer.device),
@@ -59,7 +59,7 @@ class NetworkFacts:
         )
 
     def joined(self, other: "NetworkFacts") -> "NetworkFacts":
-        """Return the facts of a run that two took part in."""
+        """Return the facts of a run that used both networks."""
         fitting = [each.most_at_once for each in (self, other) if each.most_at_once is not None]
         background = self.background
         if background is not None and other.background is not None:

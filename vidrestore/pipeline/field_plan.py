@@ -1,4 +1,4 @@
-"""What is to become of the fields of a film: kept, made whole pictures, or pulled down."""
+"""How the fields of a film are treated: kept, deinterlaced, or their pulldown undone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,20 +18,20 @@ _ORDERS: Sequence[FieldOrder] = ("top first", "bottom first")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldPlan:
-    """How a film is read, and how it goes through the stages."""
+    """How a film is read, and how it passes the stages."""
 
     source: Source
-    """The film, or what is made of it."""
+    """The film, deinterlaced or with its pulldown undone if requested."""
     mode: FieldMode = field(default_factory=FieldMode)
     holds_fields: bool = False
     """Whether frames of ``source`` are known to be made of two fields."""
     notes: tuple[str, ...] = ()
-    """What was found and decided, for a reader."""
+    """Findings and decisions, for the user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """What flags and pictures say of a film."""
+    """Field order of a film by its flags and by its pictures."""
 
     seen: FieldsSeen
     flagged: bool
@@ -44,8 +44,8 @@ class _Found:
     def rule(self, *, wished: bool) -> FieldRule:
         """Return which frames are made of two fields.
 
-        Flags of single frames are believed, but where there are none, the pictures decide; where
-        these tell nothing either, the wish does. The order of fields is believed as it is seen.
+        Flags of frames decide. Without flags, the pictures decide; if they are unclear, the setting
+        does. The field order is taken from the pictures if it is clear.
         """
         unsaid = not self.seen.flagged
         every = unsaid and (self.is_clear or (wished and self.seen.order != "progressive"))
@@ -55,7 +55,7 @@ class _Found:
         return FieldRule(every_frame=every, top_first=top_first)
 
     def __str__(self) -> str:
-        """Say what was found: ``interlaced, top field first (seen in 68 of 75 frames)``."""
+        """Return the finding: ``interlaced, top field first (seen in 68 of 75 frames)``."""
         seen = self.seen
         count = seen.top_first if seen.order == "top first" else seen.bottom_first
         share = f"seen in {count} of {seen.frames} frames"
@@ -72,24 +72,26 @@ class _Found:
 
 
 def planned_fields(source: Source, *, deinterlace: Deinterlace, pulldown: bool) -> FieldPlan:
-    """Return how a source is to be read and restored.
+    """Return how to read and restore a source.
 
-    A sample of a film is decoded, to see what its flags may not say.
+    A sample of the film is decoded, because flags may be missing or wrong.
 
     Args:
         source: The source as decoded.
-        deinterlace: What is wished.
-        pulldown: Whether 3:2 pulldown is to be undone.
+        deinterlace: The setting.
+        pulldown: Whether to undo 3:2 pulldown.
 
     Raises:
-        ConfigError: More is wished than a folder or a picture allows.
-        MediaError: No pulldown is there to be undone, or the film cannot be read.
+        ConfigError: The setting is not for folders and pictures.
+        MediaError: The film has no pulldown to undo, or cannot be read.
     """
     info = source.info
     if info.kind != "film":
         if deinterlace != "auto" or pulldown:
             option = "--pulldown" if pulldown else f"--deinterlace {deinterlace}"
-            raise ConfigError(f"{option} is for films; {info.path} is a {info.kind}")
+            raise ConfigError(
+                f"{option} is only for films, but {info.path} is a {info.kind}; leave it out"
+            )
         return FieldPlan(source=source)
     seen = fields_seen(info, until_clear=True)
     stated = info.field_order
@@ -106,12 +108,12 @@ def _kept(source: Source, found: _Found, *, wished: bool) -> FieldPlan:
     interlaced = found.flagged or rule.every_frame
     notes: list[str] = []
     if interlaced:
-        notes.append(f"{found}: every field was restored for itself, and the film stays interlaced")
+        notes.append(f"{found}: each field was restored separately, and the film stays interlaced")
     elif wished:
         notes.append(f"{found}: restored as it is")
     if found.seen.pulldown:
-        notes.append("3:2 pulldown is seen: --pulldown gives back the film's own frames")
-    # Without any sign of fields the rule still holds: later frames may be flagged.
+        notes.append("3:2 pulldown is seen: --pulldown recovers the original frames")
+    # The rule also holds without any sign of fields: later frames may be flagged.
     return FieldPlan(
         source=source,
         mode=FieldMode(rule=rule),
@@ -125,21 +127,21 @@ def _made_whole(source: Source, found: _Found, *, twice: bool) -> FieldPlan:
     if not (found.flagged or rule.every_frame):
         return FieldPlan(source=source, notes=(f"{found}: nothing was deinterlaced",))
     film = DeinterlacedSource(source, rule, twice=twice)
-    made = "a picture of every field, at twice the rate" if twice else "one picture of every frame"
+    made = "one picture per field, at twice the rate" if twice else "one picture per frame"
     return FieldPlan(source=film, notes=(f"{found}: deinterlaced by bwdif, {made}",))
 
 
 def _pulled_down(source: Source, found: _Found, deinterlace: Deinterlace) -> FieldPlan:
     seen, info = found.seen, source.info
     if seen.order == "progressive" and not seen.pulldown:
-        raise MediaError(f"{info.path}: no 3:2 pulldown is seen in it; leave out --pulldown")
+        raise MediaError(f"{info.path}: no 3:2 pulldown is seen in this film; leave out --pulldown")
     rule = FieldRule(top_first=found.rule(wished=True).top_first)
     if rule.top_first is None:
         rule = FieldRule(top_first=found.stated != "bottom first")
     film = PulledDownSource(source, rule)
     notes = [f"{found}: 3:2 pulldown was undone, {_rate(film.info)}"]
     if not seen.pulldown:
-        notes.append("3:2 pulldown is not seen in a sample of it; check the result")
+        notes.append("3:2 pulldown is not seen in a sample of the film; check the result")
     if deinterlace == "keep":
         return FieldPlan(source=film, mode=FieldMode(rule=FieldRule()), notes=tuple(notes))
     whole = DeinterlacedSource(film, rule, twice=False)

@@ -1,4 +1,4 @@
-"""Interlaced film through the stages: split into fields before them, woven together after.
+"""Interlaced film in the stages: split into fields before them, woven together after.
 
 A field shows one moment, so no face is ever made of two. The stages see a film of twice the rate
 whose frames are half as high; ``DisplayGeometry.rows`` says where their rows lie, so that boxes
@@ -28,7 +28,7 @@ class FieldMode:
 
     @property
     def index_step(self) -> int:
-        """How far apart the numbers of two frames' first parts are between the stages.
+        """Difference between the numbers of consecutive whole frames, as counted in the stages.
 
         Frame ``n`` goes through them as number ``n * index_step``, and as the numbers up to the
         next frame's where it is split; it is woven of these and no others.
@@ -36,11 +36,11 @@ class FieldMode:
         return 1 if self.rule is None else FIELD_INDEX_STEP
 
     def split(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """Yield what the stages are to see of ``frames``."""
+        """Yield the frames or fields that the stages see of ``frames``."""
         return iter(frames) if self.rule is None else split_fields(frames, self.rule)
 
     def woven(self, finished: Iterable[FinishedFrame]) -> Iterator[FinishedFrame]:
-        """Yield whole frames again, each with one face for every track that its fields show.
+        """Yield whole frames again, each with one face for every track in its fields.
 
         Holds the first field of a frame until the second comes.
 
@@ -90,7 +90,7 @@ def _both(first: FinishedFrame, second: FinishedFrame) -> FinishedFrame:
 
 
 def _faces_of_both(first: FinishedFrame, second: FinishedFrame) -> Iterator[FinishedFace]:
-    """Yield one face for every track, in their order: where the earlier field has it, if it has."""
+    """Yield one face for every track, in order; its position is from the earlier field, if any."""
     found: dict[int, list[FinishedFace]] = {}
     for each in (first, second):
         for face in each.faces:

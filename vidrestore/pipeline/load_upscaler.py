@@ -1,4 +1,4 @@
-"""From what ``--background`` says to a network: a name of the table, or a checkpoint."""
+"""Loads the network of ``--background``: a name from the table, or a checkpoint."""
 
 from functools import partial
 from pathlib import Path
@@ -16,17 +16,17 @@ from vidrestore.weights.embedded import embedded
 from vidrestore.weights.load import load_state, load_weights, read_state
 
 _DEFAULT_SCALE = 1
-"""Of the networks inside the package: films are restored at their size unless more is asked for."""
-# Convolutions alone are fastest in this layout; attention code often relies on the other.
+"""Scale of the networks inside the package: by default a film keeps its size."""
+# Purely convolutional networks are fastest in this layout; attention code often needs the other.
 _CHANNELS_LAST = frozenset({"Compact", "ESRGAN"})
 
 
 def background_of(text: str, device: str) -> str | Path:
-    """Return the setting ``background`` that the text of the option means.
+    """Return the setting ``background`` for the text of the option.
 
     Args:
         text: A name, a checkpoint file, or ``auto`` for the name that suits the device.
-        device: The setting.
+        device: The setting ``device``.
 
     Raises:
         DeviceError: There is no such device.
@@ -41,21 +41,21 @@ def background_of(text: str, device: str) -> str | Path:
 def load_upscaler(
     background: str | Path, *, device: torch.device, dtype: torch.dtype, scale: int | None = None
 ) -> Upscaler:
-    """Return the network for whole pictures that a name or a checkpoint stands for.
+    """Return the network for whole pictures with a name, or from a checkpoint.
 
-    Checkpoints of networks that this package does not have are handed to spandrel, an extra.
+    spandrel, an optional package, builds networks that this package does not have.
 
     Args:
-        background: A name of ``UPSCALERS``, or a checkpoint file.
-        device: Where it runs.
-        dtype: Wished; the upscaler says which one it runs in.
-        scale: How many times larger the output is; None is 1 for a name, and the network's own
-            factor for a file.
+        background: A name from ``UPSCALERS``, or a checkpoint file.
+        device: Device of the network.
+        dtype: Requested precision; ``Upscaler.dtype`` is the one in use.
+        scale: Enlargement of the output; None is 1 for a name, and the network's factor for a
+            file.
 
     Raises:
         UnknownModelError: There is no such name.
-        WeightsError: The checkpoint is missing, unsafe, or not one for whole RGB pictures.
-        ConfigError: The network cannot enlarge so many times.
+        WeightsError: The checkpoint is missing, unsafe, or not for whole RGB pictures.
+        ConfigError: The network cannot make this enlargement.
     """
     if isinstance(background, str):
         spec = upscaler_spec(background)
@@ -83,11 +83,13 @@ def _of_file(path: Path) -> SuperResolution:
     if found.purpose == "FaceSR":
         raise _for_faces(path, kind)
     if found.purpose not in ("SR", "Restoration"):
-        raise WeightsError(f"{path}: {kind} does not enlarge pictures ({found.purpose})")
+        raise WeightsError(
+            f"{path}: {kind} does not enlarge pictures ({found.purpose}); name another checkpoint"
+        )
     if (found.input_channels, found.output_channels) != (3, 3):
         raise WeightsError(
-            f"{path}: this {kind} takes {found.input_channels} and gives {found.output_channels} "
-            "channels; --background needs one for RGB"
+            f"{path}: this {kind} has {found.input_channels} input and {found.output_channels} "
+            "output channels; --background needs one for RGB"
         )
     return SuperResolution(
         name=str(path),

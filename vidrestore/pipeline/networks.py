@@ -39,25 +39,25 @@ def load_restorer(
     detail: float | None = None,
     on_download: DownloadCallback = not_shown,
 ) -> Restorer:
-    """Return the restorer called ``model``, or the one whose checkpoint ``model`` names.
+    """Return the restorer called ``model``, or the one in the checkpoint file ``model``.
 
-    Published checkpoints that are not here are downloaded. Networks that this package does not
-    have are handed to spandrel, an extra.
+    Published checkpoints are downloaded if they are missing. spandrel, an optional package, builds
+    networks that this package does not have.
 
     Args:
         model: A name, or a checkpoint file.
-        device: Where it runs.
-        dtype: Wished; the restorer says which one it runs in.
+        device: Device of the network.
+        dtype: Requested precision; ``Restorer.dtype`` is the one in use.
         fidelity: CodeFormer's weight, 0 (codebook) to 1 (input); None is its default.
-        detail: Of weights with two ends, 0 (closest to the film) to 1 (sharpest); None is their
-            default.
-        on_download: Told how far a download is.
+        detail: Position of weights with two ends, 0 (closest to the film) to 1 (sharpest); None is
+            their default.
+        on_download: Called with the progress of a download.
 
     Raises:
-        UnknownModelError: Neither a name of the table nor a file.
+        UnknownModelError: ``model`` is neither a name from the table nor a file.
         WeightsError: The checkpoint is missing, unsafe or fits no network.
-        ConfigError: An extra package is missing, or ``fidelity`` or ``detail`` is out of range or
-            not for this model.
+        ConfigError: An optional package is missing, or ``fidelity`` or ``detail`` is out of range
+            or not for this model.
     """
     if model in ZOO:
         refuse_knob("detail", detail, model=model)
@@ -79,7 +79,7 @@ def load_restorer(
     found = recognised(shapes)
     if found is None:
         if (other := refusal(shapes)) is not None:
-            raise WeightsError(f"{path}: no restorer, but {other}")
+            raise WeightsError(f"{path}: is not a restorer, but {other}")
         return zoo_restorer(state, path, device=device, dtype=dtype, fidelity=fidelity)
     refuse_knob("fidelity", fidelity, model=model)
     parts = _fetched_parts(found.spec, on_download, but=found.part)
@@ -90,11 +90,11 @@ def load_restorer(
 
 
 def fetch_networks(model: str, *, detector: str, on_download: DownloadCallback) -> None:
-    """Fetch what is not here yet of the weights of a restorer and a detector; load nothing.
+    """Download the missing weights of a restorer and a detector; load nothing.
 
     Raises:
-        UnknownModelError: As ``load_restorer``.
-        WeightsError: Something cannot be fetched.
+        UnknownModelError: As for ``load_restorer``.
+        WeightsError: A checkpoint cannot be downloaded.
     """
     if detector in _RETINAFACE_WEIGHTS:
         weights = _RETINAFACE_WEIGHTS[detector]
@@ -140,7 +140,7 @@ def _named(
 def _fetched_parts(
     spec: RestorerSpec, on_download: DownloadCallback, *, but: str | None
 ) -> dict[str, Path]:
-    """Return the weights of every part but one, by the part's path: they are all here then."""
+    """Download missing weights of all parts but ``but``; return the files by the part's path."""
     return {
         part: ready(name, on_progress=partial(on_download, name))
         for part, name in spec.fetched.items()
@@ -160,16 +160,16 @@ def load_detector(
     config: DetectorConfig,
     on_download: DownloadCallback = not_shown,
 ) -> Detector:
-    """Return the detector called ``name``; RetinaFace's weights are fetched when first used.
+    """Return the detector called ``name``; RetinaFace's weights are downloaded at first use.
 
     Raises:
         ConfigError: There is no such detector.
-        WeightsError: Its weights are not to be had.
+        WeightsError: Its weights are missing and cannot be downloaded.
     """
     if name == "mtcnn":
         return MtcnnDetector(embedded_mtcnn(), device=device, config=config)
     if name in _RETINAFACE_WEIGHTS:
-        # facexlib takes seconds to import, so it is imported only where it is asked for.
+        # facexlib takes seconds to import, so it is imported only when it is needed.
         from vidrestore.faces.retinaface import RetinaFaceDetector
 
         weights = _RETINAFACE_WEIGHTS[name]

@@ -1,4 +1,4 @@
-"""A restoration made ready: the source open, the networks loaded, nothing run yet."""
+"""Prepares a restoration: opens the source and loads the networks, but runs nothing yet."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ _BATCH_SIZE = {"cpu": 4, "cuda": 16}
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Preparation:
-    """What a restoration needs besides frames; networks are loaded once all outputs are open."""
+    """Everything a restoration needs besides frames; networks are loaded after opening outputs."""
 
     source: Source
     settings: RestoreSettings
@@ -42,13 +42,13 @@ class Preparation:
     """Whether frames are known to be made of two fields."""
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     notes: list[str] = field(default_factory=list[str])
-    """What a user should know of the film and the networks."""
+    """Notes for the user about the film and the networks."""
     on_download: DownloadCallback = not_shown
     on_share: Callable[[float], None] = lambda _share: None
-    """Told which share of the frame in hand is enlarged."""
+    """Called with the share of the current frame that is enlarged."""
 
     def background(self) -> Background | None:
-        """Load the network for the whole picture; None where none is asked for.
+        """Load the network for the whole picture; None if there is no background setting.
 
         Raises:
             MediaError: The film is interlaced.
@@ -63,7 +63,7 @@ class Preparation:
         device = resolve_device(settings.device)
         dtype = resolve_precision(settings.precision, device)
         if settings.precision == "auto" and dtype == torch.bfloat16:
-            # Its 8 bits are enough for features, and too few for the samples of deeper films.
+            # The 8 bits of bf16 are enough for features, but not for samples of deeper films.
             dtype = torch.float16 if device.type == "cuda" else dtype
             dtype = dtype if info.bit_depth == 8 else torch.float32
         with self.stopwatch.stage("load"):
@@ -115,7 +115,7 @@ class Preparation:
         )
 
     def shown_source(self, scale: int) -> EnlargedSource:
-        """Return the source as its outputs see it, ``scale`` times as large."""
+        """Return the source as its outputs see it, ``scale`` times larger."""
         return EnlargedSource(source=self.source, scale=scale)
 
     def report(
@@ -128,7 +128,7 @@ class Preparation:
         damaged_packets: int,
         repaired_timestamps: int,
     ) -> RestoreReport:
-        """Return what was done.
+        """Return the report of the run.
 
         Args:
             facts: Of the networks that did it.
@@ -151,7 +151,7 @@ class Preparation:
         if fitting is not None:
             told.append(f"memory ran out: faces were restored {fitting} at a time")
         if repaired_timestamps:
-            told.append(f"{repaired_timestamps} frames without a usable time were given one")
+            told.append(f"{repaired_timestamps} frames had no valid time stamp and got a new one")
         return RestoreReport(
             frames=tally.frames,
             faces=tally.faces,
@@ -172,11 +172,11 @@ class Preparation:
 
     def _note_precision(self, name: str, found: torch.dtype, wanted: torch.dtype) -> None:
         if found != wanted:
-            self.notes.append(f"{name} does not run in {_plain(wanted)}: it ran in {_plain(found)}")
+            self.notes.append(f"{name} cannot run in {_plain(wanted)}; it ran in {_plain(found)}")
 
 
 def comparison_geometry(info: VideoInfo) -> DisplayGeometry:
-    """Return how frames lie on the screen that show before and after side by side."""
+    """Return the display geometry of frames with before and after side by side."""
     return side_by_side_geometry(info.geometry, info.pixel_format)
 
 
@@ -190,7 +190,7 @@ def compared(finished: FinishedFrame, stages: Stages) -> Frame:
 
 
 def frames_expected(info: VideoInfo, settings: RestoreSettings) -> int | None:
-    """Return how many frames a run will see, as far as the source says."""
+    """Return the expected number of frames of a run; None if the source does not state it."""
     total = info.frame_count_estimate
     if total is None or info.duration_seconds is None or info.duration_seconds <= 0:
         return total

@@ -1,4 +1,4 @@
-"""What a run synthesised, as lines of a record."""
+"""Lines of the record: what a run synthesised in every frame."""
 
 import dataclasses
 import hashlib
@@ -32,7 +32,7 @@ from vidrestore.weights.store import find
 _CODEC_NAMES = {"h265": "hevc"}
 _LOSSLESS_PICTURES = frozenset({"png", "tif", "bmp", "dpx", "exr"})
 _DRAWING_PARTS = ("", "generator")
-"""Of a network in several files: the whole, or the part that draws."""
+"""Parts of a network in several files: the whole, or the generator."""
 
 
 def header_line(header: RecordHeader) -> str:
@@ -51,7 +51,7 @@ def frame_line(finished: FinishedFrame, *, strength: float) -> str:
 
 
 def end_line(frames: int, faces: int) -> str:
-    """Return the last line of a record with so many lines of frames, and faces in them."""
+    """Return the last line of a record with ``frames`` frames and ``faces`` faces."""
     return _end_line(EndRecord(frames=frames, faces=faces))
 
 
@@ -64,7 +64,7 @@ def record_header(
     detail: float | None,
     scale: int = 1,
 ) -> RecordHeader:
-    """Return what the record of a run begins with. Reads the source once, for its checksum.
+    """Return the header of the record of a run. Reads the whole source for its checksum.
 
     Args:
         settings: Of the run.
@@ -97,7 +97,7 @@ def record_header(
 def output_file(
     settings: RestoreSettings, info: VideoInfo, output: Path, *, scale: int = 1
 ) -> OutputFile:
-    """Return what the result will be, and whether samples outside of faces stay the source's."""
+    """Return the format of the result, and whether samples outside faces are unchanged."""
     whole_picture = (
         settings.background is not None
         or settings.deinterlace in ("frame", "field")
@@ -125,14 +125,14 @@ def output_file(
 
 
 def _keeps_samples(settings: RestoreSettings, bit_depth: int) -> bool:
-    # x264 takes crf 0 for lossless at 8 bits only: deeper, its scale begins below 0.
+    # In x264, crf 0 is lossless only at 8 bits; at more bits the scale begins below 0.
     return settings.codec == "ffv1" or (
         settings.codec == "h264" and settings.crf == 0 and bit_depth == 8
     )
 
 
 def plain_settings(settings: RestoreSettings) -> dict[str, JsonScalar]:
-    """Return the settings as single values: fractions as ``n/d``, files by their name alone."""
+    """Return the settings as single values: fractions as ``n/d``, files by name without folder."""
     values = {each.name: getattr(settings, each.name) for each in dataclasses.fields(settings)}
     values["model"] = _model_name(settings.model)
     return {name: _plain(value) for name, value in values.items()}
@@ -149,7 +149,7 @@ def _plain(value: Any) -> JsonScalar:
 
 
 def frame_record(finished: FinishedFrame, *, strength: float) -> FrameRecord:
-    """Return what became of one frame; see ``frame_line``."""
+    """Return the record of one frame; see ``frame_line``."""
     return FrameRecord(
         index=finished.source.index,
         pts=finished.source.timestamp.ticks,
@@ -186,7 +186,7 @@ def _measured(value: float | None, low: float, high: float) -> float | None:
 
 
 def _within(value: float, low: float, high: float) -> float:
-    # Arithmetic may leave the range by its last digit.
+    # Rounding may leave the range by the last digit.
     return min(high, max(low, value))
 
 
@@ -216,7 +216,7 @@ def checkpoint_sha256(model: str) -> str | None:
 
 
 def _model_name(model: str) -> str:
-    """Return a model as it may be told to others: a file without its folder."""
+    """Return the name of a model for the record: a file without its folder."""
     return model if model in RESTORERS or model in ZOO else Path(model).name
 
 

@@ -1,4 +1,4 @@
-"""What a restoration did."""
+"""The report of a restoration."""
 
 import platform
 from collections import Counter
@@ -42,7 +42,7 @@ class TrackRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreReport:
-    """What was done."""
+    """Counts, timing, model and notes of one restoration."""
 
     frames: int
     faces: int
@@ -55,21 +55,21 @@ class RestoreReport:
     precision: str
     model: str
     checkpoint_sha256: str | None = None
-    """Of the file of weights; of several, of the part that draws."""
+    """Checksum of the weights file; of several files, of the generator's."""
     detail: float | None = None
     """Position of the model's weights between their two ends, 0 (fidelity) to 1 (detail); None
     where they have one."""
     background: str | None = None
-    """The network that the whole picture went through; None where only faces were touched."""
+    """The network for the whole picture; None if only faces were restored."""
     scale: int = 1
-    """How many times larger the output is than the source, along each side."""
+    """Enlargement of the output over the source, along each side."""
     damaged_packets: int
     segments: int = 1
-    """Parts that it was restored in, each finished for good before the whole was."""
+    """Number of segments that the film was restored in."""
     reasons: dict[str, int] = field(default_factory=dict[str, int])
     """Faces left alone or restored less, by reason, counted once per frame."""
     notes: tuple[str, ...]
-    """What a user should know: formats that had to change, streams left out, ..."""
+    """Notes for the user: formats that had to change, streams left out, ..."""
 
     @property
     def shots(self) -> int:
@@ -82,7 +82,7 @@ class RestoreReport:
         return len(self.track_records)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values: counts at the top, then what they count."""
+        """Return the values for JSON: counts first, then the shots and tracks that they count."""
         return {
             "frames": self.frames,
             "shots": self.shots,
@@ -142,7 +142,7 @@ class _Span:
 
 
 class Tally:
-    """Counts what passes; memory grows with shots and tracks, not with frames."""
+    """Counts frames and faces; memory grows with shots and tracks, not with frames."""
 
     def __init__(self) -> None:
         self.frames = 0
@@ -180,7 +180,7 @@ class Tally:
                 span.last, span.count = index, span.count + 1
 
     def to_json(self) -> dict[str, Any]:
-        """Return what was counted as plain values."""
+        """Return the counts for JSON."""
         return {
             "frames": self.frames,
             "faces": self.faces,
@@ -191,7 +191,7 @@ class Tally:
         }
 
     def merge(self, counted: Mapping[str, Any]) -> None:
-        """Add what ``to_json`` gave for the frames that follow.
+        """Add the counts that ``to_json`` returned for the frames that follow.
 
         Raises:
             ValueError: It is something else.

@@ -12,9 +12,9 @@ from typing import Any
 from vidrestore.types import Timestamp
 
 _EVEN_SHARE = 0.8
-"""Share of steps that are of one length where a rate is called even."""
+"""Share of steps with the same length from which a frame rate counts as constant."""
 _MOST_LENGTHS = 1000
-"""Lengths told apart: a film of more is not even."""
+"""Most step lengths that are distinguished; a film with more has no constant rate."""
 _ROUNDED_FROM_TICKS = 8
 """Steps of so many ticks may differ by one, as times are rounded to ticks."""
 _GAP = 1.5
@@ -30,18 +30,18 @@ class _Steps:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MissingPictures:
-    """Steps that an even film skips."""
+    """Pictures that are missing in a film with a constant frame rate."""
 
     pictures: int
     places: int
     first_seconds: float
 
     def __str__(self) -> str:
-        """Return the remark for the report."""
+        """Return the note for the report."""
         places = "1 place" if self.places == 1 else f"{self.places} places"
         return (
-            f"{self.pictures} pictures are missing in {places} of an even rhythm, the first after "
-            f"{self.first_seconds:.3f} s: damage, or a variable frame rate"
+            f"{self.pictures} pictures are missing in {places} of a constant frame rate, the first "
+            f"after {self.first_seconds:.3f} s: damage, or a variable frame rate"
         )
 
 
@@ -54,7 +54,7 @@ class Rhythm:
         self._last: Timestamp | None = None
 
     def add(self, timestamp: Timestamp) -> None:
-        """Take note of when the next picture is shown."""
+        """Add the time stamp of the next picture."""
         if self._last is None:
             self._first = timestamp
         else:
@@ -69,7 +69,7 @@ class Rhythm:
             self._steps[step] = _Steps(count, first_ticks)
 
     def missing(self) -> MissingPictures | None:
-        """Return what seems to be missing; None where nothing does, or the rate is not even."""
+        """Return the missing pictures; None if there are none, or the rate is not constant."""
         total = sum(each.count for each in self._steps.values())
         if total == 0 or self._last is None or len(self._steps) == _MOST_LENGTHS:
             return None

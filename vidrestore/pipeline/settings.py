@@ -1,4 +1,4 @@
-"""What a restoration is asked to do."""
+"""Settings of a restoration."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,9 +13,9 @@ from vidrestore.safeguard.config import SafeguardConfig
 from vidrestore.weights.knobs import KNOBS, check_knob
 
 Deinterlace: TypeAlias = Literal["auto", "keep", "frame", "field"]
-"""``auto`` keeps the fields of what is interlaced; ``keep`` takes a film without flags for
-interlaced, too, unless it is seen not to be; ``frame`` and ``field`` make whole pictures, of every
-frame or of every field."""
+"""``auto`` keeps the fields of interlaced film. ``keep`` also treats a film without flags as
+interlaced, unless its pictures show that it is not. ``frame`` and ``field`` deinterlace to one
+picture per frame or per field."""
 
 DETECTORS = ("mtcnn", "retinaface", "retinaface-mobile")
 """Names of the setting ``detector``."""
@@ -23,48 +23,49 @@ DETECTORS = ("mtcnn", "retinaface", "retinaface-mobile")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreSettings:
-    """Settings of ``restore_video``; every one has the default that suits most films."""
+    """Settings of ``restore_video``; the defaults suit most films."""
 
     model: str = "lite"
     """A name of the model table, or a checkpoint file."""
     fidelity: float | None = None
-    """Of CodeFormer: 0 takes most from its codebook, 1 most from the film; None is its default."""
+    """For CodeFormer: 0 takes most from its codebook, 1 most from the film; None is its default."""
     detail: float | None = None
-    """Of ``lite``: 0 stays closest to the film, 1 is sharpest; None is its weights' default."""
+    """For ``lite``: 0 stays closest to the film, 1 is sharpest; None is its weights' default."""
     background: str | Path | None = None
-    """Super-resolution network for the whole picture: a name of ``UPSCALERS``, or a checkpoint
+    """Super-resolution network for the whole picture: a name from ``UPSCALERS``, or a checkpoint
     file; None leaves the picture as it is."""
     scale: int | None = None
-    """How many times larger the output of ``background`` is along each side; None is 1 for a name,
-    and the network's own factor for a checkpoint file."""
+    """Enlargement by ``background`` along each side; None is 1 for a name, and the network's
+    factor for a checkpoint file."""
     detector: str = "mtcnn"
     device: str = "auto"
     precision: str = "auto"
     batch_size: int | None = None
-    """Crops per call of the network; chosen by device where None."""
+    """Crops per call of the network; chosen for the device if None."""
     strength: float = 1.0
     """0 changes nothing, 1 shows restored faces in full."""
     grain: float = 1.0
     """Share of the source's grain put back on restored faces."""
     mask: MaskShape = "head"
-    """What is restored of a person: the face alone, or hair, ears and neck, too."""
+    """The restored region: only the face, or also hair, ears and neck."""
     steady: float = 1.0
-    """How much of what neighbouring frames show goes into a face before it is restored, and into
-    its detail after; 0 restores every frame for itself."""
+    """How much a face is averaged over neighbouring frames before it is restored, and its detail
+    after; 0 restores each frame separately."""
     safeguard: float = 1.0
-    """How far faces are protected from harm: left alone or restored less where they are hidden,
-    turned or uncertain, or where the person, eyes or mouth would change; 0 restores them all."""
+    """How strongly faces are protected: a face that is hidden, turned or uncertain, or whose
+    identity, eyes or mouth would change, is restored less or not at all; 0 restores all in
+    full."""
     keep_good: float = 1.0
-    """How far the safeguard leaves faces alone that are already good."""
+    """How strongly faces that are already good are left unchanged."""
     faces: Literal["all", "largest"] = "all"
     min_face_px: float = 24.0
-    """Faces whose box is smaller than this on its longer side are left alone, in display pixels."""
+    """Smallest longer side of the box of a face to restore, in display pixels."""
     only_tracks: tuple[int, ...] = ()
-    """Numbers of the tracks to restore, as the record of a run over the same part has them; all
-    where empty."""
+    """Numbers of the tracks to restore, from the record of a run over the same part; all if
+    empty."""
     deinterlace: Deinterlace = "auto"
-    """What becomes of interlaced films: restored field by field and kept as they are (``keep``, and
-    ``auto`` where a film is interlaced), or made whole pictures of every frame or every field."""
+    """Treatment of interlaced film: restored field by field and kept interlaced, or deinterlaced;
+    see ``Deinterlace``."""
     pulldown: bool = False
     """Undo 3:2 pulldown: four frames of film for every five."""
     start_seconds: Fraction | None = None
@@ -82,7 +83,7 @@ class RestoreSettings:
     """Also write checksums of the written film's frames, as FFmpeg's ``framemd5``."""
     overwrite: bool = False
     drop_unsupported: bool = False
-    """Leave out streams the target cannot hold, instead of refusing."""
+    """Drop streams that the output cannot hold, instead of refusing the film."""
 
     def __post_init__(self) -> None:
         if self.detector not in DETECTORS:
@@ -96,7 +97,7 @@ class RestoreSettings:
         if self.scale not in (None, 1, 2, 4):
             raise ConfigError(f"scale must be 1, 2 or 4, got {self.scale}")
         if self.scale is not None and self.background is None:
-            raise ConfigError("scale is the size of what background makes; give background, too")
+            raise ConfigError("scale is only for background; set background, too")
         if self.batch_size is not None and self.batch_size < 1:
             raise ConfigError(f"batch_size must be at least 1, got {self.batch_size}")
         if self.faces not in ("all", "largest"):
@@ -105,7 +106,7 @@ class RestoreSettings:
             known = ", ".join(get_args(Deinterlace))
             raise ConfigError(f"deinterlace must be one of {known}, got {self.deinterlace!r}")
         if self.pulldown and self.deinterlace == "field":
-            raise ConfigError("pulldown gives the film's own frames; leave out deinterlace field")
+            raise ConfigError("pulldown excludes deinterlace field; leave out one of them")
         for name in KNOBS:
             check_knob(name, getattr(self, name))
         if self.min_face_px < 0:

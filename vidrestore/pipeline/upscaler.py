@@ -1,4 +1,4 @@
-"""A super-resolution network over pictures of any size: in tiles, so that memory is bounded."""
+"""Runs a super-resolution network on pictures of any size, in tiles to bound memory."""
 
 import time
 import warnings
@@ -15,9 +15,9 @@ from vidrestore.pipeline.tiles import ALIGN_PX, CONTEXT_PX
 
 _MOST_INPUT_PX = 512
 _MOST_OUTPUT_PX = 1024
-"""Longest sides of a tile that goes into a network and comes out of it: they bound memory."""
+"""Longest sides of a tile at the network's input and output, which bound memory."""
 _TRIAL_HW = (40, 104)
-"""Not square and not large: networks cache things for the usual sizes."""
+"""Size of the trial picture: small, and unusual, because networks cache for common sizes."""
 _HALVED_FROM = 4
 """Networks from this factor on see the picture at half size where the output is to be smaller than
 they would make it. Old film and television hold less detail than pixels: at full size the network
@@ -30,34 +30,34 @@ class SuperResolution:
     """A network that enlarges or cleans pictures, with its weights, on the CPU in float32."""
 
     name: str
-    """What the user called it: a name, or the path of a file."""
+    """Name from the user: a name from the table, or the path of a file."""
     kind: str
-    """What the network is called in the literature."""
+    """Name of the architecture in the literature."""
     factor: int
-    """How many times larger its output is along each side."""
+    """Enlargement along each side."""
     module: nn.Module
     call: Callable[[Tensor], Tensor]
     """Runs the module on ``(1, 3, H, W)`` RGB in [0, 1] in the weights' precision, or in
     float32 where ``takes_float32``."""
     supported_dtype: Callable[[torch.dtype], torch.dtype]
-    """Returns the precision nearest to the one wished that it can run in."""
+    """Returns the supported precision nearest to the requested one."""
     channels_last: bool
-    """Whether that layout in memory is faster."""
+    """Whether the channels-last memory layout is faster."""
     takes_float32: bool = False
-    """Whether pictures come and go in float32, whatever the precision of its features."""
+    """Whether input and output are float32, whatever the precision of its features."""
     context_px: int = CONTEXT_PX
     """Pixels of its input around a tile that it sees and whose result is dropped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Factors:
-    """How a network of one factor makes pictures of another."""
+    """How a network with one factor makes pictures with another."""
 
     shrink: int
-    """How many times smaller the network sees the picture."""
+    """Reduction of the picture before the network."""
     network: int
     scale: int
-    """How many times larger the output is than the picture."""
+    """Enlargement of the output over the picture."""
 
     @staticmethod
     def of(name: str, network: int, scale: int | None) -> "Factors":
@@ -77,7 +77,7 @@ class Factors:
 
     @property
     def surplus(self) -> int:
-        """How many times larger the network's output is than what is wanted."""
+        """Reduction of the network's output to the requested size."""
         return self.network // (self.shrink * self.scale)
 
 
@@ -92,17 +92,17 @@ class Upscaler:
         dtype: torch.dtype,
         scale: int | None = None,
     ) -> None:
-        """Take over a network.
+        """Move a network to the device and try it out.
 
         Args:
             found: The network, with its weights.
-            device: Where it runs.
-            dtype: Wished; float32 where the network cannot run in it.
-            scale: How many times larger the output is; the network's own factor where None.
+            device: Device of the network.
+            dtype: Requested precision; float32 is used if the network cannot run in it.
+            scale: Enlargement of the output; the network's factor if None.
 
         Raises:
-            ConfigError: The network cannot enlarge so many times.
-            WeightsError: It does not run.
+            ConfigError: The network cannot make this enlargement.
+            WeightsError: The network does not run.
         """
         self.name = found.name
         self.kind = found.kind
@@ -119,10 +119,10 @@ class Upscaler:
         self._tried_out()
 
     def _tried_out(self) -> None:
-        """Put the network into its precision; back into float32 where its flags promise too much.
+        """Convert the network to its precision, or to float32 if it does not run in that.
 
         Raises:
-            WeightsError: It does not even run in float32, or gives another size than it says.
+            WeightsError: It does not run in float32 either, or its output has the wrong size.
         """
         network = self._found.module
         exact = {key: each.clone() for key, each in network.state_dict().items()}
@@ -138,9 +138,9 @@ class Upscaler:
             raise WeightsError(f"{self.name}: this {self.kind} does not run: {error}") from error
         if tuple(result.shape[1:]) != enlarged_hw(_TRIAL_HW, self.scale):
             raise WeightsError(
-                f"{self.name}: this {self.kind} is said to enlarge {self.factors.network} times, "
-                f"and makes {result.shape[2]}x{result.shape[1]} of {_TRIAL_HW[1]}x{_TRIAL_HW[0]} "
-                f"where {self.scale} times is wanted"
+                f"{self.name}: this {self.kind} should enlarge {self.factors.network} times, but "
+                f"makes {result.shape[2]}x{result.shape[1]} of {_TRIAL_HW[1]}x{_TRIAL_HW[0]} for "
+                f"a scale of {self.scale}; name another checkpoint"
             )
 
     @property
@@ -164,20 +164,20 @@ class Upscaler:
             rgb_CHW: ``(3, H, W)`` float32 RGB in [0, 1].
 
         Raises:
-            DeviceError: The precision is too low for this network.
-            WeightsError: No precision would do.
+            DeviceError: The network overflows in this precision.
+            WeightsError: The network overflows in float32.
         """
         image = _shrunk(rgb_CHW[None].to(self.device), self.factors.shrink)
         if not self._found.takes_float32:
             image = image.to(self.dtype)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # remarks of PyTorch on another project's code
+            warnings.simplefilter("ignore")  # warnings of PyTorch about another project's code
             result = self._found.call(image.contiguous(memory_format=self._layout)).float()
         self._check_finite(result)
         result = result.clamp_(0.0, 1.0)
         if self.factors.surplus > 1:
             result = F.avg_pool2d(result, self.factors.surplus)
-        if self.factors.shrink > 1:  # what was padded goes
+        if self.factors.shrink > 1:  # remove the padding
             height, width = enlarged_hw((rgb_CHW.shape[1], rgb_CHW.shape[2]), self.scale)
             result = result[:, :, :height, :width]
         return result[0].cpu()
@@ -186,14 +186,16 @@ class Upscaler:
         if bool(torch.isfinite(result).all()):
             return
         if self.dtype == torch.float32:
-            raise WeightsError(f"{self.name}: this {self.kind} gives no numbers; it is broken")
+            raise WeightsError(
+                f"{self.name}: the output of this {self.kind} is not finite; get another copy"
+            )
         precision = str(self.dtype).removeprefix("torch.")
         raise DeviceError(
             f"{self.name}: {self.kind} overflows in {precision}; use --precision fp32"
         )
 
     def seconds_for(self, size_hw: tuple[int, int]) -> float:
-        """Measure how long a picture of this size takes here; a fast one is tried again."""
+        """Measure the time for a picture of this size; if it is short, repeat and take the best."""
         picture = torch.full((3, *size_hw), 0.5)
         fastest, spent = float("inf"), 0.0
         while spent < _TIMED_SECONDS:
@@ -205,7 +207,7 @@ class Upscaler:
 
 
 def _shrunk(image_NCHW: Tensor, times: int) -> Tensor:
-    """Return means over squares of ``times`` pixels; sides are filled up by their last pixels."""
+    """Return means over squares of ``times`` pixels; sides are padded with their last pixels."""
     if times == 1:
         return image_NCHW
     height, width = image_NCHW.shape[-2:]

@@ -1,7 +1,7 @@
-"""The border to spandrel, an extra: networks that this package does not have itself.
+"""Interface to spandrel, an optional package, for networks that this package does not have.
 
-spandrel never sees a file. It is given tensors that were read without running code, tells from
-their names and shapes which network they belong to, and builds it.
+spandrel never sees a file. It gets tensors that were read without running code, recognises the
+network by their names and shapes, and builds it.
 """
 
 import warnings
@@ -24,15 +24,15 @@ from vidrestore.weights.manifest import weights_entry
 from vidrestore.weights.store import weights_folder
 
 ZOO = ("restoreformer", "restoreformer++", "codeformer")
-"""Names that ``--model`` takes beside those of the model table; their weights are called alike."""
+"""Names for ``--model`` beside those of the model table; their weights have the same names."""
 
 INSTALL = "pip install 'vidrestore[zoo]'"
 _SPANDREL, _EXTRA = "spandrel", "spandrel_extra_arches"
 
-# Published to take and give [-1, 1]; spandrel's own call leaves that out for CodeFormer.
+# Their published range is [-1, 1]; spandrel's own call does not convert it for CodeFormer.
 _SIGNED = frozenset({"CodeFormer", "GFPGAN", "RestoreFormer"})
-# These look up the nearest entries of a codebook: half precision finds other ones, and in
-# spandrel's CodeFormer the look-up itself fails, whatever its flag says.
+# These look up the nearest entries of a codebook. In half precision they find other entries, and
+# in spandrel's CodeFormer the look-up fails, despite its flag.
 _FP32_ONLY = frozenset({"CodeFormer", "RestoreFormer"})
 _PLUS_PLUS_LEVEL = 4
 _PLUS_PLUS_HEADS = 4
@@ -50,7 +50,7 @@ class _SizeRequirements(Protocol):
 
 
 class Descriptor(Protocol):
-    """What this package uses of a network that spandrel has loaded."""
+    """The part of spandrel's model descriptor that this package uses."""
 
     supports_half: bool
     supports_bfloat16: bool
@@ -66,7 +66,7 @@ class Descriptor(Protocol):
 
     @property
     def architecture(self) -> _Architecture:
-        """What kind of network it is."""
+        """Architecture of the network."""
         ...
 
     @property
@@ -80,15 +80,15 @@ class Descriptor(Protocol):
 
 
 def require_zoo(name: str) -> None:
-    """Check that the extra packages are here, before anything is fetched for them.
+    """Check that the optional packages are installed, before weights are downloaded.
 
     Raises:
-        ConfigError: One is missing; the message says how to install it.
+        ConfigError: A package is missing; the message says how to install it.
     """
     needed = (_SPANDREL, _EXTRA) if name == "codeformer" else (_SPANDREL,)
     for package in needed:
         if _imported(package) is None:
-            raise ConfigError(f"{name} needs the package {package}; run: {INSTALL}")
+            raise ConfigError(f"{name} needs the package {package}; install it: {INSTALL}")
 
 
 def described(state: Mapping[str, Tensor], path: Path) -> Descriptor:
@@ -100,8 +100,7 @@ def described(state: Mapping[str, Tensor], path: Path) -> Descriptor:
     spandrel, extra = _imported(_SPANDREL), _imported(_EXTRA)
     if spandrel is None:
         raise WeightsError(
-            f"{path}: holds the tensors of no network that is built in; for many others run: "
-            f"{INSTALL}"
+            f"{path}: fits no built-in network; to support many others, run: {INSTALL}"
         )
     registry = spandrel.MAIN_REGISTRY.copy()
     if extra is not None:
@@ -113,15 +112,15 @@ def described(state: Mapping[str, Tensor], path: Path) -> Descriptor:
         if plus_plus:
             _made_plus_plus(found.model, plus_plus)
     except spandrel.UnsupportedModelError as error:
-        more = "" if extra else f"; for CodeFormer and some others run: {INSTALL}"
+        more = "" if extra else f"; to support CodeFormer and some others, run: {INSTALL}"
         raise WeightsError(
-            f"{path}: holds the tensors of no network known here or to spandrel{more}"
+            f"{path}: fits no built-in network and none of spandrel's{more}"
         ) from error
-    except Exception as error:  # whatever odd tensors make of another project's code
+    except Exception as error:  # malformed tensors may raise anything in spandrel
         reason = " ".join(str(error).split())[:200]
         raise WeightsError(
-            f"{path}: spandrel cannot make a network of these tensors ({reason}); "
-            "is it a whole checkpoint?"
+            f"{path}: spandrel cannot build a network from these tensors ({reason}); "
+            "check that the checkpoint is complete"
         ) from error
     return found
 
@@ -150,9 +149,9 @@ def zoo_restorer(
 
     Args:
         state: Tensors by name.
-        path: Named in messages.
-        device: Where it runs.
-        dtype: Wished; float32 where the network cannot run in it.
+        path: File name for messages.
+        device: Device of the network.
+        dtype: Requested precision; float32 is used if the network cannot run in it.
         fidelity: CodeFormer's weight, 0 (codebook) to 1 (input); None is its default.
 
     Raises:
@@ -164,14 +163,17 @@ def zoo_restorer(
     if found.purpose in ("SR", "Restoration"):
         raise WeightsError(
             f"{path}: {kind} enlarges or cleans whole pictures, not faces; "
-            f"use --background {path} for it"
+            f"use it with --background {path}"
         )
     fits = found.size_requirements.check(CROP_SIZE_PX, CROP_SIZE_PX) and found.scale == 1
     if found.purpose != "FaceSR" or not fits or found.input_channels != 3:
-        raise WeightsError(f"{path}: {kind} does not restore RGB faces of {CROP_SIZE_PX} px")
+        raise WeightsError(
+            f"{path}: {kind} does not restore RGB faces of {CROP_SIZE_PX} px; "
+            "name another checkpoint"
+        )
     options: dict[str, float] = {}
     if found.architecture.id == "CodeFormer":
-        # Whatever the file is called, the network and its only training are under that licence.
+        # This licence covers the network and its only training, whatever the file is called.
         tell_licence(weights_entry("codeformer"), weights_folder())
         options = {} if fidelity is None else {"weight": fidelity}
     else:
@@ -204,10 +206,10 @@ class ZooRestorer(nn.Module):
 
 
 def _imported(package: str) -> Any:
-    """Return a package of the extra, or None where it is not installed."""
+    """Return an optional package, or None if it is not installed."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # remarks of PyTorch to its programmers
+            warnings.simplefilter("ignore")  # warnings of PyTorch to programmers
             return import_module(package)
     except ModuleNotFoundError as error:
         if error.name != package:
@@ -216,7 +218,7 @@ def _imported(package: str) -> Any:
 
 
 def _bare(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors of the network alone, without what its training kept beside them."""
+    """Return only the tensors of the network, without those of its training."""
     prefix = "vqvae."
     if any(key.startswith(prefix) for key in state):  # RestoreFormer, as Lightning saves it
         state = {key.removeprefix(prefix): state[key] for key in state if key.startswith(prefix)}
@@ -230,7 +232,7 @@ def _plus_plus_keys(state: Mapping[str, Tensor]) -> list[str]:
 
 
 def _made_plus_plus(network: Any, state: Mapping[str, Tensor]) -> None:
-    """Turn RestoreFormer, which spandrel has, into RestoreFormer++, which it has not.
+    """Turn spandrel's RestoreFormer into RestoreFormer++, which spandrel does not have.
 
     RestoreFormer++ (Wang et al. 2023, section 3.3) also attends to the features of the encoder
     at the next finer scale; as released it has 4 heads, where RestoreFormer has 8.
