@@ -229,7 +229,7 @@ def cut_off_picture(bench: Bench) -> None:
     bench.restore(folder, output="out").refused("0003.png: ")
 
 
-@fault("a picture that is a link to nowhere, in a folder", "refused by its name, likewise")
+@fault("a picture that is a broken link, in a folder", "refused by its name, likewise")
 def dangling_picture(bench: Bench) -> None:
     folder = _pictures(bench, 5)
     (folder / "0003.png").unlink()

@@ -54,7 +54,8 @@ def _other_length(bench: Bench, seconds: Fraction) -> None:
 def size_changes(bench: Bench) -> None:
     path = _two_parts(bench, size_hw=(64, 128))
     bench.restore(path).refused(
-        "film.ts: the pictures change from 96x48 yuv420p to 128x64 yuv420p at 0.480 s", "--start"
+        "film.ts: the picture format changes from 96x48 yuv420p to 128x64 yuv420p at 0.480 s",
+        "--start",
     )
     _parts_are_whole(bench, path)
 
@@ -66,7 +67,8 @@ def size_changes(bench: Bench) -> None:
 def format_changes(bench: Bench) -> None:
     path = _two_parts(bench, pixel_format="yuv422p")
     bench.restore(path).refused(
-        "film.ts: the pictures change from 96x48 yuv420p to 96x48 yuv422p at 0.480 s", "--start"
+        "film.ts: the picture format changes from 96x48 yuv420p to 96x48 yuv422p at 0.480 s",
+        "--start",
     )
     _parts_are_whole(bench, path)
 
@@ -88,7 +90,8 @@ def size_changes_in_matroska(bench: Bench) -> None:
                     packet.stream = stream
                     output.mux_one(packet)
     bench.restore(path).refused(
-        "film.mkv: at 0.480 s the pictures change from 96x48 yuvj420p to 128x64 yuvj420p", "--start"
+        "film.mkv: at 0.480 s the picture format changes from 96x48 yuvj420p to 128x64 yuvj420p",
+        "--start",
     )
     _parts_are_whole(bench, path)
 

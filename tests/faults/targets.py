@@ -161,7 +161,7 @@ def link_to_film(bench: Bench) -> None:
     assert len(frames_of(disk / "real.mkv")) == 12
 
 
-@fault("a link to nowhere", "as a source refused; as a target, the film appears where it leads")
+@fault("a broken link", "as a source refused; as a target, the film appears where it leads")
 def link_to_nowhere(bench: Bench) -> None:
     path = bench.clip()
     disk = bench.folder / "disk"

@@ -91,7 +91,7 @@ def test_sound_that_avi_moves_by_less_than_anyone_hears_is_noted(tmp_path: Path)
 
     (note,) = copy_film(path, tmp_path / "out.avi", codec="h264")
 
-    assert "stream 1 (audio, mp2) begins 0.010 s before the picture in the source" in note
+    assert "stream 1 (audio, mp2) starts 0.010 s before the picture in the source" in note
     assert packets_of(tmp_path / "out.avi", "audio")[0].pts == 0
 
 

@@ -36,8 +36,9 @@ def test_every_change_is_told_with_its_time(
     with pytest.raises(MediaError) as caught:
         refuse_changes(probe(path), WHOLE)
     assert str(caught.value) == (
-        f"{path}: the pictures change from 96x48 yuv420p to 128x64 yuv420p at {times[0]} s, then "
-        f"to 96x48 yuv420p at {times[1]} s; restore the parts one by one with --start and --end"
+        f"{path}: the picture format changes from 96x48 yuv420p to 128x64 yuv420p at {times[0]} s, "
+        f"then to 96x48 yuv420p at {times[1]} s; restore the parts one by one with --start and "
+        "--end"
     )
 
 

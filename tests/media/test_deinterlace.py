@@ -241,7 +241,7 @@ def test_of_a_part_of_a_film_only_its_frames_are_given(tmp_path: Path) -> None:
 
 def test_pictures_too_small_for_the_filter_are_refused() -> None:
     frames = [flagged(random_frame(PLANAR["yuv420p"], (4, 16)))]
-    with pytest.raises(MediaError, match="too small to be deinterlaced"):
+    with pytest.raises(MediaError, match="too small to deinterlace"):
         DeinterlacedSource(Frames(frames), FieldRule(), twice=False)
 
 

@@ -191,7 +191,7 @@ def test_info_tells_how_a_reel_lies_and_its_time_code(tmp_path: Path) -> None:
 
 def test_only_a_dpx_becomes_a_dpx(tmp_path: Path) -> None:
     copy_film(make_reel(tmp_path / "in")[0], tmp_path / "one.png")
-    with pytest.raises(MediaError, match=r"only a \.dpx becomes a \.dpx.*TIFF or PNG"):
+    with pytest.raises(MediaError, match=r"\.dpx is written only from \.dpx.*TIFF or PNG"):
         copy_film(tmp_path / "one.png", tmp_path / "two.dpx")
 
 

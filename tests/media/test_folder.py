@@ -127,7 +127,7 @@ def test_a_single_picture_becomes_a_single_picture(
 
 def test_sixteen_bits_do_not_silently_become_a_jpeg(tmp_path: Path) -> None:
     make_folder(tmp_path, ["portrait.png"], np.uint16)
-    with pytest.raises(MediaError, match="holds 8 bits only"):
+    with pytest.raises(MediaError, match="holds only 8 bits"):
         copy_film(tmp_path / "portrait.png", tmp_path / "restored.jpg")
     assert not (tmp_path / "restored.jpg").exists()
 

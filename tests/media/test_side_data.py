@@ -178,10 +178,10 @@ def test_what_a_result_cannot_hold_is_said() -> None:
     assert "--codec h265" in said(SideData(), HDR10, **h264)
     assert said(SideData(), ColorTags(matrix=1, primaries=1, transfer=1), **h264) == ""
     avi = {"encoder": "ffv1", "codec": "ffv1", "container": "avi"}
-    assert "states no colours" in said(SideData(), HDR10, **avi)
+    assert "cannot state the colours" in said(SideData(), HDR10, **avi)
     assert said(SideData(), ColorTags(), **avi) == ""
     other = {"encoder": "dnxhd", "codec": "dnxhd", "container": "mov"}
-    assert "no mastering display" in said(SideData(light_level=LEVEL), HDR10, **other)
+    assert "dnxhd cannot hold mastering display" in said(SideData(light_level=LEVEL), HDR10, **other)
 
 
 def test_parameters_are_added_to_those_an_encoder_has() -> None:

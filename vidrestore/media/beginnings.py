@@ -125,7 +125,7 @@ def _together(
     target: Path,
     drop_unsupported: bool,
 ) -> tuple[CopyPlan, CopyClock]:
-    """Let every stream begin where the picture is first shown, if that moves none audibly."""
+    """Let every stream start with the first picture, if that moves none of them audibly."""
     notes, copied = list(plan.notes), list(plan.copied)
     for index, begin in begins.items():
         late = shown - begin
@@ -133,14 +133,14 @@ def _together(
         said = f"{abs(float(late)):.3f} s {'before' if late > 0 else 'after'} the picture"
         if -_MOST_EARLY_SECONDS <= late <= _MOST_LATE_SECONDS:
             if abs(late) >= _MILLISECOND:
-                notes.append(f"{stream} begins {said} in the source, and with it in {suffix}")
+                notes.append(f"{stream} starts {said} in the source, but with it in {suffix}")
             continue
         if not drop_unsupported:
             raise UnsupportedStreamError(
-                f"{target}: {suffix} cannot begin {stream} {said}, as the source does; "
+                f"{target}: {suffix} cannot start {stream} {said}, as in the source; "
                 f"use -o {target.stem}.mkv or .mov, or --drop-unsupported to leave it out"
             )
-        notes.append(f"{stream} is left out: {suffix} cannot begin it {said}")
+        notes.append(f"{stream} is left out: {suffix} cannot start it {said}")
         copied.remove(index)
     return (
         replace(plan, copied=tuple(copied), notes=tuple(notes)),

@@ -55,10 +55,11 @@ class Change:
 
 
 def refuse_changes(info: VideoInfo, cut: Cut) -> None:
-    """Read a film through and refuse it where its pictures change in the part that is wanted.
+    """Read a film through and refuse it if size or format change within the selected part.
 
     Raises:
-        MediaError: They do; it says where, so that the parts can be restored one by one.
+        MediaError: They change; the message says where, so that the parts can be restored one by
+            one.
     """
     if info.container not in _CARRY_HEADERS_ALONG or info.codec not in _HEADERS:
         return
@@ -70,8 +71,8 @@ def refuse_changes(info: VideoInfo, cut: Cut) -> None:
     )
     more = f", and {len(found) - _MOST_TOLD} times more" if len(found) > _MOST_TOLD else ""
     raise MediaError(
-        f"{info.path}: the pictures change from {shape_of(info)} {told}{more}; restore the parts "
-        "one by one with --start and --end"
+        f"{info.path}: the picture format changes from {shape_of(info)} {told}{more}; restore the "
+        "parts one by one with --start and --end"
     )
 
 

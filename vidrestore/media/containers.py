@@ -105,9 +105,9 @@ def held_rate(spec: ContainerSpec, target: Path, info: VideoInfo) -> Fraction | 
     usual = min(_USUAL_RATES, key=lambda each: abs(each - (rate or 0)))
     if rate is None or info.variable_rate or abs(rate / usual - 1) > _RATE_TOLERANCE:
         found = "an unknown rate" if rate is None else f"{float(rate):.3f} frames a second"
-        uneven = " at uneven times" if info.variable_rate else ""
+        uneven = ", variable" if info.variable_rate else ""
         raise MediaError(
-            f"{target}: {target.suffix} holds even frame rates from 23.976 to 60 only, found "
+            f"{target}: {target.suffix} holds only constant frame rates from 23.976 to 60, found "
             f"{found}{uneven}; use -o {target.stem}.mov or .mkv"
         )
     return usual

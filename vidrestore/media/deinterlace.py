@@ -58,7 +58,7 @@ class DeinterlacedSource:
         planes = range(info.pixel_format.plane_count)
         plane_hws = [info.pixel_format.plane_hw(at, info.geometry.coded_hw) for at in planes]
         if any(height < _LEAST_HW[0] or width < _LEAST_HW[1] for height, width in plane_hws):
-            raise MediaError(f"{info.path}: too small to be deinterlaced; use --deinterlace keep")
+            raise MediaError(f"{info.path}: too small to deinterlace; use --deinterlace keep")
         self._plane_hws = plane_hws
         self.info: VideoInfo = _info_of(info, twice=twice)
         self._marks: list[_Mark] = []
@@ -210,7 +210,7 @@ def starting_at(
     first = next(wanted, None)
     if first is None or (first.index, first.timestamp) != (index, timestamp):
         raise MediaError(
-            f"{info.path}: there is no frame at {float(timestamp.seconds):.3f} s any more; "
+            f"{info.path}: there is no longer a frame at {float(timestamp.seconds):.3f} s; "
             "if the film was changed, start over with --overwrite"
         )
     yield first

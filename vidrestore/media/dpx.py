@@ -139,7 +139,7 @@ def _layout(header: DpxHeader, data: bytes) -> _Layout:
     stream = packing.word_count(per_line * hw[0]) * word_bytes
     if header.bits == 10 and stream <= left:
         return _Layout(offset, stream, 1, per_line * hw[0], packing, order)
-    raise UnreadablePictureError("it is shorter than its header says; get another copy")
+    raise UnreadablePictureError("it is shorter than its header states; get another copy")
 
 
 def _blank(header: DpxHeader, data: bytes, height: int, width: int) -> bytes:

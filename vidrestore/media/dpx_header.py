@@ -42,7 +42,7 @@ class DpxHeader:
         """
         self.order = MAGICS.get(data[:4], "")
         if not self.order or len(data) < _LEAST_HEADER_BYTES:
-            raise UnreadablePictureError("it is no whole DPX file; get another copy")
+            raise UnreadablePictureError("it is not a complete DPX file; get another copy")
         self._data = data
         self._check_supported()
 

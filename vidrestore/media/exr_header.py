@@ -45,7 +45,7 @@ class ExrHeader:
         """
         (version,) = struct.unpack_from("<I", data, 4)
         if data[:4] != MAGIC or version & 0xFF != 2:
-            raise UnreadablePictureError("it is no EXR of version 2; convert it first")
+            raise UnreadablePictureError("it is not an EXR of version 2; convert it to one")
         if version & (_TILED | _DEEP | _MULTIPART):
             raise UnreadablePictureError(
                 "tiled, deep and multi-part EXR are not supported; convert it to scan lines"
@@ -67,8 +67,8 @@ class ExrHeader:
             )
         if self.compression not in ZIP_LIKE and len(names) != len(self.shown):
             raise UnreadablePictureError(
-                f"its channels are {', '.join(sorted(names))}, of which only the picture's can "
-                "be kept in this compression; convert it to ZIP"
+                f"its channels are {', '.join(sorted(names))}, but this compression can keep only "
+                "those of the picture; convert it to ZIP"
             )
 
     def channels(self) -> list[ExrChannel]:
@@ -80,7 +80,7 @@ class ExrHeader:
             kind, _, across, down = struct.unpack_from("<IIii", body, at)
             if kind not in _DTYPES or (across, down) != (1, 1):
                 raise UnreadablePictureError(
-                    "channels of fewer samples than pixels are not supported; convert it to RGB"
+                    "subsampled channels are not supported; convert it to RGB"
                 )
             found.append(ExrChannel(name, _DTYPES[kind]))
             at += 16

@@ -94,10 +94,10 @@ class FilmFile:
             raise UnsupportedStreamError(self._codec_refusal(settings))
         if info.color.transfer == HALF_FLOAT:
             raise UnsupportedStreamError(
-                f"{target}: pictures of floats hold more than films do; name a folder with -o"
+                f"{target}: a film cannot hold floating-point pictures; name a folder with -o"
             )
         if info.color.transfer == PRINTING_DENSITY:
-            self.notes.append("the film holds the density of the negative; no tag of films says so")
+            self.notes.append("the film holds printing density, which no tag of a film can state")
         self._source: InputContainer | None = None
         self._output: OutputContainer | None = None
         try:

@@ -39,7 +39,7 @@ def pictures_of(path: Path) -> list[Path]:
         found = [each for each in path.iterdir() if is_picture_name(each) and _is_meant(each)]
     found = [each for each in found if not each.name.startswith(".")]
     if broken := next((each for each in found if not each.exists()), None):
-        raise MediaError(f"{broken}: is a link to nowhere; mend it, or take it out of the folder")
+        raise MediaError(f"{broken}: is a broken link; repair it, or remove it from the folder")
     if not found:
         known = ", ".join(PICTURE_SUFFIXES)
         raise MediaError(f"{path}: no picture in this folder; frames must be named {known}")
@@ -186,6 +186,6 @@ class PictureSource:
             return
         height, width = expected.geometry.coded_hw
         raise MediaError(
-            f"{path}: {hw[1]}x{hw[0]} {pixel_format.name}, but the pictures before are "
-            f"{width}x{height} {expected.pixel_format.name}; keep one size and kind in a folder"
+            f"{path}: is {hw[1]}x{hw[0]} {pixel_format.name}, but the pictures before are "
+            f"{width}x{height} {expected.pixel_format.name}; keep one size and format in a folder"
         )

@@ -36,7 +36,7 @@ def check_framemd5(target: Path, film: Path, source: Path, *, overwrite: bool) -
     if film.suffix.lower() not in CONTAINERS:
         known = ", ".join(CONTAINERS)
         raise ConfigError(
-            f"--framemd5 {target}: frames of pictures have no checksums of one file; "
+            f"--framemd5 {target}: needs a film as the output, not pictures; "
             f"name a film with -o ({known}), or leave it out"
         )
     if target.is_dir():
@@ -63,6 +63,6 @@ def write_framemd5(film: Path, target: Path, *, overwrite: bool) -> None:
         if done.returncode:
             reason = done.stderr.decode(errors="replace").strip().splitlines()
             raise MediaError(
-                f"{target}: ffmpeg could not decode {film}: {reason[-1] if reason else 'no reason'}"
+                f"{target}: ffmpeg could not decode {film}: {reason[-1] if reason else 'unknown'}"
             )
         pending.whole = True

@@ -54,8 +54,8 @@ class HeldTimes:
             notes.append(f"{said}{self._shared()}")
         if self._spec.counts_frames and self._is_uneven:
             notes.append(
-                f"{self._suffix} holds no time stamps: the uneven times of this film "
-                "became empty frames, which not every player heeds; .mkv and .mp4 hold them"
+                f"{self._suffix} holds no time stamps: the variable frame rate of this film is "
+                "written as empty frames, which some players ignore; .mkv and .mp4 hold time stamps"
             )
         return notes
 

@@ -81,7 +81,7 @@ def joined(
         text: bytes = error.stderr  # pyright: ignore[reportUnknownMemberType]
         reason = text.decode(errors="replace").strip().splitlines()
         raise MediaError(
-            f"{output}: ffmpeg could not join the streams: {reason[-1] if reason else 'no reason'}"
+            f"{output}: ffmpeg could not join the streams: {reason[-1] if reason else 'unknown'}"
         ) from error
 
 

@@ -124,7 +124,9 @@ class PictureEncoder:
             self.notes.append(describe_change(source, choice.planar, choice.loss))
         interlaced = self._info.field_order in ("top first", "bottom first")
         if interlaced and not settings.spec.codes_fields and settings.codec != "ffv1":
-            self.notes.append(f"{settings.codec} cannot code fields: frames hold both, unflagged")
+            self.notes.append(
+                f"{settings.codec} cannot code fields: frames hold both, without flags"
+            )
 
     def packets(self, frame: Frame) -> Iterator["Packet[VideoStream]"]:
         """Yield what the encoder gives out when it is given ``frame``.

@@ -41,7 +41,7 @@ def _read_by_opencv(data: bytes) -> Picture:
     """Return a picture as OpenCV has it; palettes become RGB, gray with alpha RGB with alpha."""
     picture = _decoded(data)
     if picture is None:
-        raise UnreadablePictureError("it is damaged, get another copy")
+        raise UnreadablePictureError("it is damaged; get another copy")
     channels = 1 if picture.ndim == 2 else picture.shape[2]
     if picture.dtype.name not in ("uint8", "uint16") or channels not in _BY_CHANNELS:
         raise UnreadablePictureError(

@@ -66,7 +66,7 @@ class PictureSink:
         self._noted_tags = False
         self._check_kind(info)
         if info.color.transfer == PRINTING_DENSITY and self._kind_changes(info):
-            self.notes.append("pictures hold the density of the negative, and look flat")
+            self.notes.append("pictures hold printing density, and look flat")
         self._behind = WriteBehind(self._write, size=_FRAMES_WAITING)
 
     def _check_kind(self, info: VideoInfo) -> None:
@@ -74,15 +74,15 @@ class PictureSink:
         suffix = self._target.suffix.lower()
         if self._single and suffix in _NEVER_NEW and _kind_of(info.path) != suffix:
             raise MediaError(
-                f"{self._target}: only a {suffix} becomes a {suffix}, as its headers are kept; "
+                f"{self._target}: {suffix} is written only from {suffix}, whose headers it keeps; "
                 "name a TIFF or PNG"
             )
         if info.codec == "exr" and self._single and suffix != ".exr":
             raise MediaError(
-                f"{self._target}: pictures of floats hold more than {suffix} does; name an .exr"
+                f"{self._target}: {suffix} cannot hold floating-point pictures; name an .exr"
             )
         if info.codec == "exr" and self._geometry.coded_hw != info.geometry.coded_hw:
-            raise MediaError(f"{self._target}: an .exr keeps its size; leave out --background")
+            raise MediaError(f"{self._target}: an .exr cannot be enlarged; leave out --background")
 
     def _kind_changes(self, info: VideoInfo) -> bool:
         return self._single and _kind_of(info.path) != _kind_of(self._target)
@@ -188,7 +188,7 @@ def encoded_picture(
         MediaError: That kind cannot hold this picture.
     """
     if suffix in (".jpg", ".jpeg", ".bmp") and picture.dtype.name != "uint8":
-        raise MediaError(f"{suffix} holds 8 bits only, not 16; name a PNG or TIFF")
+        raise MediaError(f"{suffix} holds only 8 bits, not 16; name a PNG or TIFF")
     parameters: Sequence[int] = ()
     if suffix in (".jpg", ".jpeg"):
         parameters = (
@@ -206,7 +206,7 @@ def encoded_picture(
             return tagged
     done, data = cv2.imencode(suffix, whole, list(parameters))
     if not done:
-        raise MediaError(f"OpenCV cannot write this picture as {suffix}")
+        raise MediaError(f"OpenCV cannot write this picture as {suffix}; name a PNG or TIFF")
     return data.tobytes()
 
 

@@ -84,7 +84,7 @@ def film_stream(container: InputContainer, path: Path) -> VideoStream:
     films = [each for each in container.streams.video if not is_attached_picture(each)]
     if not films:
         found = ", ".join(sorted({each.type for each in container.streams})) or "nothing"
-        raise MediaError(f"{path}: no video stream ({found} only); name a film with pictures")
+        raise MediaError(f"{path}: no video stream (only {found}); name a file with video")
     chosen = next((each for each in films if each.disposition & Disposition.default), films[0])
     if cast(object, chosen.codec_context) is None:
         raise MediaError(f"{path}: FFmpeg has no decoder for its video; convert the film first")
@@ -175,7 +175,7 @@ def _beginning(
             break
     if first is not None:
         return first, ticks
-    raise MediaError(f"{path}: no frame of it can be decoded; it is damaged, get another copy")
+    raise MediaError(f"{path}: is damaged, no frame can be decoded; get another copy")
 
 
 def _not_counted() -> None:

@@ -103,8 +103,9 @@ class FilmSource:
         first = next(frames, None)
         if first is None or (first.index, first.timestamp) != (index, timestamp):
             raise MediaError(
-                f"{self.info.path}: there is no frame at {float(timestamp.seconds):.3f} s now; "
-                "if the film was changed, start over with --overwrite"
+                f"{self.info.path}: there is no longer a frame at "
+                f"{float(timestamp.seconds):.3f} s; if the film was changed, start over with "
+                "--overwrite"
             )
         yield first
         yield from frames
@@ -168,7 +169,7 @@ class FilmSource:
         height, width = info.geometry.coded_hw
         seconds = timestamp.seconds - info.origin_seconds
         raise MediaError(
-            f"{info.path}: at {float(seconds):.3f} s the pictures change from "
+            f"{info.path}: at {float(seconds):.3f} s the picture format changes from "
             f"{width}x{height} {info.pixel_format_name} to {decoded.width}x{decoded.height} "
             f"{decoded.format.name}; restore the parts one by one with --start and --end"
         )

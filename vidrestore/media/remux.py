@@ -206,9 +206,9 @@ class StreamCopier:
         """What a user should know of what was copied."""
         notes: list[str] = []
         if self.moved_count:
-            notes.append(f"{self.moved_count} packets had time stamps that did not grow")
+            notes.append(f"{self.moved_count} packets had time stamps that did not increase")
         if self.damaged_count:
-            notes.append(f"streams that are copied are damaged in {self.damaged_count} places")
+            notes.append(f"copied streams are damaged in {self.damaged_count} places")
         return notes
 
     def _copy(self, packet: "Packet[Stream]") -> None:

@@ -155,7 +155,9 @@ class SegmentSink:
     def _store(self, packets: "Iterable[Packet[VideoStream]]") -> None:
         for packet in packets:
             if packet.pts is None:
-                raise MediaError(f"{self._target}: the encoder gave a packet without a time")
+                raise MediaError(
+                    f"{self._target}: the encoder returned a packet without a time stamp"
+                )
             payload = bytes(packet)
             self._payloads.write(payload)
             self._packets.append(
@@ -216,7 +218,7 @@ def _packets(
             for entry in index.packets:
                 payload = file.read(entry.size_bytes)
                 if len(payload) != entry.size_bytes:
-                    raise MediaError(f"{path}: is cut off; run again without --resume")
+                    raise MediaError(f"{path}: is truncated; start over with --overwrite")
                 packet = cast("Packet[VideoStream]", Packet(payload))
                 packet.stream = film.stream
                 packet.time_base = index.time_base

@@ -173,11 +173,11 @@ def losses(
     is_stated = {color.matrix, color.primaries, color.transfer} - {0, _UNSPECIFIED}
     if container in _WITHOUT_COLOURS and encoder not in _PARAMETERS:
         if is_stated or side_data.is_static:
-            notes.append(f"{container} states no colours of {codec}; .mkv and .mp4 do")
+            notes.append(f"{container} cannot state the colours of {codec}; .mkv and .mp4 can")
     elif side_data.is_static and encoder not in _PARAMETERS and codec not in _MATROSKA_CODECS:
-        notes.append(f"{codec} holds no mastering display and light level; ffv1 and h265 do")
+        notes.append(f"{codec} cannot hold mastering display and light level; ffv1 and h265 can")
     if container in _WITHOUT_SITING and codec == "ffv1" and color.chroma_location > _LEFT_SITED:
-        notes.append(f"{container} does not say where the chroma of ffv1 lies; .mkv does")
+        notes.append(f"{container} cannot state the chroma location of ffv1; .mkv can")
     if codec == "h264" and color.transfer in (PQ, HLG):
         notes.append("few players show HDR in h264: use --codec h265, or ffv1 for an archive")
     return notes

@@ -19,7 +19,7 @@ def checked_source(path: Path) -> Path:
     except FileNotFoundError:
         raise MediaError(f"{path}: no such file or folder; check the name") from None
     except OSError as error:
-        raise MediaError(f"{path}: {error.strerror}; check the name and who may use it") from None
+        raise MediaError(f"{path}: {error.strerror}; check the name and its permissions") from None
     if not path.is_file():
         raise MediaError(f"{path}: neither a file nor a folder; name a film")
     if size == 0:

@@ -13,14 +13,14 @@ from vidrestore.media.demuxing import is_damage
 
 _ADVICE = {
     errno.ENOENT: "no such file; check the name",
-    errno.EACCES: "permission denied; check who may use it",
-    errno.EPERM: "permission denied; check who may use it",
+    errno.EACCES: "permission denied; check its permissions",
+    errno.EPERM: "permission denied; check its permissions",
     errno.EROFS: "the file system is read-only; choose another folder with -o",
     errno.ENOSPC: "no space left on the device; free some, or choose another folder with -o",
     errno.EDQUOT: "the disk quota is used up; free some space, or choose another folder with -o",
     errno.EFBIG: "larger than the file system allows; choose another folder with -o",
     errno.EISDIR: "is a folder; name a file",
-    errno.ENOTDIR: "a part of this path is not a folder; check the name",
+    errno.ENOTDIR: "part of this path is not a folder; check the name",
     errno.ENAMETOOLONG: "the name is too long; choose a shorter one with -o",
     errno.EIO: "input/output error; check the disk, or get another copy",
 }
