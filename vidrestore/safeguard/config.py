@@ -1,10 +1,10 @@
 """Settings of the safeguard, with the thresholds and what they were measured on.
 
-Clips are thirteen: television, film, speeches, phone footage. Stills are 40 faces, clean, or
-degraded as GFP-GAN was trained, which is harsher than any of the clips. ``lite`` restored them.
+Thirteen clips: television, film, speeches, phone footage. The stills are 40 faces, clean, or
+degraded as in GFP-GAN's training, which is harsher than any of the clips. ``lite`` restored them.
 
 ==============  ====================================  =========================================
-reading         what is to be let through             what is to be caught
+reading         to be let through                     to be caught
 ==============  ====================================  =========================================
 score           least of 13 clips 0.99                half hidden behind a head 0.68
 yaw             clips up to 29 degrees, 1 in 24       heads turned to a side
@@ -23,8 +23,8 @@ mouth           clips up to 0.05; stills 0.09,        mouth of another face 1.06
                 95 % up to 0.35
 ==============  ====================================  =========================================
 
-Of the degraded stills 3 in 40 are lowered as ``lite`` restored them, and 9 where the true face
-is given in place of a restored one: where next to nothing is to be seen, even the truth is a guess.
+The safeguard lowers 3 of the 40 degraded stills as ``lite`` restored them, and 9 if the true face
+replaces the restored one: where the source shows next to nothing, even the truth is a guess.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ from vidrestore.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class Ramp:
-    """A share that goes from 0 at ``zero_at`` to 1 at ``one_at``, whichever is larger."""
+    """A share that rises from 0 at ``zero_at`` to 1 at ``one_at``; either may be the larger."""
 
     zero_at: float
     one_at: float
@@ -47,40 +47,40 @@ class Ramp:
 
 
 SCORE = Ramp(0.70, 0.92)
-"""Of the detector, which lowers it where points differ in the mirror."""
+"""Score of the detector, which lowers it if the mirrored crop gives other points."""
 YAW_DEGREES = Ramp(60.0, 45.0)
 LIKENESS = Ramp(0.18, 0.30)
 """Correlation of the face with the mean face."""
 EYE_LIKENESS = Ramp(-0.05, 0.20)
-"""The same of the eye that is less like one."""
+"""The same for the eye that correlates less."""
 DETAIL_PX = Ramp(280.0, 240.0)
-"""Side of the crop that would still show all it shows: from the second on a face is good."""
+"""Real resolution of a face, as the side of a crop that could hold it; ``zero_at`` is good."""
 NOISE = Ramp(3.0, 5.0)
-"""Standard deviation, of 255: sharp, but not good."""
+"""Standard deviation of noise, of 255: such a face may be sharp, but is not good."""
 BLOCKS = Ramp(0.25, 0.55)
-"""Excess of steps at the edges of blocks: sharp, but not good."""
+"""Excess of steps at the edges of blocks: such a face may be sharp, but is not good."""
 IDENTITY = Ramp(0.50, 0.30)
-"""Distance to the source at the source's resolution; 0.6 parts people where faces are sharp."""
+"""Distance to the source at the source's resolution; 0.6 separates people in sharp pictures."""
 OPENING = Ramp(0.70, 0.40)
-"""Change of an eye or the mouth next to its own contrast, at the source's resolution."""
+"""Change of an eye or the mouth relative to its own contrast, at the source's resolution."""
 
 PICTURE_EVERY_FRAMES, PERSON_EVERY_FRAMES = 4, 5
-"""Whether a picture shows a face, and which person, is asked in frames whose number this divides,
-and where a face comes in; eyes and mouth are compared in every frame."""
+"""Spacing of the frames in which likeness to a face and identity are measured, besides the frame
+in which a face appears. Eyes and mouth are compared in every frame."""
 LEAST_REACH_FRAMES = 4
-"""How far a low reading lowers its neighbours: any five frames hold a look of each kind."""
+"""Frames to each side that a low reading lowers: any five frames hold a reading of each kind."""
 MEAN_REACH_FRAMES = 3
-"""How far the result is averaged to each side: it changes by 1/7 a frame at most."""
+"""Frames to each side over which the result is averaged: it changes by at most 1/7 per frame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SafeguardConfig:
-    """How far faces are protected from being restored to their harm."""
+    """How strongly faces are protected from a harmful restoration."""
 
     strength: float = 1.0
-    """0 asks for nothing, 1 leaves alone what must be."""
+    """0 protects nothing; 1 leaves faces unchanged where the readings require it."""
     keep_good: float = 1.0
-    """How far faces that are already good are left alone."""
+    """How strongly faces that are already good are left unchanged."""
 
     def __post_init__(self) -> None:
         for name in ("strength", "keep_good"):
@@ -91,8 +91,8 @@ class SafeguardConfig:
 
     @property
     def reach_frames(self) -> int:
-        """How many frames to each side a verdict may depend on, in each of two stages."""
+        """Number of frames to each side that a verdict may depend on, in each of two stages."""
         if self.strength == 0.0:
             return 0
-        # One more: whether a face comes in shows in the frame before.
+        # One more, because the frame before shows whether a face is new.
         return LEAST_REACH_FRAMES + MEAN_REACH_FRAMES + 1
