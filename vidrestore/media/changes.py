@@ -102,7 +102,7 @@ def _changes(info: VideoInfo, cut: Cut) -> Iterator[Change]:
 def _packets(
     path: Path, info: VideoInfo, cut: Cut
 ) -> "Iterator[tuple[Fraction, Packet[VideoStream]]]":
-    """Yield the key packets of the part that is wanted, with their time."""
+    """Yield the key packets of the selected part, with their time."""
     start, end = cut.start_seconds, cut.end_seconds
     with open_film(path) as container, media_errors(path):
         stream = next(e for e in container.streams.video if e.index == info.video_stream_index)
@@ -124,7 +124,7 @@ def _packets(
 
 
 def _decoded_shape(packet: "Packet[VideoStream]", codec: str) -> str | None:
-    """Return size and pixel format of a picture that stands alone; None where it is damaged."""
+    """Return size and pixel format of a single picture; None if it is damaged."""
     context = cast(VideoCodecContext, av.CodecContext.create(codec, "r"))
     context.thread_count = 1
     decode = cast("Callable[[object], list[av.VideoFrame]]", context.decode)

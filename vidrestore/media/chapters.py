@@ -1,4 +1,4 @@
-"""Chapters on the clock of an output, where its container holds any."""
+"""Chapters on the clock of an output, if its container can hold them."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -42,7 +42,7 @@ def held_chapters(
 
 
 def shifted_chapters(source: InputContainer, clock: CopyClock) -> "list[Chapter]":
-    """Return the source's chapters on the output's clock, cut to what is wanted."""
+    """Return the source's chapters on the output's clock, cut to the selected part."""
     chapters: list[Chapter] = []
     for chapter in source.chapters():
         base = chapter["time_base"] or _MICROSECOND

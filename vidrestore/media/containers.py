@@ -23,7 +23,7 @@ class ContainerSpec:
     format: str
     """FFmpeg's name of the muxer."""
     codecs: frozenset[str] | None = None
-    """Codecs it holds, where FFmpeg's muxer would take any and players would not."""
+    """Codecs it holds, if FFmpeg's muxer accepts any codec but players do not."""
     holds_rotation: bool = True
     holds_attachments: bool = False
     holds_chapters: bool = True
@@ -136,12 +136,12 @@ def holds_codec(spec: ContainerSpec, codec: str | None) -> bool:
 
 
 def has_decoder(stream: Stream) -> bool:
-    """Whether PyAV knows the stream's codec: it does where FFmpeg has a decoder."""
+    """Whether PyAV knows the stream's codec, which needs a decoder in FFmpeg."""
     return cast(object, stream.codec_context) is not None
 
 
 def codec_name(stream: Stream) -> str | None:
-    """Return FFmpeg's name of the stream's codec; None where PyAV does not know it."""
+    """Return FFmpeg's name of the stream's codec; None if PyAV does not know it."""
     if has_decoder(stream):
         return stream.codec_context.codec.canonical_name
     return getattr(stream, "name", None)

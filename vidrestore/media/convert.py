@@ -38,7 +38,7 @@ class Loss:
 
 
 def loss_between(source: PixelFormat, target: PixelFormat) -> Loss:
-    """Return what is lost where frames of ``source`` are given as ``target``."""
+    """Return what is lost when frames of ``source`` are converted to ``target``."""
     shifts = [
         (0, 0) if source.model == "gray" else (target_shift - own, own - target_shift)
         for own, target_shift in zip(source.chroma_shift_xy, target.chroma_shift_xy, strict=True)
@@ -63,7 +63,7 @@ def _changes_model(source: PixelFormat, target: PixelFormat) -> bool:
 
 
 def converted(frame: Frame, target: PixelFormat) -> Frame:
-    """Return ``frame`` in the planes of ``target``; as it is where they are the same."""
+    """Return ``frame`` in the planes of ``target``; unchanged if they are the same."""
     if frame.pixel_format == target:
         return frame
     if frame.pixel_format.model == "rgb" and target.model == "yuv":
@@ -190,7 +190,7 @@ def _averaged(plane: Plane, axis: int, count: int) -> Plane:
 
 
 def describe_change(source: PixelFormat, target: PixelFormat, loss: Loss) -> str:
-    """Say for a reader what a change of pixel format means."""
+    """Describe a change of pixel format for the user."""
     lost = [
         text
         for is_lost, text in (

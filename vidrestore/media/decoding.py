@@ -1,4 +1,4 @@
-"""Packets to decoded frames: everything that can be decoded, and a count of what cannot.
+"""Decodes packets to frames: everything that can be decoded, and a count of the rest.
 
 PyAV drains a decoder in one call and gives up at the first error, and it hides an error that
 comes together with frames. So packets are followed by their time stamps: one that never comes
@@ -59,7 +59,7 @@ class PacketDecoder:
         self._container.close()
 
     def frames(self, start_ticks: int | None) -> Iterator[av.VideoFrame]:
-        """Yield decoded frames, from a key frame at or before ``start_ticks`` where it is given.
+        """Yield decoded frames, from a key frame at or before ``start_ticks`` if it is given.
 
         Raises:
             MediaError: Reading fails for another reason than damage.
@@ -72,7 +72,7 @@ class PacketDecoder:
         return shown_in_turn(frames, delay_ticks=self._delay_ticks, step=self.shortest_step)
 
     def shortest_step(self) -> int:
-        """Return the shortest time between packets, as far as the container's index tells."""
+        """Return the shortest time between packets in the container's index."""
         ticks = sorted(entry.timestamp for entry in self.stream.index_entries)
         return min((b - a for a, b in pairwise(ticks) if b > a), default=1)
 
@@ -102,7 +102,7 @@ class PacketDecoder:
         return len(entries) - passed - self.packets_read
 
     def restart_count(self) -> None:
-        """Forget damage so far: it lies before what is wanted."""
+        """Reset the count of damage: it was before the selected part."""
         self.damaged_packets = 0
         self._awaited.clear()
 
@@ -175,7 +175,7 @@ class PacketDecoder:
 
 
 def promised_end_seconds(stream: VideoStream) -> Fraction:
-    """Return where the header says that a stream ends; 0 where it says nothing."""
+    """Return the end of a stream by its header; 0 if the header does not state it."""
     base = stream.time_base
     if stream.duration is not None and base is not None:
         return ((stream.start_time or 0) + stream.duration) * base

@@ -16,7 +16,7 @@ from vidrestore.media.timing import Cut
 from vidrestore.types import Frame, Plane, Timestamp
 
 _LEAST_HW = (4, 3)
-"""Of a plane: fewer samples bwdif does not take."""
+"""Smallest height and width of a plane that bwdif accepts."""
 _MARK_EVERY_FRAMES = 250
 
 
@@ -89,7 +89,7 @@ class DeinterlacedSource:
     def frames_from(
         self, index: int, timestamp: Timestamp, *, seek: bool = True
     ) -> Iterator[Frame]:
-        """Yield what iterating from the start yields from frame ``index`` on.
+        """Yield the frames from ``index`` on, the same as when iterating from the start.
 
         Args:
             index: Of the first frame wanted.
@@ -109,7 +109,7 @@ class DeinterlacedSource:
         return starting_at(frames, index, timestamp, self.info)
 
     def _deinterlaced(self, frames: Iterable[Frame], index: int) -> Iterator[Frame]:
-        """Yield what is made of ``frames``, counting from ``index``."""
+        """Yield the deinterlaced ``frames``, numbered from ``index``."""
         filters = [self._filter(at) for at in range(len(self._plane_hws))]
         # bwdif gives what it makes of a frame when it has seen the next one.
         waiting: Frame | None = None
@@ -146,7 +146,7 @@ class DeinterlacedSource:
             self._marks.append(_Mark(index, frame.index, frame.timestamp))
 
     def _pictures(self, frame: Frame, made: Sequence[Sequence[av.VideoFrame]]) -> Iterator[Frame]:
-        """Yield the pictures of one frame: itself, or what every plane's filter made of it."""
+        """Yield the pictures of one frame: itself, or the output of the planes' filters."""
         if not self._rule.holds_two(frame):
             yield _in_half_ticks(frame) if self._twice else frame
             return
@@ -178,7 +178,7 @@ def _in_half_ticks(frame: Frame) -> Frame:
 
 
 def _shown_for_half(frame: Frame, *, is_second: bool) -> Frame:
-    """Return a frame shown for the first or the second half of its time."""
+    """Return a frame for the first or the second half of its duration."""
     duration = frame.duration_ticks
     ticks = 2 * frame.timestamp.ticks + (max(1, duration) if is_second else 0)
     timestamp = Timestamp(ticks, frame.timestamp.time_base / 2)

@@ -22,7 +22,7 @@ def is_damage(error: Exception) -> bool:
 
 
 def _lies(error: av.error.FFmpegError, container: InputContainer, near_byte: int) -> bool:
-    """Whether FFmpeg calls damage an error of the disk, as where Matroska points beyond the end."""
+    """Whether FFmpeg reports damage as a disk error, as when Matroska points beyond the end."""
     if error.errno != errno.EIO:
         return False
     try:

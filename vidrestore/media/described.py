@@ -1,4 +1,4 @@
-"""What describes streams: how it is written, and what of it a container did not take."""
+"""Writes the descriptions of streams, and finds what a container did not accept."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path

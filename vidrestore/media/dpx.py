@@ -22,7 +22,7 @@ def is_dpx(data: bytes) -> bool:
 
 
 def read_dpx(data: bytes) -> Picture:
-    """Return the samples of a DPX picture and what its header says.
+    """Return the samples of a DPX picture and the values of its header.
 
     Raises:
         UnreadablePictureError: It is damaged, or its layout is not supported.
@@ -92,7 +92,7 @@ class _Layout:
     lines: int
     """Runs of samples that begin on a new word: one per line of the picture, or one in all."""
     per_line: int
-    """Samples of such a line."""
+    """Samples of such a run."""
     packing: WordPacking
     order: str
 

@@ -56,7 +56,7 @@ class DpxHeader:
         return int(struct.unpack_from(self.order + "I", self._data, at)[0])
 
     def _real(self, at: int) -> float | None:
-        """Return a number of the film or television header; None where it is undefined."""
+        """Return a number of the film or television header; None if it is undefined."""
         if self._u32(at) == _UNDEFINED:
             return None
         value = float(struct.unpack_from(self.order + "f", self._data, at)[0])
@@ -131,7 +131,7 @@ class DpxHeader:
 
     @property
     def color(self) -> ColorTags:
-        """What it says of its colours."""
+        """Colour tags from the header."""
         transfer = self._u8(801)
         # FFmpeg up to version 4.3 called everything linear.
         if transfer == _LINEAR and self._text(160, 100).startswith("Lavc"):
@@ -186,7 +186,7 @@ class DpxHeader:
 
 
 def _timecode(bcd: int) -> str:
-    """Return a time code of binary-coded decimals, hours first; empty where there is none."""
+    """Return a time code of binary-coded decimals, hours first; empty if there is none."""
     digits = f"{bcd & 0x3F7F7F3F:08x}"
     if bcd == _UNDEFINED or not digits.isdecimal():
         return ""

@@ -24,7 +24,7 @@ class EncoderChoice:
 
     encoder: str
     name: str
-    """FFmpeg's name of the format, which may pack what ``planar`` has in planes."""
+    """FFmpeg's name of the format, which may be the packed form of ``planar``."""
     planar: PixelFormat
     loss: Loss
 

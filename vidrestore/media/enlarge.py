@@ -66,7 +66,7 @@ def enlarged_hw(size_hw: tuple[int, int], scale: int) -> tuple[int, int]:
 
 
 def enlarged_geometry(geometry: DisplayGeometry, scale: int) -> DisplayGeometry:
-    """Return how enlarged frames lie on the screen: the same way, with the same pixel aspect."""
+    """Return the display geometry of enlarged frames: same orientation and pixel aspect."""
     return replace(geometry, coded_hw=enlarged_hw(geometry.coded_hw, scale))
 
 

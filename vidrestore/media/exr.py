@@ -37,7 +37,7 @@ def is_exr(data: bytes) -> bool:
 
 
 def read_exr(data: bytes) -> Picture:
-    """Return the samples of an EXR picture, as codes of half floats, and what its header says.
+    """Return the samples of an EXR picture, as codes of half floats, and its header's values.
 
     Raises:
         UnreadablePictureError: It is damaged, or of a kind that is not supported.

@@ -1,4 +1,4 @@
-"""Checksums of FFV1's slices, RFC 9043, section 4.9: FFmpeg conceals damage and tells no one."""
+"""Checksums of FFV1's slices, RFC 9043, section 4.9: FFmpeg conceals damage silently."""
 
 import zlib
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ class SliceChecker:
         self._has_checksums = False
 
     def damaged_slices(self, packet: bytes) -> int:
-        """Return how many slices of a packet are damaged; 0 where the stream has no checksums.
+        """Return how many slices of a packet are damaged; 0 if the stream has no checksums.
 
         Where the sizes of slices are damaged they cannot be told apart, and count as one. Whether
         there are checksums shows in the first packet that has an intact slice.

@@ -66,7 +66,7 @@ class EncoderPlan:
 
 
 class FilmFile:
-    """A film under way: takes packets of its pictures, and copies all others in between."""
+    """A film that is being written: takes packets of its pictures, and copies all others."""
 
     def __init__(
         self,
@@ -266,7 +266,7 @@ class FilmFile:
                 self._output.mux_one(packet)
 
     def finish(self) -> None:
-        """Copy what is left and write the end of the file."""
+        """Copy the remaining packets and write the end of the file."""
         if self._output is None:
             return
         with media_errors(self._target, "write"):

@@ -54,13 +54,13 @@ class PictureFilter:
         graph.configure()
 
     def pushed(self, *pictures: av.VideoFrame) -> list[av.VideoFrame]:
-        """Give one picture to every input, and return what comes out."""
+        """Feed one picture to every input, and return the output."""
         for entry, picture in zip(self._inputs, pictures, strict=True):
             entry.push(picture)
         return self._ready()
 
     def finished(self) -> list[av.VideoFrame]:
-        """Say that no more will come, and return what was still inside."""
+        """Signal the end of input, and return the remaining output."""
         for entry in self._inputs:
             entry.push(None)
         return self._ready()

@@ -68,7 +68,7 @@ def read_picture(path: Path) -> Picture:
 
 
 def probe_pictures(path: Path, *, fps: Fraction) -> VideoInfo:
-    """Return what a folder of pictures or a picture holds; the first one is read.
+    """Describe a folder of pictures or a single picture; only the first one is read.
 
     Raises:
         MediaError: There is no picture, or the first cannot be read.

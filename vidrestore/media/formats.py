@@ -1,4 +1,4 @@
-"""FFmpeg's pixel formats as planes: which layout a frame has, and what repacks it losslessly.
+"""FFmpeg's pixel formats as planes: layouts of frames, and lossless repacking.
 
 Most decoders give planar frames, whose planes are taken as they are. Packed ones (``nv12``,
 ``yuyv422``, ``rgb24``, ...) are only moved, never converted: every sample keeps its value.

@@ -17,11 +17,11 @@ from vidrestore.media.publish import check_target, pending_file
 COMMAND = ("-map", "0:v:0", "-map", "0:a?", "-c:a", "copy")
 """Options between ffmpeg's ``-i FILE`` and ``-f framemd5 -``."""
 _UNEVEN = ("-fps_mode", "passthrough", "-enc_time_base:v", "demux")
-"""Keep frames and times where they would be rounded to a rate."""
+"""Options that keep frames and times instead of rounding them to a constant rate."""
 
 
 def check_framemd5(target: Path, film: Path, source: Path, *, overwrite: bool) -> None:
-    """Refuse before the work what could not be written after it.
+    """Refuse, before the work, a file that could not be written after it.
 
     Args:
         target: Where the checksums would go.

@@ -1,4 +1,4 @@
-"""Times of pictures as a container holds them, and what is lost of them."""
+"""Time stamps of pictures as a container holds them, and their loss of precision."""
 
 from collections import deque
 from fractions import Fraction
@@ -47,7 +47,7 @@ class HeldTimes:
         self._rounded.append(rounded)
 
     def notes(self) -> list[str]:
-        """Return what a user should know of the times, when all are written."""
+        """Return notes for the user about the times, after all are written."""
         notes: list[str] = []
         if self._rounds:
             said = f"{self._suffix} rounds time stamps to milliseconds"

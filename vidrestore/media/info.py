@@ -61,12 +61,12 @@ class VideoInfo:
     """FFmpeg's name of the container, or the suffix of the pictures."""
     geometry: DisplayGeometry
     pixel_format_name: str
-    """FFmpeg's name of what the decoder gives."""
+    """FFmpeg's name of the decoder's pixel format."""
     pixel_format: PixelFormat
     """The planes that frames carry; of the same samples as ``pixel_format_name``."""
     color: ColorTags
     side_data: SideData = field(default_factory=SideData)
-    """What its first frame says of its colours beside the tags."""
+    """Colour metadata of the first frame, besides the tags."""
     time_base: Fraction
     """Seconds per tick of the frames' time stamps."""
     origin_seconds: Fraction = Fraction(0)
@@ -76,7 +76,7 @@ class VideoInfo:
     """Frames per second."""
     frame_count_estimate: int | None = None
     variable_rate: bool | None = None
-    """Whether the first frames are unevenly spaced; None where there are too few."""
+    """Whether the first frames are unevenly spaced; None if there are too few."""
     field_order: FieldOrder = "unknown"
     codec: str
     bit_rate: int | None = None
@@ -85,7 +85,7 @@ class VideoInfo:
     chapters: tuple[Chapter, ...] = ()
     metadata: Mapping[str, str]
     timecode: str | None = None
-    """Of its first frame, as the file writes it."""
+    """Time code of the first frame, as written in the file."""
     reel_name: str | None = None
 
     @property
@@ -109,7 +109,7 @@ DEFAULT_PICTURE_RATE = Fraction(25)
 
 
 def probe(path: Path, *, fps: Fraction = DEFAULT_PICTURE_RATE) -> VideoInfo:
-    """Return what ``path`` holds; the first frame is decoded, no more.
+    """Describe the content of ``path``; only the first frame is decoded.
 
     Args:
         path: A film, a folder of pictures, or a picture.
