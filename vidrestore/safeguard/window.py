@@ -60,7 +60,7 @@ def _run(
     past: Sequence[Mapping[int, Reading]],
     following: Sequence[Mapping[int, Reading]],
 ) -> tuple[list[Reading], int]:
-    """Return the readings of a track around the current frame, and the index of its own."""
+    """Return the readings of a track around the current frame, and the index of that frame."""
     before: list[Reading] = []
     for readings in reversed(past):
         if track not in readings:
