@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from support.psfrgan import GOLDEN, filled, picture, plain_parser, published_error, shapes_of
+from support.psfrgan import filled, picture, plain_parser, published_error, shapes_of
 from torch import Tensor
 
 from vidrestore.models.face_parser import (
@@ -192,7 +192,6 @@ def test_logits_of_other_classes_are_refused() -> None:
         class_probability(torch.zeros(1, 11, 4, 4), FACE_CLASSES)
 
 
-@pytest.mark.skipif(not GOLDEN.is_dir(), reason="the published outputs are not at hand")
 @torch.inference_mode()
 def test_the_released_size_gives_the_published_logits_and_picture() -> None:
     found = filled(FaceParser())(picture(3, 512))

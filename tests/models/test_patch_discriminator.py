@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from support.psfrgan import GOLDEN, filled, picture, published_error, shapes_of
+from support.psfrgan import filled, picture, published_error, shapes_of
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -126,7 +126,6 @@ def test_tensors_are_named_as_published() -> None:
     assert set(shapes_of(small(spectral_norm=True))) == spectral
 
 
-@pytest.mark.skipif(not GOLDEN.is_dir(), reason="the published outputs are not at hand")
 @torch.inference_mode()
 def test_the_released_size_gives_the_published_scores() -> None:
     result = filled(MultiScaleDiscriminator())(picture(22, 256))

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 import torch
 from support.psfrgan import (
-    GOLDEN,
     filled,
     one_hot_map,
     picture,
@@ -330,7 +329,6 @@ def test_crops_of_another_size_are_refused() -> None:
         small_restorer()(torch.zeros(1, 3, 64, 96))
 
 
-@pytest.mark.skipif(not GOLDEN.is_dir(), reason="the published outputs are not at hand")
 def test_the_released_size_gives_the_published_picture_at_174_gflop() -> None:
     generator = filled(PsfrganGenerator()).requires_grad_(False)
     given = picture(3, 512), one_hot_map(512, cell_px=64)

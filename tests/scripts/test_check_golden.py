@@ -24,7 +24,6 @@ def test_a_small_network_gives_the_golden_numbers(path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not PUBLISHED_GOLDEN.is_dir(), reason="the published outputs are not at hand")
 @pytest.mark.parametrize(
     "path", sorted(PUBLISHED_GOLDEN.glob("*.json")), ids=lambda path: path.stem
 )

@@ -148,6 +148,7 @@ class Tab:
         """Return the window as ``(h, w, 3)`` RGB."""
         data = base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        assert picture is not None
         return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
     def complaints(self) -> list[str]:

@@ -1,14 +1,18 @@
 """Small films of a real kind: numbered pictures, flashes and beeps, any codec and clock."""
 
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import imageio_ffmpeg
 import numpy as np
+from av import AudioFrame, Packet, VideoFrame
+from av.container import OutputContainer
+from av.filter import Graph
 from numpy.typing import NDArray
 
 from vidrestore.types import Frame
@@ -104,8 +108,8 @@ def make_clip(path: Path, clip: Clip | None = None) -> Path:
     return path
 
 
-def _video_stream(container, clip: Clip):
-    video = container.add_stream(clip.codec, rate=clip.rate, options=dict(clip.options))
+def _video_stream(container: OutputContainer, clip: Clip) -> Any:
+    video: Any = container.add_stream(clip.codec, rate=clip.rate, options=dict(clip.options))
     video.height, video.width = clip.size_hw
     video.pix_fmt = clip.pixel_format
     video.codec_context.time_base = clip.time_base
@@ -126,10 +130,10 @@ def _video_stream(container, clip: Clip):
     return video
 
 
-def _video_packets(video, clip: Clip):
+def _video_packets(video: Any, clip: Clip) -> Iterator["Packet[Any]"]:
     mark = _field_marker(clip) if clip.field_order else None
     ends = [*clip.ticks[1:], clip.ticks[-1] + clip.last_duration_ticks]
-    durations = {}
+    durations: dict[int, int] = {}
     for number, (ticks, end) in enumerate(zip(clip.ticks, ends, strict=True)):
         seconds = ticks * clip.time_base
         flash = any(0 <= seconds - at < Fraction(1, 25) for at in clip.flashes_seconds)
@@ -148,17 +152,21 @@ def _video_packets(video, clip: Clip):
     yield from _timed(video.encode(None), durations)
 
 
-def _timed(packets, durations):
+def _timed(packets: Sequence["Packet[Any]"], durations: dict[int, int]) -> Iterator["Packet[Any]"]:
     for packet in packets:
+        assert packet.pts is not None
         packet.duration = durations[packet.pts]
         yield packet
 
 
 def _field_marker(clip: Clip) -> Callable[[av.VideoFrame], av.VideoFrame]:
-    graph = av.filter.Graph()
+    graph = Graph()
     height, width = clip.size_hw
     source = graph.add_buffer(
-        width=width, height=height, format=clip.pixel_format, time_base=clip.time_base
+        width=width,
+        height=height,
+        format=av.VideoFormat(clip.pixel_format),
+        time_base=clip.time_base,
     )
     marker, sink = graph.add("setfield", clip.field_order), graph.add("buffersink")
     source.link_to(marker)
@@ -167,20 +175,22 @@ def _field_marker(clip: Clip) -> Callable[[av.VideoFrame], av.VideoFrame]:
 
     def marked(frame: av.VideoFrame) -> av.VideoFrame:
         graph.push(frame)
-        return graph.vpull()
+        pulled = graph.vpull()
+        assert isinstance(pulled, av.VideoFrame)
+        return pulled
 
     return marked
 
 
-def _audio_stream(container, sound: Sound):
-    stream = container.add_stream(sound.codec, rate=SAMPLE_RATE_HZ, layout="mono")
+def _audio_stream(container: OutputContainer, sound: Sound) -> Any:
+    stream: Any = container.add_stream(sound.codec, rate=SAMPLE_RATE_HZ, layout="mono")
     stream.codec_context.thread_count = 1
     if sound.language is not None:
         stream.metadata["language"] = sound.language
     return stream
 
 
-def _audio_packets(stream, sound: Sound):
+def _audio_packets(stream: Any, sound: Sound) -> Iterator["Packet[Any]"]:
     samples = int(sound.seconds * SAMPLE_RATE_HZ)
     at_seconds = float(sound.start_seconds) + np.arange(samples) / SAMPLE_RATE_HZ
     wave = np.zeros(samples)
@@ -189,12 +199,12 @@ def _audio_packets(stream, sound: Sound):
         wave += np.where(
             (since >= 0) & (since < 0.04), np.sin(2 * np.pi * sound.beep_hz * since), 0
         )
-    is_float = stream.format.name.startswith("flt")
-    data = (
+    is_float: bool = stream.format.name.startswith("flt")
+    data: NDArray[Any] = (
         (wave * 0.8).astype(np.float32)[None] if is_float else (wave * 26000).astype(np.int16)[None]
     )
     stream.codec_context.open(strict=False)
-    step = stream.codec_context.frame_size or 1152
+    step: int = stream.codec_context.frame_size or 1152
     start = round(sound.start_seconds * SAMPLE_RATE_HZ)
     for at in range(0, samples, step):
         block = np.ascontiguousarray(data[:, at : at + step])
@@ -258,6 +268,7 @@ def damage_packet(path: Path, number: int) -> None:
         position, size = packets[number].pos, packets[number].size
     data = bytearray(path.read_bytes())
     rng = np.random.default_rng(number)
+    assert position is not None
     inside = slice(position + min(8, size // 4), position + size)
     data[inside] = rng.integers(0, 256, len(data[inside]), dtype=np.uint8).tobytes()
     path.write_bytes(data)
@@ -286,6 +297,12 @@ def packets_of(path: Path, kind: str, number: int = 0) -> list[PacketRecord]:
         ]  # fmt: skip
 
 
+def _seconds(frame: AudioFrame | VideoFrame) -> Fraction:
+    assert frame.pts is not None
+    assert frame.time_base is not None
+    return frame.pts * frame.time_base
+
+
 def first_beep_seconds(path: Path, number: int = 0) -> Fraction:
     """Return when an audio track is first loud."""
     with av.open(str(path)) as container:
@@ -294,7 +311,7 @@ def first_beep_seconds(path: Path, number: int = 0) -> Fraction:
             full_scale = {"flt": 1.0, "s16": 2.0**15, "s32": 2.0**31}[frame.format.name[:3]]
             loud = np.flatnonzero(wave > 0.2 * full_scale)
             if loud.size:
-                return frame.pts * frame.time_base + Fraction(int(loud[0]), frame.sample_rate)
+                return _seconds(frame) + Fraction(int(loud[0]), frame.sample_rate)
     raise AssertionError(f"{path}: no beep")
 
 
@@ -303,5 +320,5 @@ def first_flash_seconds(path: Path) -> Fraction:
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
             if frame.to_ndarray(format="gray").mean() > 220:
-                return frame.pts * frame.time_base
+                return _seconds(frame)
     raise AssertionError(f"{path}: no flash")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 from support.facefolders import write_faces
 from torch import Tensor, nn
 from torch.nn import functional as F

@@ -16,7 +16,7 @@ def face_picture(number: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
     source = pictures[number % len(pictures)]
     scale = max(height / source.shape[0], width / source.shape[1])
     large = cv2.resize(source, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    picture = np.ascontiguousarray(large[:height, :width])
+    picture = np.ascontiguousarray(large[:height, :width], dtype=np.uint8)
     blocks = numbered_picture(number, (8, 96))
     picture[:8, :96] = blocks[:8, :96]
     return picture

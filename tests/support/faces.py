@@ -34,7 +34,9 @@ def example_pictures(count: int = 40) -> tuple[NDArray[np.uint8], ...]:
     """Return the first pictures of the example clip: one woman, slightly turning."""
     with av.open(str(EXAMPLE)) as container:
         frames = islice(container.decode(video=0), count)
-        return tuple(frame.to_ndarray(format="rgb24") for frame in frames)
+        return tuple(
+            np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8) for frame in frames
+        )
 
 
 def points_at(
@@ -65,7 +67,7 @@ def numbered_frame(
     """Return a frame of a fixed pattern per scene, with its number in the first sample."""
     rng = np.random.default_rng(scene)
     coarse = rng.integers(20, 236, (6, 8, 3)).astype(np.uint8)
-    rgb = cv2.resize(coarse, hw[::-1], interpolation=cv2.INTER_CUBIC)
+    rgb = np.asarray(cv2.resize(coarse, hw[::-1], interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
     rgb[0, 0] = (index // 65536 % 256, index // 256 % 256, index % 256)
     ticks = round((index / 25 if seconds is None else seconds) * 90_000)
     return frame_of(rgb, index=index, ticks=ticks)
@@ -88,7 +90,8 @@ def plain_view(frame: Frame, max_side_px: int) -> RgbView:
     """Render a planar RGB frame at its own size."""
     assert max(frame.coded_hw) <= max_side_px
     green, blue, red = frame.planes
-    return RgbView(rgb_hwc=np.dstack([red, green, blue]), view_to_display=np.eye(2, 3))
+    rgb = np.dstack([red, green, blue]).astype(np.uint8)
+    return RgbView(rgb_hwc=rgb, view_to_display=np.eye(2, 3))
 
 
 class ScriptedDetector:
@@ -180,14 +183,14 @@ def found_one_by_one(
             here.append((box, float(scores[row, column])))
         windows += _suppressed(here, 0.5)
         scale *= 0.709
-    boxes = []
+    boxes: list[tuple[list[float], float]] = []
     for box, _ in _suppressed(windows, 0.7):
         square, crop = _square_crop(picture, box, 24)
         seen = network.refine(_as_input(crop))
         score = float(seen.face_logits[0].sigmoid())
         if score >= thresholds[1]:
             boxes.append((_moved(square, seen.box_offsets[0].tolist()), score))
-    faces = []
+    faces: list[tuple[list[float], float, NDArray[np.float64]]] = []
     for box, _ in _suppressed(boxes, 0.7):
         square, crop = _square_crop(picture, box, 48)
         seen = network.output(_as_input(crop))
@@ -226,7 +229,9 @@ def _square_crop(
         (crop_px, crop_px),
         interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
     )
-    return [float(left), float(top), float(left + side), float(top + side)], crop
+    return [float(left), float(top), float(left + side), float(top + side)], np.asarray(
+        crop, dtype=np.uint8
+    )
 
 
 def _suppressed(

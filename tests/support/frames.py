@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from vidrestore.types import ColorTags, Frame, PixelFormat, Timestamp
+from vidrestore.types import ColorTags, Frame, PixelFormat, Plane, Timestamp
 
 YUV420 = PixelFormat(name="yuv420p", model="yuv", bit_depth=8, chroma_shift_xy=(1, 1))
 YUV422P10 = PixelFormat(name="yuv422p10le", model="yuv", bit_depth=10, chroma_shift_xy=(1, 0))
@@ -29,7 +29,7 @@ def random_frame(
     """Return a frame of noise, or of slow waves where ``smooth``; chroma around its middle."""
     rng = np.random.default_rng(seed)
     dtype = np.uint8 if pixel_format.bit_depth == 8 else np.uint16
-    planes = []
+    planes: list[Plane] = []
     for at in range(pixel_format.plane_count):
         height, width = pixel_format.plane_hw(at, coded_hw)
         if smooth:

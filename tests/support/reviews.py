@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,10 +99,15 @@ def review_files(
     The films are lossless. The clock of the source runs in 25ths, that of the result in
     thousandths.
     """
-    lossless = {"codec": "ffv1", "options": {}, "size_hw": SIZE_HW, "ticks": tuple(range(count))}
+    lossless: dict[str, Any] = {
+        "codec": "ffv1",
+        "options": {},
+        "size_hw": SIZE_HW,
+        "ticks": tuple(range(count)),
+    }
     paths = {"source.mkv": DARK, "result.mkv": BRIGHT}
     for name, level in paths.items():
-        make_clip(folder / name, Clip(**lossless, picture=film_picture(level)))  # type: ignore[arg-type]
+        make_clip(folder / name, Clip(**lossless, picture=film_picture(level)))
     header = header or review_header(time_base=Fraction(1, 1000))
     ticks = round(Fraction(1, 25) / header.time_base)
     timed = [

@@ -80,7 +80,12 @@ def parser(root: Path) -> dict[str, Any]:
 
 
 def psfrgan(root: Path) -> dict[str, Any]:
-    sizes = {"in_size": SIDE_PX, "out_size": SIDE_PX, "min_feat_size": 16, "base_ch": 8}
+    sizes: dict[str, Any] = {
+        "in_size": SIDE_PX,
+        "out_size": SIDE_PX,
+        "min_feat_size": 16,
+        "base_ch": 8,
+    }
     path = root / "parser.pt"
     if not path.exists():
         torch.save(FaceParser(**sizes, res_depth=1, ch_range=(8, 16)).state_dict(), path)

@@ -25,7 +25,7 @@ def face_crop() -> Picture:
     (face,) = MtcnnDetector(embedded_mtcnn()).detect([picture])[0]
     to_crop = similarity_to_template(face.points_xy)
     crop = cv2.warpAffine(picture, to_crop, (SIDE_PX, SIDE_PX), borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(crop, dtype=np.float32) / 255
+    return np.asarray(crop, dtype=np.float32) / np.float32(255)
 
 
 def texture(seed: int = 0) -> Picture:
@@ -41,7 +41,8 @@ def sharp_crop() -> Picture:
     """Return the face with fine detail down to single pixels."""
     fine = texture()
     fine -= cv2.GaussianBlur(fine, (0, 0), 6.0)
-    return np.clip(face_crop() + 0.06 * fine[..., None], 0, 1)
+    crop = face_crop() + 0.06 * fine[..., None]
+    return np.asarray(np.clip(crop, 0, 1), dtype=np.float32)
 
 
 def covered_crop() -> Picture:
@@ -70,7 +71,7 @@ def shut_mouth_crop() -> Picture:
     lips = np.zeros((SIDE_PX, SIDE_PX), np.float32)
     cv2.ellipse(lips, (257, 378), (66, 24), 0, 0, 360, 1.0, -1)
     lips = cv2.GaussianBlur(lips, (0, 0), 5)[..., None]
-    crop = crop * (1 - lips) + np.float32([0.62, 0.36, 0.32]) * lips
+    crop = crop * (1 - lips) + np.array([0.62, 0.36, 0.32], np.float32) * lips
     cv2.line(crop, (200, 378), (314, 378), (0.35, 0.18, 0.16), 4)
     return np.asarray(cv2.GaussianBlur(crop, (0, 0), 1.5), dtype=np.float32)
 

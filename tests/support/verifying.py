@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -81,7 +82,7 @@ def restored_copy(
     *,
     codec: str = "ffv1",
     crf: float | None = None,
-    **part: float | None,
+    **part: Any,
 ) -> Path:
     """Write what a restoration would, with ``change`` in the place of the networks."""
     settings = EncoderSettings(codec=codec, crf=crf)
@@ -105,7 +106,7 @@ def record_of(
     mask: Box | None = MASK,
     codec: str = "ffv1",
     header: Callable[[RecordHeader], RecordHeader] = lambda each: each,
-    **part: float | None,
+    **part: Any,
 ) -> Path:
     """Write the record of a run over ``source`` with one face in every frame."""
     with open_source(source, **part) as frames:
@@ -191,6 +192,7 @@ def remuxed(
                         data[len(data) // 2] ^= 1
                         packet.update(bytes(data))
                     else:
+                        assert packet.pts is not None
                         packet.pts += round(0.02 / packet.time_base)
             packet.stream = streams[packet.stream_index]
             after.mux_one(packet)
