@@ -48,12 +48,12 @@ class Ramp:
 
 SCORE = Ramp(0.70, 0.92)
 """Score of the detector, which lowers it if the mirrored crop gives other points."""
-YAW_DEGREES = Ramp(60.0, 45.0)
+YAW_DEGREES = Ramp(63.0, 53.0)
 LIKENESS = Ramp(0.18, 0.30)
 """Correlation of the face with the mean face."""
 EYE_LIKENESS = Ramp(-0.05, 0.20)
 """The same for the eye that correlates less."""
-DETAIL_PX = Ramp(280.0, 240.0)
+DETAIL_PX = Ramp(240.0, 190.0)
 """Real resolution of a face, as the side of a crop that could hold it; ``zero_at`` is good."""
 NOISE = Ramp(3.0, 5.0)
 """Standard deviation of noise, of 255: such a face may be sharp, but is not good."""
