@@ -74,7 +74,10 @@ def sampled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def probed(monkeypatch: pytest.MonkeyPatch) -> None:
+def probed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A film that the command finds, of which it sees what ``INFO`` says."""
+    monkeypatch.chdir(tmp_path)
+    INFO.path.write_bytes(b"read by the stand-in below")
     monkeypatch.setattr(media_info, "probe", lambda path: INFO)
 
 
@@ -213,6 +216,7 @@ def test_a_file_called_like_a_model_is_a_file(
     assert capfd.readouterr().err.startswith("error: lite: ")
 
 
+@pytest.mark.usefixtures("probed")
 def test_side_data_of_hdr_is_told(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
