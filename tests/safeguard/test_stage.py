@@ -185,7 +185,7 @@ def test_a_restorer_that_makes_another_person_is_refused_to_the_last_frame(
 
 
 def test_what_both_stages_found_is_multiplied(meter: IdentityMeter) -> None:
-    face = aligned_face(face_crop(), tracked(nose_shift=0.45))
+    face = aligned_face(face_crop(), tracked(nose_shift=0.55))
     (before, *_) = frames = guarded(film(5, face))
     assert 0 < before.faces[0].verdict.strength < 1
 

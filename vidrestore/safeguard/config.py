@@ -7,23 +7,24 @@ degraded as in GFP-GAN's training, which is harsher than any of the clips. ``lit
 reading         to be let through                     to be caught
 ==============  ====================================  =========================================
 score           least of 13 clips 0.99                half hidden behind a head 0.68
-yaw             clips up to 29 degrees, 1 in 24       heads turned to a side
-                frames of one 50
+yaw             clips up to 29 degrees, 1 in 24       profiles; beyond 55 degrees nothing could
+                frames of one 50; at 45 to 55         be measured
+                degrees faces gain as frontal ones
 likeness        clips 0.32 to 0.79, stills 0.35 up    half hidden 0.08, left half covered 0.27
 eye likeness    clips 0.28 up, stills 0.32 up, one 0  half hidden -0.5, eye covered -0.4 to 0.1
-detail          old and small 60 to 130, GRID 160,    clean modern clips 282, 390 and more;
-                a speech of 450 lines 231             clean stills 401 and more
+detail          old and small 60 to 130, GRID 160;    a speech of 450 lines 231; clean modern
+                what ``lite`` gains ends near 190     clips 282, 390 and more; stills 401 and up
 noise           clean stills 0.4 to 2.9               noise of sigma 6: 4.0 to 5.6
 block edges     clean stills up to 0.02               JPEG quality 75: 0.25, 45: 0.52, 15: 1.25
 identity        clips up to 0.08; stills 0.06,        another face blended in by half 0.46, 90 %
-                95 % up to 0.23                       from 0.30; in full 0.65, from 0.49
-eyes            clips up to 0.05; stills 0.10,        eyes of another face 0.87, 90 % from 0.58;
-                95 % up to 0.34                       of a frame with them open 0.6 to 0.9
-mouth           clips up to 0.05; stills 0.09,        mouth of another face 1.06, 90 % from 0.67
-                95 % up to 0.35
+                95 % up to 0.21                       from 0.30; in full 0.63, from 0.48
+eyes            clips up to 0.05; stills 0.10,        eyes of another face 1.04, 90 % from 0.74;
+                95 % up to 0.41                       of a frame with them open 0.6 to 0.9
+mouth           clips up to 0.05; stills 0.09,        mouth of another face 1.17, 90 % from 0.61
+                95 % up to 0.27
 ==============  ====================================  =========================================
 
-The safeguard lowers 3 of the 40 degraded stills as ``lite`` restored them, and 9 if the true face
+The safeguard lowers 4 of the 40 degraded stills as ``lite`` restored them, and 9 if the true face
 replaces the restored one: where the source shows next to nothing, even the truth is a guess.
 """
 
