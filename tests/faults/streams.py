@@ -120,7 +120,9 @@ def other_picture(bench: Bench) -> None:
     run_ffmpeg("-i", bench.clip(ticks=range(5)), folder / "%02d.png")
     small = bench.clip("small.mkv", ticks=(0,), size_hw=(32, 96))
     run_ffmpeg("-i", small, "-frames:v", "1", folder / "03.png")
-    bench.restore(folder, output="out").refused("03.png: is 96x32 gbrp, but the pictures before are")
+    bench.restore(folder, output="out").refused(
+        "03.png: is 96x32 gbrp, but the pictures before are"
+    )
 
 
 @fault("a film of one frame", "one frame comes out, in every container")

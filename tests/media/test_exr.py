@@ -187,7 +187,9 @@ def test_a_folder_goes_through_bit_for_bit(tmp_path: Path) -> None:
 
 def test_floats_do_not_silently_become_something_that_holds_less(tmp_path: Path) -> None:
     path = make_sequence(tmp_path / "in")[0]
-    with pytest.raises(UnsupportedStreamError, match="cannot hold floating-point pictures; name a folder"):
+    with pytest.raises(
+        UnsupportedStreamError, match="cannot hold floating-point pictures; name a folder"
+    ):
         copy_film(tmp_path / "in", tmp_path / "out.mkv")
     with pytest.raises(MediaError, match=r"cannot hold floating-point pictures; name an \.exr"):
         copy_film(path, tmp_path / "out.tif")

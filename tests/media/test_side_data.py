@@ -181,7 +181,9 @@ def test_what_a_result_cannot_hold_is_said() -> None:
     assert "cannot state the colours" in said(SideData(), HDR10, **avi)
     assert said(SideData(), ColorTags(), **avi) == ""
     other = {"encoder": "dnxhd", "codec": "dnxhd", "container": "mov"}
-    assert "dnxhd cannot hold mastering display" in said(SideData(light_level=LEVEL), HDR10, **other)
+    assert "dnxhd cannot hold mastering display" in said(
+        SideData(light_level=LEVEL), HDR10, **other
+    )
 
 
 def test_parameters_are_added_to_those_an_encoder_has() -> None:
