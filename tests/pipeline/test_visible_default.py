@@ -1,0 +1,56 @@
+"""What the embedded restorer does to a face with the weights and the detail that it ships with."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from support.golden import ROOT
+from torch import Tensor
+from torch.nn import functional as F
+
+from vidrestore.faces.config import DetectorConfig
+from vidrestore.metrics.visibility import edges_and_flat
+from vidrestore.pipeline.networks import load_detector, load_restorer
+from vidrestore.safeguard.gates import luma_of
+from vidrestore.training.data.clips import aligned_clip
+
+CPU = torch.device("cpu")
+EXAMPLE: Path = ROOT / "examples" / "astronaut.mp4"
+
+
+@pytest.fixture(scope="module")
+def face_chw() -> Tensor:
+    detector = load_detector("mtcnn", device=CPU, config=DetectorConfig())
+    return aligned_clip(EXAMPLE, detector=detector, max_frames=2)[0]
+
+
+def restored(crop_chw: Tensor, detail: float | None = None) -> Tensor:
+    restorer = load_restorer("lite", device=CPU, dtype=torch.float32, detail=detail)
+    return restorer.restore(crop_chw[None])[0]
+
+
+def test_the_default_is_seen_on_a_soft_face(face_chw: Tensor) -> None:
+    small = F.interpolate(face_chw[None], (112, 112), mode="area")
+    soft = F.interpolate(small, (512, 512), mode="bicubic")[0].clamp(0, 1)
+    edges_before, flat_before = edges_and_flat(luma_of(soft))
+    edges, flat = edges_and_flat(luma_of(restored(soft)))
+
+    assert edges > 1.25 * edges_before
+    assert flat < 1.25 * flat_before, "edges are to be clear, and skin is not to be rough"
+
+
+def test_detail_goes_from_soft_to_sharp(face_chw: Tensor) -> None:
+    edges = [edges_and_flat(luma_of(restored(face_chw, detail)))[0] for detail in (0.0, 0.5, 1.0)]
+
+    assert edges == sorted(edges)
+    assert edges[2] > 1.05 * edges[0]
+
+
+@pytest.mark.parametrize("detail", [0.0, None, 1.0])
+@pytest.mark.parametrize("rgb", [(0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (0.9, 0.1, 0.2)])
+def test_a_crop_of_one_colour_stays_one(
+    rgb: tuple[float, float, float], detail: float | None
+) -> None:
+    crop = torch.tensor(rgb)[:, None, None].expand(3, 512, 512).contiguous()
+
+    assert float((restored(crop, detail) - crop).abs().max()) < 0.05
