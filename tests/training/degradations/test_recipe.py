@@ -86,7 +86,8 @@ def test_an_unknown_recipe_is_refused_with_those_known() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", sorted(set(RECIPES) - {"untouched", "old_film", "vhs", "television", "web_video"})
+    "name",
+    sorted(set(RECIPES) - {"untouched", "softened", "old_film", "vhs", "television", "web_video"}),
 )
 def test_most_draws_lose_detail(name: str) -> None:
     errors = [
@@ -121,3 +122,13 @@ def test_shares_say_how_often_a_recipe_is_drawn() -> None:
 def test_recipes_without_their_shares_are_refused() -> None:
     with pytest.raises(ConfigError, match="share"):
         MixedRecipe(recipes=(Untouched(),), shares=(1.0, 1.0))
+
+
+def test_a_softened_picture_loses_fine_detail_and_keeps_its_tones() -> None:
+    for seed in range(6):
+        drawn = recipe_named("softened").draw(np.random.default_rng(seed))
+        before, after = picture(), drawn.apply(picture())
+
+        assert np.abs(np.diff(after, axis=1)).max() < np.abs(np.diff(before, axis=1)).max() + 0.05
+        assert after.mean() == pytest.approx(before.mean(), abs=0.01)
+        assert 0.0 < np.abs(after - before).mean() < 0.1

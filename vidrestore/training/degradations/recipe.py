@@ -25,6 +25,7 @@ from vidrestore.training.degradations.papers import (
     PsfrganRecipe,
 )
 from vidrestore.training.degradations.second_order import SecondOrderRecipe
+from vidrestore.training.degradations.softened import SoftenedRecipe
 from vidrestore.types import FloatArray
 
 __all__ = [
@@ -65,6 +66,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "vhs": VhsRecipe(),
         "television": TelevisionRecipe(),
         "web_video": WebVideoRecipe(),
+        "softened": SoftenedRecipe(),
         "untouched": Untouched(),
     }
 )
