@@ -307,6 +307,45 @@ with open_job(Path(sys.argv[1]), {}, resume=False, overwrite=False):
 """
 
 
+def test_a_run_that_ends_between_two_outputs_is_resumed(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, record = tmp_path / "out.mkv", tmp_path / "out.jsonl"
+    replace = Path.replace
+
+    def replace_films_only(written: Path, target: Path) -> Path:
+        if target.suffix == ".jsonl":
+            raise CutOffError
+        return replace(written, target)
+
+    for _ in range(2):
+        monkeypatch.setattr(Path, "replace", replace_films_only)
+        with pytest.raises(CutOffError):
+            run(film, out, GO_ON, record=record)
+        assert out.exists()
+        assert not record.exists()
+        monkeypatch.undo()
+    whole = out.read_bytes()
+
+    run(film, out, GO_ON, record=record)
+
+    assert out.read_bytes() == whole
+    assert record.exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl", "out.mkv"]
+
+
+def test_an_output_that_something_else_wrote_is_not_replaced_by_resuming(
+    film: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.mkv"
+    cut_off(film, out, 20)
+    out.write_bytes(b"another film")
+
+    with pytest.raises(MediaError, match="already exists"):
+        run(film, out, GO_ON)
+    assert out.read_bytes() == b"another film"
+
+
 def test_two_runs_do_not_write_one_output(film: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.mkv"
     root = str(Path(__file__).parents[2])

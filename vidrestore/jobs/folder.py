@@ -4,7 +4,7 @@ import fcntl
 import hashlib
 import json
 import shutil
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +14,13 @@ from vidrestore.errors import MediaError
 from vidrestore.jobs.ahead import AHEAD, MARK, AnalysisMark, checksums_at, read_mark
 from vidrestore.jobs.analysis import prefix_crc32
 from vidrestore.jobs.journal import Journal, JournalEntry
+from vidrestore.media.leftovers import temporary_paths
 from vidrestore.media.segment import to_disk
 from vidrestore.media.translate import media_errors
 
 _LONGEST_NAME_BYTES = 255
 _IDENTITY, _JOURNAL, _ANALYSIS, _LOCK = "job.json", "journal", "analysis", "lock"
+_PUBLISHED = "published"
 
 
 def job_folder_path(target: Path) -> Path:
@@ -36,6 +38,33 @@ def kept_segments(target: Path) -> int:
     kept = len(Journal(folder / _JOURNAL).entries())
     ahead = Journal(folder / AHEAD).entries_in_any_order()
     return kept + sum(entry.segment >= kept for entry in ahead)
+
+
+def owns_existing_outputs(target: Path, outputs: Iterable[Path]) -> bool:
+    """Return whether every output that exists was published by the interrupted job of ``target``.
+
+    A run can be killed after it renamed its first output and before it renamed its last one.
+    Renaming keeps the inode, by which the output is known again.
+
+    Args:
+        target: The output that the job folder belongs to.
+        outputs: Real paths of all outputs of the job.
+    """
+    published = _published(job_folder_path(target))
+    return all(_device_inode(path) in published for path in outputs if path.exists())
+
+
+def _published(folder: Path) -> set[tuple[int, ...]]:
+    try:
+        text = (folder / _PUBLISHED).read_text(encoding="utf-8")
+        return {tuple(pair) for pair in json.loads(text)}
+    except (OSError, ValueError, TypeError):
+        return set()
+
+
+def _device_inode(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -65,6 +94,24 @@ class Job:
     def part(self, segment: int, kind: str) -> Path:
         """Return the path of a segment's file."""
         return self.folder / f"{segment:06d}.{kind}"
+
+    def note_outputs(self, outputs: Iterable[Path]) -> None:
+        """Note which temporary files are about to be renamed, for ``owns_existing_outputs``.
+
+        Args:
+            outputs: Real paths of all outputs of the job.
+
+        Raises:
+            MediaError: The job folder cannot be written.
+        """
+        path = self.folder / _PUBLISHED
+        with media_errors(path, "write"):
+            temporary = (temporary_paths(output, output.suffix) for output in outputs)
+            pairs = {_device_inode(path) for paths in temporary for path in paths}
+            text = json.dumps(sorted(pairs | _published(self.folder)))
+            with path.open("wb") as file:
+                file.write(text.encode())
+                to_disk(file)
 
 
 @contextmanager
@@ -223,7 +270,7 @@ def _clear(folder: Path, entries: tuple[JournalEntry, ...], *, has_mark: bool) -
     if has_mark:
         kept |= {_ANALYSIS, MARK, AHEAD}
     if entries:
-        kept |= {_IDENTITY, _JOURNAL, _ANALYSIS}
+        kept |= {_IDENTITY, _JOURNAL, _ANALYSIS, _PUBLISHED}
         kept |= {Path(file.name).parts[0] for entry in entries for file in entry.files}
     for path in folder.iterdir():
         if path.name in kept:

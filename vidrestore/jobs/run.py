@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from vidrestore.errors import ConfigError
 from vidrestore.jobs.engine import Engine, LocalEngine
-from vidrestore.jobs.folder import open_job
+from vidrestore.jobs.folder import open_job, owns_existing_outputs
 from vidrestore.jobs.identity import identity_of
 from vidrestore.jobs.settings import JobSettings
 from vidrestore.jobs.teller import Teller
@@ -162,6 +162,9 @@ def _run(
     from vidrestore.pipeline.prepared import comparison_geometry
 
     settings = prepared.settings
+    outputs_on_disk = _output_paths(output, settings)
+    if job.resume and owns_existing_outputs(outputs_on_disk[0], outputs_on_disk):
+        settings = replace(settings, overwrite=True)
     check_target(output, source_path=source_path, overwrite=settings.overwrite)
     machine = engine.machine(settings)
     with ExitStack() as stack:
@@ -194,6 +197,7 @@ def _run(
         run.assemble()
         if record is not None:
             record.write(prepared, run.facts, run.record_lines())
+        opened_job.note_outputs(outputs_on_disk)
     return replace(run.report(), segments=segments)
 
 
@@ -213,6 +217,12 @@ def _opened(
         drop_unsupported=settings.drop_unsupported,
         geometry=geometry,
     )
+
+
+def _output_paths(output: Path, settings: RestoreSettings) -> list[Path]:
+    """Return the real paths of what a run publishes at its end; the film first."""
+    paths = (output, settings.compare, settings.record)
+    return [place_of(path) for path in paths if path is not None]
 
 
 def _check_outputs_differ(output: Path, settings: RestoreSettings) -> None:

@@ -50,18 +50,27 @@ def held(path: Path) -> Generator[None]:
         os.close(handle)
 
 
+def temporary_paths(place: Path, suffix: str) -> list[Path]:
+    """Return the temporary files and folders that exist for an output.
+
+    Raises:
+        OSError: The folder of the output cannot be listed.
+    """
+    name = re.compile(
+        f"{re.escape(_beginning(place, suffix))}\\.{_TOKEN}\\.partial(\\.video)?{re.escape(suffix)}"
+    )
+    return [path for path in place.parent.iterdir() if name.fullmatch(path.name)]
+
+
 def remove_leftovers(place: Path, suffix: str) -> None:
     """Remove what runs for the same target left when they were killed.
 
     What cannot be removed stays: it is in nobody's way.
     """
-    name = re.compile(
-        f"{re.escape(_beginning(place, suffix))}\\.{_TOKEN}\\.partial(\\.video)?{re.escape(suffix)}"
-    )
     with suppress(OSError):
-        for each in [each for each in place.parent.iterdir() if name.fullmatch(each.name)]:
+        for path in temporary_paths(place, suffix):
             with suppress(OSError):
-                _remove_unheld(each)
+                _remove_unheld(path)
 
 
 def _remove_unheld(path: Path) -> None:
