@@ -32,10 +32,10 @@ import torch
 from benchmark_networks import NETWORKS, measured
 
 from vidrestore import RestoreSettings, restore_video
-from vidrestore.allocator import keep_freed_memory
 from vidrestore.devices import resolve_device
+from vidrestore.malloc_tuning import keep_freed_memory
 from vidrestore.media import EncoderSettings, open_sink, open_source
-from vidrestore.media.encoders import encoder_choice, encoder_options
+from vidrestore.media.output.encoders import encoder_choice, encoder_options
 from vidrestore.types import DisplayGeometry, Frame, Plane, Timestamp
 
 ROOT = Path(__file__).parent.parent

@@ -14,12 +14,12 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from vidrestore.devices import resolve_precision
+from vidrestore.models.common.outputs import RestorerOutput
 from vidrestore.models.mmrb import MMRB
-from vidrestore.models.outputs import Restored
-from vidrestore.models.table import RESTORERS, RestorerSpec
-from vidrestore.pipeline.networks import load_restorer
+from vidrestore.models.registry import RESTORERS, RestorerSpec
+from vidrestore.pipeline.loading.load_models import load_restorer
 from vidrestore.restore.restorer import Restorer
-from vidrestore.weights.store import find
+from vidrestore.weights.cache import find
 
 # MMRB's authors published no weights; it is timed all the same.
 NETWORKS = {**RESTORERS, "mmrb": RestorerSpec(build=MMRB, crop_size_px=512, licence="none")}
@@ -70,7 +70,7 @@ def measured(
 def _here(name: str) -> bool:
     spec = NETWORKS[name]
     parts = list(spec.fetched.values())
-    return spec.embedded_file is not None or bool(parts and all(find(each) for each in parts))
+    return spec.packaged_file is not None or bool(parts and all(find(each) for each in parts))
 
 
 def _restorer(name: str, device: torch.device, dtype: torch.dtype) -> Restorer:
@@ -140,7 +140,7 @@ def _unclipped(name: str, device: torch.device, dtype: torch.dtype, image: Tenso
     network = _restorer(name, device, dtype).network
     with torch.inference_mode():
         scaled = image.to(device).contiguous(memory_format=torch.channels_last)
-        outputs: list[Restored] = [network(each[None]) for each in scaled]
+        outputs: list[RestorerOutput] = [network(each[None]) for each in scaled]
     return torch.cat([each.image.float().cpu() for each in outputs])
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor
 
-from vidrestore.models.face_embedding import FaceEmbedding
+from vidrestore.models.recognizers.dlib_resnet import FaceEmbedding
 
 Array = NDArray[np.float32]
 

@@ -25,8 +25,8 @@ import torch
 from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor, nn
 
-from vidrestore.models.compact import CompactUpscaler
-from vidrestore.models.rrdbnet import RRDBNet
+from vidrestore.models.upscalers.compact import CompactUpscaler
+from vidrestore.models.upscalers.rrdbnet import RRDBNet
 from vidrestore.weights.metadata import FORMAT_VERSION
 
 FP16_TAG = (0x01306B47).to_bytes(4, "little")

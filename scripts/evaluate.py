@@ -32,25 +32,25 @@ from torch import Tensor
 from vidrestore.devices import resolve_device, resolve_precision
 from vidrestore.errors import ConfigError, VidrestoreError
 from vidrestore.faces.config import DetectorConfig
-from vidrestore.faces.detector import Detector
-from vidrestore.metrics.frechet import inception_embedding
-from vidrestore.metrics.perceptual import FeatureDistance, alexnet_lpips
-from vidrestore.metrics.report import Instruments, Scores
-from vidrestore.pipeline.networks import load_detector, load_restorer
-from vidrestore.restore.config import SteadyConfig
-from vidrestore.training.data.clips import aligned_clip
-from vidrestore.training.data.stills import stills_in
-from vidrestore.training.data.stores import is_archive
-from vidrestore.training.degradations.recipe import RECIPES, recipe_named
+from vidrestore.faces.detection.detector import Detector
+from vidrestore.metrics.fid import inception_embedding
+from vidrestore.metrics.lpips import FeatureDistance, alexnet_lpips
+from vidrestore.metrics.scores import MetricNetworks, Scores
+from vidrestore.pipeline.loading.load_models import load_detector, load_restorer
+from vidrestore.restore.settings import TemporalDenoiseConfig
+from vidrestore.training.data.archives import is_archive
+from vidrestore.training.data.eval_images import stills_in
+from vidrestore.training.data.video_crops import aligned_clip
+from vidrestore.training.degradations.recipes.table import RECIPES, recipe_named
 from vidrestore.training.evaluation import (
     Results,
     degraded_stills,
+    detect_landmarks,
     features_by,
     fid_of,
-    identity_by,
+    load_identity_embedder,
     measure_clip,
     measure_stills,
-    points_by,
 )
 from vidrestore.weights.load import read_state
 
@@ -68,7 +68,7 @@ def films_in(data: Path) -> list[Path]:
 
 def instruments_of(
     arguments: argparse.Namespace, detector: Detector
-) -> tuple[Instruments, dict[str, str]]:
+) -> tuple[MetricNetworks, dict[str, str]]:
     """Return the networks that were given, and why metrics are left out."""
     left_out: dict[str, str] = {}
     if arguments.identity is None:
@@ -79,9 +79,9 @@ def instruments_of(
         left_out["mobilenet_distance"] = "no network; give --features package, or a file"
     if arguments.fid is None:
         left_out["fid"] = "no network; give --fid INCEPTION_V3"
-    instruments = Instruments(
-        identity=None if arguments.identity is None else identity_by(arguments.identity),
-        landmarks=points_by(detector),
+    instruments = MetricNetworks(
+        identity=None if arguments.identity is None else load_identity_embedder(arguments.identity),
+        landmarks=detect_landmarks(detector),
         lpips=None
         if arguments.lpips is None
         else alexnet_lpips(*(read_state(path) for path in arguments.lpips)),
@@ -136,7 +136,7 @@ def evaluate(arguments: argparse.Namespace) -> tuple[dict[str, Any], Results]:
             rng=np.random.default_rng((arguments.seed, at)),
             restore=restore,
             instruments=instruments,
-            steady=SteadyConfig(strength=arguments.steady) if arguments.steady else None,
+            steady=TemporalDenoiseConfig(strength=arguments.steady) if arguments.steady else None,
         )
         results.entries += measured.entries
         results.rows += measured.rows

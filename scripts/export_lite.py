@@ -17,13 +17,13 @@ from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariable
 from torch import Tensor, nn
 
 from vidrestore.errors import VidrestoreError
-from vidrestore.models.table import restorer_spec
-from vidrestore.training.checkpoint import read_checkpoint
-from vidrestore.training.tasks.networks import trained_state
-from vidrestore.weights.ends import packed
-from vidrestore.weights.knobs import check_knob
+from vidrestore.models.registry import restorer_spec
+from vidrestore.training.engine.checkpoint import read_checkpoint
+from vidrestore.training.tasks.build import read_pretrained
+from vidrestore.weights.interpolation import packed
 from vidrestore.weights.load import load_state, read_weights
 from vidrestore.weights.metadata import FORMAT_VERSION, ends_metadata
+from vidrestore.weights.model_options import check_knob
 
 TARGET = Path(__file__).parent.parent / "vidrestore" / "models" / "data" / "lite.safetensors"
 RECIPES = ("configs/train/lite_gpu.toml", "configs/train/lite_gpu.toml")
@@ -67,7 +67,7 @@ def export(
 
 
 def _of_network(network: nn.Module, path: Path) -> dict[str, Tensor]:
-    load_state(network, trained_state(path, "generator"), path)
+    load_state(network, read_pretrained(path, "generator"), path)
     return network.state_dict()
 
 

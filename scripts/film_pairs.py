@@ -13,14 +13,14 @@ import torch
 
 from vidrestore.errors import ConfigError
 from vidrestore.faces.config import DetectorConfig, TrackerConfig
-from vidrestore.faces.detector import Detector
+from vidrestore.faces.detection.detector import Detector
 from vidrestore.media import Source, open_source
-from vidrestore.media.color import aligned_box, display_view, region_view
-from vidrestore.media.samples import luma_weights, sample_range
-from vidrestore.media.sdr_view import sdr_view
-from vidrestore.pipeline.field_plan import planned_fields
-from vidrestore.pipeline.interlaced import FieldMode
-from vidrestore.pipeline.networks import load_detector
+from vidrestore.media.color.matrices import luma_weights, sample_range
+from vidrestore.media.color.region_rgb import aligned_box, preview_rgb, region_sdr_rgb
+from vidrestore.media.color.sdr_view import sdr_view
+from vidrestore.pipeline.field_plan import plan_fields
+from vidrestore.pipeline.field_stages import FieldMode
+from vidrestore.pipeline.loading.load_models import load_detector
 from vidrestore.types import Box, Detection, DisplayGeometry, FloatArray, Frame
 
 
@@ -43,7 +43,7 @@ class Film:
 
 
 @contextmanager
-def open_film(
+def open_container(
     path: Path, *, start_seconds: Fraction | None = None, end_seconds: Fraction | None = None
 ) -> Generator[Film]:
     """Open a film, folder or picture, or a part of it.
@@ -52,7 +52,7 @@ def open_film(
         MediaError: It is missing, or cannot be read.
     """
     with open_source(path, start_seconds=start_seconds, end_seconds=end_seconds) as source:
-        plan = planned_fields(source, deinterlace="auto", pulldown=False)
+        plan = plan_fields(source, deinterlace="auto", pulldown=False)
         yield Film(path=path, source=source, fields=plan.mode)
 
 
@@ -98,7 +98,7 @@ def embedded_detector() -> Detector:
 
 def faces_in(frame: Frame, geometry: DisplayGeometry, detector: Detector) -> list[Detection]:
     """Return the faces of a frame in display pixels, largest first."""
-    view = display_view(frame, geometry.of(frame), TrackerConfig().view_max_side_px)
+    view = preview_rgb(frame, geometry.of(frame), TrackerConfig().view_max_side_px)
     (found,) = detector.detect([view.rgb_hwc])
     return sorted((face.mapped(view.view_to_display) for face in found), key=side_px, reverse=True)
 
@@ -147,7 +147,7 @@ def luma_levels(frame: Frame, geometry: DisplayGeometry, box_xyxy: Box) -> Float
     else:
         weights = luma_weights(frame.color, frame.whole_hw) * np.float32(255)
         rows = slice(top - around[1], bottom - around[1])
-        luma = (region_view(frame, around) @ weights)[rows, left - around[0] : right - around[0]]
+        luma = (region_sdr_rgb(frame, around) @ weights)[rows, left - around[0] : right - around[0]]
     if geometry.mirrored:
         luma = luma[:, ::-1]
     return np.ascontiguousarray(np.rot90(np.rint(luma), k=-geometry.quarter_turns))

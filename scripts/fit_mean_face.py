@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file  # pyright: ignore[reportUnknownVariableType]
 
-from vidrestore.safeguard.likeness import even_contrast
-from vidrestore.training.data.faces import aligned_faces, read_table
+from vidrestore.safeguard.occlusion import normalize_contrast
+from vidrestore.training.data.face_table import aligned_faces, read_table
 
 FACES_PER_FOLDER = 300
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -28,7 +28,10 @@ def main(out: Path, folders: list[Path]) -> None:
         faces = aligned_faces(read_table(folder), share=1.0, least_px=1)
         for face in islice(faces, FACES_PER_FOLDER):
             luma = np.asarray(face.astype(np.float32) @ LUMA, dtype=np.float32)
-            patterns += [even_contrast(luma), even_contrast(np.ascontiguousarray(luma[:, ::-1]))]
+            patterns += [
+                normalize_contrast(luma),
+                normalize_contrast(np.ascontiguousarray(luma[:, ::-1])),
+            ]
     mean = np.mean(patterns, axis=0).astype(np.float32)
     names = ", ".join(folder.name for folder in folders)
     metadata = {

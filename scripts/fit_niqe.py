@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from vidrestore.metrics.niqe import fit, write_model
-from vidrestore.training.data.faces import aligned_faces, read_table
+from vidrestore.training.data.face_table import aligned_faces, read_table
 from vidrestore.types import CROP_SIZE_PX, FloatArray
 
 TARGET = Path(__file__).parent.parent / "vidrestore" / "metrics" / "data" / "niqe_faces.safetensors"

@@ -41,8 +41,8 @@ from fuzz_mutations import mutated
 from vidrestore.cli import main as program
 from vidrestore.devices import resolve_device
 from vidrestore.faces.config import DetectorConfig
-from vidrestore.pipeline import prepared
-from vidrestore.pipeline.networks import load_detector, load_restorer
+from vidrestore.pipeline import setup as prepared
+from vidrestore.pipeline.loading.load_models import load_detector, load_restorer
 
 _MOST_SECONDS = 40
 """On a busy machine the longest cases take a few."""

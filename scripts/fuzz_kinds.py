@@ -162,9 +162,9 @@ def _write_picture(path: Path, bgr: Any) -> None:
 
 
 def _lite() -> Path:
-    from vidrestore.models.table import RESTORERS
+    from vidrestore.models.registry import RESTORERS
 
-    name = RESTORERS["lite"].embedded_file
+    name = RESTORERS["lite"].packaged_file
     with as_file(files("vidrestore.models") / "data" / (name or "")) as path:
         return path
 

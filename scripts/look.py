@@ -30,17 +30,17 @@ from film_pairs import (
     check_same_shape,
     embedded_detector,
     faces_in,
-    open_film,
+    open_container,
     side_px,
 )
 from look_sheet import FacePair, cut, head_box, sheet
 
 from vidrestore.errors import ConfigError, MediaError, VidrestoreError
-from vidrestore.faces.detector import Detector
+from vidrestore.faces.detection.detector import Detector
 from vidrestore.media import open_source
-from vidrestore.media.info import DEFAULT_PICTURE_RATE
-from vidrestore.review.frames import Moment, frames_at
-from vidrestore.review.pictures import Rgb, frame_rgb
+from vidrestore.media.input.video_info import DEFAULT_PICTURE_RATE
+from vidrestore.review.frame_seek import Moment, frames_at
+from vidrestore.review.jpeg import Rgb, frame_rgb
 from vidrestore.types import Box, Detection, Frame
 
 MOMENTS_PER_FACE = 4
@@ -274,10 +274,10 @@ def main() -> None:
     try:
         target = _target(arguments)
         with (
-            open_film(
+            open_container(
                 arguments.source, start_seconds=arguments.start, end_seconds=arguments.end
             ) as before,
-            open_film(arguments.result) as after,
+            open_container(arguments.result) as after,
         ):
             pairs = pairs_of(
                 before,

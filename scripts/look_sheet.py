@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from film_pairs import scaled_box
 
-from vidrestore.review.pictures import Rgb
+from vidrestore.review.jpeg import Rgb
 from vidrestore.types import Box, Detection
 
 HEAD_SIDES, MOST_HEAD_SIDES = 2.0, 3.0

@@ -29,13 +29,13 @@ from film_pairs import (
     embedded_detector,
     faces_in,
     luma_levels,
-    open_film,
+    open_container,
     paired_frames,
     scaled_box,
 )
 
 from vidrestore.errors import ConfigError, VidrestoreError
-from vidrestore.faces.detector import Detector
+from vidrestore.faces.detection.detector import Detector
 from vidrestore.metrics.visibility import Visibility, visibility
 from vidrestore.types import Detection, FloatArray, Frame
 
@@ -139,10 +139,10 @@ def main() -> None:
         parser.error("--first-frame and --frames must be 0 or more")
     try:
         with (
-            open_film(
+            open_container(
                 arguments.source, start_seconds=arguments.start, end_seconds=arguments.end
             ) as before,
-            open_film(arguments.result) as after,
+            open_container(arguments.result) as after,
         ):
             report = report_of(
                 measured(

@@ -26,10 +26,16 @@ from numpy.typing import NDArray
 from vidrestore.devices import resolve_device
 from vidrestore.errors import VidrestoreError
 from vidrestore.faces.config import DetectorConfig
+from vidrestore.models.common.outputs import ParserOutput
 from vidrestore.models.face_parser import FaceParser
-from vidrestore.models.outputs import Parsing
-from vidrestore.pipeline.networks import DETECTORS, load_detector
-from vidrestore.training.data.prepare import FitFace, Labels, PrepareConfig, masks_in, prepare
+from vidrestore.pipeline.loading.load_models import DETECTORS, load_detector
+from vidrestore.training.data.prepare_faces import (
+    AlignedPhoto,
+    Labels,
+    PrepareConfig,
+    masks_in,
+    prepare,
+)
 from vidrestore.types import CROP_SIZE_PX
 from vidrestore.weights.load import load_weights
 
@@ -45,12 +51,12 @@ def parser_by(path: Path, device: torch.device) -> Labels:
     network.eval().requires_grad_(False).to(device)
 
     @torch.inference_mode()
-    def labels(_origin: str, face: FitFace) -> NDArray[np.uint8]:
+    def labels(_origin: str, face: AlignedPhoto) -> NDArray[np.uint8]:
         chw = torch.from_numpy(np.ascontiguousarray(face.crop_hwc)).permute(2, 0, 1)
         crop = chw[None].to(device).float() / 127.5 - 1
         size = (CROP_SIZE_PX, CROP_SIZE_PX)
         sized = torch.nn.functional.interpolate(crop, size, mode="bilinear", antialias=True)
-        parsed: Parsing = network(sized)
+        parsed: ParserOutput = network(sized)
         logits = torch.nn.functional.interpolate(parsed.logits, crop.shape[2:], mode="bilinear")
         return logits.argmax(dim=1)[0].to(torch.uint8).cpu().numpy()
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidrestore.errors import ConfigError
-from vidrestore.training.degradations.recipe import RECIPES, recipe_named
+from vidrestore.training.degradations.recipes.table import RECIPES, recipe_named
 from vidrestore.types import CROP_SIZE_PX, FloatArray
 
 SUFFIXES = (".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")

@@ -24,9 +24,9 @@ from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariable
 from torch import Tensor, nn
 
 from vidrestore.errors import VidrestoreError
-from vidrestore.models.compact import CompactUpscaler
-from vidrestore.models.rrdbnet import RRDBNet
-from vidrestore.models.upscalers import UPSCALERS
+from vidrestore.models.upscalers.compact import CompactUpscaler
+from vidrestore.models.upscalers.registry import UPSCALERS
+from vidrestore.models.upscalers.rrdbnet import RRDBNet
 from vidrestore.weights.load import load_weights
 from vidrestore.weights.metadata import FORMAT_VERSION
 
@@ -183,7 +183,7 @@ def main() -> int:
     )
     parser.add_argument("start", type=Path, help="weights to begin with")
     parser.add_argument("pictures", type=Path, nargs="+", help="folders of JPEG and PNG files")
-    parser.add_argument("--target", type=Path, default=DATA / UPSCALERS["compact"].embedded_file)
+    parser.add_argument("--target", type=Path, default=DATA / UPSCALERS["compact"].packaged_file)
     parser.add_argument("--pairs", type=int, default=800, metavar="N")
     parser.add_argument("--steps", type=int, default=1000, metavar="N")
     parser.add_argument("--batch", type=int, default=6, metavar="N")
@@ -208,7 +208,7 @@ def main() -> int:
             seen, taught = torch.load(kept, weights_only=True)
         else:
             teacher = RRDBNet()
-            load_weights(teacher, DATA / UPSCALERS["realesrgan"].embedded_file)
+            load_weights(teacher, DATA / UPSCALERS["realesrgan"].packaged_file)
             teacher = teacher.eval().to(torch.bfloat16)
             teacher.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
             seen, taught = pairs(teacher, cuts(files, arguments.pairs, seed=arguments.seed))

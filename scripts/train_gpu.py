@@ -20,17 +20,17 @@ from pathlib import Path
 
 import torch
 
-from vidrestore.configfile import read_config
 from vidrestore.devices import resolve_device, resolve_precision
 from vidrestore.errors import ConfigError, VidrestoreError
-from vidrestore.training.data.samples import FaceSamples
-from vidrestore.training.data.sources import SourceConfig
-from vidrestore.training.ondevice.cache import TeacherCache
-from vidrestore.training.ondevice.config import DeviceRunConfig
-from vidrestore.training.ondevice.networks import network_of, starting_state
-from vidrestore.training.ondevice.run import train_on_device
-from vidrestore.training.ondevice.teacher import Teacher
-from vidrestore.training.progress import TrainingProgress
+from vidrestore.toml_config import read_config
+from vidrestore.training.data.dataset import FaceDataset
+from vidrestore.training.data.face_sources import SourceConfig
+from vidrestore.training.engine.progress import TrainingProgress
+from vidrestore.training.on_device.config import DeviceRunConfig
+from vidrestore.training.on_device.data.cache import TeacherCache
+from vidrestore.training.on_device.networks import network_of, starting_state
+from vidrestore.training.on_device.run import train_on_device
+from vidrestore.training.on_device.teacher import Teacher
 from vidrestore.training.split_files import join_file
 
 
@@ -70,7 +70,7 @@ def teach(arguments: argparse.Namespace) -> None:
         raise ConfigError(f"--share must be 0 to {arguments.shares - 1}, got {arguments.share}")
     began = time.monotonic()
     made = cache.fill(
-        FaceSamples(faces, seed=config.seed),
+        FaceDataset(faces, seed=config.seed),
         teacher,
         device=device,
         first=arguments.share,

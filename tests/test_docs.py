@@ -31,7 +31,7 @@ from support.golden import ROOT
 import vidrestore.types
 from vidrestore.cli import main
 from vidrestore.cli.restore import RestoreCommand
-from vidrestore.pipeline import prepared
+from vidrestore.pipeline import setup as prepared
 
 README = ROOT / "README.md"
 COMMANDS = commands()

@@ -9,8 +9,9 @@
 Names are loaded when first used, so that importing the package costs nothing.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from vidrestore.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from vidrestore.errors import (
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
         WorkerError,
     )
     from vidrestore.jobs import JobSettings, restore_video
-    from vidrestore.media.info import VideoInfo, probe
+    from vidrestore.media.input.video_info import VideoInfo, probe
     from vidrestore.pipeline import RestoreReport, RestoreSettings
     from vidrestore.progress import Progress, ProgressCallback
 
@@ -56,25 +57,19 @@ __all__ = [
     "restore_video",
 ]
 
-_HOME = {
-    "JobSettings": "jobs",
-    "Progress": "progress",
-    "ProgressCallback": "progress",
-    "RestoreReport": "pipeline",
-    "RestoreSettings": "pipeline",
-    "VideoInfo": "media.info",
-    "probe": "media.info",
-    "restore_video": "jobs",
-}
+_ERRORS = [name for name in __all__ if name.endswith("Error")]
 
-
-def __getattr__(name: str) -> object:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME.get(name, 'errors')}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "JobSettings": "jobs",
+        "Progress": "progress",
+        "ProgressCallback": "progress",
+        "RestoreReport": "pipeline",
+        "RestoreSettings": "pipeline",
+        "VideoInfo": "media.input.video_info",
+        "probe": "media.input.video_info",
+        "restore_video": "jobs",
+        **dict.fromkeys(_ERRORS, "errors"),
+    },
+)

@@ -322,22 +322,22 @@ class AlignedFace:
     display_to_crop: Affine
     crop_chw: "Tensor"
     """``(3, S, S)`` float32 RGB in [0, 1], on the device that restores it."""
-    steadied_chw: "Tensor | None" = None
+    denoised_chw: "Tensor | None" = None
     """The crop averaged with what neighbouring frames show of the face; None where none does."""
     verdict: Verdict = Verdict()
     """How much may be taken of what becomes of it, as far as the face itself says."""
 
     def __post_init__(self) -> None:
-        for crop in (self.crop_chw, self.steadied_chw):
+        for crop in (self.crop_chw, self.denoised_chw):
             if crop is not None and tuple(crop.shape) != (3, CROP_SIZE_PX, CROP_SIZE_PX):
                 raise ValueError(f"a crop must be (3, S, S), got {tuple(crop.shape)}")
         if self.display_to_crop.shape != (2, 3):
             raise ValueError(f"display_to_crop must be (2, 3), got {self.display_to_crop.shape}")
 
     @property
-    def shown_chw(self) -> "Tensor":
+    def restorer_input_chw(self) -> "Tensor":
         """What a restorer is given."""
-        return self.crop_chw if self.steadied_chw is None else self.steadied_chw
+        return self.crop_chw if self.denoised_chw is None else self.denoised_chw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -361,7 +361,7 @@ class RestoredFace:
     aligned: AlignedFace
     restored_chw: "Tensor"
     """``(3, S, S)`` float32 RGB in [0, 1]."""
-    region_hw: "Tensor | None" = None
+    face_mask_hw: "Tensor | None" = None
     """``(R, R)`` float32 in [0, 1], R a divisor of S: how much of each cell of the crop the face
     fills, hair and ears not counted; None where the restorer does not tell."""
     head_hw: "Tensor | None" = None
@@ -371,8 +371,8 @@ class RestoredFace:
     def __post_init__(self) -> None:
         if self.restored_chw.shape != self.aligned.crop_chw.shape:
             raise ValueError(f"restored crop is {tuple(self.restored_chw.shape)}")
-        for name, region_hw in (("region_hw", self.region_hw), ("head_hw", self.head_hw)):
-            shape = (1, 1) if region_hw is None else tuple(region_hw.shape)
+        for name, face_mask_hw in (("face_mask_hw", self.face_mask_hw), ("head_hw", self.head_hw)):
+            shape = (1, 1) if face_mask_hw is None else tuple(face_mask_hw.shape)
             if len(shape) != 2 or shape[0] != shape[1] or CROP_SIZE_PX % shape[0]:
                 raise ValueError(f"{name} must be (R, R), R a divisor of S, got {shape}")
 

@@ -8,12 +8,12 @@ import pytest
 from support.clips import Clip, make_clip
 
 from vidrestore.cli import main
-from vidrestore.cli.batch_display import BarBatch, PlainBatch
-from vidrestore.cli.exitcodes import ExitCode
-from vidrestore.jobs import BatchFilm, BatchProgress
+from vidrestore.cli.display.batch_progress import BarBatch, PlainBatch
+from vidrestore.cli.exit_codes import ExitCode
+from vidrestore.jobs import BatchProgress, BatchVideo
 from vidrestore.progress import Progress
 
-FILM = BatchFilm(source=Path("in/reel.mkv"), output=Path("out/reel.mkv"))
+FILM = BatchVideo(source=Path("in/reel.mkv"), output=Path("out/reel.mkv"))
 
 
 def told(frames: int, *, workers: int | None = None, done: int = 0) -> BatchProgress:

@@ -9,13 +9,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from vidrestore.cli import main, model_info
+from vidrestore.cli import main
+from vidrestore.cli.display import model_rows as model_info
 from vidrestore.errors import MediaError
-from vidrestore.media import info as media_info
-from vidrestore.media import interlace
-from vidrestore.media.info import Chapter, StreamInfo, VideoInfo
-from vidrestore.media.interlace import FieldsSeen
-from vidrestore.media.side_data import LightLevel, MasteringDisplay, SideData
+from vidrestore.media.color.hdr_metadata import HdrMetadata, LightLevel, MasteringDisplay
+from vidrestore.media.fields import detection as interlace
+from vidrestore.media.fields.detection import FieldDetection
+from vidrestore.media.input import video_info as media_info
+from vidrestore.media.input.video_info import Chapter, StreamInfo, VideoInfo
 from vidrestore.types import ColorTags, DisplayGeometry, PixelFormat
 from vidrestore.weights.manifest import WEIGHTS
 from vidrestore.weights.metadata import ends_metadata
@@ -57,7 +58,7 @@ INFO = VideoInfo(
 )
 
 
-SEEN = FieldsSeen(
+SEEN = FieldDetection(
     frames=75,
     flagged=75,
     top_first=60,
@@ -70,7 +71,7 @@ SEEN = FieldsSeen(
 
 @pytest.fixture(autouse=True)
 def sampled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interlace, "fields_seen", lambda info: SEEN)
+    monkeypatch.setattr(interlace, "detect_fields", lambda info: SEEN)
 
 
 @pytest.fixture
@@ -139,8 +140,8 @@ def test_json_holds_exact_ratios_and_plain_values(capfd: pytest.CaptureFixture[s
     assert found["rotation_degrees_clockwise"] == 90
     assert found["color"]["range"] == "limited"
     assert found["streams"][1]["channel_layout"] == "mono"
-    assert found["fields_seen"]["order"] == "top first"
-    assert found["fields_seen"]["pulldown"] is True
+    assert found["detect_fields"]["order"] == "top first"
+    assert found["detect_fields"]["pulldown"] is True
     assert found["chapters"] == [{"start_seconds": 0.0, "end_seconds": 60.0, "title": "One"}]
     assert found["metadata"] == {"title": "Süßes Leben"}
 
@@ -220,12 +221,12 @@ def test_a_file_called_like_a_model_is_a_file(
 def test_side_data_of_hdr_is_told(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    level = LightLevel(brightest_nits=993, brightest_average_nits=387)
+    level = LightLevel(max_cll_nits=993, brightest_average_nits=387)
     mastering = MasteringDisplay(
         white_xy=(Fraction(3127, 10_000), Fraction(329, 1000)),
         luminance_nits=(Fraction(1, 200), Fraction(1000)),
     )
-    side_data = SideData(mastering=mastering, light_level=level, not_kept=("HDR10+ metadata",))
+    side_data = HdrMetadata(mastering=mastering, light_level=level, not_kept=("HDR10+ metadata",))
     monkeypatch.setattr(media_info, "probe", lambda path: replace(INFO, side_data=side_data))
 
     assert main(["info", "film.mkv"]) == 0

@@ -15,11 +15,11 @@ import pytest
 
 from vidrestore import JobSettings, RestoreSettings, __version__, jobs
 from vidrestore.cli import main
-from vidrestore.cli.exitcodes import ExitCode
+from vidrestore.cli.exit_codes import ExitCode
 from vidrestore.cli.options import OPTION_OF_SETTING
 from vidrestore.cli.restore import RestoreCommand
 from vidrestore.errors import MediaError, WeightsError
-from vidrestore.pipeline.networks import DownloadCallback
+from vidrestore.pipeline.loading.load_models import DownloadCallback
 from vidrestore.pipeline.report import RestoreReport, ShotRecord, TrackRecord
 from vidrestore.progress import Progress, ProgressCallback
 
@@ -414,7 +414,7 @@ def restore_video(source, output, *, settings, job, on_progress, on_download):
 pipeline, jobs = ModuleType("vidrestore.pipeline"), ModuleType("vidrestore.jobs")
 pipeline.RestoreSettings = jobs.JobSettings = SimpleNamespace
 jobs.restore_video = restore_video
-jobs.kept_segments = lambda output: 0
+jobs.count_finished_segments = lambda output: 0
 jobs.job_folder_path = Path
 sys.modules |= {"vidrestore.pipeline": pipeline, "vidrestore.jobs": jobs}
 if sys.argv[2] == "ignored":

@@ -16,10 +16,10 @@ from support.reviews import ReviewFiles, review_files
 
 from vidrestore import RestoreSettings
 from vidrestore.cli import main
-from vidrestore.cli.exitcodes import ExitCode
+from vidrestore.cli.exit_codes import ExitCode
 from vidrestore.cli.rerun import OF_ONE_RUN, rerun_command
 from vidrestore.cli.restore import RestoreCommand, settings_of
-from vidrestore.pipeline.record import plain_settings
+from vidrestore.pipeline.record_lines import plain_settings
 from vidrestore.record import RecordReader
 
 

@@ -11,12 +11,12 @@ from typing import Any, TextIO, cast
 import pytest
 
 from vidrestore.cli import main
-from vidrestore.cli.exitcodes import ExitCode
-from vidrestore.cli.train_display import TrainingLines, scores_line, train_display
+from vidrestore.cli.display.train_progress import TrainingLines, scores_line, train_display
+from vidrestore.cli.exit_codes import ExitCode
 from vidrestore.errors import NonFiniteLossError, WeightsError
-from vidrestore.training import run as training_run
-from vidrestore.training.progress import ProgressCallback, TrainingProgress
-from vidrestore.training.run import RunConfig
+from vidrestore.training.engine import run as training_run
+from vidrestore.training.engine.progress import ProgressCallback, TrainingProgress
+from vidrestore.training.engine.run import RunConfig
 
 CONFIG = """
 steps = 3

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 from support.faces import points_at
 
+from vidrestore.affine import applied
 from vidrestore.faces.template import (
     TEMPLATE_POINTS_XY,
     roll_radians,
     similarity_to_template,
 )
-from vidrestore.geometry import applied
 
 
 def test_a_frontal_face_lands_on_the_template_however_it_lies() -> None:

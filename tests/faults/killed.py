@@ -25,12 +25,12 @@ _SERVER = """
 import os, sys
 from vidrestore.cli import main
 import torch
-import vidrestore.cli.console
+import vidrestore.cli.display.progress_bars
 import vidrestore.jobs.run
 from torch import nn
-from vidrestore.models.outputs import Restored
-from vidrestore.models.table import RestorerSpec
-from vidrestore.pipeline import prepared
+from vidrestore.models.common.outputs import Restored
+from vidrestore.models.registry import RestorerSpec
+from vidrestore.pipeline import setup as prepared
 from vidrestore.restore.restorer import Restorer
 
 class Paler(nn.Module):

@@ -48,7 +48,7 @@ def taken(bench: Bench) -> None:
     "left as it is; the output is kept under another name, which the error gives",
 )
 def taken_meanwhile(bench: Bench) -> None:
-    from vidrestore.media import publish
+    from vidrestore.storage import atomic_output as publish
 
     flush = publish._flush_to_disk
     target = bench.folder / "out.mkv"
@@ -211,7 +211,7 @@ def own_folder(bench: Bench) -> None:
     "removed by the next run for the same target; those of runs that live are not touched",
 )
 def leftovers(bench: Bench) -> None:
-    from vidrestore.media.leftovers import held
+    from vidrestore.storage.temp_files import held
 
     path = bench.clip()
     dead = bench.folder / ".out.0123abcd.partial.mkv"

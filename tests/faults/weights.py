@@ -60,9 +60,9 @@ def not_finite(bench: Bench) -> None:
 
 
 def _lite() -> bytes:
-    from vidrestore.models.table import RESTORERS
+    from vidrestore.models.registry import RESTORERS
 
-    name = RESTORERS["lite"].embedded_file
+    name = RESTORERS["lite"].packaged_file
     assert name is not None
     with as_file(files("vidrestore.models") / "data" / name) as path:
         return path.read_bytes()

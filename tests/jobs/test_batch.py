@@ -13,10 +13,10 @@ from support.faceclips import FACE_SIZE_HW, face_picture
 
 from vidrestore import JobSettings, RestoreSettings, restore_video
 from vidrestore.errors import ConfigError, MediaError
-from vidrestore.jobs import BatchFilm, BatchProgress, Wanted, batch, batch_films, restore_batch
-from vidrestore.jobs.folder import job_folder_path
-from vidrestore.jobs.spread_engine import SpreadEngine
-from vidrestore.pipeline import prepared
+from vidrestore.jobs import BatchProgress, BatchVideo, Wanted, batch, batch_films, restore_batch
+from vidrestore.jobs.distributed.spread_engine import SpreadEngine
+from vidrestore.jobs.store.job_folder import job_folder_path
+from vidrestore.pipeline import setup as prepared
 from vidrestore.pipeline.report import RestoreReport
 
 NOTHING = RestoreReport(
@@ -33,7 +33,7 @@ NOTHING = RestoreReport(
 )
 
 
-def names(films: tuple[BatchFilm, ...]) -> list[tuple[str, str]]:
+def names(films: tuple[BatchVideo, ...]) -> list[tuple[str, str]]:
     return [(film.source.name, film.output.name) for film in films]
 
 
@@ -106,17 +106,19 @@ def test_what_is_no_list_is_told(tmp_path: Path) -> None:
 def pretend(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Restoring writes the name of the source, unless the source is ``bad``."""
 
-    def restored_by(_engine: object, source: Path, output: Path, **_more: object) -> RestoreReport:
+    def restore_with_engine(
+        _engine: object, source: Path, output: Path, **_more: object
+    ) -> RestoreReport:
         if source.stem == "bad":
             raise MediaError("bad.mkv: is no film,\n  not at all")
         output.write_text(source.name)
         return NOTHING
 
-    monkeypatch.setattr(batch, "restored_by", restored_by)
-    return restored_by
+    monkeypatch.setattr(batch, "restore_with_engine", restore_with_engine)
+    return restore_with_engine
 
 
-def three(tmp_path: Path) -> tuple[BatchFilm, ...]:
+def three(tmp_path: Path) -> tuple[BatchVideo, ...]:
     path = tmp_path / "list.txt"
     path.write_text("one.mkv\nbad.mkv\ntwo.mkv\n")
     return batch_films(path, tmp_path / "out", Wanted(report=True))
@@ -157,11 +159,11 @@ def shared_crew(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[HereCrew]]:
         yield crews[-1]
 
     @contextmanager
-    def engine_of(job: JobSettings) -> Generator[SpreadEngine]:
+    def open_engine(job: JobSettings) -> Generator[SpreadEngine]:
         with SpreadEngine(open_crew) as engine:
             yield engine
 
-    monkeypatch.setattr(batch, "engine_of", engine_of)
+    monkeypatch.setattr(batch, "open_engine", open_engine)
     monkeypatch.setattr(prepared, "load_restorer", load_cheap)
     yield crews
     assert not [each for each in threading.enumerate() if each.name.startswith("film")]

@@ -17,9 +17,9 @@ from support.faceclips import FACE_SIZE_HW, face_picture
 
 from vidrestore import JobSettings, RestoreSettings, restore_video
 from vidrestore.errors import ConfigError, DeviceError, WorkerError
-from vidrestore.jobs.folder import job_folder_path
-from vidrestore.jobs.raycrew import open_ray_crew
-from vidrestore.pipeline import prepared
+from vidrestore.jobs.distributed.ray_cluster import open_ray_crew
+from vidrestore.jobs.store.job_folder import job_folder_path
+from vidrestore.pipeline import setup as prepared
 from vidrestore.progress import Progress
 
 ray = pytest.importorskip("ray", reason="the extra ray is not installed")

@@ -19,13 +19,13 @@ from torch import nn
 
 from vidrestore import JobSettings, RestoreReport, RestoreSettings, restore_video
 from vidrestore.errors import ConfigError, MediaError
-from vidrestore.jobs.folder import job_folder_path, kept_segments
-from vidrestore.jobs.journal import Journal, JournalEntry
+from vidrestore.jobs.store.job_folder import count_finished_segments, job_folder_path
+from vidrestore.jobs.store.journal import Journal, JournalEntry
 from vidrestore.media import open_source
-from vidrestore.media.reader import FilmSource
-from vidrestore.models.outputs import Restored
-from vidrestore.models.table import RestorerSpec
-from vidrestore.pipeline import prepared
+from vidrestore.media.input.reader import VideoSource
+from vidrestore.models.common.outputs import RestorerOutput
+from vidrestore.models.registry import RestorerSpec
+from vidrestore.pipeline import setup as prepared
 from vidrestore.progress import Progress
 from vidrestore.restore.restorer import Restorer
 from vidrestore.types import Frame, Timestamp
@@ -39,8 +39,8 @@ LOSSLESS = {"codec": "ffv1", "device": "cpu", "precision": "fp32"}
 class Fading(nn.Module):
     """A restorer that costs nothing, and does no harm to who is seen."""
 
-    def forward(self, crops_NCHW: torch.Tensor) -> Restored:
-        return Restored(0.6 * crops_NCHW)
+    def forward(self, crops_NCHW: torch.Tensor) -> RestorerOutput:
+        return RestorerOutput(0.6 * crops_NCHW)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -130,7 +130,7 @@ def test_a_resumed_run_gives_the_bytes_of_one_that_was_not_cut_off(
     beside = {"record": tmp_path / "record.jsonl", "compare": tmp_path / "compare.mkv"}
     cut_off(film, tmp_path / "out.mkv", at, **beside)
     assert not any((tmp_path / name).exists() for name in ("out.mkv", "record.jsonl"))
-    kept = kept_segments(tmp_path / "out.mkv")
+    kept = count_finished_segments(tmp_path / "out.mkv")
     assert kept >= 1
     cut_off(film, tmp_path / "out.mkv", min(at + 7, FRAMES), job=GO_ON, **beside)
     report = run(film, tmp_path / "out.mkv", GO_ON, **beside)
@@ -195,9 +195,9 @@ def test_what_is_kept_is_neither_ignored_nor_mixed(film: Path, tmp_path: Path) -
         run(film, target, GO_ON, strength=0.5)
     with pytest.raises(MediaError, match=r"segment was 0\.2 s and is now 5 s"):
         run(film, target, JobSettings(segment_seconds=5, resume=True))
-    assert kept_segments(target) >= 1
+    assert count_finished_segments(target) >= 1
     run(film, target, SHORT, strength=0.5, overwrite=True)
-    assert kept_segments(target) == 0
+    assert count_finished_segments(target) == 0
     assert samples(target) != samples(film)
 
 
@@ -273,18 +273,18 @@ def test_frames_that_decode_otherwise_after_a_seek_are_read_from_the_start(
     film: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, heals: bool
 ) -> None:
     cut_off(film, tmp_path / "out.mkv", 26)
-    kept = kept_segments(tmp_path / "out.mkv")
-    as_it_is, seeks = FilmSource.frames_from, list[bool]()
+    kept = count_finished_segments(tmp_path / "out.mkv")
+    as_it_is, seeks = VideoSource.frames_from, list[bool]()
 
     def otherwise(
-        self: FilmSource, index: int, timestamp: Timestamp, *, seek: bool = True
+        self: VideoSource, index: int, timestamp: Timestamp, *, seek: bool = True
     ) -> Iterator[Frame]:
         seeks.append(seek)
         for frame in as_it_is(self, index, timestamp, seek=seek):
             harmed = [plane ^ 1 for plane in frame.planes]
             yield frame.with_planes(tuple(harmed)) if seek or not heals else frame
 
-    monkeypatch.setattr(FilmSource, "frames_from", otherwise)
+    monkeypatch.setattr(VideoSource, "frames_from", otherwise)
     if heals:
         run(film, tmp_path / "out.mkv", GO_ON)
         assert (tmp_path / "out.mkv").read_bytes() == (whole / "out.mkv").read_bytes()
@@ -293,14 +293,14 @@ def test_frames_that_decode_otherwise_after_a_seek_are_read_from_the_start(
             MediaError, match="has other samples than before the run was interrupted"
         ):
             run(film, tmp_path / "out.mkv", GO_ON)
-        assert kept_segments(tmp_path / "out.mkv") == kept
+        assert count_finished_segments(tmp_path / "out.mkv") == kept
     assert seeks == [True, False]
 
 
 HOLDS_THE_JOB = """
 import sys, time
 from pathlib import Path
-from vidrestore.jobs.folder import open_job
+from vidrestore.jobs.store.job_folder import open_job
 with open_job(Path(sys.argv[1]), {}, resume=False, overwrite=False):
     print("held", flush=True)
     time.sleep(60)
@@ -380,19 +380,19 @@ def test_a_segment_of_no_length_is_refused() -> None:
 def test_a_full_disk_keeps_what_is_done(
     film: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vidrestore.jobs import journal
+    from vidrestore.jobs.store import journal
 
-    written: Callable[[Path, Path], journal.PartFile] = journal.PartFile.of
+    written: Callable[[Path, Path], journal.SegmentFile] = journal.SegmentFile.of
 
-    def full_at_the_second(path: Path, folder: Path) -> journal.PartFile:
+    def full_at_the_second(path: Path, folder: Path) -> journal.SegmentFile:
         if path.name == "000001.film":
             raise OSError(28, "No space left on device")
         return written(path, folder)
 
-    monkeypatch.setattr(journal.PartFile, "of", staticmethod(full_at_the_second))
+    monkeypatch.setattr(journal.SegmentFile, "of", staticmethod(full_at_the_second))
     with pytest.raises(OSError, match="No space left"):
         run(film, tmp_path / "out.mkv", SHORT)
     monkeypatch.undo()
-    assert kept_segments(tmp_path / "out.mkv") == 1
+    assert count_finished_segments(tmp_path / "out.mkv") == 1
     run(film, tmp_path / "out.mkv", GO_ON)
     assert (tmp_path / "out.mkv").read_bytes() == (whole / "out.mkv").read_bytes()

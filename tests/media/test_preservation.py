@@ -11,9 +11,9 @@ from support.frames import random_frame
 
 from vidrestore.errors import ConfigError, MediaError, UnsupportedStreamError
 from vidrestore.media import EncoderSettings, VideoInfo, open_sink, open_source, probe
-from vidrestore.media.encoders import encoder_choice, encoder_options
-from vidrestore.media.ffv1_slices import SliceChecker
-from vidrestore.media.formats import PLANAR
+from vidrestore.media.color.pixel_formats import PLANAR
+from vidrestore.media.input.ffv1_checksums import SliceChecker
+from vidrestore.media.output.encoders import encoder_choice, encoder_options
 
 DEEP = {"codec": "ffv1", "options": {}}
 

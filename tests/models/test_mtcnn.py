@@ -3,7 +3,7 @@ from importlib.resources import as_file, files
 import torch
 from safetensors import safe_open
 
-from vidrestore.faces.mtcnn import embedded_mtcnn
+from vidrestore.faces.detection.mtcnn_detector import embedded_mtcnn
 from vidrestore.models.mtcnn import Mtcnn
 
 

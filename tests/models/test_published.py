@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import torch
 
-from vidrestore.models.arcface import ArcFaceResNet, IRBlock
 from vidrestore.models.face_parser import FaceParser
 from vidrestore.models.published import PUBLISHED, build_published
+from vidrestore.models.recognizers.arcface import ArcFaceResNet, IRBlock
 from vidrestore.models.stylegan2.generator import StyleGAN2Generator
 
 

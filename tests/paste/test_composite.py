@@ -9,7 +9,7 @@ from support.restoring import face_at, restored
 
 from vidrestore.errors import ConfigError
 from vidrestore.paste.composite import face_mask, pasted
-from vidrestore.paste.config import MaskShape, PasteConfig
+from vidrestore.paste.settings import MaskShape, PasteConfig
 from vidrestore.types import ColorTags, DisplayGeometry, Frame, PixelFormat, RestoredFace
 
 PLAIN = PasteConfig(grain=0.0)

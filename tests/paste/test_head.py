@@ -10,8 +10,8 @@ from support.restoring import face_at, restored
 
 from vidrestore.faces.template import TEMPLATE_POINTS_XY
 from vidrestore.paste.composite import face_mask, pasted
-from vidrestore.paste.config import PasteConfig
 from vidrestore.paste.head import COLOUR_CELLS, likely_head, nearest_share
+from vidrestore.paste.settings import PasteConfig
 from vidrestore.types import DisplayGeometry, Frame, RestoredFace, TrackedFace
 
 HW = (600, 640)
@@ -305,7 +305,7 @@ def test_the_texture_of_hair_is_not_taken_for_grain() -> None:
 def parsed(face: RestoredFace, head_hw: np.ndarray, *, seen: float = 1.0) -> RestoredFace:
     """Return ``face`` as a parser tells it, which sees ``seen`` of the face's middle."""
     region = torch.full((128, 128), seen)
-    return replace(face, region_hw=region, head_hw=torch.from_numpy(head_hw.astype(np.float32)))
+    return replace(face, face_mask_hw=region, head_hw=torch.from_numpy(head_hw.astype(np.float32)))
 
 
 def test_what_the_parser_does_not_call_head_is_left_alone() -> None:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from vidrestore.affine import applied
 from vidrestore.faces.template import TEMPLATE_POINTS_XY
-from vidrestore.geometry import applied
 from vidrestore.paste.masks import face_ellipse, mask_on_grid
 
 

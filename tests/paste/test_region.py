@@ -10,15 +10,15 @@ from support.restoring import face_at, restored
 
 from vidrestore.faces.template import TEMPLATE_POINTS_XY
 from vidrestore.paste.composite import FaceMask, face_mask, pasted
-from vidrestore.paste.config import PasteConfig
 from vidrestore.paste.masks import (
     cells_to_crop,
+    combine_masks,
     face_ellipse,
     feathered,
-    mask_of_region,
+    mask_confidence,
     mask_on_grid,
-    trust_in_region,
 )
+from vidrestore.paste.settings import PasteConfig
 from vidrestore.types import DisplayGeometry, Frame, RestoredFace
 
 CELLS = 128
@@ -39,7 +39,7 @@ def frame_with(region: np.ndarray | None, *, gain: float = 0.5) -> tuple[Frame, 
     face = restored(frame, geometry, face_at((319.5, 299.5), size_px=512), gain=gain)
     cells = None if region is None else torch.from_numpy(np.array(region, np.float32))
     return frame, RestoredFace(
-        aligned=face.aligned, restored_chw=face.restored_chw, region_hw=cells
+        aligned=face.aligned, restored_chw=face.restored_chw, face_mask_hw=cells
     )
 
 
@@ -109,7 +109,7 @@ def test_no_region_is_the_plain_ellipse() -> None:
 
 def test_trust_grows_with_the_share_of_face_in_the_middle() -> None:
     ellipse = face_ellipse(TEMPLATE_POINTS_XY.copy())
-    trusts = [trust_in_region(oval(130, 170) * share, ellipse) for share in (0.2, 0.4, 0.5, 0.8)]
+    trusts = [mask_confidence(oval(130, 170) * share, ellipse) for share in (0.2, 0.4, 0.5, 0.8)]
     assert trusts[0] == 0.0
     assert trusts == sorted(trusts)
     assert trusts[-1] == 1.0
@@ -135,7 +135,7 @@ def test_regions_of_other_cell_sizes_lie_in_the_same_place() -> None:
 def test_without_trust_the_mask_of_a_region_is_the_ellipse() -> None:
     ellipse = face_ellipse(TEMPLATE_POINTS_XY.copy())
     shown = np.zeros((512, 512), np.float32)
-    found = mask_of_region(shown, ellipse.to_unit, trust=0.0)
+    found = combine_masks(shown, ellipse.to_unit, trust=0.0)
     np.testing.assert_array_equal(found, mask_on_grid(ellipse.to_unit, (512, 512)))
 
 
@@ -154,9 +154,9 @@ def test_pasting_leaves_samples_alone_where_there_is_no_face() -> None:
 @pytest.mark.parametrize("shape", [(100, 100), (128, 64), (1, 128, 128)])
 def test_regions_that_do_not_divide_the_crop_are_refused(shape: tuple[int, ...]) -> None:
     _, face = frame_with(None)
-    with pytest.raises(ValueError, match="region_hw must be"):
+    with pytest.raises(ValueError, match="face_mask_hw must be"):
         RestoredFace(
             aligned=face.aligned,
             restored_chw=face.restored_chw,
-            region_hw=torch.zeros(shape),
+            face_mask_hw=torch.zeros(shape),
         )

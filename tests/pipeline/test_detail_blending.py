@@ -8,13 +8,13 @@ import torch
 from support.faces import ScriptedDetector, example_pictures, face_at, frame_of
 from torch import Tensor, nn
 
-from vidrestore.models.outputs import Restored
-from vidrestore.models.table import RestorerSpec
+from vidrestore.models.common.outputs import RestorerOutput
+from vidrestore.models.registry import RestorerSpec
 from vidrestore.pipeline import stages as stages_module
 from vidrestore.pipeline.settings import RestoreSettings
 from vidrestore.pipeline.stages import Stages
 from vidrestore.restore.restorer import Restorer
-from vidrestore.stopwatch import Stopwatch
+from vidrestore.stage_timer import Stopwatch
 from vidrestore.types import DisplayGeometry, FinishedFrame, TrackedFace, TrackedFrame
 
 SIZE_HW = (128, 128)
@@ -24,9 +24,9 @@ POINTS = face_at((62.0, 62.0), eyes_px=32.0)
 class Unsteady(nn.Module):
     """Sharpens, and draws lines that differ with the least change of the picture."""
 
-    def forward(self, image: Tensor) -> Restored:
+    def forward(self, image: Tensor) -> RestorerOutput:
         drawn = 0.1 * torch.sin(4000.0 * image.mean(dim=(1, 2, 3), keepdim=True) + 40.0 * image)
-        return Restored(image=image + drawn)
+        return RestorerOutput(image=image + drawn)
 
 
 def stages(steady: float, batch_size: int = 4) -> Stages:
@@ -99,7 +99,7 @@ def test_each_frame_alone_reaches_less_and_never_meets_the_stage(
 
     assert stages(1.0).reach_frames == stages(0.0).reach_frames + 4
     monkeypatch.setattr(stages_module, "blended_frames", never)
-    monkeypatch.setattr(stages_module, "steadied_frames", never)
+    monkeypatch.setattr(stages_module, "denoise_frames", never)
     frames = tracked(3)
     alone = list(stages(0.0).finished(frames))
     assert samples(alone, 1) == samples(list(stages(0.0).finished(frames[1:2])), 1)

@@ -10,7 +10,7 @@ from support.exr import NONE, make_exr
 from support.faceclips import FACE_SIZE_HW, face_picture
 
 from vidrestore import RestoreSettings, restore_video
-from vidrestore.media.folder import read_picture
+from vidrestore.media.input.folder import read_picture
 from vidrestore.record import RecordReader
 
 SETTINGS = {"device": "cpu", "precision": "fp32"}

@@ -11,9 +11,9 @@ from support.clips import Clip, make_clip
 from support.faceclips import FACE_SIZE_HW, face_picture
 
 from vidrestore import RestoreSettings, restore_video
-from vidrestore.faces.mtcnn import MtcnnDetector, embedded_mtcnn
+from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, embedded_mtcnn
 from vidrestore.media import open_source
-from vidrestore.pipeline import prepared
+from vidrestore.pipeline import setup as prepared
 from vidrestore.types import Detection, Frame
 
 FRAMES = 10
@@ -54,7 +54,7 @@ def changed(one: Frame, other: Frame) -> bool:
 class KnowingDetector:
     """Finds the face of the first picture wherever it looks, whatever hides it."""
 
-    refines_cheaply = True
+    has_fast_refine = True
 
     def __init__(self) -> None:
         searched = MtcnnDetector(embedded_mtcnn()).detect([face_picture(0, FACE_SIZE_HW)])

@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 from vidrestore.faces.config import DetectorConfig
 from vidrestore.metrics.visibility import edges_and_flat
-from vidrestore.pipeline.networks import load_detector, load_restorer
-from vidrestore.safeguard.gates import luma_of
-from vidrestore.training.data.clips import aligned_clip
+from vidrestore.pipeline.loading.load_models import load_detector, load_restorer
+from vidrestore.safeguard.checks import luma_of
+from vidrestore.training.data.video_crops import aligned_clip
 
 CPU = torch.device("cpu")
 EXAMPLE: Path = ROOT / "examples" / "astronaut.mp4"

@@ -107,32 +107,34 @@ def test_frames_without_faces_do_not_wait() -> None:
 def test_every_face_gets_the_region_of_its_own_crop() -> None:
     def restore(crops: torch.Tensor) -> RestoredCrops:
         regions = crops[:, 0, :4, :4] / 1000
-        return RestoredCrops(images_nchw=crops, region_nhw=regions, head_nhw=regions / 2)
+        return RestoredCrops(images_nchw=crops, face_masks_nhw=regions, head_nhw=regions / 2)
 
     frames = [aligned_frame(index, faces) for index, faces in enumerate(COUNTS)]
     stream = restored_frames(frames, restore=restore, batch_size=3, max_waiting_frames=5)
     faces = [face for each in stream for face in each.faces]
     assert len(faces) == sum(COUNTS)
     for face in faces:
-        assert face.region_hw is not None
-        assert face.region_hw.shape == (4, 4)
-        assert float(face.region_hw[0, 0]) == pytest.approx(face.aligned.face.track_id / 1000)
+        assert face.face_mask_hw is not None
+        assert face.face_mask_hw.shape == (4, 4)
+        assert float(face.face_mask_hw[0, 0]) == pytest.approx(face.aligned.face.track_id / 1000)
         assert face.head_hw is not None
         assert float(face.head_hw[0, 0]) == pytest.approx(face.aligned.face.track_id / 2000)
 
 
 def test_crops_that_only_filled_a_batch_are_left_out_again() -> None:
     regions, heads = torch.rand(3, 4, 4), torch.rand(3, 4, 4)
-    crops = RestoredCrops(images_nchw=torch.rand(3, 3, 8, 8), region_nhw=regions, head_nhw=heads)
+    crops = RestoredCrops(
+        images_nchw=torch.rand(3, 3, 8, 8), face_masks_nhw=regions, head_nhw=heads
+    )
     kept = crops.first(2)
-    assert kept.region_nhw is not None
+    assert kept.face_masks_nhw is not None
     assert kept.head_nhw is not None
     torch.testing.assert_close(kept.images_nchw, crops.images_nchw[:2])
-    torch.testing.assert_close(kept.region_nhw, regions[:2])
+    torch.testing.assert_close(kept.face_masks_nhw, regions[:2])
     torch.testing.assert_close(kept.head_nhw, heads[:2])
 
 
-@pytest.mark.parametrize("name", ["region_nhw", "head_nhw"])
+@pytest.mark.parametrize("name", ["face_masks_nhw", "head_nhw"])
 def test_regions_of_fewer_crops_than_pictures_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match="2 crops, but regions of 1"):
         RestoredCrops(images_nchw=torch.zeros(2, 3, 8, 8), **{name: torch.zeros(1, 4, 4)})
@@ -140,7 +142,7 @@ def test_regions_of_fewer_crops_than_pictures_are_refused(name: str) -> None:
 
 def test_the_restorer_is_shown_the_steadied_crop_where_there_is_one() -> None:
     frame = aligned_frame(0, 2)
-    steadied = replace(frame.faces[0], steadied_chw=torch.full((3, 512, 512), 7.0))
+    steadied = replace(frame.faces[0], denoised_chw=torch.full((3, 512, 512), 7.0))
     (done,) = restored_frames(
         [replace(frame, faces=(steadied, frame.faces[1]))],
         restore=unchanged,

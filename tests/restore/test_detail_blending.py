@@ -14,8 +14,8 @@ from torch import Tensor
 
 from vidrestore.errors import ConfigError
 from vidrestore.restore import detail_blending
-from vidrestore.restore.config import BlendingConfig
 from vidrestore.restore.detail_blending import blended_clip, blended_frames
+from vidrestore.restore.settings import BlendingConfig
 from vidrestore.types import AlignedFace, AlignedFrame, FloatArray, RestoredFace, RestoredFrame
 from vidrestore.types import TrackedFace as Tracked
 
@@ -243,11 +243,11 @@ def frame_with(index: int, faces: Sequence[tuple[int, Pair]], shot: int = 0) -> 
                     ),
                     display_to_crop=np.eye(2, 3),
                     crop_chw=torch.zeros(3, SIDE_PX, SIDE_PX),
-                    steadied_chw=shown_chw,
+                    denoised_chw=restorer_input_chw,
                 ),
                 restored_chw=restored_chw,
             )
-            for track, (shown_chw, restored_chw) in faces
+            for track, (restorer_input_chw, restored_chw) in faces
         ),
     )
 

@@ -5,10 +5,10 @@ import torch
 from support.psfrgan import filled, picture
 from torch import Tensor, nn
 
+from vidrestore.models.common.outputs import RestorerOutput
 from vidrestore.models.face_parser import CLASSES, FaceParser
-from vidrestore.models.outputs import Restored
-from vidrestore.models.psfrgan import ParsedRestorer, PsfrganGenerator
-from vidrestore.models.table import RestorerSpec
+from vidrestore.models.psfrgan.generator import PsfrganGenerator, PsfrganRestorer
+from vidrestore.models.registry import RestorerSpec
 from vidrestore.restore.restorer import Restorer
 
 CPU = torch.device("cpu")
@@ -22,19 +22,19 @@ class Same(nn.Module):
         super().__init__()
         self.sides: list[int] = []
 
-    def forward(self, image: Tensor) -> Restored:
+    def forward(self, image: Tensor) -> RestorerOutput:
         self.sides.append(image.shape[-1])
         logits = torch.zeros(len(image), len(CLASSES), *image.shape[2:])
         logits[:, CLASSES.index("skin"), :, : image.shape[-1] // 2] = 30.0
         logits[:, CLASSES.index("hair"), :, image.shape[-1] // 2 :] = 30.0
-        return Restored(image=image, parsing=logits)
+        return RestorerOutput(image=image, parsing=logits)
 
 
 class Silent(nn.Module):
     """Gives back what it gets, and says nothing of regions."""
 
-    def forward(self, image: Tensor) -> Restored:
-        return Restored(image=image)
+    def forward(self, image: Tensor) -> RestorerOutput:
+        return RestorerOutput(image=image)
 
 
 def restorer(network: nn.Module, side: int, dtype: torch.dtype = torch.float32) -> Restorer:
@@ -79,7 +79,7 @@ def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("side", [64, 512])
 def test_the_region_is_the_share_of_face_in_each_cell(side: int) -> None:
-    region = restorer(Same(), side).restored(crops(2)).region_nhw
+    region = restorer(Same(), side).restored(crops(2)).face_masks_nhw
     assert region is not None
     assert region.shape == (2, 128, 128)
     assert region.dtype == torch.float32
@@ -89,7 +89,7 @@ def test_the_region_is_the_share_of_face_in_each_cell(side: int) -> None:
 
 def test_a_network_without_a_parser_gives_no_region() -> None:
     found = restorer(Silent(), 512).restored(crops(1))
-    assert found.region_nhw is None
+    assert found.face_masks_nhw is None
     assert found.head_nhw is None
 
 
@@ -99,11 +99,11 @@ def test_psfrgan_runs_in_the_restorer(dtype: torch.dtype) -> None:
     generator = filled(PsfrganGenerator(**TINY))
     assert isinstance(parser, FaceParser)
     assert isinstance(generator, PsfrganGenerator)
-    network = ParsedRestorer(parser=parser, generator=generator)
+    network = PsfrganRestorer(parser=parser, generator=generator)
     found = restorer(network, 128, dtype).restored(crops(2))
     assert found.images_nchw.shape == (2, 3, 512, 512)
     assert found.images_nchw.dtype == torch.float32
-    assert found.region_nhw is not None
+    assert found.face_masks_nhw is not None
     assert found.head_nhw is not None
-    assert 0.0 <= float(found.region_nhw.min()) < float(found.region_nhw.max()) <= 1.0
-    assert bool((found.head_nhw >= found.region_nhw - 1e-5).all())
+    assert 0.0 <= float(found.face_masks_nhw.min()) < float(found.face_masks_nhw.max()) <= 1.0
+    assert bool((found.head_nhw >= found.face_masks_nhw - 1e-5).all())

@@ -11,9 +11,9 @@ from support.restorers import CASES, Case, parts_of
 from torch import Tensor, nn
 
 from vidrestore.errors import UnknownModelError
+from vidrestore.models.common.outputs import RestorerOutput
 from vidrestore.models.mmrb import MMRB
-from vidrestore.models.outputs import Restored
-from vidrestore.models.table import RESTORERS, restorer_spec
+from vidrestore.models.registry import RESTORERS, restorer_spec
 from vidrestore.restore.restorer import Restorer
 
 CPU = torch.device("cpu")
@@ -85,8 +85,8 @@ def test_the_same_crop_twice_gives_the_same_bits(restorer: Restorer) -> None:
     batch = crops(2, restorer.spec.crop_size_px)
     first, second = restorer.restored(batch), restorer.restored(batch)
     assert torch.equal(first.images_nchw, second.images_nchw)
-    if first.region_nhw is not None and second.region_nhw is not None:
-        assert torch.equal(first.region_nhw, second.region_nhw)
+    if first.face_masks_nhw is not None and second.face_masks_nhw is not None:
+        assert torch.equal(first.face_masks_nhw, second.face_masks_nhw)
 
 
 def test_the_result_is_a_picture_of_the_crops_size_in_range(restorer: Restorer) -> None:
@@ -105,7 +105,7 @@ def test_the_network_gives_pictures_in_the_precision_of_its_input(
     case: Case, network: nn.Module, dtype: torch.dtype
 ) -> None:
     output = network.to(dtype)(pictures(2, case.side_px))
-    assert isinstance(output, Restored)
+    assert isinstance(output, RestorerOutput)
     assert output.image.shape == (2, 3, case.side_px, case.side_px)
     assert output.image.dtype == torch.float32
     assert output.image.isfinite().all()

@@ -26,10 +26,10 @@ from support.reviews import (
 
 from vidrestore.errors import MediaError, RecordError
 from vidrestore.record import FrameRecord, OutputFile, SourceFile
-from vidrestore.review.chosen import ROLES
-from vidrestore.review.gallery import MAX_SHOTS, MAX_TRACKS
+from vidrestore.review.frame_selection import ROLES
+from vidrestore.review.jpeg import FACE_BYTES, VIEW_BYTES
 from vidrestore.review.page import page_html
-from vidrestore.review.pictures import FACE_BYTES, VIEW_BYTES
+from vidrestore.review.thumbnails import MAX_SHOTS, MAX_TRACKS
 
 HOSTILE = "</script><script>alert(1)</script><!--<img src=x onerror=alert(2)>&amp;'\"\u2028{{data}}"
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from support.safeguards import Picture, chw, face_crop, other_crop, shut_eyes_crop, shut_mouth_crop
 
+from vidrestore.safeguard.checks import luma_of
 from vidrestore.safeguard.config import IDENTITY, OPENING
-from vidrestore.safeguard.detail import real_detail_px
-from vidrestore.safeguard.gates import luma_of
+from vidrestore.safeguard.eye_mouth_change import eye_mouth_change
 from vidrestore.safeguard.identity import IdentityMeter, embedded_face_embedding, similarity_of
-from vidrestore.safeguard.openings import changes_of_openings
+from vidrestore.safeguard.image_quality import effective_resolution_px
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def meter() -> IdentityMeter:
 
 
 def detail(crop: Picture) -> float:
-    return real_detail_px(luma_of(chw(crop)), roll_radians=0.0)
+    return effective_resolution_px(luma_of(chw(crop)), roll_radians=0.0)
 
 
 def distance(meter: IdentityMeter, source: Picture, restored: Picture) -> float:
@@ -28,7 +28,7 @@ def distance(meter: IdentityMeter, source: Picture, restored: Picture) -> float:
 
 def openings(source: Picture, restored: Picture) -> tuple[float, float]:
     before, after = luma_of(chw(source)), luma_of(chw(restored))
-    return changes_of_openings(before, after, detail_px=detail(source))
+    return eye_mouth_change(before, after, detail_px=detail(source))
 
 
 def blurred(crop: Picture, sigma: float) -> Picture:

@@ -21,9 +21,9 @@ from support.safeguards import (
 
 from vidrestore.errors import ConfigError
 from vidrestore.safeguard.config import SafeguardConfig
+from vidrestore.safeguard.eye_mouth_change import EYES, MOUTH
 from vidrestore.safeguard.identity import IdentityMeter, embedded_face_embedding
-from vidrestore.safeguard.openings import EYES, MOUTH
-from vidrestore.safeguard.stage import guarded_frames, judged_frames
+from vidrestore.safeguard.stage import check_after_restore, check_before_restore
 from vidrestore.types import (
     AlignedFace,
     AlignedFrame,
@@ -42,7 +42,7 @@ def meter() -> IdentityMeter:
 
 
 def guarded(frames: Sequence[AlignedFrame], config: SafeguardConfig = CONFIG) -> list[AlignedFrame]:
-    return list(guarded_frames(frames, config=config))
+    return list(check_before_restore(frames, config=config))
 
 
 def restored(frame: AlignedFrame, crop: Picture) -> RestoredFrame:
@@ -143,7 +143,7 @@ def test_a_faithful_restorer_is_trusted_and_how_alike_the_faces_are_is_told(
 ) -> None:
     frames = [restored(each, face_crop()) for each in film(10)]
 
-    for frame in judged_frames(frames, meter=meter, config=CONFIG):
+    for frame in check_after_restore(frames, meter=meter, config=CONFIG):
         (face,) = frame.faces
         assert (face.verdict.strength, face.verdict.reason) == (1.0, None)
         assert face.verdict.identity_similarity == pytest.approx(1.0, abs=1e-3)
@@ -157,7 +157,7 @@ def test_a_restorer_that_opens_closed_eyes_is_refused_there_and_nowhere_else(
     sources = [aligned_frame(at, shut if at in blink else open_) for at in range(36)]
     frames = [restored(each, face_crop()) for each in sources]
 
-    found = [f.faces[0].verdict for f in judged_frames(frames, meter=meter, config=CONFIG)]
+    found = [f.faces[0].verdict for f in check_after_restore(frames, meter=meter, config=CONFIG)]
     strengths = [each.strength for each in found]
 
     assert max(strengths[at] for at in blink) < 1e-6
@@ -174,7 +174,7 @@ def test_a_restorer_that_makes_another_person_is_refused_to_the_last_frame(
     source = aligned_face(face_crop())
     frames = [restored(aligned_frame(first + at, source), crop) for at in range(count)]
 
-    judged = list(judged_frames(frames, meter=meter, config=CONFIG))
+    judged = list(check_after_restore(frames, meter=meter, config=CONFIG))
     assert len(judged) == count
     for frame in judged:
         verdict = frame.faces[0].verdict
@@ -189,7 +189,7 @@ def test_what_both_stages_found_is_multiplied(meter: IdentityMeter) -> None:
     (before, *_) = frames = guarded(film(5, face))
     assert 0 < before.faces[0].verdict.strength < 1
 
-    (after, *_) = judged_frames(
+    (after, *_) = check_after_restore(
         [restored(each, face_crop()) for each in frames], meter=meter, config=CONFIG
     )
 
@@ -213,7 +213,7 @@ def test_a_part_gives_what_the_whole_gives_bit_for_bit(meter: IdentityMeter) -> 
 
     def verdicts(frames: Sequence[AlignedFrame]) -> dict[int, Verdict | str | None]:
         passed = (restored(each, made[each.frame.index // 9 % 2]) for each in guarded(frames))
-        judged = judged_frames(passed, meter=meter, config=CONFIG)
+        judged = check_after_restore(passed, meter=meter, config=CONFIG)
         return {
             each.frame.index: each.faces[0].verdict if each.faces else each.left_alone[0].left_alone
             for each in judged

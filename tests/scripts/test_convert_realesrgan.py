@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 from support.golden import ROOT, draws, loaded_script
 from torch import Tensor, nn
 
-from vidrestore.models.compact import CompactUpscaler
-from vidrestore.models.rrdbnet import RRDBNet
+from vidrestore.models.upscalers.compact import CompactUpscaler
+from vidrestore.models.upscalers.rrdbnet import RRDBNet
 from vidrestore.weights.metadata import read_metadata
 
 convert: Any = loaded_script(ROOT / "scripts" / "convert_realesrgan.py")

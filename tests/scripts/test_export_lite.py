@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vidrestore.errors import ConfigError, WeightsError
 from vidrestore.models.lite import build_lite
-from vidrestore.training.checkpoint import save_checkpoint
+from vidrestore.training.engine.checkpoint import save_checkpoint
 from vidrestore.weights.load import read_weights
 from vidrestore.weights.metadata import read_metadata
 

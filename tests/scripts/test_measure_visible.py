@@ -103,7 +103,7 @@ def test_fields_of_interlaced_film_are_not_compared_as_one_picture(
         return picture
 
     film = face_film(tmp_path / "fields.mkv", frames=4, picture=woven, field_order="tff")
-    with film_pairs.open_film(film) as opened:
+    with film_pairs.open_container(film) as opened:
         frame = next(iter(opened.source))
         luma = film_pairs.luma_levels(opened.shown(frame), opened.geometry, (100, 40, 200, 140))
     assert luma.shape == (50, 100)
@@ -126,7 +126,7 @@ def test_luma_is_in_levels_whatever_the_samples(tmp_path: Path) -> None:
         face_film(tmp_path / "full.mkv", color=(1, 1, 1, 2), **shared): 126.0,
     }
     for film, level in films.items():
-        with film_pairs.open_film(film) as opened:
+        with film_pairs.open_container(film) as opened:
             frame = next(iter(opened.source))
             luma = film_pairs.luma_levels(frame, opened.geometry, (10, 10, 30, 20))
             assert luma.shape == (10, 20)

@@ -13,7 +13,7 @@ from support.faceclips import face_picture
 from support.golden import ROOT, kept_state, loaded_script
 from torch import nn
 
-from vidrestore.models.compact import CompactUpscaler
+from vidrestore.models.upscalers.compact import CompactUpscaler
 from vidrestore.weights.load import load_weights
 from vidrestore.weights.metadata import read_metadata
 

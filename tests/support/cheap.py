@@ -3,17 +3,17 @@
 import torch
 from torch import nn
 
-from vidrestore.models.outputs import Restored
-from vidrestore.models.table import RestorerSpec
-from vidrestore.pipeline import prepared
+from vidrestore.models.common.outputs import RestorerOutput
+from vidrestore.models.registry import RestorerSpec
+from vidrestore.pipeline import setup as prepared
 from vidrestore.restore.restorer import Restorer
 
 
 class Paling(nn.Module):
     """Contrast becomes a little less: no harm, but a change."""
 
-    def forward(self, crops_NCHW: torch.Tensor) -> Restored:
-        return Restored(0.9 * crops_NCHW)
+    def forward(self, crops_NCHW: torch.Tensor) -> RestorerOutput:
+        return RestorerOutput(0.9 * crops_NCHW)
 
 
 def load_cheap(

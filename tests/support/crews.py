@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 
 from vidrestore import JobSettings, RestoreReport, RestoreSettings
-from vidrestore.jobs.crew import Hand, LostError
-from vidrestore.jobs.orders import Answer, Order, SegmentOrder
-from vidrestore.jobs.run import restored_by
-from vidrestore.jobs.spread_engine import SpreadEngine
-from vidrestore.jobs.worker import Worker
+from vidrestore.jobs.distributed.crew import Hand, LostError
+from vidrestore.jobs.distributed.orders import Answer, Order, SegmentSpec
+from vidrestore.jobs.distributed.spread_engine import SpreadEngine
+from vidrestore.jobs.distributed.worker import Worker
+from vidrestore.jobs.run import restore_with_engine
 from vidrestore.progress import ProgressCallback, silent
 
 
@@ -43,7 +43,7 @@ class HereCrew:
     @property
     def segments(self) -> list[int]:
         """Numbers of the segments that were ordered."""
-        return [each.segment for each in self.orders if isinstance(each, SegmentOrder)]
+        return [each.segment for each in self.orders if isinstance(each, SegmentSpec)]
 
 
 class HereHand:
@@ -111,6 +111,6 @@ def spread(
         yield crew
 
     with SpreadEngine(open_crew) as engine:
-        return restored_by(
+        return restore_with_engine(
             engine, source, target, settings=settings, job=job, on_progress=on_progress
         )

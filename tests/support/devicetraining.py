@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models import mobilenet_v2
 
-from vidrestore.configfile import from_mapping
-from vidrestore.models.mobilefacenet import MobileFaceNet
-from vidrestore.models.outputs import Restored
-from vidrestore.training.ondevice import networks, trainer
-from vidrestore.training.ondevice.config import DeviceRunConfig
+from vidrestore.models.common.outputs import RestorerOutput
+from vidrestore.models.recognizers.mobilefacenet import MobileFaceNet
+from vidrestore.toml_config import from_mapping
+from vidrestore.training.on_device import networks, trainer
+from vidrestore.training.on_device.config import DeviceRunConfig
 
 RATES = {"lr": 2e-4, "beta1": 0.9, "schedule": "cosine", "warmup_steps": 1}
 FIDELITY = {"log_pixels": 1.0, "ssim": 1.0, "identity": 0.5}
@@ -39,9 +39,9 @@ class SmallRestorer(nn.Module):
         self.head = nn.Conv2d(16, 48, kernel_size=3, padding=1)
         nn.init.zeros_(self.head.weight)
 
-    def forward(self, image_NCHW: Tensor) -> Restored:
+    def forward(self, image_NCHW: Tensor) -> RestorerOutput:
         feat = F.leaky_relu(self.stem(F.pixel_unshuffle(image_NCHW, 4)), 0.2)
-        return Restored(image=image_NCHW + F.pixel_shuffle(self.head(feat), 4))
+        return RestorerOutput(image=image_NCHW + F.pixel_shuffle(self.head(feat), 4))
 
 
 def use_small_restorer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor
 
-from vidrestore.weights.ends import packed
+from vidrestore.weights.interpolation import packed
 from vidrestore.weights.metadata import ends_metadata
 
 

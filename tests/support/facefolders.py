@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidrestore.faces.template import TEMPLATE_POINTS_XY
-from vidrestore.training.data.faces import POINT_COLUMNS
+from vidrestore.training.data.face_table import POINT_COLUMNS
 
 
 def painted_face(number: int, *, side_px: int) -> NDArray[np.uint8]:

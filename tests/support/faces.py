@@ -102,9 +102,9 @@ class ScriptedDetector:
         searched: Mapping[int, Sequence[Detection]],
         refined: Mapping[int, Sequence[Detection]] | None = None,
         *,
-        refines_cheaply: bool = True,
+        has_fast_refine: bool = True,
     ) -> None:
-        self.refines_cheaply = refines_cheaply
+        self.has_fast_refine = has_fast_refine
         self._searched = searched
         self._refined = searched if refined is None else refined
         self.searches: list[int] = []

@@ -9,14 +9,14 @@ from support.golden import filled
 from torch import nn
 
 from vidrestore.models.face_parser import FaceParser
-from vidrestore.models.gfpgan import GFPGAN
-from vidrestore.models.gfpgan_clean import GFPGANClean
+from vidrestore.models.gfpgan.clean import GFPGANClean
+from vidrestore.models.gfpgan.original import GFPGAN
 from vidrestore.models.gpen import GPEN
 from vidrestore.models.lite import build_lite
 from vidrestore.models.mmrb import MMRB
-from vidrestore.models.psfrgan import ParsedRestorer, PsfrganGenerator, build_psfrgan
-from vidrestore.models.realesrgan import RealEsrganFaces
-from vidrestore.models.table import RESTORERS, RestorerSpec
+from vidrestore.models.psfrgan.generator import PsfrganGenerator, PsfrganRestorer, build_psfrgan
+from vidrestore.models.registry import RESTORERS, RestorerSpec
+from vidrestore.models.upscalers.realesrgan import RealEsrganFaces
 from vidrestore.weights.load import load_weights
 
 
@@ -43,7 +43,7 @@ class Case:
 
 
 def _with_embedded_weights(network: nn.Module) -> nn.Module:
-    name = RESTORERS["lite"].embedded_file
+    name = RESTORERS["lite"].packaged_file
     assert name is not None
     with as_file(files("vidrestore.models") / "data" / name) as path:
         load_weights(network, path)
@@ -133,6 +133,6 @@ CASES: Mapping[str, Case] = {
 
 def parts_of(network: nn.Module) -> set[type[nn.Module]]:
     """Return what a network is, and what it is of where it only joins others."""
-    if isinstance(network, ParsedRestorer):
-        return {ParsedRestorer, type(network.parser), type(network.generator)}
+    if isinstance(network, PsfrganRestorer):
+        return {PsfrganRestorer, type(network.parser), type(network.generator)}
     return {type(network)}

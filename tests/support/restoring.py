@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
+from vidrestore.affine import applied
 from vidrestore.faces.align import aligned
 from vidrestore.faces.template import TEMPLATE_POINTS_XY
-from vidrestore.geometry import applied
 from vidrestore.types import (
     DisplayGeometry,
     Frame,

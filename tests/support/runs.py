@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 import torch
 
-from vidrestore.configfile import from_mapping
 from vidrestore.faces.template import TEMPLATE_POINTS_XY
 from vidrestore.models.face_parser import FaceParser
-from vidrestore.models.mobilefacenet import MobileFaceNet
-from vidrestore.training.checkpoint import read_checkpoint
-from vidrestore.training.data.faces import POINT_COLUMNS
-from vidrestore.training.run import TASKS, RunConfig, train
+from vidrestore.models.recognizers.mobilefacenet import MobileFaceNet
+from vidrestore.toml_config import from_mapping
+from vidrestore.training.data.face_table import POINT_COLUMNS
+from vidrestore.training.engine.checkpoint import read_checkpoint
+from vidrestore.training.engine.run import TASKS, RunConfig, train
 
 SIDE_PX = 64
 

@@ -10,7 +10,7 @@ from support.faces import example_pictures
 from support.frames import GRAY, random_frame
 from torch import Tensor
 
-from vidrestore.faces.mtcnn import MtcnnDetector, embedded_mtcnn
+from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, embedded_mtcnn
 from vidrestore.faces.template import TEMPLATE_POINTS_XY, similarity_to_template
 from vidrestore.types import AlignedFace, AlignedFrame, TrackedFace
 

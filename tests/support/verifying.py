@@ -10,7 +10,7 @@ import numpy as np
 from support.records import a_face, a_header, a_record
 
 from vidrestore.media import EncoderSettings, Source, open_sink, open_source
-from vidrestore.media.info import VideoInfo
+from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.record import FrameRecord, OutputFile, RecordHeader, SourceFile
 from vidrestore.types import Box, Frame, Timestamp
 from vidrestore.verify import Check, Verification

@@ -10,23 +10,23 @@ from torch import Tensor
 from torchvision.models import mobilenet_v2
 
 from vidrestore.errors import WeightsError
-from vidrestore.metrics.report import Instruments, mean_scores, picture_scores
-from vidrestore.models.arcface import ArcFaceResNet
-from vidrestore.models.mobilefacenet import MobileFaceNet
-from vidrestore.restore.config import SteadyConfig
+from vidrestore.metrics.scores import MetricNetworks, image_scores, mean_scores
+from vidrestore.models.recognizers.arcface import ArcFaceResNet
+from vidrestore.models.recognizers.mobilefacenet import MobileFaceNet
+from vidrestore.restore.settings import TemporalDenoiseConfig
 from vidrestore.training import evaluation
-from vidrestore.training.degradations.recipe import recipe_named
+from vidrestore.training.degradations.recipes.table import recipe_named
 from vidrestore.training.evaluation import (
     Restore,
     Results,
     degraded_stills,
     features_by,
     fid_of,
-    identity_by,
+    load_identity_embedder,
     measure_clip,
     measure_stills,
 )
-from vidrestore.training.losses.features import MobileNetV2Features, Vgg19Features
+from vidrestore.training.losses.feature_extractors import MobileNetV2Features, Vgg19Features
 
 
 def clip(frames: int = 3) -> list[Tensor]:
@@ -38,7 +38,7 @@ def flat(crops: Tensor) -> Tensor:
     return torch.nn.functional.normalize(torch.nn.functional.avg_pool2d(crops, 64).flatten(1))
 
 
-INSTRUMENTS = Instruments(
+INSTRUMENTS = MetricNetworks(
     identity=flat, landmarks=lambda crop: np.full((5, 2), 100 * float(crop.mean()))
 )
 
@@ -48,9 +48,9 @@ def measured(
     restore: Restore,
     *,
     seed: int = 0,
-    instruments: Instruments | None = None,
+    instruments: MetricNetworks | None = None,
 ) -> Results:
-    instruments = instruments or Instruments()
+    instruments = instruments or MetricNetworks()
     named = [(str(at), each) for at, each in enumerate(pictures)]
     stills = degraded_stills(
         named, recipe=recipe_named("gfpgan"), seed=seed, instruments=instruments
@@ -111,7 +111,7 @@ def test_a_trembling_restorer_is_found_out_over_time() -> None:
 
 
 def test_detail_of_a_clip_is_blended_as_in_a_film() -> None:
-    def trembling(steady: SteadyConfig | None) -> float:
+    def trembling(steady: TemporalDenoiseConfig | None) -> float:
         rng = np.random.default_rng(1)
 
         def drawing(crops: Tensor) -> Tensor:
@@ -129,7 +129,7 @@ def test_detail_of_a_clip_is_blended_as_in_a_film() -> None:
         ).entries
         return entry.scores["output"]["warping_error"]
 
-    assert trembling(SteadyConfig()) < 0.8 * trembling(None)
+    assert trembling(TemporalDenoiseConfig()) < 0.8 * trembling(None)
 
 
 def test_fid_compares_the_sets_that_were_measured() -> None:
@@ -150,7 +150,7 @@ def test_identity_is_measured_by_whichever_network_the_file_holds(
 ) -> None:
     torch.save({"net_state_dict": network.state_dict()}, tmp_path / "face.ckpt")
     crops = torch.stack(clip(2))
-    found = identity_by(tmp_path / "face.ckpt")(crops)
+    found = load_identity_embedder(tmp_path / "face.ckpt")(crops)
     assert found.shape[0] == 2
     torch.testing.assert_close(found.norm(dim=1), torch.ones(2))
     assert not torch.equal(found[0], found[1])
@@ -166,7 +166,7 @@ def test_features_are_those_of_the_network_that_the_file_holds(
     original = clip(1)[0]
     noisy = (original + 0.2 * torch.rand(original.shape)).clamp(0, 1)
 
-    scores = picture_scores(noisy, original, Instruments(features=metric))
+    scores = image_scores(noisy, original, MetricNetworks(features=metric))
     assert 0 < scores["mobilenet_distance"] < 4
     assert float(metric.distance(original[None], original[None])) == 0
     plain = MobileNetV2Features()

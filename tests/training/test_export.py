@@ -12,11 +12,11 @@ from support.runs import SIDE_PX, SMALL, run, small_config, write_faces
 from torch import Tensor, nn
 
 from vidrestore.errors import ConfigError, WeightsError
+from vidrestore.models.architecture_detection import detect_architecture
 from vidrestore.models.face_parser import FaceParser
-from vidrestore.models.recognition import recognised
 from vidrestore.models.stylegan2.generator import StyleGAN2Generator
-from vidrestore.pipeline.networks import load_restorer
-from vidrestore.training.checkpoint import save_checkpoint
+from vidrestore.pipeline.loading.load_models import load_restorer
+from vidrestore.training.engine.checkpoint import save_checkpoint
 from vidrestore.training.export import export
 from vidrestore.training.tasks.psfrgan import read_parser
 from vidrestore.weights.load import load_state, load_weights, read_state
@@ -74,7 +74,7 @@ def loaded(name: str, path: Path) -> nn.Module:
         return prior.eval()
     if name == "psfrgan":  # the program fetches its parser: here the generator alone
         state = read_state(path)
-        found = recognised({key: tuple(each.shape) for key, each in state.items()})
+        found = detect_architecture({key: tuple(each.shape) for key, each in state.items()})
         assert found is not None
         assert found.architecture == "PSFR-GAN"
         network = found.spec.build().get_submodule(found.part)

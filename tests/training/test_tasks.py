@@ -17,9 +17,9 @@ from support.runs import (
 )
 from torch import Tensor
 
-from vidrestore.configfile import from_mapping, read_config
 from vidrestore.errors import ConfigError
-from vidrestore.training.run import TASKS, RunConfig
+from vidrestore.toml_config import from_mapping, read_config
+from vidrestore.training.engine.run import TASKS, RunConfig
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ CONFIGS = Path(__file__).parents[2] / "configs" / "train"
 
 
 PUBLISHED = ("gfpgan_512", "mmrb_512", "parser_512", "psfrgan_512", "stylegan2_512")
-# lite_gpu is a config of scripts/train_gpu.py: tests/training/ondevice reads it.
+# lite_gpu is a config of scripts/train_gpu.py: tests/training/on_device reads it.
 RECIPES = sorted(path for path in CONFIGS.glob("*.toml") if path.stem != "lite_gpu")
 
 

@@ -13,14 +13,14 @@ from support.runs import small_config, write_faces
 from torch import Tensor, nn
 
 from vidrestore.errors import ConfigError
-from vidrestore.models.mobilefacenet import MobileFaceNet
-from vidrestore.models.outputs import Restored
-from vidrestore.training.checkpoint import read_checkpoint
-from vidrestore.training.run import train
+from vidrestore.models.common.outputs import RestorerOutput
+from vidrestore.models.recognizers.mobilefacenet import MobileFaceNet
+from vidrestore.training.engine.checkpoint import read_checkpoint
+from vidrestore.training.engine.run import train
 from vidrestore.training.validation import (
     StillsValidation,
     ValidationConfig,
-    whole_face_restorer,
+    wrap_restorer,
 )
 
 CPU = torch.device("cpu")
@@ -45,18 +45,18 @@ class Untouched(nn.Module):
         super().__init__()
         self.seen = 0
 
-    def forward(self, image: Tensor) -> Restored:
+    def forward(self, image: Tensor) -> RestorerOutput:
         """Return the pictures."""
         assert image.shape[2:] == (512, 512)
         self.seen += len(image)
-        return Restored(image=image)
+        return RestorerOutput(image=image)
 
 
 def test_input_and_output_are_measured_by_all_that_is_at_hand(stills: Path, tmp_path: Path) -> None:
     torch.save(MobileFaceNet().state_dict(), tmp_path / "face.pt")
     validation = StillsValidation(ValidationConfig(folder=stills, identity=tmp_path / "face.pt"))
     network = Untouched()
-    restorer = whole_face_restorer(network, side_px=512, device=CPU)
+    restorer = wrap_restorer(network, side_px=512, device=CPU)
     scores, preview = validation.measured(restorer)
     assert network.seen == 2
     for metric in ("psnr", "ssim", "sharpness", "niqe", "identity"):
@@ -71,7 +71,7 @@ def test_input_and_output_are_measured_by_all_that_is_at_hand(stills: Path, tmp_
 def test_no_more_faces_are_read_than_asked_for(stills: Path) -> None:
     network = Untouched()
     validation = StillsValidation(ValidationConfig(folder=stills, count=1))
-    validation.measured(whole_face_restorer(network, side_px=512, device=CPU))
+    validation.measured(wrap_restorer(network, side_px=512, device=CPU))
     assert network.seen == 1
 
 

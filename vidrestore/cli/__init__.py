@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-from vidrestore.allocator import keep_freed_memory
-from vidrestore.cli.exitcodes import ExitCode, TerminatedError, UsageError, expected_line
+from vidrestore.cli.exit_codes import ExitCode, TerminatedError, UsageError, expected_line
+from vidrestore.malloc_tuning import keep_freed_memory
 
 _PRINTING = (["batch"], ["info"], ["weights"], ["verify"])
 _WHEN_ENDED = {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from vidrestore.cli.arguments import with_bare_background
-from vidrestore.cli.exitcodes import ExitCode
+from vidrestore.cli.exit_codes import ExitCode
 from vidrestore.cli.options import RestoreOptions
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ def run(argv: Sequence[str]) -> ExitCode:
     )
     films = batch_films(command.source, command.output, wanted)
     # Imported when there are films: the display needs rich and restoring needs torch.
-    from vidrestore.cli.batch_display import batch_display
-    from vidrestore.cli.console import warnings_on_stderr
+    from vidrestore.cli.display.batch_progress import batch_display
+    from vidrestore.cli.display.progress_bars import warnings_on_stderr
     from vidrestore.jobs import restore_batch
 
     with (
@@ -116,7 +116,7 @@ def _plain(result: "FilmResult") -> dict[str, Any]:
 def _print_table(results: Sequence["FilmResult"]) -> None:
     from rich.table import Table
 
-    from vidrestore.cli.console import stdout_console
+    from vidrestore.cli.display.progress_bars import stdout_console
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in _HEAD:
@@ -133,7 +133,7 @@ def _print_table(results: Sequence["FilmResult"]) -> None:
 
 
 def _cells(result: "FilmResult") -> tuple[str, ...]:
-    from vidrestore.cli.console import duration
+    from vidrestore.cli.display.progress_bars import duration
 
     name, report = result.film.source.name, result.report
     if report is None:

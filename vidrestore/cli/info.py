@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from vidrestore.cli.exitcodes import ExitCode
-from vidrestore.cli.field_info import seen_json, seen_rows
-from vidrestore.media.source_path import checked_source
+from vidrestore.cli.display.field_rows import seen_json, seen_rows
+from vidrestore.cli.exit_codes import ExitCode
+from vidrestore.storage.source_path import checked_source
 from vidrestore.types import DisplayGeometry
 
 if TYPE_CHECKING:
-    from vidrestore.media.info import StreamInfo, VideoInfo
-    from vidrestore.media.interlace import FieldsSeen
+    from vidrestore.media.fields.detection import FieldDetection
+    from vidrestore.media.input.video_info import StreamInfo, VideoInfo
 
 # Code points of ITU-T H.273, by FFmpeg's names.
 _MATRIX = {
@@ -61,13 +61,13 @@ def run(argv: Sequence[str]) -> ExitCode:
     if not command.source.exists() and _is_model_name(command.source) and _told_of_model(command):
         return ExitCode.OK
     checked_source(command.source)
-    from vidrestore.media.info import probe
-    from vidrestore.media.interlace import fields_seen
+    from vidrestore.media.fields.detection import detect_fields
+    from vidrestore.media.input.video_info import probe
 
     info = probe(command.source)
-    seen = fields_seen(info) if info.kind == "film" else None
+    seen = detect_fields(info) if info.kind == "film" else None
     if command.json:
-        told = info_json(info) | {"fields_seen": None if seen is None else seen_json(seen)}
+        told = info_json(info) | {"detect_fields": None if seen is None else seen_json(seen)}
         print(json.dumps(told, indent=2))
     else:
         _print_rows(info_rows(info, seen))
@@ -82,7 +82,7 @@ def _is_model_name(path: Path) -> bool:
 
 def _told_of_model(command: InfoCommand) -> bool:
     # Imported here: the table of models needs torch, which films do not.
-    from vidrestore.cli.model_info import model_info, model_json, model_rows
+    from vidrestore.cli.display.model_rows import model_info, model_json, model_rows
 
     model = model_info(str(command.source))
     if model is None:
@@ -99,7 +99,7 @@ def _told_of_model(command: InfoCommand) -> bool:
 def _print_rows(rows: Iterable[tuple[str, str]]) -> None:
     from rich.table import Table
 
-    from vidrestore.cli.console import stdout_console
+    from vidrestore.cli.display.progress_bars import stdout_console
 
     table = Table(show_header=False, box=None, pad_edge=False)
     for label, value in rows:
@@ -107,7 +107,7 @@ def _print_rows(rows: Iterable[tuple[str, str]]) -> None:
     stdout_console().print(table)
 
 
-def info_rows(info: "VideoInfo", seen: "FieldsSeen | None") -> Iterator[tuple[str, str]]:
+def info_rows(info: "VideoInfo", seen: "FieldDetection | None") -> Iterator[tuple[str, str]]:
     """Yield the label and value of every line of the printed text."""
     geometry, color = info.geometry, color_json(info)
     yield info.kind, str(info.path)
@@ -215,7 +215,7 @@ def side_data_json(info: "VideoInfo") -> dict[str, object]:
     return {
         "mastering_xy": {name: [float(x) for x in xy] for name, xy in named if xy is not None},
         "mastering_luminance": None if luminance is None else [float(each) for each in luminance],
-        "max_cll": None if light is None else light.brightest_nits,
+        "max_cll": None if light is None else light.max_cll_nits,
         "max_fall": None if light is None else light.brightest_average_nits,
         "not_kept": list(info.side_data.not_kept),
     }

@@ -16,7 +16,7 @@ from vidrestore.cli.arguments import (
     SegmentLength,
     Share,
 )
-from vidrestore.cli.exitcodes import usage_errors
+from vidrestore.cli.exit_codes import usage_errors
 
 if TYPE_CHECKING:
     from vidrestore.jobs import JobSettings
@@ -172,7 +172,7 @@ class RestoreOptions:
     def _background_setting(self) -> str | Path | None:
         if self.background is None:
             return None
-        from vidrestore.pipeline.load_upscaler import background_of
+        from vidrestore.pipeline.loading.load_upscaler import background_of
 
         return background_of(self.background, self.device)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from vidrestore.cli.options import OPTION_OF_SETTING
 from vidrestore.cli.restore import RestoreCommand
 from vidrestore.pipeline import RestoreSettings
-from vidrestore.pipeline.record import plain_settings
+from vidrestore.pipeline.record_lines import plain_settings
 from vidrestore.record.schema import JsonScalar
 
 OF_ONE_RUN = frozenset({"only_tracks", "compare", "record", "framemd5", "overwrite"})

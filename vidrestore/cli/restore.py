@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from vidrestore.cli.arguments import TrackNumbers, with_bare_background
-from vidrestore.cli.exitcodes import ExitCode
+from vidrestore.cli.exit_codes import ExitCode
 from vidrestore.cli.options import RestoreOptions
+from vidrestore.cli.output_checks import check_side_file
 from vidrestore.cli.review import temporary_record, write_page
-from vidrestore.cli.sidefile import check_side_file
-from vidrestore.media.source_path import checked_source
+from vidrestore.storage.source_path import checked_source
 
 if TYPE_CHECKING:
     from vidrestore.jobs import JobSettings
@@ -81,8 +81,8 @@ def run(argv: Sequence[str]) -> ExitCode:
         return _dry_run(command, settings, job)
     begin = time.monotonic()
     # Imported late: the display needs rich and restoring needs torch, but --help needs neither.
-    from vidrestore.cli.console import restore_display, say, warnings_on_stderr
-    from vidrestore.cli.summary import summary_lines
+    from vidrestore.cli.display.progress_bars import restore_display, say, warnings_on_stderr
+    from vidrestore.cli.display.summary import summary_lines
     from vidrestore.jobs import restore_video
 
     with warnings_on_stderr(quiet=command.quiet):
@@ -110,8 +110,8 @@ def run(argv: Sequence[str]) -> ExitCode:
 
 
 def _dry_run(command: RestoreCommand, settings: "RestoreSettings", job: "JobSettings") -> ExitCode:
-    from vidrestore.cli.console import restore_display, say, warnings_on_stderr
-    from vidrestore.cli.summary import dry_run_lines
+    from vidrestore.cli.display.progress_bars import restore_display, say, warnings_on_stderr
+    from vidrestore.cli.display.summary import dry_run_lines
     from vidrestore.jobs import dry_run
 
     with warnings_on_stderr(quiet=command.quiet):
@@ -129,11 +129,11 @@ def _dry_run(command: RestoreCommand, settings: "RestoreSettings", job: "JobSett
 
 
 def _tell_what_is_kept(output: Path) -> None:
-    from vidrestore.cli.console import say
-    from vidrestore.jobs import job_folder_path, kept_segments
+    from vidrestore.cli.display.progress_bars import say
+    from vidrestore.jobs import count_finished_segments, job_folder_path
 
     place = Path(realpath(output))
-    kept = kept_segments(place)
+    kept = count_finished_segments(place)
     if kept:
         folder = job_folder_path(place).name
         segments = "1 finished segment is" if kept == 1 else f"{kept} finished segments are"

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import tyro
 
-from vidrestore.cli.exitcodes import ExitCode
-from vidrestore.cli.sidefile import check_side_file
-from vidrestore.media.source_path import checked_source
+from vidrestore.cli.exit_codes import ExitCode
+from vidrestore.cli.output_checks import check_side_file
+from vidrestore.storage.source_path import checked_source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ def run(argv: Sequence[str]) -> ExitCode:
     )
     for path in (command.source, command.result, command.record):
         checked_source(path)
-    from vidrestore.cli.console import say
+    from vidrestore.cli.display.progress_bars import say
 
     write_page(command.source, command.result, command.record, command.output)
     if not command.quiet:

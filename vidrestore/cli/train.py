@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from vidrestore.cli.exitcodes import ExitCode, TerminatedError, expected_line
+from vidrestore.cli.exit_codes import ExitCode, TerminatedError, expected_line
 from vidrestore.devices import out_of_memory
 from vidrestore.errors import DeviceError, VidrestoreError
 
@@ -76,10 +76,10 @@ def _train(command: TrainCommand, *, quiet: bool) -> Path:
     # Imported here: --help needs neither torch nor rich.
     import logging
 
-    from vidrestore.cli.console import log_on_stderr
-    from vidrestore.cli.train_display import train_display
-    from vidrestore.configfile import read_config
-    from vidrestore.training.run import RunConfig, train
+    from vidrestore.cli.display.progress_bars import log_on_stderr
+    from vidrestore.cli.display.train_progress import train_display
+    from vidrestore.toml_config import read_config
+    from vidrestore.training.engine.run import RunConfig, train
 
     config = read_config(command.config, RunConfig, overrides=command.set)
     folder = command.folder or Path("runs") / command.config.stem

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from vidrestore.cli.exitcodes import ExitCode
-from vidrestore.media.source_path import checked_source
+from vidrestore.cli.exit_codes import ExitCode
+from vidrestore.storage.source_path import checked_source
 
 if TYPE_CHECKING:
     from vidrestore.verify import Verification
-    from vidrestore.verify.pictures import OnFrames
+    from vidrestore.verify.frame_comparison import OnFrames
 
 _STYLES = {
     "kept": "green",
@@ -71,7 +71,7 @@ def run(argv: Sequence[str]) -> ExitCode:
 
 @contextmanager
 def _display(*, quiet: bool) -> Generator["OnFrames"]:
-    from vidrestore.cli.console import restore_display
+    from vidrestore.cli.display.progress_bars import restore_display
     from vidrestore.progress import Progress
 
     with restore_display(quiet=quiet) as display:
@@ -88,7 +88,7 @@ def _print_table(found: "Verification") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from vidrestore.cli.console import stdout_console
+    from vidrestore.cli.display.progress_bars import stdout_console
 
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(max_width=44)

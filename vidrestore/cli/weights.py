@@ -9,10 +9,15 @@ from typing import Annotated, TypeAlias
 import tyro
 from rich.table import Column, Table
 
-from vidrestore.cli.console import download_display, say, stdout_console, warnings_on_stderr
-from vidrestore.cli.exitcodes import ExitCode
+from vidrestore.cli.display.progress_bars import (
+    download_display,
+    say,
+    stdout_console,
+    warnings_on_stderr,
+)
+from vidrestore.cli.exit_codes import ExitCode
 from vidrestore.errors import WeightsError
-from vidrestore.weights import store
+from vidrestore.weights import cache as store
 from vidrestore.weights.manifest import WEIGHTS, weights_entry
 
 
@@ -102,7 +107,7 @@ def _state(name: str) -> str:
             return "yes"
     except WeightsError:
         return "wrong size"
-    return "in part" if store.begun_bytes(name) else "no"
+    return "in part" if store.partial_bytes(name) else "no"
 
 
 def _fetch(command: FetchCommand) -> None:

@@ -3,10 +3,9 @@
 import numpy as np
 import torch
 
+from vidrestore.affine import applied, composed, inverted
 from vidrestore.faces.template import similarity_to_template
-from vidrestore.geometry import applied, composed, inverted
-from vidrestore.media.color import aligned_box, region_view
-from vidrestore.resample import warped
+from vidrestore.media.color.region_rgb import aligned_box, region_sdr_rgb
 from vidrestore.types import (
     CROP_SIZE_PX,
     Affine,
@@ -15,6 +14,7 @@ from vidrestore.types import (
     Frame,
     TrackedFace,
 )
+from vidrestore.warp import warped
 
 _MARGIN_PX = 4
 """Samples beyond the crop that interpolation may reach, in coded pixels."""
@@ -52,7 +52,7 @@ def aligned(
     box = aligned_box(frame, (float(low[0]), float(low[1]), float(high[0]), float(high[1])))
     if box is None:
         return None
-    region = torch.from_numpy(region_view(frame, box)).permute(2, 0, 1).to(device)
+    region = torch.from_numpy(region_sdr_rgb(frame, box)).permute(2, 0, 1).to(device)
     region_to_crop = composed(_shift(box[0], box[1]), coded_to_crop)
     crop = warped(region, region_to_crop, (CROP_SIZE_PX, CROP_SIZE_PX), sharp=False)
     return AlignedFace(face=face, display_to_crop=display_to_crop, crop_chw=crop)

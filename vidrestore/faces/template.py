@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from vidrestore.geometry import fit_similarity
+from vidrestore.affine import fit_similarity
 from vidrestore.types import Affine, FloatArray
 
 TEMPLATE_POINTS_XY: NDArray[np.float64] = np.array(

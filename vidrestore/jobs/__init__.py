@@ -3,55 +3,47 @@
 Names are loaded when first used, so that a refusal does not wait for torch.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from vidrestore.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from vidrestore.jobs.batch import BatchProgress, FilmResult, restore_batch
-    from vidrestore.jobs.dryrun import DryRun, dry_run
-    from vidrestore.jobs.films import BatchFilm, Wanted, batch_films
-    from vidrestore.jobs.folder import job_folder_path, kept_segments
+    from vidrestore.jobs.batch_videos import BatchVideo, Wanted, batch_films
+    from vidrestore.jobs.estimate import Estimate, dry_run
     from vidrestore.jobs.run import restore_video
     from vidrestore.jobs.settings import JobSettings
+    from vidrestore.jobs.store.job_folder import count_finished_segments, job_folder_path
 
 __all__ = [
-    "BatchFilm",
     "BatchProgress",
-    "DryRun",
+    "BatchVideo",
+    "Estimate",
     "FilmResult",
     "JobSettings",
     "Wanted",
     "batch_films",
+    "count_finished_segments",
     "dry_run",
     "job_folder_path",
-    "kept_segments",
     "restore_batch",
     "restore_video",
 ]
 
-_HOME = {
-    "BatchFilm": "films",
-    "BatchProgress": "batch",
-    "DryRun": "dryrun",
-    "FilmResult": "batch",
-    "JobSettings": "settings",
-    "Wanted": "films",
-    "batch_films": "films",
-    "dry_run": "dryrun",
-    "job_folder_path": "folder",
-    "kept_segments": "folder",
-    "restore_batch": "batch",
-    "restore_video": "run",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "BatchProgress": "batch",
+        "BatchVideo": "batch_videos",
+        "Estimate": "estimate",
+        "FilmResult": "batch",
+        "JobSettings": "settings",
+        "Wanted": "batch_videos",
+        "batch_films": "batch_videos",
+        "count_finished_segments": "store.job_folder",
+        "dry_run": "estimate",
+        "job_folder_path": "store.job_folder",
+        "restore_batch": "batch",
+        "restore_video": "run",
+    },
+)

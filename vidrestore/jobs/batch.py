@@ -10,15 +10,15 @@ from queue import Empty, SimpleQueue
 from typing import Literal, TypeAlias
 
 from vidrestore.errors import VidrestoreError
+from vidrestore.jobs.batch_videos import BatchVideo
+from vidrestore.jobs.distributed.spread_engine import SpreadEngine
 from vidrestore.jobs.engine import Engine
-from vidrestore.jobs.films import BatchFilm
-from vidrestore.jobs.run import engine_of, restored_by
+from vidrestore.jobs.run import open_engine, restore_with_engine
 from vidrestore.jobs.settings import JobSettings
-from vidrestore.jobs.spread_engine import SpreadEngine
-from vidrestore.media.publish import check_target, pending_file
 from vidrestore.pipeline.report import RestoreReport
 from vidrestore.pipeline.settings import RestoreSettings
 from vidrestore.progress import DownloadCallback, Progress, not_shown
+from vidrestore.storage.atomic_output import atomic_file, check_target
 
 _WORKERS_A_FILM = 8
 """One worker that detects faces keeps at least this many restoring workers busy."""
@@ -31,7 +31,7 @@ Outcome: TypeAlias = Literal["restored", "already there", "failed"]
 class FilmResult:
     """The result of one film of a batch."""
 
-    film: BatchFilm
+    film: BatchVideo
     outcome: Outcome
     seconds: float = 0.0
     report: RestoreReport | None = None
@@ -46,7 +46,7 @@ class BatchProgress:
 
     number: int
     """Number of the film, from 0."""
-    film: BatchFilm
+    film: BatchVideo
     films_done: int
     films_total: int
     progress: Progress | None = None
@@ -58,7 +58,7 @@ class _StoppedError(Exception):
 
 
 def restore_batch(
-    films: Sequence[BatchFilm],
+    films: Sequence[BatchVideo],
     *,
     settings: RestoreSettings,
     job: JobSettings,
@@ -81,7 +81,7 @@ def restore_batch(
         VidrestoreError: No film can be restored, because no worker can be started.
     """
     job = replace(job, resume=not settings.overwrite)
-    with engine_of(job) as engine:
+    with open_engine(job) as engine:
         left = sum(not _is_there(each, settings) for each in films)
         if isinstance(engine, SpreadEngine) and left:
             # On the main thread: if no worker can be started for one film, none can for others.
@@ -94,7 +94,7 @@ def restore_batch(
         results: list[FilmResult] = []
         for number, film in enumerate(films):
 
-            def show(progress: Progress, number: int = number, film: BatchFilm = film) -> None:
+            def show(progress: Progress, number: int = number, film: BatchVideo = film) -> None:
                 on_progress(_progress(number, film, len(results), len(films), progress))
 
             results.append(_restored(engine, film, number, settings, job, show, on_download))
@@ -103,20 +103,20 @@ def restore_batch(
 
 
 def _progress(
-    number: int, film: BatchFilm, done: int, total: int, progress: Progress | None
+    number: int, film: BatchVideo, done: int, total: int, progress: Progress | None
 ) -> BatchProgress:
     return BatchProgress(
         number=number, film=film, films_done=done, films_total=total, progress=progress
     )
 
 
-def _is_there(film: BatchFilm, settings: RestoreSettings) -> bool:
+def _is_there(film: BatchVideo, settings: RestoreSettings) -> bool:
     return film.output.exists() and not settings.overwrite
 
 
 def _restored(
     engine: Engine,
-    film: BatchFilm,
+    film: BatchVideo,
     number: int,
     settings: RestoreSettings,
     job: JobSettings,
@@ -131,7 +131,7 @@ def _restored(
         film.output.absolute().parent.mkdir(parents=True, exist_ok=True)
         if film.report is not None:
             check_target(film.report, source_path=film.source, overwrite=settings.overwrite)
-        report = restored_by(
+        report = restore_with_engine(
             engine,
             film.source,
             film.output,
@@ -142,7 +142,7 @@ def _restored(
             on_download=on_download,
         )
         if film.report is not None:
-            with pending_file(film.report, overwrite=settings.overwrite) as pending:
+            with atomic_file(film.report, overwrite=settings.overwrite) as pending:
                 text = json.dumps(report.to_json(), indent=2) + "\n"
                 pending.path.write_text(text, encoding="utf-8")
                 pending.whole = True
@@ -156,7 +156,7 @@ def _restored(
 
 def _side_by_side(
     engine: SpreadEngine,
-    films: Sequence[BatchFilm],
+    films: Sequence[BatchVideo],
     settings: RestoreSettings,
     job: JobSettings,
     at_once: int,

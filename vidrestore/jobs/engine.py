@@ -4,23 +4,23 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from vidrestore.jobs.folder import Job
-    from vidrestore.jobs.identity import Machine
     from vidrestore.jobs.plan import SegmentRule
-    from vidrestore.jobs.teller import Teller
-    from vidrestore.media.outputs import WholeOutput
-    from vidrestore.pipeline.background import BackgroundCost
-    from vidrestore.pipeline.facts import NetworkFacts
-    from vidrestore.pipeline.prepared import Preparation
+    from vidrestore.jobs.progress_reporter import ProgressReporter
+    from vidrestore.jobs.store.fingerprint import Machine
+    from vidrestore.jobs.store.job_folder import Job
+    from vidrestore.media.output.open_output import Output
+    from vidrestore.pipeline.background.upscale_frames import BackgroundCost
+    from vidrestore.pipeline.loading.model_facts import ModelFacts
     from vidrestore.pipeline.report import RestoreReport
     from vidrestore.pipeline.settings import RestoreSettings
+    from vidrestore.pipeline.setup import Setup
 
 
 class Run(Protocol):
     """A job in progress."""
 
     @property
-    def facts(self) -> "NetworkFacts":
+    def facts(self) -> "ModelFacts":
         """Facts about the networks, for the report."""
         ...
 
@@ -59,10 +59,10 @@ class ReadyFilm(Protocol):
 
     def begun(
         self,
-        outputs: "Mapping[str, WholeOutput]",
+        outputs: "Mapping[str, Output]",
         *,
         rule: "SegmentRule",
-        teller: "Teller",
+        teller: "ProgressReporter",
         with_record: bool,
     ) -> Run:
         """Return a run that writes the parts of ``outputs``, which are given by kind."""
@@ -73,7 +73,7 @@ class Engine(Protocol):
     """Restores films, in this process or on workers."""
 
     @property
-    def keeps_ahead(self) -> bool:
+    def finishes_out_of_order(self) -> bool:
         """Whether it finishes segments out of order."""
         ...
 
@@ -85,7 +85,7 @@ class Engine(Protocol):
         """
         ...
 
-    def ready(self, prepared: "Preparation", job: "Job", *, number: int) -> ReadyFilm:
+    def ready(self, prepared: "Setup", job: "Job", *, number: int) -> ReadyFilm:
         """Load what is needed before the outputs of a film can be opened.
 
         Args:
@@ -102,16 +102,16 @@ class Engine(Protocol):
 class LocalEngine:
     """Restores in this process, one segment after the other."""
 
-    keeps_ahead = False
+    finishes_out_of_order = False
 
     def machine(self, settings: "RestoreSettings") -> "Machine":
         """Return this machine."""
         # Imported late, and so below: sources are opened, or refused, before torch is loaded.
-        from vidrestore.jobs.identity import this_machine
+        from vidrestore.jobs.store.fingerprint import this_machine
 
         return this_machine(settings)
 
-    def ready(self, prepared: "Preparation", job: "Job", *, number: int) -> ReadyFilm:
+    def ready(self, prepared: "Setup", job: "Job", *, number: int) -> ReadyFilm:
         """Load the network that decides the size of the output."""
         del number
         from vidrestore.jobs.local_film import LocalFilm

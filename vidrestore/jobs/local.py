@@ -4,19 +4,19 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 
-from vidrestore.jobs.analysis import AnalysisLog, noted, read_notes
-from vidrestore.jobs.folder import Job
+from vidrestore.jobs.assemble import assembled, nothing_read, record_lines
 from vidrestore.jobs.plan import SegmentRule
-from vidrestore.jobs.resume import OtherSamplesError, ResumePoint, resume_point
-from vidrestore.jobs.segments import Damage, PartSpec, SegmentWriter
-from vidrestore.jobs.teller import Teller
-from vidrestore.jobs.whole import assembled, nothing_read, record_lines
-from vidrestore.media import prefetched
-from vidrestore.pipeline.facts import NetworkFacts
-from vidrestore.pipeline.prepared import Preparation
-from vidrestore.pipeline.record import frame_line
+from vidrestore.jobs.progress_reporter import ProgressReporter
+from vidrestore.jobs.store.analysis_log import AnalysisLog, noted, read_notes
+from vidrestore.jobs.store.job_folder import Job
+from vidrestore.jobs.store.resume import FrameMismatchError, ResumePoint, resume_point
+from vidrestore.jobs.store.segment_files import Damage, Segmenter, SegmentOutput
+from vidrestore.pipeline.loading.model_facts import ModelFacts
+from vidrestore.pipeline.record_lines import frame_line
 from vidrestore.pipeline.report import RestoreReport
+from vidrestore.pipeline.setup import Setup
 from vidrestore.pipeline.stages import Stages
+from vidrestore.prefetch import prefetched
 from vidrestore.types import FinishedFrame, Frame
 
 _READ_AHEAD_FRAMES = 4
@@ -28,12 +28,12 @@ class LocalRun:
     def __init__(
         self,
         job: Job,
-        prepared: Preparation,
+        prepared: Setup,
         stages: Stages,
-        specs: Sequence[PartSpec],
+        specs: Sequence[SegmentOutput],
         *,
         rule: SegmentRule,
-        teller: Teller,
+        teller: ProgressReporter,
         with_record: bool,
     ) -> None:
         """Prepare a job whose folder is open.
@@ -69,7 +69,7 @@ class LocalRun:
             exact = not (entries and entries[-1].repaired_timestamps)
             try:
                 self._run_from(point, seek=exact)
-            except OtherSamplesError:
+            except FrameMismatchError:
                 if not exact:
                     raise
                 # Frames after a key frame can depend on what precedes it: decode from the start.
@@ -95,7 +95,7 @@ class LocalRun:
         job, entries = self._job, self._job.entries
         done = entries[-1].end_frame if entries else 0
         log = AnalysisLog(job.analysis_path, keep_bytes=job.analysis_bytes)
-        writer = SegmentWriter(
+        writer = Segmenter(
             job,
             self._specs,
             rule=self._rule,
@@ -149,9 +149,9 @@ class LocalRun:
         )
 
     @property
-    def facts(self) -> NetworkFacts:
+    def facts(self) -> ModelFacts:
         """Facts about the networks, for the report."""
-        return NetworkFacts.of(self._stages)
+        return ModelFacts.of(self._stages)
 
     def assemble(self) -> None:
         """Put the parts of every output together.

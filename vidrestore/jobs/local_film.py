@@ -3,21 +3,21 @@
 from collections.abc import Mapping
 
 from vidrestore.jobs.engine import Run
-from vidrestore.jobs.folder import Job
 from vidrestore.jobs.local import LocalRun
 from vidrestore.jobs.plan import SegmentRule
-from vidrestore.jobs.segments import PartSpec
-from vidrestore.jobs.teller import Teller
-from vidrestore.media.outputs import WholeOutput
-from vidrestore.pipeline.background import Background, BackgroundCost
-from vidrestore.pipeline.prepared import Preparation, compared
+from vidrestore.jobs.progress_reporter import ProgressReporter
+from vidrestore.jobs.store.job_folder import Job
+from vidrestore.jobs.store.segment_files import SegmentOutput
+from vidrestore.media.output.open_output import Output
+from vidrestore.pipeline.background.upscale_frames import Background, BackgroundCost
+from vidrestore.pipeline.setup import Setup, compared
 from vidrestore.types import FinishedFrame, Frame
 
 
 class LocalFilm:
     """A film whose segments are restored here, one after the other."""
 
-    def __init__(self, prepared: Preparation, job: Job) -> None:
+    def __init__(self, prepared: Setup, job: Job) -> None:
         """Load the network that decides the size of the output.
 
         Args:
@@ -38,10 +38,10 @@ class LocalFilm:
 
     def begun(
         self,
-        outputs: Mapping[str, WholeOutput],
+        outputs: Mapping[str, Output],
         *,
         rule: SegmentRule,
-        teller: Teller,
+        teller: ProgressReporter,
         with_record: bool,
     ) -> Run:
         """Return a run that writes the parts of ``outputs``, which are given by kind."""
@@ -60,7 +60,7 @@ class LocalFilm:
             self._prepared,
             stages,
             [
-                PartSpec(kind=kind, output=output, picture=pictures[kind])
+                SegmentOutput(kind=kind, output=output, picture=pictures[kind])
                 for kind, output in outputs.items()
             ],
             rule=rule,

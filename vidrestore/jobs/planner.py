@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from vidrestore.jobs.analysis import FrameNotes
 from vidrestore.jobs.plan import Moment, SegmentRule
+from vidrestore.jobs.store.analysis_log import FrameAnalysis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ class Planner:
         self._ended: deque[_Ended] = deque()
         """Ended segments that wait for the analysis to pass them."""
 
-    def add(self, notes: FrameNotes, line_bytes: int) -> Iterator[PlannedSegment]:
+    def add(self, notes: FrameAnalysis, line_bytes: int) -> Iterator[PlannedSegment]:
         """Take the notes of the next frame, and yield the segments that can be restored now.
 
         Args:
@@ -89,7 +89,7 @@ class Planner:
         while self._ended:
             yield self._planned(is_last=len(self._ended) == 1)
 
-    def _begin(self, whole: int, notes: FrameNotes) -> None:
+    def _begin(self, whole: int, notes: FrameAnalysis) -> None:
         now = Moment(
             index=whole,
             seconds=float(notes.ticks * self._time_base),

@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING
 
 from vidrestore.errors import ConfigError
 from vidrestore.jobs.engine import Engine, LocalEngine
-from vidrestore.jobs.folder import open_job, owns_existing_outputs
-from vidrestore.jobs.identity import identity_of
+from vidrestore.jobs.progress_reporter import ProgressReporter
 from vidrestore.jobs.settings import JobSettings
-from vidrestore.jobs.teller import Teller
+from vidrestore.jobs.store.fingerprint import job_fingerprint
+from vidrestore.jobs.store.job_folder import open_job, owns_existing_outputs
 from vidrestore.media import Source, open_source
-from vidrestore.media.changes import refuse_changes
-from vidrestore.media.framemd5 import check_framemd5, write_framemd5
-from vidrestore.media.outputs import WholeOutput, open_output
-from vidrestore.media.publish import check_target, place_of
-from vidrestore.pipeline.field_plan import planned_fields
+from vidrestore.media.input.format_changes import check_constant_format
+from vidrestore.media.output.framemd5 import check_framemd5, write_framemd5
+from vidrestore.media.output.open_output import Output, open_output
+from vidrestore.pipeline.field_plan import plan_fields
 from vidrestore.pipeline.report import RestoreReport
 from vidrestore.pipeline.settings import RestoreSettings
 from vidrestore.progress import DownloadCallback, ProgressCallback, not_shown, silent
+from vidrestore.storage.atomic_output import check_target, resolved_output_path
 from vidrestore.types import DisplayGeometry
 
 if TYPE_CHECKING:
-    from vidrestore.pipeline.prepared import Preparation
+    from vidrestore.pipeline.setup import Setup
 
 _LOG = logging.getLogger(__name__)
 
@@ -60,8 +60,8 @@ def restore_video(
         VidrestoreError: With a message that names the file or setting and says what to do.
     """
     job = job or JobSettings()
-    with engine_of(job) as engine:
-        return restored_by(
+    with open_engine(job) as engine:
+        return restore_with_engine(
             engine,
             Path(source),
             Path(output),
@@ -73,20 +73,20 @@ def restore_video(
 
 
 @contextmanager
-def engine_of(job: JobSettings) -> Generator[Engine]:
+def open_engine(job: JobSettings) -> Generator[Engine]:
     """Open the engine that restores films; workers are started when the first film needs them."""
     if job.engine == "local":
         yield LocalEngine()
         return
     # Imported late: only runs with workers pay for these imports.
-    from vidrestore.jobs.raycrew import open_ray_crew
-    from vidrestore.jobs.spread_engine import SpreadEngine
+    from vidrestore.jobs.distributed.ray_cluster import open_ray_crew
+    from vidrestore.jobs.distributed.spread_engine import SpreadEngine
 
     with SpreadEngine(partial(open_ray_crew, workers=job.workers)) as engine:
         yield engine
 
 
-def restored_by(
+def restore_with_engine(
     engine: Engine,
     source: Path,
     output: Path,
@@ -117,7 +117,7 @@ def restored_by(
     _check_outputs_differ(output, settings)
     if settings.framemd5 is not None:
         check_framemd5(settings.framemd5, output, source, overwrite=settings.overwrite)
-    teller = Teller(on_progress)
+    teller = ProgressReporter(on_progress)
     teller.tell("starting")
     with open_source(
         source,
@@ -125,20 +125,20 @@ def restored_by(
         end_seconds=settings.end_seconds,
         fps=settings.fps,
     ) as opened:
-        refuse_changes(opened.info, opened.cut)
+        check_constant_format(opened.info, opened.cut)
         # Imported late: a source that cannot be read is refused before torch is loaded.
-        from vidrestore.pipeline.prepared import Preparation, frames_expected
+        from vidrestore.pipeline.setup import Setup, frames_expected
 
-        plan = planned_fields(opened, deinterlace=settings.deinterlace, pulldown=settings.pulldown)
+        plan = plan_fields(opened, deinterlace=settings.deinterlace, pulldown=settings.pulldown)
         teller.frames_total = frames_expected(plan.source.info, settings)
-        prepared = Preparation(
+        prepared = Setup(
             source=plan.source,
             fields=plan.mode,
-            holds_fields=plan.holds_fields,
+            is_interlaced=plan.is_interlaced,
             settings=settings,
             notes=[*plan.notes],
             on_download=on_download,
-            on_share=teller.tell_share,
+            on_share=teller.report_share,
         )
         run = _run(engine, prepared, source, output, job, number, teller, tell_cost=tell_cost)
     if settings.framemd5 is not None:
@@ -149,17 +149,17 @@ def restored_by(
 
 def _run(
     engine: Engine,
-    prepared: "Preparation",
+    prepared: "Setup",
     source_path: Path,
     output: Path,
     job: JobSettings,
     number: int,
-    teller: Teller,
+    teller: ProgressReporter,
     *,
     tell_cost: bool,
 ) -> RestoreReport:
-    from vidrestore.jobs.records import open_record
-    from vidrestore.pipeline.prepared import comparison_geometry
+    from vidrestore.jobs.record_output import open_record
+    from vidrestore.pipeline.setup import comparison_geometry
 
     settings = prepared.settings
     outputs_on_disk = _output_paths(output, settings)
@@ -171,11 +171,11 @@ def _run(
         # Entered first, left last: finished segments are kept until the output has its final name.
         opened_job = stack.enter_context(
             open_job(
-                place_of(output),
-                identity_of(prepared.source.info, settings, job, machine),
+                resolved_output_path(output),
+                job_fingerprint(prepared.source.info, settings, job, machine),
                 resume=job.resume,
                 overwrite=settings.overwrite,
-                keep_ahead=engine.keeps_ahead,
+                keep_ahead=engine.finishes_out_of_order,
             )
         )
         ready = engine.ready(prepared, opened_job, number=number)
@@ -207,7 +207,7 @@ def _opened(
     settings: RestoreSettings,
     target: Path,
     geometry: DisplayGeometry | None,
-) -> AbstractContextManager[WholeOutput]:
+) -> AbstractContextManager[Output]:
     return open_output(
         target,
         source=source,
@@ -222,7 +222,7 @@ def _opened(
 def _output_paths(output: Path, settings: RestoreSettings) -> list[Path]:
     """Return the real paths of what a run publishes at its end; the film first."""
     paths = (output, settings.compare, settings.record)
-    return [place_of(path) for path in paths if path is not None]
+    return [resolved_output_path(path) for path in paths if path is not None]
 
 
 def _check_outputs_differ(output: Path, settings: RestoreSettings) -> None:
@@ -231,8 +231,8 @@ def _check_outputs_differ(output: Path, settings: RestoreSettings) -> None:
         "--record": settings.record,
         "--framemd5": settings.framemd5,
     }
-    taken = [place_of(output)]
+    taken = [resolved_output_path(output)]
     for option, path in others.items():
-        if path is not None and place_of(path) in taken:
+        if path is not None and resolved_output_path(path) in taken:
             raise ConfigError(f"{option} {path}: is also another output; name another file")
-        taken += [] if path is None else [place_of(path)]
+        taken += [] if path is None else [resolved_output_path(path)]

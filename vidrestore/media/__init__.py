@@ -3,57 +3,44 @@
 Names are loaded when first used, so that its tables do not need FFmpeg.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from vidrestore.lazy_exports import lazy_exports
+
 if TYPE_CHECKING:
-    from vidrestore.media.encoder_table import ENCODERS, EncoderSettings
-    from vidrestore.media.info import Chapter, StreamInfo, VideoInfo, probe
-    from vidrestore.media.prefetch import WriteBehind, prefetched
-    from vidrestore.media.sink import Sink, open_sink
-    from vidrestore.media.source import Source, open_source
-    from vidrestore.media.timing import Cut
+    from vidrestore.media.input.clock import TimeRange
+    from vidrestore.media.input.source import Source, open_source
+    from vidrestore.media.input.video_info import Chapter, StreamInfo, VideoInfo, probe
+    from vidrestore.media.output.encoder_table import ENCODERS, EncoderSettings
+    from vidrestore.media.output.sink import Sink, open_sink
 
 __all__ = [
     "ENCODERS",
     "Chapter",
-    "Cut",
     "EncoderSettings",
     "Sink",
     "Source",
     "StreamInfo",
+    "TimeRange",
     "VideoInfo",
-    "WriteBehind",
     "open_sink",
     "open_source",
-    "prefetched",
     "probe",
 ]
 
-_HOME = {
-    "Chapter": "info",
-    "Cut": "timing",
-    "ENCODERS": "encoder_table",
-    "EncoderSettings": "encoder_table",
-    "Sink": "sink",
-    "Source": "source",
-    "StreamInfo": "info",
-    "VideoInfo": "info",
-    "WriteBehind": "prefetch",
-    "open_sink": "sink",
-    "open_source": "source",
-    "prefetched": "prefetch",
-    "probe": "info",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "Chapter": "input.video_info",
+        "ENCODERS": "output.encoder_table",
+        "EncoderSettings": "output.encoder_table",
+        "Sink": "output.sink",
+        "Source": "input.source",
+        "StreamInfo": "input.video_info",
+        "TimeRange": "input.clock",
+        "VideoInfo": "input.video_info",
+        "open_sink": "output.sink",
+        "open_source": "input.source",
+        "probe": "input.video_info",
+    },
+)

@@ -4,9 +4,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vidrestore.geometry import fit_similarity
-from vidrestore.resample import warped
+from vidrestore.affine import fit_similarity
 from vidrestore.types import Affine
+from vidrestore.warp import warped
 
 RECOGNITION_POINTS_XY = np.array(
     [

@@ -36,7 +36,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class NaturalModel:
+class NiqeModel:
     """The multivariate Gaussian that features of sharp patches follow."""
 
     mean: Array
@@ -50,7 +50,7 @@ class NaturalModel:
 
 
 @cache
-def embedded_model() -> NaturalModel:
+def embedded_model() -> NiqeModel:
     """Return the model of sharp faces that comes with this package.
 
     Raises:
@@ -60,7 +60,7 @@ def embedded_model() -> NaturalModel:
         return read_model(path)
 
 
-def read_model(path: Path) -> NaturalModel:
+def read_model(path: Path) -> NiqeModel:
     """Read a model written by ``write_model``.
 
     Raises:
@@ -68,7 +68,7 @@ def read_model(path: Path) -> NaturalModel:
     """
     try:
         tensors = load_file(path)
-        return NaturalModel(
+        return NiqeModel(
             mean=tensors["mean"].astype(np.float64),
             covariance=tensors["covariance"].astype(np.float64),
         )
@@ -76,7 +76,7 @@ def read_model(path: Path) -> NaturalModel:
         raise WeightsError(f"{path}: no model of natural pictures: {error}") from error
 
 
-def write_model(model: NaturalModel, path: Path, *, metadata: dict[str, str]) -> None:
+def write_model(model: NiqeModel, path: Path, *, metadata: dict[str, str]) -> None:
     """Write a model with what is known about its origin."""
     save_file(
         {"mean": model.mean, "covariance": model.covariance},
@@ -85,7 +85,7 @@ def write_model(model: NaturalModel, path: Path, *, metadata: dict[str, str]) ->
     )
 
 
-def niqe(image_hwc: FloatArray, *, model: NaturalModel | None = None) -> float:
+def niqe(image_hwc: FloatArray, *, model: NiqeModel | None = None) -> float:
     """Return the distance of a picture from sharp ones (equation 10).
 
     Args:
@@ -104,7 +104,7 @@ def niqe(image_hwc: FloatArray, *, model: NaturalModel | None = None) -> float:
     return float(np.sqrt(away @ np.linalg.pinv(pooled) @ away))
 
 
-def fit(images_hwc: Iterable[FloatArray]) -> NaturalModel:
+def fit(images_hwc: Iterable[FloatArray]) -> NiqeModel:
     """Return the model of pictures, from their sharp patches alone (section 3.2).
 
     Args:
@@ -121,7 +121,7 @@ def fit(images_hwc: Iterable[FloatArray]) -> NaturalModel:
     sharp = np.concatenate(chosen) if chosen else np.zeros((0, FEATURES))
     if len(sharp) <= FEATURES:
         raise ValueError(f"{len(sharp)} sharp patches are too few for {FEATURES} features")
-    return NaturalModel(mean=sharp.mean(axis=0), covariance=np.cov(sharp, rowvar=False))
+    return NiqeModel(mean=sharp.mean(axis=0), covariance=np.cov(sharp, rowvar=False))
 
 
 def luma_255(image_hwc: FloatArray) -> Array:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vidrestore.metrics.identity import angle_degrees, cosine
-from vidrestore.motion import Flow, dense_flow, displaced, luma_levels
+from vidrestore.optical_flow import Flow, dense_flow, displaced, luma_levels
 from vidrestore.types import FloatArray
 
 _CONSISTENCY = (0.01, 0.5)

@@ -23,17 +23,17 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidrestore.models.derived import DerivedFrom
-from vidrestore.models.inplace import plus
-from vidrestore.models.outputs import Parsing
-from vidrestore.models.psfrgan_blocks import (
+from vidrestore.models.common.inplace_ops import plus
+from vidrestore.models.common.outputs import ParserOutput
+from vidrestore.models.common.state_shapes import Shapes, block_count, matches_state
+from vidrestore.models.common.weight_cache import DerivedFrom
+from vidrestore.models.psfrgan.blocks import (
     ConvUnit,
     ResidualUnit,
     clipped,
     doublings,
 )
-from vidrestore.models.psfrgan_convolution import joined
-from vidrestore.models.shapes import Shapes, block_count, has_exactly
+from vidrestore.models.psfrgan.convolution import joined
 
 CLASSES = (
     "background",
@@ -153,7 +153,7 @@ class FaceParser(nn.Module):
         self.out_mask_conv = ConvUnit(inputs=last, outputs=parsing_ch)
         self._heads: DerivedFrom[tuple[Tensor, Tensor]] = DerivedFrom()
 
-    def forward(self, image_NCHW: Tensor) -> Parsing:
+    def forward(self, image_NCHW: Tensor) -> ParserOutput:
         """Parse ``(N, 3, H, W)`` RGB crops in [-1, 1], in the weights' precision.
 
         Raises:
@@ -168,7 +168,7 @@ class FaceParser(nn.Module):
         feat = self.encoder(image_NCHW.to(weight.dtype))
         feat = self.decoder(plus(self.body(feat), feat))
         both = F.conv2d(F.pad(feat, (1, 1, 1, 1), mode="reflect"), weight, bias)
-        return Parsing(logits=both[:, 3:], image=both[:, :3])
+        return ParserOutput(logits=both[:, 3:], image=both[:, :3])
 
     def _both_heads(self) -> tuple[Tensor, Tensor]:
         """Return the weights of both heads as one convolution: the features are read once."""
@@ -211,4 +211,4 @@ def face_parser_from_shapes(shapes: Shapes) -> dict[str, Any] | None:
         "norm_type": "bn" if has_mean else "gn",
         "ch_range": (min(widths), max(widths)),
     }
-    return arguments if has_exactly(lambda: FaceParser(**arguments), shapes) else None
+    return arguments if matches_state(lambda: FaceParser(**arguments), shapes) else None

@@ -12,17 +12,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidrestore.models.inplace import plus
-from vidrestore.models.inputs import require_side
-from vidrestore.models.outputs import Restored
+from vidrestore.models.common.inplace_ops import plus
+from vidrestore.models.common.input_checks import check_input_size
+from vidrestore.models.common.outputs import RestorerOutput
 from vidrestore.models.stylegan2.fir import FIR_TAPS, FirSmooth, FirUpsample
 from vidrestore.models.stylegan2.generator import equal_modulated_weight, upsampled_conv
 from vidrestore.models.stylegan2.layers import (
     SLOPE,
     SQRT_2,
-    BiasedLeakyReLU,
     ConvLayer,
     EqualLinear,
+    FusedLeakyReLU,
     channels_by_size,
     mapping_network,
 )
@@ -30,8 +30,8 @@ from vidrestore.models.stylegan2.modulation import ModulatedWeight, scaled, to_r
 from vidrestore.models.stylegan2.synthesis import (
     ConstantInput,
     Noise,
+    run_synthesis,
     scale_count,
-    synthesised,
 )
 
 
@@ -94,7 +94,7 @@ class GpenStyleConv(nn.Module):
             taps=taps,
         )
         self.noise = _NoiseStrength()
-        self.activate = BiasedLeakyReLU(channels=outputs * 2 if isconcat else outputs)
+        self.activate = FusedLeakyReLU(channels=outputs * 2 if isconcat else outputs)
         self.isconcat = isconcat
 
     def forward(self, feat_NCHW: Tensor, style_NF: Tensor, noise: Tensor) -> Tensor:
@@ -207,7 +207,7 @@ class GpenGenerator(nn.Module):
         """
         style = self.style(z_NF)
         convs = list(self.convs)
-        return synthesised(
+        return run_synthesis(
             self.input(z_NF.shape[0]),
             style[:, None].expand(-1, self.n_latent, -1),
             branches,
@@ -262,13 +262,13 @@ class GPEN(nn.Module):
             EqualLinear(inputs=channels[4] * 16, outputs=style_dim, activated=True)
         )
 
-    def forward(self, image_NCHW: Tensor) -> Restored:
+    def forward(self, image_NCHW: Tensor) -> RestorerOutput:
         """Restore ``(N, 3, size, size)`` RGB crops in [-1, 1].
 
         Raises:
             ValueError: The crops have another size.
         """
-        require_side(image_NCHW, self.size)
+        check_input_size(image_NCHW, self.size)
         feat = image_NCHW.to(self.generator.input.get_parameter("input").dtype)
         features: list[Tensor] = []
         for at in range(self.scales):
@@ -276,7 +276,7 @@ class GPEN(nn.Module):
             features.append(feat)
         code = self.final_linear(feat.flatten(1))
         image = self.generator(code, branches(features[::-1]))
-        return Restored(image=image.to(image_NCHW.dtype))
+        return RestorerOutput(image=image.to(image_NCHW.dtype))
 
 
 def branches(features: Sequence[Tensor]) -> list[Tensor]:

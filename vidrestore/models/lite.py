@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidrestore.models.outputs import Restored
+from vidrestore.models.common.outputs import RestorerOutput
 
 _FOLD = 4
 _PIXELS = _FOLD**2
@@ -130,7 +130,7 @@ class Lite(nn.Module):
             # Untrained, nearly all fine detail is kept and nothing is drawn.
             nn.init.constant_(self.head.bias[3 * _PIXELS :], 4.0)
 
-    def forward(self, image_NCHW: Tensor) -> Restored:
+    def forward(self, image_NCHW: Tensor) -> RestorerOutput:
         """Restore ``(N, 3, H, W)`` float32 RGB crops in [-1, 1], in the weights' precision.
 
         Raises:
@@ -149,7 +149,7 @@ class Lite(nn.Module):
         detail = F.pixel_shuffle(drawn[:, : 3 * _PIXELS], _FOLD)
         dropped = torch.sigmoid(-F.pixel_shuffle(drawn[:, 3 * _PIXELS :], _FOLD))
         enlarged = F.interpolate(small, scale_factor=_FOLD, mode="nearest")
-        return Restored(image=image_NCHW + 2.0 * (detail + dropped * (enlarged - crop)))
+        return RestorerOutput(image=image_NCHW + 2.0 * (detail + dropped * (enlarged - crop)))
 
     def _drawn(self, folded_NCHW: Tensor) -> Tensor:
         """Return ``(N, 4 * 16, H / 4, W / 4)``: folded RGB detail, then the share to keep."""

@@ -17,10 +17,10 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from vidrestore.models.common.inplace_ops import plus
+from vidrestore.models.common.input_checks import check_input_size
+from vidrestore.models.common.outputs import RestorerOutput
 from vidrestore.models.gpen import GpenGenerator, branches, encoder_stage
-from vidrestore.models.inplace import plus
-from vidrestore.models.inputs import require_side
-from vidrestore.models.outputs import Restored
 from vidrestore.models.stylegan2.fir import FIR_TAPS
 from vidrestore.models.stylegan2.layers import (
     ConvLayer,
@@ -120,7 +120,7 @@ class MMRB(nn.Module):
             EqualConv2d(inputs=channels[side], outputs=3, kernel_size=1) for side in sides
         )
 
-    def forward(self, image_NCHW: Tensor, *, with_pyramid: bool = False) -> Restored:
+    def forward(self, image_NCHW: Tensor, *, with_pyramid: bool = False) -> RestorerOutput:
         """Restore ``(N, 3, size, size)`` RGB crops in [-1, 1].
 
         Args:
@@ -131,7 +131,7 @@ class MMRB(nn.Module):
         Raises:
             ValueError: The crops have another size.
         """
-        require_side(image_NCHW, self.size)
+        check_input_size(image_NCHW, self.size)
         code, encoded = self._encoded(image_NCHW)
         features: list[Tensor] = []
         feat = encoded[-1]
@@ -142,7 +142,7 @@ class MMRB(nn.Module):
         if with_pyramid:
             pyramid = tuple(rgb(each) for rgb, each in zip(self.toRGB, features, strict=True))
         image = self.generator(code, branches(features))
-        return Restored(image=image.to(image_NCHW.dtype), pyramid=pyramid)
+        return RestorerOutput(image=image.to(image_NCHW.dtype), pyramid=pyramid)
 
     def _encoded(self, image_NCHW: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return codes in Z and the encoder's features, fine to coarse."""

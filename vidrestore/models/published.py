@@ -10,15 +10,15 @@ from typing import Any, TypeAlias
 
 from torch import nn
 
-from vidrestore.models.arcface import ArcFaceResNet
-from vidrestore.models.components import FacialComponentDiscriminator
 from vidrestore.models.face_parser import FaceParser
-from vidrestore.models.gfpgan import GFPGAN
-from vidrestore.models.gfpgan_clean import GFPGANClean
+from vidrestore.models.gfpgan.clean import GFPGANClean
+from vidrestore.models.gfpgan.component_discriminator import FacialComponentDiscriminator
+from vidrestore.models.gfpgan.original import GFPGAN
 from vidrestore.models.gpen import GPEN
 from vidrestore.models.mmrb import MMRB
-from vidrestore.models.patch_discriminator import MultiScaleDiscriminator
-from vidrestore.models.psfrgan import PsfrganGenerator
+from vidrestore.models.psfrgan.discriminator import MultiScaleDiscriminator
+from vidrestore.models.psfrgan.generator import PsfrganGenerator
+from vidrestore.models.recognizers.arcface import ArcFaceResNet
 from vidrestore.models.stylegan2.discriminator import StyleGAN2Discriminator
 from vidrestore.models.stylegan2.generator import StyleGAN2Generator
 

@@ -10,22 +10,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidrestore.geometry import applied, composed, inverted, scale_of
-from vidrestore.media.color import add_rgb_change, aligned_box, region_view
-from vidrestore.media.samples import luma_weights
-from vidrestore.paste.config import MaskShape, PasteConfig
+from vidrestore.affine import applied, composed, inverted, scale_of
+from vidrestore.media.color.matrices import luma_weights
+from vidrestore.media.color.region_rgb import add_rgb_change, aligned_box, region_sdr_rgb
 from vidrestore.paste.grain import grain_to_add
 from vidrestore.paste.head import COLOUR_CELLS, HEAD_CELLS, head_mask
 from vidrestore.paste.masks import (
     cells_to_crop,
+    combine_masks,
     face_ellipse,
     feathered,
     mapped_bounds,
-    mask_of_region,
+    mask_confidence,
     mask_on_grid,
-    trust_in_region,
 )
-from vidrestore.resample import averaged, warped
+from vidrestore.paste.settings import MaskShape, PasteConfig
 from vidrestore.types import (
     CROP_SIZE_PX,
     Affine,
@@ -36,6 +35,7 @@ from vidrestore.types import (
     RestoredFace,
     TrackedFace,
 )
+from vidrestore.warp import averaged, warped
 
 _LUMA_STEP_PX = 4
 """A mean needs only so many of the samples."""
@@ -57,7 +57,7 @@ class FaceMask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Pasted:
+class PasteResult:
     """A frame with faces blended in."""
 
     frame: Frame
@@ -89,17 +89,17 @@ def face_mask(
     box = aligned_box(frame, mapped_bounds(inverted(coded_to_crop), ellipse.corners_xy()))
     if box is None:
         return None
-    region_hw = (box[3] - box[1], box[2] - box[0])
+    face_mask_hw = (box[3] - box[1], box[2] - box[0])
     region_to_crop = composed(_shift(box), coded_to_crop)
     region_to_unit = composed(region_to_crop, ellipse.to_unit)
-    if face.region_hw is None:
-        return FaceMask(box_xyxy=box, mask_hw=mask_on_grid(region_to_unit, region_hw))
-    cells_hw = np.ascontiguousarray(face.region_hw.cpu().numpy(), dtype=np.float32)
-    trust = trust_in_region(cells_hw, ellipse)
+    if face.face_mask_hw is None:
+        return FaceMask(box_xyxy=box, mask_hw=mask_on_grid(region_to_unit, face_mask_hw))
+    cells_hw = np.ascontiguousarray(face.face_mask_hw.cpu().numpy(), dtype=np.float32)
+    trust = mask_confidence(cells_hw, ellipse)
     to_region = composed(cells_to_crop(len(cells_hw)), inverted(region_to_crop))
-    shown_chw = torch.from_numpy(feathered(cells_hw))[None]
-    shown = warped(shown_chw, to_region, region_hw, sharp=False)[0].numpy()
-    return FaceMask(box_xyxy=box, mask_hw=mask_of_region(shown, region_to_unit, trust=trust))
+    restorer_input_chw = torch.from_numpy(feathered(cells_hw))[None]
+    shown = warped(restorer_input_chw, to_region, face_mask_hw, sharp=False)[0].numpy()
+    return FaceMask(box_xyxy=box, mask_hw=combine_masks(shown, region_to_unit, trust=trust))
 
 
 def _head_mask(
@@ -117,8 +117,8 @@ def _head_mask(
         return None
     crop_to_region = inverted(composed(_shift(box), coded_to_crop))
     to_region = composed(cells_to_crop(HEAD_CELLS), crop_to_region)
-    region_hw = (box[3] - box[1], box[2] - box[0])
-    mask = warped(torch.from_numpy(cells)[None], to_region, region_hw, sharp=False)[0].numpy()
+    face_mask_hw = (box[3] - box[1], box[2] - box[0])
+    mask = warped(torch.from_numpy(cells)[None], to_region, face_mask_hw, sharp=False)[0].numpy()
     skin = _middle(mapped_bounds(crop_to_region, ellipse.corners_xy()))
     return FaceMask(box_xyxy=box, mask_hw=mask, skin=skin)
 
@@ -151,7 +151,7 @@ def pasted(
     config: PasteConfig,
     keep_chroma: bool,
     left_alone: Sequence[TrackedFace] = (),
-) -> Pasted:
+) -> PasteResult:
     """Return ``frame`` with ``faces`` blended in under their masks.
 
     Where masks of faces overlap, a later one is blended over the earlier; those of heads share the
@@ -167,7 +167,7 @@ def pasted(
     """
     strengths = [config.strength * face.verdict.strength for face in faces]
     if not any(strengths):
-        return Pasted(frame=frame, masks_xyxy=(None,) * len(faces))
+        return PasteResult(frame=frame, masks_xyxy=(None,) * len(faces))
     planes = [np.array(plane) for plane in frame.planes]
     current = frame.with_planes(tuple(planes))
     before = frame if config.mask == "head" else current
@@ -184,7 +184,7 @@ def pasted(
         weight = mask.mask_hw * np.float32(strength)
         change = np.asarray(cv2.multiply(change, cv2.merge([weight] * 3)), dtype=np.float32)
         add_rgb_change(planes, frame, mask.box_xyxy, change, keep_chroma=keep_chroma)
-    return Pasted(frame=current, masks_xyxy=tuple(masks))
+    return PasteResult(frame=current, masks_xyxy=tuple(masks))
 
 
 def face_luma(crop_chw: Tensor) -> float:
@@ -202,17 +202,17 @@ def _change_of(
 ) -> FloatArray:
     """Return what to add to the region's RGB under a full mask, ``(h, w, 3)``."""
     left, top, right, bottom = mask.box_xyxy
-    region_hw = (bottom - top, right - left)
+    face_mask_hw = (bottom - top, right - left)
     coded_to_crop = composed(geometry.coded_to_display(), face.aligned.display_to_crop)
     crop_to_region = inverted(composed(_shift(mask.box_xyxy), coded_to_crop))
-    source = region_view(frame, mask.box_xyxy)
+    source = region_sdr_rgb(frame, mask.box_xyxy)
 
     raw_change = _raw_head_change if config.mask == "head" else _raw_change
-    change = raw_change(source, face, crop_to_region, region_hw)
+    change = raw_change(source, face, crop_to_region, face_mask_hw)
     if config.colour_match > 0:
         tone = _slow_part(face.restored_chw) - _slow_part(face.aligned.crop_chw)
         cells_to_region = composed(cells_to_crop(CROP_SIZE_PX // _TONE_CELL_PX), crop_to_region)
-        change -= np.float32(config.colour_match) * _region(tone, cells_to_region, region_hw)
+        change -= np.float32(config.colour_match) * _region(tone, cells_to_region, face_mask_hw)
     if config.grain > 0:
         weights = luma_weights(frame.color, frame.whole_hw)
         grain = grain_to_add(source, source + change, weights, mask.mask_hw, mask.skin)
@@ -223,7 +223,7 @@ def _change_of(
 
 
 def _raw_change(
-    source: FloatArray, face: RestoredFace, crop_to_region: Affine, region_hw: tuple[int, int]
+    source: FloatArray, face: RestoredFace, crop_to_region: Affine, face_mask_hw: tuple[int, int]
 ) -> FloatArray:
     """Return restored less source, ``(h, w, 3)``, at the resolution that both really have.
 
@@ -233,21 +233,21 @@ def _raw_change(
     """
     own_detail = _own_detail(crop_to_region)
     if own_detail == 1.0:
-        return _region(face.restored_chw - face.aligned.crop_chw, crop_to_region, region_hw)
-    change = _region(face.restored_chw, crop_to_region, region_hw) - source
+        return _region(face.restored_chw - face.aligned.crop_chw, crop_to_region, face_mask_hw)
+    change = _region(face.restored_chw, crop_to_region, face_mask_hw) - source
     if own_detail > 0.0:
-        seen = _region(face.aligned.crop_chw, crop_to_region, region_hw)
+        seen = _region(face.aligned.crop_chw, crop_to_region, face_mask_hw)
         change -= np.float32(own_detail) * (seen - source)
     return change
 
 
 def _raw_head_change(
-    source: FloatArray, face: RestoredFace, crop_to_region: Affine, region_hw: tuple[int, int]
+    source: FloatArray, face: RestoredFace, crop_to_region: Affine, face_mask_hw: tuple[int, int]
 ) -> FloatArray:
     """Return the same but for rounding, resampled once: a head is twice as large as a face."""
     own_detail = _own_detail(crop_to_region)
     mixed = torch.sub(face.restored_chw, face.aligned.crop_chw, alpha=own_detail)
-    change = _region(mixed, crop_to_region, region_hw)
+    change = _region(mixed, crop_to_region, face_mask_hw)
     if own_detail < 1.0:
         cv2.scaleAdd(source, own_detail - 1.0, change, change)
     return change
@@ -266,8 +266,8 @@ def _slow_part(crop_chw: Tensor) -> Tensor:
     return F.avg_pool2d(halves, kernel_size=4, stride=2, padding=1, count_include_pad=False)
 
 
-def _region(image_chw: Tensor, to_region: Affine, region_hw: tuple[int, int]) -> FloatArray:
-    image: Tensor = warped(image_chw, to_region, region_hw)
+def _region(image_chw: Tensor, to_region: Affine, face_mask_hw: tuple[int, int]) -> FloatArray:
+    image: Tensor = warped(image_chw, to_region, face_mask_hw)
     return np.ascontiguousarray(image.permute(1, 2, 0).to(torch.float32).cpu().numpy())
 
 

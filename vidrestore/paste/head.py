@@ -21,15 +21,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidrestore.geometry import applied, composed
+from vidrestore.affine import applied, composed
 from vidrestore.paste.masks import (
     FaceEllipse,
     cells_to_crop,
     face_units,
     feathered,
+    mask_confidence,
     mask_on_grid,
     smooth_step,
-    trust_in_region,
 )
 from vidrestore.types import Affine, FloatArray, RestoredFace
 
@@ -91,8 +91,8 @@ def head_mask(
     colours = np.ascontiguousarray(crop_means_chw.permute(1, 2, 0).float().cpu().numpy())
     detail = detail_kept(face.aligned.crop_chw, face.restored_chw, ellipse)
     mask = np.maximum(inner, _shape() * _enlarged(likely_head(colours) * detail))
-    if face.region_hw is not None and face.head_hw is not None:
-        trust = trust_in_region(_cells(face.region_hw), ellipse)
+    if face.face_mask_hw is not None and face.head_hw is not None:
+        trust = mask_confidence(_cells(face.face_mask_hw), ellipse)
         parsed = np.maximum(inner, _shape() * _enlarged(detail))
         parsed *= _enlarged(feathered(_cells(face.head_hw)))
         mask += np.float32(trust) * (parsed - mask)
@@ -229,8 +229,8 @@ def _places(cells: int) -> NDArray[np.float64]:
     return np.stack(np.meshgrid(at, at), axis=-1).reshape(-1, 2)
 
 
-def _cells(region_hw: Tensor) -> FloatArray:
-    return np.ascontiguousarray(region_hw.float().cpu().numpy())
+def _cells(face_mask_hw: Tensor) -> FloatArray:
+    return np.ascontiguousarray(face_mask_hw.float().cpu().numpy())
 
 
 def _enlarged(cells: FloatArray) -> FloatArray:

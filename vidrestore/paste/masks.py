@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vidrestore.geometry import applied, composed
+from vidrestore.affine import applied, composed
 from vidrestore.types import CROP_SIZE_PX, Affine, FloatArray
 
 # In units of the distance between the middle of the eyes and the middle of the mouth. The
@@ -121,16 +121,16 @@ def smooth_step(values: FloatArray, low: float, high: float) -> FloatArray:
 
 
 def mask_on_grid(
-    region_to_unit: Affine, region_hw: tuple[int, int], *, full_inside: float = _FULL_INSIDE
+    region_to_unit: Affine, face_mask_hw: tuple[int, int], *, full_inside: float = _FULL_INSIDE
 ) -> FloatArray:
     """Return the mask at every pixel of a region, ``(h, w)`` in [0, 1].
 
     Args:
         region_to_unit: From region pixels to the space of ``FaceEllipse.to_unit``.
-        region_hw: Size of the region.
+        face_mask_hw: Size of the region.
         full_inside: Radius, as a share of the ellipse's, within which the mask is 1.
     """
-    height, width = region_hw
+    height, width = face_mask_hw
     x = np.arange(width, dtype=np.float32)
     y = np.arange(height, dtype=np.float32)
     affine = region_to_unit.astype(np.float32)
@@ -157,7 +157,7 @@ def feathered(cells_hw: FloatArray) -> FloatArray:
     return np.clip(shown, 0.0, 1.0, dtype=np.float32)
 
 
-def trust_in_region(cells_hw: FloatArray, ellipse: FaceEllipse) -> float:
+def mask_confidence(cells_hw: FloatArray, ellipse: FaceEllipse) -> float:
     """Return how far the region is believed, in [0, 1]: by the share of the core that is face.
 
     Args:
@@ -175,7 +175,7 @@ def trust_in_region(cells_hw: FloatArray, ellipse: FaceEllipse) -> float:
     return ramp * ramp * (3.0 - 2.0 * ramp)
 
 
-def mask_of_region(shown: FloatArray, region_to_unit: Affine, *, trust: float) -> FloatArray:
+def combine_masks(shown: FloatArray, region_to_unit: Affine, *, trust: float) -> FloatArray:
     """Return the mask at every pixel of a region whose face is known, ``(h, w)`` in [0, 1].
 
     It is 0 wherever the ellipse's is.
@@ -183,7 +183,7 @@ def mask_of_region(shown: FloatArray, region_to_unit: Affine, *, trust: float) -
     Args:
         shown: ``(h, w)``: ``feathered`` at every pixel of the region.
         region_to_unit: From region pixels to the space of ``FaceEllipse.to_unit``.
-        trust: From ``trust_in_region``.
+        trust: From ``mask_confidence``.
     """
     height, width = shown.shape
     plain = mask_on_grid(region_to_unit, (height, width))

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 
 from vidrestore.errors import ConfigError, MediaError
 from vidrestore.media import Source
-from vidrestore.media.deinterlace import DeinterlacedSource
-from vidrestore.media.fields import FieldRule
-from vidrestore.media.info import FieldOrder, VideoInfo
-from vidrestore.media.interlace import FieldsSeen, fields_seen
-from vidrestore.media.pulldown import PulledDownSource
-from vidrestore.pipeline.interlaced import FieldMode
+from vidrestore.media.fields.deinterlace import DeinterlacedSource
+from vidrestore.media.fields.detection import FieldDetection, detect_fields
+from vidrestore.media.fields.pulldown import InverseTelecineSource
+from vidrestore.media.fields.split_weave import FieldRule
+from vidrestore.media.input.video_info import FieldOrder, VideoInfo
+from vidrestore.pipeline.field_stages import FieldMode
 from vidrestore.pipeline.settings import Deinterlace
 
 _ORDERS: Sequence[FieldOrder] = ("top first", "bottom first")
@@ -23,7 +23,7 @@ class FieldPlan:
     source: Source
     """The film, deinterlaced or with its pulldown undone if requested."""
     mode: FieldMode = field(default_factory=FieldMode)
-    holds_fields: bool = False
+    is_interlaced: bool = False
     """Whether frames of ``source`` are known to be made of two fields."""
     notes: tuple[str, ...] = ()
     """Findings and decisions, for the user."""
@@ -33,7 +33,7 @@ class FieldPlan:
 class _Found:
     """Field order of a film by its flags and by its pictures."""
 
-    seen: FieldsSeen
+    seen: FieldDetection
     flagged: bool
     stated: FieldOrder
 
@@ -71,7 +71,7 @@ class _Found:
         return f"interlaced, {_plain(seen.order)}"
 
 
-def planned_fields(source: Source, *, deinterlace: Deinterlace, pulldown: bool) -> FieldPlan:
+def plan_fields(source: Source, *, deinterlace: Deinterlace, pulldown: bool) -> FieldPlan:
     """Return how to read and restore a source.
 
     A sample of the film is decoded, because flags may be missing or wrong.
@@ -93,7 +93,7 @@ def planned_fields(source: Source, *, deinterlace: Deinterlace, pulldown: bool) 
                 f"{option} is only for films, but {info.path} is a {info.kind}; leave it out"
             )
         return FieldPlan(source=source)
-    seen = fields_seen(info, until_clear=True)
+    seen = detect_fields(info, until_clear=True)
     stated = info.field_order
     found = _Found(seen=seen, flagged=stated in _ORDERS or seen.flagged > 0, stated=stated)
     if pulldown:
@@ -117,7 +117,7 @@ def _kept(source: Source, found: _Found, *, wished: bool) -> FieldPlan:
     return FieldPlan(
         source=source,
         mode=FieldMode(rule=rule),
-        holds_fields=interlaced,
+        is_interlaced=interlaced,
         notes=tuple(notes),
     )
 
@@ -138,7 +138,7 @@ def _pulled_down(source: Source, found: _Found, deinterlace: Deinterlace) -> Fie
     rule = FieldRule(top_first=found.rule(wished=True).top_first)
     if rule.top_first is None:
         rule = FieldRule(top_first=found.stated != "bottom first")
-    film = PulledDownSource(source, rule)
+    film = InverseTelecineSource(source, rule)
     notes = [f"{found}: 3:2 pulldown was undone, {_rate(film.info)}"]
     if not seen.pulldown:
         notes.append("3:2 pulldown is not seen in a sample of the film; check the result")

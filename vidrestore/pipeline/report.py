@@ -9,7 +9,7 @@ from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from vidrestore.pipeline.rhythm import Rhythm
+from vidrestore.pipeline.frame_cadence import Rhythm
 from vidrestore.types import FinishedFrame
 
 _PACKAGES = ("vidrestore", "torch", "av", "numpy", "opencv-python", "scenedetect")

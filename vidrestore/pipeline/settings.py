@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
 from vidrestore.errors import ConfigError
-from vidrestore.media.encoder_table import EncoderSettings
-from vidrestore.paste.config import MaskShape, PasteConfig
-from vidrestore.restore.config import BlendingConfig, SteadyConfig
+from vidrestore.media.output.encoder_table import EncoderSettings
+from vidrestore.paste.settings import MaskShape, PasteConfig
+from vidrestore.restore.settings import BlendingConfig, TemporalDenoiseConfig
 from vidrestore.safeguard.config import SafeguardConfig
-from vidrestore.weights.knobs import KNOBS, check_knob
+from vidrestore.weights.model_options import MODEL_OPTIONS, check_knob
 
 Deinterlace: TypeAlias = Literal["auto", "keep", "frame", "field"]
 """``auto`` keeps the fields of interlaced film. ``keep`` also treats a film without flags as
@@ -91,7 +91,7 @@ class RestoreSettings:
             raise ConfigError(f"unknown detector {self.detector!r}; choose from: {known}")
         if isinstance(self.background, str):
             # Imported here: the table of networks needs torch, which nothing else here does.
-            from vidrestore.models.upscalers import upscaler_spec
+            from vidrestore.models.upscalers.registry import upscaler_spec
 
             upscaler_spec(self.background)
         if self.scale not in (None, 1, 2, 4):
@@ -107,7 +107,7 @@ class RestoreSettings:
             raise ConfigError(f"deinterlace must be one of {known}, got {self.deinterlace!r}")
         if self.pulldown and self.deinterlace == "field":
             raise ConfigError("pulldown excludes deinterlace field; leave out one of them")
-        for name in KNOBS:
+        for name in MODEL_OPTIONS:
             check_knob(name, getattr(self, name))
         if self.min_face_px < 0:
             raise ConfigError(f"min_face_px must be >= 0, got {self.min_face_px}")
@@ -127,9 +127,9 @@ class RestoreSettings:
         """Return the settings of the paste stage."""
         return PasteConfig(strength=self.strength, grain=self.grain, mask=self.mask)
 
-    def steady_config(self) -> SteadyConfig:
+    def steady_config(self) -> TemporalDenoiseConfig:
         """Return the settings of the stage that steadies faces before they are restored."""
-        return SteadyConfig(strength=self.steady)
+        return TemporalDenoiseConfig(strength=self.steady)
 
     def blending_config(self) -> BlendingConfig:
         """Return the settings of the stage that blends the detail of restored faces."""

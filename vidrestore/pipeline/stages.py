@@ -8,26 +8,26 @@ from torch import Tensor
 
 from vidrestore.faces.align import aligned
 from vidrestore.faces.config import SmoothingConfig
-from vidrestore.faces.detector import Detector
-from vidrestore.faces.finder import TrackingStart, track_faces
+from vidrestore.faces.detection.detector import Detector
+from vidrestore.faces.monochrome import mark_monochrome
 from vidrestore.faces.selection import select_faces
-from vidrestore.faces.shots import THUMBNAIL_SIDE_PX
-from vidrestore.faces.smoother import smoothed_faces
-from vidrestore.media.color import display_view
+from vidrestore.faces.tracking.landmark_smoothing import smoothed_faces
+from vidrestore.faces.tracking.shot_detection import THUMBNAIL_SIDE_PX
+from vidrestore.faces.tracking.tracker import TrackingStart, track_faces
+from vidrestore.media.color.region_rgb import preview_rgb
 from vidrestore.paste.composite import face_luma, pasted
-from vidrestore.paste.tone import toned_frames
-from vidrestore.pipeline.background import Background
-from vidrestore.pipeline.interlaced import FieldMode
+from vidrestore.pipeline.background.upscale_frames import Background
+from vidrestore.pipeline.field_stages import FieldMode
 from vidrestore.pipeline.settings import RestoreSettings
 from vidrestore.restore.batching import restored_frames
 from vidrestore.restore.crops import RestoredCrops
 from vidrestore.restore.detail_blending import blended_frames
 from vidrestore.restore.restorer import Restorer
-from vidrestore.restore.steady import steadied_frames
-from vidrestore.safeguard.goodness import goodness_noted
+from vidrestore.restore.temporal_denoise import denoise_frames
 from vidrestore.safeguard.identity import IdentityMeter
-from vidrestore.safeguard.stage import guarded_frames, judged_frames
-from vidrestore.stopwatch import Stopwatch
+from vidrestore.safeguard.source_quality import rate_source_quality
+from vidrestore.safeguard.stage import check_after_restore, check_before_restore
+from vidrestore.stage_timer import Stopwatch
 from vidrestore.types import (
     AlignedFace,
     AlignedFrame,
@@ -98,14 +98,14 @@ class Stages:
             start=start,
         )
         chosen = select_faces(
-            toned_frames(watch.timed("track", tracked)),
+            mark_monochrome(watch.timed("track", tracked)),
             which=self.settings.faces,
             min_face_px=self.settings.min_face_px,
             only_tracks=self.settings.only_tracks,
         )
         if self.meter is None or self.settings.keep_good == 0.0:
             return iter(chosen)
-        noted = goodness_noted(chosen, geometry=self.geometry, cut=self._cut)
+        noted = rate_source_quality(chosen, geometry=self.geometry, cut=self._cut)
         return watch.timed("guard", noted)
 
     def finished(self, tracked: Iterable[TrackedFrame]) -> Iterator[FinishedFrame]:
@@ -123,10 +123,10 @@ class Stages:
         cut = map(self._align, smoothed)
         safeguard = self.settings.safeguard_config()
         if self.meter is not None:
-            guarded = guarded_frames(cut, config=safeguard)
+            guarded = check_before_restore(cut, config=safeguard)
             cut = watch.timed("guard", guarded)
         if self.settings.steady > 0:
-            steadied = steadied_frames(cut, config=self.settings.steady_config())
+            steadied = denoise_frames(cut, config=self.settings.steady_config())
             cut = watch.timed("steady", steadied)
         restored = restored_frames(
             cut,
@@ -138,13 +138,13 @@ class Stages:
             blended = blended_frames(restored, config=self.settings.blending_config())
             restored = watch.timed("blend", blended)
         if self.meter is not None:
-            judged = judged_frames(restored, meter=self.meter, config=safeguard)
+            judged = check_after_restore(restored, meter=self.meter, config=safeguard)
             restored = watch.timed("judge", judged)
         return map(self._finish, restored)
 
     def _view(self, frame: Frame, max_side_px: int) -> RgbView:
         with self.stopwatch.stage("view"):
-            return display_view(frame, self.geometry.of(frame), max_side_px)
+            return preview_rgb(frame, self.geometry.of(frame), max_side_px)
 
     def _cut(self, frame: Frame, face: TrackedFace) -> AlignedFace | None:
         return aligned(frame, self.geometry.of(frame), face, device=torch.device("cpu"))

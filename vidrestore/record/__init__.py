@@ -1,6 +1,6 @@
 """A record of what was synthesised in a film, frame by frame and face by face."""
 
-from vidrestore.record.lines import end_line, frame_line, header_line
+from vidrestore.record.encode import end_line, frame_line, header_line
 from vidrestore.record.reader import RecordReader
 from vidrestore.record.schema import (
     COMPOSITE_SOURCE_TYPE,

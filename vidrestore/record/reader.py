@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from vidrestore.errors import RecordError
-from vidrestore.record.parsing import parsed_line
+from vidrestore.record.decode import parsed_line
 from vidrestore.record.schema import EndRecord, FrameRecord, RecordHeader
 
 _LINE_BYTES_MAX = 16 << 20

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import TextIO
 
 from vidrestore.errors import RecordError
-from vidrestore.record.lines import end_line, frame_line, header_line
+from vidrestore.record.encode import end_line, frame_line, header_line
 from vidrestore.record.schema import EndRecord, FrameRecord, RecordHeader
 
 

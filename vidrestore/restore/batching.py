@@ -47,13 +47,13 @@ def _flushed(
     restored: list[RestoredFace] = []
     for start in range(0, len(faces), batch_size):
         batch = faces[start : start + batch_size]
-        crops = restore(torch.stack([face.shown_chw for face in batch]))
-        region, head = crops.region_nhw, crops.head_nhw
+        crops = restore(torch.stack([face.restorer_input_chw for face in batch]))
+        region, head = crops.face_masks_nhw, crops.head_nhw
         restored += [
             RestoredFace(
                 aligned=face,
                 restored_chw=image,
-                region_hw=None if region is None else region[at],
+                face_mask_hw=None if region is None else region[at],
                 head_hw=None if head is None else head[at],
                 verdict=face.verdict,
             )

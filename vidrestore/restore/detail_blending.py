@@ -18,9 +18,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidrestore.motion import Flow, chained_flow, fine_flow, inverse_flow, places_shown, sampled
-from vidrestore.restore.config import BlendingConfig
-from vidrestore.restore.neighbours import (
+from vidrestore.optical_flow import (
+    Flow,
+    chained_flow,
+    fine_flow,
+    inverse_flow,
+    places_shown,
+    sampled,
+)
+from vidrestore.restore.motion_average import (
     Match,
     Sketch,
     compared,
@@ -28,6 +34,7 @@ from vidrestore.restore.neighbours import (
     sketch_of,
     usual_difference,
 )
+from vidrestore.restore.settings import BlendingConfig
 from vidrestore.types import FloatArray, RestoredFace, RestoredFrame
 
 _LUMA = (0.299, 0.587, 0.114)
@@ -73,7 +80,7 @@ def blended_frames(
         for frame in frames:
             held.append(frame)
             yield {
-                each.aligned.face.track_id: (each.aligned.shown_chw, each.restored_chw)
+                each.aligned.face.track_id: (each.aligned.restorer_input_chw, each.restored_chw)
                 for each in frame.faces
             }
 
@@ -95,9 +102,9 @@ def blended_clip(
     held: deque[Tensor] = deque()
 
     def moments() -> Iterator[Mapping[int, tuple[Tensor, Tensor]]]:
-        for shown_chw, restored_chw in crops:
+        for restorer_input_chw, restored_chw in crops:
             held.append(restored_chw)
-            yield {0: (shown_chw, restored_chw)}
+            yield {0: (restorer_input_chw, restored_chw)}
 
     for changes in detail_changes(moments(), config=config):
         yield _added(held.popleft(), changes.get(0))
@@ -124,8 +131,8 @@ def detail_changes(
     latest: dict[int, Appearance] = {}
     for crops in moments:
         latest = {
-            track: _appearance(shown_chw, restored_chw, latest.get(track))
-            for track, (shown_chw, restored_chw) in crops.items()
+            track: _appearance(restorer_input_chw, restored_chw, latest.get(track))
+            for track, (restorer_input_chw, restored_chw) in crops.items()
         }
         ahead.append(latest)
         if len(ahead) > config.reach_frames:
@@ -189,8 +196,10 @@ def _change(
     return total
 
 
-def _appearance(shown_chw: Tensor, restored_chw: Tensor, previous: Appearance | None) -> Appearance:
-    sketch = sketch_of(shown_chw)
+def _appearance(
+    restorer_input_chw: Tensor, restored_chw: Tensor, previous: Appearance | None
+) -> Appearance:
+    sketch = sketch_of(restorer_input_chw)
     from_previous = to_previous = None
     if previous is not None:
         from_previous = fine_flow(previous.sketch.grey_hw, sketch.grey_hw)

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidrestore.models.common.outputs import RestorerOutput
 from vidrestore.models.face_parser import FACE_CLASSES, HEAD_CLASSES, class_probability
-from vidrestore.models.outputs import Restored
-from vidrestore.models.table import RestorerSpec
+from vidrestore.models.registry import RestorerSpec
+from vidrestore.restore.adaptive_batch import AdaptiveBatchRunner
 from vidrestore.restore.crops import RestoredCrops
-from vidrestore.restore.memory import FittingBatches
 from vidrestore.types import CROP_SIZE_PX
 
 _REGION_CELLS = 128
@@ -37,7 +37,7 @@ class Restorer:
         """Take over ``network``, with its weights loaded.
 
         Args:
-            network: Built by ``spec``; its forward returns ``Restored``.
+            network: Built by ``spec``; its forward returns ``RestorerOutput``.
             spec: What it accepts.
             device: Where it runs.
             dtype: float32, bfloat16 or float16, for weights and features.
@@ -50,12 +50,12 @@ class Restorer:
         self.detail = detail
         prepared = network.eval().requires_grad_(False).to(device=device, dtype=dtype)
         self.network = prepared.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        self._batches = FittingBatches(self._restored, device=device)
+        self._batches = AdaptiveBatchRunner(self._restored, device=device)
 
     @property
-    def most_at_once(self) -> int | None:
+    def reduced_batch_size(self) -> int | None:
         """Crops that fitted at once after memory ran out; None where it never did."""
-        return self._batches.most_at_once
+        return self._batches.reduced_batch_size
 
     def restore(self, crops_NCHW: Tensor) -> Tensor:
         """Return the pictures of ``restored`` alone."""
@@ -86,14 +86,14 @@ class Restorer:
         own, given = self.spec.crop_size_px, crops_NCHW.shape[-1]
         fitted = _resized(crops_NCHW.to(self.device), own, enlarged_by="bilinear")
         scaled = (fitted * 2.0 - 1.0).contiguous(memory_format=torch.channels_last)
-        output: Restored = self.network(scaled)
+        output: RestorerOutput = self.network(scaled)
         image = _resized(output.image.float(), given, enlarged_by="bicubic")
         images = (image * 0.5 + 0.5).clamp_(0.0, 1.0)
         if output.parsing is None:
             return RestoredCrops(images_nchw=images)
         return RestoredCrops(
             images_nchw=images,
-            region_nhw=_region(output.parsing, FACE_CLASSES),
+            face_masks_nhw=_region(output.parsing, FACE_CLASSES),
             head_nhw=_region(output.parsing, HEAD_CLASSES),
         )
 

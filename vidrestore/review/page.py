@@ -11,13 +11,13 @@ from pathlib import Path
 
 from vidrestore.errors import RecordError
 from vidrestore.media import probe
-from vidrestore.media.info import DEFAULT_PICTURE_RATE
-from vidrestore.media.publish import pending_file
-from vidrestore.media.translate import media_errors
+from vidrestore.media.input.video_info import DEFAULT_PICTURE_RATE
 from vidrestore.record import RecordHeader, RecordReader
-from vidrestore.review.gallery import gallery
+from vidrestore.review.page_data import PageValues
+from vidrestore.review.thumbnails import gallery
 from vidrestore.review.tracks import read_tracks
-from vidrestore.review.values import PageValues
+from vidrestore.storage.atomic_output import atomic_file
+from vidrestore.storage.file_errors import file_errors
 
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
 
@@ -50,8 +50,8 @@ def write_review(
     origin = probe(source, fps=fps).origin_seconds
     data = PageValues(header, film, pictures, origin, rerun).whole()
     text = page_html(data)
-    with pending_file(page, overwrite=True) as pending:
-        with media_errors(page, "write"):
+    with atomic_file(page, overwrite=True) as pending:
+        with file_errors(page, "write"):
             pending.path.write_text(text, encoding="utf-8", newline="\n")
         pending.whole = True
 

@@ -65,12 +65,12 @@ IDENTITY = Ramp(0.50, 0.30)
 OPENING = Ramp(0.70, 0.40)
 """Change of an eye or the mouth relative to its own contrast, at the source's resolution."""
 
-PICTURE_EVERY_FRAMES, PERSON_EVERY_FRAMES = 4, 5
+OCCLUSION_CHECK_INTERVAL, IDENTITY_CHECK_INTERVAL = 4, 5
 """Spacing of the frames in which likeness to a face and identity are measured, besides the frame
 in which a face appears. Eyes and mouth are compared in every frame."""
-LEAST_REACH_FRAMES = 4
+MIN_FILTER_RADIUS = 4
 """Frames to each side that a low reading lowers: any five frames hold a reading of each kind."""
-MEAN_REACH_FRAMES = 3
+MEAN_FILTER_RADIUS = 3
 """Frames to each side over which the result is averaged: it changes by at most 1/7 per frame."""
 
 
@@ -96,4 +96,4 @@ class SafeguardConfig:
         if self.strength == 0.0:
             return 0
         # One more, because the frame before shows whether a face is new.
-        return LEAST_REACH_FRAMES + MEAN_REACH_FRAMES + 1
+        return MIN_FILTER_RADIUS + MEAN_FILTER_RADIUS + 1

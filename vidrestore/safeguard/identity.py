@@ -17,9 +17,9 @@ from safetensors.torch import load_file  # pyright: ignore[reportUnknownVariable
 from torch import Tensor
 
 from vidrestore.errors import WeightsError
-from vidrestore.models.face_embedding import CHIP_SIDE_PX, FaceEmbedding
-from vidrestore.resample import warped
+from vidrestore.models.recognizers.dlib_resnet import CHIP_SIDE_PX, FaceEmbedding
 from vidrestore.types import Affine
+from vidrestore.warp import warped
 
 _CHIP_SCALE = 52.55 / 125.92
 _CROP_TO_CHIP: Affine = np.array(
@@ -72,7 +72,7 @@ class IdentityMeter:
         Args:
             source_chw: ``(3, S, S)`` RGB in [0, 1], a canonical crop.
             restored_chw: The same restored.
-            detail_px: Of the source, from ``real_detail_px``.
+            detail_px: Of the source, from ``effective_resolution_px``.
 
         Returns:
             Euclidean distance of embeddings: 0 for the same picture; people differ by 0.6.

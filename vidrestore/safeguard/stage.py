@@ -3,18 +3,18 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from vidrestore.safeguard.assessment import Reading, least, reading
+from vidrestore.safeguard.checks import check_occlusion, check_track, detail_of, luma_of
 from vidrestore.safeguard.config import (
     IDENTITY,
+    IDENTITY_CHECK_INTERVAL,
+    OCCLUSION_CHECK_INTERVAL,
     OPENING,
-    PERSON_EVERY_FRAMES,
-    PICTURE_EVERY_FRAMES,
     SafeguardConfig,
 )
-from vidrestore.safeguard.gates import detail_of, luma_of, picture_reading, track_reading
+from vidrestore.safeguard.eye_mouth_change import eye_mouth_change
 from vidrestore.safeguard.identity import IdentityMeter, similarity_of
-from vidrestore.safeguard.openings import changes_of_openings
-from vidrestore.safeguard.reading import Reading, least, reading
-from vidrestore.safeguard.window import Looked, smoothed
+from vidrestore.safeguard.strength_smoothing import Looked, smoothed
 from vidrestore.types import (
     AlignedFrame,
     RestoredFace,
@@ -24,7 +24,7 @@ from vidrestore.types import (
 )
 
 
-def guarded_frames(
+def check_before_restore(
     frames: Iterable[AlignedFrame], *, config: SafeguardConfig
 ) -> Iterator[AlignedFrame]:
     """Yield every frame once, in order, with the largest strength allowed for each face.
@@ -63,21 +63,21 @@ def _looked_at(
         }
         for each in frame.faces:
             track = each.face.track_id
-            found = [track_reading(each.face, config)]
-            if _is_due(frame.frame.index, PICTURE_EVERY_FRAMES, track, before):
-                found.append(picture_reading(each))
+            found = [check_track(each.face, config)]
+            if _is_due(frame.frame.index, OCCLUSION_CHECK_INTERVAL, track, before):
+                found.append(check_occlusion(each))
             readings[track] = least(found).heard(config.strength)
         before = {each.face.track_id for each in frame.faces}
         yield Looked(frame, readings)
 
 
-def judged_frames(
+def check_after_restore(
     frames: Iterable[RestoredFrame], *, meter: IdentityMeter, config: SafeguardConfig
 ) -> Iterator[RestoredFrame]:
     """Yield every frame once, in order, with the verdict on each restored face.
 
-    Adds to what ``guarded_frames`` found whether the face is still the same person, and its eyes
-    and mouth as they were. Holds seven frames that come after; what is yielded depends on
+    Adds to what ``check_before_restore`` found whether the face is still the same person, and its
+    eyes and mouth as they were. Holds seven frames that come after; what is yielded depends on
     ``config.reach_frames`` to each side.
 
     Args:
@@ -109,19 +109,19 @@ def _judged(
         readings: dict[int, Reading] = {}
         for track, each in tracks.items():
             # A blink lasts three frames, so eyes are compared in every frame.
-            person = _is_due(frame.frame.index, PERSON_EVERY_FRAMES, track, before)
-            found = restored_reading(each, meter if person else None)
+            person = _is_due(frame.frame.index, IDENTITY_CHECK_INTERVAL, track, before)
+            found = check_restored_face(each, meter if person else None)
             readings[track] = found.heard(config.strength)
         before = set(tracks)
         yield Looked(frame, readings)
 
 
-def restored_reading(face: RestoredFace, meter: IdentityMeter | None) -> Reading:
+def check_restored_face(face: RestoredFace, meter: IdentityMeter | None) -> Reading:
     """Return the reading of eyes and mouth, and of identity if there is a ``meter``."""
     source = face.aligned.crop_chw
     luma = luma_of(source)
     detail_px = detail_of(face.aligned, luma)
-    eyes, mouth = changes_of_openings(luma, luma_of(face.restored_chw), detail_px=detail_px)
+    eyes, mouth = eye_mouth_change(luma, luma_of(face.restored_chw), detail_px=detail_px)
     found = [reading(OPENING(eyes), "eyes"), reading(OPENING(mouth), "mouth")]
     if meter is None:
         return least(found)

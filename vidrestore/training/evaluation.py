@@ -12,25 +12,25 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vidrestore.errors import WeightsError
-from vidrestore.faces.detector import Detector
+from vidrestore.faces.detection.detector import Detector
 from vidrestore.faces.template import TEMPLATE_POINTS_XY
-from vidrestore.metrics.frechet import Embedding, feature_statistics, frechet_distance
+from vidrestore.metrics.fid import Embedding, feature_statistics, frechet_distance
 from vidrestore.metrics.identity import arcface_embeddings, embeddings
+from vidrestore.metrics.lpips import FeatureDistance
 from vidrestore.metrics.niqe import niqe
-from vidrestore.metrics.perceptual import FeatureDistance
-from vidrestore.metrics.report import (
-    Instruments,
+from vidrestore.metrics.scores import (
+    MetricNetworks,
     Scores,
     clip_scores,
+    image_scores,
     mean_scores,
-    picture_scores,
 )
-from vidrestore.models.mobilefacenet import MobileFaceNet
-from vidrestore.restore.config import BlendingConfig, SteadyConfig
+from vidrestore.models.recognizers.mobilefacenet import MobileFaceNet
 from vidrestore.restore.detail_blending import blended_clip
-from vidrestore.restore.steady import steadied_clip
-from vidrestore.training.degradations.recipe import Recipe
-from vidrestore.training.losses.features import Vgg19Features, feature_network
+from vidrestore.restore.settings import BlendingConfig, TemporalDenoiseConfig
+from vidrestore.restore.temporal_denoise import denoise_clip
+from vidrestore.training.degradations.recipes.table import Recipe
+from vidrestore.training.losses.feature_extractors import Vgg19Features, feature_network
 from vidrestore.training.losses.identity import recognition_network
 from vidrestore.types import Detection, FloatArray
 
@@ -89,7 +89,7 @@ class Still:
 
 
 def degraded_stills(
-    stills: Iterable[tuple[str, Tensor]], *, recipe: Recipe, seed: int, instruments: Instruments
+    stills: Iterable[tuple[str, Tensor]], *, recipe: Recipe, seed: int, instruments: MetricNetworks
 ) -> Iterator[Still]:
     """Yield every still degraded; still ``k`` is drawn from ``(seed, k)``.
 
@@ -104,14 +104,14 @@ def degraded_stills(
         hwc = _hwc(original)
         degraded, target = _chw(drawn.apply(hwc)), _chw(drawn.target(hwc))
         scores = {
-            "input": picture_scores(degraded, target, instruments),
+            "input": image_scores(degraded, target, instruments),
             "original": {"niqe": niqe(_hwc(target))},
         }
         yield Still(name=name, degraded=degraded, target=target, scores=scores)
 
 
 def measure_stills(
-    stills: Iterable[Still], *, restore: Restore, instruments: Instruments
+    stills: Iterable[Still], *, restore: Restore, instruments: MetricNetworks
 ) -> Results:
     """Restore and measure every still.
 
@@ -123,7 +123,7 @@ def measure_stills(
     results = Results()
     for still in stills:
         restored = restore(still.degraded[None])[0]
-        output = picture_scores(restored, still.target, instruments)
+        output = image_scores(restored, still.target, instruments)
         scores = {"input": still.scores["input"], "output": output}
         scores["original"] = still.scores["original"]
         results.entries.append(Entry(name=still.name, frames=1, scores=scores))
@@ -150,8 +150,8 @@ def measure_clip(
     recipe: Recipe,
     rng: np.random.Generator,
     restore: Restore,
-    instruments: Instruments,
-    steady: SteadyConfig | None = None,
+    instruments: MetricNetworks,
+    steady: TemporalDenoiseConfig | None = None,
 ) -> Results:
     """Degrade aligned crops as one clip, restore and measure them, frame by frame and over time.
 
@@ -169,14 +169,14 @@ def measure_clip(
     frames = [_hwc(each) for each in originals]
     degraded = [_chw(each) for each in drawn.apply_clip(frames)]
     target = [_chw(each) for each in drawn.target_clip(frames)]
-    shown = degraded if steady is None else [*steadied_clip(degraded, config=steady)]
+    shown = degraded if steady is None else [*denoise_clip(degraded, config=steady)]
     restored = [restore(each[None])[0] for each in shown]
     if steady is not None:
         blending = BlendingConfig(strength=steady.strength)
         restored = [*blended_clip(zip(shown, restored, strict=True), config=blending)]
     scores: dict[str, Scores] = {"original": clip_scores(target, target, instruments)}
     for side, clip in (("input", degraded), ("output", restored)):
-        stills = [picture_scores(a, b, instruments) for a, b in zip(clip, target, strict=True)]
+        stills = [image_scores(a, b, instruments) for a, b in zip(clip, target, strict=True)]
         scores[side] = {**mean_scores(stills), **clip_scores(clip, target, instruments)}
     picks = [int(k) for k in np.linspace(0, len(frames) - 1, min(4, len(frames)))]
     return Results(
@@ -185,7 +185,7 @@ def measure_clip(
     )
 
 
-def identity_by(path: Path) -> Callable[[Tensor], Tensor]:
+def load_identity_embedder(path: Path) -> Callable[[Tensor], Tensor]:
     """Return a recognition network as a function from aligned crops to unit embeddings.
 
     Args:
@@ -221,7 +221,7 @@ def features_by(path: Path | None) -> FeatureDistance:
     return FeatureDistance(f"{name}_distance", pyramid)
 
 
-def points_by(detector: Detector) -> Callable[[Tensor], NDArray[np.float64] | None]:
+def detect_landmarks(detector: Detector) -> Callable[[Tensor], NDArray[np.float64] | None]:
     """Return a function that finds the five points of a face where an aligned crop has it."""
     low, high = TEMPLATE_POINTS_XY.min(axis=0), TEMPLATE_POINTS_XY.max(axis=0)
     width, height = high - low

@@ -15,13 +15,13 @@ from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariable
 from torch import Tensor
 
 from vidrestore.errors import ConfigError, WeightsError
-from vidrestore.training.checkpoint import part_weights, read_checkpoint, save_checkpoint
+from vidrestore.training.engine.checkpoint import part_weights, read_checkpoint, save_checkpoint
 
 SUFFIXES = (".safetensors", ".pth")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Exported:
+class ExportInfo:
     """What a file of weights says of its origin."""
 
     system: str
@@ -46,7 +46,7 @@ class Exported:
 
 def export(
     checkpoint: Path, target: Path, *, part: str | None = None, half: bool = False
-) -> Exported:
+) -> ExportInfo:
     """Write the weights of a part of a run.
 
     Args:
@@ -72,7 +72,7 @@ def export(
         key: _written(key, value, checkpoint, half=half)
         for key, value in part_weights(parts, name, checkpoint).items()
     }
-    exported = Exported(
+    exported = ExportInfo(
         system=run.get("system", "unknown"),
         part=name,
         weights="moving average" if "params_ema" in parts[name] else "network",

@@ -10,20 +10,20 @@ from torch import Tensor, nn
 
 from vidrestore.errors import ConfigError
 from vidrestore.faces.config import DetectorConfig
-from vidrestore.faces.mtcnn import MtcnnDetector, embedded_mtcnn
-from vidrestore.metrics.report import Instruments
-from vidrestore.models.table import RestorerSpec
+from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, embedded_mtcnn
+from vidrestore.metrics.scores import MetricNetworks
+from vidrestore.models.registry import RestorerSpec
 from vidrestore.restore.restorer import Restorer
-from vidrestore.training.data.stills import stills_in
-from vidrestore.training.degradations.recipe import recipe_named
+from vidrestore.training.data.eval_images import stills_in
+from vidrestore.training.degradations.recipes.table import recipe_named
+from vidrestore.training.engine.loop import Preview
 from vidrestore.training.evaluation import (
     Results,
     degraded_stills,
-    identity_by,
+    detect_landmarks,
+    load_identity_embedder,
     measure_stills,
-    points_by,
 )
-from vidrestore.training.loop import Preview
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +58,9 @@ class StillsValidation:
         """
         cpu = torch.device("cpu")
         detector = MtcnnDetector(embedded_mtcnn(), device=cpu, config=DetectorConfig())
-        self._instruments = Instruments(
-            identity=None if config.identity is None else identity_by(config.identity),
-            landmarks=points_by(detector),
+        self._instruments = MetricNetworks(
+            identity=None if config.identity is None else load_identity_embedder(config.identity),
+            landmarks=detect_landmarks(detector),
         )
         self._stills = list(
             degraded_stills(
@@ -92,11 +92,11 @@ class StillsValidation:
         return scores, _preview(results)
 
 
-def whole_face_restorer(network: nn.Module, *, side_px: int, device: torch.device) -> Restorer:
+def wrap_restorer(network: nn.Module, *, side_px: int, device: torch.device) -> Restorer:
     """Return a network of a run as films have it restored, in full precision.
 
     Args:
-        network: A copy that no one else uses; its forward returns ``Restored``.
+        network: A copy that no one else uses; its forward returns ``RestorerOutput``.
         side_px: Of the faces that it takes.
         device: Where it runs.
     """

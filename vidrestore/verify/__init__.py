@@ -1,6 +1,6 @@
 """Proof that a result keeps what a restoration promises."""
 
 from vidrestore.verify.checks import Check, Verification
-from vidrestore.verify.verify import verify
+from vidrestore.verify.verification import verify
 
 __all__ = ["Check", "Verification", "verify"]

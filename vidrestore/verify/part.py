@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
-from vidrestore.media.contents import PacketContents
-from vidrestore.media.info import StreamKind
+from vidrestore.media.input.inventory import PacketContents
+from vidrestore.media.input.video_info import StreamKind
 
 Lie: TypeAlias = Literal["wanted", "cut", "optional", "left out"]
 

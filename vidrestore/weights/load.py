@@ -12,9 +12,9 @@ from safetensors.torch import load_file  # pyright: ignore[reportUnknownVariable
 from torch import Tensor, nn
 
 from vidrestore.errors import WeightsError
-from vidrestore.weights.ends import blended, has_difference
-from vidrestore.weights.knobs import refuse_knob
+from vidrestore.weights.interpolation import blended, has_difference
 from vidrestore.weights.metadata import default_detail, read_metadata
+from vidrestore.weights.model_options import reject_model_option
 
 _WRAPPERS = (
     "params_ema", "params-ema", "params", "state_dict", "model_state_dict", "net_state_dict",
@@ -91,7 +91,7 @@ def read_weights(path: Path, *, detail: float | None = None) -> Weights:
     state = _read_tensors(path)
     default = default_detail(read_metadata(path), path) if has_difference(state) else None
     if default is None:
-        refuse_knob("detail", detail, model=str(path))
+        reject_model_option("detail", detail, model=str(path))
         return Weights(state=state)
     place = default if detail is None else detail
     return Weights(state=blended(state, place, path), detail=place)

@@ -5,7 +5,7 @@ import torch
 from support.golden import draws, filled, pictures
 from torch import Tensor
 
-from vidrestore.models.stylegan2.discriminator import StyleGAN2Discriminator, minibatch_spread
+from vidrestore.models.stylegan2.discriminator import StyleGAN2Discriminator, minibatch_stddev
 
 
 def small(**changes: int) -> StyleGAN2Discriminator:
@@ -33,7 +33,7 @@ def plain_spread(feat: Tensor, group: int) -> list[float]:
 )
 def test_the_spread_is_that_of_the_plain_loop(batch: int, group: int, used: int) -> None:
     feat = torch.randn(batch, 5, 4, 3, generator=draws())
-    found = minibatch_spread(feat, group=group)
+    found = minibatch_stddev(feat, group=group)
     assert found.shape == (batch, 1, 4, 3)
     expected = torch.tensor(plain_spread(feat, used)).view(-1, 1, 1, 1).expand(-1, 1, 4, 3)
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
@@ -44,7 +44,7 @@ def test_batches_that_do_not_split_are_refused(batch: int, group: int) -> None:
     with pytest.raises(
         ValueError, match=f"batch of {batch} cannot be split into groups of {group}"
     ):
-        minibatch_spread(torch.zeros(batch, 1, 4, 4), group=group)
+        minibatch_stddev(torch.zeros(batch, 1, 4, 4), group=group)
     with pytest.raises(ValueError, match="cannot be split"):
         small(stddev_group=group)(torch.zeros(batch, 3, 32, 32))
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vidrestore.models.stylegan2.clean import CleanGenerator
 from vidrestore.models.stylegan2.generator import StyleGAN2Generator
-from vidrestore.models.stylegan2.synthesis import drawn_noise, noise_sides, scale_count
+from vidrestore.models.stylegan2.synthesis import noise_sides, sample_noise, scale_count
 
 Generator: TypeAlias = StyleGAN2Generator | CleanGenerator
 
@@ -67,7 +67,7 @@ def test_other_noise_gives_another_picture_and_every_map_counts(generator: Gener
 @torch.no_grad()
 def test_noise_of_a_batch_is_each_samples_own(generator: Generator) -> None:
     given = latents(generator, 2)
-    noise = drawn_noise(SIDE, batch=2, generator=draws(7))
+    noise = sample_noise(SIDE, batch=2, generator=draws(7))
     together = generator.synthesise(given, noise=noise)
     alone = [
         generator.synthesise(given[at : at + 1], noise=[each[at : at + 1] for each in noise])
@@ -77,12 +77,12 @@ def test_noise_of_a_batch_is_each_samples_own(generator: Generator) -> None:
 
 
 def test_drawn_noise_replays_from_its_generator() -> None:
-    first = drawn_noise(SIDE, batch=2, generator=draws(7))
+    first = sample_noise(SIDE, batch=2, generator=draws(7))
     assert [tuple(each.shape) for each in first] == [
         (2, 1, side, side) for side in (4, 8, 8, 16, 16, 32, 32)
     ]
-    again = drawn_noise(SIDE, batch=2, generator=draws(7))
-    other = drawn_noise(SIDE, batch=2, generator=draws(8))
+    again = sample_noise(SIDE, batch=2, generator=draws(7))
+    other = sample_noise(SIDE, batch=2, generator=draws(8))
     assert all(torch.equal(one, two) for one, two in zip(first, again, strict=True))
     assert not any(torch.equal(one, two) for one, two in zip(first, other, strict=True))
 

@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from vidrestore.training.degradations.analog_video import Tape, interlaced
 from vidrestore.training.degradations.base import frame_rng
 from vidrestore.training.degradations.blur import (
     fast_gaussian_blur,
@@ -14,10 +15,9 @@ from vidrestore.training.degradations.blur import (
     shake_kernel,
     uneven_motion_kernel,
 )
-from vidrestore.training.degradations.damage import FilmDamage
+from vidrestore.training.degradations.fading import Tone
+from vidrestore.training.degradations.film_damage import FilmDamage
 from vidrestore.training.degradations.noise import add_shot_noise, quick_normal
-from vidrestore.training.degradations.tone import Tone
-from vidrestore.training.degradations.video import Tape, interlaced
 
 GREY = np.full((64, 80, 3), 0.5, np.float32)
 

@@ -8,12 +8,12 @@ from support.faces import example_pictures
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidrestore.affine import applied, fit_similarity, inverted
 from vidrestore.errors import WeightsError
 from vidrestore.faces.template import TEMPLATE_POINTS_XY
-from vidrestore.geometry import applied, fit_similarity, inverted
 from vidrestore.metrics.identity import embeddings
-from vidrestore.models.arcface import ArcFaceResNet
-from vidrestore.models.mobilefacenet import MobileFaceNet
+from vidrestore.models.recognizers.arcface import ArcFaceResNet
+from vidrestore.models.recognizers.mobilefacenet import MobileFaceNet
 from vidrestore.training.losses.identity import (
     ArcFaceIdentity,
     MobileFaceNetIdentity,

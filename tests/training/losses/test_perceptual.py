@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vidrestore.models.patch_discriminator import MultiScaleDiscriminator
+from vidrestore.models.psfrgan.discriminator import MultiScaleDiscriminator
 from vidrestore.training.losses.perceptual import (
     feature_loss,
     feature_matching_loss,

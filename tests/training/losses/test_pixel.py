@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from vidrestore.training.losses.pixel import l1_loss, log_error, pyramid_loss, ssim_loss
+from vidrestore.training.losses.pixel import l1_loss, log_l1_loss, pyramid_loss, ssim_loss
 
 
 def picture(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -65,14 +65,14 @@ def test_half_precision_is_summed_in_full() -> None:
 def test_every_crop_counts_by_the_logarithm_of_its_own_error() -> None:
     target = torch.zeros(2, 3, 4, 4)
     restored = target + torch.tensor([0.1, 0.4])[:, None, None, None]
-    found = log_error(restored, target, floor=0.1)
+    found = log_l1_loss(restored, target, floor=0.1)
     torch.testing.assert_close(found, torch.tensor([0.2, 0.5]).log())
 
 
 def test_the_logarithm_weighs_a_relative_gain_alike_on_good_and_bad_crops() -> None:
     target = torch.zeros(2, 3, 8, 8)
     errors = torch.tensor([0.2, 1.0])[:, None, None, None]
-    worse = log_error(target + 1.1 * errors, target) - log_error(target + errors, target)
+    worse = log_l1_loss(target + 1.1 * errors, target) - log_l1_loss(target + errors, target)
     assert float(worse[0]) == pytest.approx(float(worse[1]), rel=0.1)
 
 

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from vidrestore.faces.template import TEMPLATE_POINTS_XY
 from vidrestore.models.face_parser import CLASSES
-from vidrestore.training.data.each_face import EachFace
-from vidrestore.training.data.faces import POINT_COLUMNS
-from vidrestore.training.data.samples import SampleConfig
-from vidrestore.training.data.sources import RecipeShare, SourceConfig
-from vidrestore.training.moment import Moment
-from vidrestore.training.optimisers import AdamConfig
-from vidrestore.training.tasks.faces import BatchConfig
+from vidrestore.training.data.dataset import SampleConfig
+from vidrestore.training.data.eval_dataset import FaceEvalDataset
+from vidrestore.training.data.face_sources import RecipeShare, SourceConfig
+from vidrestore.training.data.face_table import POINT_COLUMNS
+from vidrestore.training.engine.optimizers import AdamConfig
+from vidrestore.training.engine.run_state import Moment
+from vidrestore.training.tasks.batches import BatchConfig
 from vidrestore.training.tasks.parser import (
     ParserConfig,
     ParserTask,
@@ -59,13 +59,13 @@ def data(root: Path) -> SampleConfig:
 
 
 def test_every_face_is_seen_once_as_it_is_and_degraded_alike_every_time(root: Path) -> None:
-    faces = EachFace(data(root), seed=4)
+    faces = FaceEvalDataset(data(root), seed=4)
     assert len(faces) == 5
     greys = [float(face.clean[0, 32, 40] * 0.5 + 0.5) * 255 for face in faces]
     assert greys == pytest.approx(LEVELS, abs=0.01)
     assert all(float(face.clean[:, :, :18].max()) == -1 for face in faces), "none is mirrored"
     assert not torch.equal(faces[2].degraded, faces[2].clean)
-    for one, again in zip(faces[2], EachFace(data(root), seed=4)[2], strict=True):
+    for one, again in zip(faces[2], FaceEvalDataset(data(root), seed=4)[2], strict=True):
         assert torch.equal(one, again)
     with pytest.raises(IndexError):
         faces[5]

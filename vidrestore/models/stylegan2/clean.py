@@ -10,8 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidrestore.models.inplace import plus
-from vidrestore.models.stylegan2.layers import SLOPE, SQRT_2, StyleNorm, channels_by_size, doubled
+from vidrestore.models.common.inplace_ops import plus
+from vidrestore.models.stylegan2.layers import (
+    SLOPE,
+    SQRT_2,
+    NormStyleCode,
+    channels_by_size,
+    doubled,
+)
 from vidrestore.models.stylegan2.modulation import ModulatedWeight, scaled, to_rgb
 from vidrestore.models.stylegan2.synthesis import (
     ConstantInput,
@@ -105,7 +111,7 @@ class CleanGenerator(Synthesis):
         scales = scale_count(out_size)
         channels = channels_by_size(multiplier=channel_multiplier, narrow=narrow)
         self.num_latent = 2 * scales + 2
-        layers: list[nn.Module] = [StyleNorm()]
+        layers: list[nn.Module] = [NormStyleCode()]
         for _ in range(num_mlp):
             linear = nn.Linear(num_style_feat, num_style_feat)
             nn.init.kaiming_normal_(linear.weight, a=SLOPE, nonlinearity="leaky_relu")

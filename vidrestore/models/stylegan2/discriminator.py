@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from vidrestore.models.inputs import require_side
+from vidrestore.models.common.input_checks import check_input_size
 from vidrestore.models.stylegan2.fir import FIR_TAPS
 from vidrestore.models.stylegan2.layers import (
     ConvLayer,
@@ -60,13 +60,13 @@ class StyleGAN2Discriminator(nn.Module):
             ValueError: N is neither below ``stddev_group`` nor a multiple of it, or the pictures
                 have another size.
         """
-        require_side(image_NCHW, self.out_size)
+        check_input_size(image_NCHW, self.out_size)
         feat = self.conv_body(image_NCHW)
-        feat = torch.cat([feat, minibatch_spread(feat, group=self.stddev_group)], dim=1)
+        feat = torch.cat([feat, minibatch_stddev(feat, group=self.stddev_group)], dim=1)
         return self.final_linear(self.final_conv(feat).flatten(1))
 
 
-def minibatch_spread(feat_NCHW: Tensor, *, group: int) -> Tensor:
+def minibatch_stddev(feat_NCHW: Tensor, *, group: int) -> Tensor:
     """Return the mean standard deviation within groups of a batch, ``(N, 1, H, W)``.
 
     (Karras et al. 2018, section 3.) Sample i is grouped with those N / group apart, as in the

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidrestore.models.inplace import plus
+from vidrestore.models.common.inplace_ops import plus
 from vidrestore.models.stylegan2.fir import FIR_TAPS, FirSmooth, FirUpsample
 from vidrestore.models.stylegan2.layers import (
     SLOPE,
     SQRT_2,
-    BiasedLeakyReLU,
     EqualLinear,
+    FusedLeakyReLU,
     channels_by_size,
     mapping_network,
 )
@@ -68,7 +68,7 @@ class StyleConv(nn.Module):
         )
         self.weight = nn.Parameter(torch.zeros(1))
         """Strength of the noise."""
-        self.activate = BiasedLeakyReLU(channels=outputs)
+        self.activate = FusedLeakyReLU(channels=outputs)
         self.smooth = FirSmooth(kernel_size=3, up=True, taps=taps) if upsample else None
 
     def forward(self, feat_NCHW: Tensor, style_NF: Tensor, noise: Tensor) -> Tensor:

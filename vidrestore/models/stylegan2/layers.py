@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidrestore.models.derived import DerivedFrom
-from vidrestore.models.inplace import plus, times
+from vidrestore.models.common.inplace_ops import plus, times
+from vidrestore.models.common.weight_cache import DerivedFrom
 from vidrestore.models.stylegan2.fir import FIR_TAPS, FirSmooth
 
 SQRT_2 = 2.0**0.5
@@ -35,7 +35,7 @@ class ScaledLeakyReLU(nn.Module):
         return scaled_leaky_relu(feat)
 
 
-class BiasedLeakyReLU(nn.Module):
+class FusedLeakyReLU(nn.Module):
     """Add a bias per channel, then ``scaled_leaky_relu`` (published as FusedLeakyReLU)."""
 
     def __init__(self, *, channels: int) -> None:
@@ -170,7 +170,7 @@ class ConvLayer(nn.Sequential):
             )
         )
         if activated:
-            layers.append(BiasedLeakyReLU(channels=outputs) if biased else ScaledLeakyReLU())
+            layers.append(FusedLeakyReLU(channels=outputs) if biased else ScaledLeakyReLU())
         super().__init__(*layers)
 
 
@@ -228,7 +228,7 @@ class UpConv(nn.Module):
         self.gain = (inputs * kernel_size**2) ** -0.5
         self._scaled = DerivedFrom[Tensor]()
         self.padding = kernel_size // 2
-        self.activation = BiasedLeakyReLU(channels=outputs) if activated else None
+        self.activation = FusedLeakyReLU(channels=outputs) if activated else None
 
     def forward(self, feat_NCHW: Tensor) -> Tensor:
         """Return ``(N, outputs, 2H, 2W)``."""
@@ -246,7 +246,7 @@ def doubled(feat_NCHW: Tensor) -> Tensor:
     return F.interpolate(feat_NCHW, scale_factor=2, mode="bilinear", align_corners=False)
 
 
-class StyleNorm(nn.Module):
+class NormStyleCode(nn.Module):
     """Scale codes to unit mean square along their second axis (published as NormStyleCode)."""
 
     def forward(self, codes: Tensor) -> Tensor:
@@ -257,7 +257,7 @@ class StyleNorm(nn.Module):
 def mapping_network(*, features: int, layers: int, lr_mul: float) -> nn.Sequential:
     """Return the mapping network from Z to W: StyleGAN2's multi-layer perceptron."""
     return nn.Sequential(
-        StyleNorm(),
+        NormStyleCode(),
         *[
             EqualLinear(inputs=features, outputs=features, lr_mul=lr_mul, activated=True)
             for _ in range(layers)

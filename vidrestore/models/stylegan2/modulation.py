@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidrestore.models.derived import DerivedFrom
-from vidrestore.models.inplace import times
+from vidrestore.models.common.inplace_ops import times
+from vidrestore.models.common.weight_cache import DerivedFrom
 
 _EPS = 1e-8
 

@@ -86,7 +86,7 @@ def scale_count(size_px: int) -> int:
     return size_px.bit_length() - 3
 
 
-def drawn_noise(size_px: int, *, batch: int, generator: torch.Generator) -> list[Tensor]:
+def sample_noise(size_px: int, *, batch: int, generator: torch.Generator) -> list[Tensor]:
     """Return fresh noise for a batch, on the generator's device; for training."""
     return [
         torch.randn(batch, 1, side, side, generator=generator, device=generator.device)
@@ -100,7 +100,7 @@ def unchanged(scale: int, feat_NCHW: Tensor) -> Tensor:
     return feat_NCHW
 
 
-def synthesised(
+def run_synthesis(
     start_NCHW: Tensor,
     latents_NLF: Tensor,
     noise: Noise,
@@ -159,7 +159,7 @@ class Synthesis(nn.Module):
             between: What to do to the features between the two blocks of a scale.
         """
         convs = list(self.style_convs)
-        return synthesised(
+        return run_synthesis(
             self.constant_input(latents_NLF.shape[0]),
             latents_NLF,
             self.noises() if noise is None else noise,

@@ -50,7 +50,7 @@ class Recipe(Protocol):
         ...
 
 
-class FrameByFrame(ABC):
+class PerFrameDegradation(ABC):
     """A degradation that does to each frame of a clip what it does to a picture."""
 
     __slots__ = ()

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from vidrestore.media.roundtrip import CodecName, encode_decode
+from vidrestore.media.codec_roundtrip import CodecName, encode_decode
 from vidrestore.types import FloatArray
 
 

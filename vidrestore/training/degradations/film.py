@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from vidrestore.media.roundtrip import CodecName, encode_decode
+from vidrestore.media.codec_roundtrip import CodecName, encode_decode
 from vidrestore.training.degradations.base import (
     DOWN_FILTERS,
     Range,

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from vidrestore.media.codec_pass import CodecPass, PassCodec, coded
+from vidrestore.media.codec_generation import CodecGeneration, PassCodec, coded
+from vidrestore.training.degradations.analog_video import Deinterlacing, Tape, interlaced
 from vidrestore.training.degradations.base import (
     frame_rng,
     resized,
@@ -14,10 +15,9 @@ from vidrestore.training.degradations.base import (
 )
 from vidrestore.training.degradations.blur import fast_gaussian_blur, motion_blur
 from vidrestore.training.degradations.compression import to_uint8
-from vidrestore.training.degradations.damage import FilmDamage
+from vidrestore.training.degradations.fading import Tone
+from vidrestore.training.degradations.film_damage import FilmDamage
 from vidrestore.training.degradations.noise import add_quick_grain, add_white_noise
-from vidrestore.training.degradations.tone import Tone
-from vidrestore.training.degradations.video import Deinterlacing, Tape, interlaced
 from vidrestore.types import FloatArray
 
 _LEAST_PX = 32
@@ -40,7 +40,7 @@ class Coding:
     def apply(self, frames: Sequence[FloatArray], *, still: bool) -> list[FloatArray]:
         """Return the frames, of even sides, after the pass."""
         rate = None if still else self.bits_per_pixel
-        generation = CodecPass(
+        generation = CodecGeneration(
             codec=self.codec,
             quantiser=self.quantiser if rate is None else None,
             bits_per_pixel=rate,

@@ -14,7 +14,7 @@ import numpy as np
 from vidrestore.training.degradations.base import (
     DOWN_FILTERS,
     UP_FILTERS,
-    FrameByFrame,
+    PerFrameDegradation,
     Range,
     drawn_seed,
     frame_rng,
@@ -108,7 +108,7 @@ def _filtered_coarsely(image_hwc: FloatArray, round_: Round) -> FloatArray:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SecondOrderDegradation(FrameByFrame):
+class SecondOrderDegradation(PerFrameDegradation):
     """Two rounds, then ringing and the last JPEG in either order, then back to size."""
 
     first: Round

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidrestore.training.losses.precision import in_full
+from vidrestore.training.losses.full_precision import to_float32
 
 Scores: TypeAlias = Tensor | Sequence[Tensor]
 """Scores ``(N, 1)`` of pictures or ``(N, 1, h, w)`` of patches; or such of every scale."""
@@ -63,4 +63,4 @@ def _mean_over_scales(scores: Scores, cost: Callable[[Tensor], Tensor]) -> Tenso
     scales = [scores] if isinstance(scores, Tensor) else list(scores)
     if not scales:
         raise ValueError("no scores")
-    return torch.stack([cost(in_full(scale)).mean() for scale in scales]).mean()
+    return torch.stack([cost(to_float32(scale)).mean() for scale in scales]).mean()

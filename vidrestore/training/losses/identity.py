@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from vidrestore.affine import composed, fit_similarity, inverted, scale_of
 from vidrestore.errors import WeightsError
 from vidrestore.faces.template import TEMPLATE_POINTS_XY
-from vidrestore.geometry import composed, fit_similarity, inverted, scale_of
 from vidrestore.metrics.identity import RECOGNITION_HW, RECOGNITION_POINTS_XY
-from vidrestore.models.arcface import ArcFaceResNet
-from vidrestore.models.mobilefacenet import MobileFaceNet
-from vidrestore.training.losses.features import Frozen
-from vidrestore.training.losses.precision import in_full, without_autocast
+from vidrestore.models.recognizers.arcface import ArcFaceResNet
+from vidrestore.models.recognizers.mobilefacenet import MobileFaceNet
+from vidrestore.training.losses.feature_extractors import FrozenModule
+from vidrestore.training.losses.full_precision import to_float32, without_autocast
 from vidrestore.types import CROP_SIZE_PX, Affine
 from vidrestore.weights.load import load_state, read_state
 
@@ -38,7 +38,7 @@ class IdentityNetwork(Protocol):
         ...
 
 
-class ArcFaceIdentity(Frozen):
+class ArcFaceIdentity(FrozenModule):
     """ArcFace's ResNet-18 on whole aligned faces, grey and at 128 pixels.
 
     Args:
@@ -59,7 +59,7 @@ class ArcFaceIdentity(Frozen):
         return self.network(arcface_input(image_NCHW, antialias=self._antialias))
 
 
-class MobileFaceNetIdentity(Frozen):
+class MobileFaceNetIdentity(FrozenModule):
     """MobileFaceNet on the 112 x 96 crop that it was trained on, cut from aligned faces."""
 
     def __init__(self, network: MobileFaceNet) -> None:
@@ -92,8 +92,8 @@ def identity_loss(
     if weight == 0:
         return restored_NCHW.new_zeros(())
     with torch.no_grad():
-        target = in_full(network(target_NCHW))
-    restored = in_full(network(restored_NCHW))
+        target = to_float32(network(target_NCHW))
+    restored = to_float32(network(restored_NCHW))
     if distance == "l1":
         return F.l1_loss(restored, target) * weight
     return (1 - F.cosine_similarity(restored, target, dim=1)).mean() * weight
@@ -101,7 +101,7 @@ def identity_loss(
 
 def arcface_input(image_NCHW: Tensor, *, antialias: bool = False) -> Tensor:
     """Return ``(N, 1, 128, 128)`` grey faces in [-1, 1], as GFP-GAN's released code makes them."""
-    image = in_full(image_NCHW)
+    image = to_float32(image_NCHW)
     with without_autocast(image.device):
         weights = image.new_tensor(_GREY)[:, None, None]
         grey = (image * weights).sum(dim=1, keepdim=True)
@@ -123,7 +123,7 @@ def recognition_crop(image_NCHW: Tensor) -> Tensor:
     height, width = image_NCHW.shape[2:]
     if height != width:
         raise ValueError(f"aligned faces are square, got {height} x {width} px")
-    image = in_full(image_NCHW)
+    image = to_float32(image_NCHW)
     small, grid = _shrunk_side_and_grid(width, image.device)
     with without_autocast(image.device):
         if small < width:

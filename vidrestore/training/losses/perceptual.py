@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidrestore.training.losses.features import FeatureNetwork
-from vidrestore.training.losses.precision import in_full, without_autocast
+from vidrestore.training.losses.feature_extractors import FeatureNetwork
+from vidrestore.training.losses.full_precision import to_float32, without_autocast
 
 Norm: TypeAlias = Literal["l1", "l2"]
 """The mean of absolute or of squared differences."""
@@ -59,7 +59,7 @@ def gram_matrix(feat_NCHW: Tensor) -> Tensor:
     """
     channels, height, width = feat_NCHW.shape[1:]
     with without_autocast(feat_NCHW.device):
-        feat_NCP = in_full(feat_NCHW).flatten(2)
+        feat_NCP = to_float32(feat_NCHW).flatten(2)
         return feat_NCP @ feat_NCP.transpose(1, 2) / (channels * height * width)
 
 
@@ -136,7 +136,7 @@ def feature_matching_loss(
     text sums.
 
     Args:
-        fake: ``PatchScores.features`` of restored pictures.
+        fake: ``DiscriminatorOutput.features`` of restored pictures.
         real: Those of the targets; get no gradient.
         first_layer: Layers before it are left out.
         norm: How to compare.
@@ -173,7 +173,7 @@ def _difference(one: Tensor, other: Tensor, norm: Norm) -> Tensor:
     if one.shape != other.shape:
         raise ValueError(f"shapes differ: {tuple(one.shape)} and {tuple(other.shape)}")
     compare = F.l1_loss if norm == "l1" else F.mse_loss
-    return compare(in_full(one), in_full(other))
+    return compare(to_float32(one), to_float32(other))
 
 
 def _summed(terms: Sequence[Tensor]) -> Tensor:

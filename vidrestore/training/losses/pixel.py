@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidrestore.metrics.pixel import ssim
-from vidrestore.training.losses.precision import in_full
+from vidrestore.metrics.psnr_ssim import ssim
+from vidrestore.training.losses.full_precision import to_float32
 
 
-def log_error(restored_NCHW: Tensor, target_NCHW: Tensor, *, floor: float = 0.02) -> Tensor:
+def log_l1_loss(restored_NCHW: Tensor, target_NCHW: Tensor, *, floor: float = 0.02) -> Tensor:
     """Return ``log(mean |error| + floor)`` of each crop, ``(N,)``.
 
     The logarithm of each crop's own L1 error weighs every crop by what it could gain: a
@@ -43,7 +43,7 @@ def l1_loss(restored: Tensor, target: Tensor) -> Tensor:
     """
     if restored.shape != target.shape:
         raise ValueError(f"shapes differ: {tuple(restored.shape)} and {tuple(target.shape)}")
-    return F.l1_loss(in_full(restored), in_full(target.detach()))
+    return F.l1_loss(to_float32(restored), to_float32(target.detach()))
 
 
 def ssim_loss(restored_NCHW: Tensor, target_NCHW: Tensor) -> Tensor:
@@ -58,7 +58,7 @@ def ssim_loss(restored_NCHW: Tensor, target_NCHW: Tensor) -> Tensor:
         target_NCHW: Same shape; gets no gradient.
     """
     found, aimed = (
-        in_full(each).mean(dim=1, keepdim=True) / 2 + 0.5
+        to_float32(each).mean(dim=1, keepdim=True) / 2 + 0.5
         for each in (restored_NCHW, target_NCHW.detach())
     )
     return 1 - ssim(found, aimed).mean()
@@ -73,7 +73,7 @@ def pyramid_loss(pyramid: Sequence[Tensor], target_NCHW: Tensor) -> Tensor:
     50 000 of 800 000 steps; here that is a matter of the caller's schedule.
 
     Args:
-        pyramid: ``(N, 3, h, w)`` pictures of ``Restored.pyramid``, in any order.
+        pyramid: ``(N, 3, h, w)`` pictures of ``RestorerOutput.pyramid``, in any order.
         target_NCHW: ``(N, 3, H, W)``; no side smaller than those of the pyramid.
 
     Raises:
@@ -81,7 +81,7 @@ def pyramid_loss(pyramid: Sequence[Tensor], target_NCHW: Tensor) -> Tensor:
     """
     if not pyramid:
         raise ValueError("the pyramid is empty; ask the network for it with with_pyramid=True")
-    target = in_full(target_NCHW.detach())
+    target = to_float32(target_NCHW.detach())
     height, width = target.shape[2:]
     terms: list[Tensor] = []
     for picture in pyramid:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidrestore.training.losses.precision import in_full, without_autocast
+from vidrestore.training.losses.full_precision import to_float32, without_autocast
 
 CLASSES = 19
 _EPS = 1e-8
@@ -49,7 +49,7 @@ def region_gram_matrices(
     counts, order_NP = _grouped(labels_NHW, feat_NCHW, classes)
     matrices: list[list[Tensor | None]] = []
     with without_autocast(feat_NCHW.device):
-        flat_NCP = in_full(feat_NCHW).flatten(2)
+        flat_NCP = to_float32(feat_NCHW).flatten(2)
         for sample, sizes in enumerate(counts):
             # Pixels of no class come last.
             of_some = flat_NCP[sample].index_select(1, order_NP[sample][: sum(sizes)])

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidrestore.training.losses.precision import in_full
+from vidrestore.training.losses.full_precision import to_float32
 
 _WINDOW_PX = 8
 _SCALES = 3
@@ -57,8 +57,8 @@ def texture_energy_loss(
         floor: Energy that is as good as none, in the same units.
     """
     pairs = zip(
-        texture_energies(in_full(restored_NCHW).mean(dim=1, keepdim=True)),
-        texture_energies(in_full(target_NCHW.detach()).mean(dim=1, keepdim=True)),
+        texture_energies(to_float32(restored_NCHW).mean(dim=1, keepdim=True)),
+        texture_energies(to_float32(target_NCHW.detach()).mean(dim=1, keepdim=True)),
         strict=True,
     )
     terms: list[Tensor] = []

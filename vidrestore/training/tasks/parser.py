@@ -14,19 +14,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidrestore.models.face_parser import CLASSES, FaceParser
-from vidrestore.training.data.each_face import EachFace
-from vidrestore.training.data.samples import UNKNOWN_CLASS, FaceSample, FaceSamples, SampleConfig
-from vidrestore.training.data.sources import SourceConfig
-from vidrestore.training.ema import Ema
-from vidrestore.training.loop import Preview
-from vidrestore.training.moment import Moment
-from vidrestore.training.optimisers import AdamConfig
-from vidrestore.training.parts import Part
-from vidrestore.training.schedules import ema_decay
-from vidrestore.training.tasks.faces import BatchConfig, face_batches, moved
-from vidrestore.training.tasks.looking import fixed_batch, painted
-from vidrestore.training.update import Updater
-from vidrestore.training.world import World
+from vidrestore.training.data.dataset import UNKNOWN_CLASS, FaceDataset, FaceSample, SampleConfig
+from vidrestore.training.data.eval_dataset import FaceEvalDataset
+from vidrestore.training.data.face_sources import SourceConfig
+from vidrestore.training.engine.distributed import DistributedContext
+from vidrestore.training.engine.ema import Ema
+from vidrestore.training.engine.loop import Preview
+from vidrestore.training.engine.optimizer_step import Updater
+from vidrestore.training.engine.optimizers import AdamConfig
+from vidrestore.training.engine.run_state import Moment
+from vidrestore.training.engine.schedules import ema_decay
+from vidrestore.training.engine.train_state import Part
+from vidrestore.training.tasks.batches import BatchConfig, face_batches, moved
+from vidrestore.training.tasks.previews import painted, preview_batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ class ParserTask:
     def __init__(self, config: ParserConfig, *, seed: int, device: torch.device) -> None:
         self._config = config
         self._device = device
-        self._data = FaceSamples(config.data, seed=seed)
+        self._data = FaceDataset(config.data, seed=seed)
         side = config.data.size_px
         self._parser = FaceParser(
             in_size=side,
@@ -70,11 +70,13 @@ class ParserTask:
         self._test = None if config.test_folder is None else self._test_faces(config, seed)
 
     @staticmethod
-    def _test_faces(config: ParserConfig, seed: int) -> EachFace:
+    def _test_faces(config: ParserConfig, seed: int) -> FaceEvalDataset:
         source = SourceConfig(folder=str(config.test_folder))
-        return EachFace(replace(config.data, sources=(source,)), seed=seed)
+        return FaceEvalDataset(replace(config.data, sources=(source,)), seed=seed)
 
-    def batches(self, *, first_step: int, world: World) -> Iterator[Sequence[FaceSample]]:
+    def batches(
+        self, *, first_step: int, world: DistributedContext
+    ) -> Iterator[Sequence[FaceSample]]:
         """Yield the micro-batches of every step."""
         return face_batches(self._data, self._config.batch, first_step=first_step, world=world)
 
@@ -118,7 +120,7 @@ class ParserTask:
         del moment
         parser = self.parts["parser"].averaged()
         faces = self._data if self._test is None else self._test
-        shown = moved(fixed_batch(faces, count=min(4, len(faces))), self._device)
+        shown = moved(preview_batch(faces, count=min(4, len(faces))), self._device)
         with torch.no_grad():
             found = parser(shown.degraded)
         rows = [
@@ -131,7 +133,7 @@ class ParserTask:
         preview = Preview(torch.stack(rows, dim=1).flatten(0, 1), len(rows))
         return ({} if self._test is None else self._scores(parser, self._test)), preview
 
-    def _scores(self, parser: nn.Module, test: EachFace) -> dict[str, float]:
+    def _scores(self, parser: nn.Module, test: FaceEvalDataset) -> dict[str, float]:
         confusion = torch.zeros(2, len(CLASSES), len(CLASSES), dtype=torch.int64)
         with torch.no_grad():
             for at in range(len(test)):

@@ -16,27 +16,27 @@ import torch
 from torch import Tensor
 
 from vidrestore.models.face_parser import FaceParser, face_parser_from_shapes
-from vidrestore.models.patch_discriminator import MultiScaleDiscriminator
-from vidrestore.models.psfrgan import ParsedRestorer, PsfrganGenerator
+from vidrestore.models.psfrgan.discriminator import MultiScaleDiscriminator
+from vidrestore.models.psfrgan.generator import PsfrganGenerator, PsfrganRestorer
 from vidrestore.restore.restorer import Restorer
-from vidrestore.training.data.samples import FaceSample, FaceSamples, SampleConfig
-from vidrestore.training.ema import Ema
-from vidrestore.training.loop import Preview
+from vidrestore.training.data.dataset import FaceDataset, FaceSample, SampleConfig
+from vidrestore.training.engine.distributed import DistributedContext
+from vidrestore.training.engine.ema import Ema
+from vidrestore.training.engine.loop import Preview
+from vidrestore.training.engine.optimizer_step import Updater
+from vidrestore.training.engine.optimizers import AdamConfig
+from vidrestore.training.engine.run_state import Moment
+from vidrestore.training.engine.schedules import ema_decay
+from vidrestore.training.engine.train_state import Part
 from vidrestore.training.losses.adversarial import hinge_discriminator_loss, hinge_generator_loss
-from vidrestore.training.losses.features import STYLE_LAYERS, feature_network
-from vidrestore.training.losses.freezing import weights_held
+from vidrestore.training.losses.feature_extractors import STYLE_LAYERS, feature_network
+from vidrestore.training.losses.freeze import frozen_weights
 from vidrestore.training.losses.perceptual import feature_matching_loss
 from vidrestore.training.losses.pixel import l1_loss
 from vidrestore.training.losses.semantic import semantic_style_loss
-from vidrestore.training.moment import Moment
-from vidrestore.training.optimisers import AdamConfig
-from vidrestore.training.parts import Part
-from vidrestore.training.schedules import ema_decay
-from vidrestore.training.tasks.faces import BatchConfig, face_batches, moved
-from vidrestore.training.tasks.looking import fixed_batch, painted
-from vidrestore.training.update import Updater
-from vidrestore.training.validation import whole_face_restorer
-from vidrestore.training.world import World
+from vidrestore.training.tasks.batches import BatchConfig, face_batches, moved
+from vidrestore.training.tasks.previews import painted, preview_batch
+from vidrestore.training.validation import wrap_restorer
 from vidrestore.weights.load import load_state, read_state
 
 
@@ -70,7 +70,7 @@ class PsfrganTask:
     def __init__(self, config: PsfrganConfig, *, seed: int, device: torch.device) -> None:
         self._config = config
         self._device = device
-        self._data = FaceSamples(config.data, seed=seed)
+        self._data = FaceDataset(config.data, seed=seed)
         side = config.data.size_px
         generator = PsfrganGenerator(
             in_size=side,
@@ -78,7 +78,7 @@ class PsfrganTask:
             min_feat_size=config.least_side_px,
             ch_range=config.channels,
         )
-        self._restorer = ParsedRestorer(parser=read_parser(config.parser), generator=generator).to(
+        self._restorer = PsfrganRestorer(parser=read_parser(config.parser), generator=generator).to(
             device
         )
         self._generator = self._restorer.generator
@@ -106,7 +106,9 @@ class PsfrganTask:
             ),
         }
 
-    def batches(self, *, first_step: int, world: World) -> Iterator[Sequence[FaceSample]]:
+    def batches(
+        self, *, first_step: int, world: DistributedContext
+    ) -> Iterator[Sequence[FaceSample]]:
         """Yield the micro-batches of every step."""
         return face_batches(self._data, self._config.batch, first_step=first_step, world=world)
 
@@ -117,9 +119,9 @@ class PsfrganTask:
         config = self._config
         self._restorer.train()
         samples = [moved(each, self._device) for each in batches]
-        maps = [self._restorer.parsing_of(each.degraded)[1] for each in samples]
+        maps = [self._restorer.parse_faces(each.degraded)[1] for each in samples]
         pairs = list(zip(samples, maps, strict=True))
-        with weights_held(self._discriminator):
+        with frozen_weights(self._discriminator):
             logged = updater.apply(
                 "generator",
                 self.parts["generator"],
@@ -173,15 +175,15 @@ class PsfrganTask:
         whole = copy.deepcopy(self._restorer)
         whole.generator.load_state_dict(self._ema.state)
         side_px = self._config.data.size_px
-        return whole_face_restorer(whole, side_px=side_px, device=self._device)
+        return wrap_restorer(whole, side_px=side_px, device=self._device)
 
     def validate(self, moment: Moment) -> tuple[dict[str, float], Preview]:
         """Return the L1 error on fixed samples, and pictures."""
         del moment
         generator = self.parts["generator"].averaged()
-        shown = moved(fixed_batch(self._data, count=4), self._device)
+        shown = moved(preview_batch(self._data, count=4), self._device)
         with torch.no_grad():
-            parsing = self._restorer.parsing_of(shown.degraded)[1]
+            parsing = self._restorer.parse_faces(shown.degraded)[1]
             restored = generator(shown.degraded, parsing).image
         rows = [shown.degraded, painted(parsing.argmax(dim=1)), restored, shown.clean]
         scores = {"l1": float(l1_loss(restored, shown.clean))}

@@ -11,28 +11,28 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vidrestore.models.outputs import Restored
+from vidrestore.models.common.outputs import RestorerOutput
 from vidrestore.restore.restorer import Restorer
-from vidrestore.training.data.samples import FaceSample, FaceSamples, seen_at_detail
-from vidrestore.training.ema import Ema
-from vidrestore.training.loop import Preview
-from vidrestore.training.losses.features import feature_network
-from vidrestore.training.losses.freezing import weights_held
+from vidrestore.training.data.dataset import FaceDataset, FaceSample, limit_resolution
+from vidrestore.training.engine.distributed import DistributedContext
+from vidrestore.training.engine.ema import Ema
+from vidrestore.training.engine.loop import Preview
+from vidrestore.training.engine.optimizer_step import Updater
+from vidrestore.training.engine.run_state import Moment
+from vidrestore.training.engine.schedules import ema_decay
+from vidrestore.training.engine.train_state import Part
+from vidrestore.training.losses.feature_extractors import feature_network
+from vidrestore.training.losses.freeze import frozen_weights
 from vidrestore.training.losses.identity import identity_loss, identity_network
 from vidrestore.training.losses.perceptual import perceptual_terms
-from vidrestore.training.losses.pixel import l1_loss, log_error, pyramid_loss, ssim_loss
+from vidrestore.training.losses.pixel import l1_loss, log_l1_loss, pyramid_loss, ssim_loss
 from vidrestore.training.losses.texture import texture_energy_loss
-from vidrestore.training.moment import Moment
-from vidrestore.training.parts import Part
-from vidrestore.training.schedules import ema_decay
-from vidrestore.training.tasks.adversaries import Judged, Square, adversaries_of
-from vidrestore.training.tasks.faces import face_batches, moved
-from vidrestore.training.tasks.looking import fixed_batch
-from vidrestore.training.tasks.networks import begun_network
+from vidrestore.training.tasks.batches import face_batches, moved
+from vidrestore.training.tasks.build import build_generator
+from vidrestore.training.tasks.discriminators import CropWindow, GanBatch, build_discriminators
+from vidrestore.training.tasks.previews import preview_batch
 from vidrestore.training.tasks.restorer_config import RestorerConfig
-from vidrestore.training.update import Updater
-from vidrestore.training.validation import whole_face_restorer
-from vidrestore.training.world import World
+from vidrestore.training.validation import wrap_restorer
 from vidrestore.types import CROP_SIZE_PX
 
 _PREVIEW_ROWS = 6
@@ -44,11 +44,11 @@ class RestorerTask:
     def __init__(self, config: RestorerConfig, *, seed: int, device: torch.device) -> None:
         self._config = config
         self._device = device
-        self._data = FaceSamples(config.data, seed=seed)
+        self._data = FaceDataset(config.data, seed=seed)
         weights = config.weights
-        self._network = begun_network(config).to(device)
+        self._network = build_generator(config).to(device)
         self._ema = Ema(self._network)
-        self._adversaries = adversaries_of(config, device)
+        self._adversaries = build_discriminators(config, device)
         parts = {
             "generator": Part(
                 network=self._network,
@@ -70,7 +70,9 @@ class RestorerTask:
             else None
         )
 
-    def batches(self, *, first_step: int, world: World) -> Iterator[Sequence[FaceSample]]:
+    def batches(
+        self, *, first_step: int, world: DistributedContext
+    ) -> Iterator[Sequence[FaceSample]]:
         """Yield the micro-batches of every step."""
         return face_batches(self._data, self._config.batch, first_step=first_step, world=world)
 
@@ -80,13 +82,13 @@ class RestorerTask:
         """Update the restorer, then the discriminators on what it gave."""
         config = self._config
         self._network.train()
-        seen: list[Judged] = []
+        seen: list[GanBatch] = []
 
         def terms(sample: FaceSample) -> dict[str, Tensor]:
             sample = moved(sample, self._device)
             crop, texture = self._squares(sample, moment, micro=len(seen))
             restored = self._restored(crop.of(sample.degraded), moment)
-            judged = Judged(sample, crop, restored.image, texture)
+            judged = GanBatch(sample, crop, restored.image, texture)
             seen.append(judged.detached())
             found = self._content_terms(judged, restored.pyramid, moment)
             for adversary in self._adversaries:
@@ -94,7 +96,7 @@ class RestorerTask:
             return found
 
         judges = [part.network for name, part in self.parts.items() if name != "generator"]
-        with weights_held(*judges):
+        with frozen_weights(*judges):
             logged = updater.apply(
                 "generator",
                 self.parts["generator"],
@@ -107,16 +109,18 @@ class RestorerTask:
         self._ema.update(self._network, decay=ema_decay(moment.step, decay=config.ema_decay))
         return logged
 
-    def _squares(self, sample: FaceSample, moment: Moment, *, micro: int) -> tuple[Square, Square]:
+    def _squares(
+        self, sample: FaceSample, moment: Moment, *, micro: int
+    ) -> tuple[CropWindow, CropWindow]:
         """Draw what the network sees of the faces of a micro-batch, and the texture judged."""
         generator = moment.generator(micro)
         whole_px = sample.clean.shape[-1]
         seen_px = self._config.crop_px or whole_px
-        crop = Square.drawn(generator, side=seen_px, within=whole_px)
+        crop = CropWindow.drawn(generator, side=seen_px, within=whole_px)
         side = min(self._config.texture_px, seen_px)
-        return crop, Square.drawn(generator, side=side, within=seen_px)
+        return crop, CropWindow.drawn(generator, side=side, within=seen_px)
 
-    def _restored(self, degraded: Tensor, moment: Moment) -> Restored:
+    def _restored(self, degraded: Tensor, moment: Moment) -> RestorerOutput:
         if self._has_pyramid(moment):
             return self._network(degraded, with_pyramid=True)
         return self._network(degraded)
@@ -126,17 +130,17 @@ class RestorerTask:
         return weights.pyramid > 0 and moment.step < weights.pyramid_until
 
     def _content_terms(
-        self, judged: Judged, pyramid: Sequence[Tensor], moment: Moment
+        self, judged: GanBatch, pyramid: Sequence[Tensor], moment: Moment
     ) -> dict[str, Tensor]:
         weights, sample = self._config.weights, judged.sample
         # Nothing is compared beyond what the photograph really showed.
-        found = seen_at_detail(judged.restored, sample.detail)
-        aimed = seen_at_detail(judged.crop.of(sample.clean), sample.detail)
+        found = limit_resolution(judged.restored, sample.detail)
+        aimed = limit_resolution(judged.crop.of(sample.clean), sample.detail)
         terms: dict[str, Tensor] = {}
         if weights.pixels:
             terms["pixels"] = weights.pixels * l1_loss(found, aimed)
         if weights.log_pixels:
-            terms["log_pixels"] = weights.log_pixels * log_error(found.float(), aimed).mean()
+            terms["log_pixels"] = weights.log_pixels * log_l1_loss(found.float(), aimed).mean()
         if weights.ssim:
             terms["ssim"] = weights.ssim * ssim_loss(found, aimed)
         if weights.texture_energy:
@@ -167,13 +171,13 @@ class RestorerTask:
         config = self._config
         side_px = CROP_SIZE_PX if config.network == "lite" else config.data.size_px
         network = self.parts["generator"].averaged()
-        return whole_face_restorer(network, side_px=side_px, device=self._device)
+        return wrap_restorer(network, side_px=side_px, device=self._device)
 
     def validate(self, moment: Moment) -> tuple[dict[str, float], Preview]:
         """Return the L1 errors of fixed samples before and after, and pictures."""
         del moment
         network = self.parts["generator"].averaged()
-        shown = moved(fixed_batch(self._data, count=_PREVIEW_ROWS), self._device)
+        shown = moved(preview_batch(self._data, count=_PREVIEW_ROWS), self._device)
         with torch.no_grad():
             restored = network(shown.degraded).image
         scores = {
@@ -191,7 +195,7 @@ class RestorerTask:
         """Take up nothing."""
 
 
-def _outside_components(judged: Judged) -> Tensor:
+def _outside_components(judged: GanBatch) -> Tensor:
     """Return ``(N, 1, H, W)``: 0 on eyes and mouths, 1 elsewhere.
 
     What is there are lines that everyone knows the places of; texture in their stead shows.

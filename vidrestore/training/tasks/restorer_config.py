@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Literal
 
 from vidrestore.errors import ConfigError
-from vidrestore.training.data.samples import SampleConfig
-from vidrestore.training.optimisers import AdamConfig
-from vidrestore.training.tasks.faces import BatchConfig
+from vidrestore.training.data.dataset import SampleConfig
+from vidrestore.training.engine.optimizers import AdamConfig
+from vidrestore.training.tasks.batches import BatchConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +16,7 @@ class LossWeights:
 
     pixels: float = 0.1
     log_pixels: float = 0.0
-    """Of ``log_error``, which weighs every face by what it could gain."""
+    """Of ``log_l1_loss``, which weighs every face by what it could gain."""
     ssim: float = 0.0
     texture_energy: float = 0.0
     """Of ``texture_energy_loss``."""

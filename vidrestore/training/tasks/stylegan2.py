@@ -10,27 +10,27 @@ from torch import Tensor
 from vidrestore.errors import ConfigError
 from vidrestore.models.stylegan2.discriminator import StyleGAN2Discriminator
 from vidrestore.models.stylegan2.generator import StyleGAN2Generator
-from vidrestore.models.stylegan2.synthesis import drawn_noise
-from vidrestore.training.data.samples import FaceSample, FaceSamples, SampleConfig
-from vidrestore.training.ema import Ema
-from vidrestore.training.loop import Preview
+from vidrestore.models.stylegan2.synthesis import sample_noise
+from vidrestore.training.data.dataset import FaceDataset, FaceSample, SampleConfig
+from vidrestore.training.engine.distributed import DistributedContext
+from vidrestore.training.engine.ema import Ema
+from vidrestore.training.engine.loop import Preview
+from vidrestore.training.engine.optimizer_step import Updater
+from vidrestore.training.engine.optimizers import AdamConfig
+from vidrestore.training.engine.run_state import Moment
+from vidrestore.training.engine.schedules import ema_decay
+from vidrestore.training.engine.train_state import Part
 from vidrestore.training.losses.adversarial import (
     logistic_discriminator_loss,
     logistic_generator_loss,
 )
-from vidrestore.training.losses.freezing import weights_held
-from vidrestore.training.losses.regularisers import (
+from vidrestore.training.losses.freeze import frozen_weights
+from vidrestore.training.losses.regularizers import (
     PathLengthMean,
     path_length_penalty,
     r1_penalty,
 )
-from vidrestore.training.moment import Moment
-from vidrestore.training.optimisers import AdamConfig
-from vidrestore.training.parts import Part
-from vidrestore.training.schedules import ema_decay
-from vidrestore.training.tasks.faces import BatchConfig, face_batches, moved
-from vidrestore.training.update import Updater
-from vidrestore.training.world import World
+from vidrestore.training.tasks.batches import BatchConfig, face_batches, moved
 
 _PREVIEW_COLUMNS = 4
 _GENERATOR, _DISCRIMINATOR, _PATH = 0, 1000, 2000
@@ -74,7 +74,7 @@ class StyleGan2Task:
         self._config = config
         self._device = device
         self._size_px = config.data.size_px
-        self._data = FaceSamples(config.data, seed=seed)
+        self._data = FaceDataset(config.data, seed=seed)
         self._generator = StyleGAN2Generator(
             out_size=self._size_px,
             num_style_feat=config.style_features,
@@ -88,7 +88,7 @@ class StyleGan2Task:
             narrow=config.narrow,
         ).to(device)
         self._path_mean = PathLengthMean()
-        self._world = World()
+        self._world = DistributedContext()
         ema = Ema(self._generator)
         self.parts: Mapping[str, Part] = {
             "generator": Part(network=self._generator, rates=config.generator, ema=ema),
@@ -99,7 +99,9 @@ class StyleGan2Task:
         }
         self._ema = ema
 
-    def batches(self, *, first_step: int, world: World) -> Iterator[Sequence[FaceSample]]:
+    def batches(
+        self, *, first_step: int, world: DistributedContext
+    ) -> Iterator[Sequence[FaceSample]]:
         """Yield the micro-batches of every step."""
         self._world = world
         return face_batches(self._data, self._config.batch, first_step=first_step, world=world)
@@ -138,7 +140,7 @@ class StyleGan2Task:
             against,
             moment,
         )
-        with weights_held(self._discriminator):
+        with frozen_weights(self._discriminator):
             logged |= updater.apply(
                 "generator",
                 self.parts["generator"],
@@ -179,7 +181,7 @@ class StyleGan2Task:
             latents = generator.mixed(*styles, crossover=crossover)
         else:
             latents = generator.broadcast(generator.style_mlp(z[0]))
-        return latents, drawn_noise(self._size_px, batch=batch, generator=rng)
+        return latents, sample_noise(self._size_px, batch=batch, generator=rng)
 
     def validate(self, moment: Moment) -> tuple[dict[str, float], Preview]:
         """Return pictures of the moving average, of the same codes every time."""

@@ -1,0 +1,71 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from support.faces import example_pictures
+
+from vidrestore.errors import UnknownModelError, WeightsError
+from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, embedded_mtcnn
+from vidrestore.faces.detection.retinaface_detector import RETINAFACE_FILES, RetinaFaceDetector
+
+MOBILE_FILE = RETINAFACE_FILES["retinaface-mobile"][1]
+
+
+def mobile_weights() -> Path:
+    beside = Path(__file__).parents[2].parent / "shared"
+    shared = Path(os.environ.get("VIDRESTORE_SHARED", beside))
+    path = shared / "data" / "weights" / MOBILE_FILE
+    if not path.is_file():
+        pytest.skip(f"no {MOBILE_FILE}: set VIDRESTORE_SHARED to the folder of shared data")
+    return path
+
+
+def test_the_example_face_is_found_where_mtcnn_finds_it() -> None:
+    detector = RetinaFaceDetector("retinaface-mobile", mobile_weights())
+    picture = example_pictures()[0]
+    ((expected,),) = MtcnnDetector(embedded_mtcnn()).detect([picture])
+
+    found = detector.detect([picture, np.full_like(picture, 90)])
+
+    assert [len(faces) for faces in found] == [1, 0]
+    face = found[0][0]
+    eyes_px = np.linalg.norm(expected.points_xy[1] - expected.points_xy[0])
+    distance = np.linalg.norm(face.points_xy - expected.points_xy, axis=1).mean()
+    assert distance < 0.12 * eyes_px
+    (again,) = detector.refine(picture, [expected])
+    assert again is not None
+    assert not detector.has_fast_refine
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(UnknownModelError, match="retinaface, retinaface-mobile"):
+        RetinaFaceDetector("retina", tmp_path / MOBILE_FILE)
+
+
+def test_a_missing_file_is_never_downloaded(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="no such file"):
+        RetinaFaceDetector("retinaface-mobile", tmp_path / MOBILE_FILE)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_under_another_name_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.pth"
+    path.write_bytes(b"x")
+
+    with pytest.raises(WeightsError, match=MOBILE_FILE):
+        RetinaFaceDetector("retinaface-mobile", path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("content", ["noise", "other tensors"])
+def test_a_checkpoint_that_does_not_fit_is_named(tmp_path: Path, content: str) -> None:
+    path = tmp_path / MOBILE_FILE
+    if content == "noise":
+        path.write_bytes(b"not a checkpoint at all")
+    else:
+        torch.save({"module.some.weight": torch.zeros(3)}, path)
+
+    with pytest.raises(WeightsError, match=MOBILE_FILE):
+        RetinaFaceDetector("retinaface-mobile", path)

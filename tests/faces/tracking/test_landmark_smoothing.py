@@ -1,0 +1,115 @@
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from support.faces import points_at, tracked_frames
+
+from vidrestore.faces.config import SmoothingConfig
+from vidrestore.faces.tracking.landmark_smoothing import smoothed_faces
+from vidrestore.faces.tracking.local_regression import jitter_px
+from vidrestore.types import TrackedFrame
+
+
+def shaky_track(count: int, *, fps: float = 25.0, seed: int = 0) -> list[TrackedFrame]:
+    rng = np.random.default_rng(seed)
+    points = points_at((90.0, 80.0))[None] + rng.normal(0, 1.0, (count, 5, 2))
+    return tracked_frames(points, fps=fps)
+
+
+def points_of(frames: list[TrackedFrame]) -> list[np.ndarray]:
+    return [frame.faces[0].points_xy for frame in frames]
+
+
+def test_frames_come_out_in_order_with_steadier_points() -> None:
+    frames = shaky_track(60)
+
+    out = list(smoothed_faces(frames))
+
+    assert [frame.frame.index for frame in out] == list(range(60))
+    assert jitter_px(np.stack(points_of(out))[8:-8]) < jitter_px(np.stack(points_of(frames))) / 4
+
+
+def test_measured_points_and_everything_else_stay_as_they_are() -> None:
+    for before, after in zip(shaky_track(20), smoothed_faces(shaky_track(20)), strict=True):
+        (one,), (other,) = before.faces, after.faces
+        assert np.array_equal(one.measured_points_xy, other.measured_points_xy)
+        assert (one.track_id, one.box_xyxy, one.score) == (
+            other.track_id,
+            other.box_xyxy,
+            other.score,
+        )
+
+
+def test_a_film_cut_anywhere_beyond_the_window_gives_the_same_points() -> None:
+    frames = shaky_track(50)
+    whole = points_of(list(smoothed_faces(frames)))
+
+    for start, end in ((0, 30), (7, 41), (20, 50)):
+        part = points_of(list(smoothed_faces(frames[start:end])))
+        left = 0 if start == 0 else 5
+        right = 0 if end == 50 else 5
+        for index in range(start + left, end - right):
+            assert np.array_equal(part[index - start], whole[index])
+
+
+def test_tracks_do_not_pull_at_each_other() -> None:
+    one = shaky_track(40, seed=1)
+    other = [
+        replace(face, track_id=2)
+        for frame in tracked_frames(points_at((300.0, 80.0))[None].repeat(40, axis=0))
+        for face in frame.faces
+    ]
+    both = [
+        replace(frame, faces=(*frame.faces, extra)) for frame, extra in zip(one, other, strict=True)
+    ]
+
+    alone, together = list(smoothed_faces(one)), list(smoothed_faces(both))
+
+    for single, pair in zip(alone, together, strict=True):
+        assert np.array_equal(single.faces[0].points_xy, pair.faces[0].points_xy)
+        np.testing.assert_allclose(
+            pair.faces[1].points_xy, pair.faces[1].measured_points_xy, atol=1e-3
+        )
+
+
+def test_bridged_faces_have_less_say_than_seen_ones() -> None:
+    frames = shaky_track(11)
+    wrong = replace(
+        frames[6].faces[0],
+        measured_points_xy=frames[6].faces[0].measured_points_xy + np.float32(2.0),
+    )
+    seen, bridged = list(frames), list(frames)
+    seen[6] = replace(frames[6], faces=(wrong,))
+    bridged[6] = replace(frames[6], faces=(replace(wrong, interpolated=True),))
+
+    true = points_of(list(smoothed_faces(frames)))[5]
+    off_seen = np.abs(points_of(list(smoothed_faces(seen)))[5] - true).mean()
+    off_bridged = np.abs(points_of(list(smoothed_faces(bridged)))[5] - true).mean()
+
+    assert off_bridged < 0.7 * off_seen
+
+
+def test_without_a_window_points_stay_as_measured() -> None:
+    frames = shaky_track(12)
+
+    out = list(smoothed_faces(frames, config=SmoothingConfig(window_seconds=0.0)))
+
+    for before, after in zip(frames, out, strict=True):
+        assert np.array_equal(before.faces[0].points_xy, after.faces[0].points_xy)
+
+
+@pytest.mark.parametrize("fps", [25.0, 2000.0])
+def test_only_so_many_frames_are_held(fps: float) -> None:
+    taken = 0
+
+    def film() -> Iterator[TrackedFrame]:
+        nonlocal taken
+        for frame in shaky_track(80, fps=fps):
+            taken += 1
+            yield frame
+
+    config = SmoothingConfig(max_window_frames=8)
+    ahead = [taken - frame.frame.index for frame in smoothed_faces(film(), config=config)]
+
+    assert max(ahead) <= 8 + 2

@@ -1,0 +1,148 @@
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from support.faces import example_pictures
+
+from vidrestore.faces.tracking.shot_detection import DELAY_FRAMES, ShotDetector, mark_cuts
+
+Picture = NDArray[np.uint8]
+
+
+def scene(seed: int, *, width: int = 240, height: int = 135) -> Picture:
+    """Return a picture with large shapes and fine texture, as different per seed as shots are."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(10, 246, (5, 7, 3)).astype(np.uint8)
+    picture = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC).astype(float)
+    return np.clip(picture + rng.normal(0, 8, picture.shape), 0, 255).astype(np.uint8)
+
+
+def noisy(picture: Picture, seed: int, sigma: float = 4.0) -> Picture:
+    noise = np.random.default_rng(seed).normal(0, sigma, picture.shape)
+    return np.clip(picture + noise, 0, 255).astype(np.uint8)
+
+
+def cuts_in(pictures: Sequence[Picture]) -> list[int]:
+    marked = list(mark_cuts(enumerate(pictures), lambda item: item[1]))
+    assert [index for (index, _), _ in marked] == list(range(len(pictures)))
+    return [index for (index, _), cut in marked if cut]
+
+
+def still(seed: int, count: int) -> list[Picture]:
+    return [noisy(scene(seed), 100 * seed + number) for number in range(count)]
+
+
+def grey(pictures: Sequence[Picture]) -> list[Picture]:
+    return [np.repeat(p.mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2) for p in pictures]
+
+
+@pytest.mark.parametrize("lengths", [(10, 10), (3, 9), (10, 2), (1, 8), (9, 1), (4, 4, 4)])
+def test_hard_cuts_are_found_in_their_frame(lengths: tuple[int, ...]) -> None:
+    pictures = [picture for seed, count in enumerate(lengths) for picture in still(seed, count)]
+    starts = np.cumsum(lengths)[:-1].tolist()
+
+    assert cuts_in(pictures) == starts
+    assert cuts_in(grey(pictures)) == starts
+
+
+def test_a_cut_to_another_view_of_the_same_brightness_is_found() -> None:
+    pictures = [p for seed in (1, 2) for p in still(seed, 8)]
+    level = pictures[0].mean()
+    balanced = [
+        np.clip(p.astype(float) - p.mean() + level, 0, 255).astype(np.uint8) for p in pictures
+    ]
+
+    assert cuts_in(balanced) == [8]
+
+
+def test_where_every_picture_is_another_every_picture_is_a_shot() -> None:
+    assert cuts_in([scene(seed) for seed in range(6)]) == [1, 2, 3, 4, 5]
+
+
+def test_a_steady_pan_is_one_shot() -> None:
+    wide = scene(3, width=900)
+
+    assert cuts_in([wide[:, 12 * n : 12 * n + 240] for n in range(50)]) == []
+
+
+def test_a_pan_that_starts_and_stops_is_one_shot() -> None:
+    wide = scene(3, width=900)
+    at = np.cumsum([0] * 8 + [1, 4, 8, 12, 14, 14, 14, 12, 8, 4, 1] + [0] * 8)
+
+    assert cuts_in([noisy(wide[:, x : x + 240], int(n)) for n, x in enumerate(at)]) == []
+
+
+@pytest.mark.parametrize("length", [1, 2])
+@pytest.mark.parametrize("level", [0, 255])
+def test_a_flash_or_a_black_frame_is_no_cut(length: int, level: int) -> None:
+    pictures = still(1, 20)
+    for number in range(9, 9 + length):
+        pictures[number] = np.full_like(pictures[number], level)
+
+    assert cuts_in(pictures) == []
+
+
+def test_a_dropped_in_frame_is_no_cut() -> None:
+    pictures = still(1, 20)
+    pictures[9] = scene(2)
+
+    assert cuts_in(pictures) == []
+
+
+def test_flicker_and_exposure_jumps_are_no_cuts() -> None:
+    gains = np.random.default_rng(0).uniform(0.5, 1.2, 30)
+    gains[15:] *= 0.6
+    pictures = [
+        np.clip(picture * gain, 0, 255).astype(np.uint8)
+        for picture, gain in zip(still(1, 30), gains, strict=True)
+    ]
+
+    assert cuts_in(grey(pictures)) == []
+
+
+def test_fades_and_dissolves_are_no_cuts() -> None:
+    first, second = scene(1).astype(float), scene(2).astype(float)
+    shares = np.linspace(0, 1, 30)
+    dissolve = [((1 - share) * first + share * second).astype(np.uint8) for share in shares]
+    fade_in = [(share * first).astype(np.uint8) for share in shares]
+
+    assert cuts_in([*still(1, 5), *dissolve, *still(2, 5)]) == []
+    assert cuts_in([*fade_in, *still(1, 5)]) == []
+
+
+def test_noise_scratches_and_blotches_of_old_film_are_no_cuts() -> None:
+    rng = np.random.default_rng(7)
+    pictures = grey([noisy(scene(1), number, sigma=25.0) for number in range(30)])
+    for picture in pictures:
+        column = int(rng.integers(0, picture.shape[1] - 3))
+        picture[:, column : column + 2] = 255
+        x, y = (int(rng.integers(0, side)) for side in (picture.shape[1], picture.shape[0]))
+        cv2.circle(picture, (x, y), int(rng.integers(5, 25)), (10, 10, 10), -1)
+
+    assert cuts_in(pictures) == []
+
+
+def test_a_moving_face_is_one_shot() -> None:
+    assert cuts_in(example_pictures()) == []
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4])
+def test_every_frame_gets_its_verdict_however_short_the_film(count: int) -> None:
+    assert cuts_in(still(1, count)) == []
+
+
+def test_verdicts_come_after_the_stated_delay() -> None:
+    detector = ShotDetector()
+    verdicts = [detector.push(picture) for picture in still(1, 6)]
+
+    assert verdicts[:DELAY_FRAMES] == [None] * DELAY_FRAMES
+    assert verdicts[DELAY_FRAMES:] == [False] * (6 - DELAY_FRAMES)
+    assert detector.finish() == [False] * DELAY_FRAMES
+
+
+def test_pictures_of_changing_size_are_compared_all_the_same() -> None:
+    pictures = [*still(1, 6), *(scene(2, width=300, height=200) for _ in range(6))]
+
+    assert cuts_in(pictures) == [6]

@@ -1,0 +1,297 @@
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+import pytest
+from support.faces import (
+    ScriptedDetector,
+    example_pictures,
+    face_at,
+    frame_of,
+    numbered_frame,
+    plain_view,
+)
+
+from vidrestore.faces.config import TrackerConfig
+from vidrestore.faces.detection.detector import Picture
+from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, embedded_mtcnn
+from vidrestore.faces.tracking.landmark_smoothing import smoothed_faces
+from vidrestore.faces.tracking.shot_detection import WARM_UP_FRAMES
+from vidrestore.faces.tracking.tracker import TrackingStart, track_faces
+from vidrestore.types import Detection, Frame, RgbView, TrackedFrame
+
+Script = Mapping[int, Sequence[Detection]]
+
+
+def walking(
+    index: int, *, start: float = 50.0, speed_px: float = 2.0, y: float = 60.0
+) -> Detection:
+    return face_at((start + speed_px * index, y), eyes_px=20.0)
+
+
+def tracked(
+    script: Script,
+    count: int = 40,
+    *,
+    detector: ScriptedDetector | None = None,
+    frames: Iterable[Frame] | None = None,
+    config: TrackerConfig | None = None,
+) -> list[TrackedFrame]:
+    films = frames or (numbered_frame(index) for index in range(count))
+    detector = detector or ScriptedDetector(script)
+    return list(track_faces(films, detector=detector, view=plain_view, config=config))
+
+
+def ids(frames: Iterable[TrackedFrame]) -> list[tuple[int, ...]]:
+    return [tuple(face.track_id for face in frame.faces) for frame in frames]
+
+
+def test_every_frame_comes_out_once_and_in_order() -> None:
+    script = {index: [walking(index)] for index in range(10, 30)}
+
+    assert [frame.frame.index for frame in tracked(script)] == list(range(40))
+
+
+def test_a_face_is_followed_from_search_to_search_under_one_number() -> None:
+    script = {index: [walking(index)] for index in range(60)}
+    detector = ScriptedDetector(script)
+
+    out = tracked(script, 60, detector=detector)
+
+    assert ids(out) == [(1,)] * 60
+    assert len(detector.searches) <= 7
+    for index, frame in enumerate(out):
+        np.testing.assert_allclose(frame.faces[0].points_xy, walking(index).points_xy, atol=1e-4)
+
+
+def test_a_face_is_traced_back_to_the_frame_it_came_in() -> None:
+    script = {index: [walking(index)] for index in range(13, 40)}
+
+    assert ids(tracked(script)) == [()] * 13 + [(1,)] * 27
+
+
+def test_a_cut_ends_every_track_and_is_searched_at_once() -> None:
+    script = {index: [face_at((80.0, 60.0), eyes_px=20.0)] for index in range(30)}
+    frames = [numbered_frame(index, scene=int(index >= 13)) for index in range(30)]
+    detector = ScriptedDetector(script)
+
+    out = tracked(script, detector=detector, frames=frames)
+
+    assert [frame.shot for frame in out] == [0] * 13 + [1] * 17
+    assert ids(out) == [(1,)] * 13 + [(2,)] * 17
+    assert 13 in detector.searches
+
+
+def test_tracking_from_the_start_of_a_shot_is_as_from_the_start_of_the_film() -> None:
+    script = {index: [walking(index % 20), walking(index % 20, y=20.0)] for index in range(60)}
+    script[31] = []
+
+    def frames() -> list[Frame]:
+        return [numbered_frame(index, scene=index // 20) for index in range(60)]
+
+    def told(frames: Iterable[TrackedFrame]) -> list[object]:
+        return [
+            (each.frame.index, each.shot, [(f.track_id, f.box_xyxy, f.score) for f in each.faces])
+            for each in frames
+        ]
+
+    whole = told(tracked(script, frames=frames()))
+    for shot, first in ((1, 20), (2, 40)):
+        part = track_faces(
+            frames()[first - WARM_UP_FRAMES :],
+            detector=ScriptedDetector(script),
+            view=plain_view,
+            start=TrackingStart(frame_index=first, shot=shot, track_id=2 * shot + 1),
+        )
+        assert told(part) == whole[first:]
+
+
+def test_a_short_gap_is_bridged_and_said_to_be() -> None:
+    script = {index: [walking(index)] for index in range(40) if not 14 <= index < 19}
+
+    out = tracked(script)
+
+    assert ids(out) == [(1,)] * 40
+    assert [f.frame.index for f in out if f.faces[0].interpolated] == [14, 15, 16, 17, 18]
+    for index in range(14, 19):
+        expected = walking(index).points_xy
+        np.testing.assert_allclose(out[index].faces[0].points_xy, expected, atol=1e-3)
+
+
+def test_after_a_long_gap_a_face_is_another() -> None:
+    script = {index: [face_at((80.0, 60.0))] for index in range(60) if not 20 <= index < 40}
+
+    out = ids(tracked(script, 60))
+
+    assert out[:20] == [(1,)] * 20
+    assert out[20:40] == [()] * 20
+    assert out[40:] == [(2,)] * 20
+
+
+def test_what_is_seen_only_once_or_twice_is_dropped() -> None:
+    steady = {index: [face_at((40.0, 60.0), eyes_px=20.0)] for index in range(40)}
+    glimpse = {index: [face_at((120.0, 60.0), eyes_px=20.0)] for index in (10, 11)}
+    script = {index: [*faces, *glimpse.get(index, [])] for index, faces in steady.items()}
+
+    assert ids(tracked(script)) == [(1,)] * 40
+
+
+def test_tracks_of_doubtful_score_are_dropped() -> None:
+    script = {index: [face_at((80.0, 60.0), score=0.6)] for index in range(40)}
+
+    assert ids(tracked(script)) == [()] * 40
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_face_in_every_frame_there_is_needs_no_more_hits(count: int) -> None:
+    script = {index: [face_at((80.0, 60.0))] for index in range(count)}
+
+    assert ids(tracked(script, count)) == [(1,)] * count
+
+
+def test_at_a_frame_a_second_faces_are_still_followed() -> None:
+    script = {index: [face_at((80.0, 60.0))] for index in range(8)}
+    frames = [numbered_frame(index, seconds=float(index)) for index in range(8)]
+
+    out = ids(tracked(script, frames=frames))
+
+    assert all(len(faces) == 1 for faces in out)
+
+
+def test_two_faces_that_cross_keep_their_numbers() -> None:
+    script = {
+        index: [walking(index, y=40.0), walking(index, start=130.0, speed_px=-2.0, y=85.0)]
+        for index in range(40)
+    }
+
+    out = tracked(script)
+
+    assert ids(out) == [(1, 2)] * 40
+    first, second = out[0].faces
+    assert out[-1].faces[0].box_xyxy[1] == pytest.approx(first.box_xyxy[1])
+    assert out[-1].faces[1].box_xyxy[1] == pytest.approx(second.box_xyxy[1])
+
+
+def test_two_tracks_that_run_into_one_face_become_one() -> None:
+    script = {
+        index: [walking(index, start=30.0), walking(index, start=max(30.0, 110.0 - 3 * index))]
+        for index in range(60)
+    }
+
+    out = ids(tracked(script, 60))
+
+    assert max(map(len, out)) == 2
+    assert out[-20:] == [out[-1]] * 20
+    assert len(out[-1]) == 1
+
+
+def test_a_track_that_searches_keep_missing_is_given_up() -> None:
+    there = {index: [face_at((80.0, 60.0))] for index in range(100)}
+    detector = ScriptedDetector({0: there[0]}, there)
+
+    out = ids(tracked({}, 100, detector=detector))
+
+    assert out[0] == (1,)
+    assert out[-1] == ()
+
+
+def test_a_detector_that_cannot_refine_cheaply_searches_every_frame() -> None:
+    script = {index: [walking(index)] for index in range(30)}
+    detector = ScriptedDetector(script, has_fast_refine=False)
+
+    out = tracked(script, 30, detector=detector)
+
+    assert sorted(set(detector.searches)) == list(range(30))
+    assert detector.refinements == []
+    assert ids(out) == [(1,)] * 30
+
+
+@pytest.mark.parametrize("fps", [25.0, 1000.0])
+def test_only_so_many_frames_are_held(fps: float) -> None:
+    taken = 0
+
+    def film() -> Iterator[Frame]:
+        nonlocal taken
+        for index in range(200):
+            taken += 1
+            yield numbered_frame(index, seconds=index / fps)
+
+    script = {index: [face_at((80.0, 60.0))] for index in range(200)}
+    config = TrackerConfig(max_lookahead_frames=12)
+    ahead = [
+        taken - frame.frame.index
+        for frame in track_faces(
+            film(), detector=ScriptedDetector(script), view=plain_view, config=config
+        )
+    ]
+
+    assert max(ahead) <= 12 + 1 + 2
+
+
+def test_time_stamps_that_jump_back_do_not_stop_the_search() -> None:
+    script = {index: [face_at((80.0, 60.0))] for index in range(60)}
+    seconds = [index / 25 + (100 if index < 30 else 0) for index in range(60)]
+    frames = [numbered_frame(index, seconds=at) for index, at in enumerate(seconds)]
+
+    out = ids(tracked(script, frames=frames))
+
+    assert all(len(faces) == 1 for faces in out)
+
+
+def test_cuts_are_found_in_thumbnails_and_faces_in_views_of_the_frames_looked_at() -> None:
+    frames = [numbered_frame(index, scene=index // 20) for index in range(40)]
+    viewed: list[int] = []
+
+    def view(frame: Frame, max_side_px: int) -> RgbView:
+        viewed.append(frame.index)
+        return plain_view(frame, max_side_px)
+
+    def thumbnail(frame: Frame) -> Picture:
+        return np.ascontiguousarray(plain_view(frame, 640).rgb_hwc[::2, ::2])
+
+    script = {index: [walking(index)] for index in range(20, 40)}
+    out = list(
+        track_faces(frames, detector=ScriptedDetector(script), view=view, thumbnail=thumbnail)
+    )
+
+    assert [each.shot for each in out] == [0] * 20 + [1] * 20
+    assert ids(out) == [()] * 20 + [(1,)] * 20
+    assert viewed == [0, 10, *range(20, 40)]
+
+
+def test_a_film_without_frames_gives_none() -> None:
+    assert tracked({}, 0) == []
+
+
+@pytest.fixture(scope="module")
+def mtcnn() -> MtcnnDetector:
+    return MtcnnDetector(embedded_mtcnn())
+
+
+def example_frames(*, turns: int = 0) -> list[Frame]:
+    return [
+        frame_of(np.rot90(picture, turns), index=index, ticks=3600 * index)
+        for index, picture in enumerate(example_pictures())
+    ]
+
+
+def test_the_face_of_the_example_is_one_track_without_a_miss(mtcnn: MtcnnDetector) -> None:
+    out = list(track_faces(example_frames(), detector=mtcnn, view=plain_view))
+
+    assert ids(out) == [(1,)] * len(out)
+    assert {frame.shot for frame in out} == {0}
+    assert not any(frame.faces[0].interpolated for frame in out)
+
+
+def test_a_film_that_lies_on_its_side_is_tracked_as_if_upright(mtcnn: MtcnnDetector) -> None:
+    upright = list(track_faces(example_frames(), detector=mtcnn, view=plain_view))
+    turned = list(track_faces(example_frames(turns=1), detector=mtcnn, view=plain_view))
+
+    assert ids(turned) == [(1,)] * len(turned)
+    height, width = upright[0].frame.coded_hw
+    for one, other in zip(smoothed_faces(upright), smoothed_faces(turned), strict=True):
+        x, y = one.faces[0].points_xy.T
+        eyes = np.linalg.norm(one.faces[0].points_xy[1] - one.faces[0].points_xy[0])
+        expected = np.stack([y, width - 1 - x], axis=1)
+        distance = np.linalg.norm(other.faces[0].points_xy - expected, axis=1).mean()
+        assert distance < 0.03 * eyes
+    assert height < width

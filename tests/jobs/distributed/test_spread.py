@@ -1,0 +1,304 @@
+"""Segments restored by many workers give the bytes of one process, whatever happens to workers."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from support.cheap import load_cheap
+from support.clips import Clip, Sound, make_clip, numbered_picture
+from support.crews import HereCrew, spread
+from support.faceclips import FACE_SIZE_HW, face_picture
+
+from vidrestore import JobSettings, RestoreSettings, restore_video
+from vidrestore.errors import MediaError, WorkerError
+from vidrestore.jobs.distributed import spread_engine, worksteps
+from vidrestore.jobs.distributed import worker as worker_module
+from vidrestore.jobs.distributed.orders import AnalysisOrder, Order, SegmentSpec
+from vidrestore.jobs.store.job_folder import count_finished_segments, job_folder_path
+from vidrestore.jobs.store.pending_segments import read_mark
+from vidrestore.pipeline import setup as prepared
+from vidrestore.progress import Progress
+
+FRAMES = 18
+SHORT = JobSettings(segment_seconds=0.2)
+GO_ON = JobSettings(segment_seconds=0.2, resume=True)
+
+
+class CutOffError(Exception):
+    """Stands in for whatever stops a run."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def cheap_restorer() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prepared, "load_restorer", load_cheap)
+        yield
+
+
+def three_shots(number: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return a face, then stripes, then the face again."""
+    if 6 <= number < 12:
+        return np.ascontiguousarray(numbered_picture(number, size_hw)[::-1])
+    return face_picture(number, size_hw)
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    clip = Clip(
+        size_hw=FACE_SIZE_HW,
+        ticks=tuple(range(FRAMES)),
+        picture=three_shots,
+        sounds=(Sound(seconds=Fraction(FRAMES, 25)),),
+    )
+    return make_clip(tmp_path_factory.mktemp("film") / "film.mkv", clip)
+
+
+def settings_in(folder: Path, **more: object) -> RestoreSettings:
+    chosen = {"codec": "ffv1", "device": "cpu", "precision": "fp32", **more}
+    return RestoreSettings(
+        compare=folder / "compare.mkv",
+        record=folder / "record.jsonl",
+        **chosen,  # type: ignore[arg-type]
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(film: Path) -> Path:
+    """What one process makes of the film."""
+    folder = film.parent / "whole"
+    folder.mkdir()
+    report = restore_video(film, folder / "out.mkv", settings=settings_in(folder), job=SHORT)
+    assert report.segments == 3
+    assert report.faces >= 10
+    return folder
+
+
+def assert_same(folder: Path, whole: Path) -> None:
+    for name in ("out.mkv", "compare.mkv"):
+        assert (folder / name).read_bytes() == (whole / name).read_bytes()
+    lines, expected = (
+        (each / "record.jsonl").read_text().splitlines()[1:] for each in (folder, whole)
+    )
+    assert lines == expected
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_many_workers_give_the_bytes_of_one_process(
+    film: Path, whole: Path, tmp_path: Path, workers: int
+) -> None:
+    told: list[Progress] = []
+    seen: list[HereCrew] = []
+    report = spread(
+        film,
+        tmp_path / "out.mkv",
+        settings_in(tmp_path),
+        SHORT,
+        workers=workers,
+        on_progress=told.append,
+        seen=seen,
+    )
+    assert_same(tmp_path, whole)
+    assert sorted(seen[0].segments) == [0, 1, 2]
+    assert (report.frames, report.segments) == (FRAMES, 3)
+    assert [shot.first_frame for shot in report.shot_records] == [0, 6, 12]
+    assert {"restore", "encode"} <= report.timing.keys()
+    assert told[-2].frames_searched == told[-2].frames_done == FRAMES
+    assert not job_folder_path(tmp_path / "out.mkv").exists()
+
+
+def test_what_a_dead_worker_had_is_done_by_another(
+    film: Path, whole: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fallen: set[str] = set()
+
+    def dies(order: Order, times: int) -> bool:
+        what = f"{type(order).__name__} {getattr(order, 'segment', '')}"
+        if not isinstance(order, AnalysisOrder | SegmentSpec) or what in fallen:
+            return False
+        fallen.add(what)
+        return True
+
+    seen: list[HereCrew] = []
+    spread(film, tmp_path / "out.mkv", settings_in(tmp_path), SHORT, dies=dies, seen=seen)
+    assert_same(tmp_path, whole)
+    assert seen[0].deaths == 4
+    assert sorted(seen[0].segments) == [0, 0, 1, 1, 2, 2]
+    assert "a worker died; another one restarts its task: frames 6 to 11" in caplog.text
+
+
+def test_an_analysis_that_is_cut_off_in_the_middle_goes_on_where_it_was(
+    film: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spread_engine, "_STEP_SECONDS", 0.0)
+    monkeypatch.setattr(spread_engine, "_ANSWERS_A_SECOND", 1e9)
+    asked = 0
+
+    def dies(order: Order, times: int) -> bool:
+        nonlocal asked
+        asked += isinstance(order, AnalysisOrder)
+        if not isinstance(order, AnalysisOrder) or asked != 12:
+            return False
+        while (mark := read_mark(order.log.parent)) is None or mark.size_bytes < 500:
+            pass  # another thread writes down what was found; five frames take more than that
+        return True
+
+    seen: list[HereCrew] = []
+    spread(film, tmp_path / "out.mkv", settings_in(tmp_path), SHORT, dies=dies, seen=seen)
+    assert_same(tmp_path, whole)
+    noted = [each.last_noted for each in seen[0].orders if isinstance(each, AnalysisOrder)]
+    assert noted[0] == -1
+    assert noted[1] > 0
+
+
+def test_a_segment_that_kills_every_worker_ends_the_run_and_the_others_are_kept(
+    film: Path, whole: Path, tmp_path: Path
+) -> None:
+    def dies(order: Order, times: int) -> bool:
+        return isinstance(order, SegmentSpec) and order.segment == 1
+
+    target = tmp_path / "out.mkv"
+    with pytest.raises(WorkerError, match=r"frames 6 to 11 of .*: 3 workers died during this task"):
+        spread(film, target, settings_in(tmp_path), SHORT, dies=dies, workers=1)
+    assert count_finished_segments(target) == 1
+    assert not target.exists()
+    seen: list[HereCrew] = []
+    spread(film, target, settings_in(tmp_path), GO_ON, seen=seen)
+    assert sorted(seen[0].segments) == [1, 2]
+    assert not any(isinstance(each, AnalysisOrder) for each in seen[0].orders)
+    assert_same(tmp_path, whole)
+
+
+def cut_off_ahead(film: Path, target: Path) -> None:
+    """Run until the last segment is finished before the first one."""
+
+    def on_progress(progress: Progress) -> None:
+        if progress.frames_done >= 10 and progress.workers == 1:
+            raise CutOffError
+
+    def dies(order: Order, times: int) -> bool:
+        return isinstance(order, SegmentSpec) and order.segment == 0
+
+    with pytest.raises((CutOffError, WorkerError)):
+        spread(film, target, settings_in(target.parent), SHORT, dies=dies, on_progress=on_progress)
+    assert count_finished_segments(target) >= 1
+    assert not (job_folder_path(target) / "journal").exists()
+
+
+def test_what_is_finished_out_of_order_is_kept(film: Path, whole: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.mkv"
+    cut_off_ahead(film, target)
+    kept = count_finished_segments(target)
+    seen: list[HereCrew] = []
+    spread(film, target, settings_in(tmp_path), GO_ON, seen=seen)
+    assert len(seen[0].segments) == 3 - kept
+    assert_same(tmp_path, whole)
+
+
+@pytest.mark.parametrize("harm", ["part", "analysis", "mark"])
+def test_what_was_kept_and_is_not_whole_is_done_again(
+    film: Path, whole: Path, tmp_path: Path, harm: str
+) -> None:
+    target = tmp_path / "out.mkv"
+    cut_off_ahead(film, target)
+    folder = job_folder_path(target)
+    names = {"analysis": "analysis", "mark": "analysed"}
+    path = folder / names[harm] if harm in names else next(folder.glob("00000[12]*.film"))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    spread(film, target, settings_in(tmp_path), GO_ON)
+    assert_same(tmp_path, whole)
+
+
+def test_one_process_goes_on_with_what_many_left_and_many_with_what_one_left(
+    film: Path, whole: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "out.mkv"
+    cut_off_ahead(film, target)
+    settings = settings_in(tmp_path)
+
+    def stop(progress: Progress) -> None:
+        if progress.frames_done >= 15:
+            raise CutOffError
+
+    with pytest.raises(CutOffError):
+        restore_video(film, target, settings=settings, job=GO_ON, on_progress=stop)
+    assert count_finished_segments(target) == 2
+    seen: list[HereCrew] = []
+    spread(film, target, settings, GO_ON, seen=seen)
+    assert seen[0].segments == [2]
+    assert_same(tmp_path, whole)
+
+
+def test_a_folder_of_pictures_is_restored_by_many(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    for number in range(14):
+        picture = three_shots(number, FACE_SIZE_HW)
+        cv2.imwrite(str(source / f"{number:03d}.png"), picture[:, :, ::-1])
+    settings = RestoreSettings(device="cpu", precision="fp32")
+    restore_video(source, tmp_path / "whole", settings=settings, job=SHORT)
+    spread(source, tmp_path / "out", settings, SHORT)
+    names = sorted(path.name for path in (tmp_path / "whole").iterdir())
+    assert len(names) == 14
+    for name in names:
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_interlaced_film_is_restored_by_many(tmp_path: Path) -> None:
+    clip = Clip(
+        size_hw=FACE_SIZE_HW,
+        ticks=tuple(range(12)),
+        picture=lambda number, size: three_shots(number + 3, size),
+        field_order="tff",
+    )
+    film = make_clip(tmp_path / "fields.mkv", clip)
+    settings = RestoreSettings(codec="ffv1", device="cpu", precision="fp32")
+    local = restore_video(film, tmp_path / "whole.mkv", settings=settings, job=SHORT)
+    report = spread(film, tmp_path / "out.mkv", settings, SHORT)
+    assert any("each field was restored separately" in note for note in report.notes)
+    assert report.notes == local.notes
+    assert report.segments == local.segments > 1
+    assert (tmp_path / "out.mkv").read_bytes() == (tmp_path / "whole.mkv").read_bytes()
+
+
+def test_an_error_of_a_worker_is_the_error_of_the_run(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise MediaError("out.mkv: cannot write: No space left on device")
+
+    monkeypatch.setattr(worksteps, "_done", full)
+    with pytest.raises(MediaError, match=r"^out\.mkv: cannot write: No space left on device$"):
+        spread(film, tmp_path / "out.mkv", settings_in(tmp_path), SHORT)
+
+
+def test_an_error_that_nobody_foresaw_says_where_it_happened(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(worksteps, "_done", broken)
+    with pytest.raises(RuntimeError, match=r"(?s)in broken.*KeyError: 'a bug'"):
+        spread(film, tmp_path / "out.mkv", settings_in(tmp_path), SHORT)
+
+
+def test_a_worker_with_other_versions_is_refused(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = {**worker_module.versions(), "torch": "1.0"}
+    monkeypatch.setattr(worker_module, "versions", lambda: there)
+    with pytest.raises(WorkerError, match=r"has torch 1\.0, but this process .*; install the same"):
+        spread(film, tmp_path / "out.mkv", settings_in(tmp_path), SHORT)
+    assert [path.name for path in tmp_path.iterdir()] == []
+
+
+def test_a_film_without_a_frame_in_the_part_asked_for_is_told(film: Path, tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, start_seconds=Fraction(100))
+    with pytest.raises(MediaError, match="no frame"):
+        spread(film, tmp_path / "out.mkv", settings, SHORT)

@@ -1,0 +1,38 @@
+import numpy as np
+
+from vidrestore.media.color.half_float import (
+    TOP_CODE,
+    half_codes,
+    halves_of_codes,
+    light_of_signal,
+    signal_of_light,
+)
+
+CODES = np.arange(TOP_CODE + 1).astype(np.uint16)
+
+
+def test_every_half_float_comes_back_bit_for_bit_nans_included() -> None:
+    bits = CODES.view(np.float16)
+    assert np.array_equal(halves_of_codes(half_codes(bits)).view(np.uint16), CODES)
+    assert np.array_equal(half_codes(halves_of_codes(CODES)), CODES)
+
+
+def test_codes_are_in_the_order_of_values() -> None:
+    values = halves_of_codes(CODES[1023:64_513]).astype(np.float64)
+    assert values[0] == -np.inf
+    assert values[-1] == np.inf
+    # Minus zero and zero are the only neighbours that are equal.
+    assert np.flatnonzero(np.diff(values[1:-1]) <= 0).tolist() == [32_767 - 1024]
+    named = np.array([-np.inf, -0.0, 0.0, 1.0, np.inf], np.float16)
+    assert half_codes(named).tolist() == [1023, 32_767, 32_768, 48_128, 64_512]
+
+
+def test_light_comes_back_from_its_signal_and_is_never_nan() -> None:
+    light = light_of_signal((CODES / TOP_CODE).astype(np.float32))
+    assert np.isfinite(light).all()
+    back = np.rint(signal_of_light(light) * TOP_CODE).astype(int)
+    finite = slice(1024, 64_512)
+    assert np.array_equal(back[finite], CODES[finite].astype(int))
+    # Infinities become the largest numbers, and what is no number becomes zero.
+    assert (back[1023], back[64_512]) == (1024, 64_511)
+    assert {*back[:1023], *back[64_513:]} == {32_768}

@@ -1,0 +1,164 @@
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.clips import Clip, make_clip, run_ffmpeg
+from support.fields import (
+    NTSC,
+    interlaced_clip,
+    interlaced_picture,
+    moving_picture,
+    telecined_clip,
+)
+
+from vidrestore.media import probe
+from vidrestore.media.fields.detection import FieldDetection, detect_fields
+
+COUNT = 25
+
+
+def seen(path: Path) -> FieldDetection:
+    return detect_fields(probe(path))
+
+
+@pytest.mark.parametrize("flagged", [True, False])
+@pytest.mark.parametrize(("order", "told"), [("tff", "top first"), ("bff", "bottom first")])
+def test_the_order_of_fields_is_seen_whether_or_not_it_is_flagged(
+    tmp_path: Path, order: str, told: str, flagged: bool
+) -> None:
+    path = interlaced_clip(
+        tmp_path / "film.mkv", order=order, flagged=flagged, ticks=tuple(range(COUNT))
+    )
+
+    found = seen(path)
+
+    assert found.order == told
+    assert (found.frames, found.flagged) == (COUNT, COUNT if flagged else 0)
+    assert not found.pulldown
+
+
+@pytest.mark.parametrize(
+    ("codec", "arguments"),
+    [
+        ("libx264", ("-flags", "+ilme+ildct", "-x264-params", "tff=1")),
+        ("mpeg2video", ("-flags", "+ilme+ildct", "-q:v", "4")),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".mkv", ".ts"])
+def test_fields_are_seen_through_lossy_codecs_of_ten_and_eight_bits(
+    tmp_path: Path, codec: str, arguments: tuple[str, ...], suffix: str
+) -> None:
+    plain = interlaced_clip(tmp_path / "plain.mkv", ticks=tuple(range(COUNT)), size_hw=(96, 128))
+    path = tmp_path / f"film{suffix}"
+    run_ffmpeg("-i", plain, "-c:v", codec, *arguments, path)
+
+    found = seen(path)
+
+    assert (found.order, found.flagged) == ("top first", found.frames)
+
+
+@pytest.mark.parametrize("pixel_format", ["yuv422p10le", "gray", "bgr0"])
+def test_fields_are_seen_in_every_pixel_format(tmp_path: Path, pixel_format: str) -> None:
+    path = interlaced_clip(
+        tmp_path / "film.mkv", ticks=tuple(range(COUNT)), pixel_format=pixel_format
+    )
+    assert seen(path).order == "top first"
+
+
+def test_a_film_of_single_moments_is_seen_as_progressive(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "film.mkv", Clip(ticks=tuple(range(COUNT)), picture=moving_picture))
+    found = seen(path)
+    assert (found.order, found.flagged, found.pulldown) == ("progressive", 0, False)
+    assert found.progressive >= COUNT - 1
+
+
+def test_a_still_picture_tells_nothing(tmp_path: Path) -> None:
+    path = make_clip(
+        tmp_path / "film.mkv",
+        Clip(ticks=tuple(range(COUNT)), picture=lambda _, size_hw: moving_picture(0, size_hw)),
+    )
+    assert seen(path).order == "unknown"
+
+
+def test_a_film_counts_as_interlaced_if_one_stretch_of_it_is(tmp_path: Path) -> None:
+    def picture(number: int, size_hw: tuple[int, int]) -> np.ndarray:
+        return (interlaced_picture if number > 100 else moving_picture)(number, size_hw)
+
+    path = make_clip(tmp_path / "film.mkv", Clip(ticks=tuple(range(150)), picture=picture))
+
+    found = seen(path)
+
+    assert found.order == "top first"
+    assert found.frames == 3 * COUNT
+    assert found.progressive > found.top_first
+
+
+def decided(found: FieldDetection) -> tuple[str, bool]:
+    return found.order, found.pulldown
+
+
+def test_a_look_that_ends_when_all_is_clear_is_shorter_and_decides_the_same(
+    tmp_path: Path,
+) -> None:
+    plain = make_clip(
+        tmp_path / "plain.mkv", Clip(ticks=tuple(range(COUNT)), picture=moving_picture)
+    )
+    still = make_clip(
+        tmp_path / "still.mkv",
+        Clip(ticks=tuple(range(COUNT)), picture=lambda _, size_hw: moving_picture(0, size_hw)),
+    )
+    combed = interlaced_clip(tmp_path / "combed.mkv", ticks=tuple(range(COUNT)))
+    telecined = telecined_clip(tmp_path / "telecined.mkv", COUNT)
+
+    for path in (plain, still, combed, telecined):
+        assert decided(detect_fields(probe(path), until_clear=True)) == decided(seen(path))
+    assert detect_fields(probe(plain), until_clear=True).frames < COUNT
+    for path in (still, combed, telecined):
+        assert detect_fields(probe(path), until_clear=True) == seen(path)
+
+
+def test_fields_that_begin_late_in_a_sample_are_seen_by_a_short_look_as_by_a_long_one(
+    tmp_path: Path,
+) -> None:
+    def picture(number: int, size_hw: tuple[int, int]) -> np.ndarray:
+        return (interlaced_picture if number >= 11 else moving_picture)(number, size_hw)
+
+    path = make_clip(tmp_path / "film.mkv", Clip(ticks=tuple(range(COUNT)), picture=picture))
+
+    assert seen(path).order == "top first"
+    assert detect_fields(probe(path), until_clear=True) == seen(path)
+
+
+def test_places_that_begin_at_one_key_frame_are_looked_at_once(tmp_path: Path) -> None:
+    plain = make_clip(tmp_path / "plain.mkv", Clip(ticks=tuple(range(100)), picture=moving_picture))
+    few, many = tmp_path / "few.mp4", tmp_path / "many.mp4"
+    for path, between in ((few, "1000"), (many, "5")):
+        run_ffmpeg("-i", plain, "-c:v", "libx264", "-g", between, path)
+
+    assert (seen(few).frames, seen(many).frames) == (COUNT, 2 * COUNT + 20)
+
+
+@pytest.mark.parametrize("flagged", [True, False])
+def test_pulldown_is_recognised_by_its_rhythm(tmp_path: Path, flagged: bool) -> None:
+    path = telecined_clip(tmp_path / "film.mkv", COUNT, flagged=flagged)
+
+    found = seen(path)
+
+    assert found.pulldown
+    assert found.order == "top first"
+    assert probe(path).average_rate == pytest.approx(NTSC, rel=1e-3)
+
+
+def test_the_start_of_a_broadcast_stream_s_clock_does_not_move_the_sample(tmp_path: Path) -> None:
+    plain = interlaced_clip(tmp_path / "plain.mkv", ticks=tuple(range(160)))
+    path = tmp_path / "film.ts"
+    flags = ("-flags", "+ilme+ildct", "-g", "5", "-q:v", "2")
+    run_ffmpeg(
+        "-i", plain, "-c:v", "mpeg2video", *flags, "-output_ts_offset", "50000", path
+    )  # fmt: skip
+
+    found = seen(path)
+
+    assert probe(path).origin_seconds > Fraction(49_000)
+    assert (found.order, found.frames) == ("top first", 3 * COUNT)

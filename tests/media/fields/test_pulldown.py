@@ -1,0 +1,152 @@
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.clips import Clip, make_clip
+from support.fields import (
+    NTSC,
+    combing,
+    interlaced_picture,
+    moment_of,
+    moving_picture,
+    pulldown_fields,
+    telecined_clip,
+    telecined_picture,
+)
+
+from vidrestore.errors import MediaError
+from vidrestore.media import open_source
+from vidrestore.media.fields.pulldown import InverseTelecineSource
+from vidrestore.media.fields.split_weave import FieldRule
+from vidrestore.types import Frame
+
+SIZE_HW = (48, 96)
+COUNT = 25
+TOP_FIRST = FieldRule(top_first=True)
+
+
+def film_frames(path: Path, rule: FieldRule = TOP_FIRST, **cut: Fraction):
+    with open_source(path, **cut) as source:
+        film = InverseTelecineSource(source, rule)
+        return list(film), film
+
+
+def same_samples(frame: Frame, other: Frame) -> bool:
+    return all(np.array_equal(*pair) for pair in zip(frame.planes, other.planes, strict=True))
+
+
+@pytest.mark.parametrize("flagged", [True, False])
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv422p10le", "gray", "bgr0"])
+def test_of_five_frames_the_four_of_the_film_come_back_bit_for_bit(
+    tmp_path: Path, pixel_format: str, flagged: bool
+) -> None:
+    # Without subsampling in height both fields of one moment hold all of its samples.
+    path = telecined_clip(tmp_path / "film.mkv", COUNT, flagged=flagged, pixel_format=pixel_format)
+    plain = make_clip(
+        tmp_path / "plain.mkv",
+        Clip(
+            codec="ffv1",
+            options={"level": "3"},
+            picture=moving_picture,
+            ticks=tuple(range(20)),
+            pixel_format=pixel_format,
+        ),
+    )
+
+    frames, film = film_frames(path)
+
+    assert len(frames) == 20
+    assert film.unmatched_frames == 0
+    with open_source(plain) as source:
+        originals = list(source)
+    for frame, original in zip(frames, originals, strict=True):
+        assert not frame.interlaced
+        if pixel_format == "yuv420p":
+            np.testing.assert_array_equal(frame.planes[0], original.planes[0])
+        else:
+            assert same_samples(frame, original)
+
+
+def test_frames_are_spaced_evenly_over_the_time_of_the_five(tmp_path: Path) -> None:
+    frames, film = film_frames(telecined_clip(tmp_path / "film.mp4", COUNT, codec="libx264"))
+
+    assert film.info.average_rate == NTSC * Fraction(4, 5)
+    assert [frame.index for frame in frames] == list(range(20))
+    step = Fraction(1001, 24_000)
+    assert [frame.timestamp.seconds for frame in frames] == [at * step for at in range(20)]
+    assert {frame.duration_ticks * frame.timestamp.time_base for frame in frames[:-1]} == {step}
+    assert {frame.timestamp.time_base for frame in frames} == {film.info.time_base}
+
+
+@pytest.mark.parametrize("count", [1, 4, 5, 8, 12])
+def test_the_end_of_a_film_is_kept_whatever_its_length(tmp_path: Path, count: int) -> None:
+    path = telecined_clip(tmp_path / "film.mp4", count, codec="libx264")
+    with open_source(path) as source:
+        before = list(source)
+
+    frames, _ = film_frames(path)
+
+    last = before[-1]
+    end = last.timestamp.seconds + last.duration_ticks * last.timestamp.time_base
+    assert frames[0].timestamp.seconds == before[0].timestamp.seconds
+    for one, after in pairwise(frames):
+        assert one.timestamp.ticks + one.duration_ticks == after.timestamp.ticks
+        assert one.duration_ticks > 0
+    last = frames[-1]
+    assert last.timestamp.seconds + last.duration_ticks * last.timestamp.time_base == end
+    assert len(frames) == count - count // 5
+
+
+def test_rounded_times_stay_in_order_and_together_with_the_sound(tmp_path: Path) -> None:
+    ticks = tuple(round(at * 1001 / 30) for at in range(COUNT))
+    path = telecined_clip(
+        tmp_path / "film.mkv",
+        COUNT,
+        ticks=ticks,
+        time_base=Fraction(1, 1000),
+        last_duration_ticks=33,
+    )
+    frames, _ = film_frames(path)
+    for number, frame in enumerate(frames):
+        assert abs(float(frame.timestamp.seconds) - number * 1001 / 24_000) < 0.0015
+
+
+def test_what_was_shot_as_video_is_kept_and_stays_flagged(tmp_path: Path) -> None:
+    def picture(number: int, size_hw: tuple[int, int]) -> np.ndarray:
+        return (telecined_picture if number < 15 else interlaced_picture)(number, size_hw)
+
+    path = telecined_clip(tmp_path / "film.mkv", COUNT, picture=picture)
+
+    frames, film = film_frames(path)
+
+    video = frames[12:]
+    assert film.unmatched_frames >= 8
+    assert sum(frame.interlaced for frame in video) >= 6
+    assert all(combing(frame.planes[0]) < 0.2 for frame in frames if not frame.interlaced)
+
+
+def test_beginning_anywhere_gives_the_same_frames(tmp_path: Path) -> None:
+    path = telecined_clip(tmp_path / "film.mkv", COUNT)
+    whole, _ = film_frames(path)
+    with open_source(path) as source:
+        film = InverseTelecineSource(source, TOP_FIRST)
+        for at in (0, 3, 4, 9, 19):
+            again = list(film.frames_from(at, whole[at].timestamp))
+            assert [each.index for each in again] == list(range(at, 20))
+            assert all(same_samples(*pair) for pair in zip(again, whole[at:], strict=True))
+        with pytest.raises(MediaError, match="no longer a frame at"):
+            list(film.frames_from(20, whole[19].timestamp))
+
+
+def test_a_long_film_is_told_apart_frame_by_frame(tmp_path: Path) -> None:
+    # More frames than there are sample values to number them by.
+    count = 230
+    path = telecined_clip(tmp_path / "film.mkv", count, size_hw=(32, 64))
+    frames, _ = film_frames(path)
+    moments = [moment for pair in pulldown_fields(count) for moment in pair]
+    assert len(frames) == 184 == moments[-1] + 1
+    for number in (0, 99, 160, 170, 183):
+        near = range(max(0, number - 3), number + 4)
+        assert moment_of(frames[number].planes[0], (32, 64), near) == number

@@ -1,0 +1,205 @@
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from support.copying import copy_film, frames_of
+from support.dpx import DpxKind, line_bytes, make_dpx
+
+from vidrestore.errors import MediaError
+from vidrestore.media import open_source, probe
+from vidrestore.media.color.code_points import PRINTING_DENSITY
+from vidrestore.media.color.pixel_formats import frame_planes, source_layout
+from vidrestore.media.images.dpx import read_dpx, resized_dpx, rewritten_dpx
+from vidrestore.media.images.still_image import ImageFileError
+
+KINDS = [
+    DpxKind(descriptor=descriptor, bits=bits, packing=packing, big_endian=big_endian)
+    for descriptor, bits, packing in [
+        (50, 8, 0), (51, 8, 0), (52, 8, 0), (6, 8, 0), (50, 16, 0), (51, 16, 0), (6, 16, 0),
+        (50, 10, 1), (50, 10, 2), (51, 10, 1), (6, 10, 1), (6, 10, 2), (50, 10, 0),
+        (50, 12, 0), (50, 12, 1), (50, 12, 2), (51, 12, 0), (6, 12, 1), (102, 10, 1),
+    ]
+    for big_endian in (True, False)
+]  # fmt: skip
+NOT_IN_FFMPEG = [(50, 10, 0), (52, 8, 0), (102, 10, 1)]
+
+
+def name_of(kind: DpxKind) -> str:
+    order = "big" if kind.big_endian else "little"
+    return f"{kind.descriptor}-{kind.bits} bits-packing {kind.packing}-{order}"
+
+
+def decoded_by_ffmpeg(data: bytes) -> tuple[str, tuple[np.ndarray, ...]]:
+    context = av.CodecContext.create("dpx", "r")
+    frame = (context.decode(av.Packet(data)) + context.decode(None))[0]
+    layout = source_layout(frame.format.name)
+    return layout.planar.name, frame_planes(frame, layout)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=name_of)
+def test_all_that_is_no_sample_keeps_every_bit_when_samples_change(kind: DpxKind) -> None:
+    data = make_dpx(kind, (5, 35))
+    picture = read_dpx(data)
+    inverted = tuple(
+        (picture.pixel_format.max_value - plane).astype(plane.dtype) for plane in picture.planes
+    )
+
+    changed = rewritten_dpx(data, inverted)
+
+    assert rewritten_dpx(data, picture.planes) == data
+    assert (
+        changed[: len(data) - line_bytes(kind, 35 * len(picture.planes)) * 5]
+        == (data[: len(data) - line_bytes(kind, 35 * len(picture.planes)) * 5])
+    )
+    for plane, wanted in zip(read_dpx(changed).planes, inverted, strict=True):
+        assert np.array_equal(plane, wanted)
+    assert rewritten_dpx(changed, picture.planes) == data
+    # Exactly the bits of samples differ.
+    different = np.frombuffer(data, np.uint8) ^ np.frombuffer(changed, np.uint8)
+    assert np.unpackbits(different).sum() == 5 * 35 * len(picture.planes) * kind.bits
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [k for k in KINDS if (k.descriptor, k.bits, k.packing) not in [*NOT_IN_FFMPEG, (50, 10, 2)]],
+    ids=name_of,
+)
+def test_samples_are_those_that_ffmpeg_reads(kind: DpxKind) -> None:
+    data = make_dpx(kind, (6, 36))
+
+    picture, (name, planes) = read_dpx(data), decoded_by_ffmpeg(data)
+
+    assert picture.pixel_format.name == name
+    for own, other in zip(picture.planes, planes, strict=True):
+        assert np.array_equal(own, other)
+
+
+def test_lines_may_end_inside_a_word_where_the_file_is_that_short() -> None:
+    kind = DpxKind(descriptor=6, bits=8, packing=0)
+    data = make_dpx(kind, (6, 36))
+    short = data[: len(data) - 6 * 36] + bytes(range(35)) * 6
+    short = short[:772] + (35).to_bytes(4, "big") + short[776:]
+
+    picture = read_dpx(short)
+
+    assert picture.planes[0].tolist() == [list(range(35))] * 6
+    assert rewritten_dpx(short, picture.planes) == short
+
+
+def test_the_header_gives_time_code_reel_and_keycode() -> None:
+    metadata = read_dpx(make_dpx(DpxKind(), (4, 4))).metadata
+
+    assert metadata["timecode"] == "01:02:03:12"
+    assert metadata["reel_name"] == "REEL_A007"
+    assert metadata["keycode"] == "01 23 456789 0012"
+    assert metadata["frame_rate"] == "18"
+    assert (metadata["project"], metadata["slate"]) == ("The Lost Film", "slate 3")
+
+
+@pytest.mark.parametrize(
+    ("bcd", "text"),
+    [(0x01020352, "01:02:03;12"), (0xFFFFFFFF, None), (0x0A020312, None)],
+)
+def test_a_time_code_may_drop_frames_or_be_undefined(bcd: int, text: str | None) -> None:
+    assert read_dpx(make_dpx(DpxKind(timecode=bcd), (4, 4))).metadata.get("timecode") == text
+
+
+def test_logarithmic_samples_are_known_by_the_header() -> None:
+    logarithmic, video = (read_dpx(make_dpx(DpxKind(transfer=at), (4, 4))).color for at in (1, 6))
+    assert (logarithmic.transfer, video.transfer) == (PRINTING_DENSITY, 1)
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "message"),
+    [
+        (770, b"\0\3", "3 image elements"),
+        (800, b"\x07", "descriptor 7"),
+        (803, b"\x20", "32 bits"),
+        (806, b"\0\1", "run-length"),
+        (780, b"\0\0\0\1", "signed"),
+        (776, b"\0\0\x10\0", "shorter than its header"),
+    ],
+)
+def test_what_is_not_supported_is_refused_in_one_line(at: int, value: bytes, message: str) -> None:
+    data = make_dpx(DpxKind(), (4, 4))
+    with pytest.raises(ImageFileError, match=message):
+        read_dpx(data[:at] + value + data[at + len(value) :])
+
+
+@pytest.mark.parametrize("length", [3, 700, 1500, 2100])
+def test_a_file_cut_off_is_refused(length: int) -> None:
+    with pytest.raises(ImageFileError, match="get another copy"):
+        read_dpx(make_dpx(DpxKind(), (64, 64))[:length])
+
+
+def test_an_enlarged_picture_keeps_the_headers_but_for_sizes() -> None:
+    data = make_dpx(DpxKind(), (4, 5))
+    larger = tuple(plane.repeat(2, 0).repeat(2, 1) for plane in read_dpx(data).planes)
+
+    enlarged = resized_dpx(data, larger)
+
+    assert len(enlarged) == int.from_bytes(enlarged[16:20], "big")
+    sizes = {*range(16, 20), *range(772, 780)}
+    start = int.from_bytes(data[4:8], "big")
+    assert all(enlarged[at] == data[at] for at in range(start) if at not in sizes)
+    for plane, wanted in zip(decoded_by_ffmpeg(enlarged)[1], larger, strict=True):
+        assert np.array_equal(plane, wanted)
+
+
+def make_reel(folder: Path, count: int = 3, kind: DpxKind | None = None) -> list[Path]:
+    folder.mkdir()
+    paths = [folder / f"reel7.{at:06d}.dpx" for at in range(count)]
+    for at, path in enumerate(paths):
+        path.write_bytes(make_dpx(kind or DpxKind(), (12, 20), seed=at))
+    return paths
+
+
+def test_a_reel_goes_through_bit_for_bit_headers_and_all(tmp_path: Path) -> None:
+    paths = make_reel(tmp_path / "in")
+
+    copy_film(tmp_path / "in", tmp_path / "out")
+
+    assert sorted(each.name for each in (tmp_path / "out").iterdir()) == [p.name for p in paths]
+    for path in paths:
+        assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_reel_becomes_a_lossless_film(tmp_path: Path) -> None:
+    make_reel(tmp_path / "in")
+
+    copy_film(tmp_path / "in", tmp_path / "film.mkv", codec="ffv1")
+
+    for picture, frame in zip(
+        frames_of(tmp_path / "in"), frames_of(tmp_path / "film.mkv"), strict=True
+    ):
+        assert picture.pixel_format.name == frame.pixel_format.name == "gbrp10le"
+        for one, other in zip(picture.planes, frame.planes, strict=True):
+            assert np.array_equal(one, other)
+
+
+def test_info_tells_how_a_reel_lies_and_its_time_code(tmp_path: Path) -> None:
+    make_reel(tmp_path / "in", kind=DpxKind(orientation=5))
+
+    info = probe(tmp_path / "in", fps=Fraction(18))
+
+    assert (info.codec, info.geometry.display_hw) == ("dpx", (20, 12))
+    assert info.geometry.quarter_turns == 1
+    assert info.metadata["timecode"] == "01:02:03:12"
+
+
+def test_only_a_dpx_becomes_a_dpx(tmp_path: Path) -> None:
+    copy_film(make_reel(tmp_path / "in")[0], tmp_path / "one.png")
+    with pytest.raises(MediaError, match=r"\.dpx is written only from \.dpx.*TIFF or PNG"):
+        copy_film(tmp_path / "one.png", tmp_path / "two.dpx")
+
+
+def test_a_damaged_frame_of_a_reel_is_named(tmp_path: Path) -> None:
+    paths = make_reel(tmp_path / "in")
+    paths[1].write_bytes(paths[1].read_bytes()[:-40])
+    with (
+        pytest.raises(MediaError, match=r"reel7\.000001\.dpx: .*shorter than its header"),
+        open_source(tmp_path / "in") as source,
+    ):
+        list(source)

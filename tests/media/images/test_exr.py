@@ -1,0 +1,195 @@
+import struct
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from support.copying import copy_film, frames_of
+from support.exr import NONE, RLE, ZIP, ZIPS, make_exr
+
+from vidrestore.errors import MediaError, UnsupportedStreamError
+from vidrestore.media import probe
+from vidrestore.media.color.code_points import HALF_FLOAT
+from vidrestore.media.color.half_float import half_codes, halves_of_codes
+from vidrestore.media.images.exr import read_exr, rewritten_exr
+from vidrestore.media.images.still_image import ImageFileError
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+HW = (40, 37)
+KINDS = [(NONE, 0), (RLE, 0), (ZIPS, 0), (ZIP, 0), (ZIP, -7)]
+
+
+def light(name: str, dtype: type = np.float16, hw: tuple[int, int] = HW) -> np.ndarray:
+    """Return light from far below black to far above white, smooth enough to compress."""
+    y, x = np.mgrid[0 : hw[0], 0 : hw[1]]
+    slope = (np.round(np.sin(x // 6 + ord(name)) * 8) * (y // 4) / 4).astype(dtype)
+    slope[0, :6] = [0.0, -0.0, np.inf, -np.inf, np.nan, 60_000.0]
+    return slope
+
+
+def channels(names: str = "RGB", dtype: type = np.float16) -> dict[str, np.ndarray]:
+    return {name: light(name, dtype) for name in names}
+
+
+def chunk_places(data: bytes) -> tuple[int, int]:
+    """Return where the two chunks of a file begin: the first right behind their table."""
+    places = (struct.unpack_from("<QQ", data, at) for at in range(len(data) - 16))
+    return next(pair for at, pair in enumerate(places) if pair[0] == at + 16)
+
+
+def stored(data: bytes, name: str) -> np.ndarray:
+    """Return a channel as FFmpeg decodes it, in the file's own type."""
+    decoder = av.CodecContext.create("exr", "r")
+    (frame,) = [*decoder.decode(av.Packet(data)), *decoder.decode(None)]
+    dtype = np.dtype("<f2" if "f16" in frame.format.name else "<f4")
+    at = {"G": 0, "B": 1, "R": 2, "A": 3, "Y": 0}[name]
+    plane = np.frombuffer(frame.planes[at], dtype).reshape(frame.height, -1)
+    return plane[:, : frame.width]
+
+
+@pytest.mark.parametrize(("compression", "first_line"), KINDS)
+@pytest.mark.parametrize("names", ["RGB", "ABGR", "Y"])
+def test_every_half_float_is_carried_exactly(names: str, compression: int, first_line: int) -> None:
+    data = make_exr(channels(names), compression=compression, first_line=first_line)
+
+    picture = read_exr(data)
+
+    order = {"RGB": "GBR", "ABGR": "GBRA", "Y": "Y"}[names]
+    for plane, name in zip(picture.planes, order, strict=True):
+        found = halves_of_codes(plane).view(np.uint16)
+        assert np.array_equal(found, light(name).view(np.uint16))
+    assert picture.color.transfer == HALF_FLOAT
+    assert rewritten_exr(data, picture.planes) == data
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize("compression", [NONE, RLE, ZIPS, ZIP])
+def test_what_did_not_change_keeps_every_bit_and_ffmpeg_reads_what_did(
+    compression: int, dtype: type
+) -> None:
+    data = make_exr(channels("RGB", dtype), compression=compression)
+    picture = read_exr(data)
+    planes = tuple(plane.copy() for plane in picture.planes)
+    planes[0][5:9, 3:20] += 50
+
+    changed = rewritten_exr(data, planes)
+
+    green = stored(changed, "G")
+    inside = np.zeros(HW, dtype=bool)
+    inside[5:9, 3:20] = True
+    bits = np.uint16 if dtype == np.float16 else np.uint32
+    assert np.array_equal(green.view(bits)[~inside], light("G", dtype).view(bits)[~inside])
+    assert np.array_equal(half_codes(green.astype(np.float16))[inside], planes[0][inside])
+    for name in "BR":
+        assert np.array_equal(stored(changed, name).view(bits), light(name, dtype).view(bits))
+    for plane, wanted in zip(read_exr(changed).planes, planes, strict=True):
+        assert np.array_equal(plane, wanted)
+    assert changed[: data.index(b"timeCode")] == data[: data.index(b"timeCode")]
+
+
+def test_floats_finer_than_half_keep_their_grain_where_they_change() -> None:
+    fine = {name: np.full(HW, 0.5 + 1e-5, np.float32) for name in "RGB"}
+    data = make_exr(fine, compression=NONE)
+    planes = tuple(plane + 3 for plane in read_exr(data).planes)
+
+    green = stored(rewritten_exr(data, planes), "G")
+
+    # Three steps of half floats there are 3/2048.
+    assert np.allclose(green, 0.5 + 1e-5 + 3 / 2048, rtol=0, atol=1e-8)
+
+
+def test_other_channels_go_along(tmp_path: Path) -> None:
+    depth = np.arange(HW[0] * HW[1], dtype=np.uint32).reshape(HW)
+    data = make_exr({**channels(), "Z": light("Z", np.float32), "id": depth})
+    planes = tuple(plane.copy() for plane in read_exr(data).planes)
+    planes[1][:] += 1
+
+    changed = rewritten_exr(data, planes)
+
+    back = make_exr(
+        {
+            "R": light("R"), "G": light("G"), "B": halves_of_codes(planes[1]),
+            "Z": light("Z", np.float32), "id": depth,
+        }
+    )  # fmt: skip
+    assert changed == back
+
+
+def test_lines_may_be_stored_from_below() -> None:
+    data = make_exr(channels(), falling=True)
+    assert np.array_equal(read_exr(data).planes[0], half_codes(light("G")))
+    assert rewritten_exr(data, read_exr(data).planes) == data
+
+
+def test_piz_is_read_and_what_changes_is_stored_plain() -> None:
+    # Written by the OpenEXR library, version 3.4.
+    data = (GOLDEN / "exr_piz_half.exr").read_bytes()
+    y, x = np.mgrid[0:40, 0:48]
+    picture = read_exr(data)
+    for plane, shift in zip(picture.planes, (1, 2, 0), strict=True):
+        wanted = ((x // 8 + y // 8 + shift) % 4) * 1.75 - 0.5
+        assert np.array_equal(halves_of_codes(plane), wanted.astype(np.float16))
+    planes = tuple(plane.copy() for plane in picture.planes)
+    planes[2][35, 7] += 100
+
+    changed = rewritten_exr(data, planes)
+
+    # The chunk of the first 32 lines is the library's own.
+    first, second = chunk_places(data)
+    assert chunk_places(changed) == (first, second)
+    assert changed[:second] == data[:second]
+    for plane, wanted in zip(read_exr(changed).planes, planes, strict=True):
+        assert np.array_equal(plane, wanted)
+    assert np.array_equal(half_codes(stored(changed, "R").copy()), planes[2])
+
+
+def test_the_header_gives_time_code_reel_and_primaries() -> None:
+    picture = read_exr(make_exr(channels(), wide_primaries=True))
+    assert picture.metadata["timecode"] == "01:02:03:12"
+    assert picture.metadata["reel_name"] == "REEL_A007"
+    assert picture.metadata["owner"] == "An Archive"
+    assert picture.metadata["frame_rate"] == "18/1"
+    assert (picture.color.primaries, read_exr(make_exr(channels())).color.primaries) == (9, 1)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (make_exr({"R": light("R"), "G": light("G")}), "channels are G, R; it needs R, G and B"),
+        (make_exr({**channels(), "B": light("B", np.float32)}), "all half or all float"),
+        (make_exr(channels()).replace(b"\2\0\0\0", b"\2\2\0\0", 1), "tiled, deep and multi-part"),
+        (make_exr(channels(), compression=ZIP)[:-30], "damaged EXR"),
+        (make_exr(channels())[:60], "damaged EXR"),
+    ],
+)
+def test_what_is_not_supported_is_refused_in_one_line(data: bytes, message: str) -> None:
+    with pytest.raises(ImageFileError, match=message):
+        read_exr(data)
+
+
+def make_sequence(folder: Path) -> list[Path]:
+    folder.mkdir()
+    paths = [folder / f"shot.{at:04d}.exr" for at in range(2)]
+    for path in paths:
+        path.write_bytes(make_exr(channels()))
+    return paths
+
+
+def test_a_folder_goes_through_bit_for_bit(tmp_path: Path) -> None:
+    paths = make_sequence(tmp_path / "in")
+
+    copy_film(tmp_path / "in", tmp_path / "out")
+
+    for path in paths:
+        assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
+    assert (probe(tmp_path / "in").timecode, len(frames_of(tmp_path / "out"))) == ("01:02:03:12", 2)
+
+
+def test_floats_do_not_silently_become_something_that_holds_less(tmp_path: Path) -> None:
+    path = make_sequence(tmp_path / "in")[0]
+    with pytest.raises(
+        UnsupportedStreamError, match="cannot hold floating-point pictures; name a folder"
+    ):
+        copy_film(tmp_path / "in", tmp_path / "out.mkv")
+    with pytest.raises(MediaError, match=r"cannot hold floating-point pictures; name an \.exr"):
+        copy_film(path, tmp_path / "out.tif")

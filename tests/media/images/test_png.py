@@ -1,0 +1,122 @@
+import struct
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+from support.copying import copy_film
+
+from vidrestore.media.images.image_file import replace_samples
+from vidrestore.media.input.folder import read_picture
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def make_png(cube: np.ndarray, *, extra: tuple[tuple[bytes, bytes], ...] = ()) -> bytes:
+    """Return a PNG of ``(h, w, channels)`` samples with chunks before and after them."""
+    height, width, channels = cube.shape
+    header = struct.pack(
+        ">IIBBBBB", width, height, 8 * cube.itemsize, COLOR_TYPES[channels], 0, 0, 0
+    )
+    lines = cube.astype(">u2" if cube.itemsize == 2 else "u1").reshape(height, -1).view(np.uint8)
+    raw = np.hstack([np.zeros((height, 1), np.uint8), lines])
+    before = b"".join(chunk(kind, body) for kind, body in extra)
+    data = zlib.compress(raw.tobytes(), 9)
+    parts = [chunk(b"IDAT", data[at : at + 50]) for at in range(0, len(data), 50)]
+    after = chunk(b"tEXt", b"Comment\0after the samples") + chunk(b"IEND", b"")
+    return SIGNATURE + chunk(b"IHDR", header) + before + b"".join(parts) + after
+
+
+EXTRA = (
+    (b"gAMA", struct.pack(">I", 45455)),
+    (b"pHYs", struct.pack(">IIB", 3780, 7560, 1)),
+    (b"tEXt", b"Source\0reel 7, frame 12"),
+    (b"iTXt", "Titel\0\0\0de\0Titel\0Gl\u00e4ser".encode()),
+    (b"arCh", b"private to an archive"),
+    (b"tIME", bytes((7, 230, 1, 2, 3, 4, 5))),
+)
+
+
+def noise(channels: int, dtype: type, hw: tuple[int, int] = (21, 34)) -> np.ndarray:
+    rng = np.random.default_rng(channels)
+    return rng.integers(0, np.iinfo(dtype).max + 1, (*hw, channels), dtype=dtype)
+
+
+def chunks_but_samples(data: bytes) -> list[bytes]:
+    at, found = len(SIGNATURE), []
+    while at < len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        if data[at + 4 : at + 8] != b"IDAT":
+            found.append(data[at : at + 12 + length])
+        at += 12 + length
+    return found
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_changed_samples_leave_every_other_chunk_as_it_was(
+    tmp_path: Path, channels: int, dtype: type
+) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(make_png(noise(channels, dtype), extra=EXTRA))
+    picture = read_picture(path)
+    planes = tuple(plane[::-1].copy() for plane in picture.planes)
+
+    changed = replace_samples(path.read_bytes(), picture.pixel_format, planes)
+
+    assert changed is not None
+    assert chunks_but_samples(changed) == chunks_but_samples(path.read_bytes())
+    path.write_bytes(changed)
+    for plane, wanted in zip(read_picture(path).planes, planes, strict=True):
+        assert np.array_equal(plane, wanted)
+    Image.open(path).load()
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_a_folder_of_deep_pngs_that_did_not_change_is_the_same_to_the_byte(
+    tmp_path: Path, channels: int
+) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("1.png", "2.png"):
+        data = make_png(noise(channels, np.uint16), extra=EXTRA)
+        (tmp_path / "in" / name).write_bytes(data)
+
+    copy_film(tmp_path / "in", tmp_path / "out")
+
+    for name in ("1.png", "2.png"):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "in" / name).read_bytes()
+
+
+def test_gray_with_alpha_that_became_colour_is_written_as_colour(tmp_path: Path) -> None:
+    data = make_png(noise(2, np.uint8))
+    (tmp_path / "a.png").write_bytes(data)
+    picture = read_picture(tmp_path / "a.png")
+    green, blue, red, alpha = picture.planes
+
+    assert replace_samples(data, picture.pixel_format, (green, blue[::-1], red, alpha)) is None
+
+
+def test_a_palette_that_did_not_change_stays_one(tmp_path: Path) -> None:
+    image = Image.fromarray(noise(1, np.uint8)[:, :, 0] % 8, mode="P")
+    image.putpalette([at % 256 for at in range(768)])
+    image.save(tmp_path / "a.png")
+
+    copy_film(tmp_path / "a.png", tmp_path / "b.png")
+
+    assert (tmp_path / "b.png").read_bytes() == (tmp_path / "a.png").read_bytes()
+
+
+def test_what_the_file_cannot_hold_is_made_anew(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), noise(3, np.uint8))
+    picture = read_picture(tmp_path / "a.png")
+    larger = tuple(plane.repeat(2, 0) for plane in picture.planes)
+    data = (tmp_path / "a.png").read_bytes()
+
+    assert replace_samples(data, picture.pixel_format, larger) is None

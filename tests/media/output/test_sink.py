@@ -1,0 +1,262 @@
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.clips import Clip, Sound, make_clip, make_rich_clip
+from support.copying import copy_film, frames_of
+
+from vidrestore.errors import MediaError, UnsupportedStreamError
+from vidrestore.media import open_sink, open_source
+from vidrestore.media.ffmpeg_errors import media_errors
+
+
+def names_in(folder: Path) -> set[str]:
+    return {each.name for each in folder.iterdir()}
+
+
+@pytest.mark.parametrize("target", ["out.mkv", "out.mp4", "out"])
+@pytest.mark.parametrize("problem", [RuntimeError, KeyboardInterrupt])
+def test_a_run_that_fails_leaves_nothing_behind(
+    tmp_path: Path, target: str, problem: type[BaseException]
+) -> None:
+    path = make_clip(tmp_path / "film.mkv", Clip(sounds=(Sound(),)))
+    before = names_in(tmp_path)
+
+    def run() -> None:
+        with (
+            open_source(path) as source,
+            open_sink(tmp_path / target, source=source, source_path=path) as sink,
+        ):
+            for frame in source:
+                sink.write(frame)
+                if frame.index == 5:
+                    raise problem
+
+    with pytest.raises(problem):
+        run()
+    assert names_in(tmp_path) == before
+
+
+@pytest.mark.parametrize("target", ["out.mkv", "out"])
+def test_nothing_has_the_final_name_before_the_end(tmp_path: Path, target: str) -> None:
+    path = make_clip(tmp_path / "film.mkv")
+    with (
+        open_source(path) as source,
+        open_sink(tmp_path / target, source=source, source_path=path) as sink,
+    ):
+        for frame in source:
+            sink.write(frame)
+        assert not (tmp_path / target).exists()
+        hidden = names_in(tmp_path) - {"film.mkv"}
+        assert all(name.startswith(".") for name in hidden)
+    assert names_in(tmp_path) == {"film.mkv", target}
+
+
+@pytest.mark.parametrize("target", ["out.mkv", "out"])
+def test_a_sink_that_got_no_frame_publishes_nothing(tmp_path: Path, target: str) -> None:
+    path = make_clip(tmp_path / "film.mkv")
+    with (
+        open_source(path) as source,
+        open_sink(tmp_path / target, source=source, source_path=path),
+    ):
+        pass
+    assert names_in(tmp_path) == {"film.mkv"}
+
+
+def test_a_failed_run_keeps_the_file_it_was_to_replace(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "film.mkv")
+    target = tmp_path / "out.mkv"
+    target.write_bytes(b"precious")
+
+    def run() -> None:
+        with (
+            open_source(path) as source,
+            open_sink(target, source=source, source_path=path, overwrite=True) as sink,
+        ):
+            sink.write(next(iter(source)))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        run()
+    assert target.read_bytes() == b"precious"
+
+
+def test_a_file_that_exists_is_replaced_only_when_told(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "film.mkv")
+    target = tmp_path / "out.mkv"
+    target.write_bytes(b"old")
+    with pytest.raises(MediaError, match=r"out\.mkv: already exists; .*--overwrite"):
+        copy_film(path, target)
+    assert target.read_bytes() == b"old"
+
+    copy_film(path, target, overwrite=True)
+
+    assert len(frames_of(target)) == 12
+
+
+def test_a_folder_that_exists_keeps_its_other_files(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "film.mkv", Clip(ticks=(0, 1)))
+    target = tmp_path / "out"
+    target.mkdir()
+    copy_film(path, target)
+    (target / "notes.txt").write_text("mine")
+    with pytest.raises(MediaError, match="exists"):
+        copy_film(path, target)
+
+    copy_film(path, target, overwrite=True)
+
+    assert names_in(target) == {"frame_000001.png", "frame_000002.png", "notes.txt"}
+
+
+@pytest.mark.parametrize("link", ["same", "symlink", "hardlink", "dotted"])
+def test_the_source_is_never_the_target(tmp_path: Path, link: str) -> None:
+    path = make_clip(tmp_path / "film.mkv")
+    target = tmp_path / "other.mkv"
+    if link == "same":
+        target = path
+    elif link == "symlink":
+        target.symlink_to(path)
+    elif link == "hardlink":
+        target.hardlink_to(path)
+    else:
+        (tmp_path / "sub").mkdir()
+        target = tmp_path / "sub" / ".." / "film.mkv"
+    before = path.read_bytes()
+    with pytest.raises(MediaError, match="is the source itself"):
+        copy_film(path, target, overwrite=True)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("out.xyz", r"unknown suffix '\.xyz'; name the output with one of \.mp4"),
+        ("out.png", "one picture .* cannot hold a film"),
+        ("missing/out.mkv", r"the folder .*missing does not exist"),
+    ],
+)
+def test_targets_that_cannot_be_are_refused_before_any_work(
+    tmp_path: Path, target: str, message: str
+) -> None:
+    path = make_clip(tmp_path / "film.mkv")
+    with pytest.raises(MediaError, match=message):
+        copy_film(path, tmp_path / target)
+    assert names_in(tmp_path) == {"film.mkv"}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_may_not_be_written_is_refused_at_once(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "film.mkv")
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    with pytest.raises(MediaError, match="no permission"):
+        copy_film(path, locked / "out.mkv")
+
+
+@pytest.mark.parametrize(
+    ("target", "stream"),
+    [("out.mp4", r"stream 3 \(subtitle, subrip, deu\)"), ("out.avi", "stream 3"),
+     ("out.ts", r"stream 1 \(audio, flac, eng\)")],
+)  # fmt: skip
+def test_a_stream_the_container_cannot_hold_is_named_before_any_work(
+    tmp_path: Path, target: str, stream: str
+) -> None:
+    path = make_rich_clip(tmp_path)
+    before = names_in(tmp_path)
+    with pytest.raises(UnsupportedStreamError, match=f"cannot hold {stream}") as refused:
+        copy_film(path, tmp_path / target, codec="h264")
+    assert "use -o out.mkv or --drop-unsupported" in str(refused.value)
+    assert names_in(tmp_path) == before
+
+
+def test_streams_may_be_dropped_and_are_noted(tmp_path: Path) -> None:
+    path = make_rich_clip(tmp_path)
+    notes = copy_film(path, tmp_path / "out.mp4", codec="h264", drop_unsupported=True)
+    assert len(frames_of(tmp_path / "out.mp4")) == 50
+    assert [note for note in notes if "left out" in note and "subrip" in note]
+    assert [note for note in notes if "left out" in note and "font.ttf" in note]
+
+
+def test_a_codec_the_container_cannot_hold_is_refused(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "film.mkv")
+    with pytest.raises(UnsupportedStreamError, match=r"\.mp4 cannot hold prores video; use -o"):
+        copy_film(path, tmp_path / "out.mp4", codec="prores")
+    with pytest.raises(UnsupportedStreamError, match=r"\.webm cannot hold h264 video"):
+        copy_film(path, tmp_path / "out.webm", codec="h264")
+
+
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from support.copying import copy_film
+from vidrestore.errors import MediaError
+resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
+try:
+    copy_film(Path(sys.argv[1]), Path(sys.argv[2]), codec=sys.argv[3])
+except MediaError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(("target", "codec"), [("out.mkv", "ffv1"), ("out.mov", "prores")])
+def test_a_disk_that_takes_no_more_is_an_error_in_one_line(
+    tmp_path: Path, target: str, codec: str
+) -> None:
+    path = make_clip(tmp_path / "film.mkv", Clip(size_hw=(240, 320)))
+    tests = Path(__file__).parent.parent
+    run = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(path), str(tmp_path / target), codec],
+        env={**os.environ, "PYTHONPATH": f"{tests}:{tests.parent}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.startswith(f"{tmp_path / target}: larger than the file system allows")
+    assert run.stderr == ""
+    assert names_in(tmp_path) == {"film.mkv"}
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [(errno.ENOSPC, "no space left on the device"), (errno.EACCES, "permission denied")],
+)
+def test_errors_of_the_system_say_what_to_do(number: int, message: str) -> None:
+    with (
+        pytest.raises(MediaError, match=rf"film\.mkv: {message}; "),
+        media_errors(Path("film.mkv"), "write"),
+    ):
+        raise OSError(number, os.strerror(number))
+
+
+def test_frames_of_another_shape_are_refused_by_the_encoder(tmp_path: Path) -> None:
+    one = make_clip(tmp_path / "one.mkv")
+    two = make_clip(tmp_path / "two.mkv", Clip(size_hw=(64, 128)))
+
+    def run() -> None:
+        with (
+            open_source(one) as source,
+            open_source(two) as other,
+            open_sink(tmp_path / "out.mkv", source=source, source_path=one) as sink,
+        ):
+            sink.write(next(iter(other)))
+
+    with pytest.raises(MediaError, match="128x64 yuv420p, the film 96x48 yuv420p"):
+        run()
+
+
+def test_a_film_becomes_numbered_pictures_that_stand_upright(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "film.mp4", Clip(ticks=(0, 1, 2), rotation_degrees=-90))
+
+    copy_film(path, tmp_path / "out")
+
+    pictures = frames_of(tmp_path / "out")
+    assert [frame.source_name for frame in pictures] == [f"frame_{at:06d}.png" for at in (1, 2, 3)]
+    (film,) = frames_of(path)[:1]
+    assert pictures[0].coded_hw == film.coded_hw[::-1]
+    coded = film.planes[0].astype(float)
+    upright = np.mean([plane.astype(float) for plane in pictures[0].planes], axis=0)
+    assert np.corrcoef(np.rot90(coded, k=-1).ravel(), upright.ravel())[0, 1] > 0.9

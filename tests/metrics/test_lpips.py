@@ -1,0 +1,128 @@
+"""LPIPS and FID as functions of whatever network there is."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torchvision.models import alexnet
+
+from vidrestore.errors import WeightsError
+from vidrestore.metrics.fid import (
+    FeatureStatistics,
+    InceptionEmbedding,
+    feature_statistics,
+    frechet_distance,
+    inception_embedding,
+)
+from vidrestore.metrics.lpips import AlexNetFeatures, FeatureDistance, Lpips, alexnet_lpips
+
+
+def pictures(count: int = 2, seed: int = 0) -> Tensor:
+    return torch.rand(count, 3, 24, 24, generator=torch.Generator().manual_seed(seed))
+
+
+def lpips(*depths: int) -> Lpips:
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, depth, 3).requires_grad_(False) for depth in depths]
+    weights = [torch.linspace(0.5, 1.0, depth) for depth in depths]
+    return Lpips(lambda image: [layer(image) for layer in layers], weights)
+
+
+def test_equal_pictures_are_at_no_distance_and_others_at_more_the_more_they_differ() -> None:
+    metric, picture = lpips(4, 6), pictures()
+    torch.testing.assert_close(metric.distance(picture, picture), torch.zeros(2))
+    near, far = (metric.distance(picture, picture + s * pictures(seed=1)) for s in (0.1, 1.0))
+    assert (near > 0).all()
+    assert (far > near).all()
+
+
+def test_the_distance_is_the_weighted_square_of_unit_features() -> None:
+    # Features (3, 4) and (4, 3) have unit vectors .2 apart in both channels.
+    first, second = (torch.tensor(each)[None, :, None, None] for each in ([3.0, 4.0], [4.0, 3.0]))
+    metric = Lpips(lambda image: [image], [torch.tensor([1.0, 10.0])])
+    value = metric.distance(first.expand(1, 2, 5, 5), second.expand(1, 2, 5, 5))
+    assert float(value) == pytest.approx(11 * 0.2**2)
+
+
+def test_the_distance_without_weights_is_the_mean_over_depths() -> None:
+    first, second = (torch.tensor(each)[None, :, None, None] for each in ([3.0, 4.0], [4.0, 3.0]))
+    metric = FeatureDistance("x", lambda image: [image, torch.ones(1, 2, 3, 3)])
+    value = metric.distance(first.expand(1, 2, 5, 5), second.expand(1, 2, 5, 5))
+    assert float(value) == pytest.approx(2 * 0.2**2 / 2)
+    # However long a feature is, its direction counts.
+    assert float(metric.distance(first, 7 * first)) == pytest.approx(0, abs=1e-9)
+    opposite = FeatureDistance("x", lambda image: [image])
+    assert float(opposite.distance(first, -first)) == pytest.approx(4)
+
+
+def test_weights_for_other_depths_than_the_network_has_are_refused() -> None:
+    metric = Lpips(lambda image: [image, image], [torch.ones(3)])
+    with pytest.raises(ValueError, match="shorter"):
+        metric.distance(pictures(), pictures())
+
+
+def test_alexnet_is_tapped_after_its_five_convolutions() -> None:
+    taps = AlexNetFeatures(alexnet(weights=None).features)(torch.rand(1, 3, 64, 64))
+    assert [tap.shape[1] for tap in taps] == [64, 192, 384, 256, 256]
+
+
+def statistics(mean: list[float], spread: list[float]) -> FeatureStatistics:
+    return FeatureStatistics(mean=np.array(mean), covariance=np.diag(spread), count=9)
+
+
+def test_the_frechet_distance_of_gaussians_is_known() -> None:
+    # Along one axis: (m1 - m2)^2 + (s1 - s2)^2.
+    first, second = statistics([0.0, 1.0], [4.0, 1.0]), statistics([3.0, 1.0], [1.0, 9.0])
+    assert frechet_distance(first, second) == pytest.approx(9 + (2 - 1) ** 2 + (1 - 3) ** 2)
+    assert frechet_distance(first, first) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_sets_of_one_kind_are_nearer_than_sets_of_two() -> None:
+    def embedding(batch: Tensor) -> Tensor:
+        return torch.stack([batch.mean(dim=(1, 2, 3)), batch.std(dim=(1, 2, 3))], dim=1)
+
+    first, second = (feature_statistics([pictures(40, seed)], embedding) for seed in (0, 1))
+    darker = feature_statistics([0.5 * pictures(40, 2)], embedding)
+    assert first.count == 40
+    assert frechet_distance(first, second) < 0.01 < frechet_distance(first, darker)
+
+
+def test_a_single_picture_is_no_set() -> None:
+    with pytest.raises(ValueError, match="two pictures"):
+        feature_statistics([pictures(1)], lambda batch: batch.flatten(1))
+
+
+def test_the_embedding_shows_inception_pictures_of_299_pixels() -> None:
+    shown: list[Tensor] = []
+
+    class Network(nn.Module):
+        def forward(self, image: Tensor) -> Tensor:
+            shown.append(image)
+            return image.mean(dim=(2, 3))
+
+    InceptionEmbedding(Network())(torch.ones(2, 3, 64, 64))
+    assert shown[0].shape == (2, 3, 299, 299)
+    torch.testing.assert_close(shown[0], torch.ones_like(shown[0]))
+
+
+def test_other_networks_weights_are_refused() -> None:
+    other = {"weight": torch.zeros(3)}
+    with pytest.raises(WeightsError, match="Inception"):
+        inception_embedding(other)
+    with pytest.raises(WeightsError, match="AlexNet"):
+        alexnet_lpips(other, other)
+
+
+def test_the_published_files_make_the_published_metric() -> None:
+    torch.manual_seed(0)
+    backbone = alexnet(weights=None).state_dict()
+    depths = (64, 192, 384, 256, 256)
+    heads = {
+        f"lin{at}.model.1.weight": torch.rand(1, depth, 1, 1) for at, depth in enumerate(depths)
+    }
+    picture = torch.rand(1, 3, 64, 64)
+    metric = alexnet_lpips(backbone, heads)
+    assert float(metric.distance(picture, picture)) == 0
+    assert float(metric.distance(picture, 1 - picture)) > 0
+    with pytest.raises(WeightsError, match="linear layers"):
+        alexnet_lpips(backbone, {"lin0": torch.zeros(1)})

@@ -1,0 +1,94 @@
+"""Memory is reused while nothing is trained, and nobody can tell."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from support.golden import GOLDEN, check_golden, filled, kept_state, spoilt
+from torch import Tensor, nn
+
+from vidrestore.models.common.inplace_ops import affine, plus, times
+from vidrestore.models.gfpgan.component_discriminator import FacialComponentDiscriminator
+from vidrestore.models.published import PUBLISHED, build_published
+
+FILES = sorted(GOLDEN.glob("*.json"))
+WITHOUT_A_FILE = {"FacialComponentDiscriminator"}
+"""It has one size only, too large to be a small golden file."""
+
+
+def tensors_of(output: Any) -> list[Tensor]:
+    """Return all tensors of a network's output, in order."""
+    if isinstance(output, Tensor):
+        return [output]
+    if output is None:
+        return []
+    return [tensor for each in output for tensor in tensors_of(each)]
+
+
+def both_modes(network: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the outputs with gradients recorded and without, and check what is given."""
+    before, given = kept_state(network), [each.clone() for each in inputs]
+    with torch.enable_grad():
+        recorded = [each.detach().clone() for each in tensors_of(network(*inputs))]
+    with torch.inference_mode():
+        inferred = [each.clone() for each in tensors_of(network(*inputs))]
+        again = tensors_of(network(*inputs))
+        assert all(torch.equal(*each) for each in zip(inferred, again, strict=True))
+    assert spoilt(network, before) == []
+    assert all(torch.equal(one, other) for one, other in zip(given, inputs, strict=True))
+    return recorded, inferred
+
+
+def assert_same(recorded: list[Tensor], inferred: list[Tensor]) -> None:
+    assert len(recorded) == len(inferred) > 0
+    for expected, found in zip(recorded, inferred, strict=True):
+        assert float((found - expected).abs().max()) <= 2e-6 * float(expected.abs().max())
+
+
+@pytest.mark.parametrize("frozen", [False, True], ids=["training", "frozen"])
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_inference_gives_what_training_sees_and_changes_nothing(path: Path, frozen: bool) -> None:
+    meta = json.loads(path.read_text())["meta"]
+    network = build_published(meta["arch"], meta["config"])
+    filled(network, check_golden.rule_of(meta))
+    network.requires_grad_(not frozen)
+    golden: dict[str, Any] = {}
+    if meta["arch"] == "StyleGAN2Generator":
+        side = meta["config"]["num_style_feat"]
+        golden["z"] = torch.randn(2, side, generator=torch.Generator().manual_seed(0)).numpy()
+    assert_same(*both_modes(network, check_golden.inputs_of(meta, golden)))
+
+
+def test_the_component_discriminator_too_gives_what_training_sees() -> None:
+    network = filled(FacialComponentDiscriminator(), "unit")
+    assert_same(*both_modes(network, (check_golden.smooth_picture(3, 16, 0),)))
+
+
+def test_no_network_is_left_out() -> None:
+    seen = {json.loads(path.read_text())["meta"]["arch"] for path in FILES}
+    assert seen | WITHOUT_A_FILE == set(PUBLISHED)
+
+
+@pytest.mark.parametrize("grad", [True, False])
+def test_only_without_gradients_the_first_argument_is_overwritten(grad: bool) -> None:
+    one, two = torch.tensor([1.0, 2.0]), torch.tensor([3.0, 5.0])
+    for step, expected in (
+        (lambda feat: plus(feat, two), [4.0, 7.0]),
+        (lambda feat: times(feat, two), [3.0, 10.0]),
+        (lambda feat: times(feat, 2.0), [2.0, 4.0]),
+        (lambda feat: affine(feat, two, torch.ones(2)), [4.0, 11.0]),
+    ):
+        feat = one.clone()
+        with torch.set_grad_enabled(grad):
+            result = step(feat)
+        assert result.tolist() == expected
+        assert feat.tolist() == (one.tolist() if grad else expected)
+
+
+@pytest.mark.parametrize("grad", [True, False])
+def test_what_is_added_takes_the_precision_of_the_features(grad: bool) -> None:
+    feat = torch.ones(2, dtype=torch.bfloat16)
+    with torch.set_grad_enabled(grad):
+        assert plus(feat, torch.ones(2)).dtype == torch.bfloat16

@@ -1,0 +1,166 @@
+"""GFP-GAN in both variants: the paper's and the released clean one."""
+
+from typing import Any, TypeAlias
+
+import pytest
+import torch
+from support.golden import draws, filled, pictures
+from torch import Tensor
+
+from vidrestore.models.gfpgan.clean import CleanResBlock, GFPGANClean
+from vidrestore.models.gfpgan.original import GFPGAN
+from vidrestore.models.gfpgan.sft import transformed
+from vidrestore.models.stylegan2.synthesis import sample_noise, unchanged
+
+Network: TypeAlias = GFPGAN | GFPGANClean
+
+SMALL: dict[str, Any] = {"out_size": 32, "num_style_feat": 16, "num_mlp": 2, "narrow": 0.0625}
+
+
+@pytest.fixture(params=["paper", "clean"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def small(kind: str, **changes: Any) -> Network:
+    network = (GFPGAN if kind == "paper" else GFPGANClean)(**{**SMALL, **changes})
+    filled(network, "unit" if kind == "paper" else "fan_in")
+    return network
+
+
+@torch.no_grad()
+def test_the_pyramid_has_a_picture_of_every_scale_from_8_pixels_up(kind: str) -> None:
+    network = small(kind)
+    plain = network(pictures(2, 32))
+    assert plain.image.shape == (2, 3, 32, 32)
+    assert plain.pyramid == ()
+    assert plain.parsing is None
+    full = network(pictures(2, 32), with_pyramid=True)
+    assert [tuple(each.shape) for each in full.pyramid] == [
+        (2, 3, side, side) for side in (8, 16, 32)
+    ]
+    assert torch.equal(full.image, plain.image)
+
+
+def test_released_sizes_have_seven_scales_and_sixteen_codes(kind: str) -> None:
+    with torch.device("meta"):
+        network = GFPGAN() if kind == "paper" else GFPGANClean()
+    assert len(network.conv_body_up) == len(network.condition_scale) == 7
+    assert network.stylegan_decoder.num_latent == 16
+    channels = 16 if kind == "paper" else 32
+    assert network.toRGB[-1].get_parameter("weight").shape == (3, channels, 1, 1)
+
+
+@torch.no_grad()
+def test_the_stored_noise_is_used_unless_other_is_given(kind: str) -> None:
+    network = small(kind)
+    crop = pictures(1, 32)
+    still = network(crop).image
+    stored = network.stylegan_decoder.noises()
+    assert torch.equal(network(crop, noise=stored).image, still)
+    noise = sample_noise(32, batch=1, generator=draws(3))
+    assert not torch.equal(network(crop, noise=noise).image, still)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("different_w", [True, False])
+@pytest.mark.parametrize("input_is_latent", [True, False])
+def test_every_style_block_gets_its_code(
+    kind: str, different_w: bool, input_is_latent: bool
+) -> None:
+    network = small(kind, different_w=different_w, input_is_latent=input_is_latent)
+    seen: list[Tensor] = []
+    decoder = network.stylegan_decoder
+    honest = decoder.synthesise
+
+    def watched(latents_NLF: Tensor, **rest: Any) -> Tensor:
+        seen.append(latents_NLF)
+        return honest(latents_NLF, **rest)
+
+    decoder.synthesise = watched  # type: ignore[method-assign]
+    network(pictures(2, 32))
+    (latents,) = seen
+    assert latents.shape == (2, decoder.num_latent, 16)
+    same = all(torch.equal(latents[:, at], latents[:, 0]) for at in range(decoder.num_latent))
+    assert same is not different_w
+    assert not torch.equal(latents[0], latents[1])
+
+
+@torch.no_grad()
+def test_a_prior_without_conditions_is_the_networks_prior(kind: str) -> None:
+    """With scales of one and shifts of zero the transform does nothing."""
+    network = small(kind)
+    for scale, shift in zip(network.condition_scale, network.condition_shift, strict=True):
+        for condition, value in ((scale, 1.0), (shift, 0.0)):
+            condition.get_submodule("2").get_parameter("weight").zero_()
+            condition.get_submodule("2").get_parameter("bias").fill_(value)
+    latents: list[Tensor] = []
+    decoder = network.stylegan_decoder
+    honest = decoder.synthesise
+
+    def watched(latents_NLF: Tensor, **rest: Any) -> Tensor:
+        latents.append(latents_NLF)
+        return honest(latents_NLF, **rest)
+
+    decoder.synthesise = watched  # type: ignore[method-assign]
+    image = network(pictures(1, 32)).image
+    expected = honest(latents[0], between=unchanged)
+    assert float((image - expected).abs().max()) <= 1e-5 * float(expected.abs().max())
+
+
+@pytest.mark.parametrize("grad", [True, False], ids=["with gradients", "without"])
+def test_the_transform_leaves_the_first_half_of_the_channels_untouched(grad: bool) -> None:
+    feat, gain, shift = (
+        torch.randn(2, channels, 4, 4, generator=draws(channels)) for channels in (6, 3, 3)
+    )
+    shift = shift + 1
+    expected = torch.cat([feat[:, :3], feat[:, 3:] * gain + shift], dim=1)
+    with torch.set_grad_enabled(grad):
+        found = transformed([(gain, shift)], split=True)(0, feat.clone())
+    assert torch.equal(found[:, :3], feat[:, :3])
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("grad", [True, False], ids=["with gradients", "without"])
+def test_a_whole_transform_changes_every_channel(grad: bool) -> None:
+    feat, gain, shift = (torch.randn(2, 6, 4, 4, generator=draws(at)) for at in range(3))
+    with torch.set_grad_enabled(grad):
+        found = transformed([(gain, shift)], split=False)(0, feat.clone())
+    torch.testing.assert_close(found, feat * gain + shift)
+
+
+def test_a_transform_is_that_of_its_scale() -> None:
+    ones = torch.ones(1, 2, 4, 4)
+    conditions = [(ones * at, ones * 0) for at in range(3)]
+    for at in range(3):
+        with torch.enable_grad():
+            assert torch.equal(transformed(conditions, split=False)(at, ones), ones * at)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("up", [True, False], ids=["doubled", "halved"])
+def test_a_clean_block_resizes_bilinearly_between_its_convolutions(up: bool) -> None:
+    block = CleanResBlock(inputs=4, outputs=6, up=up)
+    feat = torch.randn(2, 4, 8, 8, generator=draws())
+
+    def resized(each: Tensor) -> Tensor:
+        return torch.nn.functional.interpolate(
+            each, scale_factor=2.0 if up else 0.5, mode="bilinear", align_corners=False
+        )
+
+    def rectified(each: Tensor) -> Tensor:
+        return torch.where(each > 0, each, 0.2 * each)
+
+    inner = rectified(block.conv2(resized(rectified(block.conv1(feat)))))
+    expected = inner + block.skip(resized(feat))
+    torch.testing.assert_close(block(feat), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_crops_of_another_size_or_shape_are_refused(kind: str) -> None:
+    network = small(kind)
+    with pytest.raises(ValueError, match="crops must be 32 x 32 px, got 64 x 64"):
+        network(torch.zeros(1, 3, 64, 64))
+    with pytest.raises(ValueError, match=r"crops must be \(N, 3, 32, 32\), got \(1, 1, 32, 32\)"):
+        network(torch.zeros(1, 1, 32, 32))
+    with pytest.raises(ValueError, match=r"got \(3, 32, 32\)"):
+        network(torch.zeros(3, 32, 32))

@@ -1,0 +1,257 @@
+"""From what ``--model`` says to a network: names, files, downloads, licences."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+
+import cv2
+import pytest
+import torch
+from support.ends import save_ends, trained_on
+from support.faceclips import FACE_SIZE_HW, face_picture
+from support.golden import pictures
+from support.web import Site, serving
+from torch import Tensor
+
+from vidrestore import RestoreSettings, restore_video
+from vidrestore.errors import ConfigError, DownloadError, UnknownModelError, WeightsError
+from vidrestore.models import registry as table
+from vidrestore.models.lite import build_lite
+from vidrestore.models.registry import RESTORERS, RestorerSpec
+from vidrestore.pipeline.loading import load_models as networks
+from vidrestore.pipeline.loading.load_models import load_restorer
+from vidrestore.pipeline.loading.spandrel_models import SPANDREL_MODELS
+from vidrestore.restore.restorer import Restorer
+from vidrestore.weights import manifest
+from vidrestore.weights.load import read_state
+from vidrestore.weights.manifest import WEIGHTS, WeightsEntry
+
+CPU = torch.device("cpu")
+LITE = files("vidrestore.models").joinpath("data/lite.safetensors").read_bytes()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("VIDRESTORE_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    return tmp_path / "weights"
+
+
+@pytest.fixture
+def site(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """Serves the weights of a model called ``fetched``, which is ``lite`` by another name."""
+    spec = RestorerSpec(
+        build=build_lite,
+        crop_size_px=512,
+        licence="NC",
+        fetched=MappingProxyType({"": "weights-of-fetched"}),
+    )
+    models = MappingProxyType({**RESTORERS, "fetched": spec})
+    monkeypatch.setattr(table, "RESTORERS", models)
+    monkeypatch.setattr(networks, "RESTORERS", models)
+    with serving(LITE) as served:
+        entry = WeightsEntry(
+            name="weights-of-fetched",
+            file_name="fetched.safetensors",
+            url=served.url,
+            size_bytes=len(LITE),
+            sha256=None,
+            licensor="the Tests",
+            licence="NC",
+            non_commercial=True,
+            purpose="a test",
+        )
+        monkeypatch.setattr(manifest, "WEIGHTS", MappingProxyType({entry.name: entry}))
+        yield served
+
+
+def loaded(model: str, **settings: object) -> Restorer:
+    return load_restorer(model, device=CPU, dtype=torch.float32, **settings)  # type: ignore[arg-type]
+
+
+def test_what_a_model_fetches_is_published_under_the_licence_that_the_model_states() -> None:
+    for name, spec in RESTORERS.items():
+        for weights in spec.fetched.values():
+            assert weights in WEIGHTS, name
+            assert WEIGHTS[weights].licence == spec.licence, name
+
+
+def test_a_model_by_name_fetches_its_weights_and_tells_how_far(site: Site, folder: Path) -> None:
+    told: list[tuple[str, int, int | None]] = []
+    restorer = loaded("fetched", on_download=lambda *where: told.append(where))
+
+    crops = torch.rand(1, 3, 512, 512, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(restorer.restore(crops), loaded("lite").restore(crops))
+    assert told[-1] == ("weights-of-fetched", len(LITE), len(LITE))
+    assert len(site.requests) == 1
+
+
+def test_a_non_commercial_model_says_so_before_its_first_use_only(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    loaded("fetched")
+    first = [each for each in caplog.messages if "not for commercial use" in each]
+    caplog.clear()
+    loaded("fetched")
+
+    assert first == [
+        "weights-of-fetched: fetched.safetensors is licensed by the Tests (NC): "
+        "not for commercial use"
+    ]
+    assert "commercial" not in caplog.text
+
+
+def test_a_file_put_into_the_folder_by_hand_is_used_and_its_licence_said(
+    site: Site, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder.mkdir()
+    (folder / "fetched.safetensors").write_bytes(LITE)
+    loaded("fetched")
+
+    assert site.requests == []
+    assert "not for commercial use" in caplog.text
+
+
+def test_a_published_file_named_by_its_path_says_its_licence_too(
+    site: Site, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "fetched.safetensors").write_bytes(LITE)
+    loaded(str(tmp_path / "fetched.safetensors"))
+
+    assert "not for commercial use" in caplog.text
+
+
+def test_a_file_in_the_folder_that_is_not_the_published_one_is_left_alone(
+    site: Site, folder: Path
+) -> None:
+    folder.mkdir()
+    own = folder / "fetched.safetensors"
+    own.write_bytes(b"the user's own work")
+
+    with pytest.raises(WeightsError, match=r"has 19 bytes.*weights fetch weights-of-fetched"):
+        loaded("fetched")
+    assert own.read_bytes() == b"the user's own work"
+    assert site.requests == []
+
+
+def test_without_a_network_the_message_says_what_to_put_where_and_what_works_meanwhile(
+    site: Site, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.replies = []
+    entry = manifest.WEIGHTS["weights-of-fetched"]
+    gone = WeightsEntry(**{**_fields(entry), "url": "http://nowhere.invalid/fetched.safetensors"})
+    monkeypatch.setattr(manifest, "WEIGHTS", {gone.name: gone})
+
+    with pytest.raises(DownloadError) as caught:
+        loaded("fetched")
+    message = str(caught.value)
+    for part in (gone.url, str(folder / "fetched.safetensors"), "--model lite"):
+        assert part in message
+    assert "\n" not in message
+
+
+def _fields(entry: WeightsEntry) -> dict[str, object]:
+    return {name: getattr(entry, name) for name in WeightsEntry.__slots__}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "near"), [("codeforme", "codeformer"), ("lit", "lite"), ("restoreformer+", "++")]
+)
+def test_a_misspelt_name_suggests_the_nearest(wrong: str, near: str) -> None:
+    with pytest.raises(UnknownModelError, match=rf"did you mean '[a-z]*{re.escape(near)}"):
+        loaded(wrong)
+
+
+def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"net\.pth: there is no such checkpoint"):
+        loaded(str(tmp_path / "net.pth"))
+
+
+@pytest.fixture(scope="module")
+def ends(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file for ``lite`` with two ends, used at 0.25 where nothing is asked for."""
+    folder = tmp_path_factory.mktemp("ends")
+    (folder / "one.safetensors").write_bytes(LITE)
+    fidelity = read_state(folder / "one.safetensors")
+    detail = trained_on(fidelity, share=0.5)
+    return save_ends(folder / "two.safetensors", fidelity, detail, default=0.25)
+
+
+@pytest.fixture
+def lite_with_ends(ends: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The embedded ``lite`` has two ends."""
+    spec = replace(RESTORERS["lite"], packaged_file=str(ends))
+    models = MappingProxyType({**RESTORERS, "lite": spec})
+    monkeypatch.setattr(table, "RESTORERS", models)
+    monkeypatch.setattr(networks, "RESTORERS", models)
+
+
+def shown(restorer: Restorer) -> Tensor:
+    """Return a small picture through its network."""
+    with torch.inference_mode():
+        return restorer.network(pictures(1, 64)).image
+
+
+@pytest.mark.usefixtures("lite_with_ends")
+def test_a_restorer_with_two_ends_is_the_same_by_name_and_by_file_and_says_where_it_is(
+    ends: Path,
+) -> None:
+    by_name, by_file = loaded("lite", detail=0.5), loaded(str(ends), detail=0.5)
+
+    assert by_name.detail == by_file.detail == 0.5
+    assert torch.equal(shown(by_name), shown(by_file))
+    assert loaded("lite").detail == 0.25
+
+
+@pytest.mark.usefixtures("lite_with_ends")
+def test_turning_detail_moves_the_picture_from_one_end_towards_the_other() -> None:
+    at = {place: shown(loaded("lite", detail=place)) for place in (0.0, 0.3, 1.0)}
+
+    steps = [float((at[place] - at[0.0]).abs().mean()) for place in (0.3, 1.0)]
+    assert 0 < steps[0] < steps[1]
+
+
+@pytest.mark.usefixtures("lite_with_ends")
+def test_the_report_says_which_detail_was_used(tmp_path: Path) -> None:
+    source = tmp_path / "face.png"
+    cv2.imwrite(str(source), face_picture(0, FACE_SIZE_HW)[:, :, ::-1])
+    used: dict[float | None, float | None] = {}
+    for asked in (None, 0.75):
+        settings = RestoreSettings(device="cpu", detail=asked)
+        report = restore_video(source, tmp_path / f"{asked}.png", settings=settings)
+        used[asked] = json.loads(json.dumps(report.to_json()))["detail"]
+
+    assert used == {None: 0.25, 0.75: 0.75}
+    first, second = ((tmp_path / f"{asked}.png").read_bytes() for asked in used)
+    assert first != second
+
+
+def test_one_end_has_no_detail_to_turn_and_none_to_report(tmp_path: Path) -> None:
+    path = tmp_path / "one.pth"
+    torch.save(build_lite().state_dict(), path)
+
+    assert loaded(str(path)).detail is None
+    with pytest.raises(ConfigError, match=r"^--detail is for weights with two ends only, .*one"):
+        loaded(str(path), detail=0.5)
+
+
+@pytest.mark.parametrize("model", ["gfpgan-1.4", "psfrgan", *SPANDREL_MODELS])
+def test_detail_is_refused_by_other_models_before_anything_is_fetched(
+    model: str, folder: Path
+) -> None:
+    with pytest.raises(ConfigError, match=f"two ends only, {re.escape(model)} has none"):
+        loaded(model, detail=0.5)
+    assert not folder.exists()
+
+
+@pytest.mark.usefixtures("lite_with_ends")
+@pytest.mark.parametrize("wrong", [-0.5, 1.01, float("nan")])
+def test_a_detail_out_of_range_is_refused_by_settings_and_by_the_loader(wrong: float) -> None:
+    with pytest.raises(ConfigError, match="detail must be 0 to 1"):
+        RestoreSettings(detail=wrong)
+    with pytest.raises(ConfigError, match="detail must be 0 to 1"):
+        loaded("lite", detail=wrong)

@@ -1,0 +1,196 @@
+import hashlib
+from dataclasses import replace
+from fractions import Fraction
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.clips import Clip, make_clip
+from support.faceclips import FACE_SIZE_HW, face_picture
+from support.frames import GRAY, random_frame
+from support.restoring import face_at
+from support.verifying import changed_names, check_called, restored_copy, with_sample
+
+from vidrestore import RestoreSettings, restore_video
+from vidrestore.media.input.video_info import probe
+from vidrestore.pipeline.record_lines import (
+    checkpoint_sha256,
+    frame_record,
+    output_file,
+    plain_settings,
+    record_header,
+)
+from vidrestore.record import RecordReader
+from vidrestore.types import FinishedFace, FinishedFrame, Verdict
+from vidrestore.verify import verify
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    clip = Clip(ticks=tuple(range(4)), size_hw=FACE_SIZE_HW, picture=face_picture)
+    return make_clip(tmp_path_factory.mktemp("film") / "film.mp4", clip)
+
+
+def lite_sha256() -> str:
+    data = (files("vidrestore.models") / "data" / "lite.safetensors").read_bytes()
+    return hashlib.sha256(data).hexdigest()
+
+
+def test_a_run_with_a_record_can_be_proved(film: Path, tmp_path: Path) -> None:
+    record, result = tmp_path / "r.jsonl", tmp_path / "r.mkv"
+    settings = RestoreSettings(codec="ffv1", record=record, strength=0.5, device="cpu")
+
+    report = restore_video(film, result, settings=settings)
+
+    with RecordReader(record) as reader:
+        header, frames = reader.header, list(reader)
+    assert header.source.sha256 == hashlib.sha256(film.read_bytes()).hexdigest()
+    assert header.checkpoint_sha256 == report.checkpoint_sha256 == lite_sha256()
+    assert header.output.lossless
+    assert len(frames) == report.frames == 4
+    faces = [face for frame in frames for face in frame.faces]
+    assert len(faces) == report.faces == 4
+    assert all(0 < face.strength <= 0.5 and face.mask_xyxy is not None for face in faces)
+
+    found = verify(film, result, evidence_paths=[record])
+    assert changed_names(found) == []
+    assert check_called(found, "samples outside masks").result == "kept"
+    assert check_called(found, "record").detail.endswith("restored by lite, 4 faces")
+
+    left, top, _, _ = faces[2].mask_xyxy or (0, 0, 0, 0)
+    harmed = restored_copy(
+        result,
+        tmp_path / "harmed.mkv",
+        lambda each: with_sample(each, index=2, plane=0, x=left - 1, y=top),
+    )
+    found = verify(film, harmed, evidence_paths=[record])
+    assert changed_names(found) == ["samples outside masks"]
+    where = f"1 sample in 1 frame; first frame 2, plane Y, x {left - 1}, y {top}"
+    assert where in check_called(found, "samples outside masks").detail
+
+
+def test_a_run_that_fails_leaves_no_record(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "film.mp4", Clip(ticks=tuple(range(3))))
+    record = tmp_path / "r.jsonl"
+
+    def stop(progress: object) -> None:
+        if getattr(progress, "frames_done", 0) >= 2:
+            raise RuntimeError("stopped")
+
+    with pytest.raises(RuntimeError, match="stopped"):
+        restore_video(
+            source,
+            tmp_path / "r.mkv",
+            settings=RestoreSettings(record=record, device="cpu"),
+            on_progress=stop,
+        )
+    assert not record.exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "target", "codec", "lossless"),
+    [
+        ({"codec": "ffv1"}, "r.mkv", "ffv1", True),
+        ({"codec": "h264", "crf": 0.0}, "r.mp4", "h264", True),
+        ({"codec": "h264", "crf": 1.0}, "r.mp4", "h264", False),
+        ({"codec": "h264"}, "r.mp4", "h264", False),
+        ({"codec": "h265", "crf": 0.0}, "r.mp4", "hevc", False),
+        ({"codec": "prores"}, "r.mov", "prores", False),
+        ({"codec": "ffv1", "deinterlace": "field"}, "r.mkv", "ffv1", False),
+        ({"codec": "ffv1", "deinterlace": "keep"}, "r.mkv", "ffv1", True),
+        ({"codec": "ffv1", "pulldown": True}, "r.mkv", "ffv1", False),
+        ({"codec": "ffv1", "background": Path("x2.pth")}, "r.mkv", "ffv1", False),
+        ({}, "folder", "png", False),
+    ],
+)
+def test_a_result_is_called_lossless_only_where_it_is(
+    film: Path, settings: dict[str, object], target: str, codec: str, lossless: bool
+) -> None:
+    chosen = RestoreSettings(**settings)  # type: ignore[arg-type]
+    found = output_file(chosen, probe(film), Path(target))
+
+    assert (found.codec, found.lossless) == (codec, lossless)
+
+
+def test_h264_of_ten_bits_is_not_called_lossless(tmp_path: Path) -> None:
+    clip = Clip(codec="ffv1", pixel_format="yuv420p10le", options={})
+    info = probe(make_clip(tmp_path / "film.mkv", clip))
+
+    settings = RestoreSettings(codec="h264", crf=0)
+    assert not output_file(settings, info, Path("r.mkv")).lossless
+
+
+def test_settings_are_told_as_single_values_without_folders() -> None:
+    settings = RestoreSettings(
+        start_seconds=Fraction(3, 2),
+        record=Path("/home/someone/r.jsonl"),
+        codec="ffv1",
+    )
+
+    plain = plain_settings(settings)
+
+    assert plain["start_seconds"] == "3/2"
+    assert plain["end_seconds"] is None
+    assert plain["record"] == "r.jsonl"
+    assert plain["strength"] == 1.0
+    assert all(
+        each is None or isinstance(each, bool | int | float | str) for each in plain.values()
+    )
+
+
+def test_a_checkpoint_is_named_by_its_checksum_and_not_by_its_folder(
+    film: Path, tmp_path: Path
+) -> None:
+    weights = tmp_path / "mine.pth"
+    weights.write_bytes(b"weights")
+    settings = RestoreSettings(model=str(weights))
+
+    sha256 = checkpoint_sha256(settings.model)
+    header = record_header(
+        settings, probe(film), Path("r.mkv"), checkpoint_sha256=sha256, detail=None
+    )
+
+    assert sha256 == hashlib.sha256(b"weights").hexdigest()
+    assert header.model == "mine.pth"
+    assert str(tmp_path) not in str(header)
+
+
+def test_weights_that_are_not_here_have_no_checksum(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIDRESTORE_WEIGHTS", str(tmp_path))
+
+    assert checkpoint_sha256("gfpgan-1.4") is None
+    assert checkpoint_sha256("codeformer") is None
+    assert checkpoint_sha256("lite") == lite_sha256()
+
+
+def test_what_became_of_a_face_is_told_as_it_was() -> None:
+    frame = random_frame(GRAY, (48, 64), index=7)
+    face = replace(face_at((32.0, 24.0), size_px=40, track_id=4), interpolated=True)
+    finished = FinishedFrame(
+        frame=frame,
+        source=frame,
+        shot=2,
+        faces=(
+            FinishedFace(
+                face=face,
+                verdict=Verdict(strength=0.5, reason="turned far", identity_similarity=0.75),
+                mask_xyxy=(1, 2, 30, 40),
+                luma_before=100.0,
+                # Arithmetic may end a digit beyond.
+                luma_after=255.00000000000003,
+            ),
+        ),
+    )
+
+    line = frame_record(finished, strength=0.5)
+
+    assert (line.index, line.pts, line.shot) == (frame.index, frame.timestamp.ticks, 2)
+    (told,) = line.faces
+    assert (told.track, told.interpolated, told.mask_xyxy) == (4, True, (1, 2, 30, 40))
+    assert (told.strength, told.reason, told.identity_similarity) == (0.25, "turned far", 0.75)
+    assert (told.luma_before, told.luma_after) == (100.0, 255.0)
+    assert told.points_xy == told.points_measured_xy
+    np.testing.assert_allclose(told.points_xy, face.points_xy)

@@ -1,0 +1,70 @@
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from support.clips import Clip, make_clip, number_of
+
+from vidrestore.errors import MediaError
+from vidrestore.review.frame_seek import Moment, frames_at
+
+FPS = Fraction(25)
+
+
+def numbers_at(path: Path, moments: list[Moment]) -> list[int]:
+    return [number_of(frame) for frame, _ in frames_at(path, moments, fps=FPS)]
+
+
+def at(*seconds: Fraction) -> list[Moment]:
+    return [Moment(seconds=each) for each in seconds]
+
+
+def test_the_frame_shown_at_a_time_is_found(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "film.mkv")
+
+    moments = at(Fraction(0), Fraction(2, 25), Fraction(5, 50), Fraction(11, 25))
+    assert numbers_at(path, moments) == [0, 2, 2, 11]
+
+
+def test_what_lies_between_is_leapt_over_and_the_right_frames_are_found(tmp_path: Path) -> None:
+    ticks = tuple(range(0, 3000, 5))  # two minutes at 5 frames a second
+    clip = Clip(ticks=ticks, last_duration_ticks=5, size_hw=(16, 96))
+    path = make_clip(tmp_path / "film.mp4", clip)
+
+    wanted = [0, 1, 150, 151, 420, 599]
+    assert numbers_at(path, at(*(Fraction(number, 5) for number in wanted))) == wanted
+
+
+def test_a_picture_that_stands_for_long_is_found_after_a_leap(tmp_path: Path) -> None:
+    clip = Clip(ticks=(0, 25, 50, 1000), size_hw=(16, 96))
+    path = make_clip(tmp_path / "film.mkv", clip)
+
+    assert numbers_at(path, at(Fraction(0), Fraction(30), Fraction(40))) == [0, 2, 3]
+
+
+def test_times_rounded_by_the_container_find_their_own_frames_after_a_leap(tmp_path: Path) -> None:
+    base = Fraction(1001, 24_000)
+    clip = Clip(ticks=tuple(range(640)), time_base=base, size_hw=(16, 96))
+    path = make_clip(tmp_path / "film.mkv", clip)  # Matroska counts milliseconds
+
+    wanted = [0, *range(600, 640)]
+    moments = [Moment(seconds=number * base, number=number) for number in wanted]
+    assert numbers_at(path, moments) == wanted
+
+
+@pytest.mark.parametrize("name", ["film.avi", "film.mkv", "film.mp4"])
+def test_a_numbered_frame_is_that_one_whatever_the_times_of_the_container(
+    tmp_path: Path, name: str
+) -> None:
+    path = make_clip(tmp_path / name, Clip(size_hw=(16, 96), ticks=tuple(range(400))))
+
+    wanted = [0, 4, 7, 380, 399]
+    # AVI has no time stamps: with B-frames, those that are made up are off by a frame.
+    moments = [Moment(seconds=Fraction(number, 25), number=number) for number in wanted]
+    assert numbers_at(path, moments) == wanted
+
+
+def test_a_time_after_the_end_is_refused_with_the_name_of_the_film(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "film.mkv")
+
+    with pytest.raises(MediaError, match=r"film\.mkv: shows nothing at 7\.000 s"):
+        numbers_at(path, at(Fraction(0), Fraction(7)))

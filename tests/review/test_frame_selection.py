@@ -1,0 +1,76 @@
+from support.reviews import review_face, review_frames
+
+from vidrestore.record import FrameRecord
+from vidrestore.review.frame_selection import (
+    FIRST,
+    LAST,
+    LEAST_ALIKE,
+    TYPICAL,
+    candidate_positions,
+    sampled_positions,
+    shot_views,
+)
+from vidrestore.review.tracks import Track, read_tracks
+
+
+def track_with(similarities: list[float | None], strengths: list[float] | None = None) -> Track:
+    frames = [
+        FrameRecord(
+            index=at,
+            pts=at,
+            shot=0,
+            faces=(
+                review_face(
+                    0,
+                    identity_similarity=alike,
+                    strength=1.0 if strengths is None else strengths[at],
+                ),
+            ),
+        )
+        for at, alike in enumerate(similarities)
+    ]
+    (track,) = read_tracks(frames).tracks
+    return track
+
+
+def test_the_frame_least_alike_and_a_typical_one_are_chosen() -> None:
+    found = candidate_positions(track_with([0.99, 0.8, 0.3, 0.8, 0.81, 0.8, 0.98]))
+
+    assert found[FIRST] == 0
+    assert found[LAST] == 6
+    assert found[LEAST_ALIKE] == 2
+    assert found[TYPICAL] in (3, 5)
+
+
+def test_without_a_similarity_the_middle_of_the_changed_frames_is_typical() -> None:
+    track = track_with([None] * 7, [0, 0, 0, 0, 1, 1, 1])
+
+    found = candidate_positions(track)
+    assert found[TYPICAL] == 5
+    assert LEAST_ALIKE not in found
+
+
+def test_frames_left_alone_are_not_searched_for_change() -> None:
+    track = track_with([0.9] * 9, [0, 0, 1, 1, 1, 1, 1, 0, 0])
+
+    assert set(sampled_positions(track)) <= {2, 3, 4, 5, 6}
+    assert sampled_positions(track_with([0.9] * 3, [0, 0, 0])).size == 0
+
+
+def test_a_shot_is_shown_by_a_frame_with_most_of_its_faces() -> None:
+    frames = review_frames(9)
+    second = review_face(0, track=2)
+    for at in (5, 6, 7):
+        frames[at] = FrameRecord(index=at, pts=at, shot=0, faces=(*frames[at].faces, second))
+
+    (view,) = shot_views(read_tracks(frames).tracks, at_most=9)
+    assert (view.frame_index, view.pts, view.tracks) == (6, 6, (1, 2))
+
+
+def test_of_many_shots_those_with_pictures_of_faces_come_first() -> None:
+    frames = [
+        FrameRecord(index=at, pts=at, shot=at, faces=(review_face(0, track=at),)) for at in range(9)
+    ]
+
+    views = shot_views(read_tracks(frames).tracks, at_most=4, preferred={6, 8})
+    assert [view.shot for view in views] == [0, 1, 6, 8]

@@ -1,0 +1,59 @@
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from vidrestore.review.jpeg import face_pair, jpeg
+
+
+def noise(height: int, width: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(3).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def opened(data: bytes) -> NDArray[np.uint8]:
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    return np.asarray(picture, np.uint8)
+
+
+@pytest.mark.parametrize(("height", "width"), [(700, 500), (1, 1), (2, 4000), (384, 384)])
+def test_no_picture_is_larger_than_allowed_not_even_of_noise(height: int, width: int) -> None:
+    made = jpeg(noise(height, width), max_side_px=384, max_bytes=20_000)
+
+    assert len(made.data) <= 20_000
+    assert opened(made.data).shape == (made.height, made.width, 3)
+    assert max(made.height, made.width) <= 384
+
+
+def test_a_small_picture_is_not_enlarged() -> None:
+    made = jpeg(np.full((30, 20, 3), 90, np.uint8), max_side_px=384, max_bytes=20_000)
+
+    assert (made.height, made.width) == (30, 20)
+    assert np.abs(opened(made.data).astype(int) - 90).max() <= 2
+
+
+def test_both_pictures_of_a_pair_show_the_same_part() -> None:
+    before, after = np.zeros((100, 200, 3), np.uint8), np.full((200, 400, 3), 40, np.uint8)
+
+    pair = face_pair(before, after, np.array([50, 30, 80, 70], np.float32))
+    assert (pair.after.width, pair.after.height) == (2 * pair.before.width, 2 * pair.before.height)
+    assert pair.before.height == pytest.approx(40 * 1.6, abs=2)
+    assert pair.change == pytest.approx(40)
+
+
+@pytest.mark.parametrize("box", [(-50, -50, 10, 10), (190, 90, 260, 160), (-9, -9, 300, 300)])
+def test_a_face_at_the_edge_is_cut_as_far_as_there_is_picture(box: tuple[float, ...]) -> None:
+    picture = noise(100, 200)
+
+    pair = face_pair(picture, picture, np.array(box, np.float32))
+    assert pair.before.width >= 1
+    assert pair.change == 0
+
+
+def test_change_is_measured_in_the_face_alone() -> None:
+    before = np.zeros((100, 200, 3), np.uint8)
+    after = before.copy()
+    after[:, :45] = 255
+    assert face_pair(before, after, np.array([50, 30, 80, 70], np.float32)).change == 0
+
+    after[30:70, 50:65] = 100
+    assert face_pair(before, after, np.array([50, 30, 80, 70], np.float32)).change == 50

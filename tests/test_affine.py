@@ -1,0 +1,63 @@
+"""Affine maps: fitted, composed, inverted."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from vidrestore.affine import applied, composed, fit_similarity, inverted, scale_of
+from vidrestore.types import DisplayGeometry
+
+
+def similarity(*, scale: float, angle: float, shift: tuple[float, float]) -> np.ndarray:
+    cos, sin = scale * np.cos(angle), scale * np.sin(angle)
+    return np.array([[cos, -sin, shift[0]], [sin, cos, shift[1]]])
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.7, 3.0, -2.2])
+def test_a_similarity_is_recovered_from_its_points(angle: float) -> None:
+    truth = similarity(scale=1.7, angle=angle, shift=(40.0, -3.0))
+    points = np.random.default_rng(0).normal(size=(5, 2)) * 50
+    np.testing.assert_allclose(fit_similarity(points, applied(truth, points)), truth, atol=1e-9)
+
+
+def test_the_fit_never_reflects() -> None:
+    points = np.array([[0.0, 0], [1, 0], [0, 1], [2, 1]])
+    fitted = fit_similarity(points, points * [-1.0, 1.0])
+    assert np.linalg.det(fitted[:, :2]) > 0
+
+
+def test_coinciding_points_are_refused() -> None:
+    with pytest.raises(ValueError, match="coincide"):
+        fit_similarity(np.ones((5, 2)), np.zeros((5, 2)))
+
+
+def test_composing_with_the_inverse_changes_nothing() -> None:
+    affine = similarity(scale=0.3, angle=1.1, shift=(5.0, 6.0))
+    np.testing.assert_allclose(composed(affine, inverted(affine)), np.eye(2, 3), atol=1e-12)
+
+
+def test_scale_is_the_root_of_the_area_ratio() -> None:
+    assert scale_of(similarity(scale=2.5, angle=0.4, shift=(0, 0))) == pytest.approx(2.5)
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_display_geometry_agrees_with_turning_the_picture(turns: int, mirrored: bool) -> None:
+    geometry = DisplayGeometry(coded_hw=(3, 4), quarter_turns=turns, mirrored=mirrored)
+    coded = np.arange(12).reshape(3, 4)
+    shown = np.rot90(coded[:, ::-1] if mirrored else coded, k=-turns)
+    assert geometry.display_hw == shown.shape
+    to_display = geometry.coded_to_display()
+    for y in range(3):
+        for x in range(4):
+            shown_x, shown_y = np.rint(applied(to_display, [[x, y]])[0]).astype(int)
+            assert shown[shown_y, shown_x] == coded[y, x]
+
+
+def test_wide_samples_stretch_the_width_only() -> None:
+    geometry = DisplayGeometry(coded_hw=(576, 720), sample_aspect_ratio=Fraction(16, 15))
+    assert geometry.display_hw == (576, 768)
+    left, right = applied(geometry.coded_to_display(), [[-0.5, 0], [719.5, 0]])
+    assert left[0] == pytest.approx(-0.5)
+    assert right[0] == pytest.approx(767.5)

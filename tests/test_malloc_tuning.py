@@ -1,0 +1,45 @@
+"""Freed memory is kept where the C library can be told to."""
+
+import subprocess
+import sys
+
+import pytest
+
+from vidrestore import malloc_tuning as allocator
+
+FRESH_PAGES = """
+import resource, sys
+import numpy as np
+from vidrestore.malloc_tuning import keep_freed_memory
+
+told = keep_freed_memory() if sys.argv[1] == "kept" else False
+def faults():
+    for _ in range(3):
+        np.ones(16 << 20, dtype=np.float32)  # 64 MiB, freed at once
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+faults()
+before = faults()
+print(told, faults() - before)
+"""
+
+
+def faults(how: str) -> tuple[bool, int]:
+    child = subprocess.run(
+        [sys.executable, "-c", FRESH_PAGES, how], check=True, capture_output=True, text=True
+    )
+    told, count = child.stdout.split()
+    return told == "True", int(count)
+
+
+def test_large_blocks_are_reused_without_fresh_pages() -> None:
+    told, kept = faults("kept")
+    if not told:
+        pytest.skip("this C library has no mallopt")
+    _, given_back = faults("given back")
+    assert kept < 100
+    assert given_back > 10 * max(kept, 1)
+
+
+def test_elsewhere_than_on_linux_nothing_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(allocator.sys, "platform", "darwin")
+    assert allocator.keep_freed_memory() is False

@@ -1,0 +1,56 @@
+"""Motion between small pictures: fine, turned round, and joined."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from support.faces import example_pictures
+
+from vidrestore.optical_flow import chained_flow, dense_flow, fine_flow, inverse_flow
+
+SIDE_PX = 128
+INNER = (slice(12, -12), slice(12, -12))
+
+
+def face_moved(x: float, y: float, *, grow: float = 1.0) -> NDArray[np.uint8]:
+    """Return grey levels of a face, moved by so many pixels and enlarged about the middle."""
+    middle = SIDE_PX / 2
+    cut = cv2.cvtColor(example_pictures(1)[0][0:256, 170:426], cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(cut, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
+    shift_xy = (x + middle * (1 - grow), y + middle * (1 - grow))
+    moved = cv2.warpAffine(
+        small,
+        np.array([[grow, 0, shift_xy[0]], [0, grow, shift_xy[1]]]),
+        (SIDE_PX, SIDE_PX),
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return np.asarray(moved, dtype=np.uint8)
+
+
+def error_px(flow: NDArray[np.float32], expected_xy: tuple[float, float]) -> float:
+    return float(np.linalg.norm(flow[INNER] - np.array(expected_xy), axis=2).mean())
+
+
+def test_a_fine_flow_is_right_to_a_tenth_of_a_pixel_where_a_quick_one_is_not() -> None:
+    first, second = face_moved(0, 0), face_moved(1.4, -0.7, grow=1.03)
+    y, x = np.mgrid[0:SIDE_PX, 0:SIDE_PX].astype(np.float32)
+    middle = SIDE_PX / 2
+    expected = np.stack([1.4 + 0.03 * (x - middle), -0.7 + 0.03 * (y - middle)], axis=2)
+    fine, quick = (
+        float(np.linalg.norm((flow - expected)[INNER], axis=2).mean())
+        for flow in (fine_flow(first, second), dense_flow(first, second, quick=True))
+    )
+    assert fine < 0.1
+    assert fine < 0.7 * quick
+
+
+def test_an_inverse_flow_leads_back() -> None:
+    first, second = face_moved(0, 0), face_moved(2.0, 1.0)
+    back = inverse_flow(fine_flow(first, second))
+    assert error_px(back, (-2.0, -1.0)) < 0.15
+    assert error_px(fine_flow(second, first), (-2.0, -1.0)) < 0.15
+
+
+def test_chained_flows_lead_to_the_last_picture() -> None:
+    first, second, third = (face_moved(1.5 * k, -0.5 * k) for k in range(3))
+    path = chained_flow(fine_flow(first, second), fine_flow(second, third))
+    assert error_px(path, (3.0, -1.0)) < 0.15

@@ -1,0 +1,156 @@
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from vidrestore.prefetch import BackgroundWriter, prefetched
+
+
+def test_items_come_in_order() -> None:
+    assert list(prefetched(range(100), size=3)) == list(range(100))
+
+
+def test_no_more_items_are_made_ahead_than_stated() -> None:
+    made = 0
+
+    def items() -> Iterator[int]:
+        nonlocal made
+        for number in range(50):
+            made += 1
+            yield number
+
+    ahead = prefetched(items(), size=2)
+    taken = [next(ahead) for _ in range(5)]
+    # In the queue, and one in the hand of the thread.
+    assert made <= len(taken) + 2 + 1
+    ahead.close()
+
+
+def test_an_error_comes_after_the_items_before_it() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        yield 2
+        raise OSError("the disk is gone")
+
+    seen: list[int] = []
+    with pytest.raises(OSError, match="the disk is gone"):
+        seen.extend(prefetched(items(), size=4))
+    ahead = prefetched(items(), size=4)
+    assert [next(ahead), next(ahead)] == [1, 2]
+    with pytest.raises(OSError, match="gone"):
+        next(ahead)
+
+
+def test_closing_early_stops_the_thread_and_closes_the_source() -> None:
+    closed = threading.Event()
+
+    def items() -> Iterator[int]:
+        try:
+            while True:
+                yield 0
+        finally:
+            closed.set()
+
+    before = threading.active_count()
+    ahead = prefetched(items(), size=2)
+    next(ahead)
+    ahead.close()
+
+    assert closed.is_set()
+    assert threading.active_count() == before
+
+
+def test_a_queue_without_room_is_refused() -> None:
+    with pytest.raises(ValueError, match="size must be >= 1"):
+        prefetched([], size=0)
+    with pytest.raises(ValueError, match="size must be >= 1"):
+        BackgroundWriter(print, size=0)
+
+
+def test_what_is_put_is_consumed_in_order_before_the_block_ends() -> None:
+    got: list[int] = []
+    with BackgroundWriter(got.append, size=2) as behind:
+        for number in range(50):
+            behind.put(number)
+    assert got == list(range(50))
+
+
+def test_no_more_items_wait_than_stated() -> None:
+    go = threading.Event()
+    put = 0
+    behind: BackgroundWriter[int] = BackgroundWriter(lambda _: go.wait() and None, size=2)
+
+    def fill() -> None:
+        nonlocal put
+        for number in range(10):
+            behind.put(number)
+            put += 1
+
+    filler = threading.Thread(target=fill)
+    filler.start()
+    filler.join(0.3)
+    waiting = put
+    go.set()
+    filler.join()
+    behind.finish()
+    assert waiting <= 2 + 1
+    assert put == 10
+
+
+def test_an_error_of_the_consumer_is_raised_by_the_producer_and_stops_it() -> None:
+    got: list[int] = []
+
+    def consume(number: int) -> None:
+        if number == 3:
+            raise OSError("no space left")
+        got.append(number)
+
+    behind = BackgroundWriter(consume, size=1)
+
+    def produce() -> None:
+        for number in range(1000):
+            behind.put(number)
+
+    with pytest.raises(OSError, match="no space left"):
+        produce()
+    with pytest.raises(OSError, match="no space left"):
+        behind.finish()
+    assert got == [0, 1, 2]
+
+
+def test_an_error_of_the_producer_drops_what_waits() -> None:
+    go = threading.Event()
+    got: list[int] = []
+
+    def consume(number: int) -> None:
+        go.wait()
+        got.append(number)
+
+    before = threading.active_count()
+
+    def produce() -> None:
+        with BackgroundWriter(consume, size=5) as behind:
+            for number in range(4):
+                behind.put(number)
+            threading.Timer(0.05, go.set).start()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        produce()
+    assert got in ([], [0])
+    assert threading.active_count() <= before + 1
+
+
+def test_the_time_spent_consuming_is_told() -> None:
+    go = threading.Event()
+
+    def consume(_: int) -> None:
+        go.wait()
+
+    with BackgroundWriter(consume, size=5) as behind:
+        before = behind.busy_seconds
+        behind.put(1)
+        go.set()
+
+    assert before == 0.0
+    assert behind.busy_seconds > 0.0

@@ -1,0 +1,317 @@
+"""Photographs become a training set: aligned, measured, the unfit dropped with a reason."""
+
+import csv
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from support.faces import example_pictures
+
+from vidrestore.errors import ConfigError
+from vidrestore.faces.config import DetectorConfig
+from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, embedded_mtcnn
+from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.training.data.archives import pictures_under, read_bytes, read_classes, read_picture
+from vidrestore.training.data.component_boxes import component_boxes
+from vidrestore.training.data.face_table import aligned_faces, has_table, read_table
+from vidrestore.training.data.photo_checks import outside_share, spectral_px, yaw_ratio
+from vidrestore.training.data.prepare_faces import (
+    AlignedPhoto,
+    PrepareConfig,
+    judged,
+    masks_in,
+    prepare,
+)
+from vidrestore.types import Detection
+
+DETECTOR = MtcnnDetector(embedded_mtcnn(), device=torch.device("cpu"), config=DetectorConfig())
+CONFIG = PrepareConfig(least_px=96)
+Change: TypeAlias = Callable[[Detection, NDArray[np.uint8]], Detection | None]
+
+
+def unchanged(face: Detection, _picture: NDArray[np.uint8]) -> Detection | None:
+    return face
+
+
+def photograph() -> NDArray[np.uint8]:
+    return example_pictures(1)[0]
+
+
+def save(path: Path, picture: NDArray[np.uint8]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), np.ascontiguousarray(picture[:, :, ::-1]))
+
+
+def enlarged(picture: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
+    return cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+
+
+def textured(side: int = 512, seed: int = 0) -> NDArray[np.uint8]:
+    """Return a picture whose power falls with the square of frequency, as in photographs."""
+    rng = np.random.default_rng(seed)
+    radius = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
+    spectrum = np.fft.rfft2(rng.normal(size=(side, side))) / np.maximum(radius, 1 / side) ** 1.25
+    field = np.fft.irfft2(spectrum)
+    grey = np.clip(127 + 45 * (field - field.mean()) / field.std(), 0, 255).astype(np.uint8)
+    return np.repeat(grey[:, :, None], 3, axis=2)
+
+
+def test_a_folder_becomes_a_table_that_training_reads(tmp_path: Path) -> None:
+    save(tmp_path / "photos" / "a.png", photograph())
+    save(tmp_path / "photos" / "deep" / "b.png", np.full((200, 200, 3), 90, np.uint8))
+    (tmp_path / "photos" / "broken.jpg").write_bytes(b"no picture")
+    (tmp_path / "photos" / "notes.txt").write_text("not looked at")
+
+    def labels(origin: str, face: AlignedPhoto) -> NDArray[np.uint8]:
+        assert origin == "a.png"
+        return np.full(face.crop_hwc.shape[:2], 7, np.uint8)
+
+    report = prepare(
+        tmp_path / "photos", tmp_path / "set", detector=DETECTOR, config=CONFIG, labels=labels
+    )
+
+    assert (report.pictures, report.kept) == (3, 1)
+    assert report.dropped == {"no face": 1, "unreadable": 1}
+    assert has_table(tmp_path / "set")
+    (row,) = read_table(tmp_path / "set")
+    (face,) = aligned_faces([row], share=1.0, least_px=96)
+    assert face.shape[0] % 32 == 0
+    assert face.std() > 20
+    assert row.mask is not None
+    assert set(np.unique(read_picture(row.mask))) == {7}
+    with (tmp_path / "set" / "faces.tsv").open() as file:
+        (cells,) = csv.DictReader(file, delimiter="\t")
+    assert cells["source"] == "a.png"
+    box = [float(cells[f"mouth_{side}"]) for side in ("x0", "y0", "x1", "y1")]
+    assert box[0] < row.points_xy[3, 0] < row.points_xy[4, 0] < box[2]
+
+
+def test_the_tile_lies_on_the_template(tmp_path: Path) -> None:
+    save(tmp_path / "photos" / "a.png", photograph())
+    prepare(tmp_path / "photos", tmp_path / "set", detector=DETECTOR, config=CONFIG)
+    (row,) = read_table(tmp_path / "set")
+    scale = read_picture(row.picture).shape[0] / 512
+    away = np.linalg.norm(row.points_xy - TEMPLATE_POINTS_XY * scale, axis=1).mean()
+    assert away < 12 * scale
+
+
+def test_masks_of_photographs_are_aligned_with_the_largest_face(tmp_path: Path) -> None:
+    photo = photograph()
+    beside = cv2.copyMakeBorder(photo, 0, 0, 0, photo.shape[1], cv2.BORDER_CONSTANT)
+    small = cv2.resize(photo, None, fx=0.7, fy=0.7, interpolation=cv2.INTER_AREA)
+    beside[: small.shape[0], photo.shape[1] :][:, : small.shape[1]] = small
+    save(tmp_path / "photos" / "deep" / "a.png", beside)
+    # The largest face's classes follow its brightness, so that they can be told from any other's.
+    classes = np.where(photo.mean(axis=2) > 127, 1, 13).astype(np.uint8)
+    mask = Image.fromarray(
+        cv2.copyMakeBorder(classes, 0, 0, 0, photo.shape[1], cv2.BORDER_CONSTANT, value=(18,))
+    )
+    mask.putpalette([(37 * at) % 256 for at in range(57)])
+    (tmp_path / "masks" / "deep").mkdir(parents=True)
+    mask.save(tmp_path / "masks" / "deep" / "a.png")
+
+    report = prepare(
+        tmp_path / "photos",
+        tmp_path / "set",
+        detector=DETECTOR,
+        config=PrepareConfig(least_px=96, largest_only=True),
+        labels=masks_in(tmp_path / "masks"),
+    )
+
+    assert (report.kept, report.dropped) == (1, {"beside a larger face": 1})
+    (row,) = read_table(tmp_path / "set")
+    assert row.mask is not None
+    aligned, face = read_classes(row.mask), read_picture(row.picture).mean(axis=2)
+    assert aligned.shape == face.shape
+    inner = slice(face.shape[0] // 4, 3 * face.shape[0] // 4)
+    skin = aligned[inner, inner] == 1
+    assert 0.05 < skin.mean() < 0.95
+    assert ((face[inner, inner] > 127) == skin).mean() > 0.97
+
+
+def test_a_mask_that_is_missing_or_of_another_size_or_in_colour_is_refused(tmp_path: Path) -> None:
+    save(tmp_path / "photos" / "a.jpg", photograph())
+
+    def labelled() -> None:
+        prepare(
+            tmp_path / "photos",
+            tmp_path / "set",
+            detector=DETECTOR,
+            config=CONFIG,
+            labels=masks_in(tmp_path / "masks"),
+        )
+        raise AssertionError("was not refused")
+
+    for content, message in [
+        (None, "cannot be read"),
+        (np.zeros((9, 9), np.uint8), "9 x 9, but the photograph is"),
+        (np.zeros((*photograph().shape[:2], 3), np.uint8), "not classes"),
+    ]:
+        if content is not None:
+            (tmp_path / "masks").mkdir(exist_ok=True)
+            assert cv2.imwrite(str(tmp_path / "masks" / "a.png"), content)
+        with pytest.raises(ConfigError, match=message):
+            labelled()
+        shutil.rmtree(tmp_path / "set")
+
+
+class Doubtful:
+    """The detector, with a change to what it finds at first and to what it sees when it looks."""
+
+    has_fast_refine = True
+
+    def __init__(self, *, finds: Change = unchanged, sees: Change = unchanged) -> None:
+        self._finds, self._sees = finds, sees
+
+    def detect(self, pictures: Sequence[NDArray[np.uint8]]) -> list[tuple[Detection, ...]]:
+        (found,) = DETECTOR.detect(pictures)
+        changed = [self._finds(face, pictures[0]) for face in found]
+        return [tuple(face for face in changed if face is not None)]
+
+    def refine(
+        self, picture: NDArray[np.uint8], guesses: Sequence[Detection]
+    ) -> list[Detection | None]:
+        seen = DETECTOR.refine(picture, guesses)
+        return [None if face is None else self._sees(face, picture) for face in seen]
+
+
+def test_a_face_that_fills_the_picture_is_found(tmp_path: Path) -> None:
+    def only_far_from_edges(face: Detection, picture: NDArray[np.uint8]) -> Detection | None:
+        """As real detectors do it, if not always."""
+        height, width = picture.shape[:2]
+        x0, y0, x1, y1 = face.box_xyxy
+        return face if min(x0, y0, width - x1, height - y1) > 60 else None
+
+    save(tmp_path / "photos" / "a.png", photograph())
+    shy = Doubtful(finds=only_far_from_edges)
+    report = prepare(tmp_path / "photos", tmp_path / "set", detector=shy, config=CONFIG)
+    assert (report.kept, report.dropped) == (1, {})
+    (row,) = read_table(tmp_path / "set")
+    scale = read_picture(row.picture).shape[0] / 512
+    away = np.linalg.norm(row.points_xy - TEMPLATE_POINTS_XY * scale, axis=1).mean()
+    assert away < 12 * scale
+
+
+def test_what_is_no_face_at_a_closer_look_is_left_out(tmp_path: Path) -> None:
+    def less_sure(face: Detection, _picture: NDArray[np.uint8]) -> Detection | None:
+        return replace(face, score=0.68)
+
+    save(tmp_path / "photos" / "a.png", photograph())
+    report = prepare(
+        tmp_path / "photos", tmp_path / "set", detector=Doubtful(sees=less_sure), config=CONFIG
+    )
+    assert (report.kept, report.dropped) == (0, {"no face": 1})
+
+
+def test_black_hair_and_a_dark_background_do_not_make_a_face_too_dark() -> None:
+    (found,) = DETECTOR.detect([photograph()])
+    points = found[0].points_xy.astype(np.float64)
+    around = photograph().copy()
+    inside = np.zeros(around.shape[:2], np.uint8)
+    middle = points.mean(axis=0)
+    hull = cv2.convexHull((middle + (points - middle) * 1.3).astype(np.int32))
+    cv2.fillConvexPoly(inside, hull, (1,))
+    around[inside == 0] = 0
+    config = PrepareConfig(least_px=32, burnt=0.05)
+    assert judged(around, points, config)[0] == ""
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_an_archive_is_as_good_as_a_folder(tmp_path: Path, kind: str) -> None:
+    save(tmp_path / "a.png", photograph())
+    archive = tmp_path / f"photos.{kind}"
+    if kind == "zip":
+        with zipfile.ZipFile(archive, "w") as packed:
+            packed.write(tmp_path / "a.png", "inner/a.png")
+    else:
+        with tarfile.open(archive, "w") as packed:
+            packed.add(tmp_path / "a.png", "inner/a.png")
+    assert [path.name for path in pictures_under(archive)] == ["a.png"]
+    report = prepare(archive, tmp_path / "set", detector=DETECTOR, config=CONFIG)
+    assert report.kept == 1
+
+
+def test_a_table_is_read_from_an_archive(tmp_path: Path) -> None:
+    save(tmp_path / "photos" / "a.png", photograph())
+    prepare(tmp_path / "photos", tmp_path / "set", detector=DETECTOR, config=CONFIG)
+    archive = tmp_path / "set.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        for path in (tmp_path / "set").iterdir():
+            packed.write(path, path.name)
+    (inside,), (outside,) = read_table(archive), read_table(tmp_path / "set")
+    np.testing.assert_array_equal(read_picture(inside.picture), read_picture(outside.picture))
+    with pytest.raises(ConfigError, match="not in the archive"):
+        read_bytes(archive / "other.png")
+
+
+def test_an_enlarged_photograph_is_recognised(tmp_path: Path) -> None:
+    for factor in (1.0, 2.5):
+        save(tmp_path / "photos" / f"{factor}.png", enlarged(photograph(), factor))
+    prepare(tmp_path / "photos", tmp_path / "set", detector=DETECTOR, config=CONFIG)
+    with (tmp_path / "set" / "faces.tsv").open() as file:
+        plain, large = csv.DictReader(file, delimiter="\t")
+    assert float(large["native_px"]) > 2 * float(plain["native_px"])
+    assert float(large["eff_res512"]) < 1.5 * float(plain["native_px"])
+
+
+@pytest.mark.parametrize("side", [160, 256, 384])
+def test_the_spectrum_tells_how_much_was_enlarged(side: int) -> None:
+    whole = textured()
+    small = cv2.resize(whole, (side, side), interpolation=cv2.INTER_AREA)
+    back = cv2.resize(small, (512, 512), interpolation=cv2.INTER_CUBIC)
+    assert spectral_px(whole) > 480
+    assert spectral_px(back) == pytest.approx(side, rel=0.35)
+
+
+@pytest.mark.parametrize(
+    ("reason", "spoil"),
+    [
+        ("too small", lambda p, xy: (cv2.resize(p, None, fx=0.25, fy=0.25), xy / 4)),
+        ("too blurred", lambda p, xy: (cv2.GaussianBlur(p, (0, 0), 6.0), xy)),
+        ("overexposed", lambda p, xy: (np.clip(p * 6.0, 0, 255).astype(np.uint8), xy)),
+        ("too dark", lambda p, xy: (p // 40, xy)),
+        ("cut by the border", lambda p, xy: (p[:, int(xy[0, 0]) :], xy - (int(xy[0, 0]), 0))),
+        ("turned too far", lambda p, xy: (p, np.vstack([xy[:2], xy[0] + (0, 30), xy[3:]]))),
+    ],
+)
+def test_the_unfit_are_dropped_for_what_is_wrong_with_them(reason: str, spoil) -> None:
+    (found,) = DETECTOR.detect([photograph()])
+    points = found[0].points_xy.astype(np.float64)
+    kept, face = judged(photograph(), points, CONFIG)
+    assert (kept, face is not None) == ("", True)
+    assert judged(*spoil(photograph(), points), CONFIG) == (reason, None)
+
+
+def test_a_frontal_face_is_not_turned_and_lies_inside() -> None:
+    assert yaw_ratio(TEMPLATE_POINTS_XY) < 0.03
+    assert outside_share(TEMPLATE_POINTS_XY, (512, 512)) == pytest.approx(0.0, abs=1e-9)
+    assert outside_share(TEMPLATE_POINTS_XY, (512, 256)) == pytest.approx(0.5, abs=0.02)
+
+
+def test_boxes_are_as_big_as_those_that_components_are_trained_with() -> None:
+    boxes = component_boxes(TEMPLATE_POINTS_XY)
+    sides = boxes[:, 2] - boxes[:, 0]
+    np.testing.assert_allclose(sides, [80, 80, 120], atol=4)
+    np.testing.assert_allclose((boxes[0, :2] + boxes[0, 2:]) / 2, TEMPLATE_POINTS_XY[0])
+
+
+def test_a_full_target_and_an_empty_source_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").write_text("mine")
+    with pytest.raises(ConfigError, match="not an empty folder"):
+        prepare(tmp_path / "empty", tmp_path / "full", detector=DETECTOR, config=CONFIG)
+    with pytest.raises(ConfigError, match="holds no pictures"):
+        prepare(tmp_path / "empty", tmp_path / "new", detector=DETECTOR, config=CONFIG)
+    with pytest.raises(ConfigError, match="neither a folder nor"):
+        prepare(tmp_path / "none", tmp_path / "other", detector=DETECTOR, config=CONFIG)

@@ -1,0 +1,190 @@
+"""Facial components: where they are at any resolution, what judges them, and what is left out."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.models.gfpgan.component_discriminator import FacialComponentDiscriminator
+from vidrestore.training.data.component_boxes import COMPONENTS
+from vidrestore.training.losses.component_loss import (
+    boxes_at_points,
+    component_crops,
+    component_discriminator_losses,
+    component_generator_terms,
+    component_style_loss,
+    crop_sides_px,
+    template_boxes,
+)
+from vidrestore.training.losses.perceptual import gram_matrix
+
+SIDES = [64, 128, 256, 512, 1024]
+
+
+def plane(size: int) -> Tensor:
+    """Return a picture whose value is where it is: x, y and x + y in samples of 512."""
+    at = (torch.arange(size) + 0.5) * 512 / size - 0.5
+    x, y = at.expand(size, size), at[:, None].expand(size, size)
+    return torch.stack([x, y, x + y])[None]
+
+
+def judges() -> dict[str, FacialComponentDiscriminator]:
+    torch.manual_seed(0)
+    return {name: FacialComponentDiscriminator() for name in COMPONENTS}
+
+
+def crops(seed: int, side: int = 16) -> dict[str, Tensor]:
+    rng = torch.Generator().manual_seed(seed)
+    return {name: torch.rand(2, 3, side, side, generator=rng) * 2 - 1 for name in COMPONENTS}
+
+
+class Forbidden(FacialComponentDiscriminator):
+    """Must not be asked."""
+
+    def forward(self, image_NCHW: Tensor) -> None:  # type: ignore[override]
+        raise AssertionError("computed for nothing")
+
+
+def test_crops_have_the_released_sides_at_512_and_shrink_with_the_picture() -> None:
+    assert crop_sides_px(512) == (80, 80, 120)
+    assert crop_sides_px(256) == (40, 40, 60)
+    assert crop_sides_px(1024) == (160, 160, 240)
+    for size in (32, 64, 96, 128, 320):
+        assert all(side % 4 == 0 and side >= 8 for side in crop_sides_px(size))
+
+
+@pytest.mark.parametrize("size", SIDES)
+def test_the_same_part_of_the_face_is_seen_at_any_resolution(size: int) -> None:
+    found = component_crops(plane(size), template_boxes(size))
+    centres = {
+        "left_eye": TEMPLATE_POINTS_XY[0],
+        "right_eye": TEMPLATE_POINTS_XY[1],
+        "mouth": TEMPLATE_POINTS_XY[3:].mean(axis=0),
+    }
+    for name, side in zip(COMPONENTS, crop_sides_px(size), strict=True):
+        assert tuple(found[name].shape) == (1, 3, side, side)
+        x, y = found[name][0, :2].mean(dim=(1, 2))
+        assert (float(x), float(y)) == pytest.approx(tuple(centres[name]), abs=0.01)
+        width = float(found[name][0, 0, 0, -1] - found[name][0, 0, 0, 0]) * side / (side - 1)
+        assert width == pytest.approx(80.6 if "eye" in name else 123, rel=0.03)
+
+
+def test_an_eyes_crop_at_512_is_hardly_resampled() -> None:
+    left = template_boxes(512)[0]
+    assert float(left[2] - left[0]) == pytest.approx(80, abs=1)
+
+
+def test_every_sample_is_cropped_at_its_own_landmarks() -> None:
+    moved_points = TEMPLATE_POINTS_XY + np.array([8.0, -4.0])
+    points = torch.from_numpy(np.stack([TEMPLATE_POINTS_XY, moved_points]))
+    boxes = boxes_at_points(points)
+    assert boxes.dtype is torch.float32
+    torch.testing.assert_close(boxes[0], template_boxes(512))
+    found = component_crops(plane(512).repeat(2, 1, 1, 1), boxes)
+    for crop in found.values():
+        moved = (crop[1] - crop[0])[:2].mean(dim=(1, 2))
+        torch.testing.assert_close(moved, torch.tensor([8.0, -4.0]), atol=1e-3, rtol=0)
+
+
+def test_gradients_reach_the_picture_inside_the_boxes_only() -> None:
+    image = torch.rand(1, 3, 64, 64).double().requires_grad_()
+    boxes = torch.tensor([[4, 4, 12, 12], [20, 4, 30, 14], [8, 30, 40, 60]])
+    sum(crop.sum() for crop in component_crops(image, boxes).values()).backward()
+    assert image.grad is not None
+    assert float(image.grad[0, 0, 8, 8]) > 0
+    assert float(image.grad[0, 0, 20, 50]) == 0
+
+
+def test_crops_differentiate_as_finite_differences_do() -> None:
+    boxes = torch.tensor([[0.3, 0.2, 5, 5], [1, 1, 6.5, 6.5], [0, 2, 7, 9.0]])
+
+    def mouth(image: Tensor) -> Tensor:
+        return component_crops(image, boxes)["mouth"]
+
+    assert torch.autograd.gradcheck(mouth, torch.rand(1, 1, 10, 10).double().requires_grad_())
+
+
+def test_pictures_and_boxes_of_other_shapes_are_refused() -> None:
+    with pytest.raises(ValueError, match="square"):
+        component_crops(torch.rand(1, 3, 64, 48), template_boxes(64))
+    with pytest.raises(ValueError, match=r"\(2, 3, 4\) or \(3, 4\), got \(1, 3, 4\)"):
+        component_crops(torch.rand(2, 3, 64, 64), template_boxes(64)[None])
+
+
+def test_half_precision_pictures_are_cropped_in_full() -> None:
+    image = torch.rand(1, 3, 64, 64)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = component_crops(image.bfloat16(), template_boxes(64))["mouth"]
+    assert found.dtype is torch.float32
+    expected = component_crops(image.bfloat16().float(), template_boxes(64))["mouth"]
+    assert torch.equal(found, expected)
+
+
+def test_the_generators_terms_are_the_released_ones() -> None:
+    networks, restored, target = judges(), crops(0), crops(1)
+    terms = component_generator_terms(
+        networks, restored, target, adversarial_weight=2, style_weight=200
+    )
+    styles = torch.zeros(())
+    for name, network in networks.items():
+        fake, real = network(restored[name]), network(target[name])
+        as_real = F.binary_cross_entropy_with_logits(fake.scores, torch.ones_like(fake.scores))
+        torch.testing.assert_close(terms[f"component_{name}"], 2 * as_real)
+        for weight, one, other in zip((0.5, 1), fake.features, real.features, strict=True):
+            styles = styles + weight * (gram_matrix(one) - gram_matrix(other)).abs().mean()
+    torch.testing.assert_close(terms["component_style"], 200 * styles)
+    assert len(terms) == 4
+
+
+def test_the_generators_terms_teach_the_picture_and_not_the_discriminators() -> None:
+    networks, target = judges(), crops(1)
+    restored = {name: crop.requires_grad_() for name, crop in crops(0).items()}
+    terms = component_generator_terms(networks, restored, target)
+    torch.stack(list(terms.values())).sum().backward()
+    for name, network in networks.items():
+        grad = restored[name].grad
+        assert grad is not None
+        assert float(grad.abs().sum()) > 0
+        assert all(each.grad is None and each.requires_grad for each in network.parameters())
+
+
+def test_terms_of_weight_zero_are_left_out_and_targets_are_not_looked_at_without_style() -> None:
+    nothing = component_generator_terms(
+        {name: Forbidden() for name in COMPONENTS}, {}, {}, adversarial_weight=0, style_weight=0
+    )
+    assert nothing == {}
+    terms = component_generator_terms(judges(), crops(0), {}, style_weight=0)
+    assert list(terms) == [f"component_{name}" for name in COMPONENTS]
+    only = component_generator_terms(judges(), crops(0), crops(1), adversarial_weight=0)
+    assert list(only) == ["component_style"]
+
+
+def test_style_of_equal_features_costs_nothing() -> None:
+    features = judges()["mouth"](crops(0)["mouth"]).features
+    assert component_style_loss(features, features).item() == 0
+
+
+def test_each_discriminator_learns_from_its_own_component() -> None:
+    networks = judges()
+    restored = {name: crop.requires_grad_() for name, crop in crops(0).items()}
+    losses = component_discriminator_losses(networks, restored, crops(1))
+    losses["mouth"].backward()
+    assert all(crop.grad is None for crop in restored.values())
+    assert networks["mouth"].conv1[0].weight.grad is not None
+    assert networks["left_eye"].conv1[0].weight.grad is None
+    real = networks["mouth"](crops(1)["mouth"]).scores
+    fake = networks["mouth"](restored["mouth"]).scores
+    expected = F.softplus(-real).mean() + F.softplus(fake).mean()
+    torch.testing.assert_close(losses["mouth"], expected)
+
+
+def test_autocast_keeps_all_terms_near_those_of_full_precision() -> None:
+    networks, restored, target = judges(), crops(0, side=32), crops(1, side=32)
+    plain = component_generator_terms(networks, restored, target)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = component_generator_terms(networks, restored, target)
+    for name, term in found.items():
+        assert term.dtype is torch.float32
+        torch.testing.assert_close(term, plain[name], rtol=0.05, atol=0.01)

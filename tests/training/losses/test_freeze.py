@@ -1,0 +1,62 @@
+"""What is frozen stays, what is held comes back, and gradients pass through both."""
+
+import pytest
+import torch
+
+from vidrestore.models.stylegan2.discriminator import StyleGAN2Discriminator
+from vidrestore.training.losses.freeze import freeze_layers, frozen_layers, frozen_weights
+
+
+def judge() -> StyleGAN2Discriminator:
+    return StyleGAN2Discriminator(out_size=32, narrow=1 / 32)
+
+
+def test_the_layers_nearest_to_the_picture_are_frozen() -> None:
+    network = judge()
+    layers = frozen_layers(network, 3)
+    assert layers == tuple(network.conv_body[:3])
+    assert all(each.requires_grad for each in network.parameters())
+
+
+def test_steps_of_the_rest_leave_frozen_layers_as_they_are() -> None:
+    network = judge()
+    rest = freeze_layers(network, 2)
+    before = {name: each.detach().clone() for name, each in network.named_parameters()}
+    seen = torch.rand(2, 3, 32, 32, requires_grad=True)
+    network(seen).sum().backward()
+    with torch.no_grad():
+        for each in rest:
+            each -= 0.1 * each.grad
+    changed = {
+        name for name, each in network.named_parameters() if not torch.equal(each, before[name])
+    }
+    assert changed
+    assert not any(name.startswith(("conv_body.0.", "conv_body.1.")) for name in changed)
+    assert {"conv_body.2.conv1.0.weight", "final_linear.1.weight"} <= changed
+    assert seen.grad is not None
+    assert float(seen.grad.abs().sum()) > 0
+
+
+@pytest.mark.parametrize("count", [-1, 5])
+def test_more_layers_than_there_are_cannot_be_frozen(count: int) -> None:
+    with pytest.raises(ValueError, match="between 0 and 4"):
+        frozen_layers(judge(), count)
+
+
+def test_held_weights_get_no_gradient_but_the_picture_does() -> None:
+    network = judge()
+    seen = torch.rand(2, 3, 32, 32, requires_grad=True)
+    with frozen_weights(network):
+        score = network(seen).sum()
+    score.backward()
+    assert seen.grad is not None
+    assert all(each.grad is None for each in network.parameters())
+
+
+def test_after_being_held_frozen_layers_are_frozen_and_the_others_are_not() -> None:
+    network = judge()
+    rest = freeze_layers(network, 2)
+    with frozen_weights(network):
+        assert not any(each.requires_grad for each in network.parameters())
+    trained = [each for each in network.parameters() if each.requires_grad]
+    assert [id(each) for each in trained] == [id(each) for each in rest]

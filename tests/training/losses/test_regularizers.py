@@ -1,0 +1,201 @@
+"""R1 and path length: analytic values, plain formulations, state, precision."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from vidrestore.models.stylegan2.discriminator import StyleGAN2Discriminator
+from vidrestore.models.stylegan2.generator import StyleGAN2Generator
+from vidrestore.training.losses.regularizers import (
+    PathLengthMean,
+    lazy_adam,
+    lazy_weight,
+    path_length_penalty,
+    r1_penalty,
+)
+
+
+def forbidden(_: Tensor) -> Tensor:
+    raise AssertionError("computed for nothing")
+
+
+class Linear(nn.Module):
+    """Scores a picture by its product with a template: the slope is the template."""
+
+    def __init__(self, *shape: int) -> None:
+        super().__init__()
+        weight = torch.randn(shape, generator=torch.Generator().manual_seed(3)).double()
+        self.weight = nn.Parameter(weight)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return (image * self.weight).sum(dim=(1, 2, 3))[:, None]
+
+
+def test_the_penalty_of_a_linear_score_is_the_square_of_its_weights() -> None:
+    judge = Linear(3, 4, 4)
+    found = r1_penalty(judge, torch.rand(5, 3, 4, 4).double(), weight=10, interval=1)
+    torch.testing.assert_close(found, 5 * judge.weight.square().sum())
+    found.backward()
+    torch.testing.assert_close(judge.weight.grad, 10 * judge.weight.detach())
+
+
+def test_scores_of_several_scales_and_patches_are_penalised_together() -> None:
+    judge = Linear(3, 4, 4)
+
+    def scales(image: Tensor) -> list[Tensor]:
+        return [judge(image)[:, :, None, None], 2 * judge(image)]
+
+    found = r1_penalty(scales, torch.rand(2, 3, 4, 4).double(), weight=2, interval=1)
+    torch.testing.assert_close(found, 9 * judge.weight.square().sum())
+
+
+def test_every_sixteenth_step_weighs_sixteen_times_as_much() -> None:
+    judge, real = Linear(3, 4, 4), torch.rand(2, 3, 4, 4).double()
+    every = sum(r1_penalty(judge, real, interval=1).item() for _ in range(16))
+    assert r1_penalty(judge, real, interval=16).item() == pytest.approx(every)
+    assert lazy_weight(2.0, interval=4) == 8.0
+    with pytest.raises(ValueError, match="interval"):
+        lazy_weight(1.0, interval=0)
+
+
+def test_adam_is_slowed_by_the_share_of_its_steps_that_regularise() -> None:
+    lr, betas = lazy_adam(lr=0.002, betas=(0.0, 0.99), interval=16)
+    assert lr == pytest.approx(0.002 * 16 / 17)
+    assert betas == (0.0, pytest.approx(0.99 ** (16 / 17)))
+
+
+def test_gradients_of_the_penalty_are_those_of_finite_differences() -> None:
+    real = torch.rand(1, 2, 3, 3, generator=torch.Generator().manual_seed(0)).double()
+
+    def penalty(weight: Tensor) -> Tensor:
+        return r1_penalty(lambda x: torch.tanh(x * weight).sum(dim=(1, 2, 3))[:, None], real)
+
+    assert torch.autograd.gradcheck(penalty, torch.rand(2, 3, 3).double().requires_grad_())
+
+
+def test_the_real_pictures_keep_no_gradient() -> None:
+    real = torch.rand(2, 3, 4, 4).double()
+    r1_penalty(Linear(3, 4, 4), real).backward()
+    assert not real.requires_grad
+    assert real.grad is None
+
+
+def tiny_judge() -> StyleGAN2Discriminator:
+    torch.manual_seed(0)
+    return StyleGAN2Discriminator(out_size=16, narrow=1 / 32)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_autocast_does_not_coarsen_the_penalty(dtype: torch.dtype) -> None:
+    judge, real = tiny_judge(), torch.rand(2, 3, 16, 16)
+    plain = r1_penalty(judge, real)
+    with torch.autocast("cpu", dtype):
+        found = r1_penalty(judge, real)
+    assert found.dtype is torch.float32
+    assert found.item() == plain.item() > 0
+    found.backward()
+    assert all(
+        each.grad is not None and bool(torch.isfinite(each.grad).all())
+        for name, each in judge.named_parameters()
+        if not name.endswith("final_linear.1.bias")  # a constant has no slope
+    )
+
+
+def test_a_step_down_the_penalty_flattens_the_discriminator() -> None:
+    judge, real = tiny_judge(), torch.rand(4, 3, 16, 16)
+    before = r1_penalty(judge, real, interval=1)
+    before.backward()
+    with torch.no_grad():
+        for each in judge.parameters():
+            if each.grad is not None:
+                each -= 1e-3 * each.grad
+    assert r1_penalty(judge, real, interval=1).item() < before.item()
+
+
+def test_nothing_is_computed_for_a_zero_weight() -> None:
+    mean = PathLengthMean()
+    assert float(r1_penalty(forbidden, torch.rand(1, 3, 4, 4), weight=0)) == 0
+    assert float(path_length_penalty(forbidden, torch.rand(1, 2, 4), mean, weight=0)) == 0
+    assert float(mean.value) == 0
+
+
+def linear_synthesis(size: int) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """Return a matrix and the generator that applies it to the sum of a sample's codes."""
+    rng = torch.Generator().manual_seed(7)
+    matrix = torch.randn(4, 3 * size * size, generator=rng).double()
+    return matrix, lambda w: (w.sum(dim=1) @ matrix).view(-1, 3, size, size)
+
+
+def test_the_length_of_a_linear_path_is_that_of_the_transposed_matrix_times_noise() -> None:
+    matrix, synthesise = linear_synthesis(2)
+    mean = PathLengthMean(decay=0.5)
+    found = path_length_penalty(
+        synthesise,
+        torch.rand(3, 5, 4).double(),
+        mean,
+        rng=torch.Generator().manual_seed(1),
+        weight=1,
+        interval=1,
+    )
+    noise = torch.randn(3, 3, 2, 2, generator=torch.Generator().manual_seed(1)).double()
+    lengths = ((noise.flatten(1) / 2) @ matrix.T).norm(dim=1)
+    torch.testing.assert_close(mean.value.double(), lengths.mean() / 2, rtol=1e-6, atol=0)
+    torch.testing.assert_close(
+        found, (lengths - lengths.mean() / 2).square().mean(), rtol=1e-6, atol=0
+    )
+
+
+def test_the_mean_comes_to_the_mean_length_and_is_the_same_for_all_processes() -> None:
+    _, synthesise = linear_synthesis(2)
+    mean, other = PathLengthMean(decay=1.0), PathLengthMean(decay=1.0)
+    codes = torch.rand(2, 1, 4).double()
+    path_length_penalty(synthesise, codes, mean, average=lambda own: own * 0 + 3)
+    path_length_penalty(synthesise, codes, other, average=lambda own: own * 0 + 3)
+    assert float(mean.value) == float(other.value) == 3
+
+
+def test_a_saved_mean_goes_on_where_it_was() -> None:
+    mean, again = PathLengthMean(), PathLengthMean()
+    for length in (1.0, 5.0):
+        mean.moved(torch.tensor(length))
+    again.load_state_dict(mean.state_dict())
+    kept = mean.state_dict()["value"]
+    assert float(mean.moved(torch.tensor(2.0))) == float(again.moved(torch.tensor(2.0)))
+    assert float(kept) == pytest.approx(0.01 * 0.99 + 0.05)
+
+
+def tiny_generator() -> StyleGAN2Generator:
+    torch.manual_seed(0)
+    return StyleGAN2Generator(
+        out_size=16, num_style_feat=8, num_mlp=2, channel_multiplier=1, narrow=1 / 32
+    )
+
+
+def test_path_length_of_the_prior_reaches_mapping_and_synthesis_whatever_the_autocast() -> None:
+    network = tiny_generator()
+    found: list[float] = []
+    for enabled in (False, True):
+        network.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            with torch.autocast("cpu", enabled=False):
+                codes = network.broadcast(network.style_mlp(torch.ones(2, 8)))
+            rng = torch.Generator().manual_seed(0)
+            penalty = path_length_penalty(network.synthesise, codes, PathLengthMean(), rng=rng)
+        penalty.backward()
+        found.append(penalty.item())
+        for name in ("style_mlp.1.weight", "style_convs.0.modulated_conv.weight"):
+            grad = network.get_parameter(name).grad
+            assert grad is not None
+            assert float(grad.abs().sum()) > 0
+    assert found[0] == found[1] > 0
+
+
+def test_codes_without_a_mapping_are_enough() -> None:
+    network = tiny_generator()
+    codes = torch.ones(2, network.num_latent, 8)
+    path_length_penalty(network.synthesise, codes, PathLengthMean()).backward()
+    assert codes.grad is None
+    assert not codes.requires_grad
+    assert network.style_conv1.modulated_conv.weight.grad is not None

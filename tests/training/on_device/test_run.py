@@ -1,0 +1,149 @@
+"""A run on one device: three kinds of stages, resumed as if it had never stopped."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+import torch
+from support.devicetraining import (
+    DETAIL,
+    RATES,
+    SmallRestorer,
+    run_config,
+    stage,
+    training_root,
+    use_small_restorer,
+)
+from torch import Tensor
+
+from vidrestore.errors import ConfigError, WeightsError
+from vidrestore.models.lite import build_lite
+from vidrestore.training.engine.checkpoint import read_checkpoint
+from vidrestore.training.engine.progress import TrainingProgress
+from vidrestore.training.on_device.run import train_on_device
+from vidrestore.weights.load import load_weights, read_weights
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return training_root(tmp_path_factory.mktemp("data"))
+
+
+def adversary(**changes: Any) -> dict[str, Any]:
+    weights = DETAIL | {"features": 0.3, "adversary": 0.05, "matching": 1.0}
+    return stage("adversary", adversary=RATES, weights=weights, keeps="detail", **changes)
+
+
+def test_one_command_trains_both_ends_and_leaves_weights_curves_and_a_sheet(
+    root: Path, tmp_path: Path
+) -> None:
+    told: list[TrainingProgress] = []
+    config = run_config(
+        root,
+        [
+            stage("small", codec_share=0.5, codec_repeat=2),
+            stage("large", steps=1, side_px=128, batch=1, keeps="fidelity"),
+            stage("teacher", steps=1, weights=DETAIL),
+            adversary(steps=2),
+        ],
+    )
+    written = train_on_device(config, folder=tmp_path, device="cpu", on_progress=told.append)
+
+    assert {each.name for each in written} == {
+        "lite.safetensors",
+        "curves.png",
+        "sheet.png",
+    }
+    assert [each.step for each in told] == [1, 2, 3, 4, 5, 6]
+    assert all(each.terms["samples_per_second"] > 0 for each in told)
+    assert {"teacher", "gradients", "consistency", "tones"} <= told[3].terms.keys()
+    assert {"features", "adversary", "matching", "texture"} <= told[5].terms.keys()
+    ends = [read_weights(tmp_path / "lite.safetensors", detail=each).state for each in (0.0, 1.0)]
+    assert any(not torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+    assert load_weights(build_lite(), tmp_path / "lite.safetensors") == 0.5
+    sheet = cv2.imread(str(tmp_path / "sheet.png"))
+    assert sheet is not None
+    assert sheet.shape == (64, 4 * 64, 3)
+    assert sheet.std() > 10
+    assert (tmp_path / "last.pt.parts.json").exists()
+    assert all(each.stat().st_size < 15e6 for each in tmp_path.glob("*.[0-9][0-9][0-9]"))
+
+
+def ends_of(folder: Path) -> dict[str, dict[str, Tensor]]:
+    return read_checkpoint(folder / "last.pt")["place"]["ends"]
+
+
+@pytest.mark.parametrize("stop_after", [1, 2, 4], ids=["in a stage", "between", "in the adversary"])
+def test_a_run_that_was_cut_off_gives_the_weights_of_one_that_was_not(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_after: int
+) -> None:
+    use_small_restorer(monkeypatch)
+    weights = {"truth": 1.0, "features": 0.3, "adversary": 0.05, "consistency": 0.5}
+    config = run_config(
+        root,
+        [
+            stage("first", codec_share=0.5, codec_repeat=2, batch=2, keeps="fidelity"),
+            stage("second", steps=4, weights=weights, adversary=RATES, keeps="detail"),
+        ],
+    )
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train_on_device(config, folder=whole, device="cpu")
+    assert train_on_device(config, folder=parts, device="cpu", stop_after=stop_after) == []
+    # Only the parts came back from another machine.
+    (parts / "last.pt").unlink()
+    assert train_on_device(config, folder=parts, device="cpu")
+
+    wanted, found = ends_of(whole), ends_of(parts)
+    assert wanted.keys() == found.keys() == {"fidelity", "detail"}
+    for name, state in wanted.items():
+        assert all(torch.equal(each, found[name][key]) for key, each in state.items())
+    steps = [json.loads(line)["step"] for line in (parts / "log.jsonl").read_text().splitlines()]
+    assert steps == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_run_by_the_minute_comes_to_an_end_through_all_stages(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_small_restorer(monkeypatch)
+    stages = [stage("one", keeps="fidelity"), stage("two", share=3.0, keeps="detail")]
+    for each in stages:
+        del each["steps"]
+    written = train_on_device(run_config(root, stages, minutes=0.03), folder=tmp_path, device="cpu")
+    assert tmp_path / "lite.safetensors" in written
+    assert read_checkpoint(tmp_path / "last.pt")["place"]["stage"] == 2
+
+
+def test_a_checkpoint_of_other_stages_is_refused(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_small_restorer(monkeypatch)
+    train_on_device(run_config(root, [stage("only")]), folder=tmp_path, device="cpu", stop_after=1)
+    weights = {"truth": 1.0, "adversary": 0.05}
+    other = run_config(root, [stage("only", weights=weights, adversary=RATES)])
+    with pytest.raises(WeightsError, match="other stages"):
+        train_on_device(other, folder=tmp_path, device="cpu")
+
+
+def test_weights_of_another_network_are_refused_as_a_start(root: Path, tmp_path: Path) -> None:
+    path = tmp_path / "small.pt"
+    torch.save({"params_ema": SmallRestorer().state_dict()}, path)
+    with pytest.raises(WeightsError, match="Lite"):
+        train_on_device(
+            run_config(root, [stage("only")], start=str(path)), folder=tmp_path, device="cpu"
+        )
+
+
+def test_too_few_faces_are_told(root: Path, tmp_path: Path) -> None:
+    config = run_config(root, [stage("only")])
+    raw = {"held_out": 6, "workers": 0, "rows": 4, "recipes": [{"name": "gfpgan", "share": 1.0}]}
+    raw["faces"] = {
+        "root": str(root),
+        "size_px": 128,
+        "sources": [{"folder": "faces"}],
+        "recipes": [{"name": "film", "share": 1.0}],
+    }
+    assert config.data.held_out == 1
+    with pytest.raises(ConfigError, match="6 faces, of which 6 are held out"):
+        train_on_device(run_config(root, [stage("only")], data=raw), folder=tmp_path, device="cpu")

@@ -1,0 +1,187 @@
+"""Settings of training on one device, its clock, its curves, and the cache of teacher pairs."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from support.devicetraining import DETAIL, run_config, stage, training_root, use_small_restorer
+from support.facefolders import painted_face
+from torch import nn
+
+from vidrestore.errors import ConfigError
+from vidrestore.models.upscalers.compact import CompactUpscaler
+from vidrestore.toml_config import read_config
+from vidrestore.training.data.dataset import FaceDataset
+from vidrestore.training.engine.run_state import Moment
+from vidrestore.training.on_device.clock import StageClock, share_of_time
+from vidrestore.training.on_device.config import DeviceRunConfig
+from vidrestore.training.on_device.curves import draw_curves
+from vidrestore.training.on_device.data.cache import CachedFaces, TeacherCache
+from vidrestore.training.on_device.data.table import DegradationTable
+from vidrestore.training.on_device.networks import network_of, starting_state
+from vidrestore.training.on_device.run import train_on_device
+from vidrestore.training.on_device.teacher import Teacher
+from vidrestore.weights.bundled import embedded
+from vidrestore.weights.load import load_weights, read_weights
+
+CPU = torch.device("cpu")
+CONFIG = Path(__file__).parents[3] / "configs" / "train" / "lite_gpu.toml"
+
+
+def test_the_shipped_config_is_understood_and_its_recipes_run_on_the_device() -> None:
+    config = read_config(CONFIG, DeviceRunConfig)
+    assert [each.keeps for each in config.stages] == ["", "fidelity", "", "detail"]
+    assert config.stages[0].side_px < config.stages[1].side_px
+    table = DegradationTable(
+        config.data.recipes, rows=8, side_px=256, gray_share=0, aged_share=0, seed=0, device=CPU
+    )
+    assert len(table.all().sigma_px) == 8
+
+
+@pytest.mark.parametrize(
+    ("stages", "changes", "message"),
+    [
+        ([stage("a", side_px=96)], {}, "must divide faces.size_px, 128"),
+        ([stage("a", side_px=48)], {}, "multiple of 32"),
+        ([stage("a", weights={"identity": 1.0})], {}, "log_pixels, truth and teacher"),
+        ([stage("a", weights={"truth": 1.0, "adversary": 0.1})], {}, "needs a table adversary"),
+        ([stage("a", weights={"truth": 1.0, "matching": 1.0})], {}, "needs an adversary"),
+        ([stage("a", weights={"teacher": 1.0})], {}, "fidelity end"),
+        ([stage("a", keeps="detail"), stage("b", keeps="detail")], {}, "kept by one stage"),
+        ([stage("a", codec_share=1.0)], {}, "codec_share"),
+        ([stage("a")], {"minutes": 0.0}, "minutes"),
+        ([], {}, "must be a stage"),
+        ([stage("a")], {"precision": "fp16"}, "take bf16"),
+        ([stage("a", weights=DETAIL)], {"teacher": {"cache": "pairs"}}, "one view of each face"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(
+    tmp_path: Path, stages: list[dict[str, Any]], changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        run_config(tmp_path, stages, **changes)
+
+
+def ticks(seconds: list[float]) -> Iterator[float]:
+    yield from seconds
+
+
+def test_a_stage_by_the_clock_ends_in_time_and_tells_how_many_steps_it_will_have() -> None:
+    times = ticks([100.0, 100.0, 102.0, 104.0, 109.9, 110.0])
+    clock = StageClock(seconds=12.0, steps=None, spent_seconds=2.0, now=lambda: next(times))
+    assert clock.steps(0) > 1000
+    assert clock.steps(10) == 30
+    assert clock.steps(20) == 40
+    assert not clock.is_over(50)
+    assert clock.is_over(50)
+
+
+def test_a_stage_by_steps_does_not_look_at_the_clock() -> None:
+    clock = StageClock(seconds=0.0, steps=3, now=lambda: 0.0)
+    assert [clock.is_over(step) for step in (0, 2, 3)] == [False, False, True]
+    assert clock.steps(1) == 3
+
+
+def test_stages_share_the_time_that_is_left(tmp_path: Path) -> None:
+    timed = [stage(name, share=share) for name, share in (("a", 1.0), ("b", 3.0))]
+    for each in timed:
+        del each["steps"]
+    stages = run_config(tmp_path, [*timed, stage("c")]).stages
+    assert share_of_time(80.0, stages) == 20.0
+    assert share_of_time(60.0, stages[1:]) == 60.0
+    assert share_of_time(5.0, stages[2:]) == 5.0
+    assert share_of_time(-1.0, stages) == 0.0
+
+
+def test_curves_are_drawn_of_every_number(tmp_path: Path) -> None:
+    lines = [{"step": step, "loss": 1 / step, "hours_left": 1.0} for step in range(1, 9)]
+    lines.append({"step": 9, "val/psnr": 24.0, "loss": float("nan")})
+    log = tmp_path / "log.jsonl"
+    log.write_text("".join(json.dumps(each) + "\n" for each in lines))
+    assert draw_curves(log, tmp_path / "curves.png") == ["loss", "val/psnr"]
+    picture = cv2.imread(str(tmp_path / "curves.png"))
+    assert picture is not None
+    assert np.unique(picture).size > 3
+    log.write_text("")
+    assert draw_curves(log, tmp_path / "none.png") == []
+    assert not (tmp_path / "none.png").exists()
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    use_small_restorer(monkeypatch)
+    return training_root(tmp_path / "data")
+
+
+def test_a_run_begins_with_the_packages_weights_at_their_fidelity_end() -> None:
+    with embedded("lite.safetensors") as path:
+        wanted = read_weights(path, detail=0.0).state
+    found = starting_state("embedded")
+    assert found.keys() == wanted.keys()
+    assert all(torch.equal(found[name], each) for name, each in wanted.items())
+
+
+def test_a_run_can_begin_with_what_the_compact_network_draws_of_a_quarter_of_the_crop() -> None:
+    compact = CompactUpscaler()
+    with embedded("compact_x4.safetensors") as path:
+        load_weights(compact, path)
+    crop = torch.from_numpy(painted_face(3, side_px=128).transpose(2, 0, 1) / 255)[None].float()
+    small = nn.functional.avg_pool2d(crop, 4)
+    kept = torch.sigmoid(torch.tensor(-4.0)) * (crop - nn.functional.interpolate(small, (128, 128)))
+    with torch.no_grad():
+        wanted = compact(small) + kept
+        found = network_of(starting_state("compact"))(crop * 2 - 1).image / 2 + 0.5
+    assert (found - wanted).abs().max() < 1e-4
+
+
+def test_pairs_are_made_once_in_any_order_and_trained_on(root: Path, tmp_path: Path) -> None:
+    weights = {key: each for key, each in DETAIL.items() if key != "consistency"}
+    taught = stage("taught", steps=1, batch=6, weights=weights)
+    config = run_config(root, [taught], teacher={"cache": str(tmp_path / "pairs")})
+    samples = FaceDataset(replace(config.data.faces, size_px=64), seed=0)
+    asked: list[int] = []
+    cache = TeacherCache(tmp_path / "pairs", count=3, side_px=64)
+    with pytest.raises(ConfigError, match="no samples yet"):
+        CachedFaces(tmp_path / "pairs", config.stages[0], device=CPU, in_memory=True)
+    teacher = Teacher(
+        network_of(starting_state("untrained")),
+        side_px=64,
+        good_from_db=99.0,
+        device=CPU,
+        dtype=torch.float32,
+    )
+    assert cache.fill(samples, teacher, device=CPU, every=2, on_sample=asked.append) == 2
+    teacher.good_from_db = 0.0
+    again = TeacherCache(tmp_path / "pairs", count=3, side_px=64)
+    assert again.fill(samples, teacher, device=CPU, on_sample=asked.append) == 1
+    assert asked == [0, 2, 1]
+    assert again.meta[:, 0].tolist() == [1, -1, 1]
+
+    moment = Moment(step=5, steps=9, seed=0, rank=0, device=CPU)
+    batches = [
+        CachedFaces(tmp_path / "pairs", config.stages[0], device=CPU, in_memory=held).batch(moment)
+        for held in (True, False)
+    ]
+    for one, other in zip(*batches, strict=True):
+        assert one is other is None or torch.equal(one, other)
+    assert train_on_device(config, folder=tmp_path / "run", device="cpu")
+    line = json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[0])
+    assert line["gradients"] > 0
+
+
+def test_a_cache_of_another_size_is_refused(root: Path, tmp_path: Path) -> None:
+    TeacherCache(tmp_path / "pairs", count=2, side_px=64)
+    with pytest.raises(ConfigError, match="2 faces of 64 px"):
+        TeacherCache(tmp_path / "pairs", count=2, side_px=128)
+    config = run_config(root, [stage("a", side_px=128)])
+    with pytest.raises(ConfigError, match="faces of 64 px"):
+        CachedFaces(tmp_path / "pairs", config.stages[0], device=CPU, in_memory=False)
+    (tmp_path / "pairs" / "clean.npy").write_bytes(b"nothing")
+    with pytest.raises(ConfigError, match="no cache of teacher pairs"):
+        TeacherCache(tmp_path / "pairs", count=2, side_px=64)

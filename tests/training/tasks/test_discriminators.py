@@ -1,0 +1,110 @@
+"""Judges of a restorer: what they look at, and that all processes do the same."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from vidrestore.toml_config import from_mapping
+from vidrestore.training.data.dataset import FaceSample
+from vidrestore.training.engine.optimizer_step import Updater
+from vidrestore.training.engine.run_state import Moment
+from vidrestore.training.tasks.discriminators import CropWindow, GanBatch, TextureAdversary
+from vidrestore.training.tasks.restorer_config import RestorerConfig
+
+CPU = torch.device("cpu")
+MOMENT = Moment(step=0, steps=1, seed=0, rank=0, device=CPU)
+
+
+@pytest.fixture
+def adversary() -> TextureAdversary:
+    config = from_mapping(
+        {
+            "network": "lite",
+            "data": {"root": str(Path()), "sources": [], "recipes": [], "size_px": 64},
+            "batch": {"size": 2},
+            "generator": {"lr": 1e-3},
+            "texture": {"lr": 1e-3},
+            "texture_px": 32,
+            "real_detail": 0.9,
+            "weights": {
+                "log_pixels": 1.0,
+                "pyramid": 0.0,
+                "adversarial": 0.0,
+                "component": 0.0,
+                "component_style": 0.0,
+                "identity": 0.0,
+                "texture": 0.5,
+            },
+        },
+        RestorerConfig,
+        where="test",
+    )
+    torch.manual_seed(0)
+    return TextureAdversary(config, CPU)
+
+
+def judged(details: list[float]) -> GanBatch:
+    generator = torch.Generator().manual_seed(1)
+
+    def pictures(side: int) -> torch.Tensor:
+        return torch.rand(len(details), 3, side, side, generator=generator)
+
+    sample = FaceSample(
+        degraded=pictures(64),
+        clean=pictures(64),
+        detail=torch.tensor(details),
+        boxes_xyxy=torch.zeros(len(details), 3, 4),
+        mask=torch.zeros(len(details), 64, 64, dtype=torch.int64),
+    )
+    restored = pictures(48).requires_grad_()
+    return GanBatch(sample, CropWindow(8, 4, 48), restored, CropWindow(10, 6, 32))
+
+
+def test_only_sharp_faces_are_judged_and_only_in_the_judged_square(
+    adversary: TextureAdversary,
+) -> None:
+    seen = judged([1.0, 0.5])
+    adversary.generator_terms(seen)["g_texture"].backward()
+    gradient = seen.restored.grad
+    assert gradient is not None
+    assert bool((gradient[0, :, 10:42, 6:38] != 0).all())
+    assert float(gradient[1].abs().sum()) == 0.0
+    outside = gradient[0].clone()
+    outside[:, 10:42, 6:38] = 0
+    assert float(outside.abs().sum()) == 0.0
+
+
+def test_processes_with_and_without_sharp_faces_have_the_same_terms(
+    adversary: TextureAdversary,
+) -> None:
+    """Terms are averaged over processes one by one, gradients parameter by parameter."""
+    sharp, blurred = judged([1.0]), judged([0.5])
+    names = adversary.generator_terms(sharp).keys()
+    found = adversary.generator_terms(blurred)
+    assert found.keys() == names
+    found["g_texture"].backward()
+    assert float(blurred.restored.grad.abs().sum()) == 0.0  # type: ignore[union-attr]
+
+    updater = Updater(device=CPU, dtype=torch.float32)
+    logged = adversary.update([blurred.detached()], MOMENT, updater)
+    assert logged == {"d_texture": 0.0}
+    part = adversary.parts["texture"]
+    assert all(each.grad is not None for _, each in part.trained())
+    assert adversary.update([sharp.detached()], MOMENT, updater).keys() == logged.keys()
+
+
+def test_whole_faces_hold_what_was_restored_within_the_original() -> None:
+    seen = judged([1.0])
+    whole = seen.whole()
+    assert torch.equal(seen.crop.of(whole), seen.restored)
+    assert torch.equal(whole[..., :8, :], seen.sample.clean[..., :8, :])
+    whole.sum().backward()
+    torch.testing.assert_close(seen.restored.grad, torch.ones_like(seen.restored))
+
+
+def test_squares_are_drawn_everywhere_within() -> None:
+    generator = torch.Generator().manual_seed(0)
+    drawn = [CropWindow.drawn(generator, side=3, within=4) for _ in range(50)]
+    assert {each.y for each in drawn} == {each.x for each in drawn} == {0, 1}
+    assert CropWindow.drawn(generator, side=4, within=4) == CropWindow(0, 0, 4)

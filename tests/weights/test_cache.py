@@ -1,0 +1,336 @@
+import hashlib
+import logging
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+from support.web import Reply, Site, serving
+
+from vidrestore.errors import DownloadError, UnknownModelError, WeightsError
+from vidrestore.weights import manifest
+from vidrestore.weights.cache import fetch, find, ready, verify, weights_folder
+from vidrestore.weights.download import DownloadPolicy
+from vidrestore.weights.manifest import WeightsEntry
+
+BODY = bytes(range(256)) * 4000  # a megabyte: several blocks
+SHA256 = hashlib.sha256(BODY).hexdigest()
+HASTY = DownloadPolicy(timeout_seconds=5, tries=3, wait_seconds=0)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("VIDRESTORE_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    return tmp_path / "weights"
+
+
+@pytest.fixture
+def site(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    with serving(BODY) as served:
+        entry = WeightsEntry(
+            name="net",
+            file_name="net.pth",
+            url=served.url,
+            size_bytes=len(BODY),
+            sha256=SHA256,
+            licensor="the Tests",
+            licence="MIT",
+            non_commercial=False,
+            purpose="a test",
+        )
+        unchecked = replace(
+            entry, name="unchecked", file_name="unchecked.pth", size_bytes=None, sha256=None
+        )
+        table = {entry.name: entry, unchecked.name: unchecked}
+        monkeypatch.setattr(manifest, "WEIGHTS", MappingProxyType(table))
+        yield served
+
+
+def leftovers(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_download_ends_under_its_own_name_and_nothing_else_is_left(
+    site: Site, folder: Path
+) -> None:
+    path = fetch("net", policy=HASTY)
+
+    assert path == folder / "net.pth"
+    assert path.read_bytes() == BODY
+    assert leftovers(folder) == ["net.pth"]
+
+
+def test_a_file_that_is_here_and_right_is_not_downloaded_again(site: Site) -> None:
+    fetch("net", policy=HASTY)
+    fetch("net", policy=HASTY)
+
+    assert len(site.requests) == 1
+
+
+def test_a_file_that_is_made_ready_is_downloaded_where_it_is_not_here(
+    site: Site, folder: Path
+) -> None:
+    assert ready("net", policy=HASTY).read_bytes() == BODY
+    assert ready("net", policy=HASTY) == folder / "net.pth"
+    assert len(site.requests) == 1
+
+
+@pytest.mark.parametrize("own", [BODY[:-1] + b"x", b"a network of the user's own"])
+def test_a_file_of_the_user_s_own_is_refused_and_left_alone(
+    site: Site, folder: Path, own: bytes
+) -> None:
+    folder.mkdir()
+    (folder / "net.pth").write_bytes(own)
+
+    with pytest.raises(WeightsError, match=r"to replace it run: vidrestore weights fetch net"):
+        ready("net", policy=HASTY)
+    assert (folder / "net.pth").read_bytes() == own
+    assert site.requests == []
+
+
+def test_a_damaged_file_in_the_folder_is_replaced_by_a_fetch(site: Site, folder: Path) -> None:
+    folder.mkdir()
+    (folder / "net.pth").write_bytes(BODY[:-1] + b"x")
+
+    assert fetch("net", policy=HASTY).read_bytes() == BODY
+
+
+def test_a_cut_connection_is_resumed_where_it_stopped(site: Site) -> None:
+    site.replies = [Reply(cut_after_bytes=300_000), Reply(cut_after_bytes=200_000)]
+
+    assert fetch("net", policy=HASTY).read_bytes() == BODY
+    assert site.ranges == [None, "bytes=300000-", "bytes=500000-"]
+
+
+def test_a_download_that_failed_is_taken_up_by_the_next_call(site: Site, folder: Path) -> None:
+    site.replies = [Reply(cut_after_bytes=300_000), *[Reply(status=503)] * 3]
+    with pytest.raises(DownloadError, match="503"):
+        fetch("net", policy=HASTY)
+    assert leftovers(folder) == ["net.pth.part"]
+
+    assert fetch("net", policy=HASTY).read_bytes() == BODY
+    assert site.ranges[-1] == "bytes=300000-"
+
+
+def test_more_cuts_than_tries_do_not_matter_while_bytes_come(site: Site) -> None:
+    site.replies = [Reply(cut_after_bytes=100_000)] * 8
+
+    assert fetch("net", policy=HASTY).read_bytes() == BODY
+
+
+def test_a_server_that_ignores_ranges_is_read_from_the_start(site: Site) -> None:
+    site.replies = [Reply(cut_after_bytes=300_000), Reply(honours_range=False)]
+
+    assert fetch("net", policy=HASTY).read_bytes() == BODY
+
+
+def test_a_server_that_always_cuts_and_ignores_ranges_is_given_up(site: Site) -> None:
+    site.replies = [Reply(cut_after_bytes=300_000, honours_range=False)] * 20
+
+    with pytest.raises(DownloadError, match="ended after 300000 of"):
+        fetch("net", policy=HASTY)
+    assert len(site.requests) == HASTY.tries
+
+
+def test_a_range_that_was_not_asked_for_is_not_appended(site: Site) -> None:
+    site.replies = [Reply(cut_after_bytes=300_000), Reply(shift_range_bytes=7)]
+
+    assert fetch("net", policy=HASTY).read_bytes() == BODY
+    assert site.ranges == [None, "bytes=300000-", None]
+
+
+def test_redirects_are_followed(site: Site) -> None:
+    site.replies = [Reply(location="/elsewhere.pth"), Reply(location="/there.pth")]
+
+    assert fetch("net", policy=HASTY).read_bytes() == BODY
+
+
+def test_wrong_bytes_are_deleted_and_never_take_the_name(site: Site, folder: Path) -> None:
+    site.body = BODY[:-1] + b"x"
+
+    with pytest.raises(DownloadError, match=f"expected {SHA256}; it was deleted"):
+        fetch("net", policy=HASTY)
+    assert leftovers(folder) == []
+
+
+def test_bytes_of_an_earlier_download_that_do_not_belong_are_deleted(
+    site: Site, folder: Path
+) -> None:
+    folder.mkdir()
+    (folder / "net.pth.part").write_bytes(b"x" * 1000)
+
+    with pytest.raises(DownloadError, match="it was deleted"):
+        fetch("net", policy=HASTY)
+    assert fetch("net", policy=HASTY).read_bytes() == BODY
+
+
+def test_an_earlier_download_longer_than_the_file_is_started_anew(site: Site, folder: Path) -> None:
+    folder.mkdir()
+    (folder / "net.pth.part").write_bytes(BODY + b"x")
+
+    assert fetch("net", policy=HASTY).read_bytes() == BODY
+    assert site.ranges == [None]
+
+
+def test_a_whole_part_file_is_not_asked_for_again(
+    site: Site, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = replace(manifest.WEIGHTS["net"], size_bytes=None)
+    monkeypatch.setattr(manifest, "WEIGHTS", {"net": entry})
+    folder.mkdir()
+    (folder / "net.pth.part").write_bytes(BODY)
+
+    assert fetch("net", policy=HASTY).read_bytes() == BODY
+    assert site.ranges == [f"bytes={len(BODY)}-"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (Reply(status=404), "answers 404"),
+        (Reply(content_type="text/html; charset=utf-8"), "a web page"),
+    ],
+)
+def test_an_answer_that_will_not_change_is_not_asked_for_twice(
+    site: Site, reply: Reply, said: str
+) -> None:
+    site.replies = [reply]
+
+    with pytest.raises(DownloadError, match=said):
+        fetch("net", policy=HASTY)
+    assert len(site.requests) == 1
+
+
+def test_a_file_of_another_size_is_refused_before_it_is_read(site: Site, folder: Path) -> None:
+    site.body = BODY + b"x"
+
+    with pytest.raises(DownloadError, match=f"offers {len(BODY) + 1} bytes"):
+        fetch("net", policy=HASTY)
+    assert leftovers(folder) == []
+
+
+def test_a_server_that_cannot_be_reached_is_explained_with_a_way_out(
+    site: Site, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = replace(manifest.WEIGHTS["net"], url="http://127.0.0.1:1/net.pth")
+    monkeypatch.setattr(manifest, "WEIGHTS", {"net": entry})
+
+    with pytest.raises(DownloadError) as caught:
+        fetch("net", policy=HASTY)
+    message = str(caught.value)
+    for part in ("cannot be reached", str(folder / "net.pth"), "--model lite", "mtcnn"):
+        assert part in message
+    assert message.count(entry.url) == 1
+    assert "\n" not in message
+    assert leftovers(folder) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX file locks")
+def test_two_downloads_of_one_file_do_not_mix(site: Site, folder: Path) -> None:
+    import fcntl
+
+    folder.mkdir()
+    with (folder / "net.pth.part").open("wb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(DownloadError, match="another process is downloading it"):
+            fetch("net", policy=HASTY)
+    assert fetch("net", policy=HASTY).read_bytes() == BODY
+
+
+def test_a_download_tells_how_far_it_is(site: Site) -> None:
+    seen: list[tuple[int, int | None]] = []
+
+    fetch("net", on_progress=lambda here, total: seen.append((here, total)), policy=HASTY)
+
+    assert seen == sorted(seen)
+    assert seen[-1] == (len(BODY), len(BODY))
+
+
+def test_where_no_checksum_is_published_the_one_seen_is_recorded_and_said(
+    site: Site, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        path = fetch("unchecked", policy=HASTY)
+
+    assert (folder / "unchecked.pth.sha256").read_text() == f"{SHA256}  unchecked.pth\n"
+    assert SHA256 in caplog.text
+    assert verify("unchecked").expected_from == "first download"
+    path.write_bytes(BODY[:-1] + b"x")
+    with pytest.raises(WeightsError, match=f"expected {SHA256}"):
+        verify("unchecked")
+
+
+def test_without_a_checksum_two_versions_of_a_file_are_never_joined(site: Site) -> None:
+    site.replies = [Reply(cut_after_bytes=300_000, etag='"old"'), Reply(etag='"new"')]
+
+    assert fetch("unchecked", policy=HASTY).read_bytes() == BODY
+    assert site.requests[1]["If-Range"] == '"old"'
+
+
+def test_without_a_checksum_or_validator_a_cut_download_starts_anew(site: Site) -> None:
+    site.replies = [Reply(cut_after_bytes=300_000, etag=None)]
+
+    assert fetch("unchecked", policy=HASTY).read_bytes() == BODY
+    assert site.ranges == [None, None]
+
+
+def test_without_checksum_and_length_a_file_is_refused(site: Site) -> None:
+    site.replies = [Reply(says_length=False)]
+
+    with pytest.raises(DownloadError, match="does not say how long"):
+        fetch("unchecked", policy=HASTY)
+
+
+def test_a_published_checksum_is_verified(site: Site) -> None:
+    path = fetch("net", policy=HASTY)
+
+    assert verify("net").sha256 == SHA256
+    assert verify("net").expected_from == "published"
+    path.write_bytes(BODY[:-1] + b"x")
+    with pytest.raises(WeightsError, match=re.escape(str(path))):
+        verify("net")
+
+
+def test_a_truncated_file_is_not_found_as_good(site: Site, folder: Path) -> None:
+    folder.mkdir()
+    (folder / "net.pth").write_bytes(BODY[:1000])
+
+    with pytest.raises(WeightsError, match="has 1000 bytes"):
+        find("net")
+
+
+def test_weights_that_are_not_here_are_none_to_find_and_an_error_to_verify(site: Site) -> None:
+    assert find("net") is None
+    with pytest.raises(WeightsError, match="vidrestore weights fetch net"):
+        verify("net")
+
+
+def test_an_unknown_name_suggests_the_nearest() -> None:
+    with pytest.raises(UnknownModelError, match=r"gfpgan-1\.4"):
+        find("gfpgan1.4")
+
+
+def test_a_folder_that_cannot_be_written_is_named(site: Site, folder: Path) -> None:
+    folder.write_text("a file where the folder should be")
+
+    with pytest.raises(DownloadError, match="VIDRESTORE_WEIGHTS"):
+        fetch("net", policy=HASTY)
+
+
+def test_the_folder_follows_the_variable_then_the_cache_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIDRESTORE_WEIGHTS", str(tmp_path / "own"))
+    assert weights_folder() == tmp_path / "own"
+
+    monkeypatch.delenv("VIDRESTORE_WEIGHTS")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert weights_folder() == tmp_path / "cache" / "vidrestore"
+
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert weights_folder() == tmp_path / ".cache" / "vidrestore"

@@ -1,0 +1,121 @@
+"""Progress of a batch: a bar for all films, and one for each film in progress."""
+
+import sys
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Protocol, Self, TextIO
+
+from rich import progress as bars
+from rich.console import Console
+
+from vidrestore.cli.display.progress_bars import LogDisplay, progress_parts, say
+from vidrestore.jobs import BatchProgress
+
+
+class BatchDisplay(Protocol):
+    """Shows the progress of a batch."""
+
+    def show(self, progress: BatchProgress) -> None:
+        """Show the progress of a film, or that it is done."""
+        ...
+
+    def show_download(self, name: str, bytes_here: int, bytes_total: int | None) -> None:
+        """Show the progress of downloading a checkpoint."""
+        ...
+
+
+@contextmanager
+def batch_display(films: int, *, quiet: bool) -> Generator[BatchDisplay]:
+    """Show the progress of a batch of ``films`` films on stderr."""
+    if quiet:
+        yield _SilentBatch()
+    elif sys.stderr.isatty():
+        with BarBatch(films) as display:
+            yield display
+    else:
+        yield PlainBatch(sys.stderr, time.monotonic)
+
+
+class _SilentBatch:
+    def show(self, progress: BatchProgress) -> None:
+        del progress
+
+    def show_download(self, name: str, bytes_here: int, bytes_total: int | None) -> None:
+        del name, bytes_here, bytes_total
+
+
+class PlainBatch:
+    """Writes a line for each film that is done, and the lines of a single film in between."""
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float]) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._under_way: dict[int, LogDisplay] = {}
+        self._downloads = LogDisplay(stream, clock)
+
+    def show(self, progress: BatchProgress) -> None:
+        """Write a line if it is time."""
+        name = progress.film.source.name
+        if progress.progress is None:
+            self._under_way.pop(progress.number, None)
+            line = f"{progress.films_done} of {progress.films_total} films: {name} is done"
+            say(line, stream=self._stream)
+            return
+        begun = LogDisplay(self._stream, self._clock, name=name)
+        self._under_way.setdefault(progress.number, begun).show(progress.progress)
+
+    def show_download(self, name: str, bytes_here: int, bytes_total: int | None) -> None:
+        """Write a line if it is time."""
+        self._downloads.show_download(name, bytes_here, bytes_total)
+
+
+class BarBatch:
+    """A bar for all films, and below it one for each film in progress."""
+
+    def __init__(self, films: int) -> None:
+        self._bars = bars.Progress(
+            bars.TextColumn("{task.description}"),
+            bars.BarColumn(),
+            bars.TextColumn("{task.fields[said]}"),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._all = self._bars.add_task("films", total=films, said=f"0/{films}")
+        self._films: dict[int, bars.TaskID] = {}
+
+    @property
+    def tasks(self) -> list[bars.Task]:
+        """The bars that are shown."""
+        return self._bars.tasks
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def show(self, progress: BatchProgress) -> None:
+        """Move the bars."""
+        done, total = progress.films_done, progress.films_total
+        self._bars.update(self._all, completed=done, said=f"{done}/{total}")
+        now = progress.progress
+        if now is None:
+            task = self._films.pop(progress.number, None)
+            if task is not None:
+                self._bars.remove_task(task)
+            return
+        if progress.number not in self._films:
+            name = progress.film.source.name
+            self._films[progress.number] = self._bars.add_task(name, total=None, said="")
+        self._bars.update(
+            self._films[progress.number],
+            completed=now.frames_done + now.frame_share,
+            total=now.frames_total,
+            said=", ".join([now.stage, *progress_parts(now)]),
+        )
+
+    def show_download(self, name: str, bytes_here: int, bytes_total: int | None) -> None:
+        """Show the progress of a download in place of the count of films."""
+        self._bars.update(self._all, said=f"downloading {name}: {bytes_here / 1e6:.0f} MB")

@@ -1,0 +1,88 @@
+"""What ``vidrestore info NAME`` says about a restorer: its licence, weights and settings."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from vidrestore.models.registry import RESTORERS
+from vidrestore.pipeline.loading.spandrel_models import SPANDREL_MODELS
+from vidrestore.weights import cache as store
+from vidrestore.weights.bundled import embedded
+from vidrestore.weights.manifest import weights_entry
+from vidrestore.weights.metadata import default_detail, read_metadata
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInfo:
+    """A restorer that ``--model`` takes by name."""
+
+    name: str
+    licence: str
+    weights: Mapping[str, Path | None]
+    """Path of each file by name; None for a file that is not downloaded yet."""
+    default_detail: float | None = None
+    """Default position of weights with two ends, 0 (fidelity) to 1 (detail)."""
+    metadata: Mapping[str, str] | None = None
+    """Metadata of weights inside the package."""
+    card: Path | None = None
+    """The model card of weights inside the package."""
+
+
+def model_info(name: str) -> ModelInfo | None:
+    """Return what is known of a restorer, or None where none has this name.
+
+    Raises:
+        WeightsError: Weights on this machine are not the published ones.
+    """
+    if name in SPANDREL_MODELS:
+        return ModelInfo(
+            name=name, licence=weights_entry(name).licence, weights={name: store.find(name)}
+        )
+    spec = RESTORERS.get(name)
+    if spec is None:
+        return None
+    if spec.packaged_file is None:
+        found = {each: store.find(each) for each in spec.fetched.values()}
+        return ModelInfo(name=name, licence=spec.licence, weights=found)
+    card_name = Path(spec.packaged_file).with_suffix(".md").name
+    with embedded(spec.packaged_file) as path, embedded(card_name) as card:
+        metadata = read_metadata(path)
+        return ModelInfo(
+            name=name,
+            licence=spec.licence,
+            weights={name: path},
+            default_detail=default_detail(metadata, path),
+            metadata=metadata,
+            card=card,
+        )
+
+
+def model_rows(info: ModelInfo) -> Iterator[tuple[str, str]]:
+    """Yield the label and value of every line of the printed text."""
+    yield "model", info.name
+    yield "licence", info.licence
+    for name, path in info.weights.items():
+        fetched = f"{name}, fetched when first used" if path is None else str(path)
+        yield "weights", fetched
+    if info.default_detail is None:
+        yield "--detail", "none: its weights have one end"
+    else:
+        yield "--detail", f"0 to 1, {info.default_detail:g} where not given"
+    for label in ("recipe", "steps"):
+        if info.metadata is not None and label in info.metadata:
+            yield label, info.metadata[label]
+    if info.card is not None:
+        yield "card", str(info.card)
+
+
+def model_json(info: ModelInfo) -> dict[str, object]:
+    """Return the values for JSON."""
+    paths = {name: None if path is None else str(path) for name, path in info.weights.items()}
+    return {
+        "model": info.name,
+        "licence": info.licence,
+        "weights": paths,
+        "default_detail": info.default_detail,
+        "metadata": dict(info.metadata or {}),
+        "card": None if info.card is None else str(info.card),
+    }

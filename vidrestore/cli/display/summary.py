@@ -1,0 +1,67 @@
+"""The few lines at the end of a restoration."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vidrestore.cli.display.progress_bars import duration
+
+if TYPE_CHECKING:
+    from vidrestore.jobs import Estimate
+    from vidrestore.pipeline import RestoreReport
+
+
+def summary_lines(report: "RestoreReport", output: Path, wall_seconds: float) -> Iterator[str]:
+    """Yield the counts of a run, then its notes.
+
+    Args:
+        report: Report of the run.
+        output: The file written.
+        wall_seconds: Duration of the run, start-up included.
+    """
+    rate = f", {report.frames / wall_seconds:.1f} frames/s" if wall_seconds > 0 else ""
+    yield (
+        f"{output}: {_counted(report.frames, 'frame')}, {_counted(report.faces, 'face')} in "
+        f"{_counted(report.tracks, 'track')}, {wall_seconds:.1f} s{rate}"
+    )
+    if report.damaged_packets:
+        damaged = _counted(report.damaged_packets, "damaged packet")
+        yield f"{damaged} in the source; everything else is restored"
+    for note in report.notes:
+        yield f"note: {note}"
+
+
+def dry_run_lines(told: "Estimate", output: Path) -> Iterator[str]:
+    """Yield the lines about a dry run.
+
+    Args:
+        told: Result of the dry run.
+        output: The file that the run would write.
+    """
+    least, most = told.segments
+    segments = _counted(most, "segment") if least == most else f"{least} to {most} segments"
+    about = "" if told.sampled_frames >= told.frames else "about "
+    yield (
+        f"{output}: {about}{_counted(told.frames, 'frame')}, {about}{_counted(told.faces, 'face')} "
+        f"to restore, {segments}; estimated from {_counted(told.sampled_frames, 'frame')}"
+    )
+    yield f"time here: about {duration(told.seconds)}"
+    enough = "" if told.disk_bytes <= told.free_bytes else ": NOT ENOUGH"
+    yield (
+        f"disk: about {_size(told.disk_bytes)} during the run, half of it for the output; "
+        f"{_size(told.free_bytes)} free{enough}"
+    )
+
+
+def _size(size_bytes: int) -> str:
+    """Return ``1.2 GB``."""
+    size = float(size_bytes)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

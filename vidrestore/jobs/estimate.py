@@ -1,0 +1,169 @@
+"""What a run would do, measured by restoring samples of the film into a temporary folder."""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import ceil
+from pathlib import Path
+
+from vidrestore.errors import MediaError
+from vidrestore.jobs.run import open_engine, restore_with_engine
+from vidrestore.jobs.settings import JobSettings
+from vidrestore.media import VideoInfo, open_source
+from vidrestore.pipeline.report import RestoreReport
+from vidrestore.pipeline.settings import RestoreSettings
+from vidrestore.progress import DownloadCallback, not_shown
+from vidrestore.storage.atomic_output import check_target
+
+_SAMPLES = 6
+_SAMPLE_SECONDS = Fraction(3, 2)
+_ONE_SEGMENT = JobSettings(segment_seconds=3600)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """Estimates of what a run would do."""
+
+    frames: int
+    """Number of frames; an estimate if the source does not state it."""
+    faces: int
+    """Number of restored faces over all frames, estimated from the samples."""
+    segments: tuple[int, int]
+    """Least and most number of segments, which depends on the cuts in the film."""
+    seconds: float
+    """Duration of the run on this machine, without loading the networks."""
+    disk_bytes: int
+    """Space for finished segments and for the outputs while they are assembled."""
+    free_bytes: int
+    """Free space on the disk of the output."""
+    sampled_frames: int
+    """Number of frames that the estimates are based on."""
+
+
+@dataclass(slots=True)
+class _Sampled:
+    frames: int = 0
+    faces: int = 0
+    seconds: float = 0.0
+    written_bytes: int = 0
+
+
+def dry_run(
+    source: Path,
+    output: Path,
+    *,
+    settings: RestoreSettings,
+    job: JobSettings,
+    on_download: DownloadCallback = not_shown,
+) -> Estimate:
+    """Return what ``restore_video`` would do; no file is left behind.
+
+    Args:
+        source: The film to restore.
+        output: The file that the run would write.
+        settings: Settings of the run.
+        job: How the run is divided.
+        on_download: As for ``restore_video``.
+
+    Raises:
+        VidrestoreError: As for ``restore_video``: everything that is refused before the first
+            frame, and errors in the samples.
+    """
+    check_target(output, source_path=source, overwrite=settings.overwrite)
+    with open_source(
+        source,
+        start_seconds=settings.start_seconds,
+        end_seconds=settings.end_seconds,
+        fps=settings.fps,
+    ) as opened:
+        info = opened.info
+    sampled = _Sampled()
+    with tempfile.TemporaryDirectory(prefix=".vidrestore-", dir=output.absolute().parent) as folder:
+        for number, (start, end) in enumerate(_sample_times(info, settings)):
+            part = replace(settings, start_seconds=start, end_seconds=end)
+            _sample(source, Path(folder) / str(number), output, part, sampled, on_download)
+    if not sampled.frames:
+        raise MediaError(f"{source}: no frame of the samples can be decoded; get another copy")
+    seconds = _seconds_wanted(info, settings)
+    rate = info.average_rate or Fraction(25)
+    frames = sampled.frames if seconds is None else max(1, round(seconds * rate))
+    share = frames / sampled.frames
+    length = frames / rate
+    rule = job.rule()
+    return Estimate(
+        frames=frames,
+        faces=round(share * sampled.faces),
+        segments=(
+            max(1, ceil(length / Fraction(3 * rule.seconds))),
+            max(1, ceil(length / Fraction(rule.seconds))),
+        ),
+        seconds=share * sampled.seconds,
+        disk_bytes=round(2 * share * sampled.written_bytes),
+        free_bytes=shutil.disk_usage(output.absolute().parent).free,
+        sampled_frames=sampled.frames,
+    )
+
+
+def _seconds_wanted(info: VideoInfo, settings: RestoreSettings) -> Fraction | None:
+    """Return the length of the selected part; None if the source does not state it."""
+    if info.duration_seconds is None:
+        return None
+    whole = Fraction(info.duration_seconds)
+    end = whole if settings.end_seconds is None else min(whole, settings.end_seconds)
+    return max(Fraction(0), end - (settings.start_seconds or 0))
+
+
+def _sample_times(
+    info: VideoInfo, settings: RestoreSettings
+) -> Iterator[tuple[Fraction | None, Fraction | None]]:
+    """Yield the parts to sample, spread evenly; the whole selected part if it is short."""
+    seconds = _seconds_wanted(info, settings)
+    if seconds is None or seconds <= _SAMPLES * _SAMPLE_SECONDS or info.kind == "picture":
+        yield settings.start_seconds, settings.end_seconds
+        return
+    for number in range(_SAMPLES):
+        middle = seconds * Fraction(2 * number + 1, 2 * _SAMPLES)
+        start = (settings.start_seconds or Fraction(0)) + middle - _SAMPLE_SECONDS / 2
+        yield start, start + _SAMPLE_SECONDS
+
+
+def _sample(
+    source: Path,
+    folder: Path,
+    output: Path,
+    settings: RestoreSettings,
+    sampled: _Sampled,
+    on_download: DownloadCallback,
+) -> None:
+    folder.mkdir()
+    settings = replace(
+        settings,
+        compare=None if settings.compare is None else folder / f"compare-{settings.compare.name}",
+        record=None,
+        framemd5=None,
+        overwrite=False,
+    )
+    began = time.monotonic()
+    try:
+        with open_engine(_ONE_SEGMENT) as engine:
+            report: RestoreReport = restore_with_engine(
+                engine,
+                source,
+                folder / output.name,
+                settings=settings,
+                job=_ONE_SEGMENT,
+                on_download=on_download,
+                tell_cost=False,
+            )
+    except MediaError as error:
+        if "no frame between --start and --end" in str(error):
+            return
+        raise
+    sampled.seconds += time.monotonic() - began - report.timing.get("load", 0.0)
+    sampled.frames += report.frames
+    sampled.faces += report.faces
+    files = (path for path in folder.rglob("*") if path.is_file())
+    sampled.written_bytes += sum(path.stat().st_size for path in files)

@@ -1,0 +1,58 @@
+"""Reports the progress of a run to its caller."""
+
+from collections.abc import Iterable
+
+from vidrestore.jobs.store.journal import JournalEntry
+from vidrestore.pipeline.report import Tally
+from vidrestore.progress import Progress, ProgressCallback, Stage
+from vidrestore.types import FinishedFrame
+
+
+class ProgressReporter:
+    """Counts finished frames and faces, and reports the progress."""
+
+    def __init__(self, on_progress: ProgressCallback) -> None:
+        self.tally = Tally()
+        self.frames_total: int | None = None
+        self._on_progress = on_progress
+
+    def begin_after(self, entries: Iterable[JournalEntry]) -> None:
+        """Restart the count with the content of these segments."""
+        self.tally = Tally()
+        for entry in entries:
+            self.tally.merge(entry.tally)
+
+    def count(self, finished: FinishedFrame) -> None:
+        """Count a frame and report it."""
+        self.tally.add(finished)
+        self.tell("restoring")
+
+    def tell(self, stage: Stage, frame_share: float = 0.0) -> None:
+        """Report the progress."""
+        self._on_progress(
+            Progress(
+                stage=stage,
+                frames_done=self.tally.frames,
+                frames_total=self.frames_total,
+                faces_done=self.tally.faces,
+                frame_share=frame_share,
+            )
+        )
+
+    def tell_of_workers(self, *, frames: int, faces: int, searched: int, workers: int) -> None:
+        """Report the progress of a run whose frames are restored on workers, out of order."""
+        self._on_progress(
+            Progress(
+                stage="restoring",
+                frames_done=frames,
+                frames_total=self.frames_total,
+                faces_done=faces,
+                frames_searched=searched,
+                workers=workers,
+            )
+        )
+
+    def report_share(self, frame_share: float) -> None:
+        """Report which share of the next frame is done; a whole frame is reported when written."""
+        if frame_share < 1.0:
+            self.tell("restoring", frame_share)

@@ -1,0 +1,1 @@
+"""The job folder: what an interrupted run leaves for the next one."""

@@ -1,0 +1,1 @@
+"""Pixel formats, colour matrices, transfer functions, HDR."""

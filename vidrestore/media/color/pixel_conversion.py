@@ -1,0 +1,206 @@
+"""Planes of one pixel format as planes of another, for encoders that lack the first.
+
+Where the target can hold every sample, every sample survives: bits are added below, chroma is
+repeated, gray gets neutral chroma. What the target cannot hold is rounded or averaged.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidrestore.media.color.matrices import is_full_range, sample_coding, sample_range
+from vidrestore.media.color.pixel_formats import PLANAR
+from vidrestore.types import ColorTags, Frame, PixelFormat, Plane
+
+_YUV444 = {False: "yuv444p", True: "yuva444p"}
+_CENTRE_SITED = 2
+_BT709, _BT2020 = 1, 9
+
+
+@dataclass(frozen=True, slots=True, order=True, kw_only=True)
+class Loss:
+    """What a change of pixel format costs; smaller is better, the gravest first."""
+
+    color: bool
+    alpha: bool
+    chroma: int
+    """Octaves of chroma resolution lost."""
+    bits: int
+    """Bits of depth lost; turning RGB into YUV rounds, and counts as one."""
+    excess: int
+    """What the target holds in vain: larger files, fewer players."""
+
+    @property
+    def is_none(self) -> bool:
+        """Whether every sample survives."""
+        return not (self.color or self.alpha or self.chroma or self.bits)
+
+
+def loss_between(source: PixelFormat, target: PixelFormat) -> Loss:
+    """Return what is lost when frames of ``source`` are converted to ``target``."""
+    shifts = [
+        (0, 0) if source.model == "gray" else (target_shift - own, own - target_shift)
+        for own, target_shift in zip(source.chroma_shift_xy, target.chroma_shift_xy, strict=True)
+    ]
+    gained = sum(max(0, more) for _, more in shifts)
+    if source.model == "gray" and target.model != "gray":
+        # The smallest chroma that holds gray.
+        gained = 4 if target.model == "rgb" else max(1, 3 - sum(target.chroma_shift_xy))
+    return Loss(
+        color=target.model == "gray" and source.model != "gray",
+        alpha=source.has_alpha and not target.has_alpha,
+        chroma=sum(max(0, lost) for lost, _ in shifts),
+        bits=max(0, source.bit_depth - target.bit_depth) + int(_changes_model(source, target)),
+        excess=10 * gained
+        + max(0, target.bit_depth - source.bit_depth)
+        + 5 * (target.has_alpha and not source.has_alpha),
+    )
+
+
+def _changes_model(source: PixelFormat, target: PixelFormat) -> bool:
+    return {source.model, target.model} == {"rgb", "yuv"}
+
+
+def converted(frame: Frame, target: PixelFormat) -> Frame:
+    """Return ``frame`` in the planes of ``target``; unchanged if they are the same."""
+    if frame.pixel_format == target:
+        return frame
+    if frame.pixel_format.model == "rgb" and target.model == "yuv":
+        frame = _rgb_to_yuv(frame, target.bit_depth)
+    source = frame.pixel_format
+    full_range = is_full_range(source, frame.color)
+    count = source.plane_count - int(source.has_alpha)
+    # Alpha fills its depth whatever the range of the colours.
+    planes = [
+        _with_depth(plane, source.bit_depth, target.bit_depth, full_range=full_range or at == count)
+        for at, plane in enumerate(frame.planes)
+    ]
+    alpha = planes.pop() if source.has_alpha else None
+    height, width = frame.coded_hw
+    if target.model == "gray":
+        planes = planes[:1]
+    elif source.model == "gray":
+        planes = _colored(planes[0], target, (height, width))
+    elif source.model == "yuv":
+        planes = [
+            planes[0],
+            *(_resampled_chroma(plane, source, target, (height, width)) for plane in planes[1:]),
+        ]
+    if target.has_alpha:
+        opaque = np.full((height, width), target.max_value, planes[0].dtype)
+        planes.append(opaque if alpha is None else alpha)
+    color = converted_color(frame.color, source, target)
+    return replace(frame, planes=tuple(planes), pixel_format=target, color=color)
+
+
+def converted_color(color: ColorTags, source: PixelFormat, target: PixelFormat) -> ColorTags:
+    """Return the colour tags of frames that ``converted`` made of ``source``."""
+    if (source.model, target.model) == ("rgb", "yuv"):
+        return replace(
+            color,
+            matrix=_BT2020 if color.primaries == _BT2020 else _BT709,
+            full_range=False,
+            range_known=True,
+            chroma_location=_CENTRE_SITED,
+        )
+    if target.model == "rgb" and source.model == "gray":
+        return replace(color, matrix=0, range_known=True)
+    # Gray is full range unless it says otherwise; the name of the format no longer says so.
+    return color if source.model == target.model else replace(color, range_known=True)
+
+
+def _rgb_to_yuv(frame: Frame, bit_depth: int) -> Frame:
+    """Return an RGB frame as 4:4:4 of limited range; ITU-T H.273 (07/2021), section 8.3."""
+    target = PLANAR[
+        _YUV444[frame.pixel_format.has_alpha] + ("" if bit_depth == 8 else f"{bit_depth}le")
+    ]
+    color = converted_color(frame.color, frame.pixel_format, target)
+    green, blue, red = (plane.astype(np.float32) for plane in frame.planes[:3])
+    span = sample_range(frame.pixel_format, frame.color)
+    rgb = np.stack([red, green, blue], axis=2) - np.float32(span.black)
+    rgb *= np.float32(1 / span.span)
+    unit = 1 << (bit_depth - 8)
+    offsets = np.array([16 * unit, 128 * unit, 128 * unit], dtype=np.float32)
+    coding = sample_coding(target, color, frame.coded_hw)
+    samples = np.rint(rgb @ coding.delta_from_rgb.T + offsets)
+    yuv = np.clip(samples, 0, target.max_value).astype(np.uint32)
+    planes = [_typed(yuv[:, :, at], bit_depth) for at in range(3)]
+    if frame.pixel_format.has_alpha:
+        depth = frame.pixel_format.bit_depth
+        planes.append(_with_depth(frame.planes[3], depth, bit_depth, full_range=True))
+    return replace(frame, planes=tuple(planes), pixel_format=target, color=color)
+
+
+def _with_depth(plane: Plane, depth: int, wanted: int, *, full_range: bool) -> Plane:
+    """Return samples at another depth; full range stays full, limited range is a shift."""
+    if depth == wanted:
+        return plane
+    samples = plane.astype(np.uint32)
+    if wanted > depth:
+        shifted = (samples << (wanted - depth)).astype(np.uint32)
+        if full_range:
+            shifted |= samples >> max(0, 2 * depth - wanted)
+        samples = shifted
+    elif full_range:
+        top, wanted_top = (1 << depth) - 1, (1 << wanted) - 1
+        samples = ((samples * wanted_top + top // 2) // top).astype(np.uint32)
+    else:
+        half = 1 << (depth - wanted - 1)
+        rounded = (samples + half) >> (depth - wanted)
+        samples = np.minimum(rounded, (1 << wanted) - 1).astype(np.uint32)
+    return _typed(samples, wanted)
+
+
+def _typed(samples: NDArray[np.uint32], depth: int) -> Plane:
+    return samples.astype(np.uint8) if depth == 8 else samples.astype(np.uint16)
+
+
+def _colored(gray: Plane, target: PixelFormat, coded_hw: tuple[int, int]) -> list[Plane]:
+    if target.model == "rgb":
+        return [gray, gray, gray]
+    neutral = np.full(target.plane_hw(1, coded_hw), 1 << (target.bit_depth - 1), gray.dtype)
+    return [gray, neutral, neutral]
+
+
+def _resampled_chroma(
+    plane: Plane, source: PixelFormat, target: PixelFormat, coded_hw: tuple[int, int]
+) -> Plane:
+    """Repeat chroma samples, or average them, from one subsampling to another."""
+    height, width = target.plane_hw(1, coded_hw)
+    for axis, size in ((0, height), (1, width)):
+        at = 1 - axis
+        change = source.chroma_shift_xy[at] - target.chroma_shift_xy[at]
+        if change > 0:
+            plane = plane.repeat(1 << change, axis=axis)
+        elif change < 0:
+            plane = _averaged(plane, axis, 1 << -change)
+        plane = plane.take(np.arange(size), axis=axis)
+    return plane
+
+
+def _averaged(plane: Plane, axis: int, count: int) -> Plane:
+    missing = -plane.shape[axis] % count
+    padded = np.pad(plane, [(0, missing if at == axis else 0) for at in (0, 1)], mode="edge")
+    shape = list(padded.shape)
+    shape[axis : axis + 1] = [shape[axis] // count, count]
+    total = padded.reshape(shape).sum(axis=axis + 1, dtype=np.uint32)
+    mean = (total + count // 2) // count
+    return mean.astype(np.uint8) if plane.dtype == np.uint8 else mean.astype(np.uint16)
+
+
+def describe_change(source: PixelFormat, target: PixelFormat, loss: Loss) -> str:
+    """Describe a change of pixel format for the user."""
+    lost = [
+        text
+        for is_lost, text in (
+            (loss.color, "colour"),
+            (loss.alpha, "transparency"),
+            (loss.chroma > 0, "chroma resolution"),
+            (source.bit_depth > target.bit_depth, "bits of depth"),
+            (_changes_model(source, target), "exact RGB values"),
+        )
+        if is_lost
+    ]
+    change = f"{source.name} is encoded as {target.name}"
+    return f"{change}: loses {', '.join(lost)}" if lost else f"{change}: loses nothing"

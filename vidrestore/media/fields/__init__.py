@@ -1,0 +1,1 @@
+"""Interlaced and telecined video."""

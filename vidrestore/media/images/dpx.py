@@ -1,0 +1,165 @@
+"""DPX pictures, SMPTE ST 268-1:2014: samples exactly as stored, and put back in their place.
+
+A file is never rewritten from scratch: its samples are replaced in place, and every other byte, in
+the headers, the user data and between the samples, stays.
+"""
+
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidrestore.media.images.dpx_header import MAGICS, DpxHeader
+from vidrestore.media.images.packed_words import WordPacking
+from vidrestore.media.images.still_image import ImageFileError, Picture, own_plane
+from vidrestore.types import Plane
+
+
+def is_dpx(data: bytes) -> bool:
+    """Whether the bytes of a file begin like a DPX picture."""
+    return data[:4] in MAGICS
+
+
+def read_dpx(data: bytes) -> Picture:
+    """Return the samples of a DPX picture and the values of its header.
+
+    Raises:
+        ImageFileError: It is damaged, or its layout is not supported.
+    """
+    header = DpxHeader(data)
+    layout = _layout(header, data)
+    samples = layout.samples(data)
+    components = header.components
+    cube = samples.reshape(*header.hw, len(components))
+    by_plane = sorted(range(len(components)), key=lambda at: components[at])
+    dtype = np.uint8 if header.bits == 8 else np.uint16
+    return Picture(
+        pixel_format=header.pixel_format,
+        planes=tuple(own_plane(cube[:, :, at].astype(dtype)) for at in by_plane),
+        color=header.color,
+        lies=header.lies,
+        sample_aspect_ratio=header.sample_aspect_ratio,
+        metadata=header.metadata(),
+    )
+
+
+def rewritten_dpx(data: bytes, planes: tuple[Plane, ...]) -> bytes:
+    """Return a DPX file with other samples, and every other bit as in ``data``.
+
+    Raises:
+        ImageFileError: ``data`` is damaged, or its layout is not supported.
+    """
+    header = DpxHeader(data)
+    cube = np.stack([planes[at] for at in header.components], axis=2)
+    return _layout(header, data).rewritten(data, cube)
+
+
+def resized_dpx(data: bytes, planes: tuple[Plane, ...]) -> bytes:
+    """Return a DPX file with samples of another size; its headers differ in sizes only.
+
+    Raises:
+        ImageFileError: ``data`` is damaged, or its layout is not supported.
+    """
+    header = DpxHeader(data)
+    height, width = planes[0].shape
+    return rewritten_dpx(_blank(header, data, height, width), planes)
+
+
+def _packed(bits: int, samples: int, words: int) -> WordPacking:
+    positions = tuple(bits * at for at in range(samples))
+    return WordPacking(word_bits=32, sample_bits=bits, positions=positions, words=words)
+
+
+# Bits and packing: 0 without gaps, 1 with gaps below (method A), 2 with gaps above (method B).
+_PACKINGS = {
+    (10, 0): _packed(10, 16, 5),
+    (10, 1): WordPacking(word_bits=32, sample_bits=10, positions=(22, 12, 2)),
+    (10, 2): WordPacking(word_bits=32, sample_bits=10, positions=(20, 10, 0)),
+    (12, 0): _packed(12, 8, 3),
+    (12, 1): WordPacking(word_bits=16, sample_bits=12, positions=(4,)),
+    (12, 2): WordPacking(word_bits=16, sample_bits=12, positions=(0,)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Where the samples of a picture are in its file."""
+
+    offset: int
+    stride: int
+    """Bytes from line to line."""
+    lines: int
+    """Runs of samples that begin on a new word: one per line of the picture, or one in all."""
+    per_line: int
+    """Samples of such a run."""
+    packing: WordPacking
+    order: str
+
+    def samples(self, data: bytes) -> NDArray[np.uint16]:
+        """Return all samples in the order of the file, ``(lines, samples)``."""
+        return self.packing.samples(self._words(data), self.per_line)
+
+    def rewritten(self, data: bytes, samples: NDArray[np.generic]) -> bytes:
+        """Return ``data`` with other samples."""
+        copy = bytearray(data)
+        words = self._words(copy)
+        words[...] = self.packing.put(words, samples.reshape(self.lines, -1))
+        return bytes(copy)
+
+    def _words(self, data: bytes | bytearray) -> NDArray[np.generic]:
+        word = np.dtype(f"{self.order}u{self.packing.word_bits // 8}")
+        return np.ndarray(
+            (self.lines, self.packing.word_count(self.per_line)),
+            word,
+            buffer=data,
+            offset=self.offset,
+            strides=(self.stride, word.itemsize),
+        )
+
+
+def _layout(header: DpxHeader, data: bytes) -> _Layout:
+    """Return where the samples lie.
+
+    Raises:
+        ImageFileError: The file is shorter than its header says.
+    """
+    hw, order = header.hw, header.order
+    per_line = hw[1] * len(header.components)
+    packing = _word_packing(header)
+    word_bytes = packing.word_bits // 8
+    line = packing.word_count(per_line) * word_bytes
+    padding, offset = header.line_padding, header.image_offset
+    left = len(data) - offset
+    # Lines begin on words of 32 bits by the standard, and do not in files of some writers.
+    for stride in (-(-line // 4) * 4 + padding, line + padding):
+        if stride * (hw[0] - 1) + line <= left:
+            return _Layout(offset, stride, hw[0], per_line, packing, order)
+    # Some scanners go on in the middle of a word.
+    stream = packing.word_count(per_line * hw[0]) * word_bytes
+    if header.bits == 10 and stream <= left:
+        return _Layout(offset, stream, 1, per_line * hw[0], packing, order)
+    raise ImageFileError("it is shorter than its header states; get another copy")
+
+
+def _blank(header: DpxHeader, data: bytes, height: int, width: int) -> bytes:
+    """Return a file with these headers and black samples of another size."""
+    per_line = width * len(header.components)
+    packing = _word_packing(header)
+    line = -(-packing.word_count(per_line) * packing.word_bits // 8 // 4) * 4
+    blank = bytearray(data[: header.image_offset])
+    blank += bytes((line + header.line_padding) * height)
+    for at, value in ((16, len(blank)), (772, width), (776, height)):
+        struct.pack_into(header.order + "I", blank, at, value)
+    return bytes(blank)
+
+
+def _word_packing(header: DpxHeader) -> WordPacking:
+    if header.bits in (8, 16):
+        return WordPacking(word_bits=header.bits, sample_bits=header.bits, positions=(0,))
+    found = _PACKINGS[header.bits, header.packing]
+    if header.bits == 10 and header.packing and header.descriptor == 6:
+        # Of luma alone, the first of three samples lies lowest.
+        positions = tuple(reversed(found.positions))
+        return WordPacking(word_bits=32, sample_bits=10, positions=positions)
+    return found

@@ -1,0 +1,195 @@
+"""Headers of DPX pictures, SMPTE ST 268-1:2014: layout, colour and what the film is."""
+
+import struct
+from fractions import Fraction
+from math import isfinite
+
+from vidrestore.media.color.code_points import PRINTING_DENSITY
+from vidrestore.media.color.pixel_formats import PLANAR
+from vidrestore.media.images.still_image import ImageFileError
+from vidrestore.types import ColorTags, PixelFormat
+
+MAGICS = {b"SDPX": ">", b"XPDS": "<"}
+_HEADERS_BYTES = 2048
+_LEAST_HEADER_BYTES = 1408
+_UNDEFINED = 0xFFFF_FFFF
+
+# Descriptor -> the planes of the components in the file's order (G B R A, or Y, or Y Cb Cr).
+_RGB, _RGBA, _ABGR = (2, 0, 1), (2, 0, 1, 3), (3, 1, 0, 2)
+COMPONENTS = {6: (0,), 50: _RGB, 51: _RGBA, 52: _ABGR, 102: (1, 0, 2)}
+_STEMS = {6: "gray", 50: "gbrp", 51: "gbrap", 52: "gbrap", 102: "yuv444p"}
+
+# Transfer characteristic (table 5A) -> code point of ITU-T H.273.
+_TRANSFERS = {1: PRINTING_DENSITY, 2: 8, 3: PRINTING_DENSITY, 5: 1, 6: 1, 7: 6, 8: 6}
+_PRIMARIES = {5: 1, 6: 1, 7: 5, 8: 6}
+_LINEAR = 2
+_VIDEO = 1
+
+# Image orientation (table 2) -> mirrored left to right first, then quarter turns clockwise.
+_LIES = (
+    (False, 0), (True, 0), (True, 2), (False, 2), (True, 3), (False, 1), (False, 3), (True, 1),
+)  # fmt: skip
+
+
+class DpxHeader:
+    """The fields of the four headers that are of use here."""
+
+    def __init__(self, data: bytes) -> None:
+        """Read the headers of a file.
+
+        Raises:
+            ImageFileError: It is damaged, or of a layout that is not supported.
+        """
+        self.order = MAGICS.get(data[:4], "")
+        if not self.order or len(data) < _LEAST_HEADER_BYTES:
+            raise ImageFileError("it is not a complete DPX file; get another copy")
+        self._data = data
+        self._check_supported()
+
+    def _u8(self, at: int) -> int:
+        return self._data[at]
+
+    def _u16(self, at: int) -> int:
+        return int(struct.unpack_from(self.order + "H", self._data, at)[0])
+
+    def _u32(self, at: int) -> int:
+        return int(struct.unpack_from(self.order + "I", self._data, at)[0])
+
+    def _real(self, at: int) -> float | None:
+        """Return a number of the film or television header; None if it is undefined."""
+        if self._u32(at) == _UNDEFINED:
+            return None
+        value = float(struct.unpack_from(self.order + "f", self._data, at)[0])
+        return value if isfinite(value) and value > 0 else None
+
+    def _text(self, at: int, length: int) -> str:
+        raw = self._data[at : at + length].split(b"\0", 1)[0].strip(b"\xff ")
+        return raw.decode("utf-8", errors="replace")
+
+    def _check_supported(self) -> None:
+        if self._u16(770) != 1:
+            raise ImageFileError(
+                f"it has {self._u16(770)} image elements; convert it to a DPX with one"
+            )
+        if self.descriptor not in COMPONENTS:
+            raise ImageFileError(
+                f"image descriptor {self.descriptor} is not supported; convert it to RGB or gray"
+            )
+        if self.bits not in (8, 16) and (self.bits not in (10, 12) or self.packing > 2):
+            raise ImageFileError(
+                f"{self.bits} bits in packing {self.packing} are not supported; convert it to 10, "
+                "12 or 16 bits"
+            )
+        if self._u16(806) == 1:
+            raise ImageFileError("it is run-length coded; convert it to a plain DPX")
+        if self._u32(780) == 1:
+            raise ImageFileError("its samples are signed; convert it to unsigned ones")
+        if not (0 < self._u32(772) < 1 << 20 and 0 < self._u32(776) < 1 << 20):
+            raise ImageFileError("its header is damaged; get another copy")
+
+    @property
+    def descriptor(self) -> int:
+        """Which components there are."""
+        return self._u8(800)
+
+    @property
+    def bits(self) -> int:
+        """Bits of a sample."""
+        return self._u8(803)
+
+    @property
+    def packing(self) -> int:
+        """How samples lie in words: 0 without gaps, 1 with gaps below, 2 above."""
+        return self._u16(804)
+
+    @property
+    def lies(self) -> tuple[bool, int]:
+        """Whether a viewer mirrors it, and its quarter turns clockwise after that."""
+        value = self._u16(768)
+        return _LIES[value if value < len(_LIES) else 0]
+
+    @property
+    def hw(self) -> tuple[int, int]:
+        """Lines, and pixels of a line."""
+        return self._u32(776), self._u32(772)
+
+    @property
+    def line_padding(self) -> int:
+        """Bytes behind every line."""
+        return self._u32(812) if self._u32(812) < 1 << 16 else 0
+
+    @property
+    def components(self) -> tuple[int, ...]:
+        """The plane of every component, in the order of the file."""
+        return COMPONENTS[self.descriptor]
+
+    @property
+    def pixel_format(self) -> PixelFormat:
+        """The planes of its components."""
+        suffix = "" if self.bits == 8 else f"{self.bits}le"
+        return PLANAR[_STEMS[self.descriptor] + suffix]
+
+    @property
+    def color(self) -> ColorTags:
+        """Colour tags from the header."""
+        transfer = self._u8(801)
+        # FFmpeg up to version 4.3 called everything linear.
+        if transfer == _LINEAR and self._text(160, 100).startswith("Lavc"):
+            transfer = 0
+        return ColorTags(
+            matrix=0 if self.pixel_format.model == "rgb" else 2,
+            primaries=_PRIMARIES.get(self._u8(802), 1),
+            transfer=_TRANSFERS.get(transfer, _VIDEO),
+            full_range=self.pixel_format.model != "yuv",
+            range_known=self.pixel_format.model != "yuv",
+        )
+
+    @property
+    def sample_aspect_ratio(self) -> Fraction:
+        """Width of a pixel over its height."""
+        if self.image_offset < 1664:
+            return Fraction(1)
+        across, down = self._u32(1628), self._u32(1632)
+        sane = 0 < across < _UNDEFINED and 0 < down < _UNDEFINED
+        ratio = Fraction(across, down) if sane else Fraction(1)
+        return ratio if Fraction(1, 8) <= ratio <= 8 else Fraction(1)
+
+    @property
+    def image_offset(self) -> int:
+        """Where the samples begin."""
+        own = self._u32(808)
+        offset = self._u32(4)
+        return own if _LEAST_HEADER_BYTES <= own < _UNDEFINED else offset
+
+    def metadata(self) -> dict[str, str]:
+        """Return time code, reel and other marks of the film."""
+        found = {
+            "creator": self._text(160, 100),
+            "project": self._text(260, 200),
+            "copyright": self._text(460, 200),
+        }
+        if self.image_offset >= 1664:
+            found["source_file"] = self._text(1432, 100)
+            found["reel_name"] = self._text(1556, 32)
+        if self.image_offset >= _HEADERS_BYTES:
+            found["film_frame"] = self._text(1732, 32)
+            found["slate"] = self._text(1764, 100)
+            found["timecode"] = _timecode(self._u32(1920))
+            found["keycode"] = self._keycode()
+            rate = self._real(1724) or self._real(1940)
+            found["frame_rate"] = "" if rate is None else f"{rate:.6g}"
+        return {key: value for key, value in found.items() if value}
+
+    def _keycode(self) -> str:
+        parts = [self._text(*field) for field in ((1664, 2), (1666, 2), (1670, 6), (1676, 4))]
+        return " ".join(part for part in parts if part)
+
+
+def _timecode(bcd: int) -> str:
+    """Return a time code of binary-coded decimals, hours first; empty if there is none."""
+    digits = f"{bcd & 0x3F7F7F3F:08x}"
+    if bcd == _UNDEFINED or not digits.isdecimal():
+        return ""
+    parts = [digits[at : at + 2] for at in (0, 2, 4, 6)]
+    drops = bcd & 0x40
+    return ":".join(parts[:3]) + (";" if drops else ":") + parts[3]

@@ -1,0 +1,1 @@
+"""Reads videos and image sequences."""

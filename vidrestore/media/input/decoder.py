@@ -1,0 +1,196 @@
+"""Decodes packets to frames: everything that can be decoded, and a count of the rest.
+
+PyAV drains a decoder in one call and gives up at the first error, and it hides an error that
+comes together with frames. So packets are followed by their time stamps: one that never comes
+out was damaged, and where frames are missing at the end they are decoded again without frame
+threads, which leave nothing to the draining.
+"""
+
+import logging
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import cast
+
+import av
+import av.error
+from av.packet import Packet
+from av.stream import Discard
+from av.video.stream import VideoStream
+
+from vidrestore.media.input.avi_timing import delay_ticks, is_numbered, with_presentation_times
+from vidrestore.media.input.demuxer import demux_past_errors, is_damage
+from vidrestore.media.input.ffv1_checksums import SliceChecker
+from vidrestore.media.input.probe import open_container
+
+_log = logging.getLogger(__name__)
+
+# Packed bitstreams hold packets that contain no picture.
+_PACKETS_ARE_NOT_FRAMES = frozenset({"mpeg4", "msmpeg4v1", "msmpeg4v2", "msmpeg4v3"})
+_MOST_REORDERED = 64
+
+
+class VideoDecoder:
+    """Decodes one video stream of one file."""
+
+    def __init__(self, path: Path, stream_index: int) -> None:
+        self._path = path
+        self._stream_index = stream_index
+        self.damaged_packets = 0
+        self.damaged_at_end = 0
+        """Of these, packets after the last frame that came out."""
+        self.packets_read = 0
+        self._first_dts: int | None = None
+        self._container = open_container(path)
+        self._readings = 0
+        self._awaited: set[int] = set()
+        self._last_pts: int | None = None
+        self._delay_ticks: int | None = None
+
+    @property
+    def stream(self) -> VideoStream:
+        """The stream as the decoder knows it now."""
+        streams = self._container.streams.video
+        return next(each for each in streams if each.index == self._stream_index)
+
+    def close(self) -> None:
+        """Close the file; safe to call twice."""
+        self._container.close()
+
+    def frames(self, start_ticks: int | None) -> Iterator[av.VideoFrame]:
+        """Yield decoded frames, from a key frame at or before ``start_ticks`` if it is given.
+
+        Raises:
+            MediaError: Reading fails for another reason than damage.
+        """
+        frames = self._all_frames(start_ticks)
+        if not is_numbered(self._container.format.name):
+            return frames
+        if self._delay_ticks is None:
+            self._delay_ticks = delay_ticks(self._path, self._stream_index)
+        return with_presentation_times(
+            frames, delay_ticks=self._delay_ticks, step=self.shortest_step
+        )
+
+    def shortest_step(self) -> int:
+        """Return the shortest time between packets in the container's index."""
+        ticks = sorted(entry.timestamp for entry in self.stream.index_entries)
+        return min((b - a for a, b in pairwise(ticks) if b > a), default=1)
+
+    def _all_frames(self, start_ticks: int | None) -> Iterator[av.VideoFrame]:
+        self._open(start_ticks, threads="AUTO")
+        yield from self._decoded()
+        self.damaged_at_end = 0
+        last = self._last_pts
+        if last is None or not any(pts > last for pts in self._awaited):
+            self.damaged_packets += len(self._awaited)
+            return
+        self.damaged_packets += sum(pts <= last for pts in self._awaited)
+        before, packets_read = self.damaged_packets, self.packets_read
+        first_dts = self._first_dts
+        self._open(last, threads="SLICE")
+        for frame in self._decoded():
+            if frame.pts is not None and frame.pts > last:
+                yield frame
+        self.packets_read, self._first_dts = packets_read, first_dts
+        self.damaged_packets = before + sum(pts > last for pts in self._awaited)
+        self.damaged_at_end = sum(pts > (self._last_pts or last) for pts in self._awaited)
+
+    def packets_left(self) -> int:
+        """Return how many packets the container's index lists after those that were read."""
+        entries, first = self.stream.index_entries, self._first_dts
+        passed = 0 if first is None else sum(entry.timestamp < first for entry in entries)
+        return len(entries) - passed - self.packets_read
+
+    def restart_count(self) -> None:
+        """Reset the count of damage: it was before the selected part."""
+        self.damaged_packets = 0
+        self._awaited.clear()
+
+    def _open(self, start_ticks: int | None, *, threads: str) -> None:
+        self._readings += 1
+        if self._readings > 1:
+            self._container.close()
+            self._container = open_container(self._path)
+        self._awaited.clear()
+        self._last_pts = None
+        self._first_dts = None
+        self.packets_read = 0
+        for stream in self._container.streams:
+            if stream.index != self._stream_index:
+                stream.discard = Discard.all
+        self.stream.thread_type = threads
+        if start_ticks is not None:
+            try:
+                self._container.seek(start_ticks, stream=self.stream)
+            except av.error.FFmpegError as error:
+                # Some containers have no way to before their first key frame, or none at all.
+                _log.info("%s: read from its start: cannot seek: %s", self._path, error)
+                self._open(None, threads=threads)
+
+    def _decoded(self) -> Iterator[av.VideoFrame]:
+        for packet in self._packets():
+            try:
+                frames = packet.decode()
+            except av.error.FFmpegError as error:
+                if not is_damage(error):
+                    raise
+                _log.debug("%s: %s", self._path, error)
+                if packet.pts is None and packet.size:
+                    self.damaged_packets += 1
+                continue
+            for frame in frames:
+                self._arrived(frame)
+                yield frame
+
+    def _packets(self) -> Iterator["Packet[VideoStream]"]:
+        stream, reading = self.stream, self._readings
+        follow = stream.codec_context.name not in _PACKETS_ARE_NOT_FRAMES
+        checker = SliceChecker() if stream.codec_context.name == "ffv1" else None
+        packets = demux_past_errors(self._container, stream, on_damage=self._count_damage)
+        for packet in cast("Iterator[Packet[VideoStream]]", packets):
+            self.packets_read += bool(packet.size)
+            if self._first_dts is None:
+                self._first_dts = packet.dts
+            if checker is not None and packet.size and checker.damaged_slices(bytes(packet)):
+                # Its frame comes all the same, with what another showed in place of the slice.
+                self.damaged_packets += 1
+            elif follow and packet.size and packet.pts is not None and not packet.is_discard:
+                self._awaited.add(packet.pts)
+            yield packet
+            if self._readings != reading:
+                raise RuntimeError(f"{self._path}: another reading began before this one ended")
+
+    def _count_damage(self) -> None:
+        self.damaged_packets += 1
+
+    def _arrived(self, frame: av.VideoFrame) -> None:
+        if frame.pts is None:
+            return
+        self._last_pts = frame.pts
+        self._awaited.discard(frame.pts)
+        if len(self._awaited) > _MOST_REORDERED:
+            never = {pts for pts in self._awaited if pts < frame.pts}
+            self.damaged_packets += len(never)
+            self._awaited -= never
+
+
+def promised_end_seconds(stream: VideoStream) -> Fraction:
+    """Return the end of a stream by its header; 0 if the header does not state it."""
+    base = stream.time_base
+    if stream.duration is not None and base is not None:
+        return ((stream.start_time or 0) + stream.duration) * base
+    return _matroska_duration(stream.metadata.get("DURATION", ""))
+
+
+def _matroska_duration(text: str) -> Fraction:
+    """Read ``00:01:02.500000000``."""
+    parts = text.split(":")
+    if len(parts) != 3:
+        return Fraction(0)
+    try:
+        hours, minutes, seconds = (Fraction(part) for part in parts)
+    except ValueError:
+        return Fraction(0)
+    return hours * 3600 + minutes * 60 + seconds

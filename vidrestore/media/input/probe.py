@@ -1,0 +1,337 @@
+"""Opens films with FFmpeg and reads what their headers and first frame say."""
+
+import logging
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import cast
+
+import av
+import av.error
+import av.logging as av_log
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.sidedata.sidedata import Type as SideDataType
+from av.stream import AttachmentStream, Disposition, Stream
+from av.video.stream import VideoStream
+
+from vidrestore.errors import MediaError
+from vidrestore.media.color.hdr_metadata import HdrMetadata, side_data_of
+from vidrestore.media.color.pixel_formats import DecodedLayout, source_layout
+from vidrestore.media.ffmpeg_errors import media_errors
+from vidrestore.media.fields.field_order import FieldOrderReader
+from vidrestore.media.input.demuxer import demux_past_errors, is_damage
+from vidrestore.media.input.video_info import Chapter, FieldOrder, StreamInfo, VideoInfo
+from vidrestore.media.streams.timecode import tape_marks
+from vidrestore.types import ColorTags, DisplayGeometry
+
+_MICROSECOND = Fraction(1, 1_000_000)
+# Their clocks start anywhere; in other containers zero means the start of the film.
+_CLOCKS_WITHOUT_ZERO = frozenset({"mpegts", "mpeg"})
+_FIELD_ORDERS: Mapping[int, FieldOrder] = {
+    1: "progressive",
+    2: "top first",
+    3: "bottom first",
+    # Interleaved: FFmpeg's names say the contrary, its muxers and Matroska mean this.
+    4: "top first",
+    5: "bottom first",
+}
+_CHROMA_LOCATIONS = {
+    "left": 1,
+    "center": 2,
+    "topleft": 3,
+    "top": 4,
+    "bottomleft": 5,
+    "bottom": 6,
+}
+_MOST_PACKETS_TO_FIRST_FRAME = 2000
+_PACKETS_TO_GUESS_RATE = 120
+# B-frames that have not come yet leave gaps at the end.
+_REORDERED = 20
+_dump_lock = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class DisplayMatrix:
+    """Quarter turns and mirroring, as in ``DisplayGeometry``."""
+
+    quarter_turns: int = 0
+    mirrored: bool = False
+
+
+def open_container(path: Path) -> InputContainer:
+    """Open a film for reading.
+
+    Raises:
+        MediaError: FFmpeg cannot read it.
+    """
+    with media_errors(path):
+        # With the protocol in front, no name can be taken for a URL.
+        return av.open(f"file:{path}", "r", metadata_errors="replace")
+
+
+def main_video_stream(container: InputContainer, path: Path) -> VideoStream:
+    """Return the stream to restore: the default one, or the first that is not a cover.
+
+    Raises:
+        MediaError: There is none, or FFmpeg has no decoder for it.
+    """
+    films = [each for each in container.streams.video if not is_attached_picture(each)]
+    if not films:
+        found = ", ".join(sorted({each.type for each in container.streams})) or "nothing"
+        raise MediaError(f"{path}: no video stream (only {found}); name a file with video")
+    chosen = next((each for each in films if each.disposition & Disposition.default), films[0])
+    if cast(object, chosen.codec_context) is None:
+        raise MediaError(f"{path}: FFmpeg has no decoder for its video; convert the film first")
+    return chosen
+
+
+def is_attached_picture(stream: Stream) -> bool:
+    """Whether a stream is a cover picture."""
+    return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
+
+
+def probe_film(path: Path) -> VideoInfo:
+    """Return what the film at ``path`` holds.
+
+    Raises:
+        MediaError: It cannot be read, or no frame of it can be decoded.
+    """
+    with open_container(path) as container, media_errors(path):
+        return film_info(container, main_video_stream(container, path), path)
+
+
+def film_info(container: InputContainer, stream: VideoStream, path: Path) -> VideoInfo:
+    """Return what an open film holds. Decodes to its first frame: seek before reading on."""
+    frame, ticks = _beginning(container, stream, path)
+    layout = source_layout(frame.format.name)
+    matrix = display_matrix_of(frame)
+    rate = stream.average_rate or stream.guessed_rate
+    marks = tape_marks(container, stream.index)
+    duration = _duration_seconds(container, stream)
+    time_base = stream.time_base
+    if time_base is None:
+        raise MediaError(f"{path}: its video has no time base; remux the film first")
+    return VideoInfo(
+        path=path,
+        kind="film",
+        container=container.format.name,
+        geometry=DisplayGeometry(
+            coded_hw=(frame.height, frame.width),
+            sample_aspect_ratio=stream.sample_aspect_ratio or Fraction(1),
+            quarter_turns=matrix.quarter_turns,
+            mirrored=matrix.mirrored,
+        ),
+        pixel_format_name=frame.format.name,
+        pixel_format=layout.planar,
+        color=color_of(
+            frame, layout=layout, chroma_location=_chroma_location(container, stream.index)
+        ),
+        side_data=_side_data(frame, stream, layout),
+        time_base=time_base,
+        origin_seconds=_origin_seconds(container),
+        duration_seconds=duration,
+        average_rate=rate,
+        frame_count_estimate=_frame_count(stream, duration, rate),
+        variable_rate=_variable_rate(ticks),
+        field_order=_field_order(stream, frame),
+        codec=stream.codec_context.codec.canonical_name,
+        bit_rate=_bit_rate(stream) or container.bit_rate or None,
+        video_stream_index=stream.index,
+        streams=tuple(_stream_info(each) for each in container.streams),
+        chapters=tuple(_chapters(container)),
+        metadata=dict(container.metadata),
+        timecode=marks.timecode,
+        reel_name=marks.reel_name,
+    )
+
+
+def _beginning(
+    container: InputContainer, stream: VideoStream, path: Path
+) -> tuple[av.VideoFrame, list[int]]:
+    """Return the first frame, and the time stamps of the first packets."""
+    first: av.VideoFrame | None = None
+    ticks: list[int] = []
+    packets = demux_past_errors(container, stream, on_damage=_not_counted)
+    for count, packet in enumerate(packets):
+        if packet.pts is not None:
+            ticks.append(packet.pts)
+        if first is not None and count >= _PACKETS_TO_GUESS_RATE:
+            break
+        if first is None:
+            try:
+                frames = cast("Packet[VideoStream]", packet).decode()
+            except av.error.FFmpegError as error:
+                if not is_damage(error):
+                    raise
+                continue
+            first = next(iter(frames), None)
+        if count > _MOST_PACKETS_TO_FIRST_FRAME:
+            break
+    if first is not None:
+        return first, ticks
+    raise MediaError(f"{path}: is damaged, no frame can be decoded; get another copy")
+
+
+def _not_counted() -> None:
+    """What is damaged is counted when the film is read."""
+
+
+def _field_order(stream: VideoStream, frame: av.VideoFrame) -> FieldOrder:
+    """Return the order of fields that the first frame states, or else the stream."""
+    if frame.interlaced_frame:
+        return "top first" if FieldOrderReader().is_top_first(frame) else "bottom first"
+    return _FIELD_ORDERS.get(stream.codec_context.field_order, "unknown")
+
+
+def color_of(frame: av.VideoFrame, *, layout: DecodedLayout, chroma_location: int) -> ColorTags:
+    """Return the colour tags of a decoded frame.
+
+    Gray and RGB are full range unless tagged otherwise, as libswscale has it.
+    """
+    tagged = int(frame.color_range)
+    always_full = layout.full_range or layout.planar.model != "yuv"
+    return ColorTags(
+        matrix=int(frame.colorspace),
+        primaries=int(frame.color_primaries),
+        transfer=int(frame.color_trc),
+        full_range=layout.full_range or tagged == 2 or (always_full and tagged != 1),
+        range_known=always_full or tagged in (1, 2),
+        chroma_location=chroma_location,
+    )
+
+
+def _side_data(frame: av.VideoFrame, stream: VideoStream, layout: DecodedLayout) -> HdrMetadata:
+    found = side_data_of(frame)
+    # Matroska's tag; FFmpeg's own decoders of VP8 and VP9 leave the alpha out.
+    if stream.metadata.get("alpha_mode") == "1" and not layout.planar.has_alpha:
+        return replace(found, not_kept=(*found.not_kept, "transparency, which is not decoded"))
+    return found
+
+
+def display_matrix_of(frame: av.VideoFrame) -> DisplayMatrix:
+    """Return the nearest quarter turn of a frame's display matrix.
+
+    FFmpeg's matrix (a b u, c d v, x y w) moves (x, y) to (a x + c y, b x + d y).
+    """
+    try:
+        data = frame.side_data[SideDataType.DISPLAYMATRIX]  # pyright: ignore
+    except KeyError:
+        return DisplayMatrix()
+    raw = np.frombuffer(bytes(cast(bytes, data)), dtype=np.int32).astype(np.float64)
+    if raw.size != 9:
+        return DisplayMatrix()
+    found = np.array([[raw[0], raw[3]], [raw[1], raw[4]]])
+    clockwise = np.array([[0, -1], [1, 0]])
+    candidates = {
+        DisplayMatrix(turns, mirrored): np.linalg.matrix_power(clockwise, turns)
+        @ np.diag([-1 if mirrored else 1, 1])
+        for turns in range(4)
+        for mirrored in (False, True)
+    }
+    return max(candidates, key=lambda each: float((candidates[each] * found).sum()))
+
+
+def _chroma_location(container: InputContainer, index: int) -> int:
+    """Return FFmpeg's ``AVChromaLocation``, which PyAV shows only in its text dump."""
+    with _dump_lock:
+        logger = logging.getLogger("libav")
+        propagates, level = logger.propagate, av_log.get_level()
+        # What codecs of other threads say meanwhile goes nowhere.
+        nowhere = logging.NullHandler()
+        logger.addHandler(nowhere)
+        logger.propagate = False
+        av_log.set_level(av_log.VERBOSE)
+        av_log.set_libav_level(av_log.VERBOSE)
+        try:
+            text = cast(str, container.dumps_format())  # pyright: ignore
+        finally:
+            av_log.set_libav_level(av_log.INFO)
+            av_log.set_level(level)
+            logger.propagate = propagates
+            logger.removeHandler(nowhere)
+    line = re.search(rf"^ *Stream #0:{index}\b.* Video: (.*)$", text, re.MULTILINE)
+    # Behind the name of the pixel format, which is the only one followed by a bare bracket.
+    inside = re.search(r"[a-z0-9]\(([^()]*)\)", line.group(1)) if line else None
+    words: list[str] = inside.group(1).split(", ") if inside else []
+    return next((_CHROMA_LOCATIONS[word] for word in words if word in _CHROMA_LOCATIONS), 0)
+
+
+def _origin_seconds(container: InputContainer) -> Fraction:
+    start = cast("int | None", container.start_time)
+    if container.format.name in _CLOCKS_WITHOUT_ZERO and start is not None:
+        return start * _MICROSECOND
+    return Fraction(0)
+
+
+def _duration_seconds(container: InputContainer, stream: VideoStream) -> float | None:
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    if container.duration is not None:
+        return float(container.duration * _MICROSECOND)
+    return None
+
+
+def _frame_count(
+    stream: VideoStream, duration_seconds: float | None, rate: Fraction | None
+) -> int | None:
+    if stream.frames:
+        return stream.frames
+    if duration_seconds is None or not rate:
+        return None
+    return max(1, round(duration_seconds * float(rate)))
+
+
+def _bit_rate(stream: VideoStream) -> int | None:
+    # MPEG-1's code for "variable" reads like an enormous rate.
+    return None if stream.bit_rate == 0x3FFFF * 400 else stream.bit_rate
+
+
+def _variable_rate(ticks: list[int]) -> bool | None:
+    """Whether the first frames are unevenly spaced, by more than rounding to ticks explains."""
+    whole = len(ticks) < _PACKETS_TO_GUESS_RATE
+    ordered = sorted(ticks)[: None if whole else -_REORDERED]
+    steps = [after - before for before, after in pairwise(ordered)]
+    return max(steps) - min(steps) > 1 if len(steps) >= 2 else None
+
+
+def _stream_info(stream: Stream) -> StreamInfo:
+    context = cast("av.CodecContext | None", stream.codec_context)
+    audio = stream if isinstance(stream, av.AudioStream) and context is not None else None
+    start = stream.start_time
+    base = stream.time_base
+    is_attachment = isinstance(stream, AttachmentStream)
+    return StreamInfo(
+        index=stream.index,
+        kind=stream.type,
+        codec=context.codec.canonical_name if context else getattr(stream, "name", None),
+        language=stream.language,
+        title=stream.metadata.get("title"),
+        default=bool(stream.disposition & Disposition.default),
+        attached_picture=stream.type == "video" and is_attached_picture(stream),
+        start_seconds=start * base if start is not None and base is not None else None,
+        bit_rate=context.bit_rate if context is not None else None,
+        channels=audio.codec_context.layout.nb_channels if audio else None,
+        channel_layout=audio.codec_context.layout.name if audio else None,
+        sample_rate_hz=audio.codec_context.sample_rate if audio else None,
+        file_name=stream.name if is_attachment else None,
+    )
+
+
+def _chapters(container: InputContainer) -> list[Chapter]:
+    found: list[Chapter] = []
+    for chapter in container.chapters():
+        base = chapter["time_base"] or _MICROSECOND
+        found.append(
+            Chapter(
+                start_seconds=chapter["start"] * base,
+                end_seconds=chapter["end"] * base,
+                title=chapter["metadata"].get("title"),
+            )
+        )
+    return found

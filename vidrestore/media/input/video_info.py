@@ -1,0 +1,128 @@
+"""What a film, a folder of pictures or a picture is, before anything is read from it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from vidrestore.media.color.hdr_metadata import HdrMetadata
+from vidrestore.storage.source_path import checked_source
+from vidrestore.types import ColorTags, DisplayGeometry, PixelFormat
+
+StreamKind: TypeAlias = Literal["video", "audio", "subtitle", "data", "attachment", "unknown"]
+SourceKind: TypeAlias = Literal["film", "folder", "picture"]
+FieldOrder: TypeAlias = Literal["progressive", "top first", "bottom first", "unknown"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamInfo:
+    """One stream of a file."""
+
+    index: int
+    kind: StreamKind
+    codec: str | None
+    """FFmpeg's name of the codec; None where FFmpeg has no decoder for it."""
+    language: str | None = None
+    title: str | None = None
+    default: bool = False
+    attached_picture: bool = False
+    """A cover, not a film."""
+    start_seconds: Fraction | None = None
+    bit_rate: int | None = None
+    channels: int | None = None
+    channel_layout: str | None = None
+    sample_rate_hz: int | None = None
+    file_name: str | None = None
+    """Of an attachment."""
+
+    def __str__(self) -> str:
+        """Name the stream so that a user finds it: ``stream 2 (subtitle, subrip, eng)``."""
+        parts = [self.kind, self.codec, self.language, self.title or self.file_name]
+        return f"stream {self.index} ({', '.join(part for part in parts if part)})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chapter:
+    """A chapter of the source, on the clock of its frames."""
+
+    start_seconds: Fraction
+    end_seconds: Fraction
+    title: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoInfo:
+    """What is known of a source without decoding all of it."""
+
+    path: Path
+    kind: SourceKind
+    container: str
+    """FFmpeg's name of the container, or the suffix of the pictures."""
+    geometry: DisplayGeometry
+    pixel_format_name: str
+    """FFmpeg's name of the decoder's pixel format."""
+    pixel_format: PixelFormat
+    """The planes that frames carry; of the same samples as ``pixel_format_name``."""
+    color: ColorTags
+    side_data: HdrMetadata = field(default_factory=HdrMetadata)
+    """Colour metadata of the first frame, besides the tags."""
+    time_base: Fraction
+    """Seconds per tick of the frames' time stamps."""
+    origin_seconds: Fraction = Fraction(0)
+    """Where the clock starts: the start of MPEG program and transport streams, else 0."""
+    duration_seconds: float | None = None
+    average_rate: Fraction | None = None
+    """Frames per second."""
+    frame_count_estimate: int | None = None
+    variable_rate: bool | None = None
+    """Whether the first frames are unevenly spaced; None if there are too few."""
+    field_order: FieldOrder = "unknown"
+    codec: str
+    bit_rate: int | None = None
+    video_stream_index: int = 0
+    streams: tuple[StreamInfo, ...] = ()
+    chapters: tuple[Chapter, ...] = ()
+    metadata: Mapping[str, str]
+    timecode: str | None = None
+    """Time code of the first frame, as written in the file."""
+    reel_name: str | None = None
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether this is a folder of pictures."""
+        return self.kind == "folder"
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether this is a single picture."""
+        return self.kind == "picture"
+
+    @property
+    def bit_depth(self) -> int:
+        """Significant bits per sample."""
+        return self.pixel_format.bit_depth
+
+
+DEFAULT_PICTURE_RATE = Fraction(25)
+"""Frames per second of a folder of pictures, which has no clock."""
+
+
+def probe(path: Path, *, fps: Fraction = DEFAULT_PICTURE_RATE) -> VideoInfo:
+    """Describe the content of ``path``; only the first frame is decoded.
+
+    Args:
+        path: A film, a folder of pictures, or a picture.
+        fps: Pictures per second of a folder.
+
+    Raises:
+        MediaError: It is missing, empty, damaged, without video, or not a film at all.
+    """
+    # The readers need the values above, so they are imported where they are used.
+    from vidrestore.media.input.folder import is_picture_name, probe_pictures
+    from vidrestore.media.input.probe import probe_film
+
+    path = checked_source(path)
+    if path.is_dir() or is_picture_name(path):
+        return probe_pictures(path, fps=fps)
+    return probe_film(path)

@@ -1,0 +1,1 @@
+"""Writes videos and image sequences."""

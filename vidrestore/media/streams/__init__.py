@@ -1,0 +1,1 @@
+"""Streams that are copied, and what describes them."""

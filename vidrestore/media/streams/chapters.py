@@ -1,0 +1,69 @@
+"""Chapters on the clock of an output, if its container can hold them."""
+
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from av.container import InputContainer
+
+from vidrestore.errors import UnsupportedStreamError
+from vidrestore.media.input.clock import CopyTimeline
+from vidrestore.media.output.containers import ContainerSpec
+
+if TYPE_CHECKING:
+    from av.container.core import Chapter
+
+_MICROSECOND = Fraction(1, 1_000_000)
+
+
+def held_chapters(
+    source: InputContainer,
+    clock: CopyTimeline,
+    spec: ContainerSpec,
+    target: Path,
+    *,
+    drop_unsupported: bool,
+) -> "tuple[list[Chapter], tuple[str, ...]]":
+    """Return the chapters of the part that is wanted, and notes on what becomes of them.
+
+    Raises:
+        UnsupportedStreamError: The container cannot hold any, and none may be dropped.
+    """
+    chapters = shifted_chapters(source, clock)
+    if not chapters or spec.holds_chapters:
+        return chapters, ()
+    found = "the chapter" if len(chapters) == 1 else f"the {len(chapters)} chapters"
+    if drop_unsupported:
+        return [], (f"{found} of the source are left out: {target.suffix} cannot hold any",)
+    raise UnsupportedStreamError(
+        f"{target}: {target.suffix} cannot hold {found} of the source; "
+        f"use -o {target.stem}.mkv or --drop-unsupported"
+    )
+
+
+def shifted_chapters(source: InputContainer, clock: CopyTimeline) -> "list[Chapter]":
+    """Return the source's chapters on the output's clock, cut to the selected part."""
+    chapters: list[Chapter] = []
+    for chapter in source.chapters():
+        base = chapter["time_base"] or _MICROSECOND
+        begins, ends = chapter["start"] * base, chapter["end"] * base
+        if clock.start_seconds is not None:
+            begins = max(begins, clock.start_seconds)
+        if clock.end_seconds is not None:
+            ends = min(ends, clock.end_seconds)
+        whole = clock.start_seconds is None and clock.end_seconds is None
+        if begins >= ends and not whole:
+            continue
+        shift = clock.shift_seconds - clock.delay_seconds
+        if (shift / base).denominator != 1:
+            base = _MICROSECOND
+        chapters.append(
+            {
+                "id": chapter["id"],
+                "start": round((begins - shift) / base),
+                "end": round((ends - shift) / base),
+                "time_base": base,
+                "metadata": chapter["metadata"],
+            }
+        )
+    return chapters

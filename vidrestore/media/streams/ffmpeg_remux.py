@@ -1,0 +1,115 @@
+"""The final join, by the ffmpeg program, of what PyAV cannot carry.
+
+PyAV copies a stream only where FFmpeg has a decoder for its codec, and cannot state the aspect
+of pixels in Matroska's header. The ffmpeg program, which comes with imageio-ffmpeg, can do both.
+Time stamps pass through unchanged (``-copyts``).
+"""
+
+import tempfile
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, cast
+
+import ffmpeg
+import imageio_ffmpeg
+
+from vidrestore.errors import MediaError
+from vidrestore.media.input.clock import CopyTimeline
+from vidrestore.media.output.containers import ContainerSpec
+
+_COPY: dict[str, Any] = {"c": "copy", "copy_unknown": None, "loglevel": "error"}
+
+
+def can_join(source: Path, stream_index: int, spec: ContainerSpec) -> bool:
+    """Whether ffmpeg copies a stream of ``source`` into a container; tried on its first second."""
+    with tempfile.TemporaryDirectory() as folder:
+        trial = Path(folder) / "trial"
+        wanted = _input(source)[str(stream_index)]
+        try:
+            _run(_output([wanted], trial, spec, {"t": 1}))
+        except ffmpeg.Error:
+            return False
+        return trial.stat().st_size > 0
+
+
+def joined(
+    film: Path,
+    source: Path,
+    stream_indexes: Sequence[int],
+    output: Path,
+    *,
+    spec: ContainerSpec,
+    clock: CopyTimeline,
+    muxer_options: dict[str, str],
+    aspect: tuple[int, Fraction] | None = None,
+) -> None:
+    """Write ``film`` and some streams of ``source`` to ``output``, packets as they are.
+
+    Args:
+        film: A whole film, without those streams.
+        source: Where they come from.
+        stream_indexes: Which they are.
+        output: What to write.
+        spec: Its container.
+        clock: How times of ``source`` become those of ``film``, and which part is wanted.
+        muxer_options: Options that ``film`` was written with.
+        aspect: Index of a stream, and the aspect of its picture that the container is to state.
+
+    Raises:
+        MediaError: ffmpeg fails.
+    """
+    second = _input(source, **_input_options(clock))
+    streams = [_input(film), *(second[str(index)] for index in stream_indexes)]
+    options: dict[str, Any] = {
+        "map_metadata": 0,
+        "map_chapters": 0,
+        "copyts": None,
+        "avoid_negative_ts": "disabled",
+        **muxer_options,
+    }
+    if len(streams) == 1:
+        # Alone, an input stands for ffmpeg's choice of one stream of each kind.
+        options["map"] = "0"
+    if aspect is not None:
+        index, ratio = aspect
+        options[f"aspect:{index}"] = f"{ratio.numerator}:{ratio.denominator}"
+    command = _output(streams, output, spec, options)
+    try:
+        _run(command)
+    except ffmpeg.Error as error:
+        text: bytes = error.stderr  # pyright: ignore[reportUnknownMemberType]
+        reason = text.decode(errors="replace").strip().splitlines()
+        raise MediaError(
+            f"{output}: ffmpeg could not join the streams: {reason[-1] if reason else 'unknown'}"
+        ) from error
+
+
+def _input_options(clock: CopyTimeline) -> dict[str, str]:
+    later = clock.delay_seconds - clock.shift_seconds
+    options = {"itsoffset": f"{float(later):.6f}"}
+    if clock.start_seconds is not None:
+        options["ss"] = f"{float(clock.start_seconds):.6f}"
+    if clock.end_seconds is not None:
+        options["to"] = f"{float(clock.end_seconds):.6f}"
+    return options
+
+
+def _input(path: Path, **options: str) -> Any:
+    return cast(Any, ffmpeg).input(f"file:{path}", **options)
+
+
+def _output(streams: list[Any], path: Path, spec: ContainerSpec, options: dict[str, Any]) -> Any:
+    return cast(Any, ffmpeg).output(
+        *streams, f"file:{path}", format=spec.format, **options, **_COPY
+    )
+
+
+def _run(command: Any) -> None:
+    cast(Any, ffmpeg).run(
+        command,
+        cmd=imageio_ffmpeg.get_ffmpeg_exe(),
+        capture_stdout=True,
+        capture_stderr=True,
+        overwrite_output=True,
+    )

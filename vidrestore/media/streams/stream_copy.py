@@ -1,0 +1,270 @@
+"""Everything of a film but its pictures: copied packet for packet, never decoded."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import av.error
+from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+from av.stream import AttachmentStream, Discard, Stream
+
+from vidrestore.errors import UnsupportedStreamError
+from vidrestore.media.input.clock import CopyTimeline, MonotonicTimestamps
+from vidrestore.media.input.demuxer import demux_past_errors, is_damage
+from vidrestore.media.input.probe import is_attached_picture, open_container
+from vidrestore.media.input.video_info import StreamInfo, VideoInfo
+from vidrestore.media.output.containers import (
+    CONTAINERS,
+    ContainerSpec,
+    codec_name,
+    has_decoder,
+    holds,
+)
+from vidrestore.media.streams.ffmpeg_remux import can_join
+
+# Statistics of the source's packets, and the names of the programs that wrote them.
+_NOT_COPIED = (
+    "major_brand", "minor_version", "compatible_brands", "encoder", "duration", "bps",
+    "number_of_frames", "number_of_bytes", "_statistics", "vendor_id", "source_id",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyPlan:
+    """What becomes of every stream of the source but the restored one."""
+
+    copied: tuple[int, ...] = ()
+    """Indexes of streams whose packets are copied while the film is written."""
+    joined: tuple[int, ...] = ()
+    """Indexes of streams that only the ffmpeg program can copy, when the film is whole."""
+    notes: tuple[str, ...] = ()
+
+
+def planned(
+    source: InputContainer,
+    info: VideoInfo,
+    spec: ContainerSpec,
+    target: Path,
+    *,
+    drop_unsupported: bool,
+) -> CopyPlan:
+    """Return what becomes of the source's streams in a container.
+
+    Raises:
+        UnsupportedStreamError: The container cannot hold one, and none may be dropped.
+    """
+    copied: list[int] = []
+    joined: list[int] = []
+    notes: list[str] = []
+    for stream, stream_info in zip(source.streams, info.streams, strict=True):
+        if stream.index == info.video_stream_index or is_written_by_muxer(stream, source):
+            continue
+        fits = holds(spec, stream) and not _lacks_header(stream, source)
+        if is_embedded_cover(stream, spec) or fits:
+            copied.append(stream.index)
+        elif _can_join(stream, info, spec):
+            joined.append(stream.index)
+        elif drop_unsupported:
+            notes.append(f"{stream_info} is left out: {target.suffix} cannot hold it")
+        else:
+            raise UnsupportedStreamError(_refusal(target, stream_info, info.path))
+    return CopyPlan(copied=tuple(copied), joined=tuple(joined), notes=tuple(notes))
+
+
+def _lacks_header(stream: Stream, source: InputContainer) -> bool:
+    """Whether the header that AAC needs is missing, as where garbage looks like another track."""
+    states_headers = source.format.name.startswith(("flv", "mov", "matroska"))
+    return states_headers and codec_name(stream) == "aac" and not stream.codec_context.extradata
+
+
+def _can_join(stream: Stream, info: VideoInfo, spec: ContainerSpec) -> bool:
+    # Attached files ffmpeg leaves out without a word.
+    if has_decoder(stream) or isinstance(stream, AttachmentStream):
+        return False
+    return can_join(info.path, stream.index, spec)
+
+
+def _refusal(target: Path, stream: StreamInfo, source: Path) -> str:
+    # What not even Matroska holds is a kind of the source's own container.
+    own, suffix = source.suffix.lower(), target.suffix.lower()
+    better = ".mkv" if suffix != ".mkv" else own if own in CONTAINERS else None
+    other = "" if better in (None, suffix) else f"-o {target.stem}{better} or "
+    return (
+        f"{target}: {target.suffix} cannot hold {stream} of the source; "
+        f"use {other}--drop-unsupported"
+    )
+
+
+def is_written_by_muxer(stream: Stream, source: InputContainer) -> bool:
+    """Whether a QuickTime track is written by the muxer: the time code, the chapter titles."""
+    if stream.type != "data" or not source.format.name.startswith("mov"):
+        return False
+    is_timecode = "timecode" in stream.metadata
+    is_chapter_text = stream.name == "bin_data" and bool(source.chapters())
+    return is_timecode or is_chapter_text
+
+
+def is_embedded_cover(stream: Stream, spec: ContainerSpec) -> bool:
+    """Whether a stream is a cover that its container keeps as an attached file."""
+    return stream.type == "video" and is_attached_picture(stream) and spec.holds_attachments
+
+
+def copied_metadata(metadata: dict[str, str]) -> dict[str, str]:
+    """Return the tags that describe the film, not the file it was in."""
+    return {
+        key: value for key, value in metadata.items() if not key.lower().startswith(_NOT_COPIED)
+    }
+
+
+@dataclass(slots=True)
+class _Copied:
+    """One stream on its way."""
+
+    output: Stream
+    kind: str
+    times: MonotonicTimestamps
+    last_dts: int | None = None
+    started: bool = False
+
+
+@dataclass(slots=True)
+class StreamCopier:
+    """Reads the source a second time and copies packets up to where the video has come."""
+
+    source: InputContainer
+    output: OutputContainer
+    clock: CopyTimeline
+    allows_negative_times: bool
+    """Whether sound may begin a little before the part that is wanted; players skip it."""
+    moved_count: int = 0
+    """Packets whose time had to move, because it did not grow."""
+    damaged_count: int = 0
+    """Places where reading failed, and packets that the output refused for what is in them."""
+    _streams: dict[int, _Copied] = field(default_factory=dict[int, _Copied])
+    _packets: "Iterator[Packet[Stream]] | None" = None
+    _held: "Packet[Stream] | None" = None
+
+    def add(self, stream: Stream, spec: ContainerSpec, tags: Mapping[str, str]) -> int:
+        """Give the output a stream like ``stream``; return its index there."""
+        if is_embedded_cover(stream, spec):
+            return self._attach_cover(stream)
+        added = self.output.add_stream_from_template(stream, opaque=True)
+        added.metadata.clear()
+        added.metadata.update(tags)
+        added.disposition = stream.disposition
+        if not isinstance(stream, AttachmentStream):
+            times = MonotonicTimestamps(stream.time_base or Fraction(1))
+            self._streams[stream.index] = _Copied(added, stream.type, times)
+        return added.index
+
+    def _attach_cover(self, stream: Stream) -> int:
+        with open_container(Path(self.source.name.removeprefix("file:"))) as again:
+            packet = next(again.demux(again.streams[stream.index]))
+            data = bytes(packet)
+        codec = stream.codec_context.name
+        name = stream.metadata.get(
+            "filename", "cover.jpg" if codec == "mjpeg" else f"cover.{codec}"
+        )
+        mime = stream.metadata.get(
+            "mimetype", "image/jpeg" if codec == "mjpeg" else f"image/{codec}"
+        )
+        attached = self.output.add_attachment(name, mime, data)
+        attached.metadata.update(copied_metadata(stream.metadata))
+        return attached.index
+
+    def pump(self, until_seconds: Fraction | None) -> None:
+        """Copy packets up to a time of the output's clock; all of them where it is None."""
+        while (packet := self._next()) is not None:
+            dts = packet.dts if packet.dts is not None else packet.pts
+            seconds = Fraction(0) if dts is None else dts * packet.time_base
+            shift = self.clock.shift_of(packet.stream_index)
+            if until_seconds is not None and seconds - shift > until_seconds:
+                self._held = packet
+                return
+            self._copy(packet)
+
+    def _next(self) -> "Packet[Stream] | None":
+        if self._held is not None:
+            packet, self._held = self._held, None
+            return packet
+        if self._packets is None:
+            self._packets = self._demuxed([self.source.streams[at] for at in self._streams])
+        return next(self._packets, None)
+
+    def _demuxed(self, wanted: Sequence[Stream]) -> "Iterator[Packet[Stream]]":
+        if not wanted:
+            return
+        for stream in self.source.streams:
+            if stream.index not in self._streams:
+                stream.discard = Discard.all
+        packets = demux_past_errors(self.source, *wanted, on_damage=self._count_damage)
+        for packet in packets:
+            if packet.size or packet.pts is not None:
+                yield packet
+
+    def _count_damage(self) -> None:
+        self.damaged_count += 1
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know of what was copied."""
+        notes: list[str] = []
+        if self.moved_count:
+            notes.append(f"{self.moved_count} packets had time stamps that did not increase")
+        if self.damaged_count:
+            notes.append(f"copied streams are damaged in {self.damaged_count} places")
+        return notes
+
+    def _copy(self, packet: "Packet[Stream]") -> None:
+        copied = self._streams[packet.stream_index]
+        if not self._is_wanted(packet, copied):
+            return
+        base = packet.time_base
+        shift = round(self.clock.shift_of(packet.stream_index) / base)
+        pts = packet.pts if packet.pts is not None else packet.dts
+        dts = packet.dts if packet.dts is not None else pts
+        if pts is None or dts is None:
+            pts = dts = shift if copied.last_dts is None else copied.last_dts + 1 + shift
+        pts, dts = pts - shift, dts - shift
+        if copied.kind != "subtitle" and (grown := copied.times.grown(dts)) != dts:
+            pts, dts = max(pts + grown - dts, grown), grown
+            self.moved_count += 1
+        copied.last_dts = dts
+        packet.pts, packet.dts = max(pts, dts), dts
+        packet.stream = copied.output
+        try:
+            self.output.mux_one(packet)
+        except av.error.FFmpegError as error:
+            # Some muxers look into packets. Garbage in one must not cost the film; a full disk may.
+            if not is_damage(error):
+                raise
+            self.damaged_count += 1
+
+    def _is_wanted(self, packet: "Packet[Stream]", copied: _Copied) -> bool:
+        """Whether a packet lies in the part of the film that is wanted; cuts subtitles to it."""
+        start, end = self.clock.start_seconds, self.clock.end_seconds
+        ticks = packet.pts if packet.pts is not None else packet.dts
+        if ticks is None or (start is None and end is None):
+            return True
+        base = packet.time_base
+        begins = ticks * base
+        ends = (ticks + (packet.duration or 0)) * base
+        if end is not None and begins >= end:
+            return False
+        if start is not None and begins < start:
+            if copied.kind in ("video", "data") or ends <= start:
+                return False
+            if copied.kind == "audio" and not self.allows_negative_times:
+                return False
+            if copied.kind == "subtitle":
+                begins = start
+        if copied.kind == "video" and not copied.started and not packet.is_keyframe:
+            return False
+        copied.started = True
+        if copied.kind == "subtitle" and packet.duration:
+            ends = ends if end is None else min(ends, end)
+            packet.pts = packet.dts = round(begins / base)
+            packet.duration = round(ends / base) - packet.pts
+        return True

@@ -1,0 +1,84 @@
+"""The walk through GFP-GAN (Wang et al. 2021, figure 2): the same for all its variants."""
+
+from torch import Tensor, nn
+
+from vidrestore.models.common.inplace_ops import plus
+from vidrestore.models.common.input_checks import check_input_size
+from vidrestore.models.common.outputs import RestorerOutput
+from vidrestore.models.gfpgan.sft import transformed
+from vidrestore.models.stylegan2.clean import CleanGenerator
+from vidrestore.models.stylegan2.generator import StyleGAN2Generator
+from vidrestore.models.stylegan2.synthesis import Noise
+
+
+class GfpganBase(nn.Module):
+    """From a crop through the U-Net to codes and conditions, and through the prior to a picture.
+
+    A variant sets the parts below and says how the first and the innermost convolution are
+    activated.
+    """
+
+    out_size: int
+    num_style_feat: int
+    input_is_latent: bool
+    different_w: bool
+    sft_half: bool
+    conv_body_first: nn.Module
+    conv_body_down: nn.ModuleList
+    final_conv: nn.Module
+    conv_body_up: nn.ModuleList
+    toRGB: nn.ModuleList  # noqa: N815  (published)
+    final_linear: nn.Module
+    condition_scale: nn.ModuleList
+    condition_shift: nn.ModuleList
+    stylegan_decoder: StyleGAN2Generator | CleanGenerator
+
+    def _first(self, image_NCHW: Tensor) -> Tensor:
+        return self.conv_body_first(image_NCHW)
+
+    def _innermost(self, feat_NCHW: Tensor) -> Tensor:
+        return self.final_conv(feat_NCHW)
+
+    def forward(
+        self, image_NCHW: Tensor, *, noise: Noise | None = None, with_pyramid: bool = False
+    ) -> RestorerOutput:
+        """Restore ``(N, 3, out_size, out_size)`` RGB crops in [-1, 1].
+
+        Args:
+            image_NCHW: In any precision; the weights' is used inside.
+            noise: One map per style block; the stored ones where None. Noise is never redrawn,
+                so that a still face stays still.
+            with_pyramid: Whether to compute the U-Net's pictures, which only losses need.
+
+        Raises:
+            ValueError: The crops have another size.
+        """
+        check_input_size(image_NCHW, self.out_size)
+        dtype = next(self.final_linear.parameters()).dtype
+        feat = self._first(image_NCHW.to(dtype))
+        skips: list[Tensor] = []
+        for block in self.conv_body_down:
+            feat = block(feat)
+            skips.append(feat)
+        feat = self._innermost(feat)
+        latents = self._latents(self.final_linear(feat.flatten(1)))
+        conditions: list[tuple[Tensor, Tensor]] = []
+        pyramid: list[Tensor] = []
+        for at, block in enumerate(self.conv_body_up):
+            feat = block(plus(feat, skips[-1 - at]))
+            conditions.append((self.condition_scale[at](feat), self.condition_shift[at](feat)))
+            if with_pyramid:
+                pyramid.append(self.toRGB[at](feat))
+        image = self.stylegan_decoder.synthesise(
+            latents, noise=noise, between=transformed(conditions, split=self.sft_half)
+        )
+        return RestorerOutput(image=image.to(image_NCHW.dtype), pyramid=tuple(pyramid))
+
+    def _latents(self, codes_NF: Tensor) -> Tensor:
+        decoder = self.stylegan_decoder
+        codes = codes_NF
+        if self.different_w:
+            codes = codes_NF.view(codes_NF.shape[0], -1, self.num_style_feat)
+        if not self.input_is_latent:
+            codes = decoder.style_mlp(codes)
+        return codes if self.different_w else decoder.broadcast(codes)

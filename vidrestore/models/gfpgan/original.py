@@ -1,0 +1,130 @@
+"""GFP-GAN as in its paper (Wang et al. 2021): degradation removal, mapping to W+, CS-SFT.
+
+Section 3.2: a U-Net removes degradation and gives features at every scale, with a picture each
+for the pyramid loss. Section 3.3: its innermost features are mapped to codes in W+, one per
+style block. Section 3.4: its features modulate half the channels of the prior (``sft``).
+
+The released code is followed where the text is silent: skips of the U-Net are added, not
+concatenated; its channels are half those of the prior; 512 pixels give seven scales.
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from vidrestore.models.common.inplace_ops import plus, times
+from vidrestore.models.gfpgan.base import GfpganBase
+from vidrestore.models.stylegan2.fir import FIR_TAPS
+from vidrestore.models.stylegan2.generator import StyleGAN2Generator
+from vidrestore.models.stylegan2.layers import (
+    SQRT_2,
+    ConvLayer,
+    EqualConv2d,
+    EqualLinear,
+    ResBlock,
+    ScaledLeakyReLU,
+    UpConv,
+    channels_by_size,
+)
+from vidrestore.models.stylegan2.synthesis import scale_count
+
+
+class ResUpBlock(nn.Module):
+    """Residual block that doubles the size."""
+
+    def __init__(self, *, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv1 = ConvLayer(inputs=inputs, outputs=inputs, kernel_size=3)
+        self.conv2 = UpConv(inputs=inputs, outputs=outputs, kernel_size=3, activated=True)
+        self.skip = UpConv(inputs=inputs, outputs=outputs, kernel_size=1, activated=False)
+
+    def forward(self, feat_NCHW: Tensor) -> Tensor:
+        """Return ``(N, outputs, 2H, 2W)``."""
+        return times(plus(self.conv2(self.conv1(feat_NCHW)), self.skip(feat_NCHW)), SQRT_2**-1)
+
+
+class GFPGAN(GfpganBase):
+    """The paper's network; published as ``GFPGANv1``.
+
+    Args:
+        out_size: Side of crops and results, a power of two.
+        num_style_feat: Features of a style code.
+        channel_multiplier: Of the channels at 64 pixels and above.
+        resample_kernel: Taps of the prior's filter.
+        num_mlp: Layers of the prior's mapping.
+        lr_mlp: Pace of the prior's mapping.
+        input_is_latent: Whether codes are in W+ (as released), or in Z and mapped first.
+        different_w: Whether every style block gets its own code.
+        narrow: Of all channels.
+        sft_half: Whether half the channels pass the transform unchanged.
+    """
+
+    def __init__(
+        self,
+        *,
+        out_size: int = 512,
+        num_style_feat: int = 512,
+        channel_multiplier: float = 1,
+        resample_kernel: Sequence[float] = FIR_TAPS,
+        num_mlp: int = 8,
+        lr_mlp: float = 0.01,
+        input_is_latent: bool = True,
+        different_w: bool = True,
+        narrow: float = 1,
+        sft_half: bool = True,
+    ) -> None:
+        super().__init__()
+        scales = scale_count(out_size)
+        channels = channels_by_size(multiplier=channel_multiplier, narrow=narrow * 0.5)
+        self.out_size = out_size
+        self.input_is_latent = input_is_latent
+        self.different_w = different_w
+        self.num_style_feat = num_style_feat
+        self.sft_half = sft_half
+
+        self.conv_body_first = ConvLayer(inputs=3, outputs=channels[out_size], kernel_size=1)
+        downs = [out_size >> at for at in range(scales)]
+        self.conv_body_down = nn.ModuleList(
+            ResBlock(inputs=channels[size], outputs=channels[size // 2], taps=resample_kernel)
+            for size in downs
+        )
+        self.final_conv = ConvLayer(inputs=channels[4], outputs=channels[4], kernel_size=3)
+        ups = [8 << at for at in range(scales)]
+        self.conv_body_up = nn.ModuleList(
+            ResUpBlock(inputs=channels[size // 2], outputs=channels[size]) for size in ups
+        )
+        self.toRGB = nn.ModuleList(
+            EqualConv2d(inputs=channels[size], outputs=3, kernel_size=1) for size in ups
+        )
+        codes = 2 * scales + 2 if different_w else 1
+        self.final_linear = EqualLinear(inputs=channels[4] * 16, outputs=codes * num_style_feat)
+        self.stylegan_decoder = StyleGAN2Generator(
+            out_size=out_size,
+            num_style_feat=num_style_feat,
+            num_mlp=num_mlp,
+            channel_multiplier=channel_multiplier,
+            resample_kernel=resample_kernel,
+            lr_mlp=lr_mlp,
+            narrow=narrow,
+        )
+        self.condition_scale = nn.ModuleList(
+            _condition(channels[size], split=sft_half, bias_init=1.0) for size in ups
+        )
+        self.condition_shift = nn.ModuleList(
+            _condition(channels[size], split=sft_half, bias_init=0.0) for size in ups
+        )
+
+
+def _condition(channels: int, *, split: bool, bias_init: float) -> nn.Sequential:
+    """Return the two convolutions to a scale or shift (section 4: two per CS-SFT layer)."""
+    return nn.Sequential(
+        EqualConv2d(inputs=channels, outputs=channels, kernel_size=3, padding=1),
+        ScaledLeakyReLU(),
+        EqualConv2d(
+            inputs=channels,
+            outputs=channels if split else 2 * channels,
+            kernel_size=3,
+            padding=1,
+            bias_init=bias_init,
+        ),
+    )

@@ -1,0 +1,244 @@
+"""Residual blocks shared by the parser and the discriminator of PSFR-GAN.
+
+Parameter names follow the released checkpoints (``conv2d``, ``norm.norm``, ``relu.func``). In
+evaluation mode batch normalisation is part of the weights of the convolution before it, computed
+once and again only when a parameter changes; the state dict does not show it.
+"""
+
+from collections.abc import Callable
+from typing import Literal, TypeAlias, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vidrestore.models.common.inplace_ops import plus
+from vidrestore.models.common.weight_cache import DerivedFrom
+from vidrestore.models.psfrgan.convolution import (
+    convolution,
+    doubling_kernel,
+    halving_kernel,
+    laid_out,
+)
+
+# Shape letters in this file: N crops, H/W rows and columns.
+
+LEAKY_SLOPE = 0.2
+
+Scale: TypeAlias = Literal["none", "up", "down", "down_avg"]
+"""Size kept, doubled (nearest), halved by the stride, or halved by a mean over 2x2."""
+
+
+def instance_normalised(feat_NCHW: Tensor, *, eps: float = 1e-5) -> Tensor:
+    """Return features with mean 0 and variance 1 in every channel of every sample.
+
+    Statistics are float32 also for half precision. Sample by sample this is the batch
+    normalisation of a batch of one, which works in channels-last order; the ready-made instance
+    normalisation reorders the features and takes four times as long.
+    """
+    each = [
+        F.batch_norm(feat_NCHW[at : at + 1], None, None, training=True, eps=eps)
+        for at in range(feat_NCHW.shape[0])
+    ]
+    return each[0] if len(each) == 1 else torch.cat(each)
+
+
+class _InstanceNorm(nn.Module):
+    def forward(self, feat_NCHW: Tensor) -> Tensor:
+        return instance_normalised(feat_NCHW)
+
+
+class _PixelNorm(nn.Module):
+    def forward(self, feat_NCHW: Tensor) -> Tensor:
+        return F.normalize(feat_NCHW.float(), p=2, dim=1).to(feat_NCHW.dtype)
+
+
+_NORMS: dict[str, Callable[[int], nn.Module]] = {
+    "bn": nn.BatchNorm2d,
+    "in": lambda channels: _InstanceNorm(),
+    "gn": lambda channels: nn.GroupNorm(32, channels),
+    "pixel": lambda channels: _PixelNorm(),
+    "none": lambda channels: nn.Identity(),
+}
+_ACTIVATIONS: dict[str, Callable[[int], nn.Module]] = {
+    "relu": lambda channels: nn.ReLU(inplace=True),
+    "leakyrelu": lambda channels: nn.LeakyReLU(LEAKY_SLOPE, inplace=True),
+    "prelu": nn.PReLU,
+    "selu": lambda channels: nn.SELU(inplace=True),
+    "none": lambda channels: nn.Identity(),
+}
+
+
+def _chosen(
+    table: dict[str, Callable[[int], nn.Module]], kind: str, what: str
+) -> Callable[[int], nn.Module]:
+    try:
+        return table[kind.lower()]
+    except KeyError:
+        raise ValueError(f"{what} {kind!r} is none of: {', '.join(table)}") from None
+
+
+class Norm(nn.Module):
+    """A normalisation by its published name: bn, in, gn (32 groups), pixel or none."""
+
+    def __init__(self, *, channels: int, norm_type: str) -> None:
+        super().__init__()
+        self.norm = _chosen(_NORMS, norm_type, "norm_type")(channels)
+
+    def forward(self, feat_NCHW: Tensor) -> Tensor:
+        """Return features of the same shape."""
+        return self.norm(feat_NCHW)
+
+
+class Activation(nn.Module):
+    """An activation by its published name: relu, leakyrelu (0.2), prelu, selu or none.
+
+    Works in place where it can: the features given are not to be used again.
+    """
+
+    def __init__(self, *, channels: int, relu_type: str) -> None:
+        super().__init__()
+        self.func = _chosen(_ACTIVATIONS, relu_type, "relu_type")(channels)
+
+    def forward(self, feat_NCHW: Tensor) -> Tensor:
+        """Return features of the same shape."""
+        return self.func(feat_NCHW)
+
+
+def doublings(small: int, large: int) -> int:
+    """Return how often ``small`` must be doubled to give ``large``.
+
+    Raises:
+        ValueError: No number of doublings does.
+    """
+    steps = (large // small).bit_length() - 1 if small > 0 else -1
+    if steps < 0 or small << steps != large:
+        raise ValueError(f"{large} px must be {small} px, doubled any number of times")
+    return steps
+
+
+def clipped(channels: int, least: int, most: int) -> int:
+    """Return ``channels``, but not fewer than ``least`` nor more than ``most``."""
+    return max(least, min(channels, most))
+
+
+class ConvUnit(nn.Module):
+    """Reflection padding, 3x3 convolution, normalisation, activation; in this order.
+
+    Args:
+        inputs: Channels in.
+        outputs: Channels out.
+        scale: What becomes of the size; the mean of ``down_avg`` precedes the normalisation.
+        norm_type: See ``Norm``; with ``bn`` the convolution has no bias.
+        relu_type: See ``Activation``.
+        padded: Without, the border is lost.
+        spectral: Whether the weights are spectrally normalised.
+    """
+
+    def __init__(
+        self,
+        *,
+        inputs: int,
+        outputs: int,
+        scale: Scale = "none",
+        norm_type: str = "none",
+        relu_type: str = "none",
+        padded: bool = True,
+        spectral: bool = False,
+    ) -> None:
+        super().__init__()
+        self.scale: Scale = scale
+        self.padded = padded
+        has_bn = norm_type.lower() == "bn"
+        self.conv2d = convolution(
+            inputs=inputs, outputs=outputs, spectral=spectral, bias=not has_bn
+        )
+        self.norm = Norm(channels=outputs, norm_type=norm_type)
+        self.relu = Activation(channels=outputs, relu_type=relu_type)
+        self._applied: DerivedFrom[tuple[Tensor, Tensor | None]] = DerivedFrom()
+
+    def forward(self, feat_NCHW: Tensor) -> Tensor:
+        """Return ``(N, outputs, H, W)`` features, or twice or half the size."""
+        weight, bias = self._weights()
+        out = self._convolved(feat_NCHW, weight, bias)
+        if self.training or self._batch_norm() is None:
+            out = self.norm(out)
+        return self.relu(out)
+
+    def _weights(self) -> tuple[Tensor, Tensor | None]:
+        """Return kernel and bias, in evaluation mode with batch normalisation in them."""
+        if self.training:
+            return self._computed()
+        norm = self._batch_norm()
+        tensors = self.conv2d.tensors()
+        if norm is not None:
+            # The statistics are written without trace in training; the count beside them is not.
+            tensors += (*_statistics(norm), cast(Tensor, norm.num_batches_tracked))
+        return self._applied.of(tensors, self._computed)
+
+    def _batch_norm(self) -> nn.BatchNorm2d | None:
+        return self.norm.norm if isinstance(self.norm.norm, nn.BatchNorm2d) else None
+
+    def _computed(self) -> tuple[Tensor, Tensor | None]:
+        kernel, bias = self.conv2d.kernel(), self.conv2d.bias
+        norm = self._batch_norm()
+        if norm is not None and not self.training:
+            gain, shift, mean, variance = (each.float() for each in _statistics(norm))
+            gain = gain * torch.rsqrt(variance + norm.eps)
+            bias = (shift - mean * gain).to(kernel.dtype)
+            kernel = (kernel.float() * gain[:, None, None, None]).to(kernel.dtype)
+        if self.scale == "up":
+            kernel = doubling_kernel(kernel)
+        if self.scale == "down_avg":
+            kernel = halving_kernel(kernel)
+        return laid_out(kernel), bias
+
+    def _convolved(self, feat_NCHW: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        if self.scale == "up":
+            # What reflection shows beyond the border of the doubled picture is its border sample.
+            around = F.pad(feat_NCHW, (1, 1, 1, 1), mode="replicate")
+            return F.conv_transpose2d(around, weight, bias, stride=2, padding=3)
+        if self.padded:
+            feat_NCHW = F.pad(feat_NCHW, (1, 1, 1, 1), mode="reflect")
+        return F.conv2d(feat_NCHW, weight, bias, stride=1 if self.scale == "none" else 2)
+
+
+def _statistics(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    return norm.weight, norm.bias, cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
+
+
+class ResidualUnit(nn.Module):
+    """Two convolutions and a shortcut, which is a convolution where the shape changes."""
+
+    def __init__(
+        self,
+        *,
+        inputs: int,
+        outputs: int,
+        norm_type: str,
+        relu_type: str,
+        scale: Literal["none", "up", "down"] = "none",
+    ) -> None:
+        super().__init__()
+        changes = scale != "none" or inputs != outputs
+        self.shortcut_func = (
+            ConvUnit(inputs=inputs, outputs=outputs, scale=scale) if changes else nn.Identity()
+        )
+        self.conv1 = ConvUnit(
+            inputs=inputs,
+            outputs=outputs,
+            scale="up" if scale == "up" else "none",
+            norm_type=norm_type,
+            relu_type=relu_type,
+        )
+        self.conv2 = ConvUnit(
+            inputs=outputs,
+            outputs=outputs,
+            scale="down" if scale == "down" else "none",
+            norm_type=norm_type,
+        )
+
+    def forward(self, feat_NCHW: Tensor) -> Tensor:
+        """Return ``(N, outputs, H, W)`` features, or twice or half the size."""
+        change: Tensor = self.conv2(self.conv1(feat_NCHW))
+        return plus(change, self.shortcut_func(feat_NCHW))

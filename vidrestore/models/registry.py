@@ -1,0 +1,97 @@
+"""The literal table of restorers: name, how to build it, what it accepts."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from torch import nn
+
+from vidrestore.errors import UnknownModelError
+from vidrestore.models.gfpgan.clean import GFPGANClean
+from vidrestore.models.gfpgan.original import GFPGAN
+from vidrestore.models.gpen import GPEN
+from vidrestore.models.lite import build_lite
+from vidrestore.models.psfrgan.generator import build_psfrgan
+from vidrestore.models.upscalers.realesrgan import RealEsrganFaces
+from vidrestore.types import CROP_SIZE_PX
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestorerSpec:
+    """How to build a restorer, what it accepts, and where its weights come from."""
+
+    build: Callable[[], nn.Module]
+    """Returns the network with untrained weights; its forward returns ``RestorerOutput``."""
+    crop_size_px: int
+    licence: str
+    packaged_file: str | None = None
+    """Weights inside the package, in ``vidrestore/models/data``; None where there are none."""
+    fetched: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Path of a submodule ("" is the whole network) -> name of its weights in the manifest."""
+
+
+RESTORERS: Mapping[str, RestorerSpec] = MappingProxyType(
+    {
+        "lite": RestorerSpec(
+            build=build_lite,
+            crop_size_px=CROP_SIZE_PX,
+            licence="Apache-2.0",
+            packaged_file="lite.safetensors",
+        ),
+        "realesrgan": RestorerSpec(
+            build=RealEsrganFaces,
+            crop_size_px=CROP_SIZE_PX,
+            licence="BSD-3-Clause",
+            packaged_file="realesrgan_x4plus.safetensors",
+        ),
+        "gfpgan-1.4": RestorerSpec(
+            build=GFPGANClean,
+            crop_size_px=CROP_SIZE_PX,
+            licence="Apache-2.0",
+            fetched=MappingProxyType({"": "gfpgan-1.4"}),
+        ),
+        "gfpgan-1.3": RestorerSpec(
+            build=GFPGANClean,
+            crop_size_px=CROP_SIZE_PX,
+            licence="Apache-2.0",
+            fetched=MappingProxyType({"": "gfpgan-1.3"}),
+        ),
+        "gfpgan-1.2": RestorerSpec(
+            build=GFPGANClean,
+            crop_size_px=CROP_SIZE_PX,
+            licence="Apache-2.0",
+            fetched=MappingProxyType({"": "gfpgan-1.2"}),
+        ),
+        "gfpgan-paper": RestorerSpec(
+            build=GFPGAN,
+            crop_size_px=CROP_SIZE_PX,
+            licence="Apache-2.0",
+            fetched=MappingProxyType({"": "gfpgan-paper"}),
+        ),
+        "psfrgan": RestorerSpec(
+            build=build_psfrgan,
+            crop_size_px=CROP_SIZE_PX,
+            licence="CC BY-NC-SA 4.0",
+            fetched=MappingProxyType({"generator": "psfrgan", "parser": "psfrgan-parser"}),
+        ),
+        "gpen-512": RestorerSpec(
+            build=GPEN,
+            crop_size_px=CROP_SIZE_PX,
+            licence="non-commercial",
+            fetched=MappingProxyType({"": "gpen-512"}),
+        ),
+    }
+)
+
+
+def restorer_spec(name: str) -> RestorerSpec:
+    """Return the table entry for ``name``.
+
+    Raises:
+        UnknownModelError: There is none; the message lists those there are.
+    """
+    try:
+        return RESTORERS[name]
+    except KeyError:
+        known = ", ".join(sorted(RESTORERS))
+        raise UnknownModelError(f"unknown model {name!r}; choose from: {known}") from None

@@ -1,0 +1,50 @@
+"""``realesrgan``: Real-ESRGAN (Wang et al. 2021) as a restorer of aligned faces.
+
+A face from old footage holds fewer real pixels than its crop. It is shrunk to a working size first,
+which drops noise and blur, and the network enlarges it again.
+"""
+
+from typing import Any
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from vidrestore.models.common.input_checks import check_input_size
+from vidrestore.models.common.outputs import RestorerOutput
+from vidrestore.models.upscalers.rrdbnet import RRDBNet
+from vidrestore.types import CROP_SIZE_PX
+
+_WORKING_SHARE = 4
+"""Crop over working size: the network then gives the crop's size itself."""
+
+
+class RealEsrganFaces(RRDBNet):
+    """RRDBNet over crops of faces; its tensors are those of ``RRDBNet``.
+
+    Args:
+        size_px: Side of the crops.
+        working_px: Side at which the network sees them; a quarter of ``size_px`` where None.
+        arguments: Of ``RRDBNet``.
+    """
+
+    def __init__(
+        self, *, size_px: int = CROP_SIZE_PX, working_px: int | None = None, **arguments: Any
+    ) -> None:
+        super().__init__(**arguments)
+        self.size_px = size_px
+        self.working_px = size_px // _WORKING_SHARE if working_px is None else working_px
+
+    def forward(self, image_NCHW: Tensor) -> RestorerOutput:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Restore ``(N, 3, size_px, size_px)`` float32 RGB crops in [-1, 1].
+
+        Raises:
+            ValueError: The crops have another shape.
+        """
+        check_input_size(image_NCHW, self.size_px)
+        side_hw = (self.working_px, self.working_px)
+        small = F.interpolate(image_NCHW * 0.5 + 0.5, side_hw, mode="area")
+        large = super().forward(small)
+        if large.shape[-1] != self.size_px:
+            mode = "area" if large.shape[-1] > self.size_px else "bicubic"
+            large = F.interpolate(large, (self.size_px, self.size_px), mode=mode)
+        return RestorerOutput(image=large * 2.0 - 1.0)

@@ -1,0 +1,77 @@
+"""The literal table of networks for whole pictures: name, how to build it, how far it sees."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from types import MappingProxyType
+
+from torch import nn
+
+from vidrestore.errors import UnknownModelError
+from vidrestore.models.common.state_shapes import Shapes, matches_state
+from vidrestore.models.upscalers.compact import CompactUpscaler
+from vidrestore.models.upscalers.rrdbnet import RRDBNet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpscalerSpec:
+    """How to build a super-resolution network, and how it is run in tiles."""
+
+    kind: str
+    """What it is called in reports."""
+    build: Callable[[], nn.Module]
+    """Returns the network with untrained weights; its forward takes and gives RGB in [0, 1]."""
+    factor: int
+    """How many times larger its output is along each side."""
+    licence: str
+    packaged_file: str
+    """Its weights inside the package, in ``vidrestore/models/data``."""
+    context_px: int
+    """Pixels of its input around a tile that it sees and whose result is dropped."""
+
+
+UPSCALERS: Mapping[str, UpscalerSpec] = MappingProxyType(
+    {
+        "realesrgan": UpscalerSpec(
+            kind="Real-ESRGAN x4plus",
+            build=RRDBNet,
+            factor=4,
+            licence="BSD-3-Clause",
+            packaged_file="realesrgan_x4plus.safetensors",
+            # It sees further: so tiles differ by a level or two of 255 where they meet, unseen.
+            context_px=24,
+        ),
+        "compact": UpscalerSpec(
+            kind="Real-ESRGAN Compact x4",
+            build=CompactUpscaler,
+            factor=4,
+            licence="BSD-3-Clause",
+            packaged_file="compact_x4.safetensors",
+            context_px=18,  # its 18 convolutions see no further
+        ),
+    }
+)
+
+
+def upscaler_spec(name: str) -> UpscalerSpec:
+    """Return the table entry for ``name``.
+
+    Raises:
+        UnknownModelError: There is none; the message lists those there are.
+    """
+    if name in UPSCALERS:
+        return UPSCALERS[name]
+    near = get_close_matches(name, UPSCALERS, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise UnknownModelError(
+        f"unknown background {name!r}; {hint}choose from: {', '.join(sorted(UPSCALERS))}, or name "
+        "a checkpoint file"
+    )
+
+
+def upscaler_of(shapes: Shapes) -> UpscalerSpec | None:
+    """Return the entry of the table whose tensors have exactly these names and shapes."""
+    for spec in UPSCALERS.values():
+        if matches_state(spec.build, shapes):
+            return spec
+    return None

@@ -1,0 +1,1 @@
+"""Upscales whole frames in tiles."""

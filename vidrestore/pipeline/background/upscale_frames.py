@@ -1,0 +1,327 @@
+"""``--background``: runs a super-resolution network on the whole frame, and moves the faces.
+
+Networks see upright RGB, coded pixel by coded pixel; rotation, pixel aspect and colour tags stay
+what they are. A tile is treated as a small separate frame: its planes are enlarged by
+interpolation, and the difference to the network's result is added to them. So the bit depth of the
+film is kept, black-and-white film keeps its chroma, and alpha is interpolated.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from vidrestore.affine import composed, inverted
+from vidrestore.errors import MediaError
+from vidrestore.faces.align import aligned
+from vidrestore.media import Source, TimeRange, VideoInfo
+from vidrestore.media.color.plane_upscale import (
+    enlarged_geometry,
+    enlarged_hw,
+    enlarged_planes,
+    guessed_matrix,
+    stated_color,
+)
+from vidrestore.media.color.region_rgb import add_rgb_change, region_sdr_rgb
+from vidrestore.pipeline.background.tiled_upscaler import Upscaler
+from vidrestore.pipeline.background.tiles import Tile, tiles_of
+from vidrestore.types import (
+    Affine,
+    DisplayGeometry,
+    FloatArray,
+    Frame,
+    Plane,
+    RestoredFace,
+    RestoredFrame,
+    Timestamp,
+    TrackedFace,
+)
+
+_INTERLACED = (
+    "each frame holds two fields, which enlarging would mix; add --deinterlace frame, or leave out "
+    "--background"
+)
+_WORTH_MEASURING_TILES = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackgroundCost:
+    """Cost of a frame on this machine."""
+
+    name: str
+    """Name of the network, as the user gave it."""
+    device: str
+    seconds_per_tile: float
+    """Measured for the largest tile."""
+    tiles_per_frame: int
+
+    def line(self, frames: int | None) -> str:
+        """Return one line about the cost of ``frames`` frames; None is an unknown number."""
+        seconds = self.seconds_per_tile * self.tiles_per_frame
+        counted = f"{_counted(self.tiles_per_frame, 'tile')} a frame"
+        if frames is not None:
+            seconds *= frames
+            counted = f"{counted} x {_counted(frames, 'frame')}"
+        each = "a frame" if frames is None else "in all"
+        return (
+            f"--background {self.name}: {self.seconds_per_tile:.2g} s a tile x {counted}: about "
+            f"{_duration(seconds)} {each} ({self.device})"
+        )
+
+
+class Background:
+    """Enlarges frames, and maps their faces into the enlarged frames."""
+
+    def __init__(
+        self,
+        upscaler: Upscaler,
+        geometry: DisplayGeometry,
+        *,
+        on_share: Callable[[float], None],
+    ) -> None:
+        """Prepare a network for frames of one film.
+
+        Args:
+            upscaler: The network.
+            geometry: Display geometry of the source.
+            on_share: Called after each tile with the share of the current frame that is done.
+        """
+        self.upscaler = upscaler
+        self.scale = upscaler.scale
+        self.geometry = enlarged_geometry(geometry, self.scale)
+        """Display geometry of enlarged frames."""
+        self.interlaced_count = 0
+        """Frames so far that are flagged as interlaced, in a film that is not."""
+        self._source_geometry = geometry
+        self._on_share = on_share
+
+    def enlarged(self, restored: RestoredFrame, *, keep_chroma: bool) -> RestoredFrame:
+        """Return the frame enlarged by the network, with its faces mapped into it.
+
+        Args:
+            restored: A frame of the source with its restored faces.
+            keep_chroma: Use only the network's luma (for black-and-white and tinted shots).
+
+        Raises:
+            MediaError: The first frame is interlaced.
+        """
+        source = restored.frame
+        if source.interlaced:
+            if source.index == 0:
+                raise MediaError(f"the film is interlaced: {_INTERLACED}")
+            self.interlaced_count += 1
+        frame = self._enlarged_frame(source, keep_chroma=keep_chroma)
+        moved = (self._moved(face, frame) for face in restored.faces)
+        faces = tuple(face for face in moved if face is not None)
+        to_enlarged = self._display_to_enlarged()
+        left_alone = tuple(_mapped(face, to_enlarged) for face in restored.left_alone)
+        return replace(restored, frame=frame, faces=faces, left_alone=left_alone)
+
+    def cost(self, frames: int | None) -> BackgroundCost | None:
+        """Measure the cost of a frame on this machine, which takes as long as one tile.
+
+        Args:
+            frames: Number of frames of the film; None if unknown.
+
+        Returns:
+            None if the film has so few tiles that measuring would be a large part of the work.
+        """
+        tiles = self._tiles(self._source_geometry.coded_hw)
+        if frames is not None and frames * len(tiles) < _WORTH_MEASURING_TILES:
+            return None
+        largest_hw = max((tile.seen_hw for tile in tiles), key=lambda hw: hw[0] * hw[1])
+        return BackgroundCost(
+            name=self.upscaler.name,
+            device=str(self.upscaler.device),
+            seconds_per_tile=self.upscaler.seconds_for(largest_hw),
+            tiles_per_frame=len(tiles),
+        )
+
+    def enlarged_plainly(self, frame: Frame) -> Frame:
+        """Return a frame of the source enlarged by interpolation, for comparison."""
+        return self._with_stated_color(enlarged_planes(frame, self.scale), frame)
+
+    def _with_stated_color(self, large: Frame, source: Frame) -> Frame:
+        color = stated_color(source.color, source.pixel_format, source.coded_hw)
+        if self.scale == 1:
+            color = source.color
+        return replace(large, color=color, interlaced=source.interlaced and self.scale == 1)
+
+    def _enlarged_frame(self, frame: Frame, *, keep_chroma: bool) -> Frame:
+        size_hw = enlarged_hw(frame.coded_hw, self.scale)
+        planes = [
+            np.empty(frame.pixel_format.plane_hw(at, size_hw), plane.dtype)
+            for at, plane in enumerate(frame.planes)
+        ]
+        tiles = self._tiles(frame.coded_hw)
+        for number, tile in enumerate(tiles, start=1):
+            part = self._enlarged_part(_cut(frame, tile.seen_xyxy), keep_chroma=keep_chroma)
+            _put(planes, part, tile.core_xyxy, tile.seen_xyxy, self.scale)
+            self._on_share(number / len(tiles))
+        for plane in planes:
+            plane.flags.writeable = False
+        return self._with_stated_color(frame.with_planes(tuple(planes)), frame)
+
+    def _tiles(self, size_hw: tuple[int, int]) -> list[Tile]:
+        return tiles_of(size_hw, self.upscaler.tile_side_px, self.upscaler.context_px)
+
+    def _enlarged_part(self, part: Frame, *, keep_chroma: bool) -> Frame:
+        """Return a small frame enlarged by the network, with an explicit colour matrix."""
+        base = enlarged_planes(part, self.scale)
+        wanted = self._network_on(region_sdr_rgb(part, _whole(part)))
+        change = wanted - region_sdr_rgb(base, _whole(base))
+        planes = [np.array(plane) for plane in base.planes]
+        add_rgb_change(planes, base, _whole(base), change, keep_chroma=keep_chroma)
+        return base.with_planes(tuple(planes))
+
+    def _network_on(self, rgb_hwc: FloatArray) -> FloatArray:
+        geometry = self._source_geometry
+        upright = rgb_hwc[:, ::-1] if geometry.mirrored else rgb_hwc
+        upright = np.rot90(upright, k=-geometry.quarter_turns)
+        picture = torch.from_numpy(np.ascontiguousarray(upright)).permute(2, 0, 1)
+        large = self.upscaler.enlarged(picture).permute(1, 2, 0).numpy()
+        large = np.rot90(large, k=geometry.quarter_turns)
+        return np.ascontiguousarray(large[:, ::-1] if geometry.mirrored else large)
+
+    def _moved(self, face: RestoredFace, frame: Frame) -> RestoredFace | None:
+        """Return ``face`` in the enlarged frame; None if its crop is outside the frame.
+
+        A new crop is cut, because what is pasted is the change from what the frame shows there now.
+        """
+        tracked = _mapped(face.aligned.face, self._display_to_enlarged())
+        cut = aligned(frame, self.geometry, tracked, device=face.restored_chw.device)
+        return None if cut is None else replace(face, aligned=cut)
+
+    def _display_to_enlarged(self) -> Affine:
+        scale = float(self.scale)
+        edges_kept = (scale - 1.0) / 2.0
+        coded = np.array([[scale, 0.0, edges_kept], [0.0, scale, edges_kept]])
+        to_coded = inverted(self._source_geometry.coded_to_display())
+        return composed(composed(to_coded, coded), self.geometry.coded_to_display())
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.2g} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _mapped(face: TrackedFace, affine: Affine) -> TrackedFace:
+    left, top, right, bottom = face.box_xyxy
+    corners = np.array([[left, top], [right, bottom]]) @ affine[:, :2].T + affine[:, 2]
+    (x0, y0), (x1, y1) = corners.min(axis=0), corners.max(axis=0)
+    points, measured = (
+        (each @ affine[:, :2].T + affine[:, 2]).astype(np.float32)
+        for each in (face.points_xy, face.measured_points_xy)
+    )
+    return replace(
+        face,
+        box_xyxy=(float(x0), float(y0), float(x1), float(y1)),
+        points_xy=points,
+        measured_points_xy=measured,
+    )
+
+
+def _whole(frame: Frame) -> tuple[int, int, int, int]:
+    height, width = frame.coded_hw
+    return 0, 0, width, height
+
+
+def _cut(frame: Frame, box_xyxy: tuple[int, int, int, int]) -> Frame:
+    """Return a box of a frame as a frame, with the colour matrix of the whole frame."""
+    left, top, right, bottom = box_xyxy
+    planes: list[Plane] = []
+    for at, plane in enumerate(frame.planes):
+        is_chroma = frame.pixel_format.model == "yuv" and at in (1, 2)
+        shift_x, shift_y = frame.pixel_format.chroma_shift_xy if is_chroma else (0, 0)
+        rows = slice(top >> shift_y, -(-bottom >> shift_y))
+        columns = slice(left >> shift_x, -(-right >> shift_x))
+        planes.append(plane[rows, columns])
+    color = stated_color(frame.color, frame.pixel_format, frame.coded_hw)
+    if frame.pixel_format.model != "yuv":
+        color = replace(color, matrix=guessed_matrix(frame.coded_hw))
+    return replace(frame, planes=tuple(planes), color=color)
+
+
+def _put(
+    planes: list[Plane],
+    part: Frame,
+    core_xyxy: tuple[int, int, int, int],
+    seen_xyxy: tuple[int, int, int, int],
+    scale: int,
+) -> None:
+    """Copy the core of an enlarged part to its place in the planes of the whole frame."""
+    left, top, right, bottom = (scale * each for each in core_xyxy)
+    from_x, from_y = scale * seen_xyxy[0], scale * seen_xyxy[1]
+    for at, plane in enumerate(planes):
+        is_chroma = part.pixel_format.model == "yuv" and at in (1, 2)
+        shift_x, shift_y = part.pixel_format.chroma_shift_xy if is_chroma else (0, 0)
+        rows = slice(top >> shift_y, -(-bottom >> shift_y))
+        columns = slice(left >> shift_x, -(-right >> shift_x))
+        down, across = from_y >> shift_y, from_x >> shift_x
+        plane[rows, columns] = part.planes[at][
+            rows.start - down : rows.stop - down, columns.start - across : columns.stop - across
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnlargedSource:
+    """The source of an enlarged film, as its outputs see it: with the output's size and colour."""
+
+    source: Source
+    scale: int
+
+    @property
+    def info(self) -> VideoInfo:
+        """Description of the source with the enlarged size and an explicit colour matrix."""
+        info = self.source.info
+        color = stated_color(info.color, info.pixel_format, info.geometry.coded_hw)
+        if self.scale == 1:
+            return info
+        return replace(info, geometry=enlarged_geometry(info.geometry, self.scale), color=color)
+
+    @property
+    def cut(self) -> TimeRange:
+        """The source's."""
+        return self.source.cut
+
+    @property
+    def damaged_packets(self) -> int:
+        """The source's."""
+        return self.source.damaged_packets
+
+    @property
+    def repaired_timestamps(self) -> int:
+        """The source's."""
+        return self.source.repaired_timestamps
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the frames of the source, not enlarged."""
+        return iter(self.source)
+
+    def frames_from(
+        self, index: int, timestamp: Timestamp, *, seek: bool = True
+    ) -> Iterator[Frame]:
+        """Yield the frames of the source from a number on, not enlarged."""
+        return self.source.frames_from(index, timestamp, seek=seek)
+
+
+def refuse_interlaced(info: VideoInfo, *, is_interlaced: bool = False) -> None:
+    """Refuse interlaced films, whose fields would be mixed by enlarging.
+
+    Args:
+        info: Description of the film.
+        is_interlaced: Whether its pictures show that it is interlaced.
+
+    Raises:
+        MediaError: The film is interlaced.
+    """
+    if info.field_order in ("top first", "bottom first"):
+        raise MediaError(f"{info.path}: interlaced ({info.field_order}): {_INTERLACED}")
+    if is_interlaced:
+        raise MediaError(f"{info.path}: interlaced, as its pictures show: {_INTERLACED}")

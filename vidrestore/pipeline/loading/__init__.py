@@ -1,0 +1,1 @@
+"""Loads the networks of a run."""

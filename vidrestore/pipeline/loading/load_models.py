@@ -1,0 +1,178 @@
+"""The networks of a run: a restorer and a detector by name, with their weights."""
+
+from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from vidrestore.errors import ConfigError, UnknownModelError, WeightsError
+from vidrestore.faces.config import DetectorConfig
+from vidrestore.faces.detection.detector import Detector
+from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, embedded_mtcnn
+from vidrestore.models.architecture_detection import detect_architecture, refusal
+from vidrestore.models.registry import RESTORERS, RestorerSpec, restorer_spec
+from vidrestore.pipeline.loading.spandrel_models import SPANDREL_MODELS, require_zoo, zoo_restorer
+from vidrestore.pipeline.settings import DETECTORS
+from vidrestore.progress import DownloadCallback, not_shown
+from vidrestore.restore.restorer import Restorer
+from vidrestore.weights.bundled import embedded
+from vidrestore.weights.cache import ready, weights_folder
+from vidrestore.weights.license_notice import entry_of_file, warn_non_commercial
+from vidrestore.weights.load import load_state, load_weights, read_state, read_weights
+from vidrestore.weights.model_options import reject_model_option
+
+_CHECKPOINT_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors", ".bin")
+_RETINAFACE_WEIGHTS = {
+    "retinaface": "retinaface-resnet50",
+    "retinaface-mobile": "retinaface-mobile0.25",
+}
+
+
+def load_restorer(
+    model: str,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    fidelity: float | None = None,
+    detail: float | None = None,
+    on_download: DownloadCallback = not_shown,
+) -> Restorer:
+    """Return the restorer called ``model``, or the one in the checkpoint file ``model``.
+
+    Published checkpoints are downloaded if they are missing. spandrel, an optional package, builds
+    networks that this package does not have.
+
+    Args:
+        model: A name, or a checkpoint file.
+        device: Device of the network.
+        dtype: Requested precision; ``Restorer.dtype`` is the one in use.
+        fidelity: CodeFormer's weight, 0 (codebook) to 1 (input); None is its default.
+        detail: Position of weights with two ends, 0 (closest to the film) to 1 (sharpest); None is
+            their default.
+        on_download: Called with the progress of a download.
+
+    Raises:
+        UnknownModelError: ``model`` is neither a name from the table nor a file.
+        WeightsError: The checkpoint is missing, unsafe or fits no network.
+        ConfigError: An optional package is missing, or ``fidelity`` or ``detail`` is out of range
+            or not for this model.
+    """
+    if model in SPANDREL_MODELS:
+        reject_model_option("detail", detail, model=model)
+        require_zoo(model)
+        path = ready(model, on_progress=partial(on_download, model))
+        return zoo_restorer(read_state(path), path, device=device, dtype=dtype, fidelity=fidelity)
+    if model in RESTORERS:
+        reject_model_option("fidelity", fidelity, model=model)
+        spec = restorer_spec(model)
+        if spec.packaged_file is None:  # known before anything is fetched
+            reject_model_option("detail", detail, model=model)
+        return _named(spec, device, dtype, detail, on_download)
+    path = _checkpoint_path(model)
+    if (entry := entry_of_file(path)) is not None:
+        warn_non_commercial(entry, weights_folder())
+    weights = read_weights(path, detail=detail)
+    state = weights.state
+    shapes = {key: tuple(tensor.shape) for key, tensor in state.items()}
+    found = detect_architecture(shapes)
+    if found is None:
+        if (other := refusal(shapes)) is not None:
+            raise WeightsError(f"{path}: is not a restorer, but {other}")
+        return zoo_restorer(state, path, device=device, dtype=dtype, fidelity=fidelity)
+    reject_model_option("fidelity", fidelity, model=model)
+    parts = _fetched_parts(found.spec, on_download, but=found.part)
+    network = found.spec.build()
+    load_state(network.get_submodule(found.part), state, path)
+    _load_parts(network, parts)
+    return Restorer(network, found.spec, device=device, dtype=dtype, detail=weights.detail)
+
+
+def fetch_networks(model: str, *, detector: str, on_download: DownloadCallback) -> None:
+    """Download the missing weights of a restorer and a detector; load nothing.
+
+    Raises:
+        UnknownModelError: As for ``load_restorer``.
+        WeightsError: A checkpoint cannot be downloaded.
+    """
+    if detector in _RETINAFACE_WEIGHTS:
+        weights = _RETINAFACE_WEIGHTS[detector]
+        ready(weights, on_progress=partial(on_download, weights))
+    if model in SPANDREL_MODELS:
+        require_zoo(model)
+        ready(model, on_progress=partial(on_download, model))
+    elif model in RESTORERS:
+        _fetched_parts(restorer_spec(model), on_download, but=None)
+    else:
+        _checkpoint_path(model)
+
+
+def _checkpoint_path(model: str) -> Path:
+    path = Path(model).expanduser()
+    if path.suffix not in _CHECKPOINT_SUFFIXES and not path.is_file():
+        names = sorted({*RESTORERS, *SPANDREL_MODELS})
+        near = get_close_matches(model, names, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise UnknownModelError(
+            f"unknown model {model!r}; {hint}choose from: {', '.join(names)}, or name a "
+            f"checkpoint file ({', '.join(_CHECKPOINT_SUFFIXES)})"
+        )
+    return path
+
+
+def _named(
+    spec: RestorerSpec,
+    device: torch.device,
+    dtype: torch.dtype,
+    detail: float | None,
+    on_download: DownloadCallback,
+) -> Restorer:
+    parts = _fetched_parts(spec, on_download, but=None)
+    network = spec.build()
+    if spec.packaged_file is not None:
+        with embedded(spec.packaged_file) as path:
+            detail = load_weights(network, path, detail=detail)
+    _load_parts(network, parts)
+    return Restorer(network, spec, device=device, dtype=dtype, detail=detail)
+
+
+def _fetched_parts(
+    spec: RestorerSpec, on_download: DownloadCallback, *, but: str | None
+) -> dict[str, Path]:
+    """Download missing weights of all parts but ``but``; return the files by the part's path."""
+    return {
+        part: ready(name, on_progress=partial(on_download, name))
+        for part, name in spec.fetched.items()
+        if part != but
+    }
+
+
+def _load_parts(network: nn.Module, parts: dict[str, Path]) -> None:
+    for part, path in parts.items():
+        load_weights(network.get_submodule(part), path)
+
+
+def load_detector(
+    name: str,
+    *,
+    device: torch.device,
+    config: DetectorConfig,
+    on_download: DownloadCallback = not_shown,
+) -> Detector:
+    """Return the detector called ``name``; RetinaFace's weights are downloaded at first use.
+
+    Raises:
+        ConfigError: There is no such detector.
+        WeightsError: Its weights are missing and cannot be downloaded.
+    """
+    if name == "mtcnn":
+        return MtcnnDetector(embedded_mtcnn(), device=device, config=config)
+    if name in _RETINAFACE_WEIGHTS:
+        # facexlib takes seconds to import, so it is imported only when it is needed.
+        from vidrestore.faces.detection.retinaface_detector import RetinaFaceDetector
+
+        weights = _RETINAFACE_WEIGHTS[name]
+        path = ready(weights, on_progress=partial(on_download, weights))
+        return RetinaFaceDetector(name, path, device=device, config=config)
+    raise ConfigError(f"unknown detector {name!r}; choose from: {', '.join(DETECTORS)}")

@@ -1,0 +1,120 @@
+"""Loads the network of ``--background``: a name from the table, or a checkpoint."""
+
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from vidrestore.devices import resolve_device
+from vidrestore.errors import WeightsError
+from vidrestore.models.architecture_detection import detect_architecture
+from vidrestore.models.upscalers.registry import UPSCALERS, UpscalerSpec, upscaler_of, upscaler_spec
+from vidrestore.pipeline.background.tiled_upscaler import SuperResolution, Upscaler
+from vidrestore.pipeline.loading.spandrel_models import described, supported_dtype
+from vidrestore.weights.bundled import embedded
+from vidrestore.weights.load import load_state, load_weights, read_state
+
+_DEFAULT_SCALE = 1
+"""Scale of the networks inside the package: by default a film keeps its size."""
+# Purely convolutional networks are fastest in this layout; attention code often needs the other.
+_CHANNELS_LAST = frozenset({"Compact", "ESRGAN"})
+
+
+def background_of(text: str, device: str) -> str | Path:
+    """Return the setting ``background`` for the text of the option.
+
+    Args:
+        text: A name, a checkpoint file, or ``auto`` for the name that suits the device.
+        device: The setting ``device``.
+
+    Raises:
+        DeviceError: There is no such device.
+    """
+    if text == "auto":
+        return "realesrgan" if resolve_device(device).type == "cuda" else "compact"
+    path = Path(text)
+    is_file = text not in UPSCALERS and (path.suffix != "" or path.is_file())
+    return path if is_file else text
+
+
+def load_upscaler(
+    background: str | Path, *, device: torch.device, dtype: torch.dtype, scale: int | None = None
+) -> Upscaler:
+    """Return the network for whole pictures with a name, or from a checkpoint.
+
+    spandrel, an optional package, builds networks that this package does not have.
+
+    Args:
+        background: A name from ``UPSCALERS``, or a checkpoint file.
+        device: Device of the network.
+        dtype: Requested precision; ``Upscaler.dtype`` is the one in use.
+        scale: Enlargement of the output; None is 1 for a name, and the network's factor for a
+            file.
+
+    Raises:
+        UnknownModelError: There is no such name.
+        WeightsError: The checkpoint is missing, unsafe, or not for whole RGB pictures.
+        ConfigError: The network cannot make this enlargement.
+    """
+    if isinstance(background, str):
+        spec = upscaler_spec(background)
+        network = spec.build()
+        with embedded(spec.packaged_file) as path:
+            load_weights(network, path)
+        found = _ours(spec, network, background)
+        scale = _DEFAULT_SCALE if scale is None else scale
+    else:
+        found = _of_file(background.expanduser())
+    return Upscaler(found, device=device, dtype=dtype, scale=scale)
+
+
+def _of_file(path: Path) -> SuperResolution:
+    state = read_state(path)
+    shapes = {key: tuple(tensor.shape) for key, tensor in state.items()}
+    if (spec := upscaler_of(shapes)) is not None:
+        network = spec.build()
+        load_state(network, state, path)
+        return _ours(spec, network, str(path))
+    if (restorer := detect_architecture(shapes)) is not None:
+        raise _for_faces(path, restorer.architecture)
+    found = described(state, path)
+    kind = found.architecture.name
+    if found.purpose == "FaceSR":
+        raise _for_faces(path, kind)
+    if found.purpose not in ("SR", "Restoration"):
+        raise WeightsError(
+            f"{path}: {kind} does not enlarge pictures ({found.purpose}); name another checkpoint"
+        )
+    if (found.input_channels, found.output_channels) != (3, 3):
+        raise WeightsError(
+            f"{path}: this {kind} has {found.input_channels} input and {found.output_channels} "
+            "output channels; --background needs one for RGB"
+        )
+    return SuperResolution(
+        name=str(path),
+        kind=kind,
+        factor=found.scale,
+        module=found.model,
+        call=found,
+        supported_dtype=partial(supported_dtype, found),
+        channels_last=found.architecture.id in _CHANNELS_LAST,
+    )
+
+
+def _ours(spec: UpscalerSpec, network: nn.Module, name: str) -> SuperResolution:
+    return SuperResolution(
+        name=name,
+        kind=spec.kind,
+        factor=spec.factor,
+        module=network,
+        call=network,
+        supported_dtype=lambda wished: wished,
+        channels_last=True,
+        takes_float32=True,
+        context_px=spec.context_px,
+    )
+
+
+def _for_faces(path: Path, kind: str) -> WeightsError:
+    return WeightsError(f"{path}: {kind} restores faces, not whole pictures; use --model {path}")

@@ -1,0 +1,70 @@
+"""Facts about the networks of a run for its record and report, wherever they ran."""
+
+from dataclasses import dataclass, replace
+from pathlib import PurePath
+
+from vidrestore.pipeline.background.upscale_frames import Background
+from vidrestore.pipeline.stages import Stages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackgroundFacts:
+    """Facts about the network for the whole picture."""
+
+    name: str
+    """Of the table, or of the checkpoint's file."""
+    kind: str
+    scale: int
+    interlaced_count: int = 0
+    """Number of interlaced frames that were enlarged without deinterlacing."""
+
+    @staticmethod
+    def of(background: Background) -> "BackgroundFacts":
+        """Return the facts of a network and its counts so far."""
+        return BackgroundFacts(
+            name=PurePath(background.upscaler.name).name,
+            kind=background.upscaler.kind,
+            scale=background.scale,
+            interlaced_count=background.interlaced_count,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFacts:
+    """Facts about the networks that restored a film."""
+
+    device: str
+    precision: str
+    detail: float | None = None
+    """Position of the weights between their two ends; None where they have one."""
+    reduced_batch_size: int | None = None
+    """Number of faces that fitted into memory; None if a full batch did."""
+    background: BackgroundFacts | None = None
+
+    @property
+    def scale(self) -> int:
+        """Enlargement of the output over the source, along each side."""
+        return 1 if self.background is None else self.background.scale
+
+    @staticmethod
+    def of(stages: Stages) -> "ModelFacts":
+        """Return the facts of stages and their counts so far."""
+        restorer, background = stages.restorer, stages.background
+        return ModelFacts(
+            device=str(restorer.device),
+            precision=str(restorer.dtype).removeprefix("torch."),
+            detail=restorer.detail,
+            reduced_batch_size=restorer.reduced_batch_size,
+            background=None if background is None else BackgroundFacts.of(background),
+        )
+
+    def joined(self, other: "ModelFacts") -> "ModelFacts":
+        """Return the facts of a run that used both networks."""
+        fitting = [
+            each.reduced_batch_size for each in (self, other) if each.reduced_batch_size is not None
+        ]
+        background = self.background
+        if background is not None and other.background is not None:
+            count = background.interlaced_count + other.background.interlaced_count
+            background = replace(background, interlaced_count=count)
+        return replace(self, reduced_batch_size=min(fitting, default=None), background=background)

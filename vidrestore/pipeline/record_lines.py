@@ -1,0 +1,220 @@
+"""Lines of the record: what a run synthesised in every frame."""
+
+import dataclasses
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, cast
+
+from vidrestore import __version__
+from vidrestore.media import VideoInfo
+from vidrestore.media.input.folder import is_picture_name
+from vidrestore.media.output.encoders import encoder_choice
+from vidrestore.models.registry import RESTORERS
+from vidrestore.pipeline.loading.spandrel_models import SPANDREL_MODELS
+from vidrestore.pipeline.settings import RestoreSettings
+from vidrestore.record import (
+    EndRecord,
+    FaceRecord,
+    FrameRecord,
+    OutputFile,
+    RecordHeader,
+    SourceFile,
+)
+from vidrestore.record import end_line as _end_line
+from vidrestore.record import frame_line as _frame_line
+from vidrestore.record import header_line as _header_line
+from vidrestore.record.schema import JsonScalar, PointsXy
+from vidrestore.storage.checksums import file_sha256
+from vidrestore.types import FinishedFace, FinishedFrame, FloatArray
+from vidrestore.weights.bundled import embedded
+from vidrestore.weights.cache import find
+
+_CODEC_NAMES = {"h265": "hevc"}
+_LOSSLESS_PICTURES = frozenset({"png", "tif", "bmp", "dpx", "exr"})
+_DRAWING_PARTS = ("", "generator")
+"""Parts of a network in several files: the whole, or the generator."""
+
+
+def header_line(header: RecordHeader) -> str:
+    """Return the first line of a record, with its line feed."""
+    return _header_line(header)
+
+
+def frame_line(finished: FinishedFrame, *, strength: float) -> str:
+    """Return the line of one finished frame; it depends on nothing else.
+
+    Args:
+        finished: As the stages yield it.
+        strength: ``--strength`` of the run.
+    """
+    return _frame_line(frame_record(finished, strength=strength))
+
+
+def end_line(frames: int, faces: int) -> str:
+    """Return the last line of a record with ``frames`` frames and ``faces`` faces."""
+    return _end_line(EndRecord(frames=frames, faces=faces))
+
+
+def record_header(
+    settings: RestoreSettings,
+    info: VideoInfo,
+    output: Path,
+    *,
+    checkpoint_sha256: str | None,
+    detail: float | None,
+    scale: int = 1,
+) -> RecordHeader:
+    """Return the header of the record of a run. Reads the whole source for its checksum.
+
+    Args:
+        settings: Of the run.
+        info: The source.
+        output: The result, which need not be there yet.
+        checkpoint_sha256: As ``checkpoint_sha256`` gives it.
+        detail: Of the restorer.
+        scale: How many times larger the result is.
+    """
+    is_file = info.path.is_file()
+    return RecordHeader(
+        program=f"vidrestore {__version__}",
+        source=SourceFile(
+            name=info.path.resolve().name or "/",
+            size_bytes=info.path.stat().st_size if is_file else None,
+            sha256=file_sha256(info.path) if is_file else None,
+        ),
+        output=output_file(settings, info, output, scale=scale),
+        coded_hw=info.geometry.coded_hw,
+        display_hw=info.geometry.display_hw,
+        time_base=info.time_base,
+        model=_model_name(settings.model),
+        checkpoint_sha256=checkpoint_sha256,
+        detail=detail,
+        scale=scale,
+        settings=plain_settings(settings),
+    )
+
+
+def output_file(
+    settings: RestoreSettings, info: VideoInfo, output: Path, *, scale: int = 1
+) -> OutputFile:
+    """Return the format of the result, and whether samples outside faces are unchanged."""
+    whole_picture = (
+        settings.background is not None
+        or settings.deinterlace in ("frame", "field")
+        or settings.pulldown
+    )
+    source = info.pixel_format
+    if is_picture_name(output) or output.is_dir() or not output.suffix:
+        codec = output.suffix.lower() or f".{info.codec if info.kind != 'film' else 'png'}"
+        codec = {".jpeg": ".jpg", ".tiff": ".tif"}.get(codec, codec)[1:]
+        converted = source.model == "yuv"
+        fits = source.bit_depth == 8 or codec != "bmp"
+        kept = codec in _LOSSLESS_PICTURES and fits and not converted
+        name = "rgb24" if converted else source.name
+    else:
+        height, width = info.geometry.coded_hw
+        choice = encoder_choice(
+            settings.encoder_settings(), source, (height * scale, width * scale)
+        )
+        codec = _CODEC_NAMES.get(settings.codec, settings.codec)
+        kept = choice.planar == source and _keeps_samples(settings, source.bit_depth)
+        name = choice.planar.name
+    return OutputFile(
+        name=output.name, codec=codec, pixel_format=name, lossless=kept and not whole_picture
+    )
+
+
+def _keeps_samples(settings: RestoreSettings, bit_depth: int) -> bool:
+    # In x264, crf 0 is lossless only at 8 bits; at more bits the scale begins below 0.
+    return settings.codec == "ffv1" or (
+        settings.codec == "h264" and settings.crf == 0 and bit_depth == 8
+    )
+
+
+def plain_settings(settings: RestoreSettings) -> dict[str, JsonScalar]:
+    """Return the settings as single values: fractions as ``n/d``, files by name without folder."""
+    values = {each.name: getattr(settings, each.name) for each in dataclasses.fields(settings)}
+    values["model"] = _model_name(settings.model)
+    return {name: _plain(value) for name, value in values.items()}
+
+
+def _plain(value: Any) -> JsonScalar:
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, Path):
+        return value.name
+    if isinstance(value, tuple):
+        return ",".join(map(str, cast("tuple[object, ...]", value)))
+    return f"{value.numerator}/{value.denominator}" if isinstance(value, Fraction) else str(value)
+
+
+def frame_record(finished: FinishedFrame, *, strength: float) -> FrameRecord:
+    """Return the record of one frame; see ``frame_line``."""
+    return FrameRecord(
+        index=finished.source.index,
+        pts=finished.source.timestamp.ticks,
+        shot=finished.shot,
+        faces=tuple(_face_record(face, strength) for face in finished.faces),
+    )
+
+
+def _face_record(finished: FinishedFace, strength: float) -> FaceRecord:
+    face, verdict = finished.face, finished.verdict
+    left, top, right, bottom = map(float, face.box_xyxy)
+    return FaceRecord(
+        track=face.track_id,
+        box_xyxy=(left, top, right, bottom),
+        score=_within(float(face.score), 0, 1),
+        interpolated=face.interpolated,
+        points_measured_xy=_points(face.measured_points_xy),
+        points_xy=_points(face.points_xy),
+        mask_xyxy=finished.mask_xyxy,
+        strength=_within(strength * verdict.strength, 0, 1),
+        reason=verdict.reason,
+        identity_similarity=_measured(verdict.identity_similarity, -1, 1),
+        luma_before=_measured(finished.luma_before, 0, 255),
+        luma_after=_measured(finished.luma_after, 0, 255),
+    )
+
+
+def _points(points_xy: FloatArray) -> PointsXy:
+    return tuple((float(x), float(y)) for x, y in points_xy)
+
+
+def _measured(value: float | None, low: float, high: float) -> float | None:
+    return None if value is None else _within(float(value), low, high)
+
+
+def _within(value: float, low: float, high: float) -> float:
+    # Rounding may leave the range by the last digit.
+    return min(high, max(low, value))
+
+
+def checkpoint_sha256(model: str) -> str | None:
+    """Return the checksum of the weights of ``model``, which were loaded before.
+
+    Of a network in several files, it is that of the part which draws.
+
+    Args:
+        model: A name of the tables, or a checkpoint file.
+
+    Returns:
+        None where no file of it is here.
+    """
+    if model in RESTORERS:
+        spec = RESTORERS[model]
+        if spec.packaged_file is not None:
+            with embedded(spec.packaged_file) as path:
+                return file_sha256(path)
+        names = [spec.fetched[part] for part in _DRAWING_PARTS if part in spec.fetched]
+        path = find(names[0]) if names else None
+    elif model in SPANDREL_MODELS:
+        path = find(model)
+    else:
+        path = Path(model).expanduser()
+    return None if path is None or not path.is_file() else file_sha256(path)
+
+
+def _model_name(model: str) -> str:
+    """Return the name of a model for the record: a file without its folder."""
+    return model if model in RESTORERS or model in SPANDREL_MODELS else Path(model).name

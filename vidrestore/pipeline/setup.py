@@ -1,0 +1,225 @@
+"""Prepares a restoration: opens the source and loads the networks, but runs nothing yet."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import torch
+
+from vidrestore.devices import resolve_device, resolve_precision
+from vidrestore.faces.config import DetectorConfig
+from vidrestore.media import Source, VideoInfo
+from vidrestore.pipeline.background.upscale_frames import (
+    Background,
+    EnlargedSource,
+    refuse_interlaced,
+)
+from vidrestore.pipeline.field_stages import FieldMode
+from vidrestore.pipeline.loading.load_models import (
+    DownloadCallback,
+    load_detector,
+    load_restorer,
+    not_shown,
+)
+from vidrestore.pipeline.loading.load_upscaler import load_upscaler
+from vidrestore.pipeline.loading.model_facts import BackgroundFacts, ModelFacts
+from vidrestore.pipeline.record_lines import checkpoint_sha256
+from vidrestore.pipeline.report import RestoreReport, Tally
+from vidrestore.pipeline.settings import RestoreSettings
+from vidrestore.pipeline.side_by_side import side_by_side, side_by_side_geometry
+from vidrestore.pipeline.stages import Stages
+from vidrestore.safeguard.identity import IdentityMeter, embedded_face_embedding
+from vidrestore.stage_timer import Stopwatch
+from vidrestore.types import DisplayGeometry, FinishedFrame, Frame
+
+_BATCH_SIZE = {"cpu": 4, "cuda": 16}
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Setup:
+    """Everything a restoration needs besides frames; networks are loaded after opening outputs."""
+
+    source: Source
+    settings: RestoreSettings
+    fields: FieldMode = field(default_factory=FieldMode)
+    """Whether frames are restored whole or as fields."""
+    is_interlaced: bool = False
+    """Whether frames are known to be made of two fields."""
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
+    notes: list[str] = field(default_factory=list[str])
+    """Notes for the user about the film and the networks."""
+    on_download: DownloadCallback = not_shown
+    on_share: Callable[[float], None] = lambda _share: None
+    """Called with the share of the current frame that is enlarged."""
+
+    def background(self) -> Background | None:
+        """Load the network for the whole picture; None if there is no background setting.
+
+        Raises:
+            MediaError: The film is interlaced.
+            UnknownModelError: There is no such network.
+            WeightsError: The checkpoint does not load.
+            ConfigError: The network cannot enlarge so many times.
+        """
+        settings, info = self.settings, self.source.info
+        if settings.background is None:
+            return None
+        refuse_interlaced(info, is_interlaced=self.is_interlaced)
+        device = resolve_device(settings.device)
+        dtype = resolve_precision(settings.precision, device)
+        if settings.precision == "auto" and dtype == torch.bfloat16:
+            # The 8 bits of bf16 are enough for features, but not for samples of deeper films.
+            dtype = torch.float16 if device.type == "cuda" else dtype
+            dtype = dtype if info.bit_depth == 8 else torch.float32
+        with self.stopwatch.stage("load"):
+            upscaler = load_upscaler(
+                settings.background, device=device, dtype=dtype, scale=settings.scale
+            )
+        self._note_precision(str(settings.background), upscaler.dtype, dtype)
+        return Background(upscaler, info.geometry, on_share=self.on_share)
+
+    def stages(self, background: Background | None) -> Stages:
+        """Load detector and restorer, and connect the stages.
+
+        Raises:
+            VidrestoreError: A network cannot be had, or does not run here.
+        """
+        settings, info = self.settings, self.source.info
+        device = resolve_device(settings.device)
+        dtype = resolve_precision(settings.precision, device)
+        with self.stopwatch.stage("load"):
+            detector = load_detector(
+                settings.detector,
+                device=device,
+                config=DetectorConfig(),
+                on_download=self.on_download,
+            )
+            restorer = load_restorer(
+                settings.model,
+                device=device,
+                dtype=dtype,
+                fidelity=settings.fidelity,
+                detail=settings.detail,
+                on_download=self.on_download,
+            )
+            meter = None
+            if settings.safeguard > 0:
+                meter = IdentityMeter(embedded_face_embedding(), device=device)
+        self._note_precision(settings.model, restorer.dtype, dtype)
+        return Stages(
+            detector=detector,
+            restorer=restorer,
+            geometry=info.geometry,
+            settings=settings,
+            batch_size=settings.batch_size or _BATCH_SIZE[device.type],
+            stopwatch=self.stopwatch,
+            fields=self.fields if background is None else FieldMode(),
+            background=background,
+            whole_batches=info.kind != "picture",
+            meter=meter,
+        )
+
+    def shown_source(self, scale: int) -> EnlargedSource:
+        """Return the source as its outputs see it, ``scale`` times larger."""
+        return EnlargedSource(source=self.source, scale=scale)
+
+    def report(
+        self,
+        facts: ModelFacts,
+        tally: Tally,
+        *,
+        notes: Iterable[str],
+        encode_seconds: float,
+        damaged_packets: int,
+        repaired_timestamps: int,
+    ) -> RestoreReport:
+        """Return the report of the run.
+
+        Args:
+            facts: Of the networks that did it.
+            tally: What they did.
+            notes: Of the output.
+            encode_seconds: How long its frames were encoded.
+            damaged_packets: Of the source.
+            repaired_timestamps: Of the source.
+        """
+        background = facts.background
+        told = [*self.notes, *notes, *_background_notes(background)]
+        if not tally.faces:
+            unchanged = "" if background is not None else "; the picture is unchanged"
+            found = "all faces were left alone" if tally.reasons else "no faces were found"
+            told.append(f"{found}{unchanged}")
+        missing = tally.rhythm.missing()
+        if missing is not None:
+            told.append(str(missing))
+        fitting = facts.reduced_batch_size
+        if fitting is not None:
+            told.append(f"memory ran out: faces were restored {fitting} at a time")
+        if repaired_timestamps:
+            told.append(f"{repaired_timestamps} frames had no valid time stamp and got a new one")
+        return RestoreReport(
+            frames=tally.frames,
+            faces=tally.faces,
+            shot_records=tally.shot_records(),
+            track_records=tally.track_records(),
+            timing={**self.stopwatch.seconds, "encode": encode_seconds},
+            device=facts.device,
+            precision=facts.precision,
+            model=self.settings.model,
+            checkpoint_sha256=checkpoint_sha256(self.settings.model),
+            detail=facts.detail,
+            background=None if background is None else background.kind,
+            scale=facts.scale,
+            damaged_packets=damaged_packets,
+            reasons=dict(tally.reasons),
+            notes=tuple(told),
+        )
+
+    def _note_precision(self, name: str, found: torch.dtype, wanted: torch.dtype) -> None:
+        if found != wanted:
+            self.notes.append(f"{name} cannot run in {_plain(wanted)}; it ran in {_plain(found)}")
+
+
+def comparison_geometry(info: VideoInfo) -> DisplayGeometry:
+    """Return the display geometry of frames with before and after side by side."""
+    return side_by_side_geometry(info.geometry, info.pixel_format)
+
+
+def compared(finished: FinishedFrame, stages: Stages) -> Frame:
+    """Return before and after side by side."""
+    before, geometry = finished.source, stages.geometry
+    if stages.background is not None:
+        before = stages.background.enlarged_plainly(before)
+        geometry = stages.background.geometry
+    return side_by_side(before, finished.frame, geometry)
+
+
+def frames_expected(info: VideoInfo, settings: RestoreSettings) -> int | None:
+    """Return the expected number of frames of a run; None if the source does not state it."""
+    total = info.frame_count_estimate
+    if total is None or info.duration_seconds is None or info.duration_seconds <= 0:
+        return total
+    start = float(settings.start_seconds or 0)
+    end = float(settings.end_seconds) if settings.end_seconds is not None else None
+    length = min(end, info.duration_seconds) if end is not None else info.duration_seconds
+    share = max(0.0, length - start) / info.duration_seconds
+    return max(1, round(total * min(1.0, share)))
+
+
+def _background_notes(background: BackgroundFacts | None) -> list[str]:
+    if background is None:
+        return []
+    done = f"enlarged {background.scale} times" if background.scale > 1 else "cleaned"
+    notes = [
+        f"the whole picture was {done} by {background.name} ({background.kind}): no sample of "
+        "it is the source's"
+    ]
+    if background.interlaced_count:
+        notes.append(
+            f"{background.interlaced_count} frames are interlaced and were enlarged as they are, "
+            "two moments mixed"
+        )
+    return notes
+
+
+def _plain(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

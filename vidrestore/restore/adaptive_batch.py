@@ -1,0 +1,81 @@
+"""Batches that fit into memory: halved where it runs out."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from vidrestore.devices import out_of_memory
+from vidrestore.errors import DeviceError
+from vidrestore.restore.crops import RestoredCrops
+
+
+class AdaptiveBatchRunner:
+    """Runs a network on as many crops at once as memory allows.
+
+    A batch that does not fit is halved until it does, and later ones are cut to what fitted. Parts
+    are filled up to one size: convolutions of another batch may round otherwise, and what becomes
+    of a crop must not depend on where a batch was cut.
+    """
+
+    def __init__(self, run: Callable[[Tensor], RestoredCrops], *, device: torch.device) -> None:
+        """Take what is to be run.
+
+        Args:
+            run: Takes ``(N, 3, S, S)`` and keeps no state.
+            device: Where it runs.
+        """
+        self._run = run
+        self._device = device
+        self.reduced_batch_size: int | None = None
+        """Crops that fitted after memory ran out; None where it never did."""
+
+    def restored(self, crops_NCHW: Tensor) -> RestoredCrops:
+        """Return what ``run`` makes of ``(N, 3, S, S)``.
+
+        Raises:
+            DeviceError: Memory does not suffice for one crop.
+        """
+        while True:
+            done = self._tried(crops_NCHW)
+            if done is not None:
+                return done
+            # Only here, as the error held the tensors of the attempt alive.
+            if self._device.type == "cuda":
+                torch.cuda.empty_cache()
+            at_once = min(len(crops_NCHW), self.reduced_batch_size or len(crops_NCHW))
+            if at_once == 1:
+                raise DeviceError(
+                    f"not enough memory on {self._device} to restore a single face; free some, "
+                    "or choose another --device, --precision or --model"
+                )
+            self.reduced_batch_size = at_once // 2
+
+    def _tried(self, crops_NCHW: Tensor) -> RestoredCrops | None:
+        """Return what came of it; None where memory ran out."""
+        try:
+            return self._in_parts(crops_NCHW)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            return None
+
+    def _in_parts(self, crops_NCHW: Tensor) -> RestoredCrops:
+        size = self.reduced_batch_size
+        if size is None or len(crops_NCHW) <= size:
+            return self._run(crops_NCHW)
+        starts = range(0, len(crops_NCHW), size)
+        parts = [self._filled(crops_NCHW[start : start + size], size) for start in starts]
+        regions = [part.face_masks_nhw for part in parts if part.face_masks_nhw is not None]
+        heads = [part.head_nhw for part in parts if part.head_nhw is not None]
+        return RestoredCrops(
+            images_nchw=torch.cat([part.images_nchw for part in parts]),
+            face_masks_nhw=torch.cat(regions) if regions else None,
+            head_nhw=torch.cat(heads) if heads else None,
+        )
+
+    def _filled(self, part_NCHW: Tensor, size: int) -> RestoredCrops:
+        count = len(part_NCHW)
+        filling = part_NCHW[-1:].expand(size - count, -1, -1, -1)
+        whole = torch.cat([part_NCHW, filling]) if count < size else part_NCHW
+        return self._run(whole).first(count)

@@ -1,0 +1,113 @@
+"""Readings of a face before it is restored: reasons not to restore it."""
+
+from math import atan2, degrees
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vidrestore.affine import applied, composed, inverted
+from vidrestore.media.color.region_rgb import aligned_box
+from vidrestore.safeguard.assessment import Reading, least, reading
+from vidrestore.safeguard.config import (
+    BLOCKS,
+    DETAIL_PX,
+    EYE_LIKENESS,
+    LIKENESS,
+    NOISE,
+    SCORE,
+    YAW_DEGREES,
+    SafeguardConfig,
+)
+from vidrestore.safeguard.image_quality import (
+    block_edges,
+    effective_resolution_px,
+    face_square,
+    noise_sigma,
+)
+from vidrestore.safeguard.occlusion import mean_face_correlation
+from vidrestore.types import Affine, AlignedFace, DisplayGeometry, FloatArray, Frame, TrackedFace
+
+_LUMA = (0.299, 0.587, 0.114)
+_NOSE_DEPTH = 0.35
+"""Depth of the nose tip in front of the eyes, in eye distances, for the angle of a turned head."""
+_FACE_CORNERS_XY = np.array([[112, 160], [400, 160], [112, 448], [400, 448]])
+
+
+def check_track(face: TrackedFace, config: SafeguardConfig) -> Reading:
+    """Return the reading of the detector's score, the landmarks and the track so far."""
+    return least(
+        [
+            reading(SCORE(face.score), "unsure"),
+            reading(YAW_DEGREES(yaw_degrees(face.points_xy)), "turned"),
+            reading(1.0 - config.keep_good * face.goodness, "already good"),
+        ]
+    )
+
+
+def check_occlusion(aligned: AlignedFace) -> Reading:
+    """Return the reading of the picture: whether it shows a face."""
+    likeness, eye_likeness = mean_face_correlation(luma_of(aligned.crop_chw))
+    return reading(min(LIKENESS(likeness), EYE_LIKENESS(eye_likeness)), "occluded")
+
+
+def luma_of(crop_chw: Tensor) -> FloatArray:
+    """Return ``(S, S)`` float32 in [0, 255] of an RGB crop in [0, 1]."""
+    if crop_chw.device.type == "cpu" and crop_chw.stride(0) == 1:
+        # The memory layout is OpenCV's; torch would rearrange it first.
+        weights_rgb = np.array([_LUMA], dtype=np.float32) * np.float32(255.0)
+        return np.asarray(cv2.transform(crop_chw.permute(1, 2, 0).numpy(), weights_rgb), np.float32)
+    weights = crop_chw.new_tensor(_LUMA) * 255.0
+    luma = torch.einsum("chw,c->hw", crop_chw, weights)
+    return np.ascontiguousarray(luma.cpu().numpy(), dtype=np.float32)
+
+
+def yaw_degrees(points_xy: FloatArray) -> float:
+    """Return how far a face is turned sideways, by the position of the nose between the eyes.
+
+    Args:
+        points_xy: ``(5, 2)`` landmarks in any pixels.
+    """
+    points: NDArray[np.float64] = points_xy.astype(np.float64)
+    across = points[1] - points[0]
+    along = float((points[2] - points[0]) @ across / max(1e-9, float(across @ across)))
+    return degrees(atan2(abs(along - 0.5), _NOSE_DEPTH))
+
+
+def roll_radians(display_to_crop: Affine) -> float:
+    """Return the angle of the film's rows in a crop."""
+    return atan2(display_to_crop[1, 0], display_to_crop[0, 0])
+
+
+def detail_of(aligned: AlignedFace, luma_hw: FloatArray) -> float:
+    """Return the real detail of a crop; see ``effective_resolution_px``."""
+    return effective_resolution_px(luma_hw, roll_radians=roll_radians(aligned.display_to_crop))
+
+
+def lacking(frame: Frame, geometry: DisplayGeometry, aligned: AlignedFace) -> float:
+    """Return how much quality a face lacks: 0 if it is sharp and free of noise and blocks.
+
+    Args:
+        frame: The decoded frame.
+        geometry: Display geometry of the frame.
+        aligned: The face.
+    """
+    luma_hw = luma_of(aligned.crop_chw)
+    blurred = DETAIL_PX(detail_of(aligned, luma_hw))
+    if blurred == 1.0:
+        return 1.0
+    noisy = NOISE(noise_sigma(face_square(luma_hw)))
+    return max(blurred, noisy, BLOCKS(_block_edges(frame, geometry, aligned)))
+
+
+def _block_edges(frame: Frame, geometry: DisplayGeometry, aligned: AlignedFace) -> float:
+    coded_to_crop = composed(geometry.coded_to_display(), aligned.display_to_crop)
+    corners = applied(inverted(coded_to_crop), _FACE_CORNERS_XY)
+    (left, top), (right, bottom) = corners.min(axis=0), corners.max(axis=0)
+    box = aligned_box(frame, (float(left), float(top), float(right), float(bottom)))
+    if box is None:
+        return 0.0
+    plane = frame.planes[0][box[1] : box[3], box[0] : box[2]]
+    return block_edges(plane, origin_xy=box[:2], max_value=frame.pixel_format.max_value)

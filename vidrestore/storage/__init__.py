@@ -1,0 +1,1 @@
+"""Files on disk: outputs that appear when they are complete, and temporary files."""

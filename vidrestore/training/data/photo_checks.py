@@ -1,0 +1,119 @@
+"""What a face in a photograph is worth for training: real pixels, sharpness, pose, light."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.types import CROP_SIZE_PX
+
+_TEMPLATE_EYES_PX = float(np.linalg.norm(TEMPLATE_POINTS_XY[1] - TEMPLATE_POINTS_XY[0]))
+_FACE_REGION = (0.3, 0.9, 0.2, 0.8)
+"""Rows and columns of an aligned crop that eyes, nose and mouth fill, as shares of its side."""
+_ANCHOR_CYCLES, _TREND_CYCLES = (8.0, 18.0), (8.0, 36.0)
+"""Cycles over an aligned crop from which the level and the slope of a face's spectrum are read:
+from eyes and mouth down to lashes, whatever the crop's size; at most half of what it can hold."""
+_SLOPES = (-3.5, -2.0)
+"""Decades of power per decade of frequency that faces in focus have; blur makes it steeper."""
+_LOST = 1.0
+"""Decades of power below the trend from which detail counts as missing."""
+_OVERSHOT = 0.9
+"""Enlarging filters let through about so much more than there was."""
+_BINS = 48
+
+
+def native_px(points_xy: NDArray[np.float64]) -> float:
+    """Return the side at which the aligned crop has the photograph's own pixels.
+
+    Args:
+        points_xy: ``(5, 2)`` landmarks in the photograph.
+    """
+    eyes = float(np.linalg.norm(points_xy[1] - points_xy[0]))
+    return CROP_SIZE_PX * eyes / _TEMPLATE_EYES_PX
+
+
+def spectral_px(crop_hwc: NDArray[np.uint8]) -> float:
+    """Return the side at which an aligned crop would still show all that it shows.
+
+    Power falls with frequency along a trend, which is read off where every picture has detail;
+    enlarged and blurred pictures leave it, downwards, near their former highest frequency. Noise
+    and JPEG lie above the trend and do not count as detail lost, nor won.
+
+    Args:
+        crop_hwc: ``(S, S, 3)`` uint8 RGB, aligned to the template scaled to S, not enlarged.
+
+    Returns:
+        At most S.
+    """
+    side = crop_hwc.shape[0]
+    top, bottom, left, right = (round(share * side) for share in _FACE_REGION)
+    luma = crop_hwc[top:bottom, left:right].astype(np.float64) @ np.array([0.299, 0.587, 0.114])
+    frequency, decades = _radial_spectrum(luma)
+    level_at, trend = (
+        (frequency * side >= low) & (frequency <= min(high / side, 0.25))
+        for low, high in (_ANCHOR_CYCLES, _TREND_CYCLES)
+    )
+    log_frequency = np.log10(frequency)
+    slope = float(np.polyfit(log_frequency[trend], decades[trend], 1)[0])
+    slope = min(_SLOPES[1], max(_SLOPES[0], slope))
+    expected = decades[level_at].mean() + slope * (log_frequency - log_frequency[level_at].mean())
+    beyond = frequency * side > _ANCHOR_CYCLES[1]
+    lost = np.flatnonzero((expected - decades > _LOST) & beyond)
+    if not lost.size:
+        return float(side)
+    return float(min(1.0, _OVERSHOT * 2 * frequency[lost[0]]) * side)
+
+
+def _radial_spectrum(
+    luma_hw: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return frequencies in cycles a pixel, and the mean power at each in decades."""
+    height, width = luma_hw.shape
+    window = np.hanning(height)[:, None] * np.hanning(width)[None]
+    power = np.abs(np.fft.rfft2((luma_hw - luma_hw.mean()) * window)) ** 2
+    radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
+    at = np.minimum((radius * 2 * _BINS).astype(int), _BINS)
+    total = np.bincount(at.ravel(), weights=power.ravel(), minlength=_BINS + 1)[:_BINS]
+    count = np.bincount(at.ravel(), minlength=_BINS + 1)[:_BINS]
+    decades = np.log10(total / np.maximum(1, count) + 1e-6)
+    smooth = np.convolve(np.pad(decades, 1, mode="edge"), np.ones(3) / 3, mode="valid")
+    return (np.arange(_BINS) + 0.5) / (2 * _BINS), smooth
+
+
+def yaw_ratio(points_xy: NDArray[np.float64]) -> float:
+    """Return how far the nose lies off the middle between the eyes, in eye distances.
+
+    0 is frontal, about 0.35 is 45 degrees.
+    """
+    across = points_xy[1] - points_xy[0]
+    along = float((points_xy[2] - points_xy[0]) @ across / max(1e-9, float(across @ across)))
+    return abs(along - 0.5)
+
+
+def outside_share(points_xy: NDArray[np.float64], hw: tuple[int, int]) -> float:
+    """Return how much of the face, from brow to chin, lies beyond the picture: 0 to 1."""
+    eyes = points_xy[:2].mean(axis=0)
+    mouth = points_xy[3:].mean(axis=0)
+    centre, height = (eyes + mouth) / 2, 2.4 * float(np.linalg.norm(mouth - eyes))
+    width = max(2.0 * float(np.linalg.norm(points_xy[1] - points_xy[0])), 0.7 * height)
+    half = np.array([width, height]) / 2
+    low, high = np.maximum(centre - half, 0), np.minimum(centre + half, (hw[1], hw[0]))
+    inside_x, inside_y = (max(0.0, float(edge)) for edge in high - low)
+    return 1 - inside_x * inside_y / (width * height)
+
+
+def clipped_shares(
+    crop_hwc: NDArray[np.uint8], points_xy: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Return the shares of an aligned face's pixels that are burnt out and that are black.
+
+    Of those between eyes and mouth only: black hair and a dark background are no fault.
+
+    Args:
+        crop_hwc: RGB.
+        points_xy: ``(5, 2)`` landmarks in it.
+    """
+    inside = np.zeros(crop_hwc.shape[:2], dtype=np.uint8)
+    cv2.fillConvexPoly(inside, cv2.convexHull(np.rint(points_xy).astype(np.int32)), (1,))
+    face = crop_hwc[inside > 0]
+    return float((face.min(axis=1) >= 250).mean()), float((face.max(axis=1) <= 8).mean())

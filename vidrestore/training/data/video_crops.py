@@ -1,0 +1,52 @@
+"""Faces of films as sequences of aligned crops."""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from vidrestore.errors import ConfigError
+from vidrestore.faces.align import aligned
+from vidrestore.faces.detection.detector import Detector
+from vidrestore.faces.tracking.landmark_smoothing import smoothed_faces
+from vidrestore.faces.tracking.tracker import track_faces
+from vidrestore.media import open_source
+from vidrestore.media.color.region_rgb import preview_rgb
+from vidrestore.types import Frame, RgbView
+
+
+def aligned_clip(path: Path, *, detector: Detector, max_frames: int) -> list[Tensor]:
+    """Return the longest-seen face of a film in its first frames, aligned in each.
+
+    Args:
+        path: A film, or a folder of frames.
+        detector: Finds the face.
+        max_frames: How much of the film to read.
+
+    Returns:
+        ``(3, 512, 512)`` float32 RGB in [0, 1]: one crop for every frame that shows the face.
+
+    Raises:
+        ConfigError: No face is to be seen in two frames.
+        MediaError: The film cannot be read.
+    """
+    with open_source(path) as source:
+        geometry = source.info.geometry
+
+        def view(frame: Frame, max_side_px: int) -> RgbView:
+            return preview_rgb(frame, geometry, max_side_px)
+
+        frames: Iterator[Frame] = islice(iter(source), max_frames)
+        crops: dict[int, list[Tensor]] = {}
+        for tracked in smoothed_faces(track_faces(frames, detector=detector, view=view)):
+            for face in tracked.faces:
+                crop = aligned(tracked.frame, geometry, face, device=torch.device("cpu"))
+                if crop is not None:
+                    crops.setdefault(face.track_id, []).append(crop.crop_chw)
+    nothing: list[Tensor] = []
+    longest = max(crops.values(), key=len, default=nothing)
+    if len(longest) < 2:
+        raise ConfigError(f"{path}: no face is to be seen in the first {max_frames} frames")
+    return longest

@@ -1,0 +1,275 @@
+"""Ranges of four histories of footage: cinema film, cassette, broadcast, and the early web.
+
+The ranges were set by eye, on previews beside real footage; no paper stands behind them.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vidrestore.media.codec_generation import PassCodec
+from vidrestore.training.degradations.analog_video import Deinterlacing, Tape
+from vidrestore.training.degradations.base import (
+    DOWN_FILTERS,
+    UP_FILTERS,
+    Range,
+    drawn_seed,
+    log_uniform,
+    one_of,
+    uniform,
+)
+from vidrestore.training.degradations.fading import Tone
+from vidrestore.training.degradations.film_damage import FilmDamage
+from vidrestore.training.degradations.footage import Coding, FootageDegradation
+
+_PI = float(np.pi)
+_FIELDS: tuple[Deinterlacing, ...] = ("none", "bob", "blend")
+_PLAIN = Tone()
+
+
+def _maybe(rng: np.random.Generator, odds: float, limits: Range) -> float:
+    """Draw from a range with the given odds; 0 otherwise."""
+    return uniform(rng, limits) if rng.random() < odds else 0.0
+
+
+def _shift(rng: np.random.Generator) -> tuple[float, float]:
+    return 1.2 * rng.standard_normal(), 0.7 * rng.standard_normal()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OldFilmRecipe:
+    """Cinema and home film, scanned: grain, scratches, dust, flicker, faded or no colours."""
+
+    blur_px: Range = (0.7, 5.0)
+    downscale: Range = (1.2, 5.0)
+    grain: Range = (1.5, 15.0)
+    grey_odds: float = 0.65
+    quantiser: Range = (2, 9)
+
+    def draw(self, rng: np.random.Generator) -> FootageDegradation:
+        """Draw each parameter from its range."""
+        downscale = log_uniform(rng, self.downscale)
+        return FootageDegradation(
+            tone=self._tone(rng),
+            blur_px=log_uniform(rng, self.blur_px),
+            motion_px=_maybe(rng, 0.2, (2.0, 12.0)),
+            angle=uniform(rng, (0.0, _PI)),
+            downscale=downscale,
+            down_filter=one_of(rng, DOWN_FILTERS[:2]),
+            up_filter=one_of(rng, UP_FILTERS),
+            grain=uniform(rng, self.grain),
+            grain_px=uniform(rng, (0.5, 1.6)) / max(1.0, downscale / 2),
+            colour_noise=_maybe(rng, 0.3, (1.0, 5.0)),
+            damage=self._damage(rng) if rng.random() < 0.75 else None,
+            fields=one_of(rng, _FIELDS) if rng.random() < 0.15 else None,
+            tape=None,
+            codings=self._codings(rng),
+            shift_xy=_shift(rng),
+            seed=drawn_seed(rng),
+        )
+
+    def _tone(self, rng: np.random.Generator) -> Tone:
+        grey = rng.random() < self.grey_odds
+        tint = (1.0, 1.0, 1.0)
+        if grey and rng.random() < 0.35:
+            sepia = uniform(rng, (0.2, 1.0))
+            tint = (1.0, 1.0 - 0.1 * sepia, 1.0 - 0.32 * sepia)
+        elif not grey:
+            # Cyan dye fades first and leaves films red, or the stock is cold or warm.
+            red, blue = 0.06 * rng.standard_normal(), 0.08 * rng.standard_normal()
+            tint = (1.03 + red, 1.0, 0.96 + blue)
+        return Tone(
+            grey=1.0 if grey else _maybe(rng, 0.6, (0.1, 0.6)),
+            tint_rgb=tint,
+            lift=_maybe(rng, 0.6, (0.01, 0.14)),
+            gamma=log_uniform(rng, (0.75, 1.35)),
+            flicker=_maybe(rng, 0.7, (0.01, 0.07)),
+            seed=drawn_seed(rng),
+        )
+
+    def _damage(self, rng: np.random.Generator) -> FilmDamage:
+        return FilmDamage(
+            scratches=int(rng.poisson(0.9)),
+            scratch_strength=uniform(rng, (0.15, 0.75)),
+            specks_per_frame=float(rng.exponential(2.0)),
+            speck_px=log_uniform(rng, (0.6, 2.2)),
+            hair_share=_maybe(rng, 0.4, (0.02, 0.15)),
+            unevenness=_maybe(rng, 0.6, (0.005, 0.04)),
+            seed=drawn_seed(rng),
+        )
+
+    def _codings(self, rng: np.random.Generator) -> tuple[Coding, ...]:
+        if rng.random() < 0.3:
+            return ()
+        codec = one_of(rng, ("mpeg2video", "mpeg4", "h264"))
+        return (_coding(rng, codec, self.quantiser, bits=(0.06, 0.4)),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VhsRecipe:
+    """Cassettes: half the lines' detail, smeared and shifted colours, noise, unsteady lines."""
+
+    blur_px: Range = (0.7, 4.0)
+    downscale: Range = (1.8, 5.0)
+    quantiser: Range = (2, 10)
+
+    def draw(self, rng: np.random.Generator) -> FootageDegradation:
+        """Draw each parameter from its range."""
+        wear = uniform(rng, (0.15, 1.0))
+        return FootageDegradation(
+            tone=_cast(rng),
+            blur_px=log_uniform(rng, self.blur_px),
+            motion_px=_maybe(rng, 0.2, (2.0, 12.0)),
+            angle=uniform(rng, (0.0, _PI)),
+            downscale=log_uniform(rng, self.downscale),
+            down_filter=one_of(rng, DOWN_FILTERS[:2]),
+            up_filter=one_of(rng, UP_FILTERS),
+            grain=0.0,
+            grain_px=0.0,
+            colour_noise=_maybe(rng, 0.5, (1.0, 5.0)),
+            damage=None,
+            fields=one_of(rng, _FIELDS) if rng.random() < 0.7 else None,
+            tape=Tape(
+                luma_px=uniform(rng, (0.5, 1.5)),
+                overshoot=_maybe(rng, 0.7, (0.2, 1.0)),
+                chroma_px=uniform(rng, (2.0, 6.0)),
+                chroma_lines=uniform(rng, (0.5, 2.0)),
+                chroma_shift_px=0.8 + 1.2 * rng.standard_normal(),
+                luma_noise=0.05 * wear,
+                chroma_noise=0.022 * wear * uniform(rng, (0.5, 1.3)),
+                jitter_px=0.6 * wear * rng.random(),
+                dropouts_per_frame=_maybe(rng, 0.3, (0.2, 1.5)),
+                seed=drawn_seed(rng),
+            ),
+            codings=_codings_of_a_transfer(rng, self.quantiser),
+            shift_xy=_shift(rng),
+            seed=drawn_seed(rng),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TelevisionRecipe:
+    """Broadcasts in standard definition: fields, sharpened edges, MPEG-2, dot-free composite."""
+
+    blur_px: Range = (0.5, 4.0)
+    downscale: Range = (1.3, 5.0)
+    quantiser: Range = (3, 16)
+
+    def draw(self, rng: np.random.Generator) -> FootageDegradation:
+        """Draw each parameter from its range."""
+        fields = one_of(rng, _FIELDS) if rng.random() < 0.75 else None
+        codec = one_of(rng, ("mpeg2video", "mpeg2video", "mpeg1video", "mpeg4"))
+        return FootageDegradation(
+            tone=_cast(rng),
+            blur_px=log_uniform(rng, self.blur_px),
+            motion_px=_maybe(rng, 0.2, (2.0, 12.0)),
+            angle=uniform(rng, (0.0, _PI)),
+            downscale=log_uniform(rng, self.downscale),
+            down_filter=one_of(rng, DOWN_FILTERS[:2]),
+            up_filter=one_of(rng, UP_FILTERS),
+            grain=_maybe(rng, 0.3, (2.0, 8.0)),
+            grain_px=0.5,
+            colour_noise=_maybe(rng, 0.6, (1.0, 6.0)),
+            damage=None,
+            fields=fields,
+            tape=Tape(
+                luma_px=uniform(rng, (0.2, 0.8)),
+                overshoot=_maybe(rng, 0.7, (0.2, 1.2)),
+                chroma_px=uniform(rng, (0.8, 2.5)),
+                chroma_lines=uniform(rng, (0.0, 0.8)),
+                chroma_shift_px=0.4 * rng.standard_normal(),
+                luma_noise=uniform(rng, (0.0, 0.02)),
+                chroma_noise=uniform(rng, (0.0, 0.015)),
+                jitter_px=0.0,
+                dropouts_per_frame=0.0,
+                seed=drawn_seed(rng),
+            ),
+            codings=(
+                _coding(rng, codec, self.quantiser, bits=(0.06, 0.4), interlaced=fields == "none"),
+            ),
+            shift_xy=_shift(rng),
+            seed=drawn_seed(rng),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebVideoRecipe:
+    """Small clips of cheap cameras, coded once or twice at low bit rates."""
+
+    blur_px: Range = (0.3, 4.0)
+    downscale: Range = (1.2, 6.0)
+    mpeg_quantiser: Range = (5, 22)
+    h264_quantiser: Range = (26, 42)
+
+    def draw(self, rng: np.random.Generator) -> FootageDegradation:
+        """Draw each parameter from its range."""
+        codings = [self._coding(rng) for _ in range(1 + int(rng.random() < 0.35))]
+        return FootageDegradation(
+            tone=_PLAIN,
+            blur_px=log_uniform(rng, self.blur_px),
+            motion_px=_maybe(rng, 0.2, (2.0, 12.0)),
+            angle=uniform(rng, (0.0, _PI)),
+            downscale=log_uniform(rng, self.downscale),
+            down_filter=one_of(rng, DOWN_FILTERS),
+            up_filter=one_of(rng, UP_FILTERS),
+            grain=0.0,
+            grain_px=0.0,
+            colour_noise=_maybe(rng, 0.7, (1.0, 12.0)),
+            damage=None,
+            fields=None,
+            tape=None,
+            codings=tuple(codings),
+            shift_xy=_shift(rng),
+            seed=drawn_seed(rng),
+        )
+
+    def _coding(self, rng: np.random.Generator) -> Coding:
+        odds: dict[PassCodec, float] = {
+            "h264": 0.4,
+            "mpeg4": 0.2,
+            "flv1": 0.15,
+            "wmv2": 0.1,
+            "mjpeg": 0.1,
+            "hevc": 0.05,
+        }
+        codec = list(odds)[int(rng.choice(len(odds), p=list(odds.values())))]
+        modern = codec in ("h264", "hevc")
+        limits = self.h264_quantiser if modern else self.mpeg_quantiser
+        return _coding(rng, codec, limits, bits=(0.02, 0.2))
+
+
+def _cast(rng: np.random.Generator) -> Tone:
+    """Draw the slight casts and levels of video, or the grey of an old set."""
+    return Tone(
+        grey=1.0 if rng.random() < 0.12 else _maybe(rng, 0.4, (0.05, 0.35)),
+        tint_rgb=(1 + 0.03 * rng.standard_normal(), 1.0, 1 + 0.04 * rng.standard_normal()),
+        lift=_maybe(rng, 0.4, (0.01, 0.07)),
+        gamma=log_uniform(rng, (0.85, 1.2)),
+    )
+
+
+def _codings_of_a_transfer(rng: np.random.Generator, quantiser: Range) -> tuple[Coding, ...]:
+    if rng.random() < 0.35:
+        return ()
+    codec = one_of(rng, ("mpeg2video", "mpeg4", "wmv2", "h264"))
+    return (_coding(rng, codec, quantiser, bits=(0.05, 0.35)),)
+
+
+def _coding(
+    rng: np.random.Generator,
+    codec: PassCodec,
+    limits: Range,
+    *,
+    bits: Range,
+    interlaced: bool = False,
+) -> Coding:
+    """Draw one pass; MPEG quantisers given to H.264 are mapped to about the same loss."""
+    quantiser = uniform(rng, limits)
+    if codec in ("h264", "hevc") and limits[1] < 25:
+        quantiser = 12 + 6 * float(np.log2(quantiser))
+    return Coding(
+        codec=codec,
+        quantiser=round(quantiser),
+        bits_per_pixel=log_uniform(rng, bits) if rng.random() < 0.7 else None,
+        interlaced=interlaced and codec in ("mpeg2video", "mpeg4"),
+    )

@@ -1,0 +1,1 @@
+"""Degraded faces, made on the device."""

@@ -1,0 +1,91 @@
+"""The networks that restorer training begins with."""
+
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from vidrestore.errors import WeightsError
+from vidrestore.models.gfpgan.clean import GFPGANClean
+from vidrestore.models.gfpgan.original import GFPGAN
+from vidrestore.models.lite import build_lite
+from vidrestore.models.mmrb import MMRB, discriminator_state_from_gpen, start_from_gpen
+from vidrestore.models.stylegan2.discriminator import StyleGAN2Discriminator
+from vidrestore.training.engine.checkpoint import part_weights, read_checkpoint
+from vidrestore.training.tasks.restorer_config import RestorerConfig
+from vidrestore.weights.load import load_state, read_state
+
+
+def build_generator(config: RestorerConfig) -> nn.Module:
+    """Return the restorer of a config with the weights that it begins with.
+
+    Raises:
+        WeightsError: A file is missing or fits no network.
+    """
+    network = _built(config)
+    if isinstance(network, GFPGAN | GFPGANClean):
+        # Codes are in W+: the prior's mapping is carried along, unused.
+        network.stylegan_decoder.style_mlp.requires_grad_(False)
+    start = config.start
+    if start.network is not None:
+        load_state(network, read_pretrained(start.network, "generator"), start.network)
+    if start.prior is not None and isinstance(network, GFPGAN):
+        load_state(network.stylegan_decoder, read_pretrained(start.prior, "generator"), start.prior)
+    if start.gpen is not None and isinstance(network, MMRB):
+        try:
+            start_from_gpen(network, read_pretrained(start.gpen, "generator"))
+        except ValueError as error:
+            raise WeightsError(f"{start.gpen}: {error}") from error
+    return network
+
+
+def _built(config: RestorerConfig) -> nn.Module:
+    if config.network == "lite":
+        return build_lite()
+    size: dict[str, Any] = {
+        "channel_multiplier": config.channel_multiplier,
+        "narrow": config.narrow,
+    }
+    side = config.data.size_px
+    if config.network == "mmrb":
+        return MMRB(size=side, style_dim=config.style_features, n_mlp=config.mapping_layers, **size)
+    build = GFPGAN if config.network == "gfpgan" else GFPGANClean
+    return build(
+        out_size=side, num_style_feat=config.style_features, num_mlp=config.mapping_layers, **size
+    )
+
+
+def build_discriminator(config: RestorerConfig) -> StyleGAN2Discriminator:
+    """Return the global discriminator with the weights that it begins with.
+
+    Raises:
+        WeightsError: The file is missing or fits not.
+    """
+    network = StyleGAN2Discriminator(
+        out_size=config.data.size_px,
+        channel_multiplier=config.channel_multiplier,
+        narrow=config.narrow,
+    )
+    path = config.start.discriminator
+    if path is not None:
+        state = read_pretrained(path, "discriminator")
+        if "convs.0.0.weight" in state:
+            state = discriminator_state_from_gpen(state)
+        load_state(network, state, path)
+    return network
+
+
+def read_pretrained(path: Path, part: str) -> dict[str, Tensor]:
+    """Return the weights of a file: exported ones, or a part of a run's checkpoint.
+
+    Of a part with a moving average, that is what is returned.
+
+    Raises:
+        WeightsError: The file is missing or unsafe, or holds no such part.
+    """
+    if path.suffix != ".pt" or not path.is_file():
+        return read_state(path)
+    parts: dict[str, Any] | None = read_checkpoint(path).get("parts")
+    if parts is None:
+        return read_state(path)
+    return part_weights(parts, part, path)
