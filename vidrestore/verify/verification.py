@@ -7,6 +7,7 @@ from vidrestore.media import Source, VideoInfo, open_source
 from vidrestore.media.input.inventory import film_contents
 from vidrestore.media.input.video_info import DEFAULT_PICTURE_RATE
 from vidrestore.record import RecordHeader
+from vidrestore.storage.checksums import file_sha256
 from vidrestore.verify.checks import (
     Check,
     Verification,
@@ -24,7 +25,7 @@ from vidrestore.verify.frame_comparison import (
     sample_check,
 )
 from vidrestore.verify.metadata import description_checks
-from vidrestore.verify.run_files import Evidence, file_sha256, read_evidence
+from vidrestore.verify.run_files import Evidence, read_evidence
 from vidrestore.verify.stream_matching import matched_streams, stream_checks
 from vidrestore.verify.time_offset import OffsetEstimator
 from vidrestore.verify.video_format import format_checks
