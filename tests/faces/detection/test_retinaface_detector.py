@@ -14,7 +14,7 @@ MOBILE_FILE = RETINAFACE_FILES["retinaface-mobile"][1]
 
 
 def mobile_weights() -> Path:
-    beside = Path(__file__).parents[2].parent / "shared"
+    beside = Path(__file__).parents[3].parent / "shared"
     shared = Path(os.environ.get("VIDRESTORE_SHARED", beside))
     path = shared / "data" / "weights" / MOBILE_FILE
     if not path.is_file():

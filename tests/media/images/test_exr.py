@@ -14,7 +14,7 @@ from vidrestore.media.color.half_float import half_codes, halves_of_codes
 from vidrestore.media.images.exr import read_exr, rewritten_exr
 from vidrestore.media.images.still_image import ImageFileError
 
-GOLDEN = Path(__file__).parents[1] / "golden"
+GOLDEN = Path(__file__).parents[2] / "golden"
 HW = (40, 37)
 KINDS = [(NONE, 0), (RLE, 0), (ZIPS, 0), (ZIP, 0), (ZIP, -7)]
 
