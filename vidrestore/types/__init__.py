@@ -1,0 +1,50 @@
+"""Values that cross stages: frozen, self-checking, with unit and space in every name.
+
+Three pixel spaces appear in this package:
+
+* *coded*: samples as the decoder gives them, before rotation and aspect correction;
+* *display*: what a viewer sees, upright and with square pixels (see ``DisplayGeometry``);
+* *crop*: the canonical face crop, ``CROP_SIZE_PX`` on a side.
+
+Coordinates are continuous, x to the right and y down, with the centre of the first
+sample at (0, 0).
+"""
+
+from vidrestore.types.arrays import Affine, Box, FloatArray, Plane
+from vidrestore.types.color import ColorTags, PixelFormat
+from vidrestore.types.crop import (
+    CROP_SIZE_PX,
+    AlignedFace,
+    AlignedFrame,
+    FinishedFace,
+    FinishedFrame,
+    RestoredFace,
+    RestoredFrame,
+    Verdict,
+)
+from vidrestore.types.face import Detection, TrackedFace, TrackedFrame
+from vidrestore.types.frame import DisplayGeometry, Frame, RgbView, Timestamp
+
+__all__ = [
+    "CROP_SIZE_PX",
+    "Affine",
+    "AlignedFace",
+    "AlignedFrame",
+    "Box",
+    "ColorTags",
+    "Detection",
+    "DisplayGeometry",
+    "FinishedFace",
+    "FinishedFrame",
+    "FloatArray",
+    "Frame",
+    "PixelFormat",
+    "Plane",
+    "RestoredFace",
+    "RestoredFrame",
+    "RgbView",
+    "Timestamp",
+    "TrackedFace",
+    "TrackedFrame",
+    "Verdict",
+]

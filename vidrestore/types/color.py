@@ -1,0 +1,56 @@
+"""How samples encode color: the pixel format and the color tags."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PixelFormat:
+    """A planar layout of samples, named as FFmpeg names it (``yuv420p10le``).
+
+    Plane order is FFmpeg's: Y U V [A], or G B R [A], or gray [A is not supported there].
+    """
+
+    name: str
+    model: Literal["yuv", "rgb", "gray"]
+    bit_depth: int
+    """Significant bits per sample; above 8 the samples are uint16."""
+    chroma_shift_xy: tuple[int, int] = (0, 0)
+    """log2 of the chroma subsampling along x and y: (1, 1) is 4:2:0."""
+    has_alpha: bool = False
+
+    def __post_init__(self) -> None:
+        if not 8 <= self.bit_depth <= 16:
+            raise ValueError(f"bit_depth must be 8 to 16, got {self.bit_depth}")
+
+    @property
+    def plane_count(self) -> int:
+        """Planes of a frame, alpha included."""
+        return (1 if self.model == "gray" else 3) + int(self.has_alpha)
+
+    @property
+    def max_value(self) -> int:
+        """Largest sample value."""
+        return (1 << self.bit_depth) - 1
+
+    def plane_hw(self, index: int, coded_hw: tuple[int, int]) -> tuple[int, int]:
+        """Height and width of plane ``index`` in a frame of ``coded_hw``, rounded up."""
+        height, width = coded_hw
+        if self.model == "yuv" and index in (1, 2):
+            shift_x, shift_y = self.chroma_shift_xy
+            return -(-height >> shift_y), -(-width >> shift_x)
+        return height, width
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColorTags:
+    """How samples encode colour: code points of ITU-T H.273, 2 meaning unspecified."""
+
+    matrix: int = 2
+    primaries: int = 2
+    transfer: int = 2
+    full_range: bool = False
+    range_known: bool = False
+    """Whether the source says its range; where it does not, limited is assumed for YUV."""
+    chroma_location: int = 0
+    """FFmpeg's ``AVChromaLocation``: 0 unspecified, 1 left, 2 centre, 3 top left."""

@@ -1,0 +1,80 @@
+"""Faces: detected in an image, and tracked through the frames of a shot."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vidrestore.types.arrays import Affine, FloatArray
+from vidrestore.types.frame import Frame
+
+
+def _check_points(points_xy: FloatArray) -> None:
+    if points_xy.shape != (5, 2) or not np.isfinite(points_xy).all():
+        raise ValueError(f"points must be a finite (5, 2) array, got shape {points_xy.shape}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Detection:
+    """One face found in one picture, in that picture's pixels."""
+
+    box_xyxy: tuple[float, float, float, float]
+    score: float
+    """Confidence in [0, 1]."""
+    points_xy: FloatArray
+    """``(5, 2)``: left eye, right eye, nose, left and right mouth corner, as seen."""
+
+    def __post_init__(self) -> None:
+        _check_points(self.points_xy)
+        left, top, right, bottom = self.box_xyxy
+        if not (right > left and bottom > top):
+            raise ValueError(f"box_xyxy is empty: {self.box_xyxy}")
+
+    def mapped(self, affine: Affine) -> "Detection":
+        """Return the detection in another pixel space; the box stays axis-aligned."""
+        left, top, right, bottom = self.box_xyxy
+        corners = np.array([[left, top], [right, top], [left, bottom], [right, bottom]])
+        moved = corners @ affine[:, :2].T + affine[:, 2]
+        low, high = moved.min(axis=0), moved.max(axis=0)
+        points = self.points_xy @ affine[:, :2].T + affine[:, 2]
+        return Detection(
+            box_xyxy=(float(low[0]), float(low[1]), float(high[0]), float(high[1])),
+            score=self.score,
+            points_xy=points.astype(np.float32),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrackedFace:
+    """One face of one track in one frame, in display pixels."""
+
+    track_id: int
+    """Stable over a shot, unique over the film."""
+    box_xyxy: tuple[float, float, float, float]
+    score: float
+    points_xy: FloatArray
+    """``(5, 2)`` landmarks after smoothing."""
+    measured_points_xy: FloatArray
+    """``(5, 2)`` landmarks as the detector gave them (or as a gap was bridged)."""
+    interpolated: bool = False
+    """Whether this frame was bridged rather than detected."""
+    left_alone: str | None = None
+    """Why it is not to be restored; None where it is."""
+    goodness: float = 0.0
+    """How good its picture already is along its track so far, 0 to 1."""
+
+    def __post_init__(self) -> None:
+        _check_points(self.points_xy)
+        _check_points(self.measured_points_xy)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrackedFrame:
+    """A frame with the faces in it."""
+
+    frame: Frame
+    shot: int
+    """Number of the shot, from 0."""
+    faces: tuple[TrackedFace, ...]
+    """In order of track number."""
+    one_tone: bool = False
+    """Whether the shot is black-and-white, or tinted alike all over: its chroma must stay."""
