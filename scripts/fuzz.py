@@ -49,7 +49,14 @@ _MOST_SECONDS = 40
 _MORE_MEMORY_BYTES = 3 << 30
 _JOB = ".vidrestore"
 _LEFTOVER = re.compile(r"\.partial|\.vidrestore$|\.tmp$")
-_LOADED_LATE = ("cli.console", "cli.info", "cli.restore", "cli.summary", "cli.verify", "jobs.run")
+_LOADED_LATE = (
+    "cli.display.progress_bars",
+    "cli.display.summary",
+    "cli.info",
+    "cli.restore",
+    "cli.verify",
+    "jobs.run",
+)
 _SIGNALS = {each.value: each.name for each in signal.Signals}
 
 

@@ -11,7 +11,7 @@ from importlib import import_module
 def lazy_exports(
     package: str, modules: Mapping[str, str]
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
-    """Return ``__getattr__`` and ``__dir__`` of a package.
+    """Return ``__getattr__`` and ``__dir__`` of a package that defines ``__all__``.
 
     Args:
         package: ``__name__`` of the package.
@@ -25,4 +25,4 @@ def lazy_exports(
         setattr(sys.modules[package], name, value)
         return value
 
-    return get, lambda: sorted(modules)
+    return get, lambda: sorted(sys.modules[package].__all__)

@@ -28,20 +28,20 @@ import torch
 import vidrestore.cli.display.progress_bars
 import vidrestore.jobs.run
 from torch import nn
-from vidrestore.models.common.outputs import Restored
+from vidrestore.models.common.outputs import RestorerOutput
 from vidrestore.models.registry import RestorerSpec
-from vidrestore.pipeline import setup as prepared
+from vidrestore.pipeline import setup
 from vidrestore.restore.restorer import Restorer
 
 class Paler(nn.Module):
     def forward(self, image):
-        return Restored(image=image * 0.5)
+        return RestorerOutput(image=image * 0.5)
 
 def load_restorer(name, *, device, dtype, **_):
     spec = RestorerSpec(build=Paler, crop_size_px=512, licence="none")
     return Restorer(Paler(), spec, device=device, dtype=torch.float32)
 
-prepared.load_restorer = load_restorer  # the network is not the point here
+setup.load_restorer = load_restorer  # the network is not the point here
 sys.stdout.write("ready\\n"); sys.stdout.flush()
 for line in sys.stdin:
     words = line.rstrip("\\n").split("\\t")
