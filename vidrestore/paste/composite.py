@@ -89,16 +89,16 @@ def face_mask(
     box = aligned_box(frame, mapped_bounds(inverted(coded_to_crop), ellipse.corners_xy()))
     if box is None:
         return None
-    face_mask_hw = (box[3] - box[1], box[2] - box[0])
+    region_hw = (box[3] - box[1], box[2] - box[0])
     region_to_crop = composed(_shift(box), coded_to_crop)
     region_to_unit = composed(region_to_crop, ellipse.to_unit)
     if face.face_mask_hw is None:
-        return FaceMask(box_xyxy=box, mask_hw=mask_on_grid(region_to_unit, face_mask_hw))
+        return FaceMask(box_xyxy=box, mask_hw=mask_on_grid(region_to_unit, region_hw))
     cells_hw = np.ascontiguousarray(face.face_mask_hw.cpu().numpy(), dtype=np.float32)
     trust = mask_confidence(cells_hw, ellipse)
     to_region = composed(cells_to_crop(len(cells_hw)), inverted(region_to_crop))
-    restorer_input_chw = torch.from_numpy(feathered(cells_hw))[None]
-    shown = warped(restorer_input_chw, to_region, face_mask_hw, sharp=False)[0].numpy()
+    cells_chw = torch.from_numpy(feathered(cells_hw))[None]
+    shown = warped(cells_chw, to_region, region_hw, sharp=False)[0].numpy()
     return FaceMask(box_xyxy=box, mask_hw=combine_masks(shown, region_to_unit, trust=trust))
 
 
@@ -117,8 +117,8 @@ def _head_mask(
         return None
     crop_to_region = inverted(composed(_shift(box), coded_to_crop))
     to_region = composed(cells_to_crop(HEAD_CELLS), crop_to_region)
-    face_mask_hw = (box[3] - box[1], box[2] - box[0])
-    mask = warped(torch.from_numpy(cells)[None], to_region, face_mask_hw, sharp=False)[0].numpy()
+    region_hw = (box[3] - box[1], box[2] - box[0])
+    mask = warped(torch.from_numpy(cells)[None], to_region, region_hw, sharp=False)[0].numpy()
     skin = _middle(mapped_bounds(crop_to_region, ellipse.corners_xy()))
     return FaceMask(box_xyxy=box, mask_hw=mask, skin=skin)
 
@@ -202,17 +202,17 @@ def _change_of(
 ) -> FloatArray:
     """Return what to add to the region's RGB under a full mask, ``(h, w, 3)``."""
     left, top, right, bottom = mask.box_xyxy
-    face_mask_hw = (bottom - top, right - left)
+    region_hw = (bottom - top, right - left)
     coded_to_crop = composed(geometry.coded_to_display(), face.aligned.display_to_crop)
     crop_to_region = inverted(composed(_shift(mask.box_xyxy), coded_to_crop))
     source = region_sdr_rgb(frame, mask.box_xyxy)
 
     raw_change = _raw_head_change if config.mask == "head" else _raw_change
-    change = raw_change(source, face, crop_to_region, face_mask_hw)
+    change = raw_change(source, face, crop_to_region, region_hw)
     if config.colour_match > 0:
         tone = _slow_part(face.restored_chw) - _slow_part(face.aligned.crop_chw)
         cells_to_region = composed(cells_to_crop(CROP_SIZE_PX // _TONE_CELL_PX), crop_to_region)
-        change -= np.float32(config.colour_match) * _region(tone, cells_to_region, face_mask_hw)
+        change -= np.float32(config.colour_match) * _region(tone, cells_to_region, region_hw)
     if config.grain > 0:
         weights = luma_weights(frame.color, frame.whole_hw)
         grain = grain_to_add(source, source + change, weights, mask.mask_hw, mask.skin)
@@ -223,7 +223,7 @@ def _change_of(
 
 
 def _raw_change(
-    source: FloatArray, face: RestoredFace, crop_to_region: Affine, face_mask_hw: tuple[int, int]
+    source: FloatArray, face: RestoredFace, crop_to_region: Affine, region_hw: tuple[int, int]
 ) -> FloatArray:
     """Return restored less source, ``(h, w, 3)``, at the resolution that both really have.
 
@@ -233,21 +233,21 @@ def _raw_change(
     """
     own_detail = _own_detail(crop_to_region)
     if own_detail == 1.0:
-        return _region(face.restored_chw - face.aligned.crop_chw, crop_to_region, face_mask_hw)
-    change = _region(face.restored_chw, crop_to_region, face_mask_hw) - source
+        return _region(face.restored_chw - face.aligned.crop_chw, crop_to_region, region_hw)
+    change = _region(face.restored_chw, crop_to_region, region_hw) - source
     if own_detail > 0.0:
-        seen = _region(face.aligned.crop_chw, crop_to_region, face_mask_hw)
+        seen = _region(face.aligned.crop_chw, crop_to_region, region_hw)
         change -= np.float32(own_detail) * (seen - source)
     return change
 
 
 def _raw_head_change(
-    source: FloatArray, face: RestoredFace, crop_to_region: Affine, face_mask_hw: tuple[int, int]
+    source: FloatArray, face: RestoredFace, crop_to_region: Affine, region_hw: tuple[int, int]
 ) -> FloatArray:
     """Return the same but for rounding, resampled once: a head is twice as large as a face."""
     own_detail = _own_detail(crop_to_region)
     mixed = torch.sub(face.restored_chw, face.aligned.crop_chw, alpha=own_detail)
-    change = _region(mixed, crop_to_region, face_mask_hw)
+    change = _region(mixed, crop_to_region, region_hw)
     if own_detail < 1.0:
         cv2.scaleAdd(source, own_detail - 1.0, change, change)
     return change
@@ -266,8 +266,8 @@ def _slow_part(crop_chw: Tensor) -> Tensor:
     return F.avg_pool2d(halves, kernel_size=4, stride=2, padding=1, count_include_pad=False)
 
 
-def _region(image_chw: Tensor, to_region: Affine, face_mask_hw: tuple[int, int]) -> FloatArray:
-    image: Tensor = warped(image_chw, to_region, face_mask_hw)
+def _region(image_chw: Tensor, to_region: Affine, region_hw: tuple[int, int]) -> FloatArray:
+    image: Tensor = warped(image_chw, to_region, region_hw)
     return np.ascontiguousarray(image.permute(1, 2, 0).to(torch.float32).cpu().numpy())
 
 

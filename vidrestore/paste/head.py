@@ -229,8 +229,8 @@ def _places(cells: int) -> NDArray[np.float64]:
     return np.stack(np.meshgrid(at, at), axis=-1).reshape(-1, 2)
 
 
-def _cells(face_mask_hw: Tensor) -> FloatArray:
-    return np.ascontiguousarray(face_mask_hw.float().cpu().numpy())
+def _cells(mask_hw: Tensor) -> FloatArray:
+    return np.ascontiguousarray(mask_hw.float().cpu().numpy())
 
 
 def _enlarged(cells: FloatArray) -> FloatArray:

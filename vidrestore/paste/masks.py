@@ -121,16 +121,16 @@ def smooth_step(values: FloatArray, low: float, high: float) -> FloatArray:
 
 
 def mask_on_grid(
-    region_to_unit: Affine, face_mask_hw: tuple[int, int], *, full_inside: float = _FULL_INSIDE
+    region_to_unit: Affine, region_hw: tuple[int, int], *, full_inside: float = _FULL_INSIDE
 ) -> FloatArray:
     """Return the mask at every pixel of a region, ``(h, w)`` in [0, 1].
 
     Args:
         region_to_unit: From region pixels to the space of ``FaceEllipse.to_unit``.
-        face_mask_hw: Size of the region.
+        region_hw: Size of the region.
         full_inside: Radius, as a share of the ellipse's, within which the mask is 1.
     """
-    height, width = face_mask_hw
+    height, width = region_hw
     x = np.arange(width, dtype=np.float32)
     y = np.arange(height, dtype=np.float32)
     affine = region_to_unit.astype(np.float32)

@@ -151,8 +151,8 @@ def block_edges(plane_hw: Plane, *, origin_xy: tuple[int, int], max_value: int) 
     return float(np.mean(excess))
 
 
-def _edge_excess(face_mask_hw: FloatArray, first_column: int) -> float:
-    steps = np.abs(np.diff(face_mask_hw, axis=1))
+def _edge_excess(plane_hw: FloatArray, first_column: int) -> float:
+    steps = np.abs(np.diff(plane_hw, axis=1))
     beyond = steps[:, 1:-1] - 0.5 * (steps[:, :-2] + steps[:, 2:])
     columns: NDArray[np.int64] = np.arange(1, steps.shape[1] - 1, dtype=np.int64) + first_column
     last_of_block = columns % _BLOCK_PX == _BLOCK_PX - 1
