@@ -56,23 +56,36 @@ def test_an_unknown_device_names_the_choices(name: str) -> None:
         resolve_device(name)
 
 
-@pytest.mark.parametrize(("amx", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
-def test_auto_precision_on_a_cpu_is_bf16_only_with_amx(
-    amx: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("amx", "avx512", "dtype"),
+    [
+        (True, True, torch.bfloat16),
+        (False, True, torch.bfloat16),
+        (False, False, torch.float32),
+    ],
+)
+def test_auto_precision_on_a_cpu_is_bf16_only_where_it_is_in_hardware(
+    amx: bool, avx512: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512, raising=False)
 
     assert resolve_precision("auto", CPU) == dtype
 
 
 @pytest.mark.parametrize(
     ("flags", "dtype"),
-    [("fpu amx_bf16 amx_tile", torch.bfloat16), ("fpu avx512_bf16", torch.float32)],
+    [
+        ("fpu amx_bf16 amx_tile", torch.bfloat16),
+        ("fpu avx512f avx512_bf16", torch.bfloat16),
+        ("fpu avx512f avx512_vnni", torch.float32),
+    ],
 )
-def test_where_torch_cannot_tell_the_kernel_is_asked_for_amx(
-    flags: str, dtype: torch.dtype, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("query", ["_is_amx_tile_supported", "_is_avx512_bf16_supported"])
+def test_where_torch_cannot_tell_the_kernel_is_asked(
+    query: str, flags: str, dtype: torch.dtype, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported", raising=False)
+    monkeypatch.delattr(torch.cpu, query, raising=False)
     (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags : {flags}\n")
     monkeypatch.setattr(devices, "_CPU_INFO", tmp_path / "cpuinfo")
     assert resolve_precision("auto", CPU) == dtype

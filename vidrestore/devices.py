@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
 
 _CPU_INFO = Path("/proc/cpuinfo")
+_BF16_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})
+_BF16_QUERIES = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
 _NO_MEMORY = (
     "out of memory",
     "not enough memory",
@@ -54,8 +56,8 @@ def resolve_device(name: str) -> "torch.device":
 def resolve_precision(name: str, device: "torch.device") -> "torch.dtype":
     """Return the number format that networks run in on ``device``.
 
-    ``auto`` is bf16 if the device multiplies it at full speed (CPU with AMX, GPU with compute
-    capability 8 or later), else fp32. bf16 may be requested on any device.
+    ``auto`` is bf16 if the device multiplies it at full speed (CPU with AMX or AVX-512 BF16, GPU
+    with compute capability 8 or later), else fp32. bf16 may be requested on any device.
 
     Raises:
         DeviceError: The name is unknown, or fp16 is requested on a CPU.
@@ -80,20 +82,21 @@ def _has_fast_bf16(device: "torch.device") -> bool:
 
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    return device.type == "cpu" and _cpu_has_amx()
+    return device.type == "cpu" and _cpu_multiplies_bf16()
 
 
-def _cpu_has_amx() -> bool:
+def _cpu_multiplies_bf16() -> bool:
     import torch
 
-    # torch has no public query for AMX; the kernel's CPU flag is the fallback.
-    probe = getattr(torch.cpu, "_is_amx_tile_supported", None)
-    if callable(probe):
-        return bool(probe())
+    # torch has no public query for AMX and AVX-512 BF16; the kernel's CPU flags are the fallback.
+    queries = [getattr(torch.cpu, name, None) for name in _BF16_QUERIES]
+    if all(map(callable, queries)):
+        return any(bool(query()) for query in queries if callable(query))
     try:
-        return "amx_bf16" in _CPU_INFO.read_text(encoding="ascii", errors="replace").split()
+        flags = _CPU_INFO.read_text(encoding="ascii", errors="replace").split()
     except OSError:  # not Linux
         return False
+    return not _BF16_FLAGS.isdisjoint(flags)
 
 
 def out_of_memory(error: BaseException) -> bool:
