@@ -58,9 +58,9 @@ def inverted(affine: Affine) -> Affine:
     return np.concatenate([inverse, (-inverse @ affine[:, 2])[:, None]], axis=1)
 
 
-def applied(affine: Affine, points_xy: ArrayLike) -> NDArray[np.float64]:
+def applied(affine: Affine, landmarks_xy: ArrayLike) -> NDArray[np.float64]:
     """Return ``(N, 2)`` points mapped by ``affine``."""
-    points: NDArray[np.float64] = np.asarray(points_xy, dtype=np.float64)
+    points: NDArray[np.float64] = np.asarray(landmarks_xy, dtype=np.float64)
     return points @ affine[:, :2].T + affine[:, 2]
 
 

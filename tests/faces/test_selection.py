@@ -14,8 +14,8 @@ def face_of(track_id: int, side_px: float, *, wide: bool = False) -> TrackedFace
         track_id=track_id,
         box_xyxy=(10.0, 10.0, 10.0 + width, 10.0 + height),
         score=0.9,
-        points_xy=points,
-        measured_points_xy=points,
+        landmarks_xy=points,
+        raw_landmarks_xy=points,
     )
 
 

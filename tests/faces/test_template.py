@@ -4,7 +4,7 @@ from support.faces import points_at
 
 from vidrestore.affine import applied
 from vidrestore.faces.template import (
-    TEMPLATE_POINTS_XY,
+    TEMPLATE_LANDMARKS_XY,
     roll_radians,
     similarity_to_template,
 )
@@ -15,11 +15,11 @@ def test_a_frontal_face_lands_on_the_template_however_it_lies() -> None:
 
     to_template = similarity_to_template(points)
 
-    np.testing.assert_allclose(applied(to_template, points), TEMPLATE_POINTS_XY, atol=1e-9)
+    np.testing.assert_allclose(applied(to_template, points), TEMPLATE_LANDMARKS_XY, atol=1e-9)
 
 
 def test_the_map_never_mirrors() -> None:
-    mirrored = TEMPLATE_POINTS_XY * [-1, 1]
+    mirrored = TEMPLATE_LANDMARKS_XY * [-1, 1]
 
     assert np.linalg.det(similarity_to_template(mirrored)[:, :2]) > 0
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.metrics.identity import angle_degrees, arcface_embeddings, cosine, embeddings
 
 
@@ -20,9 +20,9 @@ class Spy(nn.Module):
 def test_the_eyes_come_to_lie_where_recognition_networks_expect_them() -> None:
     spy = Spy()
     crop = torch.zeros(1, 3, 512, 512)
-    eye = TEMPLATE_POINTS_XY[0].round().astype(int)
+    eye = TEMPLATE_LANDMARKS_XY[0].round().astype(int)
     crop[:, :, eye[1] - 9 : eye[1] + 10, eye[0] - 9 : eye[0] + 10] = 1.0
-    embeddings(spy, crop, TEMPLATE_POINTS_XY)
+    embeddings(spy, crop, TEMPLATE_LANDMARKS_XY)
     assert spy.seen.shape == (1, 3, 112, 96)
     bright = spy.seen[0, 0] - spy.seen[0, 0].min()
     x = float((bright.sum(dim=0) * torch.arange(96)).sum() / bright.sum())

@@ -8,7 +8,7 @@ import torch
 from support.frames import YUV444, random_frame
 from support.restoring import face_at, restored
 
-from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.paste.composite import face_mask, pasted
 from vidrestore.paste.head import COLOUR_CELLS, likely_head, nearest_share
 from vidrestore.paste.settings import PasteConfig
@@ -170,7 +170,7 @@ def test_of_two_heads_every_place_belongs_to_the_nearer_one() -> None:
     assert (masks[0] + masks[1]).max() < 1.04
     assert np.abs(np.diff(masks[0], axis=1)).max() < 0.06
     for own, other, track in ((*masks, tracks[0]), (*masks[::-1], tracks[1])):
-        for x, y in np.rint(track.points_xy).astype(int):
+        for x, y in np.rint(track.landmarks_xy).astype(int):
             assert own[y, x] > 0.99
             assert other[y, x] == 0.0
     # Without the other, the first head's mask does cover its face.
@@ -178,7 +178,7 @@ def test_of_two_heads_every_place_belongs_to_the_nearer_one() -> None:
 
 
 def test_the_shares_of_two_faces_sum_to_one_and_of_three_to_no_more() -> None:
-    places = [TEMPLATE_POINTS_XY + shift for shift in ((0, 0), (150, 20), (60, 160))]
+    places = [TEMPLATE_LANDMARKS_XY + shift for shift in ((0, 0), (150, 20), (60, 160))]
     two = nearest_share(places[0], [places[1]]) + nearest_share(places[1], [places[0]])
     np.testing.assert_allclose(two, 1.0, atol=1e-5)
     three = sum(nearest_share(each, [o for o in places if o is not each]) for each in places)
@@ -192,7 +192,7 @@ def test_a_neighbour_that_is_left_alone_keeps_every_sample_of_its_face() -> None
     face = darkened(frame, face_at((300, 300), size_px=420))
     neighbour = face_at((490, 320), size_px=300, track_id=2)
     near = np.zeros(frame.coded_hw, bool)
-    (left, top), (right, bottom) = (neighbour.points_xy.min(0), neighbour.points_xy.max(0))
+    (left, top), (right, bottom) = (neighbour.landmarks_xy.min(0), neighbour.landmarks_xy.max(0))
     near[round(top) : round(bottom), round(left) : round(right)] = True
 
     def changed(left_alone: tuple[TrackedFace, ...]) -> np.ndarray:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vidrestore.affine import applied
-from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.paste.masks import face_ellipse, mask_on_grid
 
 
@@ -14,7 +14,7 @@ def mask_of(points: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("nose_shift", [-60.0, 0.0, 60.0])
 def test_the_features_are_fully_inside_and_the_border_fully_outside(nose_shift: float) -> None:
-    points = TEMPLATE_POINTS_XY.copy()
+    points = TEMPLATE_LANDMARKS_XY.copy()
     points[2, 0] += nose_shift
     mask = mask_of(points)
     for x, y in points:
@@ -24,14 +24,14 @@ def test_the_features_are_fully_inside_and_the_border_fully_outside(nose_shift: 
 
 
 def test_the_mask_falls_smoothly() -> None:
-    mask = mask_of(TEMPLATE_POINTS_XY.copy())
+    mask = mask_of(TEMPLATE_LANDMARKS_XY.copy())
     assert np.abs(np.diff(mask, axis=0)).max() < 0.04
     assert np.abs(np.diff(mask, axis=1)).max() < 0.04
     assert set(np.unique(mask[[0, 280], [0, 256]])) == {0.0, 1.0}
 
 
 def test_the_bounds_hold_all_of_the_mask() -> None:
-    ellipse = face_ellipse(TEMPLATE_POINTS_XY.copy())
+    ellipse = face_ellipse(TEMPLATE_LANDMARKS_XY.copy())
     y, x = np.nonzero(mask_on_grid(ellipse.to_unit, (512, 512)))
     left, top, right, bottom = ellipse.bounds_xyxy
     assert left <= x.min()
@@ -44,7 +44,7 @@ def test_a_tilted_face_tilts_its_mask() -> None:
     turn = np.array([[np.cos(0.35), -np.sin(0.35)], [np.sin(0.35), np.cos(0.35)]])
     centre = np.array([256.0, 280.0])
     points = applied(
-        np.concatenate([turn, (centre - turn @ centre)[:, None]], axis=1), TEMPLATE_POINTS_XY
+        np.concatenate([turn, (centre - turn @ centre)[:, None]], axis=1), TEMPLATE_LANDMARKS_XY
     )
     y, x = np.nonzero(mask_of(points) > 0.5)
     assert np.cov(x, y)[0, 1] < 0

@@ -8,7 +8,7 @@ import torch
 from support.frames import YUV444, random_frame
 from support.restoring import face_at, restored
 
-from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.paste.composite import FaceMask, face_mask, pasted
 from vidrestore.paste.masks import (
     cells_to_crop,
@@ -71,7 +71,7 @@ def test_the_mask_falls_to_zero_inside_the_crop(region: np.ndarray) -> None:
 
 def test_the_features_and_all_of_the_skin_are_shown() -> None:
     mask = mask_in_crop(oval(150, 195))
-    for x, y in TEMPLATE_POINTS_XY:
+    for x, y in TEMPLATE_LANDMARKS_XY:
         assert mask[round(y), round(x)] == pytest.approx(1.0, abs=1e-3)
     inner = np.kron(oval(130, 175), np.ones((4, 4))) > 0
     assert mask[inner].min() > 0.85
@@ -102,13 +102,13 @@ def test_a_face_that_the_parser_misses_fades_to_the_ellipse_by_degrees() -> None
 
 
 def test_no_region_is_the_plain_ellipse() -> None:
-    ellipse = face_ellipse(TEMPLATE_POINTS_XY.copy())
+    ellipse = face_ellipse(TEMPLATE_LANDMARKS_XY.copy())
     expected = mask_on_grid(ellipse.to_unit, (512, 512))
     np.testing.assert_allclose(mask_in_crop(None), expected, atol=1e-3)
 
 
 def test_trust_grows_with_the_share_of_face_in_the_middle() -> None:
-    ellipse = face_ellipse(TEMPLATE_POINTS_XY.copy())
+    ellipse = face_ellipse(TEMPLATE_LANDMARKS_XY.copy())
     trusts = [mask_confidence(oval(130, 170) * share, ellipse) for share in (0.2, 0.4, 0.5, 0.8)]
     assert trusts[0] == 0.0
     assert trusts == sorted(trusts)
@@ -133,7 +133,7 @@ def test_regions_of_other_cell_sizes_lie_in_the_same_place() -> None:
 
 
 def test_without_trust_the_mask_of_a_region_is_the_ellipse() -> None:
-    ellipse = face_ellipse(TEMPLATE_POINTS_XY.copy())
+    ellipse = face_ellipse(TEMPLATE_LANDMARKS_XY.copy())
     shown = np.zeros((512, 512), np.float32)
     found = combine_masks(shown, ellipse.to_unit, trust=0.0)
     np.testing.assert_array_equal(found, mask_on_grid(ellipse.to_unit, (512, 512)))

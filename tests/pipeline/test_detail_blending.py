@@ -48,8 +48,8 @@ def tracked(count: int) -> list[TrackedFrame]:
         track_id=1,
         box_xyxy=POINTS.box_xyxy,
         score=1.0,
-        points_xy=POINTS.points_xy,
-        measured_points_xy=POINTS.points_xy,
+        landmarks_xy=POINTS.landmarks_xy,
+        raw_landmarks_xy=POINTS.landmarks_xy,
     )
     frames: list[TrackedFrame] = []
     for index in range(count):

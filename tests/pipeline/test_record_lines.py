@@ -193,4 +193,4 @@ def test_what_became_of_a_face_is_told_as_it_was() -> None:
     assert (told.strength, told.reason, told.identity_similarity) == (0.25, "turned far", 0.75)
     assert (told.luma_before, told.luma_after) == (100.0, 255.0)
     assert told.points_xy == told.points_measured_xy
-    np.testing.assert_allclose(told.points_xy, face.points_xy)
+    np.testing.assert_allclose(told.points_xy, face.landmarks_xy)

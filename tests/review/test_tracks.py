@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from support.reviews import review_face, review_frames, shifted_points
 
-from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.record import FrameRecord
 from vidrestore.review.tracks import Track, jitter_px, read_tracks
 
@@ -76,7 +76,7 @@ def test_trembling_landmarks_jitter_before_smoothing_and_not_after() -> None:
 @pytest.mark.parametrize("size", [0.25, 1.0, 3.0])
 def test_jitter_is_in_pixels_of_the_crop_whatever_the_size_of_the_face(size: float) -> None:
     def face_at(x_in_crop: float):
-        points = (TEMPLATE_POINTS_XY + np.array([x_in_crop, 0])) * size
+        points = (TEMPLATE_LANDMARKS_XY + np.array([x_in_crop, 0])) * size
         return review_face(0, points_xy=tuple(map(tuple, points.tolist())))
 
     jump = jitter_px(face_at(0), face_at(4), face_at(0), smoothed=True)

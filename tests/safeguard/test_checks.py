@@ -104,12 +104,12 @@ def test_a_face_seen_from_the_front_is_taken_and_one_turned_away_is_not() -> Non
 def test_a_three_quarter_face_is_restored_in_full() -> None:
     face = tracked(nose_shift=0.45)
 
-    assert yaw_degrees(face.points_xy) == pytest.approx(52, abs=1)
+    assert yaw_degrees(face.landmarks_xy) == pytest.approx(52, abs=1)
     assert points_reading(face) == Reading()
 
 
 def test_yaw_does_not_depend_on_how_the_head_is_tilted() -> None:
-    points = tracked(nose_shift=0.35).points_xy
+    points = tracked(nose_shift=0.35).landmarks_xy
     turn = np.array([[0.8, -0.6], [0.6, 0.8]], dtype=np.float32)
 
     assert yaw_degrees(points) == pytest.approx(yaw_degrees(3 * points @ turn), abs=1e-3)

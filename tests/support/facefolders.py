@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.training.data.face_table import POINT_COLUMNS
 
 
@@ -20,7 +20,7 @@ def painted_face(number: int, *, side_px: int) -> NDArray[np.uint8]:
     middle = (side_px // 2, int(0.55 * side_px))
     axes = (int(0.33 * side_px), int(0.43 * side_px))
     cv2.ellipse(face, middle, axes, 0, 0, 360, skin, -1, cv2.LINE_AA)
-    points = TEMPLATE_POINTS_XY * scale
+    points = TEMPLATE_LANDMARKS_XY * scale
     for x, y in points[:2]:
         cv2.circle(face, (int(x), int(y)), max(2, int(24 * scale)), (250, 250, 250), -1)
         cv2.circle(face, (int(x), int(y)), max(1, int(12 * scale)), (40, 30, 20), -1)
@@ -34,7 +34,7 @@ def painted_face(number: int, *, side_px: int) -> NDArray[np.uint8]:
 def write_faces(folder: Path, *, count: int, side_px: int, effective_px: int = 512) -> Path:
     """Write painted faces and ``faces.tsv`` into a new folder; return it."""
     folder.mkdir(parents=True)
-    points = (TEMPLATE_POINTS_XY + 0.5) * (side_px / 512) - 0.5
+    points = (TEMPLATE_LANDMARKS_XY + 0.5) * (side_px / 512) - 0.5
     cells = [*(f"{each:.3f}" for each in points.ravel()), str(effective_px)]
     lines = ["\t".join(["file", *POINT_COLUMNS, "eff_res512"])]
     for number in range(count):

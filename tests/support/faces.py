@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from support.frames import GBR
 
-from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.models.mtcnn import Mtcnn
 from vidrestore.types import (
     ColorTags,
@@ -43,7 +43,9 @@ def points_at(
     centre_xy: tuple[float, float], *, eyes_px: float = 40.0, roll: float = 0.0
 ) -> NDArray[np.float64]:
     """Return ``(5, 2)`` points of a frontal face, turned clockwise by ``roll`` radians."""
-    shape = (TEMPLATE_POINTS_XY - TEMPLATE_POINTS_XY.mean(axis=0)) * eyes_px / _TEMPLATE_EYES_PX
+    shape = (
+        (TEMPLATE_LANDMARKS_XY - TEMPLATE_LANDMARKS_XY.mean(axis=0)) * eyes_px / _TEMPLATE_EYES_PX
+    )
     cos, sin = np.cos(roll), np.sin(roll)
     return shape @ np.array([[cos, sin], [-sin, cos]]) + np.array(centre_xy)
 
@@ -57,7 +59,7 @@ def face_at(
     return Detection(
         box_xyxy=(x - half_x, y - half_y, x + half_x, y + half_y),
         score=score,
-        points_xy=points_at(centre_xy, eyes_px=eyes_px).astype(np.float32),
+        landmarks_xy=points_at(centre_xy, eyes_px=eyes_px).astype(np.float32),
     )
 
 
@@ -133,7 +135,9 @@ def _number_in(picture: NDArray[np.uint8]) -> int:
 
 def _nearest(guess: Detection, faces: Sequence[Detection]) -> Detection | None:
     def distance(face: Detection) -> float:
-        return float(np.linalg.norm(face.points_xy.mean(axis=0) - guess.points_xy.mean(axis=0)))
+        return float(
+            np.linalg.norm(face.landmarks_xy.mean(axis=0) - guess.landmarks_xy.mean(axis=0))
+        )
 
     width = guess.box_xyxy[2] - guess.box_xyxy[0]
     near = [face for face in faces if distance(face) < width / 2]
@@ -151,8 +155,8 @@ def tracked_frames(
             track_id=track_id,
             box_xyxy=(float(low[0]), float(low[1]), float(high[0]), float(high[1])),
             score=0.99,
-            points_xy=five,
-            measured_points_xy=five,
+            landmarks_xy=five,
+            raw_landmarks_xy=five,
         )
         frame = numbered_frame(index, seconds=index / fps, hw=(12, 16))
         frames.append(TrackedFrame(frame=frame, shot=0, faces=(face,)))

@@ -5,7 +5,7 @@ import torch
 
 from vidrestore.affine import applied
 from vidrestore.faces.align import aligned
-from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.types import (
     DisplayGeometry,
     Frame,
@@ -23,14 +23,14 @@ def face_at(
     linear = np.array([[cos, -sin], [sin, cos]])
     shift = np.array(centre_xy) - linear @ np.array([255.5, 255.5])
     crop_to_display = np.concatenate([linear, shift[:, None]], axis=1)
-    points = applied(crop_to_display, TEMPLATE_POINTS_XY).astype(np.float32)
+    points = applied(crop_to_display, TEMPLATE_LANDMARKS_XY).astype(np.float32)
     low, high = points.min(axis=0), points.max(axis=0)
     return TrackedFace(
         track_id=track_id,
         box_xyxy=(float(low[0]), float(low[1]), float(high[0]), float(high[1])),
         score=1.0,
-        points_xy=points,
-        measured_points_xy=points,
+        landmarks_xy=points,
+        raw_landmarks_xy=points,
     )
 
 

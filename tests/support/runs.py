@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import torch
 
-from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.models.face_parser import FaceParser
 from vidrestore.models.recognizers.mobilefacenet import MobileFaceNet
 from vidrestore.toml_config import from_mapping
@@ -30,7 +30,7 @@ def write_faces(root: Path) -> Path:
         colour = np.stack([wave, wave[::-1], wave.T], axis=2).astype(np.uint8)
         cv2.imwrite(str(folder / f"{number}.png"), colour)
         cv2.imwrite(str(folder / f"{number}_mask.png"), (wave > 127).astype(np.uint8))
-        points = (TEMPLATE_POINTS_XY * 128 / 512).ravel()
+        points = (TEMPLATE_LANDMARKS_XY * 128 / 512).ravel()
         cells = [f"{number}.png", *(f"{each:.2f}" for each in points), "128"]
         rows.append("\t".join([*cells, f"{number}_mask.png"]))
     (folder / "faces.tsv").write_text("\n".join(rows) + "\n")

@@ -11,7 +11,7 @@ from support.frames import GRAY, random_frame
 from torch import Tensor
 
 from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, embedded_mtcnn
-from vidrestore.faces.template import TEMPLATE_POINTS_XY, similarity_to_template
+from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY, similarity_to_template
 from vidrestore.types import AlignedFace, AlignedFrame, TrackedFace
 
 SIDE_PX = 512
@@ -23,7 +23,7 @@ def face_crop() -> Picture:
     """Return the example's face, ``(S, S, 3)`` RGB in [0, 1]."""
     picture = example_pictures(1)[0]
     (face,) = MtcnnDetector(embedded_mtcnn()).detect([picture])[0]
-    to_crop = similarity_to_template(face.points_xy)
+    to_crop = similarity_to_template(face.landmarks_xy)
     crop = cv2.warpAffine(picture, to_crop, (SIDE_PX, SIDE_PX), borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(crop, dtype=np.float32) / np.float32(255)
 
@@ -98,14 +98,14 @@ def tracked(
     *, track_id: int = 1, score: float = 1.0, nose_shift: float = 0.0, left_alone: str | None = None
 ) -> TrackedFace:
     """Return a face that fills its frame; the nose lies so many eye distances off the middle."""
-    points = TEMPLATE_POINTS_XY.astype(np.float32)
+    points = TEMPLATE_LANDMARKS_XY.astype(np.float32)
     points[2, 0] += nose_shift * (points[1, 0] - points[0, 0])
     return TrackedFace(
         track_id=track_id,
         box_xyxy=(120, 120, 400, 450),
         score=score,
-        points_xy=points,
-        measured_points_xy=points,
+        landmarks_xy=points,
+        raw_landmarks_xy=points,
         left_alone=left_alone,
     )
 

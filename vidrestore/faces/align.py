@@ -45,7 +45,7 @@ def aligned(
     Returns:
         None if the crop is entirely outside the frame.
     """
-    display_to_crop = similarity_to_template(face.points_xy)
+    display_to_crop = similarity_to_template(face.landmarks_xy)
     coded_to_crop = composed(geometry.coded_to_display(), display_to_crop)
     corners = applied(inverted(coded_to_crop), CROP_CORNERS_XY)
     low, high = corners.min(axis=0) - _MARGIN_PX, corners.max(axis=0) + _MARGIN_PX

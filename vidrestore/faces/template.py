@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from vidrestore.affine import fit_similarity
 from vidrestore.types import Affine, FloatArray
 
-TEMPLATE_POINTS_XY: NDArray[np.float64] = np.array(
+TEMPLATE_LANDMARKS_XY: NDArray[np.float64] = np.array(
     [
         [192.98138, 239.94708],
         [318.90277, 240.1936],
@@ -17,23 +17,23 @@ TEMPLATE_POINTS_XY: NDArray[np.float64] = np.array(
 )
 """Left eye, right eye, nose, left and right mouth corner, as seen, in pixels of the 512 crop (the
 FFHQ alignment as used by the published restorers)."""
-TEMPLATE_POINTS_XY.setflags(write=False)
+TEMPLATE_LANDMARKS_XY.setflags(write=False)
 
 
-def similarity_to_template(points_xy: FloatArray | NDArray[np.float64]) -> Affine:
-    """Return the map from the space of ``points_xy`` (5, 2) to the 512 crop.
+def similarity_to_template(landmarks_xy: FloatArray | NDArray[np.float64]) -> Affine:
+    """Return the map from the space of ``landmarks_xy`` (5, 2) to the 512 crop.
 
     Raises:
         ValueError: All points coincide.
     """
-    return fit_similarity(points_xy, TEMPLATE_POINTS_XY)
+    return fit_similarity(landmarks_xy, TEMPLATE_LANDMARKS_XY)
 
 
-def roll_radians(points_xy: FloatArray | NDArray[np.float64]) -> float:
+def roll_radians(landmarks_xy: FloatArray | NDArray[np.float64]) -> float:
     """Return how far a face is turned clockwise in the picture, in [-pi, pi].
 
     Raises:
         ValueError: All points coincide.
     """
-    to_template = similarity_to_template(points_xy)
+    to_template = similarity_to_template(landmarks_xy)
     return float(-np.arctan2(to_template[1, 0], to_template[0, 0]))

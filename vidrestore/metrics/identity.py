@@ -8,7 +8,7 @@ from vidrestore.affine import fit_similarity
 from vidrestore.types import Affine
 from vidrestore.warp import warped
 
-RECOGNITION_POINTS_XY = np.array(
+RECOGNITION_LANDMARKS_XY = np.array(
     [
         [30.2946, 51.6963],
         [65.5318, 51.5014],
@@ -22,15 +22,15 @@ RECOGNITION_HW = (112, 96)
 """Its size in pixels."""
 
 
-def embeddings(network: nn.Module, crops_NCHW: Tensor, points_xy: np.ndarray) -> Tensor:
+def embeddings(network: nn.Module, crops_NCHW: Tensor, landmarks_xy: np.ndarray) -> Tensor:
     """Return unit embeddings ``(N, D)`` of crops that share their alignment.
 
     Args:
         network: Takes ``(N, 3, 112, 96)`` RGB as ``(x - 127.5) / 128``.
         crops_NCHW: float RGB in [0, 1].
-        points_xy: ``(5, 2)`` landmarks in crop pixels, the same for all crops.
+        landmarks_xy: ``(5, 2)`` landmarks in crop pixels, the same for all crops.
     """
-    to_face: Affine = fit_similarity(points_xy, RECOGNITION_POINTS_XY)
+    to_face: Affine = fit_similarity(landmarks_xy, RECOGNITION_LANDMARKS_XY)
     faces = torch.stack([warped(crop, to_face, RECOGNITION_HW) for crop in crops_NCHW])
     scaled = (faces.clamp(0, 1) * 255.0 - 127.5) / 128.0
     with torch.inference_mode():

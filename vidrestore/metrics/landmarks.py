@@ -11,14 +11,14 @@ def landmark_distance_px(first_xy: Points, second_xy: Points) -> float:
     return float(np.linalg.norm(first_xy - second_xy, axis=-1).mean())
 
 
-def landmark_jitter_px(points_xy: Points, reference_xy: Points | None = None) -> float:
+def landmark_jitter_px(landmarks_xy: Points, reference_xy: Points | None = None) -> float:
     """Return how much landmarks tremble: the mean change of their error from frame to frame.
 
     The reference's own motion does not count. Without one, what counts is the acceleration, which
     a steady motion does not have.
 
     Args:
-        points_xy: ``(T, P, 2)``, one set of points a frame; NaN where no face was found, which
+        landmarks_xy: ``(T, P, 2)``, one set of points a frame; NaN where no face was found, which
             leaves out the steps from and to that frame.
         reference_xy: The same points in the undegraded clip, or None.
 
@@ -26,12 +26,12 @@ def landmark_jitter_px(points_xy: Points, reference_xy: Points | None = None) ->
         ValueError: There are too few frames.
     """
     least = 2 if reference_xy is not None else 3
-    if len(points_xy) < least:
-        raise ValueError(f"jitter needs {least} frames or more, got {len(points_xy)}")
+    if len(landmarks_xy) < least:
+        raise ValueError(f"jitter needs {least} frames or more, got {len(landmarks_xy)}")
     if reference_xy is None:
-        steps = np.diff(points_xy, n=2, axis=0)
+        steps = np.diff(landmarks_xy, n=2, axis=0)
     else:
-        steps = np.diff(points_xy - reference_xy, axis=0)
+        steps = np.diff(landmarks_xy - reference_xy, axis=0)
     lengths = np.linalg.norm(steps, axis=-1)
     known = lengths[np.isfinite(lengths)]
     return float(known.mean()) if known.size else float("nan")

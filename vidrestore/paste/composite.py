@@ -85,7 +85,7 @@ def face_mask(
     if shape == "head":
         return _head_mask(frame, geometry, face, others)
     coded_to_crop = composed(geometry.coded_to_display(), face.aligned.display_to_crop)
-    ellipse = face_ellipse(applied(face.aligned.display_to_crop, face.aligned.face.points_xy))
+    ellipse = face_ellipse(applied(face.aligned.display_to_crop, face.aligned.face.landmarks_xy))
     box = aligned_box(frame, mapped_bounds(inverted(coded_to_crop), ellipse.corners_xy()))
     if box is None:
         return None
@@ -107,8 +107,8 @@ def _head_mask(
 ) -> FaceMask | None:
     aligned = face.aligned
     means = averaged(aligned.crop_chw, (COLOUR_CELLS, COLOUR_CELLS))
-    ellipse = face_ellipse(applied(aligned.display_to_crop, aligned.face.points_xy))
-    cells = head_mask(face, ellipse, means, [other.points_xy for other in others])
+    ellipse = face_ellipse(applied(aligned.display_to_crop, aligned.face.landmarks_xy))
+    cells = head_mask(face, ellipse, means, [other.landmarks_xy for other in others])
     corners = _corners_of_cells(cells)
     coded_to_crop = composed(geometry.coded_to_display(), aligned.display_to_crop)
     bounds = None if corners is None else mapped_bounds(inverted(coded_to_crop), corners)

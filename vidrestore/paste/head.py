@@ -99,7 +99,7 @@ def head_mask(
     if others_xy:
         own_xy, *rest_xy = (
             applied(face.aligned.display_to_crop, each)
-            for each in (face.aligned.face.points_xy, *others_xy)
+            for each in (face.aligned.face.landmarks_xy, *others_xy)
         )
         mask *= _enlarged(nearest_share(own_xy, rest_xy))
     return mask
@@ -152,17 +152,17 @@ def _steepness(crop_chw: Tensor) -> FloatArray:
 
 
 def nearest_share(
-    points_xy: NDArray[np.float64], others_xy: Sequence[NDArray[np.float64]]
+    landmarks_xy: NDArray[np.float64], others_xy: Sequence[NDArray[np.float64]]
 ) -> FloatArray:
     """Return how far each cell belongs to a face and not to others, ``(COLOUR_CELLS,) * 2``.
 
     Of two faces the shares sum to 1 at every place of the picture, of more to at most 1.
 
     Args:
-        points_xy: ``(5, 2)`` landmarks in pixels of the face's crop.
+        landmarks_xy: ``(5, 2)`` landmarks in pixels of the face's crop.
         others_xy: Those of the other faces, in the same pixels.
     """
-    own = _radii(face_units(points_xy))
+    own = _radii(face_units(landmarks_xy))
     share = np.ones_like(own)
     for other_xy in others_xy:
         nearer = _radii(face_units(other_xy)) - own

@@ -53,13 +53,13 @@ class FaceEllipse:
         return np.array([[left, top], [right, top], [left, bottom], [right, bottom]])
 
 
-def face_ellipse(points_xy: NDArray[np.float64]) -> FaceEllipse:
+def face_ellipse(landmarks_xy: NDArray[np.float64]) -> FaceEllipse:
     """Return the ellipse through a face's geometry.
 
     Args:
-        points_xy: ``(5, 2)`` landmarks in crop pixels.
+        landmarks_xy: ``(5, 2)`` landmarks in crop pixels.
     """
-    centre, across, axis, half_width, half_height = _axes(points_xy)
+    centre, across, axis, half_width, half_height = _axes(landmarks_xy)
     centre = np.clip(centre, CROP_SIZE_PX * 0.3, CROP_SIZE_PX * 0.7)
 
     reach = np.hypot(across * half_width, axis * half_height)
@@ -80,26 +80,28 @@ def face_ellipse(points_xy: NDArray[np.float64]) -> FaceEllipse:
     )
 
 
-def face_units(points_xy: NDArray[np.float64]) -> Affine:
-    """Return the map from the space of ``points_xy`` to one in which the face is the unit circle.
+def face_units(landmarks_xy: NDArray[np.float64]) -> Affine:
+    """Return the map from the space of ``landmarks_xy`` to one with the face as the unit circle.
 
     The circle is the ellipse of ``face_ellipse``, which no crop cuts here.
 
     Args:
-        points_xy: ``(5, 2)`` landmarks.
+        landmarks_xy: ``(5, 2)`` landmarks.
     """
-    centre, across, axis, half_width, half_height = _axes(points_xy)
+    centre, across, axis, half_width, half_height = _axes(landmarks_xy)
     return _to_unit(centre, across / half_width, axis / half_height)
 
 
 def _axes(
-    points_xy: NDArray[np.float64],
+    landmarks_xy: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float, float]:
     """Return an ellipse's centre, the directions of its axes, and half its width and height."""
-    eyes, mouth = points_xy[:2].mean(axis=0), points_xy[3:].mean(axis=0)
+    eyes, mouth = landmarks_xy[:2].mean(axis=0), landmarks_xy[3:].mean(axis=0)
     down = mouth - eyes
     # Half the eye distance bounds the length from below: a face bent down is short, not small.
-    length = max(float(np.hypot(*down)), 0.8 * float(np.hypot(*(points_xy[1] - points_xy[0]))), 1.0)
+    length = max(
+        float(np.hypot(*down)), 0.8 * float(np.hypot(*(landmarks_xy[1] - landmarks_xy[0]))), 1.0
+    )
     axis = down / max(float(np.hypot(*down)), 1e-6)
     centre = eyes + _CENTRE_BELOW_EYES * length * axis
     across = np.array([-axis[1], axis[0]])

@@ -166,8 +166,8 @@ def _face_record(finished: FinishedFace, strength: float) -> FaceRecord:
         box_xyxy=(left, top, right, bottom),
         score=_within(float(face.score), 0, 1),
         interpolated=face.interpolated,
-        points_measured_xy=_points(face.measured_points_xy),
-        points_xy=_points(face.points_xy),
+        points_measured_xy=_points(face.raw_landmarks_xy),
+        points_xy=_points(face.landmarks_xy),
         mask_xyxy=finished.mask_xyxy,
         strength=_within(strength * verdict.strength, 0, 1),
         reason=verdict.reason,
@@ -177,8 +177,8 @@ def _face_record(finished: FinishedFace, strength: float) -> FaceRecord:
     )
 
 
-def _points(points_xy: FloatArray) -> PointsXy:
-    return tuple((float(x), float(y)) for x, y in points_xy)
+def _points(landmarks_xy: FloatArray) -> PointsXy:
+    return tuple((float(x), float(y)) for x, y in landmarks_xy)
 
 
 def _measured(value: float | None, low: float, high: float) -> float | None:

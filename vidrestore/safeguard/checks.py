@@ -41,7 +41,7 @@ def check_track(face: TrackedFace, config: SafeguardConfig) -> Reading:
     return least(
         [
             reading(SCORE(face.score), "unsure"),
-            reading(YAW_DEGREES(yaw_degrees(face.points_xy)), "turned"),
+            reading(YAW_DEGREES(yaw_degrees(face.landmarks_xy)), "turned"),
             reading(1.0 - config.keep_good * face.goodness, "already good"),
         ]
     )
@@ -64,13 +64,13 @@ def luma_of(crop_chw: Tensor) -> FloatArray:
     return np.ascontiguousarray(luma.cpu().numpy(), dtype=np.float32)
 
 
-def yaw_degrees(points_xy: FloatArray) -> float:
+def yaw_degrees(landmarks_xy: FloatArray) -> float:
     """Return how far a face is turned sideways, by the position of the nose between the eyes.
 
     Args:
-        points_xy: ``(5, 2)`` landmarks in any pixels.
+        landmarks_xy: ``(5, 2)`` landmarks in any pixels.
     """
-    points: NDArray[np.float64] = points_xy.astype(np.float64)
+    points: NDArray[np.float64] = landmarks_xy.astype(np.float64)
     across = points[1] - points[0]
     along = float((points[2] - points[0]) @ across / max(1e-9, float(across @ across)))
     return degrees(atan2(abs(along - 0.5), _NOSE_DEPTH))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vidrestore.errors import WeightsError
 from vidrestore.faces.detection.detector import Detector
-from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.metrics.fid import Embedding, feature_statistics, frechet_distance
 from vidrestore.metrics.identity import arcface_embeddings, embeddings
 from vidrestore.metrics.lpips import FeatureDistance
@@ -196,7 +196,7 @@ def load_identity_embedder(path: Path) -> Callable[[Tensor], Tensor]:
     """
     network = recognition_network(path).eval().requires_grad_(False)
     if isinstance(network, MobileFaceNet):
-        return lambda crops: embeddings(network, crops, TEMPLATE_POINTS_XY)
+        return lambda crops: embeddings(network, crops, TEMPLATE_LANDMARKS_XY)
     return lambda crops: arcface_embeddings(network, crops)
 
 
@@ -223,7 +223,7 @@ def features_by(path: Path | None) -> FeatureDistance:
 
 def detect_landmarks(detector: Detector) -> Callable[[Tensor], NDArray[np.float64] | None]:
     """Return a function that finds the five points of a face where an aligned crop has it."""
-    low, high = TEMPLATE_POINTS_XY.min(axis=0), TEMPLATE_POINTS_XY.max(axis=0)
+    low, high = TEMPLATE_LANDMARKS_XY.min(axis=0), TEMPLATE_LANDMARKS_XY.max(axis=0)
     width, height = high - low
     guess = Detection(
         box_xyxy=(
@@ -233,13 +233,13 @@ def detect_landmarks(detector: Detector) -> Callable[[Tensor], NDArray[np.float6
             float(high[1] + 0.4 * height),
         ),
         score=1.0,
-        points_xy=TEMPLATE_POINTS_XY.astype(np.float32),
+        landmarks_xy=TEMPLATE_LANDMARKS_XY.astype(np.float32),
     )
 
     def points(crop_chw: Tensor) -> NDArray[np.float64] | None:
         picture = np.rint(_hwc(crop_chw) * 255).clip(0, 255).astype(np.uint8)
         (found,) = detector.refine(picture, [guess])
-        return None if found is None else found.points_xy.astype(np.float64)
+        return None if found is None else found.landmarks_xy.astype(np.float64)
 
     return points
 

@@ -8,9 +8,9 @@ from vidrestore.types.arrays import Affine, FloatArray
 from vidrestore.types.frame import Frame
 
 
-def _check_points(points_xy: FloatArray) -> None:
-    if points_xy.shape != (5, 2) or not np.isfinite(points_xy).all():
-        raise ValueError(f"points must be a finite (5, 2) array, got shape {points_xy.shape}")
+def _check_landmarks(landmarks_xy: FloatArray) -> None:
+    if landmarks_xy.shape != (5, 2) or not np.isfinite(landmarks_xy).all():
+        raise ValueError(f"landmarks must be a finite (5, 2) array, got shape {landmarks_xy.shape}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -20,11 +20,11 @@ class Detection:
     box_xyxy: tuple[float, float, float, float]
     score: float
     """Confidence in [0, 1]."""
-    points_xy: FloatArray
+    landmarks_xy: FloatArray
     """``(5, 2)``: left eye, right eye, nose, left and right mouth corner, as seen."""
 
     def __post_init__(self) -> None:
-        _check_points(self.points_xy)
+        _check_landmarks(self.landmarks_xy)
         left, top, right, bottom = self.box_xyxy
         if not (right > left and bottom > top):
             raise ValueError(f"box_xyxy is empty: {self.box_xyxy}")
@@ -35,11 +35,11 @@ class Detection:
         corners = np.array([[left, top], [right, top], [left, bottom], [right, bottom]])
         moved = corners @ affine[:, :2].T + affine[:, 2]
         low, high = moved.min(axis=0), moved.max(axis=0)
-        points = self.points_xy @ affine[:, :2].T + affine[:, 2]
+        points = self.landmarks_xy @ affine[:, :2].T + affine[:, 2]
         return Detection(
             box_xyxy=(float(low[0]), float(low[1]), float(high[0]), float(high[1])),
             score=self.score,
-            points_xy=points.astype(np.float32),
+            landmarks_xy=points.astype(np.float32),
         )
 
 
@@ -51,9 +51,9 @@ class TrackedFace:
     """Stable over a shot, unique over the film."""
     box_xyxy: tuple[float, float, float, float]
     score: float
-    points_xy: FloatArray
+    landmarks_xy: FloatArray
     """``(5, 2)`` landmarks after smoothing."""
-    measured_points_xy: FloatArray
+    raw_landmarks_xy: FloatArray
     """``(5, 2)`` landmarks as the detector gave them (or as a gap was bridged)."""
     interpolated: bool = False
     """Whether this frame was bridged rather than detected."""
@@ -63,8 +63,8 @@ class TrackedFace:
     """How good its picture already is along its track so far, 0 to 1."""
 
     def __post_init__(self) -> None:
-        _check_points(self.points_xy)
-        _check_points(self.measured_points_xy)
+        _check_landmarks(self.landmarks_xy)
+        _check_landmarks(self.raw_landmarks_xy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

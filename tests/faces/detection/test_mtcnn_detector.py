@@ -19,11 +19,11 @@ def detector() -> MtcnnDetector:
 
 
 def eyes_px(face: Detection) -> float:
-    return float(np.linalg.norm(face.points_xy[1] - face.points_xy[0]))
+    return float(np.linalg.norm(face.landmarks_xy[1] - face.landmarks_xy[0]))
 
 
-def error_in_eyes(face: Detection, points_xy: NDArray[np.floating]) -> float:
-    return float(np.linalg.norm(face.points_xy - points_xy, axis=1).mean()) / eyes_px(face)
+def error_in_eyes(face: Detection, landmarks_xy: NDArray[np.floating]) -> float:
+    return float(np.linalg.norm(face.landmarks_xy - landmarks_xy, axis=1).mean()) / eyes_px(face)
 
 
 def turned_picture(
@@ -38,7 +38,7 @@ def test_the_one_face_is_found_with_its_points_in_order(detector: MtcnnDetector)
     (faces,) = detector.detect([example_pictures()[0]])
 
     (face,) = faces
-    left_eye, right_eye, nose, left_mouth, right_mouth = face.points_xy
+    left_eye, right_eye, nose, left_mouth, right_mouth = face.landmarks_xy
     left, top, right, bottom = face.box_xyxy
     assert face.score > 0.95
     assert left < left_eye[0] < nose[0] < right_eye[0] < right
@@ -58,7 +58,7 @@ def test_a_batch_gives_what_its_pictures_give_alone(detector: MtcnnDetector) -> 
     for batched, single in zip(together, alone, strict=True):
         for one, other in zip(batched, single, strict=True):
             np.testing.assert_allclose(one.box_xyxy, other.box_xyxy, atol=0.02)
-            np.testing.assert_allclose(one.points_xy, other.points_xy, atol=0.02)
+            np.testing.assert_allclose(one.landmarks_xy, other.landmarks_xy, atol=0.02)
 
 
 def test_the_batched_cascade_agrees_with_one_run_window_by_window(
@@ -90,7 +90,7 @@ def test_a_mirrored_picture_gives_mirrored_points(detector: MtcnnDetector) -> No
     picture = example_pictures()[0]
     ((face,), (mirrored,)) = detector.detect([picture, np.ascontiguousarray(picture[:, ::-1])])
 
-    back = mirrored.points_xy[_MIRRORED].copy()
+    back = mirrored.landmarks_xy[_MIRRORED].copy()
     back[:, 0] = picture.shape[1] - 1 - back[:, 0]
     assert error_in_eyes(face, back) < 0.03
 
@@ -108,7 +108,7 @@ def test_small_faces_in_a_large_view_are_found(detector: MtcnnDetector, face_px:
     (faces,) = detector.detect([view])
 
     assert len(faces) == 1
-    expected = (face.points_xy + 0.5) * scale - 0.5 + np.array([70, 30])
+    expected = (face.landmarks_xy + 0.5) * scale - 0.5 + np.array([70, 30])
     assert error_in_eyes(faces[0], expected) < 0.12
 
 
@@ -120,7 +120,7 @@ def test_faces_are_found_again_where_they_are_expected(detector: MtcnnDetector) 
     seen = detector.refine(after, [old, nowhere])
 
     assert seen[0] is not None
-    assert error_in_eyes(seen[0], new.points_xy) < 0.03
+    assert error_in_eyes(seen[0], new.landmarks_xy) < 0.03
     assert seen[1] is None
 
 
@@ -128,13 +128,13 @@ def test_faces_are_found_again_where_they_are_expected(detector: MtcnnDetector) 
 def test_a_face_expected_turned_is_seen_turned(detector: MtcnnDetector, degrees: float) -> None:
     picture = example_pictures()[0]
     ((upright,),) = detector.detect([picture])
-    picture, affine = turned_picture(picture, upright.points_xy.mean(axis=0), degrees)
+    picture, affine = turned_picture(picture, upright.landmarks_xy.mean(axis=0), degrees)
     expected = upright.mapped(affine)
 
     (face,) = detector.refine(picture, [expected])
 
     assert face is not None
-    assert error_in_eyes(face, expected.points_xy) < 0.08
+    assert error_in_eyes(face, expected.landmarks_xy) < 0.08
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.0], ids=["small", "searched at half its size"])
@@ -147,7 +147,7 @@ def test_faces_on_their_side_are_found_in_turned_pictures(
     ((face,),) = detector.detect([upright])
     height, width = upright.shape[:2]
     turned = np.ascontiguousarray(np.rot90(upright, turns))
-    x, y = face.points_xy[:, 0], face.points_xy[:, 1]
+    x, y = face.landmarks_xy[:, 0], face.landmarks_xy[:, 1]
     expected = {
         1: np.stack([y, width - 1 - x], axis=1),
         2: np.stack([width - 1 - x, height - 1 - y], axis=1),
@@ -170,7 +170,7 @@ def test_looking_again_and_again_does_not_drift(detector: MtcnnDetector) -> None
         assert again is not None
         face = again
 
-    assert error_in_eyes(face, first.points_xy) < 0.03
+    assert error_in_eyes(face, first.landmarks_xy) < 0.03
     np.testing.assert_allclose(face.box_xyxy, first.box_xyxy, atol=0.15 * eyes_px(first))
 
 
@@ -201,5 +201,5 @@ def test_a_gpu_finds_the_same_face(detector: MtcnnDetector, cuda: torch.device) 
     ((face,),) = on_gpu.detect([picture])
     (again,) = on_gpu.refine(picture, [face])
 
-    assert error_in_eyes(face, expected.points_xy) < 0.03
+    assert error_in_eyes(face, expected.landmarks_xy) < 0.03
     assert again is not None

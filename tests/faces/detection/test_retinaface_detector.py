@@ -31,8 +31,8 @@ def test_the_example_face_is_found_where_mtcnn_finds_it() -> None:
 
     assert [len(faces) for faces in found] == [1, 0]
     face = found[0][0]
-    eyes_px = np.linalg.norm(expected.points_xy[1] - expected.points_xy[0])
-    distance = np.linalg.norm(face.points_xy - expected.points_xy, axis=1).mean()
+    eyes_px = np.linalg.norm(expected.landmarks_xy[1] - expected.landmarks_xy[0])
+    distance = np.linalg.norm(face.landmarks_xy - expected.landmarks_xy, axis=1).mean()
     assert distance < 0.12 * eyes_px
     (again,) = detector.refine(picture, [expected])
     assert again is not None

@@ -18,7 +18,7 @@ def shaky_track(count: int, *, fps: float = 25.0, seed: int = 0) -> list[Tracked
 
 
 def points_of(frames: list[TrackedFrame]) -> list[np.ndarray]:
-    return [frame.faces[0].points_xy for frame in frames]
+    return [frame.faces[0].landmarks_xy for frame in frames]
 
 
 def test_frames_come_out_in_order_with_steadier_points() -> None:
@@ -33,7 +33,7 @@ def test_frames_come_out_in_order_with_steadier_points() -> None:
 def test_measured_points_and_everything_else_stay_as_they_are() -> None:
     for before, after in zip(shaky_track(20), smoothed_faces(shaky_track(20)), strict=True):
         (one,), (other,) = before.faces, after.faces
-        assert np.array_equal(one.measured_points_xy, other.measured_points_xy)
+        assert np.array_equal(one.raw_landmarks_xy, other.raw_landmarks_xy)
         assert (one.track_id, one.box_xyxy, one.score) == (
             other.track_id,
             other.box_xyxy,
@@ -67,9 +67,9 @@ def test_tracks_do_not_pull_at_each_other() -> None:
     alone, together = list(smoothed_faces(one)), list(smoothed_faces(both))
 
     for single, pair in zip(alone, together, strict=True):
-        assert np.array_equal(single.faces[0].points_xy, pair.faces[0].points_xy)
+        assert np.array_equal(single.faces[0].landmarks_xy, pair.faces[0].landmarks_xy)
         np.testing.assert_allclose(
-            pair.faces[1].points_xy, pair.faces[1].measured_points_xy, atol=1e-3
+            pair.faces[1].landmarks_xy, pair.faces[1].raw_landmarks_xy, atol=1e-3
         )
 
 
@@ -77,7 +77,7 @@ def test_bridged_faces_have_less_say_than_seen_ones() -> None:
     frames = shaky_track(11)
     wrong = replace(
         frames[6].faces[0],
-        measured_points_xy=frames[6].faces[0].measured_points_xy + np.float32(2.0),
+        raw_landmarks_xy=frames[6].faces[0].raw_landmarks_xy + np.float32(2.0),
     )
     seen, bridged = list(frames), list(frames)
     seen[6] = replace(frames[6], faces=(wrong,))
@@ -96,7 +96,7 @@ def test_without_a_window_points_stay_as_measured() -> None:
     out = list(smoothed_faces(frames, config=SmoothingConfig(window_seconds=0.0)))
 
     for before, after in zip(frames, out, strict=True):
-        assert np.array_equal(before.faces[0].points_xy, after.faces[0].points_xy)
+        assert np.array_equal(before.faces[0].landmarks_xy, after.faces[0].landmarks_xy)
 
 
 @pytest.mark.parametrize("fps", [25.0, 2000.0])

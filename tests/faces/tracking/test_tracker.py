@@ -60,7 +60,9 @@ def test_a_face_is_followed_from_search_to_search_under_one_number() -> None:
     assert ids(out) == [(1,)] * 60
     assert len(detector.searches) <= 7
     for index, frame in enumerate(out):
-        np.testing.assert_allclose(frame.faces[0].points_xy, walking(index).points_xy, atol=1e-4)
+        np.testing.assert_allclose(
+            frame.faces[0].landmarks_xy, walking(index).landmarks_xy, atol=1e-4
+        )
 
 
 def test_a_face_is_traced_back_to_the_frame_it_came_in() -> None:
@@ -113,8 +115,8 @@ def test_a_short_gap_is_bridged_and_said_to_be() -> None:
     assert ids(out) == [(1,)] * 40
     assert [f.frame.index for f in out if f.faces[0].interpolated] == [14, 15, 16, 17, 18]
     for index in range(14, 19):
-        expected = walking(index).points_xy
-        np.testing.assert_allclose(out[index].faces[0].points_xy, expected, atol=1e-3)
+        expected = walking(index).landmarks_xy
+        np.testing.assert_allclose(out[index].faces[0].landmarks_xy, expected, atol=1e-3)
 
 
 def test_after_a_long_gap_a_face_is_another() -> None:
@@ -289,9 +291,9 @@ def test_a_film_that_lies_on_its_side_is_tracked_as_if_upright(mtcnn: MtcnnDetec
     assert ids(turned) == [(1,)] * len(turned)
     height, width = upright[0].frame.coded_hw
     for one, other in zip(smoothed_faces(upright), smoothed_faces(turned), strict=True):
-        x, y = one.faces[0].points_xy.T
-        eyes = np.linalg.norm(one.faces[0].points_xy[1] - one.faces[0].points_xy[0])
+        x, y = one.faces[0].landmarks_xy.T
+        eyes = np.linalg.norm(one.faces[0].landmarks_xy[1] - one.faces[0].landmarks_xy[0])
         expected = np.stack([y, width - 1 - x], axis=1)
-        distance = np.linalg.norm(other.faces[0].points_xy - expected, axis=1).mean()
+        distance = np.linalg.norm(other.faces[0].landmarks_xy - expected, axis=1).mean()
         assert distance < 0.03 * eyes
     assert height < width

@@ -200,11 +200,11 @@ def test_a_face_keeps_its_crop_in_the_larger_frame(
     enlarged = background.enlarged(whole, keep_chroma=False)
     (moved,), (left_alone,) = enlarged.faces, enlarged.left_alone
 
-    np.testing.assert_array_equal(left_alone.points_xy, moved.aligned.face.points_xy)
+    np.testing.assert_array_equal(left_alone.landmarks_xy, moved.aligned.face.landmarks_xy)
     assert moved.restored_chw is face.restored_chw
     np.testing.assert_allclose(
-        moved.aligned.face.points_xy,
-        2 * face.aligned.face.points_xy + 0.5,
+        moved.aligned.face.landmarks_xy,
+        2 * face.aligned.face.landmarks_xy + 0.5,
         # Display sizes are whole: oblong pixels are stretched to the nearest one.
         atol=1.0 if aspect != 1 else 1e-3,
     )

@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import default_collate
 
 from vidrestore.errors import ConfigError
-from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.training.data.component_boxes import component_boxes
 from vidrestore.training.data.dataset import (
     UNKNOWN_CLASS,
@@ -32,7 +32,7 @@ def root(tmp_path: Path) -> Path:
     for number, (side, effective) in enumerate([(512, 600), (512, 512), (288, 288)]):
         picture = np.random.default_rng(number).integers(0, 256, (side, side, 3), dtype=np.uint8)
         cv2.imwrite(str(folder / f"{number}.png"), picture)
-        points = (TEMPLATE_POINTS_XY + 0.5) * side / 512 - 0.5
+        points = (TEMPLATE_LANDMARKS_XY + 0.5) * side / 512 - 0.5
         mask = f"masks/{number}.png" if number == 0 else ""
         cells = [f"{number}.png", *(f"{each:.3f}" for each in points.ravel())]
         lines.append("\t".join([*cells, str(effective), mask]))
@@ -78,7 +78,7 @@ def test_faces_with_too_little_detail_are_left_out(root: Path) -> None:
 
 
 def test_boxes_lie_where_the_template_has_them_also_in_a_mirror(root: Path) -> None:
-    expected = component_boxes((TEMPLATE_POINTS_XY + 0.5) / 4 - 0.5)
+    expected = component_boxes((TEMPLATE_LANDMARKS_XY + 0.5) / 4 - 0.5)
     for index in range(4):
         found = samples(root)[index].boxes_xyxy.numpy()
         np.testing.assert_allclose(found, expected, atol=2.5)

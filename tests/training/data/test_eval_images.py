@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from vidrestore.errors import ConfigError
-from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.training.data.eval_images import stills_in
 from vidrestore.training.data.face_table import POINT_COLUMNS
 
@@ -47,7 +47,7 @@ def test_an_archive_gives_what_its_folder_gives(tmp_path: Path) -> None:
 
 def test_of_a_table_only_faces_with_real_detail_are_measured(tmp_path: Path) -> None:
     write_face(tmp_path / "a.png", side=640)
-    points = "\t".join(f"{each:.2f}" for each in (TEMPLATE_POINTS_XY + 64).ravel())
+    points = "\t".join(f"{each:.2f}" for each in (TEMPLATE_LANDMARKS_XY + 64).ravel())
     lines = ["\t".join(["file", *POINT_COLUMNS, "eff_res512"])]
     lines += [f"a.png\t{points}\t{real}" for real in (300, 512)]
     (tmp_path / "faces.tsv").write_text("\n".join(lines) + "\n")

@@ -20,7 +20,7 @@ from support.faces import example_pictures
 from vidrestore.errors import ConfigError
 from vidrestore.faces.config import DetectorConfig
 from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, embedded_mtcnn
-from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.training.data.archives import pictures_under, read_bytes, read_classes, read_picture
 from vidrestore.training.data.component_boxes import component_boxes
 from vidrestore.training.data.face_table import aligned_faces, has_table, read_table
@@ -101,7 +101,7 @@ def test_the_tile_lies_on_the_template(tmp_path: Path) -> None:
     prepare(tmp_path / "photos", tmp_path / "set", detector=DETECTOR, config=CONFIG)
     (row,) = read_table(tmp_path / "set")
     scale = read_picture(row.picture).shape[0] / 512
-    away = np.linalg.norm(row.points_xy - TEMPLATE_POINTS_XY * scale, axis=1).mean()
+    away = np.linalg.norm(row.points_xy - TEMPLATE_LANDMARKS_XY * scale, axis=1).mean()
     assert away < 12 * scale
 
 
@@ -198,7 +198,7 @@ def test_a_face_that_fills_the_picture_is_found(tmp_path: Path) -> None:
     assert (report.kept, report.dropped) == (1, {})
     (row,) = read_table(tmp_path / "set")
     scale = read_picture(row.picture).shape[0] / 512
-    away = np.linalg.norm(row.points_xy - TEMPLATE_POINTS_XY * scale, axis=1).mean()
+    away = np.linalg.norm(row.points_xy - TEMPLATE_LANDMARKS_XY * scale, axis=1).mean()
     assert away < 12 * scale
 
 
@@ -215,7 +215,7 @@ def test_what_is_no_face_at_a_closer_look_is_left_out(tmp_path: Path) -> None:
 
 def test_black_hair_and_a_dark_background_do_not_make_a_face_too_dark() -> None:
     (found,) = DETECTOR.detect([photograph()])
-    points = found[0].points_xy.astype(np.float64)
+    points = found[0].landmarks_xy.astype(np.float64)
     around = photograph().copy()
     inside = np.zeros(around.shape[:2], np.uint8)
     middle = points.mean(axis=0)
@@ -286,23 +286,23 @@ def test_the_spectrum_tells_how_much_was_enlarged(side: int) -> None:
 )
 def test_the_unfit_are_dropped_for_what_is_wrong_with_them(reason: str, spoil) -> None:
     (found,) = DETECTOR.detect([photograph()])
-    points = found[0].points_xy.astype(np.float64)
+    points = found[0].landmarks_xy.astype(np.float64)
     kept, face = judged(photograph(), points, CONFIG)
     assert (kept, face is not None) == ("", True)
     assert judged(*spoil(photograph(), points), CONFIG) == (reason, None)
 
 
 def test_a_frontal_face_is_not_turned_and_lies_inside() -> None:
-    assert yaw_ratio(TEMPLATE_POINTS_XY) < 0.03
-    assert outside_share(TEMPLATE_POINTS_XY, (512, 512)) == pytest.approx(0.0, abs=1e-9)
-    assert outside_share(TEMPLATE_POINTS_XY, (512, 256)) == pytest.approx(0.5, abs=0.02)
+    assert yaw_ratio(TEMPLATE_LANDMARKS_XY) < 0.03
+    assert outside_share(TEMPLATE_LANDMARKS_XY, (512, 512)) == pytest.approx(0.0, abs=1e-9)
+    assert outside_share(TEMPLATE_LANDMARKS_XY, (512, 256)) == pytest.approx(0.5, abs=0.02)
 
 
 def test_boxes_are_as_big_as_those_that_components_are_trained_with() -> None:
-    boxes = component_boxes(TEMPLATE_POINTS_XY)
+    boxes = component_boxes(TEMPLATE_LANDMARKS_XY)
     sides = boxes[:, 2] - boxes[:, 0]
     np.testing.assert_allclose(sides, [80, 80, 120], atol=4)
-    np.testing.assert_allclose((boxes[0, :2] + boxes[0, 2:]) / 2, TEMPLATE_POINTS_XY[0])
+    np.testing.assert_allclose((boxes[0, :2] + boxes[0, 2:]) / 2, TEMPLATE_LANDMARKS_XY[0])
 
 
 def test_a_full_target_and_an_empty_source_are_refused(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.models.gfpgan.component_discriminator import FacialComponentDiscriminator
 from vidrestore.training.data.component_boxes import COMPONENTS
 from vidrestore.training.losses.component_loss import (
@@ -59,9 +59,9 @@ def test_crops_have_the_released_sides_at_512_and_shrink_with_the_picture() -> N
 def test_the_same_part_of_the_face_is_seen_at_any_resolution(size: int) -> None:
     found = component_crops(plane(size), template_boxes(size))
     centres = {
-        "left_eye": TEMPLATE_POINTS_XY[0],
-        "right_eye": TEMPLATE_POINTS_XY[1],
-        "mouth": TEMPLATE_POINTS_XY[3:].mean(axis=0),
+        "left_eye": TEMPLATE_LANDMARKS_XY[0],
+        "right_eye": TEMPLATE_LANDMARKS_XY[1],
+        "mouth": TEMPLATE_LANDMARKS_XY[3:].mean(axis=0),
     }
     for name, side in zip(COMPONENTS, crop_sides_px(size), strict=True):
         assert tuple(found[name].shape) == (1, 3, side, side)
@@ -77,8 +77,8 @@ def test_an_eyes_crop_at_512_is_hardly_resampled() -> None:
 
 
 def test_every_sample_is_cropped_at_its_own_landmarks() -> None:
-    moved_points = TEMPLATE_POINTS_XY + np.array([8.0, -4.0])
-    points = torch.from_numpy(np.stack([TEMPLATE_POINTS_XY, moved_points]))
+    moved_points = TEMPLATE_LANDMARKS_XY + np.array([8.0, -4.0])
+    points = torch.from_numpy(np.stack([TEMPLATE_LANDMARKS_XY, moved_points]))
     boxes = boxes_at_points(points)
     assert boxes.dtype is torch.float32
     torch.testing.assert_close(boxes[0], template_boxes(512))

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from vidrestore.affine import applied, fit_similarity, inverted
 from vidrestore.errors import WeightsError
-from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.metrics.identity import embeddings
 from vidrestore.models.recognizers.arcface import ArcFaceResNet
 from vidrestore.models.recognizers.mobilefacenet import MobileFaceNet
@@ -41,7 +41,7 @@ def shown(size: int) -> Tensor:
             seen.append(image)
             return image.mean(dim=(2, 3))
 
-    points = (TEMPLATE_POINTS_XY + 0.5) * size / 512 - 0.5
+    points = (TEMPLATE_LANDMARKS_XY + 0.5) * size / 512 - 0.5
     embeddings(Spy(), (face(size) + 1) / 2, points)
     return (seen[0] * 128 + 127.5) / 255
 
@@ -62,7 +62,7 @@ def test_every_sample_comes_from_where_the_alignment_says_at_any_resolution(size
     # The five points of the crop, as recognition networks expect them.
     face_xy = [[30.2946, 51.6963], [65.5318, 51.5014], [48.0252, 71.7366]]
     face_xy += [[33.5493, 92.3655], [62.7299, 92.2041]]
-    to_image = inverted(fit_similarity(TEMPLATE_POINTS_XY, face_xy))
+    to_image = inverted(fit_similarity(TEMPLATE_LANDMARKS_XY, face_xy))
     for x, y in ((30, 52), (66, 52), (48, 72), (34, 92), (63, 92)):
         (expected,) = applied(to_image, [[x, y]])
         value = found[:, y, x].numpy()

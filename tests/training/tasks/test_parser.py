@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.models.face_parser import CLASSES
 from vidrestore.training.data.dataset import SampleConfig
 from vidrestore.training.data.eval_dataset import FaceEvalDataset
@@ -35,7 +35,7 @@ def root(tmp_path: Path) -> Path:
     folder = tmp_path / "faces"
     folder.mkdir()
     lines = ["\t".join(["file", *POINT_COLUMNS, "eff_res512", "mask"])]
-    points = ((TEMPLATE_POINTS_XY + 0.5) / 8 - 0.5).ravel()
+    points = ((TEMPLATE_LANDMARKS_XY + 0.5) / 8 - 0.5).ravel()
     for number, level in enumerate(LEVELS):
         picture = np.full((64, 64, 3), level, np.uint8)
         picture[:, :20] = 0

@@ -57,7 +57,7 @@ def squares_around(
 ) -> Squares:
     """Return a square for every face, turned as the face is turned."""
     box = torch.tensor([face.box_xyxy for face in faces], device=device) + _EDGE_PX
-    roll = [roll_radians(face.points_xy) for face in faces]
+    roll = [roll_radians(face.landmarks_xy) for face in faces]
     upright = squared(box, torch.tensor(pictures, device=device))
     return upright._replace(roll=torch.tensor(roll, device=device))
 
@@ -78,18 +78,21 @@ def upright_boxes(centre_xy: Tensor, width: Tensor, height: Tensor, roll: Tensor
 def detections(boxes: Tensor, scores: Tensor, points: Tensor) -> list[Detection | None]:
     """Turn ``(N, 4)``, ``(N,)`` and ``(N, 5, 2)`` into detections; None where one collapsed."""
     corners: NDArray[np.float32] = (boxes - _EDGE_PX).cpu().numpy()
-    points_xy: FloatArray = (points - _EDGE_PX).float().cpu().numpy()
+    landmarks_xy: FloatArray = (points - _EDGE_PX).float().cpu().numpy()
     return [
-        _detection(*each) for each in zip(corners, map(float, scores.cpu()), points_xy, strict=True)
+        _detection(*each)
+        for each in zip(corners, map(float, scores.cpu()), landmarks_xy, strict=True)
     ]
 
 
-def _detection(box: FloatArray, score: float, points_xy: FloatArray) -> Detection | None:
+def _detection(box: FloatArray, score: float, landmarks_xy: FloatArray) -> Detection | None:
     left, top, right, bottom = (float(side) for side in box)
-    spread = float(np.ptp(points_xy, axis=0).max())
+    spread = float(np.ptp(landmarks_xy, axis=0).max())
     if not (right - left >= 1 and bottom - top >= 1 and 0 < spread < np.inf):
         return None
-    return Detection(box_xyxy=(left, top, right, bottom), score=score, points_xy=points_xy.copy())
+    return Detection(
+        box_xyxy=(left, top, right, bottom), score=score, landmarks_xy=landmarks_xy.copy()
+    )
 
 
 def suppress_contained(faces: Sequence[Detection]) -> list[Detection]:

@@ -92,7 +92,7 @@ class RetinaFaceDetector:
                     # Edges of samples to centres of samples.
                     box_xyxy=(left - 0.5, top - 0.5, right - 0.5, bottom - 0.5),
                     score=min(1.0, score),
-                    points_xy=ten.reshape(5, 2).astype(np.float32) - np.float32(0.5),
+                    landmarks_xy=ten.reshape(5, 2).astype(np.float32) - np.float32(0.5),
                 )
             )
         return faces

@@ -24,7 +24,7 @@ def face_size_px(face: Detection) -> float:
 
 def landmark_distance(one: Detection, other: Detection) -> float:
     """Return the mean distance of the five points, in units of the larger face."""
-    distances = np.linalg.norm(one.points_xy - other.points_xy, axis=1)
+    distances = np.linalg.norm(one.landmarks_xy - other.landmarks_xy, axis=1)
     return float(distances.mean()) / max(face_size_px(one), face_size_px(other))
 
 

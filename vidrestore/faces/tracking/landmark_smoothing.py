@@ -15,13 +15,13 @@ from vidrestore.types import TrackedFace, TrackedFrame
 def smoothed_faces(
     frames: Iterable[TrackedFrame], *, config: SmoothingConfig | None = None
 ) -> Iterator[TrackedFrame]:
-    """Yield every frame with ``points_xy`` smoothed, in order.
+    """Yield every frame with ``landmarks_xy`` smoothed, in order.
 
     The result for a frame depends only on the frames of its window. Holds the frames of
     ``window_seconds`` after it, at most ``max_window_frames``; of those before it only the faces.
 
     Args:
-        frames: In presentation order, with ``measured_points_xy`` as the detector gave them.
+        frames: In presentation order, with ``raw_landmarks_xy`` as the detector gave them.
         config: How to smooth.
     """
     config = config or SmoothingConfig()
@@ -78,9 +78,9 @@ def _smoothed(
     confidence = [config.bridged_weight if other.interpolated else 1.0 for _, _, other in seen]
     points = smooth_landmarks(
         np.array([seconds for _, seconds, _ in seen]),
-        np.stack([other.measured_points_xy for _, _, other in seen]),
+        np.stack([other.raw_landmarks_xy for _, _, other in seen]),
         np.array(confidence),
         at=[position for position, _, _ in seen].index(at),
         config=config,
     )
-    return replace(face, points_xy=points.astype(np.float32))
+    return replace(face, landmarks_xy=points.astype(np.float32))

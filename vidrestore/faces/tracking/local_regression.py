@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidrestore.faces.config import SmoothingConfig
-from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 
 # Shape letters in this file: N frames of a window, K series that share their noise.
 # Points of the plane are complex numbers x + iy.
@@ -46,9 +46,11 @@ _KERNEL_OVERHANG = 1.1
 _ROBUST_STEPS = 5
 _RAYLEIGH_MEDIAN = 1.1774
 
-_EYE_TO_EYE_PX = float(np.linalg.norm(TEMPLATE_POINTS_XY[1] - TEMPLATE_POINTS_XY[0]))
+_EYE_TO_EYE_PX = float(np.linalg.norm(TEMPLATE_LANDMARKS_XY[1] - TEMPLATE_LANDMARKS_XY[0]))
 _UNIT_TEMPLATE: Complex = (
-    (TEMPLATE_POINTS_XY - TEMPLATE_POINTS_XY.mean(axis=0)) @ np.array([1, 1j]) / _EYE_TO_EYE_PX
+    (TEMPLATE_LANDMARKS_XY - TEMPLATE_LANDMARKS_XY.mean(axis=0))
+    @ np.array([1, 1j])
+    / _EYE_TO_EYE_PX
 )
 """The template around its centre, in eye distances."""
 _TEMPLATE_ENERGY = float((np.abs(_UNIT_TEMPLATE) ** 2).sum())
@@ -56,7 +58,7 @@ _TEMPLATE_ENERGY = float((np.abs(_UNIT_TEMPLATE) ** 2).sum())
 
 def smooth_landmarks(
     times_seconds: Real,
-    points_xy: NDArray[np.float32] | Real,
+    landmarks_xy: NDArray[np.float32] | Real,
     confidence: Real,
     *,
     at: int,
@@ -69,7 +71,7 @@ def smooth_landmarks(
 
     Args:
         times_seconds: ``(N,)`` increasing.
-        points_xy: ``(N, 5, 2)`` as measured.
+        landmarks_xy: ``(N, 5, 2)`` as measured.
         confidence: ``(N,)`` weights above 0.
         at: Which of the N frames.
         config: How to smooth.
@@ -80,9 +82,9 @@ def smooth_landmarks(
     near = slice(max(0, at - config.max_window_frames), at + config.max_window_frames + 1)
     offsets = times_seconds[near] - times_seconds[at]
     inside = np.abs(offsets) <= config.window_seconds * WINDOW_TOLERANCE
-    measured = as_complex(points_xy[near][inside])
+    measured = as_complex(landmarks_xy[near][inside])
     if measured.shape[0] < 3:
-        return np.array(points_xy[at], dtype=np.float64)
+        return np.array(landmarks_xy[at], dtype=np.float64)
     reach = np.abs(offsets[inside]).max()
     steps: Real = np.asarray(np.round(offsets[inside] / reach, 6), dtype=np.float64)
     window = _window(steps.tobytes(), confidence[near][inside].tobytes())
@@ -104,19 +106,19 @@ def smooth_landmarks(
     return np.stack([smoothed.real, smoothed.imag], axis=1)
 
 
-def as_complex(points_xy: NDArray[np.float32] | Real) -> Complex:
+def as_complex(landmarks_xy: NDArray[np.float32] | Real) -> Complex:
     """Return ``(..., 2)`` points as ``(...)`` complex numbers x + iy."""
-    points = np.asarray(points_xy, dtype=np.float64)
+    points = np.asarray(landmarks_xy, dtype=np.float64)
     return points[..., 0] + 1j * points[..., 1]
 
 
-def jitter_px(points_xy: NDArray[np.float32] | Real) -> float:
+def jitter_px(landmarks_xy: NDArray[np.float32] | Real) -> float:
     """Return how much ``(N, 5, 2)`` points jump from frame to frame, in pixels.
 
     The root mean square of each point's displacement between frames, less its mean
     displacement: 0 for a face at rest and for one that moves steadily.
     """
-    moved = np.diff(np.asarray(points_xy, dtype=np.float64), axis=0)
+    moved = np.diff(np.asarray(landmarks_xy, dtype=np.float64), axis=0)
     return float(np.sqrt(((moved - moved.mean(axis=0)) ** 2).sum(axis=2).mean()))
 
 

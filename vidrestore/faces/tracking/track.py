@@ -62,7 +62,7 @@ class Track:
         span = near.seconds - far.seconds
         velocity_xy = np.zeros(2)
         if abs(span) > 1e-9:
-            moved = near.face.points_xy.mean(axis=0) - far.face.points_xy.mean(axis=0)
+            moved = near.face.landmarks_xy.mean(axis=0) - far.face.landmarks_xy.mean(axis=0)
             velocity_xy = moved / span
         step = float(np.clip(seconds - near.seconds, -_MAX_STEP_SECONDS, _MAX_STEP_SECONDS))
         shift_xy = velocity_xy * step
@@ -110,10 +110,10 @@ def interpolated(before: Sighting, after: Sighting, index: int, seconds: float) 
     share = (seconds - before.seconds) / span if span > 0 else 0.5
     box = (1 - share) * np.array(before.face.box_xyxy) + share * np.array(after.face.box_xyxy)
     left, top, right, bottom = (float(side) for side in box)
-    points = (1 - share) * before.face.points_xy + share * after.face.points_xy
+    points = (1 - share) * before.face.landmarks_xy + share * after.face.landmarks_xy
     face = Detection(
         box_xyxy=(left, top, right, bottom),
         score=min(before.face.score, after.face.score),
-        points_xy=points.astype(np.float32),
+        landmarks_xy=points.astype(np.float32),
     )
     return Sighting(index, seconds, face, interpolated=True)

@@ -44,7 +44,7 @@ def track_faces(
 
     The whole picture is searched at the start of every shot and a few times a second; in
     between, every face is looked for where its motion puts it. A face found by a search is
-    traced back to where it came in. A cut ends every track. ``points_xy`` of the faces are as
+    traced back to where it came in. A cut ends every track. ``landmarks_xy`` of the faces are as
     measured; smoothing is a separate stage.
 
     Frames are held until ``lookahead_seconds`` more have been seen, and at most
@@ -268,7 +268,7 @@ def _tracked(track: Track, sighting: Sighting, view: RgbView) -> TrackedFace:
         track_id=track.track_id or 0,
         box_xyxy=face.box_xyxy,
         score=face.score,
-        points_xy=face.points_xy,
-        measured_points_xy=face.points_xy,
+        landmarks_xy=face.landmarks_xy,
+        raw_landmarks_xy=face.landmarks_xy,
         interpolated=sighting.interpolated,
     )

@@ -217,13 +217,13 @@ def _mapped(face: TrackedFace, affine: Affine) -> TrackedFace:
     (x0, y0), (x1, y1) = corners.min(axis=0), corners.max(axis=0)
     points, measured = (
         (each @ affine[:, :2].T + affine[:, 2]).astype(np.float32)
-        for each in (face.points_xy, face.measured_points_xy)
+        for each in (face.landmarks_xy, face.raw_landmarks_xy)
     )
     return replace(
         face,
         box_xyxy=(float(x0), float(y0), float(x1), float(y1)),
-        points_xy=points,
-        measured_points_xy=measured,
+        landmarks_xy=points,
+        raw_landmarks_xy=measured,
     )
 
 

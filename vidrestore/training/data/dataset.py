@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 from vidrestore.affine import fit_similarity
 from vidrestore.errors import ConfigError
-from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.training.data.archives import read_classes, read_picture
 from vidrestore.training.data.component_boxes import component_boxes
 from vidrestore.training.data.face_sources import RecipeShare, SourceConfig, toned
@@ -178,7 +178,7 @@ def aligned_mask(row: FaceRow, classes: NDArray[np.uint8], *, side_px: int) -> N
         classes: ``(H, W)``, as big as the row's picture.
         side_px: Side of the result.
     """
-    target = (TEMPLATE_POINTS_XY + 0.5) * (side_px / CROP_SIZE_PX) - 0.5
+    target = (TEMPLATE_LANDMARKS_XY + 0.5) * (side_px / CROP_SIZE_PX) - 0.5
     aligned = cv2.warpAffine(
         classes,
         fit_similarity(row.points_xy, target),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vidrestore.affine import applied, fit_similarity
 from vidrestore.errors import ConfigError
-from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.training.data.archives import exists, read_bytes, read_picture
 from vidrestore.types import CROP_SIZE_PX
 
@@ -99,7 +99,7 @@ def load_aligned(
     if row.tile_xywh is not None:
         x, y, width, height = row.tile_xywh
         tile = sheet[y : y + height, x : x + width]
-    target = (TEMPLATE_POINTS_XY + 0.5) * (side_px / CROP_SIZE_PX) - 0.5
+    target = (TEMPLATE_LANDMARKS_XY + 0.5) * (side_px / CROP_SIZE_PX) - 0.5
     to_crop = fit_similarity(row.points_xy, target)
     points_in_crop = applied(to_crop, row.points_xy)
     scale = float(np.hypot(to_crop[0, 0], to_crop[1, 0]))

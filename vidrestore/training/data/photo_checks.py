@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.types import CROP_SIZE_PX
 
-_TEMPLATE_EYES_PX = float(np.linalg.norm(TEMPLATE_POINTS_XY[1] - TEMPLATE_POINTS_XY[0]))
+_TEMPLATE_EYES_PX = float(np.linalg.norm(TEMPLATE_LANDMARKS_XY[1] - TEMPLATE_LANDMARKS_XY[0]))
 _FACE_REGION = (0.3, 0.9, 0.2, 0.8)
 """Rows and columns of an aligned crop that eyes, nose and mouth fill, as shares of its side."""
 _ANCHOR_CYCLES, _TREND_CYCLES = (8.0, 18.0), (8.0, 36.0)

@@ -257,7 +257,7 @@ def _detected(
     # A closer look is less sure of what only resembles a face.
     looked = detector.refine(small, good)
     borne_out = [face for face in looked if face is not None and face.score >= least_score]
-    return [face.mapped(back).points_xy.astype(np.float64) for face in borne_out]
+    return [face.mapped(back).landmarks_xy.astype(np.float64) for face in borne_out]
 
 
 def _write(path: Path, picture: NDArray[np.uint8]) -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import roi_align  # pyright: ignore[reportUnknownVariableType]
 
-from vidrestore.faces.template import TEMPLATE_POINTS_XY
+from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.models.gfpgan.component_discriminator import FacialComponentDiscriminator
 from vidrestore.training.data.component_boxes import COMPONENTS, component_boxes
 from vidrestore.training.losses.adversarial import (
@@ -41,7 +41,7 @@ def template_boxes(size_px: int) -> Tensor:
     Args:
         size_px: Side of the crops, in the 512 alignment.
     """
-    points = (TEMPLATE_POINTS_XY + 0.5) * (size_px / CROP_SIZE_PX) - 0.5
+    points = (TEMPLATE_LANDMARKS_XY + 0.5) * (size_px / CROP_SIZE_PX) - 0.5
     return torch.from_numpy(component_boxes(points).astype(np.float32))
 
 

@@ -17,8 +17,8 @@ from torch.nn import functional as F
 
 from vidrestore.affine import composed, fit_similarity, inverted, scale_of
 from vidrestore.errors import WeightsError
-from vidrestore.faces.template import TEMPLATE_POINTS_XY
-from vidrestore.metrics.identity import RECOGNITION_HW, RECOGNITION_POINTS_XY
+from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
+from vidrestore.metrics.identity import RECOGNITION_HW, RECOGNITION_LANDMARKS_XY
 from vidrestore.models.recognizers.arcface import ArcFaceResNet
 from vidrestore.models.recognizers.mobilefacenet import MobileFaceNet
 from vidrestore.training.losses.feature_extractors import FrozenModule
@@ -177,8 +177,8 @@ def _shrunk_side_and_grid(side_px: int, device: torch.device) -> tuple[int, Tens
 
     Made once a size: copying the grid to a GPU would wait for it in every step.
     """
-    points = (TEMPLATE_POINTS_XY + 0.5) * (side_px / CROP_SIZE_PX) - 0.5
-    to_face = fit_similarity(points, RECOGNITION_POINTS_XY)
+    points = (TEMPLATE_LANDMARKS_XY + 0.5) * (side_px / CROP_SIZE_PX) - 0.5
+    to_face = fit_similarity(points, RECOGNITION_LANDMARKS_XY)
     small = round(side_px * scale_of(to_face))
     if small < side_px:
         ratio, shift = small / side_px, (small / side_px - 1) / 2
