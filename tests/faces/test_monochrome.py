@@ -49,7 +49,7 @@ def labels(kinds: list[tuple[int, str]]) -> list[bool]:
         TrackedFrame(frame=picture(YUV420, kind, seed=at), shot=shot, faces=())
         for at, (shot, kind) in enumerate(kinds)
     )
-    return [each.one_tone for each in mark_monochrome(frames)]
+    return [each.is_monochrome for each in mark_monochrome(frames)]
 
 
 def test_every_shot_is_judged_by_itself() -> None:

@@ -219,7 +219,7 @@ def told(
         )
         for track, mask, verdict in faces
     )
-    return FinishedFrame(frame=field, source=field, shot=3, faces=made, one_tone=True)
+    return FinishedFrame(frame=field, source=field, shot=3, faces=made, is_monochrome=True)
 
 
 def test_what_became_of_a_face_in_both_fields_is_told_once() -> None:
@@ -242,7 +242,7 @@ def test_what_became_of_a_face_in_both_fields_is_told_once() -> None:
     assert two.verdict == Verdict(strength=0.75, reason="too small", identity_similarity=0.4)
     assert two.luma_before == 100.5
     assert (five.mask_xyxy, five.luma_before) == (None, None)
-    assert (both.shot, both.one_tone) == (3, True)
+    assert (both.shot, both.is_monochrome) == (3, True)
 
 
 def test_half_a_frame_is_an_error() -> None:

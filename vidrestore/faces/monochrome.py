@@ -58,7 +58,7 @@ def _small(plane: Plane) -> Plane:
 
 
 def mark_monochrome(frames: Iterable[TrackedFrame]) -> Iterator[TrackedFrame]:
-    """Yield every frame with ``one_tone`` set, in order.
+    """Yield every frame with ``is_monochrome`` set, in order.
 
     The first ``_FRAMES_TO_DECIDE`` frames of a shot are held until its tone is decided by their
     median; nothing later in the shot changes it, so colour cannot flicker.
@@ -71,7 +71,7 @@ def mark_monochrome(frames: Iterable[TrackedFrame]) -> Iterator[TrackedFrame]:
             yield from _labelled(held, spreads)
             held, spreads = [], []
         if decided is not None and decided[0] == item.shot:
-            yield replace(item, one_tone=decided[1])
+            yield replace(item, is_monochrome=decided[1])
             continue
         decided = None
         held.append(item)
@@ -85,5 +85,5 @@ def mark_monochrome(frames: Iterable[TrackedFrame]) -> Iterator[TrackedFrame]:
 
 def _labelled(held: list[TrackedFrame], spreads: list[float]) -> Iterator[TrackedFrame]:
     if held:
-        one_tone = float(np.median(spreads)) <= _MOST_COLOUR
-        yield from (replace(item, one_tone=one_tone) for item in held)
+        is_monochrome = float(np.median(spreads)) <= _MOST_COLOUR
+        yield from (replace(item, is_monochrome=is_monochrome) for item in held)

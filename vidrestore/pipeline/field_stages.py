@@ -87,7 +87,7 @@ def _both(first: FinishedFrame, second: FinishedFrame) -> FinishedFrame:
         source=source,
         shot=first.shot,
         faces=tuple(_faces_of_both(first, second)),
-        one_tone=first.one_tone and second.one_tone,
+        is_monochrome=first.is_monochrome and second.is_monochrome,
     )
 
 

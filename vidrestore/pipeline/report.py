@@ -167,7 +167,7 @@ class Tally:
                 index,
                 index,
                 start_seconds=finished.source.timestamp.seconds,
-                one_tone=finished.one_tone,
+                one_tone=finished.is_monochrome,
             )
         else:
             shot.last = index

@@ -168,7 +168,7 @@ class Stages:
             shot=tracked.shot,
             faces=tuple(crops),
             left_alone=tuple(left_alone),
-            one_tone=tracked.one_tone,
+            is_monochrome=tracked.is_monochrome,
         )
 
     def _restore(self, crops_NCHW: Tensor) -> RestoredCrops:
@@ -190,7 +190,7 @@ class Stages:
         shown = restored
         if self.background is not None:
             with self.stopwatch.stage("background"):
-                shown = self.background.enlarged(restored, keep_chroma=restored.one_tone)
+                shown = self.background.enlarged(restored, keep_chroma=restored.is_monochrome)
             geometry = self.background.geometry
         with self.stopwatch.stage("paste"):
             after = pasted(
@@ -198,7 +198,7 @@ class Stages:
                 geometry,
                 shown.faces,
                 config=self.settings.paste_config(),
-                keep_chroma=restored.one_tone,
+                keep_chroma=restored.is_monochrome,
                 left_alone=shown.left_alone,
             )
             tracks = [each.aligned.face.track_id for each in shown.faces]
@@ -208,7 +208,7 @@ class Stages:
             source=source,
             shot=restored.shot,
             faces=faces,
-            one_tone=restored.one_tone,
+            is_monochrome=restored.is_monochrome,
         )
 
     def _told(

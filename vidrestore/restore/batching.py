@@ -68,5 +68,5 @@ def _flushed(
             shot=each.shot,
             faces=own,
             left_alone=each.left_alone,
-            one_tone=each.one_tone,
+            is_monochrome=each.is_monochrome,
         )

@@ -65,7 +65,7 @@ class AlignedFrame:
     """In order of track number."""
     left_alone: tuple[TrackedFace, ...] = ()
     """Faces that are not to be restored."""
-    one_tone: bool = False
+    is_monochrome: bool = False
     """As of ``TrackedFrame``."""
 
 
@@ -101,7 +101,7 @@ class RestoredFrame:
     faces: tuple[RestoredFace, ...]
     left_alone: tuple[TrackedFace, ...] = ()
     """Faces that were not restored."""
-    one_tone: bool = False
+    is_monochrome: bool = False
     """As of ``TrackedFrame``."""
 
 
@@ -136,5 +136,5 @@ class FinishedFrame:
     shot: int
     faces: tuple[FinishedFace, ...]
     """All that were found, in order of track number."""
-    one_tone: bool = False
+    is_monochrome: bool = False
     """As of ``TrackedFrame``."""

@@ -76,5 +76,5 @@ class TrackedFrame:
     """Number of the shot, from 0."""
     faces: tuple[TrackedFace, ...]
     """In order of track number."""
-    one_tone: bool = False
+    is_monochrome: bool = False
     """Whether the shot is black-and-white, or tinted alike all over: its chroma must stay."""

@@ -168,7 +168,7 @@ def test_the_network_sees_the_picture_upright(
         np.testing.assert_array_equal(plane, lying(expected))
 
 
-def test_film_of_one_tone_gets_no_colour_from_the_network(inventive: Upscaler) -> None:
+def test_monochrome_film_gets_no_color_from_the_network(inventive: Upscaler) -> None:
     frame = random_frame(YUV420, SIZE_HW, smooth=True)
     plain = enlarged_planes(frame, 2)
     kept = enlarged(inventive, frame, keep_chroma=True)

@@ -31,7 +31,7 @@ class FrameAnalysis:
     """Presentation time of the frame; for a field, of its frame."""
     rows_crc32: int
     shot: int
-    one_tone: bool
+    is_monochrome: bool
     key_frame: bool
     faces: tuple[TrackedFace, ...]
 
@@ -44,7 +44,7 @@ class FrameAnalysis:
             ticks=_ticks_of_whole(frame),
             rows_crc32=rows_crc32(frame),
             shot=tracked.shot,
-            one_tone=tracked.one_tone,
+            is_monochrome=tracked.is_monochrome,
             key_frame=frame.key_frame,
             faces=tracked.faces,
         )
@@ -56,7 +56,9 @@ class FrameAnalysis:
 
     def tracked(self, frame: Frame) -> TrackedFrame:
         """Return the frame with the faces found in it."""
-        return TrackedFrame(frame=frame, shot=self.shot, faces=self.faces, one_tone=self.one_tone)
+        return TrackedFrame(
+            frame=frame, shot=self.shot, faces=self.faces, is_monochrome=self.is_monochrome
+        )
 
     def to_line(self) -> str:
         """Return the notes as one line of JSON."""
@@ -65,7 +67,7 @@ class FrameAnalysis:
             self.ticks,
             self.rows_crc32,
             self.shot,
-            int(self.one_tone),
+            int(self.is_monochrome),
             int(self.key_frame),
             [_face_fields(face) for face in self.faces],
         ]
@@ -79,13 +81,13 @@ class FrameAnalysis:
             ValueError: The text is not such a line.
         """
         try:
-            index, ticks, checksum, shot, one_tone, key_frame, faces = json.loads(line)
+            index, ticks, checksum, shot, is_monochrome, key_frame, faces = json.loads(line)
             return FrameAnalysis(
                 index=int(index),
                 ticks=int(ticks),
                 rows_crc32=int(checksum),
                 shot=int(shot),
-                one_tone=bool(one_tone),
+                is_monochrome=bool(is_monochrome),
                 key_frame=bool(key_frame),
                 faces=tuple(_face_of(fields) for fields in faces),
             )
