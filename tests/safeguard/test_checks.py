@@ -53,7 +53,7 @@ def test_a_face_that_is_sharp_lacks_nothing() -> None:
 
 
 def test_a_good_face_is_left_alone_as_far_as_is_asked_for() -> None:
-    good = replace(tracked(), goodness=1.0)
+    good = replace(tracked(), source_quality=1.0)
     assert points_reading(good) == Reading(0.0, "already good")
     assert check_track(good, SafeguardConfig(keep_good=0.0)) == Reading()
     assert check_track(good, SafeguardConfig(keep_good=0.25)).strength == pytest.approx(0.75)

@@ -32,7 +32,7 @@ def noted(
 
     frames = film(count, face or tracked())
     out = rate_source_quality(frames, geometry=GEOMETRY, cut=cut)
-    return [each.faces[0].goodness for each in out], looked
+    return [each.faces[0].source_quality for each in out], looked
 
 
 def test_a_sharp_track_is_good_and_an_old_one_is_not() -> None:
@@ -59,4 +59,4 @@ def test_faces_left_alone_are_not_looked_at() -> None:
 
 def test_a_frame_that_misses_the_face_counts_for_nothing() -> None:
     out = list(rate_source_quality(film(3, tracked()), geometry=GEOMETRY, cut=lambda *_: None))
-    assert [each.faces[0].goodness for each in out] == [0.0] * 3
+    assert [each.faces[0].source_quality for each in out] == [0.0] * 3

@@ -75,7 +75,7 @@ def strength_and_reason(frame: AlignedFrame) -> tuple[float, str | None]:
 @pytest.mark.parametrize(
     ("face", "reason"),
     [
-        (aligned_face(face_crop(), replace(tracked(), goodness=1.0)), "already good"),
+        (aligned_face(face_crop(), replace(tracked(), source_quality=1.0)), "already good"),
         (aligned_face(face_crop(), tracked(nose_shift=0.7)), "turned"),
         (aligned_face(face_crop(), tracked(score=0.6)), "unsure"),
         (aligned_face(np.ascontiguousarray(np.flipud(face_crop()))), "occluded"),

@@ -42,7 +42,7 @@ def check_track(face: TrackedFace, config: SafeguardConfig) -> Reading:
         [
             reading(SCORE(face.score), "unsure"),
             reading(YAW_DEGREES(yaw_degrees(face.landmarks_xy)), "turned"),
-            reading(1.0 - config.keep_good * face.goodness, "already good"),
+            reading(1.0 - config.keep_good * face.source_quality, "already good"),
         ]
     )
 

@@ -61,4 +61,4 @@ def _noted(
         aligned = cut(frame, face)
         if aligned is not None:
             mean.add(1.0 - lacking(frame, geometry.of(frame), aligned))
-    return replace(face, goodness=mean.value)
+    return replace(face, source_quality=mean.value)

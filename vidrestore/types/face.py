@@ -59,8 +59,8 @@ class TrackedFace:
     """Whether this frame was bridged rather than detected."""
     left_alone: str | None = None
     """Why it is not to be restored; None where it is."""
-    goodness: float = 0.0
-    """How good its picture already is along its track so far, 0 to 1."""
+    source_quality: float = 0.0
+    """Running quality of the source along the track so far, 0 to 1; see ``rate_source_quality``."""
 
     def __post_init__(self) -> None:
         _check_landmarks(self.landmarks_xy)

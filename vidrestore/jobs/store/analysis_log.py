@@ -116,7 +116,7 @@ def _face_fields(face: TrackedFace) -> list[Any]:
         [float(each) for each in face.raw_landmarks_xy.ravel()],
         int(face.interpolated),
         face.left_alone,
-        float(face.goodness),
+        float(face.source_quality),
     ]
 
 
@@ -131,7 +131,7 @@ def _face_of(fields: list[Any]) -> TrackedFace:
         raw_landmarks_xy=points,
         interpolated=bool(interpolated),
         left_alone=left_alone,
-        goodness=good,
+        source_quality=good,
     )
 
 
