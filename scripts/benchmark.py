@@ -21,6 +21,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
@@ -34,7 +36,7 @@ from benchmark_networks import NETWORKS, measured
 from vidrestore import RestoreSettings, restore_video
 from vidrestore.devices import resolve_device
 from vidrestore.malloc_tuning import keep_freed_memory
-from vidrestore.media import EncoderSettings, open_sink, open_source
+from vidrestore.media import EncoderSettings, VideoInfo, open_output, open_source
 from vidrestore.media.output.encoders import encoder_choice, encoder_options
 from vidrestore.types import DisplayGeometry, Frame, Plane, Timestamp
 
@@ -52,25 +54,37 @@ def film(target: Path, *, hw: tuple[int, int], frames: int, rate: Fraction) -> N
     with open_source(EXAMPLE) as source:
         shown = [_resized(frame, hw) for frame in source]
         order = [*range(len(shown)), *range(len(shown) - 2, 0, -1)]
-        settings = EncoderSettings(codec="h264", crf=18, preset="veryfast")
-        geometry = DisplayGeometry(coded_hw=hw)
         info = source.info
-        with open_sink(
-            target, source=info, source_path=None, settings=settings, geometry=geometry
-        ) as sink:
-            for index in range(frames):
-                time_ = Timestamp(index, 1 / rate).rescaled(info.time_base)
-                picture = shown[order[index % len(order)]]
-                sink.write(
-                    Frame(
-                        index=index,
-                        timestamp=time_,
-                        duration_ticks=0,
-                        planes=picture.planes,
-                        pixel_format=picture.pixel_format,
-                        color=picture.color,
-                    )
-                )
+    made = (
+        replace(
+            shown[order[index % len(order)]],
+            index=index,
+            timestamp=Timestamp(index, 1 / rate).rescaled(info.time_base),
+            duration_ticks=0,
+        )
+        for index in range(frames)
+    )
+    _write_video(target, made, info, hw)
+
+
+def _write_video(
+    target: Path, frames: Iterable[Frame], info: VideoInfo, hw: tuple[int, int]
+) -> None:
+    """Write frames of another size than the source's, without the other streams of the source."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        open_output(
+            target,
+            info=info,
+            source_path=None,
+            settings=EncoderSettings(codec="h264", crf=18, preset="veryfast"),
+            geometry=DisplayGeometry(coded_hw=hw),
+        ) as output,
+    ):
+        writer = output.open_segment(Path(folder) / "segment")
+        for frame in frames:
+            writer.write(frame)
+        output.assemble([writer.finish()])
 
 
 def _resized(frame: Frame, hw: tuple[int, int]) -> Frame:
@@ -163,27 +177,23 @@ def landscape(target: Path, *, hw: tuple[int, int], frames: int) -> None:
         coarse = rng.normal(0, 1, (cells, 2 * cells)).astype(np.float32)
         wide += 24 / np.sqrt(cells) * cv2.resize(coarse, wide.shape[::-1]) * 4
     grain = rng.normal(0, 3, (4, height, width)).astype(np.float32)
-    settings = EncoderSettings(codec="h264", crf=18, preset="veryfast")
     with open_source(EXAMPLE) as source:
         info, (first, *_) = source.info, source
-    geometry = DisplayGeometry(coded_hw=hw)
     grey = np.full((height // 2, width // 2), 128, dtype=np.uint8)
-    with open_sink(
-        target, source=info, source_path=None, settings=settings, geometry=geometry
-    ) as sink:
-        for index in range(frames):
-            shown = wide[:, 2 * index : 2 * index + width] + grain[index % len(grain)]
-            luma = np.clip(shown + 110, 16, 235).astype(np.uint8)
-            sink.write(
-                Frame(
-                    index=index,
-                    timestamp=Timestamp(index, Fraction(1, 25)).rescaled(info.time_base),
-                    duration_ticks=0,
-                    planes=(luma, grey, grey),
-                    pixel_format=first.pixel_format,
-                    color=first.color,
-                )
-            )
+
+    def made(index: int) -> Frame:
+        shown = wide[:, 2 * index : 2 * index + width] + grain[index % len(grain)]
+        luma = np.clip(shown + 110, 16, 235).astype(np.uint8)
+        return Frame(
+            index=index,
+            timestamp=Timestamp(index, Fraction(1, 25)).rescaled(info.time_base),
+            duration_ticks=0,
+            planes=(luma, grey, grey),
+            pixel_format=first.pixel_format,
+            color=first.color,
+        )
+
+    _write_video(target, map(made, range(frames)), info, hw)
 
 
 def recoded(source: Path, target: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from support.clips import Clip, Sound, make_clip
-from support.verifying import record_of, restored_copy, with_faces, without
+from support.verify_cases import record_of, restored_copy, with_faces, without
 
 from vidrestore.cli import main
 

@@ -141,7 +141,9 @@ def link_as_target(bench: Bench) -> None:
     (bench.folder / "link.mkv").symlink_to(path)
     os.link(path, bench.folder / "hard.mkv")
     for name in ("link.mkv", "hard.mkv", "film.mkv"):
-        bench.restore(path, "--overwrite", output=name).refused(f"{name}: is the source itself")
+        bench.restore(path, "--overwrite", output=name).refused(
+            f"{name}: source and output are the same file"
+        )
 
 
 @fault(

@@ -1,16 +1,17 @@
 """What archives are promised of FFV1, ProRes and DNxHR."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 from support.clips import RATE, Clip, make_clip, packets_of
-from support.copying import copy_film, frames_of
 from support.frames import random_frame
+from support.video_copies import copy_video, frames_of, write_output
 
 from vidrestore.errors import ConfigError, MediaError, UnsupportedStreamError
-from vidrestore.media import EncoderSettings, VideoInfo, open_sink, open_source, probe
+from vidrestore.media import EncoderSettings, open_source, probe
 from vidrestore.media.color.pixel_formats import PLANAR
 from vidrestore.media.input.ffv1_checksums import SliceChecker
 from vidrestore.media.output.encoders import encoder_choice, encoder_options
@@ -50,15 +51,13 @@ def profile_of(path: Path) -> str | None:
 def test_ffv1_gives_every_sample_back_at_any_depth(tmp_path: Path, name: str) -> None:
     frames = [random_frame(PLANAR[name], (70, 90), seed=at, index=at) for at in range(2)]
     film = make_clip(tmp_path / "a.mkv", Clip(ticks=(0, 1), size_hw=(70, 90)))
-    info = probe(film)
-    fields = {each: getattr(info, each) for each in info.__slots__}
-    fields |= {"pixel_format": PLANAR[name], "color": frames[0].color, "time_base": 1 / RATE}
+    info = replace(
+        probe(film), pixel_format=PLANAR[name], color=frames[0].color, time_base=1 / RATE
+    )
 
     target = tmp_path / "out.mkv"
     settings = EncoderSettings(codec="ffv1")
-    with open_sink(target, source=VideoInfo(**fields), source_path=None, settings=settings) as sink:
-        for frame in frames:
-            sink.write(frame)
+    write_output(target, frames, info=info, source_path=None, settings=settings)
 
     for frame, back in zip(frames, frames_of(target), strict=True):
         assert back.pixel_format.name == name
@@ -72,7 +71,7 @@ def test_every_frame_of_ffv1_stands_alone_in_slices_with_checksums(
 ) -> None:
     source = make_clip(tmp_path / "a.mkv", Clip(ticks=(0, 1, 2), size_hw=hw))
 
-    copy_film(source, tmp_path / "out.mkv", codec="ffv1")
+    copy_video(source, tmp_path / "out.mkv", codec="ffv1")
 
     checker = SliceChecker()
     with av.open(str(tmp_path / "out.mkv")) as container:
@@ -89,7 +88,7 @@ def test_every_frame_of_ffv1_stands_alone_in_slices_with_checksums(
 @pytest.mark.parametrize("at_share", [0.1, 0.5, 0.999])
 def test_a_flipped_bit_in_ffv1_is_counted(tmp_path: Path, at_share: float) -> None:
     source = make_clip(tmp_path / "a.mkv", Clip(ticks=tuple(range(6)), size_hw=(96, 128)))
-    copy_film(source, tmp_path / "out.mkv", codec="ffv1")
+    copy_video(source, tmp_path / "out.mkv", codec="ffv1")
     flipped(tmp_path / "out.mkv", 3, at_share)
 
     with open_source(tmp_path / "out.mkv") as film:
@@ -116,7 +115,7 @@ def test_dnxhr_takes_the_profile_that_holds_the_samples(
     clip = Clip(ticks=(0, 1, 2), size_hw=(120, 256), pixel_format=pixel_format, **DEEP)
     source = make_clip(tmp_path / "a.mkv", clip)
 
-    notes = copy_film(source, tmp_path / f"out{suffix}", codec="dnxhr")
+    notes = copy_video(source, tmp_path / f"out{suffix}", codec="dnxhr")
 
     assert profile_of(tmp_path / f"out{suffix}") == profile
     assert not [note for note in notes if "loses" in note]
@@ -140,8 +139,10 @@ def test_dnxhr_refuses_what_it_does_not_have(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="choose from: lb, sq, hq, hqx, 444"):
         EncoderSettings(codec="dnxhr", preset="uhq")
     source = make_clip(tmp_path / "a.mkv", Clip(ticks=(0, 1), size_hw=(120, 256)))
-    with pytest.raises(UnsupportedStreamError, match=r"cannot hold dnxhr video; use -o out\.mov"):
-        copy_film(source, tmp_path / "out.mkv", codec="dnxhr")
+    with pytest.raises(
+        UnsupportedStreamError, match=r"does not support dnxhr video; use -o out\.mov"
+    ):
+        copy_video(source, tmp_path / "out.mkv", codec="dnxhr")
     with pytest.raises(MediaError, match=r"96x48 are smaller than dnxhr holds \(256x120\)"):
         encoder_choice(EncoderSettings(codec="dnxhr"), PLANAR["yuv420p"], (48, 96))
 
@@ -162,12 +163,10 @@ def test_prores_has_every_profile_and_keeps_alpha(
     source = make_clip(tmp_path / "a.mkv", clip)
     settings = EncoderSettings(codec="prores", preset=preset)
 
-    with (
-        open_source(source) as film,
-        open_sink(tmp_path / "out.mov", source=film, source_path=source, settings=settings) as sink,
-    ):
-        for frame in film:
-            sink.write(frame)
+    target = tmp_path / "out.mov"
+    write_output(
+        target, frames_of(source), info=probe(source), source_path=source, settings=settings
+    )
 
     after = probe(tmp_path / "out.mov")
     assert profile_of(tmp_path / "out.mov") == profile

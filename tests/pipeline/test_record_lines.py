@@ -10,7 +10,7 @@ from support.clips import Clip, make_clip
 from support.faceclips import FACE_SIZE_HW, face_picture
 from support.frames import GRAY, random_frame
 from support.restoring import face_at
-from support.verifying import changed_names, check_called, restored_copy, with_sample
+from support.verify_cases import changed_names, check_called, restored_copy, with_sample
 
 from vidrestore import RestoreSettings, restore_video
 from vidrestore.media.input.video_info import probe

@@ -6,18 +6,21 @@ from fractions import Fraction
 from pathlib import Path
 
 from vidrestore.record import (
+    EndRecord,
     FaceRecord,
     FrameRecord,
     OutputFile,
     RecordHeader,
-    RecordWriter,
     SourceFile,
+    end_line,
+    frame_line,
+    header_line,
 )
 
 POINTS = ((12.5, 20.0), (30.25, 20.5), (21.0, 28.0), (14.0, 36.0), (28.0, 36.5))
 
 
-def a_header(**changes: object) -> RecordHeader:
+def make_header(**changes: object) -> RecordHeader:
     """Return the header of a lossless result of 64 x 48 px, 25 frames a second."""
     header = RecordHeader(
         program="vidrestore 0.1.0",
@@ -34,8 +37,8 @@ def a_header(**changes: object) -> RecordHeader:
     return replace(header, **changes)  # type: ignore[arg-type]
 
 
-def a_face(**changes: object) -> FaceRecord:
-    """Return a face whose mask is the left half of ``a_header``'s picture."""
+def make_face(**changes: object) -> FaceRecord:
+    """Return a face whose mask is the left half of ``make_header``'s picture."""
     face = FaceRecord(
         track=3,
         box_xyxy=(8.125, 10.0, 34.5, 42.0),
@@ -52,16 +55,19 @@ def a_face(**changes: object) -> FaceRecord:
     return replace(face, **changes)  # type: ignore[arg-type]
 
 
-def a_frame(index: int = 0, **changes: object) -> FrameRecord:
+def make_frame(index: int = 0, **changes: object) -> FrameRecord:
     """Return a frame with one face, ``index`` ticks into the film."""
-    frame = FrameRecord(index=index, pts=index, shot=0, faces=(a_face(),))
+    frame = FrameRecord(index=index, pts=index, shot=0, faces=(make_face(),))
     return replace(frame, **changes)  # type: ignore[arg-type]
 
 
-def a_record(path: Path, header: RecordHeader, frames: Iterable[FrameRecord]) -> Path:
-    """Write a whole record and return ``path``."""
-    with RecordWriter(path, header) as record:
+def write_record(path: Path, header: RecordHeader, frames: Iterable[FrameRecord]) -> Path:
+    """Write a complete record and return ``path``."""
+    frame_count = face_count = 0
+    with path.open("w", encoding="ascii", newline="\n") as file:
+        file.write(header_line(header))
         for frame in frames:
-            record.add(frame)
-        record.finish()
+            file.write(frame_line(frame))
+            frame_count, face_count = frame_count + 1, face_count + len(frame.faces)
+        file.write(end_line(EndRecord(frames=frame_count, faces=face_count)))
     return path

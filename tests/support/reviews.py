@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from support.clips import Clip, make_clip
-from support.records import a_header, a_record
+from support.records import make_header, write_record
 
 from vidrestore.record import FaceRecord, FrameRecord, RecordHeader
 from vidrestore.review import write_review
@@ -72,7 +72,7 @@ def review_frames(count: int) -> list[FrameRecord]:
 def review_header(**changes: object) -> RecordHeader:
     """Return the header of ``review_files``."""
     shown = {"coded_hw": SIZE_HW, "display_hw": SIZE_HW, "time_base": Fraction(1, 25)}
-    return a_header(**{**shown, **changes})
+    return make_header(**{**shown, **changes})
 
 
 def film_picture(level: int):
@@ -117,6 +117,6 @@ def review_files(
     return ReviewFiles(
         source=folder / "source.mkv",
         result=folder / "result.mkv",
-        record=a_record(folder / "record.jsonl", header, timed),
+        record=write_record(folder / "record.jsonl", header, timed),
         page=folder / "page.html",
     )

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from support.clips import Clip, Sound, make_clip, make_rich_clip, run_ffmpeg
-from support.verifying import (
+from support.verify_cases import (
     MASK,
     changed_names,
     check_called,

@@ -145,7 +145,7 @@ def _restored(
             with atomic_file(film.report, overwrite=settings.overwrite) as pending:
                 text = json.dumps(report.to_json(), indent=2) + "\n"
                 pending.path.write_text(text, encoding="utf-8")
-                pending.whole = True
+                pending.complete = True
     except (VidrestoreError, OSError) as error:
         line = " ".join(str(error).split())
         seconds = time.monotonic() - begin

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vidrestore.errors import ConfigError
-from vidrestore.media.input.folder import is_picture_name
+from vidrestore.media.file_kinds import is_image_name
 from vidrestore.media.output.containers import CONTAINERS
 
 _READ_ONLY = (".wmv", ".asf", ".flv", ".vob", ".mpg", ".mpeg", ".m2v", ".dv", ".ogv", ".3gp", ".rm")
@@ -80,7 +80,7 @@ def _of_folder(folder: Path) -> Iterator[Path]:
 
 def _holds_pictures(folder: Path) -> bool:
     with os.scandir(folder) as entries:
-        return any(is_picture_name(Path(entry.name)) for entry in entries)
+        return any(is_image_name(Path(entry.name)) for entry in entries)
 
 
 def _of_list(path: Path) -> Iterator[Path]:
@@ -102,7 +102,7 @@ def _film(source: Path, results: Path, wanted: Wanted) -> BatchVideo:
     named = Path(source.absolute().name)
     output = results / named
     stem = named.name
-    if not source.is_dir() and not is_picture_name(source):
+    if not source.is_dir() and not is_image_name(source):
         suffix = named.suffix.lower()
         ending = wanted.ending or (named.suffix if suffix in CONTAINERS else _HOLDS_ALL)
         output, stem = output.with_suffix(ending), named.stem
@@ -110,7 +110,7 @@ def _film(source: Path, results: Path, wanted: Wanted) -> BatchVideo:
     def beside(name: str, *, asked: bool) -> Path | None:
         return results / f"{stem}.{name}" if asked else None
 
-    moving = not is_picture_name(source)
+    moving = not is_image_name(source)
     return BatchVideo(
         source=source,
         output=output,

@@ -52,7 +52,7 @@ class RecordOutput:
                 frames += 1
                 faces += len(json.loads(line)["faces"])
             file.write(end_line(frames, faces))
-        self.pending.whole = True
+        self.pending.complete = True
 
 
 @contextmanager

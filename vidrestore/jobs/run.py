@@ -210,7 +210,8 @@ def _opened(
 ) -> AbstractContextManager[Output]:
     return open_output(
         target,
-        source=source,
+        info=source.info,
+        time_range=source.cut,
         source_path=source_path,
         settings=settings.encoder_settings(),
         overwrite=settings.overwrite,

@@ -12,18 +12,17 @@ if TYPE_CHECKING:
     from vidrestore.media.input.source import Source, open_source
     from vidrestore.media.input.video_info import Chapter, StreamInfo, VideoInfo, probe
     from vidrestore.media.output.encoder_table import ENCODERS, EncoderSettings
-    from vidrestore.media.output.sink import Sink, open_sink
+    from vidrestore.media.output.open_output import open_output
 
 __all__ = [
     "ENCODERS",
     "Chapter",
     "EncoderSettings",
-    "Sink",
     "Source",
     "StreamInfo",
     "TimeRange",
     "VideoInfo",
-    "open_sink",
+    "open_output",
     "open_source",
     "probe",
 ]
@@ -34,12 +33,11 @@ __getattr__, __dir__ = lazy_exports(
         "Chapter": "input.video_info",
         "ENCODERS": "output.encoder_table",
         "EncoderSettings": "output.encoder_table",
-        "Sink": "output.sink",
         "Source": "input.source",
         "StreamInfo": "input.video_info",
         "TimeRange": "input.clock",
         "VideoInfo": "input.video_info",
-        "open_sink": "output.sink",
+        "open_output": "output.open_output",
         "open_source": "input.source",
         "probe": "input.video_info",
     },

@@ -7,7 +7,12 @@ from typing import Any, cast
 
 from vidrestore import __version__
 from vidrestore.media import VideoInfo
-from vidrestore.media.input.folder import is_picture_name
+from vidrestore.media.file_kinds import (
+    LOSSLESS_IMAGES,
+    ffmpeg_codec,
+    image_format,
+    kind_of_output,
+)
 from vidrestore.media.output.encoders import encoder_choice
 from vidrestore.models.registry import RESTORERS
 from vidrestore.pipeline.loading.spandrel_models import SPANDREL_MODELS
@@ -29,8 +34,6 @@ from vidrestore.types import FinishedFace, FinishedFrame, FloatArray
 from vidrestore.weights.bundled import embedded
 from vidrestore.weights.cache import find
 
-_CODEC_NAMES = {"h265": "hevc"}
-_LOSSLESS_PICTURES = frozenset({"png", "tif", "bmp", "dpx", "exr"})
 _DRAWING_PARTS = ("", "generator")
 """Parts of a network in several files: the whole, or the generator."""
 
@@ -104,19 +107,18 @@ def output_file(
         or settings.pulldown
     )
     source = info.pixel_format
-    if is_picture_name(output) or output.is_dir() or not output.suffix:
-        codec = output.suffix.lower() or f".{info.codec if info.kind != 'film' else 'png'}"
-        codec = {".jpeg": ".jpg", ".tiff": ".tif"}.get(codec, codec)[1:]
+    if kind_of_output(output) != "film":
+        codec = image_format(output) or (info.codec if info.kind != "film" else "png")
         converted = source.model == "yuv"
         fits = source.bit_depth == 8 or codec != "bmp"
-        kept = codec in _LOSSLESS_PICTURES and fits and not converted
+        kept = codec in LOSSLESS_IMAGES and fits and not converted
         name = "rgb24" if converted else source.name
     else:
         height, width = info.geometry.coded_hw
         choice = encoder_choice(
             settings.encoder_settings(), source, (height * scale, width * scale)
         )
-        codec = _CODEC_NAMES.get(settings.codec, settings.codec)
+        codec = ffmpeg_codec(settings.codec)
         kept = choice.planar == source and _keeps_samples(settings, source.bit_depth)
         name = choice.planar.name
     return OutputFile(

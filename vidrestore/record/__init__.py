@@ -12,7 +12,6 @@ from vidrestore.record.schema import (
     RecordHeader,
     SourceFile,
 )
-from vidrestore.record.writer import RecordWriter
 
 __all__ = [
     "COMPOSITE_SOURCE_TYPE",
@@ -23,7 +22,6 @@ __all__ = [
     "OutputFile",
     "RecordHeader",
     "RecordReader",
-    "RecordWriter",
     "SourceFile",
     "end_line",
     "frame_line",

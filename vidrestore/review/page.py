@@ -53,7 +53,7 @@ def write_review(
     with atomic_file(page, overwrite=True) as pending:
         with file_errors(page, "write"):
             pending.path.write_text(text, encoding="utf-8", newline="\n")
-        pending.whole = True
+        pending.complete = True
 
 
 def _picture_rate(header: RecordHeader, record: Path) -> Fraction:

@@ -21,7 +21,7 @@ class TempOutput:
     """An output under its temporary name."""
 
     path: Path
-    whole: bool = False
+    complete: bool = False
     """Set when everything is written: only then is the output published."""
 
 
@@ -34,7 +34,7 @@ def check_target(target: Path, *, source_path: Path | None, overwrite: bool) -> 
     """
     place = resolved_output_path(target)
     if source_path is not None and _same_file(place, source_path):
-        raise MediaError(f"{target}: is the source itself; name another file with -o")
+        raise MediaError(f"{target}: source and output are the same file; choose another with -o")
     if place.exists() and not (place.is_file() or place.is_dir()):
         raise MediaError(f"{target}: is neither a file nor a folder; name another with -o")
     if place.exists() and not overwrite and not _is_empty_folder(place):
@@ -96,7 +96,7 @@ def atomic_file(target: Path, *, overwrite: bool) -> Generator[TempOutput]:
     try:
         with held(pending.path):
             yield pending
-            if pending.whole:
+            if pending.complete:
                 _publish_file(pending.path, target, place, overwrite=overwrite)
     finally:
         pending.path.unlink(missing_ok=True)
@@ -141,7 +141,7 @@ def atomic_folder(target: Path) -> Generator[TempOutput]:
     try:
         with held(pending.path):
             yield pending
-            if pending.whole:
+            if pending.complete:
                 with file_errors(target, "write"):
                     _publish_folder(pending.path, place)
     finally:

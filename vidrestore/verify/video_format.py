@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
 from vidrestore.media import VideoInfo
-from vidrestore.media.input.inventory import holds_rotation
+from vidrestore.media.input.inventory import stores_rotation
 from vidrestore.verify.checks import Check, changed, kept, not_promised
 from vidrestore.verify.run_files import Evidence
 
@@ -111,7 +111,7 @@ def _rotation(before: VideoInfo, after: VideoInfo) -> Check:
     said = _turned(*found)
     if was == found:
         return kept("rotation", said)
-    if not holds_rotation(after):
+    if not stores_rotation(after):
         return not_promised("rotation", f"{after.path.suffix} cannot hold it")
     return changed("rotation", f"{_turned(*was)} became {said}")
 

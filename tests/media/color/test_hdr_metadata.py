@@ -8,10 +8,10 @@ import av
 import numpy as np
 import pytest
 from support.clips import Clip, make_clip, run_ffmpeg
-from support.copying import copy_film
 from support.frames import random_frame
+from support.video_copies import copy_video, write_output
 
-from vidrestore.media import EncoderSettings, open_sink, probe
+from vidrestore.media import EncoderSettings, probe
 from vidrestore.media.color.hdr_metadata import (
     HdrMetadata,
     LightLevel,
@@ -91,7 +91,7 @@ def test_a_result_has_the_side_data_and_tags_of_its_source(
     hdr10: Path, tmp_path: Path, codec: str, suffix: str
 ) -> None:
     target = tmp_path / f"out{suffix}"
-    notes = copy_film(hdr10, target, codec=codec)
+    notes = copy_video(hdr10, target, codec=codec)
     info = probe(target)
     assert is_close(info.side_data.mastering, P3_AT_1000)
     assert info.side_data.light_level == LEVEL
@@ -111,7 +111,7 @@ def test_the_container_states_side_data_before_a_frame_is_decoded(
     hdr10: Path, tmp_path: Path, codec: str, suffix: str
 ) -> None:
     target = tmp_path / f"out{suffix}"
-    copy_film(hdr10, target, codec=codec)
+    copy_video(hdr10, target, codec=codec)
     data = target.read_bytes()
     if suffix == ".mp4":
         assert b"mdcv" in data
@@ -127,7 +127,7 @@ def test_the_stream_of_a_codec_holds_side_data_itself(
     hdr10: Path, tmp_path: Path, codec: str
 ) -> None:
     target, raw = tmp_path / "out.mkv", tmp_path / f"raw.{'obu' if codec == 'av1' else codec}"
-    copy_film(hdr10, target, codec=codec)
+    copy_video(hdr10, target, codec=codec)
     kind = {"h265": "hevc", "av1": "obu"}.get(codec, codec)
     run_ffmpeg("-i", target, "-map", "0:v", "-c", "copy", "-f", kind, raw)
     with av.open(str(raw), format=kind) as container:
@@ -138,14 +138,14 @@ def test_the_stream_of_a_codec_holds_side_data_itself(
 
 def test_frame_rate_and_times_stay_where_side_data_is_stated(hdr10: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.mp4"
-    copy_film(hdr10, target, codec="ffv1")
+    copy_video(hdr10, target, codec="ffv1")
     assert probe(target).average_rate == probe(hdr10).average_rate == 25
     assert probe(target).time_base == probe(hdr10).time_base
 
 
 def test_a_film_without_side_data_gets_none(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "plain.mkv", Clip(ticks=(0, 1, 2), color=(1, 1, 1, 1)))
-    notes = copy_film(source, tmp_path / "out.mkv", codec="ffv1")
+    notes = copy_video(source, tmp_path / "out.mkv", codec="ffv1")
     assert probe(tmp_path / "out.mkv").side_data == HdrMetadata()
     assert not notes
 
@@ -158,8 +158,8 @@ def test_a_mastering_display_known_in_part_is_stated_in_part(tmp_path: Path) -> 
     frame = random_frame(info.pixel_format, info.geometry.coded_hw, color=info.color)
     moment = replace(frame.timestamp, time_base=info.time_base)
     settings = EncoderSettings(codec="ffv1")
-    with open_sink(target, source=info, source_path=None, settings=settings) as sink:
-        sink.write(replace(frame, timestamp=moment))
+    frame = replace(frame, timestamp=moment)
+    write_output(target, [frame], info=info, source_path=None, settings=settings)
     assert probe(target).side_data == partly
 
 
@@ -213,6 +213,6 @@ def test_a_film_with_alpha_can_be_encoded_with_every_codec(tmp_path: Path, name:
     packed = {"gbrap": "bgra"}.get(name, name)
     make_clip(source, Clip(ticks=(0, 1), codec="ffv1", options={}, pixel_format=packed))
     for codec in ("h264", "h265", "av1", "prores"):
-        notes = copy_film(source, tmp_path / f"{codec}.mkv", codec=codec)
+        notes = copy_video(source, tmp_path / f"{codec}.mkv", codec=codec)
         lost = codec != "prores"
         assert any("transparency" in note for note in notes) == lost

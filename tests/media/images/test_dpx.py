@@ -4,8 +4,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from support.copying import copy_film, frames_of
 from support.dpx import DpxKind, line_bytes, make_dpx
+from support.video_copies import copy_video, frames_of
 
 from vidrestore.errors import MediaError
 from vidrestore.media import open_source, probe
@@ -159,7 +159,7 @@ def make_reel(folder: Path, count: int = 3, kind: DpxKind | None = None) -> list
 def test_a_reel_goes_through_bit_for_bit_headers_and_all(tmp_path: Path) -> None:
     paths = make_reel(tmp_path / "in")
 
-    copy_film(tmp_path / "in", tmp_path / "out")
+    copy_video(tmp_path / "in", tmp_path / "out")
 
     assert sorted(each.name for each in (tmp_path / "out").iterdir()) == [p.name for p in paths]
     for path in paths:
@@ -169,7 +169,7 @@ def test_a_reel_goes_through_bit_for_bit_headers_and_all(tmp_path: Path) -> None
 def test_a_reel_becomes_a_lossless_film(tmp_path: Path) -> None:
     make_reel(tmp_path / "in")
 
-    copy_film(tmp_path / "in", tmp_path / "film.mkv", codec="ffv1")
+    copy_video(tmp_path / "in", tmp_path / "film.mkv", codec="ffv1")
 
     for picture, frame in zip(
         frames_of(tmp_path / "in"), frames_of(tmp_path / "film.mkv"), strict=True
@@ -190,9 +190,9 @@ def test_info_tells_how_a_reel_lies_and_its_time_code(tmp_path: Path) -> None:
 
 
 def test_only_a_dpx_becomes_a_dpx(tmp_path: Path) -> None:
-    copy_film(make_reel(tmp_path / "in")[0], tmp_path / "one.png")
-    with pytest.raises(MediaError, match=r"\.dpx is written only from \.dpx.*TIFF or PNG"):
-        copy_film(tmp_path / "one.png", tmp_path / "two.dpx")
+    copy_video(make_reel(tmp_path / "in")[0], tmp_path / "one.png")
+    with pytest.raises(MediaError, match=r"\.dpx output needs a \.dpx source.*TIFF or PNG"):
+        copy_video(tmp_path / "one.png", tmp_path / "two.dpx")
 
 
 def test_a_damaged_frame_of_a_reel_is_named(tmp_path: Path) -> None:

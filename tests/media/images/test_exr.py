@@ -4,8 +4,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from support.copying import copy_film, frames_of
 from support.exr import NONE, RLE, ZIP, ZIPS, make_exr
+from support.video_copies import copy_video, frames_of
 
 from vidrestore.errors import MediaError, UnsupportedStreamError
 from vidrestore.media import probe
@@ -178,7 +178,7 @@ def make_sequence(folder: Path) -> list[Path]:
 def test_a_folder_goes_through_bit_for_bit(tmp_path: Path) -> None:
     paths = make_sequence(tmp_path / "in")
 
-    copy_film(tmp_path / "in", tmp_path / "out")
+    copy_video(tmp_path / "in", tmp_path / "out")
 
     for path in paths:
         assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
@@ -188,8 +188,8 @@ def test_a_folder_goes_through_bit_for_bit(tmp_path: Path) -> None:
 def test_floats_do_not_silently_become_something_that_holds_less(tmp_path: Path) -> None:
     path = make_sequence(tmp_path / "in")[0]
     with pytest.raises(
-        UnsupportedStreamError, match="cannot hold floating-point pictures; name a folder"
+        UnsupportedStreamError, match="floating-point images lose precision in a video"
     ):
-        copy_film(tmp_path / "in", tmp_path / "out.mkv")
-    with pytest.raises(MediaError, match=r"cannot hold floating-point pictures; name an \.exr"):
-        copy_film(path, tmp_path / "out.tif")
+        copy_video(tmp_path / "in", tmp_path / "out.mkv")
+    with pytest.raises(MediaError, match=r"cannot store floating-point samples; write an \.exr"):
+        copy_video(path, tmp_path / "out.tif")

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from support.copying import copy_film
+from support.video_copies import copy_video
 
 from vidrestore.media.images.image_file import replace_samples
 from vidrestore.media.input.folder import read_picture
@@ -88,7 +88,7 @@ def test_a_folder_of_deep_pngs_that_did_not_change_is_the_same_to_the_byte(
         data = make_png(noise(channels, np.uint16), extra=EXTRA)
         (tmp_path / "in" / name).write_bytes(data)
 
-    copy_film(tmp_path / "in", tmp_path / "out")
+    copy_video(tmp_path / "in", tmp_path / "out")
 
     for name in ("1.png", "2.png"):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "in" / name).read_bytes()
@@ -108,7 +108,7 @@ def test_a_palette_that_did_not_change_stays_one(tmp_path: Path) -> None:
     image.putpalette([at % 256 for at in range(768)])
     image.save(tmp_path / "a.png")
 
-    copy_film(tmp_path / "a.png", tmp_path / "b.png")
+    copy_video(tmp_path / "a.png", tmp_path / "b.png")
 
     assert (tmp_path / "b.png").read_bytes() == (tmp_path / "a.png").read_bytes()
 

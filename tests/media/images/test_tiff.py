@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from support.copying import copy_film
+from support.video_copies import copy_video
 
 from vidrestore.errors import MediaError
 from vidrestore.media.images.image_file import read_image, replace_samples
@@ -181,7 +181,7 @@ def test_a_folder_that_did_not_change_is_the_same_to_the_byte(tmp_path: Path) ->
     (tmp_path / "in" / "1.tif").write_bytes(make_tiff(noise(3, np.uint16), compression=LZW))
     (tmp_path / "in" / "2.tif").write_bytes(make_tiff(noise(3, np.uint16), tile=16, order=">"))
 
-    copy_film(tmp_path / "in", tmp_path / "out")
+    copy_video(tmp_path / "in", tmp_path / "out")
 
     for name in ("1.tif", "2.tif"):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "in" / name).read_bytes()
@@ -208,7 +208,7 @@ def test_a_page_of_another_kind_goes_through_opencv_as_before(tmp_path: Path) ->
     picture = read_picture(tmp_path / "a.tif")
 
     assert picture.pixel_format.name == "gbrp"
-    copy_film(tmp_path / "a.tif", tmp_path / "b.tif")
+    copy_video(tmp_path / "a.tif", tmp_path / "b.tif")
     assert (tmp_path / "b.tif").read_bytes() == (tmp_path / "a.tif").read_bytes()
 
 

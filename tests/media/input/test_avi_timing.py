@@ -8,8 +8,8 @@ from pathlib import Path
 import av
 import pytest
 from support.clips import Clip, Sound, make_clip, number_of, run_ffmpeg
-from support.copying import copy_film, frames_of
-from support.verifying import changed_names
+from support.verify_cases import changed_names
+from support.video_copies import copy_video, frames_of
 
 from vidrestore.media import EncoderSettings, open_source
 from vidrestore.media.output.open_output import open_output
@@ -142,7 +142,7 @@ def test_sound_of_avi_with_reordered_frames_stays_with_them(tmp_path: Path, name
     clip = replace(CODECS[name], ticks=EVEN, sounds=(Sound(codec="pcm_s16le"),))
     path = make_clip(tmp_path / "film.avi", clip)
 
-    copy_film(path, tmp_path / "out.mkv")
+    copy_video(path, tmp_path / "out.mkv")
 
     assert changed_names(verify(path, tmp_path / "out.mkv")) == []
     assert frames_of(tmp_path / "out.mkv")[0].timestamp.ticks == 0
@@ -172,16 +172,16 @@ def test_avi_counts_frames_at_the_rate_of_the_film(
     with (
         open_source(path) as source,
         open_output(
-            target, source=source, source_path=path, settings=EncoderSettings(codec="h264")
+            target, info=source.info, source_path=path, settings=EncoderSettings(codec="h264")
         ) as output,
     ):
-        parts = []
+        segments = []
         for number, frames in enumerate(batched(list(source), 12)):
-            part = output.part(tmp_path / str(number))
+            writer = output.open_segment(tmp_path / str(number))
             for frame in frames:
-                part.write(frame)
-            parts.append(part.finish())
-        output.assemble(parts)
+                writer.write(frame)
+            segments.append(writer.finish())
+        output.assemble(segments)
 
     frames = frames_of(target)
     assert frames[0].timestamp.time_base == 1 / rate

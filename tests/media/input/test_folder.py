@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from support.copying import copy_film, frames_of
+from support.video_copies import copy_video, frames_of
 
 from vidrestore.errors import ConfigError, MediaError
 from vidrestore.media import open_source, probe
@@ -38,7 +38,7 @@ def test_a_folder_goes_through_with_names_depth_channels_and_every_sample(
     names = [f"shot 1 ({number}){suffix}" for number in (1, 2, 10)]
     pictures = make_folder(tmp_path / "in", names, dtype, channels)
 
-    copy_film(tmp_path / "in", tmp_path / "out")
+    copy_video(tmp_path / "in", tmp_path / "out")
 
     assert sorted(each.name for each in (tmp_path / "out").iterdir()) == sorted(names)
     for name, picture in pictures.items():
@@ -53,7 +53,7 @@ def test_jpeg_pictures_stay_jpeg_and_close(tmp_path: Path) -> None:
     picture = np.stack([x * 4, y * 6, 255 - x * 3], axis=2).astype(np.uint8)
     cv2.imwrite(str(tmp_path / "in" / "a.JPG"), picture)
 
-    notes = copy_film(tmp_path / "in", tmp_path / "out")
+    notes = copy_video(tmp_path / "in", tmp_path / "out")
 
     decoded = cv2.imread(str(tmp_path / "in" / "a.JPG"))
     written = cv2.imread(str(tmp_path / "out" / "a.JPG"))
@@ -121,7 +121,7 @@ def test_a_single_picture_becomes_a_single_picture(
     pictures = make_folder(tmp_path, [f"portrait{suffix}"], dtype, channels)
     target = tmp_path / "restored.png"
 
-    copy_film(tmp_path / f"portrait{suffix}", target)
+    copy_video(tmp_path / f"portrait{suffix}", target)
 
     written = cv2.imread(str(target), cv2.IMREAD_UNCHANGED)
     assert np.array_equal(written, pictures[f"portrait{suffix}"])
@@ -129,8 +129,8 @@ def test_a_single_picture_becomes_a_single_picture(
 
 def test_sixteen_bits_do_not_silently_become_a_jpeg(tmp_path: Path) -> None:
     make_folder(tmp_path, ["portrait.png"], np.uint16)
-    with pytest.raises(MediaError, match="holds only 8 bits"):
-        copy_film(tmp_path / "portrait.png", tmp_path / "restored.jpg")
+    with pytest.raises(MediaError, match="stores 8 bits, not 16"):
+        copy_video(tmp_path / "portrait.png", tmp_path / "restored.jpg")
     assert not (tmp_path / "restored.jpg").exists()
 
 
@@ -139,7 +139,7 @@ def test_a_folder_becomes_a_lossless_film(tmp_path: Path, dtype: type) -> None:
     names = ["1.png", "2.png", "3.png"]
     pictures = make_folder(tmp_path / "in", names, dtype)
 
-    copy_film(tmp_path / "in", tmp_path / "film.mkv", codec="ffv1")
+    copy_video(tmp_path / "in", tmp_path / "film.mkv", codec="ffv1")
 
     frames = frames_of(tmp_path / "film.mkv")
     for frame, picture in zip(frames, pictures.values(), strict=True):
@@ -167,7 +167,7 @@ def test_pictures_lie_as_their_tags_say_and_keep_them(
     cv2.imwriteWithMetadata(str(path), picture, [0], [exif(orientation)])
 
     geometry = probe(path).geometry
-    copy_film(tmp_path / "in", tmp_path / "out")
+    copy_video(tmp_path / "in", tmp_path / "out")
 
     upright = cv2.imread(str(path), cv2.IMREAD_COLOR)
     coded = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
@@ -183,8 +183,8 @@ def test_a_picture_whose_tags_cannot_be_kept_is_turned_upright(tmp_path: Path) -
     picture = np.random.default_rng(5).integers(0, 256, (20, 30, 3), dtype=np.uint8)
     cv2.imwriteWithMetadata(str(tmp_path / "in.png"), picture, [0], [exif(6)])
 
-    notes = copy_film(tmp_path / "in.png", tmp_path / "out.tif")
+    notes = copy_video(tmp_path / "in.png", tmp_path / "out.tif")
 
     written = cv2.imread(str(tmp_path / "out.tif"), cv2.IMREAD_UNCHANGED)
     assert np.array_equal(written, np.rot90(picture, k=-1))
-    assert any("tags of the pictures" in note for note in notes)
+    assert any("image tags" in note for note in notes)

@@ -5,7 +5,7 @@ from pathlib import Path
 import imageio_ffmpeg
 import pytest
 from support.clips import Clip, Sound, make_clip, packets_of
-from support.copying import frames_of
+from support.video_copies import frames_of
 
 from vidrestore.errors import ConfigError, MediaError
 from vidrestore.media.output.framemd5 import COMMAND, check_framemd5, write_framemd5

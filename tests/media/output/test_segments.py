@@ -1,4 +1,4 @@
-"""Parts of a film, encoded one by one, are a film when they are put together."""
+"""Segments of a video, encoded one by one, are a video when they are put together."""
 
 from fractions import Fraction
 from itertools import pairwise
@@ -23,22 +23,22 @@ PLAIN = Clip(
 
 
 def written(source: Path, target: Path, codec: str, bounds: list[int]) -> Path:
-    """Write a film in parts that begin at ``bounds``."""
+    """Write a video in segments that begin at ``bounds``."""
     with (
         open_source(source) as film,
         open_output(
-            target, source=film, source_path=source, settings=EncoderSettings(codec=codec)
+            target, info=film.info, source_path=source, settings=EncoderSettings(codec=codec)
         ) as output,
     ):
         frames = list(film)
         ends = [*bounds[1:], len(frames)]
-        parts: list[tuple[Path, ...]] = []
+        segments: list[tuple[Path, ...]] = []
         for number, (begin, end) in enumerate(zip(bounds, ends, strict=True)):
-            sink = output.part(target.parent / f"{target.stem}-{number}.part")
+            writer = output.open_segment(target.parent / f"{target.stem}-{number}.segment")
             for frame in frames[begin:end]:
-                sink.write(frame)
-            parts.append(sink.finish())
-        output.assemble(parts)
+                writer.write(frame)
+            segments.append(writer.finish())
+        output.assemble(segments)
     return target
 
 
@@ -56,7 +56,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("codec", "suffix"), CASES)
-def test_parts_are_joined_without_a_seam(tmp_path: Path, codec: str, suffix: str) -> None:
+def test_segments_are_joined_without_a_seam(tmp_path: Path, codec: str, suffix: str) -> None:
     source = make_clip(tmp_path / "film.mkv", PLAIN)
     target = written(source, tmp_path / f"out{suffix}", codec, [0, 7, 8, 21])
     with open_source(source) as film, open_source(target) as result:
@@ -77,7 +77,7 @@ def test_parts_are_joined_without_a_seam(tmp_path: Path, codec: str, suffix: str
 
 
 @pytest.mark.parametrize("codec", ["h264", "h265"])
-def test_uneven_times_survive_the_joining(tmp_path: Path, codec: str) -> None:
+def test_a_variable_frame_rate_survives_the_assembly(tmp_path: Path, codec: str) -> None:
     clip = Clip(
         ticks=UNEVEN,
         time_base=Fraction(1, 12800),
@@ -92,17 +92,19 @@ def test_uneven_times_survive_the_joining(tmp_path: Path, codec: str) -> None:
     assert after[-1].duration_ticks == before[-1].duration_ticks
 
 
-def test_a_part_that_is_cut_off_is_told(tmp_path: Path) -> None:
+def test_a_truncated_segment_is_refused(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "film.mkv", PLAIN)
     target = tmp_path / "out.mkv"
     with (
         open_source(source) as film,
-        open_output(target, source=film, source_path=source, settings=EncoderSettings()) as output,
+        open_output(
+            target, info=film.info, source_path=source, settings=EncoderSettings()
+        ) as output,
     ):
-        sink = output.part(tmp_path / "0.part")
+        writer = output.open_segment(tmp_path / "0.segment")
         for frame in film:
-            sink.write(frame)
-        files = sink.finish()
+            writer.write(frame)
+        files = writer.finish()
         files[0].write_bytes(files[0].read_bytes()[:-1])
         with pytest.raises(MediaError, match="is truncated"):
             output.assemble([files])
@@ -112,7 +114,7 @@ def test_a_part_that_is_cut_off_is_told(tmp_path: Path) -> None:
 def test_an_index_comes_back_as_it_was_written(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "film.mkv", PLAIN)
     written(source, tmp_path / "out.mkv", "h264", [0, 15])
-    text = index_path_of(tmp_path / "out-1.part").read_text()
+    text = index_path_of(tmp_path / "out-1.segment").read_text()
     index = SegmentIndex.from_json(text)
     assert index.to_json() == text
     assert len(index.packets) == 15

@@ -15,8 +15,8 @@ from support.clips import (
     packets_of,
     run_ffmpeg,
 )
-from support.copying import copy_film, frames_of
-from support.verifying import changed_names, check_called
+from support.verify_cases import changed_names, check_called
+from support.video_copies import copy_video, frames_of
 
 from vidrestore.errors import UnsupportedStreamError
 from vidrestore.media import probe
@@ -47,7 +47,7 @@ def test_all_streams_of_avi_begin_together_and_stay_so(
     path = film(tmp_path / source, "pcm_s16le", start=Fraction(ticks[0], 25), ticks=ticks)
     target = tmp_path / "out.avi"
 
-    assert copy_film(path, target, codec="h264") == []
+    assert copy_video(path, target, codec="h264") == []
 
     assert changed_names(verify(path, target)) == []
     assert [frame.timestamp.seconds * 25 for frame in frames_of(target)] == list(TICKS)
@@ -70,13 +70,13 @@ def test_sound_that_avi_would_move_against_the_picture_is_refused_before_the_wor
     path = film(tmp_path / name, codec, start)
 
     with pytest.raises(UnsupportedStreamError) as caught:
-        copy_film(path, tmp_path / "out.avi", codec="h264")
+        copy_video(path, tmp_path / "out.avi", codec="h264")
 
     assert said in str(caught.value)
     assert "-o out.mkv" in str(caught.value)
     assert [each.name for each in tmp_path.iterdir()] == [name]
 
-    notes = copy_film(path, tmp_path / "out.avi", codec="h264", drop_unsupported=True)
+    notes = copy_video(path, tmp_path / "out.avi", codec="h264", drop_unsupported=True)
 
     assert any("is left out" in note and said in note for note in notes)
     assert [each.kind for each in probe(tmp_path / "out.avi").streams] == ["video"]
@@ -89,7 +89,7 @@ def test_sound_that_avi_moves_by_less_than_anyone_hears_is_noted(tmp_path: Path)
     # The encoder is 481 samples late.
     path = film(tmp_path / "film.mkv", "mp2")
 
-    (note,) = copy_film(path, tmp_path / "out.avi", codec="h264")
+    (note,) = copy_video(path, tmp_path / "out.avi", codec="h264")
 
     assert "stream 1 (audio, mp2) starts 0.010 s before the picture in the source" in note
     assert packets_of(tmp_path / "out.avi", "audio")[0].pts == 0
@@ -105,7 +105,7 @@ def test_chapters_and_subtitles_move_with_all_else_where_sound_begins_before_0(
     run_ffmpeg("-i", rich, "-map", "0:v", "-map", "0:a", "-c", "copy", path)
     target = tmp_path / "out.mkv"
 
-    notes = copy_film(path, target, codec=codec)
+    notes = copy_video(path, target, codec=codec)
 
     assert "all times are 0.021 s later: .mkv cannot begin before 0" in notes
     later = Fraction(21, 1000)
@@ -122,7 +122,7 @@ def test_chapters_and_subtitles_move_with_all_else_where_sound_begins_before_0(
 def test_where_the_delay_of_an_encoder_is_known_nothing_moves(tmp_path: Path, name: str) -> None:
     path = film(tmp_path / name, "libopus")
 
-    assert copy_film(path, tmp_path / "out.mkv") == []
+    assert copy_video(path, tmp_path / "out.mkv") == []
 
     with av.open(str(tmp_path / "out.mkv")) as container:
         packet = next(each for each in container.demux(audio=0) if each.size)

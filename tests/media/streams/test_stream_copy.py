@@ -13,7 +13,7 @@ from support.clips import (
     packets_of,
     run_ffmpeg,
 )
-from support.copying import copy_film, frames_of
+from support.video_copies import copy_video, frames_of
 
 from vidrestore.media import probe
 
@@ -47,7 +47,7 @@ def test_a_flash_and_a_beep_stay_together(
 ) -> None:
     path = sync_clip(tmp_path / source, sound_start=start)
 
-    copy_film(path, tmp_path / target, codec="h264")
+    copy_video(path, tmp_path / target, codec="h264")
 
     assert abs(lag_seconds(path)) < Fraction(1, 100), "the clip itself is out of sync"
     assert abs(lag_seconds(tmp_path / target) - lag_seconds(path)) <= tolerance
@@ -64,7 +64,7 @@ def test_sound_of_broadcast_streams_stays_with_the_picture_whatever_their_clock(
     coding = ("-c:v", "mpeg2video", "-q:v", "2", "-bf", "2", "-c:a", "mp2")
     run_ffmpeg("-i", plain, *coding, "-output_ts_offset", offset, path)
 
-    copy_film(path, tmp_path / target, codec="h264")
+    copy_video(path, tmp_path / target, codec="h264")
 
     tolerance = Fraction(1, 1000) if target == "out.mkv" else SAMPLE
     assert abs(lag_seconds(tmp_path / target) - lag_seconds(path)) <= tolerance
@@ -77,7 +77,7 @@ def test_a_first_frame_later_than_the_sound_stays_later(tmp_path: Path) -> None:
     clip = Clip(ticks=ticks, flashes_seconds=(MOMENT,), sounds=(sound,))
     path = make_clip(tmp_path / "film.mp4", clip)
 
-    copy_film(path, tmp_path / "out.mp4", codec="h264")
+    copy_video(path, tmp_path / "out.mp4", codec="h264")
 
     assert lag_seconds(tmp_path / "out.mp4") == lag_seconds(path)
     assert [frame.timestamp.seconds for frame in frames_of(tmp_path / "out.mp4")] == [
@@ -95,7 +95,7 @@ def test_sound_is_copied_byte_for_byte(
 ) -> None:
     path = sync_clip(tmp_path / source, sound_codec=sound_codec)
 
-    copy_film(path, tmp_path / target, codec="h264")
+    copy_video(path, tmp_path / target, codec="h264")
 
     before, after = packets_of(path, "audio"), packets_of(tmp_path / target, "audio")
     joined = b"".join(packet.data for packet in before)
@@ -107,7 +107,7 @@ def test_sound_is_copied_byte_for_byte(
 def test_everything_of_a_rich_film_is_kept(tmp_path: Path) -> None:
     path = make_rich_clip(tmp_path)
 
-    notes = copy_film(path, tmp_path / "out.mkv")
+    notes = copy_video(path, tmp_path / "out.mkv")
 
     target = tmp_path / "out.mkv"
     assert notes == []
@@ -130,7 +130,7 @@ def test_everything_of_a_rich_film_is_kept(tmp_path: Path) -> None:
 def test_tags_chapters_and_subtitles_of_quicktime_are_kept(tmp_path: Path) -> None:
     path = make_rich_clip(tmp_path, "rich.mov")
 
-    copy_film(path, tmp_path / "out.mov", codec="h264")
+    copy_video(path, tmp_path / "out.mov", codec="h264")
 
     before, after = probe(path), probe(tmp_path / "out.mov")
     assert packets_of(tmp_path / "out.mov", "subtitle") == packets_of(path, "subtitle")
@@ -143,7 +143,7 @@ def test_tags_that_mp4_has_no_place_for_are_kept_all_the_same(tmp_path: Path) ->
     path = make_clip(
         tmp_path / "film.mkv", Clip(metadata={"title": "A film", "ARCHIVE_ID": "K-17"})
     )
-    copy_film(path, tmp_path / "out.mp4", codec="h264")
+    copy_video(path, tmp_path / "out.mp4", codec="h264")
     kept = {key.upper(): value for key, value in probe(tmp_path / "out.mp4").metadata.items()}
     assert kept["ARCHIVE_ID"] == "K-17"
     assert kept["TITLE"] == "A film"
@@ -154,7 +154,7 @@ def test_the_time_code_track_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "film.mov"
     run_ffmpeg("-i", plain, "-c", "copy", "-timecode", "10:20:30:05", path)
 
-    copy_film(path, tmp_path / "out.mov", codec="h264")
+    copy_video(path, tmp_path / "out.mov", codec="h264")
 
     assert [stream.kind for stream in probe(tmp_path / "out.mov").streams] == ["video", "data"]
     with av.open(str(tmp_path / "out.mov")) as container:
@@ -169,7 +169,7 @@ def test_a_cover_stays_a_cover(tmp_path: Path, target: str) -> None:
     streams = ("-map", "0", "-map", "1", "-c", "copy", "-disposition:v:1", "attached_pic")
     run_ffmpeg("-i", plain, "-i", cover, *streams, path)
 
-    copy_film(path, tmp_path / target, codec="h264")
+    copy_video(path, tmp_path / target, codec="h264")
 
     assert len(frames_of(tmp_path / target)) == 12
     with av.open(str(tmp_path / target)) as container:
@@ -188,7 +188,7 @@ def test_a_stream_that_only_the_ffmpeg_program_knows_is_joined_at_the_end(tmp_pa
     with av.open(str(path)) as container:
         assert container.streams[2].codec_context is None, "PyAV has learnt TTML: another example"
 
-    copy_film(path, tmp_path / "out.mp4", codec="h264")
+    copy_video(path, tmp_path / "out.mp4", codec="h264")
 
     target = tmp_path / "out.mp4"
     assert packets_of(target, "subtitle") == packets_of(path, "subtitle")
@@ -209,7 +209,7 @@ def test_a_stream_that_only_the_ffmpeg_program_knows_is_joined_at_the_end(tmp_pa
 def test_a_part_of_a_film_has_its_sound_and_starts_at_zero(tmp_path: Path, suffix: str) -> None:
     path = sync_clip(tmp_path / f"film{suffix}")
 
-    copy_film(path, tmp_path / f"out{suffix}", codec="h264", start_seconds=0.4, end_seconds=0.8)
+    copy_video(path, tmp_path / f"out{suffix}", codec="h264", start_seconds=0.4, end_seconds=0.8)
 
     target = tmp_path / f"out{suffix}"
     frames = frames_of(target)
@@ -225,7 +225,7 @@ def test_a_part_of_a_film_has_its_sound_and_starts_at_zero(tmp_path: Path, suffi
 def test_subtitles_and_chapters_are_cut_to_the_part(tmp_path: Path) -> None:
     path = make_rich_clip(tmp_path)
 
-    copy_film(path, tmp_path / "out.mkv", start_seconds=0.5, end_seconds=1.5)
+    copy_video(path, tmp_path / "out.mkv", start_seconds=0.5, end_seconds=1.5)
 
     lines = packets_of(tmp_path / "out.mkv", "subtitle")
     assert [(float(line.pts), float(line.duration)) for line in lines] == [(0, 0.4), (0.5, 0.5)]
@@ -239,7 +239,7 @@ def test_subtitles_and_chapters_are_cut_to_the_part(tmp_path: Path) -> None:
 def test_sound_much_longer_than_the_picture_is_kept_whole(tmp_path: Path) -> None:
     sound = Sound(seconds=Fraction(4))
     path = make_clip(tmp_path / "film.mp4", Clip(sounds=(sound,)))
-    copy_film(path, tmp_path / "out.mp4", codec="h264")
+    copy_video(path, tmp_path / "out.mp4", codec="h264")
     assert packets_of(tmp_path / "out.mp4", "audio") == packets_of(path, "audio")
 
 
@@ -248,7 +248,7 @@ def test_the_join_that_states_the_aspect_keeps_everything_else(tmp_path: Path) -
     path = tmp_path / "wide.mkv"
     run_ffmpeg("-i", plain, "-map", "0", "-c", "copy", "-aspect:v", "4:1", path)
 
-    copy_film(path, tmp_path / "out.mkv")
+    copy_video(path, tmp_path / "out.mkv")
 
     target = tmp_path / "out.mkv"
     assert probe(target).geometry.sample_aspect_ratio == 2

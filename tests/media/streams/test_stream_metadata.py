@@ -5,8 +5,8 @@ from pathlib import Path
 import av
 import pytest
 from support.clips import Clip, Sound, make_clip, make_rich_clip, run_ffmpeg
-from support.copying import copy_film
-from support.verifying import changed_names
+from support.verify_cases import changed_names
+from support.video_copies import copy_video
 
 from vidrestore.errors import UnsupportedStreamError
 from vidrestore.media import probe
@@ -45,7 +45,7 @@ def test_what_quicktime_says_of_film_and_tracks_is_kept(
 ) -> None:
     path = told_film(tmp_path, source)
 
-    notes = copy_film(path, tmp_path / target, codec="h264")
+    notes = copy_video(path, tmp_path / target, codec="h264")
 
     with av.open(str(path)) as before, av.open(str(tmp_path / target)) as after:
         film = after.metadata
@@ -66,7 +66,7 @@ def test_what_quicktime_says_of_film_and_tracks_is_kept(
 def test_titles_of_tracks_are_titles_in_matroska(tmp_path: Path) -> None:
     path = told_film(tmp_path, "film.mp4")
 
-    copy_film(path, tmp_path / "out.mkv")
+    copy_video(path, tmp_path / "out.mkv")
 
     assert [each.title for each in probe(tmp_path / "out.mkv").streams] == [
         "The picture",
@@ -85,11 +85,11 @@ def test_chapters_that_a_container_cannot_hold_are_refused_before_the_work(
     codec = "prores" if target == "out.mxf" else "h264"
 
     with pytest.raises(UnsupportedStreamError, match="cannot hold the 2 chapters"):
-        copy_film(path, tmp_path / target, codec=codec)
+        copy_video(path, tmp_path / target, codec=codec)
 
     assert {each.name for each in tmp_path.iterdir()} == {"a", "film.mkv"}
 
-    notes = copy_film(path, tmp_path / target, codec=codec, drop_unsupported=True)
+    notes = copy_video(path, tmp_path / target, codec=codec, drop_unsupported=True)
 
     assert any("the 2 chapters of the source are left out" in note for note in notes)
     assert probe(tmp_path / target).chapters == ()
@@ -103,7 +103,7 @@ def test_a_part_without_chapters_has_none_to_lose(tmp_path: Path) -> None:
     inputs = ("-i", make_clip(tmp_path / "a.mkv"), "-f", "ffmetadata", "-i", chapters)
     run_ffmpeg(*inputs, "-map_chapters", "1", "-c", "copy", path)
 
-    notes = copy_film(path, tmp_path / "out.avi", codec="h264", start_seconds=0.3)
+    notes = copy_video(path, tmp_path / "out.avi", codec="h264", start_seconds=0.3)
 
     assert not any("chapter" in note for note in notes)
 
@@ -126,7 +126,7 @@ def test_tags_and_flags_that_a_container_has_no_place_for_are_told(
     own = ("-metadata:s:a:1", "title=Comment", "-disposition:a:1", "comment")
     run_ffmpeg("-i", plain, "-map", "0", "-c", "copy", *tags, *own, path)
 
-    notes = copy_film(path, tmp_path / target, codec="h264")
+    notes = copy_video(path, tmp_path / target, codec="h264")
 
     (note,) = [each for each in notes if "has no place" in each]
     assert note == f"{Path(target).suffix} has no place for {said}"
@@ -141,7 +141,7 @@ def test_attached_files_are_not_left_out_of_webm_without_a_word(tmp_path: Path) 
     with pytest.raises(
         UnsupportedStreamError, match=r"cannot hold stream 1 \(attachment, font\.ttf"
     ):
-        copy_film(path, tmp_path / "out.webm", codec="av1")
+        copy_video(path, tmp_path / "out.webm", codec="av1")
 
 
 def test_what_matroska_cannot_hold_is_said_to_fit_where_it_was(tmp_path: Path) -> None:
@@ -149,4 +149,4 @@ def test_what_matroska_cannot_hold_is_said_to_fit_where_it_was(tmp_path: Path) -
     path = make_rich_clip(tmp_path / "a", "rich.mp4")
 
     with pytest.raises(UnsupportedStreamError, match=r"use -o out\.mp4 or --drop-unsupported"):
-        copy_film(path, tmp_path / "out.mkv")
+        copy_video(path, tmp_path / "out.mkv")

@@ -4,8 +4,8 @@ from pathlib import Path
 import av
 import pytest
 from support.clips import Clip, Sound, make_clip, run_ffmpeg
-from support.copying import copy_film
 from support.dpx import DpxKind, make_dpx
+from support.video_copies import copy_video
 
 from vidrestore.errors import MediaError, UnsupportedStreamError
 from vidrestore.media import probe
@@ -85,7 +85,7 @@ def test_the_time_code_goes_from_any_container_to_any(
     path = film_with_timecode(tmp_path, source, NTSC, "00:00:59;20")
     codec = {".mp4": "h264", ".mkv": "ffv1"}.get(target, "prores")
 
-    copy_film(path, tmp_path / f"out{target}", codec=codec)
+    copy_video(path, tmp_path / f"out{target}", codec=codec)
 
     assert all_of(tmp_path / f"out{target}", "timecode") == {"00:00:59;20"}
 
@@ -101,7 +101,7 @@ def test_a_part_begins_at_its_own_time_code(
     path = film_with_timecode(tmp_path, suffix, rate, timecode)
     codec = {".mp4": "h264", ".mkv": "ffv1"}.get(suffix, "prores")
 
-    copy_film(path, tmp_path / f"out{suffix}", codec=codec, start_seconds=float(30 / rate) - 0.01)
+    copy_video(path, tmp_path / f"out{suffix}", codec=codec, start_seconds=float(30 / rate) - 0.01)
 
     assert all_of(tmp_path / f"out{suffix}", "timecode") == {moved}
 
@@ -111,7 +111,7 @@ def test_the_name_of_the_reel_is_kept(tmp_path: Path, suffix: str) -> None:
     path = film_with_timecode(tmp_path, ".mov", NTSC, "00:00:59;20")
     assert probe(path).reel_name == "REEL_7"
 
-    copy_film(path, tmp_path / f"out{suffix}", codec="prores")
+    copy_video(path, tmp_path / f"out{suffix}", codec="prores")
 
     assert all_of(tmp_path / f"out{suffix}", "reel_name") == {"REEL_7"}
 
@@ -122,7 +122,7 @@ def test_a_film_of_a_reel_of_dpx_gets_its_time_code_and_name(tmp_path: Path) -> 
         name = f"{at}.dpx"
         (tmp_path / "in" / name).write_bytes(make_dpx(DpxKind(timecode=0x01020312), (48, 64)))
 
-    copy_film(tmp_path / "in", tmp_path / "out.mov", codec="prores", start_seconds=0.12)
+    copy_video(tmp_path / "in", tmp_path / "out.mov", codec="prores", start_seconds=0.12)
 
     # Folders run at 25 pictures a second here: three frames later.
     assert all_of(tmp_path / "out.mov", "timecode") == {"01:02:03:15"}
@@ -137,8 +137,8 @@ def test_info_tells_time_code_and_reel(tmp_path: Path) -> None:
 def test_mxf_is_refused_where_it_would_lose_something(tmp_path: Path) -> None:
     sound = make_clip(tmp_path / "a.mov", Clip(sounds=(Sound(),)))
     with pytest.raises(UnsupportedStreamError, match=r"\.mxf cannot hold stream 1 \(audio, aac"):
-        copy_film(sound, tmp_path / "out.mxf", codec="prores")
+        copy_video(sound, tmp_path / "out.mxf", codec="prores")
     uneven = make_clip(tmp_path / "b.mov", Clip(ticks=(0, 1, 2, 5, 6, 9)))
     with pytest.raises(MediaError, match=r"only constant frame rates from 23\.976 to 60.*variable"):
-        copy_film(uneven, tmp_path / "out.mxf", codec="prores")
+        copy_video(uneven, tmp_path / "out.mxf", codec="prores")
     assert not (tmp_path / "out.mxf").exists()

@@ -189,7 +189,7 @@ class SpreadRun:
         def order(attempt: int) -> SegmentSpec:
             return SegmentSpec(
                 film=self._film.order,
-                parts={kind: output.maker for kind, output in self._outputs.items()},
+                parts={kind: output.segment_factory for kind, output in self._outputs.items()},
                 with_record=self._with_record,
                 segment=planned.number,
                 stem=f"{planned.number:06d}-{self._film.run_name}-{attempt}",

@@ -24,7 +24,7 @@ from vidrestore.jobs.store.journal import SegmentFile
 from vidrestore.jobs.store.resume import FrameMismatchError, ResumePoint, resume_point
 from vidrestore.jobs.store.segment_files import RECORD, Damage, OpenSegment
 from vidrestore.media import Source
-from vidrestore.media.output.open_output import SegmentWriter
+from vidrestore.media.output.segment_writer import SegmentWriter
 from vidrestore.pipeline.record_lines import frame_line
 from vidrestore.pipeline.setup import compared
 from vidrestore.prefetch import prefetched
@@ -208,7 +208,7 @@ def _begun(film: OpenFilm, order: SegmentSpec, first: Moment) -> OpenSegment:
         for kind, maker in order.parts.items():
             path = folder / f"{order.stem}.{kind}"
             _remove(path)
-            sinks.append(maker.part(path))
+            sinks.append(maker.open_segment(path))
         pictures = _pictures(film)
         return OpenSegment(
             first,
@@ -221,7 +221,7 @@ def _begun(film: OpenFilm, order: SegmentSpec, first: Moment) -> OpenSegment:
         )
     except BaseException:
         for sink in sinks:
-            sink.abandon()
+            sink.abort()
         raise
 
 

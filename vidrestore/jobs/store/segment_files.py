@@ -8,7 +8,8 @@ from vidrestore.jobs.plan import Moment, SegmentRule
 from vidrestore.jobs.store.analysis_log import AnalysisLog
 from vidrestore.jobs.store.job_folder import Job
 from vidrestore.jobs.store.journal import JournalEntry, SegmentFile
-from vidrestore.media.output.open_output import Output, SegmentWriter
+from vidrestore.media.output.open_output import Output
+from vidrestore.media.output.segment_writer import SegmentWriter
 from vidrestore.pipeline.report import Tally
 from vidrestore.storage.file_errors import file_errors
 from vidrestore.storage.sync import flush_and_sync
@@ -98,13 +99,13 @@ class Segmenter:
         sinks: list[SegmentWriter] = []
         try:
             for spec in self._specs:
-                sinks.append(spec.output.part(self._job.part(self._number, spec.kind)))
+                sinks.append(spec.output.open_segment(self._job.part(self._number, spec.kind)))
             record = None if self._record_line is None else self._job.part(self._number, RECORD)
             pictures = [spec.picture for spec in self._specs]
             return OpenSegment(first, pictures, sinks, record, self._record_line)
         except BaseException:
             for sink in sinks:
-                sink.abandon()
+                sink.abort()
             raise
 
     def _close(self, *, is_last: bool) -> None:
@@ -194,4 +195,4 @@ class OpenSegment:
     def abandon(self) -> None:
         """Stop at once; what is written is of no use."""
         for _, sink in self._outputs:
-            sink.abandon()
+            sink.abort()

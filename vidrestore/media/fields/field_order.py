@@ -1,8 +1,7 @@
-"""Which field of a decoded frame is the earlier one.
+"""Reads and writes the flags that say which field of a frame is the earlier one.
 
-PyAV tells it of streams only, and what containers say of a stream is often the other way round.
-FFmpeg's ``separatefields`` obeys the flag of each frame and copies nothing: so where the samples
-begin that it gives first tells which field that is.
+PyAV has neither a getter nor a setter for them, and what containers state for a whole stream is
+often wrong. FFmpeg's filters ``separatefields`` and ``setfield`` read and write the flags.
 """
 
 import av
@@ -11,7 +10,11 @@ from vidrestore.media.fields.filter_graph import FilterGraph
 
 
 class FieldOrderReader:
-    """Reads the order of fields off decoded frames."""
+    """Reads the field order of decoded frames.
+
+    ``separatefields`` copies nothing, so the address of the first field's samples says which field
+    it is.
+    """
 
     def __init__(self) -> None:
         self._filter: FilterGraph | None = None
@@ -30,3 +33,23 @@ class FieldOrderReader:
         # After the second field of the frame before comes the first one of this.
         first = self._filter.pushed(decoded)[-1]
         return first.planes[0].buffer_ptr == decoded.planes[0].buffer_ptr
+
+
+class FieldOrderWriter:
+    """Flags frames of one size and pixel format as interlaced."""
+
+    def __init__(self) -> None:
+        self._filters: dict[bool, FilterGraph] = {}
+
+    def flagged(self, av_frame: av.VideoFrame, *, top_first: bool) -> av.VideoFrame:
+        """Return the frame, flagged as interlaced with this field first."""
+        if top_first not in self._filters:
+            self._filters[top_first] = FilterGraph(
+                [("setfield", "tff" if top_first else "bff")],
+                size_hw=(av_frame.height, av_frame.width),
+                format_name=av_frame.format.name,
+            )
+        pts, duration, time_base = av_frame.pts, av_frame.duration, av_frame.time_base
+        (flagged,) = self._filters[top_first].pushed(av_frame)
+        flagged.pts, flagged.duration, flagged.time_base = pts, duration, time_base
+        return flagged

@@ -7,18 +7,12 @@ from pathlib import Path
 
 from vidrestore.errors import ConfigError, MediaError
 from vidrestore.media.ffmpeg_errors import media_errors
+from vidrestore.media.file_kinds import IMAGE_SUFFIXES, is_image_name
 from vidrestore.media.images.image_file import read_image
 from vidrestore.media.images.still_image import ImageFileError, Picture
 from vidrestore.media.input.clock import TimeRange
 from vidrestore.media.input.video_info import StreamInfo, VideoInfo
 from vidrestore.types import DisplayGeometry, Frame, PixelFormat, Timestamp
-
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dpx", ".exr")
-
-
-def is_picture_name(path: Path) -> bool:
-    """Whether a name ends like a picture's."""
-    return path.suffix.lower() in PICTURE_SUFFIXES
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:
@@ -36,12 +30,12 @@ def pictures_of(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     with media_errors(path):
-        found = [each for each in path.iterdir() if is_picture_name(each) and _is_meant(each)]
+        found = [each for each in path.iterdir() if is_image_name(each) and _is_meant(each)]
     found = [each for each in found if not each.name.startswith(".")]
     if broken := next((each for each in found if not each.exists()), None):
         raise MediaError(f"{broken}: is a broken link; repair it, or remove it from the folder")
     if not found:
-        known = ", ".join(PICTURE_SUFFIXES)
+        known = ", ".join(IMAGE_SUFFIXES)
         raise MediaError(f"{path}: no picture in this folder; frames must be named {known}")
     return sorted(found, key=lambda each: natural_key(each.name))
 

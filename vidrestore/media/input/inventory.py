@@ -139,10 +139,10 @@ def packets_of(info: VideoInfo, stream_indexes: Sequence[int]) -> Iterator[Packe
             )
 
 
-def holds_rotation(info: VideoInfo) -> bool:
+def stores_rotation(info: VideoInfo) -> bool:
     """Whether the container of a film can say that its pictures are turned."""
     try:
-        return container_of(info.path).holds_rotation
+        return container_of(info.path).stores_rotation
     except MediaError:
         return True
 

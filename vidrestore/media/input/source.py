@@ -6,8 +6,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
+from vidrestore.media.file_kinds import kind_of_source
 from vidrestore.media.input.clock import TimeRange, exact_seconds
-from vidrestore.media.input.folder import ImageSource, is_picture_name
+from vidrestore.media.input.folder import ImageSource
 from vidrestore.media.input.reader import VideoSource
 from vidrestore.media.input.video_info import DEFAULT_PICTURE_RATE, VideoInfo
 from vidrestore.storage.source_path import checked_source
@@ -81,8 +82,8 @@ def open_source(
         start_seconds=exact_seconds(start_seconds), end_seconds=exact_seconds(end_seconds)
     )
     path = checked_source(path)
-    pictures = path.is_dir() or is_picture_name(path)
-    source = ImageSource(path, cut=cut, fps=fps) if pictures else VideoSource(path, cut=cut)
+    is_video = kind_of_source(path) == "film"
+    source = VideoSource(path, cut=cut) if is_video else ImageSource(path, cut=cut, fps=fps)
     try:
         yield source
     finally:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from vidrestore.media.color.hdr_metadata import HdrMetadata
+from vidrestore.media.file_kinds import SourceKind, kind_of_source
 from vidrestore.storage.source_path import checked_source
 from vidrestore.types import ColorTags, DisplayGeometry, PixelFormat
 
 StreamKind: TypeAlias = Literal["video", "audio", "subtitle", "data", "attachment", "unknown"]
-SourceKind: TypeAlias = Literal["film", "folder", "picture"]
 FieldOrder: TypeAlias = Literal["progressive", "top first", "bottom first", "unknown"]
 
 
@@ -119,10 +119,10 @@ def probe(path: Path, *, fps: Fraction = DEFAULT_PICTURE_RATE) -> VideoInfo:
         MediaError: It is missing, empty, damaged, without video, or not a film at all.
     """
     # The readers need the values above, so they are imported where they are used.
-    from vidrestore.media.input.folder import is_picture_name, probe_pictures
+    from vidrestore.media.input.folder import probe_pictures
     from vidrestore.media.input.probe import probe_film
 
     path = checked_source(path)
-    if path.is_dir() or is_picture_name(path):
-        return probe_pictures(path, fps=fps)
-    return probe_film(path)
+    if kind_of_source(path) == "film":
+        return probe_film(path)
+    return probe_pictures(path, fps=fps)

@@ -1,16 +1,11 @@
-"""Which containers can be written, and which streams of a source each of them holds."""
+"""Table of the containers that can be written, and options of their muxers; needs no library."""
 
-import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import lcm
 from pathlib import Path
 from types import MappingProxyType
-from typing import cast
-
-import av
-import av.error
-from av.stream import AttachmentStream, Stream
 
 from vidrestore.errors import MediaError
 from vidrestore.media.input.video_info import VideoInfo
@@ -23,18 +18,18 @@ class ContainerSpec:
     format: str
     """FFmpeg's name of the muxer."""
     codecs: frozenset[str] | None = None
-    """Codecs it holds, if FFmpeg's muxer accepts any codec but players do not."""
-    holds_rotation: bool = True
-    holds_attachments: bool = False
-    holds_chapters: bool = True
+    """Codecs that it supports, where FFmpeg's muxer accepts more than players do."""
+    stores_rotation: bool = True
+    stores_attachments: bool = False
+    stores_chapters: bool = True
     is_mov: bool = False
     rounds_to_milliseconds: bool = False
-    """Whether time stamps are rounded to 1/1000 s, as Matroska's are."""
+    """Whether timestamps are rounded to 1/1000 s, as in Matroska."""
     video_only: bool = False
-    """Whether one video stream of an even, usual rate is all that is written into it. (FFmpeg's
-    MXF ends where the shortest stream does: it would cut off pictures, or sound.)"""
+    """Whether only a video stream with a constant, common frame rate is written. (FFmpeg's MXF
+    muxer ends with the shortest stream: it would cut off video or audio.)"""
     lacks_timestamps: bool = False
-    """Whether the time of a frame is its number: waiting takes empty frames."""
+    """Whether frames are numbered instead of timed: longer gaps take empty frames."""
 
 
 _TRANSPORT_CODECS = frozenset(
@@ -46,14 +41,14 @@ _TRANSPORT_CODECS = frozenset(
 )  # fmt: skip
 _WEBM_CODECS = frozenset({"vp8", "vp9", "av1", "opus", "vorbis", "webvtt"})
 _MXF_CODECS = frozenset({"mpeg2video", "h264", "dnxhd", "prores", "ffv1"})
-# What MXF counts in.
-_USUAL_RATES = (
-    *(Fraction(each * 1000, 1001) for each in (24, 30, 60)),
+# The frame rates of MXF.
+_COMMON_RATES = (
+    *(Fraction(rate * 1000, 1001) for rate in (24, 30, 60)),
     *map(Fraction, (24, 25, 30, 48, 50, 60)),
 )
 _RATE_TOLERANCE = Fraction(1, 2500)
 _TRANSPORT = ContainerSpec(
-    format="mpegts", codecs=_TRANSPORT_CODECS, holds_rotation=False, holds_chapters=False
+    format="mpegts", codecs=_TRANSPORT_CODECS, stores_rotation=False, stores_chapters=False
 )
 
 CONTAINERS: Mapping[str, ContainerSpec] = MappingProxyType(
@@ -62,17 +57,17 @@ CONTAINERS: Mapping[str, ContainerSpec] = MappingProxyType(
         ".m4v": ContainerSpec(format="mp4", is_mov=True),
         ".mov": ContainerSpec(format="mov", is_mov=True),
         ".mkv": ContainerSpec(
-            format="matroska", holds_attachments=True, rounds_to_milliseconds=True
+            format="matroska", stores_attachments=True, rounds_to_milliseconds=True
         ),
         ".webm": ContainerSpec(format="webm", codecs=_WEBM_CODECS, rounds_to_milliseconds=True),
         ".avi": ContainerSpec(
-            format="avi", holds_rotation=False, holds_chapters=False, lacks_timestamps=True
+            format="avi", stores_rotation=False, stores_chapters=False, lacks_timestamps=True
         ),
         ".mxf": ContainerSpec(
             format="mxf",
             codecs=_MXF_CODECS,
-            holds_rotation=False,
-            holds_chapters=False,
+            stores_rotation=False,
+            stores_chapters=False,
             video_only=True,
         ),
         ".ts": _TRANSPORT,
@@ -82,68 +77,78 @@ CONTAINERS: Mapping[str, ContainerSpec] = MappingProxyType(
 
 
 def container_of(target: Path) -> ContainerSpec:
-    """Return the container that the suffix of ``target`` names.
+    """Return the container for the suffix of ``target``.
 
     Raises:
-        MediaError: It names none that is known here.
+        MediaError: The suffix is unknown.
     """
     spec = CONTAINERS.get(target.suffix.lower())
     if spec is None:
         known = ", ".join(CONTAINERS)
-        found = f"unknown suffix {target.suffix!r}" if target.suffix else "no suffix"
-        raise MediaError(f"{target}: {found}; name the output with one of {known}")
+        raise MediaError(f"{target}: unknown file extension {target.suffix!r}; use one of {known}")
     return spec
 
 
 def container_frame_rate(spec: ContainerSpec, target: Path, info: VideoInfo) -> Fraction | None:
-    """Return the rate a container states for a film: its own, or the usual one it stands for.
+    """Return the frame rate to state: the source's, or the common rate that it stands for.
 
     Raises:
-        MediaError: The container needs even times and a usual rate, and the film has others.
+        MediaError: The container needs a constant, common rate, and the source has another.
     """
     rate = info.average_rate
     if not spec.video_only:
         return rate
-    usual = min(_USUAL_RATES, key=lambda each: abs(each - (rate or 0)))
-    if rate is None or info.variable_rate or abs(rate / usual - 1) > _RATE_TOLERANCE:
-        found = "an unknown rate" if rate is None else f"{float(rate):.3f} frames a second"
-        uneven = ", variable" if info.variable_rate else ""
+    common_rate = min(_COMMON_RATES, key=lambda common: abs(common - (rate or 0)))
+    if rate is None or info.variable_rate or abs(rate / common_rate - 1) > _RATE_TOLERANCE:
+        rate_text = "an unknown rate" if rate is None else f"{float(rate):.3f} fps"
+        variable = ", variable" if info.variable_rate else ""
         raise MediaError(
-            f"{target}: {target.suffix} holds only constant frame rates from 23.976 to 60, found "
-            f"{found}{uneven}; use -o {target.stem}.mov or .mkv"
+            f"{target}: {target.suffix} needs a constant rate of 23.976 to 60 fps; the source has "
+            f"{rate_text}{variable}; use -o {target.stem}.mov or .mkv"
         )
-    return usual
+    return common_rate
 
 
-def holds(spec: ContainerSpec, stream: Stream) -> bool:
-    """Whether PyAV can copy packets of ``stream`` into a container; tried on a dry run."""
-    if isinstance(stream, AttachmentStream):
-        return spec.holds_attachments
-    if spec.video_only or not holds_codec(spec, codec_name(stream)):
-        return False
-    if stream.type == "data" and spec.format != "mpegts":
-        return False
-    try:
-        with av.open(io.BytesIO(), "w", format=spec.format) as trial:
-            trial.add_stream_from_template(stream, opaque=True)
-            trial.start_encoding()
-    except (ValueError, av.error.FFmpegError):
-        return False
-    return True
-
-
-def holds_codec(spec: ContainerSpec, codec: str | None) -> bool:
-    """Whether the table of containers allows a codec; those without a list allow any."""
+def supports_codec(spec: ContainerSpec, codec: str | None) -> bool:
+    """Whether a container supports a codec, by FFmpeg's name."""
     return spec.codecs is None or codec in spec.codecs
 
 
-def has_decoder(stream: Stream) -> bool:
-    """Whether PyAV knows the stream's codec, which needs a decoder in FFmpeg."""
-    return cast(object, stream.codec_context) is not None
+_MOV_TAGS = frozenset(
+    {
+        "title", "artist", "album", "album_artist", "composer", "comment", "date", "genre",
+        "copyright", "description", "synopsis", "grouping", "lyrics", "track", "disc", "show",
+        "episode_id", "network", "encoder", "creation_time", "timecode", "media_type", "location",
+        "keywords", "episode_sort", "season_number", "hd_video", "compilation", "gapless_playback",
+    }
+)  # fmt: skip
 
 
-def codec_name(stream: Stream) -> str | None:
-    """Return FFmpeg's name of the stream's codec; None if PyAV does not know it."""
-    if has_decoder(stream):
-        return stream.codec_context.codec.canonical_name
-    return getattr(stream, "name", None)
+def muxer_options(
+    spec: ContainerSpec,
+    video_time_base: Fraction,
+    other_time_bases: Sequence[Fraction],
+    tags: Mapping[str, str],
+) -> dict[str, str]:
+    """Return the options of a container's muxer.
+
+    Args:
+        spec: The container.
+        video_time_base: Of the video stream.
+        other_time_bases: Of the copied streams.
+        tags: Metadata of the file.
+    """
+    # Otherwise some muxers write random identifiers, and no two runs give the same bytes.
+    options = {"fflags": "+bitexact"}
+    if not spec.is_mov:
+        return options
+    denominators = [base.denominator for base in (video_time_base, *other_time_bases)]
+    scale = lcm(*denominators)
+    options |= {
+        "video_track_timescale": str(video_time_base.denominator),
+        # Time base of edit lists, which store the offsets between streams.
+        "movie_timescale": str(scale if scale < 1 << 31 else max(denominators)),
+    }
+    if not {name.lower() for name in tags} <= _MOV_TAGS:
+        options["movflags"] = "use_metadata_tags"
+    return options

@@ -65,4 +65,4 @@ def write_framemd5(film: Path, target: Path, *, overwrite: bool) -> None:
             raise MediaError(
                 f"{target}: ffmpeg could not decode {film}: {reason[-1] if reason else 'unknown'}"
             )
-        pending.whole = True
+        pending.complete = True

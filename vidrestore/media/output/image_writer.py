@@ -1,11 +1,10 @@
-"""Writes frames as a folder of pictures, or as one, keeping bit depth and channels.
+"""Writes frames as images, in a folder or a single one, with the source's bit depth and channels.
 
-A frame that came from a picture file goes back into a copy of that file: what did not change stays,
+A frame that came from an image file goes back into a copy of that file: what did not change stays,
 byte for byte, and so do headers, tags and profiles.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -17,178 +16,186 @@ from vidrestore.errors import MediaError
 from vidrestore.media.color.code_points import PRINTING_DENSITY
 from vidrestore.media.color.region_rgb import region_to_rgb
 from vidrestore.media.ffmpeg_errors import media_errors
+from vidrestore.media.file_kinds import image_format
 from vidrestore.media.images.image_file import replace_samples
 from vidrestore.media.images.image_tags import PictureTags, encoded_with_tags, tags_of
 from vidrestore.media.images.still_image import ImageFileError
 from vidrestore.media.input.video_info import VideoInfo
-from vidrestore.prefetch import BackgroundWriter
+from vidrestore.media.output.segment_writer import SegmentWriter
+from vidrestore.storage.sync import flush_and_sync
 from vidrestore.types import DisplayGeometry, Frame, Plane
 
-_FRAMES_WAITING = 4
 _JPEG_QUALITY = 98
-_DIGITS = 6
+_NUMBER_DIGITS = 6
 _TAGGED_SUFFIXES = (".jpg", ".jpeg", ".png")
-# Written only into what a file of the same kind holds beside samples.
-_NEVER_NEW = (".dpx", ".exr")
+_COPIED_FORMATS = ("dpx", "exr")
+"""Formats of which only copies of source files with new samples are written."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Named:
-    path: Path
-    frame: Frame
+class ImageSegmentWriter(SegmentWriter):
+    """Writes every frame as an image.
 
-
-class ImageWriter:
-    """Writes every frame as a picture, on its own thread.
-
-    Pictures of a folder keep their names; those of a film are numbered PNGs, upright, as a
-    viewer would see them but for the pixels' aspect.
+    The images of a folder keep their names. Those of a video are numbered PNG files, upright, as a
+    viewer would see them except for the pixel aspect ratio.
     """
 
     def __init__(
-        self, path: Path, *, target: Path, info: VideoInfo, geometry: DisplayGeometry
+        self,
+        path: Path,
+        *,
+        target: Path,
+        info: VideoInfo,
+        geometry: DisplayGeometry,
+        is_single: bool = False,
     ) -> None:
-        self.notes: list[str] = []
-        self.frame_count = 0
+        """Create the file or folder.
+
+        Args:
+            path: Where the images are written: a folder, or the single image.
+            target: The output, as error messages name it; its suffix is the format of an image.
+            info: The source of the frames.
+            geometry: Of the frames.
+            is_single: Whether one image is written and not a folder.
+
+        Raises:
+            MediaError: The format cannot store these frames, or ``path`` cannot be created.
+        """
         self._path = path
-        self._target = target
         self._geometry = geometry
-        self._single = not path.is_dir()
+        self._is_single = is_single
         self._source = None if info.kind == "film" else info.path
-        if info.pixel_format.model == "yuv":
-            self.notes.append("frames are converted to RGB pictures")
-        if geometry.sample_aspect_ratio != 1:
-            self.notes.append("pictures cannot hold the aspect of the film's pixels")
-        if info.codec in ("jpg",):
-            self.notes.append(
-                f"JPEG pictures that changed are recompressed, at quality {_JPEG_QUALITY}"
-            )
-        self._noted_tags = False
-        self._check_kind(info)
-        if info.color.transfer == PRINTING_DENSITY and self._kind_changes(info):
-            self.notes.append("pictures hold printing density, and look flat")
-        self._behind = BackgroundWriter(self._write, size=_FRAMES_WAITING)
-
-    def _check_kind(self, info: VideoInfo) -> None:
-        """Refuse now what could be written from a file of the same kind only."""
-        suffix = self._target.suffix.lower()
-        if self._single and suffix in _NEVER_NEW and _kind_of(info.path) != suffix:
-            raise MediaError(
-                f"{self._target}: {suffix} is written only from {suffix}, whose headers it keeps; "
-                "name a TIFF or PNG"
-            )
-        if info.codec == "exr" and self._single and suffix != ".exr":
-            raise MediaError(
-                f"{self._target}: {suffix} cannot hold floating-point pictures; name an .exr"
-            )
-        if info.codec == "exr" and self._geometry.coded_hw != info.geometry.coded_hw:
-            raise MediaError(f"{self._target}: an .exr cannot be enlarged; leave out --background")
-
-    def _kind_changes(self, info: VideoInfo) -> bool:
-        return self._single and _kind_of(info.path) != _kind_of(self._target)
-
-    @property
-    def encode_seconds(self) -> float:
-        """How long frames were encoded so far, on the thread of this sink."""
-        return self._behind.busy_seconds
+        self._has_noted_tags = False
+        if is_single:
+            _check_single(target, info)
+        if info.codec == "exr" and geometry.coded_hw != info.geometry.coded_hw:
+            raise MediaError(f"{target}: an .exr cannot be enlarged; leave out --background")
+        with media_errors(target, "write"):
+            if is_single:
+                path.touch()
+            else:
+                path.mkdir()
+        self._frame_count = 0
+        super().__init__(target, _conversion_notes(target, info, geometry, is_single=is_single))
 
     def write(self, frame: Frame) -> None:
         """Queue a frame.
 
         Raises:
-            MediaError: Writing failed, of this frame or of one before.
+            MediaError: Writing this frame or an earlier one failed, or it is the second frame of a
+                single image.
         """
-        if self._single and self.frame_count:
-            raise MediaError(f"{self._target}: one picture cannot hold a film; name a folder")
-        name = frame.source_name or f"frame_{frame.index + 1:0{_DIGITS}d}.png"
-        path = self._path if self._single else self._path / name
-        self._behind.put(_Named(path=path, frame=frame))
-        self.frame_count += 1
+        if self._is_single and self._frame_count:
+            raise MediaError(
+                f"{self._target}: a video cannot be written to one image; name a folder"
+            )
+        self._frame_count += 1
+        super().write(frame)
 
-    def finish(self) -> None:
-        """Wait until every picture is written."""
-        self._behind.finish()
-
-    def abandon(self) -> None:
-        """Stop at once."""
-        self._behind.abandon()
-
-    def close(self) -> None:
-        """Nothing is held open."""
-
-    def _write(self, named: _Named) -> None:
-        kept = self._kept(named)
-        if kept is None:
-            self._write_anew(named)
-            return
+    def _write_frame(self, frame: Frame) -> None:
+        name = frame.source_name or f"frame_{frame.index + 1:0{_NUMBER_DIGITS}d}.png"
+        path = self._path if self._is_single else self._path / name
+        data = self._data_in_source_file(frame, path)
         with media_errors(self._target, "write"):
-            named.path.write_bytes(kept)
+            path.write_bytes(self._new_file(frame, path) if data is None else data)
 
-    def _kept(self, named: _Named) -> bytes | None:
-        """Return the source's file with the samples of a frame; None if a new file must be made.
+    def _finish_files(self) -> tuple[Path, ...]:
+        files = (self._path,) if self._is_single else tuple(sorted(self._path.iterdir()))
+        for path in files:
+            with path.open("rb+") as file:
+                flush_and_sync(file)
+        return files
+
+    def _close(self) -> None:
+        """No file stays open."""
+
+    def _data_in_source_file(self, frame: Frame, path: Path) -> bytes | None:
+        """Return the source file with the samples of a frame; None if a new file must be made.
 
         Raises:
-            MediaError: It must be, and cannot.
+            MediaError: A new file must be made, but cannot.
         """
-        path = self._source_file(named.frame)
-        if path is None or _kind_of(path) != _kind_of(named.path):
+        source = self._source_file(frame)
+        if source is None or image_format(source) != image_format(path):
             return None
-        with media_errors(path):
-            data = path.read_bytes()
+        with media_errors(source):
+            source_data = source.read_bytes()
         try:
-            kept = replace_samples(data, named.frame.pixel_format, named.frame.planes)
+            data = replace_samples(source_data, frame.pixel_format, frame.planes)
         except ImageFileError as error:
-            raise MediaError(f"{path}: cannot be read as a picture; {error}") from error
-        if kept is None and _kind_of(path) in _NEVER_NEW:
-            raise MediaError(f"{path}: cannot hold pictures of {named.frame.pixel_format.name}")
-        return kept
+            raise MediaError(f"{source}: cannot be read as an image; {error}") from error
+        if data is None and image_format(source) in _COPIED_FORMATS:
+            raise MediaError(f"{source}: cannot store samples of {frame.pixel_format.name}")
+        return data
 
-    def _write_anew(self, named: _Named) -> None:
-        picture = _interleaved(named.frame)
-        suffix = named.path.suffix.lower()
-        if named.frame.pixel_format.model == "yuv" or suffix not in _TAGGED_SUFFIXES:
-            # Nothing in the file will state the picture's orientation.
+    def _new_file(self, frame: Frame, path: Path) -> bytes:
+        image = _interleaved(frame)
+        suffix = path.suffix.lower()
+        if frame.pixel_format.model == "yuv" or suffix not in _TAGGED_SUFFIXES:
+            # No tag of the file will state the orientation.
             if self._geometry.mirrored:
-                picture = picture[:, ::-1]
-            picture = np.rot90(picture, k=-self._geometry.quarter_turns)
-        with media_errors(self._target, "write"):
-            tags = self._tags(named.frame)
-            named.path.write_bytes(encoded_picture(picture, suffix, tags))
-            if tags.blocks and suffix not in _TAGGED_SUFFIXES and not self._noted_tags:
-                self._noted_tags = True
-                self.notes.append(f"tags of the pictures (EXIF, profiles) are lost in {suffix}")
-
-    def _tags(self, frame: Frame) -> PictureTags:
-        path = self._source_file(frame)
-        return PictureTags({}) if path is None else tags_of(path.read_bytes())
+                image = image[:, ::-1]
+            image = np.rot90(image, k=-self._geometry.quarter_turns)
+        source = self._source_file(frame)
+        tags = PictureTags({}) if source is None else tags_of(source.read_bytes())
+        if tags.blocks and suffix not in _TAGGED_SUFFIXES and not self._has_noted_tags:
+            self._has_noted_tags = True
+            self.notes.append(f"image tags (EXIF, profiles) are lost in {suffix}")
+        return encoded_image(image, suffix, tags)
 
     def _source_file(self, frame: Frame) -> Path | None:
-        """Return the picture that a frame was; None where it was a film's."""
+        """Return the image file that a frame was read from; None for a frame of a video."""
         if self._source is None or not self._source.is_dir():
             return self._source
         return None if frame.source_name is None else self._source / frame.source_name
 
 
-def _kind_of(path: Path) -> str:
-    suffix = path.suffix.lower()
-    return {".jpeg": ".jpg", ".tiff": ".tif"}.get(suffix, suffix)
-
-
-def encoded_picture(
-    picture: NDArray[np.generic], suffix: str, tags: PictureTags | None = None
-) -> bytes:
-    """Return the bytes of a picture file.
-
-    Args:
-        picture: ``(h, w)`` or ``(h, w, channels)`` in OpenCV's order, uint8 or uint16.
-        suffix: Which kind of file.
-        tags: What to write beside the samples, where that kind of file holds it.
+def _check_single(target: Path, info: VideoInfo) -> None:
+    """Check that the image format of ``target`` can store what the source has.
 
     Raises:
-        MediaError: That kind cannot hold this picture.
+        MediaError: It cannot.
     """
-    if suffix in (".jpg", ".jpeg", ".bmp") and picture.dtype.name != "uint8":
-        raise MediaError(f"{suffix} holds only 8 bits, not 16; name a PNG or TIFF")
+    suffix, output_format = target.suffix.lower(), image_format(target)
+    if output_format in _COPIED_FORMATS and image_format(info.path) != output_format:
+        raise MediaError(
+            f"{target}: {suffix} output needs a {suffix} source, whose headers it keeps; "
+            "write a TIFF or PNG"
+        )
+    if info.codec == "exr" and output_format != "exr":
+        raise MediaError(f"{target}: {suffix} cannot store floating-point samples; write an .exr")
+
+
+def _conversion_notes(
+    target: Path, info: VideoInfo, geometry: DisplayGeometry, *, is_single: bool
+) -> list[str]:
+    notes: list[str] = []
+    if info.pixel_format.model == "yuv":
+        notes.append("frames are converted to RGB images")
+    if geometry.sample_aspect_ratio != 1:
+        notes.append("images cannot store the pixel aspect ratio")
+    if info.codec == "jpg":
+        notes.append(f"changed JPEG images are recompressed at quality {_JPEG_QUALITY}")
+    format_changes = is_single and image_format(info.path) != image_format(target)
+    if info.color.transfer == PRINTING_DENSITY and format_changes:
+        notes.append("the image stores printing density, and looks flat")
+    return notes
+
+
+def encoded_image(
+    image: NDArray[np.generic], suffix: str, tags: PictureTags | None = None
+) -> bytes:
+    """Return the bytes of an image file.
+
+    Args:
+        image: ``(h, w)`` or ``(h, w, channels)`` in OpenCV's order, uint8 or uint16.
+        suffix: The format.
+        tags: EXIF and profiles, written where the format stores them.
+
+    Raises:
+        MediaError: The format cannot store this image.
+    """
+    if suffix in (".jpg", ".jpeg", ".bmp") and image.dtype.name != "uint8":
+        raise MediaError(f"{suffix} stores 8 bits, not 16; write a PNG or TIFF")
     parameters: Sequence[int] = ()
     if suffix in (".jpg", ".jpeg"):
         parameters = (
@@ -199,14 +206,14 @@ def encoded_picture(
         )
     elif suffix == ".png":
         parameters = (cv2.IMWRITE_PNG_COMPRESSION, 3)
-    whole = cast("NDArray[np.uint8]", np.ascontiguousarray(picture))
+    contiguous = cast("NDArray[np.uint8]", np.ascontiguousarray(image))
     if tags is not None and tags.blocks:
-        tagged = encoded_with_tags(suffix, whole, tags, list(parameters))
+        tagged = encoded_with_tags(suffix, contiguous, tags, list(parameters))
         if tagged is not None:
             return tagged
-    done, data = cv2.imencode(suffix, whole, list(parameters))
-    if not done:
-        raise MediaError(f"OpenCV cannot write this picture as {suffix}; name a PNG or TIFF")
+    is_encoded, data = cv2.imencode(suffix, contiguous, list(parameters))
+    if not is_encoded:
+        raise MediaError(f"OpenCV cannot write this image as {suffix}; write a PNG or TIFF")
     return data.tobytes()
 
 
@@ -214,25 +221,25 @@ def _interleaved(frame: Frame) -> NDArray[np.generic]:
     """Return a frame in OpenCV's layout: gray, BGR or BGRA of 8 or 16 bits."""
     pixel_format = frame.pixel_format
     if pixel_format.model == "yuv":
-        return _rgb_of_yuv(frame)
-    planes = [_whole_depth(plane, pixel_format.bit_depth) for plane in frame.planes]
+        return _bgr_of_yuv(frame)
+    planes = [_scaled_to_16_bits(plane, pixel_format.bit_depth) for plane in frame.planes]
     if pixel_format.model == "gray":
         return planes[0]
     green, blue, red, *alpha = planes
     return np.asarray(cv2.merge([blue, green, red, *alpha]))
 
 
-def _whole_depth(plane: Plane, bit_depth: int) -> Plane:
-    """Return samples of 9 to 15 bits as 16, as large a part of full scale."""
+def _scaled_to_16_bits(plane: Plane, bit_depth: int) -> Plane:
+    """Return samples of 9 to 15 bits as 16 bits, at the same share of full scale."""
     if bit_depth in (8, 16):
         return plane
     wide = plane.astype(np.uint32) << (16 - bit_depth)
     return (wide | (wide >> bit_depth)).astype(np.uint16)
 
 
-def _rgb_of_yuv(frame: Frame) -> NDArray[np.generic]:
+def _bgr_of_yuv(frame: Frame) -> NDArray[np.generic]:
     height, width = frame.coded_hw
     rgb = region_to_rgb(frame, (0, 0, width, height))
-    deep = frame.pixel_format.bit_depth > 8
-    scaled = np.rint(rgb[:, :, ::-1] * (65535.0 if deep else 255.0))
-    return scaled.astype(np.uint16 if deep else np.uint8)
+    is_deep = frame.pixel_format.bit_depth > 8
+    scaled = np.rint(rgb[:, :, ::-1] * (65535.0 if is_deep else 255.0))
+    return scaled.astype(np.uint16 if is_deep else np.uint8)

@@ -1,6 +1,7 @@
-"""Outputs made of parts: each is written by itself, and the whole appears when all are there."""
+"""Open an output: make the writers of its segments, and assemble the finished segments."""
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,328 +9,230 @@ from pathlib import Path
 from shutil import copyfile
 from typing import Protocol
 
+from vidrestore.errors import MediaError
 from vidrestore.media.ffmpeg_errors import media_errors
-from vidrestore.media.input.source import Source
+from vidrestore.media.file_kinds import IMAGE_SUFFIXES, SourceKind, kind_of_output
+from vidrestore.media.input.clock import TimeRange
 from vidrestore.media.input.video_info import VideoInfo
+from vidrestore.media.output.containers import container_of
 from vidrestore.media.output.encoder_table import EncoderSettings
-from vidrestore.media.output.image_writer import ImageWriter
+from vidrestore.media.output.image_writer import ImageSegmentWriter
 from vidrestore.media.output.muxer import Muxer, VideoEncoderConfig
+from vidrestore.media.output.segment_writer import SegmentWriter
 from vidrestore.media.output.segments import VideoSegmentWriter, write_segments
-from vidrestore.media.output.sink import kind_of_output
 from vidrestore.storage.atomic_output import atomic_file, atomic_folder, check_target
-from vidrestore.storage.sync import flush_and_sync
-from vidrestore.types import DisplayGeometry, Frame
-
-
-class SegmentWriter(Protocol):
-    """Takes the frames of one part, in presentation order."""
-
-    @property
-    def encode_seconds(self) -> float:
-        """How long frames were encoded so far, beside everything else."""
-        ...
-
-    @property
-    def notes(self) -> list[str]:
-        """What a user should know of this part."""
-        ...
-
-    def write(self, frame: Frame) -> None:
-        """Take a frame.
-
-        Raises:
-            MediaError: Writing failed, of this frame or of one before.
-        """
-        ...
-
-    def finish(self) -> tuple[Path, ...]:
-        """Write what is left; return the files of the part, whole and on the disk.
-
-        Raises:
-            MediaError: Writing failed.
-        """
-        ...
-
-    def abandon(self) -> None:
-        """Stop at once; what is written is of no use."""
-        ...
+from vidrestore.types import DisplayGeometry
 
 
 class SegmentWriterFactory(Protocol):
-    """Begins parts of an output; can be sent to another process, where the output is not open."""
+    """Opens segments of an output; can be sent to a process in which the output is not open."""
 
-    def part(self, path: Path) -> SegmentWriter:
-        """Begin a part whose files are ``path`` and what is named after it."""
+    def open_segment(self, path: Path) -> SegmentWriter:
+        """Return a writer whose files are ``path`` and names that start with it."""
         ...
 
 
-class Output(Protocol):
-    """An output under way."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoSegmentFactory:
+    """Opens segments of a video: encoded packets."""
+
+    config: VideoEncoderConfig
+    target: Path
+    """The output, as error messages name it."""
+
+    def open_segment(self, path: Path) -> SegmentWriter:
+        """Return a writer of packets."""
+        return VideoSegmentWriter(path, config=self.config, target=self.target)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSegmentFactory:
+    """Opens segments of an image sequence, or the only segment of a single image."""
+
+    target: Path
+    info: VideoInfo
+    geometry: DisplayGeometry
+    is_single: bool
+    """Whether the output is one image and not a folder."""
+
+    def open_segment(self, path: Path) -> SegmentWriter:
+        """Return a writer of images into a folder, or of the single image."""
+        return ImageSegmentWriter(
+            path.with_name(path.name + self.target.suffix) if self.is_single else path,
+            target=self.target,
+            info=self.info,
+            geometry=self.geometry,
+            is_single=self.is_single,
+        )
+
+
+class Output(ABC):
+    """An output that is being written."""
+
+    def __init__(self, segment_factory: SegmentWriterFactory) -> None:
+        self.is_assembled = False
+        self.segment_factory = segment_factory
+        """Opens segments in other processes."""
 
     @property
-    def maker(self) -> SegmentWriterFactory:
-        """What begins its parts in another process."""
-        ...
-
-    @property
+    @abstractmethod
     def notes(self) -> list[str]:
-        """What a user should know: formats that had to change, streams left out, ..."""
-        ...
+        """What a user should know: changed formats, dropped streams, ..."""
 
-    def part(self, path: Path) -> SegmentWriter:
-        """Begin a part whose files are ``path`` and what is named after it."""
-        ...
+    def open_segment(self, path: Path) -> SegmentWriter:
+        """Return a writer whose files are ``path`` and names that start with it."""
+        return self.segment_factory.open_segment(path)
 
-    def assemble(self, parts: Sequence[Sequence[Path]]) -> None:
-        """Make the whole of all parts in order; it appears when the block of it ends.
+    def assemble(self, segments: Sequence[Sequence[Path]]) -> None:
+        """Write the output from all its segments; it is published when its block ends.
 
         Args:
-            parts: What ``finish`` of each returned; they are left as they are.
+            segments: What ``finish`` of each writer returned, in order; the files stay unchanged.
 
         Raises:
-            MediaError: A part cannot be read, or the whole not written.
+            MediaError: A segment cannot be read, or the output cannot be written.
         """
-        ...
+        self._assemble(segments)
+        self.is_assembled = True
+
+    @abstractmethod
+    def _assemble(self, segments: Sequence[Sequence[Path]]) -> None: ...
 
 
 @contextmanager
 def open_output(
     target: Path,
     *,
-    source: Source,
-    source_path: Path,
-    settings: EncoderSettings,
+    info: VideoInfo,
+    source_path: Path | None,
+    time_range: TimeRange | None = None,
+    settings: EncoderSettings | None = None,
     overwrite: bool = False,
     drop_unsupported: bool = False,
     geometry: DisplayGeometry | None = None,
 ) -> Generator[Output]:
-    """Open a film, a folder of pictures or a picture that appears under its name when it is whole.
+    """Open a video, an image sequence or an image; it gets its name when it is complete.
 
-    What ``open_sink`` refuses is refused here, too: before the first frame.
+    The suffix of ``target`` chooses the container or the image format. Without a suffix, or where
+    ``target`` is a folder, an image sequence is written. What cannot be written is refused before
+    the first frame.
 
     Args:
         target: What to write.
-        source: Where the frames come from: their format, clock, colour and the part wanted.
-        source_path: Where streams, chapters and metadata are copied from.
-        settings: The encoder of films.
-        overwrite: Replace what is there.
-        drop_unsupported: Leave out streams that the container cannot hold, and note it.
-        geometry: Of the frames written, where it is not the source's.
+        info: The source of the frames: their format, timeline and colour.
+        source_path: Where streams, chapters and metadata are copied from; None copies nothing.
+        time_range: Which part of the source the frames are; None is all of it.
+        settings: The encoder of a video; None is the default.
+        overwrite: Replace an existing output.
+        drop_unsupported: Drop streams that the container does not support, and note it.
+        geometry: Of the frames, where it is not the source's.
 
     Raises:
         MediaError: The target is refused or cannot be written.
-        UnsupportedStreamError: The container cannot hold a stream.
+        UnsupportedStreamError: The container does not support a stream.
     """
-    check_target(target, source_path=source_path, overwrite=overwrite)
-    shape = geometry or source.info.geometry
-    kind = kind_of_output(target, source.info)
-    if kind == "folder":
-        with atomic_folder(target) as pending:
-            folder = FolderOutput(pending.path, target=target, info=source.info, geometry=shape)
-            yield folder
-            pending.whole = folder.assembled
+    check_target(target, source_path=source_path or info.path, overwrite=overwrite)
+    geometry = geometry or info.geometry
+    kind = _checked_kind(target, info)
+    if kind != "film":
+        is_single = kind == "picture"
+        factory = ImageSegmentFactory(
+            target=target, info=info, geometry=geometry, is_single=is_single
+        )
+        with (
+            atomic_file(target, overwrite=overwrite) if is_single else atomic_folder(target)
+        ) as pending:
+            images = ImageOutput(pending.path, factory)
+            yield images
+            pending.complete = images.is_assembled
         return
     with atomic_file(target, overwrite=overwrite) as pending:
-        if kind == "picture":
-            picture = ImageOutput(pending.path, target=target, info=source.info, geometry=shape)
-            yield picture
-            pending.whole = picture.assembled
-            return
-        film = VideoOutput(
-            Muxer(
-                pending.path,
-                target=target,
-                info=source.info,
-                geometry=shape,
-                source_path=source_path,
-                settings=settings,
-                cut=source.cut,
-                drop_unsupported=drop_unsupported,
-            ),
-            target,
+        muxer = Muxer(
+            pending.path,
+            target=target,
+            info=info,
+            geometry=geometry,
+            source_path=source_path,
+            settings=settings or EncoderSettings(),
+            time_range=time_range or TimeRange(),
+            drop_unsupported=drop_unsupported,
         )
+        video = VideoOutput(muxer, target)
         try:
-            yield film
-            pending.whole = film.assembled
+            yield video
+            pending.complete = video.is_assembled
         finally:
-            film.close()
+            muxer.close()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VideoSegmentFactory:
-    """Begins parts of a film."""
+def _checked_kind(target: Path, info: VideoInfo) -> SourceKind:
+    """Return what to write.
 
-    plan: VideoEncoderConfig
-    target: Path
-    """What errors name."""
-
-    def part(self, path: Path) -> SegmentWriter:
-        """Begin a part: packets."""
-        return VideoSegmentWriter(path, plan=self.plan, target=self.target)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageSegmentFactory:
-    """Begins parts of a folder of pictures, or the one of a picture."""
-
-    target: Path
-    info: VideoInfo
-    geometry: DisplayGeometry
-    single: bool = False
-    """Whether the output is a picture and not a folder."""
-
-    def part(self, path: Path) -> "ImageSegmentWriter":
-        """Begin a part: pictures in a folder, or the picture."""
-        return ImageSegmentWriter(
-            path.with_name(path.name + self.target.suffix) if self.single else path,
-            target=self.target,
-            info=self.info,
-            geometry=self.geometry,
-            single=self.single,
+    Raises:
+        MediaError: The target is one image and the source a video, or its suffix is unknown.
+    """
+    kind = kind_of_output(target)
+    if kind == "film":
+        container_of(target)
+    elif kind == "picture" and info.kind != "picture":
+        known = ", ".join(IMAGE_SUFFIXES)
+        raise MediaError(
+            f"{target}: a video cannot be written to one image ({known}); "
+            "name a video file or a folder"
         )
+    return kind
 
 
-class VideoOutput:
-    """A film: parts are packets."""
+class VideoOutput(Output):
+    """A video file; its segments are encoded packets."""
 
-    def __init__(self, film: Muxer, target: Path) -> None:
-        self.assembled = False
-        self._film = film
-        self._target = target
-
-    @property
-    def notes(self) -> list[str]:
-        """What a user should know of the file."""
-        return self._film.notes
-
-    @property
-    def maker(self) -> SegmentWriterFactory:
-        """What begins parts of the film."""
-        return VideoSegmentFactory(plan=self._film.plan, target=self._target)
-
-    def part(self, path: Path) -> SegmentWriter:
-        """Begin a part of the film."""
-        return self.maker.part(path)
-
-    def assemble(self, parts: Sequence[Sequence[Path]]) -> None:
-        """Write the packets of all parts, and everything else of the source."""
-        write_segments(self._film, [files[0] for files in parts])
-        self._film.finish()
-        self.assembled = True
-
-    def close(self) -> None:
-        """Close the files; safe to call twice."""
-        self._film.close()
-
-
-class FolderOutput:
-    """A folder of pictures: parts are pictures."""
-
-    def __init__(
-        self, path: Path, *, target: Path, info: VideoInfo, geometry: DisplayGeometry
-    ) -> None:
-        self.assembled = False
-        self.maker = ImageSegmentFactory(target=target, info=info, geometry=geometry)
-        self._path = path
-        self._target = target
-        self._parts: list[ImageSegmentWriter] = []
+    def __init__(self, muxer: Muxer, target: Path) -> None:
+        super().__init__(VideoSegmentFactory(config=muxer.encoder_config, target=target))
+        self._muxer = muxer
 
     @property
     def notes(self) -> list[str]:
-        """What a user should know of the pictures, each once."""
-        return list(dict.fromkeys(note for part in self._parts for note in part.notes))
+        """What a user should know about the file."""
+        return self._muxer.notes
 
-    def part(self, path: Path) -> SegmentWriter:
-        """Begin a part of the folder."""
-        part = self.maker.part(path)
-        self._parts.append(part)
-        return part
-
-    def assemble(self, parts: Sequence[Sequence[Path]]) -> None:
-        """Put the pictures of all parts into one folder; on the same disk that copies nothing."""
-        with media_errors(self._target, "write"):
-            for path in (path for files in parts for path in files):
-                try:
-                    os.link(path, self._path / path.name)
-                except OSError:
-                    # Not every file system has links. If the disk is full, the copy says so.
-                    copyfile(path, self._path / path.name)
-        self.assembled = True
+    def _assemble(self, segments: Sequence[Sequence[Path]]) -> None:
+        write_segments(self._muxer, [files[0] for files in segments])
+        self._muxer.finish()
 
 
-class ImageOutput:
-    """A single picture: its only part is itself."""
+class ImageOutput(Output):
+    """An image sequence in a folder, or a single image, which is one segment."""
 
-    def __init__(
-        self, path: Path, *, target: Path, info: VideoInfo, geometry: DisplayGeometry
-    ) -> None:
-        self.assembled = False
-        self.maker = ImageSegmentFactory(target=target, info=info, geometry=geometry, single=True)
-        self.notes: list[str] = []
+    def __init__(self, path: Path, segment_factory: ImageSegmentFactory) -> None:
+        super().__init__(segment_factory)
         self._path = path
-        self._target = target
-
-    def part(self, path: Path) -> SegmentWriter:
-        """Begin the picture."""
-        part = self.maker.part(path)
-        self.notes = part.notes
-        return part
-
-    def assemble(self, parts: Sequence[Sequence[Path]]) -> None:
-        """Copy the picture."""
-        with media_errors(self._target, "write"):
-            for path in (path for files in parts for path in files):
-                copyfile(path, self._path)
-        self.assembled = True
-
-
-class ImageSegmentWriter:
-    """Some pictures of a folder, or one by itself."""
-
-    def __init__(
-        self,
-        path: Path,
-        *,
-        target: Path,
-        info: VideoInfo,
-        geometry: DisplayGeometry,
-        single: bool = False,
-    ) -> None:
-        self._path = path
-        self._target = target
-        with media_errors(target, "write"):
-            if single:
-                path.touch()
-            else:
-                path.mkdir()
-        self._sink = ImageWriter(path, target=target, info=info, geometry=geometry)
+        self._target = segment_factory.target
+        self._is_single = segment_factory.is_single
+        self._notes: list[list[str]] = []
 
     @property
     def notes(self) -> list[str]:
-        """What a user should know of these pictures."""
-        return self._sink.notes
+        """What a user should know about the images, each note once."""
+        return list(dict.fromkeys(note for notes in self._notes for note in notes))
 
-    @property
-    def encode_seconds(self) -> float:
-        """How long pictures were written so far, on the thread of the sink."""
-        return self._sink.encode_seconds
+    def open_segment(self, path: Path) -> SegmentWriter:
+        """Return a writer of images."""
+        writer = super().open_segment(path)
+        self._notes.append(writer.notes)
+        return writer
 
-    def write(self, frame: Frame) -> None:
-        """Queue a frame."""
-        self._sink.write(frame)
-
-    def finish(self) -> tuple[Path, ...]:
-        """Wait until every picture is on the disk."""
-        self._sink.finish()
-        self._sink.close()
-        files = tuple(sorted(self._path.iterdir())) if self._path.is_dir() else (self._path,)
+    def _assemble(self, segments: Sequence[Sequence[Path]]) -> None:
         with media_errors(self._target, "write"):
-            for path in files:
-                with path.open("rb+") as file:
-                    flush_and_sync(file)
-        return files
+            for path in (path for files in segments for path in files):
+                if self._is_single:
+                    copyfile(path, self._path)
+                else:
+                    _link_or_copy(path, self._path / path.name)
 
-    def abandon(self) -> None:
-        """Stop at once."""
-        self._sink.abandon()
-        self._sink.close()
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        # Not every file system has links. If the disk is full, the copy reports it.
+        copyfile(source, target)

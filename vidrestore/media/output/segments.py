@@ -1,8 +1,8 @@
-"""Parts of a film, each encoded by itself, and their packets put together again.
+"""Segments of a video, each encoded separately, and their packets put together again.
 
-A part begins with a key frame and refers to no other, so that packets of parts in a row are those
-of a film. They are stored as the encoder gave them, payloads in one file and an index in another:
-containers would round their times or leave some out.
+A segment starts with a key frame and refers to no other segment, so that the packets of consecutive
+segments are the packets of a video. They are stored as the encoder returned them, payloads in one
+file and an index in another: containers would round their timestamps or drop some of them.
 """
 
 import io
@@ -21,16 +21,14 @@ from vidrestore.errors import MediaError
 from vidrestore.media.ffmpeg_errors import media_errors
 from vidrestore.media.input.clock import decode_timestamps
 from vidrestore.media.output.muxer import Muxer, VideoEncoderConfig
-from vidrestore.prefetch import BackgroundWriter
+from vidrestore.media.output.segment_writer import SegmentWriter
 from vidrestore.storage.sync import flush_and_sync
 from vidrestore.types import Frame
-
-_FRAMES_WAITING = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PacketEntry:
-    """One packet of an index; times in ticks of the index's time base."""
+    """One packet in an index; times in ticks of the index's time base."""
 
     pts: int
     duration: int
@@ -44,122 +42,93 @@ class PacketEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentIndex:
-    """The packets of a part in decoding order."""
+    """The packets of a segment in decoding order."""
 
     time_base: Fraction
     end_ticks: int
-    """Where its last frame ends."""
+    """End of its last frame."""
     packets: tuple[PacketEntry, ...]
 
     def to_json(self) -> str:
-        """Return it as text."""
+        """Return the index as one line of JSON."""
         packets = [[p.pts, p.duration, int(p.is_key), p.size_bytes] for p in self.packets]
         fields = {"time_base": str(self.time_base), "end": self.end_ticks, "packets": packets}
         return json.dumps(fields, separators=(",", ":")) + "\n"
 
     @staticmethod
     def from_json(text: str) -> "SegmentIndex":
-        """Return what ``to_json`` wrote.
+        """Return the index that ``to_json`` wrote.
 
         Raises:
-            ValueError: It is something else.
+            ValueError: ``text`` is something else.
         """
         try:
             fields = json.loads(text)
             packets = tuple(
-                PacketEntry(pts=int(pts), duration=int(length), is_key=bool(key), size_bytes=size)
-                for pts, length, key, size in fields["packets"]
+                PacketEntry(pts=int(pts), duration=int(duration), is_key=bool(key), size_bytes=size)
+                for pts, duration, key, size in fields["packets"]
             )
-            base = Fraction(fields["time_base"])
-            return SegmentIndex(time_base=base, end_ticks=int(fields["end"]), packets=packets)
+            time_base = Fraction(fields["time_base"])
+            return SegmentIndex(time_base=time_base, end_ticks=int(fields["end"]), packets=packets)
         except (KeyError, TypeError) as error:
             raise ValueError(f"not an index of packets: {error}") from error
 
 
-class VideoSegmentWriter:
-    """Encodes the frames of one segment, on its own thread."""
+class VideoSegmentWriter(SegmentWriter):
+    """Encodes the frames of one segment into a file of packets."""
 
-    def __init__(self, path: Path, *, plan: VideoEncoderConfig, target: Path) -> None:
-        """Begin a part.
+    def __init__(self, path: Path, *, config: VideoEncoderConfig, target: Path) -> None:
+        """Open the encoder and the file.
 
         Args:
-            path: Where payloads go; the index goes beside it, as ``.json``.
-            plan: How the film's pictures are encoded.
-            target: What errors name.
+            path: File of the payloads; the index is next to it, with ``.json`` appended.
+            config: Settings of the encoder, the same for all segments.
+            target: The output, as error messages name it.
         """
         self.path = path
-        self.notes: list[str] = []
-        """None: all that there is to say is said of the whole film."""
-        self.frame_count = 0
-        self._target = target
-        self._packets: list[PacketEntry] = []
+        self._config = config
+        self._entries: list[PacketEntry] = []
         self._end_ticks = 0
-        self._plan = plan
-        # Some flags of encoders follow from the container; nothing is written into this one.
-        self._container = av.open(io.BytesIO(), "w", format=plan.container_format)
-        self._encoder = plan.encoder(self._container)
+        # Some flags of encoders depend on the container; nothing is written into this one.
+        self._container = av.open(io.BytesIO(), "w", format=config.container_format)
+        self._encoder = config.encoder(self._container)
         with media_errors(target, "write"):
             self._payloads: BinaryIO = path.open("wb")
-        self._behind = BackgroundWriter(self._encode, size=_FRAMES_WAITING)
+        # No notes: they belong to the whole output, which has them from its muxer.
+        super().__init__(target, notes=[])
 
-    @property
-    def encode_seconds(self) -> float:
-        """How long frames were encoded so far, on the thread of this sink."""
-        return self._behind.busy_seconds
-
-    def write(self, frame: Frame) -> None:
-        """Queue a frame for the encoder; frames come in presentation order.
-
-        Raises:
-            MediaError: Encoding or writing failed, of this frame or of one before.
-        """
-        self._behind.put(frame)
-        self.frame_count += 1
-        ticks = frame.timestamp.ticks - self._plan.shift_ticks
-        self._end_ticks = ticks + max(1, frame.duration_ticks)
-
-    def finish(self) -> tuple[Path, ...]:
-        """Encode what is left; return the files, whole and on the disk.
-
-        Raises:
-            MediaError: Encoding or writing failed.
-        """
-        self._behind.finish()
-        index_path = index_path_of(self.path)
-        with media_errors(self._target, "write"):
-            self._store(self._encoder.remaining())
-            flush_and_sync(self._payloads)
-            self._payloads.close()
-            index = SegmentIndex(
-                time_base=self._plan.info.time_base,
-                end_ticks=self._end_ticks,
-                packets=tuple(self._packets),
-            )
-            with index_path.open("wb") as file:
-                file.write(index.to_json().encode())
-                flush_and_sync(file)
-        self._container.close()
-        return (self.path, index_path)
-
-    def abandon(self) -> None:
-        """Stop at once; what is written is of no use."""
-        self._behind.abandon()
-        self._payloads.close()
-        self._container.close()
-
-    def _encode(self, frame: Frame) -> None:
+    def _write_frame(self, frame: Frame) -> None:
         with media_errors(self._target, "write"):
             self._store(self._encoder.packets(frame))
+        ticks = frame.timestamp.ticks - self._config.offset_ticks
+        self._end_ticks = ticks + max(1, frame.duration_ticks)
+
+    def _finish_files(self) -> tuple[Path, ...]:
+        self._store(self._encoder.flush())
+        flush_and_sync(self._payloads)
+        self._close()
+        index = SegmentIndex(
+            time_base=self._config.info.time_base,
+            end_ticks=self._end_ticks,
+            packets=tuple(self._entries),
+        )
+        index_path = index_path_of(self.path)
+        with index_path.open("wb") as file:
+            file.write(index.to_json().encode())
+            flush_and_sync(file)
+        return (self.path, index_path)
+
+    def _close(self) -> None:
+        self._container.close()
+        self._payloads.close()
 
     def _store(self, packets: "Iterable[Packet[VideoStream]]") -> None:
         for packet in packets:
             if packet.pts is None:
-                raise MediaError(
-                    f"{self._target}: the encoder returned a packet without a time stamp"
-                )
+                raise MediaError(f"{self._target}: the encoder returned a packet without timestamp")
             payload = bytes(packet)
             self._payloads.write(payload)
-            self._packets.append(
+            self._entries.append(
                 PacketEntry(
                     pts=packet.pts,
                     duration=packet.duration or 0,
@@ -170,51 +139,53 @@ class VideoSegmentWriter:
 
 
 def index_path_of(payloads: Path) -> Path:
-    """Return where the index of a file of payloads is."""
+    """Return the path of the index of a file of payloads."""
     return payloads.with_name(f"{payloads.name}.json")
 
 
-def write_segments(film: Muxer, payloads: Sequence[Path]) -> None:
-    """Write the packets of all parts, in order, into a film.
+def write_segments(muxer: Muxer, payload_paths: Sequence[Path]) -> None:
+    """Write the packets of all segments, in order, into a video.
 
     Args:
-        film: Opened for the same pictures as the parts; not finished here.
-        payloads: Of every part, its index beside it.
+        muxer: Opened with the same encoder settings as the segments; it is not finished here.
+        payload_paths: The payloads of every segment, each next to its index.
 
     Raises:
-        MediaError: A part cannot be read, or the film not written.
+        MediaError: A segment cannot be read, or the video cannot be written.
     """
-    indexes: list[SegmentIndex] = []
-    for path in payloads:
-        try:
-            indexes.append(SegmentIndex.from_json(index_path_of(path).read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
-            raise MediaError(f"{index_path_of(path)}: cannot be read: {error}") from error
-    film.set_frame_times(sorted(packet.pts for index in indexes for packet in index.packets))
-    film.mux(_packets(film, payloads, indexes))
+    indexes = [_read_index(index_path_of(path)) for path in payload_paths]
+    muxer.set_frame_times(sorted(entry.pts for index in indexes for entry in index.packets))
+    muxer.mux(_packets(muxer.stream, payload_paths, indexes))
+
+
+def _read_index(path: Path) -> SegmentIndex:
+    try:
+        return SegmentIndex.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise MediaError(f"{path}: cannot be read: {error}") from error
 
 
 def _packets(
-    film: Muxer, payloads: Sequence[Path], indexes: Sequence[SegmentIndex]
+    stream: VideoStream, payload_paths: Sequence[Path], indexes: Sequence[SegmentIndex]
 ) -> "Iterator[Packet[VideoStream]]":
-    entries = [packet for index in indexes for packet in index.packets]
-    dts = decode_timestamps([entry.pts for entry in entries])
-    at = 0
-    for path, index in zip(payloads, indexes, strict=True):
+    pts = [entry.pts for index in indexes for entry in index.packets]
+    dts = decode_timestamps(pts)
+    number = 0
+    for path, index in zip(payload_paths, indexes, strict=True):
         with media_errors(path), path.open("rb") as file:
             for entry in index.packets:
                 payload = file.read(entry.size_bytes)
                 if len(payload) != entry.size_bytes:
                     raise MediaError(f"{path}: is truncated; start over with --overwrite")
                 packet = cast("Packet[VideoStream]", Packet(payload))
-                packet.stream = film.stream
+                packet.stream = stream
                 packet.time_base = index.time_base
-                packet.pts, packet.dts = entry.pts, dts[at]
+                packet.pts, packet.dts = entry.pts, dts[number]
                 packet.duration = entry.duration
                 packet.is_keyframe = entry.is_key
-                if at + 1 == len(entries):
-                    # MP4 adds up durations in decoding order; they end where the last frame does.
-                    spent = dts[-1] - dts[0]
-                    packet.duration = max(1, index.end_ticks - min(e.pts for e in entries) - spent)
-                at += 1
+                number += 1
+                if number == len(pts):
+                    # MP4 sums durations in decoding order; the sum must end with the last frame.
+                    decoded_ticks = dts[-1] - dts[0]
+                    packet.duration = max(1, index.end_ticks - min(pts) - decoded_ticks)
                 yield packet

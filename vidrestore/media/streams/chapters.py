@@ -30,7 +30,7 @@ def held_chapters(
         UnsupportedStreamError: The container cannot hold any, and none may be dropped.
     """
     chapters = shifted_chapters(source, clock)
-    if not chapters or spec.holds_chapters:
+    if not chapters or spec.stores_chapters:
         return chapters, ()
     found = "the chapter" if len(chapters) == 1 else f"the {len(chapters)} chapters"
     if drop_unsupported:

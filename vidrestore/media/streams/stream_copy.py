@@ -15,14 +15,9 @@ from vidrestore.media.input.clock import CopyTimeline, MonotonicTimestamps
 from vidrestore.media.input.demuxer import demux_past_errors, is_damage
 from vidrestore.media.input.probe import is_attached_picture, open_container
 from vidrestore.media.input.video_info import StreamInfo, VideoInfo
-from vidrestore.media.output.containers import (
-    CONTAINERS,
-    ContainerSpec,
-    codec_name,
-    has_decoder,
-    holds,
-)
+from vidrestore.media.output.containers import CONTAINERS, ContainerSpec
 from vidrestore.media.streams.ffmpeg_remux import can_join
+from vidrestore.media.streams.stream_support import can_copy_stream, codec_name, has_decoder
 
 # Statistics of the source's packets, and the names of the programs that wrote them.
 _NOT_COPIED = (
@@ -61,7 +56,7 @@ def planned(
     for stream, stream_info in zip(source.streams, info.streams, strict=True):
         if stream.index == info.video_stream_index or is_written_by_muxer(stream, source):
             continue
-        fits = holds(spec, stream) and not _lacks_header(stream, source)
+        fits = can_copy_stream(spec, stream) and not _lacks_header(stream, source)
         if is_embedded_cover(stream, spec) or fits:
             copied.append(stream.index)
         elif _can_join(stream, info, spec):
@@ -108,7 +103,7 @@ def is_written_by_muxer(stream: Stream, source: InputContainer) -> bool:
 
 def is_embedded_cover(stream: Stream, spec: ContainerSpec) -> bool:
     """Whether a stream is a cover that its container keeps as an attached file."""
-    return stream.type == "video" and is_attached_picture(stream) and spec.holds_attachments
+    return stream.type == "video" and is_attached_picture(stream) and spec.stores_attachments
 
 
 def copied_metadata(metadata: dict[str, str]) -> dict[str, str]:

@@ -1,17 +1,20 @@
 import errno
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support.clips import Clip, Sound, make_clip, make_rich_clip
-from support.copying import copy_film, frames_of
+from support.video_copies import copy_video, frames_of, write_output
 
 from vidrestore.errors import MediaError, UnsupportedStreamError
-from vidrestore.media import open_sink, open_source
+from vidrestore.media import open_output, probe
 from vidrestore.media.ffmpeg_errors import media_errors
+from vidrestore.types import Frame
 
 
 def names_in(folder: Path) -> set[str]:
@@ -26,43 +29,36 @@ def test_a_run_that_fails_leaves_nothing_behind(
     path = make_clip(tmp_path / "film.mkv", Clip(sounds=(Sound(),)))
     before = names_in(tmp_path)
 
-    def run() -> None:
-        with (
-            open_source(path) as source,
-            open_sink(tmp_path / target, source=source, source_path=path) as sink,
-        ):
-            for frame in source:
-                sink.write(frame)
-                if frame.index == 5:
-                    raise problem
+    def frames() -> Iterator[Frame]:
+        yield from frames_of(path)[:5]
+        raise problem
 
     with pytest.raises(problem):
-        run()
+        write_output(tmp_path / target, frames(), info=probe(path), source_path=path)
     assert names_in(tmp_path) == before
 
 
 @pytest.mark.parametrize("target", ["out.mkv", "out"])
 def test_nothing_has_the_final_name_before_the_end(tmp_path: Path, target: str) -> None:
     path = make_clip(tmp_path / "film.mkv")
-    with (
-        open_source(path) as source,
-        open_sink(tmp_path / target, source=source, source_path=path) as sink,
-    ):
-        for frame in source:
-            sink.write(frame)
+    segments = tmp_path / ".segments"
+    segments.mkdir()
+    with open_output(tmp_path / target, info=probe(path), source_path=path) as output:
+        writer = output.open_segment(segments / "0")
+        for frame in frames_of(path):
+            writer.write(frame)
+        output.assemble([writer.finish()])
         assert not (tmp_path / target).exists()
         hidden = names_in(tmp_path) - {"film.mkv"}
         assert all(name.startswith(".") for name in hidden)
+    shutil.rmtree(segments)
     assert names_in(tmp_path) == {"film.mkv", target}
 
 
 @pytest.mark.parametrize("target", ["out.mkv", "out"])
-def test_a_sink_that_got_no_frame_publishes_nothing(tmp_path: Path, target: str) -> None:
+def test_an_output_that_is_not_assembled_is_not_published(tmp_path: Path, target: str) -> None:
     path = make_clip(tmp_path / "film.mkv")
-    with (
-        open_source(path) as source,
-        open_sink(tmp_path / target, source=source, source_path=path),
-    ):
+    with open_output(tmp_path / target, info=probe(path), source_path=path):
         pass
     assert names_in(tmp_path) == {"film.mkv"}
 
@@ -72,16 +68,12 @@ def test_a_failed_run_keeps_the_file_it_was_to_replace(tmp_path: Path) -> None:
     target = tmp_path / "out.mkv"
     target.write_bytes(b"precious")
 
-    def run() -> None:
-        with (
-            open_source(path) as source,
-            open_sink(target, source=source, source_path=path, overwrite=True) as sink,
-        ):
-            sink.write(next(iter(source)))
-            raise RuntimeError
+    def frames() -> Iterator[Frame]:
+        yield frames_of(path)[0]
+        raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        run()
+        write_output(target, frames(), info=probe(path), source_path=path, overwrite=True)
     assert target.read_bytes() == b"precious"
 
 
@@ -90,10 +82,10 @@ def test_a_file_that_exists_is_replaced_only_when_told(tmp_path: Path) -> None:
     target = tmp_path / "out.mkv"
     target.write_bytes(b"old")
     with pytest.raises(MediaError, match=r"out\.mkv: already exists; .*--overwrite"):
-        copy_film(path, target)
+        copy_video(path, target)
     assert target.read_bytes() == b"old"
 
-    copy_film(path, target, overwrite=True)
+    copy_video(path, target, overwrite=True)
 
     assert len(frames_of(target)) == 12
 
@@ -102,12 +94,12 @@ def test_a_folder_that_exists_keeps_its_other_files(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mkv", Clip(ticks=(0, 1)))
     target = tmp_path / "out"
     target.mkdir()
-    copy_film(path, target)
+    copy_video(path, target)
     (target / "notes.txt").write_text("mine")
     with pytest.raises(MediaError, match="exists"):
-        copy_film(path, target)
+        copy_video(path, target)
 
-    copy_film(path, target, overwrite=True)
+    copy_video(path, target, overwrite=True)
 
     assert names_in(target) == {"frame_000001.png", "frame_000002.png", "notes.txt"}
 
@@ -126,16 +118,16 @@ def test_the_source_is_never_the_target(tmp_path: Path, link: str) -> None:
         (tmp_path / "sub").mkdir()
         target = tmp_path / "sub" / ".." / "film.mkv"
     before = path.read_bytes()
-    with pytest.raises(MediaError, match="is the source itself"):
-        copy_film(path, target, overwrite=True)
+    with pytest.raises(MediaError, match="source and output are the same file"):
+        copy_video(path, target, overwrite=True)
     assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("out.xyz", r"unknown suffix '\.xyz'; name the output with one of \.mp4"),
-        ("out.png", "one picture .* cannot hold a film"),
+        ("out.xyz", r"unknown file extension '\.xyz'; use one of \.mp4"),
+        ("out.png", "a video cannot be written to one image"),
         ("missing/out.mkv", r"the folder .*missing does not exist"),
     ],
 )
@@ -144,7 +136,7 @@ def test_targets_that_cannot_be_are_refused_before_any_work(
 ) -> None:
     path = make_clip(tmp_path / "film.mkv")
     with pytest.raises(MediaError, match=message):
-        copy_film(path, tmp_path / target)
+        copy_video(path, tmp_path / target)
     assert names_in(tmp_path) == {"film.mkv"}
 
 
@@ -154,7 +146,7 @@ def test_a_folder_that_may_not_be_written_is_refused_at_once(tmp_path: Path) -> 
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o500)
     with pytest.raises(MediaError, match="no permission"):
-        copy_film(path, locked / "out.mkv")
+        copy_video(path, locked / "out.mkv")
 
 
 @pytest.mark.parametrize(
@@ -168,14 +160,14 @@ def test_a_stream_the_container_cannot_hold_is_named_before_any_work(
     path = make_rich_clip(tmp_path)
     before = names_in(tmp_path)
     with pytest.raises(UnsupportedStreamError, match=f"cannot hold {stream}") as refused:
-        copy_film(path, tmp_path / target, codec="h264")
+        copy_video(path, tmp_path / target, codec="h264")
     assert "use -o out.mkv or --drop-unsupported" in str(refused.value)
     assert names_in(tmp_path) == before
 
 
 def test_streams_may_be_dropped_and_are_noted(tmp_path: Path) -> None:
     path = make_rich_clip(tmp_path)
-    notes = copy_film(path, tmp_path / "out.mp4", codec="h264", drop_unsupported=True)
+    notes = copy_video(path, tmp_path / "out.mp4", codec="h264", drop_unsupported=True)
     assert len(frames_of(tmp_path / "out.mp4")) == 50
     assert [note for note in notes if "left out" in note and "subrip" in note]
     assert [note for note in notes if "left out" in note and "font.ttf" in note]
@@ -183,20 +175,22 @@ def test_streams_may_be_dropped_and_are_noted(tmp_path: Path) -> None:
 
 def test_a_codec_the_container_cannot_hold_is_refused(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mkv")
-    with pytest.raises(UnsupportedStreamError, match=r"\.mp4 cannot hold prores video; use -o"):
-        copy_film(path, tmp_path / "out.mp4", codec="prores")
-    with pytest.raises(UnsupportedStreamError, match=r"\.webm cannot hold h264 video"):
-        copy_film(path, tmp_path / "out.webm", codec="h264")
+    with pytest.raises(
+        UnsupportedStreamError, match=r"\.mp4 does not support prores video; use -o"
+    ):
+        copy_video(path, tmp_path / "out.mp4", codec="prores")
+    with pytest.raises(UnsupportedStreamError, match=r"\.webm does not support h264 video"):
+        copy_video(path, tmp_path / "out.webm", codec="h264")
 
 
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
-from support.copying import copy_film
+from support.video_copies import copy_video
 from vidrestore.errors import MediaError
 resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
 try:
-    copy_film(Path(sys.argv[1]), Path(sys.argv[2]), codec=sys.argv[3])
+    copy_video(Path(sys.argv[1]), Path(sys.argv[2]), codec=sys.argv[3])
 except MediaError as error:
     print(error)
 """
@@ -236,22 +230,14 @@ def test_frames_of_another_shape_are_refused_by_the_encoder(tmp_path: Path) -> N
     one = make_clip(tmp_path / "one.mkv")
     two = make_clip(tmp_path / "two.mkv", Clip(size_hw=(64, 128)))
 
-    def run() -> None:
-        with (
-            open_source(one) as source,
-            open_source(two) as other,
-            open_sink(tmp_path / "out.mkv", source=source, source_path=one) as sink,
-        ):
-            sink.write(next(iter(other)))
-
-    with pytest.raises(MediaError, match="128x64 yuv420p, the film 96x48 yuv420p"):
-        run()
+    with pytest.raises(MediaError, match="128x64 yuv420p, the video 96x48 yuv420p"):
+        write_output(tmp_path / "out.mkv", frames_of(two), info=probe(one), source_path=one)
 
 
 def test_a_film_becomes_numbered_pictures_that_stand_upright(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mp4", Clip(ticks=(0, 1, 2), rotation_degrees=-90))
 
-    copy_film(path, tmp_path / "out")
+    copy_video(path, tmp_path / "out")
 
     pictures = frames_of(tmp_path / "out")
     assert [frame.source_name for frame in pictures] == [f"frame_{at:06d}.png" for at in (1, 2, 3)]

@@ -7,9 +7,10 @@ from typing import Any
 
 import av
 import numpy as np
-from support.records import a_face, a_header, a_record
+from support.records import make_face, make_header, write_record
+from support.video_copies import write_output
 
-from vidrestore.media import EncoderSettings, Source, open_sink, open_source
+from vidrestore.media import EncoderSettings, Source, open_source
 from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.record import FrameRecord, OutputFile, RecordHeader, SourceFile
 from vidrestore.types import Box, Frame, Timestamp
@@ -82,16 +83,19 @@ def restored_copy(
     *,
     codec: str = "ffv1",
     crf: float | None = None,
-    **part: Any,
+    **time_range: Any,
 ) -> Path:
     """Write what a restoration would, with ``change`` in the place of the networks."""
     settings = EncoderSettings(codec=codec, crf=crf)
-    with (
-        open_source(source, **part) as frames,
-        open_sink(target, source=frames, source_path=source, settings=settings) as sink,
-    ):
-        for frame in change(_alone(frames)):
-            sink.write(frame)
+    with open_source(source, **time_range) as frames:
+        write_output(
+            target,
+            change(_alone(frames)),
+            info=frames.info,
+            time_range=frames.cut,
+            source_path=source,
+            settings=settings,
+        )
     return target
 
 
@@ -106,24 +110,24 @@ def record_of(
     mask: Box | None = MASK,
     codec: str = "ffv1",
     header: Callable[[RecordHeader], RecordHeader] = lambda each: each,
-    **part: Any,
+    **time_range: Any,
 ) -> Path:
     """Write the record of a run over ``source`` with one face in every frame."""
-    with open_source(source, **part) as frames:
+    with open_source(source, **time_range) as frames:
         lines = [
             FrameRecord(
                 index=frame.index,
                 pts=frame.timestamp.ticks,
                 shot=0,
-                faces=(a_face(mask_xyxy=mask),),
+                faces=(make_face(mask_xyxy=mask),),
             )
             for frame in frames
         ]
-        return a_record(path, header(_header(frames.info, codec)), lines)
+        return write_record(path, header(_header(frames.info, codec)), lines)
 
 
 def _header(info: VideoInfo, codec: str) -> RecordHeader:
-    return a_header(
+    return make_header(
         source=SourceFile(
             name=info.path.name,
             size_bytes=info.path.stat().st_size if info.path.is_file() else None,

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -5,11 +6,12 @@ import av
 import numpy as np
 import pytest
 from support.clips import Clip, Sound, make_clip, number_of, packets_of
-from support.copying import copy_film, frames_of
 from support.frames import random_frame
+from support.video_copies import copy_video, frames_of, write_output
 
-from vidrestore.media import EncoderSettings, open_sink, probe
+from vidrestore.media import EncoderSettings, probe
 from vidrestore.media.color.pixel_formats import PLANAR
+from vidrestore.types import DisplayGeometry
 
 VARIABLE_TICKS = (0, 512, 1024, 3000, 3100, 9000, 9512, 20000, 20512, 21024)
 TIMESCALE = {"video_track_timescale": "12800"}
@@ -20,22 +22,15 @@ def pixels_go_through(folder: Path, name: str, hw: tuple[int, int], suffix: str 
     frames = [random_frame(PLANAR[name], hw, seed=at, index=at) for at in range(3)]
     seed = make_clip(folder / "seed.mkv", Clip(size_hw=(16, 96)))
     info = probe(seed)
-    changed = {
-        "pixel_format": PLANAR[name],
-        "geometry": type(info.geometry)(coded_hw=hw),
-        "time_base": Fraction(1, 25),
-    }
-    from dataclasses import replace
-
+    info = replace(
+        info,
+        pixel_format=PLANAR[name],
+        geometry=DisplayGeometry(coded_hw=hw),
+        time_base=Fraction(1, 25),
+    )
     target = folder / f"out{suffix}"
-    with open_sink(
-        target,
-        source=replace(info, **changed),
-        source_path=None,
-        settings=EncoderSettings(codec="ffv1"),
-    ) as sink:
-        for frame in frames:
-            sink.write(frame)
+    settings = EncoderSettings(codec="ffv1")
+    write_output(target, frames, info=info, source_path=None, settings=settings)
 
     for written, frame in zip(frames_of(target), frames, strict=True):
         kept = written.planes[: len(frame.planes)]
@@ -71,7 +66,7 @@ def test_every_frame_comes_back_at_its_time_from_every_codec(
     path = make_clip(tmp_path / "film.mp4", Clip(ticks=tuple(range(30)), size_hw=(96, 160)))
     capfd.readouterr()
 
-    copy_film(path, tmp_path / f"out{suffix}", codec=codec)
+    copy_video(path, tmp_path / f"out{suffix}", codec=codec)
 
     frames = frames_of(tmp_path / f"out{suffix}")
     assert [number_of(frame) for frame in frames] == list(range(30))
@@ -94,7 +89,7 @@ def test_variable_rate_and_the_last_duration_are_kept_to_the_tick(
     )  # fmt: skip
     path = make_clip(tmp_path / "film.mp4", clip)
 
-    copy_film(path, tmp_path / "out.mp4", codec=codec)
+    copy_video(path, tmp_path / "out.mp4", codec=codec)
 
     frames = frames_of(tmp_path / "out.mp4")
     assert tuple(frame.timestamp.ticks for frame in frames) == VARIABLE_TICKS
@@ -108,7 +103,7 @@ def test_matroska_rounds_finer_clocks_to_milliseconds_and_says_so(tmp_path: Path
     clip = Clip(ticks=VARIABLE_TICKS, time_base=Fraction(1, 12800), container_options=TIMESCALE)
     path = make_clip(tmp_path / "film.mp4", clip)
 
-    notes = copy_film(path, tmp_path / "out.mkv")
+    notes = copy_video(path, tmp_path / "out.mkv")
 
     for frame, ticks in zip(frames_of(tmp_path / "out.mkv"), VARIABLE_TICKS, strict=True):
         assert abs(frame.timestamp.seconds - Fraction(ticks, 12800)) <= Fraction(1, 2000)
@@ -130,7 +125,7 @@ def test_frames_that_matroska_brings_to_one_time_are_counted(
         Clip(ticks=ticks, time_base=Fraction(1, 12800), container_options=TIMESCALE),
     )
 
-    notes = copy_film(path, tmp_path / "out.mkv", codec="h264")
+    notes = copy_video(path, tmp_path / "out.mkv", codec="h264")
 
     assert any("the time of the one before" in note for note in notes) == (said is not None)
     assert said is None or any(said in note for note in notes)
@@ -144,15 +139,15 @@ def test_avi_says_so_where_frames_are_unevenly_spaced(tmp_path: Path) -> None:
     uneven = make_clip(tmp_path / "uneven.mp4", clip)
     even = make_clip(tmp_path / "even.mp4")
 
-    notes = copy_film(uneven, tmp_path / "uneven.avi", codec="h264")
+    notes = copy_video(uneven, tmp_path / "uneven.avi", codec="h264")
 
     assert any("no time stamps" in note for note in notes)
-    assert copy_film(even, tmp_path / "even.avi", codec="h264") == []
+    assert copy_video(even, tmp_path / "even.avi", codec="h264") == []
 
 
 def test_decoding_order_never_runs_backwards(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mp4", Clip(ticks=tuple(range(30))))
-    copy_film(path, tmp_path / "out.mp4", codec="h264")
+    copy_video(path, tmp_path / "out.mp4", codec="h264")
     with av.open(str(tmp_path / "out.mp4")) as container:
         packets = [each for each in container.demux(video=0) if each.size]
     assert all(packet.dts <= packet.pts for packet in packets)
@@ -175,7 +170,7 @@ def test_depth_and_chroma_sampling_are_kept(tmp_path: Path, codec: str, name: st
         )
     path = make_clip(tmp_path / "film.mkv", clip)
 
-    notes = copy_film(path, tmp_path / "out.mkv", codec=codec)
+    notes = copy_video(path, tmp_path / "out.mkv", codec=codec)
 
     assert probe(tmp_path / "out.mkv").pixel_format.name == name
     assert notes == []
@@ -186,7 +181,7 @@ def test_odd_sizes_stay_odd(tmp_path: Path, codec: str) -> None:
     clip = Clip(codec="ffv1", options={}, size_hw=(75, 131), ticks=tuple(range(5)))
     path = make_clip(tmp_path / "film.mkv", clip)
 
-    copy_film(path, tmp_path / "out.mkv", codec=codec)
+    copy_video(path, tmp_path / "out.mkv", codec=codec)
 
     frames = frames_of(tmp_path / "out.mkv")
     assert {frame.coded_hw for frame in frames} == {(75, 131)}
@@ -196,7 +191,7 @@ def test_odd_sizes_stay_odd(tmp_path: Path, codec: str) -> None:
 def test_a_change_of_pixel_format_is_noted(tmp_path: Path) -> None:
     clip = Clip(codec="ffv1", options={}, pixel_format="yuv422p", ticks=(0, 1))
     path = make_clip(tmp_path / "film.mkv", clip)
-    notes = copy_film(path, tmp_path / "out.mkv", codec="av1")
+    notes = copy_video(path, tmp_path / "out.mkv", codec="av1")
     assert notes == ["yuv422p is encoded as yuv420p: loses chroma resolution"]
 
 
@@ -212,7 +207,7 @@ def test_colour_tags_and_aspect_are_kept(tmp_path: Path, codec: str, suffix: str
     )  # fmt: skip
     path = make_clip(tmp_path / "film.mkv", clip)
 
-    copy_film(path, tmp_path / f"out{suffix}", codec=codec)
+    copy_video(path, tmp_path / f"out{suffix}", codec=codec)
 
     before, after = probe(path), probe(tmp_path / f"out{suffix}")
     assert (after.color.matrix, after.color.primaries, after.color.transfer) == (9, 9, 16)
@@ -227,7 +222,7 @@ def test_colour_tags_and_aspect_are_kept(tmp_path: Path, codec: str, suffix: str
 @pytest.mark.parametrize("codec", ["h264", "h265", "ffv1"])
 def test_full_range_stays_full(tmp_path: Path, codec: str) -> None:
     path = make_clip(tmp_path / "film.mkv", Clip(color=(6, 6, 6, 2), size_hw=(96, 160)))
-    copy_film(path, tmp_path / "out.mkv", codec=codec)
+    copy_video(path, tmp_path / "out.mkv", codec=codec)
     assert probe(tmp_path / "out.mkv").color.full_range
 
 
@@ -235,7 +230,7 @@ def test_full_range_stays_full(tmp_path: Path, codec: str) -> None:
 def test_chroma_siting_is_kept(tmp_path: Path, codec: str) -> None:
     options = {"preset": "veryfast", "chroma_sample_location": "topleft"}
     path = make_clip(tmp_path / "film.mkv", Clip(options=options, size_hw=(96, 160)))
-    copy_film(path, tmp_path / "out.mkv", codec=codec)
+    copy_video(path, tmp_path / "out.mkv", codec=codec)
     assert probe(tmp_path / "out.mkv").color.chroma_location == 3
 
 
@@ -249,7 +244,7 @@ def test_rotation_and_mirroring_are_kept(
     clip = Clip(rotation_degrees=degrees, flipped=flipped, ticks=(0, 1, 2))
     path = make_clip(tmp_path / "film.mp4", clip)
 
-    copy_film(path, tmp_path / f"out{suffix}", codec="h264")
+    copy_video(path, tmp_path / f"out{suffix}", codec="h264")
 
     assert probe(tmp_path / f"out{suffix}").geometry == probe(path).geometry
 
@@ -263,7 +258,7 @@ def test_fields_stay_fields_in_their_order(tmp_path: Path, codec: str, order: st
     )
     target = tmp_path / ("out.mov" if codec == "prores" else "out.mkv")
 
-    copy_film(path, target, codec=codec)
+    copy_video(path, target, codec=codec)
 
     frames = frames_of(target)
     assert len(frames) == 12
@@ -273,20 +268,19 @@ def test_fields_stay_fields_in_their_order(tmp_path: Path, codec: str, order: st
 
 def test_a_film_without_sound_stays_without(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mp4")
-    copy_film(path, tmp_path / "out.mp4", codec="h264")
+    copy_video(path, tmp_path / "out.mp4", codec="h264")
     assert [stream.kind for stream in probe(tmp_path / "out.mp4").streams] == ["video"]
 
 
 def test_frames_of_another_geometry_than_the_source_can_be_written(tmp_path: Path) -> None:
-    from dataclasses import replace
-
     path = make_clip(tmp_path / "film.mp4", Clip(sounds=(Sound(),)))
     info = probe(path)
     wide = replace(info.geometry, coded_hw=(48, 192))
-    with open_sink(tmp_path / "side.mp4", source=info, source_path=path, geometry=wide) as sink:
-        for frame in frames_of(path):
-            planes = tuple(np.concatenate([plane, plane], axis=1) for plane in frame.planes)
-            sink.write(frame.with_planes(planes))
+    doubled = [
+        frame.with_planes(tuple(np.concatenate([plane, plane], axis=1) for plane in frame.planes))
+        for frame in frames_of(path)
+    ]
+    write_output(tmp_path / "side.mp4", doubled, info=info, source_path=path, geometry=wide)
 
     assert probe(tmp_path / "side.mp4").geometry.coded_hw == (48, 192)
     assert packets_of(tmp_path / "side.mp4", "audio") == packets_of(path, "audio")
@@ -301,7 +295,7 @@ def test_the_shortest_films_in_h265_are_decoded_in_time(
     source = make_clip(tmp_path / "short.mp4", clip)
     for attempt in range(8):
         target = tmp_path / f"out{attempt}{suffix}"
-        copy_film(source, target, codec="h265")
+        copy_video(source, target, codec="h265")
         with av.open(str(target)) as container:
             packets = [each for each in container.demux(video=0) if each.size]
         assert len(packets) == count
