@@ -26,7 +26,7 @@ def film(*frames: tuple[TrackedFace, ...]) -> list[TrackedFrame]:
 
 def chosen(frames: list[TrackedFrame]) -> list[tuple[int, ...]]:
     return [
-        tuple(face.track_id for face in frame.faces if face.left_alone is None) for frame in frames
+        tuple(face.track_id for face in frame.faces if face.skip_reason is None) for frame in frames
     ]
 
 
@@ -47,7 +47,7 @@ def test_faces_that_are_not_chosen_stay_with_the_reason() -> None:
         film((face_of(1, 80), face_of(2, 90), face_of(3, 30))), which="largest", min_face_px=50
     )
 
-    assert [face.left_alone for face in frame.faces] == ["not the largest", None, "too small"]
+    assert [face.skip_reason for face in frame.faces] == ["not the largest", None, "too small"]
 
 
 def test_a_face_about_as_large_as_the_limit_does_not_flicker() -> None:
@@ -83,7 +83,7 @@ def test_one_track_alone_is_asked_for_and_the_others_stay_with_the_reason() -> N
 
     (frame,) = select_faces(frames, only_tracks=(2, 7))
 
-    assert [face.left_alone for face in frame.faces] == ["not asked for", None, "not asked for"]
+    assert [face.skip_reason for face in frame.faces] == ["not asked for", None, "not asked for"]
 
 
 def test_a_track_asked_for_alone_is_chosen_in_the_same_frames_as_among_others() -> None:

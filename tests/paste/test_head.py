@@ -195,9 +195,9 @@ def test_a_neighbour_that_is_left_alone_keeps_every_sample_of_its_face() -> None
     (left, top), (right, bottom) = (neighbour.landmarks_xy.min(0), neighbour.landmarks_xy.max(0))
     near[round(top) : round(bottom), round(left) : round(right)] = True
 
-    def changed(left_alone: tuple[TrackedFace, ...]) -> np.ndarray:
+    def changed(skipped_faces: tuple[TrackedFace, ...]) -> np.ndarray:
         after = pasted(
-            frame, geometry, (face,), config=HEAD, keep_chroma=False, left_alone=left_alone
+            frame, geometry, (face,), config=HEAD, keep_chroma=False, skipped_faces=skipped_faces
         )
         return after.frame.planes[0] != frame.planes[0]
 
@@ -279,8 +279,10 @@ def test_the_faces_mask_does_not_depend_on_other_faces() -> None:
     face = darkened(frame, face_at(CENTRE_XY, size_px=300))
     other = face_at((420, 300), size_px=300, track_id=2)
     with_other, alone = (
-        pasted(frame, GEOMETRY, (face,), config=FACE, keep_chroma=False, left_alone=left_alone)
-        for left_alone in ((other,), ())
+        pasted(
+            frame, GEOMETRY, (face,), config=FACE, keep_chroma=False, skipped_faces=skipped_faces
+        )
+        for skipped_faces in ((other,), ())
     )
     assert with_other.masks_xyxy == alone.masks_xyxy
     for one, two in zip(with_other.frame.planes, alone.frame.planes, strict=True):

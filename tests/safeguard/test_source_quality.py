@@ -52,7 +52,7 @@ def test_only_a_few_frames_are_looked_at_and_the_first_always() -> None:
 
 
 def test_faces_left_alone_are_not_looked_at() -> None:
-    found, looked = noted(9, lambda _index: sharp_crop(), tracked(left_alone="too small"))
+    found, looked = noted(9, lambda _index: sharp_crop(), tracked(skip_reason="too small"))
     assert looked == []
     assert found == [0.0] * 9
 

@@ -50,7 +50,9 @@ def restored(frame: AlignedFrame, crop: Picture) -> RestoredFrame:
         RestoredFace(aligned=each, restored_chw=chw(crop).contiguous(), verdict=each.verdict)
         for each in frame.faces
     )
-    return RestoredFrame(frame=frame.frame, shot=0, faces=tuple(faces), left_alone=frame.left_alone)
+    return RestoredFrame(
+        frame=frame.frame, shot=0, faces=tuple(faces), skipped_faces=frame.skipped_faces
+    )
 
 
 def other_person_with_the_same_eyes_and_mouth() -> Picture:
@@ -67,8 +69,8 @@ def film(count: int, face: AlignedFace | None = None) -> list[AlignedFrame]:
 
 
 def strength_and_reason(frame: AlignedFrame) -> tuple[float, str | None]:
-    if frame.left_alone:
-        return 0.0, frame.left_alone[0].left_alone
+    if frame.skipped_faces:
+        return 0.0, frame.skipped_faces[0].skip_reason
     return frame.faces[0].verdict.strength, frame.faces[0].verdict.reason
 
 
@@ -84,8 +86,8 @@ def strength_and_reason(frame: AlignedFrame) -> tuple[float, str | None]:
 def test_a_face_to_be_left_alone_never_reaches_the_restorer(face: AlignedFace, reason: str) -> None:
     for frame in guarded(film(6, face)):
         assert frame.faces == ()
-        (alone,) = frame.left_alone
-        assert alone.left_alone == reason
+        (alone,) = frame.skipped_faces
+        assert alone.skip_reason == reason
 
 
 def test_a_face_that_may_be_restored_passes_unchanged() -> None:
@@ -115,7 +117,7 @@ def test_a_head_that_turns_away_and_back_fades_out_and_in() -> None:
 
 def test_a_face_left_alone_by_others_fades_and_keeps_its_reason() -> None:
     face = aligned_face(face_crop())
-    small = tracked(left_alone="too small")
+    small = tracked(skip_reason="too small")
     frames = [
         aligned_frame(index, face) if index < 12 else aligned_frame(index, alone=(small,))
         for index in range(16)
@@ -215,7 +217,9 @@ def test_a_part_gives_what_the_whole_gives_bit_for_bit(meter: IdentityMeter) -> 
         passed = (restored(each, made[each.frame.index // 9 % 2]) for each in guarded(frames))
         judged = check_after_restore(passed, meter=meter, config=CONFIG)
         return {
-            each.frame.index: each.faces[0].verdict if each.faces else each.left_alone[0].left_alone
+            each.frame.index: each.faces[0].verdict
+            if each.faces
+            else each.skipped_faces[0].skip_reason
             for each in judged
         }
 

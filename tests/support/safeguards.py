@@ -95,7 +95,11 @@ def chw(crop_hwc: Picture) -> Tensor:
 
 
 def tracked(
-    *, track_id: int = 1, score: float = 1.0, nose_shift: float = 0.0, left_alone: str | None = None
+    *,
+    track_id: int = 1,
+    score: float = 1.0,
+    nose_shift: float = 0.0,
+    skip_reason: str | None = None,
 ) -> TrackedFace:
     """Return a face that fills its frame; the nose lies so many eye distances off the middle."""
     points = TEMPLATE_LANDMARKS_XY.astype(np.float32)
@@ -106,7 +110,7 @@ def tracked(
         score=score,
         landmarks_xy=points,
         raw_landmarks_xy=points,
-        left_alone=left_alone,
+        skip_reason=skip_reason,
     )
 
 
@@ -124,5 +128,5 @@ def aligned_frame(
 ) -> AlignedFrame:
     """Return a frame with crops; its own samples are small and show nothing."""
     return AlignedFrame(
-        frame=random_frame(GRAY, (8, 8), index=index), shot=0, faces=faces, left_alone=alone
+        frame=random_frame(GRAY, (8, 8), index=index), shot=0, faces=faces, skipped_faces=alone
     )

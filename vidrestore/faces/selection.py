@@ -19,7 +19,7 @@ def select_faces(
     min_face_px: float = 0.0,
     only_tracks: Collection[int] = (),
 ) -> Iterator[TrackedFrame]:
-    """Yield every frame in order; faces that are not chosen are marked as ``left_alone``.
+    """Yield every frame in order; faces that are not chosen have a ``skip_reason``.
 
     Choices stay: a face about as large as the limit, or two of about the same size, do not
     make restored and unrestored frames alternate.
@@ -45,16 +45,16 @@ def select_faces(
 
 def _marked(face: TrackedFace, large: set[int], only: int | None) -> TrackedFace:
     if face.track_id not in large:
-        return replace(face, left_alone="too small")
+        return replace(face, skip_reason="too small")
     if only is not None and face.track_id != only:
-        return replace(face, left_alone="not the largest")
+        return replace(face, skip_reason="not the largest")
     return face
 
 
 def _asked_for(face: TrackedFace, only_tracks: Collection[int]) -> TrackedFace:
     if not only_tracks or face.track_id in only_tracks:
         return face
-    return replace(face, left_alone="not asked for")
+    return replace(face, skip_reason="not asked for")
 
 
 def face_side_px(face: TrackedFace) -> float:

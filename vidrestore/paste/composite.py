@@ -150,7 +150,7 @@ def pasted(
     *,
     config: PasteConfig,
     keep_chroma: bool,
-    left_alone: Sequence[TrackedFace] = (),
+    skipped_faces: Sequence[TrackedFace] = (),
 ) -> PasteResult:
     """Return ``frame`` with ``faces`` blended in under their masks.
 
@@ -163,7 +163,7 @@ def pasted(
         faces: With their crops.
         config: Strength, grain and colour matching.
         keep_chroma: Change luma only (black-and-white and tinted shots).
-        left_alone: Other faces in the frame, which no head's mask may cover.
+        skipped_faces: Other faces in the frame, which no head's mask may cover.
     """
     strengths = [config.strength * face.verdict.strength for face in faces]
     if not any(strengths):
@@ -173,7 +173,7 @@ def pasted(
     before = frame if config.mask == "head" else current
     masks: list[Box | None] = []
     for face, strength in zip(faces, strengths, strict=True):
-        others = [*(each.aligned.face for each in faces if each is not face), *left_alone]
+        others = [*(each.aligned.face for each in faces if each is not face), *skipped_faces]
         mask = None
         if strength > 0.0:
             mask = face_mask(frame, geometry, face, shape=config.mask, others=others)

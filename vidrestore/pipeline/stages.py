@@ -151,23 +151,23 @@ class Stages:
 
     def _align(self, tracked: TrackedFrame) -> AlignedFrame:
         crops: list[AlignedFace] = []
-        left_alone: list[TrackedFace] = []
+        skipped_faces: list[TrackedFace] = []
         geometry = self.geometry.of(tracked.frame)
         with self.stopwatch.stage("align"):
             for face in tracked.faces:
-                if face.left_alone is not None:
-                    left_alone.append(face)
+                if face.skip_reason is not None:
+                    skipped_faces.append(face)
                     continue
                 crop = aligned(tracked.frame, geometry, face, device=self.restorer.device)
                 if crop is None:
-                    left_alone.append(replace(face, left_alone=_OUTSIDE))
+                    skipped_faces.append(replace(face, skip_reason=_OUTSIDE))
                 else:
                     crops.append(crop)
         return AlignedFrame(
             frame=tracked.frame,
             shot=tracked.shot,
             faces=tuple(crops),
-            left_alone=tuple(left_alone),
+            skipped_faces=tuple(skipped_faces),
             is_monochrome=tracked.is_monochrome,
         )
 
@@ -199,7 +199,7 @@ class Stages:
                 shown.faces,
                 config=self.settings.paste_config(),
                 keep_chroma=restored.is_monochrome,
-                left_alone=shown.left_alone,
+                skipped_faces=shown.skipped_faces,
             )
             tracks = [each.aligned.face.track_id for each in shown.faces]
             faces = self._told(restored, dict(zip(tracks, after.masks_xyxy, strict=True)))
@@ -219,10 +219,10 @@ class Stages:
         told = [
             FinishedFace(
                 face=face,
-                verdict=Verdict(strength=0.0, reason=face.left_alone),
+                verdict=Verdict(strength=0.0, reason=face.skip_reason),
                 mask_xyxy=None,
             )
-            for face in restored.left_alone
+            for face in restored.skipped_faces
         ]
         for each in restored.faces:
             before = face_luma(each.aligned.crop_chw)

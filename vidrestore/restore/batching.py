@@ -67,6 +67,6 @@ def _flushed(
             frame=each.frame,
             shot=each.shot,
             faces=own,
-            left_alone=each.left_alone,
+            skipped_faces=each.skipped_faces,
             is_monochrome=each.is_monochrome,
         )

@@ -55,7 +55,7 @@ def _noted(
     geometry: DisplayGeometry,
     cut: Callable[[Frame, TrackedFace], AlignedFace | None],
 ) -> TrackedFace:
-    if face.left_alone is not None:
+    if face.skip_reason is not None:
         return face
     if mean.count == 0 or frame.index % _EVERY_FRAMES == 0:
         aligned = cut(frame, face)

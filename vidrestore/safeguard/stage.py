@@ -41,7 +41,7 @@ def check_before_restore(
         frame = looked.item
         verdicts = {track: _verdict(Reading(), found) for track, found in looked.readings.items()}
         alone = [
-            replace(each.face, left_alone=verdicts[each.face.track_id].reason)
+            replace(each.face, skip_reason=verdicts[each.face.track_id].reason)
             for each in frame.faces
             if verdicts[each.face.track_id].strength == 0.0
         ]
@@ -50,7 +50,9 @@ def check_before_restore(
             for each in frame.faces
             if verdicts[each.face.track_id].strength > 0.0
         )
-        yield replace(frame, faces=tuple(kept), left_alone=_in_order([*frame.left_alone, *alone]))
+        yield replace(
+            frame, faces=tuple(kept), skipped_faces=_in_order([*frame.skipped_faces, *alone])
+        )
 
 
 def _looked_at(
@@ -59,7 +61,7 @@ def _looked_at(
     before: set[int] = set()
     for frame in frames:
         readings: dict[int, Reading] = {
-            face.track_id: Reading(0.0, face.left_alone) for face in frame.left_alone
+            face.track_id: Reading(0.0, face.skip_reason) for face in frame.skipped_faces
         }
         for each in frame.faces:
             track = each.face.track_id

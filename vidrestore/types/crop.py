@@ -63,7 +63,7 @@ class AlignedFrame:
     shot: int
     faces: tuple[AlignedFace, ...]
     """In order of track number."""
-    left_alone: tuple[TrackedFace, ...] = ()
+    skipped_faces: tuple[TrackedFace, ...] = ()
     """Faces that are not to be restored."""
     is_monochrome: bool = False
     """As of ``TrackedFrame``."""
@@ -99,7 +99,7 @@ class RestoredFrame:
     frame: Frame
     shot: int
     faces: tuple[RestoredFace, ...]
-    left_alone: tuple[TrackedFace, ...] = ()
+    skipped_faces: tuple[TrackedFace, ...] = ()
     """Faces that were not restored."""
     is_monochrome: bool = False
     """As of ``TrackedFrame``."""

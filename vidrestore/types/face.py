@@ -57,8 +57,8 @@ class TrackedFace:
     """``(5, 2)`` landmarks as the detector gave them (or as a gap was bridged)."""
     interpolated: bool = False
     """Whether this frame was bridged rather than detected."""
-    left_alone: str | None = None
-    """Why it is not to be restored; None where it is."""
+    skip_reason: str | None = None
+    """Why the face is not to be restored; None if it is."""
     source_quality: float = 0.0
     """Running quality of the source along the track so far, 0 to 1; see ``rate_source_quality``."""
 

@@ -196,11 +196,11 @@ def test_a_face_keeps_its_crop_in_the_larger_frame(
     display_h, display_w = geometry.display_hw
     face = restored(frame, geometry, face_at((display_w / 2, display_h / 2), size_px=100), gain=1.5)
     background = Background(upscaler, geometry, on_share=lambda _: None)
-    whole = RestoredFrame(frame=frame, shot=0, faces=(face,), left_alone=(face.aligned.face,))
+    whole = RestoredFrame(frame=frame, shot=0, faces=(face,), skipped_faces=(face.aligned.face,))
     enlarged = background.enlarged(whole, keep_chroma=False)
-    (moved,), (left_alone,) = enlarged.faces, enlarged.left_alone
+    (moved,), (skipped,) = enlarged.faces, enlarged.skipped_faces
 
-    np.testing.assert_array_equal(left_alone.landmarks_xy, moved.aligned.face.landmarks_xy)
+    np.testing.assert_array_equal(skipped.landmarks_xy, moved.aligned.face.landmarks_xy)
     assert moved.restored_chw is face.restored_chw
     np.testing.assert_allclose(
         moved.aligned.face.landmarks_xy,

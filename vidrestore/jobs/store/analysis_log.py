@@ -115,13 +115,13 @@ def _face_fields(face: TrackedFace) -> list[Any]:
         float(face.score),
         [float(each) for each in face.raw_landmarks_xy.ravel()],
         int(face.interpolated),
-        face.left_alone,
+        face.skip_reason,
         float(face.source_quality),
     ]
 
 
 def _face_of(fields: list[Any]) -> TrackedFace:
-    track, (left, top, right, bottom), score, numbers, interpolated, left_alone, good = fields
+    track, (left, top, right, bottom), score, numbers, interpolated, skip_reason, good = fields
     points: FloatArray = np.array(numbers, dtype=np.float32).reshape(5, 2)
     return TrackedFace(
         track_id=int(track),
@@ -130,7 +130,7 @@ def _face_of(fields: list[Any]) -> TrackedFace:
         landmarks_xy=points,
         raw_landmarks_xy=points,
         interpolated=bool(interpolated),
-        left_alone=left_alone,
+        skip_reason=skip_reason,
         source_quality=good,
     )
 

@@ -115,8 +115,8 @@ class Background:
         moved = (self._moved(face, frame) for face in restored.faces)
         faces = tuple(face for face in moved if face is not None)
         to_enlarged = self._display_to_enlarged()
-        left_alone = tuple(_mapped(face, to_enlarged) for face in restored.left_alone)
-        return replace(restored, frame=frame, faces=faces, left_alone=left_alone)
+        skipped_faces = tuple(_mapped(face, to_enlarged) for face in restored.skipped_faces)
+        return replace(restored, frame=frame, faces=faces, skipped_faces=skipped_faces)
 
     def cost(self, frames: int | None) -> BackgroundCost | None:
         """Measure the cost of a frame on this machine, which takes as long as one tile.
