@@ -126,7 +126,7 @@ def _compare_packets(
     """Read both films once; of the two, always the one that is behind."""
     of_source = {each.source.info.index: each for each in comparisons}
     of_result = {each.result.info.index: each for each in comparisons}
-    source: Iterator[PacketContents] = packets_of(before, list(of_source))
+    source: Iterator[PacketContents] = packets_of(before, list(of_source), copied_to=after.path)
     result: Iterator[PacketContents] = packets_of(after, list(of_result))
     taken_source = taken_result = 0
     while True:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice
+from pathlib import Path
 from typing import cast
 
 import av
@@ -19,6 +20,7 @@ from vidrestore.media.ffmpeg_errors import media_errors
 from vidrestore.media.input.probe import open_container
 from vidrestore.media.input.video_info import StreamInfo, VideoInfo
 from vidrestore.media.output.containers import container_of
+from vidrestore.media.streams.edit_lists import EditListFilter
 from vidrestore.media.streams.stream_copy import copied_metadata, is_written_by_muxer
 
 # What decoders add about the bits they read, and what others of these checks look at.
@@ -110,12 +112,19 @@ def film_contents(info: VideoInfo) -> FileInventory:
             chapters=chapters,
             metadata=copied_metadata(dict(container.metadata)),
             earliest_seconds=_earliest_seconds(container),
-            side_data=_first_side_data(container, info),
+            side_data=_first_side_data(info),
         )
 
 
-def packets_of(info: VideoInfo, stream_indexes: Sequence[int]) -> Iterator[PacketContents]:
+def packets_of(
+    info: VideoInfo, stream_indexes: Sequence[int], *, copied_to: Path | None = None
+) -> Iterator[PacketContents]:
     """Yield the packets of some streams as the file has them, one at a time.
+
+    Args:
+        info: Of the film.
+        stream_indexes: Which streams.
+        copied_to: Leave out what an edit list hides and a copy in this file cannot hide.
 
     Raises:
         MediaError: Reading fails.
@@ -126,8 +135,14 @@ def packets_of(info: VideoInfo, stream_indexes: Sequence[int]) -> Iterator[Packe
         for stream in container.streams:
             if stream.index not in stream_indexes:
                 stream.discard = Discard.all
-        for packet in container.demux(*(container.streams[at] for at in stream_indexes)):
-            if not packet.size and packet.pts is None:
+        streams = [container.streams[at] for at in stream_indexes]
+        spec = None if copied_to is None else container_of(copied_to)
+        edits = {each.index: EditListFilter(each, spec) for each in streams if spec is not None}
+        for packet in container.demux(*streams):
+            is_subtitle = info.streams[packet.stream_index].kind == "subtitle"
+            if not packet.size and (packet.pts is None or not is_subtitle):
+                continue
+            if spec is not None and edits[packet.stream_index].leaves_out(packet):
                 continue
             base = packet.time_base
             yield PacketContents(
@@ -180,11 +195,10 @@ def _earliest_seconds(container: InputContainer) -> Fraction:
     return earliest
 
 
-def _first_side_data(
-    container: InputContainer, info: VideoInfo
-) -> dict[str, tuple[float, ...] | str]:
-    container.seek(0)
-    frame = next(_decoded(container, info.video_stream_index), None)
+def _first_side_data(info: VideoInfo) -> dict[str, tuple[float, ...] | str]:
+    # Raw streams and FLV cannot go back to their start.
+    with open_container(info.path) as container:
+        frame = next(_decoded(container, info.video_stream_index), None)
     if frame is None:
         return {}
     found: dict[str, tuple[float, ...] | str] = {}

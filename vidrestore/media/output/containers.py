@@ -30,6 +30,8 @@ class ContainerSpec:
     muxer ends with the shortest stream: it would cut off video or audio.)"""
     lacks_timestamps: bool = False
     """Whether frames are numbered instead of timed: longer gaps take empty frames."""
+    audio_codecs: frozenset[str] | None = None
+    """Sound it holds at the right times, besides PCM; None where that is any."""
 
 
 _TRANSPORT_CODECS = frozenset(
@@ -39,6 +41,8 @@ _TRANSPORT_CODECS = frozenset(
         "timed_id3", "scte_35",
     }
 )  # fmt: skip
+# FFmpeg counts the frames of other sound in AVI by guesses of their length.
+_AVI_AUDIO_CODECS = frozenset({"mp1", "mp2", "mp3", "aac", "ac3", "wmav1", "wmav2"})
 _WEBM_CODECS = frozenset({"vp8", "vp9", "av1", "opus", "vorbis", "webvtt"})
 _MXF_CODECS = frozenset({"mpeg2video", "h264", "dnxhd", "prores", "ffv1"})
 # The frame rates of MXF.
@@ -61,7 +65,11 @@ CONTAINERS: Mapping[str, ContainerSpec] = MappingProxyType(
         ),
         ".webm": ContainerSpec(format="webm", codecs=_WEBM_CODECS, rounds_to_milliseconds=True),
         ".avi": ContainerSpec(
-            format="avi", stores_rotation=False, stores_chapters=False, lacks_timestamps=True
+            format="avi",
+            stores_rotation=False,
+            stores_chapters=False,
+            lacks_timestamps=True,
+            audio_codecs=_AVI_AUDIO_CODECS,
         ),
         ".mxf": ContainerSpec(
             format="mxf",

@@ -24,6 +24,7 @@ from vidrestore.media.input.probe import open_container
 from vidrestore.media.input.reader import VideoSource
 from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.media.output.containers import ContainerSpec
+from vidrestore.media.streams.edit_lists import EditListFilter
 from vidrestore.media.streams.stream_copy import CopyPlan
 
 # EBU R 37: how much earlier or later than the picture sound may come at the end of a chain.
@@ -66,7 +67,7 @@ def plan_start_offsets(
         shown = _first_shown_seconds(source_path, cut)
         if shown is None:
             return plan, clock
-        packets = _first_packets(source_path, timed, start_seconds=clock.start_seconds)
+        packets = _first_packets(source_path, timed, spec, start_seconds=clock.start_seconds)
         begins = {each.stream_index: (each.pts or 0) * each.time_base for each in packets}
         return _together(
             plan, clock, begins, shown, info=info, target=target, drop_unsupported=drop_unsupported
@@ -85,7 +86,7 @@ def _delay_seconds(
 ) -> Fraction:
     """Return by how much the muxer will move everything, as it cannot begin before 0."""
     delay = 0
-    for packet in _first_packets(path, stream_indexes, most_packets=_PACKETS_OF_BEGINNING):
+    for packet in _first_packets(path, stream_indexes, spec, most_packets=_PACKETS_OF_BEGINNING):
         base = packet.time_base
         packet.pts = (packet.pts or 0) - round(clock.shift_seconds / base)
         begins = _rounded(packet.pts * base / _MILLISECOND)
@@ -160,6 +161,7 @@ def _first_shown_seconds(path: Path, cut: TimeRange) -> Fraction | None:
 def _first_packets(
     path: Path,
     stream_indexes: Iterable[int],
+    spec: ContainerSpec,
     *,
     start_seconds: Fraction | None = None,
     most_packets: int | None = None,
@@ -171,14 +173,19 @@ def _first_packets(
             if stream.index not in wanted:
                 stream.discard = Discard.all
         streams = [container.streams[at] for at in sorted(wanted)]
+        edits = {stream.index: EditListFilter(stream, spec) for stream in streams}
         if start_seconds is not None:
             # Where that cannot be, the film is read from its start.
             with suppress(av.error.FFmpegError):
                 container.seek(int(start_seconds / _MICROSECOND))
         packets = demux_past_errors(container, *streams, on_damage=lambda: None)
         for packet in islice(packets if wanted else (), most_packets):
+            if packet.stream_index not in wanted or not packet.size:
+                continue
+            if edits[packet.stream_index].leaves_out(packet):
+                continue
             packet.pts = packet.pts if packet.pts is not None else packet.dts
-            if packet.pts is None or not packet.size or packet.stream_index not in wanted:
+            if packet.pts is None:
                 continue
             if start_seconds is None or packet.pts * packet.time_base >= start_seconds:
                 wanted.remove(packet.stream_index)

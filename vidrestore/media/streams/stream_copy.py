@@ -16,8 +16,14 @@ from vidrestore.media.input.demuxer import demux_past_errors, is_damage
 from vidrestore.media.input.probe import is_attached_picture, open_container
 from vidrestore.media.input.video_info import StreamInfo, VideoInfo
 from vidrestore.media.output.containers import CONTAINERS, ContainerSpec
+from vidrestore.media.streams.edit_lists import EditListFilter, hidden_packets
 from vidrestore.media.streams.ffmpeg_remux import can_join
-from vidrestore.media.streams.stream_support import can_copy_stream, codec_name, has_decoder
+from vidrestore.media.streams.stream_support import (
+    add_copied_stream,
+    can_copy_stream,
+    codec_name,
+    has_decoder,
+)
 
 # Statistics of the source's packets, and the names of the programs that wrote them.
 _NOT_COPIED = (
@@ -57,8 +63,25 @@ def planned(
         if stream.index == info.video_stream_index or is_written_by_muxer(stream, source):
             continue
         fits = can_copy_stream(spec, stream) and not _lacks_header(stream, source)
-        if is_embedded_cover(stream, spec) or fits:
+        hidden = hidden_packets(stream)
+        if is_embedded_cover(stream, spec):
             copied.append(stream.index)
+        elif stream.type == "video" and hidden.lead_seconds and not spec.is_mov:
+            # Its pictures may need those before, which would be seen.
+            said = f"hide its first {float(hidden.lead_seconds):.3f} s, as the source's edit list"
+            if not drop_unsupported:
+                raise UnsupportedStreamError(
+                    f"{target}: {target.suffix} cannot {said} does for {stream_info}; "
+                    f"use -o {target.stem}.mp4 or --drop-unsupported"
+                )
+            notes.append(f"{stream_info} is left out: {target.suffix} cannot {said} does")
+        elif fits:
+            copied.append(stream.index)
+            if not hidden.keeps_lead(spec):
+                notes.append(
+                    f"the first {float(hidden.lead_seconds):.3f} s of {stream_info}, which the "
+                    "source's edit list hides, are left out"
+                )
         elif _can_join(stream, info, spec):
             joined.append(stream.index)
         elif drop_unsupported:
@@ -76,8 +99,11 @@ def _lacks_header(stream: Stream, source: InputContainer) -> bool:
 
 def _can_join(stream: Stream, info: VideoInfo, spec: ContainerSpec) -> bool:
     # Attached files ffmpeg leaves out without a word.
-    if has_decoder(stream) or isinstance(stream, AttachmentStream):
+    if isinstance(stream, AttachmentStream) or spec.video_only:
         return False
+    if has_decoder(stream) and not (stream.type == "audio" and spec.format == "matroska"):
+        return False
+    # PyAV refuses sound that Matroska holds with its header from AVI or WAV, as of WMA.
     return can_join(info.path, stream.index, spec)
 
 
@@ -120,6 +146,7 @@ class _Copied:
     output: Stream
     kind: str
     times: MonotonicTimestamps
+    edits: EditListFilter
     last_dts: int | None = None
     started: bool = False
 
@@ -145,13 +172,14 @@ class StreamCopier:
         """Give the output a stream like ``stream``; return its index there."""
         if is_embedded_cover(stream, spec):
             return self._attach_cover(stream)
-        added = self.output.add_stream_from_template(stream, opaque=True)
+        added = add_copied_stream(self.output, stream, spec)
         added.metadata.clear()
         added.metadata.update(tags)
         added.disposition = stream.disposition
         if not isinstance(stream, AttachmentStream):
             times = MonotonicTimestamps(stream.time_base or Fraction(1))
-            self._streams[stream.index] = _Copied(added, stream.type, times)
+            edits = EditListFilter(stream, spec)
+            self._streams[stream.index] = _Copied(added, stream.type, times, edits)
         return added.index
 
     def _attach_cover(self, stream: Stream) -> int:
@@ -196,7 +224,7 @@ class StreamCopier:
                 stream.discard = Discard.all
         packets = demux_past_errors(self.source, *wanted, on_damage=self._count_damage)
         for packet in packets:
-            if packet.size or packet.pts is not None:
+            if packet.size or (packet.stream.type == "subtitle" and packet.pts is not None):
                 yield packet
 
     def _count_damage(self) -> None:
@@ -214,6 +242,8 @@ class StreamCopier:
 
     def _copy(self, packet: "Packet[Stream]") -> None:
         copied = self._streams[packet.stream_index]
+        if copied.edits.leaves_out(packet):
+            return
         if not self._is_wanted(packet, copied):
             return
         base = packet.time_base
@@ -222,6 +252,9 @@ class StreamCopier:
         dts = packet.dts if packet.dts is not None else pts
         if pts is None or dts is None:
             pts = dts = shift if copied.last_dts is None else copied.last_dts + 1 + shift
+        if not packet.duration and copied.kind == "audio" and copied.last_dts is not None:
+            # MP4 does not play a last packet without a duration.
+            packet.duration = max(0, dts - shift - copied.last_dts)
         pts, dts = pts - shift, dts - shift
         if copied.kind != "subtitle" and (grown := copied.times.grown(dts)) != dts:
             pts, dts = max(pts + grown - dts, grown), grown

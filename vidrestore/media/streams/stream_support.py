@@ -1,30 +1,137 @@
-"""Which streams of a source PyAV can copy into a container."""
+"""Whether and how a container takes packets of a stream; tried on a dry run."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
 from typing import cast
 
 import av
 import av.error
+from av.container import OutputContainer
+from av.packet import Packet
 from av.stream import AttachmentStream, Stream
 
+from vidrestore.media.input.probe import open_container
 from vidrestore.media.output.containers import ContainerSpec, supports_codec
+
+_PACKETS_TO_FIRST = 2000
+_FRAMED_CODECS = frozenset({"mp1", "mp2", "mp3", "aac", "ac3"})
+"""Sound whose packets hold one frame each, which AVI can time."""
+_DEFAULT_LAYOUTS = {1: "mono", 2: "stereo"}
 
 
 def can_copy_stream(spec: ContainerSpec, stream: Stream) -> bool:
-    """Whether PyAV can copy the packets of ``stream`` into a container; tried in memory."""
+    """Whether PyAV can copy packets of a stream into a container.
+
+    Raises:
+        MediaError: The source cannot be read.
+    """
     if isinstance(stream, AttachmentStream):
         return spec.stores_attachments
     if spec.video_only or not supports_codec(spec, codec_name(stream)):
         return False
     if stream.type == "data" and spec.format != "mpegts":
         return False
+    if stream.type == "audio" and not _is_timed_well(spec, stream):
+        return False
     try:
         with av.open(io.BytesIO(), "w", format=spec.format) as trial:
-            trial.add_stream_from_template(stream, opaque=True)
+            added = add_copied_stream(trial, stream, spec)
             trial.start_encoding()
+            if stream.type == "audio":
+                with _first_packet(stream) as packet:
+                    if packet is not None:
+                        _mux(trial, packet, added)
     except (ValueError, av.error.FFmpegError):
         return False
     return True
+
+
+def _is_timed_well(spec: ContainerSpec, stream: Stream) -> bool:
+    """Whether a container that numbers packets gives sound its times back."""
+    codec = codec_name(stream) or ""
+    if codec.startswith("adpcm_"):
+        # FFmpeg takes the size of its blocks from such headers only.
+        return not spec.lacks_timestamps or stream.container.format.name in ("avi", "asf")
+    return spec.audio_codecs is None or codec in spec.audio_codecs or codec.startswith("pcm_")
+
+
+def add_copied_stream(output: OutputContainer, stream: Stream, spec: ContainerSpec) -> Stream:
+    """Add a stream for copied packets of ``stream``; its time base is the source's.
+
+    Raises:
+        ValueError: The container does not take the codec.
+        MediaError: The source cannot be read.
+    """
+    with _template(stream, spec) as template:
+        added = output.add_stream_from_template(template, opaque=True)
+    if stream.time_base is not None:
+        added.time_base = stream.time_base
+    if isinstance(added, av.AudioStream) and has_decoder(added):
+        context = added.codec_context
+        layout = _DEFAULT_LAYOUTS.get(context.layout.nb_channels)
+        if context.layout.name.endswith("channels") and layout is not None:
+            # MP4 needs names of channels, which AVI and Matroska do not state.
+            context.layout = layout
+    return added
+
+
+@contextmanager
+def _template(stream: Stream, spec: ContainerSpec) -> Iterator[Stream]:
+    """Give the template from which a copy of a stream is made.
+
+    WAVE headers state a size of blocks (``nBlockAlign``). FFmpeg's AVI muxer takes it as the size
+    of every frame and counts time by it, which is wrong where frames have other sizes. The header
+    of the same stream in Matroska has no such size: the muxer then counts one frame a packet.
+
+    MP4 has one code for all layers of MPEG audio, which FFmpeg takes for layer 3.
+    """
+    codec = codec_name(stream)
+    counts_blocks = spec.lacks_timestamps and codec in _FRAMED_CODECS
+    if not counts_blocks and codec != "mp3":
+        yield stream
+        return
+    with _first_packet(stream) as packet:
+        layer = None if packet is None else _mpeg_audio_layer(bytes(packet))
+        if not counts_blocks and layer in (None, 3):
+            yield stream
+            return
+        buffer = io.BytesIO()
+        with av.open(buffer, "w", format="matroska") as trial:
+            again = stream if packet is None else packet.stream
+            if codec == "mp3" and layer == 2:
+                added = trial.add_mux_stream("mp2", rate=stream.codec_context.sample_rate)
+            else:
+                added = trial.add_stream_from_template(again, opaque=True)
+            if packet is not None:
+                _mux(trial, packet, added)
+    buffer.seek(0)
+    with av.open(buffer, "r") as written:
+        yield written.streams[0]
+
+
+def _mpeg_audio_layer(data: bytes) -> int | None:
+    """Return the layer that a frame's header states, ISO/IEC 11172-3, 2.4.2.3; None without one."""
+    if len(data) < 2 or data[0] != 0xFF or data[1] >> 5 != 0b111:
+        return None
+    return {0b11: 1, 0b10: 2, 0b01: 3}.get(data[1] >> 1 & 3)
+
+
+@contextmanager
+def _first_packet(stream: Stream) -> "Iterator[Packet[Stream] | None]":
+    """Give the first packet of a stream, read from the file again; None if it is not near."""
+    path = Path(stream.container.name.removeprefix("file:"))
+    with open_container(path) as container:
+        packets = islice(container.demux(), _PACKETS_TO_FIRST)
+        yield next((e for e in packets if e.size and e.stream_index == stream.index), None)
+
+
+def _mux(output: OutputContainer, packet: "Packet[Stream]", stream: Stream) -> None:
+    packet.pts = packet.dts = 0
+    packet.stream = stream
+    output.mux_one(packet)
 
 
 def has_decoder(stream: Stream) -> bool:

@@ -1,0 +1,130 @@
+"""Copied sound plays at the source's times, by the ffmpeg program's decoding of both films."""
+
+import re
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from support.clips import run_ffmpeg
+from support.copying import copy_film
+from support.playing import played_frames, sound_lag_seconds
+from support.verifying import changed_names
+
+from vidrestore.errors import UnsupportedStreamError
+from vidrestore.media import probe
+from vidrestore.verify import verify
+
+CODECS = {
+    "mp2": ("mp2",),
+    "mp3": ("libmp3lame", "-b:a", "96k"),
+    "mp3 vbr": ("libmp3lame", "-q:a", "5"),
+    "ac3": ("ac3",),
+    "eac3": ("eac3",),
+    # Noise substitution depends on what was decoded before.
+    "aac": ("aac", "-aac_pns", "0"),
+    "flac": ("flac",),
+    "alac": ("alac",),
+    "pcm": ("pcm_s16le",),
+    "pcm float": ("pcm_f32le",),
+    "opus": ("libopus", "-ar", "48000"),
+    "vorbis": ("libvorbis",),
+    "dts": ("dca", "-strict", "-2"),
+    "wma": ("wmav2",),
+    "adpcm": ("adpcm_ms",),
+}
+VIDEO = {".ts": "h264", ".mov": "prores"}
+ROUNDING = Fraction(12, 10_000)
+
+
+def noise_film(path: Path, codec: str) -> Path:
+    """Write a film whose frames of sound all differ."""
+    video = "flv1" if path.suffix == ".flv" else "mpeg4"
+    run_ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc2=s=96x48:r=25:d=1.2"),
+        *("-f", "lavfi", "-i", "anoisesrc=d=1.2:r=44100:seed=3"),
+        *("-c:v", video, "-bf", "0", "-ac", "2", "-c:a", *CODECS[codec], path),
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("codec", "source", "target"),
+    [
+        ("mp2", ".avi", ".avi"),
+        ("mp3", ".avi", ".avi"),
+        ("mp3 vbr", ".avi", ".avi"),
+        ("ac3", ".avi", ".avi"),
+        ("aac", ".avi", ".avi"),
+        ("wma", ".avi", ".avi"),
+        ("adpcm", ".avi", ".avi"),
+        ("pcm", ".avi", ".avi"),
+        ("mp3 vbr", ".avi", ".mkv"),
+        ("ac3", ".avi", ".mp4"),
+        ("mp2", ".avi", ".ts"),
+        ("flac", ".avi", ".mp4"),
+        ("pcm", ".avi", ".mp4"),
+        ("pcm float", ".mkv", ".mp4"),
+        ("ac3", ".flv", ".avi"),
+        ("eac3", ".flv", ".mp4"),
+        ("opus", ".flv", ".mp4"),
+        ("opus", ".mkv", ".ts"),
+        ("opus", ".ts", ".mkv"),
+        ("vorbis", ".mkv", ".mp4"),
+        ("dts", ".ts", ".mov"),
+        ("alac", ".mov", ".mkv"),
+        ("aac", ".ts", ".mp4"),
+        ("aac", ".mp4", ".mkv"),
+        ("aac", ".mov", ".ts"),
+        ("ac3", ".mkv", ".mov"),
+        ("wma", ".wmv", ".mkv"),
+        ("adpcm", ".mkv", ".mkv"),
+    ],
+)
+def test_copied_sound_plays_at_the_times_of_the_source(
+    tmp_path: Path, codec: str, source: str, target: str
+) -> None:
+    film, copy = noise_film(tmp_path / f"film{source}", codec), tmp_path / f"copy{target}"
+
+    notes = copy_film(film, copy, codec=VIDEO.get(target, "ffv1"))
+
+    said = re.search(r"starts (\S+) s ", " ".join(notes))
+    moved = Fraction(said[1]) if said else Fraction(0)
+    before, after = played_frames(film, "v"), played_frames(copy, "v")
+    shift = after[0].seconds - before[0].seconds
+    assert len(after) == len(before)
+    for a, b in zip(before, after, strict=True):
+        assert abs(b.seconds - a.seconds - shift) <= ROUNDING
+    sound, copied = sound_lag_seconds(film), sound_lag_seconds(copy)
+    if codec.startswith("pcm"):
+        # Every container cuts PCM into other packets: where it begins and ends is what counts.
+        begins = [played_frames(each, "a")[0].seconds for each in (film, copy)]
+        ends = [e.seconds + e.duration_seconds for e in (
+            played_frames(film, "a")[-1], played_frames(copy, "a")[-1])]  # fmt: skip
+        assert abs(begins[1] - begins[0] - shift) <= ROUNDING
+        assert abs(ends[1] - ends[0] - shift) <= ROUNDING
+        return
+    # The first frames differ where a container does not say how late the encoder was.
+    assert len(sound.keys() & copied.keys()) >= len(sound) - 2
+    assert abs(len(copied) - len(sound)) <= 1
+    for checksum in sound.keys() & copied.keys():
+        assert abs(copied[checksum] - sound[checksum]) <= ROUNDING + moved
+    assert [name for name in changed_names(verify(film, copy)) if name.startswith("stream")] == []
+
+
+@pytest.mark.parametrize(
+    ("codec", "source"), [("flac", ".mkv"), ("eac3", ".ts"), ("dts", ".mkv"), ("adpcm", ".mov")]
+)
+def test_sound_that_avi_cannot_time_is_refused(tmp_path: Path, codec: str, source: str) -> None:
+    film = noise_film(tmp_path / f"film{source}", codec)
+
+    with pytest.raises(UnsupportedStreamError, match=r"\.avi cannot hold stream .*-o out\.mkv"):
+        copy_film(film, tmp_path / "out.avi")
+
+
+def test_layer_2_in_mp4_stays_layer_2(tmp_path: Path) -> None:
+    film = noise_film(tmp_path / "film.mp4", "mp2")
+
+    copy_film(film, tmp_path / "copy.mkv")
+
+    assert probe(tmp_path / "copy.mkv").streams[1].codec == "mp2"
+    assert changed_names(verify(film, tmp_path / "copy.mkv")) == []
