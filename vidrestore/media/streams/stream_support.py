@@ -1,7 +1,7 @@
 """Whether and how a container takes packets of a stream; tried on a dry run."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -79,7 +79,7 @@ def add_copied_stream(output: OutputContainer, stream: Stream, spec: ContainerSp
 
 
 @contextmanager
-def _template(stream: Stream, spec: ContainerSpec) -> Iterator[Stream]:
+def _template(stream: Stream, spec: ContainerSpec) -> Generator[Stream]:
     """Give the template from which a copy of a stream is made.
 
     WAVE headers state a size of blocks (``nBlockAlign``). FFmpeg's AVI muxer takes it as the size
@@ -101,7 +101,7 @@ def _template(stream: Stream, spec: ContainerSpec) -> Iterator[Stream]:
         buffer = io.BytesIO()
         with av.open(buffer, "w", format="matroska") as trial:
             again = stream if packet is None else packet.stream
-            if codec == "mp3" and layer == 2:
+            if isinstance(stream, av.AudioStream) and codec == "mp3" and layer == 2:
                 added = trial.add_mux_stream("mp2", rate=stream.codec_context.sample_rate)
             else:
                 added = trial.add_stream_from_template(again, opaque=True)
@@ -120,7 +120,7 @@ def _mpeg_audio_layer(data: bytes) -> int | None:
 
 
 @contextmanager
-def _first_packet(stream: Stream) -> "Iterator[Packet[Stream] | None]":
+def _first_packet(stream: Stream) -> "Generator[Packet[Stream] | None]":
     """Give the first packet of a stream, read from the file again; None if it is not near."""
     path = Path(stream.container.name.removeprefix("file:"))
     with open_container(path) as container:
