@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from support.clips import run_ffmpeg
-from support.copying import copy_film
 from support.playing import played_frames, sound_lag_seconds
-from support.verifying import changed_names
+from support.verify_cases import changed_names
+from support.video_copies import copy_video
 
 from vidrestore.errors import UnsupportedStreamError
 from vidrestore.media import probe
@@ -85,7 +85,7 @@ def test_copied_sound_plays_at_the_times_of_the_source(
 ) -> None:
     film, copy = noise_film(tmp_path / f"film{source}", codec), tmp_path / f"copy{target}"
 
-    notes = copy_film(film, copy, codec=VIDEO.get(target, "ffv1"))
+    notes = copy_video(film, copy, codec=VIDEO.get(target, "ffv1"))
 
     said = re.search(r"starts (\S+) s ", " ".join(notes))
     moved = Fraction(said[1]) if said else Fraction(0)
@@ -118,13 +118,13 @@ def test_sound_that_avi_cannot_time_is_refused(tmp_path: Path, codec: str, sourc
     film = noise_film(tmp_path / f"film{source}", codec)
 
     with pytest.raises(UnsupportedStreamError, match=r"\.avi cannot hold stream .*-o out\.mkv"):
-        copy_film(film, tmp_path / "out.avi")
+        copy_video(film, tmp_path / "out.avi")
 
 
 def test_layer_2_in_mp4_stays_layer_2(tmp_path: Path) -> None:
     film = noise_film(tmp_path / "film.mp4", "mp2")
 
-    copy_film(film, tmp_path / "copy.mkv")
+    copy_video(film, tmp_path / "copy.mkv")
 
     assert probe(tmp_path / "copy.mkv").streams[1].codec == "mp2"
     assert changed_names(verify(film, tmp_path / "copy.mkv")) == []

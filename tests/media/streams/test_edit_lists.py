@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 from support.clips import run_ffmpeg
-from support.copying import copy_film
 from support.edit_lists import movie_ticks_per_second, set_edits
 from support.playing import played_frames
-from support.verifying import changed_names
+from support.verify_cases import changed_names
+from support.video_copies import copy_video
 
 from vidrestore.errors import UnsupportedStreamError
 from vidrestore.verify import verify
@@ -66,7 +66,7 @@ def test_edits_are_kept_in_every_container(
     codec = SOUND.get(target, ("flac", "-frame_size", "1152"))
     film, copy = film_with_edits(tmp_path, video, sound, codec), tmp_path / f"copy{target}"
 
-    copy_film(film, copy, codec=VIDEO.get(target, "ffv1"))
+    copy_video(film, copy, codec=VIDEO.get(target, "ffv1"))
 
     before, after = played_frames(film, "v"), played_frames(copy, "v")
     assert len(before) == len(after)
@@ -96,7 +96,7 @@ def test_a_second_picture_track_whose_beginning_is_hidden_is_refused_where_it_wo
     with pytest.raises(
         UnsupportedStreamError, match=r"cannot hide its first 0\.040 s.*-o out\.mp4"
     ):
-        copy_film(two, tmp_path / "out.mkv")
+        copy_video(two, tmp_path / "out.mkv")
 
-    copy_film(two, tmp_path / "out.mp4", codec="h264")
+    copy_video(two, tmp_path / "out.mp4", codec="h264")
     assert len(played_frames(tmp_path / "out.mp4", "v", 1)) == len(played_frames(two, "v", 1))
