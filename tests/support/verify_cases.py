@@ -92,7 +92,7 @@ def restored_copy(
             target,
             change(_alone(frames)),
             info=frames.info,
-            time_range=frames.cut,
+            time_range=frames.time_range,
             source_path=source,
             settings=settings,
         )

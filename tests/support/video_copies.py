@@ -57,7 +57,7 @@ def copy_video(
             target,
             frames,
             info=frames.info,
-            time_range=frames.cut,
+            time_range=frames.time_range,
             source_path=source,
             settings=EncoderSettings(codec=codec),
             **options,

@@ -125,7 +125,7 @@ def restore_with_engine(
         end_seconds=settings.end_seconds,
         fps=settings.fps,
     ) as opened:
-        check_constant_format(opened.info, opened.cut)
+        check_constant_format(opened.info, opened.time_range)
         # Imported late: a source that cannot be read is refused before torch is loaded.
         from vidrestore.pipeline.setup import Setup, frames_expected
 
@@ -211,7 +211,7 @@ def _opened(
     return open_output(
         target,
         info=source.info,
-        time_range=source.cut,
+        time_range=source.time_range,
         source_path=source_path,
         settings=settings.encoder_settings(),
         overwrite=settings.overwrite,

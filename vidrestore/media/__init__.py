@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from vidrestore.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
-    from vidrestore.media.input.clock import TimeRange
     from vidrestore.media.input.source import Source, open_source
     from vidrestore.media.input.video_info import Chapter, StreamInfo, VideoInfo, probe
     from vidrestore.media.output.encoder_table import ENCODERS, EncoderSettings
@@ -20,7 +19,6 @@ __all__ = [
     "EncoderSettings",
     "Source",
     "StreamInfo",
-    "TimeRange",
     "VideoInfo",
     "open_output",
     "open_source",
@@ -35,7 +33,6 @@ __getattr__, __dir__ = lazy_exports(
         "EncoderSettings": "output.encoder_table",
         "Source": "input.source",
         "StreamInfo": "input.video_info",
-        "TimeRange": "input.clock",
         "VideoInfo": "input.video_info",
         "open_output": "output.open_output",
         "open_source": "input.source",

@@ -12,13 +12,14 @@ from support.fields import combing, interlaced_clip, moment_of, moving_picture
 from support.frames import random_frame
 
 from vidrestore.errors import MediaError
-from vidrestore.media import Source, TimeRange, VideoInfo, open_source
+from vidrestore.media import Source, VideoInfo, open_source
 from vidrestore.media.color.pixel_formats import PLANAR
 from vidrestore.media.fields import deinterlace as deinterlace_module
 from vidrestore.media.fields.deinterlace import DeinterlacedSource
 from vidrestore.media.fields.split_weave import FieldRule
 from vidrestore.media.input.video_info import FieldOrder
 from vidrestore.types import DisplayGeometry, Frame, PixelFormat, Timestamp
+from vidrestore.types.time_range import TimeRange
 
 SIZE_HW = (48, 96)
 FRAMES = 12
@@ -113,7 +114,7 @@ class Frames:
     """A source of frames that are there already."""
 
     damaged_packets = repaired_timestamps = 0
-    cut = TimeRange()
+    time_range = TimeRange()
 
     def __init__(self, frames: list[Frame], order: FieldOrder = "top first") -> None:
         first = frames[0]

@@ -7,8 +7,9 @@ from support.clips import Clip, make_clip
 
 from vidrestore.errors import MediaError
 from vidrestore.media import probe
-from vidrestore.media.input.clock import TimeRange, exact_seconds
+from vidrestore.media.input.clock import exact_seconds
 from vidrestore.media.input.format_changes import check_constant_format
+from vidrestore.types.time_range import TimeRange
 
 WHOLE = TimeRange()
 CODECS = {"libx264": {"bf": "0", "g": "4"}, "mpeg2video": {"bf": "0", "g": "4"}}

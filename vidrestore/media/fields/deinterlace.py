@@ -10,10 +10,10 @@ from vidrestore.errors import MediaError
 from vidrestore.media.color.pixel_formats import frame_planes, source_layout
 from vidrestore.media.fields.filter_graph import FilterGraph, gray_picture
 from vidrestore.media.fields.split_weave import FieldRule
-from vidrestore.media.input.clock import TimeRange
 from vidrestore.media.input.source import Source
 from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.types import Frame, Plane, Timestamp
+from vidrestore.types.time_range import TimeRange
 
 _LEAST_HW = (4, 3)
 """Smallest height and width of a plane that bwdif accepts."""
@@ -64,9 +64,9 @@ class DeinterlacedSource:
         self._marks: list[_Mark] = []
 
     @property
-    def cut(self) -> TimeRange:
+    def time_range(self) -> TimeRange:
         """The source's."""
-        return self._source.cut
+        return self._source.time_range
 
     @property
     def damaged_packets(self) -> int:

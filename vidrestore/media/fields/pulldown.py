@@ -19,10 +19,10 @@ from vidrestore.media.color.pixel_formats import PLANAR, plane_views
 from vidrestore.media.fields.deinterlace import frames_starting_at
 from vidrestore.media.fields.filter_graph import FilterGraph, luma_8bit, numbered
 from vidrestore.media.fields.split_weave import FieldRule
-from vidrestore.media.input.clock import TimeRange
 from vidrestore.media.input.source import Source
 from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.types import Frame, Timestamp
+from vidrestore.types.time_range import TimeRange
 
 CYCLE = 5
 """Frames that hold four of the film's."""
@@ -60,9 +60,9 @@ class InverseTelecineSource:
         """Frames so far whose fields found no match."""
 
     @property
-    def cut(self) -> TimeRange:
+    def time_range(self) -> TimeRange:
         """The source's."""
-        return self._source.cut
+        return self._source.time_range
 
     @property
     def damaged_packets(self) -> int:

@@ -1,47 +1,15 @@
-"""Clocks: which part of a film is wanted, where its output starts, repaired time stamps."""
+"""Timelines: where an output starts, and timestamps that are missing or run backwards."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import gcd, lcm
 
-from vidrestore.errors import ConfigError
+from vidrestore.types.time_range import TimeRange
 
 _COARSEST_SHIFT_SECONDS = Fraction(1, 10)
 # Of the time from frame to frame: rounding to coarser ticks hides where frames belong.
 _FINE_TICK = Fraction(1, 8)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimeRange:
-    """The part of a film that is wanted, in seconds from where its clock starts."""
-
-    start_seconds: Fraction | None = None
-    """Frames shown before are left out."""
-    end_seconds: Fraction | None = None
-    """Frames shown at or after are left out."""
-
-    def __post_init__(self) -> None:
-        start, end = self.start_seconds or Fraction(0), self.end_seconds
-        if start < 0:
-            raise ConfigError(f"start must be >= 0 seconds, got {float(start):g}")
-        if end is not None and end <= start:
-            raise ConfigError(
-                f"end must be later than start, got {float(start):g} to {float(end):g} seconds"
-            )
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether nothing is cut off."""
-        return self.start_seconds is None and self.end_seconds is None
-
-    def bounds_seconds(self, origin_seconds: Fraction) -> tuple[Fraction | None, Fraction | None]:
-        """Return start and end on a clock that begins at ``origin_seconds``."""
-        start, end = self.start_seconds, self.end_seconds
-        return (
-            None if start is None else origin_seconds + start,
-            None if end is None else origin_seconds + end,
-        )
 
 
 def exact_seconds(value: Fraction | float | None) -> Fraction | None:
@@ -69,12 +37,12 @@ def common_shift(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyTimeline:
-    """From the source's times to the output's, and the part of the film that is wanted."""
+    """How the source's times become the output's, and which part of the source is copied."""
 
     shift_seconds: Fraction
     """Taken from every time stamp."""
-    start_seconds: Fraction | None = None
-    end_seconds: Fraction | None = None
+    time_range: TimeRange
+    """The selected part, in the source's times."""
     delay_seconds: Fraction = Fraction(0)
     """What the muxer then adds to those of all packets, where it cannot begin before 0."""
     offset_by_stream_seconds: Mapping[int, Fraction] = field(default_factory=dict[int, Fraction])

@@ -10,9 +10,9 @@ from vidrestore.media.ffmpeg_errors import media_errors
 from vidrestore.media.file_kinds import IMAGE_SUFFIXES, is_image_name
 from vidrestore.media.images.image_file import read_image
 from vidrestore.media.images.still_image import ImageFileError, Picture
-from vidrestore.media.input.clock import TimeRange
 from vidrestore.media.input.video_info import StreamInfo, VideoInfo
 from vidrestore.types import DisplayGeometry, Frame, PixelFormat, Timestamp
+from vidrestore.types.time_range import TimeRange
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:
@@ -105,9 +105,9 @@ def probe_pictures(path: Path, *, fps: Fraction) -> VideoInfo:
 class ImageSource:
     """A folder of pictures, or one picture, as frames ``1 / fps`` apart, from time 0."""
 
-    def __init__(self, path: Path, *, cut: TimeRange, fps: Fraction) -> None:
+    def __init__(self, path: Path, *, time_range: TimeRange, fps: Fraction) -> None:
         self.info = probe_pictures(path, fps=fps)
-        self.cut = cut
+        self.time_range = time_range
         self._pictures = pictures_of(path)
 
     @property
@@ -133,7 +133,7 @@ class ImageSource:
 
     def _frames(self, first_index: int) -> Iterator[Frame]:
         """Yield the pictures wanted, but for so many of the first."""
-        start, end = self.cut.start_seconds, self.cut.end_seconds
+        start, end = self.time_range.start_seconds, self.time_range.end_seconds
         index = -1
         for position, path in enumerate(self._pictures):
             timestamp = Timestamp(position, self.info.time_base)

@@ -21,10 +21,10 @@ from av.video.stream import VideoStream
 
 from vidrestore.errors import MediaError
 from vidrestore.media.ffmpeg_errors import media_errors
-from vidrestore.media.input.clock import TimeRange
 from vidrestore.media.input.demuxer import demux_past_errors
 from vidrestore.media.input.probe import open_container
 from vidrestore.media.input.video_info import VideoInfo
+from vidrestore.types.time_range import TimeRange
 
 _CARRY_HEADERS_ALONG = ("mpegts", "mpeg")
 _HEAD_BYTES = 4096
@@ -54,7 +54,7 @@ class Change:
     """What they are from then on: ``720x576 yuv420p``."""
 
 
-def check_constant_format(info: VideoInfo, cut: TimeRange) -> None:
+def check_constant_format(info: VideoInfo, time_range: TimeRange) -> None:
     """Read a film through and refuse it if size or format change within the selected part.
 
     Raises:
@@ -63,7 +63,7 @@ def check_constant_format(info: VideoInfo, cut: TimeRange) -> None:
     """
     if info.container not in _CARRY_HEADERS_ALONG or info.codec not in _HEADERS:
         return
-    found = list(_changes(info, cut))
+    found = list(_changes(info, time_range))
     if not found:
         return
     told = ", then ".join(
@@ -82,11 +82,11 @@ def shape_of(info: VideoInfo) -> str:
     return f"{width}x{height} {info.pixel_format_name}"
 
 
-def _changes(info: VideoInfo, cut: TimeRange) -> Iterator[Change]:
+def _changes(info: VideoInfo, time_range: TimeRange) -> Iterator[Change]:
     header = _HEADERS[info.codec]
     known: dict[bytes, str | None] = {}
     shape = shape_of(info)
-    for seconds, packet in _packets(info.path, info, cut):
+    for seconds, packet in _packets(info.path, info, time_range):
         data = bytes(packet)[:_HEAD_BYTES]
         signature = b"|".join(header.findall(data))
         if not signature:
@@ -100,10 +100,10 @@ def _changes(info: VideoInfo, cut: TimeRange) -> Iterator[Change]:
 
 
 def _packets(
-    path: Path, info: VideoInfo, cut: TimeRange
+    path: Path, info: VideoInfo, time_range: TimeRange
 ) -> "Iterator[tuple[Fraction, Packet[VideoStream]]]":
     """Yield the key packets of the selected part, with their time."""
-    start, end = cut.start_seconds, cut.end_seconds
+    start, end = time_range.start_seconds, time_range.end_seconds
     with open_container(path) as container, media_errors(path):
         stream = next(e for e in container.streams.video if e.index == info.video_stream_index)
         for each in container.streams:

@@ -13,11 +13,12 @@ from vidrestore.media.color.pixel_formats import frame_planes, source_layout
 from vidrestore.media.ffmpeg_errors import media_errors
 from vidrestore.media.fields.field_order import FieldOrderReader
 from vidrestore.media.input.avi_timing import is_numbered
-from vidrestore.media.input.clock import Clock, TimeRange
+from vidrestore.media.input.clock import Clock
 from vidrestore.media.input.decoder import VideoDecoder, promised_end_seconds
 from vidrestore.media.input.probe import color_of, probe_film
 from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.types import Frame, Timestamp
+from vidrestore.types.time_range import TimeRange
 
 _log = logging.getLogger(__name__)
 
@@ -36,21 +37,21 @@ class VideoSource:
     damaged is counted and returned. Every iteration restarts from the first frame.
     """
 
-    def __init__(self, path: Path, *, cut: TimeRange) -> None:
+    def __init__(self, path: Path, *, time_range: TimeRange) -> None:
         self.info: VideoInfo = probe_film(path)
-        self.cut = cut
+        self.time_range = time_range
         self.repaired_timestamps = 0
         """Frames whose time was missing or did not move on."""
         self._corrupt_frames = 0
         self._missing_frames = 0
         self._decoder = VideoDecoder(path, self.info.video_stream_index)
         self._fields = FieldOrderReader()
-        if cut.start_seconds is not None:
-            self.info = self._info_from(cut)
+        if time_range.start_seconds is not None:
+            self.info = self._info_from(time_range)
 
-    def _info_from(self, cut: TimeRange) -> VideoInfo:
+    def _info_from(self, time_range: TimeRange) -> VideoInfo:
         """Return what the pictures are where the part begins: they may have changed before."""
-        start, _ = cut.bounds_seconds(self.info.origin_seconds)
+        start = time_range.shifted(self.info.origin_seconds).start_seconds
         with media_errors(self.info.path):
             for decoded in self._decoded_from(start):
                 if start is None or (decoded.pts or 0) * self.info.time_base >= start:
@@ -78,7 +79,8 @@ class VideoSource:
         Raises:
             MediaError: Size or pixel format change on the way, or reading fails for good.
         """
-        start, end = self.cut.bounds_seconds(self.info.origin_seconds)
+        selected = self.time_range.shifted(self.info.origin_seconds)
+        start, end = selected.start_seconds, selected.end_seconds
         return self._timed(self._numbered(0, start, end))
 
     def frames_from(
@@ -95,7 +97,7 @@ class VideoSource:
         Raises:
             MediaError: There is no such frame; otherwise as iterating.
         """
-        _, end = self.cut.bounds_seconds(self.info.origin_seconds)
+        end = self.time_range.shifted(self.info.origin_seconds).end_seconds
         if seek and index > 0:
             frames = self._timed(self._numbered(index, timestamp.seconds, end))
         else:
@@ -121,7 +123,7 @@ class VideoSource:
                 waiting = frame
         if waiting is None:
             return
-        if self.cut.end_seconds is None:
+        if self.time_range.end_seconds is None:
             waiting = self._ended(waiting)
         yield waiting
 
@@ -197,7 +199,7 @@ class VideoSource:
         if self.info.container.startswith(_INDEXED):
             missing = self._decoder.packets_left()
             ticks = int(promised / self.info.time_base)
-            if missing <= 0 and self.cut.start_seconds is None:
+            if missing <= 0 and self.time_range.start_seconds is None:
                 return _shown_until(last, ticks) if ticks > last.timestamp.ticks else last
         else:
             if is_numbered(self.info.container):
@@ -211,7 +213,7 @@ class VideoSource:
         if is_numbered(self.info.container) and (left := self._decoder.packets_left()) > 0:
             # An index, where there is one, lists every packet; the header alone may err.
             missing, unsuspicious = left, 0
-        if missing > unsuspicious and self.cut.start_seconds is None:
+        if missing > unsuspicious and self.time_range.start_seconds is None:
             _log.info("%s: the last %d frames are missing", self.info.path, missing)
             self._missing_frames = missing
         return last

@@ -6,13 +6,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
+from vidrestore.errors import ConfigError
 from vidrestore.media.file_kinds import kind_of_source
-from vidrestore.media.input.clock import TimeRange, exact_seconds
+from vidrestore.media.input.clock import exact_seconds
 from vidrestore.media.input.folder import ImageSource
 from vidrestore.media.input.reader import VideoSource
 from vidrestore.media.input.video_info import DEFAULT_PICTURE_RATE, VideoInfo
 from vidrestore.storage.source_path import checked_source
 from vidrestore.types import Frame, Timestamp
+from vidrestore.types.time_range import TimeRange
 
 
 class Source(Protocol):
@@ -24,8 +26,8 @@ class Source(Protocol):
         ...
 
     @property
-    def cut(self) -> TimeRange:
-        """The part of it that is given."""
+    def time_range(self) -> TimeRange:
+        """The part of it that is read, in seconds from ``VideoInfo.origin_seconds``."""
         ...
 
     @property
@@ -70,21 +72,34 @@ def open_source(
 
     Args:
         path: What to read.
-        start_seconds: Leave out frames shown before; from where the film's clock starts.
-        end_seconds: Leave out frames shown at or after.
+        start_seconds: Leave out frames presented earlier; from where the timeline starts.
+        end_seconds: Leave out frames presented then or later.
         fps: Pictures per second of a folder.
 
     Raises:
         MediaError: It cannot be read.
         ConfigError: The times or the rate are impossible.
     """
-    cut = TimeRange(
-        start_seconds=exact_seconds(start_seconds), end_seconds=exact_seconds(end_seconds)
-    )
+    time_range = _time_range(exact_seconds(start_seconds), exact_seconds(end_seconds))
     path = checked_source(path)
     is_video = kind_of_source(path) == "film"
-    source = VideoSource(path, cut=cut) if is_video else ImageSource(path, cut=cut, fps=fps)
+    source = (
+        VideoSource(path, time_range=time_range)
+        if is_video
+        else ImageSource(path, time_range=time_range, fps=fps)
+    )
     try:
         yield source
     finally:
         source.close()
+
+
+def _time_range(start: Fraction | None, end: Fraction | None) -> TimeRange:
+    first = start or Fraction(0)
+    if first < 0:
+        raise ConfigError(f"start must be >= 0 seconds, got {float(first):g}")
+    if end is not None and end <= first:
+        raise ConfigError(
+            f"end must be later than start, got {float(first):g} to {float(end):g} seconds"
+        )
+    return TimeRange(start_seconds=start, end_seconds=end)

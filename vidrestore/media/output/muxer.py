@@ -16,7 +16,7 @@ from vidrestore.errors import UnsupportedStreamError
 from vidrestore.media.color.code_points import HALF_FLOAT, PRINTING_DENSITY
 from vidrestore.media.ffmpeg_errors import media_errors
 from vidrestore.media.file_kinds import ffmpeg_codec
-from vidrestore.media.input.clock import CopyTimeline, TimeRange, common_shift, step_of_all
+from vidrestore.media.input.clock import CopyTimeline, common_shift, step_of_all
 from vidrestore.media.input.probe import open_container
 from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.media.output.containers import (
@@ -35,6 +35,7 @@ from vidrestore.media.streams.stream_metadata import descriptions_lost, stream_t
 from vidrestore.media.streams.timecode import write_timecode
 from vidrestore.media.streams.timestamp_rounding import TimestampRounding
 from vidrestore.types import DisplayGeometry
+from vidrestore.types.time_range import TimeRange
 
 if TYPE_CHECKING:
     from av.container.core import Chapter
@@ -119,11 +120,12 @@ class Muxer:
             plan = planned(self._source, info, spec, target, drop_unsupported=drop_unsupported)
             copied = [self._source.streams[index] for index in plan.copied]
             time_bases = [stream.time_base for stream in copied if stream.time_base]
-        start, end = time_range.bounds_seconds(info.origin_seconds)
+        selected = time_range.shifted(info.origin_seconds)
+        start = selected.start_seconds
         offset = common_shift(
-            start if start is not None else info.origin_seconds, info.time_base, time_bases
+            info.origin_seconds if start is None else start, info.time_base, time_bases
         )
-        timeline = CopyTimeline(shift_seconds=offset, start_seconds=start, end_seconds=end)
+        timeline = CopyTimeline(shift_seconds=offset, time_range=selected)
         if self._source_path is not None:
             plan, timeline = plan_start_offsets(
                 plan,
@@ -132,7 +134,7 @@ class Muxer:
                 info=info,
                 spec=spec,
                 target=target,
-                cut=time_range,
+                time_range=time_range,
                 drop_unsupported=drop_unsupported,
             )
         self._plan, self._timeline = plan, timeline

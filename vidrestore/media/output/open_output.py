@@ -12,7 +12,6 @@ from typing import Protocol
 from vidrestore.errors import MediaError
 from vidrestore.media.ffmpeg_errors import media_errors
 from vidrestore.media.file_kinds import IMAGE_SUFFIXES, SourceKind, kind_of_output
-from vidrestore.media.input.clock import TimeRange
 from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.media.output.containers import container_of
 from vidrestore.media.output.encoder_table import EncoderSettings
@@ -22,6 +21,7 @@ from vidrestore.media.output.segment_writer import SegmentWriter
 from vidrestore.media.output.segments import VideoSegmentWriter, write_segments
 from vidrestore.storage.atomic_output import atomic_file, atomic_folder, check_target
 from vidrestore.types import DisplayGeometry
+from vidrestore.types.time_range import TimeRange
 
 
 class SegmentWriterFactory(Protocol):

@@ -46,22 +46,18 @@ def shifted_chapters(source: InputContainer, clock: CopyTimeline) -> "list[Chapt
     chapters: list[Chapter] = []
     for chapter in source.chapters():
         base = chapter["time_base"] or _MICROSECOND
-        begins, ends = chapter["start"] * base, chapter["end"] * base
-        if clock.start_seconds is not None:
-            begins = max(begins, clock.start_seconds)
-        if clock.end_seconds is not None:
-            ends = min(ends, clock.end_seconds)
-        whole = clock.start_seconds is None and clock.end_seconds is None
-        if begins >= ends and not whole:
+        clipped = clock.time_range.clip(chapter["start"] * base, chapter["end"] * base)
+        if clipped is None:
             continue
+        start, end = clipped
         shift = clock.shift_seconds - clock.delay_seconds
         if (shift / base).denominator != 1:
             base = _MICROSECOND
         chapters.append(
             {
                 "id": chapter["id"],
-                "start": round((begins - shift) / base),
-                "end": round((ends - shift) / base),
+                "start": round((start - shift) / base),
+                "end": round((end - shift) / base),
                 "time_base": base,
                 "metadata": chapter["metadata"],
             }

@@ -88,10 +88,11 @@ def joined(
 def _input_options(clock: CopyTimeline) -> dict[str, str]:
     later = clock.delay_seconds - clock.shift_seconds
     options = {"itsoffset": f"{float(later):.6f}"}
-    if clock.start_seconds is not None:
-        options["ss"] = f"{float(clock.start_seconds):.6f}"
-    if clock.end_seconds is not None:
-        options["to"] = f"{float(clock.end_seconds):.6f}"
+    start, end = clock.time_range.start_seconds, clock.time_range.end_seconds
+    if start is not None:
+        options["ss"] = f"{float(start):.6f}"
+    if end is not None:
+        options["to"] = f"{float(end):.6f}"
     return options
 
 

@@ -18,7 +18,7 @@ from av.packet import Packet
 from av.stream import Discard, Stream
 
 from vidrestore.errors import UnsupportedStreamError
-from vidrestore.media.input.clock import CopyTimeline, TimeRange
+from vidrestore.media.input.clock import CopyTimeline
 from vidrestore.media.input.demuxer import demux_past_errors
 from vidrestore.media.input.probe import open_container
 from vidrestore.media.input.reader import VideoSource
@@ -26,6 +26,7 @@ from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.media.output.containers import ContainerSpec
 from vidrestore.media.streams.edit_lists import EditListFilter
 from vidrestore.media.streams.stream_copy import CopyPlan
+from vidrestore.types.time_range import TimeRange
 
 # EBU R 37: how much earlier or later than the picture sound may come at the end of a chain.
 _MOST_EARLY_SECONDS, _MOST_LATE_SECONDS = Fraction(5, 1000), Fraction(15, 1000)
@@ -42,7 +43,7 @@ def plan_start_offsets(
     info: VideoInfo,
     spec: ContainerSpec,
     target: Path,
-    cut: TimeRange,
+    time_range: TimeRange,
     drop_unsupported: bool,
 ) -> tuple[CopyPlan, CopyTimeline]:
     """Return what is copied, and on which clock, so that a container can hold where it begins.
@@ -54,7 +55,7 @@ def plan_start_offsets(
         info: Of the pictures.
         spec: The container.
         target: The output.
-        cut: The part that is wanted.
+        time_range: The selected part of the source.
         drop_unsupported: Leave out streams that cannot begin where they should.
 
     Raises:
@@ -64,15 +65,17 @@ def plan_start_offsets(
     timed = [at for at in plan.copied if info.streams[at].kind in ("audio", "video")]
     timed = [at for at in timed if not info.streams[at].attached_picture]
     if spec.lacks_timestamps:
-        shown = _first_shown_seconds(source_path, cut)
+        shown = _first_shown_seconds(source_path, time_range)
         if shown is None:
             return plan, clock
-        packets = _first_packets(source_path, timed, spec, start_seconds=clock.start_seconds)
+        packets = _first_packets(
+            source_path, timed, spec, start_seconds=clock.time_range.start_seconds
+        )
         begins = {each.stream_index: (each.pts or 0) * each.time_base for each in packets}
         return _together(
             plan, clock, begins, shown, info=info, target=target, drop_unsupported=drop_unsupported
         )
-    if spec.rounds_to_milliseconds and cut.is_whole:
+    if spec.rounds_to_milliseconds and time_range.is_full:
         delay = _delay_seconds(source_path, (*timed, info.video_stream_index), clock, spec)
         if delay:
             said = f"all times are {float(delay):.3f} s later: {target.suffix} cannot begin before"
@@ -149,8 +152,8 @@ def _together(
     )
 
 
-def _first_shown_seconds(path: Path, cut: TimeRange) -> Fraction | None:
-    source = VideoSource(path, cut=cut)
+def _first_shown_seconds(path: Path, time_range: TimeRange) -> Fraction | None:
+    source = VideoSource(path, time_range=time_range)
     try:
         first = next(iter(source), None)
     finally:

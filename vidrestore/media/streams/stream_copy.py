@@ -272,7 +272,8 @@ class StreamCopier:
 
     def _is_wanted(self, packet: "Packet[Stream]", copied: _Copied) -> bool:
         """Whether a packet lies in the part of the film that is wanted; cuts subtitles to it."""
-        start, end = self.clock.start_seconds, self.clock.end_seconds
+        selected = self.clock.time_range
+        start, end = selected.start_seconds, selected.end_seconds
         ticks = packet.pts if packet.pts is not None else packet.dts
         if ticks is None or (start is None and end is None):
             return True

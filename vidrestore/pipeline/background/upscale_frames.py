@@ -15,7 +15,7 @@ import torch
 from vidrestore.affine import composed, inverted
 from vidrestore.errors import MediaError
 from vidrestore.faces.align import aligned
-from vidrestore.media import Source, TimeRange, VideoInfo
+from vidrestore.media import Source, VideoInfo
 from vidrestore.media.color.plane_upscale import (
     enlarged_geometry,
     enlarged_hw,
@@ -37,6 +37,7 @@ from vidrestore.types import (
     Timestamp,
     TrackedFace,
 )
+from vidrestore.types.time_range import TimeRange
 
 _INTERLACED = (
     "each frame holds two fields, which enlarging would mix; add --deinterlace frame, or leave out "
@@ -190,8 +191,8 @@ class Background:
         A new crop is cut, because what is pasted is the change from what the frame shows there now.
         """
         tracked = _mapped(face.aligned.face, self._display_to_enlarged())
-        cut = aligned(frame, self.geometry, tracked, device=face.restored_chw.device)
-        return None if cut is None else replace(face, aligned=cut)
+        time_range = aligned(frame, self.geometry, tracked, device=face.restored_chw.device)
+        return None if time_range is None else replace(face, aligned=time_range)
 
     def _display_to_enlarged(self) -> Affine:
         scale = float(self.scale)
@@ -286,9 +287,9 @@ class EnlargedSource:
         return replace(info, geometry=enlarged_geometry(info.geometry, self.scale), color=color)
 
     @property
-    def cut(self) -> TimeRange:
+    def time_range(self) -> TimeRange:
         """The source's."""
-        return self.source.cut
+        return self.source.time_range
 
     @property
     def damaged_packets(self) -> int:
