@@ -23,7 +23,7 @@ from vidrestore.training.tasks.build import read_pretrained
 from vidrestore.weights.interpolation import packed
 from vidrestore.weights.load import load_state, read_weights
 from vidrestore.weights.metadata import FORMAT_VERSION, ends_metadata
-from vidrestore.weights.model_options import check_knob
+from vidrestore.weights.model_options import check_model_option
 
 TARGET = Path(__file__).parent.parent / "vidrestore" / "models" / "data" / "lite.safetensors"
 RECIPES = ("configs/train/lite_gpu.toml", "configs/train/lite_gpu.toml")
@@ -44,7 +44,7 @@ def export(
         WeightsError: A checkpoint is not one of ``lite``.
         ConfigError: ``default_detail`` is out of range.
     """
-    check_knob("default detail", default_detail)
+    check_model_option("detail", default_detail, label="default detail")
     spec = restorer_spec("lite")
     states = [_of_network(spec.build(), path) for path in ends]
     metadata = {

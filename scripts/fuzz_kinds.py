@@ -221,8 +221,8 @@ _JOB_OPTIONS = ("--segment", "0.04", "--steady", "0")
 def _make_job(folder: Path) -> None:
     """Write a film, the hash of its result, and what a run leaves that was cut off."""
     from vidrestore import RestoreSettings, restore_video
-    from vidrestore.jobs.settings import JobSettings
     from vidrestore.progress import Progress
+    from vidrestore.settings import JobSettings
 
     _face_film(folder / "film.mkv")
     assert _run_here(folder, *_JOB_OPTIONS) == 0

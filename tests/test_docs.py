@@ -13,10 +13,10 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, fields
+from dataclasses import MISSING
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any
 
 import cv2
 import imageio_ffmpeg
@@ -30,8 +30,10 @@ from support.golden import ROOT
 
 import vidrestore.types
 from vidrestore.cli import main
+from vidrestore.cli.help_text import default_text
 from vidrestore.cli.restore import RestoreCommand
 from vidrestore.pipeline import setup as prepared
+from vidrestore.settings import GROUPS, JobSettings, RestoreSettings, Setting, settings_of
 
 README = ROOT / "README.md"
 COMMANDS = commands()
@@ -227,44 +229,47 @@ def test_every_option_that_is_named_exists(capsys: pytest.CaptureFixture[str]) -
         assert named <= known | FOREIGN_OPTIONS, page.name
 
 
-def option_rows() -> list[tuple[list[tuple[str, str]], str]]:
-    """Return the options of each row of the table, with what follows them, and the default."""
-    found: list[tuple[list[tuple[str, str]], str]] = []
-    for names, default, *_ in rows(ROOT / "docs" / "usage.md", "Options"):
-        options = re.findall(r"`--([\w-]+) ?([^`]*)`", names)
-        if options:
-            found.append((options, default))
-    return found
+def option_table() -> str:
+    """Return the table of options as Markdown."""
+    settings = [
+        each
+        for owner in (RestoreCommand, RestoreSettings, JobSettings)
+        for each in settings_of(owner)
+        if not each.option.positional
+    ]
+    lines = ["| option | default | what it does |", "| --- | --- | --- |"]
+    for group in GROUPS:
+        lines.append(f"| **{group}** | | |")
+        lines += [option_row(each) for each in settings if each.option.group == group]
+    return "\n".join(lines) + "\n"
 
 
-def test_the_table_of_options_is_that_of_the_program() -> None:
-    settings = {each.name.replace("_", "-"): each for each in fields(RestoreCommand)}
-    table = option_rows()
-
-    assert {name for options, _ in table for name, _ in options} == settings.keys() - {"source"}
-    for options, default in table:
-        setting = settings[options[0][0]]
-        said = default.strip("`")
-        if setting.default is MISSING:
-            assert said == "required"
-        elif setting.default is None or setting.default == ():
-            assert said == "" or said.endswith("'s own"), setting.name
-        elif isinstance(setting.default, bool):
-            assert not setting.default
-            assert said == "off"
-        elif isinstance(setting.default, str):
-            assert said == setting.default
-        else:
-            assert float(said) == float(setting.default)  # type: ignore[arg-type]
+def option_row(setting: Setting) -> str:
+    option = setting.option
+    metavar = setting.metavar.replace("|", "\\|")
+    names = f"`{setting.flag} {metavar}`" if metavar else f"`{setting.flag}`"
+    if option.short:
+        names = f"`{option.short} {metavar}`, {names}"
+    default = default_text(setting)
+    if setting.default not in (MISSING, None, ()) and not isinstance(setting.default, bool):
+        default = f"`{default}`"
+    text = option.help
+    if option.see:
+        page, _, anchor = option.see.partition("#")
+        title = anchor.replace("-", " ") or Path(page).stem
+        text += f" See [{title}]({'#' + anchor if page == 'usage.md' else option.see})."
+    return f"| {names} | {default} | {text} |".replace("|  |", "| |")
 
 
-def test_the_choices_of_the_table_are_those_of_the_program() -> None:
-    hints = get_type_hints(RestoreCommand)
-    for options, _ in option_rows():
-        for name, choices in options:
-            hint = hints[name.replace("-", "_")]
-            if get_origin(hint) is not None and all(isinstance(x, str) for x in get_args(hint)):
-                assert tuple(choices.split("|")) == get_args(hint), name
+def test_the_table_of_options_is_made_from_the_settings() -> None:
+    page = ROOT / "docs" / "usage.md"
+    text = page.read_text("utf-8")
+    start = text.index("| option |")
+    end = text.index("\n\n", start) + 1
+    if os.environ.get("VIDRESTORE_WRITE_TABLES"):
+        page.write_text(text[:start] + option_table() + text[end:], "utf-8")
+    found = text[start:end]
+    assert found == option_table(), "run this with VIDRESTORE_WRITE_TABLES=1 to rewrite the table"
 
 
 def test_the_table_of_layers_is_the_one_that_is_held() -> None:

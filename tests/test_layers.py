@@ -17,6 +17,7 @@ LAYERS = {
     "malloc_tuning": 0,
     "prefetch": 0,
     "progress": 0,
+    "settings": 0,
     "stage_timer": 0,
     "toml_config": 0,
     "models": 1,

@@ -27,10 +27,11 @@ if TYPE_CHECKING:
         WeightsError,
         WorkerError,
     )
-    from vidrestore.jobs import JobSettings, restore_video
+    from vidrestore.jobs import restore_video
     from vidrestore.media.input.video_info import VideoInfo, probe
-    from vidrestore.pipeline import RestoreReport, RestoreSettings
+    from vidrestore.pipeline import RestoreReport
     from vidrestore.progress import Progress, ProgressCallback
+    from vidrestore.settings import JobSettings, RestoreSettings
 
 __version__ = "0.1.0"
 
@@ -62,11 +63,11 @@ _ERRORS = [name for name in __all__ if name.endswith("Error")]
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
-        "JobSettings": "jobs",
+        "JobSettings": "settings",
         "Progress": "progress",
         "ProgressCallback": "progress",
         "RestoreReport": "pipeline",
-        "RestoreSettings": "pipeline",
+        "RestoreSettings": "settings",
         "VideoInfo": "media.input.video_info",
         "probe": "media.input.video_info",
         "restore_video": "jobs",

@@ -1,14 +1,17 @@
 """Which device and which precision a run uses; torch is imported when asked, not before."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from vidrestore.errors import DeviceError
 
 if TYPE_CHECKING:
     import torch
 
-Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
+BATCH_SIZE: Mapping[str, int] = MappingProxyType({"cpu": 4, "cuda": 16})
+"""Type of device -> faces per call of a network, by default."""
 
 _CPU_INFO = Path("/proc/cpuinfo")
 _BF16_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})

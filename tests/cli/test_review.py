@@ -3,13 +3,11 @@
 import json
 import re
 import shlex
-from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
-import tyro
 from support.clips import Clip, make_clip
 from support.faceclips import FACE_SIZE_HW, face_picture
 from support.reviews import ReviewFiles, review_files
@@ -17,10 +15,11 @@ from support.reviews import ReviewFiles, review_files
 from vidrestore import RestoreSettings
 from vidrestore.cli import main
 from vidrestore.cli.exit_codes import ExitCode
-from vidrestore.cli.rerun import OF_ONE_RUN, rerun_command
-from vidrestore.cli.restore import RestoreCommand, settings_of
+from vidrestore.cli.rerun import rerun_command
+from vidrestore.cli.restore import parse_restore
 from vidrestore.pipeline.record_lines import plain_settings
 from vidrestore.record import RecordReader
+from vidrestore.settings import settings_of
 
 
 def data_of(page: Path) -> dict[str, Any]:
@@ -112,10 +111,10 @@ def test_a_run_writes_its_review_and_leaves_no_record_behind(film: Path, tmp_pat
     assert track["shown"]
     # The page's command is one that this program takes, and asks for what was asked for.
     words = shlex.split(track["command"])
-    command = tyro.cli(RestoreCommand, args=words[1:], config=(tyro.conf.FlagCreatePairsOff,))
+    command, arguments = parse_restore(words[1:])
     assert command.source == film
-    assert settings_of(command).only_tracks == (track["number"],)
-    assert settings_of(command).codec == "ffv1"
+    assert arguments.restore_settings().only_tracks == (track["number"],)
+    assert arguments.typed.codec == "ffv1"
 
 
 def test_a_record_that_is_asked_for_stays_beside_the_review(film: Path, tmp_path: Path) -> None:
@@ -170,8 +169,8 @@ def test_the_command_of_a_track_brings_back_the_settings_of_the_run() -> None:
     )
 
     words = rerun_command(plain_settings(settings), Path("-a film.mkv"), Path("out.mkv"))(12)
-    command = tyro.cli(RestoreCommand, args=words[1:], config=(tyro.conf.FlagCreatePairsOff,))
-    found = settings_of(command)
+    command, arguments = parse_restore(words[1:])
+    found = arguments.restore_settings()
     assert (command.source, command.output) == (Path("-a film.mkv"), Path("out.track12.mkv"))
     assert (found.record, found.compare, found.overwrite) == (None, None, False)
     kept = plain_settings(settings) | {
@@ -181,13 +180,13 @@ def test_the_command_of_a_track_brings_back_the_settings_of_the_run() -> None:
 
 
 def test_no_file_that_a_run_wrote_is_written_by_the_command_of_a_track() -> None:
-    files = {
-        field.name
-        for field in fields(RestoreSettings)
-        if Path in (field.type, *get_args(field.type))
-    }
+    files = {each.name for each in settings_of(RestoreSettings) if each.type is Path}
+    settings = {name: f"{name}.file" for name in files} | {"overwrite": True}
 
-    assert files - OF_ONE_RUN == {"background"}
+    words = rerun_command(settings, Path("a.mkv"), Path("b.mkv"))(1)
+
+    assert files == {"compare", "record", "framemd5"}
+    assert words == ["vidrestore", "a.mkv", "-o", "b.track1.mkv", "--only-track", "1"]
 
 
 def test_settings_of_another_version_are_left_out_of_the_command() -> None:

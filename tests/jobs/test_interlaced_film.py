@@ -25,8 +25,8 @@ from vidrestore import RestoreReport, RestoreSettings
 from vidrestore.errors import ConfigError, MediaError
 from vidrestore.jobs import JobSettings, restore_video
 from vidrestore.media import open_source, probe
-from vidrestore.pipeline.settings import Deinterlace
 from vidrestore.record import RecordReader
+from vidrestore.settings import Deinterlace
 from vidrestore.types import Frame
 
 SIZE_HW = (48, 96)

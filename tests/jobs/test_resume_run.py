@@ -191,9 +191,9 @@ def test_what_is_kept_is_neither_ignored_nor_mixed(film: Path, tmp_path: Path) -
     cut_off(film, target, 20)
     with pytest.raises(MediaError, match="--resume, or start over with --overwrite"):
         run(film, target, SHORT)
-    with pytest.raises(MediaError, match=r"setting strength was 1\.0 and is now 0\.5"):
+    with pytest.raises(MediaError, match=r"--strength was 1\.0 and is now 0\.5"):
         run(film, target, GO_ON, strength=0.5)
-    with pytest.raises(MediaError, match=r"segment was 0\.2 s and is now 5 s"):
+    with pytest.raises(MediaError, match=r"--segment was 0\.2 and is now 5\.0"):
         run(film, target, JobSettings(segment_seconds=5, resume=True))
     assert count_finished_segments(target) >= 1
     run(film, target, SHORT, strength=0.5, overwrite=True)

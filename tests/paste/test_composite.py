@@ -201,7 +201,7 @@ def test_strength_outside_its_range_is_refused() -> None:
 
 
 def test_an_unknown_mask_is_refused() -> None:
-    with pytest.raises(ConfigError, match="mask must be face or head, got 'body'"):
+    with pytest.raises(ConfigError, match="mask must be one of face, head, got 'body'"):
         PasteConfig(mask="body")  # pyright: ignore[reportArgumentType]
 
 

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from vidrestore.models.common.outputs import RestorerOutput
 from vidrestore.models.registry import RestorerSpec
 from vidrestore.pipeline import stages as stages_module
-from vidrestore.pipeline.settings import RestoreSettings
 from vidrestore.pipeline.stages import Stages
 from vidrestore.restore.restorer import Restorer
+from vidrestore.settings import RestoreSettings
 from vidrestore.stage_timer import Stopwatch
 from vidrestore.types import DisplayGeometry, FinishedFrame, TrackedFace, TrackedFrame
 

@@ -16,9 +16,9 @@ from vidrestore.media.fields.split_weave import FieldRule
 from vidrestore.models.common.outputs import RestorerOutput
 from vidrestore.models.registry import RestorerSpec
 from vidrestore.pipeline.field_stages import FieldMode
-from vidrestore.pipeline.settings import RestoreSettings
 from vidrestore.pipeline.stages import Stages
 from vidrestore.restore.restorer import Restorer
+from vidrestore.settings import RestoreSettings
 from vidrestore.stage_timer import Stopwatch
 from vidrestore.types import (
     Detection,

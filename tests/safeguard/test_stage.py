@@ -231,7 +231,9 @@ def test_a_part_gives_what_the_whole_gives_bit_for_bit(meter: IdentityMeter) -> 
     assert len({str(each) for each in whole.values()}) > 8
 
 
-@pytest.mark.parametrize("name", ["strength", "keep_good"])
-def test_settings_out_of_range_are_refused_by_the_name_of_their_option(name: str) -> None:
-    with pytest.raises(ConfigError, match="must be between 0 and 1"):
+@pytest.mark.parametrize(
+    ("name", "setting"), [("strength", "safeguard"), ("keep_good", "keep_good")]
+)
+def test_settings_out_of_range_are_refused_by_their_name(name: str, setting: str) -> None:
+    with pytest.raises(ConfigError, match=f"{setting} must be a number from 0 to 1, got 1.5"):
         SafeguardConfig(**{name: 1.5})

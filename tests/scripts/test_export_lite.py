@@ -110,7 +110,7 @@ def test_what_is_no_lite_is_not_exported(
 
     with pytest.raises(WeightsError, match=r"other\.pt: does not fit Lite"):
         export_lite.export([runs[0], other], target, **settings)
-    with pytest.raises(ConfigError, match="default detail must be 0 to 1, got 2"):
+    with pytest.raises(ConfigError, match="default detail must be a number from 0 to 1, got 2"):
         export_lite.export(runs, target, **{**settings, "default_detail": 2})
     assert run_script(other, "--target", target, monkeypatch=monkeypatch) == 1
     assert not list(tmp_path.glob("lite*"))

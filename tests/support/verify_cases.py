@@ -13,6 +13,7 @@ from support.video_copies import write_output
 from vidrestore.media import EncoderSettings, Source, open_source
 from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.record import FrameRecord, OutputFile, RecordHeader, SourceFile
+from vidrestore.settings import CodecName
 from vidrestore.types import Box, Frame, Timestamp
 from vidrestore.verify import Check, Verification
 
@@ -81,7 +82,7 @@ def restored_copy(
     target: Path,
     change: Callable[[Iterable[Frame]], Iterable[Frame]] = same,
     *,
-    codec: str = "ffv1",
+    codec: CodecName = "ffv1",
     crf: float | None = None,
     **time_range: Any,
 ) -> Path:

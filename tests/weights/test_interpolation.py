@@ -91,7 +91,7 @@ def test_a_detail_out_of_range_is_refused_and_leaves_the_network_as_it_was(
 ) -> None:
     network = small_network()
     before = kept_state(network)
-    with pytest.raises(ConfigError, match=r"^detail must be 0 to 1, got"):
+    with pytest.raises(ConfigError, match=r"^detail must be a number from 0 to 1, got"):
         load_weights(network, file, detail=wrong)
     assert all(torch.equal(each, before[name]) for name, each in network.state_dict().items())
 

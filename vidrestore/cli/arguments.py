@@ -1,15 +1,9 @@
-"""Types of arguments: model settings from 0 to 1, exact times and rates, track numbers."""
+"""Values of options from their text: exact times and rates, numbers of tracks."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
-from functools import partial
 from itertools import zip_longest
-from math import inf
-from typing import Annotated, Any, TypeAlias
-
-import tyro
-from tyro.constructors import PrimitiveConstructorSpec
 
 _NTSC = {
     "23.976": Fraction(24_000, 1001),
@@ -75,99 +69,3 @@ def parse_tracks(text: str) -> tuple[int, ...]:
     if not all(re.fullmatch(r"[0-9]{1,9}", part) for part in parts):
         raise ValueError(f"{text!r} is not a track; use a number from the record, or 3,5")
     return tuple(int(part) for part in parts)
-
-
-def _number(
-    words: Sequence[str],
-    *,
-    number: Callable[[str], float],
-    accepts: Callable[[float], bool],
-    range_text: str,
-) -> float:
-    """Return the number that a word stands for.
-
-    Raises:
-        ValueError: It is no number, or out of range.
-    """
-    try:
-        value = number(words[0])
-    except ValueError:
-        value = float("nan")
-    if not accepts(value):  # of nan, every comparison is false
-        raise ValueError(f"must be {range_text}, got {words[0]!r}")
-    return value
-
-
-def _in_range(
-    number: type[int] | type[float],
-    metavar: str,
-    range_text: str,
-    accepts: Callable[[float], bool],
-) -> PrimitiveConstructorSpec[Any]:
-    """Return how tyro reads a number, so that one out of range is a usage error."""
-    return PrimitiveConstructorSpec(
-        nargs=1,
-        metavar=metavar,
-        instance_from_str=partial(_number, number=number, accepts=accepts, range_text=range_text),
-        is_instance=lambda value: value is None or isinstance(value, (int, float)),
-        str_from_instance=lambda value: [str(value)],
-    )
-
-
-def _is_tracks(value: object) -> bool:
-    return isinstance(value, tuple)
-
-
-def _is_fraction(value: object) -> bool:
-    return value is None or isinstance(value, Fraction)
-
-
-_NO_DEFAULT_SHOWN = tyro.conf.arg(help_behavior_hint="")
-"""For options without a value by default: their help says what that means."""
-_SHARE = _in_range(float, "0..1", "a number from 0 to 1", lambda value: 0 <= value <= 1)
-_COUNT = _in_range(int, "N", "a whole number of at least 1", lambda value: value >= 1)
-Share: TypeAlias = Annotated[float, _SHARE]
-Count: TypeAlias = Annotated[int | None, _COUNT, _NO_DEFAULT_SHOWN]
-FaceHeight: TypeAlias = Annotated[
-    float, _in_range(float, "PX", "a number of at least 0", lambda value: 0 <= value < inf)
-]
-SegmentLength: TypeAlias = Annotated[
-    float,
-    _in_range(
-        float, "SECONDS", "above 0 and at most 3600 seconds", lambda value: 0 < value <= 3600
-    ),
-]
-Knob: TypeAlias = Annotated[float | None, _SHARE, _NO_DEFAULT_SHOWN]
-"""A setting that only some models have; None means the model's default."""
-Seconds: TypeAlias = Annotated[
-    Fraction | None,
-    PrimitiveConstructorSpec(
-        nargs=1,
-        metavar="TIME",
-        instance_from_str=lambda words: parse_time(words[0]),
-        is_instance=_is_fraction,
-        str_from_instance=lambda value: [str(value)],
-    ),
-    _NO_DEFAULT_SHOWN,
-]
-FrameRate: TypeAlias = Annotated[
-    Fraction,
-    PrimitiveConstructorSpec(
-        nargs=1,
-        metavar="RATE",
-        instance_from_str=lambda words: parse_rate(words[0]),
-        is_instance=_is_fraction,
-        str_from_instance=lambda value: [str(value)],
-    ),
-]
-TrackNumbers: TypeAlias = Annotated[
-    tuple[int, ...],
-    PrimitiveConstructorSpec(
-        nargs=1,
-        metavar="N",
-        instance_from_str=lambda words: parse_tracks(words[0]),
-        is_instance=_is_tracks,
-        str_from_instance=lambda value: [",".join(map(str, value))],
-    ),
-]
-"""One number or several; the option may be given more than once."""

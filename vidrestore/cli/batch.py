@@ -4,13 +4,11 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import tyro
-
-from vidrestore.cli.arguments import with_bare_background
 from vidrestore.cli.exit_codes import ExitCode
-from vidrestore.cli.options import RestoreOptions
+from vidrestore.cli.options import PrintOptions, parse
+from vidrestore.settings import JobSettings, RestoreSettings, option, required
 
 if TYPE_CHECKING:
     from vidrestore.jobs import FilmResult
@@ -18,50 +16,76 @@ if TYPE_CHECKING:
 _HEAD = ("film", "frames", "faces", "segments", "time", "result")
 
 
-@dataclass(frozen=True, kw_only=True)
-class BatchFiles:
-    """What the command works on: a separate class, so that it comes first in the help."""
+_USAGE = "FOLDER|LIST -o FOLDER [options]"
+_ABOUT = """\
+Restore the faces of many films.
 
-    source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FOLDER|LIST")]
-    """Folder of films and of folders of frames, or a text file with a path on each line."""
-    output: Annotated[Path, tyro.conf.arg(aliases=("-o",), metavar="FOLDER")]
-    """Folder for the restored films, each under its own name."""
+If a film fails, the others continue. Run the same command again to continue an
+interrupted batch; films that have a result are skipped. A table at the end
+lists the result of each film. With --engine ray, several films are restored at
+once. The exit code is 1 if any failed."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class BatchCommand(RestoreOptions, BatchFiles):
-    """Restore the faces of many films.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchCommand(PrintOptions):
+    """Options of the command besides the settings."""
 
-    A film that fails does not stop the others. If the batch was interrupted, run the same command
-    to continue; films that have a result are skipped. A table at the end lists the result of each
-    film. With --engine ray, several films are restored at once. The exit code is 1 if any failed.
-    """
-
-    ending: Annotated[str | None, tyro.conf.arg(metavar=".mkv|.mp4|...", help_behavior_hint="")] = (
-        None
+    source: Path = required(
+        "Folder of films and of image sequences, or a text file with a path on each line.",
+        group="What to restore",
+        metavar="FOLDER|LIST",
+        positional=True,
     )
-    """Container of all results; by default that of each source."""
-    compare: bool = False
-    """Also write films with before and after side by side: NAME.compare.mkv."""
-    report: bool = False
-    """Also write a report of each run, as JSON: NAME.json."""
-    record: bool = False
-    """Also write a record of what was synthesised in every frame, as JSON lines: NAME.jsonl."""
-    framemd5: bool = False
-    """Also write checksums of the written frames, as FFmpeg's framemd5: NAME.framemd5."""
-    json: bool = False
-    """Print the summary as JSON."""
+    output: Path = required(
+        "Folder for the restored films, each under its own name.",
+        group="The output",
+        metavar="FOLDER",
+        short="-o",
+        common=True,
+    )
+    ending: str | None = option(
+        None,
+        "Container of all results.",
+        group="The output",
+        metavar=".mkv|.mp4|...",
+        means="that of each source",
+        common=True,
+    )
+    compare: bool = option(
+        False,
+        "Also write films with before and after side by side: NAME.compare.mkv.",
+        group="Reports",
+    )
+    report: bool = option(
+        False, "Also write a summary of each run, as JSON: NAME.json.", group="Reports"
+    )
+    record: bool = option(
+        False,
+        "Also write every change in every frame, as JSON lines: NAME.jsonl.",
+        group="Reports",
+    )
+    framemd5: bool = option(
+        False,
+        "Also write checksums of the written frames, as FFmpeg's framemd5: NAME.framemd5.",
+        group="Reports",
+    )
+    json: bool = option(False, "Print the summary as JSON.", group="Reports")
 
 
 def run(argv: Sequence[str]) -> ExitCode:
     """Parse the arguments of the command, restore, and print the summary."""
-    command = tyro.cli(
+    arguments = parse(
+        argv,
         BatchCommand,
+        RestoreSettings,
+        JobSettings,
         prog="vidrestore batch",
-        args=with_bare_background(argv),
-        config=(tyro.conf.FlagCreatePairsOff,),
+        usage=_USAGE,
+        about=_ABOUT,
+        exclude=("only_tracks", "resume"),
     )
-    settings, job = command.restore_settings(), command.job_settings()
+    command = arguments.make(BatchCommand)
+    settings, job = arguments.restore_settings(), arguments.job
     # Imported late: --help needs none of it.
     from vidrestore.jobs import Wanted, batch_films
 

@@ -1,19 +1,14 @@
 """The command that restores one track of a film again with the settings of an earlier run."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
 
-from vidrestore.cli.options import OPTION_OF_SETTING
-from vidrestore.cli.restore import RestoreCommand
-from vidrestore.pipeline import RestoreSettings
 from vidrestore.pipeline.record_lines import plain_settings
 from vidrestore.record.schema import JsonScalar
+from vidrestore.settings import RestoreSettings, settings_of
 
-OF_ONE_RUN = frozenset({"only_tracks", "compare", "record", "framemd5", "overwrite"})
-"""Settings that choose the files a run writes, or the tracks it restores."""
-_TIMES = ("start_seconds", "end_seconds")
+_ONLY_TRACKS = "only_tracks"
 _TIME_DIGITS = 12
 
 
@@ -38,21 +33,23 @@ def rerun_command(
 
 
 def _option_words(settings: Mapping[str, JsonScalar]) -> list[str]:
-    """Return the options for those of ``settings`` that are not the defaults."""
-    options = {field.name for field in fields(RestoreCommand)}
+    """Return the options for those of ``settings`` that are not the defaults.
+
+    Files that a run writes are left out, as are the tracks that it restored.
+    """
+    defaults = plain_settings(RestoreSettings())
     words: list[str] = []
-    for name, default in plain_settings(RestoreSettings()).items():
-        value = settings.get(name, default)
-        option = OPTION_OF_SETTING.get(name, name)
-        if value == default or value is None or name in OF_ONE_RUN or option not in options:
+    for setting in settings_of(RestoreSettings):
+        value = settings.get(setting.name)
+        is_default = value is None or value == defaults[setting.name]
+        if is_default or setting.option.affects != "bytes" or setting.name == _ONLY_TRACKS:
             continue
-        flag = "--" + option.replace("_", "-")
-        if isinstance(value, bool):
-            words.append(flag if value else flag.replace("--", "--no-", 1))
+        if setting.type is bool:
+            words.append(setting.flag)
         else:
-            text = _decimal(value) if name in _TIMES else str(value)
+            text = _decimal(value) if setting.option.metavar == "TIME" else str(value)
             # As one argument, so that no value is mistaken for an option.
-            words.append(f"{flag}={text}")
+            words.append(f"{setting.flag}={text}")
     return words
 
 

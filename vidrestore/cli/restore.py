@@ -5,78 +5,88 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os.path import realpath
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
 
-import tyro
-
-from vidrestore.cli.arguments import TrackNumbers, with_bare_background
 from vidrestore.cli.exit_codes import ExitCode
-from vidrestore.cli.options import RestoreOptions
+from vidrestore.cli.options import Arguments, PrintOptions, parse
 from vidrestore.cli.output_checks import check_side_file
 from vidrestore.cli.review import temporary_record, write_page
+from vidrestore.settings import JobSettings, RestoreSettings, option, required
 from vidrestore.storage.source_path import checked_source
 
-if TYPE_CHECKING:
-    from vidrestore.jobs import JobSettings
-    from vidrestore.pipeline import RestoreSettings
+_USAGE = "FILE -o FILE [options]"
+_ABOUT = """\
+Restore the faces of a film, an image sequence or an image. Sound, subtitles,
+chapters and timestamps are kept as they are, and so is every pixel outside the
+faces.
+
+Other commands (vidrestore COMMAND --help):
+  batch FOLDER -o FOLDER    restore many films
+  info FILE                 show what a file contains, or describe a model
+  verify SOURCE RESULT      prove that nothing else changed
+  review SOURCE RESULT      write a page to inspect a result
+  weights list              list the checkpoints that can be downloaded
+  train CONFIG              train a network"""
 
 
-@dataclass(frozen=True, kw_only=True)
-class RestoreFiles:
-    """What a command works on: a separate class, so that it comes first in the help."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreCommand(PrintOptions):
+    """Options of the command besides the settings: its files, and what is done with them."""
 
-    source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
-    """Film, folder of frames, or picture."""
-    output: Annotated[Path, tyro.conf.arg(aliases=("-o",), metavar="FILE")]
-    """The restored film; its suffix chooses the container. A folder if the source is one."""
+    source: Path = required(
+        "Film, folder of frames, or image.",
+        group="What to restore",
+        metavar="FILE",
+        positional=True,
+    )
+    output: Path = required(
+        "The restored film; its suffix chooses the container. A folder if the source is one.",
+        group="The output",
+        metavar="FILE",
+        short="-o",
+        common=True,
+    )
+    report: Path | None = option(
+        None, "Also write a summary of the run, as JSON.", group="Reports", metavar="FILE"
+    )
+    review: Path | None = option(
+        None,
+        "Also write a page to inspect the result: faces before and after, curves, every track.",
+        group="Reports",
+        metavar="FILE",
+        see="usage.md#review",
+    )
+    dry_run: bool = option(
+        False,
+        "Estimate faces, segments, time and disk space; write nothing.",
+        group="Long films",
+    )
+    version: bool = option(False, "Print the version and exit.", group="The machine")
 
 
-@dataclass(frozen=True, kw_only=True)
-class RestoreCommand(RestoreOptions, RestoreFiles):
-    """Restore the faces of a film, a folder of frames or a picture.
-
-    Sound, subtitles, chapters and time stamps are kept as they are, and so is every pixel
-    outside the faces. Other commands: `vidrestore info FILE` describes a file, `vidrestore review`
-    writes a page to inspect a result, `vidrestore weights list` lists the checkpoints that can be
-    downloaded, `vidrestore train CONFIG` trains a network.
-    """
-
-    only_track: Annotated[tuple[TrackNumbers, ...], tyro.conf.UseAppendAction] = ()
-    """Restore only this track, by its number in the record or the review; may be repeated."""
-    compare: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
-    """Also write a film with before and after side by side."""
-    report: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
-    """Also write a report of the run, as JSON."""
-    record: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
-    """Also write a record of what was synthesised in every frame, as JSON lines; `verify` reads
-    it."""
-    framemd5: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
-    """Also write checksums of the written film's frames, as FFmpeg's framemd5."""
-    review: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
-    """Also write a page to inspect the result: faces before and after, curves, every track."""
-    dry_run: bool = False
-    """Only estimate the number of segments and faces, the time, and the disk space needed."""
-    resume: bool = False
-    """Continue a run that was interrupted by a crash, a full disk or Ctrl-C."""
-    version: bool = False
-    """Print the version and exit."""
+def parse_restore(argv: Sequence[str]) -> tuple[RestoreCommand, Arguments]:
+    """Parse the arguments of the root command."""
+    arguments = parse(
+        argv,
+        RestoreCommand,
+        RestoreSettings,
+        JobSettings,
+        prog="vidrestore",
+        usage=_USAGE,
+        about=_ABOUT,
+    )
+    return arguments.make(RestoreCommand), arguments
 
 
 def run(argv: Sequence[str]) -> ExitCode:
     """Parse the arguments of the root command and restore."""
-    command = tyro.cli(
-        RestoreCommand,
-        prog="vidrestore",
-        args=with_bare_background(argv),
-        config=(tyro.conf.FlagCreatePairsOff,),
-    )
-    _check_side_files(command)
+    command, arguments = parse_restore(argv)
+    _check_side_files(command, arguments.typed)
     checked_source(command.source)
-    settings = settings_of(command)
-    job = command.job_settings(resume=command.resume)
+    settings = settings_of(command, arguments)
+    job = arguments.job
     if command.dry_run:
         return _dry_run(command, settings, job)
     begin = time.monotonic()
@@ -102,14 +112,14 @@ def run(argv: Sequence[str]) -> ExitCode:
         if command.report is not None:
             _write_report(command.report, report.to_json())
         if command.review is not None:
-            _write_review(command.review, command)
+            _write_review(command.review, command, settings)
         if not command.quiet:
             for line in summary_lines(report, command.output, time.monotonic() - begin):
                 say(line, stream=sys.stderr)
     return ExitCode.OK
 
 
-def _dry_run(command: RestoreCommand, settings: "RestoreSettings", job: "JobSettings") -> ExitCode:
+def _dry_run(command: RestoreCommand, settings: RestoreSettings, job: JobSettings) -> ExitCode:
     from vidrestore.cli.display.progress_bars import restore_display, say, warnings_on_stderr
     from vidrestore.cli.display.summary import dry_run_lines
     from vidrestore.jobs import dry_run
@@ -141,55 +151,41 @@ def _tell_what_is_kept(output: Path) -> None:
         say(line, stream=sys.stderr)
 
 
-def settings_of(command: RestoreCommand) -> "RestoreSettings":
-    """Return the settings that the options of a command stand for.
-
-    Raises:
-        UsageError: A value is out of range, or options do not go together.
-    """
-    return command.restore_settings(
-        only_tracks=tuple(number for numbers in command.only_track for number in numbers),
-        compare=command.compare,
-        record=_record_of(command),
-        framemd5=command.framemd5,
-    )
+def settings_of(command: RestoreCommand, arguments: Arguments) -> RestoreSettings:
+    """Return the settings that a command line stands for."""
+    settings = arguments.restore_settings()
+    if settings.record is None and command.review is not None:
+        # A review needs a record, which is removed once the page is written.
+        return replace(settings, record=temporary_record(command.review))
+    return settings
 
 
-def _record_of(command: RestoreCommand) -> Path | None:
-    """Return the path of the record; a review needs one, which is removed once it is written."""
-    if command.record is not None or command.review is None:
-        return command.record
-    return temporary_record(command.review)
-
-
-def _check_side_files(command: RestoreCommand) -> None:
+def _check_side_files(command: RestoreCommand, settings: RestoreSettings) -> None:
     """Refuse now what would fail after hours of work.
 
     Raises:
         ConfigError: The report or the review cannot be written there.
     """
-    others = [command.source, command.output, command.compare, command.record]
+    others = [command.source, command.output, settings.compare, settings.record]
     named = {"--report": command.report, "--review": command.review}
-    for option, path in named.items():
+    for flag, path in named.items():
         if path is not None:
-            check_side_file(option, path, others=others, overwrite=command.overwrite)
+            check_side_file(flag, path, others=others, overwrite=settings.overwrite)
         others.append(path)
     if command.review is not None:
         temporary_record(command.review).unlink(missing_ok=True)  # of a run that was killed
 
 
-def _write_review(page: Path, command: RestoreCommand) -> None:
-    record = command.record or temporary_record(page)
+def _write_review(page: Path, command: RestoreCommand, settings: RestoreSettings) -> None:
+    record = settings.record or temporary_record(page)
     # The record has only the names of files, not their folders.
-    files = {"model": command.model}
-    background = settings_of(command).background
-    if background is not None:
-        files["background"] = str(background)
+    files = {"model": settings.model}
+    if settings.background is not None:
+        files["background"] = str(settings.background)
     try:
         write_page(command.source, command.output, record, page, files=files)
     finally:
-        if command.record is None:
-            record.unlink(missing_ok=True)
+        temporary_record(page).unlink(missing_ok=True)
 
 
 def _write_report(path: Path, report: Mapping[str, object]) -> None:

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from vidrestore.jobs.batch_videos import BatchVideo, Wanted, batch_films
     from vidrestore.jobs.estimate import Estimate, dry_run
     from vidrestore.jobs.run import restore_video
-    from vidrestore.jobs.settings import JobSettings
     from vidrestore.jobs.store.job_folder import count_finished_segments, job_folder_path
 
 __all__ = [
@@ -20,7 +19,6 @@ __all__ = [
     "BatchVideo",
     "Estimate",
     "FilmResult",
-    "JobSettings",
     "Wanted",
     "batch_films",
     "count_finished_segments",
@@ -37,7 +35,6 @@ __getattr__, __dir__ = lazy_exports(
         "BatchVideo": "batch_videos",
         "Estimate": "estimate",
         "FilmResult": "batch",
-        "JobSettings": "settings",
         "Wanted": "batch_videos",
         "batch_films": "batch_videos",
         "count_finished_segments": "store.job_folder",

@@ -14,10 +14,9 @@ from vidrestore.jobs.batch_videos import BatchVideo
 from vidrestore.jobs.distributed.spread_engine import SpreadEngine
 from vidrestore.jobs.engine import Engine
 from vidrestore.jobs.run import open_engine, restore_with_engine
-from vidrestore.jobs.settings import JobSettings
 from vidrestore.pipeline.report import RestoreReport
-from vidrestore.pipeline.settings import RestoreSettings
 from vidrestore.progress import DownloadCallback, Progress, not_shown
+from vidrestore.settings import JobSettings, RestoreSettings
 from vidrestore.storage.atomic_output import atomic_file, check_target
 
 _WORKERS_A_FILM = 8

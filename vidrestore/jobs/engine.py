@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from vidrestore.pipeline.background.upscale_frames import BackgroundCost
     from vidrestore.pipeline.loading.model_facts import ModelFacts
     from vidrestore.pipeline.report import RestoreReport
-    from vidrestore.pipeline.settings import RestoreSettings
     from vidrestore.pipeline.setup import Setup
+    from vidrestore.settings import RestoreSettings
 
 
 class Run(Protocol):

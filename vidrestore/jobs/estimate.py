@@ -10,12 +10,12 @@ from math import ceil
 from pathlib import Path
 
 from vidrestore.errors import MediaError
+from vidrestore.jobs.plan import SegmentRule
 from vidrestore.jobs.run import open_engine, restore_with_engine
-from vidrestore.jobs.settings import JobSettings
 from vidrestore.media import VideoInfo, open_source
 from vidrestore.pipeline.report import RestoreReport
-from vidrestore.pipeline.settings import RestoreSettings
 from vidrestore.progress import DownloadCallback, not_shown
+from vidrestore.settings import JobSettings, RestoreSettings, config_from
 from vidrestore.storage.atomic_output import check_target
 
 _SAMPLES = 6
@@ -92,7 +92,7 @@ def dry_run(
     frames = sampled.frames if seconds is None else max(1, round(seconds * rate))
     share = frames / sampled.frames
     length = frames / rate
-    rule = job.rule()
+    rule = config_from(job, SegmentRule)
     return Estimate(
         frames=frames,
         faces=round(share * sampled.faces),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vidrestore.errors import ConfigError
+from vidrestore.settings import JobSettings, check_options, same_option
 
 if TYPE_CHECKING:
     from vidrestore.types import FinishedFrame
@@ -37,13 +37,12 @@ class Moment:
 class SegmentRule:
     """When a segment is long enough. Depends only on the film, so that plans are repeatable."""
 
-    seconds: float = 10.0
+    seconds: float = same_option(JobSettings, "segment_seconds")
     """After this time a segment ends at the next cut, after twice this time at the next key frame,
     and at the latest after three times this time."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.seconds <= 3600:
-            raise ConfigError(f"segment must be above 0 and at most 3600 s, got {self.seconds:g}")
+        check_options(self)
 
     def begins(self, first: Moment, before: Moment, now: Moment) -> bool:
         """Return whether a new segment begins at ``now``.

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from vidrestore.pipeline.loading.model_facts import ModelFacts
 from vidrestore.pipeline.record_lines import checkpoint_sha256, end_line, header_line, record_header
-from vidrestore.pipeline.settings import RestoreSettings
 from vidrestore.pipeline.setup import Setup
+from vidrestore.settings import RestoreSettings
 from vidrestore.storage.atomic_output import TempOutput, atomic_file, check_target
 from vidrestore.storage.file_errors import file_errors
 

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 
 from vidrestore.errors import ConfigError
 from vidrestore.jobs.engine import Engine, LocalEngine
+from vidrestore.jobs.plan import SegmentRule
 from vidrestore.jobs.progress_reporter import ProgressReporter
-from vidrestore.jobs.settings import JobSettings
 from vidrestore.jobs.store.fingerprint import job_fingerprint
 from vidrestore.jobs.store.job_folder import open_job, owns_existing_outputs
-from vidrestore.media import Source, open_source
+from vidrestore.media import EncoderSettings, Source, open_source
 from vidrestore.media.input.format_changes import check_constant_format
 from vidrestore.media.output.framemd5 import check_framemd5, write_framemd5
 from vidrestore.media.output.open_output import Output, open_output
 from vidrestore.pipeline.field_plan import plan_fields
 from vidrestore.pipeline.report import RestoreReport
-from vidrestore.pipeline.settings import RestoreSettings
 from vidrestore.progress import DownloadCallback, ProgressCallback, not_shown, silent
+from vidrestore.settings import JobSettings, RestoreSettings, config_from
 from vidrestore.storage.atomic_output import check_target, resolved_output_path
 from vidrestore.types import DisplayGeometry
 
@@ -190,7 +190,12 @@ def _run(
             cost = ready.background_cost(teller.frames_total)
             if cost is not None:
                 _LOG.warning("%s", cost.line(teller.frames_total))
-        run = ready.begun(outputs, rule=job.rule(), teller=teller, with_record=record is not None)
+        run = ready.begun(
+            outputs,
+            rule=config_from(job, SegmentRule),
+            teller=teller,
+            with_record=record is not None,
+        )
         run.run()
         teller.tell("finishing")
         segments = len(opened_job.journal.entries())
@@ -213,7 +218,7 @@ def _opened(
         info=source.info,
         time_range=source.time_range,
         source_path=source_path,
-        settings=settings.encoder_settings(),
+        settings=config_from(settings, EncoderSettings),
         overwrite=settings.overwrite,
         drop_unsupported=settings.drop_unsupported,
         geometry=geometry,

@@ -9,17 +9,14 @@ from vidrestore.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from vidrestore.pipeline.report import RestoreReport
-    from vidrestore.pipeline.settings import RestoreSettings
 
 __all__ = [
     "RestoreReport",
-    "RestoreSettings",
 ]
 
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
         "RestoreReport": "report",
-        "RestoreSettings": "settings",
     },
 )

@@ -11,7 +11,7 @@ from vidrestore.media.fields.pulldown import InverseTelecineSource
 from vidrestore.media.fields.split_weave import FieldRule
 from vidrestore.media.input.video_info import FieldOrder, VideoInfo
 from vidrestore.pipeline.field_stages import FieldMode
-from vidrestore.pipeline.settings import Deinterlace
+from vidrestore.settings import Deinterlace
 
 _ORDERS: Sequence[FieldOrder] = ("top first", "bottom first")
 

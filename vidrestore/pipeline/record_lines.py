@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from vidrestore import __version__
-from vidrestore.media import VideoInfo
+from vidrestore.media import EncoderSettings, VideoInfo
 from vidrestore.media.file_kinds import (
     LOSSLESS_IMAGES,
     ffmpeg_codec,
@@ -16,7 +16,6 @@ from vidrestore.media.file_kinds import (
 from vidrestore.media.output.encoders import encoder_choice
 from vidrestore.models.registry import RESTORERS
 from vidrestore.pipeline.loading.spandrel_models import SPANDREL_MODELS
-from vidrestore.pipeline.settings import RestoreSettings
 from vidrestore.record import (
     EndRecord,
     FaceRecord,
@@ -29,6 +28,7 @@ from vidrestore.record import end_line as _end_line
 from vidrestore.record import frame_line as _frame_line
 from vidrestore.record import header_line as _header_line
 from vidrestore.record.schema import JsonScalar, PointsXy
+from vidrestore.settings import RestoreSettings, config_from
 from vidrestore.storage.checksums import file_sha256
 from vidrestore.types import FinishedFace, FinishedFrame, FloatArray
 from vidrestore.weights.bundled import embedded
@@ -116,7 +116,7 @@ def output_file(
     else:
         height, width = info.geometry.coded_hw
         choice = encoder_choice(
-            settings.encoder_settings(), source, (height * scale, width * scale)
+            config_from(settings, EncoderSettings), source, (height * scale, width * scale)
         )
         codec = ffmpeg_codec(settings.codec)
         kept = choice.planar == source and _keeps_samples(settings, source.bit_depth)

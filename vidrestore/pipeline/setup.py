@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from vidrestore.devices import resolve_device, resolve_precision
+from vidrestore.devices import BATCH_SIZE, resolve_device, resolve_precision
 from vidrestore.faces.config import DetectorConfig
 from vidrestore.media import Source, VideoInfo
 from vidrestore.pipeline.background.upscale_frames import (
@@ -24,14 +24,12 @@ from vidrestore.pipeline.loading.load_upscaler import load_upscaler
 from vidrestore.pipeline.loading.model_facts import BackgroundFacts, ModelFacts
 from vidrestore.pipeline.record_lines import checkpoint_sha256
 from vidrestore.pipeline.report import RestoreReport, Tally
-from vidrestore.pipeline.settings import RestoreSettings
 from vidrestore.pipeline.side_by_side import side_by_side, side_by_side_geometry
 from vidrestore.pipeline.stages import Stages
 from vidrestore.safeguard.identity import IdentityMeter, embedded_face_embedding
+from vidrestore.settings import RestoreSettings
 from vidrestore.stage_timer import Stopwatch
 from vidrestore.types import DisplayGeometry, FinishedFrame, Frame
-
-_BATCH_SIZE = {"cpu": 4, "cuda": 16}
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -110,7 +108,7 @@ class Setup:
             restorer=restorer,
             geometry=info.geometry,
             settings=settings,
-            batch_size=settings.batch_size or _BATCH_SIZE[device.type],
+            batch_size=settings.batch_size or BATCH_SIZE[device.type],
             stopwatch=self.stopwatch,
             fields=self.fields if background is None else FieldMode(),
             background=background,

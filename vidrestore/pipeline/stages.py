@@ -16,17 +16,20 @@ from vidrestore.faces.tracking.shot_detection import THUMBNAIL_SIDE_PX
 from vidrestore.faces.tracking.tracker import TrackingStart, track_faces
 from vidrestore.media.color.region_rgb import preview_rgb
 from vidrestore.paste.composite import face_luma, pasted
+from vidrestore.paste.settings import PasteConfig
 from vidrestore.pipeline.background.upscale_frames import Background
 from vidrestore.pipeline.field_stages import FieldMode
-from vidrestore.pipeline.settings import RestoreSettings
 from vidrestore.restore.batching import restored_frames
 from vidrestore.restore.crops import RestoredCrops
 from vidrestore.restore.detail_blending import blended_frames
 from vidrestore.restore.restorer import Restorer
+from vidrestore.restore.settings import BlendingConfig, TemporalDenoiseConfig
 from vidrestore.restore.temporal_denoise import denoise_frames
+from vidrestore.safeguard.config import SafeguardConfig
 from vidrestore.safeguard.identity import IdentityMeter
 from vidrestore.safeguard.source_quality import rate_source_quality
 from vidrestore.safeguard.stage import check_after_restore, check_before_restore
+from vidrestore.settings import RestoreSettings, config_from
 from vidrestore.stage_timer import Stopwatch
 from vidrestore.types import (
     AlignedFace,
@@ -77,9 +80,12 @@ class Stages:
         """How many frames to each side what ``finished`` makes of a frame may depend on."""
         smoothed, settings = SmoothingConfig().max_window_frames, self.settings
         # Faces are steadied twice, before and after they are restored, and judged as often.
-        twice = (settings.steady_config().reach_frames, settings.blending_config().reach_frames)
-        steadied = sum(twice) if settings.steady > 0 else 0
-        guarded = 0 if self.meter is None else 2 * settings.safeguard_config().reach_frames
+        steadied = 0
+        if settings.steady > 0:
+            denoising = config_from(settings, TemporalDenoiseConfig)
+            steadied = denoising.reach_frames + config_from(settings, BlendingConfig).reach_frames
+        safeguard = config_from(settings, SafeguardConfig)
+        guarded = 0 if self.meter is None else 2 * safeguard.reach_frames
         return smoothed + steadied + guarded
 
     def analysed(
@@ -121,12 +127,12 @@ class Stages:
         watch = self.stopwatch
         smoothed = watch.timed("smooth", smoothed_faces(tracked))
         cut = map(self._align, smoothed)
-        safeguard = self.settings.safeguard_config()
+        safeguard = config_from(self.settings, SafeguardConfig)
         if self.meter is not None:
             guarded = check_before_restore(cut, config=safeguard)
             cut = watch.timed("guard", guarded)
         if self.settings.steady > 0:
-            steadied = denoise_frames(cut, config=self.settings.steady_config())
+            steadied = denoise_frames(cut, config=config_from(self.settings, TemporalDenoiseConfig))
             cut = watch.timed("steady", steadied)
         restored = restored_frames(
             cut,
@@ -135,7 +141,7 @@ class Stages:
             max_waiting_frames=_MAX_WAITING_FRAMES,
         )
         if self.settings.steady > 0:
-            blended = blended_frames(restored, config=self.settings.blending_config())
+            blended = blended_frames(restored, config=config_from(self.settings, BlendingConfig))
             restored = watch.timed("blend", blended)
         if self.meter is not None:
             judged = check_after_restore(restored, meter=self.meter, config=safeguard)
@@ -197,7 +203,7 @@ class Stages:
                 shown.frame,
                 geometry,
                 shown.faces,
-                config=self.settings.paste_config(),
+                config=config_from(self.settings, PasteConfig),
                 keep_chroma=restored.is_monochrome,
                 skipped_faces=shown.skipped_faces,
             )

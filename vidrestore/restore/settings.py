@@ -3,36 +3,37 @@
 from dataclasses import dataclass
 
 from vidrestore.errors import ConfigError
+from vidrestore.settings import RestoreSettings, check_options, same_option
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemporalDenoiseConfig:
     """How noise that differs from frame to frame is kept from the restorer."""
 
-    strength: float = 1.0
+    strength: float = same_option(RestoreSettings, "steady")
     """0 shows each frame as it is; 1 gives the neighbours that show the same its own weight."""
     reach_frames: int = 2
     """Neighbours taken to each side: bounds memory and the blur of what moves unseen."""
 
     def __post_init__(self) -> None:
-        _check(self.strength, self.reach_frames)
+        check_options(self)
+        _check_reach(self.reach_frames)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlendingConfig:
     """How restored detail that differs from frame to frame is blended."""
 
-    strength: float = 1.0
+    strength: float = same_option(RestoreSettings, "steady")
     """0 leaves restored faces as they are; 1 gives neighbours that show the same its own weight."""
     reach_frames: int = 2
     """Neighbours taken to each side: bounds memory and what a frame depends on."""
 
     def __post_init__(self) -> None:
-        _check(self.strength, self.reach_frames)
+        check_options(self)
+        _check_reach(self.reach_frames)
 
 
-def _check(strength: float, reach_frames: int) -> None:
-    if not 0.0 <= strength <= 1.0:
-        raise ConfigError(f"steady must be between 0 and 1, got {strength}")
+def _check_reach(reach_frames: int) -> None:
     if not 1 <= reach_frames <= 8:
         raise ConfigError(f"reach_frames must be 1 to 8, got {reach_frames}")

@@ -30,7 +30,7 @@ replaces the restored one: where the source shows next to nothing, even the trut
 
 from dataclasses import dataclass
 
-from vidrestore.errors import ConfigError
+from vidrestore.settings import RestoreSettings, check_options, same_option
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +78,13 @@ MEAN_FILTER_RADIUS = 3
 class SafeguardConfig:
     """How strongly faces are protected from a harmful restoration."""
 
-    strength: float = 1.0
+    strength: float = same_option(RestoreSettings, "safeguard")
     """0 protects nothing; 1 leaves faces unchanged where the readings require it."""
-    keep_good: float = 1.0
+    keep_good: float = same_option(RestoreSettings, "keep_good")
     """How strongly faces that are already good are left unchanged."""
 
     def __post_init__(self) -> None:
-        for name in ("strength", "keep_good"):
-            value = getattr(self, name)
-            if not 0.0 <= value <= 1.0:
-                option = "safeguard" if name == "strength" else "keep-good"
-                raise ConfigError(f"--{option} must be between 0 and 1, got {value}")
+        check_options(self)
 
     @property
     def reach_frames(self) -> int:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from vidrestore.errors import WeightsError
-from vidrestore.weights.model_options import check_knob
+from vidrestore.weights.model_options import check_model_option
 
 _DIFFERENCE, _SCALE = "detail.difference.", "detail.scale."
 _INT8_MAX = 127
@@ -85,7 +85,7 @@ def blended(state: Mapping[str, Tensor], detail: float, path: Path) -> dict[str,
         ConfigError: ``detail`` is not 0 to 1.
         WeightsError: These are not two ends of one network.
     """
-    check_knob("detail", detail)
+    check_model_option("detail", detail)
     own = [name for name in state if not name.startswith((_DIFFERENCE, _SCALE))]
     known = {prefix + name for prefix in ("", _DIFFERENCE, _SCALE) for name in own}
     if extra := sorted(state.keys() - known):

@@ -1,36 +1,41 @@
-"""Knobs that only some models have: a number from 0 to 1 each, refused by all others."""
+"""Settings that only some models support; all others refuse them."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from vidrestore.errors import ConfigError
+from vidrestore.settings import RestoreSettings, setting_of
 
 MODEL_OPTIONS: Mapping[str, str] = MappingProxyType(
     {"fidelity": "codeformer", "detail": "weights with two ends"}
 )
-"""Name of the option -> what has it."""
+"""Name of the setting -> what supports it."""
 
 
-def check_knob(name: str, value: float | None) -> None:
-    """Check the range of a knob; None is the model's own choice.
+def check_model_option(name: str, value: float | None, *, label: str | None = None) -> None:
+    """Check the range of a model option.
+
+    Args:
+        name: A key of ``MODEL_OPTIONS``.
+        value: Its value; None leaves the choice to the model.
+        label: What the message calls it, if not by its name.
 
     Raises:
-        ConfigError: It is not 0 to 1.
+        ConfigError: The value is out of range.
     """
-    if value is not None and not 0 <= value <= 1:
-        raise ConfigError(f"{name} must be 0 to 1, got {value}")
+    setting_of(RestoreSettings, name).check(value, name=label)
 
 
 def reject_model_option(name: str, value: float | None, *, model: str) -> None:
-    """Check that a knob was left alone.
+    """Check that an option is not set for a model that does not support it.
 
     Args:
-        name: Of ``MODEL_OPTIONS``.
-        value: What was asked for.
-        model: Network or file that has no such knob.
+        name: A key of ``MODEL_OPTIONS``.
+        value: Its value; None if it is not set.
+        model: The model or checkpoint file, for the message.
 
     Raises:
-        ConfigError: It was not.
+        ConfigError: It is set.
     """
     if value is not None:
         raise ConfigError(f"--{name} is for {MODEL_OPTIONS[name]} only, {model} has none")

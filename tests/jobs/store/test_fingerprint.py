@@ -3,13 +3,17 @@
 from pathlib import Path
 
 import pytest
+import torch
 from support.clips import make_clip
 from support.zoo import compact_file
 
 from vidrestore import JobSettings, RestoreSettings
+from vidrestore.devices import resolve_precision
 from vidrestore.jobs.estimate import dry_run
 from vidrestore.jobs.store.fingerprint import job_fingerprint, this_machine
 from vidrestore.media import VideoInfo, probe
+
+PRECISION = "bf16" if resolve_precision("auto", torch.device("cpu")) == torch.bfloat16 else "fp32"
 
 
 @pytest.fixture
@@ -18,7 +22,7 @@ def info(tmp_path: Path) -> VideoInfo:
 
 
 def identity(info: VideoInfo, **settings: object) -> dict[str, str]:
-    chosen = RestoreSettings(device="cpu", **settings)  # type: ignore[arg-type]
+    chosen = RestoreSettings(**{"device": "cpu", **settings})  # type: ignore[arg-type]
     return job_fingerprint(info, chosen, JobSettings(), this_machine(chosen))
 
 
@@ -29,22 +33,66 @@ def changed(one: dict[str, str], other: dict[str, str]) -> set[str]:
 def test_the_network_and_the_size_of_its_output_are_part_of_a_job(info: VideoInfo) -> None:
     plain, small = identity(info), identity(info, background="compact")
 
-    assert changed(plain, small) == {"setting background", "weights of the background"}
-    assert changed(small, identity(info, background="compact", scale=2)) == {"setting scale"}
-    assert changed(small, identity(info, background="realesrgan")) == {
-        "setting background",
-        "weights of the background",
-    }
+    assert changed(plain, small) == {"--background", "--scale"}
+    assert changed(small, identity(info, background="compact", scale=2)) == {"--scale"}
+    assert changed(small, identity(info, background="realesrgan")) == {"--background"}
 
 
-def test_other_bytes_under_the_same_name_are_another_network(
-    info: VideoInfo, tmp_path: Path
+@pytest.mark.parametrize("setting", ["background", "model"])
+def test_other_weights_in_a_file_of_the_same_name_are_another_network(
+    info: VideoInfo, tmp_path: Path, setting: str
 ) -> None:
     path = compact_file(tmp_path, 2)
-    before = identity(info, background=path)
+    value = str(path) if setting == "model" else path
+    before = identity(info, **{setting: value})
     compact_file(tmp_path, 2, seed=1)
 
-    assert changed(before, identity(info, background=path)) == {"weights of the background"}
+    assert changed(before, identity(info, **{setting: value})) == {f"--{setting}"}
+
+
+@pytest.mark.parametrize("setting", ["background", "model"])
+def test_two_spellings_of_a_file_are_one_network(
+    info: VideoInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
+    path = compact_file(tmp_path, 2)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    kind = str if setting == "model" else Path
+    spellings = (path, path.name, f"./{path.name}", f"~/{path.name}")
+
+    first, *others = [identity(info, **{setting: kind(each)}) for each in spellings]
+
+    assert all(other == first for other in others)
+
+
+@pytest.mark.parametrize(
+    ("typed", "other"),
+    [
+        ({"device": "auto"}, {"device": "cpu"}),
+        ({"precision": "auto"}, {"precision": PRECISION}),
+        ({"codec": "h264"}, {"codec": "h264", "crf": 16, "preset": "veryfast"}),
+        ({"background": "compact"}, {"background": "compact", "scale": 1}),
+        ({"batch_size": None}, {"batch_size": 4}),
+        ({"min_face_px": 24}, {"min_face_px": 24.0}),
+        ({"only_tracks": (5, 3, 3)}, {"only_tracks": (3, 5)}),
+        ({"record": Path("one.jsonl")}, {"record": Path("two.jsonl")}),
+        ({}, {"overwrite": True, "framemd5": Path("sums")}),
+    ],
+    ids=str,
+)
+@pytest.mark.skipif(torch.cuda.is_available(), reason="auto is a GPU here")
+def test_settings_that_resolve_to_the_same_values_are_one_job(
+    info: VideoInfo, typed: dict[str, object], other: dict[str, object]
+) -> None:
+    assert changed(identity(info, **typed), identity(info, **other)) == set()
+
+
+def test_every_other_setting_is_part_of_a_job(info: VideoInfo) -> None:
+    before = identity(info)
+
+    assert changed(before, identity(info, strength=0.5)) == {"--strength"}
+    assert changed(before, identity(info, crf=17)) == {"--crf"}
+    assert changed(before, identity(info, record=Path("r.jsonl"))) == {"--record"}
 
 
 def test_a_dry_run_does_not_say_the_cost_for_every_sample(

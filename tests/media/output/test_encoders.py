@@ -9,7 +9,7 @@ from vidrestore.media.output.encoders import encoder_choice
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"codec": "divx"}, "unknown codec .divx.; choose from: h264, .*, prores, dnxhr"),
+        ({"codec": "divx"}, "codec must be one of h264, .*, prores, dnxhr, got 'divx'"),
         ({"codec": "h264", "crf": 60}, "crf of h264 must be 0 to 51, got 60"),
         ({"codec": "ffv1", "crf": 10}, "ffv1 has no crf; leave it out"),
         ({"codec": "h265", "preset": "quick"}, "unknown preset 'quick' of h265"),

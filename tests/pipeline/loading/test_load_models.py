@@ -251,7 +251,7 @@ def test_detail_is_refused_by_other_models_before_anything_is_fetched(
 @pytest.mark.usefixtures("lite_with_ends")
 @pytest.mark.parametrize("wrong", [-0.5, 1.01, float("nan")])
 def test_a_detail_out_of_range_is_refused_by_settings_and_by_the_loader(wrong: float) -> None:
-    with pytest.raises(ConfigError, match="detail must be 0 to 1"):
+    with pytest.raises(ConfigError, match="detail must be a number from 0 to 1"):
         RestoreSettings(detail=wrong)
-    with pytest.raises(ConfigError, match="detail must be 0 to 1"):
+    with pytest.raises(ConfigError, match="detail must be a number from 0 to 1"):
         loaded("lite", detail=wrong)

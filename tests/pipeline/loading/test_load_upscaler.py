@@ -17,7 +17,7 @@ from vidrestore.errors import ConfigError, UnknownModelError, WeightsError
 from vidrestore.models.upscalers.registry import UPSCALERS
 from vidrestore.pipeline.background.tiled_upscaler import Upscaler
 from vidrestore.pipeline.loading import spandrel_models as zoo
-from vidrestore.pipeline.loading.load_upscaler import background_of, load_upscaler
+from vidrestore.pipeline.loading.load_upscaler import load_upscaler
 
 CPU = torch.device("cpu")
 DATA = files("vidrestore.models") / "data"
@@ -103,38 +103,12 @@ def test_weights_for_faces_are_refused_with_their_own_option() -> None:
         loaded(path)
 
 
-@pytest.mark.parametrize(
-    ("text", "device", "background"),
-    [
-        ("auto", "cpu", "compact"),
-        ("realesrgan", "cpu", "realesrgan"),
-        ("x2.pth", "cpu", Path("x2.pth")),
-        ("realesgan", "cpu", "realesgan"),
-    ],
-)
-def test_the_text_of_the_option_is_a_name_or_a_file(
-    text: str, device: str, background: str | Path
-) -> None:
-    assert background_of(text, device) == background
-
-
-def test_a_file_without_an_ending_is_a_file_but_a_name_comes_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in ("mine", "compact"):
-        (tmp_path / name).write_bytes(b"")
-
-    assert background_of("mine", "cpu") == Path("mine")
-    assert background_of("compact", "cpu") == "compact"
-
-
 def test_settings_refuse_what_no_network_is_called_and_sizes_that_do_not_exist() -> None:
     with pytest.raises(UnknownModelError, match="did you mean 'compact'"):
         RestoreSettings(background="compakt")
-    with pytest.raises(ConfigError, match="scale must be 1, 2 or 4, got 3"):
+    with pytest.raises(ConfigError, match="scale must be one of 1, 2, 4, got 3"):
         RestoreSettings(background="compact", scale=3)
-    with pytest.raises(ConfigError, match="set background, too"):
+    with pytest.raises(ConfigError, match="scale needs background"):
         RestoreSettings(scale=2)
 
 

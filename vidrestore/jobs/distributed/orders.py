@@ -10,7 +10,7 @@ from vidrestore.jobs.store.segment_files import Damage
 from vidrestore.media.output.open_output import SegmentWriterFactory
 from vidrestore.pipeline.background.upscale_frames import BackgroundCost
 from vidrestore.pipeline.loading.model_facts import ModelFacts
-from vidrestore.pipeline.settings import RestoreSettings
+from vidrestore.settings import RestoreSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,8 +27,8 @@ from vidrestore.jobs.store.job_folder import Job
 from vidrestore.media.output.open_output import Output
 from vidrestore.pipeline.background.upscale_frames import BackgroundCost
 from vidrestore.pipeline.loading.load_models import fetch_networks
-from vidrestore.pipeline.settings import RestoreSettings
 from vidrestore.pipeline.setup import Setup
+from vidrestore.settings import RestoreSettings
 
 _STEP_SECONDS = 1.0
 _ANSWERS_A_SECOND = 50

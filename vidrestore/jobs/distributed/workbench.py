@@ -8,9 +8,9 @@ from vidrestore.jobs.distributed.orders import VideoSpec
 from vidrestore.media import Source, open_source
 from vidrestore.pipeline.field_plan import plan_fields
 from vidrestore.pipeline.loading.model_facts import ModelFacts
-from vidrestore.pipeline.settings import RestoreSettings
 from vidrestore.pipeline.setup import Setup
 from vidrestore.pipeline.stages import Stages
+from vidrestore.settings import RestoreSettings, only_affecting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -88,6 +88,4 @@ def _stages(prepared: Setup, last: OpenFilm | None) -> Stages:
 
 
 def _same_networks(one: RestoreSettings, other: RestoreSettings) -> bool:
-    return replace(one, compare=None, record=None, framemd5=None) == replace(
-        other, compare=None, record=None, framemd5=None
-    )
+    return only_affecting(one, "bytes") == only_affecting(other, "bytes")

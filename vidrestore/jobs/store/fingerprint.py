@@ -1,23 +1,22 @@
 """Everything that the bytes of a segment depend on: source, settings, program and machine."""
 
-import dataclasses
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
-from vidrestore.devices import resolve_device, resolve_precision
-from vidrestore.jobs.settings import JobSettings
+from vidrestore.devices import BATCH_SIZE, resolve_device, resolve_precision
 from vidrestore.media import VideoInfo
 from vidrestore.pipeline.report import versions
-from vidrestore.pipeline.settings import RestoreSettings
+from vidrestore.settings import CODECS, JobSettings, RestoreSettings, settings_of
 from vidrestore.storage.checksums import file_sha256
 from vidrestore.storage.file_errors import file_errors
 
+FORMAT = "format of the fingerprint"
+_FORMAT_NUMBER = "2"
 _ENDS_BYTES = 1 << 20
-_NOT_OF_THE_BYTES = ("overwrite", "framemd5")
-_WHETHER = ("compare", "record")
-"""Settings of which only their presence counts: any file name gets the same content."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +50,9 @@ def job_fingerprint(
 ) -> dict[str, str]:
     """Return the values that must be unchanged when a run resumes, by name, as text.
 
+    Settings count by what they resolve to: ``auto`` as the device that it finds, a file of weights
+    as its checksum.
+
     Args:
         info: Description of the source. A file is compared by its size and both its ends, a folder
             by names, sizes and times.
@@ -58,41 +60,64 @@ def job_fingerprint(
         job: Where segments end.
         machine: Where the networks run.
     """
-    identity = {f"package {name}": version for name, version in versions().items()}
-    for field in dataclasses.fields(settings):
-        value = getattr(settings, field.name)
-        if field.name in _WHETHER:
-            value = value is not None
-        if field.name not in _NOT_OF_THE_BYTES:
-            identity[f"setting {field.name}"] = str(value)
-    identity["source"] = info.path.absolute().name
-    identity["contents of the source"] = _fingerprint(info.path)
-    identity["device"] = machine.device
-    identity["precision"] = machine.precision
+    resolved = _resolved(settings, machine)
+    values = {f"package {name}": version for name, version in versions().items()}
+    values[FORMAT] = _FORMAT_NUMBER
+    for owner in (settings, job):
+        for setting in settings_of(type(owner)):
+            name = setting.name
+            value: Any = resolved[name] if setting.option.resolved else getattr(owner, name)
+            if setting.option.affects == "presence":
+                value = value is not None
+            elif setting.type is float and value is not None:
+                value = float(value)  # 24 and 24.0 are one value
+            if setting.option.affects != "nothing":
+                values[setting.flag] = str(value)
+    values["source"] = info.path.absolute().name
+    values["contents of the source"] = _source_digest(info.path)
     if machine.device == "cpu":
-        identity["number of threads"] = str(machine.threads)
-    identity["segment"] = f"{job.segment_seconds:g} s"
-    identity["weights"] = _weights_of(settings.model)
-    if settings.background is not None:
-        identity["weights of the background"] = _weights_of(settings.background)
-    return identity
+        values["number of threads"] = str(machine.threads)
+    return values
 
 
-def _weights_of(model: str | Path) -> str:
-    """Return the checksum of a weights file. The package's weights have names instead."""
-    path = Path(model)
-    return file_sha256(path) if path.is_file() else str(model)
+def _resolved(settings: RestoreSettings, machine: Machine) -> Mapping[str, object]:
+    """Return what the settings with ``Option.resolved`` stand for."""
+    # Imported here: the tables of networks need torch, which a refusal does not wait for.
+    from vidrestore.models.registry import RESTORERS
+    from vidrestore.pipeline.loading.spandrel_models import SPANDREL_MODELS
+
+    is_name = settings.model in RESTORERS or settings.model in SPANDREL_MODELS
+    background, scale, codec = settings.background, settings.scale, CODECS[settings.codec]
+    if isinstance(background, str):
+        scale = scale or 1
+    return {
+        "model": settings.model if is_name else _weights(settings.model),
+        "background": background if isinstance(background, str | None) else _weights(background),
+        "device": machine.device,
+        "precision": machine.precision,
+        "batch_size": settings.batch_size or BATCH_SIZE[machine.device.partition(":")[0]],
+        "scale": scale,
+        "crf": codec.crf if settings.crf is None else settings.crf,
+        "preset": settings.preset or codec.preset,
+        "only_tracks": sorted({*settings.only_tracks}),
+    }
 
 
-def _fingerprint(path: Path) -> str:
+def _weights(file: str | PathLike[str]) -> str:
+    """Return the checksum of a file of weights; its name if there is no such file."""
+    path = Path(file).expanduser()
+    return f"SHA-256 {file_sha256(path)}" if path.is_file() else str(file)
+
+
+def _source_digest(path: Path) -> str:
     digest = hashlib.sha256()
     with file_errors(path):
-        for part in _folder_parts(path) if path.is_dir() else _file_parts(path):
-            digest.update(part)
+        for data in _folder_data(path) if path.is_dir() else _file_data(path):
+            digest.update(data)
     return digest.hexdigest()[:16]
 
 
-def _file_parts(path: Path) -> Iterator[bytes]:
+def _file_data(path: Path) -> Iterator[bytes]:
     size = path.stat().st_size
     yield str(size).encode()
     with path.open("rb") as file:
@@ -101,7 +126,7 @@ def _file_parts(path: Path) -> Iterator[bytes]:
         yield file.read(_ENDS_BYTES)
 
 
-def _folder_parts(path: Path) -> Iterator[bytes]:
-    for each in sorted(path.iterdir()):
-        state = each.stat()
-        yield f"{each.name}:{state.st_size}:{state.st_mtime_ns};".encode(errors="surrogateescape")
+def _folder_data(path: Path) -> Iterator[bytes]:
+    for file in sorted(path.iterdir()):
+        state = file.stat()
+        yield f"{file.name}:{state.st_size}:{state.st_mtime_ns};".encode(errors="surrogateescape")

@@ -12,6 +12,7 @@ from typing import IO
 
 from vidrestore.errors import MediaError
 from vidrestore.jobs.store.analysis_log import prefix_crc32
+from vidrestore.jobs.store.fingerprint import FORMAT
 from vidrestore.jobs.store.journal import Journal, JournalEntry
 from vidrestore.jobs.store.pending_segments import (
     AHEAD,
@@ -247,6 +248,11 @@ def _check_identity(path: Path, identity: Mapping[str, str], target: Path) -> No
         raise MediaError(
             f"{target}: {path.parent.name} of an earlier run cannot be read; "
             "start over with --overwrite"
+        )
+    if before.get(FORMAT) != identity.get(FORMAT):
+        raise MediaError(
+            f"{target}: the interrupted run in {path.parent.name} is of another version of "
+            "vidrestore; finish it with that version, or start over with --overwrite"
         )
     for name in sorted({*before, *identity}):
         old, new = before.get(name, "nothing"), identity.get(name, "nothing")

@@ -12,6 +12,7 @@ from vidrestore.errors import MediaError
 from vidrestore.media.color.pixel_conversion import Loss, loss_between
 from vidrestore.media.color.pixel_formats import PLANAR
 from vidrestore.media.output.encoder_table import DNXHR_FORMATS, EncoderSettings, EncoderSpec
+from vidrestore.settings import CODECS
 from vidrestore.types import PixelFormat
 
 # Slices of FFV1 by number of samples: more of them lose less to damage, and use more threads.
@@ -121,9 +122,9 @@ def encoder_options(
     settings: EncoderSettings, planar: PixelFormat, coded_hw: tuple[int, int]
 ) -> dict[str, str]:
     """Return FFmpeg's options for the encoder of pictures of a size and format."""
-    spec = settings.spec
+    spec, codec = settings.spec, CODECS[settings.codec]
     options = dict(spec.options)
-    preset = settings.preset or spec.preset
+    preset = settings.preset or codec.preset
     if settings.codec == "prores" and preset is None:
         preset = "hq" if planar.chroma_shift_xy == (1, 0) else "4444"
     if settings.codec == "dnxhr":
@@ -136,7 +137,7 @@ def encoder_options(
             options["slices"] = str(slices)
     if preset is not None:
         options[spec.preset_option] = preset
-    crf = settings.crf if settings.crf is not None else spec.crf
+    crf = settings.crf if settings.crf is not None else codec.crf
     if crf is not None:
         options["crf"] = f"{crf:g}"
     return options

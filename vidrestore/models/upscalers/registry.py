@@ -2,15 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from types import MappingProxyType
 
 from torch import nn
 
-from vidrestore.errors import UnknownModelError
 from vidrestore.models.common.state_shapes import Shapes, matches_state
 from vidrestore.models.upscalers.compact import CompactUpscaler
 from vidrestore.models.upscalers.rrdbnet import RRDBNet
+from vidrestore.settings import check_upscaler_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,14 +58,8 @@ def upscaler_spec(name: str) -> UpscalerSpec:
     Raises:
         UnknownModelError: There is none; the message lists those there are.
     """
-    if name in UPSCALERS:
-        return UPSCALERS[name]
-    near = get_close_matches(name, UPSCALERS, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise UnknownModelError(
-        f"unknown background {name!r}; {hint}choose from: {', '.join(sorted(UPSCALERS))}, or name "
-        "a checkpoint file"
-    )
+    check_upscaler_name(name)
+    return UPSCALERS[name]
 
 
 def upscaler_of(shapes: Shapes) -> UpscalerSpec | None:

@@ -3,6 +3,7 @@
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import torch
 from torch import nn
@@ -14,9 +15,9 @@ from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, embedded_mt
 from vidrestore.models.architecture_detection import detect_architecture, refusal
 from vidrestore.models.registry import RESTORERS, RestorerSpec, restorer_spec
 from vidrestore.pipeline.loading.spandrel_models import SPANDREL_MODELS, require_zoo, zoo_restorer
-from vidrestore.pipeline.settings import DETECTORS
 from vidrestore.progress import DownloadCallback, not_shown
 from vidrestore.restore.restorer import Restorer
+from vidrestore.settings import DetectorName
 from vidrestore.weights.bundled import embedded
 from vidrestore.weights.cache import ready, weights_folder
 from vidrestore.weights.license_notice import entry_of_file, warn_non_commercial
@@ -24,6 +25,7 @@ from vidrestore.weights.load import load_state, load_weights, read_state, read_w
 from vidrestore.weights.model_options import reject_model_option
 
 _CHECKPOINT_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors", ".bin")
+DETECTORS: tuple[DetectorName, ...] = get_args(DetectorName)
 _RETINAFACE_WEIGHTS = {
     "retinaface": "retinaface-resnet50",
     "retinaface-mobile": "retinaface-mobile0.25",

@@ -6,10 +6,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from vidrestore.devices import resolve_device
 from vidrestore.errors import WeightsError
 from vidrestore.models.architecture_detection import detect_architecture
-from vidrestore.models.upscalers.registry import UPSCALERS, UpscalerSpec, upscaler_of, upscaler_spec
+from vidrestore.models.upscalers.registry import UpscalerSpec, upscaler_of, upscaler_spec
 from vidrestore.pipeline.background.tiled_upscaler import SuperResolution, Upscaler
 from vidrestore.pipeline.loading.spandrel_models import described, supported_dtype
 from vidrestore.weights.bundled import embedded
@@ -19,23 +18,6 @@ _DEFAULT_SCALE = 1
 """Scale of the networks inside the package: by default a film keeps its size."""
 # Purely convolutional networks are fastest in this layout; attention code often needs the other.
 _CHANNELS_LAST = frozenset({"Compact", "ESRGAN"})
-
-
-def background_of(text: str, device: str) -> str | Path:
-    """Return the setting ``background`` for the text of the option.
-
-    Args:
-        text: A name, a checkpoint file, or ``auto`` for the name that suits the device.
-        device: The setting ``device``.
-
-    Raises:
-        DeviceError: There is no such device.
-    """
-    if text == "auto":
-        return "realesrgan" if resolve_device(device).type == "cuda" else "compact"
-    path = Path(text)
-    is_file = text not in UPSCALERS and (path.suffix != "" or path.is_file())
-    return path if is_file else text
 
 
 def load_upscaler(

@@ -9,7 +9,7 @@ from vidrestore.training.data.dataset import SampleConfig
 from vidrestore.training.data.face_sources import RecipeShare
 from vidrestore.training.engine.optimizers import AdamConfig
 from vidrestore.training.validation import ValidationConfig
-from vidrestore.weights.model_options import check_knob
+from vidrestore.weights.model_options import check_model_option
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +190,7 @@ class DeviceRunConfig:
             raise ConfigError("precision fp16 has too few exponents for gradients; take bf16")
         if self.log_every < 1 or not self.stages:
             raise ConfigError("log_every must be >= 1, and there must be a stage")
-        check_knob("default detail", self.default_detail)
+        check_model_option("detail", self.default_detail, label="default detail")
         for at, stage in enumerate(self.stages):
             self._check(stage, earlier=self.stages[:at])
         kept = [stage.keeps for stage in self.stages if stage.keeps]

@@ -1,0 +1,112 @@
+"""Options made from the settings: they reach them, and the help groups them."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from vidrestore import JobSettings, RestoreSettings
+from vidrestore.cli import main
+from vidrestore.cli.exit_codes import ExitCode, UsageError
+from vidrestore.cli.options import background_for, name_or_file
+from vidrestore.cli.restore import RestoreCommand, parse_restore
+from vidrestore.settings import GROUPS, settings_of
+
+CLASSES = (RestoreCommand, RestoreSettings, JobSettings)
+
+
+def help_of(*words: str, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    """Return the help: heading of a group -> its text."""
+    assert main([*words, "--help"]) == ExitCode.OK
+    text = capsys.readouterr().out
+    parts = re.split(r"^([A-Z][\w ]+):$", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def options_in(text: str) -> list[str]:
+    return re.findall(r"^  (?:-\w \S+, )?(--[\w-]+)", text, flags=re.MULTILINE)
+
+
+def test_the_help_has_every_option_once_in_its_group_and_the_most_used_first(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    groups = help_of(capsys=capsys)
+    settings = [each for owner in CLASSES for each in settings_of(owner)]
+
+    assert list(groups) == ["Most used", *GROUPS]
+    most_used = options_in(groups["Most used"])
+    assert most_used == ["--output", "--model", "--detail", "--background", "--codec", "--resume"]
+    for name in GROUPS:
+        expected = {each.flag for each in settings if each.option.group == name}
+        assert {*options_in(groups[name])} == expected - {*most_used, "--source"}
+
+
+def test_the_help_of_a_batch_has_six_most_used_options_and_none_that_is_for_one_film(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    groups = help_of("batch", capsys=capsys)
+    named = [option for text in groups.values() for option in options_in(text)]
+
+    assert len(options_in(groups["Most used"])) == 6
+    assert len(named) == len({*named})
+    assert not {"--only-track", "--resume", "--dry-run", "--review"} & {*named}
+
+
+def test_the_help_says_what_a_default_means(capsys: pytest.CaptureFixture[str]) -> None:
+    text = " ".join(" ".join(help_of(capsys=capsys).values()).split())
+
+    assert "(default: chosen for the device)" in text
+    assert "(default: 24)" in text
+    assert "longer side" in text
+    assert "None" not in text
+
+
+def test_every_settings_class_has_its_defaults_without_options() -> None:
+    command, arguments = parse_restore(["film.mkv", "-o", "out.mkv"])
+
+    assert command == RestoreCommand(source=Path("film.mkv"), output=Path("out.mkv"))
+    assert arguments.restore_settings() == RestoreSettings()
+    assert arguments.job == JobSettings()
+
+
+def test_options_of_the_job_reach_it() -> None:
+    words = "film.mkv -o out.mkv --resume --segment 2.5 --engine ray --workers 3"
+    _, arguments = parse_restore(words.split())
+
+    expected = JobSettings(resume=True, segment_seconds=2.5, engine="ray", workers=3)
+    assert arguments.job == expected
+
+
+@pytest.mark.parametrize(
+    "words", ["--workers 2", "--scale 2", "--start 5 --end 4", "--pulldown --deinterlace field"]
+)
+def test_options_that_do_not_go_together_are_wrong_usage(words: str) -> None:
+    with pytest.raises(UsageError):
+        parse_restore(["film.mkv", "-o", "out.mkv", *words.split()])
+
+
+@pytest.mark.parametrize(
+    ("text", "background"),
+    [
+        ("realesrgan", "realesrgan"),
+        ("x2.pth", Path("x2.pth")),
+        ("realesgan", "realesgan"),
+    ],
+)
+def test_a_background_is_a_name_or_a_file(text: str, background: str | Path) -> None:
+    assert name_or_file(text) == background
+
+
+def test_the_background_of_a_cpu_is_the_small_one() -> None:
+    assert background_for("cpu") == "compact"
+
+
+def test_a_file_without_a_suffix_is_a_file_but_a_name_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("mine", "compact"):
+        (tmp_path / name).write_bytes(b"")
+
+    assert name_or_file("mine") == Path("mine")
+    assert name_or_file("compact") == "compact"

@@ -1,0 +1,90 @@
+"""A run is resumed if its settings resolve to those of the interrupted one, however written."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from support.clips import Clip, make_clip
+from support.zoo import compact_file
+
+from vidrestore import JobSettings, RestoreReport, RestoreSettings, restore_video
+from vidrestore.errors import MediaError
+from vidrestore.jobs.store import fingerprint
+from vidrestore.jobs.store.job_folder import count_finished_segments
+from vidrestore.progress import Progress
+
+SETTINGS: dict[str, Any] = {"codec": "ffv1", "device": "cpu", "safeguard": 0}
+RESUME = JobSettings(segment_seconds=0.2, resume=True)
+
+
+class StoppedError(Exception):
+    """Stands in for whatever stops a run."""
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    return make_clip(tmp_path / "film.mkv", Clip(ticks=tuple(range(40)), size_hw=(32, 32)))
+
+
+def interrupt(film: Path, **settings: Any) -> Path:
+    """Return the output of a run that was stopped after its first segments."""
+    target = film.with_name("out.mkv")
+
+    def stop(_progress: Progress) -> None:
+        if count_finished_segments(target):
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        restore_video(
+            film,
+            target,
+            settings=RestoreSettings(**{**SETTINGS, **settings}),
+            job=JobSettings(segment_seconds=0.2),
+            on_progress=stop,
+        )
+    return target
+
+
+def resume(film: Path, **settings: Any) -> RestoreReport:
+    chosen = RestoreSettings(**{**SETTINGS, **settings})
+    return restore_video(film, film.with_name("out.mkv"), settings=chosen, job=RESUME)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="auto is a GPU here")
+def test_a_run_on_the_device_auto_is_resumed_on_the_cpu(film: Path) -> None:
+    interrupt(film, device="auto")
+
+    assert resume(film, device="cpu").frames == 40
+
+
+def test_a_run_is_resumed_with_another_spelling_of_a_path(
+    film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(film.parent)
+    network = compact_file(film.parent, 2)
+    interrupt(film, background=network)
+
+    assert resume(film, background=Path(network.name)).frames == 40
+
+
+def test_a_run_is_not_resumed_with_a_replaced_background(film: Path) -> None:
+    network = compact_file(film.parent, 2)
+    target = interrupt(film, background=network)
+    compact_file(film.parent, 2, seed=1)
+
+    with pytest.raises(MediaError, match=r"cannot be resumed.*--background was SHA-256 .*"):
+        resume(film, background=network)
+    assert count_finished_segments(target)
+
+
+def test_a_job_of_an_older_version_is_refused_with_the_reason(
+    film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(fingerprint, "_FORMAT_NUMBER", "1")
+        target = interrupt(film)
+
+    with pytest.raises(MediaError, match=r"of another version of vidrestore.*--overwrite"):
+        resume(film)
+    assert count_finished_segments(target)

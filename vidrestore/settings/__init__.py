@@ -1,0 +1,54 @@
+"""Every setting once: its name, type, default, range, help and group. Needs no library."""
+
+from vidrestore.settings.codecs import CODECS, CodecName, check_encoding
+from vidrestore.settings.job import EngineName, JobSettings
+from vidrestore.settings.option import (
+    GROUPS,
+    Group,
+    Option,
+    Setting,
+    check_options,
+    config_from,
+    only_affecting,
+    option,
+    required,
+    same_option,
+    setting_of,
+    settings_of,
+)
+from vidrestore.settings.restoration import (
+    UPSCALER_NAMES,
+    Deinterlace,
+    DetectorName,
+    MaskShape,
+    PrecisionName,
+    RestoreSettings,
+    check_upscaler_name,
+)
+
+__all__ = [
+    "CODECS",
+    "GROUPS",
+    "UPSCALER_NAMES",
+    "CodecName",
+    "Deinterlace",
+    "DetectorName",
+    "EngineName",
+    "Group",
+    "JobSettings",
+    "MaskShape",
+    "Option",
+    "PrecisionName",
+    "RestoreSettings",
+    "Setting",
+    "check_encoding",
+    "check_options",
+    "check_upscaler_name",
+    "config_from",
+    "only_affecting",
+    "option",
+    "required",
+    "same_option",
+    "setting_of",
+    "settings_of",
+]
