@@ -6,6 +6,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from vidrestore.media import EncoderSettings, VideoInfo, open_output, open_source
+from vidrestore.settings import CodecName
 from vidrestore.types import Frame
 
 
@@ -46,7 +47,7 @@ def copy_video(
     source: Path,
     target: Path,
     *,
-    codec: str = "ffv1",
+    codec: CodecName = "ffv1",
     start_seconds: float | None = None,
     end_seconds: float | None = None,
     **options: Any,

@@ -111,7 +111,7 @@ def parse(
     if {"-h", "--help"} & {*argv}:
         print(help_text([setting for _, setting in owners.values()], f"{prog} {usage}", about))
         raise SystemExit(0)
-    command = make_dataclass(
+    command: Any = make_dataclass(
         "Command", [_field(setting) for _, setting in owners.values()], kw_only=True
     )
     parsed: Any = tyro.cli(
