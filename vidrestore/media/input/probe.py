@@ -26,6 +26,7 @@ from vidrestore.media.color.pixel_formats import DecodedLayout, source_layout
 from vidrestore.media.ffmpeg_errors import media_errors
 from vidrestore.media.fields.field_order import FieldOrderReader
 from vidrestore.media.input.demuxer import demux_past_errors, is_damage
+from vidrestore.media.input.raw_streams import is_raw, raw_frame_rate
 from vidrestore.media.input.video_info import Chapter, FieldOrder, StreamInfo, VideoInfo
 from vidrestore.media.streams.timecode import tape_marks
 from vidrestore.types import ColorTags, DisplayGeometry
@@ -111,7 +112,7 @@ def film_info(container: InputContainer, stream: VideoStream, path: Path) -> Vid
     frame, ticks = _beginning(container, stream, path)
     layout = source_layout(frame.format.name)
     matrix = display_matrix_of(frame)
-    rate = stream.average_rate or stream.guessed_rate
+    rate = _frame_rate(container, stream)
     marks = tape_marks(container, stream.index)
     duration = _duration_seconds(container, stream)
     time_base = stream.time_base
@@ -149,6 +150,12 @@ def film_info(container: InputContainer, stream: VideoStream, path: Path) -> Vid
         timecode=marks.timecode,
         reel_name=marks.reel_name,
     )
+
+
+def _frame_rate(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    if is_raw(container.format.name):
+        return raw_frame_rate(container, stream)
+    return stream.average_rate or stream.guessed_rate
 
 
 def _beginning(

@@ -16,6 +16,7 @@ from vidrestore.media.input.avi_timing import is_numbered
 from vidrestore.media.input.clock import Clock
 from vidrestore.media.input.decoder import VideoDecoder, promised_end_seconds
 from vidrestore.media.input.probe import color_of, probe_film
+from vidrestore.media.input.raw_streams import at_frame_rate, is_raw
 from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.types import Frame, Timestamp
 from vidrestore.types.time_range import TimeRange
@@ -37,8 +38,8 @@ class VideoSource:
     damaged is counted and returned. Every iteration restarts from the first frame.
     """
 
-    def __init__(self, path: Path, *, time_range: TimeRange) -> None:
-        self.info: VideoInfo = probe_film(path)
+    def __init__(self, path: Path, *, time_range: TimeRange, fps: Fraction | None = None) -> None:
+        self.info: VideoInfo = at_frame_rate(probe_film(path), fps)
         self.time_range = time_range
         self.repaired_timestamps = 0
         """Frames whose time was missing or did not move on."""
@@ -143,7 +144,8 @@ class VideoSource:
                 return
             yield self._frame(decoded, index, timestamp)
             index += 1
-            self.repaired_timestamps = clock.repaired_count
+            # Frames of an elementary stream have no times that could be wrong.
+            self.repaired_timestamps = 0 if is_raw(self.info.container) else clock.repaired_count
 
     def _frame(self, decoded: av.VideoFrame, index: int, timestamp: Timestamp) -> Frame:
         info = self.info

@@ -66,7 +66,7 @@ def open_source(
     *,
     start_seconds: Fraction | float | None = None,
     end_seconds: Fraction | float | None = None,
-    fps: Fraction = DEFAULT_PICTURE_RATE,
+    fps: Fraction | None = None,
 ) -> Generator[Source]:
     """Open a film, a folder of pictures, or a picture.
 
@@ -74,19 +74,20 @@ def open_source(
         path: What to read.
         start_seconds: Leave out frames presented earlier; from where the timeline starts.
         end_seconds: Leave out frames presented then or later.
-        fps: Pictures per second of a folder.
+        fps: Frames per second of a folder (25 where it is None) or of a raw stream that does not
+            state its rate.
 
     Raises:
-        MediaError: It cannot be read.
+        MediaError: It cannot be read, or is a raw stream of unknown rate.
         ConfigError: The times or the rate are impossible.
     """
     time_range = _time_range(exact_seconds(start_seconds), exact_seconds(end_seconds))
     path = checked_source(path)
     is_video = kind_of_source(path) == "film"
     source = (
-        VideoSource(path, time_range=time_range)
+        VideoSource(path, time_range=time_range, fps=fps)
         if is_video
-        else ImageSource(path, time_range=time_range, fps=fps)
+        else ImageSource(path, time_range=time_range, fps=DEFAULT_PICTURE_RATE if fps is None else fps)
     )
     try:
         yield source

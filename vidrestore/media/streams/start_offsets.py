@@ -65,7 +65,7 @@ def plan_start_offsets(
     timed = [at for at in plan.copied if info.streams[at].kind in ("audio", "video")]
     timed = [at for at in timed if not info.streams[at].attached_picture]
     if spec.lacks_timestamps:
-        shown = _first_shown_seconds(source_path, time_range)
+        shown = _first_shown_seconds(source_path, time_range, info.average_rate)
         if shown is None:
             return plan, clock
         packets = _first_packets(
@@ -152,8 +152,8 @@ def _together(
     )
 
 
-def _first_shown_seconds(path: Path, time_range: TimeRange) -> Fraction | None:
-    source = VideoSource(path, time_range=time_range)
+def _first_shown_seconds(path: Path, time_range: TimeRange, fps: Fraction | None) -> Fraction | None:
+    source = VideoSource(path, time_range=time_range, fps=fps)
     try:
         first = next(iter(source), None)
     finally:

@@ -1,0 +1,70 @@
+"""Elementary streams: packets in a file without a container, which has no times.
+
+FFmpeg counts their frames at 25 a second where their headers state no rate.
+"""
+
+from dataclasses import replace
+from fractions import Fraction
+
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from vidrestore.errors import ConfigError, MediaError
+from vidrestore.media.input.video_info import VideoInfo
+
+_RAW_FORMATS = frozenset(
+    {
+        "h261", "h263", "h264", "hevc", "vvc", "evc", "m4v", "mpegvideo", "mjpeg", "vc1", "dirac",
+        "cavsvideo", "avs2", "avs3", "obu", "dv", "dnxhd", "rawvideo",
+    }
+)  # fmt: skip
+_ASSUMED_RATE = Fraction(25)
+
+
+def is_raw(container_name: str) -> bool:
+    """Whether a format, by FFmpeg's name, is an elementary stream without times."""
+    return container_name in _RAW_FORMATS
+
+
+def raw_frame_rate(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    """Return frames per second that the headers of an elementary stream state; None if none do."""
+    if container.format.name == "dv":
+        # The system decides: 25 or 30000/1001. FFmpeg's average is of its time base.
+        return stream.guessed_rate
+    stated = stream.codec_context.framerate
+    return stream.guessed_rate if stated else None
+
+
+def at_frame_rate(info: VideoInfo, fps: Fraction | None) -> VideoInfo:
+    """Return what a film is at the rate that the user states, if it needs one.
+
+    Args:
+        info: As probed.
+        fps: Frames per second; None where the user states none.
+
+    Raises:
+        MediaError: The film is an elementary stream without a rate, and none is stated.
+    """
+    if not is_raw(info.container) or info.average_rate is not None:
+        return info
+    if fps is None:
+        raise MediaError(
+            f"{info.path}: a raw {info.codec} stream that does not state its frame rate; "
+            "state it, for example with --fps 25"
+        )
+    return replace(info, average_rate=fps, time_base=info.time_base * _ASSUMED_RATE / fps)
+
+
+def check_rate_is_needed(info: VideoInfo, fps: Fraction | None) -> None:
+    """Refuse a rate for a film that has times.
+
+    Raises:
+        ConfigError: It has.
+    """
+    if fps is None or info.kind != "film" or (info.average_rate is None and is_raw(info.container)):
+        return
+    rate = "" if info.average_rate is None else f" ({float(info.average_rate):.3f} fps)"
+    raise ConfigError(
+        f"{info.path}: has times of its frames{rate}; --fps is for folders of images and for raw "
+        "streams without a rate: leave it out"
+    )
