@@ -101,7 +101,7 @@ def test_a_faithful_result_is_proved_to_be_one(rich: Path, tmp_path: Path) -> No
         (
             partial(doubled, index=20),
             "frames",
-            "50 in the source, 51 in the result; 1 too many, first frame 21 at 0.820 s",
+            "50 in the source, 51 in the result; 1 extra, first frame 21 at 0.820 s",
         ),
         (
             partial(moved, index=20, ticks=1),
@@ -350,7 +350,7 @@ def test_without_a_record_a_lossless_result_with_faces_is_not_judged(
     assert found.kept
     check = check_called(found, "samples outside masks")
     assert check.result == "not checked"
-    assert "give it with --record" in check.detail
+    assert "pass the record of the run with --record" in check.detail
 
 
 def test_nothing_is_promised_of_samples_where_the_whole_picture_was_enlarged(
@@ -387,7 +387,7 @@ def test_nothing_is_promised_of_frames_where_others_were_made_of_them(
     # But the record tells how many there must be.
     found = verify(rich, shorter, evidence_paths=[record])
     assert changed_names(found) == ["record"]
-    assert "tells of 50 frames, the result has 48" in check_called(found, "record").detail
+    assert "lists 50 frames, but the result has 48" in check_called(found, "record").detail
 
 
 @pytest.mark.parametrize("setting", [{"deinterlace": "auto"}, {"pulldown": False}])
@@ -410,14 +410,14 @@ def test_the_record_of_another_film_is_told(rich: Path, tmp_path: Path) -> None:
     found = verify(other, result, evidence_paths=[record])
 
     assert changed_names(found) == ["record"]
-    assert "is of a file of" in check_called(found, "record").detail
+    assert "describes a source of" in check_called(found, "record").detail
 
 
 @pytest.mark.parametrize(
     ("header", "part", "said"),
     [
-        ({"coded_hw": (64, 96)}, {}, "is of a film of 96 x 64, the source is 96 x 48"),
-        ({"time_base": Fraction(1, 500)}, {}, "frame 1 of the source is shown at 0.040000 s"),
+        ({"coded_hw": (64, 96)}, {}, "describes a source of 96 x 64, but this one is 96 x 48"),
+        ({"time_base": Fraction(1, 500)}, {}, "frame 1 is at 0.040000 s in the source"),
         ({}, {"end_seconds": 1.0}, "the record ends before frame 25"),
     ],
 )
@@ -453,7 +453,7 @@ def test_a_record_with_more_frames_than_the_film_is_told(
 
     found = verify(rich, rich_copy, evidence_paths=[record])
 
-    assert "the record has 1 frames more" in check_called(found, "record").detail
+    assert "the record has 1 frame more" in check_called(found, "record").detail
 
 
 @pytest.mark.parametrize(
@@ -480,7 +480,7 @@ def test_a_record_that_was_cut_off_is_refused(rich: Path, rich_copy: Path, tmp_p
     record = record_of(rich, tmp_path / "r.jsonl")
     record.write_bytes(record.read_bytes()[:-40])
 
-    with pytest.raises(RecordError, match="it was cut off"):
+    with pytest.raises(RecordError, match="the record is truncated"):
         verify(rich, rich_copy, evidence_paths=[record])
 
 
@@ -493,7 +493,7 @@ def test_folders_of_pictures_are_compared_by_order_and_name(tmp_path: Path) -> N
 
     found = verify(source, result, evidence_paths=[record])
     assert changed_names(found) == []
-    assert check_called(found, "names").detail == "4 pictures under the same name"
+    assert check_called(found, "names").detail == "4 images under the same name"
     assert check_called(found, "samples").result == "kept"
 
     (result / "frame_0002.png").rename(result / "frame_0002b.png")

@@ -1,6 +1,6 @@
-"""A line of a record to its value."""
+"""Decode and check one line of a record."""
 
-from vidrestore.record.json_fields import Fields, json_object
+from vidrestore.record.json_fields import JsonObject, parse_object
 from vidrestore.record.schema import (
     SCHEMA,
     EndRecord,
@@ -11,17 +11,17 @@ from vidrestore.record.schema import (
     SourceFile,
 )
 
-_FACES_MAX = 10_000
-_SETTINGS_MAX = 1_000
+_MAX_FACES = 10_000
+_MAX_SETTINGS = 1_000
 
 
-def parsed_line(text: str) -> RecordHeader | FrameRecord | EndRecord:
+def parse_line(text: str) -> RecordHeader | FrameRecord | EndRecord:
     """Return the value of one line.
 
     Raises:
-        ValueError: Names the field, what was expected and what was found.
+        ValueError: The line is invalid; the message names the field.
     """
-    fields = Fields(json_object(text))
+    fields = JsonObject(parse_object(text))
     kind = fields.text("kind")
     if kind == "header":
         return _header(fields)
@@ -34,7 +34,7 @@ def parsed_line(text: str) -> RecordHeader | FrameRecord | EndRecord:
     raise ValueError(f"kind: expected header, frame or end, got {kind[:40]!r}")
 
 
-def _header(fields: Fields) -> RecordHeader:
+def _header(fields: JsonObject) -> RecordHeader:
     schema = fields.text("schema")
     if schema != SCHEMA:
         raise ValueError(f"schema: expected {SCHEMA!r}, got {schema[:60]!r}")
@@ -50,12 +50,12 @@ def _header(fields: Fields) -> RecordHeader:
         checkpoint_sha256=fields.optional("checkpoint_sha256", fields.text),
         detail=fields.optional("detail", fields.number),
         scale=fields.integer("scale"),
-        settings=fields.scalars("settings", _SETTINGS_MAX),
+        settings=fields.scalars("settings", _MAX_SETTINGS),
         digital_source_type=fields.text("digital_source_type"),
     )
 
 
-def _source(fields: Fields) -> SourceFile:
+def _source(fields: JsonObject) -> SourceFile:
     return fields.build(
         SourceFile,
         name=fields.text("name"),
@@ -64,7 +64,7 @@ def _source(fields: Fields) -> SourceFile:
     )
 
 
-def _output(fields: Fields) -> OutputFile:
+def _output(fields: JsonObject) -> OutputFile:
     return fields.build(
         OutputFile,
         name=fields.text("name"),
@@ -74,17 +74,17 @@ def _output(fields: Fields) -> OutputFile:
     )
 
 
-def _frame(fields: Fields) -> FrameRecord:
+def _frame(fields: JsonObject) -> FrameRecord:
     return fields.build(
         FrameRecord,
         index=fields.integer("index"),
         pts=fields.integer("pts"),
         shot=fields.integer("shot"),
-        faces=tuple(_face(each) for each in fields.objects("faces", _FACES_MAX)),
+        faces=tuple(_face(face) for face in fields.objects("faces", _MAX_FACES)),
     )
 
 
-def _face(fields: Fields) -> FaceRecord:
+def _face(fields: JsonObject) -> FaceRecord:
     return fields.build(
         FaceRecord,
         track=fields.integer("track"),

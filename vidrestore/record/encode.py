@@ -1,4 +1,4 @@
-"""Values of a record to its lines of text, one function for each kind of line."""
+"""Encode a record as lines of text, one function for each kind of line."""
 
 import json
 from dataclasses import asdict
@@ -6,9 +6,9 @@ from typing import Any
 
 from vidrestore.record.schema import SCHEMA, EndRecord, FaceRecord, FrameRecord, RecordHeader
 
-_PIXEL_DIGITS = 3
-_SHARE_DIGITS = 5
-# ASCII: no byte of a name can end a line, and any program can read it.
+_COORDINATE_DIGITS = 3
+_VALUE_DIGITS = 5
+# ASCII: no character of a file name ends a line, and any program can read it.
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
@@ -25,7 +25,7 @@ def header_line(header: RecordHeader) -> str:
 
 
 def frame_line(frame: FrameRecord) -> str:
-    """Return the line of a frame: a function of the frame alone, so lines can be kept apart."""
+    """Return the line of a frame. It depends on the frame alone, so segments can store lines."""
     faces = [_face(face) for face in frame.faces]
     fields = {"index": frame.index, "pts": frame.pts, "shot": frame.shot, "faces": faces}
     return _line({"kind": "frame", **fields})
@@ -43,23 +43,25 @@ def _line(fields: dict[str, Any]) -> str:
 def _face(face: FaceRecord) -> dict[str, Any]:
     return {
         "track": face.track,
-        "box_xyxy": [_pixel(value) for value in face.box_xyxy],
-        "score": _share(face.score),
+        "box_xyxy": [_coordinate(value) for value in face.box_xyxy],
+        "score": _value(face.score),
         "interpolated": face.interpolated,
-        "points_measured_xy": [[_pixel(x), _pixel(y)] for x, y in face.points_measured_xy],
-        "points_xy": [[_pixel(x), _pixel(y)] for x, y in face.points_xy],
+        "points_measured_xy": [
+            [_coordinate(x), _coordinate(y)] for x, y in face.points_measured_xy
+        ],
+        "points_xy": [[_coordinate(x), _coordinate(y)] for x, y in face.points_xy],
         "mask_xyxy": None if face.mask_xyxy is None else list(face.mask_xyxy),
-        "strength": _share(face.strength),
+        "strength": _value(face.strength),
         "reason": face.reason,
-        "identity_similarity": _share(face.identity_similarity),
-        "luma_before": _share(face.luma_before),
-        "luma_after": _share(face.luma_after),
+        "identity_similarity": _value(face.identity_similarity),
+        "luma_before": _value(face.luma_before),
+        "luma_after": _value(face.luma_after),
     }
 
 
-def _pixel(value: float) -> float:
-    return round(float(value), _PIXEL_DIGITS)
+def _coordinate(value: float) -> float:
+    return round(float(value), _COORDINATE_DIGITS)
 
 
-def _share(value: float | None) -> float | None:
-    return None if value is None else round(float(value), _SHARE_DIGITS)
+def _value(value: float | None) -> float | None:
+    return None if value is None else round(float(value), _VALUE_DIGITS)

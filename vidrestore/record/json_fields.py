@@ -1,4 +1,4 @@
-"""The fields of a JSON object, taken one by one and checked: the file may come from anyone."""
+"""Checked access to the fields of a JSON object from an untrusted file."""
 
 import json
 import math
@@ -10,181 +10,188 @@ from vidrestore.record.schema import JsonScalar, PointsXy
 
 T = TypeVar("T")
 
-_LARGEST = 1e15
-_PLAIN: dict[type, str] = {
+_MAX_NUMBER = 1e15
+_TYPE_NAMES: dict[type, str] = {
     str: "text",
-    int: "a whole number",
+    int: "an integer",
     bool: "true or false",
     dict: "an object",
     list: "a list",
 }
 
 
-def json_object(text: str) -> dict[str, Any]:
-    """Return the object that ``text`` is.
+def parse_object(text: str) -> dict[str, Any]:
+    """Parse a JSON object.
 
     Raises:
-        ValueError: It is no JSON, no object, or has a name twice or numbers that are none.
+        ValueError: ``text`` is not JSON or not an object, repeats a name, or has NaN or infinity.
     """
     try:
-        found: object = _DECODER.decode(text)
+        value: object = _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f"is no JSON: {error.msg} at column {error.colno}") from error
+        raise ValueError(f"not JSON: {error.msg} at column {error.colno}") from error
     except RecursionError as error:
-        raise ValueError("is nested too deeply") from error
-    if not isinstance(found, dict):
-        raise ValueError(f"expected an object, got {shown(found)}")
-    return cast("dict[str, Any]", found)
+        raise ValueError("nested too deeply") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"expected an object, got {json_excerpt(value)}")
+    return cast("dict[str, Any]", value)
 
 
-def shown(value: Any) -> str:
-    """Return the beginning of ``value`` as JSON, for a message."""
+def printable_text(text: str, replacement: str = "?") -> str:
+    """Return text from a file with no character that could control a terminal."""
+    return "".join(character if character.isprintable() else replacement for character in text)
+
+
+def json_excerpt(value: Any) -> str:
+    """Return the start of ``value`` as JSON, for a message."""
     text = json.dumps(value)
     return text if len(text) <= 60 else f"{text[:60]}..."
 
 
-class Fields:
-    """The fields of one object; ``build`` refuses what was not taken."""
+class JsonObject:
+    """The fields of an object, each read once; ``build`` refuses fields that were not read."""
 
-    def __init__(self, values: dict[str, Any], where: str = "") -> None:
+    def __init__(self, values: dict[str, Any], path: str = "") -> None:
         self._values = values
-        self._where = where
+        self._path = path
 
     def text(self, name: str) -> str:
-        """Take a text."""
+        """Return a text."""
         return self._of(name, str)
 
     def integer(self, name: str) -> int:
-        """Take a whole number."""
+        """Return an integer."""
         return self._of(name, int)
 
     def truth(self, name: str) -> bool:
-        """Take true or false."""
+        """Return a boolean."""
         return self._of(name, bool)
 
     def number(self, name: str) -> float:
-        """Take a finite number."""
-        return _number(self._take(name), self._where + name)
+        """Return a finite number."""
+        return _number(self._take(name), self._path + name)
 
-    def optional(self, name: str, take: Callable[[str], T]) -> T | None:
-        """Take what ``take`` takes, or null."""
+    def optional(self, name: str, read: Callable[[str], T]) -> T | None:
+        """Return what ``read`` returns, or None for null."""
         if name in self._values and self._values[name] is None:
             del self._values[name]
             return None
-        return take(name)
+        return read(name)
 
     def numbers(self, name: str, count: int) -> tuple[float, ...]:
-        """Take ``count`` finite numbers."""
-        return _numbers(self._take(name), self._where + name, count)
+        """Return ``count`` finite numbers."""
+        return _numbers(self._take(name), self._path + name, count)
 
     def integers(self, name: str, count: int) -> tuple[int, ...]:
-        """Take ``count`` whole numbers."""
-        items = _list(self._take(name), self._where + name, count)
+        """Return ``count`` integers."""
+        items = _list(self._take(name), self._path + name, count)
         if not all(type(item) is int for item in items):
-            raise ValueError(f"{self._where}{name}: expected whole numbers, got {shown(items)}")
+            raise ValueError(f"{self._path}{name}: expected integers, got {json_excerpt(items)}")
         return tuple(items)
 
     def points(self, name: str) -> PointsXy:
-        """Take five points."""
-        where = self._where + name
-        points = [_numbers(item, where, 2) for item in _list(self._take(name), where, 5)]
+        """Return five points."""
+        path = self._path + name
+        points = [_numbers(item, path, 2) for item in _list(self._take(name), path, 5)]
         return tuple((x, y) for x, y in points)
 
     def fraction(self, name: str) -> Fraction:
-        """Take ``"numerator/denominator"``, more than 0."""
+        """Return a fraction above 0, written ``"numerator/denominator"``."""
         text = self.text(name)
-        above, _, below = text.partition("/")
-        if len(text) > 40 or not all(part.isascii() and part.isdigit() for part in (above, below)):
-            said = f'expected "numerator/denominator", got {shown(text)}'
-            raise ValueError(f"{self._where}{name}: {said}")
-        if not int(below):
-            raise ValueError(f"{self._where}{name}: divides by 0")
-        return Fraction(int(above), int(below))
+        numerator, _, denominator = text.partition("/")
+        digits = (numerator, denominator)
+        if len(text) > 40 or not all(part.isascii() and part.isdigit() for part in digits):
+            raise ValueError(
+                f'{self._path}{name}: expected "numerator/denominator", got {json_excerpt(text)}'
+            )
+        if not int(denominator):
+            raise ValueError(f"{self._path}{name}: divides by 0")
+        return Fraction(int(numerator), int(denominator))
 
-    def object(self, name: str) -> "Fields":
-        """Take an object."""
+    def object(self, name: str) -> "JsonObject":
+        """Return an object."""
         values = cast("dict[str, Any]", self._of(name, dict))
-        return Fields(values, f"{self._where}{name}.")
+        return JsonObject(values, f"{self._path}{name}.")
 
-    def objects(self, name: str, at_most: int) -> list["Fields"]:
-        """Take a list of objects."""
+    def objects(self, name: str, max_count: int) -> list["JsonObject"]:
+        """Return a list of objects."""
         items = cast("list[Any]", self._of(name, list))
-        where = f"{self._where}{name}"
-        if len(items) > at_most:
-            raise ValueError(f"{where}: expected at most {at_most}, got {len(items)}")
-        for at, item in enumerate(items):
+        path = f"{self._path}{name}"
+        if len(items) > max_count:
+            raise ValueError(f"{path}: expected at most {max_count}, got {len(items)}")
+        for index, item in enumerate(items):
             if not isinstance(item, dict):
-                raise ValueError(f"{where}[{at}]: expected an object, got {shown(item)}")
-        return [Fields(item, f"{where}[{at}].") for at, item in enumerate(items)]
+                raise ValueError(f"{path}[{index}]: expected an object, got {json_excerpt(item)}")
+        return [JsonObject(item, f"{path}[{index}].") for index, item in enumerate(items)]
 
-    def scalars(self, name: str, at_most: int) -> dict[str, JsonScalar]:
-        """Take an object of single values, whatever their names."""
+    def scalars(self, name: str, max_count: int) -> dict[str, JsonScalar]:
+        """Return an object of single values with any names."""
         values = cast("dict[str, Any]", self._of(name, dict))
-        where = f"{self._where}{name}"
-        if len(values) > at_most:
-            raise ValueError(f"{where}: expected at most {at_most}, got {len(values)}")
+        path = f"{self._path}{name}"
+        if len(values) > max_count:
+            raise ValueError(f"{path}: expected at most {max_count}, got {len(values)}")
         for key, value in values.items():
             if isinstance(value, (dict, list)):
-                said = f"expected one value, got {shown(cast('Any', value))}"
-                raise ValueError(f"{where}.{key[:40]}: {said}")
+                excerpt = json_excerpt(cast("Any", value))
+                raise ValueError(f"{path}.{key[:40]}: expected one value, got {excerpt}")
         return values
 
     def build(self, kind: Callable[..., T], **values: Any) -> T:
         """Return ``kind(**values)``.
 
         Raises:
-            ValueError: A field was not taken, or ``kind`` refuses a value.
+            ValueError: A field was not read, or ``kind`` refuses a value.
         """
         if self._values:
-            raise ValueError(f"{self._where}{next(iter(self._values))[:40]}: unknown field")
+            raise ValueError(f"{self._path}{next(iter(self._values))[:40]}: unknown field")
         try:
             return kind(**values)
         except ValueError as error:
-            raise ValueError(f"{self._where}{error}") from error
+            raise ValueError(f"{self._path}{error}") from error
 
     def _take(self, name: str) -> Any:
         if name not in self._values:
-            raise ValueError(f"{self._where}{name}: is missing")
+            raise ValueError(f"{self._path}{name}: missing")
         return self._values.pop(name)
 
     def _of(self, name: str, kind: type[T]) -> T:
         value = self._take(name)
-        # Not isinstance: true is an int to Python, and not to JSON.
+        # Not isinstance: true is an int in Python, but not in JSON.
         if type(value) is not kind:
-            said = f"expected {_PLAIN[kind]}, got {shown(value)}"
-            raise ValueError(f"{self._where}{name}: {said}")
+            excerpt = json_excerpt(value)
+            raise ValueError(f"{self._path}{name}: expected {_TYPE_NAMES[kind]}, got {excerpt}")
         return cast("T", value)
 
 
 def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        raise ValueError("a name is given twice in one object")
+        raise ValueError("a name is repeated in one object")
     return fields
 
 
-def _list(value: Any, where: str, count: int) -> list[Any]:
+def _list(value: Any, path: str, count: int) -> list[Any]:
     if not isinstance(value, list) or len(cast("list[Any]", value)) != count:
-        raise ValueError(f"{where}: expected a list of {count}, got {shown(value)}")
+        raise ValueError(f"{path}: expected a list of {count}, got {json_excerpt(value)}")
     return cast("list[Any]", value)
 
 
-def _numbers(value: Any, where: str, count: int) -> tuple[float, ...]:
-    return tuple(_number(item, where) for item in _list(value, where, count))
+def _numbers(value: Any, path: str, count: int) -> tuple[float, ...]:
+    return tuple(_number(item, path) for item in _list(value, path, count))
 
 
-def _number(value: Any, where: str) -> float:
+def _number(value: Any, path: str) -> float:
     if type(value) not in (int, float):
-        raise ValueError(f"{where}: expected a number, got {shown(value)}")
-    # JSON allows 1e999, which is read as infinite, and whole numbers too large for a float.
-    if abs(value) > _LARGEST or not math.isfinite(value):
-        raise ValueError(f"{where}: expected a number of usual size, got {shown(value)}")
+        raise ValueError(f"{path}: expected a number, got {json_excerpt(value)}")
+    # JSON allows 1e999, which is read as infinity, and integers too large for a float.
+    if abs(value) > _MAX_NUMBER or not math.isfinite(value):
+        raise ValueError(f"{path}: number out of range: {json_excerpt(value)}")
     return float(value)
 
 
-# One for all lines: a decoder refers to itself, and would stay until garbage is collected.
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_without_repetition)
+# One for all lines: a decoder refers to itself, so many would wait for the garbage collector.
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_unique_fields)

@@ -1,4 +1,4 @@
-"""Read a record line by line, trusting nothing in it; memory does not grow with its length."""
+"""Read a record line by line and check everything; memory does not grow with its length."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,14 +6,15 @@ from types import TracebackType
 from typing import BinaryIO
 
 from vidrestore.errors import RecordError
-from vidrestore.record.decode import parsed_line
+from vidrestore.record.decode import parse_line
+from vidrestore.record.json_fields import printable_text
 from vidrestore.record.schema import EndRecord, FrameRecord, RecordHeader
 
-_LINE_BYTES_MAX = 16 << 20
+_MAX_LINE_BYTES = 16 << 20
 
 
 class RecordReader:
-    """A record that is open: its header, then its frames in order, once.
+    """An open record: its header, then its frames in order, once.
 
     ``with RecordReader(path) as record: ... for frame in record: ...``
     """
@@ -22,7 +23,7 @@ class RecordReader:
         """Open ``path`` and read its header.
 
         Raises:
-            RecordError: The file cannot be read, or its first line is no header.
+            RecordError: The file cannot be read, or its first line is not a header.
         """
         self._path = path
         self._number = 0
@@ -42,14 +43,15 @@ class RecordReader:
 
     @property
     def end(self) -> EndRecord | None:
-        """The last line; None until every frame was read."""
+        """The last line; None until all frames are read."""
         return self._end
 
     def __iter__(self) -> Iterator[FrameRecord]:
-        """Yield the frames in order; everything is checked, the counts of the end too.
+        """Yield the frames in order.
 
         Raises:
-            RecordError: Names the file, the line and the field.
+            RecordError: A line is invalid, or does not follow from the lines before; the message
+                names the file, the line and the field.
         """
         frames = faces = 0
         before: FrameRecord | None = None
@@ -69,7 +71,7 @@ class RecordReader:
                 f"got {line.frames} and {line.faces}"
             )
         if self._read_line():
-            raise self._error("something after the end of the record")
+            raise self._error("text after the end of the record")
         self._end = line
 
     def close(self) -> None:
@@ -100,25 +102,23 @@ class RecordReader:
     def _next(self) -> RecordHeader | FrameRecord | EndRecord:
         raw = self._read_line()
         if not raw.endswith(b"\n"):
-            raise self._error("the record ends here, before its end line: it was cut off")
+            raise self._error("the record is truncated: its end line is missing")
         try:
-            return parsed_line(raw.decode("utf-8"))
+            return parse_line(raw.decode("utf-8"))
         except UnicodeDecodeError as error:
-            raise self._error(f"is no UTF-8 text at byte {error.start}") from error
+            raise self._error(f"not UTF-8 text at byte {error.start}") from error
         except ValueError as error:
             raise self._error(str(error)) from error
 
     def _read_line(self) -> bytes:
         self._number += 1
         try:
-            raw = self._file.readline(_LINE_BYTES_MAX + 1)
+            raw = self._file.readline(_MAX_LINE_BYTES + 1)
         except OSError as error:
             raise self._error(f"cannot be read: {error.strerror}") from error
-        if len(raw) > _LINE_BYTES_MAX:
-            raise self._error(f"is longer than {_LINE_BYTES_MAX >> 20} MiB: no line of a record")
+        if len(raw) > _MAX_LINE_BYTES:
+            raise self._error(f"longer than {_MAX_LINE_BYTES >> 20} MiB: not a line of a record")
         return raw
 
-    def _error(self, said: str) -> RecordError:
-        # What a file says goes to a terminal: nothing in it may steer one.
-        plain = "".join(each if each.isprintable() else "?" for each in said)
-        return RecordError(f"{self._path}: line {self._number}: {plain}")
+    def _error(self, reason: str) -> RecordError:
+        return RecordError(f"{self._path}: line {self._number}: {printable_text(reason)}")

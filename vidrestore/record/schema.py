@@ -1,4 +1,4 @@
-"""The lines of a record: what was synthesised in a film, where, and how much of it was taken.
+"""The lines of a record: what was synthesised in a video, where, and at what strength.
 
 A record is a text file of JSON lines: one header, one line for each frame, one end. Boxes and
 points are in *display* pixels of the source, masks in *coded* pixels of the result (see
@@ -18,7 +18,7 @@ SCHEMA = "vidrestore-record/1"
 COMPOSITE_SOURCE_TYPE = (
     "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 )
-"""IPTC's word for a picture in which a trained network drew a part."""
+"""IPTC's term for an image of which a trained network drew a part."""
 
 JsonScalar: TypeAlias = str | int | float | bool | None
 PointsXy: TypeAlias = tuple[tuple[float, float], ...]
@@ -57,10 +57,10 @@ def _check_size(name: str, size_hw: tuple[int, int]) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFile:
-    """The film, picture or folder that was restored."""
+    """The video, image or folder that was restored."""
 
     name: str
-    """Without its folder."""
+    """File name without folder."""
     size_bytes: int | None = None
     """None for a folder."""
     sha256: str | None = None
@@ -75,16 +75,16 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputFile:
-    """The result, and whether its encoder keeps every sample that it is given."""
+    """The result, and whether it stores every sample outside the masks."""
 
     name: str
     codec: str
-    """As FFmpeg names it (``h264``, ``hevc``, ``ffv1``), or the suffix of pictures (``png``)."""
+    """As FFmpeg names it (``h264``, ``hevc``, ``ffv1``), or the suffix of images (``png``)."""
     pixel_format: str
     """As FFmpeg names it."""
     lossless: bool
-    """Whether samples outside of the masks are the source's, bit for bit: the codec keeps them,
-    and the pixel format is the source's."""
+    """Whether samples outside the masks are the source's, bit for bit: the codec is lossless, and
+    the pixel format is the source's."""
 
     def __post_init__(self) -> None:
         for field in ("name", "codec", "pixel_format"):
@@ -107,12 +107,11 @@ class RecordHeader:
     """Seconds per tick of ``FrameRecord.pts``."""
     model: str
     checkpoint_sha256: str | None
-    """Of the file of weights that was used; of several, of the part that draws. None where no file
-    of them was at hand."""
+    """Of the file of weights, or of the generator's if there are several; None without a file."""
     detail: float | None = None
     """Position of the weights from fidelity (0) to detail (1); None where they have one end."""
     scale: int = 1
-    """How many times larger the result is along each side."""
+    """Enlargement along each side."""
     settings: Mapping[str, JsonScalar]
     """The settings of the run, by name: numbers, text, true, false or null."""
     digital_source_type: str = COMPOSITE_SOURCE_TYPE
@@ -145,7 +144,7 @@ class FaceRecord:
     score: float
     """The detector's confidence, 0 to 1."""
     interpolated: bool = False
-    """Whether the face was bridged here rather than found."""
+    """Whether the face was interpolated in this frame, not detected."""
     points_measured_xy: PointsXy
     """Landmarks as they were found."""
     points_xy: PointsXy
@@ -153,9 +152,9 @@ class FaceRecord:
     mask_xyxy: tuple[int, int, int, int] | None
     """Bounds of what was changed, right and bottom exclusive; None where nothing was."""
     strength: float
-    """How much of the restored face was taken, 0 to 1; ``--strength`` is counted in."""
+    """Weight of the restored face, 0 to 1, including ``--strength``."""
     reason: str | None = None
-    """Why less than all was taken, or nothing; None where there was no reason to."""
+    """Why the strength was lowered; None where it was not."""
     identity_similarity: float | None = None
     """Cosine of the embeddings before and after, -1 to 1; None where it was not measured."""
     luma_before: float | None = None
@@ -169,12 +168,12 @@ class FaceRecord:
             raise ValueError(f"box_xyxy: is empty or not finite: {self.box_xyxy}")
         for field in ("points_measured_xy", "points_xy"):
             points: PointsXy = getattr(self, field)
-            if len(points) != 5 or not all(math.isfinite(each) for xy in points for each in xy):
+            if len(points) != 5 or not all(math.isfinite(value) for xy in points for value in xy):
                 raise ValueError(f"{field}: expected five finite points, got {points}")
         if self.mask_xyxy is not None:
             left, top, right, bottom = self.mask_xyxy
             if not (0 <= left < right <= _MAX_SIDE_PX and 0 <= top < bottom <= _MAX_SIDE_PX):
-                raise ValueError(f"mask_xyxy: is empty or outside of pictures: {self.mask_xyxy}")
+                raise ValueError(f"mask_xyxy: is empty or out of range: {self.mask_xyxy}")
         _check_range("score", self.score, 0, 1)
         _check_range("strength", self.strength, 0, 1)
         _check_text("reason", self.reason)
@@ -205,26 +204,26 @@ class FrameRecord:
             raise ValueError(f"faces: tracks must rise and differ, got {tracks[:16]}")
 
     def check_size(self, output_hw: tuple[int, int]) -> None:
-        """Check that every mask lies in a picture of ``output_hw``.
+        """Check that every mask is inside a frame of ``output_hw``.
 
         Raises:
-            ValueError: Names the face and its mask.
+            ValueError: A mask is not; the message names the face.
         """
         height, width = output_hw
-        for at, face in enumerate(self.faces):
+        for index, face in enumerate(self.faces):
             if face.mask_xyxy is None:
                 continue
             _, _, right, bottom = face.mask_xyxy
             if right > width or bottom > height:
                 raise ValueError(
-                    f"faces[{at}].mask_xyxy: {list(face.mask_xyxy)} reaches out of the picture, "
+                    f"faces[{index}].mask_xyxy: {list(face.mask_xyxy)} is outside the frame, "
                     f"{width} x {height} px"
                 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndRecord:
-    """The last line: how much there is, so that a truncated record is recognised."""
+    """The last line: totals, so that a truncated record is recognised."""
 
     frames: int
     faces: int

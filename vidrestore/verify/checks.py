@@ -1,4 +1,4 @@
-"""What a verification says: one line for each promise, and whether it was kept."""
+"""The result of a verification: one check for each promise."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -8,12 +8,12 @@ Result: TypeAlias = Literal["kept", "changed", "not promised", "not checked"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One promise, and what became of it."""
+    """One promise, and whether it was kept."""
 
     name: str
     result: Result
     detail: str
-    """What was compared, or the first place where it differs, or why nothing was."""
+    """What was compared, or where the first difference is, or why nothing was compared."""
 
     def __post_init__(self) -> None:
         if not self.name or not self.detail:
@@ -30,7 +30,7 @@ class Verification:
 
     @property
     def kept(self) -> bool:
-        """Whether nothing that was promised and looked at is changed."""
+        """Whether nothing that was promised and compared is changed."""
         return all(check.result != "changed" for check in self.checks)
 
     def to_json(self) -> dict[str, Any]:
@@ -40,37 +40,37 @@ class Verification:
             "result": self.result,
             "kept": self.kept,
             "checks": [
-                {"name": each.name, "result": each.result, "detail": each.detail}
-                for each in self.checks
+                {"name": check.name, "result": check.result, "detail": check.detail}
+                for check in self.checks
             ],
         }
 
 
 def kept(name: str, detail: str) -> Check:
-    """Return a promise that was kept."""
+    """Return the check of a promise that was kept."""
     return Check(name=name, result="kept", detail=detail)
 
 
 def changed(name: str, detail: str) -> Check:
-    """Return a promise that was broken."""
+    """Return the check of a promise that was broken."""
     return Check(name=name, result="changed", detail=detail)
 
 
 def not_promised(name: str, detail: str) -> Check:
-    """Return what may differ, and why."""
+    """Return the check of something that may differ, with the reason."""
     return Check(name=name, result="not promised", detail=detail)
 
 
 def not_checked(name: str, detail: str) -> Check:
-    """Return what was not looked at, and why."""
+    """Return the check of something that was not compared, with the reason."""
     return Check(name=name, result="not checked", detail=detail)
 
 
 def seconds_text(seconds: Any) -> str:
-    """Return a time for a reader, to the microsecond where that is needed."""
+    """Return a time as text, with 3 to 6 decimal places."""
     text = f"{float(seconds):.6f}".rstrip("0")
-    whole, _, rest = text.partition(".")
-    return f"{whole}.{rest:0<3} s"
+    integer, _, decimals = text.partition(".")
+    return f"{integer}.{decimals:0<3} s"
 
 
 def counted(count: int, noun: str) -> str:

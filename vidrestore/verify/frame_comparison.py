@@ -1,4 +1,4 @@
-"""Both films decoded side by side: frames, times and samples."""
+"""Decode source and result together; compare frames, timestamps and samples."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -6,7 +6,9 @@ from fractions import Fraction
 from typing import TypeAlias
 
 from vidrestore.media import Source, VideoInfo
+from vidrestore.media.file_kinds import container_facts
 from vidrestore.prefetch import prefetched
+from vidrestore.record.json_fields import printable_text
 from vidrestore.verify.checks import (
     Check,
     changed,
@@ -16,29 +18,29 @@ from vidrestore.verify.checks import (
     not_promised,
     seconds_text,
 )
-from vidrestore.verify.frame_pairing import FrameCounts, Pairing, paired_by_order, paired_by_time
+from vidrestore.verify.frame_pairing import FrameCounts, Pairing, pair_by_order, pair_by_time
 from vidrestore.verify.recorded_masks import MaskReader
 from vidrestore.verify.run_files import Evidence
 from vidrestore.verify.sample_comparison import SampleComparison
 from vidrestore.verify.time_offset import OffsetEstimator
 
 OnFrames: TypeAlias = Callable[[int, int | None], None]
-"""Told how many frames were compared, and how many there are about; None where unknown."""
+"""Called with the number of compared frames and the estimated total, None where unknown."""
 
 _FRAMES_AHEAD = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Pictures:
-    """What was found in the frames of two films."""
+class FrameResults:
+    """The differences between the frames of source and result."""
 
     counts: FrameCounts
     samples: SampleComparison
-    shift: OffsetEstimator
-    timed: bool
+    offset: OffsetEstimator
+    is_timed: bool
     """Whether frames were paired by time, not by order."""
     mismatch: str | None
-    """Where the record is of another film."""
+    """Where the record differs from the source."""
     recorded_faces: int
 
 
@@ -49,90 +51,90 @@ def compare_frames(
     *,
     earliest_seconds: Fraction,
     on_frames: OnFrames,
-) -> Pictures:
-    """Decode both films once, side by side.
+) -> FrameResults:
+    """Decode source and result once, together.
 
     Args:
-        source: What was restored, or the part of it that was.
-        result: What was made of it.
-        evidence: Of the run.
-        earliest_seconds: Where the source's first packets begin, 0 or less.
-        on_frames: Told how many frames were compared.
+        source: The source, from the same time range as the result.
+        result: The result.
+        evidence: What the run wrote.
+        earliest_seconds: Time of the first packets of the source, 0 or less.
+        on_frames: Called after every frame.
 
     Raises:
-        MediaError: One cannot be read.
-        RecordError: The record is cut off, or says what cannot be.
+        MediaError: A file cannot be read.
+        RecordError: The record is truncated or invalid.
     """
     before, after = source.info, result.info
-    timed = after.kind == "film"
-    shift = _possible_shift(before, after, evidence, earliest_seconds)
+    is_timed = after.kind == "film"
+    offset = _possible_offset(before, after, evidence, earliest_seconds)
     counts, samples = FrameCounts(), SampleComparison()
     comparable = (
         before.pixel_format == after.pixel_format
         and before.geometry.coded_hw == after.geometry.coded_hw
     )
     with MaskReader(evidence) as masks:
-        for pairing in _pairings(source, result, timed=timed, shift=shift):
+        for pairing in _pairings(source, result, is_timed=is_timed, offset=offset):
             counts.add(pairing)
             on_frames(max(counts.source, counts.result), before.frame_count_estimate)
-            allowed = None if pairing.source is None else masks.of(pairing.source)
+            boxes = None if pairing.source is None else masks.of(pairing.source)
             if comparable and pairing.source is not None and pairing.result is not None:
-                samples.add(pairing.source, pairing.result, allowed or ())
+                samples.add(pairing.source, pairing.result, boxes or ())
         masks.finish()
-    return Pictures(
+    return FrameResults(
         counts=counts,
         samples=samples,
-        shift=shift,
-        timed=timed,
+        offset=offset,
+        is_timed=is_timed,
         mismatch=masks.mismatch,
         recorded_faces=masks.faces,
     )
 
 
-def _possible_shift(
+def _possible_offset(
     before: VideoInfo, after: VideoInfo, evidence: Evidence, earliest_seconds: Fraction
 ) -> OffsetEstimator:
-    """Return which common shift of all streams is no harm."""
-    if evidence.is_part or before.origin_seconds or after.origin_seconds:
+    """Return which common offset of all streams is allowed."""
+    if not evidence.time_range.is_full or before.origin_seconds or after.origin_seconds:
         return OffsetEstimator()
-    if after.container == "avi":
-        # It begins at 0, whenever the source does.
+    facts = container_facts(after.container)
+    if facts.lacks_timestamps:
+        # The result starts at 0, whenever the source does.
         return OffsetEstimator()
-    # Only MP4 and MOV hold times before 0, at which sound with an encoder's delay begins: other
-    # muxers begin with it, and move everything.
-    holds_negative = after.container.startswith("mov")
-    if holds_negative or not earliest_seconds:
+    # Audio with encoder delay starts before 0. Only edit lists store that: other muxers start at
+    # 0 with this audio, and all streams start later.
+    if facts.has_edit_lists or not earliest_seconds:
         return OffsetEstimator(Fraction(0), Fraction(0))
     return OffsetEstimator(earliest_seconds - after.time_base / 2, Fraction(0))
 
 
 def _pairings(
-    source: Source, result: Source, *, timed: bool, shift: OffsetEstimator
+    source: Source, result: Source, *, is_timed: bool, offset: OffsetEstimator
 ) -> Iterator[Pairing]:
-    before, after = (prefetched(each, size=_FRAMES_AHEAD) for each in (source, result))
-    if not timed:
-        return paired_by_order(before, after)
-    return paired_by_time(before, after, shift=shift, rounding_seconds=result.info.time_base / 2)
+    before, after = (prefetched(frames, size=_FRAMES_AHEAD) for frames in (source, result))
+    if not is_timed:
+        return pair_by_order(before, after)
+    return pair_by_time(before, after, offset=offset, rounding_seconds=result.info.time_base / 2)
 
 
-def counted_frames(source: Source, result: Source, *, on_frames: OnFrames) -> tuple[int, int]:
-    """Return how many frames each film has, where they are not to be the same."""
-    frames = [0, 0]
-    for at, each in enumerate((source, result)):
-        for _ in prefetched(each, size=_FRAMES_AHEAD):
-            frames[at] += 1
-            on_frames(sum(frames), None)
-    return frames[0], frames[1]
+def count_frames(source: Source, result: Source, *, on_frames: OnFrames) -> tuple[int, int]:
+    """Return the number of frames of source and result, where they need not be the same."""
+    counts = [0, 0]
+    for index, frames in enumerate((source, result)):
+        for _ in prefetched(frames, size=_FRAMES_AHEAD):
+            counts[index] += 1
+            on_frames(sum(counts), None)
+    return counts[0], counts[1]
 
 
-def frame_checks(found: Pictures, before: VideoInfo, after: VideoInfo) -> Iterator[Check]:
-    """Yield what became of the number of frames and their times."""
-    counts = found.counts
+def frame_checks(results: FrameResults, before: VideoInfo, after: VideoInfo) -> Iterator[Check]:
+    """Yield the checks of the number of frames, their times and names."""
+    counts = results.counts
     if counts.missing or counts.extra:
-        yield changed("frames", _alone(counts))
+        yield changed("frames", _single_frames(counts))
     else:
         yield kept("frames", counted(counts.source, "frame"))
-    if not found.timed:
+    if not results.is_timed:
         yield from _name_checks(counts, before, after)
         return
     if counts.first_moved is not None:
@@ -146,15 +148,15 @@ def frame_checks(found: Pictures, before: VideoInfo, after: VideoInfo) -> Iterat
     elif counts.last is None and not (counts.missing or counts.extra):
         yield not_checked("time stamps", "there is no pair of frames")
     else:
-        yield kept("time stamps", _times(found.shift, after))
+        yield kept("time stamps", _times(results.offset, after))
     yield _last_duration(counts, after)
 
 
-def _alone(counts: FrameCounts) -> str:
+def _single_frames(counts: FrameCounts) -> str:
     parts = [f"{counts.source} in the source, {counts.result} in the result"]
     for noun, count, first in (
         ("missing", counts.missing, counts.first_missing),
-        ("too many", counts.extra, counts.first_extra),
+        ("extra", counts.extra, counts.first_extra),
     ):
         if first is not None:
             place = f"frame {first.index} at {seconds_text(first.timestamp.seconds)}"
@@ -162,79 +164,77 @@ def _alone(counts: FrameCounts) -> str:
     return "; ".join(parts)
 
 
-def _times(shift: OffsetEstimator, after: VideoInfo) -> str:
-    exact = not shift.largest_rounding_seconds
-    said = "exact" if exact else f"rounded to the container's {after.time_base} s"
-    # It is known but for rounding, and most likely a whole number of ticks.
-    seconds = round(shift.shift_seconds / after.time_base) * after.time_base
-    if seconds:
-        said += f", all {seconds_text(abs(seconds))} {'earlier' if seconds > 0 else 'later'}"
-    return said
+def _times(offset: OffsetEstimator, after: VideoInfo) -> str:
+    is_exact = not offset.largest_rounding_seconds
+    precision = "exact" if is_exact else f"rounded to the container's {after.time_base} s"
+    # The offset is known except for rounding, and most likely a whole number of ticks.
+    seconds = round(offset.offset_seconds / after.time_base) * after.time_base
+    if not seconds:
+        return precision
+    direction = "earlier" if seconds > 0 else "later"
+    return f"{precision}, all {seconds_text(abs(seconds))} {direction}"
 
 
 def _last_duration(counts: FrameCounts, after: VideoInfo) -> Check:
     name = "duration"
     if counts.last is None:
-        return not_checked(name, "the last frames are no pair")
+        return not_checked(name, "the last frames are not a pair")
     before, last = counts.last
-    wanted = before.duration_ticks * before.timestamp.time_base
-    shown = last.duration_ticks * last.timestamp.time_base
-    if not wanted or not shown:
-        which = "source" if not wanted else "result"
-        return not_checked(name, f"the {which} does not say how long the last frame is shown")
-    said = f"the last frame is shown for {seconds_text(wanted)}"
-    if abs(wanted - shown) <= after.time_base:
-        return kept(name, said)
-    return changed(name, f"{said} in the source, {seconds_text(shown)} in the result")
+    expected = before.duration_ticks * before.timestamp.time_base
+    duration = last.duration_ticks * last.timestamp.time_base
+    if not expected or not duration:
+        which = "source" if not expected else "result"
+        return not_checked(name, f"the {which} does not state the duration of its last frame")
+    text = f"the last frame lasts {seconds_text(expected)}"
+    if abs(expected - duration) <= after.time_base:
+        return kept(name, text)
+    return changed(name, f"{text} in the source, {seconds_text(duration)} in the result")
 
 
 def _name_checks(counts: FrameCounts, before: VideoInfo, after: VideoInfo) -> Iterator[Check]:
-    yield not_promised("time stamps", "pictures have no clock; they were taken in order")
+    yield not_promised("time stamps", "images have no timestamps; compared in order of their names")
     if before.kind != "folder" or after.kind != "folder":
         return
     if counts.first_renamed is None:
-        yield kept("names", f"{counted(counts.source, 'picture')} under the same name")
+        yield kept("names", f"{counted(counts.source, 'image')} under the same name")
     else:
         first, other = counts.first_renamed
         yield changed(
             "names",
-            f"{counted(counts.renamed, 'picture')} under another name; first "
-            f"{_printable(first.source_name)} became {_printable(other.source_name)}",
+            f"{counted(counts.renamed, 'image')} under another name; first "
+            f"{printable_text(first.source_name or '')} became "
+            f"{printable_text(other.source_name or '')}",
         )
 
 
-def _printable(name: str | None) -> str:
-    return "".join(each if each.isprintable() else "?" for each in name or "")
-
-
 def sample_check(
-    found: Pictures,
+    results: FrameResults,
     before: VideoInfo,
     after: VideoInfo,
     evidence: Evidence,
     *,
-    lossless: bool,
+    is_lossless: bool,
 ) -> Check:
-    """Return what became of the samples outside of the masks."""
-    name, samples = "samples outside masks", found.samples
+    """Return the check of the samples outside the masks."""
+    name, samples = "samples outside masks", results.samples
     if evidence.background is not None:
-        return not_promised(name, f"the whole picture went through {evidence.background}")
+        return not_promised(name, f"whole frames were processed by {evidence.background}")
     if before.geometry.coded_hw != after.geometry.coded_hw:
-        return not_checked(name, "the pictures differ in size")
+        return not_checked(name, "the frames differ in size")
     if before.pixel_format != after.pixel_format:
         formats = f"{before.pixel_format.name} to {after.pixel_format.name}"
         return not_promised(name, f"they were converted from {formats}")
     if not samples.frames:
         return not_checked(name, "there is no pair of frames")
-    if found.mismatch is not None:
-        return not_checked(name, "the record is not of this film")
-    if not lossless:
+    if results.mismatch is not None:
+        return not_checked(name, "the record is not of this source")
+    if not is_lossless:
         return not_promised(name, f"{after.codec} is not lossless; {_distance(samples)}")
     if evidence.header is None:
         if samples.first is None:
             return kept(name, f"all samples of {counted(samples.frames, 'frame')} are identical")
-        said = "only the record of the run says where faces are: give it with --record"
-        return not_checked(name, f"{said}; {_distance(samples)}")
+        advice = "pass the record of the run with --record: it lists the face positions"
+        return not_checked(name, f"{advice}; {_distance(samples)}")
     if samples.first is not None:
         return changed(
             name,
@@ -250,6 +250,6 @@ def sample_check(
 
 def _distance(samples: SampleComparison) -> str:
     if samples.worst_frame is None or samples.first is None:
-        return "all of them are identical here"
+        return "all samples are identical"
     worst_db, index = samples.worst_frame
     return f"PSNR {samples.psnr_db:.2f} dB, lowest {worst_db:.2f} dB in frame {index}"

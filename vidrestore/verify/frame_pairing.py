@@ -1,4 +1,4 @@
-"""The frames of two films side by side: none missing, none more, each at its time."""
+"""Pair the frames of two videos by time: none missing, none extra, each at its time."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,85 +10,85 @@ from vidrestore.verify.time_offset import OffsetEstimator
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Pairing:
-    """A frame of the source with its frame of the result, or one of them alone."""
+    """A frame of the source and its frame of the result, or one of them without the other."""
 
     source: Frame | None
     result: Frame | None
-    in_time: bool = True
-    """Whether the pair has the same time; true for one alone."""
+    is_in_time: bool = True
+    """Whether both frames have the same time; true for a frame without the other."""
 
 
-class Ahead:
-    """Frames of one film with a look at the next one."""
+class FrameLookahead:
+    """Iterates over frames; the next one can be seen in advance."""
 
     def __init__(self, frames: Iterable[Frame]) -> None:
         self._frames = iter(frames)
-        self.now = next(self._frames, None)
-        self.next = None if self.now is None else next(self._frames, None)
+        self.current = next(self._frames, None)
+        self.next = None if self.current is None else next(self._frames, None)
 
     def step(self) -> Frame | None:
-        """Return the frame that is now, and go on."""
-        frame, self.now = self.now, self.next
+        """Return the current frame, and advance."""
+        frame, self.current = self.current, self.next
         self.next = None if self.next is None else next(self._frames, None)
         return frame
 
 
-def paired_by_order(source: Iterable[Frame], result: Iterable[Frame]) -> Iterator[Pairing]:
-    """Pair frames one by one; what is over at the end stands alone."""
-    before, after = Ahead(source), Ahead(result)
-    while before.now is not None or after.now is not None:
+def pair_by_order(source: Iterable[Frame], result: Iterable[Frame]) -> Iterator[Pairing]:
+    """Pair frames one by one; surplus frames at the end have no counterpart."""
+    before, after = FrameLookahead(source), FrameLookahead(result)
+    while before.current is not None or after.current is not None:
         yield Pairing(source=before.step(), result=after.step())
 
 
-def paired_by_time(
+def pair_by_time(
     source: Iterable[Frame],
     result: Iterable[Frame],
     *,
-    shift: OffsetEstimator,
+    offset: OffsetEstimator,
     rounding_seconds: Fraction,
 ) -> Iterator[Pairing]:
-    """Pair frames by their times; one that has no partner at its time stands alone.
+    """Pair frames by their times; a frame that is alone at its time has no counterpart.
 
-    A frame that moved, but not past its neighbours, is paired and marked as out of time.
+    A frame that moved, but not past its neighbours, is paired and marked as moved.
 
     Args:
-        source: Frames with rising times.
-        result: Frames with rising times.
-        shift: Narrowed down by every pair in time.
-        rounding_seconds: How far times of the result may be off.
+        source: Frames with increasing times.
+        result: Frames with increasing times.
+        offset: Narrowed down by every pair in time.
+        rounding_seconds: Largest rounding of the times of the result.
     """
-    before, after = Ahead(source), Ahead(result)
+    before, after = FrameLookahead(source), FrameLookahead(result)
 
     def seconds(frame: Frame) -> Fraction:
-        return frame.timestamp.seconds + shift.shift_seconds
+        return frame.timestamp.seconds + offset.offset_seconds
 
-    while before.now is not None and after.now is not None:
-        if shift.explains(
-            before.now.timestamp.seconds,
-            after.now.timestamp.seconds,
+    while before.current is not None and after.current is not None:
+        if offset.explains(
+            before.current.timestamp.seconds,
+            after.current.timestamp.seconds,
             rounding_seconds=rounding_seconds,
         ):
             yield Pairing(source=before.step(), result=after.step())
             continue
-        wanted = before.now.timestamp.seconds
-        following = None if before.next is None else before.next.timestamp.seconds
-        after_that = None if after.next is None else seconds(after.next)
+        expected = before.current.timestamp.seconds
+        next_expected = None if before.next is None else before.next.timestamp.seconds
+        next_seconds = None if after.next is None else seconds(after.next)
         slack = 2 * rounding_seconds
-        if following is not None and seconds(after.now) >= following - slack:
+        if next_expected is not None and seconds(after.current) >= next_expected - slack:
             yield Pairing(source=before.step(), result=None)
-        elif after_that is not None and wanted >= after_that - slack:
+        elif next_seconds is not None and expected >= next_seconds - slack:
             yield Pairing(source=None, result=after.step())
         else:
-            yield Pairing(source=before.step(), result=after.step(), in_time=False)
-    while before.now is not None:
+            yield Pairing(source=before.step(), result=after.step(), is_in_time=False)
+    while before.current is not None:
         yield Pairing(source=before.step(), result=None)
-    while after.now is not None:
+    while after.current is not None:
         yield Pairing(source=None, result=after.step())
 
 
 @dataclass(slots=True)
 class FrameCounts:
-    """What was found of frames and their times; no more than the first place of each kind."""
+    """Counts of frames and of their differences in time, with the first example of each."""
 
     source: int = 0
     result: int = 0
@@ -103,19 +103,19 @@ class FrameCounts:
     field_flags: int = 0
     """Pairs of which one is marked as interlaced, or in another order of fields."""
     last: tuple[Frame, Frame] | None = None
-    """The last pair, if nothing stood alone after it."""
+    """The last pair, if no frame without counterpart came after it."""
 
     def add(self, pairing: Pairing) -> None:
-        """Count one."""
+        """Count a pair, or a frame without counterpart."""
         before, after = pairing.source, pairing.result
         self.source += before is not None
         self.result += after is not None
         self.last = None
         if before is None or after is None:
-            self._add_alone(before, after)
+            self._add_single(before, after)
             return
         self.last = (before, after)
-        if not pairing.in_time:
+        if not pairing.is_in_time:
             self.moved += 1
             self.first_moved = self.first_moved or self.last
         if before.source_name != after.source_name:
@@ -124,7 +124,7 @@ class FrameCounts:
         order = before.interlaced and before.top_field_first != after.top_field_first
         self.field_flags += before.interlaced != after.interlaced or order
 
-    def _add_alone(self, before: Frame | None, after: Frame | None) -> None:
+    def _add_single(self, before: Frame | None, after: Frame | None) -> None:
         if before is not None:
             self.missing += 1
             self.first_missing = self.first_missing or before

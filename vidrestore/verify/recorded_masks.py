@@ -1,15 +1,16 @@
-"""The masks of a record, frame by frame beside the source."""
+"""Read the masks of a record, frame by frame with the source."""
 
 from collections.abc import Iterator
 from types import TracebackType
 
 from vidrestore.record import FrameRecord, RecordReader
 from vidrestore.types import Box, Frame
+from vidrestore.verify.checks import counted
 from vidrestore.verify.run_files import Evidence
 
 
 class MaskReader:
-    """Gives the masks of one source frame after the other, as long as the record fits the film."""
+    """Returns the masks of each source frame, as long as the record matches the source."""
 
     def __init__(self, evidence: Evidence) -> None:
         path = evidence.record_path
@@ -17,7 +18,7 @@ class MaskReader:
         self._lines: Iterator[FrameRecord] = iter(self._reader or ())
         self.faces = 0
         self.mismatch: str | None = None
-        """Where the record and the film first disagree."""
+        """Where the record first differs from the source."""
 
     def __enter__(self) -> "MaskReader":
         return self
@@ -32,13 +33,13 @@ class MaskReader:
             self._reader.close()
 
     def of(self, frame: Frame) -> tuple[Box, ...] | None:
-        """Return what may differ in a frame; None where the record does not tell.
+        """Return the boxes of a frame that may differ; None where the record is unknown.
 
         Args:
-            frame: The next one of the source.
+            frame: The next frame of the source.
 
         Raises:
-            RecordError: The record is cut off, or says what cannot be.
+            RecordError: The record is truncated or invalid.
         """
         if self._reader is None or self.mismatch is not None:
             return None
@@ -50,19 +51,19 @@ class MaskReader:
         seconds = line.pts * header.time_base
         if seconds != frame.timestamp.seconds:
             self.mismatch = (
-                f"frame {frame.index} of the source is shown at "
-                f"{float(frame.timestamp.seconds):.6f} s, in the record at {float(seconds):.6f} s"
+                f"frame {frame.index} is at {float(frame.timestamp.seconds):.6f} s in the source, "
+                f"but at {float(seconds):.6f} s in the record"
             )
             return None
         self.faces += len(line.faces)
         return tuple(face.mask_xyxy for face in line.faces if face.mask_xyxy is not None)
 
     def finish(self) -> None:
-        """Look for frames that only the record has; reads it to its end.
+        """Read the record to its end, for frames that the source lacks.
 
         Raises:
             RecordError: As ``of``.
         """
         count = sum(1 for _ in self._lines)
         if count and self.mismatch is None:
-            self.mismatch = f"the record has {count} frames more than the source"
+            self.mismatch = f"the record has {counted(count, 'frame')} more than the source"

@@ -1,4 +1,4 @@
-"""What a run left behind about itself: its record, its report, or nothing."""
+"""What a run wrote about itself: a record, a report, both or neither."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,8 @@ from pathlib import Path
 
 from vidrestore.errors import RecordError
 from vidrestore.record import SCHEMA, RecordHeader, RecordReader
-from vidrestore.record.json_fields import Fields, json_object
+from vidrestore.record.json_fields import JsonObject, parse_object, printable_text
+from vidrestore.types.time_range import TimeRange
 
 _REPORT_BYTES_MAX = 64 << 20
 _FIRST_BYTES = 256
@@ -16,7 +17,7 @@ _KEEPS_FIELDS = (None, "keep", "auto")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
-    """What a report (``--report``) says that can be held against a result."""
+    """What a report (``--report``) says that can be compared with a result."""
 
     frames: int
     scale: int
@@ -33,43 +34,40 @@ class Evidence:
 
     @property
     def scale(self) -> int:
-        """How many times larger the result is than the source."""
+        """Enlargement of the result along each side."""
         if self.header is not None:
             return self.header.scale
         return self.report.scale if self.report is not None else 1
 
     @property
     def background(self) -> str | None:
-        """The network that the whole picture went through; None where only faces were touched."""
+        """The network that processed whole frames; None where only faces were restored."""
         if self.header is not None:
-            found = self.header.settings.get("background")
-            return None if found is None else str(found)
+            background = self.header.settings.get("background")
+            return None if background is None else str(background)
         return self.report.background if self.report is not None else None
 
     @property
-    def start_seconds(self) -> Fraction | None:
-        """Where the part that was restored begins; None where it is the film's beginning."""
-        return self._seconds("start_seconds")
+    def time_range(self) -> TimeRange:
+        """The part of the source that was restored, from where its timeline starts.
 
-    @property
-    def end_seconds(self) -> Fraction | None:
-        """Where the part that was restored ends; None where it is the film's end."""
-        return self._seconds("end_seconds")
-
-    @property
-    def is_part(self) -> bool:
-        """Whether only a part of the film was asked for."""
-        return self.start_seconds is not None or self.end_seconds is not None
+        Raises:
+            RecordError: The record states an impossible range.
+        """
+        start, end = self._seconds("start_seconds"), self._seconds("end_seconds")
+        try:
+            return TimeRange(start_seconds=start, end_seconds=end)
+        except ValueError as error:
+            raise RecordError(f"{self.record_path}: line 1: settings: {error}") from error
 
     @property
     def fps(self) -> Fraction | None:
-        """Frames per second of a folder of pictures."""
-        found = self._seconds("fps")
-        return found if found else None
+        """Frames per second of an image sequence."""
+        return self._seconds("fps") or None
 
     @property
     def drops_streams(self) -> bool:
-        """Whether streams that the container cannot hold were to be left out."""
+        """Whether streams that the container does not support were dropped."""
         return self.header is not None and self.header.settings.get("drop_unsupported") is True
 
     @property
@@ -78,18 +76,18 @@ class Evidence:
         if self.header is None:
             return None
         settings = self.header.settings
-        how = settings.get("deinterlace")
-        if how not in _KEEPS_FIELDS:
-            return f"the film was deinterlaced (--deinterlace {how})"
+        deinterlace = settings.get("deinterlace")
+        if deinterlace not in _KEEPS_FIELDS:
+            return f"the video was deinterlaced (--deinterlace {deinterlace})"
         if settings.get("pulldown") not in (None, False):
-            return "3:2 pulldown was undone (--pulldown)"
+            return "3:2 pulldown was removed (--pulldown)"
         return None
 
     def recorded_frames(self) -> int:
-        """Return how many frames the record has; reads all of it.
+        """Read the whole record; return its number of frames.
 
         Raises:
-            RecordError: It is cut off, or says what cannot be.
+            RecordError: The record is truncated or invalid.
         """
         if self.record_path is None:
             return 0
@@ -103,20 +101,22 @@ class Evidence:
         try:
             if not isinstance(value, str) or len(value) > 40:
                 raise ValueError(name)
-            found = Fraction(value)
-            if not 0 <= found < 10**12:
+            seconds = Fraction(value)
+            if not 0 <= seconds < 10**12:
                 raise ValueError(name)
         except (ValueError, ZeroDivisionError) as error:
-            said = f"expected a time like 3/2, got {str(value)[:40]!r}"
-            raise RecordError(f"{self.record_path}: line 1: settings.{name}: {said}") from error
-        return found
+            raise RecordError(
+                f"{self.record_path}: line 1: settings.{name}: expected a time like 3/2, "
+                f"got {str(value)[:40]!r}"
+            ) from error
+        return seconds
 
 
 def read_evidence(paths: Sequence[Path]) -> Evidence:
-    """Return what files of a run say; each may be its record or its report.
+    """Read the files of a run; each may be its record or its report.
 
     Raises:
-        RecordError: One is neither, or there are two of a kind.
+        RecordError: A file is neither, or two are of the same kind.
     """
     record_path: Path | None = None
     header: RecordHeader | None = None
@@ -124,18 +124,18 @@ def read_evidence(paths: Sequence[Path]) -> Evidence:
     for path in paths:
         if _is_record(path):
             if record_path is not None:
-                raise RecordError(f"{path}: a second record; name the one of this result")
+                raise RecordError(f"{path}: a second record; pass only the one of this result")
             with RecordReader(path) as record:
                 record_path, header = path, record.header
         elif report is not None:
-            raise RecordError(f"{path}: a second report; name the one of this result")
+            raise RecordError(f"{path}: a second report; pass only the one of this result")
         else:
-            report = _report(path)
+            report = _read_report(path)
     return Evidence(record_path=record_path, header=header, report=report)
 
 
 def _is_record(path: Path) -> bool:
-    """Whether a file begins as a record does, be it sound or not."""
+    """Whether a file starts like a record, valid or not."""
     try:
         with path.open("rb") as file:
             first = file.read(_FIRST_BYTES)
@@ -144,18 +144,20 @@ def _is_record(path: Path) -> bool:
     return SCHEMA.partition("/")[0].encode() in first
 
 
-def _report(path: Path) -> RunReport:
+def _read_report(path: Path) -> RunReport:
     if path.stat().st_size > _REPORT_BYTES_MAX:
-        raise RecordError(f"{path}: is neither a record nor a report; name what the run wrote")
+        raise RecordError(
+            f"{path}: is neither a record nor a report; pass what --record or --report wrote"
+        )
     try:
-        fields = Fields(json_object(path.read_text(encoding="utf-8")))
+        fields = JsonObject(parse_object(path.read_text(encoding="utf-8")))
         return RunReport(
             frames=fields.integer("frames"),
             scale=fields.integer("scale"),
             background=fields.optional("background", fields.text),
         )
     except UnicodeDecodeError as error:
-        raise RecordError(f"{path}: is neither a record nor a report: no UTF-8 text") from error
+        raise RecordError(f"{path}: is neither a record nor a report: not UTF-8 text") from error
     except ValueError as error:
-        plain = "".join(each if each.isprintable() else "?" for each in str(error))
-        raise RecordError(f"{path}: is neither a record nor a report: {plain}") from error
+        reason = printable_text(str(error))
+        raise RecordError(f"{path}: is neither a record nor a report: {reason}") from error

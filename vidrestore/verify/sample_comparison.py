@@ -1,4 +1,4 @@
-"""Samples outside of the masks: identical, or how far from it."""
+"""Compare samples outside the masks: identical, or how different."""
 
 import math
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ _PLANE_NAMES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One sample that is not the source's."""
+    """One sample that differs from the source."""
 
     frame: Frame
-    """Of the source."""
+    """The frame of the source."""
     plane: str
     x: int
     y: int
@@ -30,41 +30,41 @@ class Difference:
     result_value: int
 
     def __str__(self) -> str:
-        """Name the place: ``frame 3, plane Y, x 12, y 40: 16 became 17``."""
-        where = f"frame {self.frame.index}, plane {self.plane}, x {self.x}, y {self.y}"
-        return f"{where}: {self.source_value} became {self.result_value}"
+        """Return the place: ``frame 3, plane Y, x 12, y 40: 16 became 17``."""
+        place = f"frame {self.frame.index}, plane {self.plane}, x {self.x}, y {self.y}"
+        return f"{place}: {self.source_value} became {self.result_value}"
 
 
 class SampleComparison:
-    """Compares frames as they come; holds sums and the first difference only."""
+    """Compares pairs of frames; stores sums and the first difference only."""
 
     def __init__(self) -> None:
         self.first: Difference | None = None
-        """Outside of the masks."""
+        """The first difference outside the masks."""
         self.changed_samples = 0
         self.changed_frames = 0
         self.frames = 0
         self.inside_frames = 0
-        """Frames in which something inside a mask is not the source's."""
+        """Frames in which a sample inside a mask differs."""
         self._masked_px = 0
-        self._all_px = 0
-        self._squares = 0.0
+        self._frame_px = 0
+        self._squared_errors = 0.0
         self._compared = 0
         self._worst: tuple[float, int] | None = None
 
     @property
     def masked_share(self) -> float:
-        """Share of the film's area that lies under masks, 0 to 1."""
-        return self._masked_px / self._all_px if self._all_px else 0.0
+        """Share of the area of all frames that masks cover, 0 to 1."""
+        return self._masked_px / self._frame_px if self._frame_px else 0.0
 
     @property
     def psnr_db(self) -> float:
-        """Peak signal-to-noise ratio of all samples outside of the masks; infinite if identical."""
-        return _psnr(self._squares, self._compared)
+        """Peak signal-to-noise ratio of all samples outside the masks; infinite if identical."""
+        return _psnr(self._squared_errors, self._compared)
 
     @property
     def worst_frame(self) -> tuple[float, int] | None:
-        """PSNR and index of the frame that is farthest from the source; None before the first."""
+        """PSNR and index of the most different frame; None before the first."""
         return self._worst
 
     def add(self, source: Frame, result: Frame, masks_xyxy: Sequence[Box]) -> None:
@@ -73,39 +73,41 @@ class SampleComparison:
         Args:
             source: As decoded.
             result: As decoded.
-            masks_xyxy: What may differ, in coded pixels; alpha may not even there.
+            masks_xyxy: Where samples may differ, in coded pixels, except for alpha.
         """
         pixel_format = source.pixel_format
         changed, squares, compared, inside = 0, 0.0, 0, False
-        for at, (before, after) in enumerate(zip(source.planes, result.planes, strict=True)):
+        for plane_index, (before, after) in enumerate(
+            zip(source.planes, result.planes, strict=True)
+        ):
             compared += before.size
             if np.array_equal(before, after):
                 continue
-            outside = _outside(pixel_format, at, before.shape, masks_xyxy)
-            wrong = before != after
-            total = int(np.count_nonzero(wrong))
-            wrong &= outside.view(np.bool_)
-            count = int(np.count_nonzero(wrong))
+            outside = _outside_masks(pixel_format, plane_index, before.shape, masks_xyxy)
+            differs = before != after
+            total = int(np.count_nonzero(differs))
+            differs &= outside.view(np.bool_)
+            count = int(np.count_nonzero(differs))
             inside |= total > count
             if not count:
                 continue
             changed += count
             squares += _squared_error(before, after, outside) / pixel_format.max_value**2
             if self.first is None:
-                self.first = _first_difference(source, at, before, after, wrong)
-        self._take(source, changed, squares, compared)
+                self.first = _first_difference(source, plane_index, before, after, differs)
+        self._add_sums(source, changed, squares, compared)
         self.inside_frames += inside
-        self._all_px += source.planes[0].size
+        self._frame_px += source.planes[0].size
         self._masked_px += _area(source.coded_hw, masks_xyxy)
 
-    def _take(self, source: Frame, changed: int, squares: float, compared: int) -> None:
+    def _add_sums(self, source: Frame, changed: int, squares: float, compared: int) -> None:
         self.frames += 1
         self.changed_samples += changed
         self.changed_frames += changed > 0
-        self._squares += squares
+        self._squared_errors += squares
         self._compared += compared
-        found = (_psnr(squares, compared), source.index)
-        self._worst = found if self._worst is None else min(self._worst, found)
+        psnr_and_index = (_psnr(squares, compared), source.index)
+        self._worst = min(self._worst or psnr_and_index, psnr_and_index)
 
 
 def _psnr(squares: float, count: int) -> float:
@@ -116,7 +118,7 @@ def _squared_error(before: Plane, after: Plane, outside: NDArray[np.uint8]) -> f
     return float(cv2.norm(before, after, cv2.NORM_L2SQR, outside))
 
 
-def _outside(
+def _outside_masks(
     pixel_format: PixelFormat,
     plane_index: int,
     shape: tuple[int, ...],
@@ -136,7 +138,7 @@ def _outside(
 
 
 def _area(size_hw: tuple[int, int], masks_xyxy: Sequence[Box]) -> int:
-    """Return how many pixels lie under masks, which may overlap."""
+    """Return how many pixels the masks cover; they may overlap."""
     if len(masks_xyxy) < 2:
         return sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in masks_xyxy)
     covered = np.zeros(size_hw, dtype=np.bool_)
@@ -146,9 +148,9 @@ def _area(size_hw: tuple[int, int], masks_xyxy: Sequence[Box]) -> int:
 
 
 def _first_difference(
-    source: Frame, plane_index: int, before: Plane, after: Plane, wrong: NDArray[np.bool_]
+    source: Frame, plane_index: int, before: Plane, after: Plane, differs: NDArray[np.bool_]
 ) -> Difference:
-    y, x = divmod(int(np.argmax(wrong)), wrong.shape[1])
+    y, x = divmod(int(np.argmax(differs)), differs.shape[1])
     names = _PLANE_NAMES[source.pixel_format.model]
     return Difference(
         frame=source,

@@ -1,4 +1,4 @@
-"""All streams that were to be copied: found again, and compared in one pass over both films."""
+"""Find the copy of every stream in the result, and compare all streams in one pass."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,39 +11,40 @@ from vidrestore.media.input.inventory import (
 )
 from vidrestore.verify.checks import Check, changed, counted, kept, not_checked, not_promised
 from vidrestore.verify.packet_comparison import StreamComparison
-from vidrestore.verify.part import Part
 from vidrestore.verify.run_files import Evidence
 from vidrestore.verify.time_offset import OffsetEstimator
 
 _MPEG_AUDIO = frozenset({"mp1", "mp2", "mp3"})
-"""One codec to MP4, and told apart by its packets only."""
+"""One codec to MP4; only their packets tell them apart."""
 
 
 def matched_streams(
     source: FileInventory, result: FileInventory
 ) -> tuple[list[tuple[StreamContents, StreamContents | None]], list[StreamContents]]:
-    """Return every stream to copy with its copy, None where there is none, and what is over."""
-    left = [
-        each for each in result.streams if not each.is_restored and not each.is_written_by_muxer
+    """Return each stream to copy with its copy or None, and the streams that the source lacks."""
+    unmatched = [
+        copy for copy in result.streams if not copy.is_restored and not copy.is_written_by_muxer
     ]
     pairs: list[tuple[StreamContents, StreamContents | None]] = []
     for stream in source.streams:
         if stream.is_restored or stream.is_written_by_muxer:
             continue
-        found = next((each for each in left if _is_like(stream, each, exactly=True)), None)
-        found = found or next((e for e in left if _is_like(stream, e, exactly=False)), None)
-        if found is not None:
-            left.remove(found)
-        pairs.append((stream, found))
-    return pairs, left
+        same_name = [copy for copy in unmatched if _is_same_kind(stream, copy, same_name=True)]
+        others = [copy for copy in unmatched if _is_same_kind(stream, copy, same_name=False)]
+        match = next(iter([*same_name, *others]), None)
+        if match is not None:
+            unmatched.remove(match)
+        pairs.append((stream, match))
+    return pairs, unmatched
 
 
-def _is_like(stream: StreamContents, other: StreamContents, *, exactly: bool) -> bool:
+def _is_same_kind(stream: StreamContents, other: StreamContents, *, same_name: bool) -> bool:
     a, b = stream.info, other.info
     if a.kind != b.kind or a.attached_picture != b.attached_picture:
         return False
-    same_name = not exactly or a.file_name == b.file_name
-    return same_name and (a.codec == b.codec or {a.codec, b.codec} <= _MPEG_AUDIO)
+    if same_name and a.file_name != b.file_name:
+        return False
+    return a.codec == b.codec or {a.codec, b.codec} <= _MPEG_AUDIO
 
 
 def stream_checks(
@@ -51,34 +52,34 @@ def stream_checks(
     after: VideoInfo,
     contents: tuple[FileInventory, FileInventory],
     evidence: Evidence,
-    shift: OffsetEstimator,
+    offset: OffsetEstimator,
 ) -> Iterator[Check]:
-    """Yield what became of the streams beside the pictures.
+    """Yield the checks of all streams except the restored video.
 
     Raises:
-        MediaError: A film cannot be read.
+        MediaError: A file cannot be read.
     """
     if before.kind != "film":
-        yield not_promised("streams", "pictures have none but themselves")
+        yield not_promised("streams", "the source has no streams besides its images")
         return
     pairs, added = matched_streams(*contents)
     if after.kind != "film":
-        said = f"pictures cannot hold the other {counted(len(pairs), 'stream')} of the film"
-        yield not_promised("streams", said)
+        lost = f"images cannot store the other {counted(len(pairs), 'stream')} of the video"
+        yield not_promised("streams", lost)
         return
     missing = [str(stream.info) for stream, copy in pairs if copy is None]
     if missing and evidence.drops_streams:
-        yield not_promised("streams", f"left out on request: {', '.join(missing)}")
+        yield not_promised("streams", f"dropped on request: {', '.join(missing)}")
     elif missing:
         yield changed("streams", f"missing: {', '.join(missing)}")
     elif added:
-        names = ", ".join(str(each.info) for each in added)
+        names = ", ".join(str(stream.info) for stream in added)
         yield changed("streams", f"the source has no {names}")
     else:
-        yield kept("streams", f"{counted(1 + len(pairs), 'stream')} beside each other")
-    found = [(stream, copy) for stream, copy in pairs if copy is not None]
-    yield from _attachment_checks(found)
-    yield from _packet_checks(before, after, found, evidence, shift)
+        yield kept("streams", counted(1 + len(pairs), "stream"))
+    matched = [(stream, copy) for stream, copy in pairs if copy is not None]
+    yield from _attachment_checks(matched)
+    yield from _packet_checks(before, after, matched, evidence, offset)
 
 
 def _attachment_checks(
@@ -101,20 +102,18 @@ def _packet_checks(
     after: VideoInfo,
     pairs: Sequence[tuple[StreamContents, StreamContents]],
     evidence: Evidence,
-    shift: OffsetEstimator,
+    offset: OffsetEstimator,
 ) -> Iterator[Check]:
-    start, end = evidence.start_seconds, evidence.end_seconds
-    origin = before.origin_seconds
-    part = Part(
-        start_seconds=None if start is None else origin + start,
-        end_seconds=None if end is None else origin + end,
-    )
+    selected = evidence.time_range.shifted(before.origin_seconds)
     comparisons: list[StreamComparison] = []
     for stream, copy in pairs:
-        if stream.info.kind == "video" and not part.is_whole:
-            yield not_checked(str(stream.info), "a part of a film begins at one of its key frames")
+        if stream.info.kind == "video" and not selected.is_full:
+            yield not_checked(
+                str(stream.info),
+                "not comparable: a copied video stream starts at one of its key frames",
+            )
         elif stream.data_sha256 is None:
-            comparisons.append(StreamComparison(stream, copy, part, shift))
+            comparisons.append(StreamComparison(stream, copy, selected, offset))
     _compare_packets(before, after, comparisons)
     for comparison in comparisons:
         yield comparison.check()
@@ -123,28 +122,28 @@ def _packet_checks(
 def _compare_packets(
     before: VideoInfo, after: VideoInfo, comparisons: Sequence[StreamComparison]
 ) -> None:
-    """Read both films once; of the two, always the one that is behind."""
-    of_source = {each.source.info.index: each for each in comparisons}
-    of_result = {each.result.info.index: each for each in comparisons}
-    source: Iterator[PacketContents] = packets_of(before, list(of_source), copied_to=after.path)
-    result: Iterator[PacketContents] = packets_of(after, list(of_result))
-    taken_source = taken_result = 0
+    """Read both files once; of the two, always the one that is behind."""
+    by_source = {comparison.source.info.index: comparison for comparison in comparisons}
+    by_result = {comparison.result.info.index: comparison for comparison in comparisons}
+    source: Iterator[PacketContents] = packets_of(before, list(by_source), copied_to=after.path)
+    result: Iterator[PacketContents] = packets_of(after, list(by_result))
+    source_bytes = result_bytes = 0
     while True:
-        if taken_source <= taken_result:
+        if source_bytes <= result_bytes:
             packet = next(source, None)
             if packet is None:
                 break
-            comparison = of_source[packet.stream_index]
-            held = comparison.bytes_taken[0]
-            comparison.take_source(packet)
-            taken_source += comparison.bytes_taken[0] - held
+            comparison = by_source[packet.stream_index]
+            compared_bytes = comparison.compared_bytes[0]
+            comparison.add_source(packet)
+            source_bytes += comparison.compared_bytes[0] - compared_bytes
         else:
             packet = next(result, None)
             if packet is None:
                 break
-            of_result[packet.stream_index].take_result(packet)
-            taken_result += len(packet.data)
+            by_result[packet.stream_index].add_result(packet)
+            result_bytes += len(packet.data)
     for packet in source:
-        of_source[packet.stream_index].take_source(packet)
+        by_source[packet.stream_index].add_source(packet)
     for packet in result:
-        of_result[packet.stream_index].take_result(packet)
+        by_result[packet.stream_index].add_result(packet)

@@ -1,9 +1,10 @@
-"""``verify``: both films decoded, and every promise held against them."""
+"""``verify``: decode source and result, and check every promise."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vidrestore.media import Source, VideoInfo, open_source
+from vidrestore.media.file_kinds import LOSSLESS_CODECS, ffmpeg_codec
 from vidrestore.media.input.inventory import film_contents
 from vidrestore.media.input.video_info import DEFAULT_PICTURE_RATE
 from vidrestore.record import RecordHeader
@@ -17,10 +18,10 @@ from vidrestore.verify.checks import (
     not_promised,
 )
 from vidrestore.verify.frame_comparison import (
+    FrameResults,
     OnFrames,
-    Pictures,
     compare_frames,
-    counted_frames,
+    count_frames,
     frame_checks,
     sample_check,
 )
@@ -30,15 +31,8 @@ from vidrestore.verify.stream_matching import matched_streams, stream_checks
 from vidrestore.verify.time_offset import OffsetEstimator
 from vidrestore.verify.video_format import format_checks
 
-LOSSLESS = frozenset(
-    {"ffv1", "huffyuv", "ffvhuff", "utvideo", "magicyuv", "rawvideo", "v210", "v410", "r210"}
-    | {"png", "tif", "bmp", "dpx", "exr"}
-)
-"""Codecs and pictures that keep every sample, whatever their settings."""
 
-
-def not_shown(_frames: int, _total: int | None) -> None:
-    """Tell nobody about the frames."""
+def _ignore_frames(_frames: int, _total: int | None) -> None: ...
 
 
 def verify(
@@ -46,25 +40,26 @@ def verify(
     result: Path,
     *,
     evidence_paths: Sequence[Path] = (),
-    on_frames: OnFrames = not_shown,
+    on_frames: OnFrames = _ignore_frames,
 ) -> Verification:
     """Decode a source and its result, and check what a restoration promises.
 
-    Memory does not grow with the length of the films.
+    Memory does not grow with their length.
 
     Args:
-        source: Film, folder of pictures, or picture.
-        result: What was made of it.
+        source: Video, folder of images, or image.
+        result: The output of the restoration.
         evidence_paths: The record of the run, its report, or both.
-        on_frames: Told how many frames were compared, and how many there are about.
+        on_frames: Called after every frame with the number of compared frames and the estimated
+            total.
 
     Raises:
-        MediaError: A film cannot be read.
-        RecordError: A record or report cannot be read, is cut off, or says what cannot be.
+        MediaError: A file cannot be read.
+        RecordError: A record or report cannot be read, or is truncated or invalid.
     """
     evidence = read_evidence(evidence_paths)
     fps = evidence.fps or DEFAULT_PICTURE_RATE
-    start, end = evidence.start_seconds, evidence.end_seconds
+    start, end = evidence.time_range.start_seconds, evidence.time_range.end_seconds
     with (
         open_source(source, start_seconds=start, end_seconds=end, fps=fps) as before,
         open_source(result, fps=fps) as after,
@@ -79,34 +74,33 @@ def _checks(
     source, result = before.info, after.info
     contents = film_contents(source), film_contents(result)
     pairs, _ = matched_streams(*contents)
-    other = evidence.why_frames_differ
-    if other is None:
-        found = compare_frames(
+    reason = evidence.why_frames_differ
+    if reason is None:
+        results = compare_frames(
             before,
             after,
             evidence,
             earliest_seconds=contents[0].earliest_seconds,
             on_frames=on_frames,
         )
-        yield from frame_checks(found, source, result)
-        shift, frames = found.shift, found.counts.result
-        lossless = result.codec in LOSSLESS or (
+        yield from frame_checks(results, source, result)
+        offset, frames = results.offset, results.counts.result
+        is_lossless = result.codec in LOSSLESS_CODECS or (
             evidence.header is not None and evidence.header.output.lossless
         )
-        pixels = [sample_check(found, source, result, evidence, lossless=lossless)]
+        samples = sample_check(results, source, result, evidence, is_lossless=is_lossless)
     else:
-        found = None
-        wanted, frames = counted_frames(before, after, on_frames=on_frames)
-        said = f"{wanted} in the source, {frames} in the result: {other}"
-        yield not_promised("frames", said)
-        pixels = [not_promised("samples outside masks", other)]
-        shift = OffsetEstimator()
+        results = None
+        expected, frames = count_frames(before, after, on_frames=on_frames)
+        yield not_promised("frames", f"{expected} in the source, {frames} in the result: {reason}")
+        samples = not_promised("samples outside masks", reason)
+        offset = OffsetEstimator()
     yield from format_checks(source, result, evidence)
-    yield from stream_checks(source, result, contents, evidence, shift)
-    yield from description_checks(source, result, contents, pairs, evidence, shift)
-    yield from pixels
+    yield from stream_checks(source, result, contents, evidence, offset)
+    yield from description_checks(source, result, contents, pairs, evidence, offset)
+    yield samples
     if evidence.header is not None:
-        yield _record_check(evidence, evidence.header, source, result, found, frames)
+        yield _record_check(evidence, evidence.header, source, result, results, frames)
     if evidence.report is not None:
         yield _report_check(evidence.report.frames, frames)
 
@@ -116,40 +110,46 @@ def _record_check(
     header: RecordHeader,
     source: VideoInfo,
     result: VideoInfo,
-    found: Pictures | None,
+    results: FrameResults | None,
     frames: int,
 ) -> Check:
-    """Return whether a record is of these films."""
+    """Return the check that the record is of this source and result."""
     name = "record"
     height, width = source.geometry.coded_hw
     if header.coded_hw != (height, width):
-        told = f"{header.coded_hw[1]} x {header.coded_hw[0]}"
-        return changed(name, f"is of a film of {told}, the source is {width} x {height}")
-    if source.path.is_file() and (wrong := _other_file(header, source.path)):
-        return changed(name, wrong)
-    if found is not None and found.mismatch is not None:
-        return changed(name, f"is of another film: {found.mismatch}")
-    if found is None and (told := evidence.recorded_frames()) != frames:
-        return changed(name, f"tells of {counted(told, 'frame')}, the result has {frames}")
-    if header.output.codec != result.codec:
-        said = f"is of a result in {header.output.codec}, this one is in {result.codec}"
-        return changed(name, said)
-    said = f"of {header.source.name!r}, restored by {header.model}"
-    if found is not None:
-        said += f", {counted(found.recorded_faces, 'face')}"
-    return kept(name, said)
+        recorded = f"{header.coded_hw[1]} x {header.coded_hw[0]}"
+        return changed(
+            name, f"describes a source of {recorded}, but this one is {width} x {height}"
+        )
+    if source.path.is_file() and (difference := _file_difference(header, source.path)):
+        return changed(name, difference)
+    if results is not None and results.mismatch is not None:
+        return changed(name, f"describes another source: {results.mismatch}")
+    if results is None and (recorded_frames := evidence.recorded_frames()) != frames:
+        return changed(name, _frame_counts(recorded_frames, frames))
+    codec = ffmpeg_codec(header.output.codec)
+    if codec != result.codec:
+        return changed(name, f"describes a result in {codec}, but this one is in {result.codec}")
+    text = f"of {header.source.name!r}, restored by {header.model}"
+    if results is not None:
+        text += f", {counted(results.recorded_faces, 'face')}"
+    return kept(name, text)
 
 
-def _other_file(header: RecordHeader, path: Path) -> str | None:
-    told, found = header.source.size_bytes, path.stat().st_size
-    if told is not None and told != found:
-        return f"is of a file of {told} bytes, the source has {found}"
+def _file_difference(header: RecordHeader, path: Path) -> str | None:
+    recorded_bytes, size_bytes = header.source.size_bytes, path.stat().st_size
+    if recorded_bytes is not None and recorded_bytes != size_bytes:
+        return f"describes a source of {recorded_bytes} bytes, but this one has {size_bytes}"
     if header.source.sha256 is not None and header.source.sha256 != file_sha256(path):
-        return "is of a file with another checksum (sha256)"
+        return "describes a source with another checksum (sha256)"
     return None
 
 
-def _report_check(told: int, found: int) -> Check:
-    if told == found:
-        return kept("report", f"tells of {counted(told, 'frame')}")
-    return changed("report", f"tells of {counted(told, 'frame')}, the result has {found}")
+def _report_check(reported_frames: int, frames: int) -> Check:
+    if reported_frames == frames:
+        return kept("report", f"lists {counted(frames, 'frame')}")
+    return changed("report", _frame_counts(reported_frames, frames))
+
+
+def _frame_counts(listed: int, frames: int) -> str:
+    return f"lists {counted(listed, 'frame')}, but the result has {frames}"

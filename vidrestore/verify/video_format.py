@@ -1,10 +1,12 @@
-"""The form of the pictures: size, pixel format, colour, fields, rotation and aspect."""
+"""Compare frame size, pixel format, colour, field order, rotation and aspect."""
 
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
 from vidrestore.media import VideoInfo
+from vidrestore.media.file_kinds import container_facts
 from vidrestore.media.input.inventory import stores_rotation
+from vidrestore.types import DisplayGeometry
 from vidrestore.verify.checks import Check, changed, kept, not_promised
 from vidrestore.verify.run_files import Evidence
 
@@ -12,25 +14,26 @@ _ASPECT_TOLERANCE = Fraction(1, 1000)
 
 
 def format_checks(before: VideoInfo, after: VideoInfo, evidence: Evidence) -> Iterator[Check]:
-    """Yield what became of size, pixel format, colour, fields, rotation and aspect."""
+    """Yield the checks of size, pixel format, colour, field order, rotation and aspect."""
     yield _size(before, after, evidence)
     yield _pixel_format(before, after, evidence)
-    converted = before.pixel_format.model != after.pixel_format.model
-    if converted:
+    if before.pixel_format.model != after.pixel_format.model:
         yield not_promised("colour tags", "the samples were converted to another colour model")
     else:
         yield _colour_tags(before, after)
     if after.kind != "film":
-        upright = "pictures are written upright, with the pixels they have"
+        upright = "images are written upright, without a pixel aspect ratio"
         yield not_promised("rotation and aspect", upright)
         return
-    other = evidence.why_frames_differ
-    if other is not None:
-        yield not_promised("field order", other)
+    reason = evidence.why_frames_differ
+    if reason is not None:
+        yield not_promised("field order", reason)
     elif before.field_order in ("unknown", "progressive"):
-        progressive = after.field_order in ("unknown", "progressive")
-        said = "progressive" if progressive else f"{before.field_order} became {after.field_order}"
-        yield kept("field order", said) if progressive else changed("field order", said)
+        if after.field_order in ("unknown", "progressive"):
+            yield kept("field order", "progressive")
+        else:
+            change = f"{before.field_order} became {after.field_order}"
+            yield changed("field order", change)
     else:
         yield _same("field order", {"": before.field_order}, {"": after.field_order})
     yield _rotation(before, after)
@@ -39,49 +42,53 @@ def format_checks(before: VideoInfo, after: VideoInfo, evidence: Evidence) -> It
 
 def _size(before: VideoInfo, after: VideoInfo, evidence: Evidence) -> Check:
     height, width = before.geometry.coded_hw
-    wanted_hw = (height * evidence.scale, width * evidence.scale)
-    turned_hw = wanted_hw[::-1] if before.geometry.quarter_turns % 2 else wanted_hw
-    found_hw = after.geometry.coded_hw
-    said = f"{found_hw[1]} x {found_hw[0]}"
-    upright = after.kind != "film" and before.kind == "film" and found_hw == turned_hw
-    if found_hw == wanted_hw or upright:
-        return kept("size", said if evidence.scale == 1 else f"{said}, {evidence.scale} times")
-    return changed("size", f"{wanted_hw[1]} x {wanted_hw[0]} became {said}")
+    expected_hw = (height * evidence.scale, width * evidence.scale)
+    upright_hw = expected_hw[::-1] if before.geometry.quarter_turns % 2 else expected_hw
+    result_hw = after.geometry.coded_hw
+    size = f"{result_hw[1]} x {result_hw[0]}"
+    is_upright = after.kind != "film" and before.kind == "film" and result_hw == upright_hw
+    if result_hw == expected_hw or is_upright:
+        return kept("size", size if evidence.scale == 1 else f"{size}, {evidence.scale} times")
+    return changed("size", f"{expected_hw[1]} x {expected_hw[0]} became {size}")
 
 
 def _pixel_format(before: VideoInfo, after: VideoInfo, evidence: Evidence) -> Check:
-    name, was, found = "pixel format", before.pixel_format, after.pixel_format
-    if was == found:
-        return kept(name, f"{found.name}, {found.bit_depth} bits")
-    said = f"{was.name} became {found.name}"
+    name, source, result = "pixel format", before.pixel_format, after.pixel_format
+    if source == result:
+        return kept(name, f"{result.name}, {result.bit_depth} bits")
+    change = f"{source.name} became {result.name}"
     header = evidence.header
-    if header is not None and header.output.pixel_format == found.name:
-        return not_promised(name, f"{said}, as {header.output.codec} demanded")
-    if after.kind != "film" and was.model == "yuv":
-        return not_promised(name, f"{said}: pictures hold RGB")
-    wider = was.model == found.model and found.bit_depth >= was.bit_depth
-    wider = wider and all(
-        fine <= coarse
-        for fine, coarse in zip(found.chroma_shift_xy, was.chroma_shift_xy, strict=True)
+    if header is not None and header.output.pixel_format == result.name:
+        return not_promised(name, f"{change}, as {header.output.codec} needs it")
+    if after.kind != "film" and source.model == "yuv":
+        return not_promised(name, f"{change}: images store RGB")
+    loses_chroma = any(
+        result_shift > source_shift
+        for result_shift, source_shift in zip(
+            result.chroma_shift_xy, source.chroma_shift_xy, strict=True
+        )
     )
-    if wider and found.has_alpha >= was.has_alpha:
-        return not_promised(name, f"{said}, which holds all of it")
-    return changed(name, said)
+    loses_depth = result.bit_depth < source.bit_depth
+    loses_alpha = source.has_alpha and not result.has_alpha
+    if source.model == result.model and not (loses_chroma or loses_depth or loses_alpha):
+        return not_promised(name, f"{change}, which stores every sample")
+    return changed(name, change)
 
 
 def _colour_tags(before: VideoInfo, after: VideoInfo) -> Check:
-    was, found = _colour(before), _colour(after)
-    if {was["range"], found["range"]} == {"unspecified", "limited"}:
-        del was["range"]  # a film that does not say has to be taken for limited
+    source, result = _color_values(before), _color_values(after)
+    if {source["range"], result["range"]} == {"unspecified", "limited"}:
+        del source["range"]  # an unspecified range is read as limited
     if before.pixel_format != after.pixel_format:
-        del was["chroma location"]  # of other chroma
-    check = _same("colour tags", was, found)
-    if check.result == "changed" and after.container == "avi":
-        return not_promised(check.name, f".avi cannot hold all: {check.detail}")
+        del source["chroma location"]  # the chroma samples are others
+    check = _same("colour tags", source, result)
+    if check.result == "changed" and not container_facts(after.container).stores_color_tags:
+        text = f"{after.path.suffix} cannot store all: {check.detail}"
+        return not_promised(check.name, text)
     return check
 
 
-def _colour(info: VideoInfo) -> dict[str, str]:
+def _color_values(info: VideoInfo) -> dict[str, str]:
     color = info.color
     limited_or_full = "full" if color.full_range else "limited"
     return {
@@ -94,34 +101,31 @@ def _colour(info: VideoInfo) -> dict[str, str]:
 
 
 def _same(name: str, before: Mapping[str, str], after: Mapping[str, str]) -> Check:
-    wrong = [
+    differences = [
         f"{key} {value} became {after.get(key, 'nothing')}".strip()
         for key, value in before.items()
         if after.get(key) != value
     ]
-    if wrong:
-        return changed(name, "; ".join(wrong))
+    if differences:
+        return changed(name, "; ".join(differences))
     return kept(name, ", ".join(f"{key} {value}".strip() for key, value in before.items()))
 
 
 def _rotation(before: VideoInfo, after: VideoInfo) -> Check:
-    was, found = (
-        (each.geometry.quarter_turns * 90, each.geometry.mirrored) for each in (before, after)
-    )
-    said = _turned(*found)
-    if was == found:
-        return kept("rotation", said)
+    source, result = (_orientation_text(info.geometry) for info in (before, after))
+    if source == result:
+        return kept("rotation", result)
     if not stores_rotation(after):
-        return not_promised("rotation", f"{after.path.suffix} cannot hold it")
-    return changed("rotation", f"{_turned(*was)} became {said}")
+        return not_promised("rotation", f"{after.path.suffix} cannot store it")
+    return changed("rotation", f"{source} became {result}")
 
 
-def _turned(degrees: int, mirrored: bool) -> str:
-    return f"{degrees} degrees" + (", mirrored" if mirrored else "")
+def _orientation_text(geometry: DisplayGeometry) -> str:
+    return f"{geometry.quarter_turns * 90} degrees" + (", mirrored" if geometry.mirrored else "")
 
 
 def _aspect(before: VideoInfo, after: VideoInfo) -> Check:
-    was, found = (each.geometry.sample_aspect_ratio for each in (before, after))
-    if abs(was - found) <= was * _ASPECT_TOLERANCE:
-        return kept("aspect", f"pixels {was.numerator}:{was.denominator}")
-    return changed("aspect", f"pixels {was} became {found}".replace("/", ":"))
+    source, result = (info.geometry.sample_aspect_ratio for info in (before, after))
+    if abs(source - result) <= source * _ASPECT_TOLERANCE:
+        return kept("aspect", f"pixels {source.numerator}:{source.denominator}")
+    return changed("aspect", f"pixels {source} became {result}".replace("/", ":"))
