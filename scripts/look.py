@@ -38,8 +38,9 @@ from look_sheet import FacePair, cut, head_box, sheet
 from vidrestore.errors import ConfigError, MediaError, VidrestoreError
 from vidrestore.faces.detection.detector import Detector
 from vidrestore.media import open_source
+from vidrestore.media.file_kinds import container_facts
 from vidrestore.media.input.video_info import DEFAULT_PICTURE_RATE
-from vidrestore.review.frame_seek import Moment, frames_at
+from vidrestore.review.frame_seek import FrameTime, frames_at
 from vidrestore.review.jpeg import Rgb, frame_rgb
 from vidrestore.types import Box, Detection, Frame
 
@@ -75,13 +76,14 @@ def first_and_last_seconds(film: Film) -> tuple[Fraction, Fraction]:
     first = next(iter(film.source), None)
     if first is None:
         raise MediaError(f"{film.path}: not a single frame could be read there")
-    info, cut_ = film.source.info, film.source.cut
-    start, end = cut_.start_seconds or Fraction(0), cut_.end_seconds
+    info, selected = film.source.info, film.source.time_range
+    start, end = selected.start_seconds or Fraction(0), selected.end_seconds
     length = Fraction(str(info.duration_seconds or 0))
     length = length if end is None else min(end, length)
     starts = [length - each for each in _BEFORE_END_SECONDS if length - each > start]
     # The times of an AVI depend on where reading begins.
-    for late in [*([] if info.container.startswith("avi") else starts), cut_.start_seconds]:
+    can_seek = not container_facts(info.container).lacks_timestamps
+    for late in [*(starts if can_seek else []), selected.start_seconds]:
         with open_source(film.path, start_seconds=late, end_seconds=end) as source:
             if last := deque(source, maxlen=1):
                 return first.timestamp.seconds, last[0].timestamp.seconds
@@ -95,7 +97,9 @@ def spread_frames(
     first, last = span_seconds
     count = stretches * MOMENTS_PER_FACE
     times = [first + (last - first) * Fraction(2 * at + 1, 2 * count) for at in range(count)]
-    found = frames_at(film.path, [Moment(seconds=each) for each in times], fps=DEFAULT_PICTURE_RATE)
+    found = frames_at(
+        film.path, [FrameTime(seconds=each) for each in times], fps=DEFAULT_PICTURE_RATE
+    )
     shown: Fraction | None = None
     for at, (frame, _) in enumerate(found):
         if frame.timestamp.seconds != shown:
@@ -212,7 +216,7 @@ def pairs_of(
         raise ConfigError(f"{before.path}: no face was found in {shown}; name others by --frame")
     picked = chosen(found, max(count, len(set(numbers))))
     shift = result_span[0] - span[0] + half_frame
-    moments = [Moment(seconds=each.seconds + shift) for each in picked]
+    moments = [FrameTime(seconds=each.seconds + shift) for each in picked]
     shown_after = frames_at(after.path, moments, fps=DEFAULT_PICTURE_RATE)
     return [
         FacePair(

@@ -3,7 +3,7 @@ import pytest
 from support.reviews import review_face
 
 from vidrestore.record import FrameRecord
-from vidrestore.review.chart_bins import binned, track_bins
+from vidrestore.review.chart_bins import bin_values, track_bins
 from vidrestore.review.tracks import Track, read_tracks
 
 
@@ -33,7 +33,7 @@ def test_no_peak_is_lost_in_a_bin() -> None:
     values = np.full(100, 0.5, np.float32)
     values[37], values[63] = 0.1, 0.9
 
-    curve = binned(values, track_bins(track, max_bins=10))
+    curve = bin_values(values, track_bins(track, max_bins=10))
     assert curve.low.min() == np.float32(0.1)
     assert curve.high.max() == np.float32(0.9)
     assert (curve.low == 0.5).sum() == 9
@@ -49,6 +49,6 @@ def test_a_bin_without_a_number_has_none_and_one_number_is_enough() -> None:
     track = track_of(list(range(4)))
     values = np.array([np.nan, np.nan, np.nan, 2], np.float32)
 
-    curve = binned(values, track_bins(track, max_bins=2))
+    curve = bin_values(values, track_bins(track, max_bins=2))
     assert np.isnan(curve.low[0])
     assert (curve.low[1], curve.high[1]) == (2, 2)

@@ -5,24 +5,24 @@ import pytest
 from support.clips import Clip, make_clip, number_of
 
 from vidrestore.errors import MediaError
-from vidrestore.review.frame_seek import Moment, frames_at
+from vidrestore.review.frame_seek import FrameTime, frames_at
 
 FPS = Fraction(25)
 
 
-def numbers_at(path: Path, moments: list[Moment]) -> list[int]:
-    return [number_of(frame) for frame, _ in frames_at(path, moments, fps=FPS)]
+def numbers_at(path: Path, times: list[FrameTime]) -> list[int]:
+    return [number_of(frame) for frame, _ in frames_at(path, times, fps=FPS)]
 
 
-def at(*seconds: Fraction) -> list[Moment]:
-    return [Moment(seconds=each) for each in seconds]
+def at(*seconds: Fraction) -> list[FrameTime]:
+    return [FrameTime(seconds=each) for each in seconds]
 
 
 def test_the_frame_shown_at_a_time_is_found(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mkv")
 
-    moments = at(Fraction(0), Fraction(2, 25), Fraction(5, 50), Fraction(11, 25))
-    assert numbers_at(path, moments) == [0, 2, 2, 11]
+    times = at(Fraction(0), Fraction(2, 25), Fraction(5, 50), Fraction(11, 25))
+    assert numbers_at(path, times) == [0, 2, 2, 11]
 
 
 def test_what_lies_between_is_leapt_over_and_the_right_frames_are_found(tmp_path: Path) -> None:
@@ -47,8 +47,8 @@ def test_times_rounded_by_the_container_find_their_own_frames_after_a_leap(tmp_p
     path = make_clip(tmp_path / "film.mkv", clip)  # Matroska counts milliseconds
 
     wanted = [0, *range(600, 640)]
-    moments = [Moment(seconds=number * base, number=number) for number in wanted]
-    assert numbers_at(path, moments) == wanted
+    times = [FrameTime(seconds=number * base, number=number) for number in wanted]
+    assert numbers_at(path, times) == wanted
 
 
 @pytest.mark.parametrize("name", ["film.avi", "film.mkv", "film.mp4"])
@@ -59,12 +59,12 @@ def test_a_numbered_frame_is_that_one_whatever_the_times_of_the_container(
 
     wanted = [0, 4, 7, 380, 399]
     # AVI has no time stamps: with B-frames, those that are made up are off by a frame.
-    moments = [Moment(seconds=Fraction(number, 25), number=number) for number in wanted]
-    assert numbers_at(path, moments) == wanted
+    times = [FrameTime(seconds=Fraction(number, 25), number=number) for number in wanted]
+    assert numbers_at(path, times) == wanted
 
 
 def test_a_time_after_the_end_is_refused_with_the_name_of_the_film(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mkv")
 
-    with pytest.raises(MediaError, match=r"film\.mkv: shows nothing at 7\.000 s"):
+    with pytest.raises(MediaError, match=r"film\.mkv: no frame at 7\.000 s"):
         numbers_at(path, at(Fraction(0), Fraction(7)))

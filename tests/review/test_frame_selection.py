@@ -63,7 +63,7 @@ def test_a_shot_is_shown_by_a_frame_with_most_of_its_faces() -> None:
     for at in (5, 6, 7):
         frames[at] = FrameRecord(index=at, pts=at, shot=0, faces=(*frames[at].faces, second))
 
-    (view,) = shot_views(read_tracks(frames).tracks, at_most=9)
+    (view,) = shot_views(read_tracks(frames).tracks, max_shots=9)
     assert (view.frame_index, view.pts, view.tracks) == (6, 6, (1, 2))
 
 
@@ -72,5 +72,5 @@ def test_of_many_shots_those_with_pictures_of_faces_come_first() -> None:
         FrameRecord(index=at, pts=at, shot=at, faces=(review_face(0, track=at),)) for at in range(9)
     ]
 
-    views = shot_views(read_tracks(frames).tracks, at_most=4, preferred={6, 8})
+    views = shot_views(read_tracks(frames).tracks, max_shots=4, preferred={6, 8})
     assert [view.shot for view in views] == [0, 1, 6, 8]

@@ -241,7 +241,7 @@ def test_a_page_says_what_is_synthetic_and_what_the_encoder_did(files: ReviewFil
 
     assert "8 faces (each counted once per frame)" in told
     assert "bit for bit" in told
-    assert "no evidence" in told
+    assert "do not use it as evidence" in told
     assert "compositeWithTrainedAlgorithmicMedia" in told
 
 
@@ -295,7 +295,7 @@ def test_a_film_of_another_size_is_refused(tmp_path: Path) -> None:
     files = review_files(tmp_path)
     make_clip(files.result, Clip(size_hw=(48, 96)))
 
-    with pytest.raises(MediaError, match=r"result\.mkv: shows 96x48.*128x96"):
+    with pytest.raises(MediaError, match=r"result\.mkv: is 96x48.*128x96"):
         files.written()
     assert not files.page.exists()
 
@@ -303,7 +303,7 @@ def test_a_film_of_another_size_is_refused(tmp_path: Path) -> None:
 def test_a_film_that_is_shorter_than_the_record_is_refused(tmp_path: Path) -> None:
     files = review_files(tmp_path, review_frames(30), count=8)
 
-    with pytest.raises(MediaError, match=r"source\.mkv: shows nothing at"):
+    with pytest.raises(MediaError, match=r"source\.mkv: no frame at"):
         files.written()
 
 
@@ -312,7 +312,7 @@ def test_a_result_that_lacks_its_last_frame_is_refused(tmp_path: Path) -> None:
     size = {"size_hw": (96, 128), "ticks": tuple(range(7)), "codec": "ffv1", "options": {}}
     make_clip(files.result, Clip(**size, picture=film_picture(BRIGHT)))  # type: ignore[arg-type]
 
-    with pytest.raises(MediaError, match=r"result\.mkv: shows nothing at 0\.280 s"):
+    with pytest.raises(MediaError, match=r"result\.mkv: no frame at 0\.280 s"):
         files.written()
 
 

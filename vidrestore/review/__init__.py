@@ -1,4 +1,4 @@
-"""A page to look a restoration over: faces before and after, curves over time, every track."""
+"""A page that shows a restoration: faces before and after, charts over time, every track."""
 
 from vidrestore.review.page import write_review
 

@@ -1,4 +1,4 @@
-"""Single frames of a film by their times, in one pass that leaps over what lies between."""
+"""Read single frames of a video by their times, in one pass that seeks over long gaps."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,60 +7,60 @@ from pathlib import Path
 
 from vidrestore.errors import MediaError
 from vidrestore.media import Source, open_source
+from vidrestore.media.file_kinds import container_facts
 from vidrestore.types import Frame
 
-_LEAP_SECONDS = Fraction(10)
-"""A gap that is longer is not decoded."""
-_RUN_UP_SECONDS = Fraction(2)
-_WITHOUT_TIMES = ("avi",)
-"""Containers without time stamps: those that are made up depend on where reading began."""
+_MAX_DECODED_GAP_SECONDS = Fraction(10)
+"""Longer gaps are not decoded but seeked over."""
+_SEEK_MARGIN_SECONDS = Fraction(2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
-    """When a frame is shown."""
+class FrameTime:
+    """When a frame is presented."""
 
     seconds: Fraction
-    """On the clock of the film's time stamps."""
+    """Timestamp."""
     number: int | None = None
-    """Which frame of the film it is, from 0; None where only the time is known. With a number,
-    the time may be off by what the container rounds."""
+    """Index of the frame in the video; None where only the time is known. With a number, the time
+    may differ by the rounding of the container."""
 
 
 def frames_at(
-    path: Path, moments: Sequence[Moment], *, fps: Fraction
+    path: Path, times: Sequence[FrameTime], *, fps: Fraction
 ) -> Iterator[tuple[Frame, Source]]:
-    """Yield the frame that is shown at each of ``moments``, with the source it is from.
+    """Yield the frame that is visible at each of ``times``, with the source it is from.
 
     Args:
-        path: A film, a folder of pictures, or a picture.
-        moments: Rising.
-        fps: Pictures per second of a folder.
+        path: A video, a folder of images, or an image.
+        times: Increasing.
+        fps: Images per second of a folder.
 
     Raises:
-        MediaError: It cannot be read, or ends or begins too late to show a frame then.
+        MediaError: The file cannot be read, or has no frame at one of the times.
     """
     with open_source(path, fps=fps) as source:
         info = source.info
-    may_leap = not info.container.startswith(_WITHOUT_TIMES)
-    for group in _groups(moments) if may_leap else [list(moments)]:
-        start = group[0].seconds - info.origin_seconds - _RUN_UP_SECONDS
-        if may_leap and start > _LEAP_SECONDS:
+    # Without timestamps, the time of a frame depends on where reading started.
+    can_seek = not container_facts(info.container).lacks_timestamps
+    for group in _groups(times) if can_seek else [list(times)]:
+        start = group[0].seconds - info.origin_seconds - _SEEK_MARGIN_SECONDS
+        if can_seek and start > _MAX_DECODED_GAP_SECONDS:
             with open_source(path, start_seconds=start, fps=fps) as source:
                 first = next(iter(source), None)
-                # A picture may stand for longer than the run-up.
+                # A frame may last longer than the margin.
                 if first is not None and first.timestamp.seconds <= group[0].seconds:
-                    yield from _shown_at(source, group, from_start=False)
+                    yield from _visible_at(source, group, from_start=False)
                     continue
         with open_source(path, fps=fps) as source:
-            yield from _shown_at(source, group, from_start=True)
+            yield from _visible_at(source, group, from_start=True)
 
 
 def first_seconds(path: Path, *, fps: Fraction) -> Fraction:
-    """Return the time stamp of the first frame.
+    """Return the timestamp of the first frame.
 
     Raises:
-        MediaError: There is none.
+        MediaError: No frame can be read.
     """
     with open_source(path, fps=fps) as source:
         for frame in source:
@@ -68,53 +68,54 @@ def first_seconds(path: Path, *, fps: Fraction) -> Fraction:
     raise MediaError(f"{path}: not a single frame could be read")
 
 
-def _groups(moments: Sequence[Moment]) -> Iterator[list[Moment]]:
-    group: list[Moment] = []
-    for moment in moments:
-        if group and moment.seconds - group[-1].seconds > _LEAP_SECONDS:
+def _groups(times: Sequence[FrameTime]) -> Iterator[list[FrameTime]]:
+    group: list[FrameTime] = []
+    for time in times:
+        if group and time.seconds - group[-1].seconds > _MAX_DECODED_GAP_SECONDS:
             yield group
             group = []
-        group.append(moment)
+        group.append(time)
     if group:
         yield group
 
 
-def _shown_at(
-    source: Source, moments: Sequence[Moment], *, from_start: bool
+def _visible_at(
+    source: Source, times: Sequence[FrameTime], *, from_start: bool
 ) -> Iterator[tuple[Frame, Source]]:
-    waiting = list(moments)
+    waiting = list(times)
     slack = _rounding_seconds(source)
-    shown: Frame | None = None
+    last: Frame | None = None
     for frame in source:
         while waiting and _is_past(frame, waiting[0], slack, from_start):
-            yield _found(shown, source, waiting.pop(0)), source
+            yield _checked(last, source, waiting.pop(0)), source
         if not waiting:
             return
-        shown = frame
-    for moment in waiting:
-        if shown is not None and not _lasts_until(shown, moment, source, slack, from_start):
-            shown = None
-        yield _found(shown, source, moment), source
+        last = frame
+    for time in waiting:
+        if last is not None and not _lasts_until(last, time, source, slack, from_start):
+            last = None
+        yield _checked(last, source, time), source
 
 
-def _is_past(frame: Frame, moment: Moment, slack: Fraction, from_start: bool) -> bool:
-    """Whether a frame comes after the one of a moment."""
-    if moment.number is None:
-        return frame.timestamp.seconds > moment.seconds
+def _is_past(frame: Frame, time: FrameTime, slack: Fraction, from_start: bool) -> bool:
+    """Whether a frame comes after the one that is visible at a time."""
+    if time.number is None:
+        return frame.timestamp.seconds > time.seconds
     if from_start:
-        return frame.index > moment.number
-    return frame.timestamp.seconds > moment.seconds + slack
+        return frame.index > time.number
+    return frame.timestamp.seconds > time.seconds + slack
 
 
 def _lasts_until(
-    last: Frame, moment: Moment, source: Source, slack: Fraction, from_start: bool
+    last: Frame, time: FrameTime, source: Source, slack: Fraction, from_start: bool
 ) -> bool:
-    """Whether the last frame of a film is the one of a moment."""
-    if moment.number is not None and from_start:
-        return last.index == moment.number
+    """Whether the last frame of a video is the one that is visible at a time."""
+    if time.number is not None and from_start:
+        return last.index == time.number
     rate = source.info.average_rate
-    length = last.duration_ticks * source.info.time_base or (1 / rate if rate else Fraction(0))
-    return moment.seconds <= last.timestamp.seconds + length + slack
+    duration = last.duration_ticks * source.info.time_base
+    duration = duration or (1 / rate if rate else Fraction(0))
+    return time.seconds <= last.timestamp.seconds + duration + slack
 
 
 def _rounding_seconds(source: Source) -> Fraction:
@@ -123,10 +124,10 @@ def _rounding_seconds(source: Source) -> Fraction:
     return min(tick, 1 / (2 * rate)) if rate else tick / 2
 
 
-def _found(frame: Frame | None, source: Source, moment: Moment) -> Frame:
+def _checked(frame: Frame | None, source: Source, time: FrameTime) -> Frame:
     if frame is None:
         raise MediaError(
-            f"{source.info.path}: shows nothing at {float(moment.seconds):.3f} s, where the "
-            "record has a frame; name the film that the record is of"
+            f"{source.info.path}: no frame at {float(time.seconds):.3f} s, but the record lists "
+            "one; pass the files of this record"
         )
     return frame

@@ -1,4 +1,4 @@
-"""``write_review``: source, result and record become one file that any browser shows."""
+"""``write_review``: make a page of source, result and record, one file for any browser."""
 
 import base64
 import hashlib
@@ -13,13 +13,13 @@ from vidrestore.errors import RecordError
 from vidrestore.media import probe
 from vidrestore.media.input.video_info import DEFAULT_PICTURE_RATE
 from vidrestore.record import RecordHeader, RecordReader
-from vidrestore.review.page_data import PageValues
-from vidrestore.review.thumbnails import gallery
+from vidrestore.review.page_data import page_data
+from vidrestore.review.thumbnails import make_thumbnails
 from vidrestore.review.tracks import read_tracks
 from vidrestore.storage.atomic_output import atomic_file
 from vidrestore.storage.file_errors import file_errors
 
-_PLACE = re.compile(r"\{\{(\w+)\}\}")
+_PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 
 
 def write_review(
@@ -30,49 +30,50 @@ def write_review(
     *,
     rerun: Callable[[int], Sequence[str]],
 ) -> None:
-    """Write the page of a restoration; it appears whole or not at all, and replaces another.
+    """Write the page of a restoration; it appears when it is complete, and replaces an older one.
 
     Args:
-        source: What was restored.
-        result: What was made of it.
-        record: What was recorded on the way.
-        page: Where the page goes.
-        rerun: Gives the words of the command that restores the track of a number alone.
+        source: The source.
+        result: The output of the restoration.
+        record: Its record.
+        page: The page to write.
+        rerun: Returns the words of a command that restores only the track with a number.
 
     Raises:
-        VidrestoreError: A file cannot be read or written, or they do not belong together.
+        VidrestoreError: A file cannot be read or written, or the record is not of these files.
     """
     with RecordReader(record) as reader:
-        film = read_tracks(reader)
+        tracks = read_tracks(reader)
         header = reader.header
-    fps = _picture_rate(header, record)
-    pictures = gallery(film, header, source, result, fps=fps)
+    fps = _image_rate(header, record)
+    thumbnails = make_thumbnails(tracks, header, source, result, fps=fps)
     origin = probe(source, fps=fps).origin_seconds
-    data = PageValues(header, film, pictures, origin, rerun).whole()
-    text = page_html(data)
+    text = page_html(page_data(header, tracks, thumbnails, origin, rerun))
     with atomic_file(page, overwrite=True) as pending:
         with file_errors(page, "write"):
             pending.path.write_text(text, encoding="utf-8", newline="\n")
         pending.complete = True
 
 
-def _picture_rate(header: RecordHeader, record: Path) -> Fraction:
-    """Return how many pictures of a folder the run took for a second."""
-    written = header.settings.get("fps")
+def _image_rate(header: RecordHeader, record: Path) -> Fraction:
+    """Return the frame rate at which the run read an image sequence."""
+    recorded = header.settings.get("fps")
     try:
-        rate = DEFAULT_PICTURE_RATE if written is None else Fraction(str(written))
+        rate = DEFAULT_PICTURE_RATE if recorded is None else Fraction(str(recorded))
         if rate <= 0:
             raise ValueError("not above 0")
     except (ValueError, ZeroDivisionError) as error:
-        raise RecordError(f"{record}: line 1: settings.fps: no rate: {written!r}") from error
+        raise RecordError(
+            f"{record}: line 1: settings.fps: not a frame rate: {recorded!r}"
+        ) from error
     return rate
 
 
 def page_html(data: object) -> str:
     """Return the page that shows ``data``.
 
-    Style and script are the page's own, named by their hashes in a policy that forbids everything
-    else: nothing is fetched, and no text of a film or a file name can run.
+    Its policy allows only its style and script, by their hashes: nothing is fetched, and no text
+    of a video or a file name can run.
     """
     folder = files("vidrestore.review") / "data"
     style = (folder / "review.css").read_text(encoding="utf-8")
@@ -84,12 +85,12 @@ def page_html(data: object) -> str:
     )
     values = {"policy": policy, "style": style, "script": script, "data": _json(data)}
     template = (folder / "template.html").read_text(encoding="utf-8")
-    # In one pass: what is put in is never looked at again.
-    return _PLACE.sub(lambda place: values[place[1]], template)
+    # In one pass: inserted text is not searched for placeholders.
+    return _PLACEHOLDER.sub(lambda placeholder: values[placeholder[1]], template)
 
 
 def _json(data: object) -> str:
-    """Return JSON that can stand inside a script element: nothing in it can end that."""
+    """Return JSON for a script element: nothing in it can end the element."""
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 

@@ -1,4 +1,4 @@
-"""What the page shows, as plain values for its script."""
+"""The content of the page as plain values for its script."""
 
 import math
 import shlex
@@ -11,71 +11,92 @@ from numpy.typing import NDArray
 
 from vidrestore.record import RecordHeader
 from vidrestore.review.chart_bins import track_bins, track_curves
-from vidrestore.review.summary_text import facts, synthesis
-from vidrestore.review.thumbnails import MAX_SHOTS, MAX_TRACKS, Gallery, ShownFrame, ShownShot
-from vidrestore.review.tracks import FilmTracks, Series, Track
+from vidrestore.review.summary_text import summary_rows, synthesis_paragraphs
+from vidrestore.review.thumbnails import (
+    MAX_SHOTS,
+    MAX_TRACKS,
+    ShotThumbnail,
+    Thumbnails,
+    TrackThumbnail,
+)
+from vidrestore.review.tracks import Series, Track, VideoTracks
 
 _DIGITS = 4
 
 
-class PageValues:
-    """The values of the page as plain ones."""
+def page_data(
+    header: RecordHeader,
+    tracks: VideoTracks,
+    thumbnails: Thumbnails,
+    origin_seconds: Fraction,
+    rerun: Callable[[int], Sequence[str]],
+) -> dict[str, Any]:
+    """Return the content of the page: numbers of a few digits, text and lists.
 
+    Args:
+        header: Of the record.
+        tracks: Of the record.
+        thumbnails: Of source and result.
+        origin_seconds: Where the timeline of the source starts.
+        rerun: Returns the words of a command that restores only the track with a number.
+    """
+    return _PageData(header, tracks, thumbnails, origin_seconds, rerun).to_json()
+
+
+class _PageData:
     def __init__(
         self,
         header: RecordHeader,
-        film: FilmTracks,
-        pictures: Gallery,
+        tracks: VideoTracks,
+        thumbnails: Thumbnails,
         origin_seconds: Fraction,
         rerun: Callable[[int], Sequence[str]],
     ) -> None:
         self._header = header
-        self._film = film
-        self._pictures = pictures
+        self._tracks = tracks
+        self._thumbnails = thumbnails
         self._tick_seconds = float(header.time_base)
         self._origin_seconds = float(origin_seconds)
         self._rerun = rerun
 
-    def whole(self) -> dict[str, Any]:
-        """Return everything: numbers of a few digits, text, lists."""
-        header, film = self._header, self._film
+    def to_json(self) -> dict[str, Any]:
+        header, tracks = self._header, self._tracks
         return {
             "title": header.output.name,
-            "facts": facts(header, film),
+            "facts": summary_rows(header, tracks),
             "settings": [[name, _plain(value)] for name, value in sorted(header.settings.items())],
-            "synthesis": synthesis(header, film),
-            "shots": [self._shot(shot) for shot in self._pictures.shots],
-            "tracks": [self._track(track) for track in film.tracks],
+            "synthesis": synthesis_paragraphs(header, tracks),
+            "shots": [self._shot(shot) for shot in self._thumbnails.shots],
+            "tracks": [self._track(track) for track in tracks.tracks],
             "limits": {"tracks": MAX_TRACKS, "shots": MAX_SHOTS},
         }
 
     def _seconds(self, pts: NDArray[np.int64]) -> list[float]:
-        return [round(float(at) * self._tick_seconds - self._origin_seconds, 3) for at in pts]
+        return [round(float(ticks) * self._tick_seconds - self._origin_seconds, 3) for ticks in pts]
 
-    def _shot(self, shot: ShownShot) -> dict[str, Any]:
-        view, picture = shot.view, shot.picture
+    def _shot(self, shot: ShotThumbnail) -> dict[str, Any]:
+        view, image = shot.view, shot.image
         height, width = self._header.display_hw
-        ratio = np.array([picture.width / width, picture.height / height] * 2)
+        ratio = np.array([image.width / width, image.height / height] * 2)
         boxes: list[dict[str, Any]] = []
-        for track in self._film.tracks:
+        for track in self._tracks.tracks:
             if track.number in view.tracks:
-                at = int(np.searchsorted(track.frame_index, view.frame_index))
-                box = (track.box_xyxy[at] * ratio).round(1).tolist()
-                boxes.append(
-                    {"track": track.number, "box": box, "changed": bool(track.strength[at] > 0)}
-                )
+                position = int(np.searchsorted(track.frame_index, view.frame_index))
+                box = (track.box_xyxy[position] * ratio).round(1).tolist()
+                is_changed = bool(track.strength[position] > 0)
+                boxes.append({"track": track.number, "box": box, "changed": is_changed})
         return {
             "shot": view.shot,
             "seconds": self._seconds(np.array([view.pts]))[0],
-            "picture": picture.uri,
-            "width": picture.width,
-            "height": picture.height,
+            "picture": image.uri,
+            "width": image.width,
+            "height": image.height,
             "boxes": boxes,
         }
 
     def _track(self, track: Track) -> dict[str, Any]:
         first, last = self._seconds(track.pts[[0, -1]])
-        shown = self._pictures.frames_of_track.get(track.number)
+        frames = self._thumbnails.frames_of_track.get(track.number)
         return {
             "number": track.number,
             "shot": track.shot,
@@ -88,19 +109,19 @@ class PageValues:
             "strength": _mean(track.strength),
             "reasons": list(track.reasons.items()),
             "command": shlex.join(self._rerun(track.number)),
-            "shown": None if shown is None else [self._frame(track, each) for each in shown],
-            "curves": None if shown is None else self._curves(track),
+            "shown": None if frames is None else [self._frame(track, frame) for frame in frames],
+            "curves": None if frames is None else self._curves(track),
         }
 
-    def _frame(self, track: Track, shown: ShownFrame) -> dict[str, Any]:
-        at, pair = shown.position, shown.pair
+    def _frame(self, track: Track, frame: TrackThumbnail) -> dict[str, Any]:
+        position, pair = frame.position, frame.pair
         return {
-            "roles": shown.roles,
-            "frame": int(track.frame_index[at]),
-            "seconds": self._seconds(track.pts[[at]])[0],
-            "similarity": _rounded(float(track.similarity[at])),
-            "strength": _rounded(float(track.strength[at])),
-            "side": _rounded(float(track.side_px[at])),
+            "roles": frame.roles,
+            "frame": int(track.frame_index[position]),
+            "seconds": self._seconds(track.pts[[position]])[0],
+            "similarity": _rounded(float(track.similarity[position])),
+            "strength": _rounded(float(track.strength[position])),
+            "side": _rounded(float(track.side_px[position])),
             "change": _rounded(pair.change),
             "before": pair.before.uri,
             "after": pair.after.uri,

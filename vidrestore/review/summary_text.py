@@ -1,13 +1,13 @@
-"""What the page says in words: facts of the run, and what is synthetic in the result."""
+"""The text of the page: facts about the run, and what is synthetic in the result."""
 
 from vidrestore.record import COMPOSITE_SOURCE_TYPE, RecordHeader
-from vidrestore.review.tracks import FilmTracks
+from vidrestore.review.tracks import VideoTracks
 
 _HASH_DIGITS = 16
 
 
-def facts(header: RecordHeader, film: FilmTracks) -> list[tuple[str, str]]:
-    """Return label and value of every line at the top of the page."""
+def summary_rows(header: RecordHeader, tracks: VideoTracks) -> list[tuple[str, str]]:
+    """Return label and value of every line of the summary."""
     height, width = header.display_hw
     rows = [
         ("source", header.source.name),
@@ -20,28 +20,28 @@ def facts(header: RecordHeader, film: FilmTracks) -> list[tuple[str, str]]:
     if header.detail is not None:
         rows.append(("detail", f"{header.detail:g}"))
     rows += [
-        ("frames", f"{film.frames:,}"),
-        ("shots", f"{film.shots:,}"),
-        ("tracks", f"{len(film.tracks):,}"),
-        ("faces", f"{film.faces:,}, of which {film.changed_faces:,} changed"),
+        ("frames", f"{tracks.frames:,}"),
+        ("shots", f"{tracks.shots:,}"),
+        ("tracks", f"{len(tracks.tracks):,}"),
+        ("faces", f"{tracks.faces:,}, of which {tracks.changed_faces:,} changed"),
         ("made by", header.program),
     ]
     return rows
 
 
-def synthesis(header: RecordHeader, film: FilmTracks) -> list[str]:
-    """Return a few plain sentences on what is synthetic, one paragraph each."""
+def synthesis_paragraphs(header: RecordHeader, tracks: VideoTracks) -> list[str]:
+    """Return a few paragraphs about what is synthetic."""
     if header.settings.get("background"):
         where = (
-            "The whole picture went through a super-resolution network: no sample of the result "
+            "Whole frames were processed by a super-resolution network: no sample of the result "
             "is the source's."
         )
-    elif not film.changed_faces:
+    elif not tracks.changed_faces:
         where = "Nothing was synthesised: no face was changed."
     else:
         where = (
-            f"In the result, {film.changed_faces:,} faces (each counted once per frame) are drawn, "
-            f"wholly or partly, by the network “{header.model}”. Outside of the soft masks of "
+            f"In the result, {tracks.changed_faces:,} faces (each counted once per frame) are "
+            f"drawn, wholly or partly, by the network “{header.model}”. Outside the soft masks of "
             "these faces every sample is the source's"
         )
         where += (
@@ -49,28 +49,28 @@ def synthesis(header: RecordHeader, film: FilmTracks) -> list[str]:
             if header.output.lossless
             else f" until it reaches the encoder ({header.output.codec}), which is lossy."
         )
-    told = [where]
-    if film.changed_faces:
-        told.append(
-            "What is lost cannot be known. A restored face is a likely picture of what was there: "
-            "it is no evidence of how a person looked, and no ground to recognise anybody."
+    paragraphs = [where]
+    if tracks.changed_faces:
+        paragraphs.append(
+            "Lost detail cannot be known. A restored face shows what is likely, not what was "
+            "there: do not use it as evidence of a person's appearance or to identify anyone."
         )
     if header.digital_source_type == COMPOSITE_SOURCE_TYPE:
-        told.append(
+        paragraphs.append(
             "IPTC digital source type: composite with trained algorithmic media "
             f"({header.digital_source_type})."
         )
     else:
-        told.append(f"IPTC digital source type: {header.digital_source_type}")
-    return told
+        paragraphs.append(f"IPTC digital source type: {header.digital_source_type}")
+    return paragraphs
 
 
 def _encoding(header: RecordHeader) -> str:
-    kept = "lossless" if header.output.lossless else "lossy"
-    return f"{header.output.codec}, {header.output.pixel_format}, {kept}"
+    loss = "lossless" if header.output.lossless else "lossy"
+    return f"{header.output.codec}, {header.output.pixel_format}, {loss}"
 
 
 def _checkpoint(header: RecordHeader) -> str:
     if header.checkpoint_sha256 is None:
-        return "not one file"
+        return "not a single file"
     return f"SHA-256 {header.checkpoint_sha256[:_HASH_DIGITS]}…"

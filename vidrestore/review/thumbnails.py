@@ -1,4 +1,4 @@
-"""The pictures of a review: one pass over source and result together."""
+"""Make the images of a review in one pass over source and result."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vidrestore.errors import MediaError
 from vidrestore.record import RecordHeader
-from vidrestore.review.frame_seek import Moment, first_seconds, frames_at
+from vidrestore.review.frame_seek import FrameTime, first_seconds, frames_at
 from vidrestore.review.frame_selection import (
     MOST_CHANGED,
     ROLES,
@@ -27,149 +27,153 @@ from vidrestore.review.jpeg import (
     frame_rgb,
     jpeg,
 )
-from vidrestore.review.tracks import FilmTracks, Track
+from vidrestore.review.tracks import Track, VideoTracks
 
 MAX_TRACKS = 24
-"""Tracks shown with pictures and curves, those with the most changed frames; the others are in
-the table only."""
+"""Number of tracks with images and charts: those with the most changed frames. The others are only
+in the table."""
 MAX_SHOTS = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShownFrame:
-    """One chosen frame of a track."""
+class TrackThumbnail:
+    """One selected frame of a track."""
 
     position: int
-    """In the arrays of the track."""
+    """Index in the arrays of the track."""
     roles: tuple[str, ...]
     pair: FacePair
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShownShot:
-    """One shot as a picture of the result."""
+class ShotThumbnail:
+    """One frame of the result for a shot."""
 
     view: ShotView
-    picture: Jpeg
+    image: Jpeg
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gallery:
-    """What the page shows as pictures."""
+class Thumbnails:
+    """All images of a page."""
 
-    frames_of_track: Mapping[int, tuple[ShownFrame, ...]]
-    """Track number -> its chosen frames in order of time; tracks without pictures are missing."""
-    shots: tuple[ShownShot, ...]
+    frames_of_track: Mapping[int, tuple[TrackThumbnail, ...]]
+    """Track number -> its selected frames in order of time; only tracks with images."""
+    shots: tuple[ShotThumbnail, ...]
 
 
-def gallery(
-    film: FilmTracks, header: RecordHeader, source: Path, result: Path, *, fps: Fraction
-) -> Gallery:
-    """Cut the pictures out of both films.
+def make_thumbnails(
+    tracks: VideoTracks, header: RecordHeader, source: Path, result: Path, *, fps: Fraction
+) -> Thumbnails:
+    """Make the images of a page from source and result.
 
-    One frame of each film is held at a time, and pictures as JPEG.
+    One frame of each is in memory at a time, and all images as JPEG.
 
     Raises:
-        MediaError: A film cannot be read, or is not the one that the record is of.
+        MediaError: A file cannot be read, or is not the one that the record describes.
     """
-    if not film.tracks:
-        return Gallery(frames_of_track={}, shots=())
-    shown = _shown_tracks(film.tracks)
-    chosen = shot_views(film.tracks, at_most=MAX_SHOTS, preferred={track.shot for track in shown})
-    views = {view.frame_index: view for view in chosen}
-    wanted = _wanted(shown)
+    if not tracks.tracks:
+        return Thumbnails(frames_of_track={}, shots=())
+    selected = _selected_tracks(tracks.tracks)
+    preferred = {track.shot for track in selected}
+    views = {
+        view.frame_index: view
+        for view in shot_views(tracks.tracks, max_shots=MAX_SHOTS, preferred=preferred)
+    }
+    faces = _faces_by_frame(selected)
     pairs: dict[tuple[int, int], FacePair] = {}
-    shots: list[ShownShot] = []
-    pts_of = {int(t.frame_index[at]): int(t.pts[at]) for t in shown for at in _positions(t)}
-    pts_of.update((index, view.pts) for index, view in views.items())
-    for index, before, after in _frame_pairs(pts_of, film, header, source, result, fps):
-        for track, position in wanted[index]:
+    shots: list[ShotThumbnail] = []
+    pts_of = {index: view.pts for index, view in views.items()}
+    for track in selected:
+        pts_of.update((int(track.frame_index[p]), int(track.pts[p])) for p in _positions(track))
+    for index, before, after in _frame_pairs(pts_of, tracks, header, source, result, fps):
+        for track, position in faces[index]:
             pair = face_pair(before, after, track.box_xyxy[position])
             pairs[track.number, position] = pair
         if index in views:
-            picture = jpeg(after, max_side_px=VIEW_SIDE_PX, max_bytes=VIEW_BYTES)
-            shots.append(ShownShot(view=views[index], picture=picture))
-    return Gallery(
-        frames_of_track={track.number: _shown_frames(track, pairs) for track in shown},
+            image = jpeg(after, max_side_px=VIEW_SIDE_PX, max_bytes=VIEW_BYTES)
+            shots.append(ShotThumbnail(view=views[index], image=image))
+    return Thumbnails(
+        frames_of_track={track.number: _track_thumbnails(track, pairs) for track in selected},
         shots=tuple(shots),
     )
 
 
-def _shown_tracks(tracks: Sequence[Track]) -> list[Track]:
+def _selected_tracks(tracks: Sequence[Track]) -> list[Track]:
     changed = [track for track in tracks if (track.strength > 0).any()]
     longest = sorted(changed, key=lambda track: -int((track.strength > 0).sum()))[:MAX_TRACKS]
     return sorted(longest, key=lambda track: track.number)
 
 
 def _positions(track: Track) -> list[int]:
-    found = {*candidate_positions(track).values(), *sampled_positions(track).tolist()}
-    return sorted(found)
+    return sorted({*candidate_positions(track).values(), *sampled_positions(track).tolist()})
 
 
-def _wanted(tracks: Sequence[Track]) -> Mapping[int, list[tuple[Track, int]]]:
-    wanted: defaultdict[int, list[tuple[Track, int]]] = defaultdict(list)
+def _faces_by_frame(tracks: Sequence[Track]) -> Mapping[int, list[tuple[Track, int]]]:
+    """Return frame index -> tracks of which the face is needed, with its position."""
+    faces: defaultdict[int, list[tuple[Track, int]]] = defaultdict(list)
     for track in tracks:
         for position in _positions(track):
-            wanted[int(track.frame_index[position])].append((track, position))
-    return wanted
+            faces[int(track.frame_index[position])].append((track, position))
+    return faces
 
 
 def _frame_pairs(
     pts_of: Mapping[int, int],
-    film: FilmTracks,
+    tracks: VideoTracks,
     header: RecordHeader,
     source: Path,
     result: Path,
     fps: Fraction,
 ) -> Iterator[tuple[int, Rgb, Rgb]]:
-    """Yield frame index, the source's picture and the result's, in order."""
+    """Yield frame index, frame of the source and frame of the result, in order."""
     indexes = sorted(pts_of)
     seconds = [pts_of[index] * header.time_base for index in indexes]
-    shift = first_seconds(result, fps=fps) - film.first_pts * header.time_base
-    in_source = [Moment(seconds=each) for each in seconds]
-    # A result may be of part of the source, and make two frames of one.
+    offset = first_seconds(result, fps=fps) - tracks.first_pts * header.time_base
+    in_source = [FrameTime(seconds=time) for time in seconds]
+    # A result may be a time range of the source, and have two frames for one of the source.
     in_result = [
-        Moment(seconds=each + shift, number=index - film.first_index)
-        for index, each in zip(indexes, seconds, strict=True)
+        FrameTime(seconds=time + offset, number=index - tracks.first_index)
+        for index, time in zip(indexes, seconds, strict=True)
     ]
-    both = zip(
+    pairs = zip(
         indexes,
         frames_at(source, in_source, fps=fps),
         frames_at(result, in_result, fps=fps),
         strict=True,
     )
-    for index, (before, before_from), (after, after_from) in both:
+    for index, (before, before_from), (after, after_from) in pairs:
         before_geometry, after_geometry = before_from.info.geometry, after_from.info.geometry
         _check_size(source, before_geometry.display_hw, header.display_hw, "source")
         height, width = header.display_hw
-        enlarged = (height * header.scale, width * header.scale)
-        _check_size(result, after_geometry.display_hw, enlarged, "result")
+        enlarged_hw = (height * header.scale, width * header.scale)
+        _check_size(result, after_geometry.display_hw, enlarged_hw, "result")
         yield index, frame_rgb(before, before_geometry), frame_rgb(after, after_geometry)
 
 
 def _check_size(
-    path: Path, found_hw: tuple[int, int], recorded_hw: tuple[int, int], which: str
+    path: Path, display_hw: tuple[int, int], recorded_hw: tuple[int, int], which: str
 ) -> None:
-    # Containers keep pixel aspects as rounded ratios.
-    if max(abs(a - b) for a, b in zip(found_hw, recorded_hw, strict=True)) <= 2:
+    # Containers store the pixel aspect as a rounded ratio.
+    if max(abs(a - b) for a, b in zip(display_hw, recorded_hw, strict=True)) <= 2:
         return
     raise MediaError(
-        f"{path}: shows {found_hw[1]}x{found_hw[0]}, and the record is of a {which} that shows "
-        f"{recorded_hw[1]}x{recorded_hw[0]}; name the film that the record is of"
+        f"{path}: is {display_hw[1]}x{display_hw[0]}, but the record describes a {which} of "
+        f"{recorded_hw[1]}x{recorded_hw[0]}; pass the files of this record"
     )
 
 
-def _shown_frames(
+def _track_thumbnails(
     track: Track, pairs: Mapping[tuple[int, int], FacePair]
-) -> tuple[ShownFrame, ...]:
+) -> tuple[TrackThumbnail, ...]:
     roles: defaultdict[int, list[str]] = defaultdict(list)
     candidates = dict(candidate_positions(track))
-    changed = [at for at in _positions(track) if track.strength[at] > 0]
-    candidates[MOST_CHANGED] = max(changed, key=lambda at: pairs[track.number, at].change)
+    changed = [position for position in _positions(track) if track.strength[position] > 0]
+    candidates[MOST_CHANGED] = max(changed, key=lambda p: pairs[track.number, p].change)
     for role, position in candidates.items():
         roles[position].append(role)
     return tuple(
-        ShownFrame(
+        TrackThumbnail(
             position=position,
             roles=tuple(sorted(roles[position], key=ROLES.index)),
             pair=pairs[track.number, position],

@@ -1,4 +1,4 @@
-"""What a record says of every track, as arrays over the frames where the face is."""
+"""Read the tracks of a record as arrays with one value per frame."""
 
 import math
 from array import array
@@ -30,7 +30,7 @@ _COLUMNS = (
     "jitter_after_px",
 )
 _TEMPLATE_RADIUS_PX = 79.31
-"""Root mean square distance of the five points of the 512 crop's canonical face from their mean."""
+"""Root mean square distance of the five landmarks of the 512 px template from their mean."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -40,7 +40,7 @@ class Track:
     number: int
     shot: int
     frame_index: NDArray[np.int64]
-    """Rising; position in the result."""
+    """Increasing; index in the result."""
     pts: NDArray[np.int64]
     """Ticks of the record's time base."""
     box_xyxy: NDArray[np.float32]
@@ -50,15 +50,15 @@ class Track:
     luma_before: Series
     luma_after: Series
     jitter_before_px: Series
-    """See ``jitter_px``: of the landmarks as they were found."""
+    """``jitter_px`` of the detected landmarks."""
     jitter_after_px: Series
-    """Of the landmarks after smoothing."""
+    """``jitter_px`` of the smoothed landmarks."""
     reasons: Mapping[str, int]
-    """Why less than all was taken -> number of frames, the most frequent first."""
+    """Reason for a lower strength -> number of frames, the most frequent first."""
 
     @property
     def frames(self) -> int:
-        """How many frames show the face."""
+        """Number of frames with the face."""
         return len(self.frame_index)
 
     @property
@@ -69,7 +69,7 @@ class Track:
 
     @property
     def flicker_before(self) -> Series:
-        """Change of the face's mean luma from the frame before, 0 to 255."""
+        """Change of the mean luma of the face since the previous frame, 0 to 255."""
         return _change(self.frame_index, self.luma_before)
 
     @property
@@ -79,8 +79,8 @@ class Track:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FilmTracks:
-    """The tracks of a film and what was counted on the way."""
+class VideoTracks:
+    """The tracks of a video, and counts of its frames, faces and shots."""
 
     tracks: tuple[Track, ...]
     """In order of track number."""
@@ -92,17 +92,16 @@ class FilmTracks:
     faces: int
     """Faces, counted once per frame."""
     changed_faces: int
-    """Those of which something was changed."""
+    """Faces that were changed."""
     shots: int
 
 
-def read_tracks(frames: Iterable[FrameRecord]) -> FilmTracks:
-    """Collect what the page shows of every track.
+def read_tracks(frames: Iterable[FrameRecord]) -> VideoTracks:
+    """Collect the tracks of a record.
 
-    About 60 bytes are held for each face of each frame: two hours with two faces throughout
-    take 20 MB.
+    Each face of each frame takes about 60 bytes: two hours with two faces take 20 MB.
     """
-    growing: dict[int, _Growing] = {}
+    builders: dict[int, _TrackBuilder] = {}
     first: FrameRecord | None = None
     count = faces = changed = 0
     shots: set[int] = set()
@@ -113,9 +112,9 @@ def read_tracks(frames: Iterable[FrameRecord]) -> FilmTracks:
         for face in frame.faces:
             faces += 1
             changed += face.mask_xyxy is not None
-            growing.setdefault(face.track, _Growing(frame.shot)).add(frame, face)
-    return FilmTracks(
-        tracks=tuple(each.track(number) for number, each in sorted(growing.items())),
+            builders.setdefault(face.track, _TrackBuilder(frame.shot)).add(frame, face)
+    return VideoTracks(
+        tracks=tuple(builder.track(number) for number, builder in sorted(builders.items())),
         first_index=0 if first is None else first.index,
         first_pts=0 if first is None else first.pts,
         frames=count,
@@ -126,19 +125,19 @@ def read_tracks(frames: Iterable[FrameRecord]) -> FilmTracks:
 
 
 def jitter_px(before: FaceRecord, face: FaceRecord, after: FaceRecord, *, smoothed: bool) -> float:
-    """Return how far landmarks jump, in pixels of the 512 crop.
+    """Return the jitter of landmarks, in pixels of the 512 px crop.
 
-    The mean length of the five points' second difference over three neighbouring frames: zero
-    for a face that rests or moves evenly. It is measured in the crop, whose scale follows the
-    face, so that near and far faces compare.
+    It is the mean length of the second difference of the five landmarks over three neighbouring
+    frames: zero for a face that rests or moves evenly. Crop pixels follow the size of the face, so
+    that near and far faces can be compared.
 
     Args:
-        before: The same face in the frame before.
-        face: The face, whose smoothed points give the scale.
-        after: The same face in the frame after.
-        smoothed: Whether to take the points after smoothing, or as they were found.
+        before: The same face in the previous frame.
+        face: The face; its smoothed landmarks give the scale.
+        after: The same face in the next frame.
+        smoothed: Whether to measure the smoothed landmarks, or the detected ones.
     """
-    # Five points are too few for arrays to pay.
+    # Plain floats: for five points, arrays are slower.
     radius = _radius_px(face.points_xy)
     if radius == 0:
         return float("nan")
@@ -160,7 +159,7 @@ def _radius_px(points_xy: PointsXy) -> float:
 
 
 @dataclass(slots=True)
-class _Growing:
+class _TrackBuilder:
     """A track while the record is read: packed numbers, and the last two faces."""
 
     shot: int
@@ -187,20 +186,20 @@ class _Growing:
         for name, value in zip(_COLUMNS, values, strict=True):
             self.columns[name].append(float("nan") if value is None else value)
         if face.reason is not None:
-            room = face.reason in self.reasons or len(self.reasons) < _MAX_REASONS
-            self.reasons[face.reason if room else _OTHER_REASONS] += 1
+            is_listed = face.reason in self.reasons or len(self.reasons) < _MAX_REASONS
+            self.reasons[face.reason if is_listed else _OTHER_REASONS] += 1
         self._measure_jitter(frame.index, face)
 
     def _measure_jitter(self, index: int, face: FaceRecord) -> None:
-        """Enter the jitter of the frame before, which needs this one."""
+        """Add the jitter of the previous frame, which depends on this one."""
         three = [*self.last_two, (index, face)]
         self.last_two = three[-2:]
         if len(three) < 3 or three[2][0] - three[0][0] != 2:
             return
-        faces = [each for _, each in three]
+        faces = [face for _, face in three]
         self.columns["jitter_after_px"][-2] = jitter_px(*faces, smoothed=True)
-        # A bridged face was not found: its points say nothing of the detector.
-        if not any(each.interpolated for each in faces):
+        # The landmarks of an interpolated face do not come from the detector.
+        if not any(face.interpolated for face in faces):
             self.columns["jitter_before_px"][-2] = jitter_px(*faces, smoothed=False)
 
     def track(self, number: int) -> Track:

@@ -4,7 +4,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 const CHARTS = [
   { name: "identity similarity", unit: "", lines: [["similarity", "after", ""]], bounds: similarityBounds,
-    help: "cosine of the face's embeddings before and after; 1 is the same to the meter" },
+    help: "cosine similarity of the face embeddings; 1: identical" },
   { name: "strength", unit: "", lines: [["strength", "after", ""]], bounds: () => [0, 1],
     help: "share of the restored face that was taken" },
   { name: "jitter", unit: " px", lines: [["jitter_before", "before", "landmarks found"], ["jitter_after", "after", "smoothed"]],
@@ -187,7 +187,7 @@ class TrackCharts {
     if (at === null) {
       const { framesPerBin } = this.curves;
       const each = framesPerBin > 1 ? " Areas span the least and the greatest of every " + framesPerBin + " frames." : "";
-      this.readout.textContent = "Point at a curve to read it. Upright lines are the frames shown at the side." + each;
+      this.readout.textContent = "Point at a curve to read it. Vertical lines mark the frames shown beside the chart." + each;
       return;
     }
     const { frame, seconds, values } = this.curves;

@@ -63,7 +63,7 @@ function reasonsOf(track) {
 
 function tableOf(tracks) {
   const columns = [["track", 1], ["shot", 1], ["from", 1], ["to", 1], ["frames", 1], ["changed", 1], ["size", 1],
-    ["similarity", 1], ["strength", 1], ["taken less because", 0], ["restore it alone", 0]];
+    ["similarity", 1], ["strength", 1], ["reason for lower strength", 0], ["rerun this track", 0]];
   const head = columns.map(([name, number]) => element("th", number ? { class: "number", scope: "col" } : { scope: "col" }, name));
   const rows = tracks.map((track) => {
     const name = track.shown ? element("a", { href: "#track-" + track.number }, String(track.number)) : String(track.number);
