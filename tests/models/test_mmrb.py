@@ -17,6 +17,7 @@ from vidrestore.models.mmrb import (
 )
 from vidrestore.models.stylegan2.discriminator import StyleGAN2Discriminator
 from vidrestore.models.stylegan2.fir import fir_kernel
+from vidrestore.models.stylegan2.synthesis import Noise
 
 SMALL: dict[str, Any] = {"size": 32, "style_dim": 16, "n_mlp": 2, "narrow": 0.0625}
 
@@ -104,10 +105,18 @@ def test_the_pyramid_has_a_picture_of_every_decoder_scale_from_4_pixels_up() -> 
 
 
 @torch.no_grad()
-def test_the_branches_of_the_generator_are_the_decoders_features() -> None:
+def test_the_branches_of_the_generator_are_the_decoders_features(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     network = small()
     given: list[list[Tensor]] = []
-    network.generator.register_forward_pre_hook(lambda _, seen: given.append(list(seen[1])))
+    synthesise = network.generator.synthesise
+
+    def recorded(latents_NLF: Tensor, *, noise: Noise) -> Tensor:
+        given.append(list(noise))
+        return synthesise(latents_NLF, noise=noise)
+
+    monkeypatch.setattr(network.generator, "synthesise", recorded)
     full = network(pictures(1, 32), with_pyramid=True)
     (maps,) = given
     for rgb, feat, picture in zip(network.toRGB, [maps[0], *maps[1::2]], full.pyramid, strict=True):

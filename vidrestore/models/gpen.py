@@ -28,10 +28,12 @@ from vidrestore.models.stylegan2.layers import (
 )
 from vidrestore.models.stylegan2.modulation import ModulatedWeight, scaled, to_rgb
 from vidrestore.models.stylegan2.synthesis import (
+    Between,
     ConstantInput,
     Noise,
     run_synthesis,
     scale_count,
+    unchanged,
 )
 
 
@@ -165,7 +167,7 @@ class GpenGenerator(nn.Module):
         scales = scale_count(size)
         channels = channels_by_size(multiplier=channel_multiplier, narrow=narrow)
         wide = 2 if isconcat else 1
-        self.n_latent = 2 * scales + 2
+        self.num_latent = 2 * scales + 2
         self.style = mapping_network(features=style_dim, layers=n_mlp, lr_mul=lr_mlp)
         self.input = ConstantInput(channels=channels[4], key="input")
 
@@ -205,14 +207,35 @@ class GpenGenerator(nn.Module):
             branches: Features per style block, coarse to fine, ``(N, C, S, S)`` with the
                 channels of the block.
         """
-        style = self.style(z_NF)
+        return self.synthesise(self.broadcast(self.style(z_NF)), noise=branches)
+
+    @property
+    def style_mlp(self) -> nn.Module:
+        """The mapping under the name that ``GenerativePrior`` gives it."""
+        return self.style
+
+    def broadcast(self, style_NF: Tensor) -> Tensor:
+        """Return one code in W for all blocks, ``(N, num_latent, F)``."""
+        return style_NF[:, None].expand(-1, self.num_latent, -1)
+
+    def synthesise(
+        self, latents_NLF: Tensor, *, noise: Noise | None = None, between: Between = unchanged
+    ) -> Tensor:
+        """Return the picture of codes in W+, ``(N, 3, S, S)``; as ``GenerativePrior`` says.
+
+        Raises:
+            ValueError: No ``noise``: there is none stored, features take its place.
+        """
+        if noise is None:
+            raise ValueError("features take the place of the noise: give them")
         convs = list(self.convs)
         return run_synthesis(
-            self.input(z_NF.shape[0]),
-            style[:, None].expand(-1, self.n_latent, -1),
-            branches,
+            self.input(latents_NLF.shape[0]),
+            latents_NLF,
+            noise,
             first=(self.conv1, self.to_rgb1),
             scales=list(zip(convs[::2], convs[1::2], self.to_rgbs, strict=True)),
+            between=between,
         )
 
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from vidrestore.models.common.inplace_ops import plus
 from vidrestore.models.common.input_checks import check_input_size
 from vidrestore.models.common.outputs import RestorerOutput
+from vidrestore.models.generative_prior import GenerativePrior
 from vidrestore.models.gpen import GpenGenerator, branches, encoder_stage
 from vidrestore.models.stylegan2.fir import FIR_TAPS
 from vidrestore.models.stylegan2.layers import (
@@ -70,7 +71,10 @@ def _conv_prelu(inputs: int, outputs: int, *, kernel_size: int) -> nn.Sequential
 
 
 class MMRB(nn.Module):
-    """Codec and generator; arguments as those of ``GPEN``, whose keys are a subset of these."""
+    """Codec and generator; arguments as those of ``GPEN``, whose keys are a subset of these.
+
+    ``prior`` takes the generator's place: one that takes features for noise, of this size.
+    """
 
     def __init__(
         self,
@@ -82,19 +86,22 @@ class MMRB(nn.Module):
         blur_kernel: Sequence[float] = FIR_TAPS,
         lr_mlp: float = 0.01,
         narrow: float = 1,
+        prior: GenerativePrior | None = None,
     ) -> None:
         super().__init__()
         channels = channels_by_size(multiplier=channel_multiplier, narrow=narrow)
-        self.generator = GpenGenerator(
-            size=size,
-            style_dim=style_dim,
-            n_mlp=n_mlp,
-            channel_multiplier=channel_multiplier,
-            blur_kernel=blur_kernel,
-            lr_mlp=lr_mlp,
-            isconcat=True,
-            narrow=narrow,
-        )
+        if prior is None:
+            prior = GpenGenerator(
+                size=size,
+                style_dim=style_dim,
+                n_mlp=n_mlp,
+                channel_multiplier=channel_multiplier,
+                blur_kernel=blur_kernel,
+                lr_mlp=lr_mlp,
+                isconcat=True,
+                narrow=narrow,
+            )
+        self.generator = prior
         self.size = size
         self.scales = scale_count(size) + 1
         for at in range(self.scales):
@@ -141,12 +148,13 @@ class MMRB(nn.Module):
         pyramid: tuple[Tensor, ...] = ()
         if with_pyramid:
             pyramid = tuple(rgb(each) for rgb, each in zip(self.toRGB, features, strict=True))
-        image = self.generator(code, branches(features))
+        styles = self.generator.broadcast(self.generator.style_mlp(code))
+        image = self.generator.synthesise(styles, noise=branches(features))
         return RestorerOutput(image=image.to(image_NCHW.dtype), pyramid=pyramid)
 
     def _encoded(self, image_NCHW: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return codes in Z and the encoder's features, fine to coarse."""
-        feat = image_NCHW.to(self.generator.input.get_parameter("input").dtype)
+        feat = image_NCHW.to(next(self.final_linear.parameters()).dtype)
         features: list[Tensor] = []
         for at in range(self.scales):
             feat = self.get_submodule(f"ecd{at}")(feat)

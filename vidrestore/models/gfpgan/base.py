@@ -5,9 +5,8 @@ from torch import Tensor, nn
 from vidrestore.models.common.inplace_ops import plus
 from vidrestore.models.common.input_checks import check_input_size
 from vidrestore.models.common.outputs import RestorerOutput
+from vidrestore.models.generative_prior import GenerativePrior
 from vidrestore.models.gfpgan.sft import transformed
-from vidrestore.models.stylegan2.clean import CleanGenerator
-from vidrestore.models.stylegan2.generator import StyleGAN2Generator
 from vidrestore.models.stylegan2.synthesis import Noise
 
 
@@ -31,7 +30,7 @@ class GfpganBase(nn.Module):
     final_linear: nn.Module
     condition_scale: nn.ModuleList
     condition_shift: nn.ModuleList
-    stylegan_decoder: StyleGAN2Generator | CleanGenerator
+    stylegan_decoder: GenerativePrior
 
     def _first(self, image_NCHW: Tensor) -> Tensor:
         return self.conv_body_first(image_NCHW)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidrestore.models.common.inplace_ops import plus
+from vidrestore.models.generative_prior import GenerativePrior
 from vidrestore.models.gfpgan.base import GfpganBase
 from vidrestore.models.stylegan2.clean import CleanGenerator, doubled
 from vidrestore.models.stylegan2.layers import SLOPE, channels_by_size
@@ -54,6 +55,7 @@ class GFPGANClean(GfpganBase):
         different_w: bool = True,
         narrow: float = 1,
         sft_half: bool = True,
+        prior: GenerativePrior | None = None,
     ) -> None:
         super().__init__()
         scales = scale_count(out_size)
@@ -77,15 +79,18 @@ class GFPGANClean(GfpganBase):
             for size in ups
         )
         self.toRGB = nn.ModuleList(nn.Conv2d(channels[size], 3, kernel_size=1) for size in ups)
-        codes = 2 * scales + 2 if different_w else 1
+        styles = 2 * scales + 2 if prior is None else prior.num_latent
+        codes = styles if different_w else 1
         self.final_linear = nn.Linear(channels[4] * 16, codes * num_style_feat)
-        self.stylegan_decoder = CleanGenerator(
-            out_size=out_size,
-            num_style_feat=num_style_feat,
-            num_mlp=num_mlp,
-            channel_multiplier=channel_multiplier,
-            narrow=narrow,
-        )
+        if prior is None:
+            prior = CleanGenerator(
+                out_size=out_size,
+                num_style_feat=num_style_feat,
+                num_mlp=num_mlp,
+                channel_multiplier=channel_multiplier,
+                narrow=narrow,
+            )
+        self.stylegan_decoder = prior
         self.condition_scale = nn.ModuleList(
             _condition(channels[size], split=sft_half) for size in ups
         )

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from vidrestore.models.common.inplace_ops import plus, times
+from vidrestore.models.generative_prior import GenerativePrior
 from vidrestore.models.gfpgan.base import GfpganBase
 from vidrestore.models.stylegan2.fir import FIR_TAPS
 from vidrestore.models.stylegan2.generator import StyleGAN2Generator
@@ -57,6 +58,8 @@ class GFPGAN(GfpganBase):
         different_w: Whether every style block gets its own code.
         narrow: Of all channels.
         sft_half: Whether half the channels pass the transform unchanged.
+        prior: The generator, of ``out_size`` and ``num_style_feat`` and with the channels of
+            ``channel_multiplier`` and ``narrow``; the paper's StyleGAN2 where None.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class GFPGAN(GfpganBase):
         different_w: bool = True,
         narrow: float = 1,
         sft_half: bool = True,
+        prior: GenerativePrior | None = None,
     ) -> None:
         super().__init__()
         scales = scale_count(out_size)
@@ -96,17 +100,20 @@ class GFPGAN(GfpganBase):
         self.toRGB = nn.ModuleList(
             EqualConv2d(inputs=channels[size], outputs=3, kernel_size=1) for size in ups
         )
-        codes = 2 * scales + 2 if different_w else 1
+        styles = 2 * scales + 2 if prior is None else prior.num_latent
+        codes = styles if different_w else 1
         self.final_linear = EqualLinear(inputs=channels[4] * 16, outputs=codes * num_style_feat)
-        self.stylegan_decoder = StyleGAN2Generator(
-            out_size=out_size,
-            num_style_feat=num_style_feat,
-            num_mlp=num_mlp,
-            channel_multiplier=channel_multiplier,
-            resample_kernel=resample_kernel,
-            lr_mlp=lr_mlp,
-            narrow=narrow,
-        )
+        if prior is None:
+            prior = StyleGAN2Generator(
+                out_size=out_size,
+                num_style_feat=num_style_feat,
+                num_mlp=num_mlp,
+                channel_multiplier=channel_multiplier,
+                resample_kernel=resample_kernel,
+                lr_mlp=lr_mlp,
+                narrow=narrow,
+            )
+        self.stylegan_decoder = prior
         self.condition_scale = nn.ModuleList(
             _condition(channels[size], split=sft_half, bias_init=1.0) for size in ups
         )

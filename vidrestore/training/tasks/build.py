@@ -30,7 +30,11 @@ def build_generator(config: RestorerConfig) -> nn.Module:
     if start.network is not None:
         load_state(network, read_pretrained(start.network, "generator"), start.network)
     if start.prior is not None and isinstance(network, GFPGAN):
-        load_state(network.stylegan_decoder, read_pretrained(start.prior, "generator"), start.prior)
+        load_state(
+            network.get_submodule("stylegan_decoder"),
+            read_pretrained(start.prior, "generator"),
+            start.prior,
+        )
     if start.gpen is not None and isinstance(network, MMRB):
         try:
             start_from_gpen(network, read_pretrained(start.gpen, "generator"))
