@@ -10,6 +10,7 @@ import torch
 
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.models.face_parser import FaceParser
+from vidrestore.models.mobile_stylegan.generator import MobileStyleGAN
 from vidrestore.models.recognizers.mobilefacenet import MobileFaceNet
 from vidrestore.toml_config import from_mapping
 from vidrestore.training.data.face_table import POINT_COLUMNS
@@ -143,6 +144,20 @@ def lite_by_crops(root: Path) -> dict[str, Any]:
     }
 
 
+def on_mobile_prior(network: str) -> Callable[[Path], dict[str, Any]]:
+    """A restorer whose generator is a small MobileStyleGAN."""
+
+    def small(root: Path) -> dict[str, Any]:
+        path = root / "prior.pt"
+        if not path.exists():
+            torch.manual_seed(0)
+            prior = MobileStyleGAN(out_size=32, num_style_feat=16, num_mlp=2, narrow=0.0625)
+            torch.save(prior.state_dict(), path)
+        return restorer(network)(root) | {"prior": "mobile", "start": {"prior": str(path)}}
+
+    return small
+
+
 SMALL: dict[str, Callable[[Path], dict[str, Any]]] = {
     "stylegan2": stylegan2,
     "parser": parser,
@@ -150,6 +165,8 @@ SMALL: dict[str, Callable[[Path], dict[str, Any]]] = {
     "gfpgan": restorer("gfpgan"),
     "gfpgan-clean": restorer("gfpgan-clean"),
     "mmrb": restorer("mmrb"),
+    "gfpgan-mobile": on_mobile_prior("gfpgan-clean"),
+    "mmrb-mobile": on_mobile_prior("mmrb"),
     "lite": restorer("lite"),
     "lite-by-crops": lite_by_crops,
 }

@@ -10,6 +10,8 @@ from support.runs import (
     TASK_OF,
     data,
     lite_by_crops,
+    on_mobile_prior,
+    restorer,
     run,
     small_config,
     stylegan2,
@@ -17,7 +19,7 @@ from support.runs import (
 )
 from torch import Tensor
 
-from vidrestore.errors import ConfigError
+from vidrestore.errors import ConfigError, WeightsError
 from vidrestore.toml_config import from_mapping, read_config
 from vidrestore.training.engine.run import TASKS, RunConfig
 
@@ -75,6 +77,7 @@ def test_a_prior_refuses_enlarged_faces(root: Path) -> None:
         ({"texture_px": 128}, "up to 96"),
         ({"texture": None}, r"\[restorer.texture\]"),
         ({"network": "gfpgan", "weights": {}}, "real detail alone"),
+        ({"prior": "mobile"}, "lite has no prior"),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(
@@ -86,10 +89,32 @@ def test_settings_that_do_not_go_together_are_refused(
         from_mapping({"steps": 1, "restorer": raw}, RunConfig, where="test")
 
 
+def test_the_packages_prior_is_refused_for_another_size(root: Path) -> None:
+    settings = restorer("gfpgan-clean")(root) | {"prior": "mobile"}
+    config = from_mapping({"steps": 1, "restorer": settings}, RunConfig, where="test")
+    with pytest.raises(ConfigError, match="draws 512 px from 512 style features"):
+        config.task(device=torch.device("cpu"))
+
+
+def test_a_prior_of_another_size_is_refused(root: Path) -> None:
+    settings = on_mobile_prior("mmrb")(root) | {"data": data(root)}
+    config = from_mapping({"steps": 1, "restorer": settings}, RunConfig, where="test")
+    with pytest.raises(WeightsError, match="not a MobileStyleGAN of this size"):
+        config.task(device=torch.device("cpu"))
+
+
 CONFIGS = Path(__file__).parents[2] / "configs" / "train"
 
 
-PUBLISHED = ("gfpgan_512", "mmrb_512", "parser_512", "psfrgan_512", "stylegan2_512")
+PUBLISHED = (
+    "gfpgan_512",
+    "gfpgan_mobile_512",
+    "mmrb_512",
+    "mmrb_mobile_512",
+    "parser_512",
+    "psfrgan_512",
+    "stylegan2_512",
+)
 # lite_gpu is a config of scripts/train_gpu.py: tests/training/on_device reads it.
 RECIPES = sorted(path for path in CONFIGS.glob("*.toml") if path.stem != "lite_gpu")
 

@@ -5,15 +5,18 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from vidrestore.errors import WeightsError
+from vidrestore.errors import ConfigError, WeightsError
+from vidrestore.models.generative_prior import GenerativePrior
 from vidrestore.models.gfpgan.clean import GFPGANClean
 from vidrestore.models.gfpgan.original import GFPGAN
 from vidrestore.models.lite import build_lite
 from vidrestore.models.mmrb import MMRB, discriminator_state_from_gpen, start_from_gpen
+from vidrestore.models.mobile_stylegan.generator import MobileStyleGAN, with_branches
 from vidrestore.models.stylegan2.discriminator import StyleGAN2Discriminator
 from vidrestore.training.engine.checkpoint import part_weights, read_checkpoint
 from vidrestore.training.tasks.restorer_config import RestorerConfig
 from vidrestore.weights.load import load_state, read_state
+from vidrestore.weights.priors import MOBILE_STYLEGAN_FILE, load_mobile_stylegan
 
 
 def build_generator(config: RestorerConfig) -> nn.Module:
@@ -23,13 +26,15 @@ def build_generator(config: RestorerConfig) -> nn.Module:
         WeightsError: A file is missing or fits no network.
     """
     network = _built(config)
+    if config.prior == "mobile":
+        _load_mobile_prior(network, config)
     if isinstance(network, GFPGAN | GFPGANClean):
         # Codes are in W+: the prior's mapping is carried along, unused.
         network.stylegan_decoder.style_mlp.requires_grad_(False)
     start = config.start
     if start.network is not None:
         load_state(network, read_pretrained(start.network, "generator"), start.network)
-    if start.prior is not None and isinstance(network, GFPGAN):
+    if start.prior is not None and isinstance(network, GFPGAN) and config.prior == "stylegan2":
         load_state(
             network.get_submodule("stylegan_decoder"),
             read_pretrained(start.prior, "generator"),
@@ -51,12 +56,47 @@ def _built(config: RestorerConfig) -> nn.Module:
         "narrow": config.narrow,
     }
     side = config.data.size_px
+    prior: GenerativePrior | None = None
+    codes = {"num_style_feat": config.style_features, "num_mlp": config.mapping_layers}
+    if config.prior == "mobile":
+        is_branched = config.network == "mmrb"
+        prior = MobileStyleGAN(out_size=side, isconcat=is_branched, **codes, **size)
     if config.network == "mmrb":
-        return MMRB(size=side, style_dim=config.style_features, n_mlp=config.mapping_layers, **size)
+        return MMRB(
+            size=side,
+            style_dim=config.style_features,
+            n_mlp=config.mapping_layers,
+            prior=prior,
+            **size,
+        )
     build = GFPGAN if config.network == "gfpgan" else GFPGANClean
-    return build(
-        out_size=side, num_style_feat=config.style_features, num_mlp=config.mapping_layers, **size
-    )
+    return build(out_size=side, prior=prior, **codes, **size)
+
+
+def _load_mobile_prior(network: nn.Module, config: RestorerConfig) -> None:
+    """Give MobileStyleGAN inside ``network`` the weights of a file, or those of the package."""
+    path = config.start.prior
+    if path is None:
+        plain = load_mobile_stylegan()
+        if (config.data.size_px, config.style_features) != (plain.out_size, plain.num_style_feat):
+            raise ConfigError(
+                f"the package's prior draws {plain.out_size} px from {plain.num_style_feat} style "
+                "features: set data.size_px and style_features to that, or name a file by "
+                "start.prior"
+            )
+        state, path = plain.state_dict(), Path(MOBILE_STYLEGAN_FILE)
+    else:
+        state = read_pretrained(path, "generator")
+    if isinstance(network, MMRB):
+        branched = network.get_submodule("generator")
+        if isinstance(branched, MobileStyleGAN):
+            try:
+                state = with_branches(state, branched)
+            except ValueError as error:
+                raise WeightsError(f"{path}: {error}") from error
+        load_state(branched, state, path)
+    else:
+        load_state(network.get_submodule("stylegan_decoder"), state, path)
 
 
 def build_discriminator(config: RestorerConfig) -> StyleGAN2Discriminator:

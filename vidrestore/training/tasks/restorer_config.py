@@ -55,7 +55,8 @@ class StartConfig:
     network: Path | None = None
     """The whole restorer."""
     prior: Path | None = None
-    """GFP-GAN's generative prior, a StyleGAN2 generator of its size."""
+    """The generative prior of GFP-GAN, a generator of its size; of MMRB, where ``prior`` is
+    ``mobile``. For ``mobile`` the package's own weights are taken where none are named."""
     gpen: Path | None = None
     """MMRB's encoder, mapping and generator (its section 4.2)."""
     discriminator: Path | None = None
@@ -67,6 +68,8 @@ class RestorerConfig:
     """One restorer, its adversaries, its data."""
 
     network: Literal["gfpgan", "gfpgan-clean", "mmrb", "lite"]
+    prior: Literal["stylegan2", "mobile"] = "stylegan2"
+    """The generator inside GFP-GAN and MMRB: the papers', or MobileStyleGAN."""
     data: SampleConfig
     batch: BatchConfig
     generator: AdamConfig
@@ -117,9 +120,11 @@ class RestorerConfig:
         if weights.pyramid and self.network == "lite":
             raise ConfigError("lite has no pyramid: set weights.pyramid = 0")
         self._check_crops()
-        if self.start.prior is not None and self.network != "gfpgan":
+        if self.prior == "mobile" and self.network == "lite":
+            raise ConfigError("lite has no prior: leave prior out")
+        if self.start.prior is not None and self.network != "gfpgan" and self.prior != "mobile":
             raise ConfigError("start.prior is for gfpgan")
-        if self.start.gpen is not None and self.network != "mmrb":
+        if self.start.gpen is not None and (self.network != "mmrb" or self.prior == "mobile"):
             raise ConfigError("start.gpen is for mmrb")
 
     def _check_crops(self) -> None:
