@@ -3,12 +3,16 @@
     python scripts/prepare_faces.py photos/ faces/
     python scripts/prepare_faces.py ffhq.zip faces/ --least 384 --parser parser.pth
     python scripts/prepare_faces.py celeba/images faces/ --masks celeba/masks
+    python scripts/prepare_faces.py --generate 5000 generated/
 
 Detects faces, aligns them to 512 pixels, measures how much they really show (pixels, and the
 sharpness of their spectrum, so that an enlarged photograph is recognised), drops the unfit and says
 why, and writes PNGs, ``faces.tsv`` with points, effective resolution and the boxes of eyes and
 mouth, and, with a parser or the photographs' own masks, masks. The folder can be named in the
 ``sources`` of a training config.
+
+With ``--generate N`` there are no photographs: faces of nobody are drawn by the generator in the
+package, a face for every number from ``--first`` on, and those with visible faults are dropped.
 """
 
 import os
@@ -17,6 +21,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import argparse
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -29,15 +34,19 @@ from vidrestore.faces.config import DetectorConfig
 from vidrestore.models.common.outputs import ParserOutput
 from vidrestore.models.face_parser import FaceParser
 from vidrestore.pipeline.loading.load_models import DETECTORS, load_detector
+from vidrestore.safeguard.identity import embedded_face_embedding, embedding_norm
+from vidrestore.training.data.generate_faces import GenerateConfig, generate
 from vidrestore.training.data.prepare_faces import (
     AlignedPhoto,
     Labels,
     PrepareConfig,
+    Prepared,
     masks_in,
     prepare,
 )
 from vidrestore.types import CROP_SIZE_PX
 from vidrestore.weights.load import load_weights
+from vidrestore.weights.priors import load_mobile_stylegan
 
 
 def parser_by(path: Path, device: torch.device) -> Labels:
@@ -63,11 +72,41 @@ def parser_by(path: Path, device: torch.device) -> Labels:
     return labels
 
 
+def generated(arguments: argparse.Namespace, device: torch.device) -> Prepared:
+    """Draw faces of nobody as the arguments say; print how many a second."""
+    began, done = time.monotonic(), 0
+
+    def progress(number: int) -> None:
+        nonlocal done
+        done += 1
+        if done % 100 == 0:
+            rate = done / (time.monotonic() - began)
+            print(f"number {number}, {rate:.1f} a second", flush=True)
+
+    return generate(
+        arguments.target,
+        first=arguments.first,
+        count=arguments.generate,
+        network=load_mobile_stylegan().to(device),
+        detector=load_detector(arguments.detector, device=device, config=DetectorConfig()),
+        config=GenerateConfig(truncation=tuple(arguments.truncation)),
+        typicality=embedding_norm(embedded_face_embedding(), device=device),
+        on_face=progress,
+    )
+
+
 def main() -> None:
     """Parse the command line and prepare."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("source", type=Path, help="folder, or zip or tar archive, of photographs")
+    parser.add_argument(
+        "source", type=Path, nargs="?", help="folder, or zip or tar archive, of photographs"
+    )
     parser.add_argument("target", type=Path, help="new folder")
+    parser.add_argument("--generate", type=int, metavar="N", help="draw N faces of nobody")
+    parser.add_argument("--first", type=int, default=0, help="number of the first one drawn")
+    parser.add_argument(
+        "--truncation", type=float, nargs=2, default=(0.6, 0.95), help="variety: least and most"
+    )
     parser.add_argument("--size", type=int, default=CROP_SIZE_PX, help="side of an aligned face")
     parser.add_argument("--least", type=int, default=192, help="real pixels a face must have")
     parser.add_argument("--turned", type=float, default=0.33, help="nose off the middle, at most")
@@ -83,6 +122,14 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         device = resolve_device(arguments.device)
+        if arguments.generate is not None:
+            if arguments.source is not None:
+                parser.error("--generate takes no photographs: name the new folder alone")
+            report = generated(arguments, device)
+            _tell(report, arguments.target)
+            return
+        if arguments.source is None:
+            parser.error("name a folder of photographs, or --generate N")
         labels: Labels | None = None
         if arguments.parser is not None:
             labels = parser_by(arguments.parser, device)
@@ -102,9 +149,13 @@ def main() -> None:
         )
     except VidrestoreError as error:
         sys.exit(f"error: {error}")
-    print(f"{report.pictures} pictures, {report.kept} faces kept in {arguments.target}")
+    _tell(report, arguments.target)
+
+
+def _tell(report: Prepared, target: Path) -> None:
+    print(f"{report.pictures} pictures, {report.kept} faces kept in {target}")
     for reason, count in report.dropped.most_common():
-        print(f"  {count:>6} {reason}")
+        print(f"  {count:>6} ({100 * count / report.pictures:.1f} %) {reason}")
 
 
 if __name__ == "__main__":

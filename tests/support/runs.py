@@ -167,6 +167,7 @@ SMALL: dict[str, Callable[[Path], dict[str, Any]]] = {
     "mmrb": restorer("mmrb"),
     "gfpgan-mobile": on_mobile_prior("gfpgan-clean"),
     "mmrb-mobile": on_mobile_prior("mmrb"),
+    "prior": on_mobile_prior("prior"),
     "lite": restorer("lite"),
     "lite-by-crops": lite_by_crops,
 }

@@ -6,12 +6,14 @@ really has. What is left is drift: a good restorer moves a face by less than 0.3
 person's face is 0.43 or more away (see ``config``).
 """
 
+from collections.abc import Callable
 from importlib.resources import as_file, files
 from math import ceil
 
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor
@@ -80,6 +82,24 @@ class IdentityMeter:
         chips = torch.stack([_chip(crop, detail_px) for crop in (source_chw, restored_chw)])
         embeddings = self._network(chips.to(self._device))
         return float((embeddings[0] - embeddings[1]).norm())
+
+
+def embedding_norm(
+    network: FaceEmbedding, *, device: torch.device
+) -> Callable[[NDArray[np.uint8]], float]:
+    """Return a function from an aligned face, ``(S, S, 3)`` RGB, to the norm of its embedding.
+
+    The embeddings of clear faces have norms near 1.4; what is no face lies off.
+    """
+    network = network.to(device)
+
+    @torch.inference_mode()
+    def norm(face_hwc: NDArray[np.uint8]) -> float:
+        chw = torch.from_numpy(np.ascontiguousarray(face_hwc)).permute(2, 0, 1).float() / 255
+        chip = _chip(chw, float(chw.shape[-1]))
+        return float(network(chip[None].to(device))[0].norm())
+
+    return norm
 
 
 def similarity_of(distance: float) -> float:

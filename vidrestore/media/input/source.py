@@ -87,7 +87,9 @@ def open_source(
     source = (
         VideoSource(path, time_range=time_range, fps=fps)
         if is_video
-        else ImageSource(path, time_range=time_range, fps=DEFAULT_PICTURE_RATE if fps is None else fps)
+        else ImageSource(
+            path, time_range=time_range, fps=DEFAULT_PICTURE_RATE if fps is None else fps
+        )
     )
     try:
         yield source

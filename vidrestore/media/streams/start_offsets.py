@@ -152,7 +152,9 @@ def _together(
     )
 
 
-def _first_shown_seconds(path: Path, time_range: TimeRange, fps: Fraction | None) -> Fraction | None:
+def _first_shown_seconds(
+    path: Path, time_range: TimeRange, fps: Fraction | None
+) -> Fraction | None:
     source = VideoSource(path, time_range=time_range, fps=fps)
     try:
         first = next(iter(source), None)

@@ -6,12 +6,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from vidrestore.errors import ConfigError, WeightsError
-from vidrestore.models.generative_prior import GenerativePrior
 from vidrestore.models.gfpgan.clean import GFPGANClean
 from vidrestore.models.gfpgan.original import GFPGAN
 from vidrestore.models.lite import build_lite
 from vidrestore.models.mmrb import MMRB, discriminator_state_from_gpen, start_from_gpen
 from vidrestore.models.mobile_stylegan.generator import MobileStyleGAN, with_branches
+from vidrestore.models.prior_restorer import PriorRestorer
 from vidrestore.models.stylegan2.discriminator import StyleGAN2Discriminator
 from vidrestore.training.engine.checkpoint import part_weights, read_checkpoint
 from vidrestore.training.tasks.restorer_config import RestorerConfig
@@ -28,7 +28,7 @@ def build_generator(config: RestorerConfig) -> nn.Module:
     network = _built(config)
     if config.prior == "mobile":
         _load_mobile_prior(network, config)
-    if isinstance(network, GFPGAN | GFPGANClean):
+    if isinstance(network, GFPGAN | GFPGANClean | PriorRestorer):
         # Codes are in W+: the prior's mapping is carried along, unused.
         network.stylegan_decoder.style_mlp.requires_grad_(False)
     start = config.start
@@ -56,11 +56,13 @@ def _built(config: RestorerConfig) -> nn.Module:
         "narrow": config.narrow,
     }
     side = config.data.size_px
-    prior: GenerativePrior | None = None
+    prior: MobileStyleGAN | None = None
     codes = {"num_style_feat": config.style_features, "num_mlp": config.mapping_layers}
     if config.prior == "mobile":
         is_branched = config.network == "mmrb"
         prior = MobileStyleGAN(out_size=side, isconcat=is_branched, **codes, **size)
+    if config.network == "prior":
+        return PriorRestorer(out_size=side, prior=prior, narrow=config.narrow, **codes)
     if config.network == "mmrb":
         return MMRB(
             size=side,

@@ -67,7 +67,7 @@ class StartConfig:
 class RestorerConfig:
     """One restorer, its adversaries, its data."""
 
-    network: Literal["gfpgan", "gfpgan-clean", "mmrb", "lite"]
+    network: Literal["gfpgan", "gfpgan-clean", "mmrb", "lite", "prior"]
     prior: Literal["stylegan2", "mobile"] = "stylegan2"
     """The generator inside GFP-GAN and MMRB: the papers', or MobileStyleGAN."""
     data: SampleConfig
@@ -122,6 +122,10 @@ class RestorerConfig:
         self._check_crops()
         if self.prior == "mobile" and self.network == "lite":
             raise ConfigError("lite has no prior: leave prior out")
+        if self.network == "prior" and self.prior != "mobile":
+            raise ConfigError(
+                'the prior of network "prior" is MobileStyleGAN: set prior = "mobile"'
+            )
         if self.start.prior is not None and self.network != "gfpgan" and self.prior != "mobile":
             raise ConfigError("start.prior is for gfpgan")
         if self.start.gpen is not None and (self.network != "mmrb" or self.prior == "mobile"):

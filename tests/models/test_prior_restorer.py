@@ -1,0 +1,66 @@
+"""The restorer around MobileStyleGAN: where it starts, what reaches it, and its published cost."""
+
+import pytest
+import torch
+from support.golden import draws
+from torch.utils.flop_counter import FlopCounterMode
+
+from vidrestore.models.prior_restorer import PriorRestorer
+
+SIDE = 64
+
+
+def small() -> PriorRestorer:
+    torch.manual_seed(0)
+    return PriorRestorer(out_size=SIDE, num_style_feat=16, num_mlp=2, narrow=0.0625).eval()
+
+
+def crops(count: int = 2) -> torch.Tensor:
+    return torch.rand(count, 3, SIDE, SIDE, generator=draws()) * 2 - 1
+
+
+@torch.no_grad()
+def test_untrained_conditions_leave_the_generator_to_its_styles() -> None:
+    network = small()
+    given = crops()
+    styles, features = network.encoded(given)
+    assert [feat.shape[-1] for feat in features] == [8, 16, 32]
+    restored = network(given, with_pyramid=True)
+    assert torch.equal(restored.image, network.stylegan_decoder.synthesise(styles))
+    assert [picture.shape[-1] for picture in restored.pyramid] == [8, 16, 32]
+    assert network(given).pyramid == ()
+
+
+@torch.no_grad()
+def test_every_condition_changes_the_picture() -> None:
+    network = small()
+    before = network(crops()).image
+    assert len(network.conditions) == 2  # at 16 and 32 pixels
+    for condition in network.conditions:
+        bias = condition.get_parameter("out.bias")
+        bias += 0.5
+        assert not torch.equal(network(crops()).image, before)
+        bias -= 0.5
+
+
+def test_gradients_reach_every_part_but_the_mapping() -> None:
+    network = small()
+    restored = network(crops(), with_pyramid=True)
+    loss = restored.image.square().mean() + sum(p.square().mean() for p in restored.pyramid)
+    loss.backward()
+    without = {name for name, each in network.named_parameters() if each.grad is None}
+    assert {name.split(".")[1] for name in without} <= {"style_mlp"}
+
+
+def test_another_size_is_refused() -> None:
+    with pytest.raises(ValueError, match="64"):
+        small()(torch.zeros(1, 3, 32, 32))
+
+
+def test_it_costs_what_it_may() -> None:
+    with torch.device("meta"):
+        network = PriorRestorer()
+        crop = torch.zeros(1, 3, 512, 512)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(crop)
+    assert 25e9 < counter.get_total_flops() < 35e9

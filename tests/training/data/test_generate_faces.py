@@ -1,0 +1,170 @@
+"""Generated training faces: numbered, resumable, and filtered with reasons."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from vidrestore.errors import ConfigError, WeightsError
+from vidrestore.faces.detection.detector import Picture
+from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
+from vidrestore.models.mobile_stylegan.generator import MobileStyleGAN
+from vidrestore.training.data import generate_faces
+from vidrestore.training.data.face_table import read_table
+from vidrestore.training.data.generate_faces import (
+    GenerateConfig,
+    drawn_codes,
+    drawn_faces,
+    eye_asymmetry,
+    generate,
+)
+from vidrestore.types import Detection
+
+ANY_EYES = GenerateConfig(eye_asymmetry=9.0)
+
+
+class Finds:
+    """A detector that finds the template's face, or as many as it is told."""
+
+    has_fast_refine = False
+
+    def __init__(self, *counts: int, score: float = 1.0) -> None:
+        self.counts, self.score, self.calls = list(counts), score, 0
+
+    def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
+        self.calls += 1
+        count = self.counts.pop(0) if self.counts else 1
+        points = (TEMPLATE_LANDMARKS_XY + 0.5) * pictures[0].shape[0] / 512 - 0.5
+        box = np.array([60, 60, 200, 220], np.float32)
+        face = Detection(box_xyxy=box, landmarks_xy=points.astype(np.float32), score=self.score)
+        return [[face] * count]
+
+    def refine(self, picture: Picture, guesses: Sequence[Detection]) -> list[Detection | None]:
+        del picture
+        return list(guesses)
+
+
+@pytest.fixture
+def network() -> MobileStyleGAN:
+    torch.manual_seed(0)
+    return MobileStyleGAN(out_size=64, num_style_feat=512, num_mlp=1, narrow=0.0625).eval()
+
+
+def made(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_a_face_depends_on_its_number_alone_and_a_run_resumes(
+    network: MobileStyleGAN, tmp_path: Path
+) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    kwargs = {"network": network, "config": ANY_EYES}
+    report = generate(whole, first=3, count=4, detector=Finds(1, 0, 1, 2), **kwargs)
+    assert (report.pictures, report.kept) == (4, 2)
+    assert report.dropped == {"no sure face": 1, "more than one face": 1}
+    generate(cut, first=3, count=2, detector=Finds(1, 0), **kwargs)
+    (cut / "numbers.tsv").open("a").write("5\tcut o")  # killed while it wrote
+    again = Finds(1, 2)
+    assert generate(cut, first=3, count=4, detector=again, **kwargs).dropped == report.dropped
+    assert again.calls == 2
+    assert made(cut) == made(whole)
+    rows = read_table(whole)
+    assert [row.picture.name for row in rows] == ["0000003.jpg", "0000005.jpg"]
+    assert rows[0].effective_px == 512
+    assert cv2.imread(str(rows[0].picture)).shape == (64, 64, 3)
+
+
+def test_codes_of_a_number_are_the_same_in_any_company() -> None:
+    alone, together = drawn_codes([7], ANY_EYES), drawn_codes([5, 7], ANY_EYES)
+    assert torch.equal(alone[0][0], together[0][1])
+    assert torch.equal(alone[1][0], together[1][1])
+    assert 0.6 <= float(alone[1]) <= 0.95
+
+
+def test_a_folder_of_other_settings_or_other_files_is_refused(
+    network: MobileStyleGAN, tmp_path: Path
+) -> None:
+    generate(tmp_path / "a", first=0, count=1, network=network, detector=Finds(), config=ANY_EYES)
+    with pytest.raises(ConfigError, match="other settings"):
+        generate(
+            tmp_path / "a",
+            first=0,
+            count=1,
+            network=network,
+            detector=Finds(),
+            config=GenerateConfig(),
+        )
+    with pytest.raises(ConfigError, match="not an empty folder"):
+        generate(tmp_path, first=0, count=1, network=network, detector=Finds(), config=ANY_EYES)
+    with pytest.raises(ConfigError, match="start at 0"):
+        generate(
+            tmp_path / "b", first=-1, count=1, network=network, detector=Finds(), config=ANY_EYES
+        )
+    with pytest.raises(ConfigError, match="truncation"):
+        GenerateConfig(truncation=(0.9, 0.5))
+
+
+def test_unsure_faces_and_untypical_embeddings_are_dropped(
+    network: MobileStyleGAN, tmp_path: Path
+) -> None:
+    config = GenerateConfig(eye_asymmetry=9.0, norm=(1.0, 2.0))
+    unsure = generate(
+        tmp_path / "a",
+        first=0,
+        count=1,
+        network=network,
+        detector=Finds(score=0.5),
+        config=config,
+    )
+    assert unsure.dropped == {"no sure face": 1}
+    odd = generate(
+        tmp_path / "b",
+        first=0,
+        count=1,
+        network=network,
+        detector=Finds(),
+        config=config,
+        typicality=lambda face: 5.0,
+    )
+    assert odd.dropped == {"unlike a face to the identity network": 1}
+    assert not list((tmp_path / "b").glob("*.jpg"))
+
+
+def test_eyes_that_mirror_each_other_are_alike_and_others_are_not() -> None:
+    rng = np.random.default_rng(0)
+    half = cv2.GaussianBlur(rng.integers(0, 255, (512, 256, 3)).astype(np.uint8), (0, 0), 6)
+    symmetric: NDArray[np.uint8] = np.concatenate([half, half[:, ::-1]], axis=1)
+    landmarks = TEMPLATE_LANDMARKS_XY.astype(np.float64).copy()
+    landmarks[:2] = [[193.0, 240.0], [318.0, 240.0]]
+    assert eye_asymmetry(symmetric, landmarks) < 0.1
+    other = symmetric.copy()
+    other[:, 256:] = np.roll(other[:, 256:], 90, axis=0)
+    assert eye_asymmetry(other, landmarks) > 0.5
+
+
+def test_pictures_that_are_not_finite_are_refused_and_nothing_is_written(
+    network: MobileStyleGAN, tmp_path: Path
+) -> None:
+    with torch.no_grad():
+        network.to_img.bias.fill_(float("inf"))
+    with pytest.raises(WeightsError, match="face 0 is not finite"):
+        generate(tmp_path, first=0, count=1, network=network, detector=Finds(), config=ANY_EYES)
+    assert not list(tmp_path.glob("*.jpg"))
+    assert generate_faces.TABLE in made(tmp_path)
+
+
+def test_half_precision_draws_what_full_precision_draws(network: MobileStyleGAN) -> None:
+    full = drawn_faces(network, [0], ANY_EYES)[0].astype(int)
+    half = MobileStyleGAN(out_size=64, num_style_feat=512, num_mlp=1, narrow=0.0625)
+    half.load_state_dict(network.state_dict())
+    with torch.inference_mode():
+        z, truncation = drawn_codes([0], ANY_EYES)
+        styles = network.styles(z, truncation=truncation)
+        picture = half.eval().bfloat16().synthesise(network.broadcast(styles).bfloat16())
+    rounded = ((picture[0].float().clamp(-1, 1) + 1) * 127.5).permute(1, 2, 0).numpy()
+    assert np.isfinite(rounded).all()
+    assert np.abs(rounded - full).mean() < 12
