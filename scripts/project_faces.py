@@ -3,8 +3,8 @@
     python scripts/project_faces.py FOLDER OUT.png --count 8 --steps 50
 
 FOLDER holds faces aligned to 512 px (or any, with ``faces.tsv``). Writes a sheet: above the face,
-below what the generator draws. Prints PSNR, and the distance of identity by dlib's network, by which
-different people are 0.6 apart.
+below what the generator draws. Prints PSNR, and the distance of identity by dlib's network, by
+which different people are 0.6 apart.
 """
 
 import argparse

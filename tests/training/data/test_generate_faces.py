@@ -35,13 +35,13 @@ class Finds:
     def __init__(self, *counts: int, score: float = 1.0) -> None:
         self.counts, self.score, self.calls = list(counts), score, 0
 
-    def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
+    def detect(self, pictures: Sequence[Picture]) -> list[tuple[Detection, ...]]:
         self.calls += 1
         count = self.counts.pop(0) if self.counts else 1
         points = (TEMPLATE_LANDMARKS_XY + 0.5) * pictures[0].shape[0] / 512 - 0.5
         box = np.array([60, 60, 200, 220], np.float32)
         face = Detection(box_xyxy=box, landmarks_xy=points.astype(np.float32), score=self.score)
-        return [[face] * count]
+        return [(face,) * count]
 
     def refine(self, picture: Picture, guesses: Sequence[Detection]) -> list[Detection | None]:
         del picture
@@ -67,7 +67,8 @@ def test_a_face_depends_on_its_number_alone_and_a_run_resumes(
     assert (report.pictures, report.kept) == (4, 2)
     assert report.dropped == {"no sure face": 1, "more than one face": 1}
     generate(cut, first=3, count=2, detector=Finds(1, 0), **kwargs)
-    (cut / "numbers.tsv").open("a").write("5\tcut o")  # killed while it wrote
+    with (cut / "numbers.tsv").open("a", encoding="utf-8") as log:
+        log.write("5\tcut o")  # killed while it wrote
     again = Finds(1, 2)
     assert generate(cut, first=3, count=4, detector=again, **kwargs).dropped == report.dropped
     assert again.calls == 2
@@ -139,11 +140,11 @@ def test_eyes_that_mirror_each_other_are_alike_and_others_are_not() -> None:
     half = cv2.GaussianBlur(rng.integers(0, 255, (512, 256, 3)).astype(np.uint8), (0, 0), 6)
     symmetric: NDArray[np.uint8] = np.concatenate([half, half[:, ::-1]], axis=1)
     landmarks = TEMPLATE_LANDMARKS_XY.astype(np.float64).copy()
-    landmarks[:2] = [[193.0, 240.0], [318.0, 240.0]]
-    assert eye_asymmetry(symmetric, landmarks) < 0.1
+    landmarks[:2] = [[192.5, 240.0], [318.5, 240.0]]
+    assert eye_asymmetry(symmetric, landmarks) < 0.35
     other = symmetric.copy()
     other[:, 256:] = np.roll(other[:, 256:], 90, axis=0)
-    assert eye_asymmetry(other, landmarks) > 0.5
+    assert eye_asymmetry(other, landmarks) > 0.7
 
 
 def test_pictures_that_are_not_finite_are_refused_and_nothing_is_written(
