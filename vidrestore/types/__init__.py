@@ -24,6 +24,7 @@ from vidrestore.types.crop import (
 )
 from vidrestore.types.face import Detection, TrackedFace, TrackedFrame
 from vidrestore.types.frame import DisplayGeometry, Frame, RgbView, Timestamp
+from vidrestore.types.orientation import Orientation
 
 __all__ = [
     "CROP_SIZE_PX",
@@ -38,6 +39,7 @@ __all__ = [
     "FinishedFrame",
     "FloatArray",
     "Frame",
+    "Orientation",
     "PixelFormat",
     "Plane",
     "RestoredFace",

@@ -11,7 +11,7 @@ from vidrestore.errors import MediaError
 from vidrestore.media import open_source, probe
 from vidrestore.media.color.code_points import PRINTING_DENSITY
 from vidrestore.media.color.pixel_formats import frame_planes, source_layout
-from vidrestore.media.images.dpx import read_dpx, resized_dpx, rewritten_dpx
+from vidrestore.media.images.dpx import read_dpx, replace_dpx_samples, resize_dpx
 from vidrestore.media.images.still_image import ImageFileError
 
 KINDS = [
@@ -46,16 +46,16 @@ def test_all_that_is_no_sample_keeps_every_bit_when_samples_change(kind: DpxKind
         (picture.pixel_format.max_value - plane).astype(plane.dtype) for plane in picture.planes
     )
 
-    changed = rewritten_dpx(data, inverted)
+    changed = replace_dpx_samples(data, inverted)
 
-    assert rewritten_dpx(data, picture.planes) == data
+    assert replace_dpx_samples(data, picture.planes) == data
     assert (
         changed[: len(data) - line_bytes(kind, 35 * len(picture.planes)) * 5]
         == (data[: len(data) - line_bytes(kind, 35 * len(picture.planes)) * 5])
     )
     for plane, wanted in zip(read_dpx(changed).planes, inverted, strict=True):
         assert np.array_equal(plane, wanted)
-    assert rewritten_dpx(changed, picture.planes) == data
+    assert replace_dpx_samples(changed, picture.planes) == data
     # Exactly the bits of samples differ.
     different = np.frombuffer(data, np.uint8) ^ np.frombuffer(changed, np.uint8)
     assert np.unpackbits(different).sum() == 5 * 35 * len(picture.planes) * kind.bits
@@ -85,7 +85,7 @@ def test_lines_may_end_inside_a_word_where_the_file_is_that_short() -> None:
     picture = read_dpx(short)
 
     assert picture.planes[0].tolist() == [list(range(35))] * 6
-    assert rewritten_dpx(short, picture.planes) == short
+    assert replace_dpx_samples(short, picture.planes) == short
 
 
 def test_the_header_gives_time_code_reel_and_keycode() -> None:
@@ -138,7 +138,7 @@ def test_an_enlarged_picture_keeps_the_headers_but_for_sizes() -> None:
     data = make_dpx(DpxKind(), (4, 5))
     larger = tuple(plane.repeat(2, 0).repeat(2, 1) for plane in read_dpx(data).planes)
 
-    enlarged = resized_dpx(data, larger)
+    enlarged = resize_dpx(data, larger)
 
     assert len(enlarged) == int.from_bytes(enlarged[16:20], "big")
     sizes = {*range(16, 20), *range(772, 780)}

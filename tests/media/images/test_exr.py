@@ -11,7 +11,7 @@ from vidrestore.errors import MediaError, UnsupportedStreamError
 from vidrestore.media import probe
 from vidrestore.media.color.code_points import HALF_FLOAT
 from vidrestore.media.color.half_float import half_codes, halves_of_codes
-from vidrestore.media.images.exr import read_exr, rewritten_exr
+from vidrestore.media.images.exr import read_exr, replace_exr_samples
 from vidrestore.media.images.still_image import ImageFileError
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -29,6 +29,12 @@ def light(name: str, dtype: type = np.float16, hw: tuple[int, int] = HW) -> np.n
 
 def channels(names: str = "RGB", dtype: type = np.float16) -> dict[str, np.ndarray]:
     return {name: light(name, dtype) for name in names}
+
+
+def written(folder: Path, data: bytes) -> Path:
+    path = folder / "a.exr"
+    path.write_bytes(data)
+    return path
 
 
 def chunk_places(data: bytes) -> tuple[int, int]:
@@ -49,30 +55,32 @@ def stored(data: bytes, name: str) -> np.ndarray:
 
 @pytest.mark.parametrize(("compression", "first_line"), KINDS)
 @pytest.mark.parametrize("names", ["RGB", "ABGR", "Y"])
-def test_every_half_float_is_carried_exactly(names: str, compression: int, first_line: int) -> None:
+def test_every_half_float_is_carried_exactly(
+    tmp_path: Path, names: str, compression: int, first_line: int
+) -> None:
     data = make_exr(channels(names), compression=compression, first_line=first_line)
 
-    picture = read_exr(data)
+    picture = read_exr(written(tmp_path, data))
 
     order = {"RGB": "GBR", "ABGR": "GBRA", "Y": "Y"}[names]
     for plane, name in zip(picture.planes, order, strict=True):
         found = halves_of_codes(plane).view(np.uint16)
         assert np.array_equal(found, light(name).view(np.uint16))
     assert picture.color.transfer == HALF_FLOAT
-    assert rewritten_exr(data, picture.planes) == data
+    assert replace_exr_samples(written(tmp_path, data), picture.planes) == data
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 @pytest.mark.parametrize("compression", [NONE, RLE, ZIPS, ZIP])
 def test_what_did_not_change_keeps_every_bit_and_ffmpeg_reads_what_did(
-    compression: int, dtype: type
+    tmp_path: Path, compression: int, dtype: type
 ) -> None:
     data = make_exr(channels("RGB", dtype), compression=compression)
-    picture = read_exr(data)
+    picture = read_exr(written(tmp_path, data))
     planes = tuple(plane.copy() for plane in picture.planes)
     planes[0][5:9, 3:20] += 50
 
-    changed = rewritten_exr(data, planes)
+    changed = replace_exr_samples(written(tmp_path, data), planes)
 
     green = stored(changed, "G")
     inside = np.zeros(HW, dtype=bool)
@@ -82,17 +90,17 @@ def test_what_did_not_change_keeps_every_bit_and_ffmpeg_reads_what_did(
     assert np.array_equal(half_codes(green.astype(np.float16))[inside], planes[0][inside])
     for name in "BR":
         assert np.array_equal(stored(changed, name).view(bits), light(name, dtype).view(bits))
-    for plane, wanted in zip(read_exr(changed).planes, planes, strict=True):
+    for plane, wanted in zip(read_exr(written(tmp_path, changed)).planes, planes, strict=True):
         assert np.array_equal(plane, wanted)
     assert changed[: data.index(b"timeCode")] == data[: data.index(b"timeCode")]
 
 
-def test_floats_finer_than_half_keep_their_grain_where_they_change() -> None:
+def test_floats_finer_than_half_keep_their_grain_where_they_change(tmp_path: Path) -> None:
     fine = {name: np.full(HW, 0.5 + 1e-5, np.float32) for name in "RGB"}
     data = make_exr(fine, compression=NONE)
-    planes = tuple(plane + 3 for plane in read_exr(data).planes)
+    planes = tuple(plane + 3 for plane in read_exr(written(tmp_path, data)).planes)
 
-    green = stored(rewritten_exr(data, planes), "G")
+    green = stored(replace_exr_samples(written(tmp_path, data), planes), "G")
 
     # Three steps of half floats there are 3/2048.
     assert np.allclose(green, 0.5 + 1e-5 + 3 / 2048, rtol=0, atol=1e-8)
@@ -101,10 +109,10 @@ def test_floats_finer_than_half_keep_their_grain_where_they_change() -> None:
 def test_other_channels_go_along(tmp_path: Path) -> None:
     depth = np.arange(HW[0] * HW[1], dtype=np.uint32).reshape(HW)
     data = make_exr({**channels(), "Z": light("Z", np.float32), "id": depth})
-    planes = tuple(plane.copy() for plane in read_exr(data).planes)
+    planes = tuple(plane.copy() for plane in read_exr(written(tmp_path, data)).planes)
     planes[1][:] += 1
 
-    changed = rewritten_exr(data, planes)
+    changed = replace_exr_samples(written(tmp_path, data), planes)
 
     back = make_exr(
         {
@@ -115,41 +123,45 @@ def test_other_channels_go_along(tmp_path: Path) -> None:
     assert changed == back
 
 
-def test_lines_may_be_stored_from_below() -> None:
+def test_lines_may_be_stored_from_below(tmp_path: Path) -> None:
     data = make_exr(channels(), falling=True)
-    assert np.array_equal(read_exr(data).planes[0], half_codes(light("G")))
-    assert rewritten_exr(data, read_exr(data).planes) == data
+    assert np.array_equal(read_exr(written(tmp_path, data)).planes[0], half_codes(light("G")))
+    assert (
+        replace_exr_samples(written(tmp_path, data), read_exr(written(tmp_path, data)).planes)
+        == data
+    )
 
 
-def test_piz_is_read_and_what_changes_is_stored_plain() -> None:
+def test_piz_is_read_and_what_changes_is_stored_plain(tmp_path: Path) -> None:
     # Written by the OpenEXR library, version 3.4.
     data = (GOLDEN / "exr_piz_half.exr").read_bytes()
     y, x = np.mgrid[0:40, 0:48]
-    picture = read_exr(data)
+    picture = read_exr(written(tmp_path, data))
     for plane, shift in zip(picture.planes, (1, 2, 0), strict=True):
         wanted = ((x // 8 + y // 8 + shift) % 4) * 1.75 - 0.5
         assert np.array_equal(halves_of_codes(plane), wanted.astype(np.float16))
     planes = tuple(plane.copy() for plane in picture.planes)
     planes[2][35, 7] += 100
 
-    changed = rewritten_exr(data, planes)
+    changed = replace_exr_samples(written(tmp_path, data), planes)
 
     # The chunk of the first 32 lines is the library's own.
     first, second = chunk_places(data)
     assert chunk_places(changed) == (first, second)
     assert changed[:second] == data[:second]
-    for plane, wanted in zip(read_exr(changed).planes, planes, strict=True):
+    for plane, wanted in zip(read_exr(written(tmp_path, changed)).planes, planes, strict=True):
         assert np.array_equal(plane, wanted)
     assert np.array_equal(half_codes(stored(changed, "R").copy()), planes[2])
 
 
-def test_the_header_gives_time_code_reel_and_primaries() -> None:
-    picture = read_exr(make_exr(channels(), wide_primaries=True))
+def test_the_header_gives_time_code_reel_and_primaries(tmp_path: Path) -> None:
+    picture = read_exr(written(tmp_path, make_exr(channels(), wide_primaries=True)))
     assert picture.metadata["timecode"] == "01:02:03:12"
     assert picture.metadata["reel_name"] == "REEL_A007"
     assert picture.metadata["owner"] == "An Archive"
     assert picture.metadata["frame_rate"] == "18/1"
-    assert (picture.color.primaries, read_exr(make_exr(channels())).color.primaries) == (9, 1)
+    assert picture.color.primaries == 9
+    assert read_exr(written(tmp_path, make_exr(channels()))).color.primaries == 1
 
 
 @pytest.mark.parametrize(
@@ -162,9 +174,11 @@ def test_the_header_gives_time_code_reel_and_primaries() -> None:
         (make_exr(channels())[:60], "damaged EXR"),
     ],
 )
-def test_what_is_not_supported_is_refused_in_one_line(data: bytes, message: str) -> None:
+def test_what_is_not_supported_is_refused_in_one_line(
+    tmp_path: Path, data: bytes, message: str
+) -> None:
     with pytest.raises(ImageFileError, match=message):
-        read_exr(data)
+        read_exr(written(tmp_path, data))
 
 
 def make_sequence(folder: Path) -> list[Path]:

@@ -1,7 +1,9 @@
 import struct
 import zlib
+from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
+from types import MappingProxyType
 
 import cv2
 import numpy as np
@@ -10,13 +12,16 @@ from PIL import Image
 from support.video_copies import copy_video
 
 from vidrestore.errors import MediaError
+from vidrestore.media.color.pixel_formats import PLANAR
 from vidrestore.media.images.image_file import read_image, replace_samples
-from vidrestore.media.images.tiff_coding import packed_bytes, unpacked_bytes
+from vidrestore.media.images.still_image import ImageFileError
 from vidrestore.media.input.folder import read_picture
+from vidrestore.types import Orientation
 
 NOTE = b"reel 7, frame 12\0"
 PRIVATE = bytes(range(200))
 NONE, LZW, DEFLATE, PACK_BITS = 1, 5, 8, 32773
+PALETTE, SEPARATED, YCBCR, CIE_LAB, COLOR_FILTER_ARRAY = 3, 5, 6, 8, 32803
 
 
 def noise(channels: int, dtype: type, hw: tuple[int, int] = (40, 61)) -> np.ndarray:
@@ -37,12 +42,17 @@ def make_tiff(
     separate: bool = False,
     photometric: int | None = None,
     orientation: int = 1,
+    strip_bytes: int | None = None,
+    extra_tags: Mapping[int, tuple[str, tuple[int, ...]]] = MappingProxyType({}),
 ) -> bytes:
-    """Return a TIFF with private tags and bytes that no tag points at."""
+    """Return a TIFF with private tags and bytes that no tag points at.
+
+    With ``strip_bytes``, strips are cut off after so many bytes.
+    """
     height, width, channels = cube.shape
     groups = [cube[:, :, at : at + 1] for at in range(channels)] if separate else [cube]
     parts = [
-        _coded(part, order, compression, predictor)
+        _coded(part, order, compression, predictor)[:strip_bytes]
         for g in groups
         for part in _parts(g, rows, tile)
     ]
@@ -66,8 +76,9 @@ def make_tiff(
         tags |= {322: ("I", (tile,)), 323: ("I", (tile,))}
     else:
         tags[278] = ("I", (rows,))
-    if channels in (2, 4):
+    if channels in (2, 4) and photometric < SEPARATED:
         tags[338] = ("H", (2,))
+    tags |= extra_tags
     struct.pack_into(order + "I", body, 4, len(body))
     return bytes(body) + _directory(tags, order, len(body))
 
@@ -85,9 +96,22 @@ def _coded(part: np.ndarray, order: str, compression: int, predictor: int) -> by
     if predictor == 2:
         part = np.concatenate([part[:, :1], part[:, 1:] - part[:, :-1]], axis=1)
     raw = part.astype(f"{order}u{part.itemsize}").tobytes()
-    if compression == DEFLATE:
-        return zlib.compress(raw)
-    return packed_bytes(raw, compression, (len(part), len(raw) // len(part)))
+    return {NONE: bytes, LZW: _lzw, DEFLATE: zlib.compress, PACK_BITS: _pack_bits}[compression](raw)
+
+
+def _lzw(raw: bytes) -> bytes:
+    """Code bytes as themselves, in 9 bits; the table is cleared before codes grow."""
+    bits = ""
+    for start in range(0, len(raw), 200):
+        bits += f"{256:09b}" + "".join(f"{byte:09b}" for byte in raw[start : start + 200])
+    bits += f"{257:09b}"
+    bits += "0" * (-len(bits) % 8)
+    return int(bits, 2).to_bytes(len(bits) // 8, "big")
+
+
+def _pack_bits(raw: bytes) -> bytes:
+    runs = (raw[start : start + 128] for start in range(0, len(raw), 128))
+    return b"".join(bytes([len(run) - 1]) + run for run in runs)
 
 
 def _directory(tags: dict, order: str, at: int) -> bytes:
@@ -106,6 +130,12 @@ def _directory(tags: dict, order: str, at: int) -> bytes:
             beside += raw + b"\0" * (len(raw) % 2)
         entries += struct.pack(order + "HHI", tag, kind, len(values)) + place
     return struct.pack(order + "H", len(tags)) + entries + bytes(4) + beside
+
+
+def written(folder: Path, data: bytes) -> Path:
+    path = folder / "a.tif"
+    path.write_bytes(data)
+    return path
 
 
 LAYOUTS = [
@@ -136,24 +166,23 @@ def test_only_strips_that_changed_are_written_and_every_tag_stays(
 ) -> None:
     cube = noise(channels, dtype)
     data = make_tiff(cube, order=order, **layout)
-    picture = read_image(data)
+    picture = read_image(written(tmp_path, data))
     planes = tuple(plane.copy() for plane in picture.planes)
     inverted = 85 ^ planes[0][3:9, 5:30]
     for plane in planes[: 3 if channels > 1 else 1]:
         plane[3:9, 5:30] = inverted
 
-    changed = replace_samples(data, picture.pixel_format, planes)
+    changed = replace_samples(tmp_path / "a.tif", picture.pixel_format, planes)
 
     assert changed is not None
     assert np.array_equal(picture.planes[-1], cube[:, :, {3: 0}.get(channels, -1)])
-    for plane, wanted in zip(read_image(changed).planes, planes, strict=True):
+    for plane, wanted in zip(read_image(written(tmp_path, changed)).planes, planes, strict=True):
         assert np.array_equal(plane, wanted)
     assert NOTE in changed
     assert PRIVATE in changed
     assert b"left by a scanner" in changed
     # OpenCV has no gray with alpha, and mixes alpha into planes that are stored apart.
     if channels != 2 and not (channels == 4 and layout.get("separate")):
-        (tmp_path / "a.tif").write_bytes(changed)
         by_libtiff = cv2.imread(str(tmp_path / "a.tif"), cv2.IMREAD_UNCHANGED)
         by_libtiff = by_libtiff.reshape(*cube.shape[:2], -1)
         for plane, at in zip(
@@ -162,13 +191,13 @@ def test_only_strips_that_changed_are_written_and_every_tag_stays(
             assert np.array_equal(by_libtiff[:, :, at], plane)
 
 
-def test_strips_that_did_not_change_keep_their_bytes() -> None:
+def test_strips_that_did_not_change_keep_their_bytes(tmp_path: Path) -> None:
     data = make_tiff(noise(3, np.uint16), compression=LZW, predictor=2)
-    picture = read_image(data)
+    picture = read_image(written(tmp_path, data))
     planes = tuple(plane.copy() for plane in picture.planes)
     planes[0][20, 20] ^= 1
 
-    changed = replace_samples(data, picture.pixel_format, planes)
+    changed = replace_samples(tmp_path / "a.tif", picture.pixel_format, planes)
 
     assert changed is not None
     # The second strip of three, the entries of its place and size; what grew lies at the end.
@@ -187,19 +216,20 @@ def test_a_folder_that_did_not_change_is_the_same_to_the_byte(tmp_path: Path) ->
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "in" / name).read_bytes()
 
 
-def test_white_may_be_zero() -> None:
+def test_white_may_be_zero(tmp_path: Path) -> None:
     cube = noise(1, np.uint8)
     data = make_tiff(cube, photometric=0)
-    picture = read_image(data)
+    picture = read_image(written(tmp_path, data))
 
     assert np.array_equal(picture.planes[0], 255 - cube[:, :, 0])
-    changed = replace_samples(data, picture.pixel_format, (cube[:, :, 0],))
+    changed = replace_samples(tmp_path / "a.tif", picture.pixel_format, (cube[:, :, 0],))
     assert changed is not None
-    assert np.array_equal(read_image(changed).planes[0], cube[:, :, 0])
+    assert np.array_equal(read_image(written(tmp_path, changed)).planes[0], cube[:, :, 0])
 
 
-def test_a_picture_lies_as_its_tag_says() -> None:
-    assert read_image(make_tiff(noise(1, np.uint8), orientation=6)).lies == (False, 1)
+def test_the_orientation_is_read(tmp_path: Path) -> None:
+    path = written(tmp_path, make_tiff(noise(1, np.uint8), orientation=6))
+    assert read_image(path).orientation == Orientation(quarter_turns=1)
 
 
 def test_a_page_of_another_kind_goes_through_opencv_as_before(tmp_path: Path) -> None:
@@ -226,9 +256,57 @@ def test_a_damaged_file_is_refused_in_one_line(
 
 
 @pytest.mark.parametrize("compression", [NONE, LZW, DEFLATE, PACK_BITS])
-def test_a_strip_comes_back_and_one_cut_off_is_an_error(compression: int) -> None:
-    raw = noise(1, np.uint8).tobytes()
-    packed = packed_bytes(raw, compression, (40, 61))
-    assert unpacked_bytes(packed, compression, (40, 61)) == raw
-    with pytest.raises(ValueError, match="strip"):
-        unpacked_bytes(packed[:30], compression, (40, 61))
+def test_a_strip_that_is_cut_off_is_an_error(tmp_path: Path, compression: int) -> None:
+    data = make_tiff(noise(1, np.uint8), compression=compression, strip_bytes=30)
+
+    with pytest.raises(ImageFileError, match="damaged"):
+        read_image(written(tmp_path, data))
+    with pytest.raises(ImageFileError, match="damaged"):
+        replace_samples(tmp_path / "a.tif", PLANAR["gray"], (noise(1, np.uint8)[:, :, 0],))
+
+
+@pytest.mark.parametrize(
+    ("photometric", "channels", "message"),
+    [
+        (CIE_LAB, 3, r"colors are CIE L\*a\*b\*; convert it to RGB"),
+        (COLOR_FILTER_ARRAY, 1, "camera's color filter array"),
+        (SEPARATED, 4, "CMYK without a profile"),
+    ],
+)
+def test_other_color_models_are_refused_by_name(
+    tmp_path: Path, photometric: int, channels: int, message: str
+) -> None:
+    data = make_tiff(noise(channels, np.uint8), photometric=photometric)
+    with pytest.raises(ImageFileError, match=message):
+        read_image(written(tmp_path, data))
+
+
+@pytest.mark.parametrize(("code", "dtype"), [(2, np.int16), (3, np.float32), (1, np.uint32)])
+def test_other_sample_types_are_refused_by_name(tmp_path: Path, code: int, dtype: type) -> None:
+    samples = noise(3, np.uint16).astype(dtype).view(f"u{np.dtype(dtype).itemsize}")
+    data = make_tiff(samples, extra_tags={339: ("H", (code,) * 3)})
+    with pytest.raises(ImageFileError, match=f"R, G, B of {np.dtype(dtype).name}; convert it"):
+        read_image(written(tmp_path, data))
+
+
+def test_ycbcr_becomes_rgb(tmp_path: Path) -> None:
+    rgb = cv2.GaussianBlur(noise(3, np.uint8), (9, 9), 0)
+    ycbcr = cv2.cvtColor(rgb, cv2.COLOR_RGB2YCrCb)[:, :, [0, 2, 1]]
+    data = make_tiff(ycbcr, photometric=YCBCR, extra_tags={530: ("H", (1, 1))})
+
+    green, blue, red = read_image(written(tmp_path, data)).planes
+
+    assert np.abs(np.stack([red, green, blue], axis=2).astype(int) - rgb).max() <= 3
+
+
+def test_a_palette_becomes_exactly_its_colors(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    colors = rng.integers(0, 256, (256, 3), dtype=np.uint8)
+    index = rng.integers(0, 256, (20, 30, 1), dtype=np.uint8)
+    # Sixteen bits as 256 times eight, as many programs write them.
+    table = tuple(int(value) * 256 for value in colors.T.ravel())
+    data = make_tiff(index, photometric=PALETTE, extra_tags={320: ("H", table)})
+
+    green, blue, red = read_image(written(tmp_path, data)).planes
+
+    assert np.array_equal(np.stack([red, green, blue], axis=2), colors[index[:, :, 0]])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vidrestore.media.images.dpx_header import MAGICS, DpxHeader
 from vidrestore.media.images.packed_words import WordPacking
-from vidrestore.media.images.still_image import ImageFileError, Picture, own_plane
+from vidrestore.media.images.still_image import ImageFileError, StillImage, read_only_plane
 from vidrestore.types import Plane
 
 
@@ -21,7 +21,7 @@ def is_dpx(data: bytes) -> bool:
     return data[:4] in MAGICS
 
 
-def read_dpx(data: bytes) -> Picture:
+def read_dpx(data: bytes) -> StillImage:
     """Return the samples of a DPX picture and the values of its header.
 
     Raises:
@@ -34,17 +34,17 @@ def read_dpx(data: bytes) -> Picture:
     cube = samples.reshape(*header.hw, len(components))
     by_plane = sorted(range(len(components)), key=lambda at: components[at])
     dtype = np.uint8 if header.bits == 8 else np.uint16
-    return Picture(
+    return StillImage(
         pixel_format=header.pixel_format,
-        planes=tuple(own_plane(cube[:, :, at].astype(dtype)) for at in by_plane),
+        planes=tuple(read_only_plane(cube[:, :, at].astype(dtype)) for at in by_plane),
         color=header.color,
-        lies=header.lies,
+        orientation=header.orientation,
         sample_aspect_ratio=header.sample_aspect_ratio,
         metadata=header.metadata(),
     )
 
 
-def rewritten_dpx(data: bytes, planes: tuple[Plane, ...]) -> bytes:
+def replace_dpx_samples(data: bytes, planes: tuple[Plane, ...]) -> bytes:
     """Return a DPX file with other samples, and every other bit as in ``data``.
 
     Raises:
@@ -55,7 +55,7 @@ def rewritten_dpx(data: bytes, planes: tuple[Plane, ...]) -> bytes:
     return _layout(header, data).rewritten(data, cube)
 
 
-def resized_dpx(data: bytes, planes: tuple[Plane, ...]) -> bytes:
+def resize_dpx(data: bytes, planes: tuple[Plane, ...]) -> bytes:
     """Return a DPX file with samples of another size; its headers differ in sizes only.
 
     Raises:
@@ -63,7 +63,7 @@ def resized_dpx(data: bytes, planes: tuple[Plane, ...]) -> bytes:
     """
     header = DpxHeader(data)
     height, width = planes[0].shape
-    return rewritten_dpx(_blank(header, data, height, width), planes)
+    return replace_dpx_samples(_blank(header, data, height, width), planes)
 
 
 def _packed(bits: int, samples: int, words: int) -> WordPacking:

@@ -7,7 +7,7 @@ from math import isfinite
 from vidrestore.media.color.code_points import PRINTING_DENSITY
 from vidrestore.media.color.pixel_formats import PLANAR
 from vidrestore.media.images.still_image import ImageFileError
-from vidrestore.types import ColorTags, PixelFormat
+from vidrestore.types import ColorTags, Orientation, PixelFormat
 
 MAGICS = {b"SDPX": ">", b"XPDS": "<"}
 _HEADERS_BYTES = 2048
@@ -24,11 +24,6 @@ _TRANSFERS = {1: PRINTING_DENSITY, 2: 8, 3: PRINTING_DENSITY, 5: 1, 6: 1, 7: 6, 
 _PRIMARIES = {5: 1, 6: 1, 7: 5, 8: 6}
 _LINEAR = 2
 _VIDEO = 1
-
-# Image orientation (table 2) -> mirrored left to right first, then quarter turns clockwise.
-_LIES = (
-    (False, 0), (True, 0), (True, 2), (False, 2), (True, 3), (False, 1), (False, 3), (True, 1),
-)  # fmt: skip
 
 
 class DpxHeader:
@@ -103,10 +98,9 @@ class DpxHeader:
         return self._u16(804)
 
     @property
-    def lies(self) -> tuple[bool, int]:
-        """Whether a viewer mirrors it, and its quarter turns clockwise after that."""
-        value = self._u16(768)
-        return _LIES[value if value < len(_LIES) else 0]
+    def orientation(self) -> Orientation:
+        """How a viewer turns the image."""
+        return Orientation.from_dpx(self._u16(768))
 
     @property
     def hw(self) -> tuple[int, int]:

@@ -1,14 +1,20 @@
-"""OpenEXR pictures: half and float samples exactly as stored, and put back chunk by chunk.
+"""OpenEXR images: half and float samples exactly as stored, changed chunk by chunk.
 
-Frames carry half floats as ordered codes (``half``). Floats of 32 bits are rounded to them for
-the frame only: where a sample did not change the file keeps its own, and elsewhere it gets what
-the change of the half float adds. Of a file that is written again, only chunks of lines whose
-samples changed are new.
+Frames carry half floats as ordered codes (``half_float``). Floats of 32 bits are rounded to half
+for the frame only: where a sample did not change, the file keeps its value; elsewhere the file's
+value moves by as much as the half float did. OpenImageIO decodes. A rewritten file keeps its
+header and every chunk whose samples did not change, byte for byte.
+
+OpenEXR file layout, openexr.com, "OpenEXR File Layout" (2024).
 """
 
 import struct
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,75 +22,126 @@ from numpy.typing import NDArray
 from vidrestore.media.color.code_points import HALF_FLOAT
 from vidrestore.media.color.half_float import half_codes, halves_of_codes
 from vidrestore.media.color.pixel_formats import PLANAR
-from vidrestore.media.images.exr_coding import (
-    COMPRESSIONS,
-    ZIP_LIKE,
-    decoded_by_ffmpeg,
-    packed_chunk,
-    unpacked_chunk,
-)
-from vidrestore.media.images.exr_header import MAGIC, ExrHeader
-from vidrestore.media.images.still_image import ImageFileError, Picture, own_plane
+from vidrestore.media.images.openimageio import DecodedImage, decode_image
+from vidrestore.media.images.still_image import ImageFileError, StillImage, read_only_plane
 from vidrestore.types import ColorTags, Plane
 
-_FORMATS = {"GBR": "gbrp16le", "GBRA": "gbrap16le", "Y": "gray16le"}
+_MAGIC = b"\x76\x2f\x31\x01"
+_TILED, _DEEP, _MULTIPART = 0x200, 0x800, 0x1000
 _DAMAGED = "it is a damaged EXR; get another copy"
+_FORMATS = {"GBR": "gbrp16le", "GBRA": "gbrap16le", "Y": "gray16le"}
+# Lines of a chunk by the code of the compression: none, RLE, ZIPS, ZIP, PIZ, PXR24, B44, B44A,
+# DWAA, DWAB.
+_CHUNK_LINES = (1, 1, 1, 16, 32, 16, 32, 32, 32, 256)
+_ZIPS, _ZIP = 2, 3
+# OpenImageIO's name of an attribute -> ours.
+_METADATA = {
+    "Copyright": "owner", "ImageDescription": "comments", "reelName": "reel_name",
+    "DateTime": "captured",
+}  # fmt: skip
+
+# CIE x and y of red, green and blue -> code point of ITU-T H.273.
+_PRIMARIES = {
+    (0.640, 0.330, 0.300, 0.600, 0.150, 0.060): 1,
+    (0.708, 0.292, 0.170, 0.797, 0.131, 0.046): 9,
+    (0.680, 0.320, 0.265, 0.690, 0.150, 0.060): 12,
+}
+_TOLERANCE = 0.005
 
 
 def is_exr(data: bytes) -> bool:
-    """Whether the bytes of a file begin like an OpenEXR picture."""
-    return data[:4] == MAGIC
+    """Whether the bytes of a file begin like an OpenEXR image."""
+    return data[:4] == _MAGIC
 
 
-def read_exr(data: bytes) -> Picture:
-    """Return the samples of an EXR picture, as codes of half floats, and its header's values.
+def read_exr(path: Path) -> StillImage:
+    """Return the samples of an EXR image as codes of half floats, and its header's values.
 
     Raises:
-        ImageFileError: It is damaged, or of a kind that is not supported.
+        ImageFileError: The file is damaged, or of an unsupported kind.
     """
-    file = _opened(data)
-    lines = file.lines()
-    planes = tuple(own_plane(half_codes(_as_half(lines[name]))) for name in file.header.shown)
-    return Picture(
-        pixel_format=PLANAR[_FORMATS["".join(file.header.shown)]],
-        planes=planes,
+    _, decoded = _open(path.read_bytes(), path)
+    names = _image_channels(decoded)
+    attributes = decoded.attributes
+    ratio = float(str(attributes.get("PixelAspectRatio", 1.0)))
+    return StillImage(
+        pixel_format=PLANAR[_FORMATS["".join(names)]],
+        planes=tuple(
+            read_only_plane(half_codes(_as_half(decoded.channels[name]))) for name in names
+        ),
         color=ColorTags(
-            matrix=2 if file.header.shown == ("Y",) else 0,
-            primaries=file.header.primaries,
+            matrix=2 if names == ("Y",) else 0,
+            primaries=_primaries(attributes.get("chromaticities")),
             transfer=HALF_FLOAT,
             full_range=True,
             range_known=True,
         ),
-        sample_aspect_ratio=file.header.sample_aspect_ratio,
-        metadata=file.header.metadata(),
+        sample_aspect_ratio=(
+            Fraction(ratio).limit_denominator(1000) if 1 / 8 <= ratio <= 8 else Fraction(1)
+        ),
+        metadata=_metadata(attributes),
     )
 
 
-def rewritten_exr(data: bytes, planes: tuple[Plane, ...]) -> bytes:
-    """Return an EXR file with other samples of the same size; all else is as in ``data``.
+def replace_exr_samples(path: Path, planes: tuple[Plane, ...]) -> bytes:
+    """Return an EXR file with other samples of the same size; all else is as in ``path``.
 
     Raises:
-        ImageFileError: ``data`` is damaged, or of a kind that is not supported.
+        ImageFileError: The file is damaged, or of an unsupported kind.
     """
-    file = _opened(data)
-    lines = file.lines()
-    for name, plane in zip(file.header.shown, planes, strict=True):
-        lines[name] = _changed(lines[name], plane.astype(np.uint16))
-    return file.rewritten(lines)
+    layout, decoded = _open(path.read_bytes(), path)
+    after = dict(decoded.channels)
+    for name, plane in zip(_image_channels(decoded), planes, strict=True):
+        after[name] = _with_codes(after[name], plane.astype(np.uint16))
+    return layout.rewritten(decoded.channels, after)
 
 
-def _changed(stored: NDArray[np.generic], codes: NDArray[np.uint16]) -> NDArray[np.generic]:
-    """Return stored samples, changed where their codes are."""
-    own = _as_half(stored)
-    differs = half_codes(own) != codes
+def _open(data: bytes, path: Path) -> "tuple[_Layout, DecodedImage]":
+    try:
+        layout = _Layout.parse(data)
+        decoded = decode_image(path)
+        layout.check_chunks(next(iter(decoded.channels.values())).shape[0])
+    except (struct.error, IndexError, ValueError) as error:
+        if isinstance(error, ImageFileError) and "damaged" not in str(error):
+            raise
+        raise ImageFileError(_DAMAGED) from error
+    if layout.channel_names != sorted(decoded.channels):
+        raise ImageFileError("its channels are not in alphabetical order; write it again")
+    _image_channels(decoded)
+    return layout, decoded
+
+
+def _image_channels(decoded: DecodedImage) -> tuple[str, ...]:
+    """Return the channels of the image itself, in the order of planes.
+
+    Raises:
+        ImageFileError: There are none, or they differ in type.
+    """
+    stored = decoded.channels
+    names: tuple[str, ...] = ("Y",) if "Y" in stored else ()
+    if {"R", "G", "B"} <= set(stored):
+        names = ("G", "B", "R", "A") if "A" in stored else ("G", "B", "R")
+    types = {stored[name].dtype.name for name in names}
+    if types not in ({"float16"}, {"float32"}):
+        raise ImageFileError(
+            f"its channels are {', '.join(sorted(stored))}; it needs R, G and B, or Y, all half "
+            "or all float"
+        )
+    return names
+
+
+def _with_codes(stored: NDArray[np.generic], codes: NDArray[np.uint16]) -> NDArray[np.generic]:
+    """Return stored samples, changed where their codes differ from ``codes``."""
+    before = _as_half(stored)
+    differs = half_codes(before) != codes
     if stored.dtype.itemsize == 2:
-        return np.where(differs, halves_of_codes(codes), own).astype("<f2")
-    wanted = halves_of_codes(codes).astype(np.float32)
+        return np.where(differs, halves_of_codes(codes), before)
+    target = halves_of_codes(codes).astype(np.float32)
     with np.errstate(invalid="ignore", over="ignore"):
-        moved = stored.astype(np.float32) + (wanted - own.astype(np.float32))
+        moved = stored.astype(np.float32) + (target - before.astype(np.float32))
     # Rounding must not lead to another half float than the frame has.
-    moved = np.where(half_codes(_as_half(moved)) == codes, moved, wanted)
-    return np.where(differs, moved, stored).astype("<f4")
+    moved = np.where(half_codes(_as_half(moved)) == codes, moved, target)
+    return np.where(differs, moved, stored).astype(np.float32)
 
 
 def _as_half(stored: NDArray[np.generic]) -> NDArray[np.float16]:
@@ -92,118 +149,171 @@ def _as_half(stored: NDArray[np.generic]) -> NDArray[np.float16]:
         return stored.astype(np.float16)
 
 
-def _opened(data: bytes) -> "_File":
-    try:
-        return _File(data)
-    except (struct.error, IndexError, ValueError) as error:
-        if isinstance(error, ImageFileError):
-            raise
-        raise ImageFileError(_DAMAGED) from error
-
-
 @dataclass(frozen=True, slots=True)
 class _Chunk:
     """Some lines, one after the other."""
 
-    entry: int
-    """Number in the table of offsets."""
+    offset: int
+    number: int
+    """In the table of offsets."""
     top: int
     """First line, counted from the first of the data window."""
-    rows: int
-    packed: bytes
+    payload: bytes
 
 
-class _File:
-    """A file of one part that is stored in lines."""
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Where the chunks of a file of one part are, which is stored in lines."""
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.header = ExrHeader(data)
+    data: bytes
+    channel_names: list[str]
+    compression: int
+    first_line: int
+    line_count: int
+    table_offset: int
 
-    def _chunks(self) -> Iterator[_Chunk]:
-        height, _ = self.header.hw
-        first = self.header.first_line
-        per_chunk = COMPRESSIONS[self.header.compression]
-        count = -(-height // per_chunk)
-        offsets = struct.unpack_from(f"<{count}Q", self._data, self.header.table_at)
-        for entry, offset in enumerate(offsets):
-            line, size = struct.unpack_from("<ii", self._data, offset)
-            packed = self._data[offset + 8 : offset + 8 + size]
-            top = line - first
-            if size < 0 or len(packed) != size or not 0 <= top < height or top % per_chunk:
-                raise ValueError("a chunk lies outside the file")
-            yield _Chunk(entry, top, min(per_chunk, height - top), packed)
-
-    def _line_bytes(self) -> int:
-        return (
-            sum(np.dtype(each.dtype).itemsize for each in self.header.channels())
-            * self.header.hw[1]
-        )
-
-    def lines(self) -> dict[str, NDArray[np.generic]]:
-        """Return the samples of every channel, as stored.
+    @classmethod
+    def parse(cls, data: bytes) -> "_Layout":
+        """Parse a header.
 
         Raises:
-            ImageFileError: They are damaged.
+            ImageFileError: The file is of an unsupported kind.
+            struct.error, IndexError, ValueError: The header is damaged.
         """
-        try:
-            return self._lines()
-        except (struct.error, ValueError, OverflowError) as error:
-            raise ImageFileError(_DAMAGED) from error
-
-    def _lines(self) -> dict[str, NDArray[np.generic]]:
-        height, width = self.header.hw
-        channels = self.header.channels()
-        cubes = {each.name: np.zeros((height, width), each.dtype) for each in channels}
-        whole: dict[str, NDArray[np.generic]] = {}
-        if self.header.compression not in ZIP_LIKE:
-            whole = decoded_by_ffmpeg(self._data, self.header.shown, (height, width))
-        seen = 0
-        for chunk in self._chunks():
-            seen += chunk.rows
-            if whole:
-                continue
-            raw = unpacked_chunk(
-                chunk.packed, self.header.compression, chunk.rows * self._line_bytes()
+        (version,) = struct.unpack_from("<I", data, 4)
+        if version & 0xFF != 2:
+            raise ImageFileError("it is not an EXR of version 2; convert it to one")
+        if version & (_TILED | _DEEP | _MULTIPART):
+            raise ImageFileError(
+                "tiled, deep and multi-part EXR are not supported; convert it to scan lines"
             )
-            self._unravel(raw, chunk, cubes)
-        if seen != height:
-            raise ValueError("lines are missing")
-        for name, samples in whole.items():
-            cubes[name] = samples.astype(cubes[name].dtype)
-        return cubes
+        attributes, offset = _attributes(data)
+        compression = attributes["compression"][0]
+        if compression >= len(_CHUNK_LINES):
+            raise ImageFileError(
+                f"compression {compression} is not supported; convert it to ZIP or PIZ"
+            )
+        _, top, _, bottom = struct.unpack("<4i", attributes["dataWindow"])
+        names, at = list[str](), 0
+        while attributes["channels"][at]:
+            end = attributes["channels"].index(b"\0", at)
+            names.append(attributes["channels"][at:end].decode("utf-8"))
+            at = end + 17
+        return cls(data, names, compression, top, bottom - top + 1, offset)
 
-    def _unravel(self, raw: bytes, chunk: _Chunk, cubes: dict[str, NDArray[np.generic]]) -> None:
-        rows = np.frombuffer(raw, np.uint8).reshape(chunk.rows, -1)
-        at = 0
-        for cube in cubes.values():
-            size = cube.dtype.itemsize * cube.shape[1]
-            part = np.ascontiguousarray(rows[:, at : at + size]).view(cube.dtype)
-            cube[chunk.top : chunk.top + chunk.rows] = part
-            at += size
+    def check_chunks(self, height: int) -> None:
+        """Refuse a file whose chunks are not those of an image of ``height`` lines."""
+        tops = sorted(chunk.top for chunk in self._chunks())
+        if height != self.line_count or tops != list(range(0, height, self._lines_per_chunk)):
+            raise ImageFileError(_DAMAGED)
 
-    def _ravelled(self, chunk: _Chunk, cubes: dict[str, NDArray[np.generic]]) -> bytes:
-        parts = [cube[chunk.top : chunk.top + chunk.rows] for cube in cubes.values()]
-        rows = [np.ascontiguousarray(part).view(np.uint8) for part in parts]
-        return np.hstack(rows).tobytes()
+    @property
+    def _lines_per_chunk(self) -> int:
+        return _CHUNK_LINES[self.compression]
 
-    def rewritten(self, lines: dict[str, NDArray[np.generic]]) -> bytes:
-        """Return the file with the samples of ``lines``."""
-        before = self._lines()
+    def _chunks(self) -> Iterator[_Chunk]:
+        count = -(-self.line_count // self._lines_per_chunk)
+        offsets = struct.unpack_from(f"<{count}Q", self.data, self.table_offset)
+        for number, offset in enumerate(offsets):
+            line, size = struct.unpack_from("<ii", self.data, offset)
+            payload = self.data[offset + 8 : offset + 8 + size]
+            if size < 0 or len(payload) != size:
+                raise ImageFileError(_DAMAGED)
+            yield _Chunk(offset, number, line - self.first_line, payload)
+
+    def rewritten(
+        self,
+        before: Mapping[str, NDArray[np.generic]],
+        after: Mapping[str, NDArray[np.generic]],
+    ) -> bytes:
+        """Return the file with the samples of ``after`` in the chunks where ``before`` differs."""
         chunks = list(self._chunks())
-        start = self.header.table_at + 8 * len(chunks)
-        first = self.header.first_line
         offsets = [0] * len(chunks)
-        body = bytearray(self._data[:start])
+        body = bytearray(self.data[: self.table_offset + 8 * len(chunks)])
         # In the order of the file, so that chunks that did not change stay where they can.
-        by_place = sorted(chunks, key=lambda each: self._offset_of(each.entry))
-        for chunk in by_place:
-            old, new = self._ravelled(chunk, before), self._ravelled(chunk, lines)
-            packed = chunk.packed if old == new else packed_chunk(new, self.header.compression)
-            offsets[chunk.entry] = len(body)
-            body += struct.pack("<ii", chunk.top + first, len(packed)) + packed
-        struct.pack_into(f"<{len(offsets)}Q", body, self.header.table_at, *offsets)
+        for chunk in sorted(chunks, key=lambda chunk: chunk.offset):
+            old, new = self._interleaved(chunk, before), self._interleaved(chunk, after)
+            payload = chunk.payload if old == new else self._compressed(new)
+            offsets[chunk.number] = len(body)
+            body += struct.pack("<ii", chunk.top + self.first_line, len(payload)) + payload
+        struct.pack_into(f"<{len(offsets)}Q", body, self.table_offset, *offsets)
         return bytes(body)
 
-    def _offset_of(self, entry: int) -> int:
-        return int(struct.unpack_from("<Q", self._data, self.header.table_at + 8 * entry)[0])
+    def _interleaved(self, chunk: _Chunk, channels: Mapping[str, NDArray[np.generic]]) -> bytes:
+        """Return the lines of a chunk, each channel after channel in alphabetical order."""
+        lines = slice(chunk.top, chunk.top + self._lines_per_chunk)
+        parts = [np.ascontiguousarray(channels[name][lines]) for name in self.channel_names]
+        little = [part.astype(part.dtype.newbyteorder("<")).view(np.uint8) for part in parts]
+        return np.hstack(little).tobytes()
+
+    def _compressed(self, raw: bytes) -> bytes:
+        """Return the payload of a chunk.
+
+        Readers take a payload as large as its samples for plain samples, whatever the compression
+        of the file. So are changed chunks stored where the compression is not ZIP: lossy ones
+        would alter samples that did not change.
+        """
+        if self.compression not in (_ZIPS, _ZIP):
+            return raw
+        plain = np.frombuffer(raw, np.uint8)
+        # The even bytes before the odd ones, then differences of neighbours.
+        apart = np.concatenate([plain[::2], plain[1::2]])
+        differences = apart.copy()
+        differences[1:] = apart[1:] - apart[:-1] + np.uint8(128)
+        payload = zlib.compress(differences.tobytes())
+        return payload if len(payload) < len(raw) else raw
+
+
+def _attributes(data: bytes) -> tuple[dict[str, bytes], int]:
+    """Return the values of all attributes by name, and the offset of the table of chunks."""
+    attributes: dict[str, bytes] = {}
+    offset = 8
+    while data[offset]:
+        name_end = data.index(b"\0", offset)
+        type_end = data.index(b"\0", name_end + 1)
+        (size,) = struct.unpack_from("<i", data, type_end + 1)
+        start = type_end + 5
+        if size < 0 or start + size > len(data):
+            raise ValueError("an attribute ends behind the file")
+        attributes[data[offset:name_end].decode("latin-1")] = data[start : start + size]
+        offset = start + size
+    if missing := {"channels", "compression", "dataWindow"} - attributes.keys():
+        raise ValueError(f"attributes are missing: {missing}")
+    return attributes, offset + 1
+
+
+def _primaries(chromaticities: object) -> int:
+    """Return the code point of the primaries; BT.709's where the file states none or others."""
+    stated = cast("tuple[float, ...]", chromaticities or ())[:6]
+    near = (
+        code
+        for known, code in _PRIMARIES.items()
+        if len(stated) == len(known)
+        and max(abs(a - b) for a, b in zip(known, stated, strict=True)) < _TOLERANCE
+    )
+    return next(near, 1)
+
+
+def _metadata(attributes: Mapping[str, object]) -> dict[str, str]:
+    """Return timecode, reel name, frame rate and texts."""
+    values = {ours: str(attributes.get(theirs, "")) for theirs, ours in _METADATA.items()}
+    match attributes.get("smpte:TimeCode"):
+        case (int(packed), int()):
+            values["timecode"] = _timecode(packed)
+        case _:
+            pass
+    match attributes.get("framesPerSecond"):
+        case (int(numerator), int(denominator)):
+            values["frame_rate"] = f"{numerator}/{denominator}"
+        case _:
+            pass
+    return {name: value for name, value in values.items() if value}
+
+
+def _timecode(packed: int) -> str:
+    """Return a timecode of SMPTE ST 12-1 as OpenEXR packs it: hours highest, flags between."""
+    fields = (packed >> 24 & 0x3F, packed >> 16 & 0x7F, packed >> 8 & 0x7F, packed & 0x3F)
+    digits = [f"{field:02x}" for field in fields]
+    if not all(pair.isdecimal() for pair in digits):
+        return ""
+    return ":".join(digits[:3]) + (";" if packed & 0x40 else ":") + digits[3]

@@ -1,122 +1,117 @@
-"""Every kind of picture file: bytes to samples, and other samples into the same file."""
+"""Image files of every format: read, and written again with other samples."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from pathlib import Path
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from vidrestore.media.color.pixel_formats import PLANAR
-from vidrestore.media.images.dpx import is_dpx, read_dpx, resized_dpx, rewritten_dpx
-from vidrestore.media.images.exr import is_exr, read_exr, rewritten_exr
-from vidrestore.media.images.image_tags import tags_of
-from vidrestore.media.images.png import is_png, rewritten_png
-from vidrestore.media.images.still_image import ImageFileError, Picture, own_plane, picture_color
-from vidrestore.media.images.tiff import is_tiff, read_tiff, rewritten_tiff
-from vidrestore.media.images.tiff_coding import silent_opencv
+from vidrestore.media.images.dpx import is_dpx, read_dpx, replace_dpx_samples, resize_dpx
+from vidrestore.media.images.exr import is_exr, read_exr, replace_exr_samples
+from vidrestore.media.images.jpeg import is_jpeg, replace_jpeg_samples
+from vidrestore.media.images.openimageio import read_integer_image
+from vidrestore.media.images.png import is_png, read_png, replace_png_samples
+from vidrestore.media.images.still_image import StillImage
+from vidrestore.media.images.tiff import is_tiff, replace_tiff_samples
 from vidrestore.types import PixelFormat, Plane
 
-_BY_CHANNELS = {1: "gray", 3: "gbrp", 4: "gbrap"}
-_PNG_START, _PNG_END = b"\x89PNG", b"IEND"
 
-_Rewrites: TypeAlias = Callable[[bytes, tuple[Plane, ...]], bytes | None]
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """Samples that are to replace those of a file."""
+
+    path: Path
+    data: bytes
+    """The file."""
+    before: tuple[Plane, ...]
+    after: tuple[Plane, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Kind:
-    """A kind of file that is read here, not by OpenCV, or that keeps all but its samples."""
+class _Format:
+    """A file format that keeps everything but its samples."""
 
-    is_of: Callable[[bytes], bool]
-    read: Callable[[bytes], Picture | None]
-    """None: OpenCV reads it."""
-    rewritten: _Rewrites
-    """Samples of the same size and format into a file; None: it cannot hold them."""
-    resized: _Rewrites | None = None
-    """Samples of another size."""
-
-
-def _read_by_opencv(data: bytes) -> Picture:
-    """Return a picture as OpenCV has it; palettes become RGB, gray with alpha RGB with alpha."""
-    picture = _decoded(data)
-    if picture is None:
-        raise ImageFileError("it is damaged; get another copy")
-    channels = 1 if picture.ndim == 2 else picture.shape[2]
-    if picture.dtype.name not in ("uint8", "uint16") or channels not in _BY_CHANNELS:
-        raise ImageFileError(
-            f"{channels} channels of {picture.dtype} are not supported; "
-            "convert it to gray or RGB of 8 or 16 bits"
-        )
-    deep = "16le" if picture.dtype == np.uint16 else ""
-    pixel_format = PLANAR[_BY_CHANNELS[channels] + deep]
-    order = {1: (0,), 3: (1, 0, 2), 4: (1, 0, 2, 3)}[channels]
-    cube = picture.reshape(*picture.shape[:2], channels)
-    return Picture(
-        pixel_format=pixel_format,
-        planes=tuple(own_plane(cube[:, :, at]) for at in order),
-        color=picture_color(pixel_format),
-        lies=tags_of(data).lies,
-    )
+    matches: Callable[[bytes], bool]
+    read: Callable[[Path], StillImage] = read_integer_image
+    replace: Callable[[_Request], bytes | None]
+    """Write samples of the same size and pixel format; None: the file cannot store them."""
+    resize: Callable[[_Request], bytes | None] = lambda _: None
+    """Write samples of another size."""
 
 
-_KINDS = (
-    _Kind(is_of=is_dpx, read=read_dpx, rewritten=rewritten_dpx, resized=resized_dpx),
-    _Kind(is_of=is_exr, read=read_exr, rewritten=rewritten_exr),
-    _Kind(is_of=is_tiff, read=read_tiff, rewritten=rewritten_tiff),
-    _Kind(is_of=is_png, read=lambda _: None, rewritten=rewritten_png),
+_FORMATS = (
+    _Format(
+        matches=is_dpx,
+        read=lambda path: read_dpx(path.read_bytes()),
+        replace=lambda request: replace_dpx_samples(request.data, request.after),
+        resize=lambda request: resize_dpx(request.data, request.after),
+    ),
+    _Format(
+        matches=is_exr,
+        read=read_exr,
+        replace=lambda request: replace_exr_samples(request.path, request.after),
+    ),
+    _Format(
+        matches=is_tiff,
+        replace=lambda request: replace_tiff_samples(request.data, request.before, request.after),
+    ),
+    _Format(
+        matches=is_png,
+        read=read_png,
+        replace=lambda request: replace_png_samples(request.data, request.after),
+    ),
+    _Format(
+        matches=is_jpeg,
+        replace=lambda request: replace_jpeg_samples(request.data, request.after),
+        resize=lambda request: replace_jpeg_samples(request.data, request.after),
+    ),
 )
+_MAGIC_BYTES = 16
 
 
-def read_image(data: bytes) -> Picture:
-    """Return the samples of a picture file, exactly as it has them, and what it says of them.
+def read_image(path: Path) -> StillImage:
+    """Return the samples of an image file, exactly as stored, and what its header says.
 
     Raises:
-        ImageFileError: It is damaged, or not of a kind that is supported.
+        ImageFileError: The file is damaged, or of an unsupported kind.
+        OSError: It cannot be opened.
     """
-    for kind in _KINDS:
-        if kind.is_of(data) and (found := kind.read(data)) is not None:
-            return found
-    return _read_by_opencv(data)
+    with path.open("rb") as file:
+        image_format = _format_of(file.read(_MAGIC_BYTES))
+    return read_integer_image(path) if image_format is None else image_format.read(path)
 
 
 def replace_samples(
-    data: bytes, frame_format: PixelFormat, planes: tuple[Plane, ...]
+    path: Path, pixel_format: PixelFormat, planes: tuple[Plane, ...]
 ) -> bytes | None:
-    """Return a picture file with other samples, and everything else as in ``data``.
+    """Return an image file with other samples, and everything else as in ``path``.
 
-    Where the samples are those of ``data``, so is every byte.
+    If the samples are those of ``path``, so is every byte.
 
     Args:
-        data: The file.
-        frame_format: Of ``planes``.
-        planes: What it is to show.
+        path: The file.
+        pixel_format: Of ``planes``.
+        planes: The new samples.
 
     Returns:
-        None where this file cannot hold them without losing something.
+        None where this file cannot store them without a loss.
 
     Raises:
-        ImageFileError: ``data`` is damaged.
+        ImageFileError: The file is damaged.
+        OSError: It cannot be read.
     """
-    before = read_image(data)
-    if frame_format != before.pixel_format:
+    image = read_image(path)
+    if pixel_format != image.pixel_format:
         return None
-    kind = next((each for each in _KINDS if each.is_of(data)), None)
-    if before.coded_hw != planes[0].shape:
-        return None if kind is None or kind.resized is None else kind.resized(data, planes)
-    pairs = zip(before.planes, planes, strict=True)
-    if all(np.array_equal(old, new) for old, new in pairs):
+    data = path.read_bytes()
+    image_format = _format_of(data)
+    request = _Request(path, data, image.planes, planes)
+    if image.coded_hw != planes[0].shape:
+        return None if image_format is None else image_format.resize(request)
+    if all(np.array_equal(old, new) for old, new in zip(image.planes, planes, strict=True)):
         return data
-    return None if kind is None else kind.rewritten(data, planes)
+    return None if image_format is None else image_format.replace(request)
 
 
-def _decoded(data: bytes) -> NDArray[np.generic] | None:
-    """Return a picture in OpenCV's order; None where it is damaged."""
-    if not data or (data.startswith(_PNG_START) and _PNG_END not in data[-64:]):
-        # libpng would complain on the terminal, past OpenCV's log.
-        return None
-    with silent_opencv():
-        try:
-            return cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
-        except cv2.error:
-            return None
+def _format_of(data: bytes) -> _Format | None:
+    return next((known for known in _FORMATS if known.matches(data)), None)

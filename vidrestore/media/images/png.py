@@ -1,4 +1,4 @@
-"""PNG pictures with other samples and everything else as it was: text, profiles, resolution, EXIF.
+"""PNG images whose samples are replaced; text, profiles, resolution and EXIF stay.
 
 Chunks follow the PNG specification, third edition (W3C, 2025), sections 5 and 9.
 """
@@ -6,35 +6,53 @@ Chunks follow the PNG specification, third edition (W3C, 2025), sections 5 and 9
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import cast
+from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vidrestore.media.images.still_image import ImageFileError
+from vidrestore.media.images.openimageio import read_integer_image
+from vidrestore.media.images.still_image import ImageFileError, StillImage
 from vidrestore.types import Plane
 
+_DAMAGED = "it is a damaged PNG; get another copy"
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# Colour type -> channels of the file; of planes, where gray with alpha is G, B, R and A.
 _GRAY, _RGB, _GRAY_ALPHA, _RGBA = 0, 2, 4, 6
-_UP = 2
-_LEVEL = 3
+_PLANE_COUNTS = {_GRAY: 1, _RGB: 3, _GRAY_ALPHA: 4, _RGBA: 4}
+_PLANES = {_GRAY: (0,), _RGB: (2, 0, 1), _GRAY_ALPHA: (0, 3), _RGBA: (2, 0, 1, 3)}
+_UP_FILTER = 2
+_COMPRESSION_LEVEL = 3
 
 
 def is_png(data: bytes) -> bool:
-    """Whether the bytes of a file begin like a PNG picture."""
+    """Whether the bytes of a file begin like a PNG image."""
     return data.startswith(_SIGNATURE)
 
 
-def rewritten_png(data: bytes, planes: tuple[Plane, ...]) -> bytes | None:
+def read_png(path: Path) -> StillImage:
+    """Return the samples of a PNG image.
+
+    Raises:
+        ImageFileError: The file is damaged.
+    """
+    # Damage is looked for before libpng does: it would complain on the terminal.
+    for kind, body, checksum in _checked_chunks(path.read_bytes()):
+        is_critical = not kind[0] & 0x20
+        if is_critical and zlib.crc32(kind + body) != checksum:
+            raise ImageFileError(_DAMAGED)
+    return read_integer_image(path)
+
+
+def replace_png_samples(data: bytes, planes: tuple[Plane, ...]) -> bytes | None:
     """Return a PNG file with other samples of the same size, and every other chunk as in ``data``.
 
     Args:
         data: The file.
-        planes: G B R [A], or gray, as ``read_picture`` gives them.
+        planes: G B R [A], or gray.
 
     Returns:
-        None where the samples need another kind of PNG: of palettes, of fewer than 8 bits.
+        None where the samples need another kind of PNG: with a palette, or fewer than 8 bits.
 
     Raises:
         ImageFileError: ``data`` is damaged.
@@ -42,70 +60,65 @@ def rewritten_png(data: bytes, planes: tuple[Plane, ...]) -> bytes | None:
     chunks = list(_chunks(data))
     header = next((body for kind, body in chunks if kind == b"IHDR"), b"")
     if len(header) != 13:
-        raise ImageFileError("it is a damaged PNG; get another copy")
+        raise ImageFileError(_DAMAGED)
     width, height, depth, color_type = struct.unpack(">IIBB", header[:10])
-    wanted = (planes[0].shape, 8 * planes[0].itemsize, len(planes))
-    channels = {_GRAY: 1, _RGB: 3, _RGBA: 4, _GRAY_ALPHA: 4}.get(color_type)
-    transparent = any(kind == b"tRNS" for kind, _ in chunks)
-    if wanted != ((height, width), depth, channels) or transparent:
+    new_format = (planes[0].shape, 8 * planes[0].itemsize, len(planes))
+    has_transparent_color = any(kind == b"tRNS" for kind, _ in chunks)
+    if has_transparent_color or new_format != (
+        (height, width), depth, _PLANE_COUNTS.get(color_type),
+    ):  # fmt: skip
         return None
-    if color_type == _GRAY_ALPHA:
-        green, blue, red, alpha = planes
-        if not (np.array_equal(green, blue) and np.array_equal(green, red)):
-            return None
-        compressed = [_compressed(np.stack([green, alpha], axis=2))]
-    else:
-        compressed = _compressed_by_opencv(planes)
-    # What OpenCV and this module write is not interlaced.
-    plain = header[:12] + b"\0"
-    return _SIGNATURE + b"".join(_replaced(chunks, plain, compressed))
+    if color_type == _GRAY_ALPHA and not all(np.array_equal(planes[0], p) for p in planes[1:3]):
+        return None
+    samples = np.stack([planes[number] for number in _PLANES[color_type]], axis=2)
+    # The last byte: the samples are not interlaced any more.
+    return _SIGNATURE + b"".join(_replaced(chunks, header[:12] + b"\0", _compressed(samples)))
 
 
 def _replaced(
-    chunks: list[tuple[bytes, bytes]], header: bytes, compressed: list[bytes]
+    chunks: list[tuple[bytes, bytes]], header: bytes, compressed: bytes
 ) -> Iterator[bytes]:
-    written = False
+    is_written = False
     for kind, body in chunks:
-        if kind == b"IDAT":
-            if not written:
-                yield from (_chunk(b"IDAT", part) for part in compressed)
-            written = True
-            continue
-        yield _chunk(kind, header if kind == b"IHDR" else body)
+        if kind != b"IDAT":
+            yield _chunk(kind, header if kind == b"IHDR" else body)
+        elif not is_written:
+            yield _chunk(kind, compressed)
+            is_written = True
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    at = len(_SIGNATURE)
-    while at + 12 <= len(data):
-        (length,) = struct.unpack_from(">I", data, at)
-        if at + 12 + length > len(data):
+    yield from ((kind, body) for kind, body, _ in _checked_chunks(data))
+
+
+def _checked_chunks(data: bytes) -> Iterator[tuple[bytes, bytes, int]]:
+    """Yield type, body and stated CRC of every chunk up to the last.
+
+    Raises:
+        ImageFileError: The last is missing.
+    """
+    offset = len(_SIGNATURE)
+    while offset + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, offset)
+        if offset + 12 + length > len(data):
             break
-        kind = data[at + 4 : at + 8]
-        yield kind, data[at + 8 : at + 8 + length]
-        at += 12 + length
+        kind = data[offset + 4 : offset + 8]
+        (checksum,) = struct.unpack_from(">I", data, offset + 8 + length)
+        yield kind, data[offset + 8 : offset + 8 + length], checksum
+        offset += 12 + length
         if kind == b"IEND":
             return
-    raise ImageFileError("it is a damaged PNG; get another copy")
+    raise ImageFileError(_DAMAGED)
 
 
 def _chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
-def _compressed_by_opencv(planes: tuple[Plane, ...]) -> list[bytes]:
-    order = (0,) if len(planes) == 1 else (1, 0, 2, 3)[: len(planes)]
-    picture = cv2.merge([planes[at] for at in order]) if len(order) > 1 else planes[0]
-    parameters = [cv2.IMWRITE_PNG_COMPRESSION, _LEVEL]
-    done, encoded = cv2.imencode(".png", cast("NDArray[np.uint8]", picture), parameters)
-    if not done:
-        raise ImageFileError("OpenCV cannot write it as PNG; convert it to TIFF")
-    return [body for kind, body in _chunks(encoded.tobytes()) if kind == b"IDAT"]
-
-
-def _compressed(cube: NDArray[np.generic]) -> bytes:
+def _compressed(samples: NDArray[np.generic]) -> bytes:
     """Return filtered and compressed lines of ``(h, w, channels)`` samples."""
-    wide = cube.astype(">u2" if cube.dtype.itemsize == 2 else "u1")
-    lines = np.ascontiguousarray(wide).view(np.uint8).reshape(cube.shape[0], -1)
+    stored = samples.astype(">u2" if samples.dtype.itemsize == 2 else "u1")
+    lines = np.ascontiguousarray(stored).view(np.uint8).reshape(samples.shape[0], -1)
     above = np.vstack([np.zeros_like(lines[:1]), lines[:-1]])
-    filtered = np.hstack([np.full((len(lines), 1), _UP, np.uint8), lines - above])
-    return zlib.compress(filtered.tobytes(), _LEVEL)
+    filtered = np.hstack([np.full((len(lines), 1), _UP_FILTER, np.uint8), lines - above])
+    return zlib.compress(filtered.tobytes(), _COMPRESSION_LEVEL)

@@ -9,7 +9,7 @@ from vidrestore.errors import ConfigError, MediaError
 from vidrestore.media.ffmpeg_errors import media_errors
 from vidrestore.media.file_kinds import IMAGE_SUFFIXES, is_image_name
 from vidrestore.media.images.image_file import read_image
-from vidrestore.media.images.still_image import ImageFileError, Picture
+from vidrestore.media.images.still_image import ImageFileError, StillImage
 from vidrestore.media.input.video_info import StreamInfo, VideoInfo
 from vidrestore.types import DisplayGeometry, Frame, PixelFormat, Timestamp
 from vidrestore.types.time_range import TimeRange
@@ -45,7 +45,7 @@ def _is_meant(path: Path) -> bool:
     return path.is_file() or (path.is_symlink() and not path.exists())
 
 
-def read_picture(path: Path) -> Picture:
+def read_picture(path: Path) -> StillImage:
     """Return a picture with its samples exactly as the file has them.
 
     Palettes become RGB. Gray with alpha becomes RGB with alpha.
@@ -53,10 +53,9 @@ def read_picture(path: Path) -> Picture:
     Raises:
         MediaError: It is not a picture of a kind and depth that are read here.
     """
-    with media_errors(path):
-        data = path.read_bytes()
     try:
-        return read_image(data)
+        with media_errors(path):
+            return read_image(path)
     except ImageFileError as error:
         raise MediaError(f"{path}: cannot be read as a picture; {error}") from error
 
@@ -72,7 +71,6 @@ def probe_pictures(path: Path, *, fps: Fraction) -> VideoInfo:
         raise ConfigError(f"fps must be > 0, got {fps}")
     pictures = pictures_of(path)
     first = read_picture(pictures[0])
-    mirrored, quarter_turns = first.lies
     suffix = pictures[0].suffix.lower()
     codec = {".jpeg": "jpg", ".tiff": "tif"}.get(suffix, suffix[1:])
     return VideoInfo(
@@ -82,8 +80,8 @@ def probe_pictures(path: Path, *, fps: Fraction) -> VideoInfo:
         geometry=DisplayGeometry(
             coded_hw=first.coded_hw,
             sample_aspect_ratio=first.sample_aspect_ratio,
-            quarter_turns=quarter_turns,
-            mirrored=mirrored,
+            quarter_turns=first.orientation.quarter_turns,
+            mirrored=first.orientation.mirrored,
         ),
         pixel_format_name=first.pixel_format.name,
         pixel_format=first.pixel_format,

@@ -17,15 +17,16 @@ from vidrestore.media.color.code_points import PRINTING_DENSITY
 from vidrestore.media.color.region_rgb import region_to_rgb
 from vidrestore.media.ffmpeg_errors import media_errors
 from vidrestore.media.file_kinds import image_format
+from vidrestore.media.images.color_models import CMYK
 from vidrestore.media.images.image_file import replace_samples
-from vidrestore.media.images.image_tags import PictureTags, encoded_with_tags, tags_of
+from vidrestore.media.images.image_tags import ImageTags, encode_with_tags, read_tags
+from vidrestore.media.images.jpeg import JPEG_QUALITY, jpeg_parameters
 from vidrestore.media.images.still_image import ImageFileError
 from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.media.output.segment_writer import SegmentWriter
 from vidrestore.storage.sync import flush_and_sync
 from vidrestore.types import DisplayGeometry, Frame, Plane
 
-_JPEG_QUALITY = 98
 _NUMBER_DIGITS = 6
 _TAGGED_SUFFIXES = (".jpg", ".jpeg", ".png")
 _COPIED_FORMATS = ("dpx", "exr")
@@ -117,10 +118,9 @@ class ImageSegmentWriter(SegmentWriter):
         source = self._source_file(frame)
         if source is None or image_format(source) != image_format(path):
             return None
-        with media_errors(source):
-            source_data = source.read_bytes()
         try:
-            data = replace_samples(source_data, frame.pixel_format, frame.planes)
+            with media_errors(source):
+                data = replace_samples(source, frame.pixel_format, frame.planes)
         except ImageFileError as error:
             raise MediaError(f"{source}: cannot be read as an image; {error}") from error
         if data is None and image_format(source) in _COPIED_FORMATS:
@@ -136,7 +136,7 @@ class ImageSegmentWriter(SegmentWriter):
                 image = image[:, ::-1]
             image = np.rot90(image, k=-self._geometry.quarter_turns)
         source = self._source_file(frame)
-        tags = PictureTags({}) if source is None else tags_of(source.read_bytes())
+        tags = ImageTags({}) if source is None else read_tags(source.read_bytes())
         if tags.blocks and suffix not in _TAGGED_SUFFIXES and not self._has_noted_tags:
             self._has_noted_tags = True
             self.notes.append(f"image tags (EXIF, profiles) are lost in {suffix}")
@@ -174,16 +174,16 @@ def _conversion_notes(
     if geometry.sample_aspect_ratio != 1:
         notes.append("images cannot store the pixel aspect ratio")
     if info.codec == "jpg":
-        notes.append(f"changed JPEG images are recompressed at quality {_JPEG_QUALITY}")
+        notes.append(f"changed JPEG images are recompressed at quality {JPEG_QUALITY}")
+    if info.metadata.get("color_model") == CMYK:
+        notes.append("changed CMYK images are written as sRGB, without their profile")
     format_changes = is_single and image_format(info.path) != image_format(target)
     if info.color.transfer == PRINTING_DENSITY and format_changes:
         notes.append("the image stores printing density, and looks flat")
     return notes
 
 
-def encoded_image(
-    image: NDArray[np.generic], suffix: str, tags: PictureTags | None = None
-) -> bytes:
+def encoded_image(image: NDArray[np.generic], suffix: str, tags: ImageTags | None = None) -> bytes:
     """Return the bytes of an image file.
 
     Args:
@@ -198,17 +198,12 @@ def encoded_image(
         raise MediaError(f"{suffix} stores 8 bits, not 16; write a PNG or TIFF")
     parameters: Sequence[int] = ()
     if suffix in (".jpg", ".jpeg"):
-        parameters = (
-            cv2.IMWRITE_JPEG_QUALITY,
-            _JPEG_QUALITY,
-            cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
-            cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
-        )
+        parameters = jpeg_parameters()
     elif suffix == ".png":
         parameters = (cv2.IMWRITE_PNG_COMPRESSION, 3)
     contiguous = cast("NDArray[np.uint8]", np.ascontiguousarray(image))
     if tags is not None and tags.blocks:
-        tagged = encoded_with_tags(suffix, contiguous, tags, list(parameters))
+        tagged = encode_with_tags(suffix, contiguous, tags, list(parameters))
         if tagged is not None:
             return tagged
     is_encoded, data = cv2.imencode(suffix, contiguous, list(parameters))
