@@ -25,6 +25,7 @@ from vidrestore.media.color.hdr_metadata import HdrMetadata, side_data_of
 from vidrestore.media.color.pixel_formats import DecodedLayout, source_layout
 from vidrestore.media.ffmpeg_errors import media_errors
 from vidrestore.media.fields.field_order import FieldOrderReader
+from vidrestore.media.images.unsupported_formats import refuse_unsupported_image
 from vidrestore.media.input.demuxer import demux_past_errors, is_damage
 from vidrestore.media.input.raw_streams import is_raw, raw_frame_rate
 from vidrestore.media.input.video_info import Chapter, FieldOrder, StreamInfo, VideoInfo
@@ -72,6 +73,7 @@ def open_container(path: Path) -> InputContainer:
         MediaError: FFmpeg cannot read it.
     """
     with media_errors(path):
+        refuse_unsupported_image(path)
         # With the protocol in front, no name can be taken for a URL.
         return av.open(f"file:{path}", "r", metadata_errors="replace")
 
