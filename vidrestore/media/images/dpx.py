@@ -1,7 +1,7 @@
-"""DPX pictures, SMPTE ST 268-1:2014: samples exactly as stored, and put back in their place.
+"""DPX images, SMPTE ST 268-1:2014: samples exactly as stored, replaced in place.
 
-A file is never rewritten from scratch: its samples are replaced in place, and every other byte, in
-the headers, the user data and between the samples, stays.
+Every other bit stays: of headers, user data and the gaps between samples. OpenImageIO cannot do
+that, and misreads some layouts (``openimageio``).
 """
 
 import struct
@@ -17,12 +17,12 @@ from vidrestore.types import Plane
 
 
 def is_dpx(data: bytes) -> bool:
-    """Whether the bytes of a file begin like a DPX picture."""
+    """Whether the bytes of a file begin like a DPX image."""
     return data[:4] in MAGICS
 
 
 def read_dpx(data: bytes) -> StillImage:
-    """Return the samples of a DPX picture and the values of its header.
+    """Return the samples of a DPX image and the values of its header.
 
     Raises:
         ImageFileError: It is damaged, or its layout is not supported.
@@ -32,11 +32,11 @@ def read_dpx(data: bytes) -> StillImage:
     samples = layout.samples(data)
     components = header.components
     cube = samples.reshape(*header.hw, len(components))
-    by_plane = sorted(range(len(components)), key=lambda at: components[at])
+    channels = sorted(range(len(components)), key=lambda channel: components[channel])
     dtype = np.uint8 if header.bits == 8 else np.uint16
     return StillImage(
         pixel_format=header.pixel_format,
-        planes=tuple(read_only_plane(cube[:, :, at].astype(dtype)) for at in by_plane),
+        planes=tuple(read_only_plane(cube[:, :, channel].astype(dtype)) for channel in channels),
         color=header.color,
         orientation=header.orientation,
         sample_aspect_ratio=header.sample_aspect_ratio,
@@ -51,12 +51,12 @@ def replace_dpx_samples(data: bytes, planes: tuple[Plane, ...]) -> bytes:
         ImageFileError: ``data`` is damaged, or its layout is not supported.
     """
     header = DpxHeader(data)
-    cube = np.stack([planes[at] for at in header.components], axis=2)
+    cube = np.stack([planes[number] for number in header.components], axis=2)
     return _layout(header, data).rewritten(data, cube)
 
 
 def resize_dpx(data: bytes, planes: tuple[Plane, ...]) -> bytes:
-    """Return a DPX file with samples of another size; its headers differ in sizes only.
+    """Return a DPX file with samples of another size; only the sizes in its headers differ.
 
     Raises:
         ImageFileError: ``data`` is damaged, or its layout is not supported.
@@ -67,11 +67,11 @@ def resize_dpx(data: bytes, planes: tuple[Plane, ...]) -> bytes:
 
 
 def _packed(bits: int, samples: int, words: int) -> WordPacking:
-    positions = tuple(bits * at for at in range(samples))
+    positions = tuple(bits * number for number in range(samples))
     return WordPacking(word_bits=32, sample_bits=bits, positions=positions, words=words)
 
 
-# Bits and packing: 0 without gaps, 1 with gaps below (method A), 2 with gaps above (method B).
+# By bits and packing: 0 without gaps, 1 with gaps below samples (method A), 2 above (method B).
 _PACKINGS = {
     (10, 0): _packed(10, 16, 5),
     (10, 1): WordPacking(word_bits=32, sample_bits=10, positions=(22, 12, 2)),
@@ -84,27 +84,27 @@ _PACKINGS = {
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """Where the samples of a picture are in its file."""
+    """Where the samples are in the file."""
 
     offset: int
     stride: int
     """Bytes from line to line."""
     lines: int
-    """Runs of samples that begin on a new word: one per line of the picture, or one in all."""
+    """Runs of samples that begin on a new word: one for each line of the image, or one in all."""
     per_line: int
-    """Samples of such a run."""
+    """Samples of a run."""
     packing: WordPacking
     order: str
 
     def samples(self, data: bytes) -> NDArray[np.uint16]:
         """Return all samples in the order of the file, ``(lines, samples)``."""
-        return self.packing.samples(self._words(data), self.per_line)
+        return self.packing.unpack(self._words(data), self.per_line)
 
     def rewritten(self, data: bytes, samples: NDArray[np.generic]) -> bytes:
         """Return ``data`` with other samples."""
         copy = bytearray(data)
         words = self._words(copy)
-        words[...] = self.packing.put(words, samples.reshape(self.lines, -1))
+        words[...] = self.packing.replace(words, samples.reshape(self.lines, -1))
         return bytes(copy)
 
     def _words(self, data: bytes | bytearray) -> NDArray[np.generic]:
@@ -119,7 +119,7 @@ class _Layout:
 
 
 def _layout(header: DpxHeader, data: bytes) -> _Layout:
-    """Return where the samples lie.
+    """Return where the samples are.
 
     Raises:
         ImageFileError: The file is shorter than its header says.
@@ -130,14 +130,14 @@ def _layout(header: DpxHeader, data: bytes) -> _Layout:
     word_bytes = packing.word_bits // 8
     line = packing.word_count(per_line) * word_bytes
     padding, offset = header.line_padding, header.image_offset
-    left = len(data) - offset
+    remaining = len(data) - offset
     # Lines begin on words of 32 bits by the standard, and do not in files of some writers.
     for stride in (-(-line // 4) * 4 + padding, line + padding):
-        if stride * (hw[0] - 1) + line <= left:
+        if stride * (hw[0] - 1) + line <= remaining:
             return _Layout(offset, stride, hw[0], per_line, packing, order)
     # Some scanners go on in the middle of a word.
     stream = packing.word_count(per_line * hw[0]) * word_bytes
-    if header.bits == 10 and stream <= left:
+    if header.bits == 10 and stream <= remaining:
         return _Layout(offset, stream, 1, per_line * hw[0], packing, order)
     raise ImageFileError("it is shorter than its header states; get another copy")
 
@@ -149,17 +149,17 @@ def _blank(header: DpxHeader, data: bytes, height: int, width: int) -> bytes:
     line = -(-packing.word_count(per_line) * packing.word_bits // 8 // 4) * 4
     blank = bytearray(data[: header.image_offset])
     blank += bytes((line + header.line_padding) * height)
-    for at, value in ((16, len(blank)), (772, width), (776, height)):
-        struct.pack_into(header.order + "I", blank, at, value)
+    for offset, value in ((16, len(blank)), (772, width), (776, height)):
+        struct.pack_into(header.order + "I", blank, offset, value)
     return bytes(blank)
 
 
 def _word_packing(header: DpxHeader) -> WordPacking:
     if header.bits in (8, 16):
         return WordPacking(word_bits=header.bits, sample_bits=header.bits, positions=(0,))
-    found = _PACKINGS[header.bits, header.packing]
+    packing = _PACKINGS[header.bits, header.packing]
     if header.bits == 10 and header.packing and header.descriptor == 6:
-        # Of luma alone, the first of three samples lies lowest.
-        positions = tuple(reversed(found.positions))
+        # Of luma alone, the first of three samples is the lowest.
+        positions = tuple(reversed(packing.positions))
         return WordPacking(word_bits=32, sample_bits=10, positions=positions)
-    return found
+    return packing

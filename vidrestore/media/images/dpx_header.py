@@ -1,4 +1,4 @@
-"""Headers of DPX pictures, SMPTE ST 268-1:2014: layout, colour and what the film is."""
+"""Headers of DPX images, SMPTE ST 268-1:2014: layout, colour and metadata of the film."""
 
 import struct
 from fractions import Fraction
@@ -11,7 +11,7 @@ from vidrestore.types import ColorTags, Orientation, PixelFormat
 
 MAGICS = {b"SDPX": ">", b"XPDS": "<"}
 _HEADERS_BYTES = 2048
-_LEAST_HEADER_BYTES = 1408
+_MIN_HEADER_BYTES = 1408
 _UNDEFINED = 0xFFFF_FFFF
 
 # Descriptor -> the planes of the components in the file's order (G B R A, or Y, or Y Cb Cr).
@@ -27,7 +27,7 @@ _VIDEO = 1
 
 
 class DpxHeader:
-    """The fields of the four headers that are of use here."""
+    """Fields of the generic, orientation, film and television headers."""
 
     def __init__(self, data: bytes) -> None:
         """Read the headers of a file.
@@ -36,29 +36,29 @@ class DpxHeader:
             ImageFileError: It is damaged, or of a layout that is not supported.
         """
         self.order = MAGICS.get(data[:4], "")
-        if not self.order or len(data) < _LEAST_HEADER_BYTES:
+        if not self.order or len(data) < _MIN_HEADER_BYTES:
             raise ImageFileError("it is not a complete DPX file; get another copy")
         self._data = data
         self._check_supported()
 
-    def _u8(self, at: int) -> int:
-        return self._data[at]
+    def _u8(self, offset: int) -> int:
+        return self._data[offset]
 
-    def _u16(self, at: int) -> int:
-        return int(struct.unpack_from(self.order + "H", self._data, at)[0])
+    def _u16(self, offset: int) -> int:
+        return int(struct.unpack_from(self.order + "H", self._data, offset)[0])
 
-    def _u32(self, at: int) -> int:
-        return int(struct.unpack_from(self.order + "I", self._data, at)[0])
+    def _u32(self, offset: int) -> int:
+        return int(struct.unpack_from(self.order + "I", self._data, offset)[0])
 
-    def _real(self, at: int) -> float | None:
+    def _real(self, offset: int) -> float | None:
         """Return a number of the film or television header; None if it is undefined."""
-        if self._u32(at) == _UNDEFINED:
+        if self._u32(offset) == _UNDEFINED:
             return None
-        value = float(struct.unpack_from(self.order + "f", self._data, at)[0])
+        value = float(struct.unpack_from(self.order + "f", self._data, offset)[0])
         return value if isfinite(value) and value > 0 else None
 
-    def _text(self, at: int, length: int) -> str:
-        raw = self._data[at : at + length].split(b"\0", 1)[0].strip(b"\xff ")
+    def _text(self, offset: int, length: int) -> str:
+        raw = self._data[offset : offset + length].split(b"\0", 1)[0].strip(b"\xff ")
         return raw.decode("utf-8", errors="replace")
 
     def _check_supported(self) -> None:
@@ -84,7 +84,7 @@ class DpxHeader:
 
     @property
     def descriptor(self) -> int:
-        """Which components there are."""
+        """Code of the components."""
         return self._u8(800)
 
     @property
@@ -94,7 +94,7 @@ class DpxHeader:
 
     @property
     def packing(self) -> int:
-        """How samples lie in words: 0 without gaps, 1 with gaps below, 2 above."""
+        """How samples fill words: 0 without gaps, 1 with gaps below, 2 above."""
         return self._u16(804)
 
     @property
@@ -104,17 +104,17 @@ class DpxHeader:
 
     @property
     def hw(self) -> tuple[int, int]:
-        """Lines, and pixels of a line."""
+        """Height and width."""
         return self._u32(776), self._u32(772)
 
     @property
     def line_padding(self) -> int:
-        """Bytes behind every line."""
+        """Bytes after every line."""
         return self._u32(812) if self._u32(812) < 1 << 16 else 0
 
     @property
     def components(self) -> tuple[int, ...]:
-        """The plane of every component, in the order of the file."""
+        """Plane of each component, in the order of the file."""
         return COMPONENTS[self.descriptor]
 
     @property
@@ -144,35 +144,34 @@ class DpxHeader:
         if self.image_offset < 1664:
             return Fraction(1)
         across, down = self._u32(1628), self._u32(1632)
-        sane = 0 < across < _UNDEFINED and 0 < down < _UNDEFINED
-        ratio = Fraction(across, down) if sane else Fraction(1)
+        is_stated = 0 < across < _UNDEFINED and 0 < down < _UNDEFINED
+        ratio = Fraction(across, down) if is_stated else Fraction(1)
         return ratio if Fraction(1, 8) <= ratio <= 8 else Fraction(1)
 
     @property
     def image_offset(self) -> int:
-        """Where the samples begin."""
-        own = self._u32(808)
-        offset = self._u32(4)
-        return own if _LEAST_HEADER_BYTES <= own < _UNDEFINED else offset
+        """Offset of the first sample."""
+        of_element, of_file = self._u32(808), self._u32(4)
+        return of_element if _MIN_HEADER_BYTES <= of_element < _UNDEFINED else of_file
 
     def metadata(self) -> dict[str, str]:
-        """Return time code, reel and other marks of the film."""
-        found = {
+        """Return timecode, reel name, keycode and other values of the film."""
+        values = {
             "creator": self._text(160, 100),
             "project": self._text(260, 200),
             "copyright": self._text(460, 200),
         }
         if self.image_offset >= 1664:
-            found["source_file"] = self._text(1432, 100)
-            found["reel_name"] = self._text(1556, 32)
+            values["source_file"] = self._text(1432, 100)
+            values["reel_name"] = self._text(1556, 32)
         if self.image_offset >= _HEADERS_BYTES:
-            found["film_frame"] = self._text(1732, 32)
-            found["slate"] = self._text(1764, 100)
-            found["timecode"] = _timecode(self._u32(1920))
-            found["keycode"] = self._keycode()
+            values["film_frame"] = self._text(1732, 32)
+            values["slate"] = self._text(1764, 100)
+            values["timecode"] = _timecode(self._u32(1920))
+            values["keycode"] = self._keycode()
             rate = self._real(1724) or self._real(1940)
-            found["frame_rate"] = "" if rate is None else f"{rate:.6g}"
-        return {key: value for key, value in found.items() if value}
+            values["frame_rate"] = "" if rate is None else f"{rate:.6g}"
+        return {key: value for key, value in values.items() if value}
 
     def _keycode(self) -> str:
         parts = [self._text(*field) for field in ((1664, 2), (1666, 2), (1670, 6), (1676, 4))]
@@ -180,10 +179,10 @@ class DpxHeader:
 
 
 def _timecode(bcd: int) -> str:
-    """Return a time code of binary-coded decimals, hours first; empty if there is none."""
+    """Return a timecode from binary-coded decimals, hours first; empty if undefined."""
     digits = f"{bcd & 0x3F7F7F3F:08x}"
     if bcd == _UNDEFINED or not digits.isdecimal():
         return ""
-    parts = [digits[at : at + 2] for at in (0, 2, 4, 6)]
-    drops = bcd & 0x40
-    return ":".join(parts[:3]) + (";" if drops else ":") + parts[3]
+    parts = [digits[start : start + 2] for start in (0, 2, 4, 6)]
+    drops_frames = bcd & 0x40
+    return ":".join(parts[:3]) + (";" if drops_frames else ":") + parts[3]

@@ -194,11 +194,11 @@ class _Layout:
                 f"compression {compression} is not supported; convert it to ZIP or PIZ"
             )
         _, top, _, bottom = struct.unpack("<4i", attributes["dataWindow"])
-        names, at = list[str](), 0
-        while attributes["channels"][at]:
-            end = attributes["channels"].index(b"\0", at)
-            names.append(attributes["channels"][at:end].decode("utf-8"))
-            at = end + 17
+        names, start = list[str](), 0
+        while attributes["channels"][start]:
+            end = attributes["channels"].index(b"\0", start)
+            names.append(attributes["channels"][start:end].decode("utf-8"))
+            start = end + 17
         return cls(data, names, compression, top, bottom - top + 1, offset)
 
     def check_chunks(self, height: int) -> None:
@@ -240,7 +240,7 @@ class _Layout:
         return bytes(body)
 
     def _interleaved(self, chunk: _Chunk, channels: Mapping[str, NDArray[np.generic]]) -> bytes:
-        """Return the lines of a chunk, each channel after channel in alphabetical order."""
+        """Return the lines of a chunk, channel by channel in alphabetical order."""
         lines = slice(chunk.top, chunk.top + self._lines_per_chunk)
         parts = [np.ascontiguousarray(channels[name][lines]) for name in self.channel_names]
         little = [part.astype(part.dtype.newbyteorder("<")).view(np.uint8) for part in parts]
