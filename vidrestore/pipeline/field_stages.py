@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from vidrestore.media.fields.split_weave import (
     FIELD_INDEX_STEP,
     FieldRule,
-    box_in_whole,
+    box_in_frame,
     full_frame_of,
     split_fields,
-    woven,
+    weave_fields,
 )
 from vidrestore.types import Box, FinishedFace, FinishedFrame, Frame, Verdict
 
@@ -83,7 +83,7 @@ def _both(first: FinishedFrame, second: FinishedFrame) -> FinishedFrame:
         raise ValueError(f"{first.source.index} and {second.source.index} are of two frames")
     untouched = all(each.frame is each.source for each in (first, second))
     return FinishedFrame(
-        frame=source if untouched else woven(first.frame, second.frame),
+        frame=source if untouched else weave_fields(first.frame, second.frame),
         source=source,
         shot=first.shot,
         faces=tuple(_faces_of_both(first, second)),
@@ -97,7 +97,7 @@ def _faces_of_both(first: FinishedFrame, second: FinishedFrame) -> Iterator[Fini
     for each in (first, second):
         for face in each.faces:
             mask = face.mask_xyxy
-            inside = None if mask is None else box_in_whole(mask, each.source)
+            inside = None if mask is None else box_in_frame(mask, each.source)
             placed = replace(face, mask_xyxy=inside)
             found.setdefault(face.face.track_id, []).append(placed)
     for track in sorted(found):

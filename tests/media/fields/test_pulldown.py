@@ -136,7 +136,7 @@ def test_beginning_anywhere_gives_the_same_frames(tmp_path: Path) -> None:
             again = list(film.frames_from(at, whole[at].timestamp))
             assert [each.index for each in again] == list(range(at, 20))
             assert all(same_samples(*pair) for pair in zip(again, whole[at:], strict=True))
-        with pytest.raises(MediaError, match="no longer a frame at"):
+        with pytest.raises(MediaError, match="no frame at"):
             list(film.frames_from(20, whole[19].timestamp))
 
 

@@ -9,10 +9,10 @@ from support.frames import FORMATS, GRAY, YUV420, random_frame
 from vidrestore.media.color.region_rgb import aligned_box, preview_rgb, region_to_rgb
 from vidrestore.media.fields.split_weave import (
     FieldRule,
-    box_in_whole,
+    box_in_frame,
     full_frame_of,
     split_fields,
-    woven,
+    weave_fields,
 )
 from vidrestore.types import ColorTags, DisplayGeometry, Frame, PixelFormat, Timestamp
 
@@ -38,7 +38,7 @@ def test_fields_woven_together_are_the_frame_bit_for_bit(
 ) -> None:
     frame = frame_with(pixel_format, hw, **order)
 
-    again = woven(*fields_of(frame))
+    again = weave_fields(*fields_of(frame))
 
     for before, after in zip(frame.planes, again.planes, strict=True):
         np.testing.assert_array_equal(before, after)
@@ -84,22 +84,22 @@ def test_a_frame_flagged_as_progressive_stays_whole_unless_every_frame_holds_two
 
     fields = fields_of(frame, FieldRule(every_frame=True, top_first=True))
     assert [each.is_bottom_field for each in fields] == [False, True]
-    again = woven(*fields)
+    again = weave_fields(*fields)
     assert (again.interlaced, again.top_field_first) == (False, False)
 
 
 def test_an_order_that_is_known_better_wins_over_the_flag_which_stays() -> None:
     first, second = fields_of(frame_with(**TOP_FIRST), FieldRule(top_first=False))
     assert first.is_bottom_field
-    assert woven(first, second).top_field_first
+    assert weave_fields(first, second).top_field_first
 
 
 def test_fields_of_two_frames_cannot_be_woven() -> None:
     one, other = fields_of(frame_with()), fields_of(frame_with())
     with pytest.raises(ValueError, match="not fields of one frame"):
-        woven(one[0], other[1])
+        weave_fields(one[0], other[1])
     with pytest.raises(ValueError, match="the same field"):
-        woven(one[0], one[0])
+        weave_fields(one[0], one[0])
 
 
 @pytest.mark.parametrize("hw", [(20, 24), (18, 20)])
@@ -119,9 +119,9 @@ def test_what_changes_in_a_box_of_a_field_changes_only_inside_its_box_in_the_fra
         chroma[top // 2 : -(-bottom // 2), left // 2 : -(-right // 2)] ^= 1
     fields[is_second] = field.with_planes(tuple(planes))
 
-    after = woven(*fields)
+    after = weave_fields(*fields)
 
-    left, top, right, bottom = box_in_whole(box, field)
+    left, top, right, bottom = box_in_frame(box, field)
     for step, before, now in zip((1, 2, 2), frame.planes, after.planes, strict=True):
         rows, columns = np.nonzero(before != now)
         assert rows.size

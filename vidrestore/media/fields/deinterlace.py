@@ -1,4 +1,4 @@
-"""Interlaced film as whole pictures: bwdif makes one of every frame, or of every field."""
+"""Deinterlaces a video: bwdif makes one progressive frame of every frame, or of every field."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -8,45 +8,45 @@ import numpy as np
 
 from vidrestore.errors import MediaError
 from vidrestore.media.color.pixel_formats import frame_planes, source_layout
-from vidrestore.media.fields.filter_graph import FilterGraph, gray_picture
+from vidrestore.media.fields.filter_graph import FilterGraph, gray_frame
 from vidrestore.media.fields.split_weave import FieldRule
 from vidrestore.media.input.source import Source
 from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.types import Frame, Plane, Timestamp
 from vidrestore.types.time_range import TimeRange
 
-_LEAST_HW = (4, 3)
-"""Smallest height and width of a plane that bwdif accepts."""
-_MARK_EVERY_FRAMES = 250
+_MIN_HW = (4, 3)
+"""Height and width of the smallest plane that bwdif accepts."""
+_SEEK_POINT_INTERVAL_FRAMES = 250
 
 
 @dataclass(frozen=True, slots=True)
-class _Mark:
-    """A frame of the source from which it can be read again."""
+class _SeekPoint:
+    """A frame of the source from which the output can be made again."""
 
     index: int
-    """Of the first frame made of it."""
+    """Of the first output frame made from it."""
     source_index: int
     timestamp: Timestamp
 
 
 class DeinterlacedSource:
-    """A film whose interlaced frames are made whole; frames of one moment are its own.
+    """A video whose interlaced frames are deinterlaced; progressive frames stay unchanged.
 
-    At twice the rate, a whole picture is made of every field, and shown for half the time of its
-    frame, counted in ticks of half the length. The fields' own rows stay as they are.
+    At twice the rate, every field becomes a frame of half the duration, in ticks of half the
+    length. The rows of the field itself stay as they are.
     """
 
     def __init__(self, source: Source, rule: FieldRule, *, twice: bool) -> None:
-        """Wrap a film.
+        """Wrap a video.
 
         Args:
-            source: The film.
-            rule: Which frames are made of two fields. One order of fields holds for the film.
-            twice: Make a picture of every field, not only of the earlier one of a frame.
+            source: The video.
+            rule: Which frames are interlaced. One field order holds for the whole video.
+            twice: Make a frame of every field, not only of the earlier one of each frame.
 
         Raises:
-            MediaError: Its pictures are too small.
+            MediaError: Its frames are too small.
         """
         info = source.info
         self._source = source
@@ -56,12 +56,12 @@ class DeinterlacedSource:
             info.field_order != "bottom first" if rule.top_first is None else rule.top_first
         )
         planes = range(info.pixel_format.plane_count)
-        plane_hws = [info.pixel_format.plane_hw(at, info.geometry.coded_hw) for at in planes]
-        if any(height < _LEAST_HW[0] or width < _LEAST_HW[1] for height, width in plane_hws):
+        plane_hws = [info.pixel_format.plane_hw(plane, info.geometry.coded_hw) for plane in planes]
+        if any(height < _MIN_HW[0] or width < _MIN_HW[1] for height, width in plane_hws):
             raise MediaError(f"{info.path}: too small to deinterlace; use --deinterlace keep")
         self._plane_hws = plane_hws
         self.info: VideoInfo = _info_of(info, twice=twice)
-        self._marks: list[_Mark] = []
+        self._seek_points: list[_SeekPoint] = []
 
     @property
     def time_range(self) -> TimeRange:
@@ -79,7 +79,7 @@ class DeinterlacedSource:
         return self._source.repaired_timestamps
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yield whole pictures, in presentation order.
+        """Yield progressive frames, in presentation order.
 
         Raises:
             MediaError: As the source does.
@@ -92,80 +92,86 @@ class DeinterlacedSource:
         """Yield the frames from ``index`` on, the same as when iterating from the start.
 
         Args:
-            index: Of the first frame wanted.
-            timestamp: Its time.
-            seek: Begin close by, where an iteration has passed before; else at the start.
+            index: Of the first frame.
+            timestamp: Of the first frame.
+            seek: Start nearby, where an iteration has passed before; otherwise at the start.
 
         Raises:
             MediaError: There is no such frame; otherwise as iterating.
         """
         frames = iter(self)
-        # What is made of a frame depends on the one before; so the mark is no later than that.
-        marks = [mark for mark in self._marks if mark.index + 2 <= index] if seek else []
-        if marks:
-            mark = marks[-1]
-            again = self._source.frames_from(mark.source_index, mark.timestamp)
-            frames = self._deinterlaced(again, mark.index)
+        # The output depends on the previous frame, too: start no later than that.
+        points = [point for point in self._seek_points if point.index + 2 <= index] if seek else []
+        if points:
+            point = points[-1]
+            source_frames = self._source.frames_from(point.source_index, point.timestamp)
+            frames = self._deinterlaced(source_frames, point.index)
         return frames_starting_at(frames, index, timestamp, self.info)
 
     def _deinterlaced(self, frames: Iterable[Frame], index: int) -> Iterator[Frame]:
         """Yield the deinterlaced ``frames``, numbered from ``index``."""
-        filters = [self._filter(at) for at in range(len(self._plane_hws))]
-        # bwdif gives what it makes of a frame when it has seen the next one.
-        waiting: Frame | None = None
+        filters = [self._filter(plane) for plane in range(len(self._plane_hws))]
+        # bwdif outputs a frame once it has the next one.
+        previous: Frame | None = None
         for frame in frames:
-            made = [
-                each.pushed(gray_picture(plane, frame.index))
-                for each, plane in zip(filters, frame.planes, strict=True)
+            filtered = [
+                graph.push(gray_frame(plane, frame.index))
+                for graph, plane in zip(filters, frame.planes, strict=True)
             ]
-            if waiting is not None:
-                self._mark(waiting, index)
-                for whole in self._pictures(waiting, made):
-                    yield replace(whole, index=index)
+            if previous is not None:
+                self._add_seek_point(previous, index)
+                for progressive in self._progressive(previous, filtered):
+                    yield replace(progressive, index=index)
                     index += 1
-            waiting = frame
-        if waiting is None:
+            previous = frame
+        if previous is None:
             return
-        for whole in self._pictures(waiting, [each.finished() for each in filters]):
-            yield replace(whole, index=index)
+        for progressive in self._progressive(previous, [graph.flush() for graph in filters]):
+            yield replace(progressive, index=index)
             index += 1
 
     def _filter(self, plane: int) -> FilterGraph:
         mode = "send_field" if self._twice else "send_frame"
         parity = "tff" if self._top_first else "bff"
-        wide = self.info.bit_depth > 8
+        is_deep = self.info.bit_depth > 8
         return FilterGraph(
             [("bwdif", f"mode={mode}:parity={parity}:deint=all")],
             size_hw=self._plane_hws[plane],
-            format_name="gray16le" if wide else "gray",
+            format_name="gray16le" if is_deep else "gray",
         )
 
-    def _mark(self, frame: Frame, index: int) -> None:
-        last = self._marks[-1].source_index if self._marks else -_MARK_EVERY_FRAMES
-        if frame.index >= last + _MARK_EVERY_FRAMES:
-            self._marks.append(_Mark(index, frame.index, frame.timestamp))
+    def _add_seek_point(self, frame: Frame, index: int) -> None:
+        last = (
+            self._seek_points[-1].source_index
+            if self._seek_points
+            else -_SEEK_POINT_INTERVAL_FRAMES
+        )
+        if frame.index >= last + _SEEK_POINT_INTERVAL_FRAMES:
+            self._seek_points.append(_SeekPoint(index, frame.index, frame.timestamp))
 
-    def _pictures(self, frame: Frame, made: Sequence[Sequence[av.VideoFrame]]) -> Iterator[Frame]:
-        """Yield the pictures of one frame: itself, or the output of the planes' filters."""
-        if not self._rule.holds_two(frame):
+    def _progressive(
+        self, frame: Frame, filtered: Sequence[Sequence[av.VideoFrame]]
+    ) -> Iterator[Frame]:
+        """Yield a progressive frame itself, or what the filters of the planes made of it."""
+        if not self._rule.is_interlaced(frame):
             yield _in_half_ticks(frame) if self._twice else frame
             return
-        for at, pictures in enumerate(zip(*made, strict=True)):
-            whole = replace(
+        for number, av_frames in enumerate(zip(*filtered, strict=True)):
+            progressive = replace(
                 frame,
-                planes=self._planes_of(pictures),
+                planes=self._planes_of(av_frames),
                 interlaced=False,
                 top_field_first=False,
-                key_frame=frame.key_frame and at == 0,
+                key_frame=frame.key_frame and number == 0,
             )
-            yield _shown_for_half(whole, is_second=at == 1) if self._twice else whole
+            yield _half_of(progressive, is_second=number == 1) if self._twice else progressive
 
-    def _planes_of(self, pictures: Iterable[av.VideoFrame]) -> tuple[Plane, ...]:
+    def _planes_of(self, av_frames: Iterable[av.VideoFrame]) -> tuple[Plane, ...]:
         top = self.info.pixel_format.max_value
         planes: list[Plane] = []
-        for picture in pictures:
-            (plane,) = frame_planes(picture, source_layout(picture.format.name))
-            # Samples of 9 to 14 bits were filtered among 16.
+        for av_frame in av_frames:
+            (plane,) = frame_planes(av_frame, source_layout(av_frame.format.name))
+            # Samples of 9 to 14 bits were filtered as 16 bits, and may exceed their range.
             clipped = np.minimum(plane, plane.dtype.type(top))
             clipped.flags.writeable = False
             planes.append(clipped)
@@ -177,8 +183,8 @@ def _in_half_ticks(frame: Frame) -> Frame:
     return replace(frame, timestamp=timestamp, duration_ticks=2 * frame.duration_ticks)
 
 
-def _shown_for_half(frame: Frame, *, is_second: bool) -> Frame:
-    """Return a frame for the first or the second half of its duration."""
+def _half_of(frame: Frame, *, is_second: bool) -> Frame:
+    """Return a frame that lasts for the first or second half of its duration."""
     duration = frame.duration_ticks
     ticks = 2 * frame.timestamp.ticks + (max(1, duration) if is_second else 0)
     timestamp = Timestamp(ticks, frame.timestamp.time_base / 2)
@@ -186,12 +192,12 @@ def _shown_for_half(frame: Frame, *, is_second: bool) -> Frame:
 
 
 def _info_of(info: VideoInfo, *, twice: bool) -> VideoInfo:
-    whole = replace(info, field_order="progressive")
+    progressive = replace(info, field_order="progressive")
     if not twice:
-        return whole
+        return progressive
     rate, count = info.average_rate, info.frame_count_estimate
     return replace(
-        whole,
+        progressive,
         time_base=info.time_base / 2,
         average_rate=None if rate is None else 2 * rate,
         frame_count_estimate=None if count is None else 2 * count,
@@ -201,17 +207,17 @@ def _info_of(info: VideoInfo, *, twice: bool) -> VideoInfo:
 def frames_starting_at(
     frames: Iterator[Frame], index: int, timestamp: Timestamp, info: VideoInfo
 ) -> Iterator[Frame]:
-    """Yield ``frames`` from one frame on.
+    """Yield ``frames`` from number ``index`` on.
 
     Raises:
-        MediaError: It does not come, or has another time.
+        MediaError: There is no such frame, or it has another timestamp.
     """
-    wanted = (frame for frame in frames if frame.index >= index)
-    first = next(wanted, None)
+    remaining = (frame for frame in frames if frame.index >= index)
+    first = next(remaining, None)
     if first is None or (first.index, first.timestamp) != (index, timestamp):
         raise MediaError(
-            f"{info.path}: there is no longer a frame at {float(timestamp.seconds):.3f} s; "
-            "if the film was changed, start over with --overwrite"
+            f"{info.path}: no frame at {float(timestamp.seconds):.3f} s; "
+            "if the source changed, start over with --overwrite"
         )
     yield first
-    yield from wanted
+    yield from remaining

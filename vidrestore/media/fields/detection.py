@@ -1,4 +1,4 @@
-"""Whether a film is interlaced, whatever its flags say: FFmpeg's ``idet`` on a sample of it."""
+"""Samples a video with FFmpeg's ``idet``: interlaced, telecined or progressive, despite flags."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,126 +10,126 @@ import av
 
 from vidrestore.media.color.pixel_formats import frame_planes, source_layout
 from vidrestore.media.ffmpeg_errors import media_errors
-from vidrestore.media.fields.filter_graph import FilterGraph, gray_picture, luma_8bit
+from vidrestore.media.fields.filter_graph import FilterGraph, gray_frame, luma_8bit
 from vidrestore.media.input.decoder import VideoDecoder
 from vidrestore.media.input.video_info import FieldOrder, VideoInfo
 
-_PLACES = (Fraction(1, 10), Fraction(9, 20), Fraction(4, 5))
-FRAMES_PER_PLACE = 25
-_TALLEST_INTERLACED = 1088
-"""No format with fields has more lines."""
-_WHOLE_FILM_SECONDS = 3.0
-"""Shorter films are looked at from their start only."""
-_LEAST_DECIDED = 8
-"""Frames of a place that must show motion for it to tell anything."""
+_STRETCH_POSITIONS = (Fraction(1, 10), Fraction(9, 20), Fraction(4, 5))
+FRAMES_PER_STRETCH = 25
+_MAX_INTERLACED_LINES = 1088
+"""No interlaced format has more lines."""
+_MIN_SPREAD_SECONDS = 3.0
+"""Of shorter videos, only the start is sampled."""
+_MIN_DECIDED = 8
+"""Frames of a stretch that must show motion before it counts."""
 _CLEAR_SHARE = 0.5
-"""Of these, how many must comb: of telecined film, half of the frames do."""
+"""Share of these that must comb: of telecined video, half of the frames do."""
 _CONTRARY_SHARE = 0.1
-"""How many of them may comb in the other order."""
+"""Share of combing frames that may comb in the other order."""
 _PROGRESSIVE_SHARE = 0.9
 _CYCLE = 5
-_LEAST_CYCLES = 3
-_CYCLES_ALIKE = 0.8
+_MIN_CYCLES = 3
+_EQUAL_CYCLES_SHARE = 0.8
 _INDEXED = "mov,"
 """Containers whose index lists every packet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldDetection:
-    """What a sample of a film's frames shows."""
+    """What a sample of a video's frames shows."""
 
     frames: int
     """Size of the sample."""
     flagged: int
-    """How many say that they are interlaced."""
+    """Number flagged as interlaced."""
     top_first: int
-    """How many comb as frames do whose top field is the earlier one."""
+    """Number that comb as if the top field were the earlier one."""
     bottom_first: int
     progressive: int
-    """How many show one moment; the rest show no motion to tell by."""
+    """Number that show one instant; the rest show too little motion."""
     order: FieldOrder
-    """What is clear from that; ``unknown`` where nothing is."""
+    """The conclusion; ``unknown`` where there is none."""
     pulldown: bool
-    """Whether fields come back in the rhythm of 3:2 pulldown: film at 24 frames per second,
-    spread over 60 fields."""
+    """Whether fields repeat in the pattern of 3:2 pulldown: 24 frames per second in 60 fields."""
 
 
 def detect_fields(info: VideoInfo, *, until_clear: bool = False) -> FieldDetection:
-    """Look at up to three short stretches of a film.
+    """Sample up to three short stretches of a video.
 
-    Fields are told apart by luma alone. A film counts as interlaced if one stretch of it is. Of
-    films with more lines than any format with fields has, nothing is looked at.
+    Only luma is compared. A video counts as interlaced if one stretch does. A video with more lines
+    than any interlaced format is not sampled.
 
     Args:
-        info: Of a film.
-        until_clear: Leave a stretch as soon as it is clear that it shows single moments; the
-            sample is smaller then, and decides the same.
+        info: Of the video.
+        until_clear: Stop sampling a stretch once it is clearly progressive; the conclusion is the
+            same.
 
     Raises:
         MediaError: Reading fails for another reason than damage.
     """
-    may_have_fields = info.geometry.coded_hw[0] <= _TALLEST_INTERLACED
-    places = _places(info, until_clear=until_clear) if may_have_fields else []
-    found = [Counter(each.seen) for each in places]
-    total = sum(found, Counter[str]())
+    may_be_interlaced = info.geometry.coded_hw[0] <= _MAX_INTERLACED_LINES
+    stretches = _sample_stretches(info, until_clear=until_clear) if may_be_interlaced else []
+    counts = [Counter(stretch.verdicts) for stretch in stretches]
+    total = sum(counts, Counter[str]())
     return FieldDetection(
-        frames=sum(len(each.seen) for each in places),
-        flagged=sum(each.flagged for each in places),
+        frames=sum(len(stretch.verdicts) for stretch in stretches),
+        flagged=sum(stretch.flagged for stretch in stretches),
         top_first=total["tff"],
         bottom_first=total["bff"],
         progressive=total["progressive"],
-        order=_order(found),
-        pulldown=any(_is_pulldown(each.repeated) for each in places),
+        order=_order(counts),
+        pulldown=any(_is_pulldown(stretch.repeated) for stretch in stretches),
     )
 
 
 @dataclass(slots=True, eq=False)
-class _Place:
+class _Stretch:
     """What ``idet`` says of every frame of a stretch."""
 
-    seen: list[str]
-    """``tff``, ``bff``, ``progressive`` or ``undetermined``, each frame judged for itself: with
-    ``idet``'s memory, one frame judged by its noise would speak for many without motion."""
+    verdicts: list[str]
+    """``tff``, ``bff``, ``progressive`` or ``undetermined``, each frame judged alone: with
+    ``idet``'s memory, one frame judged by its noise would decide for many without motion."""
     repeated: list[str]
-    """``top`` or ``bottom`` where that field is the one of the frame before, or ``neither``."""
+    """``top`` or ``bottom`` where that field repeats the previous frame's, or ``neither``."""
     flagged: int = 0
 
     @property
     def is_clearly_progressive(self) -> bool:
-        """Whether the frames to come cannot make it look interlaced any more."""
-        moments = self.seen.count("progressive")
-        combs = "tff" in self.seen or "bff" in self.seen
-        comes_back = any(each != "neither" for each in self.repeated)
-        return moments > (1 - _CLEAR_SHARE) * FRAMES_PER_PLACE and not combs and not comes_back
+        """Whether further frames cannot make the stretch count as interlaced."""
+        progressive = self.verdicts.count("progressive")
+        combs = "tff" in self.verdicts or "bff" in self.verdicts
+        repeats = any(field != "neither" for field in self.repeated)
+        return progressive > (1 - _CLEAR_SHARE) * FRAMES_PER_STRETCH and not combs and not repeats
 
 
 def _starts_ticks(info: VideoInfo) -> list[int | None]:
     length = info.duration_seconds
-    if length is None or length < _WHOLE_FILM_SECONDS:
+    if length is None or length < _MIN_SPREAD_SECONDS:
         return [None]
-    starts = [info.origin_seconds + place * Fraction(length) for place in _PLACES]
+    starts = [info.origin_seconds + position * Fraction(length) for position in _STRETCH_POSITIONS]
     return [int(start / info.time_base) for start in starts]
 
 
-def _places(info: VideoInfo, *, until_clear: bool) -> list[_Place]:
-    """Look at every place; where key frames are rare, two begin at the same one, and are one."""
-    found: dict[int | None, _Place] = {}
+def _sample_stretches(info: VideoInfo, *, until_clear: bool) -> list[_Stretch]:
+    """Sample every stretch; where key frames are rare, two start at the same one and count once."""
+    stretches: dict[int | None, _Stretch] = {}
     decoder = VideoDecoder(info.path, info.video_stream_index)
     try:
         with media_errors(info.path):
-            for start in _distinct(info, decoder):
+            for start in _distinct_starts(info, decoder):
                 frames = _decoded(info, decoder, start)
                 first = next(frames, None)
-                if first is not None and first.pts not in found:
-                    stretch = chain([first], frames)
-                    found[first.pts] = _look(info, stretch, until_clear=until_clear)
+                if first is not None and first.pts not in stretches:
+                    stretches[first.pts] = _sample_stretch(
+                        info, chain([first], frames), until_clear=until_clear
+                    )
     finally:
         decoder.close()
-    return [*found.values()]
+    return [*stretches.values()]
 
 
-def _distinct(info: VideoInfo, decoder: VideoDecoder) -> list[int | None]:
-    """Return where to begin, in ticks, without places that are known to be one."""
+def _distinct_starts(info: VideoInfo, decoder: VideoDecoder) -> list[int | None]:
+    """Return where to start, in ticks; of starts that reach the same key frame, one."""
     starts = _starts_ticks(info)
     if len(starts) == 1 or not info.container.startswith(_INDEXED):
         return starts
@@ -138,77 +138,80 @@ def _distinct(info: VideoInfo, decoder: VideoDecoder) -> list[int | None]:
     return [start for start in starts if start in landings.values()]
 
 
-def _look(info: VideoInfo, frames: Iterable[av.VideoFrame], *, until_clear: bool) -> _Place:
-    place = _Place([], [])
+def _sample_stretch(
+    info: VideoInfo, frames: Iterable[av.VideoFrame], *, until_clear: bool
+) -> _Stretch:
+    stretch = _Stretch([], [])
     detector = FilterGraph([("idet", "")], size_hw=info.geometry.coded_hw, format_name="gray")
-    for number, decoded in enumerate(frames):
-        place.flagged += decoded.interlaced_frame
-        luma = frame_planes(decoded, source_layout(decoded.format.name))[0]
-        _note(place, detector.pushed(gray_picture(luma_8bit(luma, info.pixel_format), number)))
-        if until_clear and place.is_clearly_progressive:
+    for number, av_frame in enumerate(frames):
+        stretch.flagged += av_frame.interlaced_frame
+        luma = frame_planes(av_frame, source_layout(av_frame.format.name))[0]
+        _add_verdicts(
+            stretch, detector.push(gray_frame(luma_8bit(luma, info.pixel_format), number))
+        )
+        if until_clear and stretch.is_clearly_progressive:
             break
-    _note(place, detector.finished())
-    return place
+    _add_verdicts(stretch, detector.flush())
+    return stretch
 
 
 def _decoded(
     info: VideoInfo, decoder: VideoDecoder, start_ticks: int | None
 ) -> Iterator[av.VideoFrame]:
     """Yield frames of one format from a key frame on."""
-    for decoded in islice(decoder.frames(start_ticks), FRAMES_PER_PLACE):
-        size_hw = (decoded.height, decoded.width)
-        if (size_hw, decoded.format.name) != (info.geometry.coded_hw, info.pixel_format_name):
+    for av_frame in islice(decoder.frames(start_ticks), FRAMES_PER_STRETCH):
+        size_hw = (av_frame.height, av_frame.width)
+        if (size_hw, av_frame.format.name) != (info.geometry.coded_hw, info.pixel_format_name):
             return
-        yield decoded
+        yield av_frame
 
 
-def _note(place: _Place, pictures: Sequence[av.VideoFrame]) -> None:
-    for picture in pictures:
-        told = picture.metadata
-        place.seen.append(told["lavfi.idet.single.current_frame"])
-        place.repeated.append(told["lavfi.idet.repeated.current_frame"])
+def _add_verdicts(stretch: _Stretch, av_frames: Sequence[av.VideoFrame]) -> None:
+    for av_frame in av_frames:
+        stretch.verdicts.append(av_frame.metadata["lavfi.idet.single.current_frame"])
+        stretch.repeated.append(av_frame.metadata["lavfi.idet.repeated.current_frame"])
 
 
-def _order(places: Sequence["Counter[str]"]) -> FieldOrder:
-    found: set[FieldOrder] = set()
+def _order(stretches: Sequence["Counter[str]"]) -> FieldOrder:
+    clear_orders: set[FieldOrder] = set()
     names: tuple[tuple[str, str, FieldOrder], ...] = (
         ("tff", "bff", "top first"),
         ("bff", "tff", "bottom first"),
     )
-    for place in places:
-        decided = place["tff"] + place["bff"] + place["progressive"]
-        if decided < _LEAST_DECIDED:
+    for counts in stretches:
+        decided = counts["tff"] + counts["bff"] + counts["progressive"]
+        if decided < _MIN_DECIDED:
             continue
         for name, other, order in names:
             if (
-                place[name] >= _CLEAR_SHARE * decided
-                and place[other] <= _CONTRARY_SHARE * place[name]
+                counts[name] >= _CLEAR_SHARE * decided
+                and counts[other] <= _CONTRARY_SHARE * counts[name]
             ):
-                found.add(order)
-    if len(found) == 1:
-        return found.pop()
-    total = sum(places, Counter[str]())
+                clear_orders.add(order)
+    if len(clear_orders) == 1:
+        return clear_orders.pop()
+    total = sum(stretches, Counter[str]())
     decided = total["tff"] + total["bff"] + total["progressive"]
-    clear = decided >= _LEAST_DECIDED and total["progressive"] >= _PROGRESSIVE_SHARE * decided
-    return "progressive" if clear and not found else "unknown"
+    clear = decided >= _MIN_DECIDED and total["progressive"] >= _PROGRESSIVE_SHARE * decided
+    return "progressive" if clear and not clear_orders else "unknown"
 
 
 def _is_pulldown(repeated: Sequence[str]) -> bool:
-    """Whether fields come back in the rhythm of 3:2 pulldown.
+    """Whether fields repeat in the pattern of 3:2 pulldown.
 
-    Once in five frames that is the top field, and two or three frames later the bottom field.
+    Once in five frames the top field repeats, and two or three frames later the bottom field.
     """
     cycles = len(repeated) // _CYCLE
-    if cycles < _LEAST_CYCLES:
+    if cycles < _MIN_CYCLES:
         return False
     for phase in range(_CYCLE):
-        for apart in (2, 3):
+        for distance in (2, 3):
             expected = ["neither"] * _CYCLE
-            expected[phase], expected[(phase + apart) % _CYCLE] = "top", "bottom"
-            alike = sum(
-                list(repeated[at : at + _CYCLE]) == expected
-                for at in range(0, cycles * _CYCLE, _CYCLE)
+            expected[phase], expected[(phase + distance) % _CYCLE] = "top", "bottom"
+            equal_cycles = sum(
+                list(repeated[start : start + _CYCLE]) == expected
+                for start in range(0, cycles * _CYCLE, _CYCLE)
             )
-            if alike >= max(_LEAST_CYCLES, _CYCLES_ALIKE * cycles):
+            if equal_cycles >= max(_MIN_CYCLES, _EQUAL_CYCLES_SHARE * cycles):
                 return True
     return False

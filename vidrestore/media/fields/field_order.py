@@ -1,4 +1,4 @@
-"""Reads and writes the flags that say which field of a frame is the earlier one.
+"""Reads and writes the flags that state which field of a frame is the earlier one.
 
 PyAV has neither a getter nor a setter for them, and what containers state for a whole stream is
 often wrong. FFmpeg's filters ``separatefields`` and ``setfield`` read and write the flags.
@@ -18,21 +18,21 @@ class FieldOrderReader:
 
     def __init__(self) -> None:
         self._filter: FilterGraph | None = None
-        self._made_for: tuple[int, int, str] | None = None
+        self._filter_shape: tuple[int, int, str] | None = None
 
-    def is_top_first(self, decoded: av.VideoFrame) -> bool:
+    def is_top_first(self, av_frame: av.VideoFrame) -> bool:
         """Return whether an interlaced frame is flagged as having its top field first."""
-        if decoded.height < 2:
+        if av_frame.height < 2:
             return True
-        shape = (decoded.height, decoded.width, decoded.format.name)
-        if self._filter is None or self._made_for != shape:
-            self._made_for = shape
+        shape = (av_frame.height, av_frame.width, av_frame.format.name)
+        if self._filter is None or self._filter_shape != shape:
+            self._filter_shape = shape
             self._filter = FilterGraph(
                 [("separatefields", "")], size_hw=shape[:2], format_name=shape[2]
             )
-        # After the second field of the frame before comes the first one of this.
-        first = self._filter.pushed(decoded)[-1]
-        return first.planes[0].buffer_ptr == decoded.planes[0].buffer_ptr
+        # The output is the second field of the previous frame, then the first field of this one.
+        first = self._filter.push(av_frame)[-1]
+        return first.planes[0].buffer_ptr == av_frame.planes[0].buffer_ptr
 
 
 class FieldOrderWriter:
@@ -50,6 +50,6 @@ class FieldOrderWriter:
                 format_name=av_frame.format.name,
             )
         pts, duration, time_base = av_frame.pts, av_frame.duration, av_frame.time_base
-        (flagged,) = self._filters[top_first].pushed(av_frame)
+        (flagged,) = self._filters[top_first].push(av_frame)
         flagged.pts, flagged.duration, flagged.time_base = pts, duration, time_base
         return flagged

@@ -1,4 +1,4 @@
-"""FFmpeg's filters over planes of gray samples, which take every depth and sampling alike."""
+"""Runs FFmpeg's filters, mostly on single planes as gray frames of the same bit depth."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from vidrestore.media.color.pixel_formats import PLANAR, plane_views
 from vidrestore.types import PixelFormat, Plane
 
-# Pictures are numbered, not timed: whoever filters knows what time each number stands for.
-NUMBERED = Fraction(1, 1)
+# Frames carry their number as timestamp: the caller knows the time of each number.
+_NUMBER_TIME_BASE = Fraction(1, 1)
 _RATE = Fraction(1)
 
 
 class FilterGraph:
-    """A chain of filters that pictures of one format go through; the chain may have two inputs."""
+    """A chain of filters for frames of one size and format, with one input or more."""
 
     def __init__(
         self,
@@ -29,71 +29,70 @@ class FilterGraph:
         format_name: str,
         inputs: int = 1,
     ) -> None:
-        """Set up the chain.
+        """Configure the chain.
 
         Args:
             chain: Names of filters and their arguments; the first takes all inputs.
-            size_hw: Of the pictures.
-            format_name: FFmpeg's name of their format.
-            inputs: How many pictures come at a time.
+            size_hw: Of the frames.
+            format_name: FFmpeg's name of their pixel format.
+            inputs: Number of frames pushed together.
         """
         graph = Graph()
         height, width = size_hw
         arguments = (
-            f"video_size={width}x{height}:pix_fmt={format_name}:time_base={NUMBERED}"
+            f"video_size={width}x{height}:pix_fmt={format_name}:time_base={_NUMBER_TIME_BASE}"
             f":frame_rate={_RATE}"
         )
         self._inputs: list[FilterContext] = [graph.add("buffer", arguments) for _ in range(inputs)]
         self._graph = graph
-        steps = [graph.add(name, given) for name, given in chain]
-        for at, each in enumerate(self._inputs):
-            each.link_to(steps[0], 0, at)
+        steps = [graph.add(name, options) for name, options in chain]
+        for pad, buffer in enumerate(self._inputs):
+            buffer.link_to(steps[0], 0, pad)
         self._sink = graph.add("buffersink")
         for before, after in zip(steps, [*steps[1:], self._sink], strict=True):
             before.link_to(after)
         graph.configure()
 
-    def pushed(self, *pictures: av.VideoFrame) -> list[av.VideoFrame]:
-        """Feed one picture to every input, and return the output."""
-        for entry, picture in zip(self._inputs, pictures, strict=True):
-            entry.push(picture)
-        return self._ready()
+    def push(self, *av_frames: av.VideoFrame) -> list[av.VideoFrame]:
+        """Feed one frame to every input and return the output that is ready."""
+        for buffer, av_frame in zip(self._inputs, av_frames, strict=True):
+            buffer.push(av_frame)
+        return self._pull_all()
 
-    def finished(self) -> list[av.VideoFrame]:
+    def flush(self) -> list[av.VideoFrame]:
         """Signal the end of input, and return the remaining output."""
-        for entry in self._inputs:
-            entry.push(None)
-        return self._ready()
+        for buffer in self._inputs:
+            buffer.push(None)
+        return self._pull_all()
 
-    def _ready(self) -> list[av.VideoFrame]:
-        found: list[av.VideoFrame] = []
+    def _pull_all(self) -> list[av.VideoFrame]:
+        output: list[av.VideoFrame] = []
         while True:
             try:
-                picture = self._sink.pull()
+                av_frame = self._sink.pull()
             except (av.error.BlockingIOError, av.error.EOFError):
-                return found
-            assert isinstance(picture, av.VideoFrame)
-            found.append(picture)
+                return output
+            assert isinstance(av_frame, av.VideoFrame)
+            output.append(av_frame)
 
 
-def gray_picture(plane: Plane, number: int) -> av.VideoFrame:
-    """Return a plane as a gray picture of the same bit depth, numbered."""
-    wide = plane.dtype == np.uint16
+def gray_frame(plane: Plane, number: int) -> av.VideoFrame:
+    """Return a plane as a numbered gray frame of 8 or 16 bits."""
     height, width = plane.shape
-    name = "gray16le" if wide else "gray"
-    picture = av.VideoFrame(width, height, name)
-    (samples,) = plane_views(picture, PLANAR[name])
+    name = "gray16le" if plane.dtype == np.uint16 else "gray"
+    av_frame = av.VideoFrame(width, height, name)
+    (samples,) = plane_views(av_frame, PLANAR[name])
     samples[...] = plane
-    return numbered(picture, number)
+    return with_number(av_frame, number)
 
 
-def numbered(picture: av.VideoFrame, number: int) -> av.VideoFrame:
-    """Return the picture with its number for a time."""
-    picture.pts, picture.time_base = number, NUMBERED
-    return picture
+def with_number(av_frame: av.VideoFrame, number: int) -> av.VideoFrame:
+    """Return the frame, with its number as timestamp."""
+    av_frame.pts, av_frame.time_base = number, _NUMBER_TIME_BASE
+    return av_frame
 
 
 def luma_8bit(plane: Plane, pixel_format: PixelFormat) -> NDArray[np.uint8]:
-    """Return a plane with 8 bits per sample, which is enough to compare pictures."""
+    """Return a plane rounded down to 8 bits per sample, which is enough to compare frames."""
     shift = pixel_format.bit_depth - 8
     return np.asarray(plane >> shift if shift else plane, dtype=np.uint8)

@@ -1,9 +1,9 @@
-"""Inverse telecine: the film's own frames, out of the fields that 3:2 pulldown spread them over.
+"""Inverse telecine: 24 frames per second out of the 60 fields that 3:2 pulldown made of them.
 
-FFmpeg's ``fieldmatch`` finds which fields belong together and ``decimate`` which frame of five is
-there twice. Both compare 8 bits; so they are shown luma of 8 bits only, and what they decide is
-done here with the samples as they are. To learn what they decide, their second input is used,
-which they treat as they would the picture: it holds the number of each frame in place of samples.
+FFmpeg's ``fieldmatch`` finds which fields belong together, and ``decimate`` which frame of five is
+a repeat. Both compare 8 bits, so they get luma of 8 bits, and their decisions are carried out here
+on the original samples. The decisions are read from their second input, which they process like
+the first: its samples are the number of the frame.
 """
 
 from collections import deque
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from vidrestore.media.color.pixel_formats import PLANAR, plane_views
 from vidrestore.media.fields.deinterlace import frames_starting_at
-from vidrestore.media.fields.filter_graph import FilterGraph, luma_8bit, numbered
+from vidrestore.media.fields.filter_graph import FilterGraph, luma_8bit, with_number
 from vidrestore.media.fields.split_weave import FieldRule
 from vidrestore.media.input.source import Source
 from vidrestore.media.input.video_info import VideoInfo
@@ -25,30 +25,30 @@ from vidrestore.types import Frame, Timestamp
 from vidrestore.types.time_range import TimeRange
 
 CYCLE = 5
-"""Frames that hold four of the film's."""
+"""Telecined frames made of four film frames."""
 _TICK_PARTS = 4
-_KEPT = Fraction(4, 5)
-_NUMBERS = 200
-"""Frames are told apart by so many sample values."""
-_LEAST_NUMBER = 20
-_MATCHING_FORMAT = "yuv420p"
-_DECIDING_FORMAT = "gray"
+_KEPT_SHARE = Fraction(4, 5)
+_NUMBER_COUNT = 200
+"""Sample values that number the frames, over and over."""
+_MIN_NUMBER = 20
+_FIELDMATCH_FORMAT = "yuv420p"
+_DECIMATE_FORMAT = "gray"
 
 
 class InverseTelecineSource:
-    """A telecined film with four frames for every five, each of one moment.
+    """A telecined video with four progressive frames for every five frames.
 
-    They are spaced evenly over the time of the five, counted in quarters of a tick; the last few
-    frames that are no five are all kept. Frames whose fields find no match stay as they are,
-    flagged as interlaced.
+    They are spaced evenly over the duration of the five, in quarters of a tick. Of an incomplete
+    last five, every frame stays. Frames whose fields find no match stay as they are, flagged as
+    interlaced.
     """
 
     def __init__(self, source: Source, rule: FieldRule) -> None:
-        """Wrap a film.
+        """Wrap a video.
 
         Args:
-            source: The film.
-            rule: Says which field comes first; every frame is taken for interlaced.
+            source: The video.
+            rule: Which field is earlier; every frame is taken for interlaced.
         """
         info = source.info
         self._source = source
@@ -75,21 +75,21 @@ class InverseTelecineSource:
         return self._source.repaired_timestamps
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yield the film's own frames, in presentation order.
+        """Yield the frames before telecine, in presentation order.
 
         Raises:
             MediaError: As the source does.
         """
         self.unmatched_frames = 0
         size_hw = self.info.geometry.coded_hw
-        kept = _Decimated(size_hw)
+        decimator = _Decimator(size_hw)
         index = 0
-        for frame in self._matched(size_hw):
-            for each in kept.given(frame):
-                yield replace(each, index=index)
+        for matched in self._matched(size_hw):
+            for frame in decimator.push(matched):
+                yield replace(frame, index=index)
                 index += 1
-        for each in kept.finished():
-            yield replace(each, index=index)
+        for frame in decimator.flush():
+            yield replace(frame, index=index)
             index += 1
 
     def frames_from(
@@ -97,11 +97,12 @@ class InverseTelecineSource:
     ) -> Iterator[Frame]:
         """Yield what iterating from the start yields from frame ``index`` on.
 
-        Which frames of five are one depends on all before; so this always begins at the start.
+        Which frame of five is a repeat depends on all earlier frames, so reading always starts
+        at the first.
 
         Args:
-            index: Of the first frame wanted.
-            timestamp: Its time.
+            index: Of the first frame.
+            timestamp: Of the first frame.
             seek: Makes no difference.
 
         Raises:
@@ -110,117 +111,118 @@ class InverseTelecineSource:
         return frames_starting_at(iter(self), index, timestamp, self.info)
 
     def _matched(self, size_hw: tuple[int, int]) -> Iterator[Frame]:
-        """Yield every frame with the field of its neighbour that belongs to it, if one does."""
+        """Yield every frame, with the field of its neighbour that belongs to it, if one does."""
         order = "tff" if self._top_first else "bff"
-        matching = FilterGraph(
+        fieldmatch = FilterGraph(
             [("fieldmatch", f"order={order}:combmatch=full:mchroma=0:ppsrc=1")],
             size_hw=size_hw,
-            format_name=_MATCHING_FORMAT,
+            format_name=_FIELDMATCH_FORMAT,
             inputs=2,
         )
-        near: deque[Frame] = deque()
+        neighbours: deque[Frame] = deque()
         for frame in self._source:
-            near.append(frame)
-            for found in matching.pushed(*_shown_and_numbered(frame, _MATCHING_FORMAT)):
-                yield self._as_found(found, near)
-        if near:
-            # With two inputs, fieldmatch keeps the last picture to itself.
-            last, again = near[-1], replace(near[-1], index=near[-1].index + 1)
-            near.append(again)
-            for found in matching.pushed(*_shown_and_numbered(again, _MATCHING_FORMAT)):
-                if (found.pts or 0) <= last.index:
-                    yield self._as_found(found, near)
+            neighbours.append(frame)
+            for av_frame in fieldmatch.push(*_luma_and_number(frame, _FIELDMATCH_FORMAT)):
+                yield self._matched_frame(av_frame, neighbours)
+        if neighbours:
+            # With two inputs, fieldmatch does not output the last frame without another one.
+            last = neighbours[-1]
+            repeat = replace(last, index=last.index + 1)
+            neighbours.append(repeat)
+            for av_frame in fieldmatch.push(*_luma_and_number(repeat, _FIELDMATCH_FORMAT)):
+                if (av_frame.pts or 0) <= last.index:
+                    yield self._matched_frame(av_frame, neighbours)
 
-    def _as_found(self, found: av.VideoFrame, near: deque[Frame]) -> Frame:
-        """Return the frame that a picture stands for, with the fields that the picture names."""
-        while near[0].index < (found.pts or 0) - 1:
-            near.popleft()
-        frame = next(each for each in near if each.index == found.pts)
-        by_number = {_number_of(each): each for each in near}
-        rows = plane_views(found, PLANAR[_MATCHING_FORMAT])[0]
-        top, bottom = (by_number[int(rows[at, 0])] for at in (0, 1))
-        if found.interlaced_frame:
+    def _matched_frame(self, av_frame: av.VideoFrame, neighbours: deque[Frame]) -> Frame:
+        """Return the frame of an output of ``fieldmatch``, made of the fields that it names."""
+        while neighbours[0].index < (av_frame.pts or 0) - 1:
+            neighbours.popleft()
+        frame = next(frame for frame in neighbours if frame.index == av_frame.pts)
+        by_number = {_number_of(frame): frame for frame in neighbours}
+        rows = plane_views(av_frame, PLANAR[_FIELDMATCH_FORMAT])[0]
+        top, bottom = (by_number[int(rows[row, 0])] for row in (0, 1))
+        if av_frame.interlaced_frame:
             self.unmatched_frames += 1
             return replace(frame, interlaced=True, top_field_first=self._top_first)
-        whole = replace(frame, interlaced=False, top_field_first=False)
+        progressive = replace(frame, interlaced=False, top_field_first=False)
         if top is bottom:
-            return whole.with_planes(top.planes)
+            return progressive.with_planes(top.planes)
         planes = [np.array(plane) for plane in top.planes]
         for plane, other in zip(planes, bottom.planes, strict=True):
             plane[1::2] = other[1::2]
             plane.flags.writeable = False
-        return whole.with_planes(tuple(planes))
+        return progressive.with_planes(tuple(planes))
 
 
-class _Decimated:
-    """Drops the frame of every five that is most like the one before."""
+class _Decimator:
+    """Drops the frame of every five that is most like the previous one."""
 
     def __init__(self, size_hw: tuple[int, int]) -> None:
-        self._deciding = FilterGraph(
+        self._decimate = FilterGraph(
             [("decimate", f"cycle={CYCLE}:ppsrc=1")],
             size_hw=size_hw,
-            format_name=_DECIDING_FORMAT,
+            format_name=_DECIMATE_FORMAT,
             inputs=2,
         )
         self._cycle: list[Frame] = []
 
-    def given(self, frame: Frame) -> Iterator[Frame]:
-        """Take a frame, and yield what is left of the five that it is the last of."""
+    def push(self, frame: Frame) -> Iterator[Frame]:
+        """Add a frame; if it completes a five, yield the four that stay."""
         self._cycle.append(frame)
-        chosen = self._deciding.pushed(*_shown_and_numbered(frame, _DECIDING_FORMAT))
+        output = self._decimate.push(*_luma_and_number(frame, _DECIMATE_FORMAT))
         if len(self._cycle) == CYCLE:
-            yield from self._kept(chosen)
+            yield from self._retimed(output)
             self._cycle = []
 
-    def finished(self) -> Iterator[Frame]:
-        """Yield the last few that are no five, all of them and each at its time."""
+    def flush(self) -> Iterator[Frame]:
+        """Yield the frames of an incomplete last five, at their own times."""
         for frame in self._cycle:
             start, duration = frame.timestamp.ticks, frame.duration_ticks
             yield _timed(frame, _TICK_PARTS * start, _TICK_PARTS * (start + duration))
         self._cycle = []
 
-    def _kept(self, chosen: Sequence[av.VideoFrame]) -> Iterator[Frame]:
+    def _retimed(self, output: Sequence[av.VideoFrame]) -> Iterator[Frame]:
         by_number = {_number_of(frame): frame for frame in self._cycle}
         starts = [
-            _TICK_PARTS * frame.timestamp.ticks + at * frame.duration_ticks
-            for at, frame in enumerate(self._cycle[:-1])
+            _TICK_PARTS * frame.timestamp.ticks + number * frame.duration_ticks
+            for number, frame in enumerate(self._cycle[:-1])
         ]
         last = self._cycle[-1]
         ends = [*starts[1:], _TICK_PARTS * (last.timestamp.ticks + last.duration_ticks)]
-        for picture, start, end in zip(chosen, starts, ends, strict=True):
-            rows = plane_views(picture, PLANAR[_DECIDING_FORMAT])[0]
+        for av_frame, start, end in zip(output, starts, ends, strict=True):
+            rows = plane_views(av_frame, PLANAR[_DECIMATE_FORMAT])[0]
             yield _timed(by_number[int(rows[0, 0])], start, end)
 
 
 def _timed(frame: Frame, start: int, end: int) -> Frame:
-    """Return a frame with the time from ``start`` to ``end``, in parts of its ticks."""
+    """Return a frame that lasts from ``start`` to ``end``, in parts of its ticks."""
     time_base = frame.timestamp.time_base / _TICK_PARTS
     return replace(frame, timestamp=Timestamp(start, time_base), duration_ticks=end - start)
 
 
 def _number_of(frame: Frame) -> int:
-    return _LEAST_NUMBER + frame.index % _NUMBERS
+    return _MIN_NUMBER + frame.index % _NUMBER_COUNT
 
 
-def _shown_and_numbered(frame: Frame, format_name: str) -> tuple[av.VideoFrame, av.VideoFrame]:
-    """Return the luma of a frame as a picture of 8 bits, and a picture of its number."""
+def _luma_and_number(frame: Frame, format_name: str) -> tuple[av.VideoFrame, av.VideoFrame]:
+    """Return a frame of its luma in 8 bits, and one filled with its number."""
     luma = luma_8bit(frame.planes[0], frame.pixel_format)
     flat = np.full_like(luma, _number_of(frame))
     return (
-        numbered(_picture(luma, format_name), frame.index),
-        numbered(_picture(flat, format_name), frame.index),
+        with_number(_av_frame(luma, format_name), frame.index),
+        with_number(_av_frame(flat, format_name), frame.index),
     )
 
 
-def _picture(samples: NDArray[np.uint8], format_name: str) -> av.VideoFrame:
+def _av_frame(samples: NDArray[np.uint8], format_name: str) -> av.VideoFrame:
     height, width = samples.shape
-    picture = av.VideoFrame(width, height, format_name)
+    av_frame = av.VideoFrame(width, height, format_name)
     pixel_format = PLANAR[format_name]
-    luma, *chroma = plane_views(picture, pixel_format)
+    luma, *chroma = plane_views(av_frame, pixel_format)
     luma[...] = samples
     for plane in chroma:
         plane[...] = 128
-    return picture
+    return av_frame
 
 
 def _info_of(info: VideoInfo) -> VideoInfo:
@@ -229,6 +231,6 @@ def _info_of(info: VideoInfo) -> VideoInfo:
         info,
         field_order="progressive",
         time_base=info.time_base / _TICK_PARTS,
-        average_rate=None if rate is None else rate * _KEPT,
-        frame_count_estimate=None if count is None else max(1, round(count * _KEPT)),
+        average_rate=None if rate is None else rate * _KEPT_SHARE,
+        frame_count_estimate=None if count is None else max(1, round(count * _KEPT_SHARE)),
     )

@@ -1,4 +1,4 @@
-"""Interlaced frames as their two fields, in the order they were taken, and back."""
+"""Splits interlaced frames into their two fields, in order of time, and weaves them again."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -8,19 +8,19 @@ import numpy as np
 from vidrestore.types import Box, Frame, Plane, Timestamp
 
 FIELD_INDEX_STEP = 2
-"""Frame ``n`` of a film becomes the fields ``2 n`` and ``2 n + 1``, or stays whole as ``2 n``."""
+"""Frame ``n`` becomes the fields ``2 n`` and ``2 n + 1``; a progressive one becomes ``2 n``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldRule:
-    """Which frames of a film hold two moments, and which of the two comes first."""
+    """Which frames of a video are interlaced, and which field is earlier."""
 
     every_frame: bool = False
-    """Whether frames that are not flagged as interlaced do, too."""
+    """Whether frames that are not flagged as interlaced are so, too."""
     top_first: bool | None = None
-    """Whether the first row belongs to the earlier moment; None: as every frame says."""
+    """Whether the top field is the earlier one; None: as the flags of each frame state."""
 
-    def holds_two(self, frame: Frame) -> bool:
+    def is_interlaced(self, frame: Frame) -> bool:
         """Whether ``frame`` is made of two fields."""
         return frame.interlaced or self.every_frame
 
@@ -30,17 +30,17 @@ class FieldRule:
 
 
 def split_fields(frames: Iterable[Frame], rule: FieldRule) -> Iterator[Frame]:
-    """Yield the fields of every frame that has two, in their order in time, and others whole.
+    """Yield the fields of interlaced frames in order of time, and progressive frames unchanged.
 
     Nothing is copied or interpolated: the planes of a field are every second row of the frame's,
-    chroma included. The second field is shown from the middle of its frame's time on.
+    chroma included. The second field is presented from the middle of its frame's duration on.
 
     Args:
-        frames: Whole frames, in presentation order.
+        frames: In presentation order.
         rule: Which of them to split.
     """
     for frame in frames:
-        if not rule.holds_two(frame):
+        if not rule.is_interlaced(frame):
             yield replace(frame, index=FIELD_INDEX_STEP * frame.index)
             continue
         top_first = rule.is_top_first(frame)
@@ -64,13 +64,13 @@ def _field(frame: Frame, *, is_bottom: bool, is_second: bool) -> Frame:
 
 
 def _rows_of(frame: Frame, *, is_bottom: bool) -> tuple[Plane, ...]:
-    """Return every second row of the planes; a row that an odd height lacks is repeated."""
+    """Return every second row of the planes; the last is repeated where an odd height lacks one."""
     height, width = frame.coded_hw
     field_hw = (-(-height // 2), width)
     planes: list[Plane] = []
-    for at, plane in enumerate(frame.planes):
+    for number, plane in enumerate(frame.planes):
         rows = plane[int(is_bottom) :: 2]
-        missing = frame.pixel_format.plane_hw(at, field_hw)[0] - len(rows)
+        missing = frame.pixel_format.plane_hw(number, field_hw)[0] - len(rows)
         if missing:
             last = rows[-1:] if len(rows) else plane[-1:]
             rows = np.concatenate([rows, last.repeat(missing, axis=0)])
@@ -80,41 +80,41 @@ def _rows_of(frame: Frame, *, is_bottom: bool) -> tuple[Plane, ...]:
 
 
 def full_frame_of(stage_frame: Frame) -> Frame:
-    """Return the frame that a frame or a field given by ``split_fields`` comes from, as it was."""
+    """Return the original frame of a frame or field that ``split_fields`` yielded."""
     if stage_frame.field_of is not None:
         return stage_frame.field_of
     return replace(stage_frame, index=stage_frame.index // FIELD_INDEX_STEP)
 
 
-def woven(first: Frame, second: Frame) -> Frame:
-    """Return two fields of one frame, whose samples may have changed, as that frame again.
+def weave_fields(first: Frame, second: Frame) -> Frame:
+    """Return the frame of two fields, with their samples.
 
     Args:
-        first: A field as ``split_fields`` gives it, perhaps with other samples.
+        first: A field from ``split_fields``, whose samples may have changed.
         second: The other field of the same frame.
 
     Raises:
         ValueError: They are not the two fields of one frame.
     """
-    whole = first.field_of
-    if whole is None or second.field_of is not whole:
+    frame = first.field_of
+    if frame is None or second.field_of is not frame:
         raise ValueError(f"{first.index} and {second.index} are not fields of one frame")
     if first.is_bottom_field == second.is_bottom_field:
         raise ValueError(f"{first.index} and {second.index} are the same field")
-    planes = [np.empty_like(plane) for plane in whole.planes]
+    planes = [np.empty_like(plane) for plane in frame.planes]
     for field in (first, second):
         for plane, rows in zip(planes, field.planes, strict=True):
             part = plane[int(field.is_bottom_field) :: 2]
             part[...] = rows[: len(part)]
     for plane in planes:
         plane.flags.writeable = False
-    return whole.with_planes(tuple(planes))
+    return frame.with_planes(tuple(planes))
 
 
-def box_in_whole(box_xyxy: Box, field: Frame) -> Box:
-    """Return the bounds in the whole frame of a box in the rows of its field.
+def box_in_frame(box_xyxy: Box, field: Frame) -> Box:
+    """Return the box in rows of the frame of a box in rows of its field.
 
-    Right and bottom are exclusive; rows of the other field that lie between are inside.
+    Right and bottom are exclusive. Rows of the other field between are inside.
     """
     left, top, right, bottom = box_xyxy
     first = int(field.is_bottom_field)

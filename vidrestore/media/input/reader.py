@@ -106,9 +106,8 @@ class VideoSource:
         first = next(frames, None)
         if first is None or (first.index, first.timestamp) != (index, timestamp):
             raise MediaError(
-                f"{self.info.path}: there is no longer a frame at "
-                f"{float(timestamp.seconds):.3f} s; if the film was changed, start over with "
-                "--overwrite"
+                f"{self.info.path}: no frame at {float(timestamp.seconds):.3f} s; "
+                "if the source changed, start over with --overwrite"
             )
         yield first
         yield from frames
