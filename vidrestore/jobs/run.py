@@ -17,6 +17,7 @@ from vidrestore.jobs.store.fingerprint import job_fingerprint
 from vidrestore.jobs.store.job_folder import open_job, owns_existing_outputs
 from vidrestore.media import EncoderSettings, Source, open_source
 from vidrestore.media.input.format_changes import check_constant_format
+from vidrestore.media.input.raw_streams import check_rate_is_needed
 from vidrestore.media.output.framemd5 import check_framemd5, write_framemd5
 from vidrestore.media.output.open_output import Output, open_output
 from vidrestore.pipeline.field_plan import plan_fields
@@ -125,6 +126,7 @@ def restore_with_engine(
         end_seconds=settings.end_seconds,
         fps=settings.fps,
     ) as opened:
+        check_rate_is_needed(opened.info, settings.fps)
         check_constant_format(opened.info, opened.time_range)
         # Imported late: a source that cannot be read is refused before torch is loaded.
         from vidrestore.pipeline.setup import Setup, frames_expected

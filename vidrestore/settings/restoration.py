@@ -204,13 +204,16 @@ class RestoreSettings:
         affects="bytes",
         resolved=True,
     )
-    fps: Fraction = option(
-        Fraction(25),
-        "Frame rate of an image sequence: 25, 23.976, 24000/1001.",
+    fps: Fraction | None = option(
+        None,
+        "Frame rate of an image sequence, or of a raw stream that does not state one: 25, 23.976, "
+        "24000/1001.",
         group="The output",
         above=0,
         metavar="RATE",
+        means="25 for an image sequence",
         affects="bytes",
+        resolved=True,
     )
     deinterlace: Deinterlace = option(
         "auto",

@@ -6,7 +6,6 @@ from pathlib import Path
 from vidrestore.media import Source, VideoInfo, open_source
 from vidrestore.media.file_kinds import LOSSLESS_CODECS, ffmpeg_codec
 from vidrestore.media.input.inventory import film_contents
-from vidrestore.media.input.video_info import DEFAULT_PICTURE_RATE
 from vidrestore.record import RecordHeader
 from vidrestore.storage.checksums import file_sha256
 from vidrestore.verify.checks import (
@@ -58,7 +57,7 @@ def verify(
         RecordError: A record or report cannot be read, or is truncated or invalid.
     """
     evidence = read_evidence(evidence_paths)
-    fps = evidence.fps or DEFAULT_PICTURE_RATE
+    fps = evidence.fps
     start, end = evidence.time_range.start_seconds, evidence.time_range.end_seconds
     with (
         open_source(source, start_seconds=start, end_seconds=end, fps=fps) as before,

@@ -61,7 +61,9 @@ def check_rate_is_needed(info: VideoInfo, fps: Fraction | None) -> None:
     Raises:
         ConfigError: It has.
     """
-    if fps is None or info.kind != "film" or (info.average_rate is None and is_raw(info.container)):
+    if fps is None or info.kind != "film":
+        return
+    if is_raw(info.container) and info.average_rate in (None, fps):
         return
     rate = "" if info.average_rate is None else f" ({float(info.average_rate):.3f} fps)"
     raise ConfigError(
