@@ -7,7 +7,7 @@ from math import lcm
 from pathlib import Path
 from types import MappingProxyType
 
-from vidrestore.errors import MediaError
+from vidrestore.errors import MediaError, UnsupportedStreamError
 from vidrestore.media.input.video_info import VideoInfo
 
 
@@ -110,9 +110,9 @@ def container_frame_rate(spec: ContainerSpec, target: Path, info: VideoInfo) -> 
     if rate is None or info.variable_rate or abs(rate / common_rate - 1) > _RATE_TOLERANCE:
         rate_text = "an unknown rate" if rate is None else f"{float(rate):.3f} fps"
         variable = ", variable" if info.variable_rate else ""
-        raise MediaError(
+        raise UnsupportedStreamError(
             f"{target}: {target.suffix} needs a constant rate of 23.976 to 60 fps; the source has "
-            f"{rate_text}{variable}; use -o {target.stem}.mov or .mkv"
+            f"{rate_text}{variable}"
         )
     return common_rate
 

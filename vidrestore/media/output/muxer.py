@@ -1,10 +1,12 @@
 """Writes the output file: encoded video, with the copied streams between."""
 
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 import av.error
@@ -12,13 +14,14 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from vidrestore.errors import UnsupportedStreamError
+from vidrestore.errors import MediaError, UnsupportedStreamError
 from vidrestore.media.color.code_points import HALF_FLOAT, PRINTING_DENSITY
 from vidrestore.media.ffmpeg_errors import media_errors
 from vidrestore.media.file_kinds import ffmpeg_codec
 from vidrestore.media.input.clock import CopyTimeline, common_shift, step_of_all
 from vidrestore.media.input.probe import open_container
 from vidrestore.media.input.video_info import VideoInfo
+from vidrestore.media.output.advice import advice
 from vidrestore.media.output.containers import (
     container_frame_rate,
     container_of,
@@ -55,6 +58,7 @@ class Muxer:
         settings: EncoderSettings,
         time_range: TimeRange,
         drop_unsupported: bool,
+        gives_advice: bool = True,
     ) -> None:
         """Open the file, with all its streams.
 
@@ -67,6 +71,7 @@ class Muxer:
             settings: Of the encoder.
             time_range: Which part of the source the frames are.
             drop_unsupported: Drop streams that the container does not support, and note it.
+            gives_advice: Say in a refusal which command works.
 
         Raises:
             MediaError: The file cannot be written.
@@ -76,6 +81,39 @@ class Muxer:
         self._path = path
         self._target = target
         self._spec = container_of(target)
+        self._source: InputContainer | None = None
+        self._output: OutputContainer | None = None
+        try:
+            self._check_and_open(
+                info, geometry, source_path, settings, time_range, drop_unsupported
+            )
+        except UnsupportedStreamError as error:
+            self.close()
+            if not gives_advice:
+                raise
+            attempt = partial(
+                _opens,
+                info=info,
+                geometry=geometry,
+                source_path=source_path,
+                settings=settings,
+                time_range=time_range,
+            )
+            raise UnsupportedStreamError(f"{error}; use {advice(target, info, attempt)}") from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _check_and_open(
+        self,
+        info: VideoInfo,
+        geometry: DisplayGeometry,
+        source_path: Path | None,
+        settings: EncoderSettings,
+        time_range: TimeRange,
+        drop_unsupported: bool,
+    ) -> None:
+        target = self._target
         self._info = replace(info, average_rate=container_frame_rate(self._spec, target, info))
         self._source_path = source_path if info.kind == "film" else None
         self._settings = settings
@@ -86,7 +124,7 @@ class Muxer:
         if not supports_codec(self._spec, ffmpeg_codec(settings.codec)):
             raise UnsupportedStreamError(self._codec_refusal())
         if info.color.transfer == HALF_FLOAT:
-            raise UnsupportedStreamError(
+            raise MediaError(
                 f"{target}: floating-point images lose precision in a video; "
                 "write images with -o FOLDER"
             )
@@ -94,22 +132,12 @@ class Muxer:
             self.notes.append(
                 "the video keeps the scan's log density (Cineon), which no tag can state"
             )
-        self._source: InputContainer | None = None
-        self._output: OutputContainer | None = None
-        try:
-            with media_errors(target, "write"):
-                self._open(time_range, drop_unsupported=drop_unsupported)
-        except BaseException:
-            self.close()
-            raise
+        with media_errors(target, "write"):
+            self._open(time_range, drop_unsupported=drop_unsupported)
 
     def _codec_refusal(self) -> str:
         suffix, codec = self._target.suffix, self._settings.codec
-        better_suffix = ".mov" if codec == "dnxhr" else ".mkv"
-        return (
-            f"{self._target}: {suffix} does not support {codec} video; "
-            f"use -o {self._target.stem}{better_suffix} or another --codec"
-        )
+        return f"{self._target}: {suffix} does not support {codec} video"
 
     def _open(self, time_range: TimeRange, *, drop_unsupported: bool) -> None:
         info, spec, target = self._info, self._spec, self._target
@@ -312,3 +340,27 @@ class Muxer:
             except av.error.FFmpegError:
                 # The end of an incomplete file could not be written; it is deleted anyway.
                 continue
+
+
+def _opens(
+    target: Path,
+    codec: str | None,
+    *,
+    drop_unsupported: bool,
+    settings: EncoderSettings,
+    **more: Any,
+) -> bool:
+    """Whether a film can be written to a target, with another codec if one is named."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            Muxer(
+                Path(folder) / f"trial{target.suffix}",
+                target=target,
+                settings=settings if codec is None else EncoderSettings(codec=codec),
+                drop_unsupported=drop_unsupported,
+                gives_advice=False,
+                **more,
+            ).close()
+        except MediaError:
+            return False
+    return True

@@ -35,10 +35,7 @@ def held_chapters(
     found = "the chapter" if len(chapters) == 1 else f"the {len(chapters)} chapters"
     if drop_unsupported:
         return [], (f"{found} of the source are left out: {target.suffix} cannot hold any",)
-    raise UnsupportedStreamError(
-        f"{target}: {target.suffix} cannot hold {found} of the source; "
-        f"use -o {target.stem}.mkv or --drop-unsupported"
-    )
+    raise UnsupportedStreamError(f"{target}: {target.suffix} cannot hold {found} of the source")
 
 
 def shifted_chapters(source: InputContainer, clock: CopyTimeline) -> "list[Chapter]":

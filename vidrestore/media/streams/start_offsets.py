@@ -141,8 +141,7 @@ def _together(
             continue
         if not drop_unsupported:
             raise UnsupportedStreamError(
-                f"{target}: {suffix} cannot start {stream} {said}, as in the source; "
-                f"use -o {target.stem}.mkv or .mov, or --drop-unsupported to leave it out"
+                f"{target}: {suffix} cannot start {stream} {said}, as in the source"
             )
         notes.append(f"{stream} is left out: {suffix} cannot start it {said}")
         copied.remove(index)

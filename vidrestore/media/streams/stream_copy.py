@@ -14,8 +14,8 @@ from vidrestore.errors import UnsupportedStreamError
 from vidrestore.media.input.clock import CopyTimeline, MonotonicTimestamps
 from vidrestore.media.input.demuxer import demux_past_errors, is_damage
 from vidrestore.media.input.probe import is_attached_picture, open_container
-from vidrestore.media.input.video_info import StreamInfo, VideoInfo
-from vidrestore.media.output.containers import CONTAINERS, ContainerSpec
+from vidrestore.media.input.video_info import VideoInfo
+from vidrestore.media.output.containers import ContainerSpec
 from vidrestore.media.streams.edit_lists import EditListFilter, hidden_packets
 from vidrestore.media.streams.ffmpeg_remux import can_join
 from vidrestore.media.streams.stream_support import (
@@ -71,8 +71,7 @@ def planned(
             said = f"hide its first {float(hidden.lead_seconds):.3f} s, as the source's edit list"
             if not drop_unsupported:
                 raise UnsupportedStreamError(
-                    f"{target}: {target.suffix} cannot {said} does for {stream_info}; "
-                    f"use -o {target.stem}.mp4 or --drop-unsupported"
+                    f"{target}: {target.suffix} cannot {said} does for {stream_info}"
                 )
             notes.append(f"{stream_info} is left out: {target.suffix} cannot {said} does")
         elif fits:
@@ -87,7 +86,9 @@ def planned(
         elif drop_unsupported:
             notes.append(f"{stream_info} is left out: {target.suffix} cannot hold it")
         else:
-            raise UnsupportedStreamError(_refusal(target, stream_info, info.path))
+            raise UnsupportedStreamError(
+                f"{target}: {target.suffix} cannot hold {stream_info} of the source"
+            )
     return CopyPlan(copied=tuple(copied), joined=tuple(joined), notes=tuple(notes))
 
 
@@ -105,17 +106,6 @@ def _can_join(stream: Stream, info: VideoInfo, spec: ContainerSpec) -> bool:
         return False
     # PyAV refuses sound that Matroska holds with its header from AVI or WAV, as of WMA.
     return can_join(info.path, stream.index, spec)
-
-
-def _refusal(target: Path, stream: StreamInfo, source: Path) -> str:
-    # What not even Matroska holds is a kind of the source's own container.
-    own, suffix = source.suffix.lower(), target.suffix.lower()
-    better = ".mkv" if suffix != ".mkv" else own if own in CONTAINERS else None
-    other = "" if better in (None, suffix) else f"-o {target.stem}{better} or "
-    return (
-        f"{target}: {target.suffix} cannot hold {stream} of the source; "
-        f"use {other}--drop-unsupported"
-    )
 
 
 def is_written_by_muxer(stream: Stream, source: InputContainer) -> bool:
