@@ -157,6 +157,8 @@ def muxer_options(
         # Time base of edit lists, which store the offsets between streams.
         "movie_timescale": str(scale if scale < 1 << 31 else max(denominators)),
     }
+    # With the index in front, a film plays while it is loaded.
+    options["movflags"] = "+faststart"
     if not {name.lower() for name in tags} <= _MOV_TAGS:
-        options["movflags"] = "use_metadata_tags"
+        options["movflags"] += "+use_metadata_tags"
     return options

@@ -83,6 +83,11 @@ class Muxer:
         self._spec = container_of(target)
         self._source: InputContainer | None = None
         self._output: OutputContainer | None = None
+        if info.color.transfer == HALF_FLOAT:
+            raise UnsupportedStreamError(
+                f"{target}: floating-point images lose precision in a video; "
+                "write images with -o FOLDER"
+            )
         try:
             self._check_and_open(
                 info, geometry, source_path, settings, time_range, drop_unsupported
@@ -123,11 +128,6 @@ class Muxer:
         self._display_aspect = self._aspect_by_remux(geometry)
         if not supports_codec(self._spec, ffmpeg_codec(settings.codec)):
             raise UnsupportedStreamError(self._codec_refusal())
-        if info.color.transfer == HALF_FLOAT:
-            raise MediaError(
-                f"{target}: floating-point images lose precision in a video; "
-                "write images with -o FOLDER"
-            )
         if info.color.transfer == PRINTING_DENSITY:
             self.notes.append(
                 "the video keeps the scan's log density (Cineon), which no tag can state"
@@ -193,6 +193,8 @@ class Muxer:
             tags = stream_tags(stream, self._source, self._spec)
             if stream.index == self._info.video_stream_index:
                 self._encoder = self._add_video(output)
+                if not self._encoder.stores_alpha:
+                    tags = {key: tag for key, tag in tags.items() if key.lower() != "alpha_mode"}
                 self.stream.metadata.update(tags)
                 self.stream.disposition = stream.disposition
                 self._output_index[stream.index] = self.stream.index

@@ -29,6 +29,7 @@ _FIELD_ORDER_CODES = {"progressive": 1, "top first": 2, "bottom first": 3}
 _INTERLACED = ("top first", "bottom first")
 _DEFAULT_RATE = Fraction(25)
 _UNSPECIFIED = 2
+_MOV_FORMATS = ("mp4", "mov")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +85,11 @@ class VideoEncoder:
             container=output.format.name,
         )
 
+    @property
+    def stores_alpha(self) -> bool:
+        """Whether the encoded frames are transparent where the source's are."""
+        return self._choice.planar.has_alpha
+
     def _add_stream(self, output: OutputContainer, options: dict[str, str]) -> VideoStream:
         info, settings = self._info, self._settings
         stream = output.add_stream(self._choice.encoder, info.average_rate or _DEFAULT_RATE)
@@ -95,6 +101,9 @@ class VideoEncoder:
         context.height, context.width = self._geometry.coded_hw
         context.pix_fmt = self._choice.name
         context.time_base = stream.time_base = info.time_base
+        if settings.codec == "h265" and output.format.name in _MOV_FORMATS:
+            # Apple's players open HEVC under this name only (ISO/IEC 14496-15, 8.4.1).
+            context.codec_tag = "hvc1"
         context.sample_aspect_ratio = self._geometry.sample_aspect_ratio
         _write_color_tags(context, self._color)
         if self._color.chroma_location and self._choice.planar.model == "yuv":
