@@ -20,9 +20,9 @@ from vidrestore.errors import VidrestoreError
 from vidrestore.models.registry import restorer_spec
 from vidrestore.training.engine.checkpoint import read_checkpoint
 from vidrestore.training.tasks.build import read_pretrained
-from vidrestore.weights.interpolation import packed
+from vidrestore.weights.interpolation import pack
 from vidrestore.weights.load import load_state, read_weights
-from vidrestore.weights.metadata import FORMAT_VERSION, ends_metadata
+from vidrestore.weights.metadata import FORMAT_VERSION, interpolation_metadata
 from vidrestore.weights.model_options import check_model_option
 
 TARGET = Path(__file__).parent.parent / "vidrestore" / "models" / "data" / "lite.safetensors"
@@ -55,8 +55,8 @@ def export(
         "steps": ", ".join(map(_steps, ends)),
     }
     if len(states) == 2:
-        tensors = packed(*states)
-        metadata |= ends_metadata(default_detail)
+        tensors = pack(*states)
+        metadata |= interpolation_metadata(default_detail)
     else:
         tensors = {name: each.to(torch.float16) for name, each in states[0].items()}
     part = target.with_name(target.name + ".part")

@@ -8,7 +8,7 @@ import pytest
 from support.clips import Clip, make_clip
 
 from vidrestore.cli import main
-from vidrestore.cli.display.batch_progress import BarBatch, PlainBatch
+from vidrestore.cli.display.batch_progress import BarBatch, LogBatch
 from vidrestore.cli.exit_codes import ExitCode
 from vidrestore.jobs import BatchProgress, BatchVideo
 from vidrestore.progress import Progress
@@ -85,7 +85,7 @@ def test_a_batch_that_cannot_begin_says_why_in_one_line(
 
 def test_elsewhere_than_on_a_terminal_lines_name_the_film() -> None:
     seconds, stream = [0.0], io.StringIO()
-    display = PlainBatch(stream, lambda: seconds[0])
+    display = LogBatch(stream, lambda: seconds[0])
     display.show(told(1, workers=2))
     seconds[0] = 10.0
     display.show(told(101, workers=2))

@@ -19,7 +19,7 @@ from vidrestore.media.input import video_info as media_info
 from vidrestore.media.input.video_info import Chapter, StreamInfo, VideoInfo
 from vidrestore.types import ColorTags, DisplayGeometry, PixelFormat
 from vidrestore.weights.manifest import WEIGHTS
-from vidrestore.weights.metadata import ends_metadata
+from vidrestore.weights.metadata import interpolation_metadata
 
 INFO = VideoInfo(
     path=Path("film.mkv"),
@@ -175,14 +175,14 @@ def test_of_the_embedded_model_the_licence_the_knob_and_the_card_are_told(
 def test_weights_with_two_ends_tell_their_default_and_their_origin(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    metadata = {**ends_metadata(0.4), "recipe": "here.toml, there.toml", "steps": "7, 9"}
+    metadata = {**interpolation_metadata(0.4), "recipe": "here.toml, there.toml", "steps": "7, 9"}
     save_file({"weight": torch.zeros(1)}, tmp_path / "lite.safetensors", metadata=metadata)
     (tmp_path / "lite.md").write_text("# the card\n")
-    monkeypatch.setattr(model_info, "embedded", lambda name: nullcontext(tmp_path / name))
+    monkeypatch.setattr(model_info, "bundled_file", lambda name: nullcontext(tmp_path / name))
 
     assert main(["info", "lite"]) == 0
     out = capfd.readouterr().out
-    for line in ("--detail  0 to 1, 0.4 where not given", "recipe    here.toml", "steps     7, 9"):
+    for line in ("--detail  0 to 1 (default: 0.4)", "recipe    here.toml", "steps     7, 9"):
         assert line in out
     assert main(["info", "lite", "--json"]) == 0
     found = json.loads(capfd.readouterr().out)
@@ -198,7 +198,7 @@ def test_of_a_published_model_it_is_told_what_is_to_be_fetched(
     monkeypatch.setenv("VIDRESTORE_WEIGHTS", str(tmp_path))
     assert main(["info", name]) == 0
     out = capfd.readouterr().out
-    assert f"weights   {name}, fetched when first used" in out
+    assert f"weights   {name}, downloaded on first use" in out
     assert "--detail  none" in out
 
     assert main(["info", name, "--json"]) == 0

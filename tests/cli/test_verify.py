@@ -29,7 +29,7 @@ def test_a_faithful_result_prints_a_table_and_returns_0(
         names = {line.split("  ")[0] for line in lines}
         assert {"frames", "time stamps", "samples outside masks", "record"} <= names
         assert sum(" kept " in line for line in lines) == len(lines) - 1
-        assert lines[-1].endswith("r.mkv: everything promised is kept")
+        assert lines[-1].endswith("r.mkv: all checks passed")
 
 
 def test_a_harmed_result_names_what_is_changed_and_returns_1(

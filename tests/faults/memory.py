@@ -34,7 +34,7 @@ def of_a_device(bench: Bench) -> None:
     outcome = bench.restore(film, "--batch-size", "4").done()
     assert (outcome.report["frames"], outcome.report["faces"]) == (4, 4)
     assert counts == [4, 2, 1, 1, 1, 1]
-    assert outcome.noted("memory ran out")
+    assert outcome.noted("out of memory")
 
 
 @fault("memory does not suffice for one face", "one line says what to change")

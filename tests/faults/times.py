@@ -66,10 +66,10 @@ def same_time(bench: Bench) -> None:
     assert outcome.numbers() == list(range(30))
     times = outcome.times_ms()
     assert times == [40 * at - (39 if at % 5 == 3 else 0) for at in range(30)]
-    assert outcome.noted("6 frames had no valid time stamp and got a new one")
+    assert outcome.noted("6 frames had no valid timestamp and got a new one")
 
 
-@fault("time stamps below zero", "the film begins at zero; the distances are kept")
+@fault("timestamps below zero", "the film begins at zero; the distances are kept")
 def below_zero(bench: Bench) -> None:
     def change(packet: Packet, _number: int) -> None:
         packet.pts = packet.dts = packet.pts - 10 * _STEP_MS
@@ -97,7 +97,7 @@ def clock_starts_anew(bench: Bench) -> None:
     times = outcome.times_ms()
     steps = [after - before for before, after in pairwise(times)]
     assert set(steps) == {40}
-    assert outcome.noted(f"{FRAMES} frames had no valid time stamp and got a new one")
+    assert outcome.noted(f"{FRAMES} frames had no valid timestamp and got a new one")
     assert outcome.sound() == sound_of(path)
     assert _sound_ends_ms(outcome.output) - times[-1] < 200
 

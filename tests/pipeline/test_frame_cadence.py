@@ -1,4 +1,4 @@
-"""Missing pictures are found from the time stamps, only in films with a constant frame rate."""
+"""Missing frames are found from the timestamps, only in films with a constant frame rate."""
 
 import json
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from vidrestore.pipeline.frame_cadence import MissingPictures, Rhythm
+from vidrestore.pipeline.frame_cadence import MissingFrames, Rhythm
 from vidrestore.types import Timestamp
 
 
@@ -19,18 +19,16 @@ def rhythm_of(ticks: Iterable[int], time_base: Fraction = Fraction(1, 25)) -> Rh
 
 def test_gaps_in_an_even_rate_are_counted_and_the_first_is_named() -> None:
     ticks = [*range(50), *range(53, 100), *range(101, 150)]
-    assert rhythm_of(ticks).missing() == MissingPictures(
-        pictures=4, places=2, first_seconds=49 / 25
-    )
+    assert rhythm_of(ticks).missing() == MissingFrames(frames=4, places=2, first_seconds=49 / 25)
 
 
 def test_times_that_are_rounded_are_even() -> None:
     ticks = [round(1001 * number / 30) for number in range(300) if number not in (100, 101)]
     missing = rhythm_of(ticks, Fraction(1, 1000)).missing()
     assert missing is not None
-    assert (missing.pictures, missing.places) == (2, 1)
+    assert (missing.frames, missing.places) == (2, 1)
     assert str(missing).startswith(
-        "2 pictures are missing in 1 place of a constant frame rate, the first"
+        "2 frames are missing in 1 place of a constant frame rate, the first"
     )
 
 

@@ -6,8 +6,8 @@ import torch
 from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor
 
-from vidrestore.weights.interpolation import packed
-from vidrestore.weights.metadata import ends_metadata
+from vidrestore.weights.interpolation import pack
+from vidrestore.weights.metadata import interpolation_metadata
 
 
 def trained_on(state: dict[str, Tensor], *, share: float, seed: int = 0) -> dict[str, Tensor]:
@@ -36,5 +36,5 @@ def save_ends(
     path: Path, fidelity: dict[str, Tensor], detail: dict[str, Tensor], *, default: float = 0.5
 ) -> Path:
     """Write both ends to ``path`` and return it."""
-    save_file(packed(fidelity, detail), path, metadata=ends_metadata(default))
+    save_file(pack(fidelity, detail), path, metadata=interpolation_metadata(default))
     return path

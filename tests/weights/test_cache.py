@@ -12,7 +12,7 @@ from support.web import Reply, Site, serving
 
 from vidrestore.errors import DownloadError, UnknownModelError, WeightsError
 from vidrestore.weights import manifest
-from vidrestore.weights.cache import fetch, find, ready, verify, weights_folder
+from vidrestore.weights.cache import ensure_local, fetch, find, verify, weights_folder
 from vidrestore.weights.download import DownloadPolicy
 from vidrestore.weights.manifest import WeightsEntry
 
@@ -74,8 +74,8 @@ def test_a_file_that_is_here_and_right_is_not_downloaded_again(site: Site) -> No
 def test_a_file_that_is_made_ready_is_downloaded_where_it_is_not_here(
     site: Site, folder: Path
 ) -> None:
-    assert ready("net", policy=HASTY).read_bytes() == BODY
-    assert ready("net", policy=HASTY) == folder / "net.pth"
+    assert ensure_local("net", policy=HASTY).read_bytes() == BODY
+    assert ensure_local("net", policy=HASTY) == folder / "net.pth"
     assert len(site.requests) == 1
 
 
@@ -87,7 +87,7 @@ def test_a_file_of_the_user_s_own_is_refused_and_left_alone(
     (folder / "net.pth").write_bytes(own)
 
     with pytest.raises(WeightsError, match=r"to replace it run: vidrestore weights fetch net"):
-        ready("net", policy=HASTY)
+        ensure_local("net", policy=HASTY)
     assert (folder / "net.pth").read_bytes() == own
     assert site.requests == []
 
@@ -152,7 +152,7 @@ def test_redirects_are_followed(site: Site) -> None:
 def test_wrong_bytes_are_deleted_and_never_take_the_name(site: Site, folder: Path) -> None:
     site.body = BODY[:-1] + b"x"
 
-    with pytest.raises(DownloadError, match=f"expected {SHA256}; it was deleted"):
+    with pytest.raises(DownloadError, match=f"expected {SHA256}, and was deleted"):
         fetch("net", policy=HASTY)
     assert leftovers(folder) == []
 
@@ -163,7 +163,7 @@ def test_bytes_of_an_earlier_download_that_do_not_belong_are_deleted(
     folder.mkdir()
     (folder / "net.pth.part").write_bytes(b"x" * 1000)
 
-    with pytest.raises(DownloadError, match="it was deleted"):
+    with pytest.raises(DownloadError, match="and was deleted"):
         fetch("net", policy=HASTY)
     assert fetch("net", policy=HASTY).read_bytes() == BODY
 

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from vidrestore.errors import ConfigError, WeightsError
 from vidrestore.metrics.psnr_ssim import psnr_db
 from vidrestore.models.lite import build_lite
-from vidrestore.weights.interpolation import packed
+from vidrestore.weights.interpolation import pack
 from vidrestore.weights.load import load_weights, read_state, read_weights
-from vidrestore.weights.metadata import ends_metadata
+from vidrestore.weights.metadata import interpolation_metadata
 
 State = dict[str, Tensor]
 
@@ -111,7 +111,7 @@ def test_what_is_the_same_at_both_ends_takes_no_room_and_stays_the_same(
     tmp_path: Path, ends: tuple[State, State]
 ) -> None:
     one_changed = {**ends[0], "0.bias": ends[1]["0.bias"]}
-    tensors = packed(ends[0], one_changed)
+    tensors = pack(ends[0], one_changed)
     given = {name for name, each in tensors.items() if "detail." in name and each.numel()}
     assert given == {"detail.difference.0.bias"}
 
@@ -124,7 +124,7 @@ def test_what_is_the_same_at_both_ends_takes_no_room_and_stays_the_same(
 def test_no_difference_is_cut_off_however_small_or_large(size: float) -> None:
     zero = {"weight": torch.zeros(8, 40)}
     wanted = {"weight": size * torch.linspace(-1, 1, 320).view(8, 40)}
-    tensors = packed(zero, wanted)
+    tensors = pack(zero, wanted)
     found = tensors["detail.difference.weight"].float() * tensors["detail.scale.weight"][:, None]
 
     reach = wanted["weight"].abs().amax(dim=1, keepdim=True)
@@ -136,7 +136,7 @@ def test_ends_of_two_networks_are_not_packed_together(ends: tuple[State, State])
     fewer = {name: each for name, each in ends[1].items() if name != "0.bias"}
     for other in (fewer, {**ends[1], "0.bias": torch.zeros(3)}):
         with pytest.raises(WeightsError, match="not weights of one network"):
-            packed(ends[0], other)
+            pack(ends[0], other)
 
 
 def spoilt(name: str, tensors: State, metadata: dict[str, str]) -> None:
@@ -178,7 +178,7 @@ def spoilt(name: str, tensors: State, metadata: dict[str, str]) -> None:
     ],
 )
 def test_a_damaged_file_is_refused_in_one_line_that_names_it(file: Path, how: str) -> None:
-    tensors, metadata = load_file(file), ends_metadata(0.5)
+    tensors, metadata = load_file(file), interpolation_metadata(0.5)
     spoilt(how, tensors, metadata)
     save_file(tensors, file, metadata=metadata)
 

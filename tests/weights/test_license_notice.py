@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from vidrestore.weights.license_notice import entry_of_file, warn_non_commercial
+from vidrestore.weights.license_notice import entry_for_file, warn_non_commercial
 from vidrestore.weights.manifest import weights_entry
 
 NOTICE = (
@@ -63,5 +63,5 @@ def test_a_folder_that_cannot_be_written_does_not_stop_the_use(
 
 
 def test_a_published_file_is_known_by_its_name_anywhere(tmp_path: Path) -> None:
-    assert entry_of_file(tmp_path / "codeformer.pth") == weights_entry("codeformer")
-    assert entry_of_file(tmp_path / "mine.pth") is None
+    assert entry_for_file(tmp_path / "codeformer.pth") == weights_entry("codeformer")
+    assert entry_for_file(tmp_path / "mine.pth") is None

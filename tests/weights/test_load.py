@@ -173,7 +173,7 @@ def test_a_file_that_holds_something_else_is_refused(
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"absent\.pth: there is no such checkpoint"):
+    with pytest.raises(WeightsError, match=r"absent\.pth: no such file"):
         load_weights(small_network(2), tmp_path / "absent.pth")
     with pytest.raises(WeightsError, match="not a file"):
         load_weights(small_network(2), tmp_path)

@@ -17,7 +17,7 @@ from vidrestore.cli.exit_codes import ExitCode, TerminatedError, UsageError, exp
 from vidrestore.malloc_tuning import keep_freed_memory
 
 _PRINTING = (["batch"], ["info"], ["weights"], ["verify"])
-_WHEN_ENDED = {
+_AFTER_SIGNAL = {
     "batch": ": run the same command to continue",
     "info": "",
     "weights": "",
@@ -58,16 +58,16 @@ def main(argv: Sequence[str]) -> ExitCode:
 
 def _run(argv: Sequence[str]) -> ExitCode:
     prints = argv[:1] in _PRINTING
-    unwritten = _WHEN_ENDED.get("".join(argv[:1]), ": the output was not written")
+    unwritten = _AFTER_SIGNAL.get("".join(argv[:1]), ": the output was not written")
     try:
-        with _orderly_end():
+        with _unwind_on_signal():
             return _dispatch(argv)
     except SystemExit as leaving:  # how tyro ends after --help and after a usage error
         return ExitCode.OK if not leaving.code else ExitCode.USAGE
     except TerminatedError:
-        return _ended(ExitCode.TERMINATED, f"ended by SIGTERM{unwritten}")
+        return _print_end(ExitCode.TERMINATED, f"ended by SIGTERM{unwritten}")
     except KeyboardInterrupt:
-        return _ended(ExitCode.INTERRUPTED, f"interrupted{unwritten}")
+        return _print_end(ExitCode.INTERRUPTED, f"interrupted{unwritten}")
     except Exception as error:
         line = expected_line(error)
         if line is None or (prints and isinstance(error, BrokenPipeError)):
@@ -75,7 +75,7 @@ def _run(argv: Sequence[str]) -> ExitCode:
         if "--debug" in argv:
             traceback.print_exc()
         code = ExitCode.USAGE if isinstance(error, UsageError) else ExitCode.FAILED
-        return _ended(code, f"error: {line}")
+        return _print_end(code, f"error: {line}")
 
 
 def _dispatch(argv: Sequence[str]) -> ExitCode:
@@ -113,7 +113,7 @@ def _dispatch(argv: Sequence[str]) -> ExitCode:
     return restore.run(argv)
 
 
-def _ended(code: ExitCode, line: str) -> ExitCode:
+def _print_end(code: ExitCode, line: str) -> ExitCode:
     print(line, file=sys.stderr)
     return code
 
@@ -125,7 +125,7 @@ def _detach_stdout() -> None:
 
 
 @contextmanager
-def _orderly_end() -> Generator[None]:
+def _unwind_on_signal() -> Generator[None]:
     """Let the first SIGINT or SIGTERM unwind the stack, and ignore the second.
 
     Impatient users press Ctrl-C twice; the second must not interrupt the removal of temporary

@@ -114,14 +114,14 @@ def run(argv: Sequence[str]) -> ExitCode:
             on_download=display.show_download,
         )
     if command.json:
-        print(json.dumps([_plain(each) for each in results], indent=2))
+        print(json.dumps([_result_json(result) for result in results], indent=2))
     else:
         _print_table(results)
     failed = any(each.outcome == "failed" for each in results)
     return ExitCode.FAILED if failed else ExitCode.OK
 
 
-def _plain(result: "FilmResult") -> dict[str, Any]:
+def _result_json(result: "FilmResult") -> dict[str, Any]:
     """Return the values of a result for JSON."""
     report = result.report
     return {

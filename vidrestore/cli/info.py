@@ -1,4 +1,4 @@
-"""``vidrestore info FILE``: what a film, a folder of frames or a picture holds; or a model."""
+"""``vidrestore info FILE``: what a film, a folder of frames or an image contains; or a model."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from vidrestore.cli.display.field_rows import seen_json, seen_rows
+from vidrestore.cli.display.field_rows import field_json, field_rows
 from vidrestore.cli.exit_codes import ExitCode
 from vidrestore.storage.source_path import checked_source
 from vidrestore.types import DisplayGeometry
@@ -40,13 +40,13 @@ _UNSPECIFIED = "unspecified"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InfoCommand:
-    """Describe a film, a folder of frames or a picture; nothing is written.
+    """Show what a film, a folder of frames or an image contains, or describe a model.
 
     For a model, such as `lite`: its licence, weights and --detail, and its card if it has one.
     """
 
     source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE|MODEL")]
-    """Film, folder of frames, or picture; or the name of a model."""
+    """Film, folder of frames, or image; or the name of a model."""
     json: bool = False
     """Print JSON."""
     debug: bool = False
@@ -58,7 +58,7 @@ def run(argv: Sequence[str]) -> ExitCode:
     command = tyro.cli(
         InfoCommand, prog="vidrestore info", args=argv, config=(tyro.conf.FlagCreatePairsOff,)
     )
-    if not command.source.exists() and _is_model_name(command.source) and _told_of_model(command):
+    if not command.source.exists() and _is_model_name(command.source) and _print_model(command):
         return ExitCode.OK
     checked_source(command.source)
     from vidrestore.media.fields.detection import detect_fields
@@ -67,20 +67,20 @@ def run(argv: Sequence[str]) -> ExitCode:
     info = probe(command.source)
     seen = detect_fields(info) if info.kind == "film" else None
     if command.json:
-        told = info_json(info) | {"detect_fields": None if seen is None else seen_json(seen)}
-        print(json.dumps(told, indent=2))
+        described = info_json(info) | {"detect_fields": None if seen is None else field_json(seen)}
+        print(json.dumps(described, indent=2))
     else:
         _print_rows(info_rows(info, seen))
     return ExitCode.OK
 
 
 def _is_model_name(path: Path) -> bool:
-    """Return whether this can name a model: one word, without the ending of a file's name."""
-    ending = path.suffix.removeprefix(".")
-    return path.name == str(path) and (not ending or ending[0].isdigit())
+    """Return whether this can be the name of a model: one word, without a file suffix."""
+    suffix = path.suffix.removeprefix(".")
+    return path.name == str(path) and (not suffix or suffix[0].isdigit())
 
 
-def _told_of_model(command: InfoCommand) -> bool:
+def _print_model(command: InfoCommand) -> bool:
     # Imported here: the table of models needs torch, which films do not.
     from vidrestore.cli.display.model_rows import model_info, model_json, model_rows
 
@@ -122,7 +122,7 @@ def info_rows(info: "VideoInfo", seen: "FieldDetection | None") -> Iterator[tupl
     if info.bit_rate is not None:
         yield "bit rate", _bit_rate(info.bit_rate)
     yield "size", _size(geometry.coded_hw)
-    yield "display size", _size(geometry.display_hw) + _how_shown(geometry)
+    yield "display size", _size(geometry.display_hw) + _display_text(geometry)
     yield "pixel format", f"{info.pixel_format_name}, {info.bit_depth} bits"
     yield "colour", ", ".join(f"{name} {value}" for name, value in color.items())
     side_data = info.side_data
@@ -134,10 +134,10 @@ def info_rows(info: "VideoInfo", seen: "FieldDetection | None") -> Iterator[tupl
         yield "cannot be kept", ", ".join(side_data.not_kept)
     yield "fields", info.field_order
     if seen is not None:
-        yield from seen_rows(seen, info.average_rate)
+        yield from field_rows(seen, info.average_rate)
     yield "time base", f"{info.time_base} s"
     if info.timecode is not None:
-        yield "time code", info.timecode
+        yield "timecode", info.timecode
     if info.reel_name is not None:
         yield "reel", info.reel_name
     for stream in info.streams:
@@ -255,7 +255,7 @@ def _stream_line(stream: "StreamInfo") -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _how_shown(geometry: DisplayGeometry) -> str:
+def _display_text(geometry: DisplayGeometry) -> str:
     parts: list[str] = []
     if geometry.mirrored:
         parts.append("mirrored")

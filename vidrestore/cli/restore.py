@@ -91,7 +91,7 @@ def run(argv: Sequence[str]) -> ExitCode:
         return _dry_run(command, settings, job)
     begin = time.monotonic()
     # Imported late: the display needs rich and restoring needs torch, but --help needs neither.
-    from vidrestore.cli.display.progress_bars import restore_display, say, warnings_on_stderr
+    from vidrestore.cli.display.progress_bars import print_line, restore_display, warnings_on_stderr
     from vidrestore.cli.display.summary import summary_lines
     from vidrestore.jobs import restore_video
 
@@ -107,7 +107,7 @@ def run(argv: Sequence[str]) -> ExitCode:
                     on_download=display.show_download,
                 )
         except BaseException:
-            _tell_what_is_kept(command.output)
+            _print_finished_segments(command.output)
             raise
         if command.report is not None:
             _write_report(command.report, report.to_json())
@@ -115,40 +115,40 @@ def run(argv: Sequence[str]) -> ExitCode:
             _write_review(command.review, command, settings)
         if not command.quiet:
             for line in summary_lines(report, command.output, time.monotonic() - begin):
-                say(line, stream=sys.stderr)
+                print_line(line, stream=sys.stderr)
     return ExitCode.OK
 
 
 def _dry_run(command: RestoreCommand, settings: RestoreSettings, job: JobSettings) -> ExitCode:
-    from vidrestore.cli.display.progress_bars import restore_display, say, warnings_on_stderr
+    from vidrestore.cli.display.progress_bars import print_line, restore_display, warnings_on_stderr
     from vidrestore.cli.display.summary import dry_run_lines
     from vidrestore.jobs import dry_run
 
     with warnings_on_stderr(quiet=command.quiet):
         with restore_display(quiet=command.quiet) as display:
-            told = dry_run(
+            estimate = dry_run(
                 command.source,
                 command.output,
                 settings=settings,
                 job=job,
                 on_download=display.show_download,
             )
-        for line in dry_run_lines(told, command.output):
-            say(line, stream=sys.stdout)
+        for line in dry_run_lines(estimate, command.output):
+            print_line(line, stream=sys.stdout)
     return ExitCode.OK
 
 
-def _tell_what_is_kept(output: Path) -> None:
-    from vidrestore.cli.display.progress_bars import say
+def _print_finished_segments(output: Path) -> None:
+    from vidrestore.cli.display.progress_bars import print_line
     from vidrestore.jobs import count_finished_segments, job_folder_path
 
-    place = Path(realpath(output))
-    kept = count_finished_segments(place)
-    if kept:
-        folder = job_folder_path(place).name
-        segments = "1 finished segment is" if kept == 1 else f"{kept} finished segments are"
+    target = Path(realpath(output))
+    count = count_finished_segments(target)
+    if count:
+        folder = job_folder_path(target).name
+        segments = "1 finished segment is" if count == 1 else f"{count} finished segments are"
         line = f"{segments} kept in {folder}; add --resume to the same command to continue"
-        say(line, stream=sys.stderr)
+        print_line(line, stream=sys.stderr)
 
 
 def settings_of(command: RestoreCommand, arguments: Arguments) -> RestoreSettings:
@@ -189,9 +189,9 @@ def _write_review(page: Path, command: RestoreCommand, settings: RestoreSettings
 
 
 def _write_report(path: Path, report: Mapping[str, object]) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        beside.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-        beside.replace(path)
+        temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        temporary.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)

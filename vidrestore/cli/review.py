@@ -50,11 +50,11 @@ def run(argv: Sequence[str]) -> ExitCode:
     )
     for path in (command.source, command.result, command.record):
         checked_source(path)
-    from vidrestore.cli.display.progress_bars import say
+    from vidrestore.cli.display.progress_bars import print_line
 
     write_page(command.source, command.result, command.record, command.output)
     if not command.quiet:
-        say(told_of(command.output), stream=sys.stderr)
+        print_line(page_summary(command.output), stream=sys.stderr)
     return ExitCode.OK
 
 
@@ -93,6 +93,6 @@ def write_page(
     write_review(source, result, record, page, rerun=rerun)
 
 
-def told_of(page: Path) -> str:
+def page_summary(page: Path) -> str:
     """Return a line that says what was written."""
     return f"{page}: review, {page.stat().st_size / 1e6:.1f} MB; open it in a browser"

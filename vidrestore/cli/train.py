@@ -51,13 +51,13 @@ def run(argv: Sequence[str]) -> ExitCode:
     )
     rank = int(os.environ.get("RANK", "0"))
     if rank:
-        return _train_beside(command, rank)
+        return _train_other_process(command, rank)
     print(_train(command, quiet=command.quiet))
     return ExitCode.OK
 
 
-def _train_beside(command: TrainCommand, rank: int) -> ExitCode:
-    """Take part in a run that the first process reports; print only errors of this process."""
+def _train_other_process(command: TrainCommand, rank: int) -> ExitCode:
+    """Run another process of a distributed run; print only its errors."""
     try:
         _train(command, quiet=True)
     except TerminatedError:

@@ -26,15 +26,15 @@ _STYLES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyCommand:
-    """Decode a film and its restoration, and check that the result keeps what is promised.
+    """Compare a restored film with its source, and check that nothing else changed.
 
-    Promised are the same frames at the same times, sound and subtitles packet for packet,
-    chapters, tags and side data; in lossless results also every sample outside the faces, bit for
-    bit. The exit code is 0 if all of that is kept, and 1 if anything is changed.
+    A result must have the same frames at the same times, the same packets of sound and subtitles,
+    and the same chapters, tags and side data; a lossless result also the same samples outside the
+    faces, bit for bit. The exit code is 0 if all checks passed, else 1.
     """
 
     source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="SOURCE")]
-    """Film, folder of frames, or picture."""
+    """Film, folder of frames, or image."""
     result: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RESULT")]
     """Output of `vidrestore SOURCE -o RESULT`."""
     record: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
@@ -44,7 +44,7 @@ class VerifyCommand:
     json: bool = False
     """Print JSON."""
     quiet: bool = False
-    """Print nothing; only the exit code says the result."""
+    """Print nothing, only set the exit code."""
     debug: bool = False
     """Print the traceback of an error, too."""
 
@@ -106,7 +106,7 @@ def _print_table(found: "Verification") -> None:
     if broken:
         console.print(_printable(f"{found.result}: changed: {', '.join(broken)}"))
     else:
-        console.print(_printable(f"{found.result}: everything promised is kept"))
+        console.print(_printable(f"{found.result}: all checks passed"))
 
 
 def _printable(text: str) -> str:

@@ -11,7 +11,7 @@ from rich.table import Column, Table
 
 from vidrestore.cli.display.progress_bars import (
     download_display,
-    say,
+    print_line,
     stdout_console,
     warnings_on_stderr,
 )
@@ -93,7 +93,7 @@ def _list() -> None:
         table.add_row(
             name,
             "?" if entry.size_bytes is None else f"{entry.size_bytes / 1e6:.1f} MB",
-            _state(name),
+            _download_state(name),
             entry.licence + limits,
             entry.purpose,
             entry.file_name,
@@ -101,7 +101,7 @@ def _list() -> None:
     stdout_console().print(table)
 
 
-def _state(name: str) -> str:
+def _download_state(name: str) -> str:
     try:
         if store.find(name) is not None:
             return "yes"
@@ -124,14 +124,14 @@ def _verify(name: str | None) -> ExitCode:
     names = (
         [name]
         if name is not None
-        else [each for each in WEIGHTS if _state(each) in ("yes", "wrong size")]
+        else [each for each in WEIGHTS if _download_state(each) in ("yes", "wrong size")]
     )
     code = ExitCode.OK
     for each in names:
         try:
             verified = store.verify(each)
         except WeightsError as error:
-            say(f"error: {error}", stream=sys.stderr)
+            print_line(f"error: {error}", stream=sys.stderr)
             code = ExitCode.FAILED
             continue
         print(f"{each}: {_verdict(verified)}")

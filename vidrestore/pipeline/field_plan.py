@@ -30,7 +30,7 @@ class FieldPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
+class _FieldFinding:
     """Field order of a film by its flags and by its pictures."""
 
     seen: FieldDetection
@@ -41,14 +41,14 @@ class _Found:
     def is_clear(self) -> bool:
         return self.seen.order in _ORDERS
 
-    def rule(self, *, wished: bool) -> FieldRule:
+    def rule(self, *, requested: bool) -> FieldRule:
         """Return which frames are made of two fields.
 
         Flags of frames decide. Without flags, the pictures decide; if they are unclear, the setting
         does. The field order is taken from the pictures if it is clear.
         """
         unsaid = not self.seen.flagged
-        every = unsaid and (self.is_clear or (wished and self.seen.order != "progressive"))
+        every = unsaid and (self.is_clear or (requested and self.seen.order != "progressive"))
         top_first = self.seen.order == "top first" if self.is_clear else None
         if every and top_first is None:
             top_first = self.stated != "bottom first"
@@ -62,13 +62,14 @@ class _Found:
         if not self.is_clear:
             if not self.flagged:
                 return "not flagged as interlaced, and no fields are seen"
-            stated = f", {_plain(self.stated)}" if self.stated in _ORDERS else ""
+            stated = f", {_order_text(self.stated)}" if self.stated in _ORDERS else ""
             return f"flagged as interlaced{stated}"
         if not self.flagged:
-            return f"interlaced, {_plain(seen.order)} ({share}, not flagged)"
+            return f"interlaced, {_order_text(seen.order)} ({share}, not flagged)"
         if self.stated in _ORDERS and self.stated != seen.order:
-            return f"interlaced, {_plain(seen.order)} ({share}, flagged as {_plain(self.stated)})"
-        return f"interlaced, {_plain(seen.order)}"
+            stated = _order_text(self.stated)
+            return f"interlaced, {_order_text(seen.order)} ({share}, flagged as {stated})"
+        return f"interlaced, {_order_text(seen.order)}"
 
 
 def plan_fields(source: Source, *, deinterlace: Deinterlace, pulldown: bool) -> FieldPlan:
@@ -95,23 +96,25 @@ def plan_fields(source: Source, *, deinterlace: Deinterlace, pulldown: bool) -> 
         return FieldPlan(source=source)
     seen = detect_fields(info, until_clear=True)
     stated = info.field_order
-    found = _Found(seen=seen, flagged=stated in _ORDERS or seen.flagged > 0, stated=stated)
+    finding = _FieldFinding(seen=seen, flagged=stated in _ORDERS or seen.flagged > 0, stated=stated)
     if pulldown:
-        return _pulled_down(source, found, deinterlace)
+        return _undo_pulldown(source, finding, deinterlace)
     if deinterlace in ("auto", "keep"):
-        return _kept(source, found, wished=deinterlace == "keep")
-    return _made_whole(source, found, twice=deinterlace == "field")
+        return _keep_fields(source, finding, requested=deinterlace == "keep")
+    return _deinterlace(source, finding, double_rate=deinterlace == "field")
 
 
-def _kept(source: Source, found: _Found, *, wished: bool) -> FieldPlan:
-    rule = found.rule(wished=wished)
-    interlaced = found.flagged or rule.every_frame
+def _keep_fields(source: Source, finding: _FieldFinding, *, requested: bool) -> FieldPlan:
+    rule = finding.rule(requested=requested)
+    interlaced = finding.flagged or rule.every_frame
     notes: list[str] = []
     if interlaced:
-        notes.append(f"{found}: each field was restored separately, and the film stays interlaced")
-    elif wished:
-        notes.append(f"{found}: restored as it is")
-    if found.seen.pulldown:
+        notes.append(
+            f"{finding}: each field was restored separately, and the film stays interlaced"
+        )
+    elif requested:
+        notes.append(f"{finding}: restored as it is")
+    if finding.seen.pulldown:
         notes.append("3:2 pulldown is seen: --pulldown recovers the original frames")
     # The rule also holds without any sign of fields: later frames may be flagged.
     return FieldPlan(
@@ -122,24 +125,24 @@ def _kept(source: Source, found: _Found, *, wished: bool) -> FieldPlan:
     )
 
 
-def _made_whole(source: Source, found: _Found, *, twice: bool) -> FieldPlan:
-    rule = found.rule(wished=True)
-    if not (found.flagged or rule.every_frame):
-        return FieldPlan(source=source, notes=(f"{found}: nothing was deinterlaced",))
-    film = DeinterlacedSource(source, rule, twice=twice)
-    made = "one picture per field, at twice the rate" if twice else "one picture per frame"
-    return FieldPlan(source=film, notes=(f"{found}: deinterlaced by bwdif, {made}",))
+def _deinterlace(source: Source, finding: _FieldFinding, *, double_rate: bool) -> FieldPlan:
+    rule = finding.rule(requested=True)
+    if not (finding.flagged or rule.every_frame):
+        return FieldPlan(source=source, notes=(f"{finding}: nothing was deinterlaced",))
+    film = DeinterlacedSource(source, rule, twice=double_rate)
+    made = "one frame per field, at twice the rate" if double_rate else "one frame per two fields"
+    return FieldPlan(source=film, notes=(f"{finding}: deinterlaced by bwdif, {made}",))
 
 
-def _pulled_down(source: Source, found: _Found, deinterlace: Deinterlace) -> FieldPlan:
-    seen, info = found.seen, source.info
+def _undo_pulldown(source: Source, finding: _FieldFinding, deinterlace: Deinterlace) -> FieldPlan:
+    seen, info = finding.seen, source.info
     if seen.order == "progressive" and not seen.pulldown:
         raise MediaError(f"{info.path}: no 3:2 pulldown is seen in this film; leave out --pulldown")
-    rule = FieldRule(top_first=found.rule(wished=True).top_first)
+    rule = FieldRule(top_first=finding.rule(requested=True).top_first)
     if rule.top_first is None:
-        rule = FieldRule(top_first=found.stated != "bottom first")
+        rule = FieldRule(top_first=finding.stated != "bottom first")
     film = InverseTelecineSource(source, rule)
-    notes = [f"{found}: 3:2 pulldown was undone, {_rate(film.info)}"]
+    notes = [f"{finding}: 3:2 pulldown was undone, {_rate_text(film.info)}"]
     if not seen.pulldown:
         notes.append("3:2 pulldown is not seen in a sample of the film; check the result")
     if deinterlace == "keep":
@@ -148,10 +151,10 @@ def _pulled_down(source: Source, found: _Found, deinterlace: Deinterlace) -> Fie
     return FieldPlan(source=whole, notes=tuple(notes))
 
 
-def _plain(order: FieldOrder) -> str:
+def _order_text(order: FieldOrder) -> str:
     return order.replace("first", "field first")
 
 
-def _rate(info: VideoInfo) -> str:
+def _rate_text(info: VideoInfo) -> str:
     rate = info.average_rate
     return "four frames for every five" if rate is None else f"{float(rate):.6g} frames per second"

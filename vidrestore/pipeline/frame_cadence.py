@@ -1,7 +1,7 @@
-"""Finds missing pictures in a film with a constant frame rate.
+"""Finds missing frames in a film with a constant frame rate.
 
-Most containers do not say how many pictures they hold, and leave out damaged ones silently. Only
-the gap in the time stamps shows it.
+Most containers do not store the number of frames, and damaged ones are dropped silently. Only a gap
+between timestamps shows it.
 """
 
 from collections.abc import Mapping
@@ -11,28 +11,28 @@ from typing import Any
 
 from vidrestore.types import Timestamp
 
-_EVEN_SHARE = 0.8
+_MIN_CONSTANT_SHARE = 0.8
 """Share of steps with the same length from which a frame rate counts as constant."""
-_MOST_LENGTHS = 1000
-"""Most step lengths that are distinguished; a film with more has no constant rate."""
+_MAX_STEP_LENGTHS = 1000
+"""Largest number of distinct step lengths; a film with more has no constant rate."""
 _ROUNDED_FROM_TICKS = 8
-"""Steps of so many ticks may differ by one, as times are rounded to ticks."""
-_GAP = 1.5
-"""Of the usual step."""
+"""Steps of at least this many ticks may differ by one, because times are rounded to ticks."""
+_GAP_STEPS = 1.5
+"""A step longer than this many usual steps is a gap."""
 
 
 @dataclass(slots=True)
 class _Steps:
     count: int
     first_ticks: int
-    """When the picture before the first of them was shown."""
+    """Time of the frame before the first of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MissingPictures:
-    """Pictures that are missing in a film with a constant frame rate."""
+class MissingFrames:
+    """Frames that are missing in a film with a constant frame rate."""
 
-    pictures: int
+    frames: int
     places: int
     first_seconds: float
 
@@ -40,13 +40,13 @@ class MissingPictures:
         """Return the note for the report."""
         places = "1 place" if self.places == 1 else f"{self.places} places"
         return (
-            f"{self.pictures} pictures are missing in {places} of a constant frame rate, the first "
+            f"{self.frames} frames are missing in {places} of a constant frame rate, the first "
             f"after {self.first_seconds:.3f} s: damage, or a variable frame rate"
         )
 
 
 class Rhythm:
-    """Follows the time stamps of a film; memory does not grow with its length."""
+    """Follows the timestamps of a film; memory does not grow with its length."""
 
     def __init__(self) -> None:
         self._steps: dict[int, _Steps] = {}
@@ -54,7 +54,7 @@ class Rhythm:
         self._last: Timestamp | None = None
 
     def add(self, timestamp: Timestamp) -> None:
-        """Add the time stamp of the next picture."""
+        """Add the timestamp of the next frame."""
         if self._last is None:
             self._first = timestamp
         else:
@@ -65,13 +65,13 @@ class Rhythm:
         known = self._steps.get(step)
         if known is not None:
             known.count += count
-        elif len(self._steps) < _MOST_LENGTHS:
+        elif len(self._steps) < _MAX_STEP_LENGTHS:
             self._steps[step] = _Steps(count, first_ticks)
 
-    def missing(self) -> MissingPictures | None:
-        """Return the missing pictures; None if there are none, or the rate is not constant."""
+    def missing(self) -> MissingFrames | None:
+        """Return the missing frames; None if there are none, or the rate is not constant."""
         total = sum(each.count for each in self._steps.values())
-        if total == 0 or self._last is None or len(self._steps) == _MOST_LENGTHS:
+        if total == 0 or self._last is None or len(self._steps) == _MAX_STEP_LENGTHS:
             return None
         mode = max(self._steps, key=lambda step: self._steps[step].count)
         slack = 1 if mode >= _ROUNDED_FROM_TICKS else 0
@@ -79,42 +79,42 @@ class Rhythm:
             step: each.count for step, each in self._steps.items() if abs(step - mode) <= slack
         }
         even = sum(usual.values())
-        if mode <= 0 or even < _EVEN_SHARE * total:
+        if mode <= 0 or even < _MIN_CONSTANT_SHARE * total:
             return None
         mean = Fraction(sum(step * count for step, count in usual.items()), even)
-        gaps = {step: each for step, each in self._steps.items() if step > _GAP * mean}
+        gaps = {step: each for step, each in self._steps.items() if step > _GAP_STEPS * mean}
         if not gaps:
             return None
         first = min(each.first_ticks for each in gaps.values())
-        return MissingPictures(
-            pictures=sum((round(step / mean) - 1) * each.count for step, each in gaps.items()),
+        return MissingFrames(
+            frames=sum((round(step / mean) - 1) * each.count for step, each in gaps.items()),
             places=sum(each.count for each in gaps.values()),
             first_seconds=float(first * self._last.time_base),
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return what was noted as plain values."""
+        """Return the steps as JSON values."""
         ends = [self._first, self._last]
         return {
             "steps": [[step, each.count, each.first_ticks] for step, each in self._steps.items()],
             "ends": [[end.ticks, str(end.time_base)] for end in ends if end is not None],
         }
 
-    def merge(self, noted: Mapping[str, Any]) -> None:
-        """Add what ``to_json`` gave for the pictures that follow.
+    def merge(self, steps: Mapping[str, Any]) -> None:
+        """Add what ``to_json`` returned for the frames that follow.
 
         Raises:
-            ValueError: It is something else.
+            ValueError: The values are malformed.
         """
         try:
-            ends = [Timestamp(int(ticks), Fraction(base)) for ticks, base in noted["ends"]]
-            steps = [tuple(map(int, each)) for each in noted["steps"]]
+            ends = [Timestamp(int(ticks), Fraction(base)) for ticks, base in steps["ends"]]
+            counts = [tuple(map(int, each)) for each in steps["steps"]]
             if not ends:
                 return
             first, last = ends
             self.add(first)
-            for step, count, first_ticks in steps:
+            for step, count, first_ticks in counts:
                 self._count(step, count, first_ticks)
             self._last = last
         except (KeyError, TypeError, ArithmeticError) as error:
-            raise ValueError(f"not the rhythm of a film: {error}") from error
+            raise ValueError(f"malformed frame steps: {error}") from error

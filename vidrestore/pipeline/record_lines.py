@@ -31,7 +31,7 @@ from vidrestore.record.schema import JsonScalar, PointsXy
 from vidrestore.settings import RestoreSettings, config_from
 from vidrestore.storage.checksums import file_sha256
 from vidrestore.types import FinishedFace, FinishedFrame, FloatArray
-from vidrestore.weights.bundled import embedded
+from vidrestore.weights.bundled import bundled_file
 from vidrestore.weights.cache import find
 
 _DRAWING_PARTS = ("", "generator")
@@ -137,10 +137,10 @@ def plain_settings(settings: RestoreSettings) -> dict[str, JsonScalar]:
     """Return the settings as single values: fractions as ``n/d``, files by name without folder."""
     values = {each.name: getattr(settings, each.name) for each in dataclasses.fields(settings)}
     values["model"] = _model_name(settings.model)
-    return {name: _plain(value) for name, value in values.items()}
+    return {name: _json_value(value) for name, value in values.items()}
 
 
-def _plain(value: Any) -> JsonScalar:
+def _json_value(value: Any) -> JsonScalar:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, Path):
@@ -166,16 +166,16 @@ def _face_record(finished: FinishedFace, strength: float) -> FaceRecord:
     return FaceRecord(
         track=face.track_id,
         box_xyxy=(left, top, right, bottom),
-        score=_within(float(face.score), 0, 1),
+        score=_clamp(float(face.score), 0, 1),
         interpolated=face.interpolated,
         points_measured_xy=_points(face.raw_landmarks_xy),
         points_xy=_points(face.landmarks_xy),
         mask_xyxy=finished.mask_xyxy,
-        strength=_within(strength * verdict.strength, 0, 1),
+        strength=_clamp(strength * verdict.strength, 0, 1),
         reason=verdict.reason,
-        identity_similarity=_measured(verdict.identity_similarity, -1, 1),
-        luma_before=_measured(finished.luma_before, 0, 255),
-        luma_after=_measured(finished.luma_after, 0, 255),
+        identity_similarity=_clamp_optional(verdict.identity_similarity, -1, 1),
+        luma_before=_clamp_optional(finished.luma_before, 0, 255),
+        luma_after=_clamp_optional(finished.luma_after, 0, 255),
     )
 
 
@@ -183,11 +183,11 @@ def _points(landmarks_xy: FloatArray) -> PointsXy:
     return tuple((float(x), float(y)) for x, y in landmarks_xy)
 
 
-def _measured(value: float | None, low: float, high: float) -> float | None:
-    return None if value is None else _within(float(value), low, high)
+def _clamp_optional(value: float | None, low: float, high: float) -> float | None:
+    return None if value is None else _clamp(float(value), low, high)
 
 
-def _within(value: float, low: float, high: float) -> float:
+def _clamp(value: float, low: float, high: float) -> float:
     # Rounding may leave the range by the last digit.
     return min(high, max(low, value))
 
@@ -206,7 +206,7 @@ def checkpoint_sha256(model: str) -> str | None:
     if model in RESTORERS:
         spec = RESTORERS[model]
         if spec.packaged_file is not None:
-            with embedded(spec.packaged_file) as path:
+            with bundled_file(spec.packaged_file) as path:
                 return file_sha256(path)
         names = [spec.fetched[part] for part in _DRAWING_PARTS if part in spec.fetched]
         path = find(names[0]) if names else None

@@ -25,7 +25,7 @@ class ShotRecord:
     last_frame: int
     start_seconds: float
     one_tone: bool
-    """Black-and-white or tinted: its chroma was kept."""
+    """Black-and-white or tinted, so that its chroma was kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +57,8 @@ class RestoreReport:
     checkpoint_sha256: str | None = None
     """Checksum of the weights file; of several files, of the generator's."""
     detail: float | None = None
-    """Position of the model's weights between their two ends, 0 (fidelity) to 1 (detail); None
-    where they have one."""
+    """Interpolation between the model's two sets of weights, 0 (fidelity) to 1 (detail); None if it
+    has one."""
     background: str | None = None
     """The network for the whole picture; None if only faces were restored."""
     scale: int = 1
@@ -67,7 +67,7 @@ class RestoreReport:
     segments: int = 1
     """Number of segments that the film was restored in."""
     reasons: dict[str, int] = field(default_factory=dict[str, int])
-    """Faces left alone or restored less, by reason, counted once per frame."""
+    """Faces that were skipped or restored less, by reason, counted once per frame."""
     notes: tuple[str, ...]
     """Notes for the user: formats that had to change, streams left out, ..."""
 

@@ -10,8 +10,8 @@ from vidrestore.faces.config import DetectorConfig
 from vidrestore.media import Source, VideoInfo
 from vidrestore.pipeline.background.upscale_frames import (
     Background,
-    EnlargedSource,
-    refuse_interlaced,
+    UpscaledSource,
+    reject_interlaced,
 )
 from vidrestore.pipeline.field_stages import FieldMode
 from vidrestore.pipeline.loading.load_models import (
@@ -56,12 +56,12 @@ class Setup:
             MediaError: The film is interlaced.
             UnknownModelError: There is no such network.
             WeightsError: The checkpoint does not load.
-            ConfigError: The network cannot enlarge so many times.
+            ConfigError: The network does not support this scale.
         """
         settings, info = self.settings, self.source.info
         if settings.background is None:
             return None
-        refuse_interlaced(info, is_interlaced=self.is_interlaced)
+        reject_interlaced(info, is_interlaced=self.is_interlaced)
         device = resolve_device(settings.device)
         dtype = resolve_precision(settings.precision, device)
         if settings.precision == "auto" and dtype == torch.bfloat16:
@@ -79,7 +79,7 @@ class Setup:
         """Load detector and restorer, and connect the stages.
 
         Raises:
-            VidrestoreError: A network cannot be had, or does not run here.
+            VidrestoreError: A network is not available, or does not run here.
         """
         settings, info = self.settings, self.source.info
         device = resolve_device(settings.device)
@@ -116,9 +116,9 @@ class Setup:
             meter=meter,
         )
 
-    def shown_source(self, scale: int) -> EnlargedSource:
+    def shown_source(self, scale: int) -> UpscaledSource:
         """Return the source as its outputs see it, ``scale`` times larger."""
-        return EnlargedSource(source=self.source, scale=scale)
+        return UpscaledSource(source=self.source, scale=scale)
 
     def report(
         self,
@@ -133,27 +133,29 @@ class Setup:
         """Return the report of the run.
 
         Args:
-            facts: Of the networks that did it.
-            tally: What they did.
-            notes: Of the output.
-            encode_seconds: How long its frames were encoded.
-            damaged_packets: Of the source.
-            repaired_timestamps: Of the source.
+            facts: Description of the networks.
+            tally: Counts of what they restored.
+            notes: Notes of the output.
+            encode_seconds: Time spent encoding.
+            damaged_packets: Damaged packets of the source.
+            repaired_timestamps: Frames of the source without a valid timestamp.
         """
         background = facts.background
-        told = [*self.notes, *notes, *_background_notes(background)]
+        all_notes = [*self.notes, *notes, *_background_notes(background)]
         if not tally.faces:
             unchanged = "" if background is not None else "; the picture is unchanged"
-            found = "all faces were left alone" if tally.reasons else "no faces were found"
-            told.append(f"{found}{unchanged}")
+            found = "all faces were skipped" if tally.reasons else "no faces were found"
+            all_notes.append(f"{found}{unchanged}")
         missing = tally.rhythm.missing()
         if missing is not None:
-            told.append(str(missing))
-        fitting = facts.reduced_batch_size
-        if fitting is not None:
-            told.append(f"memory ran out: faces were restored {fitting} at a time")
+            all_notes.append(str(missing))
+        batch_size = facts.reduced_batch_size
+        if batch_size is not None:
+            all_notes.append(f"out of memory: the batch size was reduced to {batch_size}")
         if repaired_timestamps:
-            told.append(f"{repaired_timestamps} frames had no valid time stamp and got a new one")
+            all_notes.append(
+                f"{repaired_timestamps} frames had no valid timestamp and got a new one"
+            )
         return RestoreReport(
             frames=tally.frames,
             faces=tally.faces,
@@ -169,12 +171,14 @@ class Setup:
             scale=facts.scale,
             damaged_packets=damaged_packets,
             reasons=dict(tally.reasons),
-            notes=tuple(told),
+            notes=tuple(all_notes),
         )
 
-    def _note_precision(self, name: str, found: torch.dtype, wanted: torch.dtype) -> None:
-        if found != wanted:
-            self.notes.append(f"{name} cannot run in {_plain(wanted)}; it ran in {_plain(found)}")
+    def _note_precision(self, name: str, actual: torch.dtype, requested: torch.dtype) -> None:
+        if actual != requested:
+            self.notes.append(
+                f"{name} cannot run in {_dtype_name(requested)}; it ran in {_dtype_name(actual)}"
+            )
 
 
 def comparison_geometry(info: VideoInfo) -> DisplayGeometry:
@@ -208,16 +212,16 @@ def _background_notes(background: BackgroundFacts | None) -> list[str]:
         return []
     done = f"enlarged {background.scale} times" if background.scale > 1 else "cleaned"
     notes = [
-        f"the whole picture was {done} by {background.name} ({background.kind}): no sample of "
+        f"the whole picture was {done} by {background.name} ({background.kind}): no pixel of "
         "it is the source's"
     ]
     if background.interlaced_count:
         notes.append(
             f"{background.interlaced_count} frames are interlaced and were enlarged as they are, "
-            "two moments mixed"
+            "their two fields mixed"
         )
     return notes
 
 
-def _plain(dtype: torch.dtype) -> str:
+def _dtype_name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")

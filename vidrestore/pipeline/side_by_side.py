@@ -1,4 +1,4 @@
-"""Before and after in one picture, in the planes and the geometry of the source."""
+"""Before and after in one frame, in the planes and the geometry of the source."""
 
 from dataclasses import replace
 
@@ -11,8 +11,8 @@ from vidrestore.types import DisplayGeometry, Frame, PixelFormat, Plane
 def side_by_side(before: Frame, after: Frame, geometry: DisplayGeometry) -> Frame:
     """Return ``before`` and ``after`` next to each other as a viewer sees them.
 
-    The pictures are joined in coded samples, along the axis that is horizontal on screen; where a
-    player mirrors or turns the picture, ``before`` still comes out on the left.
+    The frames are joined in coded samples, along the axis that is horizontal on screen. ``before``
+    is on the left also if the player mirrors or rotates the film.
 
     Raises:
         MediaError: The two differ in size or format.
@@ -32,9 +32,9 @@ def side_by_side(before: Frame, after: Frame, geometry: DisplayGeometry) -> Fram
 
 
 def side_by_side_geometry(geometry: DisplayGeometry, pixel_format: PixelFormat) -> DisplayGeometry:
-    """Return the geometry of what ``side_by_side`` makes of frames of ``pixel_format``.
+    """Return the display geometry of the frames that ``side_by_side`` returns.
 
-    Each half is cut to whole chroma samples, so that the halves meet at one.
+    Each half is cut to whole chroma samples, so that they meet between two.
     """
     height, width = geometry.coded_hw
     step_x, step_y = (1 << shift for shift in pixel_format.chroma_shift_xy)

@@ -70,10 +70,10 @@ class Stages:
     background: Background | None = None
     """Enlarges the frames after their faces are restored; None leaves them as they are."""
     whole_batches: bool = True
-    """Fill every batch up: convolutions of another batch may round otherwise, and what a frame
-    becomes must not depend on which others come with it."""
+    """Pad every batch to its full size. Convolutions of another batch size may round differently,
+    and the result of a frame must not depend on the other frames in its batch."""
     meter: IdentityMeter | None = None
-    """Knows people; None leaves every face to the restorer, come what may."""
+    """Measures identity; None turns the safeguard off."""
 
     @property
     def reach_frames(self) -> int:
@@ -111,7 +111,7 @@ class Stages:
         )
         if self.meter is None or self.settings.keep_good == 0.0:
             return iter(chosen)
-        noted = rate_source_quality(chosen, geometry=self.geometry, cut=self._cut)
+        noted = rate_source_quality(chosen, geometry=self.geometry, cut=self._crop)
         return watch.timed("guard", noted)
 
     def finished(self, tracked: Iterable[TrackedFrame]) -> Iterator[FinishedFrame]:
@@ -152,7 +152,7 @@ class Stages:
         with self.stopwatch.stage("view"):
             return preview_rgb(frame, self.geometry.of(frame), max_side_px)
 
-    def _cut(self, frame: Frame, face: TrackedFace) -> AlignedFace | None:
+    def _crop(self, frame: Frame, face: TrackedFace) -> AlignedFace | None:
         return aligned(frame, self.geometry.of(frame), face, device=torch.device("cpu"))
 
     def _align(self, tracked: TrackedFrame) -> AlignedFrame:
@@ -208,7 +208,7 @@ class Stages:
                 skipped_faces=shown.skipped_faces,
             )
             tracks = [each.aligned.face.track_id for each in shown.faces]
-            faces = self._told(restored, dict(zip(tracks, after.masks_xyxy, strict=True)))
+            faces = self._finished_faces(restored, dict(zip(tracks, after.masks_xyxy, strict=True)))
         return FinishedFrame(
             frame=after.frame,
             source=source,
@@ -217,12 +217,12 @@ class Stages:
             is_monochrome=restored.is_monochrome,
         )
 
-    def _told(
+    def _finished_faces(
         self, restored: RestoredFrame, masks_xyxy: Mapping[int, Box | None]
     ) -> tuple[FinishedFace, ...]:
-        """Return what became of every face, in order of track number."""
+        """Return the result of every face, in order of track number."""
         strength = self.settings.strength
-        told = [
+        finished = [
             FinishedFace(
                 face=face,
                 verdict=Verdict(strength=0.0, reason=face.skip_reason),
@@ -233,7 +233,7 @@ class Stages:
         for each in restored.faces:
             before = face_luma(each.aligned.crop_chw)
             change = face_luma(each.restored_chw) - before
-            told.append(
+            finished.append(
                 FinishedFace(
                     face=each.aligned.face,
                     verdict=each.verdict,
@@ -242,4 +242,4 @@ class Stages:
                     luma_after=before + strength * each.verdict.strength * change,
                 )
             )
-        return tuple(sorted(told, key=lambda each: each.face.track_id))
+        return tuple(sorted(finished, key=lambda each: each.face.track_id))

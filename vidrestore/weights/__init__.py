@@ -1,4 +1,4 @@
-"""Checkpoints from outside: where they come from, where they are stored, how they are opened.
+"""Checkpoints: downloaded, stored, and opened as untrusted input.
 
-This is the only package that downloads anything or opens a checkpoint it did not ship.
+This is the only package that downloads anything or opens a checkpoint it does not contain.
 """

@@ -1,10 +1,10 @@
-"""The restorers' files inside the package."""
+"""Weights inside the package."""
 
 from contextlib import AbstractContextManager
 from importlib.resources import as_file, files
 from pathlib import Path
 
 
-def embedded(file_name: str) -> AbstractContextManager[Path]:
-    """Return a file of ``vidrestore/models/data``, as a path for the length of a ``with``."""
+def bundled_file(file_name: str) -> AbstractContextManager[Path]:
+    """Return a file of ``vidrestore/models/data``: a context manager that yields its path."""
     return as_file(files("vidrestore.models") / "data" / file_name)

@@ -1,8 +1,7 @@
 """The weights folder: find, check and download published checkpoints.
 
-Nothing here runs at import. A download is written under a temporary name. It gets its real name
-only when it is complete and its checksum is right, so a file in the folder under its real name is
-whole.
+Nothing here runs at import. A download is written under a temporary name. It gets its final name
+only when it is complete and its checksum is right, so files under their final names are complete.
 """
 
 import logging
@@ -26,7 +25,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """A checkpoint whose checksum was computed just now."""
+    """A checkpoint whose checksum was just computed."""
 
     path: Path
     sha256: str
@@ -37,8 +36,8 @@ class Verified:
 def weights_folder() -> Path:
     """Return the folder of downloaded checkpoints, which need not exist.
 
-    It is ``VIDRESTORE_WEIGHTS`` where that is set, and otherwise ``vidrestore`` in
-    the cache folder of the user (``XDG_CACHE_HOME``, or ``~/.cache``).
+    It is ``VIDRESTORE_WEIGHTS`` if that is set, else ``vidrestore`` in the user's cache folder
+    (``XDG_CACHE_HOME``, or ``~/.cache``).
     """
     if chosen := os.environ.get(FOLDER_VARIABLE):
         return Path(chosen).expanduser()
@@ -53,7 +52,7 @@ def find(name: str) -> Path | None:
 
     Raises:
         UnknownModelError: No published weights have this name.
-        WeightsError: The file has not the size it must have.
+        WeightsError: The file has the wrong size.
     """
     entry = weights_entry(name)
     path = weights_folder() / entry.file_name
@@ -62,23 +61,23 @@ def find(name: str) -> Path | None:
     found = path.stat().st_size
     if entry.size_bytes not in (None, found):
         raise WeightsError(
-            f"{path}: has {found} bytes, {name} has {entry.size_bytes}; {_way_out(name)}"
+            f"{path}: has {found} bytes, {name} has {entry.size_bytes}; {_replace_hint(name)}"
         )
     return path
 
 
 def partial_bytes(name: str) -> int:
-    """Return how much of the checkpoint called ``name`` an unfinished download has left here."""
-    part = _part(weights_folder() / weights_entry(name).file_name)
+    """Return the size of an unfinished download of the checkpoint ``name``."""
+    part = _partial_path(weights_folder() / weights_entry(name).file_name)
     return part.stat().st_size if part.is_file() else 0
 
 
 def verify(name: str) -> Verified:
-    """Compare the checksum of the checkpoint called ``name`` with the one known for it.
+    """Compare the checksum of the checkpoint ``name`` with the expected one.
 
     Raises:
         UnknownModelError: No published weights have this name.
-        WeightsError: It is not here, or the checksum is another one.
+        WeightsError: It is not here, or its checksum is wrong.
     """
     path = find(name)
     if path is None:
@@ -87,29 +86,28 @@ def verify(name: str) -> Verified:
             f"{name} is not in {weights_folder()} as {entry.file_name}; "
             f"run: vidrestore weights fetch {name}"
         )
-    return _verified(weights_entry(name), path)
+    return _compare_checksum(weights_entry(name), path)
 
 
-def ready(
+def ensure_local(
     name: str,
     *,
     on_progress: BytesCallback | None = None,
     policy: DownloadPolicy | None = None,
 ) -> Path:
-    """Return the checkpoint called ``name`` for use, downloaded where it is not here.
+    """Return the path of the checkpoint ``name``; download it if it is missing.
 
-    Unlike ``fetch`` this never replaces a file: one under that name that is not the published
-    one may be somebody's own work.
+    Unlike ``fetch``, this never replaces a file: another file of that name may be the user's own.
 
     Args:
         name: Name in the manifest.
-        on_progress: Told the bytes here and the bytes in all, None where unknown.
-        policy: Time limits and tries.
+        on_progress: Called with the bytes so far and the bytes in total; None if unknown.
+        policy: Time limits and attempts.
 
     Raises:
         UnknownModelError: No published weights have this name.
-        DownloadError: It cannot be fetched or written, or what came is not the file.
-        WeightsError: The file there is not the published file.
+        DownloadError: It cannot be downloaded or written, or has the wrong checksum.
+        WeightsError: There is another file of that name.
     """
     entry, folder = weights_entry(name), weights_folder()
     if (folder / entry.file_name).is_file():
@@ -124,20 +122,20 @@ def fetch(
     on_progress: BytesCallback | None = None,
     policy: DownloadPolicy | None = None,
 ) -> Path:
-    """Return the checkpoint called ``name``, downloaded unless a good copy is here.
+    """Return the path of the checkpoint ``name``; download it unless a good copy is here.
 
-    A download that was cut off is taken up where it stopped. Where no checksum is
-    published, the one seen is recorded beside the file (``NAME.sha256``) and a warning logged.
-    Before the first use of a non-commercial one, its licence is logged as a warning, once.
+    An interrupted download is resumed. If no checksum is published, that of the download is
+    recorded beside the file (``NAME.sha256``), and a warning is logged. Before the first use of a
+    non-commercial checkpoint, its licence is logged as a warning, once.
 
     Args:
         name: Name in the manifest.
-        on_progress: Told the bytes here and the bytes in all, None where unknown.
-        policy: Time limits and tries.
+        on_progress: Called with the bytes so far and the bytes in total; None if unknown.
+        policy: Time limits and attempts.
 
     Raises:
         UnknownModelError: No published weights have this name.
-        DownloadError: It cannot be fetched or written, or what came is not the file.
+        DownloadError: It cannot be downloaded or written, or has the wrong checksum.
     """
     entry = weights_entry(name)
     folder = weights_folder()
@@ -148,57 +146,59 @@ def fetch(
             return verify(name).path
         except WeightsError:
             _LOG.warning("%s: not the published file; downloading it again", path)
-    part = _part(path)
+    part = _partial_path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _alone(part) as file:
+        with _open_exclusively(part) as file:
             sha256 = download(entry, file, on_progress=on_progress, policy=policy)
-            _check(entry, part, sha256)
+            _check_download(entry, part, sha256)
             part.replace(path)
             if entry.sha256 is None:
-                _recorded(path).write_text(f"{sha256}  {path.name}\n", encoding="ascii")
+                _checksum_path(path).write_text(f"{sha256}  {path.name}\n", encoding="ascii")
     except DownloadError as error:
-        raise DownloadError(f"{error}; {_by_hand(entry, path, said=str(error))}") from error
+        raise DownloadError(f"{error}; {_manual_hint(entry, path, said=str(error))}") from error
     except OSError as error:
         raise DownloadError(
             f"cannot write {error.filename or part}: {error.strerror}; "
-            f"set {FOLDER_VARIABLE} to a folder with room for the weights"
+            f"set {FOLDER_VARIABLE} to a folder with enough space"
         ) from error
     if entry.sha256 is None:
-        _LOG.warning("%s: no checksum is published; recorded the one seen: %s", path, sha256)
+        _LOG.warning(
+            "%s: no checksum is published; recorded that of the download: %s", path, sha256
+        )
     return path
 
 
-def _by_hand(entry: WeightsEntry, path: Path, *, said: str) -> str:
+def _manual_hint(entry: WeightsEntry, path: Path, *, said: str) -> str:
     what = "it" if entry.url in said else entry.url
     return (
-        f"or get {what} in another way and put it at {path}; "
+        f"or download {what} by other means to {path}; "
         "meanwhile --model lite and --detector mtcnn need no download"
     )
 
 
-def _way_out(name: str) -> str:
+def _replace_hint(name: str) -> str:
     return (
         f"to replace it run: vidrestore weights fetch {name} "
-        "(a checkpoint of your own is used by its path)"
+        "(use a checkpoint of your own by its path)"
     )
 
 
-def _check(entry: WeightsEntry, part: Path, sha256: str) -> None:
+def _check_download(entry: WeightsEntry, part: Path, sha256: str) -> None:
     if entry.sha256 not in (None, sha256):
         part.unlink()
         raise DownloadError(
-            f"{entry.name}: what came from {entry.url} has SHA-256 {sha256}, expected "
-            f"{entry.sha256}; it was deleted: try again"
+            f"{entry.name}: the download from {entry.url} has SHA-256 {sha256}, expected "
+            f"{entry.sha256}, and was deleted; try again"
         )
 
 
-def _verified(entry: WeightsEntry, path: Path) -> Verified:
+def _compare_checksum(entry: WeightsEntry, path: Path) -> Verified:
     sha256 = file_sha256(path)
     expected = entry.sha256 or _recorded_sha256(path)
     if expected not in (None, sha256):
         raise WeightsError(
-            f"{path}: SHA-256 is {sha256}, expected {expected}; {_way_out(entry.name)}"
+            f"{path}: SHA-256 is {sha256}, expected {expected}; {_replace_hint(entry.name)}"
         )
     if expected is None:
         return Verified(path=path, sha256=sha256, expected_from="nowhere")
@@ -206,24 +206,24 @@ def _verified(entry: WeightsEntry, path: Path) -> Verified:
     return Verified(path=path, sha256=sha256, expected_from=source)
 
 
-def _part(path: Path) -> Path:
+def _partial_path(path: Path) -> Path:
     return path.with_name(path.name + ".part")
 
 
-def _recorded(path: Path) -> Path:
+def _checksum_path(path: Path) -> Path:
     return path.with_name(path.name + ".sha256")
 
 
 def _recorded_sha256(path: Path) -> str | None:
-    if not _recorded(path).is_file():
+    if not _checksum_path(path).is_file():
         return None
-    words = _recorded(path).read_text(encoding="ascii", errors="replace").split()
+    words = _checksum_path(path).read_text(encoding="ascii", errors="replace").split()
     return words[0] if words else None
 
 
 @contextmanager
-def _alone(part: Path) -> Generator[BinaryIO]:
-    """Open ``part`` for reading and writing, refusing where another process has it."""
+def _open_exclusively(part: Path) -> Generator[BinaryIO]:
+    """Open a file for reading and writing; refuse if another process has it open."""
     with part.open("a+b") as file:
         if sys.platform != "win32":
             import fcntl

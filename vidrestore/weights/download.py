@@ -1,4 +1,4 @@
-"""One file over HTTP: resumed by range, tried again, measured against the manifest."""
+"""Downloads one file over HTTP: resumed by range, retried, checked against the manifest."""
 
 import hashlib
 import os
@@ -16,7 +16,7 @@ from vidrestore.errors import ConfigError, DownloadError
 from vidrestore.weights.manifest import WeightsEntry
 
 BytesCallback: TypeAlias = Callable[[int, int | None], None]
-"""Told the bytes here and the bytes in all, None where unknown."""
+"""Called with the bytes so far and the bytes in total; None if unknown."""
 
 _BLOCK_BYTES = 1 << 18
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -30,17 +30,17 @@ class DownloadPolicy:
     timeout_seconds: float = 30.0
     """Longest silence of the server."""
     tries: int = 4
-    """Tries in a row without a new byte before giving up."""
+    """Attempts in a row without a new byte before giving up."""
     wait_seconds: float = 1.0
     """Pause after the first failure; doubled for each further one in a row."""
 
     def __post_init__(self) -> None:
         if self.timeout_seconds <= 0 or self.wait_seconds < 0 or self.tries < 1:
-            raise ConfigError(f"a download needs time and at least one try, got {self}")
+            raise ConfigError(f"a download needs a timeout and at least one attempt, got {self}")
 
 
-class _CutOffError(Exception):
-    """The connection failed or ended early: worth another try."""
+class _RetryableError(Exception):
+    """The connection failed or ended early; another attempt may succeed."""
 
 
 def download(
@@ -53,26 +53,26 @@ def download(
     """Fill ``file`` with the checkpoint of ``entry`` and return its SHA-256.
 
     Args:
-        entry: What to fetch.
-        file: Open for appending and reading. Bytes of an earlier call are kept where a
-            published checksum will tell whether they belong to the file.
-        on_progress: Told after every block.
-        policy: Time limits and tries.
+        entry: The checkpoint.
+        file: Open for appending and reading. Bytes of an earlier call are kept if a published
+            checksum can tell whether they belong to the file.
+        on_progress: Called after every block.
+        policy: Time limits and attempts.
 
     Raises:
-        DownloadError: It could not be fetched whole. The bytes that came stay in ``file``.
+        DownloadError: It could not be downloaded completely. The bytes received stay in ``file``.
         OSError: ``file`` could not be written.
     """
     policy = policy or DownloadPolicy()
     transfer = _Transfer(entry, file, on_progress, policy.timeout_seconds)
-    most, failures = transfer.bytes_here, 0
+    max_bytes, failures = transfer.bytes_here, 0
     while not transfer.complete:
         try:
             transfer.attempt()
-        except _CutOffError as error:
-            # A server that ignores ranges may fail at one spot for ever: only new bytes count.
-            failures = 1 if transfer.bytes_here > most else failures + 1
-            most = max(most, transfer.bytes_here)
+        except _RetryableError as error:
+            # A server that ignores ranges may always fail at the same place: only new bytes count.
+            failures = 1 if transfer.bytes_here > max_bytes else failures + 1
+            max_bytes = max(max_bytes, transfer.bytes_here)
             if failures >= policy.tries:
                 raise DownloadError(f"cannot download {entry.name}: {error}") from error
             time.sleep(policy.wait_seconds * 2 ** (failures - 1))
@@ -82,7 +82,7 @@ def download(
 
 
 class _Transfer:
-    """The state of one download over its tries."""
+    """The state of one download over its attempts."""
 
     def __init__(
         self,
@@ -106,24 +106,24 @@ class _Transfer:
         return self._file.seek(0, os.SEEK_END)
 
     def attempt(self) -> None:
-        """Ask for what is missing and append it."""
+        """Request the missing bytes and append them."""
         if self._entry.sha256 is None and self._validator is None:
-            self._file.truncate(0)  # nothing could tell the parts of two versions apart
+            self._file.truncate(0)  # bytes of two versions could not be distinguished
         offset = self.bytes_here
         request = Request(self._entry.url, headers={"User-Agent": "vidrestore"})
         if offset:
             request.add_header("Range", f"bytes={offset}-")
             if self._validator:
                 request.add_header("If-Range", self._validator)
-        response = self._opened(request)
+        response = self._request(request)
         if response is None:
             return
         with response:
             self._start(response, offset)
             self._append(response)
 
-    def _opened(self, request: Request) -> HTTPResponse | None:
-        """Return the answer, or None where the server says that nothing is missing."""
+    def _request(self, request: Request) -> HTTPResponse | None:
+        """Return the response, or None if the server says that nothing is missing."""
         try:
             return cast("HTTPResponse", urlopen(request, timeout=self._timeout_seconds))
         except HTTPError as error:
@@ -133,31 +133,31 @@ class _Transfer:
                     return None
                 what = f"the server of {self._entry.url} answers {error.code} {error.reason}"
                 if error.code in _BUSY:
-                    raise _CutOffError(what) from error
+                    raise _RetryableError(what) from error
                 raise DownloadError(f"cannot download {self._entry.name}: {what}") from error
         except (OSError, HTTPException) as error:
             reason = error.reason if isinstance(error, URLError) else error
             what = f"{self._entry.url} cannot be reached ({reason or type(reason).__name__})"
             if isinstance(reason, socket.gaierror):  # no network: waiting does not help
                 raise DownloadError(f"cannot download {self._entry.name}: {what}") from error
-            raise _CutOffError(what) from error
+            raise _RetryableError(what) from error
 
     def _range_refused(self, content_range: str) -> None:
         if content_range == f"bytes */{self.bytes_here}":
             self.complete = True
             return
         self._file.truncate(0)
-        raise _CutOffError("the server refuses to resume")
+        raise _RetryableError("the server refuses to resume")
 
     def _start(self, response: HTTPResponse, offset: int) -> None:
-        """Check that the answer is the file we want, from the byte we want."""
-        self._refuse_impostors(response)
+        """Check that the response is the requested file, from the requested byte on."""
+        self._check_response(response)
         total = response.length
         if response.status == 206:
             got = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.getheader("Content-Range", ""))
             if got is None or int(got[1]) != offset:
                 self._file.truncate(0)
-                raise _CutOffError("the server sends another range than the one asked for")
+                raise _RetryableError("the server sends another range than requested")
             if got[2] != "*":
                 total = int(got[2])
             elif total is not None:
@@ -167,19 +167,19 @@ class _Transfer:
         if self._entry.size_bytes is not None and total not in (None, self._entry.size_bytes):
             raise DownloadError(
                 f"cannot download {self._entry.name}: {self._entry.url} offers {total} bytes, "
-                f"the file has {self._entry.size_bytes}"
+                f"expected {self._entry.size_bytes}"
             )
         self._total = total if total is not None else self._entry.size_bytes
         if self._total is None and self._entry.sha256 is None and not response.chunked:
             raise DownloadError(
                 f"cannot download {self._entry.name}: {self._entry.url} does not say how long "
-                "the file is, so a cut one could not be told from a whole one"
+                "the file is, so a truncated download would go unnoticed"
             )
         etag = response.getheader("ETag", "")
         # RFC 9110, section 13.1.5: a weak validator must not be used in If-Range.
         self._validator = etag if etag and not etag.startswith("W/") else None
 
-    def _refuse_impostors(self, response: HTTPResponse) -> None:
+    def _check_response(self, response: HTTPResponse) -> None:
         if response.getheader("Content-Type", "").startswith("text/html"):
             raise DownloadError(
                 f"cannot download {self._entry.name}: {self._entry.url} answers with a web page; "
@@ -187,8 +187,8 @@ class _Transfer:
             )
         if self._entry.url.startswith("https:") and not response.url.startswith("https:"):
             raise DownloadError(
-                f"cannot download {self._entry.name}: {self._entry.url} leads to the unprotected "
-                f"address {response.url}"
+                f"cannot download {self._entry.name}: {self._entry.url} redirects to "
+                f"{response.url}, which is not encrypted"
             )
 
     def _append(self, response: HTTPResponse) -> None:
@@ -197,7 +197,7 @@ class _Transfer:
             if self._on_progress:
                 self._on_progress(self.bytes_here, self._total)
         if self._total is not None and self.bytes_here < self._total:
-            raise _CutOffError(
+            raise _RetryableError(
                 f"{self._entry.url} ended after {self.bytes_here} of {self._total} bytes"
             )
         self.complete = True
@@ -206,8 +206,8 @@ class _Transfer:
         try:
             return response.read(_BLOCK_BYTES)
         except (OSError, HTTPException) as error:
-            raise _CutOffError(
-                f"{self._entry.url} broke off after {self.bytes_here} bytes ({error})"
+            raise _RetryableError(
+                f"{self._entry.url} disconnected after {self.bytes_here} bytes ({error})"
             ) from error
 
 

@@ -1,15 +1,15 @@
-"""Weights with two ends, fidelity and detail, in one file, and every network between them.
+"""Two sets of weights, fidelity and detail, in one file, and interpolation between them.
 
-Networks that were trained on from common weights stay networks along the straight line between
-them (Wang et al. 2018, "ESRGAN", section 3.4, "Network interpolation")::
+Networks that were fine-tuned from common weights still work along the straight line between them
+ (Wang et al. 2018, "ESRGAN", section 3.4, "Network interpolation")::
 
     weights = fidelity + detail * difference
 
-A file holds the fidelity end under the network's own names, in half precision, so that a reader
-who drops everything else has a whole network; and the difference under
-``detail.difference.NAME``. That is in 8 bits for tensors with output channels along their first
-axis, with one scale for each channel under ``detail.scale.NAME``, and in half precision for the
-small others. A difference of no elements stands for tensors that are the same at both ends.
+A file holds the fidelity weights under the network's own names, in half precision, so that a reader
+that ignores everything else gets a complete network; and the difference under
+``detail.difference.NAME``. It has 8 bits for tensors with output channels along their first axis,
+with one scale for each channel under ``detail.scale.NAME``, and half precision for the others,
+which are small. An empty difference means that both sets have the same tensor.
 """
 
 from collections.abc import Mapping
@@ -25,25 +25,25 @@ _DIFFERENCE, _SCALE = "detail.difference.", "detail.scale."
 _INT8_MAX = 127
 
 
-def packed(fidelity: Mapping[str, Tensor], detail: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors of a file with two ends.
+def pack(fidelity: Mapping[str, Tensor], detail: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors of a file with two sets of weights.
 
     Args:
         fidelity: All tensors of the network at 0, by name.
         detail: The same at 1.
 
     Raises:
-        WeightsError: They are not of one network.
+        WeightsError: They belong to different networks.
     """
     shapes = [{name: each.shape for name, each in end.items()} for end in (fidelity, detail)]
     if shapes[0] != shapes[1]:
-        raise WeightsError("the two ends are not weights of one network")
+        raise WeightsError("the two sets of weights belong to different networks")
     tensors = {name: each.to(torch.float16).contiguous() for name, each in fidelity.items()}
     for name in fidelity:
         if torch.equal(fidelity[name], detail[name]):
             tensors[_DIFFERENCE + name] = torch.zeros(0, dtype=torch.float16)
             continue
-        # From the rounded end, so that the rounding is made good at the other.
+        # From the rounded weights, so that the rounding is compensated in the other set.
         difference = (detail[name].float() - tensors[name].float()).contiguous()
         if difference.ndim < 2 or len(difference) == 1:
             tensors[_DIFFERENCE + name] = difference.to(torch.float16)
@@ -57,39 +57,39 @@ def packed(fidelity: Mapping[str, Tensor], detail: Mapping[str, Tensor]) -> dict
 
 def _scales(difference: Tensor) -> Tensor:
     """Return ``(O,)`` float16: the step of each output channel, never zero."""
-    wanted = difference.abs().flatten(1).amax(dim=1) / _INT8_MAX
-    rounded = wanted.to(torch.float16)
-    # Rounded up: the largest difference of a channel must not be cut off, however small it is.
+    exact = difference.abs().flatten(1).amax(dim=1) / _INT8_MAX
+    rounded = exact.to(torch.float16)
+    # Rounded up, so that the largest difference of a channel is not clipped.
     up = torch.nextafter(rounded, torch.full_like(rounded, torch.inf))
-    return torch.where((rounded.float() < wanted) | (rounded == 0), up, rounded)
+    return torch.where((rounded.float() < exact) | (rounded == 0), up, rounded)
 
 
 def _along_channels(scale: Tensor, tensor: Tensor) -> Tensor:
     return scale.float().view(-1, *[1] * (tensor.ndim - 1))
 
 
-def has_difference(state: Mapping[str, Tensor]) -> bool:
-    """Tell whether tensors look like those of a file with two ends."""
+def has_two_ends(state: Mapping[str, Tensor]) -> bool:
+    """Return whether tensors look like those of a file with two sets of weights."""
     return any(name.startswith(_DIFFERENCE) for name in state)
 
 
-def blended(state: Mapping[str, Tensor], detail: float, path: Path) -> dict[str, Tensor]:
+def interpolate(state: Mapping[str, Tensor], detail: float, path: Path) -> dict[str, Tensor]:
     """Return the float32 tensors of the network at ``detail``, 0 (fidelity) to 1 (detail).
 
     Args:
-        state: What ``packed`` made; from anywhere.
-        detail: Where between the ends.
-        path: Where the tensors are from, named in messages.
+        state: What ``pack`` returned; untrusted.
+        detail: The position between the two sets.
+        path: Their file, for messages.
 
     Raises:
-        ConfigError: ``detail`` is not 0 to 1.
-        WeightsError: These are not two ends of one network.
+        ConfigError: ``detail`` is out of range.
+        WeightsError: These are not two sets of weights of one network.
     """
     check_model_option("detail", detail)
     own = [name for name in state if not name.startswith((_DIFFERENCE, _SCALE))]
     known = {prefix + name for prefix in ("", _DIFFERENCE, _SCALE) for name in own}
     if extra := sorted(state.keys() - known):
-        raise WeightsError(f"{path}: differences from nothing: {', '.join(extra[:3])}")
+        raise WeightsError(f"{path}: differences without weights: {', '.join(extra[:3])}")
     return {name: state[name].float() + detail * _difference(state, name, path) for name in own}
 
 
@@ -104,4 +104,4 @@ def _difference(state: Mapping[str, Tensor], name: str, path: Path) -> Tensor:
             return difference.float()
         if difference.dtype == torch.int8 and scale is not None and scale.shape == shape[:1]:
             return difference.float() * _along_channels(scale, difference)
-    raise WeightsError(f"{path}: no difference that fits {name}; export it again")
+    raise WeightsError(f"{path}: no difference fits {name}; export the file again")

@@ -1,4 +1,4 @@
-"""Open a checkpoint as untrusted input and load it whole, or not at all."""
+"""Opens checkpoints as untrusted input, and loads all of their tensors or none."""
 
 import warnings
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ from safetensors.torch import load_file  # pyright: ignore[reportUnknownVariable
 from torch import Tensor, nn
 
 from vidrestore.errors import WeightsError
-from vidrestore.weights.interpolation import blended, has_difference
+from vidrestore.weights.interpolation import has_two_ends, interpolate
 from vidrestore.weights.metadata import default_detail, read_metadata
 from vidrestore.weights.model_options import reject_model_option
 
@@ -32,28 +32,28 @@ class Weights:
     state: dict[str, Tensor]
     """By name, on the CPU."""
     detail: float | None = None
-    """Position between the checkpoint's two ends, 0 (fidelity) to 1 (detail); None where it has one
-    end."""
+    """Interpolation between the checkpoint's two sets of weights, 0 (fidelity) to 1 (detail); None
+    if it has one."""
 
 
 def load_weights(module: nn.Module, path: Path, *, detail: float | None = None) -> float | None:
     """Load the tensors of ``path`` into ``module``, all of them, in its own precision.
 
-    PyTorch files (read with ``weights_only``: no code of the file runs) and safetensors
-    are told apart by content. The moving average is taken where a file holds one. If
-    this raises, ``module`` is as it was.
+    PyTorch files (read with ``weights_only``, so that no code in the file runs) and safetensors
+    are distinguished by content. If a file contains a moving average, that is loaded. If this
+    raises, ``module`` is unchanged.
 
     Args:
         module: The network.
         path: The checkpoint.
-        detail: Where between its two ends; None is the file's own default.
+        detail: Interpolation between its two sets of weights; None is the file's default.
 
     Returns:
-        Where between its two ends; None where the file has one end.
+        The interpolation in use; None if the file has one set of weights.
 
     Raises:
         WeightsError: The file is missing, unsafe, damaged, or holds other tensors.
-        ConfigError: ``detail`` is not 0 to 1, or the file has one end.
+        ConfigError: ``detail`` is out of range, or the file has one set of weights.
     """
     weights = read_weights(path, detail=detail)
     load_state(module, weights.state, path)
@@ -64,7 +64,7 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> No
     """Load tensors that were read from ``path`` into ``module``, all of them.
 
     Raises:
-        WeightsError: They are not the tensors of ``module``, which then is as it was.
+        WeightsError: They are not the tensors of ``module``, which is unchanged then.
     """
     _check_fit(module.state_dict(), state, path, type(module).__name__)
     module.load_state_dict(state, strict=True)
@@ -73,7 +73,7 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> No
 def read_state(path: Path) -> dict[str, Tensor]:
     """Return the named tensors of a checkpoint, on the CPU, without wrappers and prefixes.
 
-    Of one with two ends, the network at the file's own default.
+    Two sets of weights are interpolated by the file's default.
 
     Raises:
         WeightsError: The file is missing, unsafe, damaged, or is not a checkpoint.
@@ -82,30 +82,30 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 
 def read_weights(path: Path, *, detail: float | None = None) -> Weights:
-    """Return a checkpoint's network at ``detail``, its default where None.
+    """Return the tensors of a checkpoint, interpolated at ``detail``; None is its default.
 
     Raises:
         WeightsError: The file is missing, unsafe, damaged, or is not a checkpoint.
-        ConfigError: ``detail`` is not 0 to 1, or the file has one end.
+        ConfigError: ``detail`` is out of range, or the file has one set of weights.
     """
     state = _read_tensors(path)
-    default = default_detail(read_metadata(path), path) if has_difference(state) else None
+    default = default_detail(read_metadata(path), path) if has_two_ends(state) else None
     if default is None:
         reject_model_option("detail", detail, model=str(path))
         return Weights(state=state)
-    place = default if detail is None else detail
-    return Weights(state=blended(state, place, path), detail=place)
+    position = default if detail is None else detail
+    return Weights(state=interpolate(state, position, path), detail=position)
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
     if not path.exists():
-        raise WeightsError(f"{path}: there is no such checkpoint; check the name")
+        raise WeightsError(f"{path}: no such file; check the name")
     if not path.is_file():
         raise WeightsError(f"{path}: not a file; name the checkpoint itself")
-    state = _unwrapped(_read(path), path)
+    state = _unwrap(_read(path), path)
     broken = [name for name, tensor in state.items() if not torch.isfinite(tensor).all()]
     if broken:
-        raise WeightsError(f"{path}: not finite: {_some(broken)}; the checkpoint is of no use")
+        raise WeightsError(f"{path}: not finite: {_examples(broken)}; get another copy")
     return state
 
 
@@ -121,7 +121,7 @@ def _read(path: Path) -> object:
         if is_safetensors:
             return load_file(path)  # pyright: ignore[reportUnknownVariableType]
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # remarks on how the file was pickled
+            warnings.simplefilter("ignore")  # warnings about how the file was pickled
             return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         if "Unsupported operand" in str(error):
@@ -134,7 +134,7 @@ def _read(path: Path) -> object:
         raise WeightsError(f"{path}: {_NOT_A_CHECKPOINT}") from error
 
 
-def _unwrapped(loaded: object, path: Path) -> dict[str, Tensor]:
+def _unwrap(loaded: object, path: Path) -> dict[str, Tensor]:
     while isinstance(loaded, Mapping):
         mapping = cast("Mapping[object, object]", loaded)
         inner = [mapping[key] for key in _WRAPPERS if isinstance(mapping.get(key), Mapping)]
@@ -150,7 +150,7 @@ def _tensors(mapping: Mapping[object, object], path: Path) -> dict[str, Tensor]:
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise WeightsError(
                 f"{path}: {key!r} is a {type(value).__name__}, not a tensor; "
-                f"tensors are looked for at the top and under {', '.join(_WRAPPERS)}"
+                f"tensors must be at the top level or under {', '.join(_WRAPPERS)}"
             )
         if value.layout is not torch.strided or value.is_quantized or value.device.type != "cpu":
             raise WeightsError(f"{path}: {key!r} is not a dense tensor; get a plain checkpoint")
@@ -163,20 +163,20 @@ def _tensors(mapping: Mapping[object, object], path: Path) -> dict[str, Tensor]:
 
 
 def _check_fit(
-    wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], path: Path, network: str
+    expected: Mapping[str, Tensor], found: Mapping[str, Tensor], path: Path, network: str
 ) -> None:
     parts: list[str] = []
-    if missing := [key for key in wanted if key not in found]:
-        parts.append(f"{len(missing)} missing ({_some(missing)})")
-    if extra := [key for key in found if key not in wanted]:
-        parts.append(f"{len(extra)} not expected ({_some(extra)})")
+    if missing := [key for key in expected if key not in found]:
+        parts.append(f"{len(missing)} missing ({_examples(missing)})")
+    if extra := [key for key in found if key not in expected]:
+        parts.append(f"{len(extra)} not expected ({_examples(extra)})")
     shapes = [
         f"{key} is {tuple(found[key].shape)}, not {tuple(tensor.shape)}"
-        for key, tensor in wanted.items()
+        for key, tensor in expected.items()
         if key in found and found[key].shape != tensor.shape
     ]
     if shapes:
-        parts.append(f"{len(shapes)} of another shape ({_some(shapes)})")
+        parts.append(f"{len(shapes)} of another shape ({_examples(shapes)})")
     if parts:
         raise WeightsError(
             f"{path}: does not fit {network}: tensors: {'; '.join(parts)}; "
@@ -184,6 +184,6 @@ def _check_fit(
         )
 
 
-def _some(names: Iterable[str]) -> str:
+def _examples(names: Iterable[str]) -> str:
     listed = list(names)
     return ", ".join(listed[:_EXAMPLES]) + (", ..." if len(listed) > _EXAMPLES else "")

@@ -18,16 +18,16 @@ class WeightsEntry:
     """One checkpoint published by its authors."""
 
     name: str
-    """What the user calls it."""
+    """Name for the user."""
     file_name: str
-    """What the file is called, at the address and in the weights folder."""
+    """Name of the file in the weights folder."""
     url: str
     size_bytes: int | None
-    """Exact size, or None where it is not known."""
+    """Exact size, or None if unknown."""
     sha256: str | None
-    """Lower-case hex digest, or None where none is known."""
+    """Lower-case hex digest, or None if unknown."""
     licensor: str
-    """Who published it under that licence."""
+    """The publisher of the weights."""
     licence: str
     non_commercial: bool
     """Whether the licence forbids commercial use of the weights."""
@@ -237,5 +237,5 @@ def weights_entry(name: str) -> WeightsEntry:
     if entry is None:
         near = get_close_matches(name, WEIGHTS, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"choose from: {', '.join(WEIGHTS)}"
-        raise UnknownModelError(f"no published weights are called {name!r}; {hint}")
+        raise UnknownModelError(f"unknown checkpoint {name!r}; {hint}")
     return entry

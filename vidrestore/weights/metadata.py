@@ -1,4 +1,4 @@
-"""What a safetensors file says of itself, read without its tensors."""
+"""Metadata in the header of a safetensors file, read without its tensors."""
 
 from pathlib import Path
 from typing import cast
@@ -12,10 +12,10 @@ _VERSION, _DEFAULT = "format_version", "default_detail"
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """Return the remarks in the header of a safetensors file.
+    """Return the metadata of a safetensors file.
 
     Raises:
-        WeightsError: It is no such file.
+        WeightsError: It is not a safetensors file.
     """
     try:
         with safe_open(path, framework="numpy") as file:  # pyright: ignore[reportUnknownVariableType]
@@ -24,31 +24,31 @@ def read_metadata(path: Path) -> dict[str, str]:
         raise WeightsError(f"{path}: not a readable safetensors file: {error}") from error
 
 
-def ends_metadata(default_detail: float) -> dict[str, str]:
-    """Return the remarks by which a file with two ends is known."""
+def interpolation_metadata(default_detail: float) -> dict[str, str]:
+    """Return the metadata that marks a file with two sets of weights."""
     return {_VERSION: FORMAT_VERSION, _DEFAULT: repr(default_detail)}
 
 
 def default_detail(metadata: dict[str, str], path: Path) -> float | None:
-    """Return where between its two ends a file wants to be used, 0 (fidelity) to 1 (detail).
+    """Return the default interpolation between two sets of weights, 0 (fidelity) to 1 (detail).
 
     Args:
         metadata: Of the file.
         path: Named in messages.
 
     Returns:
-        None for a file that has one end.
+        None for a file with one set of weights.
 
     Raises:
-        WeightsError: It has two ends in a form that this version does not know.
+        WeightsError: This version cannot read the format of its weights.
     """
     text = metadata.get(_DEFAULT)
     if text is None:
         return None
     if (version := metadata.get(_VERSION)) != FORMAT_VERSION:
         raise WeightsError(
-            f"{path}: has two ends in format {version}, this version reads {FORMAT_VERSION}; "
-            "get a newer vidrestore"
+            f"{path}: has two sets of weights in format {version}, this version reads "
+            f"{FORMAT_VERSION}; get a newer vidrestore"
         )
     try:
         default = float(text)

@@ -7,7 +7,7 @@ from vidrestore.errors import ConfigError
 from vidrestore.settings import RestoreSettings, setting_of
 
 MODEL_OPTIONS: Mapping[str, str] = MappingProxyType(
-    {"fidelity": "codeformer", "detail": "weights with two ends"}
+    {"fidelity": "codeformer", "detail": "models with two sets of weights"}
 )
 """Name of the setting -> what supports it."""
 
@@ -38,4 +38,7 @@ def reject_model_option(name: str, value: float | None, *, model: str) -> None:
         ConfigError: It is set.
     """
     if value is not None:
-        raise ConfigError(f"--{name} is for {MODEL_OPTIONS[name]} only, {model} has none")
+        raise ConfigError(
+            f"{model} does not support --{name}, which is for {MODEL_OPTIONS[name]} only; "
+            "leave it out"
+        )

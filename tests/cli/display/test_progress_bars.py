@@ -5,7 +5,7 @@ from typing import TextIO, cast
 
 import pytest
 
-from vidrestore.cli.display.progress_bars import LogDisplay, restore_display, say
+from vidrestore.cli.display.progress_bars import LogDisplay, print_line, restore_display
 from vidrestore.cli.display.summary import summary_lines
 from vidrestore.pipeline.report import RestoreReport, TrackRecord
 from vidrestore.progress import Progress
@@ -78,7 +78,7 @@ def test_a_reader_who_went_away_does_not_stop_the_work() -> None:
         def write(self, text: str) -> int:
             raise BrokenPipeError
 
-    say("a line", stream=Closed())
+    print_line("a line", stream=Closed())
 
 
 def test_quiet_shows_nothing(capfd: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ import torch
 from vidrestore.errors import UnknownModelError
 from vidrestore.models.upscalers.compact import CompactUpscaler
 from vidrestore.models.upscalers.registry import UPSCALERS, upscaler_of, upscaler_spec
-from vidrestore.weights.bundled import embedded
+from vidrestore.weights.bundled import bundled_file
 from vidrestore.weights.load import load_weights
 from vidrestore.weights.metadata import read_metadata
 
@@ -17,7 +17,7 @@ from vidrestore.weights.metadata import read_metadata
 def test_the_weights_are_in_the_package_with_their_licence(name: str) -> None:
     spec = UPSCALERS[name]
     network = spec.build()
-    with embedded(spec.packaged_file) as path:
+    with bundled_file(spec.packaged_file) as path:
         load_weights(network, path)
         metadata = read_metadata(path)
 

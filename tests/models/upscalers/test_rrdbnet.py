@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vidrestore.models.upscalers.registry import UPSCALERS
 from vidrestore.models.upscalers.rrdbnet import RRDBNet
-from vidrestore.weights.bundled import embedded
+from vidrestore.weights.bundled import bundled_file
 from vidrestore.weights.load import load_weights
 
 # Of the published network with these weights, by spandrel 0.4.1 in float32: rows 5, 17, 29 and 41
@@ -27,7 +27,7 @@ PUBLISHED = """
 @pytest.fixture(scope="module")
 def x4plus() -> RRDBNet:
     network = RRDBNet()
-    with embedded(UPSCALERS["realesrgan"].packaged_file) as path:
+    with bundled_file(UPSCALERS["realesrgan"].packaged_file) as path:
         load_weights(network, path)
     return network.eval().requires_grad_(False)
 

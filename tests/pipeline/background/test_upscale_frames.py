@@ -29,7 +29,7 @@ from vidrestore.media import open_source, probe
 from vidrestore.media.color.plane_upscale import enlarged_planes
 from vidrestore.models.lite import build_lite
 from vidrestore.pipeline.background.tiled_upscaler import Upscaler
-from vidrestore.pipeline.background.tiles import CONTEXT_PX, tiles_of
+from vidrestore.pipeline.background.tiles import CONTEXT_PX, split_into_tiles
 from vidrestore.pipeline.background.upscale_frames import Background
 from vidrestore.pipeline.loading.load_upscaler import load_upscaler
 from vidrestore.progress import Progress
@@ -139,7 +139,7 @@ def test_the_network_never_sees_more_than_a_tile_and_its_surroundings(
 @pytest.mark.parametrize("size_hw", [(1, 1), (33, 64), (576, 720), (2161, 3839)])
 def test_tiles_cover_every_pixel_once(size_hw: tuple[int, int]) -> None:
     count = np.zeros(size_hw, np.uint8)
-    for tile in tiles_of(size_hw, 256):
+    for tile in split_into_tiles(size_hw, 256):
         left, top, right, bottom = tile.core_xyxy
         assert right - left <= 256
         assert bottom - top <= 256
@@ -299,7 +299,7 @@ def test_a_film_is_enlarged_with_its_face_restored_in_place(tmp_path: Path) -> N
 
     assert (report.faces, report.scale, report.background) == (3, 2, "RealESRGAN Compact")
     assert report.to_json()["scale"] == 2
-    assert any("no sample of it is the source's" in note for note in report.notes)
+    assert any("no pixel of it is the source's" in note for note in report.notes)
     info = probe(target)
     assert info.pixel_format_name == "yuv444p10le"
     assert info.geometry.coded_hw == (480, 640)

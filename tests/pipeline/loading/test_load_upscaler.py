@@ -27,7 +27,7 @@ COMPACT = DATA / UPSCALERS["compact"].packaged_file
 @pytest.fixture(autouse=True)
 def no_spandrel(monkeypatch: pytest.MonkeyPatch) -> None:
     """The extra is not installed."""
-    monkeypatch.setattr(zoo, "_imported", lambda _package: None)
+    monkeypatch.setattr(zoo, "_import_optional", lambda _package: None)
 
 
 def loaded(background: str | Path, scale: int | None = None) -> Upscaler:

@@ -16,7 +16,11 @@ from torch import Tensor
 from vidrestore import RestoreSettings, restore_video
 from vidrestore.errors import ConfigError, WeightsError
 from vidrestore.pipeline.loading.load_models import load_restorer
-from vidrestore.pipeline.loading.spandrel_models import SPANDREL_MODELS, ZooRestorer, zoo_restorer
+from vidrestore.pipeline.loading.spandrel_models import (
+    SPANDREL_MODELS,
+    SpandrelRestorer,
+    spandrel_restorer,
+)
 from vidrestore.weights.manifest import WEIGHTS
 
 CPU = torch.device("cpu")
@@ -140,7 +144,9 @@ def test_codeformer_is_run_in_its_own_range_with_the_weight_asked_for(
         return -x, None
 
     monkeypatch.setattr(kind, "forward", forward)
-    restorer = zoo_restorer(state, Path("mine.pth"), device=CPU, dtype=torch.bfloat16, fidelity=0.8)
+    restorer = spandrel_restorer(
+        state, Path("mine.pth"), device=CPU, dtype=torch.bfloat16, fidelity=0.8
+    )
     negative = restorer.restore(crop())
 
     ((given, weight),) = seen
@@ -168,7 +174,7 @@ def test_a_network_that_keeps_spandrels_promise_is_run_one_picture_at_a_time() -
             return 1.0 - image
 
     both = torch.cat([crop(0), crop(1)])
-    output = ZooRestorer(Inverting(), {})(both * 2 - 1)  # type: ignore[arg-type]
+    output = SpandrelRestorer(Inverting(), {})(both * 2 - 1)  # type: ignore[arg-type]
 
     torch.testing.assert_close(output.image, 1 - 2 * both)
 

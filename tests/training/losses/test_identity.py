@@ -184,5 +184,5 @@ def test_other_files_are_refused_with_their_name(tmp_path: Path) -> None:
     ):
         with pytest.raises(WeightsError, match=f"{name}.pth: .*{said}"):
             identity_network(tmp_path / f"{name}.pth")
-    with pytest.raises(WeightsError, match="no such checkpoint"):
+    with pytest.raises(WeightsError, match="no such file"):
         identity_network(tmp_path / "missing.pth")

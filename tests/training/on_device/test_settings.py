@@ -27,7 +27,7 @@ from vidrestore.training.on_device.data.table import DegradationTable
 from vidrestore.training.on_device.networks import network_of, starting_state
 from vidrestore.training.on_device.run import train_on_device
 from vidrestore.training.on_device.teacher import Teacher
-from vidrestore.weights.bundled import embedded
+from vidrestore.weights.bundled import bundled_file
 from vidrestore.weights.load import load_weights, read_weights
 
 CPU = torch.device("cpu")
@@ -120,7 +120,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_run_begins_with_the_packages_weights_at_their_fidelity_end() -> None:
-    with embedded("lite.safetensors") as path:
+    with bundled_file("lite.safetensors") as path:
         wanted = read_weights(path, detail=0.0).state
     found = starting_state("embedded")
     assert found.keys() == wanted.keys()
@@ -129,7 +129,7 @@ def test_a_run_begins_with_the_packages_weights_at_their_fidelity_end() -> None:
 
 def test_a_run_can_begin_with_what_the_compact_network_draws_of_a_quarter_of_the_crop() -> None:
     compact = CompactUpscaler()
-    with embedded("compact_x4.safetensors") as path:
+    with bundled_file("compact_x4.safetensors") as path:
         load_weights(compact, path)
     crop = torch.from_numpy(painted_face(3, side_px=128).transpose(2, 0, 1) / 255)[None].float()
     small = nn.functional.avg_pool2d(crop, 4)

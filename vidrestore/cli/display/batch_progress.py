@@ -9,7 +9,7 @@ from typing import Protocol, Self, TextIO
 from rich import progress as bars
 from rich.console import Console
 
-from vidrestore.cli.display.progress_bars import LogDisplay, progress_parts, say
+from vidrestore.cli.display.progress_bars import LogDisplay, print_line, progress_parts
 from vidrestore.jobs import BatchProgress
 
 
@@ -34,7 +34,7 @@ def batch_display(films: int, *, quiet: bool) -> Generator[BatchDisplay]:
         with BarBatch(films) as display:
             yield display
     else:
-        yield PlainBatch(sys.stderr, time.monotonic)
+        yield LogBatch(sys.stderr, time.monotonic)
 
 
 class _SilentBatch:
@@ -45,25 +45,25 @@ class _SilentBatch:
         del name, bytes_here, bytes_total
 
 
-class PlainBatch:
+class LogBatch:
     """Writes a line for each film that is done, and the lines of a single film in between."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float]) -> None:
         self._stream = stream
         self._clock = clock
-        self._under_way: dict[int, LogDisplay] = {}
+        self._running: dict[int, LogDisplay] = {}
         self._downloads = LogDisplay(stream, clock)
 
     def show(self, progress: BatchProgress) -> None:
         """Write a line if it is time."""
         name = progress.film.source.name
         if progress.progress is None:
-            self._under_way.pop(progress.number, None)
+            self._running.pop(progress.number, None)
             line = f"{progress.films_done} of {progress.films_total} films: {name} is done"
-            say(line, stream=self._stream)
+            print_line(line, stream=self._stream)
             return
-        begun = LogDisplay(self._stream, self._clock, name=name)
-        self._under_way.setdefault(progress.number, begun).show(progress.progress)
+        display = LogDisplay(self._stream, self._clock, name=name)
+        self._running.setdefault(progress.number, display).show(progress.progress)
 
     def show_download(self, name: str, bytes_here: int, bytes_total: int | None) -> None:
         """Write a line if it is time."""
@@ -77,11 +77,11 @@ class BarBatch:
         self._bars = bars.Progress(
             bars.TextColumn("{task.description}"),
             bars.BarColumn(),
-            bars.TextColumn("{task.fields[said]}"),
+            bars.TextColumn("{task.fields[text]}"),
             console=Console(stderr=True),
             transient=True,
         )
-        self._all = self._bars.add_task("films", total=films, said=f"0/{films}")
+        self._all = self._bars.add_task("films", total=films, text=f"0/{films}")
         self._films: dict[int, bars.TaskID] = {}
 
     @property
@@ -99,7 +99,7 @@ class BarBatch:
     def show(self, progress: BatchProgress) -> None:
         """Move the bars."""
         done, total = progress.films_done, progress.films_total
-        self._bars.update(self._all, completed=done, said=f"{done}/{total}")
+        self._bars.update(self._all, completed=done, text=f"{done}/{total}")
         now = progress.progress
         if now is None:
             task = self._films.pop(progress.number, None)
@@ -108,14 +108,14 @@ class BarBatch:
             return
         if progress.number not in self._films:
             name = progress.film.source.name
-            self._films[progress.number] = self._bars.add_task(name, total=None, said="")
+            self._films[progress.number] = self._bars.add_task(name, total=None, text="")
         self._bars.update(
             self._films[progress.number],
             completed=now.frames_done + now.frame_share,
             total=now.frames_total,
-            said=", ".join([now.stage, *progress_parts(now)]),
+            text=", ".join([now.stage, *progress_parts(now)]),
         )
 
     def show_download(self, name: str, bytes_here: int, bytes_total: int | None) -> None:
         """Show the progress of a download in place of the count of films."""
-        self._bars.update(self._all, said=f"downloading {name}: {bytes_here / 1e6:.0f} MB")
+        self._bars.update(self._all, text=f"downloading {name}: {bytes_here / 1e6:.0f} MB")

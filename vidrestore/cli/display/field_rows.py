@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 _KEPT_OF_TELECINE = Fraction(4, 5)
 
 
-def seen_rows(seen: "FieldDetection", rate: Fraction | None) -> Iterator[tuple[str, str]]:
+def field_rows(seen: "FieldDetection", rate: Fraction | None) -> Iterator[tuple[str, str]]:
     """Yield the label and value of every line of the printed text.
 
     Args:
@@ -34,7 +34,7 @@ def seen_rows(seen: "FieldDetection", rate: Fraction | None) -> Iterator[tuple[s
         yield "telecine", f"3:2 pulldown; --pulldown recovers the original frames{own}"
 
 
-def seen_json(seen: "FieldDetection") -> dict[str, object]:
+def field_json(seen: "FieldDetection") -> dict[str, object]:
     """Return the values for JSON."""
     return {
         "frames": seen.frames,

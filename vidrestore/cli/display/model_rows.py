@@ -1,4 +1,4 @@
-"""What ``vidrestore info NAME`` says about a restorer: its licence, weights and settings."""
+"""Rows of ``vidrestore info NAME``: a model's licence, weights and options."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 from vidrestore.models.registry import RESTORERS
 from vidrestore.pipeline.loading.spandrel_models import SPANDREL_MODELS
 from vidrestore.weights import cache as store
-from vidrestore.weights.bundled import embedded
+from vidrestore.weights.bundled import bundled_file
 from vidrestore.weights.manifest import weights_entry
 from vidrestore.weights.metadata import default_detail, read_metadata
 
@@ -21,7 +21,7 @@ class ModelInfo:
     weights: Mapping[str, Path | None]
     """Path of each file by name; None for a file that is not downloaded yet."""
     default_detail: float | None = None
-    """Default position of weights with two ends, 0 (fidelity) to 1 (detail)."""
+    """Default of ``--detail``; None if the model does not support it."""
     metadata: Mapping[str, str] | None = None
     """Metadata of weights inside the package."""
     card: Path | None = None
@@ -29,10 +29,10 @@ class ModelInfo:
 
 
 def model_info(name: str) -> ModelInfo | None:
-    """Return what is known of a restorer, or None where none has this name.
+    """Return the description of a restorer, or None if none has this name.
 
     Raises:
-        WeightsError: Weights on this machine are not the published ones.
+        WeightsError: A downloaded file has the wrong size.
     """
     if name in SPANDREL_MODELS:
         return ModelInfo(
@@ -45,7 +45,7 @@ def model_info(name: str) -> ModelInfo | None:
         found = {each: store.find(each) for each in spec.fetched.values()}
         return ModelInfo(name=name, licence=spec.licence, weights=found)
     card_name = Path(spec.packaged_file).with_suffix(".md").name
-    with embedded(spec.packaged_file) as path, embedded(card_name) as card:
+    with bundled_file(spec.packaged_file) as path, bundled_file(card_name) as card:
         metadata = read_metadata(path)
         return ModelInfo(
             name=name,
@@ -62,12 +62,11 @@ def model_rows(info: ModelInfo) -> Iterator[tuple[str, str]]:
     yield "model", info.name
     yield "licence", info.licence
     for name, path in info.weights.items():
-        fetched = f"{name}, fetched when first used" if path is None else str(path)
-        yield "weights", fetched
+        yield "weights", f"{name}, downloaded on first use" if path is None else str(path)
     if info.default_detail is None:
-        yield "--detail", "none: its weights have one end"
+        yield "--detail", "not supported by this model"
     else:
-        yield "--detail", f"0 to 1, {info.default_detail:g} where not given"
+        yield "--detail", f"0 to 1 (default: {info.default_detail:g})"
     for label in ("recipe", "steps"):
         if info.metadata is not None and label in info.metadata:
             yield label, info.metadata[label]

@@ -89,7 +89,7 @@ class LogDisplay:
             return
         self._last_seconds = now
         parts = ", ".join(self._parts(progress, now))
-        say(f"{self._name}{progress.stage}: {parts}", stream=self._stream)
+        print_line(f"{self._name}{progress.stage}: {parts}", stream=self._stream)
 
     def show_download(self, name: str, bytes_here: int, bytes_total: int | None) -> None:
         """Write a line if it is time."""
@@ -97,14 +97,14 @@ class LogDisplay:
         if now - self._last_seconds >= _SECONDS_BETWEEN_LINES:
             self._last_seconds = now
             line = f"downloading {name}: {_megabytes(bytes_here, bytes_total)}"
-            say(line, stream=self._stream)
+            print_line(line, stream=self._stream)
 
     def _parts(self, progress: Progress, now: float) -> list[str]:
         done, total = progress.frames_done, progress.frames_total
-        begun, first = self._first_frame_seconds, self._first_frames
+        start_seconds, first = self._first_frame_seconds, self._first_frames
         speed: list[str] = []
-        if begun is not None and now > begun and done > first:
-            rate = (done - first) / (now - begun)
+        if start_seconds is not None and now > start_seconds and done > first:
+            rate = (done - first) / (now - start_seconds)
             speed.append(f"{rate:.1f} frames/s")
             if total is not None and total > done:
                 speed.append(f"{duration((total - done) / rate)} left")
@@ -117,10 +117,10 @@ def progress_parts(progress: Progress, speed: Iterable[str] = ()) -> list[str]:
     parts = [f"{done} frames" if total is None else f"{done} of {total} frames"]
     if progress.frame_share:
         parts.append(f"{100 * progress.frame_share:.0f} % of the next")
-    return [*parts, *speed, f"{progress.faces_done} faces", *_of_workers(progress)]
+    return [*parts, *speed, f"{progress.faces_done} faces", *_worker_parts(progress)]
 
 
-def _of_workers(progress: Progress) -> list[str]:
+def _worker_parts(progress: Progress) -> list[str]:
     """Return the parts about workers; none if the run has no workers."""
     if progress.workers is None:
         return []
@@ -137,7 +137,7 @@ def _megabytes(bytes_here: int, bytes_total: int | None) -> str:
     return f"{here} MB" if bytes_total is None else f"{here} of {bytes_total / 1e6:.1f} MB"
 
 
-def say(line: str, *, stream: TextIO) -> None:
+def print_line(line: str, *, stream: TextIO) -> None:
     """Write a line; do nothing if the reader has closed the stream."""
     try:
         print(line, file=stream, flush=True)
@@ -147,8 +147,7 @@ def say(line: str, *, stream: TextIO) -> None:
 
 def duration(seconds: float) -> str:
     """Return ``M:SS``, or ``H:MM:SS`` from an hour on."""
-    whole = round(seconds)
-    hours, rest = divmod(whole, 3600)
+    hours, rest = divmod(round(seconds), 3600)
     return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
 
 
@@ -163,7 +162,7 @@ class BarDisplay:
 
     def __init__(self) -> None:
         self._bar: bars.Progress | None = None
-        self._shown = ""
+        self._bar_name = ""
         self._task = bars.TaskID(0)
 
     def __enter__(self) -> Self:
@@ -175,7 +174,7 @@ class BarDisplay:
     def show(self, progress: Progress) -> None:
         """Move the bar of the frames."""
         total = progress.frames_total
-        self._started("frames", _frame_columns).update(
+        self._start("frames", _frame_columns).update(
             self._task,
             description=progress.stage,
             completed=progress.frames_done + progress.frame_share,
@@ -183,25 +182,25 @@ class BarDisplay:
             done=progress.frames_done,
             frames="?" if total is None else total,
             faces=progress.faces_done,
-            workers="".join(f", {part}" for part in _of_workers(progress)),
+            workers="".join(f", {part}" for part in _worker_parts(progress)),
         )
 
     def show_download(self, name: str, bytes_here: int, bytes_total: int | None) -> None:
         """Move the bar of a download."""
-        self._started(name, _download_columns).update(
+        self._start(name, _download_columns).update(
             self._task, description=name, completed=bytes_here, total=bytes_total
         )
 
-    def _started(
-        self, what: str, columns: Callable[[], tuple[bars.ProgressColumn, ...]]
+    def _start(
+        self, name: str, columns: Callable[[], tuple[bars.ProgressColumn, ...]]
     ) -> bars.Progress:
-        if self._bar is None or self._shown != what:
+        if self._bar is None or self._bar_name != name:
             self._stop()
             self._bar = bars.Progress(*columns(), console=Console(stderr=True), transient=True)
-            self._shown = what
+            self._bar_name = name
             self._bar.start()
             self._task = self._bar.add_task(
-                what, total=None, done=0, frames="?", faces=0, workers=""
+                name, total=None, done=0, frames="?", faces=0, workers=""
             )
         return self._bar
 
@@ -273,4 +272,4 @@ class _StderrHandler(logging.Handler):
     """Writes to the current ``sys.stderr``, which a progress bar replaces while it is shown."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        say(self.format(record), stream=sys.stderr)
+        print_line(self.format(record), stream=sys.stderr)

@@ -21,35 +21,36 @@ def summary_lines(report: "RestoreReport", output: Path, wall_seconds: float) ->
     """
     rate = f", {report.frames / wall_seconds:.1f} frames/s" if wall_seconds > 0 else ""
     yield (
-        f"{output}: {_counted(report.frames, 'frame')}, {_counted(report.faces, 'face')} in "
-        f"{_counted(report.tracks, 'track')}, {wall_seconds:.1f} s{rate}"
+        f"{output}: {_count_text(report.frames, 'frame')}, {_count_text(report.faces, 'face')} in "
+        f"{_count_text(report.tracks, 'track')}, {wall_seconds:.1f} s{rate}"
     )
     if report.damaged_packets:
-        damaged = _counted(report.damaged_packets, "damaged packet")
+        damaged = _count_text(report.damaged_packets, "damaged packet")
         yield f"{damaged} in the source; everything else is restored"
     for note in report.notes:
         yield f"note: {note}"
 
 
-def dry_run_lines(told: "Estimate", output: Path) -> Iterator[str]:
+def dry_run_lines(estimate: "Estimate", output: Path) -> Iterator[str]:
     """Yield the lines about a dry run.
 
     Args:
-        told: Result of the dry run.
+        estimate: Result of the dry run.
         output: The file that the run would write.
     """
-    least, most = told.segments
-    segments = _counted(most, "segment") if least == most else f"{least} to {most} segments"
-    about = "" if told.sampled_frames >= told.frames else "about "
+    low, high = estimate.segments
+    segments = _count_text(high, "segment") if low == high else f"{low} to {high} segments"
+    about = "" if estimate.sampled_frames >= estimate.frames else "about "
     yield (
-        f"{output}: {about}{_counted(told.frames, 'frame')}, {about}{_counted(told.faces, 'face')} "
-        f"to restore, {segments}; estimated from {_counted(told.sampled_frames, 'frame')}"
+        f"{output}: {about}{_count_text(estimate.frames, 'frame')}, "
+        f"{about}{_count_text(estimate.faces, 'face')} "
+        f"to restore, {segments}; estimated from {_count_text(estimate.sampled_frames, 'frame')}"
     )
-    yield f"time here: about {duration(told.seconds)}"
-    enough = "" if told.disk_bytes <= told.free_bytes else ": NOT ENOUGH"
+    yield f"time here: about {duration(estimate.seconds)}"
+    enough = "" if estimate.disk_bytes <= estimate.free_bytes else ": NOT ENOUGH"
     yield (
-        f"disk: about {_size(told.disk_bytes)} during the run, half of it for the output; "
-        f"{_size(told.free_bytes)} free{enough}"
+        f"disk: about {_size(estimate.disk_bytes)} during the run, half of it for the output; "
+        f"{_size(estimate.free_bytes)} free{enough}"
     )
 
 
@@ -63,5 +64,5 @@ def _size(size_bytes: int) -> str:
     return f"{size:.1f} TB"
 
 
-def _counted(count: int, noun: str) -> str:
+def _count_text(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

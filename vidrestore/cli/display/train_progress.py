@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Column
 from rich.text import Text
 
-from vidrestore.cli.display.progress_bars import duration, say
+from vidrestore.cli.display.progress_bars import duration, print_line
 
 if TYPE_CHECKING:
     from vidrestore.training.engine.progress import TrainingProgress
@@ -56,8 +56,8 @@ class _Smoothed:
 
     def add(self, terms: Mapping[str, float]) -> None:
         for name, value in terms.items():
-            held = self._means.get(name, value)
-            self._means[name] = held + _NEW_SHARE * (value - held)
+            mean = self._means.get(name, value)
+            self._means[name] = mean + _NEW_SHARE * (value - mean)
 
     def text(self) -> str:
         return ", ".join(f"{name} {value:.3g}" for name, value in self._means.items())
@@ -83,7 +83,7 @@ class TrainingLines:
         self._stream = stream
         self._clock = clock
         self._last_seconds = clock()
-        self._begun: tuple[int, float] | None = None
+        self._first_step: tuple[int, float] | None = None
         self._losses = _Smoothed()
 
     def show(self, progress: "TrainingProgress") -> None:
@@ -91,20 +91,20 @@ class TrainingLines:
         now = self._clock()
         self._losses.add(progress.terms)
         if progress.scores:
-            say(scores_line(progress.step, progress.scores), stream=self._stream)
+            print_line(scores_line(progress.step, progress.scores), stream=self._stream)
         if not progress.terms:
             return
-        if self._begun is None:  # the first step waits for data and compiles kernels
-            self._begun = (progress.step, now)
+        if self._first_step is None:  # the first step waits for data and compiles kernels
+            self._first_step = (progress.step, now)
         if now - self._last_seconds >= _SECONDS_BETWEEN_LINES:
             self._last_seconds = now
-            say(", ".join(self._parts(progress, self._begun, now)), stream=self._stream)
+            print_line(", ".join(self._parts(progress, self._first_step, now)), stream=self._stream)
 
     def _parts(
-        self, progress: "TrainingProgress", begun: tuple[int, float], now: float
+        self, progress: "TrainingProgress", first_step: tuple[int, float], now: float
     ) -> list[str]:
         parts = [f"step {progress.step} of {progress.steps}"]
-        first, since = begun
+        first, since = first_step
         if progress.step > first and now > since:
             rate = (progress.step - first) / (now - since)
             left = (progress.steps - progress.step) / rate
@@ -146,8 +146,8 @@ class TrainingBar:
         """Move the bar; scores of a validation stay above it."""
         self._losses.add(progress.terms)
         if progress.scores:
-            say(scores_line(progress.step, progress.scores), stream=sys.stderr)
-        if self._task is None:  # begun at its step, so that a resumed run has no false rate
+            print_line(scores_line(progress.step, progress.scores), stream=sys.stderr)
+        if self._task is None:  # first_step at its step, so that a resumed run has no false rate
             self._task = self._bar.add_task(
                 progress.stage, total=progress.steps, completed=progress.step, losses=""
             )

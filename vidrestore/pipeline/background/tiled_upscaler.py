@@ -1,4 +1,4 @@
-"""Runs a super-resolution network on pictures of any size, in tiles to bound memory."""
+"""Runs a super-resolution network on images of any size, in tiles to bound memory."""
 
 import time
 import warnings
@@ -13,21 +13,20 @@ from vidrestore.errors import ConfigError, DeviceError, WeightsError
 from vidrestore.media.color.plane_upscale import enlarged_hw
 from vidrestore.pipeline.background.tiles import ALIGN_PX, CONTEXT_PX
 
-_MOST_INPUT_PX = 512
-_MOST_OUTPUT_PX = 1024
+_MAX_INPUT_PX = 512
+_MAX_OUTPUT_PX = 1024
 """Longest sides of a tile at the network's input and output, which bound memory."""
 _TRIAL_HW = (40, 104)
-"""Size of the trial picture: small, and unusual, because networks cache for common sizes."""
+"""Size of the trial image: small, and unusual, because networks cache for common sizes."""
 _HALVED_FROM = 4
-"""Networks from this factor on see the picture at half size where the output is to be smaller than
-they would make it. Old film and television hold less detail than pixels: at full size the network
-would leave it as soft as it is."""
+"""Networks from this factor on get the image at half size if the output is smaller than theirs. Old
+film and television hold less detail than pixels: at full size the network would leave it soft."""
 _TIMED_SECONDS = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SuperResolution:
-    """A network that enlarges or cleans pictures, with its weights, on the CPU in float32."""
+    """A network that upscales or cleans images, with its weights, on the CPU in float32."""
 
     name: str
     """Name from the user: a name from the table, or the path of a file."""
@@ -51,17 +50,17 @@ class SuperResolution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Factors:
-    """How a network with one factor makes pictures with another."""
+    """How a network with one factor makes images of another scale."""
 
     shrink: int
-    """Reduction of the picture before the network."""
+    """Reduction of the image before the network."""
     network: int
     scale: int
-    """Enlargement of the output over the picture."""
+    """Enlargement of the output over the image."""
 
     @staticmethod
     def of(name: str, network: int, scale: int | None) -> "Factors":
-        """Return how a network makes pictures ``scale`` times larger; its own factor where None.
+        """Return how a network enlarges images ``scale`` times; None is its own factor.
 
         Raises:
             ConfigError: It cannot.
@@ -116,9 +115,9 @@ class Upscaler:
         if found.channels_last:
             self._layout = torch.channels_last
             network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        self._tried_out()
+        self._check_precision()
 
-    def _tried_out(self) -> None:
+    def _check_precision(self) -> None:
         """Convert the network to its precision, or to float32 if it does not run in that.
 
         Raises:
@@ -133,7 +132,7 @@ class Upscaler:
             if self.dtype != torch.float32:
                 self.dtype = torch.float32
                 network.float().load_state_dict(exact)
-                self._tried_out()
+                self._check_precision()
                 return
             raise WeightsError(f"{self.name}: this {self.kind} does not run: {error}") from error
         if tuple(result.shape[1:]) != enlarged_hw(_TRIAL_HW, self.scale):
@@ -147,8 +146,8 @@ class Upscaler:
     def tile_side_px(self) -> int:
         """Longest side of a tile's core, in source pixels."""
         factors = self.factors
-        most = _MOST_OUTPUT_PX * factors.shrink // factors.network
-        side = min(_MOST_INPUT_PX, most)
+        largest = _MAX_OUTPUT_PX * factors.shrink // factors.network
+        side = min(_MAX_INPUT_PX, largest)
         return max(ALIGN_PX, side // ALIGN_PX * ALIGN_PX)
 
     @property
@@ -167,7 +166,7 @@ class Upscaler:
             DeviceError: The network overflows in this precision.
             WeightsError: The network overflows in float32.
         """
-        image = _shrunk(rgb_CHW[None].to(self.device), self.factors.shrink)
+        image = _shrink(rgb_CHW[None].to(self.device), self.factors.shrink)
         if not self._found.takes_float32:
             image = image.to(self.dtype)
         with warnings.catch_warnings():
@@ -195,18 +194,18 @@ class Upscaler:
         )
 
     def seconds_for(self, size_hw: tuple[int, int]) -> float:
-        """Measure the time for a picture of this size; if it is short, repeat and take the best."""
-        picture = torch.full((3, *size_hw), 0.5)
+        """Measure the time for an image of this size; if it is short, repeat and take the best."""
+        image = torch.full((3, *size_hw), 0.5)
         fastest, spent = float("inf"), 0.0
         while spent < _TIMED_SECONDS:
             began = time.perf_counter()
-            self.enlarged(picture)
+            self.enlarged(image)
             taken = time.perf_counter() - began
             fastest, spent = min(fastest, taken), spent + taken
         return fastest
 
 
-def _shrunk(image_NCHW: Tensor, times: int) -> Tensor:
+def _shrink(image_NCHW: Tensor, times: int) -> Tensor:
     """Return means over squares of ``times`` pixels; sides are padded with their last pixels."""
     if times == 1:
         return image_NCHW

@@ -1,4 +1,4 @@
-"""Pictures of any size in parts of bounded size, which overlap."""
+"""Splits images of any size into tiles of bounded size, which overlap."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,32 +6,34 @@ from dataclasses import dataclass
 ALIGN_PX = 32
 """Tiles start at multiples of this: of the windows and strides of all usual networks."""
 CONTEXT_PX = 32
-"""Source pixels around a tile that a network sees and whose result is dropped, where nothing more
-is known of it."""
+"""Source pixels around a tile that a network sees and whose result is dropped, if its receptive
+field is unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
-    """A part of a picture, in its pixels; right and bottom exclusive."""
+    """A part of an image, in its pixels; right and bottom exclusive."""
 
     core_xyxy: tuple[int, int, int, int]
-    """What this tile is responsible for."""
-    seen_xyxy: tuple[int, int, int, int]
-    """The core with its surroundings, inside the picture."""
+    """The part of the output that comes from this tile."""
+    padded_xyxy: tuple[int, int, int, int]
+    """The core with its surroundings, inside the image."""
 
     @property
-    def seen_hw(self) -> tuple[int, int]:
+    def padded_hw(self) -> tuple[int, int]:
         """Height and width of what the network sees."""
-        left, top, right, bottom = self.seen_xyxy
+        left, top, right, bottom = self.padded_xyxy
         return bottom - top, right - left
 
 
-def tiles_of(size_hw: tuple[int, int], side_px: int, context_px: int = CONTEXT_PX) -> list[Tile]:
-    """Return tiles whose cores cover a picture once, each at most ``side_px`` on a side."""
+def split_into_tiles(
+    size_hw: tuple[int, int], side_px: int, context_px: int = CONTEXT_PX
+) -> list[Tile]:
+    """Return tiles whose cores cover an image once, each at most ``side_px`` on a side."""
     return [
         Tile(
             core_xyxy=(left, top, right, bottom),
-            seen_xyxy=(
+            padded_xyxy=(
                 max(0, left - context_px),
                 max(0, top - context_px),
                 min(size_hw[1], right + context_px),

@@ -1,7 +1,7 @@
 """``--background``: runs a super-resolution network on the whole frame, and moves the faces.
 
 Networks see upright RGB, coded pixel by coded pixel; rotation, pixel aspect and colour tags stay
-what they are. A tile is treated as a small separate frame: its planes are enlarged by
+unchanged. A tile is treated as a small separate frame: its planes are enlarged by
 interpolation, and the difference to the network's result is added to them. So the bit depth of the
 film is kept, black-and-white film keeps its chroma, and alpha is interpolated.
 """
@@ -25,7 +25,7 @@ from vidrestore.media.color.plane_upscale import (
 )
 from vidrestore.media.color.region_rgb import add_rgb_change, region_sdr_rgb
 from vidrestore.pipeline.background.tiled_upscaler import Upscaler
-from vidrestore.pipeline.background.tiles import Tile, tiles_of
+from vidrestore.pipeline.background.tiles import Tile, split_into_tiles
 from vidrestore.types import (
     Affine,
     DisplayGeometry,
@@ -43,7 +43,7 @@ _INTERLACED = (
     "each frame holds two fields, which enlarging would mix; add --deinterlace frame, or leave out "
     "--background"
 )
-_WORTH_MEASURING_TILES = 8
+_MIN_TILES_TO_MEASURE = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,14 +60,14 @@ class BackgroundCost:
     def line(self, frames: int | None) -> str:
         """Return one line about the cost of ``frames`` frames; None is an unknown number."""
         seconds = self.seconds_per_tile * self.tiles_per_frame
-        counted = f"{_counted(self.tiles_per_frame, 'tile')} a frame"
+        counted = f"{_count_text(self.tiles_per_frame, 'tile')} a frame"
         if frames is not None:
             seconds *= frames
-            counted = f"{counted} x {_counted(frames, 'frame')}"
-        each = "a frame" if frames is None else "in all"
+            counted = f"{counted} x {_count_text(frames, 'frame')}"
+        unit = "a frame" if frames is None else "in all"
         return (
             f"--background {self.name}: {self.seconds_per_tile:.2g} s a tile x {counted}: about "
-            f"{_duration(seconds)} {each} ({self.device})"
+            f"{_duration_text(seconds)} {unit} ({self.device})"
         )
 
 
@@ -112,11 +112,11 @@ class Background:
             if source.index == 0:
                 raise MediaError(f"the film is interlaced: {_INTERLACED}")
             self.interlaced_count += 1
-        frame = self._enlarged_frame(source, keep_chroma=keep_chroma)
-        moved = (self._moved(face, frame) for face in restored.faces)
+        frame = self._upscale_frame(source, keep_chroma=keep_chroma)
+        moved = (self._move_face(face, frame) for face in restored.faces)
         faces = tuple(face for face in moved if face is not None)
         to_enlarged = self._display_to_enlarged()
-        skipped_faces = tuple(_mapped(face, to_enlarged) for face in restored.skipped_faces)
+        skipped_faces = tuple(_map_face(face, to_enlarged) for face in restored.skipped_faces)
         return replace(restored, frame=frame, faces=faces, skipped_faces=skipped_faces)
 
     def cost(self, frames: int | None) -> BackgroundCost | None:
@@ -129,9 +129,9 @@ class Background:
             None if the film has so few tiles that measuring would be a large part of the work.
         """
         tiles = self._tiles(self._source_geometry.coded_hw)
-        if frames is not None and frames * len(tiles) < _WORTH_MEASURING_TILES:
+        if frames is not None and frames * len(tiles) < _MIN_TILES_TO_MEASURE:
             return None
-        largest_hw = max((tile.seen_hw for tile in tiles), key=lambda hw: hw[0] * hw[1])
+        largest_hw = max((tile.padded_hw for tile in tiles), key=lambda hw: hw[0] * hw[1])
         return BackgroundCost(
             name=self.upscaler.name,
             device=str(self.upscaler.device),
@@ -149,7 +149,7 @@ class Background:
             color = source.color
         return replace(large, color=color, interlaced=source.interlaced and self.scale == 1)
 
-    def _enlarged_frame(self, frame: Frame, *, keep_chroma: bool) -> Frame:
+    def _upscale_frame(self, frame: Frame, *, keep_chroma: bool) -> Frame:
         size_hw = enlarged_hw(frame.coded_hw, self.scale)
         planes = [
             np.empty(frame.pixel_format.plane_hw(at, size_hw), plane.dtype)
@@ -157,62 +157,62 @@ class Background:
         ]
         tiles = self._tiles(frame.coded_hw)
         for number, tile in enumerate(tiles, start=1):
-            part = self._enlarged_part(_cut(frame, tile.seen_xyxy), keep_chroma=keep_chroma)
-            _put(planes, part, tile.core_xyxy, tile.seen_xyxy, self.scale)
+            part = self._upscale_tile(_crop(frame, tile.padded_xyxy), keep_chroma=keep_chroma)
+            _copy_core(planes, part, tile.core_xyxy, tile.padded_xyxy, self.scale)
             self._on_share(number / len(tiles))
         for plane in planes:
             plane.flags.writeable = False
         return self._with_stated_color(frame.with_planes(tuple(planes)), frame)
 
     def _tiles(self, size_hw: tuple[int, int]) -> list[Tile]:
-        return tiles_of(size_hw, self.upscaler.tile_side_px, self.upscaler.context_px)
+        return split_into_tiles(size_hw, self.upscaler.tile_side_px, self.upscaler.context_px)
 
-    def _enlarged_part(self, part: Frame, *, keep_chroma: bool) -> Frame:
+    def _upscale_tile(self, part: Frame, *, keep_chroma: bool) -> Frame:
         """Return a small frame enlarged by the network, with an explicit colour matrix."""
         base = enlarged_planes(part, self.scale)
-        wanted = self._network_on(region_sdr_rgb(part, _whole(part)))
-        change = wanted - region_sdr_rgb(base, _whole(base))
+        network_rgb = self._run_network(region_sdr_rgb(part, _full_box(part)))
+        change = network_rgb - region_sdr_rgb(base, _full_box(base))
         planes = [np.array(plane) for plane in base.planes]
-        add_rgb_change(planes, base, _whole(base), change, keep_chroma=keep_chroma)
+        add_rgb_change(planes, base, _full_box(base), change, keep_chroma=keep_chroma)
         return base.with_planes(tuple(planes))
 
-    def _network_on(self, rgb_hwc: FloatArray) -> FloatArray:
+    def _run_network(self, rgb_hwc: FloatArray) -> FloatArray:
         geometry = self._source_geometry
         upright = rgb_hwc[:, ::-1] if geometry.mirrored else rgb_hwc
         upright = np.rot90(upright, k=-geometry.quarter_turns)
-        picture = torch.from_numpy(np.ascontiguousarray(upright)).permute(2, 0, 1)
-        large = self.upscaler.enlarged(picture).permute(1, 2, 0).numpy()
+        image = torch.from_numpy(np.ascontiguousarray(upright)).permute(2, 0, 1)
+        large = self.upscaler.enlarged(image).permute(1, 2, 0).numpy()
         large = np.rot90(large, k=geometry.quarter_turns)
         return np.ascontiguousarray(large[:, ::-1] if geometry.mirrored else large)
 
-    def _moved(self, face: RestoredFace, frame: Frame) -> RestoredFace | None:
+    def _move_face(self, face: RestoredFace, frame: Frame) -> RestoredFace | None:
         """Return ``face`` in the enlarged frame; None if its crop is outside the frame.
 
-        A new crop is cut, because what is pasted is the change from what the frame shows there now.
+        A new crop is cut, because the paste stage adds the change to what the enlarged frame shows.
         """
-        tracked = _mapped(face.aligned.face, self._display_to_enlarged())
-        time_range = aligned(frame, self.geometry, tracked, device=face.restored_chw.device)
-        return None if time_range is None else replace(face, aligned=time_range)
+        tracked = _map_face(face.aligned.face, self._display_to_enlarged())
+        crop = aligned(frame, self.geometry, tracked, device=face.restored_chw.device)
+        return None if crop is None else replace(face, aligned=crop)
 
     def _display_to_enlarged(self) -> Affine:
         scale = float(self.scale)
-        edges_kept = (scale - 1.0) / 2.0
-        coded = np.array([[scale, 0.0, edges_kept], [0.0, scale, edges_kept]])
+        offset = (scale - 1.0) / 2.0
+        coded = np.array([[scale, 0.0, offset], [0.0, scale, offset]])
         to_coded = inverted(self._source_geometry.coded_to_display())
         return composed(composed(to_coded, coded), self.geometry.coded_to_display())
 
 
-def _counted(count: int, noun: str) -> str:
+def _count_text(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _duration(seconds: float) -> str:
+def _duration_text(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.2g} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
-def _mapped(face: TrackedFace, affine: Affine) -> TrackedFace:
+def _map_face(face: TrackedFace, affine: Affine) -> TrackedFace:
     left, top, right, bottom = face.box_xyxy
     corners = np.array([[left, top], [right, bottom]]) @ affine[:, :2].T + affine[:, 2]
     (x0, y0), (x1, y1) = corners.min(axis=0), corners.max(axis=0)
@@ -228,12 +228,12 @@ def _mapped(face: TrackedFace, affine: Affine) -> TrackedFace:
     )
 
 
-def _whole(frame: Frame) -> tuple[int, int, int, int]:
+def _full_box(frame: Frame) -> tuple[int, int, int, int]:
     height, width = frame.coded_hw
     return 0, 0, width, height
 
 
-def _cut(frame: Frame, box_xyxy: tuple[int, int, int, int]) -> Frame:
+def _crop(frame: Frame, box_xyxy: tuple[int, int, int, int]) -> Frame:
     """Return a box of a frame as a frame, with the colour matrix of the whole frame."""
     left, top, right, bottom = box_xyxy
     planes: list[Plane] = []
@@ -249,16 +249,16 @@ def _cut(frame: Frame, box_xyxy: tuple[int, int, int, int]) -> Frame:
     return replace(frame, planes=tuple(planes), color=color)
 
 
-def _put(
+def _copy_core(
     planes: list[Plane],
     part: Frame,
     core_xyxy: tuple[int, int, int, int],
-    seen_xyxy: tuple[int, int, int, int],
+    padded_xyxy: tuple[int, int, int, int],
     scale: int,
 ) -> None:
     """Copy the core of an enlarged part to its place in the planes of the whole frame."""
     left, top, right, bottom = (scale * each for each in core_xyxy)
-    from_x, from_y = scale * seen_xyxy[0], scale * seen_xyxy[1]
+    from_x, from_y = scale * padded_xyxy[0], scale * padded_xyxy[1]
     for at, plane in enumerate(planes):
         is_chroma = part.pixel_format.model == "yuv" and at in (1, 2)
         shift_x, shift_y = part.pixel_format.chroma_shift_xy if is_chroma else (0, 0)
@@ -271,7 +271,7 @@ def _put(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EnlargedSource:
+class UpscaledSource:
     """The source of an enlarged film, as its outputs see it: with the output's size and colour."""
 
     source: Source
@@ -312,12 +312,12 @@ class EnlargedSource:
         return self.source.frames_from(index, timestamp, seek=seek)
 
 
-def refuse_interlaced(info: VideoInfo, *, is_interlaced: bool = False) -> None:
+def reject_interlaced(info: VideoInfo, *, is_interlaced: bool = False) -> None:
     """Refuse interlaced films, whose fields would be mixed by enlarging.
 
     Args:
         info: Description of the film.
-        is_interlaced: Whether its pictures show that it is interlaced.
+        is_interlaced: Whether its frames show that it is interlaced.
 
     Raises:
         MediaError: The film is interlaced.
@@ -325,4 +325,4 @@ def refuse_interlaced(info: VideoInfo, *, is_interlaced: bool = False) -> None:
     if info.field_order in ("top first", "bottom first"):
         raise MediaError(f"{info.path}: interlaced ({info.field_order}): {_INTERLACED}")
     if is_interlaced:
-        raise MediaError(f"{info.path}: interlaced, as its pictures show: {_INTERLACED}")
+        raise MediaError(f"{info.path}: interlaced, as its frames show: {_INTERLACED}")

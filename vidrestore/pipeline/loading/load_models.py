@@ -14,13 +14,17 @@ from vidrestore.faces.detection.detector import Detector
 from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, embedded_mtcnn
 from vidrestore.models.architecture_detection import detect_architecture, refusal
 from vidrestore.models.registry import RESTORERS, RestorerSpec, restorer_spec
-from vidrestore.pipeline.loading.spandrel_models import SPANDREL_MODELS, require_zoo, zoo_restorer
+from vidrestore.pipeline.loading.spandrel_models import (
+    SPANDREL_MODELS,
+    require_spandrel,
+    spandrel_restorer,
+)
 from vidrestore.progress import DownloadCallback, not_shown
 from vidrestore.restore.restorer import Restorer
 from vidrestore.settings import DetectorName
-from vidrestore.weights.bundled import embedded
-from vidrestore.weights.cache import ready, weights_folder
-from vidrestore.weights.license_notice import entry_of_file, warn_non_commercial
+from vidrestore.weights.bundled import bundled_file
+from vidrestore.weights.cache import ensure_local, weights_folder
+from vidrestore.weights.license_notice import entry_for_file, warn_non_commercial
 from vidrestore.weights.load import load_state, load_weights, read_state, read_weights
 from vidrestore.weights.model_options import reject_model_option
 
@@ -51,8 +55,8 @@ def load_restorer(
         device: Device of the network.
         dtype: Requested precision; ``Restorer.dtype`` is the one in use.
         fidelity: CodeFormer's weight, 0 (codebook) to 1 (input); None is its default.
-        detail: Position of weights with two ends, 0 (closest to the film) to 1 (sharpest); None is
-            their default.
+        detail: Interpolation between two sets of weights, 0 (closest to the film) to 1 (sharpest);
+            None is their default.
         on_download: Called with the progress of a download.
 
     Raises:
@@ -63,17 +67,19 @@ def load_restorer(
     """
     if model in SPANDREL_MODELS:
         reject_model_option("detail", detail, model=model)
-        require_zoo(model)
-        path = ready(model, on_progress=partial(on_download, model))
-        return zoo_restorer(read_state(path), path, device=device, dtype=dtype, fidelity=fidelity)
+        require_spandrel(model)
+        path = ensure_local(model, on_progress=partial(on_download, model))
+        return spandrel_restorer(
+            read_state(path), path, device=device, dtype=dtype, fidelity=fidelity
+        )
     if model in RESTORERS:
         reject_model_option("fidelity", fidelity, model=model)
         spec = restorer_spec(model)
         if spec.packaged_file is None:  # known before anything is fetched
             reject_model_option("detail", detail, model=model)
-        return _named(spec, device, dtype, detail, on_download)
+        return _load_named(spec, device, dtype, detail, on_download)
     path = _checkpoint_path(model)
-    if (entry := entry_of_file(path)) is not None:
+    if (entry := entry_for_file(path)) is not None:
         warn_non_commercial(entry, weights_folder())
     weights = read_weights(path, detail=detail)
     state = weights.state
@@ -81,10 +87,10 @@ def load_restorer(
     found = detect_architecture(shapes)
     if found is None:
         if (other := refusal(shapes)) is not None:
-            raise WeightsError(f"{path}: is not a restorer, but {other}")
-        return zoo_restorer(state, path, device=device, dtype=dtype, fidelity=fidelity)
+            raise WeightsError(f"{path}: is not a restorer but {other}")
+        return spandrel_restorer(state, path, device=device, dtype=dtype, fidelity=fidelity)
     reject_model_option("fidelity", fidelity, model=model)
-    parts = _fetched_parts(found.spec, on_download, but=found.part)
+    parts = _fetch_parts(found.spec, on_download, exclude=found.part)
     network = found.spec.build()
     load_state(network.get_submodule(found.part), state, path)
     _load_parts(network, parts)
@@ -100,12 +106,12 @@ def fetch_networks(model: str, *, detector: str, on_download: DownloadCallback) 
     """
     if detector in _RETINAFACE_WEIGHTS:
         weights = _RETINAFACE_WEIGHTS[detector]
-        ready(weights, on_progress=partial(on_download, weights))
+        ensure_local(weights, on_progress=partial(on_download, weights))
     if model in SPANDREL_MODELS:
-        require_zoo(model)
-        ready(model, on_progress=partial(on_download, model))
+        require_spandrel(model)
+        ensure_local(model, on_progress=partial(on_download, model))
     elif model in RESTORERS:
-        _fetched_parts(restorer_spec(model), on_download, but=None)
+        _fetch_parts(restorer_spec(model), on_download, exclude=None)
     else:
         _checkpoint_path(model)
 
@@ -123,30 +129,30 @@ def _checkpoint_path(model: str) -> Path:
     return path
 
 
-def _named(
+def _load_named(
     spec: RestorerSpec,
     device: torch.device,
     dtype: torch.dtype,
     detail: float | None,
     on_download: DownloadCallback,
 ) -> Restorer:
-    parts = _fetched_parts(spec, on_download, but=None)
+    parts = _fetch_parts(spec, on_download, exclude=None)
     network = spec.build()
     if spec.packaged_file is not None:
-        with embedded(spec.packaged_file) as path:
+        with bundled_file(spec.packaged_file) as path:
             detail = load_weights(network, path, detail=detail)
     _load_parts(network, parts)
     return Restorer(network, spec, device=device, dtype=dtype, detail=detail)
 
 
-def _fetched_parts(
-    spec: RestorerSpec, on_download: DownloadCallback, *, but: str | None
+def _fetch_parts(
+    spec: RestorerSpec, on_download: DownloadCallback, *, exclude: str | None
 ) -> dict[str, Path]:
-    """Download missing weights of all parts but ``but``; return the files by the part's path."""
+    """Download missing weights of all parts but ``exclude``; return the files by part."""
     return {
-        part: ready(name, on_progress=partial(on_download, name))
+        part: ensure_local(name, on_progress=partial(on_download, name))
         for part, name in spec.fetched.items()
-        if part != but
+        if part != exclude
     }
 
 
@@ -175,6 +181,6 @@ def load_detector(
         from vidrestore.faces.detection.retinaface_detector import RetinaFaceDetector
 
         weights = _RETINAFACE_WEIGHTS[name]
-        path = ready(weights, on_progress=partial(on_download, weights))
+        path = ensure_local(weights, on_progress=partial(on_download, weights))
         return RetinaFaceDetector(name, path, device=device, config=config)
     raise ConfigError(f"unknown detector {name!r}; choose from: {', '.join(DETECTORS)}")

@@ -10,8 +10,8 @@ from vidrestore.errors import WeightsError
 from vidrestore.models.architecture_detection import detect_architecture
 from vidrestore.models.upscalers.registry import UpscalerSpec, upscaler_of, upscaler_spec
 from vidrestore.pipeline.background.tiled_upscaler import SuperResolution, Upscaler
-from vidrestore.pipeline.loading.spandrel_models import described, supported_dtype
-from vidrestore.weights.bundled import embedded
+from vidrestore.pipeline.loading.spandrel_models import identify_network, supported_dtype
+from vidrestore.weights.bundled import bundled_file
 from vidrestore.weights.load import load_state, load_weights, read_state
 
 _DEFAULT_SCALE = 1
@@ -42,28 +42,28 @@ def load_upscaler(
     if isinstance(background, str):
         spec = upscaler_spec(background)
         network = spec.build()
-        with embedded(spec.packaged_file) as path:
+        with bundled_file(spec.packaged_file) as path:
             load_weights(network, path)
-        found = _ours(spec, network, background)
+        found = _from_table(spec, network, background)
         scale = _DEFAULT_SCALE if scale is None else scale
     else:
-        found = _of_file(background.expanduser())
+        found = _from_file(background.expanduser())
     return Upscaler(found, device=device, dtype=dtype, scale=scale)
 
 
-def _of_file(path: Path) -> SuperResolution:
+def _from_file(path: Path) -> SuperResolution:
     state = read_state(path)
     shapes = {key: tuple(tensor.shape) for key, tensor in state.items()}
     if (spec := upscaler_of(shapes)) is not None:
         network = spec.build()
         load_state(network, state, path)
-        return _ours(spec, network, str(path))
+        return _from_table(spec, network, str(path))
     if (restorer := detect_architecture(shapes)) is not None:
-        raise _for_faces(path, restorer.architecture)
-    found = described(state, path)
+        raise _face_restorer_error(path, restorer.architecture)
+    found = identify_network(state, path)
     kind = found.architecture.name
     if found.purpose == "FaceSR":
-        raise _for_faces(path, kind)
+        raise _face_restorer_error(path, kind)
     if found.purpose not in ("SR", "Restoration"):
         raise WeightsError(
             f"{path}: {kind} does not enlarge pictures ({found.purpose}); name another checkpoint"
@@ -84,19 +84,19 @@ def _of_file(path: Path) -> SuperResolution:
     )
 
 
-def _ours(spec: UpscalerSpec, network: nn.Module, name: str) -> SuperResolution:
+def _from_table(spec: UpscalerSpec, network: nn.Module, name: str) -> SuperResolution:
     return SuperResolution(
         name=name,
         kind=spec.kind,
         factor=spec.factor,
         module=network,
         call=network,
-        supported_dtype=lambda wished: wished,
+        supported_dtype=lambda requested: requested,
         channels_last=True,
         takes_float32=True,
         context_px=spec.context_px,
     )
 
 
-def _for_faces(path: Path, kind: str) -> WeightsError:
+def _face_restorer_error(path: Path, kind: str) -> WeightsError:
     return WeightsError(f"{path}: {kind} restores faces, not whole pictures; use --model {path}")

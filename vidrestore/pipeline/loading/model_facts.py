@@ -9,10 +9,10 @@ from vidrestore.pipeline.stages import Stages
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackgroundFacts:
-    """Facts about the network for the whole picture."""
+    """Facts about the network for whole frames."""
 
     name: str
-    """Of the table, or of the checkpoint's file."""
+    """Name in the table, or of the checkpoint file."""
     kind: str
     scale: int
     interlaced_count: int = 0
@@ -36,7 +36,7 @@ class ModelFacts:
     device: str
     precision: str
     detail: float | None = None
-    """Position of the weights between their two ends; None where they have one."""
+    """Interpolation between the model's two sets of weights; None if it has one."""
     reduced_batch_size: int | None = None
     """Number of faces that fitted into memory; None if a full batch did."""
     background: BackgroundFacts | None = None
@@ -59,7 +59,7 @@ class ModelFacts:
         )
 
     def joined(self, other: "ModelFacts") -> "ModelFacts":
-        """Return the facts of a run that used both networks."""
+        """Return the facts of a run that used the networks of both."""
         fitting = [
             each.reduced_batch_size for each in (self, other) if each.reduced_batch_size is not None
         ]

@@ -75,11 +75,11 @@ class Descriptor(Protocol):
         ...
 
     def __call__(self, image_NCHW: Tensor) -> Tensor:
-        """Run the network on one picture in [0, 1], of any size."""
+        """Run the network on one image in [0, 1], of any size."""
         ...
 
 
-def require_zoo(name: str) -> None:
+def require_spandrel(name: str) -> None:
     """Check that the optional packages are installed, before weights are downloaded.
 
     Raises:
@@ -87,17 +87,17 @@ def require_zoo(name: str) -> None:
     """
     needed = (_SPANDREL, _EXTRA) if name == "codeformer" else (_SPANDREL,)
     for package in needed:
-        if _imported(package) is None:
+        if _import_optional(package) is None:
             raise ConfigError(f"{name} needs the package {package}; install it: {INSTALL}")
 
 
-def described(state: Mapping[str, Tensor], path: Path) -> Descriptor:
+def identify_network(state: Mapping[str, Tensor], path: Path) -> Descriptor:
     """Return the network that ``state``, read from ``path``, belongs to, on the CPU.
 
     Raises:
         WeightsError: spandrel is not installed, or knows no such network.
     """
-    spandrel, extra = _imported(_SPANDREL), _imported(_EXTRA)
+    spandrel, extra = _import_optional(_SPANDREL), _import_optional(_EXTRA)
     if spandrel is None:
         raise WeightsError(
             f"{path}: fits no built-in network; to support many others, run: {INSTALL}"
@@ -105,12 +105,12 @@ def described(state: Mapping[str, Tensor], path: Path) -> Descriptor:
     registry = spandrel.MAIN_REGISTRY.copy()
     if extra is not None:
         registry.add(*extra.EXTRA_REGISTRY)
-    tensors = _bare(state)
+    tensors = _network_tensors(state)
     plus_plus = {key: tensors.pop(key) for key in _plus_plus_keys(tensors)}
     try:
         found = cast(Descriptor, registry.load(tensors))
         if plus_plus:
-            _made_plus_plus(found.model, plus_plus)
+            _convert_to_plus_plus(found.model, plus_plus)
     except spandrel.UnsupportedModelError as error:
         more = "" if extra else f"; to support CodeFormer and some others, run: {INSTALL}"
         raise WeightsError(
@@ -125,19 +125,19 @@ def described(state: Mapping[str, Tensor], path: Path) -> Descriptor:
     return found
 
 
-def supported_dtype(found: Descriptor, wanted: torch.dtype) -> torch.dtype:
-    """Return the precision nearest to ``wanted`` that the network can run in."""
+def supported_dtype(found: Descriptor, requested: torch.dtype) -> torch.dtype:
+    """Return the precision nearest to ``requested`` that the network can run in."""
     supported = {
         torch.float32: True,
         torch.bfloat16: found.supports_bfloat16,
         torch.float16: found.supports_half,
     }
-    if found.architecture.id in _FP32_ONLY or not supported[wanted]:
+    if found.architecture.id in _FP32_ONLY or not supported[requested]:
         return torch.float32
-    return wanted
+    return requested
 
 
-def zoo_restorer(
+def spandrel_restorer(
     state: Mapping[str, Tensor],
     path: Path,
     *,
@@ -156,13 +156,13 @@ def zoo_restorer(
 
     Raises:
         WeightsError: The network is not known, or not a restorer of faces.
-        ConfigError: ``fidelity`` is given for a network that has none.
+        ConfigError: ``fidelity`` is given for a network that does not support it.
     """
-    found = described(state, path)
+    found = identify_network(state, path)
     kind = found.architecture.name
     if found.purpose in ("SR", "Restoration"):
         raise WeightsError(
-            f"{path}: {kind} enlarges or cleans whole pictures, not faces; "
+            f"{path}: {kind} upscales or cleans whole frames, not faces; "
             f"use it with --background {path}"
         )
     fits = found.size_requirements.check(CROP_SIZE_PX, CROP_SIZE_PX) and found.scale == 1
@@ -178,14 +178,14 @@ def zoo_restorer(
         options = {} if fidelity is None else {"weight": fidelity}
     else:
         reject_model_option("fidelity", fidelity, model=kind)
-    network = ZooRestorer(found, options)
+    network = SpandrelRestorer(found, options)
     spec = RestorerSpec(
         build=lambda: network, crop_size_px=CROP_SIZE_PX, licence="that of its publisher"
     )
     return Restorer(network, spec, device=device, dtype=supported_dtype(found, dtype))
 
 
-class ZooRestorer(nn.Module):
+class SpandrelRestorer(nn.Module):
     """A restorer that spandrel has loaded, with the interface of those of the model table."""
 
     def __init__(self, found: Descriptor, options: Mapping[str, float]) -> None:
@@ -200,16 +200,16 @@ class ZooRestorer(nn.Module):
         image = image_NCHW.to(next(self.network.parameters()).dtype)
         if self._signed:
             return RestorerOutput(image=self.network(image, **self._options)[0])
-        # spandrel promises [0, 1], and one picture at a time.
-        pictures = [self._call(each[None] * 0.5 + 0.5) for each in image]
-        return RestorerOutput(image=torch.cat(pictures) * 2.0 - 1.0)
+        # spandrel guarantees [0, 1], and one image at a time.
+        images = [self._call(each[None] * 0.5 + 0.5) for each in image]
+        return RestorerOutput(image=torch.cat(images) * 2.0 - 1.0)
 
 
-def _imported(package: str) -> Any:
+def _import_optional(package: str) -> Any:
     """Return an optional package, or None if it is not installed."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # warnings of PyTorch to programmers
+            warnings.simplefilter("ignore")  # deprecation warnings of PyTorch
             return import_module(package)
     except ModuleNotFoundError as error:
         if error.name != package:
@@ -217,8 +217,8 @@ def _imported(package: str) -> Any:
         return None
 
 
-def _bare(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return only the tensors of the network, without those of its training."""
+def _network_tensors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors of the network, without those for training."""
     prefix = "vqvae."
     if any(key.startswith(prefix) for key in state):  # RestoreFormer, as Lightning saves it
         state = {key.removeprefix(prefix): state[key] for key in state if key.startswith(prefix)}
@@ -231,7 +231,7 @@ def _plus_plus_keys(state: Mapping[str, Tensor]) -> list[str]:
     return [key for key in state if key.startswith(f"decoder.up.{_PLUS_PLUS_LEVEL}.attn.")]
 
 
-def _made_plus_plus(network: Any, state: Mapping[str, Tensor]) -> None:
+def _convert_to_plus_plus(network: Any, state: Mapping[str, Tensor]) -> None:
     """Turn spandrel's RestoreFormer into RestoreFormer++, which spandrel does not have.
 
     RestoreFormer++ (Wang et al. 2023, section 3.3) also attends to the features of the encoder
@@ -247,9 +247,9 @@ def _made_plus_plus(network: Any, state: Mapping[str, Tensor]) -> None:
         if isinstance(module, block):
             module.head_size = _PLUS_PLUS_HEADS
             module.att_size = module.in_channels // _PLUS_PLUS_HEADS
-    network.encoder.register_forward_hook(_with_finer_features)
+    network.encoder.register_forward_hook(_add_finer_features)
 
 
-def _with_finer_features(_encoder: nn.Module, _args: object, output: Any) -> dict[str, Tensor]:
+def _add_finer_features(_encoder: nn.Module, _args: object, output: Any) -> dict[str, Tensor]:
     name = f"block_{_PLUS_PLUS_LEVEL}"
     return {**output, f"{name}_atten": output[name]}

@@ -14,10 +14,10 @@ from vidrestore.models.registry import restorer_spec
 from vidrestore.models.upscalers.compact import CompactUpscaler
 from vidrestore.models.upscalers.registry import upscaler_spec
 from vidrestore.training.tasks.build import read_pretrained
-from vidrestore.weights.bundled import embedded
-from vidrestore.weights.interpolation import packed
+from vidrestore.weights.bundled import bundled_file
+from vidrestore.weights.interpolation import pack
 from vidrestore.weights.load import load_state, load_weights, read_weights
-from vidrestore.weights.metadata import FORMAT_VERSION, ends_metadata
+from vidrestore.weights.metadata import FORMAT_VERSION, interpolation_metadata
 
 EMBEDDED, UNTRAINED, COMPACT = "embedded", "untrained", "compact"
 _FOLDED_PIXELS = 16
@@ -30,7 +30,7 @@ def starting_state(start: str) -> dict[str, Tensor]:
     """Return the weights that a run begins with, on the CPU.
 
     Args:
-        start: ``embedded``, ``untrained``, ``compact`` (as ``state_from_compact`` says), or a
+        start: ``bundled_file``, ``untrained``, ``compact`` (as ``state_from_compact`` says), or a
             file; of files with two ends, the fidelity end.
 
     Raises:
@@ -41,7 +41,7 @@ def starting_state(start: str) -> dict[str, Tensor]:
         file = restorer_spec("lite").packaged_file
         if file is None:
             raise WeightsError("the weights of lite are not in the package")
-        with embedded(file) as path:
+        with bundled_file(file) as path:
             load_state(network, _fidelity_end(path), path)
     elif start == COMPACT:
         return state_from_compact(_compact())
@@ -129,8 +129,8 @@ def write_ends(
         "training_config": json.dumps(config),
     }
     if len(states) == 2:
-        tensors = packed(states["fidelity"], states["detail"])
-        metadata |= ends_metadata(default_detail)
+        tensors = pack(states["fidelity"], states["detail"])
+        metadata |= interpolation_metadata(default_detail)
     else:
         (only,) = states.values()
         tensors = {key: each.to(torch.float16).contiguous() for key, each in only.items()}
@@ -143,7 +143,7 @@ def write_ends(
 
 def _compact() -> CompactUpscaler:
     network = CompactUpscaler()
-    with embedded(upscaler_spec("compact").packaged_file) as path:
+    with bundled_file(upscaler_spec("compact").packaged_file) as path:
         load_weights(network, path)
     return network
 

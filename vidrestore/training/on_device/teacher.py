@@ -13,7 +13,7 @@ from vidrestore.metrics.psnr_ssim import psnr_db
 from vidrestore.models.registry import restorer_spec
 from vidrestore.models.upscalers.realesrgan import RealEsrganFaces
 from vidrestore.training.on_device.data.batches import FaceBatch
-from vidrestore.weights.bundled import embedded
+from vidrestore.weights.bundled import bundled_file
 from vidrestore.weights.load import load_weights
 
 
@@ -55,7 +55,7 @@ def _x4plus(side_px: int) -> nn.Module:
     if file is None:
         raise WeightsError("the weights of realesrgan are not in the package")
     network = RealEsrganFaces(size_px=side_px)
-    with embedded(file) as path:
+    with bundled_file(file) as path:
         load_weights(network, path)
     return network
 
