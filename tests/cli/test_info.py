@@ -199,7 +199,7 @@ def test_of_a_published_model_it_is_told_what_is_to_be_fetched(
     assert main(["info", name]) == 0
     out = capfd.readouterr().out
     assert f"weights   {name}, downloaded on first use" in out
-    assert "--detail  none" in out
+    assert "--detail  not supported" in out
 
     assert main(["info", name, "--json"]) == 0
     found = json.loads(capfd.readouterr().out)
