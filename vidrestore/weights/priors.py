@@ -1,7 +1,7 @@
 """The generative prior inside the package."""
 
 from vidrestore.models.mobile_stylegan.generator import MobileStyleGAN
-from vidrestore.weights.bundled import embedded
+from vidrestore.weights.bundled import bundled_file
 from vidrestore.weights.load import load_weights
 
 MOBILE_STYLEGAN_FILE = "mobile_stylegan.safetensors"
@@ -14,6 +14,6 @@ def load_mobile_stylegan() -> MobileStyleGAN:
         WeightsError: The package's file is damaged.
     """
     network = MobileStyleGAN()
-    with embedded(MOBILE_STYLEGAN_FILE) as path:
+    with bundled_file(MOBILE_STYLEGAN_FILE) as path:
         load_weights(network, path)
     return network.eval().requires_grad_(False)
