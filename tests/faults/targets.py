@@ -60,7 +60,7 @@ def taken_meanwhile(bench: Bench) -> None:
     bench.patch.setattr(publish, "_flush_to_disk", flushed)
     path = bench.clip()
     said = _run(bench, path)
-    assert "was created by something else during the run" in said
+    assert "appeared during the run and was not replaced" in said
     assert "out-1.mkv" in said
     assert target.read_text() == "mine"
     assert len(frames_of(bench.folder / "out-1.mkv")) == 12
@@ -184,7 +184,7 @@ def circle(bench: Bench) -> None:
     path = bench.clip()
     (bench.folder / "a.mkv").symlink_to(bench.folder / "b.mkv")
     (bench.folder / "b.mkv").symlink_to(bench.folder / "a.mkv")
-    bench.restore(path, output="a.mkv").refused("a.mkv: its links form a loop")
+    bench.restore(path, output="a.mkv").refused("a.mkv: its symbolic links form a loop")
     bench.restore(bench.folder / "a.mkv").refused("a.mkv: ")
 
 
@@ -213,7 +213,7 @@ def own_folder(bench: Bench) -> None:
     "removed by the next run for the same target; those of runs that live are not touched",
 )
 def leftovers(bench: Bench) -> None:
-    from vidrestore.storage.temp_files import held
+    from vidrestore.storage.temp_files import locked
 
     path = bench.clip()
     dead = bench.folder / ".out.0123abcd.partial.mkv"
@@ -221,7 +221,7 @@ def leftovers(bench: Bench) -> None:
     other = bench.folder / ".another.0123abcd.partial.mkv"
     for each in (dead, alive, other):
         each.write_text("half a film")
-    with held(alive):
+    with locked(alive):
         _run_well(bench, path)
     assert not dead.exists()
     assert alive.exists()

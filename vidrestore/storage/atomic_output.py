@@ -1,4 +1,4 @@
-"""Atomic output: written under a temporary name beside the target, renamed when complete."""
+"""Atomic output: written under a temporary name next to the target, renamed when complete."""
 
 import errno
 import os
@@ -11,9 +11,14 @@ from pathlib import Path
 
 from vidrestore.errors import MediaError
 from vidrestore.storage.file_errors import file_errors
-from vidrestore.storage.temp_files import held, remove_stale_temp_files, shortened, temporary_for
+from vidrestore.storage.temp_files import (
+    locked,
+    remove_stale_temp_files,
+    temp_path_for,
+    truncated_name,
+)
 
-_LONGEST_NAME_BYTES = 255
+_MAX_NAME_BYTES = 255
 
 
 @dataclass(slots=True)
@@ -22,7 +27,7 @@ class TempOutput:
 
     path: Path
     complete: bool = False
-    """Set when everything is written: only then is the output published."""
+    """Set when everything is written: only then the output gets its name."""
 
 
 def check_target(target: Path, *, source_path: Path | None, overwrite: bool) -> None:
@@ -32,21 +37,21 @@ def check_target(target: Path, *, source_path: Path | None, overwrite: bool) -> 
         MediaError: The target is the source or would replace it, exists, is not a file, or is in
             a folder that does not exist or cannot be written.
     """
-    place = resolved_output_path(target)
-    if source_path is not None and _same_file(place, source_path):
+    resolved = resolved_output_path(target)
+    if source_path is not None and _is_same_file(resolved, source_path):
         raise MediaError(f"{target}: source and output are the same file; choose another with -o")
-    if place.exists() and not (place.is_file() or place.is_dir()):
-        raise MediaError(f"{target}: is neither a file nor a folder; name another with -o")
-    if place.exists() and not overwrite and not _is_empty_folder(place):
-        raise MediaError(f"{target}: already exists; name another with -o, or use --overwrite")
-    if source_path is not None and place.is_dir() and _lies_in(source_path, place):
-        raise MediaError(f"{target}: the source is in this folder; name another with -o")
-    parent = place.parent
+    if resolved.exists() and not (resolved.is_file() or resolved.is_dir()):
+        raise MediaError(f"{target}: neither a file nor a folder; choose another with -o")
+    if resolved.exists() and not overwrite and not _is_empty_folder(resolved):
+        raise MediaError(f"{target}: already exists; choose another with -o, or use --overwrite")
+    if source_path is not None and resolved.is_dir() and _is_in_folder(source_path, resolved):
+        raise MediaError(f"{target}: the source is in this folder; choose another with -o")
+    parent = resolved.parent
     if not parent.is_dir():
         raise MediaError(f"{target}: the folder {parent} does not exist; create it first")
     if not os.access(parent, os.W_OK | os.X_OK):
         raise MediaError(f"{target}: no permission to write in {parent}; choose another with -o")
-    if len(os.fsencode(place.name)) > _LONGEST_NAME_BYTES:
+    if len(os.fsencode(resolved.name)) > _MAX_NAME_BYTES:
         raise MediaError(f"{target}: the name is too long; choose a shorter one with -o")
 
 
@@ -59,16 +64,18 @@ def resolved_output_path(target: Path) -> Path:
     try:
         return target.resolve()
     except (OSError, RuntimeError) as error:
-        raise MediaError(f"{target}: its links form a loop; name another with -o") from error
+        raise MediaError(
+            f"{target}: its symbolic links form a loop; choose another with -o"
+        ) from error
 
 
-def _same_file(place: Path, source: Path) -> bool:
-    if place.exists() and source.exists():
-        return place.samefile(source)
-    return place == resolved_output_path(source)
+def _is_same_file(output: Path, source: Path) -> bool:
+    if output.exists() and source.exists():
+        return output.samefile(source)
+    return output == resolved_output_path(source)
 
 
-def _lies_in(source: Path, folder: Path) -> bool:
+def _is_in_folder(source: Path, folder: Path) -> bool:
     return source.is_file() and resolved_output_path(source).parent.samefile(folder)
 
 
@@ -78,89 +85,88 @@ def _is_empty_folder(path: Path) -> bool:
 
 @contextmanager
 def atomic_file(target: Path, *, overwrite: bool) -> Generator[TempOutput]:
-    """Yield a temporary file beside ``target``; rename it to ``target`` at the end if complete.
+    """Yield a temporary file next to ``target``; rename it to ``target`` at the end if complete.
 
     Args:
         target: Its final name. If it is a link, the file that it points to is replaced.
-        overwrite: Whether to replace a file that was created in the meantime, too.
+        overwrite: Whether to replace a file that was created in the meantime.
 
     Raises:
         MediaError: The folder cannot be written, the disk is full, or the name was taken in the
             meantime; then the output is kept under another name.
     """
-    place = resolved_output_path(target)
-    remove_stale_temp_files(place, target.suffix)
-    pending = TempOutput(temporary_for(place, target.suffix))
+    resolved = resolved_output_path(target)
+    remove_stale_temp_files(resolved, target.suffix)
+    pending = TempOutput(temp_path_for(resolved, target.suffix))
     with file_errors(target, "write"):
         pending.path.touch(exist_ok=False)
     try:
-        with held(pending.path):
+        with locked(pending.path):
             yield pending
             if pending.complete:
-                _publish_file(pending.path, target, place, overwrite=overwrite)
+                _publish_file(pending.path, target, resolved, overwrite=overwrite)
     finally:
         pending.path.unlink(missing_ok=True)
 
 
-def _publish_file(written: Path, target: Path, place: Path, *, overwrite: bool) -> None:
+def _publish_file(written: Path, target: Path, resolved: Path, *, overwrite: bool) -> None:
     with file_errors(target, "write"):
         _flush_to_disk(written)
-        if overwrite or not os.path.lexists(place):
-            written.replace(place)
+        if overwrite or not os.path.lexists(resolved):
+            written.replace(resolved)
             return
-        kept = place.with_name(_free_name(place))
-        written.rename(kept)
+        alternative = resolved.with_name(_free_name(resolved))
+        written.rename(alternative)
     raise MediaError(
-        f"{target}: was created by something else during the run and is left as it is; "
-        f"the output is in {kept}"
+        f"{target}: appeared during the run and was not replaced; the output is {alternative}"
     )
 
 
-def _free_name(place: Path) -> str:
+def _free_name(path: Path) -> str:
     """Return a free name in the same folder: ``film.mkv`` becomes ``film-1.mkv``."""
-    room = _LONGEST_NAME_BYTES - len(os.fsencode(place.suffix)) - len("-999999")
-    stem = shortened(place.stem, room)
-    names = (f"{stem}-{number}{place.suffix}" for number in count(1))
-    return next(name for name in names if not os.path.lexists(place.with_name(name)))
+    max_bytes = _MAX_NAME_BYTES - len(os.fsencode(path.suffix)) - len("-999999")
+    stem = truncated_name(path.stem, max_bytes)
+    names = (f"{stem}-{number}{path.suffix}" for number in count(1))
+    return next(name for name in names if not os.path.lexists(path.with_name(name)))
 
 
 @contextmanager
 def atomic_folder(target: Path) -> Generator[TempOutput]:
-    """Yield a temporary folder beside ``target``; rename it to ``target`` at the end if complete.
+    """Yield a temporary folder next to ``target``; rename it to ``target`` at the end if complete.
 
-    If ``target`` already holds other files, the new ones are moved into it one by one.
+    If ``target`` already contains files, the new ones are moved into it one by one.
 
     Raises:
         MediaError: The folder cannot be written, or the disk is full.
     """
-    place = resolved_output_path(target)
-    remove_stale_temp_files(place, target.suffix)
-    pending = TempOutput(temporary_for(place, target.suffix))
+    resolved = resolved_output_path(target)
+    remove_stale_temp_files(resolved, target.suffix)
+    pending = TempOutput(temp_path_for(resolved, target.suffix))
     with file_errors(target, "write"):
         pending.path.mkdir()
     try:
-        with held(pending.path):
+        with locked(pending.path):
             yield pending
             if pending.complete:
                 with file_errors(target, "write"):
-                    _publish_folder(pending.path, place)
+                    _publish_folder(pending.path, resolved)
     finally:
         shutil.rmtree(pending.path, ignore_errors=True)
 
 
-def _publish_folder(written: Path, place: Path) -> None:
-    if _is_empty_folder(place):
-        place.rmdir()
-    if not place.exists():
-        written.rename(place)
+def _publish_folder(written: Path, target: Path) -> None:
+    if _is_empty_folder(target):
+        target.rmdir()
+    if not target.exists():
+        written.rename(target)
         return
-    moves = {each: place / each.name for each in written.iterdir()}
+    moves = {path: target / path.name for path in written.iterdir()}
     # All or none: check that every file can be replaced before replacing the first.
-    for taken in moves.values():
-        if taken.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(taken))
-    for each, final in moves.items():
-        each.replace(final)
+    for final_path in moves.values():
+        if final_path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(final_path))
+    for path, final_path in moves.items():
+        path.replace(final_path)
 
 
 def _flush_to_disk(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Failures of the system to read or write a file become ``MediaError``."""
+"""Turns errors of the file system into ``MediaError``."""
 
 import errno
 from collections.abc import Generator
@@ -16,7 +16,7 @@ ADVICE = {
     errno.ENOSPC: "no space left on the device; free some, or choose another folder with -o",
     errno.EDQUOT: "the disk quota is used up; free some space, or choose another folder with -o",
     errno.EFBIG: "larger than the file system allows; choose another folder with -o",
-    errno.EISDIR: "is a folder; name a file",
+    errno.EISDIR: "is a folder; choose a file",
     errno.ENOTDIR: "part of this path is not a folder; check the name",
     errno.ENAMETOOLONG: "the name is too long; choose a shorter one with -o",
     errno.EIO: "input/output error; check the disk, or get another copy",

@@ -1,4 +1,4 @@
-"""Whether there is something to read under a name; needs no library."""
+"""Check that a source exists; needs no library."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from vidrestore.errors import MediaError
 
 
 def checked_source(path: Path) -> Path:
-    """Return ``path`` if there is something to read.
+    """Return ``path`` if it is a folder or a file with content.
 
     Raises:
         MediaError: It is missing or empty, or neither a file nor a folder.
@@ -21,7 +21,7 @@ def checked_source(path: Path) -> Path:
     except OSError as error:
         raise MediaError(f"{path}: {error.strerror}; check the name and its permissions") from None
     if not path.is_file():
-        raise MediaError(f"{path}: neither a file nor a folder; name a film")
+        raise MediaError(f"{path}: neither a file nor a folder; choose a video")
     if size == 0:
         raise MediaError(f"{path}: the file is empty; get another copy")
     return path

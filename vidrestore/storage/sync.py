@@ -1,4 +1,4 @@
-"""Written bytes that outlive a power cut."""
+"""Write files so that they survive a power cut."""
 
 import os
 from typing import BinaryIO

@@ -1,8 +1,8 @@
-"""Temporary files that show whether their process lives, and the removal of those of the dead.
+"""Locked temporary files, and the removal of stale ones.
 
-A process that is killed cannot clean up behind itself. So every temporary file is locked while its
-process lives; the system takes the lock away when it ends, however it ends. The next run for the
-same target removes what nobody holds.
+A process that is killed cannot remove its temporary files. So each is locked while its process
+lives; the system releases the lock when the process ends, however it ends. The next run for the
+same target removes the files that are not locked.
 """
 
 import os
@@ -17,68 +17,68 @@ from pathlib import Path
 if sys.platform != "win32":
     import fcntl
 
-_LONGEST_NAME_BYTES = 255
+_MAX_NAME_BYTES = 255
 _TOKEN_BYTES = 4
 _TOKEN = "[0-9a-f]{8}"
 _SPARE_BYTES = len(".12345678.partial.video.")
 
 
-def temporary_for(place: Path, suffix: str) -> Path:
-    """Return a new name beside ``place``, however long its own is.
+def temp_path_for(output: Path, suffix: str) -> Path:
+    """Return a new temporary path next to ``output``; a long name is shortened.
 
     Args:
-        place: Where the output will lie.
-        suffix: Ending of the temporary name, as encoders go by it.
+        output: The path of the output.
+        suffix: Of the temporary name; muxers choose the format by it.
     """
     token = secrets.token_hex(_TOKEN_BYTES)
-    return place.with_name(f"{_beginning(place, suffix)}.{token}.partial{suffix}")
+    return output.with_name(f"{_prefix(output, suffix)}.{token}.partial{suffix}")
 
 
-def shortened(stem: str, room_bytes: int) -> str:
-    """Return as much of a name as fits into some bytes."""
-    return os.fsencode(stem)[:room_bytes].decode(errors="ignore")
+def truncated_name(name: str, max_bytes: int) -> str:
+    """Return the start of a name that fits into ``max_bytes``."""
+    return os.fsencode(name)[:max_bytes].decode(errors="ignore")
 
 
 @contextmanager
-def held(path: Path) -> Generator[None]:
-    """Mark a temporary file or folder that exists as in use, as long as the block runs."""
+def locked(path: Path) -> Generator[None]:
+    """Lock an existing temporary file or folder while the block runs."""
     handle = os.open(path, os.O_RDONLY)
     try:
-        _locked(handle)
+        _lock(handle)
         yield
     finally:
         os.close(handle)
 
 
-def temporary_paths(place: Path, suffix: str) -> list[Path]:
-    """Return the temporary files and folders that exist for an output.
+def temporary_paths(output: Path, suffix: str) -> list[Path]:
+    """Return the existing temporary files and folders of an output.
 
     Raises:
         OSError: The folder of the output cannot be listed.
     """
     name = re.compile(
-        f"{re.escape(_beginning(place, suffix))}\\.{_TOKEN}\\.partial(\\.video)?{re.escape(suffix)}"
+        f"{re.escape(_prefix(output, suffix))}\\.{_TOKEN}\\.partial(\\.video)?{re.escape(suffix)}"
     )
-    return [path for path in place.parent.iterdir() if name.fullmatch(path.name)]
+    return [path for path in output.parent.iterdir() if name.fullmatch(path.name)]
 
 
-def remove_stale_temp_files(place: Path, suffix: str) -> None:
-    """Remove what runs for the same target left when they were killed.
+def remove_stale_temp_files(output: Path, suffix: str) -> None:
+    """Remove the temporary files of killed runs with the same output.
 
-    What cannot be removed stays: it is in nobody's way.
+    Files that cannot be removed stay; they disturb nothing.
     """
     with suppress(OSError):
-        for path in temporary_paths(place, suffix):
+        for path in temporary_paths(output, suffix):
             with suppress(OSError):
-                _remove_unheld(path)
+                _remove_unlocked(path)
 
 
-def _remove_unheld(path: Path) -> None:
+def _remove_unlocked(path: Path) -> None:
     if path.is_symlink():
         return
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK if sys.platform != "win32" else os.O_RDONLY)
     try:
-        if not _locked(handle):
+        if not _lock(handle):
             return
         if path.is_dir():
             shutil.rmtree(path)
@@ -88,8 +88,8 @@ def _remove_unheld(path: Path) -> None:
         os.close(handle)
 
 
-def _locked(handle: int) -> bool:
-    """Lock an open file; False where another process holds it, or none can be locked here."""
+def _lock(handle: int) -> bool:
+    """Lock an open file; return False if another process has locked it, or locking fails."""
     if sys.platform == "win32":
         return False
     try:
@@ -99,6 +99,6 @@ def _locked(handle: int) -> bool:
     return True
 
 
-def _beginning(place: Path, suffix: str) -> str:
-    room = _LONGEST_NAME_BYTES - _SPARE_BYTES - len(os.fsencode(suffix))
-    return f".{shortened(place.stem, room)}"
+def _prefix(output: Path, suffix: str) -> str:
+    max_bytes = _MAX_NAME_BYTES - _SPARE_BYTES - len(os.fsencode(suffix))
+    return f".{truncated_name(output.stem, max_bytes)}"

@@ -30,7 +30,7 @@ def test_every_codec_works_with_its_defaults(codec: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("codec", "largest_hw", "too_large_hw"),
+    ("codec", "max_hw", "too_large_hw"),
     [
         ("h264", (16_384, 64), (16_386, 64)),
         ("h265", (8704, 16_384), (8706, 16_384)),
@@ -38,10 +38,10 @@ def test_every_codec_works_with_its_defaults(codec: str) -> None:
     ],
 )
 def test_pictures_too_large_for_a_codec_are_refused_with_one_that_holds_them(
-    codec: str, largest_hw: tuple[int, int], too_large_hw: tuple[int, int]
+    codec: str, max_hw: tuple[int, int], too_large_hw: tuple[int, int]
 ) -> None:
     settings, pixel_format = EncoderSettings(codec=codec), PLANAR["yuv420p"]
 
-    assert encoder_choice(settings, pixel_format, largest_hw).planar == pixel_format
-    with pytest.raises(MediaError, match=rf"more than {codec} holds.*--codec ffv1"):
+    assert encoder_choice(settings, pixel_format, max_hw).planar == pixel_format
+    with pytest.raises(MediaError, match=rf"above the maximum frame size of {codec}.*--codec ffv1"):
         encoder_choice(settings, pixel_format, too_large_hw)

@@ -8,7 +8,10 @@ from support.clips import Clip, Sound, make_clip, packets_of
 from support.video_copies import frames_of
 
 from vidrestore.errors import ConfigError, MediaError
-from vidrestore.media.output.framemd5 import COMMAND, check_framemd5, write_framemd5
+from vidrestore.media.output.framemd5 import check_framemd5, write_framemd5
+
+COMMAND = ("-map", "0:v:0", "-map", "0:a?", "-c:a", "copy")
+"""Of any ffmpeg: options between ``-i FILE`` and ``-f framemd5 -``."""
 
 
 def by_ffmpeg(film: Path, *options: str) -> list[str]:
@@ -91,7 +94,7 @@ def test_what_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> No
     taken.write_text("mine")
     with pytest.raises(MediaError, match=r"taken\.md5: already exists"):
         check_framemd5(taken, film, tmp_path / "in.mkv", overwrite=False)
-    with pytest.raises(ConfigError, match="name a film with -o"):
+    with pytest.raises(ConfigError, match="choose a video with -o"):
         check_framemd5(tmp_path / "a.md5", tmp_path / "frames", tmp_path, overwrite=False)
     with pytest.raises(ConfigError, match="is a folder"):
         check_framemd5(tmp_path, film, tmp_path / "in.mkv", overwrite=True)

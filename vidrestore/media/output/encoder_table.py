@@ -13,7 +13,7 @@ from vidrestore.settings import (
     same_option,
 )
 
-# Quality, and which formats of samples it has.
+# Profile, from small to large -> its pixel formats.
 DNXHR_FORMATS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "lb": ("yuv422p",),
@@ -30,18 +30,18 @@ class EncoderSpec:
     """One entry of the table of encoders."""
 
     encoders: tuple[str, ...]
-    """FFmpeg's encoders; the later ones for pixel formats that the first does not take."""
+    """FFmpeg's encoders; the later ones for pixel formats that the first does not support."""
     preset_option: str = "preset"
     options: Mapping[str, str]
     needs_even_size: bool = False
     """Whether subsampled chroma demands even sizes (the cropping units of H.264 and H.265)."""
-    smallest_hw: tuple[int, int] = (1, 1)
-    largest_hw: tuple[int, int] | None = None
-    """The encoder's limits on each side; None where there are none that matter."""
-    most_samples: int | None = None
-    """Limit on height times width (of H.265: that of its highest level)."""
+    min_hw: tuple[int, int] = (1, 1)
+    max_hw: tuple[int, int] | None = None
+    """Largest height and width; None without a limit that matters."""
+    max_pixels: int | None = None
+    """Largest height times width (of H.265: that of its highest level)."""
     supports_interlaced_coding: bool = False
-    """Whether interlaced frames are coded as fields; otherwise they are flagged at most."""
+    """Whether interlaced frames are encoded as fields; otherwise they are at most flagged."""
 
 
 # vidrestore/settings/codecs.py has their presets and qualities.
@@ -51,24 +51,24 @@ ENCODERS: Mapping[CodecName, EncoderSpec] = MappingProxyType(
             encoders=("libx264", "libx264rgb"),
             options={},
             needs_even_size=True,
-            largest_hw=(16_384, 16_384),
+            max_hw=(16_384, 16_384),
             supports_interlaced_coding=True,
         ),
         "h265": EncoderSpec(
             encoders=("libx265",),
             options={"x265-params": "log-level=none"},
             needs_even_size=True,
-            most_samples=142_606_336,
+            max_pixels=142_606_336,
         ),
         "av1": EncoderSpec(
             encoders=("libsvtav1",),
             options={},
-            largest_hw=(8704, 16_384),
+            max_hw=(8704, 16_384),
         ),
         "ffv1": EncoderSpec(
             encoders=("ffv1",),
-            # Version 3 with a checksum on every slice: what archives ask for. Of 8 bits, the
-            # range coder takes a quarter less room than Golomb-Rice; more bits always have it.
+            # Version 3 with a checksum on every slice, as archives require it. At 8 bits, files of
+            # the range coder are a quarter smaller than of Golomb-Rice; more bits always use it.
             options={"level": "3", "slicecrc": "1", "g": "1", "coder": "1"},
         ),
         "prores": EncoderSpec(
@@ -81,7 +81,7 @@ ENCODERS: Mapping[CodecName, EncoderSpec] = MappingProxyType(
             encoders=("dnxhd",),
             preset_option="profile",
             options={},
-            smallest_hw=(120, 256),
+            min_hw=(120, 256),
         ),
     }
 )
@@ -89,7 +89,7 @@ ENCODERS: Mapping[CodecName, EncoderSpec] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderSettings:
-    """How a film is encoded."""
+    """How a video is encoded."""
 
     codec: CodecName = same_option(RestoreSettings, "codec")
     crf: float | None = same_option(RestoreSettings, "crf")

@@ -1,4 +1,4 @@
-"""Which encoder and pixel format a film is written in, and FFmpeg's options for it."""
+"""Chooses the encoder and pixel format of a video, and FFmpeg's options for the encoder."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,34 +15,34 @@ from vidrestore.media.output.encoder_table import DNXHR_FORMATS, EncoderSettings
 from vidrestore.settings import CODECS
 from vidrestore.types import PixelFormat
 
-# Slices of FFV1 by number of samples: more of them lose less to damage, and use more threads.
+# Minimum number of pixels -> slices of FFV1: more slices lose less to damage and use more threads.
 _FFV1_SLICES = ((3840 * 2160, 64), (1280 * 720, 24), (640 * 360, 16), (64 * 64, 4))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderChoice:
-    """An encoder and the pixel format it is given."""
+    """An encoder and the pixel format that it is given."""
 
     encoder: str
     name: str
-    """FFmpeg's name of the format, which may be the packed form of ``planar``."""
+    """FFmpeg's name of the format; it may be the packed form of ``planar``."""
     planar: PixelFormat
     loss: Loss
 
 
-# Lists formats with alpha, and opens with them only where it was built so.
-_ALPHA_IN_NAME_ONLY = frozenset({"libx265"})
-# What packs the same samples, for encoders without the planar format.
+# Lists formats with alpha, but not every build can open with them.
+_UNRELIABLE_ALPHA = frozenset({"libx265"})
+# Packed formats of the same samples, for encoders without the planar format.
 _PACKED = {"bgr0": "gbrp", "bgra": "gbrap", "rgb24": "gbrp"}
 
 
 def encoder_choice(
     settings: EncoderSettings, pixel_format: PixelFormat, coded_hw: tuple[int, int]
 ) -> EncoderChoice:
-    """Return the encoder and format that lose nothing of ``pixel_format``, or else least.
+    """Return the encoder and format that lose the least of ``pixel_format``, if possible nothing.
 
     Raises:
-        MediaError: The picture is too large for the codec.
+        MediaError: The frame is too small or too large for the codec.
     """
     spec = settings.spec
     _check_size(settings.codec, spec, coded_hw)
@@ -51,7 +51,7 @@ def encoder_choice(
     for encoder in spec.encoders:
         for offered in av.Codec(encoder, "w").video_formats or ():
             planar = PLANAR.get(_PACKED.get(offered.name, offered.name))
-            if planar is None or (planar.has_alpha and encoder in _ALPHA_IN_NAME_ONLY):
+            if planar is None or (planar.has_alpha and encoder in _UNRELIABLE_ALPHA):
                 continue
             if spec.needs_even_size and _cannot_crop(planar, odd_hw):
                 continue
@@ -64,28 +64,33 @@ def encoder_choice(
                 )
             )
     if settings.codec == "prores" and settings.preset is not None:
-        wide = settings.preset.startswith("4444")
-        choices = [each for each in choices if (each.planar.chroma_shift_xy == (0, 0)) == wide]
+        is_4444 = settings.preset.startswith("4444")
+        choices = [
+            choice for choice in choices if (choice.planar.chroma_shift_xy == (0, 0)) == is_4444
+        ]
     if settings.codec == "dnxhr" and settings.preset is not None:
-        choices = [each for each in choices if each.name in DNXHR_FORMATS[settings.preset]]
+        formats = DNXHR_FORMATS[settings.preset]
+        choices = [choice for choice in choices if choice.name in formats]
     # Of equals, the planar format, which needs no packing.
-    return min(choices, key=lambda each: (each.loss, each.name in _PACKED))
+    return min(choices, key=lambda choice: (choice.loss, choice.name in _PACKED))
 
 
 def _check_size(codec: str, spec: EncoderSpec, coded_hw: tuple[int, int]) -> None:
     height, width = coded_hw
-    least_h, least_w = spec.smallest_hw
-    if height < least_h or width < least_w:
+    min_height, min_width = spec.min_hw
+    if height < min_height or width < min_width:
         raise MediaError(
-            f"pictures of {width}x{height} are smaller than {codec} holds ({least_w}x{least_h}); "
+            f"{width}x{height} is below the minimum frame size of {codec} "
+            f"({min_width}x{min_height}); "
             "use --codec ffv1 or prores"
         )
-    most_h, most_w = spec.largest_hw or coded_hw
-    if height <= most_h and width <= most_w and height * width <= (spec.most_samples or inf):
+    max_height, max_width = spec.max_hw or coded_hw
+    is_within_sides = height <= max_height and width <= max_width
+    if is_within_sides and height * width <= (spec.max_pixels or inf):
         return
-    most = f"{most_w}x{most_h}" if spec.largest_hw else f"{spec.most_samples} samples"
+    limit = f"{max_width}x{max_height}" if spec.max_hw else f"{spec.max_pixels} pixels"
     raise MediaError(
-        f"pictures of {width}x{height} are more than {codec} holds ({most}); use --codec ffv1"
+        f"{width}x{height} is above the maximum frame size of {codec} ({limit}); use --codec ffv1"
     )
 
 
@@ -96,14 +101,14 @@ def _cannot_crop(planar: PixelFormat, odd_hw: tuple[bool, bool]) -> bool:
 
 @cache
 def _ffv1_slices(planar: PixelFormat, coded_hw: tuple[int, int]) -> int | None:
-    """Return how many slices a frame is coded in; None leaves it to the encoder.
+    """Return the number of slices of a frame; None leaves it to the encoder.
 
-    FFmpeg refuses slices that would cut through a sample of chroma, as in odd sizes; which these
-    are is found out by trying.
+    FFmpeg refuses slices that would divide a chroma sample, as in odd sizes; which numbers it
+    refuses is found out by trying.
     """
     area = coded_hw[0] * coded_hw[1]
-    wanted = (count for least, count in _FFV1_SLICES if area >= least)
-    return next((count for count in wanted if _opens_in_slices(count, planar, coded_hw)), None)
+    counts = (count for min_area, count in _FFV1_SLICES if area >= min_area)
+    return next((count for count in counts if _opens_in_slices(count, planar, coded_hw)), None)
 
 
 def _opens_in_slices(count: int, planar: PixelFormat, coded_hw: tuple[int, int]) -> bool:
@@ -121,16 +126,16 @@ def _opens_in_slices(count: int, planar: PixelFormat, coded_hw: tuple[int, int])
 def encoder_options(
     settings: EncoderSettings, planar: PixelFormat, coded_hw: tuple[int, int]
 ) -> dict[str, str]:
-    """Return FFmpeg's options for the encoder of pictures of a size and format."""
+    """Return FFmpeg's options for the encoder of frames of a size and format."""
     spec, codec = settings.spec, CODECS[settings.codec]
     options = dict(spec.options)
     preset = settings.preset or codec.preset
     if settings.codec == "prores" and preset is None:
         preset = "hq" if planar.chroma_shift_xy == (1, 0) else "4444"
     if settings.codec == "dnxhr":
-        # The last in the table that has these samples is the best of them.
-        fitting = [name for name, formats in DNXHR_FORMATS.items() if planar.name in formats]
-        preset = f"dnxhr_{preset or fitting[-1]}"
+        # The last one in the table with this pixel format has the best quality.
+        presets = [name for name, formats in DNXHR_FORMATS.items() if planar.name in formats]
+        preset = f"dnxhr_{preset or presets[-1]}"
     if settings.codec == "ffv1":
         slices = _ffv1_slices(planar, coded_hw)
         if slices is not None:

@@ -9,28 +9,23 @@ import tempfile
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
-
-import ffmpeg
-import imageio_ffmpeg
+from typing import Any
 
 from vidrestore.errors import MediaError
+from vidrestore.media.ffmpeg_program import ffmpeg_input, run_ffmpeg
 from vidrestore.media.input.clock import CopyTimeline
 from vidrestore.media.output.containers import ContainerSpec
 
-_COPY: dict[str, Any] = {"c": "copy", "copy_unknown": None, "loglevel": "error"}
+_COPY: dict[str, Any] = {"c": "copy", "copy_unknown": None}
 
 
 def can_join(source: Path, stream_index: int, spec: ContainerSpec) -> bool:
     """Whether ffmpeg copies a stream of ``source`` into a container; tried on its first second."""
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder) / "trial"
-        wanted = _input(source)[str(stream_index)]
-        try:
-            _run(_output([wanted], trial, spec, {"t": 1}))
-        except ffmpeg.Error:
-            return False
-        return trial.stat().st_size > 0
+        stream = ffmpeg_input(source)[str(stream_index)]
+        error = run_ffmpeg([stream], trial, format=spec.format, t=1, **_COPY)
+        return error is None and trial.stat().st_size > 0
 
 
 def joined(
@@ -59,8 +54,8 @@ def joined(
     Raises:
         MediaError: ffmpeg fails.
     """
-    second = _input(source, **_input_options(clock))
-    streams = [_input(film), *(second[str(index)] for index in stream_indexes)]
+    second = ffmpeg_input(source, **_input_options(clock))
+    streams = [ffmpeg_input(film), *(second[str(index)] for index in stream_indexes)]
     options: dict[str, Any] = {
         "map_metadata": 0,
         "map_chapters": 0,
@@ -74,15 +69,9 @@ def joined(
     if aspect is not None:
         index, ratio = aspect
         options[f"aspect:{index}"] = f"{ratio.numerator}:{ratio.denominator}"
-    command = _output(streams, output, spec, options)
-    try:
-        _run(command)
-    except ffmpeg.Error as error:
-        text: bytes = error.stderr  # pyright: ignore[reportUnknownMemberType]
-        reason = text.decode(errors="replace").strip().splitlines()
-        raise MediaError(
-            f"{output}: ffmpeg could not join the streams: {reason[-1] if reason else 'unknown'}"
-        ) from error
+    error = run_ffmpeg(streams, output, format=spec.format, **options, **_COPY)
+    if error is not None:
+        raise MediaError(f"{output}: ffmpeg could not join the streams: {error}")
 
 
 def _input_options(clock: CopyTimeline) -> dict[str, str]:
@@ -94,23 +83,3 @@ def _input_options(clock: CopyTimeline) -> dict[str, str]:
     if end is not None:
         options["to"] = f"{float(end):.6f}"
     return options
-
-
-def _input(path: Path, **options: str) -> Any:
-    return cast(Any, ffmpeg).input(f"file:{path}", **options)
-
-
-def _output(streams: list[Any], path: Path, spec: ContainerSpec, options: dict[str, Any]) -> Any:
-    return cast(Any, ffmpeg).output(
-        *streams, f"file:{path}", format=spec.format, **options, **_COPY
-    )
-
-
-def _run(command: Any) -> None:
-    cast(Any, ffmpeg).run(
-        command,
-        cmd=imageio_ffmpeg.get_ffmpeg_exe(),
-        capture_stdout=True,
-        capture_stderr=True,
-        overwrite_output=True,
-    )
