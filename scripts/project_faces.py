@@ -49,7 +49,7 @@ def main() -> None:
             with torch.inference_mode():
                 drawn = network.synthesise(styles)[0].clamp(-1, 1).cpu() * 0.5 + 0.5
             psnr_db = -10 * float(torch.log10((drawn - face).square().mean()))
-            distance = meter.distance(face, drawn, detail_px=512.0)
+            distance = meter.distance(face, drawn, resolution_px=512.0)
             print(
                 f"{name}: loss {losses[0]:.3f} to {losses[-1]:.3f}, {psnr_db:.2f} dB, "
                 f"identity {distance:.3f}",

@@ -16,6 +16,7 @@ LAYERS = {
     "lazy_exports": 0,
     "malloc_tuning": 0,
     "prefetch": 0,
+    "sliding_window": 0,
     "progress": 0,
     "settings": 0,
     "stage_timer": 0,

@@ -5,7 +5,7 @@ from support.faces import points_at
 from vidrestore.affine import applied
 from vidrestore.faces.template import (
     TEMPLATE_LANDMARKS_XY,
-    roll_radians,
+    landmark_roll_radians,
     similarity_to_template,
 )
 
@@ -26,7 +26,7 @@ def test_the_map_never_mirrors() -> None:
 
 @pytest.mark.parametrize("roll", [-2.5, -0.4, 0.0, 1.0, 3.0])
 def test_roll_is_how_far_a_face_is_turned_clockwise(roll: float) -> None:
-    assert roll_radians(points_at((50.0, 60.0), roll=roll)) == pytest.approx(roll)
+    assert landmark_roll_radians(points_at((50.0, 60.0), roll=roll)) == pytest.approx(roll)
 
 
 def test_points_in_one_place_are_refused() -> None:

@@ -98,7 +98,7 @@ def test_each_frame_alone_reaches_less_and_never_meets_the_stage(
         raise AssertionError("detail is blended")
 
     assert stages(1.0).reach_frames == stages(0.0).reach_frames + 4
-    monkeypatch.setattr(stages_module, "blended_frames", never)
+    monkeypatch.setattr(stages_module, "blend_frames", never)
     monkeypatch.setattr(stages_module, "denoise_frames", never)
     frames = tracked(3)
     alone = list(stages(0.0).finished(frames))
@@ -118,5 +118,5 @@ def test_invented_lines_flicker_less_when_they_are_blended(monkeypatch: pytest.M
         return float(np.abs(np.diff(lumas, axis=0))[:, 40:90, 40:90].mean())
 
     with_blending = trembling()
-    monkeypatch.setattr(stages_module, "blended_frames", passed_on)
+    monkeypatch.setattr(stages_module, "blend_frames", passed_on)
     assert with_blending < 0.7 * trembling()

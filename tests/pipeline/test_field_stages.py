@@ -21,6 +21,7 @@ from vidrestore.restore.restorer import Restorer
 from vidrestore.settings import RestoreSettings
 from vidrestore.stage_timer import Stopwatch
 from vidrestore.types import (
+    Assessment,
     Detection,
     DisplayGeometry,
     FinishedFace,
@@ -29,7 +30,6 @@ from vidrestore.types import (
     PixelFormat,
     Plane,
     TrackedFace,
-    Verdict,
 )
 
 SIZE_HW = (96, 128)
@@ -201,7 +201,7 @@ def test_a_part_of_a_film_is_woven_as_in_the_whole() -> None:
 
 def told(
     field: Frame,
-    faces: Sequence[tuple[int, tuple[int, int, int, int] | None, Verdict]],
+    faces: Sequence[tuple[int, tuple[int, int, int, int] | None, Assessment]],
 ) -> FinishedFrame:
     points = np.zeros((5, 2), np.float32)
     made = tuple(
@@ -213,7 +213,7 @@ def told(
                 landmarks_xy=points,
                 raw_landmarks_xy=points,
             ),
-            verdict=verdict,
+            assessment=verdict,
             mask_xyxy=mask,
             luma_before=None if mask is None else 100.0 + field.index,
         )
@@ -224,8 +224,8 @@ def told(
 
 def test_what_became_of_a_face_in_both_fields_is_told_once() -> None:
     first, second = FIELDS.split(films(YUV420, top_first=False, count=1))
-    half = Verdict(strength=0.5, reason="too small", identity_similarity=0.4)
-    whole = Verdict(identity_similarity=0.9)
+    half = Assessment(strength=0.5, reason="too small", identity_similarity=0.4)
+    whole = Assessment(identity_similarity=0.9)
 
     (both,) = FIELDS.woven(
         [
@@ -239,7 +239,7 @@ def test_what_became_of_a_face_in_both_fields_is_told_once() -> None:
     assert one.mask_xyxy == (0, 0, 2, 3)
     # The first field is the bottom one: its rows 4 to 7 are 9 to 15; the other's 2 to 5, 4 to 10.
     assert two.mask_xyxy == (10, 4, 24, 16)
-    assert two.verdict == Verdict(strength=0.75, reason="too small", identity_similarity=0.4)
+    assert two.assessment == Assessment(strength=0.75, reason="too small", identity_similarity=0.4)
     assert two.luma_before == 100.5
     assert (five.mask_xyxy, five.luma_before) == (None, None)
     assert (both.shot, both.is_monochrome) == (3, True)

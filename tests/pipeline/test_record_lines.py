@@ -22,7 +22,7 @@ from vidrestore.pipeline.record_lines import (
     record_header,
 )
 from vidrestore.record import RecordReader
-from vidrestore.types import FinishedFace, FinishedFrame, Verdict
+from vidrestore.types import Assessment, FinishedFace, FinishedFrame
 from vidrestore.verify import verify
 
 
@@ -176,7 +176,7 @@ def test_what_became_of_a_face_is_told_as_it_was() -> None:
         faces=(
             FinishedFace(
                 face=face,
-                verdict=Verdict(strength=0.5, reason="turned far", identity_similarity=0.75),
+                assessment=Assessment(strength=0.5, reason="turned far", identity_similarity=0.75),
                 mask_xyxy=(1, 2, 30, 40),
                 luma_before=100.0,
                 # Arithmetic may end a digit beyond.

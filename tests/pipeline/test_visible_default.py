@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from vidrestore.faces.config import DetectorConfig
 from vidrestore.metrics.visibility import edges_and_flat
 from vidrestore.pipeline.loading.load_models import load_detector, load_restorer
-from vidrestore.safeguard.checks import luma_of
+from vidrestore.safeguard.checks import crop_luma
 from vidrestore.training.data.video_crops import aligned_clip
 
 CPU = torch.device("cpu")
@@ -32,15 +32,15 @@ def restored(crop_chw: Tensor, detail: float | None = None) -> Tensor:
 def test_the_default_is_seen_on_a_soft_face(face_chw: Tensor) -> None:
     small = F.interpolate(face_chw[None], (112, 112), mode="area")
     soft = F.interpolate(small, (512, 512), mode="bicubic")[0].clamp(0, 1)
-    edges_before, flat_before = edges_and_flat(luma_of(soft))
-    edges, flat = edges_and_flat(luma_of(restored(soft)))
+    edges_before, flat_before = edges_and_flat(crop_luma(soft))
+    edges, flat = edges_and_flat(crop_luma(restored(soft)))
 
     assert edges > 1.25 * edges_before
     assert flat < 1.25 * flat_before, "edges are to be clear, and skin is not to be rough"
 
 
 def test_detail_goes_from_soft_to_sharp(face_chw: Tensor) -> None:
-    edges = [edges_and_flat(luma_of(restored(face_chw, detail)))[0] for detail in (0.0, 0.5, 1.0)]
+    edges = [edges_and_flat(crop_luma(restored(face_chw, detail)))[0] for detail in (0.0, 0.5, 1.0)]
 
     assert edges == sorted(edges)
     assert edges[2] > 1.05 * edges[0]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vidrestore.errors import ConfigError
 from vidrestore.restore import detail_blending
-from vidrestore.restore.detail_blending import blended_clip, blended_frames
+from vidrestore.restore.detail_blending import blend_clip, blend_frames
 from vidrestore.restore.settings import BlendingConfig
 from vidrestore.types import AlignedFace, AlignedFrame, FloatArray, RestoredFace, RestoredFrame
 from vidrestore.types import TrackedFace as Tracked
@@ -105,7 +105,7 @@ def restored_by_sharpening(pictures: Sequence[FloatArray]) -> list[Pair]:
 
 
 def blended(clip: Sequence[Pair], config: BlendingConfig = CONFIG) -> list[Tensor]:
-    return list(blended_clip(clip, config=config))
+    return list(blend_clip(clip, config=config))
 
 
 def distance(one: Tensor, other: Tensor) -> float:
@@ -144,8 +144,8 @@ def test_detail_that_stays_stays_sharp_in_motion() -> None:
     assert sharpness(blended(clip)[2]) > 0.95 * sharpness(clip[2][1])
 
 
-def unguarded(unlike_hw: FloatArray, _noise: float) -> FloatArray:
-    return np.ones_like(unlike_hw)
+def unguarded(residual_hw: FloatArray, _noise: float) -> FloatArray:
+    return np.ones_like(residual_hw)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_neither_a_blink_nor_a_word_leaves_a_ghost(
         )
 
     assert max(ghosts()) < 0.05
-    monkeypatch.setattr(detail_blending, "likeness", unguarded)
+    monkeypatch.setattr(detail_blending, "similarity_weight", unguarded)
     assert max(ghosts()) > 0.2
 
 
@@ -259,14 +259,14 @@ def flickering(seed: int) -> Pair:
 def test_the_stage_does_to_a_track_what_is_done_to_a_clip_by_what_was_shown() -> None:
     clip = [flickering(k) for k in range(4)]
     frames = [frame_with(at, [(7, each)]) for at, each in enumerate(clip)]
-    done = list(blended_frames(frames, config=CONFIG))
+    done = list(blend_frames(frames, config=CONFIG))
     for found, expected in zip(done, blended(clip), strict=True):
         assert torch.equal(found.faces[0].restored_chw, expected)
 
 
 def test_a_single_picture_stays_as_it_is() -> None:
     only = frame_with(0, [(1, flickering(0)), (2, flickering(1))])
-    (done,) = blended_frames([only], config=CONFIG)
+    (done,) = blend_frames([only], config=CONFIG)
     for before, after in zip(only.faces, done.faces, strict=True):
         assert after.restored_chw is before.restored_chw
 
@@ -274,8 +274,8 @@ def test_a_single_picture_stays_as_it_is() -> None:
 def test_nothing_crosses_a_cut_because_it_ends_the_track() -> None:
     before = [frame_with(at, [(1, flickering(at))]) for at in range(3)]
     after = [frame_with(3 + at, [(2, flickering(3 + at))], shot=1) for at in range(3)]
-    alone = list(blended_frames(after, config=CONFIG))
-    together = list(blended_frames([*before, *after], config=CONFIG))
+    alone = list(blend_frames(after, config=CONFIG))
+    together = list(blend_frames([*before, *after], config=CONFIG))
     for found, expected in zip(together[3:], alone, strict=True):
         assert torch.equal(found.faces[0].restored_chw, expected.faces[0].restored_chw)
 
@@ -288,7 +288,7 @@ def test_each_face_meets_its_own_track_and_not_beyond_a_gap() -> None:
         frame_with(2, []),
         frame_with(3, [(1, pairs[3]), (2, pairs[4])]),
     ]
-    done = list(blended_frames(frames, config=CONFIG))
+    done = list(blend_frames(frames, config=CONFIG))
     assert [each.frame.index for each in done] == [0, 1, 2, 3]
     tracks = [[face.aligned.face.track_id for face in each.faces] for each in done]
     assert tracks == [[1, 2], [2], [], [1, 2]]
@@ -313,7 +313,7 @@ def test_no_more_frames_are_held_than_the_neighbours_to_come() -> None:
             del frame
             most = max(most, sum(each() is not None for each in crops))
 
-    count = sum(1 for _ in blended_frames(frames(), config=CONFIG))
+    count = sum(1 for _ in blend_frames(frames(), config=CONFIG))
     assert count == 10
     assert most <= CONFIG.reach_frames + 1
 
@@ -323,7 +323,7 @@ def test_memory_does_not_grow_with_the_film() -> None:
 
     def peak_bytes(count: int) -> int:
         tracemalloc.start()
-        for _ in blended_clip((one for _ in range(count)), config=CONFIG):
+        for _ in blend_clip((one for _ in range(count)), config=CONFIG):
             pass
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()

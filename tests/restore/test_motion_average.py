@@ -8,7 +8,7 @@ from support.faces import example_pictures
 from torch import Tensor
 
 from vidrestore.restore import motion_average as neighbours
-from vidrestore.restore.motion_average import Sighting, motion_compensated_average, sketch_of
+from vidrestore.restore.motion_average import CropView, make_thumbnail, motion_compensated_average
 
 SIGMA = 0.04
 MOUTH = (slice(None), slice(150, 176), slice(100, 156))
@@ -26,8 +26,8 @@ def noisy(picture: Tensor, seed: int) -> Tensor:
     return (picture + noise).clamp(0, 1)
 
 
-def sighted(crop: Tensor) -> Sighting:
-    return Sighting(crop, sketch_of(crop))
+def sighted(crop: Tensor) -> CropView:
+    return CropView(crop, make_thumbnail(crop))
 
 
 def shifted(picture: Tensor, x: float, y: float) -> Tensor:
@@ -113,6 +113,6 @@ def test_both_devices_average_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     clean = face()
     clip = [sighted(noisy(shifted(clean, 2.0 * k, 0.0), seed=k)) for k in range(3)]
     by_opencv = motion_compensated_average(clip[1], [clip[0], clip[2]])
-    monkeypatch.setattr(neighbours, "_averaged_by_opencv", neighbours._averaged_by_torch)
+    monkeypatch.setattr(neighbours, "_average_by_opencv", neighbours._average_by_torch)
     by_torch = motion_compensated_average(clip[1], [clip[0], clip[2]])
     torch.testing.assert_close(by_opencv, by_torch, atol=0.004, rtol=0)

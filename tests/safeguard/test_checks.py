@@ -17,24 +17,29 @@ from support.safeguards import (
     tracked,
 )
 
-from vidrestore.safeguard.assessment import Reading
-from vidrestore.safeguard.checks import check_occlusion, check_track, lacking, luma_of, yaw_degrees
+from vidrestore.safeguard.checks import (
+    check_occlusion,
+    check_track,
+    crop_luma,
+    quality_deficit,
+    yaw_degrees,
+)
 from vidrestore.safeguard.config import SafeguardConfig
 from vidrestore.safeguard.image_quality import block_edges, effective_resolution_px, noise_sigma
-from vidrestore.types import DisplayGeometry, TrackedFace
+from vidrestore.types import Assessment, DisplayGeometry, TrackedFace
 
 GEOMETRY = DisplayGeometry(coded_hw=(8, 8))
 
 
-def read(crop: Picture) -> Reading:
+def read(crop: Picture) -> Assessment:
     return check_occlusion(aligned_face(crop))
 
 
 def lack(crop: Picture) -> float:
-    return lacking(random_frame(GRAY, (8, 8), index=0), GEOMETRY, aligned_face(crop))
+    return quality_deficit(random_frame(GRAY, (8, 8), index=0), GEOMETRY, aligned_face(crop))
 
 
-def points_reading(face: TrackedFace) -> Reading:
+def points_reading(face: TrackedFace) -> Assessment:
     return check_track(face, SafeguardConfig())
 
 
@@ -44,7 +49,7 @@ def shrunk(picture: np.ndarray, side: int) -> Picture:
 
 
 def test_an_old_face_is_restored_in_full() -> None:
-    assert read(face_crop()) == Reading()
+    assert read(face_crop()) == Assessment()
     assert lack(face_crop()) == 1.0
 
 
@@ -54,8 +59,8 @@ def test_a_face_that_is_sharp_lacks_nothing() -> None:
 
 def test_a_good_face_is_left_alone_as_far_as_is_asked_for() -> None:
     good = replace(tracked(), source_quality=1.0)
-    assert points_reading(good) == Reading(0.0, "already good")
-    assert check_track(good, SafeguardConfig(keep_good=0.0)) == Reading()
+    assert points_reading(good) == Assessment(0.0, "already good")
+    assert check_track(good, SafeguardConfig(keep_good=0.0)) == Assessment()
     assert check_track(good, SafeguardConfig(keep_good=0.25)).strength == pytest.approx(0.75)
 
 
@@ -83,14 +88,14 @@ def test_a_face_half_behind_something_is_left_alone_or_restored_less() -> None:
 def test_what_is_no_upright_face_is_left_alone(crop: Picture) -> None:
     picture = crop if crop.ndim == 3 else np.dstack([0.5 + 0.15 * crop] * 3).clip(0, 1)
 
-    assert read(np.ascontiguousarray(picture)) == Reading(0.0, "occluded")
+    assert read(np.ascontiguousarray(picture)) == Assessment(0.0, "occluded")
 
 
 def test_light_from_one_side_and_faded_contrast_do_not_hide_a_face() -> None:
     side = np.linspace(0.3, 1.0, 512, dtype=np.float32)[None, :, None]
 
-    assert read(face_crop() * side) == Reading()
-    assert read(0.45 + 0.2 * face_crop()) == Reading()
+    assert read(face_crop() * side) == Assessment()
+    assert read(0.45 + 0.2 * face_crop()) == Assessment()
 
 
 def test_a_face_seen_from_the_front_is_taken_and_one_turned_away_is_not() -> None:
@@ -105,7 +110,7 @@ def test_a_three_quarter_face_is_restored_in_full() -> None:
     face = tracked(nose_shift=0.45)
 
     assert yaw_degrees(face.landmarks_xy) == pytest.approx(52, abs=1)
-    assert points_reading(face) == Reading()
+    assert points_reading(face) == Assessment()
 
 
 def test_yaw_does_not_depend_on_how_the_head_is_tilted() -> None:
@@ -117,8 +122,8 @@ def test_yaw_does_not_depend_on_how_the_head_is_tilted() -> None:
 
 
 def test_a_face_that_the_detector_doubts_is_left_alone() -> None:
-    assert points_reading(tracked(score=0.99)) == Reading()
-    assert points_reading(tracked(score=0.68)) == Reading(0.0, "unsure")
+    assert points_reading(tracked(score=0.99)) == Assessment()
+    assert points_reading(tracked(score=0.68)) == Assessment(0.0, "unsure")
 
 
 @pytest.mark.parametrize("side", [96, 128, 192, 256])
@@ -132,7 +137,7 @@ def test_real_detail_is_told_of_pictures_that_were_shrunk(side: int) -> None:
 
 
 def test_noise_does_not_hide_what_a_picture_shows() -> None:
-    plain = luma_of(chw(face_crop()))
+    plain = crop_luma(chw(face_crop()))
     noisy = plain + np.random.default_rng(0).normal(0, 4, plain.shape).astype(np.float32)
 
     assert noise_sigma(noisy) == pytest.approx(4, rel=0.15)
@@ -143,7 +148,7 @@ def test_noise_does_not_hide_what_a_picture_shows() -> None:
 
 
 def test_edges_of_blocks_grow_as_pictures_are_compressed_more() -> None:
-    luma = (luma_of(chw(sharp_crop()))).clip(0, 255).astype(np.uint8)
+    luma = (crop_luma(chw(sharp_crop()))).clip(0, 255).astype(np.uint8)
     excess = [block_edges(luma, origin_xy=(0, 0), max_value=255)]
     for quality in (75, 45, 15):
         _, data = cv2.imencode(".jpg", luma, [cv2.IMWRITE_JPEG_QUALITY, quality])
@@ -156,7 +161,7 @@ def test_edges_of_blocks_grow_as_pictures_are_compressed_more() -> None:
 
 
 def test_blocks_are_found_at_any_bit_depth() -> None:
-    luma = luma_of(chw(face_crop())).clip(0, 255).astype(np.uint8)
+    luma = crop_luma(chw(face_crop())).clip(0, 255).astype(np.uint8)
     _, data = cv2.imencode(".jpg", luma, [cv2.IMWRITE_JPEG_QUALITY, 10])
     coded = np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), dtype=np.uint8)
 

@@ -6,10 +6,14 @@ import pytest
 import torch
 from support.safeguards import Picture, chw, face_crop, other_crop, shut_eyes_crop, shut_mouth_crop
 
-from vidrestore.safeguard.checks import luma_of
-from vidrestore.safeguard.config import IDENTITY, OPENING
+from vidrestore.safeguard.checks import crop_luma
+from vidrestore.safeguard.config import EYE_MOUTH_CHANGE, IDENTITY
 from vidrestore.safeguard.eye_mouth_change import eye_mouth_change
-from vidrestore.safeguard.identity import IdentityMeter, embedded_face_embedding, similarity_of
+from vidrestore.safeguard.identity import (
+    IdentityMeter,
+    distance_to_similarity,
+    embedded_face_embedding,
+)
 from vidrestore.safeguard.image_quality import effective_resolution_px
 
 
@@ -19,16 +23,16 @@ def meter() -> IdentityMeter:
 
 
 def detail(crop: Picture) -> float:
-    return effective_resolution_px(luma_of(chw(crop)), roll_radians=0.0)
+    return effective_resolution_px(crop_luma(chw(crop)), roll_radians=0.0)
 
 
 def distance(meter: IdentityMeter, source: Picture, restored: Picture) -> float:
-    return meter.distance(chw(source), chw(restored), detail_px=detail(source))
+    return meter.distance(chw(source), chw(restored), resolution_px=detail(source))
 
 
 def openings(source: Picture, restored: Picture) -> tuple[float, float]:
-    before, after = luma_of(chw(source)), luma_of(chw(restored))
-    return eye_mouth_change(before, after, detail_px=detail(source))
+    before, after = crop_luma(chw(source)), crop_luma(chw(restored))
+    return eye_mouth_change(before, after, resolution_px=detail(source))
 
 
 def blurred(crop: Picture, sigma: float) -> Picture:
@@ -37,7 +41,7 @@ def blurred(crop: Picture, sigma: float) -> Picture:
 
 def test_the_same_picture_is_the_same_person(meter: IdentityMeter) -> None:
     assert distance(meter, face_crop(), face_crop()) == pytest.approx(0, abs=1e-5)
-    assert similarity_of(0.0) == 1.0
+    assert distance_to_similarity(0.0) == 1.0
 
 
 @pytest.mark.parametrize("sigma", [1.5, 3.0, 5.0])
@@ -57,8 +61,8 @@ def test_another_face_is_caught_in_full_and_half(meter: IdentityMeter) -> None:
 
 
 def test_similarity_is_a_half_where_people_are_parted_and_stays_in_range() -> None:
-    assert similarity_of(0.6) == pytest.approx(0.5)
-    assert similarity_of(9.0) == -1.0
+    assert distance_to_similarity(0.6) == pytest.approx(0.5)
+    assert distance_to_similarity(9.0) == -1.0
 
 
 def test_a_face_gives_the_same_number_every_time(meter: IdentityMeter) -> None:
@@ -70,12 +74,12 @@ def test_a_face_gives_the_same_number_every_time(meter: IdentityMeter) -> None:
 def test_eyes_that_open_are_caught_and_the_mouth_is_not_blamed() -> None:
     eyes, mouth = openings(shut_eyes_crop(), face_crop())
 
-    assert OPENING(eyes) == 0.0
-    assert OPENING(mouth) == 1.0
+    assert EYE_MOUTH_CHANGE(eyes) == 0.0
+    assert EYE_MOUTH_CHANGE(mouth) == 1.0
 
 
 def test_eyes_that_close_are_caught() -> None:
-    assert OPENING(openings(face_crop(), shut_eyes_crop())[0]) < 0.5
+    assert EYE_MOUTH_CHANGE(openings(face_crop(), shut_eyes_crop())[0]) < 0.5
 
 
 def test_a_mouth_that_opens_or_closes_is_caught_and_the_eyes_are_not_blamed() -> None:
@@ -84,8 +88,8 @@ def test_a_mouth_that_opens_or_closes_is_caught_and_the_eyes_are_not_blamed() ->
         (face_crop(), shut_mouth_crop()),
     ):
         eyes, mouth = openings(source, restored)
-        assert OPENING(mouth) < 0.2
-        assert OPENING(eyes) == 1.0
+        assert EYE_MOUTH_CHANGE(mouth) < 0.2
+        assert EYE_MOUTH_CHANGE(eyes) == 1.0
 
 
 def test_sharper_stronger_and_lighter_is_as_open_as_before() -> None:
@@ -95,4 +99,4 @@ def test_sharper_stronger_and_lighter_is_as_open_as_before() -> None:
         np.clip(1.5 * face_crop() - 0.5 * blurred(face_crop(), 4.0), 0, 1),
         np.clip(1.2 * face_crop() + 0.05, 0, 1),
     ):
-        assert [OPENING(each) for each in openings(source, restored)] == [1.0, 1.0]
+        assert [EYE_MOUTH_CHANGE(each) for each in openings(source, restored)] == [1.0, 1.0]

@@ -27,9 +27,9 @@ from vidrestore.safeguard.stage import check_after_restore, check_before_restore
 from vidrestore.types import (
     AlignedFace,
     AlignedFrame,
+    Assessment,
     RestoredFace,
     RestoredFrame,
-    Verdict,
 )
 
 CONFIG = SafeguardConfig()
@@ -47,7 +47,7 @@ def guarded(frames: Sequence[AlignedFrame], config: SafeguardConfig = CONFIG) ->
 
 def restored(frame: AlignedFrame, crop: Picture) -> RestoredFrame:
     faces = (
-        RestoredFace(aligned=each, restored_chw=chw(crop).contiguous(), verdict=each.verdict)
+        RestoredFace(aligned=each, restored_chw=chw(crop).contiguous(), assessment=each.assessment)
         for each in frame.faces
     )
     return RestoredFrame(
@@ -71,7 +71,7 @@ def film(count: int, face: AlignedFace | None = None) -> list[AlignedFrame]:
 def strength_and_reason(frame: AlignedFrame) -> tuple[float, str | None]:
     if frame.skipped_faces:
         return 0.0, frame.skipped_faces[0].skip_reason
-    return frame.faces[0].verdict.strength, frame.faces[0].verdict.reason
+    return frame.faces[0].assessment.strength, frame.faces[0].assessment.reason
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_face_to_be_left_alone_never_reaches_the_restorer(face: AlignedFace, r
 def test_a_face_that_may_be_restored_passes_unchanged() -> None:
     for before, after in zip(film(6), guarded(film(6)), strict=True):
         (face,) = after.faces
-        assert face.verdict == Verdict()
+        assert face.assessment == Assessment()
         assert torch.equal(face.crop_chw, before.faces[0].crop_chw)
 
 
@@ -147,8 +147,8 @@ def test_a_faithful_restorer_is_trusted_and_how_alike_the_faces_are_is_told(
 
     for frame in check_after_restore(frames, meter=meter, config=CONFIG):
         (face,) = frame.faces
-        assert (face.verdict.strength, face.verdict.reason) == (1.0, None)
-        assert face.verdict.identity_similarity == pytest.approx(1.0, abs=1e-3)
+        assert (face.assessment.strength, face.assessment.reason) == (1.0, None)
+        assert face.assessment.identity_similarity == pytest.approx(1.0, abs=1e-3)
 
 
 @pytest.mark.parametrize("blink", [range(16, 20), range(17, 19), range(19, 20)])
@@ -159,7 +159,7 @@ def test_a_restorer_that_opens_closed_eyes_is_refused_there_and_nowhere_else(
     sources = [aligned_frame(at, shut if at in blink else open_) for at in range(36)]
     frames = [restored(each, face_crop()) for each in sources]
 
-    found = [f.faces[0].verdict for f in check_after_restore(frames, meter=meter, config=CONFIG)]
+    found = [f.faces[0].assessment for f in check_after_restore(frames, meter=meter, config=CONFIG)]
     strengths = [each.strength for each in found]
 
     assert max(strengths[at] for at in blink) < 1e-6
@@ -179,7 +179,7 @@ def test_a_restorer_that_makes_another_person_is_refused_to_the_last_frame(
     judged = list(check_after_restore(frames, meter=meter, config=CONFIG))
     assert len(judged) == count
     for frame in judged:
-        verdict = frame.faces[0].verdict
+        verdict = frame.faces[0].assessment
         assert verdict.strength == 0.0
         assert verdict.reason == "identity"
         assert verdict.identity_similarity is not None
@@ -189,14 +189,14 @@ def test_a_restorer_that_makes_another_person_is_refused_to_the_last_frame(
 def test_what_both_stages_found_is_multiplied(meter: IdentityMeter) -> None:
     face = aligned_face(face_crop(), tracked(nose_shift=0.55))
     (before, *_) = frames = guarded(film(5, face))
-    assert 0 < before.faces[0].verdict.strength < 1
+    assert 0 < before.faces[0].assessment.strength < 1
 
     (after, *_) = check_after_restore(
         [restored(each, face_crop()) for each in frames], meter=meter, config=CONFIG
     )
 
-    verdict = after.faces[0].verdict
-    assert verdict.strength == pytest.approx(before.faces[0].verdict.strength)
+    verdict = after.faces[0].assessment
+    assert verdict.strength == pytest.approx(before.faces[0].assessment.strength)
     assert verdict.reason == "turned"
 
 
@@ -213,11 +213,11 @@ def test_a_part_gives_what_the_whole_gives_bit_for_bit(meter: IdentityMeter) -> 
     ]
     made = [face_crop(), 0.6 * face_crop() + 0.4 * other_crop()]
 
-    def verdicts(frames: Sequence[AlignedFrame]) -> dict[int, Verdict | str | None]:
+    def verdicts(frames: Sequence[AlignedFrame]) -> dict[int, Assessment | str | None]:
         passed = (restored(each, made[each.frame.index // 9 % 2]) for each in guarded(frames))
         judged = check_after_restore(passed, meter=meter, config=CONFIG)
         return {
-            each.frame.index: each.faces[0].verdict
+            each.frame.index: each.faces[0].assessment
             if each.faces
             else each.skipped_faces[0].skip_reason
             for each in judged

@@ -1,43 +1,43 @@
-"""Readings along tracks: low ones count in full, change is slow, nothing far away matters."""
+"""Assessments along tracks: low ones count in full, change is slow, nothing far away matters."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
 
-from vidrestore.safeguard.assessment import Reading
-from vidrestore.safeguard.strength_smoothing import Looked, smoothed
+from vidrestore.safeguard.strength_smoothing import smooth_strengths
+from vidrestore.types import Assessment
 
 REACH_FRAMES = 7
 LARGEST_STEP = 1 / 7 + 1e-9
-Readings = Sequence[Mapping[int, Reading]]
+Readings = Sequence[Mapping[int, Assessment]]
 
 
 def of_track(strengths: Sequence[float]) -> Readings:
-    return [{1: Reading(each, "turned")} for each in strengths]
+    return [{1: Assessment(each, "turned")} for each in strengths]
 
 
 def strengths_of(readings: Readings, track: int = 1) -> list[float]:
-    found = smoothed(Looked(at, each) for at, each in enumerate(readings))
-    return [each.readings[track].strength for each in found if track in each.readings]
+    smoothed = [assessments for _, assessments in smooth_strengths(enumerate(readings))]
+    return [each[track].strength for each in smoothed if track in each]
 
 
-def drawn(seed: int, count: int = 80) -> list[dict[int, Reading]]:
+def drawn(seed: int, count: int = 80) -> list[dict[int, Assessment]]:
     """Return two tracks that come and go and are seldom looked at."""
     rng = np.random.default_rng(seed)
-    frames: list[dict[int, Reading]] = []
+    frames: list[dict[int, Assessment]] = []
     for at in range(count):
-        frame: dict[int, Reading] = {}
+        frame: dict[int, Assessment] = {}
         for track in (1, 2):
             if (at // 23 + track) % 3:
                 seen = at % 4 == 0 or at % 23 == 0
                 strength, similarity = (float(each) for each in rng.random(2))
-                frame[track] = Reading(strength, "eyes", similarity if seen else None)
+                frame[track] = Assessment(strength, "eyes", similarity if seen else None)
         frames.append(frame)
     return frames
 
 
-def test_one_low_reading_is_heard_in_full_in_its_own_frame() -> None:
+def test_one_low_assessment_counts_in_full_in_its_own_frame() -> None:
     found = strengths_of(of_track([1.0] * 10 + [0.0] + [1.0] * 10))
 
     assert found[10] == 0.0
@@ -56,48 +56,50 @@ def test_strength_changes_by_no_more_than_a_seventh_a_frame(seed: int) -> None:
     assert np.abs(np.diff(found)).max() <= LARGEST_STEP
 
 
-def test_a_track_that_nothing_speaks_against_is_taken_in_full_without_a_reason() -> None:
-    (*_, last) = smoothed(Looked(at, {1: Reading()}) for at in range(20))
+def test_a_track_that_nothing_limits_is_restored_in_full_without_a_reason() -> None:
+    (*_, (_, last)) = smooth_strengths((index, {1: Assessment()}) for index in range(20))
 
-    assert last.readings[1].strength == pytest.approx(1.0)
-    assert last.readings[1].reason is None
+    assert last[1].strength == pytest.approx(1.0)
+    assert last[1].reason is None
 
 
-def test_the_reason_is_that_of_the_lowest_reading_near_by() -> None:
-    frames: list[dict[int, Reading]] = [{1: Reading(0.9, "turned")} for _ in range(9)]
-    frames[6] = {1: Reading(0.2, "eyes")}
+def test_the_reason_is_that_of_the_lowest_assessment_nearby() -> None:
+    frames: list[dict[int, Assessment]] = [{1: Assessment(0.9, "turned")} for _ in range(9)]
+    frames[6] = {1: Assessment(0.2, "eyes")}
 
-    found = list(smoothed(Looked(at, each) for at, each in enumerate(frames)))
+    found = list(smooth_strengths(enumerate(frames)))
 
-    assert {each.readings[1].reason for each in found} == {"eyes"}
+    assert {each[1].reason for _, each in found} == {"eyes"}
 
 
 def test_a_gap_parts_a_track_and_other_tracks_have_no_say() -> None:
-    before: list[dict[int, Reading]] = [{1: Reading(0.0, "eyes")} for _ in range(6)]
-    after: list[dict[int, Reading]] = [{1: Reading(1.0), 2: Reading(0.0, "eyes")} for _ in range(6)]
+    before: list[dict[int, Assessment]] = [{1: Assessment(0.0, "eyes")} for _ in range(6)]
+    after: list[dict[int, Assessment]] = [
+        {1: Assessment(1.0), 2: Assessment(0.0, "eyes")} for _ in range(6)
+    ]
 
     assert strengths_of([*before, {}, *after]) == pytest.approx([0.0] * 6 + [1.0] * 6)
 
 
 def test_similarity_is_linear_between_the_frames_in_which_it_was_measured() -> None:
-    frames: list[dict[int, Reading]] = [{1: Reading()} for _ in range(6)]
-    frames[0] = {1: Reading(1.0, None, 0.9)}
-    frames[4] = {1: Reading(1.0, None, 0.7)}
+    frames: list[dict[int, Assessment]] = [{1: Assessment()} for _ in range(6)]
+    frames[0] = {1: Assessment(1.0, None, 0.9)}
+    frames[4] = {1: Assessment(1.0, None, 0.7)}
 
-    found = [each.readings[1] for each in smoothed(Looked(0, each) for each in frames)]
+    found = [each[1].identity_similarity for _, each in smooth_strengths(enumerate(frames))]
 
-    assert [each.similarity for each in found] == pytest.approx([0.9, 0.85, 0.8, 0.75, 0.7, 0.7])
+    assert found == pytest.approx([0.9, 0.85, 0.8, 0.75, 0.7, 0.7])
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_nothing_beyond_the_window_matters_bit_for_bit(seed: int) -> None:
     frames = drawn(seed)
-    whole = [each.readings for each in smoothed(Looked(0, each) for each in frames)]
+    whole = [each for _, each in smooth_strengths(enumerate(frames))]
 
     for start, end in ((20, 33), (40, 41), (0, 12), (66, 80)):
         first = max(0, start - REACH_FRAMES)
         part = frames[first : end + REACH_FRAMES]
-        alone = [each.readings for each in smoothed(Looked(0, each) for each in part)]
+        alone = [each for _, each in smooth_strengths(enumerate(part))]
         assert alone[start - first : end - first] == whole[start:end]
 
 
@@ -108,7 +110,7 @@ def test_no_more_than_the_window_is_held() -> None:
         nonlocal taken
         for at in range(50):
             taken = at
-            yield Looked(at, {1: Reading()})
+            yield at, {1: Assessment()}
 
-    for out in smoothed(frames()):
-        assert taken - out.item <= REACH_FRAMES
+    for index, _ in smooth_strengths(frames()):
+        assert taken - index <= REACH_FRAMES

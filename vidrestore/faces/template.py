@@ -29,7 +29,7 @@ def similarity_to_template(landmarks_xy: FloatArray | NDArray[np.float64]) -> Af
     return fit_similarity(landmarks_xy, TEMPLATE_LANDMARKS_XY)
 
 
-def roll_radians(landmarks_xy: FloatArray | NDArray[np.float64]) -> float:
+def landmark_roll_radians(landmarks_xy: FloatArray | NDArray[np.float64]) -> float:
     """Return how far a face is turned clockwise in the picture, in [-pi, pi].
 
     Raises:

@@ -165,7 +165,7 @@ def pasted(
         keep_chroma: Change luma only (black-and-white and tinted shots).
         skipped_faces: Other faces in the frame, which no head's mask may cover.
     """
-    strengths = [config.strength * face.verdict.strength for face in faces]
+    strengths = [config.strength * face.assessment.strength for face in faces]
     if not any(strengths):
         return PasteResult(frame=frame, masks_xyxy=(None,) * len(faces))
     planes = [np.array(plane) for plane in frame.planes]

@@ -16,7 +16,7 @@ from vidrestore.media.fields.split_weave import (
     split_fields,
     weave_fields,
 )
-from vidrestore.types import Box, FinishedFace, FinishedFrame, Frame, Verdict
+from vidrestore.types import Assessment, Box, FinishedFace, FinishedFrame, Frame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,13 +106,13 @@ def _faces_of_both(first: FinishedFrame, second: FinishedFrame) -> Iterator[Fini
 
 
 def _face_of_both(first: FinishedFace, second: FinishedFace) -> FinishedFace:
-    strengths = [each.verdict.strength for each in (first, second)]
-    known = [each.verdict.identity_similarity for each in (first, second)]
+    strengths = [each.assessment.strength for each in (first, second)]
+    known = [each.assessment.identity_similarity for each in (first, second)]
     return FinishedFace(
         face=first.face,
-        verdict=Verdict(
+        assessment=Assessment(
             strength=sum(strengths) / 2,
-            reason=first.verdict.reason or second.verdict.reason,
+            reason=first.assessment.reason or second.assessment.reason,
             identity_similarity=min((each for each in known if each is not None), default=None),
         ),
         mask_xyxy=_union(first.mask_xyxy, second.mask_xyxy),

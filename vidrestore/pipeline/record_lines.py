@@ -161,7 +161,7 @@ def frame_record(finished: FinishedFrame, *, strength: float) -> FrameRecord:
 
 
 def _face_record(finished: FinishedFace, strength: float) -> FaceRecord:
-    face, verdict = finished.face, finished.verdict
+    face, verdict = finished.face, finished.assessment
     left, top, right, bottom = map(float, face.box_xyxy)
     return FaceRecord(
         track=face.track_id,

@@ -157,9 +157,11 @@ class Tally:
         index = finished.source.index
         self.frames += 1
         self.rhythm.add(finished.source.timestamp)
-        faces = [each for each in finished.faces if each.verdict.strength > 0]
+        faces = [each for each in finished.faces if each.assessment.strength > 0]
         self.faces += len(faces)
-        self.reasons.update(each.verdict.reason for each in finished.faces if each.verdict.reason)
+        self.reasons.update(
+            each.assessment.reason for each in finished.faces if each.assessment.reason
+        )
         shot = self._shots.get(finished.shot)
         if shot is None:
             self._shots[finished.shot] = _Span(

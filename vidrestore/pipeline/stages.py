@@ -11,7 +11,7 @@ from vidrestore.faces.config import SmoothingConfig
 from vidrestore.faces.detection.detector import Detector
 from vidrestore.faces.monochrome import mark_monochrome
 from vidrestore.faces.selection import select_faces
-from vidrestore.faces.tracking.landmark_smoothing import smoothed_faces
+from vidrestore.faces.tracking.landmark_smoothing import smooth_tracks
 from vidrestore.faces.tracking.shot_detection import THUMBNAIL_SIDE_PX
 from vidrestore.faces.tracking.tracker import TrackingStart, track_faces
 from vidrestore.media.color.region_rgb import preview_rgb
@@ -21,7 +21,7 @@ from vidrestore.pipeline.background.upscale_frames import Background
 from vidrestore.pipeline.field_stages import FieldMode
 from vidrestore.restore.batching import restored_frames
 from vidrestore.restore.crops import RestoredCrops
-from vidrestore.restore.detail_blending import blended_frames
+from vidrestore.restore.detail_blending import blend_frames
 from vidrestore.restore.restorer import Restorer
 from vidrestore.restore.settings import BlendingConfig, TemporalDenoiseConfig
 from vidrestore.restore.temporal_denoise import denoise_frames
@@ -34,6 +34,7 @@ from vidrestore.stage_timer import Stopwatch
 from vidrestore.types import (
     AlignedFace,
     AlignedFrame,
+    Assessment,
     Box,
     DisplayGeometry,
     FinishedFace,
@@ -43,7 +44,6 @@ from vidrestore.types import (
     RgbView,
     TrackedFace,
     TrackedFrame,
-    Verdict,
 )
 
 _MAX_WAITING_FRAMES = 16
@@ -125,7 +125,7 @@ class Stages:
                 the frames of interest.
         """
         watch = self.stopwatch
-        smoothed = watch.timed("smooth", smoothed_faces(tracked))
+        smoothed = watch.timed("smooth", smooth_tracks(tracked))
         cut = map(self._align, smoothed)
         safeguard = config_from(self.settings, SafeguardConfig)
         if self.meter is not None:
@@ -141,7 +141,7 @@ class Stages:
             max_waiting_frames=_MAX_WAITING_FRAMES,
         )
         if self.settings.steady > 0:
-            blended = blended_frames(restored, config=config_from(self.settings, BlendingConfig))
+            blended = blend_frames(restored, config=config_from(self.settings, BlendingConfig))
             restored = watch.timed("blend", blended)
         if self.meter is not None:
             judged = check_after_restore(restored, meter=self.meter, config=safeguard)
@@ -225,7 +225,7 @@ class Stages:
         finished = [
             FinishedFace(
                 face=face,
-                verdict=Verdict(strength=0.0, reason=face.skip_reason),
+                assessment=Assessment(strength=0.0, reason=face.skip_reason),
                 mask_xyxy=None,
             )
             for face in restored.skipped_faces
@@ -236,10 +236,10 @@ class Stages:
             finished.append(
                 FinishedFace(
                     face=each.aligned.face,
-                    verdict=each.verdict,
+                    assessment=each.assessment,
                     mask_xyxy=masks_xyxy.get(each.aligned.face.track_id),
                     luma_before=before,
-                    luma_after=before + strength * each.verdict.strength * change,
+                    luma_after=before + strength * each.assessment.strength * change,
                 )
             )
         return tuple(sorted(finished, key=lambda each: each.face.track_id))

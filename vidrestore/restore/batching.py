@@ -55,7 +55,7 @@ def _flushed(
                 restored_chw=image,
                 face_mask_hw=None if region is None else region[at],
                 head_hw=None if head is None else head[at],
-                verdict=face.verdict,
+                assessment=face.assessment,
             )
             for at, (face, image) in enumerate(zip(batch, crops.images_nchw, strict=True))
         ]

@@ -1,9 +1,10 @@
-"""A face averaged with what its neighbouring frames show of it: pure functions.
+"""Motion-compensated average of a crop over time: pure functions.
 
-A restorer that brings back detail amplifies what differs from frame to frame, be it noise or the
-traces of a codec, and so makes a face tremble. Averaging along the motion before restoring takes
-that away where it begins, and leaves the restorer more to go by. Motion and likeness are found in
-small pictures, where noise counts little; only the averaging happens at full size.
+A restorer that brings back detail amplifies what differs from frame to frame, be it noise or
+artifacts of a codec, and the face trembles. Averaging along the motion before restoring removes
+such differences at their origin and leaves more for the restorer to work with. Motion and
+similarity are measured in thumbnails, where noise counts little; only the averaging happens at full
+size.
 """
 
 from collections.abc import Sequence
@@ -28,175 +29,179 @@ from vidrestore.types import FloatArray
 from vidrestore.warp import averaged
 
 _SMALL_PX = 128
-_LIGHT_PX = 21
-"""Side of the window that separates a change of light from a change of shape, in small pixels:
-flicker of the film is not motion of the face."""
-_LIKENESS_PX = 5
-"""Side of the window over which two pictures are compared, in small pixels."""
+_BRIGHTNESS_PX = 21
+"""Side of the window that separates a change of brightness from a change of shape, in thumbnail
+pixels: flicker of the film is not motion of the face."""
+_RESIDUAL_PX = 5
+"""Side of the window over which two thumbnails are compared."""
 _FACE = (slice(_SMALL_PX // 4, -_SMALL_PX // 8), slice(_SMALL_PX // 4, -_SMALL_PX // 4))
-"""The part of a crop that is face in every pose: here the noise is measured."""
-_LEAST_NOISE, _MOST_NOISE = 0.6 / 255, 12.0 / 255
-"""Differences of small pictures that count as noise at least and at most: less is rounding, more
-is motion that was not followed."""
-_REPEATED = 0.25 / 255
-"""A neighbour that differs by less on average is the same picture again, as in films shown at
-another rate than they were taken at, and its noise is the same, too; or there is no noise."""
+"""The part of a crop that is face in every pose, in which noise is measured."""
+_MIN_NOISE, _MAX_NOISE = 0.6 / 255, 12.0 / 255
+"""Range of differences between thumbnails that count as noise: less is rounding, more is motion
+that was not followed."""
+_DUPLICATE_RESIDUAL = 0.25 / 255
+"""Mean difference below which a neighbour is a repeated frame, as in films shown at another rate
+than they were shot at. Its noise is the same, so averaging gains nothing."""
 _BAND_ROWS = 32
 _MEAN_OF_RGB = np.full((1, 3), 1 / 3, dtype=np.float32)
 
 
-class Sketch(NamedTuple):
-    """A crop made small."""
+class Thumbnail(NamedTuple):
+    """A crop reduced to 128 px."""
 
     rgb_hwc: FloatArray
     """``(128, 128, 3)`` in [0, 1]."""
-    grey_hw: NDArray[np.uint8]
+    gray_hw: NDArray[np.uint8]
 
 
-class Sighting(NamedTuple):
-    """What one frame shows of a face."""
+class CropView(NamedTuple):
+    """A face in one frame."""
 
     crop_chw: Tensor
     """``(3, S, S)`` float32 RGB in [0, 1]."""
-    sketch: Sketch
+    thumbnail: Thumbnail
 
 
 class Match(NamedTuple):
-    """How a neighbour compares, in small pixels of the frame in question."""
+    """How a neighbour compares, in thumbnail pixels of the current frame."""
 
     flow: Flow
-    lighter_hwc: FloatArray
+    brightness_offset_hwc: FloatArray
     """How much brighter the neighbour is, slowly varying."""
-    unlike_hw: FloatArray
-    """Mean difference beyond that."""
+    residual_hw: FloatArray
+    """Mean of the difference that is left."""
 
 
-def sketch_of(crop_chw: Tensor) -> Sketch:
-    """Return ``(3, S, S)`` RGB in [0, 1] made small."""
+def make_thumbnail(crop_chw: Tensor) -> Thumbnail:
+    """Return the thumbnail of ``(3, S, S)`` RGB in [0, 1]."""
     small = averaged(crop_chw, (_SMALL_PX, _SMALL_PX)).permute(1, 2, 0)
     rgb = np.ascontiguousarray(small.float().cpu().numpy())
-    return Sketch(rgb, luma_levels(rgb))
+    return Thumbnail(rgb, luma_levels(rgb))
 
 
 def motion_compensated_average(
-    here: Sighting,
-    nearest: Sequence[Sighting],
-    farther: Sequence[Sighting] = (),
+    current: CropView,
+    adjacent: Sequence[CropView],
+    distant: Sequence[CropView] = (),
     *,
     strength: float = 1.0,
 ) -> Tensor:
-    """Return a crop averaged with its neighbours, moved to where it shows the same.
+    """Return a crop averaged with its neighbours, which are moved onto it first.
 
-    A neighbour counts where it differs by no more than the noise does, and less the more it
-    differs: a blink, a word or a hand before the face stays what it is in its own frame, and so
-    do the light and all that moves too fast to be followed.
+    A neighbour has full weight where it differs by no more than noise, and less the more it
+    differs. So a blink, a word or a hand before the face stays as it is in its own frame, and so do
+    brightness and whatever moves too fast to be followed.
 
     Args:
-        here: The frame in question.
-        nearest: Those beside it, which also tell how much noise there is.
-        farther: Those beyond.
-        strength: Weight of a neighbour that shows the same; 1 is the frame's own.
+        current: The frame to average.
+        adjacent: The frames next to it, in which noise is measured, too.
+        distant: Frames further away.
+        strength: Weight of a neighbour without differences; the frame itself has 1.
 
     Returns:
-        ``(3, S, S)`` on the crop's device; the crop itself where nothing is to be added.
+        ``(3, S, S)`` on the crop's device; the crop itself if nothing is added.
     """
     if strength == 0.0:
-        return here.crop_chw
-    compared = [
-        [(other, _matched(here.sketch, other.sketch)) for other in others]
-        for others in (nearest, farther)
+        return current.crop_chw
+    pairs = [
+        [(other, _match(current.thumbnail, other.thumbnail)) for other in others]
+        for others in (adjacent, distant)
     ]
-    near, far = ([each for each in pairs if not _is_repeated(each[1])] for pairs in compared)
+    near, far = ([pair for pair in side if not _is_duplicate(pair[1])] for side in pairs)
     neighbours = [*near, *far]
     if not neighbours:
-        return here.crop_chw
-    noise = usual_difference([match for _, match in near or far])
-    noise = min(max(noise, _LEAST_NOISE), _MOST_NOISE)
+        return current.crop_chw
+    noise = median_residual([match for _, match in near or far])
+    noise = min(max(noise, _MIN_NOISE), _MAX_NOISE)
     matches = [match for _, match in neighbours]
-    weights = [likeness(match.unlike_hw, noise) * np.float32(strength) for match in matches]
-    whole = np.ones_like(weights[0])
+    weights = [
+        similarity_weight(match.residual_hw, noise) * np.float32(strength) for match in matches
+    ]
+    weight_sum = np.ones_like(weights[0])
     for weight in weights:
-        whole += weight
-    shares = [np.asarray(weight / whole, dtype=np.float32) for weight in weights]
-    light = np.zeros_like(here.sketch.rgb_hwc)
-    for match, share in zip(matches, shares, strict=True):
-        light += share[:, :, None] * match.lighter_hwc
-    averaging = _averaged_by_opencv if here.crop_chw.device.type == "cpu" else _averaged_by_torch
+        weight_sum += weight
+    ratios = [np.asarray(weight / weight_sum, dtype=np.float32) for weight in weights]
+    brightness_offset = np.zeros_like(current.thumbnail.rgb_hwc)
+    for match, ratio in zip(matches, ratios, strict=True):
+        brightness_offset += ratio[:, :, None] * match.brightness_offset_hwc
+    averaging = _average_by_opencv if current.crop_chw.device.type == "cpu" else _average_by_torch
     flows = [match.flow for match in matches]
     crops = [other.crop_chw for other, _ in neighbours]
-    return averaging(here.crop_chw, crops, flows, shares, light)
+    return averaging(current.crop_chw, crops, flows, ratios, brightness_offset)
 
 
-def compared(here: Sketch, other: Sketch, flow: Flow) -> Match:
-    """Return how a neighbour, moved by ``flow``, differs from the frame in question."""
-    apart = displaced(other.rgb_hwc, flow) - here.rgb_hwc
-    lighter = np.asarray(cv2.blur(apart, (_LIGHT_PX, _LIGHT_PX)), dtype=np.float32)
-    beyond = cv2.transform(cv2.absdiff(apart, lighter), _MEAN_OF_RGB)
-    unlike = np.asarray(cv2.blur(beyond, (_LIKENESS_PX, _LIKENESS_PX)), dtype=np.float32)
-    return Match(flow, lighter, unlike)
+def compare(current: Thumbnail, other: Thumbnail, flow: Flow) -> Match:
+    """Return how a neighbour, moved by ``flow``, differs from the current frame."""
+    difference = displaced(other.rgb_hwc, flow) - current.rgb_hwc
+    offset = np.asarray(cv2.blur(difference, (_BRIGHTNESS_PX, _BRIGHTNESS_PX)), dtype=np.float32)
+    residual = cv2.transform(cv2.absdiff(difference, offset), _MEAN_OF_RGB)
+    smooth = np.asarray(cv2.blur(residual, (_RESIDUAL_PX, _RESIDUAL_PX)), dtype=np.float32)
+    return Match(flow, offset, smooth)
 
 
-def usual_difference(matches: Sequence[Match]) -> float:
+def median_residual(matches: Sequence[Match]) -> float:
     """Return the median difference of frames that show the same face, in [0, 1]."""
-    return float(np.median(np.stack([match.unlike_hw[_FACE] for match in matches])))
+    return float(np.median(np.stack([match.residual_hw[_FACE] for match in matches])))
 
 
-def likeness(unlike_hw: FloatArray, noise: float) -> FloatArray:
+def similarity_weight(residual_hw: FloatArray, noise: float) -> FloatArray:
     """Return 1 where the difference is at most ``noise``, 0.6 at twice that, 0.01 at four times."""
-    excess = np.maximum(0.0, unlike_hw / noise - 1.0)
+    excess = np.maximum(0.0, residual_hw / noise - 1.0)
     return np.exp(-0.5 * excess**2).astype(np.float32)
 
 
-def _matched(here: Sketch, other: Sketch) -> Match:
-    return compared(here, other, dense_flow(here.grey_hw, other.grey_hw, quick=True))
+def _match(current: Thumbnail, other: Thumbnail) -> Match:
+    return compare(current, other, dense_flow(current.gray_hw, other.gray_hw, quick=True))
 
 
-def _is_repeated(match: Match) -> bool:
-    return float(match.unlike_hw[_FACE].mean()) < _REPEATED
+def _is_duplicate(match: Match) -> bool:
+    return float(match.residual_hw[_FACE].mean()) < _DUPLICATE_RESIDUAL
 
 
-def _averaged_by_opencv(
+def _average_by_opencv(
     crop_chw: Tensor,
     others: Sequence[Tensor],
     flows: Sequence[Flow],
-    shares: Sequence[FloatArray],
-    light_hwc: FloatArray,
+    ratios: Sequence[FloatArray],
+    brightness_offset_hwc: FloatArray,
 ) -> Tensor:
-    """Add to a crop its share of the neighbours, less the light that they have and it has not.
+    """Add the neighbours by their ratios, without their difference in brightness.
 
-    In bands of rows, which stay in the processor's cache from one step to the next.
+    Works in bands of rows, which stay in the processor's cache from one step to the next.
     """
-    here, pictures = _hwc(crop_chw), [_hwc(other) for other in others]
-    size_hw = here.shape[:2]
+    current, pictures = _hwc(crop_chw), [_hwc(other) for other in others]
+    size_hw = current.shape[:2]
     places = [places_shown(flow, size_hw) for flow in flows]
-    wholes = [_enlarged(share, size_hw) for share in shares]
-    total = np.subtract(here, _enlarged(light_hwc, size_hw))
+    ratios_large = [_enlarge(ratio, size_hw) for ratio in ratios]
+    total = np.subtract(current, _enlarge(brightness_offset_hwc, size_hw))
     for top in range(0, size_hw[0], _BAND_ROWS):
         rows = slice(top, top + _BAND_ROWS)
-        for picture, (x, y), share in zip(pictures, places, wholes, strict=True):
-            apart = cv2.subtract(sampled(picture, x[rows], y[rows]), here[rows])
-            cv2.accumulateProduct(apart, cv2.merge([share[rows]] * 3), total[rows])
+        for picture, (x, y), ratio in zip(pictures, places, ratios_large, strict=True):
+            difference = cv2.subtract(sampled(picture, x[rows], y[rows]), current[rows])
+            cv2.accumulateProduct(difference, cv2.merge([ratio[rows]] * 3), total[rows])
     return torch.from_numpy(total.clip(0.0, 1.0, out=total)).permute(2, 0, 1)
 
 
-def _averaged_by_torch(
+def _average_by_torch(
     crop_chw: Tensor,
     others: Sequence[Tensor],
     flows: Sequence[Flow],
-    shares: Sequence[FloatArray],
-    light_hwc: FloatArray,
+    ratios: Sequence[FloatArray],
+    brightness_offset_hwc: FloatArray,
 ) -> Tensor:
-    """Do the same on the crop's device."""
+    """Do the same as ``_average_by_opencv`` on the crop's device."""
     size_hw = (crop_chw.shape[1], crop_chw.shape[2])
-    light = torch.from_numpy(_enlarged(light_hwc, size_hw)).to(crop_chw.device)
-    total = crop_chw - light.permute(2, 0, 1)
-    for other, flow, share in zip(others, flows, shares, strict=True):
-        apart = sampled_by_torch(other, *places_shown(flow, size_hw)) - crop_chw
-        total += apart * torch.from_numpy(_enlarged(share, size_hw)).to(crop_chw.device)
+    brightness_offset = torch.from_numpy(_enlarge(brightness_offset_hwc, size_hw)).to(
+        crop_chw.device
+    )
+    total = crop_chw - brightness_offset.permute(2, 0, 1)
+    for other, flow, ratio in zip(others, flows, ratios, strict=True):
+        difference = sampled_by_torch(other, *places_shown(flow, size_hw)) - crop_chw
+        total += difference * torch.from_numpy(_enlarge(ratio, size_hw)).to(crop_chw.device)
     return total.clamp_(0.0, 1.0)
 
 
-def _enlarged(small: FloatArray, size_hw: tuple[int, int]) -> FloatArray:
+def _enlarge(small: FloatArray, size_hw: tuple[int, int]) -> FloatArray:
     large = cv2.resize(small, size_hw[::-1], interpolation=cv2.INTER_LINEAR)
     return np.asarray(large, dtype=np.float32)
 

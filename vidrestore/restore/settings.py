@@ -8,12 +8,12 @@ from vidrestore.settings import RestoreSettings, check_options, same_option
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemporalDenoiseConfig:
-    """How noise that differs from frame to frame is kept from the restorer."""
+    """How noise that differs from frame to frame is averaged out before restoration."""
 
     strength: float = same_option(RestoreSettings, "steady")
-    """0 shows each frame as it is; 1 gives the neighbours that show the same its own weight."""
+    """0 is off. At 1, neighbours without differences weigh as much as the frame itself."""
     reach_frames: int = 2
-    """Neighbours taken to each side: bounds memory and the blur of what moves unseen."""
+    """Neighbours to each side: bounds memory, and blur where motion is missed."""
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -25,9 +25,9 @@ class BlendingConfig:
     """How restored detail that differs from frame to frame is blended."""
 
     strength: float = same_option(RestoreSettings, "steady")
-    """0 leaves restored faces as they are; 1 gives neighbours that show the same its own weight."""
+    """0 is off. At 1, neighbours without differences weigh as much as the frame itself."""
     reach_frames: int = 2
-    """Neighbours taken to each side: bounds memory and what a frame depends on."""
+    """Neighbours to each side: bounds memory and what a frame depends on."""
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -1,14 +1,17 @@
-"""The stage that keeps noise from trembling on: frames in, the same frames out."""
+"""Stage: temporal denoising of face crops."""
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from torch import Tensor
 
-from vidrestore.restore.motion_average import Sighting, motion_compensated_average, sketch_of
+from vidrestore.restore.motion_average import CropView, make_thumbnail, motion_compensated_average
 from vidrestore.restore.settings import TemporalDenoiseConfig
+from vidrestore.sliding_window import Item, Window, sliding_window
 from vidrestore.types import AlignedFrame
+
+_Views = Mapping[int, CropView]
+"""Crops of one frame, by track."""
 
 
 def denoise_frames(
@@ -16,89 +19,51 @@ def denoise_frames(
 ) -> Iterator[AlignedFrame]:
     """Yield every frame with ``denoised_chw`` of its faces, in order.
 
-    Tracks end at cuts, so that nothing crosses one. A face alone in its track, as in a single
-    picture, stays as it is. Holds ``reach_frames`` frames that come after, and of as many before
-    only the crops.
+    Tracks end at cuts, so nothing crosses one. A face alone in its track, as in a single image,
+    stays as it is. Holds ``reach_frames`` frames that come after; of as many before, only the
+    crops.
 
     Args:
         frames: In presentation order.
-        config: How far to look, and how much to take.
+        config: How many neighbours count, and how much.
     """
-    held: deque[AlignedFrame] = deque()
-
-    def moments() -> Iterator[Mapping[int, Tensor]]:
-        for frame in frames:
-            held.append(frame)
-            yield {each.face.track_id: each.crop_chw for each in frame.faces}
-
-    for steadied in steadied_moments(moments(), config=config):
-        frame = held.popleft()
-        yield replace(
-            frame,
-            faces=tuple(
-                replace(each, denoised_chw=steadied.get(each.face.track_id)) for each in frame.faces
-            ),
+    crops = ((frame, {f.face.track_id: _view(f.crop_chw) for f in frame.faces}) for frame in frames)
+    for frame, denoised in _denoise(crops, config):
+        faces = (
+            replace(face, denoised_chw=denoised.get(face.face.track_id)) for face in frame.faces
         )
+        yield replace(frame, faces=tuple(faces))
 
 
 def denoise_clip(crops: Iterable[Tensor], *, config: TemporalDenoiseConfig) -> Iterator[Tensor]:
-    """Yield the crops of one face in one shot as a restorer is shown them.
+    """Yield the crops of one face in one shot as they are given to a restorer.
 
     Args:
         crops: ``(3, S, S)`` float32 RGB in [0, 1], in order.
-        config: How far to look, and how much to take.
+        config: How many neighbours count, and how much.
     """
-    held: deque[Tensor] = deque()
-
-    def moments() -> Iterator[Mapping[int, Tensor]]:
-        for crop in crops:
-            held.append(crop)
-            yield {0: crop}
-
-    for steadied in steadied_moments(moments(), config=config):
-        crop = held.popleft()
-        yield steadied.get(0, crop)
+    for crop, denoised in _denoise(((crop, {0: _view(crop)}) for crop in crops), config):
+        yield denoised.get(0, crop)
 
 
-def steadied_moments(
-    moments: Iterable[Mapping[int, Tensor]], *, config: TemporalDenoiseConfig
-) -> Iterator[dict[int, Tensor]]:
-    """Yield for every moment the steadied crop of each track that has neighbours in time.
-
-    A crop depends on the same track in the ``reach_frames`` moments to each side, and on no others.
-
-    Args:
-        moments: Track -> its ``(3, S, S)`` crop, in order.
-        config: How far to look, and how much to take.
-    """
-    past: deque[dict[int, Sighting]] = deque(maxlen=config.reach_frames)
-    ahead: deque[dict[int, Sighting]] = deque()
-    for crops in moments:
-        ahead.append({track: Sighting(crop, sketch_of(crop)) for track, crop in crops.items()})
-        if len(ahead) > config.reach_frames:
-            yield _next_steadied(past, ahead, config)
-    while ahead:
-        yield _next_steadied(past, ahead, config)
+def _view(crop_chw: Tensor) -> CropView:
+    return CropView(crop_chw, make_thumbnail(crop_chw))
 
 
-def _next_steadied(
-    past: deque[dict[int, Sighting]],
-    ahead: deque[dict[int, Sighting]],
-    config: TemporalDenoiseConfig,
-) -> dict[int, Tensor]:
-    now = ahead.popleft()
-    sides = ([*reversed(past)], [*ahead])
-    past.append(now)
-    steadied: dict[int, Tensor] = {}
-    for track, here in now.items():
-        nearest = _sightings(track, [side[:1] for side in sides])
-        farther = _sightings(track, [side[1:] for side in sides])
-        if nearest or farther:
-            steadied[track] = motion_compensated_average(
-                here, nearest, farther, strength=config.strength
-            )
-    return steadied
+def _denoise(
+    items: Iterable[tuple[Item, _Views]], config: TemporalDenoiseConfig
+) -> Iterator[tuple[Item, dict[int, Tensor]]]:
+    """Yield every item with the denoised crop of each track that has neighbours in time."""
+    reach = config.reach_frames
+    for window in sliding_window(items, before=reach, after=reach):
+        denoised = {track: _average(track, window, config.strength) for track in window.value}
+        yield window.item, {track: crop for track, crop in denoised.items() if crop is not None}
 
 
-def _sightings(track: int, sides: Sequence[Sequence[dict[int, Sighting]]]) -> list[Sighting]:
-    return [each[track] for side in sides for each in side if track in each]
+def _average(track: int, window: Window[Item, _Views], strength: float) -> Tensor | None:
+    sides = (window.before, window.after)
+    adjacent = [views[track] for side in sides for views in side[:1] if track in views]
+    distant = [views[track] for side in sides for views in side[1:] if track in views]
+    if not adjacent and not distant:
+        return None
+    return motion_compensated_average(window.value[track], adjacent, distant, strength=strength)

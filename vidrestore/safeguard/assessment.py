@@ -1,30 +1,33 @@
-"""A reading: the result of one measurement of a face, and how much it limits restoring."""
+"""Assessments: how strongly a face may be restored, and combinations of several."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from vidrestore.types import Assessment
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How much of a restored face may be used, by one measurement."""
-
-    strength: float = 1.0
-    """Largest share of the restored face, in [0, 1]."""
-    reason: str | None = None
-    """Reason for the limit; None if there is none."""
-    similarity: float | None = None
-    """Similarity of identity before and after; None if it was not measured."""
-
-    def heard(self, share: float) -> "Reading":
-        """Return the reading with only ``share`` of its limit applied."""
-        return replace(self, strength=1.0 - share * (1.0 - self.strength))
+def assess(strength: float, reason: str) -> Assessment:
+    """Return an assessment that has its reason only if it limits the strength."""
+    return Assessment(strength, reason if strength < 1.0 else None)
 
 
-def reading(strength: float, reason: str) -> Reading:
-    """Return a reading that has its reason only if it limits the strength."""
-    return Reading(strength, reason if strength < 1.0 else None)
+def strictest(assessments: Iterable[Assessment]) -> Assessment:
+    """Return the assessment with the lowest strength, the first of several."""
+    return min(assessments, key=lambda item: item.strength, default=Assessment())
 
 
-def least(readings: Iterable[Reading]) -> Reading:
-    """Return the reading with the lowest strength, the first of several."""
-    return min(readings, key=lambda each: each.strength, default=Reading())
+def scale_limit(assessment: Assessment, factor: float) -> Assessment:
+    """Return the assessment with its reduction of strength scaled by ``factor``, 0 to 1."""
+    strength = 1.0 - factor * (1.0 - assessment.strength)
+    return replace(
+        assessment, strength=strength, reason=assessment.reason if strength < 1.0 else None
+    )
+
+
+def combine(earlier: Assessment, later: Assessment) -> Assessment:
+    """Return the product of both strengths, with the reason of the stricter one."""
+    return Assessment(
+        strength=earlier.strength * later.strength,
+        reason=strictest([earlier, later]).reason,
+        identity_similarity=later.identity_similarity,
+    )

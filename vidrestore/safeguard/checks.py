@@ -10,25 +10,33 @@ from torch import Tensor
 
 from vidrestore.affine import applied, composed, inverted
 from vidrestore.media.color.region_rgb import aligned_box
-from vidrestore.safeguard.assessment import Reading, least, reading
+from vidrestore.safeguard.assessment import assess, strictest
 from vidrestore.safeguard.config import (
     BLOCKS,
-    DETAIL_PX,
-    EYE_LIKENESS,
-    LIKENESS,
+    EYE_CORRELATION,
+    FACE_CORRELATION,
     NOISE,
+    RESOLUTION_PX,
     SCORE,
     YAW_DEGREES,
     SafeguardConfig,
 )
 from vidrestore.safeguard.image_quality import (
     block_edges,
+    central_square,
     effective_resolution_px,
-    face_square,
     noise_sigma,
 )
 from vidrestore.safeguard.occlusion import mean_face_correlation
-from vidrestore.types import Affine, AlignedFace, DisplayGeometry, FloatArray, Frame, TrackedFace
+from vidrestore.types import (
+    Affine,
+    AlignedFace,
+    Assessment,
+    DisplayGeometry,
+    FloatArray,
+    Frame,
+    TrackedFace,
+)
 
 _LUMA = (0.299, 0.587, 0.114)
 _NOSE_DEPTH = 0.35
@@ -36,24 +44,24 @@ _NOSE_DEPTH = 0.35
 _FACE_CORNERS_XY = np.array([[112, 160], [400, 160], [112, 448], [400, 448]])
 
 
-def check_track(face: TrackedFace, config: SafeguardConfig) -> Reading:
+def check_track(face: TrackedFace, config: SafeguardConfig) -> Assessment:
     """Return the reading of the detector's score, the landmarks and the track so far."""
-    return least(
+    return strictest(
         [
-            reading(SCORE(face.score), "unsure"),
-            reading(YAW_DEGREES(yaw_degrees(face.landmarks_xy)), "turned"),
-            reading(1.0 - config.keep_good * face.source_quality, "already good"),
+            assess(SCORE(face.score), "unsure"),
+            assess(YAW_DEGREES(yaw_degrees(face.landmarks_xy)), "turned"),
+            assess(1.0 - config.keep_good * face.source_quality, "already good"),
         ]
     )
 
 
-def check_occlusion(aligned: AlignedFace) -> Reading:
+def check_occlusion(aligned: AlignedFace) -> Assessment:
     """Return the reading of the picture: whether it shows a face."""
-    likeness, eye_likeness = mean_face_correlation(luma_of(aligned.crop_chw))
-    return reading(min(LIKENESS(likeness), EYE_LIKENESS(eye_likeness)), "occluded")
+    likeness, eye_likeness = mean_face_correlation(crop_luma(aligned.crop_chw))
+    return assess(min(FACE_CORRELATION(likeness), EYE_CORRELATION(eye_likeness)), "occluded")
 
 
-def luma_of(crop_chw: Tensor) -> FloatArray:
+def crop_luma(crop_chw: Tensor) -> FloatArray:
     """Return ``(S, S)`` float32 in [0, 255] of an RGB crop in [0, 1]."""
     if crop_chw.device.type == "cpu" and crop_chw.stride(0) == 1:
         # The memory layout is OpenCV's; torch would rearrange it first.
@@ -76,17 +84,19 @@ def yaw_degrees(landmarks_xy: FloatArray) -> float:
     return degrees(atan2(abs(along - 0.5), _NOSE_DEPTH))
 
 
-def roll_radians(display_to_crop: Affine) -> float:
+def affine_roll_radians(display_to_crop: Affine) -> float:
     """Return the angle of the film's rows in a crop."""
     return atan2(display_to_crop[1, 0], display_to_crop[0, 0])
 
 
-def detail_of(aligned: AlignedFace, luma_hw: FloatArray) -> float:
+def crop_resolution_px(aligned: AlignedFace, luma_hw: FloatArray) -> float:
     """Return the real detail of a crop; see ``effective_resolution_px``."""
-    return effective_resolution_px(luma_hw, roll_radians=roll_radians(aligned.display_to_crop))
+    return effective_resolution_px(
+        luma_hw, roll_radians=affine_roll_radians(aligned.display_to_crop)
+    )
 
 
-def lacking(frame: Frame, geometry: DisplayGeometry, aligned: AlignedFace) -> float:
+def quality_deficit(frame: Frame, geometry: DisplayGeometry, aligned: AlignedFace) -> float:
     """Return how much quality a face lacks: 0 if it is sharp and free of noise and blocks.
 
     Args:
@@ -94,11 +104,11 @@ def lacking(frame: Frame, geometry: DisplayGeometry, aligned: AlignedFace) -> fl
         geometry: Display geometry of the frame.
         aligned: The face.
     """
-    luma_hw = luma_of(aligned.crop_chw)
-    blurred = DETAIL_PX(detail_of(aligned, luma_hw))
+    luma_hw = crop_luma(aligned.crop_chw)
+    blurred = RESOLUTION_PX(crop_resolution_px(aligned, luma_hw))
     if blurred == 1.0:
         return 1.0
-    noisy = NOISE(noise_sigma(face_square(luma_hw)))
+    noisy = NOISE(noise_sigma(central_square(luma_hw)))
     return max(blurred, noisy, BLOCKS(_block_edges(frame, geometry, aligned)))
 
 

@@ -50,11 +50,11 @@ class Ramp:
 SCORE = Ramp(0.70, 0.92)
 """Score of the detector, which lowers it if the mirrored crop gives other points."""
 YAW_DEGREES = Ramp(63.0, 53.0)
-LIKENESS = Ramp(0.18, 0.30)
+FACE_CORRELATION = Ramp(0.18, 0.30)
 """Correlation of the face with the mean face."""
-EYE_LIKENESS = Ramp(-0.05, 0.20)
+EYE_CORRELATION = Ramp(-0.05, 0.20)
 """The same for the eye that correlates less."""
-DETAIL_PX = Ramp(240.0, 190.0)
+RESOLUTION_PX = Ramp(240.0, 190.0)
 """Real resolution of a face, as the side of a crop that could hold it; ``zero_at`` is good."""
 NOISE = Ramp(3.0, 5.0)
 """Standard deviation of noise, of 255: such a face may be sharp, but is not good."""
@@ -62,7 +62,7 @@ BLOCKS = Ramp(0.25, 0.55)
 """Excess of steps at the edges of blocks: such a face may be sharp, but is not good."""
 IDENTITY = Ramp(0.50, 0.30)
 """Distance to the source at the source's resolution; 0.6 separates people in sharp pictures."""
-OPENING = Ramp(0.70, 0.40)
+EYE_MOUTH_CHANGE = Ramp(0.70, 0.40)
 """Change of an eye or the mouth relative to its own contrast, at the source's resolution."""
 
 OCCLUSION_CHECK_INTERVAL, IDENTITY_CHECK_INTERVAL = 4, 5

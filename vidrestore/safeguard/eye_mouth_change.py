@@ -27,20 +27,20 @@ _NOISE = 4.0
 
 
 def eye_mouth_change(
-    source_hw: FloatArray, restored_hw: FloatArray, *, detail_px: float
+    source_hw: FloatArray, restored_hw: FloatArray, *, resolution_px: float
 ) -> tuple[float, float]:
     """Return how much the eyes (the one that changed more) and the mouth have changed.
 
     Args:
         source_hw: ``(S, S)`` luma in [0, 255], a canonical crop.
         restored_hw: The same crop, restored.
-        detail_px: Real detail of the source, from ``effective_resolution_px``.
+        resolution_px: Of the source, from ``effective_resolution_px``.
 
     Returns:
         The differences in units of the part's own contrast: 0 for none, about 1 if the two have
         nothing in common.
     """
-    cells = int(np.clip(detail_px * _DETAIL_SHARE, *_CELLS))
+    cells = int(np.clip(resolution_px * _DETAIL_SHARE, *_CELLS))
     before, after = _shrunk(source_hw, cells), _shrunk(restored_hw, cells)
     left, right, mouth = (_change(before, after, box, cells) for box in (*EYES, MOUTH))
     return max(left, right), mouth

@@ -66,7 +66,7 @@ class IdentityMeter:
         self._device = device
 
     @torch.inference_mode()
-    def distance(self, source_chw: Tensor, restored_chw: Tensor, *, detail_px: float) -> float:
+    def distance(self, source_chw: Tensor, restored_chw: Tensor, *, resolution_px: float) -> float:
         """Return the distance between two pictures of a face, at the first one's real detail.
 
         Each call runs exactly two chips, so that a result does not depend on the batch.
@@ -74,12 +74,12 @@ class IdentityMeter:
         Args:
             source_chw: ``(3, S, S)`` RGB in [0, 1], a canonical crop.
             restored_chw: The same restored.
-            detail_px: Of the source, from ``effective_resolution_px``.
+            resolution_px: Of the source, from ``effective_resolution_px``.
 
         Returns:
             Euclidean distance of embeddings: 0 for the same picture; people differ by 0.6.
         """
-        chips = torch.stack([_chip(crop, detail_px) for crop in (source_chw, restored_chw)])
+        chips = torch.stack([_chip(crop, resolution_px) for crop in (source_chw, restored_chw)])
         embeddings = self._network(chips.to(self._device))
         return float((embeddings[0] - embeddings[1]).norm())
 
@@ -102,15 +102,18 @@ def embedding_norm(
     return norm
 
 
-def similarity_of(distance: float) -> float:
+def distance_to_similarity(distance: float) -> float:
     """Return a distance as a similarity: 1 is identical, 0.5 dlib's threshold, 0 strangers."""
     return max(-1.0, 1.0 - distance / _STRANGERS)
 
 
-def _chip(crop_chw: Tensor, detail_px: float) -> Tensor:
+def _chip(crop_chw: Tensor, resolution_px: float) -> Tensor:
     chip = warped(crop_chw, _CROP_TO_CHIP, (CHIP_SIDE_PX, CHIP_SIDE_PX)).cpu()
     sigma = (
-        0.5 * crop_chw.shape[-1] * _CHIP_SCALE / (_DETAIL_SHARE * max(_LEAST_DETAIL_PX, detail_px))
+        0.5
+        * crop_chw.shape[-1]
+        * _CHIP_SCALE
+        / (_DETAIL_SHARE * max(_LEAST_DETAIL_PX, resolution_px))
     )
     side = 2 * ceil(3 * sigma) + 1
     hwc = np.ascontiguousarray(chip.permute(1, 2, 0).numpy())

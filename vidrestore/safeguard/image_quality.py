@@ -36,7 +36,7 @@ _STEP_FLOOR = 0.3
 Array = NDArray[np.float64]
 
 
-def face_square(luma_hw: FloatArray) -> FloatArray:
+def central_square(luma_hw: FloatArray) -> FloatArray:
     """Return the square of a crop's luma that holds eyes, nose and mouth."""
     top, left = _TOP_LEFT_PX
     return luma_hw[top : top + _SIDE_PX, left : left + _SIDE_PX]
@@ -57,7 +57,7 @@ def effective_resolution_px(luma_hw: FloatArray, *, roll_radians: float) -> floa
     Returns:
         At most S.
     """
-    square = face_square(luma_hw)
+    square = central_square(luma_hw)
     spectrum = np.fft.rfft2((square - square.mean()) * _window())
     power: Array = np.square(np.abs(spectrum)).astype(np.float64)
     frequency, decades = _radial(power, roll_radians)

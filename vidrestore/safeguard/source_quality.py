@@ -7,7 +7,7 @@ strength that followed it would flicker, so the mean along the track so far is u
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from vidrestore.safeguard.checks import lacking
+from vidrestore.safeguard.checks import quality_deficit
 from vidrestore.types import AlignedFace, DisplayGeometry, Frame, TrackedFace, TrackedFrame
 
 _EVERY_FRAMES = 8
@@ -43,12 +43,13 @@ def rate_source_quality(
     for frame in frames:
         means = {face.track_id: means.get(face.track_id, _Mean()) for face in frame.faces}
         faces = tuple(
-            _noted(frame.frame, face, means[face.track_id], geometry, cut) for face in frame.faces
+            _rate_face(frame.frame, face, means[face.track_id], geometry, cut)
+            for face in frame.faces
         )
         yield replace(frame, faces=faces)
 
 
-def _noted(
+def _rate_face(
     frame: Frame,
     face: TrackedFace,
     mean: _Mean,
@@ -60,5 +61,5 @@ def _noted(
     if mean.count == 0 or frame.index % _EVERY_FRAMES == 0:
         aligned = cut(frame, face)
         if aligned is not None:
-            mean.add(1.0 - lacking(frame, geometry.of(frame), aligned))
+            mean.add(1.0 - quality_deficit(frame, geometry.of(frame), aligned))
     return replace(face, source_quality=mean.value)

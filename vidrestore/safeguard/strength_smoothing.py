@@ -1,105 +1,80 @@
-"""Smooths readings along tracks, over a bounded number of frames to both sides.
+"""Smooths assessments along tracks, over a bounded number of frames to both sides.
 
-A low reading first lowers its neighbours, so that averaging does not dilute it. Then neighbours are
-averaged, so that strength changes by at most a seventh from frame to frame. Beyond the ends of a
-track its first or last value is repeated.
+A low strength first lowers its neighbours, so that averaging does not dilute it. Then neighbours
+are averaged, so that strength changes by at most a seventh from frame to frame. Beyond the ends of
+a track its first or last value is repeated.
 """
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
 
-from vidrestore.safeguard.assessment import Reading, least
+from vidrestore.safeguard.assessment import strictest
 from vidrestore.safeguard.config import MEAN_FILTER_RADIUS, MIN_FILTER_RADIUS
+from vidrestore.sliding_window import Item, sliding_window
+from vidrestore.types import Assessment
 
-Item = TypeVar("Item")
+_RADIUS_FRAMES = MIN_FILTER_RADIUS + MEAN_FILTER_RADIUS
 
-_REACH_FRAMES = MIN_FILTER_RADIUS + MEAN_FILTER_RADIUS
-
-
-@dataclass(frozen=True, slots=True)
-class Looked(Generic[Item]):
-    """A frame and the readings of its faces."""
-
-    item: Item
-    readings: Mapping[int, Reading]
-    """Readings by track."""
+Assessments = Mapping[int, Assessment]
+"""Assessments of the faces of one frame, by track."""
 
 
-def smoothed(frames: Iterable[Looked[Item]]) -> Iterator[Looked[Item]]:
-    """Yield every frame once, in order, with its readings smoothed.
+def smooth_strengths(
+    frames: Iterable[tuple[Item, Assessments]],
+) -> Iterator[tuple[Item, dict[int, Assessment]]]:
+    """Yield every frame once, in order, with its assessments smoothed.
 
-    A result depends only on the frames within ``_REACH_FRAMES`` to each side that hold the track
+    A result depends only on the frames within ``_RADIUS_FRAMES`` to each side that hold the track
     without a gap.
 
     Args:
-        frames: Frames in presentation order.
+        frames: Frames with their assessments, in presentation order.
     """
-    past: deque[Mapping[int, Reading]] = deque(maxlen=_REACH_FRAMES)
-    ahead: deque[Looked[Item]] = deque()
-    for frame in frames:
-        ahead.append(frame)
-        if len(ahead) > _REACH_FRAMES:
-            yield _next(past, ahead)
-    while ahead:
-        yield _next(past, ahead)
+    for window in sliding_window(frames, before=_RADIUS_FRAMES, after=_RADIUS_FRAMES):
+        smoothed: dict[int, Assessment] = {}
+        for track, current in window.value.items():
+            before, after = (_run(track, side) for side in (window.before, window.after))
+            smoothed[track] = _smooth([*reversed(before), current, *after], len(before))
+        yield window.item, smoothed
 
 
-def _next(past: deque[Mapping[int, Reading]], ahead: deque[Looked[Item]]) -> Looked[Item]:
-    now = ahead[0]
-    following = [each.readings for each in ahead]
-    readings = {track: _smoothed_at(*_run(track, [*past], following)) for track in now.readings}
-    ahead.popleft()
-    past.append(now.readings)
-    return Looked(now.item, readings)
-
-
-def _run(
-    track: int,
-    past: Sequence[Mapping[int, Reading]],
-    following: Sequence[Mapping[int, Reading]],
-) -> tuple[list[Reading], int]:
-    """Return the readings of a track around the current frame, and the index of that frame."""
-    before: list[Reading] = []
-    for readings in reversed(past):
-        if track not in readings:
+def _run(track: int, frames: Sequence[Assessments]) -> list[Assessment]:
+    """Return the assessments of a track up to its first gap."""
+    run: list[Assessment] = []
+    for assessments in frames:
+        if track not in assessments:
             break
-        before.insert(0, readings[track])
-    run = before
-    at = len(before)
-    for readings in following:
-        if track not in readings:
-            break
-        run.append(readings[track])
-    return run[: at + _REACH_FRAMES + 1], at
+        run.append(assessments[track])
+    return run
 
 
-def _smoothed_at(run: Sequence[Reading], at: int) -> Reading:
+def _smooth(run: Sequence[Assessment], index: int) -> Assessment:
+    """Return the smoothed assessment of frame ``index`` of a run."""
     last = len(run) - 1
     around = [
-        min(last, max(0, each))
-        for each in range(at - MEAN_FILTER_RADIUS, at + MEAN_FILTER_RADIUS + 1)
+        min(last, max(0, position))
+        for position in range(index - MEAN_FILTER_RADIUS, index + MEAN_FILTER_RADIUS + 1)
     ]
-    lows = {each: _low(run, each) for each in set(around)}
-    strength = sum(lows[each].strength for each in around) / len(around)
-    lowest = least(lows[each] for each in sorted(lows))
-    return Reading(strength, lowest.reason, _similarity(run, at))
+    lows = {position: _low(run, position) for position in set(around)}
+    strength = sum(lows[position].strength for position in around) / len(around)
+    lowest = strictest(lows[position] for position in sorted(lows))
+    return Assessment(strength, lowest.reason if strength < 1.0 else None, _similarity(run, index))
 
 
-def _low(run: Sequence[Reading], at: int) -> Reading:
-    return least(run[max(0, at - MIN_FILTER_RADIUS) : at + MIN_FILTER_RADIUS + 1])
+def _low(run: Sequence[Assessment], index: int) -> Assessment:
+    return strictest(run[max(0, index - MIN_FILTER_RADIUS) : index + MIN_FILTER_RADIUS + 1])
 
 
-def _similarity(run: Sequence[Reading], at: int) -> float | None:
+def _similarity(run: Sequence[Assessment], index: int) -> float | None:
     """Return the similarity at a frame, interpolated linearly between measurements."""
     known = {
-        each: found.similarity for each, found in enumerate(run) if found.similarity is not None
+        position: item.identity_similarity
+        for position, item in enumerate(run)
+        if item.identity_similarity is not None
     }
-    before = max((each for each in known if each <= at), default=None)
-    after = min((each for each in known if each >= at), default=None)
+    before = max((position for position in known if position <= index), default=None)
+    after = min((position for position in known if position >= index), default=None)
     if before is None or after is None:
         only = after if before is None else before
         return None if only is None else known[only]
-    share = 0.0 if after == before else (at - before) / (after - before)
-    return (1.0 - share) * known[before] + share * known[after]
+    ratio = 0.0 if after == before else (index - before) / (after - before)
+    return (1.0 - ratio) * known[before] + ratio * known[after]

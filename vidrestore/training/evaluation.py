@@ -26,7 +26,7 @@ from vidrestore.metrics.scores import (
     mean_scores,
 )
 from vidrestore.models.recognizers.mobilefacenet import MobileFaceNet
-from vidrestore.restore.detail_blending import blended_clip
+from vidrestore.restore.detail_blending import blend_clip
 from vidrestore.restore.settings import BlendingConfig, TemporalDenoiseConfig
 from vidrestore.restore.temporal_denoise import denoise_clip
 from vidrestore.training.degradations.recipes.table import Recipe
@@ -173,7 +173,7 @@ def measure_clip(
     restored = [restore(each[None])[0] for each in shown]
     if steady is not None:
         blending = BlendingConfig(strength=steady.strength)
-        restored = [*blended_clip(zip(shown, restored, strict=True), config=blending)]
+        restored = [*blend_clip(zip(shown, restored, strict=True), config=blending)]
     scores: dict[str, Scores] = {"original": clip_scores(target, target, instruments)}
     for side, clip in (("input", degraded), ("output", restored)):
         stills = [image_scores(a, b, instruments) for a, b in zip(clip, target, strict=True)]

@@ -16,11 +16,11 @@ from vidrestore.types.crop import (
     CROP_SIZE_PX,
     AlignedFace,
     AlignedFrame,
+    Assessment,
     FinishedFace,
     FinishedFrame,
     RestoredFace,
     RestoredFrame,
-    Verdict,
 )
 from vidrestore.types.face import Detection, TrackedFace, TrackedFrame
 from vidrestore.types.frame import DisplayGeometry, Frame, RgbView, Timestamp
@@ -31,6 +31,7 @@ __all__ = [
     "Affine",
     "AlignedFace",
     "AlignedFrame",
+    "Assessment",
     "Box",
     "ColorTags",
     "Detection",
@@ -48,5 +49,4 @@ __all__ = [
     "Timestamp",
     "TrackedFace",
     "TrackedFrame",
-    "Verdict",
 ]

@@ -1,4 +1,4 @@
-"""Face crops: aligned, restored, and what became of them in the finished frame."""
+"""Face crops: aligned, restored, and pasted into the finished frame."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,16 +13,17 @@ if TYPE_CHECKING:
 CROP_SIZE_PX = 512
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """How much of a restored face is to be taken, and why not all of it."""
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """How strongly a restored face may replace the source, and why not in full."""
 
     strength: float = 1.0
-    """0 leaves the face alone, 1 shows it as restored."""
+    """0 leaves the source, 1 takes the restored face in full."""
     reason: str | None = None
-    """A short code such as ``too small``; None where nothing speaks against restoring."""
+    """A short code such as ``too small``; None if nothing limits the strength."""
     identity_similarity: float | None = None
-    """How alike source and restored face are to a network that knows people; None: not asked."""
+    """Similarity of source and restored face to a recognition network: 1 minus the distance of
+    their embeddings divided by 1.2; None if it was not measured."""
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.strength <= 1.0:
@@ -38,9 +39,9 @@ class AlignedFace:
     crop_chw: "Tensor"
     """``(3, S, S)`` float32 RGB in [0, 1], on the device that restores it."""
     denoised_chw: "Tensor | None" = None
-    """The crop averaged with what neighbouring frames show of the face; None where none does."""
-    verdict: Verdict = Verdict()
-    """How much may be taken of what becomes of it, as far as the face itself says."""
+    """The crop after temporal denoising; None if no neighbouring frame shows the face."""
+    assessment: Assessment = Assessment()
+    """From the checks on the source face."""
 
     def __post_init__(self) -> None:
         for crop in (self.crop_chw, self.denoised_chw):
@@ -51,7 +52,7 @@ class AlignedFace:
 
     @property
     def restorer_input_chw(self) -> "Tensor":
-        """What a restorer is given."""
+        """The denoised crop if there is one, or else the crop."""
         return self.crop_chw if self.denoised_chw is None else self.denoised_chw
 
 
@@ -71,17 +72,17 @@ class AlignedFrame:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RestoredFace:
-    """An aligned face and what a restorer made of it."""
+    """An aligned face and its restored crop."""
 
     aligned: AlignedFace
     restored_chw: "Tensor"
     """``(3, S, S)`` float32 RGB in [0, 1]."""
     face_mask_hw: "Tensor | None" = None
-    """``(R, R)`` float32 in [0, 1], R a divisor of S: how much of each cell of the crop the face
-    fills, hair and ears not counted; None where the restorer does not tell."""
+    """``(R, R)`` float32 in [0, 1], R a divisor of S: how much of each cell the face fills, without
+    hair and ears; None if the restorer returns no parsing map."""
     head_hw: "Tensor | None" = None
-    """The same of the head: face, hair, hat, ears and neck."""
-    verdict: Verdict = Verdict()
+    """The same for the head: face, hair, hat, ears and neck."""
+    assessment: Assessment = Assessment()
 
     def __post_init__(self) -> None:
         if self.restored_chw.shape != self.aligned.crop_chw.shape:
@@ -94,7 +95,7 @@ class RestoredFace:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RestoredFrame:
-    """A frame as decoded, with its faces restored beside it, not yet pasted."""
+    """A frame as decoded, with its restored faces, which are not pasted yet."""
 
     frame: Frame
     shot: int
@@ -107,27 +108,27 @@ class RestoredFrame:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FinishedFace:
-    """What became of one face in one frame."""
+    """Outcome for one face in one frame."""
 
     face: TrackedFace
-    verdict: Verdict
+    assessment: Assessment
     mask_xyxy: Box | None
-    """Bounds of the samples that it may have changed, in coded pixels of the frame written; None
-    where it changed none."""
+    """Bounds of the samples that may have changed, in coded pixels of the output frame; None if
+    none changed."""
     luma_before: float | None = None
-    """Mean of the face, 0 to 255, as decoded; None where it was not cut out."""
+    """Mean luma of the face as decoded, 0 to 255; None if it was not cropped."""
     luma_after: float | None = None
-    """The same as restored, at the strength it was taken with."""
+    """The same after restoration, at the strength applied."""
 
     @property
     def restored(self) -> bool:
-        """Whether anything of it was changed."""
+        """Whether any sample was changed."""
         return self.mask_xyxy is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FinishedFrame:
-    """A frame ready for the encoder, and what became of its faces."""
+    """A frame ready for the encoder, and the outcome for its faces."""
 
     frame: Frame
     """As it is to be written."""
@@ -135,6 +136,6 @@ class FinishedFrame:
     """As decoded."""
     shot: int
     faces: tuple[FinishedFace, ...]
-    """All that were found, in order of track number."""
+    """All tracked faces, in order of track number."""
     is_monochrome: bool = False
     """As of ``TrackedFrame``."""

@@ -15,7 +15,7 @@ def _check_landmarks(landmarks_xy: FloatArray) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Detection:
-    """One face found in one picture, in that picture's pixels."""
+    """One face found in one image, in pixels of that image."""
 
     box_xyxy: tuple[float, float, float, float]
     score: float
@@ -54,9 +54,9 @@ class TrackedFace:
     landmarks_xy: FloatArray
     """``(5, 2)`` landmarks after smoothing."""
     raw_landmarks_xy: FloatArray
-    """``(5, 2)`` landmarks as the detector gave them (or as a gap was bridged)."""
+    """``(5, 2)`` landmarks as detected, or interpolated over a gap."""
     interpolated: bool = False
-    """Whether this frame was bridged rather than detected."""
+    """Whether the face was interpolated over a gap rather than detected."""
     skip_reason: str | None = None
     """Why the face is not to be restored; None if it is."""
     source_quality: float = 0.0
@@ -77,4 +77,4 @@ class TrackedFrame:
     faces: tuple[TrackedFace, ...]
     """In order of track number."""
     is_monochrome: bool = False
-    """Whether the shot is black-and-white, or tinted alike all over: its chroma must stay."""
+    """Whether the shot is black-and-white or uniformly tinted, so that its chroma must stay."""

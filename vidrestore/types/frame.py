@@ -35,7 +35,7 @@ class Timestamp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisplayGeometry:
-    """How coded samples lie on the screen.
+    """How coded samples map to the screen.
 
     Order of operations from coded to display: mirror left-right if ``mirrored``, then
     turn clockwise by ``quarter_turns``, after stretching x by ``sample_aspect_ratio``.
@@ -47,7 +47,7 @@ class DisplayGeometry:
     """Clockwise turns of 90 degrees a player applies, 0 to 3."""
     mirrored: bool = False
     rows: Literal["all", "top", "bottom"] = "all"
-    """Which rows of ``coded_hw`` the samples are: those of one field lie two rows apart."""
+    """Which rows of ``coded_hw`` the samples are; rows of one field are two rows apart."""
 
     def __post_init__(self) -> None:
         if self.quarter_turns not in (0, 1, 2, 3):
@@ -63,7 +63,7 @@ class DisplayGeometry:
         return (width, height) if self.quarter_turns % 2 else (height, width)
 
     def of(self, frame: "Frame") -> "DisplayGeometry":
-        """Return how the rows of ``frame`` lie on the screen, which may be a field's only."""
+        """Return the geometry of ``frame``, which may be a field."""
         if frame.field_of is None:
             return self
         return replace(self, rows="bottom" if frame.is_bottom_field else "top")
@@ -74,20 +74,20 @@ class DisplayGeometry:
         stretched = max(1, round(width * self.sample_aspect_ratio))
         ratio = stretched / width
         apart, first = (1, 0) if self.rows == "all" else (2, int(self.rows == "bottom"))
-        step = np.array([[ratio, 0.0, (ratio - 1) / 2], [0, apart, first], [0, 0, 1]])
+        to_display = np.array([[ratio, 0.0, (ratio - 1) / 2], [0, apart, first], [0, 0, 1]])
         if self.mirrored:
-            step = np.array([[-1.0, 0, stretched - 1], [0, 1, 0], [0, 0, 1]]) @ step
+            to_display = np.array([[-1.0, 0, stretched - 1], [0, 1, 0], [0, 0, 1]]) @ to_display
         size_hw = (height, stretched)
         for _ in range(self.quarter_turns):
             turn = np.array([[0.0, -1, size_hw[0] - 1], [1, 0, 0], [0, 0, 1]])
-            step = turn @ step
+            to_display = turn @ to_display
             size_hw = (size_hw[1], size_hw[0])
-        return step[:2].astype(np.float64)
+        return to_display[:2].astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Frame:
-    """One picture in the planes it was decoded to, with its time."""
+    """One decoded frame: its planes and its time."""
 
     index: int
     """Position in presentation order, from 0 at the first frame read."""
@@ -103,11 +103,11 @@ class Frame:
     interlaced: bool = False
     top_field_first: bool = False
     key_frame: bool = False
-    """Whether decoding can begin here."""
+    """Whether decoding can start here."""
     field_of: "Frame | None" = None
-    """Of a field: the frame whose every second row it is; None where this is a whole frame."""
+    """The frame that a field was taken from; None if this is a frame."""
     is_bottom_field: bool = False
-    """Whether its first row is the second of the whole frame."""
+    """Whether this is the bottom field."""
 
     def __post_init__(self) -> None:
         if len(self.planes) != self.pixel_format.plane_count:
@@ -116,11 +116,11 @@ class Frame:
                 f"got {len(self.planes)}"
             )
         dtype = np.uint8 if self.pixel_format.bit_depth == 8 else np.uint16
-        for at, plane in enumerate(self.planes):
-            if plane.shape != self.pixel_format.plane_hw(at, self.coded_hw):
-                raise ValueError(f"plane {at} of {self.pixel_format.name} is {plane.shape}")
+        for number, plane in enumerate(self.planes):
+            if plane.shape != self.pixel_format.plane_hw(number, self.coded_hw):
+                raise ValueError(f"plane {number} of {self.pixel_format.name} is {plane.shape}")
             if plane.dtype != dtype:
-                raise ValueError(f"plane {at} of {self.pixel_format.name} is {plane.dtype}")
+                raise ValueError(f"plane {number} of {self.pixel_format.name} is {plane.dtype}")
 
     @property
     def coded_hw(self) -> tuple[int, int]:

@@ -6,7 +6,7 @@ import pytest
 from support.faces import points_at, tracked_frames
 
 from vidrestore.faces.config import SmoothingConfig
-from vidrestore.faces.tracking.landmark_smoothing import smoothed_faces
+from vidrestore.faces.tracking.landmark_smoothing import smooth_tracks
 from vidrestore.faces.tracking.local_regression import jitter_px
 from vidrestore.types import TrackedFrame
 
@@ -24,14 +24,14 @@ def points_of(frames: list[TrackedFrame]) -> list[np.ndarray]:
 def test_frames_come_out_in_order_with_steadier_points() -> None:
     frames = shaky_track(60)
 
-    out = list(smoothed_faces(frames))
+    out = list(smooth_tracks(frames))
 
     assert [frame.frame.index for frame in out] == list(range(60))
     assert jitter_px(np.stack(points_of(out))[8:-8]) < jitter_px(np.stack(points_of(frames))) / 4
 
 
 def test_measured_points_and_everything_else_stay_as_they_are() -> None:
-    for before, after in zip(shaky_track(20), smoothed_faces(shaky_track(20)), strict=True):
+    for before, after in zip(shaky_track(20), smooth_tracks(shaky_track(20)), strict=True):
         (one,), (other,) = before.faces, after.faces
         assert np.array_equal(one.raw_landmarks_xy, other.raw_landmarks_xy)
         assert (one.track_id, one.box_xyxy, one.score) == (
@@ -43,10 +43,10 @@ def test_measured_points_and_everything_else_stay_as_they_are() -> None:
 
 def test_a_film_cut_anywhere_beyond_the_window_gives_the_same_points() -> None:
     frames = shaky_track(50)
-    whole = points_of(list(smoothed_faces(frames)))
+    whole = points_of(list(smooth_tracks(frames)))
 
     for start, end in ((0, 30), (7, 41), (20, 50)):
-        part = points_of(list(smoothed_faces(frames[start:end])))
+        part = points_of(list(smooth_tracks(frames[start:end])))
         left = 0 if start == 0 else 5
         right = 0 if end == 50 else 5
         for index in range(start + left, end - right):
@@ -64,7 +64,7 @@ def test_tracks_do_not_pull_at_each_other() -> None:
         replace(frame, faces=(*frame.faces, extra)) for frame, extra in zip(one, other, strict=True)
     ]
 
-    alone, together = list(smoothed_faces(one)), list(smoothed_faces(both))
+    alone, together = list(smooth_tracks(one)), list(smooth_tracks(both))
 
     for single, pair in zip(alone, together, strict=True):
         assert np.array_equal(single.faces[0].landmarks_xy, pair.faces[0].landmarks_xy)
@@ -83,9 +83,9 @@ def test_bridged_faces_have_less_say_than_seen_ones() -> None:
     seen[6] = replace(frames[6], faces=(wrong,))
     bridged[6] = replace(frames[6], faces=(replace(wrong, interpolated=True),))
 
-    true = points_of(list(smoothed_faces(frames)))[5]
-    off_seen = np.abs(points_of(list(smoothed_faces(seen)))[5] - true).mean()
-    off_bridged = np.abs(points_of(list(smoothed_faces(bridged)))[5] - true).mean()
+    true = points_of(list(smooth_tracks(frames)))[5]
+    off_seen = np.abs(points_of(list(smooth_tracks(seen)))[5] - true).mean()
+    off_bridged = np.abs(points_of(list(smooth_tracks(bridged)))[5] - true).mean()
 
     assert off_bridged < 0.7 * off_seen
 
@@ -93,7 +93,7 @@ def test_bridged_faces_have_less_say_than_seen_ones() -> None:
 def test_without_a_window_points_stay_as_measured() -> None:
     frames = shaky_track(12)
 
-    out = list(smoothed_faces(frames, config=SmoothingConfig(window_seconds=0.0)))
+    out = list(smooth_tracks(frames, config=SmoothingConfig(window_seconds=0.0)))
 
     for before, after in zip(frames, out, strict=True):
         assert np.array_equal(before.faces[0].landmarks_xy, after.faces[0].landmarks_xy)
@@ -110,6 +110,6 @@ def test_only_so_many_frames_are_held(fps: float) -> None:
             yield frame
 
     config = SmoothingConfig(max_window_frames=8)
-    ahead = [taken - frame.frame.index for frame in smoothed_faces(film(), config=config)]
+    ahead = [taken - frame.frame.index for frame in smooth_tracks(film(), config=config)]
 
     assert max(ahead) <= 8 + 2

@@ -14,7 +14,7 @@ from support.faces import (
 from vidrestore.faces.config import TrackerConfig
 from vidrestore.faces.detection.detector import Picture
 from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, embedded_mtcnn
-from vidrestore.faces.tracking.landmark_smoothing import smoothed_faces
+from vidrestore.faces.tracking.landmark_smoothing import smooth_tracks
 from vidrestore.faces.tracking.shot_detection import WARM_UP_FRAMES
 from vidrestore.faces.tracking.tracker import TrackingStart, track_faces
 from vidrestore.types import Detection, Frame, RgbView, TrackedFrame
@@ -290,7 +290,7 @@ def test_a_film_that_lies_on_its_side_is_tracked_as_if_upright(mtcnn: MtcnnDetec
 
     assert ids(turned) == [(1,)] * len(turned)
     height, width = upright[0].frame.coded_hw
-    for one, other in zip(smoothed_faces(upright), smoothed_faces(turned), strict=True):
+    for one, other in zip(smooth_tracks(upright), smooth_tracks(turned), strict=True):
         x, y = one.faces[0].landmarks_xy.T
         eyes = np.linalg.norm(one.faces[0].landmarks_xy[1] - one.faces[0].landmarks_xy[0])
         expected = np.stack([y, width - 1 - x], axis=1)

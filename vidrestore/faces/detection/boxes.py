@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vidrestore.faces.detection.rotated_crops import Squares, distinct
-from vidrestore.faces.template import roll_radians
+from vidrestore.faces.template import landmark_roll_radians
 from vidrestore.types import Detection, FloatArray
 
 # Shape letters in this file: N windows. Tensors hold edge coordinates (the first sample covers
@@ -57,7 +57,7 @@ def squares_around(
 ) -> Squares:
     """Return a square for every face, turned as the face is turned."""
     box = torch.tensor([face.box_xyxy for face in faces], device=device) + _EDGE_PX
-    roll = [roll_radians(face.landmarks_xy) for face in faces]
+    roll = [landmark_roll_radians(face.landmarks_xy) for face in faces]
     upright = squared(box, torch.tensor(pictures, device=device))
     return upright._replace(roll=torch.tensor(roll, device=device))
 

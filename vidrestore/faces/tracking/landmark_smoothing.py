@@ -1,6 +1,5 @@
-"""The stage that smooths the landmarks of every track: frames in, the same frames out."""
+"""Stage: smoothing of the landmarks of every track."""
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -9,10 +8,16 @@ import numpy as np
 
 from vidrestore.faces.config import SmoothingConfig
 from vidrestore.faces.tracking.local_regression import WINDOW_TOLERANCE, smooth_landmarks
+from vidrestore.sliding_window import sliding_window
 from vidrestore.types import TrackedFace, TrackedFrame
 
 
-def smoothed_faces(
+class _FrameFaces(NamedTuple):
+    seconds: float
+    faces: tuple[TrackedFace, ...]
+
+
+def smooth_tracks(
     frames: Iterable[TrackedFrame], *, config: SmoothingConfig | None = None
 ) -> Iterator[TrackedFrame]:
     """Yield every frame with ``landmarks_xy`` smoothed, in order.
@@ -21,66 +26,40 @@ def smoothed_faces(
     ``window_seconds`` after it, at most ``max_window_frames``; of those before it only the faces.
 
     Args:
-        frames: In presentation order, with ``raw_landmarks_xy`` as the detector gave them.
+        frames: In presentation order, with ``raw_landmarks_xy`` as detected.
         config: How to smooth.
     """
     config = config or SmoothingConfig()
-    past: deque[_Moment] = deque(maxlen=config.max_window_frames)
-    ahead: deque[_Ahead] = deque()
-    for frame in frames:
-        ahead.append(_Ahead(frame, _moment(frame)))
-        while len(ahead) > config.max_window_frames + 1 or _is_beyond(ahead, config):
-            yield _next_smoothed(past, ahead, config)
-    while ahead:
-        yield _next_smoothed(past, ahead, config)
+    reach_seconds = config.window_seconds * WINDOW_TOLERANCE
+    windows = sliding_window(
+        ((item, _FrameFaces(float(item.frame.timestamp.seconds), item.faces)) for item in frames),
+        before=config.max_window_frames,
+        after=config.max_window_frames + 1,
+        is_complete=lambda first, latest: latest.seconds - first.seconds > reach_seconds,
+    )
+    for window in windows:
+        around = [*reversed(window.before), window.value, *window.after]
+        index = len(window.before)
+        faces = tuple(_smooth_face(face, around, index, config) for face in window.value.faces)
+        yield replace(window.item, faces=faces)
 
 
-class _Moment(NamedTuple):
-    seconds: float
-    faces: tuple[TrackedFace, ...]
-
-
-class _Ahead(NamedTuple):
-    frame: TrackedFrame
-    moment: _Moment
-
-
-def _moment(frame: TrackedFrame) -> _Moment:
-    return _Moment(float(frame.frame.timestamp.seconds), frame.faces)
-
-
-def _is_beyond(ahead: Sequence[_Ahead], config: SmoothingConfig) -> bool:
-    """Return whether the last frame lies outside the window of the first."""
-    waited = ahead[-1].moment.seconds - ahead[0].moment.seconds
-    return waited > config.window_seconds * WINDOW_TOLERANCE
-
-
-def _next_smoothed(
-    past: deque[_Moment], ahead: deque[_Ahead], config: SmoothingConfig
-) -> TrackedFrame:
-    moments, at = [*past, *(each.moment for each in ahead)], len(past)
-    frame, moment = ahead.popleft()
-    past.append(moment)
-    faces = tuple(_smoothed(face, moments, at, config) for face in frame.faces)
-    return replace(frame, faces=faces)
-
-
-def _smoothed(
-    face: TrackedFace, moments: Sequence[_Moment], at: int, config: SmoothingConfig
+def _smooth_face(
+    face: TrackedFace, around: Sequence[_FrameFaces], index: int, config: SmoothingConfig
 ) -> TrackedFace:
-    """Smooth a face by the sightings of its track around moment ``at``."""
-    seen = [
-        (position, moment.seconds, other)
-        for position, moment in enumerate(moments)
-        for other in moment.faces
+    """Smooth a face of frame ``index`` by the observations of its track in the frames around."""
+    track = [
+        (position, frame.seconds, other)
+        for position, frame in enumerate(around)
+        for other in frame.faces
         if other.track_id == face.track_id
     ]
-    confidence = [config.bridged_weight if other.interpolated else 1.0 for _, _, other in seen]
-    points = smooth_landmarks(
-        np.array([seconds for _, seconds, _ in seen]),
-        np.stack([other.raw_landmarks_xy for _, _, other in seen]),
+    confidence = [config.bridged_weight if other.interpolated else 1.0 for _, _, other in track]
+    landmarks = smooth_landmarks(
+        np.array([seconds for _, seconds, _ in track]),
+        np.stack([other.raw_landmarks_xy for _, _, other in track]),
         np.array(confidence),
-        at=[position for position, _, _ in seen].index(at),
+        at=[position for position, _, _ in track].index(index),
         config=config,
     )
-    return replace(face, landmarks_xy=points.astype(np.float32))
+    return replace(face, landmarks_xy=landmarks.astype(np.float32))

@@ -10,7 +10,7 @@ from torch import Tensor
 from vidrestore.errors import ConfigError
 from vidrestore.faces.align import aligned
 from vidrestore.faces.detection.detector import Detector
-from vidrestore.faces.tracking.landmark_smoothing import smoothed_faces
+from vidrestore.faces.tracking.landmark_smoothing import smooth_tracks
 from vidrestore.faces.tracking.tracker import track_faces
 from vidrestore.media import open_source
 from vidrestore.media.color.region_rgb import preview_rgb
@@ -40,7 +40,7 @@ def aligned_clip(path: Path, *, detector: Detector, max_frames: int) -> list[Ten
 
         frames: Iterator[Frame] = islice(iter(source), max_frames)
         crops: dict[int, list[Tensor]] = {}
-        for tracked in smoothed_faces(track_faces(frames, detector=detector, view=view)):
+        for tracked in smooth_tracks(track_faces(frames, detector=detector, view=view)):
             for face in tracked.faces:
                 crop = aligned(tracked.frame, geometry, face, device=torch.device("cpu"))
                 if crop is not None:
