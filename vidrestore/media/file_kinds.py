@@ -65,7 +65,8 @@ class ContainerFacts:
     """Whether the headers of codecs are repeated between the packets."""
     has_edit_lists: bool = False
     """Whether a stream may start before 0."""
-    stores_color_tags: bool = True
+    stores_reordered_times: bool = True
+    """Whether FFmpeg finds the times of frames again that are stored in another order."""
     stores_any_tag: bool = True
     """Whether ``key=value`` tags of any name are stored; otherwise only a fixed list of them."""
 
@@ -73,11 +74,11 @@ class ContainerFacts:
 _STREAMED = ContainerFacts(starts_at_zero=False, repeats_headers=True, stores_any_tag=False)
 _CONTAINER_FACTS: Mapping[str, ContainerFacts] = MappingProxyType(
     {
-        "avi": ContainerFacts(lacks_timestamps=True, stores_color_tags=False, stores_any_tag=False),
+        "avi": ContainerFacts(lacks_timestamps=True, stores_any_tag=False),
         "mov": ContainerFacts(has_packet_index=True, has_edit_lists=True),
         "mpeg": _STREAMED,
         "mpegts": _STREAMED,
-        "mxf": ContainerFacts(stores_any_tag=False),
+        "mxf": ContainerFacts(stores_any_tag=False, stores_reordered_times=False),
     }
 )
 
@@ -90,3 +91,34 @@ def container_facts(name: str) -> ContainerFacts:
             counts.
     """
     return _CONTAINER_FACTS.get(name.partition(",")[0], ContainerFacts())
+
+
+_ALL_COLOR_TAGS = frozenset({"matrix", "primaries", "transfer", "range", "chroma location"})
+_UNSTORED_COLOR_TAGS: Mapping[tuple[str, str], frozenset[str]] = MappingProxyType(
+    {
+        ("", "prores"): frozenset({"range", "chroma location"}),
+        ("", "dnxhd"): frozenset({"matrix", "chroma location"}),
+        ("mp4", "ffv1"): _ALL_COLOR_TAGS,
+        ("mov", "ffv1"): _ALL_COLOR_TAGS,
+        ("mp4", "av1"): frozenset({"chroma location"}),
+        ("mov", "av1"): frozenset({"chroma location"}),
+        ("mxf", "ffv1"): frozenset({"chroma location"}),
+        ("mxf", "av1"): frozenset({"chroma location"}),
+        ("avi", "av1"): frozenset({"chroma location"}),
+        ("avi", "ffv1"): _ALL_COLOR_TAGS,
+    }
+)
+"""Container and codec, by FFmpeg's names, "" for any -> tags of colour that may not be stored.
+DNxHD states BT.709 where nothing is specified."""
+
+
+def unstored_color_tags(container: str, codec: str) -> frozenset[str]:
+    """Return the tags of colour that a codec in a container may not store.
+
+    Args:
+        container: FFmpeg's name of the container; of a list (``mov,mp4,...``) the first counts.
+        codec: FFmpeg's name of the codec.
+    """
+    name = container.partition(",")[0]
+    keys = ((name, codec), (name, ""), ("", codec))
+    return frozenset().union(*(_UNSTORED_COLOR_TAGS.get(key, frozenset[str]()) for key in keys))

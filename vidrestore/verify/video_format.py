@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
 from vidrestore.media import VideoInfo
-from vidrestore.media.file_kinds import container_facts
+from vidrestore.media.file_kinds import unstored_color_tags
 from vidrestore.media.input.inventory import stores_rotation
+from vidrestore.media.output.encoders import is_needed_by_codec
 from vidrestore.types import DisplayGeometry
 from vidrestore.verify.checks import Check, changed, kept, not_promised
 from vidrestore.verify.run_files import Evidence
@@ -62,7 +63,9 @@ def _pixel_format(before: VideoInfo, after: VideoInfo, evidence: Evidence) -> Ch
         return not_promised(name, f"{change}, as {header.output.codec} needs it")
     if after.kind != "film" and source.model == "yuv":
         return not_promised(name, f"{change}: images store RGB")
-    loses_chroma = any(
+    if after.kind == "film" and is_needed_by_codec(after, source):
+        return not_promised(name, f"{change}: {after.codec} is written so")
+    loses_chroma = source.model != "gray" and any(
         result_shift > source_shift
         for result_shift, source_shift in zip(
             result.chroma_shift_xy, source.chroma_shift_xy, strict=True
@@ -70,7 +73,10 @@ def _pixel_format(before: VideoInfo, after: VideoInfo, evidence: Evidence) -> Ch
     )
     loses_depth = result.bit_depth < source.bit_depth
     loses_alpha = source.has_alpha and not result.has_alpha
-    if source.model == result.model and not (loses_chroma or loses_depth or loses_alpha):
+    is_gray_as_yuv = (source.model, result.model) == ("gray", "yuv")
+    if (source.model == result.model or is_gray_as_yuv) and not (
+        loses_chroma or loses_depth or loses_alpha
+    ):
         return not_promised(name, f"{change}, which stores every sample")
     return changed(name, change)
 
@@ -79,11 +85,18 @@ def _colour_tags(before: VideoInfo, after: VideoInfo) -> Check:
     source, result = _color_values(before), _color_values(after)
     if {source["range"], result["range"]} == {"unspecified", "limited"}:
         del source["range"]  # an unspecified range is read as limited
-    if before.pixel_format != after.pixel_format:
-        del source["chroma location"]  # the chroma samples are others
+    subsampled = before.pixel_format.model == "yuv" and any(before.pixel_format.chroma_shift_xy)
+    locations = {source["chroma location"], result["chroma location"]}
+    if before.pixel_format != after.pixel_format or not subsampled or locations == {"0", "1"}:
+        # The chroma samples are others, or there are none; an unspecified location means left.
+        del source["chroma location"]
+    if before.pixel_format.model == "rgb" and {source["matrix"], result["matrix"]} == {"0", "2"}:
+        del source["matrix"]  # unspecified, where samples are RGB already
     check = _same("colour tags", source, result)
-    if check.result == "changed" and not container_facts(after.container).stores_color_tags:
-        text = f"{after.path.suffix} cannot store all: {check.detail}"
+    unstored = unstored_color_tags(after.container, after.codec)
+    differing = {name for name, value in source.items() if result[name] != value}
+    if differing and differing <= unstored:
+        text = f"{after.codec} in {after.path.suffix} cannot store all: {check.detail}"
         return not_promised(check.name, text)
     return check
 

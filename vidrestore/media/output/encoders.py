@@ -11,7 +11,14 @@ import av.error
 from vidrestore.errors import MediaError
 from vidrestore.media.color.pixel_conversion import Loss, loss_between
 from vidrestore.media.color.pixel_formats import PLANAR
-from vidrestore.media.output.encoder_table import DNXHR_FORMATS, EncoderSettings, EncoderSpec
+from vidrestore.media.file_kinds import ffmpeg_codec
+from vidrestore.media.input.video_info import VideoInfo
+from vidrestore.media.output.encoder_table import (
+    DNXHR_FORMATS,
+    ENCODERS,
+    EncoderSettings,
+    EncoderSpec,
+)
 from vidrestore.settings import CODECS
 from vidrestore.types import PixelFormat
 
@@ -146,3 +153,26 @@ def encoder_options(
     if crf is not None:
         options["crf"] = f"{crf:g}"
     return options
+
+
+def is_needed_by_codec(written: VideoInfo, source: PixelFormat) -> bool:
+    """Whether a film has the pixel format in which its codec stores frames of a source.
+
+    Args:
+        written: The film.
+        source: Pixel format of the frames that it was made of.
+    """
+    codec = next((name for name in ENCODERS if ffmpeg_codec(name) == written.codec), None)
+    if codec is None:
+        return False
+    size_hw = written.geometry.coded_hw
+    try:
+        chosen = encoder_choice(EncoderSettings(codec=codec), source, size_hw).planar
+    except MediaError:
+        return False
+    found = written.pixel_format
+    # Some decoders give more bits than were encoded, as of ProRes.
+    return chosen.bit_depth <= found.bit_depth and (
+        (chosen.model, chosen.chroma_shift_xy, chosen.has_alpha)
+        == (found.model, found.chroma_shift_xy, found.has_alpha)
+    )

@@ -71,7 +71,8 @@ class VideoEncoder:
         self._first_pts = self._end_ticks = 0
         self._field_order_writer = FieldOrderWriter()
         options = encoder_options(settings, self._choice.planar, config.geometry.coded_hw)
-        if container_facts(config.container_format).lacks_timestamps:
+        facts = container_facts(config.container_format)
+        if facts.lacks_timestamps or not facts.stores_reordered_times:
             # Packets are presented in the order in which they are stored.
             options["bf"] = "0"
         self.stream = self._add_stream(output, options)

@@ -27,7 +27,7 @@ from vidrestore.media.streams.stream_support import (
 
 # Statistics of the source's packets, and the names of the programs that wrote them.
 _NOT_COPIED = (
-    "major_brand", "minor_version", "compatible_brands", "encoder", "duration", "bps",
+    "software", "major_brand", "minor_version", "compatible_brands", "encoder", "duration", "bps",
     "number_of_frames", "number_of_bytes", "_statistics", "vendor_id", "source_id",
 )  # fmt: skip
 
