@@ -11,6 +11,7 @@ import av
 from vidrestore.media.color.pixel_formats import frame_planes, source_layout
 from vidrestore.media.ffmpeg_errors import media_errors
 from vidrestore.media.fields.filter_graph import FilterGraph, gray_frame, luma_8bit
+from vidrestore.media.file_kinds import container_facts
 from vidrestore.media.input.decoder import VideoDecoder
 from vidrestore.media.input.video_info import FieldOrder, VideoInfo
 
@@ -30,8 +31,6 @@ _PROGRESSIVE_SHARE = 0.9
 _CYCLE = 5
 _MIN_CYCLES = 3
 _EQUAL_CYCLES_SHARE = 0.8
-_INDEXED = "mov,"
-"""Containers whose index lists every packet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +130,7 @@ def _sample_stretches(info: VideoInfo, *, until_clear: bool) -> list[_Stretch]:
 def _distinct_starts(info: VideoInfo, decoder: VideoDecoder) -> list[int | None]:
     """Return where to start, in ticks; of starts that reach the same key frame, one."""
     starts = _starts_ticks(info)
-    if len(starts) == 1 or not info.container.startswith(_INDEXED):
+    if len(starts) == 1 or not container_facts(info.container).has_packet_index:
         return starts
     entries = decoder.stream.index_entries
     landings = {entries.search_timestamp(start or 0): start for start in reversed(starts)}

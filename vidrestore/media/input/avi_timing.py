@@ -21,11 +21,6 @@ _MOST_PACKETS = 64
 _ONE_IS_HELD = frozenset({"mpeg1video", "mpeg2video", "mpeg4", "vc1", "wmv3"})
 
 
-def is_numbered(container_name: str) -> bool:
-    """Whether a container, by FFmpeg's name, numbers packets instead of timing them."""
-    return container_name == "avi"
-
-
 def delay_ticks(path: Path, stream_index: int) -> int:
     """Return how much later than its own packet the decoder gives out the first frame.
 

@@ -19,7 +19,8 @@ from av.packet import Packet
 from av.stream import Discard
 from av.video.stream import VideoStream
 
-from vidrestore.media.input.avi_timing import delay_ticks, is_numbered, with_presentation_times
+from vidrestore.media.file_kinds import container_facts
+from vidrestore.media.input.avi_timing import delay_ticks, with_presentation_times
 from vidrestore.media.input.demuxer import demux_past_errors, is_damage
 from vidrestore.media.input.ffv1_checksums import SliceChecker
 from vidrestore.media.input.probe import open_container
@@ -65,7 +66,7 @@ class VideoDecoder:
             MediaError: Reading fails for another reason than damage.
         """
         frames = self._all_frames(start_ticks)
-        if not is_numbered(self._container.format.name):
+        if not container_facts(self._container.format.name).lacks_timestamps:
             return frames
         if self._delay_ticks is None:
             self._delay_ticks = delay_ticks(self._path, self._stream_index)

@@ -21,12 +21,12 @@ from av.video.stream import VideoStream
 
 from vidrestore.errors import MediaError
 from vidrestore.media.ffmpeg_errors import media_errors
+from vidrestore.media.file_kinds import container_facts
 from vidrestore.media.input.demuxer import demux_past_errors
 from vidrestore.media.input.probe import open_container
 from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.types.time_range import TimeRange
 
-_CARRY_HEADERS_ALONG = ("mpegts", "mpeg")
 _HEAD_BYTES = 4096
 _MOST_TOLD = 5
 _SEEK_MARGIN_SECONDS = 1
@@ -61,7 +61,7 @@ def check_constant_format(info: VideoInfo, time_range: TimeRange) -> None:
         MediaError: They change; the message says where, so that the parts can be restored one by
             one.
     """
-    if info.container not in _CARRY_HEADERS_ALONG or info.codec not in _HEADERS:
+    if not container_facts(info.container).repeats_headers or info.codec not in _HEADERS:
         return
     found = list(_changes(info, time_range))
     if not found:

@@ -25,6 +25,7 @@ from vidrestore.media.color.hdr_metadata import HdrMetadata, side_data_of
 from vidrestore.media.color.pixel_formats import DecodedLayout, source_layout
 from vidrestore.media.ffmpeg_errors import media_errors
 from vidrestore.media.fields.field_order import FieldOrderReader
+from vidrestore.media.file_kinds import container_facts
 from vidrestore.media.images.unsupported_formats import refuse_unsupported_image
 from vidrestore.media.input.demuxer import demux_past_errors, is_damage
 from vidrestore.media.input.raw_streams import is_raw, raw_frame_rate
@@ -34,7 +35,6 @@ from vidrestore.types import ColorTags, DisplayGeometry
 
 _MICROSECOND = Fraction(1, 1_000_000)
 # Their clocks start anywhere; in other containers zero means the start of the film.
-_CLOCKS_WITHOUT_ZERO = frozenset({"mpegts", "mpeg"})
 _FIELD_ORDERS: Mapping[int, FieldOrder] = {
     1: "progressive",
     2: "top first",
@@ -273,7 +273,7 @@ def _chroma_location(container: InputContainer, index: int) -> int:
 
 def _origin_seconds(container: InputContainer) -> Fraction:
     start = cast("int | None", container.start_time)
-    if container.format.name in _CLOCKS_WITHOUT_ZERO and start is not None:
+    if not container_facts(container.format.name).starts_at_zero and start is not None:
         return start * _MICROSECOND
     return Fraction(0)
 

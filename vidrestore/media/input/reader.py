@@ -12,7 +12,7 @@ from vidrestore.errors import MediaError
 from vidrestore.media.color.pixel_formats import frame_planes, source_layout
 from vidrestore.media.ffmpeg_errors import media_errors
 from vidrestore.media.fields.field_order import FieldOrderReader
-from vidrestore.media.input.avi_timing import is_numbered
+from vidrestore.media.file_kinds import container_facts
 from vidrestore.media.input.clock import Clock
 from vidrestore.media.input.decoder import VideoDecoder, promised_end_seconds
 from vidrestore.media.input.probe import color_of, probe_film
@@ -27,8 +27,6 @@ _log = logging.getLogger(__name__)
 _SEEK_MARGIN_SECONDS = Fraction(1, 2)
 # Headers round, and some count the last frame twice.
 _UNSUSPICIOUS_FRAMES = 3
-# Containers whose index lists every packet.
-_INDEXED = "mov,"
 
 
 class VideoSource:
@@ -197,13 +195,14 @@ class VideoSource:
         """Return the last frame with its duration; count the frames missing after it."""
         stream, rate = self._decoder.stream, self.info.average_rate
         promised = promised_end_seconds(stream)
-        if self.info.container.startswith(_INDEXED):
+        facts = container_facts(self.info.container)
+        if facts.has_packet_index:
             missing = self._decoder.packets_left()
             ticks = int(promised / self.info.time_base)
             if missing <= 0 and self.time_range.start_seconds is None:
                 return _shown_until(last, ticks) if ticks > last.timestamp.ticks else last
         else:
-            if is_numbered(self.info.container):
+            if facts.lacks_timestamps:
                 # Of a film with times between those of its packets, a place lasts for many ticks.
                 step = self._decoder.shortest_step()
                 last = _shown_until(last, last.timestamp.ticks + step)
@@ -211,7 +210,7 @@ class VideoSource:
             end = last.timestamp.seconds + last.duration_ticks * self.info.time_base
             missing = round((promised - end) * (rate or 0)) - self._decoder.damaged_at_end
         unsuspicious = _UNSUSPICIOUS_FRAMES
-        if is_numbered(self.info.container) and (left := self._decoder.packets_left()) > 0:
+        if facts.lacks_timestamps and (left := self._decoder.packets_left()) > 0:
             # An index, where there is one, lists every packet; the header alone may err.
             missing, unsuspicious = left, 0
         if missing > unsuspicious and self.time_range.start_seconds is None:
