@@ -1,6 +1,7 @@
 """Every refusal names a command that works: each is followed, over containers and codecs."""
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 from support.clips import make_rich_clip, run_ffmpeg
@@ -11,8 +12,9 @@ from vidrestore.media import open_source
 from vidrestore.media.output.containers import CONTAINERS
 from vidrestore.media.output.encoder_table import EncoderSettings
 from vidrestore.media.output.muxer import Muxer
+from vidrestore.settings import CodecName
 
-CODECS = ("h264", "ffv1", "prores", "dnxhr", "av1")
+CODECS: tuple[CodecName, ...] = ("h264", "ffv1", "prores", "dnxhr", "av1")
 SIZED = ("-vf", "scale=256:128", "-c:v", "mpeg4")
 
 
@@ -34,7 +36,7 @@ def refused_films(folder: Path) -> list[Path]:
     return [folder / name for name in (*films, "font.mkv")]
 
 
-def opened(film: Path, target: Path, codec: str, *, drop: bool = False) -> None:
+def opened(film: Path, target: Path, codec: CodecName, *, drop: bool = False) -> None:
     """Open an output, as a run does before its first frame."""
     with open_source(film) as source:
         Muxer(
@@ -70,7 +72,7 @@ def test_following_the_advice_of_a_refusal_works(tmp_path: Path) -> None:
                         opened(
                             film,
                             folder / named.get("-o", target.name),
-                            named.get("--codec", codec),
+                            cast(CodecName, named.get("--codec", codec)),
                             drop="--drop-unsupported" in named,
                         )
     assert refusals > 50

@@ -8,6 +8,7 @@ from support.clips import Clip, Sound, make_clip, run_ffmpeg
 from support.video_copies import copy_video
 
 from vidrestore.media import probe
+from vidrestore.settings import CodecName
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov"])
@@ -37,7 +38,7 @@ def test_the_index_of_mp4_and_mov_comes_first(
 
 
 @pytest.mark.parametrize(("codec", "kept"), [("h264", False), ("ffv1", True)])
-def test_the_tag_of_transparency_goes_with_it(tmp_path: Path, codec: str, kept: bool) -> None:
+def test_the_tag_of_transparency_goes_with_it(tmp_path: Path, codec: CodecName, kept: bool) -> None:
     film = tmp_path / "film.mkv"
     run_ffmpeg("-f", "lavfi", "-i", "testsrc2=s=96x48:d=1,format=yuva420p", "-c:v", "ffv1",
                "-metadata:s:v", "alpha_mode=1", film)  # fmt: skip

@@ -12,6 +12,7 @@ from support.video_copies import copy_video
 
 from vidrestore.errors import UnsupportedStreamError
 from vidrestore.media import probe
+from vidrestore.settings import CodecName
 from vidrestore.verify import verify
 
 CODECS = {
@@ -32,7 +33,7 @@ CODECS = {
     "wma": ("wmav2",),
     "adpcm": ("adpcm_ms",),
 }
-VIDEO = {".ts": "h264", ".mov": "prores"}
+VIDEO: dict[str, CodecName] = {".ts": "h264", ".mov": "prores"}
 ROUNDING = Fraction(12, 10_000)
 
 

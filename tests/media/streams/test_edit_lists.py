@@ -11,10 +11,11 @@ from support.verify_cases import changed_names
 from support.video_copies import copy_video
 
 from vidrestore.errors import UnsupportedStreamError
+from vidrestore.settings import CodecName
 from vidrestore.verify import verify
 
 RATE_HZ = 44_100
-VIDEO = {".ts": "h264", ".mov": "prores"}
+VIDEO: dict[str, CodecName] = {".ts": "h264", ".mov": "prores"}
 # Sound whose frames depend on the one before at most.
 SOUND = {".ts": ("aac", "-aac_pns", "0"), ".mov": ("alac",)}
 ROUNDING = Fraction(12, 10_000)

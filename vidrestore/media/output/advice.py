@@ -5,15 +5,16 @@ from typing import Protocol
 
 from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.media.output.containers import CONTAINERS
+from vidrestore.settings import CodecName
 
 _USUAL_SUFFIXES = (".mkv", ".mov", ".mp4", ".avi")
-_USUAL_CODECS = ("h264", "ffv1", "prores", "av1")
+_USUAL_CODECS: tuple[CodecName, ...] = ("h264", "ffv1", "prores", "av1")
 
 
 class Attempt(Protocol):
     """Opens an output that holds the film, and nothing else."""
 
-    def __call__(self, target: Path, codec: str | None, *, drop_unsupported: bool) -> bool:
+    def __call__(self, target: Path, codec: CodecName | None, *, drop_unsupported: bool) -> bool:
         """Whether a target can be opened, with another codec if one is named."""
         ...
 

@@ -37,6 +37,7 @@ from vidrestore.media.streams.stream_copy import CopyPlan, StreamCopier, copied_
 from vidrestore.media.streams.stream_metadata import descriptions_lost, stream_tags
 from vidrestore.media.streams.timecode import write_timecode
 from vidrestore.media.streams.timestamp_rounding import TimestampRounding
+from vidrestore.settings import CodecName
 from vidrestore.types import DisplayGeometry
 from vidrestore.types.time_range import TimeRange
 
@@ -346,7 +347,7 @@ class Muxer:
 
 def _opens(
     target: Path,
-    codec: str | None,
+    codec: CodecName | None,
     *,
     drop_unsupported: bool,
     settings: EncoderSettings,
