@@ -61,7 +61,8 @@ def test_a_batch_prints_a_table_and_fails_where_a_film_did(
     assert lines[2].split()[-1] == "restored"
     assert lines[3].startswith(f"error: {folder / 'broken.mkv'}: ")
     assert lines[4:] == ["1 restored; 1 failed"]
-    assert "2 of 2 films: good.mkv is done" in err
+    assert "1 of 2 films: broken.mkv: failed" in err
+    assert "2 of 2 films: good.mkv: restored" in err
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["good.jsonl", "good.mkv"]
 
     (folder / "broken.mkv").unlink()
@@ -94,7 +95,7 @@ def test_elsewhere_than_on_a_terminal_lines_name_the_film() -> None:
     assert stream.getvalue().splitlines() == [
         "reel.mkv: restoring: 101 of 900 frames, 10.0 frames/s, 1:20 left, 202 faces, 2 workers, "
         "400 frames searched",
-        "1 of 3 films: reel.mkv is done",
+        "1 of 3 films: reel.mkv: done",
     ]
 
 
@@ -105,7 +106,7 @@ def test_on_a_terminal_there_is_a_bar_for_the_films_and_one_for_each_in_hand() -
     assert descriptions == ["films", "reel.mkv"]
     assert display.tasks[1].completed == 30
     said = "restoring, 30 of 900 frames, 60 faces, 1 worker, 400 frames searched"
-    assert display.tasks[1].fields["said"] == said
+    assert display.tasks[1].fields["text"] == said
     display.show(FINISHED)
     assert [task.description for task in display.tasks] == ["films"]
     assert display.tasks[0].completed == 1

@@ -55,6 +55,33 @@ def test_films_and_folders_of_pictures_of_a_folder_are_its_films(tmp_path: Path)
     assert {film.output.parent for film in films} == {tmp_path / "out"}
 
 
+def test_what_is_a_film_is_seen_by_opening_it(tmp_path: Path) -> None:
+    plain = make_clip(tmp_path / "plain.mkv")
+    for name in ("UPPER.MTS", "tape.VOB", "clip.unusual"):
+        (tmp_path / name).write_bytes(plain.read_bytes())
+    (tmp_path / "notes.txt").write_text("no film\n" * 99)
+    (tmp_path / "cover.png").touch()
+    (tmp_path / "empty").mkdir()
+    skipped: dict[str, str] = {}
+
+    films = batch_films(
+        tmp_path,
+        tmp_path / "out",
+        Wanted(),
+        on_skipped=lambda path, reason: skipped.__setitem__(path.name, reason),
+    )
+
+    assert names(films) == [
+        ("UPPER.MTS", "UPPER.mkv"),
+        ("clip.unusual", "clip.mkv"),
+        ("plain.mkv", "plain.mkv"),
+        ("tape.VOB", "tape.mkv"),
+    ]
+    assert skipped.keys() == {"notes.txt", "cover.png", "empty"}
+    assert skipped["cover.png"] == "an image"
+    assert skipped["empty"] == "a folder without images"
+
+
 def test_a_list_names_films_relative_to_itself(tmp_path: Path) -> None:
     listed = tmp_path / "list.txt"
     listed.write_text(f"# from tape\n\nreel 1.mov\n  sub/reel 2.avi  \n{tmp_path}/still.tif\n")

@@ -1,6 +1,7 @@
 """``vidrestore batch FOLDER|LIST -o FOLDER``: restore many films."""
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,7 +97,16 @@ def run(argv: Sequence[str]) -> ExitCode:
         framemd5=command.framemd5,
         report=command.report,
     )
-    films = batch_films(command.source, command.output, wanted)
+    skipped: list[str] = []
+    films = batch_films(
+        command.source,
+        command.output,
+        wanted,
+        on_skipped=lambda path, reason: skipped.append(f"{path.name} is skipped: {reason}"),
+    )
+    if not command.quiet:
+        for line in skipped:
+            print(line, file=sys.stderr)
     # Imported when there are films: the display needs rich and restoring needs torch.
     from vidrestore.cli.display.batch_progress import batch_display
     from vidrestore.cli.display.progress_bars import warnings_on_stderr

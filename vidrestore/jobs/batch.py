@@ -50,6 +50,8 @@ class BatchProgress:
     films_total: int
     progress: Progress | None = None
     """Progress of the film; None once it is done."""
+    result: FilmResult | None = None
+    """What became of the film, once it is done."""
 
 
 class _StoppedError(Exception):
@@ -96,16 +98,23 @@ def restore_batch(
             def show(progress: Progress, number: int = number, film: BatchVideo = film) -> None:
                 on_progress(_progress(number, film, len(results), len(films), progress))
 
-            results.append(_restored(engine, film, number, settings, job, show, on_download))
-            on_progress(_progress(number, film, len(results), len(films), None))
+            result = _restored(engine, film, number, settings, job, show, on_download)
+            results.append(result)
+            on_progress(_progress(number, film, len(results), len(films), result))
         return tuple(results)
 
 
 def _progress(
-    number: int, film: BatchVideo, done: int, total: int, progress: Progress | None
+    number: int, film: BatchVideo, done: int, total: int, now: Progress | FilmResult
 ) -> BatchProgress:
+    is_done = isinstance(now, FilmResult)
     return BatchProgress(
-        number=number, film=film, films_done=done, films_total=total, progress=progress
+        number=number,
+        film=film,
+        films_done=done,
+        films_total=total,
+        progress=None if is_done else now,
+        result=now if is_done else None,
     )
 
 
@@ -186,8 +195,8 @@ def _side_by_side(
                     on_progress(_progress(number, films[number], count, len(films), progress))
                 for each in done:
                     number = futures[each]
-                    each.result()
-                    on_progress(_progress(number, films[number], count, len(films), None))
+                    result = each.result()
+                    on_progress(_progress(number, films[number], count, len(films), result))
         except BaseException:
             stopped = True
             engine.stop()

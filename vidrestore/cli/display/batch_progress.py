@@ -59,7 +59,9 @@ class LogBatch:
         name = progress.film.source.name
         if progress.progress is None:
             self._running.pop(progress.number, None)
-            line = f"{progress.films_done} of {progress.films_total} films: {name} is done"
+            result = progress.result
+            outcome = "done" if result is None else result.outcome
+            line = f"{progress.films_done} of {progress.films_total} films: {name}: {outcome}"
             print_line(line, stream=self._stream)
             return
         display = LogDisplay(self._stream, self._clock, name=name)

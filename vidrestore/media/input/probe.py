@@ -25,7 +25,7 @@ from vidrestore.media.color.hdr_metadata import HdrMetadata, side_data_of
 from vidrestore.media.color.pixel_formats import DecodedLayout, source_layout
 from vidrestore.media.ffmpeg_errors import media_errors
 from vidrestore.media.fields.field_order import FieldOrderReader
-from vidrestore.media.file_kinds import container_facts
+from vidrestore.media.file_kinds import container_facts, is_image_name
 from vidrestore.media.images.unsupported_formats import refuse_unsupported_image
 from vidrestore.media.input.demuxer import demux_past_errors, is_damage
 from vidrestore.media.input.raw_streams import is_raw, raw_frame_rate
@@ -51,6 +51,8 @@ _CHROMA_LOCATIONS = {
     "bottomleft": 5,
     "bottom": 6,
 }
+# What FFmpeg draws text as, and images.
+_NOT_FILMS = frozenset({"tty", "image2", "bin", "xbin", "adf", "idf"})
 _MOST_PACKETS_TO_FIRST_FRAME = 2000
 _PACKETS_TO_GUESS_RATE = 120
 # B-frames that have not come yet leave gaps at the end.
@@ -107,6 +109,20 @@ def probe_film(path: Path) -> VideoInfo:
     """
     with open_container(path) as container, media_errors(path):
         return film_info(container, main_video_stream(container, path), path)
+
+
+def why_not_film(path: Path) -> str | None:
+    """Return why a file is no film; None if it is one."""
+    if is_image_name(path):
+        return "an image"
+    try:
+        with open_container(path) as container:
+            if container.format.name in _NOT_FILMS or container.format.name.endswith("_pipe"):
+                return f"no film ({container.format.name})"
+            main_video_stream(container, path)
+    except MediaError as error:
+        return str(error).removeprefix(f"{path}: ")
+    return None
 
 
 def film_info(container: InputContainer, stream: VideoStream, path: Path) -> VideoInfo:
