@@ -6,25 +6,25 @@ from fractions import Fraction
 
 import pytest
 
-from vidrestore.pipeline.frame_cadence import MissingFrames, Rhythm
+from vidrestore.pipeline.frame_cadence import FrameCadence, MissingFrames
 from vidrestore.types import Timestamp
 
 
-def rhythm_of(ticks: Iterable[int], time_base: Fraction = Fraction(1, 25)) -> Rhythm:
-    rhythm = Rhythm()
+def cadence_of(ticks: Iterable[int], time_base: Fraction = Fraction(1, 25)) -> FrameCadence:
+    cadence = FrameCadence()
     for each in ticks:
-        rhythm.add(Timestamp(each, time_base))
-    return rhythm
+        cadence.add(Timestamp(each, time_base))
+    return cadence
 
 
 def test_gaps_in_an_even_rate_are_counted_and_the_first_is_named() -> None:
     ticks = [*range(50), *range(53, 100), *range(101, 150)]
-    assert rhythm_of(ticks).missing() == MissingFrames(frames=4, places=2, first_seconds=49 / 25)
+    assert cadence_of(ticks).missing() == MissingFrames(frames=4, places=2, first_seconds=49 / 25)
 
 
 def test_times_that_are_rounded_are_even() -> None:
     ticks = [round(1001 * number / 30) for number in range(300) if number not in (100, 101)]
-    missing = rhythm_of(ticks, Fraction(1, 1000)).missing()
+    missing = cadence_of(ticks, Fraction(1, 1000)).missing()
     assert missing is not None
     assert (missing.frames, missing.places) == (2, 1)
     assert str(missing).startswith(
@@ -44,15 +44,15 @@ def test_times_that_are_rounded_are_even() -> None:
     ],
 )
 def test_films_without_gaps_or_without_an_even_rate_miss_nothing(ticks: Iterable[int]) -> None:
-    assert rhythm_of(ticks).missing() is None
+    assert cadence_of(ticks).missing() is None
 
 
 def test_parts_noted_one_by_one_are_as_the_whole() -> None:
     ticks = [*range(50), *range(53, 100), *range(102, 110)]
-    whole = rhythm_of(ticks)
-    joined = Rhythm()
+    whole = cadence_of(ticks)
+    joined = FrameCadence()
     for start, end in ((0, 0), (0, 1), (1, 50), (50, 60), (60, len(ticks))):
-        joined.merge(json.loads(json.dumps(rhythm_of(ticks[start:end]).to_json())))
+        joined.merge(json.loads(json.dumps(cadence_of(ticks[start:end]).to_json())))
     assert joined.missing() == whole.missing()
     with pytest.raises(ValueError, match="malformed frame steps"):
         joined.merge({})

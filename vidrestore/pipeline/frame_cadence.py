@@ -45,7 +45,7 @@ class MissingFrames:
         )
 
 
-class Rhythm:
+class FrameCadence:
     """Follows the timestamps of a film; memory does not grow with its length."""
 
     def __init__(self) -> None:

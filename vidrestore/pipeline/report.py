@@ -9,7 +9,7 @@ from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from vidrestore.pipeline.frame_cadence import Rhythm
+from vidrestore.pipeline.frame_cadence import FrameCadence
 from vidrestore.types import FinishedFrame
 
 _PACKAGES = ("vidrestore", "torch", "av", "numpy", "opencv-python", "scenedetect")
@@ -150,13 +150,13 @@ class Tally:
         self.reasons: Counter[str] = Counter()
         self._shots: dict[int, _Span] = {}
         self._tracks: dict[int, _Span] = {}
-        self.rhythm = Rhythm()
+        self.cadence = FrameCadence()
 
     def add(self, finished: FinishedFrame) -> None:
         """Count one finished frame."""
         index = finished.source.index
         self.frames += 1
-        self.rhythm.add(finished.source.timestamp)
+        self.cadence.add(finished.source.timestamp)
         faces = [each for each in finished.faces if each.assessment.strength > 0]
         self.faces += len(faces)
         self.reasons.update(
@@ -187,7 +187,7 @@ class Tally:
             "frames": self.frames,
             "faces": self.faces,
             "reasons": dict(self.reasons),
-            "rhythm": self.rhythm.to_json(),
+            "rhythm": self.cadence.to_json(),
             "shots": {number: span.to_json() for number, span in self._shots.items()},
             "tracks": {number: span.to_json() for number, span in self._tracks.items()},
         }
@@ -202,7 +202,7 @@ class Tally:
             self.frames += counted["frames"]
             self.faces += counted["faces"]
             self.reasons.update(counted["reasons"])
-            self.rhythm.merge(counted["rhythm"])
+            self.cadence.merge(counted["rhythm"])
             for mine, theirs in ((self._shots, "shots"), (self._tracks, "tracks")):
                 for number, fields in counted[theirs].items():
                     span = _Span.from_json(fields)

@@ -10,9 +10,9 @@ from vidrestore.faces.config import DetectorConfig
 from vidrestore.media import Source, VideoInfo
 from vidrestore.pipeline.background.upscale_frames import (
     Background,
-    UpscaledSource,
     reject_interlaced,
 )
+from vidrestore.pipeline.background.upscaled_source import UpscaledSource
 from vidrestore.pipeline.field_stages import FieldMode
 from vidrestore.pipeline.loading.load_models import (
     DownloadCallback,
@@ -146,7 +146,7 @@ class Setup:
             unchanged = "" if background is not None else "; the picture is unchanged"
             found = "all faces were skipped" if tally.reasons else "no faces were found"
             all_notes.append(f"{found}{unchanged}")
-        missing = tally.rhythm.missing()
+        missing = tally.cadence.missing()
         if missing is not None:
             all_notes.append(str(missing))
         batch_size = facts.reduced_batch_size
@@ -190,7 +190,7 @@ def compared(finished: FinishedFrame, stages: Stages) -> Frame:
     """Return before and after side by side."""
     before, geometry = finished.source, stages.geometry
     if stages.background is not None:
-        before = stages.background.enlarged_plainly(before)
+        before = stages.background.interpolate_frame(before)
         geometry = stages.background.geometry
     return side_by_side(before, finished.frame, geometry)
 

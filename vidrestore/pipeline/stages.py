@@ -196,7 +196,7 @@ class Stages:
         shown = restored
         if self.background is not None:
             with self.stopwatch.stage("background"):
-                shown = self.background.enlarged(restored, keep_chroma=restored.is_monochrome)
+                shown = self.background.upscale(restored, keep_chroma=restored.is_monochrome)
             geometry = self.background.geometry
         with self.stopwatch.stage("paste"):
             after = pasted(

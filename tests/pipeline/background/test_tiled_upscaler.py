@@ -78,7 +78,7 @@ def test_any_size_is_enlarged_exactly_so_many_times(
 ) -> None:
     network = Watched()
     found = upscaler(network, scale)
-    result = found.enlarged(torch.rand(3, *size_hw, generator=draws()))
+    result = found.upscale(torch.rand(3, *size_hw, generator=draws()))
 
     assert tuple(result.shape) == (3, scale * size_hw[0], scale * size_hw[1])
     assert network.seen[-1] == tuple(-(-side // share) for side in size_hw)
@@ -88,7 +88,7 @@ def test_any_size_is_enlarged_exactly_so_many_times(
 def test_one_colour_stays_one_colour_to_the_edges(scale: int) -> None:
     colour = torch.tensor([0.2, 0.5, 0.9])[:, None, None].expand(3, 33, 47)
 
-    result = upscaler(Watched(), scale).enlarged(colour)
+    result = upscaler(Watched(), scale).upscale(colour)
 
     torch.testing.assert_close(result, colour[:, :1, :1].expand_as(result), atol=1e-6, rtol=0)
 
@@ -99,7 +99,7 @@ def test_what_lies_beyond_black_and_white_is_cut_before_means_are_taken() -> Non
     found = upscaler(Watched(gain=3.0), 1)
 
     # The network sees grey, 0.5, and makes 1.5 of it.
-    assert torch.equal(found.enlarged(picture), torch.ones(3, 8, 8))
+    assert torch.equal(found.upscale(picture), torch.ones(3, 8, 8))
 
 
 def test_a_network_of_another_factor_than_it_says_is_refused() -> None:
@@ -150,6 +150,6 @@ def test_a_compact_network_sees_no_further_than_its_context() -> None:
     found = upscaler(network, 4)
     picture = torch.rand(3, 20, 40, generator=draws())
 
-    whole = found.enlarged(picture)
-    right = found.enlarged(picture[:, :, 20 - found.context_px :])
+    whole = found.upscale(picture)
+    right = found.upscale(picture[:, :, 20 - found.context_px :])
     torch.testing.assert_close(right[:, :, 12:], whole[:, :, 80:], atol=1e-6, rtol=0)

@@ -54,7 +54,7 @@ def inventive(tmp_path: Path) -> Upscaler:
     return load_upscaler(compact_file(tmp_path, 2, seed=1), device=CPU, dtype=torch.float32)
 
 
-def enlarged(
+def upscaled(
     upscaler: Upscaler,
     frame: Frame,
     geometry: DisplayGeometry | None = None,
@@ -64,7 +64,7 @@ def enlarged(
     geometry = geometry or DisplayGeometry(coded_hw=frame.coded_hw)
     background = Background(upscaler, geometry, on_share=lambda _: None)
     bare = RestoredFrame(frame=frame, shot=0, faces=())
-    return background.enlarged(bare, keep_chroma=keep_chroma).frame
+    return background.upscale(bare, keep_chroma=keep_chroma).frame
 
 
 def repeated(plane: np.ndarray, times: int) -> np.ndarray:
@@ -79,7 +79,7 @@ def test_a_network_that_repeats_pixels_repeats_samples_at_any_depth(
     # Waves, so that no YUV sample lies outside of RGB, where networks do not see it.
     frame = random_frame(pixel_format, SIZE_HW, smooth=True)
     network = load_upscaler(compact_file(tmp_path, scale), device=CPU, dtype=torch.float32)
-    large = enlarged(network, frame)
+    large = upscaled(network, frame)
 
     assert large.pixel_format == pixel_format
     exact = 1 if pixel_format.model == "yuv" and pixel_format.chroma_shift_xy != (0, 0) else 3
@@ -91,7 +91,7 @@ def test_alpha_is_interpolated(upscaler: Upscaler) -> None:
     frame = random_frame(GBRA16, SIZE_HW)
 
     np.testing.assert_array_equal(
-        enlarged(upscaler, frame).planes[3], enlarged_planes(frame, 2).planes[3]
+        upscaled(upscaler, frame).planes[3], enlarged_planes(frame, 2).planes[3]
     )
 
 
@@ -100,7 +100,7 @@ def test_samples_that_rgb_cannot_hold_survive(upscaler: Upscaler) -> None:
     above_white = np.full(SIZE_HW, 250, np.uint8)
     frame = frame.with_planes((above_white, *(np.full(SIZE_HW, 128, np.uint8),) * 2))
 
-    assert (enlarged(upscaler, frame).planes[0] == 250).all()
+    assert (upscaled(upscaler, frame).planes[0] == 250).all()
 
 
 @pytest.mark.parametrize("pixel_format", [YUV420, YUV422P10, GBR], ids=lambda each: each.name)
@@ -108,9 +108,9 @@ def test_tiles_leave_no_seams(
     inventive: Upscaler, monkeypatch: pytest.MonkeyPatch, pixel_format: PixelFormat
 ) -> None:
     frame = random_frame(pixel_format, (150, 171))
-    whole = enlarged(inventive, frame)
+    whole = upscaled(inventive, frame)
     monkeypatch.setattr(Upscaler, "tile_side_px", 64)
-    tiled = enlarged(inventive, frame)
+    tiled = upscaled(inventive, frame)
 
     for one, other in zip(whole.planes, tiled.planes, strict=True):
         # Sums of another order may round a last bit otherwise.
@@ -122,15 +122,15 @@ def test_the_network_never_sees_more_than_a_tile_and_its_surroundings(
     upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[int, ...]] = []
-    run = Upscaler.enlarged
+    run = Upscaler.upscale
 
     def watched(self: Upscaler, rgb_CHW: torch.Tensor) -> torch.Tensor:
         seen.append(tuple(rgb_CHW.shape[1:]))
         return run(self, rgb_CHW)
 
     monkeypatch.setattr(Upscaler, "tile_side_px", 64)
-    monkeypatch.setattr(Upscaler, "enlarged", watched)
-    enlarged(upscaler, random_frame(YUV420, (200, 300)))
+    monkeypatch.setattr(Upscaler, "upscale", watched)
+    upscaled(upscaler, random_frame(YUV420, (200, 300)))
 
     assert len(seen) == 4 * 5
     assert max(max(hw) for hw in seen) <= 64 + 2 * CONTEXT_PX
@@ -160,10 +160,10 @@ def test_the_network_sees_the_picture_upright(
 
     coded = upright.with_planes(tuple(lying(plane) for plane in upright.planes))
     geometry = DisplayGeometry(coded_hw=coded.coded_hw, quarter_turns=turns, mirrored=mirrored)
-    wanted = enlarged(inventive, upright)
+    wanted = upscaled(inventive, upright)
 
     for plane, expected in zip(
-        enlarged(inventive, coded, geometry).planes, wanted.planes, strict=True
+        upscaled(inventive, coded, geometry).planes, wanted.planes, strict=True
     ):
         np.testing.assert_array_equal(plane, lying(expected))
 
@@ -171,7 +171,7 @@ def test_the_network_sees_the_picture_upright(
 def test_monochrome_film_gets_no_color_from_the_network(inventive: Upscaler) -> None:
     frame = random_frame(YUV420, SIZE_HW, smooth=True)
     plain = enlarged_planes(frame, 2)
-    kept = enlarged(inventive, frame, keep_chroma=True)
+    kept = upscaled(inventive, frame, keep_chroma=True)
 
     assert (kept.planes[0] != plain.planes[0]).any()
     for at in (1, 2):
@@ -182,8 +182,8 @@ def test_an_untagged_small_film_states_the_matrix_that_it_had(upscaler: Upscaler
     frame = random_frame(YUV420, (480, 64))
     tagged = random_frame(YUV420, (480, 64), color=ColorTags(matrix=1))
 
-    assert enlarged(upscaler, frame).color.matrix == 6
-    assert enlarged(upscaler, tagged).color.matrix == 1
+    assert upscaled(upscaler, frame).color.matrix == 6
+    assert upscaled(upscaler, tagged).color.matrix == 1
 
 
 @pytest.mark.parametrize("aspect", [Fraction(1), Fraction(64, 45)])
@@ -197,7 +197,7 @@ def test_a_face_keeps_its_crop_in_the_larger_frame(
     face = restored(frame, geometry, face_at((display_w / 2, display_h / 2), size_px=100), gain=1.5)
     background = Background(upscaler, geometry, on_share=lambda _: None)
     whole = RestoredFrame(frame=frame, shot=0, faces=(face,), skipped_faces=(face.aligned.face,))
-    enlarged = background.enlarged(whole, keep_chroma=False)
+    enlarged = background.upscale(whole, keep_chroma=False)
     (moved,), (skipped,) = enlarged.faces, enlarged.skipped_faces
 
     np.testing.assert_array_equal(skipped.landmarks_xy, moved.aligned.face.landmarks_xy)
@@ -224,20 +224,20 @@ def test_values_that_are_no_numbers_are_an_error_that_says_what_to_do(tmp_path: 
 def test_a_network_that_does_not_run_in_bf16_after_all_runs_in_fp32_exactly(
     inventive: Upscaler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_once = Upscaler.enlarged
+    run_once = Upscaler.upscale
 
     def in_fp32_only(self: Upscaler, rgb_CHW: torch.Tensor) -> torch.Tensor:
         if self.dtype != torch.float32:
             raise RuntimeError("expected m1 and m2 to have the same dtype")
         return run_once(self, rgb_CHW)
 
-    monkeypatch.setattr(Upscaler, "enlarged", in_fp32_only)
+    monkeypatch.setattr(Upscaler, "upscale", in_fp32_only)
     path = compact_file(tmp_path, 2, seed=1)
     fallen_back = load_upscaler(path, device=CPU, dtype=torch.bfloat16)
     picture = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0))
 
     assert fallen_back.dtype == torch.float32
-    assert torch.equal(fallen_back.enlarged(picture), inventive.enlarged(picture))
+    assert torch.equal(fallen_back.upscale(picture), inventive.upscale(picture))
 
 
 def test_a_restorer_of_faces_is_refused_with_its_own_option(tmp_path: Path) -> None:
@@ -264,7 +264,7 @@ def test_bf16_is_close_to_fp32(tmp_path: Path, inventive: Upscaler) -> None:
     path = compact_file(tmp_path, 2, seed=1)
     half = load_upscaler(path, device=CPU, dtype=torch.bfloat16)
     picture = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0))
-    error = (half.enlarged(picture) - inventive.enlarged(picture)).square().mean()
+    error = (half.upscale(picture) - inventive.upscale(picture)).square().mean()
 
     assert half.dtype == torch.bfloat16
     assert float(-10 * torch.log10(error)) > 45.0
@@ -387,7 +387,7 @@ def test_frames_that_turn_out_interlaced_are_refused_first_and_counted_later(
     background = Background(upscaler, DisplayGeometry(coded_hw=SIZE_HW), on_share=lambda _: None)
 
     with pytest.raises(MediaError, match="add --deinterlace frame"):
-        background.enlarged(RestoredFrame(frame=frame, shot=0, faces=()), keep_chroma=False)
+        background.upscale(RestoredFrame(frame=frame, shot=0, faces=()), keep_chroma=False)
     later = RestoredFrame(frame=replace(frame, index=7), shot=0, faces=())
-    assert not background.enlarged(later, keep_chroma=False).frame.interlaced
+    assert not background.upscale(later, keep_chroma=False).frame.interlaced
     assert background.interlaced_count == 1

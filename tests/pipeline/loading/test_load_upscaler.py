@@ -45,7 +45,7 @@ def test_a_name_restores_a_picture_at_its_size_unless_more_is_asked_for(name: st
     found = loaded(name)
 
     assert (found.name, found.kind, found.scale) == (name, UPSCALERS[name].kind, 1)
-    assert found.enlarged(face_chw(24)).shape == (3, 24, 24)
+    assert found.upscale(face_chw(24)).shape == (3, 24, 24)
 
 
 def test_the_file_of_a_network_of_the_package_is_known_without_spandrel(tmp_path: Path) -> None:
@@ -55,24 +55,24 @@ def test_the_file_of_a_network_of_the_package_is_known_without_spandrel(tmp_path
 
     assert (found.name, found.scale) == (str(path), 4)
     picture = face_chw(16)
-    assert torch.equal(found.enlarged(picture), loaded("compact", 4).enlarged(picture))
+    assert torch.equal(found.upscale(picture), loaded("compact", 4).upscale(picture))
 
 
 def test_the_small_network_comes_nearer_to_the_large_one_than_interpolation() -> None:
     picture = face_chw(64)
-    wanted = loaded("realesrgan", 4).enlarged(picture)
+    wanted = loaded("realesrgan", 4).upscale(picture)
 
     def distance(image_CHW: torch.Tensor) -> float:
         return float((image_CHW - wanted).abs()[:, 32:-32, 32:-32].mean())
 
     plain = F.interpolate(picture[None], scale_factor=4.0, mode="bicubic")[0].clamp(0, 1)
-    assert distance(loaded("compact", 4).enlarged(picture)) < 0.85 * distance(plain)
+    assert distance(loaded("compact", 4).upscale(picture)) < 0.85 * distance(plain)
 
 
 @pytest.mark.parametrize("name", UPSCALERS)
 @pytest.mark.parametrize("level", [0.0, 0.4, 1.0])
 def test_a_picture_of_one_grey_stays_it(name: str, level: float) -> None:
-    result = loaded(name).enlarged(torch.full((3, 40, 40), level))
+    result = loaded(name).upscale(torch.full((3, 40, 40), level))
 
     assert float((result - level).abs().mean()) < 0.02
 

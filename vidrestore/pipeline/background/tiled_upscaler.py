@@ -127,7 +127,7 @@ class Upscaler:
         exact = {key: each.clone() for key, each in network.state_dict().items()}
         network.to(self.dtype)
         try:
-            result = self.enlarged(torch.full((3, *_TRIAL_HW), 0.5))
+            result = self.upscale(torch.full((3, *_TRIAL_HW), 0.5))
         except RuntimeError as error:
             if self.dtype != torch.float32:
                 self.dtype = torch.float32
@@ -156,7 +156,7 @@ class Upscaler:
         return self._found.context_px * self.factors.shrink
 
     @torch.inference_mode()
-    def enlarged(self, rgb_CHW: Tensor) -> Tensor:
+    def upscale(self, rgb_CHW: Tensor) -> Tensor:
         """Return ``(3, scale * H, scale * W)`` float32 RGB in [0, 1], on the CPU.
 
         Args:
@@ -199,7 +199,7 @@ class Upscaler:
         fastest, spent = float("inf"), 0.0
         while spent < _TIMED_SECONDS:
             began = time.perf_counter()
-            self.enlarged(image)
+            self.upscale(image)
             taken = time.perf_counter() - began
             fastest, spent = min(fastest, taken), spent + taken
         return fastest

@@ -6,7 +6,7 @@ interpolation, and the difference to the network's result is added to them. So t
 film is kept, black-and-white film keeps its chroma, and alpha is interpolated.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +15,7 @@ import torch
 from vidrestore.affine import composed, inverted
 from vidrestore.errors import MediaError
 from vidrestore.faces.align import aligned
-from vidrestore.media import Source, VideoInfo
+from vidrestore.media import VideoInfo
 from vidrestore.media.color.plane_upscale import (
     enlarged_geometry,
     enlarged_hw,
@@ -34,10 +34,8 @@ from vidrestore.types import (
     Plane,
     RestoredFace,
     RestoredFrame,
-    Timestamp,
     TrackedFace,
 )
-from vidrestore.types.time_range import TimeRange
 
 _INTERLACED = (
     "each frame holds two fields, which enlarging would mix; add --deinterlace frame, or leave out "
@@ -97,7 +95,7 @@ class Background:
         self._source_geometry = geometry
         self._on_share = on_share
 
-    def enlarged(self, restored: RestoredFrame, *, keep_chroma: bool) -> RestoredFrame:
+    def upscale(self, restored: RestoredFrame, *, keep_chroma: bool) -> RestoredFrame:
         """Return the frame enlarged by the network, with its faces mapped into it.
 
         Args:
@@ -139,7 +137,7 @@ class Background:
             tiles_per_frame=len(tiles),
         )
 
-    def enlarged_plainly(self, frame: Frame) -> Frame:
+    def interpolate_frame(self, frame: Frame) -> Frame:
         """Return a frame of the source enlarged by interpolation, for comparison."""
         return self._with_stated_color(enlarged_planes(frame, self.scale), frame)
 
@@ -181,7 +179,7 @@ class Background:
         upright = rgb_hwc[:, ::-1] if geometry.mirrored else rgb_hwc
         upright = np.rot90(upright, k=-geometry.quarter_turns)
         image = torch.from_numpy(np.ascontiguousarray(upright)).permute(2, 0, 1)
-        large = self.upscaler.enlarged(image).permute(1, 2, 0).numpy()
+        large = self.upscaler.upscale(image).permute(1, 2, 0).numpy()
         large = np.rot90(large, k=geometry.quarter_turns)
         return np.ascontiguousarray(large[:, ::-1] if geometry.mirrored else large)
 
@@ -268,48 +266,6 @@ def _copy_core(
         plane[rows, columns] = part.planes[at][
             rows.start - down : rows.stop - down, columns.start - across : columns.stop - across
         ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpscaledSource:
-    """The source of an enlarged film, as its outputs see it: with the output's size and colour."""
-
-    source: Source
-    scale: int
-
-    @property
-    def info(self) -> VideoInfo:
-        """Description of the source with the enlarged size and an explicit colour matrix."""
-        info = self.source.info
-        color = stated_color(info.color, info.pixel_format, info.geometry.coded_hw)
-        if self.scale == 1:
-            return info
-        return replace(info, geometry=enlarged_geometry(info.geometry, self.scale), color=color)
-
-    @property
-    def time_range(self) -> TimeRange:
-        """The source's."""
-        return self.source.time_range
-
-    @property
-    def damaged_packets(self) -> int:
-        """The source's."""
-        return self.source.damaged_packets
-
-    @property
-    def repaired_timestamps(self) -> int:
-        """The source's."""
-        return self.source.repaired_timestamps
-
-    def __iter__(self) -> Iterator[Frame]:
-        """Yield the frames of the source, not enlarged."""
-        return iter(self.source)
-
-    def frames_from(
-        self, index: int, timestamp: Timestamp, *, seek: bool = True
-    ) -> Iterator[Frame]:
-        """Yield the frames of the source from a number on, not enlarged."""
-        return self.source.frames_from(index, timestamp, seek=seek)
 
 
 def reject_interlaced(info: VideoInfo, *, is_interlaced: bool = False) -> None:

@@ -1,0 +1,51 @@
+"""The source of an upscaled film, as its outputs see it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from vidrestore.media import Source, VideoInfo
+from vidrestore.media.color.plane_upscale import enlarged_geometry, stated_color
+from vidrestore.types import Frame, Timestamp
+from vidrestore.types.time_range import TimeRange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpscaledSource:
+    """The source of an enlarged film, as its outputs see it: with the output's size and colour."""
+
+    source: Source
+    scale: int
+
+    @property
+    def info(self) -> VideoInfo:
+        """Description of the source with the enlarged size and an explicit colour matrix."""
+        info = self.source.info
+        color = stated_color(info.color, info.pixel_format, info.geometry.coded_hw)
+        if self.scale == 1:
+            return info
+        return replace(info, geometry=enlarged_geometry(info.geometry, self.scale), color=color)
+
+    @property
+    def time_range(self) -> TimeRange:
+        """The source's."""
+        return self.source.time_range
+
+    @property
+    def damaged_packets(self) -> int:
+        """The source's."""
+        return self.source.damaged_packets
+
+    @property
+    def repaired_timestamps(self) -> int:
+        """The source's."""
+        return self.source.repaired_timestamps
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the frames of the source, not enlarged."""
+        return iter(self.source)
+
+    def frames_from(
+        self, index: int, timestamp: Timestamp, *, seek: bool = True
+    ) -> Iterator[Frame]:
+        """Yield the frames of the source from a number on, not enlarged."""
+        return self.source.frames_from(index, timestamp, seek=seek)
