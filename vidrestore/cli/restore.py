@@ -10,6 +10,7 @@ from os.path import realpath
 from pathlib import Path
 
 from vidrestore.cli.exit_codes import ExitCode
+from vidrestore.cli.first_mistakes import check_first_mistakes
 from vidrestore.cli.options import Arguments, PrintOptions, parse
 from vidrestore.cli.output_checks import check_side_file
 from vidrestore.cli.review import temporary_record, write_page
@@ -68,16 +69,16 @@ class RestoreCommand(PrintOptions):
 
 def parse_restore(argv: Sequence[str]) -> tuple[RestoreCommand, Arguments]:
     """Parse the arguments of the root command."""
-    arguments = parse(
-        argv,
-        RestoreCommand,
-        RestoreSettings,
-        JobSettings,
-        prog="vidrestore",
-        usage=_USAGE,
-        about=_ABOUT,
-    )
-    return arguments.make(RestoreCommand), arguments
+    check_first_mistakes(argv)
+    classes = (RestoreCommand, RestoreSettings, JobSettings)
+    arguments = parse(argv, *classes, prog="vidrestore", usage=_USAGE, about=_ABOUT)
+    command = arguments.make(RestoreCommand)
+    is_webm = command.output.suffix.lower() == ".webm"
+    if is_webm and not any(word.partition("=")[0] == "--codec" for word in argv):
+        # The default codec is none that WebM holds.
+        argv = [*argv, "--codec", "av1"]
+        arguments = parse(argv, *classes, prog="vidrestore", usage=_USAGE, about=_ABOUT)
+    return command, arguments
 
 
 def run(argv: Sequence[str]) -> ExitCode:

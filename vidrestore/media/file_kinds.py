@@ -121,4 +121,4 @@ def unstored_color_tags(container: str, codec: str) -> frozenset[str]:
     """
     name = container.partition(",")[0]
     keys = ((name, codec), (name, ""), ("", codec))
-    return frozenset().union(*(_UNSTORED_COLOR_TAGS.get(key, frozenset[str]()) for key in keys))
+    return frozenset[str]().union(*(_UNSTORED_COLOR_TAGS.get(key, ()) for key in keys))

@@ -162,12 +162,12 @@ def is_needed_by_codec(written: VideoInfo, source: PixelFormat) -> bool:
         written: The film.
         source: Pixel format of the frames that it was made of.
     """
-    codec = next((name for name in ENCODERS if ffmpeg_codec(name) == written.codec), None)
-    if codec is None:
+    codecs = [name for name in ENCODERS if ffmpeg_codec(name) == written.codec]
+    if not codecs:
         return False
     size_hw = written.geometry.coded_hw
     try:
-        chosen = encoder_choice(EncoderSettings(codec=codec), source, size_hw).planar
+        chosen = encoder_choice(EncoderSettings(codec=codecs[0]), source, size_hw).planar
     except MediaError:
         return False
     found = written.pixel_format
