@@ -126,8 +126,9 @@ class LocalRun:
         decoded = stages.stopwatch.timed("decode", self._frames(point, seek=seek))
         with closing(prefetched(decoded, size=_READ_AHEAD_FRAMES)) as frames:
             tracked = point.tracked(stages.fields.split(frames), stages.analysed)
-            finished = stages.finished(noted(tracked, log, point.last_noted))
-            yield from stages.fields.woven(finished)
+            # Closed before what it reads from: its threads may be reading.
+            with closing(stages.finished(noted(tracked, log, point.last_noted))) as finished:
+                yield from stages.fields.woven(finished)
 
     def _frames(self, point: ResumePoint, *, seek: bool) -> Iterator[Frame]:
         source = self._prepared.source

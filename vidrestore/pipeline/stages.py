@@ -1,7 +1,9 @@
 """The stages of a restoration, connected: frames in, finished frames out, in order."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -19,6 +21,7 @@ from vidrestore.paste.composite import face_luma, pasted
 from vidrestore.paste.settings import PasteConfig
 from vidrestore.pipeline.background.upscale_frames import Background
 from vidrestore.pipeline.field_stages import FieldMode
+from vidrestore.prefetch import prefetched
 from vidrestore.restore.batching import restored_frames
 from vidrestore.restore.crops import RestoredCrops
 from vidrestore.restore.detail_blending import blend_frames
@@ -46,7 +49,11 @@ from vidrestore.types import (
     TrackedFrame,
 )
 
+T = TypeVar("T")
+
 _MAX_WAITING_FRAMES = 16
+_AHEAD_FRAMES = 3
+"""Frames that wait between two threads of ``finished``."""
 _OUTSIDE = "outside the picture"
 
 
@@ -72,6 +79,8 @@ class Stages:
     whole_batches: bool = True
     """Pad every batch to its full size. Convolutions of another batch size may round differently,
     and the result of a frame must not depend on the other frames in its batch."""
+    overlap: bool = True
+    """Whether ``finished`` runs in three threads; the result is the same in one."""
     meter: IdentityMeter | None = None
     """Measures identity; None turns the safeguard off."""
 
@@ -114,39 +123,63 @@ class Stages:
         noted = rate_source_quality(chosen, geometry=self.geometry, cut=self._crop)
         return watch.timed("guard", noted)
 
-    def finished(self, tracked: Iterable[TrackedFrame]) -> Iterator[FinishedFrame]:
+    def finished(self, tracked: Iterable[TrackedFrame]) -> Generator[FinishedFrame]:
         """Yield every frame once, in order, with its faces restored.
 
-        Holds half a smoothing window, the neighbours a face is steadied and judged by, and
-        ``_MAX_WAITING_FRAMES`` frames that wait for a full batch.
+        Runs in three threads where ``overlap`` is set: all before the network, the network, all
+        after it. The result is the same. Close the generator before what ``tracked`` reads from.
+
+        Holds half a smoothing window, the neighbours a face is steadied and judged by,
+        ``_MAX_WAITING_FRAMES`` frames that wait for a full batch, and ``_AHEAD_FRAMES`` between
+        two threads.
 
         Args:
             tracked: What ``analysed`` yields, or a part of it that reaches ``reach_frames`` beyond
                 the frames of interest.
         """
+        with ExitStack() as threads:
+
+            def ahead(frames: Iterable[T]) -> Iterable[T]:
+                if not self.overlap:
+                    return frames
+                return threads.enter_context(closing(prefetched(frames, size=_AHEAD_FRAMES)))
+
+            restored = restored_frames(
+                ahead(self._prepared(tracked)),
+                restore=self._restore,
+                batch_size=self.batch_size,
+                max_waiting_frames=_MAX_WAITING_FRAMES,
+            )
+            yield from map(self._finish, self._checked(ahead(restored)))
+
+    def _prepared(self, tracked: Iterable[TrackedFrame]) -> Iterator[AlignedFrame]:
+        """Yield every frame with its crops as the network sees them."""
         watch = self.stopwatch
         smoothed = watch.timed("smooth", smooth_tracks(tracked))
-        cut = map(self._align, smoothed)
-        safeguard = config_from(self.settings, SafeguardConfig)
+        aligned_frames: Iterable[AlignedFrame] = map(self._align, smoothed)
         if self.meter is not None:
-            guarded = check_before_restore(cut, config=safeguard)
-            cut = watch.timed("guard", guarded)
+            guarded = check_before_restore(
+                aligned_frames, config=config_from(self.settings, SafeguardConfig)
+            )
+            aligned_frames = watch.timed("guard", guarded)
         if self.settings.steady > 0:
-            steadied = denoise_frames(cut, config=config_from(self.settings, TemporalDenoiseConfig))
-            cut = watch.timed("steady", steadied)
-        restored = restored_frames(
-            cut,
-            restore=self._restore,
-            batch_size=self.batch_size,
-            max_waiting_frames=_MAX_WAITING_FRAMES,
-        )
+            steadied = denoise_frames(
+                aligned_frames, config=config_from(self.settings, TemporalDenoiseConfig)
+            )
+            aligned_frames = watch.timed("steady", steadied)
+        return iter(aligned_frames)
+
+    def _checked(self, restored: Iterable[RestoredFrame]) -> Iterator[RestoredFrame]:
+        """Yield every frame with what may be taken of its restored crops."""
+        watch = self.stopwatch
         if self.settings.steady > 0:
             blended = blend_frames(restored, config=config_from(self.settings, BlendingConfig))
             restored = watch.timed("blend", blended)
         if self.meter is not None:
+            safeguard = config_from(self.settings, SafeguardConfig)
             judged = check_after_restore(restored, meter=self.meter, config=safeguard)
             restored = watch.timed("judge", judged)
-        return map(self._finish, restored)
+        return iter(restored)
 
     def _view(self, frame: Frame, max_side_px: int) -> RgbView:
         with self.stopwatch.stage("view"):

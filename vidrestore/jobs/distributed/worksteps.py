@@ -174,11 +174,13 @@ def _finished(film: OpenFilm, order: SegmentSpec, *, seek: bool) -> Generator[Fi
     frames = _frames_from(film, first.index // step, first.ticks, seek=seek)
     with closing(prefetched(frames, size=_READ_AHEAD_FRAMES)) as read:
         known = _known(stages.fields.split(read), notes)
-        for each in stages.fields.woven(stages.finished(known)):
-            if each.source.index >= order.end_frame:
-                return
-            if each.source.index >= order.first_frame:
-                yield each
+        # Closed before what it reads from: its threads may be reading.
+        with closing(stages.finished(known)) as finished:
+            for each in stages.fields.woven(finished):
+                if each.source.index >= order.end_frame:
+                    return
+                if each.source.index >= order.first_frame:
+                    yield each
 
 
 def _known(frames: Iterable[Frame], notes: Sequence[FrameAnalysis]) -> Iterator[TrackedFrame]:

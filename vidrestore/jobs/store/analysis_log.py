@@ -9,7 +9,8 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from threading import Lock
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -135,6 +136,13 @@ def _face_of(fields: list[Any]) -> TrackedFace:
     )
 
 
+class LogState(NamedTuple):
+    """How much a log holds."""
+
+    size_bytes: int
+    crc32: int
+
+
 class AnalysisLog:
     """Appends notes to a file, and keeps the checksum of its content."""
 
@@ -151,11 +159,22 @@ class AnalysisLog:
         self._path = path
         with file_errors(path, "write"):
             path.touch()
-            self.crc32 = prefix_crc32(path, keep_bytes) or 0
+            crc32 = prefix_crc32(path, keep_bytes) or 0
             self._file: BinaryIO = path.open("r+b")
             self._file.truncate(keep_bytes)
             self._file.seek(keep_bytes)
-        self.size_bytes = keep_bytes
+        self._lock = Lock()
+        self._state = LogState(size_bytes=keep_bytes, crc32=crc32)
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the log so far."""
+        return self._state.size_bytes
+
+    @property
+    def crc32(self) -> int:
+        """Checksum of the log so far."""
+        return self._state.crc32
 
     def append(self, notes: FrameAnalysis) -> None:
         """Add the notes of the next frame."""
@@ -164,15 +183,21 @@ class AnalysisLog:
     def append_line(self, text: str) -> None:
         """Add the line of the next frame."""
         line = text.encode()
-        with file_errors(self._path, "write"):
+        with self._lock, file_errors(self._path, "write"):
             self._file.write(line)
-        self.crc32 = zlib.crc32(line, self.crc32)
-        self.size_bytes += len(line)
+            self._state = LogState(
+                size_bytes=self._state.size_bytes + len(line),
+                crc32=zlib.crc32(line, self._state.crc32),
+            )
 
-    def sync(self) -> None:
-        """Sync to the disk, so that added lines survive a power cut."""
-        with file_errors(self._path, "write"):
+    def sync(self) -> LogState:
+        """Sync to the disk, so that added lines survive a power cut; return what is synced.
+
+        Another thread may be adding lines.
+        """
+        with self._lock, file_errors(self._path, "write"):
             flush_and_sync(self._file)
+            return self._state
 
     def close(self) -> None:
         """Close the file; safe to call twice."""

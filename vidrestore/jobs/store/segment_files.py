@@ -114,7 +114,7 @@ class Segmenter:
             return
         files = segment.finished()
         self.encode_seconds += segment.encode_seconds
-        self._log.sync()
+        log = self._log.sync()
         damage = self._damage()
         end = self._next_frame + segment.tally.frames
         self._job.journal.append(
@@ -124,8 +124,8 @@ class Segmenter:
                 end_frame=end,
                 is_last=is_last,
                 files=tuple(SegmentFile.of(path, self._job.folder) for path in files),
-                analysis_bytes=self._log.size_bytes,
-                analysis_crc32=self._log.crc32,
+                analysis_bytes=log.size_bytes,
+                analysis_crc32=log.crc32,
                 tally=segment.tally.to_json(),
                 damaged_packets=damage.damaged_packets,
                 repaired_timestamps=damage.repaired_timestamps,
