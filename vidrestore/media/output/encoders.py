@@ -7,6 +7,7 @@ from math import inf
 
 import av
 import av.error
+import cv2
 
 from vidrestore.errors import MediaError
 from vidrestore.media.color.pixel_conversion import Loss, loss_between
@@ -37,6 +38,8 @@ class EncoderChoice:
     loss: Loss
 
 
+_CPU_AVX_512F = 13
+"""The number by which OpenCV knows this extension."""
 # Lists formats with alpha, but not every build can open with them.
 _UNRELIABLE_ALPHA = frozenset({"libx265"})
 # Packed formats of the same samples, for encoders without the planar format.
@@ -147,6 +150,10 @@ def encoder_options(
         slices = _ffv1_slices(planar, coded_hw)
         if slices is not None:
             options["slices"] = str(slices)
+    if settings.codec == "h264" and cv2.checkHardwareSupport(_CPU_AVX_512F):
+        # x264's AVX-512 macroblock tree reads memory that nothing wrote where a row has an odd
+        # number of macroblocks, as at a width of 720: each run gives other bytes.
+        options["x264-params"] = "asm=AVX2"
     if preset is not None:
         options[spec.preset_option] = preset
     crf = settings.crf if settings.crf is not None else codec.crf

@@ -118,7 +118,9 @@ class VideoEncoder:
         if info.field_order in _INTERLACED and settings.spec.supports_interlaced_coding:
             context.flags |= Flags.interlaced_dct | Flags.interlaced_me
             if settings.codec == "h264":
-                options["x264-params"] = "tff=1" if info.field_order == "top first" else "bff=1"
+                fields = "tff=1" if info.field_order == "top first" else "bff=1"
+                others = options.get("x264-params")
+                options["x264-params"] = f"{others}:{fields}" if others else fields
         add_encoder_parameters(options, self._choice.encoder, info.side_data)
         context.options = options
         if settings.codec == "av1":
