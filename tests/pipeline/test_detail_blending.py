@@ -1,6 +1,9 @@
 """Detail blended inside the pipeline: what a frame depends on, and what turns it off."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from threading import active_count
 
 import numpy as np
 import pytest
@@ -120,3 +123,28 @@ def test_invented_lines_flicker_less_when_they_are_blended(monkeypatch: pytest.M
     with_blending = trembling()
     monkeypatch.setattr(stages_module, "blend_frames", passed_on)
     assert with_blending < 0.7 * trembling()
+
+
+def test_one_thread_gives_the_samples_of_three() -> None:
+    frames = tracked(9)
+    one, three = (
+        list(replace(stages(1.0), overlap=overlap).finished(frames)) for overlap in (False, True)
+    )
+    assert [samples(one, at) for at in range(9)] == [samples(three, at) for at in range(9)]
+
+
+def test_threads_end_with_the_generator() -> None:
+    before = active_count()
+    with closing(stages(1.0).finished(tracked(30))) as finished:
+        next(finished)
+        assert active_count() > before
+    assert active_count() == before
+
+
+def test_an_error_before_the_network_reaches_the_caller() -> None:
+    def broken() -> Iterator[TrackedFrame]:
+        yield from tracked(3)
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        list(stages(1.0).finished(broken()))
