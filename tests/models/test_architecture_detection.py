@@ -20,6 +20,8 @@ from vidrestore.models.gfpgan.original import GFPGAN
 from vidrestore.models.gpen import GPEN
 from vidrestore.models.lite import build_lite
 from vidrestore.models.mmrb import MMRB
+from vidrestore.models.mobile_stylegan.generator import MobileStyleGAN
+from vidrestore.models.prior_restorer import PriorRestorer
 from vidrestore.models.psfrgan.generator import PsfrganGenerator
 from vidrestore.models.registry import RESTORERS
 from vidrestore.models.upscalers.realesrgan import RealEsrganFaces
@@ -56,6 +58,7 @@ PSFRGAN_SIZES: tuple[dict[str, Any], ...] = (
     {"in_size": 64, "out_size": 64, "ch_range": (8, 32), "spectral_norm": False},
 )
 SMALL_GFPGAN: dict[str, Any] = {"num_style_feat": 32, "num_mlp": 2, "narrow": 0.0625}
+SMALL_MOBILE: dict[str, Any] = {"num_style_feat": 32, "num_mlp": 2, "narrow": 0.0625}
 SMALL_GPEN: dict[str, Any] = {"style_dim": 32, "n_mlp": 2, "narrow": 0.0625}
 
 Build = Callable[[], nn.Module]
@@ -99,6 +102,13 @@ ONE_OF_EACH: dict[str, Build] = {
     "GPEN": partial(GPEN, size=64, **SMALL_GPEN),
     "MMRB": partial(MMRB, size=64, **SMALL_GPEN),
     "PSFR-GAN": partial(PsfrganGenerator, in_size=32, out_size=32, ch_range=(8, 32)),
+    "GFP-GAN (MobileStyleGAN)": lambda: GFPGANClean(
+        out_size=64, prior=MobileStyleGAN(out_size=64, **SMALL_MOBILE), **SMALL_MOBILE
+    ),
+    "MMRB (MobileStyleGAN)": lambda: MMRB(
+        size=64, prior=MobileStyleGAN(out_size=64, isconcat=True, **SMALL_MOBILE), **SMALL_GPEN
+    ),
+    "prior (MobileStyleGAN)": partial(PriorRestorer, out_size=64, **SMALL_MOBILE),
 }
 
 
@@ -111,6 +121,12 @@ KEYS_READ = (
     "conv_body_first.weight",
     "conv_body_first.0.weight",
     "generator.input.input",
+    "generator.mean_style",
+    "generator.layers.3.conv1.conv.weight",
+    "stylegan_decoder.input.input",
+    "stylegan_decoder.mean_style",
+    "stylegan_decoder.layers.3.conv1.conv.weight",
+    "summary.weight",
     "generator.style.1.weight",
     "generator.convs.7.conv.weight",
     "generator.conv1.conv.weight",

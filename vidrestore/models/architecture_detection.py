@@ -14,6 +14,8 @@ from vidrestore.models.gfpgan.clean import GFPGANClean
 from vidrestore.models.gfpgan.original import GFPGAN
 from vidrestore.models.gpen import GPEN
 from vidrestore.models.mmrb import MMRB
+from vidrestore.models.mobile_stylegan.generator import MobileStyleGAN
+from vidrestore.models.prior_restorer import PriorRestorer
 from vidrestore.models.psfrgan.generator import (
     PsfrganGenerator,
     build_psfrgan,
@@ -154,6 +156,47 @@ def _gpen_arguments(shapes: Shapes) -> dict[str, Any] | None:
     }
 
 
+def _on_mobile_stylegan(shapes: Shapes) -> DetectedArchitecture | None:
+    """Return a restorer whose generator is MobileStyleGAN."""
+    is_mmrb = _DECODER_OF_MMRB in shapes
+    prefix = "generator." if is_mmrb else "stylegan_decoder."
+    scales = block_count(shapes, f"{prefix}layers")
+    constant = shapes.get(f"{prefix}input.input", ())
+    mean = shapes.get(f"{prefix}mean_style", ())
+    fine = shapes.get(f"{prefix}layers.3.conv1.conv.weight", ())
+    if not 1 <= scales <= 8 or len(constant) != 4 or len(mean) != 1 or len(fine) not in (0, 4):
+        return None
+    narrow = (constant[1] + 0.01) / 512
+    width: dict[str, Any] = {"narrow": narrow, "channel_multiplier": 2.0}
+    if fine:
+        width["channel_multiplier"] = (fine[0] + 0.01) / (256 * narrow)
+    codes: dict[str, Any] = {
+        "num_style_feat": mean[0],
+        "num_mlp": sum(
+            key.startswith(f"{prefix}style_mlp.") and key.endswith("weight") for key in shapes
+        ),
+    }
+    side_px = 4 << scales
+
+    def build() -> nn.Module:
+        prior = MobileStyleGAN(out_size=side_px, isconcat=is_mmrb, **codes, **width)
+        if is_mmrb:
+            style_dim, n_mlp = codes.values()
+            return MMRB(size=side_px, style_dim=style_dim, n_mlp=n_mlp, prior=prior, **width)
+        if "summary.weight" in shapes:
+            return PriorRestorer(out_size=side_px, prior=prior, narrow=narrow, **codes)
+        network = GFPGANClean if "conv_body_first.weight" in shapes else GFPGAN
+        return network(out_size=side_px, prior=prior, **codes, **width)
+
+    if not matches_state(build, shapes):
+        return None
+    architecture = "MMRB" if is_mmrb else "prior" if "summary.weight" in shapes else "GFP-GAN"
+    return DetectedArchitecture(
+        architecture=f"{architecture} (MobileStyleGAN)",
+        spec=RestorerSpec(build=build, crop_size_px=side_px, licence=_PUBLISHERS),
+    )
+
+
 def _psfrgan(shapes: Shapes) -> DetectedArchitecture | None:
     arguments = psfrgan_generator_from_shapes(shapes)
     if arguments is None:
@@ -186,6 +229,7 @@ def _whole(
 _RECOGNISERS: tuple[Callable[[Shapes], DetectedArchitecture | None], ...] = (
     _lite,
     _realesrgan,
+    _on_mobile_stylegan,
     _gfpgan_clean,
     _gfpgan,
     _mmrb,
