@@ -221,12 +221,14 @@ def test_a_file_called_like_a_model_is_a_file(
 def test_side_data_of_hdr_is_told(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    level = LightLevel(max_cll_nits=993, brightest_average_nits=387)
+    level = LightLevel(max_cll_nits=993, max_fall_nits=387)
     mastering = MasteringDisplay(
         white_xy=(Fraction(3127, 10_000), Fraction(329, 1000)),
         luminance_nits=(Fraction(1, 200), Fraction(1000)),
     )
-    side_data = HdrMetadata(mastering=mastering, light_level=level, not_kept=("HDR10+ metadata",))
+    side_data = HdrMetadata(
+        mastering=mastering, light_level=level, unsupported=("HDR10+ metadata",)
+    )
     monkeypatch.setattr(media_info, "probe", lambda path: replace(INFO, side_data=side_data))
 
     assert main(["info", "film.mkv"]) == 0

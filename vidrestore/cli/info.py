@@ -130,8 +130,8 @@ def info_rows(info: "VideoInfo", seen: "FieldDetection | None") -> Iterator[tupl
         yield "mastering display", str(side_data.mastering)
     if side_data.light_level is not None:
         yield "light level", str(side_data.light_level)
-    if side_data.not_kept:
-        yield "cannot be kept", ", ".join(side_data.not_kept)
+    if side_data.unsupported:
+        yield "cannot be kept", ", ".join(side_data.unsupported)
     yield "fields", info.field_order
     if seen is not None:
         yield from field_rows(seen, info.average_rate)
@@ -216,8 +216,8 @@ def side_data_json(info: "VideoInfo") -> dict[str, object]:
         "mastering_xy": {name: [float(x) for x in xy] for name, xy in named if xy is not None},
         "mastering_luminance": None if luminance is None else [float(each) for each in luminance],
         "max_cll": None if light is None else light.max_cll_nits,
-        "max_fall": None if light is None else light.brightest_average_nits,
-        "not_kept": list(info.side_data.not_kept),
+        "max_fall": None if light is None else light.max_fall_nits,
+        "not_kept": list(info.side_data.unsupported),
     }
 
 

@@ -1,14 +1,14 @@
 import numpy as np
 
 from vidrestore.media.color.half_float import (
-    TOP_CODE,
+    MAX_CODE,
     half_codes,
     halves_of_codes,
     light_of_signal,
     signal_of_light,
 )
 
-CODES = np.arange(TOP_CODE + 1).astype(np.uint16)
+CODES = np.arange(MAX_CODE + 1).astype(np.uint16)
 
 
 def test_every_half_float_comes_back_bit_for_bit_nans_included() -> None:
@@ -28,9 +28,9 @@ def test_codes_are_in_the_order_of_values() -> None:
 
 
 def test_light_comes_back_from_its_signal_and_is_never_nan() -> None:
-    light = light_of_signal((CODES / TOP_CODE).astype(np.float32))
+    light = light_of_signal((CODES / MAX_CODE).astype(np.float32))
     assert np.isfinite(light).all()
-    back = np.rint(signal_of_light(light) * TOP_CODE).astype(int)
+    back = np.rint(signal_of_light(light) * MAX_CODE).astype(int)
     finite = slice(1024, 64_512)
     assert np.array_equal(back[finite], CODES[finite].astype(int))
     # Infinities become the largest numbers, and what is no number becomes zero.

@@ -17,7 +17,7 @@ from vidrestore.media.color.hdr_metadata import (
     LightLevel,
     MasteringDisplay,
     add_encoder_parameters,
-    losses,
+    describe_losses,
 )
 from vidrestore.media.color.pixel_formats import PLANAR, plane_views
 from vidrestore.types import ColorTags
@@ -31,7 +31,7 @@ P3_AT_1000 = MasteringDisplay(
     white_xy=(Fraction(15_635, 50_000), Fraction(16_450, 50_000)),
     luminance_nits=(Fraction(5, 1000), Fraction(1000)),
 )
-LEVEL = LightLevel(max_cll_nits=993, brightest_average_nits=387)
+LEVEL = LightLevel(max_cll_nits=993, max_fall_nits=387)
 IN_HEVC = (
     "log-level=none:master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)"
     "L(10000000,50):max-cll=993,387"
@@ -163,25 +163,25 @@ def test_a_mastering_display_known_in_part_is_stated_in_part(tmp_path: Path) -> 
     assert probe(target).side_data == partly
 
 
-def test_what_a_result_cannot_hold_is_said() -> None:
-    dynamic = HdrMetadata(not_kept=("HDR10+ metadata", "Dolby Vision metadata"))
+def test_what_an_output_cannot_store_is_noted() -> None:
+    dynamic = HdrMetadata(unsupported=("HDR10+ metadata", "Dolby Vision metadata"))
 
-    def said(side_data: HdrMetadata, color: ColorTags, **names: str) -> str:
-        return "\n".join(losses(side_data, color, **names))
+    def noted(side_data: HdrMetadata, color: ColorTags, **names: str) -> str:
+        return "\n".join(describe_losses(side_data, color, **names))
 
     h265 = {"encoder": "libx265", "codec": "hevc", "container": "matroska"}
-    assert "not kept: HDR10+ metadata, Dolby Vision metadata" in said(dynamic, HDR10, **h265)
-    assert "wrong" not in said(dynamic, HDR10, **h265)
-    assert "may show wrong ones" in said(dynamic, ColorTags(), **h265)
-    assert said(HdrMetadata(mastering=P3_AT_1000), HDR10, **h265) == ""
+    assert "not kept: HDR10+ metadata, Dolby Vision metadata" in noted(dynamic, HDR10, **h265)
+    assert "wrong" not in noted(dynamic, HDR10, **h265)
+    assert "may show wrong colours" in noted(dynamic, ColorTags(), **h265)
+    assert noted(HdrMetadata(mastering=P3_AT_1000), HDR10, **h265) == ""
     h264 = {"encoder": "libx264", "codec": "h264", "container": "mp4"}
-    assert "--codec h265" in said(HdrMetadata(), HDR10, **h264)
-    assert said(HdrMetadata(), ColorTags(matrix=1, primaries=1, transfer=1), **h264) == ""
+    assert "--codec h265" in noted(HdrMetadata(), HDR10, **h264)
+    assert noted(HdrMetadata(), ColorTags(matrix=1, primaries=1, transfer=1), **h264) == ""
     avi = {"encoder": "ffv1", "codec": "ffv1", "container": "avi"}
-    assert "cannot state the colours" in said(HdrMetadata(), HDR10, **avi)
-    assert said(HdrMetadata(), ColorTags(), **avi) == ""
+    assert "cannot store colour tags" in noted(HdrMetadata(), HDR10, **avi)
+    assert noted(HdrMetadata(), ColorTags(), **avi) == ""
     other = {"encoder": "dnxhd", "codec": "dnxhd", "container": "mov"}
-    assert "dnxhd cannot hold mastering display" in said(
+    assert "dnxhd cannot store HDR metadata" in noted(
         HdrMetadata(light_level=LEVEL), HDR10, **other
     )
 
@@ -203,7 +203,7 @@ def test_alpha_that_a_decoder_leaves_out_is_said(tmp_path: Path) -> None:
         picture.pts, picture.time_base = 0, Fraction(1, 25)
         container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
-    (said,) = probe(path).side_data.not_kept
+    (said,) = probe(path).side_data.unsupported
     assert "transparency" in said
 
 

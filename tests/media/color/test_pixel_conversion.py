@@ -3,7 +3,7 @@ import pytest
 from support.frames import random_frame
 
 from vidrestore.media import EncoderSettings
-from vidrestore.media.color.pixel_conversion import converted, loss_between
+from vidrestore.media.color.pixel_conversion import convert_frame, loss_between
 from vidrestore.media.color.pixel_formats import PLANAR
 from vidrestore.media.output.encoders import encoder_choice
 from vidrestore.types import ColorTags
@@ -27,8 +27,8 @@ def test_a_change_that_is_said_to_lose_nothing_can_be_undone(
     color = ColorTags(full_range=full_range, range_known=True)
     frame = random_frame(PLANAR[source], SIZE_HW, color=color)
 
-    there = converted(frame, PLANAR[target])
-    back = converted(there, PLANAR[source])
+    there = convert_frame(frame, PLANAR[target])
+    back = convert_frame(there, PLANAR[source])
 
     assert loss_between(PLANAR[source], PLANAR[target]).is_none
     for plane, original in zip(back.planes, frame.planes, strict=True):
@@ -40,21 +40,21 @@ def test_neutral_and_white_of_limited_range_stay_neutral_and_white_with_more_bit
     flat = frame.with_planes(
         tuple(np.full_like(frame.planes[at], (235, 128, 128)[at]) for at in range(3))
     )
-    wide = converted(flat, PLANAR["yuv422p10le"])
+    wide = convert_frame(flat, PLANAR["yuv422p10le"])
     assert [int(plane.max()) for plane in wide.planes] == [940, 512, 512]
 
 
 def test_white_of_full_range_stays_white_with_more_bits() -> None:
     frame = random_frame(PLANAR["gbrp"], SIZE_HW)
     white = frame.with_planes(tuple(np.full_like(plane, 255) for plane in frame.planes))
-    wide = converted(white, PLANAR["gbrp10le"])
+    wide = convert_frame(white, PLANAR["gbrp10le"])
     assert {int(plane.min()) for plane in wide.planes} == {1023}
 
 
 def test_rgb_becomes_bt709_and_says_so() -> None:
     frame = random_frame(PLANAR["gbrp"], (4, 4), color=ColorTags(matrix=0, full_range=True))
     red = np.zeros((4, 4), np.uint8)
-    yuv = converted(frame.with_planes((red, red, np.full_like(red, 255))), PLANAR["yuv420p"])
+    yuv = convert_frame(frame.with_planes((red, red, np.full_like(red, 255))), PLANAR["yuv420p"])
     assert (yuv.color.matrix, yuv.color.full_range, yuv.color.range_known) == (1, False, True)
     # ITU-T H.273 for BT.709 red: Y' = 16 + 219 Kr, Cb = 128 - 112 Kr / (1 - Kb), Cr = 240.
     assert [int(plane[0, 0]) for plane in yuv.planes] == [63, 102, 240]
@@ -106,14 +106,14 @@ def test_opaque_stays_opaque_and_clear_stays_clear_with_more_bits(
     frame = random_frame(PLANAR[source], SIZE_HW, color=color)
     alpha = np.where(np.arange(SIZE_HW[1]) % 2, 255, 0).astype(np.uint8)
     planes = (*frame.planes[:3], np.tile(alpha, (SIZE_HW[0], 1)))
-    deeper = converted(frame.with_planes(planes), PLANAR[target]).planes[3]
+    deeper = convert_frame(frame.with_planes(planes), PLANAR[target]).planes[3]
     assert set(np.unique(deeper)) == {0, PLANAR[target].max_value}
 
 
 def test_gray_of_limited_range_keeps_its_black_and_white_with_more_bits() -> None:
     frame = random_frame(PLANAR["gray"], SIZE_HW, color=ColorTags(range_known=True))
     white = frame.with_planes((np.full(SIZE_HW, 235, np.uint8),))
-    deeper = converted(white, PLANAR["yuv420p10le"])
+    deeper = convert_frame(white, PLANAR["yuv420p10le"])
     assert set(np.unique(deeper.planes[0])) == {940}
     assert not deeper.color.full_range
 
@@ -124,7 +124,7 @@ def test_rgb_of_either_range_becomes_the_same_white(full_range: bool) -> None:
     white = 255 if full_range else 235
     frame = random_frame(PLANAR["gbrp"], SIZE_HW, color=color)
     frame = frame.with_planes(tuple(np.full(SIZE_HW, white, np.uint8) for _ in range(3)))
-    yuv = converted(frame, PLANAR["yuv444p10le"])
+    yuv = convert_frame(frame, PLANAR["yuv444p10le"])
     assert [int(plane[0, 0]) for plane in yuv.planes] == [940, 512, 512]
     # BT.2020 stays BT.2020: its own matrix, and the curve it had.
     assert (yuv.color.matrix, yuv.color.primaries, yuv.color.transfer) == (9, 9, 16)

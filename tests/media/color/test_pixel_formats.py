@@ -6,8 +6,8 @@ from vidrestore.errors import MediaError
 from vidrestore.media.color.pixel_formats import (
     PLANAR,
     frame_planes,
-    moved,
     plane_views,
+    repacked,
     source_layout,
 )
 
@@ -37,7 +37,7 @@ def test_every_sample_of_a_packed_format_survives_unpacking(name: str, hw: tuple
     planar = random_picture(layout.planar.name, hw)
     expected = [view.copy() for view in plane_views(planar, layout.planar)]
 
-    planes = frame_planes(moved(planar, name), layout)
+    planes = frame_planes(repacked(planar, name), layout)
 
     assert all(
         np.array_equal(plane, wanted) for plane, wanted in zip(planes, expected, strict=True)
@@ -166,5 +166,5 @@ def test_formats_without_planes_of_8_to_16_bits_are_refused() -> None:
 
 @pytest.mark.parametrize("name", ["xyz12le", "gbrpf32le"])
 def test_cinema_xyz_and_floats_are_refused_in_a_line_that_says_what_to_do(name: str) -> None:
-    with pytest.raises(MediaError, match=f"{name} is not supported; convert the film"):
+    with pytest.raises(MediaError, match=f"{name} is not supported; convert the video"):
         source_layout(name)

@@ -5,7 +5,11 @@ import numpy as np
 import pytest
 from support.frames import FORMATS, GBR, GRAY, YUV420, YUV420P10, YUV444, random_frame
 
-from vidrestore.media.color.plane_upscale import enlarged_geometry, enlarged_planes, stated_color
+from vidrestore.media.color.matrices import with_stated_matrix
+from vidrestore.media.color.plane_upscale import (
+    upscale_planes,
+    upscaled_geometry,
+)
 from vidrestore.media.color.region_rgb import region_to_rgb
 from vidrestore.types import ColorTags, DisplayGeometry, Frame, PixelFormat
 
@@ -21,7 +25,7 @@ def rgb(frame: Frame) -> np.ndarray:
 @pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda each: each.name)
 def test_every_format_grows_in_its_own_planes(pixel_format: PixelFormat, scale: int) -> None:
     frame = random_frame(pixel_format, SIZE_HW)
-    large = enlarged_planes(frame, scale)
+    large = upscale_planes(frame, scale)
 
     assert large.coded_hw == (SIZE_HW[0] * scale, SIZE_HW[1] * scale)
     assert large.pixel_format == pixel_format
@@ -30,7 +34,7 @@ def test_every_format_grows_in_its_own_planes(pixel_format: PixelFormat, scale: 
 
 def test_once_is_the_frame_itself() -> None:
     frame = random_frame(YUV420, SIZE_HW)
-    assert enlarged_planes(frame, 1) is frame
+    assert upscale_planes(frame, 1) is frame
 
 
 @pytest.mark.parametrize("chroma_location", [0, 1, 2, 3])
@@ -44,7 +48,7 @@ def test_a_slope_of_colour_stays_in_its_place(chroma_location: int, scale: int) 
     off_x, off_y = {2: (0.5, 0.5), 3: (0.0, 0.0)}.get(chroma_location, (0.0, 0.5))
     blue = (300 + 4 * (step[None, :] + off_x) + 2 * (step[:, None] + off_y)).astype(np.uint16)
     frame = frame.with_planes((luma, blue, blue))
-    small, large = rgb(frame), rgb(enlarged_planes(frame, scale))
+    small, large = rgb(frame), rgb(upscale_planes(frame, scale))
 
     # A slope enlarged about the edges of its samples has the same mean over every old sample.
     height, width = frame.coded_hw
@@ -57,7 +61,7 @@ def test_pixel_aspect_and_rotation_stay() -> None:
     geometry = DisplayGeometry(
         coded_hw=(576, 720), sample_aspect_ratio=Fraction(16, 15), quarter_turns=1, mirrored=True
     )
-    large = enlarged_geometry(geometry, 2)
+    large = upscaled_geometry(geometry, 2)
 
     assert large == replace(geometry, coded_hw=(1152, 1440))
     assert large.display_hw == (2 * 768, 1152)
@@ -65,7 +69,7 @@ def test_pixel_aspect_and_rotation_stay() -> None:
 
 @pytest.mark.parametrize(("height", "matrix"), [(480, 6), (576, 6), (720, 1)])
 def test_an_untagged_film_gets_the_matrix_it_was_shown_with(height: int, matrix: int) -> None:
-    color = stated_color(ColorTags(), YUV444, (height, 640))
+    color = with_stated_matrix(ColorTags(), YUV444, (height, 640))
 
     assert color == ColorTags(matrix=matrix)
 
@@ -73,6 +77,6 @@ def test_an_untagged_film_gets_the_matrix_it_was_shown_with(height: int, matrix:
 def test_stated_matrices_and_frames_without_one_are_left_alone() -> None:
     tagged = ColorTags(matrix=9)
 
-    assert stated_color(tagged, YUV444, (480, 640)) == tagged
-    assert stated_color(ColorTags(), GRAY, (480, 640)) == ColorTags()
-    assert stated_color(ColorTags(matrix=0), GBR, (480, 640)) == ColorTags(matrix=0)
+    assert with_stated_matrix(tagged, YUV444, (480, 640)) == tagged
+    assert with_stated_matrix(ColorTags(), GRAY, (480, 640)) == ColorTags()
+    assert with_stated_matrix(ColorTags(matrix=0), GBR, (480, 640)) == ColorTags(matrix=0)

@@ -14,7 +14,7 @@ from support.frames import (
 )
 
 from vidrestore.errors import MediaError
-from vidrestore.media.color.matrices import sample_coding
+from vidrestore.media.color.matrices import color_matrix
 from vidrestore.media.color.pixel_formats import PLANAR
 from vidrestore.media.color.region_rgb import (
     add_rgb_change,
@@ -111,7 +111,7 @@ def test_known_samples_have_their_published_colours(
 
 def test_unspecified_matrix_is_bt601_for_small_and_bt709_for_large_pictures() -> None:
     def coding(matrix: int, height: int) -> np.ndarray:
-        return sample_coding(YUV420, ColorTags(matrix=matrix), (height, 720)).to_rgb
+        return color_matrix(YUV420, ColorTags(matrix=matrix), (height, 720)).to_rgb
 
     np.testing.assert_array_equal(coding(2, 576), coding(6, 576))
     np.testing.assert_array_equal(coding(2, 720), coding(1, 720))
@@ -119,7 +119,7 @@ def test_unspecified_matrix_is_bt601_for_small_and_bt709_for_large_pictures() ->
 
 def test_an_unknown_matrix_is_refused_by_name() -> None:
     with pytest.raises(MediaError, match="matrix 14"):
-        sample_coding(YUV420, ColorTags(matrix=14), (576, 720))
+        color_matrix(YUV420, ColorTags(matrix=14), (576, 720))
 
 
 @pytest.mark.parametrize("location", [0, 1, 2, 3])

@@ -33,12 +33,12 @@ def test_sdr_is_shown_as_it_is(matrix: int, primaries: int, transfer: int) -> No
 def test_what_was_sdr_is_shown_as_it_was_up_to_the_highlights() -> None:
     rng = np.random.default_rng(1)
     sdr = rng.uniform(0.05, 0.85, (30, 40, 3)).astype(np.float32)
-    np.testing.assert_allclose(view_of(PQ).seen(pq_of_sdr(sdr)), sdr, atol=2e-3)
+    np.testing.assert_allclose(view_of(PQ).to_view(pq_of_sdr(sdr)), sdr, atol=2e-3)
 
 
 def test_highlights_are_bent_smoothly_and_none_is_lost() -> None:
     nits = np.geomspace(1, 10_000, 400, dtype=np.float32)
-    seen = view_of(PQ).seen(nits_to_pq(np.repeat(nits[None, :, None], 3, axis=2)))[0, :, 0]
+    seen = view_of(PQ).to_view(nits_to_pq(np.repeat(nits[None, :, None], 3, axis=2)))[0, :, 0]
     slope = np.diff(seen) / np.diff(np.log(nits))
     assert (slope > 0).all()
     assert np.abs(np.diff(slope)).max() < 0.25 * slope.max()
@@ -50,8 +50,8 @@ def test_highlights_are_bent_smoothly_and_none_is_lost() -> None:
 def test_steps_of_the_view_are_those_nearest_to_it(color: ColorTags) -> None:
     rng = np.random.default_rng(5)
     film = rng.uniform(-0.1, 1.1, (200, 300, 1)) + rng.normal(0, 0.02, (200, 300, 3))
-    exact = 255 * np.clip(view_of(color).seen(film.astype(np.float32)), 0, 1)
-    error = np.abs(view_of(color).shown(film.astype(np.float32)) - exact)
+    exact = 255 * np.clip(view_of(color).to_view(film.astype(np.float32)), 0, 1)
+    error = np.abs(view_of(color).to_view_8bit(film.astype(np.float32)) - exact)
     # Where colours cancel out to black, the gamma of the view is steep.
     assert np.quantile(error, 0.999) <= 0.55
     assert error.max() <= 3.0
@@ -81,8 +81,8 @@ def test_a_change_of_the_view_is_what_the_changed_film_shows(color: ColorTags) -
     view, rng = view_of(color), np.random.default_rng(3)
     film = rng.uniform(0.0, 0.9, (80, 100, 3)).astype(np.float32)
     asked = rng.normal(0, 0.04, film.shape).astype(np.float32)
-    before = view.seen(film)
-    shown = view.seen(film + view.change(film, asked)) - before
+    before = view.to_view(film)
+    shown = view.to_view(film + view.change(film, asked)) - before
     # Where the view is exact: under its knee before and after, not far below black.
     highest, lowest = np.maximum(before, before + asked), np.minimum(before, before + asked)
     exact = ((highest < 0.88) & (lowest > 0.02)).all(axis=2)
@@ -95,7 +95,7 @@ def test_a_highlight_is_changed_in_proportion_and_keeps_its_brightness() -> None
     view, film = view_of(PQ), nits_to_pq(nits)
     darker = np.full_like(film, -0.05)
     after = film + view.change(film, darker)
-    seen = view.seen(film)
+    seen = view.to_view(film)
     expected = nits * (signed_power(seen - 0.05, 2.4) / signed_power(seen, 2.4))
     np.testing.assert_allclose(after, nits_to_pq(expected), atol=1e-4)
     assert (after > nits_to_pq(0.8 * nits)).all()
@@ -104,7 +104,7 @@ def test_a_highlight_is_changed_in_proportion_and_keeps_its_brightness() -> None
 def test_a_face_drawn_brighter_than_white_is_not_blown_up() -> None:
     film = nits_to_pq(np.full((1, 1, 3), 80.0, np.float32))
     view = view_of(PQ)
-    after = film + view.change(film, 1.0 - view.seen(film))
+    after = film + view.change(film, 1.0 - view.to_view(film))
     assert after[0, 0, 0] == pytest.approx(nits_to_pq(np.full((1, 1, 3), 203.0))[0, 0, 0], abs=1e-4)
 
 
@@ -112,6 +112,6 @@ def test_gray_stays_gray_in_the_view_and_in_the_film() -> None:
     film = np.linspace(0.05, 0.9, 50, dtype=np.float32)[None, :, None].repeat(3, axis=2)
     for color in (PQ, HLG, WIDE):
         view = view_of(color)
-        np.testing.assert_allclose(np.ptp(view.seen(film), axis=2), 0.0, atol=1e-4)
+        np.testing.assert_allclose(np.ptp(view.to_view(film), axis=2), 0.0, atol=1e-4)
         changed = film + view.change(film, np.full_like(film, 0.03))
         np.testing.assert_allclose(np.ptp(changed, axis=2), 0.0, atol=1e-4)

@@ -3,11 +3,8 @@
 import numpy as np
 import pytest
 
-from vidrestore.media.color.code_points import PRINTING_DENSITY
+from vidrestore.media.color.code_points import HLG, LINEAR, PQ, PRINTING_DENSITY
 from vidrestore.media.color.transfer import (
-    HLG,
-    LINEAR,
-    PQ,
     from_bt709,
     hlg_to_nits,
     hlg_to_scene,

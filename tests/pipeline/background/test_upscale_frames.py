@@ -26,7 +26,7 @@ from support.zoo import compact_file, compact_state
 from vidrestore import RestoreReport, RestoreSettings, restore_video
 from vidrestore.errors import DeviceError, MediaError, WeightsError
 from vidrestore.media import open_source, probe
-from vidrestore.media.color.plane_upscale import enlarged_planes
+from vidrestore.media.color.plane_upscale import upscale_planes
 from vidrestore.models.lite import build_lite
 from vidrestore.pipeline.background.tiled_upscaler import Upscaler
 from vidrestore.pipeline.background.tiles import CONTEXT_PX, split_into_tiles
@@ -91,7 +91,7 @@ def test_alpha_is_interpolated(upscaler: Upscaler) -> None:
     frame = random_frame(GBRA16, SIZE_HW)
 
     np.testing.assert_array_equal(
-        upscaled(upscaler, frame).planes[3], enlarged_planes(frame, 2).planes[3]
+        upscaled(upscaler, frame).planes[3], upscale_planes(frame, 2).planes[3]
     )
 
 
@@ -170,7 +170,7 @@ def test_the_network_sees_the_picture_upright(
 
 def test_monochrome_film_gets_no_color_from_the_network(inventive: Upscaler) -> None:
     frame = random_frame(YUV420, SIZE_HW, smooth=True)
-    plain = enlarged_planes(frame, 2)
+    plain = upscale_planes(frame, 2)
     kept = upscaled(inventive, frame, keep_chroma=True)
 
     assert (kept.planes[0] != plain.planes[0]).any()
@@ -313,7 +313,7 @@ def test_a_film_is_enlarged_with_its_face_restored_in_place(tmp_path: Path) -> N
     assert both.coded_hw == (480, 1280)
     np.testing.assert_array_equal(both.planes[0][:, 640:], after.planes[0])
     # Before: the source, enlarged by interpolation only.
-    np.testing.assert_array_equal(both.planes[0][:, :640], enlarged_planes(before, 2).planes[0])
+    np.testing.assert_array_equal(both.planes[0][:, :640], upscale_planes(before, 2).planes[0])
 
 
 def test_a_lying_film_with_oblong_pixels_and_odd_sizes_stays_as_it_lies(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Half floats as whole numbers in the same order, so that planes of 16 bits carry them exactly.
+"""Half floats as integers in the same order, so that planes of 16 bits carry them exactly.
 
 A half float's bits, read as a number, grow with its magnitude (IEEE 754-2019, section 3.4). With
 the sign bit flipped, and all bits of negative ones, they grow with its value: ``-inf`` becomes
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from vidrestore.types import FloatArray
 
-TOP_CODE = 65_535
+MAX_CODE = 65_535
 _SIGN = np.uint16(0x8000)
-_LARGEST = 65_504.0
+_MAX_HALF = 65_504.0
 
 
 def half_codes(values: NDArray[np.float16]) -> NDArray[np.uint16]:
@@ -29,13 +29,13 @@ def halves_of_codes(codes: NDArray[np.uint16]) -> NDArray[np.float16]:
 
 
 def light_of_signal(signal: FloatArray) -> FloatArray:
-    """Return the light that codes stand for; a signal of 1 is the top code. Always finite."""
-    codes = np.clip(np.rint(signal * np.float32(TOP_CODE)), 0, TOP_CODE).astype(np.uint16)
+    """Return the linear light of a signal, where 1 is the highest code. Always finite."""
+    codes = np.clip(np.rint(signal * np.float32(MAX_CODE)), 0, MAX_CODE).astype(np.uint16)
     light = halves_of_codes(codes).astype(np.float32)
-    return np.nan_to_num(light, nan=0.0, posinf=_LARGEST, neginf=-_LARGEST)
+    return np.nan_to_num(light, nan=0.0, posinf=_MAX_HALF, neginf=-_MAX_HALF)
 
 
 def signal_of_light(light: FloatArray) -> FloatArray:
-    """Return the signal of light, which is rounded to half floats."""
-    halves = np.clip(light, -_LARGEST, _LARGEST).astype(np.float16)
-    return half_codes(halves).astype(np.float32) * np.float32(1 / TOP_CODE)
+    """Return the signal of linear light, rounded to half floats."""
+    halves = np.clip(light, -_MAX_HALF, _MAX_HALF).astype(np.float16)
+    return half_codes(halves).astype(np.float32) * np.float32(1 / MAX_CODE)

@@ -1,14 +1,20 @@
-"""How samples encode colours: matrix, range and the weights of luma.
+"""Matrix, range and luma weights of samples.
 
 Matrices follow ITU-T H.273 (07/2021), section 8.3.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
 from vidrestore.errors import MediaError
+from vidrestore.media.color.code_points import (
+    MATRIX_BT601,
+    MATRIX_BT709,
+    MATRIX_YCGCO,
+    UNSPECIFIED_MATRICES,
+)
 from vidrestore.types import ColorTags, FloatArray, PixelFormat
 
 # Kr and Kb by matrix code point.
@@ -21,13 +27,13 @@ _LUMA_WEIGHTS: dict[int, tuple[float, float]] = {
     9: (0.2627, 0.0593),
     10: (0.2627, 0.0593),
 }
-_UNSPECIFIED = (2, 3)
-_YCGCO = 8
+_MAX_LINES_OF_BT601 = 576
+"""Players take untagged video of more lines for BT.709."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ColorMatrix:
-    """The affine map between sample values and RGB in [0, 1]."""
+    """The affine map between samples and RGB in [0, 1]."""
 
     to_rgb: FloatArray
     """``(3, 4)``: RGB from (Y, Cb, Cr, 1) in sample units."""
@@ -35,30 +41,50 @@ class ColorMatrix:
     """``(3, 3)``: change of (Y, Cb, Cr) in sample units from a change of RGB."""
 
 
-def sample_coding(
+def color_matrix(
     pixel_format: PixelFormat, color: ColorTags, coded_hw: tuple[int, int]
 ) -> ColorMatrix:
-    """Return how samples of a YUV frame encode RGB.
-
-    A film that does not say its matrix gets BT.601 up to 576 lines and BT.709 above, as
-    players do.
+    """Return the map between the samples of a YUV frame and RGB.
 
     Raises:
-        MediaError: The matrix is one that is not linear in RGB or not known.
+        MediaError: The matrix is unknown, or not linear in RGB.
     """
-    return _coding(pixel_format.bit_depth, color.matrix, color.full_range, coded_hw[0] > 576)
+    matrix = effective_matrix(color, coded_hw)
+    return _color_matrix(pixel_format.bit_depth, matrix, color.full_range)
+
+
+def effective_matrix(color: ColorTags, coded_hw: tuple[int, int]) -> int:
+    """Return the matrix of YUV samples; of untagged video, the one that players assume."""
+    if color.matrix not in UNSPECIFIED_MATRICES:
+        return color.matrix
+    return assumed_matrix(coded_hw)
+
+
+def assumed_matrix(coded_hw: tuple[int, int]) -> int:
+    """Return the matrix that players assume for untagged YUV of this size."""
+    return MATRIX_BT709 if coded_hw[0] > _MAX_LINES_OF_BT601 else MATRIX_BT601
+
+
+def with_stated_matrix(
+    color: ColorTags, pixel_format: PixelFormat, coded_hw: tuple[int, int]
+) -> ColorTags:
+    """Return ``color`` with the matrix stated that players assume for untagged video.
+
+    They would assume another one for frames of more lines.
+    """
+    if pixel_format.model != "yuv":
+        return color
+    return replace(color, matrix=effective_matrix(color, coded_hw))
 
 
 @lru_cache(maxsize=32)
-def _coding(bit_depth: int, matrix: int, full_range: bool, large: bool) -> ColorMatrix:
-    if matrix == _YCGCO:
+def _color_matrix(bit_depth: int, matrix: int, full_range: bool) -> ColorMatrix:
+    if matrix == MATRIX_YCGCO:
         forward = np.array([[0.25, 0.5, 0.25], [-0.25, 0.5, -0.25], [0.5, 0.0, -0.5]])
     else:
-        if matrix in _UNSPECIFIED or matrix == 0:
-            matrix = 1 if large else 6
         if matrix not in _LUMA_WEIGHTS:
             raise MediaError(
-                f"colour matrix {matrix} (ITU-T H.273) is not supported; convert the film to "
+                f"colour matrix {matrix} (ITU-T H.273) is not supported; convert the video to "
                 "BT.601, BT.709 or BT.2020 non-constant luminance first"
             )
         red, blue = _LUMA_WEIGHTS[matrix]
@@ -82,19 +108,19 @@ def _coding(bit_depth: int, matrix: int, full_range: bool, large: bool) -> Color
 
 @dataclass(frozen=True, slots=True)
 class SampleRange:
-    """Which samples are 0 and 1, of gray and RGB and of luma."""
+    """The samples of luma, gray or RGB that stand for 0 and 1."""
 
     black: float
     white: float
 
     @property
     def span(self) -> float:
-        """How many steps lie between them."""
+        """Difference of the two."""
         return self.white - self.black
 
 
 def is_full_range(pixel_format: PixelFormat, color: ColorTags) -> bool:
-    """Whether samples fill their depth; gray and RGB do unless they say otherwise."""
+    """Whether samples use their whole bit depth; untagged gray and RGB do."""
     return color.full_range or (pixel_format.model != "yuv" and not color.range_known)
 
 
@@ -108,8 +134,8 @@ def sample_range(pixel_format: PixelFormat, color: ColorTags) -> SampleRange:
 
 def luma_weights(color: ColorTags, coded_hw: tuple[int, int]) -> FloatArray:
     """Return the weights of R, G and B in luma, ``(3,)``, summing to 1."""
-    matrix = color.matrix
+    matrix = effective_matrix(color, coded_hw)
     if matrix not in _LUMA_WEIGHTS:
-        matrix = 1 if coded_hw[0] > 576 else 6
+        matrix = assumed_matrix(coded_hw)
     red, blue = _LUMA_WEIGHTS[matrix]
     return np.array([red, 1 - red - blue, blue], dtype=np.float32)

@@ -1,7 +1,7 @@
-"""Planes of one pixel format as planes of another, for encoders that lack the first.
+"""Converts frames from one pixel format to another, for encoders that lack the first.
 
-Where the target can hold every sample, every sample survives: bits are added below, chroma is
-repeated, gray gets neutral chroma. What the target cannot hold is rounded or averaged.
+Where the target can store every sample, none is lost: bits are added below, chroma is repeated,
+gray gets neutral chroma. Otherwise samples are rounded or averaged.
 """
 
 from dataclasses import dataclass, replace
@@ -9,18 +9,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from vidrestore.media.color.matrices import is_full_range, sample_coding, sample_range
+from vidrestore.media.color.code_points import (
+    CHROMA_CENTER,
+    MATRIX_BT709,
+    MATRIX_BT2020,
+    MATRIX_RGB,
+    PRIMARIES_BT2020,
+)
+from vidrestore.media.color.matrices import color_matrix, is_full_range, sample_range
 from vidrestore.media.color.pixel_formats import PLANAR
 from vidrestore.types import ColorTags, Frame, PixelFormat, Plane
 
 _YUV444 = {False: "yuv444p", True: "yuva444p"}
-_CENTRE_SITED = 2
-_BT709, _BT2020 = 1, 9
 
 
 @dataclass(frozen=True, slots=True, order=True, kw_only=True)
-class Loss:
-    """What a change of pixel format costs; smaller is better, the gravest first."""
+class ConversionLoss:
+    """What a change of pixel format loses; smaller is better, the worst first."""
 
     color: bool
     alpha: bool
@@ -29,7 +34,7 @@ class Loss:
     bits: int
     """Bits of depth lost; turning RGB into YUV rounds, and counts as one."""
     excess: int
-    """What the target holds in vain: larger files, fewer players."""
+    """What the target stores for nothing: larger files, fewer players."""
 
     @property
     def is_none(self) -> bool:
@@ -37,17 +42,21 @@ class Loss:
         return not (self.color or self.alpha or self.chroma or self.bits)
 
 
-def loss_between(source: PixelFormat, target: PixelFormat) -> Loss:
-    """Return what is lost when frames of ``source`` are converted to ``target``."""
+def loss_between(source: PixelFormat, target: PixelFormat) -> ConversionLoss:
+    """Return what converting frames of ``source`` to ``target`` loses."""
     shifts = [
-        (0, 0) if source.model == "gray" else (target_shift - own, own - target_shift)
-        for own, target_shift in zip(source.chroma_shift_xy, target.chroma_shift_xy, strict=True)
+        (0, 0)
+        if source.model == "gray"
+        else (target_shift - source_shift, source_shift - target_shift)
+        for source_shift, target_shift in zip(
+            source.chroma_shift_xy, target.chroma_shift_xy, strict=True
+        )
     ]
     gained = sum(max(0, more) for _, more in shifts)
     if source.model == "gray" and target.model != "gray":
-        # The smallest chroma that holds gray.
+        # The smallest chroma planes that come with gray.
         gained = 4 if target.model == "rgb" else max(1, 3 - sum(target.chroma_shift_xy))
-    return Loss(
+    return ConversionLoss(
         color=target.model == "gray" and source.model != "gray",
         alpha=source.has_alpha and not target.has_alpha,
         chroma=sum(max(0, lost) for lost, _ in shifts),
@@ -62,8 +71,8 @@ def _changes_model(source: PixelFormat, target: PixelFormat) -> bool:
     return {source.model, target.model} == {"rgb", "yuv"}
 
 
-def converted(frame: Frame, target: PixelFormat) -> Frame:
-    """Return ``frame`` in the planes of ``target``; unchanged if they are the same."""
+def convert_frame(frame: Frame, target: PixelFormat) -> Frame:
+    """Return ``frame`` in the pixel format ``target``."""
     if frame.pixel_format == target:
         return frame
     if frame.pixel_format.model == "rgb" and target.model == "yuv":
@@ -71,17 +80,19 @@ def converted(frame: Frame, target: PixelFormat) -> Frame:
     source = frame.pixel_format
     full_range = is_full_range(source, frame.color)
     count = source.plane_count - int(source.has_alpha)
-    # Alpha fills its depth whatever the range of the colours.
+    # Alpha is always full range.
     planes = [
-        _with_depth(plane, source.bit_depth, target.bit_depth, full_range=full_range or at == count)
-        for at, plane in enumerate(frame.planes)
+        _with_depth(
+            plane, source.bit_depth, target.bit_depth, full_range=full_range or number == count
+        )
+        for number, plane in enumerate(frame.planes)
     ]
     alpha = planes.pop() if source.has_alpha else None
     height, width = frame.coded_hw
     if target.model == "gray":
         planes = planes[:1]
     elif source.model == "gray":
-        planes = _colored(planes[0], target, (height, width))
+        planes = _planes_of_gray(planes[0], target, (height, width))
     elif source.model == "yuv":
         planes = [
             planes[0],
@@ -95,23 +106,23 @@ def converted(frame: Frame, target: PixelFormat) -> Frame:
 
 
 def converted_color(color: ColorTags, source: PixelFormat, target: PixelFormat) -> ColorTags:
-    """Return the colour tags of frames that ``converted`` made of ``source``."""
+    """Return the colour tags of frames after ``convert_frame``."""
     if (source.model, target.model) == ("rgb", "yuv"):
         return replace(
             color,
-            matrix=_BT2020 if color.primaries == _BT2020 else _BT709,
+            matrix=MATRIX_BT2020 if color.primaries == PRIMARIES_BT2020 else MATRIX_BT709,
             full_range=False,
             range_known=True,
-            chroma_location=_CENTRE_SITED,
+            chroma_location=CHROMA_CENTER,
         )
     if target.model == "rgb" and source.model == "gray":
-        return replace(color, matrix=0, range_known=True)
-    # Gray is full range unless it says otherwise; the name of the format no longer says so.
+        return replace(color, matrix=MATRIX_RGB, range_known=True)
+    # Untagged gray is full range, which the new format does not imply.
     return color if source.model == target.model else replace(color, range_known=True)
 
 
 def _rgb_to_yuv(frame: Frame, bit_depth: int) -> Frame:
-    """Return an RGB frame as 4:4:4 of limited range; ITU-T H.273 (07/2021), section 8.3."""
+    """Return an RGB frame as YUV 4:4:4 of limited range; ITU-T H.273 (07/2021), section 8.3."""
     target = PLANAR[
         _YUV444[frame.pixel_format.has_alpha] + ("" if bit_depth == 8 else f"{bit_depth}le")
     ]
@@ -122,41 +133,41 @@ def _rgb_to_yuv(frame: Frame, bit_depth: int) -> Frame:
     rgb *= np.float32(1 / span.span)
     unit = 1 << (bit_depth - 8)
     offsets = np.array([16 * unit, 128 * unit, 128 * unit], dtype=np.float32)
-    coding = sample_coding(target, color, frame.coded_hw)
-    samples = np.rint(rgb @ coding.delta_from_rgb.T + offsets)
+    matrix = color_matrix(target, color, frame.coded_hw)
+    samples = np.rint(rgb @ matrix.delta_from_rgb.T + offsets)
     yuv = np.clip(samples, 0, target.max_value).astype(np.uint32)
-    planes = [_typed(yuv[:, :, at], bit_depth) for at in range(3)]
+    planes = [_as_plane(yuv[:, :, channel], bit_depth) for channel in range(3)]
     if frame.pixel_format.has_alpha:
         depth = frame.pixel_format.bit_depth
         planes.append(_with_depth(frame.planes[3], depth, bit_depth, full_range=True))
     return replace(frame, planes=tuple(planes), pixel_format=target, color=color)
 
 
-def _with_depth(plane: Plane, depth: int, wanted: int, *, full_range: bool) -> Plane:
-    """Return samples at another depth; full range stays full, limited range is a shift."""
-    if depth == wanted:
+def _with_depth(plane: Plane, depth: int, target: int, *, full_range: bool) -> Plane:
+    """Return samples at another bit depth: full range is scaled, limited range shifted."""
+    if depth == target:
         return plane
     samples = plane.astype(np.uint32)
-    if wanted > depth:
-        shifted = (samples << (wanted - depth)).astype(np.uint32)
+    if target > depth:
+        shifted = (samples << (target - depth)).astype(np.uint32)
         if full_range:
-            shifted |= samples >> max(0, 2 * depth - wanted)
+            shifted |= samples >> max(0, 2 * depth - target)
         samples = shifted
     elif full_range:
-        top, wanted_top = (1 << depth) - 1, (1 << wanted) - 1
-        samples = ((samples * wanted_top + top // 2) // top).astype(np.uint32)
+        top, target_top = (1 << depth) - 1, (1 << target) - 1
+        samples = ((samples * target_top + top // 2) // top).astype(np.uint32)
     else:
-        half = 1 << (depth - wanted - 1)
-        rounded = (samples + half) >> (depth - wanted)
-        samples = np.minimum(rounded, (1 << wanted) - 1).astype(np.uint32)
-    return _typed(samples, wanted)
+        half = 1 << (depth - target - 1)
+        rounded = (samples + half) >> (depth - target)
+        samples = np.minimum(rounded, (1 << target) - 1).astype(np.uint32)
+    return _as_plane(samples, target)
 
 
-def _typed(samples: NDArray[np.uint32], depth: int) -> Plane:
+def _as_plane(samples: NDArray[np.uint32], depth: int) -> Plane:
     return samples.astype(np.uint8) if depth == 8 else samples.astype(np.uint16)
 
 
-def _colored(gray: Plane, target: PixelFormat, coded_hw: tuple[int, int]) -> list[Plane]:
+def _planes_of_gray(gray: Plane, target: PixelFormat, coded_hw: tuple[int, int]) -> list[Plane]:
     if target.model == "rgb":
         return [gray, gray, gray]
     neutral = np.full(target.plane_hw(1, coded_hw), 1 << (target.bit_depth - 1), gray.dtype)
@@ -169,8 +180,8 @@ def _resampled_chroma(
     """Repeat chroma samples, or average them, from one subsampling to another."""
     height, width = target.plane_hw(1, coded_hw)
     for axis, size in ((0, height), (1, width)):
-        at = 1 - axis
-        change = source.chroma_shift_xy[at] - target.chroma_shift_xy[at]
+        xy = 1 - axis
+        change = source.chroma_shift_xy[xy] - target.chroma_shift_xy[xy]
         if change > 0:
             plane = plane.repeat(1 << change, axis=axis)
         elif change < 0:
@@ -181,7 +192,7 @@ def _resampled_chroma(
 
 def _averaged(plane: Plane, axis: int, count: int) -> Plane:
     missing = -plane.shape[axis] % count
-    padded = np.pad(plane, [(0, missing if at == axis else 0) for at in (0, 1)], mode="edge")
+    padded = np.pad(plane, [(0, missing if side == axis else 0) for side in (0, 1)], mode="edge")
     shape = list(padded.shape)
     shape[axis : axis + 1] = [shape[axis] // count, count]
     total = padded.reshape(shape).sum(axis=axis + 1, dtype=np.uint32)
@@ -189,9 +200,9 @@ def _averaged(plane: Plane, axis: int, count: int) -> Plane:
     return mean.astype(np.uint8) if plane.dtype == np.uint8 else mean.astype(np.uint16)
 
 
-def describe_change(source: PixelFormat, target: PixelFormat, loss: Loss) -> str:
-    """Describe a change of pixel format for the user."""
-    lost = [
+def describe_change(source: PixelFormat, target: PixelFormat, loss: ConversionLoss) -> str:
+    """Describe a change of pixel format to the user."""
+    losses = [
         text
         for is_lost, text in (
             (loss.color, "colour"),
@@ -203,4 +214,4 @@ def describe_change(source: PixelFormat, target: PixelFormat, loss: Loss) -> str
         if is_lost
     ]
     change = f"{source.name} is encoded as {target.name}"
-    return f"{change}: loses {', '.join(lost)}" if lost else f"{change}: loses nothing"
+    return f"{change}: loses {', '.join(losses)}" if losses else f"{change}: loses nothing"

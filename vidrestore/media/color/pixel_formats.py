@@ -1,7 +1,7 @@
 """FFmpeg's pixel formats as planes: layouts of frames, and lossless repacking.
 
-Most decoders give planar frames, whose planes are taken as they are. Packed ones (``nv12``,
-``yuyv422``, ``rgb24``, ...) are only moved, never converted: every sample keeps its value.
+Most decoders give planar frames, whose planes are used as they are. Packed ones (``nv12``,
+``yuyv422``, ``rgb24``, ...) are repacked, never converted: every sample keeps its value.
 """
 
 from collections.abc import Mapping
@@ -61,7 +61,7 @@ def _planar_formats() -> dict[str, PixelFormat]:
 
 
 PLANAR: Mapping[str, PixelFormat] = MappingProxyType(_planar_formats())
-"""Every planar layout this package works in, by FFmpeg's name."""
+"""Every planar format that this package works in, by FFmpeg's name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,19 +70,19 @@ class DecodedLayout:
 
     planar: PixelFormat
     via: str | None = None
-    """Format that libswscale moves the samples to, losslessly; None: planes are taken as is."""
+    """Format that libswscale repacks the samples to, without loss; None: planes are used as is."""
     full_range: bool = False
-    """Whether the name itself says full range (``yuvj420p``)."""
+    """Whether the name itself states full range (``yuvj420p``)."""
     interleaved: Literal["gray alpha", "chroma"] | None = None
-    """Samples that alternate in one plane, and are taken apart here: libswscale would convert
-    gray with alpha, and drops the last chroma sample of odd sizes."""
+    """Samples that alternate in one plane and are separated here: libswscale would convert gray
+    with alpha, and drops the last chroma sample of odd sizes."""
     chroma_swapped: bool = False
     """Whether Cr comes before Cb."""
     low_bits: int = 0
     """Unused bits below every sample."""
 
 
-_MOVED = {
+_REPACKED = {
     "yuyv422": "yuv422p",
     "uyvy422": "yuv422p",
     "yvyu422": "yuv422p",
@@ -111,7 +111,7 @@ _MOVED = {
 }
 
 
-# Luma in one plane, both chromas in another; with the bits below the sample that are unused.
+# Luma in one plane, both chromas in another: the planar format, and the unused low bits.
 _SEMI_PLANAR = {
     "nv12": ("yuv420p", 0),
     "nv21": ("yuv420p", 0),
@@ -152,46 +152,46 @@ def source_layout(name: str) -> DecodedLayout:
             chroma_swapped=name in ("nv21", "nv42"),
             low_bits=low_bits,
         )
-    if name in _MOVED:
-        return DecodedLayout(planar=PLANAR[_MOVED[name]], via=_MOVED[name])
+    if name in _REPACKED:
+        return DecodedLayout(planar=PLANAR[_REPACKED[name]], via=_REPACKED[name])
     if name.endswith("be") and (swapped := name[:-2] + "le") in PLANAR:
         return DecodedLayout(planar=PLANAR[swapped], via=swapped)
     raise MediaError(
-        f"pixel format {name} is not supported; convert the film to FFV1 or ProRes first "
+        f"pixel format {name} is not supported; convert the video to FFV1 or ProRes first "
         "(8 to 16 bit YUV, RGB or gray)"
     )
 
 
-def frame_planes(decoded: av.VideoFrame, layout: DecodedLayout) -> tuple[Plane, ...]:
-    """Return read-only copies of the samples of ``decoded``, in the order of its layout."""
+def frame_planes(av_frame: av.VideoFrame, layout: DecodedLayout) -> tuple[Plane, ...]:
+    """Return read-only copies of the samples of a frame, plane by plane."""
     if layout.interleaved == "gray alpha":
-        planes = _gray_alpha_planes(decoded)
+        planes = _gray_alpha_planes(av_frame)
     elif layout.interleaved == "chroma":
-        planes = _semi_planar_planes(decoded, layout)
+        planes = _semi_planar_planes(av_frame, layout)
     else:
         if layout.via is not None:
-            decoded = moved(decoded, layout.via)
-        planes = tuple(view.copy(order="C") for view in plane_views(decoded, layout.planar))
+            av_frame = repacked(av_frame, layout.via)
+        planes = tuple(view.copy(order="C") for view in plane_views(av_frame, layout.planar))
     for plane in planes:
         plane.flags.writeable = False
     return planes
 
 
-def plane_views(frame: av.VideoFrame, pixel_format: PixelFormat) -> list[Plane]:
-    """Return the planes of a frame of planar format as views into FFmpeg's buffers."""
-    hw = (frame.height, frame.width)
+def plane_views(av_frame: av.VideoFrame, pixel_format: PixelFormat) -> list[Plane]:
+    """Return the planes of a frame of a planar format as views into FFmpeg's buffers."""
+    hw = (av_frame.height, av_frame.width)
     return [
-        _view(plane, pixel_format.plane_hw(at, hw), pixel_format.bit_depth > 8)
-        for at, plane in enumerate(frame.planes)
+        _view(plane, pixel_format.plane_hw(number, hw), pixel_format.bit_depth > 8)
+        for number, plane in enumerate(av_frame.planes)
     ]
 
 
-def _view(plane: VideoPlane, plane_hw: tuple[int, int], wide: bool, count: int = 1) -> Plane:
-    """Return the samples of one plane without the padding at the end of its lines.
+def _view(plane: VideoPlane, plane_hw: tuple[int, int], is_deep: bool, count: int = 1) -> Plane:
+    """Return the samples of a plane without the padding of its lines.
 
-    Where ``count`` samples alternate the shape is ``(h, w, count)``.
+    Where ``count`` samples alternate, the shape is ``(h, w, count)``.
     """
-    dtype = np.dtype(np.uint16 if wide else np.uint8)
+    dtype = np.dtype(np.uint16 if is_deep else np.uint8)
     height, width = plane_hw
     stride = plane.line_size
     return np.ndarray(
@@ -203,20 +203,20 @@ def _view(plane: VideoPlane, plane_hw: tuple[int, int], wide: bool, count: int =
     )
 
 
-def _semi_planar_planes(decoded: av.VideoFrame, layout: DecodedLayout) -> tuple[Plane, ...]:
-    planar, hw = layout.planar, (decoded.height, decoded.width)
-    wide = planar.bit_depth > 8
-    luma = _view(decoded.planes[0], hw, wide)
-    pairs = _view(decoded.planes[1], planar.plane_hw(1, hw), wide, count=2)
+def _semi_planar_planes(av_frame: av.VideoFrame, layout: DecodedLayout) -> tuple[Plane, ...]:
+    planar, hw = layout.planar, (av_frame.height, av_frame.width)
+    is_deep = planar.bit_depth > 8
+    luma = _view(av_frame.planes[0], hw, is_deep)
+    pairs = _view(av_frame.planes[1], planar.plane_hw(1, hw), is_deep, count=2)
     order = (1, 0) if layout.chroma_swapped else (0, 1)
-    parts = (luma, *(pairs[:, :, at] for at in order))
-    return tuple(cast(Plane, part >> layout.low_bits) for part in parts)
+    planes = (luma, *(pairs[:, :, channel] for channel in order))
+    return tuple(cast(Plane, plane >> layout.low_bits) for plane in planes)
 
 
-def moved(decoded: av.VideoFrame, name: str) -> av.VideoFrame:
-    """Return the same samples in a format that packs them otherwise."""
-    # Same matrix and range on both sides: libswscale then only moves samples.
-    packed = decoded.reformat(
+def repacked(av_frame: av.VideoFrame, name: str) -> av.VideoFrame:
+    """Return the same samples in a pixel format that packs them differently."""
+    # With the same matrix and range on both sides, libswscale only moves samples.
+    packed = av_frame.reformat(
         format=name,
         src_colorspace="DEFAULT",
         dst_colorspace="DEFAULT",
@@ -224,14 +224,14 @@ def moved(decoded: av.VideoFrame, name: str) -> av.VideoFrame:
         dst_color_range="JPEG",
         interpolation="POINT",
     )
-    packed.pts = decoded.pts
+    packed.pts = av_frame.pts
     return packed
 
 
-def _gray_alpha_planes(decoded: av.VideoFrame) -> tuple[Plane, ...]:
-    name = decoded.format.name
-    pairs = _view(decoded.planes[0], (decoded.height, decoded.width), name != "ya8", count=2)
+def _gray_alpha_planes(av_frame: av.VideoFrame) -> tuple[Plane, ...]:
+    name = av_frame.format.name
+    pairs = _view(av_frame.planes[0], (av_frame.height, av_frame.width), name != "ya8", count=2)
     if name == "ya16be":
         pairs = pairs.byteswap()
-    gray, alpha = (pairs[:, :, at].copy() for at in (0, 1))
+    gray, alpha = (pairs[:, :, channel].copy() for channel in (0, 1))
     return gray, gray, gray, alpha

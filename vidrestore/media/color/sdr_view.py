@@ -1,14 +1,13 @@
-"""Films whose signal is not SDR's as networks know it: how they are shown to them, and back.
+"""Renders HDR, wide gamut and linear video as SDR for the networks, and maps changes back.
 
-Detectors and restorers learned from pictures in BT.709. HDR, wide primaries and linear light are
-shown to them as such a picture: light by the film's own curve, primaries by a matrix, highlights
-bent into the range by a smooth curve, and a display's gamma.
+Detectors and restorers learned from images in BT.709, so they get such a view: linear light by
+the video's transfer function, primaries by a matrix, highlights compressed into the range by a
+smooth curve, and the gamma of a display.
 
-What a network changes in that view goes back as light, times how much brighter the film is there
-than its view. Up to ``_KNEE`` of diffuse white, where faces are, that is the exact inverse. Above,
-where the view holds less contrast than the film, a highlight keeps its own brightness and is
-changed in proportion: nothing is clipped, and no small change of the view becomes a large one of
-the film.
+A change of the view is mapped back as light, times how much brighter the video is there than its
+view. Up to ``_KNEE`` of diffuse white, where faces are, that is the exact inverse. Above, where the
+view has less contrast than the video, a highlight keeps its brightness and changes in proportion:
+nothing is clipped, and no small change of the view becomes a large one of the video.
 """
 
 from dataclasses import dataclass
@@ -33,11 +32,11 @@ from vidrestore.media.color.transfer import (
 from vidrestore.types import ColorTags, FloatArray
 
 _KNEE = 0.75
-"""Light up to which the view shows what the film has; 1 is diffuse white."""
+"""Light up to which the view equals the video; 1 is diffuse white."""
 _KNEE_LIGHT = np.float32(_KNEE)
 _STRIP_PX = 1 << 13
 _WHITE_OF_VIEW = HLG_PEAK_NITS / DIFFUSE_WHITE_NITS
-"""Light that becomes the white of the view. What is brighter lies above it, and is not lost."""
+"""Light that becomes the white of the view. Brighter light goes beyond it, and is not lost."""
 # Of the shoulder t = k + (1 - k) ln(1 + c u) / c, u = (x - k) / (1 - k): the c that brings
 # _WHITE_OF_VIEW to 1. It leaves the knee with a slope of 1, like method C of ITU-R BT.2446-1.
 _STEEPNESS = 4.28457
@@ -45,64 +44,66 @@ _STEEPNESS = 4.28457
 
 @dataclass(frozen=True, slots=True)
 class SdrView:
-    """How a film's RGB is shown as an SDR picture; all arrays are ``(h, w, 3)`` float32."""
+    """How RGB of a video becomes SDR; all arrays are ``(h, w, 3)`` float32."""
 
     transfer: Transfer
     primaries: int
     compresses_highlights: bool
-    """Whether the film has light above diffuse white."""
+    """Whether the video has light above diffuse white."""
 
-    def seen(self, film_rgb: FloatArray) -> FloatArray:
-        """Return the view of a film's RGB; not clipped, [0, 1] is the range of SDR."""
-        light = self.transfer.to_light(_within_reason(film_rgb))
-        own = _multiplied(light, to_bt709(self.primaries))
-        return signed_power(_bent(own) if self.compresses_highlights else own, 1 / SDR_GAMMA)
+    def to_view(self, video_rgb: FloatArray) -> FloatArray:
+        """Return the view of RGB of the video; not clipped, [0, 1] is the range of SDR."""
+        light = self.transfer.to_light(_within_reason(video_rgb))
+        light = _multiplied(light, to_bt709(self.primaries))
+        return signed_power(
+            _compressed(light) if self.compresses_highlights else light, 1 / SDR_GAMMA
+        )
 
-    def shown(self, film_rgb: FloatArray) -> NDArray[np.uint8]:
-        """Return the view in steps of 8 bits; signals far outside [0, 1] are clipped first.
+    def to_view_8bit(self, video_rgb: FloatArray) -> NDArray[np.uint8]:
+        """Return the view as uint8; signals far outside [0, 1] are clipped first.
 
-        By tables, in less than half the time of ``seen``, and the same to a twentieth of a step,
-        but where colours cancel out to almost black.
+        By tables, in less than half the time of ``to_view``, and equal to a twentieth of a step,
+        except where colours cancel out to almost black.
         """
         tables = _tables(self.transfer, self.compresses_highlights)
-        light = tables.light_of(film_rgb)
+        light = tables.light_of(video_rgb)
         if self.transfer.display is not None:
             light = self.transfer.display(light)
         return tables.steps_of(_multiplied(light, to_bt709(self.primaries)))
 
-    def change(self, film_rgb: FloatArray, change_of_view: FloatArray) -> FloatArray:
-        """Return the change of the film's RGB for a change of its view; 0 where that is 0."""
-        changed = np.zeros_like(film_rgb)
+    def change(self, video_rgb: FloatArray, change_of_view: FloatArray) -> FloatArray:
+        """Return the change of the video's RGB for a change of its view; 0 where that is 0."""
+        changed = np.zeros_like(video_rgb)
         # In strips, which stay in the processor's cache from step to step.
-        step = max(1, _STRIP_PX // max(1, film_rgb.shape[1]))
-        for top in range(0, len(film_rgb), step):
+        step = max(1, _STRIP_PX // max(1, video_rgb.shape[1]))
+        for top in range(0, len(video_rgb), step):
             rows = slice(top, top + step)
-            wanted = change_of_view[rows]
-            is_changed = (wanted[:, :, 0] != 0) | (wanted[:, :, 1] != 0) | (wanted[:, :, 2] != 0)
+            part = change_of_view[rows]
+            is_changed = (part[:, :, 0] != 0) | (part[:, :, 1] != 0) | (part[:, :, 2] != 0)
             if is_changed.any():
-                # There and back rounds, in the last bits.
-                found = self._change_of_strip(film_rgb[rows], wanted)
-                cv2.copyTo(found, is_changed.view(np.uint8), changed[rows])
+                # The way there and back rounds the last bits, so only changed pixels are copied.
+                change = self._change_of_strip(video_rgb[rows], part)
+                cv2.copyTo(change, is_changed.view(np.uint8), changed[rows])
         return changed
 
-    def _change_of_strip(self, film_rgb: FloatArray, change_of_view: FloatArray) -> FloatArray:
-        signal = _within_reason(film_rgb)
+    def _change_of_strip(self, video_rgb: FloatArray, change_of_view: FloatArray) -> FloatArray:
+        signal = _within_reason(video_rgb)
         light = self.transfer.to_light(signal)
-        own = _multiplied(light, to_bt709(self.primaries))
-        shown = _bent(own) if self.compresses_highlights else own
-        wanted = signed_power(shown, 1 / SDR_GAMMA)
-        wanted += change_of_view
-        difference = signed_power(wanted, SDR_GAMMA)
-        difference -= shown
+        light_bt709 = _multiplied(light, to_bt709(self.primaries))
+        view_light = _compressed(light_bt709) if self.compresses_highlights else light_bt709
+        target = signed_power(view_light, 1 / SDR_GAMMA)
+        target += change_of_view
+        difference = signed_power(target, SDR_GAMMA)
+        difference -= view_light
         if self.compresses_highlights:
             # Below the knee both are the same.
-            difference *= np.maximum(own, _KNEE_LIGHT) / np.maximum(shown, _KNEE_LIGHT)
+            difference *= np.maximum(light_bt709, _KNEE_LIGHT) / np.maximum(view_light, _KNEE_LIGHT)
         light += _multiplied(difference, from_bt709(self.primaries))
         return self.transfer.from_light(light) - signal
 
 
-def _bent(light: FloatArray) -> FloatArray:
-    """Return light with the shoulder of the view above its knee."""
+def _compressed(light: FloatArray) -> FloatArray:
+    """Return light, compressed by the shoulder of the view above its knee."""
     above = np.maximum(light, _KNEE_LIGHT)
     above -= _KNEE_LIGHT
     above *= np.float32(_STEEPNESS / (1 - _KNEE))
@@ -114,26 +115,26 @@ def _bent(light: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Tables:
-    """The curves of a view, sampled."""
+    """The functions of a view, sampled."""
 
     light: FloatArray
     """Light by signal, evenly from ``_LOWEST`` to ``_HIGHEST``."""
     steps: NDArray[np.uint8]
-    """Steps of the view by the root of light, evenly from 0 to ``brightest``: near black, where
-    light itself would have to be finest, all is near even."""
+    """Steps of the view by the square root of light, evenly from 0 to ``brightest``: the root
+    spreads dark values, which need the finest table."""
     brightest: float
 
     def light_of(self, signal: FloatArray) -> FloatArray:
-        at = signal * np.float32(_ENTRIES / (_HIGHEST - _LOWEST))
-        at += np.float32(0.5 - _LOWEST * _ENTRIES / (_HIGHEST - _LOWEST))
-        return self.light.take(at.astype(np.intp), mode="clip")
+        index = signal * np.float32(_ENTRIES / (_HIGHEST - _LOWEST))
+        index += np.float32(0.5 - _LOWEST * _ENTRIES / (_HIGHEST - _LOWEST))
+        return self.light.take(index.astype(np.intp), mode="clip")
 
     def steps_of(self, light: FloatArray) -> NDArray[np.uint8]:
-        at = np.maximum(light, 0)
-        np.sqrt(at, out=at)
-        at *= np.float32(_ENTRIES / self.brightest**0.5)
-        at += np.float32(0.5)
-        return self.steps.take(at.astype(np.intp), mode="clip")
+        index = np.maximum(light, 0)
+        np.sqrt(index, out=index)
+        index *= np.float32(_ENTRIES / self.brightest**0.5)
+        index += np.float32(0.5)
+        return self.steps.take(index.astype(np.intp), mode="clip")
 
 
 _LOWEST, _HIGHEST = -0.25, 1.25
@@ -147,7 +148,7 @@ def _tables(transfer: Transfer, compresses_highlights: bool) -> _Tables:
     brightest = _WHITE_OF_VIEW if compresses_highlights else 1.0
     root = np.linspace(0.0, brightest**0.5, _ENTRIES + 1, dtype=np.float32)[None, :, None]
     light = root * root
-    view = signed_power(_bent(light) if compresses_highlights else light, 1 / SDR_GAMMA)
+    view = signed_power(_compressed(light) if compresses_highlights else light, 1 / SDR_GAMMA)
     return _Tables(
         light=curve(signal[None, :, None]).ravel(),
         steps=np.clip(view * 255.0 + 0.5, 0, 255).astype(np.uint8).ravel(),
@@ -156,7 +157,7 @@ def _tables(transfer: Transfer, compresses_highlights: bool) -> _Tables:
 
 
 def sdr_view(color: ColorTags) -> SdrView | None:
-    """Return how a film is shown to networks; None where its RGB is shown as it is."""
+    """Return how a video is rendered for the networks; None where its RGB is used as it is."""
     return _view(color.transfer, color.primaries)
 
 
@@ -171,9 +172,9 @@ def _view(transfer: int, primaries: int) -> SdrView | None:
     )
 
 
-def _within_reason(film_rgb: FloatArray) -> FloatArray:
-    """Return a signal without the values that damaged chroma gives; curves have poles out there."""
-    return np.clip(film_rgb, np.float32(-0.5), np.float32(1.5))
+def _within_reason(video_rgb: FloatArray) -> FloatArray:
+    """Return a signal without the extremes of damaged chroma: transfer functions have poles."""
+    return np.clip(video_rgb, np.float32(-0.5), np.float32(1.5))
 
 
 def _multiplied(rgb: FloatArray, matrix: FloatArray) -> FloatArray:

@@ -1,8 +1,8 @@
-"""Transfer characteristics and primaries: film signal to light and back, without clipping.
+"""Transfer functions and primaries: signal to linear light and back, without clipping.
 
 Light is relative to diffuse white, which is 1: 203 cd/m2 in HDR (ITU-R BT.2408-7, section 2.2),
-and the white of the signal elsewhere. What lies below black or outside the primaries is negative;
-every curve is continued there as an odd function, so that nothing is lost on the way back.
+and the white of the signal elsewhere. Values below black or outside the primaries are negative;
+every function is continued there as an odd one, so that nothing is lost on the way back.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,16 +14,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vidrestore.media.color.code_points import HALF_FLOAT, PRINTING_DENSITY
+from vidrestore.media.color.code_points import (
+    HALF_FLOAT,
+    HLG,
+    LINEAR,
+    PQ,
+    PRIMARIES_BT709,
+    PRIMARIES_BT2020,
+    PRIMARIES_P3,
+    PRINTING_DENSITY,
+)
 from vidrestore.media.color.half_float import light_of_signal, signal_of_light
 from vidrestore.types import FloatArray
 
-PQ = 16
-HLG = 18
-LINEAR = 8
 DIFFUSE_WHITE_NITS = 203.0
 HLG_PEAK_NITS = 1000.0
-"""Of the display that HLG is shown on where nobody says otherwise; its system gamma is 1.2."""
+"""Peak of the nominal display of HLG, whose system gamma is 1.2."""
 SDR_GAMMA = 2.4
 """ITU-R BT.1886, with a black of zero."""
 
@@ -32,15 +38,15 @@ _PQ_PEAK_NITS = 10_000.0
 _M1, _M2 = 2610 / 16384, 2523 / 4096 * 128
 _C3 = 2392 / 4096 * 32
 _BELOW_1 = 1 - 3424 / 4096
-"""1 - c1, which is also c2 - c3. Distances from 1 are what single precision holds well here: the
-powers themselves lie so close to 1 that it would lose steps of 16 bits."""
+"""1 - c1, which is also c2 - c3. The powers are so close to 1 that single precision would lose
+steps of 16 bits; their distances from 1 are precise."""
 _PQ_DARKEST = 1e-30
 
 # ITU-R BT.2100-2, table 5.
 _HLG_A, _HLG_B, _HLG_C = 0.17883277, 0.28466892, 0.55991073
 _HLG_SYSTEM_GAMMA = 1.2
 _HLG_DARKEST = 1e-6
-"""Scene luminance below which the system gamma is held: its slope has no end there."""
+"""Scene luminance below which the gain of the system gamma is constant; its slope is unbounded."""
 
 # SMPTE RP 180 / Kodak's Cineon: steps of 0.002 of density on a negative of gamma 0.6.
 _CINEON_TOP, _CINEON_WHITE, _CINEON_BLACK = 1023.0, 685.0, 95.0
@@ -51,25 +57,25 @@ _WHITE_D65 = (0.3127, 0.3290)
 # x and y of red, green and blue by code point of ITU-T H.273 (07/2021), table 2; white is D65.
 _PRIMARIES: Mapping[int, tuple[tuple[float, float], ...]] = MappingProxyType(
     {
-        1: ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060)),
-        9: ((0.708, 0.292), (0.170, 0.797), (0.131, 0.046)),
-        12: ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),
+        PRIMARIES_BT709: ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060)),
+        PRIMARIES_BT2020: ((0.708, 0.292), (0.170, 0.797), (0.131, 0.046)),
+        PRIMARIES_P3: ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),
     }
 )
-WIDE_PRIMARIES = frozenset(_PRIMARIES) - {1}
-"""Code points of primaries that lie far from BT.709's."""
+WIDE_PRIMARIES = frozenset(_PRIMARIES) - {PRIMARIES_BT709}
+"""Code points of primaries that differ much from BT.709's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """A transfer characteristic, both ways; arrays are ``(h, w, 3)`` float32 RGB."""
+    """A transfer function, both ways; arrays are ``(h, w, 3)`` float32 RGB."""
 
     to_light: Callable[[FloatArray], FloatArray]
     from_light: Callable[[FloatArray], FloatArray]
     curve: Callable[[FloatArray], FloatArray] | None = None
-    """Of HLG, what of ``to_light`` is done sample by sample; of others all is."""
+    """Of HLG, the part of ``to_light`` that works sample by sample; None: all of it does."""
     display: Callable[[FloatArray], FloatArray] | None = None
-    """Of HLG, what is left of it: light of the scene to that of a display."""
+    """Of HLG, the rest of it: light of the scene to light of a display."""
 
 
 def signed_power(values: FloatArray, exponent: float) -> FloatArray:
@@ -110,7 +116,7 @@ def nits_to_pq(nits: FloatArray) -> FloatArray:
 def hlg_to_scene(signal: FloatArray) -> FloatArray:
     """Return scene light in [0, 1] of an HLG signal: the inverse OETF of ITU-R BT.2100, table 5."""
     size = np.abs(signal)
-    # The sum of both parts, each held where they meet: choosing by sample takes longer.
+    # The sum of both parts, each constant beyond where they meet: faster than choosing by sample.
     low = np.minimum(size, np.float32(0.5))
     low *= low
     low *= np.float32(1 / 3)
@@ -151,7 +157,7 @@ def scene_to_hlg(scene: FloatArray) -> FloatArray:
 
 
 def hlg_to_nits(signal: FloatArray) -> FloatArray:
-    """Return what a display of 1000 cd/m2 shows: BT.2100, table 5, inverse OETF and OOTF."""
+    """Return the light of a display of 1000 cd/m2: BT.2100, table 5, inverse OETF and OOTF."""
     return _scene_to_nits(hlg_to_scene(signal))
 
 
@@ -164,10 +170,10 @@ def _scene_to_nits(scene: FloatArray) -> FloatArray:
 
 def nits_to_hlg(nits: FloatArray) -> FloatArray:
     """Return the HLG signal that shows ``nits`` on a display of 1000 cd/m2."""
-    shown = np.maximum(_luminance_of_bt2020(nits), 0) * np.float32(1 / HLG_PEAK_NITS)
-    # The light of the scene is shown ** (1 / gamma); its darkest light bounds the gain.
+    luminance = np.maximum(_luminance_of_bt2020(nits), 0) * np.float32(1 / HLG_PEAK_NITS)
+    # The light of the scene is luminance ** (1 / gamma); its darkest light bounds the gain.
     darkest = np.float32(_HLG_DARKEST**_HLG_SYSTEM_GAMMA)
-    gain = np.maximum(shown, darkest, out=shown)
+    gain = np.maximum(luminance, darkest, out=luminance)
     np.power(gain, np.float32(1 / _HLG_SYSTEM_GAMMA - 1), out=gain)
     gain *= np.float32(1 / HLG_PEAK_NITS)
     return scene_to_hlg(_scaled(nits, gain))
@@ -215,15 +221,15 @@ _OTHERS: Mapping[int, Transfer] = MappingProxyType(
 
 
 def transfer_of(code: int) -> Transfer:
-    """Return the curves of a code point of ITU-T H.273; a display's gamma where there is no other.
+    """Return the transfer function of a code point of ITU-T H.273; by default a display's gamma.
 
-    All the camera curves of SDR are made for the same display, that of BT.1886.
+    All SDR camera functions are made for the same display, that of BT.1886.
     """
     return _OTHERS.get(code, _GAMMA)
 
 
 def is_display_gamma(code: int) -> bool:
-    """Whether the signal is SDR's, as it is or made for the same display."""
+    """Whether the signal is SDR, made for a display of BT.1886."""
     return code not in _OTHERS
 
 
@@ -231,11 +237,11 @@ def is_display_gamma(code: int) -> bool:
 def to_bt709(primaries: int) -> NDArray[np.float32]:
     """Return the ``(3, 3)`` matrix from linear RGB of code point ``primaries`` to BT.709's.
 
-    The identity where the primaries are not known or lie near BT.709's.
+    The identity where the primaries are unknown or similar to BT.709's.
     """
     if primaries not in WIDE_PRIMARIES:
         return np.eye(3, dtype=np.float32)
-    matrix = np.linalg.inv(_to_xyz(1)) @ _to_xyz(primaries)
+    matrix = np.linalg.inv(_to_xyz(PRIMARIES_BT709)) @ _to_xyz(primaries)
     return matrix.astype(np.float32)
 
 
@@ -259,5 +265,5 @@ def _luminance_of_bt2020(rgb: FloatArray) -> FloatArray:
 
 
 def _scaled(rgb: FloatArray, gain_hw: FloatArray) -> FloatArray:
-    """Return every pixel times its own gain; several times faster than numpy's broadcasting."""
+    """Return every pixel times its gain; several times faster than broadcasting in NumPy."""
     return np.asarray(cv2.multiply(rgb, cv2.merge([gain_hw] * 3)), dtype=np.float32)

@@ -21,7 +21,7 @@ from av.stream import AttachmentStream, Disposition, Stream
 from av.video.stream import VideoStream
 
 from vidrestore.errors import MediaError
-from vidrestore.media.color.hdr_metadata import HdrMetadata, side_data_of
+from vidrestore.media.color.hdr_metadata import HdrMetadata, read_hdr_metadata
 from vidrestore.media.color.pixel_formats import DecodedLayout, source_layout
 from vidrestore.media.ffmpeg_errors import media_errors
 from vidrestore.media.fields.field_order import FieldOrderReader
@@ -232,10 +232,11 @@ def color_of(frame: av.VideoFrame, *, layout: DecodedLayout, chroma_location: in
 
 
 def _side_data(frame: av.VideoFrame, stream: VideoStream, layout: DecodedLayout) -> HdrMetadata:
-    found = side_data_of(frame)
+    found = read_hdr_metadata(frame)
     # Matroska's tag; FFmpeg's own decoders of VP8 and VP9 leave the alpha out.
     if stream.metadata.get("alpha_mode") == "1" and not layout.planar.has_alpha:
-        return replace(found, not_kept=(*found.not_kept, "transparency, which is not decoded"))
+        missing = "transparency, which is not decoded"
+        return replace(found, unsupported=(*found.unsupported, missing))
     return found
 
 

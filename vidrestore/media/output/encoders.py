@@ -10,7 +10,7 @@ import av.error
 import cv2
 
 from vidrestore.errors import MediaError
-from vidrestore.media.color.pixel_conversion import Loss, loss_between
+from vidrestore.media.color.pixel_conversion import ConversionLoss, loss_between
 from vidrestore.media.color.pixel_formats import PLANAR
 from vidrestore.media.file_kinds import ffmpeg_codec
 from vidrestore.media.input.video_info import VideoInfo
@@ -35,7 +35,7 @@ class EncoderChoice:
     name: str
     """FFmpeg's name of the format; it may be the packed form of ``planar``."""
     planar: PixelFormat
-    loss: Loss
+    loss: ConversionLoss
 
 
 _CPU_AVX_512F = 13

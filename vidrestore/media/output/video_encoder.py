@@ -14,9 +14,13 @@ from av.video.stream import VideoStream
 
 from vidrestore.errors import MediaError
 from vidrestore.media.color.code_points import HALF_FLOAT, PRINTING_DENSITY
-from vidrestore.media.color.hdr_metadata import add_encoder_parameters, losses, state_in_container
-from vidrestore.media.color.pixel_conversion import converted, converted_color, describe_change
-from vidrestore.media.color.pixel_formats import moved, plane_views
+from vidrestore.media.color.hdr_metadata import (
+    add_encoder_parameters,
+    describe_losses,
+    write_to_container,
+)
+from vidrestore.media.color.pixel_conversion import convert_frame, converted_color, describe_change
+from vidrestore.media.color.pixel_formats import plane_views, repacked
 from vidrestore.media.fields.field_order import FieldOrderWriter
 from vidrestore.media.file_kinds import container_facts
 from vidrestore.media.input.clock import decode_timestamps
@@ -78,7 +82,7 @@ class VideoEncoder:
         self.stream = self._add_stream(output, options)
         self.stream_index = self.stream.index
         self._note_changes()
-        self.notes += losses(
+        self.notes += describe_losses(
             info.side_data,
             self._color,
             encoder=self._choice.encoder,
@@ -97,7 +101,7 @@ class VideoEncoder:
         if not isinstance(stream, VideoStream):
             raise MediaError(f"{self._choice.encoder} is not a video encoder")
         # First, because it resets the settings of the codec.
-        state_in_container(stream, info.side_data)
+        write_to_container(stream, info.side_data)
         context = stream.codec_context
         context.height, context.width = self._geometry.coded_hw
         context.pix_fmt = self._choice.name
@@ -195,13 +199,13 @@ class VideoEncoder:
 
     def _av_frame(self, frame: Frame) -> av.VideoFrame:
         planar = self._choice.planar
-        ready = converted(frame, planar)
+        ready = convert_frame(frame, planar)
         height, width = ready.coded_hw
         av_frame = av.VideoFrame(width, height, planar.name)
         for view, plane in zip(plane_views(av_frame, planar), ready.planes, strict=True):
             view[...] = plane
         if self._choice.name != planar.name:
-            av_frame = moved(av_frame, self._choice.name)
+            av_frame = repacked(av_frame, self._choice.name)
         _write_color_tags(av_frame, self._color)
         av_frame.pts = frame.timestamp.ticks - self._offset_ticks
         av_frame.duration = frame.duration_ticks

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidrestore.errors import ConfigError, DeviceError, WeightsError
-from vidrestore.media.color.plane_upscale import enlarged_hw
+from vidrestore.media.color.plane_upscale import upscaled_hw
 from vidrestore.pipeline.background.tiles import ALIGN_PX, CONTEXT_PX
 
 _MAX_INPUT_PX = 512
@@ -135,7 +135,7 @@ class Upscaler:
                 self._check_precision()
                 return
             raise WeightsError(f"{self.name}: this {self.kind} does not run: {error}") from error
-        if tuple(result.shape[1:]) != enlarged_hw(_TRIAL_HW, self.scale):
+        if tuple(result.shape[1:]) != upscaled_hw(_TRIAL_HW, self.scale):
             raise WeightsError(
                 f"{self.name}: this {self.kind} should enlarge {self.factors.network} times, but "
                 f"makes {result.shape[2]}x{result.shape[1]} of {_TRIAL_HW[1]}x{_TRIAL_HW[0]} for "
@@ -177,7 +177,7 @@ class Upscaler:
         if self.factors.surplus > 1:
             result = F.avg_pool2d(result, self.factors.surplus)
         if self.factors.shrink > 1:  # remove the padding
-            height, width = enlarged_hw((rgb_CHW.shape[1], rgb_CHW.shape[2]), self.scale)
+            height, width = upscaled_hw((rgb_CHW.shape[1], rgb_CHW.shape[2]), self.scale)
             result = result[:, :, :height, :width]
         return result[0].cpu()
 

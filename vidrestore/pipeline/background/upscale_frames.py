@@ -16,12 +16,11 @@ from vidrestore.affine import composed, inverted
 from vidrestore.errors import MediaError
 from vidrestore.faces.align import aligned
 from vidrestore.media import VideoInfo
+from vidrestore.media.color.matrices import assumed_matrix, with_stated_matrix
 from vidrestore.media.color.plane_upscale import (
-    enlarged_geometry,
-    enlarged_hw,
-    enlarged_planes,
-    guessed_matrix,
-    stated_color,
+    upscale_planes,
+    upscaled_geometry,
+    upscaled_hw,
 )
 from vidrestore.media.color.region_rgb import add_rgb_change, region_sdr_rgb
 from vidrestore.pipeline.background.tiled_upscaler import Upscaler
@@ -88,7 +87,7 @@ class Background:
         """
         self.upscaler = upscaler
         self.scale = upscaler.scale
-        self.geometry = enlarged_geometry(geometry, self.scale)
+        self.geometry = upscaled_geometry(geometry, self.scale)
         """Display geometry of enlarged frames."""
         self.interlaced_count = 0
         """Frames so far that are flagged as interlaced, in a film that is not."""
@@ -139,16 +138,16 @@ class Background:
 
     def interpolate_frame(self, frame: Frame) -> Frame:
         """Return a frame of the source enlarged by interpolation, for comparison."""
-        return self._with_stated_color(enlarged_planes(frame, self.scale), frame)
+        return self._with_stated_color(upscale_planes(frame, self.scale), frame)
 
     def _with_stated_color(self, large: Frame, source: Frame) -> Frame:
-        color = stated_color(source.color, source.pixel_format, source.coded_hw)
+        color = with_stated_matrix(source.color, source.pixel_format, source.coded_hw)
         if self.scale == 1:
             color = source.color
         return replace(large, color=color, interlaced=source.interlaced and self.scale == 1)
 
     def _upscale_frame(self, frame: Frame, *, keep_chroma: bool) -> Frame:
-        size_hw = enlarged_hw(frame.coded_hw, self.scale)
+        size_hw = upscaled_hw(frame.coded_hw, self.scale)
         planes = [
             np.empty(frame.pixel_format.plane_hw(at, size_hw), plane.dtype)
             for at, plane in enumerate(frame.planes)
@@ -167,7 +166,7 @@ class Background:
 
     def _upscale_tile(self, part: Frame, *, keep_chroma: bool) -> Frame:
         """Return a small frame enlarged by the network, with an explicit colour matrix."""
-        base = enlarged_planes(part, self.scale)
+        base = upscale_planes(part, self.scale)
         network_rgb = self._run_network(region_sdr_rgb(part, _full_box(part)))
         change = network_rgb - region_sdr_rgb(base, _full_box(base))
         planes = [np.array(plane) for plane in base.planes]
@@ -241,9 +240,9 @@ def _crop(frame: Frame, box_xyxy: tuple[int, int, int, int]) -> Frame:
         rows = slice(top >> shift_y, -(-bottom >> shift_y))
         columns = slice(left >> shift_x, -(-right >> shift_x))
         planes.append(plane[rows, columns])
-    color = stated_color(frame.color, frame.pixel_format, frame.coded_hw)
+    color = with_stated_matrix(frame.color, frame.pixel_format, frame.coded_hw)
     if frame.pixel_format.model != "yuv":
-        color = replace(color, matrix=guessed_matrix(frame.coded_hw))
+        color = replace(color, matrix=assumed_matrix(frame.coded_hw))
     return replace(frame, planes=tuple(planes), color=color)
 
 

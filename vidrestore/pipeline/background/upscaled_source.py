@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from vidrestore.media import Source, VideoInfo
-from vidrestore.media.color.plane_upscale import enlarged_geometry, stated_color
+from vidrestore.media.color.matrices import with_stated_matrix
+from vidrestore.media.color.plane_upscale import upscaled_geometry
 from vidrestore.types import Frame, Timestamp
 from vidrestore.types.time_range import TimeRange
 
@@ -20,10 +21,10 @@ class UpscaledSource:
     def info(self) -> VideoInfo:
         """Description of the source with the enlarged size and an explicit colour matrix."""
         info = self.source.info
-        color = stated_color(info.color, info.pixel_format, info.geometry.coded_hw)
+        color = with_stated_matrix(info.color, info.pixel_format, info.geometry.coded_hw)
         if self.scale == 1:
             return info
-        return replace(info, geometry=enlarged_geometry(info.geometry, self.scale), color=color)
+        return replace(info, geometry=upscaled_geometry(info.geometry, self.scale), color=color)
 
     @property
     def time_range(self) -> TimeRange:
