@@ -1,7 +1,7 @@
 """HDR metadata: the mastering display, and how bright the video gets.
 
 It is read from the side data of the first frame, where FFmpeg puts it whether the codec or the
-container stores it. It is written to both: to the encoder by options of its own, to the container
+container stores it. It is written to both: to the encoder by its options, to the container
 by its stream. PyAV cannot set side data of a stream; but a bitstream filter that does nothing
 copies it from another stream, and a header made in memory has such a stream.
 """
