@@ -46,7 +46,7 @@ def measured(
     gflop = gigaflop(network, NETWORKS[name].crop_size_px)
     results: dict[str, Any] = {
         "gflop_per_face": gflop,
-        "parameters_millions": sum(each.numel() for each in network.parameters()) / 1e6,
+        "parameters_millions": sum(parameter.numel() for parameter in network.parameters()) / 1e6,
         "weights": "published" if _here(name) else "filled by rule",
     }
     fast = resolve_precision("auto", device)
@@ -70,7 +70,7 @@ def measured(
 def _here(name: str) -> bool:
     spec = NETWORKS[name]
     parts = list(spec.fetched.values())
-    return spec.packaged_file is not None or bool(parts and all(find(each) for each in parts))
+    return spec.packaged_file is not None or bool(parts and all(find(part) for part in parts))
 
 
 def _restorer(name: str, device: torch.device, dtype: torch.dtype) -> Restorer:
@@ -130,7 +130,7 @@ def half_precision_psnr(name: str, device: torch.device, stills: Path) -> dict[s
     if crops:
         pictures["real_crops"] = torch.stack(crops) * 2 - 1
     outputs = [
-        {key: _unclipped(name, device, dtype, each) for key, each in pictures.items()}
+        {key: _unclipped(name, device, dtype, picture) for key, picture in pictures.items()}
         for dtype in (torch.float32, torch.bfloat16)
     ]
     return {key: _psnr(outputs[0][key], outputs[1][key]) for key in pictures}
@@ -141,7 +141,7 @@ def _unclipped(name: str, device: torch.device, dtype: torch.dtype, image: Tenso
     with torch.inference_mode():
         scaled = image.to(device).contiguous(memory_format=torch.channels_last)
         outputs: list[RestorerOutput] = [network(each[None]) for each in scaled]
-    return torch.cat([each.image.float().cpu() for each in outputs])
+    return torch.cat([output.image.float().cpu() for output in outputs])
 
 
 def _psnr(reference: Tensor, found: Tensor) -> float:

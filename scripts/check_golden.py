@@ -35,7 +35,7 @@ Arrays = Mapping[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class RunResults:
     """What became of one network."""
 
     name: str
@@ -153,7 +153,7 @@ def outputs_of(network: nn.Module, arch: str, inputs: tuple[Tensor, ...]) -> dic
         case "StyleGAN2Discriminator":
             return {"score": result}
         case "MultiScaleDiscriminator":
-            return {f"score{at}": each for at, each in enumerate(result.scores)}
+            return {f"score{index}": score for index, score in enumerate(result.scores)}
         case "ParseNet (FPN)":
             return {"logits": result.logits, "image": result.image}
         case _:
@@ -183,7 +183,7 @@ def compared(ours: Mapping[str, Tensor], golden: Arrays, meta: Mapping[str, Any]
     return float(np.max(errors))  # unlike Python's, NaN where any is
 
 
-def checked(json_path: Path) -> Outcome:
+def checked(json_path: Path) -> RunResults:
     """Build, fill, run and compare the network of one golden file."""
     description = json.loads(json_path.read_text())
     meta, name = description["meta"], json_path.stem
@@ -197,18 +197,18 @@ def checked(json_path: Path) -> Outcome:
     wanted = {key: tuple(shape) for key, (shape, _) in description["state_dict"].items()}
     ours = {key: tuple(tensor.shape) for key, tensor in state.items()}
     wrong = sorted(key for key in wanted.keys() | ours if wanted.get(key) != ours.get(key))
-    trainable = sum(each.numel() for each in network.parameters())
+    trainable = sum(parameter.numel() for parameter in network.parameters())
     if trainable != description["parameters"]:
         wrong.append(f"{trainable} parameters, not {description['parameters']}")
     if wrong:
-        return Outcome(
+        return RunResults(
             name=name, keys=len(wanted), keys_wrong=tuple(wrong), worst_error=float("nan")
         )
     fill(network, rule_of(meta))
     with torch.inference_mode():
         outputs = outputs_of(network, meta["arch"], inputs_of(meta, golden))
     worst = compared(outputs, golden, meta)
-    return Outcome(name=name, keys=len(wanted), keys_wrong=(), worst_error=worst)
+    return RunResults(name=name, keys=len(wanted), keys_wrong=(), worst_error=worst)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -125,7 +125,7 @@ def layers_of(data: bytes) -> list[Layer]:
         for _ in range(3):  # gradients and outputs, all empty
             reader.tensor()
         if not layers:
-            reader.expect(1, "the number of samples a picture makes")
+            reader.expect(1, "the number of samples an image makes")
         if layer is not None:
             layers.append(layer)
     return layers
@@ -184,7 +184,7 @@ def converted(layers: list[Layer]) -> dict[str, Tensor]:
         ValueError: The layers are not those of the network.
     """
     *pairs, dense = layers
-    if [each.kind for each in pairs] != ["con_4", "affine_"] * 29 or dense.kind != "fc_2":
+    if [pair.kind for pair in pairs] != ["con_4", "affine_"] * 29 or dense.kind != "fc_2":
         raise ValueError("not 29 convolutions, each with an affine layer, and a dense one")
     names = ["stem"]
     names += [f"blocks.{block}.conv{at}" for block in range(14) for at in (1, 2)]

@@ -104,8 +104,8 @@ def converted(layers: list[tuple[Tensor, ...]], network: nn.Module) -> dict[str,
         for name, layer in zip(parts, layers, strict=True)
         for suffix, tensor in zip(("weight", "bias"), layer, strict=False)
     }
-    expected = {key: each.shape for key, each in network.state_dict().items()}
-    if {key: each.shape for key, each in state.items()} != expected:
+    expected = {key: value.shape for key, value in network.state_dict().items()}
+    if {key: value.shape for key, value in state.items()} != expected:
         raise ValueError("the layers have other shapes than those of the network")
     return state
 

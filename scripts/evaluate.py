@@ -6,7 +6,7 @@
 
 ``--data`` is a folder or archive of aligned faces (512 px; or any with ``tiles.tsv`` or
 ``faces.tsv``), a film, or a folder of films, each degraded as one clip. ``--degradation none``
-gives clean pictures: the output's PSNR then says how little they are changed. Writes a table, the
+gives clean images: the output's PSNR then says how little they are changed. Writes a table, the
 JSON, and a sheet of input, output and original beside it.
 
 ``--features package`` adds ``mobilenet_distance``, for want of LPIPS: the distance of unit features
@@ -39,18 +39,18 @@ from vidrestore.metrics.scores import MetricNetworks, Scores
 from vidrestore.pipeline.loading.load_models import load_detector, load_restorer
 from vidrestore.restore.settings import TemporalDenoiseConfig
 from vidrestore.training.data.archives import is_archive
-from vidrestore.training.data.eval_images import stills_in
-from vidrestore.training.data.video_crops import aligned_clip
+from vidrestore.training.data.eval_images import read_eval_images
+from vidrestore.training.data.video_crops import align_clip
 from vidrestore.training.degradations.recipes.table import RECIPES, recipe_named
 from vidrestore.training.evaluation import (
-    Results,
-    degraded_stills,
+    EvaluationResults,
+    compute_fid,
+    degrade_images,
     detect_landmarks,
-    features_by,
-    fid_of,
+    load_feature_distance,
     load_identity_embedder,
     measure_clip,
-    measure_stills,
+    measure_images,
 )
 from vidrestore.weights.load import read_state
 
@@ -59,7 +59,7 @@ FILMS = (".mp4", ".mkv", ".mov", ".avi", ".mpg", ".mpeg", ".webm", ".m4v")
 
 
 def films_in(data: Path) -> list[Path]:
-    """Return the films that are to be measured; none where ``data`` holds pictures."""
+    """Return the films that are to be measured; none where ``data`` holds images."""
     if is_archive(data):
         return []
     listed = [data] if data.is_file() else sorted(data.iterdir())
@@ -79,7 +79,7 @@ def instruments_of(
         left_out["mobilenet_distance"] = "no network; give --features package, or a file"
     if arguments.fid is None:
         left_out["fid"] = "no network; give --fid INCEPTION_V3"
-    instruments = MetricNetworks(
+    metric_networks = MetricNetworks(
         identity=None if arguments.identity is None else load_identity_embedder(arguments.identity),
         landmarks=detect_landmarks(detector),
         lpips=None
@@ -87,12 +87,12 @@ def instruments_of(
         else alexnet_lpips(*(read_state(path) for path in arguments.lpips)),
         features=None if arguments.features is None else features_named(arguments.features),
     )
-    return instruments, left_out
+    return metric_networks, left_out
 
 
 def features_named(word: str) -> FeatureDistance:
     """Return the distance by the package's MobileNetV2, or by a file of features."""
-    return features_by(None if word == PACKAGE else Path(word))
+    return load_feature_distance(None if word == PACKAGE else Path(word))
 
 
 def print_table(report: dict[str, Any]) -> None:
@@ -106,8 +106,8 @@ def print_table(report: dict[str, Any]) -> None:
         print(f"{name:<20}left out: {reason}")
 
 
-def evaluate(arguments: argparse.Namespace) -> tuple[dict[str, Any], Results]:
-    """Measure as the command line says; return the report and the pictures."""
+def evaluate(arguments: argparse.Namespace) -> tuple[dict[str, Any], EvaluationResults]:
+    """Measure as the command line says; return the report and the images."""
     device = resolve_device(arguments.device)
     restorer = load_restorer(
         arguments.model,
@@ -116,8 +116,8 @@ def evaluate(arguments: argparse.Namespace) -> tuple[dict[str, Any], Results]:
         detail=arguments.detail,
     )
     detector = load_detector("mtcnn", device=device, config=DetectorConfig())
-    instruments, left_out = instruments_of(arguments, detector)
-    recipe = recipe_named("untouched" if arguments.degradation == "none" else arguments.degradation)
+    metric_networks, left_out = instruments_of(arguments, detector)
+    recipe = recipe_named(arguments.degradation)
 
     def restore(crops: Tensor) -> Tensor:
         return restorer.restore(crops).float().cpu()
@@ -127,31 +127,33 @@ def evaluate(arguments: argparse.Namespace) -> tuple[dict[str, Any], Results]:
         raise ConfigError(f"{data}: there is no such file or folder")
     films = films_in(data)
     extra: dict[str, Scores] = {}
-    results = Results()
-    for at, film in enumerate(films):
+    results = EvaluationResults()
+    for index, film in enumerate(films):
         measured = measure_clip(
             film.name,
-            aligned_clip(film, detector=detector, max_frames=arguments.max_frames),
+            align_clip(film, detector=detector, max_frames=arguments.max_frames),
             recipe=recipe,
-            rng=np.random.default_rng((arguments.seed, at)),
+            rng=np.random.default_rng((arguments.seed, index)),
             restore=restore,
-            instruments=instruments,
-            steady=TemporalDenoiseConfig(strength=arguments.steady) if arguments.steady else None,
+            metric_networks=metric_networks,
+            temporal_denoise=TemporalDenoiseConfig(strength=arguments.steady)
+            if arguments.steady
+            else None,
         )
-        results.entries += measured.entries
+        results.items += measured.items
         results.rows += measured.rows
     if not films:
-        stills = degraded_stills(
-            islice(stills_in(data), arguments.count),
+        stills = degrade_images(
+            islice(read_eval_images(data), arguments.count),
             recipe=recipe,
             seed=arguments.seed,
-            instruments=instruments,
+            metric_networks=metric_networks,
         )
-        results = measure_stills(stills, restore=restore, instruments=instruments)
-        if not results.entries:
+        results = measure_images(stills, restore=restore, metric_networks=metric_networks)
+        if not results.items:
             raise ConfigError(f"{data}: holds neither aligned faces nor films")
         if arguments.fid is not None:
-            extra = fid_of(results, inception_embedding(read_state(arguments.fid)))
+            extra = compute_fid(results, inception_embedding(read_state(arguments.fid)))
     report: dict[str, Any] = {
         "model": arguments.model,
         "detail": restorer.detail,
@@ -165,8 +167,7 @@ def evaluate(arguments: argparse.Namespace) -> tuple[dict[str, Any], Results]:
         "original": results.summary("original"),
         "left_out": left_out,
         "pictures": [
-            {"name": entry.name, "frames": entry.frames, **entry.scores}
-            for entry in results.entries
+            {"name": item.name, "frames": item.frames, **item.scores} for item in results.items
         ],
     }
     return report, results
@@ -205,8 +206,8 @@ def main() -> None:
         arguments.json.write_text(json.dumps(report, indent=1, allow_nan=True) + "\n")
     target = arguments.sheet or (arguments.json and arguments.json.with_suffix(".jpg"))
     if target is not None:
-        picture = np.ascontiguousarray(results.sheet()[:, :, ::-1])
-        if not cv2.imwrite(str(target), picture):
+        image = np.ascontiguousarray(results.sheet()[:, :, ::-1])
+        if not cv2.imwrite(str(target), image):
             sys.exit(f"error: {target}: could not be written")
 
 

@@ -58,7 +58,7 @@ def export(
         tensors = pack(*states)
         metadata |= interpolation_metadata(default_detail)
     else:
-        tensors = {name: each.to(torch.float16) for name, each in states[0].items()}
+        tensors = {name: state.to(torch.float16) for name, state in states[0].items()}
     part = target.with_name(target.name + ".part")
     save_file(tensors, part, metadata=metadata)
     part.chmod(0o644)  # it is written for its owner alone, and goes into a package for all

@@ -15,7 +15,7 @@ import numpy as np
 from safetensors.numpy import save_file  # pyright: ignore[reportUnknownVariableType]
 
 from vidrestore.safeguard.occlusion import normalize_contrast
-from vidrestore.training.data.face_table import aligned_faces, read_table
+from vidrestore.training.data.face_table import iter_aligned_faces, read_table
 
 FACES_PER_FOLDER = 300
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -25,7 +25,7 @@ def main(out: Path, folders: list[Path]) -> None:
     """Read ``folders``, write ``out``."""
     patterns: list[np.ndarray] = []
     for folder in folders:
-        faces = aligned_faces(read_table(folder), share=1.0, least_px=1)
+        faces = iter_aligned_faces(read_table(folder), min_px=1)
         for face in islice(faces, FACES_PER_FOLDER):
             luma = np.asarray(face.astype(np.float32) @ LUMA, dtype=np.float32)
             patterns += [

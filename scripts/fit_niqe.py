@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from vidrestore.metrics.niqe import fit, write_model
-from vidrestore.training.data.face_table import aligned_faces, read_table
+from vidrestore.training.data.face_table import iter_aligned_faces, read_table
 from vidrestore.types import CROP_SIZE_PX, FloatArray
 
 TARGET = Path(__file__).parent.parent / "vidrestore" / "metrics" / "data" / "niqe_faces.safetensors"
@@ -30,7 +30,7 @@ def main() -> None:
     sharp = [row for row in rows if row.effective_px >= CROP_SIZE_PX]
 
     def faces() -> Iterator[FloatArray]:
-        for face in aligned_faces(sharp, share=1.0, least_px=CROP_SIZE_PX):
+        for face in iter_aligned_faces(sharp, min_px=CROP_SIZE_PX):
             yield face.astype(np.float32) / 255.0
 
     names = ", ".join(folder.name for folder in arguments.folders)

@@ -95,7 +95,8 @@ def sheet(
     columns = 1 if len(cells) < 3 else 2
     cells += [np.full_like(cells[0], _GREY)] * (-len(cells) % columns)
     lines = [
-        np.concatenate(cells[at : at + columns], axis=1) for at in range(0, len(cells), columns)
+        np.concatenate(cells[index : index + columns], axis=1)
+        for index in range(0, len(cells), columns)
     ]
     return np.concatenate(lines)
 

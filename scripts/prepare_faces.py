@@ -38,18 +38,18 @@ from vidrestore.safeguard.identity import embedded_face_embedding, embedding_nor
 from vidrestore.training.data.generate_faces import GenerateConfig, generate
 from vidrestore.training.data.prepare_faces import (
     AlignedPhoto,
-    Labels,
+    LabelSource,
     PrepareConfig,
-    Prepared,
-    masks_in,
-    prepare,
+    PrepareReport,
+    labels_from_images,
+    prepare_faces,
 )
 from vidrestore.types import CROP_SIZE_PX
 from vidrestore.weights.load import load_weights
 from vidrestore.weights.priors import load_mobile_stylegan
 
 
-def parser_by(path: Path, device: torch.device) -> Labels:
+def labels_from_parser(path: Path, device: torch.device) -> LabelSource:
     """Return the face parser of a checkpoint as labels of faces.
 
     Raises:
@@ -72,7 +72,7 @@ def parser_by(path: Path, device: torch.device) -> Labels:
     return labels
 
 
-def generated(arguments: argparse.Namespace, device: torch.device) -> Prepared:
+def generated(arguments: argparse.Namespace, device: torch.device) -> PrepareReport:
     """Draw faces of nobody as the arguments say; print how many a second."""
     began, done = time.monotonic(), 0
 
@@ -130,19 +130,19 @@ def main() -> None:
             return
         if arguments.source is None:
             parser.error("name a folder of photographs, or --generate N")
-        labels: Labels | None = None
+        labels: LabelSource | None = None
         if arguments.parser is not None:
-            labels = parser_by(arguments.parser, device)
+            labels = labels_from_parser(arguments.parser, device)
         elif arguments.masks is not None:
-            labels = masks_in(arguments.masks)
-        report = prepare(
+            labels = labels_from_images(arguments.masks)
+        report = prepare_faces(
             arguments.source,
             arguments.target,
             detector=load_detector(arguments.detector, device=device, config=DetectorConfig()),
             config=PrepareConfig(
                 size_px=arguments.size,
-                least_px=arguments.least,
-                turned=arguments.turned,
+                min_px=arguments.least,
+                max_yaw_ratio=arguments.turned,
                 largest_only=arguments.masks is not None,
             ),
             labels=labels,
@@ -153,9 +153,9 @@ def main() -> None:
 
 
 def _tell(report: Prepared, target: Path) -> None:
-    print(f"{report.pictures} pictures, {report.kept} faces kept in {target}")
+    print(f"{report.images} pictures, {report.kept} faces kept in {target}")
     for reason, count in report.dropped.most_common():
-        print(f"  {count:>6} ({100 * count / report.pictures:.1f} %) {reason}")
+        print(f"  {count:>6} ({100 * count / report.images:.1f} %) {reason}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Show recipes at work: one row per face and seed, one column per recipe, in one picture.
+"""Show recipes at work: one row per face and seed, one column per recipe, in one image.
 
     python scripts/preview_degradations.py faces/ preview.png
     python scripts/preview_degradations.py face.png preview.png --recipes vhs film --seeds 0 1 2
 
-The first column is the picture itself. With ``--targets`` every degraded picture has beside it
+The first column is the image itself. With ``--targets`` every degraded image has beside it
 what a restorer is asked to make of it.
 """
 
@@ -24,15 +24,15 @@ BAR_PX = 18
 
 
 def faces_in(path: Path, *, count: int) -> Iterator[FloatArray]:
-    """Yield up to ``count`` pictures of a folder (or the one picture) as 512 px squares."""
+    """Yield up to ``count`` images of a folder (or the one image) as 512 px squares."""
     files = [path] if path.is_file() else sorted(path.iterdir())
     files = [file for file in files if file.suffix.lower() in SUFFIXES]
     if not files:
-        raise ConfigError(f"{path}: holds no pictures ({', '.join(SUFFIXES)})")
+        raise ConfigError(f"{path}: holds no images ({', '.join(SUFFIXES)})")
     for file in files[:: max(1, len(files) // count)][:count]:
         bgr = cv2.imread(str(file), cv2.IMREAD_COLOR)
         if bgr is None:
-            raise ConfigError(f"{file}: not a readable picture")
+            raise ConfigError(f"{file}: not a readable image")
         side = min(bgr.shape[:2])
         top, left = (bgr.shape[0] - side) // 2, (bgr.shape[1] - side) // 2
         square = bgr[top : top + side, left : left + side, ::-1]
@@ -42,7 +42,7 @@ def faces_in(path: Path, *, count: int) -> Iterator[FloatArray]:
 
 
 def tile(image_hwc: FloatArray, text: str, *, tile_px: int) -> NDArray[np.uint8]:
-    """Return the picture at ``tile_px`` under a line of text, as uint8 RGB."""
+    """Return the image at ``tile_px`` under a line of text, as uint8 RGB."""
     small = cv2.resize(image_hwc, (tile_px, tile_px), interpolation=cv2.INTER_AREA)
     framed = np.zeros((tile_px + BAR_PX, tile_px, 3), dtype=np.uint8)
     framed[BAR_PX:] = np.clip(np.rint(np.asarray(small) * 255), 0, 255)
@@ -66,10 +66,11 @@ def grid(
         for seed in seeds:
             cells = [tile(face, f"face {number}, seed {seed}", tile_px=tile_px)]
             for name in recipes:
-                drawn = recipe_named(name).draw(np.random.default_rng((seed, number)))
-                cells.append(tile(drawn.apply(face), name, tile_px=tile_px))
+                degradation = recipe_named(name).draw(np.random.default_rng((seed, number)))
+                pair = degradation.degrade(face)
+                cells.append(tile(pair.degraded, name, tile_px=tile_px))
                 if targets:
-                    cells.append(tile(drawn.target(face), f"{name}: target", tile_px=tile_px))
+                    cells.append(tile(pair.target, f"{name}: target", tile_px=tile_px))
             rows.append(np.concatenate(cells, axis=1))
     return np.concatenate(rows, axis=0)
 
@@ -77,12 +78,12 @@ def grid(
 def main() -> None:
     """Parse the command line and write the sheet."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("faces", type=Path, help="a picture, or a folder of aligned faces")
+    parser.add_argument("faces", type=Path, help="an image, or a folder of aligned faces")
     parser.add_argument("target", type=Path, help="the sheet, .png or .jpg")
     parser.add_argument("--recipes", nargs="+", choices=sorted(RECIPES), default=list(RECIPES))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
     parser.add_argument("--count", type=int, default=3, help="faces taken from a folder")
-    parser.add_argument("--tile", type=int, default=256, help="pixels a picture is shown at")
+    parser.add_argument("--tile", type=int, default=256, help="pixels an image is shown at")
     parser.add_argument("--targets", action="store_true", help="show what is asked for, too")
     arguments = parser.parse_args()
     sheet = grid(

@@ -1,8 +1,8 @@
-"""Train `compact`, the small network for whole pictures, to do what Real-ESRGAN x4plus does.
+"""Train `compact`, the small network for whole images, to do what Real-ESRGAN x4plus does.
 
     python scripts/train_compact.py START.safetensors PICTURES... --target compact_x4.safetensors
 
-First the teacher enlarges cuts of pictures: shrunk, degraded lightly, some grey, some lines of
+First the teacher enlarges cuts of images: shrunk, degraded lightly, some gray, some lines of
 type. Then the student learns to give the same (L1, also of the differences between neighbouring
 pixels). START holds a compact network of 64 features and 16 convolutions, such as the one that
 scripts/convert_realesrgan.py makes. The result is a function of the arguments and the number of
@@ -42,14 +42,14 @@ _EMA_STEP = 0.005
 
 
 def cuts(files: Sequence[Path], count: int, *, seed: int) -> Iterator[ByteArray]:
-    """Yield ``(CUT_PX, CUT_PX, 3)`` BGR cuts of pictures, degraded as film and video are."""
+    """Yield ``(CUT_PX, CUT_PX, 3)`` BGR cuts of images, degraded as film and video are."""
     rng = np.random.default_rng(seed)
     done = 0
     while done < count:
         picture = cv2.imread(str(files[int(rng.integers(0, len(files)))]), cv2.IMREAD_COLOR)
         if picture is None or min(picture.shape[:2]) < 2 * CUT_PX:
             continue
-        # Several cuts of one picture: reading a large one takes longer than the teacher.
+        # Several cuts of one image: reading a large one takes longer than the teacher.
         for _ in range(min(4, count - done)):
             is_type = rng.random() < _TYPE_SHARE
             cut = _type(rng) if is_type else _cut(picture.astype(np.uint8), rng)
@@ -103,7 +103,7 @@ def _degraded(cut: ByteArray, rng: np.random.Generator) -> ByteArray:
 
 
 def as_tensor(cut: ByteArray) -> Tensor:
-    """Return ``(1, 3, H, W)`` RGB in [0, 1], channels last, of a BGR picture."""
+    """Return ``(1, 3, H, W)`` RGB in [0, 1], channels last, of a BGR image."""
     rgb = torch.from_numpy(np.ascontiguousarray(cut[:, :, ::-1])).permute(2, 0, 1)
     tensor = rgb[None].float() / 255
     return tensor.contiguous(memory_format=torch.channels_last)
@@ -124,7 +124,7 @@ def pairs(teacher: nn.Module, inputs: Iterator[ByteArray]) -> tuple[Tensor, Tens
 
 
 def distance(found: Tensor, wanted: Tensor) -> Tensor:
-    """Return L1 of the inside of pictures, and of the differences between neighbours there."""
+    """Return L1 of the inside of images, and of the differences between neighbours there."""
     inner = slice(4 * _BORDER_PX, -4 * _BORDER_PX)
     error = (found - wanted)[:, :, inner, inner]
     across = (error[..., 1:] - error[..., :-1]).abs().mean()
@@ -170,7 +170,9 @@ def save(network: CompactUpscaler, target: Path, *, recipe: str, steps: int) -> 
         "steps": str(steps),
     }
     part = target.with_name(target.name + ".part")
-    state = {key: each.to(torch.float16).contiguous() for key, each in network.state_dict().items()}
+    state = {
+        key: value.to(torch.float16).contiguous() for key, value in network.state_dict().items()
+    }
     save_file(state, part, metadata)
     part.chmod(0o644)  # it is written for its owner alone, and goes into a package for all
     part.replace(target)
@@ -193,13 +195,13 @@ def main() -> int:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     files = sorted(
-        each
-        for folder in arguments.pictures
-        for each in folder.rglob("*")
-        if each.suffix.lower() in (".jpg", ".png")
+        path
+        for folder in arguments.images
+        for path in folder.rglob("*")
+        if path.suffix.lower() in (".jpg", ".png")
     )
     if not files:
-        parser.error("there are no pictures in these folders")
+        parser.error("there are no images in these folders")
     try:
         student = CompactUpscaler()
         load_weights(student, arguments.start)

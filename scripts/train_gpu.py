@@ -23,12 +23,11 @@ import torch
 from vidrestore.devices import resolve_device, resolve_precision
 from vidrestore.errors import ConfigError, VidrestoreError
 from vidrestore.toml_config import read_config
-from vidrestore.training.data.dataset import FaceDataset
-from vidrestore.training.data.face_sources import SourceConfig
+from vidrestore.training.data.dataset import FaceDataset, SourceConfig
 from vidrestore.training.engine.progress import TrainingProgress
 from vidrestore.training.on_device.config import DeviceRunConfig
-from vidrestore.training.on_device.data.cache import TeacherCache
-from vidrestore.training.on_device.networks import network_of, starting_state
+from vidrestore.training.on_device.data.teacher_cache import TeacherCache
+from vidrestore.training.on_device.lite_weights import build_lite_from, read_starting_state
 from vidrestore.training.on_device.run import train_on_device
 from vidrestore.training.on_device.teacher import Teacher
 from vidrestore.training.split_files import join_file
@@ -60,9 +59,9 @@ def teach(arguments: argparse.Namespace) -> None:
         faces = replace(faces, recipes=config.teacher.recipes)
     cache = TeacherCache(arguments.folder, count=arguments.count, side_px=faces.size_px)
     teacher = Teacher(
-        network_of(starting_state(config.start)),
+        build_lite_from(read_starting_state(config.pretrained)),
         side_px=faces.size_px,
-        good_from_db=config.teacher.good_from_db,
+        good_psnr_db=config.teacher.good_psnr_db,
         device=device,
         dtype=resolve_precision(config.precision, device),
     )

@@ -1,4 +1,7 @@
-"""TOML and ``--set a.b=c`` into any frozen dataclass, checked key by key."""
+"""TOML and ``--set a.b=c`` into any frozen dataclass, checked key by key.
+
+A renamed field keeps its old key: ``field(metadata={"alias": "old_key"})``.
+"""
 
 import dataclasses
 import tomllib
@@ -25,11 +28,11 @@ def read_config(path: Path, schema: type[T], *, overrides: Sequence[str] = ()) -
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: not a readable TOML file: {error}") from error
     for override in overrides:
-        _override(raw, override)
+        _override(raw, override, schema)
     return from_mapping(raw, schema, where=path.name)
 
 
-def _override(raw: dict[str, Any], override: str) -> None:
+def _override(raw: dict[str, Any], override: str, schema: Any) -> None:
     dotted, equals, text = override.partition("=")
     if not equals:
         raise ConfigError(f"{override!r}: expected key=value")
@@ -40,11 +43,35 @@ def _override(raw: dict[str, Any], override: str) -> None:
     *parents, key = dotted.strip().split(".")
     table = raw
     for parent in parents:
+        parent = _canonical_key(parent, table, schema)
         inner = table.setdefault(parent, {})
         if not isinstance(inner, dict):
             raise ConfigError(f"{override!r}: {parent} is no table; give all of it as {parent}=...")
         table = cast("dict[str, Any]", inner)
-    table[key] = value
+        schema = _table_schema(schema, parent)
+    table[_canonical_key(key, table, schema)] = value
+
+
+def _canonical_key(key: str, table: dict[str, Any], schema: Any) -> str:
+    """Return a field's present key, by which ``table`` then has it, too."""
+    aliases = _aliases(schema)
+    name = aliases.get(key, key)
+    for alias in [alias for alias in table if aliases.get(alias) == name]:
+        table[name] = table.pop(alias)
+    return name
+
+
+def _aliases(schema: Any) -> dict[str, str]:
+    """Return old key -> present key of a dataclass."""
+    fields = dataclasses.fields(schema) if dataclasses.is_dataclass(schema) else ()
+    return {field.metadata["alias"]: field.name for field in fields if "alias" in field.metadata}
+
+
+def _table_schema(schema: Any, key: str) -> Any:
+    """Return the dataclass of a nested table; None where the key is unknown or no table."""
+    kind = get_type_hints(schema).get(key) if dataclasses.is_dataclass(schema) else None
+    kinds = (kind, *typing.get_args(kind))
+    return next((each for each in kinds if dataclasses.is_dataclass(each)), None)
 
 
 def from_mapping(raw: Mapping[str, Any], schema: type[T], *, where: str) -> T:
@@ -54,8 +81,12 @@ def from_mapping(raw: Mapping[str, Any], schema: type[T], *, where: str) -> T:
         ConfigError: Names the culprit as ``where.key``.
     """
     hints = get_type_hints(schema)
+    aliases = _aliases(schema)
     values: dict[str, Any] = {}
-    for key, value in raw.items():
+    for given_key, value in raw.items():
+        key = aliases.get(given_key, given_key)
+        if key in values:
+            raise ConfigError(f"{where}.{given_key}: is given as {key}, too; remove one of them")
         if key not in hints:
             near = get_close_matches(key, hints, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""

@@ -12,7 +12,7 @@ from vidrestore.faces.config import DetectorConfig
 from vidrestore.metrics.visibility import edges_and_flat
 from vidrestore.pipeline.loading.load_models import load_detector, load_restorer
 from vidrestore.safeguard.checks import crop_luma
-from vidrestore.training.data.video_crops import aligned_clip
+from vidrestore.training.data.video_crops import align_clip
 
 CPU = torch.device("cpu")
 EXAMPLE: Path = ROOT / "examples" / "astronaut.mp4"
@@ -21,7 +21,7 @@ EXAMPLE: Path = ROOT / "examples" / "astronaut.mp4"
 @pytest.fixture(scope="module")
 def face_chw() -> Tensor:
     detector = load_detector("mtcnn", device=CPU, config=DetectorConfig())
-    return aligned_clip(EXAMPLE, detector=detector, max_frames=2)[0]
+    return align_clip(EXAMPLE, detector=detector, max_frames=2)[0]
 
 
 def restored(crop_chw: Tensor, detail: float | None = None) -> Tensor:

@@ -59,8 +59,8 @@ def test_every_number_comes_under_its_published_name(network: nn.Module, fp16: b
     found = convert.converted(convert.layers_of(param, blob), network)
 
     assert found.keys() == state.keys()
-    for key, each in state.items():
-        assert torch.equal(found[key].float(), each), key
+    for key, value in state.items():
+        assert torch.equal(found[key].float(), value), key
 
 
 @pytest.mark.parametrize(

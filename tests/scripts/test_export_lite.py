@@ -38,16 +38,16 @@ def runs(
     folder = tmp_path_factory.mktemp("runs")
     old, new = folder / "old.pt", folder / "new.pt"
     save_checkpoint(old, {"step": 700, "params_ema": fidelity, "network": detail})
-    generator = {"network": fidelity, "params_ema": detail, "optimiser": {}}
+    generator = {"network": fidelity, "params_ema": detail, "optimizer": {}}
     save_checkpoint(new, {"step": 30, "parts": {"generator": generator, "texture": {}}})
     return [old, new]
 
 
 def assert_is(found: dict[str, Tensor], wanted: dict[str, Tensor], *, within: float) -> None:
     assert found.keys() == wanted.keys()
-    for name, each in wanted.items():
-        room = within * float(each.abs().max()) + 1e-6
-        torch.testing.assert_close(found[name].float(), each, atol=room, rtol=0)
+    for name, value in wanted.items():
+        room = within * float(value.abs().max()) + 1e-6
+        torch.testing.assert_close(found[name].float(), value, atol=room, rtol=0)
 
 
 def run_script(*words: object, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -94,7 +94,7 @@ def test_one_checkpoint_becomes_one_end(
     assert run_script(*words, monkeypatch=monkeypatch) == 0
 
     tensors = load_file(target)
-    assert {each.dtype for each in tensors.values()} == {torch.float16}
+    assert {tensor.dtype for tensor in tensors.values()} == {torch.float16}
     assert_is(tensors, states[1], within=5e-4)
     assert read_weights(target).detail is None
     assert read_metadata(target)["recipe"] == "my own"

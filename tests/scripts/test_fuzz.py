@@ -24,7 +24,7 @@ def test_damaged_files_end_well_or_are_refused_in_one_line() -> None:
     lines = run.stdout.splitlines()
     assert lines[0].split() == ["kind", "ok", "refused", "DEFECT"]
     counts = {line.split()[0]: [int(word) for word in line.split()[1:]] for line in lines[1:]}
-    assert {name: sum(each) for name, each in counts.items()} == dict.fromkeys(
+    assert {name: sum(count) for name, count in counts.items()} == dict.fromkeys(
         ("mp4", "mkv", "ts-h264", "avi", "png", "pth", "job"), 2
     )
 

@@ -26,7 +26,7 @@ def tiles_of(sheet: NDArray[np.uint8], columns: int) -> list[NDArray[np.uint8]]:
     """Return the pictures of a sheet of one pair, without label and edge."""
     width = (sheet.shape[1] - 6) // columns
     side = width - 3
-    return [sheet[20 : 20 + side, at * width : at * width + side] for at in range(columns)]
+    return [sheet[20 : 20 + side, index * width : index * width + side] for index in range(columns)]
 
 
 def found_in(picture: NDArray[np.uint8], tile: NDArray[np.uint8]) -> float:
@@ -167,8 +167,8 @@ def test_of_each_stretch_the_largest_face_is_shown_and_others_in_their_turn() ->
         )
 
     large, small = (
-        [candidate(at, 100, 40) for at in range(3)],
-        [candidate(at, 400, 15 + at) for at in range(3)],
+        [candidate(index, 100, 40) for index in range(3)],
+        [candidate(index, 400, 15 + index) for index in range(3)],
     )
     everything = [*large, *small]
     assert look.chosen(everything, 1) == [large[0]]

@@ -114,10 +114,10 @@ def test_fields_of_interlaced_film_are_not_compared_as_one_picture(
 
 
 def test_luma_is_in_levels_whatever_the_samples(tmp_path: Path) -> None:
-    def grey(_number: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
+    def gray(_number: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
         return np.full((*size_hw, 3), 128, dtype=np.uint8)
 
-    shared = {"frames": 1, "picture": grey}
+    shared = {"frames": 1, "picture": gray}
     films = {
         face_film(tmp_path / "8.mkv", **shared): 128.0,
         face_film(tmp_path / "10.mkv", pixel_format="yuv420p10le", **shared): 128.0,

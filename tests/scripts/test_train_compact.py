@@ -1,4 +1,4 @@
-"""Training of the network for whole pictures, in a tiny form."""
+"""Training of the network for whole images, in a tiny form."""
 
 import sys
 from pathlib import Path
@@ -21,11 +21,11 @@ train_compact: Any = loaded_script(ROOT / "scripts" / "train_compact.py")
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pictures")
     for number in range(3):
         cv2.imwrite(str(folder / f"{number}.png"), face_picture(number, (200, 260))[:, :, ::-1])
-    (folder / "broken.jpg").write_bytes(b"no picture")
+    (folder / "broken.jpg").write_bytes(b"no image")
     return folder
 
 
@@ -33,9 +33,9 @@ def files(folder: Path) -> list[Path]:
     return sorted(folder.iterdir())
 
 
-def test_cuts_are_the_same_for_the_same_seed_and_vary(pictures: Path) -> None:
-    first = list(train_compact.cuts(files(pictures), 12, seed=3))
-    again = list(train_compact.cuts(files(pictures), 12, seed=3))
+def test_cuts_are_the_same_for_the_same_seed_and_vary(images: Path) -> None:
+    first = list(train_compact.cuts(files(images), 12, seed=3))
+    again = list(train_compact.cuts(files(images), 12, seed=3))
 
     assert len(first) == 12
     assert all(each.shape == (64, 64, 3) and each.dtype == np.uint8 for each in first)
@@ -43,12 +43,12 @@ def test_cuts_are_the_same_for_the_same_seed_and_vary(pictures: Path) -> None:
     assert len({each.tobytes() for each in first}) == 12
 
 
-def test_a_student_comes_nearer_to_its_teacher(pictures: Path) -> None:
+def test_a_student_comes_nearer_to_its_teacher(images: Path) -> None:
     class Brighter(nn.Module):
         def forward(self, rgb_NCHW: torch.Tensor) -> torch.Tensor:
             return nn.functional.interpolate(rgb_NCHW, scale_factor=4.0, mode="nearest") * 0.5
 
-    seen, taught = train_compact.pairs(Brighter(), train_compact.cuts(files(pictures), 8, seed=0))
+    seen, taught = train_compact.pairs(Brighter(), train_compact.cuts(files(images), 8, seed=0))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         student = CompactUpscaler(features=8, convolutions=1)
@@ -66,14 +66,14 @@ def test_a_student_comes_nearer_to_its_teacher(pictures: Path) -> None:
 
 
 def test_the_command_writes_weights_of_the_network_that_say_how_they_came_about(
-    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start, kept, target = (tmp_path / name for name in ("start", "pairs.pt", "out.safetensors"))
-    state = {key: each * 0.5 for key, each in CompactUpscaler().state_dict().items()}
+    state = {key: value * 0.5 for key, value in CompactUpscaler().state_dict().items()}
     save_file(state, start.with_suffix(".safetensors"))
     seen = torch.full((4, 3, 64, 64), 128, dtype=torch.uint8)
     torch.save((seen, seen.repeat(1, 1, 4, 4)), kept)
-    words = [start.with_suffix(".safetensors"), pictures, "--target", target]
+    words = [start.with_suffix(".safetensors"), images, "--target", target]
     words += ["--keep-pairs", kept, "--steps", 2, "--batch", 1]
     monkeypatch.setattr(sys, "argv", ["train_compact.py", *map(str, words)])
     threads = torch.get_num_threads()

@@ -37,7 +37,7 @@ keeps = "fidelity"
 [stages.generator]
 lr = 1e-4
 [stages.weights]
-log_pixels = 1.0
+log_l1 = 1.0
 """
 
 

@@ -14,11 +14,11 @@ from torchvision.models import mobilenet_v2
 from vidrestore.models.common.outputs import RestorerOutput
 from vidrestore.models.recognizers.mobilefacenet import MobileFaceNet
 from vidrestore.toml_config import from_mapping
-from vidrestore.training.on_device import networks, trainer
+from vidrestore.training.on_device import lite_weights, stage_trainer
 from vidrestore.training.on_device.config import DeviceRunConfig
 
 RATES = {"lr": 2e-4, "beta1": 0.9, "schedule": "cosine", "warmup_steps": 1}
-FIDELITY = {"log_pixels": 1.0, "ssim": 1.0, "identity": 0.5}
+FIDELITY = {"log_l1": 1.0, "ssim": 1.0, "identity": 0.5}
 DETAIL = {
     "tones": 1.0,
     "truth": 1.0,
@@ -46,7 +46,7 @@ class SmallRestorer(nn.Module):
 
 def use_small_restorer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have runs train a small network in place of ``lite``."""
-    for module in (networks, trainer):
+    for module in (lite_weights, stage_trainer):
         monkeypatch.setattr(module, "build_lite", SmallRestorer)
 
 
@@ -61,7 +61,7 @@ def training_root(folder: Path) -> Path:
 
 def stage(name: str, **changes: Any) -> dict[str, Any]:
     """Return a stage of faces of 64 pixels, of the fidelity end where nothing else is said."""
-    settings = {"steps": 2, "side_px": 64, "batch": 2, "generator": RATES, "weights": FIDELITY}
+    settings = {"steps": 2, "side_px": 64, "batch": 2, "generator": RATES, "loss_weights": FIDELITY}
     return {"name": name, "window_px": 32, **settings, **changes}
 
 
@@ -71,21 +71,21 @@ def run_config(root: Path, stages: list[dict[str, Any]], **changes: Any) -> Devi
         "root": str(root),
         "size_px": 128,
         "sources": [{"folder": "faces"}],
-        "recipes": [{"name": "film", "share": 1.0}],
+        "recipes": [{"name": "film", "probability": 1.0}],
     }
     data = {
         "faces": faces,
-        "recipes": [{"name": "gfpgan", "share": 0.7}, {"name": "film", "share": 0.3}],
+        "recipes": [{"name": "gfpgan", "probability": 0.7}, {"name": "film", "probability": 0.3}],
         "held_out": 1,
-        "workers": 0,
+        "num_workers": 0,
         "rows": 32,
     }
     settings = {
-        "start": "untrained",
+        "pretrained": "untrained",
         "precision": "fp32",
         "log_every": 1,
-        "identity": str(root / "identity.safetensors"),
-        "features": str(root / "features.safetensors"),
+        "identity_weights": str(root / "identity.safetensors"),
+        "feature_weights": str(root / "features.safetensors"),
         "data": data,
         "stages": stages,
     }

@@ -21,18 +21,18 @@ SIDE_PX = 64
 
 
 def write_faces(root: Path) -> Path:
-    """Write three striped pictures with points and classes, as a prepared folder; return root."""
+    """Write three striped images with points and classes, as a prepared folder; return root."""
     folder = root / "faces"
     folder.mkdir(parents=True)
     rows = ["\t".join(["file", *POINT_COLUMNS, "eff_res512", "mask"])]
     for number in range(3):
         y, x = np.mgrid[0:128, 0:128]
         wave = 127 + 100 * np.sin(x / 9 + number) * np.cos(y / 7)
-        colour = np.stack([wave, wave[::-1], wave.T], axis=2).astype(np.uint8)
-        cv2.imwrite(str(folder / f"{number}.png"), colour)
+        color = np.stack([wave, wave[::-1], wave.T], axis=2).astype(np.uint8)
+        cv2.imwrite(str(folder / f"{number}.png"), color)
         cv2.imwrite(str(folder / f"{number}_mask.png"), (wave > 127).astype(np.uint8))
         points = (TEMPLATE_LANDMARKS_XY * 128 / 512).ravel()
-        cells = [f"{number}.png", *(f"{each:.2f}" for each in points), "128"]
+        cells = [f"{number}.png", *(f"{point:.2f}" for point in points), "128"]
         rows.append("\t".join([*cells, f"{number}_mask.png"]))
     (folder / "faces.tsv").write_text("\n".join(rows) + "\n")
     return root
@@ -42,28 +42,28 @@ def data(root: Path, **changes: Any) -> dict[str, Any]:
     return {
         "root": str(root),
         "sources": [{"folder": "faces"}],
-        "recipes": [{"name": "gfpgan", "share": 1.0}],
+        "recipes": [{"name": "gfpgan", "probability": 1.0}],
         "size_px": SIDE_PX,
-        "least_detail": 1.0,
+        "min_resolution_ratio": 1.0,
         **changes,
     }
 
 
-BATCH = {"size": 2, "workers": 0}
+BATCH = {"size": 2, "num_workers": 0}
 ADAM = {"lr": 1e-3, "beta1": 0.0}
 
 
 def stylegan2(root: Path) -> dict[str, Any]:
     return {
         "data": data(root, size_px=32),
-        "batch": {"size": 4, "accumulate": 2, "workers": 0},
+        "batch": {"size": 4, "accumulation_steps": 2, "num_workers": 0},
         "generator": ADAM,
         "discriminator": ADAM,
         "narrow": 0.0625,
-        "style_features": 16,
+        "style_dim": 16,
         "mapping_layers": 2,
-        "path_every": 2,
-        "r1_every": 2,
+        "path_interval": 2,
+        "r1_interval": 2,
     }
 
 
@@ -73,8 +73,8 @@ def parser(root: Path) -> dict[str, Any]:
         "batch": BATCH,
         "adam": ADAM,
         "base_channels": 8,
-        "most_channels": 16,
-        "least_side_px": 16,
+        "max_channels": 16,
+        "min_feature_px": 16,
         "blocks": 1,
         "test_folder": "faces",
     }
@@ -112,19 +112,19 @@ def restorer(network: str) -> Callable[[Path], dict[str, Any]]:
         settings: dict[str, Any] = {
             "network": network,
             "data": data(root, size_px=32),
-            "batch": {"size": 4, "accumulate": 2, "workers": 0},
+            "batch": {"size": 4, "accumulation_steps": 2, "num_workers": 0},
             "generator": ADAM,
             "discriminator": ADAM,
             "components": ADAM,
             "narrow": 0.0625,
-            "style_features": 16,
+            "style_dim": 16,
             "mapping_layers": 2,
-            "r1_every": 2,
-            "identity": str(face),
-            "weights": {"perceptual": 0.0, "style": 0.0},
+            "r1_interval": 2,
+            "identity_weights": str(face),
+            "loss_weights": {"perceptual": 0.0, "style": 0.0},
         }
         if network == "lite":
-            settings["weights"] |= {"pyramid": 0.0, "log_pixels": 1.0, "ssim": 1.0}
+            settings["loss_weights"] |= {"pyramid": 0.0, "log_l1": 1.0, "ssim": 1.0}
         return settings
 
     return small
@@ -133,13 +133,13 @@ def restorer(network: str) -> Callable[[Path], dict[str, Any]]:
 def lite_by_crops(root: Path) -> dict[str, Any]:
     """As ``lite`` is trained: parts of faces, blurred ones among them, judged by texture."""
     settings = restorer("lite")(root)
-    settings["data"] = data(root, size_px=128, least_detail=0.5, in_memory=True)
+    settings["data"] = data(root, size_px=128, min_resolution_ratio=0.5, in_memory=True)
     del settings["discriminator"], settings["components"]
     return settings | {
         "texture": ADAM,
         "crop_px": 96,
         "texture_px": 64,
-        "weights": settings["weights"]
+        "loss_weights": settings["loss_weights"]
         | {"adversarial": 0.0, "component": 0.0, "component_style": 0.0, "texture": 0.1},
     }
 

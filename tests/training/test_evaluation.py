@@ -17,21 +17,21 @@ from vidrestore.restore.settings import TemporalDenoiseConfig
 from vidrestore.training import evaluation
 from vidrestore.training.degradations.recipes.table import recipe_named
 from vidrestore.training.evaluation import (
+    EvaluationResults,
     Restore,
-    Results,
-    degraded_stills,
-    features_by,
-    fid_of,
+    compute_fid,
+    degrade_images,
+    load_feature_distance,
     load_identity_embedder,
     measure_clip,
-    measure_stills,
+    measure_images,
 )
 from vidrestore.training.losses.feature_extractors import MobileNetV2Features, Vgg19Features
 
 
 def clip(frames: int = 3) -> list[Tensor]:
-    pictures = [picture[100:356, 200:456] for picture in example_pictures(frames)]
-    return [torch.from_numpy(each.copy()).permute(2, 0, 1).float() / 255 for each in pictures]
+    images = [image[100:356, 200:456] for image in example_pictures(frames)]
+    return [torch.from_numpy(image.copy()).permute(2, 0, 1).float() / 255 for image in images]
 
 
 def flat(crops: Tensor) -> Tensor:
@@ -44,24 +44,24 @@ INSTRUMENTS = MetricNetworks(
 
 
 def measured(
-    pictures: list[Tensor],
+    images: list[Tensor],
     restore: Restore,
     *,
     seed: int = 0,
-    instruments: MetricNetworks | None = None,
-) -> Results:
-    instruments = instruments or MetricNetworks()
-    named = [(str(at), each) for at, each in enumerate(pictures)]
-    stills = degraded_stills(
-        named, recipe=recipe_named("gfpgan"), seed=seed, instruments=instruments
+    metric_networks: MetricNetworks | None = None,
+) -> EvaluationResults:
+    metric_networks = metric_networks or MetricNetworks()
+    named = [(str(index), image) for index, image in enumerate(images)]
+    stills = degrade_images(
+        named, recipe=recipe_named("gfpgan"), seed=seed, metric_networks=metric_networks
     )
-    return measure_stills(stills, restore=restore, instruments=instruments)
+    return measure_images(stills, restore=restore, metric_networks=metric_networks)
 
 
 def test_the_identity_scores_its_input_and_an_oracle_scores_full_marks() -> None:
     original = clip(1)[0]
     for restore, equal_to_input in ((lambda crops: crops, True), (lambda _: original[None], False)):
-        results = measured([original], restore, instruments=INSTRUMENTS)
+        results = measured([original], restore, metric_networks=INSTRUMENTS)
         before, after = results.summary("input"), results.summary("output")
         assert (before == after) == equal_to_input
         assert before["psnr"] < 45
@@ -69,7 +69,7 @@ def test_the_identity_scores_its_input_and_an_oracle_scores_full_marks() -> None
     assert after["psnr"] == 100
     assert after["ssim"] > 0.999
     assert after["identity_angle"] < 0.1
-    # Pictures are searched several at once, which may round the last bit otherwise.
+    # Images are searched several at once, which may round the last bit otherwise.
     assert after["landmark_distance"] == pytest.approx(0, abs=1e-4)
     assert results.summary("original")["niqe"] == after["niqe"]
     assert results.sheet().shape == (256, 768, 3)
@@ -99,7 +99,7 @@ def test_a_trembling_restorer_is_found_out_over_time() -> None:
         recipe=recipe_named("untouched"),
         rng=np.random.default_rng(0),
         restore=trembling,
-        instruments=INSTRUMENTS,
+        metric_networks=INSTRUMENTS,
     )
     (entry,) = results.entries
     before, after = entry.scores["input"], entry.scores["output"]
@@ -124,7 +124,7 @@ def test_detail_of_a_clip_is_blended_as_in_a_film() -> None:
             recipe=recipe_named("untouched"),
             rng=np.random.default_rng(0),
             restore=drawing,
-            instruments=INSTRUMENTS,
+            metric_networks=INSTRUMENTS,
             steady=steady,
         ).entries
         return entry.scores["output"]["warping_error"]
@@ -134,7 +134,7 @@ def test_detail_of_a_clip_is_blended_as_in_a_film() -> None:
 
 def test_fid_compares_the_sets_that_were_measured() -> None:
     results = measured(clip(3), lambda _: clip(1)[0][None])
-    scores = fid_of(results, lambda batch: batch.mean(dim=(2, 3)))
+    scores = compute_fid(results, lambda batch: batch.mean(dim=(2, 3)))
     assert scores["input"]["fid"] >= 0
     assert set(scores) == {"input", "output"}
 
@@ -162,7 +162,7 @@ def test_features_are_those_of_the_network_that_the_file_holds(
     torch.manual_seed(0)
     network = mobilenet_v2(weights=None)
     torch.save(network.state_dict(), tmp_path / "mobilenet.pth")
-    metric = features_by(tmp_path / "mobilenet.pth")
+    metric = load_feature_distance(tmp_path / "mobilenet.pth")
     original = clip(1)[0]
     noisy = (original + 0.2 * torch.rand(original.shape)).clamp(0, 1)
 
@@ -176,7 +176,7 @@ def test_features_are_those_of_the_network_that_the_file_holds(
     ):
         torch.testing.assert_close(found, expected)
 
-    monkeypatch.setattr(evaluation, "feature_network", lambda _: Vgg19Features(["conv1_1"]))
-    assert features_by(None).name == "vgg19_distance"
+    monkeypatch.setattr(evaluation, "load_feature_network", lambda _: Vgg19Features(["conv1_1"]))
+    assert load_feature_distance(None).name == "vgg19_distance"
     with pytest.raises(WeightsError, match=r"none\.pth: there is no such file"):
-        features_by(tmp_path / "none.pth")
+        load_feature_distance(tmp_path / "none.pth")

@@ -1,4 +1,4 @@
-"""What a run trained is a file that our own loading takes, and gives the same pictures."""
+"""What a run trained is a file that our own loading takes, and gives the same images."""
 
 import json
 from functools import cache
@@ -44,17 +44,17 @@ def trained(name: str, folder: Path) -> tuple[Path, nn.Module]:
     return folder / name / "last.pt", part.averaged()
 
 
-def pictures(side: int, channels: int = 3) -> Tensor:
+def images(side: int, channels: int = 3) -> Tensor:
     return torch.rand(2, channels, side, side, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
 def shown(name: str) -> tuple[Tensor, ...]:
     """Return what a system's network is shown."""
     if name == "stylegan2":
-        return (pictures(4, channels=1).flatten(1),)
+        return (images(4, channels=1).flatten(1),)
     if name == "psfrgan":
-        return pictures(SIDE_PX), pictures(SIDE_PX, channels=19)
-    return (pictures(SIDE_PX if name == "parser" else 32),)
+        return images(SIDE_PX), images(SIDE_PX, channels=19)
+    return (images(SIDE_PX if name == "parser" else 32),)
 
 
 def given(network: nn.Module, *inputs: Tensor) -> Tensor:
@@ -74,7 +74,7 @@ def loaded(name: str, path: Path) -> nn.Module:
         return prior.eval()
     if name == "psfrgan":  # the program fetches its parser: here the generator alone
         state = read_state(path)
-        found = detect_architecture({key: tuple(each.shape) for key, each in state.items()})
+        found = detect_architecture({key: tuple(value.shape) for key, value in state.items()})
         assert found is not None
         assert found.architecture == "PSFR-GAN"
         network = found.spec.build().get_submodule(found.part)

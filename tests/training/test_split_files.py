@@ -25,7 +25,7 @@ def test_a_file_is_put_together_as_it_was(tmp_path: Path, content: bytes) -> Non
     path = tmp_path / "weights.bin"
     path.write_bytes(content)
     found = split_file(path, part_bytes=100)
-    assert all(each.stat().st_size <= 100 for each in parts(tmp_path))
+    assert all(part.stat().st_size <= 100 for part in parts(tmp_path))
     path.unlink()
     assert join_file(found) == path
     assert path.read_bytes() == content

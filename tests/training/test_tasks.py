@@ -1,4 +1,4 @@
-"""Every system trains: its parameters move, its run resumes, its pictures are made."""
+"""Every system trains: its parameters move, its run resumes, its images are made."""
 
 from pathlib import Path
 from typing import Any
@@ -61,9 +61,12 @@ def test_a_run_has_exactly_one_task(root: Path) -> None:
 
 
 def test_a_prior_refuses_enlarged_faces(root: Path) -> None:
-    with pytest.raises(ConfigError, match="least_detail"):
+    with pytest.raises(ConfigError, match="min_resolution_ratio"):
         from_mapping(
-            {"steps": 1, "stylegan2": stylegan2(root) | {"data": data(root, least_detail=0.5)}},
+            {
+                "steps": 1,
+                "stylegan2": stylegan2(root) | {"data": data(root, min_resolution_ratio=0.5)},
+            },
             RunConfig,
             where="test",
         )
@@ -76,15 +79,14 @@ def test_a_prior_refuses_enlarged_faces(root: Path) -> None:
         ({"crop_px": 160}, "faces are 128"),
         ({"texture_px": 128}, "up to 96"),
         ({"texture": None}, r"\[restorer.texture\]"),
-        ({"network": "gfpgan", "weights": {}}, "real detail alone"),
-        ({"prior": "mobile"}, "lite has no prior"),
+        ({"network": "gfpgan", "loss_weights": {}}, "real detail alone"),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(
     root: Path, changes: dict[str, Any], message: str
 ) -> None:
     settings = lite_by_crops(root) | changes
-    raw = {key: each for key, each in settings.items() if each is not None}
+    raw = {key: setting for key, setting in settings.items() if setting is not None}
     with pytest.raises(ConfigError, match=message):
         from_mapping({"steps": 1, "restorer": raw}, RunConfig, where="test")
 

@@ -18,7 +18,7 @@ from vidrestore.models.recognizers.mobilefacenet import MobileFaceNet
 from vidrestore.training.engine.checkpoint import read_checkpoint
 from vidrestore.training.engine.run import train
 from vidrestore.training.validation import (
-    StillsValidation,
+    RestorerValidation,
     ValidationConfig,
     wrap_restorer,
 )
@@ -28,17 +28,17 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def stills(tmp_path: Path) -> Path:
-    """Two pictures of 512 pixels, with a face."""
+    """Two images of 512 pixels, with a face."""
     folder = tmp_path / "stills"
     folder.mkdir()
-    for at, picture in enumerate(example_pictures(2)):
+    for index, picture in enumerate(example_pictures(2)):
         side = min(picture.shape[:2])
         square = cv2.resize(picture[:side, :side], (512, 512), interpolation=cv2.INTER_AREA)
-        cv2.imwrite(str(folder / f"{at}.png"), np.ascontiguousarray(square[:, :, ::-1]))
+        cv2.imwrite(str(folder / f"{index}.png"), np.ascontiguousarray(square[:, :, ::-1]))
     return folder
 
 
-class Untouched(nn.Module):
+class NoDegradation(nn.Module):
     """Returns its input, which it counts."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Untouched(nn.Module):
         self.seen = 0
 
     def forward(self, image: Tensor) -> RestorerOutput:
-        """Return the pictures."""
+        """Return the images."""
         assert image.shape[2:] == (512, 512)
         self.seen += len(image)
         return RestorerOutput(image=image)
@@ -54,8 +54,8 @@ class Untouched(nn.Module):
 
 def test_input_and_output_are_measured_by_all_that_is_at_hand(stills: Path, tmp_path: Path) -> None:
     torch.save(MobileFaceNet().state_dict(), tmp_path / "face.pt")
-    validation = StillsValidation(ValidationConfig(folder=stills, identity=tmp_path / "face.pt"))
-    network = Untouched()
+    validation = RestorerValidation(ValidationConfig(folder=stills, identity=tmp_path / "face.pt"))
+    network = NoDegradation()
     restorer = wrap_restorer(network, side_px=512, device=CPU)
     scores, preview = validation.measured(restorer)
     assert network.seen == 2
@@ -69,8 +69,8 @@ def test_input_and_output_are_measured_by_all_that_is_at_hand(stills: Path, tmp_
 
 
 def test_no_more_faces_are_read_than_asked_for(stills: Path) -> None:
-    network = Untouched()
-    validation = StillsValidation(ValidationConfig(folder=stills, count=1))
+    network = NoDegradation()
+    validation = RestorerValidation(ValidationConfig(folder=stills, count=1))
     validation.measured(wrap_restorer(network, side_px=512, device=CPU))
     assert network.seen == 1
 
@@ -112,7 +112,7 @@ def test_what_cannot_be_measured_is_refused(stills: Path, tmp_path: Path) -> Non
     with pytest.raises(ConfigError, match="gfpgam"):
         ValidationConfig(folder=stills, recipe="gfpgam")
     with pytest.raises(ConfigError, match="neither a folder"):
-        StillsValidation(ValidationConfig(folder=tmp_path / "absent"))
+        RestorerValidation(ValidationConfig(folder=tmp_path / "absent"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match="no aligned faces"):
-        StillsValidation(ValidationConfig(folder=tmp_path / "empty"))
+        RestorerValidation(ValidationConfig(folder=tmp_path / "empty"))

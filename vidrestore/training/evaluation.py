@@ -1,4 +1,4 @@
-"""A restorer on degraded faces, measured against their originals: stills and clips."""
+"""Measures a restorer on degraded images and clips of faces, against their originals."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,45 +30,45 @@ from vidrestore.restore.detail_blending import blend_clip
 from vidrestore.restore.settings import BlendingConfig, TemporalDenoiseConfig
 from vidrestore.restore.temporal_denoise import denoise_clip
 from vidrestore.training.degradations.recipes.table import Recipe
-from vidrestore.training.losses.feature_extractors import Vgg19Features, feature_network
-from vidrestore.training.losses.identity import recognition_network
+from vidrestore.training.losses.feature_extractors import Vgg19Features, load_feature_network
+from vidrestore.training.losses.identity import load_recognition_network
 from vidrestore.types import Detection, FloatArray
 
 Restore: TypeAlias = Callable[[Tensor], Tensor]
-"""``(N, 3, S, S)`` RGB in [0, 1] to the same, on the CPU."""
-SIDES = ("input", "output", "original")
+"""Restores ``(N, 3, S, S)`` RGB in [0, 1]; the result has the same shape, on the CPU."""
 _TILE_PX, _SHEET_ROWS = 256, 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One still or clip."""
+class EvaluationItem:
+    """Scores of one image or clip."""
 
     name: str
     frames: int
     scores: Mapping[str, Scores]
-    """Side (``input``, ``output``, ``original``) -> its metrics."""
+    """Variant (``input``, ``output``, ``original``) -> its metrics."""
 
 
 @dataclass(slots=True, kw_only=True)
-class Results:
-    """What was measured, and a few pictures to look at."""
+class EvaluationResults:
+    """Scores, and the images that they belong to."""
 
-    entries: list[Entry] = field(default_factory=list[Entry])
+    items: list[EvaluationItem] = field(default_factory=list[EvaluationItem])
     rows: list[tuple[Tensor, Tensor, Tensor]] = field(
         default_factory=list[tuple[Tensor, Tensor, Tensor]]
     )
     """Input, output, original."""
 
-    def summary(self, side: str) -> Scores:
-        """Return the means over all entries of ``input``, ``output`` or ``original``."""
-        return mean_scores([entry.scores[side] for entry in self.entries])
+    def summary(self, variant: str) -> Scores:
+        """Return the means over all items of ``input``, ``output`` or ``original``."""
+        return mean_scores([item.scores[variant] for item in self.items])
 
     def sheet(self) -> NDArray[np.uint8]:
-        """Return input, output and original side by side for a few rows, evenly taken, as RGB."""
+        """Return input, output and original side by side, eight evenly spaced rows, RGB."""
         picks = np.linspace(0, len(self.rows) - 1, min(_SHEET_ROWS, len(self.rows))).astype(int)
         lines = [
-            np.concatenate([_hwc(each) for each in self.rows[int(at)]], axis=1) for at in picks
+            np.concatenate([_to_hwc(image) for image in self.rows[int(pick)]], axis=1)
+            for pick in picks
         ]
         size_wh = (3 * _TILE_PX, _TILE_PX * len(lines))
         small = cv2.resize(np.concatenate(lines), size_wh, interpolation=cv2.INTER_AREA)
@@ -76,70 +76,73 @@ class Results:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Still:
-    """A face, degraded and measured before any restorer has seen it."""
+class DegradedImage:
+    """A degraded face, with the scores that do not depend on a restorer."""
 
     name: str
     degraded: Tensor
     """``(3, S, S)`` RGB in [0, 1]."""
     target: Tensor
-    """What it should become, alike."""
+    """Same shape and range."""
     scores: Mapping[str, Scores]
     """Of ``input`` and ``original``."""
 
 
-def degraded_stills(
-    stills: Iterable[tuple[str, Tensor]], *, recipe: Recipe, seed: int, instruments: MetricNetworks
-) -> Iterator[Still]:
-    """Yield every still degraded; still ``k`` is drawn from ``(seed, k)``.
+def degrade_images(
+    images: Iterable[tuple[str, Tensor]],
+    *,
+    recipe: Recipe,
+    seed: int,
+    metric_networks: MetricNetworks,
+) -> Iterator[DegradedImage]:
+    """Yield every image degraded; image ``k`` is drawn from ``(seed, k)``.
 
     Args:
-        stills: Name and ``(3, S, S)`` RGB in [0, 1].
-        recipe: What they suffer.
-        seed: Of all of them.
-        instruments: The networks that metrics need.
+        images: Name and ``(3, S, S)`` RGB in [0, 1].
+        recipe: The distribution of degradations.
+        seed: Of all draws.
+        metric_networks: The networks that metrics need.
     """
-    for at, (name, original) in enumerate(stills):
-        drawn = recipe.draw(np.random.default_rng((seed, at)))
-        hwc = _hwc(original)
-        degraded, target = _chw(drawn.apply(hwc)), _chw(drawn.target(hwc))
+    for number, (name, original) in enumerate(images):
+        degradation = recipe.draw(np.random.default_rng((seed, number)))
+        pair = degradation.degrade(_to_hwc(original))
+        degraded, target = _to_chw(pair.degraded), _to_chw(pair.target)
         scores = {
-            "input": image_scores(degraded, target, instruments),
-            "original": {"niqe": niqe(_hwc(target))},
+            "input": image_scores(degraded, target, metric_networks),
+            "original": {"niqe": niqe(_to_hwc(target))},
         }
-        yield Still(name=name, degraded=degraded, target=target, scores=scores)
+        yield DegradedImage(name=name, degraded=degraded, target=target, scores=scores)
 
 
-def measure_stills(
-    stills: Iterable[Still], *, restore: Restore, instruments: MetricNetworks
-) -> Results:
-    """Restore and measure every still.
+def measure_images(
+    images: Iterable[DegradedImage], *, restore: Restore, metric_networks: MetricNetworks
+) -> EvaluationResults:
+    """Restore and measure every image.
 
     Args:
-        stills: From ``degraded_stills``; kept, they serve many restorers.
+        images: From ``degrade_images``; a list of them serves many restorers.
         restore: The restorer.
-        instruments: Those that the stills were measured with.
+        metric_networks: Those that ``images`` were measured with.
     """
-    results = Results()
-    for still in stills:
-        restored = restore(still.degraded[None])[0]
-        output = image_scores(restored, still.target, instruments)
-        scores = {"input": still.scores["input"], "output": output}
-        scores["original"] = still.scores["original"]
-        results.entries.append(Entry(name=still.name, frames=1, scores=scores))
-        results.rows.append((still.degraded, restored, still.target))
+    results = EvaluationResults()
+    for image in images:
+        restored = restore(image.degraded[None])[0]
+        output = image_scores(restored, image.target, metric_networks)
+        scores = {**image.scores, "output": output}
+        results.items.append(EvaluationItem(name=image.name, frames=1, scores=scores))
+        results.rows.append((image.degraded, restored, image.target))
     return results
 
 
-def fid_of(results: Results, embedding: Embedding) -> dict[str, Scores]:
+def compute_fid(results: EvaluationResults, embedding: Embedding) -> dict[str, Scores]:
     """Return the FID of inputs and outputs to the originals, over all rows."""
-    statistics = [
-        feature_statistics((row[side][None] for row in results.rows), embedding)
-        for side in range(3)
-    ]
+    inputs, outputs, originals = (
+        feature_statistics((image[None] for image in column), embedding)
+        for column in zip(*results.rows, strict=True)
+    )
     return {
-        name: {"fid": frechet_distance(found, statistics[2])}
-        for name, found in zip(SIDES[:2], statistics[:2], strict=True)
+        "input": {"fid": frechet_distance(inputs, originals)},
+        "output": {"fid": frechet_distance(outputs, originals)},
     }
 
 
@@ -150,38 +153,42 @@ def measure_clip(
     recipe: Recipe,
     rng: np.random.Generator,
     restore: Restore,
-    instruments: MetricNetworks,
-    steady: TemporalDenoiseConfig | None = None,
-) -> Results:
+    metric_networks: MetricNetworks,
+    temporal_denoise: TemporalDenoiseConfig | None = None,
+) -> EvaluationResults:
     """Degrade aligned crops as one clip, restore and measure them, frame by frame and over time.
 
     Args:
-        name: What the clip is called.
+        name: Of the clip.
         originals: ``(3, S, S)`` RGB in [0, 1], two frames or more.
-        recipe: What the clip suffers: one draw.
-        rng: To draw it from.
+        recipe: The distribution that the clip's degradation is drawn from.
+        rng: Of that draw.
         restore: The restorer.
-        instruments: The networks that metrics need.
-        steady: How crops are averaged over time before they are restored, as in a film, and their
-            detail is blended after, as strongly; None restores every frame for itself.
+        metric_networks: The networks that metrics need.
+        temporal_denoise: How crops are denoised before they are restored, as in a film, and how
+            strongly their detail is blended afterwards; None restores every frame independently.
     """
-    drawn = recipe.draw(rng)
-    frames = [_hwc(each) for each in originals]
-    degraded = [_chw(each) for each in drawn.apply_clip(frames)]
-    target = [_chw(each) for each in drawn.target_clip(frames)]
-    shown = degraded if steady is None else [*denoise_clip(degraded, config=steady)]
-    restored = [restore(each[None])[0] for each in shown]
-    if steady is not None:
-        blending = BlendingConfig(strength=steady.strength)
-        restored = [*blend_clip(zip(shown, restored, strict=True), config=blending)]
-    scores: dict[str, Scores] = {"original": clip_scores(target, target, instruments)}
-    for side, clip in (("input", degraded), ("output", restored)):
-        stills = [image_scores(a, b, instruments) for a, b in zip(clip, target, strict=True)]
-        scores[side] = {**mean_scores(stills), **clip_scores(clip, target, instruments)}
-    picks = [int(k) for k in np.linspace(0, len(frames) - 1, min(4, len(frames)))]
-    return Results(
-        entries=[Entry(name=name, frames=len(frames), scores=scores)],
-        rows=[(degraded[k], restored[k], target[k]) for k in picks],
+    pairs = recipe.draw(rng).degrade_clip([_to_hwc(original) for original in originals])
+    degraded = [_to_chw(pair.degraded) for pair in pairs]
+    target = [_to_chw(pair.target) for pair in pairs]
+    inputs = degraded
+    if temporal_denoise is not None:
+        inputs = [*denoise_clip(degraded, config=temporal_denoise)]
+    restored = [restore(image[None])[0] for image in inputs]
+    if temporal_denoise is not None:
+        blending = BlendingConfig(strength=temporal_denoise.strength)
+        restored = [*blend_clip(zip(inputs, restored, strict=True), config=blending)]
+    scores: dict[str, Scores] = {"original": clip_scores(target, target, metric_networks)}
+    for variant, clip in (("input", degraded), ("output", restored)):
+        frames = [
+            image_scores(image, reference, metric_networks)
+            for image, reference in zip(clip, target, strict=True)
+        ]
+        scores[variant] = {**mean_scores(frames), **clip_scores(clip, target, metric_networks)}
+    picks = [int(pick) for pick in np.linspace(0, len(target) - 1, min(4, len(target)))]
+    return EvaluationResults(
+        items=[EvaluationItem(name=name, frames=len(target), scores=scores)],
+        rows=[(degraded[pick], restored[pick], target[pick]) for pick in picks],
     )
 
 
@@ -194,24 +201,24 @@ def load_identity_embedder(path: Path) -> Callable[[Tensor], Tensor]:
     Raises:
         WeightsError: The file is missing, unsafe, or holds something else.
     """
-    network = recognition_network(path).eval().requires_grad_(False)
+    network = load_recognition_network(path).eval().requires_grad_(False)
     if isinstance(network, MobileFaceNet):
         return lambda crops: embeddings(network, crops, TEMPLATE_LANDMARKS_XY)
     return lambda crops: arcface_embeddings(network, crops)
 
 
-def features_by(path: Path | None) -> FeatureDistance:
-    """Return the distance by the features of MobileNetV2 or VGG-19, one tap a stage.
+def load_feature_distance(path: Path | None) -> FeatureDistance:
+    """Return the distance between features of MobileNetV2 or VGG-19, one layer per stage.
 
     Args:
-        path: torchvision's file; None takes the MobileNetV2 of a package that is installed.
+        path: torchvision's file; None takes the MobileNetV2 of an installed package.
 
     Raises:
-        WeightsError: It is missing, or something else.
+        WeightsError: The file is missing, or holds another network.
     """
     if path is not None and not path.is_file():
-        raise WeightsError(f"{path}: there is no such file")
-    network = feature_network(path)
+        raise WeightsError(f"{path}: file not found")
+    network = load_feature_network(path)
     name = "vgg19" if isinstance(network, Vgg19Features) else "mobilenet"
 
     @torch.inference_mode()
@@ -222,10 +229,10 @@ def features_by(path: Path | None) -> FeatureDistance:
 
 
 def detect_landmarks(detector: Detector) -> Callable[[Tensor], NDArray[np.float64] | None]:
-    """Return a function that finds the five points of a face where an aligned crop has it."""
+    """Return a function from an aligned crop to the landmarks of its face, ``(5, 2)`` or None."""
     low, high = TEMPLATE_LANDMARKS_XY.min(axis=0), TEMPLATE_LANDMARKS_XY.max(axis=0)
     width, height = high - low
-    guess = Detection(
+    prediction = Detection(
         box_xyxy=(
             float(low[0] - 0.6 * width),
             float(low[1] - 0.8 * height),
@@ -237,16 +244,16 @@ def detect_landmarks(detector: Detector) -> Callable[[Tensor], NDArray[np.float6
     )
 
     def points(crop_chw: Tensor) -> NDArray[np.float64] | None:
-        picture = np.rint(_hwc(crop_chw) * 255).clip(0, 255).astype(np.uint8)
-        (found,) = detector.refine(picture, [guess])
-        return None if found is None else found.landmarks_xy.astype(np.float64)
+        image = np.rint(_to_hwc(crop_chw) * 255).clip(0, 255).astype(np.uint8)
+        (face,) = detector.refine(image, [prediction])
+        return None if face is None else face.landmarks_xy.astype(np.float64)
 
     return points
 
 
-def _hwc(picture_chw: Tensor) -> FloatArray:
-    return np.ascontiguousarray(picture_chw.permute(1, 2, 0).numpy())
+def _to_hwc(image_chw: Tensor) -> FloatArray:
+    return np.ascontiguousarray(image_chw.permute(1, 2, 0).numpy())
 
 
-def _chw(image_hwc: FloatArray) -> Tensor:
+def _to_chw(image_hwc: FloatArray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(image_hwc.transpose(2, 0, 1)))

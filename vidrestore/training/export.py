@@ -15,7 +15,7 @@ from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariable
 from torch import Tensor
 
 from vidrestore.errors import ConfigError, WeightsError
-from vidrestore.training.engine.checkpoint import part_weights, read_checkpoint, save_checkpoint
+from vidrestore.training.engine.checkpoint import network_weights, read_checkpoint, save_checkpoint
 
 SUFFIXES = (".safetensors", ".pth")
 
@@ -70,7 +70,7 @@ def export(
     name = part or next((each for each in parts if "params_ema" in parts[each]), next(iter(parts)))
     tensors = {
         key: _written(key, value, checkpoint, half=half)
-        for key, value in part_weights(parts, name, checkpoint).items()
+        for key, value in network_weights(parts, name, checkpoint).items()
     }
     exported = ExportInfo(
         system=run.get("system", "unknown"),

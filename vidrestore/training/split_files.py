@@ -35,8 +35,8 @@ def split_file(path: Path, *, part_bytes: int = PART_BYTES) -> Path:
     whole = path.read_bytes()
     checksum = hashlib.sha256(whole).hexdigest()
     parts: list[dict[str, str | int]] = []
-    for number, at in enumerate(range(0, max(1, len(whole)), part_bytes)):
-        data = whole[at : at + part_bytes]
+    for number, index in enumerate(range(0, max(1, len(whole)), part_bytes)):
+        data = whole[index : index + part_bytes]
         name = f"{path.name}.{checksum[:8]}.{number:03d}"
         path.with_name(name).write_bytes(data)
         parts.append(_entry(name, data))
@@ -44,7 +44,7 @@ def split_file(path: Path, *, part_bytes: int = PART_BYTES) -> Path:
     beside = listed.with_name(listed.name + ".part")
     beside.write_text(json.dumps({**_entry(path.name, whole), "parts": parts}, indent=1) + "\n")
     beside.replace(listed)
-    kept = {str(each["name"]) for each in parts}
+    kept = {str(part["name"]) for part in parts}
     for old in path.parent.glob(f"{path.name}.*.[0-9][0-9][0-9]"):
         if old.name not in kept:
             old.unlink()

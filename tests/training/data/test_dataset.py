@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 import torch
 from torch.utils.data import default_collate
+from vidrestore.training.data.face_sources import RecipeConfig, SourceConfig
 
 from vidrestore.errors import ConfigError
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.training.data.component_boxes import component_boxes
 from vidrestore.training.data.dataset import (
-    UNKNOWN_CLASS,
+    UNKNOWN_LABEL,
+    DatasetConfig,
     FaceDataset,
     FaceSample,
-    SampleConfig,
     limit_resolution,
-    mirrored,
+    mirror,
 )
-from vidrestore.training.data.face_sources import RecipeShare, SourceConfig
 from vidrestore.training.data.face_table import POINT_COLUMNS
 
 
@@ -30,12 +30,12 @@ def root(tmp_path: Path) -> Path:
     (folder / "masks").mkdir(parents=True)
     lines = ["\t".join(["file", *POINT_COLUMNS, "eff_res512", "mask"])]
     for number, (side, effective) in enumerate([(512, 600), (512, 512), (288, 288)]):
-        picture = np.random.default_rng(number).integers(0, 256, (side, side, 3), dtype=np.uint8)
-        cv2.imwrite(str(folder / f"{number}.png"), picture)
+        image = np.random.default_rng(number).integers(0, 256, (side, side, 3), dtype=np.uint8)
+        cv2.imwrite(str(folder / f"{number}.png"), image)
         points = (TEMPLATE_LANDMARKS_XY + 0.5) * side / 512 - 0.5
-        mask = f"masks/{number}.png" if number == 0 else ""
+        labels = f"masks/{number}.png" if number == 0 else ""
         cells = [f"{number}.png", *(f"{each:.3f}" for each in points.ravel())]
-        lines.append("\t".join([*cells, str(effective), mask]))
+        lines.append("\t".join([*cells, str(effective), labels]))
     cv2.imwrite(str(folder / "masks" / "0.png"), np.full((512, 512), 4, np.uint8))
     (folder / "faces.tsv").write_text("\n".join(lines) + "\n")
     return tmp_path
@@ -45,10 +45,13 @@ def samples(root: Path, **changes: object) -> FaceDataset:
     settings: dict[str, object] = {
         "root": root,
         "sources": (SourceConfig(folder="faces"),),
-        "recipes": (RecipeShare(name="gfpgan", share=1.0), RecipeShare(name="vhs", share=1.0)),
+        "recipes": (
+            RecipeConfig(name="gfpgan", probability=1.0),
+            RecipeConfig(name="vhs", probability=1.0),
+        ),
         "size_px": 128,
     }
-    return FaceDataset(SampleConfig(**{**settings, **changes}), seed=3)  # type: ignore[arg-type]
+    return FaceDataset(DatasetConfig(**{**settings, **changes}), seed=3)  # type: ignore[arg-type]
 
 
 def test_a_sample_is_the_same_every_time_and_batches(root: Path) -> None:
@@ -56,25 +59,25 @@ def test_a_sample_is_the_same_every_time_and_batches(root: Path) -> None:
     for one, other in zip(first, again, strict=True):
         assert torch.equal(one, other)
     batch = FaceSample(*default_collate([samples(root)[index] for index in range(3)]))
-    assert batch.degraded.shape == batch.clean.shape == (3, 3, 128, 128)
+    assert batch.degraded.shape == batch.target.shape == (3, 3, 128, 128)
     assert batch.boxes_xyxy.shape == (3, 3, 4)
-    assert batch.mask.shape == (3, 128, 128)
-    assert float(batch.clean.min()) >= -1
+    assert batch.labels.shape == (3, 128, 128)
+    assert float(batch.target.min()) >= -1
     assert not torch.equal(batch.degraded[0], batch.degraded[1])
 
 
 def test_detail_says_how_many_pixels_are_real(root: Path) -> None:
     drawn = [samples(root, size_px=512)[index] for index in range(8)]
-    details = {round(float(each.detail), 4) for each in drawn}
+    details = {round(float(each.resolution_ratio), 4) for each in drawn}
     assert details == {1.0, round(288 / 512, 4)}
-    assert {round(float(samples(root)[index].detail), 4) for index in range(8)} == {1.0}
+    assert {round(float(samples(root)[index].resolution_ratio), 4) for index in range(8)} == {1.0}
 
 
 def test_faces_with_too_little_detail_are_left_out(root: Path) -> None:
     assert len(samples(root, size_px=512)) == 3
-    assert len(samples(root, size_px=512, least_detail=0.75)) == 2
+    assert len(samples(root, size_px=512, min_resolution_ratio=0.75)) == 2
     with pytest.raises(ConfigError, match="256 real pixels"):
-        samples(root, size_px=512, sources=(SourceConfig(folder="faces", share_of_resolution=0.3),))
+        samples(root, size_px=512, sources=(SourceConfig(folder="faces", resolution_scale=0.3),))
 
 
 def test_boxes_lie_where_the_template_has_them_also_in_a_mirror(root: Path) -> None:
@@ -85,11 +88,11 @@ def test_boxes_lie_where_the_template_has_them_also_in_a_mirror(root: Path) -> N
 
 
 def test_a_missing_mask_is_unknown_and_a_mirror_swaps_the_sides(root: Path) -> None:
-    masks = {tuple(samples(root)[index].mask.unique().tolist()) for index in range(24)}
-    assert masks == {(4,), (5,), (UNKNOWN_CLASS,)}
-    picture = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
-    _, points, classes = mirrored(
-        picture, np.arange(10.0).reshape(5, 2), np.array([[4, 1], [9, 255]], np.uint8)
+    masks = {tuple(samples(root)[index].labels.unique().tolist()) for index in range(24)}
+    assert masks == {(4,), (5,), (UNKNOWN_LABEL,)}
+    image = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    _, points, classes = mirror(
+        image, np.arange(10.0).reshape(5, 2), np.array([[4, 1], [9, 255]], np.uint8)
     )
     np.testing.assert_array_equal(classes, [[1, 5], [255, 8]])
     np.testing.assert_array_equal(points[0], [1 - 2.0, 3.0])
@@ -104,25 +107,25 @@ def test_beyond_its_real_detail_nothing_is_compared() -> None:
 
 
 def test_faces_held_in_memory_are_those_read_one_by_one(root: Path) -> None:
-    options = {"size_px": 512, "least_detail": 0.5}
+    options = {"size_px": 512, "min_resolution_ratio": 0.5}
     expected = [samples(root, **options)[index] for index in range(6)]
     held = samples(root, in_memory=True, **options)
-    for picture in (root / "faces").glob("*.png"):
-        picture.unlink()
+    for image in (root / "faces").glob("*.png"):
+        image.unlink()
     for index in range(6):
         for name, one, other in zip(FaceSample._fields, expected[index], held[index], strict=True):
             assert torch.equal(one, other), name
 
 
 def test_a_sample_is_asked_for_in_the_tones_of_its_footage(root: Path) -> None:
-    faces = samples(root, recipes=(RecipeShare(name="old_film", share=1.0),), size_px=512)
+    faces = samples(root, recipes=(RecipeConfig(name="old_film", probability=1.0),), size_px=512)
     colourless = 0
     for index in range(12):
         sample = faces[index]
-        grey = [
+        gray = [
             float((each[0] - each[2]).abs().mean()) < 0.02
-            for each in (sample.degraded, sample.clean)
+            for each in (sample.degraded, sample.target)
         ]
-        assert grey[0] == grey[1]
-        colourless += grey[0]
+        assert gray[0] == gray[1]
+        colourless += gray[0]
     assert 0 < colourless < 12

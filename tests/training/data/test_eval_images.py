@@ -10,7 +10,7 @@ import torch
 
 from vidrestore.errors import ConfigError
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
-from vidrestore.training.data.eval_images import stills_in
+from vidrestore.training.data.eval_images import read_eval_images
 from vidrestore.training.data.face_table import POINT_COLUMNS
 
 
@@ -23,15 +23,15 @@ def write_face(path: Path, *, side: int = 512, blue: int = 0) -> None:
 
 
 def test_pictures_come_in_the_order_of_their_names_as_rgb(tmp_path: Path) -> None:
-    for at, name in enumerate(("b.png", "a.png")):
-        write_face(tmp_path / name, blue=100 * at)
-    (tmp_path / "notes.txt").write_text("no picture")
-    (first, picture), (second, other) = stills_in(tmp_path)
+    for index, name in enumerate(("b.png", "a.png")):
+        write_face(tmp_path / name, blue=100 * index)
+    (tmp_path / "notes.txt").write_text("no image")
+    (first, image), (second, other) = read_eval_images(tmp_path)
     assert (first, second) == ("a.png", "b.png")
-    assert picture.shape == (3, 512, 512)
-    assert float(picture[2].mean()) == pytest.approx(100 / 255)
+    assert image.shape == (3, 512, 512)
+    assert float(image[2].mean()) == pytest.approx(100 / 255)
     assert float(other[2].mean()) == 0
-    assert (float(picture.min()), float(picture.max())) == (0, 1)
+    assert (float(image.min()), float(image.max())) == (0, 1)
 
 
 def test_an_archive_gives_what_its_folder_gives(tmp_path: Path) -> None:
@@ -40,9 +40,9 @@ def test_an_archive_gives_what_its_folder_gives(tmp_path: Path) -> None:
     write_face(folder / "a.png")
     with zipfile.ZipFile(tmp_path / "faces.zip", "w") as archive:
         archive.write(folder / "a.png", "a.png")
-    ((name, picture),) = stills_in(tmp_path / "faces.zip")
+    ((name, image),) = read_eval_images(tmp_path / "faces.zip")
     assert name == "a.png"
-    assert torch.equal(picture, next(stills_in(folder))[1])
+    assert torch.equal(image, next(read_eval_images(folder))[1])
 
 
 def test_of_a_table_only_faces_with_real_detail_are_measured(tmp_path: Path) -> None:
@@ -51,15 +51,15 @@ def test_of_a_table_only_faces_with_real_detail_are_measured(tmp_path: Path) -> 
     lines = ["\t".join(["file", *POINT_COLUMNS, "eff_res512"])]
     lines += [f"a.png\t{points}\t{real}" for real in (300, 512)]
     (tmp_path / "faces.tsv").write_text("\n".join(lines) + "\n")
-    ((_, picture),) = stills_in(tmp_path)
+    ((_, image),) = read_eval_images(tmp_path)
     whole = cv2.imread(str(tmp_path / "a.png"))[64:576, 64:576, ::-1]
     expected = torch.from_numpy(whole.copy()).permute(2, 0, 1) / 255
-    torch.testing.assert_close(picture, expected, atol=2 / 255, rtol=0)
+    torch.testing.assert_close(image, expected, atol=2 / 255, rtol=0)
 
 
 def test_what_is_no_aligned_face_is_refused_with_its_name(tmp_path: Path) -> None:
     write_face(tmp_path / "small.png", side=256)
     with pytest.raises(ConfigError, match=r"small\.png: 256 x 256, not a face aligned to 512"):
-        list(stills_in(tmp_path))
+        list(read_eval_images(tmp_path))
     with pytest.raises(ConfigError, match="neither a folder nor"):
-        list(stills_in(tmp_path / "absent"))
+        list(read_eval_images(tmp_path / "absent"))

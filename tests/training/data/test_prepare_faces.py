@@ -21,21 +21,21 @@ from vidrestore.errors import ConfigError
 from vidrestore.faces.config import DetectorConfig
 from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, embedded_mtcnn
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
-from vidrestore.training.data.archives import pictures_under, read_bytes, read_classes, read_picture
+from vidrestore.training.data.archives import list_images, read_bytes, read_image, read_labels
 from vidrestore.training.data.component_boxes import component_boxes
-from vidrestore.training.data.face_table import aligned_faces, has_table, read_table
-from vidrestore.training.data.photo_checks import outside_share, spectral_px, yaw_ratio
+from vidrestore.training.data.face_table import has_table, iter_aligned_faces, read_table
+from vidrestore.training.data.photo_checks import outside_ratio, spectral_px, yaw_ratio
 from vidrestore.training.data.prepare_faces import (
     AlignedPhoto,
     PrepareConfig,
     judged,
-    masks_in,
     prepare,
+    read_masks,
 )
 from vidrestore.types import Detection
 
 DETECTOR = MtcnnDetector(embedded_mtcnn(), device=torch.device("cpu"), config=DetectorConfig())
-CONFIG = PrepareConfig(least_px=96)
+CONFIG = PrepareConfig(min_px=96)
 Change: TypeAlias = Callable[[Detection, NDArray[np.uint8]], Detection | None]
 
 
@@ -47,29 +47,29 @@ def photograph() -> NDArray[np.uint8]:
     return example_pictures(1)[0]
 
 
-def save(path: Path, picture: NDArray[np.uint8]) -> None:
+def save(path: Path, image: NDArray[np.uint8]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    assert cv2.imwrite(str(path), np.ascontiguousarray(picture[:, :, ::-1]))
+    assert cv2.imwrite(str(path), np.ascontiguousarray(image[:, :, ::-1]))
 
 
-def enlarged(picture: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
-    return cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+def enlarged(image: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
+    return cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
 
 
 def textured(side: int = 512, seed: int = 0) -> NDArray[np.uint8]:
-    """Return a picture whose power falls with the square of frequency, as in photographs."""
+    """Return an image whose power falls with the square of frequency, as in photographs."""
     rng = np.random.default_rng(seed)
     radius = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
     spectrum = np.fft.rfft2(rng.normal(size=(side, side))) / np.maximum(radius, 1 / side) ** 1.25
     field = np.fft.irfft2(spectrum)
-    grey = np.clip(127 + 45 * (field - field.mean()) / field.std(), 0, 255).astype(np.uint8)
-    return np.repeat(grey[:, :, None], 3, axis=2)
+    gray = np.clip(127 + 45 * (field - field.mean()) / field.std(), 0, 255).astype(np.uint8)
+    return np.repeat(gray[:, :, None], 3, axis=2)
 
 
 def test_a_folder_becomes_a_table_that_training_reads(tmp_path: Path) -> None:
     save(tmp_path / "photos" / "a.png", photograph())
     save(tmp_path / "photos" / "deep" / "b.png", np.full((200, 200, 3), 90, np.uint8))
-    (tmp_path / "photos" / "broken.jpg").write_bytes(b"no picture")
+    (tmp_path / "photos" / "broken.jpg").write_bytes(b"no image")
     (tmp_path / "photos" / "notes.txt").write_text("not looked at")
 
     def labels(origin: str, face: AlignedPhoto) -> NDArray[np.uint8]:
@@ -80,15 +80,15 @@ def test_a_folder_becomes_a_table_that_training_reads(tmp_path: Path) -> None:
         tmp_path / "photos", tmp_path / "set", detector=DETECTOR, config=CONFIG, labels=labels
     )
 
-    assert (report.pictures, report.kept) == (3, 1)
+    assert (report.images, report.kept) == (3, 1)
     assert report.dropped == {"no face": 1, "unreadable": 1}
     assert has_table(tmp_path / "set")
     (row,) = read_table(tmp_path / "set")
-    (face,) = aligned_faces([row], share=1.0, least_px=96)
+    (face,) = iter_aligned_faces([row], share=1.0, min_px=96)
     assert face.shape[0] % 32 == 0
     assert face.std() > 20
-    assert row.mask is not None
-    assert set(np.unique(read_picture(row.mask))) == {7}
+    assert row.labels_path is not None
+    assert set(np.unique(read_image(row.labels_path))) == {7}
     with (tmp_path / "set" / "faces.tsv").open() as file:
         (cells,) = csv.DictReader(file, delimiter="\t")
     assert cells["source"] == "a.png"
@@ -100,7 +100,7 @@ def test_the_tile_lies_on_the_template(tmp_path: Path) -> None:
     save(tmp_path / "photos" / "a.png", photograph())
     prepare(tmp_path / "photos", tmp_path / "set", detector=DETECTOR, config=CONFIG)
     (row,) = read_table(tmp_path / "set")
-    scale = read_picture(row.picture).shape[0] / 512
+    scale = read_image(row.image_path).shape[0] / 512
     away = np.linalg.norm(row.points_xy - TEMPLATE_LANDMARKS_XY * scale, axis=1).mean()
     assert away < 12 * scale
 
@@ -116,7 +116,7 @@ def test_masks_of_photographs_are_aligned_with_the_largest_face(tmp_path: Path) 
     mask = Image.fromarray(
         cv2.copyMakeBorder(classes, 0, 0, 0, photo.shape[1], cv2.BORDER_CONSTANT, value=(18,))
     )
-    mask.putpalette([(37 * at) % 256 for at in range(57)])
+    mask.putpalette([(37 * index) % 256 for index in range(57)])
     (tmp_path / "masks" / "deep").mkdir(parents=True)
     mask.save(tmp_path / "masks" / "deep" / "a.png")
 
@@ -124,14 +124,14 @@ def test_masks_of_photographs_are_aligned_with_the_largest_face(tmp_path: Path) 
         tmp_path / "photos",
         tmp_path / "set",
         detector=DETECTOR,
-        config=PrepareConfig(least_px=96, largest_only=True),
-        labels=masks_in(tmp_path / "masks"),
+        config=PrepareConfig(min_px=96, largest_only=True),
+        labels=read_masks(tmp_path / "masks"),
     )
 
     assert (report.kept, report.dropped) == (1, {"beside a larger face": 1})
     (row,) = read_table(tmp_path / "set")
-    assert row.mask is not None
-    aligned, face = read_classes(row.mask), read_picture(row.picture).mean(axis=2)
+    assert row.labels_path is not None
+    aligned, face = read_labels(row.labels_path), read_image(row.image_path).mean(axis=2)
     assert aligned.shape == face.shape
     inner = slice(face.shape[0] // 4, 3 * face.shape[0] // 4)
     skin = aligned[inner, inner] == 1
@@ -148,7 +148,7 @@ def test_a_mask_that_is_missing_or_of_another_size_or_in_colour_is_refused(tmp_p
             tmp_path / "set",
             detector=DETECTOR,
             config=CONFIG,
-            labels=masks_in(tmp_path / "masks"),
+            labels=read_masks(tmp_path / "masks"),
         )
         raise AssertionError("was not refused")
 
@@ -173,22 +173,22 @@ class Doubtful:
     def __init__(self, *, finds: Change = unchanged, sees: Change = unchanged) -> None:
         self._finds, self._sees = finds, sees
 
-    def detect(self, pictures: Sequence[NDArray[np.uint8]]) -> list[tuple[Detection, ...]]:
-        (found,) = DETECTOR.detect(pictures)
-        changed = [self._finds(face, pictures[0]) for face in found]
+    def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[tuple[Detection, ...]]:
+        (found,) = DETECTOR.detect(images)
+        changed = [self._finds(face, images[0]) for face in found]
         return [tuple(face for face in changed if face is not None)]
 
     def refine(
-        self, picture: NDArray[np.uint8], guesses: Sequence[Detection]
+        self, image: NDArray[np.uint8], guesses: Sequence[Detection]
     ) -> list[Detection | None]:
-        seen = DETECTOR.refine(picture, guesses)
-        return [None if face is None else self._sees(face, picture) for face in seen]
+        seen = DETECTOR.refine(image, guesses)
+        return [None if face is None else self._sees(face, image) for face in seen]
 
 
 def test_a_face_that_fills_the_picture_is_found(tmp_path: Path) -> None:
-    def only_far_from_edges(face: Detection, picture: NDArray[np.uint8]) -> Detection | None:
+    def only_far_from_edges(face: Detection, image: NDArray[np.uint8]) -> Detection | None:
         """As real detectors do it, if not always."""
-        height, width = picture.shape[:2]
+        height, width = image.shape[:2]
         x0, y0, x1, y1 = face.box_xyxy
         return face if min(x0, y0, width - x1, height - y1) > 60 else None
 
@@ -197,7 +197,7 @@ def test_a_face_that_fills_the_picture_is_found(tmp_path: Path) -> None:
     report = prepare(tmp_path / "photos", tmp_path / "set", detector=shy, config=CONFIG)
     assert (report.kept, report.dropped) == (1, {})
     (row,) = read_table(tmp_path / "set")
-    scale = read_picture(row.picture).shape[0] / 512
+    scale = read_image(row.image_path).shape[0] / 512
     away = np.linalg.norm(row.points_xy - TEMPLATE_LANDMARKS_XY * scale, axis=1).mean()
     assert away < 12 * scale
 
@@ -222,7 +222,7 @@ def test_black_hair_and_a_dark_background_do_not_make_a_face_too_dark() -> None:
     hull = cv2.convexHull((middle + (points - middle) * 1.3).astype(np.int32))
     cv2.fillConvexPoly(inside, hull, (1,))
     around[inside == 0] = 0
-    config = PrepareConfig(least_px=32, burnt=0.05)
+    config = PrepareConfig(min_px=32, burnt=0.05)
     assert judged(around, points, config)[0] == ""
 
 
@@ -236,7 +236,7 @@ def test_an_archive_is_as_good_as_a_folder(tmp_path: Path, kind: str) -> None:
     else:
         with tarfile.open(archive, "w") as packed:
             packed.add(tmp_path / "a.png", "inner/a.png")
-    assert [path.name for path in pictures_under(archive)] == ["a.png"]
+    assert [path.name for path in list_images(archive)] == ["a.png"]
     report = prepare(archive, tmp_path / "set", detector=DETECTOR, config=CONFIG)
     assert report.kept == 1
 
@@ -249,7 +249,7 @@ def test_a_table_is_read_from_an_archive(tmp_path: Path) -> None:
         for path in (tmp_path / "set").iterdir():
             packed.write(path, path.name)
     (inside,), (outside,) = read_table(archive), read_table(tmp_path / "set")
-    np.testing.assert_array_equal(read_picture(inside.picture), read_picture(outside.picture))
+    np.testing.assert_array_equal(read_image(inside.image), read_image(outside.image))
     with pytest.raises(ConfigError, match="not in the archive"):
         read_bytes(archive / "other.png")
 
@@ -294,8 +294,8 @@ def test_the_unfit_are_dropped_for_what_is_wrong_with_them(reason: str, spoil) -
 
 def test_a_frontal_face_is_not_turned_and_lies_inside() -> None:
     assert yaw_ratio(TEMPLATE_LANDMARKS_XY) < 0.03
-    assert outside_share(TEMPLATE_LANDMARKS_XY, (512, 512)) == pytest.approx(0.0, abs=1e-9)
-    assert outside_share(TEMPLATE_LANDMARKS_XY, (512, 256)) == pytest.approx(0.5, abs=0.02)
+    assert outside_ratio(TEMPLATE_LANDMARKS_XY, (512, 512)) == pytest.approx(0.0, abs=1e-9)
+    assert outside_ratio(TEMPLATE_LANDMARKS_XY, (512, 256)) == pytest.approx(0.5, abs=0.02)
 
 
 def test_boxes_are_as_big_as_those_that_components_are_trained_with() -> None:
@@ -311,7 +311,7 @@ def test_a_full_target_and_an_empty_source_are_refused(tmp_path: Path) -> None:
     (tmp_path / "full" / "file").write_text("mine")
     with pytest.raises(ConfigError, match="not an empty folder"):
         prepare(tmp_path / "empty", tmp_path / "full", detector=DETECTOR, config=CONFIG)
-    with pytest.raises(ConfigError, match="holds no pictures"):
+    with pytest.raises(ConfigError, match="holds no images"):
         prepare(tmp_path / "empty", tmp_path / "new", detector=DETECTOR, config=CONFIG)
     with pytest.raises(ConfigError, match="neither a folder nor"):
         prepare(tmp_path / "none", tmp_path / "other", detector=DETECTOR, config=CONFIG)

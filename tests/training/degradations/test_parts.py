@@ -10,14 +10,14 @@ from vidrestore.training.degradations.base import frame_rng
 from vidrestore.training.degradations.blur import (
     fast_gaussian_blur,
     gaussian_blur,
-    generalised_kernel,
+    generalized_kernel,
     ringing_kernel,
     shake_kernel,
     uneven_motion_kernel,
 )
 from vidrestore.training.degradations.fading import Tone
 from vidrestore.training.degradations.film_damage import FilmDamage
-from vidrestore.training.degradations.noise import add_shot_noise, quick_normal
+from vidrestore.training.degradations.noise import add_shot_noise, fast_normal
 
 GREY = np.full((64, 80, 3), 0.5, np.float32)
 
@@ -56,7 +56,7 @@ def test_a_shake_is_a_path_about_as_long_as_asked_and_repeats_itself() -> None:
 
 def test_a_high_power_is_flat_and_a_low_one_peaked() -> None:
     def peak(power: float) -> float:
-        kernel = generalised_kernel(sigma_px=2.0, ratio=1.0, angle=0.0, power=power, plateau=False)
+        kernel = generalized_kernel(sigma_px=2.0, ratio=1.0, angle=0.0, power=power, plateau=False)
         return float(kernel[6, 6] / kernel[6, 7])
 
     assert peak(1.0) > peak(2.0) > peak(6.0)
@@ -70,8 +70,8 @@ def test_a_ringing_kernel_overshoots_an_edge() -> None:
 
 
 def test_quick_noise_is_normal_and_replays() -> None:
-    drawn = quick_normal((200_000,), np.random.default_rng(0))
-    np.testing.assert_array_equal(drawn, quick_normal((200_000,), np.random.default_rng(0)))
+    drawn = fast_normal((200_000,), np.random.default_rng(0))
+    np.testing.assert_array_equal(drawn, fast_normal((200_000,), np.random.default_rng(0)))
     assert drawn.mean() == pytest.approx(0.0, abs=0.01)
     assert drawn.std() == pytest.approx(1.0, abs=0.01)
     assert np.mean(np.abs(drawn) > 1.96) == pytest.approx(0.05, abs=0.003)
@@ -81,7 +81,7 @@ def test_shot_noise_grows_with_the_root_of_brightness() -> None:
     def deviation(level: float) -> float:
         flat = np.full((100, 100, 3), level, np.float32)
         rng = np.random.default_rng(0)
-        return float(add_shot_noise(flat, photons=400, grey=False, rng=rng).std())
+        return float(add_shot_noise(flat, photons=400, gray=False, rng=rng).std())
 
     assert deviation(1.0) == pytest.approx(0.05, rel=0.05)
     assert deviation(0.25) == pytest.approx(0.025, rel=0.05)
@@ -93,8 +93,8 @@ def test_a_picture_is_frame_zero_of_its_clip() -> None:
 
 
 def test_grey_has_no_colour_and_flicker_changes_exposure_only() -> None:
-    grey = Tone(grey=1.0).apply(noise(), 0)
-    assert np.ptp(grey, axis=2).max() < 1e-5
+    gray = Tone(gray=1.0).apply(noise(), 0)
+    assert np.ptp(gray, axis=2).max() < 1e-5
     flickering = Tone(flicker=0.05, seed=1)
     means = [float(flickering.apply(GREY, index).mean()) for index in range(8)]
     assert len(set(means)) == 8
@@ -107,7 +107,7 @@ def damage(**changes: float) -> FilmDamage:
         "scratch_strength": 0.8,
         "specks_per_frame": 0.0,
         "speck_px": 1.5,
-        "hair_share": 0.0,
+        "hair_probability": 0.0,
         "unevenness": 0.0,
         "seed": 5,
     }
@@ -119,7 +119,7 @@ def test_scratches_run_down_the_film_and_stay_from_frame_to_frame() -> None:
     change = [np.abs(scratched.apply(GREY, index) - GREY).mean(axis=2) for index in range(6)]
     columns = [each.mean(axis=0) for each in change if each.max() > 0.1]
     assert len(columns) >= 3
-    where = [int(each.argmax()) for each in columns]
+    where = [int(column.argmax()) for column in columns]
     assert min(abs(a - b) for a, b in pairwise(where)) <= 2
 
 
@@ -141,8 +141,8 @@ def test_fields_of_a_moving_edge_comb_and_deinterlacing_removes_the_comb() -> No
         frame[:, 20 + 8 * step :] = 1.0
         frames.append(frame)
 
-    def comb(picture: np.ndarray) -> float:
-        return float(np.abs(np.diff(picture, axis=0)).mean())
+    def comb(image: np.ndarray) -> float:
+        return float(np.abs(np.diff(image, axis=0)).mean())
 
     assert comb(frames[0]) == 0
     assert comb(interlaced(frames, "none")[0]) > 0.02
@@ -171,14 +171,14 @@ def test_a_perfect_tape_gives_back_what_was_recorded() -> None:
 
 
 def test_a_tape_smears_colour_along_lines_and_leaves_brightness_sharp() -> None:
-    picture = np.full((40, 80, 3), 0.5, np.float32)
-    picture[:, 40:] += np.array([0.2, -0.1018, 0.0], np.float32)  # the same luma
-    played = tape(chroma_px=4.0).apply(picture, 0)
+    image = np.full((40, 80, 3), 0.5, np.float32)
+    image[:, 40:] += np.array([0.2, -0.1018, 0.0], np.float32)  # the same luma
+    played = tape(chroma_px=4.0).apply(image, 0)
     luma = played @ np.array([0.299, 0.587, 0.114], np.float32)
     assert np.abs(luma - 0.5).max() < 0.01
     red = played[20, :, 0]
     assert 0.52 < red[38] < 0.6 < red[42] < 0.68
-    shifted = tape(chroma_px=4.0, chroma_shift_px=3.0).apply(picture, 0)[20, :, 0]
+    shifted = tape(chroma_px=4.0, chroma_shift_px=3.0).apply(image, 0)[20, :, 0]
     np.testing.assert_allclose(shifted[33:50], red[30:47], atol=2e-3)
 
 

@@ -18,16 +18,16 @@ from vidrestore.training.engine.checkpoint import read_checkpoint, save_checkpoi
 from vidrestore.training.engine.distributed import DistributedContext
 from vidrestore.training.engine.ema import Ema
 from vidrestore.training.engine.loop import LAST, Preview, run_task
-from vidrestore.training.engine.optimizer_step import Updater
-from vidrestore.training.engine.optimizers import AdamConfig, PaceConfig, adam
+from vidrestore.training.engine.optimizer_step import OptimizerStep
+from vidrestore.training.engine.optimizers import AdamConfig, ParamGroupConfig, adam
 from vidrestore.training.engine.progress import TrainingProgress
-from vidrestore.training.engine.run_state import Moment
-from vidrestore.training.engine.train_state import Part
+from vidrestore.training.engine.run_state import RunState
+from vidrestore.training.engine.train_state import TrainState
 
 CPU = torch.device("cpu")
 
 
-FIRST = Moment(step=0, steps=9, seed=0, rank=0, device=CPU)
+FIRST = RunState(step=0, steps=9, seed=0, rank=0, device=CPU)
 
 
 class Regression:
@@ -36,36 +36,42 @@ class Regression:
     def __init__(self, *, batch: int = 8, micro: int = 1, poison_at: int | None = None) -> None:
         torch.manual_seed(0)
         network = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
-        rates = AdamConfig(lr=1e-2)
-        self.parts: Mapping[str, Part] = {
-            "net": Part(network=network, rates=rates, ema=Ema(network))
+        optimizer_config = AdamConfig(lr=1e-2)
+        self.parts: Mapping[str, TrainState] = {
+            "net": TrainState(network=network, optimizer_config=optimizer_config, ema=Ema(network))
         }
         self.batch, self.micro, self.poison_at = batch, micro, poison_at
         self.seen = 0
 
-    def batches(self, *, first_step: int, world: DistributedContext) -> Iterator[Sequence[Tensor]]:
+    def batches(
+        self, *, first_step: int, context: DistributedContext
+    ) -> Iterator[Sequence[Tensor]]:
         for step in count(first_step):
             inputs = torch.randn(self.batch, 4, generator=torch.Generator().manual_seed(step))
-            own = inputs[list(world.share(self.batch))]
+            own = inputs[list(context.share(self.batch))]
             yield own.chunk(self.micro)
 
-    def step(self, batches: Sequence[Tensor], moment: Moment, updater: Updater) -> dict[str, float]:
+    def step(
+        self, batches: Sequence[Tensor], run_state: RunState, optimizer_step: OptimizerStep
+    ) -> dict[str, float]:
         part = self.parts["net"]
-        noise = torch.randn(1, generator=moment.generator(0)) if self.micro == 1 else torch.zeros(1)
+        noise = (
+            torch.randn(1, generator=run_state.generator(0)) if self.micro == 1 else torch.zeros(1)
+        )
 
         def terms(inputs: Tensor) -> dict[str, Tensor]:
-            target = inputs.sum(dim=1, keepdim=True) + (0.01 * noise if moment.rank == 0 else 0)
+            target = inputs.sum(dim=1, keepdim=True) + (0.01 * noise if run_state.rank == 0 else 0)
             loss = (part.network(inputs) - target).square().mean()
-            return {"mse": loss * (float("nan") if moment.step == self.poison_at else 1.0)}
+            return {"mse": loss * (float("nan") if run_state.step == self.poison_at else 1.0)}
 
-        logged = updater.apply("net", part, batches, terms, moment)
+        logged = optimizer_step.apply("net", part, batches, terms, run_state)
         assert part.ema is not None
         part.ema.update(part.network, decay=0.9)
         self.seen += 1
         return logged
 
-    def validate(self, moment: Moment) -> tuple[dict[str, float], Preview | None]:
-        return {"score": float(moment.step)}, Preview(torch.zeros(4, 3, 8, 8), 2)
+    def validate(self, run_state: RunState) -> tuple[dict[str, float], Preview | None]:
+        return {"score": float(run_state.step)}, Preview(torch.zeros(4, 3, 8, 8), 2)
 
     def state_dict(self) -> dict[str, Any]:
         return {"seen": self.seen}
@@ -79,19 +85,19 @@ def run(
     folder: Path,
     *,
     steps: int,
-    world: DistributedContext | None = None,
+    context: DistributedContext | None = None,
     **others: Any,
 ) -> dict[str, Any]:
     folder.mkdir(exist_ok=True)
-    world = world or DistributedContext()
+    context = context or DistributedContext()
     path = run_task(
         task,
         folder=folder,
         steps=steps,
         seed=3,
-        updater=Updater(device=CPU, dtype=torch.float32, world=world),
+        optimizer_step=OptimizerStep(device=CPU, dtype=torch.float32, context=context),
         device=CPU,
-        world=world,
+        context=context,
         log_every=2,
         save_every=3,
         validate_every=4,
@@ -142,10 +148,10 @@ def test_what_is_measured_beside_the_task_is_written_with_it(tmp_path: Path) -> 
     assert state["system"] == "net"
     lines = [json.loads(line) for line in (tmp_path / "a" / "log.jsonl").read_text().splitlines()]
     assert {"step": 4, "val/score": 4.0, "val/output/psnr": 30.0} in lines
-    picture = cv2.imread(str(tmp_path / "a" / "previews" / "0000004.jpg"))
-    assert picture is not None
-    assert picture.shape == (16, 24, 3)
-    assert picture.min() > 250
+    image = cv2.imread(str(tmp_path / "a" / "previews" / "0000004.jpg"))
+    assert image is not None
+    assert image.shape == (16, 24, 3)
+    assert image.min() > 250
 
 
 def without_parts(state: dict[str, Any]) -> None:
@@ -157,7 +163,7 @@ def without_a_weight(state: dict[str, Any]) -> None:
 
 
 def without_a_group(state: dict[str, Any]) -> None:
-    state["parts"]["net"]["optimiser"]["param_groups"].pop()
+    state["parts"]["net"]["optimizer"]["param_groups"].pop()
 
 
 @pytest.mark.parametrize("change", [without_parts, without_a_weight, without_a_group])
@@ -194,16 +200,16 @@ def test_a_term_that_is_not_finite_is_named_and_nothing_of_its_step_is_kept(tmp_
 
 def test_a_gradient_that_is_not_finite_is_named_by_its_parameter() -> None:
     network = nn.Linear(2, 1)
-    part = Part(network=network, rates=AdamConfig(lr=1.0))
+    part = TrainState(network=network, optimizer_config=AdamConfig(lr=1.0))
     before = network.weight.detach().clone()
-    updater = Updater(device=CPU, dtype=torch.float32)
+    optimizer_step = OptimizerStep(device=CPU, dtype=torch.float32)
 
     def terms(_: int) -> dict[str, Tensor]:
         # The square root of zero has a finite value and an infinite slope.
         return {"root": (network.weight * 0).sum().abs().sqrt()}
 
     with pytest.raises(NonFiniteLossError, match="gradient of weight"):
-        updater.apply("net", part, [0], terms, FIRST)
+        optimizer_step.apply("net", part, [0], terms, FIRST)
     assert torch.equal(network.weight, before)
 
 
@@ -256,24 +262,29 @@ def test_a_batch_is_dealt_out_evenly_or_refused() -> None:
 def test_draws_depend_on_step_process_and_purpose_alone() -> None:
     def draw(**changes: int) -> float:
         place = {"step": 5, "steps": 9, "seed": 1, "rank": 0} | changes
-        purpose = place.pop("purpose", 0)
-        moment = Moment(device=CPU, **place)
-        return float(torch.rand(1, generator=moment.generator(purpose)))
+        stream = place.pop("purpose", 0)
+        run_state = RunState(device=CPU, **place)
+        return float(torch.rand(1, generator=run_state.generator(stream)))
 
     assert draw() == draw(steps=99)
-    assert len({draw(), draw(step=6), draw(seed=2), draw(rank=1), draw(purpose=1)}) == 5
+    assert len({draw(), draw(step=6), draw(seed=2), draw(rank=1), draw(stream=1)}) == 5
 
 
 def test_parameters_move_at_the_first_pace_that_fits_their_name() -> None:
     network = nn.ModuleDict({"slow": nn.Linear(1, 1), "still": nn.Linear(1, 1)})
-    paces = (PaceConfig(names="slow.*", scale=0.1), PaceConfig(names="*", scale=0))
-    part = Part(network=network, rates=AdamConfig(lr=2.0, paces=paces))
+    param_groups = (
+        ParamGroupConfig(names="slow.*", scale=0.1),
+        ParamGroupConfig(names="*", scale=0),
+    )
+    part = TrainState(
+        network=network, optimizer_config=AdamConfig(lr=2.0, param_groups=param_groups)
+    )
     part.set_lr(FIRST)
 
     assert {name for name, _ in part.trained()} == {"slow.weight", "slow.bias"}
-    assert [group["lr"] for group in part.optimiser.param_groups] == [0.2]
+    assert [group["lr"] for group in part.optimizer.param_groups] == [0.2]
     with pytest.raises(ConfigError, match="no parameter is called 'none'"):
-        adam(network, AdamConfig(lr=1.0, paces=(PaceConfig(names="none", scale=1),)))
+        adam(network, AdamConfig(lr=1.0, param_groups=(ParamGroupConfig(names="none", scale=1),)))
 
 
 def test_schedules_are_functions_of_the_step() -> None:

@@ -20,11 +20,11 @@ from vidrestore.training.losses.component_loss import (
 )
 from vidrestore.training.losses.perceptual import gram_matrix
 
-SIDES = [64, 128, 256, 512, 1024]
+VARIANTS = [64, 128, 256, 512, 1024]
 
 
 def plane(size: int) -> Tensor:
-    """Return a picture whose value is where it is: x, y and x + y in samples of 512."""
+    """Return an image whose value is where it is: x, y and x + y in samples of 512."""
     at = (torch.arange(size) + 0.5) * 512 / size - 0.5
     x, y = at.expand(size, size), at[:, None].expand(size, size)
     return torch.stack([x, y, x + y])[None]
@@ -55,7 +55,7 @@ def test_crops_have_the_released_sides_at_512_and_shrink_with_the_picture() -> N
         assert all(side % 4 == 0 and side >= 8 for side in crop_sides_px(size))
 
 
-@pytest.mark.parametrize("size", SIDES)
+@pytest.mark.parametrize("size", VARIANTS)
 def test_the_same_part_of_the_face_is_seen_at_any_resolution(size: int) -> None:
     found = component_crops(plane(size), template_boxes(size))
     centres = {
@@ -147,7 +147,9 @@ def test_the_generators_terms_teach_the_picture_and_not_the_discriminators() -> 
         grad = restored[name].grad
         assert grad is not None
         assert float(grad.abs().sum()) > 0
-        assert all(each.grad is None and each.requires_grad for each in network.parameters())
+        assert all(
+            parameter.grad is None and parameter.requires_grad for parameter in network.parameters()
+        )
 
 
 def test_terms_of_weight_zero_are_left_out_and_targets_are_not_looked_at_without_style() -> None:

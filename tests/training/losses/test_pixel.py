@@ -7,17 +7,17 @@ from torch.nn import functional as F
 from vidrestore.training.losses.pixel import l1_loss, log_l1_loss, pyramid_loss, ssim_loss
 
 
-def picture(*shape: int, seed: int = 0) -> torch.Tensor:
+def image(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.rand(shape, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
 def test_a_constant_error_costs_itself() -> None:
-    target = picture(2, 3, 8, 8)
+    target = image(2, 3, 8, 8)
     torch.testing.assert_close(l1_loss(target + 0.25, target), torch.tensor(0.25))
 
 
 def test_only_the_restored_picture_gets_a_gradient() -> None:
-    restored, target = picture(1, 3, 4, 4).requires_grad_(), picture(1, 3, 4, 4, seed=1)
+    restored, target = image(1, 3, 4, 4).requires_grad_(), image(1, 3, 4, 4, seed=1)
     target.requires_grad_()
     (l1_loss(restored, target) + pyramid_loss([restored], target)).backward()
     torch.testing.assert_close(restored.grad, 2 * (restored - target).sign().detach() / 48)
@@ -26,12 +26,12 @@ def test_only_the_restored_picture_gets_a_gradient() -> None:
 
 def test_pictures_of_different_shapes_are_refused_rather_than_broadcast() -> None:
     with pytest.raises(ValueError, match="shapes differ"):
-        l1_loss(picture(2, 3, 4, 4), picture(2, 1, 4, 4))
+        l1_loss(image(2, 3, 4, 4), image(2, 1, 4, 4))
 
 
 def test_every_scale_is_compared_with_the_target_halved_again_and_again() -> None:
-    target = picture(2, 3, 32, 32)
-    pyramid = [picture(2, 3, side, side, seed=side) for side in (8, 16, 32)]
+    target = image(2, 3, 32, 32)
+    pyramid = [image(2, 3, side, side, seed=side) for side in (8, 16, 32)]
     expected, small = torch.zeros(()), target
     for scale in reversed(pyramid):
         expected = expected + (scale - small).abs().mean()
@@ -41,16 +41,16 @@ def test_every_scale_is_compared_with_the_target_halved_again_and_again() -> Non
 
 
 def test_a_pyramid_of_the_shrunken_target_costs_nothing() -> None:
-    target = picture(1, 3, 16, 16)
+    target = image(1, 3, 16, 16)
     pyramid = (F.avg_pool2d(target, 4), F.avg_pool2d(target, 2), target)
     assert float(pyramid_loss(pyramid, target)) < 1e-7
 
 
 def test_a_pyramid_that_was_not_asked_for_is_missed() -> None:
     with pytest.raises(ValueError, match="with_pyramid"):
-        pyramid_loss((), picture(1, 3, 8, 8))
+        pyramid_loss((), image(1, 3, 8, 8))
     with pytest.raises(ValueError, match="16 x 16 px cannot"):
-        pyramid_loss((picture(1, 3, 16, 16),), picture(1, 3, 8, 8))
+        pyramid_loss((image(1, 3, 16, 16),), image(1, 3, 8, 8))
 
 
 def test_half_precision_is_summed_in_full() -> None:
@@ -77,7 +77,7 @@ def test_the_logarithm_weighs_a_relative_gain_alike_on_good_and_bad_crops() -> N
 
 
 def test_lost_contrast_costs_more_than_a_shift_of_the_same_error() -> None:
-    target = picture(1, 3, 32, 32) / 2
+    target = image(1, 3, 32, 32) / 2
     target.requires_grad_()
     flat = target.detach().mean(dim=(2, 3), keepdim=True).expand_as(target)
     shift = (flat - target.detach()).abs().mean()

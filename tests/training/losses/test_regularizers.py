@@ -22,7 +22,7 @@ def forbidden(_: Tensor) -> Tensor:
 
 
 class Linear(nn.Module):
-    """Scores a picture by its product with a template: the slope is the template."""
+    """Scores an image by its product with a template: the slope is the template."""
 
     def __init__(self, *shape: int) -> None:
         super().__init__()
@@ -108,9 +108,9 @@ def test_a_step_down_the_penalty_flattens_the_discriminator() -> None:
     before = r1_penalty(judge, real, interval=1)
     before.backward()
     with torch.no_grad():
-        for each in judge.parameters():
-            if each.grad is not None:
-                each -= 1e-3 * each.grad
+        for parameter in judge.parameters():
+            if parameter.grad is not None:
+                parameter -= 1e-3 * parameter.grad
     assert r1_penalty(judge, real, interval=1).item() < before.item()
 
 

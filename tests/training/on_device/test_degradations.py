@@ -1,4 +1,4 @@
-"""Degradations on the device are OpenCV's, for every picture of a batch on its own."""
+"""Degradations on the device are OpenCV's, for every image of a batch on its own."""
 
 import cv2
 import numpy as np
@@ -6,28 +6,28 @@ import pytest
 import torch
 from support.facefolders import painted_face
 from torch import Tensor
+from vidrestore.training.data.face_sources import RecipeConfig
 
 from vidrestore.errors import ConfigError
 from vidrestore.training.data.dataset import limit_resolution
-from vidrestore.training.data.face_sources import RecipeShare
 from vidrestore.training.degradations.blur import gaussian_blur, motion_blur
 from vidrestore.training.degradations.compression import jpeg
 from vidrestore.training.degradations.fading import Tone
 from vidrestore.training.degradations.recipes.table import FilmRecipe, GfpganRecipe
-from vidrestore.training.on_device.data.degrade import degraded, toned
-from vidrestore.training.on_device.data.jpeg import jpeg_each
-from vidrestore.training.on_device.data.kernels import (
-    filtered_each,
+from vidrestore.training.on_device.data.blur_kernels import (
+    filter_batch,
     gaussian_kernels,
     motion_kernels,
 )
-from vidrestore.training.on_device.data.sampling import (
-    detail_matrices,
+from vidrestore.training.on_device.data.degradation_table import DegradationTable
+from vidrestore.training.on_device.data.degrade_batch import degraded, toned
+from vidrestore.training.on_device.data.jpeg import jpeg_batch
+from vidrestore.training.on_device.data.resize_matrices import (
+    apply_matrices,
     resize_matrices,
-    sampled,
+    resolution_matrices,
     shift_matrices,
 )
-from vidrestore.training.on_device.data.table import DegradationTable
 from vidrestore.types import FloatArray
 
 CPU = torch.device("cpu")
@@ -36,21 +36,21 @@ LEVEL = 1 / 255
 
 
 def pictures(count: int) -> list[FloatArray]:
-    return [painted_face(at, side_px=SIDE).astype(np.float32) / 255 for at in range(count)]
+    return [painted_face(index, side_px=SIDE).astype(np.float32) / 255 for index in range(count)]
 
 
 def batch(images: list[FloatArray]) -> Tensor:
-    """Stack pictures at the top left of the canvas."""
+    """Stack images at the top left of the canvas."""
     canvas = torch.zeros(len(images), 3, SIDE, SIDE)
-    for at, image in enumerate(images):
+    for index, image in enumerate(images):
         height, width = image.shape[:2]
-        canvas[at, :, :height, :width] = torch.from_numpy(image.transpose(2, 0, 1).copy())
+        canvas[index, :, :height, :width] = torch.from_numpy(image.transpose(2, 0, 1).copy())
     return canvas
 
 
 def table(*shares: tuple[str, float], rows: int = 400, **changes: float) -> DegradationTable:
-    settings = {"gray_share": 0.0, "aged_share": 0.0} | changes
-    recipes = [RecipeShare(name=name, share=share) for name, share in shares]
+    settings = {"gray_probability": 0.0, "aged_probability": 0.0} | changes
+    recipes = [RecipeConfig(name=name, share=share) for name, share in shares]
     return DegradationTable(recipes, rows=rows, side_px=SIDE, seed=5, device=CPU, **settings)
 
 
@@ -58,7 +58,7 @@ def test_blur_is_opencvs_for_each_picture() -> None:
     images = pictures(4)
     settings = [(0.3, 1.0, 0.0), (3.3, 1.0, 0.0), (10.0, 1.0, 0.0), (4.0, 0.4, 0.7)]
     sigma, ratio, angle = torch.tensor(settings).T
-    found = filtered_each(batch(images), gaussian_kernels(sigma, ratio, angle, reach_px=30))
+    found = filter_batch(batch(images), gaussian_kernels(sigma, ratio, angle, reach_px=30))
     wanted = batch(
         [
             gaussian_blur(image, sigma_px=sigma_px, ratio=share, angle=turn)
@@ -72,7 +72,7 @@ def test_motion_is_opencvs_for_each_picture() -> None:
     images = pictures(3)
     settings = [(1.5, 0.3), (8.0, 0.7), (24.0, 2.0)]
     length, angle = torch.tensor(settings).T
-    found = filtered_each(batch(images), motion_kernels(length, angle, reach_px=12))
+    found = filter_batch(batch(images), motion_kernels(length, angle, reach_px=12))
     wanted = batch(
         [
             motion_blur(image, length_px=length_px, angle=turn)
@@ -88,7 +88,7 @@ def test_pictures_shrink_and_grow_as_in_opencv_each_to_its_size(filter_: int) ->
     sides = [SIDE, 61, 17]
     whole, small = torch.full((3,), SIDE), torch.tensor(sides)
     shrink = resize_matrices(whole, small, torch.full((3,), filter_), side_px=SIDE)
-    found = sampled(batch(images), shrink, shrink)
+    found = apply_matrices(batch(images), shrink, shrink)
     shrunk = [
         cv2.resize(image, (side, side), interpolation=filter_)
         for image, side in zip(images, sides, strict=True)
@@ -100,7 +100,7 @@ def test_pictures_shrink_and_grow_as_in_opencv_each_to_its_size(filter_: int) ->
     up = min(filter_, cv2.INTER_CUBIC)
     enlarge = resize_matrices(small, whole, torch.full((3,), up), side_px=SIDE)
     wanted = batch([cv2.resize(image, (SIDE, SIDE), interpolation=up) for image in shrunk])
-    assert (sampled(found, enlarge, enlarge) - wanted).abs().max() < 1e-5
+    assert (apply_matrices(found, enlarge, enlarge) - wanted).abs().max() < 1e-5
 
 
 @pytest.mark.parametrize("quality", [5, 40, 75, 95])
@@ -110,7 +110,7 @@ def test_jpeg_is_opencvs_within_a_level_in_the_mean(quality: int) -> None:
         cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
         for image, side in zip(pictures(3), sides, strict=True)
     ]
-    found = jpeg_each(batch(images), torch.full((3,), quality), torch.tensor(sides))
+    found = jpeg_batch(batch(images), torch.full((3,), quality), torch.tensor(sides))
     for each, image, side in zip(found, images, sides, strict=True):
         wanted = torch.from_numpy(jpeg(image, quality=quality).transpose(2, 0, 1).copy())
         lost = (wanted - torch.from_numpy(image.transpose(2, 0, 1).copy())).abs().mean()
@@ -120,16 +120,18 @@ def test_jpeg_is_opencvs_within_a_level_in_the_mean(quality: int) -> None:
 
 
 def test_details_are_left_as_the_cpu_leaves_them() -> None:
-    image, detail = batch(pictures(3)), torch.tensor([1.0, 0.8, 0.55])
-    matrices = detail_matrices(detail, side_px=SIDE)
-    assert (sampled(image, matrices, matrices) - limit_resolution(image, detail)).abs().max() < 1e-5
+    image, resolution_ratio = batch(pictures(3)), torch.tensor([1.0, 0.8, 0.55])
+    matrices = resolution_matrices(resolution_ratio, side_px=SIDE)
+    assert (
+        apply_matrices(image, matrices, matrices) - limit_resolution(image, resolution_ratio)
+    ).abs().max() < 1e-5
 
 
 def test_a_shift_by_whole_pixels_moves_pixels() -> None:
     image = batch(pictures(1))
     matrix = shift_matrices(torch.tensor([2.0]), side_px=SIDE)
     still = shift_matrices(torch.zeros(1), side_px=SIDE)
-    assert torch.equal(sampled(image, still, matrix)[..., :-2], image[..., 2:])
+    assert torch.equal(apply_matrices(image, still, matrix)[..., :-2], image[..., 2:])
 
 
 def test_parameters_keep_to_the_recipes_ranges() -> None:
@@ -184,26 +186,26 @@ def test_each_sample_is_degraded_alone() -> None:
 
 def test_untouched_faces_stay_as_they_are_but_for_their_tones() -> None:
     image = batch(pictures(2))
-    drawn = table(("untouched", 1.0))
+    drawn = table(("none", 1.0))
     plain = drawn.drawn(2, torch.Generator().manual_seed(0))
-    clean = toned(image, plain)
-    assert not torch.equal(clean, image)
+    target = toned(image, plain)
+    assert not torch.equal(target, image)
     found = degraded(
-        clean, plain, reach_px=drawn.reach_px, generator=torch.Generator().manual_seed(0)
+        target, plain, reach_px=drawn.reach_px, generator=torch.Generator().manual_seed(0)
     )
-    assert (found - clean).abs().max() <= 0.5 * LEVEL + 1e-6
+    assert (found - target).abs().max() <= 0.5 * LEVEL + 1e-6
 
 
 def test_grey_and_old_footage_is_in_its_tones() -> None:
     image = batch(pictures(3))
-    grey = table(("untouched", 1.0), gray_share=1.0).all().rows(torch.arange(3))
-    clean = toned(image, grey)
-    assert torch.allclose(clean[:, 0], clean[:, 2], atol=1e-6)
-    aged = table(("untouched", 1.0), aged_share=1.0).all()
+    gray = table(("none", 1.0), gray_probability=1.0).all().rows(torch.arange(3))
+    target = toned(image, gray)
+    assert torch.allclose(target[:, 0], target[:, 2], atol=1e-6)
+    aged = table(("none", 1.0), aged_probability=1.0).all()
     assert bool((aged.aged_lift > 0).any())
     assert bool((aged.aged_grey == 1).any())
-    tone = Tone(grey=1.0, tint_rgb=(1.0, 0.9, 0.7), lift=0.1, gamma=1.2)
-    plain = table(("untouched", 1.0)).all().rows(torch.arange(3))
+    tone = Tone(gray=1.0, tint_rgb=(1.0, 0.9, 0.7), lift=0.1, gamma=1.2)
+    plain = table(("none", 1.0)).all().rows(torch.arange(3))
     ones = torch.ones(3)
     sepia = plain._replace(
         gamma=ones,
@@ -214,7 +216,7 @@ def test_grey_and_old_footage_is_in_its_tones() -> None:
         aged_lift=0.1 * ones,
         aged_grey=ones,
     )
-    wanted = batch([tone.apply(each, 0) for each in pictures(3)])
+    wanted = batch([tone.apply(picture, 0) for picture in pictures(3)])
     assert (toned(image, sepia) - wanted).abs().max() < 1e-5
 
 
@@ -224,7 +226,7 @@ def test_a_recipe_for_the_cpu_alone_is_refused() -> None:
 
 
 def test_grain_has_the_strength_it_was_drawn_with() -> None:
-    rows = table(("untouched", 1.0)).all().rows(torch.arange(2))
+    rows = table(("none", 1.0)).all().rows(torch.arange(2))
     rows = rows._replace(grain=torch.tensor([0.05, 0.05]), grain_px=torch.tensor([0.0, 1.2]))
     flat = torch.full((2, 3, SIDE, SIDE), 0.5)
     noisy = degraded(flat, rows, reach_px=1, generator=torch.Generator().manual_seed(0))

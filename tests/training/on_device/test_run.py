@@ -43,7 +43,7 @@ def test_one_command_trains_both_ends_and_leaves_weights_curves_and_a_sheet(
     config = run_config(
         root,
         [
-            stage("small", codec_share=0.5, codec_repeat=2),
+            stage("small", codec_ratio=0.5, codec_repeat=2),
             stage("large", steps=1, side_px=128, batch=1, keeps="fidelity"),
             stage("teacher", steps=1, weights=DETAIL),
             adversary(steps=2),
@@ -68,7 +68,7 @@ def test_one_command_trains_both_ends_and_leaves_weights_curves_and_a_sheet(
     assert sheet.shape == (64, 4 * 64, 3)
     assert sheet.std() > 10
     assert (tmp_path / "last.pt.parts.json").exists()
-    assert all(each.stat().st_size < 15e6 for each in tmp_path.glob("*.[0-9][0-9][0-9]"))
+    assert all(path.stat().st_size < 15e6 for path in tmp_path.glob("*.[0-9][0-9][0-9]"))
 
 
 def ends_of(folder: Path) -> dict[str, dict[str, Tensor]]:
@@ -84,7 +84,7 @@ def test_a_run_that_was_cut_off_gives_the_weights_of_one_that_was_not(
     config = run_config(
         root,
         [
-            stage("first", codec_share=0.5, codec_repeat=2, batch=2, keeps="fidelity"),
+            stage("first", codec_ratio=0.5, codec_repeat=2, batch=2, keeps="fidelity"),
             stage("second", steps=4, weights=weights, adversary=RATES, keeps="detail"),
         ],
     )
@@ -98,7 +98,7 @@ def test_a_run_that_was_cut_off_gives_the_weights_of_one_that_was_not(
     wanted, found = ends_of(whole), ends_of(parts)
     assert wanted.keys() == found.keys() == {"fidelity", "detail"}
     for name, state in wanted.items():
-        assert all(torch.equal(each, found[name][key]) for key, each in state.items())
+        assert all(torch.equal(value, found[name][key]) for key, value in state.items())
     steps = [json.loads(line)["step"] for line in (parts / "log.jsonl").read_text().splitlines()]
     assert steps == [1, 2, 3, 4, 5, 6]
 
@@ -137,12 +137,17 @@ def test_weights_of_another_network_are_refused_as_a_start(root: Path, tmp_path:
 
 def test_too_few_faces_are_told(root: Path, tmp_path: Path) -> None:
     config = run_config(root, [stage("only")])
-    raw = {"held_out": 6, "workers": 0, "rows": 4, "recipes": [{"name": "gfpgan", "share": 1.0}]}
+    raw = {
+        "held_out": 6,
+        "num_workers": 0,
+        "rows": 4,
+        "recipes": [{"name": "gfpgan", "probability": 1.0}],
+    }
     raw["faces"] = {
         "root": str(root),
         "size_px": 128,
         "sources": [{"folder": "faces"}],
-        "recipes": [{"name": "film", "share": 1.0}],
+        "recipes": [{"name": "film", "probability": 1.0}],
     }
     assert config.data.held_out == 1
     with pytest.raises(ConfigError, match="6 faces, of which 6 are held out"):

@@ -18,14 +18,14 @@ from vidrestore.errors import ConfigError
 from vidrestore.models.upscalers.compact import CompactUpscaler
 from vidrestore.toml_config import read_config
 from vidrestore.training.data.dataset import FaceDataset
-from vidrestore.training.engine.run_state import Moment
-from vidrestore.training.on_device.clock import StageClock, share_of_time
+from vidrestore.training.engine.run_state import RunState
 from vidrestore.training.on_device.config import DeviceRunConfig
 from vidrestore.training.on_device.curves import draw_curves
-from vidrestore.training.on_device.data.cache import CachedFaces, TeacherCache
-from vidrestore.training.on_device.data.table import DegradationTable
-from vidrestore.training.on_device.networks import network_of, starting_state
+from vidrestore.training.on_device.data.degradation_table import DegradationTable
+from vidrestore.training.on_device.data.teacher_cache import CachedFaces, TeacherCache
+from vidrestore.training.on_device.lite_weights import build_lite_from, read_starting_state
 from vidrestore.training.on_device.run import train_on_device
+from vidrestore.training.on_device.stage_budget import StageBudget, stage_seconds_by_share
 from vidrestore.training.on_device.teacher import Teacher
 from vidrestore.weights.bundled import bundled_file
 from vidrestore.weights.load import load_weights, read_weights
@@ -39,7 +39,13 @@ def test_the_shipped_config_is_understood_and_its_recipes_run_on_the_device() ->
     assert [each.keeps for each in config.stages] == ["", "fidelity", "", "detail"]
     assert config.stages[0].side_px < config.stages[1].side_px
     table = DegradationTable(
-        config.data.recipes, rows=8, side_px=256, gray_share=0, aged_share=0, seed=0, device=CPU
+        config.data.recipes,
+        rows=8,
+        side_px=256,
+        gray_probability=0,
+        aged_probability=0,
+        seed=0,
+        device=CPU,
     )
     assert len(table.all().sigma_px) == 8
 
@@ -49,12 +55,12 @@ def test_the_shipped_config_is_understood_and_its_recipes_run_on_the_device() ->
     [
         ([stage("a", side_px=96)], {}, "must divide faces.size_px, 128"),
         ([stage("a", side_px=48)], {}, "multiple of 32"),
-        ([stage("a", weights={"identity": 1.0})], {}, "log_pixels, truth and teacher"),
+        ([stage("a", weights={"identity": 1.0})], {}, "log_l1, truth and teacher"),
         ([stage("a", weights={"truth": 1.0, "adversary": 0.1})], {}, "needs a table adversary"),
         ([stage("a", weights={"truth": 1.0, "matching": 1.0})], {}, "needs an adversary"),
         ([stage("a", weights={"teacher": 1.0})], {}, "fidelity end"),
         ([stage("a", keeps="detail"), stage("b", keeps="detail")], {}, "kept by one stage"),
-        ([stage("a", codec_share=1.0)], {}, "codec_share"),
+        ([stage("a", codec_ratio=1.0)], {}, "codec_ratio"),
         ([stage("a")], {"minutes": 0.0}, "minutes"),
         ([], {}, "must be a stage"),
         ([stage("a")], {"precision": "fp16"}, "take bf16"),
@@ -74,7 +80,7 @@ def ticks(seconds: list[float]) -> Iterator[float]:
 
 def test_a_stage_by_the_clock_ends_in_time_and_tells_how_many_steps_it_will_have() -> None:
     times = ticks([100.0, 100.0, 102.0, 104.0, 109.9, 110.0])
-    clock = StageClock(seconds=12.0, steps=None, spent_seconds=2.0, now=lambda: next(times))
+    clock = StageBudget(seconds=12.0, steps=None, spent_seconds=2.0, now=lambda: next(times))
     assert clock.steps(0) > 1000
     assert clock.steps(10) == 30
     assert clock.steps(20) == 40
@@ -83,7 +89,7 @@ def test_a_stage_by_the_clock_ends_in_time_and_tells_how_many_steps_it_will_have
 
 
 def test_a_stage_by_steps_does_not_look_at_the_clock() -> None:
-    clock = StageClock(seconds=0.0, steps=3, now=lambda: 0.0)
+    clock = StageBudget(seconds=0.0, steps=3, now=lambda: 0.0)
     assert [clock.is_over(step) for step in (0, 2, 3)] == [False, False, True]
     assert clock.steps(1) == 3
 
@@ -93,17 +99,17 @@ def test_stages_share_the_time_that_is_left(tmp_path: Path) -> None:
     for each in timed:
         del each["steps"]
     stages = run_config(tmp_path, [*timed, stage("c")]).stages
-    assert share_of_time(80.0, stages) == 20.0
-    assert share_of_time(60.0, stages[1:]) == 60.0
-    assert share_of_time(5.0, stages[2:]) == 5.0
-    assert share_of_time(-1.0, stages) == 0.0
+    assert stage_seconds_by_share(80.0, stages) == 20.0
+    assert stage_seconds_by_share(60.0, stages[1:]) == 60.0
+    assert stage_seconds_by_share(5.0, stages[2:]) == 5.0
+    assert stage_seconds_by_share(-1.0, stages) == 0.0
 
 
 def test_curves_are_drawn_of_every_number(tmp_path: Path) -> None:
     lines = [{"step": step, "loss": 1 / step, "hours_left": 1.0} for step in range(1, 9)]
     lines.append({"step": 9, "val/psnr": 24.0, "loss": float("nan")})
     log = tmp_path / "log.jsonl"
-    log.write_text("".join(json.dumps(each) + "\n" for each in lines))
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert draw_curves(log, tmp_path / "curves.png") == ["loss", "val/psnr"]
     picture = cv2.imread(str(tmp_path / "curves.png"))
     assert picture is not None
@@ -122,9 +128,9 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_run_begins_with_the_packages_weights_at_their_fidelity_end() -> None:
     with bundled_file("lite.safetensors") as path:
         wanted = read_weights(path, detail=0.0).state
-    found = starting_state("embedded")
+    found = read_starting_state("embedded")
     assert found.keys() == wanted.keys()
-    assert all(torch.equal(found[name], each) for name, each in wanted.items())
+    assert all(torch.equal(found[name], value) for name, value in wanted.items())
 
 
 def test_a_run_can_begin_with_what_the_compact_network_draws_of_a_quarter_of_the_crop() -> None:
@@ -136,12 +142,12 @@ def test_a_run_can_begin_with_what_the_compact_network_draws_of_a_quarter_of_the
     kept = torch.sigmoid(torch.tensor(-4.0)) * (crop - nn.functional.interpolate(small, (128, 128)))
     with torch.no_grad():
         wanted = compact(small) + kept
-        found = network_of(starting_state("compact"))(crop * 2 - 1).image / 2 + 0.5
+        found = build_lite_from(read_starting_state("compact"))(crop * 2 - 1).image / 2 + 0.5
     assert (found - wanted).abs().max() < 1e-4
 
 
 def test_pairs_are_made_once_in_any_order_and_trained_on(root: Path, tmp_path: Path) -> None:
-    weights = {key: each for key, each in DETAIL.items() if key != "consistency"}
+    weights = {key: value for key, value in DETAIL.items() if key != "consistency"}
     taught = stage("taught", steps=1, batch=6, weights=weights)
     config = run_config(root, [taught], teacher={"cache": str(tmp_path / "pairs")})
     samples = FaceDataset(replace(config.data.faces, size_px=64), seed=0)
@@ -150,22 +156,24 @@ def test_pairs_are_made_once_in_any_order_and_trained_on(root: Path, tmp_path: P
     with pytest.raises(ConfigError, match="no samples yet"):
         CachedFaces(tmp_path / "pairs", config.stages[0], device=CPU, in_memory=True)
     teacher = Teacher(
-        network_of(starting_state("untrained")),
+        build_lite_from(read_starting_state("untrained")),
         side_px=64,
-        good_from_db=99.0,
+        good_psnr_db=99.0,
         device=CPU,
         dtype=torch.float32,
     )
     assert cache.fill(samples, teacher, device=CPU, every=2, on_sample=asked.append) == 2
-    teacher.good_from_db = 0.0
+    teacher.good_psnr_db = 0.0
     again = TeacherCache(tmp_path / "pairs", count=3, side_px=64)
     assert again.fill(samples, teacher, device=CPU, on_sample=asked.append) == 1
     assert asked == [0, 2, 1]
     assert again.meta[:, 0].tolist() == [1, -1, 1]
 
-    moment = Moment(step=5, steps=9, seed=0, rank=0, device=CPU)
+    run_state = RunState(step=5, steps=9, seed=0, rank=0, device=CPU)
     batches = [
-        CachedFaces(tmp_path / "pairs", config.stages[0], device=CPU, in_memory=held).batch(moment)
+        CachedFaces(tmp_path / "pairs", config.stages[0], device=CPU, in_memory=held).batch(
+            run_state
+        )
         for held in (True, False)
     ]
     for one, other in zip(*batches, strict=True):

@@ -21,30 +21,35 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from vidrestore.errors import NonFiniteLossError
 from vidrestore.models.texture_discriminator import TextureDiscriminator
 from vidrestore.training.engine.optimizers import AdamConfig
-from vidrestore.training.engine.run_state import Moment
-from vidrestore.training.engine.train_state import Part
+from vidrestore.training.engine.run_state import RunState
+from vidrestore.training.engine.train_state import TrainState
 from vidrestore.training.losses.adversarial import hinge_discriminator_loss
 from vidrestore.training.on_device.config import StageWeights
-from vidrestore.training.on_device.data.bank import FaceBank
-from vidrestore.training.on_device.data.batches import DegradedFaces, FaceBatch, SecondView, shifted
-from vidrestore.training.on_device.networks import network_of, starting_state
-from vidrestore.training.on_device.terms import (
-    component_places,
+from vidrestore.training.on_device.data.batches import (
+    DegradedFaces,
+    FaceBatch,
+    SecondView,
+    shift_batch,
+)
+from vidrestore.training.on_device.data.device_faces import DeviceFaces
+from vidrestore.training.on_device.lite_weights import build_lite_from, read_starting_state
+from vidrestore.training.on_device.losses import (
+    component_weight_map,
     consistency_loss,
     detail_error,
-    face_window,
+    discriminator_features,
+    draw_face_window,
     fine_detail,
-    judged_features,
-    sharp_hinge_loss,
-    sharpened,
+    masked_hinge_loss,
+    sharpen,
     tone_loss,
     unit_feature_loss,
 )
-from vidrestore.training.on_device.trainer import StageTrainer, judges_of
-from vidrestore.training.on_device.update import DeviceUpdater
+from vidrestore.training.on_device.optimizer_step import DeviceOptimizerStep
+from vidrestore.training.on_device.stage_trainer import StageTrainer, load_loss_networks
 
 CPU = torch.device("cpu")
-FIRST = Moment(step=0, steps=40, seed=0, rank=0, device=CPU)
+FIRST = RunState(step=0, steps=40, seed=0, rank=0, device=CPU)
 
 
 def smooth(seed: int, *, count: int = 1, side: int = 64) -> Tensor:
@@ -54,7 +59,7 @@ def smooth(seed: int, *, count: int = 1, side: int = 64) -> Tensor:
 
 def test_eyes_and_mouth_count_and_the_corners_do_not() -> None:
     boxes = torch.tensor([[[10.0, 20, 20, 30], [40, 20, 50, 30], [20, 44, 44, 60]]])
-    places = component_places(boxes, side_px=64)
+    places = component_weight_map(boxes, side_px=64)
     assert places.shape == (1, 1, 64, 64)
     for x, y in ((15, 25), (45, 25), (32, 52)):
         assert places[0, 0, y, x] > 0.99
@@ -82,20 +87,20 @@ def test_only_taught_faces_follow_the_teacher_and_their_number_does_not_count() 
 
 def test_sharpening_adds_detail_and_no_tone() -> None:
     image = 0.1 * torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(sharpened(image, 0.0), image)
-    found = sharpened(image, 0.5)
+    assert torch.equal(sharpen(image, 0.0), image)
+    found = sharpen(image, 0.5)
     assert fine_detail(found).std() > 1.3 * fine_detail(image).std()
     assert (found.mean() - image.mean()).abs() < 1e-2
-    assert torch.allclose(sharpened(torch.ones(1, 3, 64, 64), 0.5), torch.ones(1, 3, 64, 64))
+    assert torch.allclose(sharpen(torch.ones(1, 3, 64, 64), 0.5), torch.ones(1, 3, 64, 64))
 
 
 def test_the_adversarys_features_come_from_the_layers_that_its_score_is_made_of() -> None:
     torch.manual_seed(0)
     judge = TextureDiscriminator(base_ch=4).eval()
     picture, degraded = smooth(5), smooth(6)
-    scores, features = judged_features(judge, picture, degraded)
+    scores, features = discriminator_features(judge, picture, degraded)
     assert torch.equal(scores, judge(picture, degraded))
-    assert [each.shape[1:] for each in features] == [
+    assert [feature.shape[1:] for feature in features] == [
         (4, 32, 32),
         (8, 16, 16),
         (16, 8, 8),
@@ -112,19 +117,19 @@ def test_features_are_compared_by_direction() -> None:
 
 def test_blurred_originals_do_not_teach_the_adversary() -> None:
     real, fake = torch.randn(3, 1, 4, 4), torch.randn(3, 1, 4, 4)
-    everything = sharp_hinge_loss(real, fake, torch.ones(3, dtype=torch.bool))
+    everything = masked_hinge_loss(real, fake, torch.ones(3, dtype=torch.bool))
     assert torch.isclose(everything, hinge_discriminator_loss(real, fake))
-    some = sharp_hinge_loss(real, fake, torch.tensor([True, False, True]))
+    some = masked_hinge_loss(real, fake, torch.tensor([True, False, True]))
     real[1] = 100
-    assert torch.isclose(some, sharp_hinge_loss(real, fake, torch.tensor([True, False, True])))
-    none = sharp_hinge_loss(real, fake, torch.zeros(3, dtype=torch.bool))
+    assert torch.isclose(some, masked_hinge_loss(real, fake, torch.tensor([True, False, True])))
+    none = masked_hinge_loss(real, fake, torch.zeros(3, dtype=torch.bool))
     assert torch.isclose(none, nn.functional.relu(1 + fake).mean())
 
 
 def test_two_views_agree_where_their_results_are_one_moved_picture() -> None:
     image = smooth(3, count=2)
     shift = torch.tensor([[0.4, -0.3], [-0.2, 0.1]])
-    own, other = shifted(image, shift), shifted(image, -shift)
+    own, other = shift_batch(image, shift), shift_batch(image, -shift)
     batch = FaceBatch(own, own, torch.ones(2), torch.zeros(2, 3, 4), SecondView(other, shift))
     assert consistency_loss(own, other, batch) < 2e-3
     still = consistency_loss(image, image, batch)
@@ -135,44 +140,46 @@ def test_two_views_agree_where_their_results_are_one_moved_picture() -> None:
 
 def test_windows_stay_in_the_picture_most_often_about_its_middle() -> None:
     rng = np.random.default_rng(0)
-    drawn = [face_window(rng, side=32, within=64) for _ in range(200)]
+    drawn = [draw_face_window(rng, side=32, within=64) for _ in range(200)]
     assert all(0 <= each.y <= 32 and 0 <= each.x <= 32 and each.side == 32 for each in drawn)
     assert len(set(drawn)) > 50
     assert abs(np.mean([each.x for each in drawn]) - 16) < 2
     assert np.std([each.x for each in drawn]) < 8
-    assert face_window(rng, side=128, within=64) == (0, 0, 64)
+    assert draw_face_window(rng, side=128, within=64) == (0, 0, 64)
 
 
-def line(value: float) -> tuple[Part, Tensor]:
+def line(value: float) -> tuple[TrainState, Tensor]:
     network = nn.Linear(1, 1, bias=False)
     nn.init.constant_(network.weight, value)
-    return Part(network=network, rates=AdamConfig(lr=0.1), fused=True), network.weight
+    return TrainState(
+        network=network, optimizer_config=AdamConfig(lr=0.1), fused=True
+    ), network.weight
 
 
-def updater() -> DeviceUpdater:
-    return DeviceUpdater(device=CPU, dtype=torch.float32, clip_norm=1.0)
+def optimizer_step() -> DeviceOptimizerStep:
+    return DeviceOptimizerStep(device=CPU, dtype=torch.float32, max_grad_norm=1.0)
 
 
 def test_an_update_without_a_finite_gradient_is_left_out_and_counted() -> None:
     part, weight = line(1.0)
-    apply = updater()
+    apply = optimizer_step()
     apply.apply(part, {"loss": weight.square().sum()}, FIRST)
     moved = weight.detach().clone()
     assert moved.item() == pytest.approx(0.9)
     apply.apply(part, {"loss": (weight * float("nan")).sum()}, FIRST)
     assert torch.equal(weight, moved)
-    assert apply.take_left_out(of=20, step=2) == 1
-    assert apply.take_left_out(of=20, step=2) == 0
+    assert apply.take_skipped(of=20, step=2) == 1
+    assert apply.take_skipped(of=20, step=2) == 0
     apply.apply(part, {"loss": weight.square().sum()}, FIRST)
     assert weight.item() < moved.item()
 
 
 def test_a_run_that_is_not_finite_any_more_stops() -> None:
     part, weight = line(1.0)
-    apply = updater()
+    apply = optimizer_step()
     apply.apply(part, {"loss": (weight * float("inf")).sum()}, FIRST)
     with pytest.raises(NonFiniteLossError, match="step 7: 1 of the last 2 updates"):
-        apply.take_left_out(of=2, step=7)
+        apply.take_skipped(of=2, step=7)
 
 
 class OneBatch:
@@ -183,18 +190,20 @@ class OneBatch:
     def __init__(self, batch: FaceBatch) -> None:
         self._batch = batch
 
-    def batch(self, moment: Moment) -> FaceBatch:
-        del moment
+    def batch(self, run_state: RunState) -> FaceBatch:
+        del run_state
         return self._batch
 
 
 @pytest.fixture
 def fixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     use_small_restorer(monkeypatch)
-    rates = RATES | {"lr": 4e-3}
-    config = run_config(training_root(tmp_path), [stage("only", generator=rates, batch=2)])
-    bank = FaceBank(config.data.faces, held_out=1, workers=0, seed=0, device=CPU)
-    source = DegradedFaces(bank, config.data, config.stages[0], moment=FIRST)
+    optimizer_config = RATES | {"lr": 4e-3}
+    config = run_config(
+        training_root(tmp_path), [stage("only", generator=optimizer_config, batch=2)]
+    )
+    bank = DeviceFaces(config.data.faces, held_out=1, workers=0, seed=0, device=CPU)
+    source = DegradedFaces(bank, config.data, config.stages[0], run_state=FIRST)
     return {"config": config, "bank": bank, "source": source}
 
 
@@ -204,23 +213,23 @@ def test_the_loss_of_one_batch_goes_down(fixture: dict[str, Any]) -> None:
     trainer = StageTrainer(
         config,
         config.stages[0],
-        state=starting_state("untrained"),
+        state=read_starting_state("untrained"),
         source=OneBatch(source.batch(FIRST)),
-        judges=judges_of(config, CPU),
+        judges=load_loss_networks(config, CPU),
         teacher=None,
-        updater=updater(),
+        optimizer_step=optimizer_step(),
     )
     losses: list[dict[str, Tensor]] = [
         trainer.step(replace(FIRST, step=step)) for step in range(25)
     ]
     assert losses[0].keys() == FIDELITY.keys()
-    for name in ("log_pixels", "ssim"):
+    for name in ("log_l1", "ssim"):
         assert losses[-1][name] < losses[0][name] - 0.02
-    averaged = network_of(trainer.ema.state)
+    averaged = build_lite_from(trainer.ema.state)
     batch = source.batch(FIRST)
     with torch.no_grad():
-        error = (averaged(batch.degraded).image - batch.clean).abs().mean()
-    assert error < (batch.degraded - batch.clean).abs().mean()
+        error = (averaged(batch.degraded).image - batch.target).abs().mean()
+    assert error < (batch.degraded - batch.target).abs().mean()
 
 
 def test_batches_are_their_steps_alone(fixture: dict[str, Any]) -> None:
@@ -230,13 +239,13 @@ def test_batches_are_their_steps_alone(fixture: dict[str, Any]) -> None:
     assert torch.equal(one.degraded, again.degraded)
     assert torch.equal(one.boxes_xyxy, again.boxes_xyxy)
     assert not torch.equal(one.degraded, other.degraded)
-    assert one.degraded.shape == one.clean.shape == (2, 3, 64, 64)
+    assert one.degraded.shape == one.target.shape == (2, 3, 64, 64)
 
 
 def test_faces_held_out_are_never_drawn_and_mirrors_know_left_from_right(
     fixture: dict[str, Any],
 ) -> None:
-    bank: FaceBank = fixture["bank"]
+    bank: DeviceFaces = fixture["bank"]
     faces = bank.drawn(200, torch.Generator().manual_seed(0), side_px=128)
     held = bank.held_out(side_px=128).image[0]
     both = torch.stack([held, held.flip(2)])
@@ -270,7 +279,7 @@ class Reads(TorchDispatchMode):
 def test_a_step_reads_nothing_from_the_device(fixture: dict[str, Any]) -> None:
     config, bank = fixture["config"], fixture["bank"]
     weights = StageWeights(
-        log_pixels=1.0,
+        log_l1=1.0,
         ssim=1.0,
         identity=0.5,
         tones=1.0,
@@ -282,15 +291,15 @@ def test_a_step_reads_nothing_from_the_device(fixture: dict[str, Any]) -> None:
         consistency=0.5,
     )
     full = replace(config.stages[0], weights=weights, adversary=AdamConfig(lr=1e-4))
-    source = DegradedFaces(bank, config.data, full, moment=FIRST)
+    source = DegradedFaces(bank, config.data, full, run_state=FIRST)
     trainer = StageTrainer(
         replace(config, stages=(full,)),
         full,
-        state=starting_state("untrained"),
+        state=read_starting_state("untrained"),
         source=source,
-        judges=judges_of(replace(config, stages=(full,)), CPU),
+        judges=load_loss_networks(replace(config, stages=(full,)), CPU),
         teacher=None,
-        updater=updater(),
+        optimizer_step=optimizer_step(),
     )
     trainer.step(FIRST)
     with Reads() as reads:

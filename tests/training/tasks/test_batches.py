@@ -12,16 +12,16 @@ from vidrestore.training.tasks.batches import BatchConfig, face_batches
 
 
 class Unreadable(Dataset[FaceSample]):
-    """Holds no picture that can be read."""
+    """Holds no image that can be read."""
 
     def __getitem__(self, index: int) -> NoReturn:
         """Say so."""
-        raise ConfigError(f"{index}.png: not a readable picture")
+        raise ConfigError(f"{index}.png: not a readable image")
 
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_unreadable_face_is_one_line_whichever_process_read_it(workers: int) -> None:
     config = BatchConfig(size=2, workers=workers)
     with pytest.raises(ConfigError) as caught:
-        next(face_batches(Unreadable(), config, first_step=3, world=DistributedContext()))
-    assert str(caught.value) == "6.png: not a readable picture"
+        next(face_batches(Unreadable(), config, first_step=3, context=DistributedContext()))
+    assert str(caught.value) == "6.png: not a readable image"

@@ -1,4 +1,4 @@
-"""Judges of a restorer: what they look at, and that all processes do the same."""
+"""LossNetworks of a restorer: what they look at, and that all processes do the same."""
 
 from pathlib import Path
 
@@ -7,17 +7,21 @@ import torch
 
 from vidrestore.toml_config import from_mapping
 from vidrestore.training.data.dataset import FaceSample
-from vidrestore.training.engine.optimizer_step import Updater
-from vidrestore.training.engine.run_state import Moment
-from vidrestore.training.tasks.discriminators import CropWindow, GanBatch, TextureAdversary
+from vidrestore.training.engine.optimizer_step import OptimizerStep
+from vidrestore.training.engine.run_state import RunState
+from vidrestore.training.tasks.discriminators import (
+    CropWindow,
+    GanBatch,
+    TextureDiscriminatorTrainer,
+)
 from vidrestore.training.tasks.restorer_config import RestorerConfig
 
 CPU = torch.device("cpu")
-MOMENT = Moment(step=0, steps=1, seed=0, rank=0, device=CPU)
+MOMENT = RunState(step=0, steps=1, seed=0, rank=0, device=CPU)
 
 
 @pytest.fixture
-def adversary() -> TextureAdversary:
+def adversary() -> TextureDiscriminatorTrainer:
     config = from_mapping(
         {
             "network": "lite",
@@ -26,9 +30,9 @@ def adversary() -> TextureAdversary:
             "generator": {"lr": 1e-3},
             "texture": {"lr": 1e-3},
             "texture_px": 32,
-            "real_detail": 0.9,
-            "weights": {
-                "log_pixels": 1.0,
+            "real_resolution_ratio": 0.9,
+            "loss_weights": {
+                "log_l1": 1.0,
                 "pyramid": 0.0,
                 "adversarial": 0.0,
                 "component": 0.0,
@@ -41,28 +45,28 @@ def adversary() -> TextureAdversary:
         where="test",
     )
     torch.manual_seed(0)
-    return TextureAdversary(config, CPU)
+    return TextureDiscriminatorTrainer(config, CPU)
 
 
 def judged(details: list[float]) -> GanBatch:
     generator = torch.Generator().manual_seed(1)
 
-    def pictures(side: int) -> torch.Tensor:
+    def images(side: int) -> torch.Tensor:
         return torch.rand(len(details), 3, side, side, generator=generator)
 
     sample = FaceSample(
-        degraded=pictures(64),
-        clean=pictures(64),
-        detail=torch.tensor(details),
+        degraded=images(64),
+        target=images(64),
+        resolution_ratio=torch.tensor(details),
         boxes_xyxy=torch.zeros(len(details), 3, 4),
-        mask=torch.zeros(len(details), 64, 64, dtype=torch.int64),
+        labels=torch.zeros(len(details), 64, 64, dtype=torch.int64),
     )
-    restored = pictures(48).requires_grad_()
+    restored = images(48).requires_grad_()
     return GanBatch(sample, CropWindow(8, 4, 48), restored, CropWindow(10, 6, 32))
 
 
 def test_only_sharp_faces_are_judged_and_only_in_the_judged_square(
-    adversary: TextureAdversary,
+    adversary: TextureDiscriminatorTrainer,
 ) -> None:
     seen = judged([1.0, 0.5])
     adversary.generator_terms(seen)["g_texture"].backward()
@@ -76,7 +80,7 @@ def test_only_sharp_faces_are_judged_and_only_in_the_judged_square(
 
 
 def test_processes_with_and_without_sharp_faces_have_the_same_terms(
-    adversary: TextureAdversary,
+    adversary: TextureDiscriminatorTrainer,
 ) -> None:
     """Terms are averaged over processes one by one, gradients parameter by parameter."""
     sharp, blurred = judged([1.0]), judged([0.5])
@@ -86,19 +90,19 @@ def test_processes_with_and_without_sharp_faces_have_the_same_terms(
     found["g_texture"].backward()
     assert float(blurred.restored.grad.abs().sum()) == 0.0  # type: ignore[union-attr]
 
-    updater = Updater(device=CPU, dtype=torch.float32)
-    logged = adversary.update([blurred.detached()], MOMENT, updater)
+    optimizer_step = OptimizerStep(device=CPU, dtype=torch.float32)
+    logged = adversary.update([blurred.detached()], MOMENT, optimizer_step)
     assert logged == {"d_texture": 0.0}
     part = adversary.parts["texture"]
     assert all(each.grad is not None for _, each in part.trained())
-    assert adversary.update([sharp.detached()], MOMENT, updater).keys() == logged.keys()
+    assert adversary.update([sharp.detached()], MOMENT, optimizer_step).keys() == logged.keys()
 
 
 def test_whole_faces_hold_what_was_restored_within_the_original() -> None:
     seen = judged([1.0])
     whole = seen.whole()
     assert torch.equal(seen.crop.of(whole), seen.restored)
-    assert torch.equal(whole[..., :8, :], seen.sample.clean[..., :8, :])
+    assert torch.equal(whole[..., :8, :], seen.sample.target[..., :8, :])
     whole.sum().backward()
     torch.testing.assert_close(seen.restored.grad, torch.ones_like(seen.restored))
 

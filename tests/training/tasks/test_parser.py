@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from vidrestore.training.data.eval_dataset import FaceEvalDataset
+from vidrestore.training.data.face_sources import RecipeConfig, SourceConfig
 
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.models.face_parser import CLASSES
-from vidrestore.training.data.dataset import SampleConfig
-from vidrestore.training.data.eval_dataset import FaceEvalDataset
-from vidrestore.training.data.face_sources import RecipeShare, SourceConfig
+from vidrestore.training.data.dataset import DatasetConfig
 from vidrestore.training.data.face_table import POINT_COLUMNS
 from vidrestore.training.engine.optimizers import AdamConfig
-from vidrestore.training.engine.run_state import Moment
+from vidrestore.training.engine.run_state import RunState
 from vidrestore.training.tasks.batches import BatchConfig
 from vidrestore.training.tasks.parser import (
     ParserConfig,
@@ -31,40 +31,40 @@ LEVELS = (40, 90, 140, 190, 240)
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Five faces of one grey each, black on their left, with masks: hair where it is black."""
+    """Five faces of one gray each, black on their left, with masks: hair where it is black."""
     folder = tmp_path / "faces"
     folder.mkdir()
     lines = ["\t".join(["file", *POINT_COLUMNS, "eff_res512", "mask"])]
     points = ((TEMPLATE_LANDMARKS_XY + 0.5) / 8 - 0.5).ravel()
     for number, level in enumerate(LEVELS):
-        picture = np.full((64, 64, 3), level, np.uint8)
-        picture[:, :20] = 0
-        cv2.imwrite(str(folder / f"{number}.png"), picture)
-        mask = np.where(picture[:, :, 0] == 0, CLASSES.index("hair"), CLASSES.index("skin"))
-        cv2.imwrite(str(folder / f"{number}_mask.png"), mask.astype(np.uint8))
-        cells = [f"{number}.png", *(f"{each:.3f}" for each in points), "64", f"{number}_mask.png"]
+        image = np.full((64, 64, 3), level, np.uint8)
+        image[:, :20] = 0
+        cv2.imwrite(str(folder / f"{number}.png"), image)
+        labels = np.where(image[:, :, 0] == 0, CLASSES.index("hair"), CLASSES.index("skin"))
+        cv2.imwrite(str(folder / f"{number}_mask.png"), labels.astype(np.uint8))
+        cells = [f"{number}.png", *(f"{point:.3f}" for point in points), "64", f"{number}_mask.png"]
         lines.append("\t".join(cells))
     (folder / "faces.tsv").write_text("\n".join(lines) + "\n")
     return tmp_path
 
 
-def data(root: Path) -> SampleConfig:
-    return SampleConfig(
+def data(root: Path) -> DatasetConfig:
+    return DatasetConfig(
         root=root,
         sources=(SourceConfig(folder="faces", weight=3.0),),
-        recipes=(RecipeShare(name="gfpgan", share=1.0),),
+        recipes=(RecipeConfig(name="gfpgan", probability=1.0),),
         size_px=64,
-        gray_share=1.0,
+        gray_probability=1.0,
     )
 
 
 def test_every_face_is_seen_once_as_it_is_and_degraded_alike_every_time(root: Path) -> None:
     faces = FaceEvalDataset(data(root), seed=4)
     assert len(faces) == 5
-    greys = [float(face.clean[0, 32, 40] * 0.5 + 0.5) * 255 for face in faces]
+    greys = [float(face.target[0, 32, 40] * 0.5 + 0.5) * 255 for face in faces]
     assert greys == pytest.approx(LEVELS, abs=0.01)
-    assert all(float(face.clean[:, :, :18].max()) == -1 for face in faces), "none is mirrored"
-    assert not torch.equal(faces[2].degraded, faces[2].clean)
+    assert all(float(face.target[:, :, :18].max()) == -1 for face in faces), "none is mirrored"
+    assert not torch.equal(faces[2].degraded, faces[2].target)
     for one, again in zip(faces[2], FaceEvalDataset(data(root), seed=4)[2], strict=True):
         assert torch.equal(one, again)
     with pytest.raises(IndexError):
@@ -78,13 +78,13 @@ def test_validation_scores_every_class_that_the_test_faces_have(root: Path) -> N
         batch=BatchConfig(size=2, workers=0),
         adam=adam,
         base_channels=8,
-        most_channels=8,
-        least_side_px=32,
+        max_channels=8,
+        min_feature_px=32,
         blocks=1,
         test_folder=Path("faces"),
     )
-    moment = Moment(step=1, steps=1, seed=0, rank=0, device=CPU)
-    scores, preview = ParserTask(config, seed=0, device=CPU).validate(moment)
+    run_state = RunState(step=1, steps=1, seed=0, rank=0, device=CPU)
+    scores, preview = ParserTask(config, seed=0, device=CPU).validate(run_state)
     assert scores.keys() == {"mean_f1", "mean_f1_clean", "f1/skin", "f1/hair"}
     assert scores["mean_f1"] == pytest.approx((scores["f1/skin"] + scores["f1/hair"]) / 2)
     assert preview is not None

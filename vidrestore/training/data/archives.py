@@ -1,9 +1,11 @@
 """Files in folders and in archives, by one kind of path.
 
 A path may lead through a zip or tar archive as if that were a folder:
-``faces.zip/0001.png``, ``ffhq.tar.gz/train/00001.png``.
+``faces.zip/0001.png``, ``ffhq.tar/train/00001.png``. Every process opens an archive for itself:
+forked processes would share one position in the file and read each other's bytes.
 """
 
+import os
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -18,18 +20,25 @@ from PIL import Image, UnidentifiedImageError
 
 from vidrestore.errors import ConfigError
 
-PICTURE_SUFFIXES = (".png", ".webp", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+IMAGE_SUFFIXES = (".png", ".webp", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 _ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.bz2")
+_PLAIN_SUFFIXES = (".zip", ".tar")
 _OPEN_ARCHIVES = 8
 
 
 def is_archive(path: Path) -> bool:
-    """Return whether ``path`` is called like an archive and is a file."""
+    """Return whether ``path`` is a file with the suffix of an archive."""
     return path.name.lower().endswith(_ARCHIVE_SUFFIXES) and path.is_file()
 
 
+def is_compressed_tar(path: Path) -> bool:
+    """Return whether ``path`` is, or leads through, a tar that is unpacked from its start."""
+    archive = path if is_archive(path) else _split(path)[0]
+    return archive is not None and not archive.name.lower().endswith(_PLAIN_SUFFIXES)
+
+
 def exists(path: Path) -> bool:
-    """Return whether there is such a file, in a folder or in an archive."""
+    """Return whether the file exists, in a folder or in an archive."""
     archive, inside = _split(path)
     return path.is_file() if archive is None else str(inside) in _names(archive)
 
@@ -38,59 +47,61 @@ def read_bytes(path: Path) -> bytes:
     """Return the content of a file, in a folder or in an archive.
 
     Raises:
-        ConfigError: There is none, or the archive is damaged.
+        ConfigError: The file is missing, or the archive is damaged.
     """
     archive, inside = _split(path)
     try:
         if archive is None:
             return path.read_bytes()
-        opened = _opened(archive)
+        opened = _open(archive, os.getpid())
         if isinstance(opened, zipfile.ZipFile):
             return opened.read(str(inside))
         file = opened.extractfile(str(inside))
         if file is None:
-            raise ConfigError(f"{path}: is a folder of the archive, not a file")
+            raise ConfigError(f"{path}: a folder of the archive, not a file")
         with file:
             return file.read()
     except KeyError as error:
-        raise ConfigError(f"{path}: is not in the archive") from error
+        raise ConfigError(f"{path}: not in the archive") from error
     except (OSError, zipfile.BadZipFile, tarfile.TarError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
+        raise ConfigError(f"{path}: not readable: {error}") from error
 
 
-def read_picture(path: Path) -> NDArray[np.uint8]:
-    """Return the picture ``(H, W, 3)`` RGB, turned upright as its tags say.
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Return the image ``(H, W, 3)`` uint8 RGB, rotated upright by its metadata.
 
     Raises:
-        ConfigError: There is no such file, or it is no picture.
+        ConfigError: The file is missing, or not an image.
     """
     data = np.frombuffer(read_bytes(path), dtype=np.uint8)
     bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if bgr is None:
-        raise ConfigError(f"{path}: not a readable picture")
+        raise ConfigError(f"{path}: not a readable image")
     return np.ascontiguousarray(bgr[:, :, ::-1], dtype=np.uint8)
 
 
-def read_classes(path: Path) -> NDArray[np.uint8]:
-    """Return the classes ``(H, W)`` of a mask: its grey levels, or the indices of its palette.
+def read_labels(path: Path) -> NDArray[np.uint8]:
+    """Return the labels ``(H, W)`` of an image: its gray levels, or the indices of its palette.
 
     Raises:
-        ConfigError: There is no such file, or it is no picture, or one in colour.
+        ConfigError: The file is missing, or not an image, or an image in color.
     """
     try:
-        with Image.open(BytesIO(read_bytes(path))) as picture:
-            if picture.mode not in ("L", "P"):
-                raise ConfigError(f"{path}: not classes, but a picture of kind {picture.mode}")
-            return np.array(picture, dtype=np.uint8)
+        with Image.open(BytesIO(read_bytes(path))) as image:
+            if image.mode not in ("L", "P"):
+                raise ConfigError(
+                    f"{path}: expected a label image (mode L or P), got mode {image.mode}"
+                )
+            return np.array(image, dtype=np.uint8)
     except UnidentifiedImageError as error:
-        raise ConfigError(f"{path}: not a readable picture") from error
+        raise ConfigError(f"{path}: not a readable image") from error
 
 
-def pictures_under(root: Path) -> Iterator[Path]:
-    """Yield all pictures below a folder or in an archive, in order of their names.
+def list_images(root: Path) -> Iterator[Path]:
+    """Yield all images below a folder or in an archive, in order of their names.
 
     Raises:
-        ConfigError: It is neither.
+        ConfigError: ``root`` is neither.
     """
     if is_archive(root):
         names = sorted(_names(root))
@@ -102,11 +113,11 @@ def pictures_under(root: Path) -> Iterator[Path]:
 
 
 def _is_picture(path: PurePosixPath | Path) -> bool:
-    return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
 def _split(path: Path) -> tuple[Path | None, PurePosixPath]:
-    """Return the archive that ``path`` leads through, and the way inside."""
+    """Return the archive that ``path`` leads through, and the path inside."""
     for parent in path.parents:
         if is_archive(parent):
             return parent, PurePosixPath(path.relative_to(parent).as_posix())
@@ -114,7 +125,8 @@ def _split(path: Path) -> tuple[Path | None, PurePosixPath]:
 
 
 @lru_cache(maxsize=_OPEN_ARCHIVES)
-def _opened(archive: Path) -> zipfile.ZipFile | tarfile.TarFile:
+def _open(archive: Path, process_id: int) -> zipfile.ZipFile | tarfile.TarFile:
+    del process_id  # of the cache
     try:
         if archive.suffix.lower() == ".zip":
             return zipfile.ZipFile(archive)
@@ -125,7 +137,7 @@ def _opened(archive: Path) -> zipfile.ZipFile | tarfile.TarFile:
 
 @lru_cache(maxsize=_OPEN_ARCHIVES)
 def _names(archive: Path) -> frozenset[str]:
-    opened = _opened(archive)
+    opened = _open(archive, os.getpid())
     if isinstance(opened, zipfile.ZipFile):
         return frozenset(name for name in opened.namelist() if not name.endswith("/"))
     return frozenset(member.name for member in opened.getmembers() if member.isfile())

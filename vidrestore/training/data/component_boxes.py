@@ -1,15 +1,15 @@
-"""Where eyes and mouth are, for discriminators that look at them alone (GFP-GAN, section 3.5)."""
+"""Boxes of eyes and mouth, for the component discriminators (GFP-GAN, section 3.5)."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 COMPONENTS = ("left_eye", "right_eye", "mouth")
-"""Left meaning the left side of the picture."""
+"""Left and right of the image."""
 
-_EYE_SHARE = 0.64
-"""Side of an eye's box over the distance of the eyes: 80 px in the 512 crop."""
-_MOUTH_SHARE, _LEAST_MOUTH_SHARE = 1.1, 0.95
-"""Side of the mouth's box over the mouth's width, and at least over the distance of the eyes."""
+_EYE_RATIO = 0.64
+"""Side of an eye's box over the distance between the eyes: 80 px in the 512 crop."""
+_MOUTH_RATIO, _MIN_MOUTH_RATIO = 1.1, 0.95
+"""Side of the mouth's box over the mouth's width; at least over the distance between the eyes."""
 
 
 def component_boxes(points_xy: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -20,7 +20,7 @@ def component_boxes(points_xy: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     eyes = float(np.linalg.norm(points_xy[1] - points_xy[0]))
     mouth = float(np.linalg.norm(points_xy[4] - points_xy[3]))
-    mouth_side = max(_MOUTH_SHARE * mouth, _LEAST_MOUTH_SHARE * eyes)
+    mouth_side = max(_MOUTH_RATIO * mouth, _MIN_MOUTH_RATIO * eyes)
     centres = np.stack([points_xy[0], points_xy[1], points_xy[3:].mean(axis=0)])
-    halves = np.array([_EYE_SHARE * eyes, _EYE_SHARE * eyes, mouth_side])[:, None] / 2
+    halves = np.array([_EYE_RATIO * eyes, _EYE_RATIO * eyes, mouth_side])[:, None] / 2
     return np.concatenate([centres - halves, centres + halves], axis=1)

@@ -1,4 +1,4 @@
-"""Aligned faces to measure on."""
+"""Aligned faces for evaluation."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,28 +9,28 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vidrestore.errors import ConfigError
-from vidrestore.training.data.archives import pictures_under, read_picture
-from vidrestore.training.data.face_table import aligned_faces, has_table, read_table
+from vidrestore.training.data.archives import list_images, read_image
+from vidrestore.training.data.face_table import has_table, iter_aligned_faces, read_table
 from vidrestore.types import CROP_SIZE_PX
 
 
-def stills_in(folder: Path) -> Iterator[tuple[str, Tensor]]:
+def read_eval_images(folder: Path) -> Iterator[tuple[str, Tensor]]:
     """Yield name and ``(3, 512, 512)`` RGB in [0, 1] of the faces of a folder or archive.
 
-    Where it has a table, faces are aligned as that says, and those without 512 real pixels are
-    left out; else every picture is a face.
+    Where it has a table, faces are aligned by that, and those with an effective resolution below
+    512 px are left out; otherwise every image is a face.
 
     Raises:
-        ConfigError: There is no such folder, or a picture is unreadable or not an aligned face.
+        ConfigError: The folder is missing, or an image is unreadable or not an aligned face.
     """
     if has_table(folder):
         rows = [row for row in read_table(folder) if row.effective_px >= CROP_SIZE_PX]
-        faces = aligned_faces(rows, share=1.0, least_px=CROP_SIZE_PX)
-        for at, face in enumerate(faces):
-            yield f"{at:04d}", _chw(face)
+        faces = iter_aligned_faces(rows, min_px=CROP_SIZE_PX)
+        for index, face in enumerate(faces):
+            yield f"{index:04d}", _chw(face)
         return
-    for path in pictures_under(folder):
-        face = read_picture(path)
+    for path in list_images(folder):
+        face = read_image(path)
         if face.shape[:2] != (CROP_SIZE_PX, CROP_SIZE_PX):
             raise ConfigError(
                 f"{path}: {face.shape[1]} x {face.shape[0]}, not a face aligned to "

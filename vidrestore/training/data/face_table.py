@@ -1,7 +1,7 @@
-"""Aligned faces for training, cut from folders and contact sheets as their tables say."""
+"""Tables of faces, and aligned crops of the faces that they list."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,30 +12,32 @@ from numpy.typing import NDArray
 from vidrestore.affine import applied, fit_similarity
 from vidrestore.errors import ConfigError
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
-from vidrestore.training.data.archives import exists, read_bytes, read_picture
+from vidrestore.training.data.archives import exists, read_bytes, read_image
 from vidrestore.types import CROP_SIZE_PX
 
 _TABLES = ("tiles.tsv", "faces.tsv")
+UNKNOWN_LABEL = 255
+"""Label of pixels without a class, which cross-entropy ignores."""
 POINT_COLUMNS = ("lex", "ley", "rex", "rey", "nx", "ny", "lmx", "lmy", "rmx", "rmy")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaceRow:
-    """One usable face of a table."""
+    """One face of a table."""
 
-    picture: Path
+    image_path: Path
     tile_xywh: tuple[int, int, int, int] | None
-    """The tile of a contact sheet; None for a whole picture."""
+    """The tile of a contact sheet; None for a whole image."""
     points_xy: NDArray[np.float64]
     """``(5, 2)`` relative to the tile."""
     effective_px: float
-    """Width at which the face is at its native resolution in the 512 alignment."""
-    mask: Path | None = None
-    """Its classes, as big as the picture; None where there are none."""
+    """Side of the aligned crop at which it shows all that the image shows."""
+    labels_path: Path | None = None
+    """Label image of the same size as the image; None where the face has none."""
 
 
 def has_table(folder: Path) -> bool:
-    """Return whether ``folder`` says which faces it holds."""
+    """Return whether ``folder`` holds a table of faces."""
     return any(exists(folder / name) for name in _TABLES)
 
 
@@ -43,7 +45,7 @@ def read_table(folder: Path) -> list[FaceRow]:
     """Return the faces that the ``tiles.tsv`` or ``faces.tsv`` of a folder or archive lists.
 
     Raises:
-        ConfigError: The folder holds neither.
+        ConfigError: The folder holds neither table.
     """
     for name in _TABLES:
         if exists(folder / name):
@@ -57,40 +59,33 @@ def _row(folder: Path, cells: dict[str, str]) -> FaceRow:
     if "tx" in cells:
         tile = (int(cells["tx"]), int(cells["ty"]), int(cells["tw"]), int(cells["th"]))
     return FaceRow(
-        picture=folder / cells["file"],
+        image_path=folder / cells["file"],
         tile_xywh=tile,
         points_xy=np.array([float(cells[key]) for key in POINT_COLUMNS]).reshape(5, 2),
         effective_px=float(cells["eff_res512"]),
-        mask=folder / cells["mask"] if cells.get("mask") else None,
+        labels_path=folder / cells["mask"] if cells.get("mask") else None,
     )
 
 
-def aligned_side_px(row: FaceRow, *, share: float, least_px: int) -> int:
-    """Return the side to align at so that nothing is enlarged, at most ``CROP_SIZE_PX``.
+def native_side_px(row: FaceRow, *, resolution_scale: float = 1.0) -> int:
+    """Return the side of the aligned crop at native resolution, at most ``CROP_SIZE_PX``.
 
     Args:
         row: The face.
-        share: Part of the effective resolution to trust; below 1 where a source is
-            compressed, so that its artefacts shrink away.
-        least_px: Floor; a face below it is enlarged up to it.
+        resolution_scale: Ratio of the effective resolution to trust.
     """
-    return max(least_px, real_side_px(row, share=share)) // 32 * 32
-
-
-def real_side_px(row: FaceRow, *, share: float) -> int:
-    """Return how many pixels of the 512 alignment, at most all, a face really fills."""
-    return min(CROP_SIZE_PX, int(row.effective_px * share))
+    return min(CROP_SIZE_PX, int(row.effective_px * resolution_scale))
 
 
 def load_aligned(
     row: FaceRow, *, side_px: int, sheet: NDArray[np.uint8]
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Return the face aligned to the template scaled to ``side_px``, and its points there.
+    """Return the face aligned to the template scaled to ``side_px``, and its landmarks there.
 
     Args:
         row: The face.
         side_px: Side of the result.
-        sheet: The decoded ``row.picture``, ``(H, W, 3)`` RGB.
+        sheet: The decoded ``row.image_path``, ``(H, W, 3)`` RGB.
 
     Returns:
         ``(S, S, 3)`` RGB and ``(5, 2)``.
@@ -104,7 +99,7 @@ def load_aligned(
     points_in_crop = applied(to_crop, row.points_xy)
     scale = float(np.hypot(to_crop[0, 0], to_crop[1, 0]))
     if scale < 1:
-        # Shrink by area first: a bilinear warp alone would alias.
+        # Average over areas first: the warp alone would alias.
         height, width = tile.shape[:2]
         small_wh = (max(1, round(width * scale)), max(1, round(height * scale)))
         tile = np.asarray(cv2.resize(tile, small_wh, interpolation=cv2.INTER_AREA), np.uint8)
@@ -117,13 +112,45 @@ def load_aligned(
     return np.asarray(crop, dtype=np.uint8), points_in_crop
 
 
-def aligned_faces(
-    rows: list[FaceRow], *, share: float, least_px: int
-) -> Iterator[NDArray[np.uint8]]:
-    """Yield every face of ``rows`` aligned, reading each picture once."""
-    held: tuple[Path, NDArray[np.uint8]] | None = None
-    for row in sorted(rows, key=lambda each: str(each.picture)):
-        if held is None or held[0] != row.picture:
-            held = (row.picture, read_picture(row.picture))
-        side = aligned_side_px(row, share=share, least_px=least_px)
-        yield load_aligned(row, side_px=side, sheet=held[1])[0]
+def align_labels(row: FaceRow, labels_hw: NDArray[np.uint8], *, side_px: int) -> NDArray[np.uint8]:
+    """Return the labels of a row's image, aligned as the face is, ``(S, S)``.
+
+    Args:
+        row: The face.
+        labels_hw: Of the row's image.
+        side_px: S.
+    """
+    target = (TEMPLATE_LANDMARKS_XY + 0.5) * (side_px / CROP_SIZE_PX) - 0.5
+    aligned = cv2.warpAffine(
+        labels_hw,
+        fit_similarity(row.points_xy, target),
+        (side_px, side_px),
+        flags=cv2.INTER_NEAREST,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(UNKNOWN_LABEL,),
+    )
+    return np.asarray(aligned, dtype=np.uint8)
+
+
+def read_each_once() -> Callable[[Path], NDArray[np.uint8]]:
+    """Return ``read_image`` that keeps its last image: for faces sorted by image."""
+    last: tuple[Path, NDArray[np.uint8]] | None = None
+
+    def read(path: Path) -> NDArray[np.uint8]:
+        nonlocal last
+        if last is None or last[0] != path:
+            last = (path, read_image(path))
+        return last[1]
+
+    return read
+
+
+def iter_aligned_faces(rows: list[FaceRow], *, min_px: int) -> Iterator[NDArray[np.uint8]]:
+    """Yield every face of ``rows`` aligned, ``(S, S, 3)`` RGB, reading each image once.
+
+    S is the native side, a multiple of 32; a face below ``min_px`` is enlarged to that.
+    """
+    read = read_each_once()
+    for row in sorted(rows, key=lambda row: str(row.image_path)):
+        side_px = max(min_px, native_side_px(row)) // 32 * 32
+        yield load_aligned(row, side_px=side_px, sheet=read(row.image_path))[0]

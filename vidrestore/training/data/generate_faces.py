@@ -21,7 +21,7 @@ from vidrestore.models.mobile_stylegan.generator import MobileStyleGAN
 from vidrestore.training.data.component_boxes import COMPONENTS, component_boxes
 from vidrestore.training.data.face_table import POINT_COLUMNS
 from vidrestore.training.data.photo_checks import yaw_ratio
-from vidrestore.training.data.prepare_faces import TABLE, Prepared
+from vidrestore.training.data.prepare_faces import TABLE, PrepareReport
 from vidrestore.types import CROP_SIZE_PX
 
 _SETTINGS, _LOG = "generated.json", "numbers.tsv"
@@ -40,7 +40,7 @@ class GenerateConfig:
 
     truncation: tuple[float, float] = (0.6, 0.95)
     """Least and most distance from the mean style: near 1 faces vary most and some are broken."""
-    least_score: float = 0.98
+    min_score: float = 0.98
     """Of the detector."""
     norm: tuple[float, float] = (1.25, 1.8)
     """Least and most norm of an embedding; 48 faces looked at had 1.36 to 1.70."""
@@ -51,8 +51,8 @@ class GenerateConfig:
     """How far the nose may lie off the middle of the eyes where eyes are compared."""
 
     def __post_init__(self) -> None:
-        least, most = self.truncation
-        if not 0 <= least <= most <= 1:
+        low, high = self.truncation
+        if not 0 <= low <= high <= 1:
             raise ConfigError(f"truncation must be two numbers from 0 to 1, got {self.truncation}")
 
 
@@ -62,9 +62,9 @@ def drawn_codes(numbers: Sequence[int], config: GenerateConfig) -> tuple[Tensor,
         np.random.default_rng((number, _CODE)).standard_normal(512, dtype=np.float32)
         for number in numbers
     ]
-    least, most = config.truncation
+    low, high = config.truncation
     shares = [
-        [least + (most - least) * np.random.default_rng((number, _TRUNCATION)).random()]
+        [low + (high - low) * np.random.default_rng((number, _TRUNCATION)).random()]
         for number in numbers
     ]
     return torch.from_numpy(np.stack(codes)), torch.tensor(shares, dtype=torch.float32)
@@ -131,7 +131,7 @@ def fault_of(
     side = (_SEARCH_PX, _SEARCH_PX)
     small = np.asarray(cv2.resize(face_hwc, side, interpolation=cv2.INTER_AREA), np.uint8)
     (found,) = detector.detect([small])
-    sure = [face for face in found if face.score >= config.least_score]
+    sure = [face for face in found if face.score >= config.min_score]
     if not sure:
         return "no sure face", None
     if len(sure) > 1:
@@ -144,8 +144,8 @@ def fault_of(
     ):
         return "unlike eyes", None
     if typicality is not None:
-        least, most = config.norm
-        if not least <= typicality(face_hwc) <= most:
+        low, high = config.norm
+        if not low <= typicality(face_hwc) <= high:
             return "unlike a face to the identity network", None
     return "", landmarks
 
@@ -160,7 +160,7 @@ def generate(
     config: GenerateConfig,
     typicality: Typicality | None = None,
     on_face: Callable[[int], None] = lambda number: None,
-) -> Prepared:
+) -> PrepareReport:
     """Write the fit faces among ``count`` numbers to ``target``: JPEGs and ``faces.tsv``.
 
     The same command again goes on where it was cut off.
@@ -183,7 +183,7 @@ def generate(
         raise ConfigError(
             f"numbers of faces start at 0 and there must be one, got {first}, {count}"
         )
-    report = Prepared()
+    report = PrepareReport()
     _begin(target, config)
     rows = _done(target)
     try:
@@ -196,7 +196,7 @@ def generate(
                 with (target / _LOG).open("a", encoding="utf-8") as file:
                     file.write(f"{number}\t{reason}\t{cells}\n")
             reason, cells = rows[number]
-            report.pictures += 1
+            report.images += 1
             report.kept += int(not reason)
             if reason:
                 report.dropped[reason] += 1

@@ -1,4 +1,4 @@
-"""What a face in a photograph is worth for training: real pixels, sharpness, pose, light."""
+"""Measurements of a face in a photograph: resolution, pose, exposure."""
 
 import cv2
 import numpy as np
@@ -9,21 +9,21 @@ from vidrestore.types import CROP_SIZE_PX
 
 _TEMPLATE_EYES_PX = float(np.linalg.norm(TEMPLATE_LANDMARKS_XY[1] - TEMPLATE_LANDMARKS_XY[0]))
 _FACE_REGION = (0.3, 0.9, 0.2, 0.8)
-"""Rows and columns of an aligned crop that eyes, nose and mouth fill, as shares of its side."""
+"""Rows and columns of an aligned crop that eyes, nose and mouth fill, relative to its side."""
 _ANCHOR_CYCLES, _TREND_CYCLES = (8.0, 18.0), (8.0, 36.0)
-"""Cycles over an aligned crop from which the level and the slope of a face's spectrum are read:
-from eyes and mouth down to lashes, whatever the crop's size; at most half of what it can hold."""
+"""Cycles per aligned crop at which the level and the slope of a face's spectrum are measured: from
+eyes and mouth down to lashes, at any crop size; at most half of the Nyquist frequency."""
 _SLOPES = (-3.5, -2.0)
-"""Decades of power per decade of frequency that faces in focus have; blur makes it steeper."""
-_LOST = 1.0
-"""Decades of power below the trend from which detail counts as missing."""
-_OVERSHOT = 0.9
-"""Enlarging filters let through about so much more than there was."""
+"""Decades of power per decade of frequency of faces in focus; blur makes it steeper."""
+_MISSING_DECADES = 1.0
+"""Decades of power below the trend at which detail counts as missing."""
+_OVERSHOOT = 0.9
+"""Former side over measured side: filters that enlarge pass somewhat more."""
 _BINS = 48
 
 
 def native_px(points_xy: NDArray[np.float64]) -> float:
-    """Return the side at which the aligned crop has the photograph's own pixels.
+    """Return the side at which the aligned crop has the photograph's pixels.
 
     Args:
         points_xy: ``(5, 2)`` landmarks in the photograph.
@@ -33,11 +33,11 @@ def native_px(points_xy: NDArray[np.float64]) -> float:
 
 
 def spectral_px(crop_hwc: NDArray[np.uint8]) -> float:
-    """Return the side at which an aligned crop would still show all that it shows.
+    """Return the smallest side at which an aligned crop would keep its detail.
 
-    Power falls with frequency along a trend, which is read off where every picture has detail;
-    enlarged and blurred pictures leave it, downwards, near their former highest frequency. Noise
-    and JPEG lie above the trend and do not count as detail lost, nor won.
+    Power falls with frequency along a trend, measured where every image has detail. The spectrum
+    of enlarged and blurred images drops below it near their former highest frequency. Noise and
+    JPEG are above the trend, and change nothing.
 
     Args:
         crop_hwc: ``(S, S, 3)`` uint8 RGB, aligned to the template scaled to S, not enlarged.
@@ -46,42 +46,42 @@ def spectral_px(crop_hwc: NDArray[np.uint8]) -> float:
         At most S.
     """
     side = crop_hwc.shape[0]
-    top, bottom, left, right = (round(share * side) for share in _FACE_REGION)
+    top, bottom, left, right = (round(edge * side) for edge in _FACE_REGION)
     luma = crop_hwc[top:bottom, left:right].astype(np.float64) @ np.array([0.299, 0.587, 0.114])
     frequency, decades = _radial_spectrum(luma)
-    level_at, trend = (
+    anchor, trend = (
         (frequency * side >= low) & (frequency <= min(high / side, 0.25))
         for low, high in (_ANCHOR_CYCLES, _TREND_CYCLES)
     )
     log_frequency = np.log10(frequency)
     slope = float(np.polyfit(log_frequency[trend], decades[trend], 1)[0])
     slope = min(_SLOPES[1], max(_SLOPES[0], slope))
-    expected = decades[level_at].mean() + slope * (log_frequency - log_frequency[level_at].mean())
+    expected = decades[anchor].mean() + slope * (log_frequency - log_frequency[anchor].mean())
     beyond = frequency * side > _ANCHOR_CYCLES[1]
-    lost = np.flatnonzero((expected - decades > _LOST) & beyond)
-    if not lost.size:
+    missing = np.flatnonzero((expected - decades > _MISSING_DECADES) & beyond)
+    if not missing.size:
         return float(side)
-    return float(min(1.0, _OVERSHOT * 2 * frequency[lost[0]]) * side)
+    return float(min(1.0, _OVERSHOOT * 2 * frequency[missing[0]]) * side)
 
 
 def _radial_spectrum(
     luma_hw: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return frequencies in cycles a pixel, and the mean power at each in decades."""
+    """Return frequencies in cycles per pixel, and the mean power at each in decades."""
     height, width = luma_hw.shape
     window = np.hanning(height)[:, None] * np.hanning(width)[None]
     power = np.abs(np.fft.rfft2((luma_hw - luma_hw.mean()) * window)) ** 2
     radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
-    at = np.minimum((radius * 2 * _BINS).astype(int), _BINS)
-    total = np.bincount(at.ravel(), weights=power.ravel(), minlength=_BINS + 1)[:_BINS]
-    count = np.bincount(at.ravel(), minlength=_BINS + 1)[:_BINS]
+    bins = np.minimum((radius * 2 * _BINS).astype(int), _BINS)
+    total = np.bincount(bins.ravel(), weights=power.ravel(), minlength=_BINS + 1)[:_BINS]
+    count = np.bincount(bins.ravel(), minlength=_BINS + 1)[:_BINS]
     decades = np.log10(total / np.maximum(1, count) + 1e-6)
     smooth = np.convolve(np.pad(decades, 1, mode="edge"), np.ones(3) / 3, mode="valid")
     return (np.arange(_BINS) + 0.5) / (2 * _BINS), smooth
 
 
 def yaw_ratio(points_xy: NDArray[np.float64]) -> float:
-    """Return how far the nose lies off the middle between the eyes, in eye distances.
+    """Return the distance of the nose from the middle of the eyes, in eye distances.
 
     0 is frontal, about 0.35 is 45 degrees.
     """
@@ -90,8 +90,8 @@ def yaw_ratio(points_xy: NDArray[np.float64]) -> float:
     return abs(along - 0.5)
 
 
-def outside_share(points_xy: NDArray[np.float64], hw: tuple[int, int]) -> float:
-    """Return how much of the face, from brow to chin, lies beyond the picture: 0 to 1."""
+def outside_ratio(points_xy: NDArray[np.float64], hw: tuple[int, int]) -> float:
+    """Return the part of the face, from brow to chin, that is outside of the image: 0 to 1."""
     eyes = points_xy[:2].mean(axis=0)
     mouth = points_xy[3:].mean(axis=0)
     centre, height = (eyes + mouth) / 2, 2.4 * float(np.linalg.norm(mouth - eyes))
@@ -102,12 +102,12 @@ def outside_share(points_xy: NDArray[np.float64], hw: tuple[int, int]) -> float:
     return 1 - inside_x * inside_y / (width * height)
 
 
-def clipped_shares(
+def clipped_ratios(
     crop_hwc: NDArray[np.uint8], points_xy: NDArray[np.float64]
 ) -> tuple[float, float]:
-    """Return the shares of an aligned face's pixels that are burnt out and that are black.
+    """Return the ratios of an aligned face's pixels that are overexposed and that are black.
 
-    Of those between eyes and mouth only: black hair and a dark background are no fault.
+    Only pixels between eyes and mouth count: black hair and a dark background are no fault.
 
     Args:
         crop_hwc: RGB.

@@ -1,4 +1,4 @@
-"""From any photographs to aligned faces that are fit for training, with the reasons of the rest."""
+"""Prepares a training set: aligned faces from photographs, and why others are left out."""
 
 import csv
 from collections import Counter
@@ -13,14 +13,18 @@ from numpy.typing import NDArray
 
 from vidrestore.errors import ConfigError
 from vidrestore.faces.detection.detector import Detector
-from vidrestore.training.data.archives import pictures_under, read_classes, read_picture
+from vidrestore.training.data.archives import list_images, read_image, read_labels
 from vidrestore.training.data.component_boxes import COMPONENTS, component_boxes
-from vidrestore.training.data.dataset import aligned_mask
-from vidrestore.training.data.face_table import POINT_COLUMNS, FaceRow, load_aligned
+from vidrestore.training.data.face_table import (
+    POINT_COLUMNS,
+    FaceRow,
+    align_labels,
+    load_aligned,
+)
 from vidrestore.training.data.photo_checks import (
-    clipped_shares,
+    clipped_ratios,
     native_px,
-    outside_share,
+    outside_ratio,
     spectral_px,
     yaw_ratio,
 )
@@ -28,123 +32,123 @@ from vidrestore.types import CROP_SIZE_PX
 
 TABLE = "faces.tsv"
 _SEARCH_PX = 1024
-_SHARP_ENOUGH = 0.62
-"""From this part of its pixels on, a spectrum is taken for that of a plain photograph: of studio
-portraits nine in ten show more, and enlarging by 1.35 shows less."""
+_NATIVE_RATIO = 0.62
+"""Effective over native resolution from which a photograph counts as not enlarged: nine in ten
+studio portraits are above it, and enlarging by 1.35 ends below it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrepareConfig:
-    """Which faces are fit."""
+    """Conditions on a face."""
 
     size_px: int = CROP_SIZE_PX
-    """Side of an aligned face; one with fewer real pixels is kept at those, never enlarged."""
-    least_px: int = 192
-    """Real pixels, by size and by sharpness, that a face must have in its aligned crop."""
-    least_score: float = 0.9
+    """Side of an aligned face; a smaller face keeps its native side, and is never enlarged."""
+    min_px: int = 192
+    """Minimum side of the aligned crop, both native and effective."""
+    min_score: float = 0.9
     """Of the detector."""
-    turned: float = 0.33
-    """How far the nose may lie off the middle of the eyes, in eye distances; 0.35 is 45 degrees."""
-    outside: float = 0.02
-    """Part of the face, from brow to chin, that may lie beyond the picture."""
-    burnt: float = 0.12
-    """Part of the face that may be burnt out, or black."""
+    max_yaw_ratio: float = 0.33
+    """Distance of the nose from the middle of the eyes, in eye distances; 0.35 is 45 degrees."""
+    max_outside_ratio: float = 0.02
+    """Part of the face, from brow to chin, that may be outside of the image."""
+    max_clipped_ratio: float = 0.12
+    """Part of the face that may be overexposed, or black."""
     largest_only: bool = False
-    """Whether of every photograph only the largest face is looked at."""
+    """Take only the largest face of every photograph."""
 
     def __post_init__(self) -> None:
         if self.size_px % 32 or not 32 <= self.size_px <= CROP_SIZE_PX:
             raise ConfigError(f"size_px must be a multiple of 32 up to 512, got {self.size_px}")
-        if not 32 <= self.least_px <= self.size_px:
-            raise ConfigError(f"least_px must be 32 to size_px, got {self.least_px}")
+        if not 32 <= self.min_px <= self.size_px:
+            raise ConfigError(f"min_px must be 32 to size_px, got {self.min_px}")
 
 
 @dataclass(slots=True, kw_only=True)
-class Prepared:
-    """What became of the photographs."""
+class PrepareReport:
+    """Counts of a preparation."""
 
-    pictures: int = 0
+    images: int = 0
     kept: int = 0
     dropped: Counter[str] = field(default_factory=Counter[str])
-    """Reason -> faces (or pictures) dropped for it."""
+    """Reason -> faces, or images, that were left out for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class AlignedPhoto:
-    """An aligned face and what was measured on it."""
+    """An aligned face and its measurements."""
 
     crop_hwc: NDArray[np.uint8]
     points_xy: NDArray[np.float64]
     """``(5, 2)`` in the crop."""
     native_px: float
     effective_px: float
-    """The lesser of real pixels and of what the spectrum shows."""
-    found: FaceRow
-    """As it is in the photograph."""
+    """The smaller of the native resolution and the spectrum's."""
+    row: FaceRow
+    """The face in the photograph."""
     photograph_hw: tuple[int, int]
 
 
-Labels: TypeAlias = Callable[[str, AlignedPhoto], NDArray[np.uint8]]
-"""The photograph's path below the source, and a face of it ``(S, S, 3)``, to ``(S, S)`` classes."""
+LabelSource: TypeAlias = Callable[[str, AlignedPhoto], NDArray[np.uint8]]
+"""Returns labels ``(S, S)`` for the photograph's path below the source and a face of it."""
 
 
-def masks_in(folder: Path) -> Labels:
-    """Return the classes of faces from masks of whole photographs.
+def labels_from_images(folder: Path) -> LabelSource:
+    """Return a source that aligns label images of whole photographs.
 
     Args:
-        folder: Or archive; holds a PNG, as big as the photograph, at each one's path. Parts of
-            an aligned face that lie beyond the photograph get ``UNKNOWN_CLASS``.
+        folder: A folder or archive with a PNG of the photograph's size at each photograph's path.
+            Parts of an aligned face outside of the photograph get ``UNKNOWN_LABEL``.
     """
 
     def labels(origin: str, face: AlignedPhoto) -> NDArray[np.uint8]:
         path = folder / Path(origin).with_suffix(".png")
-        classes = read_classes(path)
-        if classes.shape != face.photograph_hw:
+        labels_hw = read_labels(path)
+        if labels_hw.shape != face.photograph_hw:
             raise ConfigError(
-                f"{path}: {classes.shape[1]} x {classes.shape[0]}, but the photograph is "
+                f"{path}: {labels_hw.shape[1]} x {labels_hw.shape[0]}, but the photograph is "
                 f"{face.photograph_hw[1]} x {face.photograph_hw[0]}"
             )
-        return aligned_mask(face.found, classes, side_px=face.crop_hwc.shape[0])
+        return align_labels(face.row, labels_hw, side_px=face.crop_hwc.shape[0])
 
     return labels
 
 
-def prepare(
+def prepare_faces(
     source: Path,
     target: Path,
     *,
     detector: Detector,
     config: PrepareConfig,
-    labels: Labels | None = None,
-) -> Prepared:
-    """Write every fit face of ``source`` to ``target``: PNGs, ``faces.tsv``, masks.
+    labels: LabelSource | None = None,
+) -> PrepareReport:
+    """Write every suitable face of ``source`` to ``target``: PNGs, ``faces.tsv``, labels.
 
     Args:
-        source: A folder, searched to its depths, or a zip or tar archive of photographs.
+        source: A folder, with its subfolders, or a zip or tar archive of photographs.
         target: An empty or new folder.
-        detector: Finds faces and their five points.
-        config: Which faces are fit.
-        labels: Where given, ``masks/NAME.png`` is written beside every face.
+        detector: Finds faces and their landmarks.
+        config: Conditions on a face.
+        labels: If given, ``masks/NAME.png`` is written for every face.
 
     Returns:
-        How many were kept, and why others were not.
+        The number of faces written, and why others were left out.
 
     Raises:
-        ConfigError: ``source`` holds no pictures, or ``target`` holds files, or a mask is missing.
+        ConfigError: ``source`` holds no images, ``target`` holds files, or labels are missing.
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ConfigError(f"{target}: is not an empty folder; name another, or empty it")
+        raise ConfigError(f"{target}: the folder is not empty; choose an empty one")
     target.mkdir(parents=True, exist_ok=True)
-    report = Prepared()
+    report = PrepareReport()
     with (target / TABLE).open("w", newline="", encoding="utf-8") as file:
         boxes = [f"{name}_{side}" for name in COMPONENTS for side in ("x0", "y0", "x1", "y1")]
         columns = ["file", *POINT_COLUMNS, "eff_res512", "native_px", "source", "mask", *boxes]
         table = csv.writer(file, delimiter="\t", lineterminator="\n")
         table.writerow(columns)
-        for path in pictures_under(source):
-            report.pictures += 1
+        for path in list_images(source):
+            report.images += 1
             origin = path.relative_to(source).as_posix()
-            for face in _fit_faces(path, detector, config, report.dropped):
+            for face in _suitable_faces(path, detector, config, report.dropped):
                 name = f"{report.kept:06d}.png"
                 _write(target / name, face.crop_hwc[:, :, ::-1])
                 mask = ""
@@ -157,109 +161,110 @@ def prepare(
                 corners = [f"{edge:.1f}" for edge in component_boxes(face.points_xy).ravel()]
                 table.writerow([name, *cells, origin, mask, *corners])
                 report.kept += 1
-    if not report.pictures:
-        raise ConfigError(f"{source}: holds no pictures")
+    if not report.images:
+        raise ConfigError(f"{source}: holds no images")
     return report
 
 
-def _fit_faces(
+def _suitable_faces(
     path: Path, detector: Detector, config: PrepareConfig, dropped: Counter[str]
 ) -> Iterator[AlignedPhoto]:
     try:
-        picture = read_picture(path)
+        image = read_image(path)
     except ConfigError:
         dropped["unreadable"] += 1
         return
-    found = _found(picture, detector, config.least_score)
-    if not found:
+    faces = _detect(image, detector, config.min_score)
+    if not faces:
         dropped["no face"] += 1
-    if config.largest_only and len(found) > 1:
-        dropped["beside a larger face"] += len(found) - 1
-        found = [max(found, key=native_px)]
-    for points in found:
-        reason, face = judged(picture, points, config)
+    if config.largest_only and len(faces) > 1:
+        dropped["not the largest face"] += len(faces) - 1
+        faces = [max(faces, key=native_px)]
+    for points in faces:
+        reason, face = check_face(image, points, config)
         if face is None:
             dropped[reason] += 1
         else:
             yield face
 
 
-def judged(
-    picture_hwc: NDArray[np.uint8], points_xy: NDArray[np.float64], config: PrepareConfig
+def check_face(
+    image_hwc: NDArray[np.uint8], points_xy: NDArray[np.float64], config: PrepareConfig
 ) -> tuple[str, AlignedPhoto | None]:
-    """Return a face aligned and measured, or why it is not fit.
+    """Return a face aligned and measured; or None and why it is not suitable.
 
     Args:
-        picture_hwc: The photograph, RGB.
+        image_hwc: The photograph, RGB.
         points_xy: ``(5, 2)`` landmarks in it.
-        config: Which faces are fit.
+        config: Conditions on a face.
     """
     native = native_px(points_xy)
-    if native < config.least_px:
+    if native < config.min_px:
         return "too small", None
-    if yaw_ratio(points_xy) > config.turned:
-        return "turned too far", None
-    if outside_share(points_xy, picture_hwc.shape[:2]) > config.outside:
-        return "cut by the border", None
+    if yaw_ratio(points_xy) > config.max_yaw_ratio:
+        return "profile view", None
+    if outside_ratio(points_xy, image_hwc.shape[:2]) > config.max_outside_ratio:
+        return "cut off by the border", None
     side = min(config.size_px, int(native))
-    row = FaceRow(picture=Path(), tile_xywh=None, points_xy=points_xy, effective_px=native)
-    crop, points = load_aligned(row, side_px=side, sheet=picture_hwc)
-    burnt, black = clipped_shares(crop, points)
-    if burnt > config.burnt:
+    row = FaceRow(image_path=Path(), tile_xywh=None, points_xy=points_xy, effective_px=native)
+    crop, points = load_aligned(row, side_px=side, sheet=image_hwc)
+    overexposed, black = clipped_ratios(crop, points)
+    if overexposed > config.max_clipped_ratio:
         return "overexposed", None
-    if black > config.burnt:
+    if black > config.max_clipped_ratio:
         return "too dark", None
-    shown = spectral_px(crop)
-    effective = native if shown > _SHARP_ENOUGH * side else shown
-    if effective < config.least_px:
+    effective = spectral_px(crop)
+    if effective > _NATIVE_RATIO * side:
+        effective = native
+    if effective < config.min_px:
         return "too blurred", None
     return "", AlignedPhoto(
         crop_hwc=crop,
         points_xy=points,
         native_px=native,
         effective_px=effective,
-        found=row,
-        photograph_hw=(picture_hwc.shape[0], picture_hwc.shape[1]),
+        row=row,
+        photograph_hw=(image_hwc.shape[0], image_hwc.shape[1]),
     )
 
 
-def _found(
-    picture: NDArray[np.uint8], detector: Detector, least_score: float
+def _detect(
+    image: NDArray[np.uint8], detector: Detector, min_score: float
 ) -> list[NDArray[np.float64]]:
-    """Return the landmarks of all faces; where there are none, looks again with a frame around.
+    """Return the landmarks of all faces; if there are none, search again with a border added.
 
-    Detectors miss faces that fill a picture nearly to its edges.
+    Detectors miss faces that fill an image nearly to its edges.
     """
-    found = _detected(picture, detector, least_score)
-    if found:
-        return found
-    margin = max(picture.shape[:2]) // 2
+    faces = _detect_once(image, detector, min_score)
+    if faces:
+        return faces
+    margin = max(image.shape[:2]) // 2
     sides = (margin, margin, margin, margin)
-    framed = cv2.copyMakeBorder(picture, *sides, cv2.BORDER_CONSTANT, value=(128, 128, 128))
-    seen = _detected(np.asarray(framed, dtype=np.uint8), detector, least_score)
-    return [points - margin for points in seen]
+    bordered = cv2.copyMakeBorder(image, *sides, cv2.BORDER_CONSTANT, value=(128, 128, 128))
+    faces = _detect_once(np.asarray(bordered, dtype=np.uint8), detector, min_score)
+    return [points - margin for points in faces]
 
 
-def _detected(
-    picture: NDArray[np.uint8], detector: Detector, least_score: float
+def _detect_once(
+    image: NDArray[np.uint8], detector: Detector, min_score: float
 ) -> list[NDArray[np.float64]]:
-    """Return the landmarks of all faces, found at a bounded size and placed at the full one."""
-    height, width = picture.shape[:2]
+    """Return the landmarks of all faces, detected at a bounded size, in the full one."""
+    height, width = image.shape[:2]
     shrink = min(1.0, _SEARCH_PX / max(height, width))
     size_wh = (max(1, round(width * shrink)), max(1, round(height * shrink)))
-    small = picture
+    small = image
     if shrink < 1:
-        small = np.asarray(cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
-    (seen,) = detector.detect([small])
-    back = np.array([[width / size_wh[0], 0, 0], [0, height / size_wh[1], 0]], dtype=np.float64)
-    back[:, 2] = (back[[0, 1], [0, 1]] - 1) / 2
-    good = [face for face in seen if face.score >= least_score]
-    # A closer look is less sure of what only resembles a face.
-    looked = detector.refine(small, good)
-    borne_out = [face for face in looked if face is not None and face.score >= least_score]
-    return [face.mapped(back).landmarks_xy.astype(np.float64) for face in borne_out]
+        small = np.asarray(cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
+    (faces,) = detector.detect([small])
+    to_full = np.array([[width / size_wh[0], 0, 0], [0, height / size_wh[1], 0]], dtype=np.float64)
+    to_full[:, 2] = (to_full[[0, 1], [0, 1]] - 1) / 2
+    faces = [face for face in faces if face.score >= min_score]
+    # Refinement gives false positives a lower score.
+    refined = detector.refine(small, faces)
+    confirmed = [face for face in refined if face is not None and face.score >= min_score]
+    return [face.mapped(to_full).landmarks_xy.astype(np.float64) for face in confirmed]
 
 
-def _write(path: Path, picture: NDArray[np.uint8]) -> None:
-    if not cv2.imwrite(str(path), np.ascontiguousarray(picture)):
-        raise ConfigError(f"{path}: could not be written")
+def _write(path: Path, image: NDArray[np.uint8]) -> None:
+    if not cv2.imwrite(str(path), np.ascontiguousarray(image)):
+        raise ConfigError(f"{path}: cannot be written")

@@ -1,4 +1,4 @@
-"""Faces of films as sequences of aligned crops."""
+"""Faces of videos as sequences of aligned crops."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -17,20 +17,20 @@ from vidrestore.media.color.region_rgb import preview_rgb
 from vidrestore.types import Frame, RgbView
 
 
-def aligned_clip(path: Path, *, detector: Detector, max_frames: int) -> list[Tensor]:
-    """Return the longest-seen face of a film in its first frames, aligned in each.
+def align_clip(path: Path, *, detector: Detector, max_frames: int) -> list[Tensor]:
+    """Return the face with the longest track in a video's first frames, aligned in each.
 
     Args:
-        path: A film, or a folder of frames.
+        path: A video, or a folder of frames.
         detector: Finds the face.
-        max_frames: How much of the film to read.
+        max_frames: Number of frames to read.
 
     Returns:
-        ``(3, 512, 512)`` float32 RGB in [0, 1]: one crop for every frame that shows the face.
+        ``(3, 512, 512)`` float32 RGB in [0, 1]: one crop for every frame of the track.
 
     Raises:
-        ConfigError: No face is to be seen in two frames.
-        MediaError: The film cannot be read.
+        ConfigError: No face is in two frames or more.
+        MediaError: The video cannot be read.
     """
     with open_source(path) as source:
         geometry = source.info.geometry
@@ -45,8 +45,7 @@ def aligned_clip(path: Path, *, detector: Detector, max_frames: int) -> list[Ten
                 crop = aligned(tracked.frame, geometry, face, device=torch.device("cpu"))
                 if crop is not None:
                     crops.setdefault(face.track_id, []).append(crop.crop_chw)
-    nothing: list[Tensor] = []
-    longest = max(crops.values(), key=len, default=nothing)
+    longest = max(crops.values(), key=len, default=list[Tensor]())
     if len(longest) < 2:
-        raise ConfigError(f"{path}: no face is to be seen in the first {max_frames} frames")
+        raise ConfigError(f"{path}: no face in two or more of the first {max_frames} frames")
     return longest

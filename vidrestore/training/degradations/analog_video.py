@@ -1,4 +1,4 @@
-"""What analogue video does to a picture: fields, narrow chroma, noise along lines, tape."""
+"""What analogue video does to an image: fields, narrow chroma, noise along lines, tape."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from vidrestore.training.degradations.base import frame_rng
-from vidrestore.training.degradations.noise import quick_normal
+from vidrestore.training.degradations.noise import fast_normal
 from vidrestore.types import FloatArray
 
 Deinterlacing: TypeAlias = Literal["none", "bob", "blend"]
@@ -16,7 +16,7 @@ Deinterlacing: TypeAlias = Literal["none", "bob", "blend"]
 the other's lines. ``blend`` averages lines: moving edges double."""
 
 
-def interlaced(frames: Sequence[FloatArray], how: Deinterlacing) -> list[FloatArray]:
+def interlace(frames: Sequence[FloatArray], how: Deinterlacing) -> list[FloatArray]:
     """Return frames whose odd lines were taken half a frame later, on a progressive screen.
 
     Args:
@@ -107,7 +107,7 @@ def _noise(
     shape_hw: tuple[int, ...], along_px: float, across_px: float, rng: np.random.Generator
 ) -> FloatArray:
     """Return noise of unit deviation, correlated along lines."""
-    noise = _smoothed(quick_normal(shape_hw[:2], rng), along_px, across_px)
+    noise = _smoothed(fast_normal(shape_hw[:2], rng), along_px, across_px)
     return (noise / max(1e-6, float(noise.std()))).astype(np.float32, copy=False)
 
 

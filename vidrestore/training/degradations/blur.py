@@ -28,7 +28,7 @@ def gaussian_blur(
 
 
 def anisotropic_kernel(*, sigma_px: float, ratio: float, angle: float) -> FloatArray:
-    """Return a normalised Gaussian kernel with unequal axes, truncated at three sigma."""
+    """Return a normalized Gaussian kernel with unequal axes, truncated at three sigma."""
     reach = int(np.ceil(3 * sigma_px * max(1.0, ratio)))
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(np.float64)
     along = x * np.cos(angle) + y * np.sin(angle)
@@ -56,7 +56,7 @@ def motion_blur(image_hwc: FloatArray, *, length_px: float, angle: float) -> Flo
 def fast_gaussian_blur(image_hwc: FloatArray, *, sigma_px: float) -> FloatArray:
     """Blur ``(H, W, 3)`` by a Gaussian, wide ones at a smaller size.
 
-    From 4 pixels on, the picture is averaged down first and enlarged afterwards; what both blur
+    From 4 pixels on, the image is averaged down first and enlarged afterwards; what both blur
     by themselves (a box and a tent) is taken off the Gaussian in between.
     """
     factor = int(sigma_px // 2)
@@ -131,7 +131,7 @@ def _path_kernel(path_xy: NDArray[np.float64], weights: NDArray[np.float64]) -> 
     return (kernel / kernel.sum()).astype(np.float32)
 
 
-def generalised_kernel(
+def generalized_kernel(
     *, sigma_px: float, ratio: float, angle: float, power: float, plateau: bool
 ) -> FloatArray:
     """Return ``exp(-r^power / 2)`` or, as a plateau, ``1 / (1 + r^power)``, with unequal axes.
@@ -149,7 +149,7 @@ def generalised_kernel(
 
 
 def ringing_kernel(*, cutoff: float, reach_px: int) -> FloatArray:
-    """Return an ideal low-pass cut off at ``reach_px``: it rings, like sharpened pictures.
+    """Return an ideal low-pass cut off at ``reach_px``: it rings, like sharpened images.
 
     Args:
         cutoff: Radians a pixel, up to pi; lower rings wider.
@@ -160,6 +160,6 @@ def ringing_kernel(*, cutoff: float, reach_px: int) -> FloatArray:
     return (kernel / kernel.sum()).astype(np.float32)
 
 
-def filtered(image_hwc: FloatArray, kernel: FloatArray) -> FloatArray:
+def filter_image(image_hwc: FloatArray, kernel: FloatArray) -> FloatArray:
     """Return ``(H, W, 3)`` float32 filtered by ``kernel``, mirrored at the borders."""
     return np.asarray(cv2.filter2D(image_hwc, -1, kernel), dtype=np.float32)

@@ -29,12 +29,12 @@ def video_codec(
 ) -> FloatArray:
     """Return ``(H, W, 3)`` RGB in [0, 1] as the third frame of a short coded film.
 
-    The two frames before it are the same picture moved by ``shift_xy`` pixels a frame, so
-    that the result carries the traces of motion compensation as well as of quantisation.
+    The two frames before it are the same image moved by ``shift_xy`` pixels a frame, so
+    that the result carries the traces of motion compensation as well as of quantization.
     """
-    picture = to_uint8(image_hwc)
-    height, width = picture.shape[:2]
-    even = picture[: height // 2 * 2, : width // 2 * 2]
+    image = to_uint8(image_hwc)
+    height, width = image.shape[:2]
+    even = image[: height // 2 * 2, : width // 2 * 2]
     film = [np.roll(even, (shift_xy[1] * k, shift_xy[0] * k), axis=(0, 1)) for k in (-2, -1, 0)]
     decoded = encode_decode(film, codec=codec, quantiser=quantiser)[-1]
     out = image_hwc.copy()

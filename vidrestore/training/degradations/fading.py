@@ -1,4 +1,4 @@
-"""Tones of old footage: faded, tinted, grey, flickering. A restorer must keep them."""
+"""Tones of old footage: faded, tinted, gray, flickering. A restorer must keep them."""
 
 from dataclasses import dataclass
 
@@ -12,12 +12,12 @@ LUMA_RGB = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tone:
-    """How brightness and colour of a clip are changed."""
+    """How brightness and color of a clip are changed."""
 
-    grey: float = 0.0
-    """0 keeps the colours, 1 is black and white."""
+    gray: float = 0.0
+    """0 keeps the colors, 1 is black and white."""
     tint_rgb: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    """Gains of the channels: a colour cast, sepia, or a faded dye."""
+    """Gains of the channels: a color cast, sepia, or a faded dye."""
     lift: float = 0.0
     """Brightness that black has faded to."""
     gamma: float = 1.0
@@ -30,8 +30,8 @@ class Tone:
         image = np.clip(image_hwc, 0, 1)
         if self.gamma != 1.0:
             image = image**self.gamma
-        if self.grey > 0:
-            image = image + self.grey * ((image @ LUMA_RGB)[:, :, None] - image)
+        if self.gray > 0:
+            image = image + self.gray * ((image @ LUMA_RGB)[:, :, None] - image)
         gains = np.array(self.tint_rgb, dtype=np.float32) * (1 - self.lift)
         if self.flicker > 0:
             exposure = 1 + self.flicker * frame_rng(self.seed, index).standard_normal()

@@ -24,7 +24,7 @@ class FilmDamage:
     """Dust and dirt, new in every frame."""
     speck_px: float
     """Their typical radius, in pixels of the footage."""
-    hair_share: float
+    hair_probability: float
     """Part of the frames with a hair or fibre in them."""
     unevenness: float
     """Standard deviation of the slow changes of density over a frame, relative."""
@@ -70,7 +70,7 @@ class FilmDamage:
     def _dusty(self, image: FloatArray, rng: np.random.Generator) -> FloatArray:
         height, width = image.shape[:2]
         count = int(rng.poisson(self.specks_per_frame))
-        has_hair = rng.random() < self.hair_share
+        has_hair = rng.random() < self.hair_probability
         for bright in (False, True):
             # Dirt on a negative prints white; dust on the print is dark.
             here = int(rng.binomial(count, 0.5))

@@ -1,4 +1,4 @@
-"""Whole histories of footage: lens, film or camera, tape or broadcast, codec, screen."""
+"""The chain of footage: lens, film or camera, tape or broadcast, codec, screen."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,38 +7,39 @@ import cv2
 import numpy as np
 
 from vidrestore.media.codec_generation import CodecGeneration, PassCodec, coded
-from vidrestore.training.degradations.analog_video import Deinterlacing, Tape, interlaced
+from vidrestore.training.degradations.analog_video import Deinterlacing, Tape, interlace
 from vidrestore.training.degradations.base import (
+    DegradedPair,
     frame_rng,
-    resized,
-    rounded,
+    quantize,
+    resize,
 )
 from vidrestore.training.degradations.blur import fast_gaussian_blur, motion_blur
 from vidrestore.training.degradations.compression import to_uint8
 from vidrestore.training.degradations.fading import Tone
 from vidrestore.training.degradations.film_damage import FilmDamage
-from vidrestore.training.degradations.noise import add_quick_grain, add_white_noise
+from vidrestore.training.degradations.noise import add_fast_gaussian_noise, add_fast_grain
 from vidrestore.types import FloatArray
 
-_LEAST_PX = 32
-"""Below, there is nothing left to code."""
+_MIN_PX = 32
+"""Side of the footage, at least: smaller frames lose everything in a codec."""
 _LEAD_FRAMES = 1
-"""Frames before a still that a codec or a field can refer to."""
+"""Frames before a single image that a codec or a field refers to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Coding:
-    """A codec pass as told for a still and for a clip."""
+class CompressionStep:
+    """One codec pass, with its settings for a single image and for a clip."""
 
     codec: PassCodec
     quantiser: int
-    """Of a still: a bit rate means nothing for three frames."""
+    """Of a single image: a bit rate means nothing for two frames."""
     bits_per_pixel: float | None
-    """Of a clip; None keeps the quantiser, as a camera or a disc does."""
+    """Of a clip; None keeps the quantizer, as a camera or a disc does."""
     interlaced: bool = False
 
     def apply(self, frames: Sequence[FloatArray], *, still: bool) -> list[FloatArray]:
-        """Return the frames, of even sides, after the pass."""
+        """Return the frames after the pass; sides must be even."""
         rate = None if still else self.bits_per_pixel
         generation = CodecGeneration(
             codec=self.codec,
@@ -46,13 +47,13 @@ class Coding:
             bits_per_pixel=rate,
             interlaced=self.interlaced,
         )
-        pictures = coded([to_uint8(frame) for frame in frames], generation)
-        return [picture.astype(np.float32) / 255.0 for picture in pictures]
+        images = coded([to_uint8(frame) for frame in frames], generation)
+        return [image.astype(np.float32) / 255.0 for image in images]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FootageDegradation:
-    """One history; what is None did not happen. Sizes are in pixels of the footage."""
+    """One drawn chain; steps that are None are left out. Lengths are in pixels of the footage."""
 
     tone: Tone
     blur_px: float
@@ -65,65 +66,61 @@ class FootageDegradation:
     up_filter: int
     grain: float
     grain_px: float
-    colour_noise: float
+    color_noise: float
     damage: FilmDamage | None
     fields: Deinterlacing | None
     tape: Tape | None
-    codings: tuple[Coding, ...]
+    codings: tuple[CompressionStep, ...]
     shift_xy: tuple[float, float]
-    """How far a still's face moved from the frame before it."""
+    """Motion of a single image since the frame before it."""
     seed: int
 
-    def apply(self, image_hwc: FloatArray) -> FloatArray:
-        """Return the degraded ``(H, W, 3)`` RGB in [0, 1], of the same size, 8-bit levels.
+    def degrade(self, image_hwc: FloatArray) -> DegradedPair:
+        """Return the image degraded and, as the target, in the tones of the footage.
 
-        The picture is the last of a short clip in which it moved, where codec or fields ask for
-        one.
+        Where codec or fields need frames before it, it is the last of a short clip of its motion.
         """
         height, width = image_hwc.shape[:2]
-        small = self._small(self.target(image_hwc))
+        target = self.tone.apply(image_hwc, 0)
+        small = self._shrink(target)
         lead = _LEAD_FRAMES if self.codings or self.fields else 0
-        frames = [_shifted(small, self.shift_xy, -back) for back in range(lead, 0, -1)]
-        # Every frame gets its own grain, and the still, last of all, is the one that is damaged.
-        recorded = self._recorded([*frames, small], range(-lead, 1), still=True)
-        return rounded(resized(recorded[-1], (width, height), self.up_filter))
+        frames = [_shift(small, self.shift_xy, -back) for back in range(lead, 0, -1)]
+        # Every frame has its own grain; index 0, that of a single image, is the last.
+        recorded = self._record([*frames, small], range(-lead, 1), still=True)
+        return DegradedPair(quantize(resize(recorded[-1], (width, height), self.up_filter)), target)
 
-    def apply_clip(self, frames: Sequence[FloatArray]) -> list[FloatArray]:
-        """Return the frames after one history."""
+    def degrade_clip(self, frames: Sequence[FloatArray]) -> list[DegradedPair]:
+        """Return the frames after one chain and, as targets, in the tones of the footage."""
         height, width = frames[0].shape[:2]
-        small = [self._small(frame) for frame in self.target_clip(frames)]
-        recorded = self._recorded(small, range(len(small)), still=False)
-        return [rounded(resized(each, (width, height), self.up_filter)) for each in recorded]
+        targets = [self.tone.apply(frame, index) for index, frame in enumerate(frames)]
+        small = [self._shrink(target) for target in targets]
+        recorded = self._record(small, range(len(small)), still=False)
+        return [
+            DegradedPair(quantize(resize(frame, (width, height), self.up_filter)), target)
+            for frame, target in zip(recorded, targets, strict=True)
+        ]
 
-    def target(self, image_hwc: FloatArray) -> FloatArray:
-        """Return the picture in the tone of the footage, and nothing worse."""
-        return self.tone.apply(image_hwc, 0)
-
-    def target_clip(self, frames: Sequence[FloatArray]) -> list[FloatArray]:
-        """Return the frames in the tones of the footage, and nothing worse."""
-        return [self.tone.apply(frame, index) for index, frame in enumerate(frames)]
-
-    def _small(self, image_hwc: FloatArray) -> FloatArray:
+    def _shrink(self, image_hwc: FloatArray) -> FloatArray:
         height, width = image_hwc.shape[:2]
         image = fast_gaussian_blur(image_hwc, sigma_px=self.blur_px)
         small_wh = (
-            max(_LEAST_PX, round(width / self.downscale / 2) * 2),
-            max(_LEAST_PX, round(height / self.downscale / 2) * 2),
+            max(_MIN_PX, round(width / self.downscale / 2) * 2),
+            max(_MIN_PX, round(height / self.downscale / 2) * 2),
         )
-        image = resized(image, small_wh, self.down_filter)
+        image = resize(image, small_wh, self.down_filter)
         smear_px = self.motion_px / self.downscale
-        # Shorter than a pixel, a motion is no more than the sampling itself.
+        # A motion shorter than a pixel is part of the sampling.
         return motion_blur(image, length_px=smear_px, angle=self.angle) if smear_px > 1 else image
 
-    def _recorded(
+    def _record(
         self, frames: Sequence[FloatArray], indices: range, *, still: bool
     ) -> list[FloatArray]:
         """Return the small frames after film, fields, tape and codecs."""
         images = [
-            self._exposed(frame, abs(index)) for frame, index in zip(frames, indices, strict=True)
+            self._expose(frame, abs(index)) for frame, index in zip(frames, indices, strict=True)
         ]
         if self.fields is not None:
-            images = interlaced(images, self.fields)
+            images = interlace(images, self.fields)
         if self.tape is not None:
             images = [
                 self.tape.apply(image, abs(index))
@@ -133,17 +130,17 @@ class FootageDegradation:
             images = coding.apply(images, still=still)
         return images
 
-    def _exposed(self, image_hwc: FloatArray, index: int) -> FloatArray:
+    def _expose(self, image_hwc: FloatArray, index: int) -> FloatArray:
         rng = frame_rng(self.seed, index)
         image = image_hwc
         if self.grain > 0:
-            image = add_quick_grain(image, sigma=self.grain / 255, size_px=self.grain_px, rng=rng)
-        if self.colour_noise > 0:
-            image = add_white_noise(image, sigma=self.colour_noise / 255, rng=rng)
+            image = add_fast_grain(image, sigma=self.grain / 255, size_px=self.grain_px, rng=rng)
+        if self.color_noise > 0:
+            image = add_fast_gaussian_noise(image, sigma=self.color_noise / 255, rng=rng)
         return image if self.damage is None else self.damage.apply(image, index)
 
 
-def _shifted(image_hwc: FloatArray, step_xy: tuple[float, float], steps: int) -> FloatArray:
+def _shift(image_hwc: FloatArray, step_xy: tuple[float, float], steps: int) -> FloatArray:
     height, width = image_hwc.shape[:2]
     move = np.array([[1.0, 0.0, steps * step_xy[0]], [0.0, 1.0, steps * step_xy[1]]])
     moved = cv2.warpAffine(image_hwc, move, (width, height), borderMode=cv2.BORDER_REPLICATE)

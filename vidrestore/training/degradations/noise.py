@@ -21,13 +21,15 @@ def add_gaussian_noise(
     return (image_hwc + sigma * noise).astype(np.float32, copy=False)
 
 
-def add_white_noise(image_hwc: FloatArray, *, sigma: float, rng: np.random.Generator) -> FloatArray:
+def add_fast_gaussian_noise(
+    image_hwc: FloatArray, *, sigma: float, rng: np.random.Generator
+) -> FloatArray:
     """Do as ``add_gaussian_noise``, from quick noise."""
-    noise = quick_normal(image_hwc.shape, rng)
+    noise = fast_normal(image_hwc.shape, rng)
     return (image_hwc + sigma * noise).astype(np.float32, copy=False)
 
 
-def quick_normal(shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
+def fast_normal(shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
     """Return standard normal noise of 65,536 levels, in a third of the usual time."""
     return _quantiles()[rng.integers(_LEVELS, size=shape, dtype=np.uint16)]
 
@@ -40,7 +42,7 @@ def _quantiles() -> FloatArray:
 def add_grain(
     image_hwc: FloatArray, *, sigma: float, size_px: float, rng: np.random.Generator
 ) -> FloatArray:
-    """Add film grain to ``(H, W, 3)`` in [0, 1]: grey, correlated, strongest in mid-tones.
+    """Add film grain to ``(H, W, 3)`` in [0, 1]: gray, correlated, strongest in mid-tones.
 
     Args:
         image_hwc: float32 RGB in [0, 1].
@@ -52,11 +54,11 @@ def add_grain(
     return _grained(image_hwc, grain, sigma, size_px)
 
 
-def add_quick_grain(
+def add_fast_grain(
     image_hwc: FloatArray, *, sigma: float, size_px: float, rng: np.random.Generator
 ) -> FloatArray:
     """Do as ``add_grain``, from quick noise."""
-    return _grained(image_hwc, quick_normal(image_hwc.shape[:2], rng), sigma, size_px)
+    return _grained(image_hwc, fast_normal(image_hwc.shape[:2], rng), sigma, size_px)
 
 
 def _grained(image_hwc: FloatArray, grain: FloatArray, sigma: float, size_px: float) -> FloatArray:
@@ -68,14 +70,14 @@ def _grained(image_hwc: FloatArray, grain: FloatArray, sigma: float, size_px: fl
     return image_hwc + (sigma * grain * visibility)[:, :, None]
 
 
-def add_grey_noise(image_hwc: FloatArray, *, sigma: float, rng: np.random.Generator) -> FloatArray:
+def add_gray_noise(image_hwc: FloatArray, *, sigma: float, rng: np.random.Generator) -> FloatArray:
     """Add the same white noise to all channels of ``(H, W, 3)``."""
-    noise = quick_normal(image_hwc.shape[:2], rng)
+    noise = fast_normal(image_hwc.shape[:2], rng)
     return (image_hwc + (sigma * noise)[:, :, None]).astype(np.float32, copy=False)
 
 
 def add_shot_noise(
-    image_hwc: FloatArray, *, photons: float, grey: bool, rng: np.random.Generator
+    image_hwc: FloatArray, *, photons: float, gray: bool, rng: np.random.Generator
 ) -> FloatArray:
     """Add noise whose variance grows with brightness, as of counted light.
 
@@ -83,11 +85,11 @@ def add_shot_noise(
         image_hwc: float32 RGB in [0, 1].
         photons: How many a white pixel counts; the standard deviation there is its root's
             reciprocal. Counts are taken as normally distributed, which they nearly are.
-        grey: Whether all channels share the noise.
+        gray: Whether all channels share the noise.
         rng: Source of randomness.
     """
-    shape = (*image_hwc.shape[:2], 1 if grey else image_hwc.shape[2])
-    level = image_hwc.mean(axis=2, keepdims=True) if grey else image_hwc
-    noise = quick_normal(shape, rng)
+    shape = (*image_hwc.shape[:2], 1 if gray else image_hwc.shape[2])
+    level = image_hwc.mean(axis=2, keepdims=True) if gray else image_hwc
+    noise = fast_normal(shape, rng)
     noisy = image_hwc + np.sqrt(np.clip(level, 0, 1) / photons) * noise
     return noisy.astype(np.float32, copy=False)

@@ -1,7 +1,7 @@
 """Two rounds of everything, in the manner of Real-ESRGAN (Wang et al. 2021, section 3), for faces.
 
 The order of the first round's blur, size, noise and JPEG is kept in the second; the last step
-rings before or after the last JPEG. Ranges are our own, narrower than the paper's: its pictures
+rings before or after the last JPEG. Ranges are our own, narrower than the paper's: its images
 shrink by four and faces here end at the size they began with.
 """
 
@@ -16,36 +16,36 @@ from vidrestore.training.degradations.base import (
     UP_FILTERS,
     PerFrameDegradation,
     Range,
-    drawn_seed,
+    choose,
+    draw_seed,
     frame_rng,
     log_uniform,
-    one_of,
-    resized,
-    rounded,
+    quantize,
+    resize,
     uniform,
 )
 from vidrestore.training.degradations.blur import (
     fast_gaussian_blur,
-    filtered,
-    generalised_kernel,
+    filter_image,
+    generalized_kernel,
     ringing_kernel,
 )
 from vidrestore.training.degradations.compression import jpeg
 from vidrestore.training.degradations.noise import (
-    add_grey_noise,
+    add_fast_gaussian_noise,
+    add_gray_noise,
     add_shot_noise,
-    add_white_noise,
 )
 from vidrestore.types import FloatArray
 
-BlurKind: TypeAlias = Literal["gaussian", "generalised", "plateau", "ringing"]
+BlurKind: TypeAlias = Literal["gaussian", "generalized", "plateau", "ringing"]
 NoiseKind: TypeAlias = Literal["gaussian", "shot"]
-_BLURS: tuple[BlurKind, ...] = ("gaussian", "generalised", "plateau", "ringing")
+_BLURS: tuple[BlurKind, ...] = ("gaussian", "generalized", "plateau", "ringing")
 _BLUR_ODDS = (0.55, 0.2, 0.15, 0.1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Round:
+class DegradationRound:
     """Blur, size, noise, JPEG."""
 
     blur: BlurKind
@@ -54,73 +54,73 @@ class Round:
     angle: float
     power: float
     cutoff: float
-    side_share: float
-    """Side after the round, relative to the whole picture's."""
+    side_ratio: float
+    """Side after the round, relative to the whole image's."""
     filter_: int
     noise: NoiseKind
     strength: float
     """Standard deviation of the noise (for shot noise, on white), on a scale of 255."""
-    grey: bool
+    gray: bool
     jpeg_quality: int
 
     def apply(self, image_hwc: FloatArray, full_wh: tuple[int, int], rng: np.random.Generator):
-        """Return the picture after the round, at the round's size; JPEG is left to the caller."""
+        """Return the image after the round, at the round's size; JPEG is left to the caller."""
         image = self._blurred(image_hwc)
         width, height = full_wh
         size_wh = (
-            max(16, round(width * self.side_share)),
-            max(16, round(height * self.side_share)),
+            max(16, round(width * self.side_ratio)),
+            max(16, round(height * self.side_ratio)),
         )
-        # Only averaging does not alias where a picture shrinks much.
+        # Only averaging does not alias where an image shrinks much.
         much = size_wh[0] < 0.5 * image.shape[1]
-        image = resized(image, size_wh, cv2.INTER_AREA if much else self.filter_)
+        image = resize(image, size_wh, cv2.INTER_AREA if much else self.filter_)
         sigma = self.strength / 255.0
         if self.noise == "shot":
-            return add_shot_noise(image, photons=1 / max(1e-6, sigma**2), grey=self.grey, rng=rng)
-        add = add_grey_noise if self.grey else add_white_noise
+            return add_shot_noise(image, photons=1 / max(1e-6, sigma**2), gray=self.gray, rng=rng)
+        add = add_gray_noise if self.gray else add_fast_gaussian_noise
         return add(image, sigma=sigma, rng=rng)
 
     def _blurred(self, image_hwc: FloatArray) -> FloatArray:
         if self.blur == "gaussian" and self.ratio == 1.0:
             return fast_gaussian_blur(image_hwc, sigma_px=self.sigma_px)
         if self.blur == "ringing":
-            return filtered(image_hwc, ringing_kernel(cutoff=self.cutoff, reach_px=5))
+            return filter_image(image_hwc, ringing_kernel(cutoff=self.cutoff, reach_px=5))
         return _filtered_coarsely(image_hwc, self)
 
 
-def _filtered_coarsely(image_hwc: FloatArray, round_: Round) -> FloatArray:
+def _filtered_coarsely(image_hwc: FloatArray, round_: DegradationRound) -> FloatArray:
     """Filter with a kernel of unequal axes, at half or a quarter of the size where it is wide."""
     factor = 1
     while round_.sigma_px * min(1.0, round_.ratio) / factor > 2.0 and factor < 4:
         factor *= 2
     height, width = image_hwc.shape[:2]
     small_wh = (max(8, width // factor), max(8, height // factor))
-    small = resized(image_hwc, small_wh, cv2.INTER_AREA) if factor > 1 else image_hwc
-    kernel = generalised_kernel(
+    small = resize(image_hwc, small_wh, cv2.INTER_AREA) if factor > 1 else image_hwc
+    kernel = generalized_kernel(
         sigma_px=round_.sigma_px / factor,
         ratio=round_.ratio,
         angle=round_.angle,
         power=round_.power if round_.blur != "gaussian" else 2.0,
         plateau=round_.blur == "plateau",
     )
-    small = filtered(small, kernel)
-    return resized(small, (width, height), cv2.INTER_LINEAR) if factor > 1 else small
+    small = filter_image(small, kernel)
+    return resize(small, (width, height), cv2.INTER_LINEAR) if factor > 1 else small
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecondOrderDegradation(PerFrameDegradation):
     """Two rounds, then ringing and the last JPEG in either order, then back to size."""
 
-    first: Round
-    second: Round
+    first: DegradationRound
+    second: DegradationRound
     final_cutoff: float | None
     """Of the ringing filter, in radians a pixel; None without one."""
     ring_first: bool
     up_filter: int
     noise_seed: int
 
-    def apply_frame(self, image_hwc: FloatArray, index: int) -> FloatArray:
-        """Return frame ``index`` of a clip degraded; a picture is frame 0."""
+    def degrade_frame(self, image_hwc: FloatArray, index: int) -> FloatArray:
+        """Return frame ``index`` of a clip degraded."""
         height, width = image_hwc.shape[:2]
         rng = frame_rng(self.noise_seed, index)
         image = self.first.apply(image_hwc, (width, height), rng)
@@ -130,17 +130,17 @@ class SecondOrderDegradation(PerFrameDegradation):
             image = jpeg(self._rung(image), quality=self.second.jpeg_quality)
         else:
             image = self._rung(jpeg(image, quality=self.second.jpeg_quality))
-        return rounded(resized(image, (width, height), self.up_filter))
+        return quantize(resize(image, (width, height), self.up_filter))
 
     def _rung(self, image_hwc: FloatArray) -> FloatArray:
         if self.final_cutoff is None:
             return image_hwc
-        return filtered(image_hwc, ringing_kernel(cutoff=self.final_cutoff, reach_px=5))
+        return filter_image(image_hwc, ringing_kernel(cutoff=self.final_cutoff, reach_px=5))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecondOrderRecipe:
-    """Ranges of the two rounds; sizes are shares of the whole picture's side."""
+    """Ranges of the two rounds; sizes are shares of the whole image's side."""
 
     sigma_px: Range = (0.3, 5.0)
     second_sigma_px: Range = (0.2, 1.5)
@@ -159,22 +159,22 @@ class SecondOrderRecipe:
             if rng.random() < 0.6
             else None,
             ring_first=bool(rng.random() < 0.5),
-            up_filter=one_of(rng, UP_FILTERS),
-            noise_seed=drawn_seed(rng),
+            up_filter=choose(rng, UP_FILTERS),
+            noise_seed=draw_seed(rng),
         )
 
-    def _round(self, rng: np.random.Generator, sigma: Range, side: Range) -> Round:
-        return Round(
+    def _round(self, rng: np.random.Generator, sigma: Range, side: Range) -> DegradationRound:
+        return DegradationRound(
             blur=_BLURS[int(rng.choice(len(_BLURS), p=_BLUR_ODDS))],
             sigma_px=log_uniform(rng, sigma),
             ratio=uniform(rng, (0.35, 1.0)) if rng.random() < 0.4 else 1.0,
             angle=uniform(rng, (0.0, float(np.pi))),
             power=log_uniform(rng, (1.0, 6.0)),
             cutoff=uniform(rng, (float(np.pi) / 2.5, float(np.pi))),
-            side_share=log_uniform(rng, side),
-            filter_=one_of(rng, DOWN_FILTERS),
+            side_ratio=log_uniform(rng, side),
+            filter_=choose(rng, DOWN_FILTERS),
             noise="gaussian" if rng.random() < 0.5 else "shot",
             strength=uniform(rng, self.noise),
-            grey=bool(rng.random() < 0.4),
+            gray=bool(rng.random() < 0.4),
             jpeg_quality=round(uniform(rng, self.jpeg_quality)),
         )

@@ -1,9 +1,8 @@
-"""One process or many: torchrun's processes, each with a share of every batch.
+"""The processes of a run, which torchrun starts; each takes a part of every batch.
 
-Gradients are averaged after the backward pass, bucket by bucket, instead of by a wrapper around the
-network: the regularisers differentiate twice and call parts of networks, which
-``DistributedDataParallel`` does not follow. The same config gives the same run on any number of
-processes, up to the order of sums.
+Gradients are averaged after the backward pass, bucket by bucket: the regularizers differentiate
+twice and call parts of networks, which ``DistributedDataParallel`` does not support. A config gives
+the same run on any number of processes, up to the order of sums.
 """
 
 import os
@@ -28,37 +27,37 @@ class DistributedContext:
 
     def __post_init__(self) -> None:
         if not 0 <= self.rank < self.size:
-            raise ValueError(f"rank {self.rank} of {self.size}")
+            raise ValueError(f"rank {self.rank} is not below the process count {self.size}")
 
     @property
-    def is_first(self) -> bool:
-        """Whether this process logs, saves and validates."""
+    def is_main(self) -> bool:
+        """Whether this is the process that logs, saves and validates."""
         return self.rank == 0
 
-    def share(self, count: int) -> range:
-        """Return which of ``count`` samples of a batch are this process's.
+    def local_indices(self, count: int) -> range:
+        """Return the indices, within a batch of ``count`` samples, of this process's samples.
 
         Raises:
-            ConfigError: They cannot be dealt out evenly.
+            ConfigError: ``count`` is not divisible by the process count.
         """
         if count % self.size:
-            raise ConfigError(f"a batch of {count} cannot be split among {self.size} processes")
-        own = count // self.size
-        return range(self.rank * own, (self.rank + 1) * own)
+            raise ConfigError(
+                f"batch size {count} is not divisible by the process count, {self.size}"
+            )
+        local = count // self.size
+        return range(self.rank * local, (self.rank + 1) * local)
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Make gradients the mean over all processes; where one has none, it counts as zero."""
+        """Average gradients over all processes; a missing one counts as zero."""
         if self.size == 1:
             return
         for bucket in _buckets(parameters):
-            flat = torch.cat([_grad_of(each).flatten() for each in bucket])
+            flat = torch.cat([_gradient(parameter).flatten() for parameter in bucket])
             distributed.all_reduce(flat)
             flat /= self.size
-            first = 0
-            for parameter in bucket:
-                own = flat[first : first + parameter.numel()]
-                first += parameter.numel()
-                parameter.grad = own.view(parameter.shape).to(parameter.dtype)
+            gradients = torch.split(flat, [parameter.numel() for parameter in bucket])
+            for parameter, gradient in zip(bucket, gradients, strict=True):
+                parameter.grad = gradient.view(parameter.shape).to(parameter.dtype)
 
     def mean(self, value: Tensor) -> Tensor:
         """Return the mean of a scalar over all processes."""
@@ -69,12 +68,12 @@ class DistributedContext:
         return total / self.size
 
     def wait(self) -> None:
-        """Wait until every process is here."""
+        """Wait until every process has called this."""
         if self.size > 1:
             distributed.barrier()
 
 
-def _grad_of(parameter: nn.Parameter) -> Tensor:
+def _gradient(parameter: nn.Parameter) -> Tensor:
     return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
 
 
@@ -82,7 +81,7 @@ def _buckets(parameters: Iterable[nn.Parameter]) -> Iterator[list[nn.Parameter]]
     bucket: list[nn.Parameter] = []
     for parameter in parameters:
         bucket.append(parameter)
-        if sum(each.numel() for each in bucket) >= _BUCKET_ELEMENTS:
+        if sum(member.numel() for member in bucket) >= _BUCKET_ELEMENTS:
             yield bucket
             bucket = []
     if bucket:
@@ -91,7 +90,7 @@ def _buckets(parameters: Iterable[nn.Parameter]) -> Iterator[list[nn.Parameter]]
 
 @contextmanager
 def init_distributed(device: torch.device) -> Generator[DistributedContext]:
-    """Join the processes that torchrun started, if it did, until the block ends."""
+    """Join torchrun's processes, if it started this one, until the block ends."""
     if "WORLD_SIZE" not in os.environ or int(os.environ["WORLD_SIZE"]) == 1:
         yield DistributedContext()
         return

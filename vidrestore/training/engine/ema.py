@@ -1,11 +1,11 @@
-"""A moving average of a network's weights."""
+"""Exponential moving average of a network's weights."""
 
 import torch
 from torch import Tensor, nn
 
 
 class Ema:
-    """Holds an average of every floating tensor of a network's state."""
+    """Averages every floating-point tensor of a network's state; others are copied."""
 
     def __init__(self, network: nn.Module) -> None:
         self.state: dict[str, Tensor] = {
@@ -16,8 +16,8 @@ class Ema:
     def update(self, network: nn.Module, *, decay: float) -> None:
         """Move the average towards ``network`` by ``1 - decay``."""
         for name, value in network.state_dict().items():
-            held = self.state[name]
-            if held.is_floating_point():
-                held.lerp_(value, 1.0 - decay)
+            average = self.state[name]
+            if average.is_floating_point():
+                average.lerp_(value, 1.0 - decay)
             else:
-                held.copy_(value)
+                average.copy_(value)

@@ -1,4 +1,4 @@
-"""What a run tells: JSON lines, pictures, and TensorBoard where it is installed."""
+"""Logs losses, scores and images of a run; also to TensorBoard, if it is installed."""
 
 import importlib
 import json
@@ -13,15 +13,15 @@ import numpy as np
 from torch import Tensor
 
 
-class Journal:
+class TrainingLogger:
     """Writes ``log.jsonl``, ``previews/STEP.jpg`` and TensorBoard events into a run's folder."""
 
     def __init__(self, folder: Path, *, steps: int) -> None:
-        """Open the journal of a run of ``steps`` steps; lines are added to what is there."""
+        """Open the log of a run of ``steps`` steps; an existing one is appended to."""
         self._folder = folder
         self._steps = steps
-        self._lines = (folder / "log.jsonl").open("a", encoding="utf-8")
-        self._board = _board(folder)
+        self._log = (folder / "log.jsonl").open("a", encoding="utf-8")
+        self._tensorboard = _open_tensorboard(folder)
         self._sums: dict[str, float] = {}
         self._counts: dict[str, int] = {}
         self._started: tuple[int, float] | None = None
@@ -37,12 +37,12 @@ class Journal:
         trace: TracebackType | None,
     ) -> None:
         """Close the files."""
-        self._lines.close()
-        if self._board is not None:
-            self._board.close()
+        self._log.close()
+        if self._tensorboard is not None:
+            self._tensorboard.close()
 
     def add(self, terms: Mapping[str, float], *, step: int) -> None:
-        """Take in the terms of one step."""
+        """Add the loss terms of one step."""
         if self._started is None:
             self._started = (step, time.monotonic())
         for key, value in terms.items():
@@ -50,7 +50,7 @@ class Journal:
             self._counts[key] = self._counts.get(key, 0) + 1
 
     def write(self, *, step: int) -> dict[str, float]:
-        """Write the means since the last line, with rate and time left; return them."""
+        """Write the means since the last line, with speed and remaining time; return them."""
         means = {key: self._sums[key] / self._counts[key] for key in self._sums}
         self._sums.clear()
         self._counts.clear()
@@ -60,43 +60,43 @@ class Journal:
             rate = (step - first) / max(time.monotonic() - since, 1e-9)
             line["steps_per_second"] = rate
             line["hours_left"] = (self._steps - step) / max(rate, 1e-9) / 3600
-        self._emit(line)
-        if self._board is not None:
+        self._write_line(line)
+        if self._tensorboard is not None:
             for key, value in means.items():
-                self._board.add_scalar(key, value, step)
+                self._tensorboard.add_scalar(key, value, step)
         return line
 
-    def validated(self, scores: Mapping[str, float], *, step: int) -> None:
+    def log_scores(self, scores: Mapping[str, float], *, step: int) -> None:
         """Write the scores of a validation, if there are any."""
         if not scores:
             return
-        self._emit({"step": step, **{f"val/{key}": value for key, value in scores.items()}})
-        if self._board is not None:
+        self._write_line({"step": step, **{f"val/{key}": value for key, value in scores.items()}})
+        if self._tensorboard is not None:
             for key, value in scores.items():
-                self._board.add_scalar(f"val/{key}", value, step)
+                self._tensorboard.add_scalar(f"val/{key}", value, step)
 
-    def picture(self, rows_NCHW: Tensor, *, columns: int, step: int) -> Path:
-        """Write a grid of RGB pictures in [-1, 1], ``columns`` to a row; return its path."""
-        images = rows_NCHW.detach().float().cpu().clamp(-1, 1).permute(0, 2, 3, 1).numpy()
-        lines = [
-            np.concatenate(list(images[at : at + columns]), axis=1)
-            for at in range(0, len(images), columns)
+    def log_images(self, images_NCHW: Tensor, *, columns: int, step: int) -> Path:
+        """Write a grid of RGB images in [-1, 1], ``columns`` per row; return its path."""
+        images = images_NCHW.detach().float().cpu().clamp(-1, 1).permute(0, 2, 3, 1).numpy()
+        rows = [
+            np.concatenate(list(images[index : index + columns]), axis=1)
+            for index in range(0, len(images), columns)
         ]
-        grid = np.rint((np.concatenate(lines) * 0.5 + 0.5) * 255).astype(np.uint8)
+        grid = np.rint((np.concatenate(rows) * 0.5 + 0.5) * 255).astype(np.uint8)
         path = self._folder / "previews" / f"{step:07d}.jpg"
         path.parent.mkdir(exist_ok=True)
         cv2.imwrite(str(path), np.ascontiguousarray(grid[:, :, ::-1]))
-        if self._board is not None:
-            self._board.add_image("preview", grid, step, dataformats="HWC")
+        if self._tensorboard is not None:
+            self._tensorboard.add_image("preview", grid, step, dataformats="HWC")
         return path
 
-    def _emit(self, line: Mapping[str, float]) -> None:
-        self._lines.write(json.dumps(line) + "\n")
-        self._lines.flush()
+    def _write_line(self, line: Mapping[str, float]) -> None:
+        self._log.write(json.dumps(line) + "\n")
+        self._log.flush()
 
 
-def _board(folder: Path) -> Any:
-    """Return TensorBoard's writer, or None where it is not installed."""
+def _open_tensorboard(folder: Path) -> Any:
+    """Return TensorBoard's writer, or None if it is not installed."""
     try:
         importlib.import_module("tensorboard")
     except ModuleNotFoundError:

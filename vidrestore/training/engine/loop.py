@@ -1,4 +1,4 @@
-"""The loop, on one page: read, step, log, validate, save, stop. Tasks say what a step is."""
+"""The training loop; a task defines one step."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -11,54 +11,56 @@ import torch
 from torch import Tensor
 
 from vidrestore.errors import WeightsError
-from vidrestore.training.engine.checkpoint import read_checkpoint, save_checkpoint
+from vidrestore.training.engine.checkpoint import VERSION, read_checkpoint, save_checkpoint
 from vidrestore.training.engine.distributed import DistributedContext
-from vidrestore.training.engine.logger import Journal
-from vidrestore.training.engine.optimizer_step import Updater
+from vidrestore.training.engine.logger import TrainingLogger
+from vidrestore.training.engine.optimizer_step import OptimizerStep
 from vidrestore.training.engine.progress import ProgressCallback, TrainingProgress, silent
-from vidrestore.training.engine.run_state import Moment
-from vidrestore.training.engine.train_state import Part
+from vidrestore.training.engine.run_state import RunState
+from vidrestore.training.engine.train_state import TrainState
 
 LAST = "last.pt"
 
 
-Measure: TypeAlias = Callable[[], "tuple[Mapping[str, float], Preview]"]
-"""Scores and pictures of what is trained, beside those of its task."""
+Validator: TypeAlias = Callable[[], "tuple[Mapping[str, float], Preview]"]
+"""Returns scores and images of what is trained, besides those of its task."""
 
 
 class Preview(NamedTuple):
-    """Pictures to look at."""
+    """Images of a validation."""
 
     images: Tensor
     """``(N, 3, H, W)`` RGB in [-1, 1], row by row."""
     columns: int
-    """Of a row."""
+    """Images per row."""
 
 
 class Task(Protocol):
-    """What is trained and how one step of it goes."""
+    """What is trained, and one step of it."""
 
-    parts: Mapping[str, Part]
-    """By name; saved and resumed."""
+    train_states: Mapping[str, TrainState]
+    """The trained networks by name; saved and resumed."""
 
-    def batches(self, *, first_step: int, world: DistributedContext) -> Iterator[Sequence[Any]]:
+    def batches(self, *, first_step: int, context: DistributedContext) -> Iterator[Sequence[Any]]:
         """Yield the micro-batches of every step from ``first_step`` on, on the CPU."""
         ...
 
-    def step(self, batches: Sequence[Any], moment: Moment, updater: Updater) -> dict[str, float]:
-        """Update the parts once each; return what to log."""
+    def step(
+        self, batches: Sequence[Any], run_state: RunState, optimizer_step: OptimizerStep
+    ) -> dict[str, float]:
+        """Update every network once; return what to log."""
         ...
 
-    def validate(self, moment: Moment) -> tuple[dict[str, float], Preview | None]:
-        """Measure the moving averages; return scores and pictures."""
+    def validate(self, run_state: RunState) -> tuple[dict[str, float], Preview | None]:
+        """Return scores and images of the moving averages."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a step changes beside the parts."""
+        """Return the task's state besides the networks'."""
         ...
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up what ``state_dict`` gave."""
+        """Load what ``state_dict`` returned."""
         ...
 
 
@@ -68,111 +70,124 @@ def run_task(
     folder: Path,
     steps: int,
     seed: int,
-    updater: Updater,
+    optimizer_step: OptimizerStep,
     device: torch.device,
-    world: DistributedContext,
+    context: DistributedContext,
     log_every: int,
     save_every: int,
     validate_every: int,
-    measure: Measure | None = None,
-    origin: Mapping[str, Any] | None = None,
+    validator: Validator | None = None,
+    run_metadata: Mapping[str, Any] | None = None,
     on_progress: ProgressCallback = silent,
 ) -> Path:
-    """Train until ``steps``, resuming from ``folder`` where it holds a checkpoint.
+    """Train until ``steps``, resuming from the checkpoint in ``folder`` if there is one.
 
-    Writes ``last.pt`` (all that is needed to go on) and the journal. Batches and random draws
-    are functions of seed, step and process, so that a resumed run is the uninterrupted one.
+    Writes ``last.pt``, with everything needed to resume, and the log. Batches and random draws are
+    functions of seed, step and process, so a resumed run equals an uninterrupted one.
 
     Args:
         task: What is trained.
-        folder: Exists.
+        folder: Of the run; must exist.
         steps: Of the whole run.
         seed: Of all random draws.
-        updater: Applies updates.
-        device: Where the task is.
-        world: The processes of the run.
-        log_every: Steps between lines of the journal.
+        optimizer_step: Applies updates.
+        device: Of the task.
+        context: The processes of the run.
+        log_every: Steps between lines of the log.
         save_every: Steps between checkpoints.
         validate_every: Steps between validations.
-        measure: Asked by the first process at every validation; its pictures take the place of the
-            task's.
-        origin: Plain values that checkpoints tell of the run.
-        on_progress: Told by the first process how far the run is.
+        validator: Called by the main process at every validation; its images replace the task's.
+        run_metadata: Plain values about the run for its checkpoints.
+        on_progress: Called by the main process.
 
     Returns:
         Path of the last checkpoint.
 
     Raises:
-        NonFiniteLossError: Names part and term or parameter; nothing of that step was saved.
-        WeightsError: The checkpoint in ``folder`` is of another task.
+        NonFiniteLossError: Names the network and the term or parameter; nothing of that step was
+            saved.
+        WeightsError: The checkpoint in ``folder`` does not match the task.
     """
     path = folder / LAST
-    step = _resumed(path, task, updater) if path.exists() else 0
+    step = _resume(path, task, optimizer_step) if path.exists() else 0
 
-    def at(step: int) -> Moment:
-        return Moment(step=step, steps=steps, seed=seed, rank=world.rank, device=device)
+    def run_state() -> RunState:
+        return RunState(step=step, steps=steps, seed=seed, rank=context.rank, device=device)
 
-    # The first process alone writes.
-    with Journal(folder, steps=steps) if world.is_first else nullcontext() as journal:
-        if journal is not None:
+    # Only the main process writes.
+    with TrainingLogger(folder, steps=steps) if context.is_main else nullcontext() as logger:
+        if logger is not None:
             on_progress(TrainingProgress(stage="training", step=step, steps=steps))
-        for micro_batches in task.batches(first_step=step, world=world):
+        for micro_batches in task.batches(first_step=step, context=context):
             if step >= steps:
                 break
-            terms = task.step(micro_batches, at(step), updater)
+            terms = task.step(micro_batches, run_state(), optimizer_step)
             step += 1
-            if journal is not None:
-                journal.add(terms, step=step)
+            if logger is not None:
+                logger.add(terms, step=step)
                 on_progress(TrainingProgress(stage="training", step=step, steps=steps, terms=terms))
                 if step % log_every == 0 or step == steps:
-                    journal.write(step=step)
+                    logger.write(step=step)
                 if step % validate_every == 0 or step == steps:
-                    _validate(task, at(step), journal, measure, on_progress)
+                    _validate(task, run_state(), logger, validator, on_progress)
                 if step % save_every == 0 or step == steps:
-                    save_checkpoint(path, {**(origin or {}), **_state(step, task, updater)})
-            world.wait()
+                    state = _checkpoint(step, task, optimizer_step)
+                    save_checkpoint(path, {**(run_metadata or {}), **state})
+            context.wait()
     return path
 
 
 def _validate(
     task: Task,
-    moment: Moment,
-    journal: Journal,
-    measure: Measure | None,
+    run_state: RunState,
+    logger: TrainingLogger,
+    validator: Validator | None,
     on_progress: ProgressCallback,
 ) -> None:
-    now = TrainingProgress(stage="validating", step=moment.step, steps=moment.steps)
-    on_progress(now)
-    scores, preview = task.validate(moment)
-    if measure is not None:
-        measured, preview = measure()
-        scores = {**scores, **measured}
-    journal.validated(scores, step=moment.step)
+    progress = TrainingProgress(stage="validating", step=run_state.step, steps=run_state.steps)
+    on_progress(progress)
+    scores, preview = task.validate(run_state)
+    if validator is not None:
+        more_scores, preview = validator()
+        scores = {**scores, **more_scores}
+    logger.log_scores(scores, step=run_state.step)
     if preview is not None:
-        journal.picture(preview.images, columns=preview.columns, step=moment.step)
-    on_progress(replace(now, stage="training", scores=scores))
+        logger.log_images(preview.images, columns=preview.columns, step=run_state.step)
+    on_progress(replace(progress, stage="training", scores=scores))
 
 
-def _state(step: int, task: Task, updater: Updater) -> dict[str, Any]:
+def _checkpoint(step: int, task: Task, optimizer_step: OptimizerStep) -> dict[str, Any]:
     return {
+        "version": VERSION,
         "step": step,
-        "parts": {name: part.state_dict() for name, part in task.parts.items()},
-        "updater": updater.state_dict(),
+        "networks": {name: state.state_dict() for name, state in task.train_states.items()},
+        "scalers": optimizer_step.state_dict(),
         "task": task.state_dict(),
     }
 
 
-def _resumed(path: Path, task: Task, updater: Updater) -> int:
-    state = read_checkpoint(path)
+def _resume(path: Path, task: Task, optimizer_step: OptimizerStep) -> int:
+    """Load a checkpoint into the task; return its step."""
+    checkpoint = read_checkpoint(path)
     try:
-        for name, part in task.parts.items():
-            part.load_state_dict(state["parts"][name])
-        updater.load_state_dict(state["updater"])
-        task.load_state_dict(state["task"])
-        return int(state["step"])
-    except (KeyError, RuntimeError, ValueError) as error:  # how torch tells a misfit
-        found = shorten(f"{type(error).__name__}: {error}", 160, placeholder=" ...")
-        raise WeightsError(
-            f"{path}: of another task or another size ({found}); resume it with its own config, or "
-            "train in another folder"
-        ) from error
+        load_train_states(task.train_states, checkpoint["networks"])
+        optimizer_step.load_state_dict(checkpoint["scalers"])
+        task.load_state_dict(checkpoint["task"])
+        return int(checkpoint["step"])
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise mismatch_error(path, error) from error
+
+
+def load_train_states(train_states: Mapping[str, TrainState], saved: Mapping[str, Any]) -> None:
+    """Load the networks of a checkpoint; what does not match raises as ``torch`` does."""
+    for name, train_state in train_states.items():
+        train_state.load_state_dict(saved[name])
+
+
+def mismatch_error(path: Path, error: Exception) -> WeightsError:
+    """Return the error of a checkpoint that does not fit the networks of a config."""
+    mismatch = shorten(f"{type(error).__name__}: {error}", 160, placeholder=" ...")
+    return WeightsError(
+        f"{path}: does not match this config ({mismatch}); resume it with its config, or train in "
+        "another folder"
+    )

@@ -1,32 +1,32 @@
-"""One update of one part: losses to gradients to a step, in any precision, on any device."""
+"""One update of one network: losses, gradients, optimizer step; any precision, any device."""
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from vidrestore.errors import NonFiniteLossError
 from vidrestore.training.engine.distributed import DistributedContext
-from vidrestore.training.engine.run_state import Moment
-from vidrestore.training.engine.train_state import Part
+from vidrestore.training.engine.run_state import RunState
+from vidrestore.training.engine.train_state import TrainState
 
 M = TypeVar("M")
 
-Terms = Mapping[str, Tensor]
+LossTerms: TypeAlias = Mapping[str, Tensor]
 """Name of a loss term -> its weighted value, a scalar with gradient."""
 
 
-class Updater:
-    """Applies updates to parts.
+class OptimizerStep:
+    """Updates networks.
 
     Args:
-        device: Where the parts are.
+        device: Of the networks.
         dtype: Of the forward passes; weights and their updates are float32.
-        clip_norm: Longest gradient of a part; longer ones are shortened. Infinity never does.
-        world: The processes of the run.
+        max_grad_norm: Gradients of a network with a larger norm are scaled down to it.
+        context: The processes of the run.
     """
 
     def __init__(
@@ -34,14 +34,14 @@ class Updater:
         *,
         device: torch.device,
         dtype: torch.dtype,
-        clip_norm: float = float("inf"),
-        world: DistributedContext | None = None,
+        max_grad_norm: float = float("inf"),
+        context: DistributedContext | None = None,
     ) -> None:
         self._device = device
         self._dtype = dtype
-        self._clip_norm = clip_norm
-        self._world = world or DistributedContext()
-        # float16 alone has too few exponents for gradients; bfloat16 has those of float32.
+        self._max_grad_norm = max_grad_norm
+        self._context = context or DistributedContext()
+        # Gradients underflow in float16; bfloat16 has the exponents of float32.
         self._scalers: dict[str, torch.amp.GradScaler] = {}
         self._scaled = dtype is torch.float16
 
@@ -54,20 +54,19 @@ class Updater:
     def apply(
         self,
         name: str,
-        part: Part,
+        train_state: TrainState,
         micro_batches: Sequence[M],
-        terms_of: Callable[[M], Terms],
-        moment: Moment,
+        loss_terms: Callable[[M], LossTerms],
+        run_state: RunState,
     ) -> dict[str, float]:
-        """Update ``part`` once with the mean gradient over micro-batches.
+        """Update a network, and its moving average, by the mean gradient over micro-batches.
 
         Args:
-            name: Of the part, for errors and the loss scale.
-            part: To update; its moving average is the caller's to update.
+            name: Of the network, for errors and the loss scale.
+            train_state: Of the network.
             micro_batches: Of equal size; their gradients are accumulated.
-            terms_of: Gives the loss terms of one of them; its forward passes run in
-                ``autocast``.
-            moment: The step, which the learning rate depends on.
+            loss_terms: Returns the loss terms of a micro-batch; runs in ``autocast``.
+            run_state: Of the step; sets the learning rate.
 
         Returns:
             The mean of every term over micro-batches and processes.
@@ -75,38 +74,41 @@ class Updater:
         Raises:
             NonFiniteLossError: A term or a gradient is not finite; nothing was applied.
         """
-        part.set_lr(moment)
-        part.optimiser.zero_grad(set_to_none=True)
+        train_state.set_lr(run_state)
+        train_state.optimizer.zero_grad(set_to_none=True)
         scaler = self._scaler(name)
         sums: dict[str, Tensor] = {}
-        for micro in micro_batches:
+        for micro_batch in micro_batches:
             with self.autocast():
-                terms = terms_of(micro)
-            _check_terms(terms, name, moment.step)
+                terms = loss_terms(micro_batch)
+            _check_terms(terms, name, run_state.step)
             loss = torch.stack([term.float() for term in terms.values()]).sum()
             scaler.scale(loss / len(micro_batches)).backward()
             for key, term in terms.items():
                 sums[key] = sums.get(key, torch.zeros_like(term.detach().float())) + term.detach()
-        self._step(name, part, scaler, moment.step)
-        means = {key: self._world.mean(each / len(micro_batches)) for key, each in sums.items()}
-        return {key: float(each) for key, each in means.items()}
+        self._step(name, train_state, scaler, run_state.step)
+        train_state.update_ema(run_state)
+        means = {key: self._context.mean(total / len(micro_batches)) for key, total in sums.items()}
+        return {key: float(mean) for key, mean in means.items()}
 
-    def _step(self, name: str, part: Part, scaler: torch.amp.GradScaler, step: int) -> None:
-        named = list(part.trained())
-        self._world.average_gradients([parameter for _, parameter in named])
-        scaler.unscale_(part.optimiser)
-        norm = nn.utils.clip_grad_norm_([each for _, each in named], self._clip_norm)
-        # A loss scale that was too high shows as overflow: the scaler leaves that step out.
+    def _step(
+        self, name: str, train_state: TrainState, scaler: torch.amp.GradScaler, step: int
+    ) -> None:
+        named = dict(train_state.trained_parameters())
+        self._context.average_gradients(named.values())
+        scaler.unscale_(train_state.optimizer)
+        norm = nn.utils.clip_grad_norm_(list(named.values()), self._max_grad_norm)
+        # With a loss scale, an overflow is expected now and then: the scaler skips that step.
         if not self._scaled and not bool(torch.isfinite(norm)):
             culprit = next(
                 key
-                for key, each in named
-                if each.grad is not None and not bool(torch.isfinite(each.grad).all())
+                for key, parameter in named.items()
+                if parameter.grad is not None and not bool(torch.isfinite(parameter.grad).all())
             )
             raise NonFiniteLossError(
                 f"step {step}: {name}: the gradient of {culprit} is not finite"
             )
-        scaler.step(part.optimiser)
+        scaler.step(train_state.optimizer)
         scaler.update()
 
     def _scaler(self, name: str) -> torch.amp.GradScaler:
@@ -119,16 +121,16 @@ class Updater:
         return {name: scaler.state_dict() for name, scaler in self._scalers.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up what ``state_dict`` gave."""
+        """Load what ``state_dict`` returned."""
         for name, scale in state.items():
             self._scaler(name).load_state_dict(scale)
 
 
-def _check_terms(terms: Terms, part: str, step: int) -> None:
+def _check_terms(terms: LossTerms, name: str, step: int) -> None:
     if not terms:
-        raise ValueError(f"{part}: an update without a loss term")
+        raise ValueError(f"{name}: an update without a loss term")
     for key, term in terms.items():
         if not bool(torch.isfinite(term)):
             raise NonFiniteLossError(
-                f"step {step}: {part}: the loss term {key!r} is {term.item()}; nothing was applied"
+                f"step {step}: {name}: the loss term {key!r} is {term.item()}; nothing was applied"
             )

@@ -1,6 +1,6 @@
-"""Optimisers and learning rates from a config."""
+"""Adam and its learning rates from a config."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Literal
 
@@ -12,22 +12,22 @@ from vidrestore.training.engine.schedules import piecewise_lr, warmup_cosine_lr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PaceConfig:
+class ParamGroupConfig:
     """A group of parameters with its own learning rate."""
 
-    names: str
-    """Of the parameters, with ``*`` for any letters: ``generator.*.noise.weight``."""
-    scale: float
-    """Of the learning rate; 0 leaves the parameters as they are."""
+    pattern: str = field(metadata={"alias": "names"})
+    """Of parameter names; ``*`` matches any letters: ``generator.*.noise.weight``."""
+    lr_scale: float = field(metadata={"alias": "scale"})
+    """Factor of the learning rate; 0 freezes the parameters."""
 
     def __post_init__(self) -> None:
-        if self.scale < 0:
-            raise ConfigError(f"scale must be >= 0, got {self.scale}")
+        if self.lr_scale < 0:
+            raise ConfigError(f"lr_scale must be >= 0, got {self.lr_scale}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdamConfig:
-    """Adam with a schedule; one per trained network."""
+    """Adam and its schedule, for one network."""
 
     lr: float
     beta1: float = 0.9
@@ -37,7 +37,7 @@ class AdamConfig:
     milestones: tuple[int, ...] = ()
     """Steps at which a piecewise schedule multiplies the rate by ``factor``."""
     factor: float = 0.5
-    paces: tuple[PaceConfig, ...] = ()
+    param_groups: tuple[ParamGroupConfig, ...] = field(default=(), metadata={"alias": "paces"})
 
     def __post_init__(self) -> None:
         if self.lr <= 0 or self.warmup_steps < 0:
@@ -56,32 +56,33 @@ class AdamConfig:
 
 
 def adam(network: nn.Module, config: AdamConfig, *, fused: bool = False) -> torch.optim.Adam:
-    """Return Adam over the parameters that require gradients, grouped by pace.
+    """Return Adam over the parameters that require gradients, in their parameter groups.
 
     Args:
         network: To train.
-        config: Rates and paces; the first pace that fits a name decides.
-        fused: One kernel for all parameters, which leaves a step out where the optimiser's
-            ``found_inf`` is 1, without asking the device. It is AdamW without weight decay,
+        config: The first parameter group whose pattern matches a name decides.
+        fused: One kernel for all parameters, which skips a step where the optimizer's
+            ``found_inf`` is 1, without a synchronization. It is AdamW without weight decay,
             which is Adam.
 
     Raises:
-        ConfigError: A pace fits no parameter.
+        ConfigError: A pattern matches no parameter.
     """
     groups: dict[float, list[nn.Parameter]] = {}
-    unused = {pace.names for pace in config.paces}
+    unused = {group.pattern for group in config.param_groups}
     for name, parameter in network.named_parameters():
-        pace = next((each for each in config.paces if fnmatchcase(name, each.names)), None)
-        if pace is not None:
-            unused.discard(pace.names)
-        scale = 1.0 if pace is None else pace.scale
-        if scale == 0.0:
+        matching = (group for group in config.param_groups if fnmatchcase(name, group.pattern))
+        group = next(matching, None)
+        if group is not None:
+            unused.discard(group.pattern)
+        lr_scale = 1.0 if group is None else group.lr_scale
+        if lr_scale == 0.0:
             parameter.requires_grad_(False)
         if parameter.requires_grad:
-            groups.setdefault(scale, []).append(parameter)
+            groups.setdefault(lr_scale, []).append(parameter)
     if unused:
-        raise ConfigError(f"paces: no parameter is called {sorted(unused)[0]!r}")
-    split = [{"params": each, "lr_scale": scale} for scale, each in groups.items()]
+        raise ConfigError(f"param_groups: no parameter matches {sorted(unused)[0]!r}")
+    split = [{"params": group, "lr_scale": lr_scale} for lr_scale, group in groups.items()]
     betas = (config.beta1, config.beta2)
     if fused:
         return torch.optim.AdamW(split, lr=config.lr, betas=betas, weight_decay=0.0, fused=True)

@@ -1,4 +1,4 @@
-"""How a run of training tells its caller where it is."""
+"""Progress of a training run, as its caller receives it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -7,11 +7,11 @@ from typing import Literal, TypeAlias
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingProgress:
-    """Where a run is: sent before its first step, after every step, and around validations."""
+    """Sent before the first step, after every step, and before and after validations."""
 
     stage: Literal["training", "validating"]
     step: int
-    """Steps done, those before a resume included."""
+    """Steps done, including those before a resume."""
     steps: int
     """Of the whole run."""
     terms: Mapping[str, float] = field(default_factory=dict[str, float])
@@ -21,8 +21,8 @@ class TrainingProgress:
 
 
 ProgressCallback: TypeAlias = Callable[[TrainingProgress], None]
-"""Called by the first process, and must return quickly; what it raises stops the run."""
+"""Called by the main process; must return quickly. An exception stops the run."""
 
 
 def silent(_progress: TrainingProgress) -> None:
-    """Tell nobody."""
+    """Ignore the progress."""

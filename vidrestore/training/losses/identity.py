@@ -3,7 +3,7 @@
 GFP-GAN, section 3.5, and MMRB, section 3.4, equation 15: the L1 distance of embeddings, as released
 of raw ones. The cosine is what identity is measured by.
 
-The network never trains, and gradients flow to the restored picture only.
+The network never trains, and gradients flow to the restored image only.
 """
 
 from functools import lru_cache
@@ -39,7 +39,7 @@ class IdentityNetwork(Protocol):
 
 
 class ArcFaceIdentity(FrozenModule):
-    """ArcFace's ResNet-18 on whole aligned faces, grey and at 128 pixels.
+    """ArcFace's ResNet-18 on whole aligned faces, gray and at 128 pixels.
 
     Args:
         network: To freeze.
@@ -100,13 +100,13 @@ def identity_loss(
 
 
 def arcface_input(image_NCHW: Tensor, *, antialias: bool = False) -> Tensor:
-    """Return ``(N, 1, 128, 128)`` grey faces in [-1, 1], as GFP-GAN's released code makes them."""
+    """Return ``(N, 1, 128, 128)`` gray faces in [-1, 1], as GFP-GAN's released code makes them."""
     image = to_float32(image_NCHW)
     with without_autocast(image.device):
         weights = image.new_tensor(_GREY)[:, None, None]
-        grey = (image * weights).sum(dim=1, keepdim=True)
+        gray = (image * weights).sum(dim=1, keepdim=True)
         size = (_ARCFACE_PX, _ARCFACE_PX)
-        return F.interpolate(grey, size, mode="bilinear", align_corners=False, antialias=antialias)
+        return F.interpolate(gray, size, mode="bilinear", align_corners=False, antialias=antialias)
 
 
 def recognition_crop(image_NCHW: Tensor) -> Tensor:
@@ -118,7 +118,7 @@ def recognition_crop(image_NCHW: Tensor) -> Tensor:
         image_NCHW: ``(N, 3, S, S)`` in the 512 alignment.
 
     Raises:
-        ValueError: Pictures are not square.
+        ValueError: Images are not square.
     """
     height, width = image_NCHW.shape[2:]
     if height != width:
@@ -134,19 +134,19 @@ def recognition_crop(image_NCHW: Tensor) -> Tensor:
         )
 
 
-def identity_network(path: Path) -> ArcFaceIdentity | MobileFaceNetIdentity:
+def load_identity_network(path: Path) -> ArcFaceIdentity | MobileFaceNetIdentity:
     """Return the frozen network of a checkpoint of ArcFace's ResNet or of MobileFaceNet.
 
     Raises:
         WeightsError: The file is missing, unsafe, or holds something else.
     """
-    network = recognition_network(path)
+    network = load_recognition_network(path)
     if isinstance(network, MobileFaceNet):
         return MobileFaceNetIdentity(network)
     return ArcFaceIdentity(network)
 
 
-def recognition_network(path: Path) -> ArcFaceResNet | MobileFaceNet:
+def load_recognition_network(path: Path) -> ArcFaceResNet | MobileFaceNet:
     """Return the network of a checkpoint of ArcFace's ResNet or of MobileFaceNet.
 
     Raises:
@@ -158,10 +158,10 @@ def recognition_network(path: Path) -> ArcFaceResNet | MobileFaceNet:
         load_state(small, state, path)
         return small
     if "fc5.weight" in state:
-        blocks = [{key.split(".")[1] for key in state if key.startswith(f"layer{at}.")}
-                  for at in range(1, 5)]  # fmt: skip
+        blocks = [{key.split(".")[1] for key in state if key.startswith(f"layer{index}.")}
+                  for index in range(1, 5)]  # fmt: skip
         network = ArcFaceResNet(
-            layers=[len(each) for each in blocks], use_se=any(".se." in key for key in state)
+            layers=[len(block) for block in blocks], use_se=any(".se." in key for key in state)
         )
         load_state(network, state, path)
         return network
@@ -189,7 +189,7 @@ def _shrunk_side_and_grid(side_px: int, device: torch.device) -> tuple[int, Tens
 
 
 def _sampling_grid(face_to_image: Affine, side_px: int, device: torch.device) -> Tensor:
-    """Return ``(1, 112, 96, 2)`` float64 positions; -1 and 1 are the picture's outer edges."""
+    """Return ``(1, 112, 96, 2)`` float64 positions; -1 and 1 are the image's outer edges."""
     y, x = np.mgrid[: RECOGNITION_HW[0], : RECOGNITION_HW[1]].astype(np.float64)
     ones = np.ones_like(x)
     at = np.einsum("ij,jhw->hwi", face_to_image, np.stack([x, y, ones]))

@@ -33,7 +33,7 @@ def feature_loss(
     written with squares; the text does not say which layers).
 
     Args:
-        restored: ``(N, C, h, w)`` features of the restored pictures, one for each layer.
+        restored: ``(N, C, h, w)`` features of the restored images, one for each layer.
         target: Those of the targets.
         layer_weights: One for each layer; all 1 where None. Layers of weight 0 are left out.
         norm: How to compare.
@@ -74,7 +74,7 @@ def style_loss(
 
     In GFP-GAN's released configuration it goes with the perceptual loss, at 50 times its weight;
     on features of the component discriminators it is the feature style loss (section 3.5).
-    Arguments, result and errors are those of ``feature_loss``; the pictures' sizes may differ.
+    Arguments, result and errors are those of ``feature_loss``; the images' sizes may differ.
     """
     return _summed(
         [
@@ -94,7 +94,7 @@ def perceptual_terms(
     layer_weights: Sequence[float] | None = LAYER_WEIGHTS,
     norm: Norm = "l1",
 ) -> dict[str, Tensor]:
-    """Return the weighted terms ``perceptual`` and ``style`` from one look at each picture.
+    """Return the weighted terms ``perceptual`` and ``style`` from one look at each image.
 
     A term of weight 0 is left out; where both are, the network is not asked at all.
 
@@ -136,7 +136,7 @@ def feature_matching_loss(
     text sums.
 
     Args:
-        fake: ``DiscriminatorOutput.features`` of restored pictures.
+        fake: ``DiscriminatorOutput.features`` of restored images.
         real: Those of the targets; get no gradient.
         first_layer: Layers before it are left out.
         norm: How to compare.

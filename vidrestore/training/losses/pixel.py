@@ -73,23 +73,23 @@ def pyramid_loss(pyramid: Sequence[Tensor], target_NCHW: Tensor) -> Tensor:
     50 000 of 800 000 steps; here that is a matter of the caller's schedule.
 
     Args:
-        pyramid: ``(N, 3, h, w)`` pictures of ``RestorerOutput.pyramid``, in any order.
+        pyramid: ``(N, 3, h, w)`` images of ``RestorerOutput.pyramid``, in any order.
         target_NCHW: ``(N, 3, H, W)``; no side smaller than those of the pyramid.
 
     Raises:
-        ValueError: There is no picture, or one is larger than the target.
+        ValueError: There is no image, or one is larger than the target.
     """
     if not pyramid:
         raise ValueError("the pyramid is empty; ask the network for it with with_pyramid=True")
     target = to_float32(target_NCHW.detach())
     height, width = target.shape[2:]
     terms: list[Tensor] = []
-    for picture in pyramid:
-        small_h, small_w = picture.shape[2:]
+    for image in pyramid:
+        small_h, small_w = image.shape[2:]
         if small_h > height or small_w > width:
             raise ValueError(
-                f"a picture of {small_h} x {small_w} px cannot be compared with a target of "
+                f"an image of {small_h} x {small_w} px cannot be compared with a target of "
                 f"{height} x {width} px"
             )
-        terms.append(l1_loss(picture, F.adaptive_avg_pool2d(target, (small_h, small_w))))
+        terms.append(l1_loss(image, F.adaptive_avg_pool2d(target, (small_h, small_w))))
     return torch.stack(terms).sum()

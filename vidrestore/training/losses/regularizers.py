@@ -1,4 +1,4 @@
-"""R1 and path length regularisation, each applied only every few steps (StyleGAN2, appendix B).
+"""R1 and path length regularization, each applied only every few steps (StyleGAN2, appendix B).
 
 Both differentiate gradients. They run in the precision of the weights, whatever autocast
 surrounds them.
@@ -27,14 +27,14 @@ def lazy_weight(weight: float, *, interval: int) -> float:
 def lazy_adam(
     *, lr: float, betas: tuple[float, float], interval: int
 ) -> tuple[float, tuple[float, float]]:
-    """Return Adam's rate and decays for a network whose regulariser takes separate steps.
+    """Return Adam's rate and decays for a network whose regularizer takes separate steps.
 
-    With ``k`` ordinary steps and one for the regulariser, each of the k + 1 is to count
+    With ``k`` ordinary steps and one for the regularizer, each of the k + 1 is to count
     ``k / (k + 1)`` (StyleGAN2, appendix B). Not needed where the term is added to the loss of every
     k-th step.
 
     Args:
-        lr: Learning rate without the regulariser.
+        lr: Learning rate without the regularizer.
         betas: Adam's decays without it.
         interval: k.
     """
@@ -49,7 +49,7 @@ def r1_penalty(
     weight: float = 10.0,
     interval: int = 16,
 ) -> Tensor:
-    """Return ``weight / 2 * interval * mean |d score / d picture|^2`` at real pictures.
+    """Return ``weight / 2 * interval * mean |d score / d image|^2`` at real images.
 
     Mescheder et al. 2018, equation 9, with the weight (10) and the interval (16) of GFP-GAN's
     released code; StyleGAN2's are the same interval and a weight by resolution.
@@ -57,7 +57,7 @@ def r1_penalty(
     Args:
         discriminator: Gives ``(N, 1)`` scores, patch scores, or those of several scales, which
             are summed.
-        real_NCHW: Pictures; they get no gradient.
+        real_NCHW: Images; they get no gradient.
         weight: Gamma; where it is 0 nothing is computed.
         interval: Steps between two calls.
 
@@ -114,14 +114,14 @@ def path_length_penalty(
 ) -> Tensor:
     """Return ``weight * interval * mean (|J^T y| - a)^2`` and move ``a``, the running mean.
 
-    StyleGAN2 (Karras et al. 2020), section 3.2, equation 4: ``J`` is the derivative of the picture
-    by the codes, ``y`` noise in the shape of a picture, its deviation one over the root of the
+    StyleGAN2 (Karras et al. 2020), section 3.2, equation 4: ``J`` is the derivative of the image
+    by the codes, ``y`` noise in the shape of an image, its deviation one over the root of the
     number of pixels. As released, the length is the root of the mean over blocks of the squared
     norms, and weight, interval and decay are 2, 4 and 0.01.
 
     Args:
-        synthesise: Makes ``(N, 3, S, S)`` pictures of codes in W+.
-        latents_NLF: ``(N, L, F)``. With a gradient to a mapping network, that is regularised too.
+        synthesise: Makes ``(N, 3, S, S)`` images of codes in W+.
+        latents_NLF: ``(N, L, F)``. With a gradient to a mapping network, that is regularized too.
         mean: Moved by this call.
         rng: Of the noise, on any device; the default generator where None.
         weight: Where it is 0 nothing is computed and the mean stays.
@@ -139,13 +139,13 @@ def path_length_penalty(
         latents = to_float32(latents_NLF)
         if not latents.requires_grad:
             latents = latents.detach().requires_grad_()
-        picture = synthesise(latents)
-        pixels = picture.shape[2] * picture.shape[3]
+        image = synthesise(latents)
+        pixels = image.shape[2] * image.shape[3]
         noise = torch.randn(
-            picture.shape, generator=rng, device=None if rng is None else rng.device
-        ).to(picture)
+            image.shape, generator=rng, device=None if rng is None else rng.device
+        ).to(image)
         (slope,) = torch.autograd.grad(
-            (picture * noise).sum() / pixels**0.5, latents, create_graph=True
+            (image * noise).sum() / pixels**0.5, latents, create_graph=True
         )
         length_N = slope.square().sum(dim=2).mean(dim=1).sqrt()
         here = length_N.detach().mean()

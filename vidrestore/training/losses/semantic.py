@@ -23,7 +23,7 @@ _EPS = 1e-8
 def one_hot_labels(labels_NHW: Tensor, *, classes: int = CLASSES) -> Tensor:
     """Return ``(N, classes, H, W)`` float32: 1 in the channel of a pixel's class, else 0.
 
-    What discriminators see beside the picture (section 3.3). Pixels of unknown class, labelled
+    What discriminators see beside the image (section 3.3). Pixels of unknown class, labelled
     anything outside the range, are 0 everywhere.
     """
     each_K = torch.arange(classes, device=labels_NHW.device)
@@ -73,7 +73,7 @@ def semantic_style_loss(
     """Return the sum over layers of the mean squared difference of regions' Gram matrices.
 
     Args:
-        restored: ``(N, C, h, w)`` features of the restored pictures, one for each layer: of
+        restored: ``(N, C, h, w)`` features of the restored images, one for each layer: of
             ``features.STYLE_LAYERS`` in the text, of ``features.LAYERS`` in the released code.
         target: Those of the targets; get no gradient.
         labels_NHW: int64 classes of the targets' pixels, for both.

@@ -1,8 +1,8 @@
-"""The teacher: Real-ESRGAN's x4plus of what the fidelity end makes of a face.
+"""The teacher: Real-ESRGAN's x4plus, applied to the output of the fidelity end.
 
-Real-ESRGAN (Wang et al. 2021) draws clear eyes, hair and lips, but paints where blur is heavy; fed
-the fidelity end's result it keeps the person better. Where the fidelity end is close to the truth
-already, the truth is the better teacher.
+Real-ESRGAN (Wang et al. 2021) makes clear eyes, hair and lips, but invents detail where blur is
+heavy; from the fidelity end's output it keeps the identity better. Where the fidelity end is close
+to the target already, the target is the better teacher.
 """
 
 import torch
@@ -18,13 +18,13 @@ from vidrestore.weights.load import load_weights
 
 
 class Teacher:
-    """Adds the teacher's pictures to batches.
+    """Adds the teacher's output to batches.
 
     Args:
         fidelity: A restorer whose forward returns ``RestorerOutput``, on the device; not trained.
         side_px: Of the faces; the teacher sees a quarter of it.
-        good_from_db: PSNR of ``fidelity`` from which the truth is the teacher.
-        device: Where the teacher runs.
+        good_psnr_db: PSNR of ``fidelity`` from which a sample learns from the target instead.
+        device: Of the teacher.
         dtype: Of its weights and features.
     """
 
@@ -33,21 +33,21 @@ class Teacher:
         fidelity: nn.Module,
         *,
         side_px: int,
-        good_from_db: float,
+        good_psnr_db: float,
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
-        self._fidelity = _frozen(fidelity, device, dtype)
-        self._enlarger = _frozen(_x4plus(side_px), device, dtype)
-        self.good_from_db = good_from_db
+        self._fidelity = _freeze(fidelity, device, dtype)
+        self._upscaler = _freeze(_x4plus(side_px), device, dtype)
+        self.good_psnr_db = good_psnr_db
 
     @torch.no_grad()
-    def taught(self, batch: FaceBatch) -> FaceBatch:
-        """Return the batch with ``teacher`` and ``taught``."""
+    def teach(self, batch: FaceBatch) -> FaceBatch:
+        """Return the batch with ``teacher`` and ``use_teacher``."""
         restored = self._fidelity(batch.degraded).image.float().clamp(-1, 1)
-        error = psnr_db(restored / 2 + 0.5, batch.clean / 2 + 0.5)
-        picture = self._enlarger(restored).image.float().clamp(-1, 1)
-        return batch._replace(teacher=picture, taught=error < self.good_from_db)
+        error = psnr_db(restored / 2 + 0.5, batch.target / 2 + 0.5)
+        image = self._upscaler(restored).image.float().clamp(-1, 1)
+        return batch._replace(teacher=image, use_teacher=error < self.good_psnr_db)
 
 
 def _x4plus(side_px: int) -> nn.Module:
@@ -60,6 +60,6 @@ def _x4plus(side_px: int) -> nn.Module:
     return network
 
 
-def _frozen(network: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
-    there = network.eval().requires_grad_(False).to(device=device, dtype=dtype)
-    return there.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+def _freeze(network: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
+    frozen = network.eval().requires_grad_(False).to(device=device, dtype=dtype)
+    return frozen.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

@@ -1,7 +1,7 @@
-"""Micro-batches of whole faces for every step of a run."""
+"""Micro-batches of faces for every step of a run."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -13,68 +13,81 @@ from vidrestore.training.engine.distributed import DistributedContext
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchConfig:
-    """How many faces a step sees, and how they are read."""
+    """Batch size, and how batches are read."""
 
     size: int
-    """Of a step, over all processes."""
-    accumulate: int = 1
-    """Micro-batches that a process makes of its share, one after another."""
-    workers: int = 1
+    """Faces per step, over all processes."""
+    accumulation_steps: int = field(default=1, metadata={"alias": "accumulate"})
+    """Number of micro-batches that a process splits its part into."""
+    num_workers: int = field(default=1, metadata={"alias": "workers"})
 
     def __post_init__(self) -> None:
-        if self.size < 1 or self.accumulate < 1 or self.workers < 0:
-            raise ConfigError("size and accumulate must be >= 1 and workers >= 0")
-        if self.size % self.accumulate:
-            raise ConfigError(f"a batch of {self.size} makes no {self.accumulate} equal parts")
+        if self.size < 1 or self.accumulation_steps < 1 or self.num_workers < 0:
+            raise ConfigError("size and accumulation_steps must be >= 1 and num_workers >= 0")
+        _check_divisible(self.size, self.accumulation_steps)
 
 
 def face_batches(
-    dataset: Dataset[FaceSample], config: BatchConfig, *, first_step: int, world: DistributedContext
+    dataset: Dataset[FaceSample],
+    config: BatchConfig,
+    *,
+    first_step: int,
+    context: DistributedContext,
 ) -> Iterator[Sequence[FaceSample]]:
     """Yield the micro-batches of steps ``first_step``, ``first_step + 1``, ... without end.
 
-    Sample numbers are a function of step and process alone.
+    Sample indices are a function of step and process alone.
 
     Raises:
-        ConfigError: The batch cannot be dealt out evenly.
+        ConfigError: The batch cannot be split evenly.
     """
-    own = world.share(config.size)
-    if len(own) % config.accumulate:
-        raise ConfigError(f"{len(own)} faces a process make no {config.accumulate} equal parts")
+    local = context.local_indices(config.size)
+    _check_divisible(len(local), config.accumulation_steps)
 
-    def numbers() -> Iterator[list[int]]:
+    def indices() -> Iterator[list[int]]:
         step = first_step
         while True:
-            yield [step * config.size + at for at in own]
+            yield [step * config.size + index for index in local]
             step += 1
 
     loader = DataLoader(
         dataset,
-        batch_sampler=numbers(),  # pyright: ignore[reportArgumentType]  (endless, so unsized)
-        num_workers=config.workers,
-        prefetch_factor=2 if config.workers else None,
+        batch_sampler=indices(),  # pyright: ignore[reportArgumentType]  (endless, so unsized)
+        num_workers=config.num_workers,
+        prefetch_factor=2 if config.num_workers else None,
     )
     batches = iter(loader)
     while True:
         try:
             batch = next(batches)
         except VidrestoreError as error:
-            raise _as_raised(error) from error
-        parts = [torch.chunk(each, config.accumulate) for each in batch]
-        yield [FaceSample(*fields) for fields in zip(*parts, strict=True)]
+            raise _without_traceback(error) from error
+        chunks = [torch.chunk(tensor, config.accumulation_steps) for tensor in batch]
+        yield [FaceSample(*fields) for fields in zip(*chunks, strict=True)]
 
 
-def _as_raised(error: VidrestoreError) -> VidrestoreError:
-    """Return an error as a reading process raised it: PyTorch puts its traceback in the message."""
+def _check_divisible(size: int, accumulation_steps: int) -> None:
+    if size % accumulation_steps:
+        raise ConfigError(
+            f"batch size {size} (of a process) is not divisible by accumulation_steps, "
+            f"{accumulation_steps}"
+        )
+
+
+def _without_traceback(error: VidrestoreError) -> VidrestoreError:
+    """Return a loader worker's error with its message alone: PyTorch adds the traceback to it."""
     kind = type(error)
-    told = str(error).rpartition(f"{kind.__name__}: ")[2].strip()
-    return kind(told) if "Original Traceback" in str(error) else error
+    message = str(error).rpartition(f"{kind.__name__}: ")[2].strip()
+    return kind(message) if "Original Traceback" in str(error) else error
 
 
-def moved(sample: FaceSample, device: torch.device) -> FaceSample:
-    """Return a batch on a device, its pictures laid out for fast convolution."""
-    fields = [
-        each.to(device, memory_format=torch.channels_last) if each.ndim == 4 else each.to(device)
-        for each in sample
-    ]
-    return FaceSample(*fields)
+def to_device(sample: FaceSample, device: torch.device) -> FaceSample:
+    """Return a batch on a device, its images in channels-last memory format."""
+    return FaceSample(
+        *(
+            field.to(device, memory_format=torch.channels_last)
+            if field.ndim == 4
+            else field.to(device)
+            for field in sample
+        )
+    )

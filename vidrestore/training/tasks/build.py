@@ -1,4 +1,4 @@
-"""The networks that restorer training begins with."""
+"""Builds the networks of restorer training, with their pretrained weights."""
 
 from pathlib import Path
 from typing import Any
@@ -13,42 +13,40 @@ from vidrestore.models.mmrb import MMRB, discriminator_state_from_gpen, start_fr
 from vidrestore.models.mobile_stylegan.generator import MobileStyleGAN, with_branches
 from vidrestore.models.prior_restorer import PriorRestorer
 from vidrestore.models.stylegan2.discriminator import StyleGAN2Discriminator
-from vidrestore.training.engine.checkpoint import part_weights, read_checkpoint
+from vidrestore.training.engine.checkpoint import network_weights, read_checkpoint
 from vidrestore.training.tasks.restorer_config import RestorerConfig
 from vidrestore.weights.load import load_state, read_state
 from vidrestore.weights.priors import MOBILE_STYLEGAN_FILE, load_mobile_stylegan
 
 
 def build_generator(config: RestorerConfig) -> nn.Module:
-    """Return the restorer of a config with the weights that it begins with.
+    """Return the restorer of a config, with its pretrained weights.
 
     Raises:
-        WeightsError: A file is missing or fits no network.
+        WeightsError: A file is missing or does not fit.
     """
-    network = _built(config)
+    network = _build(config)
     if config.prior == "mobile":
         _load_mobile_prior(network, config)
     if isinstance(network, GFPGAN | GFPGANClean | PriorRestorer):
-        # Codes are in W+: the prior's mapping is carried along, unused.
+        # The encoder gives codes in W+, so the mapping of the prior is not used.
         network.stylegan_decoder.style_mlp.requires_grad_(False)
-    start = config.start
-    if start.network is not None:
-        load_state(network, read_pretrained(start.network, "generator"), start.network)
-    if start.prior is not None and isinstance(network, GFPGAN) and config.prior == "stylegan2":
-        load_state(
-            network.get_submodule("stylegan_decoder"),
-            read_pretrained(start.prior, "generator"),
-            start.prior,
-        )
-    if start.gpen is not None and isinstance(network, MMRB):
+    pretrained = config.pretrained
+    if pretrained.network is not None:
+        load_state(network, read_pretrained(pretrained.network, "generator"), pretrained.network)
+    path = pretrained.prior
+    if path is not None and isinstance(network, GFPGAN) and config.prior == "stylegan2":
+        decoder = network.get_submodule("stylegan_decoder")
+        load_state(decoder, read_pretrained(path, "generator"), path)
+    if pretrained.gpen is not None and isinstance(network, MMRB):
         try:
-            start_from_gpen(network, read_pretrained(start.gpen, "generator"))
+            start_from_gpen(network, read_pretrained(pretrained.gpen, "generator"))
         except ValueError as error:
-            raise WeightsError(f"{start.gpen}: {error}") from error
+            raise WeightsError(f"{pretrained.gpen}: {error}") from error
     return network
 
 
-def _built(config: RestorerConfig) -> nn.Module:
+def _build(config: RestorerConfig) -> nn.Module:
     if config.network == "lite":
         return build_lite()
     size: dict[str, Any] = {
@@ -57,7 +55,7 @@ def _built(config: RestorerConfig) -> nn.Module:
     }
     side = config.data.size_px
     prior: MobileStyleGAN | None = None
-    codes = {"num_style_feat": config.style_features, "num_mlp": config.mapping_layers}
+    codes = {"num_style_feat": config.style_dim, "num_mlp": config.mapping_layers}
     if config.prior == "mobile":
         is_branched = config.network == "mmrb"
         prior = MobileStyleGAN(out_size=side, isconcat=is_branched, **codes, **size)
@@ -66,7 +64,7 @@ def _built(config: RestorerConfig) -> nn.Module:
     if config.network == "mmrb":
         return MMRB(
             size=side,
-            style_dim=config.style_features,
+            style_dim=config.style_dim,
             n_mlp=config.mapping_layers,
             prior=prior,
             **size,
@@ -76,15 +74,15 @@ def _built(config: RestorerConfig) -> nn.Module:
 
 
 def _load_mobile_prior(network: nn.Module, config: RestorerConfig) -> None:
-    """Give MobileStyleGAN inside ``network`` the weights of a file, or those of the package."""
-    path = config.start.prior
+    """Load MobileStyleGAN inside ``network`` from a file, or else from the package."""
+    path = config.pretrained.prior
     if path is None:
         plain = load_mobile_stylegan()
-        if (config.data.size_px, config.style_features) != (plain.out_size, plain.num_style_feat):
+        if (config.data.size_px, config.style_dim) != (plain.out_size, plain.num_style_feat):
             raise ConfigError(
                 f"the package's prior draws {plain.out_size} px from {plain.num_style_feat} style "
-                "features: set data.size_px and style_features to that, or name a file by "
-                "start.prior"
+                "features: set data.size_px and style_dim to that, or name a file by "
+                "pretrained.prior"
             )
         state, path = plain.state_dict(), Path(MOBILE_STYLEGAN_FILE)
     else:
@@ -102,17 +100,17 @@ def _load_mobile_prior(network: nn.Module, config: RestorerConfig) -> None:
 
 
 def build_discriminator(config: RestorerConfig) -> StyleGAN2Discriminator:
-    """Return the global discriminator with the weights that it begins with.
+    """Return the global discriminator, with its pretrained weights.
 
     Raises:
-        WeightsError: The file is missing or fits not.
+        WeightsError: The file is missing or does not fit.
     """
     network = StyleGAN2Discriminator(
         out_size=config.data.size_px,
         channel_multiplier=config.channel_multiplier,
         narrow=config.narrow,
     )
-    path = config.start.discriminator
+    path = config.pretrained.discriminator
     if path is not None:
         state = read_pretrained(path, "discriminator")
         if "convs.0.0.weight" in state:
@@ -121,17 +119,17 @@ def build_discriminator(config: RestorerConfig) -> StyleGAN2Discriminator:
     return network
 
 
-def read_pretrained(path: Path, part: str) -> dict[str, Tensor]:
-    """Return the weights of a file: exported ones, or a part of a run's checkpoint.
+def read_pretrained(path: Path, name: str) -> dict[str, Tensor]:
+    """Return exported weights, or the weights of a network of a run's checkpoint.
 
-    Of a part with a moving average, that is what is returned.
+    Of a run, the moving average is returned where the network has one.
 
     Raises:
-        WeightsError: The file is missing or unsafe, or holds no such part.
+        WeightsError: The file is missing or unsafe, or has no such network.
     """
     if path.suffix != ".pt" or not path.is_file():
         return read_state(path)
-    parts: dict[str, Any] | None = read_checkpoint(path).get("parts")
-    if parts is None:
+    networks: dict[str, Any] | None = read_checkpoint(path).get("networks")
+    if networks is None:
         return read_state(path)
-    return part_weights(parts, part, path)
+    return network_weights(networks, name, path)

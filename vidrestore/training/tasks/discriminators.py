@@ -1,4 +1,4 @@
-"""What judges a restorer in training: whole pictures, fine texture, and components of the face."""
+"""The discriminators of restorer training: whole faces, fine texture, eyes and mouth."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
@@ -10,10 +10,10 @@ from vidrestore.models.gfpgan.component_discriminator import FacialComponentDisc
 from vidrestore.models.texture_discriminator import TextureDiscriminator
 from vidrestore.training.data.component_boxes import COMPONENTS
 from vidrestore.training.data.dataset import FaceSample
-from vidrestore.training.engine.optimizer_step import Terms, Updater
+from vidrestore.training.engine.optimizer_step import LossTerms, OptimizerStep
 from vidrestore.training.engine.optimizers import AdamConfig
-from vidrestore.training.engine.run_state import Moment
-from vidrestore.training.engine.train_state import Part
+from vidrestore.training.engine.run_state import RunState
+from vidrestore.training.engine.train_state import TrainState
 from vidrestore.training.losses.adversarial import (
     hinge_discriminator_loss,
     hinge_generator_loss,
@@ -32,224 +32,216 @@ from vidrestore.training.tasks.restorer_config import RestorerConfig
 
 
 class CropWindow(NamedTuple):
-    """A part of every picture of a batch."""
+    """A square window of every image of a batch, in pixels."""
 
     y: int
     x: int
     side: int
 
     def of(self, image_NCHW: Tensor) -> Tensor:
-        """Return that part."""
+        """Return the window of images, a view."""
         return image_NCHW[..., self.y : self.y + self.side, self.x : self.x + self.side]
 
     @staticmethod
-    def drawn(generator: torch.Generator, *, side: int, within: int) -> "CropWindow":
-        """Return a square anywhere in pictures of side ``within``."""
-        most = within - side + 1
-        at = torch.randint(most, (2,), generator=generator, device=generator.device)
-        y, x = (int(each) for each in at)
-        return CropWindow(y, x, side)
+    def draw(generator: torch.Generator, *, side: int, within: int) -> "CropWindow":
+        """Draw a window anywhere in images of side ``within``."""
+        corner = torch.randint(
+            within - side + 1, (2,), generator=generator, device=generator.device
+        )
+        return CropWindow(int(corner[0]), int(corner[1]), side)
 
 
 class GanBatch(NamedTuple):
-    """A batch and what the restorer made of it."""
+    """A batch and the restorer's output."""
 
     sample: FaceSample
     crop: CropWindow
-    """What the restorer saw of each face."""
+    """The window of each face that the restorer saw."""
     restored: Tensor
-    """That part, restored."""
+    """The output for that window."""
     texture: CropWindow
-    """The part of ``restored`` whose texture is judged."""
+    """The window of ``restored`` that the texture discriminator sees."""
 
     def whole(self) -> Tensor:
-        """Return whole faces: what was restored within the originals."""
-        if self.restored.shape == self.sample.clean.shape:
+        """Return whole faces: the targets, with the output in its window."""
+        if self.restored.shape == self.sample.target.shape:
             return self.restored
-        whole = self.sample.clean.clone()
+        whole = self.sample.target.clone()
         self.crop.of(whole).copy_(self.restored)
         return whole
 
-    def detached(self) -> "GanBatch":
-        """Return the same without gradients."""
+    def detach(self) -> "GanBatch":
+        """Return the batch without gradients."""
         return self._replace(restored=self.restored.detach())
 
 
 class DiscriminatorTrainer(Protocol):
-    """One judge, or several of a kind."""
+    """One discriminator, or several of a kind."""
 
-    parts: Mapping[str, Part]
+    train_states: Mapping[str, TrainState]
 
-    def generator_terms(self, judged: GanBatch) -> dict[str, Tensor]:
-        """Return the weighted loss terms of the restorer; the judge's weights are held."""
+    def generator_terms(self, batch: GanBatch) -> dict[str, Tensor]:
+        """Return the restorer's weighted loss terms; the caller freezes the discriminator."""
         ...
 
     def update(
-        self, seen: Sequence[GanBatch], moment: Moment, updater: Updater
+        self, batches: Sequence[GanBatch], run_state: RunState, optimizer_step: OptimizerStep
     ) -> dict[str, float]:
-        """Teach the judge on detached micro-batches; return what to log."""
+        """Update the discriminator on detached micro-batches; return its loss terms."""
         ...
 
 
 def build_discriminators(
     config: RestorerConfig, device: torch.device
 ) -> list[DiscriminatorTrainer]:
-    """Return the adversaries that the weights of a config ask for."""
-    weights = config.weights
-    found: list[DiscriminatorTrainer] = []
+    """Return the discriminators that the loss weights of a config need."""
+    weights = config.loss_weights
+    discriminators: list[DiscriminatorTrainer] = []
     if weights.adversarial:
-        found.append(GlobalAdversary(config, device))
-    if weights.texture:
-        found.append(TextureAdversary(config, device))
+        discriminators.append(GlobalDiscriminatorTrainer(config, device))
+    if weights.texture_adversarial:
+        discriminators.append(TextureDiscriminatorTrainer(config, device))
     if weights.component or weights.component_style:
-        found.append(ComponentAdversary(config, device))
-    return found
+        discriminators.append(ComponentDiscriminatorTrainer(config, device))
+    return discriminators
 
 
-class GlobalAdversary:
+class GlobalDiscriminatorTrainer:
     """StyleGAN2's discriminator on whole faces."""
 
     def __init__(self, config: RestorerConfig, device: torch.device) -> None:
         self._config = config
         self._network = build_discriminator(config).to(device)
         freeze_layers(self._network, config.frozen_layers)
-        self.parts: Mapping[str, Part] = {
-            "discriminator": Part(network=self._network, rates=_given(config.discriminator))
+        self.train_states: Mapping[str, TrainState] = {
+            "discriminator": _train_state(self._network, config.discriminator)
         }
 
-    def generator_terms(self, judged: GanBatch) -> dict[str, Tensor]:
+    def generator_terms(self, batch: GanBatch) -> dict[str, Tensor]:
         """Return ``g_logistic``."""
-        loss = logistic_generator_loss(self._network(judged.whole()))
-        return {"g_logistic": self._config.weights.adversarial * loss}
+        loss = logistic_generator_loss(self._network(batch.whole()))
+        return {"g_logistic": self._config.loss_weights.adversarial * loss}
 
     def update(
-        self, seen: Sequence[GanBatch], moment: Moment, updater: Updater
+        self, batches: Sequence[GanBatch], run_state: RunState, optimizer_step: OptimizerStep
     ) -> dict[str, float]:
-        """Step once; now and then with R1."""
+        """Update the discriminator once, with R1 every ``r1_interval`` steps."""
         config = self._config
 
-        def terms(judged: GanBatch) -> Terms:
-            real = judged.sample.clean
-            scores = self._network(real), self._network(judged.whole())
-            found = {"d_logistic": logistic_discriminator_loss(*scores)}
-            if config.r1_weight and moment.is_due(config.r1_every):
-                found["d_r1"] = r1_penalty(
-                    self._network, real, weight=config.r1_weight, interval=config.r1_every
+        def loss_terms(batch: GanBatch) -> LossTerms:
+            real = batch.sample.target
+            scores = self._network(real), self._network(batch.whole())
+            terms = {"d_logistic": logistic_discriminator_loss(*scores)}
+            if config.r1_weight and run_state.is_due(config.r1_interval):
+                terms["d_r1"] = r1_penalty(
+                    self._network, real, weight=config.r1_weight, interval=config.r1_interval
                 )
-            return found
+            return terms
 
-        return updater.apply(
-            "discriminator",
-            self.parts["discriminator"],
-            seen,
-            terms,
-            moment,
-        )
+        train_state = self.train_states["discriminator"]
+        return optimizer_step.apply("discriminator", train_state, batches, loss_terms, run_state)
 
 
-class TextureAdversary:
-    """A judge of texture beside the degraded picture, taught by sharp photographs alone."""
+class TextureDiscriminatorTrainer:
+    """A discriminator of texture, given the degraded image; sharp photographs alone are real."""
 
     def __init__(self, config: RestorerConfig, device: torch.device) -> None:
-        self._weight = config.weights.texture
-        self._real_detail = config.real_detail
+        self._weight = config.loss_weights.texture_adversarial
+        self._real_resolution_ratio = config.real_resolution_ratio
         self._network = TextureDiscriminator().to(device)
-        self.parts: Mapping[str, Part] = {
-            "texture": Part(network=self._network, rates=_given(config.texture))
+        self.train_states: Mapping[str, TrainState] = {
+            "texture": _train_state(self._network, config.texture_discriminator)
         }
 
-    def generator_terms(self, judged: GanBatch) -> dict[str, Tensor]:
-        """Return ``g_texture``, which is 0 where no sample is sharp."""
-        sharp = judged.sample.detail >= self._real_detail
-        if not bool(sharp.any()):
+    def generator_terms(self, batch: GanBatch) -> dict[str, Tensor]:
+        """Return ``g_texture``, which is 0 if no sample is sharp."""
+        windows = self._sharp_windows(batch)
+        if windows is None:
             # All processes must have the same terms.
-            return {"g_texture": judged.restored.sum() * 0.0}
-        _, restored, degraded = _textures(judged, sharp)
+            return {"g_texture": batch.restored.sum() * 0.0}
+        _, restored, degraded = windows
         return {"g_texture": self._weight * hinge_generator_loss(self._network(restored, degraded))}
 
     def update(
-        self, seen: Sequence[GanBatch], moment: Moment, updater: Updater
+        self, batches: Sequence[GanBatch], run_state: RunState, optimizer_step: OptimizerStep
     ) -> dict[str, float]:
-        """Step once."""
+        """Update the discriminator once."""
 
-        def terms(judged: GanBatch) -> Terms:
-            sharp = judged.sample.detail >= self._real_detail
-            if not bool(sharp.any()):
-                # Every process takes part in every update.
-                return {"d_texture": _nothing(self._network)}
-            clean, restored, degraded = _textures(judged, sharp)
-            scores = self._network(clean, degraded), self._network(restored, degraded)
+        def loss_terms(batch: GanBatch) -> LossTerms:
+            windows = self._sharp_windows(batch)
+            if windows is None:
+                # All processes must take part in every update.
+                return {"d_texture": _zero_loss(self._network)}
+            target, restored, degraded = windows
+            scores = self._network(target, degraded), self._network(restored, degraded)
             return {"d_texture": hinge_discriminator_loss(*scores)}
 
-        return updater.apply(
-            "texture",
-            self.parts["texture"],
-            seen,
-            terms,
-            moment,
+        train_state = self.train_states["texture"]
+        return optimizer_step.apply("texture", train_state, batches, loss_terms, run_state)
+
+    def _sharp_windows(self, batch: GanBatch) -> tuple[Tensor, Tensor, Tensor] | None:
+        """Return the texture windows of sharp samples: target, restored, degraded."""
+        sample, crop, texture = batch.sample, batch.crop, batch.texture
+        sharp_N = sample.resolution_ratio >= self._real_resolution_ratio
+        if not bool(sharp_N.any()):
+            return None
+        return (
+            texture.of(crop.of(sample.target[sharp_N])),
+            texture.of(batch.restored[sharp_N]),
+            texture.of(crop.of(sample.degraded[sharp_N])),
         )
 
 
-def _textures(judged: GanBatch, chosen_N: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the judged squares of chosen samples: original, restored, degraded."""
-    sample, crop, texture = judged.sample, judged.crop, judged.texture
-    return (
-        texture.of(crop.of(sample.clean[chosen_N])),
-        texture.of(judged.restored[chosen_N]),
-        texture.of(crop.of(sample.degraded[chosen_N])),
-    )
-
-
-def _nothing(network: nn.Module) -> Tensor:
+def _zero_loss(network: nn.Module) -> Tensor:
     """Return zero, with gradients of zero."""
-    return torch.stack([each.sum() for each in network.parameters()]).sum() * 0.0
+    return torch.stack([parameter.sum() for parameter in network.parameters()]).sum() * 0.0
 
 
-class ComponentAdversary:
-    """Eyes and mouth, each with its own discriminator."""
+class ComponentDiscriminatorTrainer:
+    """One discriminator for each eye and one for the mouth."""
 
     def __init__(self, config: RestorerConfig, device: torch.device) -> None:
-        self._weights = config.weights
+        self._weights = config.loss_weights
         self._networks = {name: FacialComponentDiscriminator().to(device) for name in COMPONENTS}
-        self.parts: Mapping[str, Part] = {
-            f"component_{name}": Part(network=each, rates=_given(config.components))
-            for name, each in self._networks.items()
+        self.train_states: Mapping[str, TrainState] = {
+            f"component_{name}": _train_state(network, config.components)
+            for name, network in self._networks.items()
         }
 
-    def generator_terms(self, judged: GanBatch) -> dict[str, Tensor]:
-        """Return a term for each component, and their style."""
+    def generator_terms(self, batch: GanBatch) -> dict[str, Tensor]:
+        """Return a term for each component, and the style of all."""
         return component_generator_terms(
             self._networks,
-            *_component_pairs(judged),
+            *_component_pairs(batch),
             adversarial_weight=self._weights.component,
             style_weight=self._weights.component_style,
         )
 
     def update(
-        self, seen: Sequence[GanBatch], moment: Moment, updater: Updater
+        self, batches: Sequence[GanBatch], run_state: RunState, optimizer_step: OptimizerStep
     ) -> dict[str, float]:
-        """Step each once."""
-        crops = [_component_pairs(judged) for judged in seen]
+        """Update each discriminator once."""
+        crops = [_component_pairs(batch) for batch in batches]
         logged: dict[str, float] = {}
         for name, network in self._networks.items():
-            logged |= updater.apply(
+            logged |= optimizer_step.apply(
                 f"component_{name}",
-                self.parts[f"component_{name}"],
+                self.train_states[f"component_{name}"],
                 crops,
                 lambda pair, name=name, network=network: {
                     f"d_{name}": component_discriminator_losses({name: network}, *pair)[name]
                 },
-                moment,
+                run_state,
             )
         return logged
 
 
-def _component_pairs(judged: GanBatch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Return eyes and mouths, restored and real."""
-    boxes = judged.sample.boxes_xyxy
-    return component_crops(judged.whole(), boxes), component_crops(judged.sample.clean, boxes)
+def _component_pairs(batch: GanBatch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Return the crops of eyes and mouth, restored and target."""
+    boxes = batch.sample.boxes_xyxy
+    return component_crops(batch.whole(), boxes), component_crops(batch.sample.target, boxes)
 
 
-def _given(config: AdamConfig | None) -> AdamConfig:
+def _train_state(network: nn.Module, config: AdamConfig | None) -> TrainState:
     assert config is not None, "RestorerConfig has checked this"
-    return config
+    return TrainState(network=network, optimizer_config=config)

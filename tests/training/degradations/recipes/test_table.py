@@ -8,18 +8,18 @@ from vidrestore.training.degradations.recipes.table import (
     RECIPES,
     GfpganDegradation,
     MixedRecipe,
-    Untouched,
+    NoDegradation,
     recipe_named,
 )
 
-# Mean change of `picture()` by draws 0 to 3, of 255, from before these recipes were moved.
+# Mean change of `image()` by draws 0 to 3, of 255, from before these recipes were moved.
 FINGERPRINTS = {
     "gfpgan": [61.151, 60.92, 38.662, 23.204],
     "film": [29.326, 36.135, 17.51, 30.748],
 }
 
 
-def picture() -> np.ndarray:
+def image() -> np.ndarray:
     y, x = np.mgrid[0:96, 0:128]
     waves = [0.5 + 0.4 * np.sin(x / (3 + k) + y / 5) for k in range(3)]
     return np.stack(waves, axis=2).astype(np.float32)
@@ -30,15 +30,15 @@ def picture() -> np.ndarray:
 def test_equal_seeds_give_equal_pictures_in_eight_bit_levels(name: str, seed: int) -> None:
     drawn, again = (RECIPES[name].draw(np.random.default_rng(seed)) for _ in range(2))
     assert drawn == again
-    first, second = drawn.apply(picture()), again.apply(picture())
+    first, second = drawn.apply(image()), again.apply(image())
     np.testing.assert_array_equal(first, second)
-    assert first.shape == picture().shape
+    assert first.shape == image().shape
     np.testing.assert_allclose(first * 255, np.rint(first * 255), atol=1e-4)
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
 def test_a_clip_shares_one_lens_and_replays(name: str) -> None:
-    clip = [np.roll(picture(), step, axis=1) for step in range(4)]
+    clip = [np.roll(image(), step, axis=1) for step in range(4)]
     drawn = RECIPES[name].draw(np.random.default_rng(3))
     first, second = drawn.apply_clip(clip), drawn.apply_clip(clip)
     assert [frame.shape for frame in first] == [frame.shape for frame in clip]
@@ -52,7 +52,7 @@ def test_noise_differs_from_frame_to_frame_of_a_still_scene(name: str) -> None:
     # Of many draws, since some have neither noise nor damage.
     differing = 0
     for seed in range(8):
-        first, second = RECIPES[name].draw(np.random.default_rng(seed)).apply_clip([picture()] * 2)
+        first, second = RECIPES[name].draw(np.random.default_rng(seed)).apply_clip([image()] * 2)
         differing += not np.array_equal(first, second)
     assert differing >= 4
 
@@ -61,19 +61,19 @@ def test_noise_differs_from_frame_to_frame_of_a_still_scene(name: str) -> None:
 def test_the_target_has_the_tones_of_the_footage_and_its_own_detail(name: str) -> None:
     for seed in range(6):
         drawn = RECIPES[name].draw(np.random.default_rng(seed))
-        target = drawn.target(picture())
-        degraded = drawn.apply(picture())
+        target = drawn.target(image())
+        degraded = drawn.apply(image())
         away = np.abs(target.mean(axis=(0, 1)) - degraded.mean(axis=(0, 1))).max()
-        assert away < 0.06, f"seed {seed}: mean colour is off by {away}"
+        assert away < 0.06, f"seed {seed}: mean color is off by {away}"
         # What a tone does is done to every pixel alike: equal values stay equal.
-        ranks = np.argsort(picture().mean(axis=2), axis=None)
+        ranks = np.argsort(image().mean(axis=2), axis=None)
         assert np.corrcoef(target.mean(axis=2).ravel()[ranks], np.arange(ranks.size))[0, 1] > 0.8
 
 
 @pytest.mark.parametrize("name", sorted(FINGERPRINTS))
 def test_recipes_that_runs_were_started_with_give_the_pictures_they_gave(name: str) -> None:
     changes = [
-        float(np.abs(drawn.apply(picture()) - picture()).mean() * 255)
+        float(np.abs(drawn.apply(image()) - image()).mean() * 255)
         for drawn in (RECIPES[name].draw(np.random.default_rng(seed)) for seed in range(4))
     ]
     # A codec or a resize of another library version may round apart.
@@ -91,7 +91,7 @@ def test_an_unknown_recipe_is_refused_with_those_known() -> None:
 )
 def test_most_draws_lose_detail(name: str) -> None:
     errors = [
-        np.abs(RECIPES[name].draw(np.random.default_rng(seed)).apply(picture()) - picture()).mean()
+        np.abs(RECIPES[name].draw(np.random.default_rng(seed)).apply(image()) - image()).mean()
         for seed in range(12)
     ]
     assert np.median(errors) > 0.02
@@ -102,32 +102,32 @@ def test_stronger_blur_and_coarser_sampling_hurt_more() -> None:
         degradation = GfpganDegradation(
             sigma_px=sigma_px, downscale=downscale, noise=0.0, jpeg_quality=100, noise_seed=0
         )
-        return float(np.abs(degradation.apply(picture()) - picture()).mean())
+        return float(np.abs(degradation.apply(image()) - image()).mean())
 
     assert error(0.2, 1.0) < error(2.0, 1.0) < error(4.0, 4.0)
 
 
 def test_untouched_is_untouched_but_for_rounding() -> None:
-    drawn = Untouched().draw(np.random.default_rng(0))
-    assert np.abs(drawn.apply(picture()) - picture()).max() <= 0.5 / 255 + 1e-6
+    drawn = NoDegradation().draw(np.random.default_rng(0))
+    assert np.abs(drawn.apply(image()) - image()).max() <= 0.5 / 255 + 1e-6
 
 
 def test_shares_say_how_often_a_recipe_is_drawn() -> None:
-    mixed = MixedRecipe(recipes=(RECIPES["gfpgan"], Untouched()), shares=(3.0, 1.0))
+    mixed = MixedRecipe(recipes=(RECIPES["gfpgan"], NoDegradation()), shares=(3.0, 1.0))
     rng = np.random.default_rng(0)
-    drawn = [isinstance(mixed.draw(rng), Untouched) for _ in range(400)]
+    drawn = [isinstance(mixed.draw(rng), NoDegradation) for _ in range(400)]
     assert 0.18 < np.mean(drawn) < 0.32
 
 
 def test_recipes_without_their_shares_are_refused() -> None:
     with pytest.raises(ConfigError, match="share"):
-        MixedRecipe(recipes=(Untouched(),), shares=(1.0, 1.0))
+        MixedRecipe(recipes=(NoDegradation(),), shares=(1.0, 1.0))
 
 
 def test_a_softened_picture_loses_fine_detail_and_keeps_its_tones() -> None:
     for seed in range(6):
         drawn = recipe_named("softened").draw(np.random.default_rng(seed))
-        before, after = picture(), drawn.apply(picture())
+        before, after = image(), drawn.apply(image())
 
         assert np.abs(np.diff(after, axis=1)).max() < np.abs(np.diff(before, axis=1)).max() + 0.05
         assert after.mean() == pytest.approx(before.mean(), abs=0.01)

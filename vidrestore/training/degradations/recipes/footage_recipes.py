@@ -13,14 +13,14 @@ from vidrestore.training.degradations.base import (
     DOWN_FILTERS,
     UP_FILTERS,
     Range,
-    drawn_seed,
+    choose,
+    draw_seed,
     log_uniform,
-    one_of,
     uniform,
 )
 from vidrestore.training.degradations.fading import Tone
 from vidrestore.training.degradations.film_damage import FilmDamage
-from vidrestore.training.degradations.footage import Coding, FootageDegradation
+from vidrestore.training.degradations.footage import CompressionStep, FootageDegradation
 
 _PI = float(np.pi)
 _FIELDS: tuple[Deinterlacing, ...] = ("none", "bob", "blend")
@@ -38,12 +38,12 @@ def _shift(rng: np.random.Generator) -> tuple[float, float]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OldFilmRecipe:
-    """Cinema and home film, scanned: grain, scratches, dust, flicker, faded or no colours."""
+    """Cinema and home film, scanned: grain, scratches, dust, flicker, faded or no colors."""
 
     blur_px: Range = (0.7, 5.0)
     downscale: Range = (1.2, 5.0)
     grain: Range = (1.5, 15.0)
-    grey_odds: float = 0.65
+    gray_probability: float = 0.65
     quantiser: Range = (2, 9)
 
     def draw(self, rng: np.random.Generator) -> FootageDegradation:
@@ -55,36 +55,36 @@ class OldFilmRecipe:
             motion_px=_maybe(rng, 0.2, (2.0, 12.0)),
             angle=uniform(rng, (0.0, _PI)),
             downscale=downscale,
-            down_filter=one_of(rng, DOWN_FILTERS[:2]),
-            up_filter=one_of(rng, UP_FILTERS),
+            down_filter=choose(rng, DOWN_FILTERS[:2]),
+            up_filter=choose(rng, UP_FILTERS),
             grain=uniform(rng, self.grain),
             grain_px=uniform(rng, (0.5, 1.6)) / max(1.0, downscale / 2),
-            colour_noise=_maybe(rng, 0.3, (1.0, 5.0)),
+            color_noise=_maybe(rng, 0.3, (1.0, 5.0)),
             damage=self._damage(rng) if rng.random() < 0.75 else None,
-            fields=one_of(rng, _FIELDS) if rng.random() < 0.15 else None,
+            fields=choose(rng, _FIELDS) if rng.random() < 0.15 else None,
             tape=None,
             codings=self._codings(rng),
             shift_xy=_shift(rng),
-            seed=drawn_seed(rng),
+            seed=draw_seed(rng),
         )
 
     def _tone(self, rng: np.random.Generator) -> Tone:
-        grey = rng.random() < self.grey_odds
+        gray = rng.random() < self.gray_probability
         tint = (1.0, 1.0, 1.0)
-        if grey and rng.random() < 0.35:
+        if gray and rng.random() < 0.35:
             sepia = uniform(rng, (0.2, 1.0))
             tint = (1.0, 1.0 - 0.1 * sepia, 1.0 - 0.32 * sepia)
-        elif not grey:
+        elif not gray:
             # Cyan dye fades first and leaves films red, or the stock is cold or warm.
             red, blue = 0.06 * rng.standard_normal(), 0.08 * rng.standard_normal()
             tint = (1.03 + red, 1.0, 0.96 + blue)
         return Tone(
-            grey=1.0 if grey else _maybe(rng, 0.6, (0.1, 0.6)),
+            gray=1.0 if gray else _maybe(rng, 0.6, (0.1, 0.6)),
             tint_rgb=tint,
             lift=_maybe(rng, 0.6, (0.01, 0.14)),
             gamma=log_uniform(rng, (0.75, 1.35)),
             flicker=_maybe(rng, 0.7, (0.01, 0.07)),
-            seed=drawn_seed(rng),
+            seed=draw_seed(rng),
         )
 
     def _damage(self, rng: np.random.Generator) -> FilmDamage:
@@ -93,21 +93,21 @@ class OldFilmRecipe:
             scratch_strength=uniform(rng, (0.15, 0.75)),
             specks_per_frame=float(rng.exponential(2.0)),
             speck_px=log_uniform(rng, (0.6, 2.2)),
-            hair_share=_maybe(rng, 0.4, (0.02, 0.15)),
+            hair_probability=_maybe(rng, 0.4, (0.02, 0.15)),
             unevenness=_maybe(rng, 0.6, (0.005, 0.04)),
-            seed=drawn_seed(rng),
+            seed=draw_seed(rng),
         )
 
-    def _codings(self, rng: np.random.Generator) -> tuple[Coding, ...]:
+    def _codings(self, rng: np.random.Generator) -> tuple[CompressionStep, ...]:
         if rng.random() < 0.3:
             return ()
-        codec = one_of(rng, ("mpeg2video", "mpeg4", "h264"))
+        codec = choose(rng, ("mpeg2video", "mpeg4", "h264"))
         return (_coding(rng, codec, self.quantiser, bits=(0.06, 0.4)),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VhsRecipe:
-    """Cassettes: half the lines' detail, smeared and shifted colours, noise, unsteady lines."""
+    """Cassettes: half the lines' detail, smeared and shifted colors, noise, unsteady lines."""
 
     blur_px: Range = (0.7, 4.0)
     downscale: Range = (1.8, 5.0)
@@ -122,13 +122,13 @@ class VhsRecipe:
             motion_px=_maybe(rng, 0.2, (2.0, 12.0)),
             angle=uniform(rng, (0.0, _PI)),
             downscale=log_uniform(rng, self.downscale),
-            down_filter=one_of(rng, DOWN_FILTERS[:2]),
-            up_filter=one_of(rng, UP_FILTERS),
+            down_filter=choose(rng, DOWN_FILTERS[:2]),
+            up_filter=choose(rng, UP_FILTERS),
             grain=0.0,
             grain_px=0.0,
-            colour_noise=_maybe(rng, 0.5, (1.0, 5.0)),
+            color_noise=_maybe(rng, 0.5, (1.0, 5.0)),
             damage=None,
-            fields=one_of(rng, _FIELDS) if rng.random() < 0.7 else None,
+            fields=choose(rng, _FIELDS) if rng.random() < 0.7 else None,
             tape=Tape(
                 luma_px=uniform(rng, (0.5, 1.5)),
                 overshoot=_maybe(rng, 0.7, (0.2, 1.0)),
@@ -139,11 +139,11 @@ class VhsRecipe:
                 chroma_noise=0.022 * wear * uniform(rng, (0.5, 1.3)),
                 jitter_px=0.6 * wear * rng.random(),
                 dropouts_per_frame=_maybe(rng, 0.3, (0.2, 1.5)),
-                seed=drawn_seed(rng),
+                seed=draw_seed(rng),
             ),
             codings=_codings_of_a_transfer(rng, self.quantiser),
             shift_xy=_shift(rng),
-            seed=drawn_seed(rng),
+            seed=draw_seed(rng),
         )
 
 
@@ -157,19 +157,19 @@ class TelevisionRecipe:
 
     def draw(self, rng: np.random.Generator) -> FootageDegradation:
         """Draw each parameter from its range."""
-        fields = one_of(rng, _FIELDS) if rng.random() < 0.75 else None
-        codec = one_of(rng, ("mpeg2video", "mpeg2video", "mpeg1video", "mpeg4"))
+        fields = choose(rng, _FIELDS) if rng.random() < 0.75 else None
+        codec = choose(rng, ("mpeg2video", "mpeg2video", "mpeg1video", "mpeg4"))
         return FootageDegradation(
             tone=_cast(rng),
             blur_px=log_uniform(rng, self.blur_px),
             motion_px=_maybe(rng, 0.2, (2.0, 12.0)),
             angle=uniform(rng, (0.0, _PI)),
             downscale=log_uniform(rng, self.downscale),
-            down_filter=one_of(rng, DOWN_FILTERS[:2]),
-            up_filter=one_of(rng, UP_FILTERS),
+            down_filter=choose(rng, DOWN_FILTERS[:2]),
+            up_filter=choose(rng, UP_FILTERS),
             grain=_maybe(rng, 0.3, (2.0, 8.0)),
             grain_px=0.5,
-            colour_noise=_maybe(rng, 0.6, (1.0, 6.0)),
+            color_noise=_maybe(rng, 0.6, (1.0, 6.0)),
             damage=None,
             fields=fields,
             tape=Tape(
@@ -182,13 +182,13 @@ class TelevisionRecipe:
                 chroma_noise=uniform(rng, (0.0, 0.015)),
                 jitter_px=0.0,
                 dropouts_per_frame=0.0,
-                seed=drawn_seed(rng),
+                seed=draw_seed(rng),
             ),
             codings=(
                 _coding(rng, codec, self.quantiser, bits=(0.06, 0.4), interlaced=fields == "none"),
             ),
             shift_xy=_shift(rng),
-            seed=drawn_seed(rng),
+            seed=draw_seed(rng),
         )
 
 
@@ -198,8 +198,8 @@ class WebVideoRecipe:
 
     blur_px: Range = (0.3, 4.0)
     downscale: Range = (1.2, 6.0)
-    mpeg_quantiser: Range = (5, 22)
-    h264_quantiser: Range = (26, 42)
+    mpeg_quantizer: Range = (5, 22)
+    h264_quantizer: Range = (26, 42)
 
     def draw(self, rng: np.random.Generator) -> FootageDegradation:
         """Draw each parameter from its range."""
@@ -210,20 +210,20 @@ class WebVideoRecipe:
             motion_px=_maybe(rng, 0.2, (2.0, 12.0)),
             angle=uniform(rng, (0.0, _PI)),
             downscale=log_uniform(rng, self.downscale),
-            down_filter=one_of(rng, DOWN_FILTERS),
-            up_filter=one_of(rng, UP_FILTERS),
+            down_filter=choose(rng, DOWN_FILTERS),
+            up_filter=choose(rng, UP_FILTERS),
             grain=0.0,
             grain_px=0.0,
-            colour_noise=_maybe(rng, 0.7, (1.0, 12.0)),
+            color_noise=_maybe(rng, 0.7, (1.0, 12.0)),
             damage=None,
             fields=None,
             tape=None,
             codings=tuple(codings),
             shift_xy=_shift(rng),
-            seed=drawn_seed(rng),
+            seed=draw_seed(rng),
         )
 
-    def _coding(self, rng: np.random.Generator) -> Coding:
+    def _coding(self, rng: np.random.Generator) -> CompressionStep:
         odds: dict[PassCodec, float] = {
             "h264": 0.4,
             "mpeg4": 0.2,
@@ -234,24 +234,26 @@ class WebVideoRecipe:
         }
         codec = list(odds)[int(rng.choice(len(odds), p=list(odds.values())))]
         modern = codec in ("h264", "hevc")
-        limits = self.h264_quantiser if modern else self.mpeg_quantiser
+        limits = self.h264_quantizer if modern else self.mpeg_quantizer
         return _coding(rng, codec, limits, bits=(0.02, 0.2))
 
 
 def _cast(rng: np.random.Generator) -> Tone:
-    """Draw the slight casts and levels of video, or the grey of an old set."""
+    """Draw the slight casts and levels of video, or the gray of an old set."""
     return Tone(
-        grey=1.0 if rng.random() < 0.12 else _maybe(rng, 0.4, (0.05, 0.35)),
+        gray=1.0 if rng.random() < 0.12 else _maybe(rng, 0.4, (0.05, 0.35)),
         tint_rgb=(1 + 0.03 * rng.standard_normal(), 1.0, 1 + 0.04 * rng.standard_normal()),
         lift=_maybe(rng, 0.4, (0.01, 0.07)),
         gamma=log_uniform(rng, (0.85, 1.2)),
     )
 
 
-def _codings_of_a_transfer(rng: np.random.Generator, quantiser: Range) -> tuple[Coding, ...]:
+def _codings_of_a_transfer(
+    rng: np.random.Generator, quantiser: Range
+) -> tuple[CompressionStep, ...]:
     if rng.random() < 0.35:
         return ()
-    codec = one_of(rng, ("mpeg2video", "mpeg4", "wmv2", "h264"))
+    codec = choose(rng, ("mpeg2video", "mpeg4", "wmv2", "h264"))
     return (_coding(rng, codec, quantiser, bits=(0.05, 0.35)),)
 
 
@@ -262,12 +264,12 @@ def _coding(
     *,
     bits: Range,
     interlaced: bool = False,
-) -> Coding:
-    """Draw one pass; MPEG quantisers given to H.264 are mapped to about the same loss."""
+) -> CompressionStep:
+    """Draw one pass; MPEG quantizers given to H.264 are mapped to about the same loss."""
     quantiser = uniform(rng, limits)
     if codec in ("h264", "hevc") and limits[1] < 25:
         quantiser = 12 + 6 * float(np.log2(quantiser))
-    return Coding(
+    return CompressionStep(
         codec=codec,
         quantiser=round(quantiser),
         bits_per_pixel=log_uniform(rng, bits) if rng.random() < 0.7 else None,

@@ -14,25 +14,25 @@ from vidrestore.training.degradations.base import (
     DOWN_FILTERS,
     PerFrameDegradation,
     Range,
-    drawn_seed,
+    choose,
+    draw_seed,
     frame_rng,
-    one_of,
-    resized,
-    rounded,
+    quantize,
+    resize,
     uniform,
 )
 from vidrestore.training.degradations.blur import (
     anisotropic_kernel,
     box_blur,
     fast_gaussian_blur,
-    filtered,
+    filter_image,
     gaussian_blur,
     median_blur,
     shake_kernel,
     uneven_motion_kernel,
 )
 from vidrestore.training.degradations.compression import jpeg
-from vidrestore.training.degradations.noise import add_gaussian_noise, add_white_noise
+from vidrestore.training.degradations.noise import add_fast_gaussian_noise, add_gaussian_noise
 from vidrestore.types import FloatArray
 
 
@@ -50,16 +50,16 @@ class GfpganDegradation(PerFrameDegradation):
         """Return the length of a side of ``side_px`` pixels where noise and JPEG happen."""
         return max(2, round(side_px / self.downscale))
 
-    def apply_frame(self, image_hwc: FloatArray, index: int) -> FloatArray:
-        """Return frame ``index`` of a clip degraded; a picture is frame 0."""
+    def degrade_frame(self, image_hwc: FloatArray, index: int) -> FloatArray:
+        """Return frame ``index`` of a clip degraded."""
         height, width = image_hwc.shape[:2]
         small_wh = (self.small_px(width), self.small_px(height))
         image = gaussian_blur(image_hwc, sigma_px=self.sigma_px, ratio=1.0, angle=0.0)
-        image = resized(image, small_wh, cv2.INTER_LINEAR)
+        image = resize(image, small_wh, cv2.INTER_LINEAR)
         rng = frame_rng(self.noise_seed, index)
         image = add_gaussian_noise(image, sigma=self.noise / 255.0, rng=rng)
         image = jpeg(image, quality=self.jpeg_quality)
-        return rounded(resized(image, (width, height), cv2.INTER_LINEAR))
+        return quantize(resize(image, (width, height), cv2.INTER_LINEAR))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,7 @@ class GfpganRecipe:
             downscale=uniform(rng, self.downscale),
             noise=uniform(rng, self.noise),
             jpeg_quality=round(uniform(rng, self.jpeg_quality)),
-            noise_seed=drawn_seed(rng),
+            noise_seed=draw_seed(rng),
         )
 
 
@@ -89,7 +89,7 @@ _PSFRGAN_BLURS: tuple[PsfrganBlur, ...] = ("gaussian", "average", "median", "mot
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PsfrganDegradation(PerFrameDegradation):
-    """One of four blurs, a smaller picture, white noise, JPEG, then back to size."""
+    """One of four blurs, a smaller image, white noise, JPEG, then back to size."""
 
     blur: PsfrganBlur
     extent: float
@@ -102,15 +102,15 @@ class PsfrganDegradation(PerFrameDegradation):
     jpeg_quality: int
     noise_seed: int
 
-    def apply_frame(self, image_hwc: FloatArray, index: int) -> FloatArray:
-        """Return frame ``index`` of a clip degraded; a picture is frame 0."""
+    def degrade_frame(self, image_hwc: FloatArray, index: int) -> FloatArray:
+        """Return frame ``index`` of a clip degraded."""
         height, width = image_hwc.shape[:2]
         small_wh = (max(2, round(width * self.scale)), max(2, round(height * self.scale)))
-        image = resized(self._blurred(image_hwc), small_wh, self.down_filter)
+        image = resize(self._blurred(image_hwc), small_wh, self.down_filter)
         rng = frame_rng(self.noise_seed, index)
-        image = add_white_noise(image, sigma=self.noise / 255.0, rng=rng)
+        image = add_fast_gaussian_noise(image, sigma=self.noise / 255.0, rng=rng)
         image = jpeg(image, quality=self.jpeg_quality)
-        return rounded(resized(image, (width, height), cv2.INTER_LINEAR))
+        return quantize(resize(image, (width, height), cv2.INTER_LINEAR))
 
     def _blurred(self, image_hwc: FloatArray) -> FloatArray:
         size = round(self.extent)
@@ -121,14 +121,14 @@ class PsfrganDegradation(PerFrameDegradation):
         if self.blur == "median":
             return median_blur(image_hwc, size_px=size // 2 * 2 + 1)
         kernel = uneven_motion_kernel(length_px=size, angle=self.angle, lean=self.lean)
-        return filtered(image_hwc, kernel)
+        return filter_image(image_hwc, kernel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PsfrganRecipe:
     """The degradation model of PSFR-GAN, appendix B.
 
-    The text leaves open how pictures are made smaller (one of three filters here) and larger
+    The text leaves open how images are made smaller (one of three filters here) and larger
     (bilinear here). Its compression levels are those of the library it names, imgaug, where
     level c is JPEG quality ``1 + 99 (1 - c / 101)``.
     """
@@ -144,7 +144,7 @@ class PsfrganRecipe:
 
     def draw(self, rng: np.random.Generator) -> PsfrganDegradation:
         """Draw one of the four blurs evenly, and each parameter uniformly."""
-        blur = one_of(rng, _PSFRGAN_BLURS)
+        blur = choose(rng, _PSFRGAN_BLURS)
         limits = {
             "gaussian": self.gaussian,
             "average": self.average,
@@ -158,10 +158,10 @@ class PsfrganRecipe:
             angle=uniform(rng, (0.0, 2 * float(np.pi))),
             lean=uniform(rng, (-1.0, 1.0)),
             scale=uniform(rng, self.scale),
-            down_filter=one_of(rng, DOWN_FILTERS),
+            down_filter=choose(rng, DOWN_FILTERS),
             noise=uniform(rng, self.noise),
             jpeg_quality=round(1 + 99 * (1 - compression / 101)),
-            noise_seed=drawn_seed(rng),
+            noise_seed=draw_seed(rng),
         )
 
 
@@ -179,18 +179,18 @@ class MmrbDegradation(PerFrameDegradation):
     jpeg_quality: int
     noise_seed: int
 
-    def apply_frame(self, image_hwc: FloatArray, index: int) -> FloatArray:
-        """Return frame ``index`` of a clip degraded; a picture is frame 0."""
+    def degrade_frame(self, image_hwc: FloatArray, index: int) -> FloatArray:
+        """Return frame ``index`` of a clip degraded."""
         height, width = image_hwc.shape[:2]
         small_wh = (
             max(2, round(width / self.downscale)),
             max(2, round(height / self.downscale)),
         )
-        image = resized(filtered(image_hwc, self._kernel()), small_wh, cv2.INTER_LINEAR)
+        image = resize(filter_image(image_hwc, self._kernel()), small_wh, cv2.INTER_LINEAR)
         rng = frame_rng(self.noise_seed, index)
-        image = add_white_noise(image, sigma=self.noise / 255.0, rng=rng)
+        image = add_fast_gaussian_noise(image, sigma=self.noise / 255.0, rng=rng)
         image = jpeg(image, quality=self.jpeg_quality)
-        return rounded(resized(image, (width, height), cv2.INTER_LINEAR))
+        return quantize(resize(image, (width, height), cv2.INTER_LINEAR))
 
     def _kernel(self) -> FloatArray:
         if self.motion_px is not None:
@@ -214,7 +214,7 @@ def _cut(kernel: FloatArray) -> FloatArray:
 class MmrbRecipe:
     """The degradation model of the MMRB paper, section 4.1, equation 17.
 
-    The text gives the kernel's size (41), the scale (0.4 to 8: below 1 the picture is enlarged
+    The text gives the kernel's size (41), the scale (0.4 to 8: below 1 the image is enlarged
     before noise and JPEG), noise (0 to 25) and quality (5 to 50), and says that blur is Gaussian
     or motion. The Gaussian's width is that of the works it follows; half of the draws move.
     """
@@ -237,5 +237,5 @@ class MmrbRecipe:
             downscale=uniform(rng, self.downscale),
             noise=uniform(rng, self.noise),
             jpeg_quality=round(uniform(rng, self.jpeg_quality)),
-            noise_seed=drawn_seed(rng),
+            noise_seed=draw_seed(rng),
         )

@@ -1,4 +1,4 @@
-"""A decent picture with fewer pixels than it seems: where a restorer does harm most easily (ours).
+"""A decent image with fewer pixels than it seems: where a restorer does harm most easily (ours).
 
 The papers' recipes are harsh. A restorer trained on them alone redraws faces that lack little, and
 takes their fine detail.
@@ -12,11 +12,11 @@ import numpy as np
 from vidrestore.training.degradations.base import (
     PerFrameDegradation,
     Range,
-    drawn_seed,
+    draw_seed,
     frame_rng,
     log_uniform,
-    resized,
-    rounded,
+    quantize,
+    resize,
     uniform,
 )
 from vidrestore.training.degradations.noise import add_gaussian_noise
@@ -32,17 +32,17 @@ class SoftenedDegradation(PerFrameDegradation):
     """Standard deviation, of 255."""
     noise_seed: int
 
-    def apply_frame(self, image_hwc: FloatArray, index: int) -> FloatArray:
-        """Return the softened picture in 8-bit levels."""
+    def degrade_frame(self, image_hwc: FloatArray, index: int) -> FloatArray:
+        """Return the softened image in 8-bit levels."""
         height, width = image_hwc.shape[:2]
         small_wh = (
             max(1, round(width / self.downscale)),
             max(1, round(height / self.downscale)),
         )
-        small = resized(image_hwc, small_wh, cv2.INTER_AREA)
+        small = resize(image_hwc, small_wh, cv2.INTER_AREA)
         rng = frame_rng(self.noise_seed, index)
         noisy = add_gaussian_noise(small, sigma=self.noise / 255, rng=rng)
-        return rounded(resized(noisy, (width, height), cv2.INTER_CUBIC))
+        return quantize(resize(noisy, (width, height), cv2.INTER_CUBIC))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,5 +57,5 @@ class SoftenedRecipe:
         return SoftenedDegradation(
             downscale=log_uniform(rng, self.downscale),
             noise=uniform(rng, self.noise),
-            noise_seed=drawn_seed(rng),
+            noise_seed=draw_seed(rng),
         )

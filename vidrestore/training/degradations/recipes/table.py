@@ -1,16 +1,16 @@
-"""The table of recipes: ranges, from which one degradation is drawn first and applied second.
+"""The table of recipes: distributions from which degradations are drawn.
 
 A drawn degradation is a value: it can be logged, compared and applied again.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
 
 from vidrestore.errors import ConfigError
-from vidrestore.training.degradations.base import Degradation, PerFrameDegradation, Recipe, rounded
+from vidrestore.training.degradations.base import Degradation, PerFrameDegradation, Recipe, quantize
 from vidrestore.training.degradations.film import FilmDegradation, FilmRecipe
 from vidrestore.training.degradations.recipes.footage_recipes import (
     OldFilmRecipe,
@@ -36,23 +36,23 @@ __all__ = [
     "GfpganDegradation",
     "GfpganRecipe",
     "MixedRecipe",
+    "NoDegradation",
     "Recipe",
-    "Untouched",
     "recipe_named",
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class Untouched(PerFrameDegradation):
-    """No degradation: teaches a restorer to leave good faces alone."""
+class NoDegradation(PerFrameDegradation):
+    """No degradation: a restorer learns to leave good faces as they are."""
 
-    def draw(self, rng: np.random.Generator) -> "Untouched":
+    def draw(self, rng: np.random.Generator) -> "NoDegradation":
         """Return itself; the generator is not used."""
         return self
 
-    def apply_frame(self, image_hwc: FloatArray, index: int) -> FloatArray:
-        """Return the picture rounded to 8-bit levels."""
-        return rounded(image_hwc)
+    def degrade_frame(self, image_hwc: FloatArray, index: int) -> FloatArray:
+        """Return the image in 8-bit levels."""
+        return quantize(image_hwc)
 
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
@@ -67,34 +67,64 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "television": TelevisionRecipe(),
         "web_video": WebVideoRecipe(),
         "softened": SoftenedRecipe(),
-        "untouched": Untouched(),
+        "none": NoDegradation(),
     }
 )
+
+
+_OLD_NAMES = {"untouched": "none"}
 
 
 def recipe_named(name: str) -> Recipe:
     """Return the recipe called ``name``.
 
     Raises:
-        ConfigError: There is none; the message lists those there are.
+        ConfigError: The name is unknown.
     """
+    name = _OLD_NAMES.get(name, name)
     if name not in RECIPES:
         raise ConfigError(f"unknown recipe {name!r}; choose from {sorted(RECIPES)}")
     return RECIPES[name]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MixedRecipe:
-    """Several recipes, drawn from by their shares."""
+class RecipeConfig:
+    """One recipe and how often it is drawn."""
 
-    recipes: tuple[Recipe, ...]
-    shares: tuple[float, ...]
+    name: str
+    probability: float = field(metadata={"alias": "share"})
+    """Relative to the other recipes'."""
 
     def __post_init__(self) -> None:
-        if len(self.recipes) != len(self.shares) or min(self.shares) < 0 or sum(self.shares) <= 0:
-            raise ConfigError(f"one share >= 0 per recipe is needed, got {self.shares}")
+        object.__setattr__(self, "name", _OLD_NAMES.get(self.name, self.name))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MixedRecipe:
+    """Several recipes, drawn from by their probabilities."""
+
+    recipes: tuple[Recipe, ...]
+    probabilities: tuple[float, ...]
+    """Relative to each other; at least one is above 0."""
+
+    def __post_init__(self) -> None:
+        given = self.probabilities
+        if len(self.recipes) != len(given) or min(given) < 0 or sum(given) <= 0:
+            raise ConfigError(f"every recipe needs a probability >= 0, one above 0; got {given}")
 
     def draw(self, rng: np.random.Generator) -> Degradation:
-        """Pick a recipe, then draw from it."""
-        shares = np.asarray(self.shares) / sum(self.shares)
-        return self.recipes[int(rng.choice(len(self.recipes), p=shares))].draw(rng)
+        """Choose a recipe, then draw from it."""
+        probabilities = np.asarray(self.probabilities) / sum(self.probabilities)
+        return self.recipes[int(rng.choice(len(self.recipes), p=probabilities))].draw(rng)
+
+
+def mix_recipes(configs: Sequence[RecipeConfig]) -> MixedRecipe:
+    """Return the mixture of the recipes of a config.
+
+    Raises:
+        ConfigError: A recipe is unknown, or a probability is out of range.
+    """
+    return MixedRecipe(
+        recipes=tuple(recipe_named(config.name) for config in configs),
+        probabilities=tuple(config.probability for config in configs),
+    )

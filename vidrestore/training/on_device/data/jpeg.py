@@ -1,4 +1,4 @@
-"""JPEG in PyTorch: what encoding and decoding do to a picture, each picture at its own quality.
+"""JPEG in PyTorch: encoding and decoding of a batch, each image at its quality.
 
 Baseline JPEG (ITU-T T.81) in YCbCr with chroma at half the size (4:2:0), as libjpeg does it and
 OpenCV asks for it: the tables of the standard's annex K, samples rounded to 8 bits, chroma averaged
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidrestore.training.on_device.data.sampling import edges_repeated
+from vidrestore.training.on_device.data.resize_matrices import repeat_edges
 
 _BLOCK = 8
 _LUMA_TABLE = (
@@ -39,40 +39,39 @@ _TO_YCC = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, 
 _TO_RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))
 
 
-def jpeg_each(image_NCHW: Tensor, quality_N: Tensor, side_px_N: Tensor) -> Tensor:
-    """Return pictures in [0, 1] after JPEG, in 8-bit levels.
+def jpeg_batch(image_NCHW: Tensor, quality_N: Tensor, side_px_N: Tensor) -> Tensor:
+    """Return images in [0, 1] after JPEG, in 8-bit levels.
 
     Args:
         image_NCHW: ``(N, 3, S, S)`` float32 RGB, clipped to [0, 1]; S a multiple of 16.
         quality_N: 1 to 100.
-        side_px_N: Side of the picture at the top left; what is beyond it is given back repeating
-            its edge, and does not count.
+        side_px_N: Side of the image at the top left; beyond it the result repeats its edge.
     """
-    levels = edges_repeated((image_NCHW.clamp(0, 1) * 255).round(), side_px_N)
-    ycc = _mixed(levels, _TO_YCC)
+    levels = repeat_edges((image_NCHW.clamp(0, 1) * 255).round(), side_px_N)
+    ycc = _mix_channels(levels, _TO_YCC)
     ycc = torch.cat([ycc[:, :1], ycc[:, 1:] + 128], dim=1).round()
-    luma = _coded(ycc[:, :1], _tables(_LUMA_TABLE, quality_N))
-    chroma = _coded(_halved(ycc[:, 1:]), _tables(_CHROMA_TABLE, quality_N))
-    chroma = edges_repeated(chroma, (side_px_N + 1) // 2)
+    luma = _quantize_blocks(ycc[:, :1], _divisors(_LUMA_TABLE, quality_N))
+    chroma = _quantize_blocks(_halve(ycc[:, 1:]), _divisors(_CHROMA_TABLE, quality_N))
+    chroma = repeat_edges(chroma, (side_px_N + 1) // 2)
     chroma = F.interpolate(chroma, scale_factor=2, mode="bilinear", align_corners=False).round()
-    rgb = _mixed(torch.cat([luma, chroma - 128], dim=1), _TO_RGB).round().clamp(0, 255)
-    return edges_repeated(rgb, side_px_N) / 255
+    rgb = _mix_channels(torch.cat([luma, chroma - 128], dim=1), _TO_RGB).round().clamp(0, 255)
+    return repeat_edges(rgb, side_px_N) / 255
 
 
-def _mixed(image_NCHW: Tensor, matrix: tuple[tuple[float, ...], ...]) -> Tensor:
+def _mix_channels(image_NCHW: Tensor, matrix: tuple[tuple[float, ...], ...]) -> Tensor:
     """Mix channels; not a matrix product, which may run in a lower precision."""
     first, second, third = image_NCHW.unbind(dim=1)
     return torch.stack([a * first + b * second + c * third for a, b, c in matrix], dim=1)
 
 
-def _halved(image_NCHW: Tensor) -> Tensor:
+def _halve(image_NCHW: Tensor) -> Tensor:
     """Return means over 2 x 2; halves are rounded down and up by turns, as in libjpeg."""
     total = 4 * F.avg_pool2d(image_NCHW, 2)
     bias = 1.0 + torch.arange(total.shape[-1], device=total.device) % 2
     return ((total + bias) / 4).floor()
 
 
-def _tables(table: tuple[tuple[int, ...], ...], quality_N: Tensor) -> Tensor:
+def _divisors(table: tuple[tuple[int, ...], ...], quality_N: Tensor) -> Tensor:
     """Return divisors ``(N, 1, 1, 1, 8, 8)``: the standard's, scaled by quality as libjpeg does."""
     quality = quality_N.float().clamp(1, 100)
     percent = torch.where(quality < 50, (5000 / quality).floor(), 200 - 2 * quality)
@@ -80,7 +79,7 @@ def _tables(table: tuple[tuple[int, ...], ...], quality_N: Tensor) -> Tensor:
     return scaled.floor().clamp(1, 255).view(-1, 1, 1, 1, _BLOCK, _BLOCK)
 
 
-def _coded(plane_NCHW: Tensor, divisors: Tensor) -> Tensor:
+def _quantize_blocks(plane_NCHW: Tensor, divisors: Tensor) -> Tensor:
     """Return planes of [0, 255] after rounding of their cosine coefficients by ``divisors``."""
     count, channels, height, width = plane_NCHW.shape
     cosines = _cosines(plane_NCHW.device)

@@ -1,7 +1,7 @@
-"""Drawn degradations as tensors on the device: a table made once, of which batches draw rows.
+"""Drawn degradations as tensors on the device: a table from which batches draw rows.
 
-The ranges and odds are those of the recipe classes, which draw every row on the CPU. A row is used
-for many faces, with other noise each time.
+The recipe classes draw every row, on the CPU. A row is used for many faces, with new noise each
+time.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from vidrestore.errors import ConfigError
-from vidrestore.training.data.face_sources import Exposure, RecipeShare, drawn_exposure
+from vidrestore.training.data.augment import Exposure, draw_exposure
 from vidrestore.training.degradations.base import Degradation, uniform
 from vidrestore.training.degradations.fading import Tone
 from vidrestore.training.degradations.recipes.footage_recipes import OldFilmRecipe
@@ -22,25 +22,26 @@ from vidrestore.training.degradations.recipes.table import (
     GfpganDegradation,
     GfpganRecipe,
     MixedRecipe,
-    Untouched,
-    recipe_named,
+    NoDegradation,
+    RecipeConfig,
+    mix_recipes,
 )
 
-DEVICE_RECIPES = ("gfpgan", "film", "untouched")
-"""Recipes that a device can do."""
+DEVICE_RECIPES = ("gfpgan", "film", "none")
+"""Recipes that run on a device."""
 
 
 class DrawnDegradations(NamedTuple):
     """Parameters of N degradations; every field ``(N,)`` but the gains, which are ``(N, 3)``."""
 
     gamma: Tensor
-    """Of the exposure, which is the first thing that happens to input and target."""
+    """Of the exposure, the first change of input and target."""
     gain_rgb: Tensor
     lift: Tensor
-    grey: Tensor
-    """1 drops the colour."""
+    gray: Tensor
+    """1 removes the color."""
     aged_gamma: Tensor
-    """Of the tones of old film, which come second: fade, tint, loss of colour."""
+    """Of the tones of old film, the second change: fading, tint, loss of color."""
     aged_gain_rgb: Tensor
     aged_lift: Tensor
     aged_grey: Tensor
@@ -49,11 +50,11 @@ class DrawnDegradations(NamedTuple):
     ratio: Tensor
     angle: Tensor
     motion_px: Tensor
-    """Length of a motion, which takes the lens's place where it is above 0."""
+    """Length of a motion; above 0 it replaces the blur of the lens."""
     small_px: Tensor
     """Side at which noise and JPEG happen, int64."""
     down_filter: Tensor
-    """OpenCV's number of a filter, int64; so ``up_filter``."""
+    """OpenCV's constant of the filter, int64; likewise ``up_filter``."""
     up_filter: Tensor
     grain: Tensor
     """Standard deviation in mid-tones, in units of the range."""
@@ -64,37 +65,37 @@ class DrawnDegradations(NamedTuple):
     """0 without JPEG, int64."""
 
     def rows(self, index_N: Tensor) -> "DrawnDegradations":
-        """Return some of them."""
-        return DrawnDegradations(*[each[index_N] for each in self])
+        """Return the rows of an index."""
+        return DrawnDegradations(*[column[index_N] for column in self])
 
 
-_WHOLE = {"small_px", "down_filter", "up_filter", "jpeg_quality"}
+_INTEGER = {"small_px", "down_filter", "up_filter", "jpeg_quality"}
 
 
 class DegradationTable:
     """``rows`` degradations on the device.
 
     Args:
-        recipes: Some of ``DEVICE_RECIPES``, drawn by their shares.
-        rows: How many.
-        side_px: Of the pictures that they are for; lengths in pixels are of such pictures.
-        gray_share: Of rows without colour.
-        aged_share: Of rows in tones of old film.
+        recipes: Some of ``DEVICE_RECIPES``.
+        rows: Number of rows.
+        side_px: Side of the images that are degraded; lengths are in their pixels.
+        gray_probability: Of a row without color.
+        aged_probability: Of a row in tones of old film.
         seed: Of all draws.
-        device: Where the table is.
+        device: Of the table.
 
     Raises:
-        ConfigError: A recipe cannot be done on a device.
+        ConfigError: A recipe does not run on a device.
     """
 
     def __init__(
         self,
-        recipes: Sequence[RecipeShare],
+        recipes: Sequence[RecipeConfig],
         *,
         rows: int,
         side_px: int,
-        gray_share: float,
-        aged_share: float,
+        gray_probability: float,
+        aged_probability: float,
         seed: int,
         device: torch.device,
     ) -> None:
@@ -103,23 +104,23 @@ class DegradationTable:
         drawn: list[dict[str, object]] = []
         for _ in range(rows):
             geometry = _geometry(mixed.draw(rng), rng, side_px)
-            exposure = drawn_exposure(rng, gray_share=gray_share)
-            aged = OldFilmRecipe().draw(rng).tone if rng.random() < aged_share else Tone()
+            exposure = draw_exposure(rng, gray_probability=gray_probability)
+            aged = OldFilmRecipe().draw(rng).tone if rng.random() < aged_probability else Tone()
             drawn.append(geometry | _tones(exposure, aged))
         columns = {name: np.array([row[name] for row in drawn]) for name in drawn[0]}
         widest = max(3 * columns["sigma_px"].max(), columns["motion_px"].max() / 2, 1.0)
         self.reach_px = min(int(np.ceil(widest)), side_px - 1)
-        """Radius of the widest kernel, cut off where a mirrored border ends."""
+        """Radius of the widest kernel, limited by the mirrored border."""
         self._all = DrawnDegradations(
             **{
-                name: torch.from_numpy(each.astype(np.int64 if name in _WHOLE else np.float32)).to(
-                    device
-                )
-                for name, each in columns.items()
+                name: torch.from_numpy(
+                    column.astype(np.int64 if name in _INTEGER else np.float32)
+                ).to(device)
+                for name, column in columns.items()
             }
         )
 
-    def drawn(self, count: int, generator: torch.Generator) -> DrawnDegradations:
+    def draw(self, count: int, generator: torch.Generator) -> DrawnDegradations:
         """Draw ``count`` rows; the generator is on the table's device."""
         rows = len(self._all.gamma)
         index = torch.randint(rows, (count,), generator=generator, device=self._all.gamma.device)
@@ -130,17 +131,14 @@ class DegradationTable:
         return self._all
 
 
-def _mixed(recipes: Sequence[RecipeShare]) -> MixedRecipe:
-    for each in recipes:
-        if each.name not in DEVICE_RECIPES:
+def _mixed(recipes: Sequence[RecipeConfig]) -> MixedRecipe:
+    for recipe in recipes:
+        if recipe.name not in DEVICE_RECIPES:
             raise ConfigError(
-                f"recipe {each.name!r} cannot be done on the device, which knows "
-                f"{', '.join(DEVICE_RECIPES)}; give it a share of the codec samples instead"
+                f"recipe {recipe.name!r} does not run on the device, only "
+                f"{', '.join(DEVICE_RECIPES)}; put it into faces.recipes, for codec samples"
             )
-    return MixedRecipe(
-        recipes=tuple(recipe_named(each.name) for each in recipes),
-        shares=tuple(each.share for each in recipes),
-    )
+    return mix_recipes(recipes)
 
 
 def _tones(exposure: Exposure, aged: Tone) -> dict[str, object]:
@@ -148,11 +146,11 @@ def _tones(exposure: Exposure, aged: Tone) -> dict[str, object]:
         "gamma": exposure.gamma,
         "gain_rgb": exposure.gain_rgb,
         "lift": exposure.lift,
-        "grey": float(exposure.grey),
+        "grey": float(exposure.gray),
         "aged_gamma": aged.gamma,
-        "aged_gain_rgb": tuple(each * (1 - aged.lift) for each in aged.tint_rgb),
+        "aged_gain_rgb": tuple(gain * (1 - aged.lift) for gain in aged.tint_rgb),
         "aged_lift": aged.lift,
-        "aged_grey": aged.grey,
+        "aged_grey": aged.gray,
     }
 
 
@@ -179,7 +177,7 @@ def _geometry(drawn: Degradation, rng: np.random.Generator, side_px: int) -> dic
             "jpeg_quality": drawn.jpeg_quality,
         }
     if isinstance(drawn, FilmDegradation):
-        # JPEG takes the place of a codec: its blocks and tables are those of a codec's key frames.
+        # JPEG stands in for a codec: it has the blocks and tables of a codec's key frames.
         quality = round(uniform(rng, GfpganRecipe().jpeg_quality))
         return row | {
             "sigma_px": drawn.blur_px,
@@ -191,9 +189,9 @@ def _geometry(drawn: Degradation, rng: np.random.Generator, side_px: int) -> dic
             "up_filter": drawn.up_filter,
             "grain": drawn.grain / 255,
             "grain_px": drawn.grain_size_px,
-            "noise": drawn.colour_noise / 255,
+            "noise": drawn.color_noise / 255,
             "jpeg_quality": 0 if drawn.codec is None else quality,
         }
-    if isinstance(drawn, Untouched):
+    if isinstance(drawn, NoDegradation):
         return row
     raise TypeError(f"{type(drawn).__name__} is none of {DEVICE_RECIPES}")

@@ -1,4 +1,4 @@
-"""The weights that a run begins with, and what it writes at the end."""
+"""Weights of ``lite``: those that a run starts from, and the file that it writes."""
 
 import json
 from collections.abc import Mapping
@@ -21,78 +21,77 @@ from vidrestore.weights.metadata import FORMAT_VERSION, interpolation_metadata
 
 EMBEDDED, UNTRAINED, COMPACT = "embedded", "untrained", "compact"
 _FOLDED_PIXELS = 16
-"""Of a crop in one pixel that the stack of ``lite`` sees."""
-_DROPPED = -4.0
-"""Share of the crop's own finest detail that ``lite`` keeps at first, before the sigmoid: 2 %."""
+"""Pixels of a crop in one pixel of the stack of ``lite``."""
+_DETAIL_LOGIT = -4.0
+"""Of the part of the crop's finest detail that ``lite`` keeps at first: 2 %."""
 
 
-def starting_state(start: str) -> dict[str, Tensor]:
-    """Return the weights that a run begins with, on the CPU.
+def read_starting_state(pretrained: str) -> dict[str, Tensor]:
+    """Return the weights that a run starts from, on the CPU.
 
     Args:
-        start: ``bundled_file``, ``untrained``, ``compact`` (as ``state_from_compact`` says), or a
-            file; of files with two ends, the fidelity end.
+        pretrained: ``embedded``, ``untrained``, ``compact`` (see ``state_from_compact``), or
+            a file; of a file with two ends, the fidelity end.
 
     Raises:
         WeightsError: The file is missing, unsafe, or not of ``lite``.
     """
     network = build_lite()
-    if start == EMBEDDED:
+    if pretrained == EMBEDDED:
         file = restorer_spec("lite").packaged_file
         if file is None:
             raise WeightsError("the weights of lite are not in the package")
         with bundled_file(file) as path:
             load_state(network, _fidelity_end(path), path)
-    elif start == COMPACT:
+    elif pretrained == COMPACT:
         return state_from_compact(_compact())
-    elif start != UNTRAINED:
-        path = Path(start)
+    elif pretrained != UNTRAINED:
+        path = Path(pretrained)
         load_state(network, _fidelity_end(path), path)
     return network.state_dict()
 
 
 def state_from_compact(compact: CompactUpscaler) -> dict[str, Tensor]:
-    """Return weights with which ``lite`` does to a crop what ``compact`` does to a quarter of it.
+    """Return weights with which ``lite`` computes ``compact`` on a quarter of the crop's size.
 
-    The stem takes means over 4 x 4 pixels, the U-Net adds nothing yet, and nearly all of the crop's
-    own finest detail is dropped. How the shipped ``lite`` began: a network that draws faces
-    already, which learns what else there is to see.
+    The stem averages over 4 x 4 pixels, the U-Net adds nothing yet, and nearly all of the crop's
+    finest detail is removed. The shipped ``lite`` started from these.
 
     Args:
         compact: With as many channels and convolutions as ``lite``.
     """
     network = build_lite()
-    given = compact.state_dict()
-    last = max(int(name.split(".")[1]) for name in given)
+    source = compact.state_dict()
+    last = max(int(name.split(".")[1]) for name in source)
     state = network.state_dict()
     state["stem.weight"] = (
-        given["body.0.weight"].repeat_interleave(_FOLDED_PIXELS, dim=1) / _FOLDED_PIXELS
+        source["body.0.weight"].repeat_interleave(_FOLDED_PIXELS, dim=1) / _FOLDED_PIXELS
     )
-    state["stem.bias"] = given["body.0.bias"]
-    state["stem_activation.weight"] = given["body.1.weight"]
-    for at, place in enumerate(range(2, last, 2)):
-        state[f"body.{at}.weight"] = given[f"body.{place}.weight"]
-        state[f"body.{at}.bias"] = given[f"body.{place}.bias"]
-        state[f"activations.{at}.weight"] = given[f"body.{place + 1}.weight"]
-    drawn = given[f"body.{last}.bias"]
+    state["stem.bias"] = source["body.0.bias"]
+    state["stem_activation.weight"] = source["body.1.weight"]
+    for index, source_index in enumerate(range(2, last, 2)):
+        state[f"body.{index}.weight"] = source[f"body.{source_index}.weight"]
+        state[f"body.{index}.bias"] = source[f"body.{source_index}.bias"]
+        state[f"activations.{index}.weight"] = source[f"body.{source_index + 1}.weight"]
+    bias = source[f"body.{last}.bias"]
     head = torch.zeros_like(state["head.weight"])
-    head[: len(drawn)] = given[f"body.{last}.weight"]
+    head[: len(bias)] = source[f"body.{last}.weight"]
     state["head.weight"] = head
-    state["head.bias"] = torch.cat([drawn, torch.full_like(state["head.bias"], _DROPPED)])[
+    state["head.bias"] = torch.cat([bias, torch.full_like(state["head.bias"], _DETAIL_LOGIT)])[
         : len(state["head.bias"])
     ]
     network.load_state_dict(state)
     return network.state_dict()
 
 
-def network_of(state: Mapping[str, Tensor]) -> nn.Module:
-    """Return ``lite`` with these weights, for using it."""
+def build_lite_from(state: Mapping[str, Tensor]) -> nn.Module:
+    """Return ``lite`` with these weights, frozen, in evaluation mode."""
     network = build_lite()
     network.load_state_dict(dict(state))
     return network.eval().requires_grad_(False)
 
 
-def write_ends(
+def write_lite_weights(
     ends: Mapping[str, Mapping[str, Tensor]],
     target: Path,
     *,
@@ -104,8 +103,8 @@ def write_ends(
 
     Args:
         ends: ``fidelity``, ``detail`` or both; one alone is written in fp16.
-        target: A safetensors file, which appears whole or not at all.
-        default_detail: Of two ends, 0 to 1.
+        target: A safetensors file; appears whole or not at all.
+        default_detail: Default position between two ends, 0 to 1.
         steps: Of the run.
         config: Of the run.
 
@@ -113,13 +112,15 @@ def write_ends(
         WeightsError: A weight is not finite.
     """
     states = {
-        name: {key: each.detach().float().cpu() for key, each in state.items()}
+        name: {key: value.detach().float().cpu() for key, value in state.items()}
         for name, state in ends.items()
     }
     for name, state in states.items():
-        bad = next((key for key, each in state.items() if not torch.isfinite(each).all()), None)
-        if bad is not None:
-            raise WeightsError(f"the {name} end: {bad} is not finite; nothing was written")
+        culprit = next(
+            (key for key, value in state.items() if not torch.isfinite(value).all()), None
+        )
+        if culprit is not None:
+            raise WeightsError(f"the {name} end: {culprit} is not finite; nothing was written")
     metadata = {
         "format_version": FORMAT_VERSION,
         "model": "lite",
@@ -133,10 +134,10 @@ def write_ends(
         metadata |= interpolation_metadata(default_detail)
     else:
         (only,) = states.values()
-        tensors = {key: each.to(torch.float16).contiguous() for key, each in only.items()}
+        tensors = {key: value.to(torch.float16).contiguous() for key, value in only.items()}
     beside = target.with_name(target.name + ".part")
     save_file(tensors, beside, metadata=metadata)
-    beside.chmod(0o644)  # it is written for its owner alone
+    beside.chmod(0o644)  # save_file makes it readable for its owner only
     beside.replace(target)
     return target
 

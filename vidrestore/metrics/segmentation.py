@@ -1,0 +1,49 @@
+"""F1 scores of segmentation, over the pixels of all images together."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from vidrestore.models.face_parser import CLASSES
+
+
+def confusion_matrix(predicted_HW: Tensor, true_HW: Tensor) -> Tensor:
+    """Return the number of pixels of every class predicted as every class, int64.
+
+    Args:
+        predicted_HW: int64 labels.
+        true_HW: int64 labels; pixels of other values than classes do not count.
+
+    Returns:
+        ``(true, predicted)``.
+    """
+    count = len(CLASSES)
+    known = (true_HW >= 0) & (true_HW < count)
+    pairs = true_HW[known] * count + predicted_HW[known]
+    return torch.bincount(pairs, minlength=count**2).view(count, count)
+
+
+def f1_by_class(confusion: Tensor) -> dict[str, float]:
+    """Return the F1 score of every class.
+
+    Args:
+        confusion: Sum of ``confusion_matrix`` over images.
+
+    Returns:
+        Name -> score. A class that no image has is left out; pixels wrongly predicted as it count
+        as errors of their true classes.
+    """
+    correct = confusion.diagonal()
+    true, predicted = confusion.sum(dim=1), confusion.sum(dim=0)
+    scores = 2 * correct / (true + predicted).clamp_min(1)
+    return {name: float(scores[index]) for index, name in enumerate(CLASSES) if true[index]}
+
+
+def mean_f1(scores: Mapping[str, float]) -> float:
+    """Return the mean of ``f1_by_class`` without the background; 0 for no score.
+
+    The score commonly given for CelebAMask-HQ.
+    """
+    counted = [score for name, score in scores.items() if name != CLASSES[0]]
+    return sum(counted) / len(counted) if counted else 0.0

@@ -1,0 +1,197 @@
+"""Teacher pairs made in advance, on CPUs: a folder of arrays that is filled piece by piece.
+
+``degraded.npy``, ``clean.npy`` and ``teacher.npy`` are ``(C, 3, S, S)`` uint8; ``meta.npy`` is
+``(C, 14)`` float32: the state (0 empty, 1 uses the teacher, -1 uses the target), the resolution
+ratio, and the boxes. The state is written last, so an interrupted command resumes where it stopped.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vidrestore.errors import ConfigError
+from vidrestore.training.data.dataset import FaceDataset
+from vidrestore.training.engine.run_state import RunState
+from vidrestore.training.on_device.config import StageConfig
+from vidrestore.training.on_device.data.batches import FaceBatch
+from vidrestore.training.on_device.data.device_faces import Faces
+from vidrestore.training.on_device.teacher import Teacher
+
+_ARRAYS = ("degraded", "clean", "teacher")
+_META_COLUMNS = 14
+_USES_TEACHER, _USES_TARGET = 1.0, -1.0
+
+
+class TeacherCache:
+    """The arrays of a folder.
+
+    Args:
+        folder: Created if it does not exist.
+        count: Samples of a new cache.
+        side_px: Side of a new cache's images.
+
+    Raises:
+        ConfigError: The folder holds arrays of another size, or damaged ones.
+    """
+
+    def __init__(self, folder: Path, *, count: int, side_px: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / "meta.npy").exists():
+            for name in _ARRAYS:
+                shape = (count, 3, side_px, side_px)
+                _create(folder / f"{name}.npy", np.uint8, shape)
+            _create(folder / "meta.npy", np.float32, (count, _META_COLUMNS))
+        self.images, self.meta = _open(folder, mode="r+")
+        if self.images[0].shape[0] != count or self.images[0].shape[2] != side_px:
+            shape = self.images[0].shape
+            raise ConfigError(
+                f"{folder}: a cache of {shape[0]} faces of {shape[2]} px, not of {count} of "
+                f"{side_px} px; choose another folder"
+            )
+
+    def fill(
+        self,
+        samples: FaceDataset,
+        teacher: Teacher,
+        *,
+        device: torch.device,
+        first: int = 0,
+        every: int = 1,
+        on_sample: Callable[[int], None] | None = None,
+    ) -> int:
+        """Make the missing samples of ``first``, ``first + every``, ...; return their number.
+
+        Sample ``k`` is a function of the dataset's seed and ``k``, so several processes can share
+        the work.
+        """
+        count = 0
+        for index in range(first, len(self.meta), every):
+            if self.meta[index, 0] != 0:
+                continue
+            sample = samples[index]
+            batch = teacher.teach(
+                FaceBatch(
+                    degraded=sample.degraded[None].to(device),
+                    target=sample.target[None].to(device),
+                    resolution_ratio=sample.resolution_ratio[None],
+                    boxes_xyxy=sample.boxes_xyxy[None],
+                )
+            )
+            assert batch.teacher is not None, "set by the teacher"
+            assert batch.use_teacher is not None, "set by the teacher"
+            images = (batch.degraded, batch.target, batch.teacher)
+            for array, image_chw in zip(self.images, images, strict=True):
+                array[index] = _to_uint8(image_chw[0])
+                array.flush()
+            self.meta[index, 1] = float(sample.resolution_ratio)
+            self.meta[index, 2:] = sample.boxes_xyxy.flatten().numpy()
+            self.meta[index, 0] = _USES_TEACHER if bool(batch.use_teacher) else _USES_TARGET
+            self.meta.flush()
+            count += 1
+            if on_sample is not None:
+                on_sample(index)
+        return count
+
+
+class CachedFaces:
+    """Batches of a stage from a cache; batch ``k`` is a function of the seed and ``k`` alone.
+
+    Args:
+        folder: Of a ``TeacherCache``.
+        stage: Size and number of the faces of a batch.
+        device: Of the batches.
+        in_memory: Keep all images on the device.
+
+    Raises:
+        ConfigError: The cache is missing, empty, or of another size.
+    """
+
+    def __init__(
+        self, folder: Path, stage: StageConfig, *, device: torch.device, in_memory: bool
+    ) -> None:
+        images, meta = _open(folder, mode="r")
+        if images[0].shape[2] != stage.side_px:
+            raise ConfigError(
+                f"{folder}: faces of {images[0].shape[2]} px, and the stage {stage.name} has "
+                f"side_px = {stage.side_px}"
+            )
+        self._filled = np.flatnonzero(np.asarray(meta[:, 0]) != 0)
+        if not len(self._filled):
+            raise ConfigError(f"{folder}: the cache is empty; fill it first")
+        self._meta = torch.from_numpy(np.array(meta[self._filled])).to(device)
+        self._arrays = images
+        self._on_device = (
+            [
+                torch.from_numpy(np.asarray(image_chw[self._filled])).to(device)
+                for image_chw in images
+            ]
+            if in_memory
+            else None
+        )
+        self._stage = stage
+        self._device = device
+
+    @property
+    def all_sharp(self) -> bool:
+        """Whether every sample has full resolution; synchronizes."""
+        return bool((self._meta[:, 1] >= 1).all())
+
+    def batch(self, run_state: RunState) -> FaceBatch:
+        """Return the batch of a step, drawn uniformly, half of it mirrored."""
+        count = self._stage.batch
+        generator = run_state.generator(0)
+        index = torch.randint(len(self._filled), (count,), generator=generator, device=self._device)
+        mirror = torch.rand(count, generator=generator, device=self._device) < 0.5
+        degraded, target, teacher = (_to_signed(each) for each in self._images(index))
+        meta = self._meta[index]
+        faces = Faces(target, meta[:, 1], meta[:, 2:].view(-1, 3, 4)).mirror(mirror)
+        flip = mirror[:, None, None, None]
+        return FaceBatch(
+            degraded=torch.where(flip, degraded.flip(3), degraded),
+            target=faces.image,
+            resolution_ratio=faces.resolution_ratio,
+            boxes_xyxy=faces.boxes_xyxy,
+            teacher=torch.where(flip, teacher.flip(3), teacher),
+            use_teacher=meta[:, 0] == _USES_TEACHER,
+        )
+
+    def _images(self, index_N: Tensor) -> Sequence[Tensor]:
+        if self._on_device is not None:
+            return [each[index_N] for each in self._on_device]
+        rows = self._filled[index_N.cpu().numpy()]
+        return [
+            torch.from_numpy(np.stack([array[row] for row in rows])).to(self._device)
+            for array in self._arrays
+        ]
+
+
+def _to_signed(levels_NCHW: Tensor) -> Tensor:
+    signed = levels_NCHW.float() / 127.5 - 1
+    return signed.contiguous(memory_format=torch.channels_last)
+
+
+def _to_uint8(image_CHW: Tensor) -> NDArray[np.uint8]:
+    return ((image_CHW + 1) * 127.5).round().clamp(0, 255).byte().cpu().numpy()
+
+
+def _create(path: Path, kind: type[np.generic], shape: tuple[int, ...]) -> None:
+    np.lib.format.open_memmap(path, "w+", dtype=kind, shape=shape).flush()
+
+
+def _open(
+    folder: Path, *, mode: str
+) -> tuple[list["np.memmap[tuple[int, ...], np.dtype[np.uint8]]"],
+           "np.memmap[tuple[int, ...], np.dtype[np.float32]]"]:  # fmt: skip
+    try:
+        images = [np.lib.format.open_memmap(folder / f"{name}.npy", mode) for name in _ARRAYS]
+        meta = np.lib.format.open_memmap(folder / "meta.npy", mode)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{folder}: not a cache of teacher pairs: {error}") from error
+    shapes = {image_chw.shape for image_chw in images}
+    if len(shapes) != 1 or meta.shape != (images[0].shape[0], _META_COLUMNS):
+        raise ConfigError(f"{folder}: the arrays have different sizes; fill another folder")
+    return images, meta

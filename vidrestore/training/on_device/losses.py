@@ -1,0 +1,177 @@
+"""Losses of the stages: functions of batches, without a synchronization.
+
+The fidelity end is trained by ``log_l1_loss``, structural similarity and identity. The detail end
+learns the teacher's detail on the tones of the target, and the features of the target, against a
+discriminator. Samples that the fidelity end restores well learn from the target alone.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vidrestore.models.texture_discriminator import TextureDiscriminator
+from vidrestore.training.losses.full_precision import to_float32
+from vidrestore.training.on_device.data.batches import FaceBatch, shift_batch
+from vidrestore.training.tasks.discriminators import CropWindow
+
+_TONE_CELL_PX = 8
+_WINDOW_SPREAD = 0.35
+"""Standard deviation of a window from the middle, relative to the distance to the border."""
+_MIN_TEACHER_RATIO = 0.25
+_BORDER_PX = 4
+"""Left out where two shifted views are compared: their edges are repeated."""
+
+
+def component_weight_map(boxes_N34: Tensor, *, side_px: int) -> Tensor:
+    """Return ``(N, 1, S, S)``: 1 inside of eyes and mouth, falling smoothly to 0 around."""
+    position = torch.arange(side_px, device=boxes_N34.device, dtype=torch.float32)
+    low, high = boxes_N34[..., :2], boxes_N34[..., 2:]
+    centre, size = (low + high) / 2, (high - low).clamp_min(1)
+    away = ((position - centre[..., None]) / size[..., None]).abs().pow(4)  # (N, 3, 2, S)
+    inside = (1 - away[:, :, 0, None, :] - away[:, :, 1, :, None]).clamp(0, 1)
+    return inside.amax(dim=1, keepdim=True)
+
+
+def draw_face_window(rng: np.random.Generator, *, side: int, within: int) -> CropWindow:
+    """Draw a window of images of side ``within``, mostly on the face in their middle.
+
+    Args:
+        rng: On the host: a position on the device would need a synchronization.
+        side: Of the window, at most ``within``.
+        within: Side of the images.
+    """
+    side = min(side, within)
+    room = within - side
+    y, x = np.clip(rng.normal(1, _WINDOW_SPREAD, 2) * room / 2, 0, room)
+    return CropWindow(int(y), int(x), side)
+
+
+def tones(image_NCHW: Tensor) -> Tensor:
+    """Return means over 8 x 8 pixels."""
+    return F.avg_pool2d(image_NCHW, _TONE_CELL_PX)
+
+
+def fine_detail(image_NCHW: Tensor) -> Tensor:
+    """Return an image less its ``tones``, same shape."""
+    smooth = F.interpolate(
+        tones(image_NCHW),
+        scale_factor=float(_TONE_CELL_PX),
+        mode="bilinear",
+        align_corners=False,
+    )
+    return image_NCHW - smooth
+
+
+def tone_loss(restored_NCHW: Tensor, target_NCHW: Tensor, weight_N1HW: Tensor) -> Tensor:
+    """Return the L1 difference of tones, a scalar.
+
+    Args:
+        restored_NCHW: Any range.
+        target_NCHW: Same shape.
+        weight_N1HW: Added to 1, the weight of every pixel.
+    """
+    error = (tones(restored_NCHW) - tones(target_NCHW)).abs()
+    return ((1 + tones(weight_N1HW)) * error).mean()
+
+
+def sharpen(image_NCHW: Tensor, amount: float) -> Tensor:
+    """Return an image with ``amount`` of its detail finer than 5 x 5 pixels added."""
+    if amount == 0:
+        return image_NCHW
+    smooth = F.avg_pool2d(image_NCHW, 5, stride=1, padding=2, count_include_pad=False)
+    return image_NCHW + amount * (image_NCHW - smooth)
+
+
+def detail_error(restored_NCHW: Tensor, teacher_NCHW: Tensor, use_teacher_N: Tensor) -> Tensor:
+    """Return the fine detail restored less the teacher's; 0 for samples that do not use it.
+
+    Divided by the ratio of samples that do, at least a quarter, so that the mean does not depend on
+    their number.
+    """
+    error = fine_detail(restored_NCHW) - fine_detail(teacher_NCHW)
+    ratio = use_teacher_N.float().mean().clamp_min(_MIN_TEACHER_RATIO)
+    return error * use_teacher_N[:, None, None, None] / ratio
+
+
+def gradient_size(error_NCHW: Tensor) -> Tensor:
+    """Return the sum of the mean absolute vertical and horizontal gradients, a scalar."""
+    down = (error_NCHW[..., 1:, :] - error_NCHW[..., :-1, :]).abs().mean()
+    return down + (error_NCHW[..., :, 1:] - error_NCHW[..., :, :-1]).abs().mean()
+
+
+def unit_feature_loss(restored: Sequence[Tensor], target: Sequence[Tensor]) -> Tensor:
+    """Return the mean over layers of squared differences of unit features, a scalar.
+
+    As LPIPS (Zhang et al. 2018, section 3.2, equation 1) with all channels weighted alike.
+
+    Args:
+        restored: ``(N, C, h, w)`` features, one for each layer.
+        target: Those of the targets; get no gradient.
+    """
+    layers = [
+        (
+            F.normalize(to_float32(output), dim=1)
+            - F.normalize(to_float32(reference.detach()), dim=1)
+        )
+        .square()
+        .sum(dim=1)
+        .mean()
+        for output, reference in zip(restored, target, strict=True)
+    ]
+    return torch.stack(layers).mean()
+
+
+def discriminator_features(
+    discriminator: TextureDiscriminator, image_NCHW: Tensor, degraded_NCHW: Tensor
+) -> tuple[Tensor, list[Tensor]]:
+    """Return the scores of a texture discriminator and the features of its layers before them."""
+    feat = torch.cat([image_NCHW, degraded_NCHW], dim=1)
+    feat = feat.contiguous(memory_format=torch.channels_last)
+    features: list[Tensor] = []
+    for layer in discriminator.layers:
+        feat = layer(feat)
+        if isinstance(layer, nn.LeakyReLU):
+            features.append(feat)
+    return feat, features
+
+
+def masked_hinge_loss(real: Tensor, fake: Tensor, sharp_N: Tensor) -> Tensor:
+    """Return the discriminator's hinge loss, with a mask of the real images.
+
+    As ``hinge_discriminator_loss``, but the number of sharp samples stays on the device.
+
+    Args:
+        real: ``(N, 1, h, w)`` scores of originals.
+        fake: Those of restored images.
+        sharp_N: bool; if none is, real images add nothing.
+    """
+    cost_N = F.relu(1 - to_float32(real)).mean(dim=(1, 2, 3))
+    weight_N = sharp_N.float()
+    real_loss = (cost_N * weight_N).sum() / weight_N.sum().clamp_min(1)
+    return real_loss + F.relu(1 + to_float32(fake)).mean()
+
+
+def consistency_loss(restored_NCHW: Tensor, second_MCHW: Tensor, batch: FaceBatch) -> Tensor:
+    """Return the L1 difference of two views of the same faces after their shifts are undone.
+
+    Flicker in a film is what noise and sub-pixel motion change in the output. Both views are
+    shifted back by the same distance, so that interpolation blurs them equally.
+
+    Args:
+        restored_NCHW: Of the batch.
+        second_MCHW: Of its second views.
+        batch: With ``second_view``.
+
+    Raises:
+        ValueError: The batch has no second views.
+    """
+    if batch.second_view is None:
+        raise ValueError("the batch has no second views")
+    shift = batch.second_view.shift_xy
+    first = shift_batch(restored_NCHW[: len(second_MCHW)], -shift)
+    second = shift_batch(second_MCHW, shift)
+    inner = slice(_BORDER_PX, -_BORDER_PX)
+    return (first - second)[..., inner, inner].abs().mean()

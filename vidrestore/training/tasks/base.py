@@ -1,0 +1,56 @@
+"""What the training tasks share: dataset, batches, and a state that is in the networks alone."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vidrestore.training.data.dataset import DatasetConfig, FaceDataset, FaceSample
+from vidrestore.training.engine.distributed import DistributedContext
+from vidrestore.training.engine.loop import Preview
+from vidrestore.training.engine.train_state import TrainState
+from vidrestore.training.tasks.batches import BatchConfig, face_batches, to_device
+
+
+class FaceTask:
+    """A task on batches of faces; a subclass sets ``train_states``."""
+
+    train_states: Mapping[str, TrainState]
+
+    def __init__(
+        self, data: DatasetConfig, batch: BatchConfig, *, seed: int, device: torch.device
+    ) -> None:
+        """Read the tables of the dataset.
+
+        Raises:
+            ConfigError: See ``FaceDataset``.
+        """
+        self._device = device
+        self._batch = batch
+        self._dataset = FaceDataset(data, seed=seed)
+
+    def batches(
+        self, *, first_step: int, context: DistributedContext
+    ) -> Iterator[Sequence[FaceSample]]:
+        """Yield the micro-batches of every step from ``first_step`` on, on the CPU."""
+        return face_batches(self._dataset, self._batch, first_step=first_step, context=context)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the task's state besides the networks': nothing."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Load what ``state_dict`` returned."""
+
+    def _preview_batch(self, *, count: int, dataset: FaceDataset | None = None) -> FaceSample:
+        """Return the first samples of a dataset, by default the task's: the same every time."""
+        dataset = self._dataset if dataset is None else dataset
+        samples = [dataset[index] for index in range(count)]
+        batch = FaceSample(*[torch.stack(field) for field in zip(*samples, strict=True)])
+        return to_device(batch, self._device)
+
+
+def preview_of(*columns: Tensor) -> Preview:
+    """Return a preview whose rows are samples; columns are ``(N, 3, H, W)`` in [-1, 1]."""
+    return Preview(torch.stack(columns, dim=1).flatten(0, 1), len(columns))
