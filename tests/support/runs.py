@@ -136,11 +136,16 @@ def lite_by_crops(root: Path) -> dict[str, Any]:
     settings["data"] = data(root, size_px=128, min_resolution_ratio=0.5, in_memory=True)
     del settings["discriminator"], settings["components"]
     return settings | {
-        "texture": ADAM,
+        "texture_discriminator": ADAM,
         "crop_px": 96,
         "texture_px": 64,
         "loss_weights": settings["loss_weights"]
-        | {"adversarial": 0.0, "component": 0.0, "component_style": 0.0, "texture": 0.1},
+        | {
+            "adversarial": 0.0,
+            "component": 0.0,
+            "component_style": 0.0,
+            "texture_adversarial": 0.1,
+        },
     }
 
 

@@ -43,18 +43,18 @@ def test_a_run_moves_every_trained_parameter_and_resumes_bit_for_bit(
 
     torch.manual_seed(0)
     begun = small_config(name, root).task(device=torch.device("cpu"))
-    for part_name, part in begun.parts.items():
-        ended: dict[str, Tensor] = whole["parts"][part_name]["network"]
-        for key, value in resumed["parts"][part_name]["network"].items():
+    for part_name, part in begun.train_states.items():
+        ended: dict[str, Tensor] = whole["networks"][part_name]["network"]
+        for key, value in resumed["networks"][part_name]["network"].items():
             assert torch.equal(value, ended[key]), f"{part_name}: {key} differs after a resume"
         state = part.network.state_dict()
-        still = [key for key, _ in part.trained() if torch.equal(ended[key], state[key])]
+        still = [key for key, _ in part.trained_parameters() if torch.equal(ended[key], state[key])]
         assert still == [], f"{part_name}: these never moved"
     assert (tmp_path / "whole" / "previews" / "0000004.jpg").is_file()
 
 
 def test_a_run_has_exactly_one_task(root: Path) -> None:
-    with pytest.raises(ConfigError, match=r"one task of .*; found none"):
+    with pytest.raises(ConfigError, match=r"exactly one of the tables .*; found none"):
         from_mapping({"steps": 1}, RunConfig, where="test")
     with pytest.raises(ConfigError, match="found stylegan2 and parser"):
         small_config("parser", root, stylegan2=stylegan2(root))
@@ -78,8 +78,8 @@ def test_a_prior_refuses_enlarged_faces(root: Path) -> None:
         ({"crop_px": 100}, "multiple of 32"),
         ({"crop_px": 160}, "faces are 128"),
         ({"texture_px": 128}, "up to 96"),
-        ({"texture": None}, r"\[restorer.texture\]"),
-        ({"network": "gfpgan", "loss_weights": {}}, "real detail alone"),
+        ({"texture_discriminator": None}, r"\[restorer.texture_discriminator\]"),
+        ({"network": "gfpgan", "loss_weights": {}}, "full-resolution faces"),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(

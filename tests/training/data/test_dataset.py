@@ -7,20 +7,20 @@ import numpy as np
 import pytest
 import torch
 from torch.utils.data import default_collate
-from vidrestore.training.data.face_sources import RecipeConfig, SourceConfig
 
 from vidrestore.errors import ConfigError
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
+from vidrestore.training.data.augment import mirror
 from vidrestore.training.data.component_boxes import component_boxes
 from vidrestore.training.data.dataset import (
-    UNKNOWN_LABEL,
     DatasetConfig,
     FaceDataset,
     FaceSample,
+    SourceConfig,
     limit_resolution,
-    mirror,
 )
-from vidrestore.training.data.face_table import POINT_COLUMNS
+from vidrestore.training.data.face_table import POINT_COLUMNS, UNKNOWN_LABEL
+from vidrestore.training.degradations.recipes.table import RecipeConfig
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_detail_says_how_many_pixels_are_real(root: Path) -> None:
 def test_faces_with_too_little_detail_are_left_out(root: Path) -> None:
     assert len(samples(root, size_px=512)) == 3
     assert len(samples(root, size_px=512, min_resolution_ratio=0.75)) == 2
-    with pytest.raises(ConfigError, match="256 real pixels"):
+    with pytest.raises(ConfigError, match="effective resolution of 256 px"):
         samples(root, size_px=512, sources=(SourceConfig(folder="faces", resolution_scale=0.3),))
 
 

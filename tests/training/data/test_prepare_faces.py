@@ -28,9 +28,9 @@ from vidrestore.training.data.photo_checks import outside_ratio, spectral_px, ya
 from vidrestore.training.data.prepare_faces import (
     AlignedPhoto,
     PrepareConfig,
-    judged,
-    prepare,
-    read_masks,
+    check_face,
+    labels_from_images,
+    prepare_faces,
 )
 from vidrestore.types import Detection
 
@@ -76,7 +76,7 @@ def test_a_folder_becomes_a_table_that_training_reads(tmp_path: Path) -> None:
         assert origin == "a.png"
         return np.full(face.crop_hwc.shape[:2], 7, np.uint8)
 
-    report = prepare(
+    report = prepare_faces(
         tmp_path / "photos", tmp_path / "set", detector=DETECTOR, config=CONFIG, labels=labels
     )
 
@@ -84,7 +84,7 @@ def test_a_folder_becomes_a_table_that_training_reads(tmp_path: Path) -> None:
     assert report.dropped == {"no face": 1, "unreadable": 1}
     assert has_table(tmp_path / "set")
     (row,) = read_table(tmp_path / "set")
-    (face,) = iter_aligned_faces([row], share=1.0, min_px=96)
+    (face,) = iter_aligned_faces([row], min_px=96)
     assert face.shape[0] % 32 == 0
     assert face.std() > 20
     assert row.labels_path is not None
@@ -98,7 +98,7 @@ def test_a_folder_becomes_a_table_that_training_reads(tmp_path: Path) -> None:
 
 def test_the_tile_lies_on_the_template(tmp_path: Path) -> None:
     save(tmp_path / "photos" / "a.png", photograph())
-    prepare(tmp_path / "photos", tmp_path / "set", detector=DETECTOR, config=CONFIG)
+    prepare_faces(tmp_path / "photos", tmp_path / "set", detector=DETECTOR, config=CONFIG)
     (row,) = read_table(tmp_path / "set")
     scale = read_image(row.image_path).shape[0] / 512
     away = np.linalg.norm(row.points_xy - TEMPLATE_LANDMARKS_XY * scale, axis=1).mean()
@@ -120,15 +120,15 @@ def test_masks_of_photographs_are_aligned_with_the_largest_face(tmp_path: Path) 
     (tmp_path / "masks" / "deep").mkdir(parents=True)
     mask.save(tmp_path / "masks" / "deep" / "a.png")
 
-    report = prepare(
+    report = prepare_faces(
         tmp_path / "photos",
         tmp_path / "set",
         detector=DETECTOR,
         config=PrepareConfig(min_px=96, largest_only=True),
-        labels=read_masks(tmp_path / "masks"),
+        labels=labels_from_images(tmp_path / "masks"),
     )
 
-    assert (report.kept, report.dropped) == (1, {"beside a larger face": 1})
+    assert (report.kept, report.dropped) == (1, {"not the largest face": 1})
     (row,) = read_table(tmp_path / "set")
     assert row.labels_path is not None
     aligned, face = read_labels(row.labels_path), read_image(row.image_path).mean(axis=2)
@@ -143,17 +143,17 @@ def test_a_mask_that_is_missing_or_of_another_size_or_in_colour_is_refused(tmp_p
     save(tmp_path / "photos" / "a.jpg", photograph())
 
     def labelled() -> None:
-        prepare(
+        prepare_faces(
             tmp_path / "photos",
             tmp_path / "set",
             detector=DETECTOR,
             config=CONFIG,
-            labels=read_masks(tmp_path / "masks"),
+            labels=labels_from_images(tmp_path / "masks"),
         )
         raise AssertionError("was not refused")
 
     for content, message in [
-        (None, "cannot be read"),
+        (None, "not readable"),
         (np.zeros((9, 9), np.uint8), "9 x 9, but the photograph is"),
         (np.zeros((*photograph().shape[:2], 3), np.uint8), "not classes"),
     ]:
@@ -194,7 +194,7 @@ def test_a_face_that_fills_the_picture_is_found(tmp_path: Path) -> None:
 
     save(tmp_path / "photos" / "a.png", photograph())
     shy = Doubtful(finds=only_far_from_edges)
-    report = prepare(tmp_path / "photos", tmp_path / "set", detector=shy, config=CONFIG)
+    report = prepare_faces(tmp_path / "photos", tmp_path / "set", detector=shy, config=CONFIG)
     assert (report.kept, report.dropped) == (1, {})
     (row,) = read_table(tmp_path / "set")
     scale = read_image(row.image_path).shape[0] / 512
@@ -207,7 +207,7 @@ def test_what_is_no_face_at_a_closer_look_is_left_out(tmp_path: Path) -> None:
         return replace(face, score=0.68)
 
     save(tmp_path / "photos" / "a.png", photograph())
-    report = prepare(
+    report = prepare_faces(
         tmp_path / "photos", tmp_path / "set", detector=Doubtful(sees=less_sure), config=CONFIG
     )
     assert (report.kept, report.dropped) == (0, {"no face": 1})
@@ -222,8 +222,8 @@ def test_black_hair_and_a_dark_background_do_not_make_a_face_too_dark() -> None:
     hull = cv2.convexHull((middle + (points - middle) * 1.3).astype(np.int32))
     cv2.fillConvexPoly(inside, hull, (1,))
     around[inside == 0] = 0
-    config = PrepareConfig(min_px=32, burnt=0.05)
-    assert judged(around, points, config)[0] == ""
+    config = PrepareConfig(min_px=32, max_clipped_ratio=0.05)
+    assert check_face(around, points, config)[0] == ""
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])
@@ -237,19 +237,19 @@ def test_an_archive_is_as_good_as_a_folder(tmp_path: Path, kind: str) -> None:
         with tarfile.open(archive, "w") as packed:
             packed.add(tmp_path / "a.png", "inner/a.png")
     assert [path.name for path in list_images(archive)] == ["a.png"]
-    report = prepare(archive, tmp_path / "set", detector=DETECTOR, config=CONFIG)
+    report = prepare_faces(archive, tmp_path / "set", detector=DETECTOR, config=CONFIG)
     assert report.kept == 1
 
 
 def test_a_table_is_read_from_an_archive(tmp_path: Path) -> None:
     save(tmp_path / "photos" / "a.png", photograph())
-    prepare(tmp_path / "photos", tmp_path / "set", detector=DETECTOR, config=CONFIG)
+    prepare_faces(tmp_path / "photos", tmp_path / "set", detector=DETECTOR, config=CONFIG)
     archive = tmp_path / "set.zip"
     with zipfile.ZipFile(archive, "w") as packed:
         for path in (tmp_path / "set").iterdir():
             packed.write(path, path.name)
     (inside,), (outside,) = read_table(archive), read_table(tmp_path / "set")
-    np.testing.assert_array_equal(read_image(inside.image), read_image(outside.image))
+    np.testing.assert_array_equal(read_image(inside.image_path), read_image(outside.image_path))
     with pytest.raises(ConfigError, match="not in the archive"):
         read_bytes(archive / "other.png")
 
@@ -257,7 +257,7 @@ def test_a_table_is_read_from_an_archive(tmp_path: Path) -> None:
 def test_an_enlarged_photograph_is_recognised(tmp_path: Path) -> None:
     for factor in (1.0, 2.5):
         save(tmp_path / "photos" / f"{factor}.png", enlarged(photograph(), factor))
-    prepare(tmp_path / "photos", tmp_path / "set", detector=DETECTOR, config=CONFIG)
+    prepare_faces(tmp_path / "photos", tmp_path / "set", detector=DETECTOR, config=CONFIG)
     with (tmp_path / "set" / "faces.tsv").open() as file:
         plain, large = csv.DictReader(file, delimiter="\t")
     assert float(large["native_px"]) > 2 * float(plain["native_px"])
@@ -280,16 +280,16 @@ def test_the_spectrum_tells_how_much_was_enlarged(side: int) -> None:
         ("too blurred", lambda p, xy: (cv2.GaussianBlur(p, (0, 0), 6.0), xy)),
         ("overexposed", lambda p, xy: (np.clip(p * 6.0, 0, 255).astype(np.uint8), xy)),
         ("too dark", lambda p, xy: (p // 40, xy)),
-        ("cut by the border", lambda p, xy: (p[:, int(xy[0, 0]) :], xy - (int(xy[0, 0]), 0))),
-        ("turned too far", lambda p, xy: (p, np.vstack([xy[:2], xy[0] + (0, 30), xy[3:]]))),
+        ("cut off by the border", lambda p, xy: (p[:, int(xy[0, 0]) :], xy - (int(xy[0, 0]), 0))),
+        ("profile view", lambda p, xy: (p, np.vstack([xy[:2], xy[0] + (0, 30), xy[3:]]))),
     ],
 )
 def test_the_unfit_are_dropped_for_what_is_wrong_with_them(reason: str, spoil) -> None:
     (found,) = DETECTOR.detect([photograph()])
     points = found[0].landmarks_xy.astype(np.float64)
-    kept, face = judged(photograph(), points, CONFIG)
+    kept, face = check_face(photograph(), points, CONFIG)
     assert (kept, face is not None) == ("", True)
-    assert judged(*spoil(photograph(), points), CONFIG) == (reason, None)
+    assert check_face(*spoil(photograph(), points), CONFIG) == (reason, None)
 
 
 def test_a_frontal_face_is_not_turned_and_lies_inside() -> None:
@@ -309,9 +309,9 @@ def test_a_full_target_and_an_empty_source_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").write_text("mine")
-    with pytest.raises(ConfigError, match="not an empty folder"):
-        prepare(tmp_path / "empty", tmp_path / "full", detector=DETECTOR, config=CONFIG)
+    with pytest.raises(ConfigError, match="not empty; choose an empty one"):
+        prepare_faces(tmp_path / "empty", tmp_path / "full", detector=DETECTOR, config=CONFIG)
     with pytest.raises(ConfigError, match="holds no images"):
-        prepare(tmp_path / "empty", tmp_path / "new", detector=DETECTOR, config=CONFIG)
+        prepare_faces(tmp_path / "empty", tmp_path / "new", detector=DETECTOR, config=CONFIG)
     with pytest.raises(ConfigError, match="neither a folder nor"):
-        prepare(tmp_path / "none", tmp_path / "other", detector=DETECTOR, config=CONFIG)
+        prepare_faces(tmp_path / "none", tmp_path / "other", detector=DETECTOR, config=CONFIG)

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from vidrestore.training.degradations.analog_video import Tape, interlaced
+from vidrestore.training.degradations.analog_video import Tape, interlace
 from vidrestore.training.degradations.base import frame_rng
 from vidrestore.training.degradations.blur import (
     fast_gaussian_blur,
@@ -145,9 +145,9 @@ def test_fields_of_a_moving_edge_comb_and_deinterlacing_removes_the_comb() -> No
         return float(np.abs(np.diff(image, axis=0)).mean())
 
     assert comb(frames[0]) == 0
-    assert comb(interlaced(frames, "none")[0]) > 0.02
-    assert comb(interlaced(frames, "bob")[0][:-1]) == pytest.approx(0, abs=1e-6)
-    assert comb(interlaced(frames, "blend")[0][1:-1]) == pytest.approx(0, abs=1e-6)
+    assert comb(interlace(frames, "none")[0]) > 0.02
+    assert comb(interlace(frames, "bob")[0][:-1]) == pytest.approx(0, abs=1e-6)
+    assert comb(interlace(frames, "blend")[0][1:-1]) == pytest.approx(0, abs=1e-6)
 
 
 def tape(**changes: float) -> Tape:

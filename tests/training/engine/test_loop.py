@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from vidrestore.errors import ConfigError, NonFiniteLossError, WeightsError
 from vidrestore.training.engine.checkpoint import read_checkpoint, save_checkpoint
 from vidrestore.training.engine.distributed import DistributedContext
-from vidrestore.training.engine.ema import Ema
 from vidrestore.training.engine.loop import LAST, Preview, run_task
 from vidrestore.training.engine.optimizer_step import OptimizerStep
 from vidrestore.training.engine.optimizers import AdamConfig, ParamGroupConfig, adam
@@ -37,8 +36,8 @@ class Regression:
         torch.manual_seed(0)
         network = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
         optimizer_config = AdamConfig(lr=1e-2)
-        self.parts: Mapping[str, TrainState] = {
-            "net": TrainState(network=network, optimizer_config=optimizer_config, ema=Ema(network))
+        self.train_states: Mapping[str, TrainState] = {
+            "net": TrainState(network=network, optimizer_config=optimizer_config, ema_decay=0.9)
         }
         self.batch, self.micro, self.poison_at = batch, micro, poison_at
         self.seen = 0
@@ -48,13 +47,13 @@ class Regression:
     ) -> Iterator[Sequence[Tensor]]:
         for step in count(first_step):
             inputs = torch.randn(self.batch, 4, generator=torch.Generator().manual_seed(step))
-            own = inputs[list(context.share(self.batch))]
+            own = inputs[list(context.local_indices(self.batch))]
             yield own.chunk(self.micro)
 
     def step(
         self, batches: Sequence[Tensor], run_state: RunState, optimizer_step: OptimizerStep
     ) -> dict[str, float]:
-        part = self.parts["net"]
+        part = self.train_states["net"]
         noise = (
             torch.randn(1, generator=run_state.generator(0)) if self.micro == 1 else torch.zeros(1)
         )
@@ -65,8 +64,6 @@ class Regression:
             return {"mse": loss * (float("nan") if run_state.step == self.poison_at else 1.0)}
 
         logged = optimizer_step.apply("net", part, batches, terms, run_state)
-        assert part.ema is not None
-        part.ema.update(part.network, decay=0.9)
         self.seen += 1
         return logged
 
@@ -107,7 +104,7 @@ def run(
 
 
 def weights(state: dict[str, Any], kind: str = "network") -> dict[str, Tensor]:
-    return state["parts"]["net"][kind]
+    return state["networks"]["net"][kind]
 
 
 def test_a_resumed_run_ends_bit_for_bit_like_an_uninterrupted_one(tmp_path: Path) -> None:
@@ -141,10 +138,12 @@ def test_a_caller_is_told_of_every_step_and_around_validations(tmp_path: Path) -
 
 
 def test_what_is_measured_beside_the_task_is_written_with_it(tmp_path: Path) -> None:
-    def measure() -> tuple[dict[str, float], Preview]:
+    def validate() -> tuple[dict[str, float], Preview]:
         return {"output/psnr": 30.0}, Preview(torch.ones(1, 3, 16, 24), 1)
 
-    state = run(Regression(), tmp_path / "a", steps=4, measure=measure, origin={"system": "net"})
+    state = run(
+        Regression(), tmp_path / "a", steps=4, validator=validate, run_metadata={"system": "net"}
+    )
     assert state["system"] == "net"
     lines = [json.loads(line) for line in (tmp_path / "a" / "log.jsonl").read_text().splitlines()]
     assert {"step": 4, "val/score": 4.0, "val/output/psnr": 30.0} in lines
@@ -154,19 +153,19 @@ def test_what_is_measured_beside_the_task_is_written_with_it(tmp_path: Path) -> 
     assert image.min() > 250
 
 
-def without_parts(state: dict[str, Any]) -> None:
-    del state["parts"]
+def without_networks(state: dict[str, Any]) -> None:
+    del state["networks"]
 
 
 def without_a_weight(state: dict[str, Any]) -> None:
-    del state["parts"]["net"]["network"]["0.weight"]
+    del state["networks"]["net"]["network"]["0.weight"]
 
 
 def without_a_group(state: dict[str, Any]) -> None:
-    state["parts"]["net"]["optimizer"]["param_groups"].pop()
+    state["networks"]["net"]["optimizer"]["param_groups"].pop()
 
 
-@pytest.mark.parametrize("change", [without_parts, without_a_weight, without_a_group])
+@pytest.mark.parametrize("change", [without_networks, without_a_weight, without_a_group])
 def test_a_checkpoint_of_something_else_is_named_and_kept(
     tmp_path: Path, change: Callable[[dict[str, Any]], None]
 ) -> None:
@@ -174,7 +173,7 @@ def test_a_checkpoint_of_something_else_is_named_and_kept(
     change(state)
     save_checkpoint(tmp_path / "a" / LAST, state)
     before = (tmp_path / "a" / LAST).read_bytes()
-    with pytest.raises(WeightsError, match=r"last\.pt: of another task or another size"):
+    with pytest.raises(WeightsError, match=r"last\.pt: does not match this config"):
         run(Regression(), tmp_path / "a", steps=2)
     assert (tmp_path / "a" / LAST).read_bytes() == before
 
@@ -237,7 +236,7 @@ from test_loop import CPU, Regression, run
 from vidrestore.training.engine.distributed import init_distributed
 
 with init_distributed(CPU) as world:
-    run(Regression(micro=2), Path({str(tmp_path / "two")!r}), steps=4, world=world)
+    run(Regression(micro=2), Path({str(tmp_path / "two")!r}), steps=4, context=world)
 """
     )
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
@@ -253,16 +252,16 @@ with init_distributed(CPU) as world:
 
 
 def test_a_batch_is_dealt_out_evenly_or_refused() -> None:
-    shares = [list(DistributedContext(rank=rank, size=3).share(6)) for rank in range(3)]
+    shares = [list(DistributedContext(rank=rank, size=3).local_indices(6)) for rank in range(3)]
     assert shares == [[0, 1], [2, 3], [4, 5]]
-    with pytest.raises(ConfigError, match="a batch of 5 cannot be split among 2"):
-        DistributedContext(rank=0, size=2).share(5)
+    with pytest.raises(ConfigError, match="batch size 5 is not divisible by the process count, 2"):
+        DistributedContext(rank=0, size=2).local_indices(5)
 
 
-def test_draws_depend_on_step_process_and_purpose_alone() -> None:
+def test_draws_depend_on_step_process_and_stream_alone() -> None:
     def draw(**changes: int) -> float:
         place = {"step": 5, "steps": 9, "seed": 1, "rank": 0} | changes
-        stream = place.pop("purpose", 0)
+        stream = place.pop("stream", 0)
         run_state = RunState(device=CPU, **place)
         return float(torch.rand(1, generator=run_state.generator(stream)))
 
@@ -273,18 +272,21 @@ def test_draws_depend_on_step_process_and_purpose_alone() -> None:
 def test_parameters_move_at_the_first_pace_that_fits_their_name() -> None:
     network = nn.ModuleDict({"slow": nn.Linear(1, 1), "still": nn.Linear(1, 1)})
     param_groups = (
-        ParamGroupConfig(names="slow.*", scale=0.1),
-        ParamGroupConfig(names="*", scale=0),
+        ParamGroupConfig(pattern="slow.*", lr_scale=0.1),
+        ParamGroupConfig(pattern="*", lr_scale=0),
     )
     part = TrainState(
         network=network, optimizer_config=AdamConfig(lr=2.0, param_groups=param_groups)
     )
     part.set_lr(FIRST)
 
-    assert {name for name, _ in part.trained()} == {"slow.weight", "slow.bias"}
+    assert {name for name, _ in part.trained_parameters()} == {"slow.weight", "slow.bias"}
     assert [group["lr"] for group in part.optimizer.param_groups] == [0.2]
-    with pytest.raises(ConfigError, match="no parameter is called 'none'"):
-        adam(network, AdamConfig(lr=1.0, param_groups=(ParamGroupConfig(names="none", scale=1),)))
+    with pytest.raises(ConfigError, match="no parameter matches 'none'"):
+        adam(
+            network,
+            AdamConfig(lr=1.0, param_groups=(ParamGroupConfig(pattern="none", lr_scale=1),)),
+        )
 
 
 def test_schedules_are_functions_of_the_step() -> None:

@@ -6,21 +6,20 @@ import pytest
 import torch
 from support.facefolders import painted_face
 from torch import Tensor
-from vidrestore.training.data.face_sources import RecipeConfig
 
 from vidrestore.errors import ConfigError
 from vidrestore.training.data.dataset import limit_resolution
 from vidrestore.training.degradations.blur import gaussian_blur, motion_blur
 from vidrestore.training.degradations.compression import jpeg
 from vidrestore.training.degradations.fading import Tone
-from vidrestore.training.degradations.recipes.table import FilmRecipe, GfpganRecipe
+from vidrestore.training.degradations.recipes.table import FilmRecipe, GfpganRecipe, RecipeConfig
 from vidrestore.training.on_device.data.blur_kernels import (
     filter_batch,
     gaussian_kernels,
     motion_kernels,
 )
 from vidrestore.training.on_device.data.degradation_table import DegradationTable
-from vidrestore.training.on_device.data.degrade_batch import degraded, toned
+from vidrestore.training.on_device.data.degrade_batch import apply_tones, degrade_batch
 from vidrestore.training.on_device.data.jpeg import jpeg_batch
 from vidrestore.training.on_device.data.resize_matrices import (
     apply_matrices,
@@ -50,7 +49,7 @@ def batch(images: list[FloatArray]) -> Tensor:
 
 def table(*shares: tuple[str, float], rows: int = 400, **changes: float) -> DegradationTable:
     settings = {"gray_probability": 0.0, "aged_probability": 0.0} | changes
-    recipes = [RecipeConfig(name=name, share=share) for name, share in shares]
+    recipes = [RecipeConfig(name=name, probability=share) for name, share in shares]
     return DegradationTable(recipes, rows=rows, side_px=SIDE, seed=5, device=CPU, **settings)
 
 
@@ -160,8 +159,8 @@ def test_equal_seeds_give_equal_pictures_and_others_do_not() -> None:
 
     def made(seed: int) -> Tensor:
         generator = torch.Generator().manual_seed(seed)
-        rows = drawn.drawn(4, generator)
-        return degraded(image, rows, reach_px=drawn.reach_px, generator=generator)
+        rows = drawn.draw(4, generator)
+        return degrade_batch(image, rows, reach_px=drawn.reach_px, generator=generator)
 
     first = made(1)
     assert torch.equal(first, made(1))
@@ -179,7 +178,7 @@ def test_each_sample_is_degraded_alone() -> None:
     def made(chosen: slice) -> Tensor:
         rows = quiet.rows(torch.arange(2)[chosen])
         generator = torch.Generator().manual_seed(0)
-        return degraded(image[chosen], rows, reach_px=drawn.reach_px, generator=generator)
+        return degrade_batch(image[chosen], rows, reach_px=drawn.reach_px, generator=generator)
 
     assert (made(slice(1, 2)) - made(slice(0, 2))[1:]).abs().max() <= LEVEL + 1e-6
 
@@ -187,10 +186,10 @@ def test_each_sample_is_degraded_alone() -> None:
 def test_untouched_faces_stay_as_they_are_but_for_their_tones() -> None:
     image = batch(pictures(2))
     drawn = table(("none", 1.0))
-    plain = drawn.drawn(2, torch.Generator().manual_seed(0))
-    target = toned(image, plain)
+    plain = drawn.draw(2, torch.Generator().manual_seed(0))
+    target = apply_tones(image, plain)
     assert not torch.equal(target, image)
-    found = degraded(
+    found = degrade_batch(
         target, plain, reach_px=drawn.reach_px, generator=torch.Generator().manual_seed(0)
     )
     assert (found - target).abs().max() <= 0.5 * LEVEL + 1e-6
@@ -199,11 +198,11 @@ def test_untouched_faces_stay_as_they_are_but_for_their_tones() -> None:
 def test_grey_and_old_footage_is_in_its_tones() -> None:
     image = batch(pictures(3))
     gray = table(("none", 1.0), gray_probability=1.0).all().rows(torch.arange(3))
-    target = toned(image, gray)
+    target = apply_tones(image, gray)
     assert torch.allclose(target[:, 0], target[:, 2], atol=1e-6)
     aged = table(("none", 1.0), aged_probability=1.0).all()
     assert bool((aged.aged_lift > 0).any())
-    assert bool((aged.aged_grey == 1).any())
+    assert bool((aged.aged_gray == 1).any())
     tone = Tone(gray=1.0, tint_rgb=(1.0, 0.9, 0.7), lift=0.1, gamma=1.2)
     plain = table(("none", 1.0)).all().rows(torch.arange(3))
     ones = torch.ones(3)
@@ -214,14 +213,14 @@ def test_grey_and_old_footage_is_in_its_tones() -> None:
         aged_gamma=1.2 * ones,
         aged_gain_rgb=0.9 * torch.tensor([tone.tint_rgb] * 3),
         aged_lift=0.1 * ones,
-        aged_grey=ones,
+        aged_gray=ones,
     )
     wanted = batch([tone.apply(picture, 0) for picture in pictures(3)])
-    assert (toned(image, sepia) - wanted).abs().max() < 1e-5
+    assert (apply_tones(image, sepia) - wanted).abs().max() < 1e-5
 
 
 def test_a_recipe_for_the_cpu_alone_is_refused() -> None:
-    with pytest.raises(ConfigError, match="'vhs' cannot be done on the device"):
+    with pytest.raises(ConfigError, match="'vhs' does not run on the device"):
         table(("vhs", 1.0))
 
 
@@ -229,7 +228,7 @@ def test_grain_has_the_strength_it_was_drawn_with() -> None:
     rows = table(("none", 1.0)).all().rows(torch.arange(2))
     rows = rows._replace(grain=torch.tensor([0.05, 0.05]), grain_px=torch.tensor([0.0, 1.2]))
     flat = torch.full((2, 3, SIDE, SIDE), 0.5)
-    noisy = degraded(flat, rows, reach_px=1, generator=torch.Generator().manual_seed(0))
+    noisy = degrade_batch(flat, rows, reach_px=1, generator=torch.Generator().manual_seed(0))
     deviation = (noisy - flat).mean(dim=1).std(dim=(1, 2))
     assert torch.allclose(deviation, torch.tensor([0.05, 0.05]), rtol=0.1)
     assert torch.equal(noisy[:, 0], noisy[:, 2])

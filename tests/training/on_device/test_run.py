@@ -33,7 +33,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def adversary(**changes: Any) -> dict[str, Any]:
     weights = DETAIL | {"features": 0.3, "adversary": 0.05, "matching": 1.0}
-    return stage("adversary", adversary=RATES, weights=weights, keeps="detail", **changes)
+    return stage("adversary", adversary=RATES, loss_weights=weights, keeps="detail", **changes)
 
 
 def test_one_command_trains_both_ends_and_leaves_weights_curves_and_a_sheet(
@@ -45,7 +45,7 @@ def test_one_command_trains_both_ends_and_leaves_weights_curves_and_a_sheet(
         [
             stage("small", codec_ratio=0.5, codec_repeat=2),
             stage("large", steps=1, side_px=128, batch=1, keeps="fidelity"),
-            stage("teacher", steps=1, weights=DETAIL),
+            stage("teacher", steps=1, loss_weights=DETAIL),
             adversary(steps=2),
         ],
     )
@@ -85,7 +85,7 @@ def test_a_run_that_was_cut_off_gives_the_weights_of_one_that_was_not(
         root,
         [
             stage("first", codec_ratio=0.5, codec_repeat=2, batch=2, keeps="fidelity"),
-            stage("second", steps=4, weights=weights, adversary=RATES, keeps="detail"),
+            stage("second", steps=4, loss_weights=weights, adversary=RATES, keeps="detail"),
         ],
     )
     whole, parts = tmp_path / "whole", tmp_path / "parts"
@@ -121,7 +121,7 @@ def test_a_checkpoint_of_other_stages_is_refused(
     use_small_restorer(monkeypatch)
     train_on_device(run_config(root, [stage("only")]), folder=tmp_path, device="cpu", stop_after=1)
     weights = {"truth": 1.0, "adversary": 0.05}
-    other = run_config(root, [stage("only", weights=weights, adversary=RATES)])
+    other = run_config(root, [stage("only", loss_weights=weights, adversary=RATES)])
     with pytest.raises(WeightsError, match="other stages"):
         train_on_device(other, folder=tmp_path, device="cpu")
 
@@ -131,7 +131,7 @@ def test_weights_of_another_network_are_refused_as_a_start(root: Path, tmp_path:
     torch.save({"params_ema": SmallRestorer().state_dict()}, path)
     with pytest.raises(WeightsError, match="Lite"):
         train_on_device(
-            run_config(root, [stage("only")], start=str(path)), folder=tmp_path, device="cpu"
+            run_config(root, [stage("only")], pretrained=str(path)), folder=tmp_path, device="cpu"
         )
 
 
@@ -150,5 +150,5 @@ def test_too_few_faces_are_told(root: Path, tmp_path: Path) -> None:
         "recipes": [{"name": "film", "probability": 1.0}],
     }
     assert config.data.held_out == 1
-    with pytest.raises(ConfigError, match="6 faces, of which 6 are held out"):
+    with pytest.raises(ConfigError, match="6 faces are too few to hold out 6"):
         train_on_device(run_config(root, [stage("only")], data=raw), folder=tmp_path, device="cpu")

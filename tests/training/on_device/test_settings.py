@@ -55,16 +55,32 @@ def test_the_shipped_config_is_understood_and_its_recipes_run_on_the_device() ->
     [
         ([stage("a", side_px=96)], {}, "must divide faces.size_px, 128"),
         ([stage("a", side_px=48)], {}, "multiple of 32"),
-        ([stage("a", weights={"identity": 1.0})], {}, "log_l1, truth and teacher"),
-        ([stage("a", weights={"truth": 1.0, "adversary": 0.1})], {}, "needs a table adversary"),
-        ([stage("a", weights={"truth": 1.0, "matching": 1.0})], {}, "needs an adversary"),
-        ([stage("a", weights={"teacher": 1.0})], {}, "fidelity end"),
-        ([stage("a", keeps="detail"), stage("b", keeps="detail")], {}, "kept by one stage"),
+        ([stage("a", loss_weights={"identity": 1.0})], {}, "log_l1, truth and teacher"),
+        (
+            [stage("a", loss_weights={"truth": 1.0, "adversary": 0.1})],
+            {},
+            "needs a table adversary",
+        ),
+        (
+            [stage("a", loss_weights={"truth": 1.0, "matching": 1.0})],
+            {},
+            "needs loss_weights.adversary",
+        ),
+        ([stage("a", loss_weights={"teacher": 1.0})], {}, "fidelity end"),
+        (
+            [stage("a", keeps="detail"), stage("b", keeps="detail")],
+            {},
+            "two stages have the same keeps",
+        ),
         ([stage("a", codec_ratio=1.0)], {}, "codec_ratio"),
         ([stage("a")], {"minutes": 0.0}, "minutes"),
         ([], {}, "must be a stage"),
-        ([stage("a")], {"precision": "fp16"}, "take bf16"),
-        ([stage("a", weights=DETAIL)], {"teacher": {"cache": "pairs"}}, "one view of each face"),
+        ([stage("a")], {"precision": "fp16"}, "use bf16"),
+        (
+            [stage("a", loss_weights=DETAIL)],
+            {"teacher": {"cache": "pairs"}},
+            "one view of each face",
+        ),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(
@@ -148,7 +164,7 @@ def test_a_run_can_begin_with_what_the_compact_network_draws_of_a_quarter_of_the
 
 def test_pairs_are_made_once_in_any_order_and_trained_on(root: Path, tmp_path: Path) -> None:
     weights = {key: value for key, value in DETAIL.items() if key != "consistency"}
-    taught = stage("taught", steps=1, batch=6, weights=weights)
+    taught = stage("taught", steps=1, batch=6, loss_weights=weights)
     config = run_config(root, [taught], teacher={"cache": str(tmp_path / "pairs")})
     samples = FaceDataset(replace(config.data.faces, size_px=64), seed=0)
     asked: list[int] = []
@@ -191,5 +207,5 @@ def test_a_cache_of_another_size_is_refused(root: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="faces of 64 px"):
         CachedFaces(tmp_path / "pairs", config.stages[0], device=CPU, in_memory=False)
     (tmp_path / "pairs" / "clean.npy").write_bytes(b"nothing")
-    with pytest.raises(ConfigError, match="no cache of teacher pairs"):
+    with pytest.raises(ConfigError, match="not a cache of teacher pairs"):
         TeacherCache(tmp_path / "pairs", count=2, side_px=64)

@@ -202,7 +202,7 @@ def fixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     config = run_config(
         training_root(tmp_path), [stage("only", generator=optimizer_config, batch=2)]
     )
-    bank = DeviceFaces(config.data.faces, held_out=1, workers=0, seed=0, device=CPU)
+    bank = DeviceFaces(config.data.faces, held_out=1, num_workers=0, seed=0, device=CPU)
     source = DegradedFaces(bank, config.data, config.stages[0], run_state=FIRST)
     return {"config": config, "bank": bank, "source": source}
 
@@ -246,7 +246,7 @@ def test_faces_held_out_are_never_drawn_and_mirrors_know_left_from_right(
     fixture: dict[str, Any],
 ) -> None:
     bank: DeviceFaces = fixture["bank"]
-    faces = bank.drawn(200, torch.Generator().manual_seed(0), side_px=128)
+    faces = bank.draw(200, torch.Generator().manual_seed(0), side_px=128)
     held = bank.held_out(side_px=128).image[0]
     both = torch.stack([held, held.flip(2)])
     assert not any(bool((each == both).flatten(1).all(dim=1).any()) for each in faces.image)
@@ -290,7 +290,7 @@ def test_a_step_reads_nothing_from_the_device(fixture: dict[str, Any]) -> None:
         matching=1.0,
         consistency=0.5,
     )
-    full = replace(config.stages[0], weights=weights, adversary=AdamConfig(lr=1e-4))
+    full = replace(config.stages[0], loss_weights=weights, adversary=AdamConfig(lr=1e-4))
     source = DegradedFaces(bank, config.data, full, run_state=FIRST)
     trainer = StageTrainer(
         replace(config, stages=(full,)),

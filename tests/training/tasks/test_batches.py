@@ -21,7 +21,7 @@ class Unreadable(Dataset[FaceSample]):
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_unreadable_face_is_one_line_whichever_process_read_it(workers: int) -> None:
-    config = BatchConfig(size=2, workers=workers)
+    config = BatchConfig(size=2, num_workers=workers)
     with pytest.raises(ConfigError) as caught:
         next(face_batches(Unreadable(), config, first_step=3, context=DistributedContext()))
     assert str(caught.value) == "6.png: not a readable image"

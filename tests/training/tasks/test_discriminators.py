@@ -28,7 +28,7 @@ def adversary() -> TextureDiscriminatorTrainer:
             "data": {"root": str(Path()), "sources": [], "recipes": [], "size_px": 64},
             "batch": {"size": 2},
             "generator": {"lr": 1e-3},
-            "texture": {"lr": 1e-3},
+            "texture_discriminator": {"lr": 1e-3},
             "texture_px": 32,
             "real_resolution_ratio": 0.9,
             "loss_weights": {
@@ -38,7 +38,7 @@ def adversary() -> TextureDiscriminatorTrainer:
                 "component": 0.0,
                 "component_style": 0.0,
                 "identity": 0.0,
-                "texture": 0.5,
+                "texture_adversarial": 0.5,
             },
         },
         RestorerConfig,
@@ -91,11 +91,11 @@ def test_processes_with_and_without_sharp_faces_have_the_same_terms(
     assert float(blurred.restored.grad.abs().sum()) == 0.0  # type: ignore[union-attr]
 
     optimizer_step = OptimizerStep(device=CPU, dtype=torch.float32)
-    logged = adversary.update([blurred.detached()], MOMENT, optimizer_step)
+    logged = adversary.update([blurred.detach()], MOMENT, optimizer_step)
     assert logged == {"d_texture": 0.0}
-    part = adversary.parts["texture"]
-    assert all(each.grad is not None for _, each in part.trained())
-    assert adversary.update([sharp.detached()], MOMENT, optimizer_step).keys() == logged.keys()
+    part = adversary.train_states["texture"]
+    assert all(each.grad is not None for _, each in part.trained_parameters())
+    assert adversary.update([sharp.detach()], MOMENT, optimizer_step).keys() == logged.keys()
 
 
 def test_whole_faces_hold_what_was_restored_within_the_original() -> None:
@@ -109,6 +109,6 @@ def test_whole_faces_hold_what_was_restored_within_the_original() -> None:
 
 def test_squares_are_drawn_everywhere_within() -> None:
     generator = torch.Generator().manual_seed(0)
-    drawn = [CropWindow.drawn(generator, side=3, within=4) for _ in range(50)]
+    drawn = [CropWindow.draw(generator, side=3, within=4) for _ in range(50)]
     assert {each.y for each in drawn} == {each.x for each in drawn} == {0, 1}
-    assert CropWindow.drawn(generator, side=4, within=4) == CropWindow(0, 0, 4)
+    assert CropWindow.draw(generator, side=4, within=4) == CropWindow(0, 0, 4)

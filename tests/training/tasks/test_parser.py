@@ -7,23 +7,17 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from vidrestore.training.data.eval_dataset import FaceEvalDataset
-from vidrestore.training.data.face_sources import RecipeConfig, SourceConfig
 
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
+from vidrestore.metrics.segmentation import confusion_matrix, f1_by_class, mean_f1
 from vidrestore.models.face_parser import CLASSES
-from vidrestore.training.data.dataset import DatasetConfig
+from vidrestore.training.data.dataset import DatasetConfig, FaceEvalDataset, SourceConfig
 from vidrestore.training.data.face_table import POINT_COLUMNS
+from vidrestore.training.degradations.recipes.table import RecipeConfig
 from vidrestore.training.engine.optimizers import AdamConfig
 from vidrestore.training.engine.run_state import RunState
 from vidrestore.training.tasks.batches import BatchConfig
-from vidrestore.training.tasks.parser import (
-    ParserConfig,
-    ParserTask,
-    confusion_matrix,
-    f1_by_class,
-    mean_f1,
-)
+from vidrestore.training.tasks.parser import ParserConfig, ParserTask
 
 CPU = torch.device("cpu")
 LEVELS = (40, 90, 140, 190, 240)
@@ -75,7 +69,7 @@ def test_validation_scores_every_class_that_the_test_faces_have(root: Path) -> N
     adam = AdamConfig(lr=3e-3)
     config = ParserConfig(
         data=data(root),
-        batch=BatchConfig(size=2, workers=0),
+        batch=BatchConfig(size=2, num_workers=0),
         adam=adam,
         base_channels=8,
         max_channels=8,

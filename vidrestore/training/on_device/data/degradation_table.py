@@ -44,7 +44,7 @@ class DrawnDegradations(NamedTuple):
     """Of the tones of old film, the second change: fading, tint, loss of color."""
     aged_gain_rgb: Tensor
     aged_lift: Tensor
-    aged_grey: Tensor
+    aged_gray: Tensor
     sigma_px: Tensor
     """Of the lens; 0 blurs nothing."""
     ratio: Tensor
@@ -146,11 +146,11 @@ def _tones(exposure: Exposure, aged: Tone) -> dict[str, object]:
         "gamma": exposure.gamma,
         "gain_rgb": exposure.gain_rgb,
         "lift": exposure.lift,
-        "grey": float(exposure.gray),
+        "gray": float(exposure.gray),
         "aged_gamma": aged.gamma,
         "aged_gain_rgb": tuple(gain * (1 - aged.lift) for gain in aged.tint_rgb),
         "aged_lift": aged.lift,
-        "aged_grey": aged.gray,
+        "aged_gray": aged.gray,
     }
 
 

@@ -41,7 +41,7 @@ def apply_tones(image_NCHW: Tensor, rows: DrawnDegradations) -> Tensor:
     image = image.pow(_per_image(rows.aged_gamma))
     red, green, blue = (float(weight) for weight in LUMA_RGB)
     luma = red * image[:, :1] + green * image[:, 1:2] + blue * image[:, 2:]
-    image = image.lerp(luma.expand_as(image), _per_image(rows.aged_grey))
+    image = image.lerp(luma.expand_as(image), _per_image(rows.aged_gray))
     return (image * rows.aged_gain_rgb[:, :, None, None] + _per_image(rows.aged_lift)).clamp(0, 1)
 
 
