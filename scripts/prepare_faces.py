@@ -152,7 +152,7 @@ def main() -> None:
     _tell(report, arguments.target)
 
 
-def _tell(report: Prepared, target: Path) -> None:
+def _tell(report: PrepareReport, target: Path) -> None:
     print(f"{report.images} pictures, {report.kept} faces kept in {target}")
     for reason, count in report.dropped.most_common():
         print(f"  {count:>6} ({100 * count / report.images:.1f} %) {reason}")

@@ -80,7 +80,7 @@ def test_still_number_and_seed_alone_choose_the_degradation() -> None:
 
     def inputs(seed: int, count: int) -> list[float]:
         results = measured([original] * count, lambda crops: crops, seed=seed)
-        return [entry.scores["input"]["psnr"] for entry in results.entries]
+        return [item.scores["input"]["psnr"] for item in results.items]
 
     assert inputs(0, 2)[:1] == inputs(0, 1)
     assert inputs(0, 2)[0] != inputs(0, 2)[1]
@@ -101,7 +101,7 @@ def test_a_trembling_restorer_is_found_out_over_time() -> None:
         restore=trembling,
         metric_networks=INSTRUMENTS,
     )
-    (entry,) = results.entries
+    (entry,) = results.items
     before, after = entry.scores["input"], entry.scores["output"]
     assert entry.frames == 3
     for name in ("warping_error", "flicker", "landmark_jitter"):
@@ -125,8 +125,8 @@ def test_detail_of_a_clip_is_blended_as_in_a_film() -> None:
             rng=np.random.default_rng(0),
             restore=drawing,
             metric_networks=INSTRUMENTS,
-            steady=steady,
-        ).entries
+            temporal_denoise=steady,
+        ).items
         return entry.scores["output"]["warping_error"]
 
     assert trembling(TemporalDenoiseConfig()) < 0.8 * trembling(None)

@@ -39,8 +39,8 @@ def trained(name: str, folder: Path) -> tuple[Path, nn.Module]:
     config = small_config(name, root, steps=1)
     state = run(config, folder / name)
     part_name = "parser" if name == "parser" else "generator"
-    part = config.task(device=CPU).parts[part_name]
-    part.load_state_dict(state["parts"][part_name])
+    part = config.task(device=CPU).train_states[part_name]
+    part.load_state_dict(state["networks"][part_name])
     return folder / name / "last.pt", part.averaged()
 
 
@@ -128,7 +128,7 @@ def test_a_part_without_an_average_is_exported_as_it_is(folder: Path) -> None:
     checkpoint, _ = trained("gfpgan", folder)
     exported = export(checkpoint, folder / "judge.safetensors", part="discriminator")
     assert exported.weights == "network"
-    held = torch.load(checkpoint, weights_only=True)["parts"]["discriminator"]["network"]
+    held = torch.load(checkpoint, weights_only=True)["networks"]["discriminator"]["network"]
     state = read_state(folder / "judge.safetensors")
     assert state.keys() == held.keys()
     assert all(torch.equal(state[key], held[key]) for key in held)
@@ -147,7 +147,7 @@ def test_a_checkpoint_that_does_not_tell_its_config_is_exported_as_unknown(tmp_p
 
 @pytest.mark.parametrize(
     ("weight", "half", "said"),
-    [(float("nan"), False, "weight is not finite"), (1e6, True, "too large for 16 bits")],
+    [(float("nan"), False, "weight is not finite"), (1e6, True, "overflows float16")],
 )
 def test_weights_that_are_of_no_use_are_not_written(
     weight: float, half: bool, said: str, tmp_path: Path
@@ -165,7 +165,7 @@ def test_what_cannot_be_exported_is_named(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="without a parser; it trained: generator"):
         export(path, tmp_path / "out.pth", part="parser")
     torch.save({"weight": torch.ones(1)}, tmp_path / "plain.pth")
-    with pytest.raises(WeightsError, match=r"plain\.pth: not the checkpoint of a run"):
+    with pytest.raises(WeightsError, match=r"plain\.pth: not a training checkpoint"):
         export(tmp_path / "plain.pth", tmp_path / "out.pth")
     with pytest.raises(WeightsError, match="absent"):
         export(tmp_path / "absent.pt", tmp_path / "out.pth")

@@ -57,7 +57,7 @@ def test_input_and_output_are_measured_by_all_that_is_at_hand(stills: Path, tmp_
     validation = RestorerValidation(ValidationConfig(folder=stills, identity=tmp_path / "face.pt"))
     network = NoDegradation()
     restorer = wrap_restorer(network, side_px=512, device=CPU)
-    scores, preview = validation.measured(restorer)
+    scores, preview = validation.validate(restorer)
     assert network.seen == 2
     for metric in ("psnr", "ssim", "sharpness", "niqe", "identity"):
         assert scores[f"output/{metric}"] == pytest.approx(scores[f"input/{metric}"], rel=1e-3)
@@ -65,13 +65,13 @@ def test_input_and_output_are_measured_by_all_that_is_at_hand(stills: Path, tmp_
     assert all(np.isfinite(value) for value in scores.values())
     assert preview.images.shape == (1, 3, 512, 768)
     assert preview.columns == 1
-    assert validation.measured(restorer)[0] == scores
+    assert validation.validate(restorer)[0] == scores
 
 
 def test_no_more_faces_are_read_than_asked_for(stills: Path) -> None:
     network = NoDegradation()
     validation = RestorerValidation(ValidationConfig(folder=stills, count=1))
-    validation.measured(wrap_restorer(network, side_px=512, device=CPU))
+    validation.validate(wrap_restorer(network, side_px=512, device=CPU))
     assert network.seen == 1
 
 
@@ -97,9 +97,9 @@ def test_a_run_writes_the_scores_and_the_sheet_and_trains_as_without(
     sheet = cv2.imread(str(tmp_path / "with" / "previews" / "0000002.jpg"))
     assert sheet is not None
     assert sheet.shape == (256, 768, 3)
-    for part, state in ended[0]["parts"].items():
+    for part, state in ended[0]["networks"].items():
         for key, value in state["network"].items():
-            assert torch.equal(value, ended[1]["parts"][part]["network"][key]), f"{part}: {key}"
+            assert torch.equal(value, ended[1]["networks"][part]["network"][key]), f"{part}: {key}"
 
 
 def test_what_cannot_be_measured_is_refused(stills: Path, tmp_path: Path) -> None:

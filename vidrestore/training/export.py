@@ -64,9 +64,9 @@ def export(
     if target.suffix not in SUFFIXES:
         raise ConfigError(f"{target}: the name must end in {' or '.join(SUFFIXES)}")
     run = read_checkpoint(checkpoint)
-    parts: Mapping[str, Any] | None = run.get("parts")
+    parts: Mapping[str, Any] | None = run.get("networks")
     if not parts:
-        raise WeightsError(f"{checkpoint}: not the checkpoint of a run; name its last.pt")
+        raise WeightsError(f"{checkpoint}: not a training checkpoint; pass the run's last.pt")
     name = part or next((each for each in parts if "params_ema" in parts[each]), next(iter(parts)))
     tensors = {
         key: _written(key, value, checkpoint, half=half)
@@ -92,7 +92,7 @@ def _written(name: str, tensor: Tensor, path: Path, *, half: bool) -> Tensor:
     written = tensor.detach().to(dtype, copy=True).contiguous()
     if not bool(torch.isfinite(written).all()):
         if bool(torch.isfinite(tensor).all()):
-            raise WeightsError(f"{path}: {name} is too large for 16 bits; export without half")
+            raise WeightsError(f"{path}: {name} overflows float16; export without --half")
         raise WeightsError(f"{path}: {name} is not finite; take an earlier checkpoint")
     return written
 

@@ -215,7 +215,7 @@ def test_the_loss_of_one_batch_goes_down(fixture: dict[str, Any]) -> None:
         config.stages[0],
         state=read_starting_state("untrained"),
         source=OneBatch(source.batch(FIRST)),
-        judges=load_loss_networks(config, CPU),
+        loss_networks=load_loss_networks(config, CPU),
         teacher=None,
         optimizer_step=optimizer_step(),
     )
@@ -297,7 +297,7 @@ def test_a_step_reads_nothing_from_the_device(fixture: dict[str, Any]) -> None:
         full,
         state=read_starting_state("untrained"),
         source=source,
-        judges=load_loss_networks(replace(config, stages=(full,)), CPU),
+        loss_networks=load_loss_networks(replace(config, stages=(full,)), CPU),
         teacher=None,
         optimizer_step=optimizer_step(),
     )
