@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from vidrestore.errors import WeightsError
 from vidrestore.models.mobile_stylegan.generator import MobileStyleGAN, with_branches
 from vidrestore.models.mobile_stylegan.wavelet import inverse_haar
-from vidrestore.weights.bundled import embedded
+from vidrestore.weights.bundled import bundled_file
 from vidrestore.weights.load import load_weights
 from vidrestore.weights.priors import load_mobile_stylegan
 
@@ -130,7 +130,7 @@ def test_weights_of_another_size_are_refused_by_name() -> None:
     with pytest.raises(ValueError, match=r"layers\.2\.up\.modulation\.weight is missing"):
         with_branches(other.state_dict(), small(isconcat=True))
     with (
-        embedded("mobile_stylegan.safetensors") as path,
+        bundled_file("mobile_stylegan.safetensors") as path,
         pytest.raises(WeightsError, match="missing"),
     ):
         load_weights(MobileStyleGAN(out_size=1024), path)
