@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from vidrestore.affine import applied, composed, fit_similarity, inverted, scale_of
+from vidrestore.affine import apply_affine, compose_affines, fit_similarity, invert_affine, scale_of
 from vidrestore.types import DisplayGeometry
 
 
@@ -18,7 +18,9 @@ def similarity(*, scale: float, angle: float, shift: tuple[float, float]) -> np.
 def test_a_similarity_is_recovered_from_its_points(angle: float) -> None:
     truth = similarity(scale=1.7, angle=angle, shift=(40.0, -3.0))
     points = np.random.default_rng(0).normal(size=(5, 2)) * 50
-    np.testing.assert_allclose(fit_similarity(points, applied(truth, points)), truth, atol=1e-9)
+    np.testing.assert_allclose(
+        fit_similarity(points, apply_affine(truth, points)), truth, atol=1e-9
+    )
 
 
 def test_the_fit_never_reflects() -> None:
@@ -34,7 +36,9 @@ def test_coinciding_points_are_refused() -> None:
 
 def test_composing_with_the_inverse_changes_nothing() -> None:
     affine = similarity(scale=0.3, angle=1.1, shift=(5.0, 6.0))
-    np.testing.assert_allclose(composed(affine, inverted(affine)), np.eye(2, 3), atol=1e-12)
+    np.testing.assert_allclose(
+        compose_affines(affine, invert_affine(affine)), np.eye(2, 3), atol=1e-12
+    )
 
 
 def test_scale_is_the_root_of_the_area_ratio() -> None:
@@ -51,13 +55,13 @@ def test_display_geometry_agrees_with_turning_the_picture(turns: int, mirrored: 
     to_display = geometry.coded_to_display()
     for y in range(3):
         for x in range(4):
-            shown_x, shown_y = np.rint(applied(to_display, [[x, y]])[0]).astype(int)
+            shown_x, shown_y = np.rint(apply_affine(to_display, [[x, y]])[0]).astype(int)
             assert shown[shown_y, shown_x] == coded[y, x]
 
 
 def test_wide_samples_stretch_the_width_only() -> None:
     geometry = DisplayGeometry(coded_hw=(576, 720), sample_aspect_ratio=Fraction(16, 15))
     assert geometry.display_hw == (576, 768)
-    left, right = applied(geometry.coded_to_display(), [[-0.5, 0], [719.5, 0]])
+    left, right = apply_affine(geometry.coded_to_display(), [[-0.5, 0], [719.5, 0]])
     assert left[0] == pytest.approx(-0.5)
     assert right[0] == pytest.approx(767.5)

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 from support.faces import example_pictures
 
-from vidrestore.optical_flow import chained_flow, dense_flow, fine_flow, inverse_flow
+from vidrestore.optical_flow import chain_flows, dense_flow, fine_flow, invert_flow
 
 SIDE_PX = 128
 INNER = (slice(12, -12), slice(12, -12))
@@ -45,12 +45,12 @@ def test_a_fine_flow_is_right_to_a_tenth_of_a_pixel_where_a_quick_one_is_not() -
 
 def test_an_inverse_flow_leads_back() -> None:
     first, second = face_moved(0, 0), face_moved(2.0, 1.0)
-    back = inverse_flow(fine_flow(first, second))
+    back = invert_flow(fine_flow(first, second))
     assert error_px(back, (-2.0, -1.0)) < 0.15
     assert error_px(fine_flow(second, first), (-2.0, -1.0)) < 0.15
 
 
 def test_chained_flows_lead_to_the_last_picture() -> None:
     first, second, third = (face_moved(1.5 * k, -0.5 * k) for k in range(3))
-    path = chained_flow(fine_flow(first, second), fine_flow(second, third))
+    path = chain_flows(fine_flow(first, second), fine_flow(second, third))
     assert error_px(path, (3.0, -1.0)) < 0.15

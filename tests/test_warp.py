@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from vidrestore import warp as resample
-from vidrestore.warp import warped
+from vidrestore.warp import warp_image
 
 
 def affine(scale: float, shift: tuple[float, float] = (0.0, 0.0), angle: float = 0.0) -> np.ndarray:
@@ -21,31 +21,31 @@ def smooth_picture(height: int, width: int) -> torch.Tensor:
 
 def test_the_identity_gives_the_picture_back() -> None:
     picture = smooth_picture(40, 50)
-    torch.testing.assert_close(warped(picture, affine(1.0), (40, 50)), picture)
+    torch.testing.assert_close(warp_image(picture, affine(1.0), (40, 50)), picture)
 
 
 def test_a_shift_by_whole_pixels_moves_samples_exactly() -> None:
     picture = smooth_picture(40, 50)
-    moved = warped(picture, affine(1.0, (3.0, -2.0)), (30, 40))
+    moved = warp_image(picture, affine(1.0, (3.0, -2.0)), (30, 40))
     torch.testing.assert_close(moved[:, :, 3:], picture[:, 2:32, :37])
 
 
 def test_a_fine_checkerboard_shrinks_to_its_mean_and_not_to_an_alias() -> None:
     y, x = np.mgrid[0:128, 0:128]
     board = torch.from_numpy(((x + y) % 2).astype(np.float32)).expand(3, -1, -1).contiguous()
-    shrunk = warped(board, affine(0.27, (1.3, 0.4)), (30, 30))[:, 3:-3, 3:-3]
+    shrunk = warp_image(board, affine(0.27, (1.3, 0.4)), (30, 30))[:, 3:-3, 3:-3]
     torch.testing.assert_close(shrunk, torch.full_like(shrunk, 0.5), atol=0.06, rtol=0)
 
 
 def test_beyond_the_border_its_samples_are_repeated() -> None:
     picture = smooth_picture(8, 8)
-    moved = warped(picture, affine(1.0, (10.0, 0.0)), (8, 18))
+    moved = warp_image(picture, affine(1.0, (10.0, 0.0)), (8, 18))
     expected = picture[:, :, :1].expand(-1, -1, 9)
     torch.testing.assert_close(moved[:, :, :9], expected, atol=1e-5, rtol=0)
 
 
 def test_one_channel_keeps_its_shape() -> None:
-    assert warped(torch.zeros(1, 9, 11), affine(2.0), (18, 22)).shape == (1, 18, 22)
+    assert warp_image(torch.zeros(1, 9, 11), affine(2.0), (18, 22)).shape == (1, 18, 22)
 
 
 @pytest.mark.parametrize("scale", [2.3, 1.0, 0.95])
@@ -63,8 +63,8 @@ def test_a_gpu_warps_like_a_cpu(cuda: torch.device) -> None:
     picture = smooth_picture(90, 120)
     for scale in (2.3, 1.0, 0.4):
         moving = affine(scale, (4.2, -3.7), angle=0.2)
-        on_gpu = warped(picture.to(cuda), moving, (50, 60)).cpu()
-        torch.testing.assert_close(on_gpu, warped(picture, moving, (50, 60)), atol=0.02, rtol=0)
+        on_gpu = warp_image(picture.to(cuda), moving, (50, 60)).cpu()
+        torch.testing.assert_close(on_gpu, warp_image(picture, moving, (50, 60)), atol=0.02, rtol=0)
 
 
 @pytest.mark.parametrize("angle", [0.0, 0.4])
@@ -74,8 +74,8 @@ def test_rows_of_a_field_are_means_over_the_rows_of_a_frame(angle: float) -> Non
     to_field = np.array([[1.0, 0.0], [0.0, 0.5]]) @ to_frame
     to_field[1, 2] -= 0.25
 
-    frame = warped(picture, to_frame, (48, 48))
-    field = warped(picture, to_field, (24, 48))
+    frame = warp_image(picture, to_frame, (48, 48))
+    field = warp_image(picture, to_field, (24, 48))
 
     torch.testing.assert_close(field, frame.reshape(3, 24, 2, 48).mean(dim=2))
 
@@ -85,4 +85,4 @@ def test_a_field_keeps_the_detail_of_its_columns_when_it_shrinks_along_rows_only
     rows = torch.arange(60) % 2 * 1.0
     picture = rows[None, :, None].expand(3, 60, 40).contiguous()
     to_half_width = np.array([[0.5, 0.0, -0.25], [0.0, 1.0, 0.0]])
-    torch.testing.assert_close(warped(picture, to_half_width, (60, 20)), picture[:, :, ::2])
+    torch.testing.assert_close(warp_image(picture, to_half_width, (60, 20)), picture[:, :, ::2])

@@ -38,14 +38,14 @@ def fit_similarity(source_xy: ArrayLike, target_xy: ArrayLike) -> Affine:
     return np.concatenate([linear, shift[:, None]], axis=1)
 
 
-def composed(first: Affine, second: Affine) -> Affine:
+def compose_affines(first: Affine, second: Affine) -> Affine:
     """Return the map that applies ``first``, then ``second``."""
     linear = second[:, :2] @ first[:, :2]
     shift = second[:, :2] @ first[:, 2] + second[:, 2]
     return np.concatenate([linear, shift[:, None]], axis=1)
 
 
-def inverted(affine: Affine) -> Affine:
+def invert_affine(affine: Affine) -> Affine:
     """Return the inverse map.
 
     Raises:
@@ -58,7 +58,7 @@ def inverted(affine: Affine) -> Affine:
     return np.concatenate([inverse, (-inverse @ affine[:, 2])[:, None]], axis=1)
 
 
-def applied(affine: Affine, landmarks_xy: ArrayLike) -> NDArray[np.float64]:
+def apply_affine(affine: Affine, landmarks_xy: ArrayLike) -> NDArray[np.float64]:
     """Return ``(N, 2)`` points mapped by ``affine``."""
     points: NDArray[np.float64] = np.asarray(landmarks_xy, dtype=np.float64)
     return points @ affine[:, :2].T + affine[:, 2]

@@ -58,7 +58,7 @@ def fine_flow(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Flow:
     return np.asarray(finder.calc(first, second, start), dtype=np.float32)
 
 
-def inverse_flow(flow: Flow) -> Flow:
+def invert_flow(flow: Flow) -> Flow:
     """Return the motion from the second picture back to the first.
 
     By fixed-point iteration (Chen et al. 2008, "A simple fixed-point approach to invert a
@@ -66,16 +66,16 @@ def inverse_flow(flow: Flow) -> Flow:
     """
     inverse = -flow
     for _ in range(_INVERSE_STEPS):
-        inverse = -displaced(flow, inverse)
+        inverse = -warp_by_flow(flow, inverse)
     return inverse
 
 
-def chained_flow(first: Flow, second: Flow) -> Flow:
+def chain_flows(first: Flow, second: Flow) -> Flow:
     """Return the motion from A to C, given those from A to B and from B to C."""
-    return np.asarray(cv2.add(first, displaced(second, first)), dtype=np.float32)
+    return np.asarray(cv2.add(first, warp_by_flow(second, first)), dtype=np.float32)
 
 
-def places_shown(flow: Flow, size_hw: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
+def flow_targets(flow: Flow, size_hw: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
     """Return x and y, each ``(h, w)``, at which the other picture shows every pixel of the first.
 
     Args:
@@ -91,7 +91,7 @@ def places_shown(flow: Flow, size_hw: tuple[int, int]) -> tuple[FloatArray, Floa
     return np.asarray(x, dtype=np.float32), np.asarray(y, dtype=np.float32)
 
 
-def sampled(image_hwc: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
+def sample_at(image_hwc: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
     """Return what a picture shows at x and y, bilinearly; beyond it its border is repeated.
 
     Args:
@@ -103,13 +103,13 @@ def sampled(image_hwc: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
     return np.asarray(found, dtype=np.float32)
 
 
-def displaced(image_hwc: FloatArray, flow: Flow) -> FloatArray:
+def warp_by_flow(image_hwc: FloatArray, flow: Flow) -> FloatArray:
     """Return what ``image_hwc`` shows where a flow of its size points to from every pixel."""
-    return sampled(image_hwc, *places_shown(flow, (flow.shape[0], flow.shape[1])))
+    return sample_at(image_hwc, *flow_targets(flow, (flow.shape[0], flow.shape[1])))
 
 
-def sampled_by_torch(image_chw: Tensor, x: FloatArray, y: FloatArray) -> Tensor:
-    """Return ``(C, h, w)`` as ``sampled`` does, on the picture's device."""
+def sample_at_by_torch(image_chw: Tensor, x: FloatArray, y: FloatArray) -> Tensor:
+    """Return ``(C, h, w)`` as ``sample_at`` does, on the picture's device."""
     height, width = image_chw.shape[1:]
     # grid_sample's coordinates without align_corners: -1 and 1 are the outer pixel edges.
     grid = np.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], axis=-1)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from vidrestore.affine import composed, inverted, scale_of
+from vidrestore.affine import compose_affines, invert_affine, scale_of
 from vidrestore.types import Affine
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _NEARLY_SQUARE = 1.5
 """Rows this many times further apart than columns are not squeezed samples but those of a field."""
 
 
-def warped(
+def warp_image(
     image_chw: "Tensor",
     source_to_target: Affine,
     target_hw: tuple[int, int],
@@ -48,7 +48,7 @@ def warped(
     scales_xy = _scales_xy(source_to_target)
     if min(scales_xy) < _NEARLY_SAME_SIZE:
         image_chw, to_small = _shrunk(image_chw, scales_xy)
-        source_to_target = composed(inverted(to_small), source_to_target)
+        source_to_target = compose_affines(invert_affine(to_small), source_to_target)
     scale = scale_of(source_to_target)
     cubic = sharp and scale < _NEARLY_ENLARGED
     if image_chw.device.type == "cpu":
@@ -56,7 +56,7 @@ def warped(
     return _warped_by_torch(image_chw, source_to_target, target_hw, cubic=cubic)
 
 
-def averaged(image_chw: "Tensor", target_hw: tuple[int, int]) -> "Tensor":
+def average_areas(image_chw: "Tensor", target_hw: tuple[int, int]) -> "Tensor":
     """Return ``(C, h, w)`` means over the areas that ``target_hw`` divides the picture into.
 
     Args:
@@ -87,8 +87,8 @@ def _averaged_rows(
 ) -> "Tensor":
     """Return the picture warped to ``count`` times as many rows, and these averaged in groups."""
     height, width = target_hw
-    finer = composed(source_to_target, np.array([[1.0, 0, 0], [0, count, (count - 1) / 2]]))
-    rows = warped(image_chw, finer, (height * count, width), sharp=sharp)
+    finer = compose_affines(source_to_target, np.array([[1.0, 0, 0], [0, count, (count - 1) / 2]]))
+    rows = warp_image(image_chw, finer, (height * count, width), sharp=sharp)
     return rows.reshape(len(rows), height, count, width).mean(dim=2)
 
 
@@ -110,7 +110,7 @@ def _shrunk(image_chw: "Tensor", scales_xy: tuple[float, float]) -> "tuple[Tenso
     )
     ratio_x, ratio_y = small_w / width, small_h / height
     to_small = np.array([[ratio_x, 0.0, (ratio_x - 1) / 2], [0.0, ratio_y, (ratio_y - 1) / 2]])
-    return averaged(image_chw, (small_h, small_w)), to_small
+    return average_areas(image_chw, (small_h, small_w)), to_small
 
 
 def _from_hwc(hwc: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]") -> "Tensor":
@@ -138,7 +138,7 @@ def _warped_by_torch(
 ) -> "Tensor":
     height, width = target_hw
     source_h, source_w = image_chw.shape[1:]
-    back = torch.from_numpy(inverted(source_to_target)).to(image_chw.device, torch.float32)
+    back = torch.from_numpy(invert_affine(source_to_target)).to(image_chw.device, torch.float32)
     x = torch.arange(width, device=image_chw.device, dtype=torch.float32)
     y = torch.arange(height, device=image_chw.device, dtype=torch.float32)
     source_x = back[0, 0] * x[None, :] + back[0, 1] * y[:, None] + back[0, 2]

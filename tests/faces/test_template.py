@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from support.faces import points_at
 
-from vidrestore.affine import applied
+from vidrestore.affine import apply_affine
 from vidrestore.faces.template import (
     TEMPLATE_LANDMARKS_XY,
     landmark_roll_radians,
@@ -15,7 +15,7 @@ def test_a_frontal_face_lands_on_the_template_however_it_lies() -> None:
 
     to_template = similarity_to_template(points)
 
-    np.testing.assert_allclose(applied(to_template, points), TEMPLATE_LANDMARKS_XY, atol=1e-9)
+    np.testing.assert_allclose(apply_affine(to_template, points), TEMPLATE_LANDMARKS_XY, atol=1e-9)
 
 
 def test_the_map_never_mirrors() -> None:

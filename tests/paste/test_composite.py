@@ -8,7 +8,7 @@ from support.frames import FORMATS, GBRA16, GRAY, YUV420, YUV420P10, YUV444, ran
 from support.restoring import face_at, restored
 
 from vidrestore.errors import ConfigError
-from vidrestore.paste.composite import face_mask, pasted
+from vidrestore.paste.composite import face_mask, paste_faces
 from vidrestore.paste.settings import MaskShape, PasteConfig
 from vidrestore.types import ColorTags, DisplayGeometry, Frame, PixelFormat, RestoredFace
 
@@ -52,7 +52,7 @@ def test_samples_outside_the_mask_are_untouched(
     geometry = DisplayGeometry(coded_hw=hw)
     face = restored(frame, geometry, face_at((90, 70), size_px=110, angle=0.3), gain=0.2)
     config = PasteConfig(mask=shape)
-    after = pasted(frame, geometry, (face,), config=config, keep_chroma=False).frame
+    after = paste_faces(frame, geometry, (face,), config=config, keep_chroma=False).frame
     for at, (old, new) in enumerate(zip(frame.planes, after.planes, strict=True)):
         inside = touchable(frame, geometry, face, at, shape)
         np.testing.assert_array_equal(new[~inside], old[~inside])
@@ -67,7 +67,7 @@ def test_a_turned_film_is_restored_where_its_face_is(turns: int, shape: MaskShap
     geometry = DisplayGeometry(coded_hw=HW, quarter_turns=turns, mirrored=turns == 3)
     height, width = geometry.display_hw
     face = restored(frame, geometry, face_at((width * 0.4, height * 0.5), size_px=80), gain=0.0)
-    after = pasted(
+    after = paste_faces(
         frame,
         geometry,
         (face,),
@@ -97,7 +97,7 @@ def test_strength_zero_changes_nothing(pixel_format: PixelFormat) -> None:
     frame = random_frame(pixel_format, HW)
     geometry = DisplayGeometry(coded_hw=HW)
     face = restored(frame, geometry, face_at((90, 70), size_px=110), gain=0.0)
-    after = pasted(
+    after = paste_faces(
         frame, geometry, (face,), config=PasteConfig(strength=0.0), keep_chroma=False
     ).frame
     for old, new in zip(frame.planes, after.planes, strict=True):
@@ -112,7 +112,7 @@ def test_half_the_strength_gives_half_the_change(shape: MaskShape) -> None:
 
     def change(strength: float) -> np.ndarray:
         config = PasteConfig(strength=strength, grain=0.0, colour_match=0.0, mask=shape)
-        after = pasted(frame, geometry, (face,), config=config, keep_chroma=False).frame
+        after = paste_faces(frame, geometry, (face,), config=config, keep_chroma=False).frame
         return after.planes[0].astype(float) - frame.planes[0]
 
     np.testing.assert_allclose(change(0.5), change(1.0) / 2, atol=1.0)
@@ -125,7 +125,7 @@ def test_a_restorer_that_changes_nothing_keeps_a_large_face_exactly(shape: MaskS
     geometry = DisplayGeometry(coded_hw=(700, 800))
     face = restored(frame, geometry, face_at((400, 350), size_px=680), gain=1.0)
     config = PasteConfig(grain=0.0, mask=shape)
-    after = pasted(frame, geometry, (face,), config=config, keep_chroma=False).frame
+    after = paste_faces(frame, geometry, (face,), config=config, keep_chroma=False).frame
     for old, new in zip(frame.planes, after.planes, strict=True):
         np.testing.assert_array_equal(old, new)
 
@@ -134,7 +134,7 @@ def test_detail_finer_than_the_crop_survives_on_a_large_face() -> None:
     frame = random_frame(GRAY, (1300, 1300))
     geometry = DisplayGeometry(coded_hw=(1300, 1300))
     face = restored(frame, geometry, face_at((650, 650), size_px=1280), gain=1.0)
-    after = pasted(frame, geometry, (face,), config=PLAIN, keep_chroma=False).frame
+    after = paste_faces(frame, geometry, (face,), config=PLAIN, keep_chroma=False).frame
     assert np.abs(after.planes[0].astype(int) - frame.planes[0]).max() <= 1
 
 
@@ -142,7 +142,7 @@ def test_a_colour_cast_of_the_restorer_is_taken_out() -> None:
     frame = random_frame(YUV444, HW, smooth=True, color=ColorTags(matrix=6))
     geometry = DisplayGeometry(coded_hw=HW)
     face = restored(frame, geometry, face_at((100, 75), size_px=100), gain=1.0, shift=0.1)
-    after = pasted(frame, geometry, (face,), config=PLAIN, keep_chroma=False).frame
+    after = paste_faces(frame, geometry, (face,), config=PLAIN, keep_chroma=False).frame
     change = np.abs(after.planes[0].astype(int) - frame.planes[0])
     assert change.max() <= 2
 
@@ -151,7 +151,7 @@ def test_kept_chroma_is_bit_identical_while_luma_is_restored() -> None:
     frame = random_frame(YUV420, HW)
     geometry = DisplayGeometry(coded_hw=HW)
     face = restored(frame, geometry, face_at((90, 70), size_px=110), gain=0.2)
-    after = pasted(frame, geometry, (face,), config=PLAIN, keep_chroma=True).frame
+    after = paste_faces(frame, geometry, (face,), config=PLAIN, keep_chroma=True).frame
     assert (after.planes[0] != frame.planes[0]).any()
     np.testing.assert_array_equal(after.planes[1], frame.planes[1])
     np.testing.assert_array_equal(after.planes[2], frame.planes[2])
@@ -161,7 +161,7 @@ def test_a_face_at_the_border_is_restored_as_far_as_the_frame_goes() -> None:
     frame = random_frame(YUV420, HW)
     geometry = DisplayGeometry(coded_hw=HW)
     face = restored(frame, geometry, face_at((4, 6), size_px=110), gain=0.0)
-    after = pasted(frame, geometry, (face,), config=PLAIN, keep_chroma=False).frame
+    after = paste_faces(frame, geometry, (face,), config=PLAIN, keep_chroma=False).frame
     assert (
         after.planes[0][0, 0] != frame.planes[0][0, 0]
         or (after.planes[0][:30, :30] != frame.planes[0][:30, :30]).any()
@@ -177,8 +177,8 @@ def test_overlapping_faces_do_not_add_up(shape: MaskShape) -> None:
         restored(frame, geometry, face_at((90, 70), size_px=110, track_id=at), gain=0.0)
         for at in (1, 2)
     )
-    once = pasted(frame, geometry, faces[:1], config=config, keep_chroma=False).frame
-    twice = pasted(frame, geometry, faces, config=config, keep_chroma=False).frame
+    once = paste_faces(frame, geometry, faces[:1], config=config, keep_chroma=False).frame
+    twice = paste_faces(frame, geometry, faces, config=config, keep_chroma=False).frame
     core = (slice(60, 80), slice(80, 100))
     np.testing.assert_allclose(
         twice.planes[0][core].astype(int), once.planes[0][core].astype(int), atol=1
@@ -190,7 +190,7 @@ def test_the_source_frame_is_not_written_to() -> None:
     copies = [plane.copy() for plane in frame.planes]
     geometry = DisplayGeometry(coded_hw=HW)
     face = restored(frame, geometry, face_at((90, 70), size_px=110), gain=0.0)
-    pasted(frame, geometry, (face,), config=PasteConfig(), keep_chroma=False)
+    paste_faces(frame, geometry, (face,), config=PasteConfig(), keep_chroma=False)
     for plane, copy in zip(frame.planes, copies, strict=True):
         np.testing.assert_array_equal(plane, copy)
 
@@ -217,12 +217,12 @@ def test_hdr_is_changed_under_the_mask_only_and_a_face_left_as_it_was_keeps_ever
     where = face_at((100, 75), size_px=640)
     same = restored(frame, geometry, where, gain=1.0)
     config = PasteConfig(grain=0.0, mask=shape)
-    kept = pasted(frame, geometry, (same,), config=config, keep_chroma=False).frame
+    kept = paste_faces(frame, geometry, (same,), config=config, keep_chroma=False).frame
     for old, new in zip(frame.planes, kept.planes, strict=True):
         np.testing.assert_array_equal(new, old)
 
     face = restored(frame, geometry, face_at((90, 70), size_px=110), gain=0.4)
-    after = pasted(frame, geometry, (face,), config=config, keep_chroma=False).frame
+    after = paste_faces(frame, geometry, (face,), config=config, keep_chroma=False).frame
     for at, (old, new) in enumerate(zip(frame.planes, after.planes, strict=True)):
         inside = touchable(frame, geometry, face, at, shape)
         np.testing.assert_array_equal(new[~inside], old[~inside])

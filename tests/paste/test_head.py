@@ -9,7 +9,7 @@ from support.frames import YUV444, random_frame
 from support.restoring import face_at, restored
 
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
-from vidrestore.paste.composite import face_mask, pasted
+from vidrestore.paste.composite import face_mask, paste_faces
 from vidrestore.paste.head import COLOUR_CELLS, likely_head, nearest_share
 from vidrestore.paste.settings import PasteConfig
 from vidrestore.types import DisplayGeometry, Frame, RestoredFace, TrackedFace
@@ -196,7 +196,7 @@ def test_a_neighbour_that_is_left_alone_keeps_every_sample_of_its_face() -> None
     near[round(top) : round(bottom), round(left) : round(right)] = True
 
     def changed(skipped_faces: tuple[TrackedFace, ...]) -> np.ndarray:
-        after = pasted(
+        after = paste_faces(
             frame, geometry, (face,), config=HEAD, keep_chroma=False, skipped_faces=skipped_faces
         )
         return after.frame.planes[0] != frame.planes[0]
@@ -211,7 +211,7 @@ def test_heads_give_the_same_in_any_order() -> None:
     tracks = face_at((300, 300), size_px=420), face_at((480, 320), size_px=380, track_id=2)
     faces = tuple(darkened(frame, track) for track in tracks)
     one, other = (
-        pasted(frame, geometry, order, config=HEAD, keep_chroma=False)
+        paste_faces(frame, geometry, order, config=HEAD, keep_chroma=False)
         for order in (faces, faces[::-1])
     )
     assert one.masks_xyxy == other.masks_xyxy[::-1]
@@ -225,7 +225,7 @@ def test_a_head_at_the_frames_edge_is_restored_up_to_the_edge(
 ) -> None:
     frame = grey_frame()
     face = darkened(frame, face_at(centre_xy, size_px=300))
-    after = pasted(frame, GEOMETRY, (face,), config=HEAD, keep_chroma=False)
+    after = paste_faces(frame, GEOMETRY, (face,), config=HEAD, keep_chroma=False)
     (box,) = after.masks_xyxy
     assert box is not None
     x, y = (min(round(at), size - 1) for at, size in zip(centre_xy, HW[::-1], strict=True))
@@ -240,7 +240,7 @@ def test_a_head_at_the_frames_edge_is_restored_up_to_the_edge(
 def test_a_crop_that_only_touches_the_frame_changes_nothing() -> None:
     frame = grey_frame()
     face = darkened(frame, face_at((-148.0, -148.0), size_px=300))
-    after = pasted(frame, GEOMETRY, (face,), config=HEAD, keep_chroma=False)
+    after = paste_faces(frame, GEOMETRY, (face,), config=HEAD, keep_chroma=False)
     for old, new in zip(frame.planes, after.frame.planes, strict=True):
         np.testing.assert_array_equal(new, old)
 
@@ -265,7 +265,7 @@ def test_face_and_head_show_the_same_in_the_middle_of_the_face(size_px: int) -> 
     frame = grey_frame()
     face = darkened(frame, face_at(CENTRE_XY, size_px=size_px))
     face_only, whole = (
-        pasted(frame, GEOMETRY, (face,), config=config, keep_chroma=False).frame
+        paste_faces(frame, GEOMETRY, (face,), config=config, keep_chroma=False).frame
         for config in (FACE, HEAD)
     )
     reach = round(size_px * 0.08)
@@ -279,7 +279,7 @@ def test_the_faces_mask_does_not_depend_on_other_faces() -> None:
     face = darkened(frame, face_at(CENTRE_XY, size_px=300))
     other = face_at((420, 300), size_px=300, track_id=2)
     with_other, alone = (
-        pasted(
+        paste_faces(
             frame, GEOMETRY, (face,), config=FACE, keep_chroma=False, skipped_faces=skipped_faces
         )
         for skipped_faces in ((other,), ())
@@ -298,7 +298,7 @@ def test_the_texture_of_hair_is_not_taken_for_grain() -> None:
     frame = frame.with_planes((luma, *frame.planes[1:]))
     face = darkened(frame, face_at(CENTRE_XY, size_px=512))
     without, with_grain = (
-        pasted(frame, GEOMETRY, (face,), config=replace(HEAD, grain=grain), keep_chroma=False)
+        paste_faces(frame, GEOMETRY, (face,), config=replace(HEAD, grain=grain), keep_chroma=False)
         for grain in (0.0, 1.0)
     )
     np.testing.assert_array_equal(with_grain.frame.planes[0], without.frame.planes[0])

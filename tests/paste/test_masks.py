@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vidrestore.affine import applied
+from vidrestore.affine import apply_affine
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.paste.masks import face_ellipse, mask_on_grid
 
@@ -43,7 +43,7 @@ def test_the_bounds_hold_all_of_the_mask() -> None:
 def test_a_tilted_face_tilts_its_mask() -> None:
     turn = np.array([[np.cos(0.35), -np.sin(0.35)], [np.sin(0.35), np.cos(0.35)]])
     centre = np.array([256.0, 280.0])
-    points = applied(
+    points = apply_affine(
         np.concatenate([turn, (centre - turn @ centre)[:, None]], axis=1), TEMPLATE_LANDMARKS_XY
     )
     y, x = np.nonzero(mask_of(points) > 0.5)

@@ -9,12 +9,12 @@ from support.frames import YUV444, random_frame
 from support.restoring import face_at, restored
 
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
-from vidrestore.paste.composite import FaceMask, face_mask, pasted
+from vidrestore.paste.composite import FaceMask, face_mask, paste_faces
 from vidrestore.paste.masks import (
     cells_to_crop,
     combine_masks,
     face_ellipse,
-    feathered,
+    feather,
     mask_confidence,
     mask_on_grid,
 )
@@ -118,7 +118,7 @@ def test_trust_grows_with_the_share_of_face_in_the_middle() -> None:
 def test_feathering_keeps_full_and_empty_parts_and_the_place_of_the_border() -> None:
     cells = np.zeros((CELLS, CELLS), np.float32)
     cells[:, 64:] = 1.0
-    shown = feathered(cells)
+    shown = feather(cells)
     assert shown[:, :57].max() == 0.0
     assert shown[:, 71:].min() == 1.0
     np.testing.assert_allclose(shown[:, 63] + shown[:, 64], 1.0, atol=1e-5)
@@ -145,7 +145,7 @@ def test_pasting_leaves_samples_alone_where_there_is_no_face() -> None:
     frame, face = frame_with(region)
     geometry = DisplayGeometry(coded_hw=HW)
     config = PasteConfig(mask="face")
-    after = pasted(frame, geometry, (face,), config=config, keep_chroma=False).frame
+    after = paste_faces(frame, geometry, (face,), config=config, keep_chroma=False).frame
     assert (after.planes[0][300, 320 - 40 : 320 + 40] != frame.planes[0][300, 280:360]).any()
     for old, new in zip(frame.planes, after.planes, strict=True):
         np.testing.assert_array_equal(new[44 + 400 :], old[44 + 400 :])

@@ -8,7 +8,7 @@ import pytest
 import torch
 from support.frames import GRAY, random_frame
 
-from vidrestore.restore.batching import restored_frames
+from vidrestore.restore.batching import restore_frames
 from vidrestore.restore.crops import RestoredCrops
 from vidrestore.types import AlignedFace, AlignedFrame, TrackedFace
 
@@ -55,7 +55,7 @@ def test_every_frame_comes_once_in_order_with_its_own_faces(batch_size: int) -> 
 
     frames = [aligned_frame(index, faces) for index, faces in enumerate(COUNTS)]
     done = list(
-        restored_frames(frames, restore=restore, batch_size=batch_size, max_waiting_frames=5)
+        restore_frames(frames, restore=restore, batch_size=batch_size, max_waiting_frames=5)
     )
     assert [each.frame.index for each in done] == list(range(len(COUNTS)))
     for restored, given in zip(done, frames, strict=True):
@@ -74,7 +74,7 @@ def test_crops_of_several_frames_share_a_batch() -> None:
         return unchanged(crops)
 
     frames = [aligned_frame(index, 1) for index in range(8)]
-    list(restored_frames(frames, restore=restore, batch_size=4, max_waiting_frames=16))
+    list(restore_frames(frames, restore=restore, batch_size=4, max_waiting_frames=16))
     assert calls == [4, 4]
 
 
@@ -88,14 +88,14 @@ def test_no_more_frames_are_held_than_stated() -> None:
             yield aligned_frame(index, 1 if index == 0 else 0)
 
     given = 0
-    for _ in restored_frames(frames(), restore=unchanged, batch_size=8, max_waiting_frames=6):
+    for _ in restore_frames(frames(), restore=unchanged, batch_size=8, max_waiting_frames=6):
         assert taken - given <= 6
         given += 1
     assert given == 40
 
 
 def test_frames_without_faces_do_not_wait() -> None:
-    stream = restored_frames(
+    stream = restore_frames(
         (aligned_frame(index, 0) for index in range(3)),
         restore=unchanged,
         batch_size=8,
@@ -110,7 +110,7 @@ def test_every_face_gets_the_region_of_its_own_crop() -> None:
         return RestoredCrops(images_nchw=crops, face_masks_nhw=regions, head_nhw=regions / 2)
 
     frames = [aligned_frame(index, faces) for index, faces in enumerate(COUNTS)]
-    stream = restored_frames(frames, restore=restore, batch_size=3, max_waiting_frames=5)
+    stream = restore_frames(frames, restore=restore, batch_size=3, max_waiting_frames=5)
     faces = [face for each in stream for face in each.faces]
     assert len(faces) == sum(COUNTS)
     for face in faces:
@@ -143,7 +143,7 @@ def test_regions_of_fewer_crops_than_pictures_are_refused(name: str) -> None:
 def test_the_restorer_is_shown_the_steadied_crop_where_there_is_one() -> None:
     frame = aligned_frame(0, 2)
     steadied = replace(frame.faces[0], denoised_chw=torch.full((3, 512, 512), 7.0))
-    (done,) = restored_frames(
+    (done,) = restore_frames(
         [replace(frame, faces=(steadied, frame.faces[1]))],
         restore=unchanged,
         batch_size=8,

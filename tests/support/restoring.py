@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from vidrestore.affine import applied
-from vidrestore.faces.align import aligned
+from vidrestore.affine import apply_affine
+from vidrestore.faces.align import align_face
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.types import (
     DisplayGeometry,
@@ -23,7 +23,7 @@ def face_at(
     linear = np.array([[cos, -sin], [sin, cos]])
     shift = np.array(centre_xy) - linear @ np.array([255.5, 255.5])
     crop_to_display = np.concatenate([linear, shift[:, None]], axis=1)
-    points = applied(crop_to_display, TEMPLATE_LANDMARKS_XY).astype(np.float32)
+    points = apply_affine(crop_to_display, TEMPLATE_LANDMARKS_XY).astype(np.float32)
     low, high = points.min(axis=0), points.max(axis=0)
     return TrackedFace(
         track_id=track_id,
@@ -38,7 +38,7 @@ def restored(
     frame: Frame, geometry: DisplayGeometry, face: TrackedFace, *, gain: float, shift: float = 0.0
 ) -> RestoredFace:
     """Return ``face`` cut from ``frame``, its contrast multiplied by ``gain``."""
-    cut = aligned(frame, geometry, face, device=torch.device("cpu"))
+    cut = align_face(frame, geometry, face, device=torch.device("cpu"))
     assert cut is not None
     image = ((cut.crop_chw - 0.5) * gain + 0.5 + shift).clamp(0, 1)
     return RestoredFace(aligned=cut, restored_chw=image)

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from vidrestore.affine import applied, composed, inverted
+from vidrestore.affine import apply_affine, compose_affines, invert_affine
 from vidrestore.faces.template import similarity_to_template
 from vidrestore.media.color.region_rgb import aligned_box, region_sdr_rgb
 from vidrestore.types import (
@@ -14,7 +14,7 @@ from vidrestore.types import (
     Frame,
     TrackedFace,
 )
-from vidrestore.warp import warped
+from vidrestore.warp import warp_image
 
 _MARGIN_PX = 4
 """Samples beyond the crop that interpolation may reach, in coded pixels."""
@@ -29,7 +29,7 @@ CROP_CORNERS_XY = np.array(
 )
 
 
-def aligned(
+def align_face(
     frame: Frame, geometry: DisplayGeometry, face: TrackedFace, *, device: torch.device
 ) -> AlignedFace | None:
     """Return ``face`` cut from ``frame`` in the canonical crop.
@@ -46,15 +46,15 @@ def aligned(
         None if the crop is entirely outside the frame.
     """
     display_to_crop = similarity_to_template(face.landmarks_xy)
-    coded_to_crop = composed(geometry.coded_to_display(), display_to_crop)
-    corners = applied(inverted(coded_to_crop), CROP_CORNERS_XY)
+    coded_to_crop = compose_affines(geometry.coded_to_display(), display_to_crop)
+    corners = apply_affine(invert_affine(coded_to_crop), CROP_CORNERS_XY)
     low, high = corners.min(axis=0) - _MARGIN_PX, corners.max(axis=0) + _MARGIN_PX
     box = aligned_box(frame, (float(low[0]), float(low[1]), float(high[0]), float(high[1])))
     if box is None:
         return None
     region = torch.from_numpy(region_sdr_rgb(frame, box)).permute(2, 0, 1).to(device)
-    region_to_crop = composed(_shift(box[0], box[1]), coded_to_crop)
-    crop = warped(region, region_to_crop, (CROP_SIZE_PX, CROP_SIZE_PX), sharp=False)
+    region_to_crop = compose_affines(_shift(box[0], box[1]), coded_to_crop)
+    crop = warp_image(region, region_to_crop, (CROP_SIZE_PX, CROP_SIZE_PX), sharp=False)
     return AlignedFace(face=face, display_to_crop=display_to_crop, crop_chw=crop)
 
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from vidrestore.affine import fit_similarity
 from vidrestore.types import Affine
-from vidrestore.warp import warped
+from vidrestore.warp import warp_image
 
 RECOGNITION_LANDMARKS_XY = np.array(
     [
@@ -31,7 +31,7 @@ def embeddings(network: nn.Module, crops_NCHW: Tensor, landmarks_xy: np.ndarray)
         landmarks_xy: ``(5, 2)`` landmarks in crop pixels, the same for all crops.
     """
     to_face: Affine = fit_similarity(landmarks_xy, RECOGNITION_LANDMARKS_XY)
-    faces = torch.stack([warped(crop, to_face, RECOGNITION_HW) for crop in crops_NCHW])
+    faces = torch.stack([warp_image(crop, to_face, RECOGNITION_HW) for crop in crops_NCHW])
     scaled = (faces.clamp(0, 1) * 255.0 - 127.5) / 128.0
     with torch.inference_mode():
         return nn.functional.normalize(network(scaled.contiguous()), dim=1)

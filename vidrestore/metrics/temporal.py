@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vidrestore.metrics.identity import angle_degrees, cosine
-from vidrestore.optical_flow import Flow, dense_flow, displaced, luma_levels
+from vidrestore.optical_flow import Flow, dense_flow, luma_levels, warp_by_flow
 from vidrestore.types import FloatArray
 
 _CONSISTENCY = (0.01, 0.5)
@@ -44,7 +44,7 @@ def warping_error(frames: Sequence[FloatArray], reference: Sequence[FloatArray])
         forth = flow_px(reference_before, reference_frame)
         visible = _visible(back, forth)
         if visible.any():
-            apart = np.abs(displaced(before, back) - frame).mean(axis=2)
+            apart = np.abs(warp_by_flow(before, back) - frame).mean(axis=2)
             errors.append(255 * float(apart[visible].mean()))
         before, reference_before = frame, reference_frame
     if not errors:
@@ -70,7 +70,7 @@ def identity_jitter_degrees(embeddings_TD: Tensor) -> float:
 
 
 def _visible(back: Flow, forth: Flow) -> NDArray[np.bool_]:
-    returned = displaced(forth, back)
+    returned = warp_by_flow(forth, back)
     apart = ((back + returned) ** 2).sum(axis=2)
     relative, slack = _CONSISTENCY
     length = (back**2).sum(axis=2) + (returned**2).sum(axis=2)

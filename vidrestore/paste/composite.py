@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidrestore.affine import applied, composed, inverted, scale_of
+from vidrestore.affine import apply_affine, compose_affines, invert_affine, scale_of
 from vidrestore.media.color.matrices import luma_weights
 from vidrestore.media.color.region_rgb import add_rgb_change, aligned_box, region_sdr_rgb
 from vidrestore.paste.grain import grain_to_add
@@ -19,7 +19,7 @@ from vidrestore.paste.masks import (
     cells_to_crop,
     combine_masks,
     face_ellipse,
-    feathered,
+    feather,
     mapped_bounds,
     mask_confidence,
     mask_on_grid,
@@ -35,7 +35,7 @@ from vidrestore.types import (
     RestoredFace,
     TrackedFace,
 )
-from vidrestore.warp import averaged, warped
+from vidrestore.warp import average_areas, warp_image
 
 _LUMA_STEP_PX = 4
 """A mean needs only so many of the samples."""
@@ -84,21 +84,23 @@ def face_mask(
     """
     if shape == "head":
         return _head_mask(frame, geometry, face, others)
-    coded_to_crop = composed(geometry.coded_to_display(), face.aligned.display_to_crop)
-    ellipse = face_ellipse(applied(face.aligned.display_to_crop, face.aligned.face.landmarks_xy))
-    box = aligned_box(frame, mapped_bounds(inverted(coded_to_crop), ellipse.corners_xy()))
+    coded_to_crop = compose_affines(geometry.coded_to_display(), face.aligned.display_to_crop)
+    ellipse = face_ellipse(
+        apply_affine(face.aligned.display_to_crop, face.aligned.face.landmarks_xy)
+    )
+    box = aligned_box(frame, mapped_bounds(invert_affine(coded_to_crop), ellipse.corners_xy()))
     if box is None:
         return None
     region_hw = (box[3] - box[1], box[2] - box[0])
-    region_to_crop = composed(_shift(box), coded_to_crop)
-    region_to_unit = composed(region_to_crop, ellipse.to_unit)
+    region_to_crop = compose_affines(_shift(box), coded_to_crop)
+    region_to_unit = compose_affines(region_to_crop, ellipse.to_unit)
     if face.face_mask_hw is None:
         return FaceMask(box_xyxy=box, mask_hw=mask_on_grid(region_to_unit, region_hw))
     cells_hw = np.ascontiguousarray(face.face_mask_hw.cpu().numpy(), dtype=np.float32)
     trust = mask_confidence(cells_hw, ellipse)
-    to_region = composed(cells_to_crop(len(cells_hw)), inverted(region_to_crop))
-    cells_chw = torch.from_numpy(feathered(cells_hw))[None]
-    shown = warped(cells_chw, to_region, region_hw, sharp=False)[0].numpy()
+    to_region = compose_affines(cells_to_crop(len(cells_hw)), invert_affine(region_to_crop))
+    cells_chw = torch.from_numpy(feather(cells_hw))[None]
+    shown = warp_image(cells_chw, to_region, region_hw, sharp=False)[0].numpy()
     return FaceMask(box_xyxy=box, mask_hw=combine_masks(shown, region_to_unit, trust=trust))
 
 
@@ -106,19 +108,19 @@ def _head_mask(
     frame: Frame, geometry: DisplayGeometry, face: RestoredFace, others: Sequence[TrackedFace]
 ) -> FaceMask | None:
     aligned = face.aligned
-    means = averaged(aligned.crop_chw, (COLOUR_CELLS, COLOUR_CELLS))
-    ellipse = face_ellipse(applied(aligned.display_to_crop, aligned.face.landmarks_xy))
+    means = average_areas(aligned.crop_chw, (COLOUR_CELLS, COLOUR_CELLS))
+    ellipse = face_ellipse(apply_affine(aligned.display_to_crop, aligned.face.landmarks_xy))
     cells = head_mask(face, ellipse, means, [other.landmarks_xy for other in others])
     corners = _corners_of_cells(cells)
-    coded_to_crop = composed(geometry.coded_to_display(), aligned.display_to_crop)
-    bounds = None if corners is None else mapped_bounds(inverted(coded_to_crop), corners)
+    coded_to_crop = compose_affines(geometry.coded_to_display(), aligned.display_to_crop)
+    bounds = None if corners is None else mapped_bounds(invert_affine(coded_to_crop), corners)
     box = None if bounds is None else aligned_box(frame, bounds)
     if box is None:
         return None
-    crop_to_region = inverted(composed(_shift(box), coded_to_crop))
-    to_region = composed(cells_to_crop(HEAD_CELLS), crop_to_region)
+    crop_to_region = invert_affine(compose_affines(_shift(box), coded_to_crop))
+    to_region = compose_affines(cells_to_crop(HEAD_CELLS), crop_to_region)
     region_hw = (box[3] - box[1], box[2] - box[0])
-    mask = warped(torch.from_numpy(cells)[None], to_region, region_hw, sharp=False)[0].numpy()
+    mask = warp_image(torch.from_numpy(cells)[None], to_region, region_hw, sharp=False)[0].numpy()
     skin = _middle(mapped_bounds(crop_to_region, ellipse.corners_xy()))
     return FaceMask(box_xyxy=box, mask_hw=mask, skin=skin)
 
@@ -140,10 +142,10 @@ def _corners_of_cells(cells_hw: FloatArray) -> NDArray[np.float64] | None:
     if not len(y):
         return None
     corners = [[at_x, at_y] for at_y in (y[0] - 1, y[-1] + 1) for at_x in (x[0] - 1, x[-1] + 1)]
-    return applied(cells_to_crop(len(cells_hw)), corners)
+    return apply_affine(cells_to_crop(len(cells_hw)), corners)
 
 
-def pasted(
+def paste_faces(
     frame: Frame,
     geometry: DisplayGeometry,
     faces: tuple[RestoredFace, ...],
@@ -203,15 +205,17 @@ def _change_of(
     """Return what to add to the region's RGB under a full mask, ``(h, w, 3)``."""
     left, top, right, bottom = mask.box_xyxy
     region_hw = (bottom - top, right - left)
-    coded_to_crop = composed(geometry.coded_to_display(), face.aligned.display_to_crop)
-    crop_to_region = inverted(composed(_shift(mask.box_xyxy), coded_to_crop))
+    coded_to_crop = compose_affines(geometry.coded_to_display(), face.aligned.display_to_crop)
+    crop_to_region = invert_affine(compose_affines(_shift(mask.box_xyxy), coded_to_crop))
     source = region_sdr_rgb(frame, mask.box_xyxy)
 
     raw_change = _raw_head_change if config.mask == "head" else _raw_change
     change = raw_change(source, face, crop_to_region, region_hw)
     if config.colour_match > 0:
         tone = _slow_part(face.restored_chw) - _slow_part(face.aligned.crop_chw)
-        cells_to_region = composed(cells_to_crop(CROP_SIZE_PX // _TONE_CELL_PX), crop_to_region)
+        cells_to_region = compose_affines(
+            cells_to_crop(CROP_SIZE_PX // _TONE_CELL_PX), crop_to_region
+        )
         change -= np.float32(config.colour_match) * _region(tone, cells_to_region, region_hw)
     if config.grain > 0:
         weights = luma_weights(frame.color, frame.whole_hw)
@@ -262,12 +266,12 @@ def _slow_part(crop_chw: Tensor) -> Tensor:
     """Return a crop's mean over overlapping cells, ``(3, S / cell, S / cell)``."""
     # In two steps, each sample is read once: halves of the cells, then windows of four of them.
     side = 2 * CROP_SIZE_PX // _TONE_CELL_PX
-    halves = averaged(crop_chw, (side, side))
+    halves = average_areas(crop_chw, (side, side))
     return F.avg_pool2d(halves, kernel_size=4, stride=2, padding=1, count_include_pad=False)
 
 
 def _region(image_chw: Tensor, to_region: Affine, region_hw: tuple[int, int]) -> FloatArray:
-    image: Tensor = warped(image_chw, to_region, region_hw)
+    image: Tensor = warp_image(image_chw, to_region, region_hw)
     return np.ascontiguousarray(image.permute(1, 2, 0).to(torch.float32).cpu().numpy())
 
 

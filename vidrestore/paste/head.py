@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidrestore.affine import applied, composed
+from vidrestore.affine import apply_affine, compose_affines
 from vidrestore.paste.masks import (
     FaceEllipse,
     cells_to_crop,
     face_units,
-    feathered,
+    feather,
     mask_confidence,
     mask_on_grid,
     smooth_step,
@@ -87,18 +87,18 @@ def head_mask(
         others_xy: ``(5, 2)`` landmarks of every other face in the frame, in display pixels.
     """
     size_hw = (HEAD_CELLS, HEAD_CELLS)
-    inner = mask_on_grid(composed(cells_to_crop(HEAD_CELLS), ellipse.to_unit), size_hw)
+    inner = mask_on_grid(compose_affines(cells_to_crop(HEAD_CELLS), ellipse.to_unit), size_hw)
     colours = np.ascontiguousarray(crop_means_chw.permute(1, 2, 0).float().cpu().numpy())
     detail = detail_kept(face.aligned.crop_chw, face.restored_chw, ellipse)
     mask = np.maximum(inner, _shape() * _enlarged(likely_head(colours) * detail))
     if face.face_mask_hw is not None and face.head_hw is not None:
         trust = mask_confidence(_cells(face.face_mask_hw), ellipse)
         parsed = np.maximum(inner, _shape() * _enlarged(detail))
-        parsed *= _enlarged(feathered(_cells(face.head_hw)))
+        parsed *= _enlarged(feather(_cells(face.head_hw)))
         mask += np.float32(trust) * (parsed - mask)
     if others_xy:
         own_xy, *rest_xy = (
-            applied(face.aligned.display_to_crop, each)
+            apply_affine(face.aligned.display_to_crop, each)
             for each in (face.aligned.face.landmarks_xy, *others_xy)
         )
         mask *= _enlarged(nearest_share(own_xy, rest_xy))
@@ -131,7 +131,9 @@ def detail_kept(source_chw: Tensor, restored_chw: Tensor, ellipse: FaceEllipse) 
     """
     before, after = _steepness(source_chw), _steepness(restored_chw)
     size_hw = (COLOUR_CELLS, COLOUR_CELLS)
-    core = mask_on_grid(composed(cells_to_crop(COLOUR_CELLS), ellipse.to_unit), size_hw) > 0.5
+    core = (
+        mask_on_grid(compose_affines(cells_to_crop(COLOUR_CELLS), ellipse.to_unit), size_hw) > 0.5
+    )
     noise = _NOISE_MARGIN * np.median(before[core]) if core.any() else 0.0
     before = np.sqrt(np.maximum(before**2 - np.float32(noise**2), 0.0))
     least = np.float32(_LEAST_DETAIL)
@@ -172,7 +174,9 @@ def nearest_share(
 
 def _radii(crop_to_unit: Affine) -> FloatArray:
     """Return the distance of every colour cell from a face's centre, in units of its radius."""
-    units = applied(composed(cells_to_crop(COLOUR_CELLS), crop_to_unit), _places(COLOUR_CELLS))
+    units = apply_affine(
+        compose_affines(cells_to_crop(COLOUR_CELLS), crop_to_unit), _places(COLOUR_CELLS)
+    )
     radii = np.hypot(units[:, 0], units[:, 1]).astype(np.float32)
     return radii.reshape(COLOUR_CELLS, COLOUR_CELLS)
 
@@ -195,7 +199,7 @@ def _samples() -> tuple[tuple[NDArray[np.intp], FloatArray], ...]:
     middle = smooth_step(1.0 - _superellipse(COLOUR_CELLS, _MIDDLE), 0.0, 0.3)
     outside = smooth_step(_superellipse(COLOUR_CELLS, _SURROUNDINGS), 1.0, 1.12)
     first, last = _SHOULDERS_Y_PX
-    y_px = applied(cells_to_crop(COLOUR_CELLS), _places(COLOUR_CELLS))[:, 1].astype(np.float32)
+    y_px = apply_affine(cells_to_crop(COLOUR_CELLS), _places(COLOUR_CELLS))[:, 1].astype(np.float32)
     above = smooth_step(-y_px, -last, -first)
     found: list[tuple[NDArray[np.intp], FloatArray]] = []
     for weights in (middle.ravel(), outside.ravel() * above):
@@ -216,7 +220,7 @@ def _shape() -> FloatArray:
 def _superellipse(cells: int, outline: tuple[float, float, float, float, float]) -> FloatArray:
     """Return the radius of every cell in a superellipse, 1 on its outline, ``(cells, cells)``."""
     centre_x, centre_y, half_width, half_height, power = outline
-    x, y = applied(cells_to_crop(cells), _places(cells)).T
+    x, y = apply_affine(cells_to_crop(cells), _places(cells)).T
     across, down = np.abs(x - centre_x) / half_width, np.abs(y - centre_y) / half_height
     radius = (across**power + down**power) ** (1.0 / power)
     return radius.astype(np.float32).reshape(cells, cells)

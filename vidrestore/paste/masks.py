@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vidrestore.affine import applied, composed
+from vidrestore.affine import apply_affine, compose_affines
 from vidrestore.types import CROP_SIZE_PX, Affine, FloatArray
 
 # In units of the distance between the middle of the eyes and the middle of the mouth. The
@@ -146,7 +146,7 @@ def mask_on_grid(
     return ramp * ramp * (3.0 - 2.0 * ramp)
 
 
-def feathered(cells_hw: FloatArray) -> FloatArray:
+def feather(cells_hw: FloatArray) -> FloatArray:
     """Return how much of the restored face each cell of the crop shows, ``(R, R)`` in [0, 1].
 
     Args:
@@ -167,9 +167,9 @@ def mask_confidence(cells_hw: FloatArray, ellipse: FaceEllipse) -> float:
         ellipse: Where the landmarks say that the face is.
     """
     side = cells_hw.shape[0]
-    cells_to_unit = composed(cells_to_crop(side), ellipse.to_unit)
+    cells_to_unit = compose_affines(cells_to_crop(side), ellipse.to_unit)
     x = np.arange(side, dtype=np.float64)
-    units = applied(cells_to_unit, np.stack(np.meshgrid(x, x), axis=-1).reshape(-1, 2))
+    units = apply_affine(cells_to_unit, np.stack(np.meshgrid(x, x), axis=-1).reshape(-1, 2))
     core = np.hypot(units[:, 0], units[:, 1]).reshape(side, side) <= _CORE
     share = float(cells_hw[core].mean()) if core.any() else 0.0
     low, high = _CORE_FACE
@@ -183,7 +183,7 @@ def combine_masks(shown: FloatArray, region_to_unit: Affine, *, trust: float) ->
     It is 0 wherever the ellipse's is.
 
     Args:
-        shown: ``(h, w)``: ``feathered`` at every pixel of the region.
+        shown: ``(h, w)``: ``feather`` at every pixel of the region.
         region_to_unit: From region pixels to the space of ``FaceEllipse.to_unit``.
         trust: From ``mask_confidence``.
     """
@@ -206,6 +206,6 @@ def mapped_bounds(
     affine: Affine, corners_xy: NDArray[np.float64]
 ) -> tuple[float, float, float, float]:
     """Return the box around mapped corners, right and bottom exclusive of the next pixel."""
-    moved = applied(affine, corners_xy)
+    moved = apply_affine(affine, corners_xy)
     low, high = moved.min(axis=0), moved.max(axis=0)
     return float(low[0]), float(low[1]), float(high[0]) + 1.0, float(high[1]) + 1.0

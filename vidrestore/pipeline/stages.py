@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from vidrestore.faces.align import aligned
+from vidrestore.faces.align import align_face
 from vidrestore.faces.config import SmoothingConfig
 from vidrestore.faces.detection.detector import Detector
 from vidrestore.faces.monochrome import mark_monochrome
@@ -17,12 +17,12 @@ from vidrestore.faces.tracking.landmark_smoothing import smooth_tracks
 from vidrestore.faces.tracking.shot_detection import THUMBNAIL_SIDE_PX
 from vidrestore.faces.tracking.tracker import TrackingStart, track_faces
 from vidrestore.media.color.region_rgb import preview_rgb
-from vidrestore.paste.composite import face_luma, pasted
+from vidrestore.paste.composite import face_luma, paste_faces
 from vidrestore.paste.settings import PasteConfig
 from vidrestore.pipeline.background.upscale_frames import Background
 from vidrestore.pipeline.field_stages import FieldMode
 from vidrestore.prefetch import prefetched
-from vidrestore.restore.batching import restored_frames
+from vidrestore.restore.batching import restore_frames
 from vidrestore.restore.crops import RestoredCrops
 from vidrestore.restore.detail_blending import blend_frames
 from vidrestore.restore.restorer import Restorer
@@ -144,7 +144,7 @@ class Stages:
                     return frames
                 return threads.enter_context(closing(prefetched(frames, size=_AHEAD_FRAMES)))
 
-            restored = restored_frames(
+            restored = restore_frames(
                 ahead(self._prepared(tracked)),
                 restore=self._restore,
                 batch_size=self.batch_size,
@@ -186,7 +186,7 @@ class Stages:
             return preview_rgb(frame, self.geometry.of(frame), max_side_px)
 
     def _crop(self, frame: Frame, face: TrackedFace) -> AlignedFace | None:
-        return aligned(frame, self.geometry.of(frame), face, device=torch.device("cpu"))
+        return align_face(frame, self.geometry.of(frame), face, device=torch.device("cpu"))
 
     def _align(self, tracked: TrackedFrame) -> AlignedFrame:
         crops: list[AlignedFace] = []
@@ -197,7 +197,7 @@ class Stages:
                 if face.skip_reason is not None:
                     skipped_faces.append(face)
                     continue
-                crop = aligned(tracked.frame, geometry, face, device=self.restorer.device)
+                crop = align_face(tracked.frame, geometry, face, device=self.restorer.device)
                 if crop is None:
                     skipped_faces.append(replace(face, skip_reason=_OUTSIDE))
                 else:
@@ -232,7 +232,7 @@ class Stages:
                 shown = self.background.upscale(restored, keep_chroma=restored.is_monochrome)
             geometry = self.background.geometry
         with self.stopwatch.stage("paste"):
-            after = pasted(
+            after = paste_faces(
                 shown.frame,
                 geometry,
                 shown.faces,

@@ -9,7 +9,7 @@ from vidrestore.restore.crops import RestoredCrops
 from vidrestore.types import AlignedFrame, RestoredFace, RestoredFrame
 
 
-def restored_frames(
+def restore_frames(
     frames: Iterable[AlignedFrame],
     *,
     restore: Callable[[Tensor], RestoredCrops],

@@ -19,11 +19,11 @@ from torch import Tensor
 
 from vidrestore.optical_flow import (
     Flow,
-    chained_flow,
+    chain_flows,
     fine_flow,
-    inverse_flow,
-    places_shown,
-    sampled,
+    flow_targets,
+    invert_flow,
+    sample_at,
 )
 from vidrestore.restore.motion_average import (
     Match,
@@ -150,7 +150,7 @@ def _neighbors(
         step = None if other is None else other.from_previous if forward else last.to_previous
         if other is None or step is None:
             break
-        path = step if path is None else chained_flow(path, step)
+        path = step if path is None else chain_flows(path, step)
         neighbors.append((other, compare(current.thumbnail, other.thumbnail, path)))
         last = other
     return neighbors
@@ -177,7 +177,7 @@ def _change(
     total = np.zeros_like(current.detail_hw)
     for (other, match), weight in zip(neighbours, weights, strict=True):
         share = cv2.resize(weight / weight_sum, (width, height), interpolation=cv2.INTER_LINEAR)
-        there = sampled(other.detail_hw, *places_shown(match.flow, (height, width)))
+        there = sample_at(other.detail_hw, *flow_targets(match.flow, (height, width)))
         cv2.accumulateProduct(cv2.subtract(there, current.detail_hw), share, total)
     return total
 
@@ -189,7 +189,7 @@ def _describe(
     from_previous = to_previous = None
     if previous is not None:
         from_previous = fine_flow(previous.thumbnail.gray_hw, thumbnail.gray_hw)
-        to_previous = inverse_flow(from_previous)
+        to_previous = invert_flow(from_previous)
     return Appearance(thumbnail, _fine_detail(restored_chw), to_previous, from_previous)
 
 

@@ -19,14 +19,14 @@ from torch import Tensor
 from vidrestore.optical_flow import (
     Flow,
     dense_flow,
-    displaced,
+    flow_targets,
     luma_levels,
-    places_shown,
-    sampled,
-    sampled_by_torch,
+    sample_at,
+    sample_at_by_torch,
+    warp_by_flow,
 )
 from vidrestore.types import FloatArray
-from vidrestore.warp import averaged
+from vidrestore.warp import average_areas
 
 _SMALL_PX = 128
 _BRIGHTNESS_PX = 21
@@ -74,7 +74,7 @@ class Match(NamedTuple):
 
 def make_thumbnail(crop_chw: Tensor) -> Thumbnail:
     """Return the thumbnail of ``(3, S, S)`` RGB in [0, 1]."""
-    small = averaged(crop_chw, (_SMALL_PX, _SMALL_PX)).permute(1, 2, 0)
+    small = average_areas(crop_chw, (_SMALL_PX, _SMALL_PX)).permute(1, 2, 0)
     rgb = np.ascontiguousarray(small.float().cpu().numpy())
     return Thumbnail(rgb, luma_levels(rgb))
 
@@ -132,7 +132,7 @@ def motion_compensated_average(
 
 def compare(current: Thumbnail, other: Thumbnail, flow: Flow) -> Match:
     """Return how a neighbour, moved by ``flow``, differs from the current frame."""
-    difference = displaced(other.rgb_hwc, flow) - current.rgb_hwc
+    difference = warp_by_flow(other.rgb_hwc, flow) - current.rgb_hwc
     offset = np.asarray(cv2.blur(difference, (_BRIGHTNESS_PX, _BRIGHTNESS_PX)), dtype=np.float32)
     residual = cv2.transform(cv2.absdiff(difference, offset), _MEAN_OF_RGB)
     smooth = np.asarray(cv2.blur(residual, (_RESIDUAL_PX, _RESIDUAL_PX)), dtype=np.float32)
@@ -171,13 +171,13 @@ def _average_by_opencv(
     """
     current, pictures = _hwc(crop_chw), [_hwc(other) for other in others]
     size_hw = current.shape[:2]
-    places = [places_shown(flow, size_hw) for flow in flows]
+    places = [flow_targets(flow, size_hw) for flow in flows]
     ratios_large = [_enlarge(ratio, size_hw) for ratio in ratios]
     total = np.subtract(current, _enlarge(brightness_offset_hwc, size_hw))
     for top in range(0, size_hw[0], _BAND_ROWS):
         rows = slice(top, top + _BAND_ROWS)
         for picture, (x, y), ratio in zip(pictures, places, ratios_large, strict=True):
-            difference = cv2.subtract(sampled(picture, x[rows], y[rows]), current[rows])
+            difference = cv2.subtract(sample_at(picture, x[rows], y[rows]), current[rows])
             cv2.accumulateProduct(difference, cv2.merge([ratio[rows]] * 3), total[rows])
     return torch.from_numpy(total.clip(0.0, 1.0, out=total)).permute(2, 0, 1)
 
@@ -196,7 +196,7 @@ def _average_by_torch(
     )
     total = crop_chw - brightness_offset.permute(2, 0, 1)
     for other, flow, ratio in zip(others, flows, ratios, strict=True):
-        difference = sampled_by_torch(other, *places_shown(flow, size_hw)) - crop_chw
+        difference = sample_at_by_torch(other, *flow_targets(flow, size_hw)) - crop_chw
         total += difference * torch.from_numpy(_enlarge(ratio, size_hw)).to(crop_chw.device)
     return total.clamp_(0.0, 1.0)
 

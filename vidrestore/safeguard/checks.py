@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidrestore.affine import applied, composed, inverted
+from vidrestore.affine import apply_affine, compose_affines, invert_affine
 from vidrestore.media.color.region_rgb import aligned_box
 from vidrestore.safeguard.assessment import assess, strictest
 from vidrestore.safeguard.config import (
@@ -113,8 +113,8 @@ def quality_deficit(frame: Frame, geometry: DisplayGeometry, aligned: AlignedFac
 
 
 def _block_edges(frame: Frame, geometry: DisplayGeometry, aligned: AlignedFace) -> float:
-    coded_to_crop = composed(geometry.coded_to_display(), aligned.display_to_crop)
-    corners = applied(inverted(coded_to_crop), _FACE_CORNERS_XY)
+    coded_to_crop = compose_affines(geometry.coded_to_display(), aligned.display_to_crop)
+    corners = apply_affine(invert_affine(coded_to_crop), _FACE_CORNERS_XY)
     (left, top), (right, bottom) = corners.min(axis=0), corners.max(axis=0)
     box = aligned_box(frame, (float(left), float(top), float(right), float(bottom)))
     if box is None:

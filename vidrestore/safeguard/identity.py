@@ -21,7 +21,7 @@ from torch import Tensor
 from vidrestore.errors import WeightsError
 from vidrestore.models.recognizers.dlib_resnet import CHIP_SIDE_PX, FaceEmbedding
 from vidrestore.types import Affine
-from vidrestore.warp import warped
+from vidrestore.warp import warp_image
 
 _CHIP_SCALE = 52.55 / 125.92
 _CROP_TO_CHIP: Affine = np.array(
@@ -108,7 +108,7 @@ def distance_to_similarity(distance: float) -> float:
 
 
 def _chip(crop_chw: Tensor, resolution_px: float) -> Tensor:
-    chip = warped(crop_chw, _CROP_TO_CHIP, (CHIP_SIDE_PX, CHIP_SIDE_PX)).cpu()
+    chip = warp_image(crop_chw, _CROP_TO_CHIP, (CHIP_SIDE_PX, CHIP_SIDE_PX)).cpu()
     sigma = (
         0.5
         * crop_chw.shape[-1]

@@ -7,7 +7,7 @@ from support.faces import example_pictures, face_at, found_one_by_one
 
 from vidrestore.faces.config import DetectorConfig
 from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, embedded_mtcnn
-from vidrestore.faces.detection.rotated_search import detect_turned
+from vidrestore.faces.detection.rotated_search import detect_rotated
 from vidrestore.types import Detection
 
 _MIRRORED = [1, 0, 2, 4, 3]
@@ -154,7 +154,7 @@ def test_faces_on_their_side_are_found_in_turned_pictures(
         3: np.stack([height - 1 - y, x], axis=1),
     }
 
-    found = detect_turned(detector, turned)
+    found = detect_rotated(detector, turned)
 
     assert len(found) == 1
     assert error_in_eyes(found[0], expected[turns]) < 0.03

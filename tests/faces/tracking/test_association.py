@@ -3,10 +3,10 @@ from support.faces import face_at
 
 from vidrestore.faces.detection.boxes import suppress_contained
 from vidrestore.faces.tracking.association import (
+    assign_detections,
     intersection_over_union,
     is_duplicate,
     is_plausible_match,
-    matches,
 )
 
 
@@ -14,15 +14,15 @@ def test_crossing_faces_are_paired_at_the_least_total_cost() -> None:
     expected = [face_at((100.0, 100.0)), face_at((130.0, 100.0))]
     seen = [face_at((127.0, 101.0)), face_at((104.0, 99.0))]
 
-    assert matches(expected, seen) == {0: 1, 1: 0}
+    assert assign_detections(expected, seen) == {0: 1, 1: 0}
 
 
 def test_a_face_too_far_away_is_left_unpaired() -> None:
     expected = [face_at((100.0, 100.0)), face_at((400.0, 100.0))]
 
-    assert matches(expected, [face_at((104.0, 100.0))]) == {0: 0}
-    assert matches(expected, []) == {}
-    assert matches([], expected) == {}
+    assert assign_detections(expected, [face_at((104.0, 100.0))]) == {0: 0}
+    assert assign_detections(expected, []) == {}
+    assert assign_detections([], expected) == {}
 
 
 def test_a_face_of_quite_another_size_is_another_face() -> None:

@@ -8,7 +8,7 @@ from support.faces import example_pictures
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidrestore.affine import applied, fit_similarity, inverted
+from vidrestore.affine import apply_affine, fit_similarity, invert_affine
 from vidrestore.errors import WeightsError
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.metrics.identity import embeddings
@@ -62,9 +62,9 @@ def test_every_sample_comes_from_where_the_alignment_says_at_any_resolution(size
     # The five points of the crop, as recognition networks expect them.
     face_xy = [[30.2946, 51.6963], [65.5318, 51.5014], [48.0252, 71.7366]]
     face_xy += [[33.5493, 92.3655], [62.7299, 92.2041]]
-    to_image = inverted(fit_similarity(TEMPLATE_LANDMARKS_XY, face_xy))
+    to_image = invert_affine(fit_similarity(TEMPLATE_LANDMARKS_XY, face_xy))
     for x, y in ((30, 52), (66, 52), (48, 72), (34, 92), (63, 92)):
-        (expected,) = applied(to_image, [[x, y]])
+        (expected,) = apply_affine(to_image, [[x, y]])
         value = found[:, y, x].numpy()
         # The bicubic kernel bends ramps by up to a twentieth of a sample.
         assert abs(value - expected).max() < 0.055 * max(3.6, 512 / size)

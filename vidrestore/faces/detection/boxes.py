@@ -25,13 +25,13 @@ def boxes_of(squares: Squares) -> Tensor:
     return torch.cat([squares.centre_xy - half, squares.centre_xy + half], dim=1)
 
 
-def regressed(boxes: Tensor, offsets: Tensor) -> Tensor:
+def apply_offsets(boxes: Tensor, offsets: Tensor) -> Tensor:
     """Move the ``(N, 4)`` sides of boxes by ``(N, 4)`` offsets in units of the boxes."""
     size = boxes[:, 2:] - boxes[:, :2]
     return boxes + offsets * torch.cat([size, size], dim=1)
 
 
-def squared(boxes: Tensor, picture: Tensor) -> Squares:
+def to_squares(boxes: Tensor, picture: Tensor) -> Squares:
     """Return the upright squares with the centres and the longer sides of ``(N, 4)`` boxes."""
     size = boxes[:, 2:] - boxes[:, :2]
     side = size.max(dim=1).values.clamp(min=1.0) if len(boxes) else size[:, 0]
@@ -41,12 +41,12 @@ def squared(boxes: Tensor, picture: Tensor) -> Squares:
 
 def no_squares(device: torch.device) -> Squares:
     """Return an empty set."""
-    return squared(
+    return to_squares(
         torch.zeros(0, 4, device=device), torch.zeros(0, dtype=torch.long, device=device)
     )
 
 
-def first_of_each(group: Tensor, limit: int) -> Tensor:
+def first_of_each_group(group: Tensor, limit: int) -> Tensor:
     """Return the positions of the first ``limit`` members of every group, in order."""
     keep = [(group == value).nonzero()[:limit, 0] for value in distinct(group)]
     return torch.cat(keep).sort().values if keep else group
@@ -58,7 +58,7 @@ def squares_around(
     """Return a square for every face, turned as the face is turned."""
     box = torch.tensor([face.box_xyxy for face in faces], device=device) + _EDGE_PX
     roll = [landmark_roll_radians(face.landmarks_xy) for face in faces]
-    upright = squared(box, torch.tensor(pictures, device=device))
+    upright = to_squares(box, torch.tensor(pictures, device=device))
     return upright._replace(roll=torch.tensor(roll, device=device))
 
 

@@ -21,14 +21,14 @@ from torchvision.ops import batched_nms
 from vidrestore.errors import WeightsError
 from vidrestore.faces.config import DetectorConfig
 from vidrestore.faces.detection.boxes import (
+    apply_offsets,
     boxes_of,
     detections,
-    first_of_each,
+    first_of_each_group,
     no_squares,
-    regressed,
-    squared,
     squares_around,
     suppress_contained,
+    to_squares,
     upright_boxes,
 )
 from vidrestore.faces.detection.detector import Picture, check_pictures
@@ -149,7 +149,7 @@ class MtcnnDetector:
             corner = torch.stack([column, row], dim=1) * PROPOSAL_STRIDE_PX
             boxes = torch.cat([corner * scale, (corner + PROPOSAL_WINDOW_PX) * scale], dim=1)
             windows.append(boxes)
-            shifted.append(regressed(boxes, proposals.box_offsets[picture, :, row, column]))
+            shifted.append(apply_offsets(boxes, proposals.box_offsets[picture, :, row, column]))
             logits.append(proposals.face_logits[picture, row, column])
             groups.append(torch.stack([picture, torch.full_like(picture, depth)], dim=1))
         if not groups:
@@ -157,24 +157,24 @@ class MtcnnDetector:
         boxes, scores, group = torch.cat(windows), torch.cat(logits), torch.cat(groups)
         keep = batched_nms(boxes, scores, group[:, 0] * 64 + group[:, 1], _SAME_LEVEL_IOU)
         keep = keep[batched_nms(boxes[keep], scores[keep], group[keep, 0], _SAME_FACE_IOU)]
-        keep = keep[first_of_each(group[keep, 0], self._config.max_candidates)]
-        return squared(torch.cat(shifted)[keep], group[keep, 0])
+        keep = keep[first_of_each_group(group[keep, 0], self._config.max_candidates)]
+        return to_squares(torch.cat(shifted)[keep], group[keep, 0])
 
     def _refined(self, levels: Sequence[Tensor], squares: Squares) -> Squares:
         """Let R-Net judge and correct windows."""
         seen = self._network.refine(cut_squares(levels, squares, REFINE_INPUT_PX, taps=1))
         passed = (seen.face_logits >= _logit(self._config.refine_threshold)).nonzero()[:, 0]
-        boxes = regressed(boxes_of(squares), seen.box_offsets)[passed]
+        boxes = apply_offsets(boxes_of(squares), seen.box_offsets)[passed]
         picture = squares.picture[passed]
         keep = batched_nms(boxes, seen.face_logits[passed], picture, _SAME_FACE_IOU)
-        return squared(boxes[keep], picture[keep])
+        return to_squares(boxes[keep], picture[keep])
 
     def _judged(
         self, levels: Sequence[Tensor], squares: Squares, picture_count: int
     ) -> list[list[Detection]]:
         """Let O-Net judge windows; return the faces of every picture, best first."""
         seen = self._network.output(cut_squares(levels, squares, OUTPUT_INPUT_PX))
-        boxes = regressed(boxes_of(squares), seen.box_offsets)
+        boxes = apply_offsets(boxes_of(squares), seen.box_offsets)
         points = squares.to_picture(seen.points)
         found = detections(boxes, seen.face_logits.sigmoid(), points)
         faces: list[list[Detection]] = [[] for _ in range(picture_count)]

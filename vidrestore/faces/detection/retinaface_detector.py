@@ -17,7 +17,7 @@ from vidrestore.errors import UnknownModelError, WeightsError
 from vidrestore.faces.config import DetectorConfig
 from vidrestore.faces.detection.boxes import suppress_contained
 from vidrestore.faces.detection.detector import Picture, check_pictures
-from vidrestore.faces.tracking.association import matches
+from vidrestore.faces.tracking.association import assign_detections
 from vidrestore.types import Detection
 
 RETINAFACE_FILES: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -76,7 +76,7 @@ class RetinaFaceDetector:
     def refine(self, picture: Picture, guesses: Sequence[Detection]) -> list[Detection | None]:
         """Search the whole picture; return the nearest face for each guess, if one is near."""
         (seen,) = self.detect([picture])
-        paired = matches(guesses, seen)
+        paired = assign_detections(guesses, seen)
         return [seen[paired[row]] if row in paired else None for row in range(len(guesses))]
 
     def _detections(

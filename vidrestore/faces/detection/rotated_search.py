@@ -12,7 +12,7 @@ _HALVED_FROM_PX = 480
 rare, and three more searches cost more than all others where a film shows no faces."""
 
 
-def detect_turned(detector: Detector, picture: Picture) -> list[Detection]:
+def detect_rotated(detector: Detector, picture: Picture) -> list[Detection]:
     """Search ``picture`` turned by 90, 180 and 270 degrees.
 
     Large pictures are searched at half their size, and found faces looked at in full.

@@ -50,7 +50,7 @@ def is_duplicate(one: Detection, other: Detection) -> bool:
     return overlap_of_smaller(one.box_xyxy, other.box_xyxy) > _DUPLICATE_SHARE
 
 
-def matches(expected: Sequence[Detection], seen: Sequence[Detection]) -> dict[int, int]:
+def assign_detections(expected: Sequence[Detection], seen: Sequence[Detection]) -> dict[int, int]:
     """Pair expected faces with seen ones at the least total cost.
 
     The cost of a pair is what their boxes lack in overlap plus the distance of their points;

@@ -87,7 +87,7 @@ class Track:
         before, after = self.sightings[position - 1 : position + 1]
         if after.seconds - before.seconds > max_gap_seconds:
             return None
-        return interpolated(before, after, index, seconds)
+        return interpolate_face(before, after, index, seconds)
 
     def convinces(self, config: TrackerConfig) -> bool:
         """Return whether this is a face, by what has been seen so far."""
@@ -104,7 +104,7 @@ class Track:
         del self.sightings[: max(0, min(position - 1, len(self.sightings) - _KEPT_SIGHTINGS))]
 
 
-def interpolated(before: Sighting, after: Sighting, index: int, seconds: float) -> Sighting:
+def interpolate_face(before: Sighting, after: Sighting, index: int, seconds: float) -> Sighting:
     """Return a face between two sightings, linear in time."""
     span = after.seconds - before.seconds
     share = (seconds - before.seconds) / span if span > 0 else 0.5

@@ -8,8 +8,12 @@ from math import inf
 
 from vidrestore.faces.config import ShotConfig, TrackerConfig
 from vidrestore.faces.detection.detector import Detector, Picture
-from vidrestore.faces.detection.rotated_search import detect_turned
-from vidrestore.faces.tracking.association import is_duplicate, is_plausible_match, matches
+from vidrestore.faces.detection.rotated_search import detect_rotated
+from vidrestore.faces.tracking.association import (
+    assign_detections,
+    is_duplicate,
+    is_plausible_match,
+)
 from vidrestore.faces.tracking.shot_detection import mark_cuts
 from vidrestore.faces.tracking.track import Sighting, Track
 from vidrestore.types import Detection, Frame, RgbView, TrackedFace, TrackedFrame
@@ -163,7 +167,7 @@ class _Tracker:
             seen = self._turned_faces(now)
         elif seen:
             self._turned_at = now.seconds + self._config.turned_search_after_seconds
-        paired = matches([track.expected(now.seconds) for track in self._live], seen)
+        paired = assign_detections([track.expected(now.seconds) for track in self._live], seen)
         for row, column in paired.items():
             track = self._live[row]
             track.looked += 1
@@ -175,7 +179,7 @@ class _Tracker:
         self._begin(now, new)
 
     def _turned_faces(self, now: _Held) -> tuple[Detection, ...]:
-        found = detect_turned(self._detector, now.view.rgb_hwc)
+        found = detect_rotated(self._detector, now.view.rgb_hwc)
         return tuple(face for face in found if face.score >= self._config.turned_threshold)
 
     def _follow_missed(self, now: _Held, missed: Sequence[Track]) -> None:

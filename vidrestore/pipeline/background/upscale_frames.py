@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from vidrestore.affine import composed, inverted
+from vidrestore.affine import compose_affines, invert_affine
 from vidrestore.errors import MediaError
-from vidrestore.faces.align import aligned
+from vidrestore.faces.align import align_face
 from vidrestore.media import VideoInfo
 from vidrestore.media.color.matrices import assumed_matrix, with_stated_matrix
 from vidrestore.media.color.plane_upscale import (
@@ -188,15 +188,15 @@ class Background:
         A new crop is cut, because the paste stage adds the change to what the enlarged frame shows.
         """
         tracked = _map_face(face.aligned.face, self._display_to_enlarged())
-        crop = aligned(frame, self.geometry, tracked, device=face.restored_chw.device)
+        crop = align_face(frame, self.geometry, tracked, device=face.restored_chw.device)
         return None if crop is None else replace(face, aligned=crop)
 
     def _display_to_enlarged(self) -> Affine:
         scale = float(self.scale)
         offset = (scale - 1.0) / 2.0
         coded = np.array([[scale, 0.0, offset], [0.0, scale, offset]])
-        to_coded = inverted(self._source_geometry.coded_to_display())
-        return composed(composed(to_coded, coded), self.geometry.coded_to_display())
+        to_coded = invert_affine(self._source_geometry.coded_to_display())
+        return compose_affines(compose_affines(to_coded, coded), self.geometry.coded_to_display())
 
 
 def _count_text(count: int, noun: str) -> str:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vidrestore.affine import applied, fit_similarity
+from vidrestore.affine import apply_affine, fit_similarity
 from vidrestore.errors import ConfigError
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.training.data.archives import exists, read_bytes, read_image
@@ -96,7 +96,7 @@ def load_aligned(
         tile = sheet[y : y + height, x : x + width]
     target = (TEMPLATE_LANDMARKS_XY + 0.5) * (side_px / CROP_SIZE_PX) - 0.5
     to_crop = fit_similarity(row.points_xy, target)
-    points_in_crop = applied(to_crop, row.points_xy)
+    points_in_crop = apply_affine(to_crop, row.points_xy)
     scale = float(np.hypot(to_crop[0, 0], to_crop[1, 0]))
     if scale < 1:
         # Average over areas first: the warp alone would alias.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vidrestore.errors import ConfigError
-from vidrestore.faces.align import aligned
+from vidrestore.faces.align import align_face
 from vidrestore.faces.detection.detector import Detector
 from vidrestore.faces.tracking.landmark_smoothing import smooth_tracks
 from vidrestore.faces.tracking.tracker import track_faces
@@ -42,7 +42,7 @@ def align_clip(path: Path, *, detector: Detector, max_frames: int) -> list[Tenso
         crops: dict[int, list[Tensor]] = {}
         for tracked in smooth_tracks(track_faces(frames, detector=detector, view=view)):
             for face in tracked.faces:
-                crop = aligned(tracked.frame, geometry, face, device=torch.device("cpu"))
+                crop = align_face(tracked.frame, geometry, face, device=torch.device("cpu"))
                 if crop is not None:
                     crops.setdefault(face.track_id, []).append(crop.crop_chw)
     longest = max(crops.values(), key=len, default=list[Tensor]())

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidrestore.affine import composed, fit_similarity, inverted, scale_of
+from vidrestore.affine import compose_affines, fit_similarity, invert_affine, scale_of
 from vidrestore.errors import WeightsError
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.metrics.identity import RECOGNITION_HW, RECOGNITION_LANDMARKS_XY
@@ -183,9 +183,9 @@ def _shrunk_side_and_grid(side_px: int, device: torch.device) -> tuple[int, Tens
     if small < side_px:
         ratio, shift = small / side_px, (small / side_px - 1) / 2
         to_small: Affine = np.array([[ratio, 0.0, shift], [0.0, ratio, shift]])
-        to_face = composed(inverted(to_small), to_face)
+        to_face = compose_affines(invert_affine(to_small), to_face)
     with torch.inference_mode(False):  # what inference makes cannot be differentiated through
-        return small, _sampling_grid(inverted(to_face), min(small, side_px), device)
+        return small, _sampling_grid(invert_affine(to_face), min(small, side_px), device)
 
 
 def _sampling_grid(face_to_image: Affine, side_px: int, device: torch.device) -> Tensor:
