@@ -128,7 +128,7 @@ def test_where_memory_suffices_nothing_is_cut() -> None:
 
 def test_a_single_face_that_does_not_fit_is_a_plain_error() -> None:
     network = Crowded(room=0)
-    with pytest.raises(DeviceError, match="not enough memory on cpu to restore a single face; "):
+    with pytest.raises(DeviceError, match="out of memory on cpu with one face per batch; "):
         restorer(network).restored(crops(4))
     assert network.counts == [4, 2, 1]
 

@@ -1,4 +1,4 @@
-"""Batches that fit into memory: halved where it runs out."""
+"""Batches that fit into memory: halved when memory runs out."""
 
 from collections.abc import Callable
 
@@ -13,13 +13,13 @@ from vidrestore.restore.crops import RestoredCrops
 class AdaptiveBatchRunner:
     """Runs a network on as many crops at once as memory allows.
 
-    A batch that does not fit is halved until it does, and later ones are cut to what fitted. Parts
-    are filled up to one size: convolutions of another batch may round otherwise, and what becomes
-    of a crop must not depend on where a batch was cut.
+    A batch that does not fit is halved until it does, and later batches are split to that size.
+    Parts are padded to one size, because convolutions of another batch size may round otherwise,
+    and the result of a crop must not depend on where a batch was split.
     """
 
     def __init__(self, run: Callable[[Tensor], RestoredCrops], *, device: torch.device) -> None:
-        """Take what is to be run.
+        """Create a runner of one network.
 
         Args:
             run: Takes ``(N, 3, S, S)`` and keeps no state.
@@ -28,16 +28,16 @@ class AdaptiveBatchRunner:
         self._run = run
         self._device = device
         self.reduced_batch_size: int | None = None
-        """Crops that fitted after memory ran out; None where it never did."""
+        """Number of crops that fitted after memory ran out; None if it never did."""
 
     def restored(self, crops_NCHW: Tensor) -> RestoredCrops:
-        """Return what ``run`` makes of ``(N, 3, S, S)``.
+        """Return the result of ``run`` for ``(N, 3, S, S)``.
 
         Raises:
-            DeviceError: Memory does not suffice for one crop.
+            DeviceError: Out of memory with one crop.
         """
         while True:
-            done = self._tried(crops_NCHW)
+            done = self._try_batch(crops_NCHW)
             if done is not None:
                 return done
             # Only here, as the error held the tensors of the attempt alive.
@@ -46,26 +46,26 @@ class AdaptiveBatchRunner:
             at_once = min(len(crops_NCHW), self.reduced_batch_size or len(crops_NCHW))
             if at_once == 1:
                 raise DeviceError(
-                    f"not enough memory on {self._device} to restore a single face; free some, "
+                    f"out of memory on {self._device} with one face per batch; free memory, "
                     "or choose another --device, --precision or --model"
                 )
             self.reduced_batch_size = at_once // 2
 
-    def _tried(self, crops_NCHW: Tensor) -> RestoredCrops | None:
-        """Return what came of it; None where memory ran out."""
+    def _try_batch(self, crops_NCHW: Tensor) -> RestoredCrops | None:
+        """Return the result; None if memory ran out."""
         try:
-            return self._in_parts(crops_NCHW)
+            return self._run_in_parts(crops_NCHW)
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
             return None
 
-    def _in_parts(self, crops_NCHW: Tensor) -> RestoredCrops:
+    def _run_in_parts(self, crops_NCHW: Tensor) -> RestoredCrops:
         size = self.reduced_batch_size
         if size is None or len(crops_NCHW) <= size:
             return self._run(crops_NCHW)
         starts = range(0, len(crops_NCHW), size)
-        parts = [self._filled(crops_NCHW[start : start + size], size) for start in starts]
+        parts = [self._run_padded(crops_NCHW[start : start + size], size) for start in starts]
         regions = [part.face_masks_nhw for part in parts if part.face_masks_nhw is not None]
         heads = [part.head_nhw for part in parts if part.head_nhw is not None]
         return RestoredCrops(
@@ -74,8 +74,8 @@ class AdaptiveBatchRunner:
             head_nhw=torch.cat(heads) if heads else None,
         )
 
-    def _filled(self, part_NCHW: Tensor, size: int) -> RestoredCrops:
+    def _run_padded(self, part_NCHW: Tensor, size: int) -> RestoredCrops:
         count = len(part_NCHW)
-        filling = part_NCHW[-1:].expand(size - count, -1, -1, -1)
-        whole = torch.cat([part_NCHW, filling]) if count < size else part_NCHW
-        return self._run(whole).first(count)
+        padding = part_NCHW[-1:].expand(size - count, -1, -1, -1)
+        padded = torch.cat([part_NCHW, padding]) if count < size else part_NCHW
+        return self._run(padded).first(count)

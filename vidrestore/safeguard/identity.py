@@ -7,21 +7,18 @@ person's face is 0.43 or more away (see ``config``).
 """
 
 from collections.abc import Callable
-from importlib.resources import as_file, files
 from math import ceil
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor
 
-from vidrestore.errors import WeightsError
 from vidrestore.models.recognizers.dlib_resnet import CHIP_SIDE_PX, FaceEmbedding
 from vidrestore.types import Affine
 from vidrestore.warp import warp_image
+from vidrestore.weights.bundled import load_packaged
 
 _CHIP_SCALE = 52.55 / 125.92
 _CROP_TO_CHIP: Affine = np.array(
@@ -48,12 +45,7 @@ def embedded_face_embedding() -> FaceEmbedding:
     Raises:
         WeightsError: The file in the package is missing or damaged.
     """
-    network = FaceEmbedding()
-    with as_file(files("vidrestore.models") / "data" / "face_embedding.safetensors") as path:
-        try:
-            network.load_state_dict(load_file(path), strict=True)
-        except (OSError, SafetensorError, RuntimeError) as error:
-            raise WeightsError(f"{path}: {error}; reinstall vidrestore") from error
+    network = load_packaged(FaceEmbedding(), "face_embedding.safetensors")
     return network.eval().requires_grad_(False)
 
 

@@ -7,18 +7,14 @@ between the two, and left-right bias cancels.
 """
 
 from collections.abc import Sequence
-from importlib.resources import as_file, files
 from math import log
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor
 from torch.nn.functional import interpolate
 from torchvision.ops import batched_nms
 
-from vidrestore.errors import WeightsError
 from vidrestore.faces.config import DetectorConfig
 from vidrestore.faces.detection.boxes import (
     apply_offsets,
@@ -42,6 +38,7 @@ from vidrestore.models.mtcnn import (
     Mtcnn,
 )
 from vidrestore.types import Detection
+from vidrestore.weights.bundled import load_packaged
 
 # Shape letters in this file: N windows over all pictures of a batch, B pictures.
 # Inside, coordinates are edge coordinates: half a pixel more than those of a Detection.
@@ -62,13 +59,7 @@ def embedded_mtcnn() -> Mtcnn:
     Raises:
         WeightsError: The file in the package is missing or damaged.
     """
-    network = Mtcnn()
-    with as_file(files("vidrestore.models") / "data" / "mtcnn.safetensors") as path:
-        try:
-            network.load_state_dict(load_file(path), strict=True)
-        except (OSError, SafetensorError, RuntimeError) as error:
-            raise WeightsError(f"{path}: {error}; reinstall vidrestore") from error
-    return network
+    return load_packaged(Mtcnn(), "mtcnn.safetensors")
 
 
 class MtcnnDetector:
