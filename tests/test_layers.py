@@ -43,7 +43,7 @@ LAYERS = {
 UNLAYERED = {"__init__", "__main__"}
 """The public names and the command: they point at any layer, and nothing points at them."""
 
-ALONE = {"av": "media", "rich": "cli", "tyro": "cli"}
+ALONE = {"OpenImageIO": "media", "av": "media", "rich": "cli", "tyro": "cli"}
 """Foreign package -> the only one of ours that imports it."""
 
 # errors is the alphabet of layer 0: every module there may use it.

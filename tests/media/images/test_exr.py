@@ -3,6 +3,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import OpenImageIO
 import pytest
 from support.exr import NONE, RLE, ZIP, ZIPS, make_exr
 from support.video_copies import copy_video, frames_of
@@ -207,3 +208,20 @@ def test_floats_do_not_silently_become_something_that_holds_less(tmp_path: Path)
         copy_video(tmp_path / "in", tmp_path / "out.mkv")
     with pytest.raises(MediaError, match=r"cannot store floating-point samples; write an \.exr"):
         copy_video(path, tmp_path / "out.tif")
+
+
+@pytest.mark.parametrize("compression", ["dwaa:45", "dwab:45", "b44", "pxr24"])
+def test_lossy_compressions_keep_what_did_not_change(tmp_path: Path, compression: str) -> None:
+    image = OpenImageIO.ImageBuf(
+        np.stack([light(name, hw=(300, 40))[:, :] for name in "RGB"], axis=2).clip(-60, 60)
+    )
+    image.specmod().attribute("compression", compression)
+    assert image.write(str(tmp_path / "b.exr"), "half")
+    before = read_exr(tmp_path / "b.exr")
+    planes = tuple(plane.copy() for plane in before.planes)
+    planes[0][5, 7] += 100
+
+    changed = written(tmp_path, replace_exr_samples(tmp_path / "b.exr", planes))
+
+    for plane, expected in zip(read_exr(changed).planes, planes, strict=True):
+        assert np.array_equal(plane, expected)
