@@ -15,7 +15,8 @@ from vidrestore.jobs.plan import SegmentRule
 from vidrestore.jobs.progress_reporter import ProgressReporter
 from vidrestore.jobs.store.fingerprint import job_fingerprint
 from vidrestore.jobs.store.job_folder import open_job, owns_existing_outputs
-from vidrestore.media import EncoderSettings, Source, open_source
+from vidrestore.media import EncoderSettings, Source, VideoInfo, open_source
+from vidrestore.media.input.folder import missing_numbers
 from vidrestore.media.input.format_changes import check_constant_format
 from vidrestore.media.input.raw_streams import check_rate_is_needed
 from vidrestore.media.output.framemd5 import check_framemd5, write_framemd5
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from vidrestore.pipeline.setup import Setup
 
 _LOG = logging.getLogger(__name__)
+
+_SHOWN_NUMBERS = 5
 
 
 def restore_video(
@@ -138,7 +141,7 @@ def restore_with_engine(
             fields=plan.mode,
             is_interlaced=plan.is_interlaced,
             settings=settings,
-            notes=[*plan.notes],
+            notes=[*plan.notes, *_notes_on_folder(opened.info)],
             on_download=on_download,
             on_share=teller.report_share,
         )
@@ -147,6 +150,16 @@ def restore_with_engine(
         # The checksums are of the file on the disk, decoded again.
         write_framemd5(output, settings.framemd5, overwrite=settings.overwrite)
     return run
+
+
+def _notes_on_folder(info: VideoInfo) -> list[str]:
+    """Return a note on missing numbers in the names of an image sequence, if any are missing."""
+    missing = missing_numbers(info.path) if info.is_folder else []
+    if not missing:
+        return []
+    shown = ", ".join(map(str, missing[:_SHOWN_NUMBERS]))
+    more = f" and {len(missing) - _SHOWN_NUMBERS} more" if len(missing) > _SHOWN_NUMBERS else ""
+    return [f"no image is numbered {shown}{more}; the frames around are shown one after the other"]
 
 
 def _run(

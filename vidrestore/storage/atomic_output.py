@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -21,6 +22,9 @@ from vidrestore.storage.temp_files import (
 _MAX_NAME_BYTES = 255
 
 
+_NUMBER = re.compile(r"\d+")
+
+
 @dataclass(slots=True)
 class TempOutput:
     """An output under its temporary name."""
@@ -37,6 +41,8 @@ def check_target(target: Path, *, source_path: Path | None, overwrite: bool) -> 
         MediaError: The target is the source or would replace it, exists, is not a file, or is in
             a folder that does not exist or cannot be written.
     """
+    if str(target) == "-":
+        raise MediaError("-o -: a film cannot be written to standard output; name a file")
     resolved = resolved_output_path(target)
     if source_path is not None and _is_same_file(resolved, source_path):
         raise MediaError(f"{target}: source and output are the same file; choose another with -o")
@@ -134,7 +140,8 @@ def _free_name(path: Path) -> str:
 def atomic_folder(target: Path) -> Generator[TempOutput]:
     """Yield a temporary folder next to ``target``; rename it to ``target`` at the end if complete.
 
-    If ``target`` already contains files, the new ones are moved into it one by one.
+    If ``target`` already contains files, the new ones are moved into it one by one. Files there
+    whose names differ from new ones in their numbers alone are removed.
 
     Raises:
         MediaError: The folder cannot be written, or the disk is full.
@@ -165,8 +172,24 @@ def _publish_folder(written: Path, target: Path) -> None:
     for final_path in moves.values():
         if final_path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(final_path))
+    stale = _same_sequence(target, {path.name for path in moves})
     for path, final_path in moves.items():
         path.replace(final_path)
+    for path in stale:
+        path.unlink()
+
+
+def _same_sequence(folder: Path, names: set[str]) -> list[Path]:
+    """Return the files of a folder that differ from some names in their numbers alone.
+
+    They are frames of an earlier, longer sequence, and would be taken for more of this one.
+    """
+    patterns = {_NUMBER.sub("#", name) for name in names}
+    return [
+        path
+        for path in folder.iterdir()
+        if path.name not in names and path.is_file() and _NUMBER.sub("#", path.name) in patterns
+    ]
 
 
 def _flush_to_disk(path: Path) -> None:

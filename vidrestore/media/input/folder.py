@@ -40,6 +40,25 @@ def pictures_of(path: Path) -> list[Path]:
     return sorted(found, key=lambda each: natural_key(each.name))
 
 
+def missing_numbers(path: Path) -> list[int]:
+    """Return the numbers that are missing between the first and the last image of a folder.
+
+    The number is the last one in a name; nothing is missing where the rest of the names differs.
+
+    Raises:
+        MediaError: As ``pictures_of``.
+    """
+    found: dict[tuple[str, str], set[int]] = {}
+    for image in pictures_of(path):
+        parts = re.fullmatch(r"(.*?)(\d+)(\D*)", image.name)
+        if parts is not None:
+            found.setdefault((parts[1], parts[3]), set()).add(int(parts[2]))
+    if len(found) != 1:
+        return []
+    (numbers,) = found.values()
+    return sorted(set(range(min(numbers), max(numbers))) - numbers)
+
+
 def _is_meant(path: Path) -> bool:
     """Whether a name stands for a picture; a link to nowhere does, as a frame would go missing."""
     return path.is_file() or (path.is_symlink() and not path.exists())

@@ -208,7 +208,9 @@ class ImageOutput(Output):
         self._path = path
         self._target = segment_factory.target
         self._is_single = segment_factory.is_single
-        self._notes: list[list[str]] = []
+        self._notes: list[list[str]] = [
+            [] if self._is_single else _left_out_of_folder(segment_factory.info)
+        ]
 
     @property
     def notes(self) -> list[str]:
@@ -228,6 +230,19 @@ class ImageOutput(Output):
                     copyfile(path, self._path)
                 else:
                     _link_or_copy(path, self._path / path.name)
+
+
+def _left_out_of_folder(info: VideoInfo) -> list[str]:
+    """Return notes on what a film holds and a folder of images does not."""
+    if info.kind != "film":
+        return []
+    others = [str(each) for each in info.streams if each.index != info.video_stream_index]
+    if info.chapters:
+        others.append("the chapters")
+    notes = [f"a folder holds the frames alone: {', '.join(others)} left out"] if others else []
+    if info.variable_rate:
+        notes.append("a folder has no times: the uneven times of the frames are left out")
+    return notes
 
 
 def _link_or_copy(source: Path, target: Path) -> None:
