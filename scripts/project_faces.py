@@ -19,7 +19,7 @@ import torch
 from vidrestore.devices import resolve_device
 from vidrestore.errors import VidrestoreError
 from vidrestore.safeguard.identity import IdentityMeter, embedded_face_embedding
-from vidrestore.training.data.eval_images import stills_in
+from vidrestore.training.data.eval_images import read_eval_images
 from vidrestore.training.projection import ProjectionConfig, project
 from vidrestore.weights.priors import load_mobile_stylegan
 
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=8)
     parser.add_argument("--every", type=int, default=1, help="take every so many faces")
     parser.add_argument("--steps", type=int, default=50)
-    parser.add_argument("--lr", type=float, default=0.08)
+    parser.add_argument("--lr", type=float, default=0.02)
     parser.add_argument("--device", default="auto")
     arguments = parser.parse_args()
     columns: list[np.ndarray] = []
@@ -43,7 +43,7 @@ def main() -> None:
         device = resolve_device(arguments.device)
         network = load_mobile_stylegan().to(device)
         meter = IdentityMeter(embedded_face_embedding(), device=device)
-        stills = islice(stills_in(arguments.folder), 0, None, arguments.every)
+        stills = islice(read_eval_images(arguments.folder), 0, None, arguments.every)
         for name, face in islice(stills, arguments.count):
             styles, losses = project(network, face[None].to(device) * 2 - 1, config)
             with torch.inference_mode():

@@ -20,7 +20,7 @@ class ProjectionConfig:
     """How styles are fitted."""
 
     steps: int = 50
-    lr: float = 0.08
+    lr: float = 0.02
     scales: tuple[int, ...] = (1, 4, 16)
     """By how much pictures are shrunk before they are compared."""
     keep_near: float = 0.02
