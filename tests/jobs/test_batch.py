@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from support.cheap import load_cheap
 from support.clips import Clip, make_clip
-from support.crews import HereCrew, nobody
 from support.faceclips import FACE_SIZE_HW, face_picture
+from support.local_cluster import LocalCluster, open_local_engine
 
 from vidrestore import JobSettings, RestoreSettings, restore_video
 from vidrestore.errors import ConfigError, MediaError
 from vidrestore.jobs import BatchProgress, BatchVideo, Wanted, batch, batch_films, restore_batch
-from vidrestore.jobs.distributed.spread_engine import SpreadEngine
+from vidrestore.jobs.distributed.coordinator import DistributedEngine
 from vidrestore.jobs.store.job_folder import job_folder_path
 from vidrestore.pipeline import setup as prepared
 from vidrestore.pipeline.report import RestoreReport
@@ -176,23 +176,18 @@ class CutOffError(Exception):
 
 
 @pytest.fixture
-def shared_crew(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[HereCrew]]:
+def shared_cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[LocalCluster]]:
     """Two workers of this process instead of Ray's."""
-    crews: list[HereCrew] = []
+    clusters: list[LocalCluster] = []
 
     @contextmanager
-    def open_crew(device: str) -> Generator[HereCrew]:
-        crews.append(HereCrew(2, nobody))
-        yield crews[-1]
-
-    @contextmanager
-    def open_engine(job: JobSettings) -> Generator[SpreadEngine]:
-        with SpreadEngine(open_crew) as engine:
+    def open_engine(job: JobSettings) -> Generator[DistributedEngine]:
+        with open_local_engine(seen=clusters) as engine:
             yield engine
 
     monkeypatch.setattr(batch, "open_engine", open_engine)
     monkeypatch.setattr(prepared, "load_restorer", load_cheap)
-    yield crews
+    yield clusters
     assert not [each for each in threading.enumerate() if each.name.startswith("film")]
 
 
@@ -205,7 +200,7 @@ def two_films(folder: Path) -> None:
 
 
 def test_films_that_share_workers_are_what_each_is_alone(
-    tmp_path: Path, shared_crew: list[HereCrew]
+    tmp_path: Path, shared_cluster: list[LocalCluster]
 ) -> None:
     two_films(tmp_path / "in")
     films = batch_films(tmp_path / "in", tmp_path / "out", Wanted())
@@ -215,7 +210,7 @@ def test_films_that_share_workers_are_what_each_is_alone(
     results = restore_batch(films, settings=settings, job=job)
 
     assert [each.outcome for each in results] == ["restored", "restored", "failed"]
-    assert len(shared_crew) == 1
+    assert len(shared_cluster) == 1
     for film, result in zip(films[:2], results, strict=False):
         alone = tmp_path / film.output.name
         report = restore_video(film.source, alone, settings=settings, job=job)
@@ -225,7 +220,7 @@ def test_films_that_share_workers_are_what_each_is_alone(
 
 
 def test_a_batch_that_is_stopped_ends_and_goes_on_later(
-    tmp_path: Path, shared_crew: list[HereCrew]
+    tmp_path: Path, shared_cluster: list[LocalCluster]
 ) -> None:
     two_films(tmp_path / "in")
     films = batch_films(tmp_path / "in", tmp_path / "out", Wanted())

@@ -17,7 +17,12 @@ from support.faceclips import FACE_SIZE_HW, face_picture
 
 from vidrestore import JobSettings, RestoreSettings, restore_video
 from vidrestore.errors import ConfigError, DeviceError, WorkerError
-from vidrestore.jobs.distributed.ray_cluster import open_ray_crew
+from vidrestore.jobs.distributed.ray_cluster import (
+    WorkerPlan,
+    assigned_device,
+    open_ray_cluster,
+    plan_workers,
+)
 from vidrestore.jobs.store.job_folder import job_folder_path
 from vidrestore.pipeline import setup as prepared
 from vidrestore.progress import Progress
@@ -96,12 +101,12 @@ def test_a_film_restored_on_ray_is_that_of_one_process_though_a_worker_is_killed
 def test_a_gpu_that_the_cluster_does_not_have_is_refused(cluster: None) -> None:
     with (
         pytest.raises(DeviceError, match="the Ray cluster has no GPU"),
-        open_ray_crew("cuda", workers=None),
+        open_ray_cluster("cuda", workers=None),
     ):
         pass
     with (
         pytest.raises(DeviceError, match="Ray chooses the GPU itself; use --device cuda"),
-        open_ray_crew("cuda:1", workers=None),
+        open_ray_cluster("cuda:1", workers=None),
     ):
         pass
 
@@ -112,9 +117,43 @@ def test_a_gpu_that_the_cluster_does_not_have_is_refused(cluster: None) -> None:
 def test_workers_and_threads_fill_the_cores(
     cluster: None, workers: int | None, expected: tuple[int, int]
 ) -> None:
-    with open_ray_crew("auto", workers=workers) as crew:
-        assert (crew.size, crew.threads) == expected
+    with open_ray_cluster("auto", workers=workers) as opened:
+        assert (opened.plan.workers, opened.plan.threads) == expected
     assert ray.is_initialized()
+
+
+NODE = {"CPU": 16.0, "GPU": 1.0, "memory": float(64 << 30)}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "workers", "expected"),
+    [
+        ([NODE], None, WorkerPlan(workers=1, threads=8, num_gpus=1.0)),
+        ([NODE], 2, WorkerPlan(workers=2, threads=8, num_gpus=0.5)),
+        ([NODE, NODE], 2, WorkerPlan(workers=2, threads=8, num_gpus=1.0)),
+        ([NODE, NODE], 3, WorkerPlan(workers=3, threads=8, num_gpus=0.5)),
+        ([NODE], 3, WorkerPlan(workers=3, threads=5, num_gpus=0.3333)),
+        ([NODE], 1000, WorkerPlan(workers=8, threads=2, num_gpus=0.125)),
+        ([NODE, {"CPU": 2.0}], None, WorkerPlan(workers=1, threads=2, num_gpus=1.0)),
+    ],
+)
+def test_workers_share_a_gpu_if_there_are_more_of_them(
+    nodes: list[dict[str, float]], workers: int | None, expected: WorkerPlan
+) -> None:
+    plan = plan_workers(nodes, "auto", workers)
+    assert plan == expected
+    assert plan.task_options()["num_gpus"] == expected.num_gpus
+    assert plan_workers(nodes, "cpu", workers).num_gpus == 0
+
+
+@pytest.mark.parametrize(
+    ("gpu_id", "visible", "expected"),
+    [("0", None, "cuda:0"), ("3", "2,3", "cuda:1"), ("GPU-5a", "GPU-7b,GPU-5a", "cuda:1")],
+)
+def test_a_worker_computes_on_the_gpu_that_ray_gave_it(
+    gpu_id: str, visible: str | None, expected: str
+) -> None:
+    assert assigned_device(gpu_id, visible) == expected
 
 
 def test_without_ray_one_line_names_the_extra(
@@ -133,7 +172,7 @@ def test_a_cluster_that_is_not_there_is_told_in_one_line(monkeypatch: pytest.Mon
     monkeypatch.setenv("RAY_ADDRESS", "nonsense")
     with (
         pytest.raises(WorkerError, match=r"no Ray cluster at nonsense \(RAY_ADDRESS\): .+"),
-        open_ray_crew("auto", workers=None),
+        open_ray_cluster("auto", workers=None),
     ):
         pass
 

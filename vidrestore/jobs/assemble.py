@@ -6,19 +6,18 @@ from vidrestore.errors import MediaError
 from vidrestore.jobs.store.job_folder import Job
 from vidrestore.jobs.store.segment_files import RECORD
 from vidrestore.media.output.open_output import Output
-from vidrestore.pipeline.setup import Setup
 from vidrestore.storage.file_errors import file_errors
 
 
-def assembled(job: Job, outputs: Mapping[str, Output]) -> None:
-    """Put the parts of every output together.
+def assemble(job: Job, outputs: Mapping[str, Output]) -> None:
+    """Join the segment files of every output.
 
     Args:
         job: A job whose segments are all in the journal.
-        outputs: The outputs by kind of part.
+        outputs: The outputs by kind of segment file.
 
     Raises:
-        MediaError: Segments are missing, a part cannot be read, or an output cannot be written.
+        MediaError: Segments are missing, a file cannot be read, or an output cannot be written.
     """
     entries = job.journal.entries()
     if not (entries and entries[-1].is_last):
@@ -36,22 +35,14 @@ def record_lines(job: Job) -> Iterator[str]:
     """Yield the lines of the record of every frame, in order.
 
     Raises:
-        MediaError: A part cannot be read.
+        MediaError: A segment file cannot be read.
     """
     for entry in job.journal.entries():
-        for each in entry.files:
-            if _kind_of(each.name) == RECORD:
-                path = job.folder / each.name
+        for segment_file in entry.files:
+            if _kind_of(segment_file.name) == RECORD:
+                path = job.folder / segment_file.name
                 with file_errors(path), path.open(encoding="ascii") as file:
                     yield from file
-
-
-def nothing_read(prepared: Setup) -> MediaError:
-    """Return the error for a source without a single frame."""
-    settings, path = prepared.settings, prepared.source.info.path
-    if settings.start_seconds or settings.end_seconds:
-        return MediaError(f"{path}: no frame between --start and --end; check these times")
-    return MediaError(f"{path}: not a single frame can be decoded; get another copy")
 
 
 def _kind_of(name: str) -> str:

@@ -11,7 +11,6 @@ from typing import Literal, TypeAlias
 
 from vidrestore.errors import VidrestoreError
 from vidrestore.jobs.batch_videos import BatchVideo
-from vidrestore.jobs.distributed.spread_engine import SpreadEngine
 from vidrestore.jobs.engine import Engine
 from vidrestore.jobs.run import open_engine, restore_with_engine
 from vidrestore.pipeline.report import RestoreReport
@@ -19,7 +18,7 @@ from vidrestore.progress import DownloadCallback, Progress, not_shown
 from vidrestore.settings import JobSettings, RestoreSettings
 from vidrestore.storage.atomic_output import atomic_file, check_target
 
-_WORKERS_A_FILM = 8
+_WORKERS_PER_FILM = 8
 """One worker that detects faces keeps at least this many restoring workers busy."""
 _POLL_SECONDS = 0.1
 
@@ -84,14 +83,13 @@ def restore_batch(
     job = replace(job, resume=not settings.overwrite)
     with open_engine(job) as engine:
         left = sum(not _is_there(each, settings) for each in films)
-        if isinstance(engine, SpreadEngine) and left:
-            # On the main thread: if no worker can be started for one film, none can for others.
-            size = engine.hired(settings).size
-            at_once = min(size, left, 2 + size // _WORKERS_A_FILM)
-            if at_once > 1:
-                return _side_by_side(
-                    engine, films, settings, job, at_once, on_progress, on_download
-                )
+        # On the main thread: if no worker can be started for one film, none can for others.
+        workers = engine.count_workers(settings) if left else 1
+        at_once = min(workers, left, 2 + workers // _WORKERS_PER_FILM)
+        if at_once > 1:
+            return _restore_concurrently(
+                engine, films, settings, job, at_once, on_progress, on_download
+            )
         results: list[FilmResult] = []
         for number, film in enumerate(films):
 
@@ -162,8 +160,8 @@ def _restored(
     return FilmResult(film=film, outcome="restored", seconds=seconds, report=report)
 
 
-def _side_by_side(
-    engine: SpreadEngine,
+def _restore_concurrently(
+    engine: Engine,
     films: Sequence[BatchVideo],
     settings: RestoreSettings,
     job: JobSettings,

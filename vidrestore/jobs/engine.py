@@ -1,6 +1,7 @@
-"""Runs segments in this process or on workers."""
+"""What runs the segments of a job: this process, or workers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -8,41 +9,28 @@ if TYPE_CHECKING:
     from vidrestore.jobs.progress_reporter import ProgressReporter
     from vidrestore.jobs.store.fingerprint import Machine
     from vidrestore.jobs.store.job_folder import Job
-    from vidrestore.media.output.open_output import Output
+    from vidrestore.jobs.store.segment_files import SegmentContent, SourceDamage
     from vidrestore.pipeline.background.upscale_frames import BackgroundCost
     from vidrestore.pipeline.loading.model_facts import ModelFacts
-    from vidrestore.pipeline.report import RestoreReport
     from vidrestore.pipeline.setup import Setup
     from vidrestore.settings import RestoreSettings
 
 
-class Run(Protocol):
-    """A job in progress."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SegmentsResult:
+    """What a run reports after the last segment, beside the files of the segments."""
 
-    @property
-    def facts(self) -> "ModelFacts":
-        """Facts about the networks, for the report."""
-        ...
-
-    def run(self) -> None:
-        """Restore and journal every segment that is not done yet."""
-        ...
-
-    def assemble(self) -> None:
-        """Put the parts of every output together."""
-        ...
-
-    def record_lines(self) -> Iterator[str]:
-        """Yield the lines of the record of every frame, in order."""
-        ...
-
-    def report(self) -> "RestoreReport":
-        """Return the report of this run and of the runs that it resumed."""
-        ...
+    facts: "ModelFacts"
+    damage: "SourceDamage"
+    """In this run and in those that it resumed."""
+    notes: tuple[str, ...]
+    """Notes for the user."""
+    timing: Mapping[str, float]
+    """Seconds by stage, in this run; the sum over all workers."""
 
 
-class ReadyFilm(Protocol):
-    """A film that is ready to run once its outputs are open."""
+class PreparedVideo(Protocol):
+    """A video whose outputs can be opened."""
 
     @property
     def scale(self) -> int:
@@ -53,31 +41,47 @@ class ReadyFilm(Protocol):
         """Return the cost of the network for the whole picture; None if little or nothing.
 
         Args:
-            frames: Number of frames of the film; None if unknown.
+            frames: Number of frames of the video; None if unknown.
         """
         ...
 
-    def begun(
-        self,
-        outputs: "Mapping[str, Output]",
-        *,
-        rule: "SegmentRule",
-        teller: "ProgressReporter",
-        with_record: bool,
-    ) -> Run:
-        """Return a run that writes the parts of ``outputs``, which are given by kind."""
+    def restore(
+        self, content: "SegmentContent", *, rule: "SegmentRule", reporter: "ProgressReporter"
+    ) -> "SegmentsResult":
+        """Restore and journal every segment that is not done yet.
+
+        Args:
+            content: The files that every segment consists of.
+            rule: Where segments end.
+            reporter: Reports the progress, and holds the statistics of all segments at the end.
+
+        Raises:
+            VidrestoreError: A segment cannot be restored.
+        """
         ...
 
 
 class Engine(Protocol):
-    """Restores films, in this process or on workers."""
+    """Restores videos, in this process or on workers."""
 
     @property
     def finishes_out_of_order(self) -> bool:
         """Whether it finishes segments out of order."""
         ...
 
-    def machine(self, settings: "RestoreSettings") -> "Machine":
+    def count_workers(self, settings: "RestoreSettings") -> int:
+        """Return the most segments that it restores at once.
+
+        Raises:
+            WorkerError: No worker can be started.
+        """
+        ...
+
+    def stop(self) -> None:
+        """Stop all videos; may be called from any thread."""
+        ...
+
+    def environment(self, settings: "RestoreSettings") -> "Machine":
         """Return where the networks run, as far as results depend on it.
 
         Raises:
@@ -85,13 +89,13 @@ class Engine(Protocol):
         """
         ...
 
-    def ready(self, prepared: "Setup", job: "Job", *, number: int) -> ReadyFilm:
-        """Load what is needed before the outputs of a film can be opened.
+    def prepare(self, setup: "Setup", job: "Job", *, number: int) -> PreparedVideo:
+        """Load what is needed before the outputs of a video can be opened.
 
         Args:
-            prepared: Source and settings of the film.
+            setup: Source and settings of the video.
             job: The open job.
-            number: Number of the film in a batch; earlier films have priority.
+            number: Number of the video in a batch; earlier videos have priority.
 
         Raises:
             VidrestoreError: A network cannot be loaded.
@@ -104,16 +108,24 @@ class LocalEngine:
 
     finishes_out_of_order = False
 
-    def machine(self, settings: "RestoreSettings") -> "Machine":
-        """Return this machine."""
+    def count_workers(self, settings: "RestoreSettings") -> int:
+        """Return 1."""
+        del settings
+        return 1
+
+    def stop(self) -> None:
+        """Do nothing: a video stops with the thread that restores it."""
+
+    def environment(self, settings: "RestoreSettings") -> "Machine":
+        """Return where this process runs networks."""
         # Imported late, and so below: sources are opened, or refused, before torch is loaded.
         from vidrestore.jobs.store.fingerprint import this_machine
 
         return this_machine(settings)
 
-    def ready(self, prepared: "Setup", job: "Job", *, number: int) -> ReadyFilm:
+    def prepare(self, setup: "Setup", job: "Job", *, number: int) -> PreparedVideo:
         """Load the network that decides the size of the output."""
         del number
-        from vidrestore.jobs.local_film import LocalFilm
+        from vidrestore.jobs.local import LocalVideo
 
-        return LocalFilm(prepared, job)
+        return LocalVideo(setup, job)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vidrestore.errors import MediaError
 from vidrestore.jobs.plan import SegmentRule
-from vidrestore.jobs.run import open_engine, restore_with_engine
+from vidrestore.jobs.run import EmptyRangeError, open_engine, restore_with_engine
 from vidrestore.media import VideoInfo, open_source
 from vidrestore.pipeline.report import RestoreReport
 from vidrestore.progress import DownloadCallback, not_shown
@@ -158,10 +158,8 @@ def _sample(
                 on_download=on_download,
                 tell_cost=False,
             )
-    except MediaError as error:
-        if "no frame between --start and --end" in str(error):
-            return
-        raise
+    except EmptyRangeError:
+        return
     sampled.seconds += time.monotonic() - began - report.timing.get("load", 0.0)
     sampled.frames += report.frames
     sampled.faces += report.faces

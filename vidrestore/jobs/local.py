@@ -1,183 +1,126 @@
-"""Runs a job in this process, one segment after the other."""
+"""Runs a job in this process: decodes straight through, one segment after the other."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator
 from contextlib import closing
-from functools import partial
 
-from vidrestore.jobs.assemble import assembled, nothing_read, record_lines
+from vidrestore.jobs.engine import SegmentsResult
+from vidrestore.jobs.open_video import decoded_frames
 from vidrestore.jobs.plan import SegmentRule
 from vidrestore.jobs.progress_reporter import ProgressReporter
-from vidrestore.jobs.store.analysis_log import AnalysisLog, noted, read_notes
+from vidrestore.jobs.store.analysis_log import AnalysisLog, FrameMismatchError, log_analysis
 from vidrestore.jobs.store.job_folder import Job
-from vidrestore.jobs.store.resume import FrameMismatchError, ResumePoint, resume_point
-from vidrestore.jobs.store.segment_files import Damage, Segmenter, SegmentOutput
+from vidrestore.jobs.store.resume import ResumePoint, resume_point
+from vidrestore.jobs.store.segment_files import SegmentContent, Segmenter, SourceDamage
+from vidrestore.pipeline.background.upscale_frames import Background, BackgroundCost
 from vidrestore.pipeline.loading.model_facts import ModelFacts
-from vidrestore.pipeline.record_lines import frame_line
-from vidrestore.pipeline.report import RestoreReport
 from vidrestore.pipeline.setup import Setup
 from vidrestore.pipeline.stages import Stages
-from vidrestore.prefetch import prefetched
-from vidrestore.types import FinishedFrame, Frame
-
-_READ_AHEAD_FRAMES = 4
+from vidrestore.types import FinishedFrame
 
 
-class LocalRun:
-    """Restores the remaining segments of a job in this process, decoding straight through."""
+class LocalVideo:
+    """A video whose segments are restored in this process."""
 
-    def __init__(
-        self,
-        job: Job,
-        prepared: Setup,
-        stages: Stages,
-        specs: Sequence[SegmentOutput],
-        *,
-        rule: SegmentRule,
-        teller: ProgressReporter,
-        with_record: bool,
-    ) -> None:
-        """Prepare a job whose folder is open.
+    def __init__(self, setup: Setup, job: Job) -> None:
+        """Load the network that decides the size of the output.
 
         Args:
-            job: The job, with the segments that are done.
-            prepared: The source and the settings.
-            stages: The networks.
-            specs: The outputs.
-            rule: Where segments end.
-            teller: Reports the progress, frame by frame.
-            with_record: Whether segments store the lines of a record.
+            setup: Source and settings of the video.
+            job: The open job, with the segments that are done.
+
+        Raises:
+            VidrestoreError: The network cannot be loaded.
         """
+        self._setup = setup
         self._job = job
-        self._prepared = prepared
-        self._stages = stages
-        self._specs = specs
-        self._rule = rule
-        self._teller = teller
-        self._with_record = with_record
-        self._encode_seconds = 0.0
-        teller.begin_after(job.entries)
+        self._background: Background | None = setup.background()
+        self.scale = 1 if self._background is None else self._background.scale
 
-    def run(self) -> None:
-        """Restore and journal every segment that is not done yet.
+    def background_cost(self, frames: int | None) -> BackgroundCost | None:
+        """Return what the network for the whole picture costs; None without one."""
+        return None if self._background is None else self._background.cost(frames)
 
-        Raises:
-            VidrestoreError: A segment cannot be restored.
-        """
+    def restore(
+        self, content: SegmentContent, *, rule: SegmentRule, reporter: ProgressReporter
+    ) -> SegmentsResult:
+        """Restore and journal every segment that is not done yet; see ``PreparedVideo``."""
+        # Outputs are opened before the other networks load, to refuse unwritable ones early.
+        stages = self._setup.stages(self._background)
         entries = self._job.entries
+        reporter.start_after(entries)
+        encode_seconds, notes = 0.0, tuple[str, ...]()
         if not (entries and entries[-1].is_last):
-            point = self._resume_point()
-            exact = not (entries and entries[-1].repaired_timestamps)
-            try:
-                self._run_from(point, seek=exact)
-            except FrameMismatchError:
-                if not exact:
-                    raise
-                # Frames after a key frame can depend on what precedes it: decode from the start.
-                self._job.journal.rewrite(entries)
-                self._teller.begin_after(entries)
-                self._run_from(point, seek=False)
-        if not self._teller.tally.frames:
-            raise nothing_read(self._prepared)
-
-    def _resume_point(self) -> ResumePoint:
-        job = self._job
-        if not job.entries:
-            return ResumePoint()
-        step = self._stages.fields.index_step
-        return resume_point(
-            partial(read_notes, job.analysis_path, job.analysis_bytes),
-            start=job.entries[-1].end_frame * step,
-            reach=self._stages.reach_frames,
-            step=step,
+            seek = not (entries and entries[-1].repaired_timestamps)
+            segmenter = self._restore_from(stages, content, rule, reporter, seek=seek)
+            encode_seconds, notes = segmenter.encode_seconds, tuple(segmenter.notes)
+        return SegmentsResult(
+            facts=ModelFacts.of(stages),
+            damage=self._damage(),
+            notes=notes,
+            timing={**self._setup.stopwatch.seconds, "encode": encode_seconds},
         )
 
-    def _run_from(self, point: ResumePoint, *, seek: bool) -> None:
+    def _restore_from(
+        self,
+        stages: Stages,
+        content: SegmentContent,
+        rule: SegmentRule,
+        reporter: ProgressReporter,
+        *,
+        seek: bool,
+    ) -> Segmenter:
         job, entries = self._job, self._job.entries
-        done = entries[-1].end_frame if entries else 0
-        log = AnalysisLog(job.analysis_path, keep_bytes=job.analysis_bytes)
-        writer = Segmenter(
-            job,
-            self._specs,
-            rule=self._rule,
-            log=log,
-            record_line=self._record_line if self._with_record else None,
-            damage=self._damage,
+        end_frame = entries[-1].end_frame if entries else 0
+        log_bytes = entries[-1].analysis_bytes if entries else 0
+        index_step = stages.fields.index_step
+        point = resume_point(
+            job.log_path,
+            log_bytes,
+            next_index=end_frame * index_step,
+            context_frames=stages.reach_frames,
+            index_step=index_step,
         )
-        finished = self._finished(point, log, seek=seek)
-        with closing(log), closing(finished):
+        log = AnalysisLog(job.log_path, keep_bytes=log_bytes)
+        segmenter = Segmenter(job, content, stages, rule=rule, log=log, damage=self._damage)
+        restored = self._restored_frames(stages, point, log, seek=seek)
+        with closing(log), closing(restored):
             try:
-                for each in finished:
-                    if each.source.index < done:
+                for frame in restored:
+                    if frame.source.index < end_frame:
                         continue
-                    with self._stages.stopwatch.stage("write"):
-                        writer.write(each)
-                    self._teller.count(each)
-                with self._stages.stopwatch.stage("write"):
-                    writer.finish()
-            except BaseException:
-                writer.abandon()
-                raise
-        self._encode_seconds += writer.encode_seconds
+                    with stages.stopwatch.stage("write"):
+                        segmenter.write(frame)
+                    reporter.count(frame)
+                with stages.stopwatch.stage("write"):
+                    segmenter.finish()
+                return segmenter
+            except BaseException as error:
+                segmenter.abort()
+                if not (seek and isinstance(error, FrameMismatchError)):
+                    raise
+        # Frames after a key frame can depend on what precedes it: decode from the start.
+        job.journal.rewrite(entries)
+        reporter.start_after(entries)
+        return self._restore_from(stages, content, rule, reporter, seek=False)
 
-    def _finished(
-        self, point: ResumePoint, log: AnalysisLog, *, seek: bool
+    def _restored_frames(
+        self, stages: Stages, point: ResumePoint, log: AnalysisLog, *, seek: bool
     ) -> Generator[FinishedFrame]:
-        stages = self._stages
-        decoded = stages.stopwatch.timed("decode", self._frames(point, seek=seek))
-        with closing(prefetched(decoded, size=_READ_AHEAD_FRAMES)) as frames:
-            tracked = point.tracked(stages.fields.split(frames), stages.analysed)
+        source = self._setup.source
+        with decoded_frames(
+            source, stages, point.decode_from, point.decode_ticks, seek=seek
+        ) as frames:
+            tracked = point.resume_tracking(frames, stages.analysed)
+            logged = log_analysis(tracked, log, after=point.last_index)
             # Closed before what it reads from: its threads may be reading.
-            with closing(stages.finished(noted(tracked, log, point.last_noted))) as finished:
-                yield from stages.fields.woven(finished)
+            with closing(stages.finished(logged)) as restored:
+                yield from stages.fields.woven(restored)
 
-    def _frames(self, point: ResumePoint, *, seek: bool) -> Iterator[Frame]:
-        source = self._prepared.source
-        if point.analysed == 0:
-            return iter(source)
-        index = point.decode_from // self._stages.fields.index_step
-        return source.frames_from(index, point.timestamp(source.info.time_base), seek=seek)
-
-    def _record_line(self, finished: FinishedFrame) -> str:
-        return frame_line(finished, strength=self._prepared.settings.strength)
-
-    def _damage(self) -> Damage:
-        entries, source = self._job.entries, self._prepared.source
-        before = entries[-1] if entries else None
-        return Damage(
-            damaged_packets=source.damaged_packets + (before.damaged_packets if before else 0),
+    def _damage(self) -> SourceDamage:
+        entries, source = self._job.entries, self._setup.source
+        return SourceDamage(
+            damaged_packets=source.damaged_packets
+            + (entries[-1].damaged_packets if entries else 0),
             repaired_timestamps=source.repaired_timestamps
-            + (before.repaired_timestamps if before else 0),
-        )
-
-    @property
-    def facts(self) -> ModelFacts:
-        """Facts about the networks, for the report."""
-        return ModelFacts.of(self._stages)
-
-    def assemble(self) -> None:
-        """Put the parts of every output together.
-
-        Raises:
-            MediaError: A part cannot be read, or an output not written.
-        """
-        assembled(self._job, {spec.kind: spec.output for spec in self._specs})
-
-    def record_lines(self) -> Iterator[str]:
-        """Yield the lines of the record of every frame, in order.
-
-        Raises:
-            MediaError: A part cannot be read.
-        """
-        return record_lines(self._job)
-
-    def report(self) -> RestoreReport:
-        """Return the report of this run and of the runs that it resumed."""
-        damage = self._damage()
-        return self._prepared.report(
-            self.facts,
-            self._teller.tally,
-            notes=self._specs[0].output.notes,
-            encode_seconds=self._encode_seconds,
-            damaged_packets=damage.damaged_packets,
-            repaired_timestamps=damage.repaired_timestamps,
+            + (entries[-1].repaired_timestamps if entries else 0),
         )

@@ -16,7 +16,7 @@ class ProgressReporter:
         self.frames_total: int | None = None
         self._on_progress = on_progress
 
-    def begin_after(self, entries: Iterable[JournalEntry]) -> None:
+    def start_after(self, entries: Iterable[JournalEntry]) -> None:
         """Restart the count with the content of these segments."""
         self.tally = Tally()
         for entry in entries:
@@ -25,9 +25,9 @@ class ProgressReporter:
     def count(self, finished: FinishedFrame) -> None:
         """Count a frame and report it."""
         self.tally.add(finished)
-        self.tell("restoring")
+        self.report("restoring")
 
-    def tell(self, stage: Stage, frame_share: float = 0.0) -> None:
+    def report(self, stage: Stage, *, frame_share: float = 0.0) -> None:
         """Report the progress."""
         self._on_progress(
             Progress(
@@ -39,7 +39,7 @@ class ProgressReporter:
             )
         )
 
-    def tell_of_workers(self, *, frames: int, faces: int, searched: int, workers: int) -> None:
+    def report_workers(self, *, frames: int, faces: int, analysed: int, workers: int) -> None:
         """Report the progress of a run whose frames are restored on workers, out of order."""
         self._on_progress(
             Progress(
@@ -47,7 +47,7 @@ class ProgressReporter:
                 frames_done=frames,
                 frames_total=self.frames_total,
                 faces_done=faces,
-                frames_searched=searched,
+                frames_searched=analysed,
                 workers=workers,
             )
         )
@@ -55,4 +55,4 @@ class ProgressReporter:
     def report_share(self, frame_share: float) -> None:
         """Report which share of the next frame is done; a whole frame is reported when written."""
         if frame_share < 1.0:
-            self.tell("restoring", frame_share)
+            self.report("restoring", frame_share=frame_share)

@@ -1,4 +1,4 @@
-"""``restore_video``: open, connect, write in segments, assemble, report."""
+"""``restore_video``: opens a source, restores it in segments, assembles the outputs, reports."""
 
 import logging
 from collections.abc import Generator
@@ -9,19 +9,16 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidrestore.errors import ConfigError
+from vidrestore.errors import ConfigError, MediaError
 from vidrestore.jobs.engine import Engine, LocalEngine
+from vidrestore.jobs.open_video import open_setup
 from vidrestore.jobs.plan import SegmentRule
 from vidrestore.jobs.progress_reporter import ProgressReporter
 from vidrestore.jobs.store.fingerprint import job_fingerprint
 from vidrestore.jobs.store.job_folder import open_job, owns_existing_outputs
-from vidrestore.media import EncoderSettings, Source, VideoInfo, open_source
-from vidrestore.media.input.folder import missing_numbers
-from vidrestore.media.input.format_changes import check_constant_format
-from vidrestore.media.input.raw_streams import check_rate_is_needed
+from vidrestore.media import EncoderSettings, Source
 from vidrestore.media.output.framemd5 import check_framemd5, write_framemd5
 from vidrestore.media.output.open_output import Output, open_output
-from vidrestore.pipeline.field_plan import plan_fields
 from vidrestore.pipeline.report import RestoreReport
 from vidrestore.progress import DownloadCallback, ProgressCallback, not_shown, silent
 from vidrestore.settings import JobSettings, RestoreSettings, config_from
@@ -33,7 +30,9 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-_SHOWN_NUMBERS = 5
+
+class EmptyRangeError(MediaError):
+    """There is no frame in the selected time range."""
 
 
 def restore_video(
@@ -47,7 +46,7 @@ def restore_video(
 ) -> RestoreReport:
     """Restore the faces of a film, a folder of frames or a picture.
 
-    Everything but the faces is kept: samples, time stamps, sound, subtitles, chapters and metadata.
+    Everything but the faces is kept: samples, timestamps, audio, subtitles, chapters and metadata.
     ``output`` appears when it is complete, and not at all if this raises. Finished segments of a
     film or folder are then kept beside it, for ``JobSettings.resume``.
 
@@ -78,15 +77,15 @@ def restore_video(
 
 @contextmanager
 def open_engine(job: JobSettings) -> Generator[Engine]:
-    """Open the engine that restores films; workers are started when the first film needs them."""
+    """Open the engine that restores videos; a cluster is connected when a video needs it."""
     if job.engine == "local":
         yield LocalEngine()
         return
     # Imported late: only runs with workers pay for these imports.
-    from vidrestore.jobs.distributed.ray_cluster import open_ray_crew
-    from vidrestore.jobs.distributed.spread_engine import SpreadEngine
+    from vidrestore.jobs.distributed.coordinator import DistributedEngine
+    from vidrestore.jobs.distributed.ray_cluster import open_ray_cluster
 
-    with SpreadEngine(partial(open_ray_crew, workers=job.workers)) as engine:
+    with DistributedEngine(partial(open_ray_cluster, workers=job.workers)) as engine:
         yield engine
 
 
@@ -121,112 +120,106 @@ def restore_with_engine(
     _check_outputs_differ(output, settings)
     if settings.framemd5 is not None:
         check_framemd5(settings.framemd5, output, source, overwrite=settings.overwrite)
-    teller = ProgressReporter(on_progress)
-    teller.tell("starting")
-    with open_source(
-        source,
-        start_seconds=settings.start_seconds,
-        end_seconds=settings.end_seconds,
-        fps=settings.fps,
-    ) as opened:
-        check_rate_is_needed(opened.info, settings.fps)
-        check_constant_format(opened.info, opened.time_range)
-        # Imported late: a source that cannot be read is refused before torch is loaded.
-        from vidrestore.pipeline.setup import Setup, frames_expected
-
-        plan = plan_fields(opened, deinterlace=settings.deinterlace, pulldown=settings.pulldown)
-        teller.frames_total = frames_expected(plan.source.info, settings)
-        prepared = Setup(
-            source=plan.source,
-            fields=plan.mode,
-            is_interlaced=plan.is_interlaced,
-            settings=settings,
-            notes=[*plan.notes, *_notes_on_folder(opened.info)],
-            on_download=on_download,
-            on_share=teller.report_share,
-        )
-        run = _run(engine, prepared, source, output, job, number, teller, tell_cost=tell_cost)
+    reporter = ProgressReporter(on_progress)
+    reporter.report("starting")
+    with open_setup(source, settings, check_format=True, on_download=on_download) as setup:
+        setup.on_share = reporter.report_share
+        report = _run(engine, setup, source, output, job, number, reporter, tell_cost=tell_cost)
     if settings.framemd5 is not None:
         # The checksums are of the file on the disk, decoded again.
         write_framemd5(output, settings.framemd5, overwrite=settings.overwrite)
-    return run
-
-
-def _notes_on_folder(info: VideoInfo) -> list[str]:
-    """Return a note on missing numbers in the names of an image sequence, if any are missing."""
-    missing = missing_numbers(info.path) if info.is_folder else []
-    if not missing:
-        return []
-    shown = ", ".join(map(str, missing[:_SHOWN_NUMBERS]))
-    more = f" and {len(missing) - _SHOWN_NUMBERS} more" if len(missing) > _SHOWN_NUMBERS else ""
-    return [f"no image is numbered {shown}{more}; the frames around are shown one after the other"]
+    return report
 
 
 def _run(
     engine: Engine,
-    prepared: "Setup",
+    setup: "Setup",
     source_path: Path,
     output: Path,
-    job: JobSettings,
+    job_settings: JobSettings,
     number: int,
-    teller: ProgressReporter,
+    reporter: ProgressReporter,
     *,
     tell_cost: bool,
 ) -> RestoreReport:
+    # Imported late: a source that cannot be read is refused before torch is loaded.
+    from vidrestore.jobs.assemble import assemble, record_lines
     from vidrestore.jobs.record_output import open_record
-    from vidrestore.pipeline.setup import comparison_geometry
+    from vidrestore.jobs.store.segment_files import COMPARISON, VIDEO, SegmentContent
+    from vidrestore.pipeline.setup import comparison_geometry, frames_expected
 
-    settings = prepared.settings
-    outputs_on_disk = _output_paths(output, settings)
-    if job.resume and owns_existing_outputs(outputs_on_disk[0], outputs_on_disk):
+    settings = setup.settings
+    reporter.frames_total = frames_expected(setup.source.info, settings)
+    output_paths = _output_paths(output, settings)
+    if job_settings.resume and owns_existing_outputs(output_paths[0], output_paths):
         settings = replace(settings, overwrite=True)
     check_target(output, source_path=source_path, overwrite=settings.overwrite)
-    machine = engine.machine(settings)
+    environment = engine.environment(settings)
     with ExitStack() as stack:
         # Entered first, left last: finished segments are kept until the output has its final name.
-        opened_job = stack.enter_context(
+        job = stack.enter_context(
             open_job(
                 resolved_output_path(output),
-                job_fingerprint(prepared.source.info, settings, job, machine),
-                resume=job.resume,
+                job_fingerprint(setup.source.info, settings, job_settings, environment),
+                resume=job_settings.resume,
                 overwrite=settings.overwrite,
-                keep_ahead=engine.finishes_out_of_order,
+                keep_pending=engine.finishes_out_of_order,
             )
         )
-        ready = engine.ready(prepared, opened_job, number=number)
-        shown = prepared.shown_source(ready.scale)
+        video = engine.prepare(setup, job, number=number)
+        output_source = setup.shown_source(video.scale)
         record = stack.enter_context(open_record(settings, source_path, output))
-        opened = partial(_opened, shown, source_path, settings)
-        outputs = {"film": stack.enter_context(opened(output, None))}
+        outputs = {
+            VIDEO: stack.enter_context(_open_output(output, output_source, source_path, settings))
+        }
         if settings.compare is not None:
-            geometry = comparison_geometry(shown.info)
-            outputs["compare"] = stack.enter_context(opened(settings.compare, geometry))
+            geometry = comparison_geometry(output_source.info)
+            outputs[COMPARISON] = stack.enter_context(
+                _open_output(settings.compare, output_source, source_path, settings, geometry)
+            )
         if tell_cost and _LOG.isEnabledFor(logging.WARNING):
-            cost = ready.background_cost(teller.frames_total)
+            cost = video.background_cost(reporter.frames_total)
             if cost is not None:
-                _LOG.warning("%s", cost.line(teller.frames_total))
-        run = ready.begun(
-            outputs,
-            rule=config_from(job, SegmentRule),
-            teller=teller,
+                _LOG.warning("%s", cost.line(reporter.frames_total))
+        content = SegmentContent(
+            factories={kind: opened.segment_factory for kind, opened in outputs.items()},
             with_record=record is not None,
         )
-        run.run()
-        teller.tell("finishing")
-        segments = len(opened_job.journal.entries())
-        run.assemble()
+        result = video.restore(
+            content, rule=config_from(job_settings, SegmentRule), reporter=reporter
+        )
+        if not reporter.tally.frames:
+            raise _no_frame(setup)
+        reporter.report("finishing")
+        segments = len(job.journal.entries())
+        assemble(job, outputs)
         if record is not None:
-            record.write(prepared, run.facts, run.record_lines())
-        opened_job.note_outputs(outputs_on_disk)
-    return replace(run.report(), segments=segments)
+            record.write(setup, result.facts, record_lines(job))
+        job.note_outputs(output_paths)
+    report = setup.report(
+        result.facts,
+        reporter.tally,
+        notes=dict.fromkeys([*outputs[VIDEO].notes, *result.notes]),
+        timing=result.timing,
+        damaged_packets=result.damage.damaged_packets,
+        repaired_timestamps=result.damage.repaired_timestamps,
+    )
+    return replace(report, segments=segments)
 
 
-def _opened(
+def _no_frame(setup: "Setup") -> MediaError:
+    settings, path = setup.settings, setup.source.info.path
+    if settings.start_seconds or settings.end_seconds:
+        return EmptyRangeError(f"{path}: no frame between --start and --end; check these times")
+    return MediaError(f"{path}: not a single frame can be decoded; get another copy")
+
+
+def _open_output(
+    target: Path,
     source: Source,
     source_path: Path,
     settings: RestoreSettings,
-    target: Path,
-    geometry: DisplayGeometry | None,
+    geometry: DisplayGeometry | None = None,
 ) -> AbstractContextManager[Output]:
     return open_output(
         target,

@@ -1,6 +1,6 @@
 """Prepares a restoration: opens the source and loads the networks, but runs nothing yet."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -126,7 +126,7 @@ class Setup:
         tally: Tally,
         *,
         notes: Iterable[str],
-        encode_seconds: float,
+        timing: Mapping[str, float],
         damaged_packets: int,
         repaired_timestamps: int,
     ) -> RestoreReport:
@@ -136,7 +136,7 @@ class Setup:
             facts: Description of the networks.
             tally: Counts of what they restored.
             notes: Notes of the output.
-            encode_seconds: Time spent encoding.
+            timing: Seconds by stage.
             damaged_packets: Damaged packets of the source.
             repaired_timestamps: Frames of the source without a valid timestamp.
         """
@@ -161,7 +161,7 @@ class Setup:
             faces=tally.faces,
             shot_records=tally.shot_records(),
             track_records=tally.track_records(),
-            timing={**self.stopwatch.seconds, "encode": encode_seconds},
+            timing=dict(timing),
             device=facts.device,
             precision=facts.precision,
             model=self.settings.model,

@@ -71,8 +71,8 @@ def test_only_the_entries_kept_are_left(journal: Journal) -> None:
 def test_a_file_that_changed_or_went_is_not_whole(tmp_path: Path) -> None:
     part = entry(0, tmp_path).files[0]
     path = tmp_path / part.name
-    assert part.is_whole(tmp_path)
+    assert part.is_intact(tmp_path)
     path.write_bytes(b"x" + path.read_bytes()[1:])
-    assert not part.is_whole(tmp_path)
+    assert not part.is_intact(tmp_path)
     path.unlink()
-    assert not part.is_whole(tmp_path)
+    assert not part.is_intact(tmp_path)

@@ -1,1 +1,1 @@
-"""Workers that Ray starts."""
+"""Segments restored by Ray tasks, on this machine or on many."""

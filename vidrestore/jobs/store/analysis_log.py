@@ -1,13 +1,14 @@
-"""The faces found in a film, kept so that no frame is searched twice: one line for each frame.
+"""The analysis log: one line for each frame with its shot and faces.
 
-Numbers are written so that they are read back exactly. Each line holds a checksum of some rows of
-the frame, which shows if decoding from another position gives other samples.
+It is kept so that no frame is analysed twice. Numbers are written so that they are read back
+exactly. Each line holds a checksum of some rows of the frame, which shows whether decoding from
+another position gives other samples.
 """
 
 import json
 import zlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO, NamedTuple
@@ -19,13 +20,19 @@ from vidrestore.storage.file_errors import file_errors
 from vidrestore.storage.sync import flush_and_sync
 from vidrestore.types import FloatArray, Frame, TrackedFace, TrackedFrame
 
+LOG_FILE, STATE_FILE = "analysis", "analysed"
+"""Names in the job folder."""
 _CHECKED_ROWS = 16
 """Spacing of the rows in the checksum. Codecs damage whole blocks, so none is missed."""
 
 
+class FrameMismatchError(MediaError):
+    """A frame has other samples than when it was analysed."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FrameAnalysis:
-    """The findings of ``analysed`` in one frame, without its samples."""
+    """What ``Stages.analysed`` found in one frame, without its samples."""
 
     index: int
     ticks: int
@@ -38,11 +45,11 @@ class FrameAnalysis:
 
     @staticmethod
     def of(tracked: TrackedFrame) -> "FrameAnalysis":
-        """Return the notes of a frame."""
+        """Return the analysis of a frame."""
         frame = tracked.frame
         return FrameAnalysis(
             index=frame.index,
-            ticks=_ticks_of_whole(frame),
+            ticks=_frame_ticks(frame),
             rows_crc32=rows_crc32(frame),
             shot=tracked.shot,
             is_monochrome=tracked.is_monochrome,
@@ -50,10 +57,26 @@ class FrameAnalysis:
             faces=tracked.faces,
         )
 
-    def describes(self, frame: Frame) -> bool:
+    def matches(self, frame: Frame) -> bool:
         """Return whether ``frame`` is the one that was analysed, sample for sample."""
-        same = self.index == frame.index and self.ticks == _ticks_of_whole(frame)
+        same = self.index == frame.index and self.ticks == _frame_ticks(frame)
         return same and self.rows_crc32 == rows_crc32(frame)
+
+    def check(self, frame: Frame, when: str) -> None:
+        """Check that ``frame`` is the one that was analysed.
+
+        Args:
+            frame: The decoded frame.
+            when: When it was analysed, for the message.
+
+        Raises:
+            FrameMismatchError: It has other samples.
+        """
+        if not self.matches(frame):
+            raise FrameMismatchError(
+                f"frame {frame.index} has other samples than {when}; if the film was changed, "
+                "start over with --overwrite"
+            )
 
     def tracked(self, frame: Frame) -> TrackedFrame:
         """Return the frame with the faces found in it."""
@@ -62,7 +85,7 @@ class FrameAnalysis:
         )
 
     def to_line(self) -> str:
-        """Return the notes as one line of JSON."""
+        """Return one line of JSON, with its line feed."""
         fields = [
             self.index,
             self.ticks,
@@ -76,7 +99,7 @@ class FrameAnalysis:
 
     @staticmethod
     def from_line(line: str) -> "FrameAnalysis":
-        """Return the notes of a line.
+        """Return the analysis that ``to_line`` wrote.
 
         Raises:
             ValueError: The text is not such a line.
@@ -93,7 +116,7 @@ class FrameAnalysis:
                 faces=tuple(_face_of(fields) for fields in faces),
             )
         except TypeError as error:
-            raise ValueError(f"not a line of an analysis: {error}") from error
+            raise ValueError(f"not a line of an analysis log: {error}") from error
 
 
 def rows_crc32(frame: Frame) -> int:
@@ -104,9 +127,8 @@ def rows_crc32(frame: Frame) -> int:
     return checksum
 
 
-def _ticks_of_whole(frame: Frame) -> int:
-    whole = frame if frame.field_of is None else frame.field_of
-    return whole.timestamp.ticks
+def _frame_ticks(frame: Frame) -> int:
+    return (frame.field_of or frame).timestamp.ticks
 
 
 def _face_fields(face: TrackedFace) -> list[Any]:
@@ -136,6 +158,47 @@ def _face_of(fields: list[Any]) -> TrackedFace:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnalysisState:
+    """How far a film is analysed."""
+
+    size_bytes: int = 0
+    """Size of the intact part of the log."""
+    crc32: int = 0
+    """Checksum of that part."""
+    damaged_packets: int = 0
+    """Damaged packets in the source up to there."""
+    repaired_timestamps: int = 0
+    is_whole: bool = False
+    """Whether the film ends there."""
+
+    def write(self, folder: Path) -> None:
+        """Write the state into a job folder; when this returns, it survives a power cut.
+
+        Raises:
+            MediaError: The disk is full or cannot be written.
+        """
+        path = folder / STATE_FILE
+        temporary = path.with_suffix(".new")
+        text = json.dumps(asdict(self), separators=(",", ":"), sort_keys=True)
+        with file_errors(path, "write"):
+            with temporary.open("wb") as file:
+                file.write(f"{zlib.crc32(text.encode()):08x} {text}\n".encode())
+                flush_and_sync(file)
+            temporary.replace(path)
+
+    @staticmethod
+    def read(folder: Path) -> "AnalysisState":
+        """Return the state in a job folder; that of a new analysis if it is missing or damaged."""
+        try:
+            checksum, _, text = (folder / STATE_FILE).read_text("ascii").rstrip().partition(" ")
+            if checksum == f"{zlib.crc32(text.encode()):08x}":
+                return AnalysisState(**json.loads(text))
+        except (OSError, ValueError, TypeError):
+            pass
+        return AnalysisState()
+
+
 class LogState(NamedTuple):
     """How much a log holds."""
 
@@ -144,14 +207,14 @@ class LogState(NamedTuple):
 
 
 class AnalysisLog:
-    """Appends notes to a file, and keeps the checksum of its content."""
+    """Appends lines to a file, and keeps the checksum of its content."""
 
     def __init__(self, path: Path, *, keep_bytes: int = 0) -> None:
         """Open the log of a job.
 
         Args:
             path: Path of the file.
-            keep_bytes: Size of the part that is known to be complete; the rest is cut off.
+            keep_bytes: Number of bytes that are known to be intact; the rest is cut off.
 
         Raises:
             MediaError: The disk is full or cannot be written.
@@ -159,7 +222,7 @@ class AnalysisLog:
         self._path = path
         with file_errors(path, "write"):
             path.touch()
-            crc32 = prefix_crc32(path, keep_bytes) or 0
+            crc32 = prefix_checksums(path, [keep_bytes]).get(keep_bytes, 0)
             self._file: BinaryIO = path.open("r+b")
             self._file.truncate(keep_bytes)
             self._file.seek(keep_bytes)
@@ -176,18 +239,14 @@ class AnalysisLog:
         """Checksum of the log so far."""
         return self._state.crc32
 
-    def append(self, notes: FrameAnalysis) -> None:
-        """Add the notes of the next frame."""
-        self.append_line(notes.to_line())
-
-    def append_line(self, text: str) -> None:
+    def append(self, line: str) -> None:
         """Add the line of the next frame."""
-        line = text.encode()
+        data = line.encode()
         with self._lock, file_errors(self._path, "write"):
-            self._file.write(line)
+            self._file.write(data)
             self._state = LogState(
-                size_bytes=self._state.size_bytes + len(line),
-                crc32=zlib.crc32(line, self._state.crc32),
+                size_bytes=self._state.size_bytes + len(data),
+                crc32=zlib.crc32(data, self._state.crc32),
             )
 
     def sync(self) -> LogState:
@@ -205,43 +264,62 @@ class AnalysisLog:
             self._file.close()
 
 
-def noted(tracked: Iterable[TrackedFrame], log: AnalysisLog, after: int) -> Iterator[TrackedFrame]:
-    """Pass frames through, and add notes of those numbered above ``after`` to a log."""
-    for each in tracked:
-        if each.frame.index > after:
-            log.append(FrameAnalysis.of(each))
-        yield each
+def log_analysis(
+    tracked: Iterable[TrackedFrame], log: AnalysisLog, *, after: int
+) -> Iterator[TrackedFrame]:
+    """Pass frames through, and log the analysis of those numbered above ``after``."""
+    for frame in tracked:
+        if frame.frame.index > after:
+            log.append(FrameAnalysis.of(frame).to_line())
+        yield frame
 
 
-def read_notes(path: Path, size_bytes: int) -> Iterator[FrameAnalysis]:
-    """Yield the notes in the first ``size_bytes`` of a log.
+def read_lines(path: Path, first_byte: int, end_byte: int) -> Iterator[str]:
+    """Yield the lines of a range of bytes of a log.
+
+    Raises:
+        MediaError: The log cannot be read, or is shorter.
+    """
+    with file_errors(path), path.open("rb") as file:
+        file.seek(first_byte)
+        while first_byte < end_byte:
+            line = file.readline()
+            if not line:
+                raise _damaged(path)
+            first_byte += len(line)
+            yield line.decode("ascii", errors="replace")
+
+
+def read_analysis(path: Path, first_byte: int, end_byte: int) -> Iterator[FrameAnalysis]:
+    """Yield the analysis of the frames in a range of bytes of a log.
 
     Raises:
         MediaError: The log cannot be read, or holds something else.
     """
-    with file_errors(path), path.open("rb") as file:
-        left = size_bytes
-        while left > 0:
-            line = file.readline()
-            left -= len(line)
-            try:
-                notes = FrameAnalysis.from_line(line.decode())
-            except ValueError as error:
-                raise MediaError(f"{path}: damaged; start over with --overwrite") from error
-            yield notes
+    for line in read_lines(path, first_byte, end_byte):
+        try:
+            analysis = FrameAnalysis.from_line(line)
+        except ValueError as error:
+            raise _damaged(path) from error
+        yield analysis
 
 
-def prefix_crc32(path: Path, size_bytes: int) -> int | None:
-    """Return the checksum of the first bytes of a file; None if it is shorter."""
-    checksum, left = 0, size_bytes
+def _damaged(path: Path) -> MediaError:
+    return MediaError(f"{path}: is damaged; start over with --overwrite")
+
+
+def prefix_checksums(path: Path, sizes: Iterable[int]) -> Mapping[int, int]:
+    """Return the checksum of the first ``n`` bytes of a file, for each ``n`` that it holds."""
+    checksums: dict[int, int] = {}
+    checksum = position = 0
     try:
         with path.open("rb") as file:
-            while left > 0:
-                block = file.read(min(left, 1 << 20))
-                if not block:
-                    return None
-                checksum = zlib.crc32(block, checksum)
-                left -= len(block)
+            for size in sorted(set(sizes)):
+                block = file.read(size - position)
+                if len(block) < size - position:
+                    break
+                checksum, position = zlib.crc32(block, checksum), size
+                checksums[size] = checksum
     except OSError:
-        return None
-    return checksum
+        return checksums
+    return checksums

@@ -7,33 +7,32 @@ import shutil
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import IO
 
 from vidrestore.errors import MediaError
-from vidrestore.jobs.store.analysis_log import prefix_crc32
-from vidrestore.jobs.store.fingerprint import FORMAT
-from vidrestore.jobs.store.journal import Journal, JournalEntry
-from vidrestore.jobs.store.pending_segments import (
-    AHEAD,
-    MARK,
+from vidrestore.jobs.store.analysis_log import (
+    LOG_FILE,
+    STATE_FILE,
     AnalysisState,
     prefix_checksums,
-    read_mark,
 )
+from vidrestore.jobs.store.fingerprint import FORMAT
+from vidrestore.jobs.store.journal import Journal, JournalEntry
+from vidrestore.jobs.store.pending_segments import PENDING_FILE
 from vidrestore.storage.file_errors import file_errors
 from vidrestore.storage.sync import flush_and_sync
 from vidrestore.storage.temp_files import temporary_paths
 
-_LONGEST_NAME_BYTES = 255
-_IDENTITY, _JOURNAL, _ANALYSIS, _LOCK = "job.json", "journal", "analysis", "lock"
-_PUBLISHED = "published"
+_MAX_NAME_BYTES = 255
+_FINGERPRINT, _JOURNAL, _LOCK, _PUBLISHED = "job.json", "journal", "lock", "published"
 
 
 def job_folder_path(target: Path) -> Path:
     """Return the path of the job folder of an output."""
     name = f".{target.name}.vidrestore"
-    if len(name.encode(errors="surrogateescape")) > _LONGEST_NAME_BYTES:
+    if len(name.encode(errors="surrogateescape")) > _MAX_NAME_BYTES:
         digest = hashlib.sha256(target.name.encode(errors="surrogateescape")).hexdigest()
         name = f".{digest[:32]}.vidrestore"
     return target.with_name(name)
@@ -42,9 +41,9 @@ def job_folder_path(target: Path) -> Path:
 def count_finished_segments(target: Path) -> int:
     """Return the number of finished segments that an interrupted run of an output has kept."""
     folder = job_folder_path(target)
-    kept = len(Journal(folder / _JOURNAL).entries())
-    ahead = Journal(folder / AHEAD).entries_in_any_order()
-    return kept + sum(entry.segment >= kept for entry in ahead)
+    journaled = len(Journal(folder / _JOURNAL).entries())
+    pending = Journal(folder / PENDING_FILE).all_entries()
+    return journaled + sum(entry.segment >= journaled for entry in pending)
 
 
 def owns_existing_outputs(target: Path, outputs: Iterable[Path]) -> bool:
@@ -82,25 +81,16 @@ class Job:
     target: Path
     journal: Journal
     entries: tuple[JournalEntry, ...]
-    """Finished segments from the first on, whose files are checked."""
-    ahead: tuple[JournalEntry, ...] = ()
-    """Finished segments that wait for an earlier one; only in a run with many workers."""
-    mark: AnalysisState = field(default_factory=AnalysisState)
-    """State of the analysis."""
+    """Finished segments from the first on, whose files are intact."""
+    pending: tuple[JournalEntry, ...] = ()
+    """Finished segments that wait for an earlier one; only if segments finish out of order."""
+    analysis_state: AnalysisState = field(default_factory=AnalysisState)
+    """How far the film is analysed, if segments finish out of order."""
 
     @property
-    def analysis_path(self) -> Path:
-        """Log of the faces found in the film."""
-        return self.folder / _ANALYSIS
-
-    @property
-    def analysis_bytes(self) -> int:
-        """Size of the part of that log that is known to be complete."""
-        return self.entries[-1].analysis_bytes if self.entries else 0
-
-    def part(self, segment: int, kind: str) -> Path:
-        """Return the path of a segment's file."""
-        return self.folder / f"{segment:06d}.{kind}"
+    def log_path(self) -> Path:
+        """The analysis log."""
+        return self.folder / LOG_FILE
 
     def note_outputs(self, outputs: Iterable[Path]) -> None:
         """Note which temporary files are about to be renamed, for ``owns_existing_outputs``.
@@ -124,11 +114,11 @@ class Job:
 @contextmanager
 def open_job(
     target: Path,
-    identity: Mapping[str, str],
+    fingerprint: Mapping[str, str],
     *,
     resume: bool,
     overwrite: bool,
-    keep_ahead: bool = False,
+    keep_pending: bool = False,
 ) -> Generator[Job]:
     """Open and lock the folder of a job, and check the segments kept in it.
 
@@ -137,10 +127,11 @@ def open_job(
 
     Args:
         target: The output.
-        identity: Everything that the bytes of a segment depend on, by name.
+        fingerprint: Everything that the bytes of a segment depend on, by name.
         resume: Keep finished segments, if there are any.
         overwrite: Discard finished segments.
-        keep_ahead: Also keep segments out of order, and an analysis that is ahead of them.
+        keep_pending: Also keep segments that wait for an earlier one, and an analysis that is ahead
+            of them.
 
     Raises:
         MediaError: Another run has locked it, it holds segments and neither ``resume`` nor
@@ -158,20 +149,20 @@ def open_job(
                 "continue with --resume, or start over with --overwrite"
             )
         journal = Journal(folder / _JOURNAL)
-        entries = _checked(folder, journal, identity, target) if resume else ()
-        ahead, mark = (), AnalysisState()
-        if resume and keep_ahead and _stored_identity(folder / _IDENTITY) == identity:
-            ahead, mark = _checked_ahead(folder, entries)
+        entries = _intact_entries(folder, journal, fingerprint, target) if resume else ()
+        pending, state = (), AnalysisState()
+        if resume and keep_pending and _stored_fingerprint(folder) == fingerprint:
+            pending, state = _intact_pending(folder, entries)
         try:
-            _clear(folder, (*entries, *ahead), has_mark=mark != AnalysisState())
-            _store_identity(folder / _IDENTITY, identity)
+            _clear(folder, (*entries, *pending), is_analysed=state != AnalysisState())
+            _store_fingerprint(folder, fingerprint)
             yield Job(
                 folder=folder,
                 target=target,
                 journal=journal,
                 entries=entries,
-                ahead=ahead,
-                mark=mark,
+                pending=pending,
+                analysis_state=state,
             )
         except BaseException:
             if not count_finished_segments(target):
@@ -189,73 +180,64 @@ def _lock(lock: IO[bytes], target: Path) -> None:
         raise MediaError(f"{target}: another run is writing it; wait for it to end") from error
 
 
-def _checked(
-    folder: Path, journal: Journal, identity: Mapping[str, str], target: Path
+def _intact_entries(
+    folder: Path, journal: Journal, fingerprint: Mapping[str, str], target: Path
 ) -> tuple[JournalEntry, ...]:
-    """Return the entries up to the first one whose files are not complete."""
+    """Return the entries up to the first one whose files are damaged."""
     entries = journal.entries()
-    if entries or Journal(folder / AHEAD).entries_in_any_order():
-        _check_identity(folder / _IDENTITY, identity, target)
-    whole: list[JournalEntry] = []
-    for entry in entries:
-        if not all(file.is_whole(folder) for file in entry.files):
-            break
-        whole.append(entry)
-    while whole:
-        last = whole[-1]
-        found = prefix_crc32(folder / _ANALYSIS, last.analysis_bytes)
-        if found == last.analysis_crc32:
-            break
-        whole.pop()
+    if entries or Journal(folder / PENDING_FILE).all_entries():
+        _check_fingerprint(folder, fingerprint, target)
+    checksums = prefix_checksums(folder / LOG_FILE, [entry.analysis_bytes for entry in entries])
+    intact = list(takewhile(lambda entry: entry.is_intact(folder), entries))
+    while intact and checksums.get(intact[-1].analysis_bytes) != intact[-1].analysis_crc32:
+        intact.pop()
     # Always rewrite: an entry appended behind a truncated line would never be read.
-    journal.rewrite(tuple(whole))
-    return tuple(whole)
+    journal.rewrite(tuple(intact))
+    return tuple(intact)
 
 
-def _checked_ahead(
+def _intact_pending(
     folder: Path, entries: tuple[JournalEntry, ...]
 ) -> tuple[tuple[JournalEntry, ...], AnalysisState]:
-    """Return the complete segments that wait for earlier ones, and the state of the analysis."""
-    beside = Journal(folder / AHEAD)
-    waiting = [each for each in beside.entries_in_any_order() if each.segment >= len(entries)]
-    mark = read_mark(folder) or AnalysisState()
-    sizes = [mark.size_bytes, *(entry.analysis_bytes for entry in waiting)]
-    found = prefix_checksums(folder / _ANALYSIS, sizes)
-    if entries and (found.get(mark.size_bytes) != mark.crc32 or not mark.size_bytes):
-        last = entries[-1]
-        mark = AnalysisState(
-            size_bytes=last.analysis_bytes,
-            crc32=last.analysis_crc32,
-            damaged_packets=last.damaged_packets,
-            repaired_timestamps=last.repaired_timestamps,
-        )
-    elif found.get(mark.size_bytes) != mark.crc32:
-        mark = AnalysisState()
-    ahead = tuple(
+    """Return the intact segments that wait for earlier ones, and the state of the analysis."""
+    journal = Journal(folder / PENDING_FILE)
+    pending = [entry for entry in journal.all_entries() if entry.segment >= len(entries)]
+    state = AnalysisState.read(folder)
+    sizes = [state.size_bytes, *(entry.analysis_bytes for entry in pending)]
+    checksums = prefix_checksums(folder / LOG_FILE, sizes)
+    if not state.size_bytes or checksums.get(state.size_bytes) != state.crc32:
+        state = AnalysisState()
+        if entries:
+            state = AnalysisState(
+                size_bytes=entries[-1].analysis_bytes,
+                crc32=entries[-1].analysis_crc32,
+                damaged_packets=entries[-1].damaged_packets,
+                repaired_timestamps=entries[-1].repaired_timestamps,
+            )
+    intact = tuple(
         entry
-        for entry in waiting
-        if entry.analysis_bytes <= mark.size_bytes
-        and found.get(entry.analysis_bytes) == entry.analysis_crc32
-        and all(file.is_whole(folder) for file in entry.files)
+        for entry in pending
+        if entry.analysis_bytes <= state.size_bytes
+        and checksums.get(entry.analysis_bytes) == entry.analysis_crc32
+        and entry.is_intact(folder)
     )
-    beside.rewrite(ahead)
-    return ahead, mark
+    journal.rewrite(intact)
+    return intact, state
 
 
-def _check_identity(path: Path, identity: Mapping[str, str], target: Path) -> None:
-    before = _stored_identity(path)
-    if before is None:
+def _check_fingerprint(folder: Path, fingerprint: Mapping[str, str], target: Path) -> None:
+    stored = _stored_fingerprint(folder)
+    if stored is None:
         raise MediaError(
-            f"{target}: {path.parent.name} of an earlier run cannot be read; "
-            "start over with --overwrite"
+            f"{target}: {folder.name} of an earlier run cannot be read; start over with --overwrite"
         )
-    if before.get(FORMAT) != identity.get(FORMAT):
+    if stored.get(FORMAT) != fingerprint.get(FORMAT):
         raise MediaError(
-            f"{target}: the interrupted run in {path.parent.name} is of another version of "
+            f"{target}: the interrupted run in {folder.name} is of another version of "
             "vidrestore; finish it with that version, or start over with --overwrite"
         )
-    for name in sorted({*before, *identity}):
-        old, new = before.get(name, "nothing"), identity.get(name, "nothing")
+    for name in sorted({*stored, *fingerprint}):
+        old, new = stored.get(name, "nothing"), fingerprint.get(name, "nothing")
         if old != new:
             raise MediaError(
                 f"{target}: cannot be resumed, because {name} was {old} and is now {new}; "
@@ -263,29 +245,30 @@ def _check_identity(path: Path, identity: Mapping[str, str], target: Path) -> No
             )
 
 
-def _stored_identity(path: Path) -> dict[str, str] | None:
+def _stored_fingerprint(folder: Path) -> dict[str, str] | None:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads((folder / _FINGERPRINT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
 
 
-def _store_identity(path: Path, identity: Mapping[str, str]) -> None:
+def _store_fingerprint(folder: Path, fingerprint: Mapping[str, str]) -> None:
+    path = folder / _FINGERPRINT
     with file_errors(path, "write"), path.open("wb") as file:
-        file.write(json.dumps(dict(identity), indent=1, sort_keys=True).encode())
+        file.write(json.dumps(dict(fingerprint), indent=1, sort_keys=True).encode())
         flush_and_sync(file)
 
 
-def _clear(folder: Path, entries: tuple[JournalEntry, ...], *, has_mark: bool) -> None:
-    """Remove all that does not belong to a finished segment."""
-    kept = {_LOCK}
-    if has_mark:
-        kept |= {_ANALYSIS, MARK, AHEAD}
+def _clear(folder: Path, entries: tuple[JournalEntry, ...], *, is_analysed: bool) -> None:
+    """Remove everything that does not belong to a finished segment."""
+    needed = {_LOCK}
+    if is_analysed:
+        needed |= {LOG_FILE, STATE_FILE, PENDING_FILE}
     if entries:
-        kept |= {_IDENTITY, _JOURNAL, _ANALYSIS, _PUBLISHED}
-        kept |= {Path(file.name).parts[0] for entry in entries for file in entry.files}
+        needed |= {_FINGERPRINT, _JOURNAL, LOG_FILE, _PUBLISHED}
+        needed |= {Path(file.name).parts[0] for entry in entries for file in entry.files}
     for path in folder.iterdir():
-        if path.name in kept:
+        if path.name in needed:
             continue
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

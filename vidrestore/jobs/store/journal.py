@@ -2,7 +2,7 @@
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ class SegmentFile:
         name = path.relative_to(folder).as_posix()
         return SegmentFile(name=name, size_bytes=path.stat().st_size, sha256=file_sha256(path))
 
-    def is_whole(self, folder: Path) -> bool:
+    def is_intact(self, folder: Path) -> bool:
         """Return whether the file exists with the size and checksum of what was written."""
         path = folder / self.name
         try:
@@ -52,7 +52,7 @@ class JournalEntry:
     """Size of the analysis log at that time; ``analysis_crc32`` is the checksum of these bytes."""
     analysis_crc32: int
     tally: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """Counts over its frames; see ``pipeline.report.Tally``."""
+    """Statistics of its frames; see ``pipeline.report.Tally``."""
     damaged_packets: int = 0
     """Damaged packets in the source, from its start to the end of this segment."""
     repaired_timestamps: int = 0
@@ -61,6 +61,10 @@ class JournalEntry:
     def __post_init__(self) -> None:
         if not 0 <= self.first_frame < self.end_frame or self.segment < 0:
             raise ValueError(f"impossible segment: {self.segment}, {self.first_frame}")
+
+    def is_intact(self, folder: Path) -> bool:
+        """Return whether all its files in the job's folder are intact."""
+        return all(file.is_intact(folder) for file in self.files)
 
 
 class Journal:
@@ -83,50 +87,47 @@ class Journal:
     def rewrite(self, entries: tuple[JournalEntry, ...]) -> None:
         """Keep only these entries."""
         with file_errors(self._path, "write"):
-            fresh = self._path.with_suffix(".new")
-            fresh.unlink(missing_ok=True)
-            beside = Journal(fresh)
-            fresh.touch()
+            temporary = self._path.with_suffix(".new")
+            temporary.write_bytes(b"")
             for entry in entries:
-                beside.append(entry)
-            fresh.replace(self._path)
+                Journal(temporary).append(entry)
+            temporary.replace(self._path)
 
-    def entries_in_any_order(self) -> tuple[JournalEntry, ...]:
+    def all_entries(self) -> tuple[JournalEntry, ...]:
         """Return the latest entry of each segment, up to the first damaged line."""
-        kept: dict[int, JournalEntry] = {}
-        for line in self._lines():
-            entry = _parsed(line)
-            if entry is None:
-                break
-            kept[entry.segment] = entry
-        return tuple(kept.values())
-
-    def _lines(self) -> list[bytes]:
-        try:
-            return self._path.read_bytes().split(b"\n")
-        except OSError:
-            return []
+        return tuple({entry.segment: entry for entry in self._intact_lines()}.values())
 
     def entries(self) -> tuple[JournalEntry, ...]:
         """Return the consecutive entries, up to the first damaged line or gap.
 
         A killed run may leave a truncated line. Lines after a damaged one are not trusted.
         """
-        kept: list[JournalEntry] = []
-        for line in self._lines():
-            entry = _parsed(line)
-            follows = kept[-1].end_frame if kept else 0
-            if entry is None or entry.segment != len(kept) or entry.first_frame != follows:
+        entries: list[JournalEntry] = []
+        end_frame = 0
+        for entry in self._intact_lines():
+            if entry.segment != len(entries) or entry.first_frame != end_frame:
                 break
-            kept.append(entry)
-        return tuple(kept)
+            entries.append(entry)
+            end_frame = entry.end_frame
+        return tuple(entries)
+
+    def _intact_lines(self) -> Iterator[JournalEntry]:
+        try:
+            lines = self._path.read_bytes().split(b"\n")
+        except OSError:
+            return
+        for line in lines:
+            entry = _parse(line)
+            if entry is None:
+                return
+            yield entry
 
 
 def _checksum(text: str) -> str:
     return f"{zlib.crc32(text.encode()):08x}"
 
 
-def _parsed(line: bytes) -> JournalEntry | None:
+def _parse(line: bytes) -> JournalEntry | None:
     """Return the entry of a line; None if the line is damaged."""
     try:
         checksum, _, text = line.decode().partition(" ")

@@ -1,24 +1,21 @@
 """Where an interrupted run resumes, and the frames it resumes with."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 from itertools import chain
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, TypeVar
 
-from vidrestore.errors import MediaError
 from vidrestore.faces.tracking.shot_detection import WARM_UP_FRAMES
 from vidrestore.faces.tracking.tracker import TrackingStart
-from vidrestore.jobs.store.analysis_log import FrameAnalysis
-from vidrestore.types import Frame, Timestamp, TrackedFrame
+from vidrestore.jobs.store.analysis_log import FrameAnalysis, FrameMismatchError, read_analysis
+from vidrestore.types import Frame, TrackedFrame
+
+T = TypeVar("T")
 
 
-class FrameMismatchError(MediaError):
-    """A frame has other samples than when it was analysed."""
-
-
-class Analysed(Protocol):
+class Analyse(Protocol):
     """``Stages.analysed``."""
 
     def __call__(
@@ -32,115 +29,125 @@ class Analysed(Protocol):
 class ResumePoint:
     """The state needed to resume. Frames are numbered as between the stages."""
 
-    begin: int = 0
-    """The first frame to give to ``finished``."""
+    first_index: int = 0
+    """The first frame to give to ``Stages.finished``."""
     decode_from: int = 0
     """The first frame to decode."""
-    decode_ticks: int = 0
-    """Time of that frame, in ticks of the film's time base."""
+    decode_ticks: int | None = None
+    """Time of that frame, in ticks of the source; None if nothing is analysed yet."""
     tracking: TrackingStart = field(default_factory=TrackingStart)
     """Where detection restarts: the start of the last shot."""
-    notes: dict[int, FrameAnalysis] = field(default_factory=dict[int, FrameAnalysis])
-    """Findings from ``begin`` on, by frame."""
-    analysed: int = 0
-    """Number of frames in the log."""
-    last_noted: int = -1
+    analysis: Mapping[int, FrameAnalysis] = field(default_factory=dict[int, FrameAnalysis])
+    """Analysis of the frames from ``first_index`` on, by number."""
+    last_index: int = -1
     """Number of the last frame in the log."""
 
-    def timestamp(self, time_base: Fraction) -> Timestamp:
-        """Return the time of the first frame to decode."""
-        return Timestamp(self.decode_ticks, time_base)
-
-    def tracked(self, frames: Iterable[Frame], analysed: Analysed) -> Iterator[TrackedFrame]:
-        """Yield frames from ``begin`` on as an uninterrupted run saw them.
+    def resume_tracking(self, frames: Iterable[Frame], analyse: Analyse) -> Iterator[TrackedFrame]:
+        """Yield frames from ``first_index`` on as an uninterrupted run saw them.
 
         Args:
             frames: The frames from ``decode_from`` on.
-            analysed: Finds the faces in frames that are not in the log.
+            analyse: Finds the faces in frames that are not in the log.
 
         Raises:
             FrameMismatchError: A frame has other samples than when it was analysed.
         """
-        if self.analysed == 0:
-            yield from analysed(frames)
+        if self.decode_ticks is None:
+            yield from analyse(frames)
             return
-        checked = map(self._checked, frames)
+        checked = map(self._check, frames)
         warm_up = self.tracking.frame_index - WARM_UP_FRAMES
         first: Frame | None = None
         for frame in checked:
             if frame.index >= warm_up:
                 first = frame
                 break
-            yield from self._known(frame)
+            yield from self._logged(frame)
         if first is None:
             return
         waiting: deque[TrackedFrame] = deque()
 
-        def fed() -> Iterator[Frame]:
+        def tracker_input() -> Iterator[Frame]:
             for frame in chain([first], checked):
                 if frame.index < self.tracking.frame_index:
-                    waiting.extend(self._known(frame))
+                    waiting.extend(self._logged(frame))
                 yield frame
 
-        for each in analysed(fed(), start=self.tracking):
+        for tracked in analyse(tracker_input(), start=self.tracking):
             while waiting:
                 yield waiting.popleft()
-            if each.frame.index >= self.begin:
-                yield each
+            if tracked.frame.index >= self.first_index:
+                yield tracked
         yield from waiting
 
-    def _checked(self, frame: Frame) -> Frame:
-        notes = self.notes.get(frame.index)
-        if notes is not None and not notes.describes(frame):
-            raise FrameMismatchError(
-                f"frame {frame.index} has other samples than before the run was interrupted; if "
-                "the film was changed, start over with --overwrite"
-            )
+    def _check(self, frame: Frame) -> Frame:
+        analysis = self.analysis.get(frame.index)
+        if analysis is not None:
+            analysis.check(frame, "before the run was interrupted")
         return frame
 
-    def _known(self, frame: Frame) -> Iterator[TrackedFrame]:
-        if frame.index >= self.begin:
-            yield self.notes[frame.index].tracked(frame)
+    def _logged(self, frame: Frame) -> Iterator[TrackedFrame]:
+        if frame.index >= self.first_index:
+            yield self.analysis[frame.index].tracked(frame)
+
+
+def decode_again_on_mismatch(decode: Callable[[bool], Iterator[T]], *, seek: bool) -> Iterator[T]:
+    """Yield from ``decode(seek)``; if frames then differ, from ``decode(False)``.
+
+    Frames after a key frame can depend on what precedes it. Then they have to be decoded from the
+    start of the film.
+    """
+    try:
+        yield from decode(seek)
+    except FrameMismatchError:
+        if not seek:
+            raise
+        yield from decode(False)
 
 
 def resume_point(
-    notes: Callable[[], Iterable[FrameAnalysis]],
-    *,
-    start: int,
-    reach: int,
-    step: int = 1,
+    log: Path, log_bytes: int, *, next_index: int, context_frames: int, index_step: int
 ) -> ResumePoint:
-    """Return how to resume at frame ``start``.
+    """Return how to resume at a frame.
 
     Args:
-        notes: Reads the log from its first frame on, in order; called twice.
-        start: The first frame that is not finished.
-        reach: Number of frames before it that its result may depend on.
-        step: Largest difference between the numbers of consecutive whole frames.
+        log: The analysis log; read twice.
+        log_bytes: Size of its intact part; nothing is resumed if that is 0.
+        next_index: The first frame that is not finished.
+        context_frames: Number of frames before it that its result may depend on.
+        index_step: Difference between the numbers of consecutive whole frames.
+
+    Raises:
+        MediaError: The log cannot be read.
     """
-    begin = max(0, start - reach * step)
-    kept: dict[int, FrameAnalysis] = {}
+    if not log_bytes:
+        return ResumePoint()
+    first_index = max(0, next_index - context_frames * index_step)
+    known: dict[int, FrameAnalysis] = {}
     tracking = TrackingStart()
-    most = analysed = 0
-    last_shot = last_noted = -1
-    for each in notes():
-        if each.shot != last_shot:
-            last_shot = each.shot
-            tracking = TrackingStart(frame_index=each.index, shot=each.shot, track_id=most + 1)
-        most = max([most, *(face.track_id for face in each.faces)])
-        analysed += 1
-        last_noted = each.index
-        if each.index >= begin:
-            kept[each.index] = each
-    warm_up = tracking.frame_index - WARM_UP_FRAMES * step
-    decode_from = max(0, min(begin, warm_up)) // step * step
-    ticks = next(each.ticks for each in notes() if each.index >= decode_from)
+    last_shot = last_index = -1
+    last_track = 0
+    for analysis in read_analysis(log, 0, log_bytes):
+        last_index = analysis.index
+        if analysis.shot != last_shot:
+            last_shot = analysis.shot
+            tracking = TrackingStart(
+                frame_index=last_index, shot=last_shot, track_id=last_track + 1
+            )
+        last_track = max([last_track, *(face.track_id for face in analysis.faces)])
+        if last_index >= first_index:
+            known[last_index] = analysis
+    warm_up = tracking.frame_index - WARM_UP_FRAMES * index_step
+    decode_from = max(0, min(first_index, warm_up)) // index_step * index_step
     return ResumePoint(
-        begin=begin,
+        first_index=first_index,
         decode_from=decode_from,
-        decode_ticks=ticks,
+        decode_ticks=next(
+            analysis.ticks
+            for analysis in read_analysis(log, 0, log_bytes)
+            if analysis.index >= decode_from
+        ),
         tracking=tracking,
-        notes=kept,
-        analysed=analysed,
-        last_noted=last_noted,
+        analysis=known,
+        last_index=last_index,
     )

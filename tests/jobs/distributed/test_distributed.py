@@ -1,4 +1,4 @@
-"""Segments restored by many workers give the bytes of one process, whatever happens to workers."""
+"""Segments restored by several workers have the bytes of one process, whatever happens to them."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -10,16 +10,16 @@ import pytest
 from numpy.typing import NDArray
 from support.cheap import load_cheap
 from support.clips import Clip, Sound, make_clip, numbered_picture
-from support.crews import HereCrew, spread
 from support.faceclips import FACE_SIZE_HW, face_picture
+from support.local_cluster import LocalCluster, LocalStream, restore_distributed
 
 from vidrestore import JobSettings, RestoreSettings, restore_video
 from vidrestore.errors import MediaError, WorkerError
-from vidrestore.jobs.distributed import spread_engine, worksteps
-from vidrestore.jobs.distributed import worker as worker_module
-from vidrestore.jobs.distributed.orders import AnalysisOrder, Order, SegmentSpec
+from vidrestore.jobs.distributed import tasks, worker_process
+from vidrestore.jobs.distributed.tasks import analyse_video
+from vidrestore.jobs.store.analysis_log import AnalysisState
 from vidrestore.jobs.store.job_folder import count_finished_segments, job_folder_path
-from vidrestore.jobs.store.pending_segments import read_mark
+from vidrestore.jobs.store.resume import ResumePoint
 from vidrestore.pipeline import setup as prepared
 from vidrestore.progress import Progress
 
@@ -91,8 +91,8 @@ def test_many_workers_give_the_bytes_of_one_process(
     film: Path, whole: Path, tmp_path: Path, workers: int
 ) -> None:
     told: list[Progress] = []
-    seen: list[HereCrew] = []
-    report = spread(
+    seen: list[LocalCluster] = []
+    report = restore_distributed(
         film,
         tmp_path / "out.mkv",
         settings_in(tmp_path),
@@ -113,17 +113,14 @@ def test_many_workers_give_the_bytes_of_one_process(
 def test_what_a_dead_worker_had_is_done_by_another(
     film: Path, whole: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    fallen: set[str] = set()
+    def dies(stream: LocalStream) -> bool:
+        works = stream.function is analyse_video or stream.segment is not None
+        return works and stream.sent == 1 and stream.attempts == 1
 
-    def dies(order: Order, times: int) -> bool:
-        what = f"{type(order).__name__} {getattr(order, 'segment', '')}"
-        if not isinstance(order, AnalysisOrder | SegmentSpec) or what in fallen:
-            return False
-        fallen.add(what)
-        return True
-
-    seen: list[HereCrew] = []
-    spread(film, tmp_path / "out.mkv", settings_in(tmp_path), SHORT, dies=dies, seen=seen)
+    seen: list[LocalCluster] = []
+    restore_distributed(
+        film, tmp_path / "out.mkv", settings_in(tmp_path), SHORT, dies=dies, seen=seen
+    )
     assert_same(tmp_path, whole)
     assert seen[0].deaths == 4
     assert sorted(seen[0].segments) == [0, 0, 1, 1, 2, 2]
@@ -133,42 +130,49 @@ def test_what_a_dead_worker_had_is_done_by_another(
 def test_an_analysis_that_is_cut_off_in_the_middle_goes_on_where_it_was(
     film: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spread_engine, "_STEP_SECONDS", 0.0)
-    monkeypatch.setattr(spread_engine, "_ANSWERS_A_SECOND", 1e9)
-    asked = 0
+    monkeypatch.setattr(tasks, "FRAMES_PER_BATCH", 2)
+    logged: list[int] = []
+    resumed: list[int] = []
+    resume_point = tasks.resume_point
 
-    def dies(order: Order, times: int) -> bool:
-        nonlocal asked
-        asked += isinstance(order, AnalysisOrder)
-        if not isinstance(order, AnalysisOrder) or asked != 12:
+    def noted_resume_point(log: Path, log_bytes: int, **more: int) -> ResumePoint:
+        point = resume_point(log, log_bytes, **more)
+        resumed.append(point.last_index)
+        return point
+
+    monkeypatch.setattr(tasks, "resume_point", noted_resume_point)
+
+    def dies(stream: LocalStream) -> bool:
+        if stream.function is not analyse_video or stream.sent != 5 or stream.attempts != 1:
             return False
-        while (mark := read_mark(order.log.parent)) is None or mark.size_bytes < 500:
-            pass  # another thread writes down what was found; five frames take more than that
+        logged.append(AnalysisState.read(job_folder_path(tmp_path / "out.mkv")).size_bytes)
         return True
 
-    seen: list[HereCrew] = []
-    spread(film, tmp_path / "out.mkv", settings_in(tmp_path), SHORT, dies=dies, seen=seen)
+    seen: list[LocalCluster] = []
+    restore_distributed(
+        film, tmp_path / "out.mkv", settings_in(tmp_path), SHORT, dies=dies, seen=seen
+    )
     assert_same(tmp_path, whole)
-    noted = [each.last_noted for each in seen[0].orders if isinstance(each, AnalysisOrder)]
-    assert noted[0] == -1
-    assert noted[1] > 0
+    assert seen[0].deaths == 1
+    assert logged[0] > 0
+    assert resumed == [-1, 14]  # four batches of two frames, whose numbers are even
 
 
 def test_a_segment_that_kills_every_worker_ends_the_run_and_the_others_are_kept(
     film: Path, whole: Path, tmp_path: Path
 ) -> None:
-    def dies(order: Order, times: int) -> bool:
-        return isinstance(order, SegmentSpec) and order.segment == 1
+    def dies(stream: LocalStream) -> bool:
+        return stream.segment == 1
 
     target = tmp_path / "out.mkv"
     with pytest.raises(WorkerError, match=r"frames 6 to 11 of .*: 3 workers died during this task"):
-        spread(film, target, settings_in(tmp_path), SHORT, dies=dies, workers=1)
+        restore_distributed(film, target, settings_in(tmp_path), SHORT, dies=dies, workers=1)
     assert count_finished_segments(target) == 1
     assert not target.exists()
-    seen: list[HereCrew] = []
-    spread(film, target, settings_in(tmp_path), GO_ON, seen=seen)
+    seen: list[LocalCluster] = []
+    restore_distributed(film, target, settings_in(tmp_path), GO_ON, seen=seen)
     assert sorted(seen[0].segments) == [1, 2]
-    assert not any(isinstance(each, AnalysisOrder) for each in seen[0].orders)
+    assert not any(stream.function is analyse_video for stream in seen[0].streams)
     assert_same(tmp_path, whole)
 
 
@@ -179,11 +183,13 @@ def cut_off_ahead(film: Path, target: Path) -> None:
         if progress.frames_done >= 10 and progress.workers == 1:
             raise CutOffError
 
-    def dies(order: Order, times: int) -> bool:
-        return isinstance(order, SegmentSpec) and order.segment == 0
+    def dies(stream: LocalStream) -> bool:
+        return stream.segment == 0
 
     with pytest.raises((CutOffError, WorkerError)):
-        spread(film, target, settings_in(target.parent), SHORT, dies=dies, on_progress=on_progress)
+        restore_distributed(
+            film, target, settings_in(target.parent), SHORT, dies=dies, on_progress=on_progress
+        )
     assert count_finished_segments(target) >= 1
     assert not (job_folder_path(target) / "journal").exists()
 
@@ -192,8 +198,8 @@ def test_what_is_finished_out_of_order_is_kept(film: Path, whole: Path, tmp_path
     target = tmp_path / "out.mkv"
     cut_off_ahead(film, target)
     kept = count_finished_segments(target)
-    seen: list[HereCrew] = []
-    spread(film, target, settings_in(tmp_path), GO_ON, seen=seen)
+    seen: list[LocalCluster] = []
+    restore_distributed(film, target, settings_in(tmp_path), GO_ON, seen=seen)
     assert len(seen[0].segments) == 3 - kept
     assert_same(tmp_path, whole)
 
@@ -210,7 +216,7 @@ def test_what_was_kept_and_is_not_whole_is_done_again(
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    spread(film, target, settings_in(tmp_path), GO_ON)
+    restore_distributed(film, target, settings_in(tmp_path), GO_ON)
     assert_same(tmp_path, whole)
 
 
@@ -228,8 +234,8 @@ def test_one_process_goes_on_with_what_many_left_and_many_with_what_one_left(
     with pytest.raises(CutOffError):
         restore_video(film, target, settings=settings, job=GO_ON, on_progress=stop)
     assert count_finished_segments(target) == 2
-    seen: list[HereCrew] = []
-    spread(film, target, settings, GO_ON, seen=seen)
+    seen: list[LocalCluster] = []
+    restore_distributed(film, target, settings, GO_ON, seen=seen)
     assert seen[0].segments == [2]
     assert_same(tmp_path, whole)
 
@@ -242,7 +248,7 @@ def test_a_folder_of_pictures_is_restored_by_many(tmp_path: Path) -> None:
         cv2.imwrite(str(source / f"{number:03d}.png"), picture[:, :, ::-1])
     settings = RestoreSettings(device="cpu", precision="fp32")
     restore_video(source, tmp_path / "whole", settings=settings, job=SHORT)
-    spread(source, tmp_path / "out", settings, SHORT)
+    restore_distributed(source, tmp_path / "out", settings, SHORT)
     names = sorted(path.name for path in (tmp_path / "whole").iterdir())
     assert len(names) == 14
     for name in names:
@@ -259,7 +265,7 @@ def test_interlaced_film_is_restored_by_many(tmp_path: Path) -> None:
     film = make_clip(tmp_path / "fields.mkv", clip)
     settings = RestoreSettings(codec="ffv1", device="cpu", precision="fp32")
     local = restore_video(film, tmp_path / "whole.mkv", settings=settings, job=SHORT)
-    report = spread(film, tmp_path / "out.mkv", settings, SHORT)
+    report = restore_distributed(film, tmp_path / "out.mkv", settings, SHORT)
     assert any("each field was restored separately" in note for note in report.notes)
     assert report.notes == local.notes
     assert report.segments == local.segments > 1
@@ -272,9 +278,9 @@ def test_an_error_of_a_worker_is_the_error_of_the_run(
     def full(*_: object) -> None:
         raise MediaError("out.mkv: cannot write: No space left on device")
 
-    monkeypatch.setattr(worksteps, "_done", full)
+    monkeypatch.setattr(tasks.OpenSegment, "finish", full)
     with pytest.raises(MediaError, match=r"^out\.mkv: cannot write: No space left on device$"):
-        spread(film, tmp_path / "out.mkv", settings_in(tmp_path), SHORT)
+        restore_distributed(film, tmp_path / "out.mkv", settings_in(tmp_path), SHORT)
 
 
 def test_an_error_that_nobody_foresaw_says_where_it_happened(
@@ -283,22 +289,24 @@ def test_an_error_that_nobody_foresaw_says_where_it_happened(
     def broken(*_: object) -> None:
         raise KeyError("a bug")
 
-    monkeypatch.setattr(worksteps, "_done", broken)
+    monkeypatch.setattr(tasks.OpenSegment, "finish", broken)
     with pytest.raises(RuntimeError, match=r"(?s)in broken.*KeyError: 'a bug'"):
-        spread(film, tmp_path / "out.mkv", settings_in(tmp_path), SHORT)
+        restore_distributed(film, tmp_path / "out.mkv", settings_in(tmp_path), SHORT)
 
 
 def test_a_worker_with_other_versions_is_refused(
     film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there = {**worker_module.versions(), "torch": "1.0"}
-    monkeypatch.setattr(worker_module, "versions", lambda: there)
-    with pytest.raises(WorkerError, match=r"has torch 1\.0, but this process .*; install the same"):
-        spread(film, tmp_path / "out.mkv", settings_in(tmp_path), SHORT)
+    there = {**worker_process.versions(), "torch": "1.0"}
+    monkeypatch.setattr(worker_process, "versions", lambda: there)
+    with pytest.raises(
+        WorkerError, match=r"has torch 1\.0, but the main process .*; install the same"
+    ):
+        restore_distributed(film, tmp_path / "out.mkv", settings_in(tmp_path), SHORT)
     assert [path.name for path in tmp_path.iterdir()] == []
 
 
 def test_a_film_without_a_frame_in_the_part_asked_for_is_told(film: Path, tmp_path: Path) -> None:
     settings = settings_in(tmp_path, start_seconds=Fraction(100))
     with pytest.raises(MediaError, match="no frame"):
-        spread(film, tmp_path / "out.mkv", settings, SHORT)
+        restore_distributed(film, tmp_path / "out.mkv", settings, SHORT)

@@ -1,0 +1,179 @@
+"""A cluster in this process: the tasks of workers, without processes that must be started."""
+
+import itertools
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vidrestore import JobSettings, RestoreReport, RestoreSettings
+from vidrestore.errors import WorkerError
+from vidrestore.jobs.distributed import video_cache
+from vidrestore.jobs.distributed.coordinator import DistributedEngine
+from vidrestore.jobs.distributed.ray_cluster import WorkerPlan
+from vidrestore.jobs.distributed.tasks import SegmentSpec
+from vidrestore.jobs.distributed.video_cache import VideoCache
+from vidrestore.jobs.distributed.worker_process import TaskItem, WorkerSettings, run_task
+from vidrestore.jobs.run import restore_with_engine
+from vidrestore.progress import ProgressCallback, silent
+
+_RETRIES = 2
+
+Dies = Callable[["LocalStream"], bool]
+"""Whether the worker of a task dies before it yields the next item."""
+
+
+class LocalStream:
+    """A task that runs one item at a time, and starts again when its worker dies, as Ray's do."""
+
+    def __init__(
+        self,
+        name: str,
+        function: Callable[..., Iterator[Any]],
+        arguments: tuple[Any, ...],
+        worker: WorkerSettings,
+        processes: Iterator[int],
+    ) -> None:
+        self.name = name
+        self.function = function
+        self.arguments = arguments
+        self.attempts = 0
+        self.sent = 0
+        """Items that were received."""
+        self._worker = worker
+        self._processes = processes
+        self.start()
+
+    @property
+    def segment(self) -> int | None:
+        """Number of the segment that it restores."""
+        spec = self.arguments[-1] if self.arguments else None
+        return spec.planned.number if isinstance(spec, SegmentSpec) else None
+
+    def start(self) -> None:
+        """Start in a new worker."""
+        self.attempts += 1
+        self._process = next(self._processes)
+        self._videos = VideoCache()
+        self._items = run_task(self.function, self.arguments, self._worker)
+        self._position = 0
+        """Items that this attempt has yielded."""
+
+    def next(self) -> TaskItem | None:
+        """Return the next item that was not received before; None at the end."""
+        shared, video_cache.videos = video_cache.videos, self._videos
+        try:
+            while self._position < self.sent:  # Ray drops what was sent before
+                next(self._items, None)
+                self._position += 1
+            item = next(self._items, None)
+            self._position += 1
+        finally:
+            video_cache.videos = shared
+        self.sent += 1
+        return None if item is None else replace(item, process=self._process)
+
+
+class LocalCluster:
+    """Runs tasks in this process; the one that was submitted last yields first."""
+
+    def __init__(self, workers: int, dies: Dies) -> None:
+        self.plan = WorkerPlan(workers=workers, threads=torch.get_num_threads())
+        self.streams: list[LocalStream] = []
+        """Every task that was submitted."""
+        self.deaths = 0
+        self._dies = dies
+        self._processes = itertools.count(1)
+
+    @property
+    def segments(self) -> list[int]:
+        """Numbers of the segments that were started, each as often as it was."""
+        numbers = [(stream.segment, stream.attempts) for stream in self.streams]
+        return [
+            number for number, attempts in numbers if number is not None for _ in range(attempts)
+        ]
+
+    def submit(
+        self,
+        name: str,
+        function: Callable[..., Iterator[Any]],
+        arguments: tuple[Any, ...],
+        worker: WorkerSettings,
+    ) -> LocalStream:
+        stream = LocalStream(name, function, arguments, worker, self._processes)
+        self.streams.append(stream)
+        return stream
+
+    def wait(self, streams: Iterable[LocalStream], seconds: float) -> list[LocalStream]:
+        del seconds
+        return [*streams][-1:]
+
+    def next_item(self, stream: LocalStream) -> TaskItem | None:
+        while self._dies(stream):
+            self.deaths += 1
+            if stream.attempts > _RETRIES:
+                raise WorkerError(
+                    f"{stream.name}: {stream.attempts} workers died during this task, the last "
+                    "with: exit code 9"
+                )
+            stream.start()
+        return stream.next()
+
+    def cancel(self, streams: Iterable[LocalStream]) -> None:
+        del streams
+
+
+def nobody(stream: LocalStream) -> bool:
+    """Let all workers live."""
+    del stream
+    return False
+
+
+@contextmanager
+def open_local_engine(
+    workers: int = 2, dies: Dies = nobody, seen: list[LocalCluster] | None = None
+) -> Generator[DistributedEngine]:
+    """Open the engine that restores on workers, with workers in this process."""
+
+    @contextmanager
+    def open_cluster(device: str) -> Generator[LocalCluster]:
+        del device
+        cluster = LocalCluster(workers, dies)
+        if seen is not None:
+            seen.append(cluster)
+        yield cluster
+
+    with DistributedEngine(open_cluster) as engine:  # type: ignore[arg-type]
+        yield engine
+
+
+def restore_distributed(
+    source: Path,
+    target: Path,
+    settings: RestoreSettings,
+    job: JobSettings,
+    *,
+    workers: int = 2,
+    dies: Dies = nobody,
+    on_progress: ProgressCallback = silent,
+    seen: list[LocalCluster] | None = None,
+) -> RestoreReport:
+    """Restore a film by workers in this process.
+
+    Args:
+        source: The film.
+        target: The output.
+        settings: Settings of the run.
+        job: How the run is divided.
+        workers: Number of workers.
+        dies: Whether the worker of a task dies before it yields the next item.
+        on_progress: As for ``restore_video``.
+        seen: Receives the cluster, which knows the tasks that were submitted.
+    """
+    with open_local_engine(workers, dies, seen) as engine:
+        return restore_with_engine(
+            engine, source, target, settings=settings, job=job, on_progress=on_progress
+        )

@@ -1,0 +1,115 @@
+"""Opens a source and decodes it, in the same way for every engine."""
+
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vidrestore.errors import MediaError
+from vidrestore.jobs.store.analysis_log import FrameMismatchError
+from vidrestore.media import Source, VideoInfo, open_source
+from vidrestore.media.input.folder import missing_numbers
+from vidrestore.media.input.format_changes import check_constant_format
+from vidrestore.media.input.raw_streams import check_rate_is_needed
+from vidrestore.pipeline.field_plan import plan_fields
+from vidrestore.prefetch import prefetched
+from vidrestore.progress import DownloadCallback, not_shown
+from vidrestore.settings import RestoreSettings
+from vidrestore.types import Frame, Timestamp
+
+if TYPE_CHECKING:
+    from vidrestore.pipeline.setup import Setup
+    from vidrestore.pipeline.stages import Stages
+
+_READ_AHEAD_FRAMES = 4
+_SHOWN_NUMBERS = 5
+
+
+@contextmanager
+def open_setup(
+    path: Path,
+    settings: RestoreSettings,
+    *,
+    check_format: bool = False,
+    on_download: DownloadCallback = not_shown,
+) -> Generator["Setup"]:
+    """Open a source and decide how its fields are handled; no network is loaded.
+
+    Args:
+        path: Film, folder of frames or picture.
+        settings: Settings of the run.
+        check_format: Refuse a rate that the source does not need, and a film whose size or format
+            changes; that reads it through.
+        on_download: As for ``restore_video``.
+
+    Raises:
+        MediaError: The source cannot be read or is refused.
+    """
+    with open_source(
+        path,
+        start_seconds=settings.start_seconds,
+        end_seconds=settings.end_seconds,
+        fps=settings.fps,
+    ) as source:
+        if check_format:
+            check_rate_is_needed(source.info, settings.fps)
+            check_constant_format(source.info, source.time_range)
+        # Imported late: a source that cannot be read is refused before torch is loaded.
+        from vidrestore.pipeline.setup import Setup
+
+        plan = plan_fields(source, deinterlace=settings.deinterlace, pulldown=settings.pulldown)
+        yield Setup(
+            source=plan.source,
+            fields=plan.mode,
+            is_interlaced=plan.is_interlaced,
+            settings=settings,
+            notes=[*plan.notes, *_notes_on_folder(source.info)],
+            on_download=on_download,
+        )
+
+
+@contextmanager
+def decoded_frames(
+    source: Source, stages: "Stages", index: int, ticks: int | None, *, seek: bool
+) -> Generator[Iterator[Frame]]:
+    """Decode frames on a thread, as the stages see them: whole, or split into fields.
+
+    Args:
+        source: The open source.
+        stages: The stages.
+        index: Number of the first frame, as the stages count.
+        ticks: Time of that frame, in ticks of the source; None decodes from the start.
+        seek: Whether to seek instead of decoding from the start up to there.
+
+    Raises:
+        MediaError: The source cannot be decoded.
+        FrameMismatchError: Seeking did not find the frame.
+    """
+    frames = iter(source)
+    if ticks is not None:
+        frames = _frames_from(source, index // stages.fields.index_step, ticks, seek=seek)
+    decoded = stages.stopwatch.timed("decode", frames)
+    with closing(prefetched(decoded, size=_READ_AHEAD_FRAMES)) as read_ahead:
+        yield stages.fields.split(read_ahead)
+
+
+def _frames_from(source: Source, index: int, ticks: int, *, seek: bool) -> Iterator[Frame]:
+    frames = source.frames_from(index, Timestamp(ticks, source.info.time_base), seek=seek)
+    try:
+        first = next(frames)
+    except MediaError as error:
+        if not seek:
+            raise
+        raise FrameMismatchError(str(error)) from error
+    yield first
+    yield from frames
+
+
+def _notes_on_folder(info: VideoInfo) -> list[str]:
+    """Return a note on missing numbers in the names of an image sequence, if any are missing."""
+    missing = missing_numbers(info.path) if info.is_folder else []
+    if not missing:
+        return []
+    shown = ", ".join(map(str, missing[:_SHOWN_NUMBERS]))
+    more = f" and {len(missing) - _SHOWN_NUMBERS} more" if len(missing) > _SHOWN_NUMBERS else ""
+    return [f"no image is numbered {shown}{more}; the frames around are shown one after the other"]
