@@ -1,4 +1,4 @@
-"""Many films: what is one, where results go, and that one that fails stops no other."""
+"""Batches: which files are films, where outputs go, and that a failed film stops no other."""
 
 import threading
 from collections.abc import Callable, Generator, Iterator
@@ -13,7 +13,7 @@ from support.local_cluster import LocalCluster, open_local_engine
 
 from vidrestore import JobSettings, RestoreSettings, restore_video
 from vidrestore.errors import ConfigError, MediaError
-from vidrestore.jobs import BatchProgress, BatchVideo, Wanted, batch, batch_films, restore_batch
+from vidrestore.jobs import BatchProgress, BatchVideo, Sidecars, batch, batch_films, restore_batch
 from vidrestore.jobs.distributed.coordinator import DistributedEngine
 from vidrestore.jobs.store.job_folder import job_folder_path
 from vidrestore.pipeline import setup as prepared
@@ -44,7 +44,7 @@ def test_films_and_folders_of_pictures_of_a_folder_are_its_films(tmp_path: Path)
         (tmp_path / name).mkdir()
     (tmp_path / "frames" / "1.dpx").touch()
 
-    films = batch_films(tmp_path, tmp_path / "out", Wanted())
+    films = batch_films(tmp_path, tmp_path / "out", Sidecars())
 
     assert names(films) == [
         ("a.mkv", "a.mkv"),
@@ -86,7 +86,9 @@ def test_a_list_names_films_relative_to_itself(tmp_path: Path) -> None:
     listed = tmp_path / "list.txt"
     listed.write_text(f"# from tape\n\nreel 1.mov\n  sub/reel 2.avi  \n{tmp_path}/still.tif\n")
 
-    films = batch_films(listed, tmp_path / "out", Wanted(ending=".mp4", record=True, compare=True))
+    films = batch_films(
+        listed, tmp_path / "out", Sidecars(suffix=".mp4", record=True, compare=True)
+    )
 
     assert [film.source for film in films] == [
         tmp_path / "reel 1.mov",
@@ -110,27 +112,27 @@ def test_a_list_names_films_relative_to_itself(tmp_path: Path) -> None:
         ("out/x.mkv\n", "the result would replace the source"),
     ],
 )
-def test_a_list_that_cannot_go_well_is_refused_before_the_work(
+def test_an_impossible_list_is_refused_before_the_first_film(
     tmp_path: Path, listed: str, said: str
 ) -> None:
     path = tmp_path / "list.txt"
     path.write_text(listed)
     with pytest.raises(ConfigError, match=said):
-        batch_films(path, tmp_path / "out", Wanted())
+        batch_films(path, tmp_path / "out", Sidecars())
 
 
-def test_what_is_no_list_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_no_list_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such folder or list"):
-        batch_films(tmp_path / "missing", tmp_path / "out", Wanted())
+        batch_films(tmp_path / "missing", tmp_path / "out", Sidecars())
     (tmp_path / "film.mkv").write_bytes(b"\x1a\x45\xdf\xa3\xff")
     with pytest.raises(ConfigError, match="a path on each line"):
-        batch_films(tmp_path / "film.mkv", tmp_path / "out", Wanted())
+        batch_films(tmp_path / "film.mkv", tmp_path / "out", Sidecars())
     with pytest.raises(ConfigError, match="ending must be one of"):
-        Wanted(ending=".doc")
+        Sidecars(suffix=".doc")
 
 
 @pytest.fixture
-def pretend(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def fake_restore(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Restoring writes the name of the source, unless the source is ``bad``."""
 
     def restore_with_engine(
@@ -148,22 +150,26 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 def three(tmp_path: Path) -> tuple[BatchVideo, ...]:
     path = tmp_path / "list.txt"
     path.write_text("one.mkv\nbad.mkv\ntwo.mkv\n")
-    return batch_films(path, tmp_path / "out", Wanted(report=True))
+    return batch_films(path, tmp_path / "out", Sidecars(report=True))
 
 
-def test_a_film_that_fails_stops_no_other_and_what_is_there_is_left_alone(
-    tmp_path: Path, pretend: Callable[..., None]
+def test_a_film_that_fails_stops_no_other_and_existing_outputs_are_skipped(
+    tmp_path: Path, fake_restore: Callable[..., None]
 ) -> None:
-    films, told = three(tmp_path), list[BatchProgress]()
+    films, updates = three(tmp_path), list[BatchProgress]()
     settings, job = RestoreSettings(), JobSettings()
 
-    results = restore_batch(films, settings=settings, job=job, on_progress=told.append)
+    results = restore_batch(films, settings=settings, job=job, on_progress=updates.append)
 
     assert [each.outcome for each in results] == ["restored", "failed", "restored"]
     assert results[1].error == "bad.mkv: is no film, not at all"
     assert (tmp_path / "out" / "one.json").read_text().startswith("{")
     assert not (tmp_path / "out" / "bad.json").exists()
-    assert [(each.films_done, each.progress) for each in told] == [(1, None), (2, None), (3, None)]
+    assert [(each.films_done, each.progress) for each in updates] == [
+        (1, None),
+        (2, None),
+        (3, None),
+    ]
 
     again = restore_batch(films, settings=settings, job=job)
     assert [each.outcome for each in again] == ["already there", "failed", "already there"]
@@ -171,8 +177,8 @@ def test_a_film_that_fails_stops_no_other_and_what_is_there_is_left_alone(
     assert [each.outcome for each in redone] == ["restored", "failed", "restored"]
 
 
-class CutOffError(Exception):
-    """Stands in for whatever stops a run."""
+class InterruptError(Exception):
+    """Interrupts a batch."""
 
 
 @pytest.fixture
@@ -182,7 +188,7 @@ def shared_cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[LocalCluste
 
     @contextmanager
     def open_engine(job: JobSettings) -> Generator[DistributedEngine]:
-        with open_local_engine(seen=clusters) as engine:
+        with open_local_engine(clusters=clusters) as engine:
             yield engine
 
     monkeypatch.setattr(batch, "open_engine", open_engine)
@@ -203,7 +209,7 @@ def test_films_that_share_workers_are_what_each_is_alone(
     tmp_path: Path, shared_cluster: list[LocalCluster]
 ) -> None:
     two_films(tmp_path / "in")
-    films = batch_films(tmp_path / "in", tmp_path / "out", Wanted())
+    films = batch_films(tmp_path / "in", tmp_path / "out", Sidecars())
     settings = RestoreSettings(codec="ffv1", device="cpu", precision="fp32")
     job = JobSettings(segment_seconds=0.1)
 
@@ -219,19 +225,17 @@ def test_films_that_share_workers_are_what_each_is_alone(
         assert (result.report.frames, result.report.faces) == (report.frames, report.faces)
 
 
-def test_a_batch_that_is_stopped_ends_and_goes_on_later(
-    tmp_path: Path, shared_cluster: list[LocalCluster]
-) -> None:
+def test_a_stopped_batch_is_resumed(tmp_path: Path, shared_cluster: list[LocalCluster]) -> None:
     two_films(tmp_path / "in")
-    films = batch_films(tmp_path / "in", tmp_path / "out", Wanted())
+    films = batch_films(tmp_path / "in", tmp_path / "out", Sidecars())
     settings = RestoreSettings(codec="ffv1", device="cpu", precision="fp32")
     job = JobSettings(segment_seconds=0.1)
 
     def stop(progress: BatchProgress) -> None:
         if progress.progress is not None and progress.progress.frames_done:
-            raise CutOffError
+            raise InterruptError
 
-    with pytest.raises(CutOffError):
+    with pytest.raises(InterruptError):
         restore_batch(films, settings=settings, job=job, on_progress=stop)
     left = [film for film in films if not film.output.exists()]
     assert left

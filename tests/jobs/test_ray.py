@@ -1,4 +1,4 @@
-"""Workers on a Ray cluster of this machine: real processes, one of which is killed."""
+"""Workers on a Ray cluster on this machine: real processes, one of which is killed."""
 
 import logging
 import os
@@ -30,7 +30,7 @@ from vidrestore.progress import Progress
 ray = pytest.importorskip("ray", reason="the extra ray is not installed")
 
 SETTINGS = RestoreSettings(codec="ffv1", device="cpu", precision="fp32")
-HERE = (Path(__file__).parents[1], Path(__file__).parents[2])
+TEST_PATHS = (Path(__file__).parents[1], Path(__file__).parents[2])
 """Where workers find the support of tests, and the package where it is not installed."""
 ON_RAY = JobSettings(segment_seconds=0.1, engine="ray", workers=2)
 
@@ -51,7 +51,7 @@ def cluster() -> Iterator[None]:
             object_store_memory=100 << 20,
             runtime_env={
                 "worker_process_setup_hook": be_cheap,
-                "env_vars": {"PYTHONPATH": os.pathsep.join(map(str, HERE))},
+                "env_vars": {"PYTHONPATH": os.pathsep.join(map(str, TEST_PATHS))},
             },
         )
         threads = torch.get_num_threads()
@@ -61,7 +61,7 @@ def cluster() -> Iterator[None]:
         ray.shutdown()
 
 
-def test_a_film_restored_on_ray_is_that_of_one_process_though_a_worker_is_killed(
+def test_ray_gives_the_bytes_of_one_process_though_a_worker_is_killed(
     cluster: None,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
@@ -166,7 +166,7 @@ def test_without_ray_one_line_names_the_extra(
     assert [path.name for path in tmp_path.iterdir()] == ["film.mkv"]
 
 
-def test_a_cluster_that_is_not_there_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_cluster_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     if ray.is_initialized():
         ray.shutdown()
     monkeypatch.setenv("RAY_ADDRESS", "nonsense")
@@ -178,13 +178,13 @@ def test_a_cluster_that_is_not_there_is_told_in_one_line(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"workers": 2}, "workers need the engine ray"),
         ({"engine": "ray", "workers": 0}, "at least 1"),
         ({"engine": "spark"}, "engine must be one of local, ray"),
     ],
 )
-def test_impossible_engines_are_refused(wrong: dict[str, object], said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_impossible_engines_are_refused(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         JobSettings(**wrong)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""A run that was cut off goes on, and nothing tells its result from that of one that was not."""
+"""An interrupted run is resumed, and its result has the bytes of an uninterrupted run."""
 
 import json
 import os
@@ -32,12 +32,12 @@ from vidrestore.types import Frame, Timestamp
 
 FRAMES = 30
 SHORT = JobSettings(segment_seconds=0.2)
-GO_ON = JobSettings(segment_seconds=0.2, resume=True)
+RESUME = JobSettings(segment_seconds=0.2, resume=True)
 LOSSLESS = {"codec": "ffv1", "device": "cpu", "precision": "fp32"}
 
 
 class Fading(nn.Module):
-    """A restorer that costs nothing, and does no harm to who is seen."""
+    """A restorer that costs nothing; a face stays the same person."""
 
     def forward(self, crops_NCHW: torch.Tensor) -> RestorerOutput:
         return RestorerOutput(0.6 * crops_NCHW)
@@ -57,8 +57,8 @@ def cheap_restorer() -> Iterator[None]:
         yield
 
 
-class CutOffError(Exception):
-    """Stands in for whatever stops a run."""
+class InterruptError(Exception):
+    """Interrupts a run."""
 
 
 def three_shots(number: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
@@ -85,14 +85,16 @@ def run(
 ) -> RestoreReport:
     def on_progress(progress: Progress) -> None:
         if stop_at is not None and progress.frames_done >= stop_at:
-            raise CutOffError
+            raise InterruptError
 
     chosen = RestoreSettings(**{**LOSSLESS, **settings})  # type: ignore[arg-type]
     return restore_video(source, target, settings=chosen, job=job, on_progress=on_progress)
 
 
-def cut_off(source: Path, target: Path, at: int, job: JobSettings = SHORT, **more: object) -> None:
-    with pytest.raises(CutOffError):
+def interrupt(
+    source: Path, target: Path, at: int, job: JobSettings = SHORT, **more: object
+) -> None:
+    with pytest.raises(InterruptError):
         run(source, target, job, stop_at=at, **more)
 
 
@@ -103,7 +105,7 @@ def samples(path: Path) -> list[tuple[bytes, ...]]:
 
 @pytest.fixture(scope="module")
 def whole(film: Path) -> Path:
-    """The film restored without a break, in segments, with all there is beside it."""
+    """The film restored without interruption, in segments, with all sidecars."""
     folder = film.parent / "whole"
     folder.mkdir()
     run(
@@ -124,16 +126,16 @@ def test_many_segments_give_the_frames_of_one(film: Path, whole: Path, tmp_path:
 
 
 @pytest.mark.parametrize("at", [12, 19, 26])
-def test_a_resumed_run_gives_the_bytes_of_one_that_was_not_cut_off(
+def test_a_resumed_run_gives_the_bytes_of_an_uninterrupted_one(
     film: Path, whole: Path, tmp_path: Path, at: int
 ) -> None:
-    beside = {"record": tmp_path / "record.jsonl", "compare": tmp_path / "compare.mkv"}
-    cut_off(film, tmp_path / "out.mkv", at, **beside)
+    sidecars = {"record": tmp_path / "record.jsonl", "compare": tmp_path / "compare.mkv"}
+    interrupt(film, tmp_path / "out.mkv", at, **sidecars)
     assert not any((tmp_path / name).exists() for name in ("out.mkv", "record.jsonl"))
-    kept = count_finished_segments(tmp_path / "out.mkv")
-    assert kept >= 1
-    cut_off(film, tmp_path / "out.mkv", min(at + 7, FRAMES), job=GO_ON, **beside)
-    report = run(film, tmp_path / "out.mkv", GO_ON, **beside)
+    finished = count_finished_segments(tmp_path / "out.mkv")
+    assert finished >= 1
+    interrupt(film, tmp_path / "out.mkv", min(at + 7, FRAMES), job=RESUME, **sidecars)
+    report = run(film, tmp_path / "out.mkv", RESUME, **sidecars)
     for name in ("out.mkv", "compare.mkv"):
         assert (tmp_path / name).read_bytes() == (whole / name).read_bytes()
     lines, expected = (
@@ -146,18 +148,18 @@ def test_a_resumed_run_gives_the_bytes_of_one_that_was_not_cut_off(
 
 
 def test_frames_that_are_finished_are_not_restored_again(film: Path, tmp_path: Path) -> None:
-    cut_off(film, tmp_path / "out.mkv", 20)
-    told: list[int] = []
+    interrupt(film, tmp_path / "out.mkv", 20)
+    reported: list[int] = []
     restore_video(
         film,
         tmp_path / "out.mkv",
         settings=RestoreSettings(**LOSSLESS),  # type: ignore[arg-type]
-        job=GO_ON,
-        on_progress=lambda progress: told.append(progress.frames_done),
+        job=RESUME,
+        on_progress=lambda progress: reported.append(progress.frames_done),
     )
-    restoring = [count for count in told if count]
-    assert restoring[0] >= 11
-    assert restoring[-1] == FRAMES
+    counts = [count for count in reported if count]
+    assert counts[0] >= 11
+    assert counts[-1] == FRAMES
 
 
 def test_a_folder_of_pictures_is_resumed_too(tmp_path: Path) -> None:
@@ -167,32 +169,34 @@ def test_a_folder_of_pictures_is_resumed_too(tmp_path: Path) -> None:
         picture = three_shots(number, FACE_SIZE_HW)
         cv2.imwrite(str(source / f"{number:03d}.png"), picture[:, :, ::-1])
     run(source, tmp_path / "whole", SHORT)
-    cut_off(source, tmp_path / "out", 18)
+    interrupt(source, tmp_path / "out", 18)
     assert not (tmp_path / "out").exists()
-    run(source, tmp_path / "out", GO_ON)
+    run(source, tmp_path / "out", RESUME)
     names = sorted(path.name for path in (tmp_path / "whole").iterdir())
     assert names == [f"{number:03d}.png" for number in range(24)]
     for name in names:
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-def test_resuming_where_nothing_is_kept_begins(film: Path, whole: Path, tmp_path: Path) -> None:
-    run(film, tmp_path / "out.mkv", GO_ON)
+def test_resuming_without_finished_segments_starts_a_run(
+    film: Path, whole: Path, tmp_path: Path
+) -> None:
+    run(film, tmp_path / "out.mkv", RESUME)
     assert (tmp_path / "out.mkv").read_bytes() == (whole / "out.mkv").read_bytes()
 
 
 def test_a_run_that_finished_no_segment_leaves_nothing(film: Path, tmp_path: Path) -> None:
-    cut_off(film, tmp_path / "out.mkv", 2)
+    interrupt(film, tmp_path / "out.mkv", 2)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_kept_is_neither_ignored_nor_mixed(film: Path, tmp_path: Path) -> None:
+def test_finished_segments_are_neither_ignored_nor_mixed(film: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.mkv"
-    cut_off(film, target, 20)
+    interrupt(film, target, 20)
     with pytest.raises(MediaError, match="--resume, or start over with --overwrite"):
         run(film, target, SHORT)
     with pytest.raises(MediaError, match=r"--strength was 1\.0 and is now 0\.5"):
-        run(film, target, GO_ON, strength=0.5)
+        run(film, target, RESUME, strength=0.5)
     with pytest.raises(MediaError, match=r"--segment was 0\.2 and is now 5\.0"):
         run(film, target, JobSettings(segment_seconds=5, resume=True))
     assert count_finished_segments(target) >= 1
@@ -204,96 +208,102 @@ def test_what_is_kept_is_neither_ignored_nor_mixed(film: Path, tmp_path: Path) -
 def test_another_film_under_the_same_name_is_refused(film: Path, tmp_path: Path) -> None:
     source, target = tmp_path / "film.mkv", tmp_path / "out.mkv"
     source.write_bytes(film.read_bytes())
-    cut_off(source, target, 20)
+    interrupt(source, target, 20)
     data = bytearray(source.read_bytes())
     data[-40] ^= 1
     source.write_bytes(data)
     with pytest.raises(MediaError, match="contents of the source"):
-        run(source, target, GO_ON)
+        run(source, target, RESUME)
 
 
-@pytest.mark.parametrize("harm", ["flip", "cut", "remove"])
-def test_a_part_that_is_not_whole_is_done_again(
-    film: Path, whole: Path, tmp_path: Path, harm: str
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
+def test_a_damaged_segment_file_is_redone(
+    film: Path, whole: Path, tmp_path: Path, damage: str
 ) -> None:
     target = tmp_path / "out.mkv"
-    cut_off(film, target, 28)
+    interrupt(film, target, 28)
     part = job_folder_path(target) / "000001.film"
     data = bytearray(part.read_bytes())
     data[len(data) // 2] ^= 1
-    if harm == "remove":
+    if damage == "remove":
         part.unlink()
     else:
-        part.write_bytes(data if harm == "flip" else data[:-1])
-    run(film, target, GO_ON)
+        part.write_bytes(data if damage == "flip" else data[:-1])
+    run(film, target, RESUME)
     assert target.read_bytes() == (whole / "out.mkv").read_bytes()
 
 
 @pytest.mark.parametrize("cut_bytes", [1, 2, 60, 400])
-def test_a_journal_that_is_cut_off_or_damaged_loses_no_segment(
+def test_a_truncated_journal_loses_no_segment(
     film: Path, whole: Path, tmp_path: Path, cut_bytes: int
 ) -> None:
     target = tmp_path / "out.mkv"
-    cut_off(film, target, 28)
+    interrupt(film, target, 28)
     journal = job_folder_path(target) / "journal"
     journal.write_bytes(journal.read_bytes()[:-cut_bytes])
-    cut_off(film, target, 29, job=GO_ON)
-    run(film, target, GO_ON)
+    interrupt(film, target, 29, job=RESUME)
+    run(film, target, RESUME)
     assert target.read_bytes() == (whole / "out.mkv").read_bytes()
 
 
-def test_a_journal_that_loses_segments_meanwhile_is_told(
+def test_a_journal_that_loses_segments_meanwhile_is_an_error(
     film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     appended = Journal.append
 
-    def harmed(self: Journal, entry: JournalEntry) -> None:
+    def damaged(self: Journal, entry: JournalEntry) -> None:
         appended(self, entry)
         if entry.segment == 0:
             path = job_folder_path(tmp_path / "out.mkv") / "journal"
             path.write_bytes(path.read_bytes()[:-5])
 
-    monkeypatch.setattr(Journal, "append", harmed)
+    monkeypatch.setattr(Journal, "append", damaged)
     with pytest.raises(MediaError, match="has lost segments"):
         run(film, tmp_path / "out.mkv", SHORT)
     assert not (tmp_path / "out.mkv").exists()
 
 
-def test_an_analysis_that_is_cut_off_is_done_again(film: Path, whole: Path, tmp_path: Path) -> None:
+def test_a_truncated_analysis_is_redone(film: Path, whole: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.mkv"
-    cut_off(film, target, 28)
+    interrupt(film, target, 28)
     log = job_folder_path(target) / "analysis"
     log.write_bytes(log.read_bytes()[:500])
-    run(film, target, GO_ON)
+    run(film, target, RESUME)
     assert target.read_bytes() == (whole / "out.mkv").read_bytes()
 
 
-@pytest.mark.parametrize("heals", [True, False], ids=["told from the start", "other film"])
-def test_frames_that_decode_otherwise_after_a_seek_are_read_from_the_start(
-    film: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, heals: bool
+@pytest.mark.parametrize(
+    "is_same_from_start", [True, False], ids=["same from the start", "other film"]
+)
+def test_frames_that_differ_after_a_seek_are_decoded_from_the_start(
+    film: Path,
+    whole: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    is_same_from_start: bool,
 ) -> None:
-    cut_off(film, tmp_path / "out.mkv", 26)
-    kept = count_finished_segments(tmp_path / "out.mkv")
-    as_it_is, seeks = VideoSource.frames_from, list[bool]()
+    interrupt(film, tmp_path / "out.mkv", 26)
+    finished = count_finished_segments(tmp_path / "out.mkv")
+    frames_from, seeks = VideoSource.frames_from, list[bool]()
 
-    def otherwise(
+    def altered_frames(
         self: VideoSource, index: int, timestamp: Timestamp, *, seek: bool = True
     ) -> Iterator[Frame]:
         seeks.append(seek)
-        for frame in as_it_is(self, index, timestamp, seek=seek):
-            harmed = [plane ^ 1 for plane in frame.planes]
-            yield frame.with_planes(tuple(harmed)) if seek or not heals else frame
+        for frame in frames_from(self, index, timestamp, seek=seek):
+            damaged = [plane ^ 1 for plane in frame.planes]
+            yield frame.with_planes(tuple(damaged)) if seek or not is_same_from_start else frame
 
-    monkeypatch.setattr(VideoSource, "frames_from", otherwise)
-    if heals:
-        run(film, tmp_path / "out.mkv", GO_ON)
+    monkeypatch.setattr(VideoSource, "frames_from", altered_frames)
+    if is_same_from_start:
+        run(film, tmp_path / "out.mkv", RESUME)
         assert (tmp_path / "out.mkv").read_bytes() == (whole / "out.mkv").read_bytes()
     else:
         with pytest.raises(
             MediaError, match="has other samples than before the run was interrupted"
         ):
-            run(film, tmp_path / "out.mkv", GO_ON)
-        assert count_finished_segments(tmp_path / "out.mkv") == kept
+            run(film, tmp_path / "out.mkv", RESUME)
+        assert count_finished_segments(tmp_path / "out.mkv") == finished
     assert seeks == [True, False]
 
 
@@ -315,19 +325,19 @@ def test_a_run_that_ends_between_two_outputs_is_resumed(
 
     def replace_films_only(written: Path, target: Path) -> Path:
         if target.suffix == ".jsonl":
-            raise CutOffError
+            raise InterruptError
         return replace(written, target)
 
     for _ in range(2):
         monkeypatch.setattr(Path, "replace", replace_films_only)
-        with pytest.raises(CutOffError):
-            run(film, out, GO_ON, record=record)
+        with pytest.raises(InterruptError):
+            run(film, out, RESUME, record=record)
         assert out.exists()
         assert not record.exists()
         monkeypatch.undo()
     whole = out.read_bytes()
 
-    run(film, out, GO_ON, record=record)
+    run(film, out, RESUME, record=record)
 
     assert out.read_bytes() == whole
     assert record.exists()
@@ -338,11 +348,11 @@ def test_an_output_that_something_else_wrote_is_not_replaced_by_resuming(
     film: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out.mkv"
-    cut_off(film, out, 20)
+    interrupt(film, out, 20)
     out.write_bytes(b"another film")
 
     with pytest.raises(MediaError, match="already exists"):
-        run(film, out, GO_ON)
+        run(film, out, RESUME)
     assert out.read_bytes() == b"another film"
 
 
@@ -361,9 +371,9 @@ def test_two_runs_do_not_write_one_output(film: Path, tmp_path: Path) -> None:
         other.kill()
 
 
-def test_the_journal_tells_what_each_segment_holds(film: Path, tmp_path: Path) -> None:
+def test_the_journal_lists_the_files_of_each_segment(film: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.mkv"
-    cut_off(film, target, 28)
+    interrupt(film, target, 28)
     lines = (job_folder_path(target) / "journal").read_text().splitlines()
     entries = [json.loads(line.partition(" ")[2]) for line in lines]
     assert [entry["first_frame"] for entry in entries][:2] == [0, 11]
@@ -377,7 +387,7 @@ def test_a_segment_of_no_length_is_refused() -> None:
         JobSettings(segment_seconds=0)
 
 
-def test_a_full_disk_keeps_what_is_done(
+def test_a_full_disk_keeps_finished_segments(
     film: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from vidrestore.jobs.store import journal
@@ -394,5 +404,5 @@ def test_a_full_disk_keeps_what_is_done(
         run(film, tmp_path / "out.mkv", SHORT)
     monkeypatch.undo()
     assert count_finished_segments(tmp_path / "out.mkv") == 1
-    run(film, tmp_path / "out.mkv", GO_ON)
+    run(film, tmp_path / "out.mkv", RESUME)
     assert (tmp_path / "out.mkv").read_bytes() == (whole / "out.mkv").read_bytes()

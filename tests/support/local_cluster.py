@@ -134,7 +134,7 @@ def nobody(stream: LocalStream) -> bool:
 
 @contextmanager
 def open_local_engine(
-    workers: int = 2, dies: Dies = nobody, seen: list[LocalCluster] | None = None
+    workers: int = 2, dies: Dies = nobody, clusters: list[LocalCluster] | None = None
 ) -> Generator[DistributedEngine]:
     """Open the engine that restores on workers, with workers in this process."""
 
@@ -142,8 +142,8 @@ def open_local_engine(
     def open_cluster(device: str) -> Generator[LocalCluster]:
         del device
         cluster = LocalCluster(workers, dies)
-        if seen is not None:
-            seen.append(cluster)
+        if clusters is not None:
+            clusters.append(cluster)
         yield cluster
 
     with DistributedEngine(open_cluster) as engine:  # type: ignore[arg-type]
@@ -159,7 +159,7 @@ def restore_distributed(
     workers: int = 2,
     dies: Dies = nobody,
     on_progress: ProgressCallback = silent,
-    seen: list[LocalCluster] | None = None,
+    clusters: list[LocalCluster] | None = None,
 ) -> RestoreReport:
     """Restore a film by workers in this process.
 
@@ -171,9 +171,9 @@ def restore_distributed(
         workers: Number of workers.
         dies: Whether the worker of a task dies before it yields the next item.
         on_progress: As for ``restore_video``.
-        seen: Receives the cluster, which knows the tasks that were submitted.
+        clusters: Receives the cluster, which knows the tasks that were submitted.
     """
-    with open_local_engine(workers, dies, seen) as engine:
+    with open_local_engine(workers, dies, clusters) as engine:
         return restore_with_engine(
             engine, source, target, settings=settings, job=job, on_progress=on_progress
         )

@@ -88,10 +88,10 @@ def run(argv: Sequence[str]) -> ExitCode:
     command = arguments.make(BatchCommand)
     settings, job = arguments.restore_settings(), arguments.job
     # Imported late: --help needs none of it.
-    from vidrestore.jobs import Wanted, batch_films
+    from vidrestore.jobs import Sidecars, batch_films
 
-    wanted = Wanted(
-        ending=command.ending,
+    wanted = Sidecars(
+        suffix=command.ending,
         compare=command.compare,
         record=command.record,
         framemd5=command.framemd5,

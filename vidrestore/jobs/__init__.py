@@ -9,7 +9,7 @@ from vidrestore.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from vidrestore.jobs.batch import BatchProgress, FilmResult, restore_batch
-    from vidrestore.jobs.batch_videos import BatchVideo, Wanted, batch_films
+    from vidrestore.jobs.batch_videos import BatchVideo, Sidecars, batch_films
     from vidrestore.jobs.estimate import Estimate, dry_run
     from vidrestore.jobs.run import restore_video
     from vidrestore.jobs.store.job_folder import count_finished_segments, job_folder_path
@@ -19,7 +19,7 @@ __all__ = [
     "BatchVideo",
     "Estimate",
     "FilmResult",
-    "Wanted",
+    "Sidecars",
     "batch_films",
     "count_finished_segments",
     "dry_run",
@@ -35,7 +35,7 @@ __getattr__, __dir__ = lazy_exports(
         "BatchVideo": "batch_videos",
         "Estimate": "estimate",
         "FilmResult": "batch",
-        "Wanted": "batch_videos",
+        "Sidecars": "batch_videos",
         "batch_films": "batch_videos",
         "count_finished_segments": "store.job_folder",
         "dry_run": "estimate",

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -49,8 +49,6 @@ class BatchProgress:
     films_total: int
     progress: Progress | None = None
     """Progress of the film; None once it is done."""
-    result: FilmResult | None = None
-    """What became of the film, once it is done."""
 
 
 class _StoppedError(Exception):
@@ -82,45 +80,42 @@ def restore_batch(
     """
     job = replace(job, resume=not settings.overwrite)
     with open_engine(job) as engine:
-        left = sum(not _is_there(each, settings) for each in films)
+
+        def restore(number: int, show: Callable[[int, Progress], None]) -> FilmResult:
+            on_film_progress = partial(show, number)
+            return _restore(
+                engine, films[number], number, settings, job, on_film_progress, on_download
+            )
+
+        def report(number: int, done: int, progress: Progress | None = None) -> None:
+            on_progress(
+                BatchProgress(
+                    number=number,
+                    film=films[number],
+                    films_done=done,
+                    films_total=len(films),
+                    progress=progress,
+                )
+            )
+
+        left = sum(not _exists(film, settings) for film in films)
         # On the main thread: if no worker can be started for one film, none can for others.
         workers = engine.count_workers(settings) if left else 1
         at_once = min(workers, left, 2 + workers // _WORKERS_PER_FILM)
         if at_once > 1:
-            return _restore_concurrently(
-                engine, films, settings, job, at_once, on_progress, on_download
-            )
+            return _restore_concurrently(engine, len(films), at_once, restore, report)
         results: list[FilmResult] = []
-        for number, film in enumerate(films):
-
-            def show(progress: Progress, number: int = number, film: BatchVideo = film) -> None:
-                on_progress(_progress(number, film, len(results), len(films), progress))
-
-            result = _restored(engine, film, number, settings, job, show, on_download)
-            results.append(result)
-            on_progress(_progress(number, film, len(results), len(films), result))
+        for number in range(len(films)):
+            results.append(restore(number, lambda n, progress: report(n, len(results), progress)))
+            report(number, len(results))
         return tuple(results)
 
 
-def _progress(
-    number: int, film: BatchVideo, done: int, total: int, now: Progress | FilmResult
-) -> BatchProgress:
-    is_done = isinstance(now, FilmResult)
-    return BatchProgress(
-        number=number,
-        film=film,
-        films_done=done,
-        films_total=total,
-        progress=None if is_done else now,
-        result=now if is_done else None,
-    )
-
-
-def _is_there(film: BatchVideo, settings: RestoreSettings) -> bool:
+def _exists(film: BatchVideo, settings: RestoreSettings) -> bool:
     return film.output.exists() and not settings.overwrite
 
 
-def _restored(
+def _restore(
     engine: Engine,
     film: BatchVideo,
     number: int,
@@ -129,10 +124,9 @@ def _restored(
     on_progress: Callable[[Progress], None],
     on_download: DownloadCallback,
 ) -> FilmResult:
-    if _is_there(film, settings):
+    if _exists(film, settings):
         return FilmResult(film=film, outcome="already there")
-    begin = time.monotonic()
-    own = replace(settings, compare=film.compare, record=film.record, framemd5=film.framemd5)
+    started = time.monotonic()
     try:
         film.output.absolute().parent.mkdir(parents=True, exist_ok=True)
         if film.report is not None:
@@ -141,7 +135,9 @@ def _restored(
             engine,
             film.source,
             film.output,
-            settings=own,
+            settings=replace(
+                settings, compare=film.compare, record=film.record, framemd5=film.framemd5
+            ),
             job=job,
             number=number,
             on_progress=on_progress,
@@ -154,61 +150,54 @@ def _restored(
                 pending.complete = True
     except (VidrestoreError, OSError) as error:
         line = " ".join(str(error).split())
-        seconds = time.monotonic() - begin
+        seconds = time.monotonic() - started
         return FilmResult(film=film, outcome="failed", seconds=seconds, error=line)
-    seconds = time.monotonic() - begin
+    seconds = time.monotonic() - started
     return FilmResult(film=film, outcome="restored", seconds=seconds, report=report)
 
 
 def _restore_concurrently(
     engine: Engine,
-    films: Sequence[BatchVideo],
-    settings: RestoreSettings,
-    job: JobSettings,
+    count: int,
     at_once: int,
-    on_progress: Callable[[BatchProgress], None],
-    on_download: DownloadCallback,
+    restore: Callable[[int, Callable[[int, Progress], None]], FilmResult],
+    report: Callable[[int, int, Progress | None], None],
 ) -> tuple[FilmResult, ...]:
     """Restore several films at once; they share the workers, and earlier films have priority."""
-    told: SimpleQueue[tuple[int, Progress]] = SimpleQueue()
+    updates: SimpleQueue[tuple[int, Progress]] = SimpleQueue()
     stopped = False
 
     def show(number: int, progress: Progress) -> None:
         if stopped:
             raise _StoppedError
-        told.put((number, progress))
+        updates.put((number, progress))
 
-    futures: dict[Future[FilmResult], int] = {}
     with ThreadPoolExecutor(at_once, thread_name_prefix="film") as pool:
-        for number, film in enumerate(films):
-            each = partial(show, number)
-            work = pool.submit(_restored, engine, film, number, settings, job, each, on_download)
-            futures[work] = number
+        futures = {pool.submit(restore, number, show): number for number in range(count)}
         try:
             waiting = set(futures)
             while waiting:
-                done, waiting = wait(waiting, _POLL_SECONDS, FIRST_COMPLETED)
-                count = len(films) - len(waiting)
-                for number, progress in _newest(told).items():
-                    on_progress(_progress(number, films[number], count, len(films), progress))
-                for each in done:
-                    number = futures[each]
-                    result = each.result()
-                    on_progress(_progress(number, films[number], count, len(films), result))
+                finished, waiting = wait(waiting, _POLL_SECONDS, FIRST_COMPLETED)
+                done = count - len(waiting)
+                for number, progress in _latest(updates).items():
+                    report(number, done, progress)
+                for future in finished:
+                    future.result()
+                    report(futures[future], done, None)
         except BaseException:
             stopped = True
             engine.stop()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return tuple(each.result() for each in futures)
+    return tuple(future.result() for future in futures)
 
 
-def _newest(told: "SimpleQueue[tuple[int, Progress]]") -> dict[int, Progress]:
+def _latest(updates: "SimpleQueue[tuple[int, Progress]]") -> dict[int, Progress]:
     """Return the latest progress of each film."""
-    newest: dict[int, Progress] = {}
+    latest: dict[int, Progress] = {}
     while True:
         try:
-            number, progress = told.get_nowait()
+            number, progress = updates.get_nowait()
         except Empty:
-            return newest
-        newest[number] = progress
+            return latest
+        latest[number] = progress

@@ -25,11 +25,11 @@ from vidrestore.progress import Progress
 
 FRAMES = 18
 SHORT = JobSettings(segment_seconds=0.2)
-GO_ON = JobSettings(segment_seconds=0.2, resume=True)
+RESUME = JobSettings(segment_seconds=0.2, resume=True)
 
 
-class CutOffError(Exception):
-    """Stands in for whatever stops a run."""
+class InterruptError(Exception):
+    """Interrupts a run."""
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -68,7 +68,7 @@ def settings_in(folder: Path, **more: object) -> RestoreSettings:
 
 @pytest.fixture(scope="module")
 def whole(film: Path) -> Path:
-    """What one process makes of the film."""
+    """The film restored in one process."""
     folder = film.parent / "whole"
     folder.mkdir()
     report = restore_video(film, folder / "out.mkv", settings=settings_in(folder), job=SHORT)
@@ -87,47 +87,47 @@ def assert_same(folder: Path, whole: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_many_workers_give_the_bytes_of_one_process(
+def test_several_workers_give_the_bytes_of_one_process(
     film: Path, whole: Path, tmp_path: Path, workers: int
 ) -> None:
-    told: list[Progress] = []
-    seen: list[LocalCluster] = []
+    updates: list[Progress] = []
+    clusters: list[LocalCluster] = []
     report = restore_distributed(
         film,
         tmp_path / "out.mkv",
         settings_in(tmp_path),
         SHORT,
         workers=workers,
-        on_progress=told.append,
-        seen=seen,
+        on_progress=updates.append,
+        clusters=clusters,
     )
     assert_same(tmp_path, whole)
-    assert sorted(seen[0].segments) == [0, 1, 2]
+    assert sorted(clusters[0].segments) == [0, 1, 2]
     assert (report.frames, report.segments) == (FRAMES, 3)
     assert [shot.first_frame for shot in report.shot_records] == [0, 6, 12]
     assert {"restore", "encode"} <= report.timing.keys()
-    assert told[-2].frames_searched == told[-2].frames_done == FRAMES
+    assert updates[-2].frames_searched == updates[-2].frames_done == FRAMES
     assert not job_folder_path(tmp_path / "out.mkv").exists()
 
 
-def test_what_a_dead_worker_had_is_done_by_another(
+def test_the_task_of_a_dead_worker_is_done_by_another(
     film: Path, whole: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def dies(stream: LocalStream) -> bool:
         works = stream.function is analyse_video or stream.segment is not None
         return works and stream.sent == 1 and stream.attempts == 1
 
-    seen: list[LocalCluster] = []
+    clusters: list[LocalCluster] = []
     restore_distributed(
-        film, tmp_path / "out.mkv", settings_in(tmp_path), SHORT, dies=dies, seen=seen
+        film, tmp_path / "out.mkv", settings_in(tmp_path), SHORT, dies=dies, clusters=clusters
     )
     assert_same(tmp_path, whole)
-    assert seen[0].deaths == 4
-    assert sorted(seen[0].segments) == [0, 0, 1, 1, 2, 2]
+    assert clusters[0].deaths == 4
+    assert sorted(clusters[0].segments) == [0, 0, 1, 1, 2, 2]
     assert "a worker died; another one restarts its task: frames 6 to 11" in caplog.text
 
 
-def test_an_analysis_that_is_cut_off_in_the_middle_goes_on_where_it_was(
+def test_an_analysis_whose_worker_dies_continues_from_the_log(
     film: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tasks, "FRAMES_PER_BATCH", 2)
@@ -148,17 +148,17 @@ def test_an_analysis_that_is_cut_off_in_the_middle_goes_on_where_it_was(
         logged.append(AnalysisState.read(job_folder_path(tmp_path / "out.mkv")).size_bytes)
         return True
 
-    seen: list[LocalCluster] = []
+    clusters: list[LocalCluster] = []
     restore_distributed(
-        film, tmp_path / "out.mkv", settings_in(tmp_path), SHORT, dies=dies, seen=seen
+        film, tmp_path / "out.mkv", settings_in(tmp_path), SHORT, dies=dies, clusters=clusters
     )
     assert_same(tmp_path, whole)
-    assert seen[0].deaths == 1
+    assert clusters[0].deaths == 1
     assert logged[0] > 0
     assert resumed == [-1, 14]  # four batches of two frames, whose numbers are even
 
 
-def test_a_segment_that_kills_every_worker_ends_the_run_and_the_others_are_kept(
+def test_a_segment_that_kills_every_worker_ends_the_run_and_keeps_the_others(
     film: Path, whole: Path, tmp_path: Path
 ) -> None:
     def dies(stream: LocalStream) -> bool:
@@ -169,24 +169,24 @@ def test_a_segment_that_kills_every_worker_ends_the_run_and_the_others_are_kept(
         restore_distributed(film, target, settings_in(tmp_path), SHORT, dies=dies, workers=1)
     assert count_finished_segments(target) == 1
     assert not target.exists()
-    seen: list[LocalCluster] = []
-    restore_distributed(film, target, settings_in(tmp_path), GO_ON, seen=seen)
-    assert sorted(seen[0].segments) == [1, 2]
-    assert not any(stream.function is analyse_video for stream in seen[0].streams)
+    clusters: list[LocalCluster] = []
+    restore_distributed(film, target, settings_in(tmp_path), RESUME, clusters=clusters)
+    assert sorted(clusters[0].segments) == [1, 2]
+    assert not any(stream.function is analyse_video for stream in clusters[0].streams)
     assert_same(tmp_path, whole)
 
 
-def cut_off_ahead(film: Path, target: Path) -> None:
+def interrupt_out_of_order(film: Path, target: Path) -> None:
     """Run until the last segment is finished before the first one."""
 
     def on_progress(progress: Progress) -> None:
         if progress.frames_done >= 10 and progress.workers == 1:
-            raise CutOffError
+            raise InterruptError
 
     def dies(stream: LocalStream) -> bool:
         return stream.segment == 0
 
-    with pytest.raises((CutOffError, WorkerError)):
+    with pytest.raises((InterruptError, WorkerError)):
         restore_distributed(
             film, target, settings_in(target.parent), SHORT, dies=dies, on_progress=on_progress
         )
@@ -194,53 +194,51 @@ def cut_off_ahead(film: Path, target: Path) -> None:
     assert not (job_folder_path(target) / "journal").exists()
 
 
-def test_what_is_finished_out_of_order_is_kept(film: Path, whole: Path, tmp_path: Path) -> None:
+def test_segments_finished_out_of_order_are_kept(film: Path, whole: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.mkv"
-    cut_off_ahead(film, target)
-    kept = count_finished_segments(target)
-    seen: list[LocalCluster] = []
-    restore_distributed(film, target, settings_in(tmp_path), GO_ON, seen=seen)
-    assert len(seen[0].segments) == 3 - kept
+    interrupt_out_of_order(film, target)
+    finished = count_finished_segments(target)
+    clusters: list[LocalCluster] = []
+    restore_distributed(film, target, settings_in(tmp_path), RESUME, clusters=clusters)
+    assert len(clusters[0].segments) == 3 - finished
     assert_same(tmp_path, whole)
 
 
-@pytest.mark.parametrize("harm", ["part", "analysis", "mark"])
-def test_what_was_kept_and_is_not_whole_is_done_again(
-    film: Path, whole: Path, tmp_path: Path, harm: str
-) -> None:
+@pytest.mark.parametrize("damage", ["part", "analysis", "mark"])
+def test_damaged_files_are_redone(film: Path, whole: Path, tmp_path: Path, damage: str) -> None:
     target = tmp_path / "out.mkv"
-    cut_off_ahead(film, target)
+    interrupt_out_of_order(film, target)
     folder = job_folder_path(target)
     names = {"analysis": "analysis", "mark": "analysed"}
-    path = folder / names[harm] if harm in names else next(folder.glob("00000[12]*.film"))
+    path = folder / names[damage] if damage in names else next(folder.glob("00000[12]*.film"))
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    restore_distributed(film, target, settings_in(tmp_path), GO_ON)
+    restore_distributed(film, target, settings_in(tmp_path), RESUME)
     assert_same(tmp_path, whole)
 
 
-def test_one_process_goes_on_with_what_many_left_and_many_with_what_one_left(
+def test_one_process_resumes_what_workers_left_and_workers_what_one_process_left(
     film: Path, whole: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "out.mkv"
-    cut_off_ahead(film, target)
+    interrupt_out_of_order(film, target)
     settings = settings_in(tmp_path)
 
     def stop(progress: Progress) -> None:
         if progress.frames_done >= 15:
-            raise CutOffError
+            raise InterruptError
 
-    with pytest.raises(CutOffError):
-        restore_video(film, target, settings=settings, job=GO_ON, on_progress=stop)
+    with pytest.raises(InterruptError):
+        restore_video(film, target, settings=settings, job=RESUME, on_progress=stop)
     assert count_finished_segments(target) == 2
-    seen: list[LocalCluster] = []
-    restore_distributed(film, target, settings, GO_ON, seen=seen)
-    assert seen[0].segments == [2]
+    clusters: list[LocalCluster] = []
+    restore_distributed(film, target, settings, RESUME, clusters=clusters)
+    assert clusters[0].segments == [2]
     assert_same(tmp_path, whole)
 
 
-def test_a_folder_of_pictures_is_restored_by_many(tmp_path: Path) -> None:
+def test_a_folder_of_images_is_restored_by_workers(tmp_path: Path) -> None:
     source = tmp_path / "in"
     source.mkdir()
     for number in range(14):
@@ -255,7 +253,7 @@ def test_a_folder_of_pictures_is_restored_by_many(tmp_path: Path) -> None:
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-def test_interlaced_film_is_restored_by_many(tmp_path: Path) -> None:
+def test_interlaced_film_is_restored_by_workers(tmp_path: Path) -> None:
     clip = Clip(
         size_hw=FACE_SIZE_HW,
         ticks=tuple(range(12)),
@@ -283,7 +281,7 @@ def test_an_error_of_a_worker_is_the_error_of_the_run(
         restore_distributed(film, tmp_path / "out.mkv", settings_in(tmp_path), SHORT)
 
 
-def test_an_error_that_nobody_foresaw_says_where_it_happened(
+def test_an_unexpected_error_says_where_it_happened(
     film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
@@ -306,7 +304,7 @@ def test_a_worker_with_other_versions_is_refused(
     assert [path.name for path in tmp_path.iterdir()] == []
 
 
-def test_a_film_without_a_frame_in_the_part_asked_for_is_told(film: Path, tmp_path: Path) -> None:
+def test_a_film_without_a_frame_in_the_time_range_is_refused(film: Path, tmp_path: Path) -> None:
     settings = settings_in(tmp_path, start_seconds=Fraction(100))
     with pytest.raises(MediaError, match="no frame"):
         restore_distributed(film, tmp_path / "out.mkv", settings, SHORT)
