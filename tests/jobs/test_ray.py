@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.cheap import be_cheap, load_cheap
+from support.cheap import load_cheap, work_in_small_steps
 from support.clips import Clip, Sound, make_clip
 from support.faceclips import FACE_SIZE_HW, face_picture
 
@@ -32,6 +32,7 @@ ray = pytest.importorskip("ray", reason="the extra ray is not installed")
 SETTINGS = RestoreSettings(codec="ffv1", device="cpu", precision="fp32")
 TEST_PATHS = (Path(__file__).parents[1], Path(__file__).parents[2])
 """Where workers find the support of tests, and the package where it is not installed."""
+FRAMES = 40
 ON_RAY = JobSettings(segment_seconds=0.1, engine="ray", workers=2)
 
 
@@ -50,7 +51,7 @@ def cluster() -> Iterator[None]:
             configure_logging=False,
             object_store_memory=100 << 20,
             runtime_env={
-                "worker_process_setup_hook": be_cheap,
+                "worker_process_setup_hook": work_in_small_steps,
                 "env_vars": {"PYTHONPATH": os.pathsep.join(map(str, TEST_PATHS))},
             },
         )
@@ -69,9 +70,9 @@ def test_ray_gives_the_bytes_of_one_process_though_a_worker_is_killed(
 ) -> None:
     clip = Clip(
         size_hw=FACE_SIZE_HW,
-        ticks=tuple(range(24)),
+        ticks=tuple(range(FRAMES)),
         picture=face_picture,
-        sounds=(Sound(seconds=Fraction(24, 25)),),
+        sounds=(Sound(seconds=Fraction(FRAMES, 25)),),
         options={"preset": "veryfast", "bf": "2", "g": "5", "crf": "10"},
     )
     film = make_clip(tmp_path / "film.mkv", clip)

@@ -27,3 +27,11 @@ def load_cheap(
 def be_cheap() -> None:
     """Make it the restorer of this process for good."""
     prepared.load_restorer = load_cheap  # type: ignore[assignment]
+
+
+def work_in_small_steps() -> None:
+    """Let a worker process restore at no cost, and send the analysis of few frames at once."""
+    from vidrestore.jobs.distributed import tasks
+
+    be_cheap()
+    tasks.FRAMES_PER_BATCH = 4

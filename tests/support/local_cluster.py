@@ -43,6 +43,7 @@ class LocalStream:
         self.attempts = 0
         self.sent = 0
         """Items that were received."""
+        self.has_failed = False
         self._worker = worker
         self._processes = processes
         self.start()
@@ -109,17 +110,23 @@ class LocalCluster:
 
     def wait(self, streams: Iterable[LocalStream], seconds: float) -> list[LocalStream]:
         del seconds
-        return [*streams][-1:]
+        # A task that starts again waits for a worker, behind the others.
+        stream = min(reversed([*streams]), key=lambda stream: stream.attempts)
+        if not self._dies(stream):
+            return [stream]
+        self.deaths += 1
+        if stream.attempts > _RETRIES:
+            stream.has_failed = True
+            return [stream]
+        stream.start()
+        return []
 
     def next_item(self, stream: LocalStream) -> TaskItem | None:
-        while self._dies(stream):
-            self.deaths += 1
-            if stream.attempts > _RETRIES:
-                raise WorkerError(
-                    f"{stream.name}: {stream.attempts} workers died during this task, the last "
-                    "with: exit code 9"
-                )
-            stream.start()
+        if stream.has_failed:
+            raise WorkerError(
+                f"{stream.name}: {stream.attempts} workers died during this task, the last with: "
+                "exit code 9"
+            )
         return stream.next()
 
     def cancel(self, streams: Iterable[LocalStream]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.cheap import be_cheap, load_cheap
+from support.cheap import load_cheap, work_in_small_steps
 from support.clips import Clip, make_clip
 from support.faceclips import FACE_SIZE_HW, face_picture
 
@@ -38,7 +38,7 @@ def two_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
         address=cluster.address,
         log_to_driver=False,
         configure_logging=False,
-        runtime_env={"worker_process_setup_hook": be_cheap},
+        runtime_env={"worker_process_setup_hook": work_in_small_steps},
     )
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -54,7 +54,7 @@ def test_a_film_is_restored_though_a_node_is_killed(
     two_nodes: list[object], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     cluster, *nodes = two_nodes
-    clip = Clip(size_hw=FACE_SIZE_HW, ticks=tuple(range(20)), picture=face_picture)
+    clip = Clip(size_hw=FACE_SIZE_HW, ticks=tuple(range(40)), picture=face_picture)
     film = make_clip(tmp_path / "film.mkv", clip)
     expected = restore_video(
         film, tmp_path / "whole.mkv", settings=SETTINGS, job=JobSettings(segment_seconds=0.1)
