@@ -21,9 +21,9 @@ from support.fields import (
     telecined_picture,
 )
 
-from vidrestore import RestoreReport, RestoreSettings
+from vidrestore import JobSettings, RestoreReport, RestoreSettings
 from vidrestore.errors import ConfigError, MediaError
-from vidrestore.jobs import JobSettings, restore_video
+from vidrestore.jobs import restore_video
 from vidrestore.media import open_source, probe
 from vidrestore.record import RecordReader
 from vidrestore.settings import Deinterlace

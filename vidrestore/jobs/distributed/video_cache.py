@@ -10,7 +10,7 @@ from vidrestore.jobs.open_video import open_setup
 from vidrestore.pipeline.loading.model_facts import ModelFacts
 from vidrestore.pipeline.setup import Setup
 from vidrestore.pipeline.stages import Stages
-from vidrestore.settings import RestoreSettings
+from vidrestore.settings import RestoreSettings, only_affecting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +75,7 @@ class OpenVideo:
         )
 
     def _has_same_networks(self, last: "OpenVideo") -> bool:
-        own, theirs = (
-            replace(video.setup.settings, compare=None, record=None, framemd5=None)
-            for video in (self, last)
-        )
+        own, theirs = (only_affecting(video.setup.settings, "bytes") for video in (self, last))
         return self.spec.run == last.spec.run and own == theirs
 
     def models(self) -> ModelFacts:
