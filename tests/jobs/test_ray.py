@@ -14,17 +14,22 @@ import torch
 from support.cheap import load_cheap, work_in_small_steps
 from support.clips import Clip, Sound, make_clip
 from support.faceclips import FACE_SIZE_HW, face_picture
+from support.ray_tasks import die, fail, write_until_cancelled
 
 from vidrestore import JobSettings, RestoreSettings, restore_video
-from vidrestore.errors import ConfigError, DeviceError, WorkerError
+from vidrestore.errors import ConfigError, DeviceError, MediaError, WorkerError
 from vidrestore.jobs.distributed.ray_cluster import (
+    RayCluster,
+    RayStream,
     WorkerPlan,
     assigned_device,
     open_ray_cluster,
     plan_workers,
 )
+from vidrestore.jobs.distributed.worker_process import WorkerSettings
 from vidrestore.jobs.store.job_folder import job_folder_path
 from vidrestore.pipeline import setup as prepared
+from vidrestore.pipeline.report import versions
 from vidrestore.progress import Progress
 
 ray = pytest.importorskip("ray", reason="the extra ray is not installed")
@@ -97,6 +102,41 @@ def test_ray_gives_the_bytes_of_one_process_though_a_worker_is_killed(
     assert report.segments == expected.segments
     assert not job_folder_path(tmp_path / "out.mkv").exists()
     assert capfd.readouterr().out == ""
+
+
+WORKER = WorkerSettings(device="cpu", precision="fp32", threads=1, versions=versions())
+
+
+def values_of(cluster: RayCluster, stream: RayStream) -> Iterator[int]:
+    while (item := cluster.next_item(stream)) is not None:
+        if item.value is not None:
+            yield item.value
+
+
+def test_an_error_of_a_task_is_raised_as_it_was(cluster: None) -> None:
+    with open_ray_cluster("cpu", workers=2) as opened:
+        values = values_of(opened, opened.submit("failing", fail, (), WORKER))
+        assert next(values) == 1
+        with pytest.raises(MediaError, match=r"^out\.mkv: cannot write: No space left on device$"):
+            next(values)
+
+
+def test_a_task_that_kills_every_worker_is_given_up(cluster: None) -> None:
+    with open_ray_cluster("cpu", workers=2) as opened:
+        values = values_of(opened, opened.submit("frames 0 to 9 of film.mkv", die, (), WORKER))
+        assert next(values) == 1
+        with pytest.raises(WorkerError, match=r"frames 0 to 9 of film\.mkv: 3 workers died"):
+            next(values)
+
+
+def test_a_cancelled_task_removes_its_files(cluster: None, tmp_path: Path) -> None:
+    path = tmp_path / "segment"
+    with open_ray_cluster("cpu", workers=2) as opened:
+        stream = opened.submit("writing", write_until_cancelled, (path,), WORKER)
+        assert next(values_of(opened, stream)) == 0
+        assert path.exists()
+        opened.cancel([stream])
+    assert not path.exists()
 
 
 def test_a_gpu_that_the_cluster_does_not_have_is_refused(cluster: None) -> None:
