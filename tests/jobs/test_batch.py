@@ -67,7 +67,7 @@ def test_what_is_a_film_is_seen_by_opening_it(tmp_path: Path) -> None:
     films = batch_films(
         tmp_path,
         tmp_path / "out",
-        Wanted(),
+        Sidecars(),
         on_skipped=lambda path, reason: skipped.__setitem__(path.name, reason),
     )
 

@@ -49,6 +49,8 @@ class BatchProgress:
     films_total: int
     progress: Progress | None = None
     """Progress of the film; None once it is done."""
+    result: FilmResult | None = None
+    """What became of the film, once it is done."""
 
 
 class _StoppedError(Exception):
@@ -87,14 +89,16 @@ def restore_batch(
                 engine, films[number], number, settings, job, on_film_progress, on_download
             )
 
-        def report(number: int, done: int, progress: Progress | None = None) -> None:
+        def report(number: int, done: int, update: Progress | FilmResult) -> None:
+            is_done = isinstance(update, FilmResult)
             on_progress(
                 BatchProgress(
                     number=number,
                     film=films[number],
                     films_done=done,
                     films_total=len(films),
-                    progress=progress,
+                    progress=None if is_done else update,
+                    result=update if is_done else None,
                 )
             )
 
@@ -106,8 +110,9 @@ def restore_batch(
             return _restore_concurrently(engine, len(films), at_once, restore, report)
         results: list[FilmResult] = []
         for number in range(len(films)):
-            results.append(restore(number, lambda n, progress: report(n, len(results), progress)))
-            report(number, len(results))
+            result = restore(number, lambda n, progress: report(n, len(results), progress))
+            results.append(result)
+            report(number, len(results), result)
         return tuple(results)
 
 
@@ -161,7 +166,7 @@ def _restore_concurrently(
     count: int,
     at_once: int,
     restore: Callable[[int, Callable[[int, Progress], None]], FilmResult],
-    report: Callable[[int, int, Progress | None], None],
+    report: Callable[[int, int, Progress | FilmResult], None],
 ) -> tuple[FilmResult, ...]:
     """Restore several films at once; they share the workers, and earlier films have priority."""
     updates: SimpleQueue[tuple[int, Progress]] = SimpleQueue()
@@ -182,8 +187,7 @@ def _restore_concurrently(
                 for number, progress in _latest(updates).items():
                     report(number, done, progress)
                 for future in finished:
-                    future.result()
-                    report(futures[future], done, None)
+                    report(futures[future], done, future.result())
         except BaseException:
             stopped = True
             engine.stop()

@@ -1,16 +1,18 @@
 """The films of a batch, from a folder or a list, and the paths of their outputs."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from vidrestore.errors import ConfigError
 from vidrestore.media.file_kinds import is_image_name
+from vidrestore.media.input.probe import why_not_film
 from vidrestore.media.output.containers import CONTAINERS
 
 _READ_ONLY = (".wmv", ".asf", ".flv", ".vob", ".mpg", ".mpeg", ".m2v", ".dv", ".ogv", ".3gp", ".rm")
-"""Suffixes of films that can be read but not written: the result has another container."""
+"""Suffixes of films that can be read but not written: the result has another container. Files of
+other suffixes are opened to see whether they are films."""
 _FALLBACK_SUFFIX = ".mkv"
 
 
@@ -43,7 +45,17 @@ class Sidecars:
             raise ConfigError(f"ending must be one of {known}, got {self.suffix!r}")
 
 
-def batch_films(where: Path, results: Path, sidecars: Sidecars) -> tuple[BatchVideo, ...]:
+def _not_shown(path: Path, reason: str) -> None:
+    del path, reason
+
+
+def batch_films(
+    where: Path,
+    results: Path,
+    sidecars: Sidecars,
+    *,
+    on_skipped: Callable[[Path, str], None] = _not_shown,
+) -> tuple[BatchVideo, ...]:
     """Return the films of a batch.
 
     Args:
@@ -51,11 +63,12 @@ def batch_films(where: Path, results: Path, sidecars: Sidecars) -> tuple[BatchVi
             each line, relative to the list; lines that begin with ``#`` are comments.
         results: A folder, which need not exist.
         sidecars: The files to write for each film.
+        on_skipped: Called for everything in the folder that is no film, with the reason.
 
     Raises:
         ConfigError: There is no film, or two results would have the same path.
     """
-    sources = tuple(_list_folder(where) if where.is_dir() else _read_list(where))
+    sources = tuple(_list_folder(where, on_skipped) if where.is_dir() else _read_list(where))
     if not sources:
         raise ConfigError(f"{where}: contains no film; name a folder or a list of films")
     if results.exists() and not results.is_dir():
@@ -65,7 +78,7 @@ def batch_films(where: Path, results: Path, sidecars: Sidecars) -> tuple[BatchVi
     return films
 
 
-def _list_folder(folder: Path) -> Iterator[Path]:
+def _list_folder(folder: Path, on_skipped: Callable[[Path, str], None]) -> Iterator[Path]:
     try:
         inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
@@ -74,8 +87,15 @@ def _list_folder(folder: Path) -> Iterator[Path]:
         if path.is_dir():
             if _holds_images(path):
                 yield path
-        elif path.suffix.lower() in (*CONTAINERS, *_READ_ONLY):
+            else:
+                on_skipped(path, "a folder without images")
+        elif (
+            path.suffix.lower() in (*CONTAINERS, *_READ_ONLY)
+            or (reason := why_not_film(path)) is None
+        ):
             yield path
+        else:
+            on_skipped(path, reason)
 
 
 def _holds_images(folder: Path) -> bool:
