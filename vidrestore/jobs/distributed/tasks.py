@@ -243,8 +243,11 @@ def _restored_frames(
     analysis = [*read_analysis(log, planned.first_byte, planned.end_byte)]
     first = analysis[0]
     ticks = first.ticks if first.index else None
-    with decoded_frames(video.setup.source, stages, first.index, ticks, seek=seek) as frames:
-        restored = stages.finished(_tracked_frames(frames, analysis))
+    with (
+        decoded_frames(video.setup.source, stages, first.index, ticks, seek=seek) as frames,
+        # Closed before what it reads from: its threads may be reading.
+        closing(stages.finished(_tracked_frames(frames, analysis))) as restored,
+    ):
         for frame in stages.fields.woven(restored):
             if frame.source.index >= planned.end_frame:
                 return
