@@ -28,7 +28,7 @@ ANY_EYES = GenerateConfig(eye_asymmetry=9.0)
 
 
 class Finds:
-    """A detector that finds the template's face, or as many as it is told."""
+    """A detector that finds the face of the template: one, or as many times as given."""
 
     has_fast_refine = False
 
