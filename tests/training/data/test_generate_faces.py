@@ -64,7 +64,7 @@ def test_a_face_depends_on_its_number_alone_and_a_run_resumes(
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     kwargs = {"network": network, "config": ANY_EYES}
     report = generate(whole, first=3, count=4, detector=Finds(1, 0, 1, 2), **kwargs)
-    assert (report.pictures, report.kept) == (4, 2)
+    assert (report.images, report.kept) == (4, 2)
     assert report.dropped == {"no sure face": 1, "more than one face": 1}
     generate(cut, first=3, count=2, detector=Finds(1, 0), **kwargs)
     with (cut / "numbers.tsv").open("a", encoding="utf-8") as log:
@@ -74,9 +74,9 @@ def test_a_face_depends_on_its_number_alone_and_a_run_resumes(
     assert again.calls == 2
     assert made(cut) == made(whole)
     rows = read_table(whole)
-    assert [row.picture.name for row in rows] == ["0000003.jpg", "0000005.jpg"]
+    assert [row.image_path.name for row in rows] == ["0000003.jpg", "0000005.jpg"]
     assert rows[0].effective_px == 512
-    assert cv2.imread(str(rows[0].picture)).shape == (64, 64, 3)
+    assert cv2.imread(str(rows[0].image_path)).shape == (64, 64, 3)
 
 
 def test_codes_of_a_number_are_the_same_in_any_company() -> None:
