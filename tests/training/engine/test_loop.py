@@ -178,6 +178,27 @@ def test_a_checkpoint_of_something_else_is_named_and_kept(
     assert (tmp_path / "a" / LAST).read_bytes() == before
 
 
+def test_a_checkpoint_of_version_1_is_resumed(tmp_path: Path) -> None:
+    state = run(Regression(), tmp_path / "old", steps=5)
+    networks = state.pop("networks")
+    for network in networks.values():
+        network["optimiser"] = network.pop("optimizer")
+    del state["version"]
+    old = {**state, "parts": networks, "updater": state.pop("scalers")}
+    save_checkpoint(tmp_path / "old" / LAST, old)
+
+    resumed = run(Regression(), tmp_path / "old", steps=10)
+    whole = run(Regression(), tmp_path / "whole", steps=10)
+    for key, value in weights(whole).items():
+        assert torch.equal(value, weights(resumed)[key]), key
+
+
+def test_a_checkpoint_of_a_later_version_is_refused(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / LAST, {"version": 99})
+    with pytest.raises(WeightsError, match="version 99, newer than 2"):
+        read_checkpoint(tmp_path / LAST)
+
+
 def test_gradients_over_micro_batches_are_those_of_the_batch(tmp_path: Path) -> None:
     halves = run(Regression(micro=2), tmp_path / "halves", steps=4)
     quarters = run(Regression(micro=4), tmp_path / "quarters", steps=4)

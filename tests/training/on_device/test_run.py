@@ -72,7 +72,7 @@ def test_one_command_trains_both_ends_and_leaves_weights_curves_and_a_sheet(
 
 
 def ends_of(folder: Path) -> dict[str, dict[str, Tensor]]:
-    return read_checkpoint(folder / "last.pt")["place"]["ends"]
+    return read_checkpoint(folder / "last.pt")["position"]["ends"]
 
 
 @pytest.mark.parametrize("stop_after", [1, 2, 4], ids=["in a stage", "between", "in the adversary"])
@@ -112,7 +112,7 @@ def test_a_run_by_the_minute_comes_to_an_end_through_all_stages(
         del each["steps"]
     written = train_on_device(run_config(root, stages, minutes=0.03), folder=tmp_path, device="cpu")
     assert tmp_path / "lite.safetensors" in written
-    assert read_checkpoint(tmp_path / "last.pt")["place"]["stage"] == 2
+    assert read_checkpoint(tmp_path / "last.pt")["position"]["stage"] == 2
 
 
 def test_a_checkpoint_of_other_stages_is_refused(
@@ -122,7 +122,7 @@ def test_a_checkpoint_of_other_stages_is_refused(
     train_on_device(run_config(root, [stage("only")]), folder=tmp_path, device="cpu", stop_after=1)
     weights = {"truth": 1.0, "adversary": 0.05}
     other = run_config(root, [stage("only", loss_weights=weights, adversary=RATES)])
-    with pytest.raises(WeightsError, match="other stages"):
+    with pytest.raises(WeightsError, match="does not match this config"):
         train_on_device(other, folder=tmp_path, device="cpu")
 
 

@@ -169,7 +169,7 @@ def test_pairs_are_made_once_in_any_order_and_trained_on(root: Path, tmp_path: P
     samples = FaceDataset(replace(config.data.faces, size_px=64), seed=0)
     asked: list[int] = []
     cache = TeacherCache(tmp_path / "pairs", count=3, side_px=64)
-    with pytest.raises(ConfigError, match="no samples yet"):
+    with pytest.raises(ConfigError, match="the cache is empty"):
         CachedFaces(tmp_path / "pairs", config.stages[0], device=CPU, in_memory=True)
     teacher = Teacher(
         build_lite_from(read_starting_state("untrained")),

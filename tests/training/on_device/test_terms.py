@@ -225,7 +225,7 @@ def test_the_loss_of_one_batch_goes_down(fixture: dict[str, Any]) -> None:
     assert losses[0].keys() == FIDELITY.keys()
     for name in ("log_l1", "ssim"):
         assert losses[-1][name] < losses[0][name] - 0.02
-    averaged = build_lite_from(trainer.ema.state)
+    averaged = build_lite_from(trainer.generator.ema.state)
     batch = source.batch(FIRST)
     with torch.no_grad():
         error = (averaged(batch.degraded).image - batch.target).abs().mean()
