@@ -196,7 +196,7 @@ def main() -> int:
     torch.set_num_threads(arguments.threads)
     files = sorted(
         path
-        for folder in arguments.images
+        for folder in arguments.pictures
         for path in folder.rglob("*")
         if path.suffix.lower() in (".jpg", ".png")
     )

@@ -41,5 +41,5 @@ def test_a_distance_by_features_stands_beside_the_others_under_its_own_name(
     assert found["lpips"][:2] == ["left", "out:"]
 
     assert "--features package" in " ".join(table()["mobilenet_distance"])
-    with pytest.raises(SystemExit, match=r"error: .*none\.pth: there is no such file"):
+    with pytest.raises(SystemExit, match=r"error: .*none\.pth: file not found"):
         table("--features", tmp_path / "none.pth")

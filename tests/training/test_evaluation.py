@@ -178,5 +178,5 @@ def test_features_are_those_of_the_network_that_the_file_holds(
 
     monkeypatch.setattr(evaluation, "load_feature_network", lambda _: Vgg19Features(["conv1_1"]))
     assert load_feature_distance(None).name == "vgg19_distance"
-    with pytest.raises(WeightsError, match=r"none\.pth: there is no such file"):
+    with pytest.raises(WeightsError, match=r"none\.pth: file not found"):
         load_feature_distance(tmp_path / "none.pth")

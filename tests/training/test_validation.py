@@ -54,7 +54,9 @@ class NoDegradation(nn.Module):
 
 def test_input_and_output_are_measured_by_all_that_is_at_hand(stills: Path, tmp_path: Path) -> None:
     torch.save(MobileFaceNet().state_dict(), tmp_path / "face.pt")
-    validation = RestorerValidation(ValidationConfig(folder=stills, identity=tmp_path / "face.pt"))
+    validation = RestorerValidation(
+        ValidationConfig(folder=stills, identity_weights=tmp_path / "face.pt")
+    )
     network = NoDegradation()
     restorer = wrap_restorer(network, side_px=512, device=CPU)
     scores, preview = validation.validate(restorer)
@@ -105,7 +107,9 @@ def test_a_run_writes_the_scores_and_the_sheet_and_trains_as_without(
 def test_what_cannot_be_measured_is_refused(stills: Path, tmp_path: Path) -> None:
     root = write_faces(tmp_path / "data")
     table = {"validation": {"folder": str(stills)}}
-    with pytest.raises(ConfigError, match=r"\[validation\] is for restorers; parser measures"):
+    with pytest.raises(
+        ConfigError, match=r"\[validation\] applies to restorers; \[parser\] validates"
+    ):
         small_config("parser", root, **table)
     with pytest.raises(ConfigError, match="count"):
         ValidationConfig(folder=stills, count=0)

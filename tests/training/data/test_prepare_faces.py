@@ -155,7 +155,7 @@ def test_a_mask_that_is_missing_or_of_another_size_or_in_colour_is_refused(tmp_p
     for content, message in [
         (None, "not readable"),
         (np.zeros((9, 9), np.uint8), "9 x 9, but the photograph is"),
-        (np.zeros((*photograph().shape[:2], 3), np.uint8), "not classes"),
+        (np.zeros((*photograph().shape[:2], 3), np.uint8), "expected a label image"),
     ]:
         if content is not None:
             (tmp_path / "masks").mkdir(exist_ok=True)
