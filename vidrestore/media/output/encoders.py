@@ -20,7 +20,7 @@ from vidrestore.media.output.encoder_table import (
     EncoderSettings,
     EncoderSpec,
 )
-from vidrestore.settings import CODECS
+from vidrestore.settings import CODECS, CodecName
 from vidrestore.types import PixelFormat
 
 # Minimum number of pixels -> slices of FFV1: more slices lose less to damage and use more threads.
@@ -169,7 +169,7 @@ def is_needed_by_codec(written: VideoInfo, source: PixelFormat) -> bool:
         written: The film.
         source: Pixel format of the frames that it was made of.
     """
-    codecs = [name for name in ENCODERS if ffmpeg_codec(name) == written.codec]
+    codecs: list[CodecName] = [name for name in ENCODERS if ffmpeg_codec(name) == written.codec]
     if not codecs:
         return False
     size_hw = written.geometry.coded_hw
