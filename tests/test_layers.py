@@ -40,6 +40,8 @@ LAYERS = {
     "jobs": 5,
     "cli": 6,
 }
+MAX_MODULES = 14
+"""Modules of a package beside its ``__init__``, subpackages apart."""
 UNLAYERED = {"__init__", "__main__"}
 """The public names and the command: they point at any layer, and nothing points at them."""
 
@@ -104,6 +106,18 @@ def test_every_module_has_a_layer() -> None:
     }
 
     assert names - UNLAYERED <= LAYERS.keys()
+
+
+def test_no_package_is_crowded() -> None:
+    """About a dozen modules on one floor are what a reader takes in at once."""
+    packages = {path.parent for path in PACKAGE.rglob("*.py")}
+    crowded = {
+        str(package.relative_to(PACKAGE)): count
+        for package in packages
+        if (count := len([*package.glob("*.py")]) - 1) > MAX_MODULES
+    }
+
+    assert crowded == {}
 
 
 @pytest.mark.parametrize(
