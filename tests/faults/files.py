@@ -118,7 +118,7 @@ def garbage_in_matroska(bench: Bench) -> None:
     assert times[-10:] == [40 * number for number in numbers[-10:]]
     lost = FRAMES - len(numbers)
     assert lost > 0
-    assert outcome.noted(f"{lost} pictures", "missing")
+    assert outcome.noted(f"{lost} frames", "missing")
     assert outcome.sound() == sound_of(path)
 
 
@@ -143,7 +143,7 @@ def _garbage_is_passed(bench: Bench, path: Path, *, sound: bool) -> None:
     for number, time in zip(numbers[-10:], times[-10:], strict=True):
         assert abs(time - first - 40 * number) <= 1
     if len(numbers) < FRAMES:
-        assert outcome.noted(f"{FRAMES - len(numbers)} pictures", "missing")
+        assert outcome.noted(f"{FRAMES - len(numbers)} frames", "missing")
     if sound:
         assert outcome.sound() == sound_of(path)
 

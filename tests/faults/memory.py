@@ -41,4 +41,4 @@ def of_a_device(bench: Bench) -> None:
 def for_one_face(bench: Bench) -> None:
     film = bench.clip(ticks=(0, 1), size_hw=FACE_SIZE_HW, picture=face_picture)
     _with_room_for(bench, 0)
-    bench.restore(film).refused("not enough memory", "--device")
+    bench.restore(film).refused("out of memory", "--device")

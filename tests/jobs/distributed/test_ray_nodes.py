@@ -58,7 +58,7 @@ def test_a_film_is_restored_though_a_node_is_killed(
     two_nodes: tuple[Any, Any], tmp_path: Path
 ) -> None:
     cluster, second = two_nodes
-    clip = Clip(size_hw=FACE_SIZE_HW, ticks=tuple(range(40)), picture=face_picture)
+    clip = Clip(size_hw=FACE_SIZE_HW, ticks=tuple(range(90)), picture=face_picture)
     film = make_clip(tmp_path / "film.mkv", clip)
     expected = restore_video(
         film, tmp_path / "whole.mkv", settings=SETTINGS, job=JobSettings(segment_seconds=0.1)
@@ -80,6 +80,7 @@ def test_a_film_is_restored_though_a_node_is_killed(
         on_progress=on_progress,
     )
     assert is_killed
+    cluster.wait_for_nodes()  # until the cluster has noticed
     assert sum(node["Alive"] for node in ray.nodes()) == 1
     assert (tmp_path / "out.mkv").read_bytes() == (tmp_path / "whole.mkv").read_bytes()
     assert (report.frames, report.segments) == (expected.frames, expected.segments)
