@@ -342,6 +342,19 @@ def test_h264_is_held_to_samples_where_the_record_says_that_it_is_lossless(
     assert changed_names(verify(rich, lossy, evidence_paths=[record])) == ["samples outside masks"]
 
 
+def test_the_record_of_a_dnxhr_result_belongs_to_it(tmp_path: Path) -> None:
+    """FFmpeg calls the codec dnxhd, whichever of the two it is."""
+    film = make_clip(tmp_path / "film.mkv", Clip(size_hw=(144, 256), ticks=tuple(range(5))))
+    result = restored_copy(film, tmp_path / "result.mov", codec="dnxhr")
+
+    def header(each: RecordHeader) -> RecordHeader:
+        output = replace(each.output, pixel_format="yuv422p", lossless=False)
+        return replace(each, output=output)
+
+    record = record_of(film, tmp_path / "r.jsonl", mask=None, codec="dnxhr", header=header)
+    assert verify(film, result, evidence_paths=[record]).kept
+
+
 def test_without_a_record_a_lossless_result_with_faces_is_not_judged(
     rich: Path, tmp_path: Path
 ) -> None:
