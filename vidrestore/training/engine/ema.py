@@ -3,21 +3,28 @@
 import torch
 from torch import Tensor, nn
 
+_STATISTICS = ("running_mean", "running_var")
+"""Buffers of batch norm: means themselves, which may be averaged."""
+
 
 class Ema:
-    """Averages every floating-point tensor of a network's state; others are copied."""
+    """Averages the parameters of a network and its running statistics; other buffers are copied.
+
+    The singular vectors of a spectral norm are such buffers: their mean is shorter than 1, and the
+    norm that it gives too small.
+    """
 
     def __init__(self, network: nn.Module) -> None:
         self.state: dict[str, Tensor] = {
             name: value.detach().clone() for name, value in network.state_dict().items()
         }
+        self._parameters = frozenset(name for name, _ in network.named_parameters())
 
     @torch.no_grad()
     def update(self, network: nn.Module, *, decay: float) -> None:
         """Move the average towards ``network`` by ``1 - decay``."""
         for name, value in network.state_dict().items():
-            average = self.state[name]
-            if average.is_floating_point():
-                average.lerp_(value, 1.0 - decay)
+            if name in self._parameters or name.endswith(_STATISTICS):
+                self.state[name].lerp_(value, 1.0 - decay)
             else:
-                average.copy_(value)
+                self.state[name].copy_(value)
