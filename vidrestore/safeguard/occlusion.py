@@ -5,7 +5,6 @@ comes with the package; ``scripts/fit_mean_face.py`` made it.
 """
 
 from functools import cache
-from importlib.resources import as_file, files
 
 import cv2
 import numpy as np
@@ -14,6 +13,7 @@ from safetensors.numpy import load_file  # pyright: ignore[reportUnknownVariable
 
 from vidrestore.errors import WeightsError
 from vidrestore.types import FloatArray
+from vidrestore.weights.bundled import bundled_file
 
 GRID = 64
 """Cells along a crop's side."""
@@ -60,7 +60,7 @@ def _correlation(one: FloatArray, other: FloatArray) -> float:
 
 @cache
 def _mean_face() -> FloatArray:
-    with as_file(files("vidrestore.models") / "data" / "mean_face.safetensors") as path:
+    with bundled_file("mean_face.safetensors") as path:
         try:
             return np.asarray(load_file(path)["pattern_hw"], dtype=np.float32)
         except (OSError, SafetensorError, KeyError) as error:

@@ -13,6 +13,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from vidrestore.errors import ConfigError, DownloadError
+from vidrestore.storage.sync import flush_and_sync
 from vidrestore.weights.manifest import WeightsEntry
 
 BytesCallback: TypeAlias = Callable[[int, int | None], None]
@@ -76,8 +77,7 @@ def download(
             if failures >= policy.tries:
                 raise DownloadError(f"cannot download {entry.name}: {error}") from error
             time.sleep(policy.wait_seconds * 2 ** (failures - 1))
-    file.flush()
-    os.fsync(file.fileno())
+    flush_and_sync(file)
     return _sha256(file)
 
 

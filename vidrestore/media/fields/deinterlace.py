@@ -10,10 +10,9 @@ from vidrestore.errors import MediaError
 from vidrestore.media.color.pixel_formats import frame_planes, source_layout
 from vidrestore.media.fields.filter_graph import FilterGraph, gray_frame
 from vidrestore.media.fields.split_weave import FieldRule
-from vidrestore.media.input.source import Source
+from vidrestore.media.input.source import Source, SourceWrapper
 from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.types import Frame, Plane, Timestamp
-from vidrestore.types.time_range import TimeRange
 
 _MIN_HW = (4, 3)
 """Height and width of the smallest plane that bwdif accepts."""
@@ -30,7 +29,7 @@ class _SeekPoint:
     timestamp: Timestamp
 
 
-class DeinterlacedSource:
+class DeinterlacedSource(SourceWrapper):
     """A video whose interlaced frames are deinterlaced; progressive frames stay unchanged.
 
     At twice the rate, every field becomes a frame of half the duration, in ticks of half the
@@ -49,7 +48,7 @@ class DeinterlacedSource:
             MediaError: Its frames are too small.
         """
         info = source.info
-        self._source = source
+        self.source = source
         self._rule = rule
         self._twice = twice
         self._top_first = (
@@ -63,28 +62,13 @@ class DeinterlacedSource:
         self.info: VideoInfo = _info_of(info, twice=twice)
         self._seek_points: list[_SeekPoint] = []
 
-    @property
-    def time_range(self) -> TimeRange:
-        """The source's."""
-        return self._source.time_range
-
-    @property
-    def damaged_packets(self) -> int:
-        """The source's."""
-        return self._source.damaged_packets
-
-    @property
-    def repaired_timestamps(self) -> int:
-        """The source's."""
-        return self._source.repaired_timestamps
-
     def __iter__(self) -> Iterator[Frame]:
         """Yield progressive frames, in presentation order.
 
         Raises:
             MediaError: As the source does.
         """
-        return self._deinterlaced(self._source, 0)
+        return self._deinterlaced(self.source, 0)
 
     def frames_from(
         self, index: int, timestamp: Timestamp, *, seek: bool = True
@@ -104,7 +88,7 @@ class DeinterlacedSource:
         points = [point for point in self._seek_points if point.index + 2 <= index] if seek else []
         if points:
             point = points[-1]
-            source_frames = self._source.frames_from(point.source_index, point.timestamp)
+            source_frames = self.source.frames_from(point.source_index, point.timestamp)
             frames = self._deinterlaced(source_frames, point.index)
         return frames_starting_at(frames, index, timestamp, self.info)
 

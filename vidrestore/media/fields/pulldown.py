@@ -19,10 +19,9 @@ from vidrestore.media.color.pixel_formats import PLANAR, plane_views
 from vidrestore.media.fields.deinterlace import frames_starting_at
 from vidrestore.media.fields.filter_graph import FilterGraph, luma_8bit, with_number
 from vidrestore.media.fields.split_weave import FieldRule
-from vidrestore.media.input.source import Source
+from vidrestore.media.input.source import Source, SourceWrapper
 from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.types import Frame, Timestamp
-from vidrestore.types.time_range import TimeRange
 
 CYCLE = 5
 """Telecined frames made of four film frames."""
@@ -35,7 +34,7 @@ _FIELDMATCH_FORMAT = "yuv420p"
 _DECIMATE_FORMAT = "gray"
 
 
-class InverseTelecineSource:
+class InverseTelecineSource(SourceWrapper):
     """A telecined video with four progressive frames for every five frames.
 
     They are spaced evenly over the duration of the five, in quarters of a tick. Of an incomplete
@@ -51,28 +50,13 @@ class InverseTelecineSource:
             rule: Which field is earlier; every frame is taken for interlaced.
         """
         info = source.info
-        self._source = source
+        self.source = source
         self._top_first = (
             info.field_order != "bottom first" if rule.top_first is None else rule.top_first
         )
         self.info: VideoInfo = _info_of(info)
         self.unmatched_frames = 0
         """Frames so far whose fields found no match."""
-
-    @property
-    def time_range(self) -> TimeRange:
-        """The source's."""
-        return self._source.time_range
-
-    @property
-    def damaged_packets(self) -> int:
-        """The source's."""
-        return self._source.damaged_packets
-
-    @property
-    def repaired_timestamps(self) -> int:
-        """The source's."""
-        return self._source.repaired_timestamps
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames before telecine, in presentation order.
@@ -120,7 +104,7 @@ class InverseTelecineSource:
             inputs=2,
         )
         neighbours: deque[Frame] = deque()
-        for frame in self._source:
+        for frame in self.source:
             neighbours.append(frame)
             for av_frame in fieldmatch.push(*_luma_and_number(frame, _FIELDMATCH_FORMAT)):
                 yield self._matched_frame(av_frame, neighbours)

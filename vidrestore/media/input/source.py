@@ -60,6 +60,28 @@ class Source(Protocol):
         ...
 
 
+class SourceWrapper:
+    """What every source made of another one takes from it."""
+
+    source: Source
+    """The source that frames are read from."""
+
+    @property
+    def time_range(self) -> TimeRange:
+        """The source's."""
+        return self.source.time_range
+
+    @property
+    def damaged_packets(self) -> int:
+        """The source's."""
+        return self.source.damaged_packets
+
+    @property
+    def repaired_timestamps(self) -> int:
+        """The source's."""
+        return self.source.repaired_timestamps
+
+
 @contextmanager
 def open_source(
     path: Path,

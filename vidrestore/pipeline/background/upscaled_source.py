@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from vidrestore.media import Source, VideoInfo
 from vidrestore.media.color.matrices import with_stated_matrix
 from vidrestore.media.color.plane_upscale import upscaled_geometry
+from vidrestore.media.input.source import SourceWrapper
 from vidrestore.types import Frame, Timestamp
-from vidrestore.types.time_range import TimeRange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UpscaledSource:
+class UpscaledSource(SourceWrapper):
     """The source of an enlarged film, as its outputs see it: with the output's size and colour."""
 
     source: Source
@@ -25,21 +25,6 @@ class UpscaledSource:
         if self.scale == 1:
             return info
         return replace(info, geometry=upscaled_geometry(info.geometry, self.scale), color=color)
-
-    @property
-    def time_range(self) -> TimeRange:
-        """The source's."""
-        return self.source.time_range
-
-    @property
-    def damaged_packets(self) -> int:
-        """The source's."""
-        return self.source.damaged_packets
-
-    @property
-    def repaired_timestamps(self) -> int:
-        """The source's."""
-        return self.source.repaired_timestamps
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames of the source, not enlarged."""
