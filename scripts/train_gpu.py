@@ -58,13 +58,15 @@ def teach(arguments: argparse.Namespace) -> None:
     if config.teacher.recipes:
         faces = replace(faces, recipes=config.teacher.recipes)
     cache = TeacherCache(arguments.folder, count=arguments.count, side_px=faces.size_px)
-    teacher = Teacher(
-        build_lite_from(read_starting_state(config.pretrained)),
-        side_px=faces.size_px,
-        good_psnr_db=config.teacher.good_psnr_db,
-        device=device,
-        dtype=resolve_precision(config.precision, device),
-    )
+    teacher = None
+    if not arguments.without_teacher:
+        teacher = Teacher(
+            build_lite_from(read_starting_state(config.pretrained)),
+            side_px=faces.size_px,
+            config=config.teacher,
+            device=device,
+            dtype=resolve_precision(config.precision, device),
+        )
     if not 0 <= arguments.share < arguments.shares:
         raise ConfigError(f"--share must be 0 to {arguments.shares - 1}, got {arguments.share}")
     began = time.monotonic()
@@ -142,6 +144,9 @@ def main() -> int:
             command.add_argument("--compile", action="store_true", help="compile the restorer")
         else:
             command.add_argument("--count", type=int, default=6000, help="samples in all")
+            command.add_argument(
+                "--without-teacher", action="store_true", help="degraded faces and targets alone"
+            )
             command.add_argument("--share", type=int, default=0, help="number of this process")
             command.add_argument("--shares", type=int, default=1, help="of so many processes")
     joining = commands.add_parser("join", help=(join.__doc__ or "").splitlines()[0])

@@ -45,6 +45,18 @@ def test_it_learns_to_tell_sharp_from_blurred(judge: TextureDiscriminator) -> No
     assert float(gap().detach()) > 0.5
 
 
+def test_with_a_gain_it_sees_fine_detail_that_is_faint() -> None:
+    picture = torch.zeros(1, 3, 64, 64)
+    faint = 0.01 * torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(2))
+
+    def change(detail_gain: float) -> float:
+        torch.manual_seed(0)
+        judge = TextureDiscriminator(base_ch=8, detail_gain=detail_gain).eval()
+        return float((judge(picture + faint, picture) - judge(picture, picture)).detach().std())
+
+    assert change(16.0) > 3 * change(1.0)
+
+
 def test_its_weights_cannot_grow_steep(judge: TextureDiscriminator) -> None:
     """Spectral normalisation: a hundredfold weight gives the same scores."""
     judge.eval()

@@ -117,8 +117,10 @@ PUBLISHED = (
     "psfrgan_512",
     "stylegan2_512",
 )
-# lite_gpu is a config of scripts/train_gpu.py: tests/training/on_device reads it.
-RECIPES = sorted(path for path in CONFIGS.glob("*.toml") if path.stem != "lite_gpu")
+# lite_gpu and lite_cpu are configs of scripts/train_gpu.py: tests/training/on_device reads them.
+RECIPES = sorted(
+    path for path in CONFIGS.glob("*.toml") if path.stem not in ("lite_gpu", "lite_cpu")
+)
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda each: each.stem)

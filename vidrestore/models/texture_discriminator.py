@@ -5,10 +5,15 @@ Our own, for training ``lite`` on processors: patches of about 60 pixels (Isola 
 skin, lashes and hair, and seeing the degraded picture it learns which texture belongs to what is
 there. Convolutions are spectrally normalised (Miyato et al. 2018), which needs no second
 derivatives as R1 does.
+
+With a gain for fine detail, the discriminator also sees what is finer than 5 x 5 pixels, enlarged:
+detail is a hundredth of a face's contrast, and is lost among its tones. Its first and last layers
+are then not normalized, or the gain would be divided out again.
 """
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 _SLOPE = 0.2
@@ -19,25 +24,36 @@ class TextureDiscriminator(nn.Module):
 
     Args:
         base_ch: Channels at half the size; doubled at every halving.
+        detail_gain: Factor of the fine detail that is shown beside the images; 0 shows none.
     """
 
-    def __init__(self, *, base_ch: int = 32) -> None:
+    def __init__(self, *, base_ch: int = 32, detail_gain: float = 0.0) -> None:
         super().__init__()
+        self._detail_gain = detail_gain
         layers: list[nn.Module] = []
-        inputs = 6
+        inputs = 9 if detail_gain else 6
         for outputs in (base_ch, 2 * base_ch, 4 * base_ch):
-            layers += _filtered(inputs, outputs, kernel_size=4, stride=2)
+            conv = nn.Conv2d(inputs, outputs, kernel_size=4, stride=2, padding=1)
+            is_normalized = bool(layers) or not detail_gain
+            layers += [spectral_norm(conv) if is_normalized else conv, _activation()]
             inputs = outputs
-        layers += _filtered(inputs, inputs, kernel_size=3, stride=1)
-        layers.append(spectral_norm(nn.Conv2d(inputs, 1, kernel_size=3, padding=1)))
+        layers += [spectral_norm(nn.Conv2d(inputs, inputs, 3, padding=1)), _activation()]
+        last = nn.Conv2d(inputs, 1, kernel_size=3, padding=1)
+        layers.append(last if detail_gain else spectral_norm(last))
         self.layers = nn.Sequential(*layers)
 
     def forward(self, picture_NCHW: Tensor, degraded_NCHW: Tensor) -> Tensor:
         """Return ``(N, 1, H / 8, W / 8)`` scores of RGB pictures in [-1, 1], sides of 8 px."""
-        both = torch.cat([picture_NCHW, degraded_NCHW], dim=1)
-        return self.layers(both.contiguous(memory_format=torch.channels_last))
+        return self.layers(self.network_input(picture_NCHW, degraded_NCHW))
+
+    def network_input(self, picture_NCHW: Tensor, degraded_NCHW: Tensor) -> Tensor:
+        """Return ``(N, 6 or 9, H, W)``: both images, and the fine detail of the first."""
+        seen = [picture_NCHW, degraded_NCHW]
+        if self._detail_gain:
+            smooth = F.avg_pool2d(picture_NCHW, 5, stride=1, padding=2, count_include_pad=False)
+            seen.append(self._detail_gain * (picture_NCHW - smooth))
+        return torch.cat(seen, dim=1).contiguous(memory_format=torch.channels_last)
 
 
-def _filtered(inputs: int, outputs: int, *, kernel_size: int, stride: int) -> list[nn.Module]:
-    conv = nn.Conv2d(inputs, outputs, kernel_size=kernel_size, stride=stride, padding=1)
-    return [spectral_norm(conv), nn.LeakyReLU(_SLOPE, inplace=True)]
+def _activation() -> nn.Module:
+    return nn.LeakyReLU(_SLOPE, inplace=True)

@@ -19,11 +19,13 @@ from vidrestore.models.upscalers.compact import CompactUpscaler
 from vidrestore.toml_config import read_config
 from vidrestore.training.data.dataset import FaceDataset
 from vidrestore.training.engine.run_state import RunState
-from vidrestore.training.on_device.config import DeviceRunConfig
+from vidrestore.training.on_device.config import DeviceRunConfig, TeacherConfig
 from vidrestore.training.on_device.curves import draw_curves
+from vidrestore.training.on_device.data.batches import SecondView
 from vidrestore.training.on_device.data.degradation_table import DegradationTable
 from vidrestore.training.on_device.data.teacher_cache import CachedFaces, TeacherCache
 from vidrestore.training.on_device.lite_weights import build_lite_from, read_starting_state
+from vidrestore.training.on_device.losses import consistency_loss
 from vidrestore.training.on_device.run import train_on_device
 from vidrestore.training.on_device.stage_budget import StageBudget, stage_seconds_by_share
 from vidrestore.training.on_device.teacher import Teacher
@@ -32,6 +34,11 @@ from vidrestore.weights.load import load_weights, read_weights
 
 CPU = torch.device("cpu")
 CONFIG = Path(__file__).parents[3] / "configs" / "train" / "lite_gpu.toml"
+
+
+def test_the_config_for_processors_is_understood() -> None:
+    config = read_config(CONFIG.with_name("lite_cpu.toml"), DeviceRunConfig)
+    assert all(config.reads_cache(each) for each in config.stages)
 
 
 def test_the_shipped_config_is_understood_and_its_recipes_run_on_the_device() -> None:
@@ -77,9 +84,9 @@ def test_the_shipped_config_is_understood_and_its_recipes_run_on_the_device() ->
         ([], {}, "must be a stage"),
         ([stage("a")], {"precision": "fp16"}, "use bf16"),
         (
-            [stage("a", loss_weights=DETAIL)],
+            [stage("a", loss_weights=DETAIL, codec_ratio=0.5)],
             {"teacher": {"cache": "pairs"}},
-            "one view of each face",
+            "holds codec samples already",
         ),
     ],
 )
@@ -170,27 +177,29 @@ def test_pairs_are_made_once_in_any_order_and_trained_on(root: Path, tmp_path: P
     asked: list[int] = []
     cache = TeacherCache(tmp_path / "pairs", count=3, side_px=64)
     with pytest.raises(ConfigError, match="the cache is empty"):
-        CachedFaces(tmp_path / "pairs", config.stages[0], device=CPU, in_memory=True)
+        CachedFaces(tmp_path / "pairs", config.stages[0], teacher=config.teacher, device=CPU)
     teacher = Teacher(
         build_lite_from(read_starting_state("untrained")),
         side_px=64,
-        good_psnr_db=99.0,
+        config=TeacherConfig(good_psnr_db=99.0),
         device=CPU,
         dtype=torch.float32,
     )
     assert cache.fill(samples, teacher, device=CPU, every=2, on_sample=asked.append) == 2
-    teacher.good_psnr_db = 0.0
     again = TeacherCache(tmp_path / "pairs", count=3, side_px=64)
-    assert again.fill(samples, teacher, device=CPU, on_sample=asked.append) == 1
+    assert again.fill(samples, None, device=CPU, on_sample=asked.append) == 1
     assert asked == [0, 2, 1]
     assert again.meta[:, 0].tolist() == [1, -1, 1]
 
     run_state = RunState(step=5, steps=9, seed=0, rank=0, device=CPU)
     batches = [
-        CachedFaces(tmp_path / "pairs", config.stages[0], device=CPU, in_memory=held).batch(
-            run_state
-        )
-        for held in (True, False)
+        CachedFaces(
+            tmp_path / "pairs",
+            config.stages[0],
+            teacher=replace(config.teacher, in_memory=in_memory),
+            device=CPU,
+        ).batch(run_state)
+        for in_memory in (True, False)
     ]
     for one, other in zip(*batches, strict=True):
         assert one is other is None or torch.equal(one, other)
@@ -205,7 +214,76 @@ def test_a_cache_of_another_size_is_refused(root: Path, tmp_path: Path) -> None:
         TeacherCache(tmp_path / "pairs", count=2, side_px=128)
     config = run_config(root, [stage("a", side_px=128)])
     with pytest.raises(ConfigError, match="faces of 64 px"):
-        CachedFaces(tmp_path / "pairs", config.stages[0], device=CPU, in_memory=False)
+        CachedFaces(tmp_path / "pairs", config.stages[0], teacher=config.teacher, device=CPU)
     (tmp_path / "pairs" / "clean.npy").write_bytes(b"nothing")
     with pytest.raises(ConfigError, match="not a cache of teacher pairs"):
         TeacherCache(tmp_path / "pairs", count=2, side_px=64)
+
+
+def test_windows_of_cached_faces_keep_the_places_of_eyes_and_mouth(
+    root: Path, tmp_path: Path
+) -> None:
+    taught = stage("taught", batch=4, crop_px=32, loss_weights={**DETAIL, "consistency": 0.5})
+    config = run_config(root, [taught], teacher={"cache": str(tmp_path / "pairs")})
+    samples = FaceDataset(replace(config.data.faces, size_px=64), seed=0)
+    TeacherCache(tmp_path / "pairs", count=1, side_px=64).fill(samples, None, device=CPU)
+    source = CachedFaces(tmp_path / "pairs", config.stages[0], teacher=config.teacher, device=CPU)
+    whole, windows = (
+        source.batch(RunState(step=step, steps=9, seed=0, rank=0, device=CPU)) for step in (4, 5)
+    )
+    assert whole.target.shape == (2, 3, 64, 64)
+    assert windows.target.shape == windows.degraded.shape == (4, 3, 32, 32)
+    views = {
+        name: torch.cat([image, image.flip(3)])
+        for name, image in whole._asdict().items()
+        if name in ("degraded", "target")
+    }
+    boxes = whole.boxes_xyxy[:1]
+    mirrored = torch.cat([boxes, boxes])
+    for target, degraded, box in zip(
+        windows.target, windows.degraded, windows.boxes_xyxy, strict=True
+    ):
+        places = [
+            (index, y, x)
+            for index in range(len(views["target"]))
+            for y in range(33)
+            for x in range(33)
+            if torch.equal(views["target"][index, :, y : y + 32, x : x + 32], target)
+        ]
+        assert len({(y, x) for _, y, x in places}) == 1
+        index, y, x = places[0]
+        assert torch.equal(views["degraded"][index, :, y : y + 32, x : x + 32], degraded)
+        assert box[2, 1] == mirrored[0, 2, 1] - y
+    assert windows.second_view is not None
+    assert windows.second_view.degraded.shape == (1, 3, 32, 32)
+
+
+def test_a_second_view_of_a_cached_face_is_the_first_one_moved(root: Path, tmp_path: Path) -> None:
+    taught = stage("taught", batch=2, loss_weights={**DETAIL, "consistency": 0.5})
+    config = run_config(root, [taught], teacher={"cache": str(tmp_path / "pairs")})
+    samples = FaceDataset(replace(config.data.faces, size_px=64), seed=0)
+    TeacherCache(tmp_path / "pairs", count=1, side_px=64).fill(samples, None, device=CPU)
+    source = CachedFaces(tmp_path / "pairs", config.stages[0], teacher=config.teacher, device=CPU)
+    batch = source.batch(RunState(step=1, steps=9, seed=0, rank=0, device=CPU))
+    assert batch.second_view is not None
+    # A network that changes nothing agrees with itself, up to interpolation.
+    agrees = consistency_loss(batch.degraded, batch.second_view.degraded, batch)
+    unmoved = SecondView(batch.degraded[:1], batch.second_view.shift_xy)
+    assert agrees < 0.5 * consistency_loss(
+        batch.degraded, unmoved.degraded, batch._replace(second_view=unmoved)
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"cached": True}, "cached needs teacher.cache"),
+        ({"crop_px": 32}, "crop_px needs faces from teacher.cache"),
+        ({"crop_px": 48}, "crop_px must be a multiple of 32"),
+    ],
+)
+def test_settings_of_cached_faces_without_a_cache_are_refused(
+    root: Path, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        run_config(root, [stage("a", **settings)])

@@ -41,6 +41,7 @@ from vidrestore.training.on_device.losses import (
     draw_face_window,
     fine_detail,
     masked_hinge_loss,
+    phase_loss,
     sharpen,
     tone_loss,
     unit_feature_loss,
@@ -87,16 +88,32 @@ def test_only_taught_faces_follow_the_teacher_and_their_number_does_not_count() 
 
 def test_sharpening_adds_detail_and_no_tone() -> None:
     image = 0.1 * torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(sharpen(image, 0.0), image)
-    found = sharpen(image, 0.5)
+    some = torch.tensor([0.5])
+    assert torch.equal(sharpen(image, torch.zeros(1)), image)
+    found = sharpen(image, some)
     assert fine_detail(found).std() > 1.3 * fine_detail(image).std()
     assert (found.mean() - image.mean()).abs() < 1e-2
-    assert torch.allclose(sharpen(torch.ones(1, 3, 64, 64), 0.5), torch.ones(1, 3, 64, 64))
+    assert torch.allclose(sharpen(torch.ones(1, 3, 64, 64), some), torch.ones(1, 3, 64, 64))
+    both = sharpen(image.repeat(2, 1, 1, 1), torch.tensor([0.0, 0.5]))
+    assert torch.equal(both, torch.cat([image, found]))
+
+
+def test_a_grid_with_the_period_of_the_network_costs_and_noise_hardly() -> None:
+    target = smooth(0)
+    grid = torch.zeros(1, 3, 64, 64)
+    grid[..., ::4, ::4] = 0.16
+    noise = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    noise *= grid.std() / noise.std()
+    assert phase_loss(target, target) == 0
+    assert phase_loss(target + grid, target) > 5 * phase_loss(target + noise, target)
+    other_period = torch.zeros(1, 3, 64, 64)
+    other_period[..., ::5, ::5] = 0.16
+    assert phase_loss(target + other_period, target) < phase_loss(target + grid, target) / 3
 
 
 def test_the_adversarys_features_come_from_the_layers_that_its_score_is_made_of() -> None:
     torch.manual_seed(0)
-    judge = TextureDiscriminator(base_ch=4).eval()
+    judge = TextureDiscriminator(base_ch=4, detail_gain=6.0).eval()
     picture, degraded = smooth(5), smooth(6)
     scores, features = discriminator_features(judge, picture, degraded)
     assert torch.equal(scores, judge(picture, degraded))

@@ -34,7 +34,10 @@ class StageWeights:
     """Of squared differences of unit features."""
     adversary: float = 0.0
     matching: float = 0.0
-    """Of the L1 difference of the discriminator's features."""
+    """Of the L1 difference of the discriminator's features from those of the teacher, or of the
+    target where there is none."""
+    phases: float = 0.0
+    """Of ``phase_loss``, which keeps the detail from a grid with the network's period."""
     consistency: float = 0.0
     """Of the L1 difference of two views of one degraded face."""
 
@@ -59,6 +62,13 @@ class StageConfig:
     side_px: int
     """Side of the faces; lengths of recipes are in their pixels."""
     batch: int
+    cached: bool = False
+    """Take the faces from ``teacher.cache`` also without a loss towards the teacher."""
+    crop_px: int = 0
+    """Side of the windows of cached faces that steps train on; 0 trains on whole faces."""
+    whole_every: int = 4
+    """With ``crop_px``: one step in so many sees whole faces, half as many. Only these steps have
+    the term ``identity``."""
     generator: AdamConfig
     adversary: AdamConfig | None = None
     loss_weights: StageWeights = field(metadata={"alias": "weights"})
@@ -91,6 +101,10 @@ class StageConfig:
             raise ConfigError(f"{self.name}: window_px must be a multiple of 8 from 32 on")
         if not 0 <= self.codec_ratio < 1 or self.codec_repeat < 1:
             raise ConfigError(f"{self.name}: codec_ratio must be in [0, 1), codec_repeat >= 1")
+        if self.crop_px % 32 or not 0 <= self.crop_px <= self.side_px or self.whole_every < 1:
+            raise ConfigError(
+                f"{self.name}: crop_px must be a multiple of 32 up to side_px, and whole_every >= 1"
+            )
         if not 0 < self.consistency_ratio <= 1:
             raise ConfigError(f"{self.name}: consistency_ratio must be in (0, 1]")
 
@@ -120,6 +134,8 @@ class TeacherConfig:
     """PSNR of the fidelity end from which a sample learns from the target instead."""
     sharpen: float = 0.0
     """Factor of the teacher's finest detail that is added to it."""
+    sharpen_target: float = 0.0
+    """The same for the target, which teaches samples that are good but were degraded."""
     in_memory: bool = True
     """Keep the cache on the device; otherwise it is read from the disk."""
 
@@ -194,6 +210,10 @@ class DeviceRunConfig:
         if len(set(kept)) != len(kept):
             raise ConfigError("two stages have the same keeps; one stage writes each end")
 
+    def reads_cache(self, stage: StageConfig) -> bool:
+        """Return whether the faces of ``stage`` come from ``teacher.cache``."""
+        return self.teacher.cache is not None and (stage.cached or stage.loss_weights.teacher > 0)
+
     def _check(self, stage: StageConfig, *, earlier: tuple[StageConfig, ...]) -> None:
         size_px = self.data.faces.size_px
         if size_px % stage.side_px:
@@ -204,12 +224,14 @@ class DeviceRunConfig:
                 "identity_weights"
             )
         taught = stage.loss_weights.teacher > 0
-        cached = taught and self.teacher.cache is not None
-        if cached and (stage.loss_weights.consistency or stage.codec_ratio):
+        if stage.cached and self.teacher.cache is None:
+            raise ConfigError(f"{stage.name}: cached needs teacher.cache")
+        if self.reads_cache(stage) and stage.codec_ratio:
             raise ConfigError(
-                f"{stage.name}: a teacher cache holds one view of each face, with codec samples: "
-                "set loss_weights.consistency and codec_ratio to 0"
+                f"{stage.name}: a teacher cache holds codec samples already: set codec_ratio to 0"
             )
+        if stage.crop_px and not self.reads_cache(stage):
+            raise ConfigError(f"{stage.name}: crop_px needs faces from teacher.cache")
         has_fidelity = any(stage.keeps == "fidelity" for stage in earlier)
         if (
             taught

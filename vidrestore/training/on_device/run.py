@@ -148,12 +148,10 @@ class _Run:
 
     def _trainer(self, stage: StageConfig, run_state: RunState) -> StageTrainer:
         config, checkpoint = self._config, self._checkpoint
-        cache = config.teacher.cache if stage.loss_weights.teacher else None
+        cache = config.teacher.cache if config.reads_cache(stage) else None
         source: BatchSource
         if cache is not None:
-            source = CachedFaces(
-                cache, stage, device=self._device, in_memory=config.teacher.in_memory
-            )
+            source = CachedFaces(cache, stage, teacher=config.teacher, device=self._device)
         else:
             source = DegradedFaces(self._faces, config.data, stage, run_state=run_state)
         torch.manual_seed(run_state.seed)  # of a new discriminator
@@ -177,7 +175,7 @@ class _Run:
         return Teacher(
             build_lite_from(fidelity),
             side_px=stage.side_px,
-            good_psnr_db=self._config.teacher.good_psnr_db,
+            config=self._config.teacher,
             device=self._device,
             dtype=self._updater.dtype,
         )

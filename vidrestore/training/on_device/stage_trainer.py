@@ -32,6 +32,7 @@ from vidrestore.training.on_device.losses import (
     draw_face_window,
     gradient_size,
     masked_hinge_loss,
+    phase_loss,
     sharpen,
     tone_loss,
     unit_feature_loss,
@@ -41,7 +42,7 @@ from vidrestore.training.on_device.teacher import Teacher
 from vidrestore.training.tasks.discriminators import CropWindow
 
 FEATURE_LAYERS = ("conv1_2", "conv2_2", "conv3_4", "conv4_4")
-DISCRIMINATOR_CH = 48
+DISCRIMINATOR_CH, DISCRIMINATOR_DETAIL_GAIN = 48, 6.0
 _TONES_RATIO = 0.5
 """Of the weight of components, for their tones, which are nearly right from the start."""
 
@@ -91,6 +92,8 @@ class _Output(NamedTuple):
     """Of the second views."""
     window: CropWindow
     """The window that features and discriminator see."""
+    is_whole: bool
+    """Whether the images are whole faces."""
 
 
 class StageTrainer:
@@ -119,7 +122,6 @@ class StageTrainer:
     ) -> None:
         self._stage, self._loss_networks, self._teacher = stage, loss_networks, teacher
         self._source, self._optimizer_step = source, optimizer_step
-        self._sharpen = config.teacher.sharpen
         network = build_lite()
         network.load_state_dict(dict(state))
         self._network = _to_device(network, optimizer_step.device).train()
@@ -132,7 +134,9 @@ class StageTrainer:
         self._discriminator: TextureDiscriminator | None = None
         train_states = {"generator": self.generator}
         if stage.adversary is not None and stage.loss_weights.adversary:
-            self._discriminator = TextureDiscriminator(base_ch=DISCRIMINATOR_CH)
+            self._discriminator = TextureDiscriminator(
+                base_ch=DISCRIMINATOR_CH, detail_gain=DISCRIMINATOR_DETAIL_GAIN
+            )
             _to_device(self._discriminator, optimizer_step.device)
             train_states["texture"] = TrainState(
                 network=self._discriminator, optimizer_config=stage.adversary, fused=True
@@ -178,7 +182,12 @@ class StageTrainer:
         image = image.float()
         rng = np.random.default_rng((run_state.seed, run_state.step))
         window = draw_face_window(rng, side=self._stage.window_px, within=image.shape[-1])
-        return _Output(image[:count], None if batch.second_view is None else image[count:], window)
+        return _Output(
+            image[:count],
+            None if batch.second_view is None else image[count:],
+            window,
+            is_whole=image.shape[-1] == self._stage.side_px,
+        )
 
     def _fidelity_terms(self, batch: FaceBatch, output: _Output) -> dict[str, Tensor]:
         weights, terms = self._stage.loss_weights, dict[str, Tensor]()
@@ -191,7 +200,7 @@ class StageTrainer:
             terms["log_l1"] = weights.log_l1 * log_l1_loss(image, target).mean()
         if weights.ssim:
             terms["ssim"] = weights.ssim * ssim_loss(image, target)
-        if weights.identity and self._loss_networks.identity is not None:
+        if weights.identity and output.is_whole and self._loss_networks.identity is not None:
             terms["identity"] = identity_loss(
                 self._loss_networks.identity,
                 output.image,
@@ -219,11 +228,13 @@ class StageTrainer:
                 error = error * (~batch.use_teacher)[:, None, None, None]
             terms["truth"] = weights.truth * error.mean()
         if weights.teacher and batch.teacher is not None and batch.use_teacher is not None:
-            teacher = sharpen(batch.teacher, self._sharpen)
-            error = pixel_weight * detail_error(output.image, teacher, batch.use_teacher)
+            error = detail_error(output.image, _taught(batch), batch.use_teacher)
+            error = pixel_weight * error
             terms["teacher"] = weights.teacher * error.abs().mean()
             if weights.gradients:
                 terms["gradients"] = weights.teacher * weights.gradients * gradient_size(error)
+        if weights.phases:
+            terms["phases"] = weights.phases * phase_loss(output.image, batch.target)
         if weights.features and self._loss_networks.features is not None:
             with self._optimizer_step.autocast():
                 features = self._loss_networks.features(output.window.of(output.image))
@@ -242,7 +253,7 @@ class StageTrainer:
             )
             with torch.no_grad():
                 _, target = discriminator_features(
-                    discriminator, output.window.of(batch.target), degraded
+                    discriminator, output.window.of(_taught(batch)), degraded
                 )
         terms = {"adversary": weights.adversary * hinge_generator_loss(scores)}
         if weights.matching:
@@ -259,6 +270,14 @@ class StageTrainer:
         return masked_hinge_loss(
             real, fake, batch.resolution_ratio >= self._stage.real_resolution_ratio
         )
+
+
+def _taught(batch: FaceBatch) -> Tensor:
+    """Return the teacher's images, sharpened, and the targets of samples without a teacher."""
+    if batch.teacher is None or batch.use_teacher is None:
+        return batch.target
+    teacher = batch.teacher if batch.sharpen is None else sharpen(batch.teacher, batch.sharpen)
+    return torch.where(batch.use_teacher[:, None, None, None], teacher, batch.target)
 
 
 def _to_device(network: nn.Module, device: torch.device) -> nn.Module:

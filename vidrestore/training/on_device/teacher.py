@@ -2,19 +2,24 @@
 
 Real-ESRGAN (Wang et al. 2021) makes clear eyes, hair and lips, but invents detail where blur is
 heavy; from the fidelity end's output it keeps the identity better. Where the fidelity end is close
-to the target already, the target is the better teacher.
+to the target already, the target is the better teacher: as it is for a clean face, and sharpened
+for one that was softened a little.
 """
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from vidrestore.errors import WeightsError
 from vidrestore.metrics.psnr_ssim import psnr_db
 from vidrestore.models.registry import restorer_spec
 from vidrestore.models.upscalers.realesrgan import RealEsrganFaces
+from vidrestore.training.on_device.config import TeacherConfig
 from vidrestore.training.on_device.data.batches import FaceBatch
 from vidrestore.weights.bundled import bundled_file
 from vidrestore.weights.load import load_weights
+
+_CLEAN_PSNR_DB = 45.0
+"""PSNR of a degraded face from which it counts as clean."""
 
 
 class Teacher:
@@ -23,7 +28,7 @@ class Teacher:
     Args:
         fidelity: A restorer whose forward returns ``RestorerOutput``, on the device; not trained.
         side_px: Of the faces; the teacher sees a quarter of it.
-        good_psnr_db: PSNR of ``fidelity`` from which a sample learns from the target instead.
+        config: What teaches which samples.
         device: Of the teacher.
         dtype: Of its weights and features.
     """
@@ -33,21 +38,46 @@ class Teacher:
         fidelity: nn.Module,
         *,
         side_px: int,
-        good_psnr_db: float,
+        config: TeacherConfig,
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
         self._fidelity = _freeze(fidelity, device, dtype)
         self._upscaler = _freeze(_x4plus(side_px), device, dtype)
-        self.good_psnr_db = good_psnr_db
+        self._config = config
 
     @torch.no_grad()
     def teach(self, batch: FaceBatch) -> FaceBatch:
-        """Return the batch with ``teacher`` and ``use_teacher``."""
+        """Return the batch with ``teacher``, ``use_teacher`` and ``sharpen``."""
         restored = self._fidelity(batch.degraded).image.float().clamp(-1, 1)
-        error = psnr_db(restored / 2 + 0.5, batch.target / 2 + 0.5)
-        image = self._upscaler(restored).image.float().clamp(-1, 1)
-        return batch._replace(teacher=image, use_teacher=error < self.good_psnr_db)
+        is_good = _psnr_db(restored, batch.target) >= self._config.good_psnr_db
+        # The number of good samples is known on the host only where that costs no synchronization.
+        if is_good.device.type == "cpu" and bool(is_good.all()):
+            image = batch.target
+        else:
+            image = self._upscaler(restored).image.float().clamp(-1, 1)
+            image = torch.where(is_good[:, None, None, None], batch.target, image)
+        is_clean = _psnr_db(batch.degraded, batch.target) >= _CLEAN_PSNR_DB
+        return batch._replace(
+            teacher=image,
+            use_teacher=~is_good | (self._config.sharpen_target > 0) & ~is_clean,
+            sharpen=sharpening(is_good, self._config),
+        )
+
+
+def sharpening(is_target_N: Tensor, config: TeacherConfig) -> Tensor:
+    """Return ``(N,)`` float32: how much the teacher's images are sharpened.
+
+    Args:
+        is_target_N: bool; whether the image is the target itself.
+        config: Both amounts.
+    """
+    amounts = is_target_N.new_tensor((config.sharpen, config.sharpen_target), dtype=torch.float32)
+    return amounts[is_target_N.long()]
+
+
+def _psnr_db(image_NCHW: Tensor, target_NCHW: Tensor) -> Tensor:
+    return psnr_db(image_NCHW / 2 + 0.5, target_NCHW / 2 + 0.5)
 
 
 def _x4plus(side_px: int) -> nn.Module:

@@ -42,6 +42,8 @@ class FaceBatch(NamedTuple):
     """The teacher's output for the degraded faces, if there is a teacher."""
     use_teacher: Tensor | None = None
     """``(N,)`` bool: samples that learn from the teacher; the others learn from the target."""
+    sharpen: Tensor | None = None
+    """``(N,)``: factor of the teacher's finest detail that is added to it."""
 
 
 class DegradedFaces:

@@ -1,8 +1,9 @@
 """Teacher pairs made in advance, on CPUs: a folder of arrays that is filled piece by piece.
 
 ``degraded.npy``, ``clean.npy`` and ``teacher.npy`` are ``(C, 3, S, S)`` uint8; ``meta.npy`` is
-``(C, 14)`` float32: the state (0 empty, 1 uses the teacher, -1 uses the target), the resolution
-ratio, and the boxes. The state is written last, so an interrupted command resumes where it stopped.
+``(C, 14)`` float32: the state (0 empty, 1 uses the teacher, 2 uses the sharpened target as teacher,
+-1 uses the target), the resolution ratio, and the boxes. The state is written last, so an
+interrupted command resumes where it stopped.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,14 +17,17 @@ from torch import Tensor
 from vidrestore.errors import ConfigError
 from vidrestore.training.data.dataset import FaceDataset
 from vidrestore.training.engine.run_state import RunState
-from vidrestore.training.on_device.config import StageConfig
-from vidrestore.training.on_device.data.batches import FaceBatch
+from vidrestore.training.on_device.config import StageConfig, TeacherConfig
+from vidrestore.training.on_device.data.batches import FaceBatch, SecondView, shift_batch
 from vidrestore.training.on_device.data.device_faces import Faces
-from vidrestore.training.on_device.teacher import Teacher
+from vidrestore.training.on_device.losses import draw_face_window
+from vidrestore.training.on_device.teacher import Teacher, sharpening
 
 _ARRAYS = ("degraded", "clean", "teacher")
 _META_COLUMNS = 14
-_USES_TEACHER, _USES_TARGET = 1.0, -1.0
+_USES_TEACHER, _USES_SHARP_TARGET, _USES_TARGET = 1.0, 2.0, -1.0
+_WHOLE_FACES_SHARE = 0.5
+"""Of the number of windows in a step: whole faces in a step that sees whole faces."""
 
 
 class TeacherCache:
@@ -56,7 +60,7 @@ class TeacherCache:
     def fill(
         self,
         samples: FaceDataset,
-        teacher: Teacher,
+        teacher: Teacher | None,
         *,
         device: torch.device,
         first: int = 0,
@@ -66,30 +70,30 @@ class TeacherCache:
         """Make the missing samples of ``first``, ``first + every``, ...; return their number.
 
         Sample ``k`` is a function of the dataset's seed and ``k``, so several processes can share
-        the work.
+        the work. Without a teacher all samples use the target.
         """
         count = 0
         for index in range(first, len(self.meta), every):
             if self.meta[index, 0] != 0:
                 continue
             sample = samples[index]
-            batch = teacher.teach(
-                FaceBatch(
-                    degraded=sample.degraded[None].to(device),
-                    target=sample.target[None].to(device),
-                    resolution_ratio=sample.resolution_ratio[None],
-                    boxes_xyxy=sample.boxes_xyxy[None],
-                )
+            batch = FaceBatch(
+                degraded=sample.degraded[None].to(device),
+                target=sample.target[None].to(device),
+                resolution_ratio=sample.resolution_ratio[None],
+                boxes_xyxy=sample.boxes_xyxy[None],
             )
-            assert batch.teacher is not None, "set by the teacher"
-            assert batch.use_teacher is not None, "set by the teacher"
-            images = (batch.degraded, batch.target, batch.teacher)
-            for array, image_chw in zip(self.images, images, strict=True):
-                array[index] = _to_uint8(image_chw[0])
-                array.flush()
+            if teacher is not None:
+                batch = teacher.teach(batch)
+            for array, image in zip(
+                self.images, (batch.degraded, batch.target, batch.teacher), strict=True
+            ):
+                if image is not None:
+                    array[index] = _to_uint8(image[0])
+                    array.flush()
             self.meta[index, 1] = float(sample.resolution_ratio)
             self.meta[index, 2:] = sample.boxes_xyxy.flatten().numpy()
-            self.meta[index, 0] = _USES_TEACHER if bool(batch.use_teacher) else _USES_TARGET
+            self.meta[index, 0] = _state(batch)
             self.meta.flush()
             count += 1
             if on_sample is not None:
@@ -103,15 +107,15 @@ class CachedFaces:
     Args:
         folder: Of a ``TeacherCache``.
         stage: Size and number of the faces of a batch.
+        teacher: How the teacher's images are sharpened, and whether all are kept on the device.
         device: Of the batches.
-        in_memory: Keep all images on the device.
 
     Raises:
         ConfigError: The cache is missing, empty, or of another size.
     """
 
     def __init__(
-        self, folder: Path, stage: StageConfig, *, device: torch.device, in_memory: bool
+        self, folder: Path, stage: StageConfig, *, teacher: TeacherConfig, device: torch.device
     ) -> None:
         images, meta = _open(folder, mode="r")
         if images[0].shape[2] != stage.side_px:
@@ -129,10 +133,10 @@ class CachedFaces:
                 torch.from_numpy(np.asarray(image_chw[self._filled])).to(device)
                 for image_chw in images
             ]
-            if in_memory
+            if teacher.in_memory
             else None
         )
-        self._stage = stage
+        self._stage, self._teacher = stage, teacher
         self._device = device
 
     @property
@@ -141,8 +145,14 @@ class CachedFaces:
         return bool((self._meta[:, 1] >= 1).all())
 
     def batch(self, run_state: RunState) -> FaceBatch:
-        """Return the batch of a step, drawn uniformly, half of it mirrored."""
-        count = self._stage.batch
+        """Return the batch of a step, drawn uniformly, half of it mirrored.
+
+        With ``crop_px`` it holds windows of that side, or half as many whole faces.
+        """
+        stage, count = self._stage, self._stage.batch
+        is_whole = not stage.crop_px or run_state.step % stage.whole_every == 0
+        if is_whole and stage.crop_px:
+            count = max(1, round(_WHOLE_FACES_SHARE * count))
         generator = run_state.generator(0)
         index = torch.randint(len(self._filled), (count,), generator=generator, device=self._device)
         mirror = torch.rand(count, generator=generator, device=self._device) < 0.5
@@ -150,14 +160,52 @@ class CachedFaces:
         meta = self._meta[index]
         faces = Faces(target, meta[:, 1], meta[:, 2:].view(-1, 3, 4)).mirror(mirror)
         flip = mirror[:, None, None, None]
-        return FaceBatch(
+        batch = FaceBatch(
             degraded=torch.where(flip, degraded.flip(3), degraded),
             target=faces.image,
             resolution_ratio=faces.resolution_ratio,
             boxes_xyxy=faces.boxes_xyxy,
             teacher=torch.where(flip, teacher.flip(3), teacher),
-            use_teacher=meta[:, 0] == _USES_TEACHER,
+            use_teacher=meta[:, 0] > 0,
+            sharpen=sharpening(meta[:, 0] == _USES_SHARP_TARGET, self._teacher),
         )
+        if not is_whole:
+            batch = self._windows(batch, np.random.default_rng((run_state.seed, run_state.step)))
+        return self._with_second_view(batch, generator)
+
+    def _windows(self, batch: FaceBatch, rng: np.random.Generator) -> FaceBatch:
+        side = self._stage.crop_px
+        windows = [
+            draw_face_window(rng, side=side, within=self._stage.side_px) for _ in batch.target
+        ]
+        cut = [
+            torch.stack([image[:, y : y + side, x : x + side] for image, (y, x, _) in pairs])
+            for pairs in (
+                list(zip(images, windows, strict=True))
+                for images in (batch.degraded, batch.target, batch.teacher)
+                if images is not None
+            )
+        ]
+        corners = batch.boxes_xyxy.new_tensor([(x, y, x, y) for y, x, _ in windows])
+        return batch._replace(
+            degraded=cut[0],
+            target=cut[1],
+            teacher=cut[2],
+            boxes_xyxy=batch.boxes_xyxy - corners[:, None],
+        )
+
+    def _with_second_view(self, batch: FaceBatch, generator: torch.Generator) -> FaceBatch:
+        """Return a batch whose first faces are seen again: the degraded image moved.
+
+        A cache holds one degradation of a face, so both views have the same noise, moved with it.
+        """
+        count = min(self._stage.paired_count, len(batch.degraded))
+        if not count:
+            return batch
+        uniform = torch.rand(count, 2, generator=generator, device=self._device)
+        shift = self._stage.consistency_shift_px * (2 * uniform - 1)
+        moved = shift_batch(batch.degraded[:count], -2 * shift)
+        return batch._replace(second_view=SecondView(moved, shift))
 
     def _images(self, index_N: Tensor) -> Sequence[Tensor]:
         if self._on_device is not None:
@@ -167,6 +215,12 @@ class CachedFaces:
             torch.from_numpy(np.stack([array[row] for row in rows])).to(self._device)
             for array in self._arrays
         ]
+
+
+def _state(batch: FaceBatch) -> float:
+    if batch.teacher is None or not bool(batch.use_teacher):
+        return _USES_TARGET
+    return _USES_SHARP_TARGET if batch.teacher.equal(batch.target) else _USES_TEACHER
 
 
 def _to_signed(levels_NCHW: Tensor) -> Tensor:
