@@ -107,7 +107,6 @@ def workplace(media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     shutil.copytree(media, place)
     monkeypatch.chdir(place)
     monkeypatch.setenv("VIDRESTORE_WEIGHTS", str(tmp_path / "weights"))
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))  # they import each other
     return place
 
 
@@ -116,9 +115,11 @@ def run_program(words: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> int:
     program, *arguments = words
     if program == "vidrestore":
         return main(arguments)
+    script = ROOT / arguments[0]
     monkeypatch.setattr(sys, "argv", arguments)
+    monkeypatch.syspath_prepend(str(script.parent))  # as Python does
     try:
-        runpy.run_path(str(ROOT / arguments[0]), run_name="__main__")
+        runpy.run_path(str(script), run_name="__main__")
     except SystemExit as leaving:
         return int(leaving.code or 0)
     return 0
@@ -221,7 +222,7 @@ def test_every_option_that_is_named_exists(capsys: pytest.CaptureFixture[str]) -
         main([*subcommand, "--help"])
     main(["weights", "fetch", "--help"])
     sources = [capsys.readouterr().out]
-    sources += [each.read_text("utf-8") for each in (ROOT / "scripts").glob("*.py")]
+    sources += [each.read_text("utf-8") for each in (ROOT / "scripts").rglob("*.py")]
     known = {option for text in sources for option in re.findall(r"--[a-z][\w-]*", text)}
 
     for page in PAGES:

@@ -1,4 +1,4 @@
-"""A short run of the fuzzer: a case of each of some kinds."""
+"""A short run of the fuzzer: two cases of each of some file types."""
 
 import os
 import subprocess
@@ -8,9 +8,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def fuzzed(*words: str) -> subprocess.CompletedProcess[str]:
+def run_fuzzer(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / "fuzz.py"), *words],
+        [sys.executable, str(ROOT / "scripts" / "fuzz" / "run.py"), *words],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
@@ -19,7 +19,7 @@ def fuzzed(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_damaged_files_end_well_or_are_refused_in_one_line() -> None:
-    run = fuzzed("--cases", "14", "--kind", "mp4,mkv,ts-h264,avi,png,pth,job")
+    run = run_fuzzer("--cases", "14", "--kind", "mp4,mkv,ts-h264,avi,png,pth,job")
     assert run.returncode == 0, run.stdout + run.stderr
     lines = run.stdout.splitlines()
     assert lines[0].split() == ["kind", "ok", "refused", "DEFECT"]
@@ -33,11 +33,11 @@ def test_a_program_that_crashes_is_found_out() -> None:
     code = """
 import os, sys
 sys.path.insert(0, sys.argv.pop(1))
-import fuzz
-fuzz.program = lambda words: os.abort()
-fuzz.main()
+import run
+run.program = lambda words: os.abort()
+run.main()
 """
-    words = [str(ROOT / "scripts"), "--cases", "1", "--kind", "png"]
+    words = [str(ROOT / "scripts" / "fuzz"), "--cases", "1", "--kind", "png"]
     run = subprocess.run(
         [sys.executable, "-c", code, *words],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -47,4 +47,4 @@ fuzz.main()
     )
     assert run.returncode == 1
     assert "DEFECT png:0: ended by SIGABRT" in run.stdout
-    assert "python scripts/fuzz.py --seed 0 --case png:0" in run.stdout
+    assert "python scripts/fuzz/run.py --seed 0 --case png:0" in run.stdout

@@ -26,18 +26,18 @@ def loaded_script(path: Path) -> ModuleType:
     return module
 
 
-check_golden: Any = loaded_script(ROOT / "scripts" / "check_golden.py")
+published: Any = loaded_script(ROOT / "scripts" / "compare_with_published.py")
 
 
 def filled(network: nn.Module, rule: str) -> nn.Module:
     """Return ``network`` with weights drawn from the names of its tensors, in evaluation mode."""
-    check_golden.fill(network, rule)
+    published.fill(network, rule)
     return network.eval()
 
 
 def pictures(count: int, side: int, *, channels: int = 3) -> Tensor:
     """Return smooth pictures ``(count, channels, side, side)`` in [-0.8, 0.8]."""
-    return torch.cat([check_golden.smooth_picture(channels, side, seed) for seed in range(count)])
+    return torch.cat([published.smooth_picture(channels, side, seed) for seed in range(count)])
 
 
 def draws(seed: int = 0) -> torch.Generator:

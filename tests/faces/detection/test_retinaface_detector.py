@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 import torch
 from support.faces import example_pictures
+from support.golden import GOLDEN, published
 
 from vidrestore.errors import UnknownModelError, WeightsError
+from vidrestore.faces.config import DetectorConfig
 from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, embedded_mtcnn
 from vidrestore.faces.detection.retinaface_detector import RETINAFACE_FILES, RetinaFaceDetector
 
@@ -37,6 +39,39 @@ def test_the_example_face_is_found_where_mtcnn_finds_it() -> None:
     (again,) = detector.refine(picture, [expected])
     assert again is not None
     assert not detector.has_fast_refine
+
+
+def drawn_weights(name: str, folder: Path) -> Path:
+    """Write a checkpoint of the published form, filled by the rule of tests/golden."""
+    size = {"retinaface": "resnet50", "retinaface-mobile": "mobile0.25"}[name]
+    network = published.built(published.RETINAFACE, {"network_name": size})
+    published.fill(network, "fan_in")
+    path = folder / RETINAFACE_FILES[name][1]
+    torch.save({f"module.{key}": value for key, value in network.state_dict().items()}, path)
+    return path
+
+
+def test_drawn_weights_give_the_stored_detections(tmp_path: Path) -> None:
+    # facexlib 0.3.0 gave the numbers: (4, 15), edges of a box, score, five landmarks.
+    expected = np.load(GOLDEN / "retinaface_mobile_detections.npy")
+    detector = RetinaFaceDetector(
+        "retinaface-mobile",
+        drawn_weights("retinaface-mobile", tmp_path),
+        config=DetectorConfig(retinaface_threshold=0.7588),
+    )
+
+    ((*faces,),) = detector.detect(example_pictures(1))
+
+    found = [(*face.box_xyxy, face.score, *face.landmarks_xy.flat) for face in faces]
+    assert len(found) == len(expected) == 4
+    found.sort(key=lambda row: -row[4])
+    np.testing.assert_allclose(np.array(found), expected, rtol=0, atol=2e-2)
+
+
+@pytest.mark.slow
+def test_the_large_network_loads_quietly(tmp_path: Path) -> None:
+    # Any warning fails it, such as torchvision's on how facexlib asks for a ResNet.
+    RetinaFaceDetector("retinaface", drawn_weights("retinaface", tmp_path))
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from support.golden import GOLDEN, check_golden, filled, kept_state, spoilt
+from support.golden import GOLDEN, filled, kept_state, published, spoilt
 from torch import Tensor, nn
 
 from vidrestore.models.common.inplace_ops import affine, plus, times
@@ -52,18 +52,18 @@ def assert_same(recorded: list[Tensor], inferred: list[Tensor]) -> None:
 def test_inference_gives_what_training_sees_and_changes_nothing(path: Path, frozen: bool) -> None:
     meta = json.loads(path.read_text())["meta"]
     network = build_published(meta["arch"], meta["config"])
-    filled(network, check_golden.rule_of(meta))
+    filled(network, published.rule_of(meta))
     network.requires_grad_(not frozen)
     golden: dict[str, Any] = {}
     if meta["arch"] == "StyleGAN2Generator":
         side = meta["config"]["num_style_feat"]
         golden["z"] = torch.randn(2, side, generator=torch.Generator().manual_seed(0)).numpy()
-    assert_same(*both_modes(network, check_golden.inputs_of(meta, golden)))
+    assert_same(*both_modes(network, published.inputs_of(meta, golden)))
 
 
 def test_the_component_discriminator_too_gives_what_training_sees() -> None:
     network = filled(FacialComponentDiscriminator(), "unit")
-    assert_same(*both_modes(network, (check_golden.smooth_picture(3, 16, 0),)))
+    assert_same(*both_modes(network, (published.smooth_picture(3, 16, 0),)))
 
 
 def test_no_network_is_left_out() -> None:

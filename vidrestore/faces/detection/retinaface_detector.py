@@ -4,6 +4,7 @@ Deng et al., "RetinaFace: Single-Shot Multi-Level Face Localisation in the Wild"
 """
 
 import pickle
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -113,8 +114,10 @@ def _loaded(name: str, weights_path: Path, device: torch.device) -> Any:
     )
 
     try:
-        return init_detection_model(
-            facexlib_name, device=str(device), model_rootpath=str(weights_path.parent)
-        )
+        with warnings.catch_warnings():  # facexlib calls torchvision's ResNet by an old signature
+            warnings.filterwarnings("ignore", category=UserWarning, module="torchvision")
+            return init_detection_model(
+                facexlib_name, device=str(device), model_rootpath=str(weights_path.parent)
+            )
     except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
         raise WeightsError(f"{weights_path}: cannot load into {name}: {error}") from error

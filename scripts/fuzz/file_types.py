@@ -1,4 +1,4 @@
-"""The kinds of files that ``fuzz.py`` damages: how they are made, and what is run on them."""
+"""The types of files that ``run.py`` damages: how each is made, and what runs on it."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -21,37 +21,37 @@ _PLAIN = ("--device", "cpu", "--precision", "fp32", "--quiet")
 _LOSSLESS = ("--codec", "ffv1", *_PLAIN)
 _FRAMES = 16
 _SIZE_HW = (48, 96)
-_EXAMPLE = Path(__file__).parents[1] / "examples" / "astronaut.mp4"
+_EXAMPLE = Path(__file__).parents[2] / "examples" / "astronaut.mp4"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """A kind of file."""
+class FileType:
+    """A type of file."""
 
     make: Callable[[Path], None]
-    """Fills a folder."""
+    """Writes the files into a folder."""
     damaged: str
-    """Pattern of the files of which one is damaged."""
+    """Pattern of the files of which one gets damaged."""
     run: Callable[[Program, Path], int]
     """Runs the program in a folder; returns its exit code."""
     outputs: tuple[str, ...] = ("out.mkv",)
     keeps_job: bool = False
-    """Whether the folder of a job is there before, and may be there after."""
+    """Whether there is a job folder before the run, which may stay."""
     expected_sha256: Callable[[Path], str | None] = lambda _folder: None
-    """What the output must be where the program ends well; None where anything may come out."""
+    """Checksum of the output if the program succeeds; None if any output will do."""
 
     def is_damaged(self, path: Path) -> bool:
         """Whether a file may be damaged."""
         return path.is_file() and path.match(self.damaged)
 
-    def wrong_with(self, folder: Path) -> str:
-        """Return what is wrong where the program ended well; nothing where all is right."""
+    def output_problem(self, folder: Path) -> str:
+        """Return what is wrong after the program succeeded; an empty string if nothing is."""
         for name in self.outputs:
             if not (folder / name).exists():
-                return f"ended well without {name}"
+                return f"succeeded without {name}"
         expected = self.expected_sha256(folder)
         if expected is not None and _sha256(folder / self.outputs[0]) != expected:
-            return "ended well with other bytes"
+            return "succeeded with other bytes"
         return ""
 
 
@@ -59,21 +59,23 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _film(name: str, codec: str, sound: str | None, **options: str) -> Callable[[Path], None]:
+def _film(name: str, codec: str, audio_codec: str | None, **options: str) -> Callable[[Path], None]:
     def make(folder: Path) -> None:
-        _write_film(folder / name, codec, sound, options)
+        _write_film(folder / name, codec, audio_codec, options)
 
     return make
 
 
-def _write_film(path: Path, codec: str, sound: str | None, options: Mapping[str, str]) -> None:
+def _write_film(
+    path: Path, codec: str, audio_codec: str | None, options: Mapping[str, str]
+) -> None:
     with av.open(str(path), "w", container_options=dict(options)) as output:
         video: Any = output.add_stream(codec, rate=25)
         video.height, video.width = _SIZE_HW
         video.pix_fmt = "yuv422p10le" if codec == "prores_ks" else "yuv420p"
         video.codec_context.thread_count = 1
         video.codec_context.gop_size = 6
-        audio: Any = None if sound is None else output.add_stream(sound, rate=48_000)
+        audio: Any = None if audio_codec is None else output.add_stream(audio_codec, rate=48_000)
         if audio is not None:
             audio.codec_context.open(strict=False)
         for number in range(_FRAMES):
@@ -84,10 +86,10 @@ def _write_film(path: Path, codec: str, sound: str | None, options: Mapping[str,
             output.mux(video.encode(frame))
         output.mux(video.encode(None))
         if audio is not None:
-            _write_sound(output, audio)
+            _write_audio(output, audio)
 
 
-def _write_sound(output: Any, stream: Any) -> None:
+def _write_audio(output: Any, stream: Any) -> None:
     step = stream.codec_context.frame_size or 1152
     wave = np.sin(np.arange(int(_FRAMES / 25 * 48_000)) / 20) * 0.5
     name, layout = stream.format.name, stream.layout.name
@@ -109,44 +111,44 @@ def _write_sound(output: Any, stream: Any) -> None:
     output.mux(stream.encode(None))
 
 
-def _restored(source: str, output: str, *options: str) -> Callable[[Program, Path], int]:
+def _restore(source: str, output: str, *options: str) -> Callable[[Program, Path], int]:
     def run(program: Program, folder: Path) -> int:
-        # `info` runs first: its failure is the file's, and restoring must not fail worse.
-        told = program(["info", str(folder / source)])
+        # `info` runs first: restoring must not fail worse than it does.
+        info_code = program(["info", str(folder / source)])
         words = [str(folder / source), "-o", str(folder / output), *_LOSSLESS, *options]
-        done = program([*words, "--drop-unsupported"])
-        return done if told in (0, 1) else told
+        code = program([*words, "--drop-unsupported"])
+        return code if info_code in (0, 1) else info_code
 
     return run
 
 
-def _container(suffix: str, codec: str, sound: str | None, **options: str) -> Kind:
+def _container(suffix: str, codec: str, audio_codec: str | None, **options: str) -> FileType:
     name = f"film.{suffix}"
-    return Kind(
-        make=_film(name, codec, sound, **options),
+    return FileType(
+        make=_film(name, codec, audio_codec, **options),
         damaged=name,
-        run=_restored(name, "out.mkv"),
+        run=_restore(name, "out.mkv"),
     )
 
 
-def _pictures(suffix: str) -> Kind:
+def _images(suffix: str) -> FileType:
     def make(folder: Path) -> None:
-        pictures = folder / "frames"
-        pictures.mkdir()
+        images = folder / "frames"
+        images.mkdir()
         for number in range(3):
             rng = np.random.default_rng(number)
             bgr = cv2.resize(rng.integers(0, 256, (6, 8, 3), np.uint8), (64, 48))
-            _write_picture(pictures / f"{number}.{suffix}", bgr)
+            _write_image(images / f"{number}.{suffix}", bgr)
 
-    return Kind(
+    return FileType(
         make=make,
         damaged=f"frames/*.{suffix}",
-        run=_restored("frames", "out"),
+        run=_restore("frames", "out"),
         outputs=("out",),
     )
 
 
-def _write_picture(path: Path, bgr: Any) -> None:
+def _write_image(path: Path, bgr: Any) -> None:
     if path.suffix in (".dpx", ".exr"):
         import subprocess
 
@@ -169,7 +171,7 @@ def _lite() -> Path:
         return path
 
 
-def _checkpoint(name: str) -> Kind:
+def _checkpoint(name: str) -> FileType:
     def make(folder: Path) -> None:
         _write_film(folder / "film.mkv", "libx264", None, {})
         if name.endswith(".pth"):
@@ -181,7 +183,7 @@ def _checkpoint(name: str) -> Kind:
         words = [str(folder / "film.mkv"), "-o", str(folder / "out.mkv"), *_LOSSLESS]
         return program([*words, "--model", str(folder / name)])
 
-    return Kind(make=make, damaged=name, run=run)
+    return FileType(make=make, damaged=name, run=run)
 
 
 def _make_record(folder: Path) -> None:
@@ -210,7 +212,7 @@ def _run_here(folder: Path, *options: str) -> int:
     return int(main([*words, *options]))
 
 
-def _verified(program: Program, folder: Path) -> int:
+def _verify(program: Program, folder: Path) -> int:
     words = ["verify", str(folder / "film.mkv"), str(folder / "out.mkv")]
     return program([*words, "--record", str(folder / "out.jsonl")])
 
@@ -219,7 +221,7 @@ _JOB_OPTIONS = ("--segment", "0.04", "--steady", "0")
 
 
 def _make_job(folder: Path) -> None:
-    """Write a film, the hash of its result, and what a run leaves that was cut off."""
+    """Write a film, the checksum of its result, and the job folder of an interrupted run."""
     from vidrestore import RestoreSettings, restore_video
     from vidrestore.progress import Progress
     from vidrestore.settings import JobSettings
@@ -229,12 +231,12 @@ def _make_job(folder: Path) -> None:
     (folder / "expected").write_text(_sha256(folder / "out.mkv"))
     (folder / "out.mkv").unlink()
 
-    class CutOffError(Exception):
+    class InterruptedRunError(Exception):
         pass
 
-    def cut_off(progress: Progress) -> None:
+    def interrupt(progress: Progress) -> None:
         if progress.frames_done == 7:
-            raise CutOffError
+            raise InterruptedRunError
 
     try:
         restore_video(
@@ -242,23 +244,23 @@ def _make_job(folder: Path) -> None:
             folder / "out.mkv",
             settings=RestoreSettings(codec="ffv1", device="cpu", precision="fp32", steady=0.0),
             job=JobSettings(segment_seconds=0.04),
-            on_progress=cut_off,
+            on_progress=interrupt,
         )
-    except CutOffError:
+    except InterruptedRunError:
         return
-    raise AssertionError("the run was not cut off")
+    raise AssertionError("the run was not interrupted")
 
 
-def _resumed(program: Program, folder: Path) -> int:
+def _resume(program: Program, folder: Path) -> int:
     words = [str(folder / "film.mkv"), "-o", str(folder / "out.mkv"), *_LOSSLESS]
     return program([*words, *_JOB_OPTIONS, "--resume"])
 
 
-def _expected(folder: Path) -> str:
+def _expected_sha256(folder: Path) -> str:
     return (folder / "expected").read_text()
 
 
-KINDS: Mapping[str, Kind] = {
+FILE_TYPES: Mapping[str, FileType] = {
     "mp4": _container("mp4", "libx264", "aac"),
     "mp4-parts": _container("mp4", "libx264", "aac", movflags="frag_keyframe+empty_moov"),
     "mov": _container("mov", "prores_ks", "pcm_s16le"),
@@ -271,19 +273,19 @@ KINDS: Mapping[str, Kind] = {
     "mpg": _container("mpg", "mpeg2video", "mp2"),
     "mxf": _container("mxf", "mpeg2video", None),
     "flv": _container("flv", "flv", "aac"),
-    "png": _pictures("png"),
-    "jpg": _pictures("jpg"),
-    "tif": _pictures("tif"),
-    "dpx": _pictures("dpx"),
-    "exr": _pictures("exr"),
+    "png": _images("png"),
+    "jpg": _images("jpg"),
+    "tif": _images("tif"),
+    "dpx": _images("dpx"),
+    "exr": _images("exr"),
     "safetensors": _checkpoint("lite.safetensors"),
     "pth": _checkpoint("lite.pth"),
-    "record": Kind(make=_make_record, damaged="out.jsonl", run=_verified, outputs=()),
-    "job": Kind(
+    "record": FileType(make=_make_record, damaged="out.jsonl", run=_verify, outputs=()),
+    "job": FileType(
         make=_make_job,
         damaged=".out.mkv.vidrestore/*",
-        run=_resumed,
+        run=_resume,
         keeps_job=True,
-        expected_sha256=_expected,
+        expected_sha256=_expected_sha256,
     ),
 }

@@ -1,17 +1,18 @@
-"""Prove that our networks are the published ones: same keys, same numbers.
+"""Compare our networks with the published ones: the same keys and the same numbers.
 
-    python scripts/check_golden.py DIR
+    python scripts/compare_with_published.py DIR
 
-Every ``DIR/NAME.json`` names a published network and its constructor arguments, with the keys and
-shapes of its checkpoints; ``NAME.npz`` holds what it computes in float32 when its weights are
-filled by the rule of ``DIR/README.md``. Each is built, filled and run. Exit code 0 means that all
-passed, 1 that one did not.
+``DIR/NAME.json`` names a published network, its constructor arguments, and the keys and shapes of
+its checkpoints. ``DIR/NAME.npz`` holds its float32 outputs when its weights are filled by the rule
+in ``tests/golden/README.md``. The script builds, fills and runs each network. The exit code is 0 if
+all agree, 1 otherwise.
 """
 
 import argparse
 import json
 import re
 import sys
+import warnings
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,23 +28,25 @@ from torch import Tensor, nn
 from vidrestore.models.published import build_published
 
 TOLERANCE = 2e-4
-"""Of the largest golden value: how far any output may be off."""
+"""Largest error of any output, as a share of the largest golden value."""
 
 RULES = ("fan_in", "unit")
+
+RETINAFACE = "facexlib RetinaFace"
 
 Arrays = Mapping[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunResults:
-    """What became of one network."""
+class Comparison:
+    """The comparison of one network with its golden file."""
 
     name: str
     keys: int
     keys_wrong: tuple[str, ...]
-    """Keys that are missing, superfluous or of another shape."""
+    """Keys that are missing, unexpected or of another shape."""
     worst_error: float
-    """Largest difference of any output over its largest golden value; NaN if it never ran."""
+    """Largest error of any output, as a share of its largest golden value; NaN if not run."""
 
     @property
     def passed(self) -> bool:
@@ -52,7 +55,7 @@ class RunResults:
 
 
 def filled_value(key: str, shape: Sequence[int], rule: str) -> NDArray[np.float32] | None:
-    """Return what the rule puts into a tensor; None where it is left as constructed."""
+    """Return the values of a tensor by the rule; None if it stays as constructed."""
     if key.endswith(("num_batches_tracked", ".kernel")):
         return None
     x = np.random.default_rng(zlib.crc32(key.encode())).standard_normal(tuple(shape))
@@ -70,10 +73,10 @@ def filled_value(key: str, shape: Sequence[int], rule: str) -> NDArray[np.float3
 
 
 def rule_of(meta: Mapping[str, Any]) -> str:
-    """Return the filling rule that ``meta`` names, without what it says on spectral norms."""
+    """Return the filling rule in ``meta``, without its remark about spectral norms."""
     rule = str(meta.get("weights", "")).partition(";")[0].strip()
     if rule not in RULES:
-        raise ValueError(f"a filling rule that this script does not know: {rule!r}")
+        raise ValueError(f"unknown filling rule {rule!r}; known: {', '.join(RULES)}")
     return rule
 
 
@@ -114,22 +117,39 @@ def inputs_of(meta: Mapping[str, Any], golden: Arrays) -> tuple[Tensor, ...]:
     text = str(meta.get("input", ""))
     if "z" in golden:
         return (torch.from_numpy(golden["z"]),)
-    found = re.search(r"inp\((\d+), ?(\d+), ?seed=(\d+|i)\)", text)
-    if found is None:
-        raise ValueError(f"an input that this script cannot make: {text!r}")
-    channels, size = int(found[1]), int(found[2])
-    if found[3] == "i":
+    match = re.search(r"inp\((\d+), ?(\d+), ?seed=(\d+|i)\)", text)
+    if match is None:
+        raise ValueError(f"unknown input {text!r}")
+    channels, size = int(match[1]), int(match[2])
+    if match[3] == "i":
         batch = [smooth_picture(channels, size, seed) for seed in range(4)]
         return (torch.cat(batch),)
-    image = smooth_picture(channels, size, int(found[3]))
+    image = smooth_picture(channels, size, int(match[3]))
     if "one-hot" not in text:
         return (image,)
     stripes = re.search(r"\(row//(\d+) \+ col//\1\) % 19", text)
     if stripes is None:
-        raise ValueError(f"an input that this script cannot make: {text!r}")
-    at = torch.arange(size) // int(stripes[1])
-    label = (at[:, None] + at[None, :]) % 19
+        raise ValueError(f"unknown input {text!r}")
+    stripe = torch.arange(size) // int(stripes[1])
+    label = (stripe[:, None] + stripe[None, :]) % 19
     return image, nn.functional.one_hot(label, 19).permute(2, 0, 1)[None].float()
+
+
+def built(arch: str, arguments: Mapping[str, Any]) -> nn.Module:
+    """Return the network that is published as ``arch``: ours, or facexlib's RetinaFace.
+
+    Raises:
+        ValueError: The name or an argument is unknown.
+    """
+    if arch != RETINAFACE:
+        return build_published(arch, arguments)
+    from facexlib.detection.retinaface import (
+        RetinaFace,  # pyright: ignore[reportUnknownVariableType]
+    )
+
+    with warnings.catch_warnings():  # facexlib asks torchvision for its ResNet the old way
+        warnings.filterwarnings("ignore", category=UserWarning, module="torchvision")
+        return RetinaFace(device="cpu", **arguments)
 
 
 def outputs_of(network: nn.Module, arch: str, inputs: tuple[Tensor, ...]) -> dict[str, Tensor]:
@@ -148,6 +168,9 @@ def outputs_of(network: nn.Module, arch: str, inputs: tuple[Tensor, ...]) -> dic
                 "feat0": result.features[0],
                 "feat1": result.features[1],
             }
+        case _ if arch == RETINAFACE:
+            boxes, scores, landmarks = result
+            return {"anchor_boxes": boxes, "anchor_scores": scores, "anchor_landmarks": landmarks}
         case "ResNetArcFace":
             return {"embedding": result}
         case "StyleGAN2Discriminator":
@@ -160,30 +183,32 @@ def outputs_of(network: nn.Module, arch: str, inputs: tuple[Tensor, ...]) -> dic
             return {"image": getattr(result, "image", result)}
 
 
-def compared(ours: Mapping[str, Tensor], golden: Arrays, meta: Mapping[str, Any]) -> float:
-    """Return the worst relative error over all golden outputs."""
+def worst_error(ours: Mapping[str, Tensor], golden: Arrays, meta: Mapping[str, Any]) -> float:
+    """Return the largest relative error over all golden outputs."""
     errors: list[float] = []
     for key, expected in golden.items():
         if key == "z":
             continue
         if key not in ours:
             raise ValueError(f"the network has no output {key!r}")
-        found = ours[key]
+        output = ours[key]
         if key in {"image", "logits"}:
             stride = int(meta.get("stride", 1))
-            found = found[:, :, ::stride, ::stride]
+            output = output[:, :, ::stride, ::stride]
         if key.startswith("feat"):
-            found = found[:, :: int(meta["feat_channel_stride"])]
-        if found.shape != expected.shape:
-            raise ValueError(f"{key} is {tuple(found.shape)}, golden {expected.shape}")
-        error = np.abs(found.detach().float().numpy() - expected).max()
+            output = output[:, :: int(meta["feat_channel_stride"])]
+        if key.startswith("anchor"):
+            output = output[:, :: int(meta["anchor_stride"])]
+        if output.shape != expected.shape:
+            raise ValueError(f"{key} is {tuple(output.shape)}, golden {expected.shape}")
+        error = np.abs(output.detach().float().numpy() - expected).max()
         errors.append(float(error / np.abs(expected).max()))
     if not errors:
         raise ValueError("no outputs to compare")
     return float(np.max(errors))  # unlike Python's, NaN where any is
 
 
-def checked(json_path: Path) -> RunResults:
+def compare(json_path: Path) -> Comparison:
     """Build, fill, run and compare the network of one golden file."""
     description = json.loads(json_path.read_text())
     meta, name = description["meta"], json_path.stem
@@ -192,51 +217,51 @@ def checked(json_path: Path) -> RunResults:
         np.load(raw, allow_pickle=False) as file,
     ):
         golden = {key: file[key] for key in file.files}
-    network = build_published(meta["arch"], meta.get("config", {})).eval()
+    network = built(meta["arch"], meta.get("config", {})).eval()
     state = network.state_dict()
-    wanted = {key: tuple(shape) for key, (shape, _) in description["state_dict"].items()}
+    expected = {key: tuple(shape) for key, (shape, _) in description["state_dict"].items()}
     ours = {key: tuple(tensor.shape) for key, tensor in state.items()}
-    wrong = sorted(key for key in wanted.keys() | ours if wanted.get(key) != ours.get(key))
+    wrong = sorted(key for key in expected.keys() | ours if expected.get(key) != ours.get(key))
     trainable = sum(parameter.numel() for parameter in network.parameters())
     if trainable != description["parameters"]:
         wrong.append(f"{trainable} parameters, not {description['parameters']}")
     if wrong:
-        return RunResults(
-            name=name, keys=len(wanted), keys_wrong=tuple(wrong), worst_error=float("nan")
+        return Comparison(
+            name=name, keys=len(expected), keys_wrong=tuple(wrong), worst_error=float("nan")
         )
     fill(network, rule_of(meta))
     with torch.inference_mode():
         outputs = outputs_of(network, meta["arch"], inputs_of(meta, golden))
-    worst = compared(outputs, golden, meta)
-    return RunResults(name=name, keys=len(wanted), keys_wrong=(), worst_error=worst)
+    worst = worst_error(outputs, golden, meta)
+    return Comparison(name=name, keys=len(expected), keys_wrong=(), worst_error=worst)
 
 
 def main(argv: Sequence[str]) -> int:
-    """Check a folder of golden files and print a table."""
+    """Compare the networks of a folder of golden files and print a table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path, metavar="DIR", help="holds NAME.json and NAME.npz")
     folder: Path = parser.parse_args(argv).folder
     files = sorted(folder.glob("*.json"))
     if not files:
-        print(f"error: {folder}: no *.json here", file=sys.stderr)
+        print(f"error: {folder}: no *.json files", file=sys.stderr)
         return 1
     print(f"{'network':<32} {'keys':>5} {'match':>5} {'worst error':>11}  (at most {TOLERANCE:g})")
     failed = 0
     for path in files:
         try:
-            outcome = checked(path)
+            comparison = compare(path)
         except (ValueError, KeyError, OSError, EOFError, RuntimeError, BadZipFile) as error:
-            print(f"{path.stem:<32} cannot be checked: {type(error).__name__}: {error}")
+            print(f"{path.stem:<32} cannot be compared: {type(error).__name__}: {error}")
             failed += 1
             continue
-        failed += not outcome.passed
-        match = "no" if outcome.keys_wrong else "yes"
-        verdict = "pass" if outcome.passed else "FAIL"
+        failed += not comparison.passed
+        match = "no" if comparison.keys_wrong else "yes"
+        verdict = "pass" if comparison.passed else "FAIL"
         print(
-            f"{outcome.name:<32} {outcome.keys:>5} {match:>5} "
-            f"{outcome.worst_error:>11.2e}  {verdict}"
+            f"{comparison.name:<32} {comparison.keys:>5} {match:>5} "
+            f"{comparison.worst_error:>11.2e}  {verdict}"
         )
-        for key in outcome.keys_wrong[:5]:
+        for key in comparison.keys_wrong[:5]:
             print(f"    {key}")
     print(f"{len(files) - failed} of {len(files)} pass")
     return 1 if failed else 0
