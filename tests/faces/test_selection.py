@@ -24,25 +24,25 @@ def film(*frames: tuple[TrackedFace, ...]) -> list[TrackedFrame]:
     return [replace(frame, faces=faces) for frame, faces in zip(blank, frames, strict=True)]
 
 
-def chosen(frames: list[TrackedFrame]) -> list[tuple[int, ...]]:
+def selected_ids(frames: list[TrackedFrame]) -> list[tuple[int, ...]]:
     return [
         tuple(face.track_id for face in frame.faces if face.skip_reason is None) for frame in frames
     ]
 
 
-def test_all_faces_stay_by_default() -> None:
+def test_all_faces_are_selected_by_default() -> None:
     frames = film((face_of(1, 80), face_of(2, 9)))
 
-    assert chosen(list(select_faces(frames))) == [(1, 2)]
+    assert selected_ids(list(select_faces(frames))) == [(1, 2)]
 
 
-def test_small_faces_are_left_alone_however_they_are_turned() -> None:
+def test_small_faces_are_skipped_whatever_their_rotation() -> None:
     frames = film((face_of(1, 80), face_of(2, 30), face_of(3, 80, wide=True)))
 
-    assert chosen(list(select_faces(frames, min_face_px=50))) == [(1, 3)]
+    assert selected_ids(list(select_faces(frames, min_face_px=50))) == [(1, 3)]
 
 
-def test_faces_that_are_not_chosen_stay_with_the_reason() -> None:
+def test_unselected_faces_stay_with_the_reason() -> None:
     (frame,) = select_faces(
         film((face_of(1, 80), face_of(2, 90), face_of(3, 30))), which="largest", min_face_px=50
     )
@@ -53,16 +53,18 @@ def test_faces_that_are_not_chosen_stay_with_the_reason() -> None:
 def test_a_face_about_as_large_as_the_limit_does_not_flicker() -> None:
     sides = [45, 49, 51, 49, 51, 48, 50, 47, 40, 49, 48]
 
-    out = chosen(list(select_faces(film(*((face_of(1, side),) for side in sides)), min_face_px=50)))
+    out = selected_ids(
+        list(select_faces(film(*((face_of(1, side),) for side in sides)), min_face_px=50))
+    )
 
     assert out == [(), (), (1,), (1,), (1,), (1,), (1,), (1,), (), (), ()]
 
 
 def test_the_largest_face_does_not_change_with_every_frame() -> None:
     sizes = [(80, 70), (78, 82), (80, 79), (77, 85), (70, 95), (70, 80), (70, 75)]
-    frames = film(*((face_of(1, one), face_of(2, two)) for one, two in sizes))
+    frames = film(*((face_of(1, first), face_of(2, second)) for first, second in sizes))
 
-    out = chosen(list(select_faces(frames, which="largest")))
+    out = selected_ids(list(select_faces(frames, which="largest")))
 
     assert out == [(1,), (1,), (1,), (1,), (2,), (2,), (2,)]
 
@@ -70,7 +72,7 @@ def test_the_largest_face_does_not_change_with_every_frame() -> None:
 def test_when_the_largest_leaves_the_next_one_is_it() -> None:
     frames = film((face_of(1, 80), face_of(2, 60)), (face_of(2, 60), face_of(3, 30)), ())
 
-    assert chosen(list(select_faces(frames, which="largest"))) == [(1,), (2,), ()]
+    assert selected_ids(list(select_faces(frames, which="largest"))) == [(1,), (2,), ()]
 
 
 def test_the_size_of_a_face_is_its_longer_side() -> None:
@@ -78,7 +80,7 @@ def test_the_size_of_a_face_is_its_longer_side() -> None:
     assert face_side_px(face_of(1, 64, wide=True)) == 64
 
 
-def test_one_track_alone_is_asked_for_and_the_others_stay_with_the_reason() -> None:
+def test_tracks_not_asked_for_stay_with_the_reason() -> None:
     frames = film((face_of(1, 80), face_of(2, 80), face_of(3, 80)))
 
     (frame,) = select_faces(frames, only_tracks=(2, 7))
@@ -86,13 +88,15 @@ def test_one_track_alone_is_asked_for_and_the_others_stay_with_the_reason() -> N
     assert [face.skip_reason for face in frame.faces] == ["not asked for", None, "not asked for"]
 
 
-def test_a_track_asked_for_alone_is_chosen_in_the_same_frames_as_among_others() -> None:
+def test_a_track_asked_for_alone_is_selected_in_the_same_frames_as_among_others() -> None:
     frames = film(
         *((face_of(1, 60 + 4 * number), face_of(2, 100 - 4 * number)) for number in range(10))
     )
 
-    together = chosen(list(select_faces(frames, which="largest", min_face_px=70)))
-    alone = chosen(list(select_faces(frames, which="largest", min_face_px=70, only_tracks={1})))
+    together = selected_ids(list(select_faces(frames, which="largest", min_face_px=70)))
+    alone = selected_ids(
+        list(select_faces(frames, which="largest", min_face_px=70, only_tracks={1}))
+    )
 
     assert alone == [tuple(number for number in numbers if number == 1) for numbers in together]
     assert {(1,), ()} == set(alone)

@@ -10,7 +10,7 @@ from vidrestore.faces.template import (
 )
 
 
-def test_a_frontal_face_lands_on_the_template_however_it_lies() -> None:
+def test_a_frontal_face_maps_onto_the_template_whatever_its_rotation() -> None:
     points = points_at((220.0, 90.0), eyes_px=33.0, roll=0.8)
 
     to_template = similarity_to_template(points)
@@ -25,10 +25,10 @@ def test_the_map_never_mirrors() -> None:
 
 
 @pytest.mark.parametrize("roll", [-2.5, -0.4, 0.0, 1.0, 3.0])
-def test_roll_is_how_far_a_face_is_turned_clockwise(roll: float) -> None:
+def test_roll_is_the_clockwise_rotation_of_a_face(roll: float) -> None:
     assert landmark_roll_radians(points_at((50.0, 60.0), roll=roll)) == pytest.approx(roll)
 
 
-def test_points_in_one_place_are_refused() -> None:
+def test_coinciding_landmarks_are_refused() -> None:
     with pytest.raises(ValueError, match="coincide"):
         similarity_to_template(np.ones((5, 2)))

@@ -3,12 +3,12 @@ from importlib.resources import as_file, files
 import torch
 from safetensors import safe_open
 
-from vidrestore.faces.detection.mtcnn_detector import embedded_mtcnn
+from vidrestore.faces.detection.mtcnn_detector import packaged_mtcnn
 from vidrestore.models.mtcnn import Mtcnn
 
 
 def test_the_embedded_weights_fit_every_layer_and_leave_none_untouched() -> None:
-    fresh, loaded = Mtcnn().state_dict(), embedded_mtcnn().state_dict()
+    fresh, loaded = Mtcnn().state_dict(), packaged_mtcnn().state_dict()
 
     assert fresh.keys() == loaded.keys()
     assert all(not torch.equal(fresh[name], loaded[name]) for name in fresh)
@@ -34,7 +34,7 @@ def test_the_proposal_map_has_a_cell_every_two_pixels() -> None:
 
 
 def test_crops_are_judged_the_same_alone_and_in_a_batch() -> None:
-    network = embedded_mtcnn().eval()
+    network = packaged_mtcnn().eval()
     small = torch.rand(3, 3, 24, 24, generator=torch.Generator().manual_seed(0)) * 2 - 1
     large = torch.rand(3, 3, 48, 48, generator=torch.Generator().manual_seed(1)) * 2 - 1
 
@@ -52,5 +52,5 @@ def test_crops_are_judged_the_same_alone_and_in_a_batch() -> None:
 def test_points_come_as_five_pairs_of_x_and_y() -> None:
     seen = Mtcnn().output(torch.zeros(2, 3, 48, 48))
 
-    assert seen.points.shape == (2, 5, 2)
+    assert seen.landmarks.shape == (2, 5, 2)
     assert seen.box_offsets.shape == (2, 4)

@@ -46,13 +46,13 @@ class OneFace:
     def __init__(self, face: Detection) -> None:
         self._face = face
 
-    def detect(self, pictures: Sequence[NDArray[np.uint8]]) -> list[tuple[Detection, ...]]:
-        return [(self._face,) for _ in pictures]
+    def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[tuple[Detection, ...]]:
+        return [(self._face,) for _ in images]
 
     def refine(
-        self, picture: NDArray[np.uint8], guesses: Sequence[Detection]
+        self, image: NDArray[np.uint8], predictions: Sequence[Detection]
     ) -> list[Detection | None]:
-        return [self._face for _ in guesses]
+        return [self._face for _ in predictions]
 
 
 class Inverted(nn.Module):

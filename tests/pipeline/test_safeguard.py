@@ -11,7 +11,7 @@ from support.clips import Clip, make_clip
 from support.faceclips import FACE_SIZE_HW, face_picture
 
 from vidrestore import RestoreSettings, restore_video
-from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, embedded_mtcnn
+from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, packaged_mtcnn
 from vidrestore.media import open_source
 from vidrestore.pipeline import setup as prepared
 from vidrestore.types import Detection, Frame
@@ -57,14 +57,14 @@ class KnowingDetector:
     has_fast_refine = True
 
     def __init__(self) -> None:
-        searched = MtcnnDetector(embedded_mtcnn()).detect([face_picture(0, FACE_SIZE_HW)])
+        searched = MtcnnDetector(packaged_mtcnn()).detect([face_picture(0, FACE_SIZE_HW)])
         self._face = searched[0][0]
 
-    def detect(self, pictures: Sequence[np.ndarray]) -> list[tuple[Detection, ...]]:
-        return [(self._face,) for _ in pictures]
+    def detect(self, images: Sequence[np.ndarray]) -> list[tuple[Detection, ...]]:
+        return [(self._face,) for _ in images]
 
-    def refine(self, picture: np.ndarray, guesses: Sequence[Detection]) -> list[Detection | None]:
-        return [self._face for _ in guesses]
+    def refine(self, image: np.ndarray, predictions: Sequence[Detection]) -> list[Detection | None]:
+        return [self._face for _ in predictions]
 
 
 def behind_a_post(_number: int, size_hw: tuple[int, int]) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from support.frames import GRAY, random_frame
 from support.safeguards import (
-    Picture,
+    FloatImage,
     aligned_face,
     chw,
     covered_crop,
@@ -31,11 +31,11 @@ from vidrestore.types import Assessment, DisplayGeometry, TrackedFace
 GEOMETRY = DisplayGeometry(coded_hw=(8, 8))
 
 
-def read(crop: Picture) -> Assessment:
+def read(crop: FloatImage) -> Assessment:
     return check_occlusion(aligned_face(crop))
 
 
-def lack(crop: Picture) -> float:
+def lack(crop: FloatImage) -> float:
     return quality_deficit(random_frame(GRAY, (8, 8), index=0), GEOMETRY, aligned_face(crop))
 
 
@@ -43,7 +43,7 @@ def points_reading(face: TrackedFace) -> Assessment:
     return check_track(face, SafeguardConfig())
 
 
-def shrunk(picture: np.ndarray, side: int) -> Picture:
+def shrunk(picture: np.ndarray, side: int) -> FloatImage:
     small = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.resize(small, picture.shape[1::-1]), dtype=np.float32)
 
@@ -85,7 +85,7 @@ def test_a_face_half_behind_something_is_left_alone_or_restored_less() -> None:
 
 
 @pytest.mark.parametrize("crop", [texture(1), np.flipud(face_crop()), np.rot90(face_crop())])
-def test_what_is_no_upright_face_is_left_alone(crop: Picture) -> None:
+def test_what_is_no_upright_face_is_left_alone(crop: FloatImage) -> None:
     picture = crop if crop.ndim == 3 else np.dstack([0.5 + 0.15 * crop] * 3).clip(0, 1)
 
     assert read(np.ascontiguousarray(picture)) == Assessment(0.0, "occluded")

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from support.safeguards import Picture, chw, face_crop, other_crop, shut_eyes_crop, shut_mouth_crop
+from support.safeguards import FloatImage, chw, face_crop, other_crop, shut_eyes_crop, shut_mouth_crop
 
 from vidrestore.safeguard.checks import crop_luma
 from vidrestore.safeguard.config import EYE_MOUTH_CHANGE, IDENTITY
@@ -22,20 +22,20 @@ def meter() -> IdentityMeter:
     return IdentityMeter(embedded_face_embedding(), device=torch.device("cpu"))
 
 
-def detail(crop: Picture) -> float:
+def detail(crop: FloatImage) -> float:
     return effective_resolution_px(crop_luma(chw(crop)), roll_radians=0.0)
 
 
-def distance(meter: IdentityMeter, source: Picture, restored: Picture) -> float:
+def distance(meter: IdentityMeter, source: FloatImage, restored: FloatImage) -> float:
     return meter.distance(chw(source), chw(restored), resolution_px=detail(source))
 
 
-def openings(source: Picture, restored: Picture) -> tuple[float, float]:
+def openings(source: FloatImage, restored: FloatImage) -> tuple[float, float]:
     before, after = crop_luma(chw(source)), crop_luma(chw(restored))
     return eye_mouth_change(before, after, resolution_px=detail(source))
 
 
-def blurred(crop: Picture, sigma: float) -> Picture:
+def blurred(crop: FloatImage, sigma: float) -> FloatImage:
     return np.asarray(cv2.GaussianBlur(crop, (0, 0), sigma), dtype=np.float32)
 
 

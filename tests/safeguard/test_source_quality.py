@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support.frames import GRAY, random_frame
-from support.safeguards import Picture, aligned_face, face_crop, sharp_crop, tracked
+from support.safeguards import FloatImage, aligned_face, face_crop, sharp_crop, tracked
 
 from vidrestore.safeguard.source_quality import rate_source_quality
 from vidrestore.types import AlignedFace, DisplayGeometry, Frame, TrackedFace, TrackedFrame
@@ -21,7 +21,7 @@ def film(count: int, face: TrackedFace) -> Iterator[TrackedFrame]:
 
 
 def noted(
-    count: int, crop_at: Callable[[int], Picture], face: TrackedFace | None = None
+    count: int, crop_at: Callable[[int], FloatImage], face: TrackedFace | None = None
 ) -> tuple[list[float], list[int]]:
     """Return how good the face is in every frame, and in which it was looked at."""
     looked: list[int] = []

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from support.safeguards import (
-    Picture,
+    FloatImage,
     aligned_face,
     aligned_frame,
     chw,
@@ -45,7 +45,7 @@ def guarded(frames: Sequence[AlignedFrame], config: SafeguardConfig = CONFIG) ->
     return list(check_before_restore(frames, config=config))
 
 
-def restored(frame: AlignedFrame, crop: Picture) -> RestoredFrame:
+def restored(frame: AlignedFrame, crop: FloatImage) -> RestoredFrame:
     faces = (
         RestoredFace(aligned=each, restored_chw=chw(crop).contiguous(), assessment=each.assessment)
         for each in frame.faces
@@ -55,7 +55,7 @@ def restored(frame: AlignedFrame, crop: Picture) -> RestoredFrame:
     )
 
 
-def other_person_with_the_same_eyes_and_mouth() -> Picture:
+def other_person_with_the_same_eyes_and_mouth() -> FloatImage:
     crop = other_crop().copy()
     for left, top, right, bottom in (*EYES, MOUTH):
         part = (slice(top - 8, bottom + 8), slice(left - 8, right + 8))

@@ -112,20 +112,20 @@ class ScriptedDetector:
         self.searches: list[int] = []
         self.refinements: list[int] = []
 
-    def detect(self, pictures: Sequence[NDArray[np.uint8]]) -> list[tuple[Detection, ...]]:
-        """Return the script's faces for upright pictures, and none for turned ones."""
-        numbers = [_number_in(picture) for picture in pictures]
+    def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[tuple[Detection, ...]]:
+        """Return the script's faces for upright images, and none for turned ones."""
+        numbers = [_number_in(image) for image in images]
         self.searches += numbers
         return [tuple(self._searched.get(number, ())) for number in numbers]
 
     def refine(
-        self, picture: NDArray[np.uint8], guesses: Sequence[Detection]
+        self, image: NDArray[np.uint8], predictions: Sequence[Detection]
     ) -> list[Detection | None]:
-        """Return for every guess the script's nearest face within half its width."""
-        number = _number_in(picture)
+        """Return for every prediction the script's nearest face within half its width."""
+        number = _number_in(image)
         faces = self._refined.get(number, ())
-        self.refinements += [number] * len(guesses)
-        return [_nearest(guess, faces) for guess in guesses]
+        self.refinements += [number] * len(predictions)
+        return [_nearest(prediction, faces) for prediction in predictions]
 
 
 def _number_in(picture: NDArray[np.uint8]) -> int:
@@ -201,7 +201,7 @@ def found_one_by_one(
         score = float(seen.face_logits[0].sigmoid())
         if score >= thresholds[2]:
             side = square[2] - square[0]
-            points = seen.points[0].double().numpy() * side + np.array(square[:2]) - 0.5
+            points = seen.landmarks[0].double().numpy() * side + np.array(square[:2]) - 0.5
             faces.append((_moved(square, seen.box_offsets[0].tolist()), score, points))
     best = _suppressed([(box, score) for box, score, _ in faces], 0.4)
     return [next(face for face in faces if face[0] == box) for box, _ in best]

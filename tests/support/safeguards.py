@@ -10,25 +10,25 @@ from support.faces import example_pictures
 from support.frames import GRAY, random_frame
 from torch import Tensor
 
-from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, embedded_mtcnn
+from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, packaged_mtcnn
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY, similarity_to_template
 from vidrestore.types import AlignedFace, AlignedFrame, TrackedFace
 
 SIDE_PX = 512
-Picture = NDArray[np.float32]
+FloatImage = NDArray[np.float32]
 
 
 @cache
-def face_crop() -> Picture:
+def face_crop() -> FloatImage:
     """Return the example's face, ``(S, S, 3)`` RGB in [0, 1]."""
     picture = example_pictures(1)[0]
-    (face,) = MtcnnDetector(embedded_mtcnn()).detect([picture])[0]
+    (face,) = MtcnnDetector(packaged_mtcnn()).detect([picture])[0]
     to_crop = similarity_to_template(face.landmarks_xy)
     crop = cv2.warpAffine(picture, to_crop, (SIDE_PX, SIDE_PX), borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(crop, dtype=np.float32) / np.float32(255)
 
 
-def texture(seed: int = 0) -> Picture:
+def texture(seed: int = 0) -> FloatImage:
     """Return ``(S, S)`` noise whose power falls with frequency as that of pictures; sigma 1."""
     rng = np.random.default_rng(seed)
     radius = np.hypot(*np.meshgrid(np.fft.fftfreq(SIDE_PX), np.fft.fftfreq(SIDE_PX)))
@@ -37,7 +37,7 @@ def texture(seed: int = 0) -> Picture:
     return ((picture - picture.mean()) / picture.std()).astype(np.float32)
 
 
-def sharp_crop() -> Picture:
+def sharp_crop() -> FloatImage:
     """Return the face with fine detail down to single pixels."""
     fine = texture()
     fine -= cv2.GaussianBlur(fine, (0, 0), 6.0)
@@ -45,14 +45,14 @@ def sharp_crop() -> Picture:
     return np.asarray(np.clip(crop, 0, 1), dtype=np.float32)
 
 
-def covered_crop() -> Picture:
+def covered_crop() -> FloatImage:
     """Return the face with its left half behind something."""
     crop = face_crop().copy()
     crop[:, :256] = 0.5 + 0.1 * texture(3)[:, :256, None]
     return crop.clip(0, 1)
 
 
-def shut_eyes_crop() -> Picture:
+def shut_eyes_crop() -> FloatImage:
     """Return the face with both eyes shut: skin, and a dark line."""
     crop = face_crop().copy()
     for x in (193, 319):
@@ -65,7 +65,7 @@ def shut_eyes_crop() -> Picture:
     return np.asarray(cv2.GaussianBlur(crop, (0, 0), 1.5), dtype=np.float32)
 
 
-def shut_mouth_crop() -> Picture:
+def shut_mouth_crop() -> FloatImage:
     """Return the face with lips where its teeth are."""
     crop = face_crop().copy()
     lips = np.zeros((SIDE_PX, SIDE_PX), np.float32)
@@ -76,7 +76,7 @@ def shut_mouth_crop() -> Picture:
     return np.asarray(cv2.GaussianBlur(crop, (0, 0), 1.5), dtype=np.float32)
 
 
-def other_crop() -> Picture:
+def other_crop() -> FloatImage:
     """Return a face of other proportions and skin: not the person of ``face_crop``."""
     y, x = (axis.astype(np.float32) for axis in np.mgrid[0:SIDE_PX, 0:SIDE_PX])
     below_eyes = np.clip((y - 240) / 200, 0, 1)
@@ -89,7 +89,7 @@ def other_crop() -> Picture:
     return np.clip(face**1.6 * (1 - 0.85 * dark), 0, 1).astype(np.float32)
 
 
-def chw(crop_hwc: Picture) -> Tensor:
+def chw(crop_hwc: FloatImage) -> Tensor:
     """Return a crop as the stages hold it."""
     return torch.from_numpy(np.ascontiguousarray(crop_hwc, dtype=np.float32)).permute(2, 0, 1)
 
@@ -114,7 +114,7 @@ def tracked(
     )
 
 
-def aligned_face(crop_hwc: Picture, face: TrackedFace | None = None) -> AlignedFace:
+def aligned_face(crop_hwc: FloatImage, face: TrackedFace | None = None) -> AlignedFace:
     """Return a crop as it is cut from a frame of the crop's size."""
     return AlignedFace(
         face=tracked() if face is None else face,

@@ -1,4 +1,4 @@
-"""Resamples faces from decoded planes into the canonical crop, on the restorer's device."""
+"""Resamples faces from decoded planes to aligned crops, on the restorer's device."""
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from vidrestore.types import (
 from vidrestore.warp import warp_image
 
 _MARGIN_PX = 4
-"""Samples beyond the crop that interpolation may reach, in coded pixels."""
+"""How far beyond the crop interpolation may read, in coded pixels."""
 
 CROP_CORNERS_XY = np.array(
     [
@@ -32,7 +32,7 @@ CROP_CORNERS_XY = np.array(
 def align_face(
     frame: Frame, geometry: DisplayGeometry, face: TrackedFace, *, device: torch.device
 ) -> AlignedFace | None:
-    """Return ``face`` cut from ``frame`` in the canonical crop.
+    """Return the aligned crop of ``face``.
 
     Only the region under the crop is converted to RGB. Beyond the frame its border is repeated.
 
@@ -43,7 +43,7 @@ def align_face(
         device: Device of the returned crop.
 
     Returns:
-        None if the crop is entirely outside the frame.
+        None if the crop is completely outside the frame.
     """
     display_to_crop = similarity_to_template(face.landmarks_xy)
     coded_to_crop = compose_affines(geometry.coded_to_display(), display_to_crop)

@@ -1,4 +1,4 @@
-"""Settings of the faces stage."""
+"""Settings of face detection and tracking."""
 
 from dataclasses import dataclass
 
@@ -11,30 +11,30 @@ def _require(condition: bool, message: str) -> None:
 
 
 def _require_fraction(name: str, value: float) -> None:
-    _require(0.0 < value < 1.0, f"{name} must lie between 0 and 1, got {value}")
+    _require(0.0 < value < 1.0, f"{name} must be between 0 and 1, got {value}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectorConfig:
-    """How faces are found in one picture."""
+    """How faces are detected in an image."""
 
     min_face_px: float = 24.0
-    """Smallest face looked for, in pixels of the picture searched; 12 or more."""
+    """Smallest face to find, in pixels of the image; 12 or more."""
     pyramid_factor: float = 0.709
-    """Size of a level of MTCNN's picture pyramid relative to the one before."""
+    """Size of a level of MTCNN's image pyramid relative to the previous one."""
     proposal_threshold: float = 0.6
-    """Score from which MTCNN's first network (P-Net) passes a window on."""
+    """Minimum score of a window that MTCNN's first network (P-Net) passes on."""
     refine_threshold: float = 0.7
-    """Score from which its second network (R-Net) passes a window on."""
+    """Minimum score of a window that its second network (R-Net) passes on."""
     output_threshold: float = 0.7
-    """Score from which its third network (O-Net) accepts a window as a face."""
+    """Minimum score of a window that its third network (O-Net) accepts as a face."""
     tracked_threshold: float = 0.5
-    """Score from which a second look confirms a face. It is low, because tracks are judged by their
-    mean score."""
+    """Minimum score when O-Net verifies a face. It is low because tracks are judged by their mean
+    score."""
     max_candidates: int = 400
-    """Most windows passed on per picture, best first; bounds time and memory."""
+    """Maximum number of windows per image, best first; bounds time and memory."""
     retinaface_threshold: float = 0.8
-    """Score from which RetinaFace's detections count as faces."""
+    """Minimum score of RetinaFace's detections."""
 
     def __post_init__(self) -> None:
         _require(self.min_face_px >= 12, f"min_face_px must be 12 or more, got {self.min_face_px}")
@@ -52,13 +52,13 @@ class ShotConfig:
     """What counts as a cut."""
 
     change_ratio: float = 2.5
-    """Least ratio of a frame's difference to the one before over that of its neighbours."""
+    """Minimum ratio of a frame's difference from the previous one to that of its neighbors."""
     min_change: float = 6.0
     """Mean difference in brightness, of 255, below which nothing is a cut."""
     same_shot_correlation: float = 0.7
-    """Correlation from which the pictures before and after are of one shot."""
+    """Correlation from which the images before and after belong to one shot."""
     other_shot_correlation: float = 0.2
-    """Correlation with the picture before below which a shot begins, whatever else moves."""
+    """Correlation with the previous image below which a shot begins, whatever else moves."""
 
     def __post_init__(self) -> None:
         _require(self.change_ratio > 1, f"change_ratio must be > 1, got {self.change_ratio}")
@@ -72,27 +72,28 @@ class TrackerConfig:
     """How faces are followed through a shot."""
 
     view_max_side_px: int = 640
-    """Longer side of the picture that is searched, in pixels."""
+    """Longer side of the image that is searched, in pixels."""
     search_every_seconds: float = 0.4
     """Time between searches of whole pictures; in between, known faces are followed."""
     min_hits: int = 3
-    """Least number of frames in which a face must be seen, if the shot has that many."""
+    """Minimum number of frames in which a face is detected, if the shot has that many."""
     min_track_seconds: float = 0.12
-    """Shorter tracks are dropped, unless seen whenever looked for."""
+    """Shorter tracks are dropped, unless every search for them finds the face."""
     min_track_score: float = 0.8
     """Tracks with a lower mean score are dropped."""
     max_gap_seconds: float = 0.4
     """Longest gap that is bridged; after it the track ends."""
     max_search_misses: int = 3
-    """Most consecutive searches that may miss a face which is still confirmed at its place."""
-    turned_search_after_seconds: float = 1.0
-    """After this time without a face, and at this interval, turned pictures are searched, too."""
-    turned_threshold: float = 0.9
-    """Score that a face in a turned picture must reach."""
+    """Maximum number of consecutive searches that miss a face which is still found at its predicted
+    position."""
+    rotated_search_after_seconds: float = 1.0
+    """After this time without a face, and at this interval, rotated images are searched, too."""
+    rotated_threshold: float = 0.9
+    """Minimum score of a face in a rotated image."""
     lookahead_seconds: float = 0.4
     """Delay of the stage; at least the longest gap and the time between searches."""
     max_lookahead_frames: int = 32
-    """Most frames of delay, whatever the time; bounds memory."""
+    """Maximum delay in frames, whatever the time; bounds memory."""
 
     def __post_init__(self) -> None:
         _require(self.view_max_side_px >= 64, "view_max_side_px must be 64 or more")
@@ -101,10 +102,10 @@ class TrackerConfig:
         _require(self.min_track_seconds >= 0, "min_track_seconds must be 0 or more")
         _require(self.max_gap_seconds >= 0, "max_gap_seconds must be 0 or more")
         _require(self.max_search_misses >= 1, "max_search_misses must be 1 or more")
-        _require(self.turned_search_after_seconds > 0, "turned_search_after_seconds must be > 0")
+        _require(self.rotated_search_after_seconds > 0, "rotated_search_after_seconds must be > 0")
         _require(self.max_lookahead_frames >= 1, "max_lookahead_frames must be 1 or more")
         _require_fraction("min_track_score", self.min_track_score)
-        _require_fraction("turned_threshold", self.turned_threshold)
+        _require_fraction("rotated_threshold", self.rotated_threshold)
         _require(
             self.lookahead_seconds >= max(self.max_gap_seconds, self.search_every_seconds),
             f"lookahead_seconds is {self.lookahead_seconds}, which is less than "
@@ -118,16 +119,16 @@ class SmoothingConfig:
     """How landmarks are smoothed along a track."""
 
     window_seconds: float = 0.2
-    """Half width of the window; 0 leaves landmarks as measured."""
+    """Half width of the window; 0 leaves landmarks as detected."""
     max_window_frames: int = 16
-    """Most frames to each side, whatever the time; bounds memory."""
+    """Maximum number of frames to each side, whatever the time; bounds memory."""
     outlier_sigmas: float = 5.0
-    """A point further than this from the course of its track is rejected."""
+    """A landmark further than this from the fit of its track is an outlier."""
     noise_floor: float = 0.004
-    """Least landmark noise assumed, in eye distances; smaller changes count as motion."""
+    """Minimum landmark noise, in eye distances; smaller changes count as motion."""
     usual_noise: float = 0.02
-    """Landmark noise assumed if a window is too short to measure it, in eye distances."""
-    bridged_weight: float = 0.25
+    """Landmark noise, in eye distances, where a window is too short to measure it."""
+    interpolated_weight: float = 0.25
     """Weight of an interpolated face relative to a detected one."""
 
     def __post_init__(self) -> None:
@@ -136,4 +137,4 @@ class SmoothingConfig:
         _require(self.outlier_sigmas > 0, "outlier_sigmas must be > 0")
         _require_fraction("noise_floor", self.noise_floor)
         _require_fraction("usual_noise", self.usual_noise)
-        _require_fraction("bridged_weight", self.bridged_weight)
+        _require_fraction("interpolated_weight", self.interpolated_weight)

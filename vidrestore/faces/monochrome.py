@@ -1,7 +1,9 @@
-"""Black-and-white and tinted footage, recognised once per shot."""
+"""Stage: marks shots in black and white or in a single tint."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import groupby, islice
 from typing import cast
 
 import cv2
@@ -13,16 +15,16 @@ from vidrestore.media.color.sdr_view import sdr_view
 from vidrestore.types import FloatArray, Frame, Plane, TrackedFrame
 
 _SIDE_PX = 32
-_MOST_COLOUR = 2.5
-"""Largest spread of chroma around its tint that still counts as one tone, of 255."""
+_MAX_SPREAD = 2.5
+"""Largest ``chroma_spread`` of a monochrome shot."""
 _FRAMES_TO_DECIDE = 12
 
 
 def chroma_spread(frame: Frame) -> float:
-    """Return how far chroma strays from a function of luma, of 255; 0 for grey frames.
+    """Return how far chroma deviates from a function of luma, of 255; 0 for gray frames.
 
-    A tint may follow luma (sepia is stronger in mid-tones), so chroma is first explained by
-    a parabola in luma; what is left is colour.
+    A tint may depend on luma (sepia is stronger in mid-tones), so chroma is fitted by a parabola
+    in luma. The residual is color.
     """
     if frame.pixel_format.model == "gray":
         return 0.0
@@ -30,21 +32,21 @@ def chroma_spread(frame: Frame) -> float:
     terms = np.stack([np.ones_like(luma), luma, luma**2], axis=1)
     chroma = np.stack([first, second], axis=1)
     fitted, *_ = np.linalg.lstsq(terms, chroma, rcond=None)
-    left = np.abs(chroma - terms @ fitted)
-    # A percentile, since colour may fill a small part of the picture only.
-    return float(np.percentile(left, 98)) * 255.0
+    residual = np.abs(chroma - terms @ fitted)
+    # A percentile, because color may fill only a small part of the picture.
+    return float(np.percentile(residual, 98)) * 255.0
 
 
 def _small_planes(frame: Frame) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return luma and two chroma values in [0, 1], flattened, averaged over areas."""
     if frame.pixel_format.model == "rgb" and sdr_view(frame.color) is not None:
-        # Steps of light or density say little of what is seen.
+        # Linear light and density say little about what is seen.
         planes = tuple(_small(plane) for plane in frame.planes)
-        shown = region_sdr_rgb(frame.with_planes(planes), (0, 0, _SIDE_PX, _SIDE_PX))
-        small = [shown[:, :, at].ravel() for at in (1, 2, 0)]
+        rgb_hwc = region_sdr_rgb(frame.with_planes(planes), (0, 0, _SIDE_PX, _SIDE_PX))
+        small = [rgb_hwc[:, :, channel].ravel() for channel in (1, 2, 0)]
     else:
-        top = np.float32(1 / frame.pixel_format.max_value)
-        small = [_small(plane).astype(np.float32).ravel() * top for plane in frame.planes[:3]]
+        scale = np.float32(1 / frame.pixel_format.max_value)
+        small = [_small(plane).astype(np.float32).ravel() * scale for plane in frame.planes[:3]]
     if frame.pixel_format.model == "yuv":
         return small[0], small[1], small[2]
     green, blue, red = small
@@ -60,30 +62,15 @@ def _small(plane: Plane) -> Plane:
 def mark_monochrome(frames: Iterable[TrackedFrame]) -> Iterator[TrackedFrame]:
     """Yield every frame with ``is_monochrome`` set, in order.
 
-    The first ``_FRAMES_TO_DECIDE`` frames of a shot are held until its tone is decided by their
-    median; nothing later in the shot changes it, so colour cannot flicker.
+    The median of the first ``_FRAMES_TO_DECIDE`` frames decides for the whole shot, so that color
+    does not flicker. These frames are buffered until then.
     """
-    held: list[TrackedFrame] = []
-    spreads: list[float] = []
-    decided: tuple[int, bool] | None = None
-    for item in frames:
-        if held and held[0].shot != item.shot:
-            yield from _labelled(held, spreads)
-            held, spreads = [], []
-        if decided is not None and decided[0] == item.shot:
-            yield replace(item, is_monochrome=decided[1])
-            continue
-        decided = None
-        held.append(item)
-        spreads.append(chroma_spread(item.frame))
-        if len(held) == _FRAMES_TO_DECIDE:
-            decided = (item.shot, float(np.median(spreads)) <= _MOST_COLOUR)
-            yield from _labelled(held, spreads)
-            held, spreads = [], []
-    yield from _labelled(held, spreads)
-
-
-def _labelled(held: list[TrackedFrame], spreads: list[float]) -> Iterator[TrackedFrame]:
-    if held:
-        is_monochrome = float(np.median(spreads)) <= _MOST_COLOUR
-        yield from (replace(item, is_monochrome=is_monochrome) for item in held)
+    for _, group in groupby(frames, key=lambda item: item.shot):
+        shot = iter(group)
+        buffer = deque(islice(shot, _FRAMES_TO_DECIDE))
+        spread = float(np.median([chroma_spread(item.frame) for item in buffer]))
+        is_monochrome = spread <= _MAX_SPREAD
+        while buffer:
+            yield replace(buffer.popleft(), is_monochrome=is_monochrome)
+        for item in shot:
+            yield replace(item, is_monochrome=is_monochrome)

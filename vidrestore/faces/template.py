@@ -1,4 +1,4 @@
-"""The canonical face: five points in the 512 crop."""
+"""The canonical template: five landmarks in the 512 px crop."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,25 +15,25 @@ TEMPLATE_LANDMARKS_XY: NDArray[np.float64] = np.array(
         [313.08905, 371.15118],
     ]
 )
-"""Left eye, right eye, nose, left and right mouth corner, as seen, in pixels of the 512 crop (the
-FFHQ alignment as used by the published restorers)."""
+"""Left eye, right eye, nose, left and right mouth corner, as seen, in pixels of the 512 px crop:
+the FFHQ alignment that the published restorers use."""
 TEMPLATE_LANDMARKS_XY.setflags(write=False)
 
 
 def similarity_to_template(landmarks_xy: FloatArray | NDArray[np.float64]) -> Affine:
-    """Return the map from the space of ``landmarks_xy`` (5, 2) to the 512 crop.
+    """Return the map from the space of ``landmarks_xy`` (5, 2) to the 512 px crop.
 
     Raises:
-        ValueError: All points coincide.
+        ValueError: All landmarks coincide.
     """
     return fit_similarity(landmarks_xy, TEMPLATE_LANDMARKS_XY)
 
 
 def landmark_roll_radians(landmarks_xy: FloatArray | NDArray[np.float64]) -> float:
-    """Return how far a face is turned clockwise in the picture, in [-pi, pi].
+    """Return the clockwise rotation of a face in its image, in [-pi, pi].
 
     Raises:
-        ValueError: All points coincide.
+        ValueError: All landmarks coincide.
     """
     to_template = similarity_to_template(landmarks_xy)
     return float(-np.arctan2(to_template[1, 0], to_template[0, 0]))

@@ -5,17 +5,17 @@ Convolutional Networks", IEEE Signal Processing Letters 23(10), 2016, figure 2.
 
 Three changes keep the results and save work: the two-class softmax is folded into one logit
 (the difference of the classes), the heads of a network are one layer, and the 10 channels of
-the first network's first layer are filled up with empty ones to 16, as vector units like it.
+the first network's first layer are padded with zeros to 16, which suits vector units.
 """
 
 from typing import NamedTuple
 
 from torch import Tensor, nn
 
-# Shape letters in this file: N crops or pictures, H/W rows and columns.
+# Shape letters in this file: N crops or images, H/W rows and columns.
 
 PROPOSAL_WINDOW_PX = 12
-"""Side of the square that one cell of the proposal map looks at."""
+"""Side of the square that one cell of the proposal map sees."""
 PROPOSAL_STRIDE_PX = 2
 REFINE_INPUT_PX = 24
 OUTPUT_INPUT_PX = 48
@@ -31,23 +31,23 @@ class Proposals(NamedTuple):
 
 
 class RefinedBoxes(NamedTuple):
-    """A second opinion on candidate windows."""
+    """Scores and corrections of candidate windows."""
 
     face_logits: Tensor
-    """``(N,)``."""
+    """``(N,)``: log odds that the window holds a face."""
     box_offsets: Tensor
     """``(N, 4)``: shifts of left, top, right, bottom in units of the crop."""
 
 
 class LandmarkedBoxes(NamedTuple):
-    """The last opinion, with five points."""
+    """Scores and corrections of windows, with five landmarks."""
 
     face_logits: Tensor
     """``(N,)``."""
     box_offsets: Tensor
     """``(N, 4)``: shifts of left, top, right, bottom in units of the crop."""
-    points: Tensor
-    """``(N, 5, 2)``: x and y in units of the crop, from its left top edge; left eye,
+    landmarks: Tensor
+    """``(N, 5, 2)``: x and y in units of the crop, from its left top corner; left eye,
     right eye, nose, left and right mouth corner, as seen."""
 
 
@@ -56,7 +56,7 @@ def _pool(kernel_px: int) -> nn.MaxPool2d:
 
 
 class ProposalNet(nn.Module):
-    """P-Net: fully convolutional, proposes windows on one level of a picture pyramid."""
+    """P-Net: fully convolutional; proposes windows on one level of an image pyramid."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,14 +67,14 @@ class ProposalNet(nn.Module):
         )
         self.head = nn.Conv2d(32, 1 + 4, 1)
 
-    def forward(self, pictures: Tensor) -> Proposals:
-        """Look at ``(N, 3, H, W)`` RGB pictures scaled to [-1, 1], sides 12 px or more."""
-        out = self.head(self.features(pictures))
+    def forward(self, images: Tensor) -> Proposals:
+        """Search ``(N, 3, H, W)`` RGB images in [-1, 1] with sides of 12 px or more."""
+        out = self.head(self.features(images))
         return Proposals(out[:, 0], out[:, 1:])
 
 
 class RefineNet(nn.Module):
-    """R-Net: judges and corrects candidate windows."""
+    """R-Net: scores and corrects candidate windows."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -87,13 +87,13 @@ class RefineNet(nn.Module):
         self.head = nn.Linear(128, 1 + 4)
 
     def forward(self, crops: Tensor) -> RefinedBoxes:
-        """Look at ``(N, 3, 24, 24)`` RGB crops scaled to [-1, 1]."""
+        """Score ``(N, 3, 24, 24)`` RGB crops in [-1, 1]."""
         out = self.head(self.features(crops))
         return RefinedBoxes(out[:, 0], out[:, 1:])
 
 
 class OutputNet(nn.Module):
-    """O-Net: judges and corrects windows and finds five points in them."""
+    """O-Net: scores and corrects windows and finds five landmarks in them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,14 +107,14 @@ class OutputNet(nn.Module):
         self.head = nn.Linear(256, 1 + 4 + 10)
 
     def forward(self, crops: Tensor) -> LandmarkedBoxes:
-        """Look at ``(N, 3, 48, 48)`` RGB crops scaled to [-1, 1]."""
+        """Score ``(N, 3, 48, 48)`` RGB crops in [-1, 1]."""
         out = self.head(self.features(crops))
-        points = out[:, 5:].unflatten(1, (2, 5)).transpose(1, 2)
-        return LandmarkedBoxes(out[:, 0], out[:, 1:5], points)
+        landmarks = out[:, 5:].unflatten(1, (2, 5)).transpose(1, 2)
+        return LandmarkedBoxes(out[:, 0], out[:, 1:5], landmarks)
 
 
 class Mtcnn(nn.Module):
-    """The cascade's three networks under one roof, so that one checkpoint holds them."""
+    """The cascade's three networks, which one checkpoint holds."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from vidrestore.errors import ConfigError
 from vidrestore.faces.config import DetectorConfig
-from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, embedded_mtcnn
+from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, packaged_mtcnn
 from vidrestore.metrics.scores import MetricNetworks
 from vidrestore.models.registry import RestorerSpec
 from vidrestore.restore.restorer import Restorer
@@ -57,7 +57,7 @@ class RestorerValidation:
             WeightsError: The recognition network cannot be loaded.
         """
         cpu = torch.device("cpu")
-        detector = MtcnnDetector(embedded_mtcnn(), device=cpu, config=DetectorConfig())
+        detector = MtcnnDetector(packaged_mtcnn(), device=cpu, config=DetectorConfig())
         self._instruments = MetricNetworks(
             identity=None
             if config.identity_weights is None

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from support.faces import example_pictures, face_at, found_one_by_one
 
 from vidrestore.faces.config import DetectorConfig
-from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, embedded_mtcnn
+from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, packaged_mtcnn
 from vidrestore.faces.detection.rotated_search import detect_rotated
 from vidrestore.types import Detection
 
@@ -15,7 +15,7 @@ _MIRRORED = [1, 0, 2, 4, 3]
 
 @pytest.fixture(scope="module")
 def detector() -> MtcnnDetector:
-    return MtcnnDetector(embedded_mtcnn())
+    return MtcnnDetector(packaged_mtcnn())
 
 
 def eyes_px(face: Detection) -> float:
@@ -26,15 +26,15 @@ def error_in_eyes(face: Detection, landmarks_xy: NDArray[np.floating]) -> float:
     return float(np.linalg.norm(face.landmarks_xy - landmarks_xy, axis=1).mean()) / eyes_px(face)
 
 
-def turned_picture(
-    picture: NDArray[np.uint8], centre: NDArray[np.float32], degrees: float
+def rotate_image(
+    image: NDArray[np.uint8], center: NDArray[np.float32], degrees: float
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    affine = cv2.getRotationMatrix2D((float(centre[0]), float(centre[1])), -degrees, 1.0)
-    size = picture.shape[1::-1]
-    return cv2.warpAffine(picture, affine, size, borderValue=(90, 90, 90)), affine
+    affine = cv2.getRotationMatrix2D((float(center[0]), float(center[1])), -degrees, 1.0)
+    size = image.shape[1::-1]
+    return cv2.warpAffine(image, affine, size, borderValue=(90, 90, 90)), affine
 
 
-def test_the_one_face_is_found_with_its_points_in_order(detector: MtcnnDetector) -> None:
+def test_the_only_face_is_found_with_its_landmarks_in_order(detector: MtcnnDetector) -> None:
     (faces,) = detector.detect([example_pictures()[0]])
 
     (face,) = faces
@@ -47,18 +47,18 @@ def test_the_one_face_is_found_with_its_points_in_order(detector: MtcnnDetector)
     assert nose[1] < min(left_mouth[1], right_mouth[1]) < bottom
 
 
-def test_a_batch_gives_what_its_pictures_give_alone(detector: MtcnnDetector) -> None:
+def test_a_batch_gives_what_its_images_give_alone(detector: MtcnnDetector) -> None:
     plain, empty = example_pictures()[0], np.full_like(example_pictures()[0], 120)
-    pictures = [plain, empty, np.ascontiguousarray(plain[:, ::-1])]
+    images = [plain, empty, np.ascontiguousarray(plain[:, ::-1])]
 
-    together = detector.detect(pictures)
-    alone = [detector.detect([picture])[0] for picture in pictures]
+    together = detector.detect(images)
+    alone = [detector.detect([image])[0] for image in images]
 
     assert [len(faces) for faces in together] == [1, 0, 1]
     for batched, single in zip(together, alone, strict=True):
-        for one, other in zip(batched, single, strict=True):
-            np.testing.assert_allclose(one.box_xyxy, other.box_xyxy, atol=0.02)
-            np.testing.assert_allclose(one.landmarks_xy, other.landmarks_xy, atol=0.02)
+        for first, second in zip(batched, single, strict=True):
+            np.testing.assert_allclose(first.box_xyxy, second.box_xyxy, atol=0.02)
+            np.testing.assert_allclose(first.landmarks_xy, second.landmarks_xy, atol=0.02)
 
 
 def test_the_batched_cascade_agrees_with_one_run_window_by_window(
@@ -66,42 +66,42 @@ def test_the_batched_cascade_agrees_with_one_run_window_by_window(
 ) -> None:
     config = DetectorConfig()
     thresholds = (config.proposal_threshold, config.refine_threshold, config.output_threshold)
-    picture = cv2.resize(example_pictures()[5], (320, 240), interpolation=cv2.INTER_AREA)
+    image = cv2.resize(example_pictures()[5], (320, 240), interpolation=cv2.INTER_AREA)
     # Two faces of different size, one of them half as large again.
-    picture = np.hstack([picture, cv2.resize(picture, (160, 240))[:, ::-1]])
+    image = np.hstack([image, cv2.resize(image, (160, 240))[:, ::-1]])
 
-    (found,) = detector.detect([picture])
+    (found,) = detector.detect([image])
     with torch.inference_mode():
         expected = found_one_by_one(
-            embedded_mtcnn().eval(),
-            picture,
+            packaged_mtcnn().eval(),
+            image,
             min_face_px=config.min_face_px,
             thresholds=thresholds,
         )
 
     assert len(found) == len(expected) == 2
     for face in found:
-        nearest = min(expected, key=lambda each: error_in_eyes(face, each[2]))
+        nearest = min(expected, key=lambda item: error_in_eyes(face, item[2]))
         assert error_in_eyes(face, nearest[2]) < 0.08
         np.testing.assert_allclose(face.box_xyxy, nearest[0], atol=0.25 * eyes_px(face))
 
 
-def test_a_mirrored_picture_gives_mirrored_points(detector: MtcnnDetector) -> None:
-    picture = example_pictures()[0]
-    ((face,), (mirrored,)) = detector.detect([picture, np.ascontiguousarray(picture[:, ::-1])])
+def test_a_mirrored_image_gives_mirrored_landmarks(detector: MtcnnDetector) -> None:
+    image = example_pictures()[0]
+    ((face,), (mirrored,)) = detector.detect([image, np.ascontiguousarray(image[:, ::-1])])
 
     back = mirrored.landmarks_xy[_MIRRORED].copy()
-    back[:, 0] = picture.shape[1] - 1 - back[:, 0]
+    back[:, 0] = image.shape[1] - 1 - back[:, 0]
     assert error_in_eyes(face, back) < 0.03
 
 
 @pytest.mark.parametrize("face_px", [24, 40, 90])
 def test_small_faces_in_a_large_view_are_found(detector: MtcnnDetector, face_px: int) -> None:
-    picture = example_pictures()[0]
-    ((face,),) = detector.detect([picture])
+    image = example_pictures()[0]
+    ((face,),) = detector.detect([image])
     scale = face_px / (face.box_xyxy[3] - face.box_xyxy[1])
-    size = (round(picture.shape[1] * scale), round(picture.shape[0] * scale))
-    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     view = np.full((360, 640, 3), 110, np.uint8)
     view[30 : 30 + small.shape[0], 70 : 70 + small.shape[1]] = small
 
@@ -112,26 +112,26 @@ def test_small_faces_in_a_large_view_are_found(detector: MtcnnDetector, face_px:
     assert error_in_eyes(faces[0], expected) < 0.12
 
 
-def test_faces_are_found_again_where_they_are_expected(detector: MtcnnDetector) -> None:
+def test_faces_are_found_at_their_predicted_positions(detector: MtcnnDetector) -> None:
     before, after = example_pictures()[0], example_pictures()[3]
     ((old,), (new,)) = detector.detect([before, after])
     nowhere = face_at((60.0, 400.0))
 
-    seen = detector.refine(after, [old, nowhere])
+    found = detector.refine(after, [old, nowhere])
 
-    assert seen[0] is not None
-    assert error_in_eyes(seen[0], new.landmarks_xy) < 0.03
-    assert seen[1] is None
+    assert found[0] is not None
+    assert error_in_eyes(found[0], new.landmarks_xy) < 0.03
+    assert found[1] is None
 
 
 @pytest.mark.parametrize("degrees", [-150.0, -70.0, 35.0, 90.0, 180.0])
-def test_a_face_expected_turned_is_seen_turned(detector: MtcnnDetector, degrees: float) -> None:
-    picture = example_pictures()[0]
-    ((upright,),) = detector.detect([picture])
-    picture, affine = turned_picture(picture, upright.landmarks_xy.mean(axis=0), degrees)
+def test_a_face_predicted_rotated_is_found_rotated(detector: MtcnnDetector, degrees: float) -> None:
+    image = example_pictures()[0]
+    ((upright,),) = detector.detect([image])
+    image, affine = rotate_image(image, upright.landmarks_xy.mean(axis=0), degrees)
     expected = upright.mapped(affine)
 
-    (face,) = detector.refine(picture, [expected])
+    (face,) = detector.refine(image, [expected])
 
     assert face is not None
     assert error_in_eyes(face, expected.landmarks_xy) < 0.08
@@ -139,7 +139,7 @@ def test_a_face_expected_turned_is_seen_turned(detector: MtcnnDetector, degrees:
 
 @pytest.mark.parametrize("scale", [0.5, 1.0], ids=["small", "searched at half its size"])
 @pytest.mark.parametrize("turns", [1, 2, 3])
-def test_faces_on_their_side_are_found_in_turned_pictures(
+def test_faces_on_their_side_are_found_by_rotated_search(
     detector: MtcnnDetector, turns: int, scale: float
 ) -> None:
     upright = cv2.resize(example_pictures()[0], None, fx=scale, fy=scale)
@@ -160,13 +160,13 @@ def test_faces_on_their_side_are_found_in_turned_pictures(
     assert error_in_eyes(found[0], expected[turns]) < 0.03
 
 
-def test_looking_again_and_again_does_not_drift(detector: MtcnnDetector) -> None:
-    picture = example_pictures()[0]
-    ((first,),) = detector.detect([picture])
+def test_repeated_refinement_does_not_drift(detector: MtcnnDetector) -> None:
+    image = example_pictures()[0]
+    ((first,),) = detector.detect([image])
 
     face = first
     for _ in range(15):
-        (again,) = detector.refine(picture, [face])
+        (again,) = detector.refine(image, [face])
         assert again is not None
         face = again
 
@@ -174,7 +174,7 @@ def test_looking_again_and_again_does_not_drift(detector: MtcnnDetector) -> None
     np.testing.assert_allclose(face.box_xyxy, first.box_xyxy, atol=0.15 * eyes_px(first))
 
 
-def test_noise_and_tiny_pictures_hold_no_faces(detector: MtcnnDetector) -> None:
+def test_noise_and_tiny_images_hold_no_faces(detector: MtcnnDetector) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (200, 300, 3)).astype(np.uint8)
 
     assert detector.detect([noise]) == [()]
@@ -183,23 +183,23 @@ def test_noise_and_tiny_pictures_hold_no_faces(detector: MtcnnDetector) -> None:
     assert detector.refine(noise, []) == []
 
 
-def test_a_face_expected_outside_the_picture_is_not_seen(detector: MtcnnDetector) -> None:
+def test_a_face_predicted_outside_the_image_is_not_found(detector: MtcnnDetector) -> None:
     assert detector.refine(example_pictures()[0], [face_at((-900.0, -900.0))]) == [None]
 
 
-def test_pictures_of_different_shapes_are_refused(detector: MtcnnDetector) -> None:
-    with pytest.raises(ValueError, match="pictures differ"):
+def test_images_of_different_shapes_are_refused(detector: MtcnnDetector) -> None:
+    with pytest.raises(ValueError, match="images differ"):
         detector.detect([np.zeros((40, 40, 3), np.uint8), np.zeros((40, 41, 3), np.uint8)])
 
 
 @pytest.mark.cuda
 def test_a_gpu_finds_the_same_face(detector: MtcnnDetector, cuda: torch.device) -> None:
-    picture = example_pictures()[0]
-    on_gpu = MtcnnDetector(embedded_mtcnn(), device=cuda)
+    image = example_pictures()[0]
+    on_gpu = MtcnnDetector(packaged_mtcnn(), device=cuda)
 
-    ((expected,),) = detector.detect([picture])
-    ((face,),) = on_gpu.detect([picture])
-    (again,) = on_gpu.refine(picture, [face])
+    ((expected,),) = detector.detect([image])
+    ((face,),) = on_gpu.detect([image])
+    (again,) = on_gpu.refine(image, [face])
 
     assert error_in_eyes(face, expected.landmarks_xy) < 0.03
     assert again is not None

@@ -9,7 +9,7 @@ from support.golden import GOLDEN, published
 
 from vidrestore.errors import UnknownModelError, WeightsError
 from vidrestore.faces.config import DetectorConfig
-from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, embedded_mtcnn
+from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, packaged_mtcnn
 from vidrestore.faces.detection.retinaface_detector import RETINAFACE_FILES, RetinaFaceDetector
 
 MOBILE_FILE = RETINAFACE_FILES["retinaface-mobile"][1]
@@ -27,7 +27,7 @@ def mobile_weights() -> Path:
 def test_the_example_face_is_found_where_mtcnn_finds_it() -> None:
     detector = RetinaFaceDetector("retinaface-mobile", mobile_weights())
     picture = example_pictures()[0]
-    ((expected,),) = MtcnnDetector(embedded_mtcnn()).detect([picture])
+    ((expected,),) = MtcnnDetector(packaged_mtcnn()).detect([picture])
 
     found = detector.detect([picture, np.full_like(picture, 90)])
 
@@ -80,7 +80,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_never_downloaded(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="no such file"):
+    with pytest.raises(WeightsError, match="file not found"):
         RetinaFaceDetector("retinaface-mobile", tmp_path / MOBILE_FILE)
     assert list(tmp_path.iterdir()) == []
 

@@ -7,7 +7,7 @@ from support.faces import points_at, tracked_frames
 
 from vidrestore.faces.config import SmoothingConfig
 from vidrestore.faces.tracking.landmark_smoothing import smooth_tracks
-from vidrestore.faces.tracking.local_regression import jitter_px
+from vidrestore.metrics.landmarks import landmark_jitter_px
 from vidrestore.types import TrackedFrame
 
 
@@ -27,10 +27,11 @@ def test_frames_come_out_in_order_with_steadier_points() -> None:
     out = list(smooth_tracks(frames))
 
     assert [frame.frame.index for frame in out] == list(range(60))
-    assert jitter_px(np.stack(points_of(out))[8:-8]) < jitter_px(np.stack(points_of(frames))) / 4
+    before, after = (np.stack(points_of(item)).astype(np.float64) for item in (frames, out))
+    assert landmark_jitter_px(after[8:-8]) < landmark_jitter_px(before) / 8
 
 
-def test_measured_points_and_everything_else_stay_as_they_are() -> None:
+def test_raw_landmarks_and_everything_else_stay_as_they_are() -> None:
     for before, after in zip(shaky_track(20), smooth_tracks(shaky_track(20)), strict=True):
         (one,), (other,) = before.faces, after.faces
         assert np.array_equal(one.raw_landmarks_xy, other.raw_landmarks_xy)
@@ -41,7 +42,7 @@ def test_measured_points_and_everything_else_stay_as_they_are() -> None:
         )
 
 
-def test_a_film_cut_anywhere_beyond_the_window_gives_the_same_points() -> None:
+def test_a_film_cut_beyond_the_window_gives_the_same_landmarks() -> None:
     frames = shaky_track(50)
     whole = points_of(list(smooth_tracks(frames)))
 
@@ -53,7 +54,7 @@ def test_a_film_cut_anywhere_beyond_the_window_gives_the_same_points() -> None:
             assert np.array_equal(part[index - start], whole[index])
 
 
-def test_tracks_do_not_pull_at_each_other() -> None:
+def test_tracks_do_not_influence_each_other() -> None:
     one = shaky_track(40, seed=1)
     other = [
         replace(face, track_id=2)
@@ -73,24 +74,24 @@ def test_tracks_do_not_pull_at_each_other() -> None:
         )
 
 
-def test_bridged_faces_have_less_say_than_seen_ones() -> None:
+def test_interpolated_faces_weigh_less_than_detected_ones() -> None:
     frames = shaky_track(11)
     wrong = replace(
         frames[6].faces[0],
         raw_landmarks_xy=frames[6].faces[0].raw_landmarks_xy + np.float32(2.0),
     )
-    seen, bridged = list(frames), list(frames)
-    seen[6] = replace(frames[6], faces=(wrong,))
-    bridged[6] = replace(frames[6], faces=(replace(wrong, interpolated=True),))
+    detected, interpolated = list(frames), list(frames)
+    detected[6] = replace(frames[6], faces=(wrong,))
+    interpolated[6] = replace(frames[6], faces=(replace(wrong, interpolated=True),))
 
     true = points_of(list(smooth_tracks(frames)))[5]
-    off_seen = np.abs(points_of(list(smooth_tracks(seen)))[5] - true).mean()
-    off_bridged = np.abs(points_of(list(smooth_tracks(bridged)))[5] - true).mean()
+    detected_error = np.abs(points_of(list(smooth_tracks(detected)))[5] - true).mean()
+    interpolated_error = np.abs(points_of(list(smooth_tracks(interpolated)))[5] - true).mean()
 
-    assert off_bridged < 0.7 * off_seen
+    assert interpolated_error < 0.7 * detected_error
 
 
-def test_without_a_window_points_stay_as_measured() -> None:
+def test_without_a_window_landmarks_stay_as_detected() -> None:
     frames = shaky_track(12)
 
     out = list(smooth_tracks(frames, config=SmoothingConfig(window_seconds=0.0)))
@@ -100,7 +101,7 @@ def test_without_a_window_points_stay_as_measured() -> None:
 
 
 @pytest.mark.parametrize("fps", [25.0, 2000.0])
-def test_only_so_many_frames_are_held(fps: float) -> None:
+def test_the_number_of_buffered_frames_is_bounded(fps: float) -> None:
     taken = 0
 
     def film() -> Iterator[TrackedFrame]:

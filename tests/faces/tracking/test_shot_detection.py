@@ -8,56 +8,56 @@ from support.faces import example_pictures
 
 from vidrestore.faces.tracking.shot_detection import DELAY_FRAMES, ShotDetector, mark_cuts
 
-Picture = NDArray[np.uint8]
+RgbImage = NDArray[np.uint8]
 
 
-def scene(seed: int, *, width: int = 240, height: int = 135) -> Picture:
-    """Return a picture with large shapes and fine texture, as different per seed as shots are."""
+def scene(seed: int, *, width: int = 240, height: int = 135) -> RgbImage:
+    """Return a image with large shapes and fine texture, as different per seed as shots are."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(10, 246, (5, 7, 3)).astype(np.uint8)
-    picture = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC).astype(float)
-    return np.clip(picture + rng.normal(0, 8, picture.shape), 0, 255).astype(np.uint8)
+    image = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC).astype(float)
+    return np.clip(image + rng.normal(0, 8, image.shape), 0, 255).astype(np.uint8)
 
 
-def noisy(picture: Picture, seed: int, sigma: float = 4.0) -> Picture:
-    noise = np.random.default_rng(seed).normal(0, sigma, picture.shape)
-    return np.clip(picture + noise, 0, 255).astype(np.uint8)
+def noisy(image: RgbImage, seed: int, sigma: float = 4.0) -> RgbImage:
+    noise = np.random.default_rng(seed).normal(0, sigma, image.shape)
+    return np.clip(image + noise, 0, 255).astype(np.uint8)
 
 
-def cuts_in(pictures: Sequence[Picture]) -> list[int]:
-    marked = list(mark_cuts(enumerate(pictures), lambda item: item[1]))
-    assert [index for (index, _), _ in marked] == list(range(len(pictures)))
+def cuts_in(images: Sequence[RgbImage]) -> list[int]:
+    marked = list(mark_cuts(enumerate(images), lambda item: item[1]))
+    assert [index for (index, _), _ in marked] == list(range(len(images)))
     return [index for (index, _), cut in marked if cut]
 
 
-def still(seed: int, count: int) -> list[Picture]:
+def still(seed: int, count: int) -> list[RgbImage]:
     return [noisy(scene(seed), 100 * seed + number) for number in range(count)]
 
 
-def grey(pictures: Sequence[Picture]) -> list[Picture]:
-    return [np.repeat(p.mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2) for p in pictures]
+def gray(images: Sequence[RgbImage]) -> list[RgbImage]:
+    return [np.repeat(p.mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2) for p in images]
 
 
 @pytest.mark.parametrize("lengths", [(10, 10), (3, 9), (10, 2), (1, 8), (9, 1), (4, 4, 4)])
 def test_hard_cuts_are_found_in_their_frame(lengths: tuple[int, ...]) -> None:
-    pictures = [picture for seed, count in enumerate(lengths) for picture in still(seed, count)]
+    images = [image for seed, count in enumerate(lengths) for image in still(seed, count)]
     starts = np.cumsum(lengths)[:-1].tolist()
 
-    assert cuts_in(pictures) == starts
-    assert cuts_in(grey(pictures)) == starts
+    assert cuts_in(images) == starts
+    assert cuts_in(gray(images)) == starts
 
 
 def test_a_cut_to_another_view_of_the_same_brightness_is_found() -> None:
-    pictures = [p for seed in (1, 2) for p in still(seed, 8)]
-    level = pictures[0].mean()
+    images = [p for seed in (1, 2) for p in still(seed, 8)]
+    level = images[0].mean()
     balanced = [
-        np.clip(p.astype(float) - p.mean() + level, 0, 255).astype(np.uint8) for p in pictures
+        np.clip(p.astype(float) - p.mean() + level, 0, 255).astype(np.uint8) for p in images
     ]
 
     assert cuts_in(balanced) == [8]
 
 
-def test_where_every_picture_is_another_every_picture_is_a_shot() -> None:
+def test_where_every_image_is_different_every_image_is_a_shot() -> None:
     assert cuts_in([scene(seed) for seed in range(6)]) == [1, 2, 3, 4, 5]
 
 
@@ -69,37 +69,37 @@ def test_a_steady_pan_is_one_shot() -> None:
 
 def test_a_pan_that_starts_and_stops_is_one_shot() -> None:
     wide = scene(3, width=900)
-    at = np.cumsum([0] * 8 + [1, 4, 8, 12, 14, 14, 14, 12, 8, 4, 1] + [0] * 8)
+    positions = np.cumsum([0] * 8 + [1, 4, 8, 12, 14, 14, 14, 12, 8, 4, 1] + [0] * 8)
 
-    assert cuts_in([noisy(wide[:, x : x + 240], int(n)) for n, x in enumerate(at)]) == []
+    assert cuts_in([noisy(wide[:, x : x + 240], int(n)) for n, x in enumerate(positions)]) == []
 
 
 @pytest.mark.parametrize("length", [1, 2])
 @pytest.mark.parametrize("level", [0, 255])
 def test_a_flash_or_a_black_frame_is_no_cut(length: int, level: int) -> None:
-    pictures = still(1, 20)
+    images = still(1, 20)
     for number in range(9, 9 + length):
-        pictures[number] = np.full_like(pictures[number], level)
+        images[number] = np.full_like(images[number], level)
 
-    assert cuts_in(pictures) == []
+    assert cuts_in(images) == []
 
 
-def test_a_dropped_in_frame_is_no_cut() -> None:
-    pictures = still(1, 20)
-    pictures[9] = scene(2)
+def test_a_single_odd_frame_is_no_cut() -> None:
+    images = still(1, 20)
+    images[9] = scene(2)
 
-    assert cuts_in(pictures) == []
+    assert cuts_in(images) == []
 
 
 def test_flicker_and_exposure_jumps_are_no_cuts() -> None:
     gains = np.random.default_rng(0).uniform(0.5, 1.2, 30)
     gains[15:] *= 0.6
-    pictures = [
-        np.clip(picture * gain, 0, 255).astype(np.uint8)
-        for picture, gain in zip(still(1, 30), gains, strict=True)
+    images = [
+        np.clip(image * gain, 0, 255).astype(np.uint8)
+        for image, gain in zip(still(1, 30), gains, strict=True)
     ]
 
-    assert cuts_in(grey(pictures)) == []
+    assert cuts_in(gray(images)) == []
 
 
 def test_fades_and_dissolves_are_no_cuts() -> None:
@@ -114,14 +114,14 @@ def test_fades_and_dissolves_are_no_cuts() -> None:
 
 def test_noise_scratches_and_blotches_of_old_film_are_no_cuts() -> None:
     rng = np.random.default_rng(7)
-    pictures = grey([noisy(scene(1), number, sigma=25.0) for number in range(30)])
-    for picture in pictures:
-        column = int(rng.integers(0, picture.shape[1] - 3))
-        picture[:, column : column + 2] = 255
-        x, y = (int(rng.integers(0, side)) for side in (picture.shape[1], picture.shape[0]))
-        cv2.circle(picture, (x, y), int(rng.integers(5, 25)), (10, 10, 10), -1)
+    images = gray([noisy(scene(1), number, sigma=25.0) for number in range(30)])
+    for image in images:
+        column = int(rng.integers(0, image.shape[1] - 3))
+        image[:, column : column + 2] = 255
+        x, y = (int(rng.integers(0, side)) for side in (image.shape[1], image.shape[0]))
+        cv2.circle(image, (x, y), int(rng.integers(5, 25)), (10, 10, 10), -1)
 
-    assert cuts_in(pictures) == []
+    assert cuts_in(images) == []
 
 
 def test_a_moving_face_is_one_shot() -> None:
@@ -129,20 +129,20 @@ def test_a_moving_face_is_one_shot() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4])
-def test_every_frame_gets_its_verdict_however_short_the_film(count: int) -> None:
+def test_every_frame_gets_its_decision_however_short_the_film(count: int) -> None:
     assert cuts_in(still(1, count)) == []
 
 
-def test_verdicts_come_after_the_stated_delay() -> None:
+def test_decisions_come_after_the_stated_delay() -> None:
     detector = ShotDetector()
-    verdicts = [detector.push(picture) for picture in still(1, 6)]
+    decisions = [detector.push(image) for image in still(1, 6)]
 
-    assert verdicts[:DELAY_FRAMES] == [None] * DELAY_FRAMES
-    assert verdicts[DELAY_FRAMES:] == [False] * (6 - DELAY_FRAMES)
+    assert decisions[:DELAY_FRAMES] == [None] * DELAY_FRAMES
+    assert decisions[DELAY_FRAMES:] == [False] * (6 - DELAY_FRAMES)
     assert detector.finish() == [False] * DELAY_FRAMES
 
 
-def test_pictures_of_changing_size_are_compared_all_the_same() -> None:
-    pictures = [*still(1, 6), *(scene(2, width=300, height=200) for _ in range(6))]
+def test_images_of_changing_size_are_compared() -> None:
+    images = [*still(1, 6), *(scene(2, width=300, height=200) for _ in range(6))]
 
-    assert cuts_in(pictures) == [6]
+    assert cuts_in(images) == [6]

@@ -12,8 +12,8 @@ from support.faces import (
 )
 
 from vidrestore.faces.config import TrackerConfig
-from vidrestore.faces.detection.detector import Picture
-from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, embedded_mtcnn
+from vidrestore.faces.detection.detector import RgbImage
+from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, packaged_mtcnn
 from vidrestore.faces.tracking.landmark_smoothing import smooth_tracks
 from vidrestore.faces.tracking.shot_detection import WARM_UP_FRAMES
 from vidrestore.faces.tracking.tracker import TrackingStart, track_faces
@@ -90,13 +90,13 @@ def test_tracking_from_the_start_of_a_shot_is_as_from_the_start_of_the_film() ->
     def frames() -> list[Frame]:
         return [numbered_frame(index, scene=index // 20) for index in range(60)]
 
-    def told(frames: Iterable[TrackedFrame]) -> list[object]:
+    def summary(frames: Iterable[TrackedFrame]) -> list[object]:
         return [
-            (each.frame.index, each.shot, [(f.track_id, f.box_xyxy, f.score) for f in each.faces])
-            for each in frames
+            (item.frame.index, item.shot, [(f.track_id, f.box_xyxy, f.score) for f in item.faces])
+            for item in frames
         ]
 
-    whole = told(tracked(script, frames=frames()))
+    whole = summary(tracked(script, frames=frames()))
     for shot, first in ((1, 20), (2, 40)):
         part = track_faces(
             frames()[first - WARM_UP_FRAMES :],
@@ -104,10 +104,10 @@ def test_tracking_from_the_start_of_a_shot_is_as_from_the_start_of_the_film() ->
             view=plain_view,
             start=TrackingStart(frame_index=first, shot=shot, track_id=2 * shot + 1),
         )
-        assert told(part) == whole[first:]
+        assert summary(part) == whole[first:]
 
 
-def test_a_short_gap_is_bridged_and_said_to_be() -> None:
+def test_a_short_gap_is_interpolated_and_marked() -> None:
     script = {index: [walking(index)] for index in range(40) if not 14 <= index < 19}
 
     out = tracked(script)
@@ -119,7 +119,7 @@ def test_a_short_gap_is_bridged_and_said_to_be() -> None:
         np.testing.assert_allclose(out[index].faces[0].landmarks_xy, expected, atol=1e-3)
 
 
-def test_after_a_long_gap_a_face_is_another() -> None:
+def test_after_a_long_gap_a_face_starts_a_new_track() -> None:
     script = {index: [face_at((80.0, 60.0))] for index in range(60) if not 20 <= index < 40}
 
     out = ids(tracked(script, 60))
@@ -129,7 +129,7 @@ def test_after_a_long_gap_a_face_is_another() -> None:
     assert out[40:] == [(2,)] * 20
 
 
-def test_what_is_seen_only_once_or_twice_is_dropped() -> None:
+def test_a_face_detected_only_once_or_twice_is_dropped() -> None:
     steady = {index: [face_at((40.0, 60.0), eyes_px=20.0)] for index in range(40)}
     glimpse = {index: [face_at((120.0, 60.0), eyes_px=20.0)] for index in (10, 11)}
     script = {index: [*faces, *glimpse.get(index, [])] for index, faces in steady.items()}
@@ -137,7 +137,7 @@ def test_what_is_seen_only_once_or_twice_is_dropped() -> None:
     assert ids(tracked(script)) == [(1,)] * 40
 
 
-def test_tracks_of_doubtful_score_are_dropped() -> None:
+def test_tracks_of_low_score_are_dropped() -> None:
     script = {index: [face_at((80.0, 60.0), score=0.6)] for index in range(40)}
 
     assert ids(tracked(script)) == [()] * 40
@@ -173,7 +173,7 @@ def test_two_faces_that_cross_keep_their_numbers() -> None:
     assert out[-1].faces[1].box_xyxy[1] == pytest.approx(second.box_xyxy[1])
 
 
-def test_two_tracks_that_run_into_one_face_become_one() -> None:
+def test_two_tracks_that_meet_on_one_face_become_one() -> None:
     script = {
         index: [walking(index, start=30.0), walking(index, start=max(30.0, 110.0 - 3 * index))]
         for index in range(60)
@@ -186,7 +186,7 @@ def test_two_tracks_that_run_into_one_face_become_one() -> None:
     assert len(out[-1]) == 1
 
 
-def test_a_track_that_searches_keep_missing_is_given_up() -> None:
+def test_a_track_that_searches_keep_missing_ends() -> None:
     there = {index: [face_at((80.0, 60.0))] for index in range(100)}
     detector = ScriptedDetector({0: there[0]}, there)
 
@@ -208,7 +208,7 @@ def test_a_detector_that_cannot_refine_cheaply_searches_every_frame() -> None:
 
 
 @pytest.mark.parametrize("fps", [25.0, 1000.0])
-def test_only_so_many_frames_are_held(fps: float) -> None:
+def test_the_number_of_buffered_frames_is_bounded(fps: float) -> None:
     taken = 0
 
     def film() -> Iterator[Frame]:
@@ -229,10 +229,10 @@ def test_only_so_many_frames_are_held(fps: float) -> None:
     assert max(ahead) <= 12 + 1 + 2
 
 
-def test_time_stamps_that_jump_back_do_not_stop_the_search() -> None:
+def test_timestamps_that_jump_back_do_not_stop_the_search() -> None:
     script = {index: [face_at((80.0, 60.0))] for index in range(60)}
     seconds = [index / 25 + (100 if index < 30 else 0) for index in range(60)]
-    frames = [numbered_frame(index, seconds=at) for index, at in enumerate(seconds)]
+    frames = [numbered_frame(index, seconds=time) for index, time in enumerate(seconds)]
 
     out = ids(tracked(script, frames=frames))
 
@@ -247,7 +247,7 @@ def test_cuts_are_found_in_thumbnails_and_faces_in_views_of_the_frames_looked_at
         viewed.append(frame.index)
         return plain_view(frame, max_side_px)
 
-    def thumbnail(frame: Frame) -> Picture:
+    def thumbnail(frame: Frame) -> RgbImage:
         return np.ascontiguousarray(plain_view(frame, 640).rgb_hwc[::2, ::2])
 
     script = {index: [walking(index)] for index in range(20, 40)}
@@ -255,7 +255,7 @@ def test_cuts_are_found_in_thumbnails_and_faces_in_views_of_the_frames_looked_at
         track_faces(frames, detector=ScriptedDetector(script), view=view, thumbnail=thumbnail)
     )
 
-    assert [each.shot for each in out] == [0] * 20 + [1] * 20
+    assert [item.shot for item in out] == [0] * 20 + [1] * 20
     assert ids(out) == [()] * 20 + [(1,)] * 20
     assert viewed == [0, 10, *range(20, 40)]
 
@@ -266,7 +266,7 @@ def test_a_film_without_frames_gives_none() -> None:
 
 @pytest.fixture(scope="module")
 def mtcnn() -> MtcnnDetector:
-    return MtcnnDetector(embedded_mtcnn())
+    return MtcnnDetector(packaged_mtcnn())
 
 
 def example_frames(*, turns: int = 0) -> list[Frame]:
@@ -290,10 +290,10 @@ def test_a_film_that_lies_on_its_side_is_tracked_as_if_upright(mtcnn: MtcnnDetec
 
     assert ids(turned) == [(1,)] * len(turned)
     height, width = upright[0].frame.coded_hw
-    for one, other in zip(smooth_tracks(upright), smooth_tracks(turned), strict=True):
-        x, y = one.faces[0].landmarks_xy.T
-        eyes = np.linalg.norm(one.faces[0].landmarks_xy[1] - one.faces[0].landmarks_xy[0])
+    for before, after in zip(smooth_tracks(upright), smooth_tracks(turned), strict=True):
+        x, y = before.faces[0].landmarks_xy.T
+        eyes = np.linalg.norm(before.faces[0].landmarks_xy[1] - before.faces[0].landmarks_xy[0])
         expected = np.stack([y, width - 1 - x], axis=1)
-        distance = np.linalg.norm(other.faces[0].landmarks_xy - expected, axis=1).mean()
+        distance = np.linalg.norm(after.faces[0].landmarks_xy - expected, axis=1).mean()
         assert distance < 0.03 * eyes
     assert height < width

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from vidrestore.errors import ConfigError, WeightsError
-from vidrestore.faces.detection.detector import Picture
+from vidrestore.faces.detection.detector import RgbImage
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.models.mobile_stylegan.generator import MobileStyleGAN
 from vidrestore.training.data import generate_faces
@@ -35,17 +35,17 @@ class Finds:
     def __init__(self, *counts: int, score: float = 1.0) -> None:
         self.counts, self.score, self.calls = list(counts), score, 0
 
-    def detect(self, pictures: Sequence[Picture]) -> list[tuple[Detection, ...]]:
+    def detect(self, images: Sequence[RgbImage]) -> list[tuple[Detection, ...]]:
         self.calls += 1
         count = self.counts.pop(0) if self.counts else 1
-        points = (TEMPLATE_LANDMARKS_XY + 0.5) * pictures[0].shape[0] / 512 - 0.5
+        points = (TEMPLATE_LANDMARKS_XY + 0.5) * images[0].shape[0] / 512 - 0.5
         box = np.array([60, 60, 200, 220], np.float32)
         face = Detection(box_xyxy=box, landmarks_xy=points.astype(np.float32), score=self.score)
         return [(face,) * count]
 
-    def refine(self, picture: Picture, guesses: Sequence[Detection]) -> list[Detection | None]:
-        del picture
-        return list(guesses)
+    def refine(self, image: RgbImage, predictions: Sequence[Detection]) -> list[Detection | None]:
+        del image
+        return list(predictions)
 
 
 @pytest.fixture

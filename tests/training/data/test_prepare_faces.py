@@ -19,7 +19,7 @@ from support.faces import example_pictures
 
 from vidrestore.errors import ConfigError
 from vidrestore.faces.config import DetectorConfig
-from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, embedded_mtcnn
+from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, packaged_mtcnn
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.training.data.archives import list_images, read_bytes, read_image, read_labels
 from vidrestore.training.data.component_boxes import component_boxes
@@ -34,7 +34,7 @@ from vidrestore.training.data.prepare_faces import (
 )
 from vidrestore.types import Detection
 
-DETECTOR = MtcnnDetector(embedded_mtcnn(), device=torch.device("cpu"), config=DetectorConfig())
+DETECTOR = MtcnnDetector(packaged_mtcnn(), device=torch.device("cpu"), config=DetectorConfig())
 CONFIG = PrepareConfig(min_px=96)
 Change: TypeAlias = Callable[[Detection, NDArray[np.uint8]], Detection | None]
 
@@ -179,9 +179,9 @@ class Doubtful:
         return [tuple(face for face in changed if face is not None)]
 
     def refine(
-        self, image: NDArray[np.uint8], guesses: Sequence[Detection]
+        self, image: NDArray[np.uint8], predictions: Sequence[Detection]
     ) -> list[Detection | None]:
-        seen = DETECTOR.refine(image, guesses)
+        seen = DETECTOR.refine(image, predictions)
         return [None if face is None else self._sees(face, image) for face in seen]
 
 

@@ -8,46 +8,46 @@ from numpy.typing import NDArray
 
 from vidrestore.types import Detection
 
-Picture: TypeAlias = NDArray[np.uint8]
+RgbImage: TypeAlias = NDArray[np.uint8]
 """``(h, w, 3)`` gamma-encoded RGB."""
 
 
 class Detector(Protocol):
-    """Finds faces in pictures: box, score and five points, in pixels of the picture."""
+    """Finds faces in images: box, score and five landmarks, in pixels of the image."""
 
     @property
     def has_fast_refine(self) -> bool:
-        """Whether ``refine`` costs far less than ``detect`` on the same picture."""
+        """Whether ``refine`` costs far less than ``detect`` on the same image."""
         ...
 
-    def detect(self, pictures: Sequence[Picture]) -> list[tuple[Detection, ...]]:
-        """Search whole pictures.
+    def detect(self, images: Sequence[RgbImage]) -> list[tuple[Detection, ...]]:
+        """Search whole images.
 
         Args:
-            pictures: RGB pictures, all of one shape.
+            images: Images of one shape.
 
         Returns:
-            The faces of every picture, best first.
+            The faces of every image, best first.
         """
         ...
 
-    def refine(self, picture: Picture, guesses: Sequence[Detection]) -> list[Detection | None]:
-        """Look for faces where they are expected.
+    def refine(self, image: RgbImage, predictions: Sequence[Detection]) -> list[Detection | None]:
+        """Search for faces at predicted positions.
 
         Args:
-            picture: An RGB picture.
-            guesses: Expected faces; their points give a face's roll.
+            image: The image to search.
+            predictions: Where the faces should be; their landmarks give the roll.
 
         Returns:
-            The face seen at each guess, or None.
+            The face found at each prediction, or None.
         """
         ...
 
 
-def check_pictures(pictures: Sequence[Picture]) -> None:
-    """Raise ValueError unless all pictures are ``(h, w, 3)`` uint8 of one shape."""
-    for picture in pictures:
-        if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
-            raise ValueError(f"a picture must be (h, w, 3) uint8, got {picture.shape}")
-        if picture.shape != pictures[0].shape:
-            raise ValueError(f"pictures differ: {picture.shape} and {pictures[0].shape}")
+def check_images(images: Sequence[RgbImage]) -> None:
+    """Raise ValueError unless all images are ``(h, w, 3)`` uint8 of one shape."""
+    for image in images:
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise ValueError(f"an image must be (h, w, 3) uint8, got {image.shape}")
+        if image.shape != images[0].shape:
+            raise ValueError(f"images differ: {image.shape} and {images[0].shape}")

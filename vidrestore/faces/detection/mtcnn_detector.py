@@ -1,9 +1,9 @@
 """The default detector: MTCNN over batches of frames, on any device.
 
 Zhang et al. 2016 (see ``vidrestore.models.mtcnn``). Beyond the paper, the last network looks
-at every face once more in a square turned upright, and at its mirror image: the points of a
-search and of ``refine`` then come from the same kind of crop, so that tracks do not jump
-between the two, and left-right bias cancels.
+at every face again, in an upright crop and in its mirror image. So the landmarks of ``detect``
+and of ``refine`` come from the same kind of crop, tracks do not jump between the two, and
+left-right bias cancels.
 """
 
 from collections.abc import Sequence
@@ -18,17 +18,18 @@ from torchvision.ops import batched_nms
 from vidrestore.faces.config import DetectorConfig
 from vidrestore.faces.detection.boxes import (
     apply_offsets,
-    boxes_of,
-    detections,
+    empty_squares,
     first_of_each_group,
-    no_squares,
+    longer_side_px,
     squares_around,
     suppress_contained,
+    to_boxes,
+    to_detections,
     to_squares,
     upright_boxes,
 )
-from vidrestore.faces.detection.detector import Picture, check_pictures
-from vidrestore.faces.detection.rotated_crops import Squares, cut_squares, mip_depth, mip_levels
+from vidrestore.faces.detection.detector import RgbImage, check_images
+from vidrestore.faces.detection.rotated_crops import Squares, crop_squares, mip_depth, mip_levels
 from vidrestore.models.mtcnn import (
     OUTPUT_INPUT_PX,
     PROPOSAL_STRIDE_PX,
@@ -40,21 +41,21 @@ from vidrestore.models.mtcnn import (
 from vidrestore.types import Detection
 from vidrestore.weights.bundled import load_packaged
 
-# Shape letters in this file: N windows over all pictures of a batch, B pictures.
-# Inside, coordinates are edge coordinates: half a pixel more than those of a Detection.
+# Shape letters in this file: N windows over all images of a batch, B images. Tensors hold edge
+# coordinates: half a pixel more than those of a Detection.
 
 _SAME_LEVEL_IOU = 0.5
 _SAME_FACE_IOU = 0.7
-_MIRRORED_POINTS = (1, 0, 2, 4, 3)
-_POINTS_AGREE, _POINTS_DIFFER = 0.03, 0.09
-"""Mean distance of points between a crop and its mirror image, in sides of the crop. Of 40
-faces clean, 20 px small or under strong blur, 9 in 10 stay under 0.03 (0.06 when hardly a face
-can be made out); heads cut by the frame and patterns that are no face lie from 0.04 to 0.15."""
-_PATCH_MARGIN = 0.3  # in sides of a square: covers its turned corners
+_MIRRORED_LANDMARKS = (1, 0, 2, 4, 3)
+_LANDMARKS_AGREE, _LANDMARKS_DIFFER = 0.03, 0.09
+"""Mean distance of landmarks between a crop and its mirror image, in sides of the crop. Of 40
+faces, clean, 20 px small or strongly blurred, nine in ten stay below 0.03 (below 0.06 where a face
+can hardly be made out). Heads cut by the frame and patterns that are no face give 0.04 to 0.15."""
+_PATCH_MARGIN = 0.3  # in sides of a square: covers the corners of a rotated one
 
 
-def embedded_mtcnn() -> Mtcnn:
-    """Return the network with the weights that come with this package.
+def packaged_mtcnn() -> Mtcnn:
+    """Return the network with the weights in this package.
 
     Raises:
         WeightsError: The file in the package is missing or damaged.
@@ -81,172 +82,170 @@ class MtcnnDetector:
         self._network = network.eval()
 
     @torch.inference_mode()
-    def detect(self, pictures: Sequence[Picture]) -> list[tuple[Detection, ...]]:
-        """Search whole pictures; see ``Detector.detect``."""
-        check_pictures(pictures)
-        if not pictures:
+    def detect(self, images: Sequence[RgbImage]) -> list[tuple[Detection, ...]]:
+        """Search whole images; see ``Detector.detect``."""
+        check_images(images)
+        if not images:
             return []
-        batch = self._batch(pictures)
-        squares = self._proposed(batch)
-        levels = mip_levels(_normalised(batch))
-        squares = self._refined(levels, squares)
-        first_look = self._judged(levels, squares, len(pictures))
-        at = [number for number, faces in enumerate(first_look) for _ in faces]
-        flat = [face for faces in first_look for face in faces]
-        found: list[list[Detection]] = [[] for _ in pictures]
-        for number, face in zip(at, self._look(levels, at, flat), strict=True):
-            if face is not None and face.score >= self._config.tracked_threshold:
-                found[number].append(face)
-        return [tuple(suppress_contained(faces)) for faces in found]
+        batch = self._batch(images)
+        squares = self._run_pnet(batch)
+        levels = mip_levels(_normalize(batch))
+        squares = self._run_rnet(levels, squares)
+        candidates = self._run_onet(levels, squares, len(images))
+        indices = [index for index, faces in enumerate(candidates) for _ in faces]
+        flat = [face for faces in candidates for face in faces]
+        verified: list[list[Detection]] = [[] for _ in images]
+        for index, face in zip(indices, self._verify(levels, indices, flat), strict=True):
+            if face is not None:
+                verified[index].append(face)
+        return [tuple(suppress_contained(faces)) for faces in verified]
 
     @torch.inference_mode()
-    def refine(self, picture: Picture, guesses: Sequence[Detection]) -> list[Detection | None]:
-        """Look again where faces are expected; see ``Detector.refine``."""
-        check_pictures([picture])
-        if not guesses:
+    def refine(self, image: RgbImage, predictions: Sequence[Detection]) -> list[Detection | None]:
+        """Search for faces at predicted positions; see ``Detector.refine``."""
+        check_images([image])
+        if not predictions:
             return []
-        patch, origin_xy = _patch_around(picture, guesses)
+        patch, origin_xy = _patch_around(image, predictions)
         if patch.size == 0:
-            return [None] * len(guesses)
-        there = np.array([[1.0, 0.0, origin_xy[0]], [0.0, 1.0, origin_xy[1]]])
-        back = there * [[1, 1, -1], [1, 1, -1]]
-        largest = max(_longer_side(face) for face in guesses)
+            return [None] * len(predictions)
+        from_patch = np.array([[1.0, 0.0, origin_xy[0]], [0.0, 1.0, origin_xy[1]]])
+        to_patch = from_patch * [[1, 1, -1], [1, 1, -1]]
+        largest = max(longer_side_px(face.box_xyxy) for face in predictions)
         depth = mip_depth(largest, OUTPUT_INPUT_PX)
-        levels = mip_levels(_normalised(self._batch([patch])), depth=depth)
-        local = [guess.mapped(back) for guess in guesses]
-        return [
-            face.mapped(there)
-            if face is not None and face.score >= self._config.tracked_threshold
-            else None
-            for face in self._look(levels, [0] * len(local), local)
-        ]
+        levels = mip_levels(_normalize(self._batch([patch])), depth=depth)
+        local = [prediction.mapped(to_patch) for prediction in predictions]
+        verified = self._verify(levels, [0] * len(local), local)
+        return [face and face.mapped(from_patch) for face in verified]
 
-    def _batch(self, pictures: Sequence[Picture]) -> Tensor:
-        stacked = torch.from_numpy(np.stack(pictures)).to(self._device)
+    def _batch(self, images: Sequence[RgbImage]) -> Tensor:
+        stacked = torch.from_numpy(np.stack(images)).to(self._device)
         return stacked.permute(0, 3, 1, 2)
 
-    def _proposed(self, batch: Tensor) -> Squares:
-        """Run P-Net over a pyramid; keep the best windows of every picture."""
+    def _run_pnet(self, batch: Tensor) -> Squares:
+        """Run P-Net over a pyramid; keep the best windows of every image."""
         cutoff = _logit(self._config.proposal_threshold)
         windows: list[Tensor] = []
-        shifted: list[Tensor] = []
+        corrected: list[Tensor] = []
         logits: list[Tensor] = []
         groups: list[Tensor] = []
         for depth, level in enumerate(_pyramid(batch, self._config)):
-            proposals = self._network.proposal(_normalised(level))
-            picture, row, column = (proposals.face_logits >= cutoff).nonzero(as_tuple=True)
+            proposals = self._network.proposal(_normalize(level))
+            index, row, column = (proposals.face_logits >= cutoff).nonzero(as_tuple=True)
             scale_xy = (batch.shape[3] / level.shape[3], batch.shape[2] / level.shape[2])
             scale = torch.tensor(scale_xy, device=self._device)
             corner = torch.stack([column, row], dim=1) * PROPOSAL_STRIDE_PX
             boxes = torch.cat([corner * scale, (corner + PROPOSAL_WINDOW_PX) * scale], dim=1)
             windows.append(boxes)
-            shifted.append(apply_offsets(boxes, proposals.box_offsets[picture, :, row, column]))
-            logits.append(proposals.face_logits[picture, row, column])
-            groups.append(torch.stack([picture, torch.full_like(picture, depth)], dim=1))
+            corrected.append(apply_offsets(boxes, proposals.box_offsets[index, :, row, column]))
+            logits.append(proposals.face_logits[index, row, column])
+            groups.append(torch.stack([index, torch.full_like(index, depth)], dim=1))
         if not groups:
-            return no_squares(self._device)
+            return empty_squares(self._device)
         boxes, scores, group = torch.cat(windows), torch.cat(logits), torch.cat(groups)
         keep = batched_nms(boxes, scores, group[:, 0] * 64 + group[:, 1], _SAME_LEVEL_IOU)
         keep = keep[batched_nms(boxes[keep], scores[keep], group[keep, 0], _SAME_FACE_IOU)]
         keep = keep[first_of_each_group(group[keep, 0], self._config.max_candidates)]
-        return to_squares(torch.cat(shifted)[keep], group[keep, 0])
+        return to_squares(torch.cat(corrected)[keep], group[keep, 0])
 
-    def _refined(self, levels: Sequence[Tensor], squares: Squares) -> Squares:
-        """Let R-Net judge and correct windows."""
-        seen = self._network.refine(cut_squares(levels, squares, REFINE_INPUT_PX, taps=1))
-        passed = (seen.face_logits >= _logit(self._config.refine_threshold)).nonzero()[:, 0]
-        boxes = apply_offsets(boxes_of(squares), seen.box_offsets)[passed]
-        picture = squares.picture[passed]
-        keep = batched_nms(boxes, seen.face_logits[passed], picture, _SAME_FACE_IOU)
-        return to_squares(boxes[keep], picture[keep])
+    def _run_rnet(self, levels: Sequence[Tensor], squares: Squares) -> Squares:
+        """Score and correct windows by R-Net."""
+        refined = self._network.refine(crop_squares(levels, squares, REFINE_INPUT_PX, taps=1))
+        passed = (refined.face_logits >= _logit(self._config.refine_threshold)).nonzero()[:, 0]
+        boxes = apply_offsets(to_boxes(squares), refined.box_offsets)[passed]
+        index = squares.image_index[passed]
+        keep = batched_nms(boxes, refined.face_logits[passed], index, _SAME_FACE_IOU)
+        return to_squares(boxes[keep], index[keep])
 
-    def _judged(
-        self, levels: Sequence[Tensor], squares: Squares, picture_count: int
+    def _run_onet(
+        self, levels: Sequence[Tensor], squares: Squares, image_count: int
     ) -> list[list[Detection]]:
-        """Let O-Net judge windows; return the faces of every picture, best first."""
-        seen = self._network.output(cut_squares(levels, squares, OUTPUT_INPUT_PX))
-        boxes = apply_offsets(boxes_of(squares), seen.box_offsets)
-        points = squares.to_picture(seen.points)
-        found = detections(boxes, seen.face_logits.sigmoid(), points)
-        faces: list[list[Detection]] = [[] for _ in range(picture_count)]
-        for number, face in zip(map(int, squares.picture.cpu()), found, strict=True):
+        """Score and correct windows by O-Net; return the faces of every image, best first."""
+        output = self._network.output(crop_squares(levels, squares, OUTPUT_INPUT_PX))
+        boxes = apply_offsets(to_boxes(squares), output.box_offsets)
+        landmarks = squares.to_image(output.landmarks)
+        detections = to_detections(boxes, output.face_logits.sigmoid(), landmarks)
+        by_image: list[list[Detection]] = [[] for _ in range(image_count)]
+        for index, face in zip(map(int, squares.image_index.cpu()), detections, strict=True):
             if face is not None and face.score >= self._config.output_threshold:
-                faces[number].append(face)
-        return [suppress_contained(each) for each in faces]
+                by_image[index].append(face)
+        return [suppress_contained(faces) for faces in by_image]
 
-    def _look(
-        self, levels: Sequence[Tensor], pictures: Sequence[int], faces: Sequence[Detection]
+    def _verify(
+        self, levels: Sequence[Tensor], image_index: Sequence[int], faces: Sequence[Detection]
     ) -> list[Detection | None]:
-        """Let O-Net look at upright squares around ``faces`` and at their mirror images.
+        """Run O-Net on upright crops of ``faces`` and on their mirror images.
 
         Returns:
-            What was seen for each face, whatever its score; None if its box collapsed.
+            The detection for each face; None where the score is too low or the box collapsed.
         """
         if not faces:
             return []
-        squares = squares_around(faces, pictures, self._device)
-        crops = cut_squares(levels, squares, OUTPUT_INPUT_PX)
-        plain, mirrored = _both_sides(self._network.output(torch.cat([crops, crops.flip(3)])))
-        seen = LandmarkedBoxes(
-            *((one + other) / 2 for one, other in zip(plain, mirrored, strict=True))
+        squares = squares_around(faces, image_index, self._device)
+        crops = crop_squares(levels, squares, OUTPUT_INPUT_PX)
+        plain, mirrored = _split_mirrored(self._network.output(torch.cat([crops, crops.flip(3)])))
+        mean = LandmarkedBoxes(
+            *((first + second) / 2 for first, second in zip(plain, mirrored, strict=True))
         )
-        scores = seen.face_logits.sigmoid() * _agreement(plain.points, mirrored.points)
-        left, top, right, bottom = seen.box_offsets.unbind(1)
+        agreement = _mirror_agreement(plain.landmarks, mirrored.landmarks)
+        left, top, right, bottom = mean.box_offsets.unbind(1)
         middle = 0.5 + torch.stack([left + right, top + bottom], dim=1) / 2
         boxes = upright_boxes(
-            squares.to_picture(middle[:, None])[:, 0],
+            squares.to_image(middle[:, None])[:, 0],
             (1 + right - left) * squares.side,
             (1 + bottom - top) * squares.side,
             squares.roll,
         )
-        return detections(boxes, scores, squares.to_picture(seen.points))
+        scores = mean.face_logits.sigmoid() * agreement
+        detections = to_detections(boxes, scores, squares.to_image(mean.landmarks))
+        threshold = self._config.tracked_threshold
+        return [face if face and face.score >= threshold else None for face in detections]
 
 
-def _both_sides(seen: LandmarkedBoxes) -> tuple[LandmarkedBoxes, LandmarkedBoxes]:
-    """Split what was seen in N crops and then in their mirror images, and turn the latter back."""
+def _split_mirrored(output: LandmarkedBoxes) -> tuple[LandmarkedBoxes, LandmarkedBoxes]:
+    """Split the output for N crops and their mirror images, and mirror the latter back."""
     plain, mirrored = (
-        LandmarkedBoxes(*half) for half in zip(*(column.chunk(2) for column in seen), strict=True)
+        LandmarkedBoxes(*half) for half in zip(*(column.chunk(2) for column in output), strict=True)
     )
     left, top, right, bottom = mirrored.box_offsets.unbind(1)
     offsets = torch.stack([-right, top, -left, bottom], dim=1)
-    swapped = mirrored.points[:, list(_MIRRORED_POINTS)]
-    points = torch.stack([1 - swapped[..., 0], swapped[..., 1]], dim=-1)
-    return plain, LandmarkedBoxes(mirrored.face_logits, offsets, points)
+    swapped = mirrored.landmarks[:, list(_MIRRORED_LANDMARKS)]
+    landmarks = torch.stack([1 - swapped[..., 0], swapped[..., 1]], dim=-1)
+    return plain, LandmarkedBoxes(mirrored.face_logits, offsets, landmarks)
 
 
-def _agreement(points: Tensor, mirrored_points: Tensor) -> Tensor:
-    """Return 1 if a crop and its mirror image give the same points, falling to 0.
+def _mirror_agreement(landmarks: Tensor, mirrored_landmarks: Tensor) -> Tensor:
+    """Return 1 if a crop and its mirror image give the same landmarks, falling to 0.
 
-    The network is sure of many a thing that is no whole face, but then its points are
-    guesses, and differ in the mirror.
+    False positives score high, but the landmarks of their mirror images differ.
     """
-    distance = (points - mirrored_points).square().sum(dim=-1).sqrt().mean(dim=1)
-    return ((_POINTS_DIFFER - distance) / (_POINTS_DIFFER - _POINTS_AGREE)).clamp(0, 1)
+    distance = (landmarks - mirrored_landmarks).square().sum(dim=-1).sqrt().mean(dim=1)
+    return ((_LANDMARKS_DIFFER - distance) / (_LANDMARKS_DIFFER - _LANDMARKS_AGREE)).clamp(0, 1)
 
 
-def _normalised(batch: Tensor) -> Tensor:
+def _normalize(batch: Tensor) -> Tensor:
     """Scale RGB in [0, 255] to [-1, 1] floats in channels_last."""
     scaled = (batch - 127.5).mul_(1 / 128)
     return scaled.contiguous(memory_format=torch.channels_last)
 
 
 def _pyramid(batch: Tensor, config: DetectorConfig) -> list[Tensor]:
-    """Shrink ``(B, 3, H, W)`` pictures until the smallest side is a window.
+    """Shrink ``(B, 3, H, W)`` images until the smallest side is a window.
 
-    The first level makes the smallest face looked for as large as a window.
+    In the first level the smallest face is as large as a window.
     """
     height, width = batch.shape[2:]
     scale, levels = PROPOSAL_WINDOW_PX / config.min_face_px, list[Tensor]()
     while min(height, width) * scale >= PROPOSAL_WINDOW_PX:
         size_hw = (round(height * scale), round(width * scale))
-        # From two levels up: as good as from the full picture, and half the pixels each time.
+        # From two levels up: as good as from the full image, and half the pixels each time.
         source = levels[-2] if len(levels) >= 2 else batch
-        levels.append(_resized(source, size_hw))
+        levels.append(_resize(source, size_hw))
         scale *= config.pyramid_factor
     return levels
 
 
-def _resized(batch: Tensor, size_hw: tuple[int, int]) -> Tensor:
+def _resize(batch: Tensor, size_hw: tuple[int, int]) -> Tensor:
     if batch.device.type != "cpu":
         batch = batch.float()  # antialiased resizing of bytes exists on the CPU only
     return interpolate(batch, size_hw, mode="bilinear", antialias=True)
@@ -256,18 +255,13 @@ def _logit(probability: float) -> float:
     return log(probability / (1 - probability))
 
 
-def _longer_side(face: Detection) -> float:
-    left, top, right, bottom = face.box_xyxy
-    return max(right - left, bottom - top)
-
-
-def _patch_around(picture: Picture, faces: Sequence[Detection]) -> tuple[Picture, tuple[int, int]]:
-    """Cut out what looking at ``faces`` can touch; also return its left top corner (x, y)."""
-    height, width = picture.shape[:2]
+def _patch_around(image: RgbImage, faces: Sequence[Detection]) -> tuple[RgbImage, tuple[int, int]]:
+    """Return the part of an image that ``faces`` are read from, and its left top corner (x, y)."""
+    height, width = image.shape[:2]
     boxes = np.array([face.box_xyxy for face in faces])
     margin = _PATCH_MARGIN * (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True)
     left, top = np.floor((boxes[:, :2] - margin).min(axis=0)).clip(0, (width, height)).astype(int)
     right, bottom = (
         np.ceil((boxes[:, 2:] + margin).max(axis=0)).clip(0, (width, height)).astype(int)
     )
-    return picture[top:bottom, left:right], (int(left), int(top))
+    return image[top:bottom, left:right], (int(left), int(top))

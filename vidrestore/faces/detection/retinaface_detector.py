@@ -1,4 +1,4 @@
-"""RetinaFace through facexlib: slower than MTCNN, more reliable on hard pictures.
+"""RetinaFace by facexlib: slower than MTCNN, more reliable on hard images.
 
 Deng et al., "RetinaFace: Single-Shot Multi-Level Face Localisation in the Wild", CVPR 2020.
 """
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from vidrestore.errors import UnknownModelError, WeightsError
 from vidrestore.faces.config import DetectorConfig
-from vidrestore.faces.detection.boxes import suppress_contained
-from vidrestore.faces.detection.detector import Picture, check_pictures
+from vidrestore.faces.detection.boxes import longer_side_px, suppress_contained
+from vidrestore.faces.detection.detector import RgbImage, check_images
 from vidrestore.faces.tracking.association import assign_detections
 from vidrestore.types import Detection
 
@@ -27,11 +27,11 @@ RETINAFACE_FILES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "retinaface-mobile": ("retinaface_mobile0.25", "detection_mobilenet0.25_Final.pth"),
     }
 )
-"""Our name to facexlib's, and the file name that facexlib insists on."""
+"""Our name -> facexlib's, and the file name that facexlib requires."""
 
 
 class RetinaFaceDetector:
-    """RetinaFace as a ``Detector``. It cannot search a single place cheaply."""
+    """RetinaFace as a ``Detector``."""
 
     has_fast_refine = False
 
@@ -57,55 +57,58 @@ class RetinaFaceDetector:
         """
         self._config = config or DetectorConfig()
         self._device = torch.device(device)
-        self._network = _loaded(name, weights_path, self._device)
+        self._network = _load(name, weights_path, self._device)
 
-    def detect(self, pictures: Sequence[Picture]) -> list[tuple[Detection, ...]]:
-        """Search whole pictures; see ``Detector.detect``."""
-        check_pictures(pictures)
-        if not pictures:
+    def detect(self, images: Sequence[RgbImage]) -> list[tuple[Detection, ...]]:
+        """Search whole images; see ``Detector.detect``."""
+        check_images(images)
+        if not images:
             return []
-        bgr = torch.from_numpy(np.stack(pictures)[..., ::-1].astype(np.float32))
+        bgr = torch.from_numpy(np.stack(images)[..., ::-1].astype(np.float32))
         with torch.inference_mode():
-            boxes, points = self._network.batched_detect_faces(
+            boxes, landmarks = self._network.batched_detect_faces(
                 bgr, conf_threshold=self._config.retinaface_threshold
             )
         return [
-            tuple(suppress_contained(self._detections(*each)))
-            for each in zip(boxes, points, strict=True)
+            tuple(suppress_contained(self._to_detections(*arrays)))
+            for arrays in zip(boxes, landmarks, strict=True)
         ]
 
-    def refine(self, picture: Picture, guesses: Sequence[Detection]) -> list[Detection | None]:
-        """Search the whole picture; return the nearest face for each guess, if one is near."""
-        (seen,) = self.detect([picture])
-        paired = assign_detections(guesses, seen)
-        return [seen[paired[row]] if row in paired else None for row in range(len(guesses))]
+    def refine(self, image: RgbImage, predictions: Sequence[Detection]) -> list[Detection | None]:
+        """Search the whole image; return the nearest face for each prediction, if one is near."""
+        (faces,) = self.detect([image])
+        assigned = assign_detections(predictions, faces)
+        return [
+            faces[assigned[row]] if row in assigned else None for row in range(len(predictions))
+        ]
 
-    def _detections(
-        self, boxes: NDArray[np.float32], points: NDArray[np.float32]
+    def _to_detections(
+        self, boxes: NDArray[np.float32], landmarks: NDArray[np.float32]
     ) -> list[Detection]:
         faces: list[Detection] = []
-        for box, ten in zip(boxes.reshape(-1, 5), points.reshape(-1, 10), strict=True):
-            left, top, right, bottom, score = (float(value) for value in box)
-            if max(right - left, bottom - top) < self._config.min_face_px:
+        for row, five in zip(boxes.reshape(-1, 5), landmarks.reshape(-1, 5, 2), strict=True):
+            left, top, right, bottom, score = (float(value) for value in row)
+            # Edges of samples to centers of samples.
+            box = (left - 0.5, top - 0.5, right - 0.5, bottom - 0.5)
+            if longer_side_px(box) < self._config.min_face_px:
                 continue
             faces.append(
                 Detection(
-                    # Edges of samples to centres of samples.
-                    box_xyxy=(left - 0.5, top - 0.5, right - 0.5, bottom - 0.5),
+                    box_xyxy=box,
                     score=min(1.0, score),
-                    landmarks_xy=ten.reshape(5, 2).astype(np.float32) - np.float32(0.5),
+                    landmarks_xy=five.astype(np.float32) - np.float32(0.5),
                 )
             )
         return faces
 
 
-def _loaded(name: str, weights_path: Path, device: torch.device) -> Any:
+def _load(name: str, weights_path: Path, device: torch.device) -> Any:
     if name not in RETINAFACE_FILES:
         known = ", ".join(sorted(RETINAFACE_FILES))
         raise UnknownModelError(f"unknown detector {name!r}; choose from: {known}")
     facexlib_name, file_name = RETINAFACE_FILES[name]
     if not weights_path.is_file():
-        raise WeightsError(f"{weights_path}: no such file; fetch the {name} checkpoint first")
+        raise WeightsError(f"{weights_path}: file not found; fetch the {name} checkpoint first")
     if weights_path.name != file_name:  # with another name facexlib would download one
         raise WeightsError(f"{weights_path}: has the wrong name; rename it to {file_name}")
     # facexlib takes seconds to import, so the default detector must not import it.

@@ -1,56 +1,56 @@
-"""Searching pictures turned by quarter turns, for faces that lie on their side or upside down."""
+"""Searches rotated images for faces that lie on their side or upside down."""
 
 import cv2
 import numpy as np
 
 from vidrestore.faces.detection.boxes import suppress_contained
-from vidrestore.faces.detection.detector import Detector, Picture
+from vidrestore.faces.detection.detector import Detector, RgbImage
 from vidrestore.types import Affine, Detection
 
 _HALVED_FROM_PX = 480
-"""Pictures of so many pixels on the longer side are searched at half their size: turned faces are
-rare, and three more searches cost more than all others where a film shows no faces."""
+"""Images with so many pixels on the longer side are searched at half their size. Such faces are
+rare, and in a film without faces these three searches would cost more than all others."""
 
 
-def detect_rotated(detector: Detector, picture: Picture) -> list[Detection]:
-    """Search ``picture`` turned by 90, 180 and 270 degrees.
+def detect_rotated(detector: Detector, image: RgbImage) -> list[Detection]:
+    """Search ``image`` rotated by 90, 180 and 270 degrees.
 
-    Large pictures are searched at half their size, and found faces looked at in full.
+    Large images are searched at half their size, and their faces refined at full size.
 
     Returns:
-        Faces in the pixels of ``picture``, best first; points as seen with the face upright.
+        Faces in pixels of ``image``, best first; landmarks in their order on an upright face.
     """
-    if max(picture.shape[:2]) < _HALVED_FROM_PX:
-        return _detected(detector, picture)
-    height, width = picture.shape[0] // 2, picture.shape[1] // 2
-    whole_blocks = picture[: 2 * height, : 2 * width]
-    half: Picture = cv2.resize(whole_blocks, (width, height), interpolation=cv2.INTER_AREA)  # pyright: ignore[reportAssignmentType]
-    coarse = [face.mapped(_DOUBLED) for face in _detected(detector, half)]
-    seen = detector.refine(picture, coarse)
-    return [face or guess for face, guess in zip(seen, coarse, strict=True)]
+    if max(image.shape[:2]) < _HALVED_FROM_PX:
+        return _detect(detector, image)
+    height, width = image.shape[0] // 2, image.shape[1] // 2
+    whole_blocks = image[: 2 * height, : 2 * width]
+    half: RgbImage = cv2.resize(whole_blocks, (width, height), interpolation=cv2.INTER_AREA)  # pyright: ignore[reportAssignmentType]
+    coarse = [face.mapped(_DOUBLED) for face in _detect(detector, half)]
+    refined = detector.refine(image, coarse)
+    return [fine or face for fine, face in zip(refined, coarse, strict=True)]
 
 
-def _detected(detector: Detector, picture: Picture) -> list[Detection]:
-    turned = {turns: np.ascontiguousarray(np.rot90(picture, turns)) for turns in (1, 2, 3)}
-    sideways = detector.detect([turned[1], turned[3]])
-    (upside_down,) = detector.detect([turned[2]])
-    found = {1: sideways[0], 2: upside_down, 3: sideways[1]}
-    height, width = picture.shape[:2]
+def _detect(detector: Detector, image: RgbImage) -> list[Detection]:
+    rotated = {turns: np.ascontiguousarray(np.rot90(image, turns)) for turns in (1, 2, 3)}
+    sideways = detector.detect([rotated[1], rotated[3]])
+    (upside_down,) = detector.detect([rotated[2]])
+    by_turns = {1: sideways[0], 2: upside_down, 3: sideways[1]}
+    height, width = image.shape[:2]
     return suppress_contained(
         [
-            face.mapped(_back(turns, width, height))
-            for turns, faces in found.items()
+            face.mapped(_to_original(turns, width, height))
+            for turns, faces in by_turns.items()
             for face in faces
         ]
     )
 
 
 _DOUBLED: Affine = np.array([[2.0, 0.0, 0.5], [0.0, 2.0, 0.5]])
-"""From a picture of half the size; centres of samples keep their place."""
+"""From an image of half the size; sample centers keep their place."""
 
 
-def _back(turns: int, width: int, height: int) -> Affine:
-    """Return the map from a picture turned counter-clockwise ``turns`` times to the original."""
+def _to_original(turns: int, width: int, height: int) -> Affine:
+    """Return the map from an image rotated ``turns`` times counter-clockwise to the original."""
     maps = {
         1: [[0, -1, width - 1], [1, 0, 0]],
         2: [[-1, 0, width - 1], [0, -1, height - 1]],

@@ -54,12 +54,14 @@ def _smooth_face(
         for other in frame.faces
         if other.track_id == face.track_id
     ]
-    confidence = [config.bridged_weight if other.interpolated else 1.0 for _, _, other in track]
+    confidence = [
+        config.interpolated_weight if other.interpolated else 1.0 for _, _, other in track
+    ]
     landmarks = smooth_landmarks(
         np.array([seconds for _, seconds, _ in track]),
         np.stack([other.raw_landmarks_xy for _, _, other in track]),
         np.array(confidence),
-        at=[position for position, _, _ in track].index(index),
+        index=[position for position, _, _ in track].index(index),
         config=config,
     )
     return replace(face, landmarks_xy=landmarks.astype(np.float32))

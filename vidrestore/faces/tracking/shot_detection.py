@@ -1,4 +1,4 @@
-"""Finds cuts frame by frame, with a short delay."""
+"""Finds hard cuts frame by frame, with a short delay."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -11,58 +11,58 @@ from scenedetect import FrameTimecode
 from scenedetect.detectors import AdaptiveDetector, ContentDetector
 
 from vidrestore.faces.config import ShotConfig
-from vidrestore.faces.detection.detector import Picture
+from vidrestore.faces.detection.detector import RgbImage
 
 T = TypeVar("T")
 
 DELAY_FRAMES = 2
-"""A frame is judged after this many further frames."""
+"""Whether a frame begins a shot is decided after this many further frames."""
 
 THUMBNAIL_SIDE_PX = 160
-"""Longer side of the pictures to compare; larger ones find cuts no better, but take longer."""
+"""Longer side of the images that are compared; larger ones find cuts no better, but slower."""
 
 WARM_UP_FRAMES = 4 * DELAY_FRAMES
 """Most earlier frames that a decision depends on."""
 
 _ANY_RATE_FPS = 25.0  # positions are counted in frames; PySceneDetect insists on a rate
 _VIEW_WIDTH_PX = 128
-_SKETCH_WH = (32, 24)
+_COARSE_WH = (32, 24)
 _FLAT_STD = 1.0
 
 
 def mark_cuts(
-    items: Iterable[T], picture_of: Callable[[T], Picture], *, config: ShotConfig | None = None
+    items: Iterable[T], image_of: Callable[[T], RgbImage], *, config: ShotConfig | None = None
 ) -> Iterator[tuple[T, bool]]:
     """Yield every item in order, with whether a new shot begins there.
 
-    Holds ``DELAY_FRAMES`` items. The first item begins no new shot.
+    Buffers ``DELAY_FRAMES`` items. The first item begins no new shot.
     """
     detector = ShotDetector(config)
     waiting: deque[T] = deque()
     for item in items:
         waiting.append(item)
-        cut = detector.push(picture_of(item))
+        cut = detector.push(image_of(item))
         if cut is not None:
             yield waiting.popleft(), cut
     for cut in detector.finish():
         yield waiting.popleft(), cut
 
 
-class _Sketch(NamedTuple):
-    grey: NDArray[np.float32]
-    """Coarse rendering in [0, 255]."""
+class _CoarseImage(NamedTuple):
+    gray: NDArray[np.float32]
+    """In [0, 255]."""
     pattern: NDArray[np.float32]
-    """The same with mean 0 and variance 1; zeros if the picture is flat."""
+    """The same with mean 0 and variance 1; zeros if the image is flat."""
 
 
 class ShotDetector:
     """Finds hard cuts; fades, flashes, flicker, pans and scratches are not cuts.
 
-    PySceneDetect's adaptive detector proposes frames that differ from the one before much
-    more than their neighbours do. Frames that have nothing in common with the one before are
-    proposed too, for where every picture is another, nothing stands out. A proposal counts only
-    where no picture just before it looks like one just after it, brightness and contrast
-    set aside: that leaves out flashes, dropped-in frames and flicker.
+    PySceneDetect's adaptive detector proposes frames that differ from the one before much more
+    than their neighbors do. Frames that have nothing in common with the one before are proposed,
+    too, because nothing stands out where every image is different. A proposal counts only if no
+    image just before it looks like one just after it, whatever their brightness and contrast:
+    that rejects flashes, single odd frames and flicker.
     """
 
     def __init__(self, config: ShotConfig | None = None) -> None:
@@ -75,41 +75,41 @@ class ShotDetector:
             window_width=DELAY_FRAMES,
             weights=ContentDetector.LUMA_ONLY_WEIGHTS,
         )
-        self._sketches: deque[_Sketch | None] = deque(maxlen=2 * DELAY_FRAMES + 2)
-        self._views: deque[Picture] = deque(maxlen=DELAY_FRAMES + 1)
-        self._fed = 0
-        self._seen = 0
+        self._coarse_images: deque[_CoarseImage | None] = deque(maxlen=2 * DELAY_FRAMES + 2)
+        self._views: deque[RgbImage] = deque(maxlen=DELAY_FRAMES + 1)
+        self._fed_count = 0
+        self._pushed_count = 0
 
-    def push(self, picture: Picture) -> bool | None:
-        """Take the next picture, ``(h, w, 3)`` RGB of any size.
+    def push(self, image: RgbImage) -> bool | None:
+        """Take the next image, ``(h, w, 3)`` RGB of any size.
 
         Returns:
-            Whether a shot begins with the picture ``DELAY_FRAMES`` before this one; None while
-            there is none.
+            Whether a shot begins with the image ``DELAY_FRAMES`` before this one; None if there
+            is no such image.
         """
-        self._views.append(self._shrunk(picture))
-        self._seen += 1
-        if self._seen <= DELAY_FRAMES:
+        self._views.append(self._shrink(image))
+        self._pushed_count += 1
+        if self._pushed_count <= DELAY_FRAMES:
             return None
-        if self._seen > DELAY_FRAMES + 1:
+        if self._pushed_count > DELAY_FRAMES + 1:
             return self._feed(self._views[-1])
         self._feed_start()
         return False
 
     def finish(self) -> list[bool]:
         """Return the remaining decisions, in order."""
-        owed = min(DELAY_FRAMES, self._seen)
-        if self._seen <= DELAY_FRAMES:
+        pending = min(DELAY_FRAMES, self._pushed_count)
+        if self._pushed_count <= DELAY_FRAMES:
             self._feed_start()
-        # Mirrored at both ends, motion there stands out no more than anywhere else.
+        # Mirrored at both ends, so that motion there stands out no more than elsewhere.
         mirrored = [
             self._views[max(-2 - step, -len(self._views))]
             for step in range(DELAY_FRAMES)
             if self._views
         ]
-        verdicts = [self._feed(view, mirrored=True) for view in mirrored]
-        self._seen = 0
-        return verdicts[DELAY_FRAMES - owed :]
+        decisions = [self._feed(view, mirrored=True) for view in mirrored]
+        self._pushed_count = 0
+        return decisions[DELAY_FRAMES - pending :]
 
     def _feed_start(self) -> None:
         views = list(self._views)
@@ -118,43 +118,43 @@ class ShotDetector:
         for view in views:
             self._feed(view)
 
-    def _shrunk(self, picture: Picture) -> Picture:
-        factor = max(1, picture.shape[1] // _VIEW_WIDTH_PX)
-        height, width = (max(1, side // factor) for side in picture.shape[:2])
+    def _shrink(self, image: RgbImage) -> RgbImage:
+        factor = max(1, image.shape[1] // _VIEW_WIDTH_PX)
+        height, width = (max(1, side // factor) for side in image.shape[:2])
         # Averaging whole blocks is several times faster than any other ratio.
-        whole = picture[: height * factor, : width * factor]
+        whole = image[: height * factor, : width * factor]
         if self._views:
             height, width = self._views[-1].shape[:2]
         small = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
         return np.asarray(small, dtype=np.uint8)
 
-    def _feed(self, view: Picture, *, mirrored: bool = False) -> bool:
+    def _feed(self, view: RgbImage, *, mirrored: bool = False) -> bool:
         """Return whether a shot begins ``DELAY_FRAMES`` before ``view``."""
-        position = FrameTimecode(self._fed, _ANY_RATE_FPS)
-        found = self._changes.process_frame(position, cv2.cvtColor(view, cv2.COLOR_RGB2BGR))
-        self._sketches.append(None if mirrored else _sketched(view))
-        self._fed += 1
-        sketches = list(self._sketches)
-        before = [sketch for sketch in sketches[: -DELAY_FRAMES - 1] if sketch]
-        after = [sketch for sketch in sketches[-DELAY_FRAMES - 1 :] if sketch]
-        if not before or not (found or self._is_another(before[-1], after[0])):
+        position = FrameTimecode(self._fed_count, _ANY_RATE_FPS)
+        proposed = self._changes.process_frame(position, cv2.cvtColor(view, cv2.COLOR_RGB2BGR))
+        self._coarse_images.append(None if mirrored else _coarse_image(view))
+        self._fed_count += 1
+        coarse_images = list(self._coarse_images)
+        before = [image for image in coarse_images[: -DELAY_FRAMES - 1] if image]
+        after = [image for image in coarse_images[-DELAY_FRAMES - 1 :] if image]
+        if not before or not (proposed or self._differs(before[-1], after[0])):
             return False
-        alike = max(_correlation(one, other) for one in before for other in after)
-        return alike < self._config.same_shot_correlation
+        correlation = max(_correlation(first, second) for first in before for second in after)
+        return correlation < self._config.same_shot_correlation
 
-    def _is_another(self, one: _Sketch, other: _Sketch) -> bool:
-        change = float(np.abs(one.grey - other.grey).mean())
-        unlike = _correlation(one, other) < self._config.other_shot_correlation
-        return unlike and change >= self._config.min_change
-
-
-def _correlation(one: _Sketch, other: _Sketch) -> float:
-    return float((one.pattern * other.pattern).mean())
+    def _differs(self, first: _CoarseImage, second: _CoarseImage) -> bool:
+        change = float(np.abs(first.gray - second.gray).mean())
+        is_other = _correlation(first, second) < self._config.other_shot_correlation
+        return is_other and change >= self._config.min_change
 
 
-def _sketched(view: Picture) -> _Sketch:
-    grey = cv2.cvtColor(view, cv2.COLOR_RGB2GRAY)
-    coarse = np.asarray(cv2.resize(grey, _SKETCH_WH, interpolation=cv2.INTER_AREA), np.float32)
+def _correlation(first: _CoarseImage, second: _CoarseImage) -> float:
+    return float((first.pattern * second.pattern).mean())
+
+
+def _coarse_image(view: RgbImage) -> _CoarseImage:
+    gray = cv2.cvtColor(view, cv2.COLOR_RGB2GRAY)
+    coarse = np.asarray(cv2.resize(gray, _COARSE_WH, interpolation=cv2.INTER_AREA), np.float32)
     spread = float(coarse.std())
     pattern = (coarse - coarse.mean()) / spread if spread > _FLAT_STD else np.zeros_like(coarse)
-    return _Sketch(coarse, pattern)
+    return _CoarseImage(coarse, pattern)

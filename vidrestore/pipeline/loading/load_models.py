@@ -11,7 +11,7 @@ from torch import nn
 from vidrestore.errors import ConfigError, UnknownModelError, WeightsError
 from vidrestore.faces.config import DetectorConfig
 from vidrestore.faces.detection.detector import Detector
-from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, embedded_mtcnn
+from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, packaged_mtcnn
 from vidrestore.models.architecture_detection import detect_architecture, refusal
 from vidrestore.models.registry import RESTORERS, RestorerSpec, restorer_spec
 from vidrestore.pipeline.loading.spandrel_models import (
@@ -175,7 +175,7 @@ def load_detector(
         WeightsError: Its weights are missing and cannot be downloaded.
     """
     if name == "mtcnn":
-        return MtcnnDetector(embedded_mtcnn(), device=device, config=config)
+        return MtcnnDetector(packaged_mtcnn(), device=device, config=config)
     if name in _RETINAFACE_WEIGHTS:
         # facexlib takes seconds to import, so it is imported only when it is needed.
         from vidrestore.faces.detection.retinaface_detector import RetinaFaceDetector
