@@ -1,13 +1,15 @@
-"""Speed and memory of this program on this machine: a table and one JSON line.
+"""Measure the speed and memory of the program on this machine: a table and one line of JSON.
 
     python scripts/benchmark.py                       # all parts
     python scripts/benchmark.py speed --frames 300    # one part
     python scripts/benchmark.py network --model gfpgan-1.4   # or all; --batches 1 4 16
 
-Speed: a 720p film with one face, default settings, stages apart. Memory: the peak of a 10-minute
-film over that of a 1-minute one. Untouched: a 1080p film without faces, against decoding and
-encoding it with nothing in between, in turns. Network: time and arithmetic rate of a restorer,
-and how far half precision is from float32. How good its pictures are: ``scripts/evaluate.py``.
+- speed: a 720p film with one face at the default settings, with the time of each stage.
+- network: time and arithmetic rate of a restorer, and the error of half precision.
+- memory: the peak for a film of 10 minutes over the peak for one of 1 minute.
+- untouched: a 1080p film without faces, compared with decoding and encoding alone.
+
+``scripts/evaluate.py`` measures quality.
 """
 
 import os
@@ -31,7 +33,7 @@ import av
 import cv2
 import numpy as np
 import torch
-from benchmark_networks import NETWORKS, measured
+from benchmark_networks import NETWORKS, benchmark_network
 
 from vidrestore import RestoreSettings, restore_video
 from vidrestore.devices import resolve_device
@@ -46,10 +48,10 @@ PARTS = ("speed", "network", "memory", "untouched")
 
 
 def film(target: Path, *, hw: tuple[int, int], frames: int, rate: Fraction) -> None:
-    """Write the example to and fro as a film of ``frames`` frames.
+    """Write the example, played forwards and backwards, as a film of ``frames`` frames.
 
-    As high as ``hw`` says, in the middle, with its border drawn out to both sides: to the
-    safeguard, a face that is squeezed would be none.
+    It is scaled to the height of ``hw`` and its border is extended to both sides, because the
+    safeguard does not take a squeezed face for one.
     """
     with open_source(EXAMPLE) as source:
         shown = [_resized(frame, hw) for frame in source]
@@ -112,7 +114,7 @@ def speed(folder: Path, *, frames: int) -> dict[str, Any]:
     seconds = time.perf_counter() - started
     if report.faces < frames // 2:
         raise SystemExit(
-            f"only {report.faces} faces of {frames} were restored: nothing is measured"
+            f"only {report.faces} faces of {frames} were restored: the times would mean nothing"
         )
     stages = {name: 1000 * each / report.frames for name, each in report.timing.items()}
     whole = 1000 * (seconds - report.timing["load"]) / report.frames
@@ -130,7 +132,7 @@ def speed(folder: Path, *, frames: int) -> dict[str, Any]:
 
 
 def untouched(folder: Path, *, frames: int, repeats: int = 3) -> dict[str, Any]:
-    """Return how much longer a 1080p film without faces takes than its decoding and encoding."""
+    """Return the time of a 1080p film without faces, over that of its decoding and encoding."""
     source, target = folder / "untouched.mp4", folder / "untouched_out.mp4"
     landscape(source, hw=(1080, 1920), frames=frames)
     restore_video(source, target, settings=RestoreSettings(end_seconds=Fraction(1, 2)))
@@ -139,7 +141,7 @@ def untouched(folder: Path, *, frames: int, repeats: int = 3) -> dict[str, Any]:
     report = None
     for _ in range(repeats):
         started = time.perf_counter(), time.process_time()
-        recoded(source, folder / "plain.mp4")
+        transcode(source, folder / "plain.mp4")
         plain.append(_since(started))
         started = time.perf_counter(), time.process_time()
         report = restore_video(source, target, settings=RestoreSettings(overwrite=True))
@@ -158,19 +160,19 @@ def untouched(folder: Path, *, frames: int, repeats: int = 3) -> dict[str, Any]:
         "ratio": float(np.median(ratios)),
         "ratios": ratios,
         "ratio_of_cpu_time": float(np.median([mine[1] / other[1] for mine, other in pairs])),
-        # What other programs on the machine take from caches and cores can only add to a time.
+        # Other programs on the machine can only add to a time.
         "ratio_of_least_cpu_times": min(each[1] for each in ours) / min(each[1] for each in plain),
         "stages_ms": {name: 1000 * each / frames for name, each in report.timing.items()},
     }
 
 
 def _since(started: tuple[float, float]) -> tuple[float, float]:
-    """Return seconds by the clock, and of all cores."""
+    """Return elapsed seconds, and CPU seconds of all cores."""
     return time.perf_counter() - started[0], time.process_time() - started[1]
 
 
 def landscape(target: Path, *, hw: tuple[int, int], frames: int) -> None:
-    """Write a pan over hills of noise, with grain: no faces, and work for an encoder."""
+    """Write a pan over smooth noise with grain: no faces, but work for an encoder."""
     height, width = hw
     rng = np.random.default_rng(0)
     wide = np.zeros((height, width + 2 * frames), dtype=np.float32)
@@ -197,8 +199,8 @@ def landscape(target: Path, *, hw: tuple[int, int], frames: int) -> None:
     _write_video(target, map(made, range(frames)), info, hw)
 
 
-def recoded(source: Path, target: Path) -> None:
-    """Decode and encode a film as ``restore_video`` does, with nothing in between."""
+def transcode(source: Path, target: Path) -> None:
+    """Decode and encode a film as ``restore_video`` does, and do nothing else."""
     with open_source(source) as opened:
         info = opened.info
     choice = encoder_choice(EncoderSettings(), info.pixel_format, info.geometry.coded_hw)
@@ -269,12 +271,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--model", default="lite", help="a restorer; network also takes: all")
+    parser.add_argument(
+        "--model", default="lite", help="name of a restorer; the part network also takes 'all'"
+    )
     parser.add_argument("--batches", type=int, nargs="+", default=(1, 4, 16))
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--frames", type=int, default=150)
     parser.add_argument("--minutes", type=int, nargs=2, default=(1, 10))
-    parser.add_argument("--memory-rate", type=int, default=5, help="frames a second of its films")
+    parser.add_argument(
+        "--memory-rate",
+        type=int,
+        default=5,
+        help="frames per second of the films of the part memory",
+    )
     arguments = parser.parse_args()
     keep_freed_memory()  # as the command does
     parts = arguments.parts or list(PARTS)
@@ -283,7 +292,7 @@ def main() -> None:
         folder = Path(name)
         if "network" in parts:
             results["network"] = {
-                name: measured(
+                name: benchmark_network(
                     name,
                     device=resolve_device("auto"),
                     batches=arguments.batches,

@@ -1,4 +1,4 @@
-"""The network part of ``benchmark.py``: every restorer at batch 1, 4 and 16."""
+"""Measure restorers alone, at several batch sizes, for ``benchmark.py``."""
 
 import time
 from collections.abc import Sequence
@@ -21,33 +21,33 @@ from vidrestore.pipeline.loading.load_models import load_restorer
 from vidrestore.restore.restorer import Restorer
 from vidrestore.weights.cache import find
 
-# MMRB's authors published no weights; it is timed all the same.
+# MMRB has no published weights, but its speed can be measured.
 NETWORKS = {**RESTORERS, "mmrb": RestorerSpec(build=MMRB, crop_size_px=512, licence="none")}
 _CROPS = 4
-"""Real crops on which half precision is compared."""
+"""Real crops on which half precision is compared with float32."""
 
 
-def measured(
+def benchmark_network(
     name: str, *, device: torch.device, batches: Sequence[int], repeats: int, stills: Path
 ) -> dict[str, Any]:
     """Time one restorer, and compare bf16 with fp32.
 
-    Weights are the published ones where they are here, and filled by the golden rule elsewhere:
-    time does not depend on them.
+    The weights are the published ones if they are on this machine, and otherwise filled by the rule
+    in ``tests/golden``; the time does not depend on them.
 
     Args:
-        name: Of ``NETWORKS``.
+        name: A key of ``NETWORKS``.
         device: Where to run.
         batches: Crops per call.
-        repeats: Calls that are timed, after two that are not.
-        stills: Folder of faces, 512 pixels, to compare precisions on.
+        repeats: Number of timed calls, after two that are not.
+        stills: Folder of faces of 512 pixels, for comparing precisions.
     """
     network = NETWORKS[name].build()
     gflop = gigaflop(network, NETWORKS[name].crop_size_px)
     results: dict[str, Any] = {
         "gflop_per_face": gflop,
         "parameters_millions": sum(parameter.numel() for parameter in network.parameters()) / 1e6,
-        "weights": "published" if _here(name) else "filled by rule",
+        "weights": "published" if _has_weights(name) else "filled by rule",
     }
     fast = resolve_precision("auto", device)
     for dtype in dict.fromkeys((torch.float32, fast)):
@@ -67,14 +67,14 @@ def measured(
     return results
 
 
-def _here(name: str) -> bool:
+def _has_weights(name: str) -> bool:
     spec = NETWORKS[name]
     parts = list(spec.fetched.values())
     return spec.packaged_file is not None or bool(parts and all(find(part) for part in parts))
 
 
 def _restorer(name: str, device: torch.device, dtype: torch.dtype) -> Restorer:
-    if _here(name):
+    if _has_weights(name):
         return load_restorer(name, device=device, dtype=dtype)
     network = NETWORKS[name].build()
     fill(network.eval(), "fan_in")
@@ -89,7 +89,7 @@ def gigaflop(network: nn.Module, side_px: int) -> float:
 
 
 def peak_tflops(device: torch.device, dtype: torch.dtype) -> float:
-    """Return the rate of one large dense 3x3 convolution here: what a network may hope for."""
+    """Return the rate of one large dense 3x3 convolution: the upper limit for a network."""
     image = torch.rand(16, 256, 64, 64, device=device, dtype=dtype)
     image = image.contiguous(memory_format=torch.channels_last)
     weight = torch.rand(256, 256, 3, 3, device=device, dtype=dtype)
@@ -125,15 +125,15 @@ def _ms_per_face(restorer: Restorer, batch: int, repeats: int) -> float:
 def half_precision_psnr(name: str, device: torch.device, stills: Path) -> dict[str, float]:
     """Return the PSNR of bf16 against fp32 over the range of the output, in dB."""
     golden = smooth_picture(3, NETWORKS[name].crop_size_px, 0)
-    pictures = {"golden_input": golden}
+    images = {"golden_input": golden}
     crops = [_still(path) for path in sorted(stills.glob("*.webp"))[:_CROPS]]
     if crops:
-        pictures["real_crops"] = torch.stack(crops) * 2 - 1
+        images["real_crops"] = torch.stack(crops) * 2 - 1
     outputs = [
-        {key: _unclipped(name, device, dtype, picture) for key, picture in pictures.items()}
+        {key: _unclipped(name, device, dtype, image) for key, image in images.items()}
         for dtype in (torch.float32, torch.bfloat16)
     ]
-    return {key: _psnr(outputs[0][key], outputs[1][key]) for key in pictures}
+    return {key: _psnr(outputs[0][key], outputs[1][key]) for key in images}
 
 
 def _unclipped(name: str, device: torch.device, dtype: torch.dtype, image: Tensor) -> Tensor:
@@ -144,15 +144,15 @@ def _unclipped(name: str, device: torch.device, dtype: torch.dtype, image: Tenso
     return torch.cat([output.image.float().cpu() for output in outputs])
 
 
-def _psnr(reference: Tensor, found: Tensor) -> float:
-    error = (reference - found).square().mean(dim=(1, 2, 3))
-    reach = reference.amax(dim=(1, 2, 3)) - reference.amin(dim=(1, 2, 3))
-    return float((10 * torch.log10(reach.square() / error)).min())
+def _psnr(reference: Tensor, other: Tensor) -> float:
+    error = (reference - other).square().mean(dim=(1, 2, 3))
+    span = reference.amax(dim=(1, 2, 3)) - reference.amin(dim=(1, 2, 3))
+    return float((10 * torch.log10(span.square() / error)).min())
 
 
 def _still(path: Path) -> Tensor:
     bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if bgr is None:
-        raise SystemExit(f"{path}: not a readable picture")
+        raise SystemExit(f"{path}: not a readable image")
     rgb = np.ascontiguousarray(bgr[:, :, ::-1])
     return torch.from_numpy(rgb).permute(2, 0, 1).float() / 255

@@ -1,10 +1,9 @@
-"""Check what a wheel holds: all files of the package, nothing else, and no more than PyPI takes.
+"""Check the content of a wheel: every file of the package, nothing else, and below PyPI's limit.
 
     python -m build && python scripts/check_wheel.py dist/*.whl
 
-The package data in ``pyproject.toml`` is a list of patterns, so a new data file can be left out
-unnoticed, and a stale ``build`` folder adds files. Exit code 0 means that nothing is wrong, 1 that
-something is.
+The package data in ``pyproject.toml`` is a list of patterns, so a new data file can be missed, and
+a stale ``build`` folder adds files. The exit code is 0 if the wheel is right, 1 otherwise.
 """
 
 import argparse
@@ -17,8 +16,8 @@ from zipfile import BadZipFile, ZipFile
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = "vidrestore"
-LARGEST_WHEEL_BYTES = 80 * 10**6
-"""PyPI takes 100 MB; the rest is for weights to come."""
+MAX_WHEEL_BYTES = 80 * 10**6
+"""PyPI accepts 100 MB; the rest is for future weights."""
 DIST_INFO_FILES = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
 
 
@@ -32,9 +31,9 @@ def source_files(root: Path) -> dict[str, bytes]:
 
 
 def problems_of(
-    wheel_path: Path, *, root: Path = ROOT, largest_bytes: int = LARGEST_WHEEL_BYTES
+    wheel_path: Path, *, root: Path = ROOT, max_bytes: int = MAX_WHEEL_BYTES
 ) -> list[str]:
-    """Return what is wrong with a wheel of the package in ``root``, a line each.
+    """Return what is wrong with a wheel of the package in ``root``, one line per problem.
 
     Raises:
         OSError: The wheel cannot be read.
@@ -42,8 +41,8 @@ def problems_of(
     """
     problems: list[str] = []
     size_bytes = wheel_path.stat().st_size
-    if size_bytes > largest_bytes:
-        problems.append(f"{size_bytes / 1e6:.1f} MB; the limit is {largest_bytes / 1e6:.1f} MB")
+    if size_bytes > max_bytes:
+        problems.append(f"{size_bytes / 1e6:.1f} MB; the limit is {max_bytes / 1e6:.1f} MB")
     with ZipFile(wheel_path) as wheel:
         names = [name for name in wheel.namelist() if not name.endswith("/")]
         found = {
@@ -83,7 +82,7 @@ def _metadata_problems(wheel: ZipFile, names: Sequence[str]) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check the wheels named on the command line."""
-    parser = argparse.ArgumentParser(description="Check what a wheel holds.")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("wheels", nargs="+", type=Path, metavar="WHEEL")
     failed = False
     for wheel_path in parser.parse_args(arguments).wheels:

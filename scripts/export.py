@@ -1,12 +1,12 @@
-"""Write the weights of a run as a file that can be used and published.
+"""Write the weights of a training run as a file for use and publication.
 
     python scripts/export.py runs/gfpgan_512/last.pt gfpgan.safetensors
     python scripts/export.py runs/stylegan2_512/last.pt prior.pth --part discriminator --half
 
-Takes the moving average (the network itself of a part that keeps none). ``.pth`` has the tensors
-under ``params_ema``, as published files do. Restorers are then used by ``vidrestore --model FILE``
-(a PSFR-GAN generator there gets the published parser); parsers and priors are named in training
-configs.
+It takes the moving average, or the network itself if the run keeps none. A ``.pth`` file has the
+tensors under ``params_ema``, as published files do. ``vidrestore --model FILE`` uses an exported
+restorer (a PSFR-GAN generator together with the published parser). Training configs name exported
+parsers and priors.
 """
 
 import argparse

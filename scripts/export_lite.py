@@ -1,10 +1,10 @@
-"""Write the embedded restorer's weights: one end, or both with the way between them.
+"""Write the weights of the embedded restorer: one end, or both ends in one file.
 
     python scripts/export_lite.py runs/lite/last.pt
     python scripts/export_lite.py runs/fidelity.pt runs/detail.pt --default-detail 0.8
 
-Takes checkpoints of ``scripts/train.py`` (their moving average) or exported weights. The second run
-must have begun from the first one's network: between strangers lies nothing of use.
+It takes checkpoints of ``scripts/train.py`` (their moving average) or exported weights. The second
+run must have started from the network of the first; otherwise nothing between the two is usable.
 """
 
 import argparse
@@ -32,13 +32,13 @@ RECIPES = ("configs/train/lite_gpu.toml", "configs/train/lite_gpu.toml")
 def export(
     ends: list[Path], target: Path, *, default_detail: float, recipes: Sequence[str]
 ) -> dict[str, str]:
-    """Write the weights of one or two checkpoints; return what the file says of itself.
+    """Write the weights of one or two checkpoints; return the metadata of the file.
 
     Args:
-        ends: Fidelity, or fidelity and detail.
-        target: Appears whole or not at all.
-        default_detail: Of two ends, 0 to 1.
-        recipes: Where it is written how they were trained, one for each end.
+        ends: Checkpoint of fidelity, or of fidelity and detail.
+        target: File to write; it appears when it is complete.
+        default_detail: Default of ``--detail``, 0 to 1; only with two ends.
+        recipes: Config that each end was trained with.
 
     Raises:
         WeightsError: A checkpoint is not one of ``lite``.
@@ -59,10 +59,10 @@ def export(
         metadata |= interpolation_metadata(default_detail)
     else:
         tensors = {name: state.to(torch.float16) for name, state in states[0].items()}
-    part = target.with_name(target.name + ".part")
-    save_file(tensors, part, metadata=metadata)
-    part.chmod(0o644)  # it is written for its owner alone, and goes into a package for all
-    part.replace(target)
+    temporary = target.with_name(target.name + ".part")
+    save_file(tensors, temporary, metadata=metadata)
+    temporary.chmod(0o644)  # safetensors makes it readable by its owner only
+    temporary.replace(target)
     return metadata
 
 
@@ -86,13 +86,13 @@ def main() -> int:
     parser.add_argument("--recipe", nargs="+", help=f"default: {RECIPES[0]}")
     parser.add_argument("--target", type=Path, default=TARGET)
     arguments = parser.parse_args()
-    ends = [each for each in (arguments.fidelity, arguments.detail) if each is not None]
+    ends = [path for path in (arguments.fidelity, arguments.detail) if path is not None]
     if arguments.default_detail is not None and len(ends) == 1:
-        parser.error("--default-detail is for two ends, and there is one")
+        parser.error("--default-detail needs two checkpoints")
     default = 0.5 if arguments.default_detail is None else arguments.default_detail
     recipes = arguments.recipe or RECIPES[: len(ends)]
     if len(recipes) != len(ends):
-        parser.error(f"{len(ends)} ends have {len(ends)} recipes")
+        parser.error(f"--recipe needs one recipe per checkpoint: {len(ends)}")
     try:
         metadata = export(ends, arguments.target, default_detail=default, recipes=recipes)
         read_weights(arguments.target)

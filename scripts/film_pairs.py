@@ -1,4 +1,4 @@
-"""A film and what was made of it, side by side: for the scripts that compare the two."""
+"""A film and its restoration side by side, for the scripts that compare the two."""
 
 import argparse
 from collections.abc import Generator, Iterator
@@ -26,7 +26,7 @@ from vidrestore.types import Box, Detection, DisplayGeometry, FloatArray, Frame
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Film:
-    """A film, folder or picture, and how its frames are shown."""
+    """A film, folder of frames or image, and how its frames are shown."""
 
     path: Path
     source: Source
@@ -34,11 +34,11 @@ class Film:
 
     @property
     def geometry(self) -> DisplayGeometry:
-        """How its frames lie on the screen."""
+        """Orientation and pixel shape of its frames."""
         return self.source.info.geometry
 
     def shown(self, frame: Frame) -> Frame:
-        """Return ``frame``, or the first field of one that is made of two moments."""
+        """Return ``frame``, or the first field of an interlaced one."""
         return next(self.fields.split([frame]))
 
 
@@ -46,7 +46,7 @@ class Film:
 def open_container(
     path: Path, *, start_seconds: Fraction | None = None, end_seconds: Fraction | None = None
 ) -> Generator[Film]:
-    """Open a film, folder or picture, or a part of it.
+    """Open a film, folder of frames or image, or a time range of it.
 
     Raises:
         MediaError: It is missing, or cannot be read.
@@ -67,40 +67,39 @@ def paired_frames(before: Film, after: Film) -> Iterator[tuple[Frame, Frame]]:
         if one is None or other is None:
             shorter = before if one is None else after
             raise ConfigError(
-                f"{shorter.path}: ends after {number} frames, and the other film goes on; "
-                "name the film that the result was made of, and where the result is a part of "
-                "it, give --start and --end as it was made with"
+                f"{shorter.path}: ends after {number} frames, before the other film does; name the "
+                "source of this result, and pass the --start and --end that it was made with"
             )
         yield before.shown(one), after.shown(other)
 
 
 def check_same_shape(before: Film, after: Film) -> None:
-    """Refuse two films whose pictures are not of one shape; their sizes may differ.
+    """Refuse two films with different aspect ratios; their sizes may differ.
 
     Raises:
-        ConfigError: They are not.
+        ConfigError: The aspect ratios differ.
     """
     (height, width), (other_height, other_width) = (
         film.geometry.display_hw for film in (before, after)
     )
-    # Containers keep pixel aspects as rounded ratios.
+    # Containers store pixel aspect ratios rounded.
     if abs(width * other_height / height - other_width) > 2 * max(1, other_height / height):
         raise ConfigError(
-            f"{after.path}: shows {other_width}x{other_height}, and {before.path} shows "
-            f"{width}x{height}, which is another shape; name the film that the result was made of"
+            f"{after.path}: is {other_width}x{other_height}, but {before.path} is "
+            f"{width}x{height}, which has another aspect ratio; name the source of this result"
         )
 
 
 def embedded_detector() -> Detector:
-    """Return the detector that comes with the package, on the CPU."""
+    """Return the packaged detector, on the CPU."""
     return load_detector("mtcnn", device=torch.device("cpu"), config=DetectorConfig())
 
 
 def faces_in(frame: Frame, geometry: DisplayGeometry, detector: Detector) -> list[Detection]:
     """Return the faces of a frame in display pixels, largest first."""
     view = preview_rgb(frame, geometry.of(frame), TrackerConfig().view_max_side_px)
-    (found,) = detector.detect([view.rgb_hwc])
-    return sorted((face.mapped(view.view_to_display) for face in found), key=side_px, reverse=True)
+    (faces,) = detector.detect([view.rgb_hwc])
+    return sorted((face.mapped(view.view_to_display) for face in faces), key=side_px, reverse=True)
 
 
 def side_px(face: Detection) -> float:
@@ -110,7 +109,7 @@ def side_px(face: Detection) -> float:
 
 
 def scaled_box(box_xyxy: Box, from_hw: tuple[int, int], to_hw: tuple[int, int]) -> Box:
-    """Return a box in whole pixels of the same picture in another size."""
+    """Return a box scaled to the frame in another size, in whole pixels."""
     ratio_y, ratio_x = (to / from_ for to, from_ in zip(to_hw, from_hw, strict=True))
     left, top, right, bottom = box_xyxy
     return (
@@ -122,24 +121,24 @@ def scaled_box(box_xyxy: Box, from_hw: tuple[int, int], to_hw: tuple[int, int]) 
 
 
 def luma_levels(frame: Frame, geometry: DisplayGeometry, box_xyxy: Box) -> FloatArray:
-    """Return luma of a box, upright, ``(h, w)`` float32: whole levels, 0 is black and 255 white.
+    """Return the upright luma of a box, ``(h, w)`` float32, in whole levels from 0 to 255.
 
-    Of HDR, wide primaries and RGB it is the luma of the picture that networks are shown. Whole
-    levels, as of an 8-bit screen, make films of different depths and ranges alike: gradients of
-    flat skin are of few steps, and their percentile depends on what a step is.
+    For HDR, wide primaries and RGB it is the luma of the SDR view. Rounding to the levels of an
+    8-bit screen makes films of different bit depths comparable: gradients of flat skin are a few
+    levels, so their percentile depends on the size of a level.
 
     Args:
         frame: A frame, or a field.
-        geometry: How frames lie on the screen.
-        box_xyxy: Display pixels, right and bottom exclusive; cut at the frame.
+        geometry: Orientation and pixel shape of the frames.
+        box_xyxy: Display pixels, right and bottom exclusive; clipped to the frame.
 
     Raises:
-        ConfigError: The box is outside of the frame.
+        ConfigError: The box is outside the frame.
     """
     left, top, right, bottom = _coded_box(frame, geometry, box_xyxy)
     around = aligned_box(frame, (left, top, right, bottom))
     if around is None or min(right - left, bottom - top) < 2:
-        raise ConfigError(f"a face at {box_xyxy} is outside of the picture")
+        raise ConfigError(f"the face at {box_xyxy} is outside the frame")
     if frame.pixel_format.model != "rgb" and sdr_view(frame.color) is None:
         levels = sample_range(frame.pixel_format, frame.color)
         luma = frame.planes[0][top:bottom, left:right].astype(np.float32) - np.float32(levels.black)
@@ -164,10 +163,15 @@ def _coded_box(frame: Frame, geometry: DisplayGeometry, box_xyxy: Box) -> Box:
 
 
 def add_film_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the two films, and which part of the first the second was made of."""
-    parser.add_argument("source", type=Path, metavar="SOURCE", help="film, folder or picture")
-    parser.add_argument("result", type=Path, metavar="RESULT", help="what was made of it")
+    """Add the two films, and the time range of the first that was restored."""
+    parser.add_argument(
+        "source", type=Path, metavar="SOURCE", help="film, folder of frames, or image"
+    )
+    parser.add_argument("result", type=Path, metavar="RESULT", help="its restoration")
     for name in ("start", "end"):
         parser.add_argument(
-            f"--{name}", type=Fraction, metavar="SECONDS", help=f"--{name} of RESULT's making"
+            f"--{name}",
+            type=Fraction,
+            metavar="SECONDS",
+            help=f"--{name} that RESULT was made with",
         )

@@ -1,10 +1,9 @@
-"""Fit the mean face that crops are compared with, to see whether they show one.
+"""Fit the mean face, with which the safeguard detects crops that show no face.
 
     python scripts/fit_mean_face.py OUT.safetensors FOLDER...
 
-Each folder holds ``tiles.tsv`` or ``faces.tsv``; 300 faces of each are taken, and their mirror
-images. The one that comes with the package was made of SFHQ-T2I and of portraits of members of the
-US Congress.
+Each folder has a ``tiles.tsv`` or ``faces.tsv``. The script takes 300 faces of each, and their
+mirror images. The packaged one was made from SFHQ-T2I and portraits of members of the US Congress.
 """
 
 import sys

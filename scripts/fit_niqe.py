@@ -3,8 +3,8 @@
     python scripts/fit_niqe.py ../shared/data/train/london ../shared/data/train/canada \
         ../shared/data/train/sfhq
 
-Takes folders with ``tiles.tsv`` or ``faces.tsv``; only faces that have at least 512 real pixels
-in the 512 alignment enter, so that nothing was enlarged.
+It takes folders with ``tiles.tsv`` or ``faces.tsv``, and uses only faces that are at least 512
+pixels large in the photograph, so that none is upscaled.
 """
 
 import argparse

@@ -1,13 +1,14 @@
-"""Write a sheet of faces before and after, enlarged alike.
+"""Write a sheet of faces before and after restoration, at the same scale.
 
     python scripts/look.py film.mp4 restored.mkv
     python scripts/look.py film.mp4 restored.mkv -o sheet.png --count 4 --difference
     python scripts/look.py frames/ restored/ --frame 0 --frame 12
 
-SOURCE and RESULT are films, folders of frames or pictures; a result may be larger than its source.
-Moments are spread over the film. Of each stretch the largest face is shown, or another one where
-it was shown before. Both sides of a pair show the same piece of the picture, enlarged by the same
-factor, in quarters (bicubic). ``--difference`` adds after minus before, amplified, around grey.
+SOURCE and RESULT are films, folders of frames or images; a result may be larger than its source.
+The frames are spread evenly over the film. Of each stretch of the film, the sheet has the largest
+face, or another one if that place was already shown. Both sides of a pair show the same box of the
+frame at the same scale, in steps of a quarter (bicubic). ``--difference`` adds after minus before,
+amplified, on grey.
 """
 
 import os
@@ -44,20 +45,20 @@ from vidrestore.review.frame_seek import FrameTime, frames_at
 from vidrestore.review.jpeg import Rgb, frame_rgb
 from vidrestore.types import Box, Detection, Frame
 
-MOMENTS_PER_FACE = 4
-"""Moments of a stretch of the film that are searched for its face."""
+FRAMES_PER_FACE = 4
+"""Frames of a stretch of the film in which faces are searched."""
 _SAME_PLACE_IOU = 0.2
 _SUFFIXES = (".png", ".jpg", ".jpeg")
 _BEFORE_END_SECONDS = (2, 30)
-"""How far before its end a film is opened to find its last frame: sound may be longer."""
+"""How far before the end a film is opened to find its last frame: audio may be longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Candidate:
-    """A face of the source that may be shown."""
+    """A face of the source that may go on the sheet."""
 
     stretch: int
-    """Which part of the film it is from, of as many as faces are wanted."""
+    """Number of the stretch of the film; there is one per face of the sheet."""
     seconds: Fraction
     """When its frame is shown."""
     frame_name: str
@@ -71,17 +72,17 @@ def first_and_last_seconds(film: Film) -> tuple[Fraction, Fraction]:
     """Return the times of the first and the last frame.
 
     Raises:
-        MediaError: There is none, or it cannot be read.
+        MediaError: No frame can be read.
     """
     first = next(iter(film.source), None)
     if first is None:
-        raise MediaError(f"{film.path}: not a single frame could be read there")
+        raise MediaError(f"{film.path}: no frame can be decoded there")
     info, selected = film.source.info, film.source.time_range
     start, end = selected.start_seconds or Fraction(0), selected.end_seconds
     length = Fraction(str(info.duration_seconds or 0))
     length = length if end is None else min(end, length)
     starts = [length - each for each in _BEFORE_END_SECONDS if length - each > start]
-    # The times of an AVI depend on where reading begins.
+    # The timestamps of an AVI depend on where reading starts.
     can_seek = not container_facts(info.container).lacks_timestamps
     for late in [*(starts if can_seek else []), selected.start_seconds]:
         with open_source(film.path, start_seconds=late, end_seconds=end) as source:
@@ -93,9 +94,9 @@ def first_and_last_seconds(film: Film) -> tuple[Fraction, Fraction]:
 def spread_frames(
     film: Film, span_seconds: tuple[Fraction, Fraction], stretches: int
 ) -> Iterator[tuple[int, Frame]]:
-    """Yield frames evenly spread over a film, each once, with the stretch each is from."""
+    """Yield frames spread evenly over a film, each once, with the number of their stretch."""
     first, last = span_seconds
-    count = stretches * MOMENTS_PER_FACE
+    count = stretches * FRAMES_PER_FACE
     times = [first + (last - first) * Fraction(2 * at + 1, 2 * count) for at in range(count)]
     found = frames_at(
         film.path, [FrameTime(seconds=each) for each in times], fps=DEFAULT_PICTURE_RATE
@@ -108,10 +109,10 @@ def spread_frames(
 
 
 def numbered_frames(film: Film, numbers: Sequence[int]) -> Iterator[tuple[int, Frame]]:
-    """Yield the frames of some numbers, in order, counted from 0, each as a stretch.
+    """Yield the frames with these numbers, counted from 0, in order; each is a stretch.
 
     Raises:
-        ConfigError: The film has not so many.
+        ConfigError: The film has fewer frames.
     """
     waiting = sorted(set(numbers))
     stretch = 0
@@ -123,9 +124,7 @@ def numbered_frames(film: Film, numbers: Sequence[int]) -> Iterator[tuple[int, F
         if stretch == len(waiting):
             return
     count = 0 if frame is None else frame.index + 1
-    raise ConfigError(
-        f"{film.path}: has {count} frames, counted from 0; there is no frame {waiting[stretch]}"
-    )
+    raise ConfigError(f"{film.path}: no frame {waiting[stretch]}; its frames are 0 to {count - 1}")
 
 
 def candidates(
@@ -136,7 +135,7 @@ def candidates(
     numbered: bool,
     tile_px: int,
 ) -> Iterator[Candidate]:
-    """Yield every face of some frames."""
+    """Yield every face of the frames."""
     height, width = film.geometry.display_hw
     for stretch, frame in frames:
         shown = film.shown(frame)
@@ -156,21 +155,21 @@ def candidates(
             )
 
 
-def chosen(found: Sequence[Candidate], count: int) -> list[Candidate]:
-    """Return up to ``count`` faces in their order in time.
+def select(faces: Sequence[Candidate], count: int) -> list[Candidate]:
+    """Return up to ``count`` faces, ordered by time.
 
-    Each stretch gives its largest, then the largest left over fill up. A face that is shown where
-    others were counts as so many times smaller: it is probably the same one.
+    The largest of each stretch comes first, then the largest of the rest. The size of a face is
+    divided by the number of faces at the same place, which are probably the same person.
     """
-    left, taken = list(found), list[Candidate]()
+    left, taken = list(faces), list[Candidate]()
 
-    def worth(each: Candidate) -> float:
-        return side_px(each.face) / (1 + sum(_same_place(each, other) for other in taken))
+    def priority(one: Candidate) -> float:
+        return side_px(one.face) / (1 + sum(_same_place(one, other) for other in taken))
 
-    for stretch in [*sorted({each.stretch for each in found}), *[None] * count]:
+    for stretch in [*sorted({face.stretch for face in faces}), *[None] * count]:
         here = [each for each in left if stretch in (None, each.stretch)]
         if here and len(taken) < count:
-            best = max(here, key=worth)
+            best = max(here, key=priority)
             taken.append(best)
             left.remove(best)
     return sorted(taken, key=lambda each: (each.seconds, each.face.box_xyxy))
@@ -193,10 +192,10 @@ def pairs_of(
     numbers: Sequence[int],
     tile_px: int,
 ) -> list[FacePair]:
-    """Return the faces to show, as the source and as the result have them.
+    """Return the faces of the sheet, from the source and from the result.
 
     Raises:
-        ConfigError: No face is found, or the films do not fit together.
+        ConfigError: No face is found, or the result is of another film.
         MediaError: One cannot be read.
     """
     check_same_shape(before, after)
@@ -205,19 +204,19 @@ def pairs_of(
     length, result_length = (each[1] - each[0] for each in (span, result_span))
     if abs(length - result_length) > 3 * max(half_frame, _half_frame_seconds(after)):
         raise ConfigError(
-            f"{after.path}: shows {float(result_length):.2f} s from its first frame to its last, "
-            f"and {before.path} {float(length):.2f} s; name the film that the result was made of, "
-            "and where the result is a part of it, give --start and --end as it was made with"
+            f"{after.path}: is {float(result_length):.2f} s long from its first frame to its last, "
+            f"but {before.path} is {float(length):.2f} s; name the source of this result, and "
+            "pass the --start and --end that it was made with"
         )
     frames = numbered_frames(before, numbers) if numbers else spread_frames(before, span, count)
-    found = list(candidates(before, frames, detector, numbered=bool(numbers), tile_px=tile_px))
-    if not found:
-        shown = "those frames" if numbers else f"{count * MOMENTS_PER_FACE} moments of it"
-        raise ConfigError(f"{before.path}: no face was found in {shown}; name others by --frame")
-    picked = chosen(found, max(count, len(set(numbers))))
+    faces = list(candidates(before, frames, detector, numbered=bool(numbers), tile_px=tile_px))
+    if not faces:
+        shown = "those frames" if numbers else f"{count * FRAMES_PER_FACE} of its frames"
+        raise ConfigError(f"{before.path}: no face in {shown}; name other frames with --frame")
+    picked = select(faces, max(count, len(set(numbers))))
     shift = result_span[0] - span[0] + half_frame
-    moments = [FrameTime(seconds=each.seconds + shift) for each in picked]
-    shown_after = frames_at(after.path, moments, fps=DEFAULT_PICTURE_RATE)
+    times = [FrameTime(seconds=each.seconds + shift) for each in picked]
+    shown_after = frames_at(after.path, times, fps=DEFAULT_PICTURE_RATE)
     return [
         FacePair(
             seconds=each.seconds,
@@ -240,7 +239,7 @@ def _half_frame_seconds(film: Film) -> Fraction:
 
 
 def write_picture(path: Path, picture: Rgb) -> None:
-    """Write a picture as its suffix says.
+    """Write an image in the format of its suffix.
 
     Raises:
         MediaError: It cannot be written.
@@ -250,16 +249,18 @@ def write_picture(path: Path, picture: Rgb) -> None:
     try:
         path.write_bytes(data.tobytes())
     except OSError as error:
-        raise MediaError(f"{path}: could not be written: {error.strerror}") from error
+        raise MediaError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def _target(arguments: argparse.Namespace) -> Path:
     result: Path = arguments.result
     target: Path = arguments.output or result.with_name(f"{result.stem}_look.png")
     if target.suffix.lower() not in _SUFFIXES:
-        raise ConfigError(f"{target}: a sheet is a picture; name it {' or '.join(_SUFFIXES)}")
+        raise ConfigError(
+            f"{target}: the sheet is an image; end its name with {' or '.join(_SUFFIXES)}"
+        )
     if target.resolve() in (arguments.source.resolve(), result.resolve()):
-        raise ConfigError(f"{target}: is one of the two that are compared; name another with -o")
+        raise ConfigError(f"{target}: is the source or the result; name another file with -o")
     return target
 
 
@@ -267,11 +268,13 @@ def main() -> None:
     """Parse the command line and write the sheet."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_film_arguments(parser)
-    parser.add_argument("-o", "--output", type=Path, metavar="SHEET.png", help="default: *_look")
-    parser.add_argument("--count", type=int, default=6, help="faces to show, default 6")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="SHEET.png", help="default: RESULT_look.png"
+    )
+    parser.add_argument("--count", type=int, default=6, help="number of faces, default 6")
     parser.add_argument("--frame", type=int, action="append", default=[], metavar="N")
-    parser.add_argument("--side-px", type=int, default=512, help="largest side of a tile")
-    parser.add_argument("--difference", action="store_true", help="show what was changed, too")
+    parser.add_argument("--side-px", type=int, default=512, help="maximum side of a tile")
+    parser.add_argument("--difference", action="store_true", help="also show the difference")
     arguments = parser.parse_args()
     if arguments.count < 1 or arguments.side_px < 64 or min(arguments.frame, default=0) < 0:
         parser.error("--count must be 1 or more, --side-px 64 or more, --frame 0 or more")

@@ -1,4 +1,4 @@
-"""The sheet of ``look.py``: which piece of a picture is shown, enlarged how far, and laid out."""
+"""The sheet of ``look.py``: the box of each face, its scale, and the layout."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from film_pairs import scaled_box
 from vidrestore.review.jpeg import Rgb
 from vidrestore.types import Box, Detection
 
-HEAD_SIDES, MOST_HEAD_SIDES = 2.0, 3.0
-"""Side of the square around a face, in longer sides of its box: hair, neck and shoulders; and
-how far it may grow to fill a tile."""
+HEAD_SIDES, MAX_HEAD_SIDES = 2.0, 3.0
+"""Side of the square around a face, in longer sides of its box, and how far it may grow to fill a
+tile."""
 MAX_ENLARGING = 4.0
-"""Above, a picture is single pixels to the eye, and no more is to be read from it."""
+"""Larger scales only show single pixels."""
 DIFFERENCE_GAIN = 4
 _BAR_PX, _GAP_PX = 20, 6
 _FONT, _FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.4
@@ -24,43 +24,43 @@ _GREY, _WHITE = (40, 40, 40), (255, 255, 255)
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FacePair:
-    """One piece of both pictures."""
+    """The same box of the source and of the result."""
 
     seconds: Fraction
-    """When it is shown, on the clock of the source."""
+    """Time of the frame in the source."""
     frame_name: str
-    """Number or file name of the frame; empty where it is not known."""
+    """Number or file name of the frame; empty if unknown."""
     side_px: int
-    """Side of the piece in pixels of the source."""
+    """Side of the box in pixels of the source."""
     before: Rgb
     after: Rgb
-    """The same piece of the result, which may have more pixels."""
+    """The box in the result, which may have more pixels."""
 
 
 def head_box(face: Detection, display_hw: tuple[int, int], tile_px: int) -> Box:
-    """Return the square of whole pixels around a head, moved and shrunk to be in the picture.
+    """Return the square of whole pixels around a head, moved and shrunk to fit into the frame.
 
     Args:
         face: In display pixels.
-        display_hw: Size of the picture.
-        tile_px: Side of the tile that it is to fill, enlarged.
+        display_hw: Size of the frame.
+        tile_px: Side of the tile that it fills when scaled.
     """
     left, top, right, bottom = face.box_xyxy
     height, width = display_hw
     longer = max(right - left, bottom - top)
     least = round(longer * HEAD_SIDES)
     filling = int(tile_px / enlarging(least, tile_px))
-    side = min(filling, round(longer * MOST_HEAD_SIDES), height, width)
+    side = min(filling, round(longer * MAX_HEAD_SIDES), height, width)
     x = round(min(max((left + right - side) / 2, 0), width - side))
     y = round(min(max((top + bottom - side) / 2, 0), height - side))
     return x, y, x + side, y + side
 
 
 def cut(picture: Rgb, box_xyxy: Box, source_hw: tuple[int, int]) -> Rgb:
-    """Return what a picture shows in a box of the source, whatever its own size.
+    """Return a box of the source from a frame of any size.
 
     Args:
-        picture: The source's, or the result's.
+        picture: A frame of the source or of the result.
         box_xyxy: Whole pixels of the source.
         source_hw: Size of the source.
     """
@@ -136,7 +136,7 @@ def _resized(picture: Rgb, side_px: int) -> Rgb:
 
 
 def _labelled(picture: Rgb, text: str, room_px: int) -> Rgb:
-    """Return a picture in the middle of a square, under a line of text that is cut to fit."""
+    """Return an image centred in a square, under a line of text that is shortened to fit."""
     tile = np.full((room_px + _BAR_PX, room_px + _GAP_PX // 2, 3), _GREY, dtype=np.uint8)
     top = _BAR_PX + (room_px - len(picture)) // 2
     left = (room_px - len(picture)) // 2

@@ -1,13 +1,17 @@
-"""Measure how visible a restoration is, and how steady, inside the largest face of SOURCE.
+"""Measure how visible and how steady a restoration is, in the largest face of SOURCE.
 
     python scripts/measure_visible.py film.mp4 restored.mkv
     python scripts/measure_visible.py film.mp4 restored.mkv --start 60 --end 70 --json
 
-No original is needed. ``edges`` and ``flat`` are the 99th and the 25th percentile of the luma
-gradient, result over source: eyes, brows and lips, and skin. An eye calls clear what raises edges
-and leaves flat skin: ``clarity`` is their ratio. ``change`` is the mean difference, of 255.
-``tremble`` is how much fine detail differs from frame to frame, result over source. A source
-smaller than the result is enlarged first (bicubic).
+No original is needed. All figures but ``change`` are result over source:
+
+- ``edges``, ``flat``: the 99th and the 25th percentile of the luma gradient (eyes, brows and lips;
+  and skin).
+- ``clarity``: edges over flat. To the eye, a clear picture has stronger edges and the same skin.
+- ``change``: the mean difference, in levels of 255.
+- ``tremble``: how much fine detail differs from frame to frame.
+
+A source smaller than its result is upscaled first (bicubic).
 """
 
 import os
@@ -40,23 +44,23 @@ from vidrestore.metrics.visibility import Visibility, visibility
 from vidrestore.types import Detection, FloatArray, Frame
 
 RUN_FRAMES = 10
-"""Frames for which a face is measured at the place where it was found in the first."""
+"""Number of frames in which a face is measure where it was detected in the first one."""
 
 
-def measured(
+def measure(
     before: Film, after: Film, *, detector: Detector, first_frame: int, frames: int | None
 ) -> Visibility:
-    """Return the figures of the largest face, which is found again every ``RUN_FRAMES`` frames.
+    """Return the figures of the largest face, detected every ``RUN_FRAMES`` frames.
 
     Args:
         before: The source.
         after: The result.
         detector: Finds faces in the source.
-        first_frame: Frames left out at the start of both.
-        frames: Frames to read after these; None reads all.
+        first_frame: Number of frames to skip in both.
+        frames: Number of frames to read; None reads all.
 
     Raises:
-        ConfigError: The source shows no face there, or the films do not fit together.
+        ConfigError: The source has no face there, or the result is of another film.
         MediaError: One cannot be read.
     """
     last = None if frames is None else first_frame + frames
@@ -66,7 +70,7 @@ def measured(
     if first is None:
         shown = f"from frame {first_frame} on" if frames is None else f"in {frames} frames"
         raise ConfigError(
-            f"{before.path}: no face was found {shown}; name others with --first-frame and --frames"
+            f"{before.path}: no face {shown}; choose others with --first-frame and --frames"
         )
     return visibility(chain([first], runs))
 
@@ -81,7 +85,7 @@ def _runs(
         lumas = [_lumas(before, after, pair, faces[0]) for pair in run if faces]
         if not lumas:
             continue
-        # The larger of the two says the size: on a screen, both fill it.
+        # Both are compared at the size of the larger one, as on a screen.
         size_hw = max(lumas[0][0].shape, lumas[0][1].shape)
         sources, results = zip(*lumas, strict=True)
         yield _stacked(sources, size_hw), _stacked(results, size_hw)
@@ -113,7 +117,7 @@ def _stacked(lumas: Sequence[FloatArray], size_hw: tuple[int, ...]) -> FloatArra
 
 
 def report_of(found: Visibility) -> dict[str, float | None]:
-    """Return the figures as they are printed; None where there is nothing to compare with."""
+    """Return the rounded figures; None if one is undefined."""
     figures = {
         "frames": found.frames,
         "edges": round(found.edges, 3),
@@ -131,7 +135,7 @@ def main() -> None:
     add_film_arguments(parser)
     parser.add_argument("--first-frame", type=int, default=0, metavar="N", help="default: 0")
     parser.add_argument(
-        "--frames", type=int, default=60, help="how many to read, default 60; 0 reads all"
+        "--frames", type=int, default=60, help="number of frames to read, default 60; 0 reads all"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args()
@@ -145,7 +149,7 @@ def main() -> None:
             open_container(arguments.result) as after,
         ):
             report = report_of(
-                measured(
+                measure(
                     before,
                     after,
                     detector=embedded_detector(),
@@ -159,7 +163,7 @@ def main() -> None:
         print(json.dumps(report))
     else:
         for name, value in report.items():
-            print(f"{name:<10}{'not to be measured' if value is None else value}")
+            print(f"{name:<10}{'undefined' if value is None else value}")
 
 
 if __name__ == "__main__":

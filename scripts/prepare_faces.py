@@ -5,14 +5,14 @@
     python scripts/prepare_faces.py celeba/images faces/ --masks celeba/masks
     python scripts/prepare_faces.py --generate 5000 generated/
 
-Detects faces, aligns them to 512 pixels, measures how much they really show (pixels, and the
-sharpness of their spectrum, so that an enlarged photograph is recognised), drops the unfit and says
-why, and writes PNGs, ``faces.tsv`` with points, effective resolution and the boxes of eyes and
-mouth, and, with a parser or the photographs' own masks, masks. The folder can be named in the
-``sources`` of a training config.
+It detects faces, aligns them to 512 pixels, and estimates their effective resolution from their
+size and their spectrum, so that upscaled photographs are recognised. It prints why it drops faces,
+and writes PNGs, ``faces.tsv`` (landmarks, effective resolution, boxes of eyes and mouth) and, with
+a parser or masks of the photographs, masks. Name the folder in the ``sources`` of a training
+config.
 
-With ``--generate N`` there are no photographs: faces of nobody are drawn by the generator in the
-package, a face for every number from ``--first`` on, and those with visible faults are dropped.
+With ``--generate N`` there are no photographs: the packaged generator draws faces of people who do
+not exist, one for each number from ``--first`` on. Those with visible faults are dropped.
 """
 
 import os
@@ -50,10 +50,10 @@ from vidrestore.weights.priors import load_mobile_stylegan
 
 
 def labels_from_parser(path: Path, device: torch.device) -> LabelSource:
-    """Return the face parser of a checkpoint as labels of faces.
+    """Return a source of labels: the face parser of a checkpoint.
 
     Raises:
-        WeightsError: The file is missing, or a checkpoint of something else.
+        WeightsError: The file is missing, or not a checkpoint of the parser.
     """
     network = FaceParser()
     load_weights(network, path)
@@ -72,8 +72,8 @@ def labels_from_parser(path: Path, device: torch.device) -> LabelSource:
     return labels
 
 
-def generated(arguments: argparse.Namespace, device: torch.device) -> PrepareReport:
-    """Draw faces of nobody as the arguments say; print how many a second."""
+def generate_faces(arguments: argparse.Namespace, device: torch.device) -> PrepareReport:
+    """Draw faces and print the rate."""
     began, done = time.monotonic(), 0
 
     def progress(number: int) -> None:
@@ -81,7 +81,7 @@ def generated(arguments: argparse.Namespace, device: torch.device) -> PrepareRep
         done += 1
         if done % 100 == 0:
             rate = done / (time.monotonic() - began)
-            print(f"number {number}, {rate:.1f} a second", flush=True)
+            print(f"number {number}, {rate:.1f} per second", flush=True)
 
     return generate(
         arguments.target,
@@ -96,27 +96,35 @@ def generated(arguments: argparse.Namespace, device: torch.device) -> PrepareRep
 
 
 def main() -> None:
-    """Parse the command line and prepare."""
+    """Parse the command line and prepare the faces."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "source", type=Path, nargs="?", help="folder, or zip or tar archive, of photographs"
     )
     parser.add_argument("target", type=Path, help="new folder")
-    parser.add_argument("--generate", type=int, metavar="N", help="draw N faces of nobody")
-    parser.add_argument("--first", type=int, default=0, help="number of the first one drawn")
+    parser.add_argument("--generate", type=int, metavar="N", help="draw N faces")
+    parser.add_argument("--first", type=int, default=0, help="number of the first face")
     parser.add_argument(
-        "--truncation", type=float, nargs=2, default=(0.6, 0.95), help="variety: least and most"
+        "--truncation", type=float, nargs=2, default=(0.6, 0.95), help="minimum and maximum variety"
     )
-    parser.add_argument("--size", type=int, default=CROP_SIZE_PX, help="side of an aligned face")
-    parser.add_argument("--least", type=int, default=192, help="real pixels a face must have")
-    parser.add_argument("--turned", type=float, default=0.33, help="nose off the middle, at most")
+    parser.add_argument(
+        "--size", type=int, default=CROP_SIZE_PX, help="side of an aligned face, in pixels"
+    )
+    parser.add_argument(
+        "--least", type=int, default=192, help="minimum effective resolution, in pixels"
+    )
+    parser.add_argument(
+        "--turned", type=float, default=0.33, help="maximum offset of the nose from the middle"
+    )
     parser.add_argument("--detector", choices=DETECTORS, default="mtcnn")
     masks = parser.add_mutually_exclusive_group()
-    masks.add_argument("--parser", type=Path, help="checkpoint of a face parser: write masks")
+    masks.add_argument(
+        "--parser", type=Path, help="write masks with this checkpoint of a face parser"
+    )
     masks.add_argument(
         "--masks",
         type=Path,
-        help="PNGs of classes under the photographs' names; of each the largest face is taken",
+        help="folder of PNGs of classes, named as the photographs; only the largest face is taken",
     )
     parser.add_argument("--device", default="auto")
     arguments = parser.parse_args()
@@ -124,9 +132,9 @@ def main() -> None:
         device = resolve_device(arguments.device)
         if arguments.generate is not None:
             if arguments.source is not None:
-                parser.error("--generate takes no photographs: name the new folder alone")
-            report = generated(arguments, device)
-            _tell(report, arguments.target)
+                parser.error("--generate takes no photographs: name only the new folder")
+            report = generate_faces(arguments, device)
+            _print_report(report, arguments.target)
             return
         if arguments.source is None:
             parser.error("name a folder of photographs, or --generate N")
@@ -149,11 +157,11 @@ def main() -> None:
         )
     except VidrestoreError as error:
         sys.exit(f"error: {error}")
-    _tell(report, arguments.target)
+    _print_report(report, arguments.target)
 
 
-def _tell(report: PrepareReport, target: Path) -> None:
-    print(f"{report.images} pictures, {report.kept} faces kept in {target}")
+def _print_report(report: PrepareReport, target: Path) -> None:
+    print(f"{report.images} images, {report.kept} faces kept in {target}")
     for reason, count in report.dropped.most_common():
         print(f"  {count:>6} ({100 * count / report.images:.1f} %) {reason}")
 

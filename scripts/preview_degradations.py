@@ -1,10 +1,10 @@
-"""Show recipes at work: one row per face and seed, one column per recipe, in one image.
+"""Show the effect of recipes: one row per face and seed, one column per recipe, in one image.
 
     python scripts/preview_degradations.py faces/ preview.png
     python scripts/preview_degradations.py face.png preview.png --recipes vhs film --seeds 0 1 2
 
-The first column is the image itself. With ``--targets`` every degraded image has beside it
-what a restorer is asked to make of it.
+The first column is the image itself. ``--targets`` adds the training target beside each degraded
+image.
 """
 
 import argparse
@@ -28,7 +28,7 @@ def faces_in(path: Path, *, count: int) -> Iterator[FloatArray]:
     files = [path] if path.is_file() else sorted(path.iterdir())
     files = [file for file in files if file.suffix.lower() in SUFFIXES]
     if not files:
-        raise ConfigError(f"{path}: holds no images ({', '.join(SUFFIXES)})")
+        raise ConfigError(f"{path}: no images here ({', '.join(SUFFIXES)})")
     for file in files[:: max(1, len(files) // count)][:count]:
         bgr = cv2.imread(str(file), cv2.IMREAD_COLOR)
         if bgr is None:
@@ -82,9 +82,11 @@ def main() -> None:
     parser.add_argument("target", type=Path, help="the sheet, .png or .jpg")
     parser.add_argument("--recipes", nargs="+", choices=sorted(RECIPES), default=list(RECIPES))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
-    parser.add_argument("--count", type=int, default=3, help="faces taken from a folder")
-    parser.add_argument("--tile", type=int, default=256, help="pixels an image is shown at")
-    parser.add_argument("--targets", action="store_true", help="show what is asked for, too")
+    parser.add_argument("--count", type=int, default=3, help="number of faces from a folder")
+    parser.add_argument(
+        "--tile", type=int, default=256, help="side of an image on the sheet, in pixels"
+    )
+    parser.add_argument("--targets", action="store_true", help="also show the training targets")
     arguments = parser.parse_args()
     sheet = grid(
         list(faces_in(arguments.faces, count=arguments.count)),
@@ -94,7 +96,7 @@ def main() -> None:
         targets=arguments.targets,
     )
     if not cv2.imwrite(str(arguments.target), np.ascontiguousarray(sheet[:, :, ::-1])):
-        raise ConfigError(f"{arguments.target}: could not be written")
+        raise ConfigError(f"{arguments.target}: cannot be written")
     print(f"{arguments.target}: {sheet.shape[1]} x {sheet.shape[0]}")
 
 

@@ -1,10 +1,10 @@
-"""Draw real faces with the package's generator: how near they come, and which do not.
+"""Project real faces onto the packaged generator, and measure how close it comes.
 
     python scripts/project_faces.py FOLDER OUT.png --count 8 --steps 50
 
-FOLDER holds faces aligned to 512 px (or any, with ``faces.tsv``). Writes a sheet: above the face,
-below what the generator draws. Prints PSNR, and the distance of identity by dlib's network, by
-which different people are 0.6 apart.
+FOLDER has faces aligned to 512 px, or of any size with a ``faces.tsv``. The script writes a sheet
+with the faces above and what the generator draws below. It prints the PSNR and the distance of
+identity by dlib's network, which is about 0.6 between different people.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("sheet", type=Path)
     parser.add_argument("--count", type=int, default=8)
-    parser.add_argument("--every", type=int, default=1, help="take every so many faces")
+    parser.add_argument("--every", type=int, default=1, help="take every Nth face")
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--lr", type=float, default=0.02)
     parser.add_argument("--device", default="auto")
@@ -58,7 +58,7 @@ def main() -> None:
             pair = torch.cat([face, drawn], dim=1).permute(1, 2, 0).numpy()[..., ::-1]
             columns.append((pair * 255).round().astype(np.uint8))
             if not cv2.imwrite(str(arguments.sheet), np.concatenate(columns, axis=1)):
-                sys.exit(f"error: {arguments.sheet}: could not be written")
+                sys.exit(f"error: {arguments.sheet}: cannot be written")
     except VidrestoreError as error:
         sys.exit(f"error: {error}")
 

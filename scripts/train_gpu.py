@@ -1,13 +1,14 @@
-"""Train the embedded restorer on one accelerator, in minutes; or prepare and join what that takes.
+"""Train the embedded restorer on one accelerator, in minutes; prepare pairs; join files.
 
     python scripts/train_gpu.py train configs/train/lite_gpu.toml runs/lite_gpu --minutes 10
     python scripts/train_gpu.py teach configs/train/lite_gpu.toml pairs/ --count 6000
     python scripts/train_gpu.py join runs/lite_gpu
 
-``train`` leaves the weights of both ends (``lite.safetensors``), the curves (``curves.png``) and a
-sheet of stills before and after (``sheet.png``); the same command again goes on where it was cut
-off. Checkpoint and weights are written in parts below 15 MB, too, which ``join`` puts together.
-``teach`` makes the teacher's pairs beforehand, on CPUs: name its folder by --set teacher.cache=...
+``train`` writes the weights of both ends (``lite.safetensors``), the curves (``curves.png``) and a
+sheet of stills before and after (``sheet.png``). The same command continues an interrupted run. The
+checkpoint and the weights are also written in parts below 15 MB, which ``join`` puts together.
+``teach`` makes the teacher's pairs beforehand, on CPUs: name its folder with --set
+teacher.cache=...
 """
 
 import argparse
@@ -44,14 +45,14 @@ def train(arguments: argparse.Namespace) -> None:
         config,
         folder=arguments.folder,
         device=arguments.device,
-        on_progress=_teller(config),
+        on_progress=_progress_printer(config),
     )
     for path in written:
         print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
 
 
 def teach(arguments: argparse.Namespace) -> None:
-    """Fill a cache of teacher pairs, in full or one of several shares; resumable."""
+    """Make the teacher's pairs, all or one of several shares; continues an interrupted run."""
     config = _config(arguments)
     device = resolve_device(arguments.device)
     faces = config.data.faces
@@ -76,16 +77,18 @@ def teach(arguments: argparse.Namespace) -> None:
         device=device,
         first=arguments.share,
         every=arguments.shares,
-        on_sample=lambda at: print(f"sample {at}, {time.monotonic() - began:.0f} s", flush=True),
+        on_sample=lambda index: print(
+            f"sample {index}, {time.monotonic() - began:.0f} s", flush=True
+        ),
     )
-    print(f"{arguments.folder}: {made} pairs more")
+    print(f"{arguments.folder}: {made} more pairs")
 
 
 def join(arguments: argparse.Namespace) -> None:
-    """Put all files of a folder together that are there in parts."""
+    """Join the files of a folder that were written in parts."""
     lists = sorted(arguments.folder.glob("*.parts.json"))
     if not lists:
-        raise ConfigError(f"{arguments.folder}: holds no list of parts (*.parts.json)")
+        raise ConfigError(f"{arguments.folder}: no list of parts (*.parts.json) here")
     for listed in lists:
         print(join_file(listed))
 
@@ -94,16 +97,16 @@ def _config(arguments: argparse.Namespace) -> DeviceRunConfig:
     config = read_config(arguments.config, DeviceRunConfig, overrides=arguments.set)
     if arguments.generated is None:
         return config
-    # An absolute folder stays what it is behind the root.
+    # A folder with an absolute path is not relative to the root.
     more = SourceConfig(folder=str(arguments.generated.resolve()))
     faces = replace(config.data.faces, sources=(*config.data.faces.sources, more))
     return replace(config, data=replace(config.data, faces=faces))
 
 
-def _teller(config: DeviceRunConfig) -> Callable[[TrainingProgress], None]:
-    """Return what prints a line of progress."""
+def _progress_printer(config: DeviceRunConfig) -> Callable[[TrainingProgress], None]:
+    """Return a callback that prints a line of progress."""
 
-    def told(progress: TrainingProgress) -> None:
+    def print_line(progress: TrainingProgress) -> None:
         if progress.stage == "validating":
             print("  " + _numbers(progress.scores), flush=True)
             return
@@ -116,7 +119,7 @@ def _teller(config: DeviceRunConfig) -> Callable[[TrainingProgress], None]:
             flush=True,
         )
 
-    return told
+    return print_line
 
 
 def _numbers(values: Mapping[str, float]) -> str:
@@ -124,7 +127,7 @@ def _numbers(values: Mapping[str, float]) -> str:
 
 
 def main() -> int:
-    """Parse the command line and do what it says."""
+    """Parse the command line and run the command."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -133,22 +136,24 @@ def main() -> int:
         command = commands.add_parser(name, help=(action.__doc__ or "").splitlines()[0])
         command.set_defaults(action=action)
         command.add_argument("config", type=Path, help="a TOML file like lite_gpu.toml")
-        command.add_argument("folder", type=Path, help="of the run, or of the pairs")
+        command.add_argument("folder", type=Path, help="folder of the run, or of the pairs")
         command.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:N")
         command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
         command.add_argument(
-            "--generated", type=Path, metavar="FOLDER", help="faces of nobody, with faces.tsv"
+            "--generated", type=Path, metavar="FOLDER", help="also train on these generated faces"
         )
         if name == "train":
-            command.add_argument("--minutes", type=float, help="of the whole run")
+            command.add_argument("--minutes", type=float, help="duration of the whole run")
             command.add_argument("--compile", action="store_true", help="compile the restorer")
         else:
-            command.add_argument("--count", type=int, default=6000, help="samples in all")
             command.add_argument(
-                "--without-teacher", action="store_true", help="degraded faces and targets alone"
+                "--count", type=int, default=6000, help="number of samples of all shares"
             )
-            command.add_argument("--share", type=int, default=0, help="number of this process")
-            command.add_argument("--shares", type=int, default=1, help="of so many processes")
+            command.add_argument(
+                "--without-teacher", action="store_true", help="only degraded faces and targets"
+            )
+            command.add_argument("--share", type=int, default=0, help="number of this share")
+            command.add_argument("--shares", type=int, default=1, help="number of shares")
     joining = commands.add_parser("join", help=(join.__doc__ or "").splitlines()[0])
     joining.set_defaults(action=join)
     joining.add_argument("folder", type=Path)

@@ -80,8 +80,8 @@ def test_a_large_wheel_is_refused_with_both_sizes(root: Path, tmp_path: Path) ->
     wheel_path = wheel_of(tmp_path, {})
     size_bytes = wheel_path.stat().st_size
 
-    assert check_wheel.problems_of(wheel_path, root=root, largest_bytes=size_bytes) == []
-    (problem,) = check_wheel.problems_of(wheel_path, root=root, largest_bytes=size_bytes - 1)
+    assert check_wheel.problems_of(wheel_path, root=root, max_bytes=size_bytes) == []
+    (problem,) = check_wheel.problems_of(wheel_path, root=root, max_bytes=size_bytes - 1)
     assert "the limit is" in problem
 
 

@@ -56,7 +56,7 @@ NETWORKS = (
 def test_every_number_comes_under_its_published_name(network: nn.Module, fp16: bool) -> None:
     param, blob, state = ncnn_files(network, fp16=fp16)
 
-    found = convert.converted(convert.layers_of(param, blob), network)
+    found = convert.convert(convert.layers_of(param, blob), network)
 
     assert found.keys() == state.keys()
     for key, value in state.items():
@@ -81,10 +81,10 @@ def test_a_damaged_file_is_refused(harm: Any, message: str) -> None:
 def test_another_network_is_refused() -> None:
     layers = convert.layers_of(*ncnn_files(NETWORKS[1], fp16=True)[:2])
 
-    with pytest.raises(ValueError, match="5 layers, and the network has 21"):
-        convert.converted(layers, NETWORKS[0])
-    with pytest.raises(ValueError, match="other shapes"):
-        convert.converted(layers, CompactUpscaler(features=3, convolutions=1, scale=1))
+    with pytest.raises(ValueError, match="5 layers, expected 21"):
+        convert.convert(layers, NETWORKS[0])
+    with pytest.raises(ValueError, match="the shapes of the layers differ"):
+        convert.convert(layers, CompactUpscaler(features=3, convolutions=1, scale=1))
 
 
 def run_script(*words: object, monkeypatch: pytest.MonkeyPatch) -> int:

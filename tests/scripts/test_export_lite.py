@@ -121,4 +121,4 @@ def test_a_default_detail_needs_two_ends(
 ) -> None:
     with pytest.raises(SystemExit):
         run_script(runs[0], "--default-detail", 0.5, monkeypatch=monkeypatch)
-    assert "is for two ends" in capsys.readouterr().err
+    assert "needs two checkpoints" in capsys.readouterr().err

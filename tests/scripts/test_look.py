@@ -171,11 +171,11 @@ def test_of_each_stretch_the_largest_face_is_shown_and_others_in_their_turn() ->
         [candidate(index, 400, 15 + index) for index in range(3)],
     )
     everything = [*large, *small]
-    assert look.chosen(everything, 1) == [large[0]]
+    assert look.select(everything, 1) == [large[0]]
     # 40 / 3 for a face shown twice is less than 17.
-    assert look.chosen(everything, 3) == [large[0], large[1], small[2]]
-    assert len(look.chosen(everything, 6)) == 6
-    assert look.chosen([*large[:1], *small[:1]], 5) == [large[0], small[0]]
+    assert look.select(everything, 3) == [large[0], large[1], small[2]]
+    assert len(look.select(everything, 6)) == 6
+    assert look.select([*large[:1], *small[:1]], 5) == [large[0], small[0]]
 
 
 @pytest.mark.parametrize(
@@ -210,14 +210,17 @@ def test_what_cannot_be_shown_is_said(tmp_path: Path, monkeypatch: pytest.Monkey
     assert cv2.imwrite(str(still), face_picture(0, (240, 320)))
     target = tmp_path / "x.png"
     for words, said in (
-        ((plain, plain, "-o", target), r"plain\.mkv: no face was found in 24 moments"),
-        ((film, short, "-o", target), r"short\.mkv: shows 0\.08 s .*film\.mkv 0\.20 s.*--start"),
-        ((film, wide, "-o", target), r"wide\.mkv: shows 426x240"),
+        ((plain, plain, "-o", target), r"plain\.mkv: no face in 24 of its frames"),
+        (
+            (film, short, "-o", target),
+            r"short\.mkv: is 0\.08 s long.*film\.mkv is 0\.20 s.*--start",
+        ),
+        ((film, wide, "-o", target), r"wide\.mkv: is 426x240"),
         ((film, tmp_path / "none.mkv", "-o", target), r"none\.mkv: no such file"),
-        ((film, film, "-o", target, "--frame", 6), r"has 6 frames.*no frame 6"),
-        ((film, film, "-o", tmp_path / "x.gif"), r"x\.gif: a sheet is a picture"),
-        ((still, still, "-o", still), r"still\.png: is one of the two"),
-        ((film, film, "-o", tmp_path / "no" / "x.png"), r"x\.png: could not be written"),
+        ((film, film, "-o", target, "--frame", 6), r"no frame 6; its frames are 0 to 5"),
+        ((film, film, "-o", tmp_path / "x.gif"), r"x\.gif: the sheet is an image"),
+        ((still, still, "-o", still), r"still\.png: is the source or the result"),
+        ((film, film, "-o", tmp_path / "no" / "x.png"), r"x\.png: cannot be written"),
     ):
         with pytest.raises(SystemExit, match=f"error: .*{said}"):
             run_script(look, *words, monkeypatch=monkeypatch)

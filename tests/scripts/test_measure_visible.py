@@ -146,8 +146,8 @@ def test_what_cannot_be_compared_is_said(
     plain = face_film(tmp_path / "plain.mkv", frames=3, picture=None)
     wide = face_film(tmp_path / "wide.mkv", frames=3, size_hw=(240, 426))
     for words, said in (
-        ((plain, plain), r"plain\.mkv: no face was found in 60 frames"),
-        ((film, wide), r"wide\.mkv: shows 426x240, and .*film\.mkv shows 320x240"),
+        ((plain, plain), r"plain\.mkv: no face in 60 frames"),
+        ((film, wide), r"wide\.mkv: is 426x240, but .*film\.mkv is 320x240"),
         ((film, tmp_path / "none.mkv"), r"none\.mkv: no such file"),
         ((tmp_path / "none.mkv", film), r"none\.mkv: no such file"),
     ):

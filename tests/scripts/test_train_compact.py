@@ -33,9 +33,9 @@ def files(folder: Path) -> list[Path]:
     return sorted(folder.iterdir())
 
 
-def test_cuts_are_the_same_for_the_same_seed_and_vary(images: Path) -> None:
-    first = list(train_compact.cuts(files(images), 12, seed=3))
-    again = list(train_compact.cuts(files(images), 12, seed=3))
+def test_tiles_are_the_same_for_the_same_seed_and_vary(images: Path) -> None:
+    first = list(train_compact.tiles(files(images), 12, seed=3))
+    again = list(train_compact.tiles(files(images), 12, seed=3))
 
     assert len(first) == 12
     assert all(each.shape == (64, 64, 3) and each.dtype == np.uint8 for each in first)
@@ -48,7 +48,7 @@ def test_a_student_comes_nearer_to_its_teacher(images: Path) -> None:
         def forward(self, rgb_NCHW: torch.Tensor) -> torch.Tensor:
             return nn.functional.interpolate(rgb_NCHW, scale_factor=4.0, mode="nearest") * 0.5
 
-    seen, taught = train_compact.pairs(Brighter(), train_compact.cuts(files(images), 8, seed=0))
+    seen, taught = train_compact.pairs(Brighter(), train_compact.tiles(files(images), 8, seed=0))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         student = CompactUpscaler(features=8, convolutions=1)
