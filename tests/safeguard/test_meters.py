@@ -4,7 +4,14 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from support.safeguards import FloatImage, chw, face_crop, other_crop, shut_eyes_crop, shut_mouth_crop
+from support.safeguards import (
+    FloatImage,
+    chw,
+    face_crop,
+    other_crop,
+    shut_eyes_crop,
+    shut_mouth_crop,
+)
 
 from vidrestore.safeguard.checks import crop_luma
 from vidrestore.safeguard.config import EYE_MOUTH_CHANGE, IDENTITY

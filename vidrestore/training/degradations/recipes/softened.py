@@ -19,15 +19,18 @@ from vidrestore.training.degradations.base import (
     resize,
     uniform,
 )
+from vidrestore.training.degradations.blur import gaussian_blur
 from vidrestore.training.degradations.noise import add_gaussian_noise
 from vidrestore.types import FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoftenedDegradation(PerFrameDegradation):
-    """Shrunk by means over areas, a little noise, enlarged again."""
+    """Shrunk by means over areas, blurred, a little noise, enlarged again."""
 
     downscale: float
+    sigma_px: float
+    """Standard deviation of the blur, in pixels of the small image."""
     noise: float
     """Standard deviation, of 255."""
     noise_seed: int
@@ -40,6 +43,7 @@ class SoftenedDegradation(PerFrameDegradation):
             max(1, round(height / self.downscale)),
         )
         small = resize(image_hwc, small_wh, cv2.INTER_AREA)
+        small = gaussian_blur(small, sigma_px=max(self.sigma_px, 0.05), ratio=1.0, angle=0.0)
         rng = frame_rng(self.noise_seed, index)
         noisy = add_gaussian_noise(small, sigma=self.noise / 255, rng=rng)
         return quantize(resize(noisy, (width, height), cv2.INTER_CUBIC))
@@ -47,15 +51,21 @@ class SoftenedDegradation(PerFrameDegradation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoftenedRecipe:
-    """Faces of 512 px that hold 150 to 430 px of detail, and up to four levels of noise."""
+    """Faces of 512 px that hold 110 to 430 px of detail, and up to four levels of noise.
 
-    downscale: Range = (1.2, 3.4)
+    Lenses and chroma subsampling blur by most of a pixel: a face of small, perfectly sampled pixels
+    would teach the restorer to leave real ones as soft as they are.
+    """
+
+    downscale: Range = (1.2, 4.6)
+    sigma_px: Range = (0.0, 0.8)
     noise: Range = (0.0, 4.0)
 
     def draw(self, rng: np.random.Generator) -> SoftenedDegradation:
         """Draw both parameters from their ranges."""
         return SoftenedDegradation(
             downscale=log_uniform(rng, self.downscale),
+            sigma_px=uniform(rng, self.sigma_px),
             noise=uniform(rng, self.noise),
             noise_seed=draw_seed(rng),
         )
