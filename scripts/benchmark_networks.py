@@ -116,7 +116,7 @@ def _ms_per_face(restorer: Restorer, batch: int, repeats: int) -> float:
     times: list[float] = []
     for _ in range(repeats + 2):
         started = time.perf_counter()
-        restorer.restore(crops)
+        restorer.restore_images(crops)
         _wait(restorer.device)
         times.append(time.perf_counter() - started)
     return 1000 * float(np.median(times[2:])) / batch

@@ -38,7 +38,7 @@ from vidrestore.metrics.fid import inception_embedding
 from vidrestore.metrics.lpips import FeatureDistance, alexnet_lpips
 from vidrestore.metrics.scores import MetricNetworks, Scores
 from vidrestore.pipeline.loading.load_models import load_detector, load_restorer
-from vidrestore.restore.settings import TemporalDenoiseConfig
+from vidrestore.restore.settings import TemporalConfig
 from vidrestore.training.data.archives import is_archive
 from vidrestore.training.data.eval_images import read_eval_images
 from vidrestore.training.data.video_crops import align_clip
@@ -121,7 +121,7 @@ def evaluate(arguments: argparse.Namespace) -> tuple[dict[str, Any], EvaluationR
     recipe = recipe_named(arguments.degradation)
 
     def restore(crops: Tensor) -> Tensor:
-        return restorer.restore(crops).float().cpu()
+        return restorer.restore_images(crops).float().cpu()
 
     data: Path = arguments.data
     if not data.exists():
@@ -137,9 +137,7 @@ def evaluate(arguments: argparse.Namespace) -> tuple[dict[str, Any], EvaluationR
             rng=np.random.default_rng((arguments.seed, index)),
             restore=restore,
             metric_networks=metric_networks,
-            temporal_denoise=TemporalDenoiseConfig(strength=arguments.steady)
-            if arguments.steady
-            else None,
+            temporal=TemporalConfig(strength=arguments.steady) if arguments.steady else None,
         )
         results.items += clip_results.items
         results.rows += clip_results.rows

@@ -5,22 +5,22 @@ from faults.bench import Bench, chapter
 from support.faceclips import FACE_SIZE_HW, face_picture
 from torch import Tensor
 
-from vidrestore.restore.crops import RestoredCrops
 from vidrestore.restore.restorer import Restorer
+from vidrestore.types import RestoredCrops
 
 fault = chapter("Memory")
 
 
 def _with_room_for(bench: Bench, room: int) -> list[int]:
-    restored, counts = Restorer._restored, []
+    run, counts = Restorer._run, []
 
     def crowded(self: Restorer, crops_NCHW: Tensor) -> RestoredCrops:
         counts.append(len(crops_NCHW))
         if len(crops_NCHW) > room:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-        return restored(self, crops_NCHW)
+        return run(self, crops_NCHW)
 
-    bench.patch.setattr(Restorer, "_restored", crowded)
+    bench.patch.setattr(Restorer, "_run", crowded)
     return counts
 
 

@@ -304,10 +304,12 @@ def test_the_texture_of_hair_is_not_taken_for_grain() -> None:
     np.testing.assert_array_equal(with_grain.frame.planes[0], without.frame.planes[0])
 
 
-def parsed(face: RestoredFace, head_hw: np.ndarray, *, seen: float = 1.0) -> RestoredFace:
+def parsed(face: RestoredFace, head_mask_hw: np.ndarray, *, seen: float = 1.0) -> RestoredFace:
     """Return ``face`` as a parser tells it, which sees ``seen`` of the face's middle."""
     region = torch.full((128, 128), seen)
-    return replace(face, face_mask_hw=region, head_hw=torch.from_numpy(head_hw.astype(np.float32)))
+    return replace(
+        face, face_mask_hw=region, head_mask_hw=torch.from_numpy(head_mask_hw.astype(np.float32))
+    )
 
 
 def test_what_the_parser_does_not_call_head_is_left_alone() -> None:
@@ -330,5 +332,5 @@ def test_a_head_that_the_parser_misses_keeps_its_mask() -> None:
 
 def test_regions_of_heads_that_do_not_divide_the_crop_are_refused() -> None:
     face = darkened(grey_frame(), face_at(CENTRE_XY, size_px=512))
-    with pytest.raises(ValueError, match="head_hw must be"):
-        replace(face, head_hw=torch.zeros(100, 100))
+    with pytest.raises(ValueError, match="head_mask_hw must be"):
+        replace(face, head_mask_hw=torch.zeros(100, 100))

@@ -26,7 +26,7 @@ def face_chw() -> Tensor:
 
 def restored(crop_chw: Tensor, detail: float | None = None) -> Tensor:
     restorer = load_restorer("lite", device=CPU, dtype=torch.float32, detail=detail)
-    return restorer.restore(crop_chw[None])[0]
+    return restorer.restore_images(crop_chw[None])[0]
 
 
 def test_the_default_is_seen_on_a_soft_face(face_chw: Tensor) -> None:

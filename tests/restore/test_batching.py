@@ -1,5 +1,3 @@
-"""Crops gathered over frames come back in order, whatever the batch size."""
-
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -9,15 +7,14 @@ import torch
 from support.frames import GRAY, random_frame
 
 from vidrestore.restore.batching import restore_frames
-from vidrestore.restore.crops import RestoredCrops
-from vidrestore.types import AlignedFace, AlignedFrame, TrackedFace
+from vidrestore.types import AlignedFace, AlignedFrame, RestoredCrops, TrackedFace
 
 POINTS = np.array([[1, 1], [3, 1], [2, 2], [1, 3], [3, 3]], dtype=np.float32)
 
 
 def aligned_frame(index: int, faces: int) -> AlignedFrame:
     """Return a frame whose crops are filled with their track's number."""
-    numbers = [100 * index + at for at in range(faces)]
+    numbers = [100 * index + face for face in range(faces)]
     return AlignedFrame(
         frame=random_frame(GRAY, (8, 8), index=index),
         shot=0,
@@ -46,7 +43,7 @@ COUNTS = (0, 1, 3, 0, 0, 2, 1, 0, 4, 1)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 64])
-def test_every_frame_comes_once_in_order_with_its_own_faces(batch_size: int) -> None:
+def test_every_frame_comes_out_once_in_order_with_its_faces(batch_size: int) -> None:
     calls: list[int] = []
 
     def restore(crops: torch.Tensor) -> RestoredCrops:
@@ -57,7 +54,7 @@ def test_every_frame_comes_once_in_order_with_its_own_faces(batch_size: int) -> 
     done = list(
         restore_frames(frames, restore=restore, batch_size=batch_size, max_waiting_frames=5)
     )
-    assert [each.frame.index for each in done] == list(range(len(COUNTS)))
+    assert [frame.frame.index for frame in done] == list(range(len(COUNTS)))
     for restored, given in zip(done, frames, strict=True):
         assert [face.aligned for face in restored.faces] == list(given.faces)
         for face in restored.faces:
@@ -78,7 +75,7 @@ def test_crops_of_several_frames_share_a_batch() -> None:
     assert calls == [4, 4]
 
 
-def test_no_more_frames_are_held_than_stated() -> None:
+def test_the_number_of_waiting_frames_is_bounded() -> None:
     taken = 0
 
     def frames() -> Iterator[AlignedFrame]:
@@ -104,47 +101,47 @@ def test_frames_without_faces_do_not_wait() -> None:
     assert next(stream).frame.index == 0
 
 
-def test_every_face_gets_the_region_of_its_own_crop() -> None:
+def test_every_face_gets_the_masks_of_its_crop() -> None:
     def restore(crops: torch.Tensor) -> RestoredCrops:
-        regions = crops[:, 0, :4, :4] / 1000
-        return RestoredCrops(images_nchw=crops, face_masks_nhw=regions, head_nhw=regions / 2)
+        masks = crops[:, 0, :4, :4] / 1000
+        return RestoredCrops(images_nchw=crops, face_masks_nhw=masks, head_masks_nhw=masks / 2)
 
     frames = [aligned_frame(index, faces) for index, faces in enumerate(COUNTS)]
     stream = restore_frames(frames, restore=restore, batch_size=3, max_waiting_frames=5)
-    faces = [face for each in stream for face in each.faces]
+    faces = [face for frame in stream for face in frame.faces]
     assert len(faces) == sum(COUNTS)
     for face in faces:
         assert face.face_mask_hw is not None
         assert face.face_mask_hw.shape == (4, 4)
         assert float(face.face_mask_hw[0, 0]) == pytest.approx(face.aligned.face.track_id / 1000)
-        assert face.head_hw is not None
-        assert float(face.head_hw[0, 0]) == pytest.approx(face.aligned.face.track_id / 2000)
+        assert face.head_mask_hw is not None
+        assert float(face.head_mask_hw[0, 0]) == pytest.approx(face.aligned.face.track_id / 2000)
 
 
-def test_crops_that_only_filled_a_batch_are_left_out_again() -> None:
-    regions, heads = torch.rand(3, 4, 4), torch.rand(3, 4, 4)
+def test_padding_of_a_batch_is_removed() -> None:
+    faces, heads = torch.rand(3, 4, 4), torch.rand(3, 4, 4)
     crops = RestoredCrops(
-        images_nchw=torch.rand(3, 3, 8, 8), face_masks_nhw=regions, head_nhw=heads
+        images_nchw=torch.rand(3, 3, 8, 8), face_masks_nhw=faces, head_masks_nhw=heads
     )
     kept = crops.first(2)
     assert kept.face_masks_nhw is not None
-    assert kept.head_nhw is not None
+    assert kept.head_masks_nhw is not None
     torch.testing.assert_close(kept.images_nchw, crops.images_nchw[:2])
-    torch.testing.assert_close(kept.face_masks_nhw, regions[:2])
-    torch.testing.assert_close(kept.head_nhw, heads[:2])
+    torch.testing.assert_close(kept.face_masks_nhw, faces[:2])
+    torch.testing.assert_close(kept.head_masks_nhw, heads[:2])
 
 
-@pytest.mark.parametrize("name", ["face_masks_nhw", "head_nhw"])
-def test_regions_of_fewer_crops_than_pictures_are_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="2 crops, but regions of 1"):
+@pytest.mark.parametrize("name", ["face_masks_nhw", "head_masks_nhw"])
+def test_masks_of_fewer_crops_than_images_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="2 crops, but 1 masks"):
         RestoredCrops(images_nchw=torch.zeros(2, 3, 8, 8), **{name: torch.zeros(1, 4, 4)})
 
 
-def test_the_restorer_is_shown_the_steadied_crop_where_there_is_one() -> None:
+def test_the_restorer_gets_the_denoised_crop_if_there_is_one() -> None:
     frame = aligned_frame(0, 2)
-    steadied = replace(frame.faces[0], denoised_chw=torch.full((3, 512, 512), 7.0))
+    denoised = replace(frame.faces[0], denoised_chw=torch.full((3, 512, 512), 7.0))
     (done,) = restore_frames(
-        [replace(frame, faces=(steadied, frame.faces[1]))],
+        [replace(frame, faces=(denoised, frame.faces[1]))],
         restore=unchanged,
         batch_size=8,
         max_waiting_frames=6,

@@ -1,5 +1,3 @@
-"""Restored detail is blended along the motion: steadier, no ghosts, bounded."""
-
 import tracemalloc
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -15,136 +13,141 @@ from torch import Tensor
 from vidrestore.errors import ConfigError
 from vidrestore.restore import detail_blending
 from vidrestore.restore.detail_blending import blend_clip, blend_frames
-from vidrestore.restore.settings import BlendingConfig
+from vidrestore.restore.settings import TemporalConfig
 from vidrestore.types import AlignedFace, AlignedFrame, FloatArray, RestoredFace, RestoredFrame
 from vidrestore.types import TrackedFace as Tracked
 
 SIDE_PX = 512
-CONFIG = BlendingConfig()
+CONFIG = TemporalConfig()
 POINTS = np.array([[1, 1], [3, 1], [2, 2], [1, 3], [3, 3]], dtype=np.float32)
 EYES = ((192, 202), (322, 208))
-"""Centres (x, y) of the eyes of ``face``."""
+"""Centers (x, y) of the eyes of ``face``."""
 EYE_REGION = (slice(None), slice(176, 232), slice(152, 364))
 MOUTH_XY = (252, 328)
 MOUTH_REGION = (slice(None), slice(296, 372), slice(196, 312))
 INNER = (slice(None), slice(40, -40), slice(40, -40))
 
 Pair = tuple[Tensor, Tensor]
-"""What the restorer is shown, and what it makes of it."""
+"""Input and output of the restorer."""
 
 
 def face() -> FloatArray:
-    """Return ``(512, 512, 3)``: a face that fills the picture."""
-    cut = example_pictures(1)[0][0:256, 170:426].astype(np.float32) / 255
-    large = cv2.resize(cut, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_LINEAR)
+    """Return ``(512, 512, 3)``: a face that fills the image."""
+    square = example_pictures(1)[0][0:256, 170:426].astype(np.float32) / 255
+    large = cv2.resize(square, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_LINEAR)
     return np.asarray(large, dtype=np.float32)
 
 
-def with_closed_eyes(picture: FloatArray) -> FloatArray:
-    closed = picture.copy()
+def with_closed_eyes(image: FloatArray) -> FloatArray:
+    closed = image.copy()
     for x, y in EYES:
-        skin = picture[y + 30, x].tolist()
+        skin = image[y + 30, x].tolist()
         cv2.ellipse(closed, (x, y), (36, 18), 0, 0, 360, skin, -1)
         cv2.ellipse(closed, (x, y), (30, 10), 0, 20, 160, [0.25, 0.15, 0.1], 3)
     return np.asarray(cv2.GaussianBlur(closed, (0, 0), 1.5), dtype=np.float32)
 
 
-def with_open_mouth(picture: FloatArray) -> FloatArray:
-    opened = picture.copy()
+def with_open_mouth(image: FloatArray) -> FloatArray:
+    opened = image.copy()
     cv2.ellipse(opened, MOUTH_XY, (44, 24), 0, 0, 360, [0.2, 0.08, 0.08], -1)
     return np.asarray(cv2.GaussianBlur(opened, (0, 0), 1.5), dtype=np.float32)
 
 
-def moved(picture: FloatArray, x: float, y: float) -> FloatArray:
-    shift = np.array([[1, 0, x], [0, 1, y]], dtype=np.float64)
+def shift(image: FloatArray, x: float, y: float) -> FloatArray:
+    affine = np.array([[1, 0, x], [0, 1, y]], dtype=np.float64)
     size_wh = (SIDE_PX, SIDE_PX)
     return np.asarray(
-        cv2.warpAffine(picture, shift, size_wh, borderMode=cv2.BORDER_REFLECT), dtype=np.float32
+        cv2.warpAffine(image, affine, size_wh, borderMode=cv2.BORDER_REFLECT), dtype=np.float32
     )
 
 
-def turned(picture: FloatArray, degrees: float) -> FloatArray:
-    """Return a head turned to a side, as if it were painted on a cylinder."""
+def rotate_head(image: FloatArray, degrees: float) -> FloatArray:
+    """Return a head rotate_head to a side, as if it were painted on a cylinder."""
     y, x = np.mgrid[0:SIDE_PX, 0:SIDE_PX].astype(np.float32)
     radius = 0.75 * SIDE_PX
     angle = np.arcsin((x - SIDE_PX / 2) / radius) + np.radians(degrees)
-    there = (SIDE_PX / 2 + radius * np.sin(angle)).astype(np.float32)
+    source_x = (SIDE_PX / 2 + radius * np.sin(angle)).astype(np.float32)
     return np.asarray(
-        cv2.remap(picture, there, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT), np.float32
+        cv2.remap(image, source_x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT), np.float32
     )
 
 
-def noisy(picture: FloatArray, seed: int, sigma: float = 0.006) -> FloatArray:
-    noise = np.random.default_rng(seed).normal(0, sigma, picture.shape)
-    return (picture + noise).clip(0, 1).astype(np.float32)
+def add_noise(image: FloatArray, seed: int, sigma: float = 0.006) -> FloatArray:
+    noise = np.random.default_rng(seed).normal(0, sigma, image.shape)
+    return (image + noise).clip(0, 1).astype(np.float32)
 
 
-def sharpened(picture: FloatArray) -> FloatArray:
-    """Return a stand-in for what a restorer makes of a picture, the same every time."""
-    soft = cv2.GaussianBlur(picture, (0, 0), 3)
-    return (2.5 * picture - 1.5 * np.asarray(soft)).clip(0, 1).astype(np.float32)
+def sharpen(image: FloatArray) -> FloatArray:
+    """Return a stand-in for a restored image, the same every time."""
+    soft = cv2.GaussianBlur(image, (0, 0), 3)
+    return (2.5 * image - 1.5 * np.asarray(soft)).clip(0, 1).astype(np.float32)
 
 
-def invented(seed: int, sigma: float = 0.05) -> FloatArray:
-    """Return detail as a restorer draws it, another in every frame."""
+def random_detail(seed: int, sigma: float = 0.05) -> FloatArray:
+    """Return invented detail, different in every frame."""
     noise = np.random.default_rng(seed).normal(0, 1, (SIDE_PX, SIDE_PX, 1)).astype(np.float32)
     soft = np.asarray(cv2.GaussianBlur(noise, (0, 0), 2), dtype=np.float32)[:, :, None]
     return soft * np.float32(sigma) / soft.std()
 
 
-def chw(picture: FloatArray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)
+def chw(image: FloatArray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
 
 
-def pair(shown: FloatArray, restored: FloatArray) -> Pair:
-    return chw(shown), chw(restored)
+def pair(degraded: FloatArray, restored: FloatArray) -> Pair:
+    return chw(degraded), chw(restored)
 
 
-def restored_by_sharpening(pictures: Sequence[FloatArray]) -> list[Pair]:
-    return [pair(noisy(each, at), sharpened(each)) for at, each in enumerate(pictures)]
+def restored_by_sharpening(images: Sequence[FloatArray]) -> list[Pair]:
+    return [pair(add_noise(image, index), sharpen(image)) for index, image in enumerate(images)]
 
 
-def blended(clip: Sequence[Pair], config: BlendingConfig = CONFIG) -> list[Tensor]:
+def blended(clip: Sequence[Pair], config: TemporalConfig = CONFIG) -> list[Tensor]:
     return list(blend_clip(clip, config=config))
 
 
-def distance(one: Tensor, other: Tensor) -> float:
-    return float((one - other)[INNER].abs().mean())
+def distance(first: Tensor, second: Tensor) -> float:
+    return float((first - second)[INNER].abs().mean())
 
 
-def sharpness(picture: Tensor) -> float:
-    inner = picture[INNER]
+def sharpness(image: Tensor) -> float:
+    inner = image[INNER]
     return float(inner.diff(dim=1).abs().mean() + inner.diff(dim=2).abs().mean())
 
 
-def fine_part(picture: Tensor) -> Tensor:
-    hwc = np.ascontiguousarray(picture.permute(1, 2, 0).numpy())
+def fine_part(image: Tensor) -> Tensor:
+    hwc = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
     return chw(hwc - np.asarray(cv2.GaussianBlur(hwc, (0, 0), 6), dtype=np.float32))
 
 
-def ghost_share(found: Tensor, own: Tensor, other: Tensor, region: tuple[slice, ...]) -> float:
-    """Return how much of another frame's detail has come into ``found``, which was ``own``."""
-    apart, change = (fine_part(each - own)[region] for each in (other, found))
-    return float((apart * change).sum() / (apart * apart).sum())
+def ghost_ratio(
+    result: Tensor, original: Tensor, other: Tensor, region: tuple[slice, ...]
+) -> float:
+    """Return the fraction of another frame's detail in ``result``, which was ``original``."""
+    difference, change = (fine_part(image - original)[region] for image in (other, result))
+    return float((difference * change).sum() / (difference * difference).sum())
 
 
 @pytest.mark.parametrize("step_px", [0.0, 4.5])
 def test_detail_that_differs_from_frame_to_frame_is_halved_at_rest_and_in_motion(
     step_px: float,
 ) -> None:
-    pictures = [moved(face(), step_px * k, -step_px * k / 2) for k in range(5)]
-    steady = [chw(sharpened(each)) for each in pictures]
-    clip = [pair(noisy(each, k), sharpened(each) + invented(k)) for k, each in enumerate(pictures)]
-    found = blended(clip)[2]
-    assert distance(found, steady[2]) < 0.55 * distance(clip[2][1], steady[2])
+    images = [shift(face(), step_px * k, -step_px * k / 2) for k in range(5)]
+    steady = [chw(sharpen(image)) for image in images]
+    clip = [
+        pair(add_noise(image, k), sharpen(image) + random_detail(k))
+        for k, image in enumerate(images)
+    ]
+    result = blended(clip)[2]
+    assert distance(result, steady[2]) < 0.55 * distance(clip[2][1], steady[2])
 
 
-def test_detail_that_stays_stays_sharp_in_motion() -> None:
-    clip = restored_by_sharpening([moved(face(), 4.5 * k, -2.0 * k) for k in range(5)])
+def test_constant_detail_stays_sharp_in_motion() -> None:
+    clip = restored_by_sharpening([shift(face(), 4.5 * k, -2.0 * k) for k in range(5)])
     assert sharpness(blended(clip)[2]) > 0.95 * sharpness(clip[2][1])
 
 
-def unguarded(residual_hw: FloatArray, _noise: float) -> FloatArray:
+def full_weight(residual_hw: FloatArray, _noise: float) -> FloatArray:
     return np.ones_like(residual_hw)
 
 
@@ -152,67 +155,73 @@ def unguarded(residual_hw: FloatArray, _noise: float) -> FloatArray:
     ("changed", "region"), [(with_closed_eyes, EYE_REGION), (with_open_mouth, MOUTH_REGION)]
 )
 @pytest.mark.parametrize("lasts", [1, 2, 3])
-def test_neither_a_blink_nor_a_word_leaves_a_ghost(
+def test_a_blink_or_a_word_leaves_no_ghost(
     changed: Callable[[FloatArray], FloatArray],
     region: tuple[slice, ...],
     lasts: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    pictures = [face()] * 3 + [changed(face())] * lasts + [face()] * 3
-    clip = restored_by_sharpening(pictures)
+    images = [face()] * 3 + [changed(face())] * lasts + [face()] * 3
+    clip = restored_by_sharpening(images)
     before, during = clip[2][1], clip[3][1]
 
     def ghosts() -> tuple[float, float]:
-        found = blended(clip)
+        result = blended(clip)
         return (
-            ghost_share(found[2], before, during, region),
-            ghost_share(found[3], during, before, region),
+            ghost_ratio(result[2], before, during, region),
+            ghost_ratio(result[3], during, before, region),
         )
 
     assert max(ghosts()) < 0.05
-    monkeypatch.setattr(detail_blending, "similarity_weight", unguarded)
+    monkeypatch.setattr(detail_blending, "similarity_weight", full_weight)
     assert max(ghosts()) > 0.2
 
 
-def test_a_head_that_turns_fast_stays_itself() -> None:
-    clip = restored_by_sharpening([turned(face(), 5.0 * k) for k in range(-2, 3)])
-    found, own, following = blended(clip)[2], clip[2][1], clip[3][1]
-    assert distance(found, own) < 0.12 * distance(following, own)
-    assert sharpness(found) > 0.93 * sharpness(own)
+def test_a_head_that_turns_fast_is_hardly_blended() -> None:
+    clip = restored_by_sharpening([rotate_head(face(), 5.0 * k) for k in range(-2, 3)])
+    result, original, following = blended(clip)[2], clip[2][1], clip[3][1]
+    assert distance(result, original) < 0.12 * distance(following, original)
+    assert sharpness(result) > 0.93 * sharpness(original)
 
 
-def test_light_that_flickers_stays_that_of_its_own_frame() -> None:
+def test_flickering_light_stays_that_of_the_frame() -> None:
     gains = (0.8, 0.95, 0.7, 0.9, 0.75)
     clip = restored_by_sharpening([face() * np.float32(gain) for gain in gains])
-    for found, (_, own) in zip(blended(clip), clip, strict=True):
-        assert float(found.mean()) == pytest.approx(float(own.mean()), abs=0.001)
+    for result, (_, original) in zip(blended(clip), clip, strict=True):
+        assert float(result.mean()) == pytest.approx(float(original.mean()), abs=0.001)
 
 
-def test_strength_says_how_much_is_taken() -> None:
-    truth = chw(sharpened(face()))
-    clip = [pair(noisy(face(), k), sharpened(face()) + invented(k)) for k in range(3)]
+def test_strength_is_the_weight_of_the_neighbors() -> None:
+    truth = chw(sharpen(face()))
+    clip = [pair(add_noise(face(), k), sharpen(face()) + random_detail(k)) for k in range(3)]
     errors = [
-        distance(blended(clip, BlendingConfig(strength=strength))[1], truth)
+        distance(blended(clip, TemporalConfig(strength=strength))[1], truth)
         for strength in (0.0, 0.3, 1.0)
     ]
     assert errors[0] > 1.1 * errors[1] > 1.2 * errors[2]
-    assert torch.equal(blended(clip, BlendingConfig(strength=0.0))[1], clip[1][1].clamp(0, 1))
+    assert torch.equal(blended(clip, TemporalConfig(strength=0.0))[1], clip[1][1].clamp(0, 1))
 
 
-def test_a_frame_depends_on_its_window_alone_bit_for_bit() -> None:
-    pictures = [moved(face(), 3.0 * k, 0.0) for k in range(8)]
-    clip = [pair(noisy(each, k), sharpened(each) + invented(k)) for k, each in enumerate(pictures)]
-    at, reach = 3, CONFIG.reach_frames
+def test_a_frame_depends_only_on_its_window_bit_for_bit() -> None:
+    images = [shift(face(), 3.0 * k, 0.0) for k in range(8)]
+    clip = [
+        pair(add_noise(image, k), sharpen(image) + random_detail(k))
+        for k, image in enumerate(images)
+    ]
+    index, reach = 3, CONFIG.reach_frames
     whole = blended(clip)
-    part = blended(clip[at - reach : at + reach + 1])
-    assert torch.equal(whole[at], part[reach])
-    nearer = blended(clip[at - reach + 1 : at + reach + 1])
-    assert not torch.equal(whole[at], nearer[reach - 1])
+    part = blended(clip[index - reach : index + reach + 1])
+    assert torch.equal(whole[index], part[reach])
+    nearer = blended(clip[index - reach + 1 : index + reach + 1])
+    assert not torch.equal(whole[index], nearer[reach - 1])
 
 
-def test_the_same_comes_out_whatever_the_number_of_threads() -> None:
-    pictures = [moved(face(), 3.0 * k, 1.0 * k) for k in range(3)]
-    clip = [pair(noisy(each, k), sharpened(each) + invented(k)) for k, each in enumerate(pictures)]
+def test_the_result_does_not_depend_on_the_number_of_threads() -> None:
+    images = [shift(face(), 3.0 * k, 1.0 * k) for k in range(3)]
+    clip = [
+        pair(add_noise(image, k), sharpen(image) + random_detail(k))
+        for k, image in enumerate(images)
+    ]
     threads = cv2.getNumThreads(), torch.get_num_threads()
     results: list[Tensor] = []
     try:
@@ -253,34 +262,34 @@ def frame_with(index: int, faces: Sequence[tuple[int, Pair]], shot: int = 0) -> 
 
 
 def flickering(seed: int) -> Pair:
-    return pair(noisy(face(), seed), sharpened(face()) + invented(seed))
+    return pair(add_noise(face(), seed), sharpen(face()) + random_detail(seed))
 
 
-def test_the_stage_does_to_a_track_what_is_done_to_a_clip_by_what_was_shown() -> None:
+def test_a_track_is_blended_as_a_clip_is() -> None:
     clip = [flickering(k) for k in range(4)]
-    frames = [frame_with(at, [(7, each)]) for at, each in enumerate(clip)]
+    frames = [frame_with(index, [(7, crops)]) for index, crops in enumerate(clip)]
     done = list(blend_frames(frames, config=CONFIG))
-    for found, expected in zip(done, blended(clip), strict=True):
-        assert torch.equal(found.faces[0].restored_chw, expected)
+    for result, expected in zip(done, blended(clip), strict=True):
+        assert torch.equal(result.faces[0].restored_chw, expected)
 
 
-def test_a_single_picture_stays_as_it_is() -> None:
+def test_a_single_image_is_not_blended() -> None:
     only = frame_with(0, [(1, flickering(0)), (2, flickering(1))])
     (done,) = blend_frames([only], config=CONFIG)
     for before, after in zip(only.faces, done.faces, strict=True):
         assert after.restored_chw is before.restored_chw
 
 
-def test_nothing_crosses_a_cut_because_it_ends_the_track() -> None:
-    before = [frame_with(at, [(1, flickering(at))]) for at in range(3)]
-    after = [frame_with(3 + at, [(2, flickering(3 + at))], shot=1) for at in range(3)]
+def test_nothing_crosses_a_cut() -> None:
+    before = [frame_with(index, [(1, flickering(index))]) for index in range(3)]
+    after = [frame_with(3 + index, [(2, flickering(3 + index))], shot=1) for index in range(3)]
     alone = list(blend_frames(after, config=CONFIG))
     together = list(blend_frames([*before, *after], config=CONFIG))
-    for found, expected in zip(together[3:], alone, strict=True):
-        assert torch.equal(found.faces[0].restored_chw, expected.faces[0].restored_chw)
+    for result, expected in zip(together[3:], alone, strict=True):
+        assert torch.equal(result.faces[0].restored_chw, expected.faces[0].restored_chw)
 
 
-def test_each_face_meets_its_own_track_and_not_beyond_a_gap() -> None:
+def test_faces_are_blended_within_their_track_up_to_a_gap() -> None:
     pairs = [flickering(k) for k in range(5)]
     frames = [
         frame_with(0, [(1, pairs[0]), (2, pairs[1])]),
@@ -289,8 +298,8 @@ def test_each_face_meets_its_own_track_and_not_beyond_a_gap() -> None:
         frame_with(3, [(1, pairs[3]), (2, pairs[4])]),
     ]
     done = list(blend_frames(frames, config=CONFIG))
-    assert [each.frame.index for each in done] == [0, 1, 2, 3]
-    tracks = [[face.aligned.face.track_id for face in each.faces] for each in done]
+    assert [frame.frame.index for frame in done] == [0, 1, 2, 3]
+    tracks = [[face.aligned.face.track_id for face in frame.faces] for frame in done]
     assert tracks == [[1, 2], [2], [], [1, 2]]
     stayed = [
         [new.restored_chw is old.restored_chw for new, old in zip(a.faces, b.faces, strict=True)]
@@ -299,39 +308,39 @@ def test_each_face_meets_its_own_track_and_not_beyond_a_gap() -> None:
     assert stayed == [[True, False], [False], [], [True, True]]
 
 
-def test_no_more_frames_are_held_than_the_neighbours_to_come() -> None:
+def test_only_the_later_neighbors_are_buffered() -> None:
     clip = [flickering(k) for k in range(2)]
     crops: list[weakref.ref[Tensor]] = []
-    most = 0
+    peak = 0
 
     def frames() -> Iterator[RestoredFrame]:
-        nonlocal most
+        nonlocal peak
         for index in range(10):
             frame = frame_with(index, [(1, clip[index % 2])])
             crops.append(weakref.ref(frame.faces[0].aligned.crop_chw))
             yield frame
             del frame
-            most = max(most, sum(each() is not None for each in crops))
+            peak = max(peak, sum(crop() is not None for crop in crops))
 
     count = sum(1 for _ in blend_frames(frames(), config=CONFIG))
     assert count == 10
-    assert most <= CONFIG.reach_frames + 1
+    assert peak <= CONFIG.reach_frames + 1
 
 
 def test_memory_does_not_grow_with_the_film() -> None:
-    one = flickering(0)
+    crops = flickering(0)
 
     def peak_bytes(count: int) -> int:
         tracemalloc.start()
-        for _ in blend_clip((one for _ in range(count)), config=CONFIG):
+        for _ in blend_clip((crops for _ in range(count)), config=CONFIG):
             pass
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return peak
 
-    # Of every face in the window 1.5 MB, and some ten pictures in luma to work with.
+    # 1.5 MB for every face in the window, and some ten luma images to work with.
     window_bytes = (2 * CONFIG.reach_frames + 1) * 1_600_000
-    peak_bytes(3)  # what is kept from one film to the next
+    peak_bytes(3)  # fills caches that are kept from one film to the next
     few, many = peak_bytes(8), peak_bytes(24)
     assert many < 1.05 * few
     assert few < window_bytes + 10 * SIDE_PX * SIDE_PX * 4
@@ -342,4 +351,4 @@ def test_memory_does_not_grow_with_the_film() -> None:
 )
 def test_settings_out_of_range_are_refused(setting: str, value: float) -> None:
     with pytest.raises(ConfigError, match=str(value)):
-        BlendingConfig(**{setting: value})  # pyright: ignore[reportArgumentType]
+        TemporalConfig(**{setting: value})  # pyright: ignore[reportArgumentType]

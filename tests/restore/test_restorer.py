@@ -1,5 +1,3 @@
-"""Crops are fitted to the network and back, and the face's region comes with them."""
-
 import pytest
 import torch
 from support.psfrgan import filled, picture
@@ -15,8 +13,8 @@ CPU = torch.device("cpu")
 TINY = {"in_size": 128, "out_size": 128, "ch_range": (8, 16)}
 
 
-class Same(nn.Module):
-    """Gives back what it gets, and calls its left half skin."""
+class Identity(nn.Module):
+    """Returns its input, and labels the left half as skin and the right half as hair."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,8 +28,8 @@ class Same(nn.Module):
         return RestorerOutput(image=image, parsing=logits)
 
 
-class Silent(nn.Module):
-    """Gives back what it gets, and says nothing of regions."""
+class IdentityWithoutParser(nn.Module):
+    """Returns its input, without a parsing map."""
 
     def forward(self, image: Tensor) -> RestorerOutput:
         return RestorerOutput(image=image)
@@ -47,50 +45,50 @@ def crops(count: int, side: int = 512) -> Tensor:
 
 
 @pytest.mark.parametrize("side", [128, 256, 384, 512, 1024])
-def test_the_pipelines_crops_are_fitted_to_a_network_of_any_size(side: int) -> None:
-    network = Same()
+def test_crops_are_resized_for_a_network_of_any_size_and_back(side: int) -> None:
+    network = Identity()
     given = crops(2)
-    found = restorer(network, side).restored(given)
+    restored = restorer(network, side).restore_crops(given)
     assert network.sides == [side]
-    assert found.images_nchw.shape == given.shape
-    # No shift and no blur beyond what the smaller size makes: the picture is smooth.
-    inside = (found.images_nchw - given)[..., 16:-16, 16:-16]
+    assert restored.images_nchw.shape == given.shape
+    # No shift, and no blur beyond that of the smaller size: the image is smooth.
+    inside = (restored.images_nchw - given)[..., 16:-16, 16:-16]
     assert float(inside.abs().max()) < 0.01
 
 
-def test_shrinking_takes_means_over_areas() -> None:
+def test_reduction_averages_over_areas() -> None:
     stripes = torch.zeros(1, 3, 512, 512)
     stripes[..., ::2] = 1.0
-    found = restorer(Same(), 256).restore(stripes)
-    torch.testing.assert_close(found, torch.full_like(found, 0.5))
+    restored = restorer(Identity(), 256).restore_images(stripes)
+    torch.testing.assert_close(restored, torch.full_like(restored, 0.5))
 
 
 @pytest.mark.parametrize("side", [128, 1024])
-def test_crops_in_the_networks_own_size_are_taken_as_they_are(side: int) -> None:
+def test_crops_of_the_networks_size_are_not_resized(side: int) -> None:
     given = crops(1, side)
-    torch.testing.assert_close(restorer(Same(), side).restore(given), given)
+    torch.testing.assert_close(restorer(Identity(), side).restore_images(given), given)
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 100, 128), (1, 3, 256, 256), (1, 4, 512, 512)])
 def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"crops must be \(N, 3, 128, 128\) or \(N, 3, 512, 512\)"):
-        restorer(Same(), 128).restored(torch.zeros(shape))
+        restorer(Identity(), 128).restore_crops(torch.zeros(shape))
 
 
 @pytest.mark.parametrize("side", [64, 512])
-def test_the_region_is_the_share_of_face_in_each_cell(side: int) -> None:
-    region = restorer(Same(), side).restored(crops(2)).face_masks_nhw
-    assert region is not None
-    assert region.shape == (2, 128, 128)
-    assert region.dtype == torch.float32
-    assert float(region[..., :63].min()) > 0.99
-    assert float(region[..., 65:].max()) < 0.01
+def test_the_face_mask_is_the_fraction_of_face_in_each_cell(side: int) -> None:
+    mask = restorer(Identity(), side).restore_crops(crops(2)).face_masks_nhw
+    assert mask is not None
+    assert mask.shape == (2, 128, 128)
+    assert mask.dtype == torch.float32
+    assert float(mask[..., :63].min()) > 0.99
+    assert float(mask[..., 65:].max()) < 0.01
 
 
-def test_a_network_without_a_parser_gives_no_region() -> None:
-    found = restorer(Silent(), 512).restored(crops(1))
-    assert found.face_masks_nhw is None
-    assert found.head_nhw is None
+def test_a_network_without_a_parser_gives_no_masks() -> None:
+    restored = restorer(IdentityWithoutParser(), 512).restore_crops(crops(1))
+    assert restored.face_masks_nhw is None
+    assert restored.head_masks_nhw is None
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -100,10 +98,10 @@ def test_psfrgan_runs_in_the_restorer(dtype: torch.dtype) -> None:
     assert isinstance(parser, FaceParser)
     assert isinstance(generator, PsfrganGenerator)
     network = PsfrganRestorer(parser=parser, generator=generator)
-    found = restorer(network, 128, dtype).restored(crops(2))
-    assert found.images_nchw.shape == (2, 3, 512, 512)
-    assert found.images_nchw.dtype == torch.float32
-    assert found.face_masks_nhw is not None
-    assert found.head_nhw is not None
-    assert 0.0 <= float(found.face_masks_nhw.min()) < float(found.face_masks_nhw.max()) <= 1.0
-    assert bool((found.head_nhw >= found.face_masks_nhw - 1e-5).all())
+    restored = restorer(network, 128, dtype).restore_crops(crops(2))
+    assert restored.images_nchw.shape == (2, 3, 512, 512)
+    assert restored.images_nchw.dtype == torch.float32
+    assert restored.face_masks_nhw is not None
+    assert restored.head_masks_nhw is not None
+    assert 0.0 <= float(restored.face_masks_nhw.min()) < float(restored.face_masks_nhw.max()) <= 1.0
+    assert bool((restored.head_masks_nhw >= restored.face_masks_nhw - 1e-5).all())

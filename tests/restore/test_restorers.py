@@ -83,7 +83,7 @@ def test_a_crop_is_restored_the_same_alone_and_in_a_batch(case: Case, network: n
 
 def test_the_same_crop_twice_gives_the_same_bits(restorer: Restorer) -> None:
     batch = crops(2, restorer.spec.crop_size_px)
-    first, second = restorer.restored(batch), restorer.restored(batch)
+    first, second = restorer.restore_crops(batch), restorer.restore_crops(batch)
     assert torch.equal(first.images_nchw, second.images_nchw)
     if first.face_masks_nhw is not None and second.face_masks_nhw is not None:
         assert torch.equal(first.face_masks_nhw, second.face_masks_nhw)
@@ -91,7 +91,7 @@ def test_the_same_crop_twice_gives_the_same_bits(restorer: Restorer) -> None:
 
 def test_the_result_is_a_picture_of_the_crops_size_in_range(restorer: Restorer) -> None:
     batch = crops(2, restorer.spec.crop_size_px)
-    restored = restorer.restore(batch)
+    restored = restorer.restore_images(batch)
     assert restored.shape == batch.shape
     assert restored.dtype == torch.float32
     assert float(restored.min()) >= 0.0
@@ -115,7 +115,7 @@ def test_the_network_gives_pictures_in_the_precision_of_its_input(
 def test_what_is_given_is_left_as_it_was(restorer: Restorer) -> None:
     batch = crops(2, restorer.spec.crop_size_px)
     before = batch.clone()
-    restorer.restore(batch)
+    restorer.restore_images(batch)
     assert torch.equal(batch, before)
 
 
@@ -136,7 +136,7 @@ def test_odd_sizes_are_refused_in_a_sentence(
     restorer: Restorer, network: nn.Module, shape: tuple[int, int]
 ) -> None:
     with pytest.raises(ValueError, match="crops must be"):
-        restorer.restore(torch.zeros(1, 3, *shape))
+        restorer.restore_images(torch.zeros(1, 3, *shape))
     with pytest.raises(ValueError, match=f"must be .* got {shape[0]} x {shape[1]}"):
         network(torch.zeros(1, 3, *shape))
 
@@ -177,8 +177,8 @@ def reached_by(network: nn.Module, loss: Tensor) -> set[str]:
     loss.backward()
     return {
         key
-        for key, each in network.named_parameters()
-        if each.grad is not None and float(each.grad.abs().sum()) > 0
+        for key, tensor in network.named_parameters()
+        if tensor.grad is not None and float(tensor.grad.abs().sum()) > 0
     }
 
 
@@ -187,7 +187,7 @@ def test_gradients_reach_every_parameter_that_trains(case: Case, network: nn.Mod
     every = {key for key, _ in network.named_parameters()}
     wanted = {key for key in every if not key.startswith(case.resting)} if case.resting else every
     output = network(batch, with_pyramid=True) if case.pyramid else network(batch)
-    loss = output.image.square().mean() + sum(each.square().mean() for each in output.pyramid)
+    loss = output.image.square().mean() + sum(tensor.square().mean() for tensor in output.pyramid)
     assert reached_by(network, loss) == wanted
     for prefix in case.resting:
         assert any(key.startswith(prefix) for key in every), f"no parameter is called {prefix}"

@@ -1,5 +1,3 @@
-"""The steadying stage: less trembling, bounded, and nothing from another track or frame."""
-
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -10,19 +8,19 @@ from support.frames import GRAY, random_frame
 from torch import Tensor
 
 from vidrestore.errors import ConfigError
-from vidrestore.restore.settings import TemporalDenoiseConfig
+from vidrestore.restore.settings import TemporalConfig
 from vidrestore.restore.temporal_denoise import denoise_clip, denoise_frames
 from vidrestore.types import AlignedFace, AlignedFrame, TrackedFace
 
 POINTS = np.array([[1, 1], [3, 1], [2, 2], [1, 3], [3, 3]], dtype=np.float32)
-CONFIG = TemporalDenoiseConfig()
+CONFIG = TemporalConfig()
 
 
 def crop(seed: int, *, scene: int = 0, sigma: float = 0.04) -> Tensor:
-    """Return a face at rest, or what scene 1 shows in its place, with the noise of ``seed``."""
+    """Return a face index rest, or what scene 1 shows in its place, with the noise of ``seed``."""
     left = 170 if scene == 0 else 0
-    cut = torch.from_numpy(example_pictures(1)[0][0:256, left : left + 256].copy())
-    clean = (cut.permute(2, 0, 1).float() / 255).repeat_interleave(2, 1).repeat_interleave(2, 2)
+    square = torch.from_numpy(example_pictures(1)[0][0:256, left : left + 256].copy())
+    clean = (square.permute(2, 0, 1).float() / 255).repeat_interleave(2, 1).repeat_interleave(2, 2)
     noise = np.random.default_rng(seed).normal(0, sigma, clean.shape)
     return (clean + torch.from_numpy(noise.astype(np.float32))).clamp(0, 1)
 
@@ -48,40 +46,42 @@ def frame_with(index: int, faces: Sequence[tuple[int, Tensor]]) -> AlignedFrame:
     )
 
 
-def shown(frames: Sequence[AlignedFrame]) -> list[Tensor]:
-    return [each.faces[0].restorer_input_chw for each in denoise_frames(frames, config=CONFIG)]
+def restorer_inputs(frames: Sequence[AlignedFrame]) -> list[Tensor]:
+    return [frame.faces[0].restorer_input_chw for frame in denoise_frames(frames, config=CONFIG)]
 
 
-def test_a_noisy_face_at_rest_trembles_less_than_half_as_much() -> None:
+def test_a_noisy_still_face_trembles_less_than_half_as_much() -> None:
     clip = [crop(seed) for seed in range(6)]
-    steadied = list(denoise_clip(clip, config=CONFIG))
-    trembling = [float(torch.stack(each).diff(dim=0).abs().mean()) for each in (clip, steadied)]
-    assert len(steadied) == len(clip)
+    denoised = list(denoise_clip(clip, config=CONFIG))
+    trembling = [float(torch.stack(crops).diff(dim=0).abs().mean()) for crops in (clip, denoised)]
+    assert len(denoised) == len(clip)
     assert trembling[1] < 0.5 * trembling[0]
 
 
-def test_the_stage_does_to_a_track_what_is_done_to_a_clip() -> None:
+def test_a_track_is_denoised_as_a_clip_is() -> None:
     clip = [crop(seed) for seed in range(4)]
-    frames = [frame_with(at, [(7, image)]) for at, image in enumerate(clip)]
-    for found, expected in zip(shown(frames), denoise_clip(clip, config=CONFIG), strict=True):
-        assert torch.equal(found, expected)
+    frames = [frame_with(index, [(7, image)]) for index, image in enumerate(clip)]
+    for result, expected in zip(
+        restorer_inputs(frames), denoise_clip(clip, config=CONFIG), strict=True
+    ):
+        assert torch.equal(result, expected)
 
 
-def test_a_cut_begins_anew_because_it_ends_the_track() -> None:
-    before = [frame_with(at, [(1, crop(at, scene=1))]) for at in range(3)]
-    after = [frame_with(3 + at, [(2, crop(10 + at))]) for at in range(3)]
-    alone, together = shown(after), shown([*before, *after])
-    for found, expected in zip(together[3:], alone, strict=True):
-        assert torch.equal(found, expected)
+def test_nothing_crosses_a_cut() -> None:
+    before = [frame_with(index, [(1, crop(index, scene=1))]) for index in range(3)]
+    after = [frame_with(3 + index, [(2, crop(10 + index))]) for index in range(3)]
+    alone, together = restorer_inputs(after), restorer_inputs([*before, *after])
+    for result, expected in zip(together[3:], alone, strict=True):
+        assert torch.equal(result, expected)
 
 
-def test_a_single_picture_is_restored_as_it_is() -> None:
+def test_a_single_image_is_not_denoised() -> None:
     (only,) = denoise_frames([frame_with(0, [(1, crop(0)), (2, crop(1))])], config=CONFIG)
     assert [face.denoised_chw for face in only.faces] == [None, None]
     assert only.faces[0].restorer_input_chw is only.faces[0].crop_chw
 
 
-def test_each_face_meets_its_own_track_only_and_frames_without_it_are_passed_over() -> None:
+def test_faces_are_averaged_within_their_track_only() -> None:
     frames = [
         frame_with(0, [(1, crop(0)), (2, crop(1, scene=1))]),
         frame_with(1, [(2, crop(2, scene=1))]),
@@ -89,22 +89,27 @@ def test_each_face_meets_its_own_track_only_and_frames_without_it_are_passed_ove
         frame_with(3, [(1, crop(3))]),
     ]
     done = list(denoise_frames(frames, config=CONFIG))
-    assert [each.frame.index for each in done] == [0, 1, 2, 3]
-    assert [[face.face.track_id for face in each.faces] for each in done] == [[1, 2], [2], [], [1]]
+    assert [frame.frame.index for frame in done] == [0, 1, 2, 3]
+    assert [[face.face.track_id for face in frame.faces] for frame in done] == [
+        [1, 2],
+        [2],
+        [],
+        [1],
+    ]
     first, second = done[0].faces
     assert first.denoised_chw is None
     assert second.denoised_chw is not None
     assert done[3].faces[0].denoised_chw is None
 
 
-def test_a_frame_depends_on_its_window_alone() -> None:
+def test_a_frame_depends_only_on_its_window() -> None:
     clip = [crop(seed) for seed in range(7)]
     whole = list(denoise_clip(clip, config=CONFIG))
     part = list(denoise_clip(clip[1:6], config=CONFIG))
     assert torch.equal(whole[3], part[2])
 
 
-def test_no_more_frames_are_held_than_the_neighbours_to_come() -> None:
+def test_only_the_later_neighbors_are_buffered() -> None:
     taken = 0
 
     def frames() -> Iterator[AlignedFrame]:
@@ -123,4 +128,4 @@ def test_no_more_frames_are_held_than_the_neighbours_to_come() -> None:
 )
 def test_settings_out_of_range_are_refused(setting: str, value: float) -> None:
     with pytest.raises(ConfigError, match=str(value)):
-        TemporalDenoiseConfig(**{setting: value})  # pyright: ignore[reportArgumentType]
+        TemporalConfig(**{setting: value})  # pyright: ignore[reportArgumentType]

@@ -4,7 +4,7 @@ from vidrestore import JobSettings, RestoreSettings
 from vidrestore.media.output.encoder_table import DNXHR_FORMATS, ENCODERS
 from vidrestore.models.upscalers.registry import UPSCALERS
 from vidrestore.paste.settings import PasteConfig
-from vidrestore.restore.settings import BlendingConfig, TemporalDenoiseConfig
+from vidrestore.restore.settings import TemporalConfig
 from vidrestore.safeguard.config import SafeguardConfig
 from vidrestore.settings import CODECS, UPSCALER_NAMES, config_from, setting_of, settings_of
 
@@ -45,6 +45,5 @@ def test_stages_get_the_settings_of_a_run() -> None:
     )
 
     assert config_from(settings, PasteConfig) == PasteConfig(strength=0.1, grain=0.2, mask="face")
-    assert config_from(settings, TemporalDenoiseConfig) == TemporalDenoiseConfig(strength=0.3)
-    assert config_from(settings, BlendingConfig) == BlendingConfig(strength=0.3)
+    assert config_from(settings, TemporalConfig) == TemporalConfig(strength=0.3)
     assert config_from(settings, SafeguardConfig) == SafeguardConfig(strength=0.4, keep_good=0.5)

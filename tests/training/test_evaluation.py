@@ -13,7 +13,7 @@ from vidrestore.errors import WeightsError
 from vidrestore.metrics.scores import MetricNetworks, image_scores, mean_scores
 from vidrestore.models.recognizers.arcface import ArcFaceResNet
 from vidrestore.models.recognizers.mobilefacenet import MobileFaceNet
-from vidrestore.restore.settings import TemporalDenoiseConfig
+from vidrestore.restore.settings import TemporalConfig
 from vidrestore.training import evaluation
 from vidrestore.training.degradations.recipes.table import recipe_named
 from vidrestore.training.evaluation import (
@@ -111,7 +111,7 @@ def test_a_trembling_restorer_is_found_out_over_time() -> None:
 
 
 def test_detail_of_a_clip_is_blended_as_in_a_film() -> None:
-    def trembling(steady: TemporalDenoiseConfig | None) -> float:
+    def trembling(steady: TemporalConfig | None) -> float:
         rng = np.random.default_rng(1)
 
         def drawing(crops: Tensor) -> Tensor:
@@ -125,11 +125,11 @@ def test_detail_of_a_clip_is_blended_as_in_a_film() -> None:
             rng=np.random.default_rng(0),
             restore=drawing,
             metric_networks=INSTRUMENTS,
-            temporal_denoise=steady,
+            temporal=steady,
         ).items
         return entry.scores["output"]["warping_error"]
 
-    assert trembling(TemporalDenoiseConfig()) < 0.8 * trembling(None)
+    assert trembling(TemporalConfig()) < 0.8 * trembling(None)
 
 
 def test_fid_compares_the_sets_that_were_measured() -> None:

@@ -91,10 +91,10 @@ def head_mask(
     colours = np.ascontiguousarray(crop_means_chw.permute(1, 2, 0).float().cpu().numpy())
     detail = detail_kept(face.aligned.crop_chw, face.restored_chw, ellipse)
     mask = np.maximum(inner, _shape() * _enlarged(likely_head(colours) * detail))
-    if face.face_mask_hw is not None and face.head_hw is not None:
+    if face.face_mask_hw is not None and face.head_mask_hw is not None:
         trust = mask_confidence(_cells(face.face_mask_hw), ellipse)
         parsed = np.maximum(inner, _shape() * _enlarged(detail))
-        parsed *= _enlarged(feather(_cells(face.head_hw)))
+        parsed *= _enlarged(feather(_cells(face.head_mask_hw)))
         mask += np.float32(trust) * (parsed - mask)
     if others_xy:
         own_xy, *rest_xy = (

@@ -23,10 +23,9 @@ from vidrestore.pipeline.background.upscale_frames import Background
 from vidrestore.pipeline.field_stages import FieldMode
 from vidrestore.prefetch import prefetched
 from vidrestore.restore.batching import restore_frames
-from vidrestore.restore.crops import RestoredCrops
 from vidrestore.restore.detail_blending import blend_frames
 from vidrestore.restore.restorer import Restorer
-from vidrestore.restore.settings import BlendingConfig, TemporalDenoiseConfig
+from vidrestore.restore.settings import TemporalConfig
 from vidrestore.restore.temporal_denoise import denoise_frames
 from vidrestore.safeguard.config import SafeguardConfig
 from vidrestore.safeguard.identity import IdentityMeter
@@ -43,6 +42,7 @@ from vidrestore.types import (
     FinishedFace,
     FinishedFrame,
     Frame,
+    RestoredCrops,
     RestoredFrame,
     RgbView,
     TrackedFace,
@@ -88,11 +88,8 @@ class Stages:
     def reach_frames(self) -> int:
         """How many frames to each side what ``finished`` makes of a frame may depend on."""
         smoothed, settings = SmoothingConfig().max_window_frames, self.settings
-        # Faces are steadied twice, before and after they are restored, and judged as often.
-        steadied = 0
-        if settings.steady > 0:
-            denoising = config_from(settings, TemporalDenoiseConfig)
-            steadied = denoising.reach_frames + config_from(settings, BlendingConfig).reach_frames
+        # Faces are averaged over time twice, before and after they are restored, and checked twice.
+        steadied = 2 * config_from(settings, TemporalConfig).reach_frames if settings.steady else 0
         safeguard = config_from(settings, SafeguardConfig)
         guarded = 0 if self.meter is None else 2 * safeguard.reach_frames
         return smoothed + steadied + guarded
@@ -164,7 +161,7 @@ class Stages:
             aligned_frames = watch.timed("guard", guarded)
         if self.settings.steady > 0:
             steadied = denoise_frames(
-                aligned_frames, config=config_from(self.settings, TemporalDenoiseConfig)
+                aligned_frames, config=config_from(self.settings, TemporalConfig)
             )
             aligned_frames = watch.timed("steady", steadied)
         return iter(aligned_frames)
@@ -173,7 +170,7 @@ class Stages:
         """Yield every frame with what may be taken of its restored crops."""
         watch = self.stopwatch
         if self.settings.steady > 0:
-            blended = blend_frames(restored, config=config_from(self.settings, BlendingConfig))
+            blended = blend_frames(restored, config=config_from(self.settings, TemporalConfig))
             restored = watch.timed("blend", blended)
         if self.meter is not None:
             safeguard = config_from(self.settings, SafeguardConfig)
@@ -217,7 +214,7 @@ class Stages:
             if missing > 0:
                 filling = crops_NCHW[-1:].expand(missing, -1, -1, -1)
                 crops_NCHW = torch.cat([crops_NCHW, filling])
-            restored = self.restorer.restored(crops_NCHW)
+            restored = self.restorer.restore_crops(crops_NCHW)
             device = restored.images_nchw.device
             if device.type == "cuda":
                 # Without this the time would be counted where the result is first read.

@@ -7,15 +7,15 @@ from torch import Tensor
 
 from vidrestore.devices import out_of_memory
 from vidrestore.errors import DeviceError
-from vidrestore.restore.crops import RestoredCrops
+from vidrestore.types import RestoredCrops
 
 
 class AdaptiveBatchRunner:
     """Runs a network on as many crops at once as memory allows.
 
-    A batch that does not fit is halved until it does, and later batches are split to that size.
-    Parts are padded to one size, because convolutions of another batch size may round otherwise,
-    and the result of a crop must not depend on where a batch was split.
+    A batch that does not fit is halved until it does. Later batches are split to that size. The
+    last part is padded to it, because convolutions of another batch size may round differently and
+    the result of a crop must not depend on where a batch was split.
     """
 
     def __init__(self, run: Callable[[Tensor], RestoredCrops], *, device: torch.device) -> None:
@@ -30,26 +30,26 @@ class AdaptiveBatchRunner:
         self.reduced_batch_size: int | None = None
         """Number of crops that fitted after memory ran out; None if it never did."""
 
-    def restored(self, crops_NCHW: Tensor) -> RestoredCrops:
+    def run(self, crops_NCHW: Tensor) -> RestoredCrops:
         """Return the result of ``run`` for ``(N, 3, S, S)``.
 
         Raises:
             DeviceError: Out of memory with one crop.
         """
         while True:
-            done = self._try_batch(crops_NCHW)
-            if done is not None:
-                return done
-            # Only here, as the error held the tensors of the attempt alive.
+            restored = self._try_batch(crops_NCHW)
+            if restored is not None:
+                return restored
+            # Only here, because the error kept the tensors of the attempt alive.
             if self._device.type == "cuda":
                 torch.cuda.empty_cache()
-            at_once = min(len(crops_NCHW), self.reduced_batch_size or len(crops_NCHW))
-            if at_once == 1:
+            size = min(len(crops_NCHW), self.reduced_batch_size or len(crops_NCHW))
+            if size == 1:
                 raise DeviceError(
                     f"out of memory on {self._device} with one face per batch; free memory, "
                     "or choose another --device, --precision or --model"
                 )
-            self.reduced_batch_size = at_once // 2
+            self.reduced_batch_size = size // 2
 
     def _try_batch(self, crops_NCHW: Tensor) -> RestoredCrops | None:
         """Return the result; None if memory ran out."""
@@ -66,12 +66,12 @@ class AdaptiveBatchRunner:
             return self._run(crops_NCHW)
         starts = range(0, len(crops_NCHW), size)
         parts = [self._run_padded(crops_NCHW[start : start + size], size) for start in starts]
-        regions = [part.face_masks_nhw for part in parts if part.face_masks_nhw is not None]
-        heads = [part.head_nhw for part in parts if part.head_nhw is not None]
+        face_masks = [part.face_masks_nhw for part in parts if part.face_masks_nhw is not None]
+        head_masks = [part.head_masks_nhw for part in parts if part.head_masks_nhw is not None]
         return RestoredCrops(
             images_nchw=torch.cat([part.images_nchw for part in parts]),
-            face_masks_nhw=torch.cat(regions) if regions else None,
-            head_nhw=torch.cat(heads) if heads else None,
+            face_masks_nhw=torch.cat(face_masks) if face_masks else None,
+            head_masks_nhw=torch.cat(head_masks) if head_masks else None,
         )
 
     def _run_padded(self, part_NCHW: Tensor, size: int) -> RestoredCrops:

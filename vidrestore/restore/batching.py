@@ -1,12 +1,12 @@
-"""The restore stage: crops gathered over frames and faces, given back in order."""
+"""Stage: restores crops in batches over frames and faces."""
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 
 import torch
 from torch import Tensor
 
-from vidrestore.restore.crops import RestoredCrops
-from vidrestore.types import AlignedFrame, RestoredFace, RestoredFrame
+from vidrestore.types import AlignedFrame, RestoredCrops, RestoredFace, RestoredFrame
 
 
 def restore_frames(
@@ -18,8 +18,8 @@ def restore_frames(
 ) -> Iterator[RestoredFrame]:
     """Yield every frame once, in order, with its faces restored.
 
-    A batch runs as soon as ``batch_size`` crops are there, or ``max_waiting_frames`` frames
-    wait; so at most ``max_waiting_frames`` frames and their crops are held.
+    A batch runs once ``batch_size`` crops or ``max_waiting_frames`` frames are waiting, so at most
+    ``max_waiting_frames`` frames and their crops are buffered.
 
     Args:
         frames: In order.
@@ -35,38 +35,36 @@ def restore_frames(
         waiting.append(frame)
         crops += len(frame.faces)
         if crops == 0 or crops >= batch_size or len(waiting) >= max_waiting_frames:
-            yield from _flushed(waiting, restore, batch_size)
+            yield from _restore_waiting(waiting, restore, batch_size)
             waiting, crops = [], 0
-    yield from _flushed(waiting, restore, batch_size)
+    yield from _restore_waiting(waiting, restore, batch_size)
 
 
-def _flushed(
+def _restore_waiting(
     waiting: list[AlignedFrame], restore: Callable[[Tensor], RestoredCrops], batch_size: int
 ) -> Iterator[RestoredFrame]:
-    faces = [face for each in waiting for face in each.faces]
+    faces = [face for frame in waiting for face in frame.faces]
     restored: list[RestoredFace] = []
     for start in range(0, len(faces), batch_size):
         batch = faces[start : start + batch_size]
         crops = restore(torch.stack([face.restorer_input_chw for face in batch]))
-        region, head = crops.face_masks_nhw, crops.head_nhw
+        face_masks, head_masks = crops.face_masks_nhw, crops.head_masks_nhw
         restored += [
             RestoredFace(
                 aligned=face,
                 restored_chw=image,
-                face_mask_hw=None if region is None else region[at],
-                head_hw=None if head is None else head[at],
+                face_mask_hw=None if face_masks is None else face_masks[index],
+                head_mask_hw=None if head_masks is None else head_masks[index],
                 assessment=face.assessment,
             )
-            for at, (face, image) in enumerate(zip(batch, crops.images_nchw, strict=True))
+            for index, (face, image) in enumerate(zip(batch, crops.images_nchw, strict=True))
         ]
-    at = 0
-    for each in waiting:
-        own = tuple(restored[at : at + len(each.faces)])
-        at += len(each.faces)
+    remaining = iter(restored)
+    for frame in waiting:
         yield RestoredFrame(
-            frame=each.frame,
-            shot=each.shot,
-            faces=own,
-            skipped_faces=each.skipped_faces,
-            is_monochrome=each.is_monochrome,
+            frame=frame.frame,
+            shot=frame.shot,
+            faces=tuple(islice(remaining, len(frame.faces))),
+            skipped_faces=frame.skipped_faces,
+            is_monochrome=frame.is_monochrome,
         )

@@ -1,11 +1,11 @@
 """Stage: temporal blending of restored detail.
 
-A restorer processes every frame on its own and draws an eyelash at slightly different places, which
-flickers. The fine part of a restored face is therefore averaged with that of its neighbours in
-time, moved along the motion; coarse shapes, color and brightness stay as in each frame. Motion and
-similarity are measured in the restorer's inputs, whose noise is averaged out already. Where those
-differ by more than noise, as in a blink, a word or a hand before the face, nothing is blended, so
-no ghost of the other frame appears.
+A restorer processes every frame separately and places an eyelash slightly differently in each,
+which flickers. So the fine detail of a restored face is averaged with that of its neighbors,
+warped along the motion; coarse shapes, color and brightness stay. Motion and similarity are
+measured in the restorer's inputs, whose noise is already reduced. Where these differ by more than
+noise, as in a blink, a word or a hand in front of the face, nothing is blended, so there is no
+ghosting.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,19 +33,19 @@ from vidrestore.restore.motion_average import (
     median_residual,
     similarity_weight,
 )
-from vidrestore.restore.settings import BlendingConfig
+from vidrestore.restore.settings import TemporalConfig
 from vidrestore.sliding_window import Item, Window, sliding_window
 from vidrestore.types import FloatArray, RestoredFace, RestoredFrame
 
 _LUMA = (0.299, 0.587, 0.114)
 _COARSE_CELL_PX = 4
 _COARSE_SIGMA_CELLS = 2.0
-"""What is wider than this blur, 8 crop pixels, is shape or light and stays as it is."""
-_USUAL_RATIO = 2.0
-"""Differences up to this many times the usual one count as noise."""
+"""Sigma of the blur, 8 crop pixels, beyond which shape and light stay as they are."""
+_NOISE_RATIO = 2.0
+"""Differences up to this multiple of the median count as noise."""
 _MIN_NOISE, _MAX_NOISE = 1.5 / 255, 4.0 / 255
-"""But at least and at most these, of means over 5 x 5 small pixels: a blink differs by 15 to 30
-levels of 255, a moving lip by 10 or more."""
+"""Range of the noise, in means over 5 x 5 thumbnail pixels: a blink differs by 15 to 30 levels of
+255, a moving lip by 10 or more."""
 
 
 class Appearance(NamedTuple):
@@ -54,25 +54,24 @@ class Appearance(NamedTuple):
     thumbnail: Thumbnail
     """Of the restorer's input."""
     detail_hw: FloatArray
-    """``(S, S)``: luma of the restored crop less its coarse part."""
+    """``(S, S)``: luma of the restored crop minus its coarse part."""
     to_previous: Flow | None
-    """Motion to the frame before, in small pixels; None if the track is not in it."""
+    """Motion to the previous frame, in thumbnail pixels; None if the track is not in it."""
     from_previous: Flow | None
-    """Motion from the frame before to this one."""
+    """Motion from the previous frame to this one."""
 
 
 def blend_frames(
-    frames: Iterable[RestoredFrame], *, config: BlendingConfig
+    frames: Iterable[RestoredFrame], *, config: TemporalConfig
 ) -> Iterator[RestoredFrame]:
     """Yield every frame with the fine detail of its restored faces blended, in order.
 
     Tracks end at cuts, so nothing crosses one. A face alone in its track, as in a single image,
-    stays as it is. Holds ``reach_frames`` frames that come after; of as many before, only 1.5 MB
-    per face.
+    stays as it is. Buffers ``reach_frames`` later frames; of as many earlier ones, 1.5 MB per face.
 
     Args:
         frames: In presentation order.
-        config: How many neighbours count, and how much.
+        config: How many neighbors count, and how much.
     """
     inputs = (
         (
@@ -89,24 +88,24 @@ def blend_frames(
 
 
 def blend_clip(
-    crops: Iterable[tuple[Tensor, Tensor]], *, config: BlendingConfig
+    crops: Iterable[tuple[Tensor, Tensor]], *, config: TemporalConfig
 ) -> Iterator[Tensor]:
     """Yield the restored crops of one face in one shot with their fine detail blended.
 
     Args:
         crops: The restorer's input and output, each ``(3, S, S)`` float32 RGB
             in [0, 1], in order.
-        config: How many neighbours count, and how much.
+        config: How many neighbors count, and how much.
     """
-    inputs = ((restored, {0: (shown, restored)}) for shown, restored in crops)
+    inputs = ((restored, {0: (degraded, restored)}) for degraded, restored in crops)
     for restored_chw, changes in luma_changes(inputs, config=config):
         yield _add_luma(restored_chw, changes.get(0))
 
 
 def luma_changes(
-    items: Iterable[tuple[Item, Mapping[int, tuple[Tensor, Tensor]]]], *, config: BlendingConfig
+    items: Iterable[tuple[Item, Mapping[int, tuple[Tensor, Tensor]]]], *, config: TemporalConfig
 ) -> Iterator[tuple[Item, dict[int, FloatArray]]]:
-    """Yield every item with the change of luma of each track that has neighbours in time.
+    """Yield every item with the change of luma of each track that has neighbors in time.
 
     A change depends on the same track in the ``reach_frames`` items to each side, as long as the
     track has no gap, and on nothing else.
@@ -114,7 +113,7 @@ def luma_changes(
     Args:
         items: Each with its faces: track -> the restorer's input and output, each ``(3, S, S)`` RGB
             in [0, 1]; in order.
-        config: How many neighbours count, and how much.
+        config: How many neighbors count, and how much.
 
     Yields:
         The item, and track -> ``(S, S)`` float32 to add to luma.
@@ -123,7 +122,7 @@ def luma_changes(
     for window in sliding_window(_describe_items(items), before=reach, after=reach):
         changes: dict[int, FloatArray] = {}
         for track, current in window.value.items():
-            before, after = (_neighbors(track, window, forward=side) for side in (False, True))
+            before, after = (_neighbors(track, window, forward=later) for later in (False, True))
             if before or after:
                 changes[track] = _change(current, before, after, strength=config.strength)
         yield window.item, changes
@@ -141,7 +140,7 @@ def _describe_items(
 def _neighbors(
     track: int, window: Window[Item, dict[int, Appearance]], *, forward: bool
 ) -> list[tuple[Appearance, Match]]:
-    """Return the neighbours on one side, nearest first, up to the first gap."""
+    """Return the neighbors on one side, nearest first, up to the first gap."""
     current = window.value[track]
     neighbors: list[tuple[Appearance, Match]] = []
     last, path = current, None
@@ -163,22 +162,21 @@ def _change(
     *,
     strength: float,
 ) -> FloatArray:
-    usual = median_residual([match for _, match in [*before[:1], *after[:1]]])
-    noise = min(max(_USUAL_RATIO * usual, _MIN_NOISE), _MAX_NOISE)
-    neighbours = [*before, *after]
+    residual = median_residual([match for _, match in [*before[:1], *after[:1]]])
+    noise = min(max(_NOISE_RATIO * residual, _MIN_NOISE), _MAX_NOISE)
+    neighbors = [*before, *after]
     weights = [
-        similarity_weight(match.residual_hw, noise) * np.float32(strength)
-        for _, match in neighbours
+        similarity_weight(match.residual_hw, noise) * np.float32(strength) for _, match in neighbors
     ]
     weight_sum = np.ones_like(weights[0])
     for weight in weights:
         weight_sum += weight
     height, width = current.detail_hw.shape
     total = np.zeros_like(current.detail_hw)
-    for (other, match), weight in zip(neighbours, weights, strict=True):
-        share = cv2.resize(weight / weight_sum, (width, height), interpolation=cv2.INTER_LINEAR)
-        there = sample_at(other.detail_hw, *flow_targets(match.flow, (height, width)))
-        cv2.accumulateProduct(cv2.subtract(there, current.detail_hw), share, total)
+    for (other, match), weight in zip(neighbors, weights, strict=True):
+        ratio = cv2.resize(weight / weight_sum, (width, height), interpolation=cv2.INTER_LINEAR)
+        warped = sample_at(other.detail_hw, *flow_targets(match.flow, (height, width)))
+        cv2.accumulateProduct(cv2.subtract(warped, current.detail_hw), ratio, total)
     return total
 
 

@@ -1,10 +1,9 @@
 """Motion-compensated average of a crop over time: pure functions.
 
-A restorer that brings back detail amplifies what differs from frame to frame, be it noise or
-artifacts of a codec, and the face trembles. Averaging along the motion before restoring removes
-such differences at their origin and leaves more for the restorer to work with. Motion and
-similarity are measured in thumbnails, where noise counts little; only the averaging happens at full
-size.
+A restorer amplifies noise and coding artifacts that differ from frame to frame, and the restored
+face trembles. Averaging along the motion before restoration removes such differences and leaves
+more of the signal. Motion and similarity are measured in thumbnails, where noise is small; only the
+averaging happens at full size.
 """
 
 from collections.abc import Sequence
@@ -28,20 +27,22 @@ from vidrestore.optical_flow import (
 from vidrestore.types import FloatArray
 from vidrestore.warp import average_areas
 
-_SMALL_PX = 128
+_THUMBNAIL_PX = 128
 _BRIGHTNESS_PX = 21
 """Side of the window that separates a change of brightness from a change of shape, in thumbnail
 pixels: flicker of the film is not motion of the face."""
 _RESIDUAL_PX = 5
 """Side of the window over which two thumbnails are compared."""
-_FACE = (slice(_SMALL_PX // 4, -_SMALL_PX // 8), slice(_SMALL_PX // 4, -_SMALL_PX // 4))
-"""The part of a crop that is face in every pose, in which noise is measured."""
+_FACE = (
+    slice(_THUMBNAIL_PX // 4, -_THUMBNAIL_PX // 8),
+    slice(_THUMBNAIL_PX // 4, -_THUMBNAIL_PX // 4),
+)
+"""The part of a crop that shows the face in every pose; noise is measured in it."""
 _MIN_NOISE, _MAX_NOISE = 0.6 / 255, 12.0 / 255
-"""Range of differences between thumbnails that count as noise: less is rounding, more is motion
-that was not followed."""
+"""Range of the noise of a thumbnail: less is rounding, more is motion that was not followed."""
 _DUPLICATE_RESIDUAL = 0.25 / 255
-"""Mean difference below which a neighbour is a repeated frame, as in films shown at another rate
-than they were shot at. Its noise is the same, so averaging gains nothing."""
+"""Mean difference below which a neighbor is a repeated frame, as after a conversion of the frame
+rate. Its noise is the same, so averaging gains nothing."""
 _BAND_ROWS = 32
 _MEAN_OF_RGB = np.full((1, 3), 1 / 3, dtype=np.float32)
 
@@ -55,7 +56,7 @@ class Thumbnail(NamedTuple):
 
 
 class CropView(NamedTuple):
-    """A face in one frame."""
+    """A crop and its thumbnail."""
 
     crop_chw: Tensor
     """``(3, S, S)`` float32 RGB in [0, 1]."""
@@ -63,18 +64,18 @@ class CropView(NamedTuple):
 
 
 class Match(NamedTuple):
-    """How a neighbour compares, in thumbnail pixels of the current frame."""
+    """How a neighbor differs, in thumbnail pixels of the current frame."""
 
     flow: Flow
     brightness_offset_hwc: FloatArray
-    """How much brighter the neighbour is, slowly varying."""
+    """How much brighter the neighbor is; varies slowly."""
     residual_hw: FloatArray
-    """Mean of the difference that is left."""
+    """Mean absolute difference apart from that."""
 
 
 def make_thumbnail(crop_chw: Tensor) -> Thumbnail:
     """Return the thumbnail of ``(3, S, S)`` RGB in [0, 1]."""
-    small = average_areas(crop_chw, (_SMALL_PX, _SMALL_PX)).permute(1, 2, 0)
+    small = average_areas(crop_chw, (_THUMBNAIL_PX, _THUMBNAIL_PX)).permute(1, 2, 0)
     rgb = np.ascontiguousarray(small.float().cpu().numpy())
     return Thumbnail(rgb, luma_levels(rgb))
 
@@ -86,20 +87,20 @@ def motion_compensated_average(
     *,
     strength: float = 1.0,
 ) -> Tensor:
-    """Return a crop averaged with its neighbours, which are moved onto it first.
+    """Return a crop averaged with its neighbors, which are warped onto it first.
 
-    A neighbour has full weight where it differs by no more than noise, and less the more it
-    differs. So a blink, a word or a hand before the face stays as it is in its own frame, and so do
-    brightness and whatever moves too fast to be followed.
+    A neighbor has full weight where it differs by no more than noise, and less the more it differs.
+    So a blink, a word, a hand in front of the face, and whatever moves too fast to be followed stay
+    as they are in the frame. So does brightness.
 
     Args:
         current: The frame to average.
-        adjacent: The frames next to it, in which noise is measured, too.
+        adjacent: The frames next to it; noise is measured in them.
         distant: Frames further away.
-        strength: Weight of a neighbour without differences; the frame itself has 1.
+        strength: Weight of a neighbor without differences; the frame itself has 1.
 
     Returns:
-        ``(3, S, S)`` on the crop's device; the crop itself if nothing is added.
+        ``(3, S, S)`` on the crop's device; the crop itself if no neighbor counts.
     """
     if strength == 0.0:
         return current.crop_chw
@@ -107,13 +108,13 @@ def motion_compensated_average(
         [(other, _match(current.thumbnail, other.thumbnail)) for other in others]
         for others in (adjacent, distant)
     ]
-    near, far = ([pair for pair in side if not _is_duplicate(pair[1])] for side in pairs)
-    neighbours = [*near, *far]
-    if not neighbours:
+    near, far = ([pair for pair in group if not _is_duplicate(pair[1])] for group in pairs)
+    neighbors = [*near, *far]
+    if not neighbors:
         return current.crop_chw
     noise = median_residual([match for _, match in near or far])
     noise = min(max(noise, _MIN_NOISE), _MAX_NOISE)
-    matches = [match for _, match in neighbours]
+    matches = [match for _, match in neighbors]
     weights = [
         similarity_weight(match.residual_hw, noise) * np.float32(strength) for match in matches
     ]
@@ -124,14 +125,14 @@ def motion_compensated_average(
     brightness_offset = np.zeros_like(current.thumbnail.rgb_hwc)
     for match, ratio in zip(matches, ratios, strict=True):
         brightness_offset += ratio[:, :, None] * match.brightness_offset_hwc
-    averaging = _average_by_opencv if current.crop_chw.device.type == "cpu" else _average_by_torch
+    average = _average_by_opencv if current.crop_chw.device.type == "cpu" else _average_by_torch
     flows = [match.flow for match in matches]
-    crops = [other.crop_chw for other, _ in neighbours]
-    return averaging(current.crop_chw, crops, flows, ratios, brightness_offset)
+    crops = [other.crop_chw for other, _ in neighbors]
+    return average(current.crop_chw, crops, flows, ratios, brightness_offset)
 
 
 def compare(current: Thumbnail, other: Thumbnail, flow: Flow) -> Match:
-    """Return how a neighbour, moved by ``flow``, differs from the current frame."""
+    """Return how a neighbor, warped by ``flow``, differs from the current frame."""
     difference = warp_by_flow(other.rgb_hwc, flow) - current.rgb_hwc
     offset = np.asarray(cv2.blur(difference, (_BRIGHTNESS_PX, _BRIGHTNESS_PX)), dtype=np.float32)
     residual = cv2.transform(cv2.absdiff(difference, offset), _MEAN_OF_RGB)
@@ -165,19 +166,19 @@ def _average_by_opencv(
     ratios: Sequence[FloatArray],
     brightness_offset_hwc: FloatArray,
 ) -> Tensor:
-    """Add the neighbours by their ratios, without their difference in brightness.
+    """Add the neighbors by their ratios, without their difference in brightness.
 
-    Works in bands of rows, which stay in the processor's cache from one step to the next.
+    Works in bands of rows, which stay in the processor's cache.
     """
-    current, pictures = _hwc(crop_chw), [_hwc(other) for other in others]
+    current, neighbors = _hwc(crop_chw), [_hwc(other) for other in others]
     size_hw = current.shape[:2]
-    places = [flow_targets(flow, size_hw) for flow in flows]
+    targets = [flow_targets(flow, size_hw) for flow in flows]
     ratios_large = [_enlarge(ratio, size_hw) for ratio in ratios]
     total = np.subtract(current, _enlarge(brightness_offset_hwc, size_hw))
     for top in range(0, size_hw[0], _BAND_ROWS):
         rows = slice(top, top + _BAND_ROWS)
-        for picture, (x, y), ratio in zip(pictures, places, ratios_large, strict=True):
-            difference = cv2.subtract(sample_at(picture, x[rows], y[rows]), current[rows])
+        for neighbor, (x, y), ratio in zip(neighbors, targets, ratios_large, strict=True):
+            difference = cv2.subtract(sample_at(neighbor, x[rows], y[rows]), current[rows])
             cv2.accumulateProduct(difference, cv2.merge([ratio[rows]] * 3), total[rows])
     return torch.from_numpy(total.clip(0.0, 1.0, out=total)).permute(2, 0, 1)
 

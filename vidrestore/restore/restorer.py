@@ -1,4 +1,4 @@
-"""A network of the model table as a function from crops to restored crops."""
+"""Runs a restorer network on crops."""
 
 from collections.abc import Sequence
 
@@ -10,19 +10,17 @@ from vidrestore.models.common.outputs import RestorerOutput
 from vidrestore.models.face_parser import FACE_CLASSES, HEAD_CLASSES, class_probability
 from vidrestore.models.registry import RestorerSpec
 from vidrestore.restore.adaptive_batch import AdaptiveBatchRunner
-from vidrestore.restore.crops import RestoredCrops
-from vidrestore.types import CROP_SIZE_PX
+from vidrestore.types import CROP_SIZE_PX, RestoredCrops
 
-_REGION_CELLS = 128
-"""Cells along a crop's side in which the face's region is stored: finer than its soft border."""
+_MASK_CELLS = 128
+"""Cells along a side of the face and head masks: finer than their soft borders."""
 
 
 class Restorer:
     """Runs one network in one precision on one device.
 
-    Nothing is drawn at random and nothing is kept but how many crops fit into memory: a crop gives
-    the same result whenever it comes. Alone or in a batch the result is the same up to the rounding
-    of the device's convolutions.
+    The only state is how many crops fit into memory, and nothing is random: a crop always gives the
+    same result. Alone and in a batch, results differ only by the rounding of convolutions.
     """
 
     def __init__(
@@ -34,15 +32,15 @@ class Restorer:
         dtype: torch.dtype,
         detail: float | None = None,
     ) -> None:
-        """Take over ``network``, with its weights loaded.
+        """Prepare ``network``, whose weights are loaded.
 
         Args:
             network: Built by ``spec``; its forward returns ``RestorerOutput``.
-            spec: What it accepts.
+            spec: Its entry in the registry.
             device: Where it runs.
             dtype: float32, bfloat16 or float16, for weights and features.
             detail: Position of its weights between two ends, 0 (fidelity) to 1 (detail);
-                None where there is one. Only reported, never used.
+                None for a single set of weights. Only reported.
         """
         self.spec = spec
         self.device = device
@@ -50,64 +48,62 @@ class Restorer:
         self.detail = detail
         prepared = network.eval().requires_grad_(False).to(device=device, dtype=dtype)
         self.network = prepared.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        self._batches = AdaptiveBatchRunner(self._restored, device=device)
+        self._batches = AdaptiveBatchRunner(self._run, device=device)
 
     @property
     def reduced_batch_size(self) -> int | None:
-        """Crops that fitted at once after memory ran out; None where it never did."""
+        """Number of crops that fitted after memory ran out; None if it never did."""
         return self._batches.reduced_batch_size
 
-    def restore(self, crops_NCHW: Tensor) -> Tensor:
-        """Return the pictures of ``restored`` alone."""
-        return self.restored(crops_NCHW).images_nchw
+    def restore_images(self, crops_NCHW: Tensor) -> Tensor:
+        """Return only the images of ``restore_crops``."""
+        return self.restore_crops(crops_NCHW).images_nchw
 
-    def restored(self, crops_NCHW: Tensor) -> RestoredCrops:
-        """Return restored crops in the size given, clipped to [0, 1], on the device.
+    def restore_crops(self, crops_NCHW: Tensor) -> RestoredCrops:
+        """Return restored crops of the same size, clipped to [0, 1], on the device.
 
-        Where memory does not suffice for all of them, they are restored in smaller batches, now
-        and later.
+        If memory runs out, this and all later batches are split.
 
         Args:
             crops_NCHW: ``(N, 3, S, S)`` float32 RGB in [0, 1], S the network's crop size or
-                ``CROP_SIZE_PX``: such crops are resized for the network and back.
+                ``CROP_SIZE_PX``, which is resized for the network and back.
 
         Raises:
             ValueError: The crops have another shape.
-            DeviceError: Memory does not suffice for one crop.
+            DeviceError: Out of memory with one crop.
         """
-        own = self.spec.crop_size_px
-        if tuple(crops_NCHW.shape[1:]) not in {(3, side, side) for side in (own, CROP_SIZE_PX)}:
-            sides = " or ".join(f"(N, 3, {s}, {s})" for s in sorted({own, CROP_SIZE_PX}))
-            raise ValueError(f"crops must be {sides}, got {tuple(crops_NCHW.shape)}")
-        return self._batches.restored(crops_NCHW)
+        shapes = [(3, side, side) for side in sorted({self.spec.crop_size_px, CROP_SIZE_PX})]
+        if tuple(crops_NCHW.shape[1:]) not in shapes:
+            allowed = " or ".join(f"(N, 3, {side}, {side})" for _, side, _ in shapes)
+            raise ValueError(f"crops must be {allowed}, got {tuple(crops_NCHW.shape)}")
+        return self._batches.run(crops_NCHW)
 
     @torch.inference_mode()
-    def _restored(self, crops_NCHW: Tensor) -> RestoredCrops:
-        own, given = self.spec.crop_size_px, crops_NCHW.shape[-1]
-        fitted = _resized(crops_NCHW.to(self.device), own, enlarged_by="bilinear")
-        scaled = (fitted * 2.0 - 1.0).contiguous(memory_format=torch.channels_last)
+    def _run(self, crops_NCHW: Tensor) -> RestoredCrops:
+        crops = _resize(crops_NCHW.to(self.device), self.spec.crop_size_px, enlarge_by="bilinear")
+        scaled = (crops * 2.0 - 1.0).contiguous(memory_format=torch.channels_last)
         output: RestorerOutput = self.network(scaled)
-        image = _resized(output.image.float(), given, enlarged_by="bicubic")
+        image = _resize(output.image.float(), crops_NCHW.shape[-1], enlarge_by="bicubic")
         images = (image * 0.5 + 0.5).clamp_(0.0, 1.0)
         if output.parsing is None:
             return RestoredCrops(images_nchw=images)
         return RestoredCrops(
             images_nchw=images,
-            face_masks_nhw=_region(output.parsing, FACE_CLASSES),
-            head_nhw=_region(output.parsing, HEAD_CLASSES),
+            face_masks_nhw=_class_mask(output.parsing, FACE_CLASSES),
+            head_masks_nhw=_class_mask(output.parsing, HEAD_CLASSES),
         )
 
 
-def _resized(image_NCHW: Tensor, side_px: int, *, enlarged_by: str) -> Tensor:
-    """Return pictures of another size; shrinking takes means over areas."""
+def _resize(image_NCHW: Tensor, side_px: int, *, enlarge_by: str) -> Tensor:
+    """Return images of another size; reduction averages over areas."""
     side = image_NCHW.shape[-1]
     if side == side_px:
         return image_NCHW
-    mode = enlarged_by if side < side_px else "area"
+    mode = enlarge_by if side < side_px else "area"
     return F.interpolate(image_NCHW, (side_px, side_px), mode=mode)
 
 
-def _region(logits_NCHW: Tensor, classes: Sequence[str]) -> Tensor:
-    """Return ``(N, R, R)``: how much of each cell ``classes`` fill."""
-    cells = F.adaptive_avg_pool2d(class_probability(logits_NCHW, classes)[:, None], _REGION_CELLS)
+def _class_mask(logits_NCHW: Tensor, classes: Sequence[str]) -> Tensor:
+    """Return ``(N, R, R)``: the fraction of each cell that ``classes`` fill."""
+    cells = F.adaptive_avg_pool2d(class_probability(logits_NCHW, classes)[:, None], _MASK_CELLS)
     return cells[:, 0].contiguous()

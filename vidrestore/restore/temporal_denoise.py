@@ -6,7 +6,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from vidrestore.restore.motion_average import CropView, make_thumbnail, motion_compensated_average
-from vidrestore.restore.settings import TemporalDenoiseConfig
+from vidrestore.restore.settings import TemporalConfig
 from vidrestore.sliding_window import Item, Window, sliding_window
 from vidrestore.types import AlignedFrame
 
@@ -15,17 +15,16 @@ _Views = Mapping[int, CropView]
 
 
 def denoise_frames(
-    frames: Iterable[AlignedFrame], *, config: TemporalDenoiseConfig
+    frames: Iterable[AlignedFrame], *, config: TemporalConfig
 ) -> Iterator[AlignedFrame]:
     """Yield every frame with ``denoised_chw`` of its faces, in order.
 
     Tracks end at cuts, so nothing crosses one. A face alone in its track, as in a single image,
-    stays as it is. Holds ``reach_frames`` frames that come after; of as many before, only the
-    crops.
+    stays as it is. Buffers ``reach_frames`` later frames; of as many earlier ones, only the crops.
 
     Args:
         frames: In presentation order.
-        config: How many neighbours count, and how much.
+        config: How many neighbors count, and how much.
     """
     crops = ((frame, {f.face.track_id: _view(f.crop_chw) for f in frame.faces}) for frame in frames)
     for frame, denoised in _denoise(crops, config):
@@ -35,12 +34,12 @@ def denoise_frames(
         yield replace(frame, faces=tuple(faces))
 
 
-def denoise_clip(crops: Iterable[Tensor], *, config: TemporalDenoiseConfig) -> Iterator[Tensor]:
-    """Yield the crops of one face in one shot as they are given to a restorer.
+def denoise_clip(crops: Iterable[Tensor], *, config: TemporalConfig) -> Iterator[Tensor]:
+    """Yield the denoised crops of one face in one shot.
 
     Args:
         crops: ``(3, S, S)`` float32 RGB in [0, 1], in order.
-        config: How many neighbours count, and how much.
+        config: How many neighbors count, and how much.
     """
     for crop, denoised in _denoise(((crop, {0: _view(crop)}) for crop in crops), config):
         yield denoised.get(0, crop)
@@ -51,9 +50,9 @@ def _view(crop_chw: Tensor) -> CropView:
 
 
 def _denoise(
-    items: Iterable[tuple[Item, _Views]], config: TemporalDenoiseConfig
+    items: Iterable[tuple[Item, _Views]], config: TemporalConfig
 ) -> Iterator[tuple[Item, dict[int, Tensor]]]:
-    """Yield every item with the denoised crop of each track that has neighbours in time."""
+    """Yield every item with the denoised crop of each track that has neighbors in time."""
     reach = config.reach_frames
     for window in sliding_window(items, before=reach, after=reach):
         denoised = {track: _average(track, window, config.strength) for track in window.value}

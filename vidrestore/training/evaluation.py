@@ -27,7 +27,7 @@ from vidrestore.metrics.scores import (
 )
 from vidrestore.models.recognizers.mobilefacenet import MobileFaceNet
 from vidrestore.restore.detail_blending import blend_clip
-from vidrestore.restore.settings import BlendingConfig, TemporalDenoiseConfig
+from vidrestore.restore.settings import TemporalConfig
 from vidrestore.restore.temporal_denoise import denoise_clip
 from vidrestore.training.degradations.recipes.table import Recipe
 from vidrestore.training.losses.feature_extractors import Vgg19Features, load_feature_network
@@ -154,7 +154,7 @@ def measure_clip(
     rng: np.random.Generator,
     restore: Restore,
     metric_networks: MetricNetworks,
-    temporal_denoise: TemporalDenoiseConfig | None = None,
+    temporal: TemporalConfig | None = None,
 ) -> EvaluationResults:
     """Degrade aligned crops as one clip, restore and measure them, frame by frame and over time.
 
@@ -165,19 +165,18 @@ def measure_clip(
         rng: Of that draw.
         restore: The restorer.
         metric_networks: The networks that metrics need.
-        temporal_denoise: How crops are denoised before they are restored, as in a film, and how
-            strongly their detail is blended afterwards; None restores every frame independently.
+        temporal: How neighboring frames contribute, as in a film; None restores every frame
+            independently.
     """
     pairs = recipe.draw(rng).degrade_clip([_to_hwc(original) for original in originals])
     degraded = [_to_chw(pair.degraded) for pair in pairs]
     target = [_to_chw(pair.target) for pair in pairs]
     inputs = degraded
-    if temporal_denoise is not None:
-        inputs = [*denoise_clip(degraded, config=temporal_denoise)]
+    if temporal is not None:
+        inputs = [*denoise_clip(degraded, config=temporal)]
     restored = [restore(image[None])[0] for image in inputs]
-    if temporal_denoise is not None:
-        blending = BlendingConfig(strength=temporal_denoise.strength)
-        restored = [*blend_clip(zip(inputs, restored, strict=True), config=blending)]
+    if temporal is not None:
+        restored = [*blend_clip(zip(inputs, restored, strict=True), config=temporal)]
     scores: dict[str, Scores] = {"original": clip_scores(target, target, metric_networks)}
     for variant, clip in (("input", degraded), ("output", restored)):
         frames = [

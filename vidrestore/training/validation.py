@@ -82,7 +82,7 @@ class RestorerValidation:
         """
 
         def restore(crops: Tensor) -> Tensor:
-            return restorer.restore(crops).cpu()
+            return restorer.restore_images(crops).cpu()
 
         results = measure_images(self._images, restore=restore, metric_networks=self._instruments)
         scores = {

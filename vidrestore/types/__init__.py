@@ -4,10 +4,9 @@ Three pixel spaces appear in this package:
 
 * *coded*: samples as the decoder gives them, before rotation and aspect correction;
 * *display*: what a viewer sees, upright and with square pixels (see ``DisplayGeometry``);
-* *crop*: the canonical face crop, ``CROP_SIZE_PX`` on a side.
+* *crop*: the aligned face crop, ``CROP_SIZE_PX`` on a side.
 
-Coordinates are continuous, x to the right and y down, with the centre of the first
-sample at (0, 0).
+Coordinates are continuous, x to the right and y down. The center of the first sample is (0, 0).
 """
 
 from vidrestore.types.arrays import Affine, Box, FloatArray, Plane
@@ -19,6 +18,7 @@ from vidrestore.types.crop import (
     Assessment,
     FinishedFace,
     FinishedFrame,
+    RestoredCrops,
     RestoredFace,
     RestoredFrame,
 )
@@ -43,6 +43,7 @@ __all__ = [
     "Orientation",
     "PixelFormat",
     "Plane",
+    "RestoredCrops",
     "RestoredFace",
     "RestoredFrame",
     "RgbView",

@@ -8,7 +8,7 @@ from typing import Literal
 class PixelFormat:
     """A planar layout of samples, named as FFmpeg names it (``yuv420p10le``).
 
-    Plane order is FFmpeg's: Y U V [A], or G B R [A], or gray [A is not supported there].
+    Plane order is FFmpeg's: Y U V [A], or G B R [A], or gray (without A).
     """
 
     name: str
@@ -44,13 +44,13 @@ class PixelFormat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColorTags:
-    """How samples encode colour: code points of ITU-T H.273, 2 meaning unspecified."""
+    """How samples encode color: code points of ITU-T H.273, 2 meaning unspecified."""
 
     matrix: int = 2
     primaries: int = 2
     transfer: int = 2
     full_range: bool = False
     range_known: bool = False
-    """Whether the source says its range; where it does not, limited is assumed for YUV."""
+    """Whether the source states its range; if not, YUV is taken as limited."""
     chroma_location: int = 0
-    """FFmpeg's ``AVChromaLocation``: 0 unspecified, 1 left, 2 centre, 3 top left."""
+    """FFmpeg's ``AVChromaLocation``: 0 unspecified, 1 left, 2 center, 3 top left."""

@@ -15,15 +15,15 @@ CROP_SIZE_PX = 512
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """How strongly a restored face may replace the source, and why not in full."""
+    """How strongly a restored face may replace the source, and what limits it."""
 
     strength: float = 1.0
     """0 leaves the source, 1 takes the restored face in full."""
     reason: str | None = None
     """A short code such as ``too small``; None if nothing limits the strength."""
     identity_similarity: float | None = None
-    """Similarity of source and restored face to a recognition network: 1 minus the distance of
-    their embeddings divided by 1.2; None if it was not measured."""
+    """Of source and restored face: 1 minus the distance of their embeddings divided by 1.2; None if
+    not measured."""
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.strength <= 1.0:
@@ -32,14 +32,14 @@ class Assessment:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class AlignedFace:
-    """A tracked face resampled into the canonical crop."""
+    """A tracked face and its aligned crop."""
 
     face: TrackedFace
     display_to_crop: Affine
     crop_chw: "Tensor"
     """``(3, S, S)`` float32 RGB in [0, 1], on the device that restores it."""
     denoised_chw: "Tensor | None" = None
-    """The crop after temporal denoising; None if no neighbouring frame shows the face."""
+    """The crop after temporal denoising; None if no neighboring frame shows the face."""
     assessment: Assessment = Assessment()
     """From the checks on the source face."""
 
@@ -65,7 +65,7 @@ class AlignedFrame:
     faces: tuple[AlignedFace, ...]
     """In order of track number."""
     skipped_faces: tuple[TrackedFace, ...] = ()
-    """Faces that are not to be restored."""
+    """Faces that are not restored."""
     is_monochrome: bool = False
     """As of ``TrackedFrame``."""
 
@@ -78,19 +78,45 @@ class RestoredFace:
     restored_chw: "Tensor"
     """``(3, S, S)`` float32 RGB in [0, 1]."""
     face_mask_hw: "Tensor | None" = None
-    """``(R, R)`` float32 in [0, 1], R a divisor of S: how much of each cell the face fills, without
-    hair and ears; None if the restorer returns no parsing map."""
-    head_hw: "Tensor | None" = None
+    """``(R, R)`` float32 in [0, 1], R a divisor of S: fraction of each cell that the face fills,
+    without hair and ears; None if the restorer returns no parsing map."""
+    head_mask_hw: "Tensor | None" = None
     """The same for the head: face, hair, hat, ears and neck."""
     assessment: Assessment = Assessment()
 
     def __post_init__(self) -> None:
         if self.restored_chw.shape != self.aligned.crop_chw.shape:
             raise ValueError(f"restored crop is {tuple(self.restored_chw.shape)}")
-        for name, face_mask_hw in (("face_mask_hw", self.face_mask_hw), ("head_hw", self.head_hw)):
-            shape = (1, 1) if face_mask_hw is None else tuple(face_mask_hw.shape)
+        for name in ("face_mask_hw", "head_mask_hw"):
+            mask_hw: Tensor | None = getattr(self, name)
+            shape = (1, 1) if mask_hw is None else tuple(mask_hw.shape)
             if len(shape) != 2 or shape[0] != shape[1] or CROP_SIZE_PX % shape[0]:
                 raise ValueError(f"{name} must be (R, R), R a divisor of S, got {shape}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RestoredCrops:
+    """A batch of restored crops."""
+
+    images_nchw: "Tensor"
+    """``(N, 3, S, S)`` float32 RGB in [0, 1]."""
+    face_masks_nhw: "Tensor | None" = None
+    """``(N, R, R)``: ``face_mask_hw`` of each ``RestoredFace``."""
+    head_masks_nhw: "Tensor | None" = None
+    """``(N, R, R)``: ``head_mask_hw`` of each."""
+
+    def __post_init__(self) -> None:
+        for masks in (self.face_masks_nhw, self.head_masks_nhw):
+            if masks is not None and len(masks) != len(self.images_nchw):
+                raise ValueError(f"{len(self.images_nchw)} crops, but {len(masks)} masks")
+
+    def first(self, count: int) -> "RestoredCrops":
+        """Return the first ``count`` crops."""
+        return RestoredCrops(
+            images_nchw=self.images_nchw[:count],
+            face_masks_nhw=None if self.face_masks_nhw is None else self.face_masks_nhw[:count],
+            head_masks_nhw=None if self.head_masks_nhw is None else self.head_masks_nhw[:count],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -108,13 +134,13 @@ class RestoredFrame:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FinishedFace:
-    """Outcome for one face in one frame."""
+    """The result for one face in one frame."""
 
     face: TrackedFace
     assessment: Assessment
     mask_xyxy: Box | None
-    """Bounds of the samples that may have changed, in coded pixels of the output frame; None if
-    none changed."""
+    """Bounds of the samples that may have changed, in coded pixels of the output frame; None if no
+    sample changed."""
     luma_before: float | None = None
     """Mean luma of the face as decoded, 0 to 255; None if it was not cropped."""
     luma_after: float | None = None
@@ -128,10 +154,10 @@ class FinishedFace:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FinishedFrame:
-    """A frame ready for the encoder, and the outcome for its faces."""
+    """A frame ready for the encoder, and the result for its faces."""
 
     frame: Frame
-    """As it is to be written."""
+    """As it is written."""
     source: Frame
     """As decoded."""
     shot: int

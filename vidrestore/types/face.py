@@ -35,11 +35,11 @@ class Detection:
         corners = np.array([[left, top], [right, top], [left, bottom], [right, bottom]])
         moved = corners @ affine[:, :2].T + affine[:, 2]
         low, high = moved.min(axis=0), moved.max(axis=0)
-        points = self.landmarks_xy @ affine[:, :2].T + affine[:, 2]
+        landmarks = self.landmarks_xy @ affine[:, :2].T + affine[:, 2]
         return Detection(
             box_xyxy=(float(low[0]), float(low[1]), float(high[0]), float(high[1])),
             score=self.score,
-            landmarks_xy=points.astype(np.float32),
+            landmarks_xy=landmarks.astype(np.float32),
         )
 
 
@@ -58,9 +58,9 @@ class TrackedFace:
     interpolated: bool = False
     """Whether the face was interpolated over a gap rather than detected."""
     skip_reason: str | None = None
-    """Why the face is not to be restored; None if it is."""
+    """Why the face is not restored; None if it is."""
     source_quality: float = 0.0
-    """Running quality of the source along the track so far, 0 to 1; see ``rate_source_quality``."""
+    """Mean quality along the track so far, 0 to 1; see ``rate_source_quality``."""
 
     def __post_init__(self) -> None:
         _check_landmarks(self.landmarks_xy)

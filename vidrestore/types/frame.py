@@ -57,7 +57,7 @@ class DisplayGeometry:
 
     @property
     def display_hw(self) -> tuple[int, int]:
-        """Height and width a viewer sees, in square pixels (x is stretched, never y shrunk)."""
+        """Height and width a viewer sees, in square pixels (x is scaled, y never)."""
         height, width = self.coded_hw
         width = max(1, round(width * self.sample_aspect_ratio))
         return (width, height) if self.quarter_turns % 2 else (height, width)
@@ -69,12 +69,12 @@ class DisplayGeometry:
         return replace(self, rows="bottom" if frame.is_bottom_field else "top")
 
     def coded_to_display(self) -> Affine:
-        """Return the ``(2, 3)`` map from coded to display pixel centres."""
+        """Return the ``(2, 3)`` map from coded to display pixel centers."""
         height, width = self.coded_hw
         stretched = max(1, round(width * self.sample_aspect_ratio))
         ratio = stretched / width
-        apart, first = (1, 0) if self.rows == "all" else (2, int(self.rows == "bottom"))
-        to_display = np.array([[ratio, 0.0, (ratio - 1) / 2], [0, apart, first], [0, 0, 1]])
+        step, first = (1, 0) if self.rows == "all" else (2, int(self.rows == "bottom"))
+        to_display = np.array([[ratio, 0.0, (ratio - 1) / 2], [0, step, first], [0, 0, 1]])
         if self.mirrored:
             to_display = np.array([[-1.0, 0, stretched - 1], [0, 1, 0], [0, 0, 1]]) @ to_display
         size_hw = (height, stretched)
@@ -93,13 +93,13 @@ class Frame:
     """Position in presentation order, from 0 at the first frame read."""
     timestamp: Timestamp
     duration_ticks: int
-    """Display time in ticks of ``timestamp.time_base``; 0 where the source does not say."""
+    """Display time in ticks of ``timestamp.time_base``; 0 where the source gives none."""
     planes: tuple[Plane, ...]
     """Read-only 2-D arrays in the order of ``pixel_format``, uint8 or uint16."""
     pixel_format: PixelFormat
     color: ColorTags
     source_name: str | None = None
-    """File name inside a folder of frames; None for films."""
+    """File name inside an image sequence; None for films."""
     interlaced: bool = False
     top_field_first: bool = False
     key_frame: bool = False
@@ -124,13 +124,13 @@ class Frame:
 
     @property
     def coded_hw(self) -> tuple[int, int]:
-        """Height and width of the coded picture."""
+        """Height and width of the frame or field."""
         height, width = self.planes[0].shape
         return height, width
 
     @property
     def whole_hw(self) -> tuple[int, int]:
-        """Height and width of the whole coded picture, of which this may be a field."""
+        """Height and width of the whole frame, of which this may be a field."""
         return self.coded_hw if self.field_of is None else self.field_of.coded_hw
 
     def with_planes(self, planes: tuple[Plane, ...]) -> "Frame":
@@ -140,7 +140,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RgbView:
-    """A small upright RGB rendering of a frame, for detectors and cut finders."""
+    """A small upright RGB rendering of a frame, for detection of faces and cuts."""
 
     rgb_hwc: NDArray[np.uint8]
     """``(h, w, 3)``, gamma-encoded RGB, display orientation, square pixels."""

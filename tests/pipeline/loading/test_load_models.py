@@ -85,7 +85,7 @@ def test_a_model_by_name_fetches_its_weights_and_tells_how_far(site: Site, folde
     restorer = loaded("fetched", on_download=lambda *where: told.append(where))
 
     crops = torch.rand(1, 3, 512, 512, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(restorer.restore(crops), loaded("lite").restore(crops))
+    assert torch.equal(restorer.restore_images(crops), loaded("lite").restore_images(crops))
     assert told[-1] == ("weights-of-fetched", len(LITE), len(LITE))
     assert len(site.requests) == 1
 

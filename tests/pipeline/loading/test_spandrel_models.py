@@ -91,7 +91,7 @@ def test_restoreformer_gives_what_the_published_network_gives(
     restorer = load_restorer(str(path), device=CPU, dtype=torch.float32)
     with torch.inference_mode():
         expected = as_published(network(crop() * 2 - 1)[0])
-    alone, _ = restorer.restore(torch.cat([crop(), crop(1)])).split(1)
+    alone, _ = restorer.restore_images(torch.cat([crop(), crop(1)])).split(1)
 
     torch.testing.assert_close(alone, expected, atol=1e-3, rtol=0)
     assert float(expected.std()) > 0.01
@@ -109,7 +109,7 @@ def test_restoreformer_plus_plus_gives_what_the_published_network_gives(
         features["block_4_atten"] = features["block_4"]
         expected = as_published(network.decode(quantised, features))
 
-    torch.testing.assert_close(restorer.restore(crop()), expected, atol=1e-4, rtol=0)
+    torch.testing.assert_close(restorer.restore_images(crop()), expected, atol=1e-4, rtol=0)
 
 
 def test_a_film_is_restored_in_fp32_and_the_report_says_so(spandrel: Any, tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_codeformer_is_run_in_its_own_range_with_the_weight_asked_for(
     restorer = spandrel_restorer(
         state, Path("mine.pth"), device=CPU, dtype=torch.bfloat16, fidelity=0.8
     )
-    negative = restorer.restore(crop())
+    negative = restorer.restore_images(crop())
 
     ((given, weight),) = seen
     assert weight == 0.8
