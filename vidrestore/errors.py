@@ -10,6 +10,7 @@ VidrestoreError
     UnknownModelError        a name is not in the model table
     DeviceError              the requested device or precision is not available
     WorkerError              worker processes cannot be started, differ, or keep dying
+    PipeClosedError          the program that reads standard output has closed it
     NonFiniteLossError       training would have applied a NaN or infinite update
 
 A class also derives from the built-in exception that a caller would expect, if there is one.
@@ -56,6 +57,10 @@ class DeviceError(VidrestoreError):
 
 class WorkerError(VidrestoreError):
     """Worker processes cannot be started, differ from each other, or keep dying."""
+
+
+class PipeClosedError(VidrestoreError, BrokenPipeError):
+    """The program that reads standard output has closed it."""
 
 
 class NonFiniteLossError(VidrestoreError, ArithmeticError):

@@ -4,13 +4,28 @@ import time
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from queue import Empty, Full, Queue
-from threading import Event, Thread
+from threading import Event, Thread, local
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
 
 _POLL_SECONDS = 0.05
+_this_thread = local()
+"""``stop``: the event that ends the thread, where it is one of this module's."""
+
+
+class StoppedError(Exception):
+    """The thread must stop and was waiting; nobody sees this error."""
+
+
+def stop_requested() -> bool:
+    """Whether this thread is one of this module's and must stop.
+
+    Whatever waits on such a thread for long, as for a pipe, asks it now and then.
+    """
+    stop: Event | None = getattr(_this_thread, "stop", None)
+    return stop is not None and stop.is_set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +53,7 @@ def _prefetched(items: Iterable[T], size: int) -> Generator[T]:
     worker = Thread(target=_produce, args=(items, ready, stop), name="read-ahead", daemon=True)
     worker.start()
     try:
-        while not isinstance(got := ready.get(), _End):
+        while not isinstance(got := _next(ready), _End):
             yield got
         if got.error is not None:
             raise got.error
@@ -47,7 +62,18 @@ def _prefetched(items: Iterable[T], size: int) -> Generator[T]:
         worker.join()
 
 
+def _next(ready: Queue[T | _End]) -> T | _End:
+    while True:
+        try:
+            return ready.get(timeout=_POLL_SECONDS)
+        except Empty:
+            # The thread that waits here may itself be one that reads ahead.
+            if stop_requested():
+                raise StoppedError from None
+
+
 def _produce(items: Iterable[T], ready: Queue[T | _End], stop: Event) -> None:
+    _this_thread.stop = stop
     error: BaseException | None = None
     iterator = iter(items)
     try:
@@ -118,16 +144,22 @@ class BackgroundWriter(Generic[T]):
         self._worker.join()
         self._raise()
 
-    def abandon(self) -> None:
-        """Stop after the item in hand and drop the rest."""
+    def abandon(self, *, wait: bool = True) -> None:
+        """Stop after the item in hand and drop the rest.
+
+        Args:
+            wait: Wait for the item in hand. A pipe that nobody reads takes it never.
+        """
         self._stop.set()
-        self._worker.join()
+        if wait:
+            self._worker.join()
 
     def _raise(self) -> None:
         if self._error is not None:
             raise self._error
 
     def _work(self) -> None:
+        _this_thread.stop = self._stop
         try:
             while not self._stop.is_set():
                 try:

@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-import pytest
 from support.clips import Clip, Sound, make_clip, run_ffmpeg
 from support.video_copies import copy_video, frames_of
 
-from vidrestore.errors import MediaError
 from vidrestore.media.input.folder import missing_numbers
 
 
@@ -49,10 +47,3 @@ def test_what_a_folder_cannot_hold_of_a_film_is_said(tmp_path: Path) -> None:
 
     assert any("stream 1 (audio, flac) left out" in note for note in notes)
     assert any("uneven times" in note for note in notes)
-
-
-def test_a_dash_is_no_folder(tmp_path: Path) -> None:
-    film = make_clip(tmp_path / "film.mkv")
-
-    with pytest.raises(MediaError, match="standard output; name a file"):
-        copy_video(film, Path("-"))

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import NoReturn
 
 from vidrestore.cli.exit_codes import ExitCode, TerminatedError, UsageError, expected_line
+from vidrestore.errors import PipeClosedError
 from vidrestore.malloc_tuning import keep_freed_memory
 
 _PRINTING = (["batch"], ["info"], ["weights"], ["verify"])
@@ -49,7 +50,8 @@ def main(argv: Sequence[str]) -> ExitCode:
     """
     try:
         code = _run(argv)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison]  (None if closed)
+            sys.stdout.flush()
     except BrokenPipeError:
         _detach_stdout()
         return ExitCode.PIPE_CLOSED
@@ -70,7 +72,8 @@ def _run(argv: Sequence[str]) -> ExitCode:
         return _print_end(ExitCode.INTERRUPTED, f"interrupted{unwritten}")
     except Exception as error:
         line = expected_line(error)
-        if line is None or (prints and isinstance(error, BrokenPipeError)):
+        is_stdout_closed = isinstance(error, PipeClosedError)
+        if line is None or is_stdout_closed or (prints and isinstance(error, BrokenPipeError)):
             raise
         if "--debug" in argv:
             traceback.print_exc()

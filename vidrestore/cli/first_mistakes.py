@@ -36,8 +36,8 @@ def check_first_mistakes(argv: Sequence[str]) -> None:
             raise UsageError(f"there is no option {name}; {_INSTEAD[name]}")
     if len(argv) >= 2 and not {"-o", "--output", "-h", "--help"} & {*argv}:
         source, output = argv[:2]
-        named = not source.startswith("-") and not output.startswith("-")
+        named = all(word == "-" or not word.startswith("-") for word in (source, output))
         if named and not any(word.startswith(("-o", "--output=")) for word in argv):
             more = " ".join(["", *argv[2:]])
             hint = f"vidrestore {source} -o {output}{more}"
-            raise UsageError(f"name the output {Path(output).name} with -o: {hint}")
+            raise UsageError(f"name the output {Path(output).name or output} with -o: {hint}")

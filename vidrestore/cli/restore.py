@@ -5,17 +5,19 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from os.path import realpath
 from pathlib import Path
 
-from vidrestore.cli.exit_codes import ExitCode
+from vidrestore.cli.exit_codes import ExitCode, UsageError, usage_errors
 from vidrestore.cli.first_mistakes import check_first_mistakes
 from vidrestore.cli.options import Arguments, PrintOptions, parse
 from vidrestore.cli.output_checks import check_side_file
 from vidrestore.cli.review import temporary_record, write_page
 from vidrestore.settings import JobSettings, RestoreSettings, option, required
 from vidrestore.storage.source_path import checked_source
+from vidrestore.storage.standard_streams import is_standard_stream, reserved_stdout
 
 _USAGE = "FILE -o FILE [options]"
 _ABOUT = """\
@@ -37,13 +39,14 @@ class RestoreCommand(PrintOptions):
     """Options of the command besides the settings: its files, and what is done with them."""
 
     source: Path = required(
-        "Film, folder of frames, or image.",
+        "Film, folder of frames, or image; - reads YUV4MPEG2 from standard input.",
         group="What to restore",
         metavar="FILE",
         positional=True,
     )
     output: Path = required(
-        "The restored film; its suffix chooses the container. A folder if the source is one.",
+        "The restored film; its suffix chooses the container. A folder if the source is one; - "
+        "writes YUV4MPEG2 to standard output.",
         group="The output",
         metavar="FILE",
         short="-o",
@@ -84,12 +87,18 @@ def parse_restore(argv: Sequence[str]) -> tuple[RestoreCommand, Arguments]:
 def run(argv: Sequence[str]) -> ExitCode:
     """Parse the arguments of the root command and restore."""
     command, arguments = parse_restore(argv)
+    _check_pipes(command, arguments)
     _check_side_files(command, arguments.typed)
-    checked_source(command.source)
+    if not is_standard_stream(command.source):
+        checked_source(command.source)
     settings = settings_of(command, arguments)
-    job = arguments.job
     if command.dry_run:
-        return _dry_run(command, settings, job)
+        return _dry_run(command, settings, arguments.job)
+    with reserved_stdout() if is_standard_stream(command.output) else nullcontext():
+        return _restore(command, settings, arguments.job)
+
+
+def _restore(command: RestoreCommand, settings: RestoreSettings, job: JobSettings) -> ExitCode:
     begin = time.monotonic()
     # Imported late: the display needs rich and restoring needs torch, but --help needs neither.
     from vidrestore.cli.display.progress_bars import print_line, restore_display, warnings_on_stderr
@@ -159,6 +168,23 @@ def settings_of(command: RestoreCommand, arguments: Arguments) -> RestoreSetting
         # A review needs a record, which is removed once the page is written.
         return replace(settings, record=temporary_record(command.review))
     return settings
+
+
+def _check_pipes(command: RestoreCommand, arguments: Arguments) -> None:
+    """Refuse what cannot be done with a pipe, before anything is loaded.
+
+    Raises:
+        UsageError: Something needs a file.
+    """
+    if not any(map(is_standard_stream, (command.source, command.output))):
+        return
+    for is_asked, flag in ((command.dry_run, "--dry-run"), (command.review, "--review")):
+        if is_asked:
+            raise UsageError(f"{flag}: reads films twice, which a pipe cannot give; name files")
+    from vidrestore.jobs.pipes import check_pipes
+
+    with usage_errors():
+        check_pipes(command.source, command.output, arguments.typed, arguments.job)
 
 
 def _check_side_files(command: RestoreCommand, settings: RestoreSettings) -> None:

@@ -7,11 +7,13 @@ from dataclasses import replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from vidrestore.errors import ConfigError, MediaError
 from vidrestore.jobs.engine import Engine, LocalEngine
 from vidrestore.jobs.open_video import open_setup
+from vidrestore.jobs.pipes import check_pipes
 from vidrestore.jobs.plan import SegmentRule
 from vidrestore.jobs.progress_reporter import ProgressReporter
 from vidrestore.jobs.store.fingerprint import job_fingerprint
@@ -23,6 +25,7 @@ from vidrestore.pipeline.report import RestoreReport
 from vidrestore.progress import DownloadCallback, ProgressCallback, not_shown, silent
 from vidrestore.settings import JobSettings, RestoreSettings, config_from
 from vidrestore.storage.atomic_output import check_target, resolved_output_path
+from vidrestore.storage.standard_streams import is_standard_stream
 from vidrestore.types import DisplayGeometry
 
 if TYPE_CHECKING:
@@ -51,8 +54,9 @@ def restore_video(
     film or folder are then kept beside it, for ``JobSettings.resume``.
 
     Args:
-        source: Film, folder of frames or picture to restore.
-        output: The file to write; its suffix chooses the container. Without a suffix, a folder.
+        source: Film, folder of frames or picture to restore; ``-`` for standard input.
+        output: The file to write; its suffix chooses the container. Without a suffix, a folder;
+            ``-`` for standard output.
         settings: Settings of the restoration; the defaults if None.
         job: How the work is divided, and whether to resume an interrupted run.
         on_progress: Called after every frame, on this thread; an exception from it stops the run.
@@ -117,6 +121,7 @@ def restore_with_engine(
     Raises:
         VidrestoreError: As for ``restore_video``.
     """
+    check_pipes(source, output, settings, job)
     _check_outputs_differ(output, settings)
     if settings.framemd5 is not None:
         check_framemd5(settings.framemd5, output, source, overwrite=settings.overwrite)
@@ -153,17 +158,19 @@ def _run(
     output_paths = _output_paths(output, settings)
     if job_settings.resume and owns_existing_outputs(output_paths[0], output_paths):
         settings = replace(settings, overwrite=True)
-    check_target(output, source_path=source_path, overwrite=settings.overwrite)
+    if not is_standard_stream(output):
+        check_target(output, source_path=source_path, overwrite=settings.overwrite)
     environment = engine.environment(settings)
     with ExitStack() as stack:
         # Entered first, left last: finished segments are kept until the output has its final name.
         job = stack.enter_context(
             open_job(
-                resolved_output_path(output),
+                _job_target(output, stack),
                 job_fingerprint(setup.source.info, settings, job_settings, environment),
                 resume=job_settings.resume,
                 overwrite=settings.overwrite,
                 keep_pending=engine.finishes_out_of_order,
+                is_resumable=not is_standard_stream(source_path),
             )
         )
         video = engine.prepare(setup, job, number=number)
@@ -207,6 +214,13 @@ def _run(
     return replace(report, segments=segments)
 
 
+def _job_target(output: Path, stack: ExitStack) -> Path:
+    """Return the path beside which the folder of the job is; of a pipe, a temporary one."""
+    if not is_standard_stream(output):
+        return resolved_output_path(output)
+    return Path(stack.enter_context(TemporaryDirectory(prefix="vidrestore-"))) / "stdout"
+
+
 def _no_frame(setup: "Setup") -> MediaError:
     settings, path = setup.settings, setup.source.info.path
     if settings.start_seconds or settings.end_seconds:
@@ -225,7 +239,7 @@ def _open_output(
         target,
         info=source.info,
         time_range=source.time_range,
-        source_path=source_path,
+        source_path=None if is_standard_stream(source_path) else source_path,
         settings=config_from(settings, EncoderSettings),
         overwrite=settings.overwrite,
         drop_unsupported=settings.drop_unsupported,
@@ -236,7 +250,8 @@ def _open_output(
 def _output_paths(output: Path, settings: RestoreSettings) -> list[Path]:
     """Return the real paths of what a run publishes at its end; the film first."""
     paths = (output, settings.compare, settings.record)
-    return [resolved_output_path(path) for path in paths if path is not None]
+    files = [path for path in paths if path is not None and not is_standard_stream(path)]
+    return [resolved_output_path(path) for path in files]
 
 
 def _check_outputs_differ(output: Path, settings: RestoreSettings) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
+from vidrestore.storage.standard_streams import is_standard_stream
+
 SourceKind: TypeAlias = Literal["film", "folder", "picture"]
 """A video, an image sequence, or a single image. Records and journals store these words."""
 
@@ -34,6 +36,8 @@ def image_format(path: Path) -> str:
 
 def kind_of_source(path: Path) -> SourceKind:
     """Return what an existing path is read as."""
+    if is_standard_stream(path):
+        return "film"
     if path.is_dir():
         return "folder"
     return "picture" if is_image_name(path) else "film"
@@ -41,6 +45,8 @@ def kind_of_source(path: Path) -> SourceKind:
 
 def kind_of_output(target: Path) -> SourceKind:
     """Return what is written under a name; without a suffix it is an image sequence."""
+    if is_standard_stream(target):
+        return "film"
     if target.is_dir() or not target.suffix:
         return "folder"
     return "picture" if is_image_name(target) else "film"

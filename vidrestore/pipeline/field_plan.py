@@ -6,9 +6,15 @@ from dataclasses import dataclass, field
 from vidrestore.errors import ConfigError, MediaError
 from vidrestore.media import Source
 from vidrestore.media.fields.deinterlace import DeinterlacedSource
-from vidrestore.media.fields.detection import FieldDetection, detect_fields
+from vidrestore.media.fields.detection import (
+    FRAMES_PER_STRETCH,
+    FieldDetection,
+    detect_fields,
+    may_be_interlaced,
+)
 from vidrestore.media.fields.pulldown import InverseTelecineSource
 from vidrestore.media.fields.split_weave import FieldRule
+from vidrestore.media.input.pipe_source import PipeSource
 from vidrestore.media.input.video_info import FieldOrder, VideoInfo
 from vidrestore.pipeline.field_stages import FieldMode
 from vidrestore.settings import Deinterlace
@@ -94,7 +100,10 @@ def plan_fields(source: Source, *, deinterlace: Deinterlace, pulldown: bool) -> 
                 f"{option} is only for films, but {info.path} is a {info.kind}; leave it out"
             )
         return FieldPlan(source=source)
-    seen = detect_fields(info, until_clear=True)
+    head = None
+    if isinstance(source, PipeSource):
+        head = source.head(FRAMES_PER_STRETCH) if may_be_interlaced(info) else ()
+    seen = detect_fields(info, until_clear=True, head=head)
     stated = info.field_order
     finding = _FieldFinding(seen=seen, flagged=stated in _ORDERS or seen.flagged > 0, stated=stated)
     if pulldown:

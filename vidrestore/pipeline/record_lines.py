@@ -14,6 +14,7 @@ from vidrestore.media.file_kinds import (
     kind_of_output,
 )
 from vidrestore.media.output.encoders import encoder_choice
+from vidrestore.media.output.y4m_writer import y4m_format
 from vidrestore.models.registry import RESTORERS
 from vidrestore.pipeline.loading.spandrel_models import SPANDREL_MODELS
 from vidrestore.record import (
@@ -30,6 +31,7 @@ from vidrestore.record import header_line as _header_line
 from vidrestore.record.schema import JsonScalar, PointsXy
 from vidrestore.settings import RestoreSettings, config_from
 from vidrestore.storage.checksums import file_sha256
+from vidrestore.storage.standard_streams import is_standard_stream
 from vidrestore.types import FinishedFace, FinishedFrame, FloatArray
 from vidrestore.weights.bundled import bundled_file
 from vidrestore.weights.cache import find
@@ -107,7 +109,10 @@ def output_file(
         or settings.pulldown
     )
     source = info.pixel_format
-    if kind_of_output(output) != "film":
+    if is_standard_stream(output):
+        planar = y4m_format(source)
+        codec, name, kept = "rawvideo", planar.name, planar == source
+    elif kind_of_output(output) != "film":
         codec = image_format(output) or (info.codec if info.kind != "film" else "png")
         converted = source.model == "yuv"
         fits = source.bit_depth == 8 or codec != "bmp"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from vidrestore.errors import MediaError
 from vidrestore.storage.file_errors import file_errors
+from vidrestore.storage.standard_streams import is_standard_stream
 from vidrestore.storage.temp_files import (
     locked,
     remove_stale_temp_files,
@@ -41,8 +42,8 @@ def check_target(target: Path, *, source_path: Path | None, overwrite: bool) -> 
         MediaError: The target is the source or would replace it, exists, is not a file, or is in
             a folder that does not exist or cannot be written.
     """
-    if str(target) == "-":
-        raise MediaError("-o -: a film cannot be written to standard output; name a file")
+    if is_standard_stream(target):
+        raise MediaError("-: only the restored film goes to standard output; name a file")
     resolved = resolved_output_path(target)
     if source_path is not None and _is_same_file(resolved, source_path):
         raise MediaError(f"{target}: source and output are the same file; choose another with -o")

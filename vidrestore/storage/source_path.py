@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from vidrestore.errors import MediaError
+from vidrestore.storage.standard_streams import is_standard_stream
 
 
 def checked_source(path: Path) -> Path:
@@ -12,6 +13,8 @@ def checked_source(path: Path) -> Path:
         MediaError: It is missing or empty, or neither a file nor a folder.
     """
     path = Path(path)
+    if is_standard_stream(path):
+        raise MediaError("-: only `vidrestore - -o FILE` reads standard input; name a file")
     try:
         if path.is_dir():
             return path
@@ -20,6 +23,8 @@ def checked_source(path: Path) -> Path:
         raise MediaError(f"{path}: no such file or folder; check the name") from None
     except OSError as error:
         raise MediaError(f"{path}: {error.strerror}; check the name and its permissions") from None
+    if path.is_fifo():
+        raise MediaError(f"{path}: a pipe; read it as YUV4MPEG2: vidrestore - -o FILE < {path}")
     if not path.is_file():
         raise MediaError(f"{path}: neither a file nor a folder; choose a video")
     if size == 0:

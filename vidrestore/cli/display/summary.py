@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidrestore.cli.display.progress_bars import duration
+from vidrestore.storage.standard_streams import is_standard_stream
 
 if TYPE_CHECKING:
     from vidrestore.jobs import Estimate
@@ -20,8 +21,9 @@ def summary_lines(report: "RestoreReport", output: Path, wall_seconds: float) ->
         wall_seconds: Duration of the run, start-up included.
     """
     rate = f", {report.frames / wall_seconds:.1f} frames/s" if wall_seconds > 0 else ""
+    name = "standard output" if is_standard_stream(output) else output
     yield (
-        f"{output}: {_count_text(report.frames, 'frame')}, {_count_text(report.faces, 'face')} in "
+        f"{name}: {_count_text(report.frames, 'frame')}, {_count_text(report.faces, 'face')} in "
         f"{_count_text(report.tracks, 'track')}, {wall_seconds:.1f} s{rate}"
     )
     if report.damaged_packets:

@@ -14,6 +14,7 @@ from vidrestore.pipeline.report import versions
 from vidrestore.settings import CODECS, JobSettings, RestoreSettings, settings_of
 from vidrestore.storage.checksums import file_sha256
 from vidrestore.storage.file_errors import file_errors
+from vidrestore.storage.standard_streams import is_standard_stream
 
 FORMAT = "format of the fingerprint"
 _FORMAT_NUMBER = "2"
@@ -112,6 +113,8 @@ def _weights(file: str | PathLike[str]) -> str:
 
 
 def _source_digest(path: Path) -> str:
+    if is_standard_stream(path):
+        return "standard input"
     digest = hashlib.sha256()
     with file_errors(path):
         for data in _folder_data(path) if path.is_dir() else _file_data(path):

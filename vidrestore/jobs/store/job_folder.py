@@ -119,6 +119,7 @@ def open_job(
     resume: bool,
     overwrite: bool,
     keep_pending: bool = False,
+    is_resumable: bool = True,
 ) -> Generator[Job]:
     """Open and lock the folder of a job, and check the segments kept in it.
 
@@ -132,6 +133,7 @@ def open_job(
         overwrite: Discard finished segments.
         keep_pending: Also keep segments that wait for an earlier one, and an analysis that is ahead
             of them.
+        is_resumable: Whether another run could continue; otherwise nothing is kept for it.
 
     Raises:
         MediaError: Another run has locked it, it holds segments and neither ``resume`` nor
@@ -165,7 +167,7 @@ def open_job(
                 analysis_state=state,
             )
         except BaseException:
-            if not count_finished_segments(target):
+            if not (is_resumable and count_finished_segments(target)):
                 shutil.rmtree(folder, ignore_errors=True)
             raise
         shutil.rmtree(folder, ignore_errors=True)

@@ -14,6 +14,7 @@ from vidrestore.media.fields.filter_graph import FilterGraph, gray_frame, luma_8
 from vidrestore.media.file_kinds import container_facts
 from vidrestore.media.input.decoder import VideoDecoder
 from vidrestore.media.input.video_info import FieldOrder, VideoInfo
+from vidrestore.types import Frame, Plane
 
 _STRETCH_POSITIONS = (Fraction(1, 10), Fraction(9, 20), Fraction(4, 5))
 FRAMES_PER_STRETCH = 25
@@ -52,7 +53,14 @@ class FieldDetection:
     """Whether fields repeat in the pattern of 3:2 pulldown: 24 frames per second in 60 fields."""
 
 
-def detect_fields(info: VideoInfo, *, until_clear: bool = False) -> FieldDetection:
+def may_be_interlaced(info: VideoInfo) -> bool:
+    """Whether a video has no more lines than the largest interlaced format."""
+    return info.geometry.coded_hw[0] <= _MAX_INTERLACED_LINES
+
+
+def detect_fields(
+    info: VideoInfo, *, until_clear: bool = False, head: Sequence[Frame] | None = None
+) -> FieldDetection:
     """Sample up to three short stretches of a video.
 
     Only luma is compared. A video counts as interlaced if one stretch does. A video with more lines
@@ -62,12 +70,18 @@ def detect_fields(info: VideoInfo, *, until_clear: bool = False) -> FieldDetecti
         info: Of the video.
         until_clear: Stop sampling a stretch once it is clearly progressive; the conclusion is the
             same.
+        head: The first frames, of a video that can be read only once.
 
     Raises:
         MediaError: Reading fails for another reason than damage.
     """
-    may_be_interlaced = info.geometry.coded_hw[0] <= _MAX_INTERLACED_LINES
-    stretches = _sample_stretches(info, until_clear=until_clear) if may_be_interlaced else []
+    if not may_be_interlaced(info):
+        stretches = []
+    elif head is not None:
+        samples = ((frame.interlaced, frame.planes[0]) for frame in head)
+        stretches = [_sample_stretch(info, samples, until_clear=until_clear)]
+    else:
+        stretches = _sample_stretches(info, until_clear=until_clear)
     counts = [Counter(stretch.verdicts) for stretch in stretches]
     total = sum(counts, Counter[str]())
     return FieldDetection(
@@ -119,9 +133,8 @@ def _sample_stretches(info: VideoInfo, *, until_clear: bool) -> list[_Stretch]:
                 frames = _decoded(info, decoder, start)
                 first = next(frames, None)
                 if first is not None and first.pts not in stretches:
-                    stretches[first.pts] = _sample_stretch(
-                        info, chain([first], frames), until_clear=until_clear
-                    )
+                    samples = map(_flag_and_luma, chain([first], frames))
+                    stretches[first.pts] = _sample_stretch(info, samples, until_clear=until_clear)
     finally:
         decoder.close()
     return [*stretches.values()]
@@ -137,14 +150,17 @@ def _distinct_starts(info: VideoInfo, decoder: VideoDecoder) -> list[int | None]
     return [start for start in starts if start in landings.values()]
 
 
+def _flag_and_luma(av_frame: av.VideoFrame) -> tuple[bool, Plane]:
+    return av_frame.interlaced_frame, frame_planes(av_frame, source_layout(av_frame.format.name))[0]
+
+
 def _sample_stretch(
-    info: VideoInfo, frames: Iterable[av.VideoFrame], *, until_clear: bool
+    info: VideoInfo, samples: Iterable[tuple[bool, Plane]], *, until_clear: bool
 ) -> _Stretch:
     stretch = _Stretch([], [])
     detector = FilterGraph([("idet", "")], size_hw=info.geometry.coded_hw, format_name="gray")
-    for number, av_frame in enumerate(frames):
-        stretch.flagged += av_frame.interlaced_frame
-        luma = frame_planes(av_frame, source_layout(av_frame.format.name))[0]
+    for number, (is_flagged, luma) in enumerate(samples):
+        stretch.flagged += is_flagged
         _add_verdicts(
             stretch, detector.push(gray_frame(luma_8bit(luma, info.pixel_format), number))
         )

@@ -11,6 +11,7 @@ from av.video.stream import VideoStream
 
 from vidrestore.errors import ConfigError, MediaError
 from vidrestore.media.input.video_info import VideoInfo
+from vidrestore.storage.standard_streams import is_standard_stream
 
 _RAW_FORMATS = frozenset(
     {
@@ -63,7 +64,8 @@ def check_rate_is_needed(info: VideoInfo, fps: Fraction | None) -> None:
     """
     if fps is None or info.kind != "film":
         return
-    if is_raw(info.container) and info.average_rate in (None, fps):
+    may_lack_rate = is_raw(info.container) or is_standard_stream(info.path)
+    if may_lack_rate and info.average_rate in (None, fps):
         return
     rate = "" if info.average_rate is None else f" ({float(info.average_rate):.3f} fps)"
     raise ConfigError(

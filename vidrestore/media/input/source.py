@@ -10,9 +10,11 @@ from vidrestore.errors import ConfigError
 from vidrestore.media.file_kinds import kind_of_source
 from vidrestore.media.input.clock import exact_seconds
 from vidrestore.media.input.folder import ImageSource
+from vidrestore.media.input.pipe_source import PipeSource
 from vidrestore.media.input.reader import VideoSource
 from vidrestore.media.input.video_info import DEFAULT_PICTURE_RATE, VideoInfo
 from vidrestore.storage.source_path import checked_source
+from vidrestore.storage.standard_streams import is_standard_stream
 from vidrestore.types import Frame, Timestamp
 from vidrestore.types.time_range import TimeRange
 
@@ -93,30 +95,34 @@ def open_source(
     """Open a film, a folder of pictures, or a picture.
 
     Args:
-        path: What to read.
+        path: What to read; ``-`` stands for YUV4MPEG2 on standard input.
         start_seconds: Leave out frames presented earlier; from where the timeline starts.
         end_seconds: Leave out frames presented then or later.
-        fps: Frames per second of a folder (25 where it is None) or of a raw stream that does not
-            state its rate.
+        fps: Frames per second of a folder (25 where it is None) or of a raw stream or pipe that
+            does not state its rate.
 
     Raises:
         MediaError: It cannot be read, or is a raw stream of unknown rate.
         ConfigError: The times or the rate are impossible.
     """
     time_range = _time_range(exact_seconds(start_seconds), exact_seconds(end_seconds))
-    path = checked_source(path)
-    is_video = kind_of_source(path) == "film"
-    source = (
-        VideoSource(path, time_range=time_range, fps=fps)
-        if is_video
-        else ImageSource(
-            path, time_range=time_range, fps=DEFAULT_PICTURE_RATE if fps is None else fps
-        )
-    )
+    source = _opened(path, time_range, fps)
     try:
         yield source
     finally:
         source.close()
+
+
+def _opened(
+    path: Path, time_range: TimeRange, fps: Fraction | None
+) -> PipeSource | VideoSource | ImageSource:
+    if is_standard_stream(path):
+        return PipeSource(path, time_range=time_range, fps=fps)
+    path = checked_source(path)
+    if kind_of_source(path) == "film":
+        return VideoSource(path, time_range=time_range, fps=fps)
+    fps = DEFAULT_PICTURE_RATE if fps is None else fps
+    return ImageSource(path, time_range=time_range, fps=fps)
 
 
 def _time_range(start: Fraction | None, end: Fraction | None) -> TimeRange:

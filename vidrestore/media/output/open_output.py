@@ -19,7 +19,9 @@ from vidrestore.media.output.image_writer import ImageSegmentWriter
 from vidrestore.media.output.muxer import Muxer, VideoEncoderConfig
 from vidrestore.media.output.segment_writer import SegmentWriter
 from vidrestore.media.output.segments import VideoSegmentWriter, write_segments
+from vidrestore.media.output.y4m_writer import Y4mSegmentFactory, Y4mStream
 from vidrestore.storage.atomic_output import atomic_file, atomic_folder, check_target
+from vidrestore.storage.standard_streams import is_standard_stream
 from vidrestore.types import DisplayGeometry
 from vidrestore.types.time_range import TimeRange
 
@@ -113,9 +115,9 @@ def open_output(
 ) -> Generator[Output]:
     """Open a video, an image sequence or an image; it gets its name when it is complete.
 
-    The suffix of ``target`` chooses the container or the image format. Without a suffix, or where
-    ``target`` is a folder, an image sequence is written. What cannot be written is refused before
-    the first frame.
+    ``-`` stands for standard output, where frames are written at once, as YUV4MPEG2. The suffix of
+    ``target`` chooses the container or the image format. Without a suffix, or where ``target`` is a
+    folder, an image sequence is written. What cannot be written is refused before the first frame.
 
     Args:
         target: What to write.
@@ -131,8 +133,11 @@ def open_output(
         MediaError: The target is refused or cannot be written.
         UnsupportedStreamError: The container does not support a stream.
     """
-    check_target(target, source_path=source_path or info.path, overwrite=overwrite)
     geometry = geometry or info.geometry
+    if is_standard_stream(target):
+        yield PipeOutput(Y4mStream(info, geometry), target)
+        return
+    check_target(target, source_path=source_path or info.path, overwrite=overwrite)
     kind = _checked_kind(target, info)
     if kind != "film":
         is_single = kind == "picture"
@@ -198,6 +203,22 @@ class VideoOutput(Output):
     def _assemble(self, segments: Sequence[Sequence[Path]]) -> None:
         write_segments(self._muxer, [files[0] for files in segments])
         self._muxer.finish()
+
+
+class PipeOutput(Output):
+    """Standard output; its segments are written when they are made."""
+
+    def __init__(self, stream: Y4mStream, target: Path) -> None:
+        super().__init__(Y4mSegmentFactory(stream=stream, target=target))
+        self._stream = stream
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know about the stream."""
+        return self._stream.notes
+
+    def _assemble(self, segments: Sequence[Sequence[Path]]) -> None:
+        """Do nothing: all is written."""
 
 
 class ImageOutput(Output):

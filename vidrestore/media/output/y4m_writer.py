@@ -1,0 +1,157 @@
+"""Writes frames to standard output as YUV4MPEG2, one segment after the other."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from vidrestore.errors import UnsupportedStreamError
+from vidrestore.media.color.code_points import CHROMA_LEFT, HALF_FLOAT
+from vidrestore.media.color.pixel_conversion import (
+    convert_frame,
+    converted_color,
+    describe_change,
+    loss_between,
+)
+from vidrestore.media.color.pixel_formats import PLANAR
+from vidrestore.media.input.video_info import VideoInfo
+from vidrestore.media.output.segment_writer import SegmentWriter
+from vidrestore.media.y4m import COLOR_SPACES, FRAME, Y4mHeader
+from vidrestore.storage.standard_streams import StandardOutput
+from vidrestore.types import DisplayGeometry, Frame, PixelFormat
+
+_DEFAULT_RATE = Fraction(25)
+_UNSPECIFIED = (0, 2)
+
+
+def y4m_format(source: PixelFormat) -> PixelFormat:
+    """Return the format of YUV4MPEG2 that loses the least of another, if possible nothing."""
+    formats = [PLANAR[name] for name in COLOR_SPACES.values()]
+    return min(formats, key=lambda each: loss_between(source, each))
+
+
+class Y4mStream:
+    """The stream that all segments are written to; it begins with the first frame."""
+
+    def __init__(self, info: VideoInfo, geometry: DisplayGeometry) -> None:
+        """Open standard output.
+
+        Args:
+            info: The source of the frames.
+            geometry: Of the frames.
+
+        Raises:
+            MediaError: Standard output is closed, or a terminal.
+            UnsupportedStreamError: The frames are floating-point images.
+        """
+        if info.color.transfer == HALF_FLOAT:
+            raise UnsupportedStreamError(
+                "-o -: floating-point images lose precision there; write images with -o FOLDER"
+            )
+        self._output = StandardOutput()
+        self._format = y4m_format(info.pixel_format)
+        color = converted_color(info.color, info.pixel_format, self._format)
+        rate = info.average_rate
+        self._header: bytes | None = Y4mHeader(
+            coded_hw=geometry.coded_hw,
+            pixel_format=self._format,
+            frame_rate=rate or _DEFAULT_RATE,
+            field_order=info.field_order,
+            sample_aspect_ratio=geometry.sample_aspect_ratio,
+            chroma_location=color.chroma_location,
+            full_range=color.full_range if color.range_known else None,
+        ).to_line()
+        self._frames = self._interlaced_frames = 0
+        self._notes = _left_out(info, geometry, self._format)
+
+    def write(self, frame: Frame) -> None:
+        """Write a frame.
+
+        Raises:
+            PipeClosedError: The program that reads has closed the pipe.
+            MediaError: Writing fails for another reason.
+        """
+        if self._header is not None:
+            self._output.write(self._header)
+            self._header = None
+        self._frames += 1
+        self._interlaced_frames += frame.interlaced
+        self._output.write(FRAME + b"\n")
+        for plane in convert_frame(frame, self._format).planes:
+            little_endian = np.ascontiguousarray(plane, plane.dtype.newbyteorder("<"))
+            self._output.write(little_endian.data)
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know of what was written."""
+        if self._interlaced_frames in (0, self._frames):
+            return self._notes
+        return [
+            *self._notes,
+            f"{self._interlaced_frames} of {self._frames} frames are flagged as interlaced, which "
+            "YUV4MPEG2 can state of all frames alone",
+        ]
+
+
+class Y4mSegmentWriter(SegmentWriter):
+    """Writes the frames of one segment to the stream; no file is left of it."""
+
+    def __init__(self, stream: Y4mStream, target: Path) -> None:
+        self._stream = stream
+        super().__init__(target, notes=[])
+
+    def abort(self) -> None:
+        """Stop at once; a frame that nobody reads is not waited for."""
+        self._background_writer.abandon(wait=False)
+
+    def _write_frame(self, frame: Frame) -> None:
+        self._stream.write(frame)
+
+    def _finish_files(self) -> tuple[Path, ...]:
+        return ()
+
+    def _close(self) -> None:
+        """Do nothing: the next segment goes on with the stream."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Y4mSegmentFactory:
+    """Opens segments of the stream."""
+
+    stream: Y4mStream
+    target: Path
+
+    def open_segment(self, path: Path) -> SegmentWriter:
+        """Return a writer to the stream."""
+        del path
+        return Y4mSegmentWriter(self.stream, self.target)
+
+
+def _left_out(info: VideoInfo, geometry: DisplayGeometry, planar: PixelFormat) -> list[str]:
+    """Return notes on what a source holds and such a stream does not."""
+    notes: list[str] = []
+    if planar != info.pixel_format:
+        loss = loss_between(info.pixel_format, planar)
+        notes.append(describe_change(info.pixel_format, planar, loss))
+    others = [str(each) for each in info.streams if each.index != info.video_stream_index]
+    others += ["the chapters"] if info.chapters else []
+    others += ["the time code"] if info.timecode else []
+    if info.side_data.is_static or info.side_data.unsupported:
+        others.append("HDR metadata")
+    if others:
+        notes.append(f"standard output holds the frames alone: {', '.join(others)} left out")
+    color = info.color
+    if {color.matrix, color.primaries, color.transfer} - {*_UNSPECIFIED}:
+        notes.append(
+            "YUV4MPEG2 states no matrix, primaries or transfer: state them to the program that "
+            "reads it (-colorspace, -color_primaries, -color_trc)"
+        )
+    is_deep_420 = planar.chroma_shift_xy == (1, 1) and planar.bit_depth > 8
+    if is_deep_420 and color.chroma_location > CHROMA_LEFT:
+        notes.append("YUV4MPEG2 of more than 8 bits states no chroma location")
+    if info.variable_rate:
+        notes.append("YUV4MPEG2 has no times: the uneven times of the frames are left out")
+    if geometry.quarter_turns or geometry.mirrored:
+        notes.append("YUV4MPEG2 cannot store the rotation: the frames are shown unrotated")
+    return notes
