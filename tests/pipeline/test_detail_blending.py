@@ -73,11 +73,11 @@ def samples(finished: Sequence[FinishedFrame], index: int) -> bytes:
 
 def test_a_frame_depends_on_the_steadied_neighbours_of_its_neighbours_and_on_no_others() -> None:
     frames, at = tracked(12), 6
-    whole = samples(list(stages(1.0).finished(frames)), at)
+    whole = samples(list(stages(1.0).restore(frames)), at)
     # The landmarks rest, so smoothing them reaches nowhere: what is left is two to each side
     # before the network, and two after it.
     near, nearer = (
-        samples(list(stages(1.0).finished(frames[at - reach : at + reach + 1])), at)
+        samples(list(stages(1.0).restore(frames[at - reach : at + reach + 1])), at)
         for reach in (4, 3)
     )
     assert near == whole
@@ -85,10 +85,10 @@ def test_a_frame_depends_on_the_steadied_neighbours_of_its_neighbours_and_on_no_
 
 
 def test_a_part_with_its_reach_gives_what_the_whole_gives_in_other_batches() -> None:
-    reach = stages(1.0).reach_frames
+    reach = stages(1.0).context_frames
     frames = tracked(reach + 4)
-    whole = list(stages(1.0).finished(frames))
-    part = list(stages(1.0).finished(frames[2:]))
+    whole = list(stages(1.0).restore(frames))
+    part = list(stages(1.0).restore(frames[2:]))
     assert [samples(part, at) for at in (reach + 2, reach + 3)] == [
         samples(whole, at) for at in (reach + 2, reach + 3)
     ]
@@ -100,12 +100,12 @@ def test_each_frame_alone_reaches_less_and_never_meets_the_stage(
     def never(*_: object, **__: object) -> None:
         raise AssertionError("detail is blended")
 
-    assert stages(1.0).reach_frames == stages(0.0).reach_frames + 4
+    assert stages(1.0).context_frames == stages(0.0).context_frames + 4
     monkeypatch.setattr(stages_module, "blend_frames", never)
     monkeypatch.setattr(stages_module, "denoise_frames", never)
     frames = tracked(3)
-    alone = list(stages(0.0).finished(frames))
-    assert samples(alone, 1) == samples(list(stages(0.0).finished(frames[1:2])), 1)
+    alone = list(stages(0.0).restore(frames))
+    assert samples(alone, 1) == samples(list(stages(0.0).restore(frames[1:2])), 1)
 
 
 def passed_on(frames: object, **_: object) -> object:
@@ -116,7 +116,7 @@ def test_invented_lines_flicker_less_when_they_are_blended(monkeypatch: pytest.M
     frames = tracked(6)
 
     def trembling() -> float:
-        finished = list(stages(1.0).finished(frames))
+        finished = list(stages(1.0).restore(frames))
         lumas = [each.frame.planes[0].astype(np.float32) for each in finished]
         return float(np.abs(np.diff(lumas, axis=0))[:, 40:90, 40:90].mean())
 
@@ -128,14 +128,14 @@ def test_invented_lines_flicker_less_when_they_are_blended(monkeypatch: pytest.M
 def test_one_thread_gives_the_samples_of_three() -> None:
     frames = tracked(9)
     one, three = (
-        list(replace(stages(1.0), overlap=overlap).finished(frames)) for overlap in (False, True)
+        list(replace(stages(1.0), overlap=overlap).restore(frames)) for overlap in (False, True)
     )
     assert [samples(one, at) for at in range(9)] == [samples(three, at) for at in range(9)]
 
 
 def test_threads_end_with_the_generator() -> None:
     before = active_count()
-    with closing(stages(1.0).finished(tracked(30))) as finished:
+    with closing(stages(1.0).restore(tracked(30))) as finished:
         next(finished)
         assert active_count() > before
     assert active_count() == before
@@ -147,4 +147,4 @@ def test_an_error_before_the_network_reaches_the_caller() -> None:
         raise OSError("the disk is gone")
 
     with pytest.raises(OSError, match="the disk is gone"):
-        list(stages(1.0).finished(broken()))
+        list(stages(1.0).restore(broken()))

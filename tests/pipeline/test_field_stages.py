@@ -92,8 +92,8 @@ def films(pixel_format: PixelFormat, *, top_first: bool, count: int = 4) -> list
 
 
 def through(stages: Stages, frames: Sequence[Frame]) -> list[FinishedFrame]:
-    tracked = stages.analysed(stages.fields.split(frames))
-    return list(stages.fields.woven(stages.finished(tracked)))
+    tracked = stages.analyse(stages.fields.split(frames))
+    return list(stages.fields.weave(stages.restore(tracked)))
 
 
 @pytest.mark.parametrize("top_first", [True, False])
@@ -185,13 +185,13 @@ def test_a_frame_without_faces_is_given_back_itself() -> None:
 
 def test_a_part_of_a_film_is_woven_as_in_the_whole() -> None:
     joined = stages(DisplayGeometry(coded_hw=SIZE_HW))
-    step, reach = joined.fields.index_step, joined.reach_frames
+    step, reach = joined.fields.index_step, joined.context_frames
     first = reach // step + 2
     frames = films(YUV420, top_first=False, count=first + 2)
-    tracked = list(joined.analysed(joined.fields.split(frames)))
+    tracked = list(joined.analyse(joined.fields.split(frames)))
 
-    finished = list(joined.fields.woven(joined.finished(tracked)))
-    part = list(joined.fields.woven(joined.finished(tracked[first * step - reach :])))
+    finished = list(joined.fields.weave(joined.restore(tracked)))
+    part = list(joined.fields.weave(joined.restore(tracked[first * step - reach :])))
 
     assert [each.source.index for each in part[-2:]] == [first, first + 1]
     for one, other in zip(part[-2:], finished[-2:], strict=True):
@@ -227,7 +227,7 @@ def test_what_became_of_a_face_in_both_fields_is_told_once() -> None:
     half = Assessment(strength=0.5, reason="too small", identity_similarity=0.4)
     whole = Assessment(identity_similarity=0.9)
 
-    (both,) = FIELDS.woven(
+    (both,) = FIELDS.weave(
         [
             told(first, [(2, (10, 4, 20, 8), whole), (5, None, half)]),
             told(second, [(1, (0, 0, 2, 2), whole), (2, (12, 2, 24, 6), half)]),
@@ -250,7 +250,7 @@ def test_half_a_frame_is_an_error() -> None:
     fields = [told(field, []) for field in FIELDS.split(frames)]
 
     def broken(kept: Sequence[int]) -> Iterator[FinishedFrame]:
-        return FIELDS.woven(fields[at] for at in kept)
+        return FIELDS.weave(fields[at] for at in kept)
 
     with pytest.raises(ValueError, match="lost the other"):
         list(broken([0, 1, 2]))

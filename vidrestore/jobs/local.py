@@ -77,7 +77,7 @@ class LocalVideo:
             job.log_path,
             log_bytes,
             next_index=end_frame * index_step,
-            context_frames=stages.reach_frames,
+            context_frames=stages.context_frames,
             index_step=index_step,
         )
         log = AnalysisLog(job.log_path, keep_bytes=log_bytes)
@@ -110,11 +110,11 @@ class LocalVideo:
         with decoded_frames(
             source, stages, point.decode_from, point.decode_ticks, seek=seek
         ) as frames:
-            tracked = point.resume_tracking(frames, stages.analysed)
+            tracked = point.resume_tracking(frames, stages.analyse)
             logged = log_analysis(tracked, log, after=point.last_index)
             # Closed before what it reads from: its threads may be reading.
-            with closing(stages.finished(logged)) as restored:
-                yield from stages.fields.woven(restored)
+            with closing(stages.restore(logged)) as restored:
+                yield from stages.fields.weave(restored)
 
     def _damage(self) -> SourceDamage:
         entries, source = self._job.entries, self._setup.source

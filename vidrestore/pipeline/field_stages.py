@@ -39,7 +39,7 @@ class FieldMode:
         """Yield the frames or fields that the stages see of ``frames``."""
         return iter(frames) if self.rule is None else split_fields(frames, self.rule)
 
-    def woven(self, finished: Iterable[FinishedFrame]) -> Iterator[FinishedFrame]:
+    def weave(self, finished: Iterable[FinishedFrame]) -> Iterator[FinishedFrame]:
         """Yield whole frames again, each with one face for every track in its fields.
 
         Holds the first field of a frame until the second comes.
@@ -50,10 +50,10 @@ class FieldMode:
         Raises:
             ValueError: A field comes without the other of its frame.
         """
-        return iter(finished) if self.rule is None else _woven_frames(finished)
+        return iter(finished) if self.rule is None else _weave_frames(finished)
 
 
-def _woven_frames(finished: Iterable[FinishedFrame]) -> Iterator[FinishedFrame]:
+def _weave_frames(finished: Iterable[FinishedFrame]) -> Iterator[FinishedFrame]:
     first: FinishedFrame | None = None
     for each in finished:
         if each.source.field_of is None:

@@ -129,7 +129,7 @@ class _Span:
     start_seconds: Fraction = Fraction(0)
     one_tone: bool = False
 
-    def joined(self, later: "_Span") -> "_Span":
+    def merged(self, later: "_Span") -> "_Span":
         return replace(self, last=later.last, count=self.count + later.count)
 
     def to_json(self) -> dict[str, Any]:
@@ -207,7 +207,7 @@ class Tally:
                 for number, fields in counted[theirs].items():
                     span = _Span.from_json(fields)
                     before = mine.get(int(number))
-                    mine[int(number)] = span if before is None else before.joined(span)
+                    mine[int(number)] = span if before is None else before.merged(span)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a count of frames: {error}") from error
 

@@ -112,7 +112,7 @@ class Setup:
             stopwatch=self.stopwatch,
             fields=self.fields if background is None else FieldMode(),
             background=background,
-            whole_batches=info.kind != "picture",
+            pad_batches=info.kind != "picture",
             meter=meter,
         )
 
@@ -186,7 +186,7 @@ def comparison_geometry(info: VideoInfo) -> DisplayGeometry:
     return side_by_side_geometry(info.geometry, info.pixel_format)
 
 
-def compared(finished: FinishedFrame, stages: Stages) -> Frame:
+def side_by_side_frame(finished: FinishedFrame, stages: Stages) -> Frame:
     """Return before and after side by side."""
     before, geometry = finished.source, stages.geometry
     if stages.background is not None:

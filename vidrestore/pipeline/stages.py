@@ -53,7 +53,7 @@ T = TypeVar("T")
 
 _MAX_WAITING_FRAMES = 16
 _AHEAD_FRAMES = 3
-"""Frames that wait between two threads of ``finished``."""
+"""Frames that wait between two threads of ``restore``."""
 _OUTSIDE = "outside the picture"
 
 
@@ -61,9 +61,9 @@ _OUTSIDE = "outside the picture"
 class Stages:
     """The parts of a restoration, and how they are joined.
 
-    What is found in a frame may depend on all that its shot showed before, so ``analysed`` runs
+    What is found in a frame may depend on all that its shot showed before, so ``analyse`` runs
     once over a film. What is then made of a frame depends on its neighbours within
-    ``reach_frames`` alone, bit for bit: ``finished`` gives the same for a part as for the whole.
+    ``context_frames`` alone, bit for bit: ``restore`` gives the same for a part as for the whole.
     """
 
     detector: Detector
@@ -76,17 +76,17 @@ class Stages:
     """Whether frames go through the stages whole or as fields; the caller splits and weaves."""
     background: Background | None = None
     """Enlarges the frames after their faces are restored; None leaves them as they are."""
-    whole_batches: bool = True
+    pad_batches: bool = True
     """Pad every batch to its full size. Convolutions of another batch size may round differently,
     and the result of a frame must not depend on the other frames in its batch."""
     overlap: bool = True
-    """Whether ``finished`` runs in three threads; the result is the same in one."""
+    """Whether ``restore`` runs in three threads; the result is the same in one."""
     meter: IdentityMeter | None = None
     """Measures identity; None turns the safeguard off."""
 
     @property
-    def reach_frames(self) -> int:
-        """How many frames to each side what ``finished`` makes of a frame may depend on."""
+    def context_frames(self) -> int:
+        """How many frames to each side the result of a frame may depend on."""
         smoothed, settings = SmoothingConfig().max_window_frames, self.settings
         # Faces are averaged over time twice, before and after they are restored, and checked twice.
         steadied = 2 * config_from(settings, TemporalConfig).reach_frames if settings.steady else 0
@@ -94,7 +94,7 @@ class Stages:
         guarded = 0 if self.meter is None else 2 * safeguard.reach_frames
         return smoothed + steadied + guarded
 
-    def analysed(
+    def analyse(
         self, frames: Iterable[Frame], *, start: TrackingStart | None = None
     ) -> Iterator[TrackedFrame]:
         """Yield every frame once, in order, with its shot, its faces and its tone.
@@ -120,7 +120,7 @@ class Stages:
         noted = rate_source_quality(chosen, geometry=self.geometry, cut=self._crop)
         return watch.timed("guard", noted)
 
-    def finished(self, tracked: Iterable[TrackedFrame]) -> Generator[FinishedFrame]:
+    def restore(self, tracked: Iterable[TrackedFrame]) -> Generator[FinishedFrame]:
         """Yield every frame once, in order, with its faces restored.
 
         Runs in three threads where ``overlap`` is set: all before the network, the network, all
@@ -131,8 +131,8 @@ class Stages:
         two threads.
 
         Args:
-            tracked: What ``analysed`` yields, or a part of it that reaches ``reach_frames`` beyond
-                the frames of interest.
+            tracked: The frames that ``analyse`` yields, or a part of them that extends
+                ``context_frames`` beyond the frames of interest.
         """
         with ExitStack() as threads:
 
@@ -142,14 +142,14 @@ class Stages:
                 return threads.enter_context(closing(prefetched(frames, size=_AHEAD_FRAMES)))
 
             restored = restore_frames(
-                ahead(self._prepared(tracked)),
-                restore=self._restore,
+                ahead(self._prepare(tracked)),
+                restore=self._run_network,
                 batch_size=self.batch_size,
                 max_waiting_frames=_MAX_WAITING_FRAMES,
             )
-            yield from map(self._finish, self._checked(ahead(restored)))
+            yield from map(self._finish, self._check(ahead(restored)))
 
-    def _prepared(self, tracked: Iterable[TrackedFrame]) -> Iterator[AlignedFrame]:
+    def _prepare(self, tracked: Iterable[TrackedFrame]) -> Iterator[AlignedFrame]:
         """Yield every frame with its crops as the network sees them."""
         watch = self.stopwatch
         smoothed = watch.timed("smooth", smooth_tracks(tracked))
@@ -166,7 +166,7 @@ class Stages:
             aligned_frames = watch.timed("steady", steadied)
         return iter(aligned_frames)
 
-    def _checked(self, restored: Iterable[RestoredFrame]) -> Iterator[RestoredFrame]:
+    def _check(self, restored: Iterable[RestoredFrame]) -> Iterator[RestoredFrame]:
         """Yield every frame with what may be taken of its restored crops."""
         watch = self.stopwatch
         if self.settings.steady > 0:
@@ -207,10 +207,10 @@ class Stages:
             is_monochrome=tracked.is_monochrome,
         )
 
-    def _restore(self, crops_NCHW: Tensor) -> RestoredCrops:
+    def _run_network(self, crops_NCHW: Tensor) -> RestoredCrops:
         with self.stopwatch.stage("restore"):
             count = len(crops_NCHW)
-            missing = self.batch_size - count if self.whole_batches else 0
+            missing = self.batch_size - count if self.pad_batches else 0
             if missing > 0:
                 filling = crops_NCHW[-1:].expand(missing, -1, -1, -1)
                 crops_NCHW = torch.cat([crops_NCHW, filling])

@@ -287,7 +287,7 @@ class DistributedVideo:
                 encode_seconds=result.encode_seconds,
             )
         )
-        self._models = self._models.joined(result.models)
+        self._models = self._models.merged(result.models)
         self._notes |= dict.fromkeys(result.notes)
         for name, seconds in {**result.seconds, "encode": result.encode_seconds}.items():
             self._seconds[name] = self._seconds.get(name, 0.0) + seconds

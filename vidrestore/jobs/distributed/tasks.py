@@ -44,7 +44,7 @@ class VideoFacts:
 
     models: ModelFacts
     context_frames: int
-    """As ``Stages.reach_frames``."""
+    """As ``Stages.context_frames``."""
     index_step: int
     """As in ``FieldMode``."""
     background_cost: BackgroundCost | None = None
@@ -104,7 +104,7 @@ def load_video(worker: WorkerSettings, spec: VideoSpec) -> Iterator[VideoFacts]:
     background = video.stages.background
     yield VideoFacts(
         models=video.models(),
-        context_frames=video.stages.reach_frames,
+        context_frames=video.stages.context_frames,
         index_step=video.stages.fields.index_step,
         background_cost=None if background is None else background.cost(None),
     )
@@ -158,7 +158,7 @@ def _new_lines(video: OpenVideo, state: AnalysisState) -> Iterator[str]:
         log,
         state.size_bytes,
         next_index=last + 1,
-        context_frames=stages.reach_frames,
+        context_frames=stages.context_frames,
         index_step=stages.fields.index_step,
     )
 
@@ -166,7 +166,7 @@ def _new_lines(video: OpenVideo, state: AnalysisState) -> Iterator[str]:
         with decoded_frames(
             video.setup.source, stages, point.decode_from, point.decode_ticks, seek=seek
         ) as frames:
-            for tracked in point.resume_tracking(frames, stages.analysed):
+            for tracked in point.resume_tracking(frames, stages.analyse):
                 if tracked.frame.index > point.last_index:
                     yield FrameAnalysis.of(tracked).to_line()
 
@@ -246,9 +246,9 @@ def _restored_frames(
     with (
         decoded_frames(video.setup.source, stages, first.index, ticks, seek=seek) as frames,
         # Closed before what it reads from: its threads may be reading.
-        closing(stages.finished(_tracked_frames(frames, analysis))) as restored,
+        closing(stages.restore(_tracked_frames(frames, analysis))) as restored,
     ):
-        for frame in stages.fields.woven(restored):
+        for frame in stages.fields.weave(restored):
             if frame.source.index >= planned.end_frame:
                 return
             if frame.source.index >= planned.first_frame:

@@ -71,7 +71,7 @@ class OpenVideo:
             settings=setup.settings,
             stopwatch=setup.stopwatch,
             fields=setup.fields,
-            whole_batches=setup.source.info.kind != "picture",
+            pad_batches=setup.source.info.kind != "picture",
         )
 
     def _has_same_networks(self, last: "OpenVideo") -> bool:

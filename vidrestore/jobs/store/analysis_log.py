@@ -32,7 +32,7 @@ class FrameMismatchError(MediaError):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FrameAnalysis:
-    """What ``Stages.analysed`` found in one frame, without its samples."""
+    """What ``Stages.analyse`` found in one frame, without its samples."""
 
     index: int
     ticks: int

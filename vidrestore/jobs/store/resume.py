@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Analyse(Protocol):
-    """``Stages.analysed``."""
+    """``Stages.analyse``."""
 
     def __call__(
         self, frames: Iterable[Frame], *, start: TrackingStart | None = None
@@ -30,7 +30,7 @@ class ResumePoint:
     """The state needed to resume. Frames are numbered as between the stages."""
 
     first_index: int = 0
-    """The first frame to give to ``Stages.finished``."""
+    """The first frame to give to ``Stages.restore``."""
     decode_from: int = 0
     """The first frame to decode."""
     decode_ticks: int | None = None

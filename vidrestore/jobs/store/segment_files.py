@@ -12,7 +12,7 @@ from vidrestore.media.output.open_output import SegmentWriterFactory
 from vidrestore.media.output.segment_writer import SegmentWriter
 from vidrestore.pipeline.record_lines import frame_line
 from vidrestore.pipeline.report import Tally
-from vidrestore.pipeline.setup import compared
+from vidrestore.pipeline.setup import side_by_side_frame
 from vidrestore.pipeline.stages import Stages
 from vidrestore.storage.file_errors import file_errors
 from vidrestore.storage.sync import flush_and_sync
@@ -82,7 +82,7 @@ class OpenSegment:
         self.last = timing
 
     def _frame(self, kind: str, finished: FinishedFrame) -> Frame:
-        return compared(finished, self._stages) if kind == COMPARISON else finished.frame
+        return side_by_side_frame(finished, self._stages) if kind == COMPARISON else finished.frame
 
     def finish(self) -> tuple[SegmentFile, ...]:
         """End the segment; return its files, complete and on the disk."""

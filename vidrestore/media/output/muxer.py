@@ -31,9 +31,14 @@ from vidrestore.media.output.containers import (
 from vidrestore.media.output.encoder_table import EncoderSettings
 from vidrestore.media.output.video_encoder import VideoEncoder, VideoEncoderConfig
 from vidrestore.media.streams.chapters import held_chapters
-from vidrestore.media.streams.ffmpeg_remux import joined
+from vidrestore.media.streams.ffmpeg_remux import remux_with_ffmpeg
 from vidrestore.media.streams.start_offsets import plan_start_offsets
-from vidrestore.media.streams.stream_copy import CopyPlan, StreamCopier, copied_metadata, planned
+from vidrestore.media.streams.stream_copy import (
+    CopyPlan,
+    StreamCopier,
+    copied_metadata,
+    plan_stream_copy,
+)
 from vidrestore.media.streams.stream_metadata import descriptions_lost, stream_tags
 from vidrestore.media.streams.timecode import write_timecode
 from vidrestore.media.streams.timestamp_rounding import TimestampRounding
@@ -146,7 +151,9 @@ class Muxer:
         time_bases: list[Fraction] = []
         if self._source_path is not None:
             self._source = open_container(self._source_path)
-            plan = planned(self._source, info, spec, target, drop_unsupported=drop_unsupported)
+            plan = plan_stream_copy(
+                self._source, info, spec, target, drop_unsupported=drop_unsupported
+            )
             copied = [self._source.streams[index] for index in plan.copied]
             time_bases = [stream.time_base for stream in copied if stream.time_base]
         selected = time_range.shifted(info.origin_seconds)
@@ -201,7 +208,7 @@ class Muxer:
                 self._output_index[stream.index] = self.stream.index
             elif stream.index in self._plan.copied:
                 self._output_index[stream.index] = self._copier.add(stream, self._spec, tags)
-        for index in self._plan.joined:
+        for index in self._plan.remuxed:
             self._output_index[index] = len(self._output_index)
         output.metadata.update(self._tags)
         self._write_reel_name(output)
@@ -266,7 +273,7 @@ class Muxer:
                 dts = packet.dts if packet.dts is not None else packet.pts
                 if self._copier is not None and dts is not None:
                     self._output.start_encoding()
-                    self._copier.pump(dts * packet.time_base)
+                    self._copier.copy_until(dts * packet.time_base)
                 self._rounding.take(packet)
                 self._output.mux_one(packet)
 
@@ -295,11 +302,11 @@ class Muxer:
             return
         with media_errors(self._target, "write"):
             if self._copier is not None:
-                self._copier.pump(None)
+                self._copier.copy_until(None)
                 self.notes.extend(self._copier.notes)
             self._output.close()
             self.notes.extend(self._rounding.notes())
-            if self._plan.joined or self._display_aspect is not None:
+            if self._plan.remuxed or self._display_aspect is not None:
                 self._remux(self._source_path or self._path)
         if self._source is not None:
             suffix = self._target.suffix
@@ -320,10 +327,10 @@ class Muxer:
         without = self._path.with_name(f"{self._path.stem}.video{self._path.suffix}")
         self._path.replace(without)
         try:
-            joined(
+            remux_with_ffmpeg(
                 without,
                 source_path,
-                self._plan.joined,
+                self._plan.remuxed,
                 self._path,
                 spec=self._spec,
                 clock=self._timeline,

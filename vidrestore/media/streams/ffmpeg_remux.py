@@ -19,7 +19,7 @@ from vidrestore.media.output.containers import ContainerSpec
 _COPY: dict[str, Any] = {"c": "copy", "copy_unknown": None}
 
 
-def can_join(source: Path, stream_index: int, spec: ContainerSpec) -> bool:
+def can_remux(source: Path, stream_index: int, spec: ContainerSpec) -> bool:
     """Whether ffmpeg copies a stream of ``source`` into a container; tried on its first second."""
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder) / "trial"
@@ -28,7 +28,7 @@ def can_join(source: Path, stream_index: int, spec: ContainerSpec) -> bool:
         return error is None and trial.stat().st_size > 0
 
 
-def joined(
+def remux_with_ffmpeg(
     film: Path,
     source: Path,
     stream_indexes: Sequence[int],

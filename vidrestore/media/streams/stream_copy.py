@@ -17,7 +17,7 @@ from vidrestore.media.input.probe import is_attached_picture, open_container
 from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.media.output.containers import ContainerSpec
 from vidrestore.media.streams.edit_lists import EditListFilter, hidden_packets
-from vidrestore.media.streams.ffmpeg_remux import can_join
+from vidrestore.media.streams.ffmpeg_remux import can_remux
 from vidrestore.media.streams.stream_support import (
     add_copied_stream,
     can_copy_stream,
@@ -38,12 +38,12 @@ class CopyPlan:
 
     copied: tuple[int, ...] = ()
     """Indexes of streams whose packets are copied while the film is written."""
-    joined: tuple[int, ...] = ()
+    remuxed: tuple[int, ...] = ()
     """Indexes of streams that only the ffmpeg program can copy, when the film is whole."""
     notes: tuple[str, ...] = ()
 
 
-def planned(
+def plan_stream_copy(
     source: InputContainer,
     info: VideoInfo,
     spec: ContainerSpec,
@@ -57,7 +57,7 @@ def planned(
         UnsupportedStreamError: The container cannot hold one, and none may be dropped.
     """
     copied: list[int] = []
-    joined: list[int] = []
+    remuxed: list[int] = []
     notes: list[str] = []
     for stream, stream_info in zip(source.streams, info.streams, strict=True):
         if stream.index == info.video_stream_index or is_written_by_muxer(stream, source):
@@ -81,15 +81,15 @@ def planned(
                     f"the first {float(hidden.lead_seconds):.3f} s of {stream_info}, which the "
                     "source's edit list hides, are left out"
                 )
-        elif _can_join(stream, info, spec):
-            joined.append(stream.index)
+        elif _can_remux(stream, info, spec):
+            remuxed.append(stream.index)
         elif drop_unsupported:
             notes.append(f"{stream_info} is left out: {target.suffix} cannot hold it")
         else:
             raise UnsupportedStreamError(
                 f"{target}: {target.suffix} cannot hold {stream_info} of the source"
             )
-    return CopyPlan(copied=tuple(copied), joined=tuple(joined), notes=tuple(notes))
+    return CopyPlan(copied=tuple(copied), remuxed=tuple(remuxed), notes=tuple(notes))
 
 
 def _lacks_header(stream: Stream, source: InputContainer) -> bool:
@@ -98,14 +98,14 @@ def _lacks_header(stream: Stream, source: InputContainer) -> bool:
     return states_headers and codec_name(stream) == "aac" and not stream.codec_context.extradata
 
 
-def _can_join(stream: Stream, info: VideoInfo, spec: ContainerSpec) -> bool:
+def _can_remux(stream: Stream, info: VideoInfo, spec: ContainerSpec) -> bool:
     # Attached files ffmpeg leaves out without a word.
     if isinstance(stream, AttachmentStream) or spec.video_only:
         return False
     if has_decoder(stream) and not (stream.type == "audio" and spec.format == "matroska"):
         return False
     # PyAV refuses sound that Matroska holds with its header from AVI or WAV, as of WMA.
-    return can_join(info.path, stream.index, spec)
+    return can_remux(info.path, stream.index, spec)
 
 
 def is_written_by_muxer(stream: Stream, source: InputContainer) -> bool:
@@ -187,7 +187,7 @@ class StreamCopier:
         attached.metadata.update(copied_metadata(stream.metadata))
         return attached.index
 
-    def pump(self, until_seconds: Fraction | None) -> None:
+    def copy_until(self, until_seconds: Fraction | None) -> None:
         """Copy packets up to a time of the output's clock; all of them where it is None."""
         while (packet := self._next()) is not None:
             dts = packet.dts if packet.dts is not None else packet.pts

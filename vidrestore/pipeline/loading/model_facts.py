@@ -58,7 +58,7 @@ class ModelFacts:
             background=None if background is None else BackgroundFacts.of(background),
         )
 
-    def joined(self, other: "ModelFacts") -> "ModelFacts":
+    def merged(self, other: "ModelFacts") -> "ModelFacts":
         """Return the facts of a run that used the networks of both."""
         fitting = [
             each.reduced_batch_size for each in (self, other) if each.reduced_batch_size is not None
