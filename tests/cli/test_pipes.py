@@ -298,8 +298,9 @@ def test_sigterm_ends_it_while_the_program_before_it_does_nothing(
     with started("-", "-o", "out.mkv", "--segment", "0.1", folder=tmp_path) as process:
         assert process.stdin is not None
         assert process.stderr is not None
+        # More frames than the stages hold for what comes after.
         sent = as_y4m(face_film)
-        process.stdin.write(sent + 4 * sent[sent.index(b"\n") + 1 :])
+        process.stdin.write(sent + 14 * sent[sent.index(b"\n") + 1 :])
         process.stdin.flush()
         wait_for(lambda: count_finished_segments(tmp_path / "out.mkv") > 0)
         process.send_signal(signal.SIGTERM)
