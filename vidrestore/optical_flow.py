@@ -105,7 +105,9 @@ def sample_at(image_hwc: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray
 
 def warp_by_flow(image_hwc: FloatArray, flow: Flow) -> FloatArray:
     """Return what ``image_hwc`` shows where a flow of its size points to from every pixel."""
-    return sample_at(image_hwc, *flow_targets(flow, (flow.shape[0], flow.shape[1])))
+    height, width = flow.shape[:2]
+    x, y = _places(height, width)
+    return sample_at(image_hwc, x + flow[:, :, 0], y + flow[:, :, 1])
 
 
 def sample_at_by_torch(image_chw: Tensor, x: FloatArray, y: FloatArray) -> Tensor:

@@ -5,8 +5,7 @@ import torch
 from support.faces import example_pictures
 from torch import Tensor
 
-from vidrestore.restore import motion_average
-from vidrestore.restore.motion_average import CropView, make_thumbnail, motion_compensated_average
+from vidrestore.restore.motion_average import CropView, make_view, motion_compensated_average
 
 SIGMA = 0.04
 MOUTH = (slice(None), slice(150, 176), slice(100, 156))
@@ -25,7 +24,7 @@ def noisy(image: Tensor, seed: int) -> Tensor:
 
 
 def view_of(crop: Tensor) -> CropView:
-    return CropView(crop, make_thumbnail(crop))
+    return make_view(crop)
 
 
 def shifted(image: Tensor, x: float, y: float) -> Tensor:
@@ -109,10 +108,37 @@ def test_strength_is_the_weight_of_the_neighbors() -> None:
     assert errors[0] > 1.1 * errors[1] > 1.2 * errors[2]
 
 
-def test_opencv_and_torch_give_the_same_average(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_color_is_stored_coarsely_luma_is_averaged_as_well_and_color_nearly() -> None:
+    clean = face()
+    weights = torch.tensor([0.299, 0.587, 0.114])[:, None, None]
+    crops = [(clean + grain_of_420(seed)).clamp(0, 1) for seed in range(5)]
+    luma_errors: list[float] = []
+    color_errors: list[float] = []
+    for coarse_color in (False, True):
+        seen = [make_view(each, coarse_color=coarse_color) for each in crops]
+        found = motion_compensated_average(seen[2], [seen[1], seen[3]], [seen[0], seen[4]])
+        rest = found - clean
+        luma = (rest * weights).sum(dim=0, keepdim=True)
+        luma_errors.append(error(luma, torch.zeros(1)))
+        color_errors.append(error(rest - luma, torch.zeros(1)))
+    assert luma_errors[1] == pytest.approx(luma_errors[0], rel=0.02)
+    assert color_errors[1] < 1.4 * color_errors[0]
+
+
+def grain_of_420(seed: int) -> Tensor:
+    """Return the noise of a 4:2:0 film whose samples are two pixels apart in the crop."""
+    rng = np.random.default_rng(seed)
+    luma = rng.normal(0, SIGMA, (128, 128, 1)).astype(np.float32)
+    color = rng.normal(0, SIGMA, (64, 64, 3)).astype(np.float32)
+    color -= color @ np.array([0.299, 0.587, 0.114], np.float32)[:, None]
+    noise = cv2.resize(luma, (256, 256))[:, :, None] + cv2.resize(color, (256, 256))
+    return torch.from_numpy(noise).permute(2, 0, 1)
+
+
+def test_opencv_and_torch_give_the_same_average() -> None:
     clean = face()
     clip = [view_of(noisy(shifted(clean, 2.0 * k, 0.0), seed=k)) for k in range(3)]
     by_opencv = motion_compensated_average(clip[1], [clip[0], clip[2]])
-    monkeypatch.setattr(motion_average, "_average_by_opencv", motion_average._average_by_torch)
+    clip = [view._replace(fine=None) for view in clip]
     by_torch = motion_compensated_average(clip[1], [clip[0], clip[2]])
     torch.testing.assert_close(by_opencv, by_torch, atol=0.004, rtol=0)

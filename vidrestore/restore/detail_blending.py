@@ -21,10 +21,9 @@ from vidrestore.optical_flow import (
     Flow,
     chain_flows,
     fine_flow,
-    flow_targets,
     invert_flow,
-    sample_at,
 )
+from vidrestore.restore.luma import luma_of_crop
 from vidrestore.restore.motion_average import (
     Match,
     Thumbnail,
@@ -32,12 +31,12 @@ from vidrestore.restore.motion_average import (
     make_thumbnail,
     median_residual,
     similarity_weight,
+    warped_change,
 )
 from vidrestore.restore.settings import TemporalConfig
 from vidrestore.sliding_window import Item, Window, sliding_window
 from vidrestore.types import FloatArray, RestoredFace, RestoredFrame
 
-_LUMA = (0.299, 0.587, 0.114)
 _COARSE_CELL_PX = 4
 _COARSE_SIGMA_CELLS = 2.0
 """Sigma of the blur, 8 crop pixels, beyond which shape and light stay as they are."""
@@ -171,13 +170,12 @@ def _change(
     weight_sum = np.ones_like(weights[0])
     for weight in weights:
         weight_sum += weight
-    height, width = current.detail_hw.shape
-    total = np.zeros_like(current.detail_hw)
-    for (other, match), weight in zip(neighbors, weights, strict=True):
-        ratio = cv2.resize(weight / weight_sum, (width, height), interpolation=cv2.INTER_LINEAR)
-        warped = sample_at(other.detail_hw, *flow_targets(match.flow, (height, width)))
-        cv2.accumulateProduct(cv2.subtract(warped, current.detail_hw), ratio, total)
-    return total
+    return warped_change(
+        current.detail_hw,
+        [other.detail_hw for other, _ in neighbors],
+        [match.flow for _, match in neighbors],
+        [np.asarray(weight / weight_sum, dtype=np.float32) for weight in weights],
+    )
 
 
 def _describe(
@@ -192,10 +190,7 @@ def _describe(
 
 
 def _fine_detail(restored_chw: Tensor) -> FloatArray:
-    luma = restored_chw[0] * _LUMA[0]
-    for plane, weight in zip(restored_chw[1:], _LUMA[1:], strict=True):
-        luma.add_(plane, alpha=weight)
-    luma_hw = np.ascontiguousarray(luma.cpu().numpy())
+    luma_hw = luma_of_crop(restored_chw)
     height, width = luma_hw.shape
     cells_wh = (max(1, width // _COARSE_CELL_PX), max(1, height // _COARSE_CELL_PX))
     cells = cv2.resize(luma_hw, cells_wh, interpolation=cv2.INTER_AREA)
@@ -212,5 +207,10 @@ def _add_change(face: RestoredFace, changes: Mapping[int, FloatArray]) -> Restor
 def _add_luma(restored_chw: Tensor, change_hw: FloatArray | None) -> Tensor:
     if change_hw is None:
         return restored_chw
+    if restored_chw.device.type == "cpu":
+        restored = np.ascontiguousarray(restored_chw.permute(1, 2, 0).numpy())
+        total = np.asarray(cv2.merge([change_hw] * 3), dtype=np.float32)
+        cv2.add(restored, total, dst=total)
+        return torch.from_numpy(np.clip(total, 0.0, 1.0, out=total)).permute(2, 0, 1)
     change = torch.from_numpy(change_hw).to(restored_chw.device)
     return (restored_chw + change).clamp_(0.0, 1.0)

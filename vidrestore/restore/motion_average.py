@@ -4,6 +4,9 @@ A restorer amplifies noise and coding artifacts that differ from frame to frame,
 face trembles. Averaging along the motion before restoration removes such differences and leaves
 more of the signal. Motion and similarity are measured in thumbnails, where noise is small; only the
 averaging happens at full size.
+
+Most films store color at half the resolution, and most faces are enlarged. Of such films luma is
+averaged at full size, color in the thumbnails.
 """
 
 from collections.abc import Sequence
@@ -24,6 +27,7 @@ from vidrestore.optical_flow import (
     sample_at_by_torch,
     warp_by_flow,
 )
+from vidrestore.restore.luma import luma_hw, luma_of_crop
 from vidrestore.types import FloatArray
 from vidrestore.warp import average_areas
 
@@ -43,7 +47,7 @@ _MIN_NOISE, _MAX_NOISE = 0.6 / 255, 12.0 / 255
 _DUPLICATE_RESIDUAL = 0.25 / 255
 """Mean difference below which a neighbor is a repeated frame, as after a conversion of the frame
 rate. Its noise is the same, so averaging gains nothing."""
-_BAND_ROWS = 32
+_BAND_CELLS = 16
 _MEAN_OF_RGB = np.full((1, 3), 1 / 3, dtype=np.float32)
 
 
@@ -61,12 +65,17 @@ class CropView(NamedTuple):
     crop_chw: Tensor
     """``(3, S, S)`` float32 RGB in [0, 1]."""
     thumbnail: Thumbnail
+    fine: FloatArray | None
+    """What is averaged at full size: RGB ``(S, S, 3)``, or luma ``(S, S)`` where color is stored
+    coarsely. None on other devices than a CPU, which average the crop."""
 
 
 class Match(NamedTuple):
     """How a neighbor differs, in thumbnail pixels of the current frame."""
 
     flow: Flow
+    difference_hwc: FloatArray
+    """The neighbor, warped, minus the current frame."""
     brightness_offset_hwc: FloatArray
     """How much brighter the neighbor is; varies slowly."""
     residual_hw: FloatArray
@@ -78,6 +87,20 @@ def make_thumbnail(crop_chw: Tensor) -> Thumbnail:
     small = average_areas(crop_chw, (_THUMBNAIL_PX, _THUMBNAIL_PX)).permute(1, 2, 0)
     rgb = np.ascontiguousarray(small.float().cpu().numpy())
     return Thumbnail(rgb, luma_levels(rgb))
+
+
+def make_view(crop_chw: Tensor, *, coarse_color: bool = False) -> CropView:
+    """Return the view of ``(3, S, S)`` RGB in [0, 1].
+
+    Args:
+        crop_chw: The crop.
+        coarse_color: Whether the film stores color at a lower resolution than luma, or none.
+    """
+    thumbnail = make_thumbnail(crop_chw)
+    if crop_chw.device.type != "cpu":
+        return CropView(crop_chw, thumbnail, fine=None)
+    fine = luma_of_crop(crop_chw) if coarse_color else _hwc(crop_chw)
+    return CropView(crop_chw, thumbnail, fine)
 
 
 def motion_compensated_average(
@@ -122,13 +145,9 @@ def motion_compensated_average(
     for weight in weights:
         weight_sum += weight
     ratios = [np.asarray(weight / weight_sum, dtype=np.float32) for weight in weights]
-    brightness_offset = np.zeros_like(current.thumbnail.rgb_hwc)
-    for match, ratio in zip(matches, ratios, strict=True):
-        brightness_offset += ratio[:, :, None] * match.brightness_offset_hwc
-    average = _average_by_opencv if current.crop_chw.device.type == "cpu" else _average_by_torch
-    flows = [match.flow for match in matches]
-    crops = [other.crop_chw for other, _ in neighbors]
-    return average(current.crop_chw, crops, flows, ratios, brightness_offset)
+    others = [other for other, _ in neighbors]
+    average = _average_by_torch if current.fine is None else _average_by_opencv
+    return average(current, others, matches, ratios)
 
 
 def compare(current: Thumbnail, other: Thumbnail, flow: Flow) -> Match:
@@ -137,7 +156,7 @@ def compare(current: Thumbnail, other: Thumbnail, flow: Flow) -> Match:
     offset = np.asarray(cv2.blur(difference, (_BRIGHTNESS_PX, _BRIGHTNESS_PX)), dtype=np.float32)
     residual = cv2.transform(cv2.absdiff(difference, offset), _MEAN_OF_RGB)
     smooth = np.asarray(cv2.blur(residual, (_RESIDUAL_PX, _RESIDUAL_PX)), dtype=np.float32)
-    return Match(flow, offset, smooth)
+    return Match(flow, difference, offset, smooth)
 
 
 def median_residual(matches: Sequence[Match]) -> float:
@@ -160,46 +179,113 @@ def _is_duplicate(match: Match) -> bool:
 
 
 def _average_by_opencv(
-    crop_chw: Tensor,
-    others: Sequence[Tensor],
-    flows: Sequence[Flow],
+    current: CropView,
+    others: Sequence[CropView],
+    matches: Sequence[Match],
     ratios: Sequence[FloatArray],
-    brightness_offset_hwc: FloatArray,
 ) -> Tensor:
-    """Add the neighbors by their ratios, without their difference in brightness.
+    """Add the neighbors by their ratios, without their difference in brightness."""
+    fine, rgb = current.fine, _hwc(current.crop_chw)
+    if fine is None:
+        raise ValueError("the crop is not on a CPU")
+    pictures = [other.fine for other in others if other.fine is not None]
+    change = warped_change(fine, pictures, [match.flow for match in matches], ratios)
+    coarse = -_weighted_sum([match.brightness_offset_hwc for match in matches], ratios)
+    if fine.ndim == 2:
+        change = cv2.merge([change] * 3)
+        color = _weighted_sum([match.difference_hwc for match in matches], ratios)
+        coarse += color - luma_hw(color)[:, :, None]
+    coarse = _enlarge(coarse, (rgb.shape[0], rgb.shape[1]))
+    total = cv2.add(rgb, cv2.add(change, coarse, dst=coarse), dst=coarse)
+    return torch.from_numpy(np.clip(total, 0.0, 1.0, out=total)).permute(2, 0, 1)
 
-    Works in bands of rows, which stay in the processor's cache.
-    """
-    current, neighbors = _hwc(crop_chw), [_hwc(other) for other in others]
-    size_hw = current.shape[:2]
-    targets = [flow_targets(flow, size_hw) for flow in flows]
-    ratios_large = [_enlarge(ratio, size_hw) for ratio in ratios]
-    total = np.subtract(current, _enlarge(brightness_offset_hwc, size_hw))
-    for top in range(0, size_hw[0], _BAND_ROWS):
-        rows = slice(top, top + _BAND_ROWS)
-        for neighbor, (x, y), ratio in zip(neighbors, targets, ratios_large, strict=True):
-            difference = cv2.subtract(sample_at(neighbor, x[rows], y[rows]), current[rows])
-            cv2.accumulateProduct(difference, cv2.merge([ratio[rows]] * 3), total[rows])
-    return torch.from_numpy(total.clip(0.0, 1.0, out=total)).permute(2, 0, 1)
+
+def _weighted_sum(images_hwc: Sequence[FloatArray], ratios_hw: Sequence[FloatArray]) -> FloatArray:
+    total = np.zeros_like(images_hwc[0])
+    for image, ratio in zip(images_hwc, ratios_hw, strict=True):
+        total += image * ratio[:, :, None]
+    return total
 
 
 def _average_by_torch(
-    crop_chw: Tensor,
-    others: Sequence[Tensor],
+    current: CropView,
+    others: Sequence[CropView],
+    matches: Sequence[Match],
+    ratios: Sequence[FloatArray],
+) -> Tensor:
+    """Do the same on the crop's device, with color at full size."""
+    crop_chw = current.crop_chw
+    size_hw = (crop_chw.shape[1], crop_chw.shape[2])
+    offset = _weighted_sum([match.brightness_offset_hwc for match in matches], ratios)
+    offset_large = torch.from_numpy(_enlarge(offset, size_hw)).to(crop_chw.device)
+    total = crop_chw - offset_large.permute(2, 0, 1)
+    for other, match, ratio in zip(others, matches, ratios, strict=True):
+        warped = sample_at_by_torch(other.crop_chw, *flow_targets(match.flow, size_hw))
+        weight = torch.from_numpy(_enlarge(ratio, size_hw)).to(crop_chw.device)
+        total += (warped - crop_chw) * weight
+    return total.clamp_(0.0, 1.0)
+
+
+def warped_change(
+    current: FloatArray,
+    others: Sequence[FloatArray],
     flows: Sequence[Flow],
     ratios: Sequence[FloatArray],
-    brightness_offset_hwc: FloatArray,
-) -> Tensor:
-    """Do the same as ``_average_by_opencv`` on the crop's device."""
-    size_hw = (crop_chw.shape[1], crop_chw.shape[2])
-    brightness_offset = torch.from_numpy(_enlarge(brightness_offset_hwc, size_hw)).to(
-        crop_chw.device
-    )
-    total = crop_chw - brightness_offset.permute(2, 0, 1)
+) -> FloatArray:
+    """Return what neighbors, warped by their flows and weighted, change.
+
+    Works in bands of rows, which stay in the processor's cache from one step to the next.
+
+    Args:
+        current: ``(H, W)`` or ``(H, W, C)`` float32.
+        others: Likewise.
+        flows: From the current picture to each, found in pictures a whole number of times smaller.
+        ratios: Weight of each at every place, in the flow's size.
+
+    Returns:
+        The sum of weighted differences, in the shape of ``current``.
+    """
+    total = np.zeros_like(current)
+    width = current.shape[1]
+    channels = 1 if current.ndim == 2 else current.shape[2]
     for other, flow, ratio in zip(others, flows, ratios, strict=True):
-        difference = sample_at_by_torch(other, *flow_targets(flow, size_hw)) - crop_chw
-        total += difference * torch.from_numpy(_enlarge(ratio, size_hw)).to(crop_chw.device)
-    return total.clamp_(0.0, 1.0)
+        times = width // flow.shape[1]
+        small = [*_padded_targets(flow, times), _padded(ratio)]
+        for first in range(0, len(flow), _BAND_CELLS):
+            rows = slice(first * times, (first + _BAND_CELLS) * times)
+            cells = slice(first, first + _BAND_CELLS + 2)
+            x, y, weights = (_enlarged_inside(part[cells], times) for part in small)
+            difference = cv2.subtract(sample_at(other, x, y), current[rows])
+            each = _repeated(weights, channels)
+            cv2.accumulateProduct(difference, each, total[rows])
+    return total
+
+
+def _repeated(weights_hw: FloatArray, channels: int) -> FloatArray:
+    if channels == 1:
+        return weights_hw
+    return np.asarray(cv2.merge([weights_hw] * channels), dtype=np.float32)
+
+
+def _padded_targets(flow: Flow, times: int) -> tuple[FloatArray, FloatArray]:
+    """Return x and y of every cell's target in pixels, ``times`` of them a cell, padded by one."""
+    height, width = flow.shape[:2]
+    x, y = (_padded(flow[:, :, axis] * np.float32(times)) for axis in (0, 1))
+    middle = np.float32((times - 1) / 2)
+    x += np.arange(-1, width + 1, dtype=np.float32) * times + middle
+    y += (np.arange(-1, height + 1, dtype=np.float32) * times + middle)[:, None]
+    return x, y
+
+
+def _padded(cells: FloatArray) -> FloatArray:
+    return np.asarray(cv2.copyMakeBorder(cells, 1, 1, 1, 1, cv2.BORDER_REPLICATE), np.float32)
+
+
+def _enlarged_inside(cells: FloatArray, times: int) -> FloatArray:
+    """Return cells without those at the border, interpolated to ``times`` as many each way."""
+    height, width = cells.shape
+    large = cv2.resize(cells, (width * times, height * times), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(large[times:-times, times:-times], dtype=np.float32)
 
 
 def _enlarge(small: FloatArray, size_hw: tuple[int, int]) -> FloatArray:

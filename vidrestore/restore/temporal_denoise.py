@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from vidrestore.restore.motion_average import CropView, make_thumbnail, motion_compensated_average
+from vidrestore.restore.motion_average import CropView, make_view, motion_compensated_average
 from vidrestore.restore.settings import TemporalConfig
 from vidrestore.sliding_window import Item, Window, sliding_window
-from vidrestore.types import AlignedFrame
+from vidrestore.types import AlignedFrame, PixelFormat
 
 _Views = Mapping[int, CropView]
 """Crops of one frame, by track."""
@@ -26,27 +26,40 @@ def denoise_frames(
         frames: In presentation order.
         config: How many neighbors count, and how much.
     """
-    crops = ((frame, {f.face.track_id: _view(f.crop_chw) for f in frame.faces}) for frame in frames)
-    for frame, denoised in _denoise(crops, config):
+    views = ((frame, _views_of(frame)) for frame in frames)
+    for frame, denoised in _denoise(views, config):
         faces = (
             replace(face, denoised_chw=denoised.get(face.face.track_id)) for face in frame.faces
         )
         yield replace(frame, faces=tuple(faces))
 
 
-def denoise_clip(crops: Iterable[Tensor], *, config: TemporalConfig) -> Iterator[Tensor]:
+def denoise_clip(
+    crops: Iterable[Tensor], *, config: TemporalConfig, coarse_color: bool = False
+) -> Iterator[Tensor]:
     """Yield the denoised crops of one face in one shot.
 
     Args:
         crops: ``(3, S, S)`` float32 RGB in [0, 1], in order.
         config: How many neighbors count, and how much.
+        coarse_color: Whether their film stores color at a lower resolution than luma, as nearly
+            all do.
     """
-    for crop, denoised in _denoise(((crop, {0: _view(crop)}) for crop in crops), config):
+    views = ((crop, {0: make_view(crop, coarse_color=coarse_color)}) for crop in crops)
+    for crop, denoised in _denoise(views, config):
         yield denoised.get(0, crop)
 
 
-def _view(crop_chw: Tensor) -> CropView:
-    return CropView(crop_chw, make_thumbnail(crop_chw))
+def _views_of(frame: AlignedFrame) -> _Views:
+    coarse_color = frame.is_monochrome or _stores_color_coarsely(frame.frame.pixel_format)
+    return {
+        face.face.track_id: make_view(face.crop_chw, coarse_color=coarse_color)
+        for face in frame.faces
+    }
+
+
+def _stores_color_coarsely(pixel_format: PixelFormat) -> bool:
+    return pixel_format.model == "gray" or pixel_format.chroma_shift_xy != (0, 0)
 
 
 def _denoise(

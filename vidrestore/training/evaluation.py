@@ -173,7 +173,7 @@ def measure_clip(
     target = [_to_chw(pair.target) for pair in pairs]
     inputs = degraded
     if temporal is not None:
-        inputs = [*denoise_clip(degraded, config=temporal)]
+        inputs = [*denoise_clip(degraded, config=temporal, coarse_color=True)]
     restored = [restore(image[None])[0] for image in inputs]
     if temporal is not None:
         restored = [*blend_clip(zip(inputs, restored, strict=True), config=temporal)]
