@@ -135,7 +135,7 @@ def test_regions_of_other_cell_sizes_lie_in_the_same_place() -> None:
 def test_without_trust_the_mask_of_a_region_is_the_ellipse() -> None:
     ellipse = face_ellipse(TEMPLATE_LANDMARKS_XY.copy())
     shown = np.zeros((512, 512), np.float32)
-    found = combine_masks(shown, ellipse.to_unit, trust=0.0)
+    found = combine_masks(shown, ellipse.to_unit, confidence=0.0)
     np.testing.assert_array_equal(found, mask_on_grid(ellipse.to_unit, (512, 512)))
 
 

@@ -1,4 +1,4 @@
-"""Restored crops back into the decoded planes: the region of a face, and nothing else."""
+"""Blends restored crops back into the decoded planes, inside the mask of each face only."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,22 +38,22 @@ from vidrestore.types import (
 from vidrestore.warp import average_areas, warp_image
 
 _LUMA_STEP_PX = 4
-"""A mean needs only so many of the samples."""
+"""Spacing of the samples of which a mean is taken."""
 _TONE_CELL_PX = 32
-"""Colour is matched over cells of this side, in crop pixels."""
+"""Side of the cells in which colour is matched, in crop pixels."""
 _SKIN_MARGIN = 0.2
-"""Share of a face's width and height that is left out on either side where noise is measured."""
+"""Margin on each side of a face in which noise is not measured, as a share of its size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FaceMask:
-    """Where a face may change samples, in coded pixels."""
+    """The region in which a face may change samples, in coded pixels."""
 
     box_xyxy: Box
     mask_hw: FloatArray
-    """``(h, w)`` in [0, 1]; samples where it is 0, and all outside the box, are untouched."""
+    """``(h, w)`` in [0, 1]; samples where it is 0, and outside the box, do not change."""
     skin: tuple[slice, slice] = (slice(None), slice(None))
-    """Rows and columns of the box in which noise is measured: hair would count as noise."""
+    """Rows and columns of the box in which noise is measured: skin, since hair looks like noise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,7 +62,7 @@ class PasteResult:
 
     frame: Frame
     masks_xyxy: tuple[Box | None, ...]
-    """Of every face, outside of which it changed no sample; None where it changed none."""
+    """Boxes outside of which each face changed nothing; None for a face that changed nothing."""
 
 
 def face_mask(
@@ -73,14 +73,14 @@ def face_mask(
     shape: MaskShape = "face",
     others: Sequence[TrackedFace] = (),
 ) -> FaceMask | None:
-    """Return the soft mask of ``face`` in coded pixels; None where it misses the frame.
+    """Return the soft mask of ``face`` in coded pixels; None if it is outside the frame.
 
     Args:
-        frame: As decoded.
-        geometry: How its samples lie on the screen.
-        face: With its crop.
-        shape: Of the face alone, or of the whole head.
-        others: The other faces in the frame, to which a head gives way.
+        frame: The decoded frame.
+        geometry: How its samples are shown.
+        face: The restored face with its crop.
+        shape: The face alone, or the whole head.
+        others: The other faces in the frame, which limit the mask of a head.
     """
     if shape == "head":
         return _head_mask(frame, geometry, face, others)
@@ -97,11 +97,13 @@ def face_mask(
     if face.face_mask_hw is None:
         return FaceMask(box_xyxy=box, mask_hw=mask_on_grid(region_to_unit, region_hw))
     cells_hw = np.ascontiguousarray(face.face_mask_hw.cpu().numpy(), dtype=np.float32)
-    trust = mask_confidence(cells_hw, ellipse)
+    confidence = mask_confidence(cells_hw, ellipse)
     to_region = compose_affines(cells_to_crop(len(cells_hw)), invert_affine(region_to_crop))
     cells_chw = torch.from_numpy(feather(cells_hw))[None]
-    shown = warp_image(cells_chw, to_region, region_hw, sharp=False)[0].numpy()
-    return FaceMask(box_xyxy=box, mask_hw=combine_masks(shown, region_to_unit, trust=trust))
+    weight_hw = warp_image(cells_chw, to_region, region_hw, sharp=False)[0].numpy()
+    return FaceMask(
+        box_xyxy=box, mask_hw=combine_masks(weight_hw, region_to_unit, confidence=confidence)
+    )
 
 
 def _head_mask(
@@ -126,7 +128,7 @@ def _head_mask(
 
 
 def _middle(box_xyxy: tuple[float, float, float, float]) -> tuple[slice, slice]:
-    """Return the rows and columns in the middle of a box: of a face's, those without hair."""
+    """Return the rows and columns in the middle of a box, which have no hair in a face's box."""
     left, top, right, bottom = box_xyxy
     margin_x, margin_y = (right - left) * _SKIN_MARGIN, (bottom - top) * _SKIN_MARGIN
     rows, columns = (top + margin_y, bottom - margin_y), (left + margin_x, right - margin_x)
@@ -137,7 +139,7 @@ def _middle(box_xyxy: tuple[float, float, float, float]) -> tuple[slice, slice]:
 
 
 def _corners_of_cells(cells_hw: FloatArray) -> NDArray[np.float64] | None:
-    """Return the corners in crop pixels of what interpolated cells cover; None where all are 0."""
+    """Return the corners of the area that interpolated cells cover; None if all are 0."""
     y, x = (np.flatnonzero(cells_hw.any(axis=axis)) for axis in (1, 0))
     if not len(y):
         return None
@@ -156,16 +158,16 @@ def paste_faces(
 ) -> PasteResult:
     """Return ``frame`` with ``faces`` blended in under their masks.
 
-    Where masks of faces overlap, a later one is blended over the earlier; those of heads share the
-    place between them, and their changes from the decoded frame are added.
+    Where masks of faces overlap, a later face is blended over the earlier one. Masks of heads
+    divide the area between them, and their changes to the decoded frame are added.
 
     Args:
-        frame: As decoded.
-        geometry: How its samples lie on the screen.
-        faces: With their crops.
+        frame: The decoded frame.
+        geometry: How its samples are shown.
+        faces: The restored faces with their crops.
         config: Strength, grain and colour matching.
         keep_chroma: Change luma only (black-and-white and tinted shots).
-        skipped_faces: Other faces in the frame, which no head's mask may cover.
+        skipped_faces: Other faces in the frame, which the mask of a head may not cover.
     """
     strengths = [config.strength * face.assessment.strength for face in faces]
     if not any(strengths):
@@ -175,7 +177,7 @@ def paste_faces(
     before = frame if config.mask == "head" else current
     masks: list[Box | None] = []
     for face, strength in zip(faces, strengths, strict=True):
-        others = [*(each.aligned.face for each in faces if each is not face), *skipped_faces]
+        others = [*(other.aligned.face for other in faces if other is not face), *skipped_faces]
         mask = None
         if strength > 0.0:
             mask = face_mask(frame, geometry, face, shape=config.mask, others=others)
@@ -190,7 +192,7 @@ def paste_faces(
 
 
 def face_luma(crop_chw: Tensor) -> float:
-    """Return the mean of a crop's middle, where the face is, 0 to 255."""
+    """Return the mean of the middle of a crop, where the face is, 0 to 255."""
     inner = slice(CROP_SIZE_PX // 4, -CROP_SIZE_PX // 4, _LUMA_STEP_PX)
     return 255.0 * float(crop_chw[:, inner, inner].float().mean())
 
@@ -202,7 +204,7 @@ def _change_of(
     mask: FaceMask,
     config: PasteConfig,
 ) -> FloatArray:
-    """Return what to add to the region's RGB under a full mask, ``(h, w, 3)``."""
+    """Return the change of the region's RGB under a full mask, ``(h, w, 3)``."""
     left, top, right, bottom = mask.box_xyxy
     region_hw = (bottom - top, right - left)
     coded_to_crop = compose_affines(geometry.coded_to_display(), face.aligned.display_to_crop)
@@ -212,7 +214,7 @@ def _change_of(
     raw_change = _raw_head_change if config.mask == "head" else _raw_change
     change = raw_change(source, face, crop_to_region, region_hw)
     if config.colour_match > 0:
-        tone = _slow_part(face.restored_chw) - _slow_part(face.aligned.crop_chw)
+        tone = _tone(face.restored_chw) - _tone(face.aligned.crop_chw)
         cells_to_region = compose_affines(
             cells_to_crop(CROP_SIZE_PX // _TONE_CELL_PX), crop_to_region
         )
@@ -229,42 +231,42 @@ def _change_of(
 def _raw_change(
     source: FloatArray, face: RestoredFace, crop_to_region: Affine, region_hw: tuple[int, int]
 ) -> FloatArray:
-    """Return restored less source, ``(h, w, 3)``, at the resolution that both really have.
+    """Return restored minus source, ``(h, w, 3)``, at the lower resolution of the two.
 
-    Where the frame holds more pixels than the crop, the change of the crop is what counts, and
-    detail finer than the crop stays. Where it holds fewer, the restored face replaces the source.
-    In between the two are mixed, so that a face that comes closer does not jump.
+    If the frame has more pixels than the crop, the change of the crop is added, and detail finer
+    than the crop stays. If it has fewer, the restored face replaces the source. In between the two
+    are mixed, so that a face that comes closer does not jump.
     """
-    own_detail = _own_detail(crop_to_region)
-    if own_detail == 1.0:
+    fine_share = _fine_share(crop_to_region)
+    if fine_share == 1.0:
         return _region(face.restored_chw - face.aligned.crop_chw, crop_to_region, region_hw)
     change = _region(face.restored_chw, crop_to_region, region_hw) - source
-    if own_detail > 0.0:
-        seen = _region(face.aligned.crop_chw, crop_to_region, region_hw)
-        change -= np.float32(own_detail) * (seen - source)
+    if fine_share > 0.0:
+        crop_rgb = _region(face.aligned.crop_chw, crop_to_region, region_hw)
+        change -= np.float32(fine_share) * (crop_rgb - source)
     return change
 
 
 def _raw_head_change(
     source: FloatArray, face: RestoredFace, crop_to_region: Affine, region_hw: tuple[int, int]
 ) -> FloatArray:
-    """Return the same but for rounding, resampled once: a head is twice as large as a face."""
-    own_detail = _own_detail(crop_to_region)
-    mixed = torch.sub(face.restored_chw, face.aligned.crop_chw, alpha=own_detail)
+    """Return the same up to rounding, resampled only once, because a head is large."""
+    fine_share = _fine_share(crop_to_region)
+    mixed = torch.sub(face.restored_chw, face.aligned.crop_chw, alpha=fine_share)
     change = _region(mixed, crop_to_region, region_hw)
-    if own_detail < 1.0:
-        cv2.scaleAdd(source, own_detail - 1.0, change, change)
+    if fine_share < 1.0:
+        cv2.scaleAdd(source, fine_share - 1.0, change, change)
     return change
 
 
-def _own_detail(crop_to_region: Affine) -> float:
-    """Return how far the frame holds more pixels than the crop, in [0, 1]."""
+def _fine_share(crop_to_region: Affine) -> float:
+    """Return how much of the frame's detail is finer than the crop, in [0, 1]."""
     return float(np.clip((scale_of(crop_to_region) - 0.8) / 0.4, 0.0, 1.0))
 
 
-def _slow_part(crop_chw: Tensor) -> Tensor:
-    """Return a crop's mean over overlapping cells, ``(3, S / cell, S / cell)``."""
-    # In two steps, each sample is read once: halves of the cells, then windows of four of them.
+def _tone(crop_chw: Tensor) -> Tensor:
+    """Return the means of a crop over overlapping cells, ``(3, S / cell, S / cell)``."""
+    # Two steps read each sample once: half cells, then windows of 4 x 4 of these.
     side = 2 * CROP_SIZE_PX // _TONE_CELL_PX
     halves = average_areas(crop_chw, (side, side))
     return F.avg_pool2d(halves, kernel_size=4, stride=2, padding=1, count_include_pad=False)

@@ -1,4 +1,4 @@
-"""The grain of the source, put back on a face that a restorer has cleaned."""
+"""The grain of the source, added to faces that a restorer has cleaned."""
 
 import cv2
 import numpy as np
@@ -6,15 +6,15 @@ import numpy as np
 from vidrestore.types import FloatArray
 
 _VISIBLE = 1.0 / 255.0
-"""Noise below this is quantisation, not grain; above twice this it counts in full."""
+"""Noise below this is quantisation, not grain; above twice this it counts fully."""
 _GRAIN_RADIUS_PX = 1.2
 
 
 def noise_sigma(luma: FloatArray, inside: FloatArray) -> float:
     """Return the standard deviation of the noise in ``luma`` where ``inside`` exceeds a half.
 
-    The median of the second difference in both directions, which edges and shading hardly
-    touch (after Immerkaer 1996, "Fast noise variance estimation", with a median for the mean).
+    It is the median of the second difference in both directions, on which edges and shading have
+    little effect (Immerkaer 1996, "Fast noise variance estimation", but with a median, not a mean).
 
     Args:
         luma: ``(h, w)`` float32.
@@ -22,11 +22,11 @@ def noise_sigma(luma: FloatArray, inside: FloatArray) -> float:
     """
     kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], dtype=np.float32)
     second = np.abs(np.asarray(cv2.filter2D(luma, -1, kernel), dtype=np.float32))
-    chosen = second[::2, ::2][inside[::2, ::2] > 0.5]
-    if chosen.size < 64:
+    samples = second[::2, ::2][inside[::2, ::2] > 0.5]
+    if samples.size < 64:
         return 0.0
-    # 6 is the root of the kernel's squared sum; 0.6745 the median of |N(0, 1)|.
-    return float(np.median(chosen)) / (6.0 * 0.6745)
+    # 6 is the root of the sum of the squared kernel, and 0.6745 the median of |N(0, 1)|.
+    return float(np.median(samples)) / (6.0 * 0.6745)
 
 
 def grain_to_add(
@@ -38,18 +38,18 @@ def grain_to_add(
 ) -> FloatArray | None:
     """Return ``(h, w)`` grain that makes the restored face as grainy as the source.
 
-    It is the source's own fine residual, so it moves like the grain around the face. Its peaks are
-    cut, so that edges do not come back with it, and it is scaled by the noise that is missing.
+    It is the fine residual of the source, so it moves like the grain around the face. Peaks are
+    clipped, so that it has no edges, and it is scaled by the noise that is missing.
 
     Args:
         source_rgb: ``(h, w, 3)`` float32 in [0, 1], before restoration.
         restored_rgb: ``(h, w, 3)``, after it.
-        luma_weights: ``(3,)`` of R, G and B in luma.
+        luma_weights: ``(3,)``, the weights of R, G and B in luma.
         mask: ``(h, w)`` in [0, 1]; noise is measured where it exceeds a half.
-        skin: The rows and columns in which it is measured.
+        skin: The rows and columns in which noise is measured.
 
     Returns:
-        None where the source has no visible grain.
+        The grain; None if the source has no visible grain.
     """
     source_luma = np.asarray(cv2.transform(source_rgb, luma_weights[None, :]), np.float32)
     before = noise_sigma(source_luma[skin], mask[skin])

@@ -1,9 +1,9 @@
-"""The soft mask of a face: an ellipse laid through its five points, and the face found inside.
+"""The soft mask of a face: an ellipse through its five landmarks, and the face inside it.
 
-Where the restorer tells which part of the crop the face fills, the mask follows that: a hand or
-hair before the face stays as it was. Three things keep it from jumping between frames: it is a
-smooth function of probabilities, not of labels; its border is wide; and the less of the middle of
-the ellipse is called face, the more the plain ellipse counts, so that a face which the parser
+If the restorer tells which part of the crop is face, the mask follows it: a hand or hair in front
+of the face stays as it was. Three things keep the mask from jumping between frames: it is a smooth
+function of probabilities, not of labels; its border is wide; and the less of the middle of the
+ellipse is classified as face, the more the plain ellipse counts, so that a face that the parser
 misses for a moment does not flash.
 """
 
@@ -16,34 +16,34 @@ from numpy.typing import NDArray
 from vidrestore.affine import apply_affine, compose_affines
 from vidrestore.types import CROP_SIZE_PX, Affine, FloatArray
 
-# In units of the distance between the middle of the eyes and the middle of the mouth. The
-# ellipse ends in the hair, below the chin and at the ears, where a seam is least seen.
+# In units of the distance from the middle of the eyes to the middle of the mouth. The ellipse
+# ends in the hair, below the chin and at the ears, where a seam is least visible.
 _CENTRE_BELOW_EYES = 0.33
 _HALF_HEIGHT = 1.65
 _HALF_WIDTH = 1.33
 _FULL_INSIDE = 0.70
 """Radius, as a share of the ellipse's, within which the mask is 1."""
-_FULL_INSIDE_OF_REGION = 0.85
-"""The same where the face's region is known, so that the ellipse need not be its border."""
+_FULL_INSIDE_OF_PARSED = 0.85
+"""The same if the parser's mask gives the border, so that the ellipse need not."""
 _CORE = 0.5
-"""Radius, likewise, within which nearly all of an unoccluded face's ellipse is face."""
-_CORE_FACE = (0.25, 0.65)
-"""Share of the core that is called face: at or below the first the region is not believed, at or
-above the second it is believed in full."""
+"""Radius of the core, within which nearly everything is face unless it is occluded."""
+_CORE_FACE_SHARES = (0.25, 0.65)
+"""Share of the core that is classified as face: up to the first the parser's mask is ignored, from
+the second on it counts fully."""
 _FEATHER_PX = 10.0
-"""Standard deviation of the blur of the region's border, in crop pixels."""
-_CERTAIN = 0.125
-"""Blurred probabilities this near to 0 or 1 count as 0 or 1."""
+"""Standard deviation of the blur of the parser's mask, in crop pixels."""
+_SATURATION = 0.125
+"""Blurred probabilities this close to 0 or 1 count as 0 or 1."""
 _BORDER_PX = 4.0
-"""Distance the ellipse keeps from the crop's border, in crop pixels."""
+"""Minimum distance of the ellipse from the border of the crop, in crop pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FaceEllipse:
-    """Where a restored face is shown, in crop pixels: 1 inside, falling smoothly to 0."""
+    """The ellipse in which a restored face is shown."""
 
     to_unit: Affine
-    """From crop pixels to the space in which the ellipse is the unit circle."""
+    """Map from crop pixels to the space in which the ellipse is the unit circle."""
     bounds_xyxy: tuple[float, float, float, float]
     """The smallest box around it, in crop pixels."""
 
@@ -54,7 +54,7 @@ class FaceEllipse:
 
 
 def face_ellipse(landmarks_xy: NDArray[np.float64]) -> FaceEllipse:
-    """Return the ellipse through a face's geometry.
+    """Return the ellipse of a face, shrunk to fit into the crop.
 
     Args:
         landmarks_xy: ``(5, 2)`` landmarks in crop pixels.
@@ -65,7 +65,7 @@ def face_ellipse(landmarks_xy: NDArray[np.float64]) -> FaceEllipse:
     reach = np.hypot(across * half_width, axis * half_height)
     room = np.minimum(centre, CROP_SIZE_PX - 1 - centre) - _BORDER_PX
     shrink = np.minimum(1.0, room / reach)
-    # Each half axis is cut by the crop side it mostly points at.
+    # Each half axis is shortened by the side of the crop that it mostly points at.
     half_width *= float(shrink @ across**2)
     half_height *= float(shrink @ axis**2)
     half_width, half_height = max(half_width, 1.0), max(half_height, 1.0)
@@ -83,7 +83,7 @@ def face_ellipse(landmarks_xy: NDArray[np.float64]) -> FaceEllipse:
 def face_units(landmarks_xy: NDArray[np.float64]) -> Affine:
     """Return the map from the space of ``landmarks_xy`` to one with the face as the unit circle.
 
-    The circle is the ellipse of ``face_ellipse``, which no crop cuts here.
+    The circle is the ellipse of ``face_ellipse``, not shrunk to fit into a crop.
 
     Args:
         landmarks_xy: ``(5, 2)`` landmarks.
@@ -95,10 +95,10 @@ def face_units(landmarks_xy: NDArray[np.float64]) -> Affine:
 def _axes(
     landmarks_xy: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float, float]:
-    """Return an ellipse's centre, the directions of its axes, and half its width and height."""
+    """Return the centre of an ellipse, the directions of its axes, and its half axes."""
     eyes, mouth = landmarks_xy[:2].mean(axis=0), landmarks_xy[3:].mean(axis=0)
     down = mouth - eyes
-    # Half the eye distance bounds the length from below: a face bent down is short, not small.
+    # A lower limit from the distance of the eyes: a face bent down is short, not small.
     length = max(
         float(np.hypot(*down)), 0.8 * float(np.hypot(*(landmarks_xy[1] - landmarks_xy[0]))), 1.0
     )
@@ -128,7 +128,7 @@ def mask_on_grid(
     """Return the mask at every pixel of a region, ``(h, w)`` in [0, 1].
 
     Args:
-        region_to_unit: From region pixels to the space of ``FaceEllipse.to_unit``.
+        region_to_unit: Map from region pixels to the space of ``FaceEllipse.to_unit``.
         region_hw: Size of the region.
         full_inside: Radius, as a share of the ellipse's, within which the mask is 1.
     """
@@ -147,24 +147,24 @@ def mask_on_grid(
 
 
 def feather(cells_hw: FloatArray) -> FloatArray:
-    """Return how much of the restored face each cell of the crop shows, ``(R, R)`` in [0, 1].
+    """Return the weight of the restored face in each cell of the crop, ``(R, R)`` in [0, 1].
 
     Args:
-        cells_hw: How much of each cell the face fills, in [0, 1].
+        cells_hw: Share of each cell that is face, in [0, 1].
     """
     sigma = _FEATHER_PX * cells_hw.shape[0] / CROP_SIZE_PX
     blurred = cv2.GaussianBlur(cells_hw, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
-    gain = np.float32(1.0 / (1.0 - 2.0 * _CERTAIN))
-    shown = (np.asarray(blurred, np.float32) - np.float32(_CERTAIN)) * gain
-    return np.clip(shown, 0.0, 1.0, dtype=np.float32)
+    gain = np.float32(1.0 / (1.0 - 2.0 * _SATURATION))
+    weight = (np.asarray(blurred, np.float32) - np.float32(_SATURATION)) * gain
+    return np.clip(weight, 0.0, 1.0, dtype=np.float32)
 
 
 def mask_confidence(cells_hw: FloatArray, ellipse: FaceEllipse) -> float:
-    """Return how far the region is believed, in [0, 1]: by the share of the core that is face.
+    """Return the confidence in a parser's mask, in [0, 1]: from the share of face in the core.
 
     Args:
-        cells_hw: How much of each cell the face fills, in [0, 1].
-        ellipse: Where the landmarks say that the face is.
+        cells_hw: Share of each cell that is face, in [0, 1].
+        ellipse: Position of the face by its landmarks.
     """
     side = cells_hw.shape[0]
     cells_to_unit = compose_affines(cells_to_crop(side), ellipse.to_unit)
@@ -172,32 +172,34 @@ def mask_confidence(cells_hw: FloatArray, ellipse: FaceEllipse) -> float:
     units = apply_affine(cells_to_unit, np.stack(np.meshgrid(x, x), axis=-1).reshape(-1, 2))
     core = np.hypot(units[:, 0], units[:, 1]).reshape(side, side) <= _CORE
     share = float(cells_hw[core].mean()) if core.any() else 0.0
-    low, high = _CORE_FACE
+    low, high = _CORE_FACE_SHARES
     ramp = float(np.clip((share - low) / (high - low), 0.0, 1.0))
     return ramp * ramp * (3.0 - 2.0 * ramp)
 
 
-def combine_masks(shown: FloatArray, region_to_unit: Affine, *, trust: float) -> FloatArray:
-    """Return the mask at every pixel of a region whose face is known, ``(h, w)`` in [0, 1].
+def combine_masks(
+    weight_hw: FloatArray, region_to_unit: Affine, *, confidence: float
+) -> FloatArray:
+    """Return the mask of a parsed face at every pixel of a region, ``(h, w)`` in [0, 1].
 
-    It is 0 wherever the ellipse's is.
+    It is 0 outside the ellipse.
 
     Args:
-        shown: ``(h, w)``: ``feather`` at every pixel of the region.
-        region_to_unit: From region pixels to the space of ``FaceEllipse.to_unit``.
-        trust: From ``mask_confidence``.
+        weight_hw: Result of ``feather`` at every pixel of the region.
+        region_to_unit: Map from region pixels to the space of ``FaceEllipse.to_unit``.
+        confidence: Result of ``mask_confidence``.
     """
-    height, width = shown.shape
+    height, width = weight_hw.shape
     plain = mask_on_grid(region_to_unit, (height, width))
-    if trust == 0.0:
+    if confidence == 0.0:
         return plain
-    wide = mask_on_grid(region_to_unit, (height, width), full_inside=_FULL_INSIDE_OF_REGION)
-    mixed = plain + np.float32(trust) * (wide * shown - plain)
+    wide = mask_on_grid(region_to_unit, (height, width), full_inside=_FULL_INSIDE_OF_PARSED)
+    mixed = plain + np.float32(confidence) * (wide * weight_hw - plain)
     return np.asarray(mixed, dtype=np.float32)
 
 
 def cells_to_crop(cells: int) -> Affine:
-    """Return the map from cells to crop pixels, ``cells`` along the crop's side."""
+    """Return the map from cells to crop pixels, with ``cells`` along the side of the crop."""
     side = CROP_SIZE_PX / cells
     return np.array([[side, 0.0, (side - 1) / 2], [0.0, side, (side - 1) / 2]])
 
@@ -205,7 +207,7 @@ def cells_to_crop(cells: int) -> Affine:
 def mapped_bounds(
     affine: Affine, corners_xy: NDArray[np.float64]
 ) -> tuple[float, float, float, float]:
-    """Return the box around mapped corners, right and bottom exclusive of the next pixel."""
-    moved = apply_affine(affine, corners_xy)
-    low, high = moved.min(axis=0), moved.max(axis=0)
+    """Return the box around the mapped corners; right and bottom are exclusive."""
+    mapped = apply_affine(affine, corners_xy)
+    low, high = mapped.min(axis=0), mapped.max(axis=0)
     return float(low[0]), float(low[1]), float(high[0]) + 1.0, float(high[1]) + 1.0

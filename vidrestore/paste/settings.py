@@ -1,4 +1,4 @@
-"""How restored faces go back into the picture."""
+"""How restored faces are blended back into the frame."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,13 @@ class PasteConfig:
     """Settings of the paste stage."""
 
     strength: float = same_option(RestoreSettings, "strength")
-    """0 leaves every sample as it was, 1 shows the restored face in full."""
+    """0 leaves the frame unchanged, 1 shows the restored face fully."""
     mask: MaskShape = same_option(RestoreSettings, "mask")
-    """How far around a face its restored crop is shown."""
+    """Whether the face alone or the whole head is blended in."""
     grain: float = same_option(RestoreSettings, "grain")
-    """Share of the source's own grain that is put back on the restored face."""
+    """Share of the source's grain that is added to the restored face."""
     colour_match: float = 1.0
-    """Share of the restorer's slow colour and brightness changes that is undone."""
+    """Share of the restorer's large-scale colour and brightness changes that is undone."""
 
     def __post_init__(self) -> None:
         check_options(self)
