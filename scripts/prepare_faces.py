@@ -34,7 +34,7 @@ from vidrestore.faces.config import DetectorConfig
 from vidrestore.models.common.outputs import ParserOutput
 from vidrestore.models.face_parser import FaceParser
 from vidrestore.pipeline.loading.load_models import DETECTORS, load_detector
-from vidrestore.safeguard.identity import embedded_face_embedding, embedding_norm
+from vidrestore.safeguard.identity import embedding_norm, packaged_dlib_resnet
 from vidrestore.training.data.generate_faces import GenerateConfig, generate
 from vidrestore.training.data.prepare_faces import (
     AlignedPhoto,
@@ -90,7 +90,7 @@ def generate_faces(arguments: argparse.Namespace, device: torch.device) -> Prepa
         network=load_mobile_stylegan().to(device),
         detector=load_detector(arguments.detector, device=device, config=DetectorConfig()),
         config=GenerateConfig(truncation=tuple(arguments.truncation)),
-        typicality=embedding_norm(embedded_face_embedding(), device=device),
+        typicality=embedding_norm(packaged_dlib_resnet(), device=device),
         on_face=progress,
     )
 

@@ -18,7 +18,7 @@ import torch
 
 from vidrestore.devices import resolve_device
 from vidrestore.errors import VidrestoreError
-from vidrestore.safeguard.identity import IdentityMeter, embedded_face_embedding
+from vidrestore.safeguard.identity import IdentityMeter, packaged_dlib_resnet
 from vidrestore.training.data.eval_images import read_eval_images
 from vidrestore.training.projection import ProjectionConfig, project
 from vidrestore.weights.priors import load_mobile_stylegan
@@ -42,7 +42,7 @@ def main() -> None:
         config = ProjectionConfig(steps=arguments.steps, lr=arguments.lr)
         device = resolve_device(arguments.device)
         network = load_mobile_stylegan().to(device)
-        meter = IdentityMeter(embedded_face_embedding(), device=device)
+        meter = IdentityMeter(packaged_dlib_resnet(), device=device)
         stills = islice(read_eval_images(arguments.folder), 0, None, arguments.every)
         for name, face in islice(stills, arguments.count):
             styles, losses = project(network, face[None].to(device) * 2 - 1, config)

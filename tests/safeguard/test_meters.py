@@ -1,5 +1,3 @@
-"""Whether a face is the same after restoring: the person, the eyes, the mouth."""
-
 import cv2
 import numpy as np
 import pytest
@@ -19,46 +17,44 @@ from vidrestore.safeguard.eye_mouth_change import eye_mouth_change
 from vidrestore.safeguard.identity import (
     IdentityMeter,
     distance_to_similarity,
-    embedded_face_embedding,
+    packaged_dlib_resnet,
 )
 from vidrestore.safeguard.image_quality import effective_resolution_px
 
 
 @pytest.fixture(scope="module")
 def meter() -> IdentityMeter:
-    return IdentityMeter(embedded_face_embedding(), device=torch.device("cpu"))
+    return IdentityMeter(packaged_dlib_resnet(), device=torch.device("cpu"))
 
 
-def detail(crop: FloatImage) -> float:
+def resolution_px(crop: FloatImage) -> float:
     return effective_resolution_px(crop_luma(chw(crop)), roll_radians=0.0)
 
 
 def distance(meter: IdentityMeter, source: FloatImage, restored: FloatImage) -> float:
-    return meter.distance(chw(source), chw(restored), resolution_px=detail(source))
+    return meter.distance(chw(source), chw(restored), resolution_px=resolution_px(source))
 
 
-def openings(source: FloatImage, restored: FloatImage) -> tuple[float, float]:
+def changes(source: FloatImage, restored: FloatImage) -> tuple[float, float]:
     before, after = crop_luma(chw(source)), crop_luma(chw(restored))
-    return eye_mouth_change(before, after, resolution_px=detail(source))
+    return eye_mouth_change(before, after, resolution_px=resolution_px(source))
 
 
-def blurred(crop: FloatImage, sigma: float) -> FloatImage:
+def blur(crop: FloatImage, sigma: float) -> FloatImage:
     return np.asarray(cv2.GaussianBlur(crop, (0, 0), sigma), dtype=np.float32)
 
 
-def test_the_same_picture_is_the_same_person(meter: IdentityMeter) -> None:
+def test_equal_crops_have_distance_zero(meter: IdentityMeter) -> None:
     assert distance(meter, face_crop(), face_crop()) == pytest.approx(0, abs=1e-5)
     assert distance_to_similarity(0.0) == 1.0
 
 
 @pytest.mark.parametrize("sigma", [1.5, 3.0, 5.0])
-def test_giving_a_blurred_face_its_detail_back_is_no_drift(
-    meter: IdentityMeter, sigma: float
-) -> None:
-    assert IDENTITY(distance(meter, blurred(face_crop(), sigma), face_crop())) == 1.0
+def test_restored_detail_of_a_blurred_face_is_no_drift(meter: IdentityMeter, sigma: float) -> None:
+    assert IDENTITY(distance(meter, blur(face_crop(), sigma), face_crop())) == 1.0
 
 
-def test_another_face_is_caught_in_full_and_half(meter: IdentityMeter) -> None:
+def test_another_face_is_detected_in_full_and_half(meter: IdentityMeter) -> None:
     whole = distance(meter, face_crop(), other_crop())
     half = distance(meter, face_crop(), 0.5 * face_crop() + 0.5 * other_crop())
 
@@ -67,43 +63,43 @@ def test_another_face_is_caught_in_full_and_half(meter: IdentityMeter) -> None:
     assert half < whole
 
 
-def test_similarity_is_a_half_where_people_are_parted_and_stays_in_range() -> None:
+def test_similarity_is_a_half_at_the_threshold_and_stays_in_range() -> None:
     assert distance_to_similarity(0.6) == pytest.approx(0.5)
     assert distance_to_similarity(9.0) == -1.0
 
 
-def test_a_face_gives_the_same_number_every_time(meter: IdentityMeter) -> None:
+def test_a_distance_is_reproducible(meter: IdentityMeter) -> None:
     first = distance(meter, face_crop(), other_crop())
 
     assert distance(meter, face_crop(), other_crop()) == first
 
 
-def test_eyes_that_open_are_caught_and_the_mouth_is_not_blamed() -> None:
-    eyes, mouth = openings(shut_eyes_crop(), face_crop())
+def test_opened_eyes_are_detected_apart_from_the_mouth() -> None:
+    eyes, mouth = changes(shut_eyes_crop(), face_crop())
 
     assert EYE_MOUTH_CHANGE(eyes) == 0.0
     assert EYE_MOUTH_CHANGE(mouth) == 1.0
 
 
-def test_eyes_that_close_are_caught() -> None:
-    assert EYE_MOUTH_CHANGE(openings(face_crop(), shut_eyes_crop())[0]) < 0.5
+def test_closed_eyes_are_detected() -> None:
+    assert EYE_MOUTH_CHANGE(changes(face_crop(), shut_eyes_crop())[0]) < 0.5
 
 
-def test_a_mouth_that_opens_or_closes_is_caught_and_the_eyes_are_not_blamed() -> None:
+def test_an_opened_or_closed_mouth_is_detected_apart_from_the_eyes() -> None:
     for source, restored in (
         (shut_mouth_crop(), face_crop()),
         (face_crop(), shut_mouth_crop()),
     ):
-        eyes, mouth = openings(source, restored)
+        eyes, mouth = changes(source, restored)
         assert EYE_MOUTH_CHANGE(mouth) < 0.2
         assert EYE_MOUTH_CHANGE(eyes) == 1.0
 
 
-def test_sharper_stronger_and_lighter_is_as_open_as_before() -> None:
-    source = blurred(face_crop(), 3.0)
+def test_sharpness_contrast_and_brightness_are_no_change() -> None:
+    source = blur(face_crop(), 3.0)
     for restored in (
         face_crop(),
-        np.clip(1.5 * face_crop() - 0.5 * blurred(face_crop(), 4.0), 0, 1),
+        np.clip(1.5 * face_crop() - 0.5 * blur(face_crop(), 4.0), 0, 1),
         np.clip(1.2 * face_crop() + 0.05, 0, 1),
     ):
-        assert [EYE_MOUTH_CHANGE(each) for each in openings(source, restored)] == [1.0, 1.0]
+        assert [EYE_MOUTH_CHANGE(change) for change in changes(source, restored)] == [1.0, 1.0]

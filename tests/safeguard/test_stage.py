@@ -1,5 +1,3 @@
-"""The two stages: what they leave alone, what they lower, and that they look no further."""
-
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -22,7 +20,7 @@ from support.safeguards import (
 from vidrestore.errors import ConfigError
 from vidrestore.safeguard.config import SafeguardConfig
 from vidrestore.safeguard.eye_mouth_change import EYES, MOUTH
-from vidrestore.safeguard.identity import IdentityMeter, embedded_face_embedding
+from vidrestore.safeguard.identity import IdentityMeter, packaged_dlib_resnet
 from vidrestore.safeguard.stage import check_after_restore, check_before_restore
 from vidrestore.types import (
     AlignedFace,
@@ -38,17 +36,19 @@ LARGEST_STEP = 1 / 7 + 1e-6
 
 @pytest.fixture(scope="module")
 def meter() -> IdentityMeter:
-    return IdentityMeter(embedded_face_embedding(), device=torch.device("cpu"))
+    return IdentityMeter(packaged_dlib_resnet(), device=torch.device("cpu"))
 
 
-def guarded(frames: Sequence[AlignedFrame], config: SafeguardConfig = CONFIG) -> list[AlignedFrame]:
+def check_sources(
+    frames: Sequence[AlignedFrame], config: SafeguardConfig = CONFIG
+) -> list[AlignedFrame]:
     return list(check_before_restore(frames, config=config))
 
 
 def restored(frame: AlignedFrame, crop: FloatImage) -> RestoredFrame:
     faces = (
-        RestoredFace(aligned=each, restored_chw=chw(crop).contiguous(), assessment=each.assessment)
-        for each in frame.faces
+        RestoredFace(aligned=face, restored_chw=chw(crop).contiguous(), assessment=face.assessment)
+        for face in frame.faces
     )
     return RestoredFrame(
         frame=frame.frame, shot=0, faces=tuple(faces), skipped_faces=frame.skipped_faces
@@ -64,8 +64,8 @@ def other_person_with_the_same_eyes_and_mouth() -> FloatImage:
 
 
 def film(count: int, face: AlignedFace | None = None) -> list[AlignedFrame]:
-    shown = aligned_face(face_crop()) if face is None else face
-    return [aligned_frame(index, shown) for index in range(count)]
+    aligned = aligned_face(face_crop()) if face is None else face
+    return [aligned_frame(index, aligned) for index in range(count)]
 
 
 def strength_and_reason(frame: AlignedFrame) -> tuple[float, str | None]:
@@ -84,14 +84,14 @@ def strength_and_reason(frame: AlignedFrame) -> tuple[float, str | None]:
     ],
 )
 def test_a_face_to_be_left_alone_never_reaches_the_restorer(face: AlignedFace, reason: str) -> None:
-    for frame in guarded(film(6, face)):
+    for frame in check_sources(film(6, face)):
         assert frame.faces == ()
         (alone,) = frame.skipped_faces
         assert alone.skip_reason == reason
 
 
 def test_a_face_that_may_be_restored_passes_unchanged() -> None:
-    for before, after in zip(film(6), guarded(film(6)), strict=True):
+    for before, after in zip(film(6), check_sources(film(6)), strict=True):
         (face,) = after.faces
         assert face.assessment == Assessment()
         assert torch.equal(face.crop_chw, before.faces[0].crop_chw)
@@ -106,16 +106,16 @@ def test_a_head_that_turns_away_and_back_fades_out_and_in() -> None:
         for index in range(32)
     ]
 
-    found = [strength_and_reason(each) for each in guarded(frames)]
-    strengths = [strength for strength, _ in found]
+    outcomes = [strength_and_reason(frame) for frame in check_sources(frames)]
+    strengths = [strength for strength, _ in outcomes]
 
     assert strengths[14:18] == [0.0] * 4
     assert strengths[0] == strengths[-1] == 1.0
     assert np.abs(np.diff(strengths)).max() <= LARGEST_STEP
-    assert all(reason == "turned" for strength, reason in found if strength < 1)
+    assert all(reason == "turned" for strength, reason in outcomes if strength < 1)
 
 
-def test_a_face_left_alone_by_others_fades_and_keeps_its_reason() -> None:
+def test_a_face_skipped_by_another_stage_fades_and_keeps_its_reason() -> None:
     face = aligned_face(face_crop())
     small = tracked(skip_reason="too small")
     frames = [
@@ -123,27 +123,27 @@ def test_a_face_left_alone_by_others_fades_and_keeps_its_reason() -> None:
         for index in range(16)
     ]
 
-    found = [strength_and_reason(each) for each in guarded(frames)]
+    outcomes = [strength_and_reason(frame) for frame in check_sources(frames)]
 
-    assert found[0] == (1.0, None)
-    assert found[-1] == (0.0, "too small")
-    assert np.abs(np.diff([strength for strength, _ in found])).max() <= LARGEST_STEP
+    assert outcomes[0] == (1.0, None)
+    assert outcomes[-1] == (0.0, "too small")
+    assert np.abs(np.diff([strength for strength, _ in outcomes])).max() <= LARGEST_STEP
 
 
-def test_a_weaker_safeguard_hears_less_and_none_hears_nothing() -> None:
+def test_the_strength_of_the_safeguard_scales_its_reductions() -> None:
     face = aligned_face(face_crop(), tracked(nose_shift=0.8))
 
-    half = guarded(film(3, face), SafeguardConfig(strength=0.5))
-    none = guarded(film(3, face), SafeguardConfig(strength=0.0))
+    half = check_sources(film(3, face), SafeguardConfig(strength=0.5))
+    none = check_sources(film(3, face), SafeguardConfig(strength=0.0))
 
     assert strength_and_reason(half[1]) == (pytest.approx(0.5), "turned")
     assert strength_and_reason(none[1]) == (1.0, None)
 
 
-def test_a_faithful_restorer_is_trusted_and_how_alike_the_faces_are_is_told(
+def test_a_faithful_restorer_keeps_full_strength_and_high_similarity(
     meter: IdentityMeter,
 ) -> None:
-    frames = [restored(each, face_crop()) for each in film(10)]
+    frames = [restored(frame, face_crop()) for frame in film(10)]
 
     for frame in check_after_restore(frames, meter=meter, config=CONFIG):
         (face,) = frame.faces
@@ -152,55 +152,57 @@ def test_a_faithful_restorer_is_trusted_and_how_alike_the_faces_are_is_told(
 
 
 @pytest.mark.parametrize("blink", [range(16, 20), range(17, 19), range(19, 20)])
-def test_a_restorer_that_opens_closed_eyes_is_refused_there_and_nowhere_else(
+def test_opened_eyes_lower_the_strength_around_the_blink_only(
     meter: IdentityMeter, blink: range
 ) -> None:
     shut, open_ = aligned_face(shut_eyes_crop()), aligned_face(face_crop())
-    sources = [aligned_frame(at, shut if at in blink else open_) for at in range(36)]
-    frames = [restored(each, face_crop()) for each in sources]
+    sources = [aligned_frame(index, shut if index in blink else open_) for index in range(36)]
+    frames = [restored(frame, face_crop()) for frame in sources]
 
-    found = [f.faces[0].assessment for f in check_after_restore(frames, meter=meter, config=CONFIG)]
-    strengths = [each.strength for each in found]
+    outcomes = [
+        f.faces[0].assessment for f in check_after_restore(frames, meter=meter, config=CONFIG)
+    ]
+    strengths = [assessment.strength for assessment in outcomes]
 
-    assert max(strengths[at] for at in blink) < 1e-6
+    assert max(strengths[index] for index in blink) < 1e-6
     assert strengths[:8] == strengths[-8:] == pytest.approx([1.0] * 8)
     assert np.abs(np.diff(strengths)).max() <= LARGEST_STEP
-    assert found[blink[0]].reason == "eyes"
+    assert outcomes[blink[0]].reason == "eyes"
 
 
 @pytest.mark.parametrize(("first", "count"), [(0, 1), (3, 2), (1, 13), (4, 9)])
-def test_a_restorer_that_makes_another_person_is_refused_to_the_last_frame(
+def test_a_restorer_that_makes_another_person_gets_no_strength_in_any_frame(
     meter: IdentityMeter, first: int, count: int
 ) -> None:
     crop = other_person_with_the_same_eyes_and_mouth()
     source = aligned_face(face_crop())
-    frames = [restored(aligned_frame(first + at, source), crop) for at in range(count)]
+    frames = [restored(aligned_frame(first + index, source), crop) for index in range(count)]
 
-    judged = list(check_after_restore(frames, meter=meter, config=CONFIG))
-    assert len(judged) == count
-    for frame in judged:
-        verdict = frame.faces[0].assessment
-        assert verdict.strength == 0.0
-        assert verdict.reason == "identity"
-        assert verdict.identity_similarity is not None
-        assert verdict.identity_similarity < 0.6
+    checked = list(check_after_restore(frames, meter=meter, config=CONFIG))
+    assert len(checked) == count
+    for frame in checked:
+        assessment = frame.faces[0].assessment
+        assert assessment.strength == 0.0
+        assert assessment.reason == "identity"
+        assert assessment.identity_similarity is not None
+        assert assessment.identity_similarity < 0.6
 
 
-def test_what_both_stages_found_is_multiplied(meter: IdentityMeter) -> None:
+def test_strengths_of_both_stages_are_multiplied(meter: IdentityMeter) -> None:
     face = aligned_face(face_crop(), tracked(nose_shift=0.55))
-    (before, *_) = frames = guarded(film(5, face))
+    (before, *_) = frames = check_sources(film(5, face))
     assert 0 < before.faces[0].assessment.strength < 1
 
     (after, *_) = check_after_restore(
-        [restored(each, face_crop()) for each in frames], meter=meter, config=CONFIG
+        [restored(frame, face_crop()) for frame in frames], meter=meter, config=CONFIG
     )
 
-    verdict = after.faces[0].assessment
-    assert verdict.strength == pytest.approx(before.faces[0].assessment.strength)
-    assert verdict.reason == "turned"
+    assessment = after.faces[0].assessment
+    assert assessment.strength == pytest.approx(before.faces[0].assessment.strength)
+    assert assessment.reason == "turned"
 
 
-def test_a_part_gives_what_the_whole_gives_bit_for_bit(meter: IdentityMeter) -> None:
+def test_a_segment_gives_what_the_film_gives_bit_for_bit(meter: IdentityMeter) -> None:
     crops = [face_crop(), covered_crop(), sharp_crop()]
     sources = [
         aligned_frame(
@@ -211,24 +213,27 @@ def test_a_part_gives_what_the_whole_gives_bit_for_bit(meter: IdentityMeter) -> 
         )
         for index in range(48)
     ]
-    made = [face_crop(), 0.6 * face_crop() + 0.4 * other_crop()]
+    restored_crops = [face_crop(), 0.6 * face_crop() + 0.4 * other_crop()]
 
-    def verdicts(frames: Sequence[AlignedFrame]) -> dict[int, Assessment | str | None]:
-        passed = (restored(each, made[each.frame.index // 9 % 2]) for each in guarded(frames))
-        judged = check_after_restore(passed, meter=meter, config=CONFIG)
+    def outcomes(frames: Sequence[AlignedFrame]) -> dict[int, Assessment | str | None]:
+        passed = (
+            restored(frame, restored_crops[frame.frame.index // 9 % 2])
+            for frame in check_sources(frames)
+        )
+        checked = check_after_restore(passed, meter=meter, config=CONFIG)
         return {
-            each.frame.index: each.faces[0].assessment
-            if each.faces
-            else each.skipped_faces[0].skip_reason
-            for each in judged
+            frame.frame.index: frame.faces[0].assessment
+            if frame.faces
+            else frame.skipped_faces[0].skip_reason
+            for frame in checked
         }
 
-    whole = verdicts(sources)
+    whole = outcomes(sources)
     reach = 2 * CONFIG.reach_frames
-    part = verdicts(sources[22 - reach : 26 + reach])
+    part = outcomes(sources[22 - reach : 26 + reach])
 
-    assert {at: part[at] for at in range(22, 26)} == {at: whole[at] for at in range(22, 26)}
-    assert len({str(each) for each in whole.values()}) > 8
+    assert [part[index] for index in range(22, 26)] == [whole[index] for index in range(22, 26)]
+    assert len(set(map(str, whole.values()))) > 8
 
 
 @pytest.mark.parametrize(

@@ -38,11 +38,11 @@ def drawn(seed: int, count: int = 80) -> list[dict[int, Assessment]]:
 
 
 def test_one_low_assessment_counts_in_full_in_its_own_frame() -> None:
-    found = strengths_of(of_track([1.0] * 10 + [0.0] + [1.0] * 10))
+    outcomes = strengths_of(of_track([1.0] * 10 + [0.0] + [1.0] * 10))
 
-    assert found[10] == 0.0
-    assert found[9] == found[11] == 0.0  # that of neighbours holds here, too
-    assert found[0] == found[20] == 1.0
+    assert outcomes[10] == 0.0
+    assert outcomes[9] == outcomes[11] == 0.0  # that of neighbors holds here, too
+    assert outcomes[0] == outcomes[20] == 1.0
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -50,10 +50,10 @@ def test_strength_changes_by_no_more_than_a_seventh_a_frame(seed: int) -> None:
     rng = np.random.default_rng(seed)
     wild = [float(each) for each in rng.integers(0, 2, 60)]
 
-    found = strengths_of(of_track([1.0] * 9 + wild + [1.0] * 9))
+    outcomes = strengths_of(of_track([1.0] * 9 + wild + [1.0] * 9))
 
-    assert (max(found), min(found)) == (1.0, 0.0)
-    assert np.abs(np.diff(found)).max() <= LARGEST_STEP
+    assert (max(outcomes), min(outcomes)) == (1.0, 0.0)
+    assert np.abs(np.diff(outcomes)).max() <= LARGEST_STEP
 
 
 def test_a_track_that_nothing_limits_is_restored_in_full_without_a_reason() -> None:
@@ -67,9 +67,9 @@ def test_the_reason_is_that_of_the_lowest_assessment_nearby() -> None:
     frames: list[dict[int, Assessment]] = [{1: Assessment(0.9, "turned")} for _ in range(9)]
     frames[6] = {1: Assessment(0.2, "eyes")}
 
-    found = list(smooth_strengths(enumerate(frames)))
+    outcomes = list(smooth_strengths(enumerate(frames)))
 
-    assert {each[1].reason for _, each in found} == {"eyes"}
+    assert {each[1].reason for _, each in outcomes} == {"eyes"}
 
 
 def test_a_gap_parts_a_track_and_other_tracks_have_no_say() -> None:
@@ -86,9 +86,9 @@ def test_similarity_is_linear_between_the_frames_in_which_it_was_measured() -> N
     frames[0] = {1: Assessment(1.0, None, 0.9)}
     frames[4] = {1: Assessment(1.0, None, 0.7)}
 
-    found = [each[1].identity_similarity for _, each in smooth_strengths(enumerate(frames))]
+    outcomes = [each[1].identity_similarity for _, each in smooth_strengths(enumerate(frames))]
 
-    assert found == pytest.approx([0.9, 0.85, 0.8, 0.75, 0.7, 0.7])
+    assert outcomes == pytest.approx([0.9, 0.85, 0.8, 0.75, 0.7, 0.7])
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -26,7 +26,7 @@ from vidrestore.pipeline.record_lines import checkpoint_sha256
 from vidrestore.pipeline.report import RestoreReport, Tally
 from vidrestore.pipeline.side_by_side import side_by_side, side_by_side_geometry
 from vidrestore.pipeline.stages import Stages
-from vidrestore.safeguard.identity import IdentityMeter, embedded_face_embedding
+from vidrestore.safeguard.identity import IdentityMeter, packaged_dlib_resnet
 from vidrestore.settings import RestoreSettings
 from vidrestore.stage_timer import Stopwatch
 from vidrestore.types import DisplayGeometry, FinishedFrame, Frame
@@ -101,7 +101,7 @@ class Setup:
             )
             meter = None
             if settings.safeguard > 0:
-                meter = IdentityMeter(embedded_face_embedding(), device=device)
+                meter = IdentityMeter(packaged_dlib_resnet(), device=device)
         self._note_precision(settings.model, restorer.dtype, dtype)
         return Stages(
             detector=detector,

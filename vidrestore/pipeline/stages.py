@@ -117,7 +117,7 @@ class Stages:
         )
         if self.meter is None or self.settings.keep_good == 0.0:
             return iter(chosen)
-        noted = rate_source_quality(chosen, geometry=self.geometry, cut=self._crop)
+        noted = rate_source_quality(chosen, geometry=self.geometry, align=self._crop)
         return watch.timed("guard", noted)
 
     def restore(self, tracked: Iterable[TrackedFrame]) -> Generator[FinishedFrame]:

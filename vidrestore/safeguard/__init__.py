@@ -1,1 +1,1 @@
-"""Do no harm: limits how much of a restored face is used, and records why."""
+"""Limits how much of a restored face is used, and records why."""

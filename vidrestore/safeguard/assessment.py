@@ -1,4 +1,4 @@
-"""Assessments: how strongly a face may be restored, and combinations of several."""
+"""Assessments: the strength a face may be restored with, and combinations of several."""
 
 from collections.abc import Iterable
 from dataclasses import replace

@@ -1,11 +1,10 @@
-"""Readings of a face before it is restored: reasons not to restore it."""
+"""Checks on the source face: score, pose, occlusion, quality."""
 
 from math import atan2, degrees
 
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from vidrestore.affine import apply_affine, compose_affines, invert_affine
@@ -40,12 +39,12 @@ from vidrestore.types import (
 
 _LUMA = (0.299, 0.587, 0.114)
 _NOSE_DEPTH = 0.35
-"""Depth of the nose tip in front of the eyes, in eye distances, for the angle of a turned head."""
+"""Depth of the nose tip in front of the eyes, in eye distances, from which yaw is computed."""
 _FACE_CORNERS_XY = np.array([[112, 160], [400, 160], [112, 448], [400, 448]])
 
 
 def check_track(face: TrackedFace, config: SafeguardConfig) -> Assessment:
-    """Return the reading of the detector's score, the landmarks and the track so far."""
+    """Return the assessment of score, pose and quality of the track so far."""
     return strictest(
         [
             assess(SCORE(face.score), "unsure"),
@@ -56,9 +55,9 @@ def check_track(face: TrackedFace, config: SafeguardConfig) -> Assessment:
 
 
 def check_occlusion(aligned: AlignedFace) -> Assessment:
-    """Return the reading of the picture: whether it shows a face."""
-    likeness, eye_likeness = mean_face_correlation(crop_luma(aligned.crop_chw))
-    return assess(min(FACE_CORRELATION(likeness), EYE_CORRELATION(eye_likeness)), "occluded")
+    """Return the assessment of whether the crop shows an unobstructed face."""
+    face, eye = mean_face_correlation(crop_luma(aligned.crop_chw))
+    return assess(min(FACE_CORRELATION(face), EYE_CORRELATION(eye)), "occluded")
 
 
 def crop_luma(crop_chw: Tensor) -> FloatArray:
@@ -73,31 +72,31 @@ def crop_luma(crop_chw: Tensor) -> FloatArray:
 
 
 def yaw_degrees(landmarks_xy: FloatArray) -> float:
-    """Return how far a face is turned sideways, by the position of the nose between the eyes.
+    """Return the yaw of a face, from the position of the nose between the eyes.
 
     Args:
         landmarks_xy: ``(5, 2)`` landmarks in any pixels.
     """
-    points: NDArray[np.float64] = landmarks_xy.astype(np.float64)
-    across = points[1] - points[0]
-    along = float((points[2] - points[0]) @ across / max(1e-9, float(across @ across)))
-    return degrees(atan2(abs(along - 0.5), _NOSE_DEPTH))
+    left_eye, right_eye, nose = landmarks_xy[:3].astype(np.float64)
+    eye_to_eye = right_eye - left_eye
+    position = float((nose - left_eye) @ eye_to_eye / max(1e-9, float(eye_to_eye @ eye_to_eye)))
+    return degrees(atan2(abs(position - 0.5), _NOSE_DEPTH))
 
 
 def affine_roll_radians(display_to_crop: Affine) -> float:
-    """Return the angle of the film's rows in a crop."""
+    """Return the angle of the frame's rows in a crop."""
     return atan2(display_to_crop[1, 0], display_to_crop[0, 0])
 
 
 def crop_resolution_px(aligned: AlignedFace, luma_hw: FloatArray) -> float:
-    """Return the real detail of a crop; see ``effective_resolution_px``."""
+    """Return ``effective_resolution_px`` of a crop."""
     return effective_resolution_px(
         luma_hw, roll_radians=affine_roll_radians(aligned.display_to_crop)
     )
 
 
 def quality_deficit(frame: Frame, geometry: DisplayGeometry, aligned: AlignedFace) -> float:
-    """Return how much quality a face lacks: 0 if it is sharp and free of noise and blocks.
+    """Return how much quality a face lacks, 0 to 1: 0 if sharp and free of noise and blocks.
 
     Args:
         frame: The decoded frame.
@@ -105,11 +104,11 @@ def quality_deficit(frame: Frame, geometry: DisplayGeometry, aligned: AlignedFac
         aligned: The face.
     """
     luma_hw = crop_luma(aligned.crop_chw)
-    blurred = RESOLUTION_PX(crop_resolution_px(aligned, luma_hw))
-    if blurred == 1.0:
+    blur = RESOLUTION_PX(crop_resolution_px(aligned, luma_hw))
+    if blur == 1.0:
         return 1.0
-    noisy = NOISE(noise_sigma(central_square(luma_hw)))
-    return max(blurred, noisy, BLOCKS(_block_edges(frame, geometry, aligned)))
+    noise = NOISE(noise_sigma(central_square(luma_hw)))
+    return max(blur, noise, BLOCKS(_block_edges(frame, geometry, aligned)))
 
 
 def _block_edges(frame: Frame, geometry: DisplayGeometry, aligned: AlignedFace) -> float:

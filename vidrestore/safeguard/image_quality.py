@@ -1,4 +1,4 @@
-"""Measures how good a face already is: real resolution, noise, edges of blocks."""
+"""Quality of a source face: effective resolution, noise, block edges."""
 
 from functools import cache
 from math import cos, radians, sin, sqrt
@@ -11,27 +11,27 @@ from vidrestore.types import CROP_SIZE_PX, FloatArray, Plane
 
 _SIDE_PX = 288
 _TOP_LEFT_PX = (160, 112)
-"""The square of the crop that eyes, nose and mouth fill."""
+"""The square of the crop that holds eyes, nose and mouth."""
 _ANCHOR_CYCLES, _TREND_CYCLES = (8.0, 18.0), (8.0, 36.0)
 """Frequencies, in cycles per crop, that give level and slope of a face's spectrum."""
 _SLOPES = (-3.5, -2.0)
 """Slope of the spectrum of faces in focus, in decades of power per decade of frequency."""
 _LOST_DECADES = 1.2
 """Distance below the trend from which detail counts as missing."""
-_TOGETHER_BINS = 5
-"""Number of adjacent frequencies that must lack it: a single one may by chance."""
-_OVERSHOT = 0.9
-"""Correction for enlarging filters, which pass slightly more than the former resolution."""
+_ADJACENT_BINS = 5
+"""Number of adjacent frequencies that must lack detail: a single one may by chance."""
+_OVERSHOOT = 0.9
+"""Correction for filters of enlargement, which pass slightly more than the former resolution."""
 _BINS = 48
 _OFF_AXIS_DEGREES = 25.0
-"""Directions closer to the film's rows and columns are ignored, because of edges of blocks."""
+"""Directions closer to the frame's rows and columns are ignored because of block edges."""
 _LOW_CYCLES_PER_PX = 0.05
 """Below this frequency all directions are used."""
 _LAPLACIAN = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], dtype=np.float32)
 _BLOCK_PX = 8
-_LEAST_REGION_PX = 48
+_MIN_REGION_PX = 48
 _STEP_FLOOR = 0.3
-"""Least mean step, of 255: a flat region has no steps to compare."""
+"""Added to the mean step, of 255: a flat region has no steps to compare."""
 
 Array = NDArray[np.float64]
 
@@ -45,14 +45,14 @@ def central_square(luma_hw: FloatArray) -> FloatArray:
 def effective_resolution_px(luma_hw: FloatArray, *, roll_radians: float) -> float:
     """Return the smallest side at which the crop would still hold all its detail.
 
-    Power falls with frequency along a trend, which is fitted where every face has detail. Enlarged
-    and blurred faces fall below it near their former highest frequency. Noise does not count as
-    lost detail. Faces reduced to 128, 192 and 256 px and enlarged again give 116, 176 and 257
-    (medians of 40).
+    Power falls with frequency along a trend, which is fitted where every face has detail. The power
+    of enlarged and blurred faces falls below the trend near their former highest frequency. Noise
+    does not count as lost detail. Faces reduced to 128, 192 and 256 px and enlarged again give 116,
+    176 and 257 (medians of 40).
 
     Args:
         luma_hw: ``(S, S)`` float32 in [0, 255], S the crop's side.
-        roll_radians: Angle of the film's rows in the crop.
+        roll_radians: Angle of the frame's rows in the crop.
 
     Returns:
         At most S.
@@ -60,43 +60,43 @@ def effective_resolution_px(luma_hw: FloatArray, *, roll_radians: float) -> floa
     square = central_square(luma_hw)
     spectrum = np.fft.rfft2((square - square.mean()) * _window())
     power: Array = np.square(np.abs(spectrum)).astype(np.float64)
-    frequency, decades = _radial(power, roll_radians)
-    level_at, trend = (
+    frequency, decades = _radial_spectrum(power, roll_radians)
+    anchor, trend = (
         (frequency * CROP_SIZE_PX >= low) & (frequency * CROP_SIZE_PX <= high)
         for low, high in (_ANCHOR_CYCLES, _TREND_CYCLES)
     )
     logs = np.log10(frequency)
     slope = float(np.polyfit(logs[trend], decades[trend], 1)[0])
     slope = min(_SLOPES[1], max(_SLOPES[0], slope))
-    expected = decades[level_at].mean() + slope * (logs - logs[level_at].mean())
-    at = _lost_from(frequency, expected - decades)
-    return CROP_SIZE_PX if at is None else min(1.0, _OVERSHOT * 2 * at) * CROP_SIZE_PX
+    expected = decades[anchor].mean() + slope * (logs - logs[anchor].mean())
+    cutoff = _cutoff_frequency(frequency, expected - decades)
+    return CROP_SIZE_PX if cutoff is None else min(1.0, _OVERSHOOT * 2 * cutoff) * CROP_SIZE_PX
 
 
-def _lost_from(frequency: Array, missing: Array) -> float | None:
+def _cutoff_frequency(frequency: Array, missing: Array) -> float | None:
     """Return the frequency from which detail is missing; None if none is missing."""
     sums: Array = np.cumsum(np.pad(missing, (1, 0)))
     first = np.arange(len(missing))
-    last = np.minimum(first + _TOGETHER_BINS, len(missing))
+    last = np.minimum(first + _ADJACENT_BINS, len(missing))
     mean = (sums[last] - sums[:-1]) / (last - first)
     lost = np.flatnonzero((mean > _LOST_DECADES) & (frequency * CROP_SIZE_PX > _ANCHOR_CYCLES[1]))
     if not lost.size:
         return None
-    at = int(lost[0])
-    if mean[at - 1] >= _LOST_DECADES:
-        return float(frequency[at])
-    share = (_LOST_DECADES - mean[at - 1]) / (mean[at] - mean[at - 1])
-    return float(frequency[at - 1] + share * (frequency[at] - frequency[at - 1]))
+    index = int(lost[0])
+    if mean[index - 1] >= _LOST_DECADES:
+        return float(frequency[index])
+    ratio = (_LOST_DECADES - mean[index - 1]) / (mean[index] - mean[index - 1])
+    return float(frequency[index - 1] + ratio * (frequency[index] - frequency[index - 1]))
 
 
-def _radial(power: Array, roll_radians: float) -> tuple[Array, Array]:
-    """Return frequencies in cycles a pixel, and the mean power at each in decades."""
+def _radial_spectrum(power: Array, roll_radians: float) -> tuple[Array, Array]:
+    """Return frequencies in cycles per pixel, and the mean power at each in decades."""
     bins, (sines, cosines), low = _grid()
     # The sine of twice the angle is 0 on both axes, and 1 between them.
     off_axis = np.abs(sines * cos(2 * roll_radians) - cosines * sin(2 * roll_radians))
-    read = low | (off_axis >= sin(2 * radians(_OFF_AXIS_DEGREES)))
-    total = np.bincount(bins, weights=(power * read).ravel(), minlength=_BINS + 1)[:_BINS]
-    count = np.bincount(bins, weights=read.ravel(), minlength=_BINS + 1)[:_BINS]
+    included = low | (off_axis >= sin(2 * radians(_OFF_AXIS_DEGREES)))
+    total = np.bincount(bins, weights=(power * included).ravel(), minlength=_BINS + 1)[:_BINS]
+    count = np.bincount(bins, weights=included.ravel(), minlength=_BINS + 1)[:_BINS]
     decades = np.log10(total / np.maximum(1, count) + 1e-6)
     smooth = np.convolve(np.pad(decades, 1, mode="edge"), np.ones(3) / 3, mode="valid")
     return (np.arange(_BINS) + 0.5) / (2 * _BINS), smooth
@@ -110,10 +110,7 @@ def _window() -> FloatArray:
 
 @cache
 def _grid() -> tuple[NDArray[np.int64], tuple[Array, Array], NDArray[np.bool_]]:
-    """Return of every frequency its bin, the sine and cosine of twice its direction, if it is low.
-
-    Bins come in one row.
-    """
+    """Return the bin of every frequency, sine and cosine of twice its angle, and if it is low."""
     y, x = np.fft.fftfreq(_SIDE_PX)[:, None], np.fft.rfftfreq(_SIDE_PX)[None]
     radius = np.hypot(y, x)
     bins = np.minimum((radius * 2 * _BINS).astype(np.int64), _BINS)
@@ -134,17 +131,17 @@ def noise_sigma(luma_hw: FloatArray) -> float:
 
 
 def block_edges(plane_hw: Plane, *, origin_xy: tuple[int, int], max_value: int) -> float:
-    """Return how much larger steps are at the edges of 8 x 8 blocks than elsewhere.
+    """Return how much larger steps between samples are at edges of 8 x 8 blocks than elsewhere.
 
     Args:
         plane_hw: A region of decoded luma.
-        origin_xy: Position of its first sample in the picture.
+        origin_xy: Position of its first sample in the frame.
         max_value: Largest sample value.
 
     Returns:
-        In units of the mean step: about 0 without blocks; 0 for small regions.
+        The excess relative to the mean step: about 0 without blocks; 0 for small regions.
     """
-    if min(plane_hw.shape) < _LEAST_REGION_PX:
+    if min(plane_hw.shape) < _MIN_REGION_PX:
         return 0.0
     scaled = plane_hw.astype(np.float32) * np.float32(255.0 / max_value)
     excess = (_edge_excess(scaled, origin_xy[0]), _edge_excess(scaled.T, origin_xy[1]))
@@ -153,8 +150,8 @@ def block_edges(plane_hw: Plane, *, origin_xy: tuple[int, int], max_value: int) 
 
 def _edge_excess(plane_hw: FloatArray, first_column: int) -> float:
     steps = np.abs(np.diff(plane_hw, axis=1))
-    beyond = steps[:, 1:-1] - 0.5 * (steps[:, :-2] + steps[:, 2:])
+    relative = steps[:, 1:-1] - 0.5 * (steps[:, :-2] + steps[:, 2:])
     columns: NDArray[np.int64] = np.arange(1, steps.shape[1] - 1, dtype=np.int64) + first_column
     last_of_block = columns % _BLOCK_PX == _BLOCK_PX - 1
-    excess = beyond[:, last_of_block].mean() - beyond[:, ~last_of_block].mean()
+    excess = relative[:, last_of_block].mean() - relative[:, ~last_of_block].mean()
     return float(excess / (steps.mean() + _STEP_FLOOR))

@@ -1,7 +1,7 @@
-"""How much a crop looks like a face: correlates its light and dark areas with the mean face.
+"""Correlation of a crop with the mean face, which is low for occluded faces.
 
-Contrast is made even first, so that light from one side and faded film say nothing. The mean face
-comes with the package; ``scripts/fit_mean_face.py`` made it.
+Local contrast is normalized first, so that light from one side and faded film do not matter.
+``scripts/fit_mean_face.py`` made the mean face in the package.
 """
 
 from functools import cache
@@ -17,45 +17,45 @@ from vidrestore.weights.bundled import bundled_file
 
 GRID = 64
 """Cells along a crop's side."""
-_SMOOTH_CELLS, _AROUND_CELLS = 1.0, 5.0
+_FINE_SIGMA_CELLS, _COARSE_SIGMA_CELLS = 1.0, 5.0
 _CONTRAST_FLOOR = 2.0
-"""Least contrast, of 255: a flat region has no pattern."""
+"""Added to contrast, of 255: a flat region has no pattern."""
 _FACE = (slice(20, 54), slice(18, 46))
 _EYES = ((slice(24, 37), slice(17, 31)), (slice(24, 37), slice(33, 47)))
 """Rows and columns of the grid."""
 
 
 def mean_face_correlation(luma_hw: FloatArray) -> tuple[float, float]:
-    """Return the correlation of a crop's face with the mean face, and of the worse of its eyes.
+    """Return the correlation with the mean face, of the face and of the eye that correlates less.
 
     Args:
-        luma_hw: ``(S, S)`` float32 in [0, 255], a canonical crop.
+        luma_hw: ``(S, S)`` float32 in [0, 255], an aligned crop.
 
     Returns:
         Two numbers in [-1, 1].
     """
     pattern, mean = normalize_contrast(luma_hw), _mean_face()
-    eyes = [_correlation(pattern[at], mean[at]) for at in _EYES]
+    eyes = [_correlation(pattern[eye], mean[eye]) for eye in _EYES]
     return _correlation(pattern[_FACE], mean[_FACE]), min(eyes)
 
 
 def normalize_contrast(luma_hw: FloatArray) -> FloatArray:
-    """Return ``(GRID, GRID)``: local contrast, light or dark relative to the surroundings.
+    """Return ``(GRID, GRID)``: brightness relative to the surroundings, in units of contrast.
 
     Args:
-        luma_hw: A canonical crop of any size, in [0, 255].
+        luma_hw: An aligned crop of any size, in [0, 255].
     """
     small = cv2.resize(luma_hw, (GRID, GRID), interpolation=cv2.INTER_AREA)
-    smooth = cv2.GaussianBlur(small, (0, 0), _SMOOTH_CELLS)
-    detail = smooth - cv2.GaussianBlur(smooth, (0, 0), _AROUND_CELLS)
-    contrast = np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), _AROUND_CELLS))
+    smooth = cv2.GaussianBlur(small, (0, 0), _FINE_SIGMA_CELLS)
+    detail = smooth - cv2.GaussianBlur(smooth, (0, 0), _COARSE_SIGMA_CELLS)
+    contrast = np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), _COARSE_SIGMA_CELLS))
     return np.asarray(detail / (contrast + _CONTRAST_FLOOR), dtype=np.float32)
 
 
-def _correlation(one: FloatArray, other: FloatArray) -> float:
-    first, second = one - one.mean(), other - other.mean()
-    size = float(np.linalg.norm(first) * np.linalg.norm(second))
-    return float((first * second).sum()) / (size + 1e-6)
+def _correlation(first: FloatArray, second: FloatArray) -> float:
+    first, second = first - first.mean(), second - second.mean()
+    norm = float(np.linalg.norm(first) * np.linalg.norm(second))
+    return float((first * second).sum()) / (norm + 1e-6)
 
 
 @cache

