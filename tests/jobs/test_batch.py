@@ -14,7 +14,7 @@ from support.local_cluster import LocalCluster, open_local_engine
 from vidrestore import JobSettings, RestoreSettings, restore_video
 from vidrestore.errors import ConfigError, MediaError
 from vidrestore.jobs import BatchProgress, BatchVideo, Sidecars, batch, batch_films, restore_batch
-from vidrestore.jobs.distributed.coordinator import DistributedEngine
+from vidrestore.jobs.distributed.engine import DistributedEngine
 from vidrestore.jobs.store.job_folder import job_folder_path
 from vidrestore.pipeline import setup as prepared
 from vidrestore.pipeline.report import RestoreReport

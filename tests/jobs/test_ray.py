@@ -21,11 +21,10 @@ from vidrestore.errors import ConfigError, DeviceError, MediaError, WorkerError
 from vidrestore.jobs.distributed.ray_cluster import (
     RayCluster,
     RayStream,
-    WorkerPlan,
     assigned_device,
     open_ray_cluster,
-    plan_workers,
 )
+from vidrestore.jobs.distributed.worker_plan import WorkerPlan, plan_workers
 from vidrestore.jobs.distributed.worker_process import WorkerSettings
 from vidrestore.jobs.store.job_folder import job_folder_path
 from vidrestore.pipeline import setup as prepared

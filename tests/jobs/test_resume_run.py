@@ -5,17 +5,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from pathlib import Path
 
 import cv2
-import numpy as np
 import pytest
-import torch
-from numpy.typing import NDArray
-from support.clips import Clip, Sound, make_clip, numbered_picture
-from support.faceclips import FACE_SIZE_HW, face_picture
-from torch import nn
+from support.cheap import load_cheap
+from support.faceclips import FACE_SIZE_HW, three_shot_film, three_shots
 
 from vidrestore import JobSettings, RestoreReport, RestoreSettings, restore_video
 from vidrestore.errors import ConfigError, MediaError
@@ -23,37 +18,21 @@ from vidrestore.jobs.store.job_folder import count_finished_segments, job_folder
 from vidrestore.jobs.store.journal import Journal, JournalEntry
 from vidrestore.media import open_source
 from vidrestore.media.input.reader import VideoSource
-from vidrestore.models.common.outputs import RestorerOutput
-from vidrestore.models.registry import RestorerSpec
 from vidrestore.pipeline import setup as prepared
 from vidrestore.progress import Progress
-from vidrestore.restore.restorer import Restorer
 from vidrestore.types import Frame, Timestamp
 
 FRAMES = 30
+STRIPES = range(11, 17)
 SHORT = JobSettings(segment_seconds=0.2)
 RESUME = JobSettings(segment_seconds=0.2, resume=True)
 LOSSLESS = {"codec": "ffv1", "device": "cpu", "precision": "fp32"}
 
 
-class Fading(nn.Module):
-    """A restorer that costs nothing; a face stays the same person."""
-
-    def forward(self, crops_NCHW: torch.Tensor) -> RestorerOutput:
-        return RestorerOutput(0.6 * crops_NCHW)
-
-
 @pytest.fixture(autouse=True, scope="module")
 def cheap_restorer() -> Iterator[None]:
-    spec = RestorerSpec(build=Fading, crop_size_px=512, licence="Apache-2.0")
-
-    def load(
-        *_names: object, device: torch.device, dtype: torch.dtype, **_more: object
-    ) -> Restorer:
-        return Restorer(Fading(), spec, device=device, dtype=dtype)
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prepared, "load_restorer", load)
+        patch.setattr(prepared, "load_restorer", load_cheap)
         yield
 
 
@@ -61,23 +40,10 @@ class InterruptError(Exception):
     """Interrupts a run."""
 
 
-def three_shots(number: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return a face, then stripes, then the face again."""
-    if 11 <= number < 17:
-        return np.ascontiguousarray(numbered_picture(number, size_hw)[::-1])
-    return face_picture(number, size_hw)
-
-
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three shots, B-frames, sound."""
-    clip = Clip(
-        size_hw=FACE_SIZE_HW,
-        ticks=tuple(range(FRAMES)),
-        picture=three_shots,
-        sounds=(Sound(seconds=Fraction(FRAMES, 25)),),
-    )
-    return make_clip(tmp_path_factory.mktemp("film") / "film.mkv", clip)
+    path = tmp_path_factory.mktemp("film") / "film.mkv"
+    return three_shot_film(path, frames=FRAMES, stripes=STRIPES)
 
 
 def run(
@@ -166,7 +132,7 @@ def test_a_folder_of_pictures_is_resumed_too(tmp_path: Path) -> None:
     source = tmp_path / "in"
     source.mkdir()
     for number in range(24):
-        picture = three_shots(number, FACE_SIZE_HW)
+        picture = three_shots(number, FACE_SIZE_HW, stripes=STRIPES)
         cv2.imwrite(str(source / f"{number:03d}.png"), picture[:, :, ::-1])
     run(source, tmp_path / "whole", SHORT)
     interrupt(source, tmp_path / "out", 18)

@@ -12,10 +12,10 @@ import torch
 from vidrestore import JobSettings, RestoreReport, RestoreSettings
 from vidrestore.errors import WorkerError
 from vidrestore.jobs.distributed import video_cache
-from vidrestore.jobs.distributed.coordinator import DistributedEngine
-from vidrestore.jobs.distributed.ray_cluster import WorkerPlan
+from vidrestore.jobs.distributed.engine import DistributedEngine
 from vidrestore.jobs.distributed.tasks import SegmentSpec
 from vidrestore.jobs.distributed.video_cache import VideoCache
+from vidrestore.jobs.distributed.worker_plan import WorkerPlan
 from vidrestore.jobs.distributed.worker_process import TaskItem, WorkerSettings, run_task
 from vidrestore.jobs.run import restore_with_engine
 from vidrestore.progress import ProgressCallback, silent

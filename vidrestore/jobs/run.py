@@ -1,7 +1,7 @@
 """``restore_video``: opens a source, restores it in segments, assembles the outputs, reports."""
 
 import logging
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -86,7 +86,7 @@ def open_engine(job: JobSettings) -> Generator[Engine]:
         yield LocalEngine()
         return
     # Imported late: only runs with workers pay for these imports.
-    from vidrestore.jobs.distributed.coordinator import DistributedEngine
+    from vidrestore.jobs.distributed.engine import DistributedEngine
     from vidrestore.jobs.distributed.ray_cluster import open_ray_cluster
 
     with DistributedEngine(partial(open_ray_cluster, workers=job.workers)) as engine:
@@ -122,14 +122,16 @@ def restore_with_engine(
         VidrestoreError: As for ``restore_video``.
     """
     check_pipes(source, output, settings, job)
-    _check_outputs_differ(output, settings)
+    output_paths = _output_paths(output, settings)
     if settings.framemd5 is not None:
         check_framemd5(settings.framemd5, output, source, overwrite=settings.overwrite)
     reporter = ProgressReporter(on_progress)
     reporter.report("starting")
     with open_setup(source, settings, check_format=True, on_download=on_download) as setup:
         setup.on_share = reporter.report_share
-        report = _run(engine, setup, source, output, job, number, reporter, tell_cost=tell_cost)
+        report = _run(
+            engine, setup, source, output, output_paths, job, number, reporter, tell_cost=tell_cost
+        )
     if settings.framemd5 is not None:
         # The checksums are of the file on the disk, decoded again.
         write_framemd5(output, settings.framemd5, overwrite=settings.overwrite)
@@ -141,6 +143,7 @@ def _run(
     setup: "Setup",
     source_path: Path,
     output: Path,
+    output_paths: Sequence[Path],
     job_settings: JobSettings,
     number: int,
     reporter: ProgressReporter,
@@ -155,7 +158,6 @@ def _run(
 
     settings = setup.settings
     reporter.frames_total = frames_expected(setup.source.info, settings)
-    output_paths = _output_paths(output, settings)
     if job_settings.resume and owns_existing_outputs(output_paths[0], output_paths):
         settings = replace(settings, overwrite=True)
     if not is_standard_stream(output):
@@ -248,20 +250,20 @@ def _open_output(
 
 
 def _output_paths(output: Path, settings: RestoreSettings) -> list[Path]:
-    """Return the real paths of what a run publishes at its end; the film first."""
-    paths = (output, settings.compare, settings.record)
-    files = [path for path in paths if path is not None and not is_standard_stream(path)]
-    return [resolved_output_path(path) for path in files]
+    """Return the real paths of what a run writes; the film first.
 
-
-def _check_outputs_differ(output: Path, settings: RestoreSettings) -> None:
-    others = {
-        "--compare": settings.compare,
-        "--record": settings.record,
-        "--framemd5": settings.framemd5,
-    }
-    taken = [resolved_output_path(output)]
-    for option, path in others.items():
-        if path is not None and resolved_output_path(path) in taken:
-            raise ConfigError(f"{option} {path}: is also another output; name another file")
-        taken += [] if path is None else [resolved_output_path(path)]
+    Raises:
+        ConfigError: Two of them are the same file.
+    """
+    paths = [resolved_output_path(output)]
+    for option, path in (
+        ("--compare", settings.compare),
+        ("--record", settings.record),
+        ("--framemd5", settings.framemd5),
+    ):
+        if path is not None:
+            resolved = resolved_output_path(path)
+            if resolved in paths:
+                raise ConfigError(f"{option} {path}: is also another output; name another file")
+            paths.append(resolved)
+    return paths

@@ -5,19 +5,17 @@ from fractions import Fraction
 from pathlib import Path
 
 import cv2
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 from support.cheap import load_cheap
-from support.clips import Clip, Sound, make_clip, numbered_picture
-from support.faceclips import FACE_SIZE_HW, face_picture
+from support.clips import Clip, make_clip
+from support.faceclips import FACE_SIZE_HW, three_shot_film, three_shots
 from support.local_cluster import LocalCluster, LocalStream, restore_distributed
 
 from vidrestore import JobSettings, RestoreSettings, restore_video
 from vidrestore.errors import MediaError, WorkerError
 from vidrestore.jobs.distributed import tasks, worker_process
 from vidrestore.jobs.distributed.tasks import analyse_video
-from vidrestore.jobs.store.analysis_log import AnalysisState
+from vidrestore.jobs.store.analysis_state import AnalysisState
 from vidrestore.jobs.store.job_folder import count_finished_segments, job_folder_path
 from vidrestore.jobs.store.resume import ResumePoint
 from vidrestore.pipeline import setup as prepared
@@ -39,22 +37,10 @@ def cheap_restorer() -> Iterator[None]:
         yield
 
 
-def three_shots(number: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return a face, then stripes, then the face again."""
-    if 6 <= number < 12:
-        return np.ascontiguousarray(numbered_picture(number, size_hw)[::-1])
-    return face_picture(number, size_hw)
-
-
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    clip = Clip(
-        size_hw=FACE_SIZE_HW,
-        ticks=tuple(range(FRAMES)),
-        picture=three_shots,
-        sounds=(Sound(seconds=Fraction(FRAMES, 25)),),
-    )
-    return make_clip(tmp_path_factory.mktemp("film") / "film.mkv", clip)
+    path = tmp_path_factory.mktemp("film") / "film.mkv"
+    return three_shot_film(path, frames=FRAMES)
 
 
 def settings_in(folder: Path, **more: object) -> RestoreSettings:

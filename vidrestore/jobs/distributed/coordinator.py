@@ -1,4 +1,4 @@
-"""Restores videos with Ray tasks: submits them, logs the analysis, and journals the segments.
+"""Restores a video with Ray tasks: submits them, logs the analysis, and journals the segments.
 
 One task analyses a video, others restore its segments behind it. Ray decides where tasks run and
 runs those of dead workers again. A video is coordinated on the thread that restores it.
@@ -6,17 +6,9 @@ runs those of dead workers again. A video is coordinated on the thread that rest
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing
-from dataclasses import replace
-from functools import partial
-from pathlib import Path
-from threading import Event, Lock
-from types import TracebackType
-from typing import Self
-from uuid import uuid4
+from contextlib import closing
 
-from vidrestore.errors import MediaError, WorkerError
-from vidrestore.jobs.distributed.ray_cluster import RayCluster
+from vidrestore.errors import MediaError
 from vidrestore.jobs.distributed.tasks import (
     AnalysisBatch,
     SegmentProgress,
@@ -24,110 +16,24 @@ from vidrestore.jobs.distributed.tasks import (
     SegmentSpec,
     VideoFacts,
     analyse_video,
-    load_video,
     restore_segment,
 )
 from vidrestore.jobs.distributed.video_cache import VideoSpec
-from vidrestore.jobs.distributed.video_tasks import RunningTask, TaskSlots, VideoTasks, Workers
-from vidrestore.jobs.distributed.worker_process import WorkerSettings, probe_environment
+from vidrestore.jobs.distributed.video_tasks import RunningTask, VideoTasks
 from vidrestore.jobs.engine import SegmentsResult
 from vidrestore.jobs.plan import PlannedSegment, Planner, SegmentRule
 from vidrestore.jobs.progress_reporter import ProgressReporter
-from vidrestore.jobs.store.analysis_log import AnalysisLog, AnalysisState, FrameAnalysis, read_lines
-from vidrestore.jobs.store.fingerprint import Machine
+from vidrestore.jobs.store.analysis_log import AnalysisLog, FrameAnalysis, read_lines
+from vidrestore.jobs.store.analysis_state import AnalysisState
 from vidrestore.jobs.store.job_folder import Job
 from vidrestore.jobs.store.journal import JournalEntry
 from vidrestore.jobs.store.pending_segments import PendingSegments
 from vidrestore.jobs.store.segment_files import SegmentContent, SourceDamage
 from vidrestore.pipeline.background.upscale_frames import BackgroundCost
-from vidrestore.pipeline.loading.load_models import fetch_networks
-from vidrestore.pipeline.report import versions
 from vidrestore.pipeline.setup import Setup
-from vidrestore.settings import RestoreSettings
 
 _FRAMES_PER_PROGRESS = 10
 """Frames after which a worker sends its progress; more if there are more workers than that."""
-
-OpenCluster = Callable[[str], AbstractContextManager[RayCluster]]
-"""Connects to a cluster whose workers use the given device."""
-
-
-class DistributedEngine:
-    """Restores on workers; a cluster is connected when the first video needs it."""
-
-    finishes_out_of_order = True
-
-    def __init__(self, open_cluster: OpenCluster) -> None:
-        self._open_cluster = open_cluster
-        self._run_name = uuid4().hex
-        self._is_stopped = Event()
-        self._stack = ExitStack()
-        self._lock = Lock()
-        self._workers: Workers | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._stack.__exit__(kind, error, traceback)
-
-    def connect(self, settings: RestoreSettings) -> Workers:
-        """Return the workers; the first call connects to the cluster and starts one.
-
-        Raises:
-            WorkerError: No worker can be started.
-        """
-        with self._lock:
-            if self._workers is None:
-                cluster = self._stack.enter_context(self._open_cluster(settings.device))
-                workers = Workers(
-                    cluster=cluster,
-                    slots=TaskSlots(cluster.plan.workers),
-                    settings=WorkerSettings(
-                        device=settings.device,
-                        precision=settings.precision,
-                        threads=cluster.plan.threads,
-                        versions=versions(),
-                    ),
-                    is_stopped=self._is_stopped,
-                )
-                with VideoTasks(workers, 0) as tasks:
-                    first = tasks.run("starting a worker", probe_environment)
-                self._workers = replace(workers, settings=replace(workers.settings, first=first))
-            return self._workers
-
-    def count_workers(self, settings: RestoreSettings) -> int:
-        """Return the most workers at once; the first call starts one."""
-        return self.connect(settings).cluster.plan.workers
-
-    def stop(self) -> None:
-        """Stop all videos; may be called from any thread."""
-        self._is_stopped.set()
-
-    def environment(self, settings: RestoreSettings) -> Machine:
-        """Return where the workers' networks run."""
-        worker = self.connect(settings).settings
-        if worker.first is None:
-            raise WorkerError("no worker has started; run again")
-        return Machine(
-            device=worker.first.device, precision=worker.first.precision, threads=worker.threads
-        )
-
-    def prepare(self, setup: Setup, job: Job, *, number: int) -> "DistributedVideo":
-        """Let a worker load the networks."""
-        settings = setup.settings
-        # This process downloads them, once, because it can show the progress.
-        fetch_networks(settings.model, detector=settings.detector, on_download=setup.on_download)
-        workers = self.connect(settings)
-        spec = _video_spec(setup, job.folder, self._run_name)
-        with VideoTasks(workers, number) as tasks:
-            facts = tasks.run(f"loading the networks for {spec.source}", load_video, spec)
-        return DistributedVideo(setup, job, spec, facts, partial(VideoTasks, workers, number))
 
 
 class DistributedVideo:
@@ -191,7 +97,7 @@ class DistributedVideo:
                         RunningTask(f"finding the faces of {self._spec.source}"),
                         analyse_video,
                         self._spec,
-                        log.size_bytes,
+                        self._state.size_bytes,
                     )
                 elif self._planned:
                     self._submit_segments(tasks, content)
@@ -260,10 +166,10 @@ class DistributedVideo:
         """Log the analysis of some frames, and plan the segments that they complete."""
         for line in batch.lines:
             log.append(line)
-        log.sync()
+        synced = log.sync()
         self._state = AnalysisState(
-            size_bytes=log.size_bytes,
-            crc32=log.crc32,
+            size_bytes=synced.size_bytes,
+            crc32=synced.crc32,
             damaged_packets=batch.damaged_packets,
             repaired_timestamps=batch.repaired_timestamps,
             is_whole=batch.is_last,
@@ -300,19 +206,3 @@ class DistributedVideo:
             analysed=planner.frames,
             workers=tasks.busy_workers,
         )
-
-
-def _video_spec(setup: Setup, folder: Path, run_name: str) -> VideoSpec:
-    """Return the description of a video for workers, with absolute paths."""
-    settings = setup.settings
-    model, background = Path(settings.model).expanduser(), settings.background
-    return VideoSpec(
-        run=run_name,
-        source=setup.source.info.path.absolute(),
-        settings=replace(
-            settings,
-            model=str(model.absolute()) if model.is_file() else settings.model,
-            background=background.absolute() if isinstance(background, Path) else background,
-        ),
-        folder=folder.absolute(),
-    )

@@ -5,11 +5,10 @@ tasks of a dead worker again. https://docs.ray.io
 """
 
 import logging
-import math
 import os
 import signal
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -17,15 +16,9 @@ from types import ModuleType
 from typing import Any
 
 from vidrestore.errors import ConfigError, DeviceError, WorkerError
+from vidrestore.jobs.distributed.worker_plan import WorkerPlan, plan_workers
 from vidrestore.jobs.distributed.worker_process import TaskItem, WorkerSettings, run_task
 
-_CORES_PER_WORKER = 2
-"""Cores of a worker without a GPU. More cores are used poorly when it restores one face at a
-time."""
-_MAX_CORES_BESIDE_GPU = 8
-_MAX_WORKERS_PER_GPU = 8
-_BYTES_PER_WORKER = 2 << 30
-"""Approximate memory of a worker; if memory is short, fewer workers are started."""
 _STORE_BYTES = 128 << 20
 """Size of Ray's object store. Items are small; by default Ray takes a third of the memory."""
 _RETRIES = 2
@@ -35,71 +28,6 @@ _CANCEL_SECONDS = 5.0
 _CLUSTER_ENVIRONMENT = {"RAY_worker_niceness": "0", "RAY_task_oom_retries": str(_RETRIES)}
 """Environment for starting a cluster: by default its workers have the lowest priority, and a task
 whose workers run out of memory is run again for ever."""
-_WORKER_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
-"""Environment of workers: OpenMP reads it when torch is loaded."""
-_GPU_ENVIRONMENT = {"RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES": "1"}
-"""A worker sees all GPUs of its machine: its next task may be given another one, but CUDA reads
-``CUDA_VISIBLE_DEVICES`` only once."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerPlan:
-    """How the resources of a cluster are divided among workers."""
-
-    workers: int
-    """Most workers at once."""
-    threads: int
-    """Number of threads, and cores, of each worker."""
-    num_gpus: float = 0.0
-    """Share of a GPU that each worker has."""
-
-    def task_options(self) -> dict[str, Any]:
-        """Return the options of a task for Ray."""
-        environment = _WORKER_ENVIRONMENT | (_GPU_ENVIRONMENT if self.num_gpus else {})
-        return {
-            "num_cpus": self.threads,
-            "num_gpus": self.num_gpus,
-            "runtime_env": {"env_vars": environment},
-        }
-
-
-def plan_workers(
-    nodes: Sequence[Mapping[str, float]], device: str, workers: int | None
-) -> WorkerPlan:
-    """Divide the resources of a cluster among workers.
-
-    A worker has a GPU, or a share of one if there are to be more workers than GPUs. Without GPUs it
-    has two cores, or all cores divided by the number of workers.
-
-    Args:
-        nodes: Ray's resources of each node, by name: ``CPU``, ``GPU``, ``memory`` in bytes.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        workers: Most workers; None means as many as fit.
-
-    Raises:
-        DeviceError: A GPU is requested and there is none.
-    """
-    cores = [int(node.get("CPU", 0)) for node in nodes]
-    smallest = min((count for count in cores if count), default=1)
-    gpus = sum(int(node.get("GPU", 0)) for node in nodes)
-    if device == "cuda" and not gpus:
-        raise DeviceError(
-            "device 'cuda' is not available: the Ray cluster has no GPU; use --device cpu"
-        )
-    if gpus and device != "cpu":
-        per_gpu = min(math.ceil((workers or gpus) / gpus), _MAX_WORKERS_PER_GPU)
-        count = min(workers or gpus, gpus * per_gpu)
-        threads = min(_MAX_CORES_BESIDE_GPU, sum(cores) // (gpus * per_gpu), smallest)
-        # Ray counts in steps of 0.0001.
-        share = math.floor(10_000 / per_gpu) / 10_000
-        return WorkerPlan(workers=count, threads=max(1, threads), num_gpus=share)
-    fitting_memory = sum(int(node.get("memory", 0)) // _BYTES_PER_WORKER for node in nodes)
-    threads = _CORES_PER_WORKER if workers is None else max(1, sum(cores) // workers)
-    threads = min(threads, smallest)
-    fitting = sum(count // threads for count in cores)
-    return WorkerPlan(
-        workers=max(1, min(workers or fitting, fitting, fitting_memory)), threads=threads
-    )
 
 
 @contextmanager
@@ -125,7 +53,7 @@ def open_ray_cluster(device: str, *, workers: int | None) -> Generator["RayClust
     if not is_connected:
         _connect(ray)
     try:
-        with _quiet(ray):
+        with _quiet():
             nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
             yield RayCluster(ray, plan_workers(nodes, device, workers))
     finally:
@@ -150,18 +78,14 @@ def _connect(ray: Any) -> None:
     if address == "local":
         options |= {"include_dashboard": False, "object_store_memory": _STORE_BYTES}
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    log = logging.getLogger("ray")
-    level = log.level
-    log.setLevel(logging.CRITICAL)
     try:
-        with _environment(_CLUSTER_ENVIRONMENT):
+        with _silent_log(), _environment(_CLUSTER_ENVIRONMENT):
             ray.init(**options, log_to_driver=False, configure_logging=False)
     except Exception as error:
         where = "on this machine" if address == "local" else f"at {address} (RAY_ADDRESS)"
         line = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise WorkerError(f"no Ray cluster {where}: {line}") from error
     finally:
-        log.setLevel(level)
         if threading.current_thread() is threading.main_thread():
             # Ray installs handlers that end the process without removing unfinished files.
             for number, handler in handlers.items():
@@ -181,33 +105,41 @@ def _environment(variables: Mapping[str, str]) -> Generator[None]:
 
 
 @contextmanager
-def _quiet(ray: Any) -> Generator[None]:
-    """Keep Ray from printing messages of its processes on the terminal; they are in its logs."""
-    module: ModuleType = import_module("ray._private.worker")
-    switch = "_worker_logs_enabled"
-    before = getattr(module, switch, None)
+def _silent_log() -> Generator[None]:
     log = logging.getLogger("ray")
     level = log.level
     log.setLevel(logging.CRITICAL)
-    # Ray has no public switch for its messages on stdout that a worker has died.
-    if before is not None:
-        setattr(module, switch, False)
     try:
         yield
     finally:
         log.setLevel(level)
+
+
+@contextmanager
+def _quiet() -> Generator[None]:
+    """Keep Ray from printing messages of its processes on the terminal; they are in its logs."""
+    module: ModuleType = import_module("ray._private.worker")
+    switch = "_worker_logs_enabled"
+    before = getattr(module, switch, None)
+    # Ray has no public switch for its messages on stdout that a worker has died.
+    if before is not None:
+        setattr(module, switch, False)
+    try:
+        with _silent_log():
+            yield
+    finally:
         if before is not None:
             setattr(module, switch, before)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class RayStream:
     """The items of a task that Ray runs."""
 
-    def __init__(self, name: str, items: Any) -> None:
-        self.name = name
-        """Name of the task in messages: ``frames 120 to 399 of film.mkv``."""
-        self.items = items
-        """Ray's generator of object references."""
+    name: str
+    """Name of the task in messages: ``frames 120 to 399 of film.mkv``."""
+    items: Any
+    """Ray's generator of object references."""
 
 
 class RayCluster:

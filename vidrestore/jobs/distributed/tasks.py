@@ -19,13 +19,8 @@ from vidrestore.jobs.distributed.video_cache import OpenVideo, VideoSpec
 from vidrestore.jobs.distributed.worker_process import WorkerSettings
 from vidrestore.jobs.open_video import decoded_frames
 from vidrestore.jobs.plan import FrameTiming, PlannedSegment
-from vidrestore.jobs.store.analysis_log import (
-    LOG_FILE,
-    AnalysisState,
-    FrameAnalysis,
-    read_analysis,
-    read_lines,
-)
+from vidrestore.jobs.store.analysis_log import LOG_FILE, FrameAnalysis, read_analysis, read_lines
+from vidrestore.jobs.store.analysis_state import AnalysisState
 from vidrestore.jobs.store.journal import SegmentFile
 from vidrestore.jobs.store.resume import decode_again_on_mismatch, resume_point
 from vidrestore.jobs.store.segment_files import OpenSegment, SegmentContent
@@ -162,7 +157,7 @@ def _new_lines(video: OpenVideo, state: AnalysisState) -> Iterator[str]:
         index_step=stages.fields.index_step,
     )
 
-    def analysed(seek: bool) -> Iterator[str]:
+    def decode(seek: bool) -> Iterator[str]:
         with decoded_frames(
             video.setup.source, stages, point.decode_from, point.decode_ticks, seek=seek
         ) as frames:
@@ -171,7 +166,7 @@ def _new_lines(video: OpenVideo, state: AnalysisState) -> Iterator[str]:
                     yield FrameAnalysis.of(tracked).to_line()
 
     # Nothing new is yielded before a mismatch: the frames in the log are compared first.
-    return decode_again_on_mismatch(analysed, seek=True)
+    return decode_again_on_mismatch(decode, seek=True)
 
 
 def restore_segment(
@@ -218,7 +213,7 @@ def _restore(
         raise
     models = video.models()
     if models.background is not None:
-        # Frames outside the segment were enlarged, too, but do not count.
+        # Frames outside the segment are upscaled too, but do not count.
         background = replace(models.background, interlaced_count=interlaced_count)
         models = replace(models, background=background)
     yield SegmentResult(

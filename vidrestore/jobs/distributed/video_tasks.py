@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from threading import Event, Lock
-from types import TracebackType
 from typing import Any, Self
 
 from vidrestore.errors import WorkerError
@@ -86,12 +85,7 @@ class VideoTasks:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._workers.slots.leave(self._number)
         self._workers.cluster.cancel(self.running)
         self._workers.slots.give_back(len(self.running))

@@ -8,7 +8,7 @@ another position gives other samples.
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO, NamedTuple
@@ -20,8 +20,8 @@ from vidrestore.storage.file_errors import file_errors
 from vidrestore.storage.sync import flush_and_sync
 from vidrestore.types import FloatArray, Frame, TrackedFace, TrackedFrame
 
-LOG_FILE, STATE_FILE = "analysis", "analysed"
-"""Names in the job folder."""
+LOG_FILE = "analysis"
+"""Name in the job folder."""
 _CHECKED_ROWS = 16
 """Spacing of the rows in the checksum. Codecs damage whole blocks, so none is missed."""
 
@@ -158,47 +158,6 @@ def _face_of(fields: list[Any]) -> TrackedFace:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnalysisState:
-    """How far a film is analysed."""
-
-    size_bytes: int = 0
-    """Size of the intact part of the log."""
-    crc32: int = 0
-    """Checksum of that part."""
-    damaged_packets: int = 0
-    """Damaged packets in the source up to there."""
-    repaired_timestamps: int = 0
-    is_whole: bool = False
-    """Whether the film ends there."""
-
-    def write(self, folder: Path) -> None:
-        """Write the state into a job folder; when this returns, it survives a power cut.
-
-        Raises:
-            MediaError: The disk is full or cannot be written.
-        """
-        path = folder / STATE_FILE
-        temporary = path.with_suffix(".new")
-        text = json.dumps(asdict(self), separators=(",", ":"), sort_keys=True)
-        with file_errors(path, "write"):
-            with temporary.open("wb") as file:
-                file.write(f"{zlib.crc32(text.encode()):08x} {text}\n".encode())
-                flush_and_sync(file)
-            temporary.replace(path)
-
-    @staticmethod
-    def read(folder: Path) -> "AnalysisState":
-        """Return the state in a job folder; that of a new analysis if it is missing or damaged."""
-        try:
-            checksum, _, text = (folder / STATE_FILE).read_text("ascii").rstrip().partition(" ")
-            if checksum == f"{zlib.crc32(text.encode()):08x}":
-                return AnalysisState(**json.loads(text))
-        except (OSError, ValueError, TypeError):
-            pass
-        return AnalysisState()
-
-
 class LogState(NamedTuple):
     """How much a log holds."""
 
@@ -228,16 +187,6 @@ class AnalysisLog:
             self._file.seek(keep_bytes)
         self._lock = Lock()
         self._state = LogState(size_bytes=keep_bytes, crc32=crc32)
-
-    @property
-    def size_bytes(self) -> int:
-        """Size of the log so far."""
-        return self._state.size_bytes
-
-    @property
-    def crc32(self) -> int:
-        """Checksum of the log so far."""
-        return self._state.crc32
 
     def append(self, line: str) -> None:
         """Add the line of the next frame."""

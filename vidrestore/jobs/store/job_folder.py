@@ -12,12 +12,8 @@ from pathlib import Path
 from typing import IO
 
 from vidrestore.errors import MediaError
-from vidrestore.jobs.store.analysis_log import (
-    LOG_FILE,
-    STATE_FILE,
-    AnalysisState,
-    prefix_checksums,
-)
+from vidrestore.jobs.store.analysis_log import LOG_FILE, prefix_checksums
+from vidrestore.jobs.store.analysis_state import STATE_FILE, AnalysisState
 from vidrestore.jobs.store.fingerprint import FORMAT
 from vidrestore.jobs.store.journal import Journal, JournalEntry
 from vidrestore.jobs.store.pending_segments import PENDING_FILE
@@ -208,14 +204,7 @@ def _intact_pending(
     sizes = [state.size_bytes, *(entry.analysis_bytes for entry in pending)]
     checksums = prefix_checksums(folder / LOG_FILE, sizes)
     if not state.size_bytes or checksums.get(state.size_bytes) != state.crc32:
-        state = AnalysisState()
-        if entries:
-            state = AnalysisState(
-                size_bytes=entries[-1].analysis_bytes,
-                crc32=entries[-1].analysis_crc32,
-                damaged_packets=entries[-1].damaged_packets,
-                repaired_timestamps=entries[-1].repaired_timestamps,
-            )
+        state = AnalysisState.after(entries[-1]) if entries else AnalysisState()
     intact = tuple(
         entry
         for entry in pending

@@ -1,12 +1,11 @@
 """The journal of a job: a line with a checksum for each finished segment, synced to the disk."""
 
-import json
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vidrestore.jobs.store.checked_lines import from_checked_line, to_checked_line
 from vidrestore.storage.checksums import file_sha256
 from vidrestore.storage.file_errors import file_errors
 from vidrestore.storage.sync import flush_and_sync
@@ -79,9 +78,8 @@ class Journal:
         Raises:
             MediaError: The disk is full or cannot be written.
         """
-        text = json.dumps(asdict(entry), separators=(",", ":"), sort_keys=True)
         with file_errors(self._path, "write"), self._path.open("ab") as file:
-            file.write(f"{_checksum(text)} {text}\n".encode())
+            file.write(to_checked_line(asdict(entry)))
             flush_and_sync(file)
 
     def rewrite(self, entries: tuple[JournalEntry, ...]) -> None:
@@ -123,17 +121,10 @@ class Journal:
             yield entry
 
 
-def _checksum(text: str) -> str:
-    return f"{zlib.crc32(text.encode()):08x}"
-
-
 def _parse(line: bytes) -> JournalEntry | None:
     """Return the entry of a line; None if the line is damaged."""
     try:
-        checksum, _, text = line.decode().partition(" ")
-        if checksum != _checksum(text):
-            return None
-        fields = json.loads(text)
+        fields = from_checked_line(line)
         files = tuple(SegmentFile(**each) for each in fields.pop("files"))
         return JournalEntry(files=files, **fields)
     except (ValueError, TypeError, KeyError, AttributeError):
