@@ -41,6 +41,8 @@ _LUMA_STEP_PX = 4
 """Spacing of the samples of which a mean is taken."""
 _TONE_CELL_PX = 32
 """Side of the cells in which colour is matched, in crop pixels."""
+_SMOOTH_STEP_PX = 4
+"""What varies slowly is warped at every fourth pixel."""
 _SKIN_MARGIN = 0.2
 """Margin on each side of a face in which noise is not measured, as a share of its size."""
 
@@ -218,7 +220,8 @@ def _change_of(
         cells_to_region = compose_affines(
             cells_to_crop(CROP_SIZE_PX // _TONE_CELL_PX), crop_to_region
         )
-        change -= np.float32(config.colour_match) * _region(tone, cells_to_region, region_hw)
+        tone_hwc = _smooth_region(tone, cells_to_region, region_hw)
+        cv2.scaleAdd(tone_hwc, -config.colour_match, change, change)
     if config.grain > 0:
         weights = luma_weights(frame.color, frame.whole_hw)
         grain = grain_to_add(source, source + change, weights, mask.mask_hw, mask.skin)
@@ -252,7 +255,9 @@ def _raw_head_change(
 ) -> FloatArray:
     """Return the same up to rounding, resampled only once, because a head is large."""
     fine_share = _fine_share(crop_to_region)
-    mixed = torch.sub(face.restored_chw, face.aligned.crop_chw, alpha=fine_share)
+    mixed = face.restored_chw
+    if fine_share > 0.0:
+        mixed = torch.sub(mixed, face.aligned.crop_chw, alpha=fine_share)
     change = _region(mixed, crop_to_region, region_hw)
     if fine_share < 1.0:
         cv2.scaleAdd(source, fine_share - 1.0, change, change)
@@ -275,6 +280,21 @@ def _tone(crop_chw: Tensor) -> Tensor:
 def _region(image_chw: Tensor, to_region: Affine, region_hw: tuple[int, int]) -> FloatArray:
     image: Tensor = warp_image(image_chw, to_region, region_hw)
     return np.ascontiguousarray(image.permute(1, 2, 0).to(torch.float32).cpu().numpy())
+
+
+def _smooth_region(cells_chw: Tensor, to_region: Affine, region_hw: tuple[int, int]) -> FloatArray:
+    """Return cells much larger than a pixel interpolated over a region, ``(h, w, C)``.
+
+    Every ``_SMOOTH_STEP_PX`` pixels they are warped, and between these enlarged, which is fast.
+    """
+    step = _SMOOTH_STEP_PX
+    middle = (step - 1) / 2
+    to_steps = np.array([[1 / step, 0.0, -middle / step], [0.0, 1 / step, -middle / step]])
+    height, width = region_hw
+    steps_hw = (-(-height // step), -(-width // step))
+    small = _region(cells_chw, compose_affines(to_region, to_steps), steps_hw)
+    large = cv2.resize(small, (steps_hw[1] * step, steps_hw[0] * step))
+    return np.ascontiguousarray(large[:height, :width], dtype=np.float32)
 
 
 def _shift(box_xyxy: tuple[int, int, int, int]) -> Affine:

@@ -19,7 +19,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from vidrestore.affine import apply_affine, compose_affines
 from vidrestore.paste.masks import (
@@ -145,11 +144,13 @@ def detail_kept(source_chw: Tensor, restored_chw: Tensor, ellipse: FaceEllipse) 
 
 def _mean_gradient(crop_chw: Tensor) -> FloatArray:
     """Return the mean difference of neighbouring pixels per cell, in half the pixels of green."""
-    green = crop_chw[1]
-    centre, right, below = green[::2, ::2], green[::2, 1::2], green[1::2, ::2]
-    steps = (right - centre).abs_() + (below - centre).abs_()
-    means = F.avg_pool2d(steps[None], steps.shape[-1] // COLOUR_CELLS)[0]
-    return np.ascontiguousarray(means.float().cpu().numpy())
+    green = np.asarray(crop_chw[1].cpu().numpy(), dtype=np.float32)
+    centre, right, below = (
+        np.ascontiguousarray(green[row::2, column::2]) for row, column in ((0, 0), (0, 1), (1, 0))
+    )
+    steps = cv2.add(cv2.absdiff(right, centre), cv2.absdiff(below, centre))
+    means = cv2.resize(steps, (COLOUR_CELLS, COLOUR_CELLS), interpolation=cv2.INTER_AREA)
+    return np.asarray(means, dtype=np.float32)
 
 
 def nearest_share(

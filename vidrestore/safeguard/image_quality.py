@@ -59,7 +59,7 @@ def effective_resolution_px(luma_hw: FloatArray, *, roll_radians: float) -> floa
     """
     square = central_square(luma_hw)
     spectrum = np.fft.rfft2((square - square.mean()) * _window())
-    power: Array = np.square(np.abs(spectrum)).astype(np.float64)
+    power: Array = np.square(spectrum.real) + np.square(spectrum.imag)
     frequency, decades = _radial_spectrum(power, roll_radians)
     anchor, trend = (
         (frequency * CROP_SIZE_PX >= low) & (frequency * CROP_SIZE_PX <= high)

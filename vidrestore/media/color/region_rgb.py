@@ -249,9 +249,10 @@ def _add(
 ) -> None:
     left, top, right, bottom = box_xyxy
     part = plane[top:bottom, left:right]
-    changed = np.rint(part + change)
-    np.clip(changed, 0, max_value, out=changed)
-    part[...] = changed.astype(plane.dtype)
+    # OpenCV rounds halves to even and saturates at the limits of the plane's type.
+    depth = cv2.CV_8U if plane.dtype == np.uint8 else cv2.CV_16U
+    changed = np.asarray(cv2.add(part, change, dtype=depth), dtype=plane.dtype)
+    np.minimum(changed, max_value, out=part)
 
 
 def preview_rgb(frame: Frame, geometry: DisplayGeometry, max_side_px: int) -> RgbView:
