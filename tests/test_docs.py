@@ -5,6 +5,7 @@ GPU, Ray, minutes or data is parsed by the program's own parser and goes no furt
 """
 
 import argparse
+import json
 import os
 import re
 import runpy
@@ -24,10 +25,11 @@ import pytest
 import tyro
 from support.cheap import load_cheap
 from support.clips import Clip, Sound, make_clip
-from support.docpages import PAGES, Command, anchors, blocks, commands, prose, rows
+from support.docpages import PAGES, Command, anchors, blocks, cells, commands, prose, rows
 from support.faceclips import FACE_SIZE_HW, face_picture
 from support.golden import ROOT
 
+import vidrestore
 import vidrestore.types
 from vidrestore.cli import main
 from vidrestore.cli.help_text import default_text
@@ -36,6 +38,7 @@ from vidrestore.pipeline import setup as prepared
 from vidrestore.settings import GROUPS, JobSettings, RestoreSettings, Setting, settings_of
 
 README = ROOT / "README.md"
+NOTEBOOK = ROOT / "examples" / "restored_frames.ipynb"
 COMMANDS = commands()
 SUBCOMMANDS = ("batch", "info", "review", "verify", "weights", "train")
 QUICK_SCRIPTS = ("look.py", "measure_visible.py")
@@ -194,7 +197,52 @@ def test_the_python_of_a_page_runs(
 
         exec(compile(block, page.name, "exec"), {})
 
-        assert (workplace / "restored.mkv").is_file()
+        assert (workplace / "restored.mkv").is_file() or "restore_video(" not in block
+
+
+def test_the_notebook_runs(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepared, "load_restorer", load_cheap)
+    shutil.copy("film.mkv", "astronaut.mp4")
+    (workplace / "restored.mkv").unlink()
+
+    exec(compile("\n".join(cells(NOTEBOOK)), NOTEBOOK.name, "exec"), {})
+
+    assert (workplace / "restored.mkv").is_file()
+
+
+def test_the_python_of_the_docs_has_right_types(tmp_path: Path) -> None:
+    pytest.importorskip("pyright")
+    code = {
+        f"{page.stem}_{n}": each for page in PAGES for n, each in enumerate(blocks(page, "python"))
+    }
+    code["notebook"] = "\n".join(cells(NOTEBOOK))
+    for name, text in code.items():
+        (tmp_path / f"{name}.py").write_text(text, "utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["pyright"]
+    options = {
+        **project,
+        "include": ["."],
+        "extraPaths": [str(ROOT)],
+        "reportUnusedExpression": False,
+    }
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps(options), "utf-8")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "-p", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_error_is_in_the_table_of_errors() -> None:
+    section = (ROOT / "docs" / "usage.md").read_text("utf-8").split("### Errors and progress", 1)[1]
+    listed = re.findall(r"^\| `(\w+)`", section.split("\n## ", 1)[0], re.MULTILINE)
+    tree = {name for name in vidrestore.__all__ if name.endswith("Error")}
+
+    assert {*listed} == tree - {"VidrestoreError"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

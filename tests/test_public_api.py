@@ -18,12 +18,15 @@ def test_the_public_names_are_these_and_no_others() -> None:
     tree = {name for name, value in vars(errors).items() if isinstance(value, type)}
     others = {
         "JobSettings",
+        "OutputFrame",
         "Progress",
         "ProgressCallback",
         "RestoreReport",
         "RestoreSettings",
+        "Video",
         "VideoInfo",
         "__version__",
+        "open",
         "probe",
         "restore_video",
     }

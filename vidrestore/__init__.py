@@ -1,10 +1,12 @@
 """Restores faces in old or damaged footage; leaves every other pixel as it was.
 
-``restore_video`` is the whole of it::
+``restore_video`` writes a restored film, and ``open`` gives its frames::
 
-    from vidrestore import restore_video
+    import vidrestore
 
-    report = restore_video("film.mp4", "restored.mp4")
+    report = vidrestore.restore_video("film.mp4", "restored.mp4")
+    for frame in vidrestore.open("film.mp4").restored():
+        print(frame.pts_seconds, frame.to_rgb().shape)
 
 Names are loaded when first used, so that importing the package costs nothing.
 """
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
         WeightsError,
         WorkerError,
     )
-    from vidrestore.jobs import restore_video
+    from vidrestore.jobs import OutputFrame, Video, open, restore_video
     from vidrestore.media.input.video_info import VideoInfo, probe
     from vidrestore.pipeline import RestoreReport
     from vidrestore.progress import Progress, ProgressCallback
@@ -43,6 +45,7 @@ __all__ = [
     "JobSettings",
     "MediaError",
     "NonFiniteLossError",
+    "OutputFrame",
     "PipeClosedError",
     "Progress",
     "ProgressCallback",
@@ -51,11 +54,13 @@ __all__ = [
     "RestoreSettings",
     "UnknownModelError",
     "UnsupportedStreamError",
+    "Video",
     "VideoInfo",
     "VidrestoreError",
     "WeightsError",
     "WorkerError",
     "__version__",
+    "open",
     "probe",
     "restore_video",
 ]
@@ -66,11 +71,14 @@ __getattr__, __dir__ = lazy_exports(
     __name__,
     {
         "JobSettings": "settings",
+        "OutputFrame": "jobs",
         "Progress": "progress",
         "ProgressCallback": "progress",
         "RestoreReport": "pipeline",
         "RestoreSettings": "settings",
+        "Video": "jobs",
         "VideoInfo": "media.input.video_info",
+        "open": "jobs",
         "probe": "media.input.video_info",
         "restore_video": "jobs",
         **dict.fromkeys(_ERRORS, "errors"),

@@ -1,5 +1,6 @@
 """README and docs as data: their commands, links, tables and the options they name."""
 
+import json
 import re
 import shlex
 from dataclasses import dataclass
@@ -28,6 +29,12 @@ class Command:
 def blocks(page: Path, language: str) -> list[str]:
     """Return the fenced blocks of a page in a language."""
     return [text for kind, text in _BLOCK.findall(page.read_text("utf-8")) if kind == language]
+
+
+def cells(notebook: Path) -> list[str]:
+    """Return the code cells of a notebook, in order."""
+    found = json.loads(notebook.read_text("utf-8"))["cells"]
+    return ["".join(each["source"]) for each in found if each["cell_type"] == "code"]
 
 
 def prose(page: Path) -> str:

@@ -13,17 +13,21 @@ if TYPE_CHECKING:
     from vidrestore.jobs.estimate import Estimate, dry_run
     from vidrestore.jobs.run import restore_video
     from vidrestore.jobs.store.job_folder import count_finished_segments, job_folder_path
+    from vidrestore.jobs.video import OutputFrame, Video, open
 
 __all__ = [
     "BatchProgress",
     "BatchVideo",
     "Estimate",
     "FilmResult",
+    "OutputFrame",
     "Sidecars",
+    "Video",
     "batch_films",
     "count_finished_segments",
     "dry_run",
     "job_folder_path",
+    "open",
     "restore_batch",
     "restore_video",
 ]
@@ -35,11 +39,14 @@ __getattr__, __dir__ = lazy_exports(
         "BatchVideo": "batch_videos",
         "Estimate": "estimate",
         "FilmResult": "batch",
+        "OutputFrame": "video",
         "Sidecars": "batch_videos",
+        "Video": "video",
         "batch_films": "batch_videos",
         "count_finished_segments": "store.job_folder",
         "dry_run": "estimate",
         "job_folder_path": "store.job_folder",
+        "open": "video",
         "restore_batch": "batch",
         "restore_video": "run",
     },

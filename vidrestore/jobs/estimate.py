@@ -10,8 +10,9 @@ from math import ceil
 from pathlib import Path
 
 from vidrestore.errors import MediaError
+from vidrestore.jobs.open_video import EmptyRangeError
 from vidrestore.jobs.plan import SegmentRule
-from vidrestore.jobs.run import EmptyRangeError, open_engine, restore_with_engine
+from vidrestore.jobs.run import open_engine, restore_with_engine
 from vidrestore.media import VideoInfo, open_source
 from vidrestore.pipeline.report import RestoreReport
 from vidrestore.progress import DownloadCallback, not_shown

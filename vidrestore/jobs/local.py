@@ -1,10 +1,10 @@
 """Runs a job in this process: decodes straight through, one segment after the other."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 
 from vidrestore.jobs.engine import SegmentsResult
-from vidrestore.jobs.open_video import decoded_frames
+from vidrestore.jobs.open_video import finished_frames
 from vidrestore.jobs.plan import SegmentRule
 from vidrestore.jobs.progress_reporter import ProgressReporter
 from vidrestore.jobs.store.analysis_log import AnalysisLog, FrameMismatchError, log_analysis
@@ -15,7 +15,7 @@ from vidrestore.pipeline.background.upscale_frames import Background, Background
 from vidrestore.pipeline.loading.model_facts import ModelFacts
 from vidrestore.pipeline.setup import Setup
 from vidrestore.pipeline.stages import Stages
-from vidrestore.types import FinishedFrame
+from vidrestore.types import FinishedFrame, Frame, TrackedFrame
 
 
 class LocalVideo:
@@ -106,15 +106,18 @@ class LocalVideo:
     def _restored_frames(
         self, stages: Stages, point: ResumePoint, log: AnalysisLog, *, seek: bool
     ) -> Generator[FinishedFrame]:
-        source = self._setup.source
-        with decoded_frames(
-            source, stages, point.decode_from, point.decode_ticks, seek=seek
-        ) as frames:
+        def track(frames: Iterator[Frame]) -> Iterator[TrackedFrame]:
             tracked = point.resume_tracking(frames, stages.analyse)
-            logged = log_analysis(tracked, log, after=point.last_index)
-            # Closed before what it reads from: its threads may be reading.
-            with closing(stages.restore(logged)) as restored:
-                yield from stages.fields.weave(restored)
+            return log_analysis(tracked, log, after=point.last_index)
+
+        return finished_frames(
+            self._setup.source,
+            stages,
+            track,
+            index=point.decode_from,
+            ticks=point.decode_ticks,
+            seek=seek,
+        )
 
     def _damage(self) -> SourceDamage:
         entries, source = self._job.entries, self._setup.source

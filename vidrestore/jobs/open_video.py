@@ -1,6 +1,6 @@
 """Opens a source and decodes it, in the same way for every engine."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from vidrestore.pipeline.field_plan import plan_fields
 from vidrestore.prefetch import prefetched
 from vidrestore.progress import DownloadCallback, not_shown
 from vidrestore.settings import RestoreSettings
-from vidrestore.types import Frame, Timestamp
+from vidrestore.types import FinishedFrame, Frame, Timestamp, TrackedFrame
 
 if TYPE_CHECKING:
     from vidrestore.pipeline.setup import Setup
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 _READ_AHEAD_FRAMES = 4
 _SHOWN_NUMBERS = 5
+
+
+class EmptyRangeError(MediaError):
+    """There is no frame in the selected time range."""
 
 
 @contextmanager
@@ -91,6 +95,46 @@ def decoded_frames(
     decoded = stages.stopwatch.timed("decode", frames)
     with closing(prefetched(decoded, size=_READ_AHEAD_FRAMES)) as read_ahead:
         yield stages.fields.split(read_ahead)
+
+
+def finished_frames(
+    source: Source,
+    stages: "Stages",
+    track: Callable[[Iterator[Frame]], Iterable[TrackedFrame]],
+    *,
+    index: int = 0,
+    ticks: int | None = None,
+    seek: bool = False,
+) -> Generator[FinishedFrame]:
+    """Yield the restored frames of a source, whole, in order; closing it stops its threads.
+
+    Args:
+        source: As for ``decoded_frames``, as are ``index``, ``ticks`` and ``seek``.
+        stages: The stages.
+        track: Returns the frames or fields that are decoded with their faces, as
+            ``Stages.analyse`` does.
+        index: See above.
+        ticks: See above.
+        seek: See above.
+
+    Raises:
+        VidrestoreError: A frame cannot be decoded or restored.
+    """
+    with (
+        decoded_frames(source, stages, index, ticks, seek=seek) as frames,
+        # Closed before what it reads from: its threads may be reading.
+        closing(stages.restore(track(frames))) as restored,
+    ):
+        yield from stages.fields.weave(restored)
+
+
+def no_frame_error(info: VideoInfo, settings: RestoreSettings) -> MediaError:
+    """Return the error of a source of which no frame was restored."""
+    if settings.start_seconds or settings.end_seconds:
+        return EmptyRangeError(
+            f"{info.path}: no frame between --start and --end; check these times"
+        )
+    return MediaError(f"{info.path}: not a single frame can be decoded; get another copy")
 
 
 def _frames_from(source: Source, index: int, ticks: int, *, seek: bool) -> Iterator[Frame]:

@@ -10,9 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from vidrestore.errors import ConfigError, MediaError
+from vidrestore.errors import ConfigError
 from vidrestore.jobs.engine import Engine, LocalEngine
-from vidrestore.jobs.open_video import open_setup
+from vidrestore.jobs.open_video import no_frame_error, open_setup
 from vidrestore.jobs.pipes import check_pipes
 from vidrestore.jobs.plan import SegmentRule
 from vidrestore.jobs.progress_reporter import ProgressReporter
@@ -32,10 +32,6 @@ if TYPE_CHECKING:
     from vidrestore.pipeline.setup import Setup
 
 _LOG = logging.getLogger(__name__)
-
-
-class EmptyRangeError(MediaError):
-    """There is no frame in the selected time range."""
 
 
 def restore_video(
@@ -198,7 +194,7 @@ def _run(
             content, rule=config_from(job_settings, SegmentRule), reporter=reporter
         )
         if not reporter.tally.frames:
-            raise _no_frame(setup)
+            raise no_frame_error(setup.source.info, settings)
         reporter.report("finishing")
         segments = len(job.journal.entries())
         assemble(job, outputs)
@@ -221,13 +217,6 @@ def _job_target(output: Path, stack: ExitStack) -> Path:
     if not is_standard_stream(output):
         return resolved_output_path(output)
     return Path(stack.enter_context(TemporaryDirectory(prefix="vidrestore-"))) / "stdout"
-
-
-def _no_frame(setup: "Setup") -> MediaError:
-    settings, path = setup.settings, setup.source.info.path
-    if settings.start_seconds or settings.end_seconds:
-        return EmptyRangeError(f"{path}: no frame between --start and --end; check these times")
-    return MediaError(f"{path}: not a single frame can be decoded; get another copy")
 
 
 def _open_output(

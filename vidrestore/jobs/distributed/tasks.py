@@ -17,7 +17,7 @@ from vidrestore.errors import MediaError
 from vidrestore.jobs.distributed import video_cache
 from vidrestore.jobs.distributed.video_cache import OpenVideo, VideoSpec
 from vidrestore.jobs.distributed.worker_process import WorkerSettings
-from vidrestore.jobs.open_video import decoded_frames
+from vidrestore.jobs.open_video import decoded_frames, finished_frames
 from vidrestore.jobs.plan import FrameTiming, PlannedSegment
 from vidrestore.jobs.store.analysis_log import LOG_FILE, FrameAnalysis, read_analysis, read_lines
 from vidrestore.jobs.store.analysis_state import AnalysisState
@@ -238,12 +238,16 @@ def _restored_frames(
     analysis = [*read_analysis(log, planned.first_byte, planned.end_byte)]
     first = analysis[0]
     ticks = first.ticks if first.index else None
-    with (
-        decoded_frames(video.setup.source, stages, first.index, ticks, seek=seek) as frames,
-        # Closed before what it reads from: its threads may be reading.
-        closing(stages.restore(_tracked_frames(frames, analysis))) as restored,
-    ):
-        for frame in stages.fields.weave(restored):
+    finished = finished_frames(
+        video.setup.source,
+        stages,
+        partial(_tracked_frames, analysis=analysis),
+        index=first.index,
+        ticks=ticks,
+        seek=seek,
+    )
+    with closing(finished):
+        for frame in finished:
             if frame.source.index >= planned.end_frame:
                 return
             if frame.source.index >= planned.first_frame:
