@@ -76,3 +76,34 @@ def test_uneven_times_in_webm_verify(tmp_path: Path) -> None:
     for target in ("out.webm", "out.mkv", "out.mp4"):
         copy_video(film, tmp_path / target, codec="av1")
         assert changed_names(verify(film, tmp_path / target)) == []
+
+
+def test_the_alpha_tag_of_a_film_whose_alpha_is_not_decoded_verifies(tmp_path: Path) -> None:
+    film = tmp_path / "film.webm"
+    run_ffmpeg("-f", "lavfi", "-i", "testsrc2=s=96x48:d=0.3,format=yuva420p",
+               "-c:v", "libvpx-vp9", film)  # fmt: skip
+
+    notes = copy_video(film, tmp_path / "out.mkv")
+
+    assert any("transparency" in note for note in notes)
+    assert changed_names(verify(film, tmp_path / "out.mkv")) == []
+
+
+@pytest.mark.parametrize("target", ["out.ts", "folder"])
+def test_an_animated_gif_verifies(tmp_path: Path, target: str) -> None:
+    film = tmp_path / "film.gif"
+    run_ffmpeg("-f", "lavfi", "-i", "testsrc2=s=96x48:d=0.5:r=10", film)
+
+    copy_video(film, tmp_path / target, codec="h264")
+
+    assert changed_names(verify(film, tmp_path / target)) == []
+
+
+def test_422_with_chroma_at_the_top_left_verifies(tmp_path: Path) -> None:
+    film = tmp_path / "film.mov"
+    run_ffmpeg("-f", "lavfi", "-i", "testsrc2=s=720x576:r=25:d=0.1,format=yuv422p",
+               "-c:v", "dvvideo", film)  # fmt: skip
+
+    copy_video(film, tmp_path / "out.mov", codec="h264")
+
+    assert changed_names(verify(film, tmp_path / "out.mov")) == []

@@ -73,11 +73,15 @@ class ContainerFacts:
     """Whether a stream may start before 0."""
     stores_reordered_times: bool = True
     """Whether FFmpeg finds the times of frames again that are stored in another order."""
+    stores_durations: bool = True
+    """Whether it is stated how long the last frame is shown."""
     stores_any_tag: bool = True
     """Whether ``key=value`` tags of any name are stored; otherwise only a fixed list of them."""
 
 
-_STREAMED = ContainerFacts(starts_at_zero=False, repeats_headers=True, stores_any_tag=False)
+_STREAMED = ContainerFacts(
+    starts_at_zero=False, repeats_headers=True, stores_durations=False, stores_any_tag=False
+)
 _CONTAINER_FACTS: Mapping[str, ContainerFacts] = MappingProxyType(
     {
         "avi": ContainerFacts(lacks_timestamps=True, stores_any_tag=False),

@@ -185,6 +185,8 @@ def _last_duration(counts: FrameCounts, after: VideoInfo) -> Check:
     if not expected or not duration:
         which = "source" if not expected else "result"
         return not_checked(name, f"the {which} does not state the duration of its last frame")
+    if not container_facts(after.container).stores_durations:
+        return not_promised(name, f"{after.path.suffix} states none, that of the last frame")
     text = f"the last frame lasts {seconds_text(expected)}"
     if abs(expected - duration) <= after.time_base:
         return kept(name, text)

@@ -8,6 +8,7 @@ from fractions import Fraction
 from vidrestore.media import VideoInfo
 from vidrestore.media.file_kinds import container_facts
 from vidrestore.media.input.inventory import ChapterContents, FileInventory, StreamContents
+from vidrestore.media.side_data import UNSTORED_SIDE_DATA
 from vidrestore.record.json_fields import printable_text
 from vidrestore.types.time_range import TimeRange
 from vidrestore.verify.checks import Check, changed, counted, kept, not_promised, seconds_text
@@ -80,6 +81,9 @@ def _can_store(key: str, before: VideoInfo, after: VideoInfo, *, of_stream: bool
     """Whether the container of the result can store a tag of the source."""
     family = after.container.partition(",")[0]
     name = _ALSO_CALLED.get(key.casefold(), key.casefold())
+    if name == "alpha_mode" and not after.pixel_format.has_alpha:
+        # It would state an alpha that is not there.
+        return False
     if _is_same_container(before, after):
         return True
     if family == "matroska":
@@ -194,19 +198,22 @@ def _side_data(
 ) -> Check:
     name = "side data"
     differences: list[str] = []
-    lost = [_plain(key) for key in _CODEC_SIDE_DATA if key in before and key not in after]
+    lost: list[str] = []
     for key, value in before.items():
-        if key in _CODEC_SIDE_DATA:
-            continue
         copy = after.get(key)
-        if copy is None:
+        if copy is None and key in UNSTORED_SIDE_DATA:
+            lost.append(f"{UNSTORED_SIDE_DATA[key]} cannot be kept")
+        elif key in _CODEC_SIDE_DATA:
+            if copy is None:
+                lost.append(f"{_plain(key)} belongs to the codec of the source")
+        elif copy is None:
             differences.append(f"{_plain(key)} is missing")
         elif not _is_same(value, copy):
             differences.append(f"{_plain(key)} differs")
     if differences:
         return changed(name, f"of the first frame: {_listed(differences)}")
     if lost:
-        return not_promised(name, f"{', '.join(lost)} belongs to the codec of the source")
+        return not_promised(name, "; ".join(dict.fromkeys(lost)))
     names = ", ".join(map(_plain, before)) or "none"
     return kept(name, f"of the first frame: {names}")
 

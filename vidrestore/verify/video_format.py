@@ -12,6 +12,8 @@ from vidrestore.verify.checks import Check, changed, kept, not_promised
 from vidrestore.verify.run_files import Evidence
 
 _ASPECT_TOLERANCE = Fraction(1, 1000)
+_SAME_COLUMN = {3: 1, 5: 1, 4: 2, 6: 2}
+"""Chroma locations above and below -> the one beside, where chroma has every row."""
 
 
 def format_checks(before: VideoInfo, after: VideoInfo, evidence: Evidence) -> Iterator[Check]:
@@ -20,6 +22,8 @@ def format_checks(before: VideoInfo, after: VideoInfo, evidence: Evidence) -> It
     yield _pixel_format(before, after, evidence)
     if before.pixel_format.model != after.pixel_format.model:
         yield not_promised("colour tags", "the samples were converted to another colour model")
+    elif before.kind == "film" and after.kind != "film":
+        yield not_promised("colour tags", "images store none of those of a video")
     else:
         yield _colour_tags(before, after)
     if after.kind != "film":
@@ -104,12 +108,15 @@ def _colour_tags(before: VideoInfo, after: VideoInfo) -> Check:
 def _color_values(info: VideoInfo) -> dict[str, str]:
     color = info.color
     limited_or_full = "full" if color.full_range else "limited"
+    location = color.chroma_location
+    if info.pixel_format.chroma_shift_xy[1] == 0:
+        location = _SAME_COLUMN.get(location, location)
     return {
         "matrix": str(color.matrix),
         "primaries": str(color.primaries),
         "transfer": str(color.transfer),
         "range": limited_or_full if color.range_known else "unspecified",
-        "chroma location": str(color.chroma_location),
+        "chroma location": str(location),
     }
 
 

@@ -129,3 +129,21 @@ def test_layer_2_in_mp4_stays_layer_2(tmp_path: Path) -> None:
 
     assert probe(tmp_path / "copy.mkv").streams[1].codec == "mp2"
     assert changed_names(verify(film, tmp_path / "copy.mkv")) == []
+
+
+@pytest.mark.parametrize("target", [".mkv", ".ts"])
+def test_sound_in_packets_shorter_than_a_tick_does_not_drift(tmp_path: Path, target: str) -> None:
+    film, copy = tmp_path / "film.mkv", tmp_path / f"copy{target}"
+    run_ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc2=s=96x48:r=25:d=1.2"),
+        *("-f", "lavfi", "-i", "anoisesrc=d=1.2:r=48000:seed=3"),
+        *("-c:v", "mpeg4", "-bf", "0", "-ac", "2", "-c:a", "truehd", "-strict", "-2", film),
+    )
+
+    notes = copy_video(film, copy, codec="h264")
+
+    assert not any("time stamps" in note and "increase" in note for note in notes)
+    sound, copied = sound_lag_seconds(film), sound_lag_seconds(copy)
+    assert copied.keys() == sound.keys()
+    assert max(abs(copied[each] - sound[each]) for each in sound) <= ROUNDING
+    assert [name for name in changed_names(verify(film, copy)) if name.startswith("stream")] == []

@@ -15,6 +15,7 @@ from support.clips import (
 )
 from support.video_copies import copy_video, frames_of
 
+from vidrestore.errors import UnsupportedStreamError
 from vidrestore.media import probe
 
 MOMENT = Fraction(3, 5)
@@ -176,6 +177,25 @@ def test_a_cover_stays_a_cover(tmp_path: Path, target: str) -> None:
         (picture,) = [each for each in container.streams.video if each.disposition & 0x400]
         packet = next(container.demux(picture))
         assert bytes(packet) == cover.read_bytes()
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".avi"])
+def test_a_cover_is_refused_before_the_work_where_there_is_no_place_for_it(
+    tmp_path: Path, suffix: str
+) -> None:
+    plain = make_clip(tmp_path / "plain.mp4")
+    cover, path = tmp_path / "cover.jpg", tmp_path / "film.mp4"
+    run_ffmpeg("-i", plain, "-frames:v", "1", cover)
+    streams = ("-map", "1", "-map", "0", "-c", "copy", "-disposition:v:0", "attached_pic")
+    run_ffmpeg("-i", plain, "-i", cover, *streams, path)
+    target = tmp_path / f"out{suffix}"
+
+    with pytest.raises(UnsupportedStreamError, match=r"mjpeg.*use -o out\.mkv"):
+        copy_video(path, target, codec="h264")
+
+    notes = copy_video(path, target, codec="h264", drop_unsupported=True)
+    assert any("mjpeg" in note and "left out" in note for note in notes)
+    assert len(frames_of(target)) == 12
 
 
 def test_a_stream_that_only_the_ffmpeg_program_knows_is_joined_at_the_end(tmp_path: Path) -> None:

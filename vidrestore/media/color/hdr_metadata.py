@@ -12,32 +12,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 import av
 from av.bitstream import BitStreamFilterContext
-from av.sidedata.sidedata import Type as SideDataType
 from av.video.stream import VideoStream
 
 from vidrestore.media.color.code_points import CHROMA_LEFT, HLG, PQ, TRANSFER_UNSPECIFIED
+from vidrestore.media.side_data import DOLBY_VISION, UNSTORED_SIDE_DATA, side_data_of
 from vidrestore.types import ColorTags
 
 XY: TypeAlias = tuple[Fraction, Fraction]
-_DOLBY_VISION = "Dolby Vision metadata"
 
 # libavutil/mastering_display_metadata.h: ten ratios of two ints, and two flags.
 _MASTERING = struct.Struct("20i2i")
 _LIGHT_LEVEL = struct.Struct("2I")
-_DYNAMIC: Mapping[SideDataType, str] = MappingProxyType(
-    {
-        SideDataType.DYNAMIC_HDR_PLUS: "HDR10+ metadata",
-        SideDataType.DOVI_RPU_BUFFER: _DOLBY_VISION,
-        SideDataType.DOVI_METADATA: _DOLBY_VISION,
-        SideDataType.DYNAMIC_HDR_VIVID: "HDR Vivid metadata",
-        SideDataType.AMBIENT_VIEWING_ENVIRONMENT: "the ambient viewing environment",
-        SideDataType.ICC_PROFILE: "the colour profile (ICC)",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,19 +84,13 @@ class HdrMetadata:
 
 def read_hdr_metadata(frame: av.VideoFrame) -> HdrMetadata:
     """Return what the side data of a decoded frame states about its colours."""
-    unsupported = [name for kind, name in _DYNAMIC.items() if _data(frame, kind) is not None]
+    found = side_data_of(frame)
+    unsupported = [words for name, words in UNSTORED_SIDE_DATA.items() if name in found]
     return HdrMetadata(
-        mastering=_mastering(_data(frame, SideDataType.MASTERING_DISPLAY_METADATA)),
-        light_level=_light_level(_data(frame, SideDataType.CONTENT_LIGHT_LEVEL)),
+        mastering=_mastering(found.get("MASTERING_DISPLAY_METADATA")),
+        light_level=_light_level(found.get("CONTENT_LIGHT_LEVEL")),
         unsupported=tuple(dict.fromkeys(unsupported)),
     )
-
-
-def _data(frame: av.VideoFrame, kind: SideDataType) -> bytes | None:
-    try:
-        return bytes(cast(bytes, frame.side_data[kind]))  # pyright: ignore
-    except (KeyError, ValueError):  # PyAV refuses all if one is of an unknown type.
-        return None
 
 
 def _mastering(data: bytes | None) -> MasteringDisplay | None:
@@ -164,7 +147,7 @@ def describe_losses(
     notes: list[str] = []
     if metadata.unsupported:
         note = f"not kept: {', '.join(metadata.unsupported)}"
-        if _DOLBY_VISION in metadata.unsupported and color.transfer == TRANSFER_UNSPECIFIED:
+        if DOLBY_VISION in metadata.unsupported and color.transfer == TRANSFER_UNSPECIFIED:
             note += "; without it the video has no colour tags and may show wrong colours"
         notes.append(note)
     is_stated = {color.matrix, color.primaries, color.transfer} - {0, TRANSFER_UNSPECIFIED}

@@ -63,7 +63,8 @@ class MonotonicTimestamps:
     restarts, time continues from where it was, in the steps of the new clock.
     """
 
-    def __init__(self, time_base: Fraction) -> None:
+    def __init__(self, time_base: Fraction, *, may_repeat: bool = False) -> None:
+        self._least_step = 0 if may_repeat else 1
         self._restart_ticks = round(_RESTART_SECONDS / time_base)
         self._last: int | None = None
         self._found: int | None = None
@@ -73,7 +74,7 @@ class MonotonicTimestamps:
         """Return the time that the next stamp stands for: itself, or one behind the last."""
         last, found = self._last, self._found
         grown = ticks
-        if last is not None and found is not None and ticks <= last:
+        if last is not None and found is not None and ticks < last + self._least_step:
             step = ticks - found
             if step <= 0:
                 step = self._step if -step > self._restart_ticks else 1

@@ -1,6 +1,7 @@
 """What a film holds beside its pictures, for whoever compares two films."""
 
 import hashlib
+import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,6 @@ from typing import cast
 import av
 import av.error
 from av.container import InputContainer
-from av.sidedata.sidedata import SideData
 from av.stream import AttachmentStream, Discard, Disposition, Stream
 
 from vidrestore.errors import MediaError
@@ -20,6 +20,7 @@ from vidrestore.media.ffmpeg_errors import media_errors
 from vidrestore.media.input.probe import open_container
 from vidrestore.media.input.video_info import StreamInfo, VideoInfo
 from vidrestore.media.output.containers import container_of
+from vidrestore.media.side_data import side_data_of
 from vidrestore.media.streams.edit_lists import EditListFilter
 from vidrestore.media.streams.stream_copy import copied_metadata, is_written_by_muxer
 
@@ -29,6 +30,10 @@ _NO_CONTENT = frozenset(
     | {"SEI_UNREGISTERED", "FILM_GRAIN_PARAMS", "VIDEO_HINT", "DISPLAYMATRIX", "PANSCAN"}
 )
 _ADTS_SYNC = 0xFFF
+_START_CODE = re.compile(rb"\x00*\x00\x00\x01")
+_UNIT_SIZE_BYTES = 4
+_CONTAINER_NAL_UNITS = {"h264": frozenset({7, 8, 9}), "hevc": frozenset({32, 33, 34, 35})}
+"""Parameter sets and access unit delimiters: types of ITU-T H.264, table 7-1, H.265, table 7-1."""
 _PACKETS_OF_BEGINNING = 500
 
 
@@ -163,12 +168,41 @@ def stores_rotation(info: VideoInfo) -> bool:
 
 
 def _payload(data: bytes, codec: str | None) -> bytes:
-    """Return a packet without the ADTS header (ISO/IEC 13818-7, 6.2), if it has one."""
+    """Return what a packet holds in every container.
+
+    That is AAC without its ADTS header (ISO/IEC 13818-7, 6.2), and H.264 and HEVC as NAL units
+    without those that containers add and take away.
+    """
+    if codec in _CONTAINER_NAL_UNITS:
+        return _nal_payload(data, codec)
     if codec != "aac" or len(data) < 7 or int.from_bytes(data[:2]) >> 4 != _ADTS_SYNC:
         return data
     length = (data[3] & 3) << 11 | data[4] << 3 | data[5] >> 5
     header = 7 if data[1] & 1 else 9
     return data[header:] if length == len(data) else data
+
+
+def _nal_payload(data: bytes, codec: str) -> bytes:
+    """Return the NAL units of a packet, one after the other, without parameter sets."""
+    # A size of 256 to 511 bytes reads like a start code, so sizes are tried first.
+    units = _sized_units(data) or _START_CODE.split(data)[1:]
+    if not units:
+        return data
+    kept = (unit.rstrip(b"\0") for unit in units)
+    shift, mask = (0, 0x1F) if codec == "h264" else (1, 0x3F)
+    added = _CONTAINER_NAL_UNITS[codec]
+    return b"".join(unit for unit in kept if unit and unit[0] >> shift & mask not in added)
+
+
+def _sized_units(data: bytes) -> list[bytes]:
+    """Return the units of a packet of MP4 or Matroska; none where it is not such a packet."""
+    units: list[bytes] = []
+    at = 0
+    while at + _UNIT_SIZE_BYTES <= len(data):
+        size = int.from_bytes(data[at : at + _UNIT_SIZE_BYTES])
+        units.append(data[at + _UNIT_SIZE_BYTES : at + _UNIT_SIZE_BYTES + size])
+        at += _UNIT_SIZE_BYTES + size
+    return units if at == len(data) else []
 
 
 def _stream(
@@ -202,8 +236,7 @@ def _first_side_data(info: VideoInfo) -> dict[str, tuple[float, ...] | str]:
     if frame is None:
         return {}
     found: dict[str, tuple[float, ...] | str] = {}
-    for each in cast("Sequence[SideData]", frame.side_data):
-        name, data = each.type.name, bytes(cast(bytes, each))
+    for name, data in side_data_of(frame).items():
         if name not in _NO_CONTENT:
             found[name] = _numbers(name, data) or hashlib.sha256(data).hexdigest()
     return found

@@ -16,7 +16,6 @@ import av.logging as av_log
 import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
-from av.sidedata.sidedata import Type as SideDataType
 from av.stream import AttachmentStream, Disposition, Stream
 from av.video.stream import VideoStream
 
@@ -30,6 +29,7 @@ from vidrestore.media.images.unsupported_formats import refuse_unsupported_image
 from vidrestore.media.input.demuxer import demux_past_errors, is_damage
 from vidrestore.media.input.raw_streams import is_raw, raw_frame_rate
 from vidrestore.media.input.video_info import Chapter, FieldOrder, StreamInfo, VideoInfo
+from vidrestore.media.side_data import UNSTORED_SIDE_DATA, side_data_of
 from vidrestore.media.streams.timecode import tape_marks
 from vidrestore.types import ColorTags, DisplayGeometry
 
@@ -233,6 +233,11 @@ def color_of(frame: av.VideoFrame, *, layout: DecodedLayout, chroma_location: in
 
 def _side_data(frame: av.VideoFrame, stream: VideoStream, layout: DecodedLayout) -> HdrMetadata:
     found = read_hdr_metadata(frame)
+    if "stereo_mode" in stream.metadata:
+        # Matroska's tag, which is copied as all tags are.
+        layout_words = UNSTORED_SIDE_DATA["STEREO3D"]
+        others = tuple(words for words in found.unsupported if words != layout_words)
+        found = replace(found, unsupported=others)
     # Matroska's tag; FFmpeg's own decoders of VP8 and VP9 leave the alpha out.
     if stream.metadata.get("alpha_mode") == "1" and not layout.planar.has_alpha:
         missing = "transparency, which is not decoded"
@@ -245,11 +250,8 @@ def display_matrix_of(frame: av.VideoFrame) -> DisplayMatrix:
 
     FFmpeg's matrix (a b u, c d v, x y w) moves (x, y) to (a x + c y, b x + d y).
     """
-    try:
-        data = frame.side_data[SideDataType.DISPLAYMATRIX]  # pyright: ignore
-    except KeyError:
-        return DisplayMatrix()
-    raw = np.frombuffer(bytes(cast(bytes, data)), dtype=np.int32).astype(np.float64)
+    data = side_data_of(frame).get("DISPLAYMATRIX", b"")
+    raw = np.frombuffer(data[: len(data) // 4 * 4], dtype=np.int32).astype(np.float64)
     if raw.size != 9:
         return DisplayMatrix()
     found = np.array([[raw[0], raw[3]], [raw[1], raw[4]]])

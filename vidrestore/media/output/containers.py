@@ -21,6 +21,8 @@ class ContainerSpec:
     """Codecs that it supports, where FFmpeg's muxer accepts more than players do."""
     stores_rotation: bool = True
     stores_attachments: bool = False
+    stores_covers: bool = False
+    """Whether it has a place for a cover that is no attached file."""
     stores_chapters: bool = True
     is_mov: bool = False
     rounds_to_milliseconds: bool = False
@@ -30,6 +32,8 @@ class ContainerSpec:
     muxer ends with the shortest stream: it would cut off video or audio.)"""
     lacks_timestamps: bool = False
     """Whether frames are numbered instead of timed: longer gaps take empty frames."""
+    may_repeat_times: bool = False
+    """Whether packets of a stream may have the same time."""
     audio_codecs: frozenset[str] | None = None
     """Sound it holds at the right times, besides PCM; None where that is any."""
 
@@ -57,13 +61,18 @@ _TRANSPORT = ContainerSpec(
 
 CONTAINERS: Mapping[str, ContainerSpec] = MappingProxyType(
     {
-        ".mp4": ContainerSpec(format="mp4", is_mov=True),
-        ".m4v": ContainerSpec(format="mp4", is_mov=True),
+        ".mp4": ContainerSpec(format="mp4", is_mov=True, stores_covers=True),
+        ".m4v": ContainerSpec(format="mp4", is_mov=True, stores_covers=True),
         ".mov": ContainerSpec(format="mov", is_mov=True),
         ".mkv": ContainerSpec(
-            format="matroska", stores_attachments=True, rounds_to_milliseconds=True
+            format="matroska",
+            stores_attachments=True,
+            rounds_to_milliseconds=True,
+            may_repeat_times=True,
         ),
-        ".webm": ContainerSpec(format="webm", codecs=_WEBM_CODECS, rounds_to_milliseconds=True),
+        ".webm": ContainerSpec(
+            format="webm", codecs=_WEBM_CODECS, rounds_to_milliseconds=True, may_repeat_times=True
+        ),
         ".avi": ContainerSpec(
             format="avi",
             stores_rotation=False,

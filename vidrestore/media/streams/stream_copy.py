@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import ceil
 from pathlib import Path
 
 import av.error
@@ -16,6 +17,7 @@ from vidrestore.media.input.demuxer import demux_past_errors, is_damage
 from vidrestore.media.input.probe import is_attached_picture, open_container
 from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.media.output.containers import ContainerSpec
+from vidrestore.media.streams.decode_times import with_decode_times
 from vidrestore.media.streams.edit_lists import EditListFilter, hidden_packets
 from vidrestore.media.streams.ffmpeg_remux import can_remux
 from vidrestore.media.streams.stream_support import (
@@ -25,6 +27,7 @@ from vidrestore.media.streams.stream_support import (
     has_decoder,
 )
 
+_FINE_SECONDS = Fraction(1, 90_000)
 # Statistics of the source's packets, and the names of the programs that wrote them.
 _NOT_COPIED = (
     "software", "major_brand", "minor_version", "compatible_brands", "encoder", "duration", "bps",
@@ -137,6 +140,8 @@ class _Copied:
     kind: str
     times: MonotonicTimestamps
     edits: EditListFilter
+    split_ticks: int
+    """Into how many parts a tick of the source is divided, so that times that repeat can differ."""
     last_dts: int | None = None
     started: bool = False
 
@@ -167,9 +172,14 @@ class StreamCopier:
         added.metadata.update(tags)
         added.disposition = stream.disposition
         if not isinstance(stream, AttachmentStream):
-            times = MonotonicTimestamps(stream.time_base or Fraction(1))
+            base = stream.time_base or Fraction(1)
+            # Packets of sound may be shorter than a tick, as those of TrueHD in Matroska.
+            is_sound = stream.type == "audio"
+            may_repeat = is_sound and spec.may_repeat_times
+            ticks = 1 if may_repeat or not is_sound else max(1, ceil(base / _FINE_SECONDS))
+            times = MonotonicTimestamps(base / ticks, may_repeat=may_repeat)
             edits = EditListFilter(stream, spec)
-            self._streams[stream.index] = _Copied(added, stream.type, times, edits)
+            self._streams[stream.index] = _Copied(added, stream.type, times, edits, ticks)
         return added.index
 
     def _attach_cover(self, stream: Stream) -> int:
@@ -213,7 +223,7 @@ class StreamCopier:
             if stream.index not in self._streams:
                 stream.discard = Discard.all
         packets = demux_past_errors(self.source, *wanted, on_damage=self._count_damage)
-        for packet in packets:
+        for packet in with_decode_times(packets):
             if packet.size or (packet.stream.type == "subtitle" and packet.pts is not None):
                 yield packet
 
@@ -236,6 +246,7 @@ class StreamCopier:
             return
         if not self._is_wanted(packet, copied):
             return
+        _split_ticks(packet, copied.split_ticks)
         base = packet.time_base
         shift = round(self.clock.shift_of(packet.stream_index) / base)
         pts = packet.pts if packet.pts is not None else packet.dts
@@ -247,8 +258,8 @@ class StreamCopier:
             packet.duration = max(0, dts - shift - copied.last_dts)
         pts, dts = pts - shift, dts - shift
         if copied.kind != "subtitle" and (grown := copied.times.grown(dts)) != dts:
+            self.moved_count += grown - dts >= copied.split_ticks
             pts, dts = max(pts + grown - dts, grown), grown
-            self.moved_count += 1
         copied.last_dts = dts
         packet.pts, packet.dts = max(pts, dts), dts
         packet.stream = copied.output
@@ -287,3 +298,13 @@ class StreamCopier:
             packet.pts = packet.dts = round(begins / base)
             packet.duration = round(ends / base) - packet.pts
         return True
+
+
+def _split_ticks(packet: "Packet[Stream]", parts: int) -> None:
+    if parts == 1:
+        return
+    base, pts, dts, duration = packet.time_base, packet.pts, packet.dts, packet.duration
+    packet.time_base = base / parts
+    packet.pts = None if pts is None else pts * parts
+    packet.dts = None if dts is None else dts * parts
+    packet.duration = (duration or 0) * parts

@@ -58,10 +58,11 @@ def descriptions_lost(
     dated = {_DATE} & set(source.metadata)
     with open_container(written) as result:
         lost = [f"tag {name}" for name in _missing(source.metadata, result.metadata)]
-        for before, after in indexes.items():
-            stream, copy = source.streams[before], result.streams[after]
-            if isinstance(stream, AttachmentStream) or is_attached_picture(stream):
-                continue
+        # Covers and attachments come after the tracks, whatever their place was.
+        tracks = [at for at in sorted(indexes, key=indexes.__getitem__) if _is_track(source, at)]
+        copies = [each for each in result.streams if _is_track(result, each.index)]
+        for before, copy in zip(tracks, copies, strict=False):
+            stream = source.streams[before]
             own = {key: value for key, value in stream.metadata.items() if key not in dated}
             lost += [f"{name} of stream {before}" for name in _missing(own, copy.metadata)]
             flags = Disposition(stream.disposition) & ~Disposition(copy.disposition) & _FLAGS
@@ -70,6 +71,11 @@ def descriptions_lost(
         return ()
     more = f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else ""
     return (f"{suffix} has no place for {', '.join(lost[:_SHOWN])}{more}",)
+
+
+def _is_track(container: InputContainer, index: int) -> bool:
+    stream = container.streams[index]
+    return not (isinstance(stream, AttachmentStream) or is_attached_picture(stream))
 
 
 def _missing(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:

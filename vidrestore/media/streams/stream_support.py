@@ -13,7 +13,7 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import AttachmentStream, Stream
 
-from vidrestore.media.input.probe import open_container
+from vidrestore.media.input.probe import is_attached_picture, open_container
 from vidrestore.media.output.containers import ContainerSpec, supports_codec
 
 _PACKETS_TO_FIRST = 2000
@@ -31,6 +31,8 @@ def can_copy_stream(spec: ContainerSpec, stream: Stream) -> bool:
     if isinstance(stream, AttachmentStream):
         return spec.stores_attachments
     if spec.video_only or not supports_codec(spec, codec_name(stream)):
+        return False
+    if stream.type == "video" and is_attached_picture(stream) and not spec.stores_covers:
         return False
     if stream.type == "data" and spec.format != "mpegts":
         return False
