@@ -101,34 +101,3 @@ def container_facts(name: str) -> ContainerFacts:
             counts.
     """
     return _CONTAINER_FACTS.get(name.partition(",")[0], ContainerFacts())
-
-
-_ALL_COLOR_TAGS = frozenset({"matrix", "primaries", "transfer", "range", "chroma location"})
-_UNSTORED_COLOR_TAGS: Mapping[tuple[str, str], frozenset[str]] = MappingProxyType(
-    {
-        ("", "prores"): frozenset({"range", "chroma location"}),
-        ("", "dnxhd"): frozenset({"matrix", "chroma location"}),
-        ("mp4", "ffv1"): _ALL_COLOR_TAGS,
-        ("mov", "ffv1"): _ALL_COLOR_TAGS,
-        ("mp4", "av1"): frozenset({"chroma location"}),
-        ("mov", "av1"): frozenset({"chroma location"}),
-        ("mxf", "ffv1"): frozenset({"chroma location"}),
-        ("mxf", "av1"): frozenset({"chroma location"}),
-        ("avi", "av1"): frozenset({"chroma location"}),
-        ("avi", "ffv1"): _ALL_COLOR_TAGS,
-    }
-)
-"""Container and codec, by FFmpeg's names, "" for any -> tags of colour that may not be stored.
-DNxHD states BT.709 where nothing is specified."""
-
-
-def unstored_color_tags(container: str, codec: str) -> frozenset[str]:
-    """Return the tags of colour that a codec in a container may not store.
-
-    Args:
-        container: FFmpeg's name of the container; of a list (``mov,mp4,...``) the first counts.
-        codec: FFmpeg's name of the codec.
-    """
-    name = container.partition(",")[0]
-    keys = ((name, codec), (name, ""), ("", codec))
-    return frozenset[str]().union(*(_UNSTORED_COLOR_TAGS.get(key, ()) for key in keys))

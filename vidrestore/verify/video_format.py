@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
 from vidrestore.media import VideoInfo
-from vidrestore.media.file_kinds import unstored_color_tags
+from vidrestore.media.color.color_tags import chroma_column, unstored_color_tags
 from vidrestore.media.input.inventory import stores_rotation
 from vidrestore.media.output.encoders import is_needed_by_codec
 from vidrestore.types import DisplayGeometry
@@ -12,8 +12,6 @@ from vidrestore.verify.checks import Check, changed, kept, not_promised
 from vidrestore.verify.run_files import Evidence
 
 _ASPECT_TOLERANCE = Fraction(1, 1000)
-_SAME_COLUMN = {3: 1, 5: 1, 4: 2, 6: 2}
-"""Chroma locations above and below -> the one beside, where chroma has every row."""
 
 
 def format_checks(before: VideoInfo, after: VideoInfo, evidence: Evidence) -> Iterator[Check]:
@@ -96,8 +94,11 @@ def _colour_tags(before: VideoInfo, after: VideoInfo) -> Check:
         del source["chroma location"]
     if before.pixel_format.model == "rgb" and {source["matrix"], result["matrix"]} == {"0", "2"}:
         del source["matrix"]  # unspecified, where samples are RGB already
+    if {source.get("matrix"), result["matrix"]} == {"5", "6"}:
+        del source["matrix"]  # two numbers of BT.601
     check = _same("colour tags", source, result)
-    unstored = unstored_color_tags(after.container, after.codec)
+    is_420 = after.pixel_format.chroma_shift_xy == (1, 1)
+    unstored = unstored_color_tags(after.container, after.codec, is_420=is_420)
     differing = {name for name, value in source.items() if result[name] != value}
     if differing and differing <= unstored:
         text = f"{after.codec} in {after.path.suffix} cannot store all: {check.detail}"
@@ -108,15 +109,12 @@ def _colour_tags(before: VideoInfo, after: VideoInfo) -> Check:
 def _color_values(info: VideoInfo) -> dict[str, str]:
     color = info.color
     limited_or_full = "full" if color.full_range else "limited"
-    location = color.chroma_location
-    if info.pixel_format.chroma_shift_xy[1] == 0:
-        location = _SAME_COLUMN.get(location, location)
     return {
         "matrix": str(color.matrix),
         "primaries": str(color.primaries),
         "transfer": str(color.transfer),
         "range": limited_or_full if color.range_known else "unspecified",
-        "chroma location": str(location),
+        "chroma location": str(chroma_column(color, info.pixel_format)),
     }
 
 

@@ -167,7 +167,8 @@ def test_what_an_output_cannot_store_is_noted() -> None:
     dynamic = HdrMetadata(unsupported=("HDR10+ metadata", "Dolby Vision metadata"))
 
     def noted(side_data: HdrMetadata, color: ColorTags, **names: str) -> str:
-        return "\n".join(describe_losses(side_data, color, **names))
+        pixel_format = PLANAR["yuv420p"]
+        return "\n".join(describe_losses(side_data, color, pixel_format=pixel_format, **names))
 
     h265 = {"encoder": "libx265", "codec": "hevc", "container": "matroska"}
     assert "not kept: HDR10+ metadata, Dolby Vision metadata" in noted(dynamic, HDR10, **h265)
@@ -178,7 +179,7 @@ def test_what_an_output_cannot_store_is_noted() -> None:
     assert "--codec h265" in noted(HdrMetadata(), HDR10, **h264)
     assert noted(HdrMetadata(), ColorTags(matrix=1, primaries=1, transfer=1), **h264) == ""
     avi = {"encoder": "ffv1", "codec": "ffv1", "container": "avi"}
-    assert "cannot store colour tags" in noted(HdrMetadata(), HDR10, **avi)
+    assert "cannot store these colour tags" in noted(HdrMetadata(), HDR10, **avi)
     assert noted(HdrMetadata(), ColorTags(), **avi) == ""
     other = {"encoder": "dnxhd", "codec": "dnxhd", "container": "mov"}
     assert "dnxhd cannot store HDR metadata" in noted(

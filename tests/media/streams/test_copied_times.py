@@ -147,3 +147,35 @@ def test_sound_in_packets_shorter_than_a_tick_does_not_drift(tmp_path: Path, tar
     assert copied.keys() == sound.keys()
     assert max(abs(copied[each] - sound[each]) for each in sound) <= ROUNDING
     assert [name for name in changed_names(verify(film, copy)) if name.startswith("stream")] == []
+
+
+def test_eight_channels_of_aac_are_refused_where_players_could_not_decode_them(
+    tmp_path: Path,
+) -> None:
+    film = tmp_path / "film.mp4"
+    run_ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc2=s=96x48:r=25:d=0.4"),
+        *("-f", "lavfi", "-i", "anoisesrc=d=0.4:r=48000"),
+        *("-c:v", "mpeg4", "-c:a", "aac", "-af", "aformat=channel_layouts=7.1", film),
+    )
+
+    with pytest.raises(UnsupportedStreamError, match=r"cannot hold stream 1 \(audio, aac"):
+        copy_video(film, tmp_path / "copy.ts", codec="h264")
+    copy_video(film, tmp_path / "copy.mkv")
+    assert len(played_frames(tmp_path / "copy.mkv", "a")) > 15
+
+
+def test_a_second_video_of_avi_with_b_frames_is_refused_where_times_are_needed(
+    tmp_path: Path,
+) -> None:
+    film = tmp_path / "film.avi"
+    run_ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc2=s=96x48:r=25:d=0.8"),
+        *("-f", "lavfi", "-i", "testsrc2=s=64x64:r=25:d=0.8"),
+        *("-map", "0", "-map", "1", "-c:v", "mpeg4", "-bf", "2", film),
+    )
+
+    with pytest.raises(UnsupportedStreamError, match=r"stream 1 \(video, mpeg4\)"):
+        copy_video(film, tmp_path / "copy.mkv")
+    notes = copy_video(film, tmp_path / "copy.mkv", drop_unsupported=True)
+    assert any("stream 1" in note and "left out" in note for note in notes)

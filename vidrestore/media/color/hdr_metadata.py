@@ -18,9 +18,10 @@ import av
 from av.bitstream import BitStreamFilterContext
 from av.video.stream import VideoStream
 
-from vidrestore.media.color.code_points import CHROMA_LEFT, HLG, PQ, TRANSFER_UNSPECIFIED
+from vidrestore.media.color.code_points import HLG, PQ, TRANSFER_UNSPECIFIED
+from vidrestore.media.color.color_tags import describe_lost_tags
 from vidrestore.media.side_data import DOLBY_VISION, UNSTORED_SIDE_DATA, side_data_of
-from vidrestore.types import ColorTags
+from vidrestore.types import ColorTags, PixelFormat
 
 XY: TypeAlias = tuple[Fraction, Fraction]
 
@@ -127,13 +128,18 @@ _MATROSKA_CODECS: Mapping[str, bytes] = MappingProxyType(
         "prores": b"V_PRORES",
     }
 )
-_WITHOUT_CHROMA_LOCATION = frozenset({"mp4", "mov"})
-_WITHOUT_COLOR_TAGS = frozenset({"avi"})
-"""Containers without colour tags: only the codec's own stream can store them."""
+_WITHOUT_HDR_METADATA = frozenset({"avi"})
+"""Containers where only the codec's own stream can store it."""
 
 
 def describe_losses(
-    metadata: HdrMetadata, color: ColorTags, *, encoder: str, codec: str, container: str
+    metadata: HdrMetadata,
+    color: ColorTags,
+    *,
+    encoder: str,
+    codec: str,
+    container: str,
+    pixel_format: PixelFormat,
 ) -> list[str]:
     """Describe to the user what an output cannot store about the colours of a video.
 
@@ -143,6 +149,7 @@ def describe_losses(
         encoder: FFmpeg's name of the encoder.
         codec: FFmpeg's name of the codec.
         container: FFmpeg's name of the container.
+        pixel_format: Of the encoded frames.
     """
     notes: list[str] = []
     if metadata.unsupported:
@@ -150,18 +157,12 @@ def describe_losses(
         if DOLBY_VISION in metadata.unsupported and color.transfer == TRANSFER_UNSPECIFIED:
             note += "; without it the video has no colour tags and may show wrong colours"
         notes.append(note)
-    is_stated = {color.matrix, color.primaries, color.transfer} - {0, TRANSFER_UNSPECIFIED}
-    if container in _WITHOUT_COLOR_TAGS and encoder not in _PARAMETERS:
-        if is_stated or metadata.is_static:
-            notes.append(f"{container} cannot store colour tags for {codec}; use .mkv or .mp4")
-    elif metadata.is_static and encoder not in _PARAMETERS and codec not in _MATROSKA_CODECS:
-        notes.append(f"{codec} cannot store HDR metadata; use --codec ffv1 or h265")
-    if (
-        container in _WITHOUT_CHROMA_LOCATION
-        and codec == "ffv1"
-        and color.chroma_location > CHROMA_LEFT
-    ):
-        notes.append(f"{container} cannot store the chroma location of ffv1; use .mkv")
+    notes += describe_lost_tags(color, pixel_format, codec=codec, container=container)
+    if metadata.is_static and encoder not in _PARAMETERS:
+        if container in _WITHOUT_HDR_METADATA:
+            notes.append(f"{container} cannot store HDR metadata for {codec}; use .mkv or .mp4")
+        elif codec not in _MATROSKA_CODECS:
+            notes.append(f"{codec} cannot store HDR metadata; use --codec ffv1 or h265")
     if codec == "h264" and color.transfer in (PQ, HLG):
         notes.append("few players show HDR in h264: use --codec h265, or ffv1 for an archive")
     return notes

@@ -25,6 +25,7 @@ from vidrestore.media.fields.field_order import FieldOrderWriter
 from vidrestore.media.file_kinds import container_facts
 from vidrestore.media.input.clock import decode_timestamps
 from vidrestore.media.input.video_info import VideoInfo
+from vidrestore.media.output.dnxhr_header import with_matrix
 from vidrestore.media.output.encoder_table import EncoderSettings
 from vidrestore.media.output.encoders import encoder_choice, encoder_options
 from vidrestore.types import ColorTags, DisplayGeometry, Frame
@@ -88,6 +89,7 @@ class VideoEncoder:
             encoder=self._choice.encoder,
             codec=self.stream.codec_context.codec.canonical_name,
             container=output.format.name,
+            pixel_format=self._choice.planar,
         )
 
     @property
@@ -184,7 +186,10 @@ class VideoEncoder:
         yield from packets
 
     def _encode(self, av_frame: av.VideoFrame | None) -> "list[Packet[VideoStream]]":
-        return cast("list[Packet[VideoStream]]", self.stream.encode(av_frame))
+        packets = cast("list[Packet[VideoStream]]", self.stream.encode(av_frame))
+        if self._settings.codec == "dnxhr":
+            return list(with_matrix(packets, self._color.matrix))
+        return packets
 
     def _with_durations(
         self, packets: "Iterable[Packet[VideoStream]]"

@@ -12,13 +12,16 @@ import av.error
 from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import AttachmentStream, Stream
+from av.video.stream import VideoStream
 
+from vidrestore.media.file_kinds import container_facts
 from vidrestore.media.input.probe import is_attached_picture, open_container
 from vidrestore.media.output.containers import ContainerSpec, supports_codec
 
 _PACKETS_TO_FIRST = 2000
 _FRAMED_CODECS = frozenset({"mp1", "mp2", "mp3", "aac", "ac3"})
 """Sound whose packets hold one frame each, which AVI can time."""
+_MOST_ADTS_CHANNELS = 7
 _DEFAULT_LAYOUTS = {1: "mono", 2: "stereo"}
 
 
@@ -36,7 +39,9 @@ def can_copy_stream(spec: ContainerSpec, stream: Stream) -> bool:
         return False
     if stream.type == "data" and spec.format != "mpegts":
         return False
-    if stream.type == "audio" and not _is_timed_well(spec, stream):
+    if stream.type == "video" and _has_hidden_order(stream) and not spec.lacks_timestamps:
+        return False
+    if stream.type == "audio" and not _is_audio_held(spec, stream):
         return False
     try:
         with av.open(io.BytesIO(), "w", format=spec.format) as trial:
@@ -51,13 +56,34 @@ def can_copy_stream(spec: ContainerSpec, stream: Stream) -> bool:
     return True
 
 
-def _is_timed_well(spec: ContainerSpec, stream: Stream) -> bool:
-    """Whether a container that numbers packets gives sound its times back."""
+def _has_hidden_order(stream: Stream) -> bool:
+    """Whether frames are shown in another order than stored, and the container tells no times."""
+    if not isinstance(stream, VideoStream) or not has_decoder(stream):
+        return False
+    lacks_times = container_facts(stream.container.format.name).lacks_timestamps
+    return lacks_times and bool(stream.codec_context.has_b_frames)
+
+
+def _is_audio_held(spec: ContainerSpec, stream: Stream) -> bool:
+    """Whether a container holds sound with its times, and so that players can decode it."""
     codec = codec_name(stream) or ""
+    if codec == "aac" and spec.format == "mpegts" and not _fits_adts(stream):
+        return False
     if codec.startswith("adpcm_"):
         # FFmpeg takes the size of its blocks from such headers only.
         return not spec.lacks_timestamps or stream.container.format.name in ("avi", "asf")
     return spec.audio_codecs is None or codec in spec.audio_codecs or codec.startswith("pcm_")
+
+
+def _fits_adts(stream: Stream) -> bool:
+    """Whether AAC can have the headers of transport streams, with 3 bits for its channels.
+
+    ISO/IEC 14496-3, 1.6.2.1 (AudioSpecificConfig) and 1.A.2.2.1 (ADTS).
+    """
+    config = stream.codec_context.extradata or b""
+    bits = "".join(f"{byte:08b}" for byte in config[:8])
+    at = 33 if bits[5:9] == "1111" else 9
+    return int(bits[at : at + 4] or "0", 2) <= _MOST_ADTS_CHANNELS
 
 
 def add_copied_stream(output: OutputContainer, stream: Stream, spec: ContainerSpec) -> Stream:
