@@ -4,7 +4,13 @@ import pytest
 import torch
 
 from vidrestore import devices
-from vidrestore.devices import resolve_device, resolve_precision
+from vidrestore.devices import (
+    describe_device,
+    prepare_device,
+    resolve_device,
+    resolve_precision,
+    retry_out_of_memory,
+)
 from vidrestore.errors import DeviceError
 
 CPU = torch.device("cpu")
@@ -116,3 +122,66 @@ def test_fp16_on_a_cpu_and_unknown_precisions_are_refused() -> None:
         resolve_precision("fp16", CPU)
     with pytest.raises(DeviceError, match="choose from: auto, fp32, bf16, fp16"):
         resolve_precision("float32", CPU)
+
+
+def test_a_step_without_memory_runs_again_once_the_cache_is_released(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    events: list[str] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: events.append("released"))
+
+    @retry_out_of_memory
+    def step(value: int) -> int:
+        events.append("ran")
+        if len(events) == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return value
+
+    assert step(3) == 3
+    assert events == ["ran", "released", "ran"]
+
+
+def test_a_step_that_lacks_memory_twice_says_what_to_do() -> None:
+    @retry_out_of_memory
+    def step() -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    with pytest.raises(DeviceError, match=r"Tried to allocate 2 GiB; free memory, or choose"):
+        step()
+
+
+def test_a_step_that_fails_for_another_reason_is_not_repeated() -> None:
+    runs: list[int] = []
+
+    @retry_out_of_memory
+    def step() -> None:
+        runs.append(1)
+        raise RuntimeError("shapes differ")
+
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        step()
+    assert runs == [1]
+
+
+def test_float32_on_a_gpu_is_not_rounded_to_tf32_and_sums_in_one_order() -> None:
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark, cudnn.deterministic
+    try:
+        cudnn.allow_tf32 = matmul.allow_tf32 = cudnn.benchmark = True
+        cudnn.deterministic = False
+        prepare_device(CPU)
+        assert cudnn.allow_tf32
+
+        prepare_device(GPU)
+        assert [cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark] == [False] * 3
+        assert cudnn.deterministic
+    finally:
+        cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark, cudnn.deterministic = before
+
+
+def test_a_gpu_is_described_by_its_model_and_cudnn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA H100")
+    monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 91002)
+    assert describe_device(GPU) == "NVIDIA H100, cuDNN 91002"
+    assert describe_device(CPU) == ""

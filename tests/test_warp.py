@@ -58,6 +58,14 @@ def test_both_implementations_agree(scale: float) -> None:
     torch.testing.assert_close(by_opencv, by_torch, atol=2e-3, rtol=0)
 
 
+@pytest.mark.parametrize("target_hw", [(128, 160), (45, 60), (31, 77), (96, 3), (1, 1)])
+def test_other_devices_average_the_areas_that_opencv_does(target_hw: tuple[int, int]) -> None:
+    image = smooth_picture(128, 160)
+    by_opencv = resample.average_areas(image, target_hw)
+    by_torch = resample._average_areas_by_torch(image, target_hw)
+    torch.testing.assert_close(by_torch, by_opencv, atol=2e-4, rtol=0)
+
+
 @pytest.mark.cuda
 def test_a_gpu_warps_like_a_cpu(cuda: torch.device) -> None:
     picture = smooth_picture(90, 120)

@@ -1,14 +1,18 @@
 """Which device and which precision a run uses; torch is imported when asked, not before."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from vidrestore.errors import DeviceError
 
 if TYPE_CHECKING:
     import torch
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 BATCH_SIZE: Mapping[str, int] = MappingProxyType({"cpu": 4, "cuda": 16})
 """Type of device -> faces per call of a network, by default."""
@@ -16,6 +20,7 @@ BATCH_SIZE: Mapping[str, int] = MappingProxyType({"cpu": 4, "cuda": 16})
 _CPU_INFO = Path("/proc/cpuinfo")
 _BF16_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})
 _BF16_QUERIES = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+_FREE_MEMORY = "free memory, or choose a smaller --batch-size or another --device"
 _NO_MEMORY = (
     "out of memory",
     "not enough memory",
@@ -112,3 +117,64 @@ def out_of_memory(error: BaseException) -> bool:
         return True
     text = str(error).lower()
     return isinstance(error, RuntimeError) and any(words in text for words in _NO_MEMORY)
+
+
+def retry_out_of_memory(function: Callable[P, R]) -> Callable[P, R]:
+    """Run a function again with the memory that PyTorch keeps on GPUs released.
+
+    For steps that need little memory beside the restorer, whose batches shrink by themselves.
+
+    Raises:
+        DeviceError: Memory ran out again.
+    """
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        # Released outside the handler, because the error keeps the tensors of the attempt alive.
+        for last in (False, True):
+            try:
+                return function(*args, **kwargs)
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
+                if last:
+                    raise DeviceError(f"{error}; {_FREE_MEMORY}") from error
+            _release_cached_memory()
+        raise AssertionError("unreachable")
+
+    return run
+
+
+def _release_cached_memory() -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def prepare_device(device: "torch.device") -> None:
+    """Make convolutions on a GPU exact in float32 and the same in every run.
+
+    PyTorch rounds them to TF32 by default, and cuDNN may choose algorithms that sum in any order.
+    The settings are those of the process.
+    """
+    if device.type != "cuda":
+        return
+    import torch
+
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+
+
+def describe_device(device: "torch.device") -> str:
+    """Return what results depend on besides the device's name: of a GPU, its model and cuDNN.
+
+    Empty for a CPU.
+    """
+    if device.type != "cuda":
+        return ""
+    import torch
+
+    return f"{torch.cuda.get_device_name(device)}, cuDNN {torch.backends.cudnn.version()}"

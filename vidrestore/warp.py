@@ -3,6 +3,7 @@
 On a CPU OpenCV does the work, on a GPU torch; a test holds the two together.
 """
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import cv2
@@ -64,10 +65,29 @@ def average_areas(image_chw: "Tensor", target_hw: tuple[int, int]) -> "Tensor":
         target_hw: Not larger than the picture.
     """
     if image_chw.device.type != "cpu":
-        return F.interpolate(image_chw[None], target_hw, mode="bilinear", antialias=True)[0]
+        return _average_areas_by_torch(image_chw, target_hw)
     hwc = np.asarray(image_chw.permute(1, 2, 0).numpy())
     small = cv2.resize(hwc, target_hw[::-1], interpolation=cv2.INTER_AREA)
     return _from_hwc(np.asarray(small, dtype=np.float32))
+
+
+def _average_areas_by_torch(image_chw: "Tensor", target_hw: tuple[int, int]) -> "Tensor":
+    height, width = image_chw.shape[1:]
+    down, across = (
+        _area_weights(size, target).to(image_chw.device, image_chw.dtype)
+        for size, target in ((height, target_hw[0]), (width, target_hw[1]))
+    )
+    return down @ image_chw @ across.T
+
+
+@lru_cache(maxsize=64)
+def _area_weights(size: int, target: int) -> "Tensor":
+    """Return ``(target, size)``: the share of each target cell that each sample covers."""
+    edges = torch.arange(target + 1, dtype=torch.float64) * size / target
+    first = torch.arange(size, dtype=torch.float64)
+    left, right = edges[:-1, None], edges[1:, None]
+    overlap = torch.minimum(right, first + 1) - torch.maximum(left, first)
+    return (overlap.clamp(min=0.0) * target / size).float()
 
 
 def _rows_per_row(source_to_target: Affine) -> int:

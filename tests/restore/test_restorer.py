@@ -3,6 +3,7 @@ import torch
 from support.psfrgan import filled, picture
 from torch import Tensor, nn
 
+from vidrestore.errors import DeviceError, WeightsError
 from vidrestore.models.common.outputs import RestorerOutput
 from vidrestore.models.face_parser import CLASSES, FaceParser
 from vidrestore.models.psfrgan.generator import PsfrganGenerator, PsfrganRestorer
@@ -105,3 +106,19 @@ def test_psfrgan_runs_in_the_restorer(dtype: torch.dtype) -> None:
     assert restored.head_masks_nhw is not None
     assert 0.0 <= float(restored.face_masks_nhw.min()) < float(restored.face_masks_nhw.max()) <= 1.0
     assert bool((restored.head_masks_nhw >= restored.face_masks_nhw - 1e-5).all())
+
+
+class Overflowing(nn.Module):
+    """Returns one pixel that is not a number."""
+
+    def forward(self, image: Tensor) -> RestorerOutput:
+        image = image.clone()
+        image[0, 1, 5, 7] = float("nan")
+        return RestorerOutput(image=image)
+
+
+def test_an_output_that_is_not_finite_is_refused_with_what_to_do() -> None:
+    with pytest.raises(DeviceError, match="overflows in bfloat16; use --precision fp32"):
+        restorer(Overflowing(), 512, torch.bfloat16).restore_crops(crops(2))
+    with pytest.raises(WeightsError, match="not finite; get another checkpoint"):
+        restorer(Overflowing(), 512).restore_crops(crops(1))

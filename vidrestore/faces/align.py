@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from vidrestore.affine import apply_affine, compose_affines, invert_affine
+from vidrestore.devices import retry_out_of_memory
 from vidrestore.faces.template import similarity_to_template
 from vidrestore.media.color.region_rgb import aligned_box, region_sdr_rgb
 from vidrestore.types import (
@@ -29,6 +30,7 @@ CROP_CORNERS_XY = np.array(
 )
 
 
+@retry_out_of_memory
 def align_face(
     frame: Frame, geometry: DisplayGeometry, face: TrackedFace, *, device: torch.device
 ) -> AlignedFace | None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vidrestore.affine import apply_affine, compose_affines, invert_affine, scale_of
+from vidrestore.devices import retry_out_of_memory
 from vidrestore.media.color.matrices import luma_weights
 from vidrestore.media.color.region_rgb import add_rgb_change, aligned_box, region_sdr_rgb
 from vidrestore.paste.grain import grain_to_add
@@ -149,6 +150,7 @@ def _corners_of_cells(cells_hw: FloatArray) -> NDArray[np.float64] | None:
     return apply_affine(cells_to_crop(len(cells_hw)), corners)
 
 
+@retry_out_of_memory
 def paste_faces(
     frame: Frame,
     geometry: DisplayGeometry,

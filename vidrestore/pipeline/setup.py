@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from vidrestore.devices import BATCH_SIZE, resolve_device, resolve_precision
+from vidrestore.devices import BATCH_SIZE, prepare_device, resolve_device, resolve_precision
 from vidrestore.faces.config import DetectorConfig
 from vidrestore.media import Source, VideoInfo
 from vidrestore.pipeline.background.upscale_frames import (
@@ -63,6 +63,7 @@ class Setup:
             return None
         reject_interlaced(info, is_interlaced=self.is_interlaced)
         device = resolve_device(settings.device)
+        prepare_device(device)
         dtype = resolve_precision(settings.precision, device)
         if settings.precision == "auto" and dtype == torch.bfloat16:
             # The 8 bits of bf16 are enough for features, but not for samples of deeper films.
@@ -83,6 +84,7 @@ class Setup:
         """
         settings, info = self.settings, self.source.info
         device = resolve_device(settings.device)
+        prepare_device(device)
         dtype = resolve_precision(settings.precision, device)
         with self.stopwatch.stage("load"):
             detector = load_detector(

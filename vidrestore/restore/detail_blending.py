@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vidrestore.devices import retry_out_of_memory
 from vidrestore.optical_flow import (
     Flow,
     chain_flows,
@@ -178,6 +179,7 @@ def _change(
     )
 
 
+@retry_out_of_memory
 def _describe(
     restorer_input_chw: Tensor, restored_chw: Tensor, previous: Appearance | None
 ) -> Appearance:
@@ -204,6 +206,7 @@ def _add_change(face: RestoredFace, changes: Mapping[int, FloatArray]) -> Restor
     return replace(face, restored_chw=_add_luma(face.restored_chw, change))
 
 
+@retry_out_of_memory
 def _add_luma(restored_chw: Tensor, change_hw: FloatArray | None) -> Tensor:
     if change_hw is None:
         return restored_chw

@@ -1,11 +1,13 @@
 """Runs a restorer network on crops."""
 
 from collections.abc import Sequence
+from math import isfinite
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidrestore.errors import DeviceError, WeightsError
 from vidrestore.models.common.outputs import RestorerOutput
 from vidrestore.models.face_parser import FACE_CLASSES, HEAD_CLASSES, class_probability
 from vidrestore.models.registry import RestorerSpec
@@ -70,7 +72,8 @@ class Restorer:
 
         Raises:
             ValueError: The crops have another shape.
-            DeviceError: Out of memory with one crop.
+            DeviceError: Out of memory with one crop, or the network overflows in this precision.
+            WeightsError: The network overflows in float32.
         """
         shapes = [(3, side, side) for side in sorted({self.spec.crop_size_px, CROP_SIZE_PX})]
         if tuple(crops_NCHW.shape[1:]) not in shapes:
@@ -84,6 +87,7 @@ class Restorer:
         scaled = (crops * 2.0 - 1.0).contiguous(memory_format=torch.channels_last)
         output: RestorerOutput = self.network(scaled)
         image = _resize(output.image.float(), crops_NCHW.shape[-1], enlarge_by="bicubic")
+        self._check_finite(image)
         images = (image * 0.5 + 0.5).clamp_(0.0, 1.0)
         if output.parsing is None:
             return RestoredCrops(images_nchw=images)
@@ -92,6 +96,15 @@ class Restorer:
             face_masks_nhw=_class_mask(output.parsing, FACE_CLASSES),
             head_masks_nhw=_class_mask(output.parsing, HEAD_CLASSES),
         )
+
+    def _check_finite(self, image_NCHW: Tensor) -> None:
+        # Whatever is not finite makes the sum so.
+        if isfinite(float(image_NCHW.sum())):
+            return
+        if self.dtype == torch.float32:
+            raise WeightsError("the output of the restorer is not finite; get another checkpoint")
+        precision = str(self.dtype).removeprefix("torch.")
+        raise DeviceError(f"the restorer overflows in {precision}; use --precision fp32")
 
 
 def _resize(image_NCHW: Tensor, side_px: int, *, enlarge_by: str) -> Tensor:

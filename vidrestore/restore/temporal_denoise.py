@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
+from vidrestore.devices import retry_out_of_memory
 from vidrestore.restore.motion_average import CropView, make_view, motion_compensated_average
 from vidrestore.restore.settings import TemporalConfig
 from vidrestore.sliding_window import Item, Window, sliding_window
@@ -50,6 +51,7 @@ def denoise_clip(
         yield denoised.get(0, crop)
 
 
+@retry_out_of_memory
 def _views_of(frame: AlignedFrame) -> _Views:
     coarse_color = frame.is_monochrome or _stores_color_coarsely(frame.frame.pixel_format)
     return {
@@ -72,6 +74,7 @@ def _denoise(
         yield window.item, {track: crop for track, crop in denoised.items() if crop is not None}
 
 
+@retry_out_of_memory
 def _average(track: int, window: Window[Item, _Views], strength: float) -> Tensor | None:
     sides = (window.before, window.after)
     adjacent = [views[track] for side in sides for views in side[:1] if track in views]

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vidrestore.devices import retry_out_of_memory
 from vidrestore.models.recognizers.dlib_resnet import INPUT_SIDE_PX, DlibResNet
 from vidrestore.types import Affine
 from vidrestore.warp import warp_image
@@ -56,6 +57,7 @@ class IdentityMeter:
         self._network = network.to(device).to(memory_format=torch.channels_last)
         self._device = device
 
+    @retry_out_of_memory
     @torch.inference_mode()
     def distance(self, source_chw: Tensor, restored_chw: Tensor, *, resolution_px: float) -> float:
         """Return the distance between two crops of a face, at the resolution of the first.

@@ -10,7 +10,7 @@ from support.zoo import compact_file
 from vidrestore import JobSettings, RestoreSettings
 from vidrestore.devices import resolve_precision
 from vidrestore.jobs.estimate import dry_run
-from vidrestore.jobs.store.fingerprint import job_fingerprint, this_machine
+from vidrestore.jobs.store.fingerprint import Machine, job_fingerprint, this_machine
 from vidrestore.media import VideoInfo, probe
 
 PRECISION = "bf16" if resolve_precision("auto", torch.device("cpu")) == torch.bfloat16 else "fp32"
@@ -36,6 +36,17 @@ def test_the_network_and_the_size_of_its_output_are_part_of_a_job(info: VideoInf
     assert changed(plain, small) == {"--background", "--scale"}
     assert changed(small, identity(info, background="compact", scale=2)) == {"--scale"}
     assert changed(small, identity(info, background="realesrgan")) == {"--background"}
+
+
+def test_the_model_of_a_gpu_and_its_cudnn_are_part_of_a_job(info: VideoInfo) -> None:
+    settings = RestoreSettings(device="cuda", batch_size=8)
+
+    def on(gpu: str) -> dict[str, str]:
+        machine = Machine(device="cuda:0", precision="torch.bfloat16", gpu=gpu, threads=2)
+        return job_fingerprint(info, settings, JobSettings(), machine)
+
+    assert changed(on("H100, cuDNN 91002"), on("H100, cuDNN 91100")) == {"GPU"}
+    assert changed(on("H100, cuDNN 91002"), on("A100, cuDNN 91002")) == {"GPU"}
 
 
 @pytest.mark.parametrize("setting", ["background", "model"])

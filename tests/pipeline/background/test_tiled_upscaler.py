@@ -6,7 +6,7 @@ from support.golden import draws
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidrestore.errors import ConfigError, WeightsError
+from vidrestore.errors import ConfigError, DeviceError, WeightsError
 from vidrestore.models.upscalers.compact import CompactUpscaler
 from vidrestore.pipeline.background.tiled_upscaler import Factors, SuperResolution, Upscaler
 from vidrestore.pipeline.background.upscale_frames import Background
@@ -153,3 +153,15 @@ def test_a_compact_network_sees_no_further_than_its_context() -> None:
     whole = found.upscale(picture)
     right = found.upscale(picture[:, :, 20 - found.context_px :])
     torch.testing.assert_close(right[:, :, 12:], whole[:, :, 80:], atol=1e-6, rtol=0)
+
+
+class Hungry(Watched):
+    """Has no memory left for anything."""
+
+    def forward(self, rgb_NCHW: Tensor) -> Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+def test_memory_that_runs_out_is_no_reason_for_another_precision() -> None:
+    with pytest.raises(DeviceError, match="out of memory"):
+        upscaler(Hungry(), None)

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from torchvision.ops import batched_nms
 
+from vidrestore.devices import retry_out_of_memory
 from vidrestore.faces.config import DetectorConfig
 from vidrestore.faces.detection.boxes import (
     apply_offsets,
@@ -81,6 +82,7 @@ class MtcnnDetector:
         network.to(device=self._device).to(memory_format=torch.channels_last)
         self._network = network.eval()
 
+    @retry_out_of_memory
     @torch.inference_mode()
     def detect(self, images: Sequence[RgbImage]) -> list[tuple[Detection, ...]]:
         """Search whole images; see ``Detector.detect``."""
@@ -100,6 +102,7 @@ class MtcnnDetector:
                 verified[index].append(face)
         return [tuple(suppress_contained(faces)) for faces in verified]
 
+    @retry_out_of_memory
     @torch.inference_mode()
     def refine(self, image: RgbImage, predictions: Sequence[Detection]) -> list[Detection | None]:
         """Search for faces at predicted positions; see ``Detector.refine``."""

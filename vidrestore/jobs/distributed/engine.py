@@ -85,7 +85,10 @@ class DistributedEngine:
         if worker.first is None:
             raise WorkerError("no worker has started; run again")
         return Machine(
-            device=worker.first.device, precision=worker.first.precision, threads=worker.threads
+            device=worker.first.device,
+            precision=worker.first.precision,
+            gpu=worker.first.gpu,
+            threads=worker.threads,
         )
 
     def prepare(self, setup: Setup, job: Job, *, number: int) -> "DistributedVideo":

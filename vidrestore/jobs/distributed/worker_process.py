@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from vidrestore.devices import resolve_device, resolve_precision
+from vidrestore.devices import describe_device, resolve_device, resolve_precision
 from vidrestore.errors import VidrestoreError, WorkerError
 from vidrestore.pipeline.report import versions
 
@@ -22,6 +22,8 @@ class WorkerEnvironment:
     device: str
     """Kind of device with the number 0, whichever GPU the worker has."""
     precision: str
+    gpu: str
+    """Its model and the version of cuDNN; empty for a CPU."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +107,11 @@ def _prepare_process(worker: WorkerSettings) -> None:
                 f"a worker on {own.host} computes with {name} {value}, but one on {first.host} "
                 f"with {other}; choose one with --{name}"
             )
+    if own.gpu != first.gpu:
+        raise WorkerError(
+            f"a worker on {own.host} has {own.gpu or 'no GPU'}, but one on {first.host} "
+            f"{first.gpu or 'no GPU'}; results would differ: use machines of one kind"
+        )
 
 
 def _check_versions(expected: Mapping[str, str]) -> None:
@@ -124,6 +131,7 @@ def _environment(worker: WorkerSettings) -> WorkerEnvironment:
         host=platform.node(),
         device=device_kind(str(device)),
         precision=str(resolve_precision(worker.precision, device)),
+        gpu=describe_device(device),
     )
 
 

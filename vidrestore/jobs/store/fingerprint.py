@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from vidrestore.devices import BATCH_SIZE, resolve_device, resolve_precision
+from vidrestore.devices import BATCH_SIZE, describe_device, resolve_device, resolve_precision
 from vidrestore.media import VideoInfo
 from vidrestore.media.input.video_info import DEFAULT_PICTURE_RATE
 from vidrestore.pipeline.report import versions
@@ -27,6 +27,8 @@ class Machine:
 
     device: str
     precision: str
+    gpu: str
+    """Its model and the version of cuDNN; empty for a CPU."""
     threads: int
     """Threads of a network on a CPU: they split its sums, which changes the rounding."""
 
@@ -43,6 +45,7 @@ def this_machine(settings: RestoreSettings) -> Machine:
     return Machine(
         device=str(device),
         precision=str(resolve_precision(settings.precision, device)),
+        gpu=describe_device(device),
         threads=torch.get_num_threads(),
     )
 
@@ -77,6 +80,8 @@ def job_fingerprint(
                 values[setting.flag] = str(value)
     values["source"] = info.path.absolute().name
     values["contents of the source"] = _source_digest(info.path)
+    if machine.gpu:
+        values["GPU"] = machine.gpu
     if machine.device == "cpu":
         values["number of threads"] = str(machine.threads)
     return values

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidrestore.devices import retry_out_of_memory
 from vidrestore.errors import ConfigError, DeviceError, WeightsError
 from vidrestore.media.color.plane_upscale import upscaled_hw
 from vidrestore.pipeline.background.tiles import ALIGN_PX, CONTEXT_PX
@@ -121,12 +122,14 @@ class Upscaler:
         """Convert the network to its precision, or to float32 if it does not run in that.
 
         Raises:
+            DeviceError: Out of memory.
             WeightsError: It does not run in float32 either, or its output has the wrong size.
         """
         network = self._found.module
         exact = {key: each.clone() for key, each in network.state_dict().items()}
         network.to(self.dtype)
         try:
+            # Memory that runs out is a DeviceError here, and no reason for another precision.
             result = self.upscale(torch.full((3, *_TRIAL_HW), 0.5))
         except RuntimeError as error:
             if self.dtype != torch.float32:
@@ -155,6 +158,7 @@ class Upscaler:
         """Source pixels around a tile that the network sees and whose result is dropped."""
         return self._found.context_px * self.factors.shrink
 
+    @retry_out_of_memory
     @torch.inference_mode()
     def upscale(self, rgb_CHW: Tensor) -> Tensor:
         """Return ``(3, scale * H, scale * W)`` float32 RGB in [0, 1], on the CPU.
