@@ -252,3 +252,14 @@ def test_the_order_of_fields_is_that_of_the_frames_whatever_the_container_says(
 
     assert {frame.top_field_first for frame in frames} == {order == "tff"}
     assert source.info.field_order == ("top first" if order == "tff" else "bottom first")
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
+def test_columns_that_the_film_crops_are_not_shown(tmp_path: Path, suffix: str) -> None:
+    plain, film = make_clip(tmp_path / "plain.mp4"), tmp_path / f"film{suffix}"
+    crop = "h264_metadata=crop_left=6:crop_right=10:crop_top=4:crop_bottom=2"
+    run_ffmpeg("-i", plain, "-c", "copy", "-bsf:v", crop, film)
+
+    whole_frames, cropped_frames = read_all(plain)[0], read_all(film)[0]
+    for whole, frame in zip(whole_frames, cropped_frames, strict=True):
+        assert np.array_equal(frame.planes[0], whole.planes[0][4:-2, 6:-10])

@@ -14,6 +14,7 @@ from typing import cast
 
 import av
 import av.error
+from av.codec.context import Flags
 from av.packet import Packet
 from av.stream import Discard
 from av.video.codeccontext import VideoCodecContext
@@ -127,6 +128,7 @@ def _decoded_shape(packet: "Packet[VideoStream]", codec: str) -> str | None:
     """Return size and pixel format of a single picture; None if it is damaged."""
     context = cast(VideoCodecContext, av.CodecContext.create(codec, "r"))
     context.thread_count = 1
+    context.flags |= Flags.unaligned
     decode = cast("Callable[[object], list[av.VideoFrame]]", context.decode)
     try:
         frames = [*decode(packet), *decode(None)]

@@ -14,6 +14,7 @@ import av
 import av.error
 import av.logging as av_log
 import numpy as np
+from av.codec.context import Flags
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import AttachmentStream, Disposition, Stream
@@ -77,7 +78,12 @@ def open_container(path: Path) -> InputContainer:
     with media_errors(path):
         refuse_unsupported_image(path)
         # With the protocol in front, no name can be taken for a URL.
-        return av.open(f"file:{path}", "r", metadata_errors="replace")
+        container = av.open(f"file:{path}", "r", metadata_errors="replace")
+    for stream in container.streams.video:
+        if cast(object, stream.codec_context) is not None:
+            # Otherwise the decoder shows columns that the film crops, to keep rows aligned.
+            stream.codec_context.flags |= Flags.unaligned
+    return container
 
 
 def main_video_stream(container: InputContainer, path: Path) -> VideoStream:
