@@ -1,12 +1,13 @@
 """Codec passes lose what low bit rates lose, and lose it the same way every time."""
 
 from itertools import pairwise
+from typing import get_args
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vidrestore.media.codec_generation import PASS_CODECS, CodecGeneration, PassCodec, coded
+from vidrestore.media.codec_generation import CodecGeneration, PassCodec, apply_generation
 
 Picture = NDArray[np.uint8]
 
@@ -28,20 +29,24 @@ def middling(codec: PassCodec) -> CodecGeneration:
     return CodecGeneration(codec=codec, quantiser=30 if codec in ("h264", "hevc") else 8)
 
 
-@pytest.mark.parametrize("codec", PASS_CODECS)
+@pytest.mark.parametrize("codec", get_args(PassCodec))
 def test_a_pass_keeps_count_and_size_and_repeats_itself(codec: PassCodec) -> None:
-    first, again = coded(film(), middling(codec)), coded(film(), middling(codec))
+    first, again = (
+        apply_generation(film(), middling(codec)),
+        apply_generation(film(), middling(codec)),
+    )
     assert [each.shape for each in first] == [(48, 66, 3)] * 3
     for one, other in zip(first, again, strict=True):
         np.testing.assert_array_equal(one, other)
     assert 0.5 < error(first, film()) < 25
 
 
-@pytest.mark.parametrize("codec", PASS_CODECS)
+@pytest.mark.parametrize("codec", get_args(PassCodec))
 def test_a_coarser_quantiser_loses_more(codec: PassCodec) -> None:
     steps = (18, 30, 44) if codec in ("h264", "hevc") else (2, 8, 28)
     errors = [
-        error(coded(film(), CodecGeneration(codec=codec, quantiser=q)), film()) for q in steps
+        error(apply_generation(film(), CodecGeneration(codec=codec, quantiser=q)), film())
+        for q in steps
     ]
     assert all(a < b for a, b in pairwise(errors)), errors
 
@@ -50,7 +55,8 @@ def test_a_coarser_quantiser_loses_more(codec: PassCodec) -> None:
 def test_a_lower_bit_rate_loses_more_over_a_clip(codec: PassCodec) -> None:
     clip = film(frames=24)
     errors = [
-        error(coded(clip, CodecGeneration(codec=codec, bits_per_pixel=b)), clip) for b in (2, 0.1)
+        error(apply_generation(clip, CodecGeneration(codec=codec, bits_per_pixel=b)), clip)
+        for b in (2, 0.1)
     ]
     assert errors[0] < 0.8 * errors[1]
 
@@ -61,7 +67,9 @@ def test_fields_can_be_coded_apart() -> None:
         frame[1::2] = frame[1::2, ::-1]
     for codec in ("mpeg2video", "mpeg4", "h264"):
         plain, woven = (
-            coded(clip, CodecGeneration(codec=codec, bits_per_pixel=0.5, interlaced=fields))
+            apply_generation(
+                clip, CodecGeneration(codec=codec, bits_per_pixel=0.5, interlaced=fields)
+            )
             for fields in (False, True)
         )
         assert error(plain, woven) > 0, codec
@@ -69,7 +77,9 @@ def test_fields_can_be_coded_apart() -> None:
 
 def test_odd_sides_are_refused() -> None:
     with pytest.raises(ValueError, match="even"):
-        coded([np.zeros((31, 32, 3), np.uint8)], CodecGeneration(codec="mpeg4", quantiser=4))
+        apply_generation(
+            [np.zeros((31, 32, 3), np.uint8)], CodecGeneration(codec="mpeg4", quantiser=4)
+        )
 
 
 @pytest.mark.parametrize(

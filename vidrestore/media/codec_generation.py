@@ -1,10 +1,10 @@
-"""Pictures through any of the codecs that old and cheap footage has seen, at low bit rates."""
+"""Images through a lossy codec and back, in memory: how training sees compression."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, TypeAlias, cast, get_args
+from typing import Literal, TypeAlias, cast
 
 import av
 import numpy as np
@@ -17,7 +17,8 @@ PassCodec: TypeAlias = Literal[
 """Discs and broadcasts (MPEG-1, MPEG-2), early downloads (MPEG-4 part 2, H.263, WMV), cameras
 (Motion JPEG) and today's web (H.264, HEVC)."""
 
-PASS_CODECS: tuple[PassCodec, ...] = get_args(PassCodec)
+SimpleCodec: TypeAlias = Literal["mpeg1video", "mpeg2video", "mpeg4", "h264"]
+"""Codecs of ``encode_decode``."""
 
 _CONTAINERS = {"flv1": "flv", "wmv2": "avi"}
 _RATE = Fraction(25)
@@ -34,11 +35,11 @@ class CodecGeneration:
     quantiser: int | None = None
     """Fixed quantiser: 1 to 31, or 0 to 51 for H.264 and HEVC; None with ``bits_per_pixel``."""
     bits_per_pixel: float | None = None
-    """Mean bit rate over the clip, as bits per pixel and frame; None with ``quantiser``."""
+    """Mean bit rate of the clip, in bits per pixel and frame; None with ``quantiser``."""
     gop_frames: int = 12
-    """Frames from one key frame to the next, where the codec has others."""
+    """Distance of key frames, if the codec has other frames too."""
     interlaced: bool = False
-    """Code the two fields of a frame apart where that is cheaper (MPEG-2, MPEG-4, H.264)."""
+    """Encode the two fields of a frame separately where that is cheaper (MPEG-2, MPEG-4, H.264)."""
 
     def __post_init__(self) -> None:
         if (self.quantiser is None) == (self.bits_per_pixel is None):
@@ -52,42 +53,74 @@ class CodecGeneration:
             raise ValueError(f"gop_frames must be >= 1, got {self.gop_frames}")
 
 
-def coded(
-    pictures: Sequence[NDArray[np.uint8]], generation: CodecGeneration
+def apply_generation(
+    images: Sequence[NDArray[np.uint8]], generation: CodecGeneration
 ) -> list[NDArray[np.uint8]]:
-    """Return ``pictures`` after one lossy generation, 4:2:0, 25 frames a second.
+    """Return ``images`` after one lossy generation, 4:2:0, 25 frames per second.
 
-    One thread and no wall clock take part: equal pictures give equal results.
+    It uses one thread and no clock: equal images give equal results.
 
     Args:
-        pictures: ``(H, W, 3)`` uint8 RGB, all of one size with even sides.
+        images: ``(H, W, 3)`` uint8 RGB, all of one size with even sides.
         generation: Codec and settings of the encoder.
 
     Returns:
-        As many pictures of the same size.
+        As many images of the same size.
     """
-    height, width = pictures[0].shape[:2]
+    height, width = images[0].shape[:2]
     if height % 2 or width % 2:
         raise ValueError(f"sides must be even, got {width} x {height}")
+    bit_rate = None
+    if generation.bits_per_pixel is not None:
+        bit_rate = max(1000, round(generation.bits_per_pixel * width * height * _RATE))
+    return _encode_and_decode(
+        images,
+        generation.codec,
+        _options(generation),
+        gop_frames=None if generation.codec == "mjpeg" else generation.gop_frames,
+        bit_rate=bit_rate,
+    )
+
+
+def encode_decode(
+    images: Sequence[NDArray[np.uint8]], *, codec: SimpleCodec, quantiser: int
+) -> list[NDArray[np.uint8]]:
+    """Return ``images`` after one lossy generation with the default settings of an encoder.
+
+    Args:
+        images: ``(H, W, 3)`` uint8 RGB, all of one even size.
+        codec: The encoder.
+        quantiser: Fixed quantiser: 2 to 31 for MPEG codecs, 0 to 51 for H.264.
+    """
+    if codec == "h264":
+        options = {"qp": str(quantiser), "preset": "veryfast"}
+    else:
+        options = {"qmin": str(quantiser), "qmax": str(quantiser)}
+    return _encode_and_decode(images, codec, options)
+
+
+def _encode_and_decode(
+    images: Sequence[NDArray[np.uint8]],
+    codec: PassCodec,
+    options: Mapping[str, str],
+    *,
+    gop_frames: int | None = None,
+    bit_rate: int | None = None,
+) -> list[NDArray[np.uint8]]:
     buffer = io.BytesIO()
-    container_name = _CONTAINERS.get(generation.codec, "matroska")
+    container_name = _CONTAINERS.get(codec, "matroska")
     with av.open(buffer, "w", format=container_name) as container:
-        added = container.add_stream(
-            _ENCODERS.get(generation.codec, generation.codec),
-            rate=_RATE,
-            options=_options(generation),
-        )
+        added = container.add_stream(_ENCODERS.get(codec, codec), rate=_RATE, options=dict(options))
         stream = cast("VideoStream", added)
-        stream.width, stream.height = width, height
-        stream.pix_fmt = "yuvj420p" if generation.codec == "mjpeg" else "yuv420p"
+        stream.height, stream.width = images[0].shape[:2]
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         stream.codec_context.thread_count = 1
-        if generation.codec != "mjpeg":
-            stream.codec_context.gop_size = generation.gop_frames
-        if generation.bits_per_pixel is not None:
-            bits_a_second = generation.bits_per_pixel * width * height * _RATE
-            stream.codec_context.bit_rate = max(1000, round(bits_a_second))
-        for picture in pictures:
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+        if gop_frames is not None:
+            stream.codec_context.gop_size = gop_frames
+        if bit_rate is not None:
+            stream.codec_context.bit_rate = bit_rate
+        for image in images:
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     buffer.seek(0)
@@ -105,7 +138,7 @@ def _options(generation: CodecGeneration) -> dict[str, str]:
             options["qp"] = str(generation.quantiser)
         return options
     if generation.codec == "hevc":
-        # Pools off: x265 otherwise starts a thread per core for a picture of 100 pixels.
+        # Without pools: otherwise x265 starts a thread per core for an image of 100 pixels.
         parameters = "log-level=none:pools=none:frame-threads=1:rc-lookahead=0:bframes=0"
         if generation.quantiser is not None:
             parameters += f":qp={generation.quantiser}"

@@ -16,7 +16,7 @@ from vidrestore.faces.selection import select_faces
 from vidrestore.faces.tracking.landmark_smoothing import smooth_tracks
 from vidrestore.faces.tracking.shot_detection import THUMBNAIL_SIDE_PX
 from vidrestore.faces.tracking.tracker import TrackingStart, track_faces
-from vidrestore.media.color.region_rgb import preview_rgb
+from vidrestore.media.color.preview import preview_rgb
 from vidrestore.paste.composite import face_luma, paste_faces
 from vidrestore.paste.settings import PasteConfig
 from vidrestore.pipeline.background.upscale_frames import Background

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vidrestore.media.color.region_rgb import preview_rgb
+from vidrestore.media.color.preview import preview_rgb
 from vidrestore.types import DisplayGeometry, Frame
 
 Rgb = NDArray[np.uint8]

@@ -17,14 +17,13 @@ from vidrestore.settings.option import (
     settings_of,
 )
 from vidrestore.settings.restoration import (
-    UPSCALER_NAMES,
     Deinterlace,
     DetectorName,
     MaskShape,
     PrecisionName,
     RestoreSettings,
-    check_upscaler_name,
 )
+from vidrestore.settings.upscaler_names import UPSCALER_NAMES, check_upscaler_name
 
 __all__ = [
     "CODECS",

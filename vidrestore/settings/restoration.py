@@ -1,14 +1,14 @@
 """Settings of a restoration."""
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from vidrestore.errors import ConfigError, UnknownModelError
+from vidrestore.errors import ConfigError
 from vidrestore.settings.codecs import CodecName, check_encoding
 from vidrestore.settings.option import check_options, option
+from vidrestore.settings.upscaler_names import check_upscaler_name
 
 DetectorName: TypeAlias = Literal["mtcnn", "retinaface", "retinaface-mobile"]
 PrecisionName: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
@@ -18,9 +18,6 @@ Deinterlace: TypeAlias = Literal["auto", "keep", "frame", "field"]
 """``auto`` keeps the fields of interlaced film. ``keep`` also treats a film without flags as
 interlaced, unless its frames show that it is not. ``frame`` and ``field`` deinterlace to one
 frame per frame or per field."""
-
-UPSCALER_NAMES = ("compact", "realesrgan")
-"""Networks for whole frames that the package contains."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,19 +297,3 @@ class RestoreSettings:
         start = self.start_seconds or Fraction(0)
         if start < 0 or (self.end_seconds is not None and self.end_seconds <= start):
             raise ConfigError(f"the end ({self.end_seconds} s) must come after the start ({start})")
-
-
-def check_upscaler_name(name: str) -> None:
-    """Check the name of a network for whole frames.
-
-    Raises:
-        UnknownModelError: There is none; the message lists those there are.
-    """
-    if name in UPSCALER_NAMES:
-        return
-    near = get_close_matches(name, UPSCALER_NAMES, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise UnknownModelError(
-        f"unknown background {name!r}; {hint}choose from: {', '.join(UPSCALER_NAMES)}, or name "
-        "a checkpoint file"
-    )

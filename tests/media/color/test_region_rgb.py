@@ -1,6 +1,5 @@
 """Planes to RGB and back."""
 
-import cv2
 import numpy as np
 import pytest
 from support.frames import (
@@ -16,10 +15,10 @@ from support.frames import (
 from vidrestore.errors import MediaError
 from vidrestore.media.color.matrices import color_matrix
 from vidrestore.media.color.pixel_formats import PLANAR
+from vidrestore.media.color.preview import preview_rgb
 from vidrestore.media.color.region_rgb import (
     add_rgb_change,
     aligned_box,
-    preview_rgb,
     region_sdr_rgb,
     region_to_rgb,
 )
@@ -151,36 +150,6 @@ def test_odd_sizes_have_an_aligned_box_that_reaches_their_edge() -> None:
     assert aligned_box(frame, (-5.0, -5.0, 100.0, 100.0)) == (0, 0, 45, 31)
     assert region_to_rgb(frame, (0, 0, 45, 31)).shape == (31, 45, 3)
     assert aligned_box(frame, (50.0, 0.0, 60.0, 10.0)) is None
-
-
-@pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda each: each.name)
-@pytest.mark.parametrize("turns", [0, 1])
-def test_the_view_shows_what_the_planes_hold(pixel_format: PixelFormat, turns: int) -> None:
-    frame = random_frame(pixel_format, (120, 160), smooth=True, color=ColorTags(matrix=1))
-    geometry = DisplayGeometry(coded_hw=(120, 160), quarter_turns=turns)
-    view = preview_rgb(frame, geometry, 80)
-    exact = np.rot90(region_to_rgb(frame, (0, 0, 160, 120)), k=-turns) * 255
-    small = exact.reshape(exact.shape[0] // 2, 2, exact.shape[1] // 2, 2, 3).mean(axis=(1, 3))
-    assert view.rgb_hwc.shape == small.shape
-    assert np.abs(view.rgb_hwc - small).max() <= 3.0
-
-
-@pytest.mark.parametrize("name", ["yuv420p", "yuv422p10le", "gbrp", "gray"])
-@pytest.mark.parametrize("side_px", [400, 320, 240, 160, 107, 40])
-def test_views_of_every_size_show_the_same(name: str, side_px: int) -> None:
-    frame = random_frame(PLANAR[name], (240, 480), smooth=True, color=ColorTags(matrix=1))
-    view = preview_rgb(frame, DisplayGeometry(coded_hw=(240, 480)), side_px).rgb_hwc
-    exact = region_to_rgb(frame, (0, 0, 480, 240)) * 255
-    small = cv2.resize(exact, view.shape[1::-1], interpolation=cv2.INTER_AREA)
-    assert view.shape[1] == side_px
-    assert np.abs(view - small).max() <= 3.0
-
-
-def test_a_view_is_never_enlarged() -> None:
-    frame = random_frame(GRAY, (20, 30))
-    view = preview_rgb(frame, DisplayGeometry(coded_hw=(20, 30)), 640)
-    assert view.rgb_hwc.shape == (20, 30, 3)
-    np.testing.assert_allclose(view.view_to_display, np.eye(2, 3))
 
 
 MATRICES_AND_CURVES = [

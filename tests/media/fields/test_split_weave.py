@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from support.frames import FORMATS, GRAY, YUV420, random_frame
 
-from vidrestore.media.color.region_rgb import aligned_box, preview_rgb, region_to_rgb
+from vidrestore.media.color.preview import preview_rgb
+from vidrestore.media.color.region_rgb import aligned_box, region_to_rgb
 from vidrestore.media.fields.split_weave import (
     FieldRule,
     box_in_frame,

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from vidrestore.media.color.code_points import HALF_FLOAT
 from vidrestore.media.color.half_float import half_codes, halves_of_codes
 from vidrestore.media.color.pixel_formats import PLANAR
+from vidrestore.media.images.exr_header import exr_attributes, exr_metadata, exr_primaries
 from vidrestore.media.images.openimageio import DecodedImage, decode_image
 from vidrestore.media.images.still_image import ImageFileError, StillImage, read_only_plane
 from vidrestore.types import ColorTags, Plane
@@ -34,19 +34,6 @@ _FORMATS = {"GBR": "gbrp16le", "GBRA": "gbrap16le", "Y": "gray16le"}
 # DWAA, DWAB.
 _CHUNK_LINES = (1, 1, 1, 16, 32, 16, 32, 32, 32, 256)
 _ZIPS, _ZIP = 2, 3
-# OpenImageIO's name of an attribute -> ours.
-_METADATA = {
-    "Copyright": "owner", "ImageDescription": "comments", "reelName": "reel_name",
-    "DateTime": "captured",
-}  # fmt: skip
-
-# CIE x and y of red, green and blue -> code point of ITU-T H.273.
-_PRIMARIES = {
-    (0.640, 0.330, 0.300, 0.600, 0.150, 0.060): 1,
-    (0.708, 0.292, 0.170, 0.797, 0.131, 0.046): 9,
-    (0.680, 0.320, 0.265, 0.690, 0.150, 0.060): 12,
-}
-_TOLERANCE = 0.005
 
 
 def is_exr(data: bytes) -> bool:
@@ -71,7 +58,7 @@ def read_exr(path: Path) -> StillImage:
         ),
         color=ColorTags(
             matrix=2 if names == ("Y",) else 0,
-            primaries=_primaries(attributes.get("chromaticities")),
+            primaries=exr_primaries(attributes.get("chromaticities")),
             transfer=HALF_FLOAT,
             full_range=True,
             range_known=True,
@@ -79,7 +66,7 @@ def read_exr(path: Path) -> StillImage:
         sample_aspect_ratio=(
             Fraction(ratio).limit_denominator(1000) if 1 / 8 <= ratio <= 8 else Fraction(1)
         ),
-        metadata=_metadata(attributes),
+        metadata=exr_metadata(attributes),
     )
 
 
@@ -187,7 +174,7 @@ class _Layout:
             raise ImageFileError(
                 "tiled, deep and multi-part EXR are not supported; convert it to scan lines"
             )
-        attributes, offset = _attributes(data)
+        attributes, offset = exr_attributes(data)
         compression = attributes["compression"][0]
         if compression >= len(_CHUNK_LINES):
             raise ImageFileError(
@@ -262,58 +249,3 @@ class _Layout:
         differences[1:] = apart[1:] - apart[:-1] + np.uint8(128)
         payload = zlib.compress(differences.tobytes())
         return payload if len(payload) < len(raw) else raw
-
-
-def _attributes(data: bytes) -> tuple[dict[str, bytes], int]:
-    """Return the values of all attributes by name, and the offset of the table of chunks."""
-    attributes: dict[str, bytes] = {}
-    offset = 8
-    while data[offset]:
-        name_end = data.index(b"\0", offset)
-        type_end = data.index(b"\0", name_end + 1)
-        (size,) = struct.unpack_from("<i", data, type_end + 1)
-        start = type_end + 5
-        if size < 0 or start + size > len(data):
-            raise ValueError("an attribute ends behind the file")
-        attributes[data[offset:name_end].decode("latin-1")] = data[start : start + size]
-        offset = start + size
-    if missing := {"channels", "compression", "dataWindow"} - attributes.keys():
-        raise ValueError(f"attributes are missing: {missing}")
-    return attributes, offset + 1
-
-
-def _primaries(chromaticities: object) -> int:
-    """Return the code point of the primaries; BT.709's where the file states none or others."""
-    stated = cast("tuple[float, ...]", chromaticities or ())[:6]
-    near = (
-        code
-        for known, code in _PRIMARIES.items()
-        if len(stated) == len(known)
-        and max(abs(a - b) for a, b in zip(known, stated, strict=True)) < _TOLERANCE
-    )
-    return next(near, 1)
-
-
-def _metadata(attributes: Mapping[str, object]) -> dict[str, str]:
-    """Return timecode, reel name, frame rate and texts."""
-    values = {ours: str(attributes.get(theirs, "")) for theirs, ours in _METADATA.items()}
-    match attributes.get("smpte:TimeCode"):
-        case (int(packed), int()):
-            values["timecode"] = _timecode(packed)
-        case _:
-            pass
-    match attributes.get("framesPerSecond"):
-        case (int(numerator), int(denominator)):
-            values["frame_rate"] = f"{numerator}/{denominator}"
-        case _:
-            pass
-    return {name: value for name, value in values.items() if value}
-
-
-def _timecode(packed: int) -> str:
-    """Return a timecode of SMPTE ST 12-1 as OpenEXR packs it: hours highest, flags between."""
-    fields = (packed >> 24 & 0x3F, packed >> 16 & 0x7F, packed >> 8 & 0x7F, packed & 0x3F)
-    digits = [f"{field:02x}" for field in fields]
-    if not all(pair.isdecimal() for pair in digits):
-        return ""
-    return ":".join(digits[:3]) + (";" if packed & 0x40 else ":") + digits[3]

@@ -1,4 +1,4 @@
-"""Packets of damaged files: whatever can be read, and a warning about what cannot."""
+"""Reads the packets of damaged files, and counts the places where reading failed."""
 
 import errno
 import logging
@@ -12,8 +12,8 @@ from av.stream import Stream
 
 _log = logging.getLogger(__name__)
 
-_MOST_FAILURES_IN_A_ROW = 16
-_READ_TO_SEE_BYTES = 1 << 25
+_MAX_CONSECUTIVE_FAILURES = 16
+_PROBE_BYTES = 1 << 25
 
 
 def is_damage(error: Exception) -> bool:
@@ -21,30 +21,36 @@ def is_damage(error: Exception) -> bool:
     return isinstance(error, av.error.FFmpegError) and not isinstance(error, OSError)
 
 
-def _lies(error: av.error.FFmpegError, container: InputContainer, near_byte: int) -> bool:
+def _is_misreported_as_io_error(
+    error: av.error.FFmpegError, container: InputContainer, near_byte: int
+) -> bool:
     """Whether FFmpeg reports damage as a disk error, as when Matroska points beyond the end."""
     if error.errno != errno.EIO:
         return False
     try:
         with Path(container.name.removeprefix("file:")).open("rb") as file:
             file.seek(near_byte)
-            file.read(_READ_TO_SEE_BYTES)
+            file.read(_PROBE_BYTES)
     except OSError:
         return False
     return True
 
 
-def demux_past_errors(
-    container: InputContainer, *streams: Stream, on_damage: Callable[[], None]
-) -> "Iterator[Packet[Stream]]":
-    """Yield the packets of some streams, also those behind a damaged place.
+def _not_counted() -> None:
+    pass
 
-    The last one is empty and drains a decoder.
+
+def demux_past_errors(
+    container: InputContainer, *streams: Stream, on_damage: Callable[[], None] = _not_counted
+) -> "Iterator[Packet[Stream]]":
+    """Yield the packets of some streams, continuing after damage.
+
+    The last one is empty and drains the decoder.
 
     Args:
-        container: An open file, read on from where it stands.
-        streams: Whose packets.
-        on_damage: Called for every place where reading failed.
+        container: An open file; reading continues at its position.
+        streams: The streams to read.
+        on_damage: Called for each place where reading failed.
 
     Raises:
         OSError: The disk fails.
@@ -57,13 +63,13 @@ def demux_past_errors(
                 yield packet
             return
         except av.error.FFmpegError as error:
-            if not (is_damage(error) or _lies(error, container, near_byte)):
+            if not (is_damage(error) or _is_misreported_as_io_error(error, container, near_byte)):
                 raise
             if failures == 0:
                 on_damage()
             failures += 1
             _log.info("%s: damaged: %s", container.name, error)
-            if failures == _MOST_FAILURES_IN_A_ROW:
+            if failures == _MAX_CONSECUTIVE_FAILURES:
                 yield from map(_draining, streams)
                 return
 

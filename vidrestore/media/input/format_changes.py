@@ -113,7 +113,7 @@ def _packets(
         if start is not None and start > _SEEK_MARGIN_SECONDS:
             wanted = info.origin_seconds + start - _SEEK_MARGIN_SECONDS
             container.seek(int(wanted / info.time_base), stream=stream)
-        for packet in demux_past_errors(container, stream, on_damage=_not_counted):
+        for packet in demux_past_errors(container, stream):
             if packet.pts is None or not packet.is_keyframe:
                 continue
             seconds = packet.pts * info.time_base - info.origin_seconds
@@ -138,7 +138,3 @@ def _decoded_shape(packet: "Packet[VideoStream]", codec: str) -> str | None:
     if not sound:
         return None
     return f"{sound[0].width}x{sound[0].height} {sound[0].format.name}"
-
-
-def _not_counted() -> None:
-    """What is damaged is counted when the film is read."""

@@ -1,10 +1,7 @@
 """Opens films with FFmpeg and reads what their headers and first frame say."""
 
-import logging
-import re
-import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +9,6 @@ from typing import cast
 
 import av
 import av.error
-import av.logging as av_log
 import numpy as np
 from av.codec.context import Flags
 from av.container import InputContainer
@@ -21,8 +17,8 @@ from av.stream import AttachmentStream, Disposition, Stream
 from av.video.stream import VideoStream
 
 from vidrestore.errors import MediaError
-from vidrestore.media.color.hdr_metadata import HdrMetadata, read_hdr_metadata
-from vidrestore.media.color.pixel_formats import DecodedLayout, source_layout
+from vidrestore.media.color.frame_tags import chroma_location_of, color_of, frame_hdr_metadata
+from vidrestore.media.color.pixel_formats import source_layout
 from vidrestore.media.ffmpeg_errors import media_errors
 from vidrestore.media.fields.field_order import FieldOrderReader
 from vidrestore.media.file_kinds import container_facts, is_image_name
@@ -30,12 +26,11 @@ from vidrestore.media.images.unsupported_formats import refuse_unsupported_image
 from vidrestore.media.input.demuxer import demux_past_errors, is_damage
 from vidrestore.media.input.raw_streams import is_raw, raw_frame_rate
 from vidrestore.media.input.video_info import Chapter, FieldOrder, StreamInfo, VideoInfo
-from vidrestore.media.side_data import UNSTORED_SIDE_DATA, side_data_of
+from vidrestore.media.side_data import side_data_of
 from vidrestore.media.streams.timecode import tape_marks
-from vidrestore.types import ColorTags, DisplayGeometry
+from vidrestore.types import DisplayGeometry
 
 _MICROSECOND = Fraction(1, 1_000_000)
-# Their clocks start anywhere; in other containers zero means the start of the film.
 _FIELD_ORDERS: Mapping[int, FieldOrder] = {
     1: "progressive",
     2: "top first",
@@ -44,21 +39,12 @@ _FIELD_ORDERS: Mapping[int, FieldOrder] = {
     4: "top first",
     5: "bottom first",
 }
-_CHROMA_LOCATIONS = {
-    "left": 1,
-    "center": 2,
-    "topleft": 3,
-    "top": 4,
-    "bottomleft": 5,
-    "bottom": 6,
-}
 # What FFmpeg draws text as, and images.
 _NOT_FILMS = frozenset({"tty", "image2", "bin", "xbin", "adf", "idf"})
 _MOST_PACKETS_TO_FIRST_FRAME = 2000
 _PACKETS_TO_GUESS_RATE = 120
 # B-frames that have not come yet leave gaps at the end.
 _REORDERED = 20
-_dump_lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +141,9 @@ def film_info(container: InputContainer, stream: VideoStream, path: Path) -> Vid
         pixel_format_name=frame.format.name,
         pixel_format=layout.planar,
         color=color_of(
-            frame, layout=layout, chroma_location=_chroma_location(container, stream.index)
+            frame, layout=layout, chroma_location=chroma_location_of(container, stream.index)
         ),
-        side_data=_side_data(frame, stream, layout),
+        side_data=frame_hdr_metadata(frame, stream, layout),
         time_base=time_base,
         origin_seconds=_origin_seconds(container),
         duration_seconds=duration,
@@ -188,7 +174,7 @@ def _beginning(
     """Return the first frame, and the time stamps of the first packets."""
     first: av.VideoFrame | None = None
     ticks: list[int] = []
-    packets = demux_past_errors(container, stream, on_damage=_not_counted)
+    packets = demux_past_errors(container, stream)
     for count, packet in enumerate(packets):
         if packet.pts is not None:
             ticks.append(packet.pts)
@@ -209,46 +195,11 @@ def _beginning(
     raise MediaError(f"{path}: is damaged, no frame can be decoded; get another copy")
 
 
-def _not_counted() -> None:
-    """What is damaged is counted when the film is read."""
-
-
 def _field_order(stream: VideoStream, frame: av.VideoFrame) -> FieldOrder:
     """Return the order of fields that the first frame states, or else the stream."""
     if frame.interlaced_frame:
         return "top first" if FieldOrderReader().is_top_first(frame) else "bottom first"
     return _FIELD_ORDERS.get(stream.codec_context.field_order, "unknown")
-
-
-def color_of(frame: av.VideoFrame, *, layout: DecodedLayout, chroma_location: int) -> ColorTags:
-    """Return the colour tags of a decoded frame.
-
-    Gray and RGB are full range unless tagged otherwise, as libswscale has it.
-    """
-    tagged = int(frame.color_range)
-    always_full = layout.full_range or layout.planar.model != "yuv"
-    return ColorTags(
-        matrix=int(frame.colorspace),
-        primaries=int(frame.color_primaries),
-        transfer=int(frame.color_trc),
-        full_range=layout.full_range or tagged == 2 or (always_full and tagged != 1),
-        range_known=always_full or tagged in (1, 2),
-        chroma_location=chroma_location,
-    )
-
-
-def _side_data(frame: av.VideoFrame, stream: VideoStream, layout: DecodedLayout) -> HdrMetadata:
-    found = read_hdr_metadata(frame)
-    if "stereo_mode" in stream.metadata:
-        # Matroska's tag, which is copied as all tags are.
-        layout_words = UNSTORED_SIDE_DATA["STEREO3D"]
-        others = tuple(words for words in found.unsupported if words != layout_words)
-        found = replace(found, unsupported=others)
-    # Matroska's tag; FFmpeg's own decoders of VP8 and VP9 leave the alpha out.
-    if stream.metadata.get("alpha_mode") == "1" and not layout.planar.has_alpha:
-        missing = "transparency, which is not decoded"
-        return replace(found, unsupported=(*found.unsupported, missing))
-    return found
 
 
 def display_matrix_of(frame: av.VideoFrame) -> DisplayMatrix:
@@ -269,31 +220,6 @@ def display_matrix_of(frame: av.VideoFrame) -> DisplayMatrix:
         for mirrored in (False, True)
     }
     return max(candidates, key=lambda each: float((candidates[each] * found).sum()))
-
-
-def _chroma_location(container: InputContainer, index: int) -> int:
-    """Return FFmpeg's ``AVChromaLocation``, which PyAV shows only in its text dump."""
-    with _dump_lock:
-        logger = logging.getLogger("libav")
-        propagates, level = logger.propagate, av_log.get_level()
-        # What codecs of other threads say meanwhile goes nowhere.
-        nowhere = logging.NullHandler()
-        logger.addHandler(nowhere)
-        logger.propagate = False
-        av_log.set_level(av_log.VERBOSE)
-        av_log.set_libav_level(av_log.VERBOSE)
-        try:
-            text = cast(str, container.dumps_format())  # pyright: ignore
-        finally:
-            av_log.set_libav_level(av_log.INFO)
-            av_log.set_level(level)
-            logger.propagate = propagates
-            logger.removeHandler(nowhere)
-    line = re.search(rf"^ *Stream #0:{index}\b.* Video: (.*)$", text, re.MULTILINE)
-    # Behind the name of the pixel format, which is the only one followed by a bare bracket.
-    inside = re.search(r"[a-z0-9]\(([^()]*)\)", line.group(1)) if line else None
-    words: list[str] = inside.group(1).split(", ") if inside else []
-    return next((_CHROMA_LOCATIONS[word] for word in words if word in _CHROMA_LOCATIONS), 0)
 
 
 def _origin_seconds(container: InputContainer) -> Fraction:

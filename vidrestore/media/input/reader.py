@@ -9,13 +9,14 @@ from pathlib import Path
 import av
 
 from vidrestore.errors import MediaError
+from vidrestore.media.color.frame_tags import color_of
 from vidrestore.media.color.pixel_formats import frame_planes, source_layout
 from vidrestore.media.ffmpeg_errors import media_errors
 from vidrestore.media.fields.field_order import FieldOrderReader
 from vidrestore.media.file_kinds import container_facts
 from vidrestore.media.input.clock import Clock
 from vidrestore.media.input.decoder import VideoDecoder, promised_end_seconds
-from vidrestore.media.input.probe import color_of, probe_film
+from vidrestore.media.input.probe import probe_film
 from vidrestore.media.input.raw_streams import at_frame_rate, is_raw
 from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.types import Frame, Timestamp

@@ -85,18 +85,13 @@ class VideoInfo:
     chapters: tuple[Chapter, ...] = ()
     metadata: Mapping[str, str]
     timecode: str | None = None
-    """Time code of the first frame, as written in the file."""
+    """Timecode of the first frame, as written in the file."""
     reel_name: str | None = None
 
     @property
     def is_folder(self) -> bool:
-        """Whether this is a folder of pictures."""
+        """Whether this is an image sequence."""
         return self.kind == "folder"
-
-    @property
-    def is_picture(self) -> bool:
-        """Whether this is a single picture."""
-        return self.kind == "picture"
 
     @property
     def bit_depth(self) -> int:
@@ -105,18 +100,18 @@ class VideoInfo:
 
 
 DEFAULT_PICTURE_RATE = Fraction(25)
-"""Frames per second of a folder of pictures, which has no clock."""
+"""Frames per second of an image sequence, which has no timestamps."""
 
 
 def probe(path: Path, *, fps: Fraction = DEFAULT_PICTURE_RATE) -> VideoInfo:
     """Describe the content of ``path``; only the first frame is decoded.
 
     Args:
-        path: A film, a folder of pictures, or a picture.
-        fps: Pictures per second of a folder.
+        path: A film, an image sequence, or an image.
+        fps: Frames per second of an image sequence.
 
     Raises:
-        MediaError: It is missing, empty, damaged, without video, or not a film at all.
+        MediaError: It is missing, empty, damaged, or not a film.
     """
     # The readers need the values above, so they are imported where they are used.
     from vidrestore.media.input.folder import probe_pictures

@@ -182,7 +182,7 @@ def _first_packets(
             # Where that cannot be, the film is read from its start.
             with suppress(av.error.FFmpegError):
                 container.seek(int(start_seconds / _MICROSECOND))
-        packets = demux_past_errors(container, *streams, on_damage=lambda: None)
+        packets = demux_past_errors(container, *streams)
         for packet in islice(packets if wanted else (), most_packets):
             if packet.stream_index not in wanted or not packet.size:
                 continue

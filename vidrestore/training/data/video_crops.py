@@ -13,7 +13,7 @@ from vidrestore.faces.detection.detector import Detector
 from vidrestore.faces.tracking.landmark_smoothing import smooth_tracks
 from vidrestore.faces.tracking.tracker import track_faces
 from vidrestore.media import open_source
-from vidrestore.media.color.region_rgb import preview_rgb
+from vidrestore.media.color.preview import preview_rgb
 from vidrestore.types import Frame, RgbView
 
 

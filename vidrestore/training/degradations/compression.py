@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from vidrestore.media.codec_roundtrip import CodecName, encode_decode
+from vidrestore.media.codec_generation import SimpleCodec, encode_decode
 from vidrestore.types import FloatArray
 
 
@@ -25,7 +25,7 @@ def jpeg(image_hwc: FloatArray, *, quality: int) -> FloatArray:
 
 
 def video_codec(
-    image_hwc: FloatArray, *, codec: CodecName, quantiser: int, shift_xy: tuple[int, int]
+    image_hwc: FloatArray, *, codec: SimpleCodec, quantiser: int, shift_xy: tuple[int, int]
 ) -> FloatArray:
     """Return ``(H, W, 3)`` RGB in [0, 1] as the third frame of a short coded film.
 

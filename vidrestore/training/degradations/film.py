@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vidrestore.media.codec_roundtrip import CodecName, encode_decode
+from vidrestore.media.codec_generation import SimpleCodec, encode_decode
 from vidrestore.training.degradations.base import (
     DOWN_FILTERS,
     UP_FILTERS,
@@ -42,7 +42,7 @@ class FilmDegradation:
     grain: float
     grain_size_px: float
     color_noise: float
-    codec: CodecName | None
+    codec: SimpleCodec | None
     quantiser: int
     shift_xy: tuple[int, int]
     noise_seed: int
@@ -99,7 +99,7 @@ class FilmDegradation:
         return add_gaussian_noise(image, sigma=self.color_noise / 255, rng=rng)
 
 
-_CODECS: tuple[CodecName, ...] = ("mpeg1video", "mpeg2video", "mpeg4", "h264")
+_CODECS: tuple[SimpleCodec, ...] = ("mpeg1video", "mpeg2video", "mpeg4", "h264")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from vidrestore.media.codec_generation import CodecGeneration, PassCodec, coded
+from vidrestore.media.codec_generation import CodecGeneration, PassCodec, apply_generation
 from vidrestore.training.degradations.analog_video import Deinterlacing, Tape, interlace
 from vidrestore.training.degradations.base import (
     DegradedPair,
@@ -47,7 +47,7 @@ class CompressionStep:
             bits_per_pixel=rate,
             interlaced=self.interlaced,
         )
-        images = coded([to_uint8(frame) for frame in frames], generation)
+        images = apply_generation([to_uint8(frame) for frame in frames], generation)
         return [image.astype(np.float32) / 255.0 for image in images]
 
 
