@@ -135,6 +135,9 @@ def info_rows(info: "VideoInfo", seen: "FieldDetection | None") -> Iterator[tupl
     yield "fields", info.field_order
     if seen is not None:
         yield from field_rows(seen, info.average_rate)
+    for each in info.programs:
+        restored = ", whose video is meant" if each == info.program else ""
+        yield "programme", f"{each}{restored}"
     yield "time base", f"{info.time_base} s"
     if info.timecode is not None:
         yield "timecode", info.timecode

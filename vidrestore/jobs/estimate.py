@@ -79,6 +79,7 @@ def dry_run(
         start_seconds=settings.start_seconds,
         end_seconds=settings.end_seconds,
         fps=settings.fps,
+        program=settings.program,
     ) as opened:
         info = opened.info
     sampled = _Sampled()

@@ -11,6 +11,7 @@ from vidrestore.media import Source, VideoInfo, open_source
 from vidrestore.media.input.folder import missing_numbers
 from vidrestore.media.input.format_changes import check_constant_format
 from vidrestore.media.input.raw_streams import check_rate_is_needed
+from vidrestore.media.streams.programs import program_notes
 from vidrestore.pipeline.field_plan import plan_fields
 from vidrestore.prefetch import prefetched
 from vidrestore.progress import DownloadCallback, not_shown
@@ -54,6 +55,7 @@ def open_setup(
         start_seconds=settings.start_seconds,
         end_seconds=settings.end_seconds,
         fps=settings.fps,
+        program=settings.program,
     ) as source:
         if check_format:
             check_rate_is_needed(source.info, settings.fps)
@@ -67,7 +69,7 @@ def open_setup(
             fields=plan.mode,
             is_interlaced=plan.is_interlaced,
             settings=settings,
-            notes=[*plan.notes, *_notes_on_folder(source.info)],
+            notes=[*plan.notes, *_notes_on_folder(source.info), *program_notes(source.info)],
             on_download=on_download,
         )
 

@@ -176,6 +176,14 @@ class RestoreSettings:
         means="the end",
         affects="bytes",
     )
+    program: int | None = option(
+        None,
+        "For a transport stream with several programmes: the number of the one to restore.",
+        group="What to restore",
+        low=1,
+        means="the first with video",
+        affects="bytes",
+    )
     codec: CodecName = option(
         "h264",
         "Video codec. ffv1 is lossless.",

@@ -66,6 +66,12 @@ class Evidence:
         return self._seconds("fps") or None
 
     @property
+    def program(self) -> int | None:
+        """Number of the programme that was restored; None for the first."""
+        value = None if self.header is None else self.header.settings.get("program")
+        return value if isinstance(value, int) else None
+
+    @property
     def drops_streams(self) -> bool:
         """Whether streams that the container does not support were dropped."""
         return self.header is not None and self.header.settings.get("drop_unsupported") is True

@@ -60,7 +60,9 @@ def verify(
     fps = evidence.fps
     start, end = evidence.time_range.start_seconds, evidence.time_range.end_seconds
     with (
-        open_source(source, start_seconds=start, end_seconds=end, fps=fps) as before,
+        open_source(
+            source, start_seconds=start, end_seconds=end, fps=fps, program=evidence.program
+        ) as before,
         open_source(result, fps=fps) as after,
     ):
         checks = tuple(_checks(before, after, evidence, on_frames))

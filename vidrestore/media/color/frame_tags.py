@@ -1,18 +1,15 @@
 """Colour tags and HDR metadata of decoded frames, as FFmpeg states them."""
 
-import logging
 import re
-import threading
 from dataclasses import replace
-from typing import cast
 
 import av
-import av.logging as av_log
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from vidrestore.media.color.hdr_metadata import HdrMetadata, read_hdr_metadata
 from vidrestore.media.color.pixel_formats import DecodedLayout
+from vidrestore.media.ffmpeg_dump import dump_text
 from vidrestore.media.side_data import UNSTORED_SIDE_DATA
 from vidrestore.types import ColorTags
 
@@ -24,7 +21,6 @@ _CHROMA_LOCATIONS = {
     "bottomleft": 5,
     "bottom": 6,
 }
-_dump_lock = threading.Lock()
 
 
 def color_of(frame: av.VideoFrame, *, layout: DecodedLayout, chroma_location: int) -> ColorTags:
@@ -63,22 +59,7 @@ def frame_hdr_metadata(
 
 def chroma_location_of(container: InputContainer, index: int) -> int:
     """Return FFmpeg's ``AVChromaLocation``, which PyAV shows only in its text dump."""
-    with _dump_lock:
-        logger = logging.getLogger("libav")
-        propagates, level = logger.propagate, av_log.get_level()
-        # Messages of codecs in other threads are dropped meanwhile.
-        nowhere = logging.NullHandler()
-        logger.addHandler(nowhere)
-        logger.propagate = False
-        av_log.set_level(av_log.VERBOSE)
-        av_log.set_libav_level(av_log.VERBOSE)
-        try:
-            text = cast(str, container.dumps_format())  # pyright: ignore
-        finally:
-            av_log.set_libav_level(av_log.INFO)
-            av_log.set_level(level)
-            logger.propagate = propagates
-            logger.removeHandler(nowhere)
+    text = dump_text(container)
     line = re.search(rf"^ *Stream #0:{index}\b.* Video: (.*)$", text, re.MULTILINE)
     # It follows the pixel format, which is the only word with a bracket directly behind it.
     inside = re.search(r"[a-z0-9]\(([^()]*)\)", line.group(1)) if line else None

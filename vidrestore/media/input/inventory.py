@@ -103,6 +103,7 @@ def film_contents(info: VideoInfo) -> FileInventory:
         streams = tuple(
             _stream(stream, each, container, info)
             for stream, each in zip(container.streams, info.streams, strict=True)
+            if stream.index not in info.other_program_streams
         )
         chapters = tuple(
             ChapterContents(

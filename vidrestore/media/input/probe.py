@@ -1,6 +1,6 @@
 """Opens films with FFmpeg and reads what their headers and first frame say."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 from vidrestore.errors import MediaError
 from vidrestore.media.color.frame_tags import chroma_location_of, color_of, frame_hdr_metadata
 from vidrestore.media.color.pixel_formats import source_layout
+from vidrestore.media.ffmpeg_dump import codec_names
 from vidrestore.media.ffmpeg_errors import media_errors
 from vidrestore.media.fields.field_order import FieldOrderReader
 from vidrestore.media.file_kinds import container_facts, is_image_name
@@ -27,9 +28,12 @@ from vidrestore.media.input.demuxer import demux_past_errors, is_damage
 from vidrestore.media.input.raw_streams import is_raw, raw_frame_rate
 from vidrestore.media.input.video_info import Chapter, FieldOrder, StreamInfo, VideoInfo
 from vidrestore.media.side_data import side_data_of
+from vidrestore.media.streams.programs import program_of, programs_of
 from vidrestore.media.streams.timecode import tape_marks
 from vidrestore.types import DisplayGeometry
 
+DEMUXER_OPTIONS = {"fix_teletext_pts": "0"}
+"""FFmpeg would move teletext by where clock references are in a transport stream."""
 _MICROSECOND = Fraction(1, 1_000_000)
 _FIELD_ORDERS: Mapping[int, FieldOrder] = {
     1: "progressive",
@@ -64,7 +68,9 @@ def open_container(path: Path) -> InputContainer:
     with media_errors(path):
         refuse_unsupported_image(path)
         # With the protocol in front, no name can be taken for a URL.
-        container = av.open(f"file:{path}", "r", metadata_errors="replace")
+        container = av.open(
+            f"file:{path}", "r", metadata_errors="replace", container_options=DEMUXER_OPTIONS
+        )
     for stream in container.streams.video:
         if cast(object, stream.codec_context) is not None:
             # Otherwise the decoder shows columns that the film crops, to keep rows aligned.
@@ -72,13 +78,25 @@ def open_container(path: Path) -> InputContainer:
     return container
 
 
-def main_video_stream(container: InputContainer, path: Path) -> VideoStream:
+def main_video_stream(
+    container: InputContainer, path: Path, *, program: int | None = None
+) -> VideoStream:
     """Return the stream to restore: the default one, or the first that is not a cover.
+
+    Args:
+        container: The open file.
+        path: Its name, for errors.
+        program: Number of the programme that it belongs to; None for any.
 
     Raises:
         MediaError: There is none, or FFmpeg has no decoder for it.
     """
     films = [each for each in container.streams.video if not is_attached_picture(each)]
+    if program is not None:
+        chosen_program = program_of(programs_of(container), program, path)
+        films = [each for each in films if each.index in chosen_program.stream_indexes]
+        if not films:
+            raise MediaError(f"{path}: programme {chosen_program} has no video; choose another")
     if not films:
         found = ", ".join(sorted({each.type for each in container.streams})) or "nothing"
         raise MediaError(f"{path}: no video stream (only {found}); name a file with video")
@@ -93,14 +111,19 @@ def is_attached_picture(stream: Stream) -> bool:
     return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
 
 
-def probe_film(path: Path) -> VideoInfo:
+def probe_film(path: Path, *, program: int | None = None) -> VideoInfo:
     """Return what the film at ``path`` holds.
 
+    Args:
+        path: The film.
+        program: Number of the programme whose video is meant; None for the first.
+
     Raises:
-        MediaError: It cannot be read, or no frame of it can be decoded.
+        MediaError: It cannot be read, no frame of it can be decoded, or there is no such programme.
     """
     with open_container(path) as container, media_errors(path):
-        return film_info(container, main_video_stream(container, path), path)
+        stream = main_video_stream(container, path, program=program)
+        return film_info(container, stream, path, program=program)
 
 
 def why_not_film(path: Path) -> str | None:
@@ -117,8 +140,12 @@ def why_not_film(path: Path) -> str | None:
     return None
 
 
-def film_info(container: InputContainer, stream: VideoStream, path: Path) -> VideoInfo:
+def film_info(
+    container: InputContainer, stream: VideoStream, path: Path, *, program: int | None = None
+) -> VideoInfo:
     """Return what an open film holds. Decodes to its first frame: seek before reading on."""
+    programs = programs_of(container)
+    own = [each for each in programs if stream.index in each.stream_indexes]
     frame, ticks = _beginning(container, stream, path)
     layout = source_layout(frame.format.name)
     matrix = display_matrix_of(frame)
@@ -154,11 +181,13 @@ def film_info(container: InputContainer, stream: VideoStream, path: Path) -> Vid
         codec=stream.codec_context.codec.canonical_name,
         bit_rate=_bit_rate(stream) or container.bit_rate or None,
         video_stream_index=stream.index,
-        streams=tuple(_stream_info(each) for each in container.streams),
+        streams=tuple(_stream_infos(container)),
         chapters=tuple(_chapters(container)),
         metadata=dict(container.metadata),
         timecode=marks.timecode,
         reel_name=marks.reel_name,
+        programs=programs,
+        program=next((each for each in own if program in (None, each.number)), None),
     )
 
 
@@ -260,7 +289,14 @@ def _variable_rate(ticks: list[int]) -> bool | None:
     return max(steps) - min(steps) > 1 if len(steps) >= 2 else None
 
 
-def _stream_info(stream: Stream) -> StreamInfo:
+def _stream_infos(container: InputContainer) -> Iterator[StreamInfo]:
+    has_all = all(cast(object, each.codec_context) is not None for each in container.streams)
+    names: Mapping[int, str] = {} if has_all else codec_names(container)
+    for stream in container.streams:
+        yield _stream_info(stream, names.get(stream.index))
+
+
+def _stream_info(stream: Stream, codec_name: str | None) -> StreamInfo:
     context = cast("av.CodecContext | None", stream.codec_context)
     audio = stream if isinstance(stream, av.AudioStream) and context is not None else None
     start = stream.start_time
@@ -269,7 +305,9 @@ def _stream_info(stream: Stream) -> StreamInfo:
     return StreamInfo(
         index=stream.index,
         kind=stream.type,
-        codec=context.codec.canonical_name if context else getattr(stream, "name", None),
+        codec=context.codec.canonical_name
+        if context
+        else getattr(stream, "name", None) or codec_name,
         language=stream.language,
         title=stream.metadata.get("title"),
         default=bool(stream.disposition & Disposition.default),

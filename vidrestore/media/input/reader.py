@@ -37,8 +37,15 @@ class VideoSource:
     damaged is counted and returned. Every iteration restarts from the first frame.
     """
 
-    def __init__(self, path: Path, *, time_range: TimeRange, fps: Fraction | None = None) -> None:
-        self.info: VideoInfo = at_frame_rate(probe_film(path), fps)
+    def __init__(
+        self,
+        path: Path,
+        *,
+        time_range: TimeRange,
+        fps: Fraction | None = None,
+        program: int | None = None,
+    ) -> None:
+        self.info: VideoInfo = at_frame_rate(probe_film(path, program=program), fps)
         self.time_range = time_range
         self.repaired_timestamps = 0
         """Frames whose time was missing or did not move on."""

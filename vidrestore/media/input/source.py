@@ -91,6 +91,7 @@ def open_source(
     start_seconds: Fraction | float | None = None,
     end_seconds: Fraction | float | None = None,
     fps: Fraction | None = None,
+    program: int | None = None,
 ) -> Generator[Source]:
     """Open a film, a folder of pictures, or a picture.
 
@@ -100,13 +101,14 @@ def open_source(
         end_seconds: Leave out frames presented then or later.
         fps: Frames per second of a folder (25 where it is None) or of a raw stream or pipe that
             does not state its rate.
+        program: Number of the programme of a transport stream; None for the first with video.
 
     Raises:
         MediaError: It cannot be read, or is a raw stream of unknown rate.
         ConfigError: The times or the rate are impossible.
     """
     time_range = _time_range(exact_seconds(start_seconds), exact_seconds(end_seconds))
-    source = _opened(path, time_range, fps)
+    source = _opened(path, time_range, fps, program)
     try:
         yield source
     finally:
@@ -114,13 +116,16 @@ def open_source(
 
 
 def _opened(
-    path: Path, time_range: TimeRange, fps: Fraction | None
+    path: Path, time_range: TimeRange, fps: Fraction | None, program: int | None
 ) -> PipeSource | VideoSource | ImageSource:
+    is_film = kind_of_source(path) == "film"
+    if program is not None and (is_standard_stream(path) or not is_film):
+        raise ConfigError(f"{path}: has no programmes; leave out --program")
     if is_standard_stream(path):
         return PipeSource(path, time_range=time_range, fps=fps)
     path = checked_source(path)
-    if kind_of_source(path) == "film":
-        return VideoSource(path, time_range=time_range, fps=fps)
+    if is_film:
+        return VideoSource(path, time_range=time_range, fps=fps, program=program)
     fps = DEFAULT_PICTURE_RATE if fps is None else fps
     return ImageSource(path, time_range=time_range, fps=fps)
 

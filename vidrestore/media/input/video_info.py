@@ -22,7 +22,7 @@ class StreamInfo:
     index: int
     kind: StreamKind
     codec: str | None
-    """FFmpeg's name of the codec; None where FFmpeg has no decoder for it."""
+    """FFmpeg's name of the codec; None where FFmpeg does not know it."""
     language: str | None = None
     title: str | None = None
     default: bool = False
@@ -49,6 +49,21 @@ class Chapter:
     start_seconds: Fraction
     end_seconds: Fraction
     title: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """A programme of a transport stream; ISO/IEC 13818-1, 2.4.4."""
+
+    number: int
+    name: str | None = None
+    """Of the service, as a receiver shows it."""
+    provider: str | None = None
+    stream_indexes: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        """Name it so that a user finds it: ``42 (News)``."""
+        return f"{self.number}" if self.name is None else f"{self.number} ({self.name})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +102,18 @@ class VideoInfo:
     timecode: str | None = None
     """Timecode of the first frame, as written in the file."""
     reel_name: str | None = None
+    programs: tuple[Program, ...] = ()
+    """Of a transport stream."""
+    program: Program | None = None
+    """The programme whose video is meant."""
+
+    @property
+    def other_program_streams(self) -> frozenset[int]:
+        """Indexes of streams that belong to other programmes alone."""
+        if self.program is None:
+            return frozenset()
+        others = {index for each in self.programs for index in each.stream_indexes}
+        return frozenset(others.difference(self.program.stream_indexes))
 
     @property
     def is_folder(self) -> bool:

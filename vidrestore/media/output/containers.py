@@ -42,9 +42,10 @@ _TRANSPORT_CODECS = frozenset(
     {
         "h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "mp1", "mp2", "mp3", "aac",
         "aac_latm", "ac3", "eac3", "dts", "truehd", "opus", "dvb_subtitle", "dvb_teletext", "klv",
-        "timed_id3", "scte_35",
+        "timed_id3",
     }
 )  # fmt: skip
+# Not SCTE 35: FFmpeg writes its sections as packets of private data, which no receiver reads.
 # FFmpeg counts the frames of other sound in AVI by guesses of their length.
 _AVI_AUDIO_CODECS = frozenset({"mp1", "mp2", "mp3", "aac", "ac3", "wmav1", "wmav2"})
 _WEBM_CODECS = frozenset({"vp8", "vp9", "av1", "opus", "vorbis", "webvtt"})

@@ -32,6 +32,12 @@ from vidrestore.media.output.encoder_table import EncoderSettings
 from vidrestore.media.output.video_encoder import VideoEncoder, VideoEncoderConfig
 from vidrestore.media.streams.chapters import held_chapters
 from vidrestore.media.streams.ffmpeg_remux import remux_with_ffmpeg
+from vidrestore.media.streams.programs import (
+    keep_stream_id,
+    program_join_options,
+    program_options,
+    program_tags,
+)
 from vidrestore.media.streams.start_offsets import plan_start_offsets
 from vidrestore.media.streams.stream_copy import (
     CopyPlan,
@@ -130,6 +136,8 @@ class Muxer:
         self._settings = settings
         self._geometry = geometry
         self._has_started = False
+        self._first_seconds = Fraction(0)
+        """When the first packet of the video is presented."""
         self._rounding = TimestampRounding(self._spec, target, info.time_base)
         self._display_aspect = self._aspect_by_remux(geometry)
         if not supports_codec(self._spec, ffmpeg_codec(settings.codec)):
@@ -183,6 +191,9 @@ class Muxer:
             self.notes.extend(notes)
         self._tags = copied_metadata(dict(info.metadata))
         self._options = muxer_options(spec, info.time_base, time_bases, self._tags)
+        if self._source is not None:
+            self._tags |= program_tags(info, spec)
+            self._options |= program_options(info, spec)
         self._output = av.open(
             f"file:{self._path}", "w", format=spec.format, container_options=self._options
         )
@@ -205,6 +216,7 @@ class Muxer:
                     tags = {key: tag for key, tag in tags.items() if key.lower() != "alpha_mode"}
                 self.stream.metadata.update(tags)
                 self.stream.disposition = stream.disposition
+                keep_stream_id(self.stream, stream, self._spec)
                 self._output_index[stream.index] = self.stream.index
             elif stream.index in self._plan.copied:
                 self._output_index[stream.index] = self._copier.add(stream, self._spec, tags)
@@ -269,6 +281,7 @@ class Muxer:
             for packet in packets:
                 if not self._has_started:
                     self._has_started = True
+                    self._first_seconds = (packet.pts or 0) * packet.time_base
                     self._write_timecode(self._output, packet)
                 dts = packet.dts if packet.dts is not None else packet.pts
                 if self._copier is not None and dts is not None:
@@ -333,12 +346,32 @@ class Muxer:
                 self._plan.remuxed,
                 self._path,
                 spec=self._spec,
-                clock=self._timeline,
+                clock=self._timeline_in(without),
                 muxer_options=self._options,
+                repeated_options=self._repeated_options(),
+                source_format=self._info.container,
                 aspect=None if aspect is None else (self._encoder.stream_index, aspect),
             )
         finally:
             without.unlink(missing_ok=True)
+
+    def _timeline_in(self, written: Path) -> CopyTimeline:
+        """Return the timeline, with what the muxer of transport streams has moved all times by.
+
+        They cannot begin before 0, and decoding begins before the first frame is presented.
+        """
+        if self._spec.format != "mpegts":
+            return self._timeline
+        with open_container(written) as container:
+            video = container.streams[self._encoder.stream_index]
+            first = next(packet for packet in container.demux(video) if packet.pts is not None)
+            delay = (first.pts or 0) * first.time_base - self._first_seconds
+        return replace(self._timeline, delay_seconds=delay)
+
+    def _repeated_options(self) -> list[str]:
+        if self._source is None:
+            return []
+        return program_join_options(self._info, self._source, self._output_index, self._spec)
 
     def close(self) -> None:
         """Close both files; safe to call twice."""

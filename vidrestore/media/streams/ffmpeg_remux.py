@@ -14,6 +14,7 @@ from typing import Any
 from vidrestore.errors import MediaError
 from vidrestore.media.ffmpeg_program import ffmpeg_input, run_ffmpeg
 from vidrestore.media.input.clock import CopyTimeline
+from vidrestore.media.input.probe import DEMUXER_OPTIONS
 from vidrestore.media.output.containers import ContainerSpec
 
 _COPY: dict[str, Any] = {"c": "copy", "copy_unknown": None}
@@ -37,6 +38,8 @@ def remux_with_ffmpeg(
     spec: ContainerSpec,
     clock: CopyTimeline,
     muxer_options: dict[str, str],
+    repeated_options: Sequence[str],
+    source_format: str,
     aspect: tuple[int, Fraction] | None = None,
 ) -> None:
     """Write ``film`` and some streams of ``source`` to ``output``, packets as they are.
@@ -49,14 +52,19 @@ def remux_with_ffmpeg(
         spec: Its container.
         clock: How times of ``source`` become those of ``film``, and which part is wanted.
         muxer_options: Options that ``film`` was written with.
+        repeated_options: Words of further options, each of which may be given several times.
+        source_format: FFmpeg's name of the source's container.
         aspect: Index of a stream, and the aspect of its picture that the container is to state.
 
     Raises:
         MediaError: ffmpeg fails.
     """
-    second = ffmpeg_input(source, **_input_options(clock))
+    options: dict[str, Any] = _input_options(clock)
+    if source_format == "mpegts":
+        options |= DEMUXER_OPTIONS
+    second = ffmpeg_input(source, **options)
     streams = [ffmpeg_input(film), *(second[str(index)] for index in stream_indexes)]
-    options: dict[str, Any] = {
+    options = {
         "map_metadata": 0,
         "map_chapters": 0,
         "copyts": None,
@@ -69,14 +77,16 @@ def remux_with_ffmpeg(
     if aspect is not None:
         index, ratio = aspect
         options[f"aspect:{index}"] = f"{ratio.numerator}:{ratio.denominator}"
-    error = run_ffmpeg(streams, output, format=spec.format, **options, **_COPY)
+    error = run_ffmpeg(
+        streams, output, repeated=repeated_options, format=spec.format, **options, **_COPY
+    )
     if error is not None:
         raise MediaError(f"{output}: ffmpeg could not join the streams: {error}")
 
 
-def _input_options(clock: CopyTimeline) -> dict[str, str]:
+def _input_options(clock: CopyTimeline) -> dict[str, Any]:
     later = clock.delay_seconds - clock.shift_seconds
-    options = {"itsoffset": f"{float(later):.6f}"}
+    options: dict[str, Any] = {"itsoffset": f"{float(later):.6f}"}
     start, end = clock.time_range.start_seconds, clock.time_range.end_seconds
     if start is not None:
         options["ss"] = f"{float(start):.6f}"

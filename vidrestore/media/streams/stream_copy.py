@@ -20,6 +20,7 @@ from vidrestore.media.output.containers import ContainerSpec
 from vidrestore.media.streams.decode_times import with_decode_times
 from vidrestore.media.streams.edit_lists import EditListFilter, hidden_packets
 from vidrestore.media.streams.ffmpeg_remux import can_remux
+from vidrestore.media.streams.programs import keep_stream_id, left_out_notes
 from vidrestore.media.streams.stream_support import (
     add_copied_stream,
     can_copy_stream,
@@ -33,6 +34,10 @@ _NOT_COPIED = (
     "software", "major_brand", "minor_version", "compatible_brands", "encoder", "duration", "bps",
     "number_of_frames", "number_of_bytes", "_statistics", "vendor_id", "source_id",
 )  # fmt: skip
+
+
+_CUES = "scte_35"
+"""Sections of a transport stream that no muxer of FFmpeg writes as such."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +66,11 @@ def plan_stream_copy(
     """
     copied: list[int] = []
     remuxed: list[int] = []
-    notes: list[str] = []
+    notes = [*left_out_notes(info, spec)]
     for stream, stream_info in zip(source.streams, info.streams, strict=True):
         if stream.index == info.video_stream_index or is_written_by_muxer(stream, source):
+            continue
+        if stream.index in info.other_program_streams:
             continue
         fits = can_copy_stream(spec, stream) and not _lacks_header(stream, source)
         hidden = hidden_packets(stream)
@@ -104,6 +111,8 @@ def _lacks_header(stream: Stream, source: InputContainer) -> bool:
 def _can_remux(stream: Stream, info: VideoInfo, spec: ContainerSpec) -> bool:
     # Attached files ffmpeg leaves out without a word.
     if isinstance(stream, AttachmentStream) or spec.video_only:
+        return False
+    if info.streams[stream.index].codec == _CUES:
         return False
     if has_decoder(stream) and not (stream.type == "audio" and spec.format == "matroska"):
         return False
@@ -171,6 +180,7 @@ class StreamCopier:
         added.metadata.clear()
         added.metadata.update(tags)
         added.disposition = stream.disposition
+        keep_stream_id(added, stream, spec)
         if not isinstance(stream, AttachmentStream):
             base = stream.time_base or Fraction(1)
             # Packets of sound may be shorter than a tick, as those of TrueHD in Matroska.
