@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from support.clips import Clip, make_clip, run_ffmpeg
 from support.fields import (
     NTSC,
@@ -12,7 +13,7 @@ from support.fields import (
     telecined_clip,
 )
 
-from vidrestore.media import probe
+from vidrestore.media import open_source, probe
 from vidrestore.media.fields.detection import FieldDetection, detect_fields
 
 COUNT = 25
@@ -162,3 +163,37 @@ def test_the_start_of_a_broadcast_stream_s_clock_does_not_move_the_sample(tmp_pa
 
     assert probe(path).origin_seconds > Fraction(49_000)
     assert (found.order, found.frames) == ("top first", 3 * COUNT)
+
+
+def fading_picture(number: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return frame ``number`` of a screen with dark and bright rows that fades, and a moving spot.
+
+    Replacing even rows by those of the frame before and odd rows by those of the frame after is
+    smoother than the contrary, as in interlaced film; so it is in MJPEG, by its blocks.
+    """
+    height, width = size_hw
+    y, x = np.mgrid[:height, :width]
+    screen = 120 + 30 * np.sin(x / 20) + 10 * (y % 2) - number
+    spot = np.exp(-((y - 30 - 3 * number) ** 2 + (x - width / 2) ** 2) / 200)
+    gray = screen * (1 - spot) + 225 * spot
+    return np.repeat(gray.clip(0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
+
+
+def test_rows_that_differ_where_nothing_moves_are_no_fields(tmp_path: Path) -> None:
+    clip = Clip(
+        codec="ffv1",
+        options={"level": "3"},
+        ticks=range(COUNT),
+        size_hw=(144, 176),
+        picture=fading_picture,
+    )
+
+    assert seen(make_clip(tmp_path / "film.mkv", clip)).order == "unknown"
+
+
+def test_the_head_of_a_pipe_is_judged_as_its_film(tmp_path: Path) -> None:
+    path = interlaced_clip(tmp_path / "film.mkv", flagged=False, ticks=tuple(range(COUNT)))
+    with open_source(path) as source:
+        head = list(source)
+
+    assert detect_fields(probe(path), head=head) == seen(path)
