@@ -51,7 +51,7 @@ def benchmark_network(
     }
     fast = resolve_precision("auto", device)
     for dtype in dict.fromkeys((torch.float32, fast)):
-        restorer = _restorer(name, device, dtype)
+        restorer = load_or_fill(name, device, dtype)
         limit = peak_tflops(device, dtype)
         part: dict[str, Any] = {"limit_tflop_per_second": limit}
         for batch in batches:
@@ -73,7 +73,8 @@ def _has_weights(name: str) -> bool:
     return spec.packaged_file is not None or bool(parts and all(find(part) for part in parts))
 
 
-def _restorer(name: str, device: torch.device, dtype: torch.dtype) -> Restorer:
+def load_or_fill(name: str, device: torch.device, dtype: torch.dtype) -> Restorer:
+    """Return a restorer with its weights, or filled by the golden rule where they are missing."""
     if _has_weights(name):
         return load_restorer(name, device=device, dtype=dtype)
     network = NETWORKS[name].build()
@@ -137,7 +138,7 @@ def half_precision_psnr(name: str, device: torch.device, stills: Path) -> dict[s
 
 
 def _unclipped(name: str, device: torch.device, dtype: torch.dtype, image: Tensor) -> Tensor:
-    network = _restorer(name, device, dtype).network
+    network = load_or_fill(name, device, dtype).network
     with torch.inference_mode():
         scaled = image.to(device).contiguous(memory_format=torch.channels_last)
         outputs: list[RestorerOutput] = [network(each[None]) for each in scaled]

@@ -1,0 +1,293 @@
+"""The steps of ``gpu_check.py``: each takes a device and returns what it measured, with a line."""
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import torch
+from benchmark import EXAMPLE, ROOT, film, transcode
+from benchmark_networks import load_or_fill
+from torch import Tensor
+
+from vidrestore import RestoreSettings, restore_video
+from vidrestore.devices import describe_device, prepare_device, resolve_device, resolve_precision
+from vidrestore.media import open_source
+from vidrestore.restore.restorer import Restorer
+from vidrestore.types import CROP_SIZE_PX
+
+Result = dict[str, Any]
+Run = Callable[[Tensor], Any]
+_REPEATS = 5
+
+
+def environment(device_name: str, tiny: bool) -> Result:
+    """Return versions, and what the machine is."""
+    device = resolve_device(device_name)
+    gpu = describe_device(device) or platform.processor() or platform.machine()
+    driver = ""
+    if device.type == "cuda":
+        query = ["nvidia-smi", "--query-gpu=driver_version,memory.total", "--format=csv,noheader"]
+        driver = subprocess.run(query, capture_output=True, text=True, check=False).stdout.strip()
+    return {
+        "device": gpu,
+        "driver": driver,
+        "cores": os.cpu_count(),
+        "torch": torch.__version__,
+        "pyav": av.__version__,
+        "line": f"{gpu}; {driver or 'no driver'}; {os.cpu_count()} cores",
+    }
+
+
+def tests(device_name: str, tiny: bool) -> Result:
+    """Run the tests that need a GPU."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-m", "cuda", "tests", "-p", "no:cacheprovider"],
+        cwd=ROOT,
+        env={**os.environ, "VIDRESTORE_REQUIRE_CUDA": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = done.stdout.strip().splitlines()
+    failed = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
+    result: Result = {"failed": failed, "line": lines[-1] if lines else "pytest printed nothing"}
+    return result if done.returncode == 0 else {**result, "error": "; ".join(failed[:3]) or "tests"}
+
+
+def whole_film(device_name: str, tiny: bool) -> Result:
+    """Restore a film on the device and on the CPU; compare luma, and two runs byte for byte."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        settings = RestoreSettings(
+            codec="ffv1", end_seconds=Fraction(1, 2) if tiny else Fraction(3), device=device_name
+        )
+        paths = [folder / f"{each}.mkv" for each in ("one", "two", "cpu")]
+        report = restore_video(EXAMPLE, paths[0], settings=settings)
+        restore_video(EXAMPLE, paths[1], settings=settings)
+        restore_video(EXAMPLE, paths[2], settings=replace(settings, device="cpu"))
+        one, other = (_luma(path) for path in paths[::2])
+        same = paths[0].read_bytes() == paths[1].read_bytes()
+        difference = float(np.abs(one - other).mean())
+        line = f"{report.faces} faces; two runs {'equal' if same else 'DIFFER'}; "
+        line += f"mean difference to the CPU {difference:.4f} levels"
+        result: Result = {"equal_bytes": same, "mean_difference": difference, "line": line}
+        return result if same else {**result, "error": "two runs give different bytes"}
+
+
+def _luma(path: Path) -> np.ndarray:
+    with open_source(path) as source:
+        return np.stack([np.asarray(frame.planes[0], dtype=np.float32) for frame in source])
+
+
+def networks(device_name: str, tiny: bool) -> Result:
+    """Time lite and GFPGAN in batches: eager, compiled, and as a CUDA graph."""
+    device = resolve_device(device_name)
+    prepare_device(device)
+    dtype = resolve_precision("auto", device)
+    results: Result = {}
+    for name in ["lite"] if tiny else ["lite", "gfpgan-1.4"]:
+        restorer = load_or_fill(name, device, dtype)
+        for batch in (1, 2) if tiny else (1, 2, 4, 8, 16, 32, 64):
+            ways = _ways(restorer, batch, tiny=tiny)
+            results[f"{name} {batch}"] = {
+                way: _faces_per_second(run, restorer, batch) for way, run in ways.items()
+            }
+    best = {
+        name: max(
+            rate
+            for key, rates in results.items()
+            if key.startswith(name)
+            for rate in rates.values()
+        )
+        for name in {key.split()[0] for key in results}
+    }
+    line = ", ".join(f"{name} {rate:.0f} faces/s" for name, rate in sorted(best.items()))
+    return {"faces_per_second": results, "precision": str(dtype), "line": line}
+
+
+def _ways(restorer: Restorer, batch: int, *, tiny: bool) -> Mapping[str, Run]:
+    ways: dict[str, Run] = {"eager": restorer.restore_images}
+    if restorer.device.type != "cuda" or tiny:
+        return ways
+    if batch in (1, 16):  # each size is compiled by itself, for half a minute
+        compiled = torch.compile(restorer.network, dynamic=False)
+        ways["compiled"] = lambda crops: compiled(_network_input(crops))
+    ways["graph"] = _graph(restorer, batch)
+    return ways
+
+
+def _network_input(crops_NCHW: Tensor) -> Tensor:
+    return (crops_NCHW * 2.0 - 1.0).contiguous(memory_format=torch.channels_last)
+
+
+def _graph(restorer: Restorer, batch: int) -> Run:
+    """Return the network recorded once and replayed without Python."""
+    side = restorer.spec.crop_size_px
+    crops = torch.rand(batch, 3, side, side, device=restorer.device)
+    stream = torch.cuda.Stream()
+    with torch.inference_mode(), torch.cuda.stream(stream):
+        for _ in range(3):
+            restorer.network(_network_input(crops))
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.inference_mode(), torch.cuda.graph(graph):
+        restorer.network(_network_input(crops))
+
+    def replay(given_NCHW: Tensor) -> None:
+        crops.copy_(given_NCHW)
+        graph.replay()
+
+    return replay
+
+
+def _faces_per_second(run: Run, restorer: Restorer, batch: int) -> float:
+    side = restorer.spec.crop_size_px
+    crops = torch.rand(batch, 3, side, side, device=restorer.device)
+    times: list[float] = []
+    with torch.inference_mode():
+        for _ in range(_REPEATS + 2):
+            started = time.perf_counter()
+            run(crops)
+            _wait(restorer.device)
+            times.append(time.perf_counter() - started)
+    return batch / float(np.median(times[2:]))
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def memory(device_name: str, tiny: bool) -> Result:
+    """Restore a large batch with little of the GPU's memory: it must be split, with equal bytes."""
+    device = resolve_device(device_name)
+    restorer = load_or_fill("lite", device, torch.float32)
+    crops = torch.rand(64, 3, CROP_SIZE_PX, CROP_SIZE_PX, device=device)
+    needed = torch.cuda.memory_allocated(device) + 6 * crops.numel() * crops.element_size()
+    _, total = torch.cuda.mem_get_info(device)
+    torch.cuda.set_per_process_memory_fraction(min(1.0, needed / total), device)
+    first = restorer.restore_images(crops).cpu()
+    split = restorer.reduced_batch_size
+    again = restorer.restore_images(crops).cpu()
+    result: Result = {
+        "reduced_batch_size": split,
+        "equal_bytes": torch.equal(first, again),
+        "line": f"64 faces were restored in batches of {split}",
+    }
+    return result if split and torch.equal(first, again) else {**result, "error": result["line"]}
+
+
+def ceilings(device_name: str, tiny: bool) -> Result:
+    """Return frames a second of decoding, of x264, and of decoding by NVDEC, at 1080p."""
+    frames = 12 if tiny else 250
+    with tempfile.TemporaryDirectory() as name:
+        source = Path(name) / "film.mp4"
+        film(source, hw=(1080, 1920), frames=frames, rate=Fraction(25))
+        rates = {"decode": frames / _seconds(lambda: _decode(source))}
+        rates["x264"] = frames / _seconds(lambda: transcode(source, Path(name) / "out.mp4"))
+        if device_name.startswith("cuda"):
+            rates["nvdec"] = frames / _seconds(lambda: _decode(source, hardware="cuda"))
+    line = ", ".join(f"{key} {value:.0f} frames/s" for key, value in rates.items())
+    return {"frames_per_second": rates, "line": line}
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started
+
+
+def _decode(path: Path, hardware: str | None = None) -> None:
+    from av.codec.hwaccel import HWAccel
+
+    accel = None if hardware is None else HWAccel(hardware, allow_software_fallback=False)
+    with av.open(str(path), hwaccel=accel) as container:
+        container.streams.video[0].thread_type = "AUTO"
+        for _ in container.decode(video=0):
+            pass
+
+
+def stages(device_name: str, tiny: bool) -> Result:
+    """Restore a 1080p film with one face in 1, 4 and 16 processes at once."""
+    frames = 8 if tiny else 150
+    results: Result = {}
+    with tempfile.TemporaryDirectory() as name:
+        source = Path(name) / "film.mp4"
+        film(source, hw=(1080, 1920), frames=frames, rate=Fraction(25))
+        report = restore_video(
+            source, Path(name) / "alone.mp4", settings=RestoreSettings(device=device_name)
+        )
+        results["ms_by_stage"] = {
+            stage: 1000 * seconds / frames for stage, seconds in report.timing.items()
+        }
+        for count in (1,) if tiny else (1, 4, 16):
+            started = time.perf_counter()
+            runs = [
+                subprocess.Popen(
+                    [
+                        sys.executable,
+                        "-m",
+                        "vidrestore",
+                        str(source),
+                        "-o",
+                        str(Path(name) / f"{count}_{at}.mp4"),
+                        "--device",
+                        device_name,
+                    ],
+                    cwd=ROOT,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                )
+                for at in range(count)
+            ]
+            codes = [run.communicate() and run.returncode for run in runs]
+            if any(codes):
+                return {**results, "error": f"{count} processes ended with {codes}"}
+            rate = count * frames / (time.perf_counter() - started)
+            results[f"frames_per_second_{count}"] = rate
+    rates = [
+        f"{key.rpartition('_')[2]}: {value:.1f}"
+        for key, value in results.items()
+        if key.startswith("frames")
+    ]
+    return {**results, "line": "frames/s by processes, start included: " + ", ".join(rates)}
+
+
+def copies(device_name: str, tiny: bool) -> Result:
+    """Return GB/s to and from the device, from pageable and from pinned memory."""
+    device = resolve_device(device_name)
+    rates: dict[str, float] = {}
+    for kind in ("pageable", "pinned"):
+        host = torch.empty(1 << 28, dtype=torch.uint8, pin_memory=kind == "pinned")
+        there = host.to(device)
+        for way, target, source in (("up", there, host), ("down", host, there)):
+            target.copy_(source)
+            _wait(device)
+            started = time.perf_counter()
+            target.copy_(source)
+            _wait(device)
+            rates[f"{kind} {way}"] = host.numel() / (time.perf_counter() - started) / 1e9
+    line = ", ".join(f"{key} {value:.1f} GB/s" for key, value in rates.items())
+    return {"gigabytes_per_second": rates, "line": line}
+
+
+STEPS: Mapping[str, Callable[[str, bool], Result]] = {
+    "environment": environment,
+    "tests": tests,
+    "film": whole_film,
+    "networks": networks,
+    "memory": memory,
+    "ceilings": ceilings,
+    "stages": stages,
+    "copies": copies,
+}

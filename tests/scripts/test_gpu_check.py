@@ -1,0 +1,45 @@
+"""The check of a GPU runs its steps in order, whatever becomes of one, and leaves a JSON."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "gpu_check.py"
+
+
+def run_check(
+    *words: str, target: Path
+) -> tuple[subprocess.CompletedProcess[str], dict[str, dict]]:
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), "--device", "cpu", "--tiny", "--json", str(target), *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(SCRIPT.parents[1])},
+    )
+    return done, json.loads(target.read_text())
+
+
+@pytest.mark.slow
+def test_all_steps_that_need_no_gpu_run_on_a_cpu(tmp_path: Path) -> None:
+    done, results = run_check("--patience", "10", target=tmp_path / "check.json")
+    assert done.returncode == 0, done.stdout
+    assert list(results) == ["environment", "film", "networks", "ceilings", "stages"]
+    assert [line.split()[0] for line in done.stdout.splitlines()] == list(results)
+    assert results["film"]["equal_bytes"]
+    assert results["film"]["mean_difference"] == 0.0
+    assert results["networks"]["faces_per_second"]["lite 2"]["eager"] > 0
+    assert results["ceilings"]["frames_per_second"]["x264"] > 0
+
+
+def test_a_step_that_hangs_is_reported_and_the_next_one_runs(tmp_path: Path) -> None:
+    words = ("--steps", "environment", "ceilings", "--patience", "0.0001")
+    done, results = run_check(*words, target=tmp_path / "check.json")
+    assert done.returncode == 1
+    assert list(results) == ["environment", "ceilings"]
+    assert all("not done after" in result["error"] for result in results.values())
+    assert done.stdout.count("FAILED: not done after") == 2
