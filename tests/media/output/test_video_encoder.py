@@ -114,7 +114,7 @@ def test_matroska_rounds_finer_clocks_to_milliseconds_and_says_so(tmp_path: Path
     ("ticks", "said"),
     [
         ((0, 40, 83, 120), None),
-        ((0, 40, 44, 60, 63, 120), "2 frames have the time of the one before"),
+        ((0, 40, 44, 60, 63, 120), "2 frames have the timestamp of the frame before"),
     ],
 )
 def test_frames_that_matroska_brings_to_one_time_are_counted(
@@ -127,7 +127,7 @@ def test_frames_that_matroska_brings_to_one_time_are_counted(
 
     notes = copy_video(path, tmp_path / "out.mkv", codec="h264")
 
-    assert any("the time of the one before" in note for note in notes) == (said is not None)
+    assert any("the timestamp of the frame before" in note for note in notes) == (said is not None)
     assert said is None or any(said in note for note in notes)
     with av.open(str(tmp_path / "out.mkv")) as container:
         shown = [each.pts for each in container.demux(video=0) if each.size]
@@ -141,7 +141,7 @@ def test_avi_says_so_where_frames_are_unevenly_spaced(tmp_path: Path) -> None:
 
     notes = copy_video(uneven, tmp_path / "uneven.avi", codec="h264")
 
-    assert any("no time stamps" in note for note in notes)
+    assert any("no timestamps" in note for note in notes)
     assert copy_video(even, tmp_path / "even.avi", codec="h264") == []
 
 

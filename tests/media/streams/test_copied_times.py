@@ -142,7 +142,7 @@ def test_sound_in_packets_shorter_than_a_tick_does_not_drift(tmp_path: Path, tar
 
     notes = copy_video(film, copy, codec="h264")
 
-    assert not any("time stamps" in note and "increase" in note for note in notes)
+    assert not any("timestamps" in note and "increase" in note for note in notes)
     sound, copied = sound_lag_seconds(film), sound_lag_seconds(copy)
     assert copied.keys() == sound.keys()
     assert max(abs(copied[each] - sound[each]) for each in sound) <= ROUNDING

@@ -1,4 +1,4 @@
-"""Times of frames in AVI, which numbers its packets and has no time stamps.
+"""Times of frames in AVI, which numbers its packets and has no timestamps.
 
 Where a codec reorders frames, FFmpeg gives them the places of their packets, which are in decoding
 order. Every encoder counts on something else: a frame is shown when the decoder, a fixed number of
@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 from vidrestore.media.input.demuxer import is_damage
 from vidrestore.media.input.probe import open_container
 
-_MOST_PACKETS = 64
+_MAX_PACKETS = 64
 # Their decoders hold one frame at most, whatever is missing at the beginning.
 _ONE_IS_HELD = frozenset({"mpeg1video", "mpeg2video", "mpeg4", "vc1", "wmv3"})
 
@@ -35,7 +35,7 @@ def delay_ticks(path: Path, stream_index: int) -> int:
                 places.append(packet.dts)
                 # The frame is to tell which packet it is of.
                 packet.pts = packet.dts
-            if len(places) > _MOST_PACKETS:
+            if len(places) > _MAX_PACKETS:
                 break
             try:
                 frames = packet.decode()

@@ -20,7 +20,7 @@ def exact_seconds(value: Fraction | float | None) -> Fraction | None:
 def common_shift(
     wanted_seconds: Fraction, video_time_base: Fraction, time_bases: Iterable[Fraction]
 ) -> Fraction:
-    """Return how much to take from every time stamp so that the output starts near zero.
+    """Return how much to take from every timestamp so that the output starts near zero.
 
     At most ``wanted_seconds``, and a whole number of ticks of every stream, so that no stream
     moves against another. Where no such number is within a tenth of a second, a whole number
@@ -40,16 +40,16 @@ class CopyTimeline:
     """How the source's times become the output's, and which part of the source is copied."""
 
     shift_seconds: Fraction
-    """Taken from every time stamp."""
+    """Taken from every timestamp."""
     time_range: TimeRange
     """The selected part, in the source's times."""
     delay_seconds: Fraction = Fraction(0)
     """What the muxer then adds to those of all packets, where it cannot begin before 0."""
     offset_by_stream_seconds: Mapping[int, Fraction] = field(default_factory=dict[int, Fraction])
-    """Taken from the time stamps of some streams instead, by their index in the source."""
+    """Taken from the timestamps of some streams instead, by their index in the source."""
 
     def shift_of(self, stream_index: int) -> Fraction:
-        """Return what is taken from the time stamps of a stream of the source."""
+        """Return what is taken from the timestamps of a stream of the source."""
         return self.offset_by_stream_seconds.get(stream_index, self.shift_seconds)
 
 
@@ -57,9 +57,9 @@ _RESTART_SECONDS = 1
 
 
 class MonotonicTimestamps:
-    """Makes time stamps increase where a file is damaged, or is two recordings joined.
+    """Makes timestamps increase where a file is damaged, or is two recordings joined.
 
-    A time stamp slightly before its predecessor is moved to just after it. Where the clock
+    A timestamp slightly before its predecessor is moved to just after it. Where the clock
     restarts, time continues from where it was, in the steps of the new clock.
     """
 

@@ -1,7 +1,7 @@
 """Decodes packets to frames: everything that can be decoded, and a count of the rest.
 
 PyAV drains a decoder in one call and gives up at the first error, and it hides an error that
-comes together with frames. So packets are followed by their time stamps: one that never comes
+comes together with frames. So packets are followed by their timestamps: one that never comes
 out was damaged, and where frames are missing at the end they are decoded again without frame
 threads, which leave nothing to the draining.
 """
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 # Packed bitstreams hold packets that contain no picture.
 _PACKETS_ARE_NOT_FRAMES = frozenset({"mpeg4", "msmpeg4v1", "msmpeg4v2", "msmpeg4v3"})
-_MOST_REORDERED = 64
+_MAX_REORDERED = 64
 
 
 class VideoDecoder:
@@ -171,7 +171,7 @@ class VideoDecoder:
             return
         self._last_pts = frame.pts
         self._awaited.discard(frame.pts)
-        if len(self._awaited) > _MOST_REORDERED:
+        if len(self._awaited) > _MAX_REORDERED:
             never = {pts for pts in self._awaited if pts < frame.pts}
             self.damaged_packets += len(never)
             self._awaited -= never

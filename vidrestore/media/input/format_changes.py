@@ -29,7 +29,7 @@ from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.types.time_range import TimeRange
 
 _HEAD_BYTES = 4096
-_MOST_TOLD = 5
+_MAX_TOLD = 5
 _SEEK_MARGIN_SECONDS = 1
 
 _NAL_H264 = re.compile(rb"\x00\x00\x01[\x07\x27\x47\x67](.*?)(?=\x00\x00\x01|\Z)", re.DOTALL)
@@ -68,9 +68,9 @@ def check_constant_format(info: VideoInfo, time_range: TimeRange) -> None:
     if not found:
         return
     told = ", then ".join(
-        f"to {change.shape} at {float(change.seconds):.3f} s" for change in found[:_MOST_TOLD]
+        f"to {change.shape} at {float(change.seconds):.3f} s" for change in found[:_MAX_TOLD]
     )
-    more = f", and {len(found) - _MOST_TOLD} times more" if len(found) > _MOST_TOLD else ""
+    more = f", and {len(found) - _MAX_TOLD} times more" if len(found) > _MAX_TOLD else ""
     raise MediaError(
         f"{info.path}: the picture format changes from {shape_of(info)} {told}{more}; restore the "
         "parts one by one with --start and --end"

@@ -51,7 +51,7 @@ class StreamContents:
     is_restored: bool = False
     """Whether it holds the pictures."""
     is_written_by_muxer: bool = False
-    """Whether a muxer writes it from something else: the track of the time code, of chapters."""
+    """Whether a muxer writes it from something else: the track of the timecode, of chapters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,7 +45,7 @@ _FIELD_ORDERS: Mapping[int, FieldOrder] = {
 }
 # What FFmpeg draws text as, and images.
 _NOT_FILMS = frozenset({"tty", "image2", "bin", "xbin", "adf", "idf"})
-_MOST_PACKETS_TO_FIRST_FRAME = 2000
+_MAX_PACKETS_TO_FIRST_FRAME = 2000
 _PACKETS_TO_GUESS_RATE = 120
 # B-frames that have not come yet leave gaps at the end.
 _REORDERED = 20
@@ -200,7 +200,7 @@ def _frame_rate(container: InputContainer, stream: VideoStream) -> Fraction | No
 def _beginning(
     container: InputContainer, stream: VideoStream, path: Path
 ) -> tuple[av.VideoFrame, list[int]]:
-    """Return the first frame, and the time stamps of the first packets."""
+    """Return the first frame, and the timestamps of the first packets."""
     first: av.VideoFrame | None = None
     ticks: list[int] = []
     packets = demux_past_errors(container, stream)
@@ -217,7 +217,7 @@ def _beginning(
                     raise
                 continue
             first = next(iter(frames), None)
-        if count > _MOST_PACKETS_TO_FIRST_FRAME:
+        if count > _MAX_PACKETS_TO_FIRST_FRAME:
             break
     if first is not None:
         return first, ticks

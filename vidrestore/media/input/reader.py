@@ -1,4 +1,4 @@
-"""Films: decoded frames, one at a time, with the time stamps of their stream."""
+"""Films: decoded frames, one at a time, with the timestamps of their stream."""
 
 import logging
 from collections.abc import Iterator

@@ -43,7 +43,7 @@ class Source(Protocol):
         ...
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yield the frames in presentation order, with the time stamps of the source."""
+        """Yield the frames in presentation order, with the timestamps of the source."""
         ...
 
     def frames_from(

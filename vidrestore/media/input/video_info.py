@@ -83,7 +83,7 @@ class VideoInfo:
     side_data: HdrMetadata = field(default_factory=HdrMetadata)
     """Colour metadata of the first frame, besides the tags."""
     time_base: Fraction
-    """Seconds per tick of the frames' time stamps."""
+    """Seconds per tick of the frames' timestamps."""
     origin_seconds: Fraction = Fraction(0)
     """Where the clock starts: the start of MPEG program and transport streams, else 0."""
     duration_seconds: float | None = None

@@ -30,7 +30,7 @@ from vidrestore.media.output.containers import (
 )
 from vidrestore.media.output.encoder_table import EncoderSettings
 from vidrestore.media.output.video_encoder import VideoEncoder, VideoEncoderConfig
-from vidrestore.media.streams.chapters import held_chapters
+from vidrestore.media.streams.chapters import plan_chapters
 from vidrestore.media.streams.ffmpeg_remux import remux_with_ffmpeg
 from vidrestore.media.streams.programs import (
     keep_stream_id,
@@ -185,7 +185,7 @@ class Muxer:
         self.notes.extend(plan.notes)
         self._chapters: list[Chapter] = []
         if self._source is not None:
-            self._chapters, notes = held_chapters(
+            self._chapters, notes = plan_chapters(
                 self._source, timeline, spec, target, drop_unsupported=drop_unsupported
             )
             self.notes.extend(notes)
@@ -261,7 +261,7 @@ class Muxer:
     def set_frame_times(self, ticks: Sequence[int]) -> None:
         """Prepare for the timestamps of all frames, in presentation order; before any packet."""
         for timestamp in ticks:
-            self._rounding.follow(timestamp)
+            self._rounding.add_frame(timestamp)
         if not ticks or ticks[0] != 0 or not self._spec.lacks_timestamps:
             return
         # The container counts frames: at the rate of the video, not in ticks of the source.
@@ -287,7 +287,7 @@ class Muxer:
                 if self._copier is not None and dts is not None:
                     self._output.start_encoding()
                     self._copier.copy_until(dts * packet.time_base)
-                self._rounding.take(packet)
+                self._rounding.add_packet(packet)
                 self._output.mux_one(packet)
 
     def _write_timecode(self, output: OutputContainer, first: "Packet[VideoStream]") -> None:

@@ -136,7 +136,7 @@ def _left_out(info: VideoInfo, geometry: DisplayGeometry, planar: PixelFormat) -
         notes.append(describe_change(info.pixel_format, planar, loss))
     others = [str(each) for each in info.streams if each.index != info.video_stream_index]
     others += ["the chapters"] if info.chapters else []
-    others += ["the time code"] if info.timecode else []
+    others += ["the timecode"] if info.timecode else []
     if info.side_data.is_static or info.side_data.unsupported:
         others.append("HDR metadata")
     if others:

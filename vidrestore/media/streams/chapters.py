@@ -1,4 +1,4 @@
-"""Chapters on the clock of an output, if its container can hold them."""
+"""Chapters on the timeline of an output, if its container stores them."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _MICROSECOND = Fraction(1, 1_000_000)
 
 
-def held_chapters(
+def plan_chapters(
     source: InputContainer,
     clock: CopyTimeline,
     spec: ContainerSpec,
@@ -24,22 +24,22 @@ def held_chapters(
     *,
     drop_unsupported: bool,
 ) -> "tuple[list[Chapter], tuple[str, ...]]":
-    """Return the chapters of the part that is wanted, and notes on what becomes of them.
+    """Return the chapters of the selected time range, and notes about dropped ones.
 
     Raises:
-        UnsupportedStreamError: The container cannot hold any, and none may be dropped.
+        UnsupportedStreamError: The container stores no chapters, and none may be dropped.
     """
     chapters = shifted_chapters(source, clock)
     if not chapters or spec.stores_chapters:
         return chapters, ()
-    found = "the chapter" if len(chapters) == 1 else f"the {len(chapters)} chapters"
+    dropped = "the chapter" if len(chapters) == 1 else f"the {len(chapters)} chapters"
     if drop_unsupported:
-        return [], (f"{found} of the source are left out: {target.suffix} cannot hold any",)
-    raise UnsupportedStreamError(f"{target}: {target.suffix} cannot hold {found} of the source")
+        return [], (f"{dropped} of the source are left out: {target.suffix} cannot hold any",)
+    raise UnsupportedStreamError(f"{target}: {target.suffix} cannot hold {dropped} of the source")
 
 
 def shifted_chapters(source: InputContainer, clock: CopyTimeline) -> "list[Chapter]":
-    """Return the source's chapters on the output's clock, cut to the selected part."""
+    """Return the chapters of the source on the output's timeline, clipped to the time range."""
     chapters: list[Chapter] = []
     for chapter in source.chapters():
         base = chapter["time_base"] or _MICROSECOND

@@ -11,7 +11,7 @@ from av.stream import Stream
 
 from vidrestore.media.input.clock import decode_timestamps
 
-_MOST_WAITING = 64
+_MAX_WAITING = 64
 
 
 def with_decode_times(packets: "Iterable[Packet[Stream]]") -> "Iterator[Packet[Stream]]":
@@ -27,7 +27,7 @@ def with_decode_times(packets: "Iterable[Packet[Stream]]") -> "Iterator[Packet[S
             yield packet
             continue
         early = waiting.setdefault(index, [])
-        if packet.dts is None and len(early) < _MOST_WAITING:
+        if packet.dts is None and len(early) < _MAX_WAITING:
             early.append(packet)
             continue
         known.add(index)

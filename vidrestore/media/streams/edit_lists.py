@@ -1,7 +1,7 @@
 """Packets that the edit list of a MOV or MP4 hides, ISO/IEC 14496-12, 8.6.6.
 
-A film cut without encoding still holds what was before the cut, for the decoder's sake. FFmpeg
-flags such packets as discarded. Other containers cannot hide a packet.
+A film that was cut without re-encoding still has the packets before the cut, which the decoder
+needs. FFmpeg flags them as discarded. Other containers cannot hide packets.
 """
 
 from dataclasses import dataclass
@@ -13,23 +13,23 @@ from av.stream import Stream
 from vidrestore.media.output.containers import ContainerSpec
 
 PRIMING_SECONDS = Fraction(1, 10)
-"""The longest delay of an encoder of sound. A decoder needs these packets, so they are copied."""
+"""Longest delay of an audio encoder. Decoders need these packets, so they are copied."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HiddenPackets:
-    """What an edit list hides of one stream."""
+    """The packets of one stream that an edit list hides."""
 
     lead_seconds: Fraction = Fraction(0)
-    """From the first packet to the first one shown."""
+    """Time from the first packet to the first one shown."""
     shown_seconds: Fraction = Fraction(0)
-    """When the first one is shown."""
+    """Time of the first packet shown."""
 
     def keeps_lead(self, spec: ContainerSpec) -> bool:
         """Whether the packets before the first one shown are copied into a container.
 
-        MOV and MP4 hide what is before 0 again. Elsewhere, no more is copied than the delay of an
-        encoder, which a decoder needs.
+        MOV and MP4 hide packets before 0 again. Into other containers, only the delay of an encoder
+        is copied, which decoders need.
         """
         if spec.is_mov and self.shown_seconds <= PRIMING_SECONDS:
             return True
@@ -37,7 +37,7 @@ class HiddenPackets:
 
 
 def hidden_packets(stream: Stream) -> HiddenPackets:
-    """Return what the edit list of an open film hides of a stream, from the film's index."""
+    """Return the packets of a stream that the edit list of an open film hides."""
     entries, base = stream.index_entries, stream.time_base
     if not entries or base is None or not entries[0].is_discard:
         return HiddenPackets()
@@ -49,7 +49,7 @@ def hidden_packets(stream: Stream) -> HiddenPackets:
 
 
 class EditListFilter:
-    """Leaves hidden packets of one stream out of a copy; asked about every packet in turn."""
+    """Drops the hidden packets of one stream from a copy; sees every packet in turn."""
 
     def __init__(self, stream: Stream, spec: ContainerSpec) -> None:
         self._keeps_lead = hidden_packets(stream).keeps_lead(spec)
@@ -60,5 +60,5 @@ class EditListFilter:
         if not packet.is_discard:
             self._shown = True
             return False
-        # What is hidden after the beginning is a part that was cut out.
+        # Hidden packets after the first shown one are a part that was cut out.
         return self._shown or not self._keeps_lead

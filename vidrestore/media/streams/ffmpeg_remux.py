@@ -2,7 +2,7 @@
 
 PyAV copies a stream only where FFmpeg has a decoder for its codec, and cannot state the aspect
 of pixels in Matroska's header. The ffmpeg program, which comes with imageio-ffmpeg, can do both.
-Time stamps pass through unchanged (``-copyts``).
+Timestamps pass through unchanged (``-copyts``).
 """
 
 import tempfile

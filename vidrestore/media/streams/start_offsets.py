@@ -1,7 +1,7 @@
-"""Where streams begin, for containers that cannot hold every beginning.
+"""Start offsets of streams, for containers that cannot store all of them.
 
-Matroska's times begin at 0: FFmpeg moves everything later where sound begins before, unless the
-file says that its encoder is as late. AVI has no times at all: its streams begin together.
+The timeline of Matroska starts at 0: FFmpeg delays everything if the audio starts earlier, unless
+the file states that its encoder has that delay. AVI has no timestamps: its streams start together.
 """
 
 import io
@@ -28,9 +28,9 @@ from vidrestore.media.streams.edit_lists import EditListFilter
 from vidrestore.media.streams.stream_copy import CopyPlan
 from vidrestore.types.time_range import TimeRange
 
-# EBU R 37: how much earlier or later than the picture sound may come at the end of a chain.
-_MOST_EARLY_SECONDS, _MOST_LATE_SECONDS = Fraction(5, 1000), Fraction(15, 1000)
-_PACKETS_OF_BEGINNING = 500
+# EBU R 37: how much earlier or later than the picture audio may be at the end of a chain.
+_MAX_EARLY_SECONDS, _MAX_LATE_SECONDS = Fraction(5, 1000), Fraction(15, 1000)
+_MAX_FIRST_PACKETS = 500
 _MILLISECOND = Fraction(1, 1000)
 _MICROSECOND = Fraction(1, 1_000_000)
 
@@ -46,24 +46,28 @@ def plan_start_offsets(
     time_range: TimeRange,
     drop_unsupported: bool,
 ) -> tuple[CopyPlan, CopyTimeline]:
-    """Return what is copied, and on which clock, so that a container can hold where it begins.
+    """Return the streams to copy and their timeline, so that a container can store the offsets.
 
     Args:
-        plan: What the container could hold otherwise.
-        clock: What it would be copied on otherwise.
-        source_path: Where streams are copied from.
-        info: Of the pictures.
+        plan: The streams to copy if offsets did not matter.
+        clock: Their timeline.
+        source_path: The source of the streams.
+        info: Description of the source.
         spec: The container.
         target: The output.
         time_range: The selected part of the source.
-        drop_unsupported: Leave out streams that cannot begin where they should.
+        drop_unsupported: Drop streams that cannot start where they should.
 
     Raises:
-        UnsupportedStreamError: A stream cannot, and none may be left out.
+        UnsupportedStreamError: A stream cannot start where it should, and none may be dropped.
         MediaError: The source cannot be read.
     """
-    timed = [at for at in plan.copied if info.streams[at].kind in ("audio", "video")]
-    timed = [at for at in timed if not info.streams[at].attached_picture]
+    copied = [info.streams[index] for index in plan.copied]
+    timed = [
+        index
+        for index, stream in zip(plan.copied, copied, strict=True)
+        if stream.kind in ("audio", "video") and not stream.attached_picture
+    ]
     if spec.lacks_timestamps:
         shown = _first_shown_seconds(source_path, time_range, info.average_rate)
         if shown is None:
@@ -71,15 +75,17 @@ def plan_start_offsets(
         packets = _first_packets(
             source_path, timed, spec, start_seconds=clock.time_range.start_seconds
         )
-        begins = {each.stream_index: (each.pts or 0) * each.time_base for each in packets}
+        begins = {packet.stream_index: (packet.pts or 0) * packet.time_base for packet in packets}
         return _together(
             plan, clock, begins, shown, info=info, target=target, drop_unsupported=drop_unsupported
         )
     if spec.rounds_to_milliseconds and time_range.is_full:
         delay = _delay_seconds(source_path, (*timed, info.video_stream_index), clock, spec)
         if delay:
-            said = f"all times are {float(delay):.3f} s later: {target.suffix} cannot begin before"
-            plan = replace(plan, notes=(*plan.notes, f"{said} 0"))
+            note = (
+                f"all times are {float(delay):.3f} s later: {target.suffix} cannot begin before 0"
+            )
+            plan = replace(plan, notes=(*plan.notes, note))
             clock = replace(clock, delay_seconds=delay)
     return plan, clock
 
@@ -87,21 +93,22 @@ def plan_start_offsets(
 def _delay_seconds(
     path: Path, stream_indexes: Sequence[int], clock: CopyTimeline, spec: ContainerSpec
 ) -> Fraction:
-    """Return by how much the muxer will move everything, as it cannot begin before 0."""
+    """Return the delay that the muxer adds because its timeline starts at 0."""
     delay = 0
-    for packet in _first_packets(path, stream_indexes, spec, most_packets=_PACKETS_OF_BEGINNING):
+    for packet in _first_packets(path, stream_indexes, spec, max_packets=_MAX_FIRST_PACKETS):
         base = packet.time_base
         packet.pts = (packet.pts or 0) - round(clock.shift_seconds / base)
         begins = _rounded(packet.pts * base / _MILLISECOND)
         if begins < 0:
-            # Where the delay of an encoder is known, Matroska may begin as much before 0.
-            held = _held_beginning(packet, spec) if packet.stream.type == "audio" else Fraction(0)
-            delay = max(delay, _rounded(held / _MILLISECOND) - begins)
+            # If the delay of an encoder is known, Matroska may start that much before 0.
+            is_audio = packet.stream.type == "audio"
+            start = _stored_start(packet, spec) if is_audio else Fraction(0)
+            delay = max(delay, _rounded(start / _MILLISECOND) - begins)
     return delay * _MILLISECOND
 
 
-def _held_beginning(packet: "Packet[Stream]", spec: ContainerSpec) -> Fraction:
-    """Return where a packet begins once it is in a container; tried on a dry run."""
+def _stored_start(packet: "Packet[Stream]", spec: ContainerSpec) -> Fraction:
+    """Return the time of a packet once it is in a container, found by a dry run."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=spec.format) as trial:
         stream = trial.add_stream_from_template(packet.stream, opaque=True)
@@ -109,12 +116,12 @@ def _held_beginning(packet: "Packet[Stream]", spec: ContainerSpec) -> Fraction:
         trial.mux_one(packet)
     buffer.seek(0)
     with av.open(buffer, "r") as written:
-        (again,) = (each for each in written.demux() if each.size)
-        return (again.pts or 0) * again.time_base
+        (copy,) = (packet for packet in written.demux() if packet.size)
+        return (copy.pts or 0) * copy.time_base
 
 
 def _rounded(value: Fraction) -> int:
-    """Round as FFmpeg does: a half goes away from zero."""
+    """Round as FFmpeg does: halves away from zero."""
     size = (abs(value) + Fraction(1, 2)) // 1
     return size if value > 0 else -size
 
@@ -129,13 +136,13 @@ def _together(
     target: Path,
     drop_unsupported: bool,
 ) -> tuple[CopyPlan, CopyTimeline]:
-    """Let every stream start with the first picture, if that moves none of them audibly."""
+    """Let every stream start with the first frame, if that moves none of them audibly."""
     notes, copied = list(plan.notes), list(plan.copied)
     for index, begin in begins.items():
         late = shown - begin
         stream, suffix = info.streams[index], target.suffix
         said = f"{abs(float(late)):.3f} s {'before' if late > 0 else 'after'} the picture"
-        if -_MOST_EARLY_SECONDS <= late <= _MOST_LATE_SECONDS:
+        if -_MAX_EARLY_SECONDS <= late <= _MAX_LATE_SECONDS:
             if abs(late) >= _MILLISECOND:
                 notes.append(f"{stream} starts {said} in the source, but with it in {suffix}")
             continue
@@ -168,23 +175,23 @@ def _first_packets(
     spec: ContainerSpec,
     *,
     start_seconds: Fraction | None = None,
-    most_packets: int | None = None,
+    max_packets: int | None = None,
 ) -> "Iterator[Packet[Stream]]":
-    """Yield the first packet of some streams, those before a start not counted."""
-    wanted = set(stream_indexes)
+    """Yield the first packet of some streams, from a start time on if one is given."""
+    missing = set(stream_indexes)
     with open_container(path) as container:
         for stream in container.streams:
-            if stream.index not in wanted:
+            if stream.index not in missing:
                 stream.discard = Discard.all
-        streams = [container.streams[at] for at in sorted(wanted)]
+        streams = [container.streams[index] for index in sorted(missing)]
         edits = {stream.index: EditListFilter(stream, spec) for stream in streams}
         if start_seconds is not None:
-            # Where that cannot be, the film is read from its start.
+            # If seeking fails, the film is read from its start.
             with suppress(av.error.FFmpegError):
                 container.seek(int(start_seconds / _MICROSECOND))
         packets = demux_past_errors(container, *streams)
-        for packet in islice(packets if wanted else (), most_packets):
-            if packet.stream_index not in wanted or not packet.size:
+        for packet in islice(packets if missing else (), max_packets):
+            if packet.stream_index not in missing or not packet.size:
                 continue
             if edits[packet.stream_index].leaves_out(packet):
                 continue
@@ -192,7 +199,7 @@ def _first_packets(
             if packet.pts is None:
                 continue
             if start_seconds is None or packet.pts * packet.time_base >= start_seconds:
-                wanted.remove(packet.stream_index)
+                missing.remove(packet.stream_index)
                 yield packet
-            if not wanted:
+            if not missing:
                 return

@@ -121,7 +121,7 @@ def _can_remux(stream: Stream, info: VideoInfo, spec: ContainerSpec) -> bool:
 
 
 def is_written_by_muxer(stream: Stream, source: InputContainer) -> bool:
-    """Whether a QuickTime track is written by the muxer: the time code, the chapter titles."""
+    """Whether a QuickTime track is written by the muxer: the timecode, the chapter titles."""
     if stream.type != "data" or not source.format.name.startswith("mov"):
         return False
     is_timecode = "timecode" in stream.metadata
@@ -245,7 +245,7 @@ class StreamCopier:
         """What a user should know of what was copied."""
         notes: list[str] = []
         if self.moved_count:
-            notes.append(f"{self.moved_count} packets had time stamps that did not increase")
+            notes.append(f"{self.moved_count} packets had timestamps that did not increase")
         if self.damaged_count:
             notes.append(f"copied streams are damaged in {self.damaged_count} places")
         return notes

@@ -21,7 +21,7 @@ from vidrestore.media.output.containers import ContainerSpec, supports_codec
 _PACKETS_TO_FIRST = 2000
 _FRAMED_CODECS = frozenset({"mp1", "mp2", "mp3", "aac", "ac3"})
 """Sound whose packets hold one frame each, which AVI can time."""
-_MOST_ADTS_CHANNELS = 7
+_MAX_ADTS_CHANNELS = 7
 _DEFAULT_LAYOUTS = {1: "mono", 2: "stereo"}
 
 
@@ -83,7 +83,7 @@ def _fits_adts(stream: Stream) -> bool:
     config = stream.codec_context.extradata or b""
     bits = "".join(f"{byte:08b}" for byte in config[:8])
     at = 33 if bits[5:9] == "1111" else 9
-    return int(bits[at : at + 4] or "0", 2) <= _MOST_ADTS_CHANNELS
+    return int(bits[at : at + 4] or "0", 2) <= _MAX_ADTS_CHANNELS
 
 
 def add_copied_stream(output: OutputContainer, stream: Stream, spec: ContainerSpec) -> Stream:
