@@ -252,7 +252,7 @@ def test_every_option_reaches_its_setting(fake: FakePipeline) -> None:
         --precision bf16 --batch-size 3 --strength 0.5 --grain 0.25 --mask face --faces largest
         --min-face 31
         --only-track 3 --only-track 5,8
-        --start 1:02.5 --end 01:00:00 --codec h265 --crf 7.5 --preset slow --fps 23.976
+        --start 1:02.5 --end 01:00:00 --codec h265 --crf 7.5 --preset slow --chroma 420 --fps 23.976
         --compare side.mkv --overwrite --drop-unsupported --quiet"""
     assert main(words.split()) == ExitCode.OK
 
@@ -279,6 +279,7 @@ def test_every_option_reaches_its_setting(fake: FakePipeline) -> None:
         "codec": "h265",
         "crf": 7.5,
         "preset": "slow",
+        "chroma": "420",
         "fps": Fraction(24_000, 1001),
         "compare": Path("side.mkv"),
         "overwrite": True,

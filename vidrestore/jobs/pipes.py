@@ -6,7 +6,7 @@ from vidrestore.errors import ConfigError
 from vidrestore.settings import JobSettings, RestoreSettings, settings_of
 from vidrestore.storage.standard_streams import is_standard_stream
 
-_OF_ENCODER = ("codec", "crf", "preset")
+_OF_ENCODER = ("codec", "crf", "preset", "chroma")
 
 
 def check_pipes(source: Path, output: Path, settings: RestoreSettings, job: JobSettings) -> None:

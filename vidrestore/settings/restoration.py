@@ -209,6 +209,13 @@ class RestoreSettings:
         affects="bytes",
         resolved=True,
     )
+    chroma: Literal["source", "420"] = option(
+        "source",
+        "Chroma sampling of the film: the source's, as near as the codec has it, or 4:2:0, which "
+        "every player shows.",
+        group="The output",
+        affects="bytes",
+    )
     fps: Fraction | None = option(
         None,
         "Frame rate of an image sequence, or of a raw stream that does not state one: 25, 23.976, "

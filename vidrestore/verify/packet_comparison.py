@@ -221,4 +221,4 @@ class StreamComparison:
             return "bytes compared: PCM packet sizes depend on the container"
         if not self._offset.largest_rounding_seconds:
             return "times exact"
-        return f"times rounded to {self.result.time_base} s"
+        return f"times rounded to {seconds_text(self.result.time_base or Fraction(0))}"

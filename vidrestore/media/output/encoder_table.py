@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 from vidrestore.errors import ConfigError
 from vidrestore.settings import (
@@ -94,6 +95,7 @@ class EncoderSettings:
     codec: CodecName = same_option(RestoreSettings, "codec")
     crf: float | None = same_option(RestoreSettings, "crf")
     preset: str | None = same_option(RestoreSettings, "preset")
+    chroma: Literal["source", "420"] = same_option(RestoreSettings, "chroma")
     threads: int = 0
     """Threads of the encoder; 0 lets it choose."""
 

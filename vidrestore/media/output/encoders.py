@@ -81,6 +81,13 @@ def encoder_choice(
     if settings.codec == "dnxhr" and settings.preset is not None:
         formats = DNXHR_FORMATS[settings.preset]
         choices = [choice for choice in choices if choice.name in formats]
+    if settings.chroma == "420":
+        choices = [choice for choice in choices if choice.planar.chroma_shift_xy == (1, 1)]
+    if not choices:
+        raise MediaError(
+            f"{settings.codec} cannot encode {coded_hw[1]}x{coded_hw[0]} in 4:2:0; leave out "
+            "--chroma, or use --codec av1"
+        )
     # Of equals, the planar format, which needs no packing.
     return min(choices, key=lambda choice: (choice.loss, choice.name in _PACKED))
 

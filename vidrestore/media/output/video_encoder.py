@@ -34,6 +34,7 @@ _FIELD_ORDER_CODES = {"progressive": 1, "top first": 2, "bottom first": 3}
 _INTERLACED = ("top first", "bottom first")
 _DEFAULT_RATE = Fraction(25)
 _UNSPECIFIED = 2
+_FOR_PLAYERS = ("h264", "h265", "av1")
 _MOV_FORMATS = ("mp4", "mov")
 
 
@@ -140,6 +141,12 @@ class VideoEncoder:
         source, choice, settings = self._info.pixel_format, self._choice, self._settings
         if choice.planar != source:
             self.notes.append(describe_change(source, choice.planar, choice.loss))
+        is_444 = choice.planar.model != "gray" and choice.planar.chroma_shift_xy == (0, 0)
+        if is_444 and settings.codec in _FOR_PLAYERS:
+            self.notes.append(
+                f"{settings.codec} in 4:4:4, as the source: many players cannot show it; "
+                "add --chroma 420 for one that all can"
+            )
         stores_flags = settings.spec.supports_interlaced_coding or settings.codec == "ffv1"
         if self._info.field_order in _INTERLACED and not stores_flags:
             self.notes.append(
