@@ -248,7 +248,7 @@ def test_rounding_of_a_container_is_told_from_harm(tmp_path: Path, suffix: str, 
 
     assert changed_names(found) == []
     # Its sound begins before 0, by the delay of its encoder.
-    rounded = "rounded to the container's 1/1000 s, all 0.021 s later"
+    rounded = "rounded to the container's 0.001 s, all 0.021 s later"
     said = check_called(found, "time stamps").detail
     assert said.startswith(rounded) if suffix == ".mkv" else said == "exact"
 

@@ -69,7 +69,12 @@ def open_setup(
             fields=plan.mode,
             is_interlaced=plan.is_interlaced,
             settings=settings,
-            notes=[*plan.notes, *_notes_on_folder(source.info), *program_notes(source.info)],
+            notes=[
+                *plan.notes,
+                *_notes_on_folder(source.info),
+                *program_notes(source.info),
+                *_notes_on_start(source),
+            ],
             on_download=on_download,
         )
 
@@ -149,6 +154,17 @@ def _frames_from(source: Source, index: int, ticks: int, *, seek: bool) -> Itera
         raise FrameMismatchError(str(error)) from error
     yield first
     yield from frames
+
+
+def _notes_on_start(source: Source) -> list[str]:
+    """Return a note on frames that were cut from those which they need, if there are any."""
+    count = source.info.frames_before_key
+    if not count or source.time_range.start_seconds is not None:
+        return []
+    frames = (
+        "the first frame needs others" if count == 1 else f"the first {count} frames need others"
+    )
+    return [f"{frames} from before the film was cut, and cannot be decoded: left out"]
 
 
 def _notes_on_folder(info: VideoInfo) -> list[str]:

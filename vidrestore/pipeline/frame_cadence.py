@@ -39,8 +39,9 @@ class MissingFrames:
     def __str__(self) -> str:
         """Return the note for the report."""
         places = "1 place" if self.places == 1 else f"{self.places} places"
+        frames = "1 frame is" if self.frames == 1 else f"{self.frames} frames are"
         return (
-            f"{self.frames} frames are missing in {places} of a constant frame rate, the first "
+            f"{frames} missing in {places} of a constant frame rate, the first "
             f"after {self.first_seconds:.3f} s: damage, or a variable frame rate"
         )
 

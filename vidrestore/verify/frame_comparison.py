@@ -166,7 +166,9 @@ def _single_frames(counts: FrameCounts) -> str:
 
 def _times(offset: OffsetEstimator, after: VideoInfo) -> str:
     is_exact = not offset.largest_rounding_seconds
-    precision = "exact" if is_exact else f"rounded to the container's {seconds_text(after.time_base)}"
+    precision = (
+        "exact" if is_exact else f"rounded to the container's {seconds_text(after.time_base)}"
+    )
     # The offset is known except for rounding, and most likely a whole number of ticks.
     seconds = round(offset.offset_seconds / after.time_base) * after.time_base
     if not seconds:

@@ -263,3 +263,22 @@ def test_columns_that_the_film_crops_are_not_shown(tmp_path: Path, suffix: str) 
     whole_frames, cropped_frames = read_all(plain)[0], read_all(film)[0]
     for whole, frame in zip(whole_frames, cropped_frames, strict=True):
         assert np.array_equal(frame.planes[0], whole.planes[0][4:-2, 6:-10])
+
+
+@pytest.mark.parametrize("codec", ["mpeg2video", "libx264", "libx265"])
+def test_frames_before_the_first_key_frame_of_a_cut_film_are_no_damage(
+    tmp_path: Path, codec: str
+) -> None:
+    whole, film = tmp_path / "whole.ts", tmp_path / "film.ts"
+    run_ffmpeg("-f", "lavfi", "-i", "testsrc2=s=96x64:r=25:d=3", "-c:v", codec,
+               "-g", "15", "-bf", "2", "-x265-params", "open-gop=1:log-level=none",
+               "-x264-params", "open-gop=1:scenecut=0", "-b:v", "500k", whole)  # fmt: skip
+    data = whole.read_bytes()
+    film.write_bytes(data[len(data) // 188 // 3 * 188 :])
+
+    frames, source = read_all(film)
+
+    assert len(frames) > 30
+    assert source.info.frames_before_key > 0
+    assert source.damaged_packets <= 1, "the packet in which the film was cut"
+    assert read_all(whole)[1].info.frames_before_key == 0

@@ -47,6 +47,8 @@ class VideoDecoder:
         self._readings = 0
         self._awaited: set[int] = set()
         self._last_pts: int | None = None
+        self._key_pts: int | None = None
+        self._is_from_start = False
         self._delay_ticks: int | None = None
 
     @property
@@ -116,7 +118,8 @@ class VideoDecoder:
             self._container = open_container(self._path)
         self._awaited.clear()
         self._last_pts = None
-        self._first_dts = None
+        self._first_dts = self._key_pts = None
+        self._is_from_start = start_ticks is None
         self.packets_read = 0
         for stream in self._container.streams:
             if stream.index != self._stream_index:
@@ -157,11 +160,23 @@ class VideoDecoder:
             if checker is not None and packet.size and checker.damaged_slices(bytes(packet)):
                 # Its frame comes all the same, with what another showed in place of the slice.
                 self.damaged_packets += 1
-            elif follow and packet.size and packet.pts is not None and not packet.is_discard:
-                self._awaited.add(packet.pts)
+            elif follow and self._must_be_decoded(packet):
+                self._awaited.add(packet.pts or 0)
             yield packet
             if self._readings != reading:
                 raise RuntimeError(f"{self._path}: another reading began before this one ended")
+
+    def _must_be_decoded(self, packet: "Packet[VideoStream]") -> bool:
+        """Whether a packet is damaged if no frame comes of it.
+
+        A film that was cut without encoding begins with frames that need those before the cut.
+        """
+        if not packet.size or packet.pts is None or packet.is_discard:
+            return False
+        if self._key_pts is None and packet.is_keyframe:
+            self._key_pts = packet.pts
+        is_late = self._key_pts is not None and packet.pts >= self._key_pts
+        return is_late or not self._is_from_start
 
     def _count_damage(self) -> None:
         self.damaged_packets += 1

@@ -98,7 +98,8 @@ def main_video_stream(
         if not films:
             raise MediaError(f"{path}: programme {chosen_program} has no video; choose another")
     if not films:
-        found = ", ".join(sorted({each.type for each in container.streams})) or "nothing"
+        kinds = {"a cover" if is_attached_picture(e) else e.type for e in container.streams}
+        found = " and ".join(sorted(kinds, reverse=True)) or "nothing"
         raise MediaError(f"{path}: no video stream (only {found}); name a file with video")
     chosen = next((each for each in films if each.disposition & Disposition.default), films[0])
     if cast(object, chosen.codec_context) is None:
@@ -146,7 +147,7 @@ def film_info(
     """Return what an open film holds. Decodes to its first frame: seek before reading on."""
     programs = programs_of(container)
     own = [each for each in programs if stream.index in each.stream_indexes]
-    frame, ticks = _beginning(container, stream, path)
+    frame, ticks, key_ticks = _beginning(container, stream, path)
     layout = source_layout(frame.format.name)
     matrix = display_matrix_of(frame)
     rate = _frame_rate(container, stream)
@@ -176,6 +177,7 @@ def film_info(
         duration_seconds=duration,
         average_rate=rate,
         frame_count_estimate=_frame_count(stream, duration, rate),
+        frames_before_key=_frames_before_key(frame, ticks, key_ticks),
         variable_rate=_variable_rate(ticks),
         field_order=_field_order(stream, frame),
         codec=stream.codec_context.codec.canonical_name,
@@ -199,14 +201,17 @@ def _frame_rate(container: InputContainer, stream: VideoStream) -> Fraction | No
 
 def _beginning(
     container: InputContainer, stream: VideoStream, path: Path
-) -> tuple[av.VideoFrame, list[int]]:
-    """Return the first frame, and the timestamps of the first packets."""
+) -> tuple[av.VideoFrame, list[int], int | None]:
+    """Return the first frame, the times of the first packets, and that of the first key packet."""
     first: av.VideoFrame | None = None
     ticks: list[int] = []
+    key_ticks: int | None = None
     packets = demux_past_errors(container, stream)
     for count, packet in enumerate(packets):
         if packet.pts is not None:
             ticks.append(packet.pts)
+            if key_ticks is None and packet.is_keyframe:
+                key_ticks = packet.pts
         if first is not None and count >= _PACKETS_TO_GUESS_RATE:
             break
         if first is None:
@@ -220,8 +225,14 @@ def _beginning(
         if count > _MAX_PACKETS_TO_FIRST_FRAME:
             break
     if first is not None:
-        return first, ticks
+        return first, ticks, key_ticks
     raise MediaError(f"{path}: is damaged, no frame can be decoded; get another copy")
+
+
+def _frames_before_key(frame: av.VideoFrame, ticks: list[int], key_ticks: int | None) -> int:
+    if frame.pts is None or key_ticks is None:
+        return 0
+    return sum(each < min(frame.pts, key_ticks) for each in ticks)
 
 
 def _field_order(stream: VideoStream, frame: av.VideoFrame) -> FieldOrder:

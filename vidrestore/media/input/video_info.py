@@ -90,6 +90,8 @@ class VideoInfo:
     average_rate: Fraction | None = None
     """Frames per second."""
     frame_count_estimate: int | None = None
+    frames_before_key: int = 0
+    """Frames at the start that cannot be decoded, as they need others from before a cut."""
     variable_rate: bool | None = None
     """Whether the first frames are unevenly spaced; None if there are too few."""
     field_order: FieldOrder = "unknown"
