@@ -9,9 +9,9 @@ from support.video_copies import copy_video
 
 from vidrestore.errors import UnsupportedStreamError
 from vidrestore.media import open_source
+from vidrestore.media.output.advice import open_muxer
 from vidrestore.media.output.containers import CONTAINERS
 from vidrestore.media.output.encoder_table import EncoderSettings
-from vidrestore.media.output.muxer import Muxer
 from vidrestore.settings import CodecName
 
 CODECS: tuple[CodecName, ...] = ("h264", "ffv1", "prores", "dnxhr", "av1")
@@ -39,7 +39,7 @@ def refused_films(folder: Path) -> list[Path]:
 def opened(film: Path, target: Path, codec: CodecName, *, drop: bool = False) -> None:
     """Open an output, as a run does before its first frame."""
     with open_source(film) as source:
-        Muxer(
+        open_muxer(
             target,
             target=target,
             info=source.info,

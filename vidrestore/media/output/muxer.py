@@ -1,12 +1,10 @@
 """Writes the output file: encoded video, with the copied streams between."""
 
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import av
 import av.error
@@ -14,14 +12,13 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from vidrestore.errors import MediaError, UnsupportedStreamError
-from vidrestore.media.color.code_points import HALF_FLOAT, PRINTING_DENSITY
+from vidrestore.errors import UnsupportedStreamError
+from vidrestore.media.color.code_points import PRINTING_DENSITY
 from vidrestore.media.ffmpeg_errors import media_errors
 from vidrestore.media.file_kinds import ffmpeg_codec
 from vidrestore.media.input.clock import CopyTimeline, common_shift, step_of_all
 from vidrestore.media.input.probe import open_container
 from vidrestore.media.input.video_info import VideoInfo
-from vidrestore.media.output.advice import advice
 from vidrestore.media.output.containers import (
     container_frame_rate,
     container_of,
@@ -48,7 +45,6 @@ from vidrestore.media.streams.stream_copy import (
 from vidrestore.media.streams.stream_metadata import descriptions_lost, stream_tags
 from vidrestore.media.streams.timecode import write_timecode
 from vidrestore.media.streams.timestamp_rounding import TimestampRounding
-from vidrestore.settings import CodecName
 from vidrestore.types import DisplayGeometry
 from vidrestore.types.time_range import TimeRange
 
@@ -70,20 +66,18 @@ class Muxer:
         settings: EncoderSettings,
         time_range: TimeRange,
         drop_unsupported: bool,
-        gives_advice: bool = True,
     ) -> None:
         """Open the file, with all its streams.
 
         Args:
-            path: Where it is written.
+            path: The file to write.
             target: The output, as error messages name it; its suffix chooses the container.
-            info: The source of the frames.
-            geometry: Of the frames.
-            source_path: Where streams, chapters and metadata are copied from; None copies nothing.
-            settings: Of the encoder.
-            time_range: Which part of the source the frames are.
+            info: Description of the source.
+            geometry: Display geometry of the frames.
+            source_path: Source of the copied streams, chapters and metadata; None copies nothing.
+            settings: Settings of the encoder.
+            time_range: The selected time range of the source.
             drop_unsupported: Drop streams that the container does not support, and note it.
-            gives_advice: Say in a refusal which command works.
 
         Raises:
             MediaError: The file cannot be written.
@@ -95,49 +89,11 @@ class Muxer:
         self._spec = container_of(target)
         self._source: InputContainer | None = None
         self._output: OutputContainer | None = None
-        if info.color.transfer == HALF_FLOAT:
-            raise UnsupportedStreamError(
-                f"{target}: floating-point images lose precision in a video; "
-                "write images with -o FOLDER"
-            )
-        try:
-            self._check_and_open(
-                info, geometry, source_path, settings, time_range, drop_unsupported
-            )
-        except UnsupportedStreamError as error:
-            self.close()
-            if not gives_advice:
-                raise
-            attempt = partial(
-                _opens,
-                info=info,
-                geometry=geometry,
-                source_path=source_path,
-                settings=settings,
-                time_range=time_range,
-            )
-            raise UnsupportedStreamError(f"{error}; use {advice(target, info, attempt)}") from error
-        except BaseException:
-            self.close()
-            raise
-
-    def _check_and_open(
-        self,
-        info: VideoInfo,
-        geometry: DisplayGeometry,
-        source_path: Path | None,
-        settings: EncoderSettings,
-        time_range: TimeRange,
-        drop_unsupported: bool,
-    ) -> None:
-        target = self._target
         self._info = replace(info, average_rate=container_frame_rate(self._spec, target, info))
         self._source_path = source_path if info.kind == "film" else None
         self._settings = settings
         self._geometry = geometry
         self._has_started = False
-        self._first_seconds = Fraction(0)
-        """When the first packet of the video is presented."""
         self._rounding = TimestampRounding(self._spec, target, info.time_base)
         self._display_aspect = self._aspect_by_remux(geometry)
         if not supports_codec(self._spec, ffmpeg_codec(settings.codec)):
@@ -146,8 +102,12 @@ class Muxer:
             self.notes.append(
                 "the video keeps the scan's log density (Cineon), which no tag can state"
             )
-        with media_errors(target, "write"):
-            self._open(time_range, drop_unsupported=drop_unsupported)
+        try:
+            with media_errors(target, "write"):
+                self._open(time_range, drop_unsupported=drop_unsupported)
+        except BaseException:
+            self.close()
+            raise
 
     def _codec_refusal(self) -> str:
         suffix, codec = self._target.suffix, self._settings.codec
@@ -383,27 +343,3 @@ class Muxer:
             except av.error.FFmpegError:
                 # The end of an incomplete file could not be written; it is deleted anyway.
                 continue
-
-
-def _opens(
-    target: Path,
-    codec: CodecName | None,
-    *,
-    drop_unsupported: bool,
-    settings: EncoderSettings,
-    **more: Any,
-) -> bool:
-    """Whether a film can be written to a target, with another codec if one is named."""
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            Muxer(
-                Path(folder) / f"trial{target.suffix}",
-                target=target,
-                settings=settings if codec is None else EncoderSettings(codec=codec),
-                drop_unsupported=drop_unsupported,
-                gives_advice=False,
-                **more,
-            ).close()
-        except MediaError:
-            return False
-    return True

@@ -13,6 +13,7 @@ from vidrestore.errors import MediaError
 from vidrestore.media.ffmpeg_errors import media_errors
 from vidrestore.media.file_kinds import IMAGE_SUFFIXES, SourceKind, kind_of_output
 from vidrestore.media.input.video_info import VideoInfo
+from vidrestore.media.output.advice import open_muxer
 from vidrestore.media.output.containers import container_of
 from vidrestore.media.output.encoder_table import EncoderSettings
 from vidrestore.media.output.image_writer import ImageSegmentWriter
@@ -152,7 +153,7 @@ def open_output(
             pending.complete = images.is_assembled
         return
     with atomic_file(target, overwrite=overwrite) as pending:
-        muxer = Muxer(
+        muxer = open_muxer(
             pending.path,
             target=target,
             info=info,
