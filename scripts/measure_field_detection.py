@@ -107,7 +107,7 @@ def judged(sample: Sample, folder: Path, *, keep: bool) -> FieldDetection:
 
 def main() -> int:
     """Print the counts; return 1 if a progressive film was called interlaced."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path, help="progressive films")
     parser.add_argument("--jobs", type=int, default=1, help="variants made at once")
     parser.add_argument("--keep", type=Path, help="keep the variants here, for another measurement")

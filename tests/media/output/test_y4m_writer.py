@@ -70,13 +70,14 @@ def test_what_it_cannot_state_is_said(tmp_path: Path, read_fd: int) -> None:
     assert notes_of(plain) == ""
 
     color = make_clip(tmp_path / "color.mkv", Clip(color=(9, 9, 16, 1)))
-    assert "-colorspace, -color_primaries, -color_trc" in notes_of(probe(color))
+    assert "-colorspace 9, -color_primaries 9, -color_trc 16" in notes_of(probe(color))
     uneven = make_clip(tmp_path / "uneven.mkv", Clip(ticks=(0, 1, 2, 9, 10, 11)))
     assert "uneven times" in notes_of(probe(uneven))
     turned = make_clip(tmp_path / "turned.mp4", Clip(rotation_degrees=90))
     assert "rotation" in notes_of(probe(turned))
     rgb = make_clip(tmp_path / "rgb.mkv", Clip(codec="ffv1", options={}, pixel_format="bgr0"))
     assert "exact RGB values" in notes_of(probe(rgb))
+    assert "-colorspace 1," in notes_of(probe(rgb))  # of the conversion
 
 
 def test_flags_of_some_frames_alone_are_said(tmp_path: Path, read_fd: int) -> None:

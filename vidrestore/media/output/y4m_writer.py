@@ -19,7 +19,7 @@ from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.media.output.segment_writer import SegmentWriter
 from vidrestore.media.y4m import COLOR_SPACES, FRAME, Y4mHeader
 from vidrestore.storage.standard_streams import StandardOutput
-from vidrestore.types import DisplayGeometry, Frame, PixelFormat
+from vidrestore.types import ColorTags, DisplayGeometry, Frame, PixelFormat
 
 _DEFAULT_RATE = Fraction(25)
 _UNSPECIFIED = (0, 2)
@@ -63,7 +63,7 @@ class Y4mStream:
             full_range=color.full_range if color.range_known else None,
         ).to_line()
         self._frames = self._interlaced_frames = 0
-        self._notes = _left_out(info, geometry, self._format)
+        self._notes = _left_out(info, geometry, self._format, color)
 
     def write(self, frame: Frame) -> None:
         """Write a frame.
@@ -128,7 +128,9 @@ class Y4mSegmentFactory:
         return Y4mSegmentWriter(self.stream, self.target)
 
 
-def _left_out(info: VideoInfo, geometry: DisplayGeometry, planar: PixelFormat) -> list[str]:
+def _left_out(
+    info: VideoInfo, geometry: DisplayGeometry, planar: PixelFormat, color: ColorTags
+) -> list[str]:
     """Return notes on what a source holds and such a stream does not."""
     notes: list[str] = []
     if planar != info.pixel_format:
@@ -141,11 +143,11 @@ def _left_out(info: VideoInfo, geometry: DisplayGeometry, planar: PixelFormat) -
         others.append("HDR metadata")
     if others:
         notes.append(f"standard output holds the frames alone: {', '.join(others)} left out")
-    color = info.color
     if {color.matrix, color.primaries, color.transfer} - {*_UNSPECIFIED}:
         notes.append(
             "YUV4MPEG2 states no matrix, primaries or transfer: state them to the program that "
-            "reads it (-colorspace, -color_primaries, -color_trc)"
+            f"reads it (-colorspace {color.matrix}, -color_primaries {color.primaries}, "
+            f"-color_trc {color.transfer})"
         )
     is_deep_420 = planar.chroma_shift_xy == (1, 1) and planar.bit_depth > 8
     if is_deep_420 and color.chroma_location > CHROMA_LEFT:
