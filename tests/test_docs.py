@@ -32,18 +32,18 @@ from support.golden import ROOT
 import vidrestore
 import vidrestore.types
 from vidrestore.cli import main
-from vidrestore.cli.help_text import default_text
-from vidrestore.cli.restore import RestoreCommand
+from vidrestore.cli.parsing.help_text import default_text
+from vidrestore.cli.restore import RestoreCommand, parse_restore
 from vidrestore.pipeline import setup as prepared
-from vidrestore.settings import GROUPS, JobSettings, RestoreSettings, Setting, settings_of
+from vidrestore.settings import GROUPS, PROFILES, JobSettings, RestoreSettings, Setting, settings_of
 
 README = ROOT / "README.md"
 NOTEBOOK = ROOT / "examples" / "restored_frames.ipynb"
 COMMANDS = commands()
-SUBCOMMANDS = ("batch", "info", "review", "verify", "weights", "train")
+SUBCOMMANDS = ("batch", "info", "review", "verify", "profiles", "weights", "train")
 QUICK_SCRIPTS = ("look.py", "measure_visible.py")
-FOREIGN_OPTIONS = {"--no-deps", "--nproc-per-node"}
-"""Options of pip and torchrun."""
+FOREIGN_OPTIONS = {"--no-", "--no-verify", "--no-deps", "--nproc-per-node"}
+"""Options of pip and torchrun, and the opposite of a switch."""
 
 
 class ParsedError(BaseException):
@@ -310,15 +310,39 @@ def option_row(setting: Setting) -> str:
     return f"| {names} | {default} | {text} |".replace("|  |", "| |")
 
 
-def test_the_table_of_options_is_made_from_the_settings() -> None:
+def profile_table() -> str:
+    """Return the table of profiles as Markdown."""
+    lines = [
+        "| profile | options | what it is for, and what it costs |",
+        "| --- | --- | --- |",
+    ]
+    for name, profile in PROFILES.items():
+        options = profile.option_words()
+        set_here = f"`{' '.join(options)}`" if options else "the defaults"
+        lines.append(f"| `{name}` | {set_here} | {profile.help} |")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("table", [option_table, profile_table], ids=lambda each: each.__name__)
+def test_a_table_of_settings_is_made_from_them(table: Callable[[], str]) -> None:
     page = ROOT / "docs" / "usage.md"
-    text = page.read_text("utf-8")
-    start = text.index("| option |")
+    text, made = page.read_text("utf-8"), table()
+    start = text.index(made.partition("\n")[0])
     end = text.index("\n\n", start) + 1
     if os.environ.get("VIDRESTORE_WRITE_TABLES"):
-        page.write_text(text[:start] + option_table() + text[end:], "utf-8")
+        page.write_text(text[:start] + made + text[end:], "utf-8")
     found = text[start:end]
-    assert found == option_table(), "run this with VIDRESTORE_WRITE_TABLES=1 to rewrite the table"
+    assert found == made, "run this with VIDRESTORE_WRITE_TABLES=1 to rewrite the table"
+
+
+def test_the_project_file_of_the_docs_is_read(tmp_path: Path) -> None:
+    (example,) = blocks(ROOT / "docs" / "usage.md", "toml")
+    (tmp_path / "vidrestore.toml").write_text(example, "utf-8")
+    _, arguments = parse_restore([str(tmp_path / "film.mkv"), "-o", "out.mkv"])
+
+    assert arguments.typed.strength == 0.9
+    assert arguments.typed.codec == "ffv1"
+    assert arguments.typed.drop_unsupported
 
 
 def test_the_table_of_layers_is_the_one_that_is_held() -> None:

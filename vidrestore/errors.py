@@ -6,6 +6,7 @@ VidrestoreError
     WeightsError             a checkpoint is missing, unsafe, unreadable or does not fit
         DownloadError            a checkpoint could not be downloaded or fails its checksum
     RecordError              the record of a run is unreadable, truncated or contradictory
+    VerificationError        a result differs from its source beside the faces
     ConfigError              a setting is unknown, of the wrong type, or out of range
     UnknownModelError        a name is not in the model table
     DeviceError              the requested device or precision is not available
@@ -41,6 +42,10 @@ class DownloadError(WeightsError):
 
 class RecordError(VidrestoreError, ValueError):
     """The record of a run is unreadable, truncated or contradictory."""
+
+
+class VerificationError(VidrestoreError):
+    """A result differs from its source in something that was to stay."""
 
 
 class ConfigError(VidrestoreError, ValueError):

@@ -179,6 +179,15 @@ def test_the_command_of_a_track_brings_back_the_settings_of_the_run() -> None:
     assert plain_settings(found) == kept
 
 
+def test_the_command_of_a_track_is_not_changed_by_a_project_file(tmp_path: Path) -> None:
+    (tmp_path / "vidrestore.toml").write_text('profile = "archive"\nstrength = 0.5')
+
+    words = rerun_command(plain_settings(RestoreSettings()), tmp_path / "a.mkv", Path("b.mkv"))(1)
+
+    _, arguments = parse_restore(words[1:])
+    assert arguments.typed == RestoreSettings(only_tracks=(1,))
+
+
 def test_no_file_that_a_run_wrote_is_written_by_the_command_of_a_track() -> None:
     files = {each.name for each in settings_of(RestoreSettings) if each.type is Path}
     settings = {name: f"{name}.file" for name in files} | {"overwrite": True}

@@ -95,6 +95,10 @@ def _dispatch(argv: Sequence[str]) -> ExitCode:
         from vidrestore.cli import info
 
         return info.run(argv[1:])
+    if argv[:1] == ["profiles"]:
+        from vidrestore.cli import profiles
+
+        return profiles.run(argv[1:])
     if argv[:1] == ["review"]:
         from vidrestore.cli import review
 

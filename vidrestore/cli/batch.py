@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidrestore.cli.exit_codes import ExitCode
-from vidrestore.cli.options import PrintOptions, parse
+from vidrestore.cli.parsing.options import CommandOptions, parse, print_project_file
 from vidrestore.settings import JobSettings, RestoreSettings, option, required
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ once. The exit code is 1 if any failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BatchCommand(PrintOptions):
+class BatchCommand(CommandOptions):
     """Options of the command besides the settings."""
 
     source: Path = required(
@@ -36,6 +36,7 @@ class BatchCommand(PrintOptions):
         group="What to restore",
         metavar="FOLDER|LIST",
         positional=True,
+        per_run=True,
     )
     output: Path = required(
         "Folder for the restored films, each under its own name.",
@@ -43,6 +44,7 @@ class BatchCommand(PrintOptions):
         metavar="FOLDER",
         short="-o",
         common=True,
+        per_run=True,
     )
     ending: str | None = option(
         None,
@@ -86,6 +88,8 @@ def run(argv: Sequence[str]) -> ExitCode:
         exclude=("only_tracks", "resume"),
     )
     command = arguments.make(BatchCommand)
+    if not command.quiet:
+        print_project_file(arguments)
     settings, job = arguments.restore_settings(), arguments.job
     # Imported late: --help needs none of it.
     from vidrestore.jobs import Sidecars, batch_films
@@ -93,7 +97,7 @@ def run(argv: Sequence[str]) -> ExitCode:
     wanted = Sidecars(
         suffix=command.ending,
         compare=command.compare,
-        record=command.record,
+        record=command.record or settings.verify,
         framemd5=command.framemd5,
         report=command.report,
     )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
 
+from vidrestore.cli.parsing.project_file import NO_FILE, find_project_file
 from vidrestore.pipeline.record_lines import plain_settings
 from vidrestore.record.schema import JsonScalar
 from vidrestore.settings import RestoreSettings, settings_of
@@ -23,6 +24,9 @@ def rerun_command(
         result: Output of the earlier run; the new output is a file beside it.
     """
     words = _option_words(settings)
+    if find_project_file(source) is not None:
+        # The options are all of the earlier run's settings, those of a project file among them.
+        words.append(f"--config={NO_FILE}")
 
     def command(track: int) -> list[str]:
         alone = result.with_name(f"{result.stem}.track{track}{result.suffix}")

@@ -11,9 +11,9 @@ from os.path import realpath
 from pathlib import Path
 
 from vidrestore.cli.exit_codes import ExitCode, UsageError, usage_errors
-from vidrestore.cli.first_mistakes import check_first_mistakes
-from vidrestore.cli.options import Arguments, PrintOptions, parse
 from vidrestore.cli.output_checks import check_side_file
+from vidrestore.cli.parsing.first_mistakes import check_first_mistakes
+from vidrestore.cli.parsing.options import Arguments, CommandOptions, parse, print_project_file
 from vidrestore.cli.review import temporary_record, write_page
 from vidrestore.settings import JobSettings, RestoreSettings, option, required
 from vidrestore.storage.source_path import checked_source
@@ -30,12 +30,13 @@ Other commands (vidrestore COMMAND --help):
   info FILE                 show what a file contains, or describe a model
   verify SOURCE RESULT      prove that nothing else changed
   review SOURCE RESULT      write a page to inspect a result
+  profiles                  list the profiles and what they set
   weights list              list the checkpoints that can be downloaded
   train CONFIG              train a network"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreCommand(PrintOptions):
+class RestoreCommand(CommandOptions):
     """Options of the command besides the settings: its files, and what is done with them."""
 
     source: Path = required(
@@ -43,6 +44,7 @@ class RestoreCommand(PrintOptions):
         group="What to restore",
         metavar="FILE",
         positional=True,
+        per_run=True,
     )
     output: Path = required(
         "The restored film; its suffix chooses the container. A folder if the source is one; - "
@@ -51,9 +53,14 @@ class RestoreCommand(PrintOptions):
         metavar="FILE",
         short="-o",
         common=True,
+        per_run=True,
     )
     report: Path | None = option(
-        None, "Also write a summary of the run, as JSON.", group="Reports", metavar="FILE"
+        None,
+        "Also write a summary of the run, as JSON.",
+        group="Reports",
+        metavar="FILE",
+        per_run=True,
     )
     review: Path | None = option(
         None,
@@ -61,32 +68,37 @@ class RestoreCommand(PrintOptions):
         group="Reports",
         metavar="FILE",
         see="usage.md#review",
+        per_run=True,
     )
     dry_run: bool = option(
         False,
         "Estimate faces, segments, time and disk space; write nothing.",
         group="Long films",
+        per_run=True,
     )
-    version: bool = option(False, "Print the version and exit.", group="The machine")
+    version: bool = option(False, "Print the version and exit.", group="The machine", per_run=True)
 
 
 def parse_restore(argv: Sequence[str]) -> tuple[RestoreCommand, Arguments]:
     """Parse the arguments of the root command."""
     check_first_mistakes(argv)
-    classes = (RestoreCommand, RestoreSettings, JobSettings)
-    arguments = parse(argv, *classes, prog="vidrestore", usage=_USAGE, about=_ABOUT)
-    command = arguments.make(RestoreCommand)
-    is_webm = command.output.suffix.lower() == ".webm"
-    if is_webm and not any(word.partition("=")[0] == "--codec" for word in argv):
-        # The default codec is none that WebM holds.
-        argv = [*argv, "--codec", "av1"]
-        arguments = parse(argv, *classes, prog="vidrestore", usage=_USAGE, about=_ABOUT)
-    return command, arguments
+    arguments = parse(
+        argv,
+        RestoreCommand,
+        RestoreSettings,
+        JobSettings,
+        prog="vidrestore",
+        usage=_USAGE,
+        about=_ABOUT,
+    )
+    return arguments.make(RestoreCommand), arguments
 
 
 def run(argv: Sequence[str]) -> ExitCode:
     """Parse the arguments of the root command and restore."""
     command, arguments = parse_restore(argv)
+    if not command.quiet:
+        print_project_file(arguments)
     _check_pipes(command, arguments)
     _check_side_files(command, arguments.typed)
     if not is_standard_stream(command.source):
@@ -163,7 +175,7 @@ def _print_finished_segments(output: Path) -> None:
 
 def settings_of(command: RestoreCommand, arguments: Arguments) -> RestoreSettings:
     """Return the settings that a command line stands for."""
-    settings = arguments.restore_settings()
+    settings = arguments.restore_settings().with_record(command.output)
     if settings.record is None and command.review is not None:
         # A review needs a record, which is removed once the page is written.
         return replace(settings, record=temporary_record(command.review))

@@ -146,6 +146,7 @@ def _sample(
         compare=None if settings.compare is None else folder / f"compare-{settings.compare.name}",
         record=None,
         framemd5=None,
+        verify=False,
         overwrite=False,
     )
     began = time.monotonic()

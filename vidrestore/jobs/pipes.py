@@ -28,6 +28,8 @@ def check_pipes(source: Path, output: Path, settings: RestoreSettings, job: JobS
         raise ConfigError("--resume: a pipe cannot be continued; name files, or start over")
     if job.engine != "local":
         raise ConfigError(f"--engine {job.engine}: workers cannot share a pipe; leave it out")
+    if settings.verify:
+        raise ConfigError("--verify: reads both films again, which a pipe cannot give; name files")
     if not writes:
         return
     if settings.compare is not None:

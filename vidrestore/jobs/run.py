@@ -18,6 +18,7 @@ from vidrestore.jobs.plan import SegmentRule
 from vidrestore.jobs.progress_reporter import ProgressReporter
 from vidrestore.jobs.store.fingerprint import job_fingerprint
 from vidrestore.jobs.store.job_folder import open_job, owns_existing_outputs
+from vidrestore.jobs.verify_result import verify_result
 from vidrestore.media import EncoderSettings, Source
 from vidrestore.media.output.framemd5 import check_framemd5, write_framemd5
 from vidrestore.media.output.open_output import Output, open_output
@@ -118,6 +119,7 @@ def restore_with_engine(
         VidrestoreError: As for ``restore_video``.
     """
     check_pipes(source, output, settings, job)
+    settings = settings.with_record(output)
     output_paths = _output_paths(output, settings)
     if settings.framemd5 is not None:
         check_framemd5(settings.framemd5, output, source, overwrite=settings.overwrite)
@@ -131,6 +133,9 @@ def restore_with_engine(
     if settings.framemd5 is not None:
         # The checksums are of the file on the disk, decoded again.
         write_framemd5(output, settings.framemd5, overwrite=settings.overwrite)
+    if settings.verify:
+        note = verify_result(source, output, settings, on_progress)
+        report = replace(report, notes=(*report.notes, note))
     return report
 
 

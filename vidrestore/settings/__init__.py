@@ -16,6 +16,7 @@ from vidrestore.settings.option import (
     setting_of,
     settings_of,
 )
+from vidrestore.settings.profiles import PROFILES, Profile, ProfileName, profile_settings
 from vidrestore.settings.restoration import (
     Deinterlace,
     DetectorName,
@@ -28,6 +29,7 @@ from vidrestore.settings.upscaler_names import UPSCALER_NAMES, check_upscaler_na
 __all__ = [
     "CODECS",
     "GROUPS",
+    "PROFILES",
     "UPSCALER_NAMES",
     "CodecName",
     "Deinterlace",
@@ -38,6 +40,8 @@ __all__ = [
     "MaskShape",
     "Option",
     "PrecisionName",
+    "Profile",
+    "ProfileName",
     "RestoreSettings",
     "Setting",
     "check_encoding",
@@ -46,6 +50,7 @@ __all__ = [
     "config_from",
     "only_affecting",
     "option",
+    "profile_settings",
     "required",
     "same_option",
     "setting_of",

@@ -19,6 +19,7 @@ class JobSettings:
         group="Long films",
         common=True,
         see="usage.md#long-films",
+        per_run=True,
     )
     segment_seconds: float = option(
         10.0,

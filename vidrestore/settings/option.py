@@ -54,6 +54,8 @@ class Option:
     positional: bool = False
     see: str = ""
     """Section of the docs with more: ``models.md#detail``."""
+    per_run: bool = False
+    """Whether it belongs to one run, and so not into a project file."""
     affects: Literal["bytes", "presence", "nothing"] = "nothing"
     """What the restored film depends on: the value; whether there is one; neither."""
     resolved: bool = False
@@ -144,6 +146,11 @@ class Setting:
         else:
             bounds = f"above {above:g}" + ("" if high is None else f" and at most {high:g}")
         return " ".join(filter(None, (number, bounds, self.option.unit)))
+
+    def words(self, value: object) -> str:
+        """Return the option as it is typed: ``--codec ffv1``, ``--verify``."""
+        text = f"{value:g}" if isinstance(value, float) else str(value)
+        return self.flag if self.type is bool else f"{self.flag} {text}"
 
     def allows(self, value: object) -> bool:
         """Return whether a value is one of the choices, or within the range."""

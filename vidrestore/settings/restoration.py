@@ -1,6 +1,6 @@
 """Settings of a restoration."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -144,6 +144,7 @@ class RestoreSettings:
         see="usage.md#review",
         affects="bytes",
         resolved=True,
+        per_run=True,
     )
     mask: MaskShape = option(
         "head",
@@ -250,6 +251,7 @@ class RestoreSettings:
         False,
         "Replace existing outputs, and discard an interrupted run.",
         group="The output",
+        per_run=True,
     )
     compare: Path | None = option(
         None,
@@ -257,6 +259,7 @@ class RestoreSettings:
         group="Reports",
         metavar="FILE",
         affects="presence",
+        per_run=True,
     )
     record: Path | None = option(
         None,
@@ -265,6 +268,7 @@ class RestoreSettings:
         metavar="FILE",
         see="preservation.md#proof",
         affects="presence",
+        per_run=True,
     )
     framemd5: Path | None = option(
         None,
@@ -272,6 +276,14 @@ class RestoreSettings:
         group="Reports",
         metavar="FILE",
         see="preservation.md#checksums",
+        per_run=True,
+    )
+    verify: bool = option(
+        False,
+        "Prove at the end that nothing else changed, as `vidrestore verify` does. The record is "
+        "written, too: beside the output, unless --record names it.",
+        group="Reports",
+        see="preservation.md#proof",
     )
     device: str = option(
         "auto",
@@ -312,3 +324,9 @@ class RestoreSettings:
         start = self.start_seconds or Fraction(0)
         if start < 0 or (self.end_seconds is not None and self.end_seconds <= start):
             raise ConfigError(f"the end ({self.end_seconds} s) must come after the start ({start})")
+
+    def with_record(self, output: Path) -> "RestoreSettings":
+        """Return the settings with a record beside the output where a proof needs one."""
+        if not self.verify or self.record is not None:
+            return self
+        return replace(self, record=output.parent / f"{output.stem}.jsonl")

@@ -1,9 +1,12 @@
 """Values of options from their text: exact times and rates, numbers of tracks."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import partial
 from itertools import zip_longest
+
+from vidrestore.settings import Setting
 
 _NTSC = {
     "23.976": Fraction(24_000, 1001),
@@ -69,3 +72,34 @@ def parse_tracks(text: str) -> tuple[int, ...]:
     if not all(re.fullmatch(r"[0-9]{1,9}", part) for part in parts):
         raise ValueError(f"{text!r} is not a track; use a number from the record, or 3,5")
     return tuple(int(part) for part in parts)
+
+
+def is_list(setting: Setting) -> bool:
+    """Return whether an option may be repeated."""
+    return setting.default == ()
+
+
+def value_reader(setting: Setting) -> Callable[[str], object] | None:
+    """Return the function that reads a value, if tyro does not know how."""
+    if is_list(setting):
+        return parse_tracks
+    if setting.type is Fraction:
+        return parse_rate if setting.option.metavar == "RATE" else parse_time
+    if setting.has_range:
+        return partial(_number_in_range, setting)
+    return None
+
+
+def _number_in_range(setting: Setting, text: str) -> float:
+    """Return a number.
+
+    Raises:
+        ValueError: It is no number, or out of range.
+    """
+    try:
+        value = setting.type(text)
+    except ValueError:
+        value = None
+    if value is None or not setting.allows(value):
+        raise ValueError(f"must be {setting.range_text}, got {text!r}")
+    return value

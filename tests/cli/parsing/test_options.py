@@ -8,7 +8,7 @@ import pytest
 from vidrestore import JobSettings, RestoreSettings
 from vidrestore.cli import main
 from vidrestore.cli.exit_codes import ExitCode, UsageError
-from vidrestore.cli.options import background_for, name_or_file
+from vidrestore.cli.parsing.options import background_for, name_or_file
 from vidrestore.cli.restore import RestoreCommand, parse_restore
 from vidrestore.settings import GROUPS, settings_of
 
@@ -35,19 +35,27 @@ def test_the_help_has_every_option_once_in_its_group_and_the_most_used_first(
 
     assert list(groups) == ["Most used", *GROUPS]
     most_used = options_in(groups["Most used"])
-    assert most_used == ["--output", "--model", "--detail", "--background", "--codec", "--resume"]
+    assert most_used == [
+        "--output",
+        "--profile",
+        "--model",
+        "--detail",
+        "--background",
+        "--codec",
+        "--resume",
+    ]
     for name in GROUPS:
         expected = {each.flag for each in settings if each.option.group == name}
         assert {*options_in(groups[name])} == expected - {*most_used, "--source"}
 
 
-def test_the_help_of_a_batch_has_six_most_used_options_and_none_that_is_for_one_film(
+def test_the_help_of_a_batch_has_few_most_used_options_and_none_that_is_for_one_film(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     groups = help_of("batch", capsys=capsys)
     named = [option for text in groups.values() for option in options_in(text)]
 
-    assert len(options_in(groups["Most used"])) == 6
+    assert len(options_in(groups["Most used"])) == 7
     assert len(named) == len({*named})
     assert not {"--only-track", "--resume", "--dry-run", "--review"} & {*named}
 

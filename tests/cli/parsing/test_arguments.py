@@ -2,7 +2,12 @@ from fractions import Fraction
 
 import pytest
 
-from vidrestore.cli.arguments import parse_rate, parse_time, parse_tracks, with_bare_background
+from vidrestore.cli.parsing.arguments import (
+    parse_rate,
+    parse_time,
+    parse_tracks,
+    with_bare_background,
+)
 
 
 @pytest.mark.parametrize(

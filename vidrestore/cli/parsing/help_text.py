@@ -18,7 +18,7 @@ def help_text(settings: Sequence[Setting], usage: str, about: str) -> str:
     """Return the help of a command.
 
     Args:
-        settings: What has an option.
+        settings: What has an option; what is required is listed first.
         usage: The command and its arguments, in short.
         about: What it does.
     """
@@ -31,7 +31,7 @@ def help_text(settings: Sequence[Setting], usage: str, about: str) -> str:
         usage=usage, description=about, formatter_class=layout, add_help=False
     )
     groups = {name: parser.add_argument_group(name) for name in (_MOST_USED, *GROUPS)}
-    for setting in settings:
+    for setting in sorted(settings, key=lambda each: each.default is not MISSING):
         option = setting.option
         group = groups[_MOST_USED if option.common or option.positional else option.group]
         text = " ".join(filter(None, (option.help, _default(setting)))).replace("%", "%%")

@@ -1,24 +1,27 @@
 """The options of ``vidrestore`` and ``vidrestore batch``, made from the settings."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import sys
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, make_dataclass
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
-from vidrestore.cli.arguments import parse_rate, parse_time, parse_tracks, with_bare_background
 from vidrestore.cli.exit_codes import usage_errors
-from vidrestore.cli.help_text import help_text
+from vidrestore.cli.parsing.arguments import is_list, value_reader, with_bare_background
+from vidrestore.cli.parsing.help_text import help_text
+from vidrestore.cli.parsing.project_file import NO_FILE, find_project_file, read_project_file
 from vidrestore.settings import (
     UPSCALER_NAMES,
     JobSettings,
+    ProfileName,
     RestoreSettings,
     Setting,
     option,
+    profile_settings,
     settings_of,
 )
 
@@ -28,11 +31,31 @@ _READ_TYPES = (int, float, Fraction, tuple)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PrintOptions:
-    """What a command prints."""
+class CommandOptions:
+    """Options of a command that restores: where others come from, and what it prints."""
 
+    profile: ProfileName | None = option(
+        None,
+        "A set of settings for one purpose; an option given explicitly replaces its value. "
+        "`vidrestore profiles` lists them.",
+        group="What to restore",
+        means="watch",
+        common=True,
+        see="usage.md#profiles",
+    )
+    config: Path | None = option(
+        None,
+        "Project file with options; none reads none.",
+        group="What to restore",
+        metavar="FILE|none",
+        means="vidrestore.toml beside the source or in the working folder",
+        see="usage.md#project-file",
+        per_run=True,
+    )
     quiet: bool = option(False, "Print errors only.", group="The machine")
-    debug: bool = option(False, "Print the traceback of an error, too.", group="The machine")
+    debug: bool = option(
+        False, "Print the traceback of an error, too.", group="The machine", per_run=True
+    )
 
 
 class Arguments:
@@ -42,8 +65,10 @@ class Arguments:
         UsageError: A value is out of range, or options do not go together.
     """
 
-    def __init__(self, values: Mapping[type, Mapping[str, Any]]) -> None:
+    def __init__(self, values: Mapping[type, Mapping[str, Any]], project_file: Path | None) -> None:
         self._values = values
+        self.project_file = project_file
+        """The file that options were read from, if any."""
         self.typed = self.restore_settings(auto=UPSCALER_NAMES[0])
         """The settings of the restoration, but for what ``--background auto`` stands for."""
         self.job = self.make(JobSettings)
@@ -88,7 +113,7 @@ def parse(
     about: str,
     exclude: Collection[str] = (),
 ) -> Arguments:
-    """Parse a command line.
+    """Parse a command line; it comes before a project file, that before a profile.
 
     Args:
         argv: The arguments of the command.
@@ -111,19 +136,58 @@ def parse(
     if {"-h", "--help"} & {*argv}:
         print(help_text([setting for _, setting in owners.values()], f"{prog} {usage}", about))
         raise SystemExit(0)
-    command: Any = make_dataclass(
-        "Command", [_field(setting) for _, setting in owners.values()], kw_only=True
-    )
-    parsed: Any = tyro.cli(
-        command, prog=prog, args=with_bare_background(argv), config=(tyro.conf.FlagCreatePairsOff,)
-    )
+    settings = {name: setting for name, (_, setting) in owners.items()}
+    typed = _parsed(argv, settings, prog, {})
+    project_file, defaults = _defaults(typed, settings)
+    parsed = _parsed(argv, settings, prog, defaults) if defaults else typed
     values: dict[type, dict[str, Any]] = {owner: {} for owner in classes}
     for name, (owner, setting) in owners.items():
         value = getattr(parsed, name)
-        if _is_tuple(setting):
+        if is_list(setting):
             value = tuple(number for numbers in value for number in numbers)
         values[owner][name] = value
-    return Arguments(values)
+    return Arguments(values, project_file)
+
+
+def _parsed(
+    argv: Sequence[str], settings: Mapping[str, Setting], prog: str, defaults: Mapping[str, Any]
+) -> Any:
+    """Return an object with the value of every setting; ``defaults`` replace some of theirs."""
+    command: Any = make_dataclass(
+        "Command",
+        [_field(setting, defaults.get(name)) for name, setting in settings.items()],
+        kw_only=True,
+    )
+    return tyro.cli(command, prog=prog, args=with_bare_background(argv))
+
+
+def _defaults(typed: Any, settings: Mapping[str, Setting]) -> tuple[Path | None, dict[str, Any]]:
+    """Return the project file and what replaces defaults: of it, of a profile, of the container.
+
+    Args:
+        typed: The command line, with the defaults of the settings.
+        settings: The settings of the command, by name.
+
+    Raises:
+        UsageError: The project file cannot be used.
+    """
+    path = typed.config or find_project_file(typed.source)
+    path = None if path == NO_FILE else path
+    project = {} if path is None else read_project_file(path, settings.values())
+    model = typed.model if typed.model != settings["model"].default else project.get("model")
+    explicit = project if model is None else {**project, "model": model}
+    profile = typed.profile or project.get("profile")
+    of_profile = {} if profile is None else profile_settings(profile, explicit=explicit)
+    suffix = getattr(typed, "ending", None) or typed.output.suffix
+    # The default codec is none that WebM holds.
+    of_container = {"codec": "av1"} if suffix.lower() == ".webm" else {}
+    return path, {**of_container, **of_profile, **project}
+
+
+def print_project_file(arguments: Arguments) -> None:
+    """Print the name of the project file, if one was read: nobody may have thought of it."""
+    if arguments.project_file is not None:
+        print(f"options from {arguments.project_file}", file=sys.stderr)
 
 
 def name_or_file(text: str) -> str | Path:
@@ -144,13 +208,18 @@ def background_for(device: str) -> str:
     return "realesrgan" if resolve_device(device).type == "cuda" else "compact"
 
 
-def _field(setting: Setting) -> tuple[str, Any, Any]:
-    """Return the field of a dataclass that tyro makes the option from."""
+def _field(setting: Setting, replaced_default: Any) -> tuple[str, Any, Any]:
+    """Return the field of a dataclass that tyro makes the option from.
+
+    Args:
+        setting: The setting.
+        replaced_default: What its default is here; its own if None.
+    """
     option = setting.option
     hint: Any = str if setting.name == "background" else setting.type
     if setting.nullable:
         hint = hint | None
-    if (reader := _reader(setting)) is not None:
+    if (reader := value_reader(setting)) is not None:
         spec: PrimitiveConstructorSpec[Any] = PrimitiveConstructorSpec(
             nargs=1,
             metavar=setting.metavar,
@@ -159,7 +228,7 @@ def _field(setting: Setting) -> tuple[str, Any, Any]:
             str_from_instance=lambda value: [str(value)],
         )
         hint = Annotated[hint, spec]
-    if _is_tuple(setting):
+    if is_list(setting):
         hint = Annotated[tuple[hint, ...], tyro.conf.UseAppendAction]
     hint = Annotated[
         hint,
@@ -173,35 +242,5 @@ def _field(setting: Setting) -> tuple[str, Any, Any]:
     ]
     if option.positional:
         hint = Annotated[hint, tyro.conf.Positional]
-    default = field() if setting.default is MISSING else field(default=setting.default)
-    return (setting.name, hint, default)
-
-
-def _is_tuple(setting: Setting) -> bool:
-    return setting.default == ()
-
-
-def _reader(setting: Setting) -> Callable[[str], object] | None:
-    """Return the function that reads a value, if tyro does not know how."""
-    if _is_tuple(setting):
-        return parse_tracks
-    if setting.type is Fraction:
-        return parse_rate if setting.option.metavar == "RATE" else parse_time
-    if setting.has_range:
-        return partial(_number_in_range, setting)
-    return None
-
-
-def _number_in_range(setting: Setting, text: str) -> float:
-    """Return a number.
-
-    Raises:
-        ValueError: It is no number, or out of range.
-    """
-    try:
-        value = setting.type(text)
-    except ValueError:
-        value = None
-    if value is None or not setting.allows(value):
-        raise ValueError(f"must be {setting.range_text}, got {text!r}")
-    return value
+    default = setting.default if replaced_default is None else replaced_default
+    return (setting.name, hint, field() if default is MISSING else field(default=default))

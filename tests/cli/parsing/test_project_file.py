@@ -1,0 +1,129 @@
+"""``vidrestore.toml``: found, read, checked, and below the command line."""
+
+from pathlib import Path
+
+import pytest
+
+from vidrestore import RestoreSettings
+from vidrestore.cli import main
+from vidrestore.cli.exit_codes import ExitCode, UsageError
+from vidrestore.cli.parsing.options import Arguments
+from vidrestore.cli.restore import parse_restore
+
+
+def write(folder: Path, text: str, name: str = "vidrestore.toml") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(text, encoding="utf-8")
+    return folder / name
+
+
+def parsed(words: str) -> Arguments:
+    return parse_restore(words.split())[1]
+
+
+@pytest.fixture
+def films(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of films below the working folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "films").mkdir()
+    return Path("films")
+
+
+def test_the_command_line_comes_first_then_the_file_then_the_profile(films: Path) -> None:
+    write(films, 'profile = "archive"\nstrength = 0.5\ngrain = 0.5\ncodec = "prores"')
+
+    settings = parsed("films/a.mkv -o b.mkv --grain 1").typed
+
+    assert (settings.grain, settings.strength) == (1.0, 0.5)  # typed as the default is typed, too
+    assert (settings.codec, settings.detail, settings.verify) == ("prores", 0.0, True)
+    assert settings.steady == RestoreSettings().steady
+
+
+def test_a_profile_of_the_command_line_replaces_that_of_the_file(films: Path) -> None:
+    write(films, 'profile = "archive"')
+
+    settings = parsed("films/a.mkv -o b.mkv --profile sharp").typed
+
+    assert (settings.detail, settings.codec, settings.verify) == (1.0, "h264", False)
+
+
+def test_a_switch_that_a_profile_sets_is_turned_off(films: Path) -> None:
+    del films
+    settings = parsed("a.mkv -o b.mkv --profile archive --no-verify").typed
+
+    assert (settings.verify, settings.codec) == (False, "ffv1")
+
+
+def test_a_codec_of_a_profile_is_not_replaced_by_that_of_webm(films: Path) -> None:
+    del films
+    assert parsed("a.mkv -o b.webm --profile archive").typed.codec == "ffv1"
+    assert parsed("a.mkv -o b.webm --profile sharp").typed.codec == "av1"
+
+
+def test_the_file_beside_the_source_comes_before_that_of_the_working_folder(films: Path) -> None:
+    here = write(Path(), "strength = 0.1")
+    assert parsed("films/a.mkv -o b.mkv").project_file == here
+    beside = write(films, "strength = 0.2")
+    assert parsed("films/a.mkv -o b.mkv").project_file == beside
+    write(Path(), "strength = 0.3", "other.toml")
+
+    assert parsed("films/a.mkv -o b.mkv").typed.strength == 0.2
+    assert parsed("films/a.mkv -o b.mkv --config other.toml").typed.strength == 0.3
+    assert parsed("films/a.mkv -o b.mkv --config none").typed.strength == 1.0
+
+
+def test_files_that_it_names_are_in_its_folder_and_names_are_names(films: Path) -> None:
+    write(films, 'model = "mine.pth"\nbackground = "compact"')
+    (films / "mine.pth").write_bytes(b"")
+
+    settings = parsed("films/a.mkv -o b.mkv").typed
+
+    assert (settings.model, settings.background) == (str(films / "mine.pth"), "compact")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("strenght = 1", "strenght: there is no such option; did you mean strength?"),
+        ("min_face = 9", "min_face: there is no such option; did you mean min-face?"),
+        ("xyz = 9", "xyz: there is no such option; vidrestore --help lists them"),
+        ("strength = 2", "strength: must be a number from 0 to 1, got '2'"),
+        ("strength = true", "strength: must be a number from 0 to 1, got 'True'"),
+        (
+            'codec = "divx"',
+            "codec: must be one of h264, h265, av1, ffv1, prores, dnxhr, got 'divx'",
+        ),
+        ("codec = []", "codec: must be one of h264, h265, av1, ffv1, prores, dnxhr, got []"),
+        ('profile = "best"', "profile: must be one of archive, watch, sharp, got 'best'"),
+        ("pulldown = 1", "pulldown: must be true or false, got 1"),
+        ("model = 1", "model: must be text, got 1"),
+        ('start = "soon"', "start: 'soon' is not a time"),
+        ("[start]", "start: '{}' is not a time"),
+        ('record = "r.jsonl"', "record: belongs to one run; give --record on the command line"),
+        ("overwrite = true", "overwrite: belongs to one run"),
+        ("= 1", "not a readable TOML file"),
+    ],
+)
+def test_a_wrong_line_is_refused_with_its_file_and_key(
+    films: Path, line: str, message: str
+) -> None:
+    path = write(films, line)
+    with pytest.raises(UsageError) as refused:
+        parsed("films/a.mkv -o b.mkv")
+
+    assert str(refused.value).startswith(f"{path}: {message}")
+
+
+def test_a_file_that_is_named_must_be_there(films: Path) -> None:
+    del films
+    with pytest.raises(UsageError, match=r"gone\.toml: not a readable TOML file"):
+        parsed("a.mkv -o b.mkv --config gone.toml")
+
+
+def test_a_batch_reads_the_file_of_its_folder(
+    films: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(films, "strength = 2")
+
+    assert main(["batch", "films", "-o", "out"]) == ExitCode.USAGE
+    assert "films/vidrestore.toml: strength: must be" in capsys.readouterr().err

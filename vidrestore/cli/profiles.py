@@ -1,0 +1,26 @@
+"""``vidrestore profiles``: list the profiles and what they set."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from textwrap import fill
+
+import tyro
+
+from vidrestore.cli.exit_codes import ExitCode
+from vidrestore.settings import PROFILES
+
+_WIDTH = 79
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfilesCommand:
+    """List the profiles of --profile, and the options that each stands for."""
+
+
+def run(argv: Sequence[str]) -> ExitCode:
+    """Run ``vidrestore profiles``."""
+    tyro.cli(ProfilesCommand, prog="vidrestore profiles", args=argv)
+    for name, profile in PROFILES.items():
+        print(f"{name}: {' '.join(profile.option_words()) or 'the defaults'}")
+        print(fill(profile.help, _WIDTH, initial_indent="  ", subsequent_indent="  "))
+    return ExitCode.OK
