@@ -237,6 +237,8 @@ def test_a_rate_that_the_stream_lacks_is_stated(vidrestore: Command, face_film: 
         (("-", "-o", "out.mkv", "--engine", "ray"), "--engine ray: workers cannot share a pipe"),
         (("-", "-o", "out.mkv", "--dry-run"), "--dry-run: reads films twice"),
         (("-", "-o", "out.mkv", "--review", "r.html"), "--review: reads films twice"),
+        (("-", "-o", "out.mkv", "--verify"), "--verify: reads both films again"),
+        (("film.mkv", "-o", "-", "--chroma", "420"), "--chroma: standard output is not encoded"),
         (("film.mkv", "-o", "-", "--codec", "ffv1"), "--codec: standard output is not encoded"),
         (("film.mkv", "-o", "-", "--framemd5", "m"), "ffmpeg -i - -f framemd5"),
         (("film.mkv", "-o", "-", "--compare", "c.mkv"), "use -o FILE"),

@@ -143,7 +143,7 @@ def _garbage_is_passed(bench: Bench, path: Path, *, sound: bool) -> None:
     for number, time in zip(numbers[-10:], times[-10:], strict=True):
         assert abs(time - first - 40 * number) <= 1
     if len(numbers) < FRAMES:
-        assert outcome.noted(f"{FRAMES - len(numbers)} frames", "missing")
+        assert outcome.noted(f"{FRAMES - len(numbers)} frame", "missing")
     if sound:
         assert outcome.sound() == sound_of(path)
 
