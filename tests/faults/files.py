@@ -118,7 +118,7 @@ def garbage_in_matroska(bench: Bench) -> None:
     assert times[-10:] == [40 * number for number in numbers[-10:]]
     lost = FRAMES - len(numbers)
     assert lost > 0
-    assert outcome.noted(f"{lost} frames", "missing")
+    assert outcome.noted(f"{lost} frame", "missing")
     assert outcome.sound() == sound_of(path)
 
 
