@@ -126,16 +126,13 @@ def test_a_record_that_is_asked_for_stays_beside_the_review(film: Path, tmp_path
         assert len(list(reader)) == 4
 
 
-def test_a_track_that_is_not_asked_for_is_left_alone_with_the_reason(
-    film: Path, tmp_path: Path
+def test_a_track_that_is_not_there_is_refused_and_those_that_are_there_are_named(
+    film: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    record = tmp_path / "record.jsonl"
+    assert restored(film, tmp_path, "--only-track", "77") == ExitCode.FAILED
 
-    assert restored(film, tmp_path, "--only-track", "77", "--record", str(record)) == ExitCode.OK
-    with RecordReader(record) as reader:
-        faces = [face for frame in reader for face in frame.faces]
-    assert len(faces) == 4
-    assert {(face.reason, face.mask_xyxy) for face in faces} == {("not asked for", None)}
+    assert "has no track 77, its" in capfd.readouterr().err
+    assert not (tmp_path / "out.mkv").exists()
 
 
 @pytest.mark.parametrize("name", ["absent/page.html", ".", "there.html"])

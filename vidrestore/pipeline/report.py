@@ -148,6 +148,8 @@ class Tally:
         self.frames = 0
         self.faces = 0
         self.reasons: Counter[str] = Counter()
+        self.tracks_found = 0
+        """Tracks are numbered from 0: the highest number of any face, restored or not, plus 1."""
         self._shots: dict[int, _Span] = {}
         self._tracks: dict[int, _Span] = {}
         self.cadence = FrameCadence()
@@ -159,6 +161,8 @@ class Tally:
         self.cadence.add(finished.source.timestamp)
         faces = [each for each in finished.faces if each.assessment.strength > 0]
         self.faces += len(faces)
+        numbers = [each.face.track_id for each in finished.faces]
+        self.tracks_found = max([self.tracks_found, *(number + 1 for number in numbers)])
         self.reasons.update(
             each.assessment.reason for each in finished.faces if each.assessment.reason
         )
@@ -187,6 +191,7 @@ class Tally:
             "frames": self.frames,
             "faces": self.faces,
             "reasons": dict(self.reasons),
+            "tracks_found": self.tracks_found,
             "rhythm": self.cadence.to_json(),
             "shots": {number: span.to_json() for number, span in self._shots.items()},
             "tracks": {number: span.to_json() for number, span in self._tracks.items()},
@@ -202,6 +207,7 @@ class Tally:
             self.frames += counted["frames"]
             self.faces += counted["faces"]
             self.reasons.update(counted["reasons"])
+            self.tracks_found = max(self.tracks_found, counted["tracks_found"])
             self.cadence.merge(counted["rhythm"])
             for mine, theirs in ((self._shots, "shots"), (self._tracks, "tracks")):
                 for number, fields in counted[theirs].items():

@@ -36,7 +36,10 @@ def pictures_of(path: Path) -> list[Path]:
         raise MediaError(f"{broken}: is a broken link; repair it, or remove it from the folder")
     if not found:
         known = ", ".join(IMAGE_SUFFIXES)
-        raise MediaError(f"{path}: no picture in this folder; frames must be named {known}")
+        raise MediaError(
+            f"{path}: no image in this folder ({known}); for films in it use vidrestore batch "
+            f"{path} -o FOLDER"
+        )
     return sorted(found, key=lambda each: natural_key(each.name))
 
 
