@@ -7,6 +7,7 @@
 - speed: a 720p film with one face at the default settings, with the time of each stage.
 - network: time and arithmetic rate of a restorer, and the error of half precision.
 - memory: the peak for a film of 10 minutes over the peak for one of 1 minute.
+- scale: processor time a frame against faces, size and length.
 - untouched: a 1080p film without faces, compared with decoding and encoding alone.
 
 ``scripts/evaluate.py`` measures quality.
@@ -34,6 +35,7 @@ import cv2
 import numpy as np
 import torch
 from benchmark_networks import NETWORKS, benchmark_network
+from benchmark_scale import FACES, SIZES_HW, crowd, measured
 
 from vidrestore import RestoreSettings, restore_video
 from vidrestore.devices import resolve_device
@@ -44,7 +46,7 @@ from vidrestore.types import DisplayGeometry, Frame, Plane, Timestamp
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "examples" / "astronaut.mp4"
-PARTS = ("speed", "network", "memory", "untouched")
+PARTS = ("speed", "network", "memory", "untouched", "scale")
 
 
 def film(target: Path, *, hw: tuple[int, int], frames: int, rate: Fraction) -> None:
@@ -246,6 +248,29 @@ def memory(folder: Path, *, minutes: tuple[int, int], rate: Fraction) -> dict[st
     }
 
 
+def scale(folder: Path, *, frames: int, minutes: tuple[int, int]) -> dict[str, Any]:
+    """Return processor time a frame against faces in a frame, size, and length."""
+    warm = folder / "warm_scale.mp4"
+    film(warm, hw=(360, 640), frames=12, rate=Fraction(25))
+    measured(warm)
+    with open_source(EXAMPLE) as source:
+        info = source.info
+    results: dict[str, Any] = {"faces": {}, "size": {}, "length": {}}
+    for faces in FACES:
+        path = folder / f"faces{faces}.mp4"
+        _write_video(path, crowd(EXAMPLE, faces=faces, frames=frames), info, (1080, 1920))
+        results["faces"][str(faces)] = measured(path)
+    for hw in SIZES_HW:
+        path = folder / f"size{hw[0]}.mp4"
+        film(path, hw=hw, frames=frames, rate=Fraction(25))
+        results["size"][f"{hw[0]}p"] = measured(path)
+    for seconds in (10, 60 * minutes[0], 60 * minutes[1]):
+        path = folder / f"length{seconds}.mp4"
+        film(path, hw=(240, 320), frames=5 * seconds, rate=Fraction(5))
+        results["length"][f"{seconds} s"] = measured(path)
+    return results
+
+
 def print_peak(source: Path, target: Path) -> None:
     """Restore ``source`` and print the peak memory of this process in MiB."""
     keep_freed_memory()
@@ -277,6 +302,7 @@ def main() -> None:
     parser.add_argument("--batches", type=int, nargs="+", default=(1, 4, 16))
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--frames", type=int, default=150)
+    parser.add_argument("--scale-frames", type=int, default=50, help="of each film of scale")
     parser.add_argument("--minutes", type=int, nargs=2, default=(1, 10))
     parser.add_argument(
         "--memory-rate",
@@ -305,6 +331,9 @@ def main() -> None:
             results["speed"] = speed(folder, frames=arguments.frames)
         if "untouched" in parts:
             results["untouched"] = untouched(folder, frames=arguments.frames)
+        if "scale" in parts:
+            minutes = (arguments.minutes[0], arguments.minutes[1])
+            results["scale"] = scale(folder, frames=arguments.scale_frames, minutes=minutes)
         if "memory" in parts:
             minutes = (arguments.minutes[0], arguments.minutes[1])
             rate = Fraction(arguments.memory_rate)
