@@ -3,10 +3,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from support.clips import Clip, Sound, make_clip, make_rich_clip, run_ffmpeg
 
 from vidrestore.errors import MediaError
-from vidrestore.media import probe
+from vidrestore.media import open_source, probe
 
 
 def test_a_film_says_what_it_holds(tmp_path: Path) -> None:
@@ -135,3 +136,12 @@ def test_what_cannot_be_read_is_refused_in_one_line_that_names_the_file(
 
     assert "\n" not in str(refused.value)
     assert capfd.readouterr() == ("", "")
+
+
+def test_an_animated_avif_is_read_whole(tmp_path: Path) -> None:
+    first, *others = (Image.new("RGB", (96, 64), (40 * at, 80, 120)) for at in range(4))
+    film = tmp_path / "film.avif"
+    first.save(film, save_all=True, append_images=others, duration=100)
+
+    with open_source(film) as source:
+        assert len(list(source)) == 4

@@ -101,6 +101,8 @@ def main_video_stream(
         kinds = {"a cover" if is_attached_picture(e) else e.type for e in container.streams}
         found = " and ".join(sorted(kinds, reverse=True)) or "nothing"
         raise MediaError(f"{path}: no video stream (only {found}); name a file with video")
+    # An animated AVIF has its first frame as an image, too.
+    films = [each for each in films if each.frames != 1] or films
     chosen = next((each for each in films if each.disposition & Disposition.default), films[0])
     if cast(object, chosen.codec_context) is None:
         raise MediaError(f"{path}: FFmpeg has no decoder for its video; convert the film first")
