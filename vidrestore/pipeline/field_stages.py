@@ -1,8 +1,8 @@
 """Interlaced film in the stages: split into fields before them, woven together after.
 
-A field shows one moment, so no face is ever made of two. The stages see a film of twice the rate
-whose frames are half as high; ``DisplayGeometry.rows`` says where their rows lie, so that boxes
-and landmarks of both fields are in one space, that of the whole frame.
+A field is one instant, so no face is ever a mix of two. The stages see a film at twice the rate
+whose frames have half the rows. ``DisplayGeometry.rows`` says which rows of the screen these are,
+so the boxes and landmarks of both fields are in the pixels of the whole frame.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,55 +21,55 @@ from vidrestore.types import Assessment, Box, FinishedFace, FinishedFrame, Frame
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldMode:
-    """Whether frames go through the stages whole or as fields."""
+    """Whether frames are restored whole or as fields."""
 
     rule: FieldRule | None = None
-    """Which frames are split; None: all stay whole."""
+    """Which frames are split; None splits none."""
 
     @property
     def index_step(self) -> int:
-        """Difference between the numbers of consecutive whole frames, as counted in the stages.
+        """Difference between the numbers of consecutive whole frames in the stages.
 
-        Frame ``n`` goes through them as number ``n * index_step``, and as the numbers up to the
-        next frame's where it is split; it is woven of these and no others.
+        Frame ``n`` is number ``n * index_step`` there. If it is split, its fields have the numbers
+        up to that of the next frame.
         """
         return 1 if self.rule is None else FIELD_INDEX_STEP
 
     def split(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """Yield the frames or fields that the stages see of ``frames``."""
+        """Yield the frames or fields for the stages."""
         return iter(frames) if self.rule is None else split_fields(frames, self.rule)
 
     def weave(self, finished: Iterable[FinishedFrame]) -> Iterator[FinishedFrame]:
-        """Yield whole frames again, each with one face for every track in its fields.
+        """Yield whole frames, each with one face for every track in its fields.
 
-        Holds the first field of a frame until the second comes.
+        Holds the first field of a frame until the second arrives.
 
         Args:
-            finished: What the stages made of ``split``, from the first part of a frame on.
+            finished: The finished frames or fields, starting with the first field of a frame.
 
         Raises:
-            ValueError: A field comes without the other of its frame.
+            ValueError: A field arrives without the other one of its frame.
         """
         return iter(finished) if self.rule is None else _weave_frames(finished)
 
 
 def _weave_frames(finished: Iterable[FinishedFrame]) -> Iterator[FinishedFrame]:
     first: FinishedFrame | None = None
-    for each in finished:
-        if each.source.field_of is None:
+    for current in finished:
+        if current.source.field_of is None:
             if first is not None:
-                raise ValueError(f"field {first.source.index} has lost the other one")
-            yield _whole(each)
+                raise ValueError(f"field {first.source.index} has no second field")
+            yield _full_frame(current)
         elif first is None:
-            first = each
+            first = current
         else:
-            yield _both(first, each)
+            yield _weave_pair(first, current)
             first = None
     if first is not None:
-        raise ValueError(f"field {first.source.index} has lost the other one")
+        raise ValueError(f"field {first.source.index} has no second field")
 
 
-def _whole(finished: FinishedFrame) -> FinishedFrame:
+def _full_frame(finished: FinishedFrame) -> FinishedFrame:
     source = full_frame_of(finished.source)
     untouched = finished.frame is finished.source
     return replace(
@@ -77,43 +77,45 @@ def _whole(finished: FinishedFrame) -> FinishedFrame:
     )
 
 
-def _both(first: FinishedFrame, second: FinishedFrame) -> FinishedFrame:
+def _weave_pair(first: FinishedFrame, second: FinishedFrame) -> FinishedFrame:
     source = full_frame_of(first.source)
     if second.source.field_of is not source:
         raise ValueError(f"{first.source.index} and {second.source.index} are of two frames")
-    untouched = all(each.frame is each.source for each in (first, second))
+    untouched = all(field.frame is field.source for field in (first, second))
     return FinishedFrame(
         frame=source if untouched else weave_fields(first.frame, second.frame),
         source=source,
         shot=first.shot,
-        faces=tuple(_faces_of_both(first, second)),
+        faces=tuple(_faces_of_weave_pair(first, second)),
         is_monochrome=first.is_monochrome and second.is_monochrome,
     )
 
 
-def _faces_of_both(first: FinishedFrame, second: FinishedFrame) -> Iterator[FinishedFace]:
+def _faces_of_weave_pair(first: FinishedFrame, second: FinishedFrame) -> Iterator[FinishedFace]:
     """Yield one face for every track, in order; its position is from the earlier field, if any."""
-    found: dict[int, list[FinishedFace]] = {}
-    for each in (first, second):
-        for face in each.faces:
+    by_track: dict[int, list[FinishedFace]] = {}
+    for field in (first, second):
+        for face in field.faces:
             mask = face.mask_xyxy
-            inside = None if mask is None else box_in_frame(mask, each.source)
+            inside = None if mask is None else box_in_frame(mask, field.source)
             placed = replace(face, mask_xyxy=inside)
-            found.setdefault(face.face.track_id, []).append(placed)
-    for track in sorted(found):
-        faces = found[track]
-        yield faces[0] if len(faces) == 1 else _face_of_both(*faces)
+            by_track.setdefault(face.face.track_id, []).append(placed)
+    for track in sorted(by_track):
+        faces = by_track[track]
+        yield faces[0] if len(faces) == 1 else _face_of_weave_pair(*faces)
 
 
-def _face_of_both(first: FinishedFace, second: FinishedFace) -> FinishedFace:
-    strengths = [each.assessment.strength for each in (first, second)]
-    known = [each.assessment.identity_similarity for each in (first, second)]
+def _face_of_weave_pair(first: FinishedFace, second: FinishedFace) -> FinishedFace:
+    strengths = [face.assessment.strength for face in (first, second)]
+    similarities = [face.assessment.identity_similarity for face in (first, second)]
     return FinishedFace(
         face=first.face,
         assessment=Assessment(
             strength=sum(strengths) / 2,
             reason=first.assessment.reason or second.assessment.reason,
-            identity_similarity=min((each for each in known if each is not None), default=None),
+            identity_similarity=min(
+                (value for value in similarities if value is not None), default=None
+            ),
         ),
         mask_xyxy=_union(first.mask_xyxy, second.mask_xyxy),
         luma_before=_mean(first.luma_before, second.luma_before),
@@ -124,8 +126,8 @@ def _face_of_both(first: FinishedFace, second: FinishedFace) -> FinishedFace:
 def _union(one: Box | None, other: Box | None) -> Box | None:
     if one is None or other is None:
         return one or other
-    left, top = (min(one[at], other[at]) for at in (0, 1))
-    right, bottom = (max(one[at], other[at]) for at in (2, 3))
+    left, top = (min(one[side], other[side]) for side in (0, 1))
+    right, bottom = (max(one[side], other[side]) for side in (2, 3))
     return left, top, right, bottom
 
 

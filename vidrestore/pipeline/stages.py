@@ -59,11 +59,12 @@ _OUTSIDE = "outside the picture"
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Stages:
-    """The parts of a restoration, and how they are joined.
+    """The stages of a restoration, connected.
 
-    What is found in a frame may depend on all that its shot showed before, so ``analyse`` runs
-    once over a film. What is then made of a frame depends on its neighbours within
-    ``context_frames`` alone, bit for bit: ``restore`` gives the same for a part as for the whole.
+    The faces found in a frame may depend on everything before it in its shot, so ``analyse`` runs
+    once over a film. The result of a frame depends only on its neighbours within
+    ``context_frames``, bit for bit: ``restore`` gives the same for a part of a film as for the
+    whole.
     """
 
     detector: Detector
@@ -73,9 +74,9 @@ class Stages:
     batch_size: int
     stopwatch: Stopwatch
     fields: FieldMode = field(default_factory=FieldMode)
-    """Whether frames go through the stages whole or as fields; the caller splits and weaves."""
+    """Whether frames are restored whole or as fields; the caller splits and weaves."""
     background: Background | None = None
-    """Enlarges the frames after their faces are restored; None leaves them as they are."""
+    """Upscales the frames after their faces are restored; None leaves them unchanged."""
     pad_batches: bool = True
     """Pad every batch to its full size. Convolutions of another batch size may round differently,
     and the result of a frame must not depend on the other frames in its batch."""
@@ -87,19 +88,20 @@ class Stages:
     @property
     def context_frames(self) -> int:
         """How many frames to each side the result of a frame may depend on."""
-        smoothed, settings = SmoothingConfig().max_window_frames, self.settings
+        smoothing, settings = SmoothingConfig().max_window_frames, self.settings
         # Faces are averaged over time twice, before and after they are restored, and checked twice.
-        steadied = 2 * config_from(settings, TemporalConfig).reach_frames if settings.steady else 0
+        averaging = 2 * config_from(settings, TemporalConfig).reach_frames if settings.steady else 0
         safeguard = config_from(settings, SafeguardConfig)
-        guarded = 0 if self.meter is None else 2 * safeguard.reach_frames
-        return smoothed + steadied + guarded
+        safeguarding = 0 if self.meter is None else 2 * safeguard.reach_frames
+        return smoothing + averaging + safeguarding
 
     def analyse(
         self, frames: Iterable[Frame], *, start: TrackingStart | None = None
     ) -> Iterator[TrackedFrame]:
-        """Yield every frame once, in order, with its shot, its faces and its tone.
+        """Yield every frame once, in order, with its shot, its faces, and whether it is monochrome.
 
-        Holds the tracker's look-ahead, and a shot's first few frames until its tone is known.
+        Holds the look-ahead of the tracker, and the first frames of a shot until it is known
+        whether they are monochrome.
         """
         watch = self.stopwatch
         tracked = track_faces(
@@ -109,26 +111,27 @@ class Stages:
             thumbnail=lambda frame: self._view(frame, THUMBNAIL_SIDE_PX).rgb_hwc,
             start=start,
         )
-        chosen = select_faces(
+        selected = select_faces(
             mark_monochrome(watch.timed("track", tracked)),
             which=self.settings.faces,
             min_face_px=self.settings.min_face_px,
             only_tracks=self.settings.only_tracks,
         )
         if self.meter is None or self.settings.keep_good == 0.0:
-            return iter(chosen)
-        noted = rate_source_quality(chosen, geometry=self.geometry, align=self._crop)
-        return watch.timed("guard", noted)
+            return iter(selected)
+        rated = rate_source_quality(selected, geometry=self.geometry, align=self._crop)
+        return watch.timed("guard", rated)
 
     def restore(self, tracked: Iterable[TrackedFrame]) -> Generator[FinishedFrame]:
         """Yield every frame once, in order, with its faces restored.
 
-        Runs in three threads where ``overlap`` is set: all before the network, the network, all
-        after it. The result is the same. Close the generator before what ``tracked`` reads from.
+        Runs in three threads if ``overlap`` is set: everything before the network, the network, and
+        everything after it. The result is the same. Close the generator before the source of
+        ``tracked``.
 
-        Holds half a smoothing window, the neighbours a face is steadied and judged by,
-        ``_MAX_WAITING_FRAMES`` frames that wait for a full batch, and ``_AHEAD_FRAMES`` between
-        two threads.
+        Holds half a smoothing window, the neighbours used for averaging and for the safeguard,
+        ``_MAX_WAITING_FRAMES`` frames that wait for a full batch, and ``_AHEAD_FRAMES`` between two
+        threads.
 
         Args:
             tracked: The frames that ``analyse`` yields, or a part of them that extends
@@ -150,7 +153,7 @@ class Stages:
             yield from map(self._finish, self._check(ahead(restored)))
 
     def _prepare(self, tracked: Iterable[TrackedFrame]) -> Iterator[AlignedFrame]:
-        """Yield every frame with its crops as the network sees them."""
+        """Yield every frame with the crops for the network."""
         watch = self.stopwatch
         smoothed = watch.timed("smooth", smooth_tracks(tracked))
         aligned_frames: Iterable[AlignedFrame] = map(self._align, smoothed)
@@ -167,7 +170,7 @@ class Stages:
         return iter(aligned_frames)
 
     def _check(self, restored: Iterable[RestoredFrame]) -> Iterator[RestoredFrame]:
-        """Yield every frame with what may be taken of its restored crops."""
+        """Yield every frame with the strengths of its restored crops."""
         watch = self.stopwatch
         if self.settings.steady > 0:
             blended = blend_frames(restored, config=config_from(self.settings, TemporalConfig))
@@ -217,30 +220,32 @@ class Stages:
             restored = self.restorer.restore_crops(crops_NCHW)
             device = restored.images_nchw.device
             if device.type == "cuda":
-                # Without this the time would be counted where the result is first read.
+                # Otherwise the time would be counted where the result is first read.
                 torch.cuda.synchronize(device)
             return restored.first(count)
 
     def _finish(self, restored: RestoredFrame) -> FinishedFrame:
         geometry, source = self.geometry.of(restored.frame), restored.frame
-        shown = restored
+        upscaled = restored
         if self.background is not None:
             with self.stopwatch.stage("background"):
-                shown = self.background.upscale(restored, keep_chroma=restored.is_monochrome)
+                upscaled = self.background.upscale(restored, keep_chroma=restored.is_monochrome)
             geometry = self.background.geometry
         with self.stopwatch.stage("paste"):
-            after = paste_faces(
-                shown.frame,
+            pasted = paste_faces(
+                upscaled.frame,
                 geometry,
-                shown.faces,
+                upscaled.faces,
                 config=config_from(self.settings, PasteConfig),
                 keep_chroma=restored.is_monochrome,
-                skipped_faces=shown.skipped_faces,
+                skipped_faces=upscaled.skipped_faces,
             )
-            tracks = [each.aligned.face.track_id for each in shown.faces]
-            faces = self._finished_faces(restored, dict(zip(tracks, after.masks_xyxy, strict=True)))
+            tracks = [face.aligned.face.track_id for face in upscaled.faces]
+            faces = self._finished_faces(
+                restored, dict(zip(tracks, pasted.masks_xyxy, strict=True))
+            )
         return FinishedFrame(
-            frame=after.frame,
+            frame=pasted.frame,
             source=source,
             shot=restored.shot,
             faces=faces,

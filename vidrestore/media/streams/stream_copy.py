@@ -42,12 +42,12 @@ _CUES = "scte_35"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyPlan:
-    """What becomes of every stream of the source but the restored one."""
+    """How every stream of the source is copied, except the restored one."""
 
     copied: tuple[int, ...] = ()
-    """Indexes of streams whose packets are copied while the film is written."""
+    """Indexes of streams whose packets are copied while the video is written."""
     remuxed: tuple[int, ...] = ()
-    """Indexes of streams that only the ffmpeg program can copy, when the film is whole."""
+    """Indexes of streams that only the ffmpeg program can copy, once the file is complete."""
     notes: tuple[str, ...] = ()
 
 
@@ -59,10 +59,10 @@ def plan_stream_copy(
     *,
     drop_unsupported: bool,
 ) -> CopyPlan:
-    """Return what becomes of the source's streams in a container.
+    """Return how the streams of a source are copied into a container.
 
     Raises:
-        UnsupportedStreamError: The container cannot hold one, and none may be dropped.
+        UnsupportedStreamError: The container does not support a stream, and none may be dropped.
     """
     copied: list[int] = []
     remuxed: list[int] = []
@@ -77,7 +77,7 @@ def plan_stream_copy(
         if is_embedded_cover(stream, spec):
             copied.append(stream.index)
         elif stream.type == "video" and hidden.lead_seconds and not spec.is_mov:
-            # Its pictures may need those before, which would be seen.
+            # Its frames may need the hidden ones before them, which would be shown.
             said = f"hide its first {float(hidden.lead_seconds):.3f} s, as the source's edit list"
             if not drop_unsupported:
                 raise UnsupportedStreamError(
@@ -103,20 +103,20 @@ def plan_stream_copy(
 
 
 def _lacks_header(stream: Stream, source: InputContainer) -> bool:
-    """Whether the header that AAC needs is missing, as where garbage looks like another track."""
+    """Whether the header that AAC needs is missing, as if damage looks like another track."""
     states_headers = source.format.name.startswith(("flv", "mov", "matroska"))
     return states_headers and codec_name(stream) == "aac" and not stream.codec_context.extradata
 
 
 def _can_remux(stream: Stream, info: VideoInfo, spec: ContainerSpec) -> bool:
-    # Attached files ffmpeg leaves out without a word.
+    # ffmpeg silently drops attached files.
     if isinstance(stream, AttachmentStream) or spec.video_only:
         return False
     if info.streams[stream.index].codec == _CUES:
         return False
     if has_decoder(stream) and not (stream.type == "audio" and spec.format == "matroska"):
         return False
-    # PyAV refuses sound that Matroska holds with its header from AVI or WAV, as of WMA.
+    # PyAV refuses audio that Matroska stores with its header from AVI or WAV, such as WMA.
     return can_remux(info.path, stream.index, spec)
 
 
@@ -130,7 +130,7 @@ def is_written_by_muxer(stream: Stream, source: InputContainer) -> bool:
 
 
 def is_embedded_cover(stream: Stream, spec: ContainerSpec) -> bool:
-    """Whether a stream is a cover that its container keeps as an attached file."""
+    """Whether a stream is cover art that its container stores as an attached file."""
     return stream.type == "video" and is_attached_picture(stream) and spec.stores_attachments
 
 
@@ -142,8 +142,8 @@ def copied_metadata(metadata: dict[str, str]) -> dict[str, str]:
 
 
 @dataclass(slots=True)
-class _Copied:
-    """One stream on its way."""
+class _CopiedStream:
+    """A stream that is being copied."""
 
     output: Stream
     kind: str
@@ -157,23 +157,23 @@ class _Copied:
 
 @dataclass(slots=True)
 class StreamCopier:
-    """Reads the source a second time and copies packets up to where the video has come."""
+    """Reads the source a second time and copies packets as the video advances."""
 
     source: InputContainer
     output: OutputContainer
     clock: CopyTimeline
     allows_negative_times: bool
-    """Whether sound may begin a little before the part that is wanted; players skip it."""
+    """Whether audio may start a little before the time range; players skip it."""
     moved_count: int = 0
-    """Packets whose time had to move, because it did not grow."""
+    """Number of packets whose timestamp was changed because it did not increase."""
     damaged_count: int = 0
-    """Places where reading failed, and packets that the output refused for what is in them."""
-    _streams: dict[int, _Copied] = field(default_factory=dict[int, _Copied])
+    """Number of places where reading failed, and of packets whose content the output refused."""
+    _streams: dict[int, _CopiedStream] = field(default_factory=dict[int, _CopiedStream])
     _packets: "Iterator[Packet[Stream]] | None" = None
-    _held: "Packet[Stream] | None" = None
+    _next_packet: "Packet[Stream] | None" = None
 
     def add(self, stream: Stream, spec: ContainerSpec, tags: Mapping[str, str]) -> int:
-        """Give the output a stream like ``stream``; return its index there."""
+        """Add a stream like ``stream`` to the output; return its index there."""
         if is_embedded_cover(stream, spec):
             return self._attach_cover(stream)
         added = add_copied_stream(self.output, stream, spec)
@@ -189,7 +189,7 @@ class StreamCopier:
             ticks = 1 if may_repeat or not is_sound else max(1, ceil(base / _FINE_SECONDS))
             times = MonotonicTimestamps(base / ticks, may_repeat=may_repeat)
             edits = EditListFilter(stream, spec)
-            self._streams[stream.index] = _Copied(added, stream.type, times, edits, ticks)
+            self._streams[stream.index] = _CopiedStream(added, stream.type, times, edits, ticks)
         return added.index
 
     def _attach_cover(self, stream: Stream) -> int:
@@ -208,31 +208,31 @@ class StreamCopier:
         return attached.index
 
     def copy_until(self, until_seconds: Fraction | None) -> None:
-        """Copy packets up to a time of the output's clock; all of them where it is None."""
-        while (packet := self._next()) is not None:
+        """Copy packets up to a time on the output's timeline; None copies all."""
+        while (packet := self._take_next()) is not None:
             dts = packet.dts if packet.dts is not None else packet.pts
             seconds = Fraction(0) if dts is None else dts * packet.time_base
             shift = self.clock.shift_of(packet.stream_index)
             if until_seconds is not None and seconds - shift > until_seconds:
-                self._held = packet
+                self._next_packet = packet
                 return
             self._copy(packet)
 
-    def _next(self) -> "Packet[Stream] | None":
-        if self._held is not None:
-            packet, self._held = self._held, None
+    def _take_next(self) -> "Packet[Stream] | None":
+        if self._next_packet is not None:
+            packet, self._next_packet = self._next_packet, None
             return packet
         if self._packets is None:
-            self._packets = self._demuxed([self.source.streams[at] for at in self._streams])
+            self._packets = self._demux([self.source.streams[index] for index in self._streams])
         return next(self._packets, None)
 
-    def _demuxed(self, wanted: Sequence[Stream]) -> "Iterator[Packet[Stream]]":
-        if not wanted:
+    def _demux(self, selected: Sequence[Stream]) -> "Iterator[Packet[Stream]]":
+        if not selected:
             return
         for stream in self.source.streams:
             if stream.index not in self._streams:
                 stream.discard = Discard.all
-        packets = demux_past_errors(self.source, *wanted, on_damage=self._count_damage)
+        packets = demux_past_errors(self.source, *selected, on_damage=self._count_damage)
         for packet in with_decode_times(packets):
             if packet.size or (packet.stream.type == "subtitle" and packet.pts is not None):
                 yield packet
@@ -242,7 +242,7 @@ class StreamCopier:
 
     @property
     def notes(self) -> list[str]:
-        """What a user should know of what was copied."""
+        """Notes for the user about the copied streams."""
         notes: list[str] = []
         if self.moved_count:
             notes.append(f"{self.moved_count} packets had timestamps that did not increase")
@@ -254,7 +254,7 @@ class StreamCopier:
         copied = self._streams[packet.stream_index]
         if copied.edits.leaves_out(packet):
             return
-        if not self._is_wanted(packet, copied):
+        if not self._is_in_range(packet, copied):
             return
         _split_ticks(packet, copied.split_ticks)
         base = packet.time_base
@@ -276,13 +276,13 @@ class StreamCopier:
         try:
             self.output.mux_one(packet)
         except av.error.FFmpegError as error:
-            # Some muxers look into packets. Garbage in one must not cost the film; a full disk may.
+            # Some muxers parse packets. A damaged one must not end the run; a full disk must.
             if not is_damage(error):
                 raise
             self.damaged_count += 1
 
-    def _is_wanted(self, packet: "Packet[Stream]", copied: _Copied) -> bool:
-        """Whether a packet lies in the part of the film that is wanted; cuts subtitles to it."""
+    def _is_in_range(self, packet: "Packet[Stream]", copied: _CopiedStream) -> bool:
+        """Whether a packet is in the time range; clips subtitles to it."""
         selected = self.clock.time_range
         start, end = selected.start_seconds, selected.end_seconds
         ticks = packet.pts if packet.pts is not None else packet.dts
