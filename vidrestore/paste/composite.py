@@ -287,9 +287,12 @@ def _region(image_chw: Tensor, to_region: Affine, region_hw: tuple[int, int]) ->
 def _smooth_region(cells_chw: Tensor, to_region: Affine, region_hw: tuple[int, int]) -> FloatArray:
     """Return cells much larger than a pixel interpolated over a region, ``(h, w, C)``.
 
-    Every ``_SMOOTH_STEP_PX`` pixels they are warped, and between these enlarged, which is fast.
+    They are warped at every ``_SMOOTH_STEP_PX`` pixels and interpolated in between, which is fast.
+    Cells of a small face are not much larger than that, and are warped at every pixel.
     """
     step = _SMOOTH_STEP_PX
+    if scale_of(to_region) < 2 * step:
+        return _region(cells_chw, to_region, region_hw)
     middle = (step - 1) / 2
     to_steps = np.array([[1 / step, 0.0, -middle / step], [0.0, 1 / step, -middle / step]])
     height, width = region_hw
