@@ -9,6 +9,7 @@ import json
 import os
 import re
 import runpy
+import shlex
 import shutil
 import subprocess
 import sys
@@ -32,6 +33,7 @@ from support.golden import ROOT
 import vidrestore
 import vidrestore.types
 from vidrestore.cli import main
+from vidrestore.cli.exit_codes import ExitCode
 from vidrestore.cli.parsing.help_text import default_text
 from vidrestore.cli.restore import RestoreCommand, parse_restore
 from vidrestore.pipeline import setup as prepared
@@ -40,10 +42,11 @@ from vidrestore.settings import GROUPS, PROFILES, JobSettings, RestoreSettings, 
 README = ROOT / "README.md"
 NOTEBOOK = ROOT / "examples" / "restored_frames.ipynb"
 COMMANDS = commands()
-SUBCOMMANDS = ("batch", "info", "review", "verify", "profiles", "weights", "train")
+SUBCOMMANDS = ("batch", "info", "review", "verify", "profiles", "weights", "train", "completions")
 QUICK_SCRIPTS = ("look.py", "measure_visible.py")
-FOREIGN_OPTIONS = {"--no-", "--no-verify", "--no-deps", "--nproc-per-node"}
-"""Options of pip and torchrun, and the opposite of a switch."""
+FOREIGN_OPTIONS = {"--no-", "--no-verify", "--no-deps", "--nproc-per-node", "--extra-index-url"}
+FOREIGN_OPTIONS |= {"--pip-args", "--from", "--build-arg", "--rm", "--gpus", "--user"}
+"""Options of pip, pipx, uvx, docker and torchrun, and the opposite of a switch."""
 
 
 class ParsedError(BaseException):
@@ -179,7 +182,19 @@ def test_a_command_of_another_program_has_what_it_names(command: Command, workpl
         ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
         done = subprocess.run([ffmpeg, *words], capture_output=True, text=True, check=True)
         assert done.stdout.startswith("#format: frame checksums")
-    elif program == "pip":
+    elif program == "docker":
+        arguments = re.findall(
+            r"^ARG (\w+)", (ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE
+        )
+        assert set(re.findall(r"--build-arg (\w+)=", " ".join(words))) <= {*arguments}
+        if "run" in words:
+            image = next(each for each in words if each.startswith("vidrestore"))
+            parse_restore(words[words.index(image) + 1 :])
+    elif program == "uvx":
+        parse_restore(words[words.index("vidrestore") + 1 :])
+    elif program == "eval":
+        assert main(shlex.split(words[0].strip("$()"))[1:]) == 0
+    elif program in ("pip", "pipx"):
         project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
         for extras in re.findall(r"\[([\w,]+)\]", " ".join(words)):
             assert set(extras.split(",")) <= project["optional-dependencies"].keys()
@@ -235,6 +250,26 @@ def test_the_python_of_the_docs_has_right_types(tmp_path: Path) -> None:
     )
 
     assert done.returncode == 0, done.stdout
+
+
+def test_every_exit_code_is_in_the_table() -> None:
+    table = rows(ROOT / "docs" / "usage.md", "Exit codes")
+
+    assert [int(code) for code, _ in table] == [*ExitCode]
+
+
+def test_the_image_is_installed_as_the_docs_say() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
+    copied = {
+        name for line in re.findall(r"^COPY (.*) \S+$", dockerfile, re.M) for name in line.split()
+    }
+
+    assert all((ROOT / name).exists() for name in copied)
+    assert {"pyproject.toml", "README.md", "LICENSE", "vidrestore"} <= copied
+    index = re.findall(r"^ARG TORCH_INDEX=(\S+)", dockerfile, re.MULTILINE)
+    assert f"pip install --extra-index-url {index[0]} ." in (ROOT / "docs/usage.md").read_text(
+        "utf-8"
+    )
 
 
 def test_every_error_is_in_the_table_of_errors() -> None:

@@ -91,6 +91,10 @@ def _dispatch(argv: Sequence[str]) -> ExitCode:
         from vidrestore.cli import batch
 
         return batch.run(argv[1:])
+    if argv[:1] == ["completions"]:
+        from vidrestore.cli import completions
+
+        return completions.run(argv[1:])
     if argv[:1] == ["info"]:
         from vidrestore.cli import info
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _HEAD = ("film", "frames", "faces", "segments", "time", "result")
 
 
+EXCLUDED = ("only_tracks", "resume")
+"""Settings that a batch does not have as options."""
 _USAGE = "FOLDER|LIST -o FOLDER [options]"
 _ABOUT = """\
 Restore the faces of many films.
@@ -85,7 +87,7 @@ def run(argv: Sequence[str]) -> ExitCode:
         prog="vidrestore batch",
         usage=_USAGE,
         about=_ABOUT,
-        exclude=("only_tracks", "resume"),
+        exclude=EXCLUDED,
     )
     command = arguments.make(BatchCommand)
     if not command.quiet:

@@ -32,6 +32,7 @@ Other commands (vidrestore COMMAND --help):
   review SOURCE RESULT      write a page to inspect a result
   profiles                  list the profiles and what they set
   weights list              list the checkpoints that can be downloaded
+  completions SHELL         print a script that completes options in a shell
   train CONFIG              train a network"""
 
 
