@@ -175,9 +175,9 @@ def check(wheel: Path, state: dict[str, Tensor], count: int) -> float:
     worst = 0.0
     for seed, (z, style, picture) in enumerate(runtime_images(wheel, range(count))):
         small = F.avg_pool2d(picture, 2)
-        ours = exact.synthesise(exact.broadcast(exact.style_mlp(z)), doubled=True)
-        low = exact.synthesise(exact.broadcast(style))
-        half = shipped.synthesise(shipped.broadcast(style)) - small
+        ours = exact.synthesize(exact.to_w_plus(exact.style_mlp(z)), double_size=True)
+        low = exact.synthesize(exact.to_w_plus(style))
+        half = shipped.synthesize(shipped.to_w_plus(style)) - small
         errors = [float((one - two).abs().max()) for one, two in ((ours, picture), (low, small))]
         print(
             f"seed {seed}: float32 {errors[0]:.2e} at 1024 px, {errors[1]:.2e} at 512 px; "

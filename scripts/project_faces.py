@@ -47,7 +47,7 @@ def main() -> None:
         for name, face in islice(stills, arguments.count):
             styles, losses = project(network, face[None].to(device) * 2 - 1, config)
             with torch.inference_mode():
-                drawn = network.synthesise(styles)[0].clamp(-1, 1).cpu() * 0.5 + 0.5
+                drawn = network.synthesize(styles)[0].clamp(-1, 1).cpu() * 0.5 + 0.5
             psnr_db = -10 * float(torch.log10((drawn - face).square().mean()))
             distance = meter.distance(face, drawn, resolution_px=512.0)
             print(

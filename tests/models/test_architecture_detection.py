@@ -11,7 +11,7 @@ from torch import nn
 from vidrestore.models.architecture_detection import (
     DetectedArchitecture,
     detect_architecture,
-    refusal,
+    explain_unsupported,
 )
 from vidrestore.models.common.state_shapes import Shapes, block_count, matches_state
 from vidrestore.models.face_parser import FaceParser, build_face_parser
@@ -158,7 +158,7 @@ def rebuilt(found: DetectedArchitecture) -> dict[str, tuple[int, ...]]:
 
 
 @pytest.mark.parametrize(("architecture", "build", "side_px"), FAMILIES)
-def test_a_network_is_recognised_in_any_configuration_and_built_again(
+def test_a_network_is_recognized_in_any_configuration_and_built_again(
     architecture: str, build: Build, side_px: int
 ) -> None:
     shapes = _shapes(build)
@@ -167,11 +167,11 @@ def test_a_network_is_recognised_in_any_configuration_and_built_again(
     assert found.architecture == architecture
     assert found.spec.crop_size_px == side_px
     assert rebuilt(found) == shapes
-    assert refusal(shapes) is None
+    assert explain_unsupported(shapes) is None
 
 
 @pytest.mark.parametrize("name", sorted(RESTORERS))
-def test_a_released_checkpoint_is_recognised_as_what_it_is(name: str) -> None:
+def test_a_released_checkpoint_is_recognized_as_what_it_is(name: str) -> None:
     part = "generator" if name == "psfrgan" else ""
     with torch.device("meta"):
         shapes = shapes_of(RESTORERS[name].build().get_submodule(part))
@@ -201,7 +201,7 @@ def test_one_tensor_more_or_fewer_is_no_network_of_ours(name: str) -> None:
     assert detect_architecture({**shapes, "more.weight": (3,)}) is None
     for key in {*list(shapes)[::40], *(key for key in KEYS_READ if key in shapes)}:
         fewer = {other: shape for other, shape in shapes.items() if other != key}
-        assert detect_architecture(fewer) is None, f"still recognised without {key}"
+        assert detect_architecture(fewer) is None, f"still recognized without {key}"
 
 
 @pytest.mark.parametrize("name", ONE_OF_EACH)
@@ -223,7 +223,7 @@ def test_a_tensor_of_any_other_shape_is_no_network_of_ours(name: str) -> None:
 @pytest.mark.parametrize("shapes", [{}, {"weight": (1,)}, {"params": ()}])
 def test_foreign_tensors_are_no_network_of_ours(shapes: Shapes) -> None:
     assert detect_architecture(shapes) is None
-    assert refusal(shapes) is None
+    assert explain_unsupported(shapes) is None
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_foreign_tensors_are_no_network_of_ours(shapes: Shapes) -> None:
 def test_a_face_parser_restores_nothing_and_its_refusal_says_what_it_is(build: Build) -> None:
     shapes = _shapes(build)
     assert detect_architecture(shapes) is None
-    assert "a face parser" in (refusal(shapes) or "")
+    assert "a face parser" in (explain_unsupported(shapes) or "")
 
 
 def test_blocks_are_counted_by_their_numbers() -> None:

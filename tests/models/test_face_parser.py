@@ -8,9 +8,9 @@ from support.psfrgan import filled, picture, plain_parser, published_error, shap
 from torch import Tensor
 
 from vidrestore.models.face_parser import (
-    CLASSES,
     FACE_CLASSES,
     HEAD_CLASSES,
+    PARSING_CLASSES,
     FaceParser,
     class_probability,
     face_parser_from_shapes,
@@ -42,11 +42,11 @@ def test_tensors_are_named_as_published() -> None:
     norm = {"weight", "bias", "running_mean", "running_var", "num_batches_tracked"}
     unit = {"conv2d.weight"} | {f"norm.norm.{each}" for each in norm}
     bare = {"conv2d.weight", "conv2d.bias"}
-    scaled = ("encoder.1", "decoder.0", "decoder.1")
+    scale_channels = ("encoder.1", "decoder.0", "decoder.1")
     expected = {f"{name}.{each}" for name in ("encoder.0", "out_img_conv") for each in bare}
     expected |= {f"out_mask_conv.{each}" for each in bare}
-    expected |= {f"{block}.shortcut_func.{each}" for block in scaled for each in bare}
-    for block in (*scaled, "body.0", "body.1"):
+    expected |= {f"{block}.shortcut_func.{each}" for block in scale_channels for each in bare}
+    for block in (*scale_channels, "body.0", "body.1"):
         expected |= {f"{block}.{conv}.{each}" for conv in ("conv1", "conv2") for each in unit}
     assert keys == expected
 
@@ -84,7 +84,7 @@ def test_gradients_are_those_of_the_plain_architecture() -> None:
 
 
 @torch.no_grad()
-def test_normalisation_folded_into_weights_follows_the_statistics() -> None:
+def test_normalization_folded_into_weights_follows_the_statistics() -> None:
     parser = small()
     parser(pictures())
     parser.train()(pictures(3))
@@ -112,7 +112,7 @@ def test_half_precision_stays_close_to_full() -> None:
 @torch.no_grad()
 @pytest.mark.parametrize("norm_type", ["bn", "in", "pixel", "none"])
 @pytest.mark.parametrize("relu_type", ["relu", "PReLU", "selu", "none"])
-def test_other_kinds_of_normalisation_and_activation_are_built(
+def test_other_kinds_of_normalization_and_activation_are_built(
     norm_type: str, relu_type: str
 ) -> None:
     parser = small(norm_type=norm_type, relu_type=relu_type)
@@ -164,21 +164,21 @@ def test_tensors_of_something_else_are_not_taken_for_a_parser() -> None:
     assert face_parser_from_shapes({**shapes, "body.0.conv1.conv2d.weight": (8, 8, 1, 1)}) is None
 
 
-def test_a_checkpoint_that_hides_its_normalisation_is_not_guessed_at() -> None:
+def test_a_checkpoint_that_hides_its_normalization_is_not_guessed_at() -> None:
     assert face_parser_from_shapes(shapes_of(FaceParser(**{**SMALL, "norm_type": "in"}))) is None
 
 
 def test_face_and_rest_share_the_probability() -> None:
-    logits = torch.randn(2, len(CLASSES), 4, 4, generator=torch.Generator().manual_seed(0))
-    others = [at for at, name in enumerate(CLASSES) if name not in FACE_CLASSES]
+    logits = torch.randn(2, len(PARSING_CLASSES), 4, 4, generator=torch.Generator().manual_seed(0))
+    others = [at for at, name in enumerate(PARSING_CLASSES) if name not in FACE_CLASSES]
     rest = logits.softmax(1)[:, others].sum(1)
     torch.testing.assert_close(class_probability(logits, FACE_CLASSES) + rest, torch.ones(2, 4, 4))
 
 
-@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("name", PARSING_CLASSES)
 def test_skin_features_and_glasses_are_face_and_hair_and_ears_are_not(name: str) -> None:
-    logits = torch.zeros(1, len(CLASSES), 1, 1)
-    logits[0, CLASSES.index(name)] = 20.0
+    logits = torch.zeros(1, len(PARSING_CLASSES), 1, 1)
+    logits[0, PARSING_CLASSES.index(name)] = 20.0
     rest = {"background", "hair", "hat", "earring", "necklace", "neck", "clothes"}
     is_face = name not in rest | {"left ear", "right ear"}
     found = class_probability(logits, FACE_CLASSES)

@@ -59,15 +59,15 @@ def test_priors_give_features_of_every_level_and_take_a_style_for_every_layer(
         sides.append((scale, tuple(feat_NCHW.shape)))
         return feat_NCHW
 
-    styles = prior.broadcast(prior.style_mlp(torch.randn(2, FEATURES, generator=draws())))
+    styles = prior.to_w_plus(prior.style_mlp(torch.randn(2, FEATURES, generator=draws())))
     assert styles.shape == (2, prior.num_latent, FEATURES)
-    plain = prior.synthesise(styles)
-    assert torch.equal(prior.synthesise(styles, between=seen), plain)
+    plain = prior.synthesize(styles)
+    assert torch.equal(prior.synthesize(styles, hook=seen), plain)
     assert sides == [(0, (2, 16, 8, 8)), (1, (2, 16, 16, 16)), (2, (2, 16, 32, 32))]
     other = styles.clone()
     for at in range(prior.num_latent):
         other[:, at] += 1.0
-        assert not torch.equal(prior.synthesise(other), plain), f"style {at} does nothing"
+        assert not torch.equal(prior.synthesize(other), plain), f"style {at} does nothing"
         other[:, at] -= 1.0
 
 

@@ -8,7 +8,8 @@ from support.golden import draws, filled, pictures
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidrestore.models.gpen import GPEN, GpenStyleConv, branches
+from vidrestore.models.gpen import GPEN, branches
+from vidrestore.models.gpen_generator import GpenStyleConv
 
 SMALL: dict[str, Any] = {"size": 32, "style_dim": 16, "n_mlp": 2, "narrow": 0.0625}
 
@@ -36,7 +37,7 @@ def test_branches_are_two_a_scale_but_one_at_four_pixels() -> None:
 @torch.no_grad()
 @pytest.mark.parametrize("isconcat", [True, False], ids=["concatenated", "added"])
 def test_a_style_block_concatenates_or_adds_its_branch(isconcat: bool) -> None:
-    block = GpenStyleConv(inputs=4, outputs=6, style_features=8, isconcat=isconcat)
+    block = GpenStyleConv(in_channels=4, out_channels=6, style_dim=8, isconcat=isconcat)
     filled(block, "unit")
     feat = torch.randn(2, 4, 5, 5, generator=draws())
     style = torch.randn(2, 8, generator=draws(1))

@@ -34,7 +34,7 @@ def test_it_sees_the_whole_crop() -> None:
     assert image.grad is not None
     touched = image.grad[0].abs().sum(0) > 0
     for y, x in ((0, 0), (0, 511), (511, 0), (511, 511)):
-        assert bool(touched[y, x]), f"the centre does not see ({x}, {y})"
+        assert bool(touched[y, x]), f"the center does not see ({x}, {y})"
 
 
 def test_sides_that_do_not_fold_are_refused() -> None:

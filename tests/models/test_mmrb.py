@@ -63,12 +63,12 @@ def test_a_new_block_is_the_identity() -> None:
 
 def test_a_new_block_learns() -> None:
     block = MixedMultiPathBlock(channels=8)
-    optimiser = torch.optim.SGD(block.parameters(), lr=0.1)
+    optimizer = torch.optim.SGD(block.parameters(), lr=0.1)
     feat = torch.randn(1, 8, 6, 6, generator=draws())
     for _ in range(2):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         (block(feat) - 2 * feat).square().mean().backward()
-        optimiser.step()
+        optimizer.step()
     for key, parameter in block.named_parameters():
         assert parameter.grad is not None, key
         assert float(parameter.grad.abs().sum()) > 0, key
@@ -85,7 +85,7 @@ def test_the_released_size_has_six_blocks_none_at_the_first_and_the_last_scale()
         seen: list[int] = []
         for block in network.mmrb:
             block.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape[-1]))
-        network._encoded(torch.zeros(1, 3, 512, 512))
+        network._encode(torch.zeros(1, 3, 512, 512))
     assert len(network.mmrb) == 6
     assert seen == [256, 128, 64, 32, 16, 8]
     assert not any(isinstance(each, MixedMultiPathBlock) for each in network.dcd.modules())
@@ -110,13 +110,13 @@ def test_the_branches_of_the_generator_are_the_decoders_features(
 ) -> None:
     network = small()
     given: list[list[Tensor]] = []
-    synthesise = network.generator.synthesise
+    synthesize = network.generator.synthesize
 
     def recorded(latents_NLF: Tensor, *, noise: Noise) -> Tensor:
         given.append(list(noise))
-        return synthesise(latents_NLF, noise=noise)
+        return synthesize(latents_NLF, noise=noise)
 
-    monkeypatch.setattr(network.generator, "synthesise", recorded)
+    monkeypatch.setattr(network.generator, "synthesize", recorded)
     full = network(pictures(1, 32), with_pyramid=True)
     (maps,) = given
     for rgb, feat, picture in zip(network.toRGB, [maps[0], *maps[1::2]], full.pyramid, strict=True):
@@ -137,7 +137,7 @@ def test_a_gpen_is_taken_over_exactly_and_encodes_as_before() -> None:
     }
     with torch.no_grad():
         feat = pictures(1, 32)
-        code, features = network._encoded(feat)
+        code, features = network._encode(feat)
         for at, found in enumerate(features):
             feat = gpen.get_submodule(f"ecd{at}")(feat)
             assert torch.equal(found, feat)

@@ -23,10 +23,10 @@ def crops(count: int = 2) -> torch.Tensor:
 def test_untrained_conditions_leave_the_generator_to_its_styles() -> None:
     network = small()
     given = crops()
-    styles, features = network.encoded(given)
+    styles, features = network.encode(given)
     assert [feat.shape[-1] for feat in features] == [8, 16, 32]
     restored = network(given, with_pyramid=True)
-    assert torch.equal(restored.image, network.stylegan_decoder.synthesise(styles))
+    assert torch.equal(restored.image, network.stylegan_decoder.synthesize(styles))
     assert [picture.shape[-1] for picture in restored.pyramid] == [8, 16, 32]
     assert network(given).pyramid == ()
 

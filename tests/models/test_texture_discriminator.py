@@ -58,7 +58,7 @@ def test_with_a_gain_it_sees_fine_detail_that_is_faint() -> None:
 
 
 def test_its_weights_cannot_grow_steep(judge: TextureDiscriminator) -> None:
-    """Spectral normalisation: a hundredfold weight gives the same scores."""
+    """Spectral normalization: a hundredfold weight gives the same scores."""
     judge.eval()
     picture = torch.randn(1, 3, 32, 32)
     scores = judge(picture, picture)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from vidrestore.devices import out_of_memory
 from vidrestore.errors import DeviceError
 from vidrestore.models.common.outputs import RestorerOutput
-from vidrestore.models.face_parser import CLASSES
+from vidrestore.models.face_parser import PARSING_CLASSES
 from vidrestore.models.registry import RestorerSpec
 from vidrestore.restore.restorer import Restorer
 
@@ -74,9 +74,9 @@ class FakeParser(LimitedMemory):
 
     def forward(self, image: Tensor) -> RestorerOutput:
         restored = super().forward(image)
-        logits = torch.zeros(len(image), len(CLASSES), SIDE, SIDE)
-        logits[:, CLASSES.index("hair")] = 40.0 * image[:, 0]
-        logits[:, CLASSES.index("skin")] = -40.0 * image[:, 0]
+        logits = torch.zeros(len(image), len(PARSING_CLASSES), SIDE, SIDE)
+        logits[:, PARSING_CLASSES.index("hair")] = 40.0 * image[:, 0]
+        logits[:, PARSING_CLASSES.index("skin")] = -40.0 * image[:, 0]
         return RestorerOutput(image=restored.image, parsing=logits)
 
 

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from vidrestore.errors import DeviceError, WeightsError
 from vidrestore.models.common.outputs import RestorerOutput
-from vidrestore.models.face_parser import CLASSES, FaceParser
+from vidrestore.models.face_parser import PARSING_CLASSES, FaceParser
 from vidrestore.models.psfrgan.generator import PsfrganGenerator, PsfrganRestorer
 from vidrestore.models.registry import RestorerSpec
 from vidrestore.restore.restorer import Restorer
@@ -23,9 +23,9 @@ class Identity(nn.Module):
 
     def forward(self, image: Tensor) -> RestorerOutput:
         self.sides.append(image.shape[-1])
-        logits = torch.zeros(len(image), len(CLASSES), *image.shape[2:])
-        logits[:, CLASSES.index("skin"), :, : image.shape[-1] // 2] = 30.0
-        logits[:, CLASSES.index("hair"), :, image.shape[-1] // 2 :] = 30.0
+        logits = torch.zeros(len(image), len(PARSING_CLASSES), *image.shape[2:])
+        logits[:, PARSING_CLASSES.index("skin"), :, : image.shape[-1] // 2] = 30.0
+        logits[:, PARSING_CLASSES.index("hair"), :, image.shape[-1] // 2 :] = 30.0
         return RestorerOutput(image=image, parsing=logits)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from vidrestore.models.face_parser import CLASSES
+from vidrestore.models.face_parser import PARSING_CLASSES
 
 
 def confusion_matrix(predicted_HW: Tensor, true_HW: Tensor) -> Tensor:
@@ -18,7 +18,7 @@ def confusion_matrix(predicted_HW: Tensor, true_HW: Tensor) -> Tensor:
     Returns:
         ``(true, predicted)``.
     """
-    count = len(CLASSES)
+    count = len(PARSING_CLASSES)
     known = (true_HW >= 0) & (true_HW < count)
     pairs = true_HW[known] * count + predicted_HW[known]
     return torch.bincount(pairs, minlength=count**2).view(count, count)
@@ -37,7 +37,7 @@ def f1_by_class(confusion: Tensor) -> dict[str, float]:
     correct = confusion.diagonal()
     true, predicted = confusion.sum(dim=1), confusion.sum(dim=0)
     scores = 2 * correct / (true + predicted).clamp_min(1)
-    return {name: float(scores[index]) for index, name in enumerate(CLASSES) if true[index]}
+    return {name: float(scores[index]) for index, name in enumerate(PARSING_CLASSES) if true[index]}
 
 
 def mean_f1(scores: Mapping[str, float]) -> float:
@@ -45,5 +45,5 @@ def mean_f1(scores: Mapping[str, float]) -> float:
 
     The score commonly given for CelebAMask-HQ.
     """
-    counted = [score for name, score in scores.items() if name != CLASSES[0]]
+    counted = [score for name, score in scores.items() if name != PARSING_CLASSES[0]]
     return sum(counted) / len(counted) if counted else 0.0

@@ -1,4 +1,4 @@
-"""Which network a checkpoint belongs to: read off the names and shapes of its tensors."""
+"""Detects the architecture of a checkpoint by its tensors."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from vidrestore.models.registry import RESTORERS, RestorerSpec
 
 _PUBLISHERS = "as its publisher says"
 _DECODER_OF_MMRB = "dcd.0.0.weight"
-"""GPEN has none; blocks, which it has none of either, are missing in MMRB at 8 pixels too."""
+"""GPEN has no decoder. Blocks do not distinguish the two: MMRB has none at 8 pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,28 +33,28 @@ class DetectedArchitecture:
     """The restorer that a checkpoint is for."""
 
     architecture: str
-    """What the network is called in the literature."""
+    """Name of the network in the literature."""
     spec: RestorerSpec
-    """Builds it in the size of the checkpoint; ``fetched`` names what else it needs."""
-    part: str = ""
-    """Path of the submodule that the checkpoint fills; "" is the whole network."""
+    """Builds it in the size of the checkpoint; ``download_names`` lists what else it needs."""
+    submodule: str = ""
+    """Path of the submodule that the checkpoint is for; "" is the whole network."""
 
 
 def detect_architecture(shapes: Shapes) -> DetectedArchitecture | None:
     """Return the restorer whose tensors have exactly these names and shapes, or None."""
     if any(0 in shape for shape in shapes.values()):
         return None  # no network has empty tensors, and none can be built of that size
-    for recogniser in _RECOGNISERS:
-        found = recogniser(shapes)
-        if found is not None:
-            return found
+    for detect in _DETECTORS:
+        architecture = detect(shapes)
+        if architecture is not None:
+            return architecture
     return None
 
 
-def refusal(shapes: Shapes) -> str | None:
-    """Return what a checkpoint is where it is ours but no restorer, or None."""
+def explain_unsupported(shapes: Shapes) -> str | None:
+    """Return what a known checkpoint that is no restorer is for, or None."""
     if face_parser_from_shapes(shapes) is not None:
-        return "a face parser: it tells parts of faces, and is fetched by the models that need it"
+        return "a face parser; models that need one download it"
     return None
 
 
@@ -81,17 +81,17 @@ def _realesrgan(shapes: Shapes) -> DetectedArchitecture | None:
 def _gfpgan_clean(shapes: Shapes) -> DetectedArchitecture | None:
     if "conv_body_first.weight" not in shapes:
         return None
-    return _whole("GFP-GAN (clean)", GFPGANClean, _gfpgan_arguments(shapes), shapes)
+    return _detect_whole("GFP-GAN (clean)", GFPGANClean, _gfpgan_arguments(shapes), shapes)
 
 
 def _gfpgan(shapes: Shapes) -> DetectedArchitecture | None:
     if "conv_body_first.0.weight" not in shapes:
         return None
-    return _whole("GFP-GAN", GFPGAN, _gfpgan_arguments(shapes), shapes)
+    return _detect_whole("GFP-GAN", GFPGAN, _gfpgan_arguments(shapes), shapes)
 
 
 def _gfpgan_arguments(shapes: Shapes) -> dict[str, Any] | None:
-    """Return the constructor's arguments; whether codes are in W+ cannot be told, it is taken."""
+    """Return the constructor's arguments; codes are assumed to be in W+."""
     prior = "stylegan_decoder."
     scales = block_count(shapes, "stylegan_decoder.to_rgbs")
     constant = shapes.get(f"{prior}constant_input.weight", ())
@@ -99,7 +99,7 @@ def _gfpgan_arguments(shapes: Shapes) -> dict[str, Any] | None:
     codes = shapes.get("final_linear.weight", ())
     shift = shapes.get("condition_shift.0.2.weight", ())
     fine = shapes.get(f"{prior}style_convs.7.modulated_conv.weight", ())
-    ranks = [len(each) for each in (constant, style, codes, shift)]
+    ranks = [len(tensor) for tensor in (constant, style, codes, shift)]
     if scales == 0 or ranks != [4, 2, 2, 4] or len(fine) not in (0, 5):
         return None
     return {
@@ -114,11 +114,11 @@ def _gfpgan_arguments(shapes: Shapes) -> dict[str, Any] | None:
     }
 
 
-def _width(at_4: int, weight_at_64: tuple[int, ...]) -> dict[str, float]:
+def _width(channels_at_4: int, weight_at_64: tuple[int, ...]) -> dict[str, float]:
     """Return ``narrow`` and ``channel_multiplier`` from the channels at 4 and at 64 pixels."""
-    # Channels are cut to whole numbers: a little more keeps rounding from losing one.
-    narrow = (at_4 + 0.01) / 512
-    if not weight_at_64:  # a smaller picture, whose channels no multiplier changes
+    # Channels are truncated to whole numbers: 0.01 more keeps rounding from losing one.
+    narrow = (channels_at_4 + 0.01) / 512
+    if not weight_at_64:  # a smaller network, whose channels no multiplier changes
         return {"narrow": narrow}
     return {"narrow": narrow, "channel_multiplier": (weight_at_64[1] + 0.01) / (256 * narrow)}
 
@@ -129,14 +129,14 @@ def _gpen(shapes: Shapes) -> DetectedArchitecture | None:
     if arguments is None or len(weight) != 5 or _DECODER_OF_MMRB in shapes:
         return None
     isconcat = shapes.get("generator.conv1.activate.bias") == (2 * weight[1],)
-    return _whole("GPEN", GPEN, {**arguments, "isconcat": isconcat}, shapes)
+    return _detect_whole("GPEN", GPEN, {**arguments, "isconcat": isconcat}, shapes)
 
 
 def _mmrb(shapes: Shapes) -> DetectedArchitecture | None:
     arguments = _gpen_arguments(shapes)
     if arguments is None or _DECODER_OF_MMRB not in shapes:
         return None
-    return _whole("MMRB", MMRB, arguments, shapes)
+    return _detect_whole("MMRB", MMRB, arguments, shapes)
 
 
 def _gpen_arguments(shapes: Shapes) -> dict[str, Any] | None:
@@ -205,12 +205,12 @@ def _psfrgan(shapes: Shapes) -> DetectedArchitecture | None:
         build=lambda: build_psfrgan(generator=PsfrganGenerator(**arguments)),
         crop_size_px=arguments["in_size"],
         licence=_PUBLISHERS,
-        fetched=MappingProxyType({"parser": RESTORERS["psfrgan"].fetched["parser"]}),
+        download_names=MappingProxyType({"parser": RESTORERS["psfrgan"].download_names["parser"]}),
     )
-    return DetectedArchitecture(architecture="PSFR-GAN", spec=spec, part="generator")
+    return DetectedArchitecture(architecture="PSFR-GAN", spec=spec, submodule="generator")
 
 
-def _whole(
+def _detect_whole(
     architecture: str,
     network: Callable[..., nn.Module],
     arguments: dict[str, Any] | None,
@@ -226,7 +226,7 @@ def _whole(
     return DetectedArchitecture(architecture=architecture, spec=spec)
 
 
-_RECOGNISERS: tuple[Callable[[Shapes], DetectedArchitecture | None], ...] = (
+_DETECTORS: tuple[Callable[[Shapes], DetectedArchitecture | None], ...] = (
     _lite,
     _realesrgan,
     _on_mobile_stylegan,

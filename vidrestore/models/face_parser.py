@@ -2,16 +2,16 @@
 
 Chen et al. 2021, "Progressive Semantic-Aware Style Transformation for Blind Face Restoration",
 section 3 and appendix A.1 (figure 9): an encoder that halves the size, residual blocks, a decoder
-that doubles it, and two heads, one for the parsing map and one for the restored picture, which
-is there to make the parsing better (equation 11).
+that doubles it, and two heads, one for the parsing map and one for the restored image, which
+is there to improve the parsing (equation 11).
 
 Where the released code, from which checkpoints come, differs from the text, it is followed:
 
-* the heads are bare convolutions, without normalisation and activation, and so is the first;
+* the heads are bare convolutions, without normalization and activation, and so is the first;
 * the activation is missing after the second convolution of a block;
 * the body has its own residual connection: its result is added to the encoder's;
 * convolutions pad by reflection;
-* the picture is trained with L1, not the L2 of equation 11.
+* the image is trained with L1, not the L2 of equation 11.
 
 facexlib distributes the same network, with the same parameter names, as ``parsenet``.
 """
@@ -23,19 +23,19 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidrestore.models.common.inplace_ops import plus
+from vidrestore.models.common.inplace_ops import add_inplace
 from vidrestore.models.common.outputs import ParserOutput
 from vidrestore.models.common.state_shapes import Shapes, block_count, matches_state
-from vidrestore.models.common.weight_cache import DerivedFrom
+from vidrestore.models.common.weight_cache import WeightCache
 from vidrestore.models.psfrgan.blocks import (
     ConvUnit,
     ResidualUnit,
-    clipped,
-    doublings,
+    clamp_channels,
+    doubling_steps,
 )
-from vidrestore.models.psfrgan.convolution import joined
+from vidrestore.models.psfrgan.convolution import concat_kernels
 
-CLASSES = (
+PARSING_CLASSES = (
     "background",
     *("skin", "nose", "glasses", "left eye", "right eye", "left brow", "right brow"),
     *("left ear", "right ear", "mouth", "upper lip", "lower lip"),
@@ -48,36 +48,38 @@ FACE_CLASSES = (
     *("skin", "nose", "glasses", "left eye", "right eye", "left brow", "right brow"),
     *("mouth", "upper lip", "lower lip"),
 )
-"""What a restored face replaces where only the face is restored."""
+"""Classes that are replaced where only the face is restored."""
 
 HEAD_CLASSES = (
     *FACE_CLASSES,
     *("left ear", "right ear", "hair", "hat", "earring", "necklace", "neck"),
 )
-"""What it replaces where the whole head is restored. Clothes go on beyond the crop."""
+"""Classes that are replaced where the head is restored. Clothes continue beyond the crop."""
 
 
 def class_probability(logits_NCHW: Tensor, classes: Sequence[str]) -> Tensor:
-    """Return ``(N, H, W)`` float32 in [0, 1]: how likely a pixel shows one of ``classes``.
+    """Return ``(N, H, W)`` float32 in [0, 1]: the probability that a pixel is of ``classes``.
 
     Args:
-        logits_NCHW: ``(N, len(CLASSES), H, W)``, as ``FaceParser`` gives them.
-        classes: Of ``CLASSES``.
+        logits_NCHW: ``(N, len(PARSING_CLASSES), H, W)``, as ``FaceParser`` gives them.
+        classes: Some of ``PARSING_CLASSES``.
 
     Raises:
         ValueError: The logits are of other classes.
     """
-    if logits_NCHW.shape[1] != len(CLASSES):
-        raise ValueError(f"logits must be of {len(CLASSES)} classes, got {logits_NCHW.shape[1]}")
-    chosen = [CLASSES.index(name) for name in classes]
+    if logits_NCHW.shape[1] != len(PARSING_CLASSES):
+        raise ValueError(
+            f"logits must be of {len(PARSING_CLASSES)} classes, got {logits_NCHW.shape[1]}"
+        )
+    chosen = [PARSING_CLASSES.index(name) for name in classes]
     return logits_NCHW.float().softmax(dim=1)[:, chosen].sum(dim=1).clamp_(0.0, 1.0)
 
 
 class FaceParser(nn.Module):
-    """Labels every pixel of a face crop, and restores it on the side.
+    """Labels every pixel of a face crop, and also restores it.
 
     Args:
-        in_size: Side in px that the encoder is laid out for.
+        in_size: Side of the input in px.
         out_size: Side in px of the outputs for such an input.
         min_feat_size: Side in px at the bottom.
         base_ch: Channels of the first convolution; doubled at every step down.
@@ -85,10 +87,10 @@ class FaceParser(nn.Module):
         res_depth: Residual blocks at the bottom.
         relu_type: relu, leakyrelu, prelu, selu or none.
         norm_type: bn, in, gn, pixel or none.
-        ch_range: Least and most channels.
+        ch_range: Minimum and maximum number of channels.
 
     Raises:
-        ValueError: ``base_ch`` lies outside ``ch_range``, or sizes are no power of two apart.
+        ValueError: ``base_ch`` is outside ``ch_range``, or sizes do not differ by a power of two.
     """
 
     def __init__(
@@ -105,19 +107,21 @@ class FaceParser(nn.Module):
         ch_range: Sequence[int] = (32, 256),
     ) -> None:
         super().__init__()
-        least, most = ch_range
-        if not least <= base_ch <= most:
-            raise ValueError(f"base_ch must lie in ch_range {least} to {most}, got {base_ch}")
+        min_channels, max_channels = ch_range
+        if not min_channels <= base_ch <= max_channels:
+            raise ValueError(
+                f"base_ch must be in ch_range {min_channels} to {max_channels}, got {base_ch}"
+            )
         self.in_size = in_size
         min_feat_size = min(in_size, min_feat_size)
-        steps_down = doublings(min_feat_size, in_size)
-        widths = [min(base_ch * 2**at, most) for at in range(steps_down + 1)]
-        encoder: list[nn.Module] = [ConvUnit(inputs=3, outputs=base_ch)]
-        for inputs, outputs in pairwise(widths):
+        steps_down = doubling_steps(min_feat_size, in_size)
+        widths = [min(base_ch * 2**index, max_channels) for index in range(steps_down + 1)]
+        encoder: list[nn.Module] = [ConvUnit(in_channels=3, out_channels=base_ch)]
+        for in_channels, out_channels in pairwise(widths):
             encoder.append(
                 ResidualUnit(
-                    inputs=inputs,
-                    outputs=outputs,
+                    in_channels=in_channels,
+                    out_channels=out_channels,
                     norm_type=norm_type,
                     relu_type=relu_type,
                     scale="down",
@@ -125,19 +129,22 @@ class FaceParser(nn.Module):
             )
         body = [
             ResidualUnit(
-                inputs=widths[-1], outputs=widths[-1], norm_type=norm_type, relu_type=relu_type
+                in_channels=widths[-1],
+                out_channels=widths[-1],
+                norm_type=norm_type,
+                relu_type=relu_type,
             )
             for _ in range(res_depth)
         ]
         decoder: list[nn.Module] = []
         # The unclipped width is halved, as released: the decoder widens and narrows late.
         width = base_ch * 2**steps_down
-        for _ in range(doublings(min_feat_size, out_size)):
-            outputs = clipped(width // 2, least, most)
+        for _ in range(doubling_steps(min_feat_size, out_size)):
+            out_channels = clamp_channels(width // 2, min_channels, max_channels)
             decoder.append(
                 ResidualUnit(
-                    inputs=clipped(width, least, most),
-                    outputs=outputs,
+                    in_channels=clamp_channels(width, min_channels, max_channels),
+                    out_channels=out_channels,
                     norm_type=norm_type,
                     relu_type=relu_type,
                     scale="up",
@@ -148,10 +155,10 @@ class FaceParser(nn.Module):
         self.encoder = nn.Sequential(*encoder)
         self.body = nn.Sequential(*body)
         self.decoder = nn.Sequential(*decoder)
-        last = clipped(width, least, most)
-        self.out_img_conv = ConvUnit(inputs=last, outputs=3)
-        self.out_mask_conv = ConvUnit(inputs=last, outputs=parsing_ch)
-        self._heads: DerivedFrom[tuple[Tensor, Tensor]] = DerivedFrom()
+        last = clamp_channels(width, min_channels, max_channels)
+        self.out_img_conv = ConvUnit(in_channels=last, out_channels=3)
+        self.out_mask_conv = ConvUnit(in_channels=last, out_channels=parsing_ch)
+        self._heads: WeightCache[tuple[Tensor, Tensor]] = WeightCache()
 
     def forward(self, image_NCHW: Tensor) -> ParserOutput:
         """Parse ``(N, 3, H, W)`` RGB crops in [-1, 1], in the weights' precision.
@@ -166,7 +173,7 @@ class FaceParser(nn.Module):
             )
         weight, bias = self._both_heads()
         feat = self.encoder(image_NCHW.to(weight.dtype))
-        feat = self.decoder(plus(self.body(feat), feat))
+        feat = self.decoder(add_inplace(self.body(feat), feat))
         both = F.conv2d(F.pad(feat, (1, 1, 1, 1), mode="reflect"), weight, bias)
         return ParserOutput(logits=both[:, 3:], image=both[:, :3])
 
@@ -174,7 +181,7 @@ class FaceParser(nn.Module):
         """Return the weights of both heads as one convolution: the features are read once."""
         heads = (self.out_img_conv.conv2d, self.out_mask_conv.conv2d)
         tensors = heads[0].tensors() + heads[1].tensors()
-        return self._heads.of(tensors, lambda: joined(heads))
+        return self._heads.of(tensors, lambda: concat_kernels(heads))
 
 
 def build_face_parser() -> FaceParser:
@@ -185,9 +192,9 @@ def build_face_parser() -> FaceParser:
 def face_parser_from_shapes(shapes: Shapes) -> dict[str, Any] | None:
     """Return the constructor arguments of the parser that has exactly these tensors.
 
-    Tensors do not tell how small the bottom was in training, nor an activation without
-    parameters: the released 32 px and leaky ReLU are taken. They also do not tell
-    normalisations without parameters from none at all: such checkpoints are not recognised.
+    Tensors show neither the size of the bottom in training nor an activation without parameters:
+    the released 32 px and leaky ReLU are assumed. Checkpoints whose normalization has no parameters
+    are not recognized.
 
     Returns:
         None where the tensors belong to something else.

@@ -1,15 +1,14 @@
-"""``lite``: the embedded restorer, a compact stack of convolutions with a look at the whole face.
+"""``lite``: the packaged restorer, a compact stack of convolutions with a U-Net for context.
 
 Our own design. The 512 crop is folded to a quarter of its side (pixel unshuffle; Shi et al. 2016,
 section 3), so that all arithmetic happens at 128 pixels and below, where dense 3x3 convolutions
-keep a CPU's matrix units busy. A straight stack draws the detail, as in the compact network of
-Real-ESRGAN's authors. A U-Net beside it (Ronneberger et al. 2015) sees the whole face and adds
-what it finds in the middle of the stack.
+use a CPU well. A straight stack predicts the detail, as in the compact network of Real-ESRGAN's
+authors. A U-Net beside it (Ronneberger et al. 2015) sees the whole face; its output is added in the
+middle of the stack.
 
-The stack sees what is coarser than its own pixels well, and what is finer badly. So it predicts two
-things for every pixel: what to add, and how much of the crop's own detail finer than 1/128 of its
-side to keep. That share is near 0 where fine detail is noise, and near 1 where a face is already
-good.
+The stack handles detail finer than its own pixels badly. So it predicts two things for every pixel:
+what to add, and how much of the crop's own detail finer than 1/128 of its side to keep. That ratio
+is near 0 where fine detail is noise, and near 1 where a face is already good.
 """
 
 from collections.abc import Sequence
@@ -27,17 +26,17 @@ _PIXELS = _FOLD**2
 _CONTEXT_WIDTHS = (80, 128, 160)
 _ENCODER_BLOCKS, _DECODER_BLOCKS = (1, 2, 2), (1, 1)
 _CONTEXT_FROM, _CONTEXT_INTO = 4, 8
-"""Convolutions of the stack before which the U-Net reads, and before which its result is added."""
+"""Positions in the stack where the U-Net takes its input, and where its output is added."""
 
 
 class ResidualBlock(nn.Module):
-    """Filter, activate, filter, scale; around an identity path."""
+    """Convolve, activate, convolve, scale; beside an identity path."""
 
     def __init__(self, *, channels: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
         self.conv2 = nn.Conv2d(channels, channels, kernel_size=3, padding=1)
-        # A small step per block keeps training stable without normalisation.
+        # A small scale keeps training stable without normalization.
         self.scale = nn.Parameter(torch.full((1, channels, 1, 1), 0.2))
 
     def forward(self, feat_NCHW: Tensor) -> Tensor:
@@ -50,7 +49,7 @@ def _blocks(count: int, *, channels: int) -> nn.Sequential:
 
 
 class Context(nn.Module):
-    """A U-Net over features: what a pixel shows depends on the whole face.
+    """A U-Net over features, whose receptive field is the whole face.
 
     Args:
         channels: Of the features that come in and go out.
@@ -95,8 +94,8 @@ class Context(nn.Module):
             feat_NCHW = blocks(down(feat_NCHW))
             skips.append(feat_NCHW)
         feat = skips.pop()
-        for at in reversed(range(len(self.decoder))):
-            feat = self.decoder[at](F.pixel_shuffle(self.up[at](feat), 2) + skips[at])
+        for index in reversed(range(len(self.decoder))):
+            feat = self.decoder[index](F.pixel_shuffle(self.up[index](feat), 2) + skips[index])
         return F.pixel_shuffle(self.out(feat), 2)
 
 
@@ -127,7 +126,7 @@ class Lite(nn.Module):
         self.head = nn.Conv2d(width, (3 + 1) * _PIXELS, kernel_size=3, padding=1)
         _zero(self.head)
         if self.head.bias is not None:
-            # Untrained, nearly all fine detail is kept and nothing is drawn.
+            # Untrained, nearly all fine detail is kept and nothing is added.
             nn.init.constant_(self.head.bias[3 * _PIXELS :], 4.0)
 
     def forward(self, image_NCHW: Tensor) -> RestorerOutput:
@@ -144,21 +143,21 @@ class Lite(nn.Module):
         crop = image_NCHW * 0.5 + 0.5
         folded = F.pixel_unshuffle(crop, _FOLD)
         small = folded.view(count, 3, _PIXELS, height // _FOLD, width // _FOLD).mean(dim=2)
-        # Added in the input's precision: bf16 holds too few levels for a picture.
-        drawn = self._drawn(folded.to(self.stem.weight.dtype)).to(image_NCHW.dtype)
-        detail = F.pixel_shuffle(drawn[:, : 3 * _PIXELS], _FOLD)
-        dropped = torch.sigmoid(-F.pixel_shuffle(drawn[:, 3 * _PIXELS :], _FOLD))
+        # Added in the input's precision: bf16 has too few levels for an image.
+        predicted = self._predict(folded.to(self.stem.weight.dtype)).to(image_NCHW.dtype)
+        detail = F.pixel_shuffle(predicted[:, : 3 * _PIXELS], _FOLD)
+        dropped = torch.sigmoid(-F.pixel_shuffle(predicted[:, 3 * _PIXELS :], _FOLD))
         enlarged = F.interpolate(small, scale_factor=_FOLD, mode="nearest")
         return RestorerOutput(image=image_NCHW + 2.0 * (detail + dropped * (enlarged - crop)))
 
-    def _drawn(self, folded_NCHW: Tensor) -> Tensor:
-        """Return ``(N, 4 * 16, H / 4, W / 4)``: folded RGB detail, then the share to keep."""
+    def _predict(self, folded_NCHW: Tensor) -> Tensor:
+        """Return ``(N, 4 * 16, H / 4, W / 4)``: folded RGB detail, then the ratio to keep."""
         feat = self.stem_activation(self.stem(folded_NCHW))
         context = feat
-        for at, (conv, activation) in enumerate(zip(self.body, self.activations, strict=True)):
-            if at == _CONTEXT_FROM:
+        for index, (conv, activation) in enumerate(zip(self.body, self.activations, strict=True)):
+            if index == _CONTEXT_FROM:
                 context = self.context(feat)
-            if at == _CONTEXT_INTO:
+            if index == _CONTEXT_INTO:
                 feat = feat + context
             feat = activation(conv(feat))
         return self.head(feat)

@@ -6,10 +6,10 @@ of the noise in StyleGAN2 and are concatenated (equation 3). Section 3.2: mixed 
 residual blocks (equations 4 to 10), one per scale of the encoder, none at its first and last.
 Section 4.2: generator, encoder convolutions and discriminator start from GPEN's.
 
-No code was released. Read into the text, where it is silent: the second paths see all channels
-and give as many, so that the 1x1 convolution halves them; the decoder doubles as GFP-GAN's does
-(bilinear, then a 3x3 convolution) and the encoder's features are added at every scale; a block's
-last convolution starts at zero, so that a network that starts from GPEN starts as GPEN's encoder.
+No code was released. Where the text is silent, this module assumes: the second paths keep all
+channels, which the 1x1 convolution then halves; the decoder upsamples as GFP-GAN's does (bilinear,
+then a 3x3 convolution) and adds the encoder's features at every scale; the last convolution of a
+block is zero at first, so a network initialized from GPEN behaves as GPEN's encoder.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,11 +17,12 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from vidrestore.models.common.inplace_ops import plus
+from vidrestore.models.common.inplace_ops import add_inplace
 from vidrestore.models.common.input_checks import check_input_size
 from vidrestore.models.common.outputs import RestorerOutput
 from vidrestore.models.generative_prior import GenerativePrior
-from vidrestore.models.gpen import GpenGenerator, branches, encoder_stage
+from vidrestore.models.gpen import branches, encoder_stage
+from vidrestore.models.gpen_generator import GpenGenerator
 from vidrestore.models.stylegan2.fir import FIR_TAPS
 from vidrestore.models.stylegan2.layers import (
     ConvLayer,
@@ -34,10 +35,10 @@ from vidrestore.models.stylegan2.synthesis import scale_count
 
 
 class MixedMultiPathBlock(nn.Module):
-    """The MMRB (section 3.2, figure 3): two paths of different reach that exchange features.
+    """The MMRB (section 3.2, figure 3): two paths of different kernel size exchange features.
 
     Args:
-        channels: In and out; even.
+        channels: Number of channels in and out; even.
     """
 
     def __init__(self, *, channels: int) -> None:
@@ -57,23 +58,25 @@ class MixedMultiPathBlock(nn.Module):
     def forward(self, feat_NCHW: Tensor) -> Tensor:
         """Return features of the same shape."""
         near, far = feat_NCHW.chunk(2, dim=1)  # equation 4
-        mixed = torch.cat([self.near1(near), self.far1(far)], dim=1)  # equations 5 and 6
-        mixed = torch.cat([self.near2(mixed), self.far2(mixed)], dim=1)  # equations 7 and 8
-        return feat_NCHW + self.fuse(mixed)  # equations 9 and 10
+        mix_styles = torch.cat([self.near1(near), self.far1(far)], dim=1)  # equations 5 and 6
+        mix_styles = torch.cat(
+            [self.near2(mix_styles), self.far2(mix_styles)], dim=1
+        )  # equations 7 and 8
+        return feat_NCHW + self.fuse(mix_styles)  # equations 9 and 10
 
 
-def _conv_prelu(inputs: int, outputs: int, *, kernel_size: int) -> nn.Sequential:
-    conv = nn.Conv2d(inputs, outputs, kernel_size=kernel_size, padding=kernel_size // 2)
+def _conv_prelu(in_channels: int, out_channels: int, *, kernel_size: int) -> nn.Sequential:
+    conv = nn.Conv2d(in_channels, out_channels, kernel_size=kernel_size, padding=kernel_size // 2)
     nn.init.kaiming_normal_(conv.weight, a=0.25)
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)
-    return nn.Sequential(conv, nn.PReLU(outputs))
+    return nn.Sequential(conv, nn.PReLU(out_channels))
 
 
 class MMRB(nn.Module):
-    """Codec and generator; arguments as those of ``GPEN``, whose keys are a subset of these.
+    """Codec and generator; arguments and tensors as those of ``GPEN``, and more.
 
-    ``prior`` takes the generator's place: one that takes features for noise, of this size.
+    ``prior`` replaces the generator: one of this size that takes features instead of noise.
     """
 
     def __init__(
@@ -104,27 +107,31 @@ class MMRB(nn.Module):
         self.generator = prior
         self.size = size
         self.scales = scale_count(size) + 1
-        for at in range(self.scales):
-            self.add_module(f"ecd{at}", encoder_stage(at, size, channels, blur_kernel))
+        for index in range(self.scales):
+            self.add_module(f"ecd{index}", encoder_stage(index, size, channels, blur_kernel))
         self.mmrb = nn.ModuleList(
-            MixedMultiPathBlock(channels=channels[size >> at]) for at in range(1, self.scales - 1)
+            MixedMultiPathBlock(channels=channels[size >> index])
+            for index in range(1, self.scales - 1)
         )
         self.final_linear = nn.Sequential(
-            EqualLinear(inputs=channels[4] * 16, outputs=style_dim, activated=True)
+            EqualLinear(in_features=channels[4] * 16, out_features=style_dim, activated=True)
         )
-        sides = [4 << at for at in range(self.scales)]
+        sides = [4 << index for index in range(self.scales)]
         stages: list[nn.Module] = [
-            ConvLayer(inputs=channels[4], outputs=channels[4], kernel_size=3)
+            ConvLayer(in_channels=channels[4], out_channels=channels[4], kernel_size=3)
         ]
         stages += [
             UpConv(
-                inputs=channels[side // 2], outputs=channels[side], kernel_size=3, activated=True
+                in_channels=channels[side // 2],
+                out_channels=channels[side],
+                kernel_size=3,
+                activated=True,
             )
             for side in sides[1:]
         ]
         self.dcd = nn.ModuleList(stages)
         self.toRGB = nn.ModuleList(
-            EqualConv2d(inputs=channels[side], outputs=3, kernel_size=1) for side in sides
+            EqualConv2d(in_channels=channels[side], out_channels=3, kernel_size=1) for side in sides
         )
 
     def forward(self, image_NCHW: Tensor, *, with_pyramid: bool = False) -> RestorerOutput:
@@ -132,56 +139,56 @@ class MMRB(nn.Module):
 
         Args:
             image_NCHW: In any precision; the weights' is used inside.
-            with_pyramid: Whether to give a picture per decoder scale, 4 pixels first, for the
+            with_pyramid: Whether to return an image per decoder scale, 4 pixels first, for the
                 L1 loss of every scale.
 
         Raises:
             ValueError: The crops have another size.
         """
         check_input_size(image_NCHW, self.size)
-        code, encoded = self._encoded(image_NCHW)
+        code, encode = self._encode(image_NCHW)
         features: list[Tensor] = []
-        feat = encoded[-1]
-        for stage, skip in zip(self.dcd, reversed(encoded), strict=True):
-            feat = plus(stage(feat), skip)
+        feat = encode[-1]
+        for stage, skip in zip(self.dcd, reversed(encode), strict=True):
+            feat = add_inplace(stage(feat), skip)
             features.append(feat)
         pyramid: tuple[Tensor, ...] = ()
         if with_pyramid:
-            pyramid = tuple(rgb(each) for rgb, each in zip(self.toRGB, features, strict=True))
-        styles = self.generator.broadcast(self.generator.style_mlp(code))
-        image = self.generator.synthesise(styles, noise=branches(features))
+            pyramid = tuple(rgb(tensor) for rgb, tensor in zip(self.toRGB, features, strict=True))
+        styles = self.generator.to_w_plus(self.generator.style_mlp(code))
+        image = self.generator.synthesize(styles, noise=branches(features))
         return RestorerOutput(image=image.to(image_NCHW.dtype), pyramid=pyramid)
 
-    def _encoded(self, image_NCHW: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def _encode(self, image_NCHW: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return codes in Z and the encoder's features, fine to coarse."""
         feat = image_NCHW.to(next(self.final_linear.parameters()).dtype)
         features: list[Tensor] = []
-        for at in range(self.scales):
-            feat = self.get_submodule(f"ecd{at}")(feat)
-            if 0 < at < self.scales - 1:
-                feat = self.mmrb[at - 1](feat)
+        for index in range(self.scales):
+            feat = self.get_submodule(f"ecd{index}")(feat)
+            if 0 < index < self.scales - 1:
+                feat = self.mmrb[index - 1](feat)
             features.append(feat)
         return self.final_linear(feat.flatten(1)), features
 
 
 def start_from_gpen(network: MMRB, gpen_state: Mapping[str, Tensor]) -> None:
-    """Give ``network`` the encoder, mapping and generator of a GPEN of its size (section 4.2).
+    """Load the encoder, mapping and generator of a GPEN of this size (section 4.2).
 
     Raises:
         ValueError: The state is not that of a GPEN of this size.
     """
     own = network.state_dict()
-    wanted = {
+    expected = {
         key: tensor.shape
         for key, tensor in own.items()
         if key.startswith(("generator.", "ecd", "final_linear."))
     }
     given = {key: tensor.shape for key, tensor in gpen_state.items()}
-    wrong = sorted(key for key in wanted.keys() | given if wanted.get(key) != given.get(key))
+    wrong = sorted(key for key in expected.keys() | given if expected.get(key) != given.get(key))
     if wrong:
         raise ValueError(
-            f"not a GPEN of this size: {len(wrong)} tensors are missing, superfluous or of another "
-            f"shape: {', '.join(wrong[:3])}" + (" ..." if len(wrong) > 3 else "")
+            f"not a GPEN of this size: {len(wrong)} tensors are missing, unexpected or of the "
+            f"wrong shape: {', '.join(wrong[:3])}" + (" ..." if len(wrong) > 3 else "")
         )
     network.load_state_dict(own | dict(gpen_state), strict=True)
 
@@ -189,7 +196,7 @@ def start_from_gpen(network: MMRB, gpen_state: Mapping[str, Tensor]) -> None:
 def discriminator_state_from_gpen(gpen_state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the state of ``StyleGAN2Discriminator`` from that of GPEN's discriminator.
 
-    It is the same network; only the blocks have another name, and the filters are stored.
+    It is the same network, with other names of the blocks and with stored filters.
     """
     return {
         f"conv_body.{key.removeprefix('convs.')}" if key.startswith("convs.") else key: tensor

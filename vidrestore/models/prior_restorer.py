@@ -2,11 +2,11 @@
 
 Our own design, after GFP-GAN (Wang et al. 2021, section 3): a U-Net removes the degradation and
 gives a style for every layer of the generator (W+) and features at 8 to 256 pixels; the features
-change half the channels of the generator at 16 to 256 pixels (``sft``, equation 5). What GFP-GAN
-does at 512 pixels happens at 128 here: the crop is folded to a quarter of its side first (pixel
-unshuffle), because full-size features cost a CPU most.
+scale and shift half the channels of the generator at 16 to 256 pixels (``sft``, equation 5). What
+GFP-GAN does at 512 pixels happens at 128 here: the crop is folded to a quarter of its side first
+(pixel unshuffle), because full-size features cost a CPU most.
 
-Untrained it draws the generator's mean face, whatever it is given.
+Untrained, its output is always the generator's mean face.
 """
 
 from itertools import pairwise
@@ -15,18 +15,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidrestore.models.common.inplace_ops import plus
+from vidrestore.models.common.inplace_ops import add_inplace
 from vidrestore.models.common.input_checks import check_input_size
 from vidrestore.models.common.outputs import RestorerOutput
 from vidrestore.models.generative_prior import GenerativePrior
-from vidrestore.models.gfpgan.sft import transformed
+from vidrestore.models.gfpgan.sft import sft_hook
 from vidrestore.models.mobile_stylegan.generator import MobileStyleGAN
 from vidrestore.models.stylegan2.layers import SLOPE, channels_by_size
 
 _FOLD = 4
-_LEAST_PX = 4
+_MIN_PX = 4
 _WIDTHS = {4: 256, 8: 256, 16: 256, 32: 192, 64: 112, 128: 48, 256: 24}
-"""Channels of the U-Net at every side of its features, of a crop of 512 pixels."""
+"""Channels of the U-Net by the side of its features, for a crop of 512 pixels."""
 _CONDITIONED_FROM_PX = 16
 
 
@@ -68,7 +68,7 @@ class PriorRestorer(nn.Module):
 
     Args:
         out_size: Side of crops and results, a power of two from 64 on.
-        num_style_feat: Features of a style.
+        num_style_feat: Size of a style code.
         num_mlp: Layers of the generator's mapping.
         narrow: Of all channels.
         prior: The generator; an untrained MobileStyleGAN of these sizes where None.
@@ -93,21 +93,21 @@ class PriorRestorer(nn.Module):
         self.out_size = out_size
         self.stylegan_decoder = prior
         finest = out_size // _FOLD
-        sides = [finest >> at for at in range(finest.bit_length() - _LEAST_PX.bit_length() + 1)]
+        sides = [finest >> index for index in range(finest.bit_length() - _MIN_PX.bit_length() + 1)]
         self.stem = nn.Conv2d(3 * _FOLD**2, widths[finest], kernel_size=3, padding=1)
         self.encoder = nn.ModuleList(_Block(widths[side]) for side in sides)
         self.down = nn.ModuleList(
             nn.Conv2d(widths[fine], widths[coarse], kernel_size=2, stride=2)
             for fine, coarse in pairwise(sides)
         )
-        self.summary = nn.Linear(widths[_LEAST_PX] * _LEAST_PX**2, num_style_feat)
+        self.summary = nn.Linear(widths[_MIN_PX] * _MIN_PX**2, num_style_feat)
         self.final_linear = nn.Linear(num_style_feat, prior.num_latent * num_style_feat)
         nn.init.normal_(self.final_linear.weight, std=1e-3)
         nn.init.zeros_(self.final_linear.bias)
         ups = [*reversed(sides[:-1]), out_size // 2]
         self.up = nn.ModuleList(
             nn.Conv2d(widths[coarse], 4 * widths[fine], kernel_size=1)
-            for coarse, fine in pairwise([_LEAST_PX, *ups])
+            for coarse, fine in pairwise([_MIN_PX, *ups])
         )
         self.decoder = nn.ModuleList(_Block(widths[side]) for side in ups[:-1])
         conditioned = [side for side in ups if side >= _CONDITIONED_FROM_PX]
@@ -121,33 +121,33 @@ class PriorRestorer(nn.Module):
 
         Args:
             image_NCHW: In any precision; the weights' is used inside.
-            with_pyramid: Whether to compute the U-Net's pictures, which only losses need.
+            with_pyramid: Whether to compute the U-Net's images, which only losses need.
 
         Raises:
             ValueError: The crops have another size.
         """
-        styles, features = self.encoded(image_NCHW)
-        levels = range(self.out_size.bit_length() - _LEAST_PX.bit_length())
+        styles, features = self.encode(image_NCHW)
+        levels = range(self.out_size.bit_length() - _MIN_PX.bit_length())
         start = len(features) - len(self.conditions)
         given = [
             condition(feat)
             for condition, feat in zip(self.conditions, features[start:], strict=True)
         ]
-        change = transformed(given, split=True)
+        change = sft_hook(given, split=True)
 
-        def between(level: int, feat_NCHW: Tensor) -> Tensor:
+        def hook(level: int, feat_NCHW: Tensor) -> Tensor:
             if start <= level < levels[-1]:
                 return change(level - start, feat_NCHW)
             return feat_NCHW
 
         prior: GenerativePrior = self.stylegan_decoder
-        image = prior.synthesise(styles, between=between)
+        image = prior.synthesize(styles, hook=hook)
         pyramid: tuple[Tensor, ...] = ()
         if with_pyramid:
             pyramid = tuple(rgb(feat) for rgb, feat in zip(self.toRGB, features, strict=True))
         return RestorerOutput(image=image.to(image_NCHW.dtype), pyramid=pyramid)
 
-    def encoded(self, image_NCHW: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def encode(self, image_NCHW: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return styles in W+ ``(N, num_latent, F)``, and features at 8 pixels to half the crop's.
 
         Raises:
@@ -156,16 +156,16 @@ class PriorRestorer(nn.Module):
         check_input_size(image_NCHW, self.out_size)
         feat = self.stem(F.pixel_unshuffle(image_NCHW.to(self.stem.weight.dtype), _FOLD))
         skips: list[Tensor] = []
-        for at, block in enumerate(self.encoder):
-            feat = block(feat if at == 0 else self.down[at - 1](feat))
+        for index, block in enumerate(self.encoder):
+            feat = block(feat if index == 0 else self.down[index - 1](feat))
             skips.append(feat)
         offsets = self.final_linear(F.leaky_relu(self.summary(feat.flatten(1)), SLOPE))
         mean = self.stylegan_decoder.get_buffer("mean_style")
         styles = mean + offsets.view(len(feat), self.stylegan_decoder.num_latent, -1)
         features: list[Tensor] = []
-        for at, up in enumerate(self.up):
+        for index, up in enumerate(self.up):
             feat = F.pixel_shuffle(up(feat), 2)
-            if at < len(self.decoder):
-                feat = self.decoder[at](plus(feat, skips[-2 - at]))
+            if index < len(self.decoder):
+                feat = self.decoder[index](add_inplace(feat, skips[-2 - index]))
             features.append(feat)
         return styles, features

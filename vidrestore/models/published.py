@@ -24,13 +24,12 @@ from vidrestore.models.stylegan2.generator import StyleGAN2Generator
 
 Arguments: TypeAlias = Mapping[str, Any]
 
-# Arguments that say how published code trains or loads, or that it takes and never uses.
+# Arguments of published constructors that concern training or loading, or are never used.
 _NOT_ARCHITECTURE = frozenset(
     {"decoder_load_path", "fix_decoder", "block", "device", "ngf", "n_blocks"}
 )
-# What published constructors take where nothing is said, as opposed to ours, which build the
-# released networks.
-_GFPGAN_UNSAID = {
+# Defaults of the published constructors; ours build the released networks.
+_GFPGAN_DEFAULTS = {
     "channel_multiplier": 1,
     "input_is_latent": False,
     "different_w": False,
@@ -39,10 +38,10 @@ _GFPGAN_UNSAID = {
 
 
 def build_published(arch: str, arguments: Arguments) -> nn.Module:
-    """Return the network that publishes as ``arch``, untrained.
+    """Return an untrained network of the published class ``arch``.
 
     Args:
-        arch: The published class, as in ``PUBLISHED``.
+        arch: A key of ``PUBLISHED``.
         arguments: Of its constructor.
 
     Raises:
@@ -50,10 +49,10 @@ def build_published(arch: str, arguments: Arguments) -> nn.Module:
     """
     if arch not in PUBLISHED:
         known = ", ".join(sorted(PUBLISHED))
-        raise ValueError(f"no network is published as {arch!r}; known: {known}")
-    own = {key: value for key, value in arguments.items() if key not in _NOT_ARCHITECTURE}
+        raise ValueError(f"unknown architecture {arch!r}; choose from: {known}")
+    accepted = {key: value for key, value in arguments.items() if key not in _NOT_ARCHITECTURE}
     try:
-        return PUBLISHED[arch](**own)
+        return PUBLISHED[arch](**accepted)
     except TypeError as error:
         raise ValueError(f"{arch}: {error}") from error
 
@@ -62,8 +61,8 @@ PUBLISHED: Mapping[str, Callable[..., nn.Module]] = MappingProxyType(
     {
         "ResNetArcFace": partial(ArcFaceResNet, use_se=True),
         "FacialComponentDiscriminator": FacialComponentDiscriminator,
-        "GFPGANv1": partial(GFPGAN, **_GFPGAN_UNSAID),
-        "GFPGANv1Clean": partial(GFPGANClean, **_GFPGAN_UNSAID),
+        "GFPGANv1": partial(GFPGAN, **_GFPGAN_DEFAULTS),
+        "GFPGANv1Clean": partial(GFPGANClean, **_GFPGAN_DEFAULTS),
         "GPEN FullGenerator": GPEN,
         "MMRB": MMRB,
         "MultiScaleDiscriminator": MultiScaleDiscriminator,

@@ -1,4 +1,4 @@
-"""The literal table of restorers: name, how to build it, what it accepts."""
+"""The table of restorers."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -25,8 +25,8 @@ class RestorerSpec:
     crop_size_px: int
     licence: str
     packaged_file: str | None = None
-    """Weights inside the package, in ``vidrestore/models/data``; None where there are none."""
-    fetched: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Weights inside the package, in ``vidrestore/models/data``; None if there are none."""
+    download_names: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Path of a submodule ("" is the whole network) -> name of its weights in the manifest."""
 
 
@@ -48,37 +48,37 @@ RESTORERS: Mapping[str, RestorerSpec] = MappingProxyType(
             build=GFPGANClean,
             crop_size_px=CROP_SIZE_PX,
             licence="Apache-2.0",
-            fetched=MappingProxyType({"": "gfpgan-1.4"}),
+            download_names=MappingProxyType({"": "gfpgan-1.4"}),
         ),
         "gfpgan-1.3": RestorerSpec(
             build=GFPGANClean,
             crop_size_px=CROP_SIZE_PX,
             licence="Apache-2.0",
-            fetched=MappingProxyType({"": "gfpgan-1.3"}),
+            download_names=MappingProxyType({"": "gfpgan-1.3"}),
         ),
         "gfpgan-1.2": RestorerSpec(
             build=GFPGANClean,
             crop_size_px=CROP_SIZE_PX,
             licence="Apache-2.0",
-            fetched=MappingProxyType({"": "gfpgan-1.2"}),
+            download_names=MappingProxyType({"": "gfpgan-1.2"}),
         ),
         "gfpgan-paper": RestorerSpec(
             build=GFPGAN,
             crop_size_px=CROP_SIZE_PX,
             licence="Apache-2.0",
-            fetched=MappingProxyType({"": "gfpgan-paper"}),
+            download_names=MappingProxyType({"": "gfpgan-paper"}),
         ),
         "psfrgan": RestorerSpec(
             build=build_psfrgan,
             crop_size_px=CROP_SIZE_PX,
             licence="CC BY-NC-SA 4.0",
-            fetched=MappingProxyType({"generator": "psfrgan", "parser": "psfrgan-parser"}),
+            download_names=MappingProxyType({"generator": "psfrgan", "parser": "psfrgan-parser"}),
         ),
         "gpen-512": RestorerSpec(
             build=GPEN,
             crop_size_px=CROP_SIZE_PX,
             licence="non-commercial",
-            fetched=MappingProxyType({"": "gpen-512"}),
+            download_names=MappingProxyType({"": "gpen-512"}),
         ),
     }
 )
@@ -88,7 +88,7 @@ def restorer_spec(name: str) -> RestorerSpec:
     """Return the table entry for ``name``.
 
     Raises:
-        UnknownModelError: There is none; the message lists those there are.
+        UnknownModelError: There is none; the message lists the known ones.
     """
     try:
         return RESTORERS[name]

@@ -213,7 +213,9 @@ def checkpoint_sha256(model: str) -> str | None:
         if spec.packaged_file is not None:
             with bundled_file(spec.packaged_file) as path:
                 return file_sha256(path)
-        names = [spec.fetched[part] for part in _DRAWING_PARTS if part in spec.fetched]
+        names = [
+            spec.download_names[part] for part in _DRAWING_PARTS if part in spec.download_names
+        ]
         path = find(names[0]) if names else None
     elif model in SPANDREL_MODELS:
         path = find(model)

@@ -59,7 +59,7 @@ def project(
         )
     if start_NLF is None:
         mean = network.get_buffer("mean_style")[None].expand(len(face_NCHW), -1)
-        start_NLF = network.broadcast(mean)
+        start_NLF = network.to_w_plus(mean)
     styles = start_NLF.detach().clone().requires_grad_(True)
     optimizer = torch.optim.Adam([styles], lr=config.lr)
     losses: list[float] = []
@@ -69,7 +69,7 @@ def project(
         )
         for group in optimizer.param_groups:
             group["lr"] = rate
-        error = network.synthesise(styles) - face_NCHW
+        error = network.synthesize(styles) - face_NCHW
         terms = [F.avg_pool2d(error, scale).abs().mean() for scale in config.scales]
         spread = (styles - styles.mean(dim=1, keepdim=True)).square().mean()
         loss = torch.stack(terms).mean() + config.keep_near * spread

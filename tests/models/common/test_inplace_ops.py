@@ -9,7 +9,7 @@ import torch
 from support.golden import GOLDEN, filled, kept_state, published, spoilt
 from torch import Tensor, nn
 
-from vidrestore.models.common.inplace_ops import affine, plus, times
+from vidrestore.models.common.inplace_ops import add_inplace, mul_inplace, scale_shift_inplace
 from vidrestore.models.gfpgan.component_discriminator import FacialComponentDiscriminator
 from vidrestore.models.published import PUBLISHED, build_published
 
@@ -75,10 +75,10 @@ def test_no_network_is_left_out() -> None:
 def test_only_without_gradients_the_first_argument_is_overwritten(grad: bool) -> None:
     one, two = torch.tensor([1.0, 2.0]), torch.tensor([3.0, 5.0])
     for step, expected in (
-        (lambda feat: plus(feat, two), [4.0, 7.0]),
-        (lambda feat: times(feat, two), [3.0, 10.0]),
-        (lambda feat: times(feat, 2.0), [2.0, 4.0]),
-        (lambda feat: affine(feat, two, torch.ones(2)), [4.0, 11.0]),
+        (lambda feat: add_inplace(feat, two), [4.0, 7.0]),
+        (lambda feat: mul_inplace(feat, two), [3.0, 10.0]),
+        (lambda feat: mul_inplace(feat, 2.0), [2.0, 4.0]),
+        (lambda feat: scale_shift_inplace(feat, two, torch.ones(2)), [4.0, 11.0]),
     ):
         feat = one.clone()
         with torch.set_grad_enabled(grad):
@@ -91,4 +91,4 @@ def test_only_without_gradients_the_first_argument_is_overwritten(grad: bool) ->
 def test_what_is_added_takes_the_precision_of_the_features(grad: bool) -> None:
     feat = torch.ones(2, dtype=torch.bfloat16)
     with torch.set_grad_enabled(grad):
-        assert plus(feat, torch.ones(2)).dtype == torch.bfloat16
+        assert add_inplace(feat, torch.ones(2)).dtype == torch.bfloat16

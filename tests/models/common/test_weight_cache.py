@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from vidrestore.models.common.weight_cache import DerivedFrom
+from vidrestore.models.common.weight_cache import WeightCache
 
 
 class Doubling(nn.Module):
@@ -17,7 +17,7 @@ class Doubling(nn.Module):
     def __init__(self, *, trains: bool = False) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.tensor([1.0, 2.0]), requires_grad=trains)
-        self.derived = DerivedFrom[Tensor]()
+        self.derived = WeightCache[Tensor]()
         self.computed = 0
 
     def forward(self) -> Tensor:
@@ -102,12 +102,12 @@ def test_a_change_is_noticed(change: Callable[[Doubling], None]) -> None:
 
 @pytest.mark.parametrize("fused", [False, True], ids=["plain", "fused"])
 @pytest.mark.parametrize("looked_at", ["before training", "between steps", "while frozen"])
-def test_steps_of_an_optimiser_are_noticed(fused: bool, looked_at: str) -> None:
+def test_steps_of_an_optimizer_are_noticed(fused: bool, looked_at: str) -> None:
     module = Doubling(trains=looked_at != "before training")
     if looked_at == "before training":
         module()
         module.requires_grad_(True)
-    optimiser = torch.optim.Adam(module.parameters(), lr=0.1, fused=fused)
+    optimizer = torch.optim.Adam(module.parameters(), lr=0.1, fused=fused)
     for _ in range(2):
         if looked_at == "between steps":
             with torch.no_grad():
@@ -116,9 +116,9 @@ def test_steps_of_an_optimiser_are_noticed(fused: bool, looked_at: str) -> None:
             module.requires_grad_(False)
             module()
             module.requires_grad_(True)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         module().square().sum().backward()
-        optimiser.step()
+        optimizer.step()
     module.requires_grad_(False)
     assert torch.equal(module(), module.weight * 2)
 

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from vidrestore.models.gfpgan.clean import CleanResBlock, GFPGANClean
 from vidrestore.models.gfpgan.original import GFPGAN
-from vidrestore.models.gfpgan.sft import transformed
-from vidrestore.models.stylegan2.synthesis import sample_noise, unchanged
+from vidrestore.models.gfpgan.sft import sft_hook
+from vidrestore.models.stylegan2.synthesis import identity_hook, sample_noise
 
 Network: TypeAlias = GFPGAN | GFPGANClean
 
@@ -71,13 +71,13 @@ def test_every_style_block_gets_its_code(
     network = small(kind, different_w=different_w, input_is_latent=input_is_latent)
     seen: list[Tensor] = []
     decoder = network.stylegan_decoder
-    honest = decoder.synthesise
+    honest = decoder.synthesize
 
     def watched(latents_NLF: Tensor, **rest: Any) -> Tensor:
         seen.append(latents_NLF)
         return honest(latents_NLF, **rest)
 
-    decoder.synthesise = watched  # type: ignore[method-assign]
+    decoder.synthesize = watched  # type: ignore[method-assign]
     network(pictures(2, 32))
     (latents,) = seen
     assert latents.shape == (2, decoder.num_latent, 16)
@@ -96,15 +96,15 @@ def test_a_prior_without_conditions_is_the_networks_prior(kind: str) -> None:
             condition.get_submodule("2").get_parameter("bias").fill_(value)
     latents: list[Tensor] = []
     decoder = network.stylegan_decoder
-    honest = decoder.synthesise
+    honest = decoder.synthesize
 
     def watched(latents_NLF: Tensor, **rest: Any) -> Tensor:
         latents.append(latents_NLF)
         return honest(latents_NLF, **rest)
 
-    decoder.synthesise = watched  # type: ignore[method-assign]
+    decoder.synthesize = watched  # type: ignore[method-assign]
     image = network(pictures(1, 32)).image
-    expected = honest(latents[0], between=unchanged)
+    expected = honest(latents[0], hook=identity_hook)
     assert float((image - expected).abs().max()) <= 1e-5 * float(expected.abs().max())
 
 
@@ -116,7 +116,7 @@ def test_the_transform_leaves_the_first_half_of_the_channels_untouched(grad: boo
     shift = shift + 1
     expected = torch.cat([feat[:, :3], feat[:, 3:] * gain + shift], dim=1)
     with torch.set_grad_enabled(grad):
-        found = transformed([(gain, shift)], split=True)(0, feat.clone())
+        found = sft_hook([(gain, shift)], split=True)(0, feat.clone())
     assert torch.equal(found[:, :3], feat[:, :3])
     torch.testing.assert_close(found, expected)
 
@@ -125,7 +125,7 @@ def test_the_transform_leaves_the_first_half_of_the_channels_untouched(grad: boo
 def test_a_whole_transform_changes_every_channel(grad: bool) -> None:
     feat, gain, shift = (torch.randn(2, 6, 4, 4, generator=draws(at)) for at in range(3))
     with torch.set_grad_enabled(grad):
-        found = transformed([(gain, shift)], split=False)(0, feat.clone())
+        found = sft_hook([(gain, shift)], split=False)(0, feat.clone())
     torch.testing.assert_close(found, feat * gain + shift)
 
 
@@ -134,13 +134,13 @@ def test_a_transform_is_that_of_its_scale() -> None:
     conditions = [(ones * at, ones * 0) for at in range(3)]
     for at in range(3):
         with torch.enable_grad():
-            assert torch.equal(transformed(conditions, split=False)(at, ones), ones * at)
+            assert torch.equal(sft_hook(conditions, split=False)(at, ones), ones * at)
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("up", [True, False], ids=["doubled", "halved"])
 def test_a_clean_block_resizes_bilinearly_between_its_convolutions(up: bool) -> None:
-    block = CleanResBlock(inputs=4, outputs=6, up=up)
+    block = CleanResBlock(in_channels=4, out_channels=6, up=up)
     feat = torch.randn(2, 4, 8, 8, generator=draws())
 
     def resized(each: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vidrestore.errors import WeightsError
-from vidrestore.models.mobile_stylegan.generator import MobileStyleGAN, with_branches
+from vidrestore.models.mobile_stylegan.generator import MobileStyleGAN, widen_for_features
 from vidrestore.models.mobile_stylegan.wavelet import inverse_haar
 from vidrestore.weights.bundled import bundled_file
 from vidrestore.weights.load import load_weights
@@ -36,7 +36,7 @@ def test_the_shipped_weights_draw_what_the_published_runtime_draws() -> None:
     with np.load(GOLDEN / "mobile_stylegan.npz") as golden:
         style, image = torch.from_numpy(golden["style"]), torch.from_numpy(golden["image"])
     network = shipped()
-    found = network.synthesise(network.broadcast(style))
+    found = network.synthesize(network.to_w_plus(style))
     assert found.shape == (2, 3, 512, 512)
     # Means of 16 x 16 pixels in [-1, 1]; float16 weights err by 3e-3 at the worst one.
     error = (F.avg_pool2d(found, 16) - image).abs()
@@ -75,23 +75,23 @@ def test_the_inverse_wavelet_is_orthonormal_and_its_low_band_a_mean() -> None:
 @torch.no_grad()
 def test_a_picture_is_the_mean_of_the_doubled_one() -> None:
     network = small()
-    styles = network.broadcast(network.style_mlp(torch.randn(2, FEATURES, generator=draws())))
-    picture, doubled = network.synthesise(styles), network.synthesise(styles, doubled=True)
+    styles = network.to_w_plus(network.style_mlp(torch.randn(2, FEATURES, generator=draws())))
+    picture, upsample_2x = network.synthesize(styles), network.synthesize(styles, upsample_2x=True)
     assert picture.shape == (2, 3, SIDE, SIDE)
-    assert doubled.shape == (2, 3, 2 * SIDE, 2 * SIDE)
-    torch.testing.assert_close(F.avg_pool2d(doubled, 2), picture)
+    assert upsample_2x.shape == (2, 3, 2 * SIDE, 2 * SIDE)
+    torch.testing.assert_close(F.avg_pool2d(upsample_2x, 2), picture)
 
 
 def test_gradients_reach_every_style_and_do_not_change_the_picture() -> None:
     network = small()
-    styles = network.broadcast(network.style_mlp(torch.randn(1, FEATURES, generator=draws())))
+    styles = network.to_w_plus(network.style_mlp(torch.randn(1, FEATURES, generator=draws())))
     styles = styles.detach().clone().requires_grad_(True)
-    picture = network.synthesise(styles)
+    picture = network.synthesize(styles)
     picture.square().mean().backward()
     assert styles.grad is not None
     assert bool((styles.grad.abs().sum(dim=2) > 0).all())
     with torch.no_grad():
-        torch.testing.assert_close(network.synthesise(styles), picture)
+        torch.testing.assert_close(network.synthesize(styles), picture)
 
 
 @torch.no_grad()
@@ -104,8 +104,8 @@ def test_a_sample_does_not_depend_on_the_others_of_its_batch() -> None:
 @torch.no_grad()
 def test_with_branches_it_draws_what_it_drew_without_noise_until_features_count() -> None:
     plain, branched = small(), small(isconcat=True)
-    branched.load_state_dict(with_branches(plain.state_dict(), branched))
-    styles = plain.broadcast(plain.style_mlp(torch.randn(1, FEATURES, generator=draws())))
+    branched.load_state_dict(widen_for_features(plain.state_dict(), branched))
+    styles = plain.to_w_plus(plain.style_mlp(torch.randn(1, FEATURES, generator=draws())))
     assert plain.noises is not None
     stored = plain.noises()
     features: list[Tensor] = []
@@ -114,21 +114,21 @@ def test_with_branches_it_draws_what_it_drew_without_noise_until_features_count(
         shape = (1, channels, *noise.shape[2:])
         features.append(torch.randn(shape, generator=draws(at)))
     silent = [torch.zeros_like(noise) for noise in stored]
-    before = plain.synthesise(styles, noise=silent)
+    before = plain.synthesize(styles, noise=silent)
     torch.testing.assert_close(
-        branched.synthesise(styles, noise=features), before, rtol=1e-4, atol=1e-4
+        branched.synthesize(styles, noise=features), before, rtol=1e-4, atol=1e-4
     )
     last = branched.to_img.conv.get_parameter("weight")
     last[:, last.shape[1] // 2 :] = 1.0
-    assert not torch.allclose(branched.synthesise(styles, noise=features), before, atol=1e-2)
+    assert not torch.allclose(branched.synthesize(styles, noise=features), before, atol=1e-2)
     with pytest.raises(ValueError, match="features take the place of the noise"):
-        branched.synthesise(styles)
+        branched.synthesize(styles)
 
 
 def test_weights_of_another_size_are_refused_by_name() -> None:
     other = MobileStyleGAN(out_size=16, num_style_feat=FEATURES, num_mlp=2, narrow=0.03125)
     with pytest.raises(ValueError, match=r"layers\.2\.up\.modulation\.weight is missing"):
-        with_branches(other.state_dict(), small(isconcat=True))
+        widen_for_features(other.state_dict(), small(isconcat=True))
     with (
         bundled_file("mobile_stylegan.safetensors") as path,
         pytest.raises(WeightsError, match="missing"),

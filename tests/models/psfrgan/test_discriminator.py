@@ -25,7 +25,7 @@ def small(*, spectral_norm: bool = False, norm_type: str = "in") -> MultiScaleDi
 
 
 def plain_scores(judge: MultiScaleDiscriminator, seen: Tensor) -> list[Tensor]:
-    """Return the scores by the formulas: convolve at full size, then average, then normalise."""
+    """Return the scores by the formulas: convolve at full size, then average, then normalize."""
     state = judge.state_dict()
     scores: list[Tensor] = []
     for at in range(len(judge.D_pool)):
@@ -85,7 +85,7 @@ def test_gradients_reach_every_parameter_and_the_picture(spectral_norm: bool) ->
         if spectral_norm and "bias" not in key:
             assert "weight_orig" in key
     ends = [key for key, each in judge.named_parameters() if not bool(each.grad.abs().sum() > 1e-9)]
-    # An instance normalisation takes out any constant: biases before it have no effect.
+    # An instance normalization takes out any constant: biases before it have no effect.
     assert all("bias" in key and "model" in key for key in ends)
 
 

@@ -207,7 +207,7 @@ def test_half_precision_stays_close_to_full() -> None:
 
 
 @torch.no_grad()
-def test_other_kinds_of_normalisation_and_activation_are_built() -> None:
+def test_other_kinds_of_normalization_and_activation_are_built() -> None:
     blind = small(norm_type="in")
     one, other = picture(3, 64, 0), picture(3, 64, 1)
     parsing = one_hot_map(64, cell_px=8)

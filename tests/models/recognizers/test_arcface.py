@@ -50,8 +50,8 @@ def test_layers_say_how_many_blocks_a_scale_has() -> None:
 
 @torch.no_grad()
 @pytest.mark.parametrize(("outputs", "stride"), [(16, 1), (24, 1), (16, 2), (24, 2)])
-def test_a_block_is_normalise_filter_twice_around_a_shortcut(outputs: int, stride: int) -> None:
-    block = IRBlock(inputs=16, outputs=outputs, stride=stride, use_se=True)
+def test_a_block_is_normalize_filter_twice_around_a_shortcut(outputs: int, stride: int) -> None:
+    block = IRBlock(in_channels=16, out_channels=outputs, stride=stride, use_se=True)
     filled(block, "fan_in")
     feat = torch.randn(2, 16, 8, 8, generator=torch.Generator().manual_seed(0))
     before = feat.clone()

@@ -96,8 +96,8 @@ def test_a_filter_with_a_stride_gives_every_second_sample(taps: tuple[float, ...
 @pytest.mark.parametrize("taps", TAPS, ids=str)
 def test_a_halving_shortcut_is_filter_then_strided_convolution(taps: tuple[float, ...]) -> None:
     layer = ConvLayer(
-        inputs=3,
-        outputs=4,
+        in_channels=3,
+        out_channels=4,
         kernel_size=1,
         downsample=True,
         biased=False,

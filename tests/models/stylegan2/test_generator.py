@@ -40,27 +40,27 @@ def latents(generator: Generator, count: int = 2, seed: int = 0) -> Tensor:
 @torch.no_grad()
 def test_stored_noise_gives_the_same_picture_twice(generator: Generator) -> None:
     given = latents(generator)
-    first = generator.synthesise(given)
+    first = generator.synthesize(given)
     assert first.shape == (2, 3, SIDE, SIDE)
     assert float(first.std()) > 0
-    assert torch.equal(generator.synthesise(given), first)
+    assert torch.equal(generator.synthesize(given), first)
 
 
 @torch.no_grad()
 def test_stored_noise_given_by_hand_is_the_stored_noise(generator: Generator) -> None:
     given = latents(generator)
-    by_hand = generator.synthesise(given, noise=generator.noises())
-    assert torch.equal(by_hand, generator.synthesise(given))
+    by_hand = generator.synthesize(given, noise=generator.noises())
+    assert torch.equal(by_hand, generator.synthesize(given))
 
 
 @torch.no_grad()
 def test_other_noise_gives_another_picture_and_every_map_counts(generator: Generator) -> None:
     given = latents(generator, 1)
     stored = generator.noises()
-    before = generator.synthesise(given)
+    before = generator.synthesize(given)
     for at, each in enumerate(stored):
         other = [*stored[:at], each.flip(-1), *stored[at + 1 :]]
-        change = generator.synthesise(given, noise=other) - before
+        change = generator.synthesize(given, noise=other) - before
         assert float(change.abs().max()) > 1e-3, f"noise {at} is not used"
 
 
@@ -68,9 +68,9 @@ def test_other_noise_gives_another_picture_and_every_map_counts(generator: Gener
 def test_noise_of_a_batch_is_each_samples_own(generator: Generator) -> None:
     given = latents(generator, 2)
     noise = sample_noise(SIDE, batch=2, generator=draws(7))
-    together = generator.synthesise(given, noise=noise)
+    together = generator.synthesize(given, noise=noise)
     alone = [
-        generator.synthesise(given[at : at + 1], noise=[each[at : at + 1] for each in noise])
+        generator.synthesize(given[at : at + 1], noise=[each[at : at + 1] for each in noise])
         for at in range(2)
     ]
     torch.testing.assert_close(together, torch.cat(alone), atol=1e-4, rtol=1e-5)
@@ -109,29 +109,29 @@ def test_mixed_codes_are_the_one_before_the_crossover_and_the_other_from_there()
     )
     one, other = codes(2), codes(2, seed=1)
     for crossover in range(generator.num_latent + 1):
-        mixed = generator.mixed(one, other, crossover=crossover)
-        assert mixed.shape == (2, generator.num_latent, FEATURES)
+        mix_styles = generator.mix_styles(one, other, crossover=crossover)
+        assert mix_styles.shape == (2, generator.num_latent, FEATURES)
         for at in range(generator.num_latent):
-            assert torch.equal(mixed[:, at], one if at < crossover else other)
+            assert torch.equal(mix_styles[:, at], one if at < crossover else other)
 
 
 @torch.no_grad()
 def test_a_code_in_z_gives_the_picture_of_its_style() -> None:
     network = StyleGAN2Generator(out_size=SIDE, num_style_feat=FEATURES, num_mlp=2, narrow=0.03125)
     filled(network, "unit")
-    expected = network.synthesise(network.broadcast(network.style_mlp(codes(2))))
+    expected = network.synthesize(network.to_w_plus(network.style_mlp(codes(2))))
     assert torch.equal(network(codes(2)), expected)
 
 
 @torch.no_grad()
-def test_codes_are_normalised_before_they_are_mapped(generator: Generator) -> None:
+def test_codes_are_normalized_before_they_are_mapped(generator: Generator) -> None:
     expected = generator.style_mlp(codes(2))
     torch.testing.assert_close(generator.style_mlp(codes(2) * 50), expected, atol=1e-5, rtol=1e-4)
 
 
 def path_length(generator: Generator, given: Tensor, direction: Tensor) -> Tensor:
     """The length of the picture's change with the codes (StyleGAN2, section 3.2)."""
-    picture = generator.synthesise(given)
+    picture = generator.synthesize(given)
     (slope,) = torch.autograd.grad((picture * direction).sum(), given, create_graph=True)
     return slope.square().sum(dim=2).mean(dim=1).sqrt().mean()
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from vidrestore.models.stylegan2.clean import CleanStyleConv, CleanToRGB
 from vidrestore.models.stylegan2.fir import fir_kernel
 from vidrestore.models.stylegan2.generator import StyleConv, ToRGB, equal_modulated_weight
-from vidrestore.models.stylegan2.modulation import ModulatedWeight, scaled, to_rgb
+from vidrestore.models.stylegan2.modulation import ModulatedWeight, scale_channels, to_rgb
 
 BATCH, INPUTS, OUTPUTS, FEATURES, SIDE = 3, 6, 5, 8, 7
 SQRT_2 = 2.0**0.5
@@ -46,12 +46,12 @@ def plain_modulated(
 
 def fused(weight: ModulatedWeight, feat: Tensor, style_NF: Tensor, *, upsample: bool) -> Tensor:
     modulation = weight.modulate(style_NF)
-    feat = scaled(feat, modulation.input_scale, reuse=False)
+    feat = scale_channels(feat, modulation.input_scale, reuse=False)
     if upsample:
         feat = F.conv_transpose2d(feat, weight.weight.transpose(0, 1), stride=2)
     else:
         feat = weight.convolve(feat)
-    return scaled(feat, modulation.output_scale, reuse=False)
+    return scale_channels(feat, modulation.output_scale, reuse=False)
 
 
 def modulated(**changes: Any) -> ModulatedWeight:
@@ -182,7 +182,7 @@ def test_the_scale_of_the_input_never_exceeds_the_gain(size: float) -> None:
 def test_huge_styles_neither_overflow_nor_lose_accuracy_in_half_precision(
     dtype: torch.dtype,
 ) -> None:
-    weight = modulated(inputs=64, outputs=64)
+    weight = modulated(in_channels=64, out_channels=64)
     weight.modulation.get_parameter("bias").zero_()
     feat, style = randoms(2, 64, 8, 8), randoms(2, FEATURES, seed=1)
     # The affine map is in half precision too: the largest styles are made within its range.
@@ -199,7 +199,7 @@ def test_huge_styles_neither_overflow_nor_lose_accuracy_in_half_precision(
 
 @torch.no_grad()
 def test_demodulation_keeps_its_accuracy_under_autocast() -> None:
-    weight = modulated(inputs=64, outputs=64)
+    weight = modulated(in_channels=64, out_channels=64)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = weight.modulate(randoms(4, FEATURES, seed=1))
     power = found.input_scale.square() @ weight.weight.square().sum(dim=(2, 3)).t()
@@ -208,7 +208,7 @@ def test_demodulation_keeps_its_accuracy_under_autocast() -> None:
 
 
 def test_pictures_are_the_grouped_convolution_too() -> None:
-    weight = modulated(outputs=3, kernel_size=1, demodulate=False)
+    weight = modulated(out_channels=3, kernel_size=1, demodulate=False)
     expected = plain_modulated(
         features(),
         weight.weight,
@@ -223,7 +223,9 @@ def test_pictures_are_the_grouped_convolution_too() -> None:
 
 @pytest.mark.parametrize("upsample", [False, True])
 def test_a_style_block_is_convolution_noise_bias_activation(upsample: bool) -> None:
-    block = StyleConv(inputs=INPUTS, outputs=OUTPUTS, style_features=FEATURES, upsample=upsample)
+    block = StyleConv(
+        in_channels=INPUTS, out_channels=OUTPUTS, style_dim=FEATURES, upsample=upsample
+    )
     with torch.no_grad():
         block.weight.fill_(0.7)
         block.activate.bias.copy_(randoms(OUTPUTS))
@@ -250,7 +252,7 @@ def test_a_style_block_is_convolution_noise_bias_activation(upsample: bool) -> N
 @pytest.mark.parametrize("upsample", [False, True])
 def test_a_clean_style_block_has_its_gain_on_the_convolution_alone(upsample: bool) -> None:
     block = CleanStyleConv(
-        inputs=INPUTS, outputs=OUTPUTS, style_features=FEATURES, upsample=upsample
+        in_channels=INPUTS, out_channels=OUTPUTS, style_dim=FEATURES, upsample=upsample
     )
     with torch.no_grad():
         block.weight.fill_(0.7)
@@ -273,7 +275,7 @@ def test_a_clean_style_block_has_its_gain_on_the_convolution_alone(upsample: boo
 def test_noise_in_full_precision_serves_a_network_in_half(
     kind: Callable[..., nn.Module], grad: bool
 ) -> None:
-    block = kind(inputs=INPUTS, outputs=OUTPUTS, style_features=FEATURES).to(torch.bfloat16)
+    block = kind(in_channels=INPUTS, out_channels=OUTPUTS, style_dim=FEATURES).to(torch.bfloat16)
     with torch.set_grad_enabled(grad):
         found = block(
             features().bfloat16(), styles().bfloat16(), randoms(BATCH, 1, SIDE, SIDE, seed=3)
@@ -283,7 +285,7 @@ def test_noise_in_full_precision_serves_a_network_in_half(
 
 @pytest.mark.parametrize("kind", [ToRGB, CleanToRGB])
 def test_pictures_of_scales_are_added_up(kind: Callable[..., nn.Module]) -> None:
-    block = kind(inputs=INPUTS, style_features=FEATURES)
+    block = kind(in_channels=INPUTS, style_dim=FEATURES)
     feat = randoms(BATCH, INPUTS, 8, 8)
     coarse = torch.ones(BATCH, 3, 4, 4)
     change = block(feat, styles(), coarse) - block(feat, styles(), None)
@@ -307,10 +309,10 @@ def test_weights_survive_saving_and_loading() -> None:
         nn.ModuleDict(
             {
                 "conv": equal_modulated_weight(
-                    inputs=INPUTS,
-                    outputs=OUTPUTS,
+                    in_channels=INPUTS,
+                    out_channels=OUTPUTS,
                     kernel_size=3,
-                    style_features=FEATURES,
+                    style_dim=FEATURES,
                     demodulate=True,
                 )
             }

@@ -37,7 +37,7 @@ def test_its_factor_is_what_the_table_says(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", UPSCALERS)
-def test_it_is_recognised_from_its_tensors(name: str) -> None:
+def test_it_is_recognized_from_its_tensors(name: str) -> None:
     with torch.device("meta"):
         state = UPSCALERS[name].build().state_dict()
     shapes = {key: tuple(each.shape) for key, each in state.items()}

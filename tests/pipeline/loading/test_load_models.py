@@ -48,7 +48,7 @@ def site(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         build=build_lite,
         crop_size_px=512,
         licence="NC",
-        fetched=MappingProxyType({"": "weights-of-fetched"}),
+        download_names=MappingProxyType({"": "weights-of-fetched"}),
     )
     models = MappingProxyType({**RESTORERS, "fetched": spec})
     monkeypatch.setattr(table, "RESTORERS", models)
@@ -75,7 +75,7 @@ def loaded(model: str, **settings: object) -> Restorer:
 
 def test_what_a_model_fetches_is_published_under_the_licence_that_the_model_states() -> None:
     for name, spec in RESTORERS.items():
-        for weights in spec.fetched.values():
+        for weights in spec.download_names.values():
             assert weights in WEIGHTS, name
             assert WEIGHTS[weights].licence == spec.licence, name
 

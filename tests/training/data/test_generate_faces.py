@@ -165,7 +165,7 @@ def test_half_precision_draws_what_full_precision_draws(network: MobileStyleGAN)
     with torch.inference_mode():
         z, truncation = drawn_codes([0], ANY_EYES)
         styles = network.styles(z, truncation=truncation)
-        picture = half.eval().bfloat16().synthesise(network.broadcast(styles).bfloat16())
+        picture = half.eval().bfloat16().synthesize(network.to_w_plus(styles).bfloat16())
     rounded = ((picture[0].float().clamp(-1, 1) + 1) * 127.5).permute(1, 2, 0).numpy()
     assert np.isfinite(rounded).all()
     assert np.abs(rounded - full).mean() < 12

@@ -9,7 +9,7 @@ from vidrestore.training.engine.ema import Ema
 
 def test_the_average_of_a_spectral_norm_is_a_spectral_norm() -> None:
     torch.manual_seed(0)
-    network = SpectralConvolution(inputs=6, outputs=8, bias=False, doubles=False)
+    network = SpectralConvolution(in_channels=6, out_channels=8, bias=False, doubles=False)
     ema = Ema(network)
     for _ in range(60):
         with torch.no_grad():

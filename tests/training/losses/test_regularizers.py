@@ -129,10 +129,10 @@ def linear_synthesis(size: int) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
 
 
 def test_the_length_of_a_linear_path_is_that_of_the_transposed_matrix_times_noise() -> None:
-    matrix, synthesise = linear_synthesis(2)
+    matrix, synthesize = linear_synthesis(2)
     mean = PathLengthMean(decay=0.5)
     found = path_length_penalty(
-        synthesise,
+        synthesize,
         torch.rand(3, 5, 4).double(),
         mean,
         rng=torch.Generator().manual_seed(1),
@@ -148,11 +148,11 @@ def test_the_length_of_a_linear_path_is_that_of_the_transposed_matrix_times_nois
 
 
 def test_the_mean_comes_to_the_mean_length_and_is_the_same_for_all_processes() -> None:
-    _, synthesise = linear_synthesis(2)
+    _, synthesize = linear_synthesis(2)
     mean, other = PathLengthMean(decay=1.0), PathLengthMean(decay=1.0)
     codes = torch.rand(2, 1, 4).double()
-    path_length_penalty(synthesise, codes, mean, average=lambda own: own * 0 + 3)
-    path_length_penalty(synthesise, codes, other, average=lambda own: own * 0 + 3)
+    path_length_penalty(synthesize, codes, mean, average=lambda own: own * 0 + 3)
+    path_length_penalty(synthesize, codes, other, average=lambda own: own * 0 + 3)
     assert float(mean.value) == float(other.value) == 3
 
 
@@ -180,9 +180,9 @@ def test_path_length_of_the_prior_reaches_mapping_and_synthesis_whatever_the_aut
         network.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
             with torch.autocast("cpu", enabled=False):
-                codes = network.broadcast(network.style_mlp(torch.ones(2, 8)))
+                codes = network.to_w_plus(network.style_mlp(torch.ones(2, 8)))
             rng = torch.Generator().manual_seed(0)
-            penalty = path_length_penalty(network.synthesise, codes, PathLengthMean(), rng=rng)
+            penalty = path_length_penalty(network.synthesize, codes, PathLengthMean(), rng=rng)
         penalty.backward()
         found.append(penalty.item())
         for name in ("style_mlp.1.weight", "style_convs.0.modulated_conv.weight"):
@@ -195,7 +195,7 @@ def test_path_length_of_the_prior_reaches_mapping_and_synthesis_whatever_the_aut
 def test_codes_without_a_mapping_are_enough() -> None:
     network = tiny_generator()
     codes = torch.ones(2, network.num_latent, 8)
-    path_length_penalty(network.synthesise, codes, PathLengthMean()).backward()
+    path_length_penalty(network.synthesize, codes, PathLengthMean()).backward()
     assert codes.grad is None
     assert not codes.requires_grad
     assert network.style_conv1.modulated_conv.weight.grad is not None

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.metrics.segmentation import confusion_matrix, f1_by_class, mean_f1
-from vidrestore.models.face_parser import CLASSES
+from vidrestore.models.face_parser import PARSING_CLASSES
 from vidrestore.training.data.dataset import DatasetConfig, FaceEvalDataset, SourceConfig
 from vidrestore.training.data.face_table import POINT_COLUMNS
 from vidrestore.training.degradations.recipes.table import RecipeConfig
@@ -34,7 +34,9 @@ def root(tmp_path: Path) -> Path:
         image = np.full((64, 64, 3), level, np.uint8)
         image[:, :20] = 0
         cv2.imwrite(str(folder / f"{number}.png"), image)
-        labels = np.where(image[:, :, 0] == 0, CLASSES.index("hair"), CLASSES.index("skin"))
+        labels = np.where(
+            image[:, :, 0] == 0, PARSING_CLASSES.index("hair"), PARSING_CLASSES.index("skin")
+        )
         cv2.imwrite(str(folder / f"{number}_mask.png"), labels.astype(np.uint8))
         cells = [f"{number}.png", *(f"{point:.3f}" for point in points), "64", f"{number}_mask.png"]
         lines.append("\t".join(cells))
@@ -102,7 +104,7 @@ def test_f1_is_that_of_all_known_pixels_of_a_class() -> None:
 def test_confusions_of_pictures_add_up() -> None:
     def drawn(seed: int) -> Tensor:
         rng = torch.Generator().manual_seed(seed)
-        return torch.randint(0, len(CLASSES), (2, 8, 8), generator=rng)
+        return torch.randint(0, len(PARSING_CLASSES), (2, 8, 8), generator=rng)
 
     found, true = drawn(0), drawn(1)
     parts = sum(confusion_matrix(one, other) for one, other in zip(found, true, strict=True))

@@ -42,7 +42,7 @@ def model_info(name: str) -> ModelInfo | None:
     if spec is None:
         return None
     if spec.packaged_file is None:
-        found = {each: store.find(each) for each in spec.fetched.values()}
+        found = {each: store.find(each) for each in spec.download_names.values()}
         return ModelInfo(name=name, licence=spec.licence, weights=found)
     card_name = Path(spec.packaged_file).with_suffix(".md").name
     with bundled_file(spec.packaged_file) as path, bundled_file(card_name) as card:

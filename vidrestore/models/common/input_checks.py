@@ -1,13 +1,13 @@
-"""What networks of one size ask of the pictures that they are given."""
+"""Checks on the input of networks of one size."""
 
 from torch import Tensor
 
 
 def check_input_size(image_NCHW: Tensor, side_px: int) -> None:
-    """Refuse anything but ``(N, 3, side_px, side_px)``.
+    """Check that a batch is ``(N, 3, side_px, side_px)``.
 
     Raises:
-        ValueError: The pictures have another shape; the message names both.
+        ValueError: It has another shape; the message names both.
     """
     shape = tuple(image_NCHW.shape)
     if len(shape) == 4 and shape[1:] == (3, side_px, side_px):

@@ -6,19 +6,19 @@ from torch import Tensor
 
 
 class RestorerOutput(NamedTuple):
-    """What every restorer returns."""
+    """The output of a restorer."""
 
     image: Tensor
     """``(N, 3, H, W)`` RGB in [-1, 1] nominally; not clipped."""
     pyramid: tuple[Tensor, ...] = ()
-    """Coarse-to-fine RGB previews; empty for networks without them."""
+    """RGB images of the coarser scales, coarse to fine; empty for networks without them."""
     parsing: Tensor | None = None
-    """``(N, 19, h, w)`` logits of the classes in ``face_parser.CLASSES``; None for networks
+    """``(N, 19, h, w)`` logits of the classes in ``face_parser.PARSING_CLASSES``; None for networks
     without a parser."""
 
 
 class ParserOutput(NamedTuple):
-    """What a face parser returns."""
+    """The output of a face parser."""
 
     logits: Tensor
     """``(N, classes, H, W)``."""
@@ -27,7 +27,7 @@ class ParserOutput(NamedTuple):
 
 
 class DiscriminatorOutput(NamedTuple):
-    """What a multi-scale patch discriminator returns, one entry per scale, finest first."""
+    """The output of a multi-scale patch discriminator, one entry per scale, finest first."""
 
     scores: tuple[Tensor, ...]
     """``(N, 1, h, w)`` each: high where a patch looks real."""

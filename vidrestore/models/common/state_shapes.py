@@ -1,4 +1,4 @@
-"""Reading a network's configuration off the shapes of its tensors."""
+"""Infers a network's configuration from the shapes of its tensors."""
 
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
@@ -11,14 +11,14 @@ Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 
 
 def block_count(shapes: Shapes, prefix: str) -> int:
-    """Return how many blocks ``prefix.0``, ``prefix.1``, ... the names speak of."""
+    """Return the number of blocks ``prefix.0``, ``prefix.1``, ... in a state dict."""
     start = f"{prefix}."
     heads = (key[len(start) :].split(".", 1)[0] for key in shapes if key.startswith(start))
     return len({head for head in heads if head.isdecimal()})
 
 
 def matches_state(build: Callable[[], nn.Module], shapes: Shapes) -> bool:
-    """Whether ``build`` makes a network with exactly these tensors; False if it cannot."""
+    """Return whether ``build`` makes a network with exactly these tensors; False if it cannot."""
     try:
         with torch.device("meta"):
             state = build().state_dict()

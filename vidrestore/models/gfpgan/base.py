@@ -1,20 +1,19 @@
-"""The walk through GFP-GAN (Wang et al. 2021, figure 2): the same for all its variants."""
+"""Forward pass shared by all GFP-GAN variants (Wang et al. 2021, figure 2)."""
 
 from torch import Tensor, nn
 
-from vidrestore.models.common.inplace_ops import plus
+from vidrestore.models.common.inplace_ops import add_inplace
 from vidrestore.models.common.input_checks import check_input_size
 from vidrestore.models.common.outputs import RestorerOutput
 from vidrestore.models.generative_prior import GenerativePrior
-from vidrestore.models.gfpgan.sft import transformed
+from vidrestore.models.gfpgan.sft import sft_hook
 from vidrestore.models.stylegan2.synthesis import Noise
 
 
 class GfpganBase(nn.Module):
-    """From a crop through the U-Net to codes and conditions, and through the prior to a picture.
+    """The U-Net gives codes and conditions, with which the prior generates the image.
 
-    A variant sets the parts below and says how the first and the innermost convolution are
-    activated.
+    A variant sets the parts below and the activations of the stem and the bottleneck.
     """
 
     out_size: int
@@ -32,10 +31,10 @@ class GfpganBase(nn.Module):
     condition_shift: nn.ModuleList
     stylegan_decoder: GenerativePrior
 
-    def _first(self, image_NCHW: Tensor) -> Tensor:
+    def _stem(self, image_NCHW: Tensor) -> Tensor:
         return self.conv_body_first(image_NCHW)
 
-    def _innermost(self, feat_NCHW: Tensor) -> Tensor:
+    def _bottleneck(self, feat_NCHW: Tensor) -> Tensor:
         return self.final_conv(feat_NCHW)
 
     def forward(
@@ -45,39 +44,41 @@ class GfpganBase(nn.Module):
 
         Args:
             image_NCHW: In any precision; the weights' is used inside.
-            noise: One map per style block; the stored ones where None. Noise is never redrawn,
-                so that a still face stays still.
-            with_pyramid: Whether to compute the U-Net's pictures, which only losses need.
+            noise: One map per style block; the stored ones where None. Noise is fixed, so
+                that a still face stays still.
+            with_pyramid: Whether to compute the U-Net's images, which only losses need.
 
         Raises:
             ValueError: The crops have another size.
         """
         check_input_size(image_NCHW, self.out_size)
         dtype = next(self.final_linear.parameters()).dtype
-        feat = self._first(image_NCHW.to(dtype))
+        feat = self._stem(image_NCHW.to(dtype))
         skips: list[Tensor] = []
         for block in self.conv_body_down:
             feat = block(feat)
             skips.append(feat)
-        feat = self._innermost(feat)
-        latents = self._latents(self.final_linear(feat.flatten(1)))
+        feat = self._bottleneck(feat)
+        latents = self._to_w_plus(self.final_linear(feat.flatten(1)))
         conditions: list[tuple[Tensor, Tensor]] = []
         pyramid: list[Tensor] = []
-        for at, block in enumerate(self.conv_body_up):
-            feat = block(plus(feat, skips[-1 - at]))
-            conditions.append((self.condition_scale[at](feat), self.condition_shift[at](feat)))
+        for index, block in enumerate(self.conv_body_up):
+            feat = block(add_inplace(feat, skips[-1 - index]))
+            conditions.append(
+                (self.condition_scale[index](feat), self.condition_shift[index](feat))
+            )
             if with_pyramid:
-                pyramid.append(self.toRGB[at](feat))
-        image = self.stylegan_decoder.synthesise(
-            latents, noise=noise, between=transformed(conditions, split=self.sft_half)
+                pyramid.append(self.toRGB[index](feat))
+        image = self.stylegan_decoder.synthesize(
+            latents, noise=noise, hook=sft_hook(conditions, split=self.sft_half)
         )
         return RestorerOutput(image=image.to(image_NCHW.dtype), pyramid=tuple(pyramid))
 
-    def _latents(self, codes_NF: Tensor) -> Tensor:
+    def _to_w_plus(self, codes_NF: Tensor) -> Tensor:
         decoder = self.stylegan_decoder
         codes = codes_NF
         if self.different_w:
             codes = codes_NF.view(codes_NF.shape[0], -1, self.num_style_feat)
         if not self.input_is_latent:
             codes = decoder.style_mlp(codes)
-        return codes if self.different_w else decoder.broadcast(codes)
+        return codes if self.different_w else decoder.to_w_plus(codes)

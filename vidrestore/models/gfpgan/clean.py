@@ -8,10 +8,10 @@ paper describes this variant; the released code is followed.
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidrestore.models.common.inplace_ops import plus
+from vidrestore.models.common.inplace_ops import add_inplace
 from vidrestore.models.generative_prior import GenerativePrior
 from vidrestore.models.gfpgan.base import GfpganBase
-from vidrestore.models.stylegan2.clean import CleanGenerator, doubled
+from vidrestore.models.stylegan2.clean import CleanGenerator, upsample_2x
 from vidrestore.models.stylegan2.layers import SLOPE, channels_by_size
 from vidrestore.models.stylegan2.synthesis import scale_count
 
@@ -19,24 +19,26 @@ from vidrestore.models.stylegan2.synthesis import scale_count
 class CleanResBlock(nn.Module):
     """Residual block that halves or doubles the size by bilinear resizing."""
 
-    def __init__(self, *, inputs: int, outputs: int, up: bool) -> None:
+    def __init__(self, *, in_channels: int, out_channels: int, up: bool) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(inputs, inputs, kernel_size=3, padding=1)
-        self.conv2 = nn.Conv2d(inputs, outputs, kernel_size=3, padding=1)
-        self.skip = nn.Conv2d(inputs, outputs, kernel_size=1, bias=False)
+        self.conv1 = nn.Conv2d(in_channels, in_channels, kernel_size=3, padding=1)
+        self.conv2 = nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1)
+        self.skip = nn.Conv2d(in_channels, out_channels, kernel_size=1, bias=False)
         self.up = up
 
     def forward(self, feat_NCHW: Tensor) -> Tensor:
-        """Return ``(N, outputs, 2H, 2W)`` or half the size."""
+        """Return ``(N, out_channels, 2H, 2W)`` or half the size."""
         feat = F.leaky_relu(self.conv1(feat_NCHW), SLOPE, inplace=True)
-        feat = doubled(feat) if self.up else _halved(feat)
+        feat = upsample_2x(feat) if self.up else _downsample_2x(feat)
         feat = F.leaky_relu(self.conv2(feat), SLOPE, inplace=True)
-        # A 1x1 convolution and resizing may change places: it is taken at the smaller size.
-        skip = doubled(self.skip(feat_NCHW)) if self.up else self.skip(_halved(feat_NCHW))
-        return plus(feat, skip)
+        # A 1x1 convolution and resizing commute: the convolution runs at the smaller size.
+        skip = (
+            upsample_2x(self.skip(feat_NCHW)) if self.up else self.skip(_downsample_2x(feat_NCHW))
+        )
+        return add_inplace(feat, skip)
 
 
-def _halved(feat_NCHW: Tensor) -> Tensor:
+def _downsample_2x(feat_NCHW: Tensor) -> Tensor:
     # Bilinear resizing of even sides to a half is the mean of two by two.
     return F.avg_pool2d(feat_NCHW, 2)
 
@@ -67,15 +69,15 @@ class GFPGANClean(GfpganBase):
         self.sft_half = sft_half
 
         self.conv_body_first = nn.Conv2d(3, channels[out_size], kernel_size=1)
-        downs = [out_size >> at for at in range(scales)]
+        downs = [out_size >> index for index in range(scales)]
         self.conv_body_down = nn.ModuleList(
-            CleanResBlock(inputs=channels[size], outputs=channels[size // 2], up=False)
+            CleanResBlock(in_channels=channels[size], out_channels=channels[size // 2], up=False)
             for size in downs
         )
         self.final_conv = nn.Conv2d(channels[4], channels[4], kernel_size=3, padding=1)
-        ups = [8 << at for at in range(scales)]
+        ups = [8 << index for index in range(scales)]
         self.conv_body_up = nn.ModuleList(
-            CleanResBlock(inputs=channels[size // 2], outputs=channels[size], up=True)
+            CleanResBlock(in_channels=channels[size // 2], out_channels=channels[size], up=True)
             for size in ups
         )
         self.toRGB = nn.ModuleList(nn.Conv2d(channels[size], 3, kernel_size=1) for size in ups)
@@ -98,10 +100,10 @@ class GFPGANClean(GfpganBase):
             _condition(channels[size], split=sft_half) for size in ups
         )
 
-    def _first(self, image_NCHW: Tensor) -> Tensor:
+    def _stem(self, image_NCHW: Tensor) -> Tensor:
         return F.leaky_relu(self.conv_body_first(image_NCHW), SLOPE, inplace=True)
 
-    def _innermost(self, feat_NCHW: Tensor) -> Tensor:
+    def _bottleneck(self, feat_NCHW: Tensor) -> Tensor:
         return F.leaky_relu(self.final_conv(feat_NCHW), SLOPE, inplace=True)
 
 

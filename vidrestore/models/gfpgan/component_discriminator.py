@@ -26,12 +26,12 @@ class FacialComponentDiscriminator(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv1 = ConvLayer(inputs=3, outputs=64, kernel_size=3)
-        self.conv2 = ConvLayer(inputs=64, outputs=128, kernel_size=3, downsample=True)
-        self.conv3 = ConvLayer(inputs=128, outputs=128, kernel_size=3)
-        self.conv4 = ConvLayer(inputs=128, outputs=256, kernel_size=3, downsample=True)
-        self.conv5 = ConvLayer(inputs=256, outputs=256, kernel_size=3)
-        self.final_conv = ConvLayer(inputs=256, outputs=1, kernel_size=3, activated=False)
+        self.conv1 = ConvLayer(in_channels=3, out_channels=64, kernel_size=3)
+        self.conv2 = ConvLayer(in_channels=64, out_channels=128, kernel_size=3, downsample=True)
+        self.conv3 = ConvLayer(in_channels=128, out_channels=128, kernel_size=3)
+        self.conv4 = ConvLayer(in_channels=128, out_channels=256, kernel_size=3, downsample=True)
+        self.conv5 = ConvLayer(in_channels=256, out_channels=256, kernel_size=3)
+        self.final_conv = ConvLayer(in_channels=256, out_channels=1, kernel_size=3, activated=False)
 
     def forward(self, image_NCHW: Tensor) -> ComponentScores:
         """Score ``(N, 3, H, W)`` RGB in [-1, 1]; sides multiples of four."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from vidrestore.models.common.inplace_ops import plus, times
+from vidrestore.models.common.inplace_ops import add_inplace, mul_inplace
 from vidrestore.models.generative_prior import GenerativePrior
 from vidrestore.models.gfpgan.base import GfpganBase
 from vidrestore.models.stylegan2.fir import FIR_TAPS
@@ -33,15 +33,21 @@ from vidrestore.models.stylegan2.synthesis import scale_count
 class ResUpBlock(nn.Module):
     """Residual block that doubles the size."""
 
-    def __init__(self, *, inputs: int, outputs: int) -> None:
+    def __init__(self, *, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.conv1 = ConvLayer(inputs=inputs, outputs=inputs, kernel_size=3)
-        self.conv2 = UpConv(inputs=inputs, outputs=outputs, kernel_size=3, activated=True)
-        self.skip = UpConv(inputs=inputs, outputs=outputs, kernel_size=1, activated=False)
+        self.conv1 = ConvLayer(in_channels=in_channels, out_channels=in_channels, kernel_size=3)
+        self.conv2 = UpConv(
+            in_channels=in_channels, out_channels=out_channels, kernel_size=3, activated=True
+        )
+        self.skip = UpConv(
+            in_channels=in_channels, out_channels=out_channels, kernel_size=1, activated=False
+        )
 
     def forward(self, feat_NCHW: Tensor) -> Tensor:
-        """Return ``(N, outputs, 2H, 2W)``."""
-        return times(plus(self.conv2(self.conv1(feat_NCHW)), self.skip(feat_NCHW)), SQRT_2**-1)
+        """Return ``(N, out_channels, 2H, 2W)``."""
+        return mul_inplace(
+            add_inplace(self.conv2(self.conv1(feat_NCHW)), self.skip(feat_NCHW)), SQRT_2**-1
+        )
 
 
 class GFPGAN(GfpganBase):
@@ -86,23 +92,31 @@ class GFPGAN(GfpganBase):
         self.num_style_feat = num_style_feat
         self.sft_half = sft_half
 
-        self.conv_body_first = ConvLayer(inputs=3, outputs=channels[out_size], kernel_size=1)
-        downs = [out_size >> at for at in range(scales)]
+        self.conv_body_first = ConvLayer(
+            in_channels=3, out_channels=channels[out_size], kernel_size=1
+        )
+        downs = [out_size >> index for index in range(scales)]
         self.conv_body_down = nn.ModuleList(
-            ResBlock(inputs=channels[size], outputs=channels[size // 2], taps=resample_kernel)
+            ResBlock(
+                in_channels=channels[size], out_channels=channels[size // 2], taps=resample_kernel
+            )
             for size in downs
         )
-        self.final_conv = ConvLayer(inputs=channels[4], outputs=channels[4], kernel_size=3)
-        ups = [8 << at for at in range(scales)]
+        self.final_conv = ConvLayer(
+            in_channels=channels[4], out_channels=channels[4], kernel_size=3
+        )
+        ups = [8 << index for index in range(scales)]
         self.conv_body_up = nn.ModuleList(
-            ResUpBlock(inputs=channels[size // 2], outputs=channels[size]) for size in ups
+            ResUpBlock(in_channels=channels[size // 2], out_channels=channels[size]) for size in ups
         )
         self.toRGB = nn.ModuleList(
-            EqualConv2d(inputs=channels[size], outputs=3, kernel_size=1) for size in ups
+            EqualConv2d(in_channels=channels[size], out_channels=3, kernel_size=1) for size in ups
         )
         styles = 2 * scales + 2 if prior is None else prior.num_latent
         codes = styles if different_w else 1
-        self.final_linear = EqualLinear(inputs=channels[4] * 16, outputs=codes * num_style_feat)
+        self.final_linear = EqualLinear(
+            in_features=channels[4] * 16, out_features=codes * num_style_feat
+        )
         if prior is None:
             prior = StyleGAN2Generator(
                 out_size=out_size,
@@ -125,11 +139,11 @@ class GFPGAN(GfpganBase):
 def _condition(channels: int, *, split: bool, bias_init: float) -> nn.Sequential:
     """Return the two convolutions to a scale or shift (section 4: two per CS-SFT layer)."""
     return nn.Sequential(
-        EqualConv2d(inputs=channels, outputs=channels, kernel_size=3, padding=1),
+        EqualConv2d(in_channels=channels, out_channels=channels, kernel_size=3, padding=1),
         ScaledLeakyReLU(),
         EqualConv2d(
-            inputs=channels,
-            outputs=channels if split else 2 * channels,
+            in_channels=channels,
+            out_channels=channels if split else 2 * channels,
             kernel_size=3,
             padding=1,
             bias_init=bias_init,

@@ -5,29 +5,29 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from vidrestore.models.common.inplace_ops import affine
-from vidrestore.models.stylegan2.synthesis import Between
+from vidrestore.models.common.inplace_ops import scale_shift_inplace
+from vidrestore.models.stylegan2.synthesis import FeatureHook
 
 Conditions = Sequence[tuple[Tensor, Tensor]]
 """(scale, shift) per scale of the prior, coarse to fine, each ``(N, C or C / 2, S, S)``."""
 
 
-def transformed(conditions: Conditions, *, split: bool) -> Between:
-    """Return what GFP-GAN does to the prior's features between two style blocks.
+def sft_hook(conditions: Conditions, *, split: bool) -> FeatureHook:
+    """Return the hook that scales and shifts the prior's features.
 
     Args:
         conditions: Of every scale above 4 pixels.
         split: Whether the first half of the channels passes unchanged (equation 5).
     """
 
-    def between(scale: int, feat_NCHW: Tensor) -> Tensor:
+    def hook(scale: int, feat_NCHW: Tensor) -> Tensor:
         gain, shift = conditions[scale]
         if not split:
-            return affine(feat_NCHW, gain, shift)
+            return scale_shift_inplace(feat_NCHW, gain, shift)
         kept, changed = feat_NCHW.chunk(2, dim=1)
-        transformed_half = affine(changed, gain, shift)
+        transformed_half = scale_shift_inplace(changed, gain, shift)
         if torch.is_grad_enabled():
             return torch.cat([kept, transformed_half], dim=1)
-        return feat_NCHW  # the half was transformed where it lies
+        return feat_NCHW  # the half was changed in place
 
-    return between
+    return hook

@@ -1,8 +1,8 @@
 """The generator of MobileStyleGAN (Belousov 2021, arXiv 2104.04767, figure 2).
 
 Distilled from StyleGAN2 at 1024 pixels, with StyleGAN2's mapping. Against StyleGAN2: features are
-doubled by an inverse Haar transform, convolutions are separable, and only the last level makes a
-picture, as wavelet bands (the heads of the other levels serve the paper's training and were not
+doubled by an inverse Haar transform, convolutions are separable, and only the last level makes an
+image, as wavelet bands (the heads of the other levels serve the paper's training and were not
 published). Seven levels to 512 pixels have 8.0 million parameters, the mapping has 2.1 million.
 Names of tensors are those of the published file where it has names.
 """
@@ -12,40 +12,36 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from vidrestore.models.mobile_stylegan.layers import PictureHead, StyleConv, WaveletUpsample
+from vidrestore.models.mobile_stylegan.layers import ImageHead, StyleConv, WaveletUpsample
 from vidrestore.models.stylegan2.layers import NormStyleCode, ScaledLeakyReLU, channels_by_size
 from vidrestore.models.stylegan2.synthesis import (
-    Between,
     ConstantInput,
+    FeatureHook,
     Noise,
     NoiseBuffers,
+    identity_hook,
     scale_count,
-    unchanged,
 )
 
 STYLES_PER_LEVEL = 3
-"""Codes of a level: doubling, and two convolutions."""
+"""Of the wavelet and of two convolutions."""
 
 
 class SynthesisLevel(nn.Module):
-    """What doubles the size: the inverse wavelet and two convolutions."""
+    """Doubles the size: the inverse wavelet and two convolutions."""
 
-    def __init__(
-        self, *, coarse: int, fine: int, style_features: int, isconcat: bool = False
-    ) -> None:
+    def __init__(self, *, coarse: int, fine: int, style_dim: int, isconcat: bool = False) -> None:
         super().__init__()
         wide = 2 if isconcat else 1
-        self.up = WaveletUpsample(
-            channels=coarse * wide, style_features=style_features, groups=wide
-        )
+        self.up = WaveletUpsample(channels=coarse * wide, style_dim=style_dim, groups=wide)
         self.conv1 = StyleConv(
-            inputs=coarse * wide // 4,
-            outputs=fine,
-            style_features=style_features,
+            in_channels=coarse * wide // 4,
+            out_channels=fine,
+            style_dim=style_dim,
             isconcat=isconcat,
         )
         self.conv2 = StyleConv(
-            inputs=fine * wide, outputs=fine, style_features=style_features, isconcat=isconcat
+            in_channels=fine * wide, out_channels=fine, style_dim=style_dim, isconcat=isconcat
         )
 
 
@@ -53,12 +49,12 @@ class MobileStyleGAN(nn.Module):
     """Mapping and synthesis; a ``GenerativePrior``.
 
     Args:
-        out_size: Side of the last features and of the picture, a power of two.
-        num_style_feat: Features of a code.
+        out_size: Side of the last features and of the image, a power of two.
+        num_style_feat: Size of a style code.
         num_mlp: Layers of the mapping.
         channel_multiplier: Of the channels at 64 pixels and above.
         narrow: Of all channels, which must stay multiples of four.
-        isconcat: Whether features take the place of the noise and are concatenated, as in GPEN.
+        isconcat: Whether features are concatenated instead of adding noise, as in GPEN.
     """
 
     def __init__(
@@ -90,94 +86,93 @@ class MobileStyleGAN(nn.Module):
         self.register_buffer("mean_style", torch.zeros(num_style_feat))
         self.input = ConstantInput(channels=channels[4], key="input")
         self.conv1 = StyleConv(
-            inputs=channels[4],
-            outputs=channels[4],
-            style_features=num_style_feat,
+            in_channels=channels[4],
+            out_channels=channels[4],
+            style_dim=num_style_feat,
             separable=False,
             isconcat=isconcat,
         )
         self.layers = nn.ModuleList(
             SynthesisLevel(
-                coarse=channels[4 << at],
-                fine=channels[8 << at],
-                style_features=num_style_feat,
+                coarse=channels[4 << index],
+                fine=channels[8 << index],
+                style_dim=num_style_feat,
                 isconcat=isconcat,
             )
-            for at in range(scales)
+            for index in range(scales)
         )
-        self.to_img = PictureHead(
-            inputs=channels[out_size] * (2 if isconcat else 1), style_features=num_style_feat
+        self.to_img = ImageHead(
+            in_channels=channels[out_size] * (2 if isconcat else 1), style_dim=num_style_feat
         )
         self.noises = None if isconcat else NoiseBuffers(size_px=out_size)
 
     def forward(self, z_NF: Tensor, *, truncation: float | Tensor = 1.0) -> Tensor:
-        """Return the picture of codes in Z, ``(N, 3, out_size, out_size)``, not clipped.
+        """Return the image of codes in Z, ``(N, 3, out_size, out_size)``, not clipped.
 
         Args:
             z_NF: Normally distributed.
             truncation: How far from the mean style, 0 to 1; a number, or ``(N, 1)``.
         """
-        return self.synthesise(self.broadcast(self.styles(z_NF, truncation=truncation)))
+        return self.synthesize(self.to_w_plus(self.styles(z_NF, truncation=truncation)))
 
     def styles(self, z_NF: Tensor, *, truncation: float | Tensor = 1.0) -> Tensor:
-        """Return codes in W, ``(N, num_style_feat)``, drawn towards the mean (arguments above)."""
+        """Return codes in W, ``(N, num_style_feat)``, truncated towards the mean."""
         mean = self.get_buffer("mean_style")
         return mean + truncation * (self.style_mlp(z_NF) - mean)
 
-    def broadcast(self, style_NF: Tensor) -> Tensor:
-        """Return one code in W for all layers, ``(N, num_latent, F)``."""
+    def to_w_plus(self, style_NF: Tensor) -> Tensor:
+        """Return W+ codes ``(N, num_latent, F)`` that repeat one code in W."""
         return style_NF[:, None].expand(-1, self.num_latent, -1)
 
-    def synthesise(
+    def synthesize(
         self,
         latents_NLF: Tensor,
         *,
         noise: Noise | None = None,
-        between: Between = unchanged,
-        doubled: bool = False,
+        hook: FeatureHook = identity_hook,
+        double_size: bool = False,
     ) -> Tensor:
-        """Return the picture of codes in W+, not clipped.
+        """Return the image of codes in W+, not clipped.
 
         Args:
             latents_NLF: ``(N, num_latent, F)``: of the 4 pixels, of ``up``, ``conv1`` and
-                ``conv2`` of every level, and of the picture.
+                ``conv2`` of every level, and of the image.
             noise: One map per convolution; the stored ones where None.
-            between: What to do to the features between the two convolutions of a level.
-            doubled: Whether the picture has twice ``out_size``, as the teacher's.
+            hook: What to do to the features between the two convolutions of a level.
+            double_size: Whether the image has twice ``out_size``, as the teacher's.
 
         Raises:
-            ValueError: There is no stored noise, because features take its place.
+            ValueError: ``noise`` is None: features replace it, and none are stored.
         """
         maps = self._stored_noise() if noise is None else noise
         feat = self.conv1(self.input(len(latents_NLF)), latents_NLF[:, 0], maps[0])
-        for at, level in enumerate(self.layers):
-            up, first, second = latents_NLF[:, 1 + 3 * at : 4 + 3 * at].unbind(dim=1)
+        for index, level in enumerate(self.layers):
+            up, first, second = latents_NLF[:, 1 + 3 * index : 4 + 3 * index].unbind(dim=1)
             feat = level.get_submodule("up")(feat, up)
-            feat = level.get_submodule("conv1")(feat, first, maps[2 * at + 1])
-            feat = between(at, feat)
-            feat = level.get_submodule("conv2")(feat, second, maps[2 * at + 2])
-        return self.to_img(feat, latents_NLF[:, -1], doubled=doubled)
+            feat = level.get_submodule("conv1")(feat, first, maps[2 * index + 1])
+            feat = hook(index, feat)
+            feat = level.get_submodule("conv2")(feat, second, maps[2 * index + 2])
+        return self.to_img(feat, latents_NLF[:, -1], double_size=double_size)
 
     def _stored_noise(self) -> Noise:
         if self.noises is None:
-            raise ValueError("features take the place of the noise: give them")
+            raise ValueError("this generator takes features as noise: pass them")
         return self.noises()
 
 
-def with_branches(state: Mapping[str, Tensor], branched: MobileStyleGAN) -> dict[str, Tensor]:
-    """Return the weights of a plain generator for one whose noise gave way to features.
+def widen_for_features(state: Mapping[str, Tensor], widened: MobileStyleGAN) -> dict[str, Tensor]:
+    """Return the weights of a plain generator for one that takes features instead of noise.
 
-    What comes from features is weighed by zero, so that at first it draws what the plain one draws
-    without noise.
+    Features have zero weight, so at first it generates what the plain one does without noise.
 
     Args:
         state: Of a generator of the same size with ``isconcat=False``.
-        branched: With ``isconcat=True``.
+        widened: With ``isconcat=True``.
 
     Raises:
         ValueError: The state is not that of such a generator.
     """
-    own, wider = branched.state_dict(), dict[str, Tensor]()
+    own, wider = widened.state_dict(), dict[str, Tensor]()
     plain = {name: tensor for name, tensor in state.items() if not name.startswith("noises.")}
     for name, tensor in own.items():
         given = plain.pop(name, None)
@@ -190,7 +185,7 @@ def with_branches(state: Mapping[str, Tensor], branched: MobileStyleGAN) -> dict
         if name.endswith("modulation.bias"):
             full = torch.ones_like(tensor)
         elif name.endswith("weight_dw"):
-            full[..., 1, 1] = 1.0  # features pass as they are, for the 1x1 convolution to weigh
+            full[..., 1, 1] = 1.0  # an identity; the 1x1 convolution weighs the features
         # The gain of a layer falls with its channels.
         gain = (tensor.shape[1] / given.shape[1]) ** 0.5 if name.endswith("conv.weight") else 1.0
         full[tuple(slice(side) for side in given.shape)] = given * gain

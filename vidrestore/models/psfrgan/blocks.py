@@ -1,7 +1,7 @@
 """Residual blocks shared by the parser and the discriminator of PSFR-GAN.
 
 Parameter names follow the released checkpoints (``conv2d``, ``norm.norm``, ``relu.func``). In
-evaluation mode batch normalisation is part of the weights of the convolution before it, computed
+evaluation mode batch normalization is part of the weights of the convolution before it, computed
 once and again only when a parameter changes; the state dict does not show it.
 """
 
@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidrestore.models.common.inplace_ops import plus
-from vidrestore.models.common.weight_cache import DerivedFrom
+from vidrestore.models.common.inplace_ops import add_inplace
+from vidrestore.models.common.weight_cache import WeightCache
 from vidrestore.models.psfrgan.convolution import (
     convolution,
     doubling_kernel,
     halving_kernel,
-    laid_out,
+    to_channels_last,
 )
 
 # Shape letters in this file: N crops, H/W rows and columns.
@@ -29,23 +29,23 @@ Scale: TypeAlias = Literal["none", "up", "down", "down_avg"]
 """Size kept, doubled (nearest), halved by the stride, or halved by a mean over 2x2."""
 
 
-def instance_normalised(feat_NCHW: Tensor, *, eps: float = 1e-5) -> Tensor:
+def instance_norm(feat_NCHW: Tensor, *, eps: float = 1e-5) -> Tensor:
     """Return features with mean 0 and variance 1 in every channel of every sample.
 
     Statistics are float32 also for half precision. Sample by sample this is the batch
-    normalisation of a batch of one, which works in channels-last order; the ready-made instance
-    normalisation reorders the features and takes four times as long.
+    normalization of a batch of one, which works in channels-last order; the ready-made instance
+    normalization reorders the features and takes four times as long.
     """
-    each = [
-        F.batch_norm(feat_NCHW[at : at + 1], None, None, training=True, eps=eps)
-        for at in range(feat_NCHW.shape[0])
+    tensor = [
+        F.batch_norm(feat_NCHW[index : index + 1], None, None, training=True, eps=eps)
+        for index in range(feat_NCHW.shape[0])
     ]
-    return each[0] if len(each) == 1 else torch.cat(each)
+    return tensor[0] if len(tensor) == 1 else torch.cat(tensor)
 
 
 class _InstanceNorm(nn.Module):
     def forward(self, feat_NCHW: Tensor) -> Tensor:
-        return instance_normalised(feat_NCHW)
+        return instance_norm(feat_NCHW)
 
 
 class _PixelNorm(nn.Module):
@@ -69,7 +69,7 @@ _ACTIVATIONS: dict[str, Callable[[int], nn.Module]] = {
 }
 
 
-def _chosen(
+def _look_up(
     table: dict[str, Callable[[int], nn.Module]], kind: str, what: str
 ) -> Callable[[int], nn.Module]:
     try:
@@ -79,11 +79,11 @@ def _chosen(
 
 
 class Norm(nn.Module):
-    """A normalisation by its published name: bn, in, gn (32 groups), pixel or none."""
+    """A normalization by its published name: bn, in, gn (32 groups), pixel or none."""
 
     def __init__(self, *, channels: int, norm_type: str) -> None:
         super().__init__()
-        self.norm = _chosen(_NORMS, norm_type, "norm_type")(channels)
+        self.norm = _look_up(_NORMS, norm_type, "norm_type")(channels)
 
     def forward(self, feat_NCHW: Tensor) -> Tensor:
         """Return features of the same shape."""
@@ -93,53 +93,53 @@ class Norm(nn.Module):
 class Activation(nn.Module):
     """An activation by its published name: relu, leakyrelu (0.2), prelu, selu or none.
 
-    Works in place where it can: the features given are not to be used again.
+    Works in place where it can.
     """
 
     def __init__(self, *, channels: int, relu_type: str) -> None:
         super().__init__()
-        self.func = _chosen(_ACTIVATIONS, relu_type, "relu_type")(channels)
+        self.func = _look_up(_ACTIVATIONS, relu_type, "relu_type")(channels)
 
     def forward(self, feat_NCHW: Tensor) -> Tensor:
         """Return features of the same shape."""
         return self.func(feat_NCHW)
 
 
-def doublings(small: int, large: int) -> int:
-    """Return how often ``small`` must be doubled to give ``large``.
+def doubling_steps(small: int, large: int) -> int:
+    """Return how many doublings lead from ``small`` to ``large``.
 
     Raises:
-        ValueError: No number of doublings does.
+        ValueError: No number does.
     """
     steps = (large // small).bit_length() - 1 if small > 0 else -1
     if steps < 0 or small << steps != large:
-        raise ValueError(f"{large} px must be {small} px, doubled any number of times")
+        raise ValueError(f"{large} px must be {small} px times a power of two")
     return steps
 
 
-def clipped(channels: int, least: int, most: int) -> int:
+def clamp_channels(channels: int, min_channels: int, max_channels: int) -> int:
     """Return ``channels``, but not fewer than ``least`` nor more than ``most``."""
-    return max(least, min(channels, most))
+    return max(min_channels, min(channels, max_channels))
 
 
 class ConvUnit(nn.Module):
-    """Reflection padding, 3x3 convolution, normalisation, activation; in this order.
+    """Reflection padding, 3x3 convolution, normalization, activation; in this order.
 
     Args:
-        inputs: Channels in.
-        outputs: Channels out.
-        scale: What becomes of the size; the mean of ``down_avg`` precedes the normalisation.
+        in_channels: Number of channels in.
+        out_channels: Number of channels out.
+        scale: How the size changes; the mean of ``down_avg`` precedes the normalization.
         norm_type: See ``Norm``; with ``bn`` the convolution has no bias.
         relu_type: See ``Activation``.
-        padded: Without, the border is lost.
-        spectral: Whether the weights are spectrally normalised.
+        padded: Whether the border is padded; otherwise it is lost.
+        spectral: Whether the weights are spectrally normalized.
     """
 
     def __init__(
         self,
         *,
-        inputs: int,
-        outputs: int,
+        in_channels: int,
+        out_channels: int,
         scale: Scale = "none",
         norm_type: str = "none",
         relu_type: str = "none",
@@ -151,14 +151,14 @@ class ConvUnit(nn.Module):
         self.padded = padded
         has_bn = norm_type.lower() == "bn"
         self.conv2d = convolution(
-            inputs=inputs, outputs=outputs, spectral=spectral, bias=not has_bn
+            in_channels=in_channels, out_channels=out_channels, spectral=spectral, bias=not has_bn
         )
-        self.norm = Norm(channels=outputs, norm_type=norm_type)
-        self.relu = Activation(channels=outputs, relu_type=relu_type)
-        self._applied: DerivedFrom[tuple[Tensor, Tensor | None]] = DerivedFrom()
+        self.norm = Norm(channels=out_channels, norm_type=norm_type)
+        self.relu = Activation(channels=out_channels, relu_type=relu_type)
+        self._applied: WeightCache[tuple[Tensor, Tensor | None]] = WeightCache()
 
     def forward(self, feat_NCHW: Tensor) -> Tensor:
-        """Return ``(N, outputs, H, W)`` features, or twice or half the size."""
+        """Return ``(N, out_channels, H, W)`` features, or twice or half the size."""
         weight, bias = self._weights()
         out = self._convolved(feat_NCHW, weight, bias)
         if self.training or self._batch_norm() is None:
@@ -166,13 +166,13 @@ class ConvUnit(nn.Module):
         return self.relu(out)
 
     def _weights(self) -> tuple[Tensor, Tensor | None]:
-        """Return kernel and bias, in evaluation mode with batch normalisation in them."""
+        """Return kernel and bias, in evaluation mode with batch normalization in them."""
         if self.training:
             return self._computed()
         norm = self._batch_norm()
         tensors = self.conv2d.tensors()
         if norm is not None:
-            # The statistics are written without trace in training; the count beside them is not.
+            # Training updates the statistics without a new version; the count beside them has one.
             tensors += (*_statistics(norm), cast(Tensor, norm.num_batches_tracked))
         return self._applied.of(tensors, self._computed)
 
@@ -183,7 +183,7 @@ class ConvUnit(nn.Module):
         kernel, bias = self.conv2d.kernel(), self.conv2d.bias
         norm = self._batch_norm()
         if norm is not None and not self.training:
-            gain, shift, mean, variance = (each.float() for each in _statistics(norm))
+            gain, shift, mean, variance = (tensor.float() for tensor in _statistics(norm))
             gain = gain * torch.rsqrt(variance + norm.eps)
             bias = (shift - mean * gain).to(kernel.dtype)
             kernel = (kernel.float() * gain[:, None, None, None]).to(kernel.dtype)
@@ -191,11 +191,11 @@ class ConvUnit(nn.Module):
             kernel = doubling_kernel(kernel)
         if self.scale == "down_avg":
             kernel = halving_kernel(kernel)
-        return laid_out(kernel), bias
+        return to_channels_last(kernel), bias
 
     def _convolved(self, feat_NCHW: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if self.scale == "up":
-            # What reflection shows beyond the border of the doubled picture is its border sample.
+            # Reflection beyond the border of the doubled image gives its border sample.
             around = F.pad(feat_NCHW, (1, 1, 1, 1), mode="replicate")
             return F.conv_transpose2d(around, weight, bias, stride=2, padding=3)
         if self.padded:
@@ -213,32 +213,34 @@ class ResidualUnit(nn.Module):
     def __init__(
         self,
         *,
-        inputs: int,
-        outputs: int,
+        in_channels: int,
+        out_channels: int,
         norm_type: str,
         relu_type: str,
         scale: Literal["none", "up", "down"] = "none",
     ) -> None:
         super().__init__()
-        changes = scale != "none" or inputs != outputs
+        changes = scale != "none" or in_channels != out_channels
         self.shortcut_func = (
-            ConvUnit(inputs=inputs, outputs=outputs, scale=scale) if changes else nn.Identity()
+            ConvUnit(in_channels=in_channels, out_channels=out_channels, scale=scale)
+            if changes
+            else nn.Identity()
         )
         self.conv1 = ConvUnit(
-            inputs=inputs,
-            outputs=outputs,
+            in_channels=in_channels,
+            out_channels=out_channels,
             scale="up" if scale == "up" else "none",
             norm_type=norm_type,
             relu_type=relu_type,
         )
         self.conv2 = ConvUnit(
-            inputs=outputs,
-            outputs=outputs,
+            in_channels=out_channels,
+            out_channels=out_channels,
             scale="down" if scale == "down" else "none",
             norm_type=norm_type,
         )
 
     def forward(self, feat_NCHW: Tensor) -> Tensor:
-        """Return ``(N, outputs, H, W)`` features, or twice or half the size."""
-        change: Tensor = self.conv2(self.conv1(feat_NCHW))
-        return plus(change, self.shortcut_func(feat_NCHW))
+        """Return ``(N, out_channels, H, W)`` features, or twice or half the size."""
+        residual: Tensor = self.conv2(self.conv1(feat_NCHW))
+        return add_inplace(residual, self.shortcut_func(feat_NCHW))

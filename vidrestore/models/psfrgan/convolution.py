@@ -1,13 +1,13 @@
-"""Convolutions of PSFR-GAN: spectrally normalised, doubling, halving, computed once.
+"""Convolutions of PSFR-GAN: with spectral normalization, doubling and halving.
 
 The arithmetic is that of the released code, rearranged where that gives the same numbers with less
 work:
 
-* a nearest-neighbour doubling and the 3x3 convolution after it are one transposed convolution
+* a nearest-neighbor doubling and the 3x3 convolution after it are one transposed convolution
   with stride 2, whose 4x4 kernel holds the sums of the weights that meet the same sample (16
   products in place of 36);
 * a 3x3 convolution and the 2x2 mean after it are one 4x4 convolution with stride 2 (likewise);
-* in evaluation mode spectral normalisation is part of the weights, computed once and again only
+* in evaluation mode spectral normalization is part of the weights, computed once and again only
   when a parameter changes. The state dict does not show it.
 """
 
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidrestore.models.common.weight_cache import DerivedFrom
+from vidrestore.models.common.weight_cache import WeightCache
 
 # Shape letters in this file: N crops, O/I channels out and in, H/W rows and columns.
 
@@ -26,25 +26,25 @@ SPECTRAL_EPS = 1e-12
 
 
 class Convolution(nn.Module):
-    """A 3x3 convolution padded with zeros, after a nearest-neighbour doubling if it ``doubles``.
+    """A 3x3 convolution padded with zeros, after a nearest-neighbor doubling if it ``doubles``.
 
-    Others may apply its weights in their own way: ``kernel`` gives them.
+    ``kernel`` gives the weights to modules that apply them in another way.
     """
 
     weight: nn.Parameter
     bias: nn.Parameter | None
 
     def __init__(
-        self, *, inputs: int, outputs: int, bias: bool = True, doubles: bool = False
+        self, *, in_channels: int, out_channels: int, bias: bool = True, doubles: bool = False
     ) -> None:
         super().__init__()
         self.doubles = doubles
-        self._applied: DerivedFrom[Tensor] = DerivedFrom()
-        weight = torch.empty(outputs, inputs, 3, 3)
+        self._applied: WeightCache[Tensor] = WeightCache()
+        weight = torch.empty(out_channels, in_channels, 3, 3)
         nn.init.kaiming_uniform_(weight, a=math.sqrt(5))
         self._hold(nn.Parameter(weight))
-        bound = 1 / math.sqrt(inputs * 9)
-        held = nn.Parameter(torch.empty(outputs).uniform_(-bound, bound)) if bias else None
+        bound = 1 / math.sqrt(in_channels * 9)
+        held = nn.Parameter(torch.empty(out_channels).uniform_(-bound, bound)) if bias else None
         self.register_parameter("bias", held)
 
     def _hold(self, weight: nn.Parameter) -> None:
@@ -55,28 +55,30 @@ class Convolution(nn.Module):
         return self.weight
 
     def kernel(self) -> Tensor:
-        """Return ``(O, I, 3, 3)``, to be applied."""
+        """Return the kernel to apply, ``(O, I, 3, 3)``."""
         return self.weight
 
     def tensors(self) -> tuple[Tensor, ...]:
-        """Return all that ``kernel`` and the bias depend on."""
+        """Return the tensors that ``kernel`` and the bias depend on."""
         return (self.weight,) if self.bias is None else (self.weight, self.bias)
 
     def applied(self) -> Tensor:
-        """Return the weights of the one convolution that ``forward`` makes."""
+        """Return the kernel of the convolution in ``forward``."""
         return (
-            self._laid_out() if self.training else self._applied.of(self.tensors(), self._laid_out)
+            self._applied_kernel()
+            if self.training
+            else self._applied.of(self.tensors(), self._applied_kernel)
         )
 
     def forward(self, feat_NCHW: Tensor) -> Tensor:
-        """Return ``(N, outputs, H, W)`` features, or twice the size."""
+        """Return ``(N, out_channels, H, W)`` features, or twice the size."""
         if self.doubles:
             return F.conv_transpose2d(feat_NCHW, self.applied(), self.bias, stride=2, padding=1)
         return F.conv2d(feat_NCHW, self.applied(), self.bias, padding=1)
 
-    def _laid_out(self) -> Tensor:
+    def _applied_kernel(self) -> Tensor:
         kernel = self.kernel()
-        return laid_out(doubling_kernel(kernel) if self.doubles else kernel)
+        return to_channels_last(doubling_kernel(kernel) if self.doubles else kernel)
 
 
 class SpectralConvolution(Convolution):
@@ -94,41 +96,41 @@ class SpectralConvolution(Convolution):
     def _hold(self, weight: nn.Parameter) -> None:
         self.weight_orig = weight
         for name, length in (("weight_u", weight.shape[0]), ("weight_v", weight[0].numel())):
-            self.register_buffer(name, _unit(torch.randn(length)))
+            self.register_buffer(name, _normalize(torch.randn(length)))
 
     def raw_weight(self) -> nn.Parameter:
         """Return the trained weights, ``(O, I, 3, 3)``."""
         return self.weight_orig
 
     def kernel(self) -> Tensor:
-        """Return the normalised weights; in training mode, improve the singular vectors first."""
+        """Return the normalized weights; in training mode, improve the singular vectors first."""
         matrix = self.weight_orig.float().flatten(1)
         u, v = self.weight_u.float(), self.weight_v.float()
         if self.training:
             with torch.no_grad():
-                v = _unit(matrix.t().mv(u))
-                u = _unit(matrix.mv(v))
+                v = _normalize(matrix.t().mv(u))
+                u = _normalize(matrix.mv(v))
                 self.weight_u.copy_(u)
                 self.weight_v.copy_(v)
         sigma = torch.dot(u, matrix.mv(v))
         return (self.weight_orig.float() / sigma).to(self.weight_orig.dtype)
 
     def tensors(self) -> tuple[Tensor, ...]:
-        """Return all that ``kernel`` and the bias depend on."""
+        """Return the tensors that ``kernel`` and the bias depend on."""
         held = (self.weight_orig, self.weight_u, self.weight_v)
         return held if self.bias is None else (*held, self.bias)
 
 
-def _unit(vector: Tensor) -> Tensor:
+def _normalize(vector: Tensor) -> Tensor:
     return F.normalize(vector, dim=0, eps=SPECTRAL_EPS)
 
 
 def convolution(
-    *, inputs: int, outputs: int, spectral: bool, bias: bool = True, doubles: bool = False
+    *, in_channels: int, out_channels: int, spectral: bool, bias: bool = True, doubles: bool = False
 ) -> Convolution:
-    """Return a convolution, spectrally normalised or plain."""
+    """Return a convolution, spectrally normalized or plain."""
     kind = SpectralConvolution if spectral else Convolution
-    return kind(inputs=inputs, outputs=outputs, bias=bias, doubles=doubles)
+    return kind(in_channels=in_channels, out_channels=out_channels, bias=bias, doubles=doubles)
 
 
 def doubling_kernel(kernel_OIkk: Tensor) -> Tensor:
@@ -148,12 +150,12 @@ def halving_kernel(kernel_OIkk: Tensor) -> Tensor:
     return ((summed + padded[..., :-1, :-1]) / 4).to(kernel_OIkk.dtype)
 
 
-def laid_out(kernel: Tensor) -> Tensor:
-    """Return the kernel as channels-last convolutions read it."""
+def to_channels_last(kernel: Tensor) -> Tensor:
+    """Return the kernel in channels-last order."""
     return kernel.contiguous(memory_format=torch.channels_last)
 
 
-def joined(convs: Sequence[Convolution]) -> tuple[Tensor, Tensor]:
+def concat_kernels(convs: Sequence[Convolution]) -> tuple[Tensor, Tensor]:
     """Return kernel and bias of one convolution that gives the outputs of several, in order."""
     biases: list[Tensor] = [conv.bias for conv in convs if conv.bias is not None]
-    return laid_out(torch.cat([conv.kernel() for conv in convs])), torch.cat(biases)
+    return to_channels_last(torch.cat([conv.kernel() for conv in convs])), torch.cat(biases)

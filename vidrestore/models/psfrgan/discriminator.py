@@ -1,12 +1,12 @@
 """The multi-scale patch discriminator of PSFR-GAN.
 
 Chen et al. 2021, "Progressive Semantic-Aware Style Transformation for Blind Face Restoration",
-section 3.3, equations 6 to 8: several discriminators of one build judge patches of a picture and of
+section 3.3, equations 6 to 8: several equal discriminators score patches of an image and of
 smaller copies of it (after Wang et al. 2018, reference 32). What the text leaves open is as in the
-released code: the picture comes with its one-hot parsing map as further channels; a convolution at
-full size, then convolutions each followed by a mean over 2x2, an instance normalisation and a leaky
+released code: the image has its one-hot parsing map as further channels; a convolution at
+full size, then convolutions each followed by a mean over 2x2, an instance normalization and a leaky
 ReLU; last a convolution without padding to one score per patch. Copies are halved by a mean over
-3x3. In training every convolution is spectrally normalised, and weights start as N(0, 0.02) with
+3x3. In training every convolution is spectrally normalized, and weights start as N(0, 0.02) with
 zero biases.
 """
 
@@ -20,7 +20,7 @@ from vidrestore.models.common.outputs import DiscriminatorOutput
 from vidrestore.models.psfrgan.blocks import ConvUnit
 from vidrestore.models.psfrgan.convolution import Convolution
 
-_MOST_CHANNELS = 1024
+_MAX_CHANNELS = 1024
 _INIT_STD = 0.02
 
 
@@ -38,17 +38,20 @@ class PatchDiscriminator(nn.Module):
         spectral_norm: bool,
     ) -> None:
         super().__init__()
-        widths = [min(base_ch * 2**at, _MOST_CHANNELS) for at in range(depth + 1)]
+        widths = [min(base_ch * 2**index, _MAX_CHANNELS) for index in range(depth + 1)]
         layers = [
             ConvUnit(
-                inputs=input_ch, outputs=widths[0], relu_type=relu_type, spectral=spectral_norm
+                in_channels=input_ch,
+                out_channels=widths[0],
+                relu_type=relu_type,
+                spectral=spectral_norm,
             )
         ]
-        for inputs, outputs in pairwise(widths):
+        for in_channels, out_channels in pairwise(widths):
             layers.append(
                 ConvUnit(
-                    inputs=inputs,
-                    outputs=outputs,
+                    in_channels=in_channels,
+                    out_channels=out_channels,
                     scale="down_avg",
                     norm_type=norm_type,
                     relu_type=relu_type,
@@ -57,12 +60,12 @@ class PatchDiscriminator(nn.Module):
             )
         self.model = nn.ModuleList(layers)
         self.score_out = ConvUnit(
-            inputs=widths[-1], outputs=1, padded=False, spectral=spectral_norm
+            in_channels=widths[-1], out_channels=1, padded=False, spectral=spectral_norm
         )
 
-    def forward(self, picture_NCHW: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def forward(self, image_NCHW: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Return ``(N, 1, h, w)`` scores and the features of every layer before."""
-        feat = picture_NCHW
+        feat = image_NCHW
         features: list[Tensor] = []
         for layer in self.model:
             feat = layer(feat)
@@ -71,16 +74,16 @@ class PatchDiscriminator(nn.Module):
 
 
 class MultiScaleDiscriminator(nn.Module):
-    """Judges patches of a picture at several sizes.
+    """Scores patches of an image at several sizes.
 
     Args:
-        input_ch: Channels of the picture and its parsing map together: 3 + 19.
+        input_ch: Channels of the image and its parsing map together: 3 + 19.
         base_ch: Channels of the first layer; doubled at every halving, 1024 at most.
         n_layers: Halvings within a scale.
         norm_type: bn, in, gn, pixel or none.
         relu_type: relu, leakyrelu, prelu, selu or none.
         num_D: Scales.
-        spectral_norm: Whether convolutions are spectrally normalised, as in training.
+        spectral_norm: Whether convolutions are spectrally normalized, as in training.
     """
 
     def __init__(
@@ -112,22 +115,22 @@ class MultiScaleDiscriminator(nn.Module):
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
 
-    def forward(self, picture_NCHW: Tensor) -> DiscriminatorOutput:
-        """Judge ``(N, input_ch, H, W)``: RGB in [-1, 1] and the one-hot parsing map.
+    def forward(self, image_NCHW: Tensor) -> DiscriminatorOutput:
+        """Score ``(N, input_ch, H, W)``: RGB in [-1, 1] and the one-hot parsing map.
 
         Returns:
             Scores and features of each scale, finest first.
         """
         dtype = next(self.parameters()).dtype
-        picture = picture_NCHW.to(dtype).contiguous(memory_format=torch.channels_last)
+        image = image_NCHW.to(dtype).contiguous(memory_format=torch.channels_last)
         scores: list[Tensor] = []
         features: list[tuple[Tensor, ...]] = []
-        for at, scale in enumerate(self.D_pool):
-            if at:
-                picture = F.avg_pool2d(
-                    picture, kernel_size=3, stride=2, padding=1, count_include_pad=False
+        for index, scale in enumerate(self.D_pool):
+            if index:
+                image = F.avg_pool2d(
+                    image, kernel_size=3, stride=2, padding=1, count_include_pad=False
                 )
-            score, seen = scale(picture)
+            score, layer_features = scale(image)
             scores.append(score)
-            features.append(seen)
+            features.append(layer_features)
         return DiscriminatorOutput(scores=tuple(scores), features=tuple(features))

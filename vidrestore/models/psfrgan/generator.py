@@ -1,21 +1,21 @@
-"""PSFR-GAN: a face built up from a learned constant, styled at every scale by the picture.
+"""PSFR-GAN: generates a face from a learned constant, styled at every scale by the input.
 
 Chen et al. 2021, "Progressive Semantic-Aware Style Transformation for Blind Face Restoration",
-section 3.1 (figure 2, equations 1 to 3): the degraded picture and its parsing map are resized to
-each scale; a small network makes from them a factor and a summand for every sample of the
-features, which are normalised before the two are applied.
+section 3.1 (figure 2, equations 1 to 3): the degraded image and its parsing map are resized to
+each scale; a small network computes from them a scale and a shift for every sample of the
+features, which are normalized before the two are applied.
 
 Where the released code, from which checkpoints come, differs from the text, it is followed:
 
 * equation 1 transforms the style once, after a residual block; the code does it twice inside the
   block, before each activation and convolution, each time with its own small network;
-* the first block does not see the constant but one convolution of it;
-* upsampling is nearest-neighbour with a plain convolution, outside the residual block;
-* the factor is applied as it is, as in equation 3, not as one plus it, as in SPADE;
-* statistics are those of each sample and channel (instance normalisation, eps 1e-5);
+* the first block gets a convolution of the constant;
+* upsampling is nearest-neighbor with a plain convolution, outside the residual block;
+* the scale is applied as it is, as in equation 3, not as one plus it, as in SPADE;
+* statistics are those of each sample and channel (instance normalization, eps 1e-5);
 * no noise is added at any scale, unlike in the StyleGAN that the design cites.
 
-As in the text (section 3.3), every convolution is spectrally normalised, the one to RGB included.
+As in the text (section 3.3), every convolution is spectrally normalized, the one to RGB included.
 
 For training: the released style loss (equations 4 and 5) also divides its Gram matrices by the
 channel count; pixel losses are L1 where equation 6 has squares; the parser gets no gradients.
@@ -30,11 +30,11 @@ from torch.nn import functional as F
 
 from vidrestore.models.common.outputs import RestorerOutput
 from vidrestore.models.common.state_shapes import Shapes, block_count, matches_state
-from vidrestore.models.common.weight_cache import DerivedFrom
+from vidrestore.models.common.weight_cache import WeightCache
 from vidrestore.models.face_parser import FaceParser, build_face_parser
 from vidrestore.models.psfrgan.blocks import (
-    clipped,
-    doublings,
+    clamp_channels,
+    doubling_steps,
 )
 from vidrestore.models.psfrgan.convolution import Convolution, convolution
 from vidrestore.models.psfrgan.spade import StyleBlock
@@ -53,31 +53,31 @@ class _UpStep(nn.ModuleList):
     def __init__(self, conv: Convolution, block: StyleBlock) -> None:
         super().__init__([nn.Identity(), conv, block])
 
-    def doubled(self, feat_NCHW: Tensor) -> Tensor:
+    def upsample_2x(self, feat_NCHW: Tensor) -> Tensor:
         return self[1](feat_NCHW)
 
-    def styled(self, feat_NCHW: Tensor, guide_NGHW: Tensor) -> Tensor:
+    def apply_style(self, feat_NCHW: Tensor, guide_NGHW: Tensor) -> Tensor:
         return self[2](feat_NCHW, guide_NGHW)
 
 
 class PsfrganGenerator(nn.Module):
-    """Restores a face from the degraded picture and its parsing map.
+    """Restores a face from the degraded image and its parsing map.
 
     Args:
-        input_nc: Channels of the degraded picture.
+        input_nc: Channels of the degraded image.
         output_nc: Channels of the result.
-        in_size: Side in px of the degraded picture and the map; any size works, as they are
+        in_size: Side in px of the degraded image and the map; any size works, as they are
             resized to every scale.
         out_size: Side in px of the result.
         min_feat_size: Side in px of the learned constant.
         parse_ch: Classes of the parsing map.
         relu_type: relu, leakyrelu, prelu, selu or none.
-        ch_range: Least and most channels.
-        norm_type: ``spade``, or ``in`` for one that does not look at its input.
-        spectral_norm: Whether convolutions are spectrally normalised, as in all checkpoints.
+        ch_range: Minimum and maximum number of channels.
+        norm_type: ``spade``, or ``in`` for normalization without the input.
+        spectral_norm: Whether convolutions are spectrally normalized, as in all checkpoints.
 
     Raises:
-        ValueError: Sizes are no power of two apart, or a kind is unknown.
+        ValueError: Sizes do not differ by a power of two, or a kind is unknown.
     """
 
     def __init__(
@@ -95,11 +95,11 @@ class PsfrganGenerator(nn.Module):
         spectral_norm: bool = True,
     ) -> None:
         super().__init__()
-        least, most = ch_range
+        min_channels, max_channels = ch_range
         self.in_size = in_size
         self.out_size = out_size
         self.parse_ch = parse_ch
-        width = clipped(_FIRST_CHANNELS_AT_1_PX // min_feat_size, least, most)
+        width = clamp_channels(_FIRST_CHANNELS_AT_1_PX // min_feat_size, min_channels, max_channels)
 
         def block(channels: int) -> StyleBlock:
             return StyleBlock(
@@ -111,19 +111,29 @@ class PsfrganGenerator(nn.Module):
             )
 
         self.const_input = nn.Parameter(torch.randn(1, width, min_feat_size, min_feat_size))
-        first = convolution(inputs=width, outputs=width, spectral=spectral_norm)
+        first = convolution(in_channels=width, out_channels=width, spectral=spectral_norm)
         self.head = nn.ModuleList([first, block(width)])
         self.body = nn.ModuleList()
-        for _ in range(doublings(min_feat_size, out_size)):
+        for _ in range(doubling_steps(min_feat_size, out_size)):
             # The unclipped width is halved, as released.
-            inputs, outputs = clipped(width, least, most), clipped(width // 2, least, most)
-            conv = convolution(inputs=inputs, outputs=outputs, spectral=spectral_norm, doubles=True)
-            self.body.append(_UpStep(conv, block(outputs)))
+            in_channels, out_channels = (
+                clamp_channels(width, min_channels, max_channels),
+                clamp_channels(width // 2, min_channels, max_channels),
+            )
+            conv = convolution(
+                in_channels=in_channels,
+                out_channels=out_channels,
+                spectral=spectral_norm,
+                doubles=True,
+            )
+            self.body.append(_UpStep(conv, block(out_channels)))
             width //= 2
         self.img_out = convolution(
-            inputs=clipped(width, least, most), outputs=output_nc, spectral=spectral_norm
+            in_channels=clamp_channels(width, min_channels, max_channels),
+            out_channels=output_nc,
+            spectral=spectral_norm,
         )
-        self._first_scale: DerivedFrom[Tensor] = DerivedFrom()
+        self._first_scale: WeightCache[Tensor] = WeightCache()
 
     def forward(self, image_NCHW: Tensor, parsing_NCHW: Tensor) -> RestorerOutput:
         """Restore degraded faces, in the weights' precision; the result is float32 or better.
@@ -134,29 +144,29 @@ class PsfrganGenerator(nn.Module):
                 the others.
 
         Returns:
-            The picture, ``(N, output_nc, out_size, out_size)``.
+            The image, ``(N, output_nc, out_size, out_size)``.
 
         Raises:
-            ValueError: The map has another size or other classes than stated.
+            ValueError: The map has another size or other classes.
         """
         if parsing_NCHW.shape[1:] != (self.parse_ch, *image_NCHW.shape[2:]):
             raise ValueError(
-                f"parsing must be (N, {self.parse_ch}, H, W) in the size of the picture, "
+                f"parsing must be (N, {self.parse_ch}, H, W) in the size of the image, "
                 f"got {tuple(parsing_NCHW.shape)} for {tuple(image_NCHW.shape)}"
             )
         dtype = self.const_input.dtype
         guide = torch.cat([image_NCHW.to(dtype), parsing_NCHW.to(dtype)], dim=1)
         guide = guide.contiguous(memory_format=torch.channels_last)
         feat = self._constant()
-        feat = self.head[1](feat, _resized(guide, feat))
+        feat = self.head[1](feat, _resize_guide(guide, feat))
         for step in self.body:
             assert isinstance(step, _UpStep)
-            feat = step.doubled(feat)
-            feat = step.styled(feat, _resized(guide, feat))
-        return RestorerOutput(image=self._picture(feat))
+            feat = step.upsample_2x(feat)
+            feat = step.apply_style(feat, _resize_guide(guide, feat))
+        return RestorerOutput(image=self._to_rgb(feat))
 
     def _constant(self) -> Tensor:
-        """Return the convolved constant of one sample: the same for all."""
+        """Return the convolved constant of one sample; all samples share it."""
         conv = self.head[0]
         assert isinstance(conv, Convolution)
 
@@ -167,14 +177,14 @@ class PsfrganGenerator(nn.Module):
             return convolved()
         return self._first_scale.of((self.const_input, *conv.tensors()), convolved)
 
-    def _picture(self, feat_NCHW: Tensor) -> Tensor:
-        # In full precision: bf16 holds too few levels for a picture, and this layer is small.
+    def _to_rgb(self, feat_NCHW: Tensor) -> Tensor:
+        # In full precision: bf16 has too few levels for an image, and this layer is small.
         conv = self.img_out
         bias = None if conv.bias is None else conv.bias.float()
         return F.conv2d(feat_NCHW.float(), conv.applied().float(), bias, padding=1)
 
 
-def _resized(guide_NGHW: Tensor, like_NCHW: Tensor) -> Tensor:
+def _resize_guide(guide_NGHW: Tensor, like_NCHW: Tensor) -> Tensor:
     """Return the guide in the size of the features, bicubic as released."""
     size_hw = like_NCHW.shape[2:]
     if guide_NGHW.shape[2:] == size_hw:
@@ -184,12 +194,12 @@ def _resized(guide_NGHW: Tensor, like_NCHW: Tensor) -> Tensor:
 
 
 class PsfrganRestorer(nn.Module):
-    """Parser and generator: restores degraded faces without being given a parsing map.
+    """Parser and generator: restores degraded faces without a given parsing map.
 
-    As in the released test code, both see the degraded picture in [-1, 1] at the same size, and
-    the generator's map is one-hot: 1 where a class has the highest logit. (Released, all classes
-    that share the highest logit are 1; here the first of them is, as half precision has many
-    ties.) The parser runs once for a face, and its logits are returned beside the picture.
+    As in the released test code, both get the degraded image in [-1, 1] at the same size, and
+    the generator's map is one-hot: 1 where a class has the highest logit. (In the
+    released code all classes with the highest logit are 1. Here only the first is, because half
+    precision has many ties.) The parser runs once per face, and its logits are returned, too.
 
     The parser is trained before the generator (section 3.1): no gradient reaches it, and its
     statistics stay as they are.
@@ -225,13 +235,13 @@ class PsfrganRestorer(nn.Module):
     @torch.no_grad()
     def parse_faces(self, image_NCHW: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits and the one-hot map of crops, each ``(N, classes, S, S)``."""
-        seen = _sampled(image_NCHW, self.parser.in_size)
-        logits = _sampled(self.parser(seen).logits, image_NCHW.shape[-1])
+        resized = _resize(image_NCHW, self.parser.in_size)
+        logits = _resize(self.parser(resized).logits, image_NCHW.shape[-1])
         labels = logits.argmax(dim=1, keepdim=True)
         return logits, torch.zeros_like(logits).scatter_(1, labels, 1.0)
 
 
-def _sampled(image_NCHW: Tensor, side_px: int) -> Tensor:
+def _resize(image_NCHW: Tensor, side_px: int) -> Tensor:
     if image_NCHW.shape[-1] == side_px:
         return image_NCHW
     return F.interpolate(image_NCHW, (side_px, side_px), mode="bilinear", antialias=True)
@@ -240,7 +250,7 @@ def _sampled(image_NCHW: Tensor, side_px: int) -> Tensor:
 def build_psfrgan(
     *, parser: FaceParser | None = None, generator: PsfrganGenerator | None = None
 ) -> PsfrganRestorer:
-    """Return parser and generator under one roof, in their released sizes unless given."""
+    """Return parser and generator in one network, in their released sizes unless given."""
     return PsfrganRestorer(
         parser=build_face_parser() if parser is None else parser,
         generator=PsfrganGenerator() if generator is None else generator,
@@ -250,8 +260,8 @@ def build_psfrgan(
 def psfrgan_generator_from_shapes(shapes: Shapes) -> dict[str, Any] | None:
     """Return the constructor arguments of the generator that has exactly these tensors.
 
-    Tensors do not tell an activation without parameters, nor the size of the input: leaky ReLU
-    and the size of the output are taken, as released. A picture of three channels is assumed.
+    Tensors show neither an activation without parameters nor the size of the input: leaky ReLU and
+    the size of the output are assumed, as released, and an image of three channels.
 
     Returns:
         None where the tensors belong to something else.

@@ -1,7 +1,7 @@
 """ArcFace's ResNet-18 (Deng et al. 2019): the network of GFP-GAN's identity loss (section 3.5).
 
-An "improved residual" variant: normalisation before the first convolution of a block, and the
-stride in its second. It sees grey pictures of 128 pixels.
+An "improved residual" variant: normalization before the first convolution of a block, and the
+stride in its second. Its input is a gray image of 128 pixels.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class SqueezeExcite(nn.Module):
-    """Scales channels by what the whole picture holds."""
+    """Scales channels by weights computed from the whole image."""
 
     def __init__(self, *, channels: int, reduction: int = 16) -> None:
         super().__init__()
@@ -30,26 +30,28 @@ class SqueezeExcite(nn.Module):
 class IRBlock(nn.Module):
     """Improved residual block."""
 
-    def __init__(self, *, inputs: int, outputs: int, stride: int, use_se: bool) -> None:
+    def __init__(self, *, in_channels: int, out_channels: int, stride: int, use_se: bool) -> None:
         super().__init__()
-        self.bn0 = nn.BatchNorm2d(inputs)
-        self.conv1 = nn.Conv2d(inputs, inputs, kernel_size=3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(inputs)
+        self.bn0 = nn.BatchNorm2d(in_channels)
+        self.conv1 = nn.Conv2d(in_channels, in_channels, kernel_size=3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(in_channels)
         self.prelu = nn.PReLU()
-        self.conv2 = nn.Conv2d(inputs, outputs, kernel_size=3, stride=stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outputs)
-        self.se = SqueezeExcite(channels=outputs) if use_se else None
+        self.conv2 = nn.Conv2d(
+            in_channels, out_channels, kernel_size=3, stride=stride, padding=1, bias=False
+        )
+        self.bn2 = nn.BatchNorm2d(out_channels)
+        self.se = SqueezeExcite(channels=out_channels) if use_se else None
         self.downsample = (
             nn.Sequential(
-                nn.Conv2d(inputs, outputs, kernel_size=1, stride=stride, bias=False),
-                nn.BatchNorm2d(outputs),
+                nn.Conv2d(in_channels, out_channels, kernel_size=1, stride=stride, bias=False),
+                nn.BatchNorm2d(out_channels),
             )
-            if stride != 1 or inputs != outputs
+            if stride != 1 or in_channels != out_channels
             else None
         )
 
     def forward(self, feat_NCHW: Tensor) -> Tensor:
-        """Return ``(N, outputs, H / stride, W / stride)``."""
+        """Return ``(N, out_channels, H / stride, W / stride)``."""
         residual = feat_NCHW if self.downsample is None else self.downsample(feat_NCHW)
         feat = self.prelu(self.bn1(self.conv1(self.bn0(feat_NCHW))))
         feat = self.bn2(self.conv2(feat))
@@ -59,7 +61,7 @@ class IRBlock(nn.Module):
 
 
 class ArcFaceResNet(nn.Module):
-    """Embeds grey faces.
+    """Embeds gray faces.
 
     Args:
         layers: Blocks at each of the four scales; two each is ResNet-18.
@@ -83,17 +85,22 @@ class ArcFaceResNet(nn.Module):
         self.fc5 = nn.Linear(512 * 8 * 8, 512)
         self.bn5 = nn.BatchNorm1d(512)
 
-    def forward(self, grey_N1HW: Tensor) -> Tensor:
-        """Return embeddings ``(N, 512)`` of ``(N, 1, 128, 128)`` grey faces in [-1, 1]."""
-        feat = self.maxpool(self.prelu(self.bn1(self.conv1(grey_N1HW))))
+    def forward(self, gray_N1HW: Tensor) -> Tensor:
+        """Return embeddings ``(N, 512)`` of ``(N, 1, 128, 128)`` gray faces in [-1, 1]."""
+        feat = self.maxpool(self.prelu(self.bn1(self.conv1(gray_N1HW))))
         feat = self.layer4(self.layer3(self.layer2(self.layer1(feat))))
         feat = self.dropout(self.bn4(feat)).flatten(1)
         return self.bn5(self.fc5(feat))
 
 
-def _layer(inputs: int, outputs: int, *, blocks: int, stride: int, use_se: bool) -> nn.Sequential:
-    first = IRBlock(inputs=inputs, outputs=outputs, stride=stride, use_se=use_se)
+def _layer(
+    in_channels: int, out_channels: int, *, blocks: int, stride: int, use_se: bool
+) -> nn.Sequential:
+    first = IRBlock(
+        in_channels=in_channels, out_channels=out_channels, stride=stride, use_se=use_se
+    )
     rest = [
-        IRBlock(inputs=outputs, outputs=outputs, stride=1, use_se=use_se) for _ in range(blocks - 1)
+        IRBlock(in_channels=out_channels, out_channels=out_channels, stride=1, use_se=use_se)
+        for _ in range(blocks - 1)
     ]
     return nn.Sequential(first, *rest)

@@ -1,4 +1,4 @@
-"""MobileFaceNet: a small identity embedding, for evaluation.
+"""MobileFaceNet: a small face recognition network, for evaluation.
 
 Chen, Liu, Gao and Han 2018, "MobileFaceNets: Efficient CNNs for Accurate Real-Time Face
 Verification on Mobile Devices", table 1. Parameter names follow the checkpoint that is in use, so
@@ -12,14 +12,14 @@ _STAGES = ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2, 12
 
 
 class Bottleneck(nn.Module):
-    """Expand, filter each channel, project; with a shortcut where the shape allows it."""
+    """Expand, convolve depthwise, project; with a shortcut where the shape allows it."""
 
-    def __init__(self, *, channels_in: int, channels: int, stride: int, expansion: int) -> None:
+    def __init__(self, *, in_channels: int, channels: int, stride: int, expansion: int) -> None:
         super().__init__()
-        self.connect = stride == 1 and channels_in == channels
-        wide = channels_in * expansion
+        self.connect = stride == 1 and in_channels == channels
+        wide = in_channels * expansion
         self.conv = nn.Sequential(
-            nn.Conv2d(channels_in, wide, kernel_size=1, bias=False),
+            nn.Conv2d(in_channels, wide, kernel_size=1, bias=False),
             nn.BatchNorm2d(wide),
             nn.PReLU(wide),
             nn.Conv2d(wide, wide, kernel_size=3, stride=stride, padding=1, groups=wide, bias=False),
@@ -36,12 +36,12 @@ class Bottleneck(nn.Module):
 
 
 class ConvUnit(nn.Module):
-    """Convolution and normalisation, with a PReLU unless ``linear``."""
+    """Convolution and normalization, with a PReLU unless ``linear``."""
 
     def __init__(
         self,
         *,
-        channels_in: int,
+        in_channels: int,
         channels: int,
         kernel: int | tuple[int, int],
         stride: int = 1,
@@ -51,7 +51,7 @@ class ConvUnit(nn.Module):
     ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(
-            channels_in, channels, kernel, stride, padding, groups=groups, bias=False
+            in_channels, channels, kernel, stride, padding, groups=groups, bias=False
         )
         self.bn = nn.BatchNorm2d(channels)
         self.prelu = nn.Identity() if linear else nn.PReLU(channels)
@@ -66,30 +66,30 @@ class MobileFaceNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv1 = ConvUnit(channels_in=3, channels=64, kernel=3, stride=2, padding=1)
-        self.dw_conv1 = ConvUnit(channels_in=64, channels=64, kernel=3, padding=1, groups=64)
+        self.conv1 = ConvUnit(in_channels=3, channels=64, kernel=3, stride=2, padding=1)
+        self.dw_conv1 = ConvUnit(in_channels=64, channels=64, kernel=3, padding=1, groups=64)
         blocks: list[nn.Module] = []
-        channels_in = 64
+        in_channels = 64
         for expansion, channels, repeats, stride in _STAGES:
-            for at in range(repeats):
+            for index in range(repeats):
                 blocks.append(
                     Bottleneck(
-                        channels_in=channels_in,
+                        in_channels=in_channels,
                         channels=channels,
-                        stride=stride if at == 0 else 1,
+                        stride=stride if index == 0 else 1,
                         expansion=expansion,
                     )
                 )
-                channels_in = channels
+                in_channels = channels
         self.blocks = nn.Sequential(*blocks)
-        self.conv2 = ConvUnit(channels_in=128, channels=512, kernel=1)
+        self.conv2 = ConvUnit(in_channels=128, channels=512, kernel=1)
         self.linear7 = ConvUnit(
-            channels_in=512, channels=512, kernel=(7, 6), groups=512, linear=True
+            in_channels=512, channels=512, kernel=(7, 6), groups=512, linear=True
         )
-        self.linear1 = ConvUnit(channels_in=512, channels=128, kernel=1, linear=True)
+        self.linear1 = ConvUnit(in_channels=512, channels=128, kernel=1, linear=True)
 
     def forward(self, image_NCHW: Tensor) -> Tensor:
-        """Return ``(N, 128)`` embeddings, not normalised.
+        """Return ``(N, 128)`` embeddings, not normalized.
 
         Args:
             image_NCHW: RGB, ``(x - 127.5) / 128`` of 8-bit values.

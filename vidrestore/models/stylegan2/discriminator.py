@@ -1,4 +1,4 @@
-"""The StyleGAN2 discriminator (Karras et al. 2020, figure 7c): residual, one score a picture."""
+"""The StyleGAN2 discriminator (Karras et al. 2020, figure 7c): residual, one score per image."""
 
 from collections.abc import Sequence
 
@@ -17,13 +17,13 @@ from vidrestore.models.stylegan2.synthesis import scale_count
 
 
 class StyleGAN2Discriminator(nn.Module):
-    """Scores pictures; higher is more real.
+    """Scores images; higher is more real.
 
     Args:
-        out_size: Side of the pictures, a power of two.
+        out_size: Side of the images, a power of two.
         channel_multiplier: Of the channels at 64 pixels and above.
         resample_kernel: Taps of the filter.
-        stddev_group: Pictures whose spread is measured together.
+        stddev_group: Number of images whose standard deviation is measured together.
         narrow: Of all channels.
     """
 
@@ -38,26 +38,32 @@ class StyleGAN2Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         channels = channels_by_size(multiplier=channel_multiplier, narrow=narrow)
-        sizes = [out_size >> at for at in range(scale_count(out_size) + 1)]
-        blocks: list[nn.Module] = [ConvLayer(inputs=3, outputs=channels[out_size], kernel_size=1)]
+        sizes = [out_size >> index for index in range(scale_count(out_size) + 1)]
+        blocks: list[nn.Module] = [
+            ConvLayer(in_channels=3, out_channels=channels[out_size], kernel_size=1)
+        ]
         blocks += [
-            ResBlock(inputs=channels[size], outputs=channels[size // 2], taps=resample_kernel)
+            ResBlock(
+                in_channels=channels[size], out_channels=channels[size // 2], taps=resample_kernel
+            )
             for size in sizes[:-1]
         ]
         self.conv_body = nn.Sequential(*blocks)
         self.out_size = out_size
         self.stddev_group = stddev_group
-        self.final_conv = ConvLayer(inputs=channels[4] + 1, outputs=channels[4], kernel_size=3)
+        self.final_conv = ConvLayer(
+            in_channels=channels[4] + 1, out_channels=channels[4], kernel_size=3
+        )
         self.final_linear = nn.Sequential(
-            EqualLinear(inputs=channels[4] * 16, outputs=channels[4], activated=True),
-            EqualLinear(inputs=channels[4], outputs=1),
+            EqualLinear(in_features=channels[4] * 16, out_features=channels[4], activated=True),
+            EqualLinear(in_features=channels[4], out_features=1),
         )
 
     def forward(self, image_NCHW: Tensor) -> Tensor:
-        """Return scores ``(N, 1)`` of RGB pictures in [-1, 1].
+        """Return scores ``(N, 1)`` of RGB images in [-1, 1].
 
         Raises:
-            ValueError: N is neither below ``stddev_group`` nor a multiple of it, or the pictures
+            ValueError: N is neither below ``stddev_group`` nor a multiple of it, or the images
                 have another size.
         """
         check_input_size(image_NCHW, self.out_size)

@@ -1,7 +1,7 @@
 """Up- and downsampling by zero insertion, a small FIR filter and decimation (StyleGAN2).
 
 The filter is separable and given as a short row of taps, ``[1, 3, 3, 1]`` in every published
-network. Two paddings are fixed by those networks: one for resampling pictures, one for the
+network. Two paddings are fixed by those networks: one for resampling images, one for the
 filter that follows a transposed convolution or precedes a strided one.
 """
 
@@ -22,7 +22,7 @@ def fir_kernel(taps: Sequence[float], *, gain: float = 1.0) -> Tensor:
 
 
 class _Fir(nn.Module):
-    """Holds a filter; ``in_state_dict`` says whether published checkpoints carry it."""
+    """A filter; ``in_state_dict`` is whether published checkpoints contain it."""
 
     kernel: Tensor
 
@@ -42,7 +42,7 @@ class FirUpsample(_Fir):
         super().__init__(taps=taps, gain=4.0, in_state_dict=in_state_dict)
 
     def forward(self, feat_NCHW: Tensor) -> Tensor:
-        """Return the filtered picture."""
+        """Return the filtered features."""
         channels, size = feat_NCHW.shape[1], self.kernel.shape[0]
         kernel = self.kernel.expand(channels, 1, -1, -1)
         full = F.conv_transpose2d(feat_NCHW, kernel, stride=2, groups=channels)

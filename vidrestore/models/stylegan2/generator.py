@@ -1,7 +1,7 @@
 """The StyleGAN2 generator (Karras et al. 2020), the generative prior of GFP-GAN (section 3.3).
 
 Where text and released code differ the code is followed: noise enters before the bias and the
-activation with one strength per block, and pictures of coarser scales are upsampled and added
+activation with one strength per block, and images of coarser scales are upsampled and added
 (the paper's output skips). Names of parameters are those of the published checkpoints.
 """
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidrestore.models.common.inplace_ops import plus
+from vidrestore.models.common.inplace_ops import add_inplace
 from vidrestore.models.stylegan2.fir import FIR_TAPS, FirSmooth, FirUpsample
 from vidrestore.models.stylegan2.layers import (
     SLOPE,
@@ -21,7 +21,7 @@ from vidrestore.models.stylegan2.layers import (
     channels_by_size,
     mapping_network,
 )
-from vidrestore.models.stylegan2.modulation import ModulatedWeight, scaled, to_rgb
+from vidrestore.models.stylegan2.modulation import ModulatedWeight, scale_channels, to_rgb
 from vidrestore.models.stylegan2.synthesis import (
     ConstantInput,
     Noise,
@@ -32,17 +32,17 @@ from vidrestore.models.stylegan2.synthesis import (
 
 
 def equal_modulated_weight(
-    *, inputs: int, outputs: int, kernel_size: int, style_features: int, demodulate: bool
+    *, in_channels: int, out_channels: int, kernel_size: int, style_dim: int, demodulate: bool
 ) -> ModulatedWeight:
     """Return a modulated weight with equalised learning rate, its style biased to one."""
     return ModulatedWeight(
-        inputs=inputs,
-        outputs=outputs,
+        in_channels=in_channels,
+        out_channels=out_channels,
         kernel_size=kernel_size,
-        modulation=EqualLinear(inputs=style_features, outputs=inputs, bias_init=1.0),
+        modulation=EqualLinear(in_features=style_dim, out_features=in_channels, bias_init=1.0),
         demodulate=demodulate,
         weight_init_std=1.0,
-        gain=(inputs * kernel_size**2) ** -0.5,
+        gain=(in_channels * kernel_size**2) ** -0.5,
     )
 
 
@@ -52,37 +52,37 @@ class StyleConv(nn.Module):
     def __init__(
         self,
         *,
-        inputs: int,
-        outputs: int,
-        style_features: int,
+        in_channels: int,
+        out_channels: int,
+        style_dim: int,
         upsample: bool = False,
         taps: Sequence[float] = FIR_TAPS,
     ) -> None:
         super().__init__()
         self.modulated_conv = equal_modulated_weight(
-            inputs=inputs,
-            outputs=outputs,
+            in_channels=in_channels,
+            out_channels=out_channels,
             kernel_size=3,
-            style_features=style_features,
+            style_dim=style_dim,
             demodulate=True,
         )
         self.weight = nn.Parameter(torch.zeros(1))
         """Strength of the noise."""
-        self.activate = FusedLeakyReLU(channels=outputs)
+        self.activate = FusedLeakyReLU(channels=out_channels)
         self.smooth = FirSmooth(kernel_size=3, up=True, taps=taps) if upsample else None
 
     def forward(self, feat_NCHW: Tensor, style_NF: Tensor, noise: Tensor) -> Tensor:
-        """Return ``(N, outputs, S, S)``; as ``StyleBlock`` says."""
+        """Return ``(N, out_channels, S, S)``; as ``StyleBlock`` says."""
         modulation = self.modulated_conv.modulate(style_NF)
-        feat = scaled(feat_NCHW, modulation.input_scale, reuse=self.smooth is None)
+        feat = scale_channels(feat_NCHW, modulation.input_scale, reuse=self.smooth is None)
         if self.smooth is None:
             feat = self.modulated_conv.convolve(feat)
         else:
             feat = upsampled_conv(feat, self.modulated_conv, self.smooth)
-        # The gain of the activation is taken through it: fewer passes over large features.
-        feat = scaled(feat, modulation.output_scale * SQRT_2, reuse=True)
-        feat = plus(feat, (self.weight * noise) * SQRT_2)
-        feat = plus(feat, (self.activate.bias * SQRT_2).view(1, -1, 1, 1))
+        # The gain of the activation is applied before it: fewer passes over large features.
+        feat = scale_channels(feat, modulation.output_scale * SQRT_2, reuse=True)
+        feat = add_inplace(feat, (self.weight * noise) * SQRT_2)
+        feat = add_inplace(feat, (self.activate.bias * SQRT_2).view(1, -1, 1, 1))
         return F.leaky_relu(feat, SLOPE, inplace=True)
 
 
@@ -93,22 +93,22 @@ def upsampled_conv(scaled_NCHW: Tensor, weight: ModulatedWeight, smooth: FirSmoo
 
 
 class ToRGB(nn.Module):
-    """The picture of a scale, added to the upsampled picture of the coarser scales."""
+    """The image of a scale, added to the upsampled image of the coarser scales."""
 
     def __init__(
         self,
         *,
-        inputs: int,
-        style_features: int,
+        in_channels: int,
+        style_dim: int,
         upsample: bool = True,
         taps: Sequence[float] = FIR_TAPS,
     ) -> None:
         super().__init__()
         self.modulated_conv = equal_modulated_weight(
-            inputs=inputs,
-            outputs=3,
+            in_channels=in_channels,
+            out_channels=3,
             kernel_size=1,
-            style_features=style_features,
+            style_dim=style_dim,
             demodulate=False,
         )
         self.bias = nn.Parameter(torch.zeros(1, 3, 1, 1))
@@ -116,22 +116,22 @@ class ToRGB(nn.Module):
 
     def forward(self, feat_NCHW: Tensor, style_NF: Tensor, coarser: Tensor | None) -> Tensor:
         """Return ``(N, 3, S, S)``."""
-        picture = to_rgb(feat_NCHW, self.modulated_conv, style_NF) + self.bias
+        image = to_rgb(feat_NCHW, self.modulated_conv, style_NF) + self.bias
         if coarser is None or self.upsample is None:
-            return picture
-        return plus(picture, self.upsample(coarser))
+            return image
+        return add_inplace(image, self.upsample(coarser))
 
 
 class StyleGAN2Generator(Synthesis):
     """Mapping and synthesis.
 
     Args:
-        out_size: Side of the picture, a power of two.
+        out_size: Side of the image, a power of two.
         num_style_feat: Features of a code.
         num_mlp: Layers of the mapping.
         channel_multiplier: Of the channels at 64 pixels and above.
         resample_kernel: Taps of the up- and downsampling filter.
-        lr_mlp: Pace of the mapping against the rest.
+        lr_mlp: Learning rate of the mapping relative to the rest.
         narrow: Of all channels.
     """
 
@@ -154,40 +154,40 @@ class StyleGAN2Generator(Synthesis):
         self.style_mlp = mapping_network(features=num_style_feat, layers=num_mlp, lr_mul=lr_mlp)
         self.constant_input = ConstantInput(channels=channels[4])
         self.style_conv1 = StyleConv(
-            inputs=channels[4], outputs=channels[4], style_features=num_style_feat
+            in_channels=channels[4], out_channels=channels[4], style_dim=num_style_feat
         )
         self.to_rgb1 = ToRGB(
-            inputs=channels[4],
-            style_features=num_style_feat,
+            in_channels=channels[4],
+            style_dim=num_style_feat,
             upsample=False,
         )
         style_convs: list[nn.Module] = []
         to_rgbs: list[nn.Module] = []
-        for at in range(scales):
-            coarse, fine = channels[4 << at], channels[8 << at]
+        for index in range(scales):
+            coarse, fine = channels[4 << index], channels[8 << index]
             style_convs += [
                 StyleConv(
-                    inputs=coarse,
-                    outputs=fine,
-                    style_features=num_style_feat,
+                    in_channels=coarse,
+                    out_channels=fine,
+                    style_dim=num_style_feat,
                     upsample=True,
                     taps=resample_kernel,
                 ),
-                StyleConv(inputs=fine, outputs=fine, style_features=num_style_feat),
+                StyleConv(in_channels=fine, out_channels=fine, style_dim=num_style_feat),
             ]
-            to_rgbs.append(ToRGB(inputs=fine, style_features=num_style_feat, taps=resample_kernel))
+            to_rgbs.append(ToRGB(in_channels=fine, style_dim=num_style_feat, taps=resample_kernel))
         self.style_convs = nn.ModuleList(style_convs)
         self.to_rgbs = nn.ModuleList(to_rgbs)
         self.noises = NoiseBuffers(size_px=out_size)
 
     def forward(self, z_NF: Tensor, *, noise: Noise | None = None) -> Tensor:
-        """Return the picture of a code in Z, ``(N, 3, S, S)``; stored noise where none is given."""
-        return self.synthesise(self.broadcast(self.style_mlp(z_NF)), noise=noise)
+        """Return the image of a code in Z, ``(N, 3, S, S)``; uses the stored noise if None."""
+        return self.synthesize(self.to_w_plus(self.style_mlp(z_NF)), noise=noise)
 
-    def mixed(self, style_NF: Tensor, other_NF: Tensor, *, crossover: int) -> Tensor:
-        """Return latents of ``style_NF`` before block ``crossover`` and of the other from there.
+    def mix_styles(self, style_NF: Tensor, other_NF: Tensor, *, crossover: int) -> Tensor:
+        """Return W+ codes: ``style_NF`` before block ``crossover``, ``other_NF`` from there on.
 
-        The mixing regularisation of StyleGAN (Karras et al. 2019, section 3.1).
+        The mixing regularization of StyleGAN (Karras et al. 2019, section 3.1).
         """
-        one, other = self.broadcast(style_NF), self.broadcast(other_NF)
-        return torch.cat([one[:, :crossover], other[:, crossover:]], dim=1)
+        first, second = self.to_w_plus(style_NF), self.to_w_plus(other_NF)
+        return torch.cat([first[:, :crossover], second[:, crossover:]], dim=1)

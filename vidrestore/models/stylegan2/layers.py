@@ -1,7 +1,7 @@
-"""Layers with equalised learning rates (Karras et al. 2018, section 4.1; StyleGAN2).
+"""Layers with equalized learning rates (Karras et al. 2018, section 4.1; StyleGAN2).
 
 Weights are drawn with unit variance and multiplied by He's constant at every use, so that
-Adam moves all layers at one pace. Names of parameters are those of published checkpoints.
+Adam updates all layers at one rate. Names of parameters are those of published checkpoints.
 """
 
 from collections.abc import Sequence
@@ -10,21 +10,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidrestore.models.common.inplace_ops import plus, times
-from vidrestore.models.common.weight_cache import DerivedFrom
+from vidrestore.models.common.inplace_ops import add_inplace, mul_inplace
+from vidrestore.models.common.weight_cache import WeightCache
 from vidrestore.models.stylegan2.fir import FIR_TAPS, FirSmooth
 
 SQRT_2 = 2.0**0.5
 SLOPE = 0.2
-"""Of all leaky rectifiers here."""
+"""Of all leaky ReLUs here."""
 
 
 def scaled_leaky_relu(feat: Tensor) -> Tensor:
-    """Return the rectified features, with the variance that they had.
+    """Return leaky ReLU of the features, at the same variance.
 
-    As all layers here, it may use the memory of its input while nothing is trained.
+    Like all layers here, it may overwrite its input while nothing is trained.
     """
-    return times(F.leaky_relu(feat, SLOPE, inplace=not torch.is_grad_enabled()), SQRT_2)
+    return mul_inplace(F.leaky_relu(feat, SLOPE, inplace=not torch.is_grad_enabled()), SQRT_2)
 
 
 class ScaledLeakyReLU(nn.Module):
@@ -36,7 +36,7 @@ class ScaledLeakyReLU(nn.Module):
 
 
 class FusedLeakyReLU(nn.Module):
-    """Add a bias per channel, then ``scaled_leaky_relu`` (published as FusedLeakyReLU)."""
+    """Add a bias per channel, then ``scaled_leaky_relu``."""
 
     def __init__(self, *, channels: int) -> None:
         super().__init__()
@@ -44,38 +44,38 @@ class FusedLeakyReLU(nn.Module):
 
     def forward(self, feat: Tensor) -> Tensor:
         """Return ``(N, C, ...)`` features of the same shape."""
-        return scaled_leaky_relu(plus(feat, self.bias.view(1, -1, *[1] * (feat.ndim - 2))))
+        return scaled_leaky_relu(add_inplace(feat, self.bias.view(1, -1, *[1] * (feat.ndim - 2))))
 
 
 class EqualLinear(nn.Module):
     """A linear layer with an equalised learning rate.
 
     Args:
-        inputs: Features in.
-        outputs: Features out.
-        bias_init: First value of the bias.
-        lr_mul: Pace of this layer against the others.
+        in_features: Number of features in.
+        out_features: Number of features out.
+        bias_init: Initial value of the bias.
+        lr_mul: Learning rate relative to other layers.
         activated: Whether ``scaled_leaky_relu`` follows.
     """
 
     def __init__(
         self,
         *,
-        inputs: int,
-        outputs: int,
+        in_features: int,
+        out_features: int,
         bias_init: float = 0.0,
         lr_mul: float = 1.0,
         activated: bool = False,
     ) -> None:
         super().__init__()
-        self.gain = inputs**-0.5
+        self.gain = in_features**-0.5
         self.lr_mul = lr_mul
         self.activated = activated
-        self.weight = nn.Parameter(torch.randn(outputs, inputs) / lr_mul)
-        self.bias = nn.Parameter(torch.full((outputs,), bias_init))
+        self.weight = nn.Parameter(torch.randn(out_features, in_features) / lr_mul)
+        self.bias = nn.Parameter(torch.full((out_features,), bias_init))
 
     def forward(self, feat_NF: Tensor) -> Tensor:
-        """Return ``(N, outputs)``."""
+        """Return ``(N, out_features)``."""
         # Scaled before the sum, which could overflow half precision.
         out = F.linear(feat_NF * self.gain, self.weight, self.bias) * self.lr_mul
         return scaled_leaky_relu(out) if self.activated else out
@@ -87,27 +87,27 @@ class EqualConv2d(nn.Module):
     def __init__(
         self,
         *,
-        inputs: int,
-        outputs: int,
+        in_channels: int,
+        out_channels: int,
         kernel_size: int,
         stride: int = 1,
         padding: int = 0,
         bias_init: float | None = 0.0,
     ) -> None:
         super().__init__()
-        self.gain = (inputs * kernel_size**2) ** -0.5
-        self._scaled = DerivedFrom[Tensor]()
+        self.gain = (in_channels * kernel_size**2) ** -0.5
+        self._scaled = WeightCache[Tensor]()
         self.stride = stride
         self.padding = padding
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel_size, kernel_size))
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
         self.bias: nn.Parameter | None
         if bias_init is None:
             self.register_parameter("bias", None)
         else:
-            self.bias = nn.Parameter(torch.full((outputs,), bias_init))
+            self.bias = nn.Parameter(torch.full((out_channels,), bias_init))
 
     def forward(self, feat_NCHW: Tensor) -> Tensor:
-        """Return ``(N, outputs, H', W')``."""
+        """Return ``(N, out_channels, H', W')``."""
         return F.conv2d(
             feat_NCHW,
             self._scaled.of([self.weight], lambda: self.weight * self.gain),
@@ -124,12 +124,12 @@ class ConvLayer(nn.Sequential):
     sequence are those of published checkpoints.
 
     Args:
-        inputs: Channels in.
-        outputs: Channels out.
+        in_channels: Number of channels in.
+        out_channels: Number of channels out.
         kernel_size: Odd.
         downsample: Whether the size is halved.
         biased: Whether there is a bias.
-        activated: Whether a scaled leaky rectifier follows, which then holds the bias.
+        activated: Whether a scaled leaky ReLU follows, which then holds the bias.
         taps: Of the filter.
         filter_in_state_dict: Whether checkpoints hold the filter.
     """
@@ -137,8 +137,8 @@ class ConvLayer(nn.Sequential):
     def __init__(
         self,
         *,
-        inputs: int,
-        outputs: int,
+        in_channels: int,
+        out_channels: int,
         kernel_size: int,
         downsample: bool = False,
         biased: bool = True,
@@ -147,7 +147,7 @@ class ConvLayer(nn.Sequential):
         filter_in_state_dict: bool = False,
     ) -> None:
         layers: list[nn.Module] = []
-        # A 1x1 convolution sees only the samples that its stride keeps: filter those alone.
+        # A 1x1 convolution sees only the samples that its stride keeps: only those are filtered.
         early = downsample and kernel_size == 1
         if downsample:
             layers.append(
@@ -161,8 +161,8 @@ class ConvLayer(nn.Sequential):
             )
         layers.append(
             EqualConv2d(
-                inputs=inputs,
-                outputs=outputs,
+                in_channels=in_channels,
+                out_channels=out_channels,
                 kernel_size=kernel_size,
                 stride=2 if downsample and not early else 1,
                 padding=0 if downsample else kernel_size // 2,
@@ -170,7 +170,7 @@ class ConvLayer(nn.Sequential):
             )
         )
         if activated:
-            layers.append(FusedLeakyReLU(channels=outputs) if biased else ScaledLeakyReLU())
+            layers.append(FusedLeakyReLU(channels=out_channels) if biased else ScaledLeakyReLU())
         super().__init__(*layers)
 
 
@@ -180,24 +180,24 @@ class ResBlock(nn.Module):
     def __init__(
         self,
         *,
-        inputs: int,
-        outputs: int,
+        in_channels: int,
+        out_channels: int,
         taps: Sequence[float] = FIR_TAPS,
         filter_in_state_dict: bool = False,
     ) -> None:
         super().__init__()
-        self.conv1 = ConvLayer(inputs=inputs, outputs=inputs, kernel_size=3)
+        self.conv1 = ConvLayer(in_channels=in_channels, out_channels=in_channels, kernel_size=3)
         self.conv2 = ConvLayer(
-            inputs=inputs,
-            outputs=outputs,
+            in_channels=in_channels,
+            out_channels=out_channels,
             kernel_size=3,
             downsample=True,
             taps=taps,
             filter_in_state_dict=filter_in_state_dict,
         )
         self.skip = ConvLayer(
-            inputs=inputs,
-            outputs=outputs,
+            in_channels=in_channels,
+            out_channels=out_channels,
             kernel_size=1,
             downsample=True,
             biased=False,
@@ -207,47 +207,49 @@ class ResBlock(nn.Module):
         )
 
     def forward(self, feat_NCHW: Tensor) -> Tensor:
-        """Return ``(N, outputs, H / 2, W / 2)``."""
-        feat = plus(self.conv2(self.conv1(feat_NCHW)), self.skip(feat_NCHW))
-        return times(feat, SQRT_2**-1)
+        """Return ``(N, out_channels, H / 2, W / 2)``."""
+        feat = add_inplace(self.conv2(self.conv1(feat_NCHW)), self.skip(feat_NCHW))
+        return mul_inplace(feat, SQRT_2**-1)
 
 
 class UpConv(nn.Module):
     """Bilinear doubling, then an equalised convolution, activated or bare.
 
     Args:
-        inputs: Channels in.
-        outputs: Channels out.
+        in_channels: Number of channels in.
+        out_channels: Number of channels out.
         kernel_size: Odd.
-        activated: Whether bias and scaled leaky rectifier follow; without, there is no bias.
+        activated: Whether bias and scaled leaky ReLU follow; otherwise there is no bias.
     """
 
-    def __init__(self, *, inputs: int, outputs: int, kernel_size: int, activated: bool) -> None:
+    def __init__(
+        self, *, in_channels: int, out_channels: int, kernel_size: int, activated: bool
+    ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel_size, kernel_size))
-        self.gain = (inputs * kernel_size**2) ** -0.5
-        self._scaled = DerivedFrom[Tensor]()
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
+        self.gain = (in_channels * kernel_size**2) ** -0.5
+        self._scaled = WeightCache[Tensor]()
         self.padding = kernel_size // 2
-        self.activation = FusedLeakyReLU(channels=outputs) if activated else None
+        self.activation = FusedLeakyReLU(channels=out_channels) if activated else None
 
     def forward(self, feat_NCHW: Tensor) -> Tensor:
-        """Return ``(N, outputs, 2H, 2W)``."""
+        """Return ``(N, out_channels, 2H, 2W)``."""
         weight = self._scaled.of([self.weight], lambda: self.weight * self.gain)
         if self.padding == 0:
-            # A 1x1 convolution and resizing may change places: a quarter of the arithmetic.
-            feat = doubled(F.conv2d(feat_NCHW, weight))
+            # A 1x1 convolution and resizing commute: a quarter of the arithmetic.
+            feat = upsample_2x(F.conv2d(feat_NCHW, weight))
         else:
-            feat = F.conv2d(doubled(feat_NCHW), weight, padding=self.padding)
+            feat = F.conv2d(upsample_2x(feat_NCHW), weight, padding=self.padding)
         return feat if self.activation is None else self.activation(feat)
 
 
-def doubled(feat_NCHW: Tensor) -> Tensor:
+def upsample_2x(feat_NCHW: Tensor) -> Tensor:
     """Return features at twice the size, bilinear."""
     return F.interpolate(feat_NCHW, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 class NormStyleCode(nn.Module):
-    """Scale codes to unit mean square along their second axis (published as NormStyleCode)."""
+    """Scale codes to unit mean square along their second axis."""
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return codes of the same shape."""
@@ -259,7 +261,7 @@ def mapping_network(*, features: int, layers: int, lr_mul: float) -> nn.Sequenti
     return nn.Sequential(
         NormStyleCode(),
         *[
-            EqualLinear(inputs=features, outputs=features, lr_mul=lr_mul, activated=True)
+            EqualLinear(in_features=features, out_features=features, lr_mul=lr_mul, activated=True)
             for _ in range(layers)
         ],
     )

@@ -7,7 +7,7 @@ weights all samples share, and the demodulation is a factor per sample and outpu
     y_o = d_o * conv(s * x, W)_o,    d_o = 1 / sqrt(sum_i s_i^2 * sum_k W_oik^2 + eps)
 
 The sum over the kernel does not depend on the style, so d is one small matrix product. Styles
-are divided by their largest magnitude first, which cancels in d but for eps, and keeps half
+are divided by their largest magnitude first. That cancels in d except for eps, and keeps half
 precision from overflowing.
 """
 
@@ -18,19 +18,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidrestore.models.common.inplace_ops import times
-from vidrestore.models.common.weight_cache import DerivedFrom
+from vidrestore.models.common.inplace_ops import mul_inplace
+from vidrestore.models.common.weight_cache import WeightCache
 
 _EPS = 1e-8
 
 
 class Modulation(NamedTuple):
-    """A style, split into what scales the input and what scales the output."""
+    """The scales of input and output that a style gives."""
 
     input_scale: Tensor
-    """``(N, inputs)`` float32 or better."""
+    """``(N, in_channels)`` float32 or better."""
     output_scale: Tensor
-    """``(N, outputs)`` float32 or better, or ``(N, 1)`` without demodulation."""
+    """``(N, out_channels)`` float32 or better, or ``(N, 1)`` without demodulation."""
 
 
 def _full(tensor: Tensor) -> Tensor:
@@ -46,14 +46,14 @@ def _power(weight_OIkk: Tensor) -> Tensor:
 class ModulatedWeight(nn.Module):
     """The shared weights of a modulated convolution, and the style's affine map.
 
-    The weight is held as ``(O, I, k, k)``, so that it can be laid out for fast convolution;
-    in the state dict it has the leading axis of published checkpoints, ``(1, O, I, k, k)``.
+    The weight is stored as ``(O, I, k, k)``, so that it can be in channels-last order; in the state
+    dict it has the leading axis of published checkpoints, ``(1, O, I, k, k)``.
 
     Args:
-        inputs: Channels in.
-        outputs: Channels out.
+        in_channels: Number of channels in.
+        out_channels: Number of channels out.
         kernel_size: Odd.
-        modulation: Maps ``(N, style features)`` to ``(N, inputs)``.
+        modulation: Maps ``(N, style_dim)`` to ``(N, in_channels)``.
         demodulate: Whether outputs get unit variance.
         weight_init_std: Of the weights when drawn.
         gain: Factor of the weights at every use.
@@ -62,8 +62,8 @@ class ModulatedWeight(nn.Module):
     def __init__(
         self,
         *,
-        inputs: int,
-        outputs: int,
+        in_channels: int,
+        out_channels: int,
         kernel_size: int,
         modulation: nn.Module,
         demodulate: bool,
@@ -76,12 +76,12 @@ class ModulatedWeight(nn.Module):
         self.gain = gain
         self.modulation = modulation
         self.weight = nn.Parameter(
-            torch.randn(outputs, inputs, kernel_size, kernel_size) * weight_init_std
+            torch.randn(out_channels, in_channels, kernel_size, kernel_size) * weight_init_std
         )
-        self._power = DerivedFrom[Tensor]()
+        self._power = WeightCache[Tensor]()
 
     def modulate(self, style_NF: Tensor) -> Modulation:
-        """Return the two scales of a style code, ``(N, style features)``."""
+        """Return the two scales of a style code, ``(N, style_dim)``."""
         style_NC = _full(self.modulation(style_NF))
         largest_N1 = style_NC.detach().abs().amax(dim=1, keepdim=True).clamp_min(1e-12)
         input_scale = style_NC * (self.gain / largest_N1)
@@ -131,16 +131,16 @@ def _no_autocast(device: torch.device) -> AbstractContextManager[object]:
     return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
 
 
-def scaled(feat_NCHW: Tensor, scale_NC: Tensor, *, reuse: bool) -> Tensor:
+def scale_channels(feat_NCHW: Tensor, scale_NC: Tensor, *, reuse: bool) -> Tensor:
     """Return features with every channel of every sample scaled.
 
     Args:
         feat_NCHW: Features.
         scale_NC: ``(N, C)``, in any precision.
-        reuse: Whether the features are not needed again and their memory may be used.
+        reuse: Whether the features may be overwritten.
     """
     scale = scale_NC[:, :, None, None].to(feat_NCHW.dtype)
-    return times(feat_NCHW, scale) if reuse else feat_NCHW * scale
+    return mul_inplace(feat_NCHW, scale) if reuse else feat_NCHW * scale
 
 
 def to_rgb(feat_NCHW: Tensor, weight: ModulatedWeight, style_NF: Tensor) -> Tensor:

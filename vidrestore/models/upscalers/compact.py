@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 
 class CompactUpscaler(nn.Module):
-    """Enlarges RGB pictures.
+    """Enlarges RGB images.
 
     Args:
         features: Channels between the convolutions.
@@ -22,8 +22,11 @@ class CompactUpscaler(nn.Module):
         super().__init__()
         self.scale = scale
         layers: list[nn.Module] = []
-        for inputs in (3, *[features] * convolutions):
-            layers += [nn.Conv2d(inputs, features, kernel_size=3, padding=1), nn.PReLU(features)]
+        for in_channels in (3, *[features] * convolutions):
+            layers += [
+                nn.Conv2d(in_channels, features, kernel_size=3, padding=1),
+                nn.PReLU(features),
+            ]
         layers.append(nn.Conv2d(features, 3 * scale**2, kernel_size=3, padding=1))
         self.body = nn.Sequential(*layers)
 
@@ -35,5 +38,5 @@ class CompactUpscaler(nn.Module):
         """
         feat = rgb_NCHW.to(next(self.parameters()).dtype)
         change = F.pixel_shuffle(self.body(feat), self.scale)
-        # Added in the input's precision: bf16 holds too few levels for a picture.
+        # Added in the input's precision: bf16 has too few levels for an image.
         return F.interpolate(rgb_NCHW, scale_factor=self.scale, mode="nearest") + change

@@ -1,7 +1,7 @@
 """``realesrgan``: Real-ESRGAN (Wang et al. 2021) as a restorer of aligned faces.
 
-A face from old footage holds fewer real pixels than its crop. It is shrunk to a working size first,
-which drops noise and blur, and the network enlarges it again.
+A face from old footage has a lower resolution than its crop. It is reduced to a working size first,
+which removes noise and blur, and the network enlarges it again.
 """
 
 from typing import Any
@@ -14,8 +14,8 @@ from vidrestore.models.common.outputs import RestorerOutput
 from vidrestore.models.upscalers.rrdbnet import RRDBNet
 from vidrestore.types import CROP_SIZE_PX
 
-_WORKING_SHARE = 4
-"""Crop over working size: the network then gives the crop's size itself."""
+_WORKING_RATIO = 4
+"""Crop over working size: the network then outputs the crop's size."""
 
 
 class RealEsrganFaces(RRDBNet):
@@ -23,7 +23,7 @@ class RealEsrganFaces(RRDBNet):
 
     Args:
         size_px: Side of the crops.
-        working_px: Side at which the network sees them; a quarter of ``size_px`` where None.
+        working_px: Side of the network's input; a quarter of ``size_px`` where None.
         arguments: Of ``RRDBNet``.
     """
 
@@ -32,7 +32,7 @@ class RealEsrganFaces(RRDBNet):
     ) -> None:
         super().__init__(**arguments)
         self.size_px = size_px
-        self.working_px = size_px // _WORKING_SHARE if working_px is None else working_px
+        self.working_px = size_px // _WORKING_RATIO if working_px is None else working_px
 
     def forward(self, image_NCHW: Tensor) -> RestorerOutput:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Restore ``(N, 3, size_px, size_px)`` float32 RGB crops in [-1, 1].

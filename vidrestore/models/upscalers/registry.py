@@ -1,4 +1,4 @@
-"""The literal table of networks for whole pictures: name, how to build it, how far it sees."""
+"""The table of networks that enlarge whole frames."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,16 +17,16 @@ class UpscalerSpec:
     """How to build a super-resolution network, and how it is run in tiles."""
 
     kind: str
-    """What it is called in reports."""
+    """Its name in reports."""
     build: Callable[[], nn.Module]
     """Returns the network with untrained weights; its forward takes and gives RGB in [0, 1]."""
     factor: int
-    """How many times larger its output is along each side."""
+    """Ratio of the sides of output and input."""
     licence: str
     packaged_file: str
     """Its weights inside the package, in ``vidrestore/models/data``."""
     context_px: int
-    """Pixels of its input around a tile that it sees and whose result is dropped."""
+    """Pixels of the input around a tile that are processed and dropped."""
 
 
 UPSCALERS: Mapping[str, UpscalerSpec] = MappingProxyType(
@@ -37,7 +37,7 @@ UPSCALERS: Mapping[str, UpscalerSpec] = MappingProxyType(
             factor=4,
             licence="BSD-3-Clause",
             packaged_file="realesrgan_x4plus.safetensors",
-            # It sees further: so tiles differ by a level or two of 255 where they meet, unseen.
+            # Its receptive field is larger, so tiles differ invisibly, by 1 or 2 levels of 255.
             context_px=24,
         ),
         "compact": UpscalerSpec(
@@ -46,7 +46,7 @@ UPSCALERS: Mapping[str, UpscalerSpec] = MappingProxyType(
             factor=4,
             licence="BSD-3-Clause",
             packaged_file="compact_x4.safetensors",
-            context_px=18,  # its 18 convolutions see no further
+            context_px=18,  # the radius of its receptive field: 18 convolutions
         ),
     }
 )
@@ -56,7 +56,7 @@ def upscaler_spec(name: str) -> UpscalerSpec:
     """Return the table entry for ``name``.
 
     Raises:
-        UnknownModelError: There is none; the message lists those there are.
+        UnknownModelError: There is none; the message lists the known ones.
     """
     check_upscaler_name(name)
     return UPSCALERS[name]

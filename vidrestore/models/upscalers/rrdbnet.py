@@ -1,22 +1,22 @@
 """RRDBNet: the generator of ESRGAN (Wang et al. 2018, section 3.1) and of Real-ESRGAN.
 
 Real-ESRGAN (Wang et al. 2021, section 3.4) trains the same network against blur, noise and
-compression. Residual-in-residual dense blocks without normalisation work at the size of the input.
-Two nearest-neighbour enlargements with a convolution each follow. Tensors have the published names.
+compression. Residual-in-residual dense blocks without normalization work at the size of the input.
+Two nearest-neighbor enlargements with a convolution each follow. Tensors have the published names.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidrestore.models.common.inplace_ops import plus, times
+from vidrestore.models.common.inplace_ops import add_inplace, mul_inplace
 
 _RESIDUAL_SCALE = 0.2
 _SLOPE = 0.2
 
 
 class DenseBlock(nn.Module):
-    """Five convolutions, each of which sees what all before it gave (paper, figure 4)."""
+    """Five convolutions, each of which gets the outputs of all before it (paper, figure 4)."""
 
     def __init__(self, *, features: int, growth: int) -> None:
         super().__init__()
@@ -28,11 +28,11 @@ class DenseBlock(nn.Module):
 
     def forward(self, feat_NCHW: Tensor) -> Tensor:
         """Return features of the same shape."""
-        seen = feat_NCHW
+        feat = feat_NCHW
         for convolution in (self.conv1, self.conv2, self.conv3, self.conv4):
-            grown = F.leaky_relu(convolution(seen), _SLOPE, inplace=True)
-            seen = torch.cat([seen, grown], dim=1)
-        return plus(times(self.conv5(seen), _RESIDUAL_SCALE), feat_NCHW)
+            added = F.leaky_relu(convolution(feat), _SLOPE, inplace=True)
+            feat = torch.cat([feat, added], dim=1)
+        return add_inplace(mul_inplace(self.conv5(feat), _RESIDUAL_SCALE), feat_NCHW)
 
 
 class RRDB(nn.Module):
@@ -47,11 +47,11 @@ class RRDB(nn.Module):
     def forward(self, feat_NCHW: Tensor) -> Tensor:
         """Return features of the same shape."""
         change = self.rdb3(self.rdb2(self.rdb1(feat_NCHW)))
-        return plus(times(change, _RESIDUAL_SCALE), feat_NCHW)
+        return add_inplace(mul_inplace(change, _RESIDUAL_SCALE), feat_NCHW)
 
 
 class RRDBNet(nn.Module):
-    """Enlarges RGB pictures four times along each side.
+    """Enlarges RGB images four times along each side.
 
     Args:
         features: Channels between the blocks.
@@ -78,7 +78,7 @@ class RRDBNet(nn.Module):
             rgb_NCHW: ``(N, 3, H, W)`` float32 RGB in [0, 1]; features have the weights' precision.
         """
         first = _in_float32(self.conv_first, rgb_NCHW).to(self.conv_body.weight.dtype)
-        feat = plus(self.conv_body(self.body(first)), first)
+        feat = add_inplace(self.conv_body(self.body(first)), first)
         for convolution in (self.conv_up1, self.conv_up2):
             larger = F.interpolate(feat, scale_factor=2, mode="nearest")
             feat = F.leaky_relu(convolution(larger), _SLOPE, inplace=True)
@@ -86,12 +86,12 @@ class RRDBNet(nn.Module):
         return _in_float32(self.conv_last, feat)
 
 
-def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, kernel_size=3, padding=1)
+def _convolution(in_channels: int, out_channels: int) -> nn.Conv2d:
+    return nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1)
 
 
 def _in_float32(convolution: nn.Conv2d, feat_NCHW: Tensor) -> Tensor:
-    """Convolve in float32 where pictures go in and come out: bf16 holds too few levels for them."""
+    """Convolve in float32 at the input and the output: bf16 has too few levels for images."""
     bias = None if convolution.bias is None else convolution.bias.float()
     with torch.autocast(feat_NCHW.device.type, enabled=False):
         return F.conv2d(feat_NCHW.float(), convolution.weight.float(), bias, padding=1)

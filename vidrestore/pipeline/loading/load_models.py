@@ -12,7 +12,7 @@ from vidrestore.errors import ConfigError, UnknownModelError, WeightsError
 from vidrestore.faces.config import DetectorConfig
 from vidrestore.faces.detection.detector import Detector
 from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, packaged_mtcnn
-from vidrestore.models.architecture_detection import detect_architecture, refusal
+from vidrestore.models.architecture_detection import detect_architecture, explain_unsupported
 from vidrestore.models.registry import RESTORERS, RestorerSpec, restorer_spec
 from vidrestore.pipeline.loading.spandrel_models import (
     SPANDREL_MODELS,
@@ -86,13 +86,13 @@ def load_restorer(
     shapes = {key: tuple(tensor.shape) for key, tensor in state.items()}
     found = detect_architecture(shapes)
     if found is None:
-        if (other := refusal(shapes)) is not None:
+        if (other := explain_unsupported(shapes)) is not None:
             raise WeightsError(f"{path}: is not a restorer but {other}")
         return spandrel_restorer(state, path, device=device, dtype=dtype, fidelity=fidelity)
     reject_model_option("fidelity", fidelity, model=model)
-    parts = _fetch_parts(found.spec, on_download, exclude=found.part)
+    parts = _fetch_parts(found.spec, on_download, exclude=found.submodule)
     network = found.spec.build()
-    load_state(network.get_submodule(found.part), state, path)
+    load_state(network.get_submodule(found.submodule), state, path)
     _load_parts(network, parts)
     return Restorer(network, found.spec, device=device, dtype=dtype, detail=weights.detail)
 
@@ -151,7 +151,7 @@ def _fetch_parts(
     """Download missing weights of all parts but ``exclude``; return the files by part."""
     return {
         part: ensure_local(name, on_progress=partial(on_download, name))
-        for part, name in spec.fetched.items()
+        for part, name in spec.download_names.items()
         if part != exclude
     }
 

@@ -103,7 +103,7 @@ class PathLengthMean:
 
 
 def path_length_penalty(
-    synthesise: Callable[[Tensor], Tensor],
+    synthesize: Callable[[Tensor], Tensor],
     latents_NLF: Tensor,
     mean: PathLengthMean,
     *,
@@ -120,7 +120,7 @@ def path_length_penalty(
     norms, and weight, interval and decay are 2, 4 and 0.01.
 
     Args:
-        synthesise: Makes ``(N, 3, S, S)`` images of codes in W+.
+        synthesize: Makes ``(N, 3, S, S)`` images of codes in W+.
         latents_NLF: ``(N, L, F)``. With a gradient to a mapping network, that is regularized too.
         mean: Moved by this call.
         rng: Of the noise, on any device; the default generator where None.
@@ -139,7 +139,7 @@ def path_length_penalty(
         latents = to_float32(latents_NLF)
         if not latents.requires_grad:
             latents = latents.detach().requires_grad_()
-        image = synthesise(latents)
+        image = synthesize(latents)
         pixels = image.shape[2] * image.shape[3]
         noise = torch.randn(
             image.shape, generator=rng, device=None if rng is None else rng.device

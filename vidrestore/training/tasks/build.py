@@ -10,7 +10,7 @@ from vidrestore.models.gfpgan.clean import GFPGANClean
 from vidrestore.models.gfpgan.original import GFPGAN
 from vidrestore.models.lite import build_lite
 from vidrestore.models.mmrb import MMRB, discriminator_state_from_gpen, start_from_gpen
-from vidrestore.models.mobile_stylegan.generator import MobileStyleGAN, with_branches
+from vidrestore.models.mobile_stylegan.generator import MobileStyleGAN, widen_for_features
 from vidrestore.models.prior_restorer import PriorRestorer
 from vidrestore.models.stylegan2.discriminator import StyleGAN2Discriminator
 from vidrestore.training.engine.checkpoint import network_weights, read_checkpoint
@@ -91,7 +91,7 @@ def _load_mobile_prior(network: nn.Module, config: RestorerConfig) -> None:
         branched = network.get_submodule("generator")
         if isinstance(branched, MobileStyleGAN):
             try:
-                state = with_branches(state, branched)
+                state = widen_for_features(state, branched)
             except ValueError as error:
                 raise WeightsError(f"{path}: {error}") from error
         load_state(branched, state, path)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidrestore.metrics.segmentation import confusion_matrix, f1_by_class, mean_f1
-from vidrestore.models.face_parser import CLASSES, FaceParser
+from vidrestore.models.face_parser import PARSING_CLASSES, FaceParser
 from vidrestore.training.data.dataset import (
     DatasetConfig,
     FaceEvalDataset,
@@ -123,7 +123,7 @@ class ParserTask(FaceTask):
         return ({} if self._test is None else self._scores(parser, self._test)), preview
 
     def _scores(self, parser: nn.Module, test: FaceEvalDataset) -> dict[str, float]:
-        confusion = torch.zeros(2, len(CLASSES), len(CLASSES), dtype=torch.int64)
+        confusion = torch.zeros(2, len(PARSING_CLASSES), len(PARSING_CLASSES), dtype=torch.int64)
         with torch.no_grad():
             for index in range(len(test)):
                 face = test[index]
@@ -140,8 +140,8 @@ class ParserTask(FaceTask):
 def colorize_labels(labels_NHW: Tensor) -> Tensor:
     """Return labels as colors, ``(N, 3, H, W)`` in [-1, 1]; unknown ones are black."""
     colors = [(-1.0, -1.0, -1.0)] * 256
-    for label in range(len(CLASSES)):
-        rgb = colorsys.hsv_to_rgb(label / len(CLASSES), 0.65, 1.0 if label % 2 else 0.7)
+    for label in range(len(PARSING_CLASSES)):
+        rgb = colorsys.hsv_to_rgb(label / len(PARSING_CLASSES), 0.65, 1.0 if label % 2 else 0.7)
         colors[label] = (rgb[0] * 2 - 1, rgb[1] * 2 - 1, rgb[2] * 2 - 1)
     table = torch.tensor(colors, device=labels_NHW.device)
     return table[labels_NHW].permute(0, 3, 1, 2)

@@ -152,7 +152,7 @@ class StyleGan2Task(FaceTask):
         rng = run_state.generator(stream)
         latents, noise = self._draw_styles(count, rng)
         return path_length_penalty(
-            lambda styles: self._generator.synthesise(styles, noise=noise),
+            lambda styles: self._generator.synthesize(styles, noise=noise),
             latents,
             self._path_mean,
             rng=rng,
@@ -164,7 +164,7 @@ class StyleGan2Task(FaceTask):
     def _generate(self, batch: int, run_state: RunState, stream: int) -> Tensor:
         """Return images of new draws."""
         latents, noise = self._draw_styles(batch, run_state.generator(stream))
-        return self._generator.synthesise(latents, noise=noise)
+        return self._generator.synthesize(latents, noise=noise)
 
     def _draw_styles(self, batch: int, rng: torch.Generator) -> tuple[Tensor, list[Tensor]]:
         """Draw style codes in W+, some of them mixed, and noise."""
@@ -174,9 +174,9 @@ class StyleGan2Task(FaceTask):
         if float(chance[0]) < self._config.style_mixing_probability:
             crossover = 1 + int(float(chance[1]) * (generator.num_latent - 1))
             styles = generator.style_mlp(z[0]), generator.style_mlp(z[1])
-            latents = generator.mixed(*styles, crossover=crossover)
+            latents = generator.mix_styles(*styles, crossover=crossover)
         else:
-            latents = generator.broadcast(generator.style_mlp(z[0]))
+            latents = generator.to_w_plus(generator.style_mlp(z[0]))
         return latents, sample_noise(self._size_px, batch=batch, generator=rng)
 
     def validate(self, run_state: RunState) -> tuple[dict[str, float], Preview]:

@@ -1,0 +1,230 @@
+"""The generator of GPEN (Yang et al. 2021): StyleGAN2 with features instead of noise."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vidrestore.models.common.inplace_ops import add_inplace
+from vidrestore.models.stylegan2.fir import FIR_TAPS, FirSmooth, FirUpsample
+from vidrestore.models.stylegan2.generator import equal_modulated_weight, upsampled_conv
+from vidrestore.models.stylegan2.layers import (
+    SLOPE,
+    SQRT_2,
+    EqualLinear,
+    FusedLeakyReLU,
+    channels_by_size,
+    mapping_network,
+)
+from vidrestore.models.stylegan2.modulation import ModulatedWeight, scale_channels, to_rgb
+from vidrestore.models.stylegan2.synthesis import (
+    ConstantInput,
+    FeatureHook,
+    Noise,
+    identity_hook,
+    run_synthesis,
+    scale_count,
+)
+
+
+class _NoiseStrength(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+
+class _ModulatedConv(ModulatedWeight):
+    """A modulated weight and, where it doubles the size, its filter."""
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        style_dim: int,
+        upsample: bool = False,
+        demodulate: bool = True,
+        taps: Sequence[float] = FIR_TAPS,
+    ) -> None:
+        super().__init__(
+            in_channels=in_channels,
+            out_channels=out_channels,
+            kernel_size=kernel_size,
+            modulation=EqualLinear(in_features=style_dim, out_features=in_channels, bias_init=1.0),
+            demodulate=demodulate,
+            weight_init_std=1.0,
+            gain=(in_channels * kernel_size**2) ** -0.5,
+        )
+        self.blur = (
+            FirSmooth(kernel_size=kernel_size, up=True, taps=taps, in_state_dict=True)
+            if upsample
+            else None
+        )
+
+
+class GpenStyleConv(nn.Module):
+    """Modulated convolution, features concatenated, bias, activation."""
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        out_channels: int,
+        style_dim: int,
+        isconcat: bool,
+        upsample: bool = False,
+        taps: Sequence[float] = FIR_TAPS,
+    ) -> None:
+        super().__init__()
+        self.conv = _ModulatedConv(
+            in_channels=in_channels,
+            out_channels=out_channels,
+            kernel_size=3,
+            style_dim=style_dim,
+            upsample=upsample,
+            taps=taps,
+        )
+        self.noise = _NoiseStrength()
+        self.activate = FusedLeakyReLU(channels=out_channels * 2 if isconcat else out_channels)
+        self.isconcat = isconcat
+
+    def forward(self, feat_NCHW: Tensor, style_NF: Tensor, noise: Tensor) -> Tensor:
+        """Return ``(N, 2 * out_channels, S, S)``, or ``out_channels`` where noise is added.
+
+        Features may be overwritten as ``StyleBlock`` says; ``noise`` is not.
+        """
+        modulation = self.conv.modulate(style_NF)
+        feat = scale_channels(feat_NCHW, modulation.input_scale, reuse=self.conv.blur is None)
+        if self.conv.blur is None:
+            feat = self.conv.convolve(feat)
+        else:
+            feat = upsampled_conv(feat, self.conv, self.conv.blur)
+        # The gain of the activation is applied before it: fewer passes over large features.
+        feat = scale_channels(feat, modulation.output_scale * SQRT_2, reuse=True)
+        injected = (self.noise.weight * SQRT_2) * noise
+        feat = torch.cat([feat, injected], dim=1) if self.isconcat else add_inplace(feat, injected)
+        feat = add_inplace(feat, (self.activate.bias * SQRT_2).view(1, -1, 1, 1))
+        return F.leaky_relu(feat, SLOPE, inplace=True)
+
+
+class GpenToRGB(nn.Module):
+    """The image of a scale, added to the upsampled image of the coarser scales."""
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        style_dim: int,
+        upsample: bool = True,
+        taps: Sequence[float] = FIR_TAPS,
+    ) -> None:
+        super().__init__()
+        self.conv = equal_modulated_weight(
+            in_channels=in_channels,
+            out_channels=3,
+            kernel_size=1,
+            style_dim=style_dim,
+            demodulate=False,
+        )
+        self.bias = nn.Parameter(torch.zeros(1, 3, 1, 1))
+        self.upsample = FirUpsample(taps=taps, in_state_dict=True) if upsample else None
+
+    def forward(self, feat_NCHW: Tensor, style_NF: Tensor, coarser: Tensor | None) -> Tensor:
+        """Return ``(N, 3, S, S)``."""
+        image = to_rgb(feat_NCHW, self.conv, style_NF) + self.bias
+        if coarser is None or self.upsample is None:
+            return image
+        return add_inplace(image, self.upsample(coarser))
+
+
+class GpenGenerator(nn.Module):
+    """StyleGAN2 with feature branches; arguments as those of ``GPEN``."""
+
+    def __init__(
+        self,
+        *,
+        size: int,
+        style_dim: int,
+        n_mlp: int,
+        channel_multiplier: float,
+        blur_kernel: Sequence[float],
+        lr_mlp: float,
+        isconcat: bool,
+        narrow: float,
+    ) -> None:
+        super().__init__()
+        scales = scale_count(size)
+        channels = channels_by_size(multiplier=channel_multiplier, narrow=narrow)
+        wide = 2 if isconcat else 1
+        self.num_latent = 2 * scales + 2
+        self.style = mapping_network(features=style_dim, layers=n_mlp, lr_mul=lr_mlp)
+        self.input = ConstantInput(channels=channels[4], key="input")
+
+        def style_conv(in_channels: int, out_channels: int, *, upsample: bool) -> GpenStyleConv:
+            return GpenStyleConv(
+                in_channels=in_channels,
+                out_channels=out_channels,
+                style_dim=style_dim,
+                isconcat=isconcat,
+                upsample=upsample,
+                taps=blur_kernel,
+            )
+
+        self.conv1 = style_conv(channels[4], channels[4], upsample=False)
+        self.to_rgb1 = GpenToRGB(
+            in_channels=channels[4] * wide, style_dim=style_dim, upsample=False
+        )
+        convs: list[nn.Module] = []
+        to_rgbs: list[nn.Module] = []
+        for index in range(scales):
+            coarse, fine = channels[4 << index], channels[8 << index]
+            convs += [
+                style_conv(coarse * wide, fine, upsample=True),
+                style_conv(fine * wide, fine, upsample=False),
+            ]
+            to_rgbs.append(
+                GpenToRGB(in_channels=fine * wide, style_dim=style_dim, taps=blur_kernel)
+            )
+        self.convs = nn.ModuleList(convs)
+        self.to_rgbs = nn.ModuleList(to_rgbs)
+
+    def forward(self, z_NF: Tensor, branches: Noise) -> Tensor:
+        """Return the image of codes in Z, ``(N, 3, S, S)``.
+
+        Args:
+            z_NF: ``(N, style_dim)``.
+            branches: Features per style block, coarse to fine, ``(N, C, S, S)`` with the
+                channels of the block.
+        """
+        return self.synthesize(self.to_w_plus(self.style(z_NF)), noise=branches)
+
+    @property
+    def style_mlp(self) -> nn.Module:
+        """The mapping, under its name in ``GenerativePrior``."""
+        return self.style
+
+    def to_w_plus(self, style_NF: Tensor) -> Tensor:
+        """Return W+ codes ``(N, num_latent, F)`` that repeat one code in W."""
+        return style_NF[:, None].expand(-1, self.num_latent, -1)
+
+    def synthesize(
+        self, latents_NLF: Tensor, *, noise: Noise | None = None, hook: FeatureHook = identity_hook
+    ) -> Tensor:
+        """Return the image of codes in W+, ``(N, 3, S, S)``; see ``GenerativePrior``.
+
+        Raises:
+            ValueError: ``noise`` is None: features replace it, and none are stored.
+        """
+        if noise is None:
+            raise ValueError("this generator takes features as noise: pass them")
+        convs = list(self.convs)
+        return run_synthesis(
+            self.input(latents_NLF.shape[0]),
+            latents_NLF,
+            noise,
+            first=(self.conv1, self.to_rgb1),
+            scales=list(zip(convs[::2], convs[1::2], self.to_rgbs, strict=True)),
+            hook=hook,
+        )
