@@ -69,7 +69,7 @@ def benchmark_network(
 
 def _has_weights(name: str) -> bool:
     spec = NETWORKS[name]
-    parts = list(spec.fetched.values())
+    parts = list(spec.download_names.values())
     return spec.packaged_file is not None or bool(parts and all(find(part) for part in parts))
 
 

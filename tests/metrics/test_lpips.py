@@ -88,7 +88,7 @@ def test_sets_of_one_kind_are_nearer_than_sets_of_two() -> None:
 
 
 def test_a_single_picture_is_no_set() -> None:
-    with pytest.raises(ValueError, match="two pictures"):
+    with pytest.raises(ValueError, match="two images"):
         feature_statistics([pictures(1)], lambda batch: batch.flatten(1))
 
 

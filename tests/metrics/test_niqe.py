@@ -10,7 +10,7 @@ from support.faces import example_pictures
 
 from vidrestore.errors import WeightsError
 from vidrestore.metrics import niqe as module
-from vidrestore.metrics.niqe import FEATURES, embedded_model, fit, niqe, read_model, write_model
+from vidrestore.metrics.niqe import FEATURES, fit, niqe, packaged_model, read_model, write_model
 
 
 def picture() -> np.ndarray:
@@ -60,9 +60,9 @@ def test_pictures_like_those_it_was_fitted_to_come_out_best() -> None:
 
 def test_a_model_survives_its_file(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
-    write_model(embedded_model(), path, metadata={"pictures": "none"})
-    np.testing.assert_array_equal(read_model(path).mean, embedded_model().mean)
-    assert embedded_model().covariance.shape == (FEATURES, FEATURES)
+    write_model(packaged_model(), path, metadata={"pictures": "none"})
+    np.testing.assert_array_equal(read_model(path).mean, packaged_model().mean)
+    assert packaged_model().covariance.shape == (FEATURES, FEATURES)
 
 
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ def _shapes(build: Build) -> dict[str, tuple[int, ...]]:
 def rebuilt(found: DetectedArchitecture) -> dict[str, tuple[int, ...]]:
     with torch.device("meta"):
         network = found.spec.build()
-    return shapes_of(network.get_submodule(found.part))
+    return shapes_of(network.get_submodule(found.submodule))
 
 
 @pytest.mark.parametrize(("architecture", "build", "side_px"), FAMILIES)
@@ -178,7 +178,7 @@ def test_a_released_checkpoint_is_recognized_as_what_it_is(name: str) -> None:
     found = detect_architecture(shapes)
     assert found is not None
     assert found.architecture == RELEASED[name]
-    assert found.part == part
+    assert found.submodule == part
     assert found.spec.crop_size_px == 512
     assert rebuilt(found) == shapes
 
@@ -188,10 +188,10 @@ def test_psfrgan_needs_the_parser_beside_its_checkpoint_and_others_need_nothing(
         found = detect_architecture(_shapes(build))
         assert found is not None
         if name == "PSFR-GAN":
-            assert dict(found.spec.fetched) == {"parser": "psfrgan-parser"}
+            assert dict(found.spec.download_names) == {"parser": "psfrgan-parser"}
         else:
-            assert dict(found.spec.fetched) == dict(
-                RESTORERS[name].fetched if name == "lite" else {}
+            assert dict(found.spec.download_names) == dict(
+                RESTORERS[name].download_names if name == "lite" else {}
             )
 
 

@@ -125,9 +125,9 @@ def test_other_kinds_of_normalization_and_activation_are_built(
 def test_unknown_kinds_and_impossible_sizes_are_refused() -> None:
     with pytest.raises(ValueError, match="norm_type 'layer' is none of"):
         FaceParser(**{**SMALL, "norm_type": "layer"})
-    with pytest.raises(ValueError, match="base_ch must lie in ch_range 8 to 32, got 64"):
+    with pytest.raises(ValueError, match="base_ch must be in ch_range 8 to 32, got 64"):
         FaceParser(**{**SMALL, "base_ch": 64})
-    with pytest.raises(ValueError, match="48 px must be 16 px, doubled"):
+    with pytest.raises(ValueError, match="48 px must be 16 px times a power"):
         FaceParser(**{**SMALL, "in_size": 48})
 
 

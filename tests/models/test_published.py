@@ -58,7 +58,7 @@ def test_arguments_that_change_nothing_are_taken(arch: str, arguments: dict[str,
         (
             "VGG",
             {},
-            "no network is published as 'VGG'; known: FacialComponentDiscriminator, GFPGAN",
+            "unknown architecture 'VGG'; choose from: FacialComponentDiscriminator, GFPGAN",
         ),
         ("GFPGANv1", {"depth": 3}, "GFPGANv1: .*depth"),
     ],

@@ -141,7 +141,7 @@ def test_another_number_of_parameters_is_told(
 @pytest.mark.parametrize(
     ("meta", "told"),
     [
-        ({"arch": "NoSuchNet"}, "no network is published as 'NoSuchNet'; known: "),
+        ({"arch": "NoSuchNet"}, "unknown architecture 'NoSuchNet'; choose from: "),
         ({"config": {"out_size": 16, "depth": 3}}, "GFPGANv1Clean: "),
         ({"config": {"out_size": 20}}, "power of two"),
         ({"input": "a cat"}, "unknown input 'a cat'"),

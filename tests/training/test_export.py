@@ -77,7 +77,7 @@ def loaded(name: str, path: Path) -> nn.Module:
         found = detect_architecture({key: tuple(value.shape) for key, value in state.items()})
         assert found is not None
         assert found.architecture == "PSFR-GAN"
-        network = found.spec.build().get_submodule(found.part)
+        network = found.spec.build().get_submodule(found.submodule)
         load_state(network, state, path)
         return network.eval()
     return load_restorer(str(path), device=CPU, dtype=torch.float32).network

@@ -1,4 +1,4 @@
-"""Identity: how alike two faces are to a recognition network."""
+"""Identity: similarity of two faces to a recognition network."""
 
 import numpy as np
 import torch
@@ -17,38 +17,38 @@ RECOGNITION_LANDMARKS_XY = np.array(
         [62.7299, 92.2041],
     ]
 )
-"""The five points in the crop that recognition networks are trained on."""
+"""The five landmarks in the crops that recognition networks are trained on."""
 RECOGNITION_HW = (112, 96)
-"""Its size in pixels."""
+"""Size of these crops in pixels."""
 
 
 def embeddings(network: nn.Module, crops_NCHW: Tensor, landmarks_xy: np.ndarray) -> Tensor:
-    """Return unit embeddings ``(N, D)`` of crops that share their alignment.
+    """Return unit embeddings ``(N, D)`` of crops with the same alignment.
 
     Args:
         network: Takes ``(N, 3, 112, 96)`` RGB as ``(x - 127.5) / 128``.
         crops_NCHW: float RGB in [0, 1].
         landmarks_xy: ``(5, 2)`` landmarks in crop pixels, the same for all crops.
     """
-    to_face: Affine = fit_similarity(landmarks_xy, RECOGNITION_LANDMARKS_XY)
-    faces = torch.stack([warp_image(crop, to_face, RECOGNITION_HW) for crop in crops_NCHW])
+    to_recognition: Affine = fit_similarity(landmarks_xy, RECOGNITION_LANDMARKS_XY)
+    faces = torch.stack([warp_image(crop, to_recognition, RECOGNITION_HW) for crop in crops_NCHW])
     scaled = (faces.clamp(0, 1) * 255.0 - 127.5) / 128.0
     with torch.inference_mode():
         return nn.functional.normalize(network(scaled.contiguous()), dim=1)
 
 
 def arcface_embeddings(network: nn.Module, crops_NCHW: Tensor) -> Tensor:
-    """Return unit embeddings ``(N, D)`` by a network that sees grey pictures of 128 pixels.
+    """Return unit embeddings ``(N, D)`` by a network for gray images of 128 pixels.
 
-    As in GFP-GAN, section 3.5, the aligned crop itself is made grey and shrunk.
+    As in GFP-GAN, section 3.5, the whole aligned crop is converted to gray and reduced.
 
     Args:
         network: Takes ``(N, 1, 128, 128)`` in [-1, 1].
         crops_NCHW: float RGB in [0, 1], aligned like FFHQ.
     """
     weights = crops_NCHW.new_tensor([0.2989, 0.5870, 0.1140])[:, None, None]
-    grey = (crops_NCHW.clamp(0, 1) * weights).sum(dim=1, keepdim=True)
-    small = nn.functional.interpolate(grey, (128, 128), mode="bilinear", antialias=True)
+    gray = (crops_NCHW.clamp(0, 1) * weights).sum(dim=1, keepdim=True)
+    small = nn.functional.interpolate(gray, (128, 128), mode="bilinear", antialias=True)
     with torch.inference_mode():
         return nn.functional.normalize(network(small * 2 - 1), dim=1)
 

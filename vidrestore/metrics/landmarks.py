@@ -1,33 +1,33 @@
-"""Distances and jitter of facial landmarks, from whatever detector gave them."""
+"""Distance and jitter of facial landmarks."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-Points = NDArray[np.float64]
+Landmarks = NDArray[np.float64]
 
 
-def landmark_distance_px(first_xy: Points, second_xy: Points) -> float:
+def landmark_distance_px(first_xy: Landmarks, second_xy: Landmarks) -> float:
     """Return the mean distance of corresponding points, ``(..., 2)``, in their pixels."""
     return float(np.linalg.norm(first_xy - second_xy, axis=-1).mean())
 
 
-def landmark_jitter_px(landmarks_xy: Points, reference_xy: Points | None = None) -> float:
-    """Return how much landmarks tremble: the mean change of their error from frame to frame.
+def landmark_jitter_px(landmarks_xy: Landmarks, reference_xy: Landmarks | None = None) -> float:
+    """Return the jitter of landmarks: the mean change of their error from frame to frame.
 
-    The reference's own motion does not count. Without one, what counts is the acceleration, which
-    a steady motion does not have.
+    The motion of the reference does not count. Without a reference it is the mean acceleration,
+    which is 0 for steady motion.
 
     Args:
-        landmarks_xy: ``(T, P, 2)``, one set of points a frame; NaN where no face was found, which
-            leaves out the steps from and to that frame.
-        reference_xy: The same points in the undegraded clip, or None.
+        landmarks_xy: ``(T, P, 2)``, one set per frame; NaN where no face was found, which leaves
+            out the steps from and to that frame.
+        reference_xy: The same landmarks in the undegraded clip, or None.
 
     Raises:
         ValueError: There are too few frames.
     """
-    least = 2 if reference_xy is not None else 3
-    if len(landmarks_xy) < least:
-        raise ValueError(f"jitter needs {least} frames or more, got {len(landmarks_xy)}")
+    min_frames = 2 if reference_xy is not None else 3
+    if len(landmarks_xy) < min_frames:
+        raise ValueError(f"jitter needs {min_frames} frames or more, got {len(landmarks_xy)}")
     if reference_xy is None:
         steps = np.diff(landmarks_xy, n=2, axis=0)
     else:

@@ -1,4 +1,4 @@
-"""How far two pictures are apart in the features of a network: LPIPS, and without its weights."""
+"""Distance of two images in the features of a network: LPIPS, and without its weights."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from torchvision.models import alexnet
 from vidrestore.errors import WeightsError
 
 _ALEXNET_TAPS = (1, 4, 7, 9, 11)
-"""Layers of torchvision's AlexNet whose outputs are compared: its five rectified convolutions."""
+"""Layers of torchvision's AlexNet whose outputs are compared: its five ReLUs."""
 _MEAN = (-0.030, -0.088, -0.188)
 _DEVIATION = (0.458, 0.448, 0.450)
 
 
 class FeaturePyramid(Protocol):
-    """A network seen as a function from pictures to features at several depths."""
+    """A function from images to features at several depths."""
 
     def __call__(self, image_NCHW: Tensor) -> Sequence[Tensor]:
         """Return ``(N, C, H, W)`` features of RGB in [0, 1], shallow to deep."""
@@ -33,7 +33,7 @@ class Lpips:
     """``(C,)`` weight of every channel, one tensor for each depth."""
 
     def distance(self, first_NCHW: Tensor, second_NCHW: Tensor) -> Tensor:
-        """Return the distance of each pair, ``(N,)``; 0 for equal pictures.
+        """Return the distance of each pair, ``(N,)``; 0 for equal images.
 
         Args:
             first_NCHW: float RGB in [0, 1].
@@ -43,7 +43,7 @@ class Lpips:
             ValueError: The network gives features at more or fewer depths than there are weights.
         """
         total = first_NCHW.new_zeros(len(first_NCHW))
-        squares = _squares_apart(self.features, first_NCHW, second_NCHW)
+        squares = _squared_differences(self.features, first_NCHW, second_NCHW)
         for square_NCHW, weight_C in zip(squares, self.weights, strict=True):
             weighted = square_NCHW * weight_C[:, None, None]
             total = total + weighted.sum(dim=1).mean(dim=(1, 2))
@@ -54,36 +54,35 @@ class Lpips:
 class FeatureDistance:
     """The distance of Zhang et al. 2018, equation 1, with all weights 1, as a mean over depths.
 
-    It is not LPIPS, whose weights were learned from what people see: its values are compared with
-    those of the same network only. A restorer that was trained towards the same network scores
-    better than it looks.
+    Unlike the weights of LPIPS, these were not learned from human judgments. Compare values of the
+    same network only. A restorer trained with this network scores better than it looks.
     """
 
     name: str
-    """Of the metric, after its network, as ``mobilenet_distance``."""
+    """Of the metric, after its network: ``mobilenet_distance``."""
     features: FeaturePyramid
 
     def distance(self, first_NCHW: Tensor, second_NCHW: Tensor) -> Tensor:
-        """Return the distance of each pair, ``(N,)``: 0 for equal pictures, 4 at most.
+        """Return the distance of each pair, ``(N,)``: 0 for equal images, 4 at most.
 
         Args:
             first_NCHW: float RGB in [0, 1].
             second_NCHW: Same shape.
         """
-        squares = _squares_apart(self.features, first_NCHW, second_NCHW)
-        depths = [each.sum(dim=1).mean(dim=(1, 2)) for each in squares]
+        squares = _squared_differences(self.features, first_NCHW, second_NCHW)
+        depths = [square.sum(dim=1).mean(dim=(1, 2)) for square in squares]
         return torch.stack(depths).mean(dim=0)
 
 
-def _squares_apart(
+def _squared_differences(
     features: FeaturePyramid, first_NCHW: Tensor, second_NCHW: Tensor
 ) -> Iterator[Tensor]:
     """Yield the squared difference of features of unit length, ``(N, C, h, w)`` at each depth."""
-    for a, b in zip(features(first_NCHW), features(second_NCHW), strict=True):
-        yield (_unit(a) - _unit(b)).square()
+    for first, second in zip(features(first_NCHW), features(second_NCHW), strict=True):
+        yield (_unit_length(first) - _unit_length(second)).square()
 
 
-def _unit(feat_NCHW: Tensor) -> Tensor:
+def _unit_length(feat_NCHW: Tensor) -> Tensor:
     return feat_NCHW / (feat_NCHW.square().sum(dim=1, keepdim=True).sqrt() + 1e-10)
 
 
@@ -100,9 +99,9 @@ class AlexNetFeatures:
         deviation = image_NCHW.new_tensor(_DEVIATION)[:, None, None]
         feat = (image_NCHW * 2 - 1 - mean) / deviation
         taps: list[Tensor] = []
-        for at, layer in enumerate(self._layers):
+        for index, layer in enumerate(self._layers):
             feat = layer(feat)
-            if at in _ALEXNET_TAPS:
+            if index in _ALEXNET_TAPS:
                 # The next layers may work in place.
                 taps.append(feat.clone())
         return taps
@@ -116,16 +115,16 @@ def alexnet_lpips(backbone: Mapping[str, Tensor], heads: Mapping[str, Tensor]) -
         heads: The linear layers that come with the authors' package (``v0.1/alex.pth``).
 
     Raises:
-        WeightsError: They are something else.
+        WeightsError: They do not match.
     """
     network = alexnet(weights=None)
     try:
         network.load_state_dict(dict(backbone), strict=True)
     except RuntimeError as error:
-        raise WeightsError(
-            f"these are not the tensors of torchvision's AlexNet: {error}"
-        ) from error
+        raise WeightsError(f"tensors do not match torchvision's AlexNet: {error}") from error
     names = [f"lin{depth}.model.1.weight" for depth in range(len(_ALEXNET_TAPS))]
     if set(heads) != set(names):
-        raise WeightsError("these are not the linear layers of LPIPS on AlexNet (v0.1/alex.pth)")
+        raise WeightsError(
+            "tensors do not match the linear layers of LPIPS on AlexNet (v0.1/alex.pth)"
+        )
     return Lpips(AlexNetFeatures(network.features), [heads[name].flatten() for name in names])

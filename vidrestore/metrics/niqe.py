@@ -1,9 +1,9 @@
-"""NIQE: how far a picture's statistics are from those of sharp pictures. Lower is better.
+"""NIQE: distance of an image's statistics from those of sharp images. Lower is better.
 
 Mittal, Soundararajan and Bovik 2013, "Making a completely blind image quality analyzer". The
-formula is the paper's; the model of natural pictures is not: the one that comes with this package
-was fitted by ``scripts/fit_niqe.py`` to sharp faces, not to the authors' 125 photographs. Its
-numbers order pictures as NIQE does but must not be compared with published ones.
+formula is the paper's. The model is not: ``scripts/fit_niqe.py`` fitted the one in this package to
+sharp faces, not to the authors' 125 photographs. Its scores must not be compared with published
+ones.
 """
 
 from collections.abc import Iterable
@@ -28,16 +28,16 @@ from vidrestore.types import FloatArray
 PATCH_PX = 96
 """Side of a patch, as in the paper; a multiple of two, for the second scale."""
 FEATURES = 36
-SHARP_SHARE = 0.75
-"""Patches below this part of a picture's highest sharpness do not enter the model (section 3.2)."""
-_EMBEDDED = "niqe_faces.safetensors"
+SHARP_RATIO = 0.75
+"""Patches below this fraction of an image's highest sharpness are not fitted (section 3.2)."""
+_PACKAGED_MODEL = "niqe_faces.safetensors"
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class NiqeModel:
-    """The multivariate Gaussian that features of sharp patches follow."""
+    """The multivariate Gaussian of the features of sharp patches."""
 
     mean: Array
     """``(36,)``."""
@@ -50,13 +50,13 @@ class NiqeModel:
 
 
 @cache
-def embedded_model() -> NiqeModel:
-    """Return the model of sharp faces that comes with this package.
+def packaged_model() -> NiqeModel:
+    """Return the model of sharp faces in this package.
 
     Raises:
         WeightsError: The file in the package is missing or damaged.
     """
-    with as_file(files("vidrestore.metrics") / "data" / _EMBEDDED) as path:
+    with as_file(files("vidrestore.metrics") / "data" / _PACKAGED_MODEL) as path:
         return read_model(path)
 
 
@@ -73,11 +73,11 @@ def read_model(path: Path) -> NiqeModel:
             covariance=tensors["covariance"].astype(np.float64),
         )
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise WeightsError(f"{path}: no model of natural pictures: {error}") from error
+        raise WeightsError(f"{path}: not a NIQE model file: {error}") from error
 
 
 def write_model(model: NiqeModel, path: Path, *, metadata: dict[str, str]) -> None:
-    """Write a model with what is known about its origin."""
+    """Write a model, with metadata about its origin."""
     save_file(
         {"mean": model.mean, "covariance": model.covariance},
         path,
@@ -86,26 +86,26 @@ def write_model(model: NiqeModel, path: Path, *, metadata: dict[str, str]) -> No
 
 
 def niqe(image_hwc: FloatArray, *, model: NiqeModel | None = None) -> float:
-    """Return the distance of a picture from sharp ones (equation 10).
+    """Return the distance of an image from sharp ones (equation 10).
 
     Args:
         image_hwc: ``(H, W, 3)`` RGB in [0, 1], at least two patches on each side.
-        model: What pictures are compared with; the embedded one where None.
+        model: Model of sharp images; the packaged one if None.
 
     Raises:
-        ValueError: The picture is too small.
+        ValueError: The image is too small.
     """
-    model = model or embedded_model()
+    model = model or packaged_model()
     features, _ = patch_features(luma_255(image_hwc))
     if len(features) < 4:
         raise ValueError(f"NIQE needs {2 * PATCH_PX} pixels on a side, got {image_hwc.shape[:2]}")
-    away = features.mean(axis=0) - model.mean
+    difference = features.mean(axis=0) - model.mean
     pooled = (np.cov(features, rowvar=False) + model.covariance) / 2
-    return float(np.sqrt(away @ np.linalg.pinv(pooled) @ away))
+    return float(np.sqrt(difference @ np.linalg.pinv(pooled) @ difference))
 
 
 def fit(images_hwc: Iterable[FloatArray]) -> NiqeModel:
-    """Return the model of pictures, from their sharp patches alone (section 3.2).
+    """Return the model of the sharp patches of images (section 3.2).
 
     Args:
         images_hwc: ``(H, W, 3)`` RGB in [0, 1].
@@ -113,12 +113,12 @@ def fit(images_hwc: Iterable[FloatArray]) -> NiqeModel:
     Raises:
         ValueError: There are fewer sharp patches than features.
     """
-    chosen: list[Array] = []
+    sharp_features: list[Array] = []
     for image in images_hwc:
         features, sharpness = patch_features(luma_255(image))
         if len(features):
-            chosen.append(features[sharpness > SHARP_SHARE * sharpness.max()])
-    sharp = np.concatenate(chosen) if chosen else np.zeros((0, FEATURES))
+            sharp_features.append(features[sharpness > SHARP_RATIO * sharpness.max()])
+    sharp = np.concatenate(sharp_features) if sharp_features else np.zeros((0, FEATURES))
     if len(sharp) <= FEATURES:
         raise ValueError(f"{len(sharp)} sharp patches are too few for {FEATURES} features")
     return NiqeModel(mean=sharp.mean(axis=0), covariance=np.cov(sharp, rowvar=False))
@@ -136,29 +136,29 @@ def patch_features(luma_hw: Array) -> tuple[Array, Array]:
     luma = luma_hw[: rows * PATCH_PX, : columns * PATCH_PX]
     if not luma.size:
         return np.zeros((0, FEATURES)), np.zeros(0)
-    halves: list[Array] = []
+    scales: list[Array] = []
     sharpness = np.zeros(rows * columns)
     for side in (PATCH_PX, PATCH_PX // 2):
-        normalised, deviation = _normalised(luma)
-        halves.append(_statistics(normalised, side))
+        normalized, deviation = _normalize(luma)
+        scales.append(_statistics(normalized, side))
         if side == PATCH_PX:
             sharpness = _patches(deviation, side).mean(axis=(1, 2))
         half_wh = (luma.shape[1] // 2, luma.shape[0] // 2)
-        halved = cv2.resize(luma, half_wh, interpolation=cv2.INTER_AREA)
-        luma = np.asarray(halved, dtype=np.float64)
-    return np.concatenate(halves, axis=1), sharpness
+        smaller = cv2.resize(luma, half_wh, interpolation=cv2.INTER_AREA)
+        luma = np.asarray(smaller, dtype=np.float64)
+    return np.concatenate(scales, axis=1), sharpness
 
 
-def _normalised(luma_hw: Array) -> tuple[Array, Array]:
-    """Return mean-subtracted, contrast-normalised luma, and its deviations (equations 1 to 3)."""
+def _normalize(luma_hw: Array) -> tuple[Array, Array]:
+    """Return mean-subtracted, contrast-normalized luma, and its deviations (equations 1 to 3)."""
 
     def mean(image: Array) -> Array:
         blurred = cv2.GaussianBlur(image, (7, 7), 7 / 6, borderType=cv2.BORDER_REPLICATE)
         return np.asarray(blurred, dtype=np.float64)
 
-    centre = mean(luma_hw)
-    deviation = np.sqrt(np.abs(mean(luma_hw**2) - centre**2))
-    return (luma_hw - centre) / (deviation + 1), deviation
+    local_mean = mean(luma_hw)
+    deviation = np.sqrt(np.abs(mean(luma_hw**2) - local_mean**2))
+    return (luma_hw - local_mean) / (deviation + 1), deviation
 
 
 def _patches(image_hw: Array, side: int) -> Array:
@@ -168,13 +168,13 @@ def _patches(image_hw: Array, side: int) -> Array:
     return split.reshape(-1, side, side)
 
 
-def _statistics(normalised_hw: Array, side: int) -> Array:
+def _statistics(normalized_hw: Array, side: int) -> Array:
     """Return the ``(N, 18)`` features of one scale (sections 3.1 and 3.3)."""
-    patches = _patches(normalised_hw, side)
+    patches = _patches(normalized_hw, side)
     shape, left, right = _asymmetric_fit(patches)
     features = [shape, (left + right) / 2]
     for down, across in ((0, 1), (1, 0), (1, 1), (1, -1)):
-        # Neighbours within a patch, as products are of the patch moved round.
+        # Neighbors wrap around at the border of a patch.
         products = patches * np.roll(patches, (down, across), axis=(1, 2))
         shape, left, right = _asymmetric_fit(products)
         mean = (right - left) * gamma(2 / shape) / gamma(1 / shape)
@@ -198,9 +198,9 @@ def _asymmetric_fit(samples_nhw: Array) -> tuple[Array, Array, Array]:
     below, above = np.minimum(flat, 0), np.maximum(flat, 0)
     left = np.sqrt((below**2).sum(axis=1) / np.maximum(1, (flat < 0).sum(axis=1)))
     right = np.sqrt((above**2).sum(axis=1) / np.maximum(1, (flat > 0).sum(axis=1)))
-    lopsided = left / np.maximum(right, 1e-12)
+    asymmetry = left / np.maximum(right, 1e-12)
     moment = np.abs(flat).mean(axis=1) ** 2 / np.maximum((flat**2).mean(axis=1), 1e-12)
-    ratio = moment * (lopsided**3 + 1) * (lopsided + 1) / (lopsided**2 + 1) ** 2
+    ratio = moment * (asymmetry**3 + 1) * (asymmetry + 1) / (asymmetry**2 + 1) ** 2
     shapes, ratios = _shape_table()
     shape = np.asarray(np.interp(ratio, ratios, shapes), dtype=np.float64)
     width = np.sqrt(gamma(1 / shape) / gamma(3 / shape))

@@ -31,10 +31,10 @@ def ssim(first_NCHW: Tensor, second_NCHW: Tensor) -> Tensor:
 
 
 def _similarity_terms(first_NCHW: Tensor, second_NCHW: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the luminance term, and contrast times structure, at every place of the window."""
+    """Return the luminance term, and contrast times structure, at every position of the window."""
     channels = first_NCHW.shape[1]
-    at = torch.arange(11, dtype=first_NCHW.dtype, device=first_NCHW.device) - 5
-    taps = torch.exp(-at.square() / (2 * 1.5**2))
+    offsets = torch.arange(11, dtype=first_NCHW.dtype, device=first_NCHW.device) - 5
+    taps = torch.exp(-offsets.square() / (2 * 1.5**2))
     taps = taps / taps.sum()
     row = taps.expand(channels, 1, 1, 11).contiguous()
     column = row.transpose(2, 3).contiguous()
@@ -52,9 +52,9 @@ def _similarity_terms(first_NCHW: Tensor, second_NCHW: Tensor) -> tuple[Tensor, 
 
 
 def gradient_magnitude(image_NCHW: Tensor) -> Tensor:
-    """Return the mean length of the luma gradient of each picture, ``(N,)``.
+    """Return the mean length of the luma gradient of each image, ``(N,)``.
 
-    A measure of sharpness; compare it between pictures of the same scene only.
+    A measure of sharpness; compare it only between images of the same scene.
     """
     luma = image_NCHW.mean(dim=1)
     along_x = luma[:, :-1, 1:] - luma[:, :-1, :-1]
@@ -77,11 +77,11 @@ def ms_ssim(first_NCHW: Tensor, second_NCHW: Tensor) -> Tensor:
         second_NCHW: Same shape.
 
     Raises:
-        ValueError: The pictures are too small for five scales.
+        ValueError: The images are too small for five scales.
     """
-    least = 11 * 2 ** (len(_SCALE_WEIGHTS) - 1)
-    if min(first_NCHW.shape[2:]) < least:
-        raise ValueError(f"MS-SSIM needs {least} pixels on a side, got {first_NCHW.shape[2:]}")
+    min_side = 11 * 2 ** (len(_SCALE_WEIGHTS) - 1)
+    if min(first_NCHW.shape[2:]) < min_side:
+        raise ValueError(f"MS-SSIM needs {min_side} pixels on a side, got {first_NCHW.shape[2:]}")
     result = torch.ones_like(first_NCHW[:, 0, 0, 0])
     for scale, weight in enumerate(_SCALE_WEIGHTS):
         if scale:

@@ -13,7 +13,7 @@ def confusion_matrix(predicted_HW: Tensor, true_HW: Tensor) -> Tensor:
 
     Args:
         predicted_HW: int64 labels.
-        true_HW: int64 labels; pixels of other values than classes do not count.
+        true_HW: int64 labels; other values are ignored.
 
     Returns:
         ``(true, predicted)``.
@@ -31,8 +31,8 @@ def f1_by_class(confusion: Tensor) -> dict[str, float]:
         confusion: Sum of ``confusion_matrix`` over images.
 
     Returns:
-        Name -> score. A class that no image has is left out; pixels wrongly predicted as it count
-        as errors of their true classes.
+        Name -> score. A class that no image contains is left out; pixels wrongly predicted as it
+        are errors of their true classes.
     """
     correct = confusion.diagonal()
     true, predicted = confusion.sum(dim=1), confusion.sum(dim=0)
@@ -41,9 +41,6 @@ def f1_by_class(confusion: Tensor) -> dict[str, float]:
 
 
 def mean_f1(scores: Mapping[str, float]) -> float:
-    """Return the mean of ``f1_by_class`` without the background; 0 for no score.
-
-    The score commonly given for CelebAMask-HQ.
-    """
+    """Return the mean of ``f1_by_class`` without the background; 0 if empty."""
     counted = [score for name, score in scores.items() if name != PARSING_CLASSES[0]]
     return sum(counted) / len(counted) if counted else 0.0

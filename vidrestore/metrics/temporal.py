@@ -1,4 +1,4 @@
-"""Steadiness of a clip: against the motion of its reference, in brightness, in identity."""
+"""Temporal stability of a clip: warping error, flicker, identity jitter."""
 
 from collections.abc import Sequence
 
@@ -12,8 +12,8 @@ from vidrestore.optical_flow import Flow, dense_flow, luma_levels, warp_by_flow
 from vidrestore.types import FloatArray
 
 _CONSISTENCY = (0.01, 0.5)
-"""Flow forwards and back must cancel up to a hundredth of its square length, plus half a pixel
-squared (Sundaram et al. 2010, equation 5); elsewhere something is hidden."""
+"""Forward and backward flow must cancel up to 0.01 of their squared length plus 0.5 px squared
+(Sundaram et al. 2010, equation 5); elsewhere there is an occlusion."""
 
 
 def flow_px(first_hwc: FloatArray, second_hwc: FloatArray) -> Flow:
@@ -27,10 +27,10 @@ def flow_px(first_hwc: FloatArray, second_hwc: FloatArray) -> Flow:
 
 
 def warping_error(frames: Sequence[FloatArray], reference: Sequence[FloatArray]) -> float:
-    """Return how much frames differ from the frame before, moved as the reference moves.
+    """Return how much frames differ from the previous frame, warped as the reference moves.
 
-    The mean absolute difference on a scale of 255, over what stays visible (in the manner of Lai
-    et al. 2018, equation 8). A blurred clip has a small error: read it beside sharpness.
+    The mean absolute difference on a scale of 255, over pixels that stay visible (similar to Lai
+    et al. 2018, equation 8). A blurred clip has a small error: read it together with sharpness.
 
     Args:
         frames: ``(H, W, 3)`` RGB in [0, 1], two or more.
@@ -38,17 +38,17 @@ def warping_error(frames: Sequence[FloatArray], reference: Sequence[FloatArray])
     """
     errors: list[float] = []
     pairs = zip(frames, reference, strict=True)
-    before, reference_before = next(pairs)
+    previous, previous_reference = next(pairs)
     for frame, reference_frame in pairs:
-        back = flow_px(reference_frame, reference_before)
-        forth = flow_px(reference_before, reference_frame)
-        visible = _visible(back, forth)
+        backward = flow_px(reference_frame, previous_reference)
+        forward = flow_px(previous_reference, reference_frame)
+        visible = _visible(backward, forward)
         if visible.any():
-            apart = np.abs(warp_by_flow(before, back) - frame).mean(axis=2)
-            errors.append(255 * float(apart[visible].mean()))
-        before, reference_before = frame, reference_frame
+            difference = np.abs(warp_by_flow(previous, backward) - frame).mean(axis=2)
+            errors.append(255 * float(difference[visible].mean()))
+        previous, previous_reference = frame, reference_frame
     if not errors:
-        raise ValueError("a warping error needs two frames that show the same thing")
+        raise ValueError("a warping error needs two frames of the same scene")
     return float(np.mean(errors))
 
 
@@ -59,9 +59,9 @@ def flicker(frames: Sequence[FloatArray], reference: Sequence[FloatArray]) -> fl
 
 
 def identity_jitter_degrees(embeddings_TD: Tensor) -> float:
-    """Return the mean angle between the unit embeddings of neighbouring frames, in degrees.
+    """Return the mean angle between the unit embeddings of neighboring frames, in degrees.
 
-    A living face has some; compare it with the reference's own.
+    Expressions cause some, too: compare it with that of the reference.
     """
     if len(embeddings_TD) < 2:
         raise ValueError("identity jitter needs two frames or more")
@@ -69,11 +69,11 @@ def identity_jitter_degrees(embeddings_TD: Tensor) -> float:
         return float(angle_degrees(cosine(embeddings_TD[1:], embeddings_TD[:-1])).mean())
 
 
-def _visible(back: Flow, forth: Flow) -> NDArray[np.bool_]:
-    returned = warp_by_flow(forth, back)
-    apart = ((back + returned) ** 2).sum(axis=2)
-    relative, slack = _CONSISTENCY
-    length = (back**2).sum(axis=2) + (returned**2).sum(axis=2)
-    inside = np.zeros(apart.shape, dtype=bool)
+def _visible(backward: Flow, forward: Flow) -> NDArray[np.bool_]:
+    returned = warp_by_flow(forward, backward)
+    error = ((backward + returned) ** 2).sum(axis=2)
+    relative, absolute = _CONSISTENCY
+    length = (backward**2).sum(axis=2) + (returned**2).sum(axis=2)
+    inside = np.zeros(error.shape, dtype=bool)
     inside[4:-4, 4:-4] = True
-    return inside & (apart <= relative * length + slack)
+    return inside & (error <= relative * length + absolute)

@@ -1,8 +1,8 @@
-"""How visible a restoration is, and how steady: luma of a face after over luma before.
+"""How visible and how stable a restoration is, from the luma of a face before and after.
 
-No reference is needed, so any pair of films can be measured. A mean gradient does not tell clear
-from noisy: an unsharp mask raises it by raising noise. What an eye calls clear is stronger edges
-over skin that is no rougher, so the two are measured apart, by two percentiles of the gradient.
+No reference is needed, so any pair of films can be measured. A mean gradient does not separate
+clarity from noise: an unsharp mask raises both. A face looks clear if edges are stronger and skin
+is no rougher. So the two are measured separately, by two percentiles of the gradient.
 """
 
 from collections.abc import Iterable
@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 from vidrestore.types import FloatArray
 
 EDGE_PERCENTILE, FLAT_PERCENTILE = 99.0, 25.0
-"""Of the gradient's length in a face: eyes, brows, lips and hair; and skin."""
+"""Of the length of the gradient in a face: edges of eyes, brows, lips and hair; and skin."""
 HIGH_PASS_SIGMA_PX = 2.0
-"""Deviation of the Gaussian that is taken away before trembling is measured."""
+"""Sigma of the Gaussian that is subtracted before trembling is measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visibility:
-    """What became of a face. Ratios are after over before, NaN where before is 0."""
+    """Changes of a face. Ratios are after over before, NaN where before is 0."""
 
     frames: int
-    """Pairs of frames that were measured."""
+    """Number of measured pairs of frames."""
     edges: float
     """Strength of edges, the 99th percentile of the gradient: ratio of the means over frames."""
     flat: float
@@ -42,20 +42,22 @@ class Visibility:
 
 
 def visibility(runs: Iterable[tuple[FloatArray, FloatArray]]) -> Visibility:
-    """Return how far a restoration is to be seen, over all frames of all runs.
+    """Return the visibility of a restoration over all frames of all runs.
 
     Args:
-        runs: Before and after of one face in consecutive frames, at one place of the picture:
-            two ``(T, H, W)`` float arrays of luma in levels, 0 to 255, of the same shape with
-            sides of at least 2. A face that moves far is two runs.
+        runs: Luma of one face before and after, in consecutive frames at one position: two
+            ``(T, H, W)`` float arrays in levels, 0 to 255, of the same shape with sides of at least
+            2. A face that moves far is two runs.
 
     Raises:
         ValueError: There is no frame, or the shapes do not fit.
     """
-    measured = [_run_figures(before, after) for before, after in runs]
+    measured = [_measure_run(before, after) for before, after in runs]
     if not measured:
         raise ValueError("visibility needs a frame")
-    gradients, changes, trembles = (np.concatenate(each) for each in zip(*measured, strict=True))
+    gradients, changes, trembles = (
+        np.concatenate(arrays) for arrays in zip(*measured, strict=True)
+    )
     edges_before, flat_before, edges_after, flat_after = gradients.mean(axis=0)
     return Visibility(
         frames=len(gradients),
@@ -80,7 +82,7 @@ def edges_and_flat(luma_HW: FloatArray) -> tuple[float, float]:
 def trembling(luma_THW: FloatArray) -> NDArray[np.float64]:
     """Return the mean absolute second difference over time of fine detail, ``(T - 2,)`` levels.
 
-    A second difference leaves out what changes evenly: light that fades, and slow motion.
+    A second difference ignores steady changes: fading light and slow motion.
 
     Args:
         luma_THW: Luma in levels of consecutive frames; fewer than three give nothing.
@@ -90,7 +92,7 @@ def trembling(luma_THW: FloatArray) -> NDArray[np.float64]:
     return np.abs(second).mean(axis=(1, 2), dtype=np.float64)
 
 
-def _run_figures(
+def _measure_run(
     before_THW: FloatArray, after_THW: FloatArray
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return ``(T, 4)`` percentiles, ``(T,)`` changes, ``(T - 2, 2)`` trembling."""

@@ -76,10 +76,10 @@ def test_the_inverse_wavelet_is_orthonormal_and_its_low_band_a_mean() -> None:
 def test_a_picture_is_the_mean_of_the_doubled_one() -> None:
     network = small()
     styles = network.to_w_plus(network.style_mlp(torch.randn(2, FEATURES, generator=draws())))
-    picture, upsample_2x = network.synthesize(styles), network.synthesize(styles, upsample_2x=True)
+    picture, large = network.synthesize(styles), network.synthesize(styles, double_size=True)
     assert picture.shape == (2, 3, SIDE, SIDE)
-    assert upsample_2x.shape == (2, 3, 2 * SIDE, 2 * SIDE)
-    torch.testing.assert_close(F.avg_pool2d(upsample_2x, 2), picture)
+    assert large.shape == (2, 3, 2 * SIDE, 2 * SIDE)
+    torch.testing.assert_close(F.avg_pool2d(large, 2), picture)
 
 
 def test_gradients_reach_every_style_and_do_not_change_the_picture() -> None:
@@ -121,7 +121,7 @@ def test_with_branches_it_draws_what_it_drew_without_noise_until_features_count(
     last = branched.to_img.conv.get_parameter("weight")
     last[:, last.shape[1] // 2 :] = 1.0
     assert not torch.allclose(branched.synthesize(styles, noise=features), before, atol=1e-2)
-    with pytest.raises(ValueError, match="features take the place of the noise"):
+    with pytest.raises(ValueError, match="this generator takes features as noise"):
         branched.synthesize(styles)
 
 

@@ -224,7 +224,7 @@ def test_other_kinds_of_normalization_and_activation_are_built() -> None:
     [
         ({"norm_type": "bn"}, "norm_type 'bn' is none of: spade, in"),
         ({"relu_type": "gelu"}, "relu_type 'gelu' is none of"),
-        ({"out_size": 72}, "72 px must be 16 px, doubled"),
+        ({"out_size": 72}, "72 px must be 16 px times a power"),
     ],
 )
 def test_settings_that_nobody_published_are_refused(changes: dict[str, Any], match: str) -> None:

@@ -56,10 +56,10 @@ def fused(weight: ModulatedWeight, feat: Tensor, style_NF: Tensor, *, upsample: 
 
 def modulated(**changes: Any) -> ModulatedWeight:
     sizes = {
-        "inputs": INPUTS,
-        "outputs": OUTPUTS,
+        "in_channels": INPUTS,
+        "out_channels": OUTPUTS,
         "kernel_size": 3,
-        "style_features": FEATURES,
+        "style_dim": FEATURES,
         "demodulate": True,
     }
     weight = equal_modulated_weight(**{**sizes, **changes})
