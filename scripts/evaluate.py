@@ -28,6 +28,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from torch import Tensor
 
 from vidrestore.devices import resolve_device, resolve_precision
@@ -38,6 +39,7 @@ from vidrestore.metrics.fid import inception_embedding
 from vidrestore.metrics.lpips import FeatureDistance, alexnet_lpips
 from vidrestore.metrics.scores import MetricNetworks, Scores
 from vidrestore.pipeline.loading.load_models import load_detector, load_restorer
+from vidrestore.restore.edge_gain import EdgeGainConfig, strengthen_edges
 from vidrestore.restore.settings import TemporalConfig
 from vidrestore.training.data.archives import is_archive
 from vidrestore.training.data.eval_images import read_eval_images
@@ -119,9 +121,20 @@ def evaluate(arguments: argparse.Namespace) -> tuple[dict[str, Any], EvaluationR
     detector = load_detector("mtcnn", device=device, config=DetectorConfig())
     metric_networks, left_out = metric_networks_of(arguments, detector)
     recipe = recipe_named(arguments.degradation)
+    edges = EdgeGainConfig()
 
     def restore(crops: Tensor) -> Tensor:
-        return restorer.restore_images(crops).float().cpu()
+        images = restorer.restore_images(crops).float().cpu()
+        if not restorer.detail:
+            return images
+        # As in the program, for a face whose pixels are those of its crop.
+        strengthened = [
+            strengthen_edges(
+                image, detail=restorer.detail, sigma_px=edges.min_sigma_px, config=edges
+            )
+            for image in images
+        ]
+        return torch.stack(strengthened)
 
     data: Path = arguments.data
     if not data.exists():

@@ -24,6 +24,7 @@ from vidrestore.pipeline.field_stages import FieldMode
 from vidrestore.prefetch import prefetched
 from vidrestore.restore.batching import restore_frames
 from vidrestore.restore.detail_blending import blend_frames
+from vidrestore.restore.edge_gain import EdgeGainConfig, strengthen_frames
 from vidrestore.restore.restorer import Restorer
 from vidrestore.restore.settings import TemporalConfig
 from vidrestore.restore.temporal_denoise import denoise_frames
@@ -172,6 +173,11 @@ class Stages:
     def _check(self, restored: Iterable[RestoredFrame]) -> Iterator[RestoredFrame]:
         """Yield every frame with the strengths of its restored crops."""
         watch = self.stopwatch
+        if self.restorer.detail:
+            strengthened = strengthen_frames(
+                restored, detail=self.restorer.detail, config=EdgeGainConfig()
+            )
+            restored = watch.timed("edges", strengthened)
         if self.settings.steady > 0:
             blended = blend_frames(restored, config=config_from(self.settings, TemporalConfig))
             restored = watch.timed("blend", blended)

@@ -1,0 +1,134 @@
+"""Edges of restored crops gain, and skin, halos and the fidelity end do not."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from support.frames import GRAY, random_frame
+from torch import Tensor
+
+from vidrestore.errors import ConfigError
+from vidrestore.metrics.visibility import edges_and_flat
+from vidrestore.restore.edge_gain import EdgeGainConfig, strengthen_edges, strengthen_frames
+from vidrestore.types import (
+    AlignedFace,
+    FloatArray,
+    RestoredFace,
+    RestoredFrame,
+    TrackedFace,
+)
+
+CONFIG = EdgeGainConfig()
+POINTS = np.array([[1, 1], [3, 1], [2, 2], [1, 3], [3, 3]], dtype=np.float32)
+
+
+def crop(luma: FloatArray) -> Tensor:
+    return torch.from_numpy(luma.astype(np.float32))[None].repeat(3, 1, 1)
+
+
+def soft_disc(*, side_px: int = 128, noise: float = 0.0) -> FloatArray:
+    image = np.full((side_px, side_px), 0.6, np.float32)
+    cv2.circle(image, (side_px // 2, side_px // 2), side_px // 5, 0.2, -1)
+    image = np.asarray(cv2.GaussianBlur(image, (0, 0), 2.0), dtype=np.float32)
+    return image + noise * np.random.default_rng(0).normal(size=image.shape).astype(np.float32)
+
+
+def strengthen(
+    luma: FloatArray, *, detail: float = 1.0, config: EdgeGainConfig = CONFIG
+) -> FloatArray:
+    image = strengthen_edges(crop(luma), detail=detail, sigma_px=4.0, config=config)
+    return image[0].numpy()
+
+
+def test_edges_gain_and_skin_stays_smoother_than_under_an_unsharp_mask() -> None:
+    before = soft_disc(noise=0.001)
+    unsharp = replace(CONFIG, threshold=1e-9)
+    edges, flat, edges_unsharp, flat_unsharp = (
+        after / reference - 1
+        for config in (CONFIG, unsharp)
+        for after, reference in zip(
+            edges_and_flat(255 * strengthen(before, config=config)),
+            edges_and_flat(255 * before),
+            strict=True,
+        )
+    )
+    assert edges > 0.3
+    assert flat < 0.7 * edges
+    assert flat / edges < 0.6 * flat_unsharp / edges_unsharp
+
+
+def test_more_detail_gives_stronger_edges_and_the_fidelity_end_none() -> None:
+    before = soft_disc()
+    edges = [edges_and_flat(255 * strengthen(before, detail=each))[0] for each in (0.0, 0.5, 1.0)]
+    assert edges[0] < edges[1] < edges[2]
+    assert np.array_equal(strengthen(before, detail=0.0), before)
+
+
+def test_halos_are_limited() -> None:
+    before = soft_disc()
+    kept = strengthen(before, config=replace(CONFIG, overshoot=1.0)).max() - before.max()
+    limited = strengthen(before).max() - before.max()
+    assert kept > 0.02
+    assert limited == pytest.approx(CONFIG.overshoot * kept, abs=2e-3)
+    assert strengthen(before, config=replace(CONFIG, overshoot=0.0)).max() <= before.max() + 1e-6
+
+
+def test_colors_change_alike_and_stay_in_range() -> None:
+    image = crop(soft_disc())
+    image[0] += 0.3
+    after = strengthen_edges(image, detail=1.0, sigma_px=4.0, config=CONFIG)
+    change = after - image
+    inside = (after > 0).all(0) & (after < 1).all(0)
+    assert inside.any()
+    assert (change[0] - change[2])[inside].abs().max() < 1e-6
+    assert after.min() >= 0
+    assert after.max() <= 1
+
+
+def test_edges_of_a_small_face_are_as_wide_as_its_pixels() -> None:
+    affine = np.array([[0.0, -4.0, 9.0], [4.0, 0.0, 7.0]])
+    assert CONFIG.sigma_px(affine) == pytest.approx(4 * CONFIG.source_sigma_px)
+    assert CONFIG.sigma_px(affine / 16) == CONFIG.min_sigma_px
+
+
+def test_every_face_of_every_frame_is_strengthened_in_order() -> None:
+    large = np.asarray(cv2.resize(soft_disc(), (512, 512)), dtype=np.float32)
+    face = RestoredFace(
+        aligned=AlignedFace(
+            face=TrackedFace(
+                track_id=1,
+                landmarks_xy=POINTS,
+                box_xyxy=(0, 0, 4, 4),
+                score=1.0,
+                raw_landmarks_xy=POINTS,
+            ),
+            display_to_crop=np.array([[2.0, 0, 0], [0, 2.0, 0]]),
+            crop_chw=crop(large),
+        ),
+        restored_chw=crop(large),
+    )
+    frames = [
+        RestoredFrame(frame=random_frame(GRAY, (8, 8), index=index), shot=0, faces=(face, face))
+        for index in range(2)
+    ]
+    found = list(strengthen_frames(iter(frames), detail=1.0, config=CONFIG))
+    assert [each.frame.index for each in found] == [0, 1]
+    wanted = strengthen_edges(
+        crop(large),
+        detail=1.0,
+        sigma_px=CONFIG.sigma_px(face.aligned.display_to_crop),
+        config=CONFIG,
+    )
+    assert all(torch.equal(each.restored_chw, wanted) for frame in found for each in frame.faces)
+    assert torch.equal(face.restored_chw, crop(large))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"gain": -0.1}, {"min_sigma_px": 0.0}, {"threshold": 0.0}, {"overshoot": 1.5}],
+)
+def test_settings_out_of_range_are_refused(settings: dict[str, float]) -> None:
+    with pytest.raises(ConfigError):
+        EdgeGainConfig(**settings)
