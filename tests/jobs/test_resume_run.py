@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import pytest
 from support.cheap import load_cheap
+from support.clips import run_ffmpeg
 from support.faceclips import FACE_SIZE_HW, three_shot_film, three_shots
 
 from vidrestore import JobSettings, RestoreReport, RestoreSettings, restore_video
@@ -126,6 +127,28 @@ def test_frames_that_are_finished_are_not_restored_again(film: Path, tmp_path: P
     counts = [count for count in reported if count]
     assert counts[0] >= 11
     assert counts[-1] == FRAMES
+
+
+def test_a_folder_made_of_a_film_is_resumed_with_its_sound_and_times(
+    film: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "film.mkv"
+    run_ffmpeg("-i", film, "-f", "lavfi", "-i", "sine=d=1.2", "-vf", "setpts=N*N/500/TB",
+               "-fps_mode", "passthrough", "-c:v", "ffv1", "-c:a", "flac", source)  # fmt: skip
+    run(source, tmp_path / "whole", SHORT)
+
+    interrupt(source, tmp_path / "out", 19)
+    report = run(source, tmp_path / "out", RESUME)
+
+    written, expected = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
+        for name in ("out", "whole")
+    )
+    assert written == expected
+    assert {"sound.mka", "timestamps.txt"} < set(written)
+    assert len(written) == FRAMES + 2
+    assert any("sound.mka" in note for note in report.notes)
+    assert any("timestamps.txt" in note for note in report.notes)
 
 
 def test_a_folder_of_pictures_is_resumed_too(tmp_path: Path) -> None:

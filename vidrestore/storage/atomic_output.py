@@ -4,7 +4,7 @@ import errno
 import os
 import re
 import shutil
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -138,11 +138,16 @@ def _free_name(path: Path) -> str:
 
 
 @contextmanager
-def atomic_folder(target: Path) -> Generator[TempOutput]:
+def atomic_folder(target: Path, *, companions: Collection[str] = ()) -> Generator[TempOutput]:
     """Yield a temporary folder next to ``target``; rename it to ``target`` at the end if complete.
 
     If ``target`` already contains files, the new ones are moved into it one by one. Files there
-    whose names differ from new ones in their numbers alone are removed.
+    whose names differ from new ones in their numbers alone are removed, and so are companions of
+    an earlier sequence.
+
+    Args:
+        target: Its final name.
+        companions: Names of files that belong to the new ones, of which not all must be written.
 
     Raises:
         MediaError: The folder cannot be written, or the disk is full.
@@ -157,12 +162,12 @@ def atomic_folder(target: Path) -> Generator[TempOutput]:
             yield pending
             if pending.complete:
                 with file_errors(target, "write"):
-                    _publish_folder(pending.path, resolved)
+                    _publish_folder(pending.path, resolved, companions)
     finally:
         shutil.rmtree(pending.path, ignore_errors=True)
 
 
-def _publish_folder(written: Path, target: Path) -> None:
+def _publish_folder(written: Path, target: Path, companions: Collection[str]) -> None:
     if _is_empty_folder(target):
         target.rmdir()
     if not target.exists():
@@ -173,11 +178,13 @@ def _publish_folder(written: Path, target: Path) -> None:
     for final_path in moves.values():
         if final_path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(final_path))
-    stale = _same_sequence(target, {path.name for path in moves})
+    names = {path.name for path in moves}
+    stale = _same_sequence(target, names)
+    stale += [target / name for name in companions if name not in names]
     for path, final_path in moves.items():
         path.replace(final_path)
     for path in stale:
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 def _same_sequence(folder: Path, names: set[str]) -> list[Path]:

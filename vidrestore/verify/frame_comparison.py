@@ -18,6 +18,7 @@ from vidrestore.verify.checks import (
     not_promised,
     seconds_text,
 )
+from vidrestore.verify.folder_times import FolderTimes
 from vidrestore.verify.frame_pairing import FrameCounts, Pairing, pair_by_order, pair_by_time
 from vidrestore.verify.recorded_masks import MaskReader
 from vidrestore.verify.run_files import Evidence
@@ -39,6 +40,8 @@ class FrameResults:
     offset: OffsetEstimator
     is_timed: bool
     """Whether frames were paired by time, not by order."""
+    folder_times: Check | None
+    """Of the times of a film's frames in a folder."""
     mismatch: str | None
     """Where the record differs from the source."""
     recorded_faces: int
@@ -69,12 +72,16 @@ def compare_frames(
     is_timed = after.kind == "film"
     offset = _possible_offset(before, after, evidence, earliest_seconds)
     counts, samples = FrameCounts(), SampleComparison()
+    is_beside = before.kind == "film" and after.is_folder
+    times = FolderTimes(before, after.path, offset) if is_beside else None
     comparable = (
         before.pixel_format == after.pixel_format
         and before.geometry.coded_hw == after.geometry.coded_hw
     )
     with MaskReader(evidence) as masks:
         for pairing in _pairings(source, result, is_timed=is_timed, offset=offset):
+            if times is not None:
+                times.add(pairing)
             counts.add(pairing)
             on_frames(max(counts.source, counts.result), before.frame_count_estimate)
             boxes = None if pairing.source is None else masks.of(pairing.source)
@@ -86,6 +93,7 @@ def compare_frames(
         samples=samples,
         offset=offset,
         is_timed=is_timed,
+        folder_times=None if times is None else times.check(),
         mismatch=masks.mismatch,
         recorded_faces=masks.faces,
     )
@@ -95,7 +103,12 @@ def _possible_offset(
     before: VideoInfo, after: VideoInfo, evidence: Evidence, earliest_seconds: Fraction
 ) -> OffsetEstimator:
     """Return which common offset of all streams is allowed."""
-    if not evidence.time_range.is_full or before.origin_seconds or after.origin_seconds:
+    if (
+        not evidence.time_range.is_full
+        or after.is_folder
+        or before.origin_seconds
+        or after.origin_seconds
+    ):
         return OffsetEstimator()
     facts = container_facts(after.container)
     if facts.lacks_timestamps:
@@ -135,6 +148,9 @@ def frame_checks(results: FrameResults, before: VideoInfo, after: VideoInfo) -> 
     else:
         yield kept("frames", counted(counts.source, "frame"))
     if not results.is_timed:
+        if results.folder_times is not None:
+            yield results.folder_times
+            return
         yield from _name_checks(counts, before, after)
         return
     if counts.first_moved is not None:

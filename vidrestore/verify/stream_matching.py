@@ -1,6 +1,7 @@
 """Find the copy of every stream in the result, and compare all streams in one pass."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from vidrestore.media import VideoInfo
 from vidrestore.media.input.inventory import (
@@ -8,7 +9,10 @@ from vidrestore.media.input.inventory import (
     PacketContents,
     StreamContents,
     packets_of,
+    sound_contents,
 )
+from vidrestore.media.output.containers import container_of
+from vidrestore.media.streams.sound_file import SOUND_CONTAINER, SOUND_FILE, plan_sound
 from vidrestore.verify.checks import Check, changed, counted, kept, not_checked, not_promised
 from vidrestore.verify.packet_comparison import StreamComparison
 from vidrestore.verify.run_files import Evidence
@@ -64,8 +68,7 @@ def stream_checks(
         return
     pairs, added = matched_streams(*contents)
     if after.kind != "film":
-        lost = f"images cannot store the other {counted(len(pairs), 'stream')} of the video"
-        yield not_promised("streams", lost)
+        yield from _sound_file_checks(before, after, contents[0], evidence, offset)
         return
     missing = [str(stream.info) for stream, copy in pairs if copy is None]
     if missing and evidence.drops_streams:
@@ -80,6 +83,45 @@ def stream_checks(
     matched = [(stream, copy) for stream, copy in pairs if copy is not None]
     yield from _attachment_checks(matched)
     yield from _packet_checks(before, after, matched, evidence, offset)
+
+
+def _sound_file_checks(
+    before: VideoInfo,
+    after: VideoInfo,
+    contents: FileInventory,
+    evidence: Evidence,
+    offset: OffsetEstimator,
+) -> Iterator[Check]:
+    """Yield the checks of the sound file beside the frames of a film."""
+    others = [each for each in contents.streams if not each.is_restored]
+    target = after.path
+    plan = plan_sound(before, before.path, target, evidence.time_range) if after.is_folder else None
+    copied = () if plan is None else plan.stream_indexes
+    wanted = tuple(each for each in others if each.info.index in copied)
+    lost = len(others) - len(wanted)
+    if lost:
+        yield not_promised(
+            "streams", f"a folder cannot hold {counted(lost, 'other stream')} of the video"
+        )
+    path = target / SOUND_FILE
+    if not wanted:
+        if path.is_file():
+            yield changed("sound", f"the source has none, but {SOUND_FILE} is in the folder")
+        return
+    if not path.is_file():
+        yield changed("sound", f"{SOUND_FILE} is missing in the folder")
+        return
+    streams, found = sound_contents(path)
+    pairs, added = matched_streams(FileInventory(streams=wanted), found)
+    missing = [str(stream.info) for stream, copy in pairs if copy is None]
+    if missing or added:
+        names = ", ".join([*missing, *(str(stream.info) for stream in added)])
+        yield changed("sound", f"{SOUND_FILE} has other streams; it differs in {names}")
+    else:
+        yield kept("sound", f"{counted(len(pairs), 'stream')} in {SOUND_FILE}")
+    matched = [(stream, copy) for stream, copy in pairs if copy is not None]
+    sound = replace(after, path=path, kind="film", streams=streams)
+    yield from _packet_checks(before, sound, matched, evidence, offset)
 
 
 def _attachment_checks(
@@ -125,7 +167,8 @@ def _compare_packets(
     """Read both files once; of the two, always the one that is behind."""
     by_source = {comparison.source.info.index: comparison for comparison in comparisons}
     by_result = {comparison.result.info.index: comparison for comparison in comparisons}
-    source: Iterator[PacketContents] = packets_of(before, list(by_source), copied_to=after.path)
+    spec = SOUND_CONTAINER if after.path.name == SOUND_FILE else container_of(after.path)
+    source: Iterator[PacketContents] = packets_of(before, list(by_source), copied_to=spec)
     result: Iterator[PacketContents] = packets_of(after, list(by_result))
     source_bytes = result_bytes = 0
     while True:

@@ -17,9 +17,9 @@ from av.stream import AttachmentStream, Discard, Disposition, Stream
 
 from vidrestore.errors import MediaError
 from vidrestore.media.ffmpeg_errors import media_errors
-from vidrestore.media.input.probe import open_container
+from vidrestore.media.input.probe import open_container, stream_info
 from vidrestore.media.input.video_info import StreamInfo, VideoInfo
-from vidrestore.media.output.containers import container_of
+from vidrestore.media.output.containers import ContainerSpec, container_of
 from vidrestore.media.side_data import side_data_of
 from vidrestore.media.streams.edit_lists import EditListFilter
 from vidrestore.media.streams.stream_copy import copied_metadata, is_written_by_muxer
@@ -101,7 +101,7 @@ def film_contents(info: VideoInfo) -> FileInventory:
         return FileInventory()
     with open_container(info.path) as container, media_errors(info.path):
         streams = tuple(
-            _stream(stream, each, container, info)
+            _stream(stream, each, container, video_stream_index=info.video_stream_index)
             for stream, each in zip(container.streams, info.streams, strict=True)
             if stream.index not in info.other_program_streams
         )
@@ -122,15 +122,30 @@ def film_contents(info: VideoInfo) -> FileInventory:
         )
 
 
+def sound_contents(path: Path) -> tuple[tuple[StreamInfo, ...], FileInventory]:
+    """Return the streams of a sound file, and what it holds.
+
+    Raises:
+        MediaError: It cannot be read.
+    """
+    with open_container(path) as container, media_errors(path):
+        described = tuple(stream_info(stream, None) for stream in container.streams)
+        streams = tuple(
+            _stream(stream, each, container, video_stream_index=None)
+            for stream, each in zip(container.streams, described, strict=True)
+        )
+    return described, FileInventory(streams=streams)
+
+
 def packets_of(
-    info: VideoInfo, stream_indexes: Sequence[int], *, copied_to: Path | None = None
+    info: VideoInfo, stream_indexes: Sequence[int], *, copied_to: ContainerSpec | None = None
 ) -> Iterator[PacketContents]:
     """Yield the packets of some streams as the file has them, one at a time.
 
     Args:
         info: Of the film.
         stream_indexes: Which streams.
-        copied_to: Leave out what an edit list hides and a copy in this file cannot hide.
+        copied_to: Leave out what an edit list hides and a copy in this container cannot hide.
 
     Raises:
         MediaError: Reading fails.
@@ -142,7 +157,7 @@ def packets_of(
             if stream.index not in stream_indexes:
                 stream.discard = Discard.all
         streams = [container.streams[at] for at in stream_indexes]
-        spec = None if copied_to is None else container_of(copied_to)
+        spec = copied_to
         edits = {each.index: EditListFilter(each, spec) for each in streams if spec is not None}
         for packet in container.demux(*streams):
             is_subtitle = info.streams[packet.stream_index].kind == "subtitle"
@@ -207,7 +222,11 @@ def _sized_units(data: bytes) -> list[bytes]:
 
 
 def _stream(
-    stream: Stream, described: StreamInfo, container: InputContainer, info: VideoInfo
+    stream: Stream,
+    described: StreamInfo,
+    container: InputContainer,
+    *,
+    video_stream_index: int | None,
 ) -> StreamContents:
     is_attachment = isinstance(stream, AttachmentStream)
     data = bytes(stream.data or b"") if isinstance(stream, AttachmentStream) else b""
@@ -217,7 +236,7 @@ def _stream(
         metadata=copied_metadata(dict(stream.metadata)),
         dispositions=frozenset(each.name or "" for each in Disposition(stream.disposition)),
         data_sha256=hashlib.sha256(data).hexdigest() if is_attachment else None,
-        is_restored=stream.index == info.video_stream_index,
+        is_restored=stream.index == video_stream_index,
         is_written_by_muxer=is_written_by_muxer(stream, container),
     )
 

@@ -306,10 +306,11 @@ def _stream_infos(container: InputContainer) -> Iterator[StreamInfo]:
     has_all = all(cast(object, each.codec_context) is not None for each in container.streams)
     names: Mapping[int, str] = {} if has_all else codec_names(container)
     for stream in container.streams:
-        yield _stream_info(stream, names.get(stream.index))
+        yield stream_info(stream, names.get(stream.index))
 
 
-def _stream_info(stream: Stream, codec_name: str | None) -> StreamInfo:
+def stream_info(stream: Stream, codec_name: str | None) -> StreamInfo:
+    """Describe a stream; ``codec_name`` is given where PyAV does not know the codec."""
     context = cast("av.CodecContext | None", stream.codec_context)
     audio = stream if isinstance(stream, av.AudioStream) and context is not None else None
     start = stream.start_time

@@ -27,6 +27,8 @@ from vidrestore.media.output.segment_writer import SegmentWriter
 from vidrestore.storage.sync import flush_and_sync
 from vidrestore.types import DisplayGeometry, Frame, Plane
 
+SEGMENT_TIMES = "times"
+"""File in the folder of a segment: the times of the frames of a film, in seconds, as fractions."""
 _NUMBER_DIGITS = 6
 _TAGGED_SUFFIXES = (".jpg", ".jpeg", ".png")
 _COPIED_FORMATS = ("dpx", "exr")
@@ -76,6 +78,7 @@ class ImageSegmentWriter(SegmentWriter):
             else:
                 path.mkdir()
         self._frame_count = 0
+        self._times: list[str] | None = [] if info.kind == "film" else None
         super().__init__(target, _conversion_notes(target, info, geometry, is_single=is_single))
 
     def write(self, frame: Frame) -> None:
@@ -98,8 +101,12 @@ class ImageSegmentWriter(SegmentWriter):
         data = self._data_in_source_file(frame, path)
         with media_errors(self._target, "write"):
             path.write_bytes(self._new_file(frame, path) if data is None else data)
+        if self._times is not None:
+            self._times.append(f"{frame.timestamp.seconds}\n")
 
     def _finish_files(self) -> tuple[Path, ...]:
+        if self._times is not None:
+            (self._path / SEGMENT_TIMES).write_text("".join(self._times), encoding="ascii")
         files = (self._path,) if self._is_single else tuple(sorted(self._path.iterdir()))
         for path in files:
             with path.open("rb+") as file:

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from shutil import copyfile
 from typing import Protocol
@@ -16,15 +17,25 @@ from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.media.output.advice import open_muxer
 from vidrestore.media.output.containers import container_of
 from vidrestore.media.output.encoder_table import EncoderSettings
-from vidrestore.media.output.image_writer import ImageSegmentWriter
+from vidrestore.media.output.image_writer import SEGMENT_TIMES, ImageSegmentWriter
 from vidrestore.media.output.muxer import Muxer, VideoEncoderConfig
 from vidrestore.media.output.segment_writer import SegmentWriter
 from vidrestore.media.output.segments import VideoSegmentWriter, write_segments
 from vidrestore.media.output.y4m_writer import Y4mSegmentFactory, Y4mStream
+from vidrestore.media.streams.frame_times import TIMES_FILE, are_even, write_times
+from vidrestore.media.streams.sound_file import (
+    SOUND_FILE,
+    SoundPlan,
+    folder_notes,
+    plan_sound,
+    write_sound,
+)
 from vidrestore.storage.atomic_output import atomic_file, atomic_folder, check_target
 from vidrestore.storage.standard_streams import is_standard_stream
 from vidrestore.types import DisplayGeometry
 from vidrestore.types.time_range import TimeRange
+
+_COMPANIONS = (SOUND_FILE, TIMES_FILE)
 
 
 class SegmentWriterFactory(Protocol):
@@ -146,9 +157,14 @@ def open_output(
             target=target, info=info, geometry=geometry, is_single=is_single
         )
         with (
-            atomic_file(target, overwrite=overwrite) if is_single else atomic_folder(target)
+            atomic_file(target, overwrite=overwrite)
+            if is_single
+            else atomic_folder(target, companions=_COMPANIONS if info.kind == "film" else ())
         ) as pending:
-            images = ImageOutput(pending.path, factory)
+            sound = None
+            if info.kind == "film" and source_path is not None:
+                sound = plan_sound(info, source_path, target, time_range or TimeRange())
+            images = ImageOutput(pending.path, factory, sound)
             yield images
             pending.complete = images.is_assembled
         return
@@ -225,13 +241,17 @@ class PipeOutput(Output):
 class ImageOutput(Output):
     """An image sequence in a folder, or a single image, which is one segment."""
 
-    def __init__(self, path: Path, segment_factory: ImageSegmentFactory) -> None:
+    def __init__(
+        self, path: Path, segment_factory: ImageSegmentFactory, sound: SoundPlan | None
+    ) -> None:
         super().__init__(segment_factory)
         self._path = path
+        self._sound = sound
+        self._info = segment_factory.info
         self._target = segment_factory.target
         self._is_single = segment_factory.is_single
         self._notes: list[list[str]] = [
-            [] if self._is_single else _left_out_of_folder(segment_factory.info)
+            [] if self._is_single else folder_notes(segment_factory.info, sound)
         ]
 
     @property
@@ -250,21 +270,27 @@ class ImageOutput(Output):
             for path in (path for files in segments for path in files):
                 if self._is_single:
                     copyfile(path, self._path)
-                else:
+                elif path.name != SEGMENT_TIMES:
                     _link_or_copy(path, self._path / path.name)
+        if self._info.kind == "film":
+            self._write_times([path for files in segments for path in files])
+        if self._sound is not None and self._sound.stream_indexes:
+            self._notes.append(write_sound(self._sound, self._path / SOUND_FILE, self._target))
 
-
-def _left_out_of_folder(info: VideoInfo) -> list[str]:
-    """Return notes on what a film holds and a folder of images does not."""
-    if info.kind != "film":
-        return []
-    others = [str(each) for each in info.streams if each.index != info.video_stream_index]
-    if info.chapters:
-        others.append("the chapters")
-    notes = [f"a folder holds the frames alone: {', '.join(others)} left out"] if others else []
-    if info.variable_rate:
-        notes.append("a folder has no times: the uneven times of the frames are left out")
-    return notes
+    def _write_times(self, files: Sequence[Path]) -> None:
+        """Write the times of a film's frames on the timeline of its sound, if they are uneven."""
+        info, sound = self._info, self._sound
+        shift = info.origin_seconds
+        if sound is not None:
+            shift = sound.timeline.shift_seconds - sound.timeline.delay_seconds
+        with media_errors(self._target, "write"):
+            lines = [path.read_text("ascii") for path in files if path.name == SEGMENT_TIMES]
+            times = [Fraction(line) - shift for text in lines for line in text.split()]
+            if not are_even(times, info.average_rate, info.time_base):
+                write_times(self._path / TIMES_FILE, times)
+                self._notes.append(
+                    [f"the times of the frames are in {TIMES_FILE} (for mkvmerge --timestamps)"]
+                )
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

@@ -30,7 +30,7 @@ def can_remux(source: Path, stream_index: int, spec: ContainerSpec) -> bool:
 
 
 def remux_with_ffmpeg(
-    film: Path,
+    film: Path | None,
     source: Path,
     stream_indexes: Sequence[int],
     output: Path,
@@ -42,10 +42,10 @@ def remux_with_ffmpeg(
     source_format: str,
     aspect: tuple[int, Fraction] | None = None,
 ) -> None:
-    """Write ``film`` and some streams of ``source`` to ``output``, packets as they are.
+    """Write ``film``, if any, and some streams of ``source`` to ``output``, packets as they are.
 
     Args:
-        film: A whole film, without those streams.
+        film: A whole film, without those streams; None writes the streams alone.
         source: Where they come from.
         stream_indexes: Which they are.
         output: What to write.
@@ -63,15 +63,16 @@ def remux_with_ffmpeg(
     if source_format == "mpegts":
         options |= DEMUXER_OPTIONS
     second = ffmpeg_input(source, **options)
-    streams = [ffmpeg_input(film), *(second[str(index)] for index in stream_indexes)]
+    streams = [] if film is None else [ffmpeg_input(film)]
+    streams += [second[str(index)] for index in stream_indexes]
     options = {
         "map_metadata": 0,
-        "map_chapters": 0,
+        "map_chapters": -1 if film is None else 0,
         "copyts": None,
         "avoid_negative_ts": "disabled",
         **muxer_options,
     }
-    if len(streams) == 1:
+    if film is not None and not stream_indexes:
         # Alone, an input stands for ffmpeg's choice of one stream of each kind.
         options["map"] = "0"
     if aspect is not None:

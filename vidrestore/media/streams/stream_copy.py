@@ -1,6 +1,6 @@
 """Everything of a film but its pictures: copied packet for packet, never decoded."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil
@@ -58,8 +58,17 @@ def plan_stream_copy(
     target: Path,
     *,
     drop_unsupported: bool,
+    kinds: Collection[str] | None = None,
 ) -> CopyPlan:
     """Return how the streams of a source are copied into a container.
+
+    Args:
+        source: The source.
+        info: Description of the source.
+        spec: The container.
+        target: The output.
+        drop_unsupported: Drop streams that the container does not support, and note it.
+        kinds: Copy streams of these kinds alone; None copies all.
 
     Raises:
         UnsupportedStreamError: The container does not support a stream, and none may be dropped.
@@ -71,6 +80,8 @@ def plan_stream_copy(
         if stream.index == info.video_stream_index or is_written_by_muxer(stream, source):
             continue
         if stream.index in info.other_program_streams:
+            continue
+        if kinds is not None and stream.type not in kinds:
             continue
         fits = can_copy_stream(spec, stream) and not _lacks_header(stream, source)
         hidden = hidden_packets(stream)
