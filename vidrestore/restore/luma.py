@@ -7,11 +7,17 @@ from torch import Tensor
 from vidrestore.types import FloatArray
 
 _WEIGHTS = np.array([[0.299, 0.587, 0.114]], dtype=np.float32)
+_WITHOUT_LUMA = np.eye(3, dtype=np.float32) - _WEIGHTS
 
 
 def luma_hw(image_hwc: FloatArray) -> FloatArray:
     """Return ``(H, W)`` luma of ``(H, W, 3)`` float32 RGB."""
     return np.asarray(cv2.transform(image_hwc, _WEIGHTS), dtype=np.float32)
+
+
+def without_luma(image_hwc: FloatArray) -> FloatArray:
+    """Return ``(H, W, 3)`` float32 RGB minus its luma: the color alone."""
+    return np.asarray(cv2.transform(image_hwc, _WITHOUT_LUMA), dtype=np.float32)
 
 
 def luma_of_crop(crop_chw: Tensor) -> FloatArray:

@@ -5,8 +5,8 @@ face trembles. Averaging along the motion before restoration removes such differ
 more of the signal. Motion and similarity are measured in thumbnails, where noise is small; only the
 averaging happens at full size.
 
-Most films store color at half the resolution, and most faces are enlarged. Of such films luma is
-averaged at full size, color in the thumbnails.
+Most films store color at half the resolution. Of such films luma is averaged at full size, color at
+half size.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from vidrestore.optical_flow import (
     sample_at_by_torch,
     warp_by_flow,
 )
-from vidrestore.restore.luma import luma_hw, luma_of_crop
+from vidrestore.restore.luma import luma_of_crop, without_luma
 from vidrestore.types import FloatArray
 from vidrestore.warp import average_areas
 
@@ -47,7 +47,7 @@ _MIN_NOISE, _MAX_NOISE = 0.6 / 255, 12.0 / 255
 _DUPLICATE_RESIDUAL = 0.25 / 255
 """Mean difference below which a neighbor is a repeated frame, as after a conversion of the frame
 rate. Its noise is the same, so averaging gains nothing."""
-_BAND_CELLS = 16
+_BAND_ROWS = 128
 _MEAN_OF_RGB = np.full((1, 3), 1 / 3, dtype=np.float32)
 
 
@@ -65,17 +65,15 @@ class CropView(NamedTuple):
     crop_chw: Tensor
     """``(3, S, S)`` float32 RGB in [0, 1]."""
     thumbnail: Thumbnail
-    fine: FloatArray | None
-    """What is averaged at full size: RGB ``(S, S, 3)``, or luma ``(S, S)`` where color is stored
-    coarsely. None on other devices than a CPU, which average the crop."""
+    images: tuple[FloatArray, ...]
+    """What is averaged on a CPU: RGB ``(S, S, 3)``; or, where color is stored coarsely, luma
+    ``(S, S)`` and RGB at half size. Other devices average the crop."""
 
 
 class Match(NamedTuple):
     """How a neighbor differs, in thumbnail pixels of the current frame."""
 
     flow: Flow
-    difference_hwc: FloatArray
-    """The neighbor, warped, minus the current frame."""
     brightness_offset_hwc: FloatArray
     """How much brighter the neighbor is; varies slowly."""
     residual_hw: FloatArray
@@ -96,11 +94,13 @@ def make_view(crop_chw: Tensor, *, coarse_color: bool = False) -> CropView:
         crop_chw: The crop.
         coarse_color: Whether the film stores color at a lower resolution than luma, or none.
     """
-    thumbnail = make_thumbnail(crop_chw)
-    if crop_chw.device.type != "cpu":
-        return CropView(crop_chw, thumbnail, fine=None)
-    fine = luma_of_crop(crop_chw) if coarse_color else _hwc(crop_chw)
-    return CropView(crop_chw, thumbnail, fine)
+    on_cpu = crop_chw.device.type == "cpu"
+    if not (on_cpu and coarse_color):
+        images = (_hwc(crop_chw),) if on_cpu else ()
+        return CropView(crop_chw, make_thumbnail(crop_chw), images)
+    side_px = _THUMBNAIL_PX * max(1, crop_chw.shape[1] // (2 * _THUMBNAIL_PX))
+    half_chw = average_areas(crop_chw, (side_px, side_px))
+    return CropView(crop_chw, make_thumbnail(half_chw), (luma_of_crop(crop_chw), _hwc(half_chw)))
 
 
 def motion_compensated_average(
@@ -146,7 +146,7 @@ def motion_compensated_average(
         weight_sum += weight
     ratios = [np.asarray(weight / weight_sum, dtype=np.float32) for weight in weights]
     others = [other for other, _ in neighbors]
-    average = _average_by_torch if current.fine is None else _average_by_opencv
+    average = _average_by_opencv if current.images else _average_by_torch
     return average(current, others, matches, ratios)
 
 
@@ -156,7 +156,7 @@ def compare(current: Thumbnail, other: Thumbnail, flow: Flow) -> Match:
     offset = np.asarray(cv2.blur(difference, (_BRIGHTNESS_PX, _BRIGHTNESS_PX)), dtype=np.float32)
     residual = cv2.transform(cv2.absdiff(difference, offset), _MEAN_OF_RGB)
     smooth = np.asarray(cv2.blur(residual, (_RESIDUAL_PX, _RESIDUAL_PX)), dtype=np.float32)
-    return Match(flow, difference, offset, smooth)
+    return Match(flow, offset, smooth)
 
 
 def median_residual(matches: Sequence[Match]) -> float:
@@ -185,18 +185,19 @@ def _average_by_opencv(
     ratios: Sequence[FloatArray],
 ) -> Tensor:
     """Add the neighbors by their ratios, without their difference in brightness."""
-    fine, rgb = current.fine, _hwc(current.crop_chw)
-    if fine is None:
-        raise ValueError("the crop is not on a CPU")
-    pictures = [other.fine for other in others if other.fine is not None]
-    change = warped_change(fine, pictures, [match.flow for match in matches], ratios)
+    flows = [match.flow for match in matches]
+    change, *half_size = (
+        warped_change(image, [other.images[index] for other in others], flows, ratios)
+        for index, image in enumerate(current.images)
+    )
     coarse = -_weighted_sum([match.brightness_offset_hwc for match in matches], ratios)
-    if fine.ndim == 2:
+    if half_size:
         change = cv2.merge([change] * 3)
-        color = _weighted_sum([match.difference_hwc for match in matches], ratios)
-        coarse += color - luma_hw(color)[:, :, None]
-    coarse = _enlarge(coarse, (rgb.shape[0], rgb.shape[1]))
-    total = cv2.add(rgb, cv2.add(change, coarse, dst=coarse), dst=coarse)
+        color = without_luma(half_size[0])
+        coarse = _enlarge(coarse, color.shape) + color
+    rgb = _hwc(current.crop_chw)
+    total = _enlarge(coarse, rgb.shape)
+    cv2.add(rgb, cv2.add(change, total, dst=total), dst=total)
     return torch.from_numpy(np.clip(total, 0.0, 1.0, out=total)).permute(2, 0, 1)
 
 
@@ -251,9 +252,10 @@ def warped_change(
     for other, flow, ratio in zip(others, flows, ratios, strict=True):
         times = width // flow.shape[1]
         small = [*_padded_targets(flow, times), _padded(ratio)]
-        for first in range(0, len(flow), _BAND_CELLS):
-            rows = slice(first * times, (first + _BAND_CELLS) * times)
-            cells = slice(first, first + _BAND_CELLS + 2)
+        band = max(1, _BAND_ROWS // times)
+        for first in range(0, len(flow), band):
+            rows = slice(first * times, (first + band) * times)
+            cells = slice(first, first + band + 2)
             x, y, weights = (_enlarged_inside(part[cells], times) for part in small)
             difference = cv2.subtract(sample_at(other, x, y), current[rows])
             each = _repeated(weights, channels)
@@ -288,8 +290,8 @@ def _enlarged_inside(cells: FloatArray, times: int) -> FloatArray:
     return np.asarray(large[times:-times, times:-times], dtype=np.float32)
 
 
-def _enlarge(small: FloatArray, size_hw: tuple[int, int]) -> FloatArray:
-    large = cv2.resize(small, size_hw[::-1], interpolation=cv2.INTER_LINEAR)
+def _enlarge(small: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+    large = cv2.resize(small, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
     return np.asarray(large, dtype=np.float32)
 
 
