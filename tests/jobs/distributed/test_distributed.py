@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import chain, repeat
 from pathlib import Path
 
 import cv2
 import pytest
+import torch
 from support.cheap import load_cheap
 from support.clips import Clip, make_clip
 from support.faceclips import FACE_SIZE_HW, three_shot_film, three_shots
@@ -288,6 +290,35 @@ def test_a_worker_with_other_versions_is_refused(
     ):
         restore_distributed(film, tmp_path / "out.mkv", settings_in(tmp_path), SHORT)
     assert [path.name for path in tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize("other", ["A100, cuDNN 91002", "H100, cuDNN 91100", ""])
+def test_a_worker_with_another_gpu_or_cudnn_than_the_first_is_refused(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    gpus = chain(["H100, cuDNN 91002"], repeat(other))  # the first worker's, then the others'
+
+    def describe(_device: torch.device) -> str:
+        return next(gpus)
+
+    monkeypatch.setattr(worker_process, "describe_device", describe)
+    with pytest.raises(
+        WorkerError,
+        match=f"has {other or 'no GPU'}, but one on .* H100, cuDNN 91002; results would differ",
+    ):
+        restore_distributed(film, tmp_path / "out.mkv", settings_in(tmp_path), SHORT)
+    assert not (tmp_path / "out.mkv").exists()
+
+
+def test_workers_with_gpus_of_one_kind_restore_together(
+    film: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def describe(_device: torch.device) -> str:
+        return "H100, cuDNN 91002"
+
+    monkeypatch.setattr(worker_process, "describe_device", describe)
+    restore_distributed(film, tmp_path / "out.mkv", settings_in(tmp_path), SHORT)
+    assert_same(tmp_path, whole)
 
 
 def test_a_film_without_a_frame_in_the_time_range_is_refused(film: Path, tmp_path: Path) -> None:
