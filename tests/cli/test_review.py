@@ -135,6 +135,16 @@ def test_a_track_that_is_not_there_is_refused_and_those_that_are_there_are_named
     assert not (tmp_path / "out.mkv").exists()
 
 
+def test_a_track_that_is_not_there_is_refused_before_a_face_is_restored(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("a face was restored")
+
+    monkeypatch.setattr("vidrestore.pipeline.stages.Stages.restore", never)
+    assert restored(film, tmp_path, "--only-track", "77") == ExitCode.FAILED
+
+
 @pytest.mark.parametrize("name", ["absent/page.html", ".", "there.html"])
 def test_a_review_that_cannot_be_written_is_refused_before_the_work(
     film: Path, tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]

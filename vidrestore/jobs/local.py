@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 
 from vidrestore.jobs.engine import SegmentsResult
-from vidrestore.jobs.open_video import finished_frames
+from vidrestore.jobs.open_video import check_tracks, decoded_frames, finished_frames
 from vidrestore.jobs.plan import SegmentRule
 from vidrestore.jobs.progress_reporter import ProgressReporter
 from vidrestore.jobs.store.analysis_log import AnalysisLog, FrameMismatchError, log_analysis
@@ -15,6 +15,7 @@ from vidrestore.pipeline.background.upscale_frames import Background, Background
 from vidrestore.pipeline.loading.model_facts import ModelFacts
 from vidrestore.pipeline.setup import Setup
 from vidrestore.pipeline.stages import Stages
+from vidrestore.storage.standard_streams import is_standard_stream
 from vidrestore.types import FinishedFrame, Frame, TrackedFrame
 
 
@@ -48,6 +49,8 @@ class LocalVideo:
         stages = self._setup.stages(self._background)
         entries = self._job.entries
         reporter.start_after(entries)
+        if not entries:
+            self._check_tracks(stages)
         encode_seconds, notes = 0.0, tuple[str, ...]()
         if not (entries and entries[-1].is_last):
             seek = not (entries and entries[-1].repaired_timestamps)
@@ -59,6 +62,26 @@ class LocalVideo:
             notes=notes,
             timing={**self._setup.stopwatch.seconds, "encode": encode_seconds},
         )
+
+    def _check_tracks(self, stages: Stages) -> None:
+        """Refuse ``--only-track`` before anything is restored, if there is no such track.
+
+        Reads the film up to the first frame that shows one of these tracks or a later one. What
+        comes through a pipe can be read only once; it is checked at the end.
+
+        Raises:
+            MediaError: The film has none of the tracks.
+        """
+        source, selected = self._setup.source, self._setup.settings.only_tracks
+        if not selected or is_standard_stream(source.info.path):
+            return
+        found = 0
+        with decoded_frames(source, stages, 0, None, seek=False) as frames:
+            for frame in stages.analyse(frames):
+                found = max([found, *(face.track_id + 1 for face in frame.faces)])
+                if found > min(selected):
+                    return
+        check_tracks(self._setup, found)
 
     def _restore_from(
         self,

@@ -175,3 +175,22 @@ def _notes_on_folder(info: VideoInfo) -> list[str]:
     shown = ", ".join(map(str, missing[:_SHOWN_NUMBERS]))
     more = f" and {len(missing) - _SHOWN_NUMBERS} more" if len(missing) > _SHOWN_NUMBERS else ""
     return [f"no image is numbered {shown}{more}; the frames around are shown one after the other"]
+
+
+def check_tracks(setup: "Setup", found: int) -> None:
+    """Refuse a run of ``--only-track`` in which nothing can be restored.
+
+    Args:
+        setup: Source and settings of the video.
+        found: Number of tracks in the source.
+
+    Raises:
+        MediaError: None of the tracks is there; the message says which are.
+    """
+    selected, path = setup.settings.only_tracks, setup.source.info.path
+    if not selected or min(selected) < found:
+        return
+    names = ", ".join(map(str, selected))
+    there = f"its tracks are 0 to {found - 1}" if found > 1 else "its only track is 0"
+    there = there if found else "it has no faces"
+    raise MediaError(f"{path}: has no track {names}, {there}; --review FILE shows who they are")

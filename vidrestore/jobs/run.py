@@ -10,9 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from vidrestore.errors import ConfigError, MediaError
+from vidrestore.errors import ConfigError
 from vidrestore.jobs.engine import Engine, LocalEngine
-from vidrestore.jobs.open_video import no_frame_error, open_setup
+from vidrestore.jobs.open_video import check_tracks, no_frame_error, open_setup
 from vidrestore.jobs.pipes import check_pipes
 from vidrestore.jobs.plan import SegmentRule
 from vidrestore.jobs.progress_reporter import ProgressReporter
@@ -200,7 +200,7 @@ def _run(
         )
         if not reporter.tally.frames:
             raise no_frame_error(setup.source.info, settings)
-        _check_tracks(setup, reporter.tally.tracks_found)
+        check_tracks(setup, reporter.tally.tracks_found)
         reporter.report("finishing")
         segments = len(job.journal.entries())
         assemble(job, outputs)
@@ -216,21 +216,6 @@ def _run(
         repaired_timestamps=result.damage.repaired_timestamps,
     )
     return replace(report, segments=segments)
-
-
-def _check_tracks(setup: "Setup", found: int) -> None:
-    """Refuse a run of ``--only-track`` in which nothing could be restored.
-
-    Raises:
-        MediaError: None of the tracks is there; the message says which are.
-    """
-    selected, path = setup.settings.only_tracks, setup.source.info.path
-    if not selected or min(selected) < found:
-        return
-    names = ", ".join(map(str, selected))
-    there = f"its tracks are 0 to {found - 1}" if found > 1 else "its only track is 0"
-    there = there if found else "it has no faces"
-    raise MediaError(f"{path}: has no track {names}, {there}; --review FILE shows who they are")
 
 
 def _job_target(output: Path, stack: ExitStack) -> Path:
