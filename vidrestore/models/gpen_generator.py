@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from vidrestore.models.common.inplace_ops import add_inplace
 from vidrestore.models.stylegan2.fir import FIR_TAPS, FirSmooth, FirUpsample
-from vidrestore.models.stylegan2.generator import equal_modulated_weight, upsampled_conv
+from vidrestore.models.stylegan2.generator import equal_modulated_weight, styled_conv
 from vidrestore.models.stylegan2.layers import (
     SLOPE,
     SQRT_2,
@@ -17,7 +17,7 @@ from vidrestore.models.stylegan2.layers import (
     channels_by_size,
     mapping_network,
 )
-from vidrestore.models.stylegan2.modulation import ModulatedWeight, scale_channels, to_rgb
+from vidrestore.models.stylegan2.modulation import ModulatedWeight, to_rgb
 from vidrestore.models.stylegan2.synthesis import (
     ConstantInput,
     FeatureHook,
@@ -95,14 +95,7 @@ class GpenStyleConv(nn.Module):
 
         Features may be overwritten as ``StyleBlock`` says; ``noise`` is not.
         """
-        modulation = self.conv.modulate(style_NF)
-        feat = scale_channels(feat_NCHW, modulation.input_scale, reuse=self.conv.blur is None)
-        if self.conv.blur is None:
-            feat = self.conv.convolve(feat)
-        else:
-            feat = upsampled_conv(feat, self.conv, self.conv.blur)
-        # The gain of the activation is applied before it: fewer passes over large features.
-        feat = scale_channels(feat, modulation.output_scale * SQRT_2, reuse=True)
+        feat = styled_conv(feat_NCHW, self.conv, self.conv.blur, style_NF)
         injected = (self.noise.weight * SQRT_2) * noise
         feat = torch.cat([feat, injected], dim=1) if self.isconcat else add_inplace(feat, injected)
         feat = add_inplace(feat, (self.activate.bias * SQRT_2).view(1, -1, 1, 1))

@@ -73,17 +73,29 @@ class StyleConv(nn.Module):
 
     def forward(self, feat_NCHW: Tensor, style_NF: Tensor, noise: Tensor) -> Tensor:
         """Return ``(N, out_channels, S, S)``; as ``StyleBlock`` says."""
-        modulation = self.modulated_conv.modulate(style_NF)
-        feat = scale_channels(feat_NCHW, modulation.input_scale, reuse=self.smooth is None)
-        if self.smooth is None:
-            feat = self.modulated_conv.convolve(feat)
-        else:
-            feat = upsampled_conv(feat, self.modulated_conv, self.smooth)
-        # The gain of the activation is applied before it: fewer passes over large features.
-        feat = scale_channels(feat, modulation.output_scale * SQRT_2, reuse=True)
+        feat = styled_conv(feat_NCHW, self.modulated_conv, self.smooth, style_NF)
         feat = add_inplace(feat, (self.weight * noise) * SQRT_2)
         feat = add_inplace(feat, (self.activate.bias * SQRT_2).view(1, -1, 1, 1))
         return F.leaky_relu(feat, SLOPE, inplace=True)
+
+
+def styled_conv(
+    feat_NCHW: Tensor, weight: ModulatedWeight, smooth: FirSmooth | None, style_NF: Tensor
+) -> Tensor:
+    """Return a modulated convolution times the gain of the activation that follows.
+
+    The gain is applied before the activation: fewer passes over large features.
+
+    Args:
+        feat_NCHW: May be overwritten as ``StyleBlock`` says.
+        weight: Of the convolution.
+        smooth: Filter of a convolution that doubles the size; None keeps the size.
+        style_NF: Of the block.
+    """
+    modulation = weight.modulate(style_NF)
+    feat = scale_channels(feat_NCHW, modulation.input_scale, reuse=smooth is None)
+    feat = weight.convolve(feat) if smooth is None else upsampled_conv(feat, weight, smooth)
+    return scale_channels(feat, modulation.output_scale * SQRT_2, reuse=True)
 
 
 def upsampled_conv(scaled_NCHW: Tensor, weight: ModulatedWeight, smooth: FirSmooth) -> Tensor:
