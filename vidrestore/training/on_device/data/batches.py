@@ -96,9 +96,7 @@ class DegradedFaces:
         reach = self._table.reach_px
         second_view = None
         if paired:
-            shift = self._stage.consistency_shift_px
-            uniform = torch.rand(paired, 2, generator=generator, device=target.device)
-            shift_xy = shift * (2 * uniform - 1)
+            shift_xy = draw_shifts(paired, self._stage, generator)
             other = shift_batch(target[:paired], -shift_xy).clamp(0, 1)
             target = torch.cat(
                 [shift_batch(target[:paired], shift_xy).clamp(0, 1), target[paired:]]
@@ -118,6 +116,12 @@ class DegradedFaces:
         """Return faces with the same degradations every time."""
         generator = torch.Generator(faces.image.device).manual_seed(seed)
         return self._degrade(faces, generator, paired=0)
+
+
+def draw_shifts(count: int, stage: StageConfig, generator: torch.Generator) -> Tensor:
+    """Draw the ``shift_xy`` of second views, ``(count, 2)``, on the generator's device."""
+    uniform = torch.rand(count, 2, generator=generator, device=generator.device)
+    return stage.consistency_shift_px * (2 * uniform - 1)
 
 
 def shift_batch(image_NCHW: Tensor, shift_xy_N2: Tensor) -> Tensor:

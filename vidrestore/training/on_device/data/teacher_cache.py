@@ -18,7 +18,12 @@ from vidrestore.errors import ConfigError
 from vidrestore.training.data.dataset import FaceDataset
 from vidrestore.training.engine.run_state import RunState
 from vidrestore.training.on_device.config import StageConfig, TeacherConfig
-from vidrestore.training.on_device.data.batches import FaceBatch, SecondView, shift_batch
+from vidrestore.training.on_device.data.batches import (
+    FaceBatch,
+    SecondView,
+    draw_shifts,
+    shift_batch,
+)
 from vidrestore.training.on_device.data.device_faces import Faces
 from vidrestore.training.on_device.losses import draw_face_window
 from vidrestore.training.on_device.teacher import Teacher, sharpening
@@ -174,23 +179,19 @@ class CachedFaces:
         return self._with_second_view(batch, generator)
 
     def _windows(self, batch: FaceBatch, rng: np.random.Generator) -> FaceBatch:
-        side = self._stage.crop_px
-        windows = [
-            draw_face_window(rng, side=side, within=self._stage.side_px) for _ in batch.target
-        ]
-        cut = [
-            torch.stack([image[:, y : y + side, x : x + side] for image, (y, x, _) in pairs])
-            for pairs in (
-                list(zip(images, windows, strict=True))
-                for images in (batch.degraded, batch.target, batch.teacher)
-                if images is not None
-            )
-        ]
+        """Return a window of every image, drawn for each face."""
+        side, within = self._stage.crop_px, self._stage.side_px
+        windows = [draw_face_window(rng, side=side, within=within) for _ in batch.target]
+
+        def cut(images_NCHW: Tensor) -> Tensor:
+            pairs = zip(windows, images_NCHW, strict=True)
+            return torch.stack([window.of(image) for window, image in pairs])
+
         corners = batch.boxes_xyxy.new_tensor([(x, y, x, y) for y, x, _ in windows])
         return batch._replace(
-            degraded=cut[0],
-            target=cut[1],
-            teacher=cut[2],
+            degraded=cut(batch.degraded),
+            target=cut(batch.target),
+            teacher=None if batch.teacher is None else cut(batch.teacher),
             boxes_xyxy=batch.boxes_xyxy - corners[:, None],
         )
 
@@ -202,8 +203,7 @@ class CachedFaces:
         count = min(self._stage.paired_count, len(batch.degraded))
         if not count:
             return batch
-        uniform = torch.rand(count, 2, generator=generator, device=self._device)
-        shift = self._stage.consistency_shift_px * (2 * uniform - 1)
+        shift = draw_shifts(count, self._stage, generator)
         moved = shift_batch(batch.degraded[:count], -2 * shift)
         return batch._replace(second_view=SecondView(moved, shift))
 
