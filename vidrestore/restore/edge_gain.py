@@ -8,13 +8,13 @@ is drawn.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from math import sqrt
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
+from vidrestore.affine import scale_of
 from vidrestore.errors import ConfigError
 from vidrestore.restore.luma import luma_of_crop
 from vidrestore.types import Affine, RestoredFace, RestoredFrame
@@ -45,8 +45,7 @@ class EdgeGainConfig:
 
     def sigma_px(self, display_to_crop: Affine) -> float:
         """Return the deviation for a face, in pixels of its crop."""
-        crop_px_per_pixel = sqrt(abs(float(np.linalg.det(display_to_crop[:, :2]))))
-        return max(self.min_sigma_px, self.source_sigma_px * crop_px_per_pixel)
+        return max(self.min_sigma_px, self.source_sigma_px * scale_of(display_to_crop))
 
 
 def strengthen_frames(
