@@ -3,7 +3,7 @@
 The picture is NASA's portrait of Eileen Collins, in the public domain, as shipped with
 scikit-image (a development dependency: ``pip install vidrestore[dev]``). The camera pans,
 zooms and turns slowly; every frame is then blurred, grained and compressed as old footage
-is, and a few synthesised notes are its soundtrack. The same seed gives the same pictures.
+is, and a few synthesized notes are its soundtrack. The same seed gives the same pictures.
 
     python examples/make_astronaut.py [--output astronaut.mp4] [--seed 1969]
 """

@@ -184,7 +184,7 @@ def landscape(target: Path, *, hw: tuple[int, int], frames: int) -> None:
     grain = rng.normal(0, 3, (4, height, width)).astype(np.float32)
     with open_source(EXAMPLE) as source:
         info, (first, *_) = source.info, source
-    grey = np.full((height // 2, width // 2), 128, dtype=np.uint8)
+    gray = np.full((height // 2, width // 2), 128, dtype=np.uint8)
 
     def made(index: int) -> Frame:
         shown = wide[:, 2 * index : 2 * index + width] + grain[index % len(grain)]
@@ -193,7 +193,7 @@ def landscape(target: Path, *, hw: tuple[int, int], frames: int) -> None:
             index=index,
             timestamp=Timestamp(index, Fraction(1, 25)).rescaled(info.time_base),
             duration_ticks=0,
-            planes=(luma, grey, grey),
+            planes=(luma, gray, gray),
             pixel_format=first.pixel_format,
             color=first.color,
         )

@@ -22,7 +22,7 @@ from vidrestore.restore.restorer import Restorer
 from vidrestore.weights.cache import find
 
 # MMRB has no published weights, but its speed can be measured.
-NETWORKS = {**RESTORERS, "mmrb": RestorerSpec(build=MMRB, crop_size_px=512, licence="none")}
+NETWORKS = {**RESTORERS, "mmrb": RestorerSpec(build=MMRB, crop_size_px=512, license="none")}
 _CROPS = 4
 """Real crops on which half precision is compared with float32."""
 

@@ -39,7 +39,7 @@ def measured(source: Path) -> dict[str, float]:
 
 
 def crowd(example: Path, *, faces: int, frames: int) -> Iterable[Frame]:
-    """Yield 1080p frames with the example's face in the first of 30 tiles, grey in the others."""
+    """Yield 1080p frames with the example's face in the first of 30 tiles, gray in the others."""
     with open_source(example) as source:
         shown = [frame for frame, _ in zip(source, range(frames), strict=False)]
         time_base = source.info.time_base

@@ -3,7 +3,7 @@
     python scripts/convert_mtcnn.py facenet_pytorch-2.6.0-py3-none-any.whl OUT.safetensors
 
 Get the wheel with `pip download --no-deps facenet-pytorch==2.6.0`. The weights are under the
-MIT licence, which is kept in vidrestore/models/data/NOTICE.
+MIT license, which is kept in vidrestore/models/data/NOTICE.
 """
 
 import hashlib

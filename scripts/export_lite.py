@@ -50,7 +50,7 @@ def export(
     metadata = {
         "format_version": FORMAT_VERSION,
         "model": "lite",
-        "licence": spec.licence,
+        "licence": spec.license,
         "recipe": ", ".join(dict.fromkeys(recipes)),
         "steps": ", ".join(map(_steps, ends)),
     }

@@ -154,7 +154,7 @@ def luma_levels(frame: Frame, geometry: DisplayGeometry, box_xyxy: Box) -> Float
 
 
 def _coded_box(frame: Frame, geometry: DisplayGeometry, box_xyxy: Box) -> Box:
-    """Return the samples whose centres are in a box of display pixels."""
+    """Return the samples whose centers are in a box of display pixels."""
     matrix = geometry.of(frame).coded_to_display()
     corners = np.array([box_xyxy[:2], box_xyxy[2:]]) - [[0], [1]] - matrix[:, 2]
     coded = np.round(corners @ np.linalg.inv(matrix[:, :2]).T, 6)

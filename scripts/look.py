@@ -8,7 +8,7 @@ SOURCE and RESULT are films, folders of frames or images; a result may be larger
 The frames are spread evenly over the film. Of each stretch of the film, the sheet has the largest
 face, or another one if that place was already shown. Both sides of a pair show the same box of the
 frame at the same scale, in steps of a quarter (bicubic). ``--difference`` adds after minus before,
-amplified, on grey.
+amplified, on gray.
 """
 
 import os

@@ -19,7 +19,7 @@ MAX_ENLARGING = 4.0
 DIFFERENCE_GAIN = 4
 _BAR_PX, _GAP_PX = 20, 6
 _FONT, _FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.4
-_GREY, _WHITE = (40, 40, 40), (255, 255, 255)
+_GRAY, _WHITE = (40, 40, 40), (255, 255, 255)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -93,7 +93,7 @@ def sheet(
     room_px = max(_tile_side(pair, tile_px) for pair in pairs)
     cells = [_cell(pair, names, tile_px, room_px, difference) for pair in pairs]
     columns = 1 if len(cells) < 3 else 2
-    cells += [np.full_like(cells[0], _GREY)] * (-len(cells) % columns)
+    cells += [np.full_like(cells[0], _GRAY)] * (-len(cells) % columns)
     lines = [
         np.concatenate(cells[index : index + columns], axis=1)
         for index in range(0, len(cells), columns)
@@ -114,17 +114,17 @@ def _cell(
     minutes, seconds = divmod(float(pair.seconds), 60)
     when = " ".join(filter(None, (f"{int(minutes)}:{seconds:05.2f}", pair.frame_name)))
     tiles = [
-        _labelled(before, f"before {when} {factor} {names[0]}", room_px),
-        _labelled(after, f"after {names[1]}", room_px),
+        _labeled(before, f"before {when} {factor} {names[0]}", room_px),
+        _labeled(after, f"after {names[1]}", room_px),
     ]
     if difference:
         change = (after.astype(np.int16) - before) * DIFFERENCE_GAIN + 128
         shown = np.clip(change, 0, 255).astype(np.uint8)
-        tiles.append(_labelled(shown, f"difference x{DIFFERENCE_GAIN}", room_px))
+        tiles.append(_labeled(shown, f"difference x{DIFFERENCE_GAIN}", room_px))
     row = np.concatenate(tiles, axis=1)
     edge = ((0, _GAP_PX), (0, _GAP_PX), (0, 0))
     framed = np.pad(row, edge)
-    framed[-_GAP_PX:], framed[:, -_GAP_PX:] = _GREY, _GREY
+    framed[-_GAP_PX:], framed[:, -_GAP_PX:] = _GRAY, _GRAY
     return framed
 
 
@@ -135,9 +135,9 @@ def _resized(picture: Rgb, side_px: int) -> Rgb:
     return np.asarray(cv2.resize(picture, (side_px, side_px), interpolation=filter_), np.uint8)
 
 
-def _labelled(picture: Rgb, text: str, room_px: int) -> Rgb:
-    """Return an image centred in a square, under a line of text that is shortened to fit."""
-    tile = np.full((room_px + _BAR_PX, room_px + _GAP_PX // 2, 3), _GREY, dtype=np.uint8)
+def _labeled(picture: Rgb, text: str, room_px: int) -> Rgb:
+    """Return an image centerd in a square, under a line of text that is shortened to fit."""
+    tile = np.full((room_px + _BAR_PX, room_px + _GAP_PX // 2, 3), _GRAY, dtype=np.uint8)
     top = _BAR_PX + (room_px - len(picture)) // 2
     left = (room_px - len(picture)) // 2
     tile[top : top + len(picture), left : left + len(picture)] = picture

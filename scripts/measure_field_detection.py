@@ -1,11 +1,11 @@
-"""Count how often progressive film is taken for interlaced, and interlaced film is recognised.
+"""Count how often progressive film is taken for interlaced, and interlaced film is recognized.
 
     python scripts/measure_field_detection.py FOLDER [--jobs N] [--keep FOLDER]
 
 Every film of the folder must be progressive. FFmpeg makes variants of each: noisy, dark, bright,
 still, scaled, slowed, and recompressed by several codecs. None may be called interlaced. The same
 films are then made interlaced, top and bottom field first, and telecined, without flags. A still
-film shows no fields, so of the interlaced ones the share that is recognised is printed.
+film shows no fields, so of the interlaced ones the share that is recognized is printed.
 """
 
 import argparse

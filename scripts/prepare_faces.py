@@ -6,7 +6,7 @@
     python scripts/prepare_faces.py --generate 5000 generated/
 
 It detects faces, aligns them to 512 pixels, and estimates their effective resolution from their
-size and their spectrum, so that upscaled photographs are recognised. It prints why it drops faces,
+size and their spectrum, so that upscaled photographs are recognized. It prints why it drops faces,
 and writes PNGs, ``faces.tsv`` (landmarks, effective resolution, boxes of eyes and mouth) and, with
 a parser or masks of the photographs, masks. Name the folder in the ``sources`` of a training
 config.

@@ -2,9 +2,9 @@
 
     python scripts/train_compact.py START.safetensors PICTURES... --target compact_x4.safetensors
 
-First the teacher upscales tiles of images, which are shrunk and lightly degraded; some are grey,
+First the teacher upscales tiles of images, which are shrunk and lightly degraded; some are gray,
 and some are lines of type. Then the student learns to give the same result (L1 of the pixels and of
-the differences between neighbouring pixels). START is a compact network of 64 features and 16
+the differences between neighboring pixels). START is a compact network of 64 features and 16
 convolutions, such as scripts/convert_realesrgan.py makes. The result depends on the arguments and
 the number of threads alone. The measurements are in configs/train/compact.md.
 """
@@ -36,7 +36,7 @@ DATA = Path(__file__).parent.parent / "vidrestore" / "models" / "data"
 TILE_PX = 64
 _BORDER_PX = 8
 """Border of a tile that is not learned from: the networks see the edge there."""
-_TYPE_SHARE, _GREY_SHARE, _SHARP_SHARE, _JPEG_SHARE = 0.08, 0.15, 0.25, 0.5
+_TYPE_SHARE, _GRAY_SHARE, _SHARP_SHARE, _JPEG_SHARE = 0.08, 0.15, 0.25, 0.5
 _LEARNING_RATE = 4e-4
 _EMA_STEP = 0.005
 
@@ -89,7 +89,7 @@ def _type(rng: np.random.Generator) -> ByteArray:
 
 def _degrade(tile: ByteArray, rng: np.random.Generator) -> ByteArray:
     image = tile.astype(np.float32)
-    if rng.random() < _GREY_SHARE:
+    if rng.random() < _GRAY_SHARE:
         image = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2)
     if rng.random() > _SHARP_SHARE:
         image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 1.2)))
@@ -124,7 +124,7 @@ def pairs(teacher: nn.Module, samples: Iterator[ByteArray]) -> tuple[Tensor, Ten
 
 
 def distance(output: Tensor, target: Tensor) -> Tensor:
-    """Return the L1 of the inside of images and of the differences between neighbours there."""
+    """Return the L1 of the inside of images and of the differences between neighbors there."""
     inner = slice(4 * _BORDER_PX, -4 * _BORDER_PX)
     error = (output - target)[:, :, inner, inner]
     across = (error[..., 1:] - error[..., :-1]).abs().mean()

@@ -12,7 +12,7 @@ INNER = (slice(12, -12), slice(12, -12))
 
 
 def face_moved(x: float, y: float, *, grow: float = 1.0) -> NDArray[np.uint8]:
-    """Return grey levels of a face, moved by so many pixels and enlarged about the middle."""
+    """Return gray levels of a face, moved by so many pixels and enlarged about the middle."""
     middle = SIDE_PX / 2
     cut = cv2.cvtColor(example_pictures(1)[0][0:256, 170:426], cv2.COLOR_RGB2GRAY)
     small = cv2.resize(cut, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)

@@ -1,4 +1,4 @@
-"""Windows over a stream: neighbours in order, a bounded number of them."""
+"""Windows over a stream: neighbors in order, a bounded number of them."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from vidrestore.sliding_window import sliding_window
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 9])
-def test_every_item_has_its_neighbours_nearest_first(count: int) -> None:
+def test_every_item_has_its_neighbors_nearest_first(count: int) -> None:
     windows = list(sliding_window(((str(i), i) for i in range(count)), before=2, after=3))
 
     assert [window.item for window in windows] == [str(i) for i in range(count)]

@@ -1,7 +1,7 @@
 """Prose in this repository is plain English: a short list of words and phrases is banned.
 
 Checked are comments and strings in Python (the tests, too), comments in TOML and shell files, and
-Markdown. Identifiers are not checked, and neither are licences, which are in files of other kinds.
+Markdown. Identifiers are not checked, and neither are licenses, which are in files of other kinds.
 """
 
 import ast
@@ -29,6 +29,9 @@ _BANNED = tuple(
         "a word on",
         "goes again",
         "of (?:its|their) own",
+        # One spelling, that of torch and NumPy.
+        "(?:[a-z]*colour|neighbour|grey|behaviour|centre|cent(?:red|ring)|programme(?!r))[a-z]*",
+        "(?:analys(?:e|ing)|(?:optimis|normalis|recognis|quantis|initialis)[a-z]*)",
         # Files are somewhere; values lie between others.
         rf"{_STORED} (?:that )?(?:lies?|lay)(?! (?:about|between|to|within)\b)",
         "(?:lies?|lay) (?:beside|in|on) (?:(?:the|a) )?(?:disk|folder|output|storage|target)",
@@ -91,6 +94,7 @@ def test_no_banned_words() -> None:
         (".py", "# A class of its\n# own.\nx = 1\n", [(1, "of its own")]),
         (".py", "# where the folder\n# lies\nx = 1\n", [(1, "folder lies")]),
         (".py", "anew = shall = 'files are told apart; weights lie between two ends'\n", []),
+        (".py", "x = 'Grey neighbours'\n", [(1, "Grey"), (1, "neighbours")]),
         (".toml", "anew = 1 # as deep\n", [(1, "as deep")]),
         (".md", "Text\nthereof\n", [(2, "thereof")]),
     ],

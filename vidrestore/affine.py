@@ -11,7 +11,7 @@ def fit_similarity(source_xy: ArrayLike, target_xy: ArrayLike) -> Affine:
 
     Least squares over rotation, uniform scale and translation, never a reflection
     (Umeyama 1991, "Least-squares estimation of transformation parameters between two point
-    patterns", equations 40 to 43, specialised to two dimensions).
+    patterns", equations 40 to 43, specialized to two dimensions).
 
     Args:
         source_xy: ``(N, 2)`` points, N at least 2, not all equal.
@@ -26,13 +26,13 @@ def fit_similarity(source_xy: ArrayLike, target_xy: ArrayLike) -> Affine:
     source: NDArray[np.float64] = np.asarray(source_xy, dtype=np.float64)
     target: NDArray[np.float64] = np.asarray(target_xy, dtype=np.float64)
     source_mean, target_mean = source.mean(axis=0), target.mean(axis=0)
-    centred, moved = source - source_mean, target - target_mean
-    spread = float((centred**2).sum())
+    centerd, moved = source - source_mean, target - target_mean
+    spread = float((centerd**2).sum())
     if spread <= 0:
         raise ValueError("all source points coincide")
     # In two dimensions the optimal rotation and scale are one complex number.
-    real = float((centred * moved).sum()) / spread
-    imaginary = float((centred[:, 0] * moved[:, 1] - centred[:, 1] * moved[:, 0]).sum()) / spread
+    real = float((centerd * moved).sum()) / spread
+    imaginary = float((centerd[:, 0] * moved[:, 1] - centerd[:, 1] * moved[:, 0]).sum()) / spread
     linear = np.array([[real, -imaginary], [imaginary, real]])
     shift = target_mean - linear @ source_mean
     return np.concatenate([linear, shift[:, None]], axis=1)

@@ -20,16 +20,16 @@ _INVERSE_STEPS = 2
 
 
 def luma_levels(image_hwc: FloatArray) -> NDArray[np.uint8]:
-    """Return RGB in [0, 1] as ``(H, W)`` grey levels, in which motion is looked for."""
-    grey = np.asarray(cv2.cvtColor(image_hwc, cv2.COLOR_RGB2GRAY), dtype=np.float32)
-    return np.clip(np.rint(grey * 255.0), 0, 255).astype(np.uint8)
+    """Return RGB in [0, 1] as ``(H, W)`` gray levels, in which motion is looked for."""
+    gray = np.asarray(cv2.cvtColor(image_hwc, cv2.COLOR_RGB2GRAY), dtype=np.float32)
+    return np.clip(np.rint(gray * 255.0), 0, 255).astype(np.uint8)
 
 
 def dense_flow(first: NDArray[np.uint8], second: NDArray[np.uint8], *, quick: bool = False) -> Flow:
-    """Return the motion from one grey picture to another, by DIS (Kroeger et al. 2016).
+    """Return the motion from one gray picture to another, by DIS (Kroeger et al. 2016).
 
     Args:
-        first: ``(H, W)`` grey levels.
+        first: ``(H, W)`` gray levels.
         second: As large.
         quick: In a quarter of the time, less finely.
     """
@@ -40,13 +40,13 @@ def dense_flow(first: NDArray[np.uint8], second: NDArray[np.uint8], *, quick: bo
 
 
 def fine_flow(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Flow:
-    """Return the motion from one grey picture to another to a fraction of a pixel, by DIS.
+    """Return the motion from one gray picture to another to a fraction of a pixel, by DIS.
 
     Patches are followed at the pictures' full size, which the presets of ``dense_flow`` are not:
     for small pictures whose motion is to be applied to larger ones.
 
     Args:
-        first: ``(H, W)`` grey levels.
+        first: ``(H, W)`` gray levels.
         second: As large.
     """
     finder = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)

@@ -1,4 +1,4 @@
-"""Windows over a stream, for stages that look at neighbours in time."""
+"""Windows over a stream, for stages that look at neighbors in time."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,7 +11,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Window(Generic[Item, Value]):
-    """One item of a stream, and the values of its neighbours."""
+    """One item of a stream, and the values of its neighbors."""
 
     item: Item
     value: Value
@@ -33,7 +33,7 @@ def sliding_window(
     Holds ``after`` items that follow, and of ``before`` earlier ones only the values.
 
     Args:
-        items: Items with what neighbours need to know of them.
+        items: Items with what neighbors need to know of them.
         before: Maximum number of earlier values.
         after: Maximum number of later values.
         is_complete: Takes the value of an item and of the latest one, and returns whether the

@@ -38,7 +38,7 @@ def warp_image(
 
     Args:
         image_chw: ``(C, H, W)`` float32, any range.
-        source_to_target: Maps source pixel centres (x, y) to target pixel centres.
+        source_to_target: Maps source pixel centers (x, y) to target pixel centers.
         target_hw: Height and width of the result.
         sharp: Move at about the same size with a bicubic kernel, which keeps fine detail, not
             with a bilinear one, which costs a third.

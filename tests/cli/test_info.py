@@ -111,7 +111,7 @@ def test_a_reader_finds(line: str, capfd: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.usefixtures("probed")
-def test_colour_is_told_by_its_usual_names(capfd: pytest.CaptureFixture[str]) -> None:
+def test_color_is_told_by_its_usual_names(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["info", "film.mkv"]) == 0
     assert (
         "matrix bt470bg, primaries bt470bg, transfer smpte2084, range limited, chroma_location left"
@@ -158,7 +158,7 @@ def test_a_file_that_cannot_be_read_is_one_line(
     assert capfd.readouterr() == ("", "error: absent.mkv: no such file or folder; check the name\n")
 
 
-def test_of_the_embedded_model_the_licence_the_knob_and_the_card_are_told(
+def test_of_the_embedded_model_the_license_the_knob_and_the_card_are_told(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["info", "lite"]) == 0
@@ -166,7 +166,7 @@ def test_of_the_embedded_model_the_licence_the_knob_and_the_card_are_told(
     out = capfd.readouterr().out
     lines = [line.strip().split(maxsplit=1) for line in out.splitlines()]
     assert lines[0] == ["model", "lite"]
-    assert ["licence", "Apache-2.0"] in lines
+    assert ["license", "Apache-2.0"] in lines
     assert any(line[:1] == ["--detail"] for line in lines)
     card = next(Path(line[1]) for line in lines if line[:1] == ["card"])
     assert out.endswith("\n\n" + card.read_text(encoding="utf-8").rstrip() + "\n")
@@ -204,7 +204,7 @@ def test_of_a_published_model_it_is_told_what_is_to_be_fetched(
     assert main(["info", name, "--json"]) == 0
     found = json.loads(capfd.readouterr().out)
     assert set(found["weights"].values()) == {None}
-    assert found["licence"] == WEIGHTS[name].licence
+    assert found["license"] == WEIGHTS[name].license
 
 
 def test_a_file_called_like_a_model_is_a_file(

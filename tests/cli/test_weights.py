@@ -27,7 +27,7 @@ def offer(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         size_bytes=len(BODY),
         sha256=hashlib.sha256(BODY).hexdigest(),
         licensor="the Tests",
-        licence="MIT",
+        license="MIT",
         non_commercial=True,
         purpose="a test",
     )
@@ -44,7 +44,7 @@ def test_the_list_names_every_checkpoint_on_a_line_of_its_own(
     lines = capfd.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[1:]] == list(WEIGHTS)
     assert all(
-        entry.licence in line for entry, line in zip(WEIGHTS.values(), lines[1:], strict=True)
+        entry.license in line for entry, line in zip(WEIGHTS.values(), lines[1:], strict=True)
     )
 
 
@@ -53,7 +53,7 @@ def test_the_path_is_printed(folder: Path, capfd: pytest.CaptureFixture[str]) ->
     assert capfd.readouterr().out == f"{folder}\n"
 
 
-def test_a_fetched_checkpoint_is_listed_verified_and_its_licence_said(
+def test_a_fetched_checkpoint_is_listed_verified_and_its_license_said(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with serving(BODY) as site:
@@ -69,7 +69,7 @@ def test_a_fetched_checkpoint_is_listed_verified_and_its_licence_said(
     assert capfd.readouterr().out.startswith("net: good")
 
 
-def test_a_licence_is_said_once_and_what_quiet_holds_back_is_said_later(
+def test_a_license_is_said_once_and_what_quiet_holds_back_is_said_later(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     notice = "warning: net: net.pth is licensed by the Tests (MIT): not for commercial use\n"

@@ -101,7 +101,7 @@ class Large(nn.Module):
 
 
 def test_an_overflow_is_refused_with_what_to_do(cuda: torch.device) -> None:
-    spec = RestorerSpec(build=Large, crop_size_px=512, licence="none")
+    spec = RestorerSpec(build=Large, crop_size_px=512, license="none")
     restorer = Restorer(Large(), spec, device=cuda, dtype=torch.float16)
     with pytest.raises(DeviceError, match="overflows in float16; use --precision fp32"):
         restorer.restore_crops(batch(1).to(cuda))
@@ -117,7 +117,7 @@ class LimitedBatch(nn.Module):
 
 
 def test_batches_shrink_when_memory_runs_out(cuda: torch.device) -> None:
-    spec = RestorerSpec(build=LimitedBatch, crop_size_px=512, licence="none")
+    spec = RestorerSpec(build=LimitedBatch, crop_size_px=512, license="none")
     restorer = Restorer(LimitedBatch(), spec, device=cuda, dtype=torch.float32)
     result = restorer.restore_images(batch(7).to(cuda))
     assert restorer.reduced_batch_size in (1, 2)

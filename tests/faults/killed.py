@@ -38,7 +38,7 @@ class Paler(nn.Module):
         return RestorerOutput(image=image * 0.5)
 
 def load_restorer(name, *, device, dtype, **_):
-    spec = RestorerSpec(build=Paler, crop_size_px=512, licence="none")
+    spec = RestorerSpec(build=Paler, crop_size_px=512, license="none")
     return Restorer(Paler(), spec, device=device, dtype=torch.float32)
 
 setup.load_restorer = load_restorer  # the network is not the point here

@@ -14,7 +14,7 @@ import torch
 from support.cheap import load_cheap, work_in_small_steps
 from support.clips import Clip, Sound, make_clip
 from support.faceclips import FACE_SIZE_HW, face_picture
-from support.ray_tasks import die, fail, write_until_cancelled
+from support.ray_tasks import die, fail, write_until_canceled
 
 from vidrestore import JobSettings, RestoreSettings, restore_video
 from vidrestore.errors import ConfigError, DeviceError, MediaError, WorkerError
@@ -128,10 +128,10 @@ def test_a_task_that_kills_every_worker_is_given_up(cluster: None) -> None:
             next(values)
 
 
-def test_a_cancelled_task_removes_its_files(cluster: None, tmp_path: Path) -> None:
+def test_a_canceled_task_removes_its_files(cluster: None, tmp_path: Path) -> None:
     path = tmp_path / "segment"
     with open_ray_cluster("cpu", workers=2) as opened:
-        stream = opened.submit("writing", write_until_cancelled, (path,), WORKER)
+        stream = opened.submit("writing", write_until_canceled, (path,), WORKER)
         assert next(values_of(opened, stream)) == 0
         assert path.exists()
         opened.cancel([stream])

@@ -26,7 +26,7 @@ def error(first: list[Picture], second: list[Picture]) -> float:
 
 
 def middling(codec: PassCodec) -> CodecGeneration:
-    return CodecGeneration(codec=codec, quantiser=30 if codec in ("h264", "hevc") else 8)
+    return CodecGeneration(codec=codec, quantizer=30 if codec in ("h264", "hevc") else 8)
 
 
 @pytest.mark.parametrize("codec", get_args(PassCodec))
@@ -42,10 +42,10 @@ def test_a_pass_keeps_count_and_size_and_repeats_itself(codec: PassCodec) -> Non
 
 
 @pytest.mark.parametrize("codec", get_args(PassCodec))
-def test_a_coarser_quantiser_loses_more(codec: PassCodec) -> None:
+def test_a_coarser_quantizer_loses_more(codec: PassCodec) -> None:
     steps = (18, 30, 44) if codec in ("h264", "hevc") else (2, 8, 28)
     errors = [
-        error(apply_generation(film(), CodecGeneration(codec=codec, quantiser=q)), film())
+        error(apply_generation(film(), CodecGeneration(codec=codec, quantizer=q)), film())
         for q in steps
     ]
     assert all(a < b for a, b in pairwise(errors)), errors
@@ -78,7 +78,7 @@ def test_fields_can_be_coded_apart() -> None:
 def test_odd_sides_are_refused() -> None:
     with pytest.raises(ValueError, match="even"):
         apply_generation(
-            [np.zeros((31, 32, 3), np.uint8)], CodecGeneration(codec="mpeg4", quantiser=4)
+            [np.zeros((31, 32, 3), np.uint8)], CodecGeneration(codec="mpeg4", quantizer=4)
         )
 
 
@@ -86,10 +86,10 @@ def test_odd_sides_are_refused() -> None:
     ("settings", "said"),
     [
         ({}, "either"),
-        ({"quantiser": 4, "bits_per_pixel": 0.1}, "either"),
-        ({"quantiser": 40}, "1 to 31"),
+        ({"quantizer": 4, "bits_per_pixel": 0.1}, "either"),
+        ({"quantizer": 40}, "1 to 31"),
         ({"bits_per_pixel": 0.0}, "> 0"),
-        ({"quantiser": 4, "gop_frames": 0}, ">= 1"),
+        ({"quantizer": 4, "gop_frames": 0}, ">= 1"),
     ],
 )
 def test_impossible_passes_are_refused(settings: dict[str, float], said: str) -> None:

@@ -30,7 +30,7 @@ def test_the_eyes_come_to_lie_where_recognition_networks_expect_them() -> None:
     assert (x, y) == (pytest.approx(30.3, abs=1.2), pytest.approx(51.7, abs=1.2))
 
 
-def test_arcface_sees_grey_in_minus_one_to_one() -> None:
+def test_arcface_sees_gray_in_minus_one_to_one() -> None:
     spy = Spy()
     crop = torch.zeros(1, 3, 256, 256)
     crop[:, 1] = 1.0

@@ -14,7 +14,7 @@ def test_the_embedded_weights_fit_every_layer_and_leave_none_untouched() -> None
     assert all(not torch.equal(fresh[name], loaded[name]) for name in fresh)
 
 
-def test_the_weights_say_where_they_come_from_and_under_which_licence() -> None:
+def test_the_weights_say_where_they_come_from_and_under_which_license() -> None:
     data = files("vidrestore.models") / "data"
     with as_file(data / "mtcnn.safetensors") as path, safe_open(path, framework="pt") as file:
         metadata = file.metadata()

@@ -33,7 +33,7 @@ def touchable(
     if frame.planes[plane].shape == whole.shape:
         return whole
     shift_x, shift_y = frame.pixel_format.chroma_shift_xy
-    # A chroma sample is averaged over its neighbours' luma pixels on both sides.
+    # A chroma sample is averaged over its neighbors' luma pixels on both sides.
     grown = whole.copy()
     reach_x, reach_y = 1 << shift_x, 1 << shift_y
     for dy in range(-reach_y, reach_y + 1):
@@ -71,7 +71,7 @@ def test_a_turned_film_is_restored_where_its_face_is(turns: int, shape: MaskShap
         frame,
         geometry,
         (face,),
-        config=PasteConfig(grain=0.0, colour_match=0.0, mask=shape),
+        config=PasteConfig(grain=0.0, color_match=0.0, mask=shape),
         keep_chroma=False,
     ).frame
     changed = (after.planes[0] != frame.planes[0]) * 1
@@ -111,7 +111,7 @@ def test_half_the_strength_gives_half_the_change(shape: MaskShape) -> None:
     face = restored(frame, geometry, face_at((90, 70), size_px=110), gain=0.0)
 
     def change(strength: float) -> np.ndarray:
-        config = PasteConfig(strength=strength, grain=0.0, colour_match=0.0, mask=shape)
+        config = PasteConfig(strength=strength, grain=0.0, color_match=0.0, mask=shape)
         after = paste_faces(frame, geometry, (face,), config=config, keep_chroma=False).frame
         return after.planes[0].astype(float) - frame.planes[0]
 
@@ -138,7 +138,7 @@ def test_detail_finer_than_the_crop_survives_on_a_large_face() -> None:
     assert np.abs(after.planes[0].astype(int) - frame.planes[0]).max() <= 1
 
 
-def test_a_colour_cast_of_the_restorer_is_taken_out() -> None:
+def test_a_color_cast_of_the_restorer_is_taken_out() -> None:
     frame = random_frame(YUV444, HW, smooth=True, color=ColorTags(matrix=6))
     geometry = DisplayGeometry(coded_hw=HW)
     face = restored(frame, geometry, face_at((100, 75), size_px=100), gain=1.0, shift=0.1)
@@ -172,7 +172,7 @@ def test_a_face_at_the_border_is_restored_as_far_as_the_frame_goes() -> None:
 def test_overlapping_faces_do_not_add_up(shape: MaskShape) -> None:
     frame = random_frame(GRAY, HW, smooth=True)
     geometry = DisplayGeometry(coded_hw=HW)
-    config = PasteConfig(grain=0.0, colour_match=0.0, mask=shape)
+    config = PasteConfig(grain=0.0, color_match=0.0, mask=shape)
     faces = tuple(
         restored(frame, geometry, face_at((90, 70), size_px=110, track_id=at), gain=0.0)
         for at in (1, 2)

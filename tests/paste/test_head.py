@@ -10,14 +10,14 @@ from support.restoring import face_at, restored
 
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.paste.composite import face_mask, paste_faces
-from vidrestore.paste.head import COLOUR_CELLS, likely_head, nearest_share
+from vidrestore.paste.head import COLOR_CELLS, likely_head, nearest_share
 from vidrestore.paste.settings import PasteConfig
 from vidrestore.types import DisplayGeometry, Frame, RestoredFace, TrackedFace
 
 HW = (600, 640)
-CENTRE_XY = (319.5, 299.5)
+CENTER_XY = (319.5, 299.5)
 GEOMETRY = DisplayGeometry(coded_hw=HW)
-HEAD = PasteConfig(grain=0.0, colour_match=0.0, mask="head")
+HEAD = PasteConfig(grain=0.0, color_match=0.0, mask="head")
 FACE = replace(HEAD, mask="face")
 
 
@@ -28,8 +28,8 @@ def frame_of(rgb_hwc: np.ndarray) -> Frame:
     return frame.with_planes(tuple(plane.astype(np.uint8) for plane in planes))
 
 
-def grey_frame(hw: tuple[int, int] = HW) -> Frame:
-    """Return a frame of slow waves without colour, in which colour tells nothing."""
+def gray_frame(hw: tuple[int, int] = HW) -> Frame:
+    """Return a frame of slow waves without color, in which color tells nothing."""
     waves = random_frame(YUV444, hw, smooth=True).planes[0]
     return frame_of(np.stack([waves, np.full(hw, 128), np.full(hw, 128)], axis=2))
 
@@ -37,12 +37,12 @@ def grey_frame(hw: tuple[int, int] = HW) -> Frame:
 def radius_px(half_width: float, half_height: float) -> np.ndarray:
     """Return about how far each pixel of a frame lies outside an upright oval in its middle."""
     y, x = np.mgrid[0 : HW[0], 0 : HW[1]]
-    across, down = (x - CENTRE_XY[0]) / half_width, (y - CENTRE_XY[1]) / half_height
+    across, down = (x - CENTER_XY[0]) / half_width, (y - CENTER_XY[1]) / half_height
     return (np.hypot(across, down) - 1) * half_width
 
 
 def head_in_front_of(background: tuple[int, int, int]) -> tuple[Frame, np.ndarray]:
-    """Return an oval head in one colour in front of another, and where the head is."""
+    """Return an oval head in one color in front of another, and where the head is."""
     head = radius_px(130, 200) < 0
     rgb = np.where(head[:, :, None], np.array((120, 108, 150)), np.array(background))
     return frame_of(rgb), head
@@ -67,8 +67,8 @@ def darkened(frame: Frame, face: TrackedFace) -> RestoredFace:
 
 
 def test_the_mask_is_larger_than_the_faces_and_falls_to_zero_inside_the_crop() -> None:
-    frame = grey_frame()
-    face = darkened(frame, face_at(CENTRE_XY, size_px=512))
+    frame = gray_frame()
+    face = darkened(frame, face_at(CENTER_XY, size_px=512))
     mask, inner = mask_in_frame(frame, face), mask_in_frame(frame, face, shape="face")
     assert (mask >= inner - 0.02).all()
     assert mask.sum() > 1.5 * inner.sum()
@@ -81,17 +81,17 @@ def test_the_mask_is_larger_than_the_faces_and_falls_to_zero_inside_the_crop() -
 
 
 def test_the_mask_falls_over_tens_of_pixels() -> None:
-    frame = grey_frame()
-    mask = mask_in_frame(frame, darkened(frame, face_at(CENTRE_XY, size_px=512)))
+    frame = gray_frame()
+    mask = mask_in_frame(frame, darkened(frame, face_at(CENTER_XY, size_px=512)))
     assert 0.0 <= mask.min() <= mask.max() <= 1.0 + 1e-6
     assert np.abs(np.diff(mask, axis=0)).max() < 0.04
     assert np.abs(np.diff(mask, axis=1)).max() < 0.04
 
 
-def test_background_of_another_colour_is_left_alone_up_to_the_heads_outline() -> None:
+def test_background_of_another_color_is_left_alone_up_to_the_heads_outline() -> None:
     frame, head = head_in_front_of((120, 160, 100))
-    where, grey = face_at(CENTRE_XY, size_px=512), grey_frame()
-    mask, shape = (mask_in_frame(each, darkened(each, where)) for each in (frame, grey))
+    where, gray = face_at(CENTER_XY, size_px=512), gray_frame()
+    mask, shape = (mask_in_frame(each, darkened(each, where)) for each in (frame, gray))
     assert mask[head & (shape > 0.99)].min() > 0.9
     beyond = (radius_px(130, 200) > 64) & (shape > 0.5)
     assert beyond.sum() > 2000
@@ -100,16 +100,16 @@ def test_background_of_another_colour_is_left_alone_up_to_the_heads_outline() ->
 
 
 def test_where_head_and_background_look_alike_the_shape_decides() -> None:
-    alike = np.full((COLOUR_CELLS, COLOUR_CELLS, 3), 0.4, np.float32)
+    alike = np.full((COLOR_CELLS, COLOR_CELLS, 3), 0.4, np.float32)
     np.testing.assert_allclose(likely_head(alike), 1.0, atol=1e-3)
 
 
-def test_a_colour_of_neither_head_nor_background_stays_in() -> None:
-    colours = np.zeros((COLOUR_CELLS, COLOUR_CELLS, 3), np.float32)
-    colours[4:, 6:-6] = (0.8, 0.6, 0.5)
-    colours[1:4, 8:-8] = (0.9, 0.1, 0.1)  # a hat
-    assert likely_head(colours)[2, 12:-12].min() > 0.9
-    assert likely_head(colours)[:8, 0].max() < 0.05
+def test_a_color_of_neither_head_nor_background_stays_in() -> None:
+    colors = np.zeros((COLOR_CELLS, COLOR_CELLS, 3), np.float32)
+    colors[4:, 6:-6] = (0.8, 0.6, 0.5)
+    colors[1:4, 8:-8] = (0.9, 0.1, 0.1)  # a hat
+    assert likely_head(colors)[2, 12:-12].min() > 0.9
+    assert likely_head(colors)[:8, 0].max() < 0.05
 
 
 def textured(face: RestoredFace, *, levels: float, seed: int = 0) -> RestoredFace:
@@ -122,8 +122,8 @@ def textured(face: RestoredFace, *, levels: float, seed: int = 0) -> RestoredFac
 
 
 def test_hair_that_the_restorer_would_blur_stays_and_the_face_is_restored() -> None:
-    frame = grey_frame()
-    face = darkened(frame, face_at(CENTRE_XY, size_px=512))
+    frame = gray_frame()
+    face = darkened(frame, face_at(CENTER_XY, size_px=512))
     plain = mask_in_frame(frame, face)
     mask = mask_in_frame(frame, textured(face, levels=12))
     hair = (radius_px(205, 205) > 20) & (plain > 0.2)
@@ -135,8 +135,8 @@ def test_hair_that_the_restorer_would_blur_stays_and_the_face_is_restored() -> N
 
 
 def test_grain_all_over_is_not_taken_for_hair() -> None:
-    frame = grey_frame()
-    face = darkened(frame, face_at(CENTRE_XY, size_px=512))
+    frame = gray_frame()
+    face = darkened(frame, face_at(CENTER_XY, size_px=512))
     grain = torch.from_numpy(np.random.default_rng(1).normal(0, 8 / 255, (1, 512, 512)))
     crop = (face.aligned.crop_chw + grain.float()).clamp(0, 1)
     grainy = replace(face, aligned=replace(face.aligned, crop_chw=crop))
@@ -150,16 +150,16 @@ def test_noise_and_a_little_motion_move_the_mask_a_little() -> None:
         np.clip(plane + np.random.default_rng(at).normal(0, 6, HW), 0, 255).astype(np.uint8)
         for at, plane in enumerate(frame.planes)
     ]
-    still = mask_in_frame(frame, darkened(frame, face_at(CENTRE_XY, size_px=512)))
+    still = mask_in_frame(frame, darkened(frame, face_at(CENTER_XY, size_px=512)))
     grainy = frame.with_planes(tuple(noisy))
-    trembling = mask_in_frame(grainy, darkened(grainy, face_at(CENTRE_XY, size_px=512)))
+    trembling = mask_in_frame(grainy, darkened(grainy, face_at(CENTER_XY, size_px=512)))
     assert np.abs(trembling - still).max() < 0.08
     moved = mask_in_frame(frame, darkened(frame, face_at((320.0, 299.8), size_px=513)))
     assert np.abs(moved - still).max() < 0.08
 
 
 def test_of_two_heads_every_place_belongs_to_the_nearer_one() -> None:
-    frame = grey_frame((600, 900))
+    frame = gray_frame((600, 900))
     tracks = face_at((300, 300), size_px=420), face_at((520, 320), size_px=360, track_id=2)
     first, second = (darkened(frame, track) for track in tracks)
     alone = mask_in_frame(frame, first)
@@ -186,13 +186,13 @@ def test_the_shares_of_two_faces_sum_to_one_and_of_three_to_no_more() -> None:
     assert np.min(three) > 0.7
 
 
-def test_a_neighbour_that_is_left_alone_keeps_every_sample_of_its_face() -> None:
-    frame = grey_frame((600, 900))
+def test_a_neighbor_that_is_left_alone_keeps_every_sample_of_its_face() -> None:
+    frame = gray_frame((600, 900))
     geometry = DisplayGeometry(coded_hw=frame.coded_hw)
     face = darkened(frame, face_at((300, 300), size_px=420))
-    neighbour = face_at((490, 320), size_px=300, track_id=2)
+    neighbor = face_at((490, 320), size_px=300, track_id=2)
     near = np.zeros(frame.coded_hw, bool)
-    (left, top), (right, bottom) = (neighbour.landmarks_xy.min(0), neighbour.landmarks_xy.max(0))
+    (left, top), (right, bottom) = (neighbor.landmarks_xy.min(0), neighbor.landmarks_xy.max(0))
     near[round(top) : round(bottom), round(left) : round(right)] = True
 
     def changed(skipped_faces: tuple[TrackedFace, ...]) -> np.ndarray:
@@ -202,11 +202,11 @@ def test_a_neighbour_that_is_left_alone_keeps_every_sample_of_its_face() -> None
         return after.frame.planes[0] != frame.planes[0]
 
     assert changed(())[near].any()
-    assert not changed((neighbour,))[near].any()
+    assert not changed((neighbor,))[near].any()
 
 
 def test_heads_give_the_same_in_any_order() -> None:
-    frame = grey_frame((600, 900))
+    frame = gray_frame((600, 900))
     geometry = DisplayGeometry(coded_hw=frame.coded_hw)
     tracks = face_at((300, 300), size_px=420), face_at((480, 320), size_px=380, track_id=2)
     faces = tuple(darkened(frame, track) for track in tracks)
@@ -219,16 +219,16 @@ def test_heads_give_the_same_in_any_order() -> None:
         assert np.abs(first.astype(int) - second).max() <= 1
 
 
-@pytest.mark.parametrize("centre_xy", [(4.0, 6.0), (636.0, 300.0), (320.0, 597.0)])
+@pytest.mark.parametrize("center_xy", [(4.0, 6.0), (636.0, 300.0), (320.0, 597.0)])
 def test_a_head_at_the_frames_edge_is_restored_up_to_the_edge(
-    centre_xy: tuple[float, float],
+    center_xy: tuple[float, float],
 ) -> None:
-    frame = grey_frame()
-    face = darkened(frame, face_at(centre_xy, size_px=300))
+    frame = gray_frame()
+    face = darkened(frame, face_at(center_xy, size_px=300))
     after = paste_faces(frame, GEOMETRY, (face,), config=HEAD, keep_chroma=False)
     (box,) = after.masks_xyxy
     assert box is not None
-    x, y = (min(round(at), size - 1) for at, size in zip(centre_xy, HW[::-1], strict=True))
+    x, y = (min(round(at), size - 1) for at, size in zip(center_xy, HW[::-1], strict=True))
     assert box[0] <= x < box[2] <= HW[1]
     assert box[1] <= y < box[3] <= HW[0]
     changed = after.frame.planes[0] != frame.planes[0]
@@ -238,7 +238,7 @@ def test_a_head_at_the_frames_edge_is_restored_up_to_the_edge(
 
 
 def test_a_crop_that_only_touches_the_frame_changes_nothing() -> None:
-    frame = grey_frame()
+    frame = gray_frame()
     face = darkened(frame, face_at((-148.0, -148.0), size_px=300))
     after = paste_faces(frame, GEOMETRY, (face,), config=HEAD, keep_chroma=False)
     for old, new in zip(frame.planes, after.frame.planes, strict=True):
@@ -248,7 +248,7 @@ def test_a_crop_that_only_touches_the_frame_changes_nothing() -> None:
 def test_the_box_holds_no_more_than_what_may_change() -> None:
     frame, head = head_in_front_of((120, 190, 60))
     mask = face_mask(
-        frame, GEOMETRY, darkened(frame, face_at(CENTRE_XY, size_px=512)), shape="head"
+        frame, GEOMETRY, darkened(frame, face_at(CENTER_XY, size_px=512)), shape="head"
     )
     assert mask is not None
     y, x = np.nonzero(mask.mask_hw)
@@ -262,8 +262,8 @@ def test_the_box_holds_no_more_than_what_may_change() -> None:
 
 @pytest.mark.parametrize("size_px", [30, 380, 512, 700])
 def test_face_and_head_show_the_same_in_the_middle_of_the_face(size_px: int) -> None:
-    frame = grey_frame()
-    face = darkened(frame, face_at(CENTRE_XY, size_px=size_px))
+    frame = gray_frame()
+    face = darkened(frame, face_at(CENTER_XY, size_px=size_px))
     face_only, whole = (
         paste_faces(frame, GEOMETRY, (face,), config=config, keep_chroma=False).frame
         for config in (FACE, HEAD)
@@ -275,8 +275,8 @@ def test_face_and_head_show_the_same_in_the_middle_of_the_face(size_px: int) -> 
 
 
 def test_the_faces_mask_does_not_depend_on_other_faces() -> None:
-    frame = grey_frame()
-    face = darkened(frame, face_at(CENTRE_XY, size_px=300))
+    frame = gray_frame()
+    face = darkened(frame, face_at(CENTER_XY, size_px=300))
     other = face_at((420, 300), size_px=300, track_id=2)
     with_other, alone = (
         paste_faces(
@@ -290,13 +290,13 @@ def test_the_faces_mask_does_not_depend_on_other_faces() -> None:
 
 
 def test_the_texture_of_hair_is_not_taken_for_grain() -> None:
-    frame = grey_frame()
+    frame = gray_frame()
     y, x = np.indices(HW)
-    hair = np.hypot((x - CENTRE_XY[0]) / 174, (y - 315) / 216) > 0.9
+    hair = np.hypot((x - CENTER_XY[0]) / 174, (y - 315) / 216) > 0.9
     strands = np.where(hair, np.random.default_rng(0).integers(-30, 30, HW), 0)
     luma = np.clip(frame.planes[0] + strands, 0, 255).astype(np.uint8)
     frame = frame.with_planes((luma, *frame.planes[1:]))
-    face = darkened(frame, face_at(CENTRE_XY, size_px=512))
+    face = darkened(frame, face_at(CENTER_XY, size_px=512))
     without, with_grain = (
         paste_faces(frame, GEOMETRY, (face,), config=replace(HEAD, grain=grain), keep_chroma=False)
         for grain in (0.0, 1.0)
@@ -313,8 +313,8 @@ def parsed(face: RestoredFace, head_mask_hw: np.ndarray, *, seen: float = 1.0) -
 
 
 def test_what_the_parser_does_not_call_head_is_left_alone() -> None:
-    frame = grey_frame()
-    face = darkened(frame, face_at(CENTRE_XY, size_px=512))
+    frame = gray_frame()
+    face = darkened(frame, face_at(CENTER_XY, size_px=512))
     head = np.ones((128, 128))
     head[:, :40] = 0.0  # a hand before the cheek
     mask = mask_in_frame(frame, parsed(face, head))
@@ -324,13 +324,13 @@ def test_what_the_parser_does_not_call_head_is_left_alone() -> None:
 
 
 def test_a_head_that_the_parser_misses_keeps_its_mask() -> None:
-    frame = grey_frame()
-    face = darkened(frame, face_at(CENTRE_XY, size_px=512))
+    frame = gray_frame()
+    face = darkened(frame, face_at(CENTER_XY, size_px=512))
     missed = parsed(face, np.zeros((128, 128)), seen=0.0)
     np.testing.assert_array_equal(mask_in_frame(frame, missed), mask_in_frame(frame, face))
 
 
 def test_regions_of_heads_that_do_not_divide_the_crop_are_refused() -> None:
-    face = darkened(grey_frame(), face_at(CENTRE_XY, size_px=512))
+    face = darkened(gray_frame(), face_at(CENTER_XY, size_px=512))
     with pytest.raises(ValueError, match="head_mask_hw must be"):
         replace(face, head_mask_hw=torch.zeros(100, 100))

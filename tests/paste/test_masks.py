@@ -42,9 +42,9 @@ def test_the_bounds_hold_all_of_the_mask() -> None:
 
 def test_a_tilted_face_tilts_its_mask() -> None:
     turn = np.array([[np.cos(0.35), -np.sin(0.35)], [np.sin(0.35), np.cos(0.35)]])
-    centre = np.array([256.0, 280.0])
+    center = np.array([256.0, 280.0])
     points = apply_affine(
-        np.concatenate([turn, (centre - turn @ centre)[:, None]], axis=1), TEMPLATE_LANDMARKS_XY
+        np.concatenate([turn, (center - turn @ center)[:, None]], axis=1), TEMPLATE_LANDMARKS_XY
     )
     y, x = np.nonzero(mask_of(points) > 0.5)
     assert np.cov(x, y)[0, 1] < 0

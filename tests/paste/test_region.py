@@ -25,10 +25,10 @@ CELLS = 128
 HW = (600, 640)
 
 
-def oval(half_x_px: float, half_y_px: float, *, centre_y_px: float = 290.0) -> np.ndarray:
+def oval(half_x_px: float, half_y_px: float, *, center_y_px: float = 290.0) -> np.ndarray:
     """Return the cells of an upright oval face, 1 inside and 0 outside."""
     at = np.arange(CELLS) * 4 + 1.5
-    x, y = np.meshgrid((at - 255.5) / half_x_px, (at - centre_y_px) / half_y_px)
+    x, y = np.meshgrid((at - 255.5) / half_x_px, (at - center_y_px) / half_y_px)
     return (np.hypot(x, y) < 1).astype(np.float32)
 
 

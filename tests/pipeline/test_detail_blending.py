@@ -33,7 +33,7 @@ class Unsteady(nn.Module):
 
 
 def stages(steady: float, batch_size: int = 4) -> Stages:
-    spec = RestorerSpec(build=Unsteady, crop_size_px=512, licence="none")
+    spec = RestorerSpec(build=Unsteady, crop_size_px=512, license="none")
     return Stages(
         detector=ScriptedDetector({}),
         restorer=Restorer(Unsteady(), spec, device=torch.device("cpu"), dtype=torch.float32),
@@ -71,7 +71,7 @@ def samples(finished: Sequence[FinishedFrame], index: int) -> bytes:
     return b"".join(plane.tobytes() for plane in found.frame.planes)
 
 
-def test_a_frame_depends_on_the_steadied_neighbours_of_its_neighbours_and_on_no_others() -> None:
+def test_a_frame_depends_on_the_steadied_neighbors_of_its_neighbors_and_on_no_others() -> None:
     frames, at = tracked(12), 6
     whole = samples(list(stages(1.0).restore(frames)), at)
     # The landmarks rest, so smoothing them reaches nowhere: what is left is two to each side

@@ -33,7 +33,7 @@ from vidrestore.types import (
 )
 
 SIZE_HW = (96, 128)
-CENTRE_XY, EYES_PX = (70.0, 50.0), 14.0
+CENTER_XY, EYES_PX = (70.0, 50.0), 14.0
 MOST_APART = 7
 FIELDS = FieldMode(rule=FieldRule())
 
@@ -63,9 +63,9 @@ class Inverted(nn.Module):
 
 
 def stages(geometry: DisplayGeometry, fields: FieldMode = FIELDS, **settings: object) -> Stages:
-    spec = RestorerSpec(build=Inverted, crop_size_px=128, licence="none")
+    spec = RestorerSpec(build=Inverted, crop_size_px=128, license="none")
     return Stages(
-        detector=OneFace(face_at(CENTRE_XY, eyes_px=EYES_PX)),
+        detector=OneFace(face_at(CENTER_XY, eyes_px=EYES_PX)),
         restorer=Restorer(Inverted(), spec, device=torch.device("cpu"), dtype=torch.float32),
         geometry=geometry,
         settings=RestoreSettings(grain=0, steady=0, min_face_px=12, **settings),  # type: ignore[arg-type]
@@ -92,7 +92,7 @@ def films(pixel_format: PixelFormat, *, top_first: bool, count: int = 4) -> list
 
 
 def through(stages: Stages, frames: Sequence[Frame]) -> list[FinishedFrame]:
-    tracked = stages.analyse(stages.fields.split(frames))
+    tracked = stages.analyze(stages.fields.split(frames))
     return list(stages.fields.weave(stages.restore(tracked)))
 
 
@@ -188,7 +188,7 @@ def test_a_part_of_a_film_is_woven_as_in_the_whole() -> None:
     step, reach = joined.fields.index_step, joined.context_frames
     first = reach // step + 2
     frames = films(YUV420, top_first=False, count=first + 2)
-    tracked = list(joined.analyse(joined.fields.split(frames)))
+    tracked = list(joined.analyze(joined.fields.split(frames)))
 
     finished = list(joined.fields.weave(joined.restore(tracked)))
     part = list(joined.fields.weave(joined.restore(tracked[first * step - reach :])))

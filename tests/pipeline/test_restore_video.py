@@ -223,11 +223,11 @@ def test_a_cut_ends_every_track(tmp_path: Path) -> None:
 
 
 def test_black_and_white_footage_keeps_its_chroma(tmp_path: Path) -> None:
-    def grey(number: int, size_hw: tuple[int, int]) -> np.ndarray:
+    def gray(number: int, size_hw: tuple[int, int]) -> np.ndarray:
         picture = cv2.cvtColor(face_picture(number, size_hw), cv2.COLOR_RGB2GRAY)
         return np.repeat(np.asarray(picture, np.uint8)[:, :, None], 3, axis=2)
 
-    source = face_clip(tmp_path, picture=grey, ticks=(0, 1, 2))
+    source = face_clip(tmp_path, picture=gray, ticks=(0, 1, 2))
     target, report = restored(source)
     assert report.faces == 3
     assert report.shot_records[0].one_tone
@@ -276,7 +276,7 @@ def still_face_with_noise(number: int, size_hw: tuple[int, int]) -> np.ndarray:
     return np.clip(face_picture(0, size_hw) + noise, 0, 255).astype(np.uint8)
 
 
-def test_a_face_in_noise_is_steadier_when_its_neighbours_are_looked_at(tmp_path: Path) -> None:
+def test_a_face_in_noise_is_steadier_when_its_neighbors_are_looked_at(tmp_path: Path) -> None:
     source = face_clip(tmp_path, ticks=tuple(range(5)), picture=still_face_with_noise)
     trembling: list[float] = []
     for steady in (0.0, 1.0):
@@ -289,7 +289,7 @@ def test_a_face_in_noise_is_steadier_when_its_neighbours_are_looked_at(tmp_path:
     assert trembling[1] < 0.7 * trembling[0]
 
 
-def test_a_single_picture_has_no_neighbours_to_be_steadied_by(tmp_path: Path) -> None:
+def test_a_single_picture_has_no_neighbors_to_be_steadied_by(tmp_path: Path) -> None:
     source = tmp_path / "one.png"
     cv2.imwrite(str(source), face_picture(0, FACE_SIZE_HW)[:, :, ::-1])
     alone, looked = (restored(source, f"{each}.png", steady=each)[0] for each in (0.0, 1.0))

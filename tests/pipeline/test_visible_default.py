@@ -48,7 +48,7 @@ def test_detail_goes_from_soft_to_sharp(face_chw: Tensor) -> None:
 
 @pytest.mark.parametrize("detail", [0.0, None, 1.0])
 @pytest.mark.parametrize("rgb", [(0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (0.9, 0.1, 0.2)])
-def test_a_crop_of_one_colour_stays_one(
+def test_a_crop_of_one_color_stays_one(
     rgb: tuple[float, float, float], detail: float | None
 ) -> None:
     crop = torch.tensor(rgb)[:, None, None].expand(3, 512, 512).contiguous()

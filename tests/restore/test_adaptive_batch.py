@@ -45,7 +45,7 @@ class LimitedMemory(nn.Module):
 
 
 def restorer(network: nn.Module) -> Restorer:
-    spec = RestorerSpec(build=lambda: network, crop_size_px=SIDE, licence="none")
+    spec = RestorerSpec(build=lambda: network, crop_size_px=SIDE, license="none")
     return Restorer(network, spec, device=CPU, dtype=torch.float32)
 
 
@@ -147,7 +147,7 @@ def test_a_nearly_full_gpu_gets_smaller_batches(cuda: torch.device) -> None:
             blocks = [torch.empty(free // 2, dtype=torch.uint8, device=cuda) for _ in image]
             return RestorerOutput(image=image + 0 * len(blocks))
 
-    spec = RestorerSpec(build=MemoryFiller, crop_size_px=SIDE, licence="none")
+    spec = RestorerSpec(build=MemoryFiller, crop_size_px=SIDE, license="none")
     runner = Restorer(MemoryFiller(), spec, device=cuda, dtype=torch.float32)
     restored = runner.restore_crops(crops(8).to(cuda)).images_nchw
     torch.testing.assert_close(restored.cpu(), crops(8))

@@ -37,7 +37,7 @@ class IdentityWithoutParser(nn.Module):
 
 
 def restorer(network: nn.Module, side: int, dtype: torch.dtype = torch.float32) -> Restorer:
-    spec = RestorerSpec(build=lambda: network, crop_size_px=side, licence="none")
+    spec = RestorerSpec(build=lambda: network, crop_size_px=side, license="none")
     return Restorer(network, spec, device=CPU, dtype=dtype)
 
 

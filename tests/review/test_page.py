@@ -233,7 +233,7 @@ def test_a_film_without_faces_has_a_page_that_says_so(tmp_path: Path) -> None:
 
     data = data_of(review_files(tmp_path, frames, count=3).written())
     assert data["tracks"] == data["shots"] == []
-    assert data["synthesis"][0] == "Nothing was synthesised: no face was changed."
+    assert data["synthesis"][0] == "Nothing was synthesized: no face was changed."
 
 
 def test_a_page_says_what_is_synthetic_and_what_the_encoder_did(files: ReviewFiles) -> None:

@@ -12,7 +12,7 @@ from support.faceclips import face_picture, sideways_face_picture
 from support.faces import face_at
 from support.lookscripts import face_film, look, look_sheet, run_script, sharpened_picture
 
-GREY = 40
+GRAY = 40
 
 
 def sheet_of(target: Path, *words: object, monkeypatch: pytest.MonkeyPatch) -> NDArray[np.uint8]:

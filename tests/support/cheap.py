@@ -20,7 +20,7 @@ def load_cheap(
     *_names: object, device: torch.device, dtype: torch.dtype, **_more: object
 ) -> Restorer:
     """Stand in for ``load_restorer``."""
-    spec = RestorerSpec(build=Paling, crop_size_px=512, licence="Apache-2.0")
+    spec = RestorerSpec(build=Paling, crop_size_px=512, license="Apache-2.0")
     return Restorer(Paling(), spec, device=device, dtype=dtype)
 
 

@@ -40,26 +40,26 @@ def example_pictures(count: int = 40) -> tuple[NDArray[np.uint8], ...]:
 
 
 def points_at(
-    centre_xy: tuple[float, float], *, eyes_px: float = 40.0, roll: float = 0.0
+    center_xy: tuple[float, float], *, eyes_px: float = 40.0, roll: float = 0.0
 ) -> NDArray[np.float64]:
     """Return ``(5, 2)`` points of a frontal face, turned clockwise by ``roll`` radians."""
     shape = (
         (TEMPLATE_LANDMARKS_XY - TEMPLATE_LANDMARKS_XY.mean(axis=0)) * eyes_px / _TEMPLATE_EYES_PX
     )
     cos, sin = np.cos(roll), np.sin(roll)
-    return shape @ np.array([[cos, sin], [-sin, cos]]) + np.array(centre_xy)
+    return shape @ np.array([[cos, sin], [-sin, cos]]) + np.array(center_xy)
 
 
 def face_at(
-    centre_xy: tuple[float, float], *, eyes_px: float = 40.0, score: float = 0.99
+    center_xy: tuple[float, float], *, eyes_px: float = 40.0, score: float = 0.99
 ) -> Detection:
     """Return a frontal face as a detector would give it."""
-    x, y = centre_xy
+    x, y = center_xy
     half_x, half_y = 1.1 * eyes_px, 1.4 * eyes_px
     return Detection(
         box_xyxy=(x - half_x, y - half_y, x + half_x, y + half_y),
         score=score,
-        landmarks_xy=points_at(centre_xy, eyes_px=eyes_px).astype(np.float32),
+        landmarks_xy=points_at(center_xy, eyes_px=eyes_px).astype(np.float32),
     )
 
 

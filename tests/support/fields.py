@@ -19,8 +19,8 @@ def moving_picture(moment: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
     height, width = size_hw
     y, x = np.mgrid[0:height, 0:width]
     wave = np.sin((x - 3 * moment) / 8.0) + 0.5 * np.sin(y / 7.0 + moment / 5.0)
-    grey = 125 + 55 * wave
-    return np.stack([grey, 0.8 * grey + 20, 0.6 * grey + 50], axis=2).clip(0, 255).astype(np.uint8)
+    gray = 125 + 55 * wave
+    return np.stack([gray, 0.8 * gray + 20, 0.6 * gray + 50], axis=2).clip(0, 255).astype(np.uint8)
 
 
 def interlaced_picture(
@@ -73,7 +73,7 @@ def telecined_clip(path: Path, count: int, *, flagged: bool = True, **changes: o
 
 
 def combing(plane: Plane) -> float:
-    """Return how much rows differ from the mean of their neighbours, less those two rows away."""
+    """Return how much rows differ from the mean of their neighbors, less those two rows away."""
     rows = plane.astype(np.float64)
     near = np.abs(rows[2:-2] - (rows[1:-3] + rows[3:-1]) / 2).mean()
     far = np.abs(rows[2:-2] - (rows[:-4] + rows[4:]) / 2).mean()

@@ -1,4 +1,4 @@
-"""ICC profiles of CMYK whose inks give grays, so that their colours follow from a formula."""
+"""ICC profiles of CMYK whose inks give grays, so that their colors follow from a formula."""
 
 import struct
 from itertools import product

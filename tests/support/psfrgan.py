@@ -110,7 +110,7 @@ def plain_generator(state: State, image: Tensor, parsing: Tensor, *, steps: int)
 def plain_unit(
     state: State, name: str, feat: Tensor, *, scale: str = "none", training: bool = False
 ) -> Tensor:
-    """Return reflection padding, convolution, and batch normalisation where there is one."""
+    """Return reflection padding, convolution, and batch normalization where there is one."""
     if scale == "up":
         feat = F.interpolate(feat, scale_factor=2.0, mode="nearest")
     feat = F.pad(feat, (1, 1, 1, 1), mode="reflect")

@@ -22,7 +22,7 @@ def die(_worker: WorkerSettings) -> Iterator[int]:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def write_until_cancelled(_worker: WorkerSettings, path: Path) -> Iterator[int]:
+def write_until_canceled(_worker: WorkerSettings, path: Path) -> Iterator[int]:
     """Yield for a minute, and remove a file at the end."""
     path.touch()
     try:

@@ -39,7 +39,7 @@ class Case:
 
     def spec(self) -> RestorerSpec:
         """Return what the restorer accepts."""
-        return RestorerSpec(build=self.build, crop_size_px=self.side_px, licence="Apache-2.0")
+        return RestorerSpec(build=self.build, crop_size_px=self.side_px, license="Apache-2.0")
 
 
 def _with_embedded_weights(network: nn.Module) -> nn.Module:
@@ -66,7 +66,7 @@ def _parts_by_fan_in(network: nn.Module) -> nn.Module:
 
 def _unit_but_blocks(network: nn.Module) -> nn.Module:
     filled(network, "unit")
-    filled(network.get_submodule("mmrb"), "fan_in")  # plain convolutions among equalised ones
+    filled(network.get_submodule("mmrb"), "fan_in")  # plain convolutions among equalized ones
     return network
 
 

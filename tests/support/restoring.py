@@ -15,13 +15,13 @@ from vidrestore.types import (
 
 
 def face_at(
-    centre_xy: tuple[float, float], *, size_px: float, angle: float = 0.0, track_id: int = 1
+    center_xy: tuple[float, float], *, size_px: float, angle: float = 0.0, track_id: int = 1
 ) -> TrackedFace:
-    """Return a frontal face whose crop is ``size_px`` wide around ``centre_xy``."""
+    """Return a frontal face whose crop is ``size_px`` wide around ``center_xy``."""
     scale = size_px / 512
     cos, sin = scale * np.cos(angle), scale * np.sin(angle)
     linear = np.array([[cos, -sin], [sin, cos]])
-    shift = np.array(centre_xy) - linear @ np.array([255.5, 255.5])
+    shift = np.array(center_xy) - linear @ np.array([255.5, 255.5])
     crop_to_display = np.concatenate([linear, shift[:, None]], axis=1)
     points = apply_affine(crop_to_display, TEMPLATE_LANDMARKS_XY).astype(np.float32)
     low, high = points.min(axis=0), points.max(axis=0)

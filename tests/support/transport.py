@@ -1,4 +1,4 @@
-"""Transport streams as broadcasters send them: programmes, teletext, subtitles, cues."""
+"""Transport streams as broadcasters send them: programs, teletext, subtitles, cues."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ _CLOCK_HZ = 90_000
 
 @dataclass(frozen=True)
 class ExtraStream:
-    """A stream that FFmpeg does not make, added to the first programme of a film."""
+    """A stream that FFmpeg does not make, added to the first program of a film."""
 
     pid: int
     stream_type: int
@@ -79,7 +79,7 @@ CUES = ExtraStream(
 
 
 def add_streams(path: Path, extra: Sequence[ExtraStream]) -> Path:
-    """Add streams to the first programme of a transport stream; return the path."""
+    """Add streams to the first program of a transport stream; return the path."""
     data = path.read_bytes()
     packets = [data[at : at + _PACKET_BYTES] for at in range(0, len(data), _PACKET_BYTES)]
     table = next(each for each in packets if _pid(each) == 0)

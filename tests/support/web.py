@@ -18,7 +18,7 @@ class Reply:
     """Redirect to this path."""
     cut_after_bytes: int | None = None
     """Close the connection after so many bytes of the body."""
-    honours_range: bool = True
+    honors_range: bool = True
     shift_range_bytes: int = 0
     """Answer with a range that starts so much later than the one asked for."""
     content_type: str = "application/octet-stream"
@@ -80,7 +80,7 @@ def _answer(handler: BaseHTTPRequestHandler, site: Site, reply: Reply) -> None:
     asked = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))
     if handler.headers.get("If-Range") not in (None, reply.etag):
         asked = None
-    start = int(asked[1]) + reply.shift_range_bytes if asked and reply.honours_range else 0
+    start = int(asked[1]) + reply.shift_range_bytes if asked and reply.honors_range else 0
     if start >= len(site.body):
         handler.send_response(416)
         handler.send_header("Content-Range", f"bytes */{len(site.body)}")
@@ -88,8 +88,8 @@ def _answer(handler: BaseHTTPRequestHandler, site: Site, reply: Reply) -> None:
         handler.end_headers()
         return
     body = site.body[start:]
-    handler.send_response(206 if asked and reply.honours_range else 200)
-    if asked and reply.honours_range:
+    handler.send_response(206 if asked and reply.honors_range else 200)
+    if asked and reply.honors_range:
         last = len(site.body) - 1
         handler.send_header("Content-Range", f"bytes {start}-{last}/{len(site.body)}")
     handler.send_header("Content-Type", reply.content_type)

@@ -64,7 +64,7 @@ def test_a_faithful_result_is_proved_to_be_one(rich: Path, tmp_path: Path) -> No
             "duration",
             "size",
             "pixel format",
-            "colour tags",
+            "color tags",
             "field order",
             "rotation",
             "aspect",

@@ -38,7 +38,7 @@ def site(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
             size_bytes=len(BODY),
             sha256=SHA256,
             licensor="the Tests",
-            licence="MIT",
+            license="MIT",
             non_commercial=False,
             purpose="a test",
         )
@@ -123,13 +123,13 @@ def test_more_cuts_than_tries_do_not_matter_while_bytes_come(site: Site) -> None
 
 
 def test_a_server_that_ignores_ranges_is_read_from_the_start(site: Site) -> None:
-    site.replies = [Reply(cut_after_bytes=300_000), Reply(honours_range=False)]
+    site.replies = [Reply(cut_after_bytes=300_000), Reply(honors_range=False)]
 
     assert fetch("net", policy=HASTY).read_bytes() == BODY
 
 
 def test_a_server_that_always_cuts_and_ignores_ranges_is_given_up(site: Site) -> None:
-    site.replies = [Reply(cut_after_bytes=300_000, honours_range=False)] * 20
+    site.replies = [Reply(cut_after_bytes=300_000, honors_range=False)] * 20
 
     with pytest.raises(DownloadError, match="ended after 300000 of"):
         fetch("net", policy=HASTY)

@@ -13,7 +13,7 @@ NOTICE = (
 )
 
 
-def test_a_non_commercial_licence_is_said_once_and_remembered_in_the_folder(
+def test_a_non_commercial_license_is_said_once_and_remembered_in_the_folder(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = tmp_path / "weights"
@@ -24,16 +24,16 @@ def test_a_non_commercial_licence_is_said_once_and_remembered_in_the_folder(
     assert (folder / "codeformer.pth.licence").read_text() == NOTICE + "\n"
 
 
-def test_another_licence_is_said_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_another_license_is_said_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     entry = weights_entry("codeformer")
     warn_non_commercial(entry, tmp_path)
-    warn_non_commercial(replace(entry, licence="S-Lab 2.0"), tmp_path)
+    warn_non_commercial(replace(entry, license="S-Lab 2.0"), tmp_path)
 
     assert len(caplog.records) == 2
     assert "S-Lab 2.0" in caplog.text
 
 
-def test_nothing_is_said_of_other_licences(
+def test_nothing_is_said_of_other_licenses(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     warn_non_commercial(weights_entry("gfpgan-1.4"), tmp_path)

@@ -42,7 +42,7 @@ _UNSPECIFIED = "unspecified"
 class InfoCommand:
     """Show what a film, a folder of frames or an image contains, or describe a model.
 
-    For a model, such as `lite`: its licence, weights and --detail, and its card if it has one.
+    For a model, such as `lite`: its license, weights and --detail, and its card if it has one.
     """
 
     source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE|MODEL")]
@@ -124,7 +124,7 @@ def info_rows(info: "VideoInfo", seen: "FieldDetection | None") -> Iterator[tupl
     yield "size", _size(geometry.coded_hw)
     yield "display size", _size(geometry.display_hw) + _display_text(geometry)
     yield "pixel format", f"{info.pixel_format_name}, {info.bit_depth} bits"
-    yield "colour", ", ".join(f"{name} {value}" for name, value in color.items())
+    yield "color", ", ".join(f"{name} {value}" for name, value in color.items())
     side_data = info.side_data
     if side_data.mastering is not None:
         yield "mastering display", str(side_data.mastering)
@@ -137,7 +137,7 @@ def info_rows(info: "VideoInfo", seen: "FieldDetection | None") -> Iterator[tupl
         yield from field_rows(seen, info.average_rate)
     for each in info.programs:
         restored = ", whose video is meant" if each == info.program else ""
-        yield "programme", f"{each}{restored}"
+        yield "program", f"{each}{restored}"
     yield "time base", f"{info.time_base} s"
     if info.timecode is not None:
         yield "timecode", info.timecode
@@ -198,7 +198,7 @@ def info_json(info: "VideoInfo") -> dict[str, object]:
 
 
 def color_json(info: "VideoInfo") -> dict[str, str]:
-    """Return the colour tags with FFmpeg's names."""
+    """Return the color tags with FFmpeg's names."""
     color = info.color
     return {
         "matrix": _named(_MATRIX, color.matrix),

@@ -83,18 +83,18 @@ def _list() -> None:
     # The user types these names next: they may wrap, but are never cut.
     table = Table(
         *[Column(title, no_wrap=True) for title in ("name", "size", "here")],
-        *[Column(title, overflow="fold") for title in ("licence", "for", "file")],
+        *[Column(title, overflow="fold") for title in ("license", "for", "file")],
         box=None,
         pad_edge=False,
     )
     for name, entry in WEIGHTS.items():
         limits = ", non-commercial" if entry.non_commercial else ""
-        limits = "" if limits.strip(", ") in entry.licence else limits
+        limits = "" if limits.strip(", ") in entry.license else limits
         table.add_row(
             name,
             "?" if entry.size_bytes is None else f"{entry.size_bytes / 1e6:.1f} MB",
             _download_state(name),
-            entry.licence + limits,
+            entry.license + limits,
             entry.purpose,
             entry.file_name,
         )

@@ -77,7 +77,7 @@ class LocalVideo:
             return
         found = 0
         with decoded_frames(source, stages, 0, None, seek=False) as frames:
-            for frame in stages.analyse(frames):
+            for frame in stages.analyze(frames):
                 found = max([found, *(face.track_id + 1 for face in frame.faces)])
                 if found > min(selected):
                     return
@@ -130,7 +130,7 @@ class LocalVideo:
         self, stages: Stages, point: ResumePoint, log: AnalysisLog, *, seek: bool
     ) -> Generator[FinishedFrame]:
         def track(frames: Iterator[Frame]) -> Iterator[TrackedFrame]:
-            tracked = point.resume_tracking(frames, stages.analyse)
+            tracked = point.resume_tracking(frames, stages.analyze)
             return log_analysis(tracked, log, after=point.last_index)
 
         return finished_frames(

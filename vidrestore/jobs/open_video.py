@@ -119,7 +119,7 @@ def finished_frames(
         source: As for ``decoded_frames``, as are ``index``, ``ticks`` and ``seek``.
         stages: The stages.
         track: Returns the frames or fields that are decoded with their faces, as
-            ``Stages.analyse`` does.
+            ``Stages.analyze`` does.
         index: See above.
         ticks: See above.
         seek: See above.

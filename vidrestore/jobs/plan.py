@@ -85,7 +85,7 @@ class PlannedSegment:
 
 
 class Planner:
-    """Plans the segments of a film while it is analysed.
+    """Plans the segments of a film while it is analyzed.
 
     A segment can be restored once the analysis has passed its end by the number of frames that the
     result of its last frame may depend on.

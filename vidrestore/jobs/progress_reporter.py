@@ -39,7 +39,7 @@ class ProgressReporter:
             )
         )
 
-    def report_workers(self, *, frames: int, faces: int, analysed: int, workers: int) -> None:
+    def report_workers(self, *, frames: int, faces: int, analyzed: int, workers: int) -> None:
         """Report the progress of a run whose frames are restored on workers, out of order."""
         self._on_progress(
             Progress(
@@ -47,7 +47,7 @@ class ProgressReporter:
                 frames_done=frames,
                 frames_total=self.frames_total,
                 faces_done=faces,
-                frames_searched=analysed,
+                frames_searched=analyzed,
                 workers=workers,
             )
         )

@@ -110,7 +110,7 @@ class Video:
             stages = setup.stages(background)
             geometry = stages.geometry if background is None else background.geometry
             found = False
-            with closing(finished_frames(setup.source, stages, stages.analyse)) as finished:
+            with closing(finished_frames(setup.source, stages, stages.analyze)) as finished:
                 for each in finished:
                     found = True
                     yield OutputFrame(

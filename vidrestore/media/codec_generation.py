@@ -23,8 +23,8 @@ SimpleCodec: TypeAlias = Literal["mpeg1video", "mpeg2video", "mpeg4", "h264"]
 _CONTAINERS = {"flv1": "flv", "wmv2": "avi"}
 _RATE = Fraction(25)
 _ENCODERS = {"h264": "libx264", "hevc": "libx265", "flv1": "flv"}
-_QUANTISER_LIMITS = {"h264": (0, 51), "hevc": (0, 51)}
-_MPEG_QUANTISER_LIMITS = (1, 31)
+_QUANTIZER_LIMITS = {"h264": (0, 51), "hevc": (0, 51)}
+_MPEG_QUANTIZER_LIMITS = (1, 31)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,21 +32,21 @@ class CodecGeneration:
     """One lossy generation."""
 
     codec: PassCodec
-    quantiser: int | None = None
-    """Fixed quantiser: 1 to 31, or 0 to 51 for H.264 and HEVC; None with ``bits_per_pixel``."""
+    quantizer: int | None = None
+    """Fixed quantizer: 1 to 31, or 0 to 51 for H.264 and HEVC; None with ``bits_per_pixel``."""
     bits_per_pixel: float | None = None
-    """Mean bit rate of the clip, in bits per pixel and frame; None with ``quantiser``."""
+    """Mean bit rate of the clip, in bits per pixel and frame; None with ``quantizer``."""
     gop_frames: int = 12
     """Distance of key frames, if the codec has other frames too."""
     interlaced: bool = False
     """Encode the two fields of a frame separately where that is cheaper (MPEG-2, MPEG-4, H.264)."""
 
     def __post_init__(self) -> None:
-        if (self.quantiser is None) == (self.bits_per_pixel is None):
-            raise ValueError("give either quantiser or bits_per_pixel")
-        low, high = _QUANTISER_LIMITS.get(self.codec, _MPEG_QUANTISER_LIMITS)
-        if self.quantiser is not None and not low <= self.quantiser <= high:
-            raise ValueError(f"quantiser of {self.codec} must be {low} to {high}")
+        if (self.quantizer is None) == (self.bits_per_pixel is None):
+            raise ValueError("give either quantizer or bits_per_pixel")
+        low, high = _QUANTIZER_LIMITS.get(self.codec, _MPEG_QUANTIZER_LIMITS)
+        if self.quantizer is not None and not low <= self.quantizer <= high:
+            raise ValueError(f"quantizer of {self.codec} must be {low} to {high}")
         if self.bits_per_pixel is not None and self.bits_per_pixel <= 0:
             raise ValueError(f"bits_per_pixel must be > 0, got {self.bits_per_pixel}")
         if self.gop_frames < 1:
@@ -83,19 +83,19 @@ def apply_generation(
 
 
 def encode_decode(
-    images: Sequence[NDArray[np.uint8]], *, codec: SimpleCodec, quantiser: int
+    images: Sequence[NDArray[np.uint8]], *, codec: SimpleCodec, quantizer: int
 ) -> list[NDArray[np.uint8]]:
     """Return ``images`` after one lossy generation with the default settings of an encoder.
 
     Args:
         images: ``(H, W, 3)`` uint8 RGB, all of one even size.
         codec: The encoder.
-        quantiser: Fixed quantiser: 2 to 31 for MPEG codecs, 0 to 51 for H.264.
+        quantizer: Fixed quantizer: 2 to 31 for MPEG codecs, 0 to 51 for H.264.
     """
     if codec == "h264":
-        options = {"qp": str(quantiser), "preset": "veryfast"}
+        options = {"qp": str(quantizer), "preset": "veryfast"}
     else:
-        options = {"qmin": str(quantiser), "qmax": str(quantiser)}
+        options = {"qmin": str(quantizer), "qmax": str(quantizer)}
     return _encode_and_decode(images, codec, options)
 
 
@@ -134,18 +134,18 @@ def _options(generation: CodecGeneration) -> dict[str, str]:
         options = {"preset": "veryfast", "tune": "zerolatency"}
         if generation.interlaced:
             options["x264-params"] = "tff=1"
-        if generation.quantiser is not None:
-            options["qp"] = str(generation.quantiser)
+        if generation.quantizer is not None:
+            options["qp"] = str(generation.quantizer)
         return options
     if generation.codec == "hevc":
         # Without pools: otherwise x265 starts a thread per core for an image of 100 pixels.
         parameters = "log-level=none:pools=none:frame-threads=1:rc-lookahead=0:bframes=0"
-        if generation.quantiser is not None:
-            parameters += f":qp={generation.quantiser}"
+        if generation.quantizer is not None:
+            parameters += f":qp={generation.quantizer}"
         return {"preset": "ultrafast", "x265-params": parameters}
     options: dict[str, str] = {}
-    if generation.quantiser is not None:
-        options["qmin"] = options["qmax"] = str(generation.quantiser)
+    if generation.quantizer is not None:
+        options["qmin"] = options["qmax"] = str(generation.quantizer)
     if generation.interlaced and generation.codec in ("mpeg2video", "mpeg4"):
         options["flags"] = "+ildct+ilme"
     return options

@@ -16,7 +16,7 @@ UNSTORED_SIDE_DATA: Mapping[str, str] = MappingProxyType(
         "DOVI_METADATA": DOLBY_VISION,
         "DYNAMIC_HDR_VIVID": "HDR Vivid metadata",
         "AMBIENT_VIEWING_ENVIRONMENT": "the ambient viewing environment",
-        "ICC_PROFILE": "the colour profile (ICC)",
+        "ICC_PROFILE": "the color profile (ICC)",
         "A53_CC": "the closed captions inside the video stream (CEA-608 and 708)",
         "AFD": "the active format description (AFD)",
         "S12M_TIMECODE": "the timecodes inside the video stream",

@@ -193,7 +193,7 @@ def _on_mobile_stylegan(shapes: Shapes) -> DetectedArchitecture | None:
     architecture = "MMRB" if is_mmrb else "prior" if "summary.weight" in shapes else "GFP-GAN"
     return DetectedArchitecture(
         architecture=f"{architecture} (MobileStyleGAN)",
-        spec=RestorerSpec(build=build, crop_size_px=side_px, licence=_PUBLISHERS),
+        spec=RestorerSpec(build=build, crop_size_px=side_px, license=_PUBLISHERS),
     )
 
 
@@ -204,7 +204,7 @@ def _psfrgan(shapes: Shapes) -> DetectedArchitecture | None:
     spec = RestorerSpec(
         build=lambda: build_psfrgan(generator=PsfrganGenerator(**arguments)),
         crop_size_px=arguments["in_size"],
-        licence=_PUBLISHERS,
+        license=_PUBLISHERS,
         download_names=MappingProxyType({"parser": RESTORERS["psfrgan"].download_names["parser"]}),
     )
     return DetectedArchitecture(architecture="PSFR-GAN", spec=spec, submodule="generator")
@@ -222,7 +222,7 @@ def _detect_whole(
     if not matches_state(build, shapes):
         return None
     side_px = int(arguments["out_size"] if "out_size" in arguments else arguments["size"])
-    spec = RestorerSpec(build=build, crop_size_px=side_px, licence=_PUBLISHERS)
+    spec = RestorerSpec(build=build, crop_size_px=side_px, license=_PUBLISHERS)
     return DetectedArchitecture(architecture=architecture, spec=spec)
 
 

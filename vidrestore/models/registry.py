@@ -23,7 +23,7 @@ class RestorerSpec:
     build: Callable[[], nn.Module]
     """Returns the network with untrained weights; its forward returns ``RestorerOutput``."""
     crop_size_px: int
-    licence: str
+    license: str
     packaged_file: str | None = None
     """Weights inside the package, in ``vidrestore/models/data``; None if there are none."""
     download_names: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -35,49 +35,49 @@ RESTORERS: Mapping[str, RestorerSpec] = MappingProxyType(
         "lite": RestorerSpec(
             build=build_lite,
             crop_size_px=CROP_SIZE_PX,
-            licence="Apache-2.0",
+            license="Apache-2.0",
             packaged_file="lite.safetensors",
         ),
         "realesrgan": RestorerSpec(
             build=RealEsrganFaces,
             crop_size_px=CROP_SIZE_PX,
-            licence="BSD-3-Clause",
+            license="BSD-3-Clause",
             packaged_file="realesrgan_x4plus.safetensors",
         ),
         "gfpgan-1.4": RestorerSpec(
             build=GFPGANClean,
             crop_size_px=CROP_SIZE_PX,
-            licence="Apache-2.0",
+            license="Apache-2.0",
             download_names=MappingProxyType({"": "gfpgan-1.4"}),
         ),
         "gfpgan-1.3": RestorerSpec(
             build=GFPGANClean,
             crop_size_px=CROP_SIZE_PX,
-            licence="Apache-2.0",
+            license="Apache-2.0",
             download_names=MappingProxyType({"": "gfpgan-1.3"}),
         ),
         "gfpgan-1.2": RestorerSpec(
             build=GFPGANClean,
             crop_size_px=CROP_SIZE_PX,
-            licence="Apache-2.0",
+            license="Apache-2.0",
             download_names=MappingProxyType({"": "gfpgan-1.2"}),
         ),
         "gfpgan-paper": RestorerSpec(
             build=GFPGAN,
             crop_size_px=CROP_SIZE_PX,
-            licence="Apache-2.0",
+            license="Apache-2.0",
             download_names=MappingProxyType({"": "gfpgan-paper"}),
         ),
         "psfrgan": RestorerSpec(
             build=build_psfrgan,
             crop_size_px=CROP_SIZE_PX,
-            licence="CC BY-NC-SA 4.0",
+            license="CC BY-NC-SA 4.0",
             download_names=MappingProxyType({"generator": "psfrgan", "parser": "psfrgan-parser"}),
         ),
         "gpen-512": RestorerSpec(
             build=GPEN,
             crop_size_px=CROP_SIZE_PX,
-            licence="non-commercial",
+            license="non-commercial",
             download_names=MappingProxyType({"": "gpen-512"}),
         ),
     }

@@ -15,7 +15,7 @@ from vidrestore.devices import retry_out_of_memory
 from vidrestore.media.color.matrices import luma_weights
 from vidrestore.media.color.region_rgb import add_rgb_change, aligned_box, region_sdr_rgb
 from vidrestore.paste.grain import grain_to_add
-from vidrestore.paste.head import COLOUR_CELLS, HEAD_CELLS, head_mask
+from vidrestore.paste.head import COLOR_CELLS, HEAD_CELLS, head_mask
 from vidrestore.paste.masks import (
     cells_to_crop,
     combine_masks,
@@ -41,7 +41,7 @@ from vidrestore.warp import average_areas, warp_image
 _LUMA_STEP_PX = 4
 """Spacing of the samples of which a mean is taken."""
 _TONE_CELL_PX = 32
-"""Side of the cells in which colour is matched, in crop pixels."""
+"""Side of the cells in which color is matched, in crop pixels."""
 _SMOOTH_STEP_PX = 4
 """What varies slowly is warped at every fourth pixel."""
 _SKIN_MARGIN = 0.2
@@ -113,7 +113,7 @@ def _head_mask(
     frame: Frame, geometry: DisplayGeometry, face: RestoredFace, others: Sequence[TrackedFace]
 ) -> FaceMask | None:
     aligned = face.aligned
-    means = average_areas(aligned.crop_chw, (COLOUR_CELLS, COLOUR_CELLS))
+    means = average_areas(aligned.crop_chw, (COLOR_CELLS, COLOR_CELLS))
     ellipse = face_ellipse(apply_affine(aligned.display_to_crop, aligned.face.landmarks_xy))
     cells = head_mask(face, ellipse, means, [other.landmarks_xy for other in others])
     corners = _corners_of_cells(cells)
@@ -169,7 +169,7 @@ def paste_faces(
         frame: The decoded frame.
         geometry: How its samples are shown.
         faces: The restored faces with their crops.
-        config: Strength, grain and colour matching.
+        config: Strength, grain and color matching.
         keep_chroma: Change luma only (black-and-white and tinted shots).
         skipped_faces: Other faces in the frame, which the mask of a head may not cover.
     """
@@ -217,13 +217,13 @@ def _change_of(
 
     raw_change = _raw_head_change if config.mask == "head" else _raw_change
     change = raw_change(source, face, crop_to_region, region_hw)
-    if config.colour_match > 0:
+    if config.color_match > 0:
         tone = _tone(face.restored_chw) - _tone(face.aligned.crop_chw)
         cells_to_region = compose_affines(
             cells_to_crop(CROP_SIZE_PX // _TONE_CELL_PX), crop_to_region
         )
         tone_hwc = _smooth_region(tone, cells_to_region, region_hw)
-        cv2.scaleAdd(tone_hwc, -config.colour_match, change, change)
+        cv2.scaleAdd(tone_hwc, -config.color_match, change, change)
     if config.grain > 0:
         weights = luma_weights(frame.color, frame.whole_hw)
         grain = grain_to_add(source, source + change, weights, mask.mask_hw, mask.skin)

@@ -6,7 +6,7 @@ import numpy as np
 from vidrestore.types import FloatArray
 
 _VISIBLE = 1.0 / 255.0
-"""Noise below this is quantisation, not grain; above twice this it counts fully."""
+"""Noise below this is quantization, not grain; above twice this it counts fully."""
 _GRAIN_RADIUS_PX = 1.2
 
 

@@ -3,13 +3,13 @@
 A rounded shape fills most of the crop and falls to 0 before the crop ends. It has the same place in
 every crop, so it is as steady as the crop. Three soft limits narrow it:
 
-* colour: cells whose colour is that of the border beside and above the head, and not that of the
+* color: cells whose color is that of the border beside and above the head, and not that of the
   middle, are background (as in histogram backprojection: Swain and Ballard 1991, "Color indexing",
   section 4, with Gaussian kernels instead of bins, so that nothing jumps);
 * detail: where the film has finer hair than the restored crop, the film stays;
 * other faces: each place belongs to the nearest face, in units of the size of each face.
 
-If the restorer has a parser, its map of the head replaces the limit by colour.
+If the restorer has a parser, its map of the head replaces the limit by color.
 """
 
 from collections.abc import Sequence
@@ -34,10 +34,10 @@ from vidrestore.types import Affine, FloatArray, RestoredFace
 
 HEAD_CELLS = 128
 """Cells along the side of the crop: 4 pixels each, much finer than the ramps of the mask."""
-COLOUR_CELLS = 32
-"""Cells along the side of the crop for colour and detail: 16 pixels each, to average out noise."""
+COLOR_CELLS = 32
+"""Cells along the side of the crop for color and detail: 16 pixels each, to average out noise."""
 
-# Superellipses in crop pixels: centre x and y, half width, half height, exponent. The middle is
+# Superellipses in crop pixels: center x and y, half width, half height, exponent. The middle is
 # face and hair for heads of all shapes; outside the last is background, except for long hair.
 _HEAD = (255.5, 255.5, 246.0, 248.0, 2.6)
 _MIDDLE = (255.5, 270.0, 170.0, 220.0, 2.0)
@@ -46,13 +46,13 @@ _FULL_INSIDE = 0.70
 """Radius within which the shape is 1, as a share of the head's; the ramp is about 70 px wide."""
 _SHOULDERS_Y_PX = (360.0, 440.0)
 """Below this the border of the crop shows clothes, not background."""
-_COLOUR_SIGMA = 0.07
-"""Standard deviation of the kernel that compares colours, in RGB from 0 to 1."""
+_COLOR_SIGMA = 0.07
+"""Standard deviation of the kernel that compares colors, in RGB from 0 to 1."""
 _BASE_DENSITY = 0.01
-"""Density of colours that are neither in the middle nor at the border: they decide nothing."""
+"""Density of colors that are neither in the middle nor at the border: they decide nothing."""
 _HEAD_SHARE = (0.05, 0.5)
-"""Share of the head in the density of a colour: background up to the first, head from the second
-on. A colour that both have counts as head."""
+"""Share of the head in the density of a color: background up to the first, head from the second
+on. A color that both have counts as head."""
 _OUTLINE_CELLS = 5
 """Side of the window by which a head is dilated, so that both sides of its outline are restored."""
 _LIMIT_SIGMA_CELLS = 1.2
@@ -60,7 +60,7 @@ _DETAIL_KEPT = (0.45, 0.8)
 """Share of the film's detail in the restored crop: the film stays up to the first, and the restored
 crop is shown from the second on."""
 _MIN_DETAIL = 0.0014
-"""Mean difference of neighbouring pixels below which there is no detail: 1/3 of a level of 255."""
+"""Mean difference of neighboring pixels below which there is no detail: 1/3 of a level of 255."""
 _DETAIL_SIGMA_CELLS = 1.5
 _NOISE_MARGIN = 1.25
 """Largest ratio of the noise in hair to that in skin, and in dark to lit places."""
@@ -81,14 +81,14 @@ def head_mask(
     Args:
         face: The restored face with its crop.
         ellipse: The mask of the face alone; only other faces take the head's mask below it.
-        crop_means_chw: ``(3, COLOUR_CELLS, COLOUR_CELLS)``, means of the crop by area, [0, 1].
+        crop_means_chw: ``(3, COLOR_CELLS, COLOR_CELLS)``, means of the crop by area, [0, 1].
         others_xy: ``(5, 2)`` landmarks of every other face in the frame, in display pixels.
     """
     size_hw = (HEAD_CELLS, HEAD_CELLS)
     inner = mask_on_grid(compose_affines(cells_to_crop(HEAD_CELLS), ellipse.to_unit), size_hw)
-    colours = np.ascontiguousarray(crop_means_chw.permute(1, 2, 0).float().cpu().numpy())
+    colors = np.ascontiguousarray(crop_means_chw.permute(1, 2, 0).float().cpu().numpy())
     detail = detail_kept(face.aligned.crop_chw, face.restored_chw, ellipse)
-    mask = np.maximum(inner, _shape() * _upscale(likely_head(colours) * detail))
+    mask = np.maximum(inner, _shape() * _upscale(likely_head(colors) * detail))
     if face.face_mask_hw is not None and face.head_mask_hw is not None:
         confidence = mask_confidence(_cells(face.face_mask_hw), ellipse)
         parsed = np.maximum(inner, _shape() * _upscale(detail))
@@ -103,22 +103,22 @@ def head_mask(
     return mask
 
 
-def likely_head(colours_hwc: FloatArray) -> FloatArray:
-    """Return how likely each cell is head by its colour, ``(COLOUR_CELLS, COLOUR_CELLS)``.
+def likely_head(colors_hwc: FloatArray) -> FloatArray:
+    """Return how likely each cell is head by its color, ``(COLOR_CELLS, COLOR_CELLS)``.
 
     Args:
-        colours_hwc: ``(COLOUR_CELLS, COLOUR_CELLS, 3)`` RGB in [0, 1].
+        colors_hwc: ``(COLOR_CELLS, COLOR_CELLS, 3)`` RGB in [0, 1].
     """
-    colours = colours_hwc.reshape(-1, 3)
-    middle, surroundings = (_density(colours, samples) for samples in _samples())
+    colors = colors_hwc.reshape(-1, 3)
+    middle, surroundings = (_density(colors, samples) for samples in _samples())
     share = np.asarray(middle / (middle + surroundings), np.float32)
-    limit = smooth_step(share.reshape(COLOUR_CELLS, COLOUR_CELLS), *_HEAD_SHARE)
+    limit = smooth_step(share.reshape(COLOR_CELLS, COLOR_CELLS), *_HEAD_SHARE)
     grown = cv2.dilate(limit, np.ones((_OUTLINE_CELLS, _OUTLINE_CELLS), np.uint8))
     return np.asarray(cv2.GaussianBlur(grown, (0, 0), _LIMIT_SIGMA_CELLS), np.float32)
 
 
 def detail_kept(source_chw: Tensor, restored_chw: Tensor, ellipse: FaceEllipse) -> FloatArray:
-    """Return how well each cell keeps its detail when restored, ``(COLOUR_CELLS, COLOUR_CELLS)``.
+    """Return how well each cell keeps its detail when restored, ``(COLOR_CELLS, COLOR_CELLS)``.
 
     The median over the cells of the face, which are mostly skin, is taken for noise.
 
@@ -128,10 +128,8 @@ def detail_kept(source_chw: Tensor, restored_chw: Tensor, ellipse: FaceEllipse) 
         ellipse: Position of the face.
     """
     before, after = _mean_gradient(source_chw), _mean_gradient(restored_chw)
-    size_hw = (COLOUR_CELLS, COLOUR_CELLS)
-    core = (
-        mask_on_grid(compose_affines(cells_to_crop(COLOUR_CELLS), ellipse.to_unit), size_hw) > 0.5
-    )
+    size_hw = (COLOR_CELLS, COLOR_CELLS)
+    core = mask_on_grid(compose_affines(cells_to_crop(COLOR_CELLS), ellipse.to_unit), size_hw) > 0.5
     noise = _NOISE_MARGIN * np.median(before[core]) if core.any() else 0.0
     before = np.sqrt(np.maximum(before**2 - np.float32(noise**2), 0.0))
     least = np.float32(_MIN_DETAIL)
@@ -143,20 +141,20 @@ def detail_kept(source_chw: Tensor, restored_chw: Tensor, ellipse: FaceEllipse) 
 
 
 def _mean_gradient(crop_chw: Tensor) -> FloatArray:
-    """Return the mean difference of neighbouring pixels per cell, in half the pixels of green."""
+    """Return the mean difference of neighboring pixels per cell, in half the pixels of green."""
     green = np.asarray(crop_chw[1].cpu().numpy(), dtype=np.float32)
-    centre, right, below = (
+    center, right, below = (
         np.ascontiguousarray(green[row::2, column::2]) for row, column in ((0, 0), (0, 1), (1, 0))
     )
-    steps = cv2.add(cv2.absdiff(right, centre), cv2.absdiff(below, centre))
-    means = cv2.resize(steps, (COLOUR_CELLS, COLOUR_CELLS), interpolation=cv2.INTER_AREA)
+    steps = cv2.add(cv2.absdiff(right, center), cv2.absdiff(below, center))
+    means = cv2.resize(steps, (COLOR_CELLS, COLOR_CELLS), interpolation=cv2.INTER_AREA)
     return np.asarray(means, dtype=np.float32)
 
 
 def nearest_share(
     landmarks_xy: NDArray[np.float64], others_xy: Sequence[NDArray[np.float64]]
 ) -> FloatArray:
-    """Return the share of each cell that belongs to a face, ``(COLOUR_CELLS, COLOUR_CELLS)``.
+    """Return the share of each cell that belongs to a face, ``(COLOR_CELLS, COLOR_CELLS)``.
 
     The shares of two faces sum to 1 everywhere in the frame, those of more faces to at most 1.
 
@@ -173,33 +171,33 @@ def nearest_share(
 
 
 def _radii(crop_to_unit: Affine) -> FloatArray:
-    """Return the distance of every colour cell from the centre of a face, in its radii."""
+    """Return the distance of every color cell from the center of a face, in its radii."""
     units = apply_affine(
-        compose_affines(cells_to_crop(COLOUR_CELLS), crop_to_unit), _cell_centres(COLOUR_CELLS)
+        compose_affines(cells_to_crop(COLOR_CELLS), crop_to_unit), _cell_centers(COLOR_CELLS)
     )
     radii = np.hypot(units[:, 0], units[:, 1]).astype(np.float32)
-    return radii.reshape(COLOUR_CELLS, COLOUR_CELLS)
+    return radii.reshape(COLOR_CELLS, COLOR_CELLS)
 
 
-def _density(colours: FloatArray, samples: tuple[NDArray[np.intp], FloatArray]) -> FloatArray:
-    """Return the density of each colour among the weighted cells ``samples``, ``(N,)``."""
+def _density(colors: FloatArray, samples: tuple[NDArray[np.intp], FloatArray]) -> FloatArray:
+    """Return the density of each color among the weighted cells ``samples``, ``(N,)``."""
     indexes, weights = samples
-    references = colours[indexes]
+    references = colors[indexes]
     # No matrix product: BLAS may sum in another order with another number of threads.
-    distances = np.zeros((len(colours), len(references)), np.float32)
+    distances = np.zeros((len(colors), len(references)), np.float32)
     for channel in range(3):
-        distances += np.square(colours[:, None, channel] - references[:, channel])
-    similarity = np.exp(distances * np.float32(-0.5 / _COLOUR_SIGMA**2)) * weights
+        distances += np.square(colors[:, None, channel] - references[:, channel])
+    similarity = np.exp(distances * np.float32(-0.5 / _COLOR_SIGMA**2)) * weights
     return np.asarray(similarity.sum(axis=1) + np.float32(_BASE_DENSITY), np.float32)
 
 
 @cache
 def _samples() -> tuple[tuple[NDArray[np.intp], FloatArray], ...]:
     """Return the indexes and weights, which sum to 1, of every third cell of middle and border."""
-    middle = smooth_step(1.0 - _superellipse(COLOUR_CELLS, _MIDDLE), 0.0, 0.3)
-    outside = smooth_step(_superellipse(COLOUR_CELLS, _SURROUNDINGS), 1.0, 1.12)
+    middle = smooth_step(1.0 - _superellipse(COLOR_CELLS, _MIDDLE), 0.0, 0.3)
+    outside = smooth_step(_superellipse(COLOR_CELLS, _SURROUNDINGS), 1.0, 1.12)
     first, last = _SHOULDERS_Y_PX
-    y_px = apply_affine(cells_to_crop(COLOUR_CELLS), _cell_centres(COLOUR_CELLS))[:, 1].astype(
+    y_px = apply_affine(cells_to_crop(COLOR_CELLS), _cell_centers(COLOR_CELLS))[:, 1].astype(
         np.float32
     )
     above = smooth_step(-y_px, -last, -first)
@@ -221,15 +219,15 @@ def _shape() -> FloatArray:
 
 def _superellipse(cells: int, outline: tuple[float, float, float, float, float]) -> FloatArray:
     """Return the radius of every cell in a superellipse, ``(cells, cells)``; 1 on its outline."""
-    centre_x, centre_y, half_width, half_height, power = outline
-    x, y = apply_affine(cells_to_crop(cells), _cell_centres(cells)).T
-    across, down = np.abs(x - centre_x) / half_width, np.abs(y - centre_y) / half_height
+    center_x, center_y, half_width, half_height, power = outline
+    x, y = apply_affine(cells_to_crop(cells), _cell_centers(cells)).T
+    across, down = np.abs(x - center_x) / half_width, np.abs(y - center_y) / half_height
     radius = (across**power + down**power) ** (1.0 / power)
     return radius.astype(np.float32).reshape(cells, cells)
 
 
 @cache
-def _cell_centres(cells: int) -> NDArray[np.float64]:
+def _cell_centers(cells: int) -> NDArray[np.float64]:
     """Return x and y of every cell, ``(cells * cells, 2)``, row by row."""
     index = np.arange(cells, dtype=np.float64)
     return np.stack(np.meshgrid(index, index), axis=-1).reshape(-1, 2)

@@ -18,7 +18,7 @@ from vidrestore.types import CROP_SIZE_PX, Affine, FloatArray
 
 # In units of the distance from the middle of the eyes to the middle of the mouth. The ellipse
 # ends in the hair, below the chin and at the ears, where a seam is least visible.
-_CENTRE_BELOW_EYES = 0.33
+_CENTER_BELOW_EYES = 0.33
 _HALF_HEIGHT = 1.65
 _HALF_WIDTH = 1.33
 _FULL_INSIDE = 0.70
@@ -59,21 +59,21 @@ def face_ellipse(landmarks_xy: NDArray[np.float64]) -> FaceEllipse:
     Args:
         landmarks_xy: ``(5, 2)`` landmarks in crop pixels.
     """
-    centre, across, axis, half_width, half_height = _axes(landmarks_xy)
-    centre = np.clip(centre, CROP_SIZE_PX * 0.3, CROP_SIZE_PX * 0.7)
+    center, across, axis, half_width, half_height = _axes(landmarks_xy)
+    center = np.clip(center, CROP_SIZE_PX * 0.3, CROP_SIZE_PX * 0.7)
 
     reach = np.hypot(across * half_width, axis * half_height)
-    room = np.minimum(centre, CROP_SIZE_PX - 1 - centre) - _BORDER_PX
+    room = np.minimum(center, CROP_SIZE_PX - 1 - center) - _BORDER_PX
     shrink = np.minimum(1.0, room / reach)
     # Each half axis is shortened by the side of the crop that it mostly points at.
     half_width *= float(shrink @ across**2)
     half_height *= float(shrink @ axis**2)
     half_width, half_height = max(half_width, 1.0), max(half_height, 1.0)
 
-    to_unit = _to_unit(centre, across / half_width, axis / half_height)
+    to_unit = _to_unit(center, across / half_width, axis / half_height)
     reach = np.hypot(across * half_width, axis * half_height)
-    low = np.maximum(centre - reach, 0.0)
-    high = np.minimum(centre + reach, CROP_SIZE_PX - 1.0)
+    low = np.maximum(center - reach, 0.0)
+    high = np.minimum(center + reach, CROP_SIZE_PX - 1.0)
     return FaceEllipse(
         to_unit=to_unit,
         bounds_xyxy=(float(low[0]), float(low[1]), float(high[0]), float(high[1])),
@@ -88,14 +88,14 @@ def face_units(landmarks_xy: NDArray[np.float64]) -> Affine:
     Args:
         landmarks_xy: ``(5, 2)`` landmarks.
     """
-    centre, across, axis, half_width, half_height = _axes(landmarks_xy)
-    return _to_unit(centre, across / half_width, axis / half_height)
+    center, across, axis, half_width, half_height = _axes(landmarks_xy)
+    return _to_unit(center, across / half_width, axis / half_height)
 
 
 def _axes(
     landmarks_xy: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float, float]:
-    """Return the centre of an ellipse, the directions of its axes, and its half axes."""
+    """Return the center of an ellipse, the directions of its axes, and its half axes."""
     eyes, mouth = landmarks_xy[:2].mean(axis=0), landmarks_xy[3:].mean(axis=0)
     down = mouth - eyes
     # A lower limit from the distance of the eyes: a face bent down is short, not small.
@@ -103,16 +103,16 @@ def _axes(
         float(np.hypot(*down)), 0.8 * float(np.hypot(*(landmarks_xy[1] - landmarks_xy[0]))), 1.0
     )
     axis = down / max(float(np.hypot(*down)), 1e-6)
-    centre = eyes + _CENTRE_BELOW_EYES * length * axis
+    center = eyes + _CENTER_BELOW_EYES * length * axis
     across = np.array([-axis[1], axis[0]])
-    return centre, across, axis, _HALF_WIDTH * length, _HALF_HEIGHT * length
+    return center, across, axis, _HALF_WIDTH * length, _HALF_HEIGHT * length
 
 
 def _to_unit(
-    centre: NDArray[np.float64], first_row: NDArray[np.float64], second_row: NDArray[np.float64]
+    center: NDArray[np.float64], first_row: NDArray[np.float64], second_row: NDArray[np.float64]
 ) -> Affine:
     linear = np.stack([first_row, second_row])
-    return np.concatenate([linear, (-linear @ centre)[:, None]], axis=1)
+    return np.concatenate([linear, (-linear @ center)[:, None]], axis=1)
 
 
 def smooth_step(values: FloatArray, low: float, high: float) -> FloatArray:

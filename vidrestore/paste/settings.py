@@ -16,10 +16,10 @@ class PasteConfig:
     """Whether the face alone or the whole head is blended in."""
     grain: float = same_option(RestoreSettings, "grain")
     """Share of the source's grain that is added to the restored face."""
-    colour_match: float = 1.0
-    """Share of the restorer's large-scale colour and brightness changes that is undone."""
+    color_match: float = 1.0
+    """Share of the restorer's large-scale color and brightness changes that is undone."""
 
     def __post_init__(self) -> None:
         check_options(self)
-        if not 0.0 <= self.colour_match <= 1.0:
-            raise ConfigError(f"colour_match must be a number from 0 to 1, got {self.colour_match}")
+        if not 0.0 <= self.color_match <= 1.0:
+            raise ConfigError(f"color_match must be a number from 0 to 1, got {self.color_match}")

@@ -1,4 +1,4 @@
-"""Lines of the record: what a run synthesised in every frame."""
+"""Lines of the record: what a run synthesized in every frame."""
 
 import dataclasses
 from fractions import Fraction

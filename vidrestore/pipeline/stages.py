@@ -62,8 +62,8 @@ _OUTSIDE = "outside the picture"
 class Stages:
     """The stages of a restoration, connected.
 
-    The faces found in a frame may depend on everything before it in its shot, so ``analyse`` runs
-    once over a film. The result of a frame depends only on its neighbours within
+    The faces found in a frame may depend on everything before it in its shot, so ``analyze`` runs
+    once over a film. The result of a frame depends only on its neighbors within
     ``context_frames``, bit for bit: ``restore`` gives the same for a part of a film as for the
     whole.
     """
@@ -96,7 +96,7 @@ class Stages:
         safeguarding = 0 if self.meter is None else 2 * safeguard.reach_frames
         return smoothing + averaging + safeguarding
 
-    def analyse(
+    def analyze(
         self, frames: Iterable[Frame], *, start: TrackingStart | None = None
     ) -> Iterator[TrackedFrame]:
         """Yield every frame once, in order, with its shot, its faces, and whether it is monochrome.
@@ -130,12 +130,12 @@ class Stages:
         everything after it. The result is the same. Close the generator before the source of
         ``tracked``.
 
-        Holds half a smoothing window, the neighbours used for averaging and for the safeguard,
+        Holds half a smoothing window, the neighbors used for averaging and for the safeguard,
         ``_MAX_WAITING_FRAMES`` frames that wait for a full batch, and ``_AHEAD_FRAMES`` between two
         threads.
 
         Args:
-            tracked: The frames that ``analyse`` yields, or a part of them that extends
+            tracked: The frames that ``analyze`` yields, or a part of them that extends
                 ``context_frames`` beyond the frames of interest.
         """
         with ExitStack() as threads:

@@ -1,4 +1,4 @@
-"""The record of what was synthesised in a video, frame by frame and face by face."""
+"""The record of what was synthesized in a video, frame by frame and face by face."""
 
 from vidrestore.record.encode import end_line, frame_line, header_line
 from vidrestore.record.reader import RecordReader

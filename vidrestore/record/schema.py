@@ -1,4 +1,4 @@
-"""The lines of a record: what was synthesised in a video, where, and at what strength.
+"""The lines of a record: what was synthesized in a video, where, and at what strength.
 
 A record is a text file of JSON lines: one header, one line for each frame, one end. Boxes and
 points are in *display* pixels of the source, masks in *coded* pixels of the result (see
@@ -223,7 +223,7 @@ class FrameRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndRecord:
-    """The last line: totals, so that a truncated record is recognised."""
+    """The last line: totals, so that a truncated record is recognized."""
 
     frames: int
     faces: int

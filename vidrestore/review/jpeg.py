@@ -106,15 +106,15 @@ def _difference(before: Rgb, after: Rgb) -> float:
 
 
 def _square(box_xyxy: NDArray[np.float32], margin: float) -> tuple[float, ...]:
-    """Return a square around the centre of a box, its longer side enlarged by the margin."""
+    """Return a square around the center of a box, its longer side enlarged by the margin."""
     left, top, right, bottom = (float(side) for side in box_xyxy)
     half_side = max(right - left, bottom - top) * (0.5 + margin)
-    centre_x, centre_y = (left + right) / 2, (top + bottom) / 2
+    center_x, center_y = (left + right) / 2, (top + bottom) / 2
     return (
-        centre_x - half_side,
-        centre_y - half_side,
-        centre_x + half_side,
-        centre_y + half_side,
+        center_x - half_side,
+        center_y - half_side,
+        center_x + half_side,
+        center_y + half_side,
     )
 
 

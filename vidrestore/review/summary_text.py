@@ -37,7 +37,7 @@ def synthesis_paragraphs(header: RecordHeader, tracks: VideoTracks) -> list[str]
             "is the source's."
         )
     elif not tracks.changed_faces:
-        where = "Nothing was synthesised: no face was changed."
+        where = "Nothing was synthesized: no face was changed."
     else:
         where = (
             f"In the result, {tracks.changed_faces:,} faces (each counted once per frame) are "

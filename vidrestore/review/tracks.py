@@ -127,7 +127,7 @@ def read_tracks(frames: Iterable[FrameRecord]) -> VideoTracks:
 def jitter_px(before: FaceRecord, face: FaceRecord, after: FaceRecord, *, smoothed: bool) -> float:
     """Return the jitter of landmarks, in pixels of the 512 px crop.
 
-    It is the mean length of the second difference of the five landmarks over three neighbouring
+    It is the mean length of the second difference of the five landmarks over three neighboring
     frames: zero for a face that rests or moves evenly. Crop pixels follow the size of the face, so
     that near and far faces can be compared.
 
@@ -219,6 +219,6 @@ class _TrackBuilder:
 
 def _change(frame_index: NDArray[np.int64], values: Series) -> Series:
     change = np.full(len(values), np.nan, np.float32)
-    neighbours = np.diff(frame_index) == 1
-    change[1:][neighbours] = np.abs(np.diff(values))[neighbours]
+    neighbors = np.diff(frame_index) == 1
+    change[1:][neighbors] = np.abs(np.diff(values))[neighbors]
     return change

@@ -75,7 +75,7 @@ class RestoreSettings:
     )
     steady: float = option(
         1.0,
-        "How much to average a face with its neighbouring frames before it is restored, and its "
+        "How much to average a face with its neighboring frames before it is restored, and its "
         "new detail after; 0 restores each frame separately.",
         group="How strongly",
         low=0,
@@ -179,7 +179,7 @@ class RestoreSettings:
     )
     program: int | None = option(
         None,
-        "For a transport stream with several programmes: the number of the one to restore.",
+        "For a transport stream with several programs: the number of the one to restore.",
         group="What to restore",
         low=1,
         means="the first with video",

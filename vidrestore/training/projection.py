@@ -1,6 +1,6 @@
 """Projection of faces into the space of a generative prior: what it can draw at all.
 
-As in StyleGAN2 (Karras et al. 2020, section 5), but in W+, without noise to optimise, and by the
+As in StyleGAN2 (Karras et al. 2020, section 5), but in W+, without noise to optimize, and by the
 pixels of three sizes, so that it needs no weights but the generator's.
 """
 

@@ -102,7 +102,7 @@ def wrap_restorer(network: nn.Module, *, side_px: int, device: torch.device) -> 
         side_px: Side of its input.
         device: Where it runs.
     """
-    spec = RestorerSpec(build=lambda: network, crop_size_px=side_px, licence="in training")
+    spec = RestorerSpec(build=lambda: network, crop_size_px=side_px, license="in training")
     return Restorer(network, spec, device=device, dtype=torch.float32)
 
 

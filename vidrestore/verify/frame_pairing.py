@@ -49,7 +49,7 @@ def pair_by_time(
 ) -> Iterator[Pairing]:
     """Pair frames by their times; a frame that is alone at its time has no counterpart.
 
-    A frame that moved, but not past its neighbours, is paired and marked as moved.
+    A frame that moved, but not past its neighbors, is paired and marked as moved.
 
     Args:
         source: Frames with increasing times.

@@ -221,7 +221,7 @@ def _side_data(
 def _is_same(before: tuple[float, ...] | str, after: tuple[float, ...] | str) -> bool:
     if isinstance(before, str) or isinstance(after, str):
         return before == after
-    # Encoders store luminance and colour as integers in small units.
+    # Encoders store luminance and color as integers in small units.
     return len(before) == len(after) and all(
         abs(a - b) <= _SAME_NUMBER * max(1.0, abs(a)) for a, b in zip(before, after, strict=True)
     )

@@ -67,7 +67,7 @@ class Evidence:
 
     @property
     def program(self) -> int | None:
-        """Number of the programme that was restored; None for the first."""
+        """Number of the program that was restored; None for the first."""
         value = None if self.header is None else self.header.settings.get("program")
         return value if isinstance(value, int) else None
 

@@ -1,4 +1,4 @@
-"""Compare frame size, pixel format, colour, field order, rotation and aspect."""
+"""Compare frame size, pixel format, color, field order, rotation and aspect."""
 
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
@@ -15,15 +15,15 @@ _ASPECT_TOLERANCE = Fraction(1, 1000)
 
 
 def format_checks(before: VideoInfo, after: VideoInfo, evidence: Evidence) -> Iterator[Check]:
-    """Yield the checks of size, pixel format, colour, field order, rotation and aspect."""
+    """Yield the checks of size, pixel format, color, field order, rotation and aspect."""
     yield _size(before, after, evidence)
     yield _pixel_format(before, after, evidence)
     if before.pixel_format.model != after.pixel_format.model:
-        yield not_promised("colour tags", "the samples were converted to another colour model")
+        yield not_promised("color tags", "the samples were converted to another color model")
     elif before.kind == "film" and after.kind != "film":
-        yield not_promised("colour tags", "images store none of those of a video")
+        yield not_promised("color tags", "images store none of those of a video")
     else:
-        yield _colour_tags(before, after)
+        yield _color_tags(before, after)
     if after.kind != "film":
         upright = "images are written upright, without a pixel aspect ratio"
         yield not_promised("rotation and aspect", upright)
@@ -83,7 +83,7 @@ def _pixel_format(before: VideoInfo, after: VideoInfo, evidence: Evidence) -> Ch
     return changed(name, change)
 
 
-def _colour_tags(before: VideoInfo, after: VideoInfo) -> Check:
+def _color_tags(before: VideoInfo, after: VideoInfo) -> Check:
     source, result = _color_values(before), _color_values(after)
     if {source["range"], result["range"]} == {"unspecified", "limited"}:
         del source["range"]  # an unspecified range is read as limited
@@ -96,7 +96,7 @@ def _colour_tags(before: VideoInfo, after: VideoInfo) -> Check:
         del source["matrix"]  # unspecified, where samples are RGB already
     if {source.get("matrix"), result["matrix"]} == {"5", "6"}:
         del source["matrix"]  # two numbers of BT.601
-    check = _same("colour tags", source, result)
+    check = _same("color tags", source, result)
     is_420 = after.pixel_format.chroma_shift_xy == (1, 1)
     unstored = unstored_color_tags(after.container, after.codec, is_420=is_420)
     differing = {name for name, value in source.items() if result[name] != value}

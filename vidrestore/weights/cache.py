@@ -126,7 +126,7 @@ def fetch(
 
     An interrupted download is resumed. If no checksum is published, that of the download is
     recorded beside the file (``NAME.sha256``), and a warning is logged. Before the first use of a
-    non-commercial checkpoint, its licence is logged as a warning, once.
+    non-commercial checkpoint, its license is logged as a warning, once.
 
     Args:
         name: Name in the manifest.

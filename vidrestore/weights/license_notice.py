@@ -1,4 +1,4 @@
-"""A notice before the first use of a checkpoint whose licence forbids commercial use."""
+"""A notice before the first use of a checkpoint whose license forbids commercial use."""
 
 import logging
 from pathlib import Path
@@ -13,12 +13,12 @@ def warn_non_commercial(entry: WeightsEntry, folder: Path) -> None:
     """Log once per weights folder that ``entry`` is not for commercial use, and who licensed it.
 
     The notice is stored as ``FILE.licence`` in ``folder``. If warnings are not logged, nothing is
-    stored. Other licences have no notice.
+    stored. Other licenses have no notice.
     """
     if not entry.non_commercial or not _LOG.isEnabledFor(logging.WARNING):
         return
     notice = (
-        f"{entry.name}: {entry.file_name} is licensed by {entry.licensor} ({entry.licence}): "
+        f"{entry.name}: {entry.file_name} is licensed by {entry.licensor} ({entry.license}): "
         "not for commercial use"
     )
     record = folder / f"{entry.file_name}.licence"

@@ -16,7 +16,7 @@ from support.local_cluster import LocalCluster, LocalStream, restore_distributed
 from vidrestore import JobSettings, RestoreSettings, restore_video
 from vidrestore.errors import MediaError, WorkerError
 from vidrestore.jobs.distributed import tasks, worker_process
-from vidrestore.jobs.distributed.tasks import analyse_video
+from vidrestore.jobs.distributed.tasks import analyze_video
 from vidrestore.jobs.store.analysis_state import AnalysisState
 from vidrestore.jobs.store.job_folder import count_finished_segments, job_folder_path
 from vidrestore.jobs.store.resume import ResumePoint
@@ -102,7 +102,7 @@ def test_the_task_of_a_dead_worker_is_done_by_another(
     film: Path, whole: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def dies(stream: LocalStream) -> bool:
-        works = stream.function is analyse_video or stream.segment is not None
+        works = stream.function is analyze_video or stream.segment is not None
         return works and stream.sent == 1 and stream.attempts == 1
 
     clusters: list[LocalCluster] = []
@@ -131,7 +131,7 @@ def test_an_analysis_whose_worker_dies_continues_from_the_log(
     monkeypatch.setattr(tasks, "resume_point", noted_resume_point)
 
     def dies(stream: LocalStream) -> bool:
-        if stream.function is not analyse_video or stream.sent != 5 or stream.attempts != 1:
+        if stream.function is not analyze_video or stream.sent != 5 or stream.attempts != 1:
             return False
         logged.append(AnalysisState.read(job_folder_path(tmp_path / "out.mkv")).size_bytes)
         return True
@@ -160,7 +160,7 @@ def test_a_segment_that_kills_every_worker_ends_the_run_and_keeps_the_others(
     clusters: list[LocalCluster] = []
     restore_distributed(film, target, settings_in(tmp_path), RESUME, clusters=clusters)
     assert sorted(clusters[0].segments) == [1, 2]
-    assert not any(stream.function is analyse_video for stream in clusters[0].streams)
+    assert not any(stream.function is analyze_video for stream in clusters[0].streams)
     assert_same(tmp_path, whole)
 
 

@@ -21,7 +21,7 @@ def test_codes_are_in_the_order_of_values() -> None:
     values = halves_of_codes(CODES[1023:64_513]).astype(np.float64)
     assert values[0] == -np.inf
     assert values[-1] == np.inf
-    # Minus zero and zero are the only neighbours that are equal.
+    # Minus zero and zero are the only neighbors that are equal.
     assert np.flatnonzero(np.diff(values[1:-1]) <= 0).tolist() == [32_767 - 1024]
     named = np.array([-np.inf, -0.0, 0.0, 1.0, np.inf], np.float16)
     assert half_codes(named).tolist() == [1023, 32_767, 32_768, 48_128, 64_512]

@@ -173,13 +173,13 @@ def test_what_an_output_cannot_store_is_noted() -> None:
     h265 = {"encoder": "libx265", "codec": "hevc", "container": "matroska"}
     assert "not kept: HDR10+ metadata, Dolby Vision metadata" in noted(dynamic, HDR10, **h265)
     assert "wrong" not in noted(dynamic, HDR10, **h265)
-    assert "may show wrong colours" in noted(dynamic, ColorTags(), **h265)
+    assert "may show wrong colors" in noted(dynamic, ColorTags(), **h265)
     assert noted(HdrMetadata(mastering=P3_AT_1000), HDR10, **h265) == ""
     h264 = {"encoder": "libx264", "codec": "h264", "container": "mp4"}
     assert "--codec h265" in noted(HdrMetadata(), HDR10, **h264)
     assert noted(HdrMetadata(), ColorTags(matrix=1, primaries=1, transfer=1), **h264) == ""
     avi = {"encoder": "ffv1", "codec": "ffv1", "container": "avi"}
-    assert "cannot store these colour tags" in noted(HdrMetadata(), HDR10, **avi)
+    assert "cannot store these color tags" in noted(HdrMetadata(), HDR10, **avi)
     assert noted(HdrMetadata(), ColorTags(), **avi) == ""
     other = {"encoder": "dnxhd", "codec": "dnxhd", "container": "mov"}
     assert "dnxhd cannot store HDR metadata" in noted(

@@ -84,7 +84,7 @@ def packed_bytes(name: str, hw: tuple[int, int], samples: np.ndarray) -> av.Vide
     ("name", "order"),
     [("rgb24", "RGB"), ("bgr24", "BGR"), ("rgba", "RGBA"), ("bgra", "BGRA"), ("argb", "ARGB")],
 )
-def test_colours_come_out_as_green_blue_red_alpha(name: str, order: str) -> None:
+def test_colors_come_out_as_green_blue_red_alpha(name: str, order: str) -> None:
     rng = np.random.default_rng(1)
     samples = rng.integers(0, 256, (4, 8, len(order)), dtype=np.uint8)
 
@@ -105,7 +105,7 @@ def test_luma_and_chroma_of_uyvy_come_out_in_order() -> None:
 
 
 @pytest.mark.parametrize(("name", "dtype"), [("ya8", "u1"), ("ya16le", "<u2"), ("ya16be", ">u2")])
-def test_gray_with_alpha_becomes_three_equal_colours_and_alpha(name: str, dtype: str) -> None:
+def test_gray_with_alpha_becomes_three_equal_colors_and_alpha(name: str, dtype: str) -> None:
     rng = np.random.default_rng(2)
     samples = rng.integers(0, 250, (4, 8, 2)).astype(dtype)
 
@@ -116,7 +116,7 @@ def test_gray_with_alpha_becomes_three_equal_colours_and_alpha(name: str, dtype:
     assert green is blue is red or (np.array_equal(green, blue) and np.array_equal(green, red))
 
 
-def test_a_palette_becomes_the_colours_it_names() -> None:
+def test_a_palette_becomes_the_colors_it_names() -> None:
     picture = av.VideoFrame(8, 4, "pal8")
     indexes = np.arange(32, dtype=np.uint8).reshape(4, 8)
     lines = np.frombuffer(picture.planes[0], np.uint8).reshape(-1, picture.planes[0].line_size)

@@ -39,7 +39,7 @@ def test_once_is_the_frame_itself() -> None:
 
 @pytest.mark.parametrize("chroma_location", [0, 1, 2, 3])
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_a_slope_of_colour_stays_in_its_place(chroma_location: int, scale: int) -> None:
+def test_a_slope_of_color_stays_in_its_place(chroma_location: int, scale: int) -> None:
     frame = random_frame(YUV420P10, (64, 64), color=ColorTags(chroma_location=chroma_location))
     at_x, at_y = np.meshgrid(np.arange(64), np.arange(64))
     luma = (200 + 4 * at_x + 3 * at_y).astype(np.uint16)

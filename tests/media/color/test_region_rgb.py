@@ -99,7 +99,7 @@ def test_kept_chroma_is_kept(pixel_format: PixelFormat) -> None:
         (ColorTags(matrix=1), (32, 240, 118), (0, 0, 1)),
     ],
 )
-def test_known_samples_have_their_published_colours(
+def test_known_samples_have_their_published_colors(
     color: ColorTags, sample: tuple[int, int, int], rgb: tuple[int, int, int]
 ) -> None:
     planes = tuple(np.full((4, 4), value, dtype=np.uint8) for value in sample)
@@ -122,7 +122,7 @@ def test_an_unknown_matrix_is_refused_by_name() -> None:
 
 
 @pytest.mark.parametrize("location", [0, 1, 2, 3])
-def test_a_colour_ramp_lies_straight_for_every_chroma_position(location: int) -> None:
+def test_a_color_ramp_lies_straight_for_every_chroma_position(location: int) -> None:
     # A ramp in x sampled at the chroma positions must come back as the same ramp.
     offset = 0.5 if location == 2 else 0.0
     chroma = np.rint(100 + 2.0 * (2 * np.arange(16) + offset)).astype(np.uint8)
@@ -165,7 +165,7 @@ RANGES = [False, True]
 
 
 def calm_frame(pixel_format: PixelFormat, color: ColorTags) -> Frame:
-    """Return a frame of mid-tones in every curve, 30 to 70 cd/m2 in PQ, of little colour."""
+    """Return a frame of mid-tones in every curve, 30 to 70 cd/m2 in PQ, of little color."""
     frame = random_frame(pixel_format, (48, 64), color=color, smooth=True)
     top = pixel_format.max_value
     planes = [np.array(plane) for plane in frame.planes]

@@ -52,7 +52,7 @@ def test_steps_of_the_view_are_those_nearest_to_it(color: ColorTags) -> None:
     film = rng.uniform(-0.1, 1.1, (200, 300, 1)) + rng.normal(0, 0.02, (200, 300, 3))
     exact = 255 * np.clip(view_of(color).to_view(film.astype(np.float32)), 0, 1)
     error = np.abs(view_of(color).to_view_8bit(film.astype(np.float32)) - exact)
-    # Where colours cancel out to black, the gamma of the view is steep.
+    # Where colors cancel out to black, the gamma of the view is steep.
     assert np.quantile(error, 0.999) <= 0.55
     assert error.max() <= 3.0
 

@@ -68,7 +68,7 @@ def test_every_curve_leads_back_even_from_below_black(code: int) -> None:
     np.testing.assert_allclose(curves.from_light(curves.to_light(signal)), signal, atol=2e-6)
 
 
-def test_a_bright_colour_of_hlg_keeps_its_hue_on_the_display() -> None:
+def test_a_bright_color_of_hlg_keeps_its_hue_on_the_display() -> None:
     signal = np.array([[[0.8, 0.5, 0.3]]], np.float32)
     scene, shown = hlg_to_scene(signal), hlg_to_nits(signal)
     np.testing.assert_allclose(shown / shown.max(), scene / scene.max(), rtol=1e-5)

@@ -141,7 +141,7 @@ def test_places_that_begin_at_one_key_frame_are_looked_at_once(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("flagged", [True, False])
-def test_pulldown_is_recognised_by_its_rhythm(tmp_path: Path, flagged: bool) -> None:
+def test_pulldown_is_recognized_by_its_rhythm(tmp_path: Path, flagged: bool) -> None:
     path = telecined_clip(tmp_path / "film.mkv", COUNT, flagged=flagged)
 
     found = seen(path)

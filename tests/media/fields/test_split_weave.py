@@ -135,7 +135,7 @@ def test_what_changes_in_a_box_of_a_field_changes_only_inside_its_box_in_the_fra
 
 
 @pytest.mark.parametrize("location", [0, 1, 2, 3])
-def test_a_field_shows_the_colours_that_the_frame_shows_in_its_rows(location: int) -> None:
+def test_a_field_shows_the_colors_that_the_frame_shows_in_its_rows(location: int) -> None:
     height, width = 48, 16
     color = ColorTags(matrix=6, chroma_location=location)
     ramp = np.arange(height // 2, dtype=np.uint8)[:, None] * 4 + 90
@@ -179,8 +179,8 @@ def test_both_fields_show_a_still_picture_at_its_place_on_the_screen(
         light = view.rgb_hwc[:, :, 0].astype(np.float64)
         light = light - light.min()
         rows, columns = np.mgrid[0 : light.shape[0], 0 : light.shape[1]]
-        centre = np.array([(light * columns).sum(), (light * rows).sum()]) / light.sum()
-        found = view.view_to_display @ np.array([*centre, 1.0])
+        center = np.array([(light * columns).sum(), (light * rows).sum()]) / light.sum()
+        found = view.view_to_display @ np.array([*center, 1.0])
         np.testing.assert_allclose(found, expected, atol=0.12)
         top_left = geometry.of(field).coded_to_display() @ np.array([0.0, 0.0, 1.0])
         whole = geometry.coded_to_display() @ np.array([0.0, float(field.is_bottom_field), 1.0])

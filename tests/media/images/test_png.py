@@ -94,7 +94,7 @@ def test_a_folder_of_deep_pngs_that_did_not_change_is_the_same_to_the_byte(
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "in" / name).read_bytes()
 
 
-def test_gray_with_alpha_that_became_colour_is_written_as_colour(tmp_path: Path) -> None:
+def test_gray_with_alpha_that_became_color_is_written_as_color(tmp_path: Path) -> None:
     data = make_png(noise(2, np.uint8))
     (tmp_path / "a.png").write_bytes(data)
     picture = read_picture(tmp_path / "a.png")

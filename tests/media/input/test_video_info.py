@@ -53,7 +53,7 @@ def test_rotation_and_mirroring_come_from_the_display_matrix(
     assert geometry.display_hw == display.shape[:2]
 
 
-def test_colour_tags_aspect_and_chroma_siting_are_read(tmp_path: Path) -> None:
+def test_color_tags_aspect_and_chroma_siting_are_read(tmp_path: Path) -> None:
     options = {"preset": "veryfast", "chroma_sample_location": "topleft"}
     clip = Clip(
         color=(9, 9, 16, 2), options=options, sample_aspect_ratio=Fraction(4, 3),

@@ -202,7 +202,7 @@ def test_a_change_of_pixel_format_is_noted(tmp_path: Path) -> None:
     [("h264", ".mp4"), ("h264", ".mkv"), ("h265", ".mp4"), ("av1", ".mp4"), ("av1", ".mkv"),
      ("ffv1", ".mkv"), ("prores", ".mov"), ("h264", ".ts")],
 )  # fmt: skip
-def test_colour_tags_and_aspect_are_kept(tmp_path: Path, codec: str, suffix: str) -> None:
+def test_color_tags_and_aspect_are_kept(tmp_path: Path, codec: str, suffix: str) -> None:
     clip = Clip(
         pixel_format="yuv420p10le", color=(9, 9, 16, 1), sample_aspect_ratio=Fraction(16, 11),
         size_hw=(96, 160), ticks=(0, 1, 2, 3),

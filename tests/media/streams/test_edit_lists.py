@@ -83,7 +83,7 @@ def test_edits_are_kept_in_every_container(
     assert copied[0].seconds - shift > heard[0].seconds - FRAME - ROUNDING
     end = heard[-1].seconds + heard[-1].duration_seconds
     assert copied[-1].seconds + copied[-1].duration_seconds - shift < end + FRAME + ROUNDING
-    assert [name for name in changed_names(verify(film, copy)) if name != "colour tags"] == []
+    assert [name for name in changed_names(verify(film, copy)) if name != "color tags"] == []
 
 
 def test_a_second_picture_track_whose_beginning_is_hidden_is_refused_where_it_would_be_seen(

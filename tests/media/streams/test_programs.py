@@ -1,4 +1,4 @@
-"""Programmes of transport streams: one is restored, and what it is called by is kept or named."""
+"""Programs of transport streams: one is restored, and what it is called by is kept or named."""
 
 import subprocess
 from pathlib import Path
@@ -23,7 +23,7 @@ def ffmpeg(*words: str | Path) -> None:
 
 
 def two_programs(folder: Path) -> Path:
-    """Write a transport stream of two programmes with a video and sound each."""
+    """Write a transport stream of two programs with a video and sound each."""
     sound = Sound(codec="mp2")
     films = [
         make_clip(folder / f"{width}.ts", Clip(size_hw=(48, width), sounds=(sound,)))
@@ -59,17 +59,17 @@ def stream_ids(path: Path) -> list[int]:
         return [stream.id for stream in container.streams]
 
 
-def test_the_first_programme_is_restored_and_said(tmp_path: Path) -> None:
+def test_the_first_program_is_restored_and_said(tmp_path: Path) -> None:
     info = probe(two_programs(tmp_path))
 
     assert info.program is not None
     assert str(info.program) == "10 (News)"
     assert info.geometry.coded_hw == (48, 96)
     (note,) = program_notes(info)
-    assert note == "programme 10 (News) was restored; --program chooses another: 20 (Sport)"
+    assert note == "program 10 (News) was restored; --program chooses another: 20 (Sport)"
 
 
-def test_another_programme_is_chosen_and_keeps_its_names_and_numbers(tmp_path: Path) -> None:
+def test_another_program_is_chosen_and_keeps_its_names_and_numbers(tmp_path: Path) -> None:
     source, target = two_programs(tmp_path), tmp_path / "out.ts"
 
     notes = copied(source, target, 20)
@@ -78,7 +78,7 @@ def test_another_programme_is_chosen_and_keeps_its_names_and_numbers(tmp_path: P
     assert [(each.number, each.name) for each in info.programs] == [(20, "Sport")]
     assert info.geometry.coded_hw == (48, 64)
     assert stream_ids(target) == [700, 701]
-    assert any("programme 10 (News) is left out: stream 0 (video" in note for note in notes)
+    assert any("program 10 (News) is left out: stream 0 (video" in note for note in notes)
     spec = container_of(target)
     with open_source(source, program=20) as opened:
         before = program_options(opened.info, spec)
@@ -89,7 +89,7 @@ def test_another_programme_is_chosen_and_keeps_its_names_and_numbers(tmp_path: P
     )
 
 
-def test_a_result_of_the_first_programme_is_verified(tmp_path: Path) -> None:
+def test_a_result_of_the_first_program_is_verified(tmp_path: Path) -> None:
     source, target = two_programs(tmp_path), tmp_path / "out.ts"
     copied(source, target)
 
@@ -99,22 +99,22 @@ def test_a_result_of_the_first_programme_is_verified(tmp_path: Path) -> None:
     assert checks["frames"] == "kept"
 
 
-def test_a_container_without_programmes_names_what_is_lost(tmp_path: Path) -> None:
+def test_a_container_without_programs_names_what_is_lost(tmp_path: Path) -> None:
     notes = copied(two_programs(tmp_path), tmp_path / "out.mkv")
 
-    assert any("the programme's number 10, name News, provider FFmpeg" in note for note in notes)
+    assert any("the program's number 10, name News, provider FFmpeg" in note for note in notes)
 
 
-def test_a_programme_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path) -> None:
+def test_a_program_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path) -> None:
     with (
-        pytest.raises(MediaError, match=r"no programme 30; choose from: 10 \(News\), 20 \(Sport\)"),
+        pytest.raises(MediaError, match=r"no program 30; choose from: 10 \(News\), 20 \(Sport\)"),
         open_source(two_programs(tmp_path), program=30),
     ):
         pass
 
 
 @pytest.mark.parametrize("name", ["film.mkv", "frames"])
-def test_what_has_no_programmes_is_refused_with_the_option(tmp_path: Path, name: str) -> None:
+def test_what_has_no_programs_is_refused_with_the_option(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     if path.suffix:
         make_clip(path)

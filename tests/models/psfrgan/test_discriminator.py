@@ -89,7 +89,7 @@ def test_gradients_reach_every_parameter_and_the_picture(spectral_norm: bool) ->
     assert all("bias" in key and "model" in key for key in ends)
 
 
-def test_two_judgements_before_one_step_are_both_differentiated() -> None:
+def test_two_judgments_before_one_step_are_both_differentiated() -> None:
     judge = small(spectral_norm=True).train()
     real, fake = judge(picture(5, 32, 0)), judge(picture(5, 32, 1))
     loss = F.relu(1 - real.scores[0]).mean() + F.relu(1 + fake.scores[0]).mean()

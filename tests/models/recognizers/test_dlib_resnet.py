@@ -72,7 +72,7 @@ def test_a_crop_of_another_size_is_refused(network: DlibResNet) -> None:
         network(torch.zeros(1, 3, 112, 112))
 
 
-def test_the_weights_say_where_they_come_from_and_under_which_licence() -> None:
+def test_the_weights_say_where_they_come_from_and_under_which_license() -> None:
     data = files("vidrestore.models") / "data"
     with as_file(data / "face_embedding.safetensors") as path, safe_open(path, "pt") as file:
         metadata = file.metadata()

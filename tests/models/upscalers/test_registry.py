@@ -14,14 +14,14 @@ from vidrestore.weights.metadata import read_metadata
 
 
 @pytest.mark.parametrize("name", UPSCALERS)
-def test_the_weights_are_in_the_package_with_their_licence(name: str) -> None:
+def test_the_weights_are_in_the_package_with_their_license(name: str) -> None:
     spec = UPSCALERS[name]
     network = spec.build()
     with bundled_file(spec.packaged_file) as path:
         load_weights(network, path)
         metadata = read_metadata(path)
 
-    assert metadata["licence"].startswith(spec.licence)
+    assert metadata["licence"].startswith(spec.license)
     data = files("vidrestore.models") / "data"
     assert spec.packaged_file in (data / "NOTICE").read_text()
     assert (data / spec.packaged_file.replace(".safetensors", ".md")).is_file()

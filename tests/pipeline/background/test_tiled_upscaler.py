@@ -85,12 +85,12 @@ def test_any_size_is_enlarged_exactly_so_many_times(
 
 
 @pytest.mark.parametrize("scale", [1, 2, 4])
-def test_one_colour_stays_one_colour_to_the_edges(scale: int) -> None:
-    colour = torch.tensor([0.2, 0.5, 0.9])[:, None, None].expand(3, 33, 47)
+def test_one_color_stays_one_color_to_the_edges(scale: int) -> None:
+    color = torch.tensor([0.2, 0.5, 0.9])[:, None, None].expand(3, 33, 47)
 
-    result = upscaler(Watched(), scale).upscale(colour)
+    result = upscaler(Watched(), scale).upscale(color)
 
-    torch.testing.assert_close(result, colour[:, :1, :1].expand_as(result), atol=1e-6, rtol=0)
+    torch.testing.assert_close(result, color[:, :1, :1].expand_as(result), atol=1e-6, rtol=0)
 
 
 def test_what_lies_beyond_black_and_white_is_cut_before_means_are_taken() -> None:
@@ -98,7 +98,7 @@ def test_what_lies_beyond_black_and_white_is_cut_before_means_are_taken() -> Non
     picture[:, ::2] = 1.0  # rows of black and white
     found = upscaler(Watched(gain=3.0), 1)
 
-    # The network sees grey, 0.5, and makes 1.5 of it.
+    # The network sees gray, 0.5, and makes 1.5 of it.
     assert torch.equal(found.upscale(picture), torch.ones(3, 8, 8))
 
 

@@ -50,7 +50,7 @@ def upscaler(tmp_path: Path) -> Upscaler:
 
 @pytest.fixture
 def inventive(tmp_path: Path) -> Upscaler:
-    """Adds something to every pixel that depends on its neighbours, and on which side they are."""
+    """Adds something to every pixel that depends on its neighbors, and on which side they are."""
     return load_upscaler(compact_file(tmp_path, 2, seed=1), device=CPU, dtype=torch.float32)
 
 

@@ -1,4 +1,4 @@
-"""From what ``--model`` says to a network: names, files, downloads, licences."""
+"""From what ``--model`` says to a network: names, files, downloads, licenses."""
 
 import json
 import re
@@ -47,7 +47,7 @@ def site(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     spec = RestorerSpec(
         build=build_lite,
         crop_size_px=512,
-        licence="NC",
+        license="NC",
         download_names=MappingProxyType({"": "weights-of-fetched"}),
     )
     models = MappingProxyType({**RESTORERS, "fetched": spec})
@@ -61,7 +61,7 @@ def site(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
             size_bytes=len(LITE),
             sha256=None,
             licensor="the Tests",
-            licence="NC",
+            license="NC",
             non_commercial=True,
             purpose="a test",
         )
@@ -73,11 +73,11 @@ def loaded(model: str, **settings: object) -> Restorer:
     return load_restorer(model, device=CPU, dtype=torch.float32, **settings)  # type: ignore[arg-type]
 
 
-def test_what_a_model_fetches_is_published_under_the_licence_that_the_model_states() -> None:
+def test_what_a_model_fetches_is_published_under_the_license_that_the_model_states() -> None:
     for name, spec in RESTORERS.items():
         for weights in spec.download_names.values():
             assert weights in WEIGHTS, name
-            assert WEIGHTS[weights].licence == spec.licence, name
+            assert WEIGHTS[weights].license == spec.license, name
 
 
 def test_a_model_by_name_fetches_its_weights_and_tells_how_far(site: Site, folder: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_non_commercial_model_says_so_before_its_first_use_only(
     assert "commercial" not in caplog.text
 
 
-def test_a_file_put_into_the_folder_by_hand_is_used_and_its_licence_said(
+def test_a_file_put_into_the_folder_by_hand_is_used_and_its_license_said(
     site: Site, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder.mkdir()
@@ -116,7 +116,7 @@ def test_a_file_put_into_the_folder_by_hand_is_used_and_its_licence_said(
     assert "not for commercial use" in caplog.text
 
 
-def test_a_published_file_named_by_its_path_says_its_licence_too(
+def test_a_published_file_named_by_its_path_says_its_license_too(
     site: Site, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "fetched.safetensors").write_bytes(LITE)

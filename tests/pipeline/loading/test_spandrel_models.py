@@ -1,4 +1,4 @@
-"""Restorers that spandrel builds: recognised, run as published, refused clearly."""
+"""Restorers that spandrel builds: recognized, run as published, refused clearly."""
 
 import re
 import sys
@@ -104,10 +104,10 @@ def test_restoreformer_plus_plus_gives_what_the_published_network_gives(
     path = saved(network, tmp_path / "RestoreFormer++.ckpt")
     restorer = load_restorer(str(path), device=CPU, dtype=torch.float32)
     with torch.inference_mode():
-        quantised, _, _, features = network.encode(crop() * 2 - 1)
+        quantized, _, _, features = network.encode(crop() * 2 - 1)
         # The released code looks for the features of this scale under the shorter name.
         features["block_4_atten"] = features["block_4"]
-        expected = as_published(network.decode(quantised, features))
+        expected = as_published(network.decode(quantized, features))
 
     torch.testing.assert_close(restorer.restore_images(crop()), expected, atol=1e-4, rtol=0)
 

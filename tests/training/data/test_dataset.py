@@ -119,7 +119,7 @@ def test_faces_held_in_memory_are_those_read_one_by_one(root: Path) -> None:
 
 def test_a_sample_is_asked_for_in_the_tones_of_its_footage(root: Path) -> None:
     faces = samples(root, recipes=(RecipeConfig(name="old_film", probability=1.0),), size_px=512)
-    colourless = 0
+    colorless = 0
     for index in range(12):
         sample = faces[index]
         gray = [
@@ -127,5 +127,5 @@ def test_a_sample_is_asked_for_in_the_tones_of_its_footage(root: Path) -> None:
             for each in (sample.degraded, sample.target)
         ]
         assert gray[0] == gray[1]
-        colourless += gray[0]
-    assert 0 < colourless < 12
+        colorless += gray[0]
+    assert 0 < colorless < 12

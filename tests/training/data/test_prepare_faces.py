@@ -139,10 +139,10 @@ def test_masks_of_photographs_are_aligned_with_the_largest_face(tmp_path: Path) 
     assert ((face[inner, inner] > 127) == skin).mean() > 0.97
 
 
-def test_a_mask_that_is_missing_or_of_another_size_or_in_colour_is_refused(tmp_path: Path) -> None:
+def test_a_mask_that_is_missing_or_of_another_size_or_in_color_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "photos" / "a.jpg", photograph())
 
-    def labelled() -> None:
+    def labeled() -> None:
         prepare_faces(
             tmp_path / "photos",
             tmp_path / "set",
@@ -161,7 +161,7 @@ def test_a_mask_that_is_missing_or_of_another_size_or_in_colour_is_refused(tmp_p
             (tmp_path / "masks").mkdir(exist_ok=True)
             assert cv2.imwrite(str(tmp_path / "masks" / "a.png"), content)
         with pytest.raises(ConfigError, match=message):
-            labelled()
+            labeled()
         shutil.rmtree(tmp_path / "set")
 
 
@@ -254,7 +254,7 @@ def test_a_table_is_read_from_an_archive(tmp_path: Path) -> None:
         read_bytes(archive / "other.png")
 
 
-def test_an_enlarged_photograph_is_recognised(tmp_path: Path) -> None:
+def test_an_enlarged_photograph_is_recognized(tmp_path: Path) -> None:
     for factor in (1.0, 2.5):
         save(tmp_path / "photos" / f"{factor}.png", enlarged(photograph(), factor))
     prepare_faces(tmp_path / "photos", tmp_path / "set", detector=DETECTOR, config=CONFIG)

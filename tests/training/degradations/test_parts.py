@@ -19,7 +19,7 @@ from vidrestore.training.degradations.fading import Tone
 from vidrestore.training.degradations.film_damage import FilmDamage
 from vidrestore.training.degradations.noise import add_shot_noise, fast_normal
 
-GREY = np.full((64, 80, 3), 0.5, np.float32)
+GRAY = np.full((64, 80, 3), 0.5, np.float32)
 
 
 def noise(seed: int = 0, hw: tuple[int, int] = (160, 200)) -> np.ndarray:
@@ -92,11 +92,11 @@ def test_a_picture_is_frame_zero_of_its_clip() -> None:
     assert frame_rng(7, 0).random() != frame_rng(7, 1).random()
 
 
-def test_grey_has_no_colour_and_flicker_changes_exposure_only() -> None:
+def test_gray_has_no_color_and_flicker_changes_exposure_only() -> None:
     gray = Tone(gray=1.0).apply(noise(), 0)
     assert np.ptp(gray, axis=2).max() < 1e-5
     flickering = Tone(flicker=0.05, seed=1)
-    means = [float(flickering.apply(GREY, index).mean()) for index in range(8)]
+    means = [float(flickering.apply(GRAY, index).mean()) for index in range(8)]
     assert len(set(means)) == 8
     assert float(np.std(means)) == pytest.approx(0.025, abs=0.02)
 
@@ -116,7 +116,7 @@ def damage(**changes: float) -> FilmDamage:
 
 def test_scratches_run_down_the_film_and_stay_from_frame_to_frame() -> None:
     scratched = damage(scratches=4)
-    change = [np.abs(scratched.apply(GREY, index) - GREY).mean(axis=2) for index in range(6)]
+    change = [np.abs(scratched.apply(GRAY, index) - GRAY).mean(axis=2) for index in range(6)]
     columns = [each.mean(axis=0) for each in change if each.max() > 0.1]
     assert len(columns) >= 3
     where = [int(column.argmax()) for column in columns]
@@ -125,13 +125,13 @@ def test_scratches_run_down_the_film_and_stay_from_frame_to_frame() -> None:
 
 def test_dust_is_somewhere_else_in_every_frame() -> None:
     dusty = damage(specks_per_frame=6.0)
-    first, second = (np.abs(dusty.apply(GREY, k) - GREY).max(axis=2) > 0.05 for k in (0, 1))
+    first, second = (np.abs(dusty.apply(GRAY, k) - GRAY).max(axis=2) > 0.05 for k in (0, 1))
     assert 5 < first.sum() < 600
     assert (first & second).sum() < 0.5 * first.sum()
 
 
 def test_without_damage_nothing_changes() -> None:
-    np.testing.assert_array_equal(damage().apply(GREY, 3), GREY)
+    np.testing.assert_array_equal(damage().apply(GRAY, 3), GRAY)
 
 
 def test_fields_of_a_moving_edge_comb_and_deinterlacing_removes_the_comb() -> None:
@@ -170,7 +170,7 @@ def test_a_perfect_tape_gives_back_what_was_recorded() -> None:
     np.testing.assert_allclose(tape().apply(noise(), 0), noise(), atol=2e-3)
 
 
-def test_a_tape_smears_colour_along_lines_and_leaves_brightness_sharp() -> None:
+def test_a_tape_smears_color_along_lines_and_leaves_brightness_sharp() -> None:
     image = np.full((40, 80, 3), 0.5, np.float32)
     image[:, 40:] += np.array([0.2, -0.1018, 0.0], np.float32)  # the same luma
     played = tape(chroma_px=4.0).apply(image, 0)
@@ -187,5 +187,5 @@ def test_jitter_displaces_lines_and_dropouts_are_streaks_along_them() -> None:
     upright[:, 40:] = 1.0
     edges = tape(jitter_px=1.0).apply(upright, 0)[:, :, 1].sum(axis=1)
     assert 0.3 < edges.std() < 3
-    lost = np.abs(tape(dropouts_per_frame=8.0).apply(GREY, 0) - 0.5).max(axis=2) > 0.05
+    lost = np.abs(tape(dropouts_per_frame=8.0).apply(GRAY, 0) - 0.5).max(axis=2) > 0.05
     assert 1 <= lost.any(axis=1).sum() <= 16

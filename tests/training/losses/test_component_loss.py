@@ -58,7 +58,7 @@ def test_crops_have_the_released_sides_at_512_and_shrink_with_the_picture() -> N
 @pytest.mark.parametrize("size", VARIANTS)
 def test_the_same_part_of_the_face_is_seen_at_any_resolution(size: int) -> None:
     found = component_crops(plane(size), template_boxes(size))
-    centres = {
+    centers = {
         "left_eye": TEMPLATE_LANDMARKS_XY[0],
         "right_eye": TEMPLATE_LANDMARKS_XY[1],
         "mouth": TEMPLATE_LANDMARKS_XY[3:].mean(axis=0),
@@ -66,7 +66,7 @@ def test_the_same_part_of_the_face_is_seen_at_any_resolution(size: int) -> None:
     for name, side in zip(COMPONENTS, crop_sides_px(size), strict=True):
         assert tuple(found[name].shape) == (1, 3, side, side)
         x, y = found[name][0, :2].mean(dim=(1, 2))
-        assert (float(x), float(y)) == pytest.approx(tuple(centres[name]), abs=0.01)
+        assert (float(x), float(y)) == pytest.approx(tuple(centers[name]), abs=0.01)
         width = float(found[name][0, 0, 0, -1] - found[name][0, 0, 0, 0]) * side / (side - 1)
         assert width == pytest.approx(80.6 if "eye" in name else 123, rel=0.03)
 

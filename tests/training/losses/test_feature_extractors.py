@@ -138,7 +138,7 @@ def test_the_packaged_network_stands_in_and_the_log_says_so(
         assert torch.equal(value, stored[key.replace("layers.", "features.", 1)])
 
 
-def test_a_named_file_of_the_other_network_is_recognised(mobilenet_file: Path) -> None:
+def test_a_named_file_of_the_other_network_is_recognized(mobilenet_file: Path) -> None:
     assert isinstance(load_feature_network(mobilenet_file), MobileNetV2Features)
 
 

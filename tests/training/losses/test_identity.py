@@ -70,7 +70,7 @@ def test_every_sample_comes_from_where_the_alignment_says_at_any_resolution(size
         assert abs(value - expected).max() < 0.055 * max(3.6, 512 / size)
 
 
-def test_arcface_sees_grey_as_the_released_code_makes_it() -> None:
+def test_arcface_sees_gray_as_the_released_code_makes_it() -> None:
     image = face(256).requires_grad_()
     gray = 0.2989 * image[:, 0] + 0.5870 * image[:, 1] + 0.1140 * image[:, 2]
     expected = F.interpolate(gray[:, None], (128, 128), mode="bilinear", align_corners=False)
@@ -161,7 +161,7 @@ def test_faces_that_are_not_aligned_squares_are_refused() -> None:
         recognition_crop(torch.rand(1, 3, 64, 48))
 
 
-def test_checkpoints_are_recognised_by_their_tensors(tmp_path: Path) -> None:
+def test_checkpoints_are_recognized_by_their_tensors(tmp_path: Path) -> None:
     small, large = MobileFaceNet(), ArcFaceResNet(layers=(1, 2, 1, 1), use_se=True)
     torch.save({"net_state_dict": small.state_dict()}, tmp_path / "small.ckpt")
     wrapped = {f"module.{key}": value for key, value in large.state_dict().items()}

@@ -60,7 +60,7 @@ def test_every_sixteenth_step_weighs_sixteen_times_as_much() -> None:
         lazy_weight(1.0, interval=0)
 
 
-def test_adam_is_slowed_by_the_share_of_its_steps_that_regularise() -> None:
+def test_adam_is_slowed_by_the_share_of_its_steps_that_regularize() -> None:
     lr, betas = lazy_adam(lr=0.002, betas=(0.0, 0.99), interval=16)
     assert lr == pytest.approx(0.002 * 16 / 17)
     assert betas == (0.0, pytest.approx(0.99 ** (16 / 17)))

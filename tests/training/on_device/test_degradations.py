@@ -195,7 +195,7 @@ def test_untouched_faces_stay_as_they_are_but_for_their_tones() -> None:
     assert (found - target).abs().max() <= 0.5 * LEVEL + 1e-6
 
 
-def test_grey_and_old_footage_is_in_its_tones() -> None:
+def test_gray_and_old_footage_is_in_its_tones() -> None:
     image = batch(pictures(3))
     gray = table(("none", 1.0), gray_probability=1.0).all().rows(torch.arange(3))
     target = apply_tones(image, gray)

@@ -267,8 +267,8 @@ def test_faces_held_out_are_never_drawn_and_mirrors_know_left_from_right(
     held = bank.held_out(side_px=128).image[0]
     both = torch.stack([held, held.flip(2)])
     assert not any(bool((each == both).flatten(1).all(dim=1).any()) for each in faces.image)
-    centre = (faces.boxes_xyxy[..., 0] + faces.boxes_xyxy[..., 2]) / 2
-    assert bool((centre[:, 0] < centre[:, 1]).all())
+    center = (faces.boxes_xyxy[..., 0] + faces.boxes_xyxy[..., 2]) / 2
+    assert bool((center[:, 0] < center[:, 1]).all())
     for image, boxes in zip(faces.image[:8], faces.boxes_xyxy[:8], strict=True):
         for box in boxes[:2]:
             x, y = (int(((box[at] + box[at + 2]) / 2).round()) for at in (0, 1))

@@ -57,8 +57,8 @@ def data(root: Path) -> DatasetConfig:
 def test_every_face_is_seen_once_as_it_is_and_degraded_alike_every_time(root: Path) -> None:
     faces = FaceEvalDataset(data(root), seed=4)
     assert len(faces) == 5
-    greys = [float(face.target[0, 32, 40] * 0.5 + 0.5) * 255 for face in faces]
-    assert greys == pytest.approx(LEVELS, abs=0.01)
+    grays = [float(face.target[0, 32, 40] * 0.5 + 0.5) * 255 for face in faces]
+    assert grays == pytest.approx(LEVELS, abs=0.01)
     assert all(float(face.target[:, :, :18].max()) == -1 for face in faces), "none is mirrored"
     assert not torch.equal(faces[2].degraded, faces[2].target)
     for one, again in zip(faces[2], FaceEvalDataset(data(root), seed=4)[2], strict=True):

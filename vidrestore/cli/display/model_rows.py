@@ -1,4 +1,4 @@
-"""Rows of ``vidrestore info NAME``: a model's licence, weights and options."""
+"""Rows of ``vidrestore info NAME``: a model's license, weights and options."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class ModelInfo:
     """A restorer that ``--model`` takes by name."""
 
     name: str
-    licence: str
+    license: str
     weights: Mapping[str, Path | None]
     """Path of each file by name; None for a file that is not downloaded yet."""
     default_detail: float | None = None
@@ -36,20 +36,20 @@ def model_info(name: str) -> ModelInfo | None:
     """
     if name in SPANDREL_MODELS:
         return ModelInfo(
-            name=name, licence=weights_entry(name).licence, weights={name: store.find(name)}
+            name=name, license=weights_entry(name).license, weights={name: store.find(name)}
         )
     spec = RESTORERS.get(name)
     if spec is None:
         return None
     if spec.packaged_file is None:
         found = {each: store.find(each) for each in spec.download_names.values()}
-        return ModelInfo(name=name, licence=spec.licence, weights=found)
+        return ModelInfo(name=name, license=spec.license, weights=found)
     card_name = Path(spec.packaged_file).with_suffix(".md").name
     with bundled_file(spec.packaged_file) as path, bundled_file(card_name) as card:
         metadata = read_metadata(path)
         return ModelInfo(
             name=name,
-            licence=spec.licence,
+            license=spec.license,
             weights={name: path},
             default_detail=default_detail(metadata, path),
             metadata=metadata,
@@ -60,7 +60,7 @@ def model_info(name: str) -> ModelInfo | None:
 def model_rows(info: ModelInfo) -> Iterator[tuple[str, str]]:
     """Yield the label and value of every line of the printed text."""
     yield "model", info.name
-    yield "licence", info.licence
+    yield "license", info.license
     for name, path in info.weights.items():
         yield "weights", f"{name}, downloaded on first use" if path is None else str(path)
     if info.default_detail is None:
@@ -79,7 +79,7 @@ def model_json(info: ModelInfo) -> dict[str, object]:
     paths = {name: None if path is None else str(path) for name, path in info.weights.items()}
     return {
         "model": info.name,
-        "licence": info.licence,
+        "license": info.license,
         "weights": paths,
         "default_detail": info.default_detail,
         "metadata": dict(info.metadata or {}),

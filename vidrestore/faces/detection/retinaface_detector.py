@@ -1,6 +1,6 @@
 """RetinaFace by facexlib: slower than MTCNN, more reliable on hard images.
 
-Deng et al., "RetinaFace: Single-Shot Multi-Level Face Localisation in the Wild", CVPR 2020.
+Deng et al., "RetinaFace: Single-Shot Multi-Level Face Localization in the Wild", CVPR 2020.
 """
 
 import pickle

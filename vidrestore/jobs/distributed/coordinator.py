@@ -15,7 +15,7 @@ from vidrestore.jobs.distributed.tasks import (
     SegmentResult,
     SegmentSpec,
     VideoFacts,
-    analyse_video,
+    analyze_video,
     restore_segment,
 )
 from vidrestore.jobs.distributed.video_cache import VideoSpec
@@ -90,12 +90,12 @@ class DistributedVideo:
             self._plan(planner, read_lines(self._job.log_path, 0, self._state.size_bytes))
             # A worker that resumes the analysis reads it.
             self._state.write(self._job.folder)
-            is_analysing = self._state.is_whole
+            is_analyzing = self._state.is_whole
             while True:
-                if not is_analysing:
-                    is_analysing = tasks.submit(
+                if not is_analyzing:
+                    is_analyzing = tasks.submit(
                         RunningTask(f"finding the faces of {self._spec.source}"),
-                        analyse_video,
+                        analyze_video,
                         self._spec,
                         self._state.size_bytes,
                     )
@@ -203,6 +203,6 @@ class DistributedVideo:
         reporter.report_workers(
             frames=self._finished.frames + sum(each.frames for each in progress),
             faces=self._finished.faces + sum(each.faces for each in progress),
-            analysed=planner.frames,
+            analyzed=planner.frames,
             workers=tasks.busy_workers,
         )

@@ -24,7 +24,7 @@ _STORE_BYTES = 128 << 20
 _RETRIES = 2
 """How often a task is run again if its worker dies."""
 _CANCEL_SECONDS = 5.0
-"""Time to wait for cancelled tasks to remove their files."""
+"""Time to wait for canceled tasks to remove their files."""
 _CLUSTER_ENVIRONMENT = {"RAY_worker_niceness": "0", "RAY_task_oom_retries": str(_RETRIES)}
 """Environment for starting a cluster: by default its workers have the lowest priority, and a task
 whose workers run out of memory is run again for ever."""

@@ -1,4 +1,4 @@
-"""The tasks of a worker: load the networks of a video, analyse it, restore a segment.
+"""The tasks of a worker: load the networks of a video, analyze it, restore a segment.
 
 Each is a plain generator function, whose items are sent while it runs. If a worker dies, Ray runs
 its task again, and drops as many items as were sent before. A task therefore yields the same number
@@ -105,7 +105,7 @@ def load_video(worker: WorkerSettings, spec: VideoSpec) -> Iterator[VideoFacts]:
     )
 
 
-def analyse_video(
+def analyze_video(
     worker: WorkerSettings, spec: VideoSpec, first_byte: int
 ) -> Iterator[AnalysisBatch]:
     """Yield the analysis of the frames of a video, in order.
@@ -161,7 +161,7 @@ def _new_lines(video: OpenVideo, state: AnalysisState) -> Iterator[str]:
         with decoded_frames(
             video.setup.source, stages, point.decode_from, point.decode_ticks, seek=seek
         ) as frames:
-            for tracked in point.resume_tracking(frames, stages.analyse):
+            for tracked in point.resume_tracking(frames, stages.analyze):
                 if tracked.frame.index > point.last_index:
                     yield FrameAnalysis.of(tracked).to_line()
 
@@ -260,8 +260,8 @@ def _tracked_frames(
     """Yield the frames with the faces that the analysis found in them.
 
     Raises:
-        FrameMismatchError: A frame has other samples than when it was analysed.
+        FrameMismatchError: A frame has other samples than when it was analyzed.
     """
     for logged, frame in zip(analysis, frames, strict=False):
-        logged.check(frame, "when it was analysed")
+        logged.check(frame, "when it was analyzed")
         yield logged.tracked(frame)

@@ -1,6 +1,6 @@
 """The analysis log: one line for each frame with its shot and faces.
 
-It is kept so that no frame is analysed twice. Numbers are written so that they are read back
+It is kept so that no frame is analyzed twice. Numbers are written so that they are read back
 exactly. Each line holds a checksum of some rows of the frame, which shows whether decoding from
 another position gives other samples.
 """
@@ -27,12 +27,12 @@ _CHECKED_ROWS = 16
 
 
 class FrameMismatchError(MediaError):
-    """A frame has other samples than when it was analysed."""
+    """A frame has other samples than when it was analyzed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FrameAnalysis:
-    """What ``Stages.analyse`` found in one frame, without its samples."""
+    """What ``Stages.analyze`` found in one frame, without its samples."""
 
     index: int
     ticks: int
@@ -58,16 +58,16 @@ class FrameAnalysis:
         )
 
     def matches(self, frame: Frame) -> bool:
-        """Return whether ``frame`` is the one that was analysed, sample for sample."""
+        """Return whether ``frame`` is the one that was analyzed, sample for sample."""
         same = self.index == frame.index and self.ticks == _frame_ticks(frame)
         return same and self.rows_crc32 == rows_crc32(frame)
 
     def check(self, frame: Frame, when: str) -> None:
-        """Check that ``frame`` is the one that was analysed.
+        """Check that ``frame`` is the one that was analyzed.
 
         Args:
             frame: The decoded frame.
-            when: When it was analysed, for the message.
+            when: When it was analyzed, for the message.
 
         Raises:
             FrameMismatchError: It has other samples.

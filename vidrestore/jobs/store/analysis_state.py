@@ -1,4 +1,4 @@
-"""How far a film is analysed: a checked line in the job folder, replaced after every batch."""
+"""How far a film is analyzed: a checked line in the job folder, replaced after every batch."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ STATE_FILE = "analysed"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnalysisState:
-    """How far a film is analysed."""
+    """How far a film is analyzed."""
 
     size_bytes: int = 0
     """Size of the intact part of the log."""

@@ -81,7 +81,7 @@ class Job:
     pending: tuple[JournalEntry, ...] = ()
     """Finished segments that wait for an earlier one; only if segments finish out of order."""
     analysis_state: AnalysisState = field(default_factory=AnalysisState)
-    """How far the film is analysed, if segments finish out of order."""
+    """How far the film is analyzed, if segments finish out of order."""
 
     @property
     def log_path(self) -> Path:
@@ -152,7 +152,7 @@ def open_job(
         if resume and keep_pending and _stored_fingerprint(folder) == fingerprint:
             pending, state = _intact_pending(folder, entries)
         try:
-            _clear(folder, (*entries, *pending), is_analysed=state != AnalysisState())
+            _clear(folder, (*entries, *pending), is_analyzed=state != AnalysisState())
             _store_fingerprint(folder, fingerprint)
             yield Job(
                 folder=folder,
@@ -250,10 +250,10 @@ def _store_fingerprint(folder: Path, fingerprint: Mapping[str, str]) -> None:
         flush_and_sync(file)
 
 
-def _clear(folder: Path, entries: tuple[JournalEntry, ...], *, is_analysed: bool) -> None:
+def _clear(folder: Path, entries: tuple[JournalEntry, ...], *, is_analyzed: bool) -> None:
     """Remove everything that does not belong to a finished segment."""
     needed = {_LOCK}
-    if is_analysed:
+    if is_analyzed:
         needed |= {LOG_FILE, STATE_FILE, PENDING_FILE}
     if entries:
         needed |= {_FINGERPRINT, _JOURNAL, LOG_FILE, _PUBLISHED}

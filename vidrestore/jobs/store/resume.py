@@ -15,8 +15,8 @@ from vidrestore.types import Frame, TrackedFrame
 T = TypeVar("T")
 
 
-class Analyse(Protocol):
-    """``Stages.analyse``."""
+class Analyze(Protocol):
+    """``Stages.analyze``."""
 
     def __call__(
         self, frames: Iterable[Frame], *, start: TrackingStart | None = None
@@ -34,7 +34,7 @@ class ResumePoint:
     decode_from: int = 0
     """The first frame to decode."""
     decode_ticks: int | None = None
-    """Time of that frame, in ticks of the source; None if nothing is analysed yet."""
+    """Time of that frame, in ticks of the source; None if nothing is analyzed yet."""
     tracking: TrackingStart = field(default_factory=TrackingStart)
     """Where detection restarts: the start of the last shot."""
     analysis: Mapping[int, FrameAnalysis] = field(default_factory=dict[int, FrameAnalysis])
@@ -42,18 +42,18 @@ class ResumePoint:
     last_index: int = -1
     """Number of the last frame in the log."""
 
-    def resume_tracking(self, frames: Iterable[Frame], analyse: Analyse) -> Iterator[TrackedFrame]:
+    def resume_tracking(self, frames: Iterable[Frame], analyze: Analyze) -> Iterator[TrackedFrame]:
         """Yield frames from ``first_index`` on as an uninterrupted run saw them.
 
         Args:
             frames: The frames from ``decode_from`` on.
-            analyse: Finds the faces in frames that are not in the log.
+            analyze: Finds the faces in frames that are not in the log.
 
         Raises:
-            FrameMismatchError: A frame has other samples than when it was analysed.
+            FrameMismatchError: A frame has other samples than when it was analyzed.
         """
         if self.decode_ticks is None:
-            yield from analyse(frames)
+            yield from analyze(frames)
             return
         checked = map(self._check, frames)
         warm_up = self.tracking.frame_index - WARM_UP_FRAMES
@@ -73,7 +73,7 @@ class ResumePoint:
                     waiting.extend(self._logged(frame))
                 yield frame
 
-        for tracked in analyse(tracker_input(), start=self.tracking):
+        for tracked in analyze(tracker_input(), start=self.tracking):
             while waiting:
                 yield waiting.popleft()
             if tracked.frame.index >= self.first_index:

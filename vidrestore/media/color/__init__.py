@@ -1,1 +1,1 @@
-"""Pixel formats, colour matrices, transfer functions, HDR."""
+"""Pixel formats, color matrices, transfer functions, HDR."""

@@ -1,4 +1,4 @@
-"""Which tags of colour a codec in a container can store."""
+"""Which tags of color a codec in a container can store."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -30,14 +30,14 @@ _UNSTORED_COLOR_TAGS: Mapping[tuple[str, str], frozenset[str]] = MappingProxyTyp
         ("avi", "ffv1"): _ALL_COLOR_TAGS,
     }
 )
-"""Container and codec, by FFmpeg's names -> tags of colour that may not be stored, as measured by
+"""Container and codec, by FFmpeg's names -> tags of color that may not be stored, as measured by
 ``tests/media/color/test_color_tags.py``."""
 _CHROMA_LOCATION_OF_420 = frozenset({"h264", "hevc"})
 """Codecs that state where chroma is in 4:2:0 only: ITU-T H.264, E.2.1, and H.265, E.3.1."""
 
 
 def unstored_color_tags(container: str, codec: str, *, is_420: bool = True) -> frozenset[str]:
-    """Return the tags of colour that a codec in a container may not store.
+    """Return the tags of color that a codec in a container may not store.
 
     Args:
         container: FFmpeg's name of the container; of a list (``mov,mp4,...``) the first counts.
@@ -89,7 +89,7 @@ def describe_lost_tags(
         return []
     is_kept_by_matroska = not set(lost) & unstored_color_tags("matroska", codec)
     way = "use .mkv" if is_kept_by_matroska and codec != "dnxhd" else "use .mkv and --codec ffv1"
-    return [f"{codec} in .{container} cannot store these colour tags: {', '.join(lost)}; {way}"]
+    return [f"{codec} in .{container} cannot store these color tags: {', '.join(lost)}; {way}"]
 
 
 def _fills_box(color: ColorTags) -> bool:

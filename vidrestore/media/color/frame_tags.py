@@ -1,4 +1,4 @@
-"""Colour tags and HDR metadata of decoded frames, as FFmpeg states them."""
+"""Color tags and HDR metadata of decoded frames, as FFmpeg states them."""
 
 import re
 from dataclasses import replace
@@ -24,7 +24,7 @@ _CHROMA_LOCATIONS = {
 
 
 def color_of(frame: av.VideoFrame, *, layout: DecodedLayout, chroma_location: int) -> ColorTags:
-    """Return the colour tags of a decoded frame.
+    """Return the color tags of a decoded frame.
 
     Gray and RGB are full range unless tagged otherwise, as in libswscale.
     """

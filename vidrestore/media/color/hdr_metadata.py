@@ -70,7 +70,7 @@ class LightLevel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HdrMetadata:
-    """What frames state about colours beside their tags."""
+    """What frames state about colors beside their tags."""
 
     mastering: MasteringDisplay | None = None
     light_level: LightLevel | None = None
@@ -84,7 +84,7 @@ class HdrMetadata:
 
 
 def read_hdr_metadata(frame: av.VideoFrame) -> HdrMetadata:
-    """Return what the side data of a decoded frame states about its colours."""
+    """Return what the side data of a decoded frame states about its colors."""
     found = side_data_of(frame)
     unsupported = [words for name, words in UNSTORED_SIDE_DATA.items() if name in found]
     return HdrMetadata(
@@ -141,7 +141,7 @@ def describe_losses(
     container: str,
     pixel_format: PixelFormat,
 ) -> list[str]:
-    """Describe to the user what an output cannot store about the colours of a video.
+    """Describe to the user what an output cannot store about the colors of a video.
 
     Args:
         metadata: Of the video.
@@ -155,7 +155,7 @@ def describe_losses(
     if metadata.unsupported:
         note = f"not kept: {', '.join(metadata.unsupported)}"
         if DOLBY_VISION in metadata.unsupported and color.transfer == TRANSFER_UNSPECIFIED:
-            note += "; without it the video has no colour tags and may show wrong colours"
+            note += "; without it the video has no color tags and may show wrong colors"
         notes.append(note)
     notes += describe_lost_tags(color, pixel_format, codec=codec, container=container)
     if metadata.is_static and encoder not in _PARAMETERS:

@@ -84,7 +84,7 @@ def _color_matrix(bit_depth: int, matrix: int, full_range: bool) -> ColorMatrix:
     else:
         if matrix not in _LUMA_WEIGHTS:
             raise MediaError(
-                f"colour matrix {matrix} (ITU-T H.273) is not supported; convert the video to "
+                f"color matrix {matrix} (ITU-T H.273) is not supported; convert the video to "
                 "BT.601, BT.709 or BT.2020 non-constant luminance first"
             )
         red, blue = _LUMA_WEIGHTS[matrix]

@@ -106,7 +106,7 @@ def convert_frame(frame: Frame, target: PixelFormat) -> Frame:
 
 
 def converted_color(color: ColorTags, source: PixelFormat, target: PixelFormat) -> ColorTags:
-    """Return the colour tags of frames after ``convert_frame``."""
+    """Return the color tags of frames after ``convert_frame``."""
     if (source.model, target.model) == ("rgb", "yuv"):
         return replace(
             color,
@@ -205,7 +205,7 @@ def describe_change(source: PixelFormat, target: PixelFormat, loss: ConversionLo
     losses = [
         text
         for is_lost, text in (
-            (loss.color, "colour"),
+            (loss.color, "color"),
             (loss.alpha, "transparency"),
             (loss.chroma > 0, "chroma resolution"),
             (source.bit_depth > target.bit_depth, "bits of depth"),

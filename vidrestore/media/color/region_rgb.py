@@ -1,6 +1,6 @@
 """RGB of a region of decoded planes, and changes of it back into the planes.
 
-Only *differences* are converted back: a colour matrix is linear, so the change of the samples is
+Only *differences* are converted back: a color matrix is linear, so the change of the samples is
 the matrix times the change of RGB. A region that a restorer did not change therefore keeps every
 sample exactly, whatever its matrix, range or chroma subsampling.
 
@@ -23,7 +23,7 @@ from vidrestore.types import (
 )
 
 PLANES_OF_CHANNELS = {"yuv": (0, 1, 2), "rgb": (2, 0, 1), "gray": (0, 0, 0)}
-"""The planes of R, G and B, or of Y, Cb and Cr, by colour model."""
+"""The planes of R, G and B, or of Y, Cb and Cr, by color model."""
 
 
 def chroma_offset_xy(frame: Frame) -> tuple[float, float]:
@@ -151,7 +151,7 @@ def add_rgb_change(
 
     Args:
         planes: Writable copies of the frame's planes.
-        frame: Their layout and colour.
+        frame: Their layout and color.
         box_xyxy: From ``aligned_box``.
         change_rgb: ``(h, w, 3)`` float32, in units of the range [0, 1] of ``region_sdr_rgb``.
         keep_chroma: Change luma only, for black-and-white and tinted footage. In RGB frames the

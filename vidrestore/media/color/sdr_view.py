@@ -63,7 +63,7 @@ class SdrView:
         """Return the view as uint8; signals far outside [0, 1] are clipped first.
 
         By tables, in less than half the time of ``to_view``, and equal to a twentieth of a step,
-        except where colours cancel out to almost black.
+        except where colors cancel out to almost black.
         """
         tables = _tables(self.transfer, self.compresses_highlights)
         light = tables.light_of(video_rgb)

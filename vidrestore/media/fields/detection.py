@@ -32,7 +32,7 @@ _CONTRARY_SHARE = 0.1
 """Share of combing frames that may comb in the other order."""
 _PROGRESSIVE_SHARE = 0.9
 _MIN_FIELDS_SHARE = 0.15
-"""Share of frames whose fields must lie between those of their neighbours before ``idet`` is
+"""Share of frames whose fields must lie between those of their neighbors before ``idet`` is
 believed. Measured: at most 0.04 of progressive film, 0.22 and more of interlaced and telecined."""
 _MAX_OWN_COMBING = 1.15
 """How much more the nearer pairing of fields may comb than the frame itself. In progressive film
@@ -220,7 +220,7 @@ def _checked_counts(stretch: _Stretch) -> "Counter[str]":
 def _shows_fields(
     before: NDArray[np.uint8], luma: NDArray[np.uint8], after: NDArray[np.uint8]
 ) -> bool:
-    """Whether the fields of a frame lie between those of its neighbours, where something moves.
+    """Whether the fields of a frame lie between those of its neighbors, where something moves.
 
     As ``idet`` does, every row is replaced by that of the frame before or after, of one parity by
     the one and of the other by the other, and the combing compared; but by the motion at each
@@ -228,16 +228,16 @@ def _shows_fields(
     """
     rows = luma.astype(np.int32)
     around = rows[:-2] + rows[2:]
-    neighbours = [each.astype(np.int32) for each in (before, after)]
-    motion = sum(np.abs(rows - each)[1:-1] for each in neighbours)
+    neighbors = [each.astype(np.int32) for each in (before, after)]
+    motion = sum(np.abs(rows - each)[1:-1] for each in neighbors)
 
     def combing(other: NDArray[np.int32]) -> NDArray[np.float64]:
-        """Return the combing of every row between its two neighbours of the frame itself."""
+        """Return the combing of every row between its two neighbors of the frame itself."""
         differences = np.abs(around - 2 * other[1:-1]) * motion
         return differences.sum(axis=1, dtype=np.float64)
 
     own = combing(rows).sum()
-    earlier, later = map(combing, neighbours)
+    earlier, later = map(combing, neighbors)
     pairings = (
         earlier[0::2].sum() + later[1::2].sum(),
         later[0::2].sum() + earlier[1::2].sum(),

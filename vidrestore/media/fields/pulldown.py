@@ -95,7 +95,7 @@ class InverseTelecineSource(SourceWrapper):
         return frames_starting_at(iter(self), index, timestamp, self.info)
 
     def _matched(self, size_hw: tuple[int, int]) -> Iterator[Frame]:
-        """Yield every frame, with the field of its neighbour that belongs to it, if one does."""
+        """Yield every frame, with the field of its neighbor that belongs to it, if one does."""
         order = "tff" if self._top_first else "bff"
         fieldmatch = FilterGraph(
             [("fieldmatch", f"order={order}:combmatch=full:mchroma=0:ppsrc=1")],
@@ -103,26 +103,26 @@ class InverseTelecineSource(SourceWrapper):
             format_name=_FIELDMATCH_FORMAT,
             inputs=2,
         )
-        neighbours: deque[Frame] = deque()
+        neighbors: deque[Frame] = deque()
         for frame in self.source:
-            neighbours.append(frame)
+            neighbors.append(frame)
             for av_frame in fieldmatch.push(*_luma_and_number(frame, _FIELDMATCH_FORMAT)):
-                yield self._matched_frame(av_frame, neighbours)
-        if neighbours:
+                yield self._matched_frame(av_frame, neighbors)
+        if neighbors:
             # With two inputs, fieldmatch does not output the last frame without another one.
-            last = neighbours[-1]
+            last = neighbors[-1]
             repeat = replace(last, index=last.index + 1)
-            neighbours.append(repeat)
+            neighbors.append(repeat)
             for av_frame in fieldmatch.push(*_luma_and_number(repeat, _FIELDMATCH_FORMAT)):
                 if (av_frame.pts or 0) <= last.index:
-                    yield self._matched_frame(av_frame, neighbours)
+                    yield self._matched_frame(av_frame, neighbors)
 
-    def _matched_frame(self, av_frame: av.VideoFrame, neighbours: deque[Frame]) -> Frame:
+    def _matched_frame(self, av_frame: av.VideoFrame, neighbors: deque[Frame]) -> Frame:
         """Return the frame of an output of ``fieldmatch``, made of the fields that it names."""
-        while neighbours[0].index < (av_frame.pts or 0) - 1:
-            neighbours.popleft()
-        frame = next(frame for frame in neighbours if frame.index == av_frame.pts)
-        by_number = {_number_of(frame): frame for frame in neighbours}
+        while neighbors[0].index < (av_frame.pts or 0) - 1:
+            neighbors.popleft()
+        frame = next(frame for frame in neighbors if frame.index == av_frame.pts)
+        by_number = {_number_of(frame): frame for frame in neighbors}
         rows = plane_views(av_frame, PLANAR[_FIELDMATCH_FORMAT])[0]
         top, bottom = (by_number[int(rows[row, 0])] for row in (0, 1))
         if av_frame.interlaced_frame:

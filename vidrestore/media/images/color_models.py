@@ -1,6 +1,6 @@
-"""Colour models other than gray and RGB: converted to RGB, or refused.
+"""Color models other than gray and RGB: converted to RGB, or refused.
 
-CMYK is amounts of ink. Only the ICC profile in the file says which colours these give, so CMYK
+CMYK is amounts of ink. Only the ICC profile in the file says which colors these give, so CMYK
 without one is refused. Palettes of TIFF are looked up here, because OpenImageIO is off by one
 where an entry is 256 times its 8-bit value, as many programs write it.
 """
@@ -34,13 +34,13 @@ def is_cmyk(attributes: Mapping[str, object]) -> bool:
 
 
 def check_color_model(attributes: Mapping[str, object]) -> None:
-    """Refuse what would be read with wrong colours.
+    """Refuse what would be read with wrong colors.
 
     Args:
         attributes: OpenImageIO's, of the file.
 
     Raises:
-        ImageFileError: The colour model is not supported.
+        ImageFileError: The color model is not supported.
     """
     photometric = attributes.get(_PHOTOMETRIC, 2)
     if photometric not in _SUPPORTED_PHOTOMETRIC:

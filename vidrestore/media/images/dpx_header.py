@@ -1,4 +1,4 @@
-"""Headers of DPX images, SMPTE ST 268-1:2014: layout, colour and metadata of the film."""
+"""Headers of DPX images, SMPTE ST 268-1:2014: layout, color and metadata of the film."""
 
 import struct
 from fractions import Fraction
@@ -125,7 +125,7 @@ class DpxHeader:
 
     @property
     def color(self) -> ColorTags:
-        """Colour tags from the header."""
+        """Color tags from the header."""
         transfer = self._u8(801)
         # FFmpeg up to version 4.3 called everything linear.
         if transfer == _LINEAR and self._text(160, 100).startswith("Lavc"):

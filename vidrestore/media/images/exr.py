@@ -243,7 +243,7 @@ class _Layout:
         if self.compression not in (_ZIPS, _ZIP):
             return raw
         plain = np.frombuffer(raw, np.uint8)
-        # The even bytes before the odd ones, then differences of neighbours.
+        # The even bytes before the odd ones, then differences of neighbors.
         apart = np.concatenate([plain[::2], plain[1::2]])
         differences = apart.copy()
         differences[1:] = apart[1:] - apart[:-1] + np.uint8(128)

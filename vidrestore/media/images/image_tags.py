@@ -1,4 +1,4 @@
-"""What images carry beside samples, for new files: EXIF, XMP and colour profiles.
+"""What images carry beside samples, for new files: EXIF, XMP and color profiles.
 
 OpenCV passes these on for JPEG and PNG, from version 4.12; in other formats they are lost.
 """

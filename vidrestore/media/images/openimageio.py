@@ -120,7 +120,7 @@ def read_integer_image(path: Path) -> StillImage:
     becomes sRGB through its profile.
 
     Raises:
-        ImageFileError: The file is damaged, or of another colour model or depth.
+        ImageFileError: The file is damaged, or of another color model or depth.
     """
     decoded = decode_image(path)
     check_color_model(decoded.attributes)

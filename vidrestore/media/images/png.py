@@ -17,7 +17,7 @@ from vidrestore.types import Plane
 
 _DAMAGED = "it is a damaged PNG; get another copy"
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-# Colour type -> channels of the file; of planes, where gray with alpha is G, B, R and A.
+# Color type -> channels of the file; of planes, where gray with alpha is G, B, R and A.
 _GRAY, _RGB, _GRAY_ALPHA, _RGBA = 0, 2, 4, 6
 _PLANE_COUNTS = {_GRAY: 1, _RGB: 3, _GRAY_ALPHA: 4, _RGBA: 4}
 _PLANES = {_GRAY: (0,), _RGB: (2, 0, 1), _GRAY_ALPHA: (0, 3), _RGBA: (2, 0, 1, 3)}

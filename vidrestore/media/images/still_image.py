@@ -45,5 +45,5 @@ def read_only_plane(samples: NDArray[np.generic]) -> Plane:
 
 
 def default_color(pixel_format: PixelFormat) -> ColorTags:
-    """Return the colour tags of an image that states none: sRGB, full range."""
+    """Return the color tags of an image that states none: sRGB, full range."""
     return _SRGB if pixel_format.model == "rgb" else _SRGB_GRAY

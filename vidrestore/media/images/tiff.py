@@ -52,7 +52,7 @@ def replace_tiff_samples(
 
     Returns:
         None where the first page cannot take them: palettes, lossy compressions, other depths,
-        gray with alpha that gained colour, or offsets that no longer fit.
+        gray with alpha that gained color, or offsets that no longer fit.
     """
     try:
         page = _Page(data)

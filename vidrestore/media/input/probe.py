@@ -86,7 +86,7 @@ def main_video_stream(
     Args:
         container: The open file.
         path: Its name, for errors.
-        program: Number of the programme that it belongs to; None for any.
+        program: Number of the program that it belongs to; None for any.
 
     Raises:
         MediaError: There is none, or FFmpeg has no decoder for it.
@@ -96,7 +96,7 @@ def main_video_stream(
         chosen_program = program_of(programs_of(container), program, path)
         films = [each for each in films if each.index in chosen_program.stream_indexes]
         if not films:
-            raise MediaError(f"{path}: programme {chosen_program} has no video; choose another")
+            raise MediaError(f"{path}: program {chosen_program} has no video; choose another")
     if not films:
         kinds = {"a cover" if is_attached_picture(e) else e.type for e in container.streams}
         found = " and ".join(sorted(kinds, reverse=True)) or "nothing"
@@ -119,10 +119,10 @@ def probe_film(path: Path, *, program: int | None = None) -> VideoInfo:
 
     Args:
         path: The film.
-        program: Number of the programme whose video is meant; None for the first.
+        program: Number of the program whose video is meant; None for the first.
 
     Raises:
-        MediaError: It cannot be read, no frame of it can be decoded, or there is no such programme.
+        MediaError: It cannot be read, no frame of it can be decoded, or there is no such program.
     """
     with open_container(path) as container, media_errors(path):
         stream = main_video_stream(container, path, program=program)

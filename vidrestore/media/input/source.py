@@ -101,7 +101,7 @@ def open_source(
         end_seconds: Leave out frames presented then or later.
         fps: Frames per second of a folder (25 where it is None) or of a raw stream or pipe that
             does not state its rate.
-        program: Number of the programme of a transport stream; None for the first with video.
+        program: Number of the program of a transport stream; None for the first with video.
 
     Raises:
         MediaError: It cannot be read, or is a raw stream of unknown rate.
@@ -120,7 +120,7 @@ def _opened(
 ) -> PipeSource | VideoSource | ImageSource:
     is_film = kind_of_source(path) == "film"
     if program is not None and (is_standard_stream(path) or not is_film):
-        raise ConfigError(f"{path}: has no programmes; leave out --program")
+        raise ConfigError(f"{path}: has no programs; leave out --program")
     if is_standard_stream(path):
         return PipeSource(path, time_range=time_range, fps=fps)
     path = checked_source(path)

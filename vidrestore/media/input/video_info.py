@@ -53,7 +53,7 @@ class Chapter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """A programme of a transport stream; ISO/IEC 13818-1, 2.4.4."""
+    """A program of a transport stream; ISO/IEC 13818-1, 2.4.4."""
 
     number: int
     name: str | None = None
@@ -81,7 +81,7 @@ class VideoInfo:
     """The planes that frames carry; of the same samples as ``pixel_format_name``."""
     color: ColorTags
     side_data: HdrMetadata = field(default_factory=HdrMetadata)
-    """Colour metadata of the first frame, besides the tags."""
+    """Color metadata of the first frame, besides the tags."""
     time_base: Fraction
     """Seconds per tick of the frames' timestamps."""
     origin_seconds: Fraction = Fraction(0)
@@ -107,11 +107,11 @@ class VideoInfo:
     programs: tuple[Program, ...] = ()
     """Of a transport stream."""
     program: Program | None = None
-    """The programme whose video is meant."""
+    """The program whose video is meant."""
 
     @property
     def other_program_streams(self) -> frozenset[int]:
-        """Indexes of streams that belong to other programmes alone."""
+        """Indexes of streams that belong to other programs alone."""
         if self.program is None:
             return frozenset()
         others = {index for each in self.programs for index in each.stream_indexes}

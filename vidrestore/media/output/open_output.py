@@ -133,7 +133,7 @@ def open_output(
 
     Args:
         target: What to write.
-        info: The source of the frames: their format, timeline and colour.
+        info: The source of the frames: their format, timeline and color.
         source_path: Where streams, chapters and metadata are copied from; None copies nothing.
         time_range: Which part of the source the frames are; None is all of it.
         settings: The encoder of a video; None is the default.

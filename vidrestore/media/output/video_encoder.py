@@ -1,4 +1,4 @@
-"""Encodes frames into the packets of one stream, with the source's format, colour and times."""
+"""Encodes frames into the packets of one stream, with the source's format, color and times."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -181,7 +181,7 @@ class VideoEncoder:
         """Yield the packets that the encoder still holds; nothing can be encoded afterwards."""
         encoded = self._encode(None)
         if self._first_dts is None and self._choice.encoder == "libx265":
-            # For one or two frames, x265 takes decoding times from uninitialised memory.
+            # For one or two frames, x265 takes decoding times from uninitialized memory.
             all_dts = decode_timestamps([packet.pts or 0 for packet in encoded])
             for packet, dts in zip(encoded, all_dts, strict=True):
                 packet.dts = dts

@@ -1,4 +1,4 @@
-"""Programmes of transport streams: the services of a broadcaster, each with its streams."""
+"""Programs of transport streams: the services of a broadcaster, each with its streams."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ _PAT_TABLE, _SDT_TABLE = 0x00, 0x42
 
 
 def programs_of(container: InputContainer) -> tuple[Program, ...]:
-    """Return the programmes of an open file; none where it has no such thing."""
+    """Return the programs of an open file; none where it has no such thing."""
     if container.format.name != _FORMAT:
         return ()
     found: dict[int, tuple[dict[str, str], list[int]]] = {}
@@ -55,7 +55,7 @@ def programs_of(container: InputContainer) -> tuple[Program, ...]:
 
 
 def program_of(programs: tuple[Program, ...], number: int, path: Path) -> Program:
-    """Return the programme of a number.
+    """Return the program of a number.
 
     Raises:
         MediaError: There is none.
@@ -65,35 +65,35 @@ def program_of(programs: tuple[Program, ...], number: int, path: Path) -> Progra
             return program
     known = ", ".join(map(str, programs))
     hint = f"choose from: {known}" if known else "it has none; leave out --program"
-    raise MediaError(f"{path}: has no programme {number}; {hint}")
+    raise MediaError(f"{path}: has no program {number}; {hint}")
 
 
 def program_notes(info: VideoInfo) -> list[str]:
-    """Return a note on which of several programmes is restored, if there are several."""
+    """Return a note on which of several programs is restored, if there are several."""
     if info.program is None or len(info.programs) < 2:
         return []
     others = ", ".join(str(each) for each in info.programs if each != info.program)
-    return [f"programme {info.program} was restored; --program chooses another: {others}"]
+    return [f"program {info.program} was restored; --program chooses another: {others}"]
 
 
 def left_out_notes(info: VideoInfo, spec: ContainerSpec) -> Iterator[str]:
-    """Yield notes on what an output does not hold of the programmes of its source."""
+    """Yield notes on what an output does not hold of the programs of its source."""
     program = info.program
     if program is None:
         return
     for other in info.programs:
         if other != program:
             streams = [str(info.streams[at]) for at in other.stream_indexes]
-            yield f"programme {other} is left out: {', '.join(streams) or 'no streams'}"
+            yield f"program {other} is left out: {', '.join(streams) or 'no streams'}"
     if spec.format != _FORMAT:
         parts = [f"number {program.number}"]
         parts += [] if program.name is None else [f"name {program.name}"]
         parts += [] if program.provider is None else [f"provider {program.provider}"]
-        yield f"the programme's {', '.join(parts)} and the ids of its streams are left out"
+        yield f"the program's {', '.join(parts)} and the ids of its streams are left out"
 
 
 def program_tags(info: VideoInfo, spec: ContainerSpec) -> dict[str, str]:
-    """Return the tags of a file by which FFmpeg's muxer describes the programme."""
+    """Return the tags of a file by which FFmpeg's muxer describes the program."""
     program = info.program
     if program is None or spec.format != _FORMAT:
         return {}
@@ -102,7 +102,7 @@ def program_tags(info: VideoInfo, spec: ContainerSpec) -> dict[str, str]:
 
 
 def program_options(info: VideoInfo, spec: ContainerSpec) -> dict[str, str]:
-    """Return the muxer's options for the numbers of the programme and of its stream.
+    """Return the muxer's options for the numbers of the program and of its stream.
 
     Raises:
         MediaError: The source cannot be read.
@@ -150,9 +150,9 @@ def keep_stream_id(copy: Stream, original: Stream, spec: ContainerSpec) -> None:
 
 
 def _tables(data: bytes) -> Mapping[int, bytes]:
-    """Return the start of the first table of programmes and of services, by packet id.
+    """Return the start of the first table of programs and of services, by packet id.
 
-    ISO/IEC 13818-1, 2.4.3 (packets) and 2.4.4.3 (table of programmes); ETSI EN 300 468, 5.2.3.
+    ISO/IEC 13818-1, 2.4.3 (packets) and 2.4.4.3 (table of programs); ETSI EN 300 468, 5.2.3.
     """
     found: dict[int, bytes] = {}
     wanted = {_PAT: _PAT_TABLE, _SDT: _SDT_TABLE}

@@ -34,7 +34,7 @@ from vidrestore.models.stylegan2.synthesis import (
 def equal_modulated_weight(
     *, in_channels: int, out_channels: int, kernel_size: int, style_dim: int, demodulate: bool
 ) -> ModulatedWeight:
-    """Return a modulated weight with equalised learning rate, its style biased to one."""
+    """Return a modulated weight with equalized learning rate, its style biased to one."""
     return ModulatedWeight(
         in_channels=in_channels,
         out_channels=out_channels,

@@ -48,7 +48,7 @@ class FusedLeakyReLU(nn.Module):
 
 
 class EqualLinear(nn.Module):
-    """A linear layer with an equalised learning rate.
+    """A linear layer with an equalized learning rate.
 
     Args:
         in_features: Number of features in.
@@ -82,7 +82,7 @@ class EqualLinear(nn.Module):
 
 
 class EqualConv2d(nn.Module):
-    """A convolution with an equalised learning rate."""
+    """A convolution with an equalized learning rate."""
 
     def __init__(
         self,
@@ -213,7 +213,7 @@ class ResBlock(nn.Module):
 
 
 class UpConv(nn.Module):
-    """Bilinear doubling, then an equalised convolution, activated or bare.
+    """Bilinear doubling, then an equalized convolution, activated or bare.
 
     Args:
         in_channels: Number of channels in.

@@ -22,7 +22,7 @@ class UpscalerSpec:
     """Returns the network with untrained weights; its forward takes and gives RGB in [0, 1]."""
     factor: int
     """Ratio of the sides of output and input."""
-    licence: str
+    license: str
     packaged_file: str
     """Its weights inside the package, in ``vidrestore/models/data``."""
     context_px: int
@@ -35,7 +35,7 @@ UPSCALERS: Mapping[str, UpscalerSpec] = MappingProxyType(
             kind="Real-ESRGAN x4plus",
             build=RRDBNet,
             factor=4,
-            licence="BSD-3-Clause",
+            license="BSD-3-Clause",
             packaged_file="realesrgan_x4plus.safetensors",
             # Its receptive field is larger, so tiles differ invisibly, by 1 or 2 levels of 255.
             context_px=24,
@@ -44,7 +44,7 @@ UPSCALERS: Mapping[str, UpscalerSpec] = MappingProxyType(
             kind="Real-ESRGAN Compact x4",
             build=CompactUpscaler,
             factor=4,
-            licence="BSD-3-Clause",
+            license="BSD-3-Clause",
             packaged_file="compact_x4.safetensors",
             context_px=18,  # the radius of its receptive field: 18 convolutions
         ),

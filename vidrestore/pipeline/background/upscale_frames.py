@@ -1,6 +1,6 @@
 """``--background``: runs a super-resolution network on the whole frame, and moves the faces.
 
-Networks see upright RGB, coded pixel by coded pixel; rotation, pixel aspect and colour tags stay
+Networks see upright RGB, coded pixel by coded pixel; rotation, pixel aspect and color tags stay
 unchanged. A tile is treated as a small separate frame: its planes are enlarged by
 interpolation, and the difference to the network's result is added to them. So the bit depth of the
 film is kept, black-and-white film keeps its chroma, and alpha is interpolated.
@@ -165,7 +165,7 @@ class Background:
         return split_into_tiles(size_hw, self.upscaler.tile_side_px, self.upscaler.context_px)
 
     def _upscale_tile(self, part: Frame, *, keep_chroma: bool) -> Frame:
-        """Return a small frame enlarged by the network, with an explicit colour matrix."""
+        """Return a small frame enlarged by the network, with an explicit color matrix."""
         base = upscale_planes(part, self.scale)
         network_rgb = self._run_network(region_sdr_rgb(part, _full_box(part)))
         change = network_rgb - region_sdr_rgb(base, _full_box(base))
@@ -231,7 +231,7 @@ def _full_box(frame: Frame) -> tuple[int, int, int, int]:
 
 
 def _crop(frame: Frame, box_xyxy: tuple[int, int, int, int]) -> Frame:
-    """Return a box of a frame as a frame, with the colour matrix of the whole frame."""
+    """Return a box of a frame as a frame, with the color matrix of the whole frame."""
     left, top, right, bottom = box_xyxy
     planes: list[Plane] = []
     for at, plane in enumerate(frame.planes):

@@ -12,14 +12,14 @@ from vidrestore.types import Frame, Timestamp
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpscaledSource(SourceWrapper):
-    """The source of an enlarged film, as its outputs see it: with the output's size and colour."""
+    """The source of an enlarged film, as its outputs see it: with the output's size and color."""
 
     source: Source
     scale: int
 
     @property
     def info(self) -> VideoInfo:
-        """Description of the source with the enlarged size and an explicit colour matrix."""
+        """Description of the source with the enlarged size and an explicit color matrix."""
         info = self.source.info
         color = with_stated_matrix(info.color, info.pixel_format, info.geometry.coded_hw)
         if self.scale == 1:

@@ -1,6 +1,6 @@
 """Interface to spandrel, an optional package, for networks that this package does not have.
 
-spandrel never sees a file. It gets tensors that were read without running code, recognises the
+spandrel never sees a file. It gets tensors that were read without running code, recognizes the
 network by their names and shapes, and builds it.
 """
 
@@ -173,14 +173,14 @@ def spandrel_restorer(
         )
     options: dict[str, float] = {}
     if found.architecture.id == "CodeFormer":
-        # This licence covers the network and its only training, whatever the file is called.
+        # This license covers the network and its only training, whatever the file is called.
         warn_non_commercial(weights_entry("codeformer"), weights_folder())
         options = {} if fidelity is None else {"weight": fidelity}
     else:
         reject_model_option("fidelity", fidelity, model=kind)
     network = SpandrelRestorer(found, options)
     spec = RestorerSpec(
-        build=lambda: network, crop_size_px=CROP_SIZE_PX, licence="that of its publisher"
+        build=lambda: network, crop_size_px=CROP_SIZE_PX, license="that of its publisher"
     )
     return Restorer(network, spec, device=device, dtype=supported_dtype(found, dtype))
 

@@ -21,6 +21,6 @@ def component_boxes(points_xy: NDArray[np.float64]) -> NDArray[np.float64]:
     eyes = float(np.linalg.norm(points_xy[1] - points_xy[0]))
     mouth = float(np.linalg.norm(points_xy[4] - points_xy[3]))
     mouth_side = max(_MOUTH_RATIO * mouth, _MIN_MOUTH_RATIO * eyes)
-    centres = np.stack([points_xy[0], points_xy[1], points_xy[3:].mean(axis=0)])
+    centers = np.stack([points_xy[0], points_xy[1], points_xy[3:].mean(axis=0)])
     halves = np.array([_EYE_RATIO * eyes, _EYE_RATIO * eyes, mouth_side])[:, None] / 2
-    return np.concatenate([centres - halves, centres + halves], axis=1)
+    return np.concatenate([centers - halves, centers + halves], axis=1)

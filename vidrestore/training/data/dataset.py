@@ -55,7 +55,7 @@ class SourceConfig:
     folder: str
     """Relative to the data's ``root``; holds ``tiles.tsv`` or ``faces.tsv``."""
     resolution_scale: float = field(default=1.0, metadata={"alias": "share_of_resolution"})
-    """Ratio of each face's effective resolution to trust; below 1 shrinks artefacts away."""
+    """Ratio of each face's effective resolution to trust; below 1 shrinks artifacts away."""
     weight: float = 1.0
     """How often its faces are drawn, relative to other folders' faces."""
 

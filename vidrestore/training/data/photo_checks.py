@@ -94,10 +94,10 @@ def outside_ratio(points_xy: NDArray[np.float64], hw: tuple[int, int]) -> float:
     """Return the part of the face, from brow to chin, that is outside of the image: 0 to 1."""
     eyes = points_xy[:2].mean(axis=0)
     mouth = points_xy[3:].mean(axis=0)
-    centre, height = (eyes + mouth) / 2, 2.4 * float(np.linalg.norm(mouth - eyes))
+    center, height = (eyes + mouth) / 2, 2.4 * float(np.linalg.norm(mouth - eyes))
     width = max(2.0 * float(np.linalg.norm(points_xy[1] - points_xy[0])), 0.7 * height)
     half = np.array([width, height]) / 2
-    low, high = np.maximum(centre - half, 0), np.minimum(centre + half, (hw[1], hw[0]))
+    low, high = np.maximum(center - half, 0), np.minimum(center + half, (hw[1], hw[0]))
     inside_x, inside_y = (max(0.0, float(edge)) for edge in high - low)
     return 1 - inside_x * inside_y / (width * height)
 

@@ -25,7 +25,7 @@ def jpeg(image_hwc: FloatArray, *, quality: int) -> FloatArray:
 
 
 def video_codec(
-    image_hwc: FloatArray, *, codec: SimpleCodec, quantiser: int, shift_xy: tuple[int, int]
+    image_hwc: FloatArray, *, codec: SimpleCodec, quantizer: int, shift_xy: tuple[int, int]
 ) -> FloatArray:
     """Return ``(H, W, 3)`` RGB in [0, 1] as the third frame of a short coded film.
 
@@ -36,7 +36,7 @@ def video_codec(
     height, width = image.shape[:2]
     even = image[: height // 2 * 2, : width // 2 * 2]
     film = [np.roll(even, (shift_xy[1] * k, shift_xy[0] * k), axis=(0, 1)) for k in (-2, -1, 0)]
-    decoded = encode_decode(film, codec=codec, quantiser=quantiser)[-1]
+    decoded = encode_decode(film, codec=codec, quantizer=quantizer)[-1]
     out = image_hwc.copy()
     out[: decoded.shape[0], : decoded.shape[1]] = decoded.astype(np.float32) / 255.0
     return out

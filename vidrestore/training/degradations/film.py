@@ -43,7 +43,7 @@ class FilmDegradation:
     grain_size_px: float
     color_noise: float
     codec: SimpleCodec | None
-    quantiser: int
+    quantizer: int
     shift_xy: tuple[int, int]
     noise_seed: int
 
@@ -65,7 +65,7 @@ class FilmDegradation:
         image = self._record(image_hwc, 0)
         if self.codec is not None:
             image = video_codec(
-                image, codec=self.codec, quantiser=self.quantiser, shift_xy=self.shift_xy
+                image, codec=self.codec, quantizer=self.quantizer, shift_xy=self.shift_xy
             )
         return DegradedPair(quantize(resize(image, (width, height), self.up_filter)), image_hwc)
 
@@ -75,7 +75,7 @@ class FilmDegradation:
         images = [self._record(frame, index) for index, frame in enumerate(frames)]
         if self.codec is not None:
             coded = encode_decode(
-                [to_uint8(image) for image in images], codec=self.codec, quantiser=self.quantiser
+                [to_uint8(image) for image in images], codec=self.codec, quantizer=self.quantizer
             )
             images = [image.astype(np.float32) / 255.0 for image in coded]
         return [
@@ -129,7 +129,7 @@ class FilmRecipe:
             grain_size_px=uniform(rng, (0.0, 1.2)),
             color_noise=uniform(rng, self.color_noise) if rng.random() < 0.5 else 0.0,
             codec=codec,
-            quantiser=round(uniform(rng, limits)),
+            quantizer=round(uniform(rng, limits)),
             shift_xy=(int(rng.integers(-3, 4)), int(rng.integers(-3, 4))),
             noise_seed=draw_seed(rng),
         )

@@ -60,11 +60,11 @@ class FilmDamage:
             return image
         rows = np.arange(height, dtype=np.float32)
         bow = own.normal(0, 0.01) * rows + wobble * np.sin(rows / own.uniform(15, 60))
-        centre = start + drift * index + rng.normal(0, 0.3) + bow
-        from_centre = (np.arange(width, dtype=np.float32)[None] - centre[:, None]) / thickness
+        center = start + drift * index + rng.normal(0, 0.3) + bow
+        from_center = (np.arange(width, dtype=np.float32)[None] - center[:, None]) / thickness
         along = rng.uniform(0.3, 1.0, max(2, height // 12)).astype(np.float32)
         along = np.asarray(cv2.resize(along[:, None], (1, height)), dtype=np.float32)
-        opacity = (strength * along * np.exp(-0.5 * from_centre**2))[:, :, None]
+        opacity = (strength * along * np.exp(-0.5 * from_center**2))[:, :, None]
         return (image + opacity * (float(bright) - image)).astype(np.float32)
 
     def _dusty(self, image: FloatArray, rng: np.random.Generator) -> FloatArray:
@@ -94,13 +94,13 @@ class FilmDamage:
 def _speck(mask: np.ndarray, radius_px: float, rng: np.random.Generator) -> None:
     """Draw an irregular spot."""
     height, width = mask.shape
-    centre = rng.uniform((0, 0), (width, height))
+    center = rng.uniform((0, 0), (width, height))
     radius = radius_px * float(np.exp(rng.normal(0, 0.5)))
     angles = np.linspace(0, 2 * np.pi, 9, endpoint=False)
     stretch = rng.uniform(0.4, 1.0, 2)
     outline = np.stack([np.cos(angles), np.sin(angles)], axis=1) * stretch * radius
     outline *= rng.uniform(0.5, 1.3, (9, 1))
-    corners = np.rint((centre + outline) * (1 << _SHIFT)).astype(np.int32)
+    corners = np.rint((center + outline) * (1 << _SHIFT)).astype(np.int32)
     cv2.fillPoly(mask, [corners], (255,), cv2.LINE_AA, _SHIFT)
 
 

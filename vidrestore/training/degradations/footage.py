@@ -32,7 +32,7 @@ class CompressionStep:
     """One codec pass, with its settings for a single image and for a clip."""
 
     codec: PassCodec
-    quantiser: int
+    quantizer: int
     """Of a single image: a bit rate means nothing for two frames."""
     bits_per_pixel: float | None
     """Of a clip; None keeps the quantizer, as a camera or a disc does."""
@@ -43,7 +43,7 @@ class CompressionStep:
         rate = None if still else self.bits_per_pixel
         generation = CodecGeneration(
             codec=self.codec,
-            quantiser=self.quantiser if rate is None else None,
+            quantizer=self.quantizer if rate is None else None,
             bits_per_pixel=rate,
             interlaced=self.interlaced,
         )

@@ -51,8 +51,8 @@ def _upgraded(state: dict[str, Any], path: Path) -> dict[str, Any]:
     if not isinstance(networks, dict):
         return state
     for network in cast("dict[str, Any]", networks).values():
-        if isinstance(network, dict) and "optimiser" in network:
-            network["optimizer"] = network.pop("optimiser")
+        if isinstance(network, dict) and "optimizer" in network:
+            network["optimizer"] = network.pop("optimizer")
     return {_RENAMED.get(key, key): value for key, value in state.items()}
 
 

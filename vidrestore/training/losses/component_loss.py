@@ -1,6 +1,6 @@
 """The facial component loss (GFP-GAN, section 3.5): eyes and mouth, each judged by its own network.
 
-Boxes are in pixels of the image, sample centres at whole numbers, and come with the training
+Boxes are in pixels of the image, sample centers at whole numbers, and come with the training
 samples (``data.components``: an eye's box is its extent enlarged 1.4 times, as released). Crops are
 80 pixels for eyes and 120 for the mouth at 512, and shrink with the image: the released code
 knows only multiples of 512, where it also brightens the crops by that multiple; that is not

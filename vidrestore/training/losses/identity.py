@@ -26,7 +26,7 @@ from vidrestore.training.losses.full_precision import to_float32, without_autoca
 from vidrestore.types import CROP_SIZE_PX, Affine
 from vidrestore.weights.load import load_state, read_state
 
-_GREY = (0.2989, 0.5870, 0.1140)
+_GRAY = (0.2989, 0.5870, 0.1140)
 _ARCFACE_PX = 128
 
 
@@ -103,7 +103,7 @@ def arcface_input(image_NCHW: Tensor, *, antialias: bool = False) -> Tensor:
     """Return ``(N, 1, 128, 128)`` gray faces in [-1, 1], as GFP-GAN's released code makes them."""
     image = to_float32(image_NCHW)
     with without_autocast(image.device):
-        weights = image.new_tensor(_GREY)[:, None, None]
+        weights = image.new_tensor(_GRAY)[:, None, None]
         gray = (image * weights).sum(dim=1, keepdim=True)
         size = (_ARCFACE_PX, _ARCFACE_PX)
         return F.interpolate(gray, size, mode="bilinear", align_corners=False, antialias=antialias)

@@ -23,7 +23,7 @@ _EPS = 1e-8
 def one_hot_labels(labels_NHW: Tensor, *, classes: int = CLASSES) -> Tensor:
     """Return ``(N, classes, H, W)`` float32: 1 in the channel of a pixel's class, else 0.
 
-    What discriminators see beside the image (section 3.3). Pixels of unknown class, labelled
+    What discriminators see beside the image (section 3.3). Pixels of unknown class, labeled
     anything outside the range, are 0 everywhere.
     """
     each_K = torch.arange(classes, device=labels_NHW.device)
@@ -37,7 +37,7 @@ def region_gram_matrices(
 
     Args:
         feat_NCHW: Features.
-        labels_NHW: int64 classes, resized to the features by nearest neighbours; what is outside
+        labels_NHW: int64 classes, resized to the features by nearest neighbors; what is outside
             the range belongs to no class.
         classes: Number of classes.
 

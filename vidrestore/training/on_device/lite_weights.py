@@ -124,7 +124,7 @@ def write_lite_weights(
     metadata = {
         "format_version": FORMAT_VERSION,
         "model": "lite",
-        "licence": restorer_spec("lite").licence,
+        "licence": restorer_spec("lite").license,
         "recipe": "scripts/train_gpu.py",
         "steps": str(steps),
         "training_config": json.dumps(config),

@@ -30,8 +30,8 @@ def component_weight_map(boxes_N34: Tensor, *, side_px: int) -> Tensor:
     """Return ``(N, 1, S, S)``: 1 inside of eyes and mouth, falling smoothly to 0 around."""
     position = torch.arange(side_px, device=boxes_N34.device, dtype=torch.float32)
     low, high = boxes_N34[..., :2], boxes_N34[..., 2:]
-    centre, size = (low + high) / 2, (high - low).clamp_min(1)
-    away = ((position - centre[..., None]) / size[..., None]).abs().pow(4)  # (N, 3, 2, S)
+    center, size = (low + high) / 2, (high - low).clamp_min(1)
+    away = ((position - center[..., None]) / size[..., None]).abs().pow(4)  # (N, 3, 2, S)
     inside = (1 - away[:, :, 0, None, :] - away[:, :, 1, :, None]).clamp(0, 1)
     return inside.amax(dim=1, keepdim=True)
 

@@ -44,7 +44,7 @@ class OldFilmRecipe:
     downscale: Range = (1.2, 5.0)
     grain: Range = (1.5, 15.0)
     gray_probability: float = 0.65
-    quantiser: Range = (2, 9)
+    quantizer: Range = (2, 9)
 
     def draw(self, rng: np.random.Generator) -> FootageDegradation:
         """Draw each parameter from its range."""
@@ -102,7 +102,7 @@ class OldFilmRecipe:
         if rng.random() < 0.3:
             return ()
         codec = choose(rng, ("mpeg2video", "mpeg4", "h264"))
-        return (_coding(rng, codec, self.quantiser, bits=(0.06, 0.4)),)
+        return (_coding(rng, codec, self.quantizer, bits=(0.06, 0.4)),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +111,7 @@ class VhsRecipe:
 
     blur_px: Range = (0.7, 4.0)
     downscale: Range = (1.8, 5.0)
-    quantiser: Range = (2, 10)
+    quantizer: Range = (2, 10)
 
     def draw(self, rng: np.random.Generator) -> FootageDegradation:
         """Draw each parameter from its range."""
@@ -141,7 +141,7 @@ class VhsRecipe:
                 dropouts_per_frame=_maybe(rng, 0.3, (0.2, 1.5)),
                 seed=draw_seed(rng),
             ),
-            codings=_codings_of_a_transfer(rng, self.quantiser),
+            codings=_codings_of_a_transfer(rng, self.quantizer),
             shift_xy=_shift(rng),
             seed=draw_seed(rng),
         )
@@ -153,7 +153,7 @@ class TelevisionRecipe:
 
     blur_px: Range = (0.5, 4.0)
     downscale: Range = (1.3, 5.0)
-    quantiser: Range = (3, 16)
+    quantizer: Range = (3, 16)
 
     def draw(self, rng: np.random.Generator) -> FootageDegradation:
         """Draw each parameter from its range."""
@@ -185,7 +185,7 @@ class TelevisionRecipe:
                 seed=draw_seed(rng),
             ),
             codings=(
-                _coding(rng, codec, self.quantiser, bits=(0.06, 0.4), interlaced=fields == "none"),
+                _coding(rng, codec, self.quantizer, bits=(0.06, 0.4), interlaced=fields == "none"),
             ),
             shift_xy=_shift(rng),
             seed=draw_seed(rng),
@@ -249,12 +249,12 @@ def _cast(rng: np.random.Generator) -> Tone:
 
 
 def _codings_of_a_transfer(
-    rng: np.random.Generator, quantiser: Range
+    rng: np.random.Generator, quantizer: Range
 ) -> tuple[CompressionStep, ...]:
     if rng.random() < 0.35:
         return ()
     codec = choose(rng, ("mpeg2video", "mpeg4", "wmv2", "h264"))
-    return (_coding(rng, codec, quantiser, bits=(0.05, 0.35)),)
+    return (_coding(rng, codec, quantizer, bits=(0.05, 0.35)),)
 
 
 def _coding(
@@ -266,12 +266,12 @@ def _coding(
     interlaced: bool = False,
 ) -> CompressionStep:
     """Draw one pass; MPEG quantizers given to H.264 are mapped to about the same loss."""
-    quantiser = uniform(rng, limits)
+    quantizer = uniform(rng, limits)
     if codec in ("h264", "hevc") and limits[1] < 25:
-        quantiser = 12 + 6 * float(np.log2(quantiser))
+        quantizer = 12 + 6 * float(np.log2(quantizer))
     return CompressionStep(
         codec=codec,
-        quantiser=round(quantiser),
+        quantizer=round(quantizer),
         bits_per_pixel=log_uniform(rng, bits) if rng.random() < 0.7 else None,
         interlaced=interlaced and codec in ("mpeg2video", "mpeg4"),
     )

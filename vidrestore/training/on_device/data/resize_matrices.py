@@ -62,8 +62,8 @@ def resolution_matrices(resolution_ratio_N: Tensor, *, side_px: int) -> Tensor:
     small_N = (resolution_ratio_N * side_px).round().clamp(1, side_px)
     ratio_N1 = (side_px / small_N)[:, None]
     position_S = torch.arange(side_px, device=resolution_ratio_N.device)
-    centre_NS = (position_S[None] + 0.5) * ratio_N1
-    away_NSS = (position_S + 0.5 - centre_NS[..., None]).abs() / ratio_N1[..., None]
+    center_NS = (position_S[None] + 0.5) * ratio_N1
+    away_NSS = (position_S + 0.5 - center_NS[..., None]).abs() / ratio_N1[..., None]
     weight = (1 - away_NSS).clamp_min(0)
     shrink = weight / weight.sum(dim=2, keepdim=True).clamp_min(1e-6)
     enlarge = resize_matrices(
@@ -90,15 +90,15 @@ def repeat_edges(image_NCHW: Tensor, side_px_N: Tensor) -> Tensor:
     return image.gather(3, columns[:, None, None, :].expand(count, channels, height, width))
 
 
-def _interpolation_matrices(centre_NS: Tensor, count_N: Tensor, cubic_N: Tensor) -> Tensor:
-    """Return matrices of four taps about ``centre``; taps outside take the edge's sample."""
-    low = centre_NS.floor()
-    fraction = centre_NS - low
-    size = int(centre_NS.shape[1])
-    column_S = torch.arange(size, device=centre_NS.device)
+def _interpolation_matrices(center_NS: Tensor, count_N: Tensor, cubic_N: Tensor) -> Tensor:
+    """Return matrices of four taps about ``center``; taps outside take the edge's sample."""
+    low = center_NS.floor()
+    fraction = center_NS - low
+    size = int(center_NS.shape[1])
+    column_S = torch.arange(size, device=center_NS.device)
     zero = torch.zeros_like(fraction)
     linear = (zero, 1 - fraction, fraction, zero)
-    matrix = torch.zeros(*centre_NS.shape, size, device=centre_NS.device)
+    matrix = torch.zeros(*center_NS.shape, size, device=center_NS.device)
     for tap, (cubic, straight) in enumerate(zip(_cubic(fraction), linear, strict=True)):
         index = torch.minimum((low + (tap - 1)).clamp_min(0), (count_N - 1)[:, None])
         weight = torch.where(cubic_N[:, None], cubic, straight)
