@@ -58,8 +58,10 @@ def _prose(text: str, suffix: str) -> Iterator[tuple[int, str]]:
         return
     if suffix == ".py":
         for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                yield node.lineno, node.value
+            string = node.value if isinstance(node, ast.Constant) else None
+            # A single identifier is a key, which keeps its name.
+            if isinstance(string, str) and not string.isidentifier():
+                yield node.lineno, string
         comments = _comments(text)
     else:
         comments = {at: each for at, each in enumerate(text.split("\n"), 1) if "#" in each}
@@ -95,6 +97,7 @@ def test_no_banned_words() -> None:
         (".py", "# where the folder\n# lies\nx = 1\n", [(1, "folder lies")]),
         (".py", "anew = shall = 'files are told apart; weights lie between two ends'\n", []),
         (".py", "x = 'Grey neighbours'\n", [(1, "Grey"), (1, "neighbours")]),
+        (".py", "x = state['optimiser']\n", []),
         (".toml", "anew = 1 # as deep\n", [(1, "as deep")]),
         (".md", "Text\nthereof\n", [(2, "thereof")]),
     ],

@@ -182,7 +182,7 @@ def test_a_checkpoint_of_version_1_is_resumed(tmp_path: Path) -> None:
     state = run(Regression(), tmp_path / "old", steps=5)
     networks = state.pop("networks")
     for network in networks.values():
-        network["optimizer"] = network.pop("optimizer")
+        network["optimiser"] = network.pop("optimizer")
     del state["version"]
     old = {**state, "parts": networks, "updater": state.pop("scalers")}
     save_checkpoint(tmp_path / "old" / LAST, old)

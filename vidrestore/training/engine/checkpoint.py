@@ -15,7 +15,9 @@ from vidrestore.errors import WeightsError
 
 VERSION = 2
 _RENAMED = {"parts": "networks", "updater": "scalers", "place": "position"}
-"""Keys of version 1 and of version 2."""
+"""Key of version 1 -> key of version 2."""
+_OLD_OPTIMIZER = "optimiser"
+"""Key of an optimizer's state in version 1."""
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
@@ -51,8 +53,8 @@ def _upgraded(state: dict[str, Any], path: Path) -> dict[str, Any]:
     if not isinstance(networks, dict):
         return state
     for network in cast("dict[str, Any]", networks).values():
-        if isinstance(network, dict) and "optimizer" in network:
-            network["optimizer"] = network.pop("optimizer")
+        if isinstance(network, dict) and _OLD_OPTIMIZER in network:
+            network["optimizer"] = network.pop(_OLD_OPTIMIZER)
     return {_RENAMED.get(key, key): value for key, value in state.items()}
 
 
