@@ -16,6 +16,13 @@ from vidrestore.settings.option import (
     setting_of,
     settings_of,
 )
+from vidrestore.settings.option_text import (
+    is_list,
+    parse_rate,
+    parse_time,
+    parse_tracks,
+    value_reader,
+)
 from vidrestore.settings.profiles import PROFILES, Profile, ProfileName, profile_settings
 from vidrestore.settings.restoration import (
     Deinterlace,
@@ -48,11 +55,16 @@ __all__ = [
     "check_options",
     "check_upscaler_name",
     "config_from",
+    "is_list",
     "only_affecting",
     "option",
+    "parse_rate",
+    "parse_time",
+    "parse_tracks",
     "profile_settings",
     "required",
     "same_option",
     "setting_of",
     "settings_of",
+    "value_reader",
 ]

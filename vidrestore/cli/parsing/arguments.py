@@ -1,21 +1,7 @@
-"""Values of options from their text: exact times and rates, numbers of tracks."""
+"""What a command line has to be changed into before tyro reads it."""
 
-import re
-from collections.abc import Callable, Sequence
-from fractions import Fraction
-from functools import partial
+from collections.abc import Sequence
 from itertools import zip_longest
-
-from vidrestore.settings import Setting
-
-_NTSC = {
-    "23.976": Fraction(24_000, 1001),
-    "23.98": Fraction(24_000, 1001),
-    "29.97": Fraction(30_000, 1001),
-    "47.952": Fraction(48_000, 1001),
-    "59.94": Fraction(60_000, 1001),
-    "119.88": Fraction(120_000, 1001),
-}
 
 
 def with_bare_background(argv: Sequence[str]) -> list[str]:
@@ -29,77 +15,3 @@ def with_bare_background(argv: Sequence[str]) -> list[str]:
         if word == "--background" and (following is None or following.startswith("-")):
             words.append("auto")
     return words
-
-
-def parse_time(text: str) -> Fraction:
-    """Return seconds from ``12.5``, ``MM:SS`` or ``HH:MM:SS.mmm``.
-
-    Raises:
-        ValueError: The text is not such a time.
-    """
-    if re.fullmatch(r"\d+(\.\d+)?|\.\d+", text):
-        return Fraction(text)
-    clock = re.fullmatch(r"(?:(\d+):)?(\d{1,2}):(\d{1,2}(?:\.\d+)?)", text)
-    if clock is None or int(clock[2]) > 59 or Fraction(clock[3]) >= 60:
-        raise ValueError(f"{text!r} is not a time; use seconds (12.5) or HH:MM:SS.mmm")
-    return 3600 * int(clock[1] or 0) + 60 * int(clock[2]) + Fraction(clock[3])
-
-
-def parse_rate(text: str) -> Fraction:
-    """Return frames per second from ``25``, ``24000/1001`` or ``23.976``.
-
-    The decimal names of the NTSC rates stand for the exact ones: ``29.97`` is 30000/1001.
-
-    Raises:
-        ValueError: The text is not a rate above zero.
-    """
-    if text in _NTSC:
-        return _NTSC[text]
-    if not re.fullmatch(r"\d+(\.\d+|/\d+)?", text) or re.fullmatch(r".*/0+", text):
-        raise ValueError(f"{text!r} is not a frame rate; use 25, 23.976 or 24000/1001")
-    if Fraction(text) == 0:
-        raise ValueError(f"a frame rate must be above 0, got {text!r}")
-    return Fraction(text)
-
-
-def parse_tracks(text: str) -> tuple[int, ...]:
-    """Return the numbers of tracks in ``3`` or ``3,5``.
-
-    Raises:
-        ValueError: The text holds something else.
-    """
-    parts = text.split(",")
-    if not all(re.fullmatch(r"[0-9]{1,9}", part) for part in parts):
-        raise ValueError(f"{text!r} is not a track; use a number from the record, or 3,5")
-    return tuple(int(part) for part in parts)
-
-
-def is_list(setting: Setting) -> bool:
-    """Return whether an option may be repeated."""
-    return setting.default == ()
-
-
-def value_reader(setting: Setting) -> Callable[[str], object] | None:
-    """Return the function that reads a value, if tyro does not know how."""
-    if is_list(setting):
-        return parse_tracks
-    if setting.type is Fraction:
-        return parse_rate if setting.option.metavar == "RATE" else parse_time
-    if setting.has_range:
-        return partial(_number_in_range, setting)
-    return None
-
-
-def _number_in_range(setting: Setting, text: str) -> float:
-    """Return a number.
-
-    Raises:
-        ValueError: It is no number, or out of range.
-    """
-    try:
-        value = setting.type(text)
-    except ValueError:
-        value = None
-    if value is None or not setting.allows(value):
-        raise ValueError(f"must be {setting.range_text}, got {text!r}")
-    return value

@@ -11,7 +11,7 @@ import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
 from vidrestore.cli.exit_codes import usage_errors
-from vidrestore.cli.parsing.arguments import is_list, value_reader, with_bare_background
+from vidrestore.cli.parsing.arguments import with_bare_background
 from vidrestore.cli.parsing.help_text import help_text
 from vidrestore.cli.parsing.project_file import NO_FILE, find_project_file, read_project_file
 from vidrestore.settings import (
@@ -20,9 +20,11 @@ from vidrestore.settings import (
     ProfileName,
     RestoreSettings,
     Setting,
+    is_list,
     option,
     profile_settings,
     settings_of,
+    value_reader,
 )
 
 T = TypeVar("T")

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vidrestore.cli.exit_codes import UsageError
-from vidrestore.cli.parsing.arguments import value_reader
-from vidrestore.settings import Setting
+from vidrestore.settings import Setting, value_reader
 
 FILE_NAME = "vidrestore.toml"
 NO_FILE = Path("none")

@@ -1,0 +1,60 @@
+from fractions import Fraction
+
+import pytest
+
+from vidrestore.settings import parse_rate, parse_time, parse_tracks
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", Fraction(0)),
+        ("12.5", Fraction(25, 2)),
+        (".04", Fraction(1, 25)),
+        ("0.1", Fraction(1, 10)),
+        ("1:02", Fraction(62)),
+        ("01:02:03.004", Fraction(3_723_004, 1000)),
+        ("100:00:00", Fraction(360_000)),
+    ],
+)
+def test_a_time_is_exact(text: str, seconds: Fraction) -> None:
+    assert parse_time(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "-1", "1:60", "1:2:3:4", "1e3", "nan", "1:61:00", "90:00"]
+)
+def test_what_is_not_a_time_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not a time"):
+        parse_time(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        ("25", Fraction(25)),
+        ("12.5", Fraction(25, 2)),
+        ("24000/1001", Fraction(24_000, 1001)),
+        ("23.976", Fraction(24_000, 1001)),
+        ("29.97", Fraction(30_000, 1001)),
+    ],
+)
+def test_a_rate_is_exact_and_ntsc_names_mean_the_exact_rates(text: str, rate: Fraction) -> None:
+    assert parse_rate(text) == rate
+
+
+@pytest.mark.parametrize("text", ["0", "0.0", "1/0", "-25", "x", "", "25fps", "0/5"])
+def test_what_is_not_a_rate_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="rate"):
+        parse_rate(text)
+
+
+@pytest.mark.parametrize(("text", "numbers"), [("3", (3,)), ("3,5", (3, 5)), ("0", (0,))])
+def test_tracks_are_named_by_their_numbers(text: str, numbers: tuple[int, ...]) -> None:
+    assert parse_tracks(text) == numbers
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "3,", "3;5", "1.5", "3 5", "٣"])
+def test_what_is_no_number_of_a_track_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a track"):
+        parse_tracks(text)
