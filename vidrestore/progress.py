@@ -2,9 +2,22 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from vidrestore.types import DisplayGeometry, Frame
 
 Stage: TypeAlias = Literal["starting", "restoring", "finishing", "comparing"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LatestFrame:
+    """The frame that was restored last."""
+
+    frame: "Frame"
+    """As it is written."""
+    geometry: "DisplayGeometry"
+    """How it appears on the screen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +39,8 @@ class Progress:
     """Frames in which faces were looked for; None where this goes along with restoring."""
     workers: int | None = None
     """Other processes that are at work on this now; None where this one does it."""
+    latest: LatestFrame | None = None
+    """The frame that was restored last; None between frames, and where others restore them."""
 
     def __post_init__(self) -> None:
         if self.frames_done < 0 or self.faces_done < 0:

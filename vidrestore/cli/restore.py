@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from os.path import realpath
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vidrestore.cli.exit_codes import ExitCode, UsageError, usage_errors
 from vidrestore.cli.output_checks import check_side_file
@@ -18,6 +19,9 @@ from vidrestore.cli.review import temporary_record, write_page
 from vidrestore.settings import JobSettings, RestoreSettings, option, required
 from vidrestore.storage.source_path import checked_source
 from vidrestore.storage.standard_streams import is_standard_stream, reserved_stdout
+
+if TYPE_CHECKING:
+    from vidrestore.cli.display.progress_bars import Display
 
 _USAGE = "FILE -o FILE [options]"
 _ABOUT = """\
@@ -71,6 +75,14 @@ class RestoreCommand(CommandOptions):
         see="usage.md#review",
         per_run=True,
     )
+    progress: Path | None = option(
+        None,
+        "Also keep the progress in this file, as JSON, for other programs, and the latest frame "
+        "beside it, as JPEG; existing ones are replaced.",
+        group="Reports",
+        metavar="FILE",
+        per_run=True,
+    )
     dry_run: bool = option(
         False,
         "Estimate faces, segments, time and disk space; write nothing.",
@@ -120,7 +132,8 @@ def _restore(command: RestoreCommand, settings: RestoreSettings, job: JobSetting
 
     with warnings_on_stderr(quiet=command.quiet):
         try:
-            with restore_display(quiet=command.quiet) as display:
+            with restore_display(quiet=command.quiet) as shown:
+                display = _with_progress_file(command, shown)
                 report = restore_video(
                     command.source,
                     command.output,
@@ -140,6 +153,14 @@ def _restore(command: RestoreCommand, settings: RestoreSettings, job: JobSetting
             for line in summary_lines(report, command.output, time.monotonic() - begin):
                 print_line(line, stream=sys.stderr)
     return ExitCode.OK
+
+
+def _with_progress_file(command: RestoreCommand, display: "Display") -> "Display":
+    if command.progress is None:
+        return display
+    from vidrestore.cli.display.progress_file import ProgressFile
+
+    return ProgressFile(command.progress, display, time.monotonic)
 
 
 def _dry_run(command: RestoreCommand, settings: RestoreSettings, job: JobSettings) -> ExitCode:
@@ -212,6 +233,10 @@ def _check_side_files(command: RestoreCommand, settings: RestoreSettings) -> Non
         if path is not None:
             check_side_file(flag, path, others=others, overwrite=settings.overwrite)
         others.append(path)
+    if command.progress is not None:
+        for path in (command.progress, command.progress.with_suffix(".jpg")):
+            check_side_file("--progress", path, others=others, overwrite=True)
+            others.append(path)
     if command.review is not None:
         temporary_record(command.review).unlink(missing_ok=True)  # of a run that was killed
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from vidrestore.jobs.store.journal import JournalEntry
 from vidrestore.pipeline.report import Tally
-from vidrestore.progress import Progress, ProgressCallback, Stage
-from vidrestore.types import FinishedFrame
+from vidrestore.progress import LatestFrame, Progress, ProgressCallback, Stage
+from vidrestore.types import DisplayGeometry, FinishedFrame
 
 
 class ProgressReporter:
@@ -14,6 +14,8 @@ class ProgressReporter:
     def __init__(self, on_progress: ProgressCallback) -> None:
         self.tally = Tally()
         self.frames_total: int | None = None
+        self.geometry: DisplayGeometry | None = None
+        """How restored frames appear on the screen; None until it is known."""
         self._on_progress = on_progress
 
     def start_after(self, entries: Iterable[JournalEntry]) -> None:
@@ -25,9 +27,14 @@ class ProgressReporter:
     def count(self, finished: FinishedFrame) -> None:
         """Count a frame and report it."""
         self.tally.add(finished)
-        self.report("restoring")
+        latest = None
+        if self.geometry is not None:
+            latest = LatestFrame(frame=finished.frame, geometry=self.geometry)
+        self.report("restoring", latest=latest)
 
-    def report(self, stage: Stage, *, frame_share: float = 0.0) -> None:
+    def report(
+        self, stage: Stage, *, frame_share: float = 0.0, latest: LatestFrame | None = None
+    ) -> None:
         """Report the progress."""
         self._on_progress(
             Progress(
@@ -36,6 +43,7 @@ class ProgressReporter:
                 frames_total=self.frames_total,
                 faces_done=self.tally.faces,
                 frame_share=frame_share,
+                latest=latest,
             )
         )
 

@@ -178,6 +178,7 @@ def _run(
         )
         video = engine.prepare(setup, job, number=number)
         output_source = setup.shown_source(video.scale)
+        reporter.geometry = output_source.info.geometry
         record = stack.enter_context(open_record(settings, source_path, output))
         outputs = {
             VIDEO: stack.enter_context(_open_output(output, output_source, source_path, settings))

@@ -11,6 +11,7 @@ from rich import progress as bars
 from rich.console import Console
 from rich.text import Text
 
+from vidrestore.cli.display.frame_rate import FrameRateMeter, Speed
 from vidrestore.progress import Progress
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -75,20 +76,17 @@ class LogDisplay:
         self._stream = stream
         self._clock = clock
         self._name = f"{name}: " if name else ""
-        self._last_seconds = self._start_seconds = clock()
-        self._first_frame_seconds: float | None = None
-        self._first_frames = 0
+        self._last_seconds = clock()
+        self._meter = FrameRateMeter(clock)
 
     def show(self, progress: Progress) -> None:
         """Write a line if it is time."""
         now = self._clock()
-        if self._first_frame_seconds is None and progress.frames_done:
-            # A resumed run starts with many frames done.
-            self._first_frame_seconds, self._first_frames = now, progress.frames_done
+        speed = self._meter.speed(progress)
         if now - self._last_seconds < _SECONDS_BETWEEN_LINES:
             return
         self._last_seconds = now
-        parts = ", ".join(self._parts(progress, now))
+        parts = ", ".join(progress_parts(progress, _speed_parts(speed)))
         print_line(f"{self._name}{progress.stage}: {parts}", stream=self._stream)
 
     def show_download(self, name: str, bytes_here: int, bytes_total: int | None) -> None:
@@ -99,16 +97,14 @@ class LogDisplay:
             line = f"downloading {name}: {_megabytes(bytes_here, bytes_total)}"
             print_line(line, stream=self._stream)
 
-    def _parts(self, progress: Progress, now: float) -> list[str]:
-        done, total = progress.frames_done, progress.frames_total
-        start_seconds, first = self._first_frame_seconds, self._first_frames
-        speed: list[str] = []
-        if start_seconds is not None and now > start_seconds and done > first:
-            rate = (done - first) / (now - start_seconds)
-            speed.append(f"{rate:.1f} frames/s")
-            if total is not None and total > done:
-                speed.append(f"{duration((total - done) / rate)} left")
-        return progress_parts(progress, speed)
+
+def _speed_parts(speed: Speed | None) -> list[str]:
+    if speed is None:
+        return []
+    parts = [f"{speed.frames_per_second:.1f} frames/s"]
+    if speed.seconds_left is not None:
+        parts.append(f"{duration(speed.seconds_left)} left")
+    return parts
 
 
 def progress_parts(progress: Progress, speed: Iterable[str] = ()) -> list[str]:
