@@ -40,7 +40,7 @@ from vidrestore.errors import ConfigError, MediaError, VidrestoreError
 from vidrestore.faces.detection.detector import Detector
 from vidrestore.media import open_source
 from vidrestore.media.file_kinds import container_facts
-from vidrestore.media.input.video_info import DEFAULT_PICTURE_RATE
+from vidrestore.media.input.video_info import DEFAULT_IMAGE_RATE
 from vidrestore.review.frame_seek import FrameTime, frames_at
 from vidrestore.review.jpeg import Rgb, frame_rgb
 from vidrestore.types import Box, Detection, Frame
@@ -99,7 +99,7 @@ def spread_frames(
     count = stretches * FRAMES_PER_FACE
     times = [first + (last - first) * Fraction(2 * at + 1, 2 * count) for at in range(count)]
     found = frames_at(
-        film.path, [FrameTime(seconds=each) for each in times], fps=DEFAULT_PICTURE_RATE
+        film.path, [FrameTime(seconds=each) for each in times], fps=DEFAULT_IMAGE_RATE
     )
     shown: Fraction | None = None
     for at, (frame, _) in enumerate(found):
@@ -216,7 +216,7 @@ def pairs_of(
     picked = select(faces, max(count, len(set(numbers))))
     shift = result_span[0] - span[0] + half_frame
     times = [FrameTime(seconds=each.seconds + shift) for each in picked]
-    shown_after = frames_at(after.path, times, fps=DEFAULT_PICTURE_RATE)
+    shown_after = frames_at(after.path, times, fps=DEFAULT_IMAGE_RATE)
     return [
         FacePair(
             seconds=each.seconds,
@@ -235,7 +235,7 @@ def _shown_rgb(film: Film, frame: Frame) -> Rgb:
 
 
 def _half_frame_seconds(film: Film) -> Fraction:
-    return 1 / (2 * (film.source.info.average_rate or DEFAULT_PICTURE_RATE))
+    return 1 / (2 * (film.source.info.average_rate or DEFAULT_IMAGE_RATE))
 
 
 def write_picture(path: Path, picture: Rgb) -> None:

@@ -54,7 +54,7 @@ def _other_length(bench: Bench, seconds: Fraction) -> None:
 def size_changes(bench: Bench) -> None:
     path = _two_parts(bench, size_hw=(64, 128))
     bench.restore(path).refused(
-        "film.ts: the picture format changes from 96x48 yuv420p to 128x64 yuv420p at 0.480 s",
+        "film.ts: the frame format changes from 96x48 yuv420p to 128x64 yuv420p at 0.480 s",
         "--start",
     )
     _parts_are_whole(bench, path)
@@ -67,7 +67,7 @@ def size_changes(bench: Bench) -> None:
 def format_changes(bench: Bench) -> None:
     path = _two_parts(bench, pixel_format="yuv422p")
     bench.restore(path).refused(
-        "film.ts: the picture format changes from 96x48 yuv420p to 96x48 yuv422p at 0.480 s",
+        "film.ts: the frame format changes from 96x48 yuv420p to 96x48 yuv422p at 0.480 s",
         "--start",
     )
     _parts_are_whole(bench, path)
@@ -90,7 +90,7 @@ def size_changes_in_matroska(bench: Bench) -> None:
                     packet.stream = stream
                     output.mux_one(packet)
     bench.restore(path).refused(
-        "film.mkv: at 0.480 s the picture format changes from 96x48 yuvj420p to 128x64 yuvj420p",
+        "film.mkv: at 0.480 s the frame format changes from 96x48 yuvj420p to 128x64 yuvj420p",
         "--start",
     )
     _parts_are_whole(bench, path)
@@ -120,9 +120,7 @@ def other_picture(bench: Bench) -> None:
     run_ffmpeg("-i", bench.clip(ticks=range(5)), folder / "%02d.png")
     small = bench.clip("small.mkv", ticks=(0,), size_hw=(32, 96))
     run_ffmpeg("-i", small, "-frames:v", "1", folder / "03.png")
-    bench.restore(folder, output="out").refused(
-        "03.png: is 96x32 gbrp, but the pictures before are"
-    )
+    bench.restore(folder, output="out").refused("03.png: is 96x32 gbrp, but earlier images are")
 
 
 @fault("a film of one frame", "one frame comes out, in every container")

@@ -11,7 +11,7 @@ from support.clips import RATE, Clip, Sound, make_clip, run_ffmpeg
 from support.verify_cases import changed_names, check_called, record_of
 from support.video_copies import copy_video, frames_of
 
-from vidrestore.media.input.folder import missing_numbers
+from vidrestore.media.input.folder import missing_frame_numbers
 from vidrestore.verify import verify
 
 
@@ -38,11 +38,11 @@ def test_a_shorter_sequence_leaves_no_frames_of_a_longer_one(tmp_path: Path) -> 
 
 def test_missing_numbers_are_known(tmp_path: Path) -> None:
     folder = images(tmp_path / "in", 12)
-    assert missing_numbers(folder) == []
+    assert missing_frame_numbers(folder) == []
     for number in (7, 9):
         (folder / f"shot2_{number:04}.png").unlink()
 
-    assert missing_numbers(folder) == [7, 9]
+    assert missing_frame_numbers(folder) == [7, 9]
     assert len(frames_of(folder)) == 10
 
 

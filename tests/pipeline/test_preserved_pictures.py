@@ -10,7 +10,7 @@ from support.exr import NONE, make_exr
 from support.faceclips import FACE_SIZE_HW, face_picture
 
 from vidrestore import RestoreSettings, restore_video
-from vidrestore.media.input.folder import read_picture
+from vidrestore.media.input.folder import load_image
 from vidrestore.record import RecordReader
 
 SETTINGS = {"device": "cpu", "precision": "fp32"}
@@ -79,7 +79,7 @@ def test_only_samples_under_the_recorded_masks_change(tmp_path: Path, kind: str)
         frames = list(lines)
     assert len(frames) == FRAMES
     for path, line in zip(sorted(reel.iterdir()), frames, strict=True):
-        before, after = read_picture(path), read_picture(tmp_path / "out" / path.name)
+        before, after = load_image(path), load_image(tmp_path / "out" / path.name)
         outside = np.ones(before.coded_hw, dtype=bool)
         (face,) = line.faces
         assert face.mask_xyxy is not None

@@ -232,7 +232,7 @@ def _stream_json(stream: "StreamInfo") -> dict[str, object]:
         "language": stream.language,
         "title": stream.title,
         "default": stream.default,
-        "attached_picture": stream.attached_picture,
+        "attached_picture": stream.is_cover,
         "start_seconds": None if stream.start_seconds is None else float(stream.start_seconds),
         "bit_rate": stream.bit_rate,
         "channels": stream.channels,
@@ -253,7 +253,7 @@ def _stream_line(stream: "StreamInfo") -> str:
         parts.append(_bit_rate(stream.bit_rate))
     if stream.start_seconds:
         parts.append(f"starts at {float(stream.start_seconds):.3f} s")
-    parts.append("cover" if stream.attached_picture else None)
+    parts.append("cover" if stream.is_cover else None)
     parts.append("default" if stream.default else None)
     return ", ".join(part for part in parts if part)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vidrestore.errors import ConfigError
 from vidrestore.media.file_kinds import is_image_name
-from vidrestore.media.input.probe import why_not_film
+from vidrestore.media.input.probe import why_not_video
 from vidrestore.media.output.containers import CONTAINERS
 
 _READ_ONLY = (".wmv", ".asf", ".flv", ".vob", ".mpg", ".mpeg", ".m2v", ".dv", ".ogv", ".3gp", ".rm")
@@ -91,7 +91,7 @@ def _list_folder(folder: Path, on_skipped: Callable[[Path, str], None]) -> Itera
                 on_skipped(path, "a folder without images")
         elif (
             path.suffix.lower() in (*CONTAINERS, *_READ_ONLY)
-            or (reason := why_not_film(path)) is None
+            or (reason := why_not_video(path)) is None
         ):
             yield path
         else:

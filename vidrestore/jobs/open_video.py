@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vidrestore.errors import MediaError
 from vidrestore.jobs.store.analysis_log import FrameMismatchError
 from vidrestore.media import Source, VideoInfo, open_source
-from vidrestore.media.input.folder import missing_numbers
+from vidrestore.media.input.folder import missing_frame_numbers
 from vidrestore.media.input.format_changes import check_constant_format
 from vidrestore.media.input.raw_streams import check_rate_is_needed
 from vidrestore.media.streams.programs import program_notes
@@ -169,7 +169,7 @@ def _notes_on_start(source: Source) -> list[str]:
 
 def _notes_on_folder(info: VideoInfo) -> list[str]:
     """Return a note on missing numbers in the names of an image sequence, if any are missing."""
-    missing = missing_numbers(info.path) if info.is_folder else []
+    missing = missing_frame_numbers(info.path) if info.is_folder else []
     if not missing:
         return []
     shown = ", ".join(map(str, missing[:_SHOWN_NUMBERS]))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vidrestore.errors import RecordError
 from vidrestore.media import probe
-from vidrestore.media.input.video_info import DEFAULT_PICTURE_RATE
+from vidrestore.media.input.video_info import DEFAULT_IMAGE_RATE
 from vidrestore.record import RecordHeader, RecordReader
 from vidrestore.review.page_data import page_data
 from vidrestore.review.thumbnails import make_thumbnails
@@ -59,7 +59,7 @@ def _image_rate(header: RecordHeader, record: Path) -> Fraction:
     """Return the frame rate at which the run read an image sequence."""
     recorded = header.settings.get("fps")
     try:
-        rate = DEFAULT_PICTURE_RATE if recorded is None else Fraction(str(recorded))
+        rate = DEFAULT_IMAGE_RATE if recorded is None else Fraction(str(recorded))
         if rate <= 0:
             raise ValueError("not above 0")
     except (ValueError, ZeroDivisionError) as error:

@@ -163,7 +163,7 @@ class StreamComparison:
         if before.digest != after.digest:
             self._note(before, "has other bytes")
             return
-        is_cover = self.source.info.attached_picture
+        is_cover = self.source.info.is_cover
         if before.may_move or is_cover or before.seconds is None or after.seconds is None:
             return
         rounding = self._rounding_seconds

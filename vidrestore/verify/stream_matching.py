@@ -8,8 +8,8 @@ from vidrestore.media.input.inventory import (
     FileInventory,
     PacketContents,
     StreamContents,
-    packets_of,
-    sound_contents,
+    read_audio_inventory,
+    read_packets,
 )
 from vidrestore.media.output.containers import container_of
 from vidrestore.media.streams.sound_file import SOUND_CONTAINER, SOUND_FILE, plan_sound
@@ -44,7 +44,7 @@ def matched_streams(
 
 def _is_same_kind(stream: StreamContents, other: StreamContents, *, same_name: bool) -> bool:
     a, b = stream.info, other.info
-    if a.kind != b.kind or a.attached_picture != b.attached_picture:
+    if a.kind != b.kind or a.is_cover != b.is_cover:
         return False
     if same_name and a.file_name != b.file_name:
         return False
@@ -111,7 +111,7 @@ def _sound_file_checks(
     if not path.is_file():
         yield changed("sound", f"{SOUND_FILE} is missing in the folder")
         return
-    streams, found = sound_contents(path)
+    streams, found = read_audio_inventory(path)
     pairs, added = matched_streams(FileInventory(streams=wanted), found)
     missing = [str(stream.info) for stream, copy in pairs if copy is None]
     if missing or added:
@@ -168,8 +168,8 @@ def _compare_packets(
     by_source = {comparison.source.info.index: comparison for comparison in comparisons}
     by_result = {comparison.result.info.index: comparison for comparison in comparisons}
     spec = SOUND_CONTAINER if after.path.name == SOUND_FILE else container_of(after.path)
-    source: Iterator[PacketContents] = packets_of(before, list(by_source), copied_to=spec)
-    result: Iterator[PacketContents] = packets_of(after, list(by_result))
+    source: Iterator[PacketContents] = read_packets(before, list(by_source), copied_to=spec)
+    result: Iterator[PacketContents] = read_packets(after, list(by_result))
     source_bytes = result_bytes = 0
     while True:
         if source_bytes <= result_bytes:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vidrestore.media import Source, VideoInfo, open_source
 from vidrestore.media.file_kinds import LOSSLESS_CODECS, ffmpeg_codec
-from vidrestore.media.input.inventory import film_contents
+from vidrestore.media.input.inventory import read_inventory
 from vidrestore.record import RecordHeader
 from vidrestore.storage.checksums import file_sha256
 from vidrestore.verify.checks import (
@@ -73,7 +73,7 @@ def _checks(
     before: Source, after: Source, evidence: Evidence, on_frames: OnFrames
 ) -> Iterator[Check]:
     source, result = before.info, after.info
-    contents = film_contents(source), film_contents(result)
+    contents = read_inventory(source), read_inventory(result)
     pairs, _ = matched_streams(*contents)
     reason = evidence.why_frames_differ
     if reason is None:

@@ -9,7 +9,7 @@ from PIL import Image
 from support.video_copies import copy_video
 
 from vidrestore.media.images.image_file import replace_samples
-from vidrestore.media.input.folder import read_picture
+from vidrestore.media.input.folder import load_image
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
@@ -66,7 +66,7 @@ def test_changed_samples_leave_every_other_chunk_as_it_was(
 ) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(make_png(noise(channels, dtype), extra=EXTRA))
-    picture = read_picture(path)
+    picture = load_image(path)
     planes = tuple(plane[::-1].copy() for plane in picture.planes)
 
     changed = replace_samples(path, picture.pixel_format, planes)
@@ -74,7 +74,7 @@ def test_changed_samples_leave_every_other_chunk_as_it_was(
     assert changed is not None
     assert chunks_but_samples(changed) == chunks_but_samples(path.read_bytes())
     path.write_bytes(changed)
-    for plane, wanted in zip(read_picture(path).planes, planes, strict=True):
+    for plane, wanted in zip(load_image(path).planes, planes, strict=True):
         assert np.array_equal(plane, wanted)
     Image.open(path).load()
 
@@ -97,7 +97,7 @@ def test_a_folder_of_deep_pngs_that_did_not_change_is_the_same_to_the_byte(
 def test_gray_with_alpha_that_became_color_is_written_as_color(tmp_path: Path) -> None:
     data = make_png(noise(2, np.uint8))
     (tmp_path / "a.png").write_bytes(data)
-    picture = read_picture(tmp_path / "a.png")
+    picture = load_image(tmp_path / "a.png")
     green, blue, red, alpha = picture.planes
 
     assert (
@@ -118,7 +118,7 @@ def test_a_palette_that_did_not_change_stays_one(tmp_path: Path) -> None:
 
 def test_what_the_file_cannot_hold_is_made_anew(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), noise(3, np.uint8))
-    picture = read_picture(tmp_path / "a.png")
+    picture = load_image(tmp_path / "a.png")
     larger = tuple(plane.repeat(2, 0) for plane in picture.planes)
 
     assert replace_samples(tmp_path / "a.png", picture.pixel_format, larger) is None

@@ -15,7 +15,7 @@ from vidrestore.errors import MediaError
 from vidrestore.media.color.pixel_formats import PLANAR
 from vidrestore.media.images.image_file import read_image, replace_samples
 from vidrestore.media.images.still_image import ImageFileError
-from vidrestore.media.input.folder import read_picture
+from vidrestore.media.input.folder import load_image
 from vidrestore.types import Orientation
 
 NOTE = b"reel 7, frame 12\0"
@@ -235,7 +235,7 @@ def test_the_orientation_is_read(tmp_path: Path) -> None:
 def test_a_page_of_another_kind_goes_through_opencv_as_before(tmp_path: Path) -> None:
     Image.fromarray(noise(3, np.uint8)).save(tmp_path / "a.tif", compression="jpeg", quality=95)
 
-    picture = read_picture(tmp_path / "a.tif")
+    picture = load_image(tmp_path / "a.tif")
 
     assert picture.pixel_format.name == "gbrp"
     copy_video(tmp_path / "a.tif", tmp_path / "b.tif")
@@ -250,8 +250,8 @@ def test_a_damaged_file_is_refused_in_one_line(
     # Every strip now lies behind the end of the file.
     del data[200:1200]
     (tmp_path / "a.tif").write_bytes(data)
-    with pytest.raises(MediaError, match=r"a\.tif: cannot be read as a picture; .*another copy"):
-        read_picture(tmp_path / "a.tif")
+    with pytest.raises(MediaError, match=r"a\.tif: cannot be read as an image; .*another copy"):
+        load_image(tmp_path / "a.tif")
     assert capfd.readouterr() == ("", "")
 
 

@@ -98,9 +98,7 @@ def test_start_and_end_choose_pictures_by_time(tmp_path: Path) -> None:
 def test_a_picture_of_another_size_is_an_error_that_names_it(tmp_path: Path) -> None:
     make_folder(tmp_path / "in", ["1.png", "2.png"])
     cv2.imwrite(str(tmp_path / "in" / "3.png"), np.zeros((10, 10, 3), np.uint8))
-    with pytest.raises(
-        MediaError, match=r"3\.png: is 10x10 gbrp, but the pictures before are 34x21"
-    ):
+    with pytest.raises(MediaError, match=r"3\.png: is 10x10 gbrp, but earlier images are 34x21"):
         frames_of(tmp_path / "in")
 
 

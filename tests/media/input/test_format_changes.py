@@ -37,8 +37,8 @@ def test_every_change_is_told_with_its_time(
     with pytest.raises(MediaError) as caught:
         check_constant_format(probe(path), WHOLE)
     assert str(caught.value) == (
-        f"{path}: the picture format changes from 96x48 yuv420p to 128x64 yuv420p at {times[0]} s, "
-        f"then to 96x48 yuv420p at {times[1]} s; restore the parts one by one with --start and "
+        f"{path}: the frame format changes from 96x48 yuv420p to 128x64 yuv420p at {times[0]} s, "
+        f"then to 96x48 yuv420p at {times[1]} s; restore each range separately with --start and "
         "--end"
     )
 

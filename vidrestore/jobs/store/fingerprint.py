@@ -9,7 +9,7 @@ from typing import Any
 
 from vidrestore.devices import BATCH_SIZE, describe_device, resolve_device, resolve_precision
 from vidrestore.media import VideoInfo
-from vidrestore.media.input.video_info import DEFAULT_PICTURE_RATE
+from vidrestore.media.input.video_info import DEFAULT_IMAGE_RATE
 from vidrestore.pipeline.report import versions
 from vidrestore.settings import CODECS, JobSettings, RestoreSettings, settings_of
 from vidrestore.storage.checksums import file_sha256
@@ -106,7 +106,7 @@ def _resolved(settings: RestoreSettings, machine: Machine) -> Mapping[str, objec
         "scale": scale,
         "crf": codec.crf if settings.crf is None else settings.crf,
         "preset": settings.preset or codec.preset,
-        "fps": settings.fps or DEFAULT_PICTURE_RATE,
+        "fps": settings.fps or DEFAULT_IMAGE_RATE,
         "only_tracks": sorted({*settings.only_tracks}),
     }
 

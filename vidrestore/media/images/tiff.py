@@ -190,7 +190,7 @@ class _Page:
         return _compressed_by_libtiff(raw, self._compression, len(samples))
 
     def _put(self, copy: bytearray, segment: _Segment, payload: bytes) -> None:
-        """Write a segment over the old one, or at the end of the file where it has grown."""
+        """Write a segment over the old one, or at the end of the file where it has repaired."""
         tags = (_TILES, _TILE_SIZES) if self._tiled else (_STRIPS, _STRIP_SIZES)
         offsets, sizes = (self._tags[tag] for tag in tags)
         offset = offsets.values[segment.number]

@@ -1,13 +1,13 @@
-"""Times of frames in AVI, which numbers its packets and has no timestamps.
+"""Presentation times for AVI, which numbers its packets and has no timestamps.
 
-Where a codec reorders frames, FFmpeg gives them the places of their packets, which are in decoding
-order. Every encoder counts on something else: a frame is shown when the decoder, a fixed number of
-packets late, gives it out. Places without a packet, which repeat a picture, then fall where they
-are meant to.
+Where a codec reorders frames, FFmpeg numbers them by their packets, in decoding order. Encoders
+expect a player to show a frame when the decoder returns it, a fixed number of packets late. So a
+number without a packet, which repeats a frame, repeats the right one.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import cast
 
 import av
 import av.error
@@ -17,25 +17,25 @@ from vidrestore.media.input.demuxer import is_damage
 from vidrestore.media.input.probe import open_container
 
 _MAX_PACKETS = 64
-# Their decoders hold one frame at most, whatever is missing at the beginning.
-_ONE_IS_HELD = frozenset({"mpeg1video", "mpeg2video", "mpeg4", "vc1", "wmv3"})
+# Their decoders delay one frame at most, even if packets are missing at the start.
+_MAX_ONE_FRAME_LATE = frozenset({"mpeg1video", "mpeg2video", "mpeg4", "vc1", "wmv3"})
 
 
 def delay_ticks(path: Path, stream_index: int) -> int:
-    """Return how much later than its own packet the decoder gives out the first frame.
+    """Return how many packets late the decoder returns the first frame.
 
     Raises:
-        MediaError: The film cannot be read.
+        MediaError: The file cannot be read.
     """
     with open_container(path) as container:
-        stream = next(each for each in container.streams.video if each.index == stream_index)
-        places: list[int] = []
+        stream = cast(VideoStream, container.streams[stream_index])
+        packet_numbers: list[int] = []
         for packet in container.demux(stream):
             if packet.size and packet.dts is not None:
-                places.append(packet.dts)
-                # The frame is to tell which packet it is of.
+                packet_numbers.append(packet.dts)
+                # Carries the number of the packet over to the frame.
                 packet.pts = packet.dts
-            if len(places) > _MAX_PACKETS:
+            if len(packet_numbers) > _MAX_PACKETS:
                 break
             try:
                 frames = packet.decode()
@@ -44,35 +44,35 @@ def delay_ticks(path: Path, stream_index: int) -> int:
                     raise
                 continue
             for frame in frames:
-                return _delay(frame, places, stream)
+                return _delay(frame, packet_numbers, stream)
     return 0
 
 
-def _delay(frame: av.VideoFrame, places: list[int], stream: VideoStream) -> int:
-    if frame.pts not in places:
+def _delay(frame: av.VideoFrame, packet_numbers: list[int], stream: VideoStream) -> int:
+    if frame.pts not in packet_numbers:
         return 0
-    since = places[places.index(frame.pts) :]
-    held = len(since) - 1
+    later_numbers = packet_numbers[packet_numbers.index(frame.pts) :]
+    delay = len(later_numbers) - 1
     if frame.dts is not None:
-        held = since.index(frame.dts) if frame.dts in since else held
-    if stream.codec_context.codec.canonical_name in _ONE_IS_HELD:
-        held = min(held, 1)
-    return since[held] - since[0]
+        delay = later_numbers.index(frame.dts) if frame.dts in later_numbers else delay
+    if stream.codec_context.codec.canonical_name in _MAX_ONE_FRAME_LATE:
+        delay = min(delay, 1)
+    return later_numbers[delay] - later_numbers[0]
 
 
 def with_presentation_times(
     frames: Iterable[av.VideoFrame], *, delay_ticks: int, step: Callable[[], int]
 ) -> Iterator[av.VideoFrame]:
-    """Give frames the times at which they are shown.
+    """Yield frames with their presentation times.
 
     Args:
-        frames: As a decoder gives them, each with the place of the packet that brought it out; the
-            last ones, which none did, follow one by one.
-        delay_ticks: How many places late the decoder is.
-        step: Tells the time between such frames when it is asked.
+        frames: From a decoder. The ``dts`` of a frame is the number of the packet that was decoded
+            last; frames drained at the end have none.
+        delay_ticks: How many packets late the decoder is.
+        step: Returns the time between frames that were drained.
     """
-    last = -1
+    ticks = -1
     for frame in frames:
-        last = last + step() if frame.dts is None else frame.dts - delay_ticks
-        frame.pts = last
+        ticks = ticks + step() if frame.dts is None else frame.dts - delay_ticks
+        frame.pts = ticks
         yield frame

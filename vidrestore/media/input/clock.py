@@ -8,8 +8,8 @@ from math import gcd, lcm
 from vidrestore.types.time_range import TimeRange
 
 _COARSEST_SHIFT_SECONDS = Fraction(1, 10)
-# Of the time from frame to frame: rounding to coarser ticks hides where frames belong.
-_FINE_TICK = Fraction(1, 8)
+# Of the time between frames; rounding to coarser ticks hides the true times.
+_MAX_TICK_SHARE = Fraction(1, 8)
 
 
 def exact_seconds(value: Fraction | float | None) -> Fraction | None:
@@ -18,38 +18,38 @@ def exact_seconds(value: Fraction | float | None) -> Fraction | None:
 
 
 def common_shift(
-    wanted_seconds: Fraction, video_time_base: Fraction, time_bases: Iterable[Fraction]
+    max_seconds: Fraction, video_time_base: Fraction, time_bases: Iterable[Fraction]
 ) -> Fraction:
-    """Return how much to take from every timestamp so that the output starts near zero.
+    """Return what to subtract from every timestamp so that the output starts near zero.
 
-    At most ``wanted_seconds``, and a whole number of ticks of every stream, so that no stream
-    moves against another. Where no such number is within a tenth of a second, a whole number
-    of video ticks is taken and the other streams are rounded to their nearest tick.
+    It is at most ``max_seconds`` and a whole number of ticks of every stream, so that streams stay
+    in sync. If such numbers are more than a tenth of a second apart, it is a whole number of video
+    ticks, and the other streams are rounded to their nearest tick.
     """
     bases = [video_time_base, *time_bases]
-    grid = Fraction(
+    common_tick = Fraction(
         lcm(*(base.numerator for base in bases)), gcd(*(base.denominator for base in bases))
     )
-    if grid > _COARSEST_SHIFT_SECONDS:
-        grid = video_time_base
-    return wanted_seconds // grid * grid
+    if common_tick > _COARSEST_SHIFT_SECONDS:
+        common_tick = video_time_base
+    return max_seconds // common_tick * common_tick
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyTimeline:
-    """How the source's times become the output's, and which part of the source is copied."""
+    """How the source's times become the output's, and which time range is copied."""
 
     shift_seconds: Fraction
-    """Taken from every timestamp."""
+    """Subtracted from every timestamp."""
     time_range: TimeRange
-    """The selected part, in the source's times."""
+    """In the source's times."""
     delay_seconds: Fraction = Fraction(0)
-    """What the muxer then adds to those of all packets, where it cannot begin before 0."""
+    """Added by the muxer to the times of all packets, if it cannot store negative ones."""
     offset_by_stream_seconds: Mapping[int, Fraction] = field(default_factory=dict[int, Fraction])
-    """Taken from the timestamps of some streams instead, by their index in the source."""
+    """Subtracted instead from the timestamps of some streams, by their index in the source."""
 
     def shift_of(self, stream_index: int) -> Fraction:
-        """Return what is taken from the timestamps of a stream of the source."""
+        """Return what to subtract from the timestamps of a stream of the source."""
         return self.offset_by_stream_seconds.get(stream_index, self.shift_seconds)
 
 
@@ -57,36 +57,36 @@ _RESTART_SECONDS = 1
 
 
 class MonotonicTimestamps:
-    """Makes timestamps increase where a file is damaged, or is two recordings joined.
+    """Makes timestamps increase where a file is damaged, or joins two recordings.
 
-    A timestamp slightly before its predecessor is moved to just after it. Where the clock
-    restarts, time continues from where it was, in the steps of the new clock.
+    A timestamp slightly before the previous one is moved to just after it. Where timestamps start
+    over, time continues from where it was, with the steps of the new timestamps.
     """
 
     def __init__(self, time_base: Fraction, *, may_repeat: bool = False) -> None:
-        self._least_step = 0 if may_repeat else 1
+        self._min_step = 0 if may_repeat else 1
         self._restart_ticks = round(_RESTART_SECONDS / time_base)
-        self._last: int | None = None
-        self._found: int | None = None
+        self._last_repaired: int | None = None
+        self._last_ticks: int | None = None
         self._step = 1
 
-    def grown(self, ticks: int) -> int:
-        """Return the time that the next stamp stands for: itself, or one behind the last."""
-        last, found = self._last, self._found
-        grown = ticks
-        if last is not None and found is not None and ticks < last + self._least_step:
-            step = ticks - found
+    def repair(self, ticks: int) -> int:
+        """Return the next timestamp: ``ticks``, or a later time if the last one was not before."""
+        last, last_ticks = self._last_repaired, self._last_ticks
+        repaired = ticks
+        if last is not None and last_ticks is not None and ticks < last + self._min_step:
+            step = ticks - last_ticks
             if step <= 0:
                 step = self._step if -step > self._restart_ticks else 1
-            grown = last + step
+            repaired = last + step
         if last is not None:
-            self._step = grown - last
-        self._last, self._found = grown, ticks
-        return grown
+            self._step = repaired - last
+        self._last_repaired, self._last_ticks = repaired, ticks
+        return repaired
 
 
 class Clock:
-    """Gives every frame a time: missing ones are made up, and none runs backwards."""
+    """Gives every frame a timestamp: fills in missing ones, and none runs backwards."""
 
     def __init__(self, time_base: Fraction) -> None:
         self.repaired_count = 0
@@ -96,48 +96,48 @@ class Clock:
 
     def ticks(self, pts: int | None, dts: int | None, duration: int) -> int:
         """Return the time of the next frame in presentation order."""
-        found = pts if pts is not None else dts
+        stated = pts if pts is not None else dts
         expected = 0 if self._last is None else self._last + self._step
-        ticks = self._times.grown(expected if found is None else found)
+        ticks = self._times.repair(expected if stated is None else stated)
         if pts is None or ticks != pts:
             self.repaired_count += 1
         self._last, self._step = ticks, max(1, duration)
         return ticks
 
 
-def step_of_all(
+def common_step_seconds(
     ticks: Sequence[int], time_base: Fraction, rate: Fraction | None
 ) -> Fraction | None:
-    """Return a time of which all times are whole multiples, or were before they were rounded.
+    """Return the longest step that all times are multiples of, before rounding to ticks.
 
     Args:
-        ticks: Times of pictures in order, the first one 0.
-        time_base: What they count in.
-        rate: Pictures a second, as the film says.
+        ticks: Timestamps in order, the first one 0.
+        time_base: Seconds per tick.
+        rate: Frames per second, as the header states it.
 
     Returns:
-        Seconds; None where only ``time_base`` itself is such a time.
+        Seconds; None if the step is no longer than a tick.
     """
     common = gcd(*ticks)
     if common > 1:
         return common * time_base
-    if rate is None or time_base * rate > _FINE_TICK:
+    if rate is None or time_base * rate > _MAX_TICK_SHARE:
         return None
-    places = (each * time_base * rate for each in ticks)
-    if all(abs(place - round(place)) <= time_base * rate for place in places):
+    positions = (time * time_base * rate for time in ticks)
+    if all(abs(position - round(position)) <= time_base * rate for position in positions):
         return 1 / rate
     return None
 
 
 def decode_timestamps(pts: Sequence[int]) -> list[int]:
-    """Return a decoding time for packets in decoding order: growing, none after its ``pts``.
+    """Return decoding times for packets in decoding order: increasing, none after its ``pts``.
 
-    They are the presentation times in order, late by as many frames as the deepest reordering
-    asks for; before the first frame they go on in its step.
+    They are the sorted presentation times, delayed by as many frames as the deepest reordering
+    needs. Times before the first frame continue its step backwards.
     """
-    shown = sorted(pts)
-    rank = {ticks: at for at, ticks in enumerate(shown)}
-    delay = max((at - rank[ticks] for at, ticks in enumerate(pts)), default=0)
-    step = max(1, shown[1] - shown[0]) if len(shown) > 1 else 1
-    early = [shown[0] - (delay - at) * step for at in range(min(delay, len(shown)))]
-    return [*early, *shown[: len(shown) - len(early)]]
+    in_order = sorted(pts)
+    rank = {ticks: index for index, ticks in enumerate(in_order)}
+    delay = max((index - rank[ticks] for index, ticks in enumerate(pts)), default=0)
+    step = max(1, in_order[1] - in_order[0]) if len(in_order) > 1 else 1
+    lead_in = [in_order[0] - (delay - n) * step for n in range(min(delay, len(in_order)))]
+    return [*lead_in, *in_order[: len(in_order) - len(lead_in)]]

@@ -1,9 +1,9 @@
-"""Decodes packets to frames: everything that can be decoded, and a count of the rest.
+"""Decodes packets to frames, and counts those that cannot be decoded.
 
-PyAV drains a decoder in one call and gives up at the first error, and it hides an error that
-comes together with frames. So packets are followed by their timestamps: one that never comes
-out was damaged, and where frames are missing at the end they are decoded again without frame
-threads, which leave nothing to the draining.
+PyAV drains a decoder in one call, stops at the first error, and hides an error that comes together
+with frames. So packets are tracked by their timestamps: one that never comes out was damaged. If
+frames are missing at the end, they are decoded again without frame threads, which leaves no frames
+to drain.
 """
 
 import logging
@@ -27,7 +27,7 @@ from vidrestore.media.input.probe import open_container
 
 _log = logging.getLogger(__name__)
 
-# Packed bitstreams hold packets that contain no picture.
+# Packed bitstreams have packets without a frame.
 _PACKETS_ARE_NOT_FRAMES = frozenset({"mpeg4", "msmpeg4v1", "msmpeg4v2", "msmpeg4v3"})
 _MAX_REORDERED = 64
 
@@ -40,12 +40,12 @@ class VideoDecoder:
         self._stream_index = stream_index
         self.damaged_packets = 0
         self.damaged_at_end = 0
-        """Of these, packets after the last frame that came out."""
+        """Those of them after the last decoded frame."""
         self.packets_read = 0
         self._first_dts: int | None = None
         self._container = open_container(path)
-        self._readings = 0
-        self._awaited: set[int] = set()
+        self._pass_number = 0
+        self._pending_pts: set[int] = set()
         self._last_pts: int | None = None
         self._key_pts: int | None = None
         self._is_from_start = False
@@ -53,19 +53,18 @@ class VideoDecoder:
 
     @property
     def stream(self) -> VideoStream:
-        """The stream as the decoder knows it now."""
-        streams = self._container.streams.video
-        return next(each for each in streams if each.index == self._stream_index)
+        """The stream, of the container as it is open now."""
+        return cast(VideoStream, self._container.streams[self._stream_index])
 
     def close(self) -> None:
         """Close the file; safe to call twice."""
         self._container.close()
 
     def frames(self, start_ticks: int | None) -> Iterator[av.VideoFrame]:
-        """Yield decoded frames, from a key frame at or before ``start_ticks`` if it is given.
+        """Yield decoded frames, from a key frame at or before ``start_ticks`` unless it is None.
 
         Raises:
-            MediaError: Reading fails for another reason than damage.
+            MediaError: Reading fails, and not because of damage.
         """
         frames = self._all_frames(start_ticks)
         if not container_facts(self._container.format.name).lacks_timestamps:
@@ -86,37 +85,40 @@ class VideoDecoder:
         yield from self._decoded()
         self.damaged_at_end = 0
         last = self._last_pts
-        if last is None or not any(pts > last for pts in self._awaited):
-            self.damaged_packets += len(self._awaited)
+        if last is None or not any(pts > last for pts in self._pending_pts):
+            self.damaged_packets += len(self._pending_pts)
             return
-        self.damaged_packets += sum(pts <= last for pts in self._awaited)
-        before, packets_read = self.damaged_packets, self.packets_read
-        first_dts = self._first_dts
+        self.damaged_packets += sum(pts <= last for pts in self._pending_pts)
+        damaged, packets_read, first_dts = (
+            self.damaged_packets,
+            self.packets_read,
+            self._first_dts,
+        )
         self._open(last, threads="SLICE")
         for frame in self._decoded():
             if frame.pts is not None and frame.pts > last:
                 yield frame
         self.packets_read, self._first_dts = packets_read, first_dts
-        self.damaged_packets = before + sum(pts > last for pts in self._awaited)
-        self.damaged_at_end = sum(pts > (self._last_pts or last) for pts in self._awaited)
+        self.damaged_packets = damaged + sum(pts > last for pts in self._pending_pts)
+        self.damaged_at_end = sum(pts > (self._last_pts or last) for pts in self._pending_pts)
 
-    def packets_left(self) -> int:
+    def unread_packet_count(self) -> int:
         """Return how many packets the container's index lists after those that were read."""
         entries, first = self.stream.index_entries, self._first_dts
-        passed = 0 if first is None else sum(entry.timestamp < first for entry in entries)
-        return len(entries) - passed - self.packets_read
+        skipped = 0 if first is None else sum(entry.timestamp < first for entry in entries)
+        return len(entries) - skipped - self.packets_read
 
-    def restart_count(self) -> None:
-        """Reset the count of damage: it was before the selected part."""
+    def reset_damage_count(self) -> None:
+        """Forget the damage counted so far: it is before the time range."""
         self.damaged_packets = 0
-        self._awaited.clear()
+        self._pending_pts.clear()
 
     def _open(self, start_ticks: int | None, *, threads: str) -> None:
-        self._readings += 1
-        if self._readings > 1:
+        self._pass_number += 1
+        if self._pass_number > 1:
             self._container.close()
             self._container = open_container(self._path)
-        self._awaited.clear()
+        self._pending_pts.clear()
         self._last_pts = None
         self._first_dts = self._key_pts = None
         self._is_from_start = start_ticks is None
@@ -129,8 +131,8 @@ class VideoDecoder:
             try:
                 self._container.seek(start_ticks, stream=self.stream)
             except av.error.FFmpegError as error:
-                # Some containers have no way to before their first key frame, or none at all.
-                _log.info("%s: read from its start: cannot seek: %s", self._path, error)
+                # Some containers cannot seek before their first key frame, or not at all.
+                _log.info("%s: cannot seek (%s); reading from the start", self._path, error)
                 self._open(None, threads=threads)
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
@@ -145,12 +147,12 @@ class VideoDecoder:
                     self.damaged_packets += 1
                 continue
             for frame in frames:
-                self._arrived(frame)
+                self._mark_decoded(frame)
                 yield frame
 
     def _packets(self) -> Iterator["Packet[VideoStream]"]:
-        stream, reading = self.stream, self._readings
-        follow = stream.codec_context.name not in _PACKETS_ARE_NOT_FRAMES
+        stream, pass_number = self.stream, self._pass_number
+        is_tracked = stream.codec_context.name not in _PACKETS_ARE_NOT_FRAMES
         checker = SliceChecker() if stream.codec_context.name == "ffv1" else None
         packets = demux_past_errors(self._container, stream, on_damage=self._count_damage)
         for packet in cast("Iterator[Packet[VideoStream]]", packets):
@@ -158,18 +160,20 @@ class VideoDecoder:
             if self._first_dts is None:
                 self._first_dts = packet.dts
             if checker is not None and packet.size and checker.damaged_slices(bytes(packet)):
-                # Its frame comes all the same, with what another showed in place of the slice.
+                # Its frame is still decoded; another frame's samples conceal the slice.
                 self.damaged_packets += 1
-            elif follow and self._must_be_decoded(packet):
-                self._awaited.add(packet.pts or 0)
+            elif is_tracked and self._must_be_decoded(packet):
+                self._pending_pts.add(packet.pts or 0)
             yield packet
-            if self._readings != reading:
-                raise RuntimeError(f"{self._path}: another reading began before this one ended")
+            if self._pass_number != pass_number:
+                raise RuntimeError(
+                    f"{self._path}: a second iteration started before this one ended"
+                )
 
     def _must_be_decoded(self, packet: "Packet[VideoStream]") -> bool:
-        """Whether a packet is damaged if no frame comes of it.
+        """Whether a packet without a frame is damaged.
 
-        A film that was cut without encoding begins with frames that need those before the cut.
+        A film that was cut without encoding starts with frames that need others before the cut.
         """
         if not packet.size or packet.pts is None or packet.is_discard:
             return False
@@ -181,19 +185,19 @@ class VideoDecoder:
     def _count_damage(self) -> None:
         self.damaged_packets += 1
 
-    def _arrived(self, frame: av.VideoFrame) -> None:
+    def _mark_decoded(self, frame: av.VideoFrame) -> None:
         if frame.pts is None:
             return
         self._last_pts = frame.pts
-        self._awaited.discard(frame.pts)
-        if len(self._awaited) > _MAX_REORDERED:
-            never = {pts for pts in self._awaited if pts < frame.pts}
-            self.damaged_packets += len(never)
-            self._awaited -= never
+        self._pending_pts.discard(frame.pts)
+        if len(self._pending_pts) > _MAX_REORDERED:
+            lost = {pts for pts in self._pending_pts if pts < frame.pts}
+            self.damaged_packets += len(lost)
+            self._pending_pts -= lost
 
 
-def promised_end_seconds(stream: VideoStream) -> Fraction:
-    """Return the end of a stream by its header; 0 if the header does not state it."""
+def header_end_seconds(stream: VideoStream) -> Fraction:
+    """Return the end of a stream as its header states it; 0 if it does not."""
     base = stream.time_base
     if stream.duration is not None and base is not None:
         return ((stream.start_time or 0) + stream.duration) * base

@@ -1,4 +1,4 @@
-"""Reads the packets of damaged files, and counts the places where reading failed."""
+"""Reads packets from damaged files; reports where reading failed."""
 
 import errno
 import logging
@@ -17,7 +17,7 @@ _PROBE_BYTES = 1 << 25
 
 
 def is_damage(error: Exception) -> bool:
-    """Whether FFmpeg fails because of a file's content, not because of the disk."""
+    """Whether FFmpeg failed because of the content of a file, not because of the disk."""
     return isinstance(error, av.error.FFmpegError) and not isinstance(error, OSError)
 
 
@@ -36,19 +36,15 @@ def _is_misreported_as_io_error(
     return True
 
 
-def _not_counted() -> None:
-    pass
-
-
 def demux_past_errors(
-    container: InputContainer, *streams: Stream, on_damage: Callable[[], None] = _not_counted
+    container: InputContainer, *streams: Stream, on_damage: Callable[[], None] = lambda: None
 ) -> "Iterator[Packet[Stream]]":
     """Yield the packets of some streams, continuing after damage.
 
-    The last one is empty and drains the decoder.
+    The last packet of a stream is empty and drains the decoder.
 
     Args:
-        container: An open file; reading continues at its position.
+        container: Read from its current position.
         streams: The streams to read.
         on_damage: Called for each place where reading failed.
 
@@ -70,11 +66,11 @@ def demux_past_errors(
             failures += 1
             _log.info("%s: damaged: %s", container.name, error)
             if failures == _MAX_CONSECUTIVE_FAILURES:
-                yield from map(_draining, streams)
+                yield from map(_flush_packet, streams)
                 return
 
 
-def _draining(stream: Stream) -> "Packet[Stream]":
+def _flush_packet(stream: Stream) -> "Packet[Stream]":
     packet = Packet()
     packet.stream = stream
     return packet

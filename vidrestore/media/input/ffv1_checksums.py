@@ -1,4 +1,4 @@
-"""Checksums of FFV1's slices, RFC 9043, section 4.9: FFmpeg conceals damage silently."""
+"""Checks the CRCs of FFV1 slices (RFC 9043, section 4.9): FFmpeg conceals damage silently."""
 
 import zlib
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ _ALL_ONES = 0xFFFF_FFFF
 
 
 class SliceChecker:
-    """Looks over the packets of a stream, one after the other."""
+    """Checks the packets of one stream."""
 
     def __init__(self) -> None:
         self._has_checksums = False
@@ -18,17 +18,17 @@ class SliceChecker:
     def damaged_slices(self, packet: bytes) -> int:
         """Return how many slices of a packet are damaged; 0 if the stream has no checksums.
 
-        Where the sizes of slices are damaged they cannot be told apart, and count as one. Whether
-        there are checksums shows in the first packet that has an intact slice.
+        If the size of a slice is damaged, the slices cannot be separated and count as one. The
+        first packet with an intact slice shows whether the stream has checksums.
         """
         slices = list(_slices(packet))
-        whole = bool(slices) and sum(map(len, slices)) == len(packet)
+        is_complete = bool(slices) and sum(map(len, slices)) == len(packet)
         intact = sum(map(_is_intact, slices))
-        if whole and intact:
+        if is_complete and intact:
             self._has_checksums = True
         if not self._has_checksums:
             return 0
-        return len(slices) - intact if whole else 1
+        return len(slices) - intact if is_complete else 1
 
 
 def _slices(packet: bytes) -> Iterator[bytes]:
@@ -44,5 +44,5 @@ def _slices(packet: bytes) -> Iterator[bytes]:
 
 
 def _is_intact(slice_bytes: bytes) -> bool:
-    # FFV1's CRC-32 begins at 0 and takes the highest bit first; zlib's does neither.
+    # FFV1's CRC-32 starts at 0 and takes the highest bit first; zlib's does neither.
     return zlib.crc32(slice_bytes.translate(_REVERSED), _ALL_ONES) == _ALL_ONES

@@ -1,4 +1,4 @@
-"""Folders of pictures and single pictures as sources: DPX, EXR, TIFF, PNG, JPEG and BMP."""
+"""Image sequences and single images as sources: DPX, EXR, TIFF, PNG, JPEG and BMP."""
 
 import re
 from collections.abc import Iterator
@@ -15,85 +15,87 @@ from vidrestore.types import DisplayGeometry, Frame, PixelFormat, Timestamp
 from vidrestore.types.time_range import TimeRange
 
 
-def natural_key(name: str) -> list[tuple[int, int, str]]:
+def natural_sort_key(name: str) -> list[tuple[int, int, str]]:
     """Return a sort key that puts ``frame2`` before ``frame10``."""
     parts = re.split(r"(\d+)", name.casefold())
     return [(0, int(part), part) if part.isdigit() else (1, 0, part) for part in parts]
 
 
-def pictures_of(path: Path) -> list[Path]:
-    """Return the pictures of a folder in natural order, or the picture itself.
+def image_paths(path: Path) -> list[Path]:
+    """Return the images of a folder in natural order, or the path of the single image.
 
     Raises:
-        MediaError: The folder cannot be read, or has no picture.
+        MediaError: The folder cannot be read, or has no image.
     """
     if not path.is_dir():
         return [path]
     with media_errors(path):
-        found = [each for each in path.iterdir() if is_image_name(each) and _is_meant(each)]
-    found = [each for each in found if not each.name.startswith(".")]
-    if broken := next((each for each in found if not each.exists()), None):
-        raise MediaError(f"{broken}: is a broken link; repair it, or remove it from the folder")
-    if not found:
+        # A broken link counts: without it a frame would be missing.
+        images = [
+            file
+            for file in path.iterdir()
+            if is_image_name(file)
+            and not file.name.startswith(".")
+            and (file.is_file() or (file.is_symlink() and not file.exists()))
+        ]
+    if broken := next((file for file in images if not file.exists()), None):
+        raise MediaError(f"{broken}: broken link; repair it, or remove it from the folder")
+    if not images:
         known = ", ".join(IMAGE_SUFFIXES)
         raise MediaError(
             f"{path}: no image in this folder ({known}); for films in it use vidrestore batch "
             f"{path} -o FOLDER"
         )
-    return sorted(found, key=lambda each: natural_key(each.name))
+    return sorted(images, key=lambda file: natural_sort_key(file.name))
 
 
-def missing_numbers(path: Path) -> list[int]:
-    """Return the numbers that are missing between the first and the last image of a folder.
+def missing_frame_numbers(path: Path) -> list[int]:
+    """Return the numbers missing between the first and the last image of a folder.
 
-    The number is the last one in a name; nothing is missing where the rest of the names differs.
+    The number of an image is the last one in its name. None is missing if the names differ in
+    anything else.
 
     Raises:
-        MediaError: As ``pictures_of``.
+        MediaError: As ``image_paths``.
     """
-    found: dict[tuple[str, str], set[int]] = {}
-    for image in pictures_of(path):
+    numbers_by_name: dict[tuple[str, str], set[int]] = {}
+    for image in image_paths(path):
         parts = re.fullmatch(r"(.*?)(\d+)(\D*)", image.name)
         if parts is not None:
-            found.setdefault((parts[1], parts[3]), set()).add(int(parts[2]))
-    if len(found) != 1:
+            numbers_by_name.setdefault((parts[1], parts[3]), set()).add(int(parts[2]))
+    if len(numbers_by_name) != 1:
         return []
-    (numbers,) = found.values()
+    (numbers,) = numbers_by_name.values()
     return sorted(set(range(min(numbers), max(numbers))) - numbers)
 
 
-def _is_meant(path: Path) -> bool:
-    """Whether a name stands for a picture; a link to nowhere does, as a frame would go missing."""
-    return path.is_file() or (path.is_symlink() and not path.exists())
-
-
-def read_picture(path: Path) -> StillImage:
-    """Return a picture with its samples exactly as the file has them.
+def load_image(path: Path) -> StillImage:
+    """Return an image with its samples exactly as the file has them.
 
     Palettes become RGB. Gray with alpha becomes RGB with alpha.
 
     Raises:
-        MediaError: It is not a picture of a kind and depth that are read here.
+        MediaError: It is not an image, or of a format or depth that is not supported.
     """
     try:
         with media_errors(path):
             return read_image(path)
     except ImageFileError as error:
-        raise MediaError(f"{path}: cannot be read as a picture; {error}") from error
+        raise MediaError(f"{path}: cannot be read as an image; {error}") from error
 
 
-def probe_pictures(path: Path, *, fps: Fraction) -> VideoInfo:
-    """Describe a folder of pictures or a single picture; only the first one is read.
+def probe_images(path: Path, *, fps: Fraction) -> VideoInfo:
+    """Describe an image sequence or an image; only the first file is read.
 
     Raises:
-        MediaError: There is no picture, or the first cannot be read.
+        MediaError: There is no image, or the first cannot be read.
         ConfigError: ``fps`` is not above 0.
     """
     if fps <= 0:
         raise ConfigError(f"fps must be > 0, got {fps}")
-    pictures = pictures_of(path)
-    first = read_picture(pictures[0])
-    suffix = pictures[0].suffix.lower()
+    paths = image_paths(path)
+    first = load_image(paths[0])
+    suffix = paths[0].suffix.lower()
     codec = {".jpeg": "jpg", ".tiff": "tif"}.get(suffix, suffix[1:])
     return VideoInfo(
         path=path,
@@ -109,9 +111,9 @@ def probe_pictures(path: Path, *, fps: Fraction) -> VideoInfo:
         pixel_format=first.pixel_format,
         color=first.color,
         time_base=1 / fps,
-        duration_seconds=float(len(pictures) / fps),
+        duration_seconds=float(len(paths) / fps),
         average_rate=fps,
-        frame_count_estimate=len(pictures),
+        frame_count_estimate=len(paths),
         variable_rate=False,
         field_order="progressive",
         codec=codec,
@@ -123,16 +125,16 @@ def probe_pictures(path: Path, *, fps: Fraction) -> VideoInfo:
 
 
 class ImageSource:
-    """A folder of pictures, or one picture, as frames ``1 / fps`` apart, from time 0."""
+    """An image sequence or an image as frames ``1 / fps`` apart, from time 0."""
 
     def __init__(self, path: Path, *, time_range: TimeRange, fps: Fraction) -> None:
-        self.info = probe_pictures(path, fps=fps)
+        self.info = probe_images(path, fps=fps)
         self.time_range = time_range
-        self._pictures = pictures_of(path)
+        self._paths = image_paths(path)
 
     @property
     def damaged_packets(self) -> int:
-        """Always 0: a damaged picture is an error, as a name would go missing."""
+        """Always 0: a damaged image is an error, so that no name goes missing."""
         return 0
 
     @property
@@ -141,10 +143,10 @@ class ImageSource:
         return 0
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no file stays open."""
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yield the pictures in natural order of their names.
+        """Yield the images in natural order of their names.
 
         Raises:
             MediaError: One cannot be read, or differs in size or format from the first.
@@ -152,10 +154,10 @@ class ImageSource:
         return self._frames(0)
 
     def _frames(self, first_index: int) -> Iterator[Frame]:
-        """Yield the pictures wanted, but for so many of the first."""
+        """Yield the frames of the time range, without the first ``first_index`` of them."""
         start, end = self.time_range.start_seconds, self.time_range.end_seconds
         index = -1
-        for position, path in enumerate(self._pictures):
+        for position, path in enumerate(self._paths):
             timestamp = Timestamp(position, self.info.time_base)
             if start is not None and timestamp.seconds < start:
                 continue
@@ -164,42 +166,41 @@ class ImageSource:
             index += 1
             if index < first_index:
                 continue
-            picture = read_picture(path)
-            self._check_same(path, picture.pixel_format, picture.coded_hw)
+            image = load_image(path)
+            self._check_same(path, image.pixel_format, image.coded_hw)
             yield Frame(
                 index=index,
                 timestamp=timestamp,
                 duration_ticks=1,
-                planes=picture.planes,
-                pixel_format=picture.pixel_format,
-                color=picture.color,
+                planes=image.planes,
+                pixel_format=image.pixel_format,
+                color=image.color,
                 source_name=path.name,
             )
 
     def frames_from(
         self, index: int, timestamp: Timestamp, *, seek: bool = True
     ) -> Iterator[Frame]:
-        """Yield the pictures from number ``index`` of those wanted on; only they are read.
+        """Yield the frames of the time range from frame ``index`` on; others are not read.
 
         Raises:
-            MediaError: There are not so many any more; otherwise as iterating.
+            MediaError: There is no such frame; otherwise as iterating.
         """
         frames = self._frames(index)
         first = next(frames, None)
         if first is None or first.timestamp != timestamp:
             raise MediaError(
-                f"{self.info.path}: picture {index + 1} is missing; if the folder was changed, "
+                f"{self.info.path}: image {index + 1} is missing; if the folder changed, "
                 "start over with --overwrite"
             )
         yield first
         yield from frames
 
     def _check_same(self, path: Path, pixel_format: PixelFormat, hw: tuple[int, ...]) -> None:
-        expected = self.info
-        if hw == expected.geometry.coded_hw and pixel_format == expected.pixel_format:
+        first = self.info
+        if hw == first.geometry.coded_hw and pixel_format == first.pixel_format:
             return
-        height, width = expected.geometry.coded_hw
         raise MediaError(
-            f"{path}: is {hw[1]}x{hw[0]} {pixel_format.name}, but the pictures before are "
-            f"{width}x{height} {expected.pixel_format.name}; keep one size and format in a folder"
+            f"{path}: is {hw[1]}x{hw[0]} {pixel_format.name}, but earlier images are "
+            f"{first.format_text}; keep one size and format in a folder"
         )

@@ -1,8 +1,7 @@
-"""Pictures that change size or format on the way, found before hours of work.
+"""Finds changes of frame size or pixel format before hours of work.
 
-Streams that carry their headers along, as broadcasts do, may go from one size to another. The
-packets are read through, which takes seconds; where a header is not one of those before, one
-picture is decoded.
+Streams that repeat their headers, as broadcasts do, may change size. All packets are read, which
+takes seconds; a frame is decoded only where a header is new.
 """
 
 import re
@@ -29,7 +28,7 @@ from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.types.time_range import TimeRange
 
 _HEAD_BYTES = 4096
-_MAX_TOLD = 5
+_MAX_LISTED = 5
 _SEEK_MARGIN_SECONDS = 1
 
 _NAL_H264 = re.compile(rb"\x00\x00\x01[\x07\x27\x47\x67](.*?)(?=\x00\x00\x01|\Z)", re.DOTALL)
@@ -41,78 +40,70 @@ _HEADERS: Mapping[str, re.Pattern[bytes]] = {
     "mpeg1video": _MPEG,
     "mpeg2video": _MPEG,
 }
-"""Codec -> its headers of a sequence: of H.264 and HEVC the sequence parameter sets (ITU-T H.264
-7.4.1, H.265 7.4.2.2), of MPEG the sequence header and its extension (ISO 13818-2 6.2.2)."""
+"""Sequence headers of each codec: for H.264 and HEVC the sequence parameter sets (ITU-T H.264
+7.4.1, H.265 7.4.2.2), for MPEG the sequence header and its extension (ISO 13818-2 6.2.2)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """Where pictures become others."""
-
+class _FormatChange:
     seconds: Fraction
-    """From where the film's clock starts."""
-    shape: str
-    """What they are from then on: ``720x576 yuv420p``."""
+    """From ``VideoInfo.origin_seconds``."""
+    format_text: str
+    """The new format: ``720x576 yuv420p``."""
 
 
 def check_constant_format(info: VideoInfo, time_range: TimeRange) -> None:
-    """Read a film through and refuse it if size or format change within the selected part.
+    """Read a film and refuse it if size or pixel format change within the time range.
 
     Raises:
-        MediaError: They change; the message says where, so that the parts can be restored one by
-            one.
+        MediaError: They change; the message says where.
     """
     if not container_facts(info.container).repeats_headers or info.codec not in _HEADERS:
         return
-    found = list(_changes(info, time_range))
-    if not found:
+    changes = list(_changes(info, time_range))
+    if not changes:
         return
-    told = ", then ".join(
-        f"to {change.shape} at {float(change.seconds):.3f} s" for change in found[:_MAX_TOLD]
+    changes_text = ", then ".join(
+        f"to {change.format_text} at {float(change.seconds):.3f} s"
+        for change in changes[:_MAX_LISTED]
     )
-    more = f", and {len(found) - _MAX_TOLD} times more" if len(found) > _MAX_TOLD else ""
+    more = f", and {len(changes) - _MAX_LISTED} times more" if len(changes) > _MAX_LISTED else ""
     raise MediaError(
-        f"{info.path}: the picture format changes from {shape_of(info)} {told}{more}; restore the "
-        "parts one by one with --start and --end"
+        f"{info.path}: the frame format changes from {info.format_text} {changes_text}{more}; "
+        "restore each range separately with --start and --end"
     )
 
 
-def shape_of(info: VideoInfo) -> str:
-    """Return size and pixel format of a film in words."""
-    height, width = info.geometry.coded_hw
-    return f"{width}x{height} {info.pixel_format_name}"
-
-
-def _changes(info: VideoInfo, time_range: TimeRange) -> Iterator[Change]:
+def _changes(info: VideoInfo, time_range: TimeRange) -> Iterator[_FormatChange]:
     header = _HEADERS[info.codec]
-    known: dict[bytes, str | None] = {}
-    shape = shape_of(info)
+    format_by_header: dict[bytes, str | None] = {}
+    current = info.format_text
     for seconds, packet in _packets(info.path, info, time_range):
         data = bytes(packet)[:_HEAD_BYTES]
-        signature = b"|".join(header.findall(data))
-        if not signature:
+        headers = b"|".join(header.findall(data))
+        if not headers:
             continue
-        if signature not in known:
-            known[signature] = _decoded_shape(packet, info.codec)
-        now = known[signature]
-        if now is not None and now != shape:
-            shape = now
-            yield Change(seconds=seconds, shape=shape)
+        if headers not in format_by_header:
+            format_by_header[headers] = _decoded_format(packet, info.codec)
+        decoded = format_by_header[headers]
+        if decoded is not None and decoded != current:
+            current = decoded
+            yield _FormatChange(seconds=seconds, format_text=current)
 
 
 def _packets(
     path: Path, info: VideoInfo, time_range: TimeRange
 ) -> "Iterator[tuple[Fraction, Packet[VideoStream]]]":
-    """Yield the key packets of the selected part, with their time."""
+    """Yield the key packets of the time range, with their times."""
     start, end = time_range.start_seconds, time_range.end_seconds
     with open_container(path) as container, media_errors(path):
-        stream = next(e for e in container.streams.video if e.index == info.video_stream_index)
-        for each in container.streams:
-            if each is not stream:
-                each.discard = Discard.all
+        stream = container.streams[info.video_stream_index]
+        for other in container.streams:
+            if other is not stream:
+                other.discard = Discard.all
         if start is not None and start > _SEEK_MARGIN_SECONDS:
-            wanted = info.origin_seconds + start - _SEEK_MARGIN_SECONDS
-            container.seek(int(wanted / info.time_base), stream=stream)
+            seek_seconds = info.origin_seconds + start - _SEEK_MARGIN_SECONDS
+            container.seek(int(seek_seconds / info.time_base), stream=stream)
         for packet in demux_past_errors(container, stream):
             if packet.pts is None or not packet.is_keyframe:
                 continue
@@ -124,8 +115,8 @@ def _packets(
             yield seconds, cast("Packet[VideoStream]", packet)
 
 
-def _decoded_shape(packet: "Packet[VideoStream]", codec: str) -> str | None:
-    """Return size and pixel format of a single picture; None if it is damaged."""
+def _decoded_format(packet: "Packet[VideoStream]", codec: str) -> str | None:
+    """Return size and pixel format of one frame; None if it is damaged."""
     context = cast(VideoCodecContext, av.CodecContext.create(codec, "r"))
     context.thread_count = 1
     context.flags |= Flags.unaligned
@@ -134,7 +125,5 @@ def _decoded_shape(packet: "Packet[VideoStream]", codec: str) -> str | None:
         frames = [*decode(packet), *decode(None)]
     except av.error.FFmpegError:
         return None
-    sound = [each for each in frames if not each.is_corrupt]
-    if not sound:
-        return None
-    return f"{sound[0].width}x{sound[0].height} {sound[0].format.name}"
+    intact = next((frame for frame in frames if not frame.is_corrupt), None)
+    return None if intact is None else f"{intact.width}x{intact.height} {intact.format.name}"

@@ -1,4 +1,4 @@
-"""What a film holds beside its pictures, for whoever compares two films."""
+"""Streams, chapters, tags and packets of a file, for comparing two films."""
 
 import hashlib
 import re
@@ -24,17 +24,17 @@ from vidrestore.media.side_data import side_data_of
 from vidrestore.media.streams.edit_lists import EditListFilter
 from vidrestore.media.streams.stream_copy import copied_metadata, is_written_by_muxer
 
-# What decoders add about the bits they read, and what others of these checks look at.
-_NO_CONTENT = frozenset(
+# Added by decoders, or compared by other checks.
+_IGNORED_SIDE_DATA = frozenset(
     {"MOTION_VECTORS", "VIDEO_ENC_PARAMS", "REGIONS_OF_INTEREST", "DETECTION_BBOXES"}
     | {"SEI_UNREGISTERED", "FILM_GRAIN_PARAMS", "VIDEO_HINT", "DISPLAYMATRIX", "PANSCAN"}
 )
 _ADTS_SYNC = 0xFFF
 _START_CODE = re.compile(rb"\x00*\x00\x00\x01")
 _UNIT_SIZE_BYTES = 4
-_CONTAINER_NAL_UNITS = {"h264": frozenset({7, 8, 9}), "hevc": frozenset({32, 33, 34, 35})}
+_NAL_TYPES_OF_CONTAINERS = {"h264": frozenset({7, 8, 9}), "hevc": frozenset({32, 33, 34, 35})}
 """Parameter sets and access unit delimiters: types of ITU-T H.264, table 7-1, H.265, table 7-1."""
-_PACKETS_OF_BEGINNING = 500
+_PACKETS_AT_START = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,19 +44,19 @@ class StreamContents:
     info: StreamInfo
     time_base: Fraction | None
     metadata: Mapping[str, str]
-    """Tags that describe the film, not the file."""
+    """Without tags that describe the file."""
     dispositions: frozenset[str]
     data_sha256: str | None = None
     """Of an attachment."""
     is_restored: bool = False
-    """Whether it holds the pictures."""
+    """Whether it is the restored video stream."""
     is_written_by_muxer: bool = False
-    """Whether a muxer writes it from something else: the track of the timecode, of chapters."""
+    """Whether a muxer writes it from other data, as the tracks of the timecode and of chapters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChapterContents:
-    """One chapter, on the clock of the film."""
+    """One chapter, on the timeline of the file."""
 
     start_seconds: Fraction
     end_seconds: Fraction
@@ -65,18 +65,18 @@ class ChapterContents:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileInventory:
-    """Everything beside the samples and packets of a film."""
+    """Everything in a file but samples and packets."""
 
     streams: tuple[StreamContents, ...] = ()
     chapters: tuple[ChapterContents, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Tags that describe the film, not the file."""
+    """Without tags that describe the file."""
     side_data: Mapping[str, tuple[float, ...] | str] = field(
         default_factory=dict[str, "tuple[float, ...] | str"]
     )
-    """Of the first picture, by FFmpeg's name: numbers where they are known, else a checksum."""
+    """Of the first frame, by FFmpeg's name: its numbers, or a checksum of an unknown structure."""
     earliest_seconds: Fraction = Fraction(0)
-    """Where the first packets begin, 0 or before: sound may, by the delay of its encoder."""
+    """Start of the first packets, at most 0: audio may start earlier by the encoder's delay."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,11 +88,11 @@ class PacketContents:
     dts_seconds: Fraction | None
     duration_seconds: Fraction
     data: bytes
-    """Without the header that MPEG streams repeat before every packet of AAC."""
+    """As it is in every container: see ``_payload``."""
 
 
-def film_contents(info: VideoInfo) -> FileInventory:
-    """Return what a film holds beside its pictures; nothing of a folder or a picture.
+def read_inventory(info: VideoInfo) -> FileInventory:
+    """Return the inventory of a film; empty for an image sequence or an image.
 
     Raises:
         MediaError: It cannot be read.
@@ -101,17 +101,17 @@ def film_contents(info: VideoInfo) -> FileInventory:
         return FileInventory()
     with open_container(info.path) as container, media_errors(info.path):
         streams = tuple(
-            _stream(stream, each, container, video_stream_index=info.video_stream_index)
-            for stream, each in zip(container.streams, info.streams, strict=True)
+            _stream(stream, described, container, video_stream_index=info.video_stream_index)
+            for stream, described in zip(container.streams, info.streams, strict=True)
             if stream.index not in info.other_program_streams
         )
         chapters = tuple(
             ChapterContents(
-                start_seconds=each["start"] * (each["time_base"] or Fraction(1, 1_000_000)),
-                end_seconds=each["end"] * (each["time_base"] or Fraction(1, 1_000_000)),
-                metadata=dict(each["metadata"]),
+                start_seconds=chapter["start"] * (chapter["time_base"] or Fraction(1, 1_000_000)),
+                end_seconds=chapter["end"] * (chapter["time_base"] or Fraction(1, 1_000_000)),
+                metadata=dict(chapter["metadata"]),
             )
-            for each in container.chapters()
+            for chapter in container.chapters()
         )
         return FileInventory(
             streams=streams,
@@ -122,30 +122,31 @@ def film_contents(info: VideoInfo) -> FileInventory:
         )
 
 
-def sound_contents(path: Path) -> tuple[tuple[StreamInfo, ...], FileInventory]:
-    """Return the streams of a sound file, and what it holds.
+def read_audio_inventory(path: Path) -> tuple[tuple[StreamInfo, ...], FileInventory]:
+    """Return the streams of an audio file, and its inventory.
 
     Raises:
         MediaError: It cannot be read.
     """
     with open_container(path) as container, media_errors(path):
-        described = tuple(stream_info(stream, None) for stream in container.streams)
+        infos = tuple(stream_info(stream, None) for stream in container.streams)
         streams = tuple(
-            _stream(stream, each, container, video_stream_index=None)
-            for stream, each in zip(container.streams, described, strict=True)
+            _stream(stream, info, container, video_stream_index=None)
+            for stream, info in zip(container.streams, infos, strict=True)
         )
-    return described, FileInventory(streams=streams)
+    return infos, FileInventory(streams=streams)
 
 
-def packets_of(
+def read_packets(
     info: VideoInfo, stream_indexes: Sequence[int], *, copied_to: ContainerSpec | None = None
 ) -> Iterator[PacketContents]:
-    """Yield the packets of some streams as the file has them, one at a time.
+    """Yield the packets of some streams, in the order of the file.
 
     Args:
-        info: Of the film.
-        stream_indexes: Which streams.
-        copied_to: Leave out what an edit list hides and a copy in this container cannot hide.
+        info: The film.
+        stream_indexes: The streams.
+        copied_to: Container of a copy. Packets that an edit list hides, and that this container
+            cannot hide, are left out.
 
     Raises:
         MediaError: Reading fails.
@@ -156,14 +157,17 @@ def packets_of(
         for stream in container.streams:
             if stream.index not in stream_indexes:
                 stream.discard = Discard.all
-        streams = [container.streams[at] for at in stream_indexes]
-        spec = copied_to
-        edits = {each.index: EditListFilter(each, spec) for each in streams if spec is not None}
+        streams = [container.streams[index] for index in stream_indexes]
+        edits = {
+            stream.index: EditListFilter(stream, copied_to)
+            for stream in streams
+            if copied_to is not None
+        }
         for packet in container.demux(*streams):
             is_subtitle = info.streams[packet.stream_index].kind == "subtitle"
             if not packet.size and (packet.pts is None or not is_subtitle):
                 continue
-            if spec is not None and edits[packet.stream_index].leaves_out(packet):
+            if edits and edits[packet.stream_index].leaves_out(packet):
                 continue
             base = packet.time_base
             yield PacketContents(
@@ -176,7 +180,7 @@ def packets_of(
 
 
 def stores_rotation(info: VideoInfo) -> bool:
-    """Whether the container of a film can say that its pictures are turned."""
+    """Whether the container of a film can store a rotation."""
     try:
         return container_of(info.path).stores_rotation
     except MediaError:
@@ -184,12 +188,12 @@ def stores_rotation(info: VideoInfo) -> bool:
 
 
 def _payload(data: bytes, codec: str | None) -> bytes:
-    """Return what a packet holds in every container.
+    """Return the payload of a packet, the same in every container.
 
-    That is AAC without its ADTS header (ISO/IEC 13818-7, 6.2), and H.264 and HEVC as NAL units
-    without those that containers add and take away.
+    AAC loses its ADTS header (ISO/IEC 13818-7, 6.2). H.264 and HEVC become NAL units, without the
+    types that containers add and remove.
     """
-    if codec in _CONTAINER_NAL_UNITS:
+    if codec in _NAL_TYPES_OF_CONTAINERS:
         return _nal_payload(data, codec)
     if codec != "aac" or len(data) < 7 or int.from_bytes(data[:2]) >> 4 != _ADTS_SYNC:
         return data
@@ -199,26 +203,26 @@ def _payload(data: bytes, codec: str | None) -> bytes:
 
 
 def _nal_payload(data: bytes, codec: str) -> bytes:
-    """Return the NAL units of a packet, one after the other, without parameter sets."""
+    """Return the joined NAL units of a packet, without parameter sets and delimiters."""
     # A size of 256 to 511 bytes reads like a start code, so sizes are tried first.
     units = _sized_units(data) or _START_CODE.split(data)[1:]
     if not units:
         return data
-    kept = (unit.rstrip(b"\0") for unit in units)
+    stripped = (unit.rstrip(b"\0") for unit in units)
     shift, mask = (0, 0x1F) if codec == "h264" else (1, 0x3F)
-    added = _CONTAINER_NAL_UNITS[codec]
-    return b"".join(unit for unit in kept if unit and unit[0] >> shift & mask not in added)
+    ignored = _NAL_TYPES_OF_CONTAINERS[codec]
+    return b"".join(unit for unit in stripped if unit and unit[0] >> shift & mask not in ignored)
 
 
 def _sized_units(data: bytes) -> list[bytes]:
-    """Return the units of a packet of MP4 or Matroska; none where it is not such a packet."""
+    """Return the NAL units of a packet of MP4 or Matroska; an empty list for any other packet."""
     units: list[bytes] = []
-    at = 0
-    while at + _UNIT_SIZE_BYTES <= len(data):
-        size = int.from_bytes(data[at : at + _UNIT_SIZE_BYTES])
-        units.append(data[at + _UNIT_SIZE_BYTES : at + _UNIT_SIZE_BYTES + size])
-        at += _UNIT_SIZE_BYTES + size
-    return units if at == len(data) else []
+    offset = 0
+    while offset + _UNIT_SIZE_BYTES <= len(data):
+        size = int.from_bytes(data[offset : offset + _UNIT_SIZE_BYTES])
+        units.append(data[offset + _UNIT_SIZE_BYTES : offset + _UNIT_SIZE_BYTES + size])
+        offset += _UNIT_SIZE_BYTES + size
+    return units if offset == len(data) else []
 
 
 def _stream(
@@ -234,7 +238,7 @@ def _stream(
         info=described,
         time_base=stream.time_base,
         metadata=copied_metadata(dict(stream.metadata)),
-        dispositions=frozenset(each.name or "" for each in Disposition(stream.disposition)),
+        dispositions=frozenset(flag.name or "" for flag in Disposition(stream.disposition)),
         data_sha256=hashlib.sha256(data).hexdigest() if is_attachment else None,
         is_restored=stream.index == video_stream_index,
         is_written_by_muxer=is_written_by_muxer(stream, container),
@@ -243,23 +247,23 @@ def _stream(
 
 def _earliest_seconds(container: InputContainer) -> Fraction:
     earliest = Fraction(0)
-    for packet in islice(container.demux(), _PACKETS_OF_BEGINNING):
+    for packet in islice(container.demux(), _PACKETS_AT_START):
         if packet.pts is not None and packet.size:
             earliest = min(earliest, packet.pts * packet.time_base)
     return earliest
 
 
 def _first_side_data(info: VideoInfo) -> dict[str, tuple[float, ...] | str]:
-    # Raw streams and FLV cannot go back to their start.
+    # Opened again, because raw streams and FLV cannot seek to their start.
     with open_container(info.path) as container:
         frame = next(_decoded(container, info.video_stream_index), None)
     if frame is None:
         return {}
-    found: dict[str, tuple[float, ...] | str] = {}
+    side_data: dict[str, tuple[float, ...] | str] = {}
     for name, data in side_data_of(frame).items():
-        if name not in _NO_CONTENT:
-            found[name] = _numbers(name, data) or hashlib.sha256(data).hexdigest()
-    return found
+        if name not in _IGNORED_SIDE_DATA:
+            side_data[name] = _numbers(name, data) or hashlib.sha256(data).hexdigest()
+    return side_data
 
 
 def _decoded(container: InputContainer, stream_index: int) -> Iterator[av.VideoFrame]:
@@ -271,15 +275,11 @@ def _decoded(container: InputContainer, stream_index: int) -> Iterator[av.VideoF
 
 
 def _numbers(name: str, data: bytes) -> tuple[float, ...]:
-    """Return what FFmpeg's structures say, which other bytes may say as well."""
+    """Return the numbers of a structure of FFmpeg: equal numbers may have other padding bytes."""
     if name == "CONTENT_LIGHT_LEVEL" and len(data) >= 8:
         return struct.unpack_from("=2I", data)
     if name == "MASTERING_DISPLAY_METADATA" and len(data) >= 88:
         raw = struct.unpack_from("=22i", data)
-        ratios = tuple(above / below if below else 0.0 for above, below in _pairs(raw[:20]))
-        return (*ratios, *raw[20:])
+        pairs = zip(raw[:20:2], raw[1:20:2], strict=True)
+        return (*(above / below if below else 0.0 for above, below in pairs), *raw[20:])
     return ()
-
-
-def _pairs(values: Sequence[int]) -> Iterator[tuple[int, int]]:
-    return zip(values[::2], values[1::2], strict=True)

@@ -1,4 +1,4 @@
-"""Frames of a YUV4MPEG2 stream on standard input, each read once."""
+"""Reads frames of a YUV4MPEG2 stream on standard input, once."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -17,29 +17,29 @@ from vidrestore.types.time_range import TimeRange
 
 
 class PipeSource:
-    """The frames of standard input, read as they are asked for."""
+    """The frames of standard input, read on demand."""
 
     repaired_timestamps = 0
-    """Always: the stream counts its frames."""
+    """Always 0: the stream has no timestamps, only a rate."""
 
     def __init__(self, path: Path, *, time_range: TimeRange, fps: Fraction | None = None) -> None:
         """Read the header.
 
         Args:
-            path: The name that stands for standard input.
-            time_range: The part that is read.
-            fps: Frames per second, where the stream does not state it.
+            path: The name of standard input.
+            time_range: The frames to read.
+            fps: Frames per second, if the stream does not state them.
 
         Raises:
             MediaError: Standard input is not such a stream, or its rate is unknown.
         """
         self.time_range = time_range
         self.damaged_packets = 0
-        """Frames that are cut off: 1 where the stream breaks off within one."""
+        """1 if the stream ends within a frame."""
         self._input = StandardInput()
         self._header = read_header(self._input.read_line(MAX_LINE_BYTES))
         self.info = _info_of(self._header, path, fps)
-        self._head: deque[Frame] = deque()
+        self._buffered: deque[Frame] = deque()
         self._frames = self._read_frames()
         self._is_read = False
 
@@ -47,16 +47,16 @@ class PipeSource:
         """Do nothing: standard input belongs to the process."""
 
     def head(self, count: int) -> Sequence[Frame]:
-        """Return the first frames, which iterating yields again; call it before."""
-        while len(self._head) < count and (frame := next(self._frames, None)) is not None:
-            self._head.append(frame)
-        return list(self._head)[:count]
+        """Return the first frames, before iterating; iterating yields them again."""
+        while len(self._buffered) < count and (frame := next(self._frames, None)) is not None:
+            self._buffered.append(frame)
+        return list(self._buffered)[:count]
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yield the frames of the selected part, once.
+        """Yield the frames of the time range, once.
 
         Raises:
-            MediaError: They were read before, or the stream is damaged.
+            MediaError: They were already read, or the stream is damaged.
         """
         if self._is_read:
             raise MediaError("standard input can be read only once")
@@ -66,7 +66,7 @@ class PipeSource:
     def frames_from(
         self, index: int, timestamp: Timestamp, *, seek: bool = True
     ) -> Iterator[Frame]:
-        """Refuse: a pipe cannot go back.
+        """Raise an error: a pipe cannot seek.
 
         Raises:
             MediaError: Always.
@@ -86,15 +86,15 @@ class PipeSource:
                 index += 1
 
     def _next_frame(self) -> Frame | None:
-        return self._head.popleft() if self._head else next(self._frames, None)
+        return self._buffered.popleft() if self._buffered else next(self._frames, None)
 
     def _read_frames(self) -> Iterator[Frame]:
         size, number = self._header.frame_bytes, 0
         while line := self._input.read_line(MAX_LINE_BYTES):
             if not line.startswith(FRAME) and not FRAME.startswith(line):
                 raise MediaError(
-                    f"standard input: the stream is damaged after {number} frames; see the "
-                    "messages of the program that sends it"
+                    f"standard input: the stream is damaged after {number} frames; check the "
+                    "messages of the program that writes it"
                 )
             data = self._input.read(size)
             if len(data) < size:
@@ -136,7 +136,7 @@ def _info_of(header: Y4mHeader, path: Path, fps: Fraction | None) -> VideoInfo:
     rate = header.frame_rate or fps
     if rate is None:
         raise MediaError(
-            "standard input does not state its frame rate; state it, for example with --fps 25"
+            "standard input: the stream does not state its frame rate; add it, for example --fps 25"
         )
     is_yuv = header.pixel_format.model == "yuv"
     count = header.frame_count

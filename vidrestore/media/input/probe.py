@@ -1,7 +1,6 @@
-"""Opens films with FFmpeg and reads what their headers and first frame say."""
+"""Opens films with FFmpeg and reads their headers and first frame."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -31,32 +30,25 @@ from vidrestore.media.side_data import side_data_of
 from vidrestore.media.streams.programs import program_of, programs_of
 from vidrestore.media.streams.timecode import tape_marks
 from vidrestore.types import DisplayGeometry
+from vidrestore.types.orientation import Orientation
 
 DEMUXER_OPTIONS = {"fix_teletext_pts": "0"}
-"""FFmpeg would move teletext by where clock references are in a transport stream."""
+"""FFmpeg would shift the times of teletext to the clock references of a transport stream."""
 _MICROSECOND = Fraction(1, 1_000_000)
 _FIELD_ORDERS: Mapping[int, FieldOrder] = {
     1: "progressive",
     2: "top first",
     3: "bottom first",
-    # Interleaved: FFmpeg's names say the contrary, its muxers and Matroska mean this.
+    # Interleaved: FFmpeg's names say the opposite of what its muxers and Matroska mean.
     4: "top first",
     5: "bottom first",
 }
-# What FFmpeg draws text as, and images.
-_NOT_FILMS = frozenset({"tty", "image2", "bin", "xbin", "adf", "idf"})
+# Text that FFmpeg draws, and images.
+_NOT_VIDEO_FORMATS = frozenset({"tty", "image2", "bin", "xbin", "adf", "idf"})
 _MAX_PACKETS_TO_FIRST_FRAME = 2000
 _PACKETS_TO_GUESS_RATE = 120
-# B-frames that have not come yet leave gaps at the end.
-_REORDERED = 20
-
-
-@dataclass(frozen=True, slots=True)
-class DisplayMatrix:
-    """Quarter turns and mirroring, as in ``DisplayGeometry``."""
-
-    quarter_turns: int = 0
-    mirrored: bool = False
+# The last times may have gaps, where B-frames are still to come.
+_MAX_REORDERED = 20
 
 
 def open_container(path: Path) -> InputContainer:
@@ -67,13 +59,13 @@ def open_container(path: Path) -> InputContainer:
     """
     with media_errors(path):
         refuse_unsupported_image(path)
-        # With the protocol in front, no name can be taken for a URL.
+        # With the protocol in front, a name cannot be mistaken for a URL.
         container = av.open(
             f"file:{path}", "r", metadata_errors="replace", container_options=DEMUXER_OPTIONS
         )
     for stream in container.streams.video:
         if cast(object, stream.codec_context) is not None:
-            # Otherwise the decoder shows columns that the film crops, to keep rows aligned.
+            # Otherwise the decoder keeps cropped columns, so that rows are aligned.
             stream.codec_context.flags |= Flags.unaligned
     return container
 
@@ -81,83 +73,84 @@ def open_container(path: Path) -> InputContainer:
 def main_video_stream(
     container: InputContainer, path: Path, *, program: int | None = None
 ) -> VideoStream:
-    """Return the stream to restore: the default one, or the first that is not a cover.
+    """Return the stream to restore: the default one, or the first that is not cover art.
 
     Args:
         container: The open file.
         path: Its name, for errors.
-        program: Number of the program that it belongs to; None for any.
+        program: Number of the program to take it from; None for any.
 
     Raises:
         MediaError: There is none, or FFmpeg has no decoder for it.
     """
-    films = [each for each in container.streams.video if not is_attached_picture(each)]
+    streams = [s for s in container.streams.video if not is_cover_stream(s)]
     if program is not None:
-        chosen_program = program_of(programs_of(container), program, path)
-        films = [each for each in films if each.index in chosen_program.stream_indexes]
-        if not films:
-            raise MediaError(f"{path}: program {chosen_program} has no video; choose another")
-    if not films:
-        kinds = {"a cover" if is_attached_picture(e) else e.type for e in container.streams}
-        found = " and ".join(sorted(kinds, reverse=True)) or "nothing"
-        raise MediaError(f"{path}: no video stream (only {found}); name a file with video")
-    # An animated AVIF has its first frame as an image, too.
-    films = [each for each in films if each.frames != 1] or films
-    chosen = next((each for each in films if each.disposition & Disposition.default), films[0])
-    if cast(object, chosen.codec_context) is None:
-        raise MediaError(f"{path}: FFmpeg has no decoder for its video; convert the film first")
-    return chosen
+        program_info = program_of(programs_of(container), program, path)
+        streams = [s for s in streams if s.index in program_info.stream_indexes]
+        if not streams:
+            raise MediaError(f"{path}: program {program_info} has no video; choose another")
+    if not streams:
+        other_kinds = {"a cover" if is_cover_stream(s) else s.type for s in container.streams}
+        others = " and ".join(sorted(other_kinds, reverse=True)) or "nothing"
+        raise MediaError(f"{path}: no video stream (only {others}); name a file with video")
+    # An animated AVIF also has its first frame as an image.
+    streams = [s for s in streams if s.frames != 1] or streams
+    main = next((s for s in streams if s.disposition & Disposition.default), streams[0])
+    if cast(object, main.codec_context) is None:
+        raise MediaError(f"{path}: FFmpeg has no decoder for this video; convert it first")
+    return main
 
 
-def is_attached_picture(stream: Stream) -> bool:
-    """Whether a stream is a cover picture."""
+def is_cover_stream(stream: Stream) -> bool:
+    """Whether a stream is cover art."""
     return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
 
 
-def probe_film(path: Path, *, program: int | None = None) -> VideoInfo:
-    """Return what the film at ``path`` holds.
+def probe_video(path: Path, *, program: int | None = None) -> VideoInfo:
+    """Return the info of the film at ``path``.
 
     Args:
         path: The film.
-        program: Number of the program whose video is meant; None for the first.
+        program: Number of the program to restore; None for the first.
 
     Raises:
         MediaError: It cannot be read, no frame of it can be decoded, or there is no such program.
     """
     with open_container(path) as container, media_errors(path):
         stream = main_video_stream(container, path, program=program)
-        return film_info(container, stream, path, program=program)
+        return video_info_of(container, stream, path, program=program)
 
 
-def why_not_film(path: Path) -> str | None:
-    """Return why a file is no film; None if it is one."""
+def why_not_video(path: Path) -> str | None:
+    """Return why a file is not a film; None if it is one."""
     if is_image_name(path):
         return "an image"
     try:
         with open_container(path) as container:
-            if container.format.name in _NOT_FILMS or container.format.name.endswith("_pipe"):
-                return f"no film ({container.format.name})"
+            if container.format.name in _NOT_VIDEO_FORMATS or container.format.name.endswith(
+                "_pipe"
+            ):
+                return f"not a film ({container.format.name})"
             main_video_stream(container, path)
     except MediaError as error:
         return str(error).removeprefix(f"{path}: ")
     return None
 
 
-def film_info(
+def video_info_of(
     container: InputContainer, stream: VideoStream, path: Path, *, program: int | None = None
 ) -> VideoInfo:
-    """Return what an open film holds. Decodes to its first frame: seek before reading on."""
+    """Return the info of an open film. Decodes the first frame, so seek before reading."""
     programs = programs_of(container)
-    own = [each for each in programs if stream.index in each.stream_indexes]
-    frame, ticks, key_ticks = _beginning(container, stream, path)
+    frame, ticks, key_ticks = _decode_start(container, stream, path)
     layout = source_layout(frame.format.name)
-    matrix = display_matrix_of(frame)
+    orientation = orientation_of(frame)
     rate = _frame_rate(container, stream)
-    marks = tape_marks(container, stream.index)
+    tape = tape_marks(container, stream.index)
     duration = _duration_seconds(container, stream)
     time_base = stream.time_base
     if time_base is None:
-        raise MediaError(f"{path}: its video has no time base; remux the film first")
+        raise MediaError(f"{path}: its video has no time base; remux it first")
     return VideoInfo(
         path=path,
         kind="film",
@@ -165,8 +158,8 @@ def film_info(
         geometry=DisplayGeometry(
             coded_hw=(frame.height, frame.width),
             sample_aspect_ratio=stream.sample_aspect_ratio or Fraction(1),
-            quarter_turns=matrix.quarter_turns,
-            mirrored=matrix.mirrored,
+            quarter_turns=orientation.quarter_turns,
+            mirrored=orientation.mirrored,
         ),
         pixel_format_name=frame.format.name,
         pixel_format=layout.planar,
@@ -188,10 +181,17 @@ def film_info(
         streams=tuple(_stream_infos(container)),
         chapters=tuple(_chapters(container)),
         metadata=dict(container.metadata),
-        timecode=marks.timecode,
-        reel_name=marks.reel_name,
+        timecode=tape.timecode,
+        reel_name=tape.reel_name,
         programs=programs,
-        program=next((each for each in own if program in (None, each.number)), None),
+        program=next(
+            (
+                p
+                for p in programs
+                if stream.index in p.stream_indexes and program in (None, p.number)
+            ),
+            None,
+        ),
     )
 
 
@@ -201,10 +201,10 @@ def _frame_rate(container: InputContainer, stream: VideoStream) -> Fraction | No
     return stream.average_rate or stream.guessed_rate
 
 
-def _beginning(
+def _decode_start(
     container: InputContainer, stream: VideoStream, path: Path
 ) -> tuple[av.VideoFrame, list[int], int | None]:
-    """Return the first frame, the times of the first packets, and that of the first key packet."""
+    """Return the first frame, ``pts`` of the first packets, and that of the first key packet."""
     first: av.VideoFrame | None = None
     ticks: list[int] = []
     key_ticks: int | None = None
@@ -228,40 +228,40 @@ def _beginning(
             break
     if first is not None:
         return first, ticks, key_ticks
-    raise MediaError(f"{path}: is damaged, no frame can be decoded; get another copy")
+    raise MediaError(f"{path}: damaged, no frame can be decoded; get another copy")
 
 
 def _frames_before_key(frame: av.VideoFrame, ticks: list[int], key_ticks: int | None) -> int:
     if frame.pts is None or key_ticks is None:
         return 0
-    return sum(each < min(frame.pts, key_ticks) for each in ticks)
+    return sum(pts < min(frame.pts, key_ticks) for pts in ticks)
 
 
 def _field_order(stream: VideoStream, frame: av.VideoFrame) -> FieldOrder:
-    """Return the order of fields that the first frame states, or else the stream."""
+    """Return the field order of the first frame, or of the stream if the frame states none."""
     if frame.interlaced_frame:
         return "top first" if FieldOrderReader().is_top_first(frame) else "bottom first"
     return _FIELD_ORDERS.get(stream.codec_context.field_order, "unknown")
 
 
-def display_matrix_of(frame: av.VideoFrame) -> DisplayMatrix:
-    """Return the nearest quarter turn of a frame's display matrix.
+def orientation_of(frame: av.VideoFrame) -> Orientation:
+    """Return the orientation nearest to a frame's display matrix.
 
     FFmpeg's matrix (a b u, c d v, x y w) moves (x, y) to (a x + c y, b x + d y).
     """
     data = side_data_of(frame).get("DISPLAYMATRIX", b"")
     raw = np.frombuffer(data[: len(data) // 4 * 4], dtype=np.int32).astype(np.float64)
     if raw.size != 9:
-        return DisplayMatrix()
-    found = np.array([[raw[0], raw[3]], [raw[1], raw[4]]])
+        return Orientation()
+    matrix = np.array([[raw[0], raw[3]], [raw[1], raw[4]]])
     clockwise = np.array([[0, -1], [1, 0]])
     candidates = {
-        DisplayMatrix(turns, mirrored): np.linalg.matrix_power(clockwise, turns)
+        Orientation(mirrored, turns): np.linalg.matrix_power(clockwise, turns)
         @ np.diag([-1 if mirrored else 1, 1])
         for turns in range(4)
         for mirrored in (False, True)
     }
-    return max(candidates, key=lambda each: float((candidates[each] * found).sum()))
+    return max(candidates, key=lambda o: float((candidates[o] * matrix).sum()))
 
 
 def _origin_seconds(container: InputContainer) -> Fraction:
@@ -290,27 +290,27 @@ def _frame_count(
 
 
 def _bit_rate(stream: VideoStream) -> int | None:
-    # MPEG-1's code for "variable" reads like an enormous rate.
+    # MPEG-1's code for "variable" looks like an enormous rate.
     return None if stream.bit_rate == 0x3FFFF * 400 else stream.bit_rate
 
 
 def _variable_rate(ticks: list[int]) -> bool | None:
-    """Whether the first frames are unevenly spaced, by more than rounding to ticks explains."""
-    whole = len(ticks) < _PACKETS_TO_GUESS_RATE
-    ordered = sorted(ticks)[: None if whole else -_REORDERED]
+    """Whether the spacing of the first frames varies by more than rounding to ticks explains."""
+    is_complete = len(ticks) < _PACKETS_TO_GUESS_RATE
+    ordered = sorted(ticks)[: None if is_complete else -_MAX_REORDERED]
     steps = [after - before for before, after in pairwise(ordered)]
     return max(steps) - min(steps) > 1 if len(steps) >= 2 else None
 
 
 def _stream_infos(container: InputContainer) -> Iterator[StreamInfo]:
-    has_all = all(cast(object, each.codec_context) is not None for each in container.streams)
-    names: Mapping[int, str] = {} if has_all else codec_names(container)
+    has_decoders = all(cast(object, s.codec_context) is not None for s in container.streams)
+    names: Mapping[int, str] = {} if has_decoders else codec_names(container)
     for stream in container.streams:
         yield stream_info(stream, names.get(stream.index))
 
 
 def stream_info(stream: Stream, codec_name: str | None) -> StreamInfo:
-    """Describe a stream; ``codec_name`` is given where PyAV does not know the codec."""
+    """Return the info of a stream; ``codec_name`` is for codecs that PyAV does not know."""
     context = cast("av.CodecContext | None", stream.codec_context)
     audio = stream if isinstance(stream, av.AudioStream) and context is not None else None
     start = stream.start_time
@@ -325,7 +325,7 @@ def stream_info(stream: Stream, codec_name: str | None) -> StreamInfo:
         language=stream.language,
         title=stream.metadata.get("title"),
         default=bool(stream.disposition & Disposition.default),
-        attached_picture=stream.type == "video" and is_attached_picture(stream),
+        is_cover=stream.type == "video" and is_cover_stream(stream),
         start_seconds=start * base if start is not None and base is not None else None,
         bit_rate=context.bit_rate if context is not None else None,
         channels=audio.codec_context.layout.nb_channels if audio else None,
@@ -335,15 +335,11 @@ def stream_info(stream: Stream, codec_name: str | None) -> StreamInfo:
     )
 
 
-def _chapters(container: InputContainer) -> list[Chapter]:
-    found: list[Chapter] = []
+def _chapters(container: InputContainer) -> Iterator[Chapter]:
     for chapter in container.chapters():
         base = chapter["time_base"] or _MICROSECOND
-        found.append(
-            Chapter(
-                start_seconds=chapter["start"] * base,
-                end_seconds=chapter["end"] * base,
-                title=chapter["metadata"].get("title"),
-            )
+        yield Chapter(
+            start_seconds=chapter["start"] * base,
+            end_seconds=chapter["end"] * base,
+            title=chapter["metadata"].get("title"),
         )
-    return found

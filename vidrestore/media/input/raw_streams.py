@@ -1,6 +1,6 @@
-"""Elementary streams: packets in a file without a container, which has no times.
+"""Elementary streams: packets in a file without a container, so without timestamps.
 
-FFmpeg counts their frames at 25 a second where their headers state no rate.
+FFmpeg assumes 25 frames per second if their headers state no rate.
 """
 
 from dataclasses import replace
@@ -23,25 +23,25 @@ _ASSUMED_RATE = Fraction(25)
 
 
 def is_raw(container_name: str) -> bool:
-    """Whether a format, by FFmpeg's name, is an elementary stream without times."""
+    """Whether a format, by FFmpeg's name, is an elementary stream."""
     return container_name in _RAW_FORMATS
 
 
 def raw_frame_rate(container: InputContainer, stream: VideoStream) -> Fraction | None:
-    """Return frames per second that the headers of an elementary stream state; None if none do."""
+    """Return frames per second as the headers of an elementary stream state them, or None."""
     if container.format.name == "dv":
-        # The system decides: 25 or 30000/1001. FFmpeg's average is of its time base.
+        # 25 or 30000/1001, by the system. FFmpeg derives its average from the time base.
         return stream.guessed_rate
     stated = stream.codec_context.framerate
     return stream.guessed_rate if stated else None
 
 
 def at_frame_rate(info: VideoInfo, fps: Fraction | None) -> VideoInfo:
-    """Return what a film is at the rate that the user states, if it needs one.
+    """Return the info of a film with the frame rate that the user states, if it needs one.
 
     Args:
         info: As probed.
-        fps: Frames per second; None where the user states none.
+        fps: Frames per second; None if the user states none.
 
     Raises:
         MediaError: The film is an elementary stream without a rate, and none is stated.
@@ -51,16 +51,16 @@ def at_frame_rate(info: VideoInfo, fps: Fraction | None) -> VideoInfo:
     if fps is None:
         raise MediaError(
             f"{info.path}: a raw {info.codec} stream that does not state its frame rate; "
-            "state it, for example with --fps 25"
+            "add it, for example --fps 25"
         )
     return replace(info, average_rate=fps, time_base=info.time_base * _ASSUMED_RATE / fps)
 
 
 def check_rate_is_needed(info: VideoInfo, fps: Fraction | None) -> None:
-    """Refuse a rate for a film that has times.
+    """Refuse a frame rate for a film that has timestamps.
 
     Raises:
-        ConfigError: It has.
+        ConfigError: It has timestamps.
     """
     if fps is None or info.kind != "film":
         return
@@ -69,6 +69,6 @@ def check_rate_is_needed(info: VideoInfo, fps: Fraction | None) -> None:
         return
     rate = "" if info.average_rate is None else f" ({float(info.average_rate):.3f} fps)"
     raise ConfigError(
-        f"{info.path}: has times of its frames{rate}; --fps is for folders of images and for raw "
-        "streams without a rate: leave it out"
+        f"{info.path}: its frames have timestamps{rate}; leave out --fps, which is for folders "
+        "of images and raw streams without a rate"
     )

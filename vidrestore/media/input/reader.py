@@ -1,4 +1,4 @@
-"""Films: decoded frames, one at a time, with the timestamps of their stream."""
+"""Decoded frames of a film with exact timestamps."""
 
 import logging
 from collections.abc import Iterator
@@ -15,8 +15,8 @@ from vidrestore.media.ffmpeg_errors import media_errors
 from vidrestore.media.fields.field_order import FieldOrderReader
 from vidrestore.media.file_kinds import container_facts
 from vidrestore.media.input.clock import Clock
-from vidrestore.media.input.decoder import VideoDecoder, promised_end_seconds
-from vidrestore.media.input.probe import probe_film
+from vidrestore.media.input.decoder import VideoDecoder, header_end_seconds
+from vidrestore.media.input.probe import probe_video
 from vidrestore.media.input.raw_streams import at_frame_rate, is_raw
 from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.types import Frame, Timestamp
@@ -24,17 +24,17 @@ from vidrestore.types.time_range import TimeRange
 
 _log = logging.getLogger(__name__)
 
-# Indexes of some containers land a little late.
+# The index of some containers leads to a frame slightly late.
 _SEEK_MARGIN_SECONDS = Fraction(1, 2)
-# Headers round, and some count the last frame twice.
-_UNSUSPICIOUS_FRAMES = 3
+# Durations in headers are rounded, and some count the last frame twice.
+_DURATION_ERROR_FRAMES = 3
 
 
 class VideoSource:
-    """The frames of one film, decoded as they are asked for, a few at a time in memory.
+    """The frames of one film, decoded on demand; few are in memory at a time.
 
-    A packet that cannot be decoded is counted and skipped; a frame that the decoder flags as
-    damaged is counted and returned. Every iteration restarts from the first frame.
+    Packets that cannot be decoded are counted and skipped. Frames that the decoder flags as damaged
+    are counted and returned. Every iteration starts at the first frame.
     """
 
     def __init__(
@@ -45,10 +45,10 @@ class VideoSource:
         fps: Fraction | None = None,
         program: int | None = None,
     ) -> None:
-        self.info: VideoInfo = at_frame_rate(probe_film(path, program=program), fps)
+        self.info: VideoInfo = at_frame_rate(probe_video(path, program=program), fps)
         self.time_range = time_range
         self.repaired_timestamps = 0
-        """Frames whose time was missing or did not move on."""
+        """Frames whose timestamp was missing or did not increase."""
         self._corrupt_frames = 0
         self._missing_frames = 0
         self._decoder = VideoDecoder(path, self.info.video_stream_index)
@@ -57,7 +57,7 @@ class VideoSource:
             self.info = self._info_from(time_range)
 
     def _info_from(self, time_range: TimeRange) -> VideoInfo:
-        """Return what the pictures are where the part begins: they may have changed before."""
+        """Return the info with the frame format at the start of the range: it may change before."""
         start = time_range.shifted(self.info.origin_seconds).start_seconds
         with media_errors(self.info.path):
             for decoded in self._decoded_from(start):
@@ -84,11 +84,11 @@ class VideoSource:
         """Yield frames in presentation order.
 
         Raises:
-            MediaError: Size or pixel format change on the way, or reading fails for good.
+            MediaError: Size or pixel format change, or reading fails.
         """
         selected = self.time_range.shifted(self.info.origin_seconds)
         start, end = selected.start_seconds, selected.end_seconds
-        return self._timed(self._numbered(0, start, end))
+        return self._with_durations(self._numbered(0, start, end))
 
     def frames_from(
         self, index: int, timestamp: Timestamp, *, seek: bool = True
@@ -96,17 +96,17 @@ class VideoSource:
         """Yield what iterating from the start yields from frame ``index`` on.
 
         Args:
-            index: Of the first frame wanted.
-            timestamp: Its time.
-            seek: Begin decoding at a key frame before it; else at the first frame, which is slow,
-                but also right where packets before a key frame matter after it.
+            index: Number of the first frame.
+            timestamp: Its timestamp.
+            seek: Start decoding at a key frame before it. Otherwise decoding starts at the first
+                frame: slow, but exact even if a frame depends on packets before its key frame.
 
         Raises:
             MediaError: There is no such frame; otherwise as iterating.
         """
         end = self.time_range.shifted(self.info.origin_seconds).end_seconds
         if seek and index > 0:
-            frames = self._timed(self._numbered(index, timestamp.seconds, end))
+            frames = self._with_durations(self._numbered(index, timestamp.seconds, end))
         else:
             frames = (frame for frame in self if frame.index >= index)
         first = next(frames, None)
@@ -118,38 +118,38 @@ class VideoSource:
         yield first
         yield from frames
 
-    def _timed(self, frames: Iterator[Frame]) -> Iterator[Frame]:
-        """Yield frames with the time they are shown."""
+    def _with_durations(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """Yield frames with their exact durations."""
         self._corrupt_frames = self._missing_frames = 0
-        waiting: Frame | None = None
+        previous: Frame | None = None
         with media_errors(self.info.path):
             for frame in frames:
-                if waiting is not None:
-                    yield _shown_until(waiting, frame.timestamp.ticks)
-                waiting = frame
-        if waiting is None:
+                if previous is not None:
+                    yield _lasting_until(previous, frame.timestamp.ticks)
+                previous = frame
+        if previous is None:
             return
         if self.time_range.end_seconds is None:
-            waiting = self._ended(waiting)
-        yield waiting
+            previous = self._with_end(previous)
+        yield previous
 
     def _numbered(
         self, index: int, start: Fraction | None, end: Fraction | None
     ) -> Iterator[Frame]:
-        """Yield the frames between two times, counting from ``index``."""
+        """Yield the frames between two times, numbered from ``index``."""
         clock = Clock(self.info.time_base)
         for decoded in self._decoded_from(start):
             ticks = clock.ticks(decoded.pts, decoded.dts, decoded.duration)
             timestamp = Timestamp(ticks, self.info.time_base)
             if start is not None and timestamp.seconds < start:
-                self._decoder.restart_count()
+                self._decoder.reset_damage_count()
                 clock.repaired_count = 0
                 continue
             if end is not None and timestamp.seconds >= end:
                 return
             yield self._frame(decoded, index, timestamp)
             index += 1
-            # Frames of an elementary stream have no times that could be wrong.
+            # Elementary streams have no timestamps that could be wrong.
             self.repaired_timestamps = 0 if is_raw(self.info.container) else clock.repaired_count
 
     def _frame(self, decoded: av.VideoFrame, index: int, timestamp: Timestamp) -> Frame:
@@ -175,61 +175,60 @@ class VideoSource:
         same_size = (decoded.height, decoded.width) == info.geometry.coded_hw
         if same_size and source_layout(decoded.format.name).planar == info.pixel_format:
             return
-        height, width = info.geometry.coded_hw
         seconds = timestamp.seconds - info.origin_seconds
         raise MediaError(
-            f"{info.path}: at {float(seconds):.3f} s the picture format changes from "
-            f"{width}x{height} {info.pixel_format_name} to {decoded.width}x{decoded.height} "
-            f"{decoded.format.name}; restore the parts one by one with --start and --end"
+            f"{info.path}: at {float(seconds):.3f} s the frame format changes from "
+            f"{info.format_text} to {decoded.width}x{decoded.height} {decoded.format.name}; "
+            "restore each range separately with --start and --end"
         )
 
     def _decoded_from(self, start_seconds: Fraction | None) -> Iterator[av.VideoFrame]:
-        """Yield frames from the key frame before the start; from the first where that is late."""
+        """Yield frames from a key frame before the start, or else from the first frame."""
         if start_seconds is None:
             yield from self._decoder.frames(None)
             return
-        wanted = start_seconds - _SEEK_MARGIN_SECONDS
-        frames = self._decoder.frames(int(wanted / self.info.time_base))
+        seek_seconds = start_seconds - _SEEK_MARGIN_SECONDS
+        frames = self._decoder.frames(int(seek_seconds / self.info.time_base))
         first = next(frames, None)
-        landed = first is not None and first.pts is not None
-        if first is None or not landed or (first.pts or 0) * self.info.time_base > start_seconds:
-            self._decoder.restart_count()
+        has_time = first is not None and first.pts is not None
+        if first is None or not has_time or (first.pts or 0) * self.info.time_base > start_seconds:
+            self._decoder.reset_damage_count()
             frames = self._decoder.frames(None)
         else:
             yield first
         yield from frames
 
-    def _ended(self, last: Frame) -> Frame:
+    def _with_end(self, last: Frame) -> Frame:
         """Return the last frame with its duration; count the frames missing after it."""
-        stream, rate = self._decoder.stream, self.info.average_rate
-        promised = promised_end_seconds(stream)
+        rate = self.info.average_rate
+        header_end = header_end_seconds(self._decoder.stream)
         facts = container_facts(self.info.container)
         if facts.has_packet_index:
-            missing = self._decoder.packets_left()
-            ticks = int(promised / self.info.time_base)
+            missing = self._decoder.unread_packet_count()
+            ticks = int(header_end / self.info.time_base)
             if missing <= 0 and self.time_range.start_seconds is None:
-                return _shown_until(last, ticks) if ticks > last.timestamp.ticks else last
+                return _lasting_until(last, ticks) if ticks > last.timestamp.ticks else last
         else:
             if facts.lacks_timestamps:
-                # Of a film with times between those of its packets, a place lasts for many ticks.
+                # A frame lasts several ticks if the time base is finer than the frame rate.
                 step = self._decoder.shortest_step()
-                last = _shown_until(last, last.timestamp.ticks + step)
+                last = _lasting_until(last, last.timestamp.ticks + step)
                 rate = 1 / (step * self.info.time_base)
             end = last.timestamp.seconds + last.duration_ticks * self.info.time_base
-            missing = round((promised - end) * (rate or 0)) - self._decoder.damaged_at_end
-        unsuspicious = _UNSUSPICIOUS_FRAMES
-        if facts.lacks_timestamps and (left := self._decoder.packets_left()) > 0:
-            # An index, where there is one, lists every packet; the header alone may err.
-            missing, unsuspicious = left, 0
-        if missing > unsuspicious and self.time_range.start_seconds is None:
+            missing = round((header_end - end) * (rate or 0)) - self._decoder.damaged_at_end
+        tolerance = _DURATION_ERROR_FRAMES
+        if facts.lacks_timestamps and (left := self._decoder.unread_packet_count()) > 0:
+            # The index lists every packet, but the duration in the header may be wrong.
+            missing, tolerance = left, 0
+        if missing > tolerance and self.time_range.start_seconds is None:
             _log.info("%s: the last %d frames are missing", self.info.path, missing)
             self._missing_frames = missing
         return last
 
 
-def _shown_until(frame: Frame, ticks: int) -> Frame:
-    """Return a frame with the time it is shown.
+def _lasting_until(frame: Frame, ticks: int) -> Frame:
+    """Return a frame with the duration until ``ticks``.
 
-    With B-frames, MP4's durations are those between packets in decoding order.
+    With B-frames, the durations in MP4 are between packets in decoding order.
     """
     return replace(frame, duration_ticks=max(0, ticks - frame.timestamp.ticks))

@@ -1,4 +1,4 @@
-"""What the rest of the package sees of a source of frames, and ``open_source``."""
+"""The protocol of a source of frames, and ``open_source``."""
 
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from vidrestore.media.input.clock import exact_seconds
 from vidrestore.media.input.folder import ImageSource
 from vidrestore.media.input.pipe_source import PipeSource
 from vidrestore.media.input.reader import VideoSource
-from vidrestore.media.input.video_info import DEFAULT_PICTURE_RATE, VideoInfo
+from vidrestore.media.input.video_info import DEFAULT_IMAGE_RATE, VideoInfo
 from vidrestore.storage.source_path import checked_source
 from vidrestore.storage.standard_streams import is_standard_stream
 from vidrestore.types import Frame, Timestamp
@@ -20,26 +20,26 @@ from vidrestore.types.time_range import TimeRange
 
 
 class Source(Protocol):
-    """Frames of a film, of a folder of pictures, or of a picture."""
+    """Frames of a film, of an image sequence, or of an image."""
 
     @property
     def info(self) -> VideoInfo:
-        """What the source is."""
+        """What is known of the source."""
         ...
 
     @property
     def time_range(self) -> TimeRange:
-        """The part of it that is read, in seconds from ``VideoInfo.origin_seconds``."""
+        """The selected frames, in seconds from ``VideoInfo.origin_seconds``."""
         ...
 
     @property
     def damaged_packets(self) -> int:
-        """Packets lost or damaged so far; the rest is given."""
+        """Packets lost or damaged so far; the others are decoded."""
         ...
 
     @property
     def repaired_timestamps(self) -> int:
-        """Frames so far whose time was missing or did not move on."""
+        """Frames so far whose timestamp was missing or did not increase."""
         ...
 
     def __iter__(self) -> Iterator[Frame]:
@@ -52,9 +52,9 @@ class Source(Protocol):
         """Yield what iterating from the start yields from frame ``index`` on.
 
         Args:
-            index: Of the first frame wanted.
-            timestamp: Its time.
-            seek: Whether decoding may begin close by; some sources always begin at their start.
+            index: Number of the first frame.
+            timestamp: Its timestamp.
+            seek: Whether decoding may start near it; some sources always start at the first frame.
 
         Raises:
             MediaError: There is no such frame.
@@ -63,10 +63,10 @@ class Source(Protocol):
 
 
 class SourceWrapper:
-    """What every source made of another one takes from it."""
+    """Base of a source whose frames are made from those of another source."""
 
     source: Source
-    """The source that frames are read from."""
+    """Where frames are read from."""
 
     @property
     def time_range(self) -> TimeRange:
@@ -93,13 +93,13 @@ def open_source(
     fps: Fraction | None = None,
     program: int | None = None,
 ) -> Generator[Source]:
-    """Open a film, a folder of pictures, or a picture.
+    """Open a film, an image sequence, or an image.
 
     Args:
-        path: What to read; ``-`` stands for YUV4MPEG2 on standard input.
-        start_seconds: Leave out frames presented earlier; from where the timeline starts.
-        end_seconds: Leave out frames presented then or later.
-        fps: Frames per second of a folder (25 where it is None) or of a raw stream or pipe that
+        path: The source; ``-`` is YUV4MPEG2 on standard input.
+        start_seconds: Time of the first frame, from the start of the timeline.
+        end_seconds: Time after the last frame.
+        fps: Frames per second of an image sequence (None: 25), or of a raw stream or pipe that
             does not state its rate.
         program: Number of the program of a transport stream; None for the first with video.
 
@@ -108,25 +108,25 @@ def open_source(
         ConfigError: The times or the rate are impossible.
     """
     time_range = _time_range(exact_seconds(start_seconds), exact_seconds(end_seconds))
-    source = _opened(path, time_range, fps, program)
+    source = _open(path, time_range, fps, program)
     try:
         yield source
     finally:
         source.close()
 
 
-def _opened(
+def _open(
     path: Path, time_range: TimeRange, fps: Fraction | None, program: int | None
 ) -> PipeSource | VideoSource | ImageSource:
-    is_film = kind_of_source(path) == "film"
-    if program is not None and (is_standard_stream(path) or not is_film):
-        raise ConfigError(f"{path}: has no programs; leave out --program")
+    is_video = kind_of_source(path) == "film"
+    if program is not None and (is_standard_stream(path) or not is_video):
+        raise ConfigError(f"{path}: it has no programs; leave out --program")
     if is_standard_stream(path):
         return PipeSource(path, time_range=time_range, fps=fps)
     path = checked_source(path)
-    if is_film:
+    if is_video:
         return VideoSource(path, time_range=time_range, fps=fps, program=program)
-    fps = DEFAULT_PICTURE_RATE if fps is None else fps
+    fps = DEFAULT_IMAGE_RATE if fps is None else fps
     return ImageSource(path, time_range=time_range, fps=fps)
 
 

@@ -1,4 +1,4 @@
-"""What a film, a folder of pictures or a picture is, before anything is read from it."""
+"""What is known of a film, an image sequence or an image before its frames are read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,12 +22,12 @@ class StreamInfo:
     index: int
     kind: StreamKind
     codec: str | None
-    """FFmpeg's name of the codec; None where FFmpeg does not know it."""
+    """FFmpeg's name of the codec; None if FFmpeg does not know it."""
     language: str | None = None
     title: str | None = None
     default: bool = False
-    attached_picture: bool = False
-    """A cover, not a film."""
+    is_cover: bool = False
+    """Whether it is cover art."""
     start_seconds: Fraction | None = None
     bit_rate: int | None = None
     channels: int | None = None
@@ -37,14 +37,14 @@ class StreamInfo:
     """Of an attachment."""
 
     def __str__(self) -> str:
-        """Name the stream so that a user finds it: ``stream 2 (subtitle, subrip, eng)``."""
+        """Return what identifies the stream: ``stream 2 (subtitle, subrip, eng)``."""
         parts = [self.kind, self.codec, self.language, self.title or self.file_name]
         return f"stream {self.index} ({', '.join(part for part in parts if part)})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chapter:
-    """A chapter of the source, on the clock of its frames."""
+    """A chapter of the source, on the timeline of its frames."""
 
     start_seconds: Fraction
     end_seconds: Fraction
@@ -57,41 +57,41 @@ class Program:
 
     number: int
     name: str | None = None
-    """Of the service, as a receiver shows it."""
+    """Name of the service."""
     provider: str | None = None
     stream_indexes: tuple[int, ...] = ()
 
     def __str__(self) -> str:
-        """Name it so that a user finds it: ``42 (News)``."""
+        """Return what identifies the program: ``42 (News)``."""
         return f"{self.number}" if self.name is None else f"{self.number} ({self.name})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoInfo:
-    """What is known of a source without decoding all of it."""
+    """Properties of a source, from its headers and first frame."""
 
     path: Path
     kind: SourceKind
     container: str
-    """FFmpeg's name of the container, or the suffix of the pictures."""
+    """FFmpeg's name of the container, or the suffix of the images."""
     geometry: DisplayGeometry
     pixel_format_name: str
     """FFmpeg's name of the decoder's pixel format."""
     pixel_format: PixelFormat
-    """The planes that frames carry; of the same samples as ``pixel_format_name``."""
+    """Planes of the frames, with the samples of ``pixel_format_name``."""
     color: ColorTags
     side_data: HdrMetadata = field(default_factory=HdrMetadata)
-    """Color metadata of the first frame, besides the tags."""
+    """HDR metadata of the first frame."""
     time_base: Fraction
     """Seconds per tick of the frames' timestamps."""
     origin_seconds: Fraction = Fraction(0)
-    """Where the clock starts: the start of MPEG program and transport streams, else 0."""
+    """Start of the timeline: the first timestamp of MPEG program and transport streams, else 0."""
     duration_seconds: float | None = None
     average_rate: Fraction | None = None
     """Frames per second."""
     frame_count_estimate: int | None = None
     frames_before_key: int = 0
-    """Frames at the start that cannot be decoded, as they need others from before a cut."""
+    """Frames at the start that cannot be decoded: they need others that were cut off."""
     variable_rate: bool | None = None
     """Whether the first frames are unevenly spaced; None if there are too few."""
     field_order: FieldOrder = "unknown"
@@ -107,14 +107,14 @@ class VideoInfo:
     programs: tuple[Program, ...] = ()
     """Of a transport stream."""
     program: Program | None = None
-    """The program whose video is meant."""
+    """The program of the video stream."""
 
     @property
     def other_program_streams(self) -> frozenset[int]:
-        """Indexes of streams that belong to other programs alone."""
+        """Indexes of streams that belong only to other programs."""
         if self.program is None:
             return frozenset()
-        others = {index for each in self.programs for index in each.stream_indexes}
+        others = {index for program in self.programs for index in program.stream_indexes}
         return frozenset(others.difference(self.program.stream_indexes))
 
     @property
@@ -123,30 +123,36 @@ class VideoInfo:
         return self.kind == "folder"
 
     @property
+    def format_text(self) -> str:
+        """Size and pixel format in words: ``720x576 yuv420p``."""
+        height, width = self.geometry.coded_hw
+        return f"{width}x{height} {self.pixel_format_name}"
+
+    @property
     def bit_depth(self) -> int:
         """Significant bits per sample."""
         return self.pixel_format.bit_depth
 
 
-DEFAULT_PICTURE_RATE = Fraction(25)
+DEFAULT_IMAGE_RATE = Fraction(25)
 """Frames per second of an image sequence, which has no timestamps."""
 
 
-def probe(path: Path, *, fps: Fraction = DEFAULT_PICTURE_RATE) -> VideoInfo:
-    """Describe the content of ``path``; only the first frame is decoded.
+def probe(path: Path, *, fps: Fraction = DEFAULT_IMAGE_RATE) -> VideoInfo:
+    """Return the info of the source at ``path``; only the first frame is decoded.
 
     Args:
         path: A film, an image sequence, or an image.
         fps: Frames per second of an image sequence.
 
     Raises:
-        MediaError: It is missing, empty, damaged, or not a film.
+        MediaError: It is missing, empty, damaged, or of an unknown format.
     """
-    # The readers need the values above, so they are imported where they are used.
-    from vidrestore.media.input.folder import probe_pictures
-    from vidrestore.media.input.probe import probe_film
+    # Imported here, because these modules import the classes above.
+    from vidrestore.media.input.folder import probe_images
+    from vidrestore.media.input.probe import probe_video
 
     path = checked_source(path)
     if kind_of_source(path) == "film":
-        return probe_film(path)
-    return probe_pictures(path, fps=fps)
+        return probe_video(path)
+    return probe_images(path, fps=fps)

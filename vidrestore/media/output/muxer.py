@@ -16,7 +16,7 @@ from vidrestore.errors import UnsupportedStreamError
 from vidrestore.media.color.code_points import PRINTING_DENSITY
 from vidrestore.media.ffmpeg_errors import media_errors
 from vidrestore.media.file_kinds import ffmpeg_codec
-from vidrestore.media.input.clock import CopyTimeline, common_shift, step_of_all
+from vidrestore.media.input.clock import CopyTimeline, common_shift, common_step_seconds
 from vidrestore.media.input.probe import open_container
 from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.media.output.containers import (
@@ -225,7 +225,7 @@ class Muxer:
         if not ticks or ticks[0] != 0 or not self._spec.lacks_timestamps:
             return
         # The container counts frames: at the rate of the video, not in ticks of the source.
-        frame_seconds = step_of_all(ticks, self._info.time_base, self._info.average_rate)
+        frame_seconds = common_step_seconds(ticks, self._info.time_base, self._info.average_rate)
         if frame_seconds is not None:
             self.stream.time_base = frame_seconds
 

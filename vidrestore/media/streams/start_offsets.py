@@ -66,7 +66,7 @@ def plan_start_offsets(
     timed = [
         index
         for index, stream in zip(plan.copied, copied, strict=True)
-        if stream.kind in ("audio", "video") and not stream.attached_picture
+        if stream.kind in ("audio", "video") and not stream.is_cover
     ]
     if spec.lacks_timestamps:
         shown = _first_shown_seconds(source_path, time_range, info.average_rate)

@@ -14,7 +14,7 @@ from av.stream import AttachmentStream, Discard, Stream
 from vidrestore.errors import UnsupportedStreamError
 from vidrestore.media.input.clock import CopyTimeline, MonotonicTimestamps
 from vidrestore.media.input.demuxer import demux_past_errors, is_damage
-from vidrestore.media.input.probe import is_attached_picture, open_container
+from vidrestore.media.input.probe import is_cover_stream, open_container
 from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.media.output.containers import ContainerSpec
 from vidrestore.media.streams.decode_times import with_decode_times
@@ -142,7 +142,7 @@ def is_written_by_muxer(stream: Stream, source: InputContainer) -> bool:
 
 def is_embedded_cover(stream: Stream, spec: ContainerSpec) -> bool:
     """Whether a stream is cover art that its container stores as an attached file."""
-    return stream.type == "video" and is_attached_picture(stream) and spec.stores_attachments
+    return stream.type == "video" and is_cover_stream(stream) and spec.stores_attachments
 
 
 def copied_metadata(metadata: dict[str, str]) -> dict[str, str]:
@@ -278,9 +278,9 @@ class StreamCopier:
             # MP4 does not play a last packet without a duration.
             packet.duration = max(0, dts - shift - copied.last_dts)
         pts, dts = pts - shift, dts - shift
-        if copied.kind != "subtitle" and (grown := copied.times.grown(dts)) != dts:
-            self.moved_count += grown - dts >= copied.split_ticks
-            pts, dts = max(pts + grown - dts, grown), grown
+        if copied.kind != "subtitle" and (repaired := copied.times.repair(dts)) != dts:
+            self.moved_count += repaired - dts >= copied.split_ticks
+            pts, dts = max(pts + repaired - dts, repaired), repaired
         copied.last_dts = dts
         packet.pts, packet.dts = max(pts, dts), dts
         packet.stream = copied.output

@@ -6,7 +6,7 @@ from pathlib import Path
 from av.container import InputContainer
 from av.stream import AttachmentStream, Disposition, Stream
 
-from vidrestore.media.input.probe import is_attached_picture, open_container
+from vidrestore.media.input.probe import is_cover_stream, open_container
 from vidrestore.media.output.containers import ContainerSpec
 from vidrestore.media.streams.stream_copy import copied_metadata
 
@@ -76,7 +76,7 @@ def descriptions_lost(
 
 def _is_track(container: InputContainer, index: int) -> bool:
     stream = container.streams[index]
-    return not (isinstance(stream, AttachmentStream) or is_attached_picture(stream))
+    return not (isinstance(stream, AttachmentStream) or is_cover_stream(stream))
 
 
 def _missing(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from av.stream import AttachmentStream, Stream
 from av.video.stream import VideoStream
 
 from vidrestore.media.file_kinds import container_facts
-from vidrestore.media.input.probe import is_attached_picture, open_container
+from vidrestore.media.input.probe import is_cover_stream, open_container
 from vidrestore.media.output.containers import ContainerSpec, supports_codec
 
 _PACKETS_TO_FIRST = 2000
@@ -35,7 +35,7 @@ def can_copy_stream(spec: ContainerSpec, stream: Stream) -> bool:
         return spec.stores_attachments
     if spec.video_only or not supports_codec(spec, codec_name(stream)):
         return False
-    if stream.type == "video" and is_attached_picture(stream) and not spec.stores_covers:
+    if stream.type == "video" and is_cover_stream(stream) and not spec.stores_covers:
         return False
     if stream.type == "data" and spec.format != "mpegts":
         return False
