@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor
 
 from vidrestore.models.recognizers.dlib_resnet import DlibResNet
+from vidrestore.weights.save import save_weights
 
 Array = NDArray[np.float32]
 
@@ -209,7 +209,7 @@ def main(source: Path, out: Path) -> None:
         "license": "public domain (CC0 1.0), Davis E. King; see NOTICE beside this file",
         "converted_by": "scripts/convert_face_embedding.py",
     }
-    save_file(state, out, metadata)
+    save_weights(state, out, metadata)
     print(f"{out}: {len(state)} tensors, {out.stat().st_size} bytes")
 
 

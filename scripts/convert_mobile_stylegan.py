@@ -25,12 +25,12 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor
 from torch.nn import functional as F
 
 from vidrestore.errors import VidrestoreError, WeightsError
 from vidrestore.models.mobile_stylegan.generator import MobileStyleGAN
+from vidrestore.weights.save import save_weights
 
 FloatArray = NDArray[np.float32]
 DATA = "random_face/data"
@@ -216,10 +216,7 @@ def main() -> None:
         "license": "Apache-2.0, Copyright 2021 Sergei Belousov; see NOTICE beside this file",
         "converted_by": "scripts/convert_mobile_stylegan.py",
     }
-    temporary = arguments.out.with_name(f"{arguments.out.name}.part")
-    save_file(tensors, temporary, metadata)
-    temporary.chmod(0o644)
-    temporary.replace(arguments.out)
+    save_weights(tensors, arguments.out, metadata)
     print(f"{arguments.out}: {len(tensors)} tensors, {arguments.out.stat().st_size} bytes")
     if arguments.golden is not None:
         drawn = list(runtime_images(arguments.wheel, range(2)))

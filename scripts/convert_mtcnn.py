@@ -13,10 +13,10 @@ import zipfile
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor
 
 from vidrestore.models.mtcnn import Mtcnn
+from vidrestore.weights.save import save_weights
 
 State = dict[str, Tensor]
 
@@ -99,7 +99,7 @@ def main(wheel: Path, out: Path) -> None:
         "license": "MIT, Copyright (c) 2019 Timothy Esler; see NOTICE beside this file",
         "converted_by": "scripts/convert_mtcnn.py",
     }
-    save_file(state, out, metadata)
+    save_weights(state, out, metadata)
     print(f"{out}: {len(state)} tensors, {out.stat().st_size} bytes")
 
 

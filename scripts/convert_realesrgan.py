@@ -22,12 +22,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor, nn
 
 from vidrestore.models.upscalers.compact import CompactUpscaler
 from vidrestore.models.upscalers.rrdbnet import RRDBNet
 from vidrestore.weights.metadata import FORMAT_VERSION
+from vidrestore.weights.save import save_weights
 
 FP16_TAG = (0x01306B47).to_bytes(4, "little")
 FP32_TAG = bytes(4)
@@ -138,8 +138,7 @@ def main() -> int:
         "source_sha256": hashlib.sha256(blob).hexdigest(),
         "converted_by": "scripts/convert_realesrgan.py",
     }
-    save_file(state, arguments.out, metadata)
-    arguments.out.chmod(0o644)  # safetensors makes it readable by its owner only
+    save_weights(state, arguments.out, metadata)
     print(f"{arguments.out}: {len(state)} tensors, {arguments.out.stat().st_size / 1e6:.1f} MB")
     return 0
 

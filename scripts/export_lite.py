@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor, nn
 
 from vidrestore.errors import VidrestoreError
@@ -24,6 +23,7 @@ from vidrestore.weights.interpolation import pack
 from vidrestore.weights.load import load_state, read_weights
 from vidrestore.weights.metadata import FORMAT_VERSION, interpolation_metadata
 from vidrestore.weights.model_options import check_model_option
+from vidrestore.weights.save import save_weights
 
 TARGET = Path(__file__).parent.parent / "vidrestore" / "models" / "data" / "lite.safetensors"
 RECIPES = ("configs/train/lite_gpu.toml", "configs/train/lite_gpu.toml")
@@ -59,10 +59,7 @@ def export(
         metadata |= interpolation_metadata(default_detail)
     else:
         tensors = {name: state.to(torch.float16) for name, state in states[0].items()}
-    temporary = target.with_name(target.name + ".part")
-    save_file(tensors, temporary, metadata=metadata)
-    temporary.chmod(0o644)  # safetensors makes it readable by its owner only
-    temporary.replace(target)
+    save_weights(tensors, target, metadata)
     return metadata
 
 

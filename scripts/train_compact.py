@@ -20,7 +20,6 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor, nn
 
 from vidrestore.errors import VidrestoreError
@@ -29,6 +28,7 @@ from vidrestore.models.upscalers.registry import UPSCALERS
 from vidrestore.models.upscalers.rrdbnet import RRDBNet
 from vidrestore.weights.load import load_weights
 from vidrestore.weights.metadata import FORMAT_VERSION
+from vidrestore.weights.save import save_weights
 
 ByteArray = NDArray[np.uint8]
 
@@ -169,13 +169,10 @@ def save(network: CompactUpscaler, target: Path, *, recipe: str, steps: int) -> 
         "recipe": recipe,
         "steps": str(steps),
     }
-    temporary = target.with_name(target.name + ".part")
     state = {
         key: value.to(torch.float16).contiguous() for key, value in network.state_dict().items()
     }
-    save_file(state, temporary, metadata)
-    temporary.chmod(0o644)  # safetensors makes it readable by its owner only
-    temporary.replace(target)
+    save_weights(state, target, metadata)
 
 
 def main() -> int:

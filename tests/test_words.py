@@ -58,10 +58,9 @@ def _prose(text: str, suffix: str) -> Iterator[tuple[int, str]]:
         return
     if suffix == ".py":
         for node in ast.walk(ast.parse(text)):
-            string = node.value if isinstance(node, ast.Constant) else None
             # A single identifier is a key, which keeps its name.
-            if isinstance(string, str) and not string.isidentifier():
-                yield node.lineno, string
+            if isinstance(node, ast.Constant) and isinstance(value := node.value, str):
+                yield from () if value.isidentifier() else ((node.lineno, value),)
         comments = _comments(text)
     else:
         comments = {at: each for at, each in enumerate(text.split("\n"), 1) if "#" in each}

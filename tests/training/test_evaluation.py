@@ -1,4 +1,4 @@
-"""Evaluation tells a good restorer from none, on stills and over time."""
+"""Evaluation measures restorers on images and on clips."""
 
 from pathlib import Path
 
@@ -38,12 +38,12 @@ def flat(crops: Tensor) -> Tensor:
     return torch.nn.functional.normalize(torch.nn.functional.avg_pool2d(crops, 64).flatten(1))
 
 
-INSTRUMENTS = MetricNetworks(
+METRIC_NETWORKS = MetricNetworks(
     identity=flat, landmarks=lambda crop: np.full((5, 2), 100 * float(crop.mean()))
 )
 
 
-def measured(
+def measure(
     images: list[Tensor],
     restore: Restore,
     *,
@@ -52,16 +52,16 @@ def measured(
 ) -> EvaluationResults:
     metric_networks = metric_networks or MetricNetworks()
     named = [(str(index), image) for index, image in enumerate(images)]
-    stills = degrade_images(
+    degraded = degrade_images(
         named, recipe=recipe_named("gfpgan"), seed=seed, metric_networks=metric_networks
     )
-    return measure_images(stills, restore=restore, metric_networks=metric_networks)
+    return measure_images(degraded, restore=restore, metric_networks=metric_networks)
 
 
-def test_the_identity_scores_its_input_and_an_oracle_scores_full_marks() -> None:
+def test_scores_of_an_unchanged_input_and_of_a_perfect_restorer() -> None:
     original = clip(1)[0]
     for restore, equal_to_input in ((lambda crops: crops, True), (lambda _: original[None], False)):
-        results = measured([original], restore, metric_networks=INSTRUMENTS)
+        results = measure([original], restore, metric_networks=METRIC_NETWORKS)
         before, after = results.summary("input"), results.summary("output")
         assert (before == after) == equal_to_input
         assert before["psnr"] < 45
@@ -75,11 +75,11 @@ def test_the_identity_scores_its_input_and_an_oracle_scores_full_marks() -> None
     assert results.sheet().shape == (256, 768, 3)
 
 
-def test_still_number_and_seed_alone_choose_the_degradation() -> None:
+def test_the_degradation_depends_on_index_and_seed_alone() -> None:
     original = clip(1)[0]
 
     def inputs(seed: int, count: int) -> list[float]:
-        results = measured([original] * count, lambda crops: crops, seed=seed)
+        results = measure([original] * count, lambda crops: crops, seed=seed)
         return [item.scores["input"]["psnr"] for item in results.items]
 
     assert inputs(0, 2)[:1] == inputs(0, 1)
@@ -87,10 +87,10 @@ def test_still_number_and_seed_alone_choose_the_degradation() -> None:
     assert inputs(0, 1) != inputs(1, 1)
 
 
-def test_a_trembling_restorer_is_found_out_over_time() -> None:
+def test_flicker_raises_the_temporal_scores() -> None:
     calls = iter(range(100))
 
-    def trembling(crops: Tensor) -> Tensor:
+    def flicker(crops: Tensor) -> Tensor:
         return (crops + 0.04 * (next(calls) % 2)).clamp(0, 1)
 
     results = measure_clip(
@@ -98,65 +98,65 @@ def test_a_trembling_restorer_is_found_out_over_time() -> None:
         clip(),
         recipe=recipe_named("untouched"),
         rng=np.random.default_rng(0),
-        restore=trembling,
-        metric_networks=INSTRUMENTS,
+        restore=flicker,
+        metric_networks=METRIC_NETWORKS,
     )
-    (entry,) = results.items
-    before, after = entry.scores["input"], entry.scores["output"]
-    assert entry.frames == 3
+    (item,) = results.items
+    before, after = item.scores["input"], item.scores["output"]
+    assert item.frames == 3
     for name in ("warping_error", "flicker", "landmark_jitter"):
         assert after[name] > before[name], name
     assert before["flicker"] < 0.1
-    assert entry.scores["original"]["landmark_jitter"] == 0
+    assert item.scores["original"]["landmark_jitter"] == 0
 
 
-def test_detail_of_a_clip_is_blended_as_in_a_film() -> None:
-    def trembling(steady: TemporalConfig | None) -> float:
+def test_temporal_blending_lowers_the_warping_error_of_a_clip() -> None:
+    def warping_error(temporal: TemporalConfig | None) -> float:
         rng = np.random.default_rng(1)
 
-        def drawing(crops: Tensor) -> Tensor:
-            lines = torch.from_numpy(rng.normal(0, 0.05, crops[:, :1].shape).astype(np.float32))
-            return (crops + lines).clamp(0, 1)
+        def add_noise(crops: Tensor) -> Tensor:
+            noise = torch.from_numpy(rng.normal(0, 0.05, crops[:, :1].shape).astype(np.float32))
+            return (crops + noise).clamp(0, 1)
 
-        (entry,) = measure_clip(
+        (item,) = measure_clip(
             "clip",
             clip(),
             recipe=recipe_named("untouched"),
             rng=np.random.default_rng(0),
-            restore=drawing,
-            metric_networks=INSTRUMENTS,
-            temporal=steady,
+            restore=add_noise,
+            metric_networks=METRIC_NETWORKS,
+            temporal=temporal,
         ).items
-        return entry.scores["output"]["warping_error"]
+        return item.scores["output"]["warping_error"]
 
-    assert trembling(TemporalConfig()) < 0.8 * trembling(None)
+    assert warping_error(TemporalConfig()) < 0.8 * warping_error(None)
 
 
-def test_fid_compares_the_sets_that_were_measured() -> None:
-    results = measured(clip(3), lambda _: clip(1)[0][None])
+def test_fid_is_measured_on_inputs_and_outputs() -> None:
+    results = measure(clip(3), lambda _: clip(1)[0][None])
     scores = compute_fid(results, lambda batch: batch.mean(dim=(2, 3)))
     assert scores["input"]["fid"] >= 0
     assert set(scores) == {"input", "output"}
 
 
-def test_means_leave_out_what_was_not_found() -> None:
+def test_means_leave_out_missing_scores() -> None:
     means = mean_scores([{"a": 1.0, "b": float("nan")}, {"a": 3.0, "b": 2.0}])
     assert means == {"a": 2.0, "b": 2.0}
 
 
 @pytest.mark.parametrize("network", [MobileFaceNet(), ArcFaceResNet(layers=(1, 1, 1, 1))])
-def test_identity_is_measured_by_whichever_network_the_file_holds(
+def test_identity_is_measured_by_the_network_of_the_file(
     network: torch.nn.Module, tmp_path: Path
 ) -> None:
     torch.save({"net_state_dict": network.state_dict()}, tmp_path / "face.ckpt")
     crops = torch.stack(clip(2))
-    found = load_identity_embedder(tmp_path / "face.ckpt")(crops)
-    assert found.shape[0] == 2
-    torch.testing.assert_close(found.norm(dim=1), torch.ones(2))
-    assert not torch.equal(found[0], found[1])
+    embeddings = load_identity_embedder(tmp_path / "face.ckpt")(crops)
+    assert embeddings.shape[0] == 2
+    torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(2))
+    assert not torch.equal(embeddings[0], embeddings[1])
 
 
-def test_features_are_those_of_the_network_that_the_file_holds(
+def test_the_feature_distance_uses_the_network_of_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(0)
@@ -171,10 +171,10 @@ def test_features_are_those_of_the_network_that_the_file_holds(
     assert float(metric.distance(original[None], original[None])) == 0
     plain = MobileNetV2Features()
     plain.layers.load_state_dict(network.features[:18].state_dict())
-    for found, expected in zip(
+    for features, expected in zip(
         metric.features(noisy[None]), plain(noisy[None] * 2 - 1), strict=True
     ):
-        torch.testing.assert_close(found, expected)
+        torch.testing.assert_close(features, expected)
 
     monkeypatch.setattr(evaluation, "load_feature_network", lambda _: Vgg19Features(["conv1_1"]))
     assert load_feature_distance(None).name == "vgg19_distance"

@@ -1,4 +1,4 @@
-"""What a run trained is a file that our own loading takes, and gives the same images."""
+"""An exported file loads like a published one, and gives the images of the trained network."""
 
 import json
 from functools import cache
@@ -31,39 +31,38 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @cache
-def trained(name: str, folder: Path) -> tuple[Path, nn.Module]:
-    """Train a system for one step, once; return the checkpoint and the network it stands for."""
+def train_once(name: str, folder: Path) -> tuple[Path, nn.Module]:
+    """Train a system for one step; return the checkpoint and the averaged network."""
     root = folder / "data"
     if not root.exists():
         write_faces(root)
     config = small_config(name, root, steps=1)
     state = run(config, folder / name)
-    part_name = "parser" if name == "parser" else "generator"
-    part = config.task(device=CPU).train_states[part_name]
-    part.load_state_dict(state["networks"][part_name])
-    return folder / name / "last.pt", part.ema_network()
+    network = "parser" if name == "parser" else "generator"
+    train_state = config.build_task(device=CPU).train_states[network]
+    train_state.load_state_dict(state["networks"][network])
+    return folder / name / "last.pt", train_state.ema_network()
 
 
-def images(side: int, channels: int = 3) -> Tensor:
+def draw_images(side: int, channels: int = 3) -> Tensor:
     return torch.rand(2, channels, side, side, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
-def shown(name: str) -> tuple[Tensor, ...]:
-    """Return what a system's network is shown."""
+def network_inputs(name: str) -> tuple[Tensor, ...]:
     if name == "stylegan2":
-        return (images(4, channels=1).flatten(1),)
+        return (draw_images(4, channels=1).flatten(1),)
     if name == "psfrgan":
-        return images(SIDE_PX), images(SIDE_PX, channels=19)
-    return (images(SIDE_PX if name == "parser" else 32),)
+        return draw_images(SIDE_PX), draw_images(SIDE_PX, channels=19)
+    return (draw_images(SIDE_PX if name == "parser" else 32),)
 
 
-def given(network: nn.Module, *inputs: Tensor) -> Tensor:
+def run_network(network: nn.Module, *inputs: Tensor) -> Tensor:
     with torch.no_grad():
-        found = network(*inputs)
-    return found if isinstance(found, Tensor) else found[0]
+        output = network(*inputs)
+    return output if isinstance(output, Tensor) else output[0]
 
 
-def loaded(name: str, path: Path) -> nn.Module:
+def load_network(name: str, path: Path) -> nn.Module:
     """Load a file as a user would."""
     if name == "parser":
         return cast("FaceParser", read_parser(path)).eval()
@@ -74,45 +73,46 @@ def loaded(name: str, path: Path) -> nn.Module:
         return prior.eval()
     if name == "psfrgan":  # the program fetches its parser: here the generator alone
         state = read_state(path)
-        found = detect_architecture({key: tuple(value.shape) for key, value in state.items()})
-        assert found is not None
-        assert found.architecture == "PSFR-GAN"
-        network = found.spec.build().get_submodule(found.submodule)
+        detected = detect_architecture({key: tuple(value.shape) for key, value in state.items()})
+        assert detected is not None
+        assert detected.architecture == "PSFR-GAN"
+        network = detected.spec.build().get_submodule(detected.submodule)
         load_state(network, state, path)
         return network.eval()
     return load_restorer(str(path), device=CPU, dtype=torch.float32).network
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
-def test_an_exported_system_loads_again_and_gives_the_same(name: str, folder: Path) -> None:
-    checkpoint, network = trained(name, folder)
-    expected = given(network, *shown(name))
+def test_an_exported_network_gives_the_same_images(name: str, folder: Path) -> None:
+    checkpoint, network = train_once(name, folder)
+    expected = run_network(network, *network_inputs(name))
     for suffix in (".safetensors", ".pth"):
         path = folder / f"{name}{suffix}"
-        exported = export(checkpoint, path)
-        assert exported.system == small_config(name, folder / "data").system
-        assert exported.step == 1
-        assert exported.weights == "moving average"
-        torch.testing.assert_close(given(loaded(name, path), *shown(name)), expected)
+        info = export(checkpoint, path)
+        assert info.system == small_config(name, folder / "data").system
+        assert info.step == 1
+        assert info.weights == "moving average"
+        output = run_network(load_network(name, path), *network_inputs(name))
+        torch.testing.assert_close(output, expected)
 
 
-def test_a_file_tells_where_it_is_from(folder: Path) -> None:
-    checkpoint, _ = trained("gfpgan", folder)
-    export(checkpoint, folder / "told.safetensors")
-    export(checkpoint, folder / "told.pth")
-    with safe_open(folder / "told.safetensors", framework="pt") as file:
-        told: dict[str, str] = file.metadata()
-    assert told["system"] == "gfpgan"
-    assert told["part"] == "generator"
-    assert told["training_step"] == "1"
-    assert json.loads(told["training_config"])["restorer"]["narrow"] == 0.0625
-    wrapped = torch.load(folder / "told.pth", weights_only=True)
-    assert set(wrapped) == {"params_ema", "metadata"}
-    assert wrapped["metadata"] == told
+def test_the_metadata_of_a_file_names_its_run(folder: Path) -> None:
+    checkpoint, _ = train_once("gfpgan", folder)
+    export(checkpoint, folder / "exported.safetensors")
+    export(checkpoint, folder / "exported.pth")
+    with safe_open(folder / "exported.safetensors", framework="pt") as file:
+        metadata: dict[str, str] = file.metadata()
+    assert metadata["system"] == "gfpgan"
+    assert metadata["part"] == "generator"
+    assert metadata["training_step"] == "1"
+    assert json.loads(metadata["training_config"])["restorer"]["narrow"] == 0.0625
+    pickled = torch.load(folder / "exported.pth", weights_only=True)
+    assert set(pickled) == {"params_ema", "metadata"}
+    assert pickled["metadata"] == metadata
 
 
-def test_half_is_the_nearest_in_16_bits_at_half_the_size(folder: Path) -> None:
-    checkpoint, network = trained("gfpgan", folder)
+def test_half_rounds_to_float16_and_halves_the_file(folder: Path) -> None:
+    checkpoint, network = train_once("gfpgan", folder)
     sizes: list[int] = []
     for half in (False, True):
         export(checkpoint, folder / "half.safetensors", half=half)
@@ -125,46 +125,46 @@ def test_half_is_the_nearest_in_16_bits_at_half_the_size(folder: Path) -> None:
     load_restorer(str(folder / "half.safetensors"), device=CPU, dtype=torch.float32)
 
 
-def test_a_part_without_an_average_is_exported_as_it_is(folder: Path) -> None:
-    checkpoint, _ = trained("gfpgan", folder)
-    exported = export(checkpoint, folder / "judge.safetensors", part="discriminator")
-    assert exported.weights == "network"
-    held = torch.load(checkpoint, weights_only=True)["networks"]["discriminator"]["network"]
-    state = read_state(folder / "judge.safetensors")
-    assert state.keys() == held.keys()
-    assert all(torch.equal(state[key], held[key]) for key in held)
+def test_a_network_without_an_average_is_exported_as_it_is(folder: Path) -> None:
+    checkpoint, _ = train_once("gfpgan", folder)
+    info = export(checkpoint, folder / "discriminator.safetensors", network="discriminator")
+    assert info.weights == "network"
+    expected = torch.load(checkpoint, weights_only=True)["networks"]["discriminator"]["network"]
+    state = read_state(folder / "discriminator.safetensors")
+    assert state.keys() == expected.keys()
+    assert all(torch.equal(state[key], expected[key]) for key in expected)
 
 
-def checkpoint_of(weight: float, path: Path) -> Path:
-    parts = {"generator": {"network": {"weight": torch.tensor([weight])}}}
-    save_checkpoint(path, {"step": 3, "parts": parts})
+def write_checkpoint(weight: float, path: Path) -> Path:
+    networks = {"generator": {"network": {"weight": torch.tensor([weight])}}}
+    save_checkpoint(path, {"step": 3, "networks": networks})
     return path
 
 
-def test_a_checkpoint_that_does_not_tell_its_config_is_exported_as_unknown(tmp_path: Path) -> None:
-    exported = export(checkpoint_of(1.0, tmp_path / "last.pt"), tmp_path / "out.safetensors")
-    assert (exported.system, exported.step, exported.config) == ("unknown", 3, {})
+def test_a_checkpoint_without_a_config_is_exported_as_unknown(tmp_path: Path) -> None:
+    info = export(write_checkpoint(1.0, tmp_path / "last.pt"), tmp_path / "out.safetensors")
+    assert (info.system, info.step, info.config) == ("unknown", 3, {})
 
 
 @pytest.mark.parametrize(
-    ("weight", "half", "said"),
+    ("weight", "half", "message"),
     [(float("nan"), False, "weight is not finite"), (1e6, True, "overflows float16")],
 )
-def test_weights_that_are_of_no_use_are_not_written(
-    weight: float, half: bool, said: str, tmp_path: Path
+def test_weights_that_are_not_finite_are_not_written(
+    weight: float, half: bool, message: str, tmp_path: Path
 ) -> None:
-    path = checkpoint_of(weight, tmp_path / "last.pt")
-    with pytest.raises(WeightsError, match=said):
+    path = write_checkpoint(weight, tmp_path / "last.pt")
+    with pytest.raises(WeightsError, match=message):
         export(path, tmp_path / "out.pth", half=half)
     assert not (tmp_path / "out.pth").exists()
 
 
-def test_what_cannot_be_exported_is_named(tmp_path: Path) -> None:
-    path = checkpoint_of(1.0, tmp_path / "last.pt")
+def test_errors_name_the_file_or_network_that_cannot_be_exported(tmp_path: Path) -> None:
+    path = write_checkpoint(1.0, tmp_path / "last.pt")
     with pytest.raises(ConfigError, match=r"out\.bin: the name must end in"):
         export(path, tmp_path / "out.bin")
     with pytest.raises(WeightsError, match="this run has no parser; it has: generator"):
-        export(path, tmp_path / "out.pth", part="parser")
+        export(path, tmp_path / "out.pth", network="parser")
     torch.save({"weight": torch.ones(1)}, tmp_path / "plain.pth")
     with pytest.raises(WeightsError, match=r"plain\.pth: not a training checkpoint"):
         export(tmp_path / "plain.pth", tmp_path / "out.pth")

@@ -1,4 +1,4 @@
-"""Files in parts come back as they were, or not at all."""
+"""Joined files equal the originals; damaged parts are refused."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from vidrestore.training.split_files import join_file, split_file
 
 
 @pytest.fixture
-def listed(tmp_path: Path) -> Path:
+def list_path(tmp_path: Path) -> Path:
     path = tmp_path / "last.pt"
     path.write_bytes(bytes(range(256)) * 10)
     return split_file(path, part_bytes=1000)
@@ -21,57 +21,57 @@ def parts(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("content", [b"", b"a", b"abc" * 100])
-def test_a_file_is_put_together_as_it_was(tmp_path: Path, content: bytes) -> None:
+def test_a_joined_file_equals_the_original(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "weights.bin"
     path.write_bytes(content)
-    found = split_file(path, part_bytes=100)
+    list_path = split_file(path, part_bytes=100)
     assert all(part.stat().st_size <= 100 for part in parts(tmp_path))
     path.unlink()
-    assert join_file(found) == path
+    assert join_file(list_path) == path
     assert path.read_bytes() == content
 
 
-def test_a_truncated_part_is_named_and_nothing_written(listed: Path) -> None:
-    whole = listed.with_name("last.pt")
-    whole.unlink()
-    part = parts(listed.parent)[1]
+def test_a_truncated_part_is_named_and_nothing_is_written(list_path: Path) -> None:
+    path = list_path.with_name("last.pt")
+    path.unlink()
+    part = parts(list_path.parent)[1]
     part.write_bytes(part.read_bytes()[:-1])
     with pytest.raises(WeightsError, match=rf"{part.name}: 999 bytes of 1000"):
-        join_file(listed)
-    assert not whole.exists()
+        join_file(list_path)
+    assert not path.exists()
 
 
-def test_a_missing_or_changed_part_is_named(listed: Path) -> None:
-    first, second, _ = parts(listed.parent)
+def test_a_missing_or_changed_part_is_named(list_path: Path) -> None:
+    first, second, _ = parts(list_path.parent)
     second.write_bytes(b"x" * 1000)
-    with pytest.raises(WeightsError, match=rf"{second.name}: its checksum"):
-        join_file(listed)
+    with pytest.raises(WeightsError, match=rf"{second.name}: the checksum"):
+        join_file(list_path)
     first.unlink()
-    with pytest.raises(WeightsError, match=rf"{first.name}: a part that cannot be read"):
-        join_file(listed)
+    with pytest.raises(WeightsError, match=rf"{first.name}: cannot read this part"):
+        join_file(list_path)
 
 
-def test_a_list_is_not_trusted(listed: Path) -> None:
-    entry = json.loads(listed.read_text())
-    for bad in ("../last.pt", "/etc/passwd", ""):
-        listed.write_text(json.dumps(entry | {"name": bad}))
+def test_invalid_lists_are_refused(list_path: Path) -> None:
+    entry = json.loads(list_path.read_text())
+    for name in ("../last.pt", "/etc/passwd", ""):
+        list_path.write_text(json.dumps(entry | {"name": name}))
         with pytest.raises(WeightsError, match="not a list of the parts"):
-            join_file(listed)
-    for bad in ({"parts": 3}, {"parts": [None]}, {"parts": []}):
-        listed.write_text(json.dumps(entry | bad))
+            join_file(list_path)
+    for changes in ({"parts": 3}, {"parts": [None]}, {"parts": []}):
+        list_path.write_text(json.dumps(entry | changes))
         with pytest.raises(WeightsError):
-            join_file(listed)
-    listed.write_text("[")
+            join_file(list_path)
+    list_path.write_text("[")
     with pytest.raises(WeightsError, match="not a readable list"):
-        join_file(listed)
+        join_file(list_path)
 
 
-def test_a_later_file_replaces_the_parts_of_an_earlier(listed: Path) -> None:
-    path = listed.with_name("last.pt")
+def test_a_new_file_replaces_the_parts_of_the_old_one(list_path: Path) -> None:
+    path = list_path.with_name("last.pt")
     path.write_bytes(b"short")
     split_file(path, part_bytes=1000)
-    assert len(parts(listed.parent)) == 1
-    assert join_file(listed).read_bytes() == b"short"
+    assert len(parts(list_path.parent)) == 1
+    assert join_file(list_path).read_bytes() == b"short"
 
 
 def test_parts_of_no_size_are_refused(tmp_path: Path) -> None:

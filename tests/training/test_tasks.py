@@ -1,4 +1,4 @@
-"""Every system trains: its parameters move, its run resumes, its images are made."""
+"""Every system trains: its parameters change, its run resumes, its previews are written."""
 
 from pathlib import Path
 from typing import Any
@@ -29,28 +29,29 @@ def root(tmp_path: Path) -> Path:
     return write_faces(tmp_path / "data")
 
 
-def test_every_task_has_a_small_run_here() -> None:
+def test_every_task_has_a_small_config() -> None:
     assert set(TASK_OF.values()) == TASKS.keys()
 
 
 @pytest.mark.parametrize("name", sorted(SMALL))
-def test_a_run_moves_every_trained_parameter_and_resumes_bit_for_bit(
+def test_a_run_changes_every_trained_parameter_and_resumes_bit_for_bit(
     name: str, root: Path, tmp_path: Path
 ) -> None:
-    whole = run(small_config(name, root), tmp_path / "whole")
-    run(small_config(name, root, steps=2), tmp_path / "cut")
-    resumed = run(small_config(name, root), tmp_path / "cut")
+    uninterrupted = run(small_config(name, root), tmp_path / "uninterrupted")
+    run(small_config(name, root, steps=2), tmp_path / "resumed")
+    resumed = run(small_config(name, root), tmp_path / "resumed")
 
     torch.manual_seed(0)
-    begun = small_config(name, root).task(device=torch.device("cpu"))
-    for part_name, part in begun.train_states.items():
-        ended: dict[str, Tensor] = whole["networks"][part_name]["network"]
-        for key, value in resumed["networks"][part_name]["network"].items():
-            assert torch.equal(value, ended[key]), f"{part_name}: {key} differs after a resume"
-        state = part.network.state_dict()
-        still = [key for key, _ in part.trained_parameters() if torch.equal(ended[key], state[key])]
-        assert still == [], f"{part_name}: these never moved"
-    assert (tmp_path / "whole" / "previews" / "0000004.jpg").is_file()
+    task = small_config(name, root).build_task(device=torch.device("cpu"))
+    for network, train_state in task.train_states.items():
+        final: dict[str, Tensor] = uninterrupted["networks"][network]["network"]
+        for key, value in resumed["networks"][network]["network"].items():
+            assert torch.equal(value, final[key]), f"{network}: {key} differs after a resume"
+        initial = train_state.network.state_dict()
+        trained = [key for key, _ in train_state.trained_parameters()]
+        unchanged = [key for key in trained if torch.equal(final[key], initial[key])]
+        assert unchanged == [], f"{network}: unchanged parameters"
+    assert (tmp_path / "uninterrupted" / "previews" / "0000004.jpg").is_file()
 
 
 def test_a_run_has_exactly_one_task(root: Path) -> None:
@@ -60,7 +61,7 @@ def test_a_run_has_exactly_one_task(root: Path) -> None:
         small_config("parser", root, stylegan2=stylegan2(root))
 
 
-def test_a_prior_refuses_enlarged_faces(root: Path) -> None:
+def test_stylegan2_refuses_enlarged_faces(root: Path) -> None:
     with pytest.raises(ConfigError, match="min_resolution_ratio"):
         from_mapping(
             {
@@ -82,7 +83,7 @@ def test_a_prior_refuses_enlarged_faces(root: Path) -> None:
         ({"network": "gfpgan", "loss_weights": {}}, "full-resolution faces"),
     ],
 )
-def test_settings_that_do_not_go_together_are_refused(
+def test_conflicting_settings_are_refused(
     root: Path, changes: dict[str, Any], message: str
 ) -> None:
     settings = lite_by_crops(root) | changes
@@ -91,23 +92,21 @@ def test_settings_that_do_not_go_together_are_refused(
         from_mapping({"steps": 1, "restorer": raw}, RunConfig, where="test")
 
 
-def test_the_packages_prior_is_refused_for_another_size(root: Path) -> None:
+def test_the_packaged_prior_is_refused_for_another_size(root: Path) -> None:
     settings = restorer("gfpgan-clean")(root) | {"prior": "mobile"}
     config = from_mapping({"steps": 1, "restorer": settings}, RunConfig, where="test")
     with pytest.raises(ConfigError, match="draws 512 px from 512 style features"):
-        config.task(device=torch.device("cpu"))
+        config.build_task(device=torch.device("cpu"))
 
 
 def test_a_prior_of_another_size_is_refused(root: Path) -> None:
     settings = on_mobile_prior("mmrb")(root) | {"data": data(root)}
     config = from_mapping({"steps": 1, "restorer": settings}, RunConfig, where="test")
     with pytest.raises(WeightsError, match="not a MobileStyleGAN of this size"):
-        config.task(device=torch.device("cpu"))
+        config.build_task(device=torch.device("cpu"))
 
 
-CONFIGS = Path(__file__).parents[2] / "configs" / "train"
-
-
+CONFIG_FOLDER = Path(__file__).parents[2] / "configs" / "train"
 PUBLISHED = (
     "gfpgan_512",
     "gfpgan_mobile_512",
@@ -118,13 +117,13 @@ PUBLISHED = (
     "stylegan2_512",
 )
 # lite_gpu and lite_cpu are configs of scripts/train_gpu.py: tests/training/on_device reads them.
-RECIPES = sorted(
-    path for path in CONFIGS.glob("*.toml") if path.stem not in ("lite_gpu", "lite_cpu")
+CONFIGS = sorted(
+    path for path in CONFIG_FOLDER.glob("*.toml") if path.stem not in ("lite_gpu", "lite_cpu")
 )
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda each: each.stem)
-def test_every_shipped_recipe_is_a_config_that_is_understood(path: Path) -> None:
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_is_valid(path: Path) -> None:
     config = read_config(path, RunConfig)
     assert config.steps >= (90_000 if path.stem in PUBLISHED else 1)
     assert any(getattr(config, task) is not None for task in TASKS)
@@ -137,6 +136,6 @@ def test_every_shipped_recipe_is_a_config_that_is_understood(path: Path) -> None
         ("steps='many'", "steps: expected int"),
     ],
 )
-def test_a_wrong_setting_is_named(override: str, message: str) -> None:
+def test_the_error_names_a_wrong_setting(override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        read_config(CONFIGS / "lite.toml", RunConfig, overrides=[override])
+        read_config(CONFIG_FOLDER / "lite.toml", RunConfig, overrides=[override])

@@ -116,6 +116,14 @@ def atomic_file(target: Path, *, overwrite: bool) -> Generator[TempOutput]:
         pending.path.unlink(missing_ok=True)
 
 
+@contextmanager
+def partial_file(target: Path) -> Generator[Path]:
+    """Yield ``TARGET.part`` to write to; it replaces ``target`` if the block raises nothing."""
+    path = target.with_name(f"{target.name}.part")
+    yield path
+    path.replace(target)
+
+
 def _publish_file(written: Path, target: Path, resolved: Path, *, overwrite: bool) -> None:
     with file_errors(target, "write"):
         _flush_to_disk(written)

@@ -1,4 +1,4 @@
-"""Measures a restorer on degraded images and clips of faces, against their originals."""
+"""Measures a restorer on degraded images and clips of faces, compared with the originals."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -51,7 +51,7 @@ class EvaluationItem:
 
 @dataclass(slots=True, kw_only=True)
 class EvaluationResults:
-    """Scores, and the images that they belong to."""
+    """Scores, and images for the contact sheet and FID."""
 
     items: list[EvaluationItem] = field(default_factory=list[EvaluationItem])
     rows: list[tuple[Tensor, Tensor, Tensor]] = field(
@@ -64,11 +64,10 @@ class EvaluationResults:
         return mean_scores([item.scores[variant] for item in self.items])
 
     def sheet(self) -> NDArray[np.uint8]:
-        """Return input, output and original side by side, eight evenly spaced rows, RGB."""
-        picks = np.linspace(0, len(self.rows) - 1, min(_SHEET_ROWS, len(self.rows))).astype(int)
+        """Return an RGB contact sheet: input, output and original of eight evenly spaced rows."""
         lines = [
-            np.concatenate([_to_hwc(image) for image in self.rows[int(pick)]], axis=1)
-            for pick in picks
+            np.concatenate([_to_hwc(image) for image in self.rows[index]], axis=1)
+            for index in _spaced_indices(len(self.rows), _SHEET_ROWS)
         ]
         size_wh = (3 * _TILE_PX, _TILE_PX * len(lines))
         small = cv2.resize(np.concatenate(lines), size_wh, interpolation=cv2.INTER_AREA)
@@ -85,7 +84,7 @@ class DegradedImage:
     target: Tensor
     """Same shape and range."""
     scores: Mapping[str, Scores]
-    """Of ``input`` and ``original``."""
+    """Scores of ``input`` and ``original``."""
 
 
 def degrade_images(
@@ -100,7 +99,7 @@ def degrade_images(
     Args:
         images: Name and ``(3, S, S)`` RGB in [0, 1].
         recipe: The distribution of degradations.
-        seed: Of all draws.
+        seed: Seed of all draws.
         metric_networks: The networks that metrics need.
     """
     for number, (name, original) in enumerate(images):
@@ -120,9 +119,9 @@ def measure_images(
     """Restore and measure every image.
 
     Args:
-        images: From ``degrade_images``; a list of them serves many restorers.
+        images: The output of ``degrade_images``; several restorers can share a list of them.
         restore: The restorer.
-        metric_networks: Those that ``images`` were measured with.
+        metric_networks: The networks that ``images`` were measured with.
     """
     results = EvaluationResults()
     for image in images:
@@ -135,7 +134,7 @@ def measure_images(
 
 
 def compute_fid(results: EvaluationResults, embedding: Embedding) -> dict[str, Scores]:
-    """Return the FID of inputs and outputs to the originals, over all rows."""
+    """Return the FID of inputs and of outputs to the originals, over all rows."""
     inputs, outputs, originals = (
         feature_statistics((image[None] for image in column), embedding)
         for column in zip(*results.rows, strict=True)
@@ -159,10 +158,10 @@ def measure_clip(
     """Degrade aligned crops as one clip, restore and measure them, frame by frame and over time.
 
     Args:
-        name: Of the clip.
-        originals: ``(3, S, S)`` RGB in [0, 1], two frames or more.
+        name: Name of the clip.
+        originals: Two or more frames, ``(3, S, S)`` RGB in [0, 1].
         recipe: The distribution that the clip's degradation is drawn from.
-        rng: Of that draw.
+        rng: Generator of that draw.
         restore: The restorer.
         metric_networks: The networks that metrics need.
         temporal: How neighboring frames contribute, as in a film; None restores every frame
@@ -184,21 +183,26 @@ def measure_clip(
             for image, reference in zip(clip, target, strict=True)
         ]
         scores[variant] = {**mean_scores(frames), **clip_scores(clip, target, metric_networks)}
-    picks = [int(pick) for pick in np.linspace(0, len(target) - 1, min(4, len(target)))]
+    indices = _spaced_indices(len(target), 4)
     return EvaluationResults(
         items=[EvaluationItem(name=name, frames=len(target), scores=scores)],
-        rows=[(degraded[pick], restored[pick], target[pick]) for pick in picks],
+        rows=[(degraded[index], restored[index], target[index]) for index in indices],
     )
 
 
+def _spaced_indices(count: int, max_indices: int) -> list[int]:
+    """Return up to ``max_indices`` evenly spaced indices below ``count``."""
+    return [int(index) for index in np.linspace(0, count - 1, min(max_indices, count))]
+
+
 def load_identity_embedder(path: Path) -> Callable[[Tensor], Tensor]:
-    """Return a recognition network as a function from aligned crops to unit embeddings.
+    """Return a function from aligned crops to unit embeddings of a recognition network.
 
     Args:
         path: Checkpoint of MobileFaceNet or of ArcFace's ResNet.
 
     Raises:
-        WeightsError: The file is missing, unsafe, or holds something else.
+        WeightsError: The file is missing, unsafe, or of another network.
     """
     network = load_recognition_network(path).eval().requires_grad_(False)
     if isinstance(network, MobileFaceNet):
@@ -207,13 +211,13 @@ def load_identity_embedder(path: Path) -> Callable[[Tensor], Tensor]:
 
 
 def load_feature_distance(path: Path | None) -> FeatureDistance:
-    """Return the distance between features of MobileNetV2 or VGG-19, one layer per stage.
+    """Return the distance of features of MobileNetV2 or VGG-19, at one layer of each stage.
 
     Args:
-        path: torchvision's file; None takes the MobileNetV2 of an installed package.
+        path: torchvision's file; None uses the MobileNetV2 of an installed package.
 
     Raises:
-        WeightsError: The file is missing, or holds another network.
+        WeightsError: The file is missing, or of another network.
     """
     if path is not None and not path.is_file():
         raise WeightsError(f"{path}: file not found")
@@ -228,7 +232,7 @@ def load_feature_distance(path: Path | None) -> FeatureDistance:
 
 
 def detect_landmarks(detector: Detector) -> Callable[[Tensor], NDArray[np.float64] | None]:
-    """Return a function from an aligned crop to the landmarks of its face, ``(5, 2)`` or None."""
+    """Return a function from an aligned crop to landmarks ``(5, 2)``, or None without a face."""
     low, high = TEMPLATE_LANDMARKS_XY.min(axis=0), TEMPLATE_LANDMARKS_XY.max(axis=0)
     width, height = high - low
     prediction = Detection(
@@ -242,12 +246,12 @@ def detect_landmarks(detector: Detector) -> Callable[[Tensor], NDArray[np.float6
         landmarks_xy=TEMPLATE_LANDMARKS_XY.astype(np.float32),
     )
 
-    def points(crop_chw: Tensor) -> NDArray[np.float64] | None:
+    def landmarks(crop_chw: Tensor) -> NDArray[np.float64] | None:
         image = np.rint(_to_hwc(crop_chw) * 255).clip(0, 255).astype(np.uint8)
         (face,) = detector.refine(image, [prediction])
         return None if face is None else face.landmarks_xy.astype(np.float64)
 
-    return points
+    return landmarks
 
 
 def _to_hwc(image_chw: Tensor) -> FloatArray:

@@ -1,7 +1,7 @@
-"""A run's checkpoint to a file of weights as they are published.
+"""Exports the weights of a training run in the format of published checkpoints.
 
-The networks have the published names of tensors, so that nothing is renamed: what loads a published
-file loads an exported one.
+The networks use the published names of tensors, so nothing is renamed, and an exported file loads
+like a published one.
 """
 
 import json
@@ -11,33 +11,34 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor
 
 from vidrestore.errors import ConfigError, WeightsError
 from vidrestore.training.engine.checkpoint import network_weights, read_checkpoint, save_checkpoint
+from vidrestore.weights.save import save_weights
 
 SUFFIXES = (".safetensors", ".pth")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportInfo:
-    """What a file of weights says of its origin."""
+    """Origin of exported weights."""
 
     system: str
-    """``lite``, ``gfpgan``, ``stylegan2``, ...; "unknown" of runs that did not write it down."""
-    part: str
+    """``lite``, ``gfpgan``, ``stylegan2``, ...; ``unknown`` if the run did not record it."""
+    network: str
+    """``generator``, ``discriminator``, ``parser``, ..."""
     weights: str
-    """``moving average``, or ``network`` of a part that keeps none."""
+    """``moving average``, or ``network`` if the run keeps no average."""
     step: int
     config: Mapping[str, Any]
-    """Of the run."""
+    """Settings of the run."""
 
     def metadata(self) -> dict[str, str]:
-        """Return it as text, as a safetensors file can hold it."""
+        """Return the metadata of a safetensors file, whose values are text."""
         return {
             "system": self.system,
-            "part": self.part,
+            "part": self.network,
             "weights": self.weights,
             "training_step": str(self.step),
             "training_config": json.dumps(self.config, allow_nan=False),
@@ -45,60 +46,55 @@ class ExportInfo:
 
 
 def export(
-    checkpoint: Path, target: Path, *, part: str | None = None, half: bool = False
+    checkpoint: Path, target: Path, *, network: str | None = None, half: bool = False
 ) -> ExportInfo:
-    """Write the weights of a part of a run.
+    """Write the weights of one network of a run.
 
     Args:
-        checkpoint: Of a run, such as ``last.pt``.
-        target: ``.safetensors``; or ``.pth``, with the tensors under ``params_ema``. Replaced
-            where it exists.
-        part: Which; the one with a moving average where None.
-        half: Write 16-bit numbers, which loading widens again.
+        checkpoint: Checkpoint of a run, such as ``last.pt``.
+        target: Path of a ``.safetensors`` file, or of a ``.pth`` file with the tensors under
+            ``params_ema``. An existing file is replaced.
+        network: The network's name; by default the first with a moving average.
+        half: Write float16, which is converted to float32 when it is loaded.
 
     Raises:
-        ConfigError: ``target`` has another ending.
-        WeightsError: The checkpoint is missing, unsafe or no run's; it has no such part; or a
-            weight is not finite, in 16 bits if that is asked for.
+        ConfigError: ``target`` has another suffix.
+        WeightsError: The checkpoint is missing, unsafe or not of a run; it has no such network; or
+            a weight is not finite, or overflows float16 with ``half``.
     """
     if target.suffix not in SUFFIXES:
         raise ConfigError(f"{target}: the name must end in {' or '.join(SUFFIXES)}")
     run = read_checkpoint(checkpoint)
-    parts: Mapping[str, Any] | None = run.get("networks")
-    if not parts:
+    networks: Mapping[str, Any] | None = run.get("networks")
+    if not networks:
         raise WeightsError(f"{checkpoint}: not a training checkpoint; pass the run's last.pt")
-    name = part or next((each for each in parts if "params_ema" in parts[each]), next(iter(parts)))
+    averaged = (name for name, state in networks.items() if "params_ema" in state)
+    name = network or next(averaged, next(iter(networks)))
     tensors = {
-        key: _written(key, value, checkpoint, half=half)
-        for key, value in network_weights(parts, name, checkpoint).items()
+        key: _convert(key, value, checkpoint, half=half)
+        for key, value in network_weights(networks, name, checkpoint).items()
     }
-    exported = ExportInfo(
+    info = ExportInfo(
         system=run.get("system", "unknown"),
-        part=name,
-        weights="moving average" if "params_ema" in parts[name] else "network",
+        network=name,
+        weights="moving average" if "params_ema" in networks[name] else "network",
         step=int(run["step"]),
         config=run.get("config", {}),
     )
     if target.suffix == ".pth":
-        save_checkpoint(target, {"params_ema": tensors, "metadata": exported.metadata()})
+        save_checkpoint(target, {"params_ema": tensors, "metadata": info.metadata()})
     else:
-        _save_safetensors(tensors, target, exported.metadata())
-    return exported
+        target.parent.mkdir(parents=True, exist_ok=True)
+        save_weights(tensors, target, info.metadata())
+    return info
 
 
-def _written(name: str, tensor: Tensor, path: Path, *, half: bool) -> Tensor:
+def _convert(name: str, tensor: Tensor, path: Path, *, half: bool) -> Tensor:
     dtype = torch.float16 if half and tensor.is_floating_point() else tensor.dtype
-    # A copy, since tensors of a network may share memory, which safetensors does not write.
-    written = tensor.detach().to(dtype, copy=True).contiguous()
-    if not bool(torch.isfinite(written).all()):
+    # A copy: tensors of a network may share memory, which safetensors refuses.
+    converted = tensor.detach().to(dtype, copy=True).contiguous()
+    if not bool(torch.isfinite(converted).all()):
         if bool(torch.isfinite(tensor).all()):
             raise WeightsError(f"{path}: {name} overflows float16; export without --half")
-        raise WeightsError(f"{path}: {name} is not finite; take an earlier checkpoint")
-    return written
-
-
-def _save_safetensors(tensors: dict[str, Tensor], target: Path, metadata: dict[str, str]) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(target.name + ".part")
-    save_file(tensors, beside, metadata=metadata)
-    beside.replace(target)
+        raise WeightsError(f"{path}: {name} is not finite; export an earlier checkpoint")
+    return converted

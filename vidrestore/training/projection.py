@@ -1,7 +1,7 @@
-"""Projection of faces into the space of a generative prior: what it can draw at all.
+"""Projects faces into the latent space of a generative prior, to measure what it can represent.
 
-As in StyleGAN2 (Karras et al. 2020, section 5), but in W+, without noise to optimize, and by the
-pixels of three sizes, so that it needs no weights but the generator's.
+As in StyleGAN2 (Karras et al. 2020, section 5), but in W+, without optimizing noise. The loss
+compares pixels at three sizes, so no other network is needed.
 """
 
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ from vidrestore.training.engine.schedules import warmup_cosine_lr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectionConfig:
-    """How styles are fitted."""
+    """Settings of the optimization."""
 
     steps: int = 50
     lr: float = 0.02
     scales: tuple[int, ...] = (1, 4, 16)
-    """By how much pictures are shrunk before they are compared."""
-    keep_near: float = 0.02
+    """Factors by which images are shrunk before they are compared."""
+    spread_weight: float = 0.02
     """Weight of the squared distance of styles from their mean over the layers."""
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.lr <= 0 or not self.scales or self.keep_near < 0:
-            raise ConfigError("steps >= 1, lr > 0, scales and keep_near >= 0 are needed")
+        if self.steps < 1 or self.lr <= 0 or not self.scales or self.spread_weight < 0:
+            raise ConfigError("steps must be >= 1, lr > 0, spread_weight >= 0, and scales given")
 
 
 def project(
@@ -38,24 +38,24 @@ def project(
     *,
     start_NLF: Tensor | None = None,
 ) -> tuple[Tensor, list[float]]:
-    """Return styles in W+ that draw faces as nearly as the generator can, and the losses.
+    """Return the styles in W+ with which the generator reproduces faces best, and the losses.
 
     Args:
-        network: Frozen, on the device of the faces.
+        network: A frozen generator on the device of the faces.
         face_NCHW: ``(N, 3, out_size, out_size)`` RGB in [-1, 1], aligned.
-        config: Steps and rates.
-        start_NLF: Styles to begin with, an encoder's; the mean style where None.
+        config: Settings of the optimization.
+        start_NLF: Initial styles, such as an encoder's; None starts from the mean style.
 
     Returns:
-        ``(N, num_latent, F)``, and the loss of every step.
+        ``(N, num_latent, F)`` styles, and the loss of every step.
 
     Raises:
-        ConfigError: The faces have another size than the generator's pictures.
+        ConfigError: The size of the faces is not the generator's.
     """
     if face_NCHW.shape[-2:] != (network.out_size, network.out_size):
         raise ConfigError(
-            f"faces are {face_NCHW.shape[-1]} x {face_NCHW.shape[-2]}, the generator draws "
-            f"{network.out_size} px; align them to that"
+            f"faces are {face_NCHW.shape[-1]} x {face_NCHW.shape[-2]}, but the generator draws "
+            f"{network.out_size} px; align the faces to that size"
         )
     if start_NLF is None:
         mean = network.get_buffer("mean_style")[None].expand(len(face_NCHW), -1)
@@ -64,15 +64,13 @@ def project(
     optimizer = torch.optim.Adam([styles], lr=config.lr)
     losses: list[float] = []
     for step in range(config.steps):
-        rate = warmup_cosine_lr(
+        optimizer.param_groups[0]["lr"] = warmup_cosine_lr(
             step, peak_lr=config.lr, warmup_steps=config.steps // 10, steps=config.steps
         )
-        for group in optimizer.param_groups:
-            group["lr"] = rate
         error = network.synthesize(styles) - face_NCHW
         terms = [F.avg_pool2d(error, scale).abs().mean() for scale in config.scales]
         spread = (styles - styles.mean(dim=1, keepdim=True)).square().mean()
-        loss = torch.stack(terms).mean() + config.keep_near * spread
+        loss = torch.stack(terms).mean() + config.spread_weight * spread
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -1,4 +1,4 @@
-"""Validation of a restorer in training, by the metrics of the evaluation."""
+"""Validates a restorer during training, with the metrics of ``evaluation``."""
 
 from dataclasses import dataclass, field
 from itertools import islice
@@ -31,14 +31,15 @@ class ValidationConfig:
     """The faces that a restorer is validated on."""
 
     folder: Path
-    """Aligned faces of 512 px, or any faces with a table: see ``read_eval_images``."""
+    """Folder of aligned faces of 512 px, or of any faces with a table: see ``read_eval_images``."""
     recipe: str = "gfpgan"
     seed: int = 0
-    """Face ``k`` is degraded by ``(seed, k)``, as by scripts/evaluate.py."""
+    """Seed of the degradations: face ``k`` is degraded by ``(seed, k)``, as in
+    ``scripts/evaluate.py``."""
     count: int = 16
-    """Maximum number of faces; each takes a second or two, and 12 MB."""
+    """Maximum number of faces; each needs one or two seconds, and 12 MB."""
     identity_weights: Path | None = field(default=None, metadata={"alias": "identity"})
-    """Weights of ArcFace or MobileFaceNet; without them identity is not measured."""
+    """Weights of ArcFace or MobileFaceNet; None does not measure identity."""
 
     def __post_init__(self) -> None:
         if self.count < 1:
@@ -58,7 +59,7 @@ class RestorerValidation:
         """
         cpu = torch.device("cpu")
         detector = MtcnnDetector(packaged_mtcnn(), device=cpu, config=DetectorConfig())
-        self._instruments = MetricNetworks(
+        self._metric_networks = MetricNetworks(
             identity=None
             if config.identity_weights is None
             else load_identity_embedder(config.identity_weights),
@@ -69,22 +70,24 @@ class RestorerValidation:
                 islice(read_eval_images(config.folder), config.count),
                 recipe=recipe_named(config.recipe),
                 seed=config.seed,
-                metric_networks=self._instruments,
+                metric_networks=self._metric_networks,
             )
         )
         if not self._images:
             raise ConfigError(f"validation.folder: {config.folder} holds no aligned faces")
 
     def validate(self, restorer: Restorer) -> tuple[dict[str, float], Preview]:
-        """Return ``input/METRIC`` and ``output/METRIC``, means over faces, and a contact sheet.
+        """Return the means ``input/METRIC`` and ``output/METRIC`` over faces, and a contact sheet.
 
-        A metric that no face has is left out, such as landmarks where none were detected.
+        A metric without a finite mean is left out, such as landmarks if none were detected.
         """
 
         def restore(crops: Tensor) -> Tensor:
             return restorer.restore_images(crops).cpu()
 
-        results = measure_images(self._images, restore=restore, metric_networks=self._instruments)
+        results = measure_images(
+            self._images, restore=restore, metric_networks=self._metric_networks
+        )
         scores = {
             f"{variant}/{name}": value
             for variant in ("input", "output")
@@ -95,12 +98,12 @@ class RestorerValidation:
 
 
 def wrap_restorer(network: nn.Module, *, side_px: int, device: torch.device) -> Restorer:
-    """Return a network in training as a ``Restorer``, in full precision.
+    """Return a network in training as a ``Restorer`` in float32.
 
     Args:
-        network: A copy that is not trained on; its forward returns ``RestorerOutput``.
-        side_px: Side of its input.
-        device: Where it runs.
+        network: A copy that is not trained; its forward returns ``RestorerOutput``.
+        side_px: Side of the network's input.
+        device: Device of the restorer.
     """
     spec = RestorerSpec(build=lambda: network, crop_size_px=side_px, license="in training")
     return Restorer(network, spec, device=device, dtype=torch.float32)

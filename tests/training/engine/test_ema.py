@@ -1,4 +1,4 @@
-"""The moving average of a network."""
+"""The exponential moving average of a network."""
 
 import torch
 from torch import nn

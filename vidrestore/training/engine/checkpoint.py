@@ -1,4 +1,4 @@
-"""Checkpoints of training runs: ``last.pt``, which appears whole or not at all.
+"""Checkpoints of training runs: ``last.pt``, which appears when it is complete.
 
 Version 2 holds ``networks`` (by name: ``network``, ``optimizer``, ``params_ema``), ``scalers``,
 ``task``, ``step``, ``system`` and ``config``. Version 1, without a number, has older names.
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from vidrestore.errors import WeightsError
+from vidrestore.storage.atomic_output import partial_file
 
 VERSION = 2
 _RENAMED = {"parts": "networks", "updater": "scalers", "place": "position"}
@@ -21,15 +22,14 @@ _OLD_OPTIMIZER = "optimiser"
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
-    """Write ``state`` to ``path`` through a temporary file beside it."""
+    """Write ``state`` to ``path``, which is replaced when the new file is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    torch.save(dict(state), part)
-    part.replace(path)
+    with partial_file(path) as partial:
+        torch.save(dict(state), partial)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Return what ``save_checkpoint`` wrote, on the CPU, with the keys of version 2.
+    """Return a checkpoint that ``save_checkpoint`` wrote, on the CPU, with the keys of version 2.
 
     Raises:
         WeightsError: The file is missing, unsafe, unreadable, or of a later version.
@@ -40,14 +40,14 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise WeightsError(f"{path}: not a training checkpoint: {error}") from error
     if not isinstance(state, dict):
         raise WeightsError(f"{path}: not a training checkpoint: holds a {type(state).__name__}")
-    return _upgraded(cast("dict[str, Any]", state), path)
+    return _upgrade(cast("dict[str, Any]", state), path)
 
 
-def _upgraded(state: dict[str, Any], path: Path) -> dict[str, Any]:
+def _upgrade(state: dict[str, Any], path: Path) -> dict[str, Any]:
     version = state.get("version", 1)
     if isinstance(version, int) and version > VERSION:
         raise WeightsError(
-            f"{path}: a checkpoint of version {version}, newer than {VERSION}; update vidrestore"
+            f"{path}: checkpoint version {version} is newer than {VERSION}; update vidrestore"
         )
     networks = state.get("parts")
     if not isinstance(networks, dict):
@@ -59,12 +59,12 @@ def _upgraded(state: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 def network_weights(networks: Mapping[str, Any], name: str, path: Path) -> dict[str, Tensor]:
-    """Return the weights of a network of a run: the moving average, where it has one.
+    """Return the weights of one network of a run: its moving average, if it has one.
 
     Args:
-        networks: Of the run's checkpoint, by name.
-        name: Of the network.
-        path: Of the checkpoint, for messages.
+        networks: The checkpoint's networks by name.
+        name: The network's name.
+        path: The checkpoint's path, for messages.
 
     Raises:
         WeightsError: The run has no such network.

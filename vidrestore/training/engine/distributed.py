@@ -1,8 +1,8 @@
-"""The processes of a run, which torchrun starts; each takes a part of every batch.
+"""The processes of a run, started by torchrun; each trains on a slice of every batch.
 
-Gradients are averaged after the backward pass, bucket by bucket: the regularizers differentiate
-twice and call parts of networks, which ``DistributedDataParallel`` does not support. A config gives
-the same run on any number of processes, up to the order of sums.
+Gradients are averaged after the backward pass, bucket by bucket. ``DistributedDataParallel`` does
+not support the regularizers, which differentiate twice and call submodules. A config gives the same
+run on any number of processes, up to the order of sums.
 """
 
 import os
@@ -20,7 +20,7 @@ _BUCKET_ELEMENTS = 8 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DistributedContext:
-    """This process among those of a run."""
+    """Rank of this process, and the number of processes."""
 
     rank: int = 0
     size: int = 1
@@ -31,11 +31,11 @@ class DistributedContext:
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the process that logs, saves and validates."""
+        """Whether this process logs, saves and validates."""
         return self.rank == 0
 
     def local_indices(self, count: int) -> range:
-        """Return the indices, within a batch of ``count`` samples, of this process's samples.
+        """Return this process's indices into a batch of ``count`` samples.
 
         Raises:
             ConfigError: ``count`` is not divisible by the process count.
@@ -90,7 +90,7 @@ def _buckets(parameters: Iterable[nn.Parameter]) -> Iterator[list[nn.Parameter]]
 
 @contextmanager
 def init_distributed(device: torch.device) -> Generator[DistributedContext]:
-    """Join torchrun's processes, if it started this one, until the block ends."""
+    """Join torchrun's process group until the block ends; alone if torchrun did not start this."""
     if "WORLD_SIZE" not in os.environ or int(os.environ["WORLD_SIZE"]) == 1:
         yield DistributedContext()
         return

@@ -4,14 +4,14 @@ import torch
 from torch import Tensor, nn
 
 _STATISTICS = ("running_mean", "running_var")
-"""Buffers of batch norm: means themselves, which may be averaged."""
+"""Buffers of batch norm that are averaged, too."""
 
 
 class Ema:
-    """Averages the parameters of a network and its running statistics; other buffers are copied.
+    """Averages the parameters and the running statistics of a network; other buffers are copied.
 
-    The singular vectors of a spectral norm are such buffers: their mean is shorter than 1, and the
-    norm that it gives too small.
+    The singular vectors of a spectral norm must be copied: their mean is shorter than 1, and would
+    give too small a norm.
     """
 
     def __init__(self, network: nn.Module) -> None:

@@ -17,17 +17,18 @@ class TrainingLogger:
     """Writes ``log.jsonl``, ``previews/STEP.jpg`` and TensorBoard events into a run's folder."""
 
     def __init__(self, folder: Path, *, steps: int) -> None:
-        """Open the log of a run of ``steps`` steps; an existing one is appended to."""
+        """Open the log of a run of ``steps`` steps; an existing log is continued."""
         self._folder = folder
         self._steps = steps
         self._log = (folder / "log.jsonl").open("a", encoding="utf-8")
         self._tensorboard = _open_tensorboard(folder)
         self._sums: dict[str, float] = {}
         self._counts: dict[str, int] = {}
-        self._started: tuple[int, float] | None = None
+        self._start: tuple[int, float] | None = None
+        """Step and time of the first loss terms."""
 
     def __enter__(self) -> Self:
-        """Return itself."""
+        """Return the logger."""
         return self
 
     def __exit__(
@@ -43,23 +44,23 @@ class TrainingLogger:
 
     def add(self, terms: Mapping[str, float], *, step: int) -> None:
         """Add the loss terms of one step."""
-        if self._started is None:
-            self._started = (step, time.monotonic())
+        if self._start is None:
+            self._start = (step, time.monotonic())
         for key, value in terms.items():
             self._sums[key] = self._sums.get(key, 0.0) + value
             self._counts[key] = self._counts.get(key, 0) + 1
 
     def write(self, *, step: int) -> dict[str, float]:
-        """Write the means since the last line, with speed and remaining time; return them."""
+        """Write and return the means since the last line, with speed and remaining time."""
         means = {key: self._sums[key] / self._counts[key] for key in self._sums}
         self._sums.clear()
         self._counts.clear()
         line: dict[str, float] = {"step": step, **means}
-        if self._started is not None:
-            first, since = self._started
-            rate = (step - first) / max(time.monotonic() - since, 1e-9)
-            line["steps_per_second"] = rate
-            line["hours_left"] = (self._steps - step) / max(rate, 1e-9) / 3600
+        if self._start is not None:
+            start_step, start_time = self._start
+            speed = (step - start_step) / max(time.monotonic() - start_time, 1e-9)
+            line["steps_per_second"] = speed
+            line["hours_left"] = (self._steps - step) / max(speed, 1e-9) / 3600
         self._write_line(line)
         if self._tensorboard is not None:
             for key, value in means.items():

@@ -15,15 +15,14 @@ from vidrestore.training.engine.checkpoint import VERSION, read_checkpoint, save
 from vidrestore.training.engine.distributed import DistributedContext
 from vidrestore.training.engine.logger import TrainingLogger
 from vidrestore.training.engine.optimizer_step import OptimizerStep
-from vidrestore.training.engine.progress import ProgressCallback, TrainingProgress, silent
+from vidrestore.training.engine.progress import ProgressCallback, TrainingProgress, ignore_progress
 from vidrestore.training.engine.run_state import RunState
 from vidrestore.training.engine.train_state import TrainState
 
-LAST = "last.pt"
-
+CHECKPOINT_NAME = "last.pt"
 
 Validator: TypeAlias = Callable[[], "tuple[Mapping[str, float], Preview]"]
-"""Returns scores and images of what is trained, besides those of its task."""
+"""Validates the trained network in addition to its task; returns scores and images."""
 
 
 class Preview(NamedTuple):
@@ -36,7 +35,7 @@ class Preview(NamedTuple):
 
 
 class Task(Protocol):
-    """What is trained, and one step of it."""
+    """The networks to train, their batches, and one step."""
 
     train_states: Mapping[str, TrainState]
     """The trained networks by name; saved and resumed."""
@@ -48,7 +47,7 @@ class Task(Protocol):
     def step(
         self, batches: Sequence[Any], run_state: RunState, optimizer_step: OptimizerStep
     ) -> dict[str, float]:
-        """Update every network once; return what to log."""
+        """Update every network once; return the loss terms to log."""
         ...
 
     def validate(self, run_state: RunState) -> tuple[dict[str, float], Preview | None]:
@@ -56,11 +55,11 @@ class Task(Protocol):
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the task's state besides the networks'."""
+        """Return the task's own state, without the networks."""
         ...
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Load what ``state_dict`` returned."""
+        """Restore the state that ``state_dict`` returned."""
         ...
 
 
@@ -78,37 +77,36 @@ def run_task(
     validate_every: int,
     validator: Validator | None = None,
     run_metadata: Mapping[str, Any] | None = None,
-    on_progress: ProgressCallback = silent,
+    on_progress: ProgressCallback = ignore_progress,
 ) -> Path:
     """Train until ``steps``, resuming from the checkpoint in ``folder`` if there is one.
 
-    Writes ``last.pt``, with everything needed to resume, and the log. Batches and random draws are
+    Writes the log and ``last.pt``, with everything needed to resume. Batches and random draws are
     functions of seed, step and process, so a resumed run equals an uninterrupted one.
 
     Args:
-        task: What is trained.
-        folder: Of the run; must exist.
-        steps: Of the whole run.
-        seed: Of all random draws.
+        task: The task to train.
+        folder: The run's folder; must exist.
+        steps: Number of steps of the whole run.
+        seed: Seed of all random draws.
         optimizer_step: Applies updates.
-        device: Of the task.
+        device: The task's device.
         context: The processes of the run.
         log_every: Steps between lines of the log.
         save_every: Steps between checkpoints.
         validate_every: Steps between validations.
         validator: Called by the main process at every validation; its images replace the task's.
-        run_metadata: Plain values about the run for its checkpoints.
+        run_metadata: Plain values about the run, saved in its checkpoints.
         on_progress: Called by the main process.
 
     Returns:
         Path of the last checkpoint.
 
     Raises:
-        NonFiniteLossError: Names the network and the term or parameter; nothing of that step was
-            saved.
+        NonFiniteLossError: A loss term or a gradient is not finite; nothing of that step is saved.
         WeightsError: The checkpoint in ``folder`` does not match the task.
     """
-    path = folder / LAST
+    path = folder / CHECKPOINT_NAME
     step = _resume(path, task, optimizer_step) if path.exists() else 0
 
     def run_state() -> RunState:
@@ -179,13 +177,13 @@ def _resume(path: Path, task: Task, optimizer_step: OptimizerStep) -> int:
 
 
 def load_train_states(train_states: Mapping[str, TrainState], saved: Mapping[str, Any]) -> None:
-    """Load the networks of a checkpoint; what does not match raises as ``torch`` does."""
+    """Load the networks of a checkpoint; a mismatch raises the exceptions of ``torch``."""
     for name, train_state in train_states.items():
         train_state.load_state_dict(saved[name])
 
 
 def mismatch_error(path: Path, error: Exception) -> WeightsError:
-    """Return the error of a checkpoint that does not fit the networks of a config."""
+    """Return the error for a checkpoint that does not match the networks of a config."""
     mismatch = shorten(f"{type(error).__name__}: {error}", 160, placeholder=" ...")
     return WeightsError(
         f"{path}: does not match this config ({mismatch}); resume it with its config, or train in "

@@ -1,4 +1,4 @@
-"""One update of one network: losses, gradients, optimizer step; any precision, any device."""
+"""One update of one network: loss terms, gradients and optimizer step, in any precision."""
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
@@ -23,8 +23,8 @@ class OptimizerStep:
     """Updates networks.
 
     Args:
-        device: Of the networks.
-        dtype: Of the forward passes; weights and their updates are float32.
+        device: The networks' device.
+        dtype: Precision of forward passes; weights and their updates are float32.
         max_grad_norm: Gradients of a network with a larger norm are scaled down to it.
         context: The processes of the run.
     """
@@ -43,7 +43,7 @@ class OptimizerStep:
         self._context = context or DistributedContext()
         # Gradients underflow in float16; bfloat16 has the exponents of float32.
         self._scalers: dict[str, torch.amp.GradScaler] = {}
-        self._scaled = dtype is torch.float16
+        self._uses_loss_scale = dtype is torch.float16
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Return the context of forward passes."""
@@ -62,17 +62,17 @@ class OptimizerStep:
         """Update a network, and its moving average, by the mean gradient over micro-batches.
 
         Args:
-            name: Of the network, for errors and the loss scale.
-            train_state: Of the network.
-            micro_batches: Of equal size; their gradients are accumulated.
+            name: The network's name, for errors and the loss scale.
+            train_state: The network with its optimizer.
+            micro_batches: Batches of equal size; their gradients are accumulated.
             loss_terms: Returns the loss terms of a micro-batch; runs in ``autocast``.
-            run_state: Of the step; sets the learning rate.
+            run_state: State of the run at this step; sets the learning rate.
 
         Returns:
             The mean of every term over micro-batches and processes.
 
         Raises:
-            NonFiniteLossError: A term or a gradient is not finite; nothing was applied.
+            NonFiniteLossError: A term or a gradient is not finite; the network is not updated.
         """
         train_state.set_lr(run_state)
         train_state.optimizer.zero_grad(set_to_none=True)
@@ -94,15 +94,15 @@ class OptimizerStep:
     def _step(
         self, name: str, train_state: TrainState, scaler: torch.amp.GradScaler, step: int
     ) -> None:
-        named = dict(train_state.trained_parameters())
-        self._context.average_gradients(named.values())
+        parameters = dict(train_state.trained_parameters())
+        self._context.average_gradients(parameters.values())
         scaler.unscale_(train_state.optimizer)
-        norm = nn.utils.clip_grad_norm_(list(named.values()), self._max_grad_norm)
+        norm = nn.utils.clip_grad_norm_(list(parameters.values()), self._max_grad_norm)
         # With a loss scale, an overflow is expected now and then: the scaler skips that step.
-        if not self._scaled and not bool(torch.isfinite(norm)):
+        if not self._uses_loss_scale and not bool(torch.isfinite(norm)):
             culprit = next(
                 key
-                for key, parameter in named.items()
+                for key, parameter in parameters.items()
                 if parameter.grad is not None and not bool(torch.isfinite(parameter.grad).all())
             )
             raise NonFiniteLossError(
@@ -113,7 +113,9 @@ class OptimizerStep:
 
     def _scaler(self, name: str) -> torch.amp.GradScaler:
         if name not in self._scalers:
-            self._scalers[name] = torch.amp.GradScaler(self._device.type, enabled=self._scaled)
+            self._scalers[name] = torch.amp.GradScaler(
+                self._device.type, enabled=self._uses_loss_scale
+            )
         return self._scalers[name]
 
     def state_dict(self) -> dict[str, Any]:
@@ -121,16 +123,17 @@ class OptimizerStep:
         return {name: scaler.state_dict() for name, scaler in self._scalers.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Load what ``state_dict`` returned."""
+        """Restore the loss scales that ``state_dict`` returned."""
         for name, scale in state.items():
             self._scaler(name).load_state_dict(scale)
 
 
 def _check_terms(terms: LossTerms, name: str, step: int) -> None:
     if not terms:
-        raise ValueError(f"{name}: an update without a loss term")
+        raise ValueError(f"{name}: no loss term to update the network with")
     for key, term in terms.items():
         if not bool(torch.isfinite(term)):
             raise NonFiniteLossError(
-                f"step {step}: {name}: the loss term {key!r} is {term.item()}; nothing was applied"
+                f"step {step}: {name}: the loss term {key!r} is {term.item()}; the network was not "
+                "updated"
             )

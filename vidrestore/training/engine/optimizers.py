@@ -1,4 +1,4 @@
-"""Adam and its learning rates from a config."""
+"""Adam and its learning rates, built from a config."""
 
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from vidrestore.errors import ConfigError
-from vidrestore.training.engine.schedules import piecewise_lr, warmup_cosine_lr
+from vidrestore.training.engine.schedules import piecewise_lr, warmup_cosine_lr, warmup_factor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +16,7 @@ class ParamGroupConfig:
     """A group of parameters with its own learning rate."""
 
     pattern: str = field(metadata={"alias": "names"})
-    """Of parameter names; ``*`` matches any letters: ``generator.*.noise.weight``."""
+    """Pattern of parameter names; ``*`` matches any letters: ``generator.*.noise.weight``."""
     lr_scale: float = field(metadata={"alias": "scale"})
     """Factor of the learning rate; 0 freezes the parameters."""
 
@@ -27,7 +27,7 @@ class ParamGroupConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdamConfig:
-    """Adam and its schedule, for one network."""
+    """Adam and the schedule of its learning rate, for one network."""
 
     lr: float
     beta1: float = 0.9
@@ -35,7 +35,7 @@ class AdamConfig:
     schedule: Literal["constant", "cosine", "piecewise"] = "constant"
     warmup_steps: int = 0
     milestones: tuple[int, ...] = ()
-    """Steps at which a piecewise schedule multiplies the rate by ``factor``."""
+    """Steps at which a piecewise schedule multiplies the learning rate by ``factor``."""
     factor: float = 0.5
     param_groups: tuple[ParamGroupConfig, ...] = field(default=(), metadata={"alias": "paces"})
 
@@ -51,24 +51,24 @@ class AdamConfig:
             return warmup_cosine_lr(
                 step, peak_lr=self.lr, warmup_steps=self.warmup_steps, steps=steps
             )
-        rise = min(1.0, (step + 1) / max(1, self.warmup_steps))
-        return rise * piecewise_lr(step, lr=self.lr, milestones=self.milestones, factor=self.factor)
+        lr = piecewise_lr(step, lr=self.lr, milestones=self.milestones, factor=self.factor)
+        return lr * warmup_factor(step, warmup_steps=self.warmup_steps)
 
 
-def adam(network: nn.Module, config: AdamConfig, *, fused: bool = False) -> torch.optim.Adam:
+def build_adam(network: nn.Module, config: AdamConfig, *, fused: bool = False) -> torch.optim.Adam:
     """Return Adam over the parameters that require gradients, in their parameter groups.
 
     Args:
-        network: To train.
-        config: The first parameter group whose pattern matches a name decides.
-        fused: One kernel for all parameters, which skips a step where the optimizer's
+        network: The network to train.
+        config: Settings. A parameter is in the first group whose pattern matches its name.
+        fused: Use one kernel for all parameters, which skips a step if the optimizer's
             ``found_inf`` is 1, without a synchronization. It is AdamW without weight decay,
             which is Adam.
 
     Raises:
         ConfigError: A pattern matches no parameter.
     """
-    groups: dict[float, list[nn.Parameter]] = {}
+    parameters: dict[float, list[nn.Parameter]] = {}
     unused = {group.pattern for group in config.param_groups}
     for name, parameter in network.named_parameters():
         matching = (group for group in config.param_groups if fnmatchcase(name, group.pattern))
@@ -79,11 +79,11 @@ def adam(network: nn.Module, config: AdamConfig, *, fused: bool = False) -> torc
         if lr_scale == 0.0:
             parameter.requires_grad_(False)
         if parameter.requires_grad:
-            groups.setdefault(lr_scale, []).append(parameter)
+            parameters.setdefault(lr_scale, []).append(parameter)
     if unused:
         raise ConfigError(f"param_groups: no parameter matches {sorted(unused)[0]!r}")
-    split = [{"params": group, "lr_scale": lr_scale} for lr_scale, group in groups.items()]
+    groups = [{"params": group, "lr_scale": scale} for scale, group in parameters.items()]
     betas = (config.beta1, config.beta2)
     if fused:
-        return torch.optim.AdamW(split, lr=config.lr, betas=betas, weight_decay=0.0, fused=True)
-    return torch.optim.Adam(split, lr=config.lr, betas=betas)
+        return torch.optim.AdamW(groups, lr=config.lr, betas=betas, weight_decay=0.0, fused=True)
+    return torch.optim.Adam(groups, lr=config.lr, betas=betas)

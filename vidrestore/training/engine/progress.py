@@ -7,22 +7,22 @@ from typing import Literal, TypeAlias
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingProgress:
-    """Sent before the first step, after every step, and before and after validations."""
+    """Progress, reported before the first step, after each step, and around each validation."""
 
     stage: Literal["training", "validating"]
     step: int
     """Steps done, including those before a resume."""
     steps: int
-    """Of the whole run."""
+    """Steps of the whole run."""
     terms: Mapping[str, float] = field(default_factory=dict[str, float])
-    """Loss terms of the step just done."""
+    """Loss terms of the last step."""
     scores: Mapping[str, float] = field(default_factory=dict[str, float])
-    """Of the validation just done."""
+    """Scores of the validation that has just ended."""
 
 
 ProgressCallback: TypeAlias = Callable[[TrainingProgress], None]
 """Called by the main process; must return quickly. An exception stops the run."""
 
 
-def silent(_progress: TrainingProgress) -> None:
-    """Ignore the progress."""
+def ignore_progress(_progress: TrainingProgress) -> None:
+    """Do nothing."""

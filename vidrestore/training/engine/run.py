@@ -13,7 +13,7 @@ from vidrestore.toml_config import to_mapping
 from vidrestore.training.engine.distributed import init_distributed
 from vidrestore.training.engine.loop import Task, Validator, run_task
 from vidrestore.training.engine.optimizer_step import OptimizerStep
-from vidrestore.training.engine.progress import ProgressCallback, silent
+from vidrestore.training.engine.progress import ProgressCallback, ignore_progress
 from vidrestore.training.tasks.parser import ParserConfig, ParserTask
 from vidrestore.training.tasks.psfrgan import PsfrganConfig, PsfrganTask
 from vidrestore.training.tasks.restorer import RestorerTask
@@ -29,7 +29,7 @@ class RunConfig:
     steps: int
     seed: int = 0
     precision: str = "auto"
-    """Of forward passes; weights are float32."""
+    """Precision of forward passes; weights are float32."""
     max_grad_norm: float | None = field(default=None, metadata={"alias": "clip_norm"})
     """Gradients of a network with a larger norm are scaled down to it."""
     log_every: int = 50
@@ -40,41 +40,40 @@ class RunConfig:
     psfrgan: PsfrganConfig | None = None
     restorer: RestorerConfig | None = None
     validation: ValidationConfig | None = None
-    """Of restorers, every ``validate_every`` steps, besides the validation of their tasks."""
+    """Validation of restorers every ``validate_every`` steps, besides that of their tasks."""
 
     def __post_init__(self) -> None:
         if min(self.steps, self.log_every, self.save_every, self.validate_every) < 1:
             raise ConfigError("steps, log_every, save_every and validate_every must be >= 1")
         if self.max_grad_norm is not None and self.max_grad_norm <= 0:
             raise ConfigError(f"max_grad_norm must be > 0, got {self.max_grad_norm}")
-        given = self._given()
-        if len(given) != 1:
+        tasks = self._tasks()
+        if len(tasks) != 1:
             raise ConfigError(
                 f"the config needs exactly one of the tables {', '.join(TASKS)}; "
-                + (f"found {' and '.join(given)}" if given else "found none")
+                f"found {' and '.join(tasks) or 'none'}"
             )
-
         if self.validation is not None and self.psfrgan is None and self.restorer is None:
             raise ConfigError(
-                f"[validation] applies to restorers; [{given[0]}] validates itself: remove "
+                f"[validation] applies to restorers; [{tasks[0]}] validates itself: remove "
                 "[validation]"
             )
 
-    def _given(self) -> list[str]:
+    def _tasks(self) -> list[str]:
         return [name for name in TASKS if getattr(self, name) is not None]
 
     @property
     def task_name(self) -> str:
         """Name of the task's table, a key of ``TASKS``."""
-        return self._given()[0]
+        return self._tasks()[0]
 
     @property
     def system(self) -> str:
-        """Name of what is trained: the network of a restorer, otherwise the task."""
+        """Name of the trained system: a restorer's network, otherwise the task."""
         return self.task_name if self.restorer is None else self.restorer.network
 
-    def task(self, *, device: torch.device) -> Task:
-        """Build the task."""
+    def build_task(self, *, device: torch.device) -> Task:
+        """Return the task, on ``device``."""
         name = self.task_name
         return TASKS[name](getattr(self, name), seed=self.seed, device=device)
 
@@ -92,15 +91,15 @@ def train(
     *,
     folder: Path,
     device: str = "auto",
-    on_progress: ProgressCallback = silent,
+    on_progress: ProgressCallback = ignore_progress,
 ) -> Path:
     """Run ``config`` in ``folder``, resuming from its checkpoint if there is one.
 
-    Under torchrun every process calls this; each takes a part of every batch.
+    Under torchrun every process calls this; each trains on a slice of every batch.
 
     Args:
-        config: Of the run.
-        folder: For checkpoint, log and images; must exist.
+        config: The run's settings.
+        folder: Folder of checkpoint, log and images; must exist.
         device: See ``resolve_device``; under torchrun every process has its GPU.
         on_progress: Called by the main process.
 
@@ -108,15 +107,15 @@ def train(
         Path of the last checkpoint.
 
     Raises:
-        VidrestoreError: A file, a setting or a loss is invalid; the message says which.
+        VidrestoreError: A file or a setting is invalid, or a loss is not finite.
     """
     if device == "auto" and torch.cuda.is_available():
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
     torch_device = resolve_device(device)
     with init_distributed(torch_device) as context:
-        # One seed for all processes: they start with the same weights.
+        # All processes use one seed, so that they start with the same weights.
         torch.manual_seed(config.seed)
-        task = config.task(device=torch_device)
+        task = config.build_task(device=torch_device)
         return run_task(
             task,
             folder=folder,

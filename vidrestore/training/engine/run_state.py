@@ -1,4 +1,4 @@
-"""The state of a run that random draws and schedules depend on."""
+"""State of a run that random draws and schedules depend on."""
 
 from dataclasses import dataclass
 
@@ -12,21 +12,21 @@ class RunState:
 
     step: int
     steps: int
-    """Of the whole run."""
+    """Steps of the whole run."""
     seed: int
     rank: int
-    """Number of the process."""
+    """Number of this process."""
     device: torch.device
 
     def generator(self, stream: int) -> torch.Generator:
         """Return a generator that depends on seed, step, rank and stream alone.
 
         Args:
-            stream: Number that separates the draws of one step.
+            stream: Number that separates independent draws of one step.
         """
         words = np.random.SeedSequence((self.seed, self.step, self.rank, stream))
         return torch.Generator(self.device).manual_seed(int(words.generate_state(1)[0]))
 
     def is_due(self, interval: int) -> bool:
-        """Return whether a term that is computed every ``interval`` steps is due in this one."""
+        """Return whether this step computes a term that is due every ``interval`` steps."""
         return self.step % interval == 0

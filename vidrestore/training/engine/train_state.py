@@ -1,4 +1,4 @@
-"""A network in training, with its optimizer and its moving average."""
+"""A trained network, its optimizer and its moving average."""
 
 import copy
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from vidrestore.training.engine.ema import Ema
-from vidrestore.training.engine.optimizers import AdamConfig, adam
+from vidrestore.training.engine.optimizers import AdamConfig, build_adam
 from vidrestore.training.engine.run_state import RunState
 from vidrestore.training.engine.schedules import ema_decay
 
@@ -25,29 +25,29 @@ class TrainState:
     network: nn.Module
     optimizer_config: AdamConfig
     ema_decay: float | None = None
-    """Of the moving average of the weights; None keeps none."""
+    """Decay of the moving average of the weights; None keeps no average."""
     fused: bool = False
-    """See ``adam``."""
+    """See ``build_adam``."""
     optimizer: torch.optim.Optimizer = field(init=False)
     ema: Ema | None = field(init=False)
 
     def __post_init__(self) -> None:
-        self.optimizer = adam(self.network, self.optimizer_config, fused=self.fused)
+        self.optimizer = build_adam(self.network, self.optimizer_config, fused=self.fused)
         self.ema = None if self.ema_decay is None else Ema(self.network)
 
     def set_lr(self, run_state: RunState) -> None:
-        """Set the learning rate of every parameter group for a step."""
+        """Set the learning rates of a step."""
         lr = self.optimizer_config.lr_at(run_state.step, steps=run_state.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group.get("lr_scale", 1.0)
 
     def update_ema(self, run_state: RunState) -> None:
-        """Move the average, if there is one, towards the weights after a step."""
+        """Move the average towards the weights after a step, if there is an average."""
         if self.ema is not None and self.ema_decay is not None:
             self.ema.update(self.network, decay=ema_decay(run_state.step, decay=self.ema_decay))
 
     def trained_parameters(self) -> Iterable[tuple[str, nn.Parameter]]:
-        """Yield the parameters of the optimizer, by name."""
+        """Yield name and parameter of everything that the optimizer updates."""
         groups = self.optimizer.param_groups
         trained = {id(parameter) for group in groups for parameter in group["params"]}
         return (pair for pair in self.network.named_parameters() if id(pair[1]) in trained)
@@ -65,14 +65,14 @@ class TrainState:
         return network.eval().requires_grad_(False)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything needed to resume."""
+        """Return the state needed to resume."""
         state = {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
         if self.ema is not None:
             state["params_ema"] = self.ema.state
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Load what ``state_dict`` returned."""
+        """Restore the state that ``state_dict`` returned."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.ema is not None:

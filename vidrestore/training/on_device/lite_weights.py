@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor, nn
 
 from vidrestore.errors import WeightsError
@@ -18,6 +17,7 @@ from vidrestore.weights.bundled import bundled_file
 from vidrestore.weights.interpolation import pack
 from vidrestore.weights.load import load_state, load_weights, read_weights
 from vidrestore.weights.metadata import FORMAT_VERSION, interpolation_metadata
+from vidrestore.weights.save import save_weights
 
 EMBEDDED, UNTRAINED, COMPACT = "embedded", "untrained", "compact"
 _FOLDED_PIXELS = 16
@@ -135,10 +135,7 @@ def write_lite_weights(
     else:
         (only,) = states.values()
         tensors = {key: value.to(torch.float16).contiguous() for key, value in only.items()}
-    beside = target.with_name(target.name + ".part")
-    save_file(tensors, beside, metadata=metadata)
-    beside.chmod(0o644)  # save_file makes it readable for its owner only
-    beside.replace(target)
+    save_weights(tensors, target, metadata)
     return target
 
 

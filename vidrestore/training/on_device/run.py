@@ -11,8 +11,8 @@ import torch
 from vidrestore.devices import resolve_device, resolve_precision
 from vidrestore.toml_config import to_mapping
 from vidrestore.training.engine.logger import TrainingLogger
-from vidrestore.training.engine.loop import LAST
-from vidrestore.training.engine.progress import ProgressCallback, TrainingProgress, silent
+from vidrestore.training.engine.loop import CHECKPOINT_NAME
+from vidrestore.training.engine.progress import ProgressCallback, TrainingProgress, ignore_progress
 from vidrestore.training.engine.run_state import RunState
 from vidrestore.training.on_device.config import DeviceRunConfig, StageConfig
 from vidrestore.training.on_device.data.batches import DegradedFaces
@@ -165,7 +165,7 @@ class _Run:
             optimizer_step=self._updater,
         )
         if checkpoint.networks is not None:
-            resume_stage(trainer.train_states, checkpoint.networks, self._folder / LAST)
+            resume_stage(trainer.train_states, checkpoint.networks, self._folder / CHECKPOINT_NAME)
             checkpoint.networks = None
         return trainer
 
@@ -219,7 +219,7 @@ def train_on_device(
     *,
     folder: Path,
     device: str = "auto",
-    on_progress: ProgressCallback = silent,
+    on_progress: ProgressCallback = ignore_progress,
     stop_after: int | None = None,
 ) -> list[Path]:
     """Run ``config`` in ``folder``, resuming from its checkpoint if there is one.

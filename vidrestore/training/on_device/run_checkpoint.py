@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vidrestore.errors import WeightsError
 from vidrestore.training.engine.checkpoint import VERSION, read_checkpoint, save_checkpoint
-from vidrestore.training.engine.loop import LAST, load_train_states, mismatch_error
+from vidrestore.training.engine.loop import CHECKPOINT_NAME, load_train_states, mismatch_error
 from vidrestore.training.engine.train_state import TrainState
 from vidrestore.training.split_files import join_file, split_file
 
@@ -53,7 +53,7 @@ class RunCheckpoint:
         fields = self.__dataclass_fields__
         position = {name: getattr(self, name) for name in fields if name != "networks"}
         averaged = {"generator": {"network": self.state, "params_ema": self.state}}
-        path = folder / LAST
+        path = folder / CHECKPOINT_NAME
         save_checkpoint(
             path,
             {
@@ -74,7 +74,7 @@ def read_run_checkpoint(folder: Path) -> RunCheckpoint | None:
     Raises:
         WeightsError: The checkpoint or a part of it is damaged, or of another kind of run.
     """
-    path, part_list = folder / LAST, folder / f"{LAST}.parts.json"
+    path, part_list = folder / CHECKPOINT_NAME, folder / f"{CHECKPOINT_NAME}.parts.json"
     if not path.exists():
         if not part_list.exists():
             return None
