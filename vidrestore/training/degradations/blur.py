@@ -1,9 +1,10 @@
-"""Blur: out-of-focus lenses and moving heads."""
+"""Blur kernels and filters: defocus, motion, camera shake, ringing."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vidrestore.training.degradations.compression import to_uint8
 from vidrestore.types import FloatArray
 
 
@@ -18,46 +19,35 @@ def gaussian_blur(
         ratio: Standard deviation of the second axis over the first; 1 is isotropic.
         angle: Direction of the first axis, in radians.
     """
-    if ratio == 1.0:
-        size = 2 * int(np.ceil(3 * sigma_px)) + 1
-        blurred = cv2.GaussianBlur(image_hwc, (size, size), sigma_px)
-    else:
+    if ratio != 1.0:
         kernel = anisotropic_kernel(sigma_px=sigma_px, ratio=ratio, angle=angle)
-        blurred = cv2.filter2D(image_hwc, -1, kernel)
-    return np.asarray(blurred, dtype=np.float32)
+        return filter_image(image_hwc, kernel)
+    size = 2 * int(np.ceil(3 * sigma_px)) + 1
+    return np.asarray(cv2.GaussianBlur(image_hwc, (size, size), sigma_px), dtype=np.float32)
 
 
 def anisotropic_kernel(*, sigma_px: float, ratio: float, angle: float) -> FloatArray:
     """Return a normalized Gaussian kernel with unequal axes, truncated at three sigma."""
-    reach = int(np.ceil(3 * sigma_px * max(1.0, ratio)))
-    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(np.float64)
-    along = x * np.cos(angle) + y * np.sin(angle)
-    across = y * np.cos(angle) - x * np.sin(angle)
-    kernel = np.exp(-0.5 * ((along / sigma_px) ** 2 + (across / (ratio * sigma_px)) ** 2))
-    return (kernel / kernel.sum()).astype(np.float32)
+    return generalized_kernel(sigma_px=sigma_px, ratio=ratio, angle=angle, power=2.0, plateau=False)
 
 
 def motion_kernel(*, length_px: float, angle: float) -> FloatArray:
-    """Return the kernel of a straight, even motion of ``length_px``, with soft ends."""
-    reach = max(1, int(np.ceil(length_px / 2)))
-    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(np.float64)
-    along = np.abs(x * np.cos(angle) + y * np.sin(angle))
-    across = np.abs(y * np.cos(angle) - x * np.sin(angle))
-    kernel = np.clip(length_px / 2 + 0.5 - along, 0, 1) * np.clip(1.0 - across, 0, 1)
-    return (kernel / kernel.sum()).astype(np.float32)
+    """Return the kernel of a straight, uniform motion of ``length_px``, with soft ends."""
+    along, across = _rotated_grid(max(1, int(np.ceil(length_px / 2))), angle)
+    kernel = np.clip(length_px / 2 + 0.5 - np.abs(along), 0, 1)
+    return _normalize(kernel * np.clip(1.0 - np.abs(across), 0, 1))
 
 
 def motion_blur(image_hwc: FloatArray, *, length_px: float, angle: float) -> FloatArray:
     """Blur ``(H, W, 3)`` float32 along a straight line."""
-    kernel = motion_kernel(length_px=length_px, angle=angle)
-    return np.asarray(cv2.filter2D(image_hwc, -1, kernel), dtype=np.float32)
+    return filter_image(image_hwc, motion_kernel(length_px=length_px, angle=angle))
 
 
 def fast_gaussian_blur(image_hwc: FloatArray, *, sigma_px: float) -> FloatArray:
-    """Blur ``(H, W, 3)`` by a Gaussian, wide ones at a smaller size.
+    """Blur ``(H, W, 3)`` with a Gaussian, from 4 pixels on at a smaller size.
 
-    From 4 pixels on, the image is averaged down first and enlarged afterwards; what both blur
-    by themselves (a box and a tent) is taken off the Gaussian in between.
+    Averaging the image down and enlarging it again blur like a box and a tent; the Gaussian in
+    between is narrower by that.
     """
     factor = int(sigma_px // 2)
     height, width = image_hwc.shape[:2]
@@ -65,47 +55,45 @@ def fast_gaussian_blur(image_hwc: FloatArray, *, sigma_px: float) -> FloatArray:
     if factor < 2 or min(small_wh) < 8:
         return gaussian_blur(image_hwc, sigma_px=max(sigma_px, 0.05), ratio=1.0, angle=0.0)
     box_and_tent = (factor**2 - 1) / 12 + factor**2 / 6
-    rest = float(np.sqrt(sigma_px**2 - box_and_tent)) / factor
+    small_sigma_px = float(np.sqrt(sigma_px**2 - box_and_tent)) / factor
     small = cv2.resize(image_hwc, small_wh, interpolation=cv2.INTER_AREA)
-    small = cv2.GaussianBlur(small, (0, 0), rest)
-    blurred = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(blurred, dtype=np.float32)
+    small = cv2.GaussianBlur(small, (0, 0), small_sigma_px)
+    image = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(image, dtype=np.float32)
 
 
 def box_blur(image_hwc: FloatArray, *, size_px: int) -> FloatArray:
-    """Return the mean over squares of ``size_px``."""
+    """Return the mean over squares of ``size_px`` pixels."""
     return np.asarray(cv2.blur(image_hwc, (size_px, size_px)), dtype=np.float32)
 
 
 def median_blur(image_hwc: FloatArray, *, size_px: int) -> FloatArray:
-    """Return the median over squares of ``size_px`` (odd), in 8-bit levels, from [0, 1]."""
-    levels = np.clip(np.rint(image_hwc * 255.0), 0, 255).astype(np.uint8)
-    return cv2.medianBlur(levels, size_px).astype(np.float32) / 255.0
+    """Return the median over squares of ``size_px`` (odd) of an image in [0, 1], in 8 bits."""
+    return cv2.medianBlur(to_uint8(image_hwc), size_px).astype(np.float32) / 255.0
 
 
-def uneven_motion_kernel(*, length_px: int, angle: float, lean: float) -> FloatArray:
-    """Return the kernel of a straight motion that lingers at one end.
+def uneven_motion_kernel(*, length_px: int, angle: float, asymmetry: float) -> FloatArray:
+    """Return the kernel of a straight motion that is slower at one end.
 
     Args:
-        length_px: Its extent, from end to end.
+        length_px: Length of the motion.
         angle: Direction, in radians.
-        lean: -1 to 1: weight of the far end less that of the near end; 0 is even.
+        asymmetry: -1 to 1: weight of the far end minus that of the near end; 0 is uniform.
     """
     steps = 4 * length_px
-    at = (np.arange(steps) + 0.5) / steps
-    weights = 1 + lean * (2 * at - 1)
-    return _path_kernel(
-        (at - 0.5) * (length_px - 1) * np.array([[np.cos(angle)], [np.sin(angle)]]), weights
-    )
+    position = (np.arange(steps) + 0.5) / steps
+    weights = 1 + asymmetry * (2 * position - 1)
+    direction_xy = np.array([[np.cos(angle)], [np.sin(angle)]])
+    return _path_kernel((position - 0.5) * (length_px - 1) * direction_xy, weights)
 
 
 def shake_kernel(*, length_px: float, bend: float, seed: int) -> FloatArray:
     """Return the kernel of a hand-held camera: a path that turns at random.
 
     Args:
-        length_px: How long the path is.
-        bend: Standard deviation of the whole turn along it, in radians.
-        seed: Of the path.
+        length_px: Length of the path.
+        bend: Standard deviation of the total turn along the path, in radians.
+        seed: Seed of the path.
     """
     rng = np.random.default_rng(seed)
     steps = max(8, round(4 * length_px))
@@ -116,19 +104,18 @@ def shake_kernel(*, length_px: float, bend: float, seed: int) -> FloatArray:
 
 
 def _path_kernel(path_xy: NDArray[np.float64], weights: NDArray[np.float64]) -> FloatArray:
-    """Return the kernel of a ``(2, N)`` path about (0, 0), its points shared between pixels."""
+    """Return the kernel of a ``(2, N)`` path around (0, 0), by bilinear splatting of its points."""
     reach = max(1, int(np.ceil(np.abs(path_xy).max())))
     kernel = np.zeros((2 * reach + 2, 2 * reach + 2))
     low = np.floor(path_xy).astype(int)
-    part = path_xy - low
+    fraction = path_xy - low
     for step_x in (0, 1):
         for step_y in (0, 1):
-            share_x = part[0] if step_x else 1 - part[0]
-            share_y = part[1] if step_y else 1 - part[1]
-            at = (low[1] + step_y + reach, low[0] + step_x + reach)
-            np.add.at(kernel, at, weights * share_x * share_y)
-    kernel = kernel[: 2 * reach + 1, : 2 * reach + 1]
-    return (kernel / kernel.sum()).astype(np.float32)
+            weight_x = fraction[0] if step_x else 1 - fraction[0]
+            weight_y = fraction[1] if step_y else 1 - fraction[1]
+            pixel = (low[1] + step_y + reach, low[0] + step_x + reach)
+            np.add.at(kernel, pixel, weights * weight_x * weight_y)
+    return _normalize(kernel[: 2 * reach + 1, : 2 * reach + 1])
 
 
 def generalized_kernel(
@@ -136,27 +123,32 @@ def generalized_kernel(
 ) -> FloatArray:
     """Return ``exp(-r^power / 2)`` or, as a plateau, ``1 / (1 + r^power)``, with unequal axes.
 
-    A power below 2 is peaked with long tails, one above is flat like a lens out of focus
-    (the two families of Real-ESRGAN, Wang et al. 2021, section 3.2); 2 is a Gaussian.
+    These are the two families of Real-ESRGAN (Wang et al. 2021, section 3.2). A power below 2 gives
+    a peak with long tails, 2 a Gaussian, and a power above 2 a flat disk like defocus.
     """
-    reach = int(np.ceil(3 * sigma_px * max(1.0, ratio)))
-    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(np.float64)
-    along = (x * np.cos(angle) + y * np.sin(angle)) / sigma_px
-    across = (y * np.cos(angle) - x * np.sin(angle)) / (ratio * sigma_px)
-    powered = (along**2 + across**2) ** (power / 2)
-    kernel = 1 / (1 + powered) if plateau else np.exp(-0.5 * powered)
-    return (kernel / kernel.sum()).astype(np.float32)
+    along, across = _rotated_grid(int(np.ceil(3 * sigma_px * max(1.0, ratio))), angle)
+    radius = ((along / sigma_px) ** 2 + (across / (ratio * sigma_px)) ** 2) ** (power / 2)
+    return _normalize(1 / (1 + radius) if plateau else np.exp(-0.5 * radius))
 
 
 def ringing_kernel(*, cutoff: float, reach_px: int) -> FloatArray:
-    """Return an ideal low-pass cut off at ``reach_px``: it rings, like sharpened images.
+    """Return an ideal low-pass filter truncated at ``reach_px``, which rings at edges.
 
     Args:
-        cutoff: Radians a pixel, up to pi; lower rings wider.
+        cutoff: Cutoff frequency in radians per pixel, up to pi; lower values ring wider.
         reach_px: Radius of the kernel.
     """
+    x, y = _rotated_grid(reach_px, angle=0.0)
+    return _normalize(np.sinc(cutoff * x / np.pi) * np.sinc(cutoff * y / np.pi))
+
+
+def _rotated_grid(reach_px: int, angle: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return each kernel pixel's coordinates along and across a direction."""
     y, x = np.mgrid[-reach_px : reach_px + 1, -reach_px : reach_px + 1].astype(np.float64)
-    kernel = np.sinc(cutoff * x / np.pi) * np.sinc(cutoff * y / np.pi)
+    return x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+
+
+def _normalize(kernel: NDArray[np.float64]) -> FloatArray:
     return (kernel / kernel.sum()).astype(np.float32)
 
 

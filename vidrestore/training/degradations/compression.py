@@ -1,4 +1,4 @@
-"""Compression: JPEG, and real video codecs at low quality."""
+"""Compression by JPEG and by real video codecs."""
 
 import cv2
 import numpy as np
@@ -8,15 +8,15 @@ from vidrestore.types import FloatArray
 
 
 def to_uint8(image_hwc: FloatArray) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """Round [0, 1] to 8 bits."""
+    """Convert [0, 1] to 8 bits, rounded and clipped."""
     return np.clip(np.rint(image_hwc * 255.0), 0, 255).astype(np.uint8)
 
 
 def jpeg(image_hwc: FloatArray, *, quality: int) -> FloatArray:
     """Return ``(H, W, 3)`` RGB in [0, 1] after JPEG at ``quality`` (1 to 100)."""
     bgr = np.ascontiguousarray(to_uint8(image_hwc)[:, :, ::-1])
-    done, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    if not done:
+    encoded, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not encoded:
         raise RuntimeError("OpenCV could not encode a JPEG")
     decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
     if decoded is None:
@@ -27,16 +27,16 @@ def jpeg(image_hwc: FloatArray, *, quality: int) -> FloatArray:
 def video_codec(
     image_hwc: FloatArray, *, codec: SimpleCodec, quantizer: int, shift_xy: tuple[int, int]
 ) -> FloatArray:
-    """Return ``(H, W, 3)`` RGB in [0, 1] as the third frame of a short coded film.
+    """Return ``(H, W, 3)`` RGB in [0, 1] as the third frame of a short compressed clip.
 
-    The two frames before it are the same image moved by ``shift_xy`` pixels a frame, so
-    that the result carries the traces of motion compensation as well as of quantization.
+    The two frames before it are the same image shifted by ``shift_xy`` pixels per frame, so the
+    result has the artifacts of motion compensation as well as those of quantization.
     """
     image = to_uint8(image_hwc)
     height, width = image.shape[:2]
     even = image[: height // 2 * 2, : width // 2 * 2]
-    film = [np.roll(even, (shift_xy[1] * k, shift_xy[0] * k), axis=(0, 1)) for k in (-2, -1, 0)]
-    decoded = encode_decode(film, codec=codec, quantizer=quantizer)[-1]
-    out = image_hwc.copy()
-    out[: decoded.shape[0], : decoded.shape[1]] = decoded.astype(np.float32) / 255.0
-    return out
+    clip = [np.roll(even, (shift_xy[1] * k, shift_xy[0] * k), axis=(0, 1)) for k in (-2, -1, 0)]
+    decoded = encode_decode(clip, codec=codec, quantizer=quantizer)[-1]
+    result = image_hwc.copy()
+    result[: decoded.shape[0], : decoded.shape[1]] = decoded.astype(np.float32) / 255.0
+    return result

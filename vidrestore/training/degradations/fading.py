@@ -1,4 +1,4 @@
-"""Tones of old footage: faded, tinted, gray, flickering. A restorer must keep them."""
+"""Tones of old footage: faded, tinted, gray, flickering. A restorer must not change them."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ LUMA_RGB = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tone:
-    """How brightness and color of a clip are changed."""
+    """Changes of a clip's brightness and color."""
 
     gray: float = 0.0
     """0 keeps the colors, 1 is black and white."""
@@ -22,11 +22,11 @@ class Tone:
     """Brightness that black has faded to."""
     gamma: float = 1.0
     flicker: float = 0.0
-    """Standard deviation of the exposure from frame to frame, relative."""
+    """Relative standard deviation of the exposure between frames."""
     seed: int = 0
 
     def apply(self, image_hwc: FloatArray, index: int) -> FloatArray:
-        """Return frame ``index`` of a clip, ``(H, W, 3)`` in [0, 1], in this tone."""
+        """Return frame ``index`` of a clip, ``(H, W, 3)`` in [0, 1], with this tone."""
         image = np.clip(image_hwc, 0, 1)
         if self.gamma != 1.0:
             image = image**self.gamma

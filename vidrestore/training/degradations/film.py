@@ -1,7 +1,7 @@
-"""The recipe ``film``: film and video footage in one mixture, with real codecs (ours).
+"""The recipe ``film``: film and video footage in one mixture, with real codecs.
 
-``lite`` was trained with it. ``footage`` does the same with more detail; both stay, as results
-would change.
+``lite`` was trained with it. ``footage`` models the same in more detail; ``film`` stays, so that
+runs can be repeated.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ from vidrestore.types import FloatArray
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilmDegradation:
-    """Lens or motion blur, a small image, grain or noise, a codec, back to size."""
+    """Lens or motion blur, a smaller size, grain or noise, a codec, and the original size."""
 
     motion: bool
     blur_px: float
@@ -49,18 +49,18 @@ class FilmDegradation:
 
     @property
     def motion_px(self) -> float:
-        """Length of the motion in pixels; 0 where the blur is of the lens."""
+        """Length of the motion in pixels; 0 for a blur of the lens."""
         return 4 * self.blur_px if self.motion else 0.0
 
     def small_px(self, side_px: int) -> int:
-        """Return the length of a side of ``side_px`` pixels where grain, noise and codec happen.
+        """Return the length of a side of ``side_px`` pixels while grain, noise and codec are added.
 
-        Codecs need even sides, and at least 32 px for anything to remain.
+        Codecs need even sides, and destroy images of less than 32 px.
         """
         return max(32, round(side_px / self.downscale / 2) * 2)
 
     def degrade(self, image_hwc: FloatArray) -> DegradedPair:
-        """Return the image degraded, as the last frame of a short film, and itself as target."""
+        """Return the image as the degraded last frame of a short clip, and itself as the target."""
         height, width = image_hwc.shape[:2]
         image = self._record(image_hwc, 0)
         if self.codec is not None:
@@ -70,21 +70,21 @@ class FilmDegradation:
         return DegradedPair(quantize(resize(image, (width, height), self.up_filter)), image_hwc)
 
     def degrade_clip(self, frames: Sequence[FloatArray]) -> list[DegradedPair]:
-        """Return the frames after one lens and one codec, each with its grain, and themselves."""
+        """Return the frames degraded by the same lens and codec, each with its own grain."""
         height, width = frames[0].shape[:2]
         images = [self._record(frame, index) for index, frame in enumerate(frames)]
         if self.codec is not None:
-            coded = encode_decode(
+            decoded = encode_decode(
                 [to_uint8(image) for image in images], codec=self.codec, quantizer=self.quantizer
             )
-            images = [image.astype(np.float32) / 255.0 for image in coded]
+            images = [image.astype(np.float32) / 255.0 for image in decoded]
         return [
             DegradedPair(quantize(resize(image, (width, height), self.up_filter)), frame)
             for image, frame in zip(images, frames, strict=True)
         ]
 
     def _record(self, image_hwc: FloatArray, index: int) -> FloatArray:
-        """Return frame ``index`` blurred, at the footage's size, with its grain and noise."""
+        """Return frame ``index`` blurred, at the footage's size, with grain and noise."""
         height, width = image_hwc.shape[:2]
         if self.motion:
             image = motion_blur(image_hwc, length_px=self.motion_px, angle=self.angle)
@@ -114,7 +114,7 @@ class FilmRecipe:
     h264_quantizer: Range = (20, 38)
 
     def draw(self, rng: np.random.Generator) -> FilmDegradation:
-        """Draw each parameter; codecs, filters and motion with fixed probabilities."""
+        """Draw each parameter from its range; codecs, filters and motion by fixed probabilities."""
         codec = choose(rng, _CODECS) if rng.random() < 0.85 else None
         limits = self.h264_quantizer if codec == "h264" else self.mpeg_quantizer
         return FilmDegradation(

@@ -1,4 +1,4 @@
-"""What projectors and shelves do to film: scratches that stay, dust that comes and goes."""
+"""Damage of film: scratches that persist, dust and hairs that change with every frame."""
 
 from dataclasses import dataclass
 
@@ -17,17 +17,17 @@ class FilmDamage:
     """Scratches, dust, hairs and uneven density of a clip."""
 
     scratches: int
-    """Lines along the film, which persist and drift."""
+    """Number of lines along the film, which persist and drift."""
     scratch_strength: float
-    """How far towards black or white they are, 0 to 1."""
+    """Opacity of scratches, 0 to 1."""
     specks_per_frame: float
-    """Dust and dirt, new in every frame."""
+    """Mean number of specks of dust and dirt, new in every frame."""
     speck_px: float
-    """Their typical radius, in pixels of the footage."""
+    """Median radius of a speck, in pixels of the footage."""
     hair_probability: float
-    """Part of the frames with a hair or fibre in them."""
+    """Probability of a hair or fiber in a frame."""
     unevenness: float
-    """Standard deviation of the slow changes of density over a frame, relative."""
+    """Relative standard deviation of the slow changes of density across a frame."""
     seed: int
 
     def apply(self, image_hwc: FloatArray, index: int) -> FloatArray:
@@ -40,26 +40,24 @@ class FilmDamage:
             field = np.asarray(cv2.resize(coarse, size_wh, interpolation=cv2.INTER_CUBIC))
             image = image * field[:, :, None]
         for number in range(self.scratches):
-            image = self._scratched(image, number, index, rng)
-        return self._dusty(image, rng)
+            image = self._add_scratch(image, number, index, rng)
+        return self._add_dust(image, rng)
 
-    def _scratched(
+    def _add_scratch(
         self, image: FloatArray, number: int, index: int, rng: np.random.Generator
     ) -> FloatArray:
         height, width = image.shape[:2]
-        own = np.random.default_rng((self.seed, 0, number))
-        start, drift, wobble = (
-            width * own.random(),
-            0.25 * own.standard_normal(),
-            0.6 * own.random(),
-        )
-        thickness, bright = own.uniform(0.3, 0.9), own.random() < 0.6
-        strength = self.scratch_strength * own.uniform(0.4, 1.0)
-        steady = own.random()
-        if rng.random() > 0.4 + 0.6 * steady:
+        scratch_rng = np.random.default_rng((self.seed, 0, number))
+        start = width * scratch_rng.random()
+        drift, wobble = 0.25 * scratch_rng.standard_normal(), 0.6 * scratch_rng.random()
+        thickness, bright = scratch_rng.uniform(0.3, 0.9), scratch_rng.random() < 0.6
+        strength = self.scratch_strength * scratch_rng.uniform(0.4, 1.0)
+        persistence = scratch_rng.random()
+        if rng.random() > 0.4 + 0.6 * persistence:
             return image
         rows = np.arange(height, dtype=np.float32)
-        bow = own.normal(0, 0.01) * rows + wobble * np.sin(rows / own.uniform(15, 60))
+        slant = scratch_rng.normal(0, 0.01) * rows
+        bow = slant + wobble * np.sin(rows / scratch_rng.uniform(15, 60))
         center = start + drift * index + rng.normal(0, 0.3) + bow
         from_center = (np.arange(width, dtype=np.float32)[None] - center[:, None]) / thickness
         along = rng.uniform(0.3, 1.0, max(2, height // 12)).astype(np.float32)
@@ -67,23 +65,23 @@ class FilmDamage:
         opacity = (strength * along * np.exp(-0.5 * from_center**2))[:, :, None]
         return (image + opacity * (float(bright) - image)).astype(np.float32)
 
-    def _dusty(self, image: FloatArray, rng: np.random.Generator) -> FloatArray:
+    def _add_dust(self, image: FloatArray, rng: np.random.Generator) -> FloatArray:
         height, width = image.shape[:2]
         count = int(rng.poisson(self.specks_per_frame))
         has_hair = rng.random() < self.hair_probability
         for bright in (False, True):
             # Dirt on a negative prints white; dust on the print is dark.
-            here = int(rng.binomial(count, 0.5))
-            count -= here if not bright else 0
-            number = here if not bright else count
-            drawn_hair = has_hair and bright == (rng.random() < 0.4)
-            if not number and not drawn_hair:
+            dark_count = int(rng.binomial(count, 0.5))
+            specks = count if bright else dark_count
+            count -= specks
+            draws_hair = has_hair and bright == (rng.random() < 0.4)
+            if not specks and not draws_hair:
                 continue
             mask = np.zeros((height, width), dtype=np.uint8)
-            for _ in range(number):
-                _speck(mask, self.speck_px, rng)
-            if drawn_hair:
-                _hair(mask, rng)
+            for _ in range(specks):
+                _draw_speck(mask, self.speck_px, rng)
+            if draws_hair:
+                _draw_hair(mask, rng)
             soft = np.asarray(cv2.GaussianBlur(mask, (0, 0), 0.5), dtype=np.float32) / 255
             opacity = (rng.uniform(0.5, 0.95) * soft)[:, :, None]
             level = rng.uniform(0.85, 1.0) if bright else rng.uniform(0.0, 0.15)
@@ -91,8 +89,8 @@ class FilmDamage:
         return image
 
 
-def _speck(mask: np.ndarray, radius_px: float, rng: np.random.Generator) -> None:
-    """Draw an irregular spot."""
+def _draw_speck(mask: np.ndarray, radius_px: float, rng: np.random.Generator) -> None:
+    """Draw an irregular spot into the mask."""
     height, width = mask.shape
     center = rng.uniform((0, 0), (width, height))
     radius = radius_px * float(np.exp(rng.normal(0, 0.5)))
@@ -104,8 +102,8 @@ def _speck(mask: np.ndarray, radius_px: float, rng: np.random.Generator) -> None
     cv2.fillPoly(mask, [corners], (255,), cv2.LINE_AA, _SHIFT)
 
 
-def _hair(mask: np.ndarray, rng: np.random.Generator) -> None:
-    """Draw a thin curl."""
+def _draw_hair(mask: np.ndarray, rng: np.random.Generator) -> None:
+    """Draw a thin curl into the mask."""
     height, width = mask.shape
     steps = 24
     heading = rng.uniform(0, 2 * np.pi) + np.cumsum(rng.normal(0, 0.25, steps))

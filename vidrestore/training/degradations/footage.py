@@ -1,4 +1,4 @@
-"""The chain of footage: lens, film or camera, tape or broadcast, codec, screen."""
+"""The degradation chain of footage: lens, film or camera, tape or broadcast, codec, display."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,12 +8,7 @@ import numpy as np
 
 from vidrestore.media.codec_generation import CodecGeneration, PassCodec, apply_generation
 from vidrestore.training.degradations.analog_video import Deinterlacing, Tape, interlace
-from vidrestore.training.degradations.base import (
-    DegradedPair,
-    frame_rng,
-    quantize,
-    resize,
-)
+from vidrestore.training.degradations.base import DegradedPair, frame_rng, quantize, resize
 from vidrestore.training.degradations.blur import fast_gaussian_blur, motion_blur
 from vidrestore.training.degradations.compression import to_uint8
 from vidrestore.training.degradations.fading import Tone
@@ -22,9 +17,9 @@ from vidrestore.training.degradations.noise import add_fast_gaussian_noise, add_
 from vidrestore.types import FloatArray
 
 _MIN_PX = 32
-"""Side of the footage, at least: smaller frames lose everything in a codec."""
+"""Minimum side of the footage: codecs destroy smaller frames."""
 _LEAD_FRAMES = 1
-"""Frames before a single image that a codec or a field refers to."""
+"""Number of frames before a single image that a codec or a field refers to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +28,9 @@ class CompressionStep:
 
     codec: PassCodec
     quantizer: int
-    """Of a single image: a bit rate means nothing for two frames."""
+    """Quantizer for a single image, which is too short for a bit rate."""
     bits_per_pixel: float | None
-    """Of a clip; None keeps the quantizer, as a camera or a disc does."""
+    """Bit rate for a clip; None uses the quantizer, as cameras and discs do."""
     interlaced: bool = False
 
     def apply(self, frames: Sequence[FloatArray], *, still: bool) -> list[FloatArray]:
@@ -57,9 +52,9 @@ class FootageDegradation:
 
     tone: Tone
     blur_px: float
-    """Of the lens, in pixels of the original."""
+    """Blur of the lens, in pixels of the original."""
     motion_px: float
-    """Smear of the exposure along ``angle``, in pixels of the original; 0 for none."""
+    """Length of the motion blur along ``angle``, in pixels of the original; 0 for none."""
     angle: float
     downscale: float
     down_filter: int
@@ -70,27 +65,27 @@ class FootageDegradation:
     damage: FilmDamage | None
     fields: Deinterlacing | None
     tape: Tape | None
-    codings: tuple[CompressionStep, ...]
+    compression: tuple[CompressionStep, ...]
     shift_xy: tuple[float, float]
-    """Motion of a single image since the frame before it."""
+    """Motion between a single image and the frame before it."""
     seed: int
 
     def degrade(self, image_hwc: FloatArray) -> DegradedPair:
-        """Return the image degraded and, as the target, in the tones of the footage.
+        """Return the degraded image, with the image in the footage's tones as the target.
 
-        Where codec or fields need frames before it, it is the last of a short clip of its motion.
+        If codec or fields need earlier frames, the image is the last frame of a short clip.
         """
         height, width = image_hwc.shape[:2]
         target = self.tone.apply(image_hwc, 0)
         small = self._shrink(target)
-        lead = _LEAD_FRAMES if self.codings or self.fields else 0
-        frames = [_shift(small, self.shift_xy, -back) for back in range(lead, 0, -1)]
-        # Every frame has its own grain; index 0, that of a single image, is the last.
+        lead = _LEAD_FRAMES if self.compression or self.fields else 0
+        frames = [_shift(small, self.shift_xy, -step) for step in range(lead, 0, -1)]
+        # Every frame has other grain; the last has index 0, that of a single image.
         recorded = self._record([*frames, small], range(-lead, 1), still=True)
         return DegradedPair(quantize(resize(recorded[-1], (width, height), self.up_filter)), target)
 
     def degrade_clip(self, frames: Sequence[FloatArray]) -> list[DegradedPair]:
-        """Return the frames after one chain and, as targets, in the tones of the footage."""
+        """Return the degraded frames, with the frames in the footage's tones as the targets."""
         height, width = frames[0].shape[:2]
         targets = [self.tone.apply(frame, index) for index, frame in enumerate(frames)]
         small = [self._shrink(target) for target in targets]
@@ -108,9 +103,9 @@ class FootageDegradation:
             max(_MIN_PX, round(height / self.downscale / 2) * 2),
         )
         image = resize(image, small_wh, self.down_filter)
-        smear_px = self.motion_px / self.downscale
-        # A motion shorter than a pixel is part of the sampling.
-        return motion_blur(image, length_px=smear_px, angle=self.angle) if smear_px > 1 else image
+        length_px = self.motion_px / self.downscale
+        # Sampling blurs shorter motions already.
+        return motion_blur(image, length_px=length_px, angle=self.angle) if length_px > 1 else image
 
     def _record(
         self, frames: Sequence[FloatArray], indices: range, *, still: bool
@@ -126,8 +121,8 @@ class FootageDegradation:
                 self.tape.apply(image, abs(index))
                 for image, index in zip(images, indices, strict=True)
             ]
-        for coding in self.codings:
-            images = coding.apply(images, still=still)
+        for step in self.compression:
+            images = step.apply(images, still=still)
         return images
 
     def _expose(self, image_hwc: FloatArray, index: int) -> FloatArray:
@@ -142,6 +137,6 @@ class FootageDegradation:
 
 def _shift(image_hwc: FloatArray, step_xy: tuple[float, float], steps: int) -> FloatArray:
     height, width = image_hwc.shape[:2]
-    move = np.array([[1.0, 0.0, steps * step_xy[0]], [0.0, 1.0, steps * step_xy[1]]])
-    moved = cv2.warpAffine(image_hwc, move, (width, height), borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(moved, dtype=np.float32)
+    affine = np.array([[1.0, 0.0, steps * step_xy[0]], [0.0, 1.0, steps * step_xy[1]]])
+    image = cv2.warpAffine(image_hwc, affine, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(image, dtype=np.float32)

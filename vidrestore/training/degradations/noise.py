@@ -1,4 +1,4 @@
-"""Noise: sensors and film grain."""
+"""Sensor noise and film grain."""
 
 from functools import cache
 
@@ -9,8 +9,8 @@ from scipy.special import ndtri
 from vidrestore.types import FloatArray
 
 _LEVELS = 1 << 16
-GRAIN_AT_ENDS, GRAIN_IN_MIDTONES = 0.4, 2.4
-"""Visibility of grain: ``GRAIN_AT_ENDS + GRAIN_IN_MIDTONES * luma * (1 - luma)``."""
+GRAIN_BASE, GRAIN_MIDTONE_GAIN = 0.4, 2.4
+"""Visibility of grain: ``GRAIN_BASE + GRAIN_MIDTONE_GAIN * luma * (1 - luma)``."""
 
 
 def add_gaussian_noise(
@@ -24,13 +24,13 @@ def add_gaussian_noise(
 def add_fast_gaussian_noise(
     image_hwc: FloatArray, *, sigma: float, rng: np.random.Generator
 ) -> FloatArray:
-    """Do as ``add_gaussian_noise``, from quick noise."""
+    """Add independent noise from ``fast_normal``, otherwise as ``add_gaussian_noise``."""
     noise = fast_normal(image_hwc.shape, rng)
     return (image_hwc + sigma * noise).astype(np.float32, copy=False)
 
 
 def fast_normal(shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
-    """Return standard normal noise of 65,536 levels, in a third of the usual time."""
+    """Return standard normal noise of 65,536 levels, three times as fast as NumPy's."""
     return _quantiles()[rng.integers(_LEVELS, size=shape, dtype=np.uint16)]
 
 
@@ -47,26 +47,28 @@ def add_grain(
     Args:
         image_hwc: float32 RGB in [0, 1].
         sigma: Standard deviation of the grain in mid-tones, in units of the range.
-        size_px: Gaussian radius of a grain; 0 gives white noise.
-        rng: Source of randomness.
+        size_px: Standard deviation of the Gaussian shape of a grain; 0 gives white noise.
+        rng: Generator of the grain.
     """
     grain = rng.standard_normal(image_hwc.shape[:2], dtype=np.float32)
-    return _grained(image_hwc, grain, sigma, size_px)
+    return _add_grain(image_hwc, grain, sigma, size_px)
 
 
 def add_fast_grain(
     image_hwc: FloatArray, *, sigma: float, size_px: float, rng: np.random.Generator
 ) -> FloatArray:
-    """Do as ``add_grain``, from quick noise."""
-    return _grained(image_hwc, fast_normal(image_hwc.shape[:2], rng), sigma, size_px)
+    """Add film grain from ``fast_normal``, otherwise as ``add_grain``."""
+    return _add_grain(image_hwc, fast_normal(image_hwc.shape[:2], rng), sigma, size_px)
 
 
-def _grained(image_hwc: FloatArray, grain: FloatArray, sigma: float, size_px: float) -> FloatArray:
+def _add_grain(
+    image_hwc: FloatArray, grain: FloatArray, sigma: float, size_px: float
+) -> FloatArray:
     if size_px > 0:
         grain = np.asarray(cv2.GaussianBlur(grain, (0, 0), size_px), dtype=np.float32)
         grain /= max(1e-6, float(grain.std()))
     luma = np.clip(image_hwc.mean(axis=2), 0, 1)
-    visibility = GRAIN_AT_ENDS + GRAIN_IN_MIDTONES * luma * (1 - luma)
+    visibility = GRAIN_BASE + GRAIN_MIDTONE_GAIN * luma * (1 - luma)
     return image_hwc + (sigma * grain * visibility)[:, :, None]
 
 
@@ -79,14 +81,14 @@ def add_gray_noise(image_hwc: FloatArray, *, sigma: float, rng: np.random.Genera
 def add_shot_noise(
     image_hwc: FloatArray, *, photons: float, gray: bool, rng: np.random.Generator
 ) -> FloatArray:
-    """Add noise whose variance grows with brightness, as of counted light.
+    """Add shot noise, whose variance grows with brightness.
 
     Args:
         image_hwc: float32 RGB in [0, 1].
-        photons: How many a white pixel counts; the standard deviation there is its root's
-            reciprocal. Counts are taken as normally distributed, which they nearly are.
-        gray: Whether all channels share the noise.
-        rng: Source of randomness.
+        photons: Photons of a white pixel; its standard deviation is ``1 / sqrt(photons)``. Their
+            Poisson distribution is approximated by a normal one.
+        gray: Whether all channels have the same noise.
+        rng: Generator of the noise.
     """
     shape = (*image_hwc.shape[:2], 1 if gray else image_hwc.shape[2])
     level = image_hwc.mean(axis=2, keepdims=True) if gray else image_hwc

@@ -1,8 +1,8 @@
-"""Two rounds of everything, in the manner of Real-ESRGAN (Wang et al. 2021, section 3), for faces.
+"""Second-order degradation for faces, after Real-ESRGAN (Wang et al. 2021, section 3).
 
-The order of the first round's blur, size, noise and JPEG is kept in the second; the last step
-rings before or after the last JPEG. Ranges are our own, narrower than the paper's: its images
-shrink by four and faces here end at the size they began with.
+Each of two rounds blurs, resizes, adds noise and compresses, in this order. A ringing filter comes
+before or after the last JPEG. The ranges are narrower than the paper's: there the output is four
+times smaller than the original, here it has the original's size.
 """
 
 from dataclasses import dataclass
@@ -41,12 +41,12 @@ from vidrestore.types import FloatArray
 BlurKind: TypeAlias = Literal["gaussian", "generalized", "plateau", "ringing"]
 NoiseKind: TypeAlias = Literal["gaussian", "shot"]
 _BLURS: tuple[BlurKind, ...] = ("gaussian", "generalized", "plateau", "ringing")
-_BLUR_ODDS = (0.55, 0.2, 0.15, 0.1)
+_BLUR_PROBABILITIES = (0.55, 0.2, 0.15, 0.1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DegradationRound:
-    """Blur, size, noise, JPEG."""
+    """One round: blur, resizing, noise, JPEG."""
 
     blur: BlurKind
     sigma_px: float
@@ -55,41 +55,41 @@ class DegradationRound:
     power: float
     cutoff: float
     side_ratio: float
-    """Side after the round, relative to the whole image's."""
+    """Side after the round, relative to the original's."""
     filter_: int
     noise: NoiseKind
     strength: float
-    """Standard deviation of the noise (for shot noise, on white), on a scale of 255."""
+    """Standard deviation of the noise (shot noise: in white), on a scale of 255."""
     gray: bool
     jpeg_quality: int
 
     def apply(self, image_hwc: FloatArray, full_wh: tuple[int, int], rng: np.random.Generator):
-        """Return the image after the round, at the round's size; JPEG is left to the caller."""
-        image = self._blurred(image_hwc)
+        """Return the image after blur, resizing and noise; the caller applies JPEG."""
+        image = self._blur(image_hwc)
         width, height = full_wh
         size_wh = (
             max(16, round(width * self.side_ratio)),
             max(16, round(height * self.side_ratio)),
         )
-        # Only averaging does not alias where an image shrinks much.
-        much = size_wh[0] < 0.5 * image.shape[1]
-        image = resize(image, size_wh, cv2.INTER_AREA if much else self.filter_)
+        # Averaging is the only filter without aliasing below half the size.
+        is_below_half = size_wh[0] < 0.5 * image.shape[1]
+        image = resize(image, size_wh, cv2.INTER_AREA if is_below_half else self.filter_)
         sigma = self.strength / 255.0
         if self.noise == "shot":
             return add_shot_noise(image, photons=1 / max(1e-6, sigma**2), gray=self.gray, rng=rng)
         add = add_gray_noise if self.gray else add_fast_gaussian_noise
         return add(image, sigma=sigma, rng=rng)
 
-    def _blurred(self, image_hwc: FloatArray) -> FloatArray:
+    def _blur(self, image_hwc: FloatArray) -> FloatArray:
         if self.blur == "gaussian" and self.ratio == 1.0:
             return fast_gaussian_blur(image_hwc, sigma_px=self.sigma_px)
         if self.blur == "ringing":
             return filter_image(image_hwc, ringing_kernel(cutoff=self.cutoff, reach_px=5))
-        return _filtered_coarsely(image_hwc, self)
+        return _filter_downscaled(image_hwc, self)
 
 
-def _filtered_coarsely(image_hwc: FloatArray, round_: DegradationRound) -> FloatArray:
-    """Filter with a kernel of unequal axes, at half or a quarter of the size where it is wide."""
+def _filter_downscaled(image_hwc: FloatArray, round_: DegradationRound) -> FloatArray:
+    """Filter with a generalized kernel; a wide one at half or a quarter of the size."""
     factor = 1
     while round_.sigma_px * min(1.0, round_.ratio) / factor > 2.0 and factor < 4:
         factor *= 2
@@ -109,30 +109,30 @@ def _filtered_coarsely(image_hwc: FloatArray, round_: DegradationRound) -> Float
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecondOrderDegradation(PerFrameDegradation):
-    """Two rounds, then ringing and the last JPEG in either order, then back to size."""
+    """Two rounds, ringing and the last JPEG in either order, and the original size."""
 
     first: DegradationRound
     second: DegradationRound
     final_cutoff: float | None
-    """Of the ringing filter, in radians a pixel; None without one."""
+    """Cutoff of the ringing filter in radians per pixel; None for no filter."""
     ring_first: bool
     up_filter: int
     noise_seed: int
 
     def degrade_frame(self, image_hwc: FloatArray, index: int) -> FloatArray:
-        """Return frame ``index`` of a clip degraded."""
+        """Return frame ``index`` of a clip, degraded."""
         height, width = image_hwc.shape[:2]
         rng = frame_rng(self.noise_seed, index)
         image = self.first.apply(image_hwc, (width, height), rng)
         image = jpeg(image, quality=self.first.jpeg_quality)
         image = self.second.apply(image, (width, height), rng)
         if self.ring_first:
-            image = jpeg(self._rung(image), quality=self.second.jpeg_quality)
+            image = jpeg(self._add_ringing(image), quality=self.second.jpeg_quality)
         else:
-            image = self._rung(jpeg(image, quality=self.second.jpeg_quality))
+            image = self._add_ringing(jpeg(image, quality=self.second.jpeg_quality))
         return quantize(resize(image, (width, height), self.up_filter))
 
-    def _rung(self, image_hwc: FloatArray) -> FloatArray:
+    def _add_ringing(self, image_hwc: FloatArray) -> FloatArray:
         if self.final_cutoff is None:
             return image_hwc
         return filter_image(image_hwc, ringing_kernel(cutoff=self.final_cutoff, reach_px=5))
@@ -140,7 +140,7 @@ class SecondOrderDegradation(PerFrameDegradation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecondOrderRecipe:
-    """Ranges of the two rounds; sizes are shares of the whole image's side."""
+    """Ranges of the two rounds; sides are relative to the original's."""
 
     sigma_px: Range = (0.3, 5.0)
     second_sigma_px: Range = (0.2, 1.5)
@@ -150,11 +150,11 @@ class SecondOrderRecipe:
     jpeg_quality: Range = (35, 95)
 
     def draw(self, rng: np.random.Generator) -> SecondOrderDegradation:
-        """Draw two rounds and the end."""
-        first = self._round(rng, self.sigma_px, self.first_side)
+        """Draw two rounds and the last step."""
+        first = self._draw_round(rng, self.sigma_px, self.first_side)
         return SecondOrderDegradation(
             first=first,
-            second=self._round(rng, self.second_sigma_px, self.second_side),
+            second=self._draw_round(rng, self.second_sigma_px, self.second_side),
             final_cutoff=uniform(rng, (float(np.pi) / 2.2, float(np.pi)))
             if rng.random() < 0.6
             else None,
@@ -163,9 +163,9 @@ class SecondOrderRecipe:
             noise_seed=draw_seed(rng),
         )
 
-    def _round(self, rng: np.random.Generator, sigma: Range, side: Range) -> DegradationRound:
+    def _draw_round(self, rng: np.random.Generator, sigma: Range, side: Range) -> DegradationRound:
         return DegradationRound(
-            blur=_BLURS[int(rng.choice(len(_BLURS), p=_BLUR_ODDS))],
+            blur=_BLURS[int(rng.choice(len(_BLURS), p=_BLUR_PROBABILITIES))],
             sigma_px=log_uniform(rng, sigma),
             ratio=uniform(rng, (0.35, 1.0)) if rng.random() < 0.4 else 1.0,
             angle=uniform(rng, (0.0, float(np.pi))),

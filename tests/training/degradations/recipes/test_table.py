@@ -1,4 +1,4 @@
-"""Degradations are drawn first, applied second, and can be replayed."""
+"""Recipes draw degradations that depend on their seed alone."""
 
 from collections.abc import Sequence
 
@@ -16,8 +16,8 @@ from vidrestore.training.degradations.recipes.table import (
 )
 from vidrestore.types import FloatArray
 
-# Mean change of `image()` by draws 0 to 3, of 255, from before these recipes were moved.
-FINGERPRINTS = {
+# Mean change of `image()` on a scale of 255, by draws 0 to 3.
+MEAN_CHANGES = {
     "gfpgan": [61.151, 60.92, 38.662, 23.204],
     "film": [29.326, 36.135, 17.51, 30.748],
 }
@@ -29,68 +29,65 @@ def image() -> np.ndarray:
     return np.stack(waves, axis=2).astype(np.float32)
 
 
-def degraded_clip(degradation: Degradation, clip: Sequence[FloatArray]) -> list[FloatArray]:
+def degrade_clip(degradation: Degradation, clip: Sequence[FloatArray]) -> list[FloatArray]:
     return [pair.degraded for pair in degradation.degrade_clip(clip)]
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
 @pytest.mark.parametrize("seed", range(6))
-def test_equal_seeds_give_equal_pictures_in_eight_bit_levels(name: str, seed: int) -> None:
-    drawn, again = (RECIPES[name].draw(np.random.default_rng(seed)) for _ in range(2))
-    assert drawn == again
-    first, second = drawn.degrade(image()).degraded, again.degrade(image()).degraded
+def test_equal_seeds_give_equal_images_in_8_bit_levels(name: str, seed: int) -> None:
+    degradation, same = (RECIPES[name].draw(np.random.default_rng(seed)) for _ in range(2))
+    assert degradation == same
+    first, second = degradation.degrade(image()).degraded, same.degrade(image()).degraded
     np.testing.assert_array_equal(first, second)
     assert first.shape == image().shape
     np.testing.assert_allclose(first * 255, np.rint(first * 255), atol=1e-4)
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
-def test_a_clip_shares_one_lens_and_replays(name: str) -> None:
+def test_a_degradation_gives_the_same_clip_again(name: str) -> None:
     clip = [np.roll(image(), step, axis=1) for step in range(4)]
-    drawn = RECIPES[name].draw(np.random.default_rng(3))
-    first, second = degraded_clip(drawn, clip), degraded_clip(drawn, clip)
+    degradation = RECIPES[name].draw(np.random.default_rng(3))
+    first, second = degrade_clip(degradation, clip), degrade_clip(degradation, clip)
     assert [frame.shape for frame in first] == [frame.shape for frame in clip]
-    for one, other in zip(first, second, strict=True):
-        np.testing.assert_array_equal(one, other)
-        np.testing.assert_allclose(one * 255, np.rint(one * 255), atol=1e-4)
+    for frame, same in zip(first, second, strict=True):
+        np.testing.assert_array_equal(frame, same)
+        np.testing.assert_allclose(frame * 255, np.rint(frame * 255), atol=1e-4)
 
 
 @pytest.mark.parametrize("name", sorted(set(RECIPES) - {"none"}))
-def test_noise_differs_from_frame_to_frame_of_a_still_scene(name: str) -> None:
-    # Of many draws, since some have neither noise nor damage.
+def test_noise_differs_between_frames_of_a_still_scene(name: str) -> None:
+    # Several draws: some have neither noise nor damage.
     differing = 0
     for seed in range(8):
-        first, second = degraded_clip(
-            RECIPES[name].draw(np.random.default_rng(seed)), [image()] * 2
-        )
+        first, second = degrade_clip(RECIPES[name].draw(np.random.default_rng(seed)), [image()] * 2)
         differing += not np.array_equal(first, second)
     assert differing >= 4
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
-def test_the_target_has_the_tones_of_the_footage_and_its_own_detail(name: str) -> None:
+def test_the_target_has_the_tones_of_the_degraded_image_and_its_own_detail(name: str) -> None:
     for seed in range(6):
-        drawn = RECIPES[name].draw(np.random.default_rng(seed))
-        target = drawn.degrade(image()).target
-        degraded = drawn.degrade(image()).degraded
-        away = np.abs(target.mean(axis=(0, 1)) - degraded.mean(axis=(0, 1))).max()
-        assert away < 0.06, f"seed {seed}: mean color is off by {away}"
-        # What a tone does is done to every pixel alike: equal values stay equal.
+        pair = RECIPES[name].draw(np.random.default_rng(seed)).degrade(image())
+        degraded, target = pair.degraded, pair.target
+        difference = np.abs(target.mean(axis=(0, 1)) - degraded.mean(axis=(0, 1))).max()
+        assert difference < 0.06, f"seed {seed}: mean color differs by {difference}"
+        # A tone changes all pixels alike, so it keeps their order.
         ranks = np.argsort(image().mean(axis=2), axis=None)
         assert np.corrcoef(target.mean(axis=2).ravel()[ranks], np.arange(ranks.size))[0, 1] > 0.8
 
 
-@pytest.mark.parametrize("name", sorted(FINGERPRINTS))
-def test_recipes_that_runs_were_started_with_give_the_pictures_they_gave(name: str) -> None:
+@pytest.mark.parametrize("name", sorted(MEAN_CHANGES))
+def test_recipes_of_earlier_runs_still_give_the_same_images(name: str) -> None:
     changes = [
-        float(np.abs(drawn.degrade(image()).degraded - image()).mean() * 255)
-        for drawn in (RECIPES[name].draw(np.random.default_rng(seed)) for seed in range(4))
+        float(np.abs(degradation.degrade(image()).degraded - image()).mean() * 255)
+        for degradation in (RECIPES[name].draw(np.random.default_rng(seed)) for seed in range(4))
     ]
-    # A codec or a resize of another library version may round apart.
-    np.testing.assert_allclose(changes, FINGERPRINTS[name], rtol=2e-3)
+    # Codecs and resizing of other library versions may round differently.
+    np.testing.assert_allclose(changes, MEAN_CHANGES[name], rtol=2e-3)
 
 
-def test_an_unknown_recipe_is_refused_with_those_known() -> None:
+def test_the_error_of_an_unknown_recipe_lists_the_recipes() -> None:
     with pytest.raises(ConfigError, match="second_order"):
         recipe_named("vsh")
 
@@ -109,7 +106,7 @@ def test_most_draws_lose_detail(name: str) -> None:
     assert np.median(errors) > 0.02
 
 
-def test_stronger_blur_and_coarser_sampling_hurt_more() -> None:
+def test_more_blur_and_downscaling_give_a_larger_error() -> None:
     def error(sigma_px: float, downscale: float) -> float:
         degradation = GfpganDegradation(
             sigma_px=sigma_px, downscale=downscale, noise=0.0, jpeg_quality=100, noise_seed=0
@@ -119,27 +116,27 @@ def test_stronger_blur_and_coarser_sampling_hurt_more() -> None:
     assert error(0.2, 1.0) < error(2.0, 1.0) < error(4.0, 4.0)
 
 
-def test_untouched_is_untouched_but_for_rounding() -> None:
-    drawn = NoDegradation().draw(np.random.default_rng(0))
-    assert np.abs(drawn.degrade(image()).degraded - image()).max() <= 0.5 / 255 + 1e-6
+def test_no_degradation_rounds_to_8_bits() -> None:
+    degradation = NoDegradation().draw(np.random.default_rng(0))
+    assert np.abs(degradation.degrade(image()).degraded - image()).max() <= 0.5 / 255 + 1e-6
 
 
-def test_shares_say_how_often_a_recipe_is_drawn() -> None:
+def test_recipes_are_drawn_by_their_probabilities() -> None:
     mixed = MixedRecipe(recipes=(RECIPES["gfpgan"], NoDegradation()), probabilities=(3.0, 1.0))
     rng = np.random.default_rng(0)
-    drawn = [isinstance(mixed.draw(rng), NoDegradation) for _ in range(400)]
-    assert 0.18 < np.mean(drawn) < 0.32
+    is_clean = [isinstance(mixed.draw(rng), NoDegradation) for _ in range(400)]
+    assert 0.18 < np.mean(is_clean) < 0.32
 
 
-def test_recipes_without_their_shares_are_refused() -> None:
+def test_recipes_without_a_probability_are_refused() -> None:
     with pytest.raises(ConfigError, match="probability"):
         MixedRecipe(recipes=(NoDegradation(),), probabilities=(1.0, 1.0))
 
 
-def test_a_softened_picture_loses_fine_detail_and_keeps_its_tones() -> None:
+def test_a_softened_image_loses_fine_detail_and_keeps_its_tones() -> None:
     for seed in range(6):
-        drawn = recipe_named("softened").draw(np.random.default_rng(seed))
-        before, after = image(), drawn.degrade(image()).degraded
+        degradation = recipe_named("softened").draw(np.random.default_rng(seed))
+        before, after = image(), degradation.degrade(image()).degraded
 
         assert np.abs(np.diff(after, axis=1)).max() < np.abs(np.diff(before, axis=1)).max() + 0.05
         assert after.mean() == pytest.approx(before.mean(), abs=0.01)

@@ -1,6 +1,6 @@
-"""Ranges of four histories of footage: cinema film, cassette, broadcast, and the early web.
+"""Recipes for four kinds of footage: cinema film, video cassette, broadcast, and early web video.
 
-The ranges were set by eye, on previews beside real footage; no paper stands behind them.
+The ranges were chosen by eye, by comparing previews with real footage; no paper gives them.
 """
 
 from dataclasses import dataclass
@@ -24,15 +24,14 @@ from vidrestore.training.degradations.footage import CompressionStep, FootageDeg
 
 _PI = float(np.pi)
 _FIELDS: tuple[Deinterlacing, ...] = ("none", "bob", "blend")
-_PLAIN = Tone()
 
 
-def _maybe(rng: np.random.Generator, odds: float, limits: Range) -> float:
-    """Draw from a range with the given odds; 0 otherwise."""
-    return uniform(rng, limits) if rng.random() < odds else 0.0
+def _uniform_or_zero(rng: np.random.Generator, probability: float, limits: Range) -> float:
+    """Draw from a range with a probability; return 0 otherwise."""
+    return uniform(rng, limits) if rng.random() < probability else 0.0
 
 
-def _shift(rng: np.random.Generator) -> tuple[float, float]:
+def _draw_shift(rng: np.random.Generator) -> tuple[float, float]:
     return 1.2 * rng.standard_normal(), 0.7 * rng.standard_normal()
 
 
@@ -50,64 +49,64 @@ class OldFilmRecipe:
         """Draw each parameter from its range."""
         downscale = log_uniform(rng, self.downscale)
         return FootageDegradation(
-            tone=self._tone(rng),
+            tone=self._draw_tone(rng),
             blur_px=log_uniform(rng, self.blur_px),
-            motion_px=_maybe(rng, 0.2, (2.0, 12.0)),
+            motion_px=_uniform_or_zero(rng, 0.2, (2.0, 12.0)),
             angle=uniform(rng, (0.0, _PI)),
             downscale=downscale,
             down_filter=choose(rng, DOWN_FILTERS[:2]),
             up_filter=choose(rng, UP_FILTERS),
             grain=uniform(rng, self.grain),
             grain_px=uniform(rng, (0.5, 1.6)) / max(1.0, downscale / 2),
-            color_noise=_maybe(rng, 0.3, (1.0, 5.0)),
-            damage=self._damage(rng) if rng.random() < 0.75 else None,
+            color_noise=_uniform_or_zero(rng, 0.3, (1.0, 5.0)),
+            damage=self._draw_damage(rng) if rng.random() < 0.75 else None,
             fields=choose(rng, _FIELDS) if rng.random() < 0.15 else None,
             tape=None,
-            codings=self._codings(rng),
-            shift_xy=_shift(rng),
+            compression=self._draw_compression(rng),
+            shift_xy=_draw_shift(rng),
             seed=draw_seed(rng),
         )
 
-    def _tone(self, rng: np.random.Generator) -> Tone:
+    def _draw_tone(self, rng: np.random.Generator) -> Tone:
         gray = rng.random() < self.gray_probability
         tint = (1.0, 1.0, 1.0)
         if gray and rng.random() < 0.35:
             sepia = uniform(rng, (0.2, 1.0))
             tint = (1.0, 1.0 - 0.1 * sepia, 1.0 - 0.32 * sepia)
         elif not gray:
-            # Cyan dye fades first and leaves films red, or the stock is cold or warm.
+            # Cyan dye fades first, which leaves films red; some stock is cold or warm.
             red, blue = 0.06 * rng.standard_normal(), 0.08 * rng.standard_normal()
             tint = (1.03 + red, 1.0, 0.96 + blue)
         return Tone(
-            gray=1.0 if gray else _maybe(rng, 0.6, (0.1, 0.6)),
+            gray=1.0 if gray else _uniform_or_zero(rng, 0.6, (0.1, 0.6)),
             tint_rgb=tint,
-            lift=_maybe(rng, 0.6, (0.01, 0.14)),
+            lift=_uniform_or_zero(rng, 0.6, (0.01, 0.14)),
             gamma=log_uniform(rng, (0.75, 1.35)),
-            flicker=_maybe(rng, 0.7, (0.01, 0.07)),
+            flicker=_uniform_or_zero(rng, 0.7, (0.01, 0.07)),
             seed=draw_seed(rng),
         )
 
-    def _damage(self, rng: np.random.Generator) -> FilmDamage:
+    def _draw_damage(self, rng: np.random.Generator) -> FilmDamage:
         return FilmDamage(
             scratches=int(rng.poisson(0.9)),
             scratch_strength=uniform(rng, (0.15, 0.75)),
             specks_per_frame=float(rng.exponential(2.0)),
             speck_px=log_uniform(rng, (0.6, 2.2)),
-            hair_probability=_maybe(rng, 0.4, (0.02, 0.15)),
-            unevenness=_maybe(rng, 0.6, (0.005, 0.04)),
+            hair_probability=_uniform_or_zero(rng, 0.4, (0.02, 0.15)),
+            unevenness=_uniform_or_zero(rng, 0.6, (0.005, 0.04)),
             seed=draw_seed(rng),
         )
 
-    def _codings(self, rng: np.random.Generator) -> tuple[CompressionStep, ...]:
+    def _draw_compression(self, rng: np.random.Generator) -> tuple[CompressionStep, ...]:
         if rng.random() < 0.3:
             return ()
         codec = choose(rng, ("mpeg2video", "mpeg4", "h264"))
-        return (_coding(rng, codec, self.quantizer, bits=(0.06, 0.4)),)
+        return (_draw_step(rng, codec, self.quantizer, bits=(0.06, 0.4)),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VhsRecipe:
-    """Cassettes: half the lines' detail, smeared and shifted colors, noise, unsteady lines."""
+    """Video cassettes: half the horizontal detail, blurred and shifted chroma, noise, jitter."""
 
     blur_px: Range = (0.7, 4.0)
     downscale: Range = (1.8, 5.0)
@@ -117,39 +116,39 @@ class VhsRecipe:
         """Draw each parameter from its range."""
         wear = uniform(rng, (0.15, 1.0))
         return FootageDegradation(
-            tone=_cast(rng),
+            tone=_draw_video_tone(rng),
             blur_px=log_uniform(rng, self.blur_px),
-            motion_px=_maybe(rng, 0.2, (2.0, 12.0)),
+            motion_px=_uniform_or_zero(rng, 0.2, (2.0, 12.0)),
             angle=uniform(rng, (0.0, _PI)),
             downscale=log_uniform(rng, self.downscale),
             down_filter=choose(rng, DOWN_FILTERS[:2]),
             up_filter=choose(rng, UP_FILTERS),
             grain=0.0,
             grain_px=0.0,
-            color_noise=_maybe(rng, 0.5, (1.0, 5.0)),
+            color_noise=_uniform_or_zero(rng, 0.5, (1.0, 5.0)),
             damage=None,
             fields=choose(rng, _FIELDS) if rng.random() < 0.7 else None,
             tape=Tape(
                 luma_px=uniform(rng, (0.5, 1.5)),
-                overshoot=_maybe(rng, 0.7, (0.2, 1.0)),
+                overshoot=_uniform_or_zero(rng, 0.7, (0.2, 1.0)),
                 chroma_px=uniform(rng, (2.0, 6.0)),
                 chroma_lines=uniform(rng, (0.5, 2.0)),
                 chroma_shift_px=0.8 + 1.2 * rng.standard_normal(),
                 luma_noise=0.05 * wear,
                 chroma_noise=0.022 * wear * uniform(rng, (0.5, 1.3)),
                 jitter_px=0.6 * wear * rng.random(),
-                dropouts_per_frame=_maybe(rng, 0.3, (0.2, 1.5)),
+                dropouts_per_frame=_uniform_or_zero(rng, 0.3, (0.2, 1.5)),
                 seed=draw_seed(rng),
             ),
-            codings=_codings_of_a_transfer(rng, self.quantizer),
-            shift_xy=_shift(rng),
+            compression=_draw_transfer_compression(rng, self.quantizer),
+            shift_xy=_draw_shift(rng),
             seed=draw_seed(rng),
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TelevisionRecipe:
-    """Broadcasts in standard definition: fields, sharpened edges, MPEG-2, dot-free composite."""
+    """Broadcasts in standard definition: fields, sharpened edges, MPEG-2, composite video."""
 
     blur_px: Range = (0.5, 4.0)
     downscale: Range = (1.3, 5.0)
@@ -160,21 +159,21 @@ class TelevisionRecipe:
         fields = choose(rng, _FIELDS) if rng.random() < 0.75 else None
         codec = choose(rng, ("mpeg2video", "mpeg2video", "mpeg1video", "mpeg4"))
         return FootageDegradation(
-            tone=_cast(rng),
+            tone=_draw_video_tone(rng),
             blur_px=log_uniform(rng, self.blur_px),
-            motion_px=_maybe(rng, 0.2, (2.0, 12.0)),
+            motion_px=_uniform_or_zero(rng, 0.2, (2.0, 12.0)),
             angle=uniform(rng, (0.0, _PI)),
             downscale=log_uniform(rng, self.downscale),
             down_filter=choose(rng, DOWN_FILTERS[:2]),
             up_filter=choose(rng, UP_FILTERS),
-            grain=_maybe(rng, 0.3, (2.0, 8.0)),
+            grain=_uniform_or_zero(rng, 0.3, (2.0, 8.0)),
             grain_px=0.5,
-            color_noise=_maybe(rng, 0.6, (1.0, 6.0)),
+            color_noise=_uniform_or_zero(rng, 0.6, (1.0, 6.0)),
             damage=None,
             fields=fields,
             tape=Tape(
                 luma_px=uniform(rng, (0.2, 0.8)),
-                overshoot=_maybe(rng, 0.7, (0.2, 1.2)),
+                overshoot=_uniform_or_zero(rng, 0.7, (0.2, 1.2)),
                 chroma_px=uniform(rng, (0.8, 2.5)),
                 chroma_lines=uniform(rng, (0.0, 0.8)),
                 chroma_shift_px=0.4 * rng.standard_normal(),
@@ -184,17 +183,19 @@ class TelevisionRecipe:
                 dropouts_per_frame=0.0,
                 seed=draw_seed(rng),
             ),
-            codings=(
-                _coding(rng, codec, self.quantizer, bits=(0.06, 0.4), interlaced=fields == "none"),
+            compression=(
+                _draw_step(
+                    rng, codec, self.quantizer, bits=(0.06, 0.4), interlaced=fields == "none"
+                ),
             ),
-            shift_xy=_shift(rng),
+            shift_xy=_draw_shift(rng),
             seed=draw_seed(rng),
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebVideoRecipe:
-    """Small clips of cheap cameras, coded once or twice at low bit rates."""
+    """Small clips of cheap cameras, compressed once or twice at low bit rates."""
 
     blur_px: Range = (0.3, 4.0)
     downscale: Range = (1.2, 6.0)
@@ -203,28 +204,28 @@ class WebVideoRecipe:
 
     def draw(self, rng: np.random.Generator) -> FootageDegradation:
         """Draw each parameter from its range."""
-        codings = [self._coding(rng) for _ in range(1 + int(rng.random() < 0.35))]
+        compression = [self._draw_step(rng) for _ in range(1 + int(rng.random() < 0.35))]
         return FootageDegradation(
-            tone=_PLAIN,
+            tone=Tone(),
             blur_px=log_uniform(rng, self.blur_px),
-            motion_px=_maybe(rng, 0.2, (2.0, 12.0)),
+            motion_px=_uniform_or_zero(rng, 0.2, (2.0, 12.0)),
             angle=uniform(rng, (0.0, _PI)),
             downscale=log_uniform(rng, self.downscale),
             down_filter=choose(rng, DOWN_FILTERS),
             up_filter=choose(rng, UP_FILTERS),
             grain=0.0,
             grain_px=0.0,
-            color_noise=_maybe(rng, 0.7, (1.0, 12.0)),
+            color_noise=_uniform_or_zero(rng, 0.7, (1.0, 12.0)),
             damage=None,
             fields=None,
             tape=None,
-            codings=tuple(codings),
-            shift_xy=_shift(rng),
+            compression=tuple(compression),
+            shift_xy=_draw_shift(rng),
             seed=draw_seed(rng),
         )
 
-    def _coding(self, rng: np.random.Generator) -> CompressionStep:
-        odds: dict[PassCodec, float] = {
+    def _draw_step(self, rng: np.random.Generator) -> CompressionStep:
+        probabilities: dict[PassCodec, float] = {
             "h264": 0.4,
             "mpeg4": 0.2,
             "flv1": 0.15,
@@ -232,32 +233,32 @@ class WebVideoRecipe:
             "mjpeg": 0.1,
             "hevc": 0.05,
         }
-        codec = list(odds)[int(rng.choice(len(odds), p=list(odds.values())))]
-        modern = codec in ("h264", "hevc")
-        limits = self.h264_quantizer if modern else self.mpeg_quantizer
-        return _coding(rng, codec, limits, bits=(0.02, 0.2))
+        index = int(rng.choice(len(probabilities), p=list(probabilities.values())))
+        codec = list(probabilities)[index]
+        limits = self.h264_quantizer if codec in ("h264", "hevc") else self.mpeg_quantizer
+        return _draw_step(rng, codec, limits, bits=(0.02, 0.2))
 
 
-def _cast(rng: np.random.Generator) -> Tone:
-    """Draw the slight casts and levels of video, or the gray of an old set."""
+def _draw_video_tone(rng: np.random.Generator) -> Tone:
+    """Draw a slight color cast and the levels of video; some video is gray."""
     return Tone(
-        gray=1.0 if rng.random() < 0.12 else _maybe(rng, 0.4, (0.05, 0.35)),
+        gray=1.0 if rng.random() < 0.12 else _uniform_or_zero(rng, 0.4, (0.05, 0.35)),
         tint_rgb=(1 + 0.03 * rng.standard_normal(), 1.0, 1 + 0.04 * rng.standard_normal()),
-        lift=_maybe(rng, 0.4, (0.01, 0.07)),
+        lift=_uniform_or_zero(rng, 0.4, (0.01, 0.07)),
         gamma=log_uniform(rng, (0.85, 1.2)),
     )
 
 
-def _codings_of_a_transfer(
+def _draw_transfer_compression(
     rng: np.random.Generator, quantizer: Range
 ) -> tuple[CompressionStep, ...]:
     if rng.random() < 0.35:
         return ()
     codec = choose(rng, ("mpeg2video", "mpeg4", "wmv2", "h264"))
-    return (_coding(rng, codec, quantizer, bits=(0.05, 0.35)),)
+    return (_draw_step(rng, codec, quantizer, bits=(0.05, 0.35)),)
 
 
-def _coding(
+def _draw_step(
     rng: np.random.Generator,
     codec: PassCodec,
     limits: Range,
@@ -265,7 +266,7 @@ def _coding(
     bits: Range,
     interlaced: bool = False,
 ) -> CompressionStep:
-    """Draw one pass; MPEG quantizers given to H.264 are mapped to about the same loss."""
+    """Draw one codec pass; for H.264, MPEG quantizers are mapped to about the same loss."""
     quantizer = uniform(rng, limits)
     if codec in ("h264", "hevc") and limits[1] < 25:
         quantizer = 12 + 6 * float(np.log2(quantizer))

@@ -1,7 +1,7 @@
 """The degradation models of the three papers, with their published ranges.
 
-All are ``[(y * k) downsampled by r + n_delta] JPEG_q``, enlarged back to size, and differ in the
-kernels and ranges. Where a text is silent, the field says what was taken.
+All are ``[(y * k) downsampled by r + n_delta] JPEG_q``, enlarged to the original size, and differ
+in kernels and ranges. Docstrings say what is assumed where a paper does not give a value.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ from vidrestore.types import FloatArray
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GfpganDegradation(PerFrameDegradation):
-    """``[(y * k_sigma) downsampled by r + n_delta] JPEG_q``, then back to size."""
+    """``[(y * k_sigma) downsampled by r + n_delta] JPEG_q``, and the original size."""
 
     sigma_px: float
     downscale: float
@@ -47,11 +47,11 @@ class GfpganDegradation(PerFrameDegradation):
     noise_seed: int
 
     def small_px(self, side_px: int) -> int:
-        """Return the length of a side of ``side_px`` pixels where noise and JPEG happen."""
+        """Return the length of a side of ``side_px`` pixels while noise and JPEG are added."""
         return max(2, round(side_px / self.downscale))
 
     def degrade_frame(self, image_hwc: FloatArray, index: int) -> FloatArray:
-        """Return frame ``index`` of a clip degraded."""
+        """Return frame ``index`` of a clip, degraded."""
         height, width = image_hwc.shape[:2]
         small_wh = (self.small_px(width), self.small_px(height))
         image = gaussian_blur(image_hwc, sigma_px=self.sigma_px, ratio=1.0, angle=0.0)
@@ -89,13 +89,13 @@ _PSFRGAN_BLURS: tuple[PsfrganBlur, ...] = ("gaussian", "average", "median", "mot
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PsfrganDegradation(PerFrameDegradation):
-    """One of four blurs, a smaller image, white noise, JPEG, then back to size."""
+    """One of four blurs, a smaller size, white noise, JPEG, and the original size."""
 
     blur: PsfrganBlur
     extent: float
     """Standard deviation of the Gaussian, or size of the other kernels, in pixels."""
     angle: float
-    lean: float
+    asymmetry: float
     scale: float
     down_filter: int
     noise: float
@@ -103,16 +103,16 @@ class PsfrganDegradation(PerFrameDegradation):
     noise_seed: int
 
     def degrade_frame(self, image_hwc: FloatArray, index: int) -> FloatArray:
-        """Return frame ``index`` of a clip degraded."""
+        """Return frame ``index`` of a clip, degraded."""
         height, width = image_hwc.shape[:2]
         small_wh = (max(2, round(width * self.scale)), max(2, round(height * self.scale)))
-        image = resize(self._blurred(image_hwc), small_wh, self.down_filter)
+        image = resize(self._blur(image_hwc), small_wh, self.down_filter)
         rng = frame_rng(self.noise_seed, index)
         image = add_fast_gaussian_noise(image, sigma=self.noise / 255.0, rng=rng)
         image = jpeg(image, quality=self.jpeg_quality)
         return quantize(resize(image, (width, height), cv2.INTER_LINEAR))
 
-    def _blurred(self, image_hwc: FloatArray) -> FloatArray:
+    def _blur(self, image_hwc: FloatArray) -> FloatArray:
         size = round(self.extent)
         if self.blur == "gaussian":
             return fast_gaussian_blur(image_hwc, sigma_px=self.extent)
@@ -120,7 +120,7 @@ class PsfrganDegradation(PerFrameDegradation):
             return box_blur(image_hwc, size_px=size)
         if self.blur == "median":
             return median_blur(image_hwc, size_px=size // 2 * 2 + 1)
-        kernel = uneven_motion_kernel(length_px=size, angle=self.angle, lean=self.lean)
+        kernel = uneven_motion_kernel(length_px=size, angle=self.angle, asymmetry=self.asymmetry)
         return filter_image(image_hwc, kernel)
 
 
@@ -128,9 +128,9 @@ class PsfrganDegradation(PerFrameDegradation):
 class PsfrganRecipe:
     """The degradation model of PSFR-GAN, appendix B.
 
-    The text leaves open how images are made smaller (one of three filters here) and larger
-    (bilinear here). Its compression levels are those of the library it names, imgaug, where
-    level c is JPEG quality ``1 + 99 (1 - c / 101)``.
+    The paper does not name the filters. Here, one of three filters shrinks images, and bilinear
+    interpolation enlarges them. Compression levels are those of imgaug, which the paper uses: level
+    c is JPEG quality ``1 + 99 (1 - c / 101)``.
     """
 
     gaussian: Range = (3.0, 15.0)
@@ -143,7 +143,7 @@ class PsfrganRecipe:
     compression: Range = (10, 65)
 
     def draw(self, rng: np.random.Generator) -> PsfrganDegradation:
-        """Draw one of the four blurs evenly, and each parameter uniformly."""
+        """Draw one of the four blurs, and each parameter uniformly from its range."""
         blur = choose(rng, _PSFRGAN_BLURS)
         limits = {
             "gaussian": self.gaussian,
@@ -156,7 +156,7 @@ class PsfrganRecipe:
             blur=blur,
             extent=uniform(rng, limits),
             angle=uniform(rng, (0.0, 2 * float(np.pi))),
-            lean=uniform(rng, (-1.0, 1.0)),
+            asymmetry=uniform(rng, (-1.0, 1.0)),
             scale=uniform(rng, self.scale),
             down_filter=choose(rng, DOWN_FILTERS),
             noise=uniform(rng, self.noise),
@@ -167,10 +167,10 @@ class PsfrganRecipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MmrbDegradation(PerFrameDegradation):
-    """Gaussian or motion blur, another size, white noise, strong JPEG, then back to size."""
+    """Gaussian or motion blur, another size, white noise, strong JPEG, and the original size."""
 
     motion_px: float | None
-    """Length of the path of a shaking camera; None for a Gaussian."""
+    """Length of the camera's path; None for a Gaussian."""
     sigma_px: float
     ratio: float
     angle: float
@@ -180,7 +180,7 @@ class MmrbDegradation(PerFrameDegradation):
     noise_seed: int
 
     def degrade_frame(self, image_hwc: FloatArray, index: int) -> FloatArray:
-        """Return frame ``index`` of a clip degraded."""
+        """Return frame ``index`` of a clip, degraded."""
         height, width = image_hwc.shape[:2]
         small_wh = (
             max(2, round(width / self.downscale)),
@@ -194,19 +194,21 @@ class MmrbDegradation(PerFrameDegradation):
 
     def _kernel(self) -> FloatArray:
         if self.motion_px is not None:
-            return _cut(shake_kernel(length_px=self.motion_px, bend=1.5, seed=self.noise_seed))
-        return _cut(anisotropic_kernel(sigma_px=self.sigma_px, ratio=self.ratio, angle=self.angle))
+            kernel = shake_kernel(length_px=self.motion_px, bend=1.5, seed=self.noise_seed)
+        else:
+            kernel = anisotropic_kernel(sigma_px=self.sigma_px, ratio=self.ratio, angle=self.angle)
+        return _crop_kernel(kernel)
 
 
 _MMRB_KERNEL_PX = 41
 
 
-def _cut(kernel: FloatArray) -> FloatArray:
-    """Return the kernel within the paper's 41 pixels."""
-    beyond = max(0, (kernel.shape[0] - _MMRB_KERNEL_PX) // 2)
-    if not beyond:
+def _crop_kernel(kernel: FloatArray) -> FloatArray:
+    """Return the middle 41 pixels of the kernel, the size in the paper."""
+    margin = max(0, (kernel.shape[0] - _MMRB_KERNEL_PX) // 2)
+    if not margin:
         return kernel
-    inner = kernel[beyond:-beyond, beyond:-beyond]
+    inner = kernel[margin:-margin, margin:-margin]
     return np.ascontiguousarray(inner / inner.sum())
 
 
@@ -214,9 +216,10 @@ def _cut(kernel: FloatArray) -> FloatArray:
 class MmrbRecipe:
     """The degradation model of the MMRB paper, section 4.1, equation 17.
 
-    The text gives the kernel's size (41), the scale (0.4 to 8: below 1 the image is enlarged
-    before noise and JPEG), noise (0 to 25) and quality (5 to 50), and says that blur is Gaussian
-    or motion. The Gaussian's width is that of the works it follows; half of the draws move.
+    The paper gives the kernel's size (41), the scale (0.4 to 8; below 1 the image is enlarged
+    before noise and JPEG), noise (0 to 25) and quality (5 to 50), and says that blur is Gaussian or
+    motion. Assumed here: the width of the Gaussian, which is that of the works it follows, and
+    motion in half of the draws.
     """
 
     sigma_px: Range = (0.2, 10.0)
@@ -228,9 +231,8 @@ class MmrbRecipe:
 
     def draw(self, rng: np.random.Generator) -> MmrbDegradation:
         """Draw each parameter uniformly from its range."""
-        moves = bool(rng.random() < 0.5)
         return MmrbDegradation(
-            motion_px=uniform(rng, self.motion_px) if moves else None,
+            motion_px=uniform(rng, self.motion_px) if rng.random() < 0.5 else None,
             sigma_px=uniform(rng, self.sigma_px),
             ratio=uniform(rng, (0.3, 1.0)) if rng.random() < 0.5 else 1.0,
             angle=uniform(rng, (0.0, float(np.pi))),

@@ -1,7 +1,7 @@
-"""A decent image with fewer pixels than it seems: where a restorer does harm most easily (ours).
+"""Mild degradation: a good image of lower resolution than its size.
 
-The papers' recipes are harsh. A restorer trained on them alone redraws faces that lack little, and
-takes their fine detail.
+The degradations of the papers are strong. A restorer trained on them alone redraws faces that are
+nearly good, and removes their fine detail.
 """
 
 from dataclasses import dataclass
@@ -26,17 +26,17 @@ from vidrestore.types import FloatArray
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoftenedDegradation(PerFrameDegradation):
-    """Shrunk by means over areas, blurred, a little noise, enlarged again."""
+    """Area averaging to a smaller size, blur, little noise, and the original size."""
 
     downscale: float
     sigma_px: float
     """Standard deviation of the blur, in pixels of the small image."""
     noise: float
-    """Standard deviation, of 255."""
+    """Standard deviation on a scale of 255."""
     noise_seed: int
 
     def degrade_frame(self, image_hwc: FloatArray, index: int) -> FloatArray:
-        """Return the softened image in 8-bit levels."""
+        """Return frame ``index`` of a clip, degraded."""
         height, width = image_hwc.shape[:2]
         small_wh = (
             max(1, round(width / self.downscale)),
@@ -51,10 +51,10 @@ class SoftenedDegradation(PerFrameDegradation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoftenedRecipe:
-    """Faces of 512 px that hold 110 to 430 px of detail, and up to four levels of noise.
+    """Faces of 512 px with the detail of 110 to 430 px, and noise up to 4 of 255.
 
-    Lenses and chroma subsampling blur by most of a pixel: a face of small, perfectly sampled pixels
-    would teach the restorer to leave real ones as soft as they are.
+    Real pixels are blurred by lenses and chroma subsampling. Perfectly sampled small faces would
+    teach the restorer to leave real faces soft.
     """
 
     downscale: Range = (1.2, 4.6)
@@ -62,7 +62,7 @@ class SoftenedRecipe:
     noise: Range = (0.0, 4.0)
 
     def draw(self, rng: np.random.Generator) -> SoftenedDegradation:
-        """Draw both parameters from their ranges."""
+        """Draw each parameter from its range."""
         return SoftenedDegradation(
             downscale=log_uniform(rng, self.downscale),
             sigma_px=uniform(rng, self.sigma_px),

@@ -1,6 +1,6 @@
-"""The table of recipes: distributions from which degradations are drawn.
+"""The table of recipes: distributions that degradations are drawn from.
 
-A drawn degradation is a value: it can be logged, compared and applied again.
+A drawn degradation is a value that can be logged, compared and applied again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,10 +44,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class NoDegradation(PerFrameDegradation):
-    """No degradation: a restorer learns to leave good faces as they are."""
+    """No degradation, which teaches a restorer to leave good faces unchanged."""
 
     def draw(self, rng: np.random.Generator) -> "NoDegradation":
-        """Return itself; the generator is not used."""
+        """Return this degradation; the generator is not used."""
         return self
 
     def degrade_frame(self, image_hwc: FloatArray, index: int) -> FloatArray:
@@ -89,11 +89,11 @@ def recipe_named(name: str) -> Recipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeConfig:
-    """One recipe and how often it is drawn."""
+    """One recipe and its probability."""
 
     name: str
     probability: float = field(metadata={"alias": "share"})
-    """Relative to the other recipes'."""
+    """Relative to the other recipes' probabilities."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", _OLD_NAMES.get(self.name, self.name))
@@ -101,19 +101,21 @@ class RecipeConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MixedRecipe:
-    """Several recipes, drawn from by their probabilities."""
+    """A mixture of recipes."""
 
     recipes: tuple[Recipe, ...]
     probabilities: tuple[float, ...]
-    """Relative to each other; at least one is above 0."""
+    """Relative probabilities; at least one is above 0."""
 
     def __post_init__(self) -> None:
-        given = self.probabilities
-        if len(self.recipes) != len(given) or min(given) < 0 or sum(given) <= 0:
-            raise ConfigError(f"every recipe needs a probability >= 0, one above 0; got {given}")
+        values = self.probabilities
+        if len(self.recipes) != len(values) or min(values) < 0 or sum(values) <= 0:
+            raise ConfigError(
+                f"probabilities {values}: every recipe needs one >= 0, and one must be above 0"
+            )
 
     def draw(self, rng: np.random.Generator) -> Degradation:
-        """Choose a recipe, then draw from it."""
+        """Draw a recipe, then a degradation from it."""
         probabilities = np.asarray(self.probabilities) / sum(self.probabilities)
         return self.recipes[int(rng.choice(len(self.recipes), p=probabilities))].draw(rng)
 

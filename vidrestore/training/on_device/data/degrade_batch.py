@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vidrestore.training.degradations.fading import LUMA_RGB
-from vidrestore.training.degradations.noise import GRAIN_AT_ENDS, GRAIN_IN_MIDTONES
+from vidrestore.training.degradations.noise import GRAIN_BASE, GRAIN_MIDTONE_GAIN
 from vidrestore.training.on_device.data.blur_kernels import (
     filter_batch,
     gaussian_kernels,
@@ -86,7 +86,7 @@ def _add_grain(image_NCHW: Tensor, rows: DrawnDegradations, generator: torch.Gen
     )
     kernel = kernel / kernel.square().sum(dim=(1, 2), keepdim=True).sqrt()
     luma = image_NCHW.mean(dim=1, keepdim=True).clamp(0, 1)
-    visible = GRAIN_AT_ENDS + GRAIN_IN_MIDTONES * luma * (1 - luma)
+    visible = GRAIN_BASE + GRAIN_MIDTONE_GAIN * luma * (1 - luma)
     return image_NCHW + _per_image(rows.grain) * filter_batch(white, kernel) * visible
 
 

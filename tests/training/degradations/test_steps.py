@@ -1,4 +1,4 @@
-"""The parts that recipes are made of do what their names say."""
+"""The steps of degradations: blur, noise, tones, film damage, fields and tape."""
 
 from itertools import pairwise
 
@@ -22,31 +22,31 @@ from vidrestore.training.degradations.noise import add_shot_noise, fast_normal
 GRAY = np.full((64, 80, 3), 0.5, np.float32)
 
 
-def noise(seed: int = 0, hw: tuple[int, int] = (160, 200)) -> np.ndarray:
-    return np.random.default_rng(seed).random((*hw, 3), dtype=np.float32)
+def noise_image() -> np.ndarray:
+    return np.random.default_rng(0).random((160, 200, 3), dtype=np.float32)
 
 
 @pytest.mark.parametrize("sigma_px", [0.5, 3.9, 4.0, 7.3, 15.0])
-def test_the_fast_gaussian_is_the_gaussian(sigma_px: float) -> None:
-    exact = gaussian_blur(noise(), sigma_px=sigma_px, ratio=1.0, angle=0.0)
-    fast = fast_gaussian_blur(noise(), sigma_px=sigma_px)
+def test_the_fast_gaussian_approximates_the_exact_one(sigma_px: float) -> None:
+    exact = gaussian_blur(noise_image(), sigma_px=sigma_px, ratio=1.0, angle=0.0)
+    fast = fast_gaussian_blur(noise_image(), sigma_px=sigma_px)
     inner = np.s_[40:-40, 40:-40]
     assert np.abs(fast - exact)[inner].max() < 0.012
     assert fast[inner].std() == pytest.approx(exact[inner].std(), rel=0.06)
 
 
-def test_an_even_motion_spreads_a_point_over_its_length() -> None:
-    kernel = uneven_motion_kernel(length_px=15, angle=0.0, lean=0.0)
+def test_a_uniform_motion_spreads_a_point_over_its_length() -> None:
+    kernel = uneven_motion_kernel(length_px=15, angle=0.0, asymmetry=0.0)
     middle = kernel.shape[0] // 2
     row = kernel[middle]
     assert kernel.sum() == pytest.approx(1.0, abs=1e-5)
     assert row.sum() == pytest.approx(1.0, abs=1e-5)
     assert np.count_nonzero(row > 0.01) == 15
-    leaning = uneven_motion_kernel(length_px=15, angle=0.0, lean=1.0)[middle]
-    assert leaning[middle + 4] > 2 * leaning[middle - 4]
+    asymmetric = uneven_motion_kernel(length_px=15, angle=0.0, asymmetry=1.0)[middle]
+    assert asymmetric[middle + 4] > 2 * asymmetric[middle - 4]
 
 
-def test_a_shake_is_a_path_about_as_long_as_asked_and_repeats_itself() -> None:
+def test_a_shake_kernel_depends_on_its_seed_and_covers_its_length() -> None:
     first, again = (shake_kernel(length_px=30, bend=1.5, seed=4) for _ in range(2))
     np.testing.assert_array_equal(first, again)
     assert first.sum() == pytest.approx(1.0, abs=1e-5)
@@ -54,7 +54,7 @@ def test_a_shake_is_a_path_about_as_long_as_asked_and_repeats_itself() -> None:
     assert not np.array_equal(first, shake_kernel(length_px=30, bend=1.5, seed=5))
 
 
-def test_a_high_power_is_flat_and_a_low_one_peaked() -> None:
+def test_a_low_power_gives_a_higher_peak() -> None:
     def peak(power: float) -> float:
         kernel = generalized_kernel(sigma_px=2.0, ratio=1.0, angle=0.0, power=power, plateau=False)
         return float(kernel[6, 6] / kernel[6, 7])
@@ -69,12 +69,12 @@ def test_a_ringing_kernel_overshoots_an_edge() -> None:
     assert edge[-1] == pytest.approx(1.0, abs=1e-5)
 
 
-def test_quick_noise_is_normal_and_replays() -> None:
-    drawn = fast_normal((200_000,), np.random.default_rng(0))
-    np.testing.assert_array_equal(drawn, fast_normal((200_000,), np.random.default_rng(0)))
-    assert drawn.mean() == pytest.approx(0.0, abs=0.01)
-    assert drawn.std() == pytest.approx(1.0, abs=0.01)
-    assert np.mean(np.abs(drawn) > 1.96) == pytest.approx(0.05, abs=0.003)
+def test_fast_noise_is_normal_and_depends_on_its_seed() -> None:
+    noise = fast_normal((200_000,), np.random.default_rng(0))
+    np.testing.assert_array_equal(noise, fast_normal((200_000,), np.random.default_rng(0)))
+    assert noise.mean() == pytest.approx(0.0, abs=0.01)
+    assert noise.std() == pytest.approx(1.0, abs=0.01)
+    assert np.mean(np.abs(noise) > 1.96) == pytest.approx(0.05, abs=0.003)
 
 
 def test_shot_noise_grows_with_the_root_of_brightness() -> None:
@@ -87,13 +87,13 @@ def test_shot_noise_grows_with_the_root_of_brightness() -> None:
     assert deviation(0.25) == pytest.approx(0.025, rel=0.05)
 
 
-def test_a_picture_is_frame_zero_of_its_clip() -> None:
+def test_frame_0_has_the_generator_of_a_single_image() -> None:
     assert frame_rng(7, 0).random() == np.random.default_rng(7).random()
     assert frame_rng(7, 0).random() != frame_rng(7, 1).random()
 
 
 def test_gray_has_no_color_and_flicker_changes_exposure_only() -> None:
-    gray = Tone(gray=1.0).apply(noise(), 0)
+    gray = Tone(gray=1.0).apply(noise_image(), 0)
     assert np.ptp(gray, axis=2).max() < 1e-5
     flickering = Tone(flicker=0.05, seed=1)
     means = [float(flickering.apply(GRAY, index).mean()) for index in range(8)]
@@ -114,16 +114,16 @@ def damage(**changes: float) -> FilmDamage:
     return FilmDamage(**{**settings, **changes})  # type: ignore[arg-type]
 
 
-def test_scratches_run_down_the_film_and_stay_from_frame_to_frame() -> None:
+def test_scratches_are_vertical_and_persist() -> None:
     scratched = damage(scratches=4)
-    change = [np.abs(scratched.apply(GRAY, index) - GRAY).mean(axis=2) for index in range(6)]
-    columns = [each.mean(axis=0) for each in change if each.max() > 0.1]
+    changes = [np.abs(scratched.apply(GRAY, index) - GRAY).mean(axis=2) for index in range(6)]
+    columns = [change.mean(axis=0) for change in changes if change.max() > 0.1]
     assert len(columns) >= 3
-    where = [int(column.argmax()) for column in columns]
-    assert min(abs(a - b) for a, b in pairwise(where)) <= 2
+    positions = [int(column.argmax()) for column in columns]
+    assert min(abs(a - b) for a, b in pairwise(positions)) <= 2
 
 
-def test_dust_is_somewhere_else_in_every_frame() -> None:
+def test_dust_changes_with_every_frame() -> None:
     dusty = damage(specks_per_frame=6.0)
     first, second = (np.abs(dusty.apply(GRAY, k) - GRAY).max(axis=2) > 0.05 for k in (0, 1))
     assert 5 < first.sum() < 600
@@ -134,7 +134,7 @@ def test_without_damage_nothing_changes() -> None:
     np.testing.assert_array_equal(damage().apply(GRAY, 3), GRAY)
 
 
-def test_fields_of_a_moving_edge_comb_and_deinterlacing_removes_the_comb() -> None:
+def test_woven_fields_comb_a_moving_edge_and_deinterlacing_removes_the_comb() -> None:
     frames = []
     for step in range(2):
         frame = np.zeros((32, 64, 3), np.float32)
@@ -166,11 +166,11 @@ def tape(**changes: float) -> Tape:
     return Tape(**{**settings, **changes})  # type: ignore[arg-type]
 
 
-def test_a_perfect_tape_gives_back_what_was_recorded() -> None:
-    np.testing.assert_allclose(tape().apply(noise(), 0), noise(), atol=2e-3)
+def test_a_perfect_tape_changes_nothing() -> None:
+    np.testing.assert_allclose(tape().apply(noise_image(), 0), noise_image(), atol=2e-3)
 
 
-def test_a_tape_smears_color_along_lines_and_leaves_brightness_sharp() -> None:
+def test_a_tape_blurs_chroma_along_lines_and_keeps_luma_sharp() -> None:
     image = np.full((40, 80, 3), 0.5, np.float32)
     image[:, 40:] += np.array([0.2, -0.1018, 0.0], np.float32)  # the same luma
     played = tape(chroma_px=4.0).apply(image, 0)
@@ -182,10 +182,10 @@ def test_a_tape_smears_color_along_lines_and_leaves_brightness_sharp() -> None:
     np.testing.assert_allclose(shifted[33:50], red[30:47], atol=2e-3)
 
 
-def test_jitter_displaces_lines_and_dropouts_are_streaks_along_them() -> None:
-    upright = np.zeros((60, 80, 3), np.float32)
-    upright[:, 40:] = 1.0
-    edges = tape(jitter_px=1.0).apply(upright, 0)[:, :, 1].sum(axis=1)
+def test_jitter_displaces_lines_and_dropouts_are_horizontal() -> None:
+    image = np.zeros((60, 80, 3), np.float32)
+    image[:, 40:] = 1.0
+    edges = tape(jitter_px=1.0).apply(image, 0)[:, :, 1].sum(axis=1)
     assert 0.3 < edges.std() < 3
-    lost = np.abs(tape(dropouts_per_frame=8.0).apply(GRAY, 0) - 0.5).max(axis=2) > 0.05
-    assert 1 <= lost.any(axis=1).sum() <= 16
+    dropouts = np.abs(tape(dropouts_per_frame=8.0).apply(GRAY, 0) - 0.5).max(axis=2) > 0.05
+    assert 1 <= dropouts.any(axis=1).sum() <= 16
