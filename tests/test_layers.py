@@ -38,7 +38,8 @@ LAYERS = {
     "pipeline": 4,
     "training": 4,
     "jobs": 5,
-    "cli": 6,
+    "web": 6,
+    "cli": 7,
 }
 MAX_MODULES = 14
 """Modules of a package beside its ``__init__``, subpackages apart."""

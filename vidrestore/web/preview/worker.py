@@ -1,0 +1,79 @@
+"""The process that restores previews: answers each line of JSON on standard input by one.
+
+python -m vidrestore.web.preview.worker
+"""
+
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from vidrestore.errors import VidrestoreError
+from vidrestore.web.form import Form
+
+
+def model_list() -> list[dict[str, Any]]:
+    """Return every restorer: its name, license, default detail, and whether it is downloaded."""
+    from vidrestore.models.registry import RESTORERS
+    from vidrestore.pipeline.loading.spandrel_models import SPANDREL_MODELS
+    from vidrestore.weights import cache
+    from vidrestore.weights.bundled import bundled_file
+    from vidrestore.weights.manifest import weights_entry
+    from vidrestore.weights.metadata import default_detail, read_metadata
+
+    models: list[dict[str, Any]] = []
+    for name, spec in RESTORERS.items():
+        detail = None
+        if spec.packaged_file is not None:
+            with bundled_file(spec.packaged_file) as path:
+                detail = default_detail(read_metadata(path), path)
+        is_here = all(cache.find(each) is not None for each in spec.download_names.values())
+        models.append({"name": name, "license": spec.license, "detail": detail, "is_here": is_here})
+    for name in SPANDREL_MODELS:
+        is_here = cache.find(name) is not None
+        license_name = weights_entry(name).license
+        models.append({"name": name, "license": license_name, "detail": None, "is_here": is_here})
+    return models
+
+
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    """Return the answer to a request: the models, or the frames of a preview.
+
+    Args:
+        request: ``{"models": true}``, or path, raw values of the form, seconds, count and folder.
+    """
+    try:
+        if request.get("models"):
+            return {"models": model_list()}
+        # Imported late: the models are asked for at the start, when nobody waits for a preview.
+        from vidrestore.web.preview.frames import preview_frames
+
+        values = request["values"]
+        settings = Form([values["model"]]).settings(values)
+        frames = preview_frames(
+            Path(request["path"]),
+            settings,
+            seconds=request["seconds"],
+            count=request["count"],
+            folder=Path(request["folder"]),
+        )
+        return {"frames": [frame.to_json() for frame in frames]}
+    except (VidrestoreError, OSError) as error:
+        return {"error": " ".join(str(error).split())}
+
+
+def main() -> None:
+    """Answer until standard input is closed."""
+    # What libraries print must not stand between the answers.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    logging.getLogger("vidrestore").setLevel(logging.ERROR)
+    for line in sys.stdin:
+        answers.write(json.dumps(answer(json.loads(line))) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()
