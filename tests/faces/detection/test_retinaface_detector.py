@@ -7,7 +7,7 @@ import torch
 from support.faces import example_pictures
 from support.golden import GOLDEN, published
 
-from vidrestore.errors import UnknownModelError, WeightsError
+from vidrestore.errors import DeviceError, UnknownModelError, WeightsError
 from vidrestore.faces.config import DetectorConfig
 from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, packaged_mtcnn
 from vidrestore.faces.detection.retinaface_detector import RETINAFACE_FILES, RetinaFaceDetector
@@ -69,6 +69,30 @@ def test_drawn_weights_give_the_stored_detections(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_search_that_runs_out_of_memory_is_tried_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "retinaface-mobile"
+    detector = RetinaFaceDetector(name, drawn_weights(name, tmp_path))
+    network = vars(detector)["_network"]
+    search, failures = network.batched_detect_faces, [torch.OutOfMemoryError("out of memory")]
+
+    def short_of_memory(*args: object, **kwargs: object) -> object:
+        if failures:
+            raise failures.pop()
+        return search(*args, **kwargs)
+
+    image = np.zeros((64, 64, 3), dtype=np.uint8)
+    expected = detector.detect([image])
+    monkeypatch.setattr(network, "batched_detect_faces", short_of_memory)
+
+    assert detector.detect([image]) == expected
+    assert not failures
+    failures[:] = [torch.OutOfMemoryError("out of memory")] * 2
+    with pytest.raises(DeviceError, match="out of memory"):
+        detector.detect([image])
+
+
 def test_the_large_network_loads_quietly(tmp_path: Path) -> None:
     # Any warning fails it, such as torchvision's on how facexlib asks for a ResNet.
     RetinaFaceDetector("retinaface", drawn_weights("retinaface", tmp_path))

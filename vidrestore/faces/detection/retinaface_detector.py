@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vidrestore.devices import retry_out_of_memory
 from vidrestore.errors import UnknownModelError, WeightsError
 from vidrestore.faces.config import DetectorConfig
 from vidrestore.faces.detection.boxes import longer_side_px, suppress_contained
@@ -59,16 +60,17 @@ class RetinaFaceDetector:
         self._device = torch.device(device)
         self._network = _load(name, weights_path, self._device)
 
+    @retry_out_of_memory
+    @torch.inference_mode()
     def detect(self, images: Sequence[RgbImage]) -> list[tuple[Detection, ...]]:
         """Search whole images; see ``Detector.detect``."""
         check_images(images)
         if not images:
             return []
         bgr = torch.from_numpy(np.stack(images)[..., ::-1].astype(np.float32))
-        with torch.inference_mode():
-            boxes, landmarks = self._network.batched_detect_faces(
-                bgr, conf_threshold=self._config.retinaface_threshold
-            )
+        boxes, landmarks = self._network.batched_detect_faces(
+            bgr, conf_threshold=self._config.retinaface_threshold
+        )
         return [
             tuple(suppress_contained(self._to_detections(*arrays)))
             for arrays in zip(boxes, landmarks, strict=True)
