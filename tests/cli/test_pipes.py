@@ -188,7 +188,7 @@ def test_a_film_goes_into_a_pipe_and_what_is_left_out_is_said(
     done = vidrestore(face_film, "-o", "-")
 
     assert done.out.startswith(MAGIC)
-    assert "stream 1 (audio, flac) left out" in done.err
+    assert "stream 1 (audio, flac) dropped" in done.err
 
 
 def test_nothing_but_frames_is_on_standard_output(vidrestore: Command, face_film: Path) -> None:

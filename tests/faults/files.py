@@ -71,7 +71,7 @@ def cut_off_transport_stream(bench: Bench) -> None:
 @fault("an MP4 cut off before its index", "refused at once: without the index nothing can be read")
 def cut_off_mp4(bench: Bench) -> None:
     path = cut_off(film(bench, "film.mp4"), 0.5)
-    bench.restore(path).refused("film.mp4: not a film FFmpeg can read, or cut off before its index")
+    bench.restore(path).refused("film.mp4: not a video that FFmpeg can read, or truncated")
 
 
 @fault(
@@ -99,7 +99,7 @@ def fragments(bench: Bench) -> None:
     index = [at for at in range(len(data)) if data.startswith(b"trun", at)][4]
     data[index + 4 : index + 60] = b"\xff" * 56
     path.write_bytes(data)
-    bench.restore(path).refused("film.mp4: not a film FFmpeg can read")
+    bench.restore(path).refused("film.mp4: not a video that FFmpeg can read")
 
 
 @fault(
@@ -207,7 +207,7 @@ def no_film(bench: Bench) -> None:
     bench.restore(path).refused("film.mkv: the file is empty")
     for data in (bytes(100_000), b"Dear Sir or Madam\n" * 1000):
         path.write_bytes(data)
-        bench.restore(path).refused("film.mkv: not a film FFmpeg can read")
+        bench.restore(path).refused("film.mkv: not a video that FFmpeg can read")
 
 
 @fault(

@@ -153,5 +153,5 @@ def unsupported(bench: Bench) -> None:
     bench.restore(path, "--codec", "h264", output="out.ts").refused("stream 1 (audio, flac)")
     words = ("--codec", "h264", "--drop-unsupported")
     outcome = bench.restore(path, *words, output="out.ts").done()
-    assert outcome.noted("stream 1", "is left out")
+    assert outcome.noted("stream 1", "was dropped")
     assert len(outcome.frames()) == FRAMES

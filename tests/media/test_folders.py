@@ -181,5 +181,5 @@ def test_what_a_folder_cannot_hold_of_a_film_is_said(tmp_path: Path) -> None:
 
     notes = copy_video(film, tmp_path / "out")
 
-    assert any("stream 1 (subtitle, subrip) left out" in note for note in notes)
+    assert any("stream 1 (subtitle, subrip) dropped" in note for note in notes)
     assert changed_names(verify(film, tmp_path / "out")) == []

@@ -87,5 +87,5 @@ def test_two_readings_of_a_film_at_once_are_an_error(tmp_path: Path) -> None:
         one, other = iter(source), iter(source)
         next(one)
         next(other)
-        with pytest.raises(RuntimeError, match="another reading began"):
+        with pytest.raises(RuntimeError, match="a second iteration started"):
             list(one)

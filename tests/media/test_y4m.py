@@ -66,8 +66,8 @@ def test_a_written_header_says_the_same(name: str, order: str, full_range: bool 
         (b"\x1aE\xdf\xa3", "does not begin with YUV4MPEG2"),
         (b"YUV4MPEG2 W32 H16 F25:1 Im\n", "use Ip, It or Ib"),
         (b"YUV4MPEG2 W32 H16 F25:1 Ip C410\n", "C410 is not supported"),
-        (b"YUV4MPEG2 W0 H16 F25:1 Ip\n", "W0 is no size"),
-        (b"YUV4MPEG2 W32 H16 F25 Ip\n", "25 is no ratio"),
+        (b"YUV4MPEG2 W0 H16 F25:1 Ip\n", "W0 is not a size"),
+        (b"YUV4MPEG2 W32 H16 F25 Ip\n", "25 is not a ratio"),
     ],
 )
 def test_another_stream_is_refused_with_the_command_that_sends_it(line: bytes, said: str) -> None:

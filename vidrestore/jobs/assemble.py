@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from vidrestore.errors import MediaError
 from vidrestore.jobs.store.job_folder import Job
 from vidrestore.jobs.store.segment_files import RECORD
-from vidrestore.media.output.open_output import Output
+from vidrestore.media.output.outputs import Output
 from vidrestore.storage.file_errors import file_errors
 
 

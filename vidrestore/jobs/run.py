@@ -21,7 +21,8 @@ from vidrestore.jobs.store.job_folder import open_job, owns_existing_outputs
 from vidrestore.jobs.verify_result import verify_result
 from vidrestore.media import EncoderSettings, Source
 from vidrestore.media.output.framemd5 import check_framemd5, write_framemd5
-from vidrestore.media.output.open_output import Output, open_output
+from vidrestore.media.output.open_output import open_output
+from vidrestore.media.output.outputs import Output
 from vidrestore.pipeline.report import RestoreReport
 from vidrestore.progress import DownloadCallback, ProgressCallback, not_shown, silent
 from vidrestore.settings import JobSettings, RestoreSettings, config_from

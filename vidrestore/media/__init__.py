@@ -1,6 +1,6 @@
-"""Files to frames and back: the only package that uses FFmpeg.
+"""Reads files as frames and writes frames to files: the only package that uses FFmpeg.
 
-Names are loaded when first used, so that its tables do not need FFmpeg.
+Names are imported when first used, so that tables do not need FFmpeg.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Images through a lossy codec and back, in memory: how training sees compression."""
+"""Encodes images with a lossy codec and decodes them, in memory: compression for training."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ PassCodec: TypeAlias = Literal[
 (Motion JPEG) and today's web (H.264, HEVC)."""
 
 SimpleCodec: TypeAlias = Literal["mpeg1video", "mpeg2video", "mpeg4", "h264"]
-"""Codecs of ``encode_decode``."""
+"""Codecs that ``encode_decode`` supports."""
 
 _CONTAINERS = {"flv1": "flv", "wmv2": "avi"}
 _RATE = Fraction(25)
@@ -37,9 +37,9 @@ class CodecGeneration:
     bits_per_pixel: float | None = None
     """Mean bit rate of the clip, in bits per pixel and frame; None with ``quantizer``."""
     gop_frames: int = 12
-    """Distance of key frames, if the codec has other frames too."""
+    """Distance of key frames, for codecs that have other frames too."""
     interlaced: bool = False
-    """Encode the two fields of a frame separately where that is cheaper (MPEG-2, MPEG-4, H.264)."""
+    """Let the encoder choose between fields and frames (MPEG-2, MPEG-4, H.264)."""
 
     def __post_init__(self) -> None:
         if (self.quantizer is None) == (self.bits_per_pixel is None):
@@ -58,14 +58,14 @@ def apply_generation(
 ) -> list[NDArray[np.uint8]]:
     """Return ``images`` after one lossy generation, 4:2:0, 25 frames per second.
 
-    It uses one thread and no clock: equal images give equal results.
+    It is deterministic and uses one thread.
 
     Args:
-        images: ``(H, W, 3)`` uint8 RGB, all of one size with even sides.
+        images: ``(H, W, 3)`` uint8 RGB, all of the same size with even sides.
         generation: Codec and settings of the encoder.
 
     Returns:
-        As many images of the same size.
+        The same number of images, of the same size.
     """
     height, width = images[0].shape[:2]
     if height % 2 or width % 2:
@@ -88,7 +88,7 @@ def encode_decode(
     """Return ``images`` after one lossy generation with the default settings of an encoder.
 
     Args:
-        images: ``(H, W, 3)`` uint8 RGB, all of one even size.
+        images: ``(H, W, 3)`` uint8 RGB, all of the same size with even sides.
         codec: The encoder.
         quantizer: Fixed quantizer: 2 to 31 for MPEG codecs, 0 to 51 for H.264.
     """
@@ -138,7 +138,7 @@ def _options(generation: CodecGeneration) -> dict[str, str]:
             options["qp"] = str(generation.quantizer)
         return options
     if generation.codec == "hevc":
-        # Without pools: otherwise x265 starts a thread per core for an image of 100 pixels.
+        # Without this, x265 starts a thread per core even for tiny images.
         parameters = "log-level=none:pools=none:frame-threads=1:rc-lookahead=0:bframes=0"
         if generation.quantizer is not None:
             parameters += f":qp={generation.quantizer}"

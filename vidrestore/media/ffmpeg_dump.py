@@ -1,4 +1,4 @@
-"""FFmpeg's description of an open file as text: what PyAV does not show otherwise."""
+"""FFmpeg's description of an open file as text, for what PyAV does not expose."""
 
 import logging
 import re
@@ -16,13 +16,13 @@ _CODEC = re.compile(
 
 
 def dump_text(container: InputContainer) -> str:
-    """Return the description, with its details."""
+    """Return the description with all details."""
     with _lock:
         logger = logging.getLogger("libav")
         propagates, level = logger.propagate, av_log.get_level()
-        # What codecs of other threads say meanwhile goes nowhere.
-        nowhere = logging.NullHandler()
-        logger.addHandler(nowhere)
+        # Messages of codecs in other threads are dropped meanwhile.
+        null_handler = logging.NullHandler()
+        logger.addHandler(null_handler)
         logger.propagate = False
         av_log.set_level(av_log.VERBOSE)
         av_log.set_libav_level(av_log.VERBOSE)
@@ -32,9 +32,9 @@ def dump_text(container: InputContainer) -> str:
             av_log.set_libav_level(av_log.INFO)
             av_log.set_level(level)
             logger.propagate = propagates
-            logger.removeHandler(nowhere)
+            logger.removeHandler(null_handler)
 
 
 def codec_names(container: InputContainer) -> Mapping[int, str]:
-    """Return FFmpeg's names of the codecs of all streams by index, without a decoder, too."""
+    """Return FFmpeg's codec names by stream index, also of codecs without a decoder."""
     return {int(index): name for index, name in _CODEC.findall(dump_text(container))}

@@ -1,4 +1,4 @@
-"""Failures of FFmpeg, and of the system below it, become ``MediaError``."""
+"""Turns errors of FFmpeg and of the operating system into ``MediaError``."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -10,12 +10,12 @@ from vidrestore.errors import MediaError
 from vidrestore.media.input.demuxer import is_damage
 from vidrestore.storage.file_errors import ADVICE, Action, explain
 
-_DAMAGED = "not a film FFmpeg can read, or cut off before its index; check it or get another copy"
+_DAMAGED = "not a video that FFmpeg can read, or truncated; check it or get another copy"
 
 
 @contextmanager
 def media_errors(path: Path, action: Action = "read") -> Generator[None]:
-    """Turn failures of FFmpeg inside the block into ``MediaError``, naming ``path``."""
+    """Turn errors inside the block into ``MediaError``, with ``path`` in the message."""
     try:
         yield
     except MediaError:

@@ -22,19 +22,20 @@ def run_ffmpeg(
     Args:
         streams: Inputs of ``ffmpeg_input``, or streams of them.
         output: The file to write.
-        repeated: Words of options that are given several times.
-        options: Of the output, as ffmpeg-python takes them.
+        repeated: Further arguments, whose options may repeat.
+        options: Options of the output, as ffmpeg-python takes them.
 
     Returns:
         The last line of ffmpeg's error message; None if it succeeded.
     """
     command = cast(Any, ffmpeg).output(*streams, f"file:{output}", loglevel="error", **options)
-    words: list[str] = command.global_args("-nostdin").compile(
+    args: list[str] = command.global_args("-nostdin").compile(
         cmd=imageio_ffmpeg.get_ffmpeg_exe(), overwrite_output=True
     )
-    at = words.index(f"file:{output}")
-    done = subprocess.run([*words[:at], *repeated, *words[at:]], capture_output=True, check=False)
-    if done.returncode == 0:
+    index = args.index(f"file:{output}")
+    args[index:index] = repeated
+    process = subprocess.run(args, capture_output=True, check=False)
+    if process.returncode == 0:
         return None
-    lines = done.stderr.decode(errors="replace").strip().splitlines()
+    lines = process.stderr.decode(errors="replace").strip().splitlines()
     return lines[-1] if lines else "unknown error"

@@ -1,4 +1,4 @@
-"""What kind of file a path names, and facts about containers and codecs; needs no library."""
+"""What kind of file a path names, and facts about containers and codecs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ def image_format(path: Path) -> str:
 
 
 def kind_of_source(path: Path) -> SourceKind:
-    """Return what an existing path is read as."""
+    """Return the kind of an existing source."""
     if is_standard_stream(path):
         return "film"
     if path.is_dir():
@@ -44,7 +44,7 @@ def kind_of_source(path: Path) -> SourceKind:
 
 
 def kind_of_output(target: Path) -> SourceKind:
-    """Return what is written under a name; without a suffix it is an image sequence."""
+    """Return the kind of an output; a name without suffix is an image sequence."""
     if is_standard_stream(target):
         return "film"
     if target.is_dir() or not target.suffix:
@@ -72,9 +72,9 @@ class ContainerFacts:
     has_edit_lists: bool = False
     """Whether a stream may start before 0."""
     stores_reordered_times: bool = True
-    """Whether FFmpeg finds the times of frames again that are stored in another order."""
+    """Whether FFmpeg recovers the times of frames that are stored in another order."""
     stores_durations: bool = True
-    """Whether it is stated how long the last frame is shown."""
+    """Whether the duration of the last frame is stored."""
     stores_any_tag: bool = True
     """Whether ``key=value`` tags of any name are stored; otherwise only a fixed list of them."""
 
@@ -97,7 +97,7 @@ def container_facts(name: str) -> ContainerFacts:
     """Return the facts about a container.
 
     Args:
-        name: FFmpeg's name, as in ``VideoInfo.container``; of a list (``mov,mp4,...``) the first
-            counts.
+        name: FFmpeg's name, as in ``VideoInfo.container``; in a list (``mov,mp4,...``) the first
+            one counts.
     """
     return _CONTAINER_FACTS.get(name.partition(",")[0], ContainerFacts())

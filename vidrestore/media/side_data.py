@@ -1,4 +1,4 @@
-"""Side data of decoded frames: what FFmpeg found in the stream or the container beside samples."""
+"""Side data of decoded frames, as FFmpeg reads it from the stream or the container."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -25,20 +25,20 @@ UNSTORED_SIDE_DATA: Mapping[str, str] = MappingProxyType(
         "EXIF": "the EXIF data of frames",
     }
 )
-"""Names of FFmpeg -> in words: side data that no output stores."""
-_NAMED_HERE = MappingProxyType({31: "EXIF"})
+"""Side data that no output stores: FFmpeg's name, and what it is called in messages."""
+_NAMES_MISSING_IN_PYAV = MappingProxyType({31: "EXIF"})
 """Kinds that FFmpeg knows and PyAV does not, by their numbers in libavutil/frame.h."""
 
 
 def _unknown_kind(cls: type[SideDataType], value: object) -> SideDataType | None:
-    """Make a member of the enumeration for a kind that PyAV does not know.
+    """Return a new member of the enumeration for a kind that PyAV does not know.
 
-    Otherwise PyAV refuses to show any side data of a frame that has one such kind.
+    Otherwise one such kind makes PyAV refuse all side data of the frame.
     """
     if not isinstance(value, int):
         return None
     kind: Any = object.__new__(cls)
-    kind._name_ = _NAMED_HERE.get(value, f"KIND_{value}")
+    kind._name_ = _NAMES_MISSING_IN_PYAV.get(value, f"KIND_{value}")
     kind._value_ = value
     return cast(SideDataType, kind)
 
@@ -48,5 +48,5 @@ SideDataType._missing_ = classmethod(_unknown_kind)  # type: ignore[assignment]
 
 def side_data_of(frame: av.VideoFrame) -> dict[str, bytes]:
     """Return the side data of a decoded frame, by FFmpeg's names of its kinds."""
-    found = cast("list[SideData]", frame.side_data)
-    return {each.type.name: bytes(cast(bytes, each)) for each in found}
+    entries = cast("list[SideData]", frame.side_data)
+    return {entry.type.name: bytes(cast(bytes, entry)) for entry in entries}

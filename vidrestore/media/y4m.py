@@ -1,8 +1,8 @@
-"""YUV4MPEG2, the format of uncompressed frames in pipes: its header, read and written.
+"""Reads and writes headers of YUV4MPEG2, the format of uncompressed frames in pipes.
 
-``yuv4mpeg(5)`` of mjpegtools describes it; deep and gray samples and the range are as FFmpeg has
-them. FFmpeg's own reader and writer are not used: PyAV cannot state the sample aspect ratio to the
-writer, and the reader takes a stream that breaks off within a frame for whole.
+The format follows ``yuv4mpeg(5)`` of mjpegtools, and FFmpeg for more than 8 bits, gray and range.
+FFmpeg's reader and writer are not used: PyAV cannot pass the sample aspect ratio to the writer, and
+the reader accepts a stream that ends within a frame.
 """
 
 from collections.abc import Mapping
@@ -25,13 +25,13 @@ def _color_spaces() -> dict[str, str]:
     names = {"420jpeg": "yuv420p", "411": "yuv411p", "422": "yuv422p", "444": "yuv444p"}
     names |= {"444alpha": "yuva444p", "mono": "gray"}
     for depth in (9, 10, 12, 14, 16):
-        names |= {f"{each}p{depth}": f"yuv{each}p{depth}le" for each in ("420", "422", "444")}
-    # FFmpeg does not read gray of 14 bits.
+        names |= {f"{name}p{depth}": f"yuv{name}p{depth}le" for name in ("420", "422", "444")}
+    # FFmpeg does not read gray with 14 bits.
     return names | {f"mono{depth}": f"gray{depth}le" for depth in (9, 10, 12, 16)}
 
 
 COLOR_SPACES: Mapping[str, str] = MappingProxyType(_color_spaces())
-"""Name after ``C`` in a header -> FFmpeg's name of the planar format."""
+"""FFmpeg's name of the planar format, by the name after ``C`` in a header."""
 _CHROMA_LOCATIONS = {
     "420": CHROMA_CENTER,
     "420jpeg": CHROMA_CENTER,
@@ -51,28 +51,30 @@ _RANGES = {"FULL": True, "LIMITED": False}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Y4mHeader:
-    """What the first line of a stream states about all its frames."""
+    """The first line of a stream, which applies to all its frames."""
 
     coded_hw: tuple[int, int]
     pixel_format: PixelFormat
     frame_rate: Fraction | None
-    """Frames per second; None where it is not stated."""
+    """Frames per second; None if not stated."""
     field_order: FieldOrder = "unknown"
     sample_aspect_ratio: Fraction | None = None
-    """None where it is not stated."""
+    """None if not stated."""
     chroma_location: int = 0
     """FFmpeg's ``AVChromaLocation``."""
     full_range: bool | None = None
-    """None where it is not stated."""
+    """None if not stated."""
     frame_count: int | None = None
-    """As VapourSynth states it."""
+    """Number of frames, which VapourSynth states."""
 
     @property
     def frame_bytes(self) -> int:
         """Bytes of the samples of one frame."""
         pixel_format = self.pixel_format
         sample_bytes = 1 if pixel_format.bit_depth == 8 else 2
-        sizes = [pixel_format.plane_hw(at, self.coded_hw) for at in range(pixel_format.plane_count)]
+        sizes = [
+            pixel_format.plane_hw(plane, self.coded_hw) for plane in range(pixel_format.plane_count)
+        ]
         return sample_bytes * sum(height * width for height, width in sizes)
 
     def to_line(self) -> bytes:
@@ -92,17 +94,17 @@ class Y4mHeader:
         return MAGIC + " ".join(words).encode() + b"\n"
 
     def _color_space(self) -> str:
-        name = next(key for key, each in COLOR_SPACES.items() if each == self.pixel_format.name)
+        name = next(key for key, name in COLOR_SPACES.items() if name == self.pixel_format.name)
         return (
             _COLOR_SPACE_OF_LOCATION.get(self.chroma_location, name) if name == "420jpeg" else name
         )
 
     @staticmethod
     def from_line(line: bytes) -> "Y4mHeader":
-        """Return what a line states.
+        """Parse a line.
 
         Raises:
-            ValueError: It is none of this format, or states what is not supported.
+            ValueError: It has another format, or is not supported.
         """
         if not (line.startswith(MAGIC) and line.endswith(b"\n")):
             raise ValueError("it does not begin with YUV4MPEG2")
@@ -112,12 +114,12 @@ class Y4mHeader:
         interlacing = values.get("I", "?")
         if interlacing not in _FIELD_ORDERS:
             raise ValueError(f"I{interlacing} is not supported; use Ip, It or Ib")
-        # Older programs state deep formats in a comment alone.
+        # Older programs state formats with more than 8 bits only in a comment.
         stated = values.get("C") or _comment(comments, "XYSCSS=").lower() or "420jpeg"
         named = "420jpeg" if stated in _CHROMA_LOCATIONS else stated
         if named not in COLOR_SPACES:
             raise ValueError(f"C{stated} is not supported; use 4:2:0, 4:2:2, 4:4:4 or gray")
-        coded_hw = (_whole_number(values, "H"), _whole_number(values, "W"))
+        coded_hw = (_size(values, "H"), _size(values, "W"))
         count = _comment(comments, "XLENGTH=")
         return Y4mHeader(
             coded_hw=coded_hw,
@@ -132,21 +134,21 @@ class Y4mHeader:
 
 
 def _comment(comments: list[str], key: str) -> str:
-    return next((each.removeprefix(key) for each in comments if each.startswith(key)), "")
+    return next((text.removeprefix(key) for text in comments if text.startswith(key)), "")
 
 
-def _whole_number(values: Mapping[str, str], key: str) -> int:
+def _size(values: Mapping[str, str], key: str) -> int:
     text = values.get(key, "")
     if not text.isdecimal() or not 0 < int(text) <= 1 << 16:
-        raise ValueError(f"{key}{text} is no size")
+        raise ValueError(f"{key}{text} is not a size")
     return int(text)
 
 
 def _ratio(text: str) -> Fraction | None:
-    """Return ``30000:1001`` as a fraction; None if it is 0, which stands for unknown."""
+    """Return ``30000:1001`` as a fraction; None if it is 0, for unknown."""
     numerator, _, denominator = text.partition(":")
     if not (numerator.isdecimal() and denominator.isdecimal()):
-        raise ValueError(f"{text} is no ratio")
+        raise ValueError(f"{text} is not a ratio")
     if not (int(numerator) and int(denominator)):
         return None
     return Fraction(int(numerator), int(denominator))
@@ -157,13 +159,15 @@ def _ratio_text(ratio: Fraction | None) -> str:
 
 
 def read_header(line: bytes) -> Y4mHeader:
-    """Return what the first line of standard input states.
+    """Parse the first line of standard input.
 
     Raises:
-        MediaError: There is none, or it states what is not supported.
+        MediaError: It is missing, has another format, or is not supported.
     """
     if not line:
-        raise MediaError("standard input is empty: the program that writes to it sent no frame")
+        raise MediaError(
+            "standard input is empty; check the messages of the program that writes it"
+        )
     try:
         return Y4mHeader.from_line(line)
     except ValueError as error:

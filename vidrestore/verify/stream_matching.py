@@ -12,7 +12,7 @@ from vidrestore.media.input.inventory import (
     read_packets,
 )
 from vidrestore.media.output.containers import container_of
-from vidrestore.media.streams.sound_file import SOUND_CONTAINER, SOUND_FILE, plan_sound
+from vidrestore.media.streams.audio_file import AUDIO_CONTAINER, AUDIO_FILE, plan_audio
 from vidrestore.verify.checks import Check, changed, counted, kept, not_checked, not_promised
 from vidrestore.verify.packet_comparison import StreamComparison
 from vidrestore.verify.run_files import Evidence
@@ -68,7 +68,7 @@ def stream_checks(
         return
     pairs, added = matched_streams(*contents)
     if after.kind != "film":
-        yield from _sound_file_checks(before, after, contents[0], evidence, offset)
+        yield from _audio_file_checks(before, after, contents[0], evidence, offset)
         return
     missing = [str(stream.info) for stream, copy in pairs if copy is None]
     if missing and evidence.drops_streams:
@@ -85,7 +85,7 @@ def stream_checks(
     yield from _packet_checks(before, after, matched, evidence, offset)
 
 
-def _sound_file_checks(
+def _audio_file_checks(
     before: VideoInfo,
     after: VideoInfo,
     contents: FileInventory,
@@ -95,7 +95,7 @@ def _sound_file_checks(
     """Yield the checks of the sound file beside the frames of a film."""
     others = [each for each in contents.streams if not each.is_restored]
     target = after.path
-    plan = plan_sound(before, before.path, target, evidence.time_range) if after.is_folder else None
+    plan = plan_audio(before, before.path, target, evidence.time_range) if after.is_folder else None
     copied = () if plan is None else plan.stream_indexes
     wanted = tuple(each for each in others if each.info.index in copied)
     lost = len(others) - len(wanted)
@@ -103,22 +103,22 @@ def _sound_file_checks(
         yield not_promised(
             "streams", f"a folder cannot hold {counted(lost, 'other stream')} of the video"
         )
-    path = target / SOUND_FILE
+    path = target / AUDIO_FILE
     if not wanted:
         if path.is_file():
-            yield changed("sound", f"the source has none, but {SOUND_FILE} is in the folder")
+            yield changed("sound", f"the source has none, but {AUDIO_FILE} is in the folder")
         return
     if not path.is_file():
-        yield changed("sound", f"{SOUND_FILE} is missing in the folder")
+        yield changed("sound", f"{AUDIO_FILE} is missing in the folder")
         return
     streams, found = read_audio_inventory(path)
     pairs, added = matched_streams(FileInventory(streams=wanted), found)
     missing = [str(stream.info) for stream, copy in pairs if copy is None]
     if missing or added:
         names = ", ".join([*missing, *(str(stream.info) for stream in added)])
-        yield changed("sound", f"{SOUND_FILE} has other streams; it differs in {names}")
+        yield changed("sound", f"{AUDIO_FILE} has other streams; it differs in {names}")
     else:
-        yield kept("sound", f"{counted(len(pairs), 'stream')} in {SOUND_FILE}")
+        yield kept("sound", f"{counted(len(pairs), 'stream')} in {AUDIO_FILE}")
     matched = [(stream, copy) for stream, copy in pairs if copy is not None]
     sound = replace(after, path=path, kind="film", streams=streams)
     yield from _packet_checks(before, sound, matched, evidence, offset)
@@ -167,7 +167,7 @@ def _compare_packets(
     """Read both files once; of the two, always the one that is behind."""
     by_source = {comparison.source.info.index: comparison for comparison in comparisons}
     by_result = {comparison.result.info.index: comparison for comparison in comparisons}
-    spec = SOUND_CONTAINER if after.path.name == SOUND_FILE else container_of(after.path)
+    spec = AUDIO_CONTAINER if after.path.name == AUDIO_FILE else container_of(after.path)
     source: Iterator[PacketContents] = read_packets(before, list(by_source), copied_to=spec)
     result: Iterator[PacketContents] = read_packets(after, list(by_result))
     source_bytes = result_bytes = 0

@@ -3,7 +3,7 @@ import numpy as np
 from vidrestore.media.color.half_float import (
     MAX_CODE,
     half_codes,
-    halves_of_codes,
+    half_floats,
     light_of_signal,
     signal_of_light,
 )
@@ -13,12 +13,12 @@ CODES = np.arange(MAX_CODE + 1).astype(np.uint16)
 
 def test_every_half_float_comes_back_bit_for_bit_nans_included() -> None:
     bits = CODES.view(np.float16)
-    assert np.array_equal(halves_of_codes(half_codes(bits)).view(np.uint16), CODES)
-    assert np.array_equal(half_codes(halves_of_codes(CODES)), CODES)
+    assert np.array_equal(half_floats(half_codes(bits)).view(np.uint16), CODES)
+    assert np.array_equal(half_codes(half_floats(CODES)), CODES)
 
 
 def test_codes_are_in_the_order_of_values() -> None:
-    values = halves_of_codes(CODES[1023:64_513]).astype(np.float64)
+    values = half_floats(CODES[1023:64_513]).astype(np.float64)
     assert values[0] == -np.inf
     assert values[-1] == np.inf
     # Minus zero and zero are the only neighbors that are equal.

@@ -11,7 +11,7 @@ from support.video_copies import copy_video, frames_of
 from vidrestore.errors import MediaError, UnsupportedStreamError
 from vidrestore.media import probe
 from vidrestore.media.color.code_points import HALF_FLOAT
-from vidrestore.media.color.half_float import half_codes, halves_of_codes
+from vidrestore.media.color.half_float import half_codes, half_floats
 from vidrestore.media.images.exr import read_exr, replace_exr_samples
 from vidrestore.media.images.still_image import ImageFileError
 
@@ -65,7 +65,7 @@ def test_every_half_float_is_carried_exactly(
 
     order = {"RGB": "GBR", "ABGR": "GBRA", "Y": "Y"}[names]
     for plane, name in zip(picture.planes, order, strict=True):
-        found = halves_of_codes(plane).view(np.uint16)
+        found = half_floats(plane).view(np.uint16)
         assert np.array_equal(found, light(name).view(np.uint16))
     assert picture.color.transfer == HALF_FLOAT
     assert replace_exr_samples(written(tmp_path, data), picture.planes) == data
@@ -117,7 +117,7 @@ def test_other_channels_go_along(tmp_path: Path) -> None:
 
     back = make_exr(
         {
-            "R": light("R"), "G": light("G"), "B": halves_of_codes(planes[1]),
+            "R": light("R"), "G": light("G"), "B": half_floats(planes[1]),
             "Z": light("Z", np.float32), "id": depth,
         }
     )  # fmt: skip
@@ -140,7 +140,7 @@ def test_piz_is_read_and_what_changes_is_stored_plain(tmp_path: Path) -> None:
     picture = read_exr(written(tmp_path, data))
     for plane, shift in zip(picture.planes, (1, 2, 0), strict=True):
         wanted = ((x // 8 + y // 8 + shift) % 4) * 1.75 - 0.5
-        assert np.array_equal(halves_of_codes(plane), wanted.astype(np.float16))
+        assert np.array_equal(half_floats(plane), wanted.astype(np.float16))
     planes = tuple(plane.copy() for plane in picture.planes)
     planes[2][35, 7] += 100
 

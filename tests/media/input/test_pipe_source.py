@@ -156,7 +156,7 @@ def test_a_rate_against_the_stream_is_refused(pipe: Pipe) -> None:
 
     with (
         open_source(STDIN) as source,
-        pytest.raises(ConfigError, match="leave it out"),
+        pytest.raises(ConfigError, match="leave out --fps"),
     ):
         check_rate_is_needed(source.info, Fraction(18))
 

@@ -96,7 +96,7 @@ def test_what_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> No
         check_framemd5(taken, film, tmp_path / "in.mkv", overwrite=False)
     with pytest.raises(ConfigError, match="choose a video with -o"):
         check_framemd5(tmp_path / "a.md5", tmp_path / "frames", tmp_path, overwrite=False)
-    with pytest.raises(ConfigError, match="is a folder"):
+    with pytest.raises(ConfigError, match="a folder; choose"):
         check_framemd5(tmp_path, film, tmp_path / "in.mkv", overwrite=True)
     check_framemd5(taken, film, tmp_path / "in.mkv", overwrite=True)
     assert taken.read_text() == "mine"

@@ -160,7 +160,7 @@ def test_a_stream_the_container_cannot_hold_is_named_before_any_work(
 ) -> None:
     path = make_rich_clip(tmp_path)
     before = names_in(tmp_path)
-    with pytest.raises(UnsupportedStreamError, match=f"cannot hold {stream}") as refused:
+    with pytest.raises(UnsupportedStreamError, match=f"does not support {stream}") as refused:
         copy_video(path, tmp_path / target, codec="h264")
     assert "use -o out.mkv or --drop-unsupported" in str(refused.value)
     assert names_in(tmp_path) == before
@@ -170,8 +170,8 @@ def test_streams_may_be_dropped_and_are_noted(tmp_path: Path) -> None:
     path = make_rich_clip(tmp_path)
     notes = copy_video(path, tmp_path / "out.mp4", codec="h264", drop_unsupported=True)
     assert len(frames_of(tmp_path / "out.mp4")) == 50
-    assert [note for note in notes if "left out" in note and "subrip" in note]
-    assert [note for note in notes if "left out" in note and "font.ttf" in note]
+    assert [note for note in notes if "dropped" in note and "subrip" in note]
+    assert [note for note in notes if "dropped" in note and "font.ttf" in note]
 
 
 def test_a_codec_the_container_cannot_hold_is_refused(tmp_path: Path) -> None:

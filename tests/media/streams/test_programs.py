@@ -78,7 +78,7 @@ def test_another_program_is_chosen_and_keeps_its_names_and_numbers(tmp_path: Pat
     assert [(each.number, each.name) for each in info.programs] == [(20, "Sport")]
     assert info.geometry.coded_hw == (48, 64)
     assert stream_ids(target) == [700, 701]
-    assert any("program 10 (News) is left out: stream 0 (video" in note for note in notes)
+    assert any("program 10 (News) was dropped: stream 0 (video" in note for note in notes)
     spec = container_of(target)
     with open_source(source, program=20) as opened:
         before = program_options(opened.info, spec)
@@ -160,7 +160,7 @@ def test_cues_are_named_by_what_refuses_them(tmp_path: Path) -> None:
         copied(source, tmp_path / "out.ts")
     notes = copied(source, tmp_path / "out.ts", drop_unsupported=True)
 
-    assert any("stream 2 (data, scte_35) is left out" in note for note in notes)
+    assert any("stream 2 (data, scte_35) was dropped" in note for note in notes)
 
 
 @pytest.mark.parametrize("codec", ["dvb_teletext", "dvb_subtitle"])

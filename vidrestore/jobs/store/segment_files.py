@@ -8,7 +8,7 @@ from vidrestore.jobs.plan import FrameTiming, SegmentRule
 from vidrestore.jobs.store.analysis_log import AnalysisLog
 from vidrestore.jobs.store.job_folder import Job
 from vidrestore.jobs.store.journal import JournalEntry, SegmentFile
-from vidrestore.media.output.open_output import SegmentWriterFactory
+from vidrestore.media.output.outputs import SegmentWriterFactory
 from vidrestore.media.output.segment_writer import SegmentWriter
 from vidrestore.pipeline.record_lines import frame_line
 from vidrestore.pipeline.report import Tally

@@ -1,4 +1,4 @@
-"""Which tags of color a codec in a container can store."""
+"""Which color tags a codec in a container can store."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -30,17 +30,17 @@ _UNSTORED_COLOR_TAGS: Mapping[tuple[str, str], frozenset[str]] = MappingProxyTyp
         ("avi", "ffv1"): _ALL_COLOR_TAGS,
     }
 )
-"""Container and codec, by FFmpeg's names -> tags of color that may not be stored, as measured by
+"""Color tags that a container and codec, by FFmpeg's names, may not store, as measured by
 ``tests/media/color/test_color_tags.py``."""
 _CHROMA_LOCATION_OF_420 = frozenset({"h264", "hevc"})
-"""Codecs that state where chroma is in 4:2:0 only: ITU-T H.264, E.2.1, and H.265, E.3.1."""
+"""Codecs that store the chroma location only in 4:2:0: ITU-T H.264, E.2.1, and H.265, E.3.1."""
 
 
 def unstored_color_tags(container: str, codec: str, *, is_420: bool = True) -> frozenset[str]:
-    """Return the tags of color that a codec in a container may not store.
+    """Return the color tags that a codec in a container may not store.
 
     Args:
-        container: FFmpeg's name of the container; of a list (``mov,mp4,...``) the first counts.
+        container: FFmpeg's name of the container; in a list (``mov,mp4,...``) the first one counts.
         codec: FFmpeg's name of the codec.
         is_420: Whether the samples of the result are 4:2:0.
     """
@@ -53,51 +53,53 @@ def unstored_color_tags(container: str, codec: str, *, is_420: bool = True) -> f
 
 
 _UNSPECIFIED = 2
-_OF_AV1 = (CHROMA_LEFT, CHROMA_TOP_LEFT)
-_OF_DNXHR = (MATRIX_BT709, MATRIX_BT2020, 10)
-_IN_ONE_BOX: Mapping[str, frozenset[str]] = MappingProxyType(
+_LOCATIONS_OF_AV1 = (CHROMA_LEFT, CHROMA_TOP_LEFT)
+_MATRICES_OF_DNXHR = (MATRIX_BT709, MATRIX_BT2020, 10)
+_COLR_BOX_TAGS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "ffv1": _ALL_COLOR_TAGS - {"chroma location"},
         "dnxhd": frozenset({"matrix", "primaries", "transfer"}),
     }
 )
-"""Codec -> what MP4 or MOV store of it in one box (``colr``): FFmpeg writes it where matrix,
+"""Tags of each codec that MP4 and MOV store in one box (``colr``). FFmpeg writes it if matrix,
 primaries and transfer are known."""
 
 
 def describe_lost_tags(
     color: ColorTags, pixel_format: PixelFormat, *, codec: str, container: str
 ) -> list[str]:
-    """Return a note for the user on tags that an output does not store, if there are any.
+    """Return a note for the user on color tags that an output does not store, if any.
 
     Args:
-        color: Of the encoded frames.
-        pixel_format: Of the encoded frames.
+        color: Tags of the encoded frames.
+        pixel_format: Pixel format of the encoded frames.
         codec: FFmpeg's name of the codec.
         container: FFmpeg's name of the muxer.
     """
     is_420 = pixel_format.chroma_shift_xy == (1, 1)
     unstored = unstored_color_tags(container, codec, is_420=is_420)
-    if codec in _IN_ONE_BOX and container in ("mp4", "mov") and _fills_box(color):
-        unstored -= _IN_ONE_BOX[codec]
-    if codec == "dnxhd" and (color.matrix in _OF_DNXHR or container == "mxf"):
+    if codec in _COLR_BOX_TAGS and container in ("mp4", "mov") and _fills_colr_box(color):
+        unstored -= _COLR_BOX_TAGS[codec]
+    if codec == "dnxhd" and (color.matrix in _MATRICES_OF_DNXHR or container == "mxf"):
         unstored -= {"matrix"}
-    if codec == "av1" and color.chroma_location in _OF_AV1:
+    if codec == "av1" and color.chroma_location in _LOCATIONS_OF_AV1:
         unstored -= {"chroma location"}
     lost = [name for name in _stated_tags(color, pixel_format) if name in unstored]
     if not lost:
         return []
-    is_kept_by_matroska = not set(lost) & unstored_color_tags("matroska", codec)
-    way = "use .mkv" if is_kept_by_matroska and codec != "dnxhd" else "use .mkv and --codec ffv1"
-    return [f"{codec} in .{container} cannot store these color tags: {', '.join(lost)}; {way}"]
+    is_stored_in_matroska = not set(lost) & unstored_color_tags("matroska", codec)
+    remedy = (
+        "use .mkv" if is_stored_in_matroska and codec != "dnxhd" else "use .mkv and --codec ffv1"
+    )
+    return [f"{codec} in .{container} cannot store these color tags: {', '.join(lost)}; {remedy}"]
 
 
-def _fills_box(color: ColorTags) -> bool:
+def _fills_colr_box(color: ColorTags) -> bool:
     return not {color.matrix, color.primaries, color.transfer} & {0, _UNSPECIFIED}
 
 
 def _stated_tags(color: ColorTags, pixel_format: PixelFormat) -> Iterator[str]:
-    """Yield the tags that say something else than what a player assumes without them."""
+    """Yield the tags that differ from what a player assumes without them."""
     if color.matrix not in (MATRIX_RGB, _UNSPECIFIED):
         yield "matrix"
     if color.primaries not in (0, _UNSPECIFIED):
@@ -112,7 +114,7 @@ def _stated_tags(color: ColorTags, pixel_format: PixelFormat) -> Iterator[str]:
 
 
 def chroma_column(color: ColorTags, pixel_format: PixelFormat) -> int:
-    """Return the chroma location; where chroma has every row, the one at the height of luma."""
+    """Return the chroma location; if chroma has all rows, its column at the height of luma."""
     location = color.chroma_location
     if pixel_format.chroma_shift_xy[1] == 0:
         return {3: 1, 5: 1, 4: 2, 6: 2}.get(location, location)

@@ -1,9 +1,9 @@
-"""Half floats as integers in the same order, so that planes of 16 bits carry them exactly.
+"""Half floats as integers in the same order, so that 16-bit planes store them exactly.
 
-A half float's bits, read as a number, grow with its magnitude (IEEE 754-2019, section 3.4). With
-the sign bit flipped, and all bits of negative ones, they grow with its value: ``-inf`` becomes
-1023, ``-0.0`` 32767, ``0.0`` 32768, 1.0 48128 and ``inf`` 64512. Codes outside are NaNs. Every half
-float has a unique code, so the round trip is exact.
+The bits of a half float, read as an integer, grow with its magnitude (IEEE 754-2019, section 3.4).
+With the sign bit flipped, and all bits flipped in negative ones, they grow with its value: ``-inf``
+becomes 1023, ``-0.0`` 32767, ``0.0`` 32768, 1.0 48128 and ``inf`` 64512. Other codes are NaNs. Each
+half float has a unique code, so the round trip is exact.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ def half_codes(values: NDArray[np.float16]) -> NDArray[np.uint16]:
     return np.where(bits & _SIGN, ~bits, bits | _SIGN)
 
 
-def halves_of_codes(codes: NDArray[np.uint16]) -> NDArray[np.float16]:
+def half_floats(codes: NDArray[np.uint16]) -> NDArray[np.float16]:
     """Return the half float of every code."""
     bits = np.where(codes & _SIGN, codes ^ _SIGN, ~codes)
     return bits.astype(np.uint16).view(np.float16)
@@ -31,7 +31,7 @@ def halves_of_codes(codes: NDArray[np.uint16]) -> NDArray[np.float16]:
 def light_of_signal(signal: FloatArray) -> FloatArray:
     """Return the linear light of a signal, where 1 is the highest code. Always finite."""
     codes = np.clip(np.rint(signal * np.float32(MAX_CODE)), 0, MAX_CODE).astype(np.uint16)
-    light = halves_of_codes(codes).astype(np.float32)
+    light = half_floats(codes).astype(np.float32)
     return np.nan_to_num(light, nan=0.0, posinf=_MAX_HALF, neginf=-_MAX_HALF)
 
 

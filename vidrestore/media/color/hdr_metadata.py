@@ -1,9 +1,9 @@
-"""HDR metadata: the mastering display, and how bright the video gets.
+"""HDR metadata: mastering display and light level.
 
-It is read from the side data of the first frame, where FFmpeg puts it whether the codec or the
-container stores it. It is written to both: to the encoder by its options, to the container
-by its stream. PyAV cannot set side data of a stream; but a bitstream filter that does nothing
-copies it from another stream, and a header made in memory has such a stream.
+It is read from the side data of the first frame; FFmpeg puts it there from codec and container. It
+is written to both: to the encoder by options, to the container by its stream. PyAV cannot set side
+data of a stream, but the bitstream filter ``null`` copies it from another stream: one in a header
+made in memory.
 """
 
 import io
@@ -35,13 +35,13 @@ class MasteringDisplay:
     """The display that a video was graded on: SMPTE ST 2086."""
 
     primaries_xy: tuple[XY, XY, XY] | None = None
-    """Of red, green and blue."""
+    """CIE x and y of red, green and blue."""
     white_xy: XY | None = None
     luminance_nits: tuple[Fraction, Fraction] | None = None
     """Lowest and highest, in cd/m2."""
 
     def __str__(self) -> str:
-        """Return one line for people."""
+        """Return it in words."""
         parts: list[str] = []
         if self.primaries_xy is not None:
             named = zip("RGB", self.primaries_xy, strict=True)
@@ -64,13 +64,13 @@ class LightLevel:
     """MaxFALL: the highest average of a frame."""
 
     def __str__(self) -> str:
-        """Return one line for people."""
+        """Return it in words."""
         return f"{self.max_cll_nits} cd/m2, {self.max_fall_nits} on average of a frame"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HdrMetadata:
-    """What frames state about colors beside their tags."""
+    """HDR metadata of frames."""
 
     mastering: MasteringDisplay | None = None
     light_level: LightLevel | None = None
@@ -84,12 +84,12 @@ class HdrMetadata:
 
 
 def read_hdr_metadata(frame: av.VideoFrame) -> HdrMetadata:
-    """Return what the side data of a decoded frame states about its colors."""
-    found = side_data_of(frame)
-    unsupported = [words for name, words in UNSTORED_SIDE_DATA.items() if name in found]
+    """Return the HDR metadata in the side data of a decoded frame."""
+    side_data = side_data_of(frame)
+    unsupported = [words for name, words in UNSTORED_SIDE_DATA.items() if name in side_data]
     return HdrMetadata(
-        mastering=_mastering(found.get("MASTERING_DISPLAY_METADATA")),
-        light_level=_light_level(found.get("CONTENT_LIGHT_LEVEL")),
+        mastering=_mastering(side_data.get("MASTERING_DISPLAY_METADATA")),
+        light_level=_light_level(side_data.get("CONTENT_LIGHT_LEVEL")),
         unsupported=tuple(dict.fromkeys(unsupported)),
     )
 
@@ -129,7 +129,7 @@ _MATROSKA_CODECS: Mapping[str, bytes] = MappingProxyType(
     }
 )
 _WITHOUT_HDR_METADATA = frozenset({"avi"})
-"""Containers where only the codec's own stream can store it."""
+"""Containers where only the encoded stream can store it."""
 
 
 def describe_losses(
@@ -141,15 +141,15 @@ def describe_losses(
     container: str,
     pixel_format: PixelFormat,
 ) -> list[str]:
-    """Describe to the user what an output cannot store about the colors of a video.
+    """Return notes for the user on what an output cannot store about the colors of a video.
 
     Args:
-        metadata: Of the video.
-        color: Its tags.
+        metadata: HDR metadata of the video.
+        color: Color tags of the video.
         encoder: FFmpeg's name of the encoder.
         codec: FFmpeg's name of the codec.
         container: FFmpeg's name of the container.
-        pixel_format: Of the encoded frames.
+        pixel_format: Pixel format of the encoded frames.
     """
     notes: list[str] = []
     if metadata.unsupported:
@@ -168,8 +168,8 @@ def describe_losses(
     return notes
 
 
-_IN_STEPS = "G({g[0]},{g[1]})B({b[0]},{b[1]})R({r[0]},{r[1]})WP({w[0]},{w[1]})L({high},{low})"
-# The option for the encoder's own parameters, and their names for the two.
+_VOLUME_FORMAT = "G({g[0]},{g[1]})B({b[0]},{b[1]})R({r[0]},{r[1]})WP({w[0]},{w[1]})L({high},{low})"
+# The option for the encoder's parameters, and the names of mastering display and light level.
 _PARAMETERS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
     {
         "libx264": ("x264-params", "mastering-display", "cll"),
@@ -181,7 +181,7 @@ _PARAMETERS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
 
 
 def add_encoder_parameters(options: dict[str, str], encoder: str, metadata: HdrMetadata) -> None:
-    """Add to ``options`` what makes an encoder write HDR metadata to its stream.
+    """Add to ``options`` what makes an encoder write HDR metadata.
 
     Encoders without such parameters leave it to the container.
     """
@@ -200,7 +200,7 @@ def add_encoder_parameters(options: dict[str, str], encoder: str, metadata: HdrM
 
 
 def _volume(mastering: MasteringDisplay, encoder: str) -> str:
-    """Return a mastering display as encoders expect it; empty if only part of it is known."""
+    """Return a mastering display as encoders expect it; empty if it is incomplete."""
     points, white, luminance = mastering.primaries_xy, mastering.white_xy, mastering.luminance_nits
     if points is None or white is None or luminance is None:
         return ""
@@ -215,11 +215,11 @@ def _volume(mastering: MasteringDisplay, encoder: str) -> str:
             tuple(str(round(value * 50_000)) for value in point) for point in (*points, white)
         )
         low, high = (str(round(value * 10_000)) for value in luminance)
-    return _IN_STEPS.format(r=red, g=green, b=blue, w=center, low=low, high=high)
+    return _VOLUME_FORMAT.format(r=red, g=green, b=blue, w=center, low=low, high=high)
 
 
 def write_to_container(stream: VideoStream, metadata: HdrMetadata) -> None:
-    """Make the container of a new stream store HDR metadata, where its format can.
+    """Make the container of a new stream store HDR metadata, if it can.
 
     Call this first: it resets the settings of the codec.
     """
@@ -233,7 +233,7 @@ def write_to_container(stream: VideoStream, metadata: HdrMetadata) -> None:
 
 
 def _header(codec: str, metadata: HdrMetadata) -> bytes:
-    """Return a Matroska file of one stream and no frame; RFC 9559, section 5.1.4.1.28."""
+    """Return a Matroska file with one stream and no frame (RFC 9559, section 5.1.4.1.28)."""
     color: list[bytes] = []
     mastering, light = metadata.mastering, metadata.light_level
     if light is not None:

@@ -1,7 +1,4 @@
-"""Matrix, range and luma weights of samples.
-
-Matrices follow ITU-T H.273 (07/2021), section 8.3.
-"""
+"""Color matrix, range and luma weights of samples (ITU-T H.273 (07/2021), section 8.3)."""
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -28,7 +25,7 @@ _LUMA_WEIGHTS: dict[int, tuple[float, float]] = {
     10: (0.2627, 0.0593),
 }
 _MAX_LINES_OF_BT601 = 576
-"""Players take untagged video of more lines for BT.709."""
+"""Players assume BT.709 for untagged video with more lines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -54,7 +51,7 @@ def color_matrix(
 
 
 def effective_matrix(color: ColorTags, coded_hw: tuple[int, int]) -> int:
-    """Return the matrix of YUV samples; of untagged video, the one that players assume."""
+    """Return the matrix of YUV samples; for untagged video, the one that players assume."""
     if color.matrix not in UNSPECIFIED_MATRICES:
         return color.matrix
     return assumed_matrix(coded_hw)
@@ -68,9 +65,9 @@ def assumed_matrix(coded_hw: tuple[int, int]) -> int:
 def with_stated_matrix(
     color: ColorTags, pixel_format: PixelFormat, coded_hw: tuple[int, int]
 ) -> ColorTags:
-    """Return ``color`` with the matrix stated that players assume for untagged video.
+    """Return ``color`` with a matrix: for untagged video, the one that players assume.
 
-    They would assume another one for frames of more lines.
+    They might assume another one after upscaling.
     """
     if pixel_format.model != "yuv":
         return color
@@ -115,7 +112,7 @@ class SampleRange:
 
     @property
     def span(self) -> float:
-        """Difference of the two."""
+        """Difference between white and black."""
         return self.white - self.black
 
 

@@ -1,7 +1,7 @@
-"""Converts frames from one pixel format to another, for encoders that lack the first.
+"""Converts frames to another pixel format, for encoders that do not support the first.
 
-Where the target can store every sample, none is lost: bits are added below, chroma is repeated,
-gray gets neutral chroma. Otherwise samples are rounded or averaged.
+If the target can store every sample, none is lost: low bits are added, chroma is repeated, gray
+gets neutral chroma. Otherwise samples are rounded or averaged.
 """
 
 from dataclasses import dataclass, replace
@@ -25,16 +25,16 @@ _YUV444 = {False: "yuv444p", True: "yuva444p"}
 
 @dataclass(frozen=True, slots=True, order=True, kw_only=True)
 class ConversionLoss:
-    """What a change of pixel format loses; smaller is better, the worst first."""
+    """What a conversion loses; smaller is better. The worst losses come first."""
 
     color: bool
     alpha: bool
     chroma: int
     """Octaves of chroma resolution lost."""
     bits: int
-    """Bits of depth lost; turning RGB into YUV rounds, and counts as one."""
+    """Bits of depth lost; RGB to YUV rounds, and counts as one bit."""
     excess: int
-    """What the target stores for nothing: larger files, fewer players."""
+    """Cost of what the target stores needlessly: larger files, fewer players."""
 
     @property
     def is_none(self) -> bool:
@@ -54,7 +54,7 @@ def loss_between(source: PixelFormat, target: PixelFormat) -> ConversionLoss:
     ]
     gained = sum(max(0, more) for _, more in shifts)
     if source.model == "gray" and target.model != "gray":
-        # The smallest chroma planes that come with gray.
+        # Gray gets the smallest chroma planes.
         gained = 4 if target.model == "rgb" else max(1, 3 - sum(target.chroma_shift_xy))
     return ConversionLoss(
         color=target.model == "gray" and source.model != "gray",
@@ -144,7 +144,7 @@ def _rgb_to_yuv(frame: Frame, bit_depth: int) -> Frame:
 
 
 def _with_depth(plane: Plane, depth: int, target: int, *, full_range: bool) -> Plane:
-    """Return samples at another bit depth: full range is scaled, limited range shifted."""
+    """Return samples with another bit depth: full range is scaled, limited range shifted."""
     if depth == target:
         return plane
     samples = plane.astype(np.uint32)
@@ -177,7 +177,7 @@ def _planes_of_gray(gray: Plane, target: PixelFormat, coded_hw: tuple[int, int])
 def _resampled_chroma(
     plane: Plane, source: PixelFormat, target: PixelFormat, coded_hw: tuple[int, int]
 ) -> Plane:
-    """Repeat chroma samples, or average them, from one subsampling to another."""
+    """Change the subsampling of chroma: repeat samples, or average them."""
     height, width = target.plane_hw(1, coded_hw)
     for axis, size in ((0, height), (1, width)):
         xy = 1 - axis
@@ -185,12 +185,12 @@ def _resampled_chroma(
         if change > 0:
             plane = plane.repeat(1 << change, axis=axis)
         elif change < 0:
-            plane = _averaged(plane, axis, 1 << -change)
+            plane = _average(plane, axis, 1 << -change)
         plane = plane.take(np.arange(size), axis=axis)
     return plane
 
 
-def _averaged(plane: Plane, axis: int, count: int) -> Plane:
+def _average(plane: Plane, axis: int, count: int) -> Plane:
     missing = -plane.shape[axis] % count
     padded = np.pad(plane, [(0, missing if side == axis else 0) for side in (0, 1)], mode="edge")
     shape = list(padded.shape)
@@ -201,7 +201,7 @@ def _averaged(plane: Plane, axis: int, count: int) -> Plane:
 
 
 def describe_change(source: PixelFormat, target: PixelFormat, loss: ConversionLoss) -> str:
-    """Describe a change of pixel format to the user."""
+    """Return a note for the user about a conversion."""
     losses = [
         text
         for is_lost, text in (

@@ -1,7 +1,7 @@
-"""FFmpeg's pixel formats as planes: layouts of frames, and lossless repacking.
+"""FFmpeg's pixel formats as planes.
 
-Most decoders give planar frames, whose planes are used as they are. Packed ones (``nv12``,
-``yuyv422``, ``rgb24``, ...) are repacked, never converted: every sample keeps its value.
+Most decoders return planar frames, whose planes are used directly. Packed formats (``nv12``,
+``yuyv422``, ``rgb24``, ...) are repacked, not converted: every sample keeps its value.
 """
 
 from collections.abc import Mapping
@@ -61,7 +61,7 @@ def _planar_formats() -> dict[str, PixelFormat]:
 
 
 PLANAR: Mapping[str, PixelFormat] = MappingProxyType(_planar_formats())
-"""Every planar format that this package works in, by FFmpeg's name."""
+"""All supported planar formats, by FFmpeg's name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +70,11 @@ class DecodedLayout:
 
     planar: PixelFormat
     via: str | None = None
-    """Format that libswscale repacks the samples to, without loss; None: planes are used as is."""
+    """Format to which libswscale repacks the samples without loss; None if they are planar."""
     full_range: bool = False
-    """Whether the name itself states full range (``yuvj420p``)."""
+    """Whether the format implies full range (``yuvj420p``)."""
     interleaved: Literal["gray alpha", "chroma"] | None = None
-    """Samples that alternate in one plane and are separated here: libswscale would convert gray
+    """Samples that alternate in one plane. They are separated here: libswscale would convert gray
     with alpha, and drops the last chroma sample of odd sizes."""
     chroma_swapped: bool = False
     """Whether Cr comes before Cb."""
@@ -111,7 +111,7 @@ _REPACKED = {
 }
 
 
-# Luma in one plane, both chromas in another: the planar format, and the unused low bits.
+# Luma in one plane, Cb and Cr in another: the planar format, and the number of unused low bits.
 _SEMI_PLANAR = {
     "nv12": ("yuv420p", 0),
     "nv21": ("yuv420p", 0),
@@ -189,7 +189,7 @@ def plane_views(av_frame: av.VideoFrame, pixel_format: PixelFormat) -> list[Plan
 def _view(plane: VideoPlane, plane_hw: tuple[int, int], is_deep: bool, count: int = 1) -> Plane:
     """Return the samples of a plane without the padding of its lines.
 
-    Where ``count`` samples alternate, the shape is ``(h, w, count)``.
+    If ``count`` samples alternate, the shape is ``(h, w, count)``.
     """
     dtype = np.dtype(np.uint16 if is_deep else np.uint8)
     height, width = plane_hw

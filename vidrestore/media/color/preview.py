@@ -16,7 +16,7 @@ from vidrestore.types import DisplayGeometry, Frame, Plane, RgbView
 def preview_rgb(frame: Frame, geometry: DisplayGeometry, max_side_px: int) -> RgbView:
     """Return an upright RGB rendering whose longer side is at most ``max_side_px``.
 
-    It is never upscaled, and fast rather than exact: chroma siting is ignored.
+    It is never upscaled. Chroma siting is ignored, for speed.
     """
     display_h, display_w = geometry.display_hw
     scale = min(1.0, max_side_px / max(display_h, display_w))
@@ -30,7 +30,7 @@ def preview_rgb(frame: Frame, geometry: DisplayGeometry, max_side_px: int) -> Rg
     ratio_x, ratio_y = display_w / view_w, display_h / view_h
     to_display = np.array([[ratio_x, 0.0, (ratio_x - 1) / 2], [0.0, ratio_y, (ratio_y - 1) / 2]])
     if geometry.rows != "all":
-        # A row of a field is half a row above or below the middle of the two that it is shown as.
+        # A row of a field is half a row above or below the middle of the two rows it fills.
         half_up = -0.5 if geometry.rows == "top" else 0.5
         to_display[:, 2] += replace(geometry, rows="all").coded_to_display()[:, 1] * half_up
     return RgbView(rgb_hwc=rgb, view_to_display=to_display)
@@ -72,7 +72,7 @@ def _small_plane(plane: Plane, size_wh: tuple[int, int]) -> Plane:
         plane = cast(Plane, cv2.resize(plane, (size_wh[0], height), interpolation=cv2.INTER_AREA))
         width = size_wh[0]
     while width >= 4 * size_wh[0] and height >= 4 * size_wh[1]:
-        # In steps, as OpenCV's area filter is fast for halves only.
+        # In steps, because OpenCV's area filter is fast only for halves.
         width, height = width // 2, height // 2
         even = plane[: 2 * height, : 2 * width]
         plane = cast(Plane, cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA))
@@ -85,7 +85,7 @@ def _small_plane(plane: Plane, size_wh: tuple[int, int]) -> Plane:
 
 
 def _small_chroma(plane: Plane, size_wh: tuple[int, int]) -> Plane:
-    """Shrink chroma like luma; by less than half, where that is slow, approximately."""
+    """Shrink chroma like luma; by less than half, which is slow, with a linear filter."""
     height, width = plane.shape
     if size_wh[0] < width < 2 * size_wh[0] and size_wh[1] < height < 2 * size_wh[1]:
         return cast(Plane, cv2.resize(plane, size_wh, interpolation=cv2.INTER_LINEAR))

@@ -1,11 +1,11 @@
-"""RGB of a region of decoded planes, and changes of it back into the planes.
+"""Converts a region of a frame to RGB, and changes of its RGB back to samples.
 
 Only *differences* are converted back: a color matrix is linear, so the change of the samples is
 the matrix times the change of RGB. A region that a restorer did not change therefore keeps every
 sample exactly, whatever its matrix, range or chroma subsampling.
 
-There are two RGB: that of the video, and that of the *view*, which the networks get. They differ
-for HDR, wide primaries and linear light only (see ``sdr_view``).
+There are two kinds of RGB: that of the video, and that of the *SDR view* for the networks. They
+differ only for HDR, wide primaries and linear light (see ``sdr_view``).
 
 Chroma positions follow ITU-T H.273 (07/2021), figure 8.
 """
@@ -29,9 +29,9 @@ PLANES_OF_CHANNELS = {"yuv": (0, 1, 2), "rgb": (2, 0, 1), "gray": (0, 0, 0)}
 def chroma_offset_xy(frame: Frame) -> tuple[float, float]:
     """Return the position of the first chroma sample, in luma pixels from the first luma sample.
 
-    A field has every second row of chroma, too, so its first one has another position among the
-    rows of luma of the field: in 4:2:0, a quarter of a row below the first, or three quarters
-    (ITU-T H.264 (08/2021), figure 6-2).
+    A field also has every second row of chroma, so its first chroma row has another position among
+    its luma rows: in 4:2:0, a quarter or three quarters of a row below the first (ITU-T H.264
+    (08/2021), figure 6-2).
     """
     shift_x, shift_y = frame.pixel_format.chroma_shift_xy
     center_x, center_y = ((1 << shift_x) - 1) / 2, ((1 << shift_y) - 1) / 2
@@ -122,7 +122,7 @@ def _chroma_region(frame: Frame, plane: int, box_xyxy: tuple[int, int, int, int]
     step_x, step_y = 1 << shift_x, 1 << shift_y
     # With a margin of two samples, the box is interpolated as the complete plane would be.
     x0, y0 = max(0, left // step_x - 2), max(0, top // step_y - 2)
-    part = samples[y0 : -(-bottom // step_y) + 2, x0 : -(-right // step_x) + 2]
+    samples_near = samples[y0 : -(-bottom // step_y) + 2, x0 : -(-right // step_x) + 2]
     to_chroma = np.array(
         [
             [1 / step_x, 0.0, (left - offset_x) / step_x - x0],
@@ -130,7 +130,7 @@ def _chroma_region(frame: Frame, plane: int, box_xyxy: tuple[int, int, int, int]
         ]
     )
     upscaled = cv2.warpAffine(
-        part.astype(np.float32),
+        samples_near.astype(np.float32),
         to_chroma,
         (right - left, bottom - top),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
@@ -147,14 +147,14 @@ def add_rgb_change(
     *,
     keep_chroma: bool,
 ) -> None:
-    """Add a change of the view to a box of ``planes``, in place; samples stay where it is 0.
+    """Add a change of the SDR view to a box of ``planes``, in place; where it is 0, samples stay.
 
     Args:
         planes: Writable copies of the frame's planes.
-        frame: Their layout and color.
+        frame: The frame.
         box_xyxy: From ``aligned_box``.
-        change_rgb: ``(h, w, 3)`` float32, in units of the range [0, 1] of ``region_sdr_rgb``.
-        keep_chroma: Change luma only, for black-and-white and tinted footage. In RGB frames the
+        change_rgb: ``(h, w, 3)`` float32 difference of ``region_sdr_rgb``.
+        keep_chroma: Change only luma, for black-and-white and tinted footage. In RGB frames the
             change of luma is added to all three planes.
     """
     pixel_format = frame.pixel_format
@@ -195,13 +195,13 @@ def _add_yuv_change(
     left, top, right, bottom = box_xyxy
     step_x, step_y = (1 << shift for shift in frame.pixel_format.chroma_shift_xy)
     box = (left // step_x, top // step_y, -(-right // step_x), -(-bottom // step_y))
-    chroma = _shrunk_to_chroma(frame, np.ascontiguousarray(change[:, :, 1:]))
+    chroma = _shrink_to_chroma(frame, np.ascontiguousarray(change[:, :, 1:]))
     for plane in (1, 2):
         _add(planes[plane], box, chroma[:, :, plane - 1], max_value=top_value)
 
 
-def _shrunk_to_chroma(frame: Frame, change_hwc: FloatArray) -> FloatArray:
-    """Average a luma-resolution change over each chroma sample, by siting."""
+def _shrink_to_chroma(frame: Frame, change_hwc: FloatArray) -> FloatArray:
+    """Average a change at luma resolution over each chroma sample, by siting."""
     shift_x, shift_y = frame.pixel_format.chroma_shift_xy
     if shift_x == 0 and shift_y == 0:
         return change_hwc
@@ -242,8 +242,8 @@ def _add(
     max_value: int,
 ) -> None:
     left, top, right, bottom = box_xyxy
-    part = plane[top:bottom, left:right]
+    region = plane[top:bottom, left:right]
     # OpenCV rounds halves to even and saturates at the limits of the plane's type.
     depth = cv2.CV_8U if plane.dtype == np.uint8 else cv2.CV_16U
-    changed = np.asarray(cv2.add(part, change, dtype=depth), dtype=plane.dtype)
-    np.minimum(changed, max_value, out=part)
+    changed = np.asarray(cv2.add(region, change, dtype=depth), dtype=plane.dtype)
+    np.minimum(changed, max_value, out=region)

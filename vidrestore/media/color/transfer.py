@@ -1,8 +1,8 @@
 """Transfer functions and primaries: signal to linear light and back, without clipping.
 
 Light is relative to diffuse white, which is 1: 203 cd/m2 in HDR (ITU-R BT.2408-7, section 2.2),
-and the white of the signal elsewhere. Values below black or outside the primaries are negative;
-every function is continued there as an odd one, so that nothing is lost on the way back.
+and the white of the signal otherwise. Values below black or outside the primaries are negative.
+All functions are odd, so that negative values survive the round trip.
 """
 
 from collections.abc import Callable, Mapping
@@ -39,14 +39,14 @@ _M1, _M2 = 2610 / 16384, 2523 / 4096 * 128
 _C3 = 2392 / 4096 * 32
 _BELOW_1 = 1 - 3424 / 4096
 """1 - c1, which is also c2 - c3. The powers are so close to 1 that single precision would lose
-steps of 16 bits; their distances from 1 are precise."""
+16-bit steps; their distances from 1 are precise."""
 _PQ_DARKEST = 1e-30
 
 # ITU-R BT.2100-2, table 5.
 _HLG_A, _HLG_B, _HLG_C = 0.17883277, 0.28466892, 0.55991073
 _HLG_SYSTEM_GAMMA = 1.2
 _HLG_DARKEST = 1e-6
-"""Scene luminance below which the gain of the system gamma is constant; its slope is unbounded."""
+"""Scene luminance below which the gain of the system gamma is constant: its slope is infinite."""
 
 # SMPTE RP 180 / Kodak's Cineon: steps of 0.002 of density on a negative of gamma 0.6.
 _CINEON_TOP, _CINEON_WHITE, _CINEON_BLACK = 1023.0, 685.0, 95.0
@@ -63,7 +63,7 @@ _PRIMARIES: Mapping[int, tuple[tuple[float, float], ...]] = MappingProxyType(
     }
 )
 WIDE_PRIMARIES = frozenset(_PRIMARIES) - {PRIMARIES_BT709}
-"""Code points of primaries that differ much from BT.709's."""
+"""Code points of primaries much wider than BT.709's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +73,9 @@ class Transfer:
     to_light: Callable[[FloatArray], FloatArray]
     from_light: Callable[[FloatArray], FloatArray]
     curve: Callable[[FloatArray], FloatArray] | None = None
-    """Of HLG, the part of ``to_light`` that works sample by sample; None: all of it does."""
+    """For HLG, the part of ``to_light`` that works sample by sample; None if all of it does."""
     display: Callable[[FloatArray], FloatArray] | None = None
-    """Of HLG, the rest of it: light of the scene to light of a display."""
+    """For HLG, the rest: scene light to display light."""
 
 
 def signed_power(values: FloatArray, exponent: float) -> FloatArray:
@@ -115,12 +115,12 @@ def nits_to_pq(nits: FloatArray) -> FloatArray:
 
 def hlg_to_scene(signal: FloatArray) -> FloatArray:
     """Return scene light in [0, 1] of an HLG signal: the inverse OETF of ITU-R BT.2100, table 5."""
-    size = np.abs(signal)
-    # The sum of both parts, each constant beyond where they meet: faster than choosing by sample.
-    low = np.minimum(size, np.float32(0.5))
+    magnitude = np.abs(signal)
+    # The sum of both parts, each constant beyond their border, is faster than a choice by sample.
+    low = np.minimum(magnitude, np.float32(0.5))
     low *= low
     low *= np.float32(1 / 3)
-    high = _hlg_upper(np.maximum(size, np.float32(0.5), out=size))
+    high = _hlg_upper(np.maximum(magnitude, np.float32(0.5), out=magnitude))
     high -= _HLG_MEETS
     low += high
     return np.copysign(low, signal, out=low)
@@ -141,11 +141,11 @@ _HLG_MEETS = _hlg_upper(np.full(1, 0.5, dtype=np.float32))
 
 def scene_to_hlg(scene: FloatArray) -> FloatArray:
     """Return the HLG signal of scene light: the OETF of ITU-R BT.2100, table 5."""
-    size = np.abs(scene)
-    low = np.minimum(size, np.float32(1 / 12))
+    magnitude = np.abs(scene)
+    low = np.minimum(magnitude, np.float32(1 / 12))
     low *= 3
     np.sqrt(low, out=low)
-    high = np.maximum(size, np.float32(1 / 12), out=size)
+    high = np.maximum(magnitude, np.float32(1 / 12), out=magnitude)
     high *= 12
     high -= np.float32(_HLG_B)
     np.log(high, out=high)
@@ -165,7 +165,7 @@ def _scene_to_nits(scene: FloatArray) -> FloatArray:
     gain = np.maximum(_luminance_of_bt2020(scene), np.float32(_HLG_DARKEST))
     np.power(gain, np.float32(_HLG_SYSTEM_GAMMA - 1), out=gain)
     gain *= np.float32(HLG_PEAK_NITS)
-    return _scaled(scene, gain)
+    return _scale_pixels(scene, gain)
 
 
 def nits_to_hlg(nits: FloatArray) -> FloatArray:
@@ -176,7 +176,7 @@ def nits_to_hlg(nits: FloatArray) -> FloatArray:
     gain = np.maximum(luminance, darkest, out=luminance)
     np.power(gain, np.float32(1 / _HLG_SYSTEM_GAMMA - 1), out=gain)
     gain *= np.float32(1 / HLG_PEAK_NITS)
-    return scene_to_hlg(_scaled(nits, gain))
+    return scene_to_hlg(_scale_pixels(nits, gain))
 
 
 def _density_to_light(signal: FloatArray) -> FloatArray:
@@ -201,7 +201,7 @@ _GAMMA = Transfer(
     lambda signal: signed_power(signal, SDR_GAMMA),
     lambda light: signed_power(light, 1 / SDR_GAMMA),
 )
-_OTHERS: Mapping[int, Transfer] = MappingProxyType(
+_NOT_DISPLAY_GAMMA: Mapping[int, Transfer] = MappingProxyType(
     {
         PQ: Transfer(
             lambda signal: pq_to_nits(signal) * _PER_WHITE,
@@ -221,23 +221,23 @@ _OTHERS: Mapping[int, Transfer] = MappingProxyType(
 
 
 def transfer_of(code: int) -> Transfer:
-    """Return the transfer function of a code point of ITU-T H.273; by default a display's gamma.
+    """Return the transfer function of a code point of ITU-T H.273; by default BT.1886's gamma.
 
-    All SDR camera functions are made for the same display, that of BT.1886.
+    All SDR camera curves are made for the same display, that of BT.1886.
     """
-    return _OTHERS.get(code, _GAMMA)
+    return _NOT_DISPLAY_GAMMA.get(code, _GAMMA)
 
 
 def is_display_gamma(code: int) -> bool:
     """Whether the signal is SDR, made for a display of BT.1886."""
-    return code not in _OTHERS
+    return code not in _NOT_DISPLAY_GAMMA
 
 
 @lru_cache(maxsize=8)
 def to_bt709(primaries: int) -> NDArray[np.float32]:
     """Return the ``(3, 3)`` matrix from linear RGB of code point ``primaries`` to BT.709's.
 
-    The identity where the primaries are unknown or similar to BT.709's.
+    It is the identity if the primaries are unknown or similar to BT.709's.
     """
     if primaries not in WIDE_PRIMARIES:
         return np.eye(3, dtype=np.float32)
@@ -264,6 +264,6 @@ def _luminance_of_bt2020(rgb: FloatArray) -> FloatArray:
     return np.asarray(cv2.transform(rgb, _LUMINANCE_OF_BT2020), dtype=np.float32)
 
 
-def _scaled(rgb: FloatArray, gain_hw: FloatArray) -> FloatArray:
+def _scale_pixels(rgb: FloatArray, gain_hw: FloatArray) -> FloatArray:
     """Return every pixel times its gain; several times faster than broadcasting in NumPy."""
     return np.asarray(cv2.multiply(rgb, cv2.merge([gain_hw] * 3)), dtype=np.float32)

@@ -21,10 +21,10 @@ _SEEK_POINT_INTERVAL_FRAMES = 250
 
 @dataclass(frozen=True, slots=True)
 class _SeekPoint:
-    """A frame of the source from which the output can be made again."""
+    """A frame of the source from which deinterlacing can start."""
 
     index: int
-    """Of the first output frame made from it."""
+    """Number of the first output frame made from it."""
     source_index: int
     timestamp: Timestamp
 
@@ -33,7 +33,7 @@ class DeinterlacedSource(SourceWrapper):
     """A video whose interlaced frames are deinterlaced; progressive frames stay unchanged.
 
     At twice the rate, every field becomes a frame of half the duration, in ticks of half the
-    length. The rows of the field itself stay as they are.
+    length. Rows of the field itself stay unchanged.
     """
 
     def __init__(self, source: Source, rule: FieldRule, *, twice: bool) -> None:
@@ -41,8 +41,8 @@ class DeinterlacedSource(SourceWrapper):
 
         Args:
             source: The video.
-            rule: Which frames are interlaced. One field order holds for the whole video.
-            twice: Make a frame of every field, not only of the earlier one of each frame.
+            rule: Which frames are interlaced. The field order is the same for all frames.
+            twice: Make a frame of every field, not only of the first one of each frame.
 
         Raises:
             MediaError: Its frames are too small.
@@ -76,26 +76,27 @@ class DeinterlacedSource(SourceWrapper):
         """Yield the frames from ``index`` on, the same as when iterating from the start.
 
         Args:
-            index: Of the first frame.
-            timestamp: Of the first frame.
-            seek: Start nearby, where an iteration has passed before; otherwise at the start.
+            index: Number of the first frame.
+            timestamp: Its timestamp.
+            seek: Start near it, at a frame that an earlier iteration has passed; otherwise at the
+                first frame.
 
         Raises:
             MediaError: There is no such frame; otherwise as iterating.
         """
         frames = iter(self)
-        # The output depends on the previous frame, too: start no later than that.
+        # The output also depends on the previous frame, so start no later than that.
         points = [point for point in self._seek_points if point.index + 2 <= index] if seek else []
         if points:
             point = points[-1]
             source_frames = self.source.frames_from(point.source_index, point.timestamp)
             frames = self._deinterlaced(source_frames, point.index)
-        return frames_starting_at(frames, index, timestamp, self.info)
+        return frames_from_index(frames, index, timestamp, self.info)
 
     def _deinterlaced(self, frames: Iterable[Frame], index: int) -> Iterator[Frame]:
         """Yield the deinterlaced ``frames``, numbered from ``index``."""
         filters = [self._filter(plane) for plane in range(len(self._plane_hws))]
-        # bwdif outputs a frame once it has the next one.
+        # bwdif outputs a frame only after the next one.
         previous: Frame | None = None
         for frame in frames:
             filtered = [
@@ -136,7 +137,7 @@ class DeinterlacedSource(SourceWrapper):
     def _progressive(
         self, frame: Frame, filtered: Sequence[Sequence[av.VideoFrame]]
     ) -> Iterator[Frame]:
-        """Yield a progressive frame itself, or what the filters of the planes made of it."""
+        """Yield a progressive frame itself, or the filtered frames of an interlaced one."""
         if not self._rule.is_interlaced(frame):
             yield _in_half_ticks(frame) if self._twice else frame
             return
@@ -188,7 +189,7 @@ def _info_of(info: VideoInfo, *, twice: bool) -> VideoInfo:
     )
 
 
-def frames_starting_at(
+def frames_from_index(
     frames: Iterator[Frame], index: int, timestamp: Timestamp, info: VideoInfo
 ) -> Iterator[Frame]:
     """Yield ``frames`` from number ``index`` on.

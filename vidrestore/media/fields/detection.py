@@ -1,4 +1,4 @@
-"""Samples a video with FFmpeg's ``idet``: interlaced, telecined or progressive, despite flags."""
+"""Finds out with FFmpeg's ``idet`` if video is interlaced, telecined or progressive."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,24 +21,24 @@ from vidrestore.types import Frame, Plane
 _STRETCH_POSITIONS = (Fraction(1, 10), Fraction(9, 20), Fraction(4, 5))
 FRAMES_PER_STRETCH = 25
 _MAX_INTERLACED_LINES = 1088
-"""No interlaced format has more lines."""
+"""Lines of the largest interlaced format."""
 _MIN_SPREAD_SECONDS = 3.0
-"""Of shorter videos, only the start is sampled."""
+"""Duration below which only the start of a video is sampled."""
 _MIN_DECIDED = 8
 """Frames of a stretch that must show motion before it counts."""
 _CLEAR_SHARE = 0.5
-"""Share of these that must comb: of telecined video, half of the frames do."""
+"""Share of them that must comb; in telecined video, half of the frames do."""
 _CONTRARY_SHARE = 0.1
-"""Share of combing frames that may comb in the other order."""
+"""Largest share of combing frames with the other field order."""
 _PROGRESSIVE_SHARE = 0.9
 _MIN_FIELDS_SHARE = 0.15
-"""Share of frames whose fields must lie between those of their neighbors before ``idet`` is
-believed. Measured: at most 0.04 of progressive film, 0.22 and more of interlaced and telecined."""
-_MAX_OWN_COMBING = 1.15
-"""How much more the nearer pairing of fields may comb than the frame itself. In progressive film
-both pairings comb more, as its fields belong together; in interlaced film one is as good."""
+"""Share of frames whose fields must lie between those of their neighbors, to confirm ``idet``.
+Measured: at most 0.04 in progressive film, at least 0.22 in interlaced and telecined film."""
+_MAX_FRAME_COMBING = 1.15
+"""Most combing of the nearer pairing of fields, relative to the frame itself. In progressive film
+both pairings comb more, because its fields belong together; in interlaced film one is as good."""
 _MIN_PAIRING_RATIO = 1.06
-"""How much more the other pairing must comb."""
+"""Least combing of the other pairing, relative to the nearer one."""
 _CYCLE = 5
 _MIN_CYCLES = 3
 _EQUAL_CYCLES_SHARE = 0.8
@@ -46,19 +46,19 @@ _EQUAL_CYCLES_SHARE = 0.8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldDetection:
-    """What a sample of a video's frames shows."""
+    """What a sample of frames shows about a video."""
 
     frames: int
     """Size of the sample."""
     flagged: int
-    """Number flagged as interlaced."""
+    """Frames flagged as interlaced."""
     top_first: int
-    """Number that comb as if the top field were the earlier one."""
+    """Frames that comb as if the top field were earlier."""
     bottom_first: int
     progressive: int
-    """Number that show one instant; the rest show too little motion."""
+    """Frames of one instant; the rest show too little motion."""
     order: FieldOrder
-    """The conclusion; ``unknown`` where there is none."""
+    """The conclusion, or ``unknown``."""
     pulldown: bool
     """Whether fields repeat in the pattern of 3:2 pulldown: 24 frames per second in 60 fields."""
 
@@ -77,13 +77,13 @@ def detect_fields(
     than any interlaced format is not sampled.
 
     Args:
-        info: Of the video.
+        info: The video.
         until_clear: Stop sampling a stretch once it is clearly progressive; the conclusion is the
             same.
-        head: The first frames, of a video that can be read only once.
+        head: First frames of a video that can be read only once.
 
     Raises:
-        MediaError: Reading fails for another reason than damage.
+        MediaError: Reading fails, and not because of damage.
     """
     if not may_be_interlaced(info):
         stretches = []
@@ -107,32 +107,32 @@ def detect_fields(
 
 @dataclass(slots=True, eq=False)
 class _Stretch:
-    """What ``idet`` says of every frame of a stretch."""
+    """Results of ``idet`` for every frame of a stretch."""
 
     verdicts: list[str]
-    """``tff``, ``bff``, ``progressive`` or ``undetermined``, each frame judged alone: with
-    ``idet``'s memory, one frame judged by its noise would decide for many without motion."""
+    """``tff``, ``bff``, ``progressive`` or ``undetermined``, for each frame alone: with ``idet``'s
+    memory, noise in one frame would decide for many without motion."""
     repeated: list[str]
-    """``top`` or ``bottom`` where that field repeats the previous frame's, or ``neither``."""
+    """``top`` or ``bottom`` if that field repeats the previous frame's, else ``neither``."""
     flagged: int = 0
     lumas: list[NDArray[np.uint8]] = field(default_factory=list[NDArray[np.uint8]])
 
     def shows_fields(self) -> bool:
         """Whether enough frames show fields of two instants, which ``idet`` alone does not prove.
 
-        It compares sums over whole frames, and in a still film small differences between the even
-        and the odd rows, as JPEG's blocks make them, look like an order of fields.
+        It compares sums over whole frames. Without motion, small differences between even and odd
+        rows, as from JPEG's blocks, look like a field order.
         """
         triples = list(zip(self.lumas, self.lumas[1:], self.lumas[2:], strict=False))
-        found = sum(_shows_fields(*triple) for triple in triples)
-        return found >= _MIN_FIELDS_SHARE * len(triples)
+        count = sum(_shows_fields(*triple) for triple in triples)
+        return count >= _MIN_FIELDS_SHARE * len(triples)
 
     @property
     def is_clearly_progressive(self) -> bool:
         """Whether further frames cannot make the stretch count as interlaced."""
         progressive = self.verdicts.count("progressive")
         combs = "tff" in self.verdicts or "bff" in self.verdicts
-        repeats = any(each != "neither" for each in self.repeated)
+        repeats = bool({*self.repeated} - {"neither"})
         return progressive > (1 - _CLEAR_SHARE) * FRAMES_PER_STRETCH and not combs and not repeats
 
 
@@ -145,7 +145,7 @@ def _starts_ticks(info: VideoInfo) -> list[int | None]:
 
 
 def _sample_stretches(info: VideoInfo, *, until_clear: bool) -> list[_Stretch]:
-    """Sample every stretch; where key frames are rare, two start at the same one and count once."""
+    """Sample every stretch once: if key frames are rare, two may start at the same one."""
     stretches: dict[int | None, _Stretch] = {}
     decoder = VideoDecoder(info.path, info.video_stream_index)
     try:
@@ -162,13 +162,13 @@ def _sample_stretches(info: VideoInfo, *, until_clear: bool) -> list[_Stretch]:
 
 
 def _distinct_starts(info: VideoInfo, decoder: VideoDecoder) -> list[int | None]:
-    """Return where to start, in ticks; of starts that reach the same key frame, one."""
+    """Return where to start, in ticks, once for each key frame."""
     starts = _starts_ticks(info)
     if len(starts) == 1 or not container_facts(info.container).has_packet_index:
         return starts
     entries = decoder.stream.index_entries
-    landings = {entries.search_timestamp(start or 0): start for start in reversed(starts)}
-    return [start for start in starts if start in landings.values()]
+    start_by_key_frame = {entries.search_timestamp(start or 0): start for start in reversed(starts)}
+    return [start for start in starts if start in start_by_key_frame.values()]
 
 
 def _flag_and_luma(av_frame: av.VideoFrame) -> tuple[bool, Plane]:
@@ -193,7 +193,7 @@ def _sample_stretch(
 def _decoded(
     info: VideoInfo, decoder: VideoDecoder, start_ticks: int | None
 ) -> Iterator[av.VideoFrame]:
-    """Yield frames of one format from a key frame on."""
+    """Yield frames from a key frame on, until the format changes."""
     for av_frame in islice(decoder.frames(start_ticks), FRAMES_PER_STRETCH):
         size_hw = (av_frame.height, av_frame.width)
         if (size_hw, av_frame.format.name) != (info.geometry.coded_hw, info.pixel_format_name):
@@ -208,7 +208,7 @@ def _add_verdicts(stretch: _Stretch, av_frames: Sequence[av.VideoFrame]) -> None
 
 
 def _checked_counts(stretch: _Stretch) -> "Counter[str]":
-    """Return how often each verdict was given; where no fields are seen, they are undetermined."""
+    """Return the number of each verdict; without visible fields, combing is undetermined."""
     counts = Counter(stretch.verdicts)
     if _clear_orders(counts) and not stretch.shows_fields():
         counts = Counter({"undetermined": len(stretch.verdicts) - counts["progressive"]}) + Counter(
@@ -222,21 +222,20 @@ def _shows_fields(
 ) -> bool:
     """Whether the fields of a frame lie between those of its neighbors, where something moves.
 
-    As ``idet`` does, every row is replaced by that of the frame before or after, of one parity by
-    the one and of the other by the other, and the combing compared; but by the motion at each
-    pixel, so that what stands still has no say.
+    As in ``idet``, even rows are paired with odd rows of the frame before or after, and the combing
+    is compared. Here it is weighted by the motion at each pixel, so that still areas do not count.
     """
     rows = luma.astype(np.int32)
     around = rows[:-2] + rows[2:]
-    neighbors = [each.astype(np.int32) for each in (before, after)]
-    motion = sum(np.abs(rows - each)[1:-1] for each in neighbors)
+    neighbors = [neighbor.astype(np.int32) for neighbor in (before, after)]
+    motion = sum(np.abs(rows - neighbor)[1:-1] for neighbor in neighbors)
 
     def combing(other: NDArray[np.int32]) -> NDArray[np.float64]:
-        """Return the combing of every row between its two neighbors of the frame itself."""
+        """Return the combing of every row between the rows above and below in the frame."""
         differences = np.abs(around - 2 * other[1:-1]) * motion
         return differences.sum(axis=1, dtype=np.float64)
 
-    own = combing(rows).sum()
+    frame_combing = combing(rows).sum()
     earlier, later = map(combing, neighbors)
     pairings = (
         earlier[0::2].sum() + later[1::2].sum(),
@@ -244,12 +243,14 @@ def _shows_fields(
     )
     nearer, farther = min(pairings), max(pairings)
     return bool(
-        farther > 0 and nearer <= _MAX_OWN_COMBING * own and farther >= _MIN_PAIRING_RATIO * nearer
+        farther > 0
+        and nearer <= _MAX_FRAME_COMBING * frame_combing
+        and farther >= _MIN_PAIRING_RATIO * nearer
     )
 
 
 def _clear_orders(counts: "Counter[str]") -> set[FieldOrder]:
-    """Return the orders of fields that the verdicts of one stretch stand for."""
+    """Return the field orders that the verdicts of one stretch clearly show."""
     decided = counts["tff"] + counts["bff"] + counts["progressive"]
     names: tuple[tuple[str, str, FieldOrder], ...] = (
         ("tff", "bff", "top first"),
@@ -277,7 +278,7 @@ def _order(stretches: Sequence["Counter[str]"]) -> FieldOrder:
 def _is_pulldown(repeated: Sequence[str]) -> bool:
     """Whether fields repeat in the pattern of 3:2 pulldown.
 
-    Once in five frames the top field repeats, and two or three frames later the bottom field.
+    The top field repeats once in five frames, the bottom field two or three frames later.
     """
     cycles = len(repeated) // _CYCLE
     if cycles < _MIN_CYCLES:

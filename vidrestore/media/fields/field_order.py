@@ -1,7 +1,7 @@
-"""Reads and writes the flags that state which field of a frame is the earlier one.
+"""Reads and writes the field order of frames.
 
-PyAV has neither a getter nor a setter for them, and what containers state for a whole stream is
-often wrong. FFmpeg's filters ``separatefields`` and ``setfield`` read and write the flags.
+PyAV cannot get or set this flag, and the field order of a whole stream in a container is often
+wrong. FFmpeg's filters ``separatefields`` and ``setfield`` read and write the flag.
 """
 
 import av
@@ -12,7 +12,7 @@ from vidrestore.media.fields.filter_graph import FilterGraph
 class FieldOrderReader:
     """Reads the field order of decoded frames.
 
-    ``separatefields`` copies nothing, so the address of the first field's samples says which field
+    ``separatefields`` copies nothing, so the address of the first field's samples tells which field
     it is.
     """
 
@@ -21,7 +21,7 @@ class FieldOrderReader:
         self._filter_shape: tuple[int, int, str] | None = None
 
     def is_top_first(self, av_frame: av.VideoFrame) -> bool:
-        """Return whether an interlaced frame is flagged as having its top field first."""
+        """Return whether the flag of an interlaced frame says that its top field is first."""
         if av_frame.height < 2:
             return True
         shape = (av_frame.height, av_frame.width, av_frame.format.name)
@@ -41,7 +41,7 @@ class FieldOrderWriter:
     def __init__(self) -> None:
         self._filters: dict[bool, FilterGraph] = {}
 
-    def flagged(self, av_frame: av.VideoFrame, *, top_first: bool) -> av.VideoFrame:
+    def with_flags(self, av_frame: av.VideoFrame, *, top_first: bool) -> av.VideoFrame:
         """Return the frame, flagged as interlaced with this field first."""
         if top_first not in self._filters:
             self._filters[top_first] = FilterGraph(

@@ -1,4 +1,4 @@
-"""Runs FFmpeg's filters, mostly on single planes as gray frames of the same bit depth."""
+"""Runs FFmpeg's filters, mostly on planes as gray frames of the same bit depth."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from vidrestore.media.color.pixel_formats import PLANAR, plane_views
 from vidrestore.types import PixelFormat, Plane
 
-# Frames carry their number as timestamp: the caller knows the time of each number.
+# The timestamp of a frame is its number; the caller knows the time of each number.
 _NUMBER_TIME_BASE = Fraction(1, 1)
 _RATE = Fraction(1)
 
@@ -33,9 +33,9 @@ class FilterGraph:
 
         Args:
             chain: Names of filters and their arguments; the first takes all inputs.
-            size_hw: Of the frames.
+            size_hw: Height and width of the frames.
             format_name: FFmpeg's name of their pixel format.
-            inputs: Number of frames pushed together.
+            inputs: Number of frames that are pushed together.
         """
         graph = Graph()
         height, width = size_hw

@@ -1,9 +1,9 @@
-"""Inverse telecine: 24 frames per second out of the 60 fields that 3:2 pulldown made of them.
+"""Inverse telecine: restores 24 frames per second from the 60 fields of 3:2 pulldown.
 
 FFmpeg's ``fieldmatch`` finds which fields belong together, and ``decimate`` which frame of five is
-a repeat. Both compare 8 bits, so they get luma of 8 bits, and their decisions are carried out here
-on the original samples. The decisions are read from their second input, which they process like
-the first: its samples are the number of the frame.
+a repeat. Both compare 8 bits, so they get 8-bit luma, and their decisions are applied here to the
+original samples. The decisions are read from their second input, which they process like the
+first: its samples are the number of the frame.
 """
 
 from collections import deque
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidrestore.media.color.pixel_formats import PLANAR, plane_views
-from vidrestore.media.fields.deinterlace import frames_starting_at
+from vidrestore.media.fields.deinterlace import frames_from_index
 from vidrestore.media.fields.filter_graph import FilterGraph, luma_8bit, with_number
 from vidrestore.media.fields.split_weave import FieldRule
 from vidrestore.media.input.source import Source, SourceWrapper
@@ -26,7 +26,7 @@ from vidrestore.types import Frame, Timestamp
 CYCLE = 5
 """Telecined frames made of four film frames."""
 _TICK_PARTS = 4
-_KEPT_SHARE = Fraction(4, 5)
+_FRAME_RATIO = Fraction(4, 5)
 _NUMBER_COUNT = 200
 """Sample values that number the frames, over and over."""
 _MIN_NUMBER = 20
@@ -37,9 +37,8 @@ _DECIMATE_FORMAT = "gray"
 class InverseTelecineSource(SourceWrapper):
     """A telecined video with four progressive frames for every five frames.
 
-    They are spaced evenly over the duration of the five, in quarters of a tick. Of an incomplete
-    last five, every frame stays. Frames whose fields find no match stay as they are, flagged as
-    interlaced.
+    They are spaced evenly over the duration of the five, in quarters of a tick. An incomplete last
+    five keeps all frames. Frames whose fields have no match stay unchanged, flagged as interlaced.
     """
 
     def __init__(self, source: Source, rule: FieldRule) -> None:
@@ -47,7 +46,7 @@ class InverseTelecineSource(SourceWrapper):
 
         Args:
             source: The video.
-            rule: Which field is earlier; every frame is taken for interlaced.
+            rule: Which field is earlier; all frames count as interlaced.
         """
         info = source.info
         self.source = source
@@ -56,7 +55,7 @@ class InverseTelecineSource(SourceWrapper):
         )
         self.info: VideoInfo = _info_of(info)
         self.unmatched_frames = 0
-        """Frames so far whose fields found no match."""
+        """Frames so far whose fields have no match."""
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames before telecine, in presentation order.
@@ -85,17 +84,17 @@ class InverseTelecineSource(SourceWrapper):
         at the first.
 
         Args:
-            index: Of the first frame.
-            timestamp: Of the first frame.
-            seek: Makes no difference.
+            index: Number of the first frame.
+            timestamp: Its timestamp.
+            seek: Has no effect.
 
         Raises:
             MediaError: There is no such frame; otherwise as iterating.
         """
-        return frames_starting_at(iter(self), index, timestamp, self.info)
+        return frames_from_index(iter(self), index, timestamp, self.info)
 
     def _matched(self, size_hw: tuple[int, int]) -> Iterator[Frame]:
-        """Yield every frame, with the field of its neighbor that belongs to it, if one does."""
+        """Yield every frame, with the field of a neighbor if that belongs to it."""
         order = "tff" if self._top_first else "bff"
         fieldmatch = FilterGraph(
             [("fieldmatch", f"order={order}:combmatch=full:mchroma=0:ppsrc=1")],
@@ -109,7 +108,7 @@ class InverseTelecineSource(SourceWrapper):
             for av_frame in fieldmatch.push(*_luma_and_number(frame, _FIELDMATCH_FORMAT)):
                 yield self._matched_frame(av_frame, neighbors)
         if neighbors:
-            # With two inputs, fieldmatch does not output the last frame without another one.
+            # With two inputs, fieldmatch outputs the last frame only after another one.
             last = neighbors[-1]
             repeat = replace(last, index=last.index + 1)
             neighbors.append(repeat)
@@ -118,7 +117,7 @@ class InverseTelecineSource(SourceWrapper):
                     yield self._matched_frame(av_frame, neighbors)
 
     def _matched_frame(self, av_frame: av.VideoFrame, neighbors: deque[Frame]) -> Frame:
-        """Return the frame of an output of ``fieldmatch``, made of the fields that it names."""
+        """Return the frame made of the two fields that ``fieldmatch`` chose."""
         while neighbors[0].index < (av_frame.pts or 0) - 1:
             neighbors.popleft()
         frame = next(frame for frame in neighbors if frame.index == av_frame.pts)
@@ -139,7 +138,7 @@ class InverseTelecineSource(SourceWrapper):
 
 
 class _Decimator:
-    """Drops the frame of every five that is most like the previous one."""
+    """Drops one frame of every five: the one most like the frame before it."""
 
     def __init__(self, size_hw: tuple[int, int]) -> None:
         self._decimate = FilterGraph(
@@ -179,7 +178,7 @@ class _Decimator:
 
 
 def _timed(frame: Frame, start: int, end: int) -> Frame:
-    """Return a frame that lasts from ``start`` to ``end``, in parts of its ticks."""
+    """Return a frame that lasts from ``start`` to ``end``, in quarters of its ticks."""
     time_base = frame.timestamp.time_base / _TICK_PARTS
     return replace(frame, timestamp=Timestamp(start, time_base), duration_ticks=end - start)
 
@@ -189,7 +188,7 @@ def _number_of(frame: Frame) -> int:
 
 
 def _luma_and_number(frame: Frame, format_name: str) -> tuple[av.VideoFrame, av.VideoFrame]:
-    """Return a frame of its luma in 8 bits, and one filled with its number."""
+    """Return a frame of the 8-bit luma, and one filled with the number of the frame."""
     luma = luma_8bit(frame.planes[0], frame.pixel_format)
     flat = np.full_like(luma, _number_of(frame))
     return (
@@ -215,6 +214,6 @@ def _info_of(info: VideoInfo) -> VideoInfo:
         info,
         field_order="progressive",
         time_base=info.time_base / _TICK_PARTS,
-        average_rate=None if rate is None else rate * _KEPT_SHARE,
-        frame_count_estimate=None if count is None else max(1, round(count * _KEPT_SHARE)),
+        average_rate=None if rate is None else rate * _FRAME_RATIO,
+        frame_count_estimate=None if count is None else max(1, round(count * _FRAME_RATIO)),
     )

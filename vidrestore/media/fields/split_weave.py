@@ -1,4 +1,4 @@
-"""Splits interlaced frames into their two fields, in order of time, and weaves them again."""
+"""Splits interlaced frames into fields, in order of time, and weaves them back into frames."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ import numpy as np
 from vidrestore.types import Box, Frame, Plane, Timestamp
 
 FIELD_INDEX_STEP = 2
-"""Frame ``n`` becomes the fields ``2 n`` and ``2 n + 1``; a progressive one becomes ``2 n``."""
+"""Frame ``n`` becomes the fields ``2 n`` and ``2 n + 1``; a progressive frame becomes ``2 n``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,16 +16,16 @@ class FieldRule:
     """Which frames of a video are interlaced, and which field is earlier."""
 
     every_frame: bool = False
-    """Whether frames that are not flagged as interlaced are so, too."""
+    """Whether all frames are interlaced, also those not flagged as such."""
     top_first: bool | None = None
-    """Whether the top field is the earlier one; None: as the flags of each frame state."""
+    """Whether the top field is earlier; None takes the flag of each frame."""
 
     def is_interlaced(self, frame: Frame) -> bool:
-        """Whether ``frame`` is made of two fields."""
+        """Whether ``frame`` consists of two fields."""
         return frame.interlaced or self.every_frame
 
     def is_top_first(self, frame: Frame) -> bool:
-        """Whether the top field of ``frame`` is the earlier one."""
+        """Whether the top field of ``frame`` is earlier."""
         return frame.top_field_first if self.top_first is None else self.top_first
 
 
@@ -33,11 +33,11 @@ def split_fields(frames: Iterable[Frame], rule: FieldRule) -> Iterator[Frame]:
     """Yield the fields of interlaced frames in order of time, and progressive frames unchanged.
 
     Nothing is copied or interpolated: the planes of a field are every second row of the frame's,
-    chroma included. The second field is presented from the middle of its frame's duration on.
+    chroma included. The second field is presented in the second half of its frame's duration.
 
     Args:
         frames: In presentation order.
-        rule: Which of them to split.
+        rule: Which frames to split.
     """
     for frame in frames:
         if not rule.is_interlaced(frame):
@@ -64,7 +64,7 @@ def _field(frame: Frame, *, is_bottom: bool, is_second: bool) -> Frame:
 
 
 def _rows_of(frame: Frame, *, is_bottom: bool) -> tuple[Plane, ...]:
-    """Return every second row of the planes; the last is repeated where an odd height lacks one."""
+    """Return every second row of the planes; if an odd height lacks one, the last is repeated."""
     height, width = frame.coded_hw
     field_hw = (-(-height // 2), width)
     planes: list[Plane] = []
@@ -87,7 +87,7 @@ def full_frame_of(stage_frame: Frame) -> Frame:
 
 
 def weave_fields(first: Frame, second: Frame) -> Frame:
-    """Return the frame of two fields, with their samples.
+    """Return the frame made of two fields, with their samples.
 
     Args:
         first: A field from ``split_fields``, whose samples may have changed.
@@ -104,17 +104,17 @@ def weave_fields(first: Frame, second: Frame) -> Frame:
     planes = [np.empty_like(plane) for plane in frame.planes]
     for field in (first, second):
         for plane, rows in zip(planes, field.planes, strict=True):
-            part = plane[int(field.is_bottom_field) :: 2]
-            part[...] = rows[: len(part)]
+            field_rows = plane[int(field.is_bottom_field) :: 2]
+            field_rows[...] = rows[: len(field_rows)]
     for plane in planes:
         plane.flags.writeable = False
     return frame.with_planes(tuple(planes))
 
 
 def box_in_frame(box_xyxy: Box, field: Frame) -> Box:
-    """Return the box in rows of the frame of a box in rows of its field.
+    """Convert a box from rows of a field to rows of its frame.
 
-    Right and bottom are exclusive. Rows of the other field between are inside.
+    Right and bottom are exclusive. Rows of the other field in between are inside.
     """
     left, top, right, bottom = box_xyxy
     first = int(field.is_bottom_field)

@@ -1,8 +1,8 @@
-"""Color models other than gray and RGB: converted to RGB, or refused.
+"""Converts or refuses color models other than gray and RGB.
 
-CMYK is amounts of ink. Only the ICC profile in the file says which colors these give, so CMYK
-without one is refused. Palettes of TIFF are looked up here, because OpenImageIO is off by one
-where an entry is 256 times its 8-bit value, as many programs write it.
+CMYK is amounts of ink. Only the ICC profile in the file tells their colors, so CMYK without one is
+refused. Palettes of TIFF are looked up here, because OpenImageIO is off by one for entries that are
+256 times their 8-bit value, as many programs write them.
 """
 
 from collections.abc import Mapping
@@ -16,28 +16,28 @@ from numpy.typing import NDArray
 from vidrestore.media.images.still_image import ImageFileError
 
 _PHOTOMETRIC = "tiff:PhotometricInterpretation"
-# TIFF 6.0, section 8 and 20 to 23; libtiff gives palettes and YCbCr as RGB.
+# TIFF 6.0, sections 8 and 20 to 23; libtiff returns palettes and YCbCr as RGB.
 _SUPPORTED_PHOTOMETRIC = frozenset({0, 1, 2, 3, 5, 6})
 _PHOTOMETRIC_NAMES = {
     8: "CIE L*a*b*", 9: "ICC L*a*b*", 10: "ITU L*a*b*", 32803: "a camera's color filter array",
     32844: "LogL", 32845: "LogLuv", 34892: "linear camera raw",
 }  # fmt: skip
 CMYK = "CMYK"
-"""What ``metadata["color_model"]`` says of a file that was converted."""
+"""Value of ``metadata["color_model"]`` for a converted file."""
 _CMYK_MODELS = (CMYK, "YCbCrK")
 
 
 def is_cmyk(attributes: Mapping[str, object]) -> bool:
-    """Whether OpenImageIO's attributes are those of a file in CMYK, or in YCCK."""
+    """Whether the attributes of a file, from OpenImageIO, state CMYK or YCCK."""
     models = {attributes.get("jpeg:ColorSpace"), attributes.get("tiff:ColorSpace")}
     return not models.isdisjoint(_CMYK_MODELS)
 
 
 def check_color_model(attributes: Mapping[str, object]) -> None:
-    """Refuse what would be read with wrong colors.
+    """Refuse a file that would be read with wrong colors.
 
     Args:
-        attributes: OpenImageIO's, of the file.
+        attributes: Attributes of the file, from OpenImageIO.
 
     Raises:
         ImageFileError: The color model is not supported.
@@ -45,7 +45,7 @@ def check_color_model(attributes: Mapping[str, object]) -> None:
     photometric = attributes.get(_PHOTOMETRIC, 2)
     if photometric not in _SUPPORTED_PHOTOMETRIC:
         name = _PHOTOMETRIC_NAMES.get(int(str(photometric)), f"of TIFF's model {photometric}")
-        raise ImageFileError(f"its colors are {name}; convert it to RGB of 8 or 16 bits")
+        raise ImageFileError(f"its colors are {name}; convert it to RGB with 8 or 16 bits")
 
 
 def read_converted(
@@ -57,18 +57,18 @@ def read_converted(
 
     Args:
         path: The file.
-        attributes: OpenImageIO's, of the file.
+        attributes: Attributes of the file, from OpenImageIO.
 
     Returns:
-        None where OpenImageIO gives the right samples.
+        None if OpenImageIO returns the right samples.
 
     Raises:
-        ImageFileError: CMYK has no profile or not 8 bits, or the file is damaged.
+        ImageFileError: CMYK without profile or without 8 bits, or a damaged file.
     """
     is_palette = attributes.get("tiff:ColorSpace") == "palette"
     if not is_palette and not is_cmyk(attributes):
         return None
-    # Here, because few files need it.
+    # Imported here, because few files need it.
     from PIL import Image, ImageCms
 
     try:
@@ -79,7 +79,7 @@ def read_converted(
                 profile = image.info.get("icc_profile")
                 if image.mode != "CMYK" or not profile:
                     raise ImageFileError(
-                        "its colors are CMYK without a profile, or not of 8 bits; convert it to RGB"
+                        "its colors are CMYK without profile or 8 bits; convert it to RGB"
                     )
                 converted = ImageCms.profileToProfile(
                     image,

@@ -1,7 +1,7 @@
-"""DPX images, SMPTE ST 268-1:2014: samples exactly as stored, replaced in place.
+"""DPX images (SMPTE ST 268-1:2014): reads samples exactly, and replaces them in place.
 
-Every other bit stays: of headers, user data and the gaps between samples. OpenImageIO cannot do
-that, and misreads some layouts (``openimageio``).
+All other bits stay: headers, user data and the gaps between samples. OpenImageIO cannot do that,
+and misreads some layouts (see ``openimageio``).
 """
 
 import struct
@@ -22,7 +22,7 @@ def is_dpx(data: bytes) -> bool:
 
 
 def read_dpx(data: bytes) -> StillImage:
-    """Return the samples of a DPX image and the values of its header.
+    """Return the samples of a DPX image and what its header states.
 
     Raises:
         ImageFileError: It is damaged, or its layout is not supported.
@@ -45,14 +45,14 @@ def read_dpx(data: bytes) -> StillImage:
 
 
 def replace_dpx_samples(data: bytes, planes: tuple[Plane, ...]) -> bytes:
-    """Return a DPX file with other samples, and every other bit as in ``data``.
+    """Return a DPX file with other samples; all other bits are those of ``data``.
 
     Raises:
         ImageFileError: ``data`` is damaged, or its layout is not supported.
     """
     header = DpxHeader(data)
     cube = np.stack([planes[number] for number in header.components], axis=2)
-    return _layout(header, data).rewritten(data, cube)
+    return _layout(header, data).with_samples(data, cube)
 
 
 def resize_dpx(data: bytes, planes: tuple[Plane, ...]) -> bytes:
@@ -71,7 +71,7 @@ def _packed(bits: int, samples: int, words: int) -> WordPacking:
     return WordPacking(word_bits=32, sample_bits=bits, positions=positions, words=words)
 
 
-# By bits and packing: 0 without gaps, 1 with gaps below samples (method A), 2 above (method B).
+# By bits and packing: 0 has no gaps, 1 gaps below samples (method A), 2 above (method B).
 _PACKINGS = {
     (10, 0): _packed(10, 16, 5),
     (10, 1): WordPacking(word_bits=32, sample_bits=10, positions=(22, 12, 2)),
@@ -90,7 +90,7 @@ class _Layout:
     stride: int
     """Bytes from line to line."""
     lines: int
-    """Runs of samples that begin on a new word: one for each line of the image, or one in all."""
+    """Runs of samples that start on a new word: one for each line of the image, or only one."""
     per_line: int
     """Samples of a run."""
     packing: WordPacking
@@ -100,7 +100,7 @@ class _Layout:
         """Return all samples in the order of the file, ``(lines, samples)``."""
         return self.packing.unpack(self._words(data), self.per_line)
 
-    def rewritten(self, data: bytes, samples: NDArray[np.generic]) -> bytes:
+    def with_samples(self, data: bytes, samples: NDArray[np.generic]) -> bytes:
         """Return ``data`` with other samples."""
         copy = bytearray(data)
         words = self._words(copy)
@@ -122,7 +122,7 @@ def _layout(header: DpxHeader, data: bytes) -> _Layout:
     """Return where the samples are.
 
     Raises:
-        ImageFileError: The file is shorter than its header says.
+        ImageFileError: The file is shorter than its header states.
     """
     hw, order = header.hw, header.order
     per_line = hw[1] * len(header.components)
@@ -131,11 +131,11 @@ def _layout(header: DpxHeader, data: bytes) -> _Layout:
     line = packing.word_count(per_line) * word_bytes
     padding, offset = header.line_padding, header.image_offset
     remaining = len(data) - offset
-    # Lines begin on words of 32 bits by the standard, and do not in files of some writers.
+    # By the standard, lines start on words of 32 bits; some programs write them without.
     for stride in (-(-line // 4) * 4 + padding, line + padding):
         if stride * (hw[0] - 1) + line <= remaining:
             return _Layout(offset, stride, hw[0], per_line, packing, order)
-    # Some scanners go on in the middle of a word.
+    # Some scanners continue lines in the middle of a word.
     stream = packing.word_count(per_line * hw[0]) * word_bytes
     if header.bits == 10 and stream <= remaining:
         return _Layout(offset, stream, 1, per_line * hw[0], packing, order)
@@ -159,7 +159,7 @@ def _word_packing(header: DpxHeader) -> WordPacking:
         return WordPacking(word_bits=header.bits, sample_bits=header.bits, positions=(0,))
     packing = _PACKINGS[header.bits, header.packing]
     if header.bits == 10 and header.packing and header.descriptor == 6:
-        # Of luma alone, the first of three samples is the lowest.
+        # With luma alone, the first of three samples is in the lowest bits.
         positions = tuple(reversed(packing.positions))
         return WordPacking(word_bits=32, sample_bits=10, positions=positions)
     return packing

@@ -1,4 +1,4 @@
-"""Headers of DPX images, SMPTE ST 268-1:2014: layout, color and metadata of the film."""
+"""Headers of DPX images (SMPTE ST 268-1:2014): layout, color and metadata."""
 
 import struct
 from fractions import Fraction
@@ -14,12 +14,12 @@ _HEADERS_BYTES = 2048
 _MIN_HEADER_BYTES = 1408
 _UNDEFINED = 0xFFFF_FFFF
 
-# Descriptor -> the planes of the components in the file's order (G B R A, or Y, or Y Cb Cr).
+# Plane of each component in the order of the file, by descriptor (G B R A, or Y, or Y Cb Cr).
 _RGB, _RGBA, _ABGR = (2, 0, 1), (2, 0, 1, 3), (3, 1, 0, 2)
 COMPONENTS = {6: (0,), 50: _RGB, 51: _RGBA, 52: _ABGR, 102: (1, 0, 2)}
 _STEMS = {6: "gray", 50: "gbrp", 51: "gbrap", 52: "gbrap", 102: "yuv444p"}
 
-# Transfer characteristic (table 5A) -> code point of ITU-T H.273.
+# Code point of ITU-T H.273 of each transfer characteristic (table 5A).
 _TRANSFERS = {1: PRINTING_DENSITY, 2: 8, 3: PRINTING_DENSITY, 5: 1, 6: 1, 7: 6, 8: 6}
 _PRIMARIES = {5: 1, 6: 1, 7: 5, 8: 6}
 _LINEAR = 2
@@ -27,13 +27,13 @@ _VIDEO = 1
 
 
 class DpxHeader:
-    """Fields of the generic, orientation, film and television headers."""
+    """The generic, orientation, film and television headers."""
 
     def __init__(self, data: bytes) -> None:
         """Read the headers of a file.
 
         Raises:
-            ImageFileError: It is damaged, or of a layout that is not supported.
+            ImageFileError: The file is damaged, or its layout is not supported.
         """
         self.order = MAGICS.get(data[:4], "")
         if not self.order or len(data) < _MIN_HEADER_BYTES:
@@ -119,7 +119,7 @@ class DpxHeader:
 
     @property
     def pixel_format(self) -> PixelFormat:
-        """The planes of its components."""
+        """Pixel format of the components."""
         suffix = "" if self.bits == 8 else f"{self.bits}le"
         return PLANAR[_STEMS[self.descriptor] + suffix]
 
@@ -127,7 +127,7 @@ class DpxHeader:
     def color(self) -> ColorTags:
         """Color tags from the header."""
         transfer = self._u8(801)
-        # FFmpeg up to version 4.3 called everything linear.
+        # FFmpeg up to version 4.3 flagged everything as linear.
         if transfer == _LINEAR and self._text(160, 100).startswith("Lavc"):
             transfer = 0
         return ColorTags(
@@ -143,19 +143,20 @@ class DpxHeader:
         """Width of a pixel over its height."""
         if self.image_offset < 1664:
             return Fraction(1)
-        across, down = self._u32(1628), self._u32(1632)
-        is_stated = 0 < across < _UNDEFINED and 0 < down < _UNDEFINED
-        ratio = Fraction(across, down) if is_stated else Fraction(1)
+        horizontal, vertical = self._u32(1628), self._u32(1632)
+        is_stated = 0 < horizontal < _UNDEFINED and 0 < vertical < _UNDEFINED
+        ratio = Fraction(horizontal, vertical) if is_stated else Fraction(1)
         return ratio if Fraction(1, 8) <= ratio <= 8 else Fraction(1)
 
     @property
     def image_offset(self) -> int:
         """Offset of the first sample."""
-        of_element, of_file = self._u32(808), self._u32(4)
-        return of_element if _MIN_HEADER_BYTES <= of_element < _UNDEFINED else of_file
+        element_offset, file_offset = self._u32(808), self._u32(4)
+        is_stated = _MIN_HEADER_BYTES <= element_offset < _UNDEFINED
+        return element_offset if is_stated else file_offset
 
     def metadata(self) -> dict[str, str]:
-        """Return timecode, reel name, keycode and other values of the film."""
+        """Return timecode, reel name, keycode and other metadata."""
         values = {
             "creator": self._text(160, 100),
             "project": self._text(260, 200),

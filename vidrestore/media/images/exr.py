@@ -1,11 +1,11 @@
-"""OpenEXR images: half and float samples exactly as stored, changed chunk by chunk.
+"""OpenEXR images: reads half and float samples exactly, and replaces them chunk by chunk.
 
-Frames carry half floats as ordered codes (``half_float``). Floats of 32 bits are rounded to half
-for the frame only: where a sample did not change, the file keeps its value; elsewhere the file's
-value moves by as much as the half float did. OpenImageIO decodes. A rewritten file keeps its
-header and every chunk whose samples did not change, byte for byte.
+Frames store half floats as ordered codes (``half_float``). Floats of 32 bits are rounded to half
+only for the frame: samples that did not change keep their value in the file; others change by as
+much as the half float did. OpenImageIO decodes. A rewritten file keeps its header and every chunk
+whose samples did not change, byte for byte.
 
-OpenEXR file layout, openexr.com, "OpenEXR File Layout" (2024).
+The layout follows "OpenEXR File Layout" (openexr.com, 2024).
 """
 
 import struct
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidrestore.media.color.code_points import HALF_FLOAT
-from vidrestore.media.color.half_float import half_codes, halves_of_codes
+from vidrestore.media.color.half_float import half_codes, half_floats
 from vidrestore.media.color.pixel_formats import PLANAR
 from vidrestore.media.images.exr_header import exr_attributes, exr_metadata, exr_primaries
 from vidrestore.media.images.openimageio import DecodedImage, decode_image
@@ -30,8 +30,7 @@ _MAGIC = b"\x76\x2f\x31\x01"
 _TILED, _DEEP, _MULTIPART = 0x200, 0x800, 0x1000
 _DAMAGED = "it is a damaged EXR; get another copy"
 _FORMATS = {"GBR": "gbrp16le", "GBRA": "gbrap16le", "Y": "gray16le"}
-# Lines of a chunk by the code of the compression: none, RLE, ZIPS, ZIP, PIZ, PXR24, B44, B44A,
-# DWAA, DWAB.
+# Lines of a chunk for each compression: none, RLE, ZIPS, ZIP, PIZ, PXR24, B44, B44A, DWAA, DWAB.
 _CHUNK_LINES = (1, 1, 1, 16, 32, 16, 32, 32, 32, 256)
 _ZIPS, _ZIP = 2, 3
 
@@ -42,10 +41,10 @@ def is_exr(data: bytes) -> bool:
 
 
 def read_exr(path: Path) -> StillImage:
-    """Return the samples of an EXR image as codes of half floats, and its header's values.
+    """Return the samples of an EXR image as codes of half floats, and what its header states.
 
     Raises:
-        ImageFileError: The file is damaged, or of an unsupported kind.
+        ImageFileError: The file is damaged or not supported.
     """
     _, decoded = _open(path.read_bytes(), path)
     names = _image_channels(decoded)
@@ -71,16 +70,16 @@ def read_exr(path: Path) -> StillImage:
 
 
 def replace_exr_samples(path: Path, planes: tuple[Plane, ...]) -> bytes:
-    """Return an EXR file with other samples of the same size; all else is as in ``path``.
+    """Return an EXR file with other samples of the same size; all else stays.
 
     Raises:
-        ImageFileError: The file is damaged, or of an unsupported kind.
+        ImageFileError: The file is damaged or not supported.
     """
     layout, decoded = _open(path.read_bytes(), path)
     after = dict(decoded.channels)
     for name, plane in zip(_image_channels(decoded), planes, strict=True):
         after[name] = _with_codes(after[name], plane.astype(np.uint16))
-    return layout.rewritten(decoded.channels, after)
+    return layout.with_samples(decoded.channels, after)
 
 
 def _open(data: bytes, path: Path) -> "tuple[_Layout, DecodedImage]":
@@ -93,13 +92,13 @@ def _open(data: bytes, path: Path) -> "tuple[_Layout, DecodedImage]":
             raise
         raise ImageFileError(_DAMAGED) from error
     if layout.channel_names != sorted(decoded.channels):
-        raise ImageFileError("its channels are not in alphabetical order; write it again")
+        raise ImageFileError("its channels are not in alphabetical order; export it again")
     _image_channels(decoded)
     return layout, decoded
 
 
 def _image_channels(decoded: DecodedImage) -> tuple[str, ...]:
-    """Return the channels of the image itself, in the order of planes.
+    """Return the channels of the image, in the order of planes.
 
     Raises:
         ImageFileError: There are none, or they differ in type.
@@ -118,15 +117,15 @@ def _image_channels(decoded: DecodedImage) -> tuple[str, ...]:
 
 
 def _with_codes(stored: NDArray[np.generic], codes: NDArray[np.uint16]) -> NDArray[np.generic]:
-    """Return stored samples, changed where their codes differ from ``codes``."""
+    """Return stored samples, changed only where their codes differ from ``codes``."""
     before = _as_half(stored)
     differs = half_codes(before) != codes
     if stored.dtype.itemsize == 2:
-        return np.where(differs, halves_of_codes(codes), before)
-    target = halves_of_codes(codes).astype(np.float32)
+        return np.where(differs, half_floats(codes), before)
+    target = half_floats(codes).astype(np.float32)
     with np.errstate(invalid="ignore", over="ignore"):
         moved = stored.astype(np.float32) + (target - before.astype(np.float32))
-    # Rounding must not lead to another half float than the frame has.
+    # Rounding must not change the half float.
     moved = np.where(half_codes(_as_half(moved)) == codes, moved, target)
     return np.where(differs, moved, stored).astype(np.float32)
 
@@ -138,11 +137,11 @@ def _as_half(stored: NDArray[np.generic]) -> NDArray[np.float16]:
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """Some lines, one after the other."""
+    """Consecutive lines of the image."""
 
     offset: int
     number: int
-    """In the table of offsets."""
+    """Number in the table of offsets."""
     top: int
     """First line, counted from the first of the data window."""
     payload: bytes
@@ -150,7 +149,7 @@ class _Chunk:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """Where the chunks of a file of one part are, which is stored in lines."""
+    """Where the chunks are in a file with one part, stored as scan lines."""
 
     data: bytes
     channel_names: list[str]
@@ -164,7 +163,7 @@ class _Layout:
         """Parse a header.
 
         Raises:
-            ImageFileError: The file is of an unsupported kind.
+            ImageFileError: The file is not supported.
             struct.error, IndexError, ValueError: The header is damaged.
         """
         (version,) = struct.unpack_from("<I", data, 4)
@@ -189,7 +188,7 @@ class _Layout:
         return cls(data, names, compression, top, bottom - top + 1, offset)
 
     def check_chunks(self, height: int) -> None:
-        """Refuse a file whose chunks are not those of an image of ``height`` lines."""
+        """Refuse a file whose chunks do not match an image of ``height`` lines."""
         tops = sorted(chunk.top for chunk in self._chunks())
         if height != self.line_count or tops != list(range(0, height, self._lines_per_chunk)):
             raise ImageFileError(_DAMAGED)
@@ -208,44 +207,43 @@ class _Layout:
                 raise ImageFileError(_DAMAGED)
             yield _Chunk(offset, number, line - self.first_line, payload)
 
-    def rewritten(
+    def with_samples(
         self,
         before: Mapping[str, NDArray[np.generic]],
         after: Mapping[str, NDArray[np.generic]],
     ) -> bytes:
-        """Return the file with the samples of ``after`` in the chunks where ``before`` differs."""
+        """Return the file with the samples of ``after`` in all chunks where they differ."""
         chunks = list(self._chunks())
         offsets = [0] * len(chunks)
         body = bytearray(self.data[: self.table_offset + 8 * len(chunks)])
-        # In the order of the file, so that chunks that did not change stay where they can.
+        # In the order of the file, so that unchanged chunks stay in place if possible.
         for chunk in sorted(chunks, key=lambda chunk: chunk.offset):
-            old, new = self._interleaved(chunk, before), self._interleaved(chunk, after)
-            payload = chunk.payload if old == new else self._compressed(new)
+            old, new = self._interleave(chunk, before), self._interleave(chunk, after)
+            payload = chunk.payload if old == new else self._compress(new)
             offsets[chunk.number] = len(body)
             body += struct.pack("<ii", chunk.top + self.first_line, len(payload)) + payload
         struct.pack_into(f"<{len(offsets)}Q", body, self.table_offset, *offsets)
         return bytes(body)
 
-    def _interleaved(self, chunk: _Chunk, channels: Mapping[str, NDArray[np.generic]]) -> bytes:
+    def _interleave(self, chunk: _Chunk, channels: Mapping[str, NDArray[np.generic]]) -> bytes:
         """Return the lines of a chunk, channel by channel in alphabetical order."""
         lines = slice(chunk.top, chunk.top + self._lines_per_chunk)
         parts = [np.ascontiguousarray(channels[name][lines]) for name in self.channel_names]
         little = [part.astype(part.dtype.newbyteorder("<")).view(np.uint8) for part in parts]
         return np.hstack(little).tobytes()
 
-    def _compressed(self, raw: bytes) -> bytes:
-        """Return the payload of a chunk.
+    def _compress(self, raw: bytes) -> bytes:
+        """Return the payload of a chunk, compressed only by ZIP.
 
-        Readers take a payload as large as its samples for plain samples, whatever the compression
-        of the file. So are changed chunks stored where the compression is not ZIP: lossy ones
-        would alter samples that did not change.
+        A lossy compression would alter samples that did not change. Readers treat a payload as
+        large as its samples as uncompressed, whatever the compression of the file.
         """
         if self.compression not in (_ZIPS, _ZIP):
             return raw
-        plain = np.frombuffer(raw, np.uint8)
-        # The even bytes before the odd ones, then differences of neighbors.
-        apart = np.concatenate([plain[::2], plain[1::2]])
-        differences = apart.copy()
-        differences[1:] = apart[1:] - apart[:-1] + np.uint8(128)
+        sample_bytes = np.frombuffer(raw, np.uint8)
+        # Even bytes before odd ones, then differences of neighbors.
+        reordered = np.concatenate([sample_bytes[::2], sample_bytes[1::2]])
+        differences = reordered.copy()
+        differences[1:] = reordered[1:] - reordered[:-1] + np.uint8(128)
         payload = zlib.compress(differences.tobytes())
         return payload if len(payload) < len(raw) else raw

@@ -4,13 +4,13 @@ import struct
 from collections.abc import Mapping
 from typing import cast
 
-# OpenImageIO's name of an attribute -> ours.
+# Our name of an attribute, by OpenImageIO's.
 _METADATA = {
     "Copyright": "owner", "ImageDescription": "comments", "reelName": "reel_name",
     "DateTime": "captured",
 }  # fmt: skip
 
-# CIE x and y of red, green and blue -> code point of ITU-T H.273.
+# Code point of ITU-T H.273, by CIE x and y of red, green and blue.
 _PRIMARIES = {
     (0.640, 0.330, 0.300, 0.600, 0.150, 0.060): 1,
     (0.708, 0.292, 0.170, 0.797, 0.131, 0.046): 9,
@@ -29,7 +29,7 @@ def exr_attributes(data: bytes) -> tuple[dict[str, bytes], int]:
         (size,) = struct.unpack_from("<i", data, type_end + 1)
         start = type_end + 5
         if size < 0 or start + size > len(data):
-            raise ValueError("an attribute ends behind the file")
+            raise ValueError("an attribute ends after the end of the file")
         attributes[data[offset:name_end].decode("latin-1")] = data[start : start + size]
         offset = start + size
     if missing := {"channels", "compression", "dataWindow"} - attributes.keys():
@@ -38,20 +38,20 @@ def exr_attributes(data: bytes) -> tuple[dict[str, bytes], int]:
 
 
 def exr_primaries(chromaticities: object) -> int:
-    """Return the code point of the primaries; BT.709's where the file states none or others."""
+    """Return the code point of the primaries; BT.709's if the file states none or unknown ones."""
     stated = cast("tuple[float, ...]", chromaticities or ())[:6]
-    near = (
+    matches = (
         code
         for known, code in _PRIMARIES.items()
         if len(stated) == len(known)
         and max(abs(a - b) for a, b in zip(known, stated, strict=True)) < _TOLERANCE
     )
-    return next(near, 1)
+    return next(matches, 1)
 
 
 def exr_metadata(attributes: Mapping[str, object]) -> dict[str, str]:
     """Return timecode, reel name, frame rate and texts."""
-    values = {ours: str(attributes.get(theirs, "")) for theirs, ours in _METADATA.items()}
+    values = {name: str(attributes.get(key, "")) for key, name in _METADATA.items()}
     match attributes.get("smpte:TimeCode"):
         case (int(packed), int()):
             values["timecode"] = _timecode(packed)
@@ -66,7 +66,7 @@ def exr_metadata(attributes: Mapping[str, object]) -> dict[str, str]:
 
 
 def _timecode(packed: int) -> str:
-    """Return a timecode of SMPTE ST 12-1 as OpenEXR packs it: hours highest, flags between."""
+    """Return a timecode of SMPTE ST 12-1 from OpenEXR's packing: hours highest, flags between."""
     fields = (packed >> 24 & 0x3F, packed >> 16 & 0x7F, packed >> 8 & 0x7F, packed & 0x3F)
     digits = [f"{field:02x}" for field in fields]
     if not all(pair.isdecimal() for pair in digits):

@@ -1,4 +1,4 @@
-"""Image files of every format: read, and written again with other samples."""
+"""Reads image files of all formats, and replaces their samples."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,25 +18,25 @@ from vidrestore.types import PixelFormat, Plane
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """Samples that are to replace those of a file."""
+    """A request to replace the samples of a file."""
 
     path: Path
     data: bytes
-    """The file."""
+    """Content of the file."""
     before: tuple[Plane, ...]
     after: tuple[Plane, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Format:
-    """A file format that keeps everything but its samples."""
+    """How the samples of a file format are read and replaced."""
 
     matches: Callable[[bytes], bool]
     read: Callable[[Path], StillImage] = read_integer_image
     replace: Callable[[_Request], bytes | None]
-    """Write samples of the same size and pixel format; None: the file cannot store them."""
+    """Replace samples by others of the same size and format; returns None if that is impossible."""
     resize: Callable[[_Request], bytes | None] = lambda _: None
-    """Write samples of another size."""
+    """Replace samples by others of another size; returns None if that is impossible."""
 
 
 _FORMATS = (
@@ -70,10 +70,10 @@ _MAGIC_BYTES = 16
 
 
 def read_image(path: Path) -> StillImage:
-    """Return the samples of an image file, exactly as stored, and what its header says.
+    """Return the samples of an image file, exactly as stored, and what its header states.
 
     Raises:
-        ImageFileError: The file is damaged, or of an unsupported kind.
+        ImageFileError: The file is damaged or not supported.
         OSError: It cannot be opened.
     """
     with path.open("rb") as file:
@@ -84,17 +84,17 @@ def read_image(path: Path) -> StillImage:
 def replace_samples(
     path: Path, pixel_format: PixelFormat, planes: tuple[Plane, ...]
 ) -> bytes | None:
-    """Return an image file with other samples, and everything else as in ``path``.
+    """Return an image file with other samples; everything else is as in ``path``.
 
-    If the samples are those of ``path``, so is every byte.
+    Equal samples give equal bytes.
 
     Args:
         path: The file.
-        pixel_format: Of ``planes``.
+        pixel_format: Pixel format of ``planes``.
         planes: The new samples.
 
     Returns:
-        None where this file cannot store them without a loss.
+        None if the file cannot store them without loss.
 
     Raises:
         ImageFileError: The file is damaged.
@@ -114,4 +114,4 @@ def replace_samples(
 
 
 def _format_of(data: bytes) -> _Format | None:
-    return next((known for known in _FORMATS if known.matches(data)), None)
+    return next((candidate for candidate in _FORMATS if candidate.matches(data)), None)

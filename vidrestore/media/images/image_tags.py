@@ -1,6 +1,6 @@
-"""What images carry beside samples, for new files: EXIF, XMP and color profiles.
+"""Copies EXIF, XMP and color profiles of images to new files.
 
-OpenCV passes these on for JPEG and PNG, from version 4.12; in other formats they are lost.
+OpenCV reads and writes them for JPEG and PNG, from version 4.12; in other formats they are lost.
 """
 
 from collections.abc import Mapping
@@ -10,23 +10,23 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-# Bytes that announce a tag; most frames have none, and are not decoded a second time.
+# Bytes before a tag; most images have none, and are not decoded a second time.
 _MARKERS = (b"Exif\x00", b"eXIf", b"ICC_PROFILE", b"iCCP", b"ns.adobe.com/xap", b"XML:com.adobe")
 _COLOR_SPACE = slice(16, 20)
-"""Of an ICC profile, ICC.1:2022, table 17."""
+"""Position in an ICC profile (ICC.1:2022, table 17)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageTags:
-    """Blocks of tags by OpenCV's type, as they are in the file."""
+    """Blocks of tags, as stored in the file, by OpenCV's type."""
 
     blocks: Mapping[int, bytes]
 
 
 def read_tags(data: bytes) -> ImageTags:
-    """Return the tags of an image file; none where OpenCV cannot give them.
+    """Return the tags of an image file; empty if OpenCV cannot read them.
 
-    A profile of CMYK is left out: images are read as RGB.
+    A CMYK profile is dropped, because images are read as RGB.
     """
     read = getattr(cv2, "imdecodeWithMetadata", None)
     if read is None or not any(marker in data for marker in _MARKERS):
@@ -46,7 +46,7 @@ def read_tags(data: bytes) -> ImageTags:
 def encode_with_tags(
     suffix: str, image: NDArray[np.uint8], tags: ImageTags, parameters: list[int]
 ) -> bytes | None:
-    """Return the bytes of an image file with tags; None where it cannot be written with them."""
+    """Return the bytes of an image file with tags; None if OpenCV cannot write them."""
     write = getattr(cv2, "imencodeWithMetadata", None)
     if write is None or suffix not in (".jpg", ".jpeg", ".png"):
         return None

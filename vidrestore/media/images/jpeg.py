@@ -1,4 +1,4 @@
-"""JPEG images whose samples are replaced; EXIF, XMP, profiles, resolution and comments stay.
+"""Replaces samples of JPEG images; EXIF, XMP, profiles, resolution and comments stay.
 
 Marker segments follow ITU-T T.81, annex B.
 """
@@ -17,7 +17,7 @@ _START = b"\xff\xd8"
 _SCAN = 0xDA
 _APP0, _APP2, _APP14, _APP15, _COMMENT = 0xE0, 0xE2, 0xEE, 0xEF, 0xFE
 _ICC = b"ICC_PROFILE\0"
-_CMYK_AT = slice(len(_ICC) + 2 + 16, len(_ICC) + 2 + 20)
+_PROFILE_COLOR_SPACE = slice(len(_ICC) + 2 + 16, len(_ICC) + 2 + 20)
 
 
 def is_jpeg(data: bytes) -> bool:
@@ -34,34 +34,37 @@ def jpeg_parameters() -> list[int]:
 
 
 def replace_jpeg_samples(data: bytes, planes: tuple[Plane, ...]) -> bytes:
-    """Return a JPEG file with other samples, compressed again, and the metadata of ``data``.
+    """Return a JPEG file with other samples, recompressed, and the metadata of ``data``.
 
-    A profile of CMYK is dropped, as the new samples are RGB, and so is an index of further images
-    behind the first.
+    A CMYK profile is dropped, because the new samples are RGB; so is an index of further images.
 
     Args:
         data: The file.
-        planes: G B R, or gray, of 8 bits and any size.
+        planes: G B R, or gray, with 8 bits and any size.
 
     Raises:
         ImageFileError: ``data`` is damaged.
     """
     channels = [planes[0]] if len(planes) == 1 else [planes[1], planes[0], planes[2]]
     _, encoded = cv2.imencode(".jpg", np.stack(channels, axis=2), jpeg_parameters())
-    new = list(_segments(encoded.tobytes()))
+    encoded_segments = _segments(encoded.tobytes())
     metadata = [segment for segment in _segments(data) if _is_metadata(*segment)]
     has_jfif = any(marker == _APP0 for marker, _ in metadata)
-    coding = [(marker, body) for marker, body in new if marker != _APP0 or not has_jfif]
-    # JFIF comes first where there is one.
+    coding = [
+        (marker, body) for marker, body in encoded_segments if marker != _APP0 or not has_jfif
+    ]
+    # JFIF must come first.
     ordered = metadata + coding if has_jfif else coding[:1] + metadata + coding[1:]
     return _START + b"".join(_segment(marker, body) for marker, body in ordered)
 
 
 def _is_metadata(marker: int, body: bytes) -> bool:
-    """Whether a segment holds for other samples, too; APP14 states how these ones are coded."""
+    """Whether a segment stays valid for other samples; APP14 states how the old ones are coded."""
     if marker == _APP2:
         is_index = body.startswith(b"MPF\0")
-        return not is_index and not (body.startswith(_ICC) and body[_CMYK_AT] == b"CMYK")
+        return not is_index and not (
+            body.startswith(_ICC) and body[_PROFILE_COLOR_SPACE] == b"CMYK"
+        )
     return marker == _COMMENT or (_APP0 <= marker <= _APP15 and marker != _APP14)
 
 

@@ -1,17 +1,17 @@
 """Decodes image files with OpenImageIO: samples as stored, and the attributes of the header.
 
-Only for reading. What OpenImageIO writes lacks things that archives keep, measured with version
-3.2 over the files of the tests:
+It is only used for reading. Files that OpenImageIO 3.2 writes lose what archives keep, as measured
+with the files of the tests:
 
-* DPX: it reads lines that do not end on 32 bits wrongly (22 of 38 layouts), rewrites 985 to 1097
-  of 2432 header bytes, and turns big-endian files into little-endian ones;
-* EXR: attributes of types that it does not know are lost, and chunks that did not change are
-  compressed again, which alters samples under B44 and DWA;
-* TIFF: private tags and bytes that no tag points at are lost, and so is the byte order;
+* DPX: lines that do not end on 32 bits are misread (22 of 38 layouts), 985 to 1097 of 2432 header
+  bytes change, and big-endian files become little-endian;
+* EXR: attributes of unknown types are lost, and unchanged chunks are recompressed, which alters
+  samples under B44 and DWA;
+* TIFF: private tags, bytes without a tag, and the byte order are lost;
 * PNG: private and ``iTXt`` chunks are lost, text moves, and ``pHYs`` is rounded;
-* JPEG: EXIF is written again from parsed values, without maker notes.
+* JPEG: EXIF is rewritten from parsed values, without maker notes.
 
-So the modules beside this one replace the samples inside the source's own bytes instead.
+Therefore the other modules of this package replace samples inside the bytes of the source.
 """
 
 from collections.abc import Generator, Mapping
@@ -36,7 +36,7 @@ from vidrestore.types import Orientation
 
 DAMAGED = "it is damaged; get another copy"
 
-# Channels of the file -> the pixel format's stem, and the channel of each of its planes.
+# Stem of the pixel format and channel of each plane, by number of channels in the file.
 _PLANES = {
     1: ("gray", (0,)),
     2: ("gbrap", (0, 0, 0, 1)),
@@ -60,19 +60,19 @@ def decode_image(path: Path) -> DecodedImage:
     Raises:
         ImageFileError: The file is damaged, or OpenImageIO does not know its format.
     """
-    with _encodable(path) as name:
+    with _utf8_name(path) as name:
         return _decode(name)
 
 
 def _decode(name: str) -> DecodedImage:
-    # Here, because a refusal does not need it.
+    # Imported here, because a refusal does not need it.
     import OpenImageIO
 
     config = OpenImageIO.ImageSpec()
     config.attribute("oiio:UnassociatedAlpha", 1)
     file = OpenImageIO.ImageInput.open(name, config)
     if file is None:
-        # An error that nobody asks for is printed when the program ends.
+        # An error that is not fetched is printed when the program ends.
         OpenImageIO.geterror()
         raise ImageFileError(DAMAGED)
     try:
@@ -80,7 +80,7 @@ def _decode(name: str) -> DecodedImage:
         if spec.deep or spec.nchannels < 1:
             raise ImageFileError("it has no flat image; convert it to plain channels")
         names = cast("tuple[str, ...]", spec.channelnames)
-        # Empty where all channels have one type; then they are read at once.
+        # Empty if all channels have the same type; then they are read at once.
         types = cast("tuple[OpenImageIO.TypeDesc, ...]", spec.channelformats)
         if types:
             parts = [file.read_image(number, number + 1, t) for number, t in enumerate(types)]
@@ -99,8 +99,8 @@ def _decode(name: str) -> DecodedImage:
 
 
 @contextmanager
-def _encodable(path: Path) -> Generator[str]:
-    """Give the name of a file as UTF-8; one that is not gets a link with a plain name."""
+def _utf8_name(path: Path) -> Generator[str]:
+    """Yield a name of a file in UTF-8: a temporary link if its own name is not."""
     name = str(path)
     try:
         name.encode()
@@ -114,13 +114,13 @@ def _encodable(path: Path) -> Generator[str]:
 
 
 def read_integer_image(path: Path) -> StillImage:
-    """Return a gray or RGB image of 8 or 16 bits, with or without alpha.
+    """Return a gray or RGB image with 8 or 16 bits, with or without alpha.
 
     Palettes become RGB, gray with alpha becomes RGB with alpha, 1 to 7 bits become 8, and CMYK
     becomes sRGB through its profile.
 
     Raises:
-        ImageFileError: The file is damaged, or of another color model or depth.
+        ImageFileError: The file is damaged, or has another color model or depth.
     """
     decoded = decode_image(path)
     check_color_model(decoded.attributes)
@@ -130,7 +130,7 @@ def read_integer_image(path: Path) -> StillImage:
     if len(channels) not in _PLANES or len(depths) != 1 or not depths <= {"uint8", "uint16"}:
         raise ImageFileError(
             f"its channels are {', '.join(decoded.channels)} of {', '.join(sorted(depths))}; "
-            "convert it to gray or RGB of 8 or 16 bits"
+            "convert it to gray or RGB with 8 or 16 bits"
         )
     stem, order = _PLANES[len(channels)]
     pixel_format = PLANAR[stem + ("16le" if depths == {"uint16"} else "")]

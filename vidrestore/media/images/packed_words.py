@@ -1,4 +1,4 @@
-"""Samples packed into words: unpacked, and replaced without touching the bits between."""
+"""Unpacks samples from words, and replaces them without changing the bits in between."""
 
 from dataclasses import dataclass
 
@@ -20,10 +20,10 @@ class WordPacking:
 
     def word_count(self, samples: int) -> int:
         """Return the number of words of a line of ``samples``."""
-        patterns, rest = divmod(samples, len(self.positions))
-        if not rest:
+        patterns, remainder = divmod(samples, len(self.positions))
+        if not remainder:
             return patterns * self.words
-        last = max(self.positions[:rest]) + self.sample_bits
+        last = max(self.positions[:remainder]) + self.sample_bits
         if self.words == 1:
             return patterns + 1
         return patterns * self.words + -(-last // self.word_bits)
@@ -37,15 +37,15 @@ class WordPacking:
             target = samples[:, start :: len(self.positions)]
             value = wide[:, word :: self.words][:, : target.shape[1]] >> np.uint32(shift)
             if shift + self.sample_bits > self.word_bits:
-                rest = wide[:, word + 1 :: self.words][:, : target.shape[1]]
-                value = value | (rest << np.uint32(self.word_bits - shift))
+                high_part = wide[:, word + 1 :: self.words][:, : target.shape[1]]
+                value = value | (high_part << np.uint32(self.word_bits - shift))
             target[...] = value & mask
         return samples
 
     def replace(
         self, words: NDArray[np.generic], samples: NDArray[np.generic]
     ) -> NDArray[np.uint32]:
-        """Return ``words`` with other samples and their other bits."""
+        """Return ``words`` with other samples; all other bits stay."""
         wide = words.astype(np.uint32)
         mask = (1 << self.sample_bits) - 1
         top = (1 << self.word_bits) - 1

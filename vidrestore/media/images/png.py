@@ -1,4 +1,4 @@
-"""PNG images whose samples are replaced; text, profiles, resolution and EXIF stay.
+"""Replaces samples of PNG images; text, profiles, resolution and EXIF stay.
 
 Chunks follow the PNG specification, third edition (W3C, 2025), sections 5 and 9.
 """
@@ -17,7 +17,7 @@ from vidrestore.types import Plane
 
 _DAMAGED = "it is a damaged PNG; get another copy"
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-# Color type -> channels of the file; of planes, where gray with alpha is G, B, R and A.
+# Planes by color type (gray with alpha has G, B, R and A), and the plane of each channel.
 _GRAY, _RGB, _GRAY_ALPHA, _RGBA = 0, 2, 4, 6
 _PLANE_COUNTS = {_GRAY: 1, _RGB: 3, _GRAY_ALPHA: 4, _RGBA: 4}
 _PLANES = {_GRAY: (0,), _RGB: (2, 0, 1), _GRAY_ALPHA: (0, 3), _RGBA: (2, 0, 1, 3)}
@@ -36,7 +36,7 @@ def read_png(path: Path) -> StillImage:
     Raises:
         ImageFileError: The file is damaged.
     """
-    # Damage is looked for before libpng does: it would complain on the terminal.
+    # Damage is found here, because libpng would print it on the terminal.
     for kind, body, checksum in _checked_chunks(path.read_bytes()):
         is_critical = not kind[0] & 0x20
         if is_critical and zlib.crc32(kind + body) != checksum:
@@ -45,14 +45,14 @@ def read_png(path: Path) -> StillImage:
 
 
 def replace_png_samples(data: bytes, planes: tuple[Plane, ...]) -> bytes | None:
-    """Return a PNG file with other samples of the same size, and every other chunk as in ``data``.
+    """Return a PNG file with other samples of the same size; all other chunks stay.
 
     Args:
         data: The file.
         planes: G B R [A], or gray.
 
     Returns:
-        None where the samples need another kind of PNG: with a palette, or fewer than 8 bits.
+        None if ``data`` cannot store them: it has a palette, or fewer than 8 bits.
 
     Raises:
         ImageFileError: ``data`` is damaged.
@@ -71,11 +71,11 @@ def replace_png_samples(data: bytes, planes: tuple[Plane, ...]) -> bytes | None:
     if color_type == _GRAY_ALPHA and not all(np.array_equal(planes[0], p) for p in planes[1:3]):
         return None
     samples = np.stack([planes[number] for number in _PLANES[color_type]], axis=2)
-    # The last byte: the samples are not interlaced any more.
-    return _SIGNATURE + b"".join(_replaced(chunks, header[:12] + b"\0", _compressed(samples)))
+    # The last byte says that the samples are not interlaced.
+    return _SIGNATURE + b"".join(_replace_chunks(chunks, header[:12] + b"\0", _compress(samples)))
 
 
-def _replaced(
+def _replace_chunks(
     chunks: list[tuple[bytes, bytes]], header: bytes, compressed: bytes
 ) -> Iterator[bytes]:
     is_written = False
@@ -95,7 +95,7 @@ def _checked_chunks(data: bytes) -> Iterator[tuple[bytes, bytes, int]]:
     """Yield type, body and stated CRC of every chunk up to the last.
 
     Raises:
-        ImageFileError: The last is missing.
+        ImageFileError: The last chunk is missing.
     """
     offset = len(_SIGNATURE)
     while offset + 12 <= len(data):
@@ -115,7 +115,7 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
-def _compressed(samples: NDArray[np.generic]) -> bytes:
+def _compress(samples: NDArray[np.generic]) -> bytes:
     """Return filtered and compressed lines of ``(h, w, channels)`` samples."""
     stored = samples.astype(">u2" if samples.dtype.itemsize == 2 else "u1")
     lines = np.ascontiguousarray(stored).view(np.uint8).reshape(samples.shape[0], -1)

@@ -1,4 +1,4 @@
-"""What is read from an image file of any format."""
+"""The content of an image file of any format."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ _SRGB = ColorTags(matrix=0, primaries=1, transfer=13, full_range=True, range_kno
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class StillImage:
-    """The samples of an image file, and what its header says."""
+    """The samples of an image file, and what its header states."""
 
     pixel_format: PixelFormat
     planes: tuple[Plane, ...]
@@ -34,7 +34,7 @@ class StillImage:
 
 
 class ImageFileError(ValueError):
-    """An image file is damaged or of an unsupported kind; the message says what to do."""
+    """An image file is damaged or not supported; the message says what to do."""
 
 
 def read_only_plane(samples: NDArray[np.generic]) -> Plane:

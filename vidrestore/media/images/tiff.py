@@ -1,7 +1,7 @@
-"""TIFF images whose samples are replaced strip by strip; OpenImageIO reads them.
+"""Replaces samples of TIFF images strip by strip; OpenImageIO reads them.
 
-Of a rewritten file only strips (or tiles) whose samples changed are new: all tags, other pages,
-private data and the bytes of other strips stay. TIFF 6.0 (Adobe, 1992).
+Only strips (or tiles) whose samples changed are rewritten: all tags, other pages, private data and
+the bytes of other strips stay. TIFF 6.0 (Adobe, 1992).
 """
 
 import struct
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from vidrestore.types import Plane
 
-# Type of a value -> code of ``struct``; types of other values are skipped.
+# Code of ``struct`` by type of value; other types are skipped.
 _CODES = {
     1: "B", 2: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q",
 }  # fmt: skip
@@ -29,7 +29,7 @@ _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
 _SEPARATE = 2
 _DIFFERENCES = 2
 _NONE, _LZW, _ADOBE_DEFLATE, _DEFLATE, _PACK_BITS = 1, 5, 8, 32946, 32773
-# Plane of each channel of the file, by their number.
+# Plane of each channel, by number of channels in the file.
 _PLANES = {1: (0,), 2: (0, 3), 3: (2, 0, 1), 4: (2, 0, 1, 3)}
 
 _Samples: TypeAlias = NDArray[np.uint8 | np.uint16]
@@ -48,10 +48,10 @@ def replace_tiff_samples(
     Args:
         data: The file.
         before: Its samples: G B R [A], or gray.
-        after: The new ones, alike.
+        after: The new samples, in the same order.
 
     Returns:
-        None where the first page cannot take them: palettes, lossy compressions, other depths,
+        None if the first page cannot store them: palettes, lossy compressions, other depths,
         gray with alpha that gained color, or offsets that no longer fit.
     """
     try:
@@ -63,7 +63,7 @@ def replace_tiff_samples(
         if page.channel_count == 2 and not all(np.array_equal(after[0], p) for p in after[1:3]):
             return None
         order = _PLANES[page.channel_count]
-        return page.rewritten(
+        return page.with_samples(
             np.stack([before[plane] for plane in order], axis=2),
             np.stack([after[plane] for plane in order], axis=2),
         )
@@ -77,9 +77,9 @@ class _Tag:
 
     values: tuple[int, ...]
     offset: int
-    """Of the values in the file."""
+    """Where the values are in the file."""
     code: str
-    """Of ``struct``, byte order first."""
+    """Code of ``struct``, with the byte order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +91,12 @@ class _Segment:
     top: int
     left: int
     hw: tuple[int, int]
-    """As stored: tiles at the right and lower edges reach beyond the image."""
+    """Stored size: tiles at the right and lower edges extend beyond the image."""
 
     def of(self, cube: _Samples) -> _Samples:
         """Return the part of ``(h, w, channels)`` samples inside the image."""
         rows, columns = self.hw
-        part = cube[self.top : self.top + rows, self.left : self.left + columns]
-        return part[:, :, self.channels]
+        return cube[self.top : self.top + rows, self.left : self.left + columns, self.channels]
 
 
 class _Page:
@@ -121,7 +120,7 @@ class _Page:
 
     @property
     def is_supported(self) -> bool:
-        """Whether strips of this page can be written here."""
+        """Whether strips of this page can be written."""
         photometric = self._first(_PHOTOMETRIC, -1)
         models = {
             (_WHITE_IS_ZERO, 1),
@@ -158,21 +157,21 @@ class _Page:
             stored_rows = rows if self._tiled else min(rows, height - top)
             yield _Segment(number, channels, top, left, (stored_rows, columns))
 
-    def rewritten(self, before: _Samples, after: _Samples) -> bytes:
+    def with_samples(self, before: _Samples, after: _Samples) -> bytes:
         """Return the file with the samples of ``after``, ``(h, w, channels)``.
 
         Raises:
-            struct.error: An offset does not fit any more.
+            struct.error: An offset does not fit.
         """
         copy = bytearray(self._data)
         for segment in self._segments():
             new = segment.of(after)
             if not np.array_equal(segment.of(before), new):
-                self._put(copy, segment, self._compressed(self._stored(new, segment.hw)))
+                self._put(copy, segment, self._compress(self._stored(new, segment.hw)))
         return bytes(copy)
 
     def _stored(self, samples: _Samples, hw: tuple[int, int]) -> _Samples:
-        """Return samples as they are stored: filled up to a tile, white as 0, differences."""
+        """Return samples as stored: padded to a tile, inverted if white is 0, as differences."""
         missing = [(0, full - size) for full, size in zip(hw, samples.shape[:2], strict=True)]
         stored = np.pad(samples, [*missing, (0, 0)], mode="edge")
         if self._first(_PHOTOMETRIC, _BLACK_IS_ZERO) == _WHITE_IS_ZERO:
@@ -181,16 +180,16 @@ class _Page:
             stored = np.concatenate([stored[:, :1], stored[:, 1:] - stored[:, :-1]], axis=1)
         return stored.astype(f"{self._order}u{self.bits // 8}")
 
-    def _compressed(self, samples: _Samples) -> bytes:
+    def _compress(self, samples: _Samples) -> bytes:
         raw = samples.tobytes()
         if self._compression == _NONE:
             return raw
         if self._compression in (_DEFLATE, _ADOBE_DEFLATE):
             return zlib.compress(raw)
-        return _compressed_by_libtiff(raw, self._compression, len(samples))
+        return _compress_with_libtiff(raw, self._compression, len(samples))
 
     def _put(self, copy: bytearray, segment: _Segment, payload: bytes) -> None:
-        """Write a segment over the old one, or at the end of the file where it has repaired."""
+        """Overwrite a segment, or append it if it has grown."""
         tags = (_TILES, _TILE_SIZES) if self._tiled else (_STRIPS, _STRIP_SIZES)
         offsets, sizes = (self._tags[tag] for tag in tags)
         offset = offsets.values[segment.number]
@@ -225,8 +224,8 @@ def _directory(data: bytes, order: str) -> dict[int, _Tag]:
     return tags
 
 
-def _compressed_by_libtiff(raw: bytes, compression: int, rows: int) -> bytes:
-    """Return bytes by LZW or PackBits: the only strip of a TIFF file of 8-bit gray by OpenCV."""
+def _compress_with_libtiff(raw: bytes, compression: int, rows: int) -> bytes:
+    """Compress bytes by LZW or PackBits: OpenCV writes them as a TIFF file with one gray strip."""
     parameters = [
         cv2.IMWRITE_TIFF_COMPRESSION, compression,
         cv2.IMWRITE_TIFF_PREDICTOR, cv2.IMWRITE_TIFF_PREDICTOR_NONE,

@@ -1,4 +1,4 @@
-"""Image formats that cannot be read, known by their first bytes, so that a refusal names them.
+"""Refuses image formats that are not supported, by name.
 
 FFmpeg would call them damaged, or decode one tile of a HEIC as the whole image.
 """
@@ -19,10 +19,10 @@ _ANIMATION_FLAG = 0x02
 
 
 def refuse_unsupported_image(path: Path) -> None:
-    """Refuse an image of a format that neither FFmpeg nor an image library here reads.
+    """Refuse an image of a format that is not supported.
 
     Raises:
-        MediaError: It is one; the message names the format.
+        MediaError: It is such an image; the message names the format.
         OSError: The file cannot be opened.
     """
     if not path.is_file():
@@ -30,7 +30,7 @@ def refuse_unsupported_image(path: Path) -> None:
     with path.open("rb") as file:
         name = _format_name(file.read(_HEAD_BYTES), path.suffix.lower())
     if name is not None:
-        raise MediaError(f"{path}: is {name}, which is not supported; convert it to PNG or TIFF")
+        raise MediaError(f"{path}: {name} is not supported; convert it to PNG or TIFF")
 
 
 def _format_name(head: bytes, suffix: str) -> str | None:

@@ -21,8 +21,9 @@ from vidrestore.media.input.probe import open_container, stream_info
 from vidrestore.media.input.video_info import StreamInfo, VideoInfo
 from vidrestore.media.output.containers import ContainerSpec, container_of
 from vidrestore.media.side_data import side_data_of
+from vidrestore.media.streams.copy_plan import is_written_by_muxer
 from vidrestore.media.streams.edit_lists import EditListFilter
-from vidrestore.media.streams.stream_copy import copied_metadata, is_written_by_muxer
+from vidrestore.media.streams.stream_metadata import copied_metadata
 
 # Added by decoders, or compared by other checks.
 _IGNORED_SIDE_DATA = frozenset(
@@ -167,7 +168,7 @@ def read_packets(
             is_subtitle = info.streams[packet.stream_index].kind == "subtitle"
             if not packet.size and (packet.pts is None or not is_subtitle):
                 continue
-            if edits and edits[packet.stream_index].leaves_out(packet):
+            if edits and edits[packet.stream_index].drops(packet):
                 continue
             base = packet.time_base
             yield PacketContents(

@@ -28,7 +28,7 @@ from vidrestore.media.input.raw_streams import is_raw, raw_frame_rate
 from vidrestore.media.input.video_info import Chapter, FieldOrder, StreamInfo, VideoInfo
 from vidrestore.media.side_data import side_data_of
 from vidrestore.media.streams.programs import program_of, programs_of
-from vidrestore.media.streams.timecode import tape_marks
+from vidrestore.media.streams.timecode import read_tape_tags
 from vidrestore.types import DisplayGeometry
 from vidrestore.types.orientation import Orientation
 
@@ -146,7 +146,7 @@ def video_info_of(
     layout = source_layout(frame.format.name)
     orientation = orientation_of(frame)
     rate = _frame_rate(container, stream)
-    tape = tape_marks(container, stream.index)
+    tape = read_tape_tags(container, stream.index)
     duration = _duration_seconds(container, stream)
     time_base = stream.time_base
     if time_base is None:

@@ -1,6 +1,7 @@
-"""Opens an output; a refusal says which options would work, of those that were tried."""
+"""Opens a video for writing; a refusal names options that work."""
 
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -19,10 +20,10 @@ _USUAL_CODECS: tuple[CodecName, ...] = ("h264", "ffv1", "prores", "av1")
 
 
 class Attempt(Protocol):
-    """Tries to open an output for a film."""
+    """Tries to open an output."""
 
     def __call__(self, target: Path, codec: CodecName | None, *, drop_unsupported: bool) -> bool:
-        """Whether a target can be opened, with another codec if one is named."""
+        """Return whether ``target`` can be opened, with ``codec`` unless it is None."""
         ...
 
 
@@ -37,7 +38,7 @@ def open_muxer(
     time_range: TimeRange,
     drop_unsupported: bool,
 ) -> Muxer:
-    """Open an output, as ``Muxer``; a refusal also says which options would work.
+    """Return an open ``Muxer``; a refusal also names options that work.
 
     Raises:
         MediaError: The file cannot be written.
@@ -49,67 +50,59 @@ def open_muxer(
             "write images with -o FOLDER"
         )
 
-    def opened(
-        path: Path, target: Path, settings: EncoderSettings, *, drop_unsupported: bool
-    ) -> Muxer:
-        return Muxer(
-            path,
-            target=target,
-            info=info,
-            geometry=geometry,
-            source_path=source_path,
-            settings=settings,
-            time_range=time_range,
-            drop_unsupported=drop_unsupported,
-        )
+    make_muxer = partial(
+        Muxer, info=info, geometry=geometry, source_path=source_path, time_range=time_range
+    )
 
     def attempt(target: Path, codec: CodecName | None, *, drop_unsupported: bool) -> bool:
         encoder = settings if codec is None else EncoderSettings(codec=codec)
         with tempfile.TemporaryDirectory() as folder:
             trial = Path(folder) / f"trial{target.suffix}"
             try:
-                opened(trial, target, encoder, drop_unsupported=drop_unsupported).close()
+                make_muxer(
+                    trial, target=target, settings=encoder, drop_unsupported=drop_unsupported
+                ).close()
             except MediaError:
                 return False
         return True
 
     try:
-        return opened(path, target, settings, drop_unsupported=drop_unsupported)
+        return make_muxer(path, target=target, settings=settings, drop_unsupported=drop_unsupported)
     except UnsupportedStreamError as error:
         raise UnsupportedStreamError(f"{error}; use {advice(target, info, attempt)}") from error
 
 
 def advice(target: Path, info: VideoInfo, attempt: Attempt) -> str:
-    """Return options of the command line that work for a film, where ``target`` does not.
+    """Return options of the command line that work for a film.
 
-    Another container that supports everything comes first, then the same one with less.
+    A container that supports everything comes first, then fewer streams or another codec.
 
     Args:
         target: The refused output.
-        info: Description of the source.
-        attempt: Tries an output.
+        info: The source.
+        attempt: Tries to open an output.
     """
-    own = info.path.suffix.lower()
-    suffixes = dict.fromkeys((".mkv", own, *_USUAL_SUFFIXES))
+    source_suffix = info.path.suffix.lower()
+    suffixes = dict.fromkeys((".mkv", source_suffix, *_USUAL_SUFFIXES))
     others = [
         target.with_suffix(suffix)
         for suffix in suffixes
         if suffix in CONTAINERS and suffix != target.suffix.lower()
     ]
-    ways: list[str] = []
-    better = next((p for p in others if attempt(p, None, drop_unsupported=False)), None)
-    if better is not None:
-        ways.append(f"-o {better.name}")
+    options: list[str] = []
+    complete = next((p for p in others if attempt(p, None, drop_unsupported=False)), None)
+    if complete is not None:
+        options.append(f"-o {complete.name}")
     if attempt(target, None, drop_unsupported=True):
-        ways.append("--drop-unsupported")
+        options.append("--drop-unsupported")
     codec = next((c for c in _USUAL_CODECS if attempt(target, c, drop_unsupported=False)), None)
     if codec is not None:
-        ways.append(f"--codec {codec}")
-    if not ways:
-        smaller = next((p for p in others if attempt(p, None, drop_unsupported=True)), None)
-        ways.append(
-            f"-o {smaller.name} --drop-unsupported"
-            if smaller is not None
-            else "a folder, which holds the pictures alone: -o FOLDER"
+        options.append(f"--codec {codec}")
+    if not options:
+        reduced = next((p for p in others if attempt(p, None, drop_unsupported=True)), None)
+        options.append(
+            f"-o {reduced.name} --drop-unsupported"
+            if reduced is not None
+            else "a folder for the frames alone: -o FOLDER"
         )
-    return " or ".join(ways)
+    return " or ".join(options)

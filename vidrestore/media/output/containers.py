@@ -1,4 +1,4 @@
-"""Table of the containers that can be written, and options of their muxers; needs no library."""
+"""Table of the containers that can be written, and options of their muxers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,24 +18,24 @@ class ContainerSpec:
     format: str
     """FFmpeg's name of the muxer."""
     codecs: frozenset[str] | None = None
-    """Codecs that it supports, where FFmpeg's muxer accepts more than players do."""
+    """Codecs that players support, if FFmpeg's muxer accepts more; None for any."""
     stores_rotation: bool = True
     stores_attachments: bool = False
     stores_covers: bool = False
-    """Whether it has a place for a cover that is no attached file."""
+    """Whether it stores cover art as a stream, not as an attached file."""
     stores_chapters: bool = True
     is_mov: bool = False
     rounds_to_milliseconds: bool = False
     """Whether timestamps are rounded to 1/1000 s, as in Matroska."""
     video_only: bool = False
-    """Whether only a video stream with a constant, common frame rate is written. (FFmpeg's MXF
-    muxer ends with the shortest stream: it would cut off video or audio.)"""
+    """Whether only video with a constant, common frame rate is written. (FFmpeg's MXF muxer ends
+    with the shortest stream: it would cut off video or audio.)"""
     lacks_timestamps: bool = False
-    """Whether frames are numbered instead of timed: longer gaps take empty frames."""
+    """Whether frames are numbered instead of timed: gaps are filled with empty frames."""
     may_repeat_times: bool = False
     """Whether packets of a stream may have the same time."""
     audio_codecs: frozenset[str] | None = None
-    """Sound it holds at the right times, besides PCM; None where that is any."""
+    """Codecs of audio that it stores with the right times, besides PCM; None for any."""
 
 
 _TRANSPORT_CODECS = frozenset(
@@ -45,12 +45,13 @@ _TRANSPORT_CODECS = frozenset(
         "timed_id3",
     }
 )  # fmt: skip
-# Not SCTE 35: FFmpeg writes its sections as packets of private data, which no receiver reads.
-# FFmpeg counts the frames of other sound in AVI by guesses of their length.
+# SCTE 35 is missing: FFmpeg writes its sections as private data, which no receiver reads.
+
+# For other audio in AVI, FFmpeg guesses how long a packet is.
 _AVI_AUDIO_CODECS = frozenset({"mp1", "mp2", "mp3", "aac", "ac3", "wmav1", "wmav2"})
 _WEBM_CODECS = frozenset({"vp8", "vp9", "av1", "opus", "vorbis", "webvtt"})
 _MXF_CODECS = frozenset({"mpeg2video", "h264", "dnxhd", "prores", "ffv1"})
-# The frame rates of MXF.
+# Frame rates of MXF.
 _COMMON_RATES = (
     *(Fraction(rate * 1000, 1001) for rate in (24, 30, 60)),
     *map(Fraction, (24, 25, 30, 48, 50, 60)),
@@ -108,7 +109,7 @@ def container_of(target: Path) -> ContainerSpec:
 
 
 def container_frame_rate(spec: ContainerSpec, target: Path, info: VideoInfo) -> Fraction | None:
-    """Return the frame rate to state: the source's, or the common rate that it stands for.
+    """Return the frame rate to write: the source's, or the common rate nearest to it.
 
     Raises:
         MediaError: The container needs a constant, common rate, and the source has another.
@@ -152,11 +153,11 @@ def muxer_options(
 
     Args:
         spec: The container.
-        video_time_base: Of the video stream.
-        other_time_bases: Of the copied streams.
+        video_time_base: Time base of the video stream.
+        other_time_bases: Time bases of the copied streams.
         tags: Metadata of the file.
     """
-    # Otherwise some muxers write random identifiers, and no two runs give the same bytes.
+    # Otherwise some muxers write random identifiers, and the bytes differ from run to run.
     options = {"fflags": "+bitexact"}
     if not spec.is_mov:
         return options
@@ -167,7 +168,7 @@ def muxer_options(
         # Time base of edit lists, which store the offsets between streams.
         "movie_timescale": str(scale if scale < 1 << 31 else max(denominators)),
     }
-    # With the index in front, a film plays while it is loaded.
+    # With the index in front, a film plays while it is downloaded.
     options["movflags"] = "+faststart"
     if not {name.lower() for name in tags} <= _MOV_TAGS:
         options["movflags"] += "+use_metadata_tags"

@@ -1,4 +1,4 @@
-"""FFmpeg's encoder for every codec, and its limits. Needs no library."""
+"""Table of the encoders: FFmpeg's encoder for each codec, its options and limits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from vidrestore.settings import (
     same_option,
 )
 
-# Profile, from small to large -> its pixel formats.
+# Pixel formats of each profile, from small to large.
 DNXHR_FORMATS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "lb": ("yuv422p",),
@@ -31,21 +31,21 @@ class EncoderSpec:
     """One entry of the table of encoders."""
 
     encoders: tuple[str, ...]
-    """FFmpeg's encoders; the later ones for pixel formats that the first does not support."""
+    """FFmpeg's encoders; later ones are for pixel formats that the first does not support."""
     preset_option: str = "preset"
     options: Mapping[str, str]
     needs_even_size: bool = False
-    """Whether subsampled chroma demands even sizes (the cropping units of H.264 and H.265)."""
+    """Whether subsampled chroma needs even sizes (the cropping units of H.264 and H.265)."""
     min_hw: tuple[int, int] = (1, 1)
     max_hw: tuple[int, int] | None = None
-    """Largest height and width; None without a limit that matters."""
+    """Largest height and width; None if there is no limit."""
     max_pixels: int | None = None
-    """Largest height times width (of H.265: that of its highest level)."""
+    """Largest height times width (for H.265, that of its highest level)."""
     supports_interlaced_coding: bool = False
-    """Whether interlaced frames are encoded as fields; otherwise they are at most flagged."""
+    """Whether interlaced frames are encoded as fields."""
 
 
-# vidrestore/settings/codecs.py has their presets and qualities.
+# Presets and ranges of crf are in vidrestore/settings/codecs.py.
 ENCODERS: Mapping[CodecName, EncoderSpec] = MappingProxyType(
     {
         "h264": EncoderSpec(
@@ -68,8 +68,8 @@ ENCODERS: Mapping[CodecName, EncoderSpec] = MappingProxyType(
         ),
         "ffv1": EncoderSpec(
             encoders=("ffv1",),
-            # Version 3 with a checksum on every slice, as archives require it. At 8 bits, files of
-            # the range coder are a quarter smaller than of Golomb-Rice; more bits always use it.
+            # Version 3 with a checksum on every slice, as archives require. At 8 bits, the range
+            # coder makes files a quarter smaller than Golomb-Rice; more bits always use it.
             options={"level": "3", "slicecrc": "1", "g": "1", "coder": "1"},
         ),
         "prores": EncoderSpec(

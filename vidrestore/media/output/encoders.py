@@ -23,24 +23,24 @@ from vidrestore.media.output.encoder_table import (
 from vidrestore.settings import CODECS, CodecName
 from vidrestore.types import PixelFormat
 
-# Minimum number of pixels -> slices of FFV1: more slices lose less to damage and use more threads.
+# Minimum of pixels, slices of FFV1: more slices lose less to damage and use more threads.
 _FFV1_SLICES = ((3840 * 2160, 64), (1280 * 720, 24), (640 * 360, 16), (64 * 64, 4))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderChoice:
-    """An encoder and the pixel format that it is given."""
+    """An encoder and its pixel format."""
 
     encoder: str
     name: str
-    """FFmpeg's name of the format; it may be the packed form of ``planar``."""
+    """FFmpeg's name of the format; may be the packed form of ``planar``."""
     planar: PixelFormat
     loss: ConversionLoss
 
 
 _CPU_AVX_512F = 13
-"""The number by which OpenCV knows this extension."""
-# Lists formats with alpha, but not every build can open with them.
+"""OpenCV's number of this CPU feature."""
+# Lists formats with alpha, but some builds cannot open them.
 _UNRELIABLE_ALPHA = frozenset({"libx265"})
 # Packed formats of the same samples, for encoders without the planar format.
 _PACKED = {"bgr0": "gbrp", "bgra": "gbrap", "rgb24": "gbrp"}
@@ -49,7 +49,7 @@ _PACKED = {"bgr0": "gbrp", "bgra": "gbrap", "rgb24": "gbrp"}
 def encoder_choice(
     settings: EncoderSettings, pixel_format: PixelFormat, coded_hw: tuple[int, int]
 ) -> EncoderChoice:
-    """Return the encoder and format that lose the least of ``pixel_format``, if possible nothing.
+    """Return the encoder and format that lose least of ``pixel_format``, if possible nothing.
 
     Raises:
         MediaError: The frame is too small or too large for the codec.
@@ -88,7 +88,7 @@ def encoder_choice(
             f"{settings.codec} cannot encode {coded_hw[1]}x{coded_hw[0]} in 4:2:0; leave out "
             "--chroma, or use --codec av1"
         )
-    # Of equals, the planar format, which needs no packing.
+    # Among equals, a planar format, which needs no packing.
     return min(choices, key=lambda choice: (choice.loss, choice.name in _PACKED))
 
 
@@ -120,8 +120,8 @@ def _cannot_crop(planar: PixelFormat, odd_hw: tuple[bool, bool]) -> bool:
 def _ffv1_slices(planar: PixelFormat, coded_hw: tuple[int, int]) -> int | None:
     """Return the number of slices of a frame; None leaves it to the encoder.
 
-    FFmpeg refuses slices that would divide a chroma sample, as in odd sizes; which numbers it
-    refuses is found out by trying.
+    FFmpeg refuses numbers that would split a chroma sample, as in odd sizes. There is no list of
+    them, so each is tried.
     """
     area = coded_hw[0] * coded_hw[1]
     counts = (count for min_area, count in _FFV1_SLICES if area >= min_area)
@@ -143,14 +143,14 @@ def _opens_in_slices(count: int, planar: PixelFormat, coded_hw: tuple[int, int])
 def encoder_options(
     settings: EncoderSettings, planar: PixelFormat, coded_hw: tuple[int, int]
 ) -> dict[str, str]:
-    """Return FFmpeg's options for the encoder of frames of a size and format."""
+    """Return FFmpeg's encoder options for a frame size and pixel format."""
     spec, codec = settings.spec, CODECS[settings.codec]
     options = dict(spec.options)
     preset = settings.preset or codec.preset
     if settings.codec == "prores" and preset is None:
         preset = "hq" if planar.chroma_shift_xy == (1, 0) else "4444"
     if settings.codec == "dnxhr":
-        # The last one in the table with this pixel format has the best quality.
+        # The last profile in the table with this pixel format has the best quality.
         presets = [name for name, formats in DNXHR_FORMATS.items() if planar.name in formats]
         preset = f"dnxhr_{preset or presets[-1]}"
     if settings.codec == "ffv1":
@@ -158,8 +158,8 @@ def encoder_options(
         if slices is not None:
             options["slices"] = str(slices)
     if settings.codec == "h264" and cv2.checkHardwareSupport(_CPU_AVX_512F):
-        # x264's AVX-512 macroblock tree reads memory that nothing wrote where a row has an odd
-        # number of macroblocks, as at a width of 720: each run gives other bytes.
+        # x264's AVX-512 macroblock tree reads uninitialized memory if a row has an odd number of
+        # macroblocks, as at a width of 720: the bytes differ from run to run.
         options["x264-params"] = "asm=AVX2"
     if preset is not None:
         options[spec.preset_option] = preset
@@ -170,23 +170,23 @@ def encoder_options(
 
 
 def is_needed_by_codec(written: VideoInfo, source: PixelFormat) -> bool:
-    """Whether a film has the pixel format in which its codec stores frames of a source.
+    """Whether the pixel format of a result is the one its codec stores the source in.
 
     Args:
-        written: The film.
-        source: Pixel format of the frames that it was made of.
+        written: The result.
+        source: Pixel format of the source.
     """
     codecs: list[CodecName] = [name for name in ENCODERS if ffmpeg_codec(name) == written.codec]
     if not codecs:
         return False
     size_hw = written.geometry.coded_hw
     try:
-        chosen = encoder_choice(EncoderSettings(codec=codecs[0]), source, size_hw).planar
+        expected = encoder_choice(EncoderSettings(codec=codecs[0]), source, size_hw).planar
     except MediaError:
         return False
-    found = written.pixel_format
-    # Some decoders give more bits than were encoded, as of ProRes.
-    return chosen.bit_depth <= found.bit_depth and (
-        (chosen.model, chosen.chroma_shift_xy, chosen.has_alpha)
-        == (found.model, found.chroma_shift_xy, found.has_alpha)
+    decoded = written.pixel_format
+    # Some decoders return more bits than were encoded, as for ProRes.
+    return expected.bit_depth <= decoded.bit_depth and (
+        (expected.model, expected.chroma_shift_xy, expected.has_alpha)
+        == (decoded.model, decoded.chroma_shift_xy, decoded.has_alpha)
     )

@@ -1,8 +1,8 @@
-"""Writes a sidecar file with a checksum of every frame, as archives use it.
+"""Writes a sidecar with a checksum of every frame, for archives.
 
-The format is FFmpeg's ``framemd5``: checksums of the decoded frames of the finished file, and of
-its audio packets. For a copy, this command prints the same: ``ffmpeg -i FILE -map 0:v:0 -map 0:a?
--c:a copy -f framemd5 -``.
+The format is FFmpeg's ``framemd5``: checksums of the decoded frames and of the audio packets. For a
+copy of the file, this command prints the same: ``ffmpeg -i FILE -map 0:v:0 -map 0:a? -c:a copy -f
+framemd5 -``.
 """
 
 from pathlib import Path
@@ -14,14 +14,14 @@ from vidrestore.media.output.containers import CONTAINERS
 from vidrestore.storage.atomic_output import atomic_file, check_target
 
 _VARIABLE_RATE = {"fps_mode": "passthrough", "enc_time_base:v": "demux"}
-"""Options that keep all frames and times, where FFmpeg would make the rate constant."""
+"""Options that keep all frames and times; otherwise FFmpeg makes the rate constant."""
 
 
 def check_framemd5(target: Path, video: Path, source: Path, *, overwrite: bool) -> None:
-    """Check, before the run, that the checksums can be written after it.
+    """Check, before the run, that checksums can be written after it.
 
     Args:
-        target: File of the checksums.
+        target: The file of checksums.
         video: The output that they are computed from.
         source: The source of the output.
         overwrite: Whether an existing file may be replaced.
@@ -34,10 +34,10 @@ def check_framemd5(target: Path, video: Path, source: Path, *, overwrite: bool) 
         known = ", ".join(CONTAINERS)
         raise ConfigError(
             f"--framemd5 {target}: image outputs have no framemd5 file; "
-            f"choose a video with -o ({known}), or leave it out"
+            f"choose a video with -o ({known}), or leave out --framemd5"
         )
     if target.is_dir():
-        raise ConfigError(f"--framemd5 {target}: is a folder; choose a file")
+        raise ConfigError(f"--framemd5 {target}: a folder; choose a file")
     check_target(target, source_path=source, overwrite=overwrite)
 
 

@@ -1,7 +1,7 @@
-"""Writes frames as images, in a folder or a single one, with the source's bit depth and channels.
+"""Writes frames as images with the source's bit depth and channels.
 
-A frame that came from an image file goes back into a copy of that file: what did not change stays,
-byte for byte, and so do headers, tags and profiles.
+A frame that was read from an image file is written into a copy of that file: samples that did not
+change, headers, tags and profiles stay the same, byte for byte.
 """
 
 from collections.abc import Sequence
@@ -28,18 +28,18 @@ from vidrestore.storage.sync import flush_and_sync
 from vidrestore.types import DisplayGeometry, Frame, Plane
 
 SEGMENT_TIMES = "times"
-"""File in the folder of a segment: the times of the frames of a film, in seconds, as fractions."""
+"""File in the folder of a segment: times of the frames of a film, in seconds, as fractions."""
 _NUMBER_DIGITS = 6
 _TAGGED_SUFFIXES = (".jpg", ".jpeg", ".png")
 _COPIED_FORMATS = ("dpx", "exr")
-"""Formats of which only copies of source files with new samples are written."""
+"""Formats that are written only as copies of source files, with new samples."""
 
 
 class ImageSegmentWriter(SegmentWriter):
     """Writes every frame as an image.
 
-    The images of a folder keep their names. Those of a video are numbered PNG files, upright, as a
-    viewer would see them except for the pixel aspect ratio.
+    Images of a folder keep their names. Frames of a video become numbered PNG files, upright, but
+    without the pixel aspect ratio.
     """
 
     def __init__(
@@ -54,10 +54,10 @@ class ImageSegmentWriter(SegmentWriter):
         """Create the file or folder.
 
         Args:
-            path: Where the images are written: a folder, or the single image.
+            path: The folder or the single image to write.
             target: The output, as error messages name it; its suffix is the format of an image.
             info: The source of the frames.
-            geometry: Of the frames.
+            geometry: Display geometry of the frames.
             is_single: Whether one image is written and not a folder.
 
         Raises:
@@ -117,10 +117,10 @@ class ImageSegmentWriter(SegmentWriter):
         """No file stays open."""
 
     def _data_in_source_file(self, frame: Frame, path: Path) -> bytes | None:
-        """Return the source file with the samples of a frame; None if a new file must be made.
+        """Return the source file with the samples of a frame; None if a new file is needed.
 
         Raises:
-            MediaError: A new file must be made, but cannot.
+            MediaError: A new file is needed, but cannot be made.
         """
         source = self._source_file(frame)
         if source is None or image_format(source) != image_format(path):
@@ -138,7 +138,7 @@ class ImageSegmentWriter(SegmentWriter):
         image = _interleaved(frame)
         suffix = path.suffix.lower()
         if frame.pixel_format.model == "yuv" or suffix not in _TAGGED_SUFFIXES:
-            # No tag of the file will state the orientation.
+            # The file will have no tag for the orientation.
             if self._geometry.mirrored:
                 image = image[:, ::-1]
             image = np.rot90(image, k=-self._geometry.quarter_turns)
@@ -150,14 +150,14 @@ class ImageSegmentWriter(SegmentWriter):
         return encoded_image(image, suffix, tags)
 
     def _source_file(self, frame: Frame) -> Path | None:
-        """Return the image file that a frame was read from; None for a frame of a video."""
+        """Return the image file that a frame was read from; None for frames of a video."""
         if self._source is None or not self._source.is_dir():
             return self._source
         return None if frame.source_name is None else self._source / frame.source_name
 
 
 def _check_single(target: Path, info: VideoInfo) -> None:
-    """Check that the image format of ``target`` can store what the source has.
+    """Refuse an image format that cannot store the samples of the source.
 
     Raises:
         MediaError: It cannot.
@@ -195,8 +195,8 @@ def encoded_image(image: NDArray[np.generic], suffix: str, tags: ImageTags | Non
 
     Args:
         image: ``(h, w)`` or ``(h, w, channels)`` in OpenCV's order, uint8 or uint16.
-        suffix: The format.
-        tags: EXIF and profiles, written where the format stores them.
+        suffix: Suffix of the format.
+        tags: EXIF and profiles, for formats that store them.
 
     Raises:
         MediaError: The format cannot store this image.
@@ -232,7 +232,7 @@ def _interleaved(frame: Frame) -> NDArray[np.generic]:
 
 
 def _scaled_to_16_bits(plane: Plane, bit_depth: int) -> Plane:
-    """Return samples of 9 to 15 bits as 16 bits, at the same share of full scale."""
+    """Return samples of 9 to 15 bits as 16 bits, with the same share of full scale."""
     if bit_depth in (8, 16):
         return plane
     wide = plane.astype(np.uint32) << (16 - bit_depth)

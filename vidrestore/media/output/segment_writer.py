@@ -51,7 +51,7 @@ class SegmentWriter(ABC):
     def abort(self) -> None:
         """Stop at once; the files are incomplete."""
         self._background_writer.abandon()
-        # Closing writes what is buffered, which fails again where the disk is full.
+        # Closing writes buffers, which fails again if the disk is full.
         with suppress(OSError):
             self._close()
 
@@ -61,7 +61,7 @@ class SegmentWriter(ABC):
 
     @abstractmethod
     def _finish_files(self) -> tuple[Path, ...]:
-        """Write what the encoder still holds, sync and close all files, and return them."""
+        """Write the encoder's remaining packets, sync and close all files, and return them."""
 
     @abstractmethod
     def _close(self) -> None:

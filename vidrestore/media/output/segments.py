@@ -1,8 +1,8 @@
-"""Segments of a video, each encoded separately, and their packets put together again.
+"""Encodes segments of a video separately, and joins their packets.
 
-A segment starts with a key frame and refers to no other segment, so that the packets of consecutive
-segments are the packets of a video. They are stored as the encoder returned them, payloads in one
-file and an index in another: containers would round their timestamps or drop some of them.
+A segment starts with a key frame and refers to no other segment, so the packets of consecutive
+segments form a video. Payloads are stored in one file and an index in another, because containers
+would round timestamps or drop some of them.
 """
 
 import io
@@ -20,8 +20,9 @@ from av.video.stream import VideoStream
 from vidrestore.errors import MediaError
 from vidrestore.media.ffmpeg_errors import media_errors
 from vidrestore.media.input.clock import decode_timestamps
-from vidrestore.media.output.muxer import Muxer, VideoEncoderConfig
+from vidrestore.media.output.muxer import Muxer
 from vidrestore.media.output.segment_writer import SegmentWriter
+from vidrestore.media.output.video_encoder import VideoEncoder, VideoEncoderConfig
 from vidrestore.storage.sync import flush_and_sync
 from vidrestore.types import Frame
 
@@ -60,7 +61,7 @@ class SegmentIndex:
         """Return the index that ``to_json`` wrote.
 
         Raises:
-            ValueError: ``text`` is something else.
+            ValueError: ``text`` is not an index.
         """
         try:
             fields = json.loads(text)
@@ -89,12 +90,12 @@ class VideoSegmentWriter(SegmentWriter):
         self._config = config
         self._entries: list[PacketEntry] = []
         self._end_ticks = 0
-        # Some flags of encoders depend on the container; nothing is written into this one.
+        # Some encoder flags depend on the container; nothing is written into this one.
         self._container = av.open(io.BytesIO(), "w", format=config.container_format)
-        self._encoder = config.encoder(self._container)
+        self._encoder = VideoEncoder(self._container, config)
         with media_errors(target, "write"):
             self._payloads: BinaryIO = path.open("wb")
-        # No notes: they belong to the whole output, which has them from its muxer.
+        # The muxer of the output has the notes.
         super().__init__(target, notes=[])
 
     def _write_frame(self, frame: Frame) -> None:
@@ -147,8 +148,8 @@ def write_segments(muxer: Muxer, payload_paths: Sequence[Path]) -> None:
     """Write the packets of all segments, in order, into a video.
 
     Args:
-        muxer: Opened with the same encoder settings as the segments; it is not finished here.
-        payload_paths: The payloads of every segment, each next to its index.
+        muxer: Opened with the encoder settings of the segments; it is not finished here.
+        payload_paths: Payload files of all segments, each next to its index.
 
     Raises:
         MediaError: A segment cannot be read, or the video cannot be written.
@@ -176,7 +177,7 @@ def _packets(
             for entry in index.packets:
                 payload = file.read(entry.size_bytes)
                 if len(payload) != entry.size_bytes:
-                    raise MediaError(f"{path}: is truncated; start over with --overwrite")
+                    raise MediaError(f"{path}: truncated; start over with --overwrite")
                 packet = cast("Packet[VideoStream]", Packet(payload))
                 packet.stream = stream
                 packet.time_base = index.time_base

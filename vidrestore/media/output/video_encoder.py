@@ -1,9 +1,10 @@
 """Encodes frames into the packets of one stream, with the source's format, color and times."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from types import MappingProxyType
 from typing import cast
 
 import av
@@ -13,7 +14,12 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from vidrestore.errors import MediaError
-from vidrestore.media.color.code_points import HALF_FLOAT, PRINTING_DENSITY
+from vidrestore.media.color.code_points import (
+    HALF_FLOAT,
+    MATRIX_BT709,
+    MATRIX_BT2020,
+    PRINTING_DENSITY,
+)
 from vidrestore.media.color.hdr_metadata import (
     add_encoder_parameters,
     describe_losses,
@@ -25,7 +31,6 @@ from vidrestore.media.fields.field_order import FieldOrderWriter
 from vidrestore.media.file_kinds import container_facts
 from vidrestore.media.input.clock import decode_timestamps
 from vidrestore.media.input.video_info import VideoInfo
-from vidrestore.media.output.dnxhr_header import with_matrix
 from vidrestore.media.output.encoder_table import EncoderSettings
 from vidrestore.media.output.encoders import encoder_choice, encoder_options
 from vidrestore.types import ColorTags, DisplayGeometry, Frame
@@ -36,6 +41,11 @@ _DEFAULT_RATE = Fraction(25)
 _UNSPECIFIED = 2
 _FOR_PLAYERS = ("h264", "h265", "av1")
 _MOV_FORMATS = ("mp4", "mov")
+_COLOR_VOLUME_BYTE = 0x2C
+_COLOR_VOLUME_SHIFT = 1
+_COLOR_VOLUMES: Mapping[int, int] = MappingProxyType({MATRIX_BT709: 0, MATRIX_BT2020: 1, 10: 2})
+"""Color volume (SMPTE ST 2019-1) of each matrix (ITU-T H.273), as FFmpeg's decoder reads it."""
+_OTHER_VOLUME = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,19 +61,16 @@ class VideoEncoderConfig:
     offset_ticks: int
     """Subtracted from every timestamp."""
 
-    def encoder(self, output: OutputContainer) -> "VideoEncoder":
-        """Return an encoder for a stream that it adds to ``output``.
-
-        Raises:
-            ValueError: The container has no encoder for such frames.
-        """
-        return VideoEncoder(output, self)
-
 
 class VideoEncoder:
     """Encodes frames of one size and pixel format into a stream of an open container."""
 
     def __init__(self, output: OutputContainer, config: VideoEncoderConfig) -> None:
+        """Add a stream to ``output``.
+
+        Raises:
+            ValueError: The container has no encoder for such frames.
+        """
         self.notes: list[str] = []
         info, settings = config.info, config.settings
         self._info = info
@@ -95,7 +102,7 @@ class VideoEncoder:
 
     @property
     def stores_alpha(self) -> bool:
-        """Whether the encoded frames are transparent where the source's are."""
+        """Whether the encoded frames have the alpha of the source."""
         return self._choice.planar.has_alpha
 
     def _add_stream(self, output: OutputContainer, options: dict[str, str]) -> VideoStream:
@@ -103,21 +110,21 @@ class VideoEncoder:
         stream = output.add_stream(self._choice.encoder, info.average_rate or _DEFAULT_RATE)
         if not isinstance(stream, VideoStream):
             raise MediaError(f"{self._choice.encoder} is not a video encoder")
-        # First, because it resets the settings of the codec.
+        # Comes first, because it resets the codec's settings.
         write_to_container(stream, info.side_data)
         context = stream.codec_context
         context.height, context.width = self._geometry.coded_hw
         context.pix_fmt = self._choice.name
         context.time_base = stream.time_base = info.time_base
         if settings.codec == "h265" and output.format.name in _MOV_FORMATS:
-            # Apple's players open HEVC under this name only (ISO/IEC 14496-15, 8.4.1).
+            # Apple's players open HEVC only under this tag (ISO/IEC 14496-15, 8.4.1).
             context.codec_tag = "hvc1"
         context.sample_aspect_ratio = self._geometry.sample_aspect_ratio
         _write_color_tags(context, self._color)
         if self._color.chroma_location and self._choice.planar.model == "yuv":
             options["chroma_sample_location"] = str(self._color.chroma_location)
         context.thread_count = settings.threads
-        # Both kinds: with slices alone, x264 would cut every frame into pieces.
+        # With slice threads alone, x264 would split every frame into slices.
         context.thread_type = "AUTO"
         context.flags |= Flags.frame_duration
         if info.field_order in _FIELD_ORDER_CODES:
@@ -131,7 +138,7 @@ class VideoEncoder:
         add_encoder_parameters(options, self._choice.encoder, info.side_data)
         context.options = options
         if settings.codec == "av1":
-            # SVT-AV1 logs to the terminal itself; this variable is its only switch.
+            # SVT-AV1 logs to the terminal; only this variable turns that off.
             os.environ.setdefault("SVT_LOG", "0")
         if self._geometry.quarter_turns or self._geometry.mirrored:
             stream.set_display_matrix(display_matrix(self._geometry))
@@ -145,7 +152,7 @@ class VideoEncoder:
         if is_444 and settings.codec in _FOR_PLAYERS:
             self.notes.append(
                 f"{settings.codec} in 4:4:4, as the source: many players cannot show it; "
-                "add --chroma 420 for one that all can"
+                "add --chroma 420 for a video that all can"
             )
         stores_flags = settings.spec.supports_interlaced_coding or settings.codec == "ffv1"
         if self._info.field_order in _INTERLACED and not stores_flags:
@@ -178,10 +185,10 @@ class VideoEncoder:
         yield from self._with_durations(self._encode(av_frame))
 
     def flush(self) -> Iterator["Packet[VideoStream]"]:
-        """Yield the packets that the encoder still holds; nothing can be encoded afterwards."""
+        """Yield the remaining packets; nothing can be encoded afterwards."""
         encoded = self._encode(None)
         if self._first_dts is None and self._choice.encoder == "libx265":
-            # For one or two frames, x265 takes decoding times from uninitialized memory.
+            # For one or two frames, x265 reads decoding times from uninitialized memory.
             all_dts = decode_timestamps([packet.pts or 0 for packet in encoded])
             for packet, dts in zip(encoded, all_dts, strict=True):
                 packet.dts = dts
@@ -195,7 +202,8 @@ class VideoEncoder:
     def _encode(self, av_frame: av.VideoFrame | None) -> "list[Packet[VideoStream]]":
         packets = cast("list[Packet[VideoStream]]", self.stream.encode(av_frame))
         if self._settings.codec == "dnxhr":
-            return list(with_matrix(packets, self._color.matrix))
+            for packet in packets:
+                _write_dnxhr_matrix(packet, self._color.matrix)
         return packets
 
     def _with_durations(
@@ -211,10 +219,10 @@ class VideoEncoder:
 
     def _av_frame(self, frame: Frame) -> av.VideoFrame:
         planar = self._choice.planar
-        ready = convert_frame(frame, planar)
-        height, width = ready.coded_hw
+        converted = convert_frame(frame, planar)
+        height, width = converted.coded_hw
         av_frame = av.VideoFrame(width, height, planar.name)
-        for view, plane in zip(plane_views(av_frame, planar), ready.planes, strict=True):
+        for view, plane in zip(plane_views(av_frame, planar), converted.planes, strict=True):
             view[...] = plane
         if self._choice.name != planar.name:
             av_frame = repacked(av_frame, self._choice.name)
@@ -224,7 +232,7 @@ class VideoEncoder:
         av_frame.time_base = self._info.time_base
         if not frame.interlaced:
             return av_frame
-        return self._field_order_writer.flagged(av_frame, top_first=frame.top_field_first)
+        return self._field_order_writer.with_flags(av_frame, top_first=frame.top_field_first)
 
 
 def _write_color_tags(
@@ -237,11 +245,19 @@ def _write_color_tags(
     destination.color_range = (2 if color.full_range else 1) if color.range_known else 0
 
 
+def _write_dnxhr_matrix(packet: "Packet[VideoStream]", matrix: int) -> None:
+    """Write the matrix into the header of a DNxHR frame: FFmpeg's encoder always writes BT.709."""
+    data = bytearray(bytes(packet))
+    data[_COLOR_VOLUME_BYTE] &= ~(3 << _COLOR_VOLUME_SHIFT)
+    data[_COLOR_VOLUME_BYTE] |= _COLOR_VOLUMES.get(matrix, _OTHER_VOLUME) << _COLOR_VOLUME_SHIFT
+    packet.update(bytes(data))
+
+
 def display_matrix(geometry: DisplayGeometry) -> list[int]:
     """Return FFmpeg's display matrix of a geometry: 16.16 fixed point, the last column 2.30."""
     turns = [(1, 0, 0, 1), (0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0)]
     a, b, c, d = turns[geometry.quarter_turns]
     if geometry.mirrored:
         a, b = -a, -b
-    one = 1 << 16
-    return [a * one, b * one, 0, c * one, d * one, 0, 0, 0, 1 << 30]
+    unit = 1 << 16
+    return [a * unit, b * unit, 0, c * unit, d * unit, 0, 0, 0, 1 << 30]

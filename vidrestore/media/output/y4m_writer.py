@@ -1,4 +1,4 @@
-"""Writes frames to standard output as YUV4MPEG2, one segment after the other."""
+"""Writes frames to standard output as YUV4MPEG2, segment by segment."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -26,20 +26,20 @@ _UNSPECIFIED = (0, 2)
 
 
 def y4m_format(source: PixelFormat) -> PixelFormat:
-    """Return the format of YUV4MPEG2 that loses the least of another, if possible nothing."""
+    """Return the pixel format of YUV4MPEG2 that loses least of another, if possible nothing."""
     formats = [PLANAR[name] for name in COLOR_SPACES.values()]
-    return min(formats, key=lambda each: loss_between(source, each))
+    return min(formats, key=lambda candidate: loss_between(source, candidate))
 
 
 class Y4mStream:
-    """The stream that all segments are written to; it begins with the first frame."""
+    """The stream that all segments are written to; its header is written with the first frame."""
 
     def __init__(self, info: VideoInfo, geometry: DisplayGeometry) -> None:
         """Open standard output.
 
         Args:
             info: The source of the frames.
-            geometry: Of the frames.
+            geometry: Display geometry of the frames.
 
         Raises:
             MediaError: Standard output is closed, or a terminal.
@@ -47,7 +47,7 @@ class Y4mStream:
         """
         if info.color.transfer == HALF_FLOAT:
             raise UnsupportedStreamError(
-                "-o -: floating-point images lose precision there; write images with -o FOLDER"
+                "-o -: floating-point images lose precision in a video; write images with -o FOLDER"
             )
         self._output = StandardOutput()
         self._format = y4m_format(info.pixel_format)
@@ -63,13 +63,13 @@ class Y4mStream:
             full_range=color.full_range if color.range_known else None,
         ).to_line()
         self._frames = self._interlaced_frames = 0
-        self._notes = _left_out(info, geometry, self._format, color)
+        self._notes = _loss_notes(info, geometry, self._format, color)
 
     def write(self, frame: Frame) -> None:
         """Write a frame.
 
         Raises:
-            PipeClosedError: The program that reads has closed the pipe.
+            PipeClosedError: The reading program closed the pipe.
             MediaError: Writing fails for another reason.
         """
         if self._header is not None:
@@ -84,25 +84,25 @@ class Y4mStream:
 
     @property
     def notes(self) -> list[str]:
-        """What a user should know of what was written."""
+        """What a user should know about the stream."""
         if self._interlaced_frames in (0, self._frames):
             return self._notes
         return [
             *self._notes,
-            f"{self._interlaced_frames} of {self._frames} frames are flagged as interlaced, which "
-            "YUV4MPEG2 can state of all frames alone",
+            f"{self._interlaced_frames} of {self._frames} frames are flagged as interlaced; "
+            "YUV4MPEG2 can flag only all frames or none",
         ]
 
 
 class Y4mSegmentWriter(SegmentWriter):
-    """Writes the frames of one segment to the stream; no file is left of it."""
+    """Writes the frames of one segment to the stream; there is no file."""
 
     def __init__(self, stream: Y4mStream, target: Path) -> None:
         self._stream = stream
         super().__init__(target, notes=[])
 
     def abort(self) -> None:
-        """Stop at once; a frame that nobody reads is not waited for."""
+        """Stop at once, without waiting for a frame that nobody reads."""
         self._background_writer.abandon(wait=False)
 
     def _write_frame(self, frame: Frame) -> None:
@@ -112,7 +112,7 @@ class Y4mSegmentWriter(SegmentWriter):
         return ()
 
     def _close(self) -> None:
-        """Do nothing: the next segment goes on with the stream."""
+        """Do nothing: the next segment continues the stream."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,32 +128,32 @@ class Y4mSegmentFactory:
         return Y4mSegmentWriter(self.stream, self.target)
 
 
-def _left_out(
+def _loss_notes(
     info: VideoInfo, geometry: DisplayGeometry, planar: PixelFormat, color: ColorTags
 ) -> list[str]:
-    """Return notes on what a source holds and such a stream does not."""
+    """Return notes on what YUV4MPEG2 cannot store of a source."""
     notes: list[str] = []
     if planar != info.pixel_format:
         loss = loss_between(info.pixel_format, planar)
         notes.append(describe_change(info.pixel_format, planar, loss))
-    others = [str(each) for each in info.streams if each.index != info.video_stream_index]
-    others += ["the chapters"] if info.chapters else []
-    others += ["the timecode"] if info.timecode else []
+    dropped = [str(stream) for stream in info.streams if stream.index != info.video_stream_index]
+    dropped += ["the chapters"] if info.chapters else []
+    dropped += ["the timecode"] if info.timecode else []
     if info.side_data.is_static or info.side_data.unsupported:
-        others.append("HDR metadata")
-    if others:
-        notes.append(f"standard output holds the frames alone: {', '.join(others)} left out")
+        dropped.append("HDR metadata")
+    if dropped:
+        notes.append(f"standard output has only frames: {', '.join(dropped)} dropped")
     if {color.matrix, color.primaries, color.transfer} - {*_UNSPECIFIED}:
         notes.append(
-            "YUV4MPEG2 states no matrix, primaries or transfer: state them to the program that "
+            "YUV4MPEG2 cannot store matrix, primaries or transfer: pass them to the program that "
             f"reads it (-colorspace {color.matrix}, -color_primaries {color.primaries}, "
             f"-color_trc {color.transfer})"
         )
     is_deep_420 = planar.chroma_shift_xy == (1, 1) and planar.bit_depth > 8
     if is_deep_420 and color.chroma_location > CHROMA_LEFT:
-        notes.append("YUV4MPEG2 of more than 8 bits states no chroma location")
+        notes.append("YUV4MPEG2 with more than 8 bits cannot store the chroma location")
     if info.variable_rate:
-        notes.append("YUV4MPEG2 has no times: the uneven times of the frames are left out")
+        notes.append("YUV4MPEG2 has no timestamps: the uneven times of the frames are dropped")
     if geometry.quarter_turns or geometry.mirrored:
         notes.append("YUV4MPEG2 cannot store the rotation: the frames are shown unrotated")
     return notes

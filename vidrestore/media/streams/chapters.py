@@ -1,4 +1,4 @@
-"""Chapters on the timeline of an output, if its container stores them."""
+"""Moves chapters to the timeline of an output."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +18,7 @@ _MICROSECOND = Fraction(1, 1_000_000)
 
 def plan_chapters(
     source: InputContainer,
-    clock: CopyTimeline,
+    timeline: CopyTimeline,
     spec: ContainerSpec,
     target: Path,
     *,
@@ -29,25 +29,27 @@ def plan_chapters(
     Raises:
         UnsupportedStreamError: The container stores no chapters, and none may be dropped.
     """
-    chapters = shifted_chapters(source, clock)
+    chapters = _shifted_chapters(source, timeline)
     if not chapters or spec.stores_chapters:
         return chapters, ()
-    dropped = "the chapter" if len(chapters) == 1 else f"the {len(chapters)} chapters"
+    count_text = "1 chapter" if len(chapters) == 1 else f"{len(chapters)} chapters"
     if drop_unsupported:
-        return [], (f"{dropped} of the source are left out: {target.suffix} cannot hold any",)
-    raise UnsupportedStreamError(f"{target}: {target.suffix} cannot hold {dropped} of the source")
+        return [], (f"{count_text} dropped: {target.suffix} does not support chapters",)
+    raise UnsupportedStreamError(
+        f"{target}: {target.suffix} does not support the {count_text} of the source"
+    )
 
 
-def shifted_chapters(source: InputContainer, clock: CopyTimeline) -> "list[Chapter]":
+def _shifted_chapters(source: InputContainer, timeline: CopyTimeline) -> "list[Chapter]":
     """Return the chapters of the source on the output's timeline, clipped to the time range."""
     chapters: list[Chapter] = []
     for chapter in source.chapters():
         base = chapter["time_base"] or _MICROSECOND
-        clipped = clock.time_range.clip(chapter["start"] * base, chapter["end"] * base)
+        clipped = timeline.time_range.clip(chapter["start"] * base, chapter["end"] * base)
         if clipped is None:
             continue
         start, end = clipped
-        shift = clock.shift_seconds - clock.delay_seconds
+        shift = timeline.shift_seconds - timeline.delay_seconds
         if (shift / base).denominator != 1:
             base = _MICROSECOND
         chapters.append(

@@ -1,7 +1,6 @@
-"""Decoding times of copied video where a container states only when frames are shown.
+"""Decoding times of copied video from containers that store only presentation times.
 
-Matroska is such a container. FFmpeg computes the decoding times, but those of the first packets
-only as it reads on.
+Matroska is one. FFmpeg computes decoding times, but not those of the first packets.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,41 +14,41 @@ _MAX_WAITING = 64
 
 
 def with_decode_times(packets: "Iterable[Packet[Stream]]") -> "Iterator[Packet[Stream]]":
-    """Yield packets, each video stream in order, with decoding times wherever they can be known.
+    """Yield packets, with decoding times where they can be computed.
 
-    Packets wait for the first decoding time of their stream, and go before it one by one.
+    The first packets of a video stream wait for its first decoding time; theirs count down from it.
     """
     waiting: dict[int, list[Packet[Stream]]] = {}
-    known: set[int] = set()
+    timed_streams: set[int] = set()
     for packet in packets:
         index = packet.stream_index
-        if packet.stream.type != "video" or index in known or not packet.size:
+        if packet.stream.type != "video" or index in timed_streams or not packet.size:
             yield packet
             continue
-        early = waiting.setdefault(index, [])
-        if packet.dts is None and len(early) < _MAX_WAITING:
-            early.append(packet)
+        undated = waiting.setdefault(index, [])
+        if packet.dts is None and len(undated) < _MAX_WAITING:
+            undated.append(packet)
             continue
-        known.add(index)
+        timed_streams.add(index)
         if packet.dts is None:
-            _date_alone(early)
+            _reconstruct(undated)
         else:
-            _date_before(early, packet.dts)
+            _count_down(undated, packet.dts)
         yield from [*waiting.pop(index), packet]
-    for early in waiting.values():
-        _date_alone(early)
-        yield from early
+    for undated in waiting.values():
+        _reconstruct(undated)
+        yield from undated
 
 
-def _date_before(early: "list[Packet[Stream]]", dts: int) -> None:
-    for packet in reversed(early):
+def _count_down(undated: "list[Packet[Stream]]", dts: int) -> None:
+    for packet in reversed(undated):
         dts -= max(1, packet.duration or 0)
         packet.dts = dts
 
 
-def _date_alone(early: "list[Packet[Stream]]") -> None:
-    pts = [packet.pts for packet in early if packet.pts is not None]
-    if len(pts) < len(early):
+def _reconstruct(undated: "list[Packet[Stream]]") -> None:
+    pts = [packet.pts for packet in undated if packet.pts is not None]
+    if len(pts) < len(undated):
         return
-    for packet, dts in zip(early, decode_timestamps(pts), strict=True):
+    for packet, dts in zip(undated, decode_timestamps(pts), strict=True):
         packet.dts = dts

@@ -1,8 +1,8 @@
-"""The final join, by the ffmpeg program, of what PyAV cannot carry.
+"""Last pass by the ffmpeg program, for what PyAV cannot write.
 
-PyAV copies a stream only where FFmpeg has a decoder for its codec, and cannot state the aspect
-of pixels in Matroska's header. The ffmpeg program, which comes with imageio-ffmpeg, can do both.
-Timestamps pass through unchanged (``-copyts``).
+PyAV copies a stream only if FFmpeg has a decoder for its codec, and cannot write the pixel aspect
+ratio into Matroska's header. The ffmpeg program, which comes with imageio-ffmpeg, can do both.
+Timestamps stay the same (``-copyts``).
 """
 
 import tempfile
@@ -21,7 +21,7 @@ _COPY: dict[str, Any] = {"c": "copy", "copy_unknown": None}
 
 
 def can_remux(source: Path, stream_index: int, spec: ContainerSpec) -> bool:
-    """Whether ffmpeg copies a stream of ``source`` into a container; tried on its first second."""
+    """Whether ffmpeg copies a stream of ``source`` into a container, tried on its first second."""
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder) / "trial"
         stream = ffmpeg_input(source)[str(stream_index)]
@@ -30,65 +30,65 @@ def can_remux(source: Path, stream_index: int, spec: ContainerSpec) -> bool:
 
 
 def remux_with_ffmpeg(
-    film: Path | None,
+    video: Path | None,
     source: Path,
     stream_indexes: Sequence[int],
     output: Path,
     *,
     spec: ContainerSpec,
-    clock: CopyTimeline,
+    timeline: CopyTimeline,
     muxer_options: dict[str, str],
     repeated_options: Sequence[str],
     source_format: str,
     aspect: tuple[int, Fraction] | None = None,
 ) -> None:
-    """Write ``film``, if any, and some streams of ``source`` to ``output``, packets as they are.
+    """Copy all streams of ``video``, and some of ``source``, into ``output``.
 
     Args:
-        film: A whole film, without those streams; None writes the streams alone.
-        source: Where they come from.
-        stream_indexes: Which they are.
-        output: What to write.
+        video: A complete file without the streams of ``source``; None for no such file.
+        source: The source of further streams.
+        stream_indexes: Those streams.
+        output: The file to write.
         spec: Its container.
-        clock: How times of ``source`` become those of ``film``, and which part is wanted.
-        muxer_options: Options that ``film`` was written with.
-        repeated_options: Words of further options, each of which may be given several times.
+        timeline: How times of ``source`` become those of ``video``, and which range is copied.
+        muxer_options: Options that ``video`` was written with.
+        repeated_options: Further arguments, whose options may repeat.
         source_format: FFmpeg's name of the source's container.
-        aspect: Index of a stream, and the aspect of its picture that the container is to state.
+        aspect: Index of a stream, and its display aspect ratio, to write into the header.
 
     Raises:
         MediaError: ffmpeg fails.
     """
-    options: dict[str, Any] = _input_options(clock)
+    options: dict[str, Any] = _input_options(timeline)
     if source_format == "mpegts":
         options |= DEMUXER_OPTIONS
-    second = ffmpeg_input(source, **options)
-    streams = [] if film is None else [ffmpeg_input(film)]
-    streams += [second[str(index)] for index in stream_indexes]
+    second_input = ffmpeg_input(source, **options)
+    inputs = [] if video is None else [ffmpeg_input(video)]
+    inputs += [second_input[str(index)] for index in stream_indexes]
     options = {
         "map_metadata": 0,
-        "map_chapters": -1 if film is None else 0,
+        "map_chapters": -1 if video is None else 0,
         "copyts": None,
         "avoid_negative_ts": "disabled",
         **muxer_options,
     }
-    if film is not None and not stream_indexes:
-        # Alone, an input stands for ffmpeg's choice of one stream of each kind.
+    if video is not None and not stream_indexes:
+        # Without a map, ffmpeg takes one stream of each kind.
         options["map"] = "0"
     if aspect is not None:
         index, ratio = aspect
         options[f"aspect:{index}"] = f"{ratio.numerator}:{ratio.denominator}"
     error = run_ffmpeg(
-        streams, output, repeated=repeated_options, format=spec.format, **options, **_COPY
+        inputs, output, repeated=repeated_options, format=spec.format, **options, **_COPY
     )
     if error is not None:
         raise MediaError(f"{output}: ffmpeg could not join the streams: {error}")
 
 
-def _input_options(clock: CopyTimeline) -> dict[str, Any]:
-    later = clock.delay_seconds - clock.shift_seconds
-    options: dict[str, Any] = {"itsoffset": f"{float(later):.6f}"}
-    start, end = clock.time_range.start_seconds, clock.time_range.end_seconds
+def _input_options(timeline: CopyTimeline) -> dict[str, Any]:
+    offset = timeline.delay_seconds - timeline.shift_seconds
+    options: dict[str, Any] = {"itsoffset": f"{float(offset):.6f}"}
+    start, end = timeline.time_range.start_seconds, timeline.time_range.end_seconds
     if start is not None:
         options["ss"] = f"{float(start):.6f}"
     if end is not None:

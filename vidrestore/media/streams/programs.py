@@ -1,6 +1,7 @@
 """Programs of transport streams: the services of a broadcaster, each with its streams."""
 
 import re
+import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -21,24 +22,24 @@ _TAG = re.compile(r"^      (service_name|service_provider) *: (.*)$")
 _SYNC = 0x47
 _PACKET_BYTES = 188
 _SPACINGS = (188, 192, 204)
-"""Bytes from packet to packet: plain, with a time code (M2TS), with error correction."""
+"""Bytes from packet to packet: plain, with a timestamp (M2TS), with error correction."""
 _HEAD_BYTES = 1 << 21
 _PAT, _SDT = 0x0000, 0x0011
 _PAT_TABLE, _SDT_TABLE = 0x00, 0x42
 
 
 def programs_of(container: InputContainer) -> tuple[Program, ...]:
-    """Return the programs of an open file; none where it has no such thing."""
+    """Return the programs of an open file; empty unless it is a transport stream."""
     if container.format.name != _FORMAT:
         return ()
-    found: dict[int, tuple[dict[str, str], list[int]]] = {}
+    programs: dict[int, tuple[dict[str, str], list[int]]] = {}
     tags: dict[str, str] = {}
     indexes: list[int] = []
     for line in dump_text(container).splitlines():
         if (heading := _HEADING.match(line)) is not None:
             tags, indexes = {}, []
             if heading[1] is not None:
-                found[int(heading[1])] = tags, indexes
+                programs[int(heading[1])] = tags, indexes
         elif (stream := _STREAM.match(line)) is not None:
             indexes.append(int(stream[1]))
         elif (tag := _TAG.match(line)) is not None:
@@ -50,12 +51,12 @@ def programs_of(container: InputContainer) -> tuple[Program, ...]:
             provider=tags.get("service_provider") or None,
             stream_indexes=tuple(indexes),
         )
-        for number, (tags, indexes) in found.items()
+        for number, (tags, indexes) in programs.items()
     )
 
 
 def program_of(programs: tuple[Program, ...], number: int, path: Path) -> Program:
-    """Return the program of a number.
+    """Return the program with a number.
 
     Raises:
         MediaError: There is none.
@@ -64,36 +65,36 @@ def program_of(programs: tuple[Program, ...], number: int, path: Path) -> Progra
         if program.number == number:
             return program
     known = ", ".join(map(str, programs))
-    hint = f"choose from: {known}" if known else "it has none; leave out --program"
-    raise MediaError(f"{path}: has no program {number}; {hint}")
+    hint = f"choose from: {known}" if known else "the file has no programs; leave out --program"
+    raise MediaError(f"{path}: no program {number}; {hint}")
 
 
 def program_notes(info: VideoInfo) -> list[str]:
-    """Return a note on which of several programs is restored, if there are several."""
+    """Return a note that names the restored program, if there are several."""
     if info.program is None or len(info.programs) < 2:
         return []
-    others = ", ".join(str(each) for each in info.programs if each != info.program)
+    others = ", ".join(str(program) for program in info.programs if program != info.program)
     return [f"program {info.program} was restored; --program chooses another: {others}"]
 
 
-def left_out_notes(info: VideoInfo, spec: ContainerSpec) -> Iterator[str]:
-    """Yield notes on what an output does not hold of the programs of its source."""
+def dropped_program_notes(info: VideoInfo, spec: ContainerSpec) -> Iterator[str]:
+    """Yield notes on what an output lacks of the programs of its source."""
     program = info.program
     if program is None:
         return
     for other in info.programs:
         if other != program:
-            streams = [str(info.streams[at]) for at in other.stream_indexes]
-            yield f"program {other} is left out: {', '.join(streams) or 'no streams'}"
+            streams = [str(info.streams[index]) for index in other.stream_indexes]
+            yield f"program {other} was dropped: {', '.join(streams) or 'no streams'}"
     if spec.format != _FORMAT:
         parts = [f"number {program.number}"]
         parts += [] if program.name is None else [f"name {program.name}"]
         parts += [] if program.provider is None else [f"provider {program.provider}"]
-        yield f"the program's {', '.join(parts)} and the ids of its streams are left out"
+        yield f"the program's {', '.join(parts)} and the ids of its streams were dropped"
 
 
 def program_tags(info: VideoInfo, spec: ContainerSpec) -> dict[str, str]:
-    """Return the tags of a file by which FFmpeg's muxer describes the program."""
+    """Return the tags of the file that FFmpeg's muxer writes as the program's description."""
     program = info.program
     if program is None or spec.format != _FORMAT:
         return {}
@@ -102,7 +103,7 @@ def program_tags(info: VideoInfo, spec: ContainerSpec) -> dict[str, str]:
 
 
 def program_options(info: VideoInfo, spec: ContainerSpec) -> dict[str, str]:
-    """Return the muxer's options for the numbers of the program and of its stream.
+    """Return the muxer's options for the numbers of the program and of the transport stream.
 
     Raises:
         MediaError: The source cannot be read.
@@ -114,71 +115,68 @@ def program_options(info: VideoInfo, spec: ContainerSpec) -> dict[str, str]:
         tables = _tables(file.read(_HEAD_BYTES))
     if (section := tables.get(_PAT)) is not None:
         options["mpegts_transport_stream_id"] = int.from_bytes(section[3:5])
-        for at in range(8, min(len(section), 3 + _length(section)) - 4, 4):
-            if int.from_bytes(section[at : at + 2]) == info.program.number:
-                options["mpegts_pmt_start_pid"] = int.from_bytes(section[at + 2 : at + 4]) & 0x1FFF
+        length = int.from_bytes(section[1:3]) & 0x0FFF
+        for offset in range(8, min(len(section), 3 + length) - 4, 4):
+            number, pid = struct.unpack_from(">HH", section, offset)
+            if number == info.program.number:
+                options["mpegts_pmt_start_pid"] = pid & 0x1FFF
     if (section := tables.get(_SDT)) is not None:
         options["mpegts_original_network_id"] = int.from_bytes(section[8:10])
     return {name: str(value) for name, value in options.items() if value}
 
 
-def program_join_options(
+def program_remux_args(
     info: VideoInfo, source: InputContainer, output_index: Mapping[int, int], spec: ContainerSpec
 ) -> list[str]:
-    """Return the ffmpeg program's options for what ``program_tags`` and ``keep_stream_id`` keep.
+    """Return arguments of the ffmpeg program that keep the program's tags and stream ids.
 
     Args:
         info: The source.
         source: The same, open.
-        output_index: Index of a stream in the source -> in the output.
+        output_index: Index of each stream of the source in the output.
         spec: Container of the output.
     """
     if info.program is None or spec.format != _FORMAT:
         return []
-    words: list[str] = []
+    args: list[str] = []
     for key, value in program_tags(info, spec).items():
-        words += ["-metadata", f"{key}={value}"]
+        args += ["-metadata", f"{key}={value}"]
     for old, new in output_index.items():
-        words += ["-streamid", f"{new}:{source.streams[old].id}"]
-    return words
+        args += ["-streamid", f"{new}:{source.streams[old].id}"]
+    return args
 
 
 def keep_stream_id(copy: Stream, original: Stream, spec: ContainerSpec) -> None:
-    """Give a stream the packet id that it has in a transport stream."""
+    """Copy the packet id of a stream from one transport stream to another."""
     if spec.format == original.container.format.name == _FORMAT:
         copy.id = original.id
 
 
 def _tables(data: bytes) -> Mapping[int, bytes]:
-    """Return the start of the first table of programs and of services, by packet id.
+    """Return the first section of the tables of programs and of services, by packet id.
 
     ISO/IEC 13818-1, 2.4.3 (packets) and 2.4.4.3 (table of programs); ETSI EN 300 468, 5.2.3.
     """
-    found: dict[int, bytes] = {}
-    wanted = {_PAT: _PAT_TABLE, _SDT: _SDT_TABLE}
+    sections: dict[int, bytes] = {}
+    table_ids = {_PAT: _PAT_TABLE, _SDT: _SDT_TABLE}
     for packet in _packets(data):
         pid = int.from_bytes(packet[1:3]) & 0x1FFF
         starts_section = packet[1] & 0x40
-        if pid not in wanted or pid in found or not starts_section:
+        if pid not in table_ids or pid in sections or not starts_section:
             continue
         start = 5 + packet[4] if packet[3] & 0x20 else 4
         section = packet[start + 1 + packet[start] :] if start < len(packet) else b""
-        if len(section) > 10 and section[0] == wanted[pid]:
-            found[pid] = section
-    return found
+        if len(section) > 10 and section[0] == table_ids[pid]:
+            sections[pid] = section
+    return sections
 
 
 def _packets(data: bytes) -> Iterator[bytes]:
     for spacing in _SPACINGS:
         for start in range(spacing):
-            if all(
-                data[start + at * spacing : start + at * spacing + 1] == b"G" for at in range(5)
-            ):
-                for at in range(start, len(data) - _PACKET_BYTES + 1, spacing):
-                    if data[at] == _SYNC:
-                        yield data[at : at + _PACKET_BYTES]
+            syncs = data[start : start + 5 * spacing : spacing]
+            if syncs == bytes([_SYNC]) * 5:
+                for offset in range(start, len(data) - _PACKET_BYTES + 1, spacing):
+                    if data[offset] == _SYNC:
+                        yield data[offset : offset + _PACKET_BYTES]
                 return
-
-
-def _length(section: bytes) -> int:
-    return int.from_bytes(section[1:3]) & 0x0FFF

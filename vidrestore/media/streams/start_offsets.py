@@ -5,7 +5,7 @@ the file states that its encoder has that delay. AVI has no timestamps: its stre
 """
 
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
@@ -14,54 +14,77 @@ from pathlib import Path
 
 import av
 import av.error
+from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Discard, Stream
 
 from vidrestore.errors import UnsupportedStreamError
-from vidrestore.media.input.clock import CopyTimeline
+from vidrestore.media.input.clock import CopyTimeline, common_shift
 from vidrestore.media.input.demuxer import demux_past_errors
 from vidrestore.media.input.probe import open_container
 from vidrestore.media.input.reader import VideoSource
 from vidrestore.media.input.video_info import VideoInfo
 from vidrestore.media.output.containers import ContainerSpec
+from vidrestore.media.streams.copy_plan import CopyPlan, plan_stream_copy
 from vidrestore.media.streams.edit_lists import EditListFilter
-from vidrestore.media.streams.stream_copy import CopyPlan
 from vidrestore.types.time_range import TimeRange
 
-# EBU R 37: how much earlier or later than the picture audio may be at the end of a chain.
+# EBU R 37: how much earlier or later than video audio may be at the end of a chain.
 _MAX_EARLY_SECONDS, _MAX_LATE_SECONDS = Fraction(5, 1000), Fraction(15, 1000)
 _MAX_FIRST_PACKETS = 500
 _MILLISECOND = Fraction(1, 1000)
 _MICROSECOND = Fraction(1, 1_000_000)
 
 
-def plan_start_offsets(
-    plan: CopyPlan,
-    clock: CopyTimeline,
-    *,
+def output_timeline(
+    info: VideoInfo, time_range: TimeRange, copied_time_bases: Sequence[Fraction]
+) -> CopyTimeline:
+    """Return the timeline of an output that starts near zero.
+
+    Args:
+        info: Info of the source.
+        time_range: The selected time range of the source.
+        copied_time_bases: Time bases of the copied streams.
+    """
+    selected = time_range.shifted(info.origin_seconds)
+    start = info.origin_seconds if selected.start_seconds is None else selected.start_seconds
+    shift = common_shift(start, info.time_base, copied_time_bases)
+    return CopyTimeline(shift_seconds=shift, time_range=selected)
+
+
+def plan_timed_copy(
+    source: InputContainer,
     source_path: Path,
     info: VideoInfo,
     spec: ContainerSpec,
     target: Path,
+    *,
     time_range: TimeRange,
     drop_unsupported: bool,
+    kinds: Collection[str] | None = None,
 ) -> tuple[CopyPlan, CopyTimeline]:
-    """Return the streams to copy and their timeline, so that a container can store the offsets.
+    """Return the streams to copy and their timeline.
 
     Args:
-        plan: The streams to copy if offsets did not matter.
-        clock: Their timeline.
-        source_path: The source of the streams.
-        info: Description of the source.
-        spec: The container.
-        target: The output.
-        time_range: The selected part of the source.
-        drop_unsupported: Drop streams that cannot start where they should.
+        source: The source of the streams, open.
+        source_path: Its path.
+        info: Info of the source.
+        spec: Container of the output.
+        target: The output, as error messages name it.
+        time_range: The selected time range of the source.
+        drop_unsupported: Drop streams and start offsets that the container cannot store.
+        kinds: Copy only streams of these kinds; None copies all.
 
     Raises:
-        UnsupportedStreamError: A stream cannot start where it should, and none may be dropped.
+        UnsupportedStreamError: The container cannot store a stream or its start offset, and none
+            may be dropped.
         MediaError: The source cannot be read.
     """
+    plan = plan_stream_copy(
+        source, info, spec, target, drop_unsupported=drop_unsupported, kinds=kinds
+    )
+    bases = [base for index in plan.copied if (base := source.streams[index].time_base)]
+    timeline = output_timeline(info, time_range, bases)
     copied = [info.streams[index] for index in plan.copied]
     timed = [
         index
@@ -69,46 +92,53 @@ def plan_start_offsets(
         if stream.kind in ("audio", "video") and not stream.is_cover
     ]
     if spec.lacks_timestamps:
-        shown = _first_shown_seconds(source_path, time_range, info.average_rate)
-        if shown is None:
-            return plan, clock
+        first_frame = _first_frame_seconds(source_path, time_range, info.average_rate)
+        if first_frame is None:
+            return plan, timeline
         packets = _first_packets(
-            source_path, timed, spec, start_seconds=clock.time_range.start_seconds
+            source_path, timed, spec, start_seconds=timeline.time_range.start_seconds
         )
-        begins = {packet.stream_index: (packet.pts or 0) * packet.time_base for packet in packets}
-        return _together(
-            plan, clock, begins, shown, info=info, target=target, drop_unsupported=drop_unsupported
+        starts = {packet.stream_index: (packet.pts or 0) * packet.time_base for packet in packets}
+        return _start_together(
+            plan,
+            timeline,
+            starts,
+            first_frame,
+            info=info,
+            target=target,
+            drop_unsupported=drop_unsupported,
         )
     if spec.rounds_to_milliseconds and time_range.is_full:
-        delay = _delay_seconds(source_path, (*timed, info.video_stream_index), clock, spec)
+        delay = _delay_seconds(source_path, (*timed, info.video_stream_index), timeline, spec)
         if delay:
             note = (
-                f"all times are {float(delay):.3f} s later: {target.suffix} cannot begin before 0"
+                f"all streams start {float(delay):.3f} s later: {target.suffix} cannot store "
+                "negative timestamps"
             )
             plan = replace(plan, notes=(*plan.notes, note))
-            clock = replace(clock, delay_seconds=delay)
-    return plan, clock
+            timeline = replace(timeline, delay_seconds=delay)
+    return plan, timeline
 
 
 def _delay_seconds(
-    path: Path, stream_indexes: Sequence[int], clock: CopyTimeline, spec: ContainerSpec
+    path: Path, stream_indexes: Sequence[int], timeline: CopyTimeline, spec: ContainerSpec
 ) -> Fraction:
     """Return the delay that the muxer adds because its timeline starts at 0."""
     delay = 0
     for packet in _first_packets(path, stream_indexes, spec, max_packets=_MAX_FIRST_PACKETS):
         base = packet.time_base
-        packet.pts = (packet.pts or 0) - round(clock.shift_seconds / base)
-        begins = _rounded(packet.pts * base / _MILLISECOND)
-        if begins < 0:
-            # If the delay of an encoder is known, Matroska may start that much before 0.
+        packet.pts = (packet.pts or 0) - round(timeline.shift_seconds / base)
+        start_ms = _rounded(packet.pts * base / _MILLISECOND)
+        if start_ms < 0:
+            # Matroska may start before 0 by the delay of an encoder, if that is known.
             is_audio = packet.stream.type == "audio"
-            start = _stored_start(packet, spec) if is_audio else Fraction(0)
-            delay = max(delay, _rounded(start / _MILLISECOND) - begins)
+            stored = _stored_start(packet, spec) if is_audio else Fraction(0)
+            delay = max(delay, _rounded(stored / _MILLISECOND) - start_ms)
     return delay * _MILLISECOND
 
 
 def _stored_start(packet: "Packet[Stream]", spec: ContainerSpec) -> Fraction:
-    """Return the time of a packet once it is in a container, found by a dry run."""
+    """Return the time of a packet after a container stored it, found by a trial."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=spec.format) as trial:
         stream = trial.add_stream_from_template(packet.stream, opaque=True)
@@ -122,15 +152,15 @@ def _stored_start(packet: "Packet[Stream]", spec: ContainerSpec) -> Fraction:
 
 def _rounded(value: Fraction) -> int:
     """Round as FFmpeg does: halves away from zero."""
-    size = (abs(value) + Fraction(1, 2)) // 1
-    return size if value > 0 else -size
+    magnitude = (abs(value) + Fraction(1, 2)) // 1
+    return magnitude if value > 0 else -magnitude
 
 
-def _together(
+def _start_together(
     plan: CopyPlan,
-    clock: CopyTimeline,
-    begins: Mapping[int, Fraction],
-    shown: Fraction,
+    timeline: CopyTimeline,
+    starts: Mapping[int, Fraction],
+    first_frame: Fraction,
     *,
     info: VideoInfo,
     target: Path,
@@ -138,27 +168,29 @@ def _together(
 ) -> tuple[CopyPlan, CopyTimeline]:
     """Let every stream start with the first frame, if that moves none of them audibly."""
     notes, copied = list(plan.notes), list(plan.copied)
-    for index, begin in begins.items():
-        late = shown - begin
+    for index, start in starts.items():
+        lead = first_frame - start
         stream, suffix = info.streams[index], target.suffix
-        said = f"{abs(float(late)):.3f} s {'before' if late > 0 else 'after'} the picture"
-        if -_MAX_EARLY_SECONDS <= late <= _MAX_LATE_SECONDS:
-            if abs(late) >= _MILLISECOND:
-                notes.append(f"{stream} starts {said} in the source, but with it in {suffix}")
+        offset_text = f"{abs(float(lead)):.3f} s {'before' if lead > 0 else 'after'} the video"
+        if -_MAX_EARLY_SECONDS <= lead <= _MAX_LATE_SECONDS:
+            if abs(lead) >= _MILLISECOND:
+                notes.append(
+                    f"{stream} starts {offset_text} in the source, but together with it in {suffix}"
+                )
             continue
         if not drop_unsupported:
             raise UnsupportedStreamError(
-                f"{target}: {suffix} cannot start {stream} {said}, as in the source"
+                f"{target}: {suffix} cannot start {stream} {offset_text}, as in the source"
             )
-        notes.append(f"{stream} is left out: {suffix} cannot start it {said}")
+        notes.append(f"{stream} was dropped: {suffix} cannot start it {offset_text}")
         copied.remove(index)
     return (
         replace(plan, copied=tuple(copied), notes=tuple(notes)),
-        replace(clock, shift_seconds=shown, offset_by_stream_seconds=begins),
+        replace(timeline, shift_seconds=first_frame, offset_by_stream_seconds=starts),
     )
 
 
-def _first_shown_seconds(
+def _first_frame_seconds(
     path: Path, time_range: TimeRange, fps: Fraction | None
 ) -> Fraction | None:
     source = VideoSource(path, time_range=time_range, fps=fps)
@@ -177,7 +209,7 @@ def _first_packets(
     start_seconds: Fraction | None = None,
     max_packets: int | None = None,
 ) -> "Iterator[Packet[Stream]]":
-    """Yield the first packet of some streams, from a start time on if one is given."""
+    """Yield the first packet of each stream, at or after a start time if it is given."""
     missing = set(stream_indexes)
     with open_container(path) as container:
         for stream in container.streams:
@@ -186,14 +218,14 @@ def _first_packets(
         streams = [container.streams[index] for index in sorted(missing)]
         edits = {stream.index: EditListFilter(stream, spec) for stream in streams}
         if start_seconds is not None:
-            # If seeking fails, the film is read from its start.
+            # If seeking fails, the file is read from its start.
             with suppress(av.error.FFmpegError):
                 container.seek(int(start_seconds / _MICROSECOND))
         packets = demux_past_errors(container, *streams)
         for packet in islice(packets if missing else (), max_packets):
             if packet.stream_index not in missing or not packet.size:
                 continue
-            if edits[packet.stream_index].leaves_out(packet):
+            if edits[packet.stream_index].drops(packet):
                 continue
             packet.pts = packet.pts if packet.pts is not None else packet.dts
             if packet.pts is None:

@@ -1,4 +1,4 @@
-"""Writes the descriptions of streams, and finds what a container did not accept."""
+"""Tags and flags of copied streams, and which of them a container lost."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -8,9 +8,13 @@ from av.stream import AttachmentStream, Disposition, Stream
 
 from vidrestore.media.input.probe import is_cover_stream, open_container
 from vidrestore.media.output.containers import ContainerSpec
-from vidrestore.media.streams.stream_copy import copied_metadata
 
-# ISO 639-2 has two codes for some languages; QuickTime has the older ones.
+# Statistics of packets, and names of the programs that wrote the file.
+_NOT_COPIED = (
+    "software", "major_brand", "minor_version", "compatible_brands", "encoder", "duration", "bps",
+    "number_of_frames", "number_of_bytes", "_statistics", "vendor_id", "source_id",
+)  # fmt: skip
+# ISO 639-2 has two codes for some languages; QuickTime uses the older ones.
 _OLDER_CODES = {
     "bod": "tib", "cym": "wel", "deu": "ger", "ell": "gre", "eus": "baq", "hye": "arm",
     "isl": "ice", "kat": "geo", "mkd": "mac", "msa": "may", "mya": "bur", "nld": "dut",
@@ -26,22 +30,29 @@ _FLAGS = (
     | Disposition.descriptions
 )  # fmt: skip
 _DATE = "creation_time"
-"""MP4 repeats the date of the film for every stream."""
-_SHOWN = 5
+"""MP4 repeats the date of the file for every stream."""
+_MAX_LISTED = 5
+
+
+def copied_metadata(metadata: dict[str, str]) -> dict[str, str]:
+    """Return the tags that describe the film, without those that describe its file."""
+    return {
+        key: value for key, value in metadata.items() if not key.lower().startswith(_NOT_COPIED)
+    }
 
 
 def stream_tags(stream: Stream, source: InputContainer, spec: ContainerSpec) -> dict[str, str]:
     """Return the tags of a stream under the names that a container accepts."""
     tags = copied_metadata(dict(stream.metadata))
     if source.format.name.startswith("mov") and "name" in tags:
-        # FFmpeg reads the title of a track under this name, but only writes it under the other.
+        # FFmpeg reads the title of a track as ``name``, but writes it only as ``title``.
         tags.setdefault("title", tags.pop("name"))
     if spec.format == "mov" and "language" in tags:
         tags["language"] = _OLDER_CODES.get(tags["language"], tags["language"])
     return tags
 
 
-def descriptions_lost(
+def lost_metadata_notes(
     source: InputContainer, written: Path, indexes: Mapping[int, int], *, suffix: str
 ) -> tuple[str, ...]:
     """Return a note about the tags and flags of a source that the output lacks, if any.
@@ -49,16 +60,16 @@ def descriptions_lost(
     Args:
         source: The source of the copied streams.
         written: The complete output.
-        indexes: Index of a stream in the source -> in the output.
+        indexes: Index of each stream of the source in the output.
         suffix: Suffix of the container, for the note.
 
     Raises:
-        MediaError: The film cannot be read.
+        MediaError: The output cannot be read.
     """
     dated = {_DATE} & set(source.metadata)
     with open_container(written) as result:
         lost = [f"tag {name}" for name in _missing(source.metadata, result.metadata)]
-        # The output has covers and attachments after the tracks.
+        # In the output, cover art and attachments come after the tracks.
         ordered = sorted(indexes, key=indexes.__getitem__)
         tracks = [index for index in ordered if _is_track(source, index)]
         copies = [stream for stream in result.streams if _is_track(result, stream.index)]
@@ -70,8 +81,8 @@ def descriptions_lost(
             lost += [f"flag {flag.name} of stream {before}" for flag in flags]
     if not lost:
         return ()
-    more = f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else ""
-    return (f"{suffix} has no place for {', '.join(lost[:_SHOWN])}{more}",)
+    more = f" and {len(lost) - _MAX_LISTED} more" if len(lost) > _MAX_LISTED else ""
+    return (f"{suffix} cannot store {', '.join(lost[:_MAX_LISTED])}{more}",)
 
 
 def _is_track(container: InputContainer, index: int) -> bool:

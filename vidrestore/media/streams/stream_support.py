@@ -1,4 +1,4 @@
-"""Whether and how a container takes packets of a stream; tried on a dry run."""
+"""Whether a container supports a stream, and how packets are copied into it."""
 
 import io
 from collections.abc import Generator
@@ -20,7 +20,7 @@ from vidrestore.media.output.containers import ContainerSpec, supports_codec
 
 _PACKETS_TO_FIRST = 2000
 _FRAMED_CODECS = frozenset({"mp1", "mp2", "mp3", "aac", "ac3"})
-"""Sound whose packets hold one frame each, which AVI can time."""
+"""Codecs of audio with one frame per packet, which AVI can time."""
 _MAX_ADTS_CHANNELS = 7
 _DEFAULT_LAYOUTS = {1: "mono", 2: "stereo"}
 
@@ -39,9 +39,9 @@ def can_copy_stream(spec: ContainerSpec, stream: Stream) -> bool:
         return False
     if stream.type == "data" and spec.format != "mpegts":
         return False
-    if stream.type == "video" and _has_hidden_order(stream) and not spec.lacks_timestamps:
+    if stream.type == "video" and _lacks_frame_order(stream) and not spec.lacks_timestamps:
         return False
-    if stream.type == "audio" and not _is_audio_held(spec, stream):
+    if stream.type == "audio" and not _supports_audio(spec, stream):
         return False
     try:
         with av.open(io.BytesIO(), "w", format=spec.format) as trial:
@@ -56,41 +56,41 @@ def can_copy_stream(spec: ContainerSpec, stream: Stream) -> bool:
     return True
 
 
-def _has_hidden_order(stream: Stream) -> bool:
-    """Whether frames are shown in another order than stored, and the container tells no times."""
+def _lacks_frame_order(stream: Stream) -> bool:
+    """Whether frames are reordered, and the container stores no times that tell the order."""
     if not isinstance(stream, VideoStream) or not has_decoder(stream):
         return False
     lacks_times = container_facts(stream.container.format.name).lacks_timestamps
     return lacks_times and bool(stream.codec_context.has_b_frames)
 
 
-def _is_audio_held(spec: ContainerSpec, stream: Stream) -> bool:
-    """Whether a container holds sound with its times, and so that players can decode it."""
+def _supports_audio(spec: ContainerSpec, stream: Stream) -> bool:
+    """Whether a container stores audio with its times, so that players can decode it."""
     codec = codec_name(stream) or ""
     if codec == "aac" and spec.format == "mpegts" and not _fits_adts(stream):
         return False
     if codec.startswith("adpcm_"):
-        # FFmpeg takes the size of its blocks from such headers only.
+        # FFmpeg takes the block size only from the headers of these containers.
         return not spec.lacks_timestamps or stream.container.format.name in ("avi", "asf")
     return spec.audio_codecs is None or codec in spec.audio_codecs or codec.startswith("pcm_")
 
 
 def _fits_adts(stream: Stream) -> bool:
-    """Whether AAC can have the headers of transport streams, with 3 bits for its channels.
+    """Whether AAC fits the headers of transport streams, which have 3 bits for the channels.
 
     ISO/IEC 14496-3, 1.6.2.1 (AudioSpecificConfig) and 1.A.2.2.1 (ADTS).
     """
     config = stream.codec_context.extradata or b""
     bits = "".join(f"{byte:08b}" for byte in config[:8])
-    at = 33 if bits[5:9] == "1111" else 9
-    return int(bits[at : at + 4] or "0", 2) <= _MAX_ADTS_CHANNELS
+    offset = 33 if bits[5:9] == "1111" else 9
+    return int(bits[offset : offset + 4] or "0", 2) <= _MAX_ADTS_CHANNELS
 
 
 def add_copied_stream(output: OutputContainer, stream: Stream, spec: ContainerSpec) -> Stream:
     """Add a stream for copied packets of ``stream``; its time base is the source's.
 
     Raises:
-        ValueError: The container does not take the codec.
+        ValueError: The container does not support the codec.
         MediaError: The source cannot be read.
     """
     with _template(stream, spec) as template:
@@ -101,18 +101,18 @@ def add_copied_stream(output: OutputContainer, stream: Stream, spec: ContainerSp
         context = added.codec_context
         layout = _DEFAULT_LAYOUTS.get(context.layout.nb_channels)
         if context.layout.name.endswith("channels") and layout is not None:
-            # MP4 needs names of channels, which AVI and Matroska do not state.
+            # MP4 needs names of channels; AVI and Matroska have none.
             context.layout = layout
     return added
 
 
 @contextmanager
 def _template(stream: Stream, spec: ContainerSpec) -> Generator[Stream]:
-    """Give the template from which a copy of a stream is made.
+    """Yield the template for a copy of a stream: itself, or the same stream in Matroska.
 
-    WAVE headers state a size of blocks (``nBlockAlign``). FFmpeg's AVI muxer takes it as the size
-    of every frame and counts time by it, which is wrong where frames have other sizes. The header
-    of the same stream in Matroska has no such size: the muxer then counts one frame a packet.
+    WAVE headers have a block size (``nBlockAlign``). FFmpeg's AVI muxer takes it as the size of
+    every frame and counts time by it, which is wrong if frame sizes vary. The header in Matroska
+    has no such size, so the muxer counts one frame per packet.
 
     MP4 has one code for all layers of MPEG audio, which FFmpeg takes for layer 3.
     """
@@ -128,11 +128,11 @@ def _template(stream: Stream, spec: ContainerSpec) -> Generator[Stream]:
             return
         buffer = io.BytesIO()
         with av.open(buffer, "w", format="matroska") as trial:
-            again = stream if packet is None else packet.stream
+            original = stream if packet is None else packet.stream
             if isinstance(stream, av.AudioStream) and codec == "mp3" and layer == 2:
                 added = trial.add_mux_stream("mp2", rate=stream.codec_context.sample_rate)
             else:
-                added = trial.add_stream_from_template(again, opaque=True)
+                added = trial.add_stream_from_template(original, opaque=True)
             if packet is not None:
                 _mux(trial, packet, added)
     buffer.seek(0)
@@ -141,7 +141,7 @@ def _template(stream: Stream, spec: ContainerSpec) -> Generator[Stream]:
 
 
 def _mpeg_audio_layer(data: bytes) -> int | None:
-    """Return the layer that a frame's header states, ISO/IEC 11172-3, 2.4.2.3; None without one."""
+    """Return the layer in a frame's header (ISO/IEC 11172-3, 2.4.2.3); None if there is none."""
     if len(data) < 2 or data[0] != 0xFF or data[1] >> 5 != 0b111:
         return None
     return {0b11: 1, 0b10: 2, 0b01: 3}.get(data[1] >> 1 & 3)
@@ -149,17 +149,22 @@ def _mpeg_audio_layer(data: bytes) -> int | None:
 
 @contextmanager
 def _first_packet(stream: Stream) -> "Generator[Packet[Stream] | None]":
-    """Give the first packet of a stream, read from the file again; None if it is not near."""
+    """Yield the first packet of a stream, from the file opened again; None if it comes too late."""
     path = Path(stream.container.name.removeprefix("file:"))
     with open_container(path) as container:
         packets = islice(container.demux(), _PACKETS_TO_FIRST)
-        yield next((e for e in packets if e.size and e.stream_index == stream.index), None)
+        yield next((p for p in packets if p.size and p.stream_index == stream.index), None)
 
 
 def _mux(output: OutputContainer, packet: "Packet[Stream]", stream: Stream) -> None:
     packet.pts = packet.dts = 0
     packet.stream = stream
     output.mux_one(packet)
+
+
+def is_embedded_cover(stream: Stream, spec: ContainerSpec) -> bool:
+    """Whether a stream is cover art that its container stores as an attached file."""
+    return stream.type == "video" and is_cover_stream(stream) and spec.stores_attachments
 
 
 def has_decoder(stream: Stream) -> bool:

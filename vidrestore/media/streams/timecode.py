@@ -1,4 +1,4 @@
-"""Timecodes (SMPTE ST 12-1) and reel names of films."""
+"""Timecodes (SMPTE ST 12-1) and reel names."""
 
 import re
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
@@ -17,32 +17,32 @@ class Timecode:
 
     frames: int
     per_second: int
-    """Frames that count as a second: 30 for 29.97."""
+    """Frame numbers per second: 30 for 29.97 frames per second."""
     drops_frames: bool = False
-    """Whether numbers (never frames) are skipped, so that 29.97 keeps up with the clock."""
+    """Whether numbers (not frames) are skipped, so that 29.97 frames per second show clock time."""
 
     def __post_init__(self) -> None:
         if self.per_second < 1 or self.frames < 0:
             raise ValueError(f"impossible timecode: {self.frames} at {self.per_second}")
         if self.drops_frames and self.per_second % 30:
-            raise ValueError(f"no frames are dropped at {self.per_second} a second")
+            raise ValueError(f"no drop-frame timecode at {self.per_second} frames per second")
 
     def __str__(self) -> str:
-        """Return it as ``01:02:03:04``, or with ``;`` for drop-frame timecode."""
+        """Return ``01:02:03:04``, or ``01:02:03;04`` for drop-frame timecode."""
         number = self.frames
         if self.drops_frames:
-            # Add the numbers skipped so far: in every minute but each tenth.
+            # Add the skipped numbers: some in every minute, except each tenth.
             drops, ten_minutes, minute = self._drop_lengths()
-            tens, rest = divmod(number, ten_minutes)
-            number += 9 * drops * tens + drops * max(0, (rest - drops) // minute)
+            tens, remainder = divmod(number, ten_minutes)
+            number += 9 * drops * tens + drops * max(0, (remainder - drops) // minute)
         seconds, frame = divmod(number, self.per_second)
         minutes, second = divmod(seconds, 60)
-        mark = ";" if self.drops_frames else ":"
+        separator = ";" if self.drops_frames else ":"
         hours, minute = divmod(minutes, 60)
-        return f"{hours:02d}:{minute:02d}:{second:02d}{mark}{frame:02d}"
+        return f"{hours:02d}:{minute:02d}:{second:02d}{separator}{frame:02d}"
 
     def later(self, frames: int) -> "Timecode":
-        """Return the timecode some frames later; after a day it restarts at 0."""
+        """Return the timecode some frames later; it restarts at 0 after a day."""
         _, ten_minutes, _ = self._drop_lengths()
         return replace(self, frames=(self.frames + frames) % (6 * 24 * ten_minutes))
 
@@ -53,12 +53,12 @@ class Timecode:
         return drops, 10 * minute + drops, minute
 
 
-def parsed_timecode(text: str, rate: Fraction) -> Timecode | None:
-    """Return a timecode written as ``01:02:03:04`` or ``01:02:03;04``; None for other text.
+def parse_timecode(text: str, rate: Fraction) -> Timecode | None:
+    """Return the timecode of ``01:02:03:04`` or ``01:02:03;04``; None for other text.
 
     Args:
-        text: The text in the file.
-        rate: Frames per second of the film.
+        text: The timecode as a file stores it.
+        rate: Frames per second.
     """
     match = _TEXT.fullmatch(text.strip())
     per_second = round(rate)
@@ -76,7 +76,7 @@ def parsed_timecode(text: str, rate: Fraction) -> Timecode | None:
 
 
 def write_timecode(
-    holders: Sequence[MutableMapping[str, str]],
+    tag_sets: Sequence[MutableMapping[str, str]],
     timecode: str,
     *,
     later_seconds: Fraction,
@@ -85,36 +85,36 @@ def write_timecode(
     """Write the timecode of the first frame into metadata.
 
     Args:
-        holders: Metadata that may have a timecode; the last one always gets it.
+        tag_sets: Tags in which timecodes are replaced; the last set always gets one.
         timecode: Timecode of the first frame of the source.
-        later_seconds: Time from that frame to the first one written.
+        later_seconds: Time from that frame to the first frame of the output.
         rate: Frames per second of the source.
 
     Returns:
-        Notes for the user: one if the timecode cannot be advanced.
+        Notes for the user: one if the timecode was dropped.
     """
     frames = round(later_seconds * rate) if rate else 0
-    code = None if rate is None else parsed_timecode(timecode, rate)
-    if code is None and frames:
-        for holder in holders:
-            for key in _keys(holder):
-                del holder[key]
-        return [f"timecode {timecode} is dropped: it cannot be advanced to the start of the range"]
-    text = timecode if code is None or not frames else str(code.later(frames))
-    for holder in holders:
-        for key in _keys(holder):
-            holder[key] = text
-    if not _keys(holders[-1]):
-        holders[-1]["timecode"] = text
+    parsed = None if rate is None else parse_timecode(timecode, rate)
+    if parsed is None and frames:
+        for tags in tag_sets:
+            for key in _keys(tags):
+                del tags[key]
+        return [f"timecode {timecode} was dropped: it cannot be advanced to the start of the range"]
+    text = timecode if parsed is None or not frames else str(parsed.later(frames))
+    for tags in tag_sets:
+        for key in _keys(tags):
+            tags[key] = text
+    if not _keys(tag_sets[-1]):
+        tag_sets[-1]["timecode"] = text
     return []
 
 
-def _keys(holder: Mapping[str, str]) -> list[str]:
-    return [key for key in holder if key.lower() == "timecode"]
+def _keys(tags: Mapping[str, str]) -> list[str]:
+    return [key for key in tags if key.lower() == "timecode"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TapeMarks:
+class TapeTags:
     """Timecode and reel name of a film."""
 
     timecode: str | None = None
@@ -122,17 +122,19 @@ class TapeMarks:
     reel_name: str | None = None
 
 
-def tape_marks(container: InputContainer, video_index: int) -> TapeMarks:
-    """Return the marks of an open film: of the video, else of the file, else of any stream."""
+def read_tape_tags(container: InputContainer, video_index: int) -> TapeTags:
+    """Return the tags of an open file: of its video, else of the file, else of a data stream."""
     streams = list(container.streams)
     first = [streams[video_index].metadata, container.metadata]
-    return marks_in([*first, *(stream.metadata for stream in streams if stream.type == "data")])
+    return find_tape_tags(
+        [*first, *(stream.metadata for stream in streams if stream.type == "data")]
+    )
 
 
-def marks_in(metadata: Iterable[Mapping[str, str]]) -> TapeMarks:
-    """Return the first marks in a sequence of metadata."""
-    marks: dict[str, str] = {}
+def find_tape_tags(metadata: Iterable[Mapping[str, str]]) -> TapeTags:
+    """Return the first timecode and the first reel name in some sets of tags."""
+    first_values: dict[str, str] = {}
     for tags in metadata:
         for key, value in tags.items():
-            marks.setdefault(key.lower(), value)
-    return TapeMarks(timecode=marks.get("timecode"), reel_name=marks.get("reel_name"))
+            first_values.setdefault(key.lower(), value)
+    return TapeTags(timecode=first_values.get("timecode"), reel_name=first_values.get("reel_name"))

@@ -1,4 +1,4 @@
-"""Timestamps of frames as a container stores them, and their loss of precision."""
+"""Finds what a container loses of the timestamps of frames."""
 
 from collections import deque
 from fractions import Fraction
@@ -14,7 +14,7 @@ _MAX_REORDERED = 64
 
 
 class TimestampRounding:
-    """Follows the timestamps of the frames that are written into a container."""
+    """Watches the timestamps that are written into a container."""
 
     def __init__(self, spec: ContainerSpec, target: Path, time_base: Fraction) -> None:
         self._spec = spec
@@ -22,7 +22,7 @@ class TimestampRounding:
         self._time_base = time_base
         self._last_ticks: int | None = None
         self._step_ticks: list[int] = []
-        """Shortest and longest time between two frames, once there are two."""
+        """Shortest and longest time between two frames; empty before the second frame."""
         self._rounds = False
         self._shared_count = 0
         self._rounded: deque[int] = deque(maxlen=_MAX_REORDERED)
@@ -36,25 +36,25 @@ class TimestampRounding:
         self._last_ticks = ticks
 
     def add_packet(self, packet: "Packet[VideoStream]") -> None:
-        """Add a packet that is about to be written."""
+        """Add the next packet, before it is written."""
         if packet.pts is None or not self._spec.rounds_to_milliseconds:
             return
         milliseconds = packet.pts * packet.time_base * 1000
-        # Rounded as by FFmpeg: a half goes up.
+        # As FFmpeg rounds: halves go up.
         rounded = (milliseconds + Fraction(1, 2)) // 1
         self._rounds |= milliseconds != rounded
         self._shared_count += rounded in self._rounded
         self._rounded.append(rounded)
 
     def notes(self) -> list[str]:
-        """Return notes for the user about the timestamps, after all are written."""
+        """Return notes for the user, after the last packet."""
         notes: list[str] = []
         if self._rounds:
             notes.append(f"{self._suffix} rounds timestamps to milliseconds{self._shared()}")
         if self._spec.lacks_timestamps and self._is_uneven:
             notes.append(
-                f"{self._suffix} has no timestamps: the variable frame rate of this film is "
-                "written as empty frames, which some players ignore; .mkv and .mp4 store timestamps"
+                f"{self._suffix} has no timestamps: the variable frame rate becomes "
+                "empty frames, which some players ignore; .mkv and .mp4 store timestamps"
             )
         return notes
 
