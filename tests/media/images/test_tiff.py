@@ -270,7 +270,7 @@ def test_a_strip_that_is_cut_off_is_an_error(tmp_path: Path, compression: int) -
     [
         (CIE_LAB, 3, r"colors are CIE L\*a\*b\*; convert it to RGB"),
         (COLOR_FILTER_ARRAY, 1, "camera's color filter array"),
-        (SEPARATED, 4, "CMYK without a profile"),
+        (SEPARATED, 4, "CMYK without profile"),
     ],
 )
 def test_other_color_models_are_refused_by_name(

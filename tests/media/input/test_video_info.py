@@ -119,9 +119,9 @@ def _sound_with_cover(folder: Path) -> Path:
     [
         (_missing, r"missing\.mp4: no such file"),
         (_empty, r"empty\.mp4: the file is empty"),
-        (_text, r"text\.mp4: not a film"),
+        (_text, r"text\.mp4: not a video"),
         (_no_pictures, "no image in this folder"),
-        (_without_index, r"cut\.mp4: not a film .*cut off"),
+        (_without_index, r"cut\.mp4: not a video .*truncated"),
         (_sound_with_cover, r"song\.mp4: no video stream"),
     ],
 )

@@ -128,7 +128,7 @@ def test_tags_and_flags_that_a_container_has_no_place_for_are_told(
 
     notes = copy_video(path, tmp_path / target, codec="h264")
 
-    (note,) = [each for each in notes if "has no place" in each]
+    (note,) = [each for each in notes if "cannot store" in each]
     assert note == f"{Path(target).suffix} cannot store {said}"
 
 
