@@ -25,7 +25,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vidrestore.models.published import build_published
+from vidrestore.models.mmrb import discriminator_state_from_gpen
+from vidrestore.models.published import GPEN_DISCRIMINATOR, build_published
 
 TOLERANCE = 2e-4
 """Largest error of any output, as a share of the largest golden value."""
@@ -80,8 +81,22 @@ def rule_of(meta: Mapping[str, Any]) -> str:
     return rule
 
 
-def fill(network: nn.Module, rule: str) -> None:
-    """Fill a network's state dict by ``rule``: ``fan_in`` or ``unit``."""
+def fill(
+    network: nn.Module, rule: str, published: Mapping[str, Sequence[int]] | None = None
+) -> None:
+    """Fill a network's state dict by ``rule``: ``fan_in`` or ``unit``.
+
+    Args:
+        network: To fill.
+        rule: See ``tests/golden/README.md``.
+        published: The published keys and shapes of GPEN's discriminator, which ours has under other
+            names; None for a network with the published keys.
+    """
+    if published is not None:
+        values = {key: filled_value(key, shape, rule) for key, shape in published.items()}
+        state = {key: torch.from_numpy(value) for key, value in values.items() if value is not None}
+        network.load_state_dict(discriminator_state_from_gpen(state), strict=True)
+        return
     state = network.state_dict()
     for key, tensor in state.items():
         value = filled_value(key, tensor.shape, rule)
@@ -173,7 +188,7 @@ def outputs_of(network: nn.Module, arch: str, inputs: tuple[Tensor, ...]) -> dic
             return {"anchor_boxes": boxes, "anchor_scores": scores, "anchor_landmarks": landmarks}
         case "ResNetArcFace":
             return {"embedding": result}
-        case "StyleGAN2Discriminator":
+        case "StyleGAN2Discriminator" | "GPEN Discriminator":
             return {"score": result}
         case "MultiScaleDiscriminator":
             return {f"score{index}": score for index, score in enumerate(result.scores)}
@@ -219,7 +234,12 @@ def compare(json_path: Path) -> Comparison:
         golden = {key: file[key] for key in file.files}
     network = built(meta["arch"], meta.get("config", {})).eval()
     state = network.state_dict()
-    expected = {key: tuple(shape) for key, (shape, _) in description["state_dict"].items()}
+    published = {key: tuple(shape) for key, (shape, _) in description["state_dict"].items()}
+    expected, translated = published, meta["arch"] == GPEN_DISCRIMINATOR
+    if translated:
+        empty = {key: torch.empty(shape) for key, shape in published.items()}
+        renamed = discriminator_state_from_gpen(empty)
+        expected = {key: tuple(tensor.shape) for key, tensor in renamed.items()}
     ours = {key: tuple(tensor.shape) for key, tensor in state.items()}
     wrong = sorted(key for key in expected.keys() | ours if expected.get(key) != ours.get(key))
     trainable = sum(parameter.numel() for parameter in network.parameters())
@@ -229,7 +249,7 @@ def compare(json_path: Path) -> Comparison:
         return Comparison(
             name=name, keys=len(expected), keys_wrong=tuple(wrong), worst_error=float("nan")
         )
-    fill(network, rule_of(meta))
+    fill(network, rule_of(meta), published if translated else None)
     with torch.inference_mode():
         outputs = outputs_of(network, meta["arch"], inputs_of(meta, golden))
     worst = worst_error(outputs, golden, meta)

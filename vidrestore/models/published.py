@@ -3,7 +3,7 @@
 For proofs and conversions; the rest of the package builds networks by their own constructors.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -20,6 +20,7 @@ from vidrestore.models.psfrgan.discriminator import MultiScaleDiscriminator
 from vidrestore.models.psfrgan.generator import PsfrganGenerator
 from vidrestore.models.recognizers.arcface import ArcFaceResNet
 from vidrestore.models.stylegan2.discriminator import StyleGAN2Discriminator
+from vidrestore.models.stylegan2.fir import FIR_TAPS
 from vidrestore.models.stylegan2.generator import StyleGAN2Generator
 
 Arguments: TypeAlias = Mapping[str, Any]
@@ -35,6 +36,25 @@ _GFPGAN_DEFAULTS = {
     "different_w": False,
     "sft_half": False,
 }
+
+
+GPEN_DISCRIMINATOR = "GPEN Discriminator"
+"""Has other names of tensors than ours: see ``mmrb.discriminator_state_from_gpen``."""
+
+
+def _gpen_discriminator(
+    *,
+    size: int,
+    channel_multiplier: float = 2,
+    blur_kernel: Sequence[float] = FIR_TAPS,
+    narrow: float = 1,
+) -> StyleGAN2Discriminator:
+    return StyleGAN2Discriminator(
+        out_size=size,
+        channel_multiplier=channel_multiplier,
+        resample_kernel=blur_kernel,
+        narrow=narrow,
+    )
 
 
 def build_published(arch: str, arguments: Arguments) -> nn.Module:
@@ -63,6 +83,7 @@ PUBLISHED: Mapping[str, Callable[..., nn.Module]] = MappingProxyType(
         "FacialComponentDiscriminator": FacialComponentDiscriminator,
         "GFPGANv1": partial(GFPGAN, **_GFPGAN_DEFAULTS),
         "GFPGANv1Clean": partial(GFPGANClean, **_GFPGAN_DEFAULTS),
+        GPEN_DISCRIMINATOR: _gpen_discriminator,
         "GPEN FullGenerator": GPEN,
         "MMRB": MMRB,
         "MultiScaleDiscriminator": MultiScaleDiscriminator,
