@@ -2,7 +2,9 @@
 
     python scripts/prepare_faces.py photos/ faces/
     python scripts/prepare_faces.py ffhq.zip faces/ --least 384 --parser parser.pth
-    python scripts/prepare_faces.py celeba/images faces/ --masks celeba/masks
+    python scripts/prepare_faces.py images1024x1024/ faces/ --landmarks ffhq-dataset-v2.json
+    python scripts/prepare_faces.py photos/ faces/ --masks masks/
+    python scripts/prepare_faces.py CelebAMask-HQ/ faces/train --celebamask train
     python scripts/prepare_faces.py --generate 5000 generated/
 
 It detects faces, aligns them to 512 pixels, and estimates their effective resolution from their
@@ -23,6 +25,7 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -35,12 +38,15 @@ from vidrestore.models.common.outputs import ParserOutput
 from vidrestore.models.face_parser import FaceParser
 from vidrestore.pipeline.loading.load_models import DETECTORS, load_detector
 from vidrestore.safeguard.identity import embedding_norm, packaged_dlib_resnet
+from vidrestore.training.data.celebamask import Split, photographs
+from vidrestore.training.data.dense_landmarks import landmarks_from_ffhq
 from vidrestore.training.data.generate_faces import GenerateConfig, generate
 from vidrestore.training.data.prepare_faces import (
     AlignedPhoto,
     LabelSource,
     PrepareConfig,
     PrepareReport,
+    labels_from_celebamask,
     labels_from_images,
     prepare_faces,
 )
@@ -114,9 +120,17 @@ def main() -> None:
         "--least", type=int, default=192, help="minimum effective resolution, in pixels"
     )
     parser.add_argument(
-        "--turned", type=float, default=0.33, help="maximum offset of the nose from the middle"
+        "--turned",
+        type=float,
+        help="maximum offset of the nose from the middle of the eyes, in eye distances (0.35 is 45 "
+        "degrees); by default faces of any pose are kept",
     )
     parser.add_argument("--detector", choices=DETECTORS, default="mtcnn")
+    parser.add_argument(
+        "--landmarks",
+        type=Path,
+        help="FFHQ's ffhq-dataset-v2.json: boxes of eyes and mouth follow its 68 landmarks",
+    )
     masks = parser.add_mutually_exclusive_group()
     masks.add_argument(
         "--parser", type=Path, help="write masks with this checkpoint of a face parser"
@@ -125,6 +139,11 @@ def main() -> None:
         "--masks",
         type=Path,
         help="folder of PNGs of classes, named as the photographs; only the largest face is taken",
+    )
+    masks.add_argument(
+        "--celebamask",
+        choices=get_args(Split),
+        help="the source is CelebAMask-HQ as published: take this split, with the masks of parts",
     )
     parser.add_argument("--device", default="auto")
     arguments = parser.parse_args()
@@ -139,10 +158,14 @@ def main() -> None:
         if arguments.source is None:
             parser.error("name a folder of photographs, or --generate N")
         labels: LabelSource | None = None
+        images: list[Path] | None = None
         if arguments.parser is not None:
             labels = labels_from_parser(arguments.parser, device)
         elif arguments.masks is not None:
             labels = labels_from_images(arguments.masks)
+        elif arguments.celebamask is not None:
+            images = photographs(arguments.source, arguments.celebamask)
+            labels = labels_from_celebamask(arguments.source)
         report = prepare_faces(
             arguments.source,
             arguments.target,
@@ -151,9 +174,13 @@ def main() -> None:
                 size_px=arguments.size,
                 min_px=arguments.least,
                 max_yaw_ratio=arguments.turned,
-                largest_only=arguments.masks is not None,
+                largest_only=arguments.masks is not None or arguments.celebamask is not None,
             ),
             labels=labels,
+            images=images,
+            landmarks=None
+            if arguments.landmarks is None
+            else landmarks_from_ffhq(arguments.landmarks),
         )
     except VidrestoreError as error:
         sys.exit(f"error: {error}")

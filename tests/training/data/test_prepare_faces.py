@@ -287,9 +287,23 @@ def test_the_spectrum_tells_how_much_was_enlarged(side: int) -> None:
 def test_the_unfit_are_dropped_for_what_is_wrong_with_them(reason: str, spoil) -> None:
     (found,) = DETECTOR.detect([photograph()])
     points = found[0].landmarks_xy.astype(np.float64)
-    kept, face = check_face(photograph(), points, CONFIG)
+    frontal = replace(CONFIG, max_yaw_ratio=0.33)
+    kept, face = check_face(photograph(), points, frontal)
     assert (kept, face is not None) == ("", True)
-    assert check_face(*spoil(photograph(), points), CONFIG) == (reason, None)
+    assert check_face(*spoil(photograph(), points), frontal) == (reason, None)
+
+
+def test_faces_beyond_45_degrees_are_kept_unless_a_limit_is_given() -> None:
+    """MMRB is trained on poses of all kinds."""
+    (found,) = DETECTOR.detect([photograph()])
+    profile = found[0].landmarks_xy.astype(np.float64)
+    profile[:, 0] = profile[2, 0] - (profile[2, 0] - profile[:, 0].min()) * 0.3
+    profile[2, 0] += 25
+    assert yaw_ratio(profile) > 1
+    kept, face = check_face(photograph(), profile, CONFIG)
+    assert (kept, face is not None) == ("", True)
+    frontal = replace(CONFIG, max_yaw_ratio=0.35)
+    assert check_face(photograph(), profile, frontal) == ("profile view", None)
 
 
 def test_a_frontal_face_is_not_turned_and_lies_inside() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 import cv2
 import numpy as np
@@ -24,6 +25,13 @@ IMAGE_SUFFIXES = (".png", ".webp", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 _ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.bz2")
 _PLAIN_SUFFIXES = (".zip", ".tar")
 _OPEN_ARCHIVES = 8
+_ORIENTATION, _FIRST_TURNED = 0x0112, 5
+"""Tag of EXIF, and the first of its values that exchange width and height."""
+_START_BYTES = 8
+_ENDS = {b"\x89PNG": b"IEND", b"\xff\xd8": b"\xff\xd9"}
+"""Of PNG and JPEG."""
+_TAIL_BYTES = 4096
+"""Where an end must be: other data may follow it."""
 
 
 def is_archive(path: Path) -> bool:
@@ -80,6 +88,53 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     return np.ascontiguousarray(bgr[:, :, ::-1], dtype=np.uint8)
 
 
+def image_size(path: Path) -> tuple[int, int]:
+    """Return width and height of an image, upright, from its header alone.
+
+    Files in folders are also checked for a missing end.
+
+    Raises:
+        ConfigError: The file is missing, not an image, or cut off.
+    """
+    archive, inside = _split(path)
+    try:
+        with _open_member(archive, inside) if archive is not None else path.open("rb") as file:
+            if archive is None:
+                _check_end(path, file)
+            with Image.open(file) as image:
+                width, height = image.size
+                is_turned = image.getexif().get(_ORIENTATION, 1) >= _FIRST_TURNED
+    except ConfigError:
+        raise  # is a ValueError, too
+    except (UnidentifiedImageError, SyntaxError, ValueError) as error:
+        raise ConfigError(f"{path}: not a readable image") from error
+    except KeyError as error:
+        raise ConfigError(f"{path}: not in the archive") from error
+    except (OSError, zipfile.BadZipFile, tarfile.TarError) as error:
+        raise ConfigError(f"{path}: not readable: {error}") from error
+    return (height, width) if is_turned else (width, height)
+
+
+def _check_end(path: Path, file: IO[bytes]) -> None:
+    start = file.read(_START_BYTES)
+    end = next((end for begins, end in _ENDS.items() if start.startswith(begins)), None)
+    if end is not None:
+        file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+        if end not in file.read():
+            raise ConfigError(f"{path}: the end of the image is missing; copy it again")
+    file.seek(0)
+
+
+def _open_member(archive: Path, inside: PurePosixPath) -> IO[bytes]:
+    opened = _open(archive, os.getpid())
+    if isinstance(opened, zipfile.ZipFile):
+        return opened.open(str(inside))
+    file = opened.extractfile(str(inside))
+    if file is None:
+        raise ConfigError(f"{archive / inside}: a folder of the archive, not a file")
+    return file
+
+
 def read_labels(path: Path) -> NDArray[np.uint8]:
     """Return the labels ``(H, W)`` of an image: its gray levels, or the indices of its palette.
 
@@ -95,6 +150,15 @@ def read_labels(path: Path) -> NDArray[np.uint8]:
             return np.array(image, dtype=np.uint8)
     except UnidentifiedImageError as error:
         raise ConfigError(f"{path}: not a readable image") from error
+
+
+def read_mask(path: Path) -> NDArray[np.bool_]:
+    """Return where the first channel of an image is not black, ``(H, W)``.
+
+    Raises:
+        ConfigError: The file is missing, or not an image.
+    """
+    return read_image(path)[:, :, 2] != 0
 
 
 def list_images(root: Path) -> Iterator[Path]:

@@ -12,10 +12,17 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
+from vidrestore.affine import fit_similarity
 from vidrestore.errors import ConfigError
 from vidrestore.training.data.archives import is_compressed_tar, read_image, read_labels
 from vidrestore.training.data.augment import jitter_color, mirror
-from vidrestore.training.data.component_boxes import component_boxes
+from vidrestore.training.data.check_faces import check_faces
+from vidrestore.training.data.color_jitter import ColorJitterConfig, to_gray
+from vidrestore.training.data.component_boxes import (
+    component_boxes,
+    mapped_boxes,
+    mirrored_boxes,
+)
 from vidrestore.training.data.face_table import (
     UNKNOWN_LABEL,
     FaceRow,
@@ -25,6 +32,7 @@ from vidrestore.training.data.face_table import (
     read_each_once,
     read_table,
 )
+from vidrestore.training.degradations.base import DegradedPair
 from vidrestore.training.degradations.recipes.table import RecipeConfig, mix_recipes
 from vidrestore.types import CROP_SIZE_PX, FloatArray
 
@@ -76,7 +84,14 @@ class DatasetConfig:
     """Read and align all faces at the start: pays where one sheet holds many faces."""
     min_resolution_ratio: float = field(default=0.5, metadata={"alias": "least_detail"})
     """Faces with fewer native pixels than this ratio of ``size_px`` are left out."""
-    gray_probability: float = field(default=0.1, metadata={"alias": "gray_share"})
+    gray_probability: float = field(default=0.0, metadata={"alias": "gray_share"})
+    """Of faces that are gray, target and degraded image alike."""
+    vary_exposure: bool = True
+    """Whether exposure and tint of faces vary, target and degraded image alike (our own)."""
+    mirror: bool = True
+    """Whether half of the faces are mirrored."""
+    color_jitter: ColorJitterConfig | None = None
+    """Of the degraded image alone, as GFP-GAN's was trained; None switches it off."""
 
     def __post_init__(self) -> None:
         if self.size_px % 32 or not 32 <= self.size_px <= CROP_SIZE_PX:
@@ -96,8 +111,8 @@ class FaceDataset(Dataset[FaceSample]):
         """Read the tables.
 
         Raises:
-            ConfigError: A table or a recipe is missing, no face has the resolution, or a source
-                is a compressed tar.
+            ConfigError: A table or a recipe is missing, no face has the resolution, a source is a
+                compressed tar, or ``check_faces`` found a fault.
         """
         self._config = config
         self._seed = seed
@@ -122,6 +137,7 @@ class FaceDataset(Dataset[FaceSample]):
                 f"{config.root}: no face has an effective resolution of {min_px:.0f} px; "
                 "lower min_resolution_ratio or size_px"
             )
+        check_faces(row for row, _ in self._rows)
         self._probabilities = np.asarray(weights) / sum(weights)
         self._in_memory = self._read_all() if config.in_memory else None
         self._recipe = mix_recipes(config.recipes)
@@ -135,28 +151,41 @@ class FaceDataset(Dataset[FaceSample]):
         rng = np.random.default_rng((self._seed, index))
         number = int(rng.choice(len(self._rows), p=self._probabilities))
         face, points, labels = self._load(number)
-        if rng.random() < 0.5:
+        boxes = self._boxes(number, points)
+        if rng.random() < 0.5 and self._config.mirror:
             face, points, labels = mirror(face, points, labels)
-        target = jitter_color(
-            face.astype(np.float32) / 255.0, rng, gray_probability=self._config.gray_probability
-        )
-        return self._degrade(np.ascontiguousarray(target), points, labels, number, rng)
+            boxes = mirrored_boxes(boxes, width_px=self._config.size_px)
+        image = self._vary_color(face.astype(np.float32) / 255.0, rng)
+        pair = self._recipe.draw(rng).degrade(np.ascontiguousarray(image))
+        if self._config.color_jitter is not None:
+            pair = self._config.color_jitter.draw(rng).apply(pair)
+        return self._sample(number, pair, boxes, labels)
 
-    def _degrade(
+    def _vary_color(self, image: FloatArray, rng: np.random.Generator) -> FloatArray:
+        gray_probability = self._config.gray_probability
+        if self._config.vary_exposure:
+            return jitter_color(image, rng, gray_probability=gray_probability)
+        return to_gray(image) if rng.random() < gray_probability else image
+
+    def _boxes(self, number: int, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the boxes of eyes and mouth of face ``number``, whose landmarks are ``points``."""
+        row = self._rows[number][0]
+        if row.boxes_xyxy is None:
+            return component_boxes(points)
+        return mapped_boxes(row.boxes_xyxy, fit_similarity(row.points_xy, points))
+
+    def _sample(
         self,
-        target: FloatArray,
-        points: NDArray[np.float64],
-        labels: NDArray[np.uint8],
         number: int,
-        rng: np.random.Generator,
+        pair: DegradedPair,
+        boxes: NDArray[np.float64],
+        labels: NDArray[np.uint8],
     ) -> FaceSample:
-        """Return the sample of an image in [0, 1] of face ``number``."""
-        pair = self._recipe.draw(rng).degrade(target)
         return FaceSample(
             degraded=_to_tensor(pair.degraded),
             target=_to_tensor(pair.target),
             resolution_ratio=torch.tensor(self._rows[number][1], dtype=torch.float32),
-            boxes_xyxy=torch.from_numpy(component_boxes(points).astype(np.float32)),
+            boxes_xyxy=torch.from_numpy(boxes.astype(np.float32)),
             labels=torch.from_numpy(labels.astype(np.int64)),
         )
 
@@ -206,7 +235,7 @@ class FaceDataset(Dataset[FaceSample]):
 class FaceEvalDataset(FaceDataset):
     """Evaluation samples: every face once, no augmentation, always the same degradation.
 
-    Made as ``FaceDataset`` is; ``gray_probability`` and the sources' weights have no effect.
+    Made as ``FaceDataset`` is; changes of color and the sources' weights have no effect.
     """
 
     def __getitem__(self, index: int) -> FaceSample:
@@ -217,7 +246,8 @@ class FaceEvalDataset(FaceDataset):
         """
         face, points, labels = self._load(index)
         rng = np.random.default_rng((self._seed, index))
-        return self._degrade(face.astype(np.float32) / 255.0, points, labels, index, rng)
+        pair = self._recipe.draw(rng).degrade(face.astype(np.float32) / 255.0)
+        return self._sample(index, pair, self._boxes(index, points), labels)
 
 
 def limit_resolution(image_NCHW: Tensor, resolution_ratio_N: Tensor) -> Tensor:

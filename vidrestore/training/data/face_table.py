@@ -1,7 +1,7 @@
 """Tables of faces, and aligned crops of the faces that they list."""
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +13,14 @@ from vidrestore.affine import apply_affine, fit_similarity
 from vidrestore.errors import ConfigError
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.training.data.archives import exists, read_bytes, read_image
+from vidrestore.training.data.component_boxes import COMPONENTS
 from vidrestore.types import CROP_SIZE_PX
 
 _TABLES = ("tiles.tsv", "faces.tsv")
 UNKNOWN_LABEL = 255
 """Label of pixels without a class, which cross-entropy ignores."""
 POINT_COLUMNS = ("lex", "ley", "rex", "rey", "nx", "ny", "lmx", "lmy", "rmx", "rmy")
+BOX_COLUMNS = tuple(f"{name}_{side}" for name in COMPONENTS for side in ("x0", "y0", "x1", "y1"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,8 @@ class FaceRow:
     """Side of the aligned crop at which it shows all that the image shows."""
     labels_path: Path | None = None
     """Label image of the same size as the image; None where the face has none."""
+    boxes_xyxy: NDArray[np.float64] | None = None
+    """``(3, 4)`` boxes of eyes and mouth relative to the tile; None where the table has none."""
 
 
 def has_table(folder: Path) -> bool:
@@ -45,26 +49,45 @@ def read_table(folder: Path) -> list[FaceRow]:
     """Return the faces that the ``tiles.tsv`` or ``faces.tsv`` of a folder or archive lists.
 
     Raises:
-        ConfigError: The folder holds neither table.
+        ConfigError: The folder holds neither table, or a line lacks a number or a file.
     """
     for name in _TABLES:
         if exists(folder / name):
             lines = read_bytes(folder / name).decode().splitlines()
-            return [_row(folder, cells) for cells in csv.DictReader(lines, delimiter="\t")]
+            table = csv.DictReader(lines, delimiter="\t")
+            return [
+                _row(folder, cells, f"{folder / name}, line {number}")
+                for number, cells in enumerate(table, start=2)
+            ]
     raise ConfigError(f"{folder}: holds neither {' nor '.join(_TABLES)}")
 
 
-def _row(folder: Path, cells: dict[str, str]) -> FaceRow:
+def _row(folder: Path, cells: dict[str, str], where: str) -> FaceRow:
+    try:
+        return _face_row(folder, cells)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{where}: not a row of a face ({type(error).__name__}: {error}); make the table again"
+        ) from error
+
+
+def _face_row(folder: Path, cells: dict[str, str]) -> FaceRow:
     tile = None
+    has_boxes = all(cells.get(key) for key in BOX_COLUMNS)
     if "tx" in cells:
         tile = (int(cells["tx"]), int(cells["ty"]), int(cells["tw"]), int(cells["th"]))
     return FaceRow(
         image_path=folder / cells["file"],
         tile_xywh=tile,
-        points_xy=np.array([float(cells[key]) for key in POINT_COLUMNS]).reshape(5, 2),
+        points_xy=_numbers(cells, POINT_COLUMNS).reshape(5, 2),
         effective_px=float(cells["eff_res512"]),
         labels_path=folder / cells["mask"] if cells.get("mask") else None,
+        boxes_xyxy=_numbers(cells, BOX_COLUMNS).reshape(3, 4) if has_boxes else None,
     )
+
+
+def _numbers(cells: dict[str, str], columns: Sequence[str]) -> NDArray[np.float64]:
+    return np.array([float(cells[key]) for key in columns])
 
 
 def native_side_px(row: FaceRow, *, resolution_scale: float = 1.0) -> int:
@@ -112,18 +135,22 @@ def load_aligned(
     return np.asarray(crop, dtype=np.uint8), points_in_crop
 
 
-def align_labels(row: FaceRow, labels_hw: NDArray[np.uint8], *, side_px: int) -> NDArray[np.uint8]:
+def align_labels(
+    row: FaceRow, labels_hw: NDArray[np.uint8], *, side_px: int, scale: float = 1.0
+) -> NDArray[np.uint8]:
     """Return the labels of a row's image, aligned as the face is, ``(S, S)``.
 
     Args:
         row: The face.
         labels_hw: Of the row's image.
         side_px: S.
+        scale: Side of the labels over that of the image.
     """
     target = (TEMPLATE_LANDMARKS_XY + 0.5) * (side_px / CROP_SIZE_PX) - 0.5
+    points = (row.points_xy + 0.5) * scale - 0.5
     aligned = cv2.warpAffine(
         labels_hw,
-        fit_similarity(row.points_xy, target),
+        fit_similarity(points, target),
         (side_px, side_px),
         flags=cv2.INTER_NEAREST,
         borderMode=cv2.BORDER_CONSTANT,

@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vidrestore.affine import fit_similarity, scale_of
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.types import CROP_SIZE_PX
 
-_TEMPLATE_EYES_PX = float(np.linalg.norm(TEMPLATE_LANDMARKS_XY[1] - TEMPLATE_LANDMARKS_XY[0]))
 _FACE_REGION = (0.3, 0.9, 0.2, 0.8)
 """Rows and columns of an aligned crop that eyes, nose and mouth fill, relative to its side."""
 _ANCHOR_CYCLES, _TREND_CYCLES = (8.0, 18.0), (8.0, 36.0)
@@ -25,11 +25,12 @@ _BINS = 48
 def native_px(points_xy: NDArray[np.float64]) -> float:
     """Return the side at which the aligned crop has the photograph's pixels.
 
+    By all five landmarks, as faces are aligned: in profile the eyes are close together.
+
     Args:
         points_xy: ``(5, 2)`` landmarks in the photograph.
     """
-    eyes = float(np.linalg.norm(points_xy[1] - points_xy[0]))
-    return CROP_SIZE_PX * eyes / _TEMPLATE_EYES_PX
+    return CROP_SIZE_PX / max(1e-9, scale_of(fit_similarity(points_xy, TEMPLATE_LANDMARKS_XY)))
 
 
 def spectral_px(crop_hwc: NDArray[np.uint8]) -> float:

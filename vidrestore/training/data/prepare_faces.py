@@ -2,7 +2,7 @@
 
 import csv
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -14,8 +14,14 @@ from numpy.typing import NDArray
 from vidrestore.errors import ConfigError
 from vidrestore.faces.detection.detector import Detector
 from vidrestore.training.data.archives import list_images, read_image, read_labels
-from vidrestore.training.data.component_boxes import COMPONENTS, component_boxes
+from vidrestore.training.data.celebamask import read_part_labels
+from vidrestore.training.data.component_boxes import (
+    boxes_of_dense_landmarks,
+    boxes_of_labels,
+    component_boxes,
+)
 from vidrestore.training.data.face_table import (
+    BOX_COLUMNS,
     POINT_COLUMNS,
     FaceRow,
     align_labels,
@@ -47,8 +53,9 @@ class PrepareConfig:
     """Minimum side of the aligned crop, both native and effective."""
     min_score: float = 0.9
     """Of the detector."""
-    max_yaw_ratio: float = 0.33
-    """Distance of the nose from the middle of the eyes, in eye distances; 0.35 is 45 degrees."""
+    max_yaw_ratio: float | None = None
+    """Distance of the nose from the middle of the eyes, in eye distances; 0.35 is 45 degrees. None
+    keeps faces of any pose."""
     max_outside_ratio: float = 0.02
     """Part of the face, from brow to chin, that may be outside of the image."""
     max_clipped_ratio: float = 0.12
@@ -92,6 +99,10 @@ LabelSource: TypeAlias = Callable[[str, AlignedPhoto], NDArray[np.uint8]]
 """Returns labels ``(S, S)`` for the photograph's path below the source and a face of it."""
 
 
+LandmarkSource: TypeAlias = Callable[[str, AlignedPhoto], NDArray[np.float64] | None]
+"""Returns 68 landmarks in the crop of a face of the photograph's path, or None."""
+
+
 def labels_from_images(folder: Path) -> LabelSource:
     """Return a source that aligns label images of whole photographs.
 
@@ -113,6 +124,27 @@ def labels_from_images(folder: Path) -> LabelSource:
     return labels
 
 
+def labels_from_celebamask(root: Path) -> LabelSource:
+    """Return a source that aligns the masks of CelebAMask-HQ, smaller than its photographs.
+
+    Args:
+        root: The published folder; ``celebamask`` says what it holds.
+    """
+
+    def labels(origin: str, face: AlignedPhoto) -> NDArray[np.uint8]:
+        labels_hw = read_part_labels(root, int(Path(origin).stem))
+        (height, width), (photo_height, photo_width) = labels_hw.shape, face.photograph_hw
+        if height * photo_width != width * photo_height:
+            raise ConfigError(
+                f"{root}, photograph {origin}: masks of {width} x {height} do not fit "
+                f"{photo_width} x {photo_height}"
+            )
+        side_px, scale = face.crop_hwc.shape[0], width / photo_width
+        return align_labels(face.row, labels_hw, side_px=side_px, scale=scale)
+
+    return labels
+
+
 def prepare_faces(
     source: Path,
     target: Path,
@@ -120,6 +152,8 @@ def prepare_faces(
     detector: Detector,
     config: PrepareConfig,
     labels: LabelSource | None = None,
+    images: Iterable[Path] | None = None,
+    landmarks: LandmarkSource | None = None,
 ) -> PrepareReport:
     """Write every suitable face of ``source`` to ``target``: PNGs, ``faces.tsv``, labels.
 
@@ -129,6 +163,8 @@ def prepare_faces(
         detector: Finds faces and their landmarks.
         config: Conditions on a face.
         labels: If given, ``masks/NAME.png`` is written for every face.
+        images: The photographs below ``source`` to take; all where None.
+        landmarks: If given, decides the boxes of eyes and mouth; else labels, else five landmarks.
 
     Returns:
         The number of faces written, and why others were left out.
@@ -141,29 +177,49 @@ def prepare_faces(
     target.mkdir(parents=True, exist_ok=True)
     report = PrepareReport()
     with (target / TABLE).open("w", newline="", encoding="utf-8") as file:
-        boxes = [f"{name}_{side}" for name in COMPONENTS for side in ("x0", "y0", "x1", "y1")]
-        columns = ["file", *POINT_COLUMNS, "eff_res512", "native_px", "source", "mask", *boxes]
+        columns = [
+            "file",
+            *POINT_COLUMNS,
+            "eff_res512",
+            "native_px",
+            "source",
+            "mask",
+            *BOX_COLUMNS,
+        ]
         table = csv.writer(file, delimiter="\t", lineterminator="\n")
         table.writerow(columns)
-        for path in list_images(source):
+        for path in list_images(source) if images is None else images:
             report.images += 1
             origin = path.relative_to(source).as_posix()
             for face in _suitable_faces(path, detector, config, report.dropped):
                 name = f"{report.kept:06d}.png"
                 _write(target / name, face.crop_hwc[:, :, ::-1])
-                mask = ""
+                mask, labels_hw = "", None
                 if labels is not None:
-                    mask = f"masks/{name}"
+                    mask, labels_hw = f"masks/{name}", labels(origin, face)
                     (target / "masks").mkdir(exist_ok=True)
-                    _write(target / mask, labels(origin, face))
+                    _write(target / mask, labels_hw)
                 numbers = [*face.points_xy.ravel(), face.effective_px, face.native_px]
                 cells = [f"{number:.1f}" for number in numbers]
-                corners = [f"{edge:.1f}" for edge in component_boxes(face.points_xy).ravel()]
+                dense_xy = None if landmarks is None else landmarks(origin, face)
+                boxes = _boxes(face, labels_hw, dense_xy)
+                corners = [f"{edge:.1f}" for edge in boxes.ravel()]
                 table.writerow([name, *cells, origin, mask, *corners])
                 report.kept += 1
     if not report.images:
         raise ConfigError(f"{source}: holds no images")
     return report
+
+
+def _boxes(
+    face: AlignedPhoto, labels_hw: NDArray[np.uint8] | None, dense_xy: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    """Return the boxes of eyes and mouth by the best that is known of a face."""
+    if dense_xy is not None:
+        return boxes_of_dense_landmarks(dense_xy, side_px=face.crop_hwc.shape[0])
+    if labels_hw is not None:
+        return boxes_of_labels(labels_hw, face.points_xy)
+    return component_boxes(face.points_xy)
 
 
 def _suitable_faces(
@@ -201,7 +257,7 @@ def check_face(
     native = native_px(points_xy)
     if native < config.min_px:
         return "too small", None
-    if yaw_ratio(points_xy) > config.max_yaw_ratio:
+    if config.max_yaw_ratio is not None and yaw_ratio(points_xy) > config.max_yaw_ratio:
         return "profile view", None
     if outside_ratio(points_xy, image_hwc.shape[:2]) > config.max_outside_ratio:
         return "cut off by the border", None
