@@ -145,14 +145,14 @@ def test_autocast_does_not_coarsen_gram_matrices() -> None:
     torch.testing.assert_close(found, gram_matrix(feat.bfloat16().float()))
 
 
-def test_feature_matching_sums_layers_but_the_first_and_averages_scales() -> None:
+def test_feature_matching_sums_all_layers_and_averages_scales() -> None:
     torch.manual_seed(0)
     judge = MultiScaleDiscriminator(input_ch=4, base_ch=4, n_layers=2, num_D=2)
     real, fake = torch.rand(2, 4, 32, 32), torch.rand(2, 4, 32, 32).requires_grad_()
     seen_real, seen_fake = judge(real).features, judge(fake).features
     expected = torch.zeros(())
     for scale in range(2):
-        for layer in (1, 2):
+        for layer in range(3):
             apart = seen_fake[scale][layer] - seen_real[scale][layer]
             expected = expected + apart.square().mean() / 2
     found = feature_matching_loss(seen_fake, seen_real)

@@ -203,12 +203,20 @@ class PsfrganRestorer(nn.Module):
 
     The parser is trained before the generator (section 3.1): no gradient reaches it, and its
     statistics stay as they are.
+
+    Args:
+        parser: The parser.
+        generator: The generator.
+        uses_map: Whether the generator sees the map, or zeros (the paper's table 2).
     """
 
-    def __init__(self, *, parser: FaceParser, generator: PsfrganGenerator) -> None:
+    def __init__(
+        self, *, parser: FaceParser, generator: PsfrganGenerator, uses_map: bool = True
+    ) -> None:
         super().__init__()
         self.parser = parser.requires_grad_(False).eval()
         self.generator = generator
+        self._uses_map = uses_map
 
     def train(self, mode: bool = True) -> "PsfrganRestorer":
         """Set the generator's mode; the parser's is always evaluation."""
@@ -229,6 +237,8 @@ class PsfrganRestorer(nn.Module):
             height, width = image_NCHW.shape[2:]
             raise ValueError(f"crops must be {side} x {side} px, got {height} x {width}")
         logits, parsing = self.parse_faces(image_NCHW)
+        if not self._uses_map:
+            parsing = torch.zeros_like(parsing)
         restored = self.generator(image_NCHW, parsing)
         return restored._replace(parsing=logits)
 

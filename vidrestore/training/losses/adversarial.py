@@ -1,18 +1,21 @@
 """Adversarial losses on scores of whole images, of patches, and of several scales.
 
 A discriminator's score is higher for what looks more real and is not passed through a sigmoid.
-Several scales count equally: where PSFR-GAN's equations 7 and 8 sum over scales, the released code
-takes the mean, and so does this, so that the weight of a loss does not depend on their number.
+Several scales count equally. PSFR-GAN's equations 7 and 8 sum over them; its released code takes
+the mean.
 """
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from vidrestore.training.losses.full_precision import to_float32
+
+OverScales: TypeAlias = Literal["sum", "mean"]
+"""How the losses of several scales become one."""
 
 Scores: TypeAlias = Tensor | Sequence[Tensor]
 """Scores ``(N, 1)`` of images or ``(N, 1, h, w)`` of patches; or such of every scale."""
@@ -25,7 +28,7 @@ def logistic_generator_loss(fake: Scores) -> Tensor:
     equation 12 and GFP-GAN's component loss are written ``log(1 - D)``; GFP-GAN's released code
     trains that term in this form too, which has the same optimum and does not saturate.
     """
-    return _mean_over_scales(fake, lambda score: F.softplus(-score))
+    return _over_scales(fake, lambda score: F.softplus(-score))
 
 
 def logistic_discriminator_loss(real: Scores, fake: Scores) -> Tensor:
@@ -35,17 +38,17 @@ def logistic_discriminator_loss(real: Scores, fake: Scores) -> Tensor:
         real: Scores of real images.
         fake: Scores of restored ones, computed from detached images.
     """
-    return _mean_over_scales(real, lambda score: F.softplus(-score)) + _mean_over_scales(
-        fake, F.softplus
-    )
+    return _over_scales(real, lambda score: F.softplus(-score)) + _over_scales(fake, F.softplus)
 
 
-def hinge_generator_loss(fake: Scores) -> Tensor:
+def hinge_generator_loss(fake: Scores, *, over_scales: OverScales = "mean") -> Tensor:
     """Return ``-mean fake`` (PSFR-GAN, section 3.3, equation 7)."""
-    return _mean_over_scales(fake, torch.neg)
+    return _over_scales(fake, torch.neg, over_scales)
 
 
-def hinge_discriminator_loss(real: Scores, fake: Scores) -> Tensor:
+def hinge_discriminator_loss(
+    real: Scores, fake: Scores, *, over_scales: OverScales = "mean"
+) -> Tensor:
     """Return ``mean max(0, 1 - real) + mean max(0, 1 + fake)`` (PSFR-GAN, equation 8).
 
     The released code halves this, which makes no difference to Adam.
@@ -53,14 +56,17 @@ def hinge_discriminator_loss(real: Scores, fake: Scores) -> Tensor:
     Args:
         real: Scores of real images.
         fake: Scores of restored ones, computed from detached images.
+        over_scales: Whether scales are summed or averaged.
     """
-    return _mean_over_scales(real, lambda score: F.relu(1 - score)) + _mean_over_scales(
-        fake, lambda score: F.relu(1 + score)
-    )
+    real_loss = _over_scales(real, lambda score: F.relu(1 - score), over_scales)
+    return real_loss + _over_scales(fake, lambda score: F.relu(1 + score), over_scales)
 
 
-def _mean_over_scales(scores: Scores, cost: Callable[[Tensor], Tensor]) -> Tensor:
+def _over_scales(
+    scores: Scores, cost: Callable[[Tensor], Tensor], over_scales: OverScales = "mean"
+) -> Tensor:
     scales = [scores] if isinstance(scores, Tensor) else list(scores)
     if not scales:
         raise ValueError("no scores")
-    return torch.stack([cost(to_float32(scale)).mean() for scale in scales]).mean()
+    costs = torch.stack([cost(to_float32(scale)).mean() for scale in scales])
+    return costs.sum() if over_scales == "sum" else costs.mean()

@@ -30,10 +30,12 @@ _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _VGG_WIDTHS, _VGG_CONVS = (64, 128, 256, 512, 512), (2, 2, 4, 4, 4)
 
 LAYERS = ("conv1_2", "conv2_2", "conv3_4", "conv4_4", "conv5_4")
-"""The last convolution of each of VGG-19's five stages, before its activation: GFP-GAN's choice,
-and that of PSFR-GAN's released code."""
+"""The last convolution of each of VGG-19's five stages, before its activation: GFP-GAN's choice."""
 STYLE_LAYERS = ("relu3_1", "relu4_1", "relu5_1")
 """What PSFR-GAN's text compares styles of (section 3.2)."""
+RELEASED_STYLE_LAYERS = ("relu3_4", "relu4_4", "conv5_4")
+"""What its released code does: the last convolutions of three stages, of which the rectifiers that
+follow overwrite all but the last."""
 
 MOBILENET_TAPS = (1, 3, 6, 13, 17)
 """The last block of each of MobileNetV2's stages: linear bottlenecks, without activation, with 16,

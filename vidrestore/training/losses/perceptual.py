@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from vidrestore.training.losses.adversarial import OverScales
 from vidrestore.training.losses.feature_extractors import FeatureNetwork
 from vidrestore.training.losses.full_precision import to_float32, without_autocast
 
@@ -126,20 +127,20 @@ def feature_matching_loss(
     fake: Sequence[Sequence[Tensor]],
     real: Sequence[Sequence[Tensor]],
     *,
-    first_layer: int = 1,
     norm: Norm = "l2",
+    over_scales: OverScales = "mean",
 ) -> Tensor:
     """Return how far a multi-scale discriminator's features of restored and real are apart.
 
-    The second term of PSFR-GAN's equation 6, as released: summed over layers but the first, whose
-    features are hardly more than pixels (which gives the text's four), mean over scales where the
-    text sums.
+    The second term of PSFR-GAN's equation 6: mean squares, summed over layers from the first, as
+    released (five, where the text counts four), and summed over scales, of which the released code
+    takes the mean.
 
     Args:
         fake: ``DiscriminatorOutput.features`` of restored images.
         real: Those of the targets; get no gradient.
-        first_layer: Layers before it are left out.
         norm: How to compare.
+        over_scales: Whether scales are summed or averaged.
 
     Returns:
         A scalar.
@@ -147,11 +148,8 @@ def feature_matching_loss(
     Raises:
         ValueError: The numbers of scales or layers differ, or nothing is left to compare.
     """
-    scales = [
-        feature_loss(one[first_layer:], other[first_layer:], norm=norm)
-        for one, other in zip(fake, real, strict=True)
-    ]
-    return _summed(scales) / len(scales)
+    scales = [feature_loss(one, other, norm=norm) for one, other in zip(fake, real, strict=True)]
+    return _summed(scales) / (len(scales) if over_scales == "mean" else 1)
 
 
 def _weighed(

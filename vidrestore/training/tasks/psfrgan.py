@@ -1,9 +1,9 @@
-"""Training PSFR-GAN (Chen et al. 2021, section 3.2): the generator, with a trained parser.
+"""Training PSFR-GAN (Chen et al. 2021, section 3): the generator, with a trained parser.
 
-The parser makes parsing maps of the degraded images, as in the released code; the discriminator
-sees image and map together. Terms and weights are those of equation 9 and section 4.1:
-reconstruction 10 (pixels and, equation 6, discriminator features), semantic-aware style 100,
-adversarial 1, hinge losses of equations 7 and 8.
+As in the released code, the generator sees the parser's map of the degraded image, discriminator
+and style loss that of the sharp one: the labels of the data set, or else what the parser finds in
+the sharp image. Terms are those of equation 9: reconstruction 10 (pixels and, equation 6,
+discriminator features), semantic-aware style, adversarial 1 (hinge losses of equations 7 and 8).
 """
 
 import copy
@@ -14,23 +14,35 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
+from vidrestore.errors import ConfigError
 from vidrestore.models.face_parser import FaceParser, face_parser_from_shapes
 from vidrestore.models.psfrgan.discriminator import MultiScaleDiscriminator
 from vidrestore.models.psfrgan.generator import PsfrganGenerator, PsfrganRestorer
 from vidrestore.restore.restorer import Restorer
 from vidrestore.training.data.dataset import DatasetConfig, FaceSample
+from vidrestore.training.data.face_table import UNKNOWN_LABEL
 from vidrestore.training.engine.loop import Preview
 from vidrestore.training.engine.optimizer_step import OptimizerStep
 from vidrestore.training.engine.optimizers import AdamConfig
 from vidrestore.training.engine.run_state import RunState
 from vidrestore.training.engine.train_state import TrainState
-from vidrestore.training.losses.adversarial import hinge_discriminator_loss, hinge_generator_loss
-from vidrestore.training.losses.feature_extractors import STYLE_LAYERS, load_feature_network
+from vidrestore.training.losses.adversarial import (
+    OverScales,
+    hinge_discriminator_loss,
+    hinge_generator_loss,
+)
+from vidrestore.training.losses.feature_extractors import load_feature_network
 from vidrestore.training.losses.freeze import frozen_weights
-from vidrestore.training.losses.perceptual import feature_matching_loss
+from vidrestore.training.losses.perceptual import Norm, feature_matching_loss
 from vidrestore.training.losses.pixel import l1_loss
-from vidrestore.training.losses.semantic import semantic_style_loss
+from vidrestore.training.losses.semantic import (
+    STYLE_FORMS,
+    StyleForm,
+    one_hot_labels,
+    semantic_style_loss,
+)
 from vidrestore.training.tasks.base import FaceTask, preview_of
 from vidrestore.training.tasks.batches import BatchConfig, to_device
 from vidrestore.training.tasks.parser import colorize_labels
@@ -40,7 +52,7 @@ from vidrestore.weights.load import load_state, read_state
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PsfrganConfig:
-    """The networks' sizes and the paper's hyper-parameters (section 4.1)."""
+    """The networks' sizes and the paper's hyper-parameters (section 4.3)."""
 
     data: DatasetConfig
     batch: BatchConfig
@@ -53,13 +65,48 @@ class PsfrganConfig:
     discriminator_channels: int = 64
     discriminator_layers: int = 4
     discriminator_scales: int = 3
-    pixel_weight: float = 10.0
+    l1_weight: float = field(default=10.0, metadata={"alias": "pixel_weight"})
+    """Of the mean absolute error of pixels, which the released code has."""
+    l2_weight: float = 0.0
+    """Of their mean squared error, which equation 6 has."""
     matching_weight: float = 10.0
-    style_weight: float = 100.0
+    matching_norm: Norm = "l2"
+    style_form: StyleForm = "released"
+    style_weight: float | None = None
+    """None is the weight that belongs to the form, of ``STYLE_FORMS``."""
     adversarial_weight: float = 1.0
+    over_scales: OverScales = "sum"
+    """How adversarial and matching losses of the scales become one: the sum of equations 6 to 8, or
+    the released code's mean."""
+    uses_map: bool = True
+    """Whether generator and discriminator see parsing maps (table 2); else zeros."""
     feature_weights: Path | None = field(default=None, metadata={"alias": "features"})
     """VGG-19's weights; without them a smaller network replaces it, as the log says."""
     ema_decay: float = 0.999
+
+    def __post_init__(self) -> None:
+        weights = (self.l1_weight, self.l2_weight, self.matching_weight, self.adversarial_weight)
+        if min(*weights, self.loss_weight_of_style()) < 0:
+            raise ConfigError("weights of losses must be >= 0")
+        if not (self.l1_weight or self.l2_weight):
+            raise ConfigError("one of l1_weight and l2_weight must be > 0")
+
+    def loss_weight_of_style(self) -> float:
+        """Return the weight of the style loss."""
+        return (
+            STYLE_FORMS[self.style_form].weight if self.style_weight is None else self.style_weight
+        )
+
+
+class _Maps(NamedTuple):
+    """Parsing maps of a batch: one-hot, or zeros where none are used."""
+
+    degraded: Tensor
+    """``(N, classes, S, S)``, of the degraded images: the generator's."""
+    sharp: Tensor
+    """Same, of the targets: the discriminator's."""
+    labels: Tensor
+    """``(N, S, S)`` labels of the targets: of the style loss."""
 
 
 class _GanBatch(NamedTuple):
@@ -68,7 +115,7 @@ class _GanBatch(NamedTuple):
     real: Tensor
     fake: Tensor
     """Without gradients."""
-    parsing: Tensor
+    sharp_map: Tensor
 
 
 class PsfrganTask(FaceTask):
@@ -84,9 +131,9 @@ class PsfrganTask(FaceTask):
             min_feat_size=config.min_feature_px,
             ch_range=config.channels,
         )
-        self._restorer = PsfrganRestorer(parser=read_parser(config.parser), generator=generator).to(
-            device
-        )
+        self._restorer = PsfrganRestorer(
+            parser=read_parser(config.parser), generator=generator, uses_map=config.uses_map
+        ).to(device)
         self._generator = self._restorer.generator
         self._discriminator = MultiScaleDiscriminator(
             base_ch=config.discriminator_channels,
@@ -95,8 +142,10 @@ class PsfrganTask(FaceTask):
             spectral_norm=True,
         ).to(device)
         self._features = (
-            load_feature_network(config.feature_weights, layers=STYLE_LAYERS).to(device)
-            if config.style_weight
+            load_feature_network(
+                config.feature_weights, layers=STYLE_FORMS[config.style_form].layers
+            ).to(device)
+            if config.loss_weight_of_style()
             else None
         )
         self.train_states: Mapping[str, TrainState] = {
@@ -116,14 +165,14 @@ class PsfrganTask(FaceTask):
         """Update the generator, then the discriminator on its output."""
         self._restorer.train()
         samples = [to_device(batch, self._device) for batch in batches]
-        maps = [self._restorer.parse_faces(sample.degraded)[1] for sample in samples]
+        maps = [self._maps(sample) for sample in samples]
         outputs: list[_GanBatch] = []
 
-        def generator_terms(pair: tuple[FaceSample, Tensor]) -> dict[str, Tensor]:
-            sample, parsing = pair
-            fake = self._generator(sample.degraded, parsing).image
-            outputs.append(_GanBatch(sample.target, fake.detach(), parsing))
-            return self._generator_terms(sample.target, fake, parsing)
+        def generator_terms(pair: tuple[FaceSample, _Maps]) -> dict[str, Tensor]:
+            sample, found = pair
+            fake = self._generator(sample.degraded, found.degraded).image
+            outputs.append(_GanBatch(sample.target, fake.detach(), found.sharp))
+            return self._generator_terms(sample.target, fake, found)
 
         with frozen_weights(self._discriminator):
             logged = optimizer_step.apply(
@@ -141,33 +190,49 @@ class PsfrganTask(FaceTask):
             run_state,
         )
 
-    def _generator_terms(
-        self, target: Tensor, output: Tensor, parsing: Tensor
-    ) -> dict[str, Tensor]:
+    def _maps(self, sample: FaceSample) -> _Maps:
+        degraded = self._restorer.parse_faces(sample.degraded)[1]
+        labels = sample.labels
+        unlabeled_N = (labels == UNKNOWN_LABEL).flatten(1).all(dim=1)
+        if bool(unlabeled_N.any()):
+            parsed = self._restorer.parse_faces(sample.target)[1].argmax(dim=1)
+            labels = torch.where(unlabeled_N[:, None, None], parsed, labels)
+        sharp = one_hot_labels(labels, classes=degraded.shape[1])
+        if not self._config.uses_map:
+            degraded, sharp = torch.zeros_like(degraded), torch.zeros_like(sharp)
+        return _Maps(degraded, sharp, labels)
+
+    def _generator_terms(self, target: Tensor, output: Tensor, maps: _Maps) -> dict[str, Tensor]:
         config = self._config
-        fake = self._discriminator(torch.cat([output, parsing], dim=1))
-        terms = {
-            "pixels": config.pixel_weight * l1_loss(output, target),
-            "g_hinge": config.adversarial_weight * hinge_generator_loss(fake.scores),
-        }
+        over_scales = config.over_scales
+        fake = self._discriminator(torch.cat([output, maps.sharp], dim=1))
+        adversarial = hinge_generator_loss(fake.scores, over_scales=over_scales)
+        terms = {"g_hinge": config.adversarial_weight * adversarial}
+        if config.l1_weight:
+            terms["l1"] = config.l1_weight * l1_loss(output, target)
+        if config.l2_weight:
+            terms["l2"] = config.l2_weight * F.mse_loss(output.float(), target)
         if config.matching_weight:
             with torch.no_grad():
-                real = self._discriminator(torch.cat([target, parsing], dim=1))
+                real = self._discriminator(torch.cat([target, maps.sharp], dim=1))
             terms["matching"] = config.matching_weight * feature_matching_loss(
-                fake.features, real.features
+                fake.features, real.features, norm=config.matching_norm, over_scales=over_scales
             )
         if self._features is not None:
             with torch.no_grad():
                 target_features = self._features(target)
-            terms["style"] = config.style_weight * semantic_style_loss(
-                self._features(output), target_features, parsing.argmax(dim=1)
+            terms["style"] = config.loss_weight_of_style() * semantic_style_loss(
+                self._features(output), target_features, maps.labels, form=config.style_form
             )
         return terms
 
     def _discriminator_terms(self, batch: _GanBatch) -> dict[str, Tensor]:
-        fake = self._discriminator(torch.cat([batch.fake, batch.parsing], dim=1))
-        real = self._discriminator(torch.cat([batch.real, batch.parsing], dim=1))
-        return {"d_hinge": hinge_discriminator_loss(real.scores, fake.scores)}
+        fake = self._discriminator(torch.cat([batch.fake, batch.sharp_map], dim=1))
+        real = self._discriminator(torch.cat([batch.real, batch.sharp_map], dim=1))
+        loss = hinge_discriminator_loss(
+            real.scores, fake.scores, over_scales=self._config.over_scales
+        )
+        return {"d_hinge": loss}
 
     def restorer(self) -> Restorer:
         """Return the moving average, with its parser, as a ``Restorer``."""
@@ -184,7 +249,7 @@ class PsfrganTask(FaceTask):
         batch = self._preview_batch(count=4)
         with torch.no_grad():
             parsing = self._restorer.parse_faces(batch.degraded)[1]
-            restored = generator(batch.degraded, parsing).image
+            restored = generator(batch.degraded, self._maps(batch).degraded).image
         labels = colorize_labels(parsing.argmax(dim=1))
         scores = {"l1": float(l1_loss(restored, batch.target))}
         return scores, preview_of(batch.degraded, labels, restored, batch.target)
