@@ -16,20 +16,52 @@ from vidrestore.errors import ConfigError
 
 T = TypeVar("T")
 
+_MAX_BASES = 4
+
 
 def read_config(path: Path, schema: type[T], *, overrides: Sequence[str] = ()) -> T:
     """Return ``schema`` filled from a TOML file, then from ``overrides`` (``a.b=value``).
 
+    A key ``base`` names another file, by its path from this one, whose tables this one changes. An
+    empty string clears a setting that may be left out.
+
     Raises:
         ConfigError: The file is unreadable, or a key is unknown or of the wrong type.
     """
+    raw = _read_toml(path, schema)
+    for override in overrides:
+        _override(raw, override, schema)
+    return from_mapping(raw, schema, where=path.name)
+
+
+def _read_toml(path: Path, schema: Any, depth: int = 0) -> dict[str, Any]:
+    """Return the tables of a file, over those of its base."""
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: not a readable TOML file: {error}") from error
-    for override in overrides:
-        _override(raw, override, schema)
-    return from_mapping(raw, schema, where=path.name)
+    base = raw.pop("base", None)
+    if base is None:
+        return raw
+    if not isinstance(base, str) or depth == _MAX_BASES:
+        raise ConfigError(
+            f"{path}: base must be the path of another file, not its own; got {base!r}"
+        )
+    tables = _read_toml(path.parent / base, schema, depth + 1)
+    _merge(tables, raw, schema)
+    return tables
+
+
+def _merge(tables: dict[str, Any], changes: Mapping[str, Any], schema: Any) -> None:
+    """Change tables in place; old and present names of a key are one."""
+    for key, value in changes.items():
+        name = _canonical_key(key, tables, schema)
+        table = tables.get(name)
+        if isinstance(table, dict) and isinstance(value, dict):
+            inner = _table_schema(schema, name)
+            _merge(cast("dict[str, Any]", table), cast("dict[str, Any]", value), inner)
+        else:
+            tables[name] = value
 
 
 def _override(raw: dict[str, Any], override: str, schema: Any) -> None:
@@ -102,6 +134,8 @@ def _converted(value: Any, kind: Any, *, where: str) -> Any:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         kinds = [each for each in arguments if each is not type(None)]
+        if value == "" and len(kinds) < len(arguments):
+            return None
         return _converted(value, kinds[0], where=where)
     if origin is tuple:
         if not isinstance(value, list):

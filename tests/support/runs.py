@@ -123,6 +123,8 @@ def restorer(network: str) -> Callable[[Path], dict[str, Any]]:
             "identity_weights": str(face),
             "loss_weights": {"perceptual": 0.0, "style": 0.0},
         }
+        if network.startswith("gfpgan"):
+            settings["prior_lr_scale"] = 1.0
         if network == "lite":
             settings["loss_weights"] |= {"pyramid": 0.0, "log_l1": 1.0, "ssim": 1.0}
         return settings

@@ -35,6 +35,8 @@ class TrainCommand:
     """Change a setting of the config: --set restorer.batch.size=4. May be repeated."""
     device: Annotated[str, tyro.conf.arg(metavar="auto|cpu|cuda|cuda:N")] = "auto"
     """Device of the networks; auto is the first GPU, or else the CPU."""
+    explain: bool = False
+    """Print the weights of the losses with their sources, and train nothing."""
     quiet: bool = False
     """Print only errors, and at the end the name of the checkpoint."""
     debug: bool = False
@@ -49,11 +51,23 @@ def run(argv: Sequence[str]) -> ExitCode:
         args=argv,
         config=(tyro.conf.FlagCreatePairsOff,),
     )
+    if command.explain:
+        print("\n".join(_explain(command)))
+        return ExitCode.OK
     rank = int(os.environ.get("RANK", "0"))
     if rank:
         return _train_other_process(command, rank)
     print(_train(command, quiet=command.quiet))
     return ExitCode.OK
+
+
+def _explain(command: TrainCommand) -> list[str]:
+    from vidrestore.toml_config import read_config
+    from vidrestore.training.engine.run import RunConfig
+    from vidrestore.training.explain import explain
+
+    config = read_config(command.config, RunConfig, overrides=command.set)
+    return [str(weight) for weight in explain(config)]
 
 
 def _train_other_process(command: TrainCommand, rank: int) -> ExitCode:

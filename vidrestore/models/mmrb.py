@@ -76,7 +76,8 @@ def _conv_prelu(in_channels: int, out_channels: int, *, kernel_size: int) -> nn.
 class MMRB(nn.Module):
     """Codec and generator; arguments and tensors as those of ``GPEN``, and more.
 
-    ``prior`` replaces the generator: one of this size that takes features instead of noise.
+    ``prior`` replaces the generator: one of this size that takes features instead of noise. Without
+    ``has_blocks`` the encoder has no MMRB layers (table 5 of the paper).
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class MMRB(nn.Module):
         lr_mlp: float = 0.01,
         narrow: float = 1,
         prior: GenerativePrior | None = None,
+        has_blocks: bool = True,
     ) -> None:
         super().__init__()
         channels = channels_by_size(multiplier=channel_multiplier, narrow=narrow)
@@ -111,7 +113,7 @@ class MMRB(nn.Module):
             self.add_module(f"ecd{index}", encoder_stage(index, size, channels, blur_kernel))
         self.mmrb = nn.ModuleList(
             MixedMultiPathBlock(channels=channels[size >> index])
-            for index in range(1, self.scales - 1)
+            for index in range(1, self.scales - 1 if has_blocks else 1)
         )
         self.final_linear = nn.Sequential(
             EqualLinear(in_features=channels[4] * 16, out_features=style_dim, activated=True)
@@ -165,7 +167,7 @@ class MMRB(nn.Module):
         features: list[Tensor] = []
         for index in range(self.scales):
             feat = self.get_submodule(f"ecd{index}")(feat)
-            if 0 < index < self.scales - 1:
+            if 0 < index <= len(self.mmrb):
                 feat = self.mmrb[index - 1](feat)
             features.append(feat)
         return self.final_linear(feat.flatten(1)), features

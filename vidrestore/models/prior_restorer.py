@@ -22,6 +22,7 @@ from vidrestore.models.generative_prior import GenerativePrior
 from vidrestore.models.gfpgan.sft import sft_hook
 from vidrestore.models.mobile_stylegan.generator import MobileStyleGAN
 from vidrestore.models.stylegan2.layers import SLOPE, channels_by_size
+from vidrestore.models.stylegan2.synthesis import Noise
 
 _FOLD = 4
 _MIN_PX = 4
@@ -116,11 +117,14 @@ class PriorRestorer(nn.Module):
         )
         self.toRGB = nn.ModuleList(nn.Conv2d(widths[side], 3, kernel_size=1) for side in ups)
 
-    def forward(self, image_NCHW: Tensor, *, with_pyramid: bool = False) -> RestorerOutput:
+    def forward(
+        self, image_NCHW: Tensor, *, noise: Noise | None = None, with_pyramid: bool = False
+    ) -> RestorerOutput:
         """Restore ``(N, 3, out_size, out_size)`` RGB crops in [-1, 1].
 
         Args:
             image_NCHW: In any precision; the weights' is used inside.
+            noise: One map per convolution of the generator; the stored ones where None.
             with_pyramid: Whether to compute the U-Net's images, which only losses need.
 
         Raises:
@@ -141,7 +145,7 @@ class PriorRestorer(nn.Module):
             return feat_NCHW
 
         prior: GenerativePrior = self.stylegan_decoder
-        image = prior.synthesize(styles, hook=hook)
+        image = prior.synthesize(styles, noise=noise, hook=hook)
         pyramid: tuple[Tensor, ...] = ()
         if with_pyramid:
             pyramid = tuple(rgb(feat) for rgb, feat in zip(self.toRGB, features, strict=True))

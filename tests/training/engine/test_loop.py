@@ -1,6 +1,7 @@
 """The training loop resumes bit for bit, accumulates gradients and averages over processes."""
 
 import json
+import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from vidrestore.errors import ConfigError, NonFiniteLossError, WeightsError
+from vidrestore.errors import ConfigError, MediaError, NonFiniteLossError, WeightsError
 from vidrestore.training.engine.checkpoint import read_checkpoint, save_checkpoint
 from vidrestore.training.engine.distributed import DistributedContext
 from vidrestore.training.engine.loop import CHECKPOINT_NAME, Preview, run_task
@@ -26,7 +27,7 @@ from vidrestore.training.engine.train_state import TrainState
 CPU = torch.device("cpu")
 
 
-FIRST = RunState(step=0, steps=9, seed=0, rank=0, device=CPU)
+FIRST = RunState(step=0, steps=9, seed=0, device=CPU)
 
 
 class Regression:
@@ -47,7 +48,8 @@ class Regression:
     ) -> Iterator[Sequence[Tensor]]:
         for step in count(first_step):
             inputs = torch.randn(self.batch, 4, generator=torch.Generator().manual_seed(step))
-            yield inputs[list(context.local_indices(self.batch))].chunk(self.micro)
+            indices = context.local_indices(self.batch, micro_batches=self.micro)
+            yield inputs[indices].chunk(self.micro)
 
     def step(
         self, batches: Sequence[Tensor], run_state: RunState, optimizer_step: OptimizerStep
@@ -58,7 +60,7 @@ class Regression:
         )
 
         def terms(inputs: Tensor) -> dict[str, Tensor]:
-            target = inputs.sum(dim=1, keepdim=True) + (0.01 * noise if run_state.rank == 0 else 0)
+            target = inputs.sum(dim=1, keepdim=True) + 0.01 * noise
             loss = (state.network(inputs) - target).square().mean()
             return {"mse": loss * (float("nan") if run_state.step == self.poison_at else 1.0)}
 
@@ -191,6 +193,29 @@ def test_a_checkpoint_of_version_1_is_resumed(tmp_path: Path) -> None:
         assert torch.equal(value, weights(resumed)[key]), key
 
 
+def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
+    run(Regression(), tmp_path, steps=1, run_metadata={"system": "parser"})
+    before = (tmp_path / CHECKPOINT_NAME).read_bytes()
+    with pytest.raises(WeightsError, match="is of a run of parser, but this config trains gfpgan"):
+        run(Regression(), tmp_path, steps=2, run_metadata={"system": "gfpgan"})
+    assert (tmp_path / CHECKPOINT_NAME).read_bytes() == before
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / CHECKPOINT_NAME
+    save_checkpoint(path, {"step": 1})
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(MediaError, match=r"last\.pt: larger than the file system allows"):
+            save_checkpoint(path, {"weights": torch.rand(1_000_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
 def test_a_checkpoint_of_a_later_version_is_refused(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / CHECKPOINT_NAME, {"version": 99})
     with pytest.raises(WeightsError, match="version 99 is newer than 2"):
@@ -273,19 +298,21 @@ with init_distributed(CPU) as context:
 def test_a_batch_is_split_evenly_or_refused() -> None:
     indices = [list(DistributedContext(rank=rank, size=3).local_indices(6)) for rank in range(3)]
     assert indices == [[0, 1], [2, 3], [4, 5]]
+    second = DistributedContext(rank=1, size=2)
+    assert second.local_indices(8, micro_batches=2) == [2, 3, 6, 7]
     with pytest.raises(ConfigError, match="batch size 5 is not divisible by the process count, 2"):
         DistributedContext(rank=0, size=2).local_indices(5)
 
 
-def test_draws_depend_on_step_seed_rank_and_stream_alone() -> None:
+def test_draws_depend_on_step_seed_and_stream_alone() -> None:
     def draw(**changes: int) -> float:
-        fields = {"step": 5, "steps": 9, "seed": 1, "rank": 0} | changes
+        fields = {"step": 5, "steps": 9, "seed": 1} | changes
         stream = fields.pop("stream", 0)
         run_state = RunState(device=CPU, **fields)
         return float(torch.rand(1, generator=run_state.generator(stream)))
 
     assert draw() == draw(steps=99)
-    assert len({draw(), draw(step=6), draw(seed=2), draw(rank=1), draw(stream=1)}) == 5
+    assert len({draw(), draw(step=6), draw(seed=2), draw(stream=1)}) == 4
 
 
 def test_a_parameter_is_in_the_first_group_that_matches_its_name() -> None:

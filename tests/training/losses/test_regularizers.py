@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from vidrestore.models.stylegan2.discriminator import StyleGAN2Discriminator
 from vidrestore.models.stylegan2.generator import StyleGAN2Generator
+from vidrestore.training.engine.distributed import DistributedContext
 from vidrestore.training.losses.regularizers import (
     PathLengthMean,
     lazy_adam,
@@ -147,12 +148,19 @@ def test_the_length_of_a_linear_path_is_that_of_the_transposed_matrix_times_nois
     )
 
 
+class Elsewhere(DistributedContext):
+    """Another process has other lengths: their mean is 3."""
+
+    def mean(self, value: Tensor) -> Tensor:
+        return value * 0 + 3
+
+
 def test_the_mean_comes_to_the_mean_length_and_is_the_same_for_all_processes() -> None:
     _, synthesize = linear_synthesis(2)
     mean, other = PathLengthMean(decay=1.0), PathLengthMean(decay=1.0)
     codes = torch.rand(2, 1, 4).double()
-    path_length_penalty(synthesize, codes, mean, average=lambda own: own * 0 + 3)
-    path_length_penalty(synthesize, codes, other, average=lambda own: own * 0 + 3)
+    path_length_penalty(synthesize, codes, mean, context=Elsewhere())
+    path_length_penalty(synthesize, codes, other, context=Elsewhere())
     assert float(mean.value) == float(other.value) == 3
 
 

@@ -191,7 +191,7 @@ def test_pairs_are_made_once_in_any_order_and_trained_on(root: Path, tmp_path: P
     assert asked == [0, 2, 1]
     assert again.meta[:, 0].tolist() == [1, -1, 1]
 
-    run_state = RunState(step=5, steps=9, seed=0, rank=0, device=CPU)
+    run_state = RunState(step=5, steps=9, seed=0, device=CPU)
     batches = [
         CachedFaces(
             tmp_path / "pairs",
@@ -229,7 +229,7 @@ def test_windows_of_cached_faces_keep_the_places_of_eyes_and_mouth(
     TeacherCache(tmp_path / "pairs", count=1, side_px=64).fill(samples, None, device=CPU)
     source = CachedFaces(tmp_path / "pairs", config.stages[0], teacher=config.teacher, device=CPU)
     whole, windows = (
-        source.batch(RunState(step=step, steps=9, seed=0, rank=0, device=CPU)) for step in (4, 5)
+        source.batch(RunState(step=step, steps=9, seed=0, device=CPU)) for step in (4, 5)
     )
     assert whole.target.shape == (2, 3, 64, 64)
     assert windows.target.shape == windows.degraded.shape == (4, 3, 32, 32)
@@ -264,7 +264,7 @@ def test_a_second_view_of_a_cached_face_is_the_first_one_moved(root: Path, tmp_p
     samples = FaceDataset(replace(config.data.faces, size_px=64), seed=0)
     TeacherCache(tmp_path / "pairs", count=1, side_px=64).fill(samples, None, device=CPU)
     source = CachedFaces(tmp_path / "pairs", config.stages[0], teacher=config.teacher, device=CPU)
-    batch = source.batch(RunState(step=1, steps=9, seed=0, rank=0, device=CPU))
+    batch = source.batch(RunState(step=1, steps=9, seed=0, device=CPU))
     assert batch.second_view is not None
     # A network that changes nothing agrees with itself, up to interpolation.
     agrees = consistency_loss(batch.degraded, batch.second_view.degraded, batch)

@@ -50,7 +50,7 @@ from vidrestore.training.on_device.optimizer_step import DeviceOptimizerStep
 from vidrestore.training.on_device.stage_trainer import StageTrainer, load_loss_networks
 
 CPU = torch.device("cpu")
-FIRST = RunState(step=0, steps=40, seed=0, rank=0, device=CPU)
+FIRST = RunState(step=0, steps=40, seed=0, device=CPU)
 
 
 def smooth(seed: int, *, count: int = 1, side: int = 64) -> Tensor:

@@ -17,7 +17,7 @@ from vidrestore.training.tasks.discriminators import (
 from vidrestore.training.tasks.restorer_config import RestorerConfig
 
 CPU = torch.device("cpu")
-MOMENT = RunState(step=0, steps=1, seed=0, rank=0, device=CPU)
+MOMENT = RunState(step=0, steps=1, seed=0, device=CPU)
 
 
 @pytest.fixture

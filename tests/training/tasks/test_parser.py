@@ -79,7 +79,7 @@ def test_validation_scores_every_class_that_the_test_faces_have(root: Path) -> N
         blocks=1,
         test_folder=Path("faces"),
     )
-    run_state = RunState(step=1, steps=1, seed=0, rank=0, device=CPU)
+    run_state = RunState(step=1, steps=1, seed=0, device=CPU)
     scores, preview = ParserTask(config, seed=0, device=CPU).validate(run_state)
     assert scores.keys() == {"mean_f1", "mean_f1_clean", "f1/skin", "f1/hair"}
     assert scores["mean_f1"] == pytest.approx((scores["f1/skin"] + scores["f1/hair"]) / 2)

@@ -7,7 +7,7 @@ from vidrestore.models.common.input_checks import check_input_size
 from vidrestore.models.common.outputs import RestorerOutput
 from vidrestore.models.generative_prior import GenerativePrior
 from vidrestore.models.gfpgan.sft import sft_hook
-from vidrestore.models.stylegan2.synthesis import Noise
+from vidrestore.models.stylegan2.synthesis import Noise, identity_hook
 
 
 class GfpganBase(nn.Module):
@@ -64,14 +64,14 @@ class GfpganBase(nn.Module):
         pyramid: list[Tensor] = []
         for index, block in enumerate(self.conv_body_up):
             feat = block(add_inplace(feat, skips[-1 - index]))
-            conditions.append(
-                (self.condition_scale[index](feat), self.condition_shift[index](feat))
-            )
+            if len(self.condition_scale):
+                conditions.append(
+                    (self.condition_scale[index](feat), self.condition_shift[index](feat))
+                )
             if with_pyramid:
                 pyramid.append(self.toRGB[index](feat))
-        image = self.stylegan_decoder.synthesize(
-            latents, noise=noise, hook=sft_hook(conditions, split=self.sft_half)
-        )
+        hook = sft_hook(conditions, split=self.sft_half) if conditions else identity_hook
+        image = self.stylegan_decoder.synthesize(latents, noise=noise, hook=hook)
         return RestorerOutput(image=image.to(image_NCHW.dtype), pyramid=tuple(pyramid))
 
     def _to_w_plus(self, codes_NF: Tensor) -> Tensor:

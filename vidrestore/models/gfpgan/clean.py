@@ -58,6 +58,7 @@ class GFPGANClean(GfpganBase):
         narrow: float = 1,
         sft_half: bool = True,
         prior: GenerativePrior | None = None,
+        is_modulated: bool = True,
     ) -> None:
         super().__init__()
         scales = scale_count(out_size)
@@ -93,11 +94,12 @@ class GFPGANClean(GfpganBase):
                 narrow=narrow,
             )
         self.stylegan_decoder = prior
+        modulated = ups if is_modulated else []
         self.condition_scale = nn.ModuleList(
-            _condition(channels[size], split=sft_half) for size in ups
+            _condition(channels[size], split=sft_half) for size in modulated
         )
         self.condition_shift = nn.ModuleList(
-            _condition(channels[size], split=sft_half) for size in ups
+            _condition(channels[size], split=sft_half) for size in modulated
         )
 
     def _stem(self, image_NCHW: Tensor) -> Tensor:

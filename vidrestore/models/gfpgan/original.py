@@ -66,6 +66,7 @@ class GFPGAN(GfpganBase):
         sft_half: Whether half the channels pass the transform unchanged.
         prior: The generator, of ``out_size`` and ``num_style_feat`` and with the channels of
             ``channel_multiplier`` and ``narrow``; the paper's StyleGAN2 where None.
+        is_modulated: Whether the U-Net's features change the prior's; without, codes alone do.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class GFPGAN(GfpganBase):
         narrow: float = 1,
         sft_half: bool = True,
         prior: GenerativePrior | None = None,
+        is_modulated: bool = True,
     ) -> None:
         super().__init__()
         scales = scale_count(out_size)
@@ -128,11 +130,12 @@ class GFPGAN(GfpganBase):
                 narrow=narrow,
             )
         self.stylegan_decoder = prior
+        modulated = ups if is_modulated else []
         self.condition_scale = nn.ModuleList(
-            _condition(channels[size], split=sft_half, bias_init=1.0) for size in ups
+            _condition(channels[size], split=sft_half, bias_init=1.0) for size in modulated
         )
         self.condition_shift = nn.ModuleList(
-            _condition(channels[size], split=sft_half, bias_init=0.0) for size in ups
+            _condition(channels[size], split=sft_half, bias_init=0.0) for size in modulated
         )
 
 

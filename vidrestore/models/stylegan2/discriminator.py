@@ -50,7 +50,7 @@ class StyleGAN2Discriminator(nn.Module):
         ]
         self.conv_body = nn.Sequential(*blocks)
         self.out_size = out_size
-        self.stddev_group = stddev_group
+        self.stddev = MinibatchStddev(group=stddev_group)
         self.final_conv = ConvLayer(
             in_channels=channels[4] + 1, out_channels=channels[4], kernel_size=3
         )
@@ -63,13 +63,29 @@ class StyleGAN2Discriminator(nn.Module):
         """Return scores ``(N, 1)`` of RGB images in [-1, 1].
 
         Raises:
-            ValueError: N is neither below ``stddev_group`` nor a multiple of it, or the images
-                have another size.
+            ValueError: N is neither below the group of the standard deviation nor a multiple of
+                it, or the images have another size.
         """
         check_input_size(image_NCHW, self.out_size)
         feat = self.conv_body(image_NCHW)
-        feat = torch.cat([feat, minibatch_stddev(feat, group=self.stddev_group)], dim=1)
+        feat = torch.cat([feat, self.stddev(feat)], dim=1)
         return self.final_linear(self.final_conv(feat).flatten(1))
+
+
+class MinibatchStddev(nn.Module):
+    """``minibatch_stddev`` as a layer.
+
+    Args:
+        group: Number of images whose standard deviation is measured together.
+    """
+
+    def __init__(self, *, group: int) -> None:
+        super().__init__()
+        self.group = group
+
+    def forward(self, feat_NCHW: Tensor) -> Tensor:
+        """Return ``(N, 1, H, W)``."""
+        return minibatch_stddev(feat_NCHW, group=self.group)
 
 
 def minibatch_stddev(feat_NCHW: Tensor, *, group: int) -> Tensor:

@@ -4,6 +4,7 @@ Version 2 holds ``networks`` (by name: ``network``, ``optimizer``, ``params_ema`
 ``task``, ``step``, ``system`` and ``config``. Version 1, without a number, has older names.
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from vidrestore.errors import WeightsError
 from vidrestore.storage.atomic_output import partial_file
+from vidrestore.storage.file_errors import file_errors
 
 VERSION = 2
 _RENAMED = {"parts": "networks", "updater": "scalers", "place": "position"}
@@ -22,10 +24,33 @@ _OLD_OPTIMIZER = "optimiser"
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
-    """Write ``state`` to ``path``, which is replaced when the new file is complete."""
+    """Write ``state`` to ``path``, which is replaced when the new file is complete.
+
+    Raises:
+        MediaError: It cannot be written, for instance because the disk is full. What was at
+            ``path`` stays, and nothing else is left.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with partial_file(path) as partial:
-        torch.save(dict(state), partial)
+    with file_errors(path, "write"), partial_file(path) as partial:
+        try:
+            _write(dict(state), partial)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
+
+
+def _write(state: dict[str, Any], path: Path) -> None:
+    with path.open("wb") as file:
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:
+            # torch's writer hides the error of the file.
+            cause = error.__cause__ or error.__context__
+            if isinstance(cause, OSError):
+                raise cause from error
+            raise OSError(None, f"torch: {error}") from error
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

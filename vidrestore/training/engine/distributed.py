@@ -2,7 +2,8 @@
 
 Gradients are averaged after the backward pass, bucket by bucket. ``DistributedDataParallel`` does
 not support the regularizers, which differentiate twice and call submodules. A config gives the same
-run on any number of processes, up to the order of sums.
+run on any number of processes, up to the order of sums: samples and draws depend on the position in
+the batch, and statistics of batches are those of all processes (``distributed_layers``).
 """
 
 import os
@@ -12,6 +13,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.distributed.nn.functional import (
+    all_reduce,  # pyright: ignore[reportUnknownVariableType]
+)
 
 from vidrestore.errors import ConfigError
 
@@ -34,18 +38,35 @@ class DistributedContext:
         """Whether this process logs, saves and validates."""
         return self.rank == 0
 
-    def local_indices(self, count: int) -> range:
+    def local_indices(self, count: int, *, micro_batches: int = 1) -> list[int]:
         """Return this process's indices into a batch of ``count`` samples.
 
+        The processes divide every micro-batch among them, so that each holds the same samples on
+        any number of processes.
+
         Raises:
-            ConfigError: ``count`` is not divisible by the process count.
+            ConfigError: ``count`` is not divisible by the process count and ``micro_batches``.
         """
-        if count % self.size:
+        if count % (self.size * micro_batches):
             raise ConfigError(
                 f"batch size {count} is not divisible by the process count, {self.size}"
+                + (f", times {micro_batches} micro-batches" if micro_batches > 1 else "")
             )
-        local = count // self.size
-        return range(self.rank * local, (self.rank + 1) * local)
+        whole = count // micro_batches
+        local = whole // self.size
+        return [
+            first + self.rank * local + index
+            for first in range(0, count, whole)
+            for index in range(local)
+        ]
+
+    def own_part(self, draws: Tensor, *, dim: int = 0) -> Tensor:
+        """Return this process's part of what was drawn for a micro-batch of all processes."""
+        return draws.chunk(self.size, dim=dim)[self.rank]
+
+    def sum_with_gradient(self, value: Tensor) -> Tensor:
+        """Return the sum over all processes; gradients of all of them flow back."""
+        return value if self.size == 1 else all_reduce(value)
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Average gradients over all processes; a missing one counts as zero."""

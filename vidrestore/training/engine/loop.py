@@ -82,7 +82,8 @@ def run_task(
     """Train until ``steps``, resuming from the checkpoint in ``folder`` if there is one.
 
     Writes the log and ``last.pt``, with everything needed to resume. Batches and random draws are
-    functions of seed, step and process, so a resumed run equals an uninterrupted one.
+    functions of seed, step and position in the batch, so a resumed run equals an uninterrupted one,
+    and several processes do what one does.
 
     Args:
         task: The task to train.
@@ -107,10 +108,11 @@ def run_task(
         WeightsError: The checkpoint in ``folder`` does not match the task.
     """
     path = folder / CHECKPOINT_NAME
-    step = _resume(path, task, optimizer_step) if path.exists() else 0
+    system = (run_metadata or {}).get("system")
+    step = _resume(path, task, optimizer_step, system) if path.exists() else 0
 
     def run_state() -> RunState:
-        return RunState(step=step, steps=steps, seed=seed, rank=context.rank, device=device)
+        return RunState(step=step, steps=steps, seed=seed, device=device)
 
     # Only the main process writes.
     with TrainingLogger(folder, steps=steps) if context.is_main else nullcontext() as logger:
@@ -164,9 +166,15 @@ def _checkpoint(step: int, task: Task, optimizer_step: OptimizerStep) -> dict[st
     }
 
 
-def _resume(path: Path, task: Task, optimizer_step: OptimizerStep) -> int:
+def _resume(path: Path, task: Task, optimizer_step: OptimizerStep, system: str | None) -> int:
     """Load a checkpoint into the task; return its step."""
     checkpoint = read_checkpoint(path)
+    saved_system = checkpoint.get("system", system)
+    if saved_system != system:
+        raise WeightsError(
+            f"{path}: is of a run of {saved_system}, but this config trains {system}; train in "
+            "another folder"
+        )
     try:
         load_train_states(task.train_states, checkpoint["networks"])
         optimizer_step.load_state_dict(checkpoint["scalers"])

@@ -45,6 +45,12 @@ class AdamConfig:
         if self.milestones and self.schedule != "piecewise":
             raise ConfigError('milestones need schedule = "piecewise"')
 
+    def lr_scale_of(self, name: str) -> float:
+        """Return the factor of the learning rate of the parameter ``name``."""
+        groups = (group for group in self.param_groups if fnmatchcase(name, group.pattern))
+        group = next(groups, None)
+        return 1.0 if group is None else group.lr_scale
+
     def lr_at(self, step: int, *, steps: int) -> float:
         """Return the learning rate of a step."""
         if self.schedule == "cosine":

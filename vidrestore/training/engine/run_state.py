@@ -8,23 +8,24 @@ import torch
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunState:
-    """Step, seed, rank and device of a run."""
+    """Step, seed and device of a run; the same in all its processes."""
 
     step: int
     steps: int
     """Steps of the whole run."""
     seed: int
-    rank: int
-    """Number of this process."""
     device: torch.device
 
     def generator(self, stream: int) -> torch.Generator:
-        """Return a generator that depends on seed, step, rank and stream alone.
+        """Return a generator that depends on seed, step and stream alone.
+
+        All processes draw the same; each takes its part (``DistributedContext.own_part``).
 
         Args:
             stream: Number that separates independent draws of one step.
         """
-        words = np.random.SeedSequence((self.seed, self.step, self.rank, stream))
+        # The 0 was the rank of the process: runs go on as they began.
+        words = np.random.SeedSequence((self.seed, self.step, 0, stream))
         return torch.Generator(self.device).manual_seed(int(words.generate_state(1)[0]))
 
     def is_due(self, interval: int) -> bool:

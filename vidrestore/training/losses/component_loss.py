@@ -23,7 +23,7 @@ from vidrestore.training.losses.adversarial import (
 )
 from vidrestore.training.losses.freeze import frozen_weights
 from vidrestore.training.losses.full_precision import to_float32, without_autocast
-from vidrestore.training.losses.perceptual import style_loss
+from vidrestore.training.losses.perceptual import feature_loss, style_loss
 from vidrestore.types import CROP_SIZE_PX
 
 _SIDES_AT_512 = (80, 80, 120)
@@ -106,8 +106,9 @@ def component_generator_terms(
     *,
     adversarial_weight: float = 1.0,
     style_weight: float = 200.0,
+    matching_weight: float = 0.0,
 ) -> dict[str, Tensor]:
-    """Return the weighted terms ``component_NAME`` and ``component_style`` of a generator.
+    """Return the weighted terms ``component_NAME``, ``component_style`` and ``component_matching``.
 
     GFP-GAN's facial component loss, with the weights of its released configuration; MMRB's local
     losses (equations 12 and 13) are ``adversarial_weight`` 3 without style. A term of weight 0 is
@@ -119,23 +120,28 @@ def component_generator_terms(
         target: Those of the targets; looked at for the style alone.
         adversarial_weight: Of each component.
         style_weight: Of the sum of the components' styles.
+        matching_weight: Of the sum of the differences of the components' features (L1).
     """
-    if adversarial_weight == 0 and style_weight == 0:
+    if not (adversarial_weight or style_weight or matching_weight):
         return {}
     terms: dict[str, Tensor] = {}
     styles: list[Tensor] = []
+    differences: list[Tensor] = []
     for name, discriminator in discriminators.items():
         with frozen_weights(discriminator):
             fake = discriminator(restored[name])
         if adversarial_weight:
             loss = logistic_generator_loss(fake.scores)
             terms[f"component_{name}"] = loss * adversarial_weight
-        if style_weight:
+        if style_weight or matching_weight:
             with torch.no_grad():
                 real = discriminator(target[name])
             styles.append(component_style_loss(fake.features, real.features))
-    if styles:
+            differences.append(feature_loss(fake.features, real.features))
+    if style_weight:
         terms["component_style"] = torch.stack(styles).sum() * style_weight
+    if matching_weight:
+        terms["component_matching"] = torch.stack(differences).sum() * matching_weight
     return terms
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
+from vidrestore.training.engine.distributed import DistributedContext
 from vidrestore.training.losses.adversarial import Scores
 from vidrestore.training.losses.full_precision import to_float32, without_autocast
 
@@ -110,7 +111,7 @@ def path_length_penalty(
     rng: torch.Generator | None = None,
     weight: float = 2.0,
     interval: int = 4,
-    average: Callable[[Tensor], Tensor] | None = None,
+    context: DistributedContext | None = None,
 ) -> Tensor:
     """Return ``weight * interval * mean (|J^T y| - a)^2`` and move ``a``, the running mean.
 
@@ -126,7 +127,7 @@ def path_length_penalty(
         rng: Of the noise, on any device; the default generator where None.
         weight: Where it is 0 nothing is computed and the mean stays.
         interval: Steps between two calls.
-        average: Gives the mean of a scalar over all processes of a run, so that all go on from
+        context: The processes of the run: each takes its part of the noise, and all go on from
             one running mean.
 
     Returns:
@@ -141,13 +142,13 @@ def path_length_penalty(
             latents = latents.detach().requires_grad_()
         image = synthesize(latents)
         pixels = image.shape[2] * image.shape[3]
-        noise = torch.randn(
-            image.shape, generator=rng, device=None if rng is None else rng.device
-        ).to(image)
+        context = context or DistributedContext()
+        shape = (image.shape[0] * context.size, *image.shape[1:])
+        drawn = torch.randn(shape, generator=rng, device=None if rng is None else rng.device)
+        noise = context.own_part(drawn).to(image)
         (slope,) = torch.autograd.grad(
             (image * noise).sum() / pixels**0.5, latents, create_graph=True
         )
         length_N = slope.square().sum(dim=2).mean(dim=1).sqrt()
-        here = length_N.detach().mean()
-        aim = mean.moved(here if average is None else average(here))
+        aim = mean.moved(context.mean(length_N.detach().mean()))
         return (length_N - aim.to(length_N)).square().mean() * strength

@@ -63,7 +63,7 @@ def _sheet(results: RunResults) -> NDArray[np.uint8]:
     stage = replace(config.stages[-1], codec_ratio=0.0)
     faces = results.faces.held_out(side_px=stage.side_px)
     device = faces.image.device
-    run_state = RunState(step=0, steps=1, seed=config.seed, rank=0, device=device)
+    run_state = RunState(step=0, steps=1, seed=config.seed, device=device)
     batch = DegradedFaces(results.faces, config.data, stage, run_state=run_state).degrade_fixed(
         faces, seed=config.seed
     )

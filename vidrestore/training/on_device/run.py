@@ -142,7 +142,6 @@ class _Run:
             step=checkpoint.step,
             steps=budget.steps(checkpoint.step),
             seed=int(words[0]),
-            rank=0,
             device=self._device,
         )
 

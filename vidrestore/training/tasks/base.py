@@ -8,6 +8,7 @@ from torch import Tensor
 
 from vidrestore.training.data.dataset import DatasetConfig, FaceDataset, FaceSample
 from vidrestore.training.engine.distributed import DistributedContext
+from vidrestore.training.engine.distributed_layers import synchronize_batches
 from vidrestore.training.engine.loop import Preview
 from vidrestore.training.engine.train_state import TrainState
 from vidrestore.training.tasks.batches import BatchConfig, face_batches, to_device
@@ -28,12 +29,19 @@ class FaceTask:
         """
         self._device = device
         self._batch = batch
+        self._context = DistributedContext()
         self._dataset = FaceDataset(data, seed=seed)
 
     def batches(
         self, *, first_step: int, context: DistributedContext
     ) -> Iterator[Sequence[FaceSample]]:
-        """Yield the micro-batches of every step from ``first_step`` on, on the CPU."""
+        """Yield the micro-batches of every step from ``first_step`` on, on the CPU.
+
+        The task's networks are synchronized among the processes of ``context`` from here on.
+        """
+        self._context = context
+        for train_state in self.train_states.values():
+            synchronize_batches(train_state.network, context)
         return face_batches(self._dataset, self._batch, first_step=first_step, context=context)
 
     def state_dict(self) -> dict[str, Any]:

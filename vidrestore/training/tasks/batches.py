@@ -18,7 +18,7 @@ class BatchConfig:
     size: int
     """Faces per step, over all processes."""
     accumulation_steps: int = field(default=1, metadata={"alias": "accumulate"})
-    """Number of micro-batches that a process splits its part into."""
+    """Number of micro-batches that a batch is split into; each is computed by all processes."""
     num_workers: int = field(default=1, metadata={"alias": "workers"})
 
     def __post_init__(self) -> None:
@@ -36,13 +36,12 @@ def face_batches(
 ) -> Iterator[Sequence[FaceSample]]:
     """Yield the micro-batches of steps ``first_step``, ``first_step + 1``, ... without end.
 
-    Sample indices are a function of step and process alone.
+    Sample indices are a function of the step and of the position in the batch alone.
 
     Raises:
         ConfigError: The batch cannot be split evenly.
     """
-    local = context.local_indices(config.size)
-    _check_divisible(len(local), config.accumulation_steps)
+    local = context.local_indices(config.size, micro_batches=config.accumulation_steps)
 
     def indices() -> Iterator[list[int]]:
         step = first_step
@@ -69,8 +68,7 @@ def face_batches(
 def _check_divisible(size: int, accumulation_steps: int) -> None:
     if size % accumulation_steps:
         raise ConfigError(
-            f"batch size {size} (of a process) is not divisible by accumulation_steps, "
-            f"{accumulation_steps}"
+            f"batch size {size} is not divisible by accumulation_steps, {accumulation_steps}"
         )
 
 

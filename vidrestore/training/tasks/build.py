@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from vidrestore.errors import ConfigError, WeightsError
 from vidrestore.models.gfpgan.clean import GFPGANClean
 from vidrestore.models.gfpgan.original import GFPGAN
+from vidrestore.models.gpen_generator import GpenGenerator
+from vidrestore.models.gpen_prior import gpen_state_of_prior
 from vidrestore.models.lite import build_lite
 from vidrestore.models.mmrb import MMRB, discriminator_state_from_gpen, start_from_gpen
 from vidrestore.models.mobile_stylegan.generator import MobileStyleGAN, widen_for_features
@@ -34,10 +36,8 @@ def build_generator(config: RestorerConfig) -> nn.Module:
     pretrained = config.pretrained
     if pretrained.network is not None:
         load_state(network, read_pretrained(pretrained.network, "generator"), pretrained.network)
-    path = pretrained.prior
-    if path is not None and isinstance(network, GFPGAN) and config.prior == "stylegan2":
-        decoder = network.get_submodule("stylegan_decoder")
-        load_state(decoder, read_pretrained(path, "generator"), path)
+    if pretrained.prior is not None and config.prior == "stylegan2":
+        _load_prior(network, pretrained.prior)
     if pretrained.gpen is not None and isinstance(network, MMRB):
         try:
             start_from_gpen(network, read_pretrained(pretrained.gpen, "generator"))
@@ -67,10 +67,33 @@ def _build(config: RestorerConfig) -> nn.Module:
             style_dim=config.style_dim,
             n_mlp=config.mapping_layers,
             prior=prior,
+            has_blocks=config.mmrb_blocks,
             **size,
         )
     build = GFPGAN if config.network == "gfpgan" else GFPGANClean
-    return build(out_size=side, prior=prior, **codes, **size)
+    return build(
+        out_size=side,
+        prior=prior,
+        sft_half=config.modulation == "cs-sft",
+        is_modulated=config.modulation != "none",
+        **codes,
+        **size,
+    )
+
+
+def _load_prior(network: nn.Module, path: Path) -> None:
+    """Load a StyleGAN2 inside ``network`` from a file."""
+    state = read_pretrained(path, "generator")
+    if not isinstance(network, MMRB):
+        load_state(network.get_submodule("stylegan_decoder"), state, path)
+        return
+    branched = network.generator
+    assert isinstance(branched, GpenGenerator)
+    try:
+        state = gpen_state_of_prior(state, branched)
+    except ValueError as error:
+        raise WeightsError(f"{path}: {error}") from error
+    load_state(branched, state, path)
 
 
 def _load_mobile_prior(network: nn.Module, config: RestorerConfig) -> None:

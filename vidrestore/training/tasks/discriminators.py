@@ -10,6 +10,7 @@ from vidrestore.models.gfpgan.component_discriminator import FacialComponentDisc
 from vidrestore.models.texture_discriminator import TextureDiscriminator
 from vidrestore.training.data.component_boxes import COMPONENTS
 from vidrestore.training.data.dataset import FaceSample
+from vidrestore.training.engine.distributed import DistributedContext
 from vidrestore.training.engine.optimizer_step import LossTerms, OptimizerStep
 from vidrestore.training.engine.optimizers import AdamConfig
 from vidrestore.training.engine.run_state import RunState
@@ -61,6 +62,8 @@ class GanBatch(NamedTuple):
     """The output for that window."""
     texture: CropWindow
     """The window of ``restored`` that the texture discriminator sees."""
+    context: DistributedContext = DistributedContext()
+    """The processes, of whose batch this is a part."""
 
     def whole(self) -> Tensor:
         """Return whole faces: the targets, with the output in its window."""
@@ -101,7 +104,7 @@ def build_discriminators(
         discriminators.append(GlobalDiscriminatorTrainer(config, device))
     if weights.texture_adversarial:
         discriminators.append(TextureDiscriminatorTrainer(config, device))
-    if weights.component or weights.component_style:
+    if weights.judges_components:
         discriminators.append(ComponentDiscriminatorTrainer(config, device))
     return discriminators
 
@@ -154,13 +157,10 @@ class TextureDiscriminatorTrainer:
         }
 
     def generator_terms(self, batch: GanBatch) -> dict[str, Tensor]:
-        """Return ``g_texture``, which is 0 if no sample is sharp."""
-        windows = self._sharp_windows(batch)
-        if windows is None:
-            # All processes must have the same terms.
-            return {"g_texture": batch.restored.sum() * 0.0}
-        _, restored, degraded = windows
-        return {"g_texture": self._weight * hinge_generator_loss(self._network(restored, degraded))}
+        """Return ``g_texture``, which is 0 if no sample is sharp in any process."""
+        _, restored, degraded = self._sharp_windows(batch)
+        loss = hinge_generator_loss(self._network(restored, degraded))
+        return {"g_texture": self._weight * self._share_of_sharp(batch) * loss}
 
     def update(
         self, batches: Sequence[GanBatch], run_state: RunState, optimizer_step: OptimizerStep
@@ -168,33 +168,39 @@ class TextureDiscriminatorTrainer:
         """Update the discriminator once."""
 
         def loss_terms(batch: GanBatch) -> LossTerms:
-            windows = self._sharp_windows(batch)
-            if windows is None:
-                # All processes must take part in every update.
-                return {"d_texture": _zero_loss(self._network)}
-            target, restored, degraded = windows
+            target, restored, degraded = self._sharp_windows(batch)
             scores = self._network(target, degraded), self._network(restored, degraded)
-            return {"d_texture": hinge_discriminator_loss(*scores)}
+            return {"d_texture": self._share_of_sharp(batch) * hinge_discriminator_loss(*scores)}
 
         train_state = self.train_states["texture"]
         return optimizer_step.apply("texture", train_state, batches, loss_terms, run_state)
 
-    def _sharp_windows(self, batch: GanBatch) -> tuple[Tensor, Tensor, Tensor] | None:
-        """Return the texture windows of sharp samples: target, restored, degraded."""
+    def _sharp(self, batch: GanBatch) -> Tensor:
+        return batch.sample.resolution_ratio >= self._real_resolution_ratio
+
+    def _share_of_sharp(self, batch: GanBatch) -> Tensor:
+        """Return the number of sharp samples over its mean over processes.
+
+        A mean over the sharp samples of a process, times this, averages to that over all of them.
+        """
+        count = self._sharp(batch).sum().float()
+        return count / batch.context.mean(count).clamp_min(1 / batch.context.size)
+
+    def _sharp_windows(self, batch: GanBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the texture windows of sharp samples: target, restored, degraded.
+
+        Where no sample is sharp, those of the first, whose share is 0: every use of the network
+        moves its spectral norms, and they must stay equal in all processes.
+        """
         sample, crop, texture = batch.sample, batch.crop, batch.texture
-        sharp_N = sample.resolution_ratio >= self._real_resolution_ratio
+        sharp_N = self._sharp(batch)
         if not bool(sharp_N.any()):
-            return None
+            sharp_N = torch.arange(len(sharp_N), device=sharp_N.device) == 0
         return (
             texture.of(crop.of(sample.target[sharp_N])),
             texture.of(batch.restored[sharp_N]),
             texture.of(crop.of(sample.degraded[sharp_N])),
         )
-
-
-def _zero_loss(network: nn.Module) -> Tensor:
-    """Return zero, with gradients of zero."""
-    return torch.stack([parameter.sum() for parameter in network.parameters()]).sum() * 0.0
 
 
 class ComponentDiscriminatorTrainer:
@@ -215,6 +221,7 @@ class ComponentDiscriminatorTrainer:
             *_component_pairs(batch),
             adversarial_weight=self._weights.component,
             style_weight=self._weights.component_style,
+            matching_weight=self._weights.component_matching,
         )
 
     def update(

@@ -86,9 +86,10 @@ class ParserTask(FaceTask):
         def terms(sample: FaceSample) -> dict[str, Tensor]:
             sample = to_device(sample, self._device)
             output = self._parser(sample.degraded)
+            known = (sample.labels != UNKNOWN_LABEL).sum().float()
             loss = F.cross_entropy(
                 output.logits.float(), sample.labels, ignore_index=UNKNOWN_LABEL, reduction="sum"
-            ) / (sample.labels != UNKNOWN_LABEL).sum().clamp_min(1)
+            ) / self._context.mean(known).clamp_min(1 / self._context.size)
             error = output.image.float() - sample.target
             pixel = error.abs() if config.pixel_norm == "l1" else error.square()
             return {

@@ -8,10 +8,15 @@ out.
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from vidrestore.models.gfpgan.clean import GFPGANClean
+from vidrestore.models.gfpgan.original import GFPGAN
+from vidrestore.models.prior_restorer import PriorRestorer
+from vidrestore.models.stylegan2.synthesis import sample_noise
 from vidrestore.restore.restorer import Restorer
 from vidrestore.training.data.dataset import FaceSample, limit_resolution
 from vidrestore.training.engine.loop import Preview
@@ -32,6 +37,8 @@ from vidrestore.training.validation import wrap_restorer
 from vidrestore.types import CROP_SIZE_PX
 
 _PREVIEW_ROWS = 6
+_NOISE = 1000
+"""Stream of draws of noise; the index of the micro-batch is added."""
 
 PIXEL_LOSSES: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = MappingProxyType(
     {
@@ -53,9 +60,11 @@ class RestorerTask(FaceTask):
         self._network = build_generator(config).to(device)
         generator = TrainState(
             network=self._network,
-            optimizer_config=config.generator,
+            optimizer_config=config.generator_adam(),
             ema_decay=config.ema_decay,
         )
+        takes_noise = isinstance(self._network, GFPGAN | GFPGANClean | PriorRestorer)
+        self._draws_noise = config.draw_noise and takes_noise
         self._discriminators = build_discriminators(config, device)
         train_states = {"generator": generator}
         for discriminator in self._discriminators:
@@ -82,9 +91,11 @@ class RestorerTask(FaceTask):
         def generator_terms(sample: FaceSample) -> dict[str, Tensor]:
             sample = to_device(sample, self._device)
             crop, texture = self._draw_windows(sample, run_state, micro_batch=len(outputs))
-            with_pyramid = {"with_pyramid": True} if self._has_pyramid(run_state) else {}
-            restored = self._network(crop.of(sample.degraded), **with_pyramid)
-            batch = GanBatch(sample, crop, restored.image, texture)
+            options: dict[str, Any] = {"with_pyramid": True} if self._has_pyramid(run_state) else {}
+            if self._draws_noise:
+                options["noise"] = self._noise(run_state, _NOISE + len(outputs), len(sample.target))
+            restored = self._network(crop.of(sample.degraded), **options)
+            batch = GanBatch(sample, crop, restored.image, texture, self._context)
             outputs.append(batch.detach())
             terms = self._content_terms(batch, restored.pyramid, run_state)
             for discriminator in self._discriminators:
@@ -99,6 +110,13 @@ class RestorerTask(FaceTask):
         for discriminator in self._discriminators:
             logged |= discriminator.update(outputs, run_state, optimizer_step)
         return logged
+
+    def _noise(self, run_state: RunState, stream: int, batch: int) -> list[Tensor]:
+        """Draw the noise of this process's part of a micro-batch."""
+        context, rng = self._context, run_state.generator(stream)
+        side_px = self._config.data.size_px
+        levels = sample_noise(side_px, batch=batch * context.size, generator=rng)
+        return [context.own_part(level) for level in levels]
 
     def _draw_windows(
         self, sample: FaceSample, run_state: RunState, *, micro_batch: int
@@ -134,6 +152,8 @@ class RestorerTask(FaceTask):
                 target,
                 content_weight=weights.perceptual,
                 style_weight=weights.style,
+                layer_weights=weights.perceptual_layers,
+                norm=weights.perceptual_norm,
             )
         if self._identity is not None:
             terms["identity"] = identity_loss(

@@ -1,12 +1,13 @@
 """Settings of restorer training, with the published ones as defaults."""
 
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from vidrestore.errors import ConfigError
 from vidrestore.training.data.dataset import DatasetConfig
-from vidrestore.training.engine.optimizers import AdamConfig
+from vidrestore.training.engine.optimizers import AdamConfig, ParamGroupConfig
+from vidrestore.training.losses.perceptual import LAYER_WEIGHTS, Norm
 from vidrestore.training.tasks.batches import BatchConfig
 
 
@@ -28,14 +29,28 @@ class LossWeights:
     """Of the hinge loss of ``TextureDiscriminator``, on windows of ``texture_px``."""
     component: float = 1.0
     component_style: float = 200.0
+    component_matching: float = 0.0
+    """Of the difference of the component discriminators' features (Wang et al. 2018), which GFP-GAN
+    compares its style loss with (figure 6)."""
     identity: float = 10.0
     identity_distance: Literal["l1", "cosine"] = "l1"
+    perceptual_norm: Norm = "l1"
+    """Of perceptual and style loss."""
+    perceptual_layers: tuple[float, ...] = LAYER_WEIGHTS
+    """Weights of VGG-19's five stages."""
 
     def __post_init__(self) -> None:
         if any(isinstance(weight, float | int) and weight < 0 for weight in astuple(self)):
             raise ConfigError("loss_weights must be >= 0")
+        if len(self.perceptual_layers) != len(LAYER_WEIGHTS) or min(self.perceptual_layers) < 0:
+            raise ConfigError("perceptual_layers must be five weights >= 0, one for each stage")
         if not any((self.l1, self.log_l1, self.perceptual)):
             raise ConfigError("one of l1, log_l1 and perceptual must be > 0")
+
+    @property
+    def judges_components(self) -> bool:
+        """Whether a term needs the discriminators of eyes and mouth."""
+        return bool(self.component or self.component_style or self.component_matching)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +60,11 @@ class PretrainedConfig:
     network: Path | None = None
     """The restorer."""
     prior: Path | None = None
-    """The generative prior of GFP-GAN, a generator of its size; of MMRB, where ``prior`` is
-    ``mobile``. Without a file, ``mobile`` takes the weights in the package."""
+    """The generative prior, a generator of this size. MMRB takes a plain StyleGAN2, or GPEN's,
+    which is made for features. Without a file, ``mobile`` takes the weights in the package."""
     gpen: Path | None = None
-    """GPEN, for MMRB's encoder, mapping and generator (its section 4.2)."""
+    """A finished GPEN, for MMRB's encoder, mapping and generator; the paper starts from the prior
+    (section 4.2)."""
     discriminator: Path | None = None
     """The global discriminator, ours or GPEN's."""
 
@@ -77,6 +93,16 @@ class RestorerConfig:
     """Side of the windows that the texture discriminator sees."""
     real_resolution_ratio: float = field(default=1.0, metadata={"alias": "real_detail"})
     """Resolution ratio from which faces are shown to discriminators as real."""
+    modulation: Literal["cs-sft", "sft", "none"] = "cs-sft"
+    """How GFP-GAN's features change the prior's: half of the channels, all, or not at all (its
+    table 4)."""
+    mmrb_blocks: bool = True
+    """Whether MMRB's encoder has its blocks (its table 5)."""
+    prior_lr_scale: float | None = None
+    """Learning rate of the prior over that of the generator; 0 fixes it. None is 0 for GFP-GAN, as
+    released (``fix_decoder: true``), and 0.1 for MMRB (section 4.2: 2e-4 of 2e-3)."""
+    draw_noise: bool = True
+    """Whether GFP-GAN's prior gets new noise in every step, as released; else the stored noise."""
     channel_multiplier: float = 1.0
     narrow: float = 1.0
     style_dim: int = field(default=512, metadata={"alias": "style_features"})
@@ -96,7 +122,7 @@ class RestorerConfig:
         ratio = self.real_resolution_ratio
         if not 0 < ratio <= 1:
             raise ConfigError(f"real_resolution_ratio must be in (0, 1], got {ratio}")
-        sees_faces = weights.adversarial or weights.component or weights.component_style
+        sees_faces = weights.adversarial or weights.judges_components
         if sees_faces and self.data.min_resolution_ratio < ratio:
             raise ConfigError(
                 "these discriminators need full-resolution faces: set data.min_resolution_ratio "
@@ -108,9 +134,10 @@ class RestorerConfig:
             raise ConfigError(
                 "loss_weights.texture_adversarial needs a table [restorer.texture_discriminator]"
             )
-        if (weights.component or weights.component_style) and self.components is None:
+        if weights.judges_components and self.components is None:
             raise ConfigError(
-                "loss_weights.component and component_style need a table [restorer.components]"
+                "loss_weights.component, component_style and component_matching need a table "
+                "[restorer.components]"
             )
         if weights.identity and self.identity_weights is None:
             raise ConfigError(
@@ -129,10 +156,46 @@ class RestorerConfig:
             raise ConfigError(
                 'the prior of network "prior" is MobileStyleGAN: set prior = "mobile"'
             )
-        if pretrained.prior is not None and self.network != "gfpgan" and not is_mobile:
-            raise ConfigError("pretrained.prior applies to gfpgan and MobileStyleGAN only")
+        if pretrained.prior is not None and self.network == "gfpgan-clean" and not is_mobile:
+            raise ConfigError("pretrained.prior does not apply to gfpgan-clean with StyleGAN2")
         if pretrained.gpen is not None and (self.network != "mmrb" or is_mobile):
             raise ConfigError("pretrained.gpen applies to mmrb with its StyleGAN2 only")
+        if self.modulation != "cs-sft" and self.network not in ("gfpgan", "gfpgan-clean"):
+            raise ConfigError("modulation applies to gfpgan and gfpgan-clean only")
+        if not self.mmrb_blocks and self.network != "mmrb":
+            raise ConfigError("mmrb_blocks applies to mmrb only")
+        scale = self.prior_lr_scale
+        if scale is not None and (scale < 0 or self.network == "lite"):
+            raise ConfigError("prior_lr_scale must be >= 0, and does not apply to lite")
+        is_given = pretrained.prior is not None or pretrained.network is not None or is_mobile
+        is_fixed = self.generator_adam().lr_scale_of("stylegan_decoder.constant") == 0
+        if self.network in ("gfpgan", "gfpgan-clean") and not is_given and is_fixed:
+            raise ConfigError(
+                "the prior is fixed, but it is not trained: set pretrained.prior, or "
+                "prior_lr_scale = 1.0 to train it"
+            )
+
+    def prior_rate(self) -> float:
+        """Return the learning rate of the prior over that of the rest of the generator."""
+        if self.prior_lr_scale is not None:
+            return self.prior_lr_scale
+        return 0.1 if self.network == "mmrb" else 0.0
+
+    def generator_adam(self) -> AdamConfig:
+        """Return ``generator`` with the parameter groups of the prior.
+
+        The branches that bring features into MMRB's prior learn as the codec does (section 4.2).
+        Groups of the config that name parts of the prior are left as they are.
+        """
+        prefix = {"lite": None, "mmrb": "generator."}.get(self.network, "stylegan_decoder.")
+        groups = self.generator.param_groups
+        if prefix is None or any(group.pattern.startswith(prefix) for group in groups):
+            return self.generator
+        branches = {"mobile": "generator.*strength", "stylegan2": "generator.*noise.weight"}
+        added = [ParamGroupConfig(pattern=f"{prefix}*", lr_scale=self.prior_rate())]
+        if self.network == "mmrb":
+            added.insert(0, ParamGroupConfig(pattern=branches[self.prior], lr_scale=1.0))
+        return replace(self.generator, param_groups=(*groups, *added))
 
     def _check_crops(self) -> None:
         size_px, texture_px = self.data.size_px, self.texture_px

@@ -1,6 +1,6 @@
 """Training the generative prior: StyleGAN2 (Karras et al. 2020) on aligned faces."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,6 @@ from vidrestore.models.stylegan2.discriminator import StyleGAN2Discriminator
 from vidrestore.models.stylegan2.generator import StyleGAN2Generator
 from vidrestore.models.stylegan2.synthesis import sample_noise
 from vidrestore.training.data.dataset import DatasetConfig, FaceSample
-from vidrestore.training.engine.distributed import DistributedContext
 from vidrestore.training.engine.loop import Preview
 from vidrestore.training.engine.optimizer_step import OptimizerStep
 from vidrestore.training.engine.optimizers import AdamConfig
@@ -28,11 +27,17 @@ from vidrestore.training.losses.regularizers import (
     path_length_penalty,
     r1_penalty,
 )
+from vidrestore.training.tasks.adaptive_augmentation import (
+    AdaptiveAugmentation,
+    AugmentationConfig,
+    augment,
+)
 from vidrestore.training.tasks.base import FaceTask
 from vidrestore.training.tasks.batches import BatchConfig, to_device
 
 _PREVIEW_COLUMNS = 4
 _GENERATOR, _DISCRIMINATOR, _PATH = 0, 1000, 2000
+_AUGMENT_REAL, _AUGMENT_FAKE, _AUGMENT_GENERATED = 3000, 4000, 5000
 """Streams of random draws; the index of the micro-batch is added."""
 
 
@@ -55,8 +60,11 @@ class StyleGan2Config:
     path_weight: float = 2.0
     path_interval: int = field(default=4, metadata={"alias": "path_every"})
     path_shrink: int = 2
-    """A micro-batch over the number of its samples whose path lengths are measured."""
+    """A micro-batch over the number of its samples whose path lengths are measured. Several
+    processes measure as many as one where this divides the part of each."""
     ema_decay: float = 0.999
+    augmentation: AugmentationConfig | None = None
+    """Adaptive augmentation, for sets of fewer than some ten thousand faces; None has none."""
 
     def __post_init__(self) -> None:
         if self.data.min_resolution_ratio < 1:
@@ -87,7 +95,8 @@ class StyleGan2Task(FaceTask):
             narrow=config.narrow,
         ).to(device)
         self._path_mean = PathLengthMean()
-        self._context = DistributedContext()
+        augmentation = config.augmentation
+        self._augmentation = None if augmentation is None else AdaptiveAugmentation(augmentation)
         self.train_states: Mapping[str, TrainState] = {
             "generator": TrainState(
                 network=self._generator,
@@ -98,13 +107,6 @@ class StyleGan2Task(FaceTask):
                 network=self._discriminator, optimizer_config=config.discriminator
             ),
         }
-
-    def batches(
-        self, *, first_step: int, context: DistributedContext
-    ) -> Iterator[Sequence[FaceSample]]:
-        """Yield the micro-batches of every step from ``first_step`` on, on the CPU."""
-        self._context = context
-        return super().batches(first_step=first_step, context=context)
 
     def step(
         self, batches: Sequence[FaceSample], run_state: RunState, optimizer_step: OptimizerStep
@@ -119,7 +121,11 @@ class StyleGan2Task(FaceTask):
             index, real = item
             with torch.no_grad():
                 fake = self._generate(len(real), run_state, _DISCRIMINATOR + index)
+            real = self._augmented(real, run_state, _AUGMENT_REAL + index)
+            fake = self._augmented(fake, run_state, _AUGMENT_FAKE + index)
             scores = self._discriminator(real), self._discriminator(fake)
+            if self._augmentation is not None:
+                self._augmentation.observe(scores[0], self._context)
             terms = {"d_logistic": logistic_discriminator_loss(*scores)}
             if run_state.is_due(config.r1_interval):
                 terms["d_r1"] = r1_penalty(
@@ -130,6 +136,7 @@ class StyleGan2Task(FaceTask):
         def generator_terms(item: tuple[int, Tensor]) -> dict[str, Tensor]:
             index, real = item
             fake = self._generate(len(real), run_state, _GENERATOR + index)
+            fake = self._augmented(fake, run_state, _AUGMENT_GENERATED + index)
             terms = {"g_logistic": logistic_generator_loss(self._discriminator(fake))}
             if config.path_weight and run_state.is_due(config.path_interval):
                 terms["g_path"] = self._path_penalty(len(real), run_state, _PATH + index)
@@ -145,7 +152,17 @@ class StyleGan2Task(FaceTask):
             logged |= optimizer_step.apply(
                 "generator", generator, numbered, generator_terms, run_state
             )
+        if self._augmentation is not None:
+            logged["augmentation"] = self._augmentation.adapt(
+                step=run_state.step, batch=config.batch.size
+            )
         return logged
+
+    def _augmented(self, image: Tensor, run_state: RunState, stream: int) -> Tensor:
+        if self._augmentation is None:
+            return image
+        rng, probability = run_state.generator(stream), self._augmentation.probability
+        return augment(image, probability, rng=rng, context=self._context)
 
     def _path_penalty(self, batch: int, run_state: RunState, stream: int) -> Tensor:
         count = max(1, batch // self._config.path_shrink)
@@ -158,7 +175,7 @@ class StyleGan2Task(FaceTask):
             rng=rng,
             weight=self._config.path_weight,
             interval=self._config.path_interval,
-            average=self._context.mean,
+            context=self._context,
         )
 
     def _generate(self, batch: int, run_state: RunState, stream: int) -> Tensor:
@@ -167,8 +184,10 @@ class StyleGan2Task(FaceTask):
         return self._generator.synthesize(latents, noise=noise)
 
     def _draw_styles(self, batch: int, rng: torch.Generator) -> tuple[Tensor, list[Tensor]]:
-        """Draw style codes in W+, some of them mixed, and noise."""
-        z = torch.randn(2, batch, self._config.style_dim, generator=rng, device=rng.device)
+        """Draw style codes in W+, some of them mixed, and noise: this process's part of both."""
+        context, whole = self._context, batch * self._context.size
+        drawn = torch.randn(2, whole, self._config.style_dim, generator=rng, device=rng.device)
+        z = context.own_part(drawn, dim=1)
         chance = torch.rand(2, generator=rng, device=rng.device)
         generator = self._generator
         if float(chance[0]) < self._config.style_mixing_probability:
@@ -177,7 +196,8 @@ class StyleGan2Task(FaceTask):
             latents = generator.mix_styles(*styles, crossover=crossover)
         else:
             latents = generator.to_w_plus(generator.style_mlp(z[0]))
-        return latents, sample_noise(self._size_px, batch=batch, generator=rng)
+        noise = sample_noise(self._size_px, batch=whole, generator=rng)
+        return latents, [context.own_part(level) for level in noise]
 
     def validate(self, run_state: RunState) -> tuple[dict[str, float], Preview]:
         """Return images of the moving average, from the same latents every time."""
@@ -190,9 +210,14 @@ class StyleGan2Task(FaceTask):
         return {}, Preview(images, _PREVIEW_COLUMNS)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the running mean of path lengths."""
-        return {"path_mean": self._path_mean.state_dict()}
+        """Return the running mean of path lengths, and the state of the augmentation."""
+        state: dict[str, Any] = {"path_mean": self._path_mean.state_dict()}
+        if self._augmentation is not None:
+            state["augmentation"] = self._augmentation.state_dict()
+        return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Load what ``state_dict`` returned."""
         self._path_mean.load_state_dict(state["path_mean"])
+        if self._augmentation is not None:
+            self._augmentation.load_state_dict(state["augmentation"])
