@@ -30,7 +30,9 @@ def test_an_image_that_cannot_be_read_is_refused_by_name(
     tmp_path: Path, name: str, data: bytes, message: str
 ) -> None:
     (tmp_path / name).write_bytes(data)
-    with pytest.raises(MediaError, match=rf"{name}: {message} is not supported; convert it to PNG or TIFF"):
+    with pytest.raises(
+        MediaError, match=rf"{name}: {message} is not supported; convert it to PNG or TIFF"
+    ):
         probe(tmp_path / name)
 
 
