@@ -287,3 +287,9 @@ def test_settings_of_cached_faces_without_a_cache_are_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         run_config(root, [stage("a", **settings)])
+
+
+def test_changes_of_faces_that_the_device_does_not_make_are_refused() -> None:
+    path = Path(__file__).parents[3] / "configs" / "train" / "lite_gpu.toml"
+    with pytest.raises(ConfigError, match="leave vary_exposure, mirror and color_jitter out"):
+        read_config(path, DeviceRunConfig, overrides=["data.faces.mirror=false"])

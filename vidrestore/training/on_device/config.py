@@ -162,6 +162,12 @@ class DeviceDataConfig:
             raise ConfigError("rows and held_out must be >= 1 and num_workers >= 0")
         if not 0 <= self.aged_probability <= 1:
             raise ConfigError(f"aged_probability must be in [0, 1], got {self.aged_probability}")
+        faces = self.faces
+        if faces.color_jitter is not None or not (faces.vary_exposure and faces.mirror):
+            raise ConfigError(
+                "training on one device always varies exposure and mirrors faces, and has no color "
+                "jitter: leave vary_exposure, mirror and color_jitter out of data.faces"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
