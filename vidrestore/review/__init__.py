@@ -1,5 +1,5 @@
 """A page that shows a restoration: faces before and after, charts over time, every track."""
 
-from vidrestore.review.page import write_review
+from vidrestore.review.page import viewer_parts, write_review
 
-__all__ = ["write_review"]
+__all__ = ["viewer_parts", "write_review"]

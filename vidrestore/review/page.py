@@ -76,9 +76,8 @@ def page_html(data: object) -> str:
     of a video or a file name can run.
     """
     folder = files("vidrestore.review") / "data"
-    style = (folder / "review.css").read_text(encoding="utf-8")
-    parts = ("charts.js", "compare.js", "review.js")
-    script = "\n".join((folder / part).read_text(encoding="utf-8") for part in parts)
+    style = _joined("review.css", "viewer.css")
+    script = _joined("viewer.js", "charts.js", "review.js")
     policy = (
         "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
         f"style-src {_csp_hash(style)}; script-src {_csp_hash(script)}"
@@ -87,6 +86,19 @@ def page_html(data: object) -> str:
     template = (folder / "template.html").read_text(encoding="utf-8")
     # In one pass: inserted text is not searched for placeholders.
     return _PLACEHOLDER.sub(lambda placeholder: values[placeholder[1]], template)
+
+
+def viewer_parts() -> tuple[str, str]:
+    """Return script and style of the viewer, for another page that shows frames before and after.
+
+    The style uses the variables ``--ink``, ``--quiet``, ``--panel``, ``--line`` and ``--after``.
+    """
+    return _joined("viewer.js"), _joined("viewer.css")
+
+
+def _joined(*names: str) -> str:
+    folder = files("vidrestore.review") / "data"
+    return "\n".join((folder / name).read_text(encoding="utf-8") for name in names)
 
 
 def _json(data: object) -> str:

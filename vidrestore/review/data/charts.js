@@ -1,6 +1,4 @@
 
-"use strict";
-
 const SVG = "http://www.w3.org/2000/svg";
 const CHARTS = [
   { name: "identity similarity", unit: "", lines: [["similarity", "after", ""]], bounds: similarityBounds,
@@ -14,25 +12,11 @@ const CHARTS = [
 ];
 const CHART_HEIGHT = 96, LEFT = 40, RIGHT = 10, TOP = 8, BOTTOM = 18;
 
-function element(name, attributes = {}, ...children) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...children);
-  return made;
-}
-
 function shape(name, attributes = {}, ...children) {
   const made = document.createElementNS(SVG, name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
   made.append(...children);
   return made;
-}
-
-function clock(seconds) {
-  const sign = seconds < 0 ? "-" : "", all = Math.abs(seconds);
-  const hours = Math.floor(all / 3600), minutes = Math.floor(all / 60) % 60;
-  const rest = (all % 60).toFixed(2).padStart(5, "0");
-  return sign + (hours ? hours + ":" + String(minutes).padStart(2, "0") : minutes) + ":" + rest;
 }
 
 function shownNumber(value) {

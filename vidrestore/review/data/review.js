@@ -34,23 +34,6 @@ function shotOf(shot) {
     element("figcaption", {}, "shot " + shot.shot + " at " + clock(shot.seconds) + (shot.boxes.length > 1 ? ", tracks " : ", track ") + tracks));
 }
 
-async function copied(text, button) {
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    // Some browsers keep the clipboard from pages that are files.
-    const area = element("textarea", { readonly: "" });
-    area.value = text;
-    document.body.append(area);
-    area.select();
-    document.execCommand("copy");
-    area.remove();
-    button.focus();
-  }
-  button.textContent = "copied";
-  setTimeout(() => { button.textContent = "copy"; }, 1500);
-}
-
 function commandOf(track, shown) {
   const button = element("button", { type: "button", "aria-label": "copy the command for track " + track.number }, "copy");
   button.addEventListener("click", () => copied(track.command, button));
@@ -78,18 +61,26 @@ function tableOf(tracks) {
     element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows)));
 }
 
-function trackOf(track) {
-  const compare = new Compare(track, (frame) => charts.show(frame));
-  const charts = new TrackCharts(track, (frame) => compare.show(frame));
+function captionOf(frame) {
+  const parts = ["frame " + frame.frame + " at " + clock(frame.seconds), "face " + shownNumber(frame.side) + " px"];
+  if (frame.similarity !== null) parts.push("identity similarity " + shownNumber(frame.similarity));
+  parts.push("strength " + shownNumber(frame.strength), "mean change " + shownNumber(frame.change) + " of 255");
+  return parts.join(" · ");
+}
+
+function trackOf(track, marks) {
+  const frames = track.shown.map((frame) => ({ ...frame, label: frame.roles.join(", "), caption: captionOf(frame) }));
+  const viewer = new Viewer(frames, { name: "track " + track.number, marks, onShow: (frame) => charts.show(frame) });
+  const charts = new TrackCharts(track, (frame) => viewer.show(track.shown.indexOf(frame)));
   const told = ["shot " + track.shot, clock(track.first) + " to " + clock(track.last),
     track.changed + " of " + track.frames + " frames changed", "mean size " + shownNumber(track.side) + " px"];
   const node = element("section", { class: "panel track", id: "track-" + track.number },
     element("header", {}, element("h3", {}, "Track " + track.number), element("span", { class: "quiet small" }, told.join(" · "))),
-    element("div", { class: "body" }, compare.node, charts.node),
+    element("div", { class: "body" }, viewer.node, charts.node),
     element("footer", {}, commandOf(track, track.command)));
   if (track.reasons.length)
     node.querySelector("footer").prepend(element("p", { class: "small quiet" }, "Taken less, or left alone: " + reasonsOf(track)));
-  compare.start();
+  viewer.show(Math.max(0, track.shown.findIndex((frame) => frame.roles.includes("typical"))));
   return node;
 }
 
@@ -107,7 +98,9 @@ function build(data) {
   if (shown.length < data.tracks.length)
     parts.push(element("p", { class: "quiet" }, "Pictures and curves are of the " + shown.length + " tracks with the most changed frames, at most " +
       data.limits.tracks + "; shots are at most " + data.limits.shots + ". The table has every track."));
-  parts.push(...shown.map(trackOf));
+  const marks = new Marks();
+  parts.push(...shown.map((track) => trackOf(track, marks)));
+  if (shown.length) parts.push(element("h2", {}, "Marks"), element("div", { class: "panel" }, marks.node));
   document.getElementById("page").replaceChildren(...parts);
 }
 
