@@ -42,7 +42,9 @@ from vidrestore.settings import GROUPS, PROFILES, JobSettings, RestoreSettings, 
 README = ROOT / "README.md"
 NOTEBOOK = ROOT / "examples" / "restored_frames.ipynb"
 COMMANDS = commands()
-SUBCOMMANDS = ("batch", "info", "review", "verify", "profiles", "weights", "train", "completions")
+SUBCOMMANDS = (
+    "batch", "info", "review", "verify", "profiles", "web", "weights", "train", "completions",
+)  # fmt: skip
 QUICK_SCRIPTS = ("look.py", "measure_visible.py")
 FOREIGN_OPTIONS = {"--no-", "--no-verify", "--no-deps", "--nproc-per-node", "--extra-index-url"}
 FOREIGN_OPTIONS |= {"--pip-args", "--from", "--build-arg", "--rm", "--gpus", "--user"}

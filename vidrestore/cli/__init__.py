@@ -23,6 +23,7 @@ _AFTER_SIGNAL = {
     "info": "",
     "weights": "",
     "verify": "",
+    "web": ": films that are not done continue at the next start",
     "train": ": run the same command to continue from last.pt",
 }
 """Command -> what to print after a run that a signal ended."""
@@ -111,6 +112,10 @@ def _dispatch(argv: Sequence[str]) -> ExitCode:
         from vidrestore.cli import verify
 
         return verify.run(argv[1:])
+    if argv[:1] == ["web"]:
+        from vidrestore.cli import web
+
+        return web.run(argv[1:])
     if argv[:1] == ["weights"]:
         from vidrestore.cli import weights
 

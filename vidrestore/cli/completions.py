@@ -60,7 +60,7 @@ def run(argv: Sequence[str]) -> ExitCode:
 def _options_by_command() -> Iterator[tuple[str, list[_Option]]]:
     """Yield every command with its options; the name of the root command is empty."""
     # Imported late: nothing else needs all commands at once.
-    from vidrestore.cli import batch, info, profiles, restore, review, train, verify
+    from vidrestore.cli import batch, info, profiles, restore, review, train, verify, web
 
     for name, owner, excluded in (
         ("", restore.RestoreCommand, ()),
@@ -75,6 +75,7 @@ def _options_by_command() -> Iterator[tuple[str, list[_Option]]]:
         ("info", info.InfoCommand),
         ("verify", verify.VerifyCommand),
         ("review", review.ReviewCommand),
+        ("web", web.WebCommand),
         ("profiles", profiles.ProfilesCommand),
         ("completions", CompletionsCommand),
         ("train", train.TrainCommand),

@@ -34,6 +34,7 @@ Other commands (vidrestore COMMAND --help):
   info FILE                 show what a file contains, or describe a model
   verify SOURCE RESULT      prove that nothing else changed
   review SOURCE RESULT      write a page to inspect a result
+  web [FOLDER]              open a page in the browser
   profiles                  list the profiles and what they set
   weights list              list the checkpoints that can be downloaded
   completions SHELL         print a script that completes options in a shell

@@ -185,7 +185,7 @@ class Viewer {
       const turn = ((now - began) / WIPE_MILLISECONDS) % 2;
       this.slider.value = String(100 * (turn < 1 ? turn : 2 - turn));
       this.move();
-      this.wipe = requestAnimationFrame(step);
+      this.wipe = this.node.isConnected ? requestAnimationFrame(step) : null;
     };
     this.wipe = requestAnimationFrame(step);
   }
@@ -197,7 +197,10 @@ class Viewer {
 
   toggleLoop() {
     if (this.loop !== null) { this.stopLoop(); return; }
-    this.loop = setInterval(() => this.show((this.at + 1) % this.frames.length), this.loopMilliseconds);
+    this.loop = setInterval(() => {
+      if (this.node.isConnected) this.show((this.at + 1) % this.frames.length);
+      else this.stopLoop();
+    }, this.loopMilliseconds);
     this.loopButton.setAttribute("aria-pressed", "true");
   }
 

@@ -19,6 +19,10 @@ class QueuedJob:
     output: Path
     words: tuple[str, ...] = ()
     """Options of the settings."""
+    kind: str = "film"
+    """Of the source: ``film``, ``folder`` or ``picture``."""
+    size_wh: tuple[int, int] = (0, 0)
+    """Width and height of the source on the screen."""
     state: JobState = "waiting"
     is_resumed: bool = False
     """Whether an earlier run may have left finished segments."""
@@ -56,6 +60,8 @@ class QueuedJob:
             "source": str(self.source),
             "output": str(self.output),
             "words": list(self.words),
+            "kind": self.kind,
+            "size_wh": list(self.size_wh),
             "state": self.state,
             "is_resumed": self.is_resumed,
             "error": self.error,
@@ -72,7 +78,9 @@ class QueuedJob:
         try:
             paths = {name: Path(values[name]) for name in ("source", "output")}
             words = tuple(map(str, values["words"]))
-            fields: dict[str, Any] = {**values, **paths, "words": words}
+            width, height = map(int, values["size_wh"])
+            changed = {"words": words, "size_wh": (width, height)}
+            fields: dict[str, Any] = {**values, **paths, **changed}
             job = cls(**fields)
         except (KeyError, TypeError) as error:
             raise ValueError(str(error)) from error

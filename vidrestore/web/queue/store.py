@@ -72,19 +72,34 @@ class JobQueue:
         """Return the paths of a job's files in the state folder; the job must exist."""
         return JobFiles(self._folder / _JOBS / self.get(job_id).id)
 
-    def add(self, source: Path, output: Path, words: Iterable[str]) -> QueuedJob:
+    def add(
+        self,
+        source: Path,
+        output: Path,
+        words: Iterable[str],
+        *,
+        kind: str = "film",
+        size_wh: tuple[int, int] = (0, 0),
+    ) -> QueuedJob:
         """Add a film at the end.
 
         Args:
             source: Film, folder of frames or image.
             output: The file to write.
             words: Options of the settings.
+            kind: See ``QueuedJob``.
+            size_wh: See ``QueuedJob``.
 
         Raises:
             ConfigError: The output exists, or another job writes it.
         """
         job = QueuedJob(
-            id=secrets.token_hex(_ID_BYTES), source=source, output=output, words=tuple(words)
+            id=secrets.token_hex(_ID_BYTES),
+            source=source,
+            output=output,
+            words=tuple(words),
+            kind=kind,
+            size_wh=size_wh,
         )
         with self._mutex:
             taken = {other.output for other in self._jobs.values()}

@@ -1,0 +1,1 @@
+"""The page itself: its fragments of HTML, and its components."""
