@@ -96,7 +96,7 @@ def generate_faces(arguments: argparse.Namespace, device: torch.device) -> Prepa
         network=load_mobile_stylegan().to(device),
         detector=load_detector(arguments.detector, device=device, config=DetectorConfig()),
         config=GenerateConfig(truncation=tuple(arguments.truncation)),
-        typicality=embedding_norm(packaged_dlib_resnet(), device=device),
+        embedding_norm=embedding_norm(packaged_dlib_resnet(), device=device),
         on_face=progress,
     )
 

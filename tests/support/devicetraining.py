@@ -1,4 +1,4 @@
-"""Tiny runs of training on one device: small faces, a small network, judges without training."""
+"""Small runs of training on one device: small faces and networks, random loss networks."""
 
 from pathlib import Path
 from typing import Any
@@ -45,13 +45,13 @@ class SmallRestorer(nn.Module):
 
 
 def use_small_restorer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have runs train a small network in place of ``lite``."""
+    """Let runs train a small network instead of ``lite``."""
     for module in (lite_weights, stage_trainer):
         monkeypatch.setattr(module, "build_lite", SmallRestorer)
 
 
 def training_root(folder: Path) -> Path:
-    """Write faces, and judges with random weights, into a folder; return it."""
+    """Write faces, and loss networks with random weights, into a folder; return it."""
     write_faces(folder / "faces", count=6, side_px=128)
     torch.manual_seed(0)
     save_file(MobileFaceNet().state_dict(), folder / "identity.safetensors")
@@ -60,7 +60,7 @@ def training_root(folder: Path) -> Path:
 
 
 def stage(name: str, **changes: Any) -> dict[str, Any]:
-    """Return a stage of faces of 64 pixels, of the fidelity end where nothing else is said."""
+    """Return a stage on faces of 64 pixels, by default of the fidelity end."""
     settings = {"steps": 2, "side_px": 64, "batch": 2, "generator": RATES, "loss_weights": FIDELITY}
     return {"name": name, "window_px": 32, **settings, **changes}
 

@@ -17,18 +17,18 @@ from vidrestore.training.data import generate_faces
 from vidrestore.training.data.face_table import read_table
 from vidrestore.training.data.generate_faces import (
     GenerateConfig,
-    drawn_codes,
-    drawn_faces,
+    draw_latent,
     eye_asymmetry,
     generate,
+    generate_face,
 )
 from vidrestore.types import Detection
 
 ANY_EYES = GenerateConfig(eye_asymmetry=9.0)
 
 
-class Finds:
-    """A detector that finds the face of the template: one, or as many times as given."""
+class TemplateDetector:
+    """Detects the face of the template, as often as the next count says, once by default."""
 
     has_fast_refine = False
 
@@ -54,88 +54,109 @@ def network() -> MobileStyleGAN:
     return MobileStyleGAN(out_size=64, num_style_feat=512, num_mlp=1, narrow=0.0625).eval()
 
 
-def made(folder: Path) -> dict[str, bytes]:
+def read_files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
 def test_a_face_depends_on_its_number_alone_and_a_run_resumes(
     network: MobileStyleGAN, tmp_path: Path
 ) -> None:
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
     kwargs = {"network": network, "config": ANY_EYES}
-    report = generate(whole, first=3, count=4, detector=Finds(1, 0, 1, 2), **kwargs)
+    report = generate(whole, first=3, count=4, detector=TemplateDetector(1, 0, 1, 2), **kwargs)
     assert (report.images, report.kept) == (4, 2)
-    assert report.dropped == {"no sure face": 1, "more than one face": 1}
-    generate(cut, first=3, count=2, detector=Finds(1, 0), **kwargs)
-    with (cut / "numbers.tsv").open("a", encoding="utf-8") as log:
-        log.write("5\tcut o")  # killed while it wrote
-    again = Finds(1, 2)
-    assert generate(cut, first=3, count=4, detector=again, **kwargs).dropped == report.dropped
-    assert again.calls == 2
-    assert made(cut) == made(whole)
+    assert report.dropped == {"no face": 1, "more than one face": 1}
+    generate(resumed, first=3, count=2, detector=TemplateDetector(1, 0), **kwargs)
+    with (resumed / "numbers.tsv").open("a", encoding="utf-8") as log:
+        log.write("5\tno f")  # killed while writing
+    detector = TemplateDetector(1, 2)
+    assert (
+        generate(resumed, first=3, count=4, detector=detector, **kwargs).dropped == report.dropped
+    )
+    assert detector.calls == 2
+    assert read_files(resumed) == read_files(whole)
     rows = read_table(whole)
     assert [row.image_path.name for row in rows] == ["0000003.jpg", "0000005.jpg"]
     assert rows[0].effective_px == 512
     assert cv2.imread(str(rows[0].image_path)).shape == (64, 64, 3)
 
 
-def test_codes_of_a_number_are_the_same_in_any_company() -> None:
-    alone, together = drawn_codes([7], ANY_EYES), drawn_codes([5, 7], ANY_EYES)
-    assert torch.equal(alone[0][0], together[0][1])
-    assert torch.equal(alone[1][0], together[1][1])
-    assert 0.6 <= float(alone[1]) <= 0.95
+def test_the_latent_depends_on_the_number_and_the_truncation_is_in_its_range() -> None:
+    latent, truncation = draw_latent(7, ANY_EYES)
+    assert torch.equal(latent, draw_latent(7, ANY_EYES)[0])
+    assert not torch.equal(latent, draw_latent(8, ANY_EYES)[0])
+    assert 0.6 <= float(truncation) <= 0.95
 
 
 def test_a_folder_of_other_settings_or_other_files_is_refused(
     network: MobileStyleGAN, tmp_path: Path
 ) -> None:
-    generate(tmp_path / "a", first=0, count=1, network=network, detector=Finds(), config=ANY_EYES)
+    generate(
+        tmp_path / "a",
+        first=0,
+        count=1,
+        network=network,
+        detector=TemplateDetector(),
+        config=ANY_EYES,
+    )
     with pytest.raises(ConfigError, match="other settings"):
         generate(
             tmp_path / "a",
             first=0,
             count=1,
             network=network,
-            detector=Finds(),
+            detector=TemplateDetector(),
             config=GenerateConfig(),
         )
-    with pytest.raises(ConfigError, match="not an empty folder"):
-        generate(tmp_path, first=0, count=1, network=network, detector=Finds(), config=ANY_EYES)
-    with pytest.raises(ConfigError, match="start at 0"):
+    with pytest.raises(ConfigError, match="not empty"):
         generate(
-            tmp_path / "b", first=-1, count=1, network=network, detector=Finds(), config=ANY_EYES
+            tmp_path,
+            first=0,
+            count=1,
+            network=network,
+            detector=TemplateDetector(),
+            config=ANY_EYES,
+        )
+    with pytest.raises(ConfigError, match="first must be >= 0"):
+        generate(
+            tmp_path / "b",
+            first=-1,
+            count=1,
+            network=network,
+            detector=TemplateDetector(),
+            config=ANY_EYES,
         )
     with pytest.raises(ConfigError, match="truncation"):
         GenerateConfig(truncation=(0.9, 0.5))
 
 
-def test_unsure_faces_and_untypical_embeddings_are_dropped(
+def test_low_scores_and_unusual_embeddings_are_left_out(
     network: MobileStyleGAN, tmp_path: Path
 ) -> None:
     config = GenerateConfig(eye_asymmetry=9.0, norm=(1.0, 2.0))
-    unsure = generate(
+    report = generate(
         tmp_path / "a",
         first=0,
         count=1,
         network=network,
-        detector=Finds(score=0.5),
+        detector=TemplateDetector(score=0.5),
         config=config,
     )
-    assert unsure.dropped == {"no sure face": 1}
-    odd = generate(
+    assert report.dropped == {"no face": 1}
+    report = generate(
         tmp_path / "b",
         first=0,
         count=1,
         network=network,
-        detector=Finds(),
+        detector=TemplateDetector(),
         config=config,
-        typicality=lambda face: 5.0,
+        embedding_norm=lambda face: 5.0,
     )
-    assert odd.dropped == {"unlike a face to the identity network": 1}
+    assert report.dropped == {"unusual norm of the embedding": 1}
     assert not list((tmp_path / "b").glob("*.jpg"))
 
 
-def test_eyes_that_mirror_each_other_are_alike_and_others_are_not() -> None:
+def test_eye_asymmetry_is_low_for_mirrored_eyes_and_high_for_others() -> None:
     rng = np.random.default_rng(0)
     half = cv2.GaussianBlur(rng.integers(0, 255, (512, 256, 3)).astype(np.uint8), (0, 0), 6)
     symmetric: NDArray[np.uint8] = np.concatenate([half, half[:, ::-1]], axis=1)
@@ -147,25 +168,32 @@ def test_eyes_that_mirror_each_other_are_alike_and_others_are_not() -> None:
     assert eye_asymmetry(other, landmarks) > 0.7
 
 
-def test_pictures_that_are_not_finite_are_refused_and_nothing_is_written(
+def test_images_that_are_not_finite_are_refused_and_not_written(
     network: MobileStyleGAN, tmp_path: Path
 ) -> None:
     with torch.no_grad():
         network.to_img.bias.fill_(float("inf"))
     with pytest.raises(WeightsError, match="face 0 is not finite"):
-        generate(tmp_path, first=0, count=1, network=network, detector=Finds(), config=ANY_EYES)
+        generate(
+            tmp_path,
+            first=0,
+            count=1,
+            network=network,
+            detector=TemplateDetector(),
+            config=ANY_EYES,
+        )
     assert not list(tmp_path.glob("*.jpg"))
-    assert generate_faces.TABLE in made(tmp_path)
+    assert generate_faces.TABLE in read_files(tmp_path)
 
 
-def test_half_precision_draws_what_full_precision_draws(network: MobileStyleGAN) -> None:
-    full = drawn_faces(network, [0], ANY_EYES)[0].astype(int)
+def test_bfloat16_generates_nearly_the_same_face(network: MobileStyleGAN) -> None:
+    full = generate_face(network, 0, ANY_EYES).astype(int)
     half = MobileStyleGAN(out_size=64, num_style_feat=512, num_mlp=1, narrow=0.0625)
     half.load_state_dict(network.state_dict())
     with torch.inference_mode():
-        z, truncation = drawn_codes([0], ANY_EYES)
-        styles = network.styles(z, truncation=truncation)
-        picture = half.eval().bfloat16().synthesize(network.to_w_plus(styles).bfloat16())
-    rounded = ((picture[0].float().clamp(-1, 1) + 1) * 127.5).permute(1, 2, 0).numpy()
+        latent, truncation = draw_latent(0, ANY_EYES)
+        styles = network.styles(latent, truncation=truncation)
+        image = half.eval().bfloat16().synthesize(network.to_w_plus(styles).bfloat16())
+    rounded = ((image[0].float().clamp(-1, 1) + 1) * 127.5).permute(1, 2, 0).numpy()
     assert np.isfinite(rounded).all()
     assert np.abs(rounded - full).mean() < 12

@@ -1,4 +1,4 @@
-"""A run on one device: three kinds of stages, resumed as if it had never stopped."""
+"""Runs on one device train all kinds of stages and can be resumed."""
 
 import json
 from pathlib import Path
@@ -36,10 +36,10 @@ def adversary(**changes: Any) -> dict[str, Any]:
     return stage("adversary", adversary=RATES, loss_weights=weights, keeps="detail", **changes)
 
 
-def test_one_command_trains_both_ends_and_leaves_weights_curves_and_a_sheet(
+def test_a_run_trains_both_ends_and_writes_weights_curves_and_a_sheet(
     root: Path, tmp_path: Path
 ) -> None:
-    told: list[TrainingProgress] = []
+    reports: list[TrainingProgress] = []
     config = run_config(
         root,
         [
@@ -49,18 +49,14 @@ def test_one_command_trains_both_ends_and_leaves_weights_curves_and_a_sheet(
             adversary(steps=2),
         ],
     )
-    written = train_on_device(config, folder=tmp_path, device="cpu", on_progress=told.append)
+    paths = train_on_device(config, folder=tmp_path, device="cpu", on_progress=reports.append)
 
-    assert {each.name for each in written} == {
-        "lite.safetensors",
-        "curves.png",
-        "sheet.png",
-    }
-    assert [each.step for each in told] == [1, 2, 3, 4, 5, 6]
-    assert all(each.terms["samples_per_second"] > 0 for each in told)
-    assert {"teacher", "gradients", "consistency", "tones"} <= told[3].terms.keys()
-    assert {"features", "adversary", "matching", "texture"} <= told[5].terms.keys()
-    ends = [read_weights(tmp_path / "lite.safetensors", detail=each).state for each in (0.0, 1.0)]
+    assert {path.name for path in paths} == {"lite.safetensors", "curves.png", "sheet.png"}
+    assert [report.step for report in reports] == [1, 2, 3, 4, 5, 6]
+    assert all(report.terms["samples_per_second"] > 0 for report in reports)
+    assert {"teacher", "gradients", "consistency", "tones"} <= reports[3].terms.keys()
+    assert {"features", "adversary", "matching", "texture"} <= reports[5].terms.keys()
+    ends = [read_weights(tmp_path / "lite.safetensors", detail=end).state for end in (0.0, 1.0)]
     assert any(not torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
     assert load_weights(build_lite(), tmp_path / "lite.safetensors") == 0.5
     sheet = cv2.imread(str(tmp_path / "sheet.png"))
@@ -71,12 +67,12 @@ def test_one_command_trains_both_ends_and_leaves_weights_curves_and_a_sheet(
     assert all(path.stat().st_size < 15e6 for path in tmp_path.glob("*.[0-9][0-9][0-9]"))
 
 
-def ends_of(folder: Path) -> dict[str, dict[str, Tensor]]:
+def read_ends(folder: Path) -> dict[str, dict[str, Tensor]]:
     return read_checkpoint(folder / "last.pt")["position"]["ends"]
 
 
 @pytest.mark.parametrize("stop_after", [1, 2, 4], ids=["in a stage", "between", "in the adversary"])
-def test_a_run_that_was_cut_off_gives_the_weights_of_one_that_was_not(
+def test_an_interrupted_run_gives_the_weights_of_an_uninterrupted_one(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_after: int
 ) -> None:
     use_small_restorer(monkeypatch)
@@ -88,30 +84,30 @@ def test_a_run_that_was_cut_off_gives_the_weights_of_one_that_was_not(
             stage("second", steps=4, loss_weights=weights, adversary=RATES, keeps="detail"),
         ],
     )
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    train_on_device(config, folder=whole, device="cpu")
-    assert train_on_device(config, folder=parts, device="cpu", stop_after=stop_after) == []
-    # Only the parts came back from another machine.
-    (parts / "last.pt").unlink()
-    assert train_on_device(config, folder=parts, device="cpu")
+    uninterrupted, resumed = tmp_path / "uninterrupted", tmp_path / "resumed"
+    train_on_device(config, folder=uninterrupted, device="cpu")
+    assert train_on_device(config, folder=resumed, device="cpu", stop_after=stop_after) == []
+    # Only the parts were copied from another machine.
+    (resumed / "last.pt").unlink()
+    assert train_on_device(config, folder=resumed, device="cpu")
 
-    wanted, found = ends_of(whole), ends_of(parts)
-    assert wanted.keys() == found.keys() == {"fidelity", "detail"}
-    for name, state in wanted.items():
-        assert all(torch.equal(value, found[name][key]) for key, value in state.items())
-    steps = [json.loads(line)["step"] for line in (parts / "log.jsonl").read_text().splitlines()]
+    expected, ends = read_ends(uninterrupted), read_ends(resumed)
+    assert expected.keys() == ends.keys() == {"fidelity", "detail"}
+    for name, state in expected.items():
+        assert all(torch.equal(value, ends[name][key]) for key, value in state.items())
+    steps = [json.loads(line)["step"] for line in (resumed / "log.jsonl").read_text().splitlines()]
     assert steps == [1, 2, 3, 4, 5, 6]
 
 
-def test_a_run_by_the_minute_comes_to_an_end_through_all_stages(
+def test_a_run_by_minutes_ends_after_all_stages(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_small_restorer(monkeypatch)
     stages = [stage("one", keeps="fidelity"), stage("two", share=3.0, keeps="detail")]
-    for each in stages:
-        del each["steps"]
-    written = train_on_device(run_config(root, stages, minutes=0.03), folder=tmp_path, device="cpu")
-    assert tmp_path / "lite.safetensors" in written
+    for settings in stages:
+        del settings["steps"]
+    paths = train_on_device(run_config(root, stages, minutes=0.03), folder=tmp_path, device="cpu")
+    assert tmp_path / "lite.safetensors" in paths
     assert read_checkpoint(tmp_path / "last.pt")["position"]["stage"] == 2
 
 
@@ -126,7 +122,7 @@ def test_a_checkpoint_of_other_stages_is_refused(
         train_on_device(other, folder=tmp_path, device="cpu")
 
 
-def test_weights_of_another_network_are_refused_as_a_start(root: Path, tmp_path: Path) -> None:
+def test_initial_weights_of_another_network_are_refused(root: Path, tmp_path: Path) -> None:
     path = tmp_path / "small.pt"
     torch.save({"params_ema": SmallRestorer().state_dict()}, path)
     with pytest.raises(WeightsError, match="Lite"):
@@ -135,7 +131,7 @@ def test_weights_of_another_network_are_refused_as_a_start(root: Path, tmp_path:
         )
 
 
-def test_too_few_faces_are_told(root: Path, tmp_path: Path) -> None:
+def test_too_few_faces_are_refused(root: Path, tmp_path: Path) -> None:
     config = run_config(root, [stage("only")])
     raw = {
         "held_out": 6,

@@ -1,8 +1,8 @@
-"""Files in folders and in archives, by one kind of path.
+"""Reads files in folders and in archives by the same kind of path.
 
-A path may lead through a zip or tar archive as if that were a folder:
-``faces.zip/0001.png``, ``ffhq.tar/train/00001.png``. Every process opens an archive for itself:
-forked processes would share one position in the file and read each other's bytes.
+A path may lead through a zip or tar archive like through a folder: ``faces.zip/0001.png``,
+``ffhq.tar/train/00001.png``. Every process opens archives itself: forked processes would share the
+position in the file, and read from wrong positions.
 """
 
 import os
@@ -40,15 +40,15 @@ def is_archive(path: Path) -> bool:
 
 
 def is_compressed_tar(path: Path) -> bool:
-    """Return whether ``path`` is, or leads through, a tar that is unpacked from its start."""
+    """Return whether ``path`` is, or leads through, a compressed tar."""
     archive = path if is_archive(path) else _split(path)[0]
     return archive is not None and not archive.name.lower().endswith(_PLAIN_SUFFIXES)
 
 
 def exists(path: Path) -> bool:
     """Return whether the file exists, in a folder or in an archive."""
-    archive, inside = _split(path)
-    return path.is_file() if archive is None else str(inside) in _names(archive)
+    archive, member = _split(path)
+    return path.is_file() if archive is None else str(member) in _names(archive)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -57,16 +57,16 @@ def read_bytes(path: Path) -> bytes:
     Raises:
         ConfigError: The file is missing, or the archive is damaged.
     """
-    archive, inside = _split(path)
+    archive_path, member = _split(path)
     try:
-        if archive is None:
+        if archive_path is None:
             return path.read_bytes()
-        opened = _open(archive, os.getpid())
-        if isinstance(opened, zipfile.ZipFile):
-            return opened.read(str(inside))
-        file = opened.extractfile(str(inside))
+        archive = _open(archive_path, os.getpid())
+        if isinstance(archive, zipfile.ZipFile):
+            return archive.read(str(member))
+        file = archive.extractfile(str(member))
         if file is None:
-            raise ConfigError(f"{path}: a folder of the archive, not a file")
+            raise ConfigError(f"{path}: a folder in the archive, not a file")
         with file:
             return file.read()
     except KeyError as error:
@@ -76,7 +76,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
-    """Return the image ``(H, W, 3)`` uint8 RGB, rotated upright by its metadata.
+    """Return an image, ``(H, W, 3)`` uint8 RGB, rotated upright by its metadata.
 
     Raises:
         ConfigError: The file is missing, or not an image.
@@ -136,10 +136,10 @@ def _open_member(archive: Path, inside: PurePosixPath) -> IO[bytes]:
 
 
 def read_labels(path: Path) -> NDArray[np.uint8]:
-    """Return the labels ``(H, W)`` of an image: its gray levels, or the indices of its palette.
+    """Return the labels ``(H, W)`` of a label image: its gray levels or palette indices.
 
     Raises:
-        ConfigError: The file is missing, or not an image, or an image in color.
+        ConfigError: The file is missing, not an image, or an image in color.
     """
     try:
         with Image.open(BytesIO(read_bytes(path))) as image:
@@ -162,26 +162,26 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
 
 
 def list_images(root: Path) -> Iterator[Path]:
-    """Yield all images below a folder or in an archive, in order of their names.
+    """Yield the paths of all images below a folder or in an archive, sorted by name.
 
     Raises:
         ConfigError: ``root`` is neither.
     """
     if is_archive(root):
         names = sorted(_names(root))
-        yield from (root / name for name in names if _is_picture(PurePosixPath(name)))
+        yield from (root / name for name in names if _is_image(PurePosixPath(name)))
     elif root.is_dir():
-        yield from sorted(path for path in root.rglob("*") if _is_picture(path))
+        yield from sorted(path for path in root.rglob("*") if _is_image(path))
     else:
         raise ConfigError(f"{root}: neither a folder nor a zip or tar archive")
 
 
-def _is_picture(path: PurePosixPath | Path) -> bool:
+def _is_image(path: PurePosixPath | Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
 def _split(path: Path) -> tuple[Path | None, PurePosixPath]:
-    """Return the archive that ``path`` leads through, and the path inside."""
+    """Return the archive that ``path`` leads through, and the path in it."""
     for parent in path.parents:
         if is_archive(parent):
             return parent, PurePosixPath(path.relative_to(parent).as_posix())
@@ -190,7 +190,7 @@ def _split(path: Path) -> tuple[Path | None, PurePosixPath]:
 
 @lru_cache(maxsize=_OPEN_ARCHIVES)
 def _open(archive: Path, process_id: int) -> zipfile.ZipFile | tarfile.TarFile:
-    del process_id  # of the cache
+    del process_id  # a key of the cache
     try:
         if archive.suffix.lower() == ".zip":
             return zipfile.ZipFile(archive)
@@ -201,7 +201,7 @@ def _open(archive: Path, process_id: int) -> zipfile.ZipFile | tarfile.TarFile:
 
 @lru_cache(maxsize=_OPEN_ARCHIVES)
 def _names(archive: Path) -> frozenset[str]:
-    opened = _open(archive, os.getpid())
-    if isinstance(opened, zipfile.ZipFile):
-        return frozenset(name for name in opened.namelist() if not name.endswith("/"))
-    return frozenset(member.name for member in opened.getmembers() if member.isfile())
+    file = _open(archive, os.getpid())
+    if isinstance(file, zipfile.ZipFile):
+        return frozenset(name for name in file.namelist() if not name.endswith("/"))
+    return frozenset(member.name for member in file.getmembers() if member.isfile())

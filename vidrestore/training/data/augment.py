@@ -1,4 +1,4 @@
-"""Augmentation of training faces: mirror images, and small changes of exposure and color."""
+"""Augments training faces: mirror images, and small changes of exposure and color."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from vidrestore.types import FloatArray
 
 _MIRRORED_LABELS = ((4, 5), (6, 7), (8, 9))
-"""Eyes, brows and ears of the nineteen labels, which change sides in a mirror."""
+"""Labels of eyes, brows and ears, which swap sides in a mirror image."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ def draw_exposure(rng: np.random.Generator, *, gray_probability: float) -> Expos
 def jitter_color(
     image_hwc: FloatArray, rng: np.random.Generator, *, gray_probability: float
 ) -> FloatArray:
-    """Return ``(H, W, 3)`` float32 RGB in [0, 1] with a drawn change of exposure."""
+    """Return ``(H, W, 3)`` float32 RGB in [0, 1] with a random change of exposure."""
     exposure = draw_exposure(rng, gray_probability=gray_probability)
     image = image_hwc**exposure.gamma * np.array(exposure.gain_rgb) + exposure.lift
     image = np.clip(image, 0, 1)
@@ -49,7 +49,7 @@ def jitter_color(
 def mirror(
     face_hwc: NDArray[np.uint8], points_xy: NDArray[np.float64], labels_hw: NDArray[np.uint8]
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.uint8]]:
-    """Return mirrored image, landmarks and labels; "left" stays what the image has on its left."""
+    """Return mirrored image, landmarks and labels; "left" always means the left of the image."""
     points = points_xy[[1, 0, 2, 4, 3]].copy()
     points[:, 0] = face_hwc.shape[1] - 1 - points[:, 0]
     swap = np.arange(256, dtype=np.uint8)

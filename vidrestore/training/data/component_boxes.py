@@ -16,7 +16,7 @@ from vidrestore.affine import apply_affine, scale_of
 from vidrestore.types import CROP_SIZE_PX, Affine
 
 COMPONENTS = ("left_eye", "right_eye", "mouth")
-"""Left and right of the image."""
+"""Left and right as seen in the image."""
 DENSE_LANDMARKS = 68
 
 _DENSE_RANGES = ((36, 42), (42, 48), (48, 68))
@@ -29,9 +29,9 @@ _MIN_PART = 1e-4
 """Pixels of a component over those of the crop, below which it counts as hidden."""
 
 _EYE_RATIO = 0.64
-"""Side of an eye's box over the distance between the eyes: 80 px in the 512 crop."""
+"""Side of an eye's box relative to the distance between the eyes: 80 px in a crop of 512 px."""
 _MOUTH_RATIO, _MIN_MOUTH_RATIO = 1.1, 0.95
-"""Side of the mouth's box over the mouth's width; at least over the distance between the eyes."""
+"""Side of the mouth's box relative to the mouth's width; minimum relative to the eye distance."""
 _EYES_OVER_HEIGHT = 0.96
 """Distance between the eyes over that from eyes to mouth, of a face from the front."""
 

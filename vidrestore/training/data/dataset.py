@@ -27,9 +27,9 @@ from vidrestore.training.data.face_table import (
     UNKNOWN_LABEL,
     FaceRow,
     align_labels,
+    cached_image_reader,
     load_aligned,
     native_side_px,
-    read_each_once,
     read_table,
 )
 from vidrestore.training.degradations.base import DegradedPair
@@ -192,7 +192,7 @@ class FaceDataset(Dataset[FaceSample]):
     def _read_all(self) -> list[_AlignedFace]:
         """Return all faces at their native sizes, reading each image once."""
         faces: dict[int, _AlignedFace] = {}
-        read = read_each_once()
+        read = cached_image_reader()
         for number in self._by_image():
             faces[number] = self._align(number, read(self._rows[number][0].image_path))
         return [faces[number] for number in range(len(self._rows))]

@@ -15,10 +15,10 @@ from vidrestore.types import CROP_SIZE_PX
 
 
 def read_eval_images(folder: Path) -> Iterator[tuple[str, Tensor]]:
-    """Yield name and ``(3, 512, 512)`` RGB in [0, 1] of the faces of a folder or archive.
+    """Yield name and image, ``(3, 512, 512)`` RGB in [0, 1], of the faces in a folder or archive.
 
-    Where it has a table, faces are aligned by that, and those with an effective resolution below
-    512 px are left out; otherwise every image is a face.
+    With a table, its faces are aligned, and those with an effective resolution below 512 px are
+    left out. Without a table, every image must be an aligned face.
 
     Raises:
         ConfigError: The folder is missing, or an image is unreadable or not an aligned face.
@@ -27,17 +27,17 @@ def read_eval_images(folder: Path) -> Iterator[tuple[str, Tensor]]:
         rows = [row for row in read_table(folder) if row.effective_px >= CROP_SIZE_PX]
         faces = iter_aligned_faces(rows, min_px=CROP_SIZE_PX)
         for index, face in enumerate(faces):
-            yield f"{index:04d}", _chw(face)
+            yield f"{index:04d}", _to_chw(face)
         return
     for path in list_images(folder):
         face = read_image(path)
         if face.shape[:2] != (CROP_SIZE_PX, CROP_SIZE_PX):
             raise ConfigError(
                 f"{path}: {face.shape[1]} x {face.shape[0]}, not a face aligned to "
-                f"{CROP_SIZE_PX}; run scripts/prepare_faces.py on the folder first"
+                f"{CROP_SIZE_PX} px; run scripts/prepare_faces.py on the folder first"
             )
-        yield str(path.relative_to(folder)), _chw(face)
+        yield str(path.relative_to(folder)), _to_chw(face)
 
 
-def _chw(face_hwc: NDArray[np.uint8]) -> Tensor:
+def _to_chw(face_hwc: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(face_hwc).permute(2, 0, 1).float() / 255

@@ -1,4 +1,4 @@
-"""Tables of faces, and aligned crops of the faces that they list."""
+"""Reads tables of faces, and aligns the faces that they list."""
 
 import csv
 from collections.abc import Callable, Iterator, Sequence
@@ -33,11 +33,11 @@ class FaceRow:
     points_xy: NDArray[np.float64]
     """``(5, 2)`` relative to the tile."""
     effective_px: float
-    """Side of the aligned crop at which it shows all that the image shows."""
+    """Smallest side of an aligned crop that keeps all detail of the image."""
     labels_path: Path | None = None
-    """Label image of the same size as the image; None where the face has none."""
+    """Label image of the same size as the image; None if the face has no labels."""
     boxes_xyxy: NDArray[np.float64] | None = None
-    """``(3, 4)`` boxes of eyes and mouth relative to the tile; None where the table has none."""
+    """``(3, 4)`` boxes of eyes and mouth relative to the tile; None if the table has none."""
 
 
 def has_table(folder: Path) -> bool:
@@ -59,7 +59,7 @@ def read_table(folder: Path) -> list[FaceRow]:
                 _row(folder, cells, f"{folder / name}, line {number}")
                 for number, cells in enumerate(table, start=2)
             ]
-    raise ConfigError(f"{folder}: holds neither {' nor '.join(_TABLES)}")
+    raise ConfigError(f"{folder}: contains neither {' nor '.join(_TABLES)}")
 
 
 def _row(folder: Path, cells: dict[str, str], where: str) -> FaceRow:
@@ -95,7 +95,7 @@ def native_side_px(row: FaceRow, *, resolution_scale: float = 1.0) -> int:
 
     Args:
         row: The face.
-        resolution_scale: Ratio of the effective resolution to trust.
+        resolution_scale: Factor of the effective resolution.
     """
     return min(CROP_SIZE_PX, int(row.effective_px * resolution_scale))
 
@@ -142,7 +142,7 @@ def align_labels(
 
     Args:
         row: The face.
-        labels_hw: Of the row's image.
+        labels_hw: Labels of the row's image.
         side_px: S.
         scale: Side of the labels over that of the image.
     """
@@ -159,8 +159,8 @@ def align_labels(
     return np.asarray(aligned, dtype=np.uint8)
 
 
-def read_each_once() -> Callable[[Path], NDArray[np.uint8]]:
-    """Return ``read_image`` that keeps its last image: for faces sorted by image."""
+def cached_image_reader() -> Callable[[Path], NDArray[np.uint8]]:
+    """Return a ``read_image`` that caches its last image, for faces sorted by image."""
     last: tuple[Path, NDArray[np.uint8]] | None = None
 
     def read(path: Path) -> NDArray[np.uint8]:
@@ -175,9 +175,9 @@ def read_each_once() -> Callable[[Path], NDArray[np.uint8]]:
 def iter_aligned_faces(rows: list[FaceRow], *, min_px: int) -> Iterator[NDArray[np.uint8]]:
     """Yield every face of ``rows`` aligned, ``(S, S, 3)`` RGB, reading each image once.
 
-    S is the native side, a multiple of 32; a face below ``min_px`` is enlarged to that.
+    S is the native side, rounded down to a multiple of 32. A face below ``min_px`` is enlarged.
     """
-    read = read_each_once()
+    read = cached_image_reader()
     for row in sorted(rows, key=lambda row: str(row.image_path)):
         side_px = max(min_px, native_side_px(row)) // 32 * 32
         yield load_aligned(row, side_px=side_px, sheet=read(row.image_path))[0]

@@ -1,4 +1,4 @@
-"""Measurements of a face in a photograph: resolution, pose, exposure."""
+"""Measures resolution, pose and exposure of a face in a photograph."""
 
 import cv2
 import numpy as np
@@ -9,16 +9,17 @@ from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.types import CROP_SIZE_PX
 
 _FACE_REGION = (0.3, 0.9, 0.2, 0.8)
-"""Rows and columns of an aligned crop that eyes, nose and mouth fill, relative to its side."""
+"""Rows and columns of an aligned crop with eyes, nose and mouth, relative to its side."""
 _ANCHOR_CYCLES, _TREND_CYCLES = (8.0, 18.0), (8.0, 36.0)
-"""Cycles per aligned crop at which the level and the slope of a face's spectrum are measured: from
-eyes and mouth down to lashes, at any crop size; at most half of the Nyquist frequency."""
+"""Frequencies at which level and slope of a face's spectrum are measured, in cycles per crop: from
+eyes and mouth to lashes at any crop size; at most half of the Nyquist frequency."""
 _SLOPES = (-3.5, -2.0)
-"""Decades of power per decade of frequency of faces in focus; blur makes it steeper."""
+"""Range of the slope of faces in focus, in decades of power per decade of frequency; blur makes it
+steeper."""
 _MISSING_DECADES = 1.0
 """Decades of power below the trend at which detail counts as missing."""
 _OVERSHOOT = 0.9
-"""Former side over measured side: filters that enlarge pass somewhat more."""
+"""Original side over measured side: enlarging keeps slightly higher frequencies."""
 _BINS = 48
 
 
@@ -34,11 +35,11 @@ def native_px(points_xy: NDArray[np.float64]) -> float:
 
 
 def spectral_px(crop_hwc: NDArray[np.uint8]) -> float:
-    """Return the smallest side at which an aligned crop would keep its detail.
+    """Return the smallest side at which an aligned crop keeps its detail.
 
-    Power falls with frequency along a trend, measured where every image has detail. The spectrum
-    of enlarged and blurred images drops below it near their former highest frequency. Noise and
-    JPEG are above the trend, and change nothing.
+    Power falls with frequency along a trend, which is measured where every image has detail. The
+    spectrum of an enlarged or blurred image drops below the trend near its original Nyquist
+    frequency. Noise and JPEG artifacts are above the trend, and do not matter.
 
     Args:
         crop_hwc: ``(S, S, 3)`` uint8 RGB, aligned to the template scaled to S, not enlarged.
@@ -58,8 +59,8 @@ def spectral_px(crop_hwc: NDArray[np.uint8]) -> float:
     slope = float(np.polyfit(log_frequency[trend], decades[trend], 1)[0])
     slope = min(_SLOPES[1], max(_SLOPES[0], slope))
     expected = decades[anchor].mean() + slope * (log_frequency - log_frequency[anchor].mean())
-    beyond = frequency * side > _ANCHOR_CYCLES[1]
-    missing = np.flatnonzero((expected - decades > _MISSING_DECADES) & beyond)
+    above_anchor = frequency * side > _ANCHOR_CYCLES[1]
+    missing = np.flatnonzero((expected - decades > _MISSING_DECADES) & above_anchor)
     if not missing.size:
         return float(side)
     return float(min(1.0, _OVERSHOOT * 2 * frequency[missing[0]]) * side)
@@ -68,7 +69,7 @@ def spectral_px(crop_hwc: NDArray[np.uint8]) -> float:
 def _radial_spectrum(
     luma_hw: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return frequencies in cycles per pixel, and the mean power at each in decades."""
+    """Return frequencies in cycles per pixel, and the mean power at each of them in decades."""
     height, width = luma_hw.shape
     window = np.hanning(height)[:, None] * np.hanning(width)[None]
     power = np.abs(np.fft.rfft2((luma_hw - luma_hw.mean()) * window)) ** 2
@@ -92,7 +93,7 @@ def yaw_ratio(points_xy: NDArray[np.float64]) -> float:
 
 
 def outside_ratio(points_xy: NDArray[np.float64], hw: tuple[int, int]) -> float:
-    """Return the part of the face, from brow to chin, that is outside of the image: 0 to 1."""
+    """Return the part of the face, from brow to chin, that is outside the image: 0 to 1."""
     eyes = points_xy[:2].mean(axis=0)
     mouth = points_xy[3:].mean(axis=0)
     center, height = (eyes + mouth) / 2, 2.4 * float(np.linalg.norm(mouth - eyes))
@@ -103,12 +104,12 @@ def outside_ratio(points_xy: NDArray[np.float64], hw: tuple[int, int]) -> float:
     return 1 - inside_x * inside_y / (width * height)
 
 
-def clipped_ratios(
+def clipping_ratios(
     crop_hwc: NDArray[np.uint8], points_xy: NDArray[np.float64]
 ) -> tuple[float, float]:
-    """Return the ratios of an aligned face's pixels that are overexposed and that are black.
+    """Return the parts of an aligned face that are overexposed and that are black, 0 to 1.
 
-    Only pixels between eyes and mouth count: black hair and a dark background are no fault.
+    Only pixels between eyes and mouth count, because hair and background may be black.
 
     Args:
         crop_hwc: RGB.

@@ -28,7 +28,7 @@ from vidrestore.training.data.face_table import (
     load_aligned,
 )
 from vidrestore.training.data.photo_checks import (
-    clipped_ratios,
+    clipping_ratios,
     native_px,
     outside_ratio,
     spectral_px,
@@ -264,7 +264,7 @@ def check_face(
     side = min(config.size_px, int(native))
     row = FaceRow(image_path=Path(), tile_xywh=None, points_xy=points_xy, effective_px=native)
     crop, points = load_aligned(row, side_px=side, sheet=image_hwc)
-    overexposed, black = clipped_ratios(crop, points)
+    overexposed, black = clipping_ratios(crop, points)
     if overexposed > config.max_clipped_ratio:
         return "overexposed", None
     if black > config.max_clipped_ratio:

@@ -1,4 +1,4 @@
-"""Faces of videos as sequences of aligned crops."""
+"""Reads a face of a video as a sequence of aligned crops."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -22,14 +22,14 @@ def align_clip(path: Path, *, detector: Detector, max_frames: int) -> list[Tenso
 
     Args:
         path: A video, or a folder of frames.
-        detector: Finds the face.
-        max_frames: Number of frames to read.
+        detector: The face detector.
+        max_frames: Maximum number of frames to read.
 
     Returns:
-        ``(3, 512, 512)`` float32 RGB in [0, 1]: one crop for every frame of the track.
+        A crop for every frame of the track, ``(3, 512, 512)`` float32 RGB in [0, 1].
 
     Raises:
-        ConfigError: No face is in two frames or more.
+        ConfigError: No face is in two or more frames.
         MediaError: The video cannot be read.
     """
     with open_source(path) as source:

@@ -1,6 +1,6 @@
-"""Training of the embedded restorer on one accelerator: faces, degradations and losses on it.
+"""Trains ``lite`` on one GPU, which keeps the faces, degrades them and computes the losses.
 
-``run.train_on_device`` trains stage after stage within a number of minutes. A step asks the device
-for nothing: the host only reads numbers when it logs. The same code runs on a CPU, which is how it
-is tested.
+``run.train_on_device`` trains one stage after another within a number of minutes. A step does not
+synchronize: the host reads values from the device only for the log. The code also runs on a CPU,
+which the tests use.
 """

@@ -1,4 +1,4 @@
-"""Settings of training on one device: faces, degradations, and stages one after another."""
+"""Settings of training on one device: faces, degradations, and a sequence of stages."""
 
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
@@ -17,29 +17,29 @@ class StageWeights:
     """Weights of the loss terms (see ``losses``); 0 leaves a term out."""
 
     log_l1: float = field(default=0.0, metadata={"alias": "log_pixels"})
-    """Of ``log_l1_loss`` at the resolution of the samples."""
+    """``log_l1_loss`` at the resolution of the samples."""
     ssim: float = 0.0
     identity: float = 0.0
     tones: float = 0.0
-    """Of the L1 error of means over 8 x 8 pixels, which keeps colors and brightness."""
+    """L1 error of means over 8 x 8 pixels, which keeps color and brightness."""
     truth: float = 0.0
-    """Of the L1 error to the target, for samples that do not learn from the teacher."""
+    """L1 error to the target, for samples that do not learn from the teacher."""
     components: float = 0.0
-    """Added to 1, the weight of eyes and mouth in ``truth`` and ``teacher``; half in ``tones``."""
+    """Weight added to eyes and mouth in ``truth`` and ``teacher``; half of it in ``tones``."""
     teacher: float = 0.0
-    """Of the L1 error to the teacher in detail finer than ``tones``."""
+    """L1 error to the teacher, in detail finer than ``tones``."""
     gradients: float = 0.0
-    """Of the same error of gradients, relative to ``teacher``."""
+    """L1 error of the gradients of that detail, relative to ``teacher``."""
     features: float = 0.0
-    """Of squared differences of unit features."""
+    """Squared differences of unit features."""
     adversary: float = 0.0
     matching: float = 0.0
-    """Of the L1 difference of the discriminator's features from those of the teacher, or of the
-    target where there is none."""
+    """L1 difference of the discriminator's features from those of the teacher, or from those of the
+    target without a teacher."""
     phases: float = 0.0
-    """Of ``phase_loss``, which keeps the detail from a grid with the network's period."""
+    """``phase_loss``, which prevents a grid with the network's period."""
     consistency: float = 0.0
-    """Of the L1 difference of two views of one degraded face."""
+    """L1 difference of two views of a degraded face."""
 
     def __post_init__(self) -> None:
         if min(astuple(self)) < 0:
@@ -52,23 +52,23 @@ class StageWeights:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageConfig:
-    """One stage of a run; it starts with the averaged weights of the stage before."""
+    """One stage of a run; it starts with the averaged weights of the previous stage."""
 
     name: str
     share: float = 1.0
-    """Of the run's minutes, relative to the other stages'."""
+    """Part of the run's minutes, relative to other stages."""
     steps: int | None = None
     """Number of steps; None trains for a share of the minutes."""
     side_px: int
-    """Side of the faces; lengths of recipes are in their pixels."""
+    """Side of the faces; lengths in recipes are in pixels of this size."""
     batch: int
     cached: bool = False
-    """Take the faces from ``teacher.cache`` also without a loss towards the teacher."""
+    """Read the faces from ``teacher.cache`` even if no loss needs a teacher."""
     crop_px: int = 0
     """Side of the windows of cached faces that steps train on; 0 trains on whole faces."""
     whole_every: int = 4
-    """With ``crop_px``: one step in so many sees whole faces, half as many. Only these steps have
-    the term ``identity``."""
+    """Interval of steps that train on whole faces, half as many, if ``crop_px`` is set. Only these
+    steps have the term ``identity``."""
     generator: AdamConfig
     adversary: AdamConfig | None = None
     loss_weights: StageWeights = field(metadata={"alias": "weights"})
@@ -78,27 +78,27 @@ class StageConfig:
     consistency_shift_px: float = 0.5
     """Maximum shift of either view along each axis."""
     codec_ratio: float = field(default=0.0, metadata={"alias": "codec_share"})
-    """Part of a batch that comes from the CPU, through real codecs."""
+    """Part of a batch that is degraded on the CPU, with real codecs."""
     codec_repeat: int = 1
     """Number of steps that use the same codec samples."""
     window_px: int = 256
-    """Side of the window that features and discriminator see."""
+    """Side of the window that the feature network and the discriminator receive."""
     adversary_start_step: int = field(default=0, metadata={"alias": "adversary_from"})
-    """Step at which the adversarial loss starts; the discriminator is trained before that, too."""
+    """Step at which the adversarial loss starts; the discriminator is trained from step 0."""
     real_resolution_ratio: float = field(default=0.98, metadata={"alias": "real_detail"})
-    """Resolution ratio from which faces are shown to the discriminator as real."""
+    """Minimum resolution ratio of the discriminator's real faces."""
     keeps: Literal["", "fidelity", "detail"] = ""
-    """The end that the stage's weights are written as."""
+    """The end that the stage's weights become; "" for none."""
 
     def __post_init__(self) -> None:
         if self.share <= 0 or self.batch < 1 or (self.steps is not None and self.steps < 1):
             raise ConfigError(f"{self.name}: share must be > 0, batch and steps >= 1")
         if self.side_px % 32 or self.side_px < 64:
-            raise ConfigError(f"{self.name}: side_px must be a multiple of 32 from 64 on")
+            raise ConfigError(f"{self.name}: side_px must be a multiple of 32, at least 64")
         if self.loss_weights.adversary and self.adversary is None:
-            raise ConfigError(f"{self.name}: loss_weights.adversary needs a table adversary")
+            raise ConfigError(f"{self.name}: loss_weights.adversary needs a table [adversary]")
         if self.window_px % 8 or self.window_px < 32:
-            raise ConfigError(f"{self.name}: window_px must be a multiple of 8 from 32 on")
+            raise ConfigError(f"{self.name}: window_px must be a multiple of 8, at least 32")
         if not 0 <= self.codec_ratio < 1 or self.codec_repeat < 1:
             raise ConfigError(f"{self.name}: codec_ratio must be in [0, 1), codec_repeat >= 1")
         if self.crop_px % 32 or not 0 <= self.crop_px <= self.side_px or self.whole_every < 1:
@@ -110,7 +110,7 @@ class StageConfig:
 
     @property
     def codec_count(self) -> int:
-        """Number of samples of a batch that come from the CPU."""
+        """Number of samples of a batch that are degraded on the CPU."""
         return round(self.codec_ratio * self.batch)
 
     @property
@@ -118,8 +118,8 @@ class StageConfig:
         """Number of samples of a batch with a second view."""
         if not self.loss_weights.consistency:
             return 0
-        on_device = self.batch - self.codec_count
-        return min(on_device, max(1, round(self.consistency_ratio * self.batch)))
+        device_count = self.batch - self.codec_count
+        return min(device_count, max(1, round(self.consistency_ratio * self.batch)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,15 +129,15 @@ class TeacherConfig:
     cache: Path | None = None
     """Folder of a ``TeacherCache``; None runs the teacher in every step, on a GPU."""
     recipes: tuple[RecipeConfig, ...] = ()
-    """Of the samples of a cache; by default those of the codec samples."""
+    """Recipes of the samples of a cache; by default those of the codec samples."""
     good_psnr_db: float = field(default=31.0, metadata={"alias": "good_from_db"})
     """PSNR of the fidelity end from which a sample learns from the target instead."""
     sharpen: float = 0.0
-    """Factor of the teacher's finest detail that is added to it."""
+    """Gain of the teacher's finest detail: 0 leaves the teacher's images unchanged."""
     sharpen_target: float = 0.0
-    """The same for the target, which teaches samples that are good but were degraded."""
+    """The same gain for targets, which teach good samples that are not clean."""
     in_memory: bool = True
-    """Keep the cache on the device; otherwise it is read from the disk."""
+    """Keep the cache on the device; False reads it from the disk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,13 +147,13 @@ class DeviceDataConfig:
     faces: DatasetConfig
     """Faces at the largest size; its ``recipes`` are those of the codec samples."""
     recipes: tuple[RecipeConfig, ...]
-    """Recipes that run on the device: some of ``DEVICE_RECIPES``."""
+    """Recipes that run on the device, from ``DEVICE_RECIPES``."""
     aged_probability: float = field(default=0.05, metadata={"alias": "aged_share"})
-    """Of a sample in tones of old film: faded, tinted, gray."""
+    """Probability of the tones of old film: faded, tinted, gray."""
     rows: int = 16_384
-    """Number of rows of the table of drawn degradations."""
+    """Number of drawn degradations in the table."""
     held_out: int = 8
-    """Number of faces that are never trained on, for the sheet."""
+    """Number of faces that are not trained on, for the sheet."""
     num_workers: int = field(default=2, metadata={"alias": "workers"})
     """Processes that read faces and make codec samples."""
 
@@ -175,32 +175,32 @@ class DeviceRunConfig:
     """A run on one device: its data, its teacher, its stages."""
 
     minutes: float = 10.0
-    """Of the run, from reading the faces to writing the weights."""
+    """Duration of the run, from reading the faces to writing the weights."""
     seed: int = 0
     pretrained: str = field(default="embedded", metadata={"alias": "start"})
     """``embedded`` (the weights in the package), ``compact`` (see ``state_from_compact``),
     ``untrained``, or a file of weights."""
     precision: str = "auto"
-    """Of forward passes: ``fp32``, ``bf16`` or ``auto``; weights are float32."""
+    """Precision of forward passes: ``fp32``, ``bf16`` or ``auto``; weights are float32."""
     compile: bool = False
-    """Compile the restorer: takes a minute at the start of every stage."""
+    """Compile the restorer, which takes a minute at the start of every stage."""
     max_grad_norm: float = field(default=1.0, metadata={"alias": "clip_norm"})
     """Gradients of a network with a larger norm are scaled down to it."""
     log_every: int = 50
-    """Steps between lines of the log; only there the host waits for the device."""
+    """Steps between lines of the log. The host waits for the device only to write one."""
     save_minutes: float = 2.0
     """Minutes between checkpoints."""
     default_detail: float = 0.5
-    """Default position between the two ends for users of the written weights."""
+    """Default ``--detail`` of the written weights, a position between the two ends."""
     identity_weights: Path | None = field(default=None, metadata={"alias": "identity"})
     """Weights of ArcFace or MobileFaceNet."""
     feature_weights: Path | None = field(default=None, metadata={"alias": "features"})
-    """VGG-19's weights; without them MobileNetV2 replaces it, as the log says."""
+    """Weights of VGG-19; None uses MobileNetV2 instead."""
     data: DeviceDataConfig
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     stages: tuple[StageConfig, ...]
     validation: ValidationConfig | None = None
-    """At the end of every stage that keeps its weights."""
+    """Validation at the end of every stage with ``keeps``."""
 
     def __post_init__(self) -> None:
         if self.minutes <= 0 or self.save_minutes <= 0 or self.max_grad_norm <= 0:
@@ -212,12 +212,12 @@ class DeviceRunConfig:
         check_model_option("detail", self.default_detail, label="default detail")
         for index, stage in enumerate(self.stages):
             self._check(stage, earlier=self.stages[:index])
-        kept = [stage.keeps for stage in self.stages if stage.keeps]
-        if len(set(kept)) != len(kept):
-            raise ConfigError("two stages have the same keeps; one stage writes each end")
+        ends = [stage.keeps for stage in self.stages if stage.keeps]
+        if len(set(ends)) != len(ends):
+            raise ConfigError("two stages have the same keeps; each end needs its own stage")
 
     def reads_cache(self, stage: StageConfig) -> bool:
-        """Return whether the faces of ``stage`` come from ``teacher.cache``."""
+        """Return whether ``stage`` reads its faces from ``teacher.cache``."""
         return self.teacher.cache is not None and (stage.cached or stage.loss_weights.teacher > 0)
 
     def _check(self, stage: StageConfig, *, earlier: tuple[StageConfig, ...]) -> None:
@@ -229,22 +229,18 @@ class DeviceRunConfig:
                 f"{stage.name}: loss_weights.identity needs a recognition checkpoint: set "
                 "identity_weights"
             )
-        taught = stage.loss_weights.teacher > 0
         if stage.cached and self.teacher.cache is None:
             raise ConfigError(f"{stage.name}: cached needs teacher.cache")
         if self.reads_cache(stage) and stage.codec_ratio:
             raise ConfigError(
-                f"{stage.name}: a teacher cache holds codec samples already: set codec_ratio to 0"
+                f"{stage.name}: the teacher cache has codec samples already: set codec_ratio to 0"
             )
         if stage.crop_px and not self.reads_cache(stage):
             raise ConfigError(f"{stage.name}: crop_px needs faces from teacher.cache")
-        has_fidelity = any(stage.keeps == "fidelity" for stage in earlier)
-        if (
-            taught
-            and self.teacher.cache is None
-            and not has_fidelity
-            and self.pretrained == "untrained"
-        ):
+        has_fidelity = self.pretrained != "untrained" or any(
+            stage.keeps == "fidelity" for stage in earlier
+        )
+        if stage.loss_weights.teacher and self.teacher.cache is None and not has_fidelity:
             raise ConfigError(
                 f"{stage.name}: the teacher needs a fidelity end: an earlier stage must have "
                 'keeps = "fidelity"; or set pretrained or teacher.cache'

@@ -1,4 +1,4 @@
-"""Plots the log of a run, one panel per term."""
+"""Plots the log of a run, one panel for each value."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 
 _PANEL_WH, _COLUMNS, _MARGIN_PX = (420, 220), 3, 36
 _INK, _LINE, _AXIS = (40, 40, 40), (180, 90, 20), (200, 200, 200)
-_NOT_DRAWN = {"step", "hours_left"}
+_NOT_PLOTTED = {"step", "hours_left"}
 
 
 def draw_curves(log: Path, target: Path) -> list[str]:
-    """Write a PNG of every number in a log of JSON lines over its ``step``.
+    """Plot every value in a log of JSON lines over its ``step``.
 
     Args:
-        log: ``log.jsonl``, of ``TrainingLogger``.
-        target: PNG file; not written if there is nothing to plot.
+        log: The ``log.jsonl`` of a ``TrainingLogger``.
+        target: Path of the PNG; not written if there is nothing to plot.
 
     Returns:
-        The names of the plotted terms.
+        The names of the plotted values.
     """
     series = _series(log)
     panels = [_panel(name, points) for name, points in series.items()]
@@ -43,13 +43,13 @@ def _series(log: Path) -> Mapping[str, list[tuple[float, float]]]:
     for line in log.read_text(encoding="utf-8").splitlines():
         entry = cast("dict[str, Any]", json.loads(line))
         for name, value in entry.items():
-            if name not in _NOT_DRAWN and np.isfinite(value):
+            if name not in _NOT_PLOTTED and np.isfinite(value):
                 series.setdefault(name, []).append((float(entry["step"]), float(value)))
     return dict(sorted(series.items()))
 
 
 def _panel(name: str, points: Sequence[tuple[float, float]]) -> NDArray[np.uint8]:
-    """Return ``(H, W, 3)`` BGR."""
+    """Return the plot of one value, ``(H, W, 3)`` BGR."""
     width, height = _PANEL_WH
     panel = np.full((height, width, 3), 255, np.uint8)
     values = np.array(points)

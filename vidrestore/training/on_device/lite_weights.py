@@ -1,4 +1,4 @@
-"""Weights of ``lite``: those that a run starts from, and the file that it writes."""
+"""Reads the weights of ``lite`` that a run starts from, and writes those that it has trained."""
 
 import json
 from collections.abc import Mapping
@@ -21,17 +21,17 @@ from vidrestore.weights.save import save_weights
 
 EMBEDDED, UNTRAINED, COMPACT = "embedded", "untrained", "compact"
 _FOLDED_PIXELS = 16
-"""Pixels of a crop in one pixel of the stack of ``lite``."""
+"""Number of the crop's pixels in one pixel of the features of ``lite``."""
 _DETAIL_LOGIT = -4.0
-"""Of the part of the crop's finest detail that ``lite`` keeps at first: 2 %."""
+"""Initial logit of the part of the crop's finest detail that ``lite`` keeps: 2 %."""
 
 
 def read_starting_state(pretrained: str) -> dict[str, Tensor]:
     """Return the weights that a run starts from, on the CPU.
 
     Args:
-        pretrained: ``embedded``, ``untrained``, ``compact`` (see ``state_from_compact``), or
-            a file; of a file with two ends, the fidelity end.
+        pretrained: ``embedded``, ``untrained``, ``compact`` (see ``state_from_compact``), or a
+            file, of which the fidelity end is taken.
 
     Raises:
         WeightsError: The file is missing, unsafe, or not of ``lite``.
@@ -52,13 +52,13 @@ def read_starting_state(pretrained: str) -> dict[str, Tensor]:
 
 
 def state_from_compact(compact: CompactUpscaler) -> dict[str, Tensor]:
-    """Return weights with which ``lite`` computes ``compact`` on a quarter of the crop's size.
+    """Return weights with which ``lite`` computes ``compact`` at a quarter of the crop's side.
 
     The stem averages over 4 x 4 pixels, the U-Net adds nothing yet, and nearly all of the crop's
-    finest detail is removed. The shipped ``lite`` started from these.
+    finest detail is removed. The packaged ``lite`` was trained from these weights.
 
     Args:
-        compact: With as many channels and convolutions as ``lite``.
+        compact: A network with as many channels and convolutions as ``lite``.
     """
     network = build_lite()
     source = compact.state_dict()
@@ -99,14 +99,14 @@ def write_lite_weights(
     steps: int,
     config: Mapping[str, object],
 ) -> Path:
-    """Write weights as ``lite`` is shipped: the fidelity end in fp16, the difference in 8 bits.
+    """Write weights in the packaged format: the fidelity end in fp16, the difference in 8 bits.
 
     Args:
-        ends: ``fidelity``, ``detail`` or both; one alone is written in fp16.
-        target: A safetensors file; appears whole or not at all.
+        ends: Weights of ``fidelity``, ``detail`` or both; a single end is written in fp16.
+        target: Path of the safetensors file, which appears when it is complete.
         default_detail: Default position between two ends, 0 to 1.
-        steps: Of the run.
-        config: Of the run.
+        steps: Number of steps of the run.
+        config: Settings of the run.
 
     Raises:
         WeightsError: A weight is not finite.
@@ -120,7 +120,7 @@ def write_lite_weights(
             (key for key, value in state.items() if not torch.isfinite(value).all()), None
         )
         if culprit is not None:
-            raise WeightsError(f"the {name} end: {culprit} is not finite; nothing was written")
+            raise WeightsError(f"{name} end: {culprit} is not finite; nothing was written")
     metadata = {
         "format_version": FORMAT_VERSION,
         "model": "lite",
@@ -133,8 +133,8 @@ def write_lite_weights(
         tensors = pack(states["fidelity"], states["detail"])
         metadata |= interpolation_metadata(default_detail)
     else:
-        (only,) = states.values()
-        tensors = {key: value.to(torch.float16).contiguous() for key, value in only.items()}
+        (state,) = states.values()
+        tensors = {key: value.to(torch.float16).contiguous() for key, value in state.items()}
     save_weights(tensors, target, metadata)
     return target
 

@@ -1,8 +1,8 @@
-"""Losses of the stages: functions of batches, without a synchronization.
+"""Losses of the stages, computed without a synchronization.
 
-The fidelity end is trained by ``log_l1_loss``, structural similarity and identity. The detail end
-learns the teacher's detail on the tones of the target, and the features of the target, against a
-discriminator. Samples that the fidelity end restores well learn from the target alone.
+The fidelity end is trained with ``log_l1_loss``, structural similarity and identity. The detail end
+learns the detail of the teacher, the tones and features of the target, and to fool a discriminator.
+Samples that the fidelity end restores well learn from the target alone.
 """
 
 from collections.abc import Sequence
@@ -20,43 +20,43 @@ from vidrestore.training.tasks.discriminators import CropWindow
 _TONE_CELL_PX = 8
 _FOLD_PX, _PHASE_CELL_PX = 4, 32
 _WINDOW_SPREAD = 0.35
-"""Standard deviation of a window from the middle, relative to the distance to the border."""
+"""Standard deviation of a window's distance from the middle, relative to the maximum distance."""
 _MIN_TEACHER_RATIO = 0.25
 _BORDER_PX = 4
-"""Left out where two shifted views are compared: their edges are repeated."""
+"""Border that is not compared in two shifted views, because shifting repeats edges."""
 
 
 def component_weight_map(boxes_N34: Tensor, *, side_px: int) -> Tensor:
-    """Return ``(N, 1, S, S)``: 1 inside of eyes and mouth, falling smoothly to 0 around."""
+    """Return ``(N, 1, S, S)`` weights: 1 in eyes and mouth, falling smoothly to 0 around them."""
     position = torch.arange(side_px, device=boxes_N34.device, dtype=torch.float32)
     low, high = boxes_N34[..., :2], boxes_N34[..., 2:]
     center, size = (low + high) / 2, (high - low).clamp_min(1)
-    away = ((position - center[..., None]) / size[..., None]).abs().pow(4)  # (N, 3, 2, S)
-    inside = (1 - away[:, :, 0, None, :] - away[:, :, 1, :, None]).clamp(0, 1)
-    return inside.amax(dim=1, keepdim=True)
+    distance = ((position - center[..., None]) / size[..., None]).abs().pow(4)  # (N, 3, 2, S)
+    weight = (1 - distance[:, :, 0, None, :] - distance[:, :, 1, :, None]).clamp(0, 1)
+    return weight.amax(dim=1, keepdim=True)
 
 
-def draw_face_window(rng: np.random.Generator, *, side: int, within: int) -> CropWindow:
-    """Draw a window of images of side ``within``, mostly on the face in their middle.
+def draw_face_window(rng: np.random.Generator, *, side: int, image_side: int) -> CropWindow:
+    """Draw the position of a window, mostly on the face in the middle of the images.
 
     Args:
-        rng: On the host: a position on the device would need a synchronization.
-        side: Of the window, at most ``within``.
-        within: Side of the images.
+        rng: Generator on the host, since reading a position from the device would synchronize.
+        side: Side of the window, at most ``image_side``.
+        image_side: Side of the images.
     """
-    side = min(side, within)
-    room = within - side
-    y, x = np.clip(rng.normal(1, _WINDOW_SPREAD, 2) * room / 2, 0, room)
+    side = min(side, image_side)
+    max_offset = image_side - side
+    y, x = np.clip(rng.normal(1, _WINDOW_SPREAD, 2) * max_offset / 2, 0, max_offset)
     return CropWindow(int(y), int(x), side)
 
 
 def tones(image_NCHW: Tensor) -> Tensor:
-    """Return means over 8 x 8 pixels."""
+    """Return means over cells of 8 x 8 pixels."""
     return F.avg_pool2d(image_NCHW, _TONE_CELL_PX)
 
 
 def fine_detail(image_NCHW: Tensor) -> Tensor:
-    """Return an image less its ``tones``, same shape."""
+    """Return an image minus its interpolated ``tones``, same shape."""
     smooth = F.interpolate(
         tones(image_NCHW),
         scale_factor=float(_TONE_CELL_PX),
@@ -72,18 +72,18 @@ def tone_loss(restored_NCHW: Tensor, target_NCHW: Tensor, weight_N1HW: Tensor) -
     Args:
         restored_NCHW: Any range.
         target_NCHW: Same shape.
-        weight_N1HW: Added to 1, the weight of every pixel.
+        weight_N1HW: Extra weight of every pixel, added to 1.
     """
     error = (tones(restored_NCHW) - tones(target_NCHW)).abs()
     return ((1 + tones(weight_N1HW)) * error).mean()
 
 
 def phase_loss(restored_NCHW: Tensor, target_NCHW: Tensor) -> Tensor:
-    """Return the L1 difference of the mean detail in each phase of the network's fold, a scalar.
+    """Return the L1 difference of the mean detail at each of 4 x 4 pixel phases, a scalar.
 
-    The network draws 4 x 4 pixels from one, so detail that it cannot know comes out as a grid with
-    that period: the mean of each of the 16 phases over 32 x 32 pixels then differs from the others.
-    In photographs these means are equal.
+    The network computes 4 x 4 pixels from one, so detail that it cannot know becomes a grid with
+    this period. Then the means of the 16 phases over 32 x 32 pixels differ; in photographs they are
+    equal.
 
     Args:
         restored_NCHW: Any range; sides are multiples of 32.
@@ -95,16 +95,16 @@ def phase_loss(restored_NCHW: Tensor, target_NCHW: Tensor) -> Tensor:
 
 
 def sharpen(image_NCHW: Tensor, amount_N: Tensor) -> Tensor:
-    """Return images with ``amount`` of their detail finer than 5 x 5 pixels added."""
+    """Return images with ``amount`` times their detail finer than 5 x 5 pixels added."""
     smooth = F.avg_pool2d(image_NCHW, 5, stride=1, padding=2, count_include_pad=False)
     return image_NCHW + amount_N[:, None, None, None] * (image_NCHW - smooth)
 
 
 def detail_error(restored_NCHW: Tensor, teacher_NCHW: Tensor, use_teacher_N: Tensor) -> Tensor:
-    """Return the fine detail restored less the teacher's; 0 for samples that do not use it.
+    """Return the restored minus the teacher's fine detail, and 0 for samples without a teacher.
 
-    Divided by the ratio of samples that do, at least a quarter, so that the mean does not depend on
-    their number.
+    The error is divided by the ratio of samples with a teacher, at least a quarter, so that its
+    mean does not depend on their number.
     """
     error = fine_detail(restored_NCHW) - fine_detail(teacher_NCHW)
     ratio = use_teacher_N.float().mean().clamp_min(_MIN_TEACHER_RATIO)
@@ -120,11 +120,11 @@ def gradient_size(error_NCHW: Tensor) -> Tensor:
 def unit_feature_loss(restored: Sequence[Tensor], target: Sequence[Tensor]) -> Tensor:
     """Return the mean over layers of squared differences of unit features, a scalar.
 
-    As LPIPS (Zhang et al. 2018, section 3.2, equation 1) with all channels weighted alike.
+    This is LPIPS (Zhang et al. 2018, section 3.2, equation 1) with equal weights of all channels.
 
     Args:
-        restored: ``(N, C, h, w)`` features, one for each layer.
-        target: Those of the targets; get no gradient.
+        restored: ``(N, C, h, w)`` features of each layer.
+        target: Features of the targets, without gradients.
     """
     layers = [
         (
@@ -142,7 +142,7 @@ def unit_feature_loss(restored: Sequence[Tensor], target: Sequence[Tensor]) -> T
 def discriminator_features(
     discriminator: TextureDiscriminator, image_NCHW: Tensor, degraded_NCHW: Tensor
 ) -> tuple[Tensor, list[Tensor]]:
-    """Return the scores of a texture discriminator and the features of its layers before them."""
+    """Return the scores of a texture discriminator, and the features of its hidden layers."""
     feat = discriminator.network_input(image_NCHW, degraded_NCHW)
     features: list[Tensor] = []
     for layer in discriminator.layers:
@@ -153,14 +153,14 @@ def discriminator_features(
 
 
 def masked_hinge_loss(real: Tensor, fake: Tensor, sharp_N: Tensor) -> Tensor:
-    """Return the discriminator's hinge loss, with a mask of the real images.
+    """Return the discriminator's hinge loss, on sharp real images only.
 
-    As ``hinge_discriminator_loss``, but the number of sharp samples stays on the device.
+    Unlike with ``hinge_discriminator_loss``, the number of sharp samples stays on the device.
 
     Args:
         real: ``(N, 1, h, w)`` scores of originals.
-        fake: Those of restored images.
-        sharp_N: bool; if none is, real images add nothing.
+        fake: Scores of restored images.
+        sharp_N: bool; without a sharp sample, real images do not contribute.
     """
     cost_N = F.relu(1 - to_float32(real)).mean(dim=(1, 2, 3))
     weight_N = sharp_N.float()
@@ -171,13 +171,13 @@ def masked_hinge_loss(real: Tensor, fake: Tensor, sharp_N: Tensor) -> Tensor:
 def consistency_loss(restored_NCHW: Tensor, second_MCHW: Tensor, batch: FaceBatch) -> Tensor:
     """Return the L1 difference of two views of the same faces after their shifts are undone.
 
-    Flicker in a film is what noise and sub-pixel motion change in the output. Both views are
-    shifted back by the same distance, so that interpolation blurs them equally.
+    Noise and sub-pixel motion make the output flicker in a film. Both views are shifted back by the
+    same distance, so that interpolation blurs them equally.
 
     Args:
-        restored_NCHW: Of the batch.
-        second_MCHW: Of its second views.
-        batch: With ``second_view``.
+        restored_NCHW: Output for the batch.
+        second_MCHW: Output for its second views.
+        batch: The batch, with ``second_view``.
 
     Raises:
         ValueError: The batch has no second views.

@@ -1,8 +1,8 @@
 """One update of one network without a synchronization.
 
-``training.engine.optimizer_step`` reads every loss term and names what is not finite, so the host
-waits for the device in every step. Here the fused optimizer skips a step whose gradient is not
-finite, and counts it; the logger reads the count.
+``training.engine.optimizer_step`` reads every loss term to find values that are not finite, so its
+host waits for the device in every step. Here the fused optimizer skips and counts steps with a
+gradient that is not finite, and the logger reads the count.
 """
 
 import contextlib
@@ -22,8 +22,8 @@ class DeviceOptimizerStep:
     """Updates networks whose optimizers are fused.
 
     Args:
-        device: Of the networks.
-        dtype: Of forward passes, float32 or bfloat16; weights and their updates are float32.
+        device: The networks' device.
+        dtype: Precision of forward passes, float32 or bfloat16; updates are in float32.
         max_grad_norm: Gradients of a network with a larger norm are scaled down to it.
     """
 
@@ -45,42 +45,42 @@ class DeviceOptimizerStep:
         """Update a network, and its moving average, by the sum of ``terms``.
 
         Args:
-            train_state: Of the network.
-            terms: Weighted loss terms, scalars with gradient.
-            run_state: Of the step; sets the learning rate.
+            train_state: The network with its optimizer.
+            terms: Weighted loss terms, scalars with gradients.
+            run_state: State of the run at this step; sets the learning rate.
 
         Returns:
-            The terms without gradient, on the device.
+            The terms without gradients, on the device.
         """
         train_state.set_lr(run_state)
         optimizer = train_state.optimizer
         optimizer.zero_grad(set_to_none=True)
         torch.stack([term.float() for term in terms.values()]).sum().backward()
-        trained = [parameter for _, parameter in train_state.trained_parameters()]
-        norm = nn.utils.clip_grad_norm_(trained, self._max_grad_norm)
+        parameters = [parameter for _, parameter in train_state.trained_parameters()]
+        norm = nn.utils.clip_grad_norm_(parameters, self._max_grad_norm)
         skipped = (~torch.isfinite(norm)).float()
         self._skipped += skipped
-        # The fused kernel reads this as it does for ``torch.amp.GradScaler``.
+        # The fused kernel reads this attribute, which ``torch.amp.GradScaler`` sets otherwise.
         setattr(optimizer, "found_inf", skipped)  # noqa: B010
         optimizer.step()
         train_state.update_ema(run_state)
         return {name: term.detach() for name, term in terms.items()}
 
-    def take_skipped(self, *, of: int, step: int) -> int:
-        """Return the number of updates skipped since the last call; synchronizes.
+    def take_skipped(self, *, updates: int, step: int) -> int:
+        """Return and reset the number of skipped updates; synchronizes.
 
         Args:
-            of: Updates since the last call.
-            step: For the message.
+            updates: Number of updates since the last call.
+            step: Number of the step, for the message.
 
         Raises:
             NonFiniteLossError: At least half of the updates were skipped.
         """
         count = int(self._skipped)
         self._skipped.zero_()
-        if count and 2 * count >= of:
+        if count and 2 * count >= updates:
             raise NonFiniteLossError(
-                f"step {step}: {count} of the last {of} updates were skipped, because a gradient "
-                "was not finite; lower the learning rates"
+                f"step {step}: {count} of the last {updates} updates were skipped, because a "
+                "gradient was not finite; lower the learning rates"
             )
         return count

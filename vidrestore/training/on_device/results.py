@@ -1,4 +1,4 @@
-"""Results of a run: weights of both ends, curves, and a sheet of faces before and after."""
+"""Writes the results of a run: weights, curves, and a sheet of faces before and after."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -24,21 +24,21 @@ WEIGHTS, CURVES, SHEET = "lite.safetensors", "curves.png", "sheet.png"
 
 
 class RunResults(NamedTuple):
-    """Of a completed run."""
+    """Results of a completed run."""
 
     config: DeviceRunConfig
     ends: Mapping[str, Mapping[str, Tensor]]
-    """Averaged weights of ``fidelity`` and ``resolution_ratio``, or of one."""
+    """Averaged weights of ``fidelity``, ``detail``, or both."""
     steps: int
     faces: DeviceFaces
 
 
 def write_results(results: RunResults, folder: Path) -> list[Path]:
-    """Write the results into the folder of the run; return their paths.
+    """Write the results into the run's folder; return their paths.
 
     Large weights are also written in parts.
     """
-    written: list[Path] = []
+    paths: list[Path] = []
     if results.ends:
         weights = write_lite_weights(
             results.ends,
@@ -47,18 +47,18 @@ def write_results(results: RunResults, folder: Path) -> list[Path]:
             steps=results.steps,
             config=to_mapping(results.config),
         )
-        written.append(weights)
+        paths.append(weights)
         if weights.stat().st_size > PART_BYTES:
-            written.append(split_file(weights))
+            paths.append(split_file(weights))
         cv2.imwrite(str(folder / SHEET), _sheet(results)[:, :, ::-1])
-        written.append(folder / SHEET)
+        paths.append(folder / SHEET)
     if draw_curves(folder / "log.jsonl", folder / CURVES):
-        written.append(folder / CURVES)
-    return written
+        paths.append(folder / CURVES)
+    return paths
 
 
 def _sheet(results: RunResults) -> NDArray[np.uint8]:
-    """Return held-out faces, RGB, one per row: degraded, restored by each end, target."""
+    """Return an RGB sheet with a row per held-out face: degraded, restored by each end, target."""
     config = results.config
     stage = replace(config.stages[-1], codec_ratio=0.0)
     faces = results.faces.held_out(side_px=stage.side_px)
@@ -79,7 +79,7 @@ def _sheet(results: RunResults) -> NDArray[np.uint8]:
 
 @torch.inference_mode()
 def _restore(network: nn.Module, degraded_NCHW: Tensor) -> Tensor:
-    # One by one: the sheet must not need more memory than training.
+    # One at a time: the sheet must not need more memory than training.
     return torch.cat([network(image[None]).image for image in degraded_NCHW])
 
 

@@ -1,4 +1,4 @@
-"""Trains from a config, stage after stage, within a number of minutes; resumable."""
+"""Trains one stage after another within a number of minutes; can be resumed."""
 
 import time
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ from vidrestore.training.on_device.run_checkpoint import (
     read_run_checkpoint,
     resume_stage,
 )
-from vidrestore.training.on_device.stage_budget import StageBudget, stage_seconds_by_share
+from vidrestore.training.on_device.stage_budget import StageBudget, first_stage_seconds
 from vidrestore.training.on_device.stage_trainer import (
     BatchSource,
     StageTrainer,
@@ -37,8 +37,8 @@ from vidrestore.training.on_device.teacher import Teacher
 from vidrestore.training.validation import RestorerValidation, wrap_restorer
 from vidrestore.types import CROP_SIZE_PX
 
-_RESERVE_SHARE, _RESERVE_SECONDS = 0.05, 30.0
-"""Part of the minutes, and its maximum, for writing the results at the end."""
+_RESERVE_RATIO, _MAX_RESERVE_SECONDS = 0.05, 30.0
+"""Part of the run's time that is reserved for writing the results, and its maximum."""
 
 
 class _Run:
@@ -51,8 +51,8 @@ class _Run:
     ) -> None:
         self._config, self._folder, self._device = config, folder, device
         self._on_progress = on_progress
-        self._began = time.monotonic()
-        self._updater = DeviceOptimizerStep(
+        self._start = time.monotonic()
+        self._optimizer_step = DeviceOptimizerStep(
             device=device,
             dtype=resolve_precision(config.precision, device),
             max_grad_norm=config.max_grad_norm,
@@ -70,7 +70,7 @@ class _Run:
         )
 
     def train(self, stop_after: int | None) -> RunResults | None:
-        """Train all stages; return None if ``stop_after`` ended the run early."""
+        """Train the remaining stages; return None if ``stop_after`` ends the run early."""
         config, checkpoint = self._config, self._checkpoint
         with TrainingLogger(
             self._folder, steps=sum(stage.steps or 0 for stage in config.stages)
@@ -92,10 +92,10 @@ class _Run:
     def _train_stage(
         self, stage: StageConfig, logger: TrainingLogger, stop_after: int | None
     ) -> bool:
-        """Train the rest of a stage; return whether it is complete."""
+        """Train the remaining steps of a stage; return False if ``stop_after`` interrupts it."""
         checkpoint, config = self._checkpoint, self._config
         if not checkpoint.stage_seconds:
-            checkpoint.stage_seconds = self._seconds_for(checkpoint.stage)
+            checkpoint.stage_seconds = self._stage_seconds(checkpoint.stage)
         budget = StageBudget(
             seconds=checkpoint.stage_seconds,
             steps=stage.steps,
@@ -103,29 +103,33 @@ class _Run:
         )
         trainer = self._trainer(stage, self._run_state(budget))
         device_logger = DeviceLogger(
-            logger, self._updater, done=checkpoint.done, batch=stage.batch, stage=checkpoint.stage
+            logger,
+            self._optimizer_step,
+            step=checkpoint.done,
+            batch=stage.batch,
+            stage=checkpoint.stage,
         )
-        saved = time.monotonic()
-        over = budget.is_over(checkpoint.step)
-        while not over:
+        save_time = time.monotonic()
+        is_over = budget.is_over(checkpoint.step)
+        while not is_over:
             device_logger.add(
                 trainer.step(self._run_state(budget)), updates=len(trainer.train_states)
             )
             checkpoint.step += 1
             checkpoint.done += 1
-            over = budget.is_over(checkpoint.step)
-            if checkpoint.step % config.log_every == 0 or over:
+            is_over = budget.is_over(checkpoint.step)
+            if checkpoint.step % config.log_every == 0 or is_over:
                 self._report(device_logger.write(checkpoint.done), budget)
             stop = stop_after is not None and checkpoint.done >= stop_after
-            if not over and (stop or time.monotonic() - saved > 60 * config.save_minutes):
+            if not is_over and (stop or time.monotonic() - save_time > 60 * config.save_minutes):
                 checkpoint.stage_spent_seconds = budget.spent_seconds
                 self._save(
                     networks={
                         name: state.state_dict() for name, state in trainer.train_states.items()
                     }
                 )
-                saved = time.monotonic()
-            if stop and not over:
+                save_time = time.monotonic()
+            if stop and not is_over:
                 return False
         state = trainer.ema_state()
         if stage.keeps:
@@ -153,7 +157,7 @@ class _Run:
             source = CachedFaces(cache, stage, teacher=config.teacher, device=self._device)
         else:
             source = DegradedFaces(self._faces, config.data, stage, run_state=run_state)
-        torch.manual_seed(run_state.seed)  # of a new discriminator
+        torch.manual_seed(run_state.seed)  # initializes a new discriminator
         trainer = StageTrainer(
             config,
             stage,
@@ -161,7 +165,7 @@ class _Run:
             source=source,
             loss_networks=self._loss_networks,
             teacher=self._teacher(stage) if stage.loss_weights.teacher and cache is None else None,
-            optimizer_step=self._updater,
+            optimizer_step=self._optimizer_step,
         )
         if checkpoint.networks is not None:
             resume_stage(trainer.train_states, checkpoint.networks, self._folder / CHECKPOINT_NAME)
@@ -176,15 +180,19 @@ class _Run:
             side_px=stage.side_px,
             config=self._config.teacher,
             device=self._device,
-            dtype=self._updater.dtype,
+            dtype=self._optimizer_step.dtype,
         )
 
-    def _seconds_for(self, stage: int) -> float:
+    def _stage_seconds(self, stage: int) -> float:
         """Return the time of a stage: its share of the remaining time."""
-        whole = 60 * self._config.minutes
-        spent = self._checkpoint.spent_seconds + time.monotonic() - self._began
-        left = whole - spent - min(_RESERVE_SECONDS, _RESERVE_SHARE * whole)
-        return stage_seconds_by_share(left, self._config.stages[stage:])
+        total = 60 * self._config.minutes
+        reserve = min(_MAX_RESERVE_SECONDS, _RESERVE_RATIO * total)
+        return first_stage_seconds(
+            total - self._spent_seconds() - reserve, self._config.stages[stage:]
+        )
+
+    def _spent_seconds(self) -> float:
+        return self._checkpoint.spent_seconds + time.monotonic() - self._start
 
     def _report(self, means: Mapping[str, float], budget: StageBudget) -> None:
         checkpoint = self._checkpoint
@@ -194,22 +202,24 @@ class _Run:
         )
 
     def _validate(self, logger: TrainingLogger) -> None:
-        assert self._config.validation is not None, "the caller has checked this"
+        assert self._config.validation is not None, "the caller checks this"
         restorer = wrap_restorer(
             build_lite_from(self._checkpoint.state), side_px=CROP_SIZE_PX, device=self._device
         )
         scores, preview = RestorerValidation(self._config.validation).validate(restorer)
-        logger.log_scores(scores, step=self._checkpoint.done)
-        logger.log_images(preview.images, columns=preview.columns, step=self._checkpoint.done)
-        done = self._checkpoint.done
+        step = self._checkpoint.done
+        logger.log_scores(scores, step=step)
+        logger.log_images(preview.images, columns=preview.columns, step=step)
         self._on_progress(
-            TrainingProgress(stage="validating", step=done, steps=done, scores=scores)
+            TrainingProgress(stage="validating", step=step, steps=step, scores=scores)
         )
 
     def _save(self, networks: Mapping[str, Any] | None) -> None:
-        spent = self._checkpoint.spent_seconds + time.monotonic() - self._began
         self._checkpoint.save(
-            self._folder, networks, spent_seconds=spent, config=to_mapping(self._config)
+            self._folder,
+            networks,
+            spent_seconds=self._spent_seconds(),
+            config=to_mapping(self._config),
         )
 
 
@@ -223,30 +233,30 @@ def train_on_device(
 ) -> list[Path]:
     """Run ``config`` in ``folder``, resuming from its checkpoint if there is one.
 
-    Batches and draws are functions of seed, stage and step. So a run whose stages have ``steps``
-    gives the same result however often it is interrupted; a run by minutes depends on the speed.
+    Batches and draws are functions of seed, stage and step. If all stages have ``steps``, an
+    interrupted run therefore gives the result of an uninterrupted one. A run by minutes depends on
+    the speed.
 
     Args:
-        config: Of the run.
-        folder: Created if it does not exist; receives the checkpoint (``last.pt`` and its parts
-            below 15 MB), ``log.jsonl`` and the results.
+        config: The run's settings.
+        folder: Folder for the checkpoint (``last.pt``, and its parts below 15 MB), ``log.jsonl``
+            and the results; created if it does not exist.
         device: See ``resolve_device``.
         on_progress: Called at every line of the log.
-        stop_after: Steps of all stages after which to save and stop.
+        stop_after: Number of steps of all stages after which to save and stop.
 
     Returns:
-        The results: ``lite.safetensors`` (and the list of its parts), ``curves.png``,
-        ``sheet.png``. Empty if ``stop_after`` came first.
+        Paths of the results: ``lite.safetensors`` (and the list of its parts), ``curves.png``,
+        ``sheet.png``. Empty if ``stop_after`` ended the run.
 
     Raises:
-        VidrestoreError: A file, a setting or a loss is invalid; the message says which.
+        VidrestoreError: A file or a setting is invalid, or a loss is not finite.
     """
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
     torch_device = resolve_device(device)
-    torch.backends.cudnn.benchmark = (
-        torch_device.type == "cuda"
-    )  # sizes are constant within a stage
+    # Sizes are constant within a stage.
+    torch.backends.cudnn.benchmark = torch_device.type == "cuda"
     run = _Run(config, folder, torch_device, on_progress)
     results = run.train(stop_after)
     return [] if results is None else write_results(results, folder)

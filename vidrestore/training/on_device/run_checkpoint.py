@@ -1,4 +1,4 @@
-"""Position and results of a run on one device, and its checkpoint."""
+"""Checkpoint of a run on one device: position, results, and the networks in training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,16 +20,16 @@ class RunCheckpoint:
 
     stage: int = 0
     step: int = 0
-    """Within the stage."""
+    """Number of steps of the current stage."""
     done: int = 0
-    """Steps of all stages."""
+    """Number of steps of all stages."""
     spent_seconds: float = 0.0
-    """Of the run, before this process."""
+    """Time that earlier processes spent on the run."""
     stage_seconds: float = 0.0
-    """Time of the stage; 0 if it has not started."""
+    """Time of the stage; 0 before it starts."""
     stage_spent_seconds: float = 0.0
     state: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
-    """Averaged weights of the stage before."""
+    """Averaged weights of the previous stage."""
     ends: dict[str, dict[str, Tensor]] = field(default_factory=dict[str, dict[str, Tensor]])
     networks: Mapping[str, Any] | None = None
     """Train states of an interrupted stage."""
@@ -45,10 +45,10 @@ class RunCheckpoint:
         """Write ``last.pt``, which ``scripts/export.py`` reads, also in parts below 15 MB.
 
         Args:
-            folder: Of the run.
+            folder: The run's folder.
             networks: Train states of the stage; None between two stages.
-            spent_seconds: Of the run so far.
-            config: Of the run.
+            spent_seconds: Time spent on the run so far.
+            config: Settings of the run.
         """
         fields = self.__dataclass_fields__
         position = {name: getattr(self, name) for name in fields if name != "networks"}
@@ -69,7 +69,7 @@ class RunCheckpoint:
 
 
 def read_run_checkpoint(folder: Path) -> RunCheckpoint | None:
-    """Return the checkpoint of the run in a folder; None if there is none.
+    """Return the checkpoint of the run in a folder, or None without one.
 
     Raises:
         WeightsError: The checkpoint or a part of it is damaged, or of another kind of run.

@@ -1,4 +1,4 @@
-"""Length of a stage: a time, or a number of steps."""
+"""Duration of a stage: a time, or a number of steps."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -6,31 +6,31 @@ from collections.abc import Callable, Sequence
 from vidrestore.training.on_device.config import StageConfig
 
 _UNKNOWN_STEPS = 1_000_000
-"""Length of a stage before its first step."""
+"""Assumed number of steps of a stage before its first step."""
 
 
-def stage_seconds_by_share(left_seconds: float, stages: Sequence[StageConfig]) -> float:
-    """Return the time of the first of ``stages`` by its share.
+def first_stage_seconds(remaining_seconds: float, stages: Sequence[StageConfig]) -> float:
+    """Return the time of the first of the remaining stages.
 
     Args:
-        left_seconds: Time for all of them; below 0 counts as 0.
-        stages: The remaining stages. One with a number of steps has no share, and all the time.
+        remaining_seconds: Time for all remaining stages; below 0 counts as 0.
+        stages: The remaining stages. A stage with a number of steps may use all the time.
     """
-    left = max(0.0, left_seconds)
+    seconds = max(0.0, remaining_seconds)
     first = stages[0]
     if first.steps is not None:
-        return left
-    return left * first.share / sum(stage.share for stage in stages if stage.steps is None)
+        return seconds
+    return seconds * first.share / sum(stage.share for stage in stages if stage.steps is None)
 
 
 class StageBudget:
-    """Measures the time of a stage, without pauses between processes.
+    """Measures the time of a stage, without the pauses between processes.
 
     Args:
-        seconds: Of the whole stage.
-        steps: Of the whole stage; None ends it by time.
-        spent_seconds: Before this process.
-        now: Clock in seconds.
+        seconds: Time of the whole stage.
+        steps: Number of steps of the whole stage; None ends it by time.
+        spent_seconds: Time that earlier processes spent on the stage.
+        clock: Returns the time in seconds.
     """
 
     def __init__(
@@ -39,17 +39,17 @@ class StageBudget:
         seconds: float,
         steps: int | None,
         spent_seconds: float = 0.0,
-        now: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.seconds = seconds
         self._steps = steps
-        self._now = now
-        self._start = now() - spent_seconds
+        self._clock = clock
+        self._start = clock() - spent_seconds
 
     @property
     def spent_seconds(self) -> float:
-        """Seconds of the stage so far."""
-        return self._now() - self._start
+        """Time spent on the stage so far."""
+        return self._clock() - self._start
 
     def is_over(self, step: int) -> bool:
         """Return whether the stage ends after ``step`` steps."""
@@ -60,7 +60,7 @@ class StageBudget:
     def steps(self, step: int) -> int:
         """Return the number of steps of the stage, estimated from the time of ``step`` steps.
 
-        So schedules that depend on the number of steps follow the time.
+        Schedules use it to follow the time of the stage.
         """
         if self._steps is not None:
             return self._steps

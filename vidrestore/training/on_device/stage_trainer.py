@@ -1,4 +1,4 @@
-"""One stage: the restorer, its discriminator, and a step of both."""
+"""Trains one stage: a step updates the restorer, then its discriminator."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
@@ -44,15 +44,15 @@ from vidrestore.training.tasks.discriminators import CropWindow
 FEATURE_LAYERS = ("conv1_2", "conv2_2", "conv3_4", "conv4_4")
 DISCRIMINATOR_CH, DISCRIMINATOR_DETAIL_GAIN = 48, 6.0
 _TONES_RATIO = 0.5
-"""Of the weight of components, for their tones, which are nearly right from the start."""
+"""Factor of the weight of components for their tones, which are nearly right from the start."""
 
 
 class BatchSource(Protocol):
-    """Makes the batches of a stage."""
+    """Provides the batches of a stage."""
 
     @property
     def all_sharp(self) -> bool:
-        """Whether every sample has full resolution."""
+        """Whether all samples have full resolution."""
         ...
 
     def batch(self, run_state: RunState) -> FaceBatch:
@@ -68,10 +68,10 @@ class LossNetworks(NamedTuple):
 
 
 def load_loss_networks(config: DeviceRunConfig, device: torch.device) -> LossNetworks:
-    """Return the networks that the loss weights of the stages need.
+    """Return the networks that the losses of the stages need.
 
     Raises:
-        WeightsError: A file is missing, or holds another network.
+        WeightsError: A file is missing, or of another network.
     """
     weights = [stage.loss_weights for stage in config.stages]
     identity = config.identity_weights if any(weight.identity for weight in weights) else None
@@ -89,9 +89,9 @@ class _Output(NamedTuple):
     image: Tensor
     """``(N, 3, S, S)`` float32."""
     second_view: Tensor | None
-    """Of the second views."""
+    """Output for the second views."""
     window: CropWindow
-    """The window that features and discriminator see."""
+    """The window that the feature network and the discriminator receive."""
     is_whole: bool
     """Whether the images are whole faces."""
 
@@ -100,12 +100,12 @@ class StageTrainer:
     """Trains the restorer for one stage.
 
     Args:
-        config: Of the run.
+        config: The run's settings.
         stage: The stage.
-        state: Weights that the restorer starts from.
-        source: Of batches.
+        state: Initial weights of the restorer.
+        source: Provides the batches.
         loss_networks: From ``load_loss_networks``.
-        teacher: None if the stage has none, or a cache of its images.
+        teacher: None if the stage has no teacher, or a cache of its images.
         optimizer_step: Applies updates.
     """
 
@@ -148,13 +148,13 @@ class StageTrainer:
         )
 
     def ema_state(self) -> dict[str, Tensor]:
-        """Return copies of the averaged weights, on the CPU."""
+        """Return a copy of the averaged weights, on the CPU."""
         assert self.generator.ema is not None, "ema_decay is set"
         state = self.generator.ema.state
         return {name: value.detach().cpu().clone() for name, value in state.items()}
 
     def step(self, run_state: RunState) -> dict[str, Tensor]:
-        """Update the restorer, then the discriminator; return the loss terms, on the device."""
+        """Update the restorer and the discriminator; return the loss terms, on the device."""
         batch = self._source.batch(run_state)
         if self._teacher is not None:
             batch = self._teacher.teach(batch)
@@ -174,14 +174,14 @@ class StageTrainer:
 
     def _restore(self, batch: FaceBatch, run_state: RunState) -> _Output:
         count = len(batch.degraded)
-        given = batch.degraded
+        degraded = batch.degraded
         if batch.second_view is not None:
-            given = torch.cat([given, batch.second_view.degraded])
+            degraded = torch.cat([degraded, batch.second_view.degraded])
         with self._optimizer_step.autocast():
-            image = self._forward(given.contiguous(memory_format=torch.channels_last)).image
+            image = self._forward(degraded.contiguous(memory_format=torch.channels_last)).image
         image = image.float()
         rng = np.random.default_rng((run_state.seed, run_state.step))
-        window = draw_face_window(rng, side=self._stage.window_px, within=image.shape[-1])
+        window = draw_face_window(rng, side=self._stage.window_px, image_side=image.shape[-1])
         return _Output(
             image[:count],
             None if batch.second_view is None else image[count:],
@@ -228,7 +228,7 @@ class StageTrainer:
                 error = error * (~batch.use_teacher)[:, None, None, None]
             terms["truth"] = weights.truth * error.mean()
         if weights.teacher and batch.teacher is not None and batch.use_teacher is not None:
-            error = detail_error(output.image, _taught(batch), batch.use_teacher)
+            error = detail_error(output.image, _detail_target(batch), batch.use_teacher)
             error = pixel_weight * error
             terms["teacher"] = weights.teacher * error.abs().mean()
             if weights.gradients:
@@ -253,7 +253,7 @@ class StageTrainer:
             )
             with torch.no_grad():
                 _, target = discriminator_features(
-                    discriminator, output.window.of(_taught(batch)), degraded
+                    discriminator, output.window.of(_detail_target(batch)), degraded
                 )
         terms = {"adversary": weights.adversary * hinge_generator_loss(scores)}
         if weights.matching:
@@ -272,8 +272,8 @@ class StageTrainer:
         )
 
 
-def _taught(batch: FaceBatch) -> Tensor:
-    """Return the teacher's images, sharpened, and the targets of samples without a teacher."""
+def _detail_target(batch: FaceBatch) -> Tensor:
+    """Return the sharpened images of the teacher, and the targets of samples without a teacher."""
     if batch.teacher is None or batch.use_teacher is None:
         return batch.target
     teacher = batch.teacher if batch.sharpen is None else sharpen(batch.teacher, batch.sharpen)

@@ -1,9 +1,9 @@
 """The teacher: Real-ESRGAN's x4plus, applied to the output of the fidelity end.
 
-Real-ESRGAN (Wang et al. 2021) makes clear eyes, hair and lips, but invents detail where blur is
-heavy; from the fidelity end's output it keeps the identity better. Where the fidelity end is close
-to the target already, the target is the better teacher: as it is for a clean face, and sharpened
-for one that was softened a little.
+Real-ESRGAN (Wang et al. 2021) gives sharp eyes, hair and lips, but invents detail if the blur is
+strong; applied to the fidelity end's output it preserves identity better. If the fidelity end is
+close to the target already, the target is the better teacher: unchanged for a clean face, and
+sharpened for a slightly degraded one.
 """
 
 import torch
@@ -19,7 +19,7 @@ from vidrestore.weights.bundled import bundled_file
 from vidrestore.weights.load import load_weights
 
 _CLEAN_PSNR_DB = 45.0
-"""PSNR of a degraded face from which it counts as clean."""
+"""Minimum PSNR of a degraded face that counts as clean."""
 
 
 class Teacher:
@@ -27,10 +27,10 @@ class Teacher:
 
     Args:
         fidelity: A restorer whose forward returns ``RestorerOutput``, on the device; not trained.
-        side_px: Of the faces; the teacher sees a quarter of it.
-        config: What teaches which samples.
-        device: Of the teacher.
-        dtype: Of its weights and features.
+        side_px: Side of the faces; the teacher receives them at a quarter of it.
+        config: Settings of the teacher.
+        device: Device of the teacher.
+        dtype: Precision of the teacher.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Teacher:
         """Return the batch with ``teacher``, ``use_teacher`` and ``sharpen``."""
         restored = self._fidelity(batch.degraded).image.float().clamp(-1, 1)
         is_good = _psnr_db(restored, batch.target) >= self._config.good_psnr_db
-        # The number of good samples is known on the host only where that costs no synchronization.
+        # On a GPU, counting the good samples would synchronize.
         if is_good.device.type == "cpu" and bool(is_good.all()):
             image = batch.target
         else:
@@ -66,11 +66,11 @@ class Teacher:
 
 
 def sharpening(is_target_N: Tensor, config: TeacherConfig) -> Tensor:
-    """Return ``(N,)`` float32: how much the teacher's images are sharpened.
+    """Return the gain of each teacher image's finest detail, ``(N,)`` float32.
 
     Args:
         is_target_N: bool; whether the image is the target itself.
-        config: Both amounts.
+        config: The two gains.
     """
     amounts = is_target_N.new_tensor((config.sharpen, config.sharpen_target), dtype=torch.float32)
     return amounts[is_target_N.long()]

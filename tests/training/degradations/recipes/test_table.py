@@ -129,7 +129,7 @@ def test_recipes_are_drawn_by_their_probabilities() -> None:
 
 
 def test_recipes_without_a_probability_are_refused() -> None:
-    with pytest.raises(ConfigError, match="probability"):
+    with pytest.raises(ConfigError, match="every recipe needs one >= 0"):
         MixedRecipe(recipes=(NoDegradation(),), probabilities=(1.0, 1.0))
 
 

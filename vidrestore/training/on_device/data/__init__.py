@@ -1,1 +1,1 @@
-"""Degraded faces, made on the device."""
+"""Degrades faces on the device."""

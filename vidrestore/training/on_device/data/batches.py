@@ -1,4 +1,4 @@
-"""Batches of a stage: faces degraded on the device, and codec samples from the CPU."""
+"""Batches of faces that are degraded on the device, and of codec samples from the CPU."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,7 +19,7 @@ from vidrestore.training.tasks.batches import BatchConfig, face_batches
 
 
 class SecondView(NamedTuple):
-    """The first M faces of a batch again: shifted in the opposite direction, with new noise."""
+    """Another view of the first M faces of a batch, with the opposite shift and other noise."""
 
     degraded: Tensor
     """``(M, 3, S, S)`` RGB in [-1, 1]."""
@@ -41,13 +41,13 @@ class FaceBatch(NamedTuple):
     teacher: Tensor | None = None
     """The teacher's output for the degraded faces, if there is a teacher."""
     use_teacher: Tensor | None = None
-    """``(N,)`` bool: samples that learn from the teacher; the others learn from the target."""
+    """``(N,)`` bool: whether a sample learns from the teacher instead of the target."""
     sharpen: Tensor | None = None
-    """``(N,)``: factor of the teacher's finest detail that is added to it."""
+    """``(N,)`` gain of the teacher's finest detail."""
 
 
 class DegradedFaces:
-    """Makes the batches of a stage; batch ``k`` is a function of the seed and ``k`` alone."""
+    """Provides the batches of a stage; batch ``k`` depends on the seed and ``k`` alone."""
 
     def __init__(
         self, faces: DeviceFaces, data: DeviceDataConfig, stage: StageConfig, *, run_state: RunState
@@ -57,8 +57,8 @@ class DegradedFaces:
         Args:
             faces: The faces.
             data: Their degradations.
-            stage: Size and number of the faces of a batch.
-            run_state: Of the first step; seed and device.
+            stage: Size and number of the faces in a batch.
+            run_state: State of the run at the first step, with seed and device.
         """
         self._faces = faces
         self._stage = stage
@@ -75,7 +75,7 @@ class DegradedFaces:
 
     @property
     def all_sharp(self) -> bool:
-        """Whether every sample has full resolution; synchronizes."""
+        """Whether all samples have full resolution; synchronizes."""
         return self._codecs is None and self._faces.all_sharp(side_px=self._stage.side_px)
 
     def batch(self, run_state: RunState) -> FaceBatch:
@@ -86,9 +86,9 @@ class DegradedFaces:
         batch = self._degrade(faces, generator, paired=self._stage.paired_count)
         if self._codecs is None:
             return batch
-        extra = next(self._codecs)
-        mirror = torch.rand(len(extra.target), generator=generator, device=run_state.device) < 0.5
-        return _concatenate(batch, _mirror(extra, mirror))
+        sample = next(self._codecs)
+        mirror = torch.rand(len(sample.target), generator=generator, device=run_state.device) < 0.5
+        return _concatenate(batch, _mirror(sample, mirror))
 
     def _degrade(self, faces: Faces, generator: torch.Generator, *, paired: int) -> FaceBatch:
         rows = self._table.draw(len(faces.image), generator)
@@ -97,12 +97,12 @@ class DegradedFaces:
         second_view = None
         if paired:
             shift_xy = draw_shifts(paired, self._stage, generator)
-            other = shift_batch(target[:paired], -shift_xy).clamp(0, 1)
-            target = torch.cat(
-                [shift_batch(target[:paired], shift_xy).clamp(0, 1), target[paired:]]
+            first, second = (
+                shift_batch(target[:paired], shift).clamp(0, 1) for shift in (shift_xy, -shift_xy)
             )
+            target = torch.cat([first, target[paired:]])
             second_rows = rows.rows(torch.arange(paired, device=target.device))
-            image = degrade_batch(other, second_rows, reach_px=reach, generator=generator)
+            image = degrade_batch(second, second_rows, reach_px=reach, generator=generator)
             second_view = SecondView(_to_signed(image), shift_xy)
         return FaceBatch(
             degraded=_to_signed(degrade_batch(target, rows, reach_px=reach, generator=generator)),
@@ -113,7 +113,7 @@ class DegradedFaces:
         )
 
     def degrade_fixed(self, faces: Faces, *, seed: int) -> FaceBatch:
-        """Return faces with the same degradations every time."""
+        """Return a batch whose degradations depend on ``seed`` alone."""
         generator = torch.Generator(faces.image.device).manual_seed(seed)
         return self._degrade(faces, generator, paired=0)
 
@@ -125,7 +125,7 @@ def draw_shifts(count: int, stage: StageConfig, generator: torch.Generator) -> T
 
 
 def shift_batch(image_NCHW: Tensor, shift_xy_N2: Tensor) -> Tensor:
-    """Return images sampled at ``position + shift`` by cubic convolution, edges repeated."""
+    """Return images sampled at ``position + shift`` by cubic convolution, with repeated edges."""
     side = image_NCHW.shape[-1]
     columns = shift_matrices(shift_xy_N2[:, 0], side_px=side)
     return apply_matrices(image_NCHW, shift_matrices(shift_xy_N2[:, 1], side_px=side), columns)
@@ -139,9 +139,9 @@ def _to_signed(image_NCHW: Tensor) -> Tensor:
 def _codec_samples(
     data: DeviceDataConfig, stage: StageConfig, run_state: RunState
 ) -> Iterator[FaceSample]:
-    """Yield the codec samples of every step, each set ``codec_repeat`` times, on the device.
+    """Yield the codec samples of every step on the device, each ``codec_repeat`` times.
 
-    Their labels are left out.
+    Labels are left out.
     """
     config = replace(data.faces, size_px=stage.side_px)
     first, used = divmod(run_state.step, stage.codec_repeat)
@@ -152,26 +152,22 @@ def _codec_samples(
         context=DistributedContext(),
     )
     for (sample,) in batches:
-        images = sample._replace(labels=torch.empty(0))
-        pinned = [
-            picture.pin_memory() if run_state.device.type == "cuda" else picture
-            for picture in images
-        ]
-        on_device = FaceSample(
-            *[tensor.to(run_state.device, non_blocking=True) for tensor in pinned]
-        )
+        tensors: list[Tensor] = []
+        for tensor in sample._replace(labels=torch.empty(0)):
+            pinned = tensor.pin_memory() if run_state.device.type == "cuda" else tensor
+            tensors.append(pinned.to(run_state.device, non_blocking=True))
         for _ in range(stage.codec_repeat - used):
-            yield on_device
+            yield FaceSample(*tensors)
         used = 0
 
 
-def _mirror(sample: FaceSample, chosen_N: Tensor) -> FaceBatch:
-    faces = Faces(sample.target, sample.resolution_ratio, sample.boxes_xyxy).mirror(chosen_N)
-    degraded = torch.where(chosen_N[:, None, None, None], sample.degraded.flip(3), sample.degraded)
+def _mirror(sample: FaceSample, mirror_N: Tensor) -> FaceBatch:
+    faces = Faces(sample.target, sample.resolution_ratio, sample.boxes_xyxy).mirror(mirror_N)
+    degraded = torch.where(mirror_N[:, None, None, None], sample.degraded.flip(3), sample.degraded)
     return FaceBatch(degraded, faces.image, faces.resolution_ratio, faces.boxes_xyxy)
 
 
-def _concatenate(batch: FaceBatch, extra: FaceBatch) -> FaceBatch:
-    pairs = zip(batch[:4], extra[:4], strict=True)
-    degraded_, target, resolution_ratio, boxes = (torch.cat(pair) for pair in pairs)
-    return FaceBatch(degraded_, target, resolution_ratio, boxes, second_view=batch.second_view)
+def _concatenate(first: FaceBatch, second: FaceBatch) -> FaceBatch:
+    """Return both batches, with the second views of the first one."""
+    fields = (torch.cat(pair) for pair in zip(first[:4], second[:4], strict=True))
+    return FaceBatch(*fields, second_view=first.second_view)

@@ -1,4 +1,4 @@
-"""Blur kernels of a batch, and filtering in the frequency domain, each image by its kernel."""
+"""Blurs a batch, each image with its own kernel, in the frequency domain."""
 
 from typing import cast
 
@@ -7,23 +7,23 @@ from torch import Tensor
 from torch.nn import functional as F
 
 _MIN_SIGMA_PX = 1e-3
-"""In place of 0: a kernel of one sample."""
+"""Replaces 0; gives a kernel of one sample."""
 _LENGTH_STEP = 32
-"""Fourier transforms are fast for lengths with small factors."""
+"""Lengths of Fourier transforms are multiples of this, which makes them fast."""
 
 
 def gaussian_kernels(
     sigma_px_N: Tensor, ratio_N: Tensor, angle_N: Tensor, *, reach_px: int
 ) -> Tensor:
-    """Return normalized kernels ``(N, K, K)``, K = 2 reach + 1, each cut off at three sigma.
+    """Return normalized kernels ``(N, K, K)``, K = 2 reach + 1, each truncated at three sigma.
 
-    As ``anisotropic_kernel``, and with a ratio of 1 as ``gaussian_blur``.
+    They are those of ``anisotropic_kernel`` and, with a ratio of 1, of ``gaussian_blur``.
 
     Args:
-        sigma_px_N: Standard deviation along the first axis, in pixels; 0 leaves the image.
+        sigma_px_N: Standard deviation along the first axis, in pixels; 0 does not blur.
         ratio_N: Standard deviation of the second axis over the first, at most 1.
         angle_N: Direction of the first axis, in radians.
-        reach_px: Three times the largest sigma; wider kernels are cut off there.
+        reach_px: Maximum radius, usually three times the largest sigma.
     """
     x, y = _positions(reach_px, sigma_px_N)
     sigma = sigma_px_N.clamp_min(_MIN_SIGMA_PX)[:, None, None]
@@ -36,12 +36,12 @@ def gaussian_kernels(
 
 
 def motion_kernels(length_px_N: Tensor, angle_N: Tensor, *, reach_px: int) -> Tensor:
-    """Return kernels ``(N, K, K)`` of straight motions, as ``motion_kernel``.
+    """Return the kernels of ``motion_kernel``, ``(N, K, K)``, of straight motions.
 
     Args:
-        length_px_N: In pixels, at least 1 to be of use.
-        angle_N: In radians.
-        reach_px: Half of the largest length; longer ones are cut off there.
+        length_px_N: Lengths in pixels; those below 1 have no effect.
+        angle_N: Directions in radians.
+        reach_px: Maximum radius, usually half of the largest length.
     """
     x, y = _positions(reach_px, length_px_N)
     cos, sin = angle_N.cos()[:, None, None], angle_N.sin()[:, None, None]
@@ -53,11 +53,11 @@ def motion_kernels(length_px_N: Tensor, angle_N: Tensor, *, reach_px: int) -> Te
 
 
 def filter_batch(image_NCHW: Tensor, kernel_NKK: Tensor) -> Tensor:
-    """Return float32 images, each filtered by its kernel, mirrored at the borders.
+    """Return float32 images, each filtered with its kernel, mirrored at the borders.
 
     Args:
-        image_NCHW: Sides longer than the kernels' reach.
-        kernel_NKK: K odd.
+        image_NCHW: Images whose sides are longer than the kernels' radius.
+        kernel_NKK: Kernels; K is odd.
     """
     reach = kernel_NKK.shape[-1] // 2
     height, width = image_NCHW.shape[2:]

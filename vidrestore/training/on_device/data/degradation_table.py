@@ -1,7 +1,6 @@
-"""Drawn degradations as tensors on the device: a table from which batches draw rows.
+"""A table of drawn degradations on the device, from which batches draw rows.
 
-The recipe classes draw every row, on the CPU. A row is used for many faces, with new noise each
-time.
+The recipes draw every row on the CPU. A row is used for many faces, with new noise each time.
 """
 
 from collections.abc import Sequence
@@ -32,27 +31,27 @@ DEVICE_RECIPES = ("gfpgan", "film", "none")
 
 
 class DrawnDegradations(NamedTuple):
-    """Parameters of N degradations; every field ``(N,)`` but the gains, which are ``(N, 3)``."""
+    """Parameters of N degradations; every field is ``(N,)``, except the gains, ``(N, 3)``."""
 
     gamma: Tensor
-    """Of the exposure, the first change of input and target."""
+    """Gamma of the exposure, the first change of input and target."""
     gain_rgb: Tensor
     lift: Tensor
     gray: Tensor
     """1 removes the color."""
     aged_gamma: Tensor
-    """Of the tones of old film, the second change: fading, tint, loss of color."""
+    """Gamma of the tones of old film, the second change: fading, tint, loss of color."""
     aged_gain_rgb: Tensor
     aged_lift: Tensor
     aged_gray: Tensor
     sigma_px: Tensor
-    """Of the lens; 0 blurs nothing."""
+    """Blur of the lens; 0 does not blur."""
     ratio: Tensor
     angle: Tensor
     motion_px: Tensor
-    """Length of a motion; above 0 it replaces the blur of the lens."""
+    """Length of a motion blur, which replaces the blur of the lens if it is above 0."""
     small_px: Tensor
-    """Side at which noise and JPEG happen, int64."""
+    """Side while noise and JPEG are added, int64."""
     down_filter: Tensor
     """OpenCV's constant of the filter, int64; likewise ``up_filter``."""
     up_filter: Tensor
@@ -62,27 +61,27 @@ class DrawnDegradations(NamedTuple):
     noise: Tensor
     """Standard deviation of independent noise in each channel, in units of the range."""
     jpeg_quality: Tensor
-    """0 without JPEG, int64."""
+    """Quality of JPEG, int64; 0 for no JPEG."""
 
     def rows(self, index_N: Tensor) -> "DrawnDegradations":
-        """Return the rows of an index."""
+        """Return the rows at ``index_N``."""
         return DrawnDegradations(*[column[index_N] for column in self])
 
 
-_INTEGER = {"small_px", "down_filter", "up_filter", "jpeg_quality"}
+_INTEGER_COLUMNS = {"small_px", "down_filter", "up_filter", "jpeg_quality"}
 
 
 class DegradationTable:
-    """``rows`` degradations on the device.
+    """A table of drawn degradations on the device.
 
     Args:
-        recipes: Some of ``DEVICE_RECIPES``.
+        recipes: Recipes from ``DEVICE_RECIPES``.
         rows: Number of rows.
-        side_px: Side of the images that are degraded; lengths are in their pixels.
-        gray_probability: Of a row without color.
-        aged_probability: Of a row in tones of old film.
-        seed: Of all draws.
-        device: Of the table.
+        side_px: Side of the images; lengths are in their pixels.
+        gray_probability: Probability of a row without color.
+        aged_probability: Probability of a row with the tones of old film.
+        seed: Seed of all draws.
+        device: Device of the table.
 
     Raises:
         ConfigError: A recipe does not run on a device.
@@ -99,22 +98,22 @@ class DegradationTable:
         seed: int,
         device: torch.device,
     ) -> None:
-        mixed = _mixed(recipes)
+        recipe = _mix_device_recipes(recipes)
         rng = np.random.default_rng((seed, side_px))
-        drawn: list[dict[str, object]] = []
+        drawn_rows: list[dict[str, object]] = []
         for _ in range(rows):
-            geometry = _geometry(mixed.draw(rng), rng, side_px)
+            geometry = _geometry(recipe.draw(rng), rng, side_px)
             exposure = draw_exposure(rng, gray_probability=gray_probability)
             aged = OldFilmRecipe().draw(rng).tone if rng.random() < aged_probability else Tone()
-            drawn.append(geometry | _tones(exposure, aged))
-        columns = {name: np.array([row[name] for row in drawn]) for name in drawn[0]}
+            drawn_rows.append(geometry | _tones(exposure, aged))
+        columns = {name: np.array([row[name] for row in drawn_rows]) for name in drawn_rows[0]}
         widest = max(3 * columns["sigma_px"].max(), columns["motion_px"].max() / 2, 1.0)
         self.reach_px = min(int(np.ceil(widest)), side_px - 1)
         """Radius of the widest kernel, limited by the mirrored border."""
         self._all = DrawnDegradations(
             **{
                 name: torch.from_numpy(
-                    column.astype(np.int64 if name in _INTEGER else np.float32)
+                    column.astype(np.int64 if name in _INTEGER_COLUMNS else np.float32)
                 ).to(device)
                 for name, column in columns.items()
             }
@@ -131,12 +130,12 @@ class DegradationTable:
         return self._all
 
 
-def _mixed(recipes: Sequence[RecipeConfig]) -> MixedRecipe:
+def _mix_device_recipes(recipes: Sequence[RecipeConfig]) -> MixedRecipe:
     for recipe in recipes:
         if recipe.name not in DEVICE_RECIPES:
             raise ConfigError(
                 f"recipe {recipe.name!r} does not run on the device, only "
-                f"{', '.join(DEVICE_RECIPES)}; put it into faces.recipes, for codec samples"
+                f"{', '.join(DEVICE_RECIPES)} do; move it to faces.recipes, for codec samples"
             )
     return mix_recipes(recipes)
 
@@ -154,8 +153,10 @@ def _tones(exposure: Exposure, aged: Tone) -> dict[str, object]:
     }
 
 
-def _geometry(drawn: Degradation, rng: np.random.Generator, side_px: int) -> dict[str, object]:
-    """Return blur, sizes, noise and JPEG of a degradation of ``DEVICE_RECIPES``."""
+def _geometry(
+    degradation: Degradation, rng: np.random.Generator, side_px: int
+) -> dict[str, object]:
+    """Return blur, sizes, noise and JPEG quality of a degradation from ``DEVICE_RECIPES``."""
     row: dict[str, object] = {
         "sigma_px": 0.0,
         "ratio": 1.0,
@@ -169,29 +170,29 @@ def _geometry(drawn: Degradation, rng: np.random.Generator, side_px: int) -> dic
         "noise": 0.0,
         "jpeg_quality": 0,
     }
-    if isinstance(drawn, GfpganDegradation):
+    if isinstance(degradation, GfpganDegradation):
         return row | {
-            "sigma_px": drawn.sigma_px,
-            "small_px": drawn.small_px(side_px),
-            "noise": drawn.noise / 255,
-            "jpeg_quality": drawn.jpeg_quality,
+            "sigma_px": degradation.sigma_px,
+            "small_px": degradation.small_px(side_px),
+            "noise": degradation.noise / 255,
+            "jpeg_quality": degradation.jpeg_quality,
         }
-    if isinstance(drawn, FilmDegradation):
-        # JPEG stands in for a codec: it has the blocks and tables of a codec's key frames.
+    if isinstance(degradation, FilmDegradation):
+        # JPEG replaces the codec: it has the blocks and the quantization of key frames.
         quality = round(uniform(rng, GfpganRecipe().jpeg_quality))
         return row | {
-            "sigma_px": drawn.blur_px,
-            "ratio": drawn.blur_ratio,
-            "angle": drawn.angle,
-            "motion_px": drawn.motion_px,
-            "small_px": min(side_px, drawn.small_px(side_px)),
-            "down_filter": drawn.down_filter,
-            "up_filter": drawn.up_filter,
-            "grain": drawn.grain / 255,
-            "grain_px": drawn.grain_size_px,
-            "noise": drawn.color_noise / 255,
-            "jpeg_quality": 0 if drawn.codec is None else quality,
+            "sigma_px": degradation.blur_px,
+            "ratio": degradation.blur_ratio,
+            "angle": degradation.angle,
+            "motion_px": degradation.motion_px,
+            "small_px": min(side_px, degradation.small_px(side_px)),
+            "down_filter": degradation.down_filter,
+            "up_filter": degradation.up_filter,
+            "grain": degradation.grain / 255,
+            "grain_px": degradation.grain_size_px,
+            "noise": degradation.color_noise / 255,
+            "jpeg_quality": 0 if degradation.codec is None else quality,
         }
-    if isinstance(drawn, NoDegradation):
+    if isinstance(degradation, NoDegradation):
         return row
-    raise TypeError(f"{type(drawn).__name__} is none of {DEVICE_RECIPES}")
+    raise TypeError(f"{type(degradation).__name__} is not from one of {DEVICE_RECIPES}")

@@ -1,7 +1,7 @@
-"""Degrades a batch on the device, each image by its degradation.
+"""Degrades a batch on the device, each image with its own degradation.
 
-The order is that of GFP-GAN's section 4.1 and of the film recipe: blur, a smaller image, grain
-and noise, JPEG, back to size, 8-bit levels. Runs in float32 and without gradients.
+The order is that of GFP-GAN (section 4.1) and of the recipe ``film``: blur, downscaling, grain and
+noise, JPEG, upscaling, rounding to 8 bits. It runs in float32 without gradients.
 """
 
 import torch
@@ -27,9 +27,9 @@ _GRAIN_REACH_PX = 5
 
 
 def apply_tones(image_NCHW: Tensor, rows: DrawnDegradations) -> Tensor:
-    """Return images in the exposure and the tones of their footage: the restorer's targets.
+    """Return images in the exposure and the tones of their footage, the restorer's targets.
 
-    As ``jitter_color`` and then ``Tone.apply`` without flicker.
+    Equals ``jitter_color``, then ``Tone.apply`` without flicker.
 
     Args:
         image_NCHW: ``(N, 3, S, S)`` float32 RGB in [0, 1].
@@ -48,13 +48,14 @@ def apply_tones(image_NCHW: Tensor, rows: DrawnDegradations) -> Tensor:
 def degrade_batch(
     image_NCHW: Tensor, rows: DrawnDegradations, *, reach_px: int, generator: torch.Generator
 ) -> Tensor:
-    """Return degraded images in [0, 1], in 8-bit levels.
+    """Return degraded images in [0, 1], rounded to 8-bit levels.
 
     Args:
-        image_NCHW: ``(N, 3, S, S)`` float32 RGB in [0, 1] of ``apply_tones``; S a multiple of 16.
+        image_NCHW: ``(N, 3, S, S)`` float32 RGB in [0, 1] from ``apply_tones``; S is a multiple of
+            16.
         rows: N degradations for images of that size.
-        reach_px: Of the table that they are from.
-        generator: Of the noise, on the device.
+        reach_px: ``DegradationTable.reach_px`` of the rows' table.
+        generator: Generator of the noise, on the device.
     """
     side = image_NCHW.shape[-1]
     full_N = torch.full_like(rows.small_px, side)
@@ -77,17 +78,15 @@ def _blur(image_NCHW: Tensor, rows: DrawnDegradations, reach_px: int) -> Tensor:
 
 
 def _add_grain(image_NCHW: Tensor, rows: DrawnDegradations, generator: torch.Generator) -> Tensor:
-    """Add gray grain of unit deviation before its strength and visibility, as ``add_grain``."""
+    """Add gray grain, as ``add_grain``."""
     count, _, height, width = image_NCHW.shape
     white = torch.randn(count, 1, height, width, generator=generator, device=image_NCHW.device)
-    round_ = torch.ones_like(rows.grain_px)
-    kernel = gaussian_kernels(
-        rows.grain_px, round_, torch.zeros_like(round_), reach_px=_GRAIN_REACH_PX
-    )
+    ratio, angle = torch.ones_like(rows.grain_px), torch.zeros_like(rows.grain_px)
+    kernel = gaussian_kernels(rows.grain_px, ratio, angle, reach_px=_GRAIN_REACH_PX)
     kernel = kernel / kernel.square().sum(dim=(1, 2), keepdim=True).sqrt()
     luma = image_NCHW.mean(dim=1, keepdim=True).clamp(0, 1)
-    visible = GRAIN_BASE + GRAIN_MIDTONE_GAIN * luma * (1 - luma)
-    return image_NCHW + _per_image(rows.grain) * filter_batch(white, kernel) * visible
+    visibility = GRAIN_BASE + GRAIN_MIDTONE_GAIN * luma * (1 - luma)
+    return image_NCHW + _per_image(rows.grain) * filter_batch(white, kernel) * visibility
 
 
 def _per_image(value_N: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
-"""JPEG in PyTorch: encoding and decoding of a batch, each image at its quality.
+"""JPEG in PyTorch: encodes and decodes a batch, each image with its own quality.
 
-Baseline JPEG (ITU-T T.81) in YCbCr with chroma at half the size (4:2:0), as libjpeg does it and
-OpenCV asks for it: the tables of the standard's annex K, samples rounded to 8 bits, chroma averaged
-and interpolated linearly.
+This is baseline JPEG (ITU-T T.81) in YCbCr 4:2:0, as libjpeg computes it with OpenCV's defaults:
+the tables of the standard's annex K, samples rounded to 8 bits, chroma averaged and interpolated
+linearly.
 """
 
 import math
@@ -43,9 +43,9 @@ def jpeg_batch(image_NCHW: Tensor, quality_N: Tensor, side_px_N: Tensor) -> Tens
     """Return images in [0, 1] after JPEG, in 8-bit levels.
 
     Args:
-        image_NCHW: ``(N, 3, S, S)`` float32 RGB, clipped to [0, 1]; S a multiple of 16.
-        quality_N: 1 to 100.
-        side_px_N: Side of the image at the top left; beyond it the result repeats its edge.
+        image_NCHW: ``(N, 3, S, S)`` float32 RGB, clipped to [0, 1]; S is a multiple of 16.
+        quality_N: Qualities, 1 to 100.
+        side_px_N: Side of the image at the top left; the result repeats its edges beyond.
     """
     levels = repeat_edges((image_NCHW.clamp(0, 1) * 255).round(), side_px_N)
     ycc = _mix_channels(levels, _TO_YCC)
@@ -59,20 +59,20 @@ def jpeg_batch(image_NCHW: Tensor, quality_N: Tensor, side_px_N: Tensor) -> Tens
 
 
 def _mix_channels(image_NCHW: Tensor, matrix: tuple[tuple[float, ...], ...]) -> Tensor:
-    """Mix channels; not a matrix product, which may run in a lower precision."""
+    """Multiply channels by a matrix, in full precision, unlike a matrix product on a GPU."""
     first, second, third = image_NCHW.unbind(dim=1)
     return torch.stack([a * first + b * second + c * third for a, b, c in matrix], dim=1)
 
 
 def _halve(image_NCHW: Tensor) -> Tensor:
-    """Return means over 2 x 2; halves are rounded down and up by turns, as in libjpeg."""
+    """Return means over 2 x 2; columns round down and up alternately, as in libjpeg."""
     total = 4 * F.avg_pool2d(image_NCHW, 2)
     bias = 1.0 + torch.arange(total.shape[-1], device=total.device) % 2
     return ((total + bias) / 4).floor()
 
 
 def _divisors(table: tuple[tuple[int, ...], ...], quality_N: Tensor) -> Tensor:
-    """Return divisors ``(N, 1, 1, 1, 8, 8)``: the standard's, scaled by quality as libjpeg does."""
+    """Return divisors ``(N, 1, 1, 1, 8, 8)``, the standard's table scaled by quality."""
     quality = quality_N.float().clamp(1, 100)
     percent = torch.where(quality < 50, (5000 / quality).floor(), 200 - 2 * quality)
     scaled = (_constant(tuple(chain(*table)), quality_N.device) * percent[:, None] + 50) / 100
@@ -80,7 +80,7 @@ def _divisors(table: tuple[tuple[int, ...], ...], quality_N: Tensor) -> Tensor:
 
 
 def _quantize_blocks(plane_NCHW: Tensor, divisors: Tensor) -> Tensor:
-    """Return planes of [0, 255] after rounding of their cosine coefficients by ``divisors``."""
+    """Return planes in [0, 255] whose cosine coefficients are rounded to multiples of divisors."""
     count, channels, height, width = plane_NCHW.shape
     cosines = _cosines(plane_NCHW.device)
     blocks = (plane_NCHW - 128).view(
@@ -95,7 +95,7 @@ def _quantize_blocks(plane_NCHW: Tensor, divisors: Tensor) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _cosines(device: torch.device) -> Tensor:
-    """Return the orthonormal cosine transform ``(8, 8)``, a frequency to a row."""
+    """Return the orthonormal cosine transform ``(8, 8)``, one frequency per row."""
     rows = [
         [
             math.sqrt((1 if k == 0 else 2) / _BLOCK) * math.cos(math.pi * k * (2 * x + 1) / 16)

@@ -1,8 +1,8 @@
-"""Resizing and sub-pixel shifts of a batch as matrices, another amount for each image.
+"""Matrices that resize or shift the images of a batch, each by its own amount.
 
-Resizing is separable and linear: ``rows @ image @ columns^T``. A batch of images that are
-shrunk to different sizes stays one tensor ``(N, 3, S, S)``: each small image is at the top left,
-and its last row and column are repeated to the edges. Filters and sample positions are OpenCV's.
+Resizing is separable and linear: ``rows @ image @ columns^T``. A batch that is shrunk to different
+sizes stays one tensor ``(N, 3, S, S)``: each small image is at the top left, and its last row and
+column are repeated to the edges. Filters and sample positions are those of OpenCV.
 """
 
 import cv2
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 _CUBIC_A = -0.75
-"""Of the cubic convolution, in OpenCV and in PyTorch."""
+"""Parameter of cubic convolution in OpenCV and PyTorch."""
 
 
 def resize_matrices(
@@ -21,8 +21,8 @@ def resize_matrices(
     Rows from ``to_px`` on repeat the last one; columns from ``from_px`` on are zero.
 
     Args:
-        from_px_N: Samples of the image, 1 to S.
-        to_px_N: Samples of the result, 1 to S.
+        from_px_N: Side of the image, 1 to S.
+        to_px_N: Side of the result, 1 to S.
         filter_N: ``cv2.INTER_LINEAR``, ``INTER_CUBIC`` or, for shrinking, ``INTER_AREA``.
         side_px: S.
     """
@@ -52,19 +52,19 @@ def shift_matrices(shift_px_N: Tensor, *, side_px: int) -> Tensor:
 def resolution_matrices(resolution_ratio_N: Tensor, *, side_px: int) -> Tensor:
     """Return matrices ``(N, S, S)`` that limit images to the resolution of their samples.
 
-    The operation of ``limit_resolution`` in one product: shrink to ``ratio * side_px`` pixels by a
-    triangle filter, then enlarge by cubic convolution. A ratio of 1 gives the identity.
+    Equals ``limit_resolution``: a triangle filter shrinks to ``ratio * side_px`` pixels, and cubic
+    convolution enlarges again. A ratio of 1 gives the identity.
 
     Args:
-        resolution_ratio_N: In (0, 1].
+        resolution_ratio_N: Ratios in (0, 1].
         side_px: S.
     """
     small_N = (resolution_ratio_N * side_px).round().clamp(1, side_px)
     ratio_N1 = (side_px / small_N)[:, None]
     position_S = torch.arange(side_px, device=resolution_ratio_N.device)
     center_NS = (position_S[None] + 0.5) * ratio_N1
-    away_NSS = (position_S + 0.5 - center_NS[..., None]).abs() / ratio_N1[..., None]
-    weight = (1 - away_NSS).clamp_min(0)
+    distance_NSS = (position_S + 0.5 - center_NS[..., None]).abs() / ratio_N1[..., None]
+    weight = (1 - distance_NSS).clamp_min(0)
     shrink = weight / weight.sum(dim=2, keepdim=True).clamp_min(1e-6)
     enlarge = resize_matrices(
         small_N.long(),
@@ -81,7 +81,7 @@ def apply_matrices(image_NCHW: Tensor, rows_NSS: Tensor, columns_NSS: Tensor) ->
 
 
 def repeat_edges(image_NCHW: Tensor, side_px_N: Tensor) -> Tensor:
-    """Return images whose samples beyond ``side_px`` repeat the last row and column before."""
+    """Return images whose samples from ``side_px`` on repeat the last row and column before it."""
     count, channels, height, width = image_NCHW.shape
     last_N1 = side_px_N[:, None] - 1
     rows = torch.minimum(torch.arange(height, device=image_NCHW.device)[None], last_N1)
@@ -91,7 +91,7 @@ def repeat_edges(image_NCHW: Tensor, side_px_N: Tensor) -> Tensor:
 
 
 def _interpolation_matrices(center_NS: Tensor, count_N: Tensor, cubic_N: Tensor) -> Tensor:
-    """Return matrices of four taps about ``center``; taps outside take the edge's sample."""
+    """Return matrices of four taps around ``center``; taps outside use the sample at the edge."""
     low = center_NS.floor()
     fraction = center_NS - low
     size = int(center_NS.shape[1])
@@ -99,20 +99,21 @@ def _interpolation_matrices(center_NS: Tensor, count_N: Tensor, cubic_N: Tensor)
     zero = torch.zeros_like(fraction)
     linear = (zero, 1 - fraction, fraction, zero)
     matrix = torch.zeros(*center_NS.shape, size, device=center_NS.device)
-    for tap, (cubic, straight) in enumerate(zip(_cubic(fraction), linear, strict=True)):
+    taps = zip(_cubic_weights(fraction), linear, strict=True)
+    for tap, (cubic_weight, linear_weight) in enumerate(taps):
         index = torch.minimum((low + (tap - 1)).clamp_min(0), (count_N - 1)[:, None])
-        weight = torch.where(cubic_N[:, None], cubic, straight)
+        weight = torch.where(cubic_N[:, None], cubic_weight, linear_weight)
         matrix += weight[..., None] * (index[..., None] == column_S)
     return matrix
 
 
-def _cubic(fraction: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _cubic_weights(fraction: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return the weights of the samples at -1, 0, 1 and 2 for a position ``fraction`` after 0."""
 
-    def near(x: Tensor) -> Tensor:
+    def inner(x: Tensor) -> Tensor:
         return ((_CUBIC_A + 2) * x - (_CUBIC_A + 3)) * x * x + 1
 
-    def far(x: Tensor) -> Tensor:
+    def outer(x: Tensor) -> Tensor:
         return ((_CUBIC_A * x - 5 * _CUBIC_A) * x + 8 * _CUBIC_A) * x - 4 * _CUBIC_A
 
-    return far(fraction + 1), near(fraction), near(1 - fraction), far(2 - fraction)
+    return outer(fraction + 1), inner(fraction), inner(1 - fraction), outer(2 - fraction)

@@ -1,9 +1,9 @@
-"""Teacher pairs made in advance, on CPUs: a folder of arrays that is filled piece by piece.
+"""A cache of degraded faces, their targets and the teacher's output, computed on CPUs in advance.
 
-``degraded.npy``, ``clean.npy`` and ``teacher.npy`` are ``(C, 3, S, S)`` uint8; ``meta.npy`` is
-``(C, 14)`` float32: the state (0 empty, 1 uses the teacher, 2 uses the sharpened target as teacher,
--1 uses the target), the resolution ratio, and the boxes. The state is written last, so an
-interrupted command resumes where it stopped.
+The cache is a folder of arrays. ``degraded.npy``, ``clean.npy`` and ``teacher.npy`` are
+``(C, 3, S, S)`` uint8; ``meta.npy`` is ``(C, 14)`` float32: the state (0 empty, 1 uses the teacher,
+2 uses the sharpened target as teacher, -1 uses the target), the resolution ratio, and the boxes.
+The state is written last, so an interrupted command resumes where it stopped.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,20 +31,20 @@ from vidrestore.training.on_device.teacher import Teacher, sharpening
 _ARRAYS = ("degraded", "clean", "teacher")
 _META_COLUMNS = 14
 _USES_TEACHER, _USES_SHARP_TARGET, _USES_TARGET = 1.0, 2.0, -1.0
-_WHOLE_FACES_SHARE = 0.5
-"""Of the number of windows in a step: whole faces in a step that sees whole faces."""
+_WHOLE_FACE_RATIO = 0.5
+"""Number of whole faces in a step relative to the number of windows in another step."""
 
 
 class TeacherCache:
-    """The arrays of a folder.
+    """A cache that is filled sample by sample.
 
     Args:
-        folder: Created if it does not exist.
-        count: Samples of a new cache.
-        side_px: Side of a new cache's images.
+        folder: Folder of the cache; created if it does not exist.
+        count: Number of samples.
+        side_px: Side of the images.
 
     Raises:
-        ConfigError: The folder holds arrays of another size, or damaged ones.
+        ConfigError: The arrays in the folder are damaged, or of another size.
     """
 
     def __init__(self, folder: Path, *, count: int, side_px: int) -> None:
@@ -72,10 +72,10 @@ class TeacherCache:
         every: int = 1,
         on_sample: Callable[[int], None] | None = None,
     ) -> int:
-        """Make the missing samples of ``first``, ``first + every``, ...; return their number.
+        """Compute the missing samples of ``first``, ``first + every``, ...; return their number.
 
-        Sample ``k`` is a function of the dataset's seed and ``k``, so several processes can share
-        the work. Without a teacher all samples use the target.
+        Sample ``k`` depends on the dataset's seed and ``k`` alone, so processes can share the work.
+        Without a teacher all samples use the target.
         """
         count = 0
         for index in range(first, len(self.meta), every):
@@ -107,13 +107,13 @@ class TeacherCache:
 
 
 class CachedFaces:
-    """Batches of a stage from a cache; batch ``k`` is a function of the seed and ``k`` alone.
+    """Provides batches from a cache; batch ``k`` depends on the seed and ``k`` alone.
 
     Args:
-        folder: Of a ``TeacherCache``.
-        stage: Size and number of the faces of a batch.
-        teacher: How the teacher's images are sharpened, and whether all are kept on the device.
-        device: Of the batches.
+        folder: Folder of a ``TeacherCache``.
+        stage: Size and number of the faces in a batch.
+        teacher: Gains of the teacher's detail, and whether the cache is kept on the device.
+        device: Device of the batches.
 
     Raises:
         ConfigError: The cache is missing, empty, or of another size.
@@ -125,19 +125,16 @@ class CachedFaces:
         images, meta = _open(folder, mode="r")
         if images[0].shape[2] != stage.side_px:
             raise ConfigError(
-                f"{folder}: faces of {images[0].shape[2]} px, and the stage {stage.name} has "
-                f"side_px = {stage.side_px}"
+                f"{folder}: faces of {images[0].shape[2]} px, but the stage {stage.name} has "
+                f"side_px = {stage.side_px}; set side_px to the cache's size, or fill another cache"
             )
         self._filled = np.flatnonzero(np.asarray(meta[:, 0]) != 0)
         if not len(self._filled):
             raise ConfigError(f"{folder}: the cache is empty; fill it first")
         self._meta = torch.from_numpy(np.array(meta[self._filled])).to(device)
         self._arrays = images
-        self._on_device = (
-            [
-                torch.from_numpy(np.asarray(image_chw[self._filled])).to(device)
-                for image_chw in images
-            ]
+        self._device_arrays = (
+            [torch.from_numpy(np.asarray(array[self._filled])).to(device) for array in images]
             if teacher.in_memory
             else None
         )
@@ -146,22 +143,22 @@ class CachedFaces:
 
     @property
     def all_sharp(self) -> bool:
-        """Whether every sample has full resolution; synchronizes."""
+        """Whether all samples have full resolution; synchronizes."""
         return bool((self._meta[:, 1] >= 1).all())
 
     def batch(self, run_state: RunState) -> FaceBatch:
-        """Return the batch of a step, drawn uniformly, half of it mirrored.
+        """Return the batch of a step: samples drawn uniformly, half of them mirrored.
 
-        With ``crop_px`` it holds windows of that side, or half as many whole faces.
+        With ``crop_px`` it contains windows of that side, or half as many whole faces.
         """
         stage, count = self._stage, self._stage.batch
         is_whole = not stage.crop_px or run_state.step % stage.whole_every == 0
         if is_whole and stage.crop_px:
-            count = max(1, round(_WHOLE_FACES_SHARE * count))
+            count = max(1, round(_WHOLE_FACE_RATIO * count))
         generator = run_state.generator(0)
         index = torch.randint(len(self._filled), (count,), generator=generator, device=self._device)
         mirror = torch.rand(count, generator=generator, device=self._device) < 0.5
-        degraded, target, teacher = (_to_signed(each) for each in self._images(index))
+        degraded, target, teacher = (_to_signed(levels) for levels in self._images(index))
         meta = self._meta[index]
         faces = Faces(target, meta[:, 1], meta[:, 2:].view(-1, 3, 4)).mirror(mirror)
         flip = mirror[:, None, None, None]
@@ -175,41 +172,41 @@ class CachedFaces:
             sharpen=sharpening(meta[:, 0] == _USES_SHARP_TARGET, self._teacher),
         )
         if not is_whole:
-            batch = self._windows(batch, np.random.default_rng((run_state.seed, run_state.step)))
-        return self._with_second_view(batch, generator)
+            batch = self._crop(batch, np.random.default_rng((run_state.seed, run_state.step)))
+        return self._add_second_view(batch, generator)
 
-    def _windows(self, batch: FaceBatch, rng: np.random.Generator) -> FaceBatch:
-        """Return a window of every image, drawn for each face."""
-        side, within = self._stage.crop_px, self._stage.side_px
-        windows = [draw_face_window(rng, side=side, within=within) for _ in batch.target]
+    def _crop(self, batch: FaceBatch, rng: np.random.Generator) -> FaceBatch:
+        """Return a random window of every face."""
+        side, image_side = self._stage.crop_px, self._stage.side_px
+        windows = [draw_face_window(rng, side=side, image_side=image_side) for _ in batch.target]
 
-        def cut(images_NCHW: Tensor) -> Tensor:
+        def crop(images_NCHW: Tensor) -> Tensor:
             pairs = zip(windows, images_NCHW, strict=True)
             return torch.stack([window.of(image) for window, image in pairs])
 
         corners = batch.boxes_xyxy.new_tensor([(x, y, x, y) for y, x, _ in windows])
         return batch._replace(
-            degraded=cut(batch.degraded),
-            target=cut(batch.target),
-            teacher=None if batch.teacher is None else cut(batch.teacher),
+            degraded=crop(batch.degraded),
+            target=crop(batch.target),
+            teacher=None if batch.teacher is None else crop(batch.teacher),
             boxes_xyxy=batch.boxes_xyxy - corners[:, None],
         )
 
-    def _with_second_view(self, batch: FaceBatch, generator: torch.Generator) -> FaceBatch:
-        """Return a batch whose first faces are seen again: the degraded image moved.
+    def _add_second_view(self, batch: FaceBatch, generator: torch.Generator) -> FaceBatch:
+        """Return the batch with second views, which are shifted degraded images.
 
-        A cache holds one degradation of a face, so both views have the same noise, moved with it.
+        A cache has one degradation of each sample, so the noise is shifted with the face.
         """
         count = min(self._stage.paired_count, len(batch.degraded))
         if not count:
             return batch
         shift = draw_shifts(count, self._stage, generator)
-        moved = shift_batch(batch.degraded[:count], -2 * shift)
-        return batch._replace(second_view=SecondView(moved, shift))
+        shifted = shift_batch(batch.degraded[:count], -2 * shift)
+        return batch._replace(second_view=SecondView(shifted, shift))
 
     def _images(self, index_N: Tensor) -> Sequence[Tensor]:
-        if self._on_device is not None:
-            return [each[index_N] for each in self._on_device]
+        if self._device_arrays is not None:
+            return [array[index_N] for array in self._device_arrays]
         rows = self._filled[index_N.cpu().numpy()]
         return [
             torch.from_numpy(np.stack([array[row] for row in rows])).to(self._device)
@@ -232,8 +229,8 @@ def _to_uint8(image_CHW: Tensor) -> NDArray[np.uint8]:
     return ((image_CHW + 1) * 127.5).round().clamp(0, 255).byte().cpu().numpy()
 
 
-def _create(path: Path, kind: type[np.generic], shape: tuple[int, ...]) -> None:
-    np.lib.format.open_memmap(path, "w+", dtype=kind, shape=shape).flush()
+def _create(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> None:
+    np.lib.format.open_memmap(path, "w+", dtype=dtype, shape=shape).flush()
 
 
 def _open(
@@ -245,7 +242,7 @@ def _open(
         meta = np.lib.format.open_memmap(folder / "meta.npy", mode)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{folder}: not a cache of teacher pairs: {error}") from error
-    shapes = {image_chw.shape for image_chw in images}
+    shapes = {array.shape for array in images}
     if len(shapes) != 1 or meta.shape != (images[0].shape[0], _META_COLUMNS):
-        raise ConfigError(f"{folder}: the arrays have different sizes; fill another folder")
+        raise ConfigError(f"{folder}: the arrays have different sizes; choose another folder")
     return images, meta
