@@ -31,7 +31,7 @@ def test_an_entry_that_could_do_harm_cannot_be_made(wrong: dict[str, str]) -> No
         "size_bytes": None,
         "sha256": None,
         "licensor": "the Tests",
-        "licence": "MIT",
+        "license": "MIT",
         "non_commercial": False,
         "purpose": "a test",
     }
