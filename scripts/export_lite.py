@@ -37,7 +37,7 @@ def export(
     Args:
         ends: Checkpoint of fidelity, or of fidelity and detail.
         target: File to write; it appears when it is complete.
-        default_detail: Default of ``--detail``, 0 to 1; only with two ends.
+        default_detail: Position between two ends at ``--detail`` 0.5, 0 to 1.
         recipes: Config that each end was trained with.
 
     Raises:

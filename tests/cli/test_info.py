@@ -182,11 +182,11 @@ def test_weights_with_two_ends_tell_their_default_and_their_origin(
 
     assert main(["info", "lite"]) == 0
     out = capfd.readouterr().out
-    for line in ("--detail  0 to 1 (default: 0.4)", "recipe    here.toml", "steps     7, 9"):
+    for line in ("--detail  0 to 1 (default: 0.5)", "recipe    here.toml", "steps     7, 9"):
         assert line in out
     assert main(["info", "lite", "--json"]) == 0
     found = json.loads(capfd.readouterr().out)
-    assert found["default_detail"] == 0.4
+    assert found["default_detail"] == 0.5
     assert found["metadata"] == metadata
     assert found["card"] == str(tmp_path / "lite.md")
 

@@ -60,17 +60,21 @@ def test_at_one_it_is_the_detail_end_within_half_a_step_of_each_channel(
             torch.testing.assert_close(state[name], wanted, atol=1e-5, rtol=2e-3)
 
 
-def test_between_the_ends_lies_the_straight_line(file: Path) -> None:
-    at_0, at_third, at_1 = (read_weights(file, detail=place).state for place in (0.0, 1 / 3, 1.0))
-    for name, each in at_third.items():
-        torch.testing.assert_close(each, at_0[name] * 2 / 3 + at_1[name] / 3)
+@pytest.mark.parametrize(("detail", "position"), [(0.2, 0.1), (0.5, 0.25), (0.6, 0.4)])
+def test_two_straight_lines_between_the_ends_meet_at_the_position_of_the_file(
+    file: Path, detail: float, position: float
+) -> None:
+    at_0, between, at_1 = (read_weights(file, detail=value).state for value in (0.0, detail, 1.0))
+    for name, tensor in between.items():
+        expected = at_0[name] * (1 - position) + at_1[name] * position
+        torch.testing.assert_close(tensor, expected)
     assert any(not torch.equal(at_0[name], at_1[name]) for name in at_0)
 
 
-def test_where_nothing_is_asked_for_the_default_of_the_file_is_taken(file: Path) -> None:
-    unasked, asked = read_weights(file), read_weights(file, detail=0.25)
+def test_without_a_value_detail_is_one_half(file: Path) -> None:
+    unasked, asked = read_weights(file), read_weights(file, detail=0.5)
 
-    assert unasked.detail == asked.detail == 0.25
+    assert unasked.detail == asked.detail == 0.5
     for state in (asked.state, read_state(file)):
         assert all(torch.equal(state[name], each) for name, each in unasked.state.items())
 

@@ -43,7 +43,7 @@ class RestoreSettings:
         group="How strongly",
         low=0,
         high=1,
-        means="the model's own",
+        means="0.5",
         common=True,
         see="models.md#detail",
         affects="bytes",

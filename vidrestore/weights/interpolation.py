@@ -3,7 +3,9 @@
 Networks that were fine-tuned from common weights still work along the straight line between them
  (Wang et al. 2018, "ESRGAN", section 3.4, "Network interpolation")::
 
-    weights = fidelity + detail * difference
+    weights = fidelity + position * difference
+
+``--detail`` 0 is position 0, 1 is 1, and 0.5, the default, is the position that the file names.
 
 A file holds the fidelity weights under the network's own names, in half precision, so that a reader
 that ignores everything else gets a complete network; and the difference under
@@ -19,7 +21,6 @@ import torch
 from torch import Tensor
 
 from vidrestore.errors import WeightsError
-from vidrestore.weights.model_options import check_model_option
 
 _DIFFERENCE, _SCALE = "detail.difference.", "detail.scale."
 _INT8_MAX = 127
@@ -73,24 +74,22 @@ def has_two_ends(state: Mapping[str, Tensor]) -> bool:
     return any(name.startswith(_DIFFERENCE) for name in state)
 
 
-def interpolate(state: Mapping[str, Tensor], detail: float, path: Path) -> dict[str, Tensor]:
-    """Return the float32 tensors of the network at ``detail``, 0 (fidelity) to 1 (detail).
+def interpolate(state: Mapping[str, Tensor], position: float, path: Path) -> dict[str, Tensor]:
+    """Return the float32 tensors of the network at ``position``.
 
     Args:
         state: What ``pack`` returned; untrusted.
-        detail: The position between the two sets.
+        position: Between the two sets, 0 (fidelity) to 1 (detail).
         path: Their file, for messages.
 
     Raises:
-        ConfigError: ``detail`` is out of range.
         WeightsError: These are not two sets of weights of one network.
     """
-    check_model_option("detail", detail)
     own = [name for name in state if not name.startswith((_DIFFERENCE, _SCALE))]
     known = {prefix + name for prefix in ("", _DIFFERENCE, _SCALE) for name in own}
     if extra := sorted(state.keys() - known):
         raise WeightsError(f"{path}: differences without weights: {', '.join(extra[:3])}")
-    return {name: state[name].float() + detail * _difference(state, name, path) for name in own}
+    return {name: state[name].float() + position * _difference(state, name, path) for name in own}
 
 
 def _difference(state: Mapping[str, Tensor], name: str, path: Path) -> Tensor:

@@ -13,8 +13,13 @@ from torch import Tensor, nn
 
 from vidrestore.errors import WeightsError
 from vidrestore.weights.interpolation import has_two_ends, interpolate
-from vidrestore.weights.metadata import default_detail, read_metadata
-from vidrestore.weights.model_options import reject_model_option
+from vidrestore.weights.metadata import (
+    DEFAULT_DETAIL,
+    default_position,
+    position_at,
+    read_metadata,
+)
+from vidrestore.weights.model_options import check_model_option, reject_model_option
 
 _WRAPPERS = (
     "params_ema", "params-ema", "params", "state_dict", "model_state_dict", "net_state_dict",
@@ -32,8 +37,8 @@ class Weights:
     state: dict[str, Tensor]
     """By name, on the CPU."""
     detail: float | None = None
-    """Interpolation between the checkpoint's two sets of weights, 0 (fidelity) to 1 (detail); None
-    if it has one."""
+    """Value of ``--detail``, between the checkpoint's two sets of weights, 0 (fidelity) to 1
+    (detail); None if it has one."""
 
 
 def load_weights(module: nn.Module, path: Path, *, detail: float | None = None) -> float | None:
@@ -46,10 +51,10 @@ def load_weights(module: nn.Module, path: Path, *, detail: float | None = None) 
     Args:
         module: The network.
         path: The checkpoint.
-        detail: Interpolation between its two sets of weights; None is the file's default.
+        detail: Between its two sets of weights; None is ``DEFAULT_DETAIL``.
 
     Returns:
-        The interpolation in use; None if the file has one set of weights.
+        The detail in use; None if the file has one set of weights.
 
     Raises:
         WeightsError: The file is missing, unsafe, damaged, or holds other tensors.
@@ -82,19 +87,20 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 
 def read_weights(path: Path, *, detail: float | None = None) -> Weights:
-    """Return the tensors of a checkpoint, interpolated at ``detail``; None is its default.
+    """Return the tensors of a checkpoint, interpolated at ``detail``; None is ``DEFAULT_DETAIL``.
 
     Raises:
         WeightsError: The file is missing, unsafe, damaged, or is not a checkpoint.
         ConfigError: ``detail`` is out of range, or the file has one set of weights.
     """
     state = _read_tensors(path)
-    default = default_detail(read_metadata(path), path) if has_two_ends(state) else None
+    default = default_position(read_metadata(path), path) if has_two_ends(state) else None
     if default is None:
         reject_model_option("detail", detail, model=str(path))
         return Weights(state=state)
-    position = default if detail is None else detail
-    return Weights(state=interpolate(state, position, path), detail=position)
+    detail = DEFAULT_DETAIL if detail is None else detail
+    check_model_option("detail", detail)
+    return Weights(state=interpolate(state, position_at(detail, default), path), detail=detail)
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:

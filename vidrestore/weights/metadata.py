@@ -8,6 +8,8 @@ from safetensors import SafetensorError, safe_open
 from vidrestore.errors import WeightsError
 
 FORMAT_VERSION = "1"
+DEFAULT_DETAIL = 0.5
+"""``--detail`` of models with two sets of weights, where it is not given."""
 _VERSION, _DEFAULT = "format_version", "default_detail"
 
 
@@ -24,13 +26,13 @@ def read_metadata(path: Path) -> dict[str, str]:
         raise WeightsError(f"{path}: not a readable safetensors file: {error}") from error
 
 
-def interpolation_metadata(default_detail: float) -> dict[str, str]:
+def interpolation_metadata(default_position: float) -> dict[str, str]:
     """Return the metadata that marks a file with two sets of weights."""
-    return {_VERSION: FORMAT_VERSION, _DEFAULT: repr(default_detail)}
+    return {_VERSION: FORMAT_VERSION, _DEFAULT: repr(default_position)}
 
 
-def default_detail(metadata: dict[str, str], path: Path) -> float | None:
-    """Return the default interpolation between two sets of weights, 0 (fidelity) to 1 (detail).
+def default_position(metadata: dict[str, str], path: Path) -> float | None:
+    """Return the position between two sets of weights at ``DEFAULT_DETAIL``, 0 to 1.
 
     Args:
         metadata: Of the file.
@@ -57,3 +59,19 @@ def default_detail(metadata: dict[str, str], path: Path) -> float | None:
     if not 0 <= default <= 1:
         raise WeightsError(f"{path}: {_DEFAULT} is {text!r}, not 0 to 1; export it again")
     return default
+
+
+def position_at(detail: float, default_position: float) -> float:
+    """Return the position between two sets of weights, 0 (fidelity) to 1 (detail).
+
+    Two straight lines that meet at the default, so that 0.5 is what a model's makers chose, and
+    there is room for more on both sides.
+
+    Args:
+        detail: Value of ``--detail``, 0 to 1.
+        default_position: The position at ``DEFAULT_DETAIL``.
+    """
+    if detail <= DEFAULT_DETAIL:
+        return default_position * detail / DEFAULT_DETAIL
+    beyond = (detail - DEFAULT_DETAIL) / (1 - DEFAULT_DETAIL)
+    return default_position + beyond * (1 - default_position)

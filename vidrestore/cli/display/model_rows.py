@@ -9,7 +9,7 @@ from vidrestore.pipeline.loading.spandrel_models import SPANDREL_MODELS
 from vidrestore.weights import cache as store
 from vidrestore.weights.bundled import bundled_file
 from vidrestore.weights.manifest import weights_entry
-from vidrestore.weights.metadata import default_detail, read_metadata
+from vidrestore.weights.metadata import DEFAULT_DETAIL, default_position, read_metadata
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ def model_info(name: str) -> ModelInfo | None:
             name=name,
             license=spec.license,
             weights={name: path},
-            default_detail=default_detail(metadata, path),
+            default_detail=None if default_position(metadata, path) is None else DEFAULT_DETAIL,
             metadata=metadata,
             card=card,
         )

@@ -191,7 +191,7 @@ class DeviceRunConfig:
     save_minutes: float = 2.0
     """Minutes between checkpoints."""
     default_detail: float = 0.5
-    """Default ``--detail`` of the written weights, a position between the two ends."""
+    """Position between the two ends of the written weights at ``--detail`` 0.5."""
     identity_weights: Path | None = field(default=None, metadata={"alias": "identity"})
     """Weights of ArcFace or MobileFaceNet."""
     feature_weights: Path | None = field(default=None, metadata={"alias": "features"})

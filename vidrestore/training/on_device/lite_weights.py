@@ -104,7 +104,7 @@ def write_lite_weights(
     Args:
         ends: Weights of ``fidelity``, ``detail`` or both; a single end is written in fp16.
         target: Path of the safetensors file, which appears when it is complete.
-        default_detail: Default position between two ends, 0 to 1.
+        default_detail: Position between two ends at ``--detail`` 0.5, 0 to 1.
         steps: Number of steps of the run.
         config: Settings of the run.
 

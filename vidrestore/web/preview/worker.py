@@ -21,14 +21,15 @@ def model_list() -> list[dict[str, Any]]:
     from vidrestore.weights import cache
     from vidrestore.weights.bundled import bundled_file
     from vidrestore.weights.manifest import weights_entry
-    from vidrestore.weights.metadata import default_detail, read_metadata
+    from vidrestore.weights.metadata import DEFAULT_DETAIL, default_position, read_metadata
 
     models: list[dict[str, Any]] = []
     for name, spec in RESTORERS.items():
         detail = None
         if spec.packaged_file is not None:
             with bundled_file(spec.packaged_file) as path:
-                detail = default_detail(read_metadata(path), path)
+                if default_position(read_metadata(path), path) is not None:
+                    detail = DEFAULT_DETAIL
         is_here = all(cache.find(each) is not None for each in spec.download_names.values())
         models.append({"name": name, "license": spec.license, "detail": detail, "is_here": is_here})
     for name in SPANDREL_MODELS:
