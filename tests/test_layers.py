@@ -29,6 +29,7 @@ LAYERS = {
     "media": 2,
     "weights": 2,
     "faces": 3,
+    "repair": 3,
     "restore": 3,
     "paste": 3,
     "metrics": 3,

@@ -97,7 +97,7 @@ def test_a_name_that_no_text_can_hold_is_kept(tmp_path: Path) -> None:
         ('{"kind": "\\u001b[2J"}\n', r"kind: expected header, frame or end"),
         ('{"kind": ' + "9" * 5000 + "}\n", "line 1: "),
         ('{"kind": "end", "frames": true, "faces": 0}\n', "frames: expected an integer"),
-        (changed(HEADER, schema="vidrestore-record/2"), "schema: expected 'vidrestore-record/1'"),
+        (changed(HEADER, schema="vidrestore-record/3"), "schema: expected 'vidrestore-record/2'"),
         (changed(HEADER, time_base="1/0"), "line 1: time_base: divides by 0"),
         (changed(HEADER, time_base="0/1"), "time_base: expected more than 0"),
         (changed(HEADER, time_base="-1/25"), 'time_base: expected "numerator/denominator"'),

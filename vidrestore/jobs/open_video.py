@@ -13,6 +13,7 @@ from vidrestore.media.input.format_changes import check_constant_format
 from vidrestore.media.input.raw_streams import check_rate_is_needed
 from vidrestore.media.streams.programs import program_notes
 from vidrestore.pipeline.field_plan import plan_fields
+from vidrestore.pipeline.repair_checks import check_repair
 from vidrestore.prefetch import prefetched
 from vidrestore.progress import DownloadCallback, not_shown
 from vidrestore.settings import RestoreSettings
@@ -49,6 +50,7 @@ def open_setup(
 
     Raises:
         MediaError: The source cannot be read or is refused.
+        ConfigError: A setting does not suit the source.
     """
     with open_source(
         path,
@@ -64,6 +66,7 @@ def open_setup(
         from vidrestore.pipeline.setup import Setup
 
         plan = plan_fields(source, deinterlace=settings.deinterlace, pulldown=settings.pulldown)
+        check_repair(plan.source.info, settings, is_interlaced=plan.is_interlaced)
         yield Setup(
             source=plan.source,
             fields=plan.mode,

@@ -23,6 +23,7 @@ from vidrestore.record import (
     FrameRecord,
     OutputFile,
     RecordHeader,
+    RepairRecord,
     SourceFile,
 )
 from vidrestore.record import end_line as _end_line
@@ -32,7 +33,7 @@ from vidrestore.record.schema import JsonScalar, PointsXy
 from vidrestore.settings import RestoreSettings, config_from
 from vidrestore.storage.checksums import file_sha256
 from vidrestore.storage.standard_streams import is_standard_stream
-from vidrestore.types import FinishedFace, FinishedFrame, FloatArray
+from vidrestore.types import FinishedFace, FinishedFrame, FloatArray, Repair
 from vidrestore.weights.bundled import bundled_file
 from vidrestore.weights.cache import find
 
@@ -162,6 +163,16 @@ def frame_record(finished: FinishedFrame, *, strength: float) -> FrameRecord:
         pts=finished.source.timestamp.ticks,
         shot=finished.shot,
         faces=tuple(_face_record(face, strength) for face in finished.faces),
+        repair=None if finished.repair is None else _repair_record(finished.repair),
+    )
+
+
+def _repair_record(repair: Repair) -> RepairRecord:
+    return RepairRecord(
+        curve=repair.curve,
+        dust_xyxy=repair.dust_xyxy,
+        scratches_xyxy=repair.scratches_xyxy,
+        specks=repair.specks,
     )
 
 

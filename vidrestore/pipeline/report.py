@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from vidrestore.pipeline.frame_cadence import FrameCadence
-from vidrestore.types import FinishedFrame
+from vidrestore.types import FinishedFrame, Repair
 
 _PACKAGES = ("vidrestore", "torch", "av", "numpy", "opencv-python", "scenedetect")
 _EXTRA_PACKAGES = ("spandrel", "spandrel_extra_arches")
@@ -66,6 +66,8 @@ class RestoreReport:
     damaged_packets: int
     segments: int = 1
     """Number of segments that the film was restored in."""
+    repairs: dict[str, int] = field(default_factory=dict[str, int])
+    """What ``repair`` did: specks removed, frames without scratches, frames of other brightness."""
     reasons: dict[str, int] = field(default_factory=dict[str, int])
     """Faces that were skipped or restored less, by reason, counted once per frame."""
     notes: tuple[str, ...]
@@ -99,6 +101,7 @@ class RestoreReport:
             "scale": self.scale,
             "damaged_packets": self.damaged_packets,
             "segments": self.segments,
+            "repairs": dict(sorted(self.repairs.items())),
             "reasons": dict(sorted(self.reasons.items())),
             "notes": list(self.notes),
             "shot_records": [asdict(record) for record in self.shot_records],
@@ -147,6 +150,7 @@ class Tally:
     def __init__(self) -> None:
         self.frames = 0
         self.faces = 0
+        self.repairs: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self.tracks_found = 0
         """Tracks are numbered from 0: the highest number of any face, restored or not, plus 1."""
@@ -166,6 +170,8 @@ class Tally:
         self.reasons.update(
             each.assessment.reason for each in finished.faces if each.assessment.reason
         )
+        if finished.repair is not None:
+            self._add_repair(finished.repair)
         shot = self._shots.get(finished.shot)
         if shot is None:
             self._shots[finished.shot] = _Span(
@@ -185,11 +191,21 @@ class Tally:
             else:
                 span.last, span.count = index, span.count + 1
 
+    def _add_repair(self, repair: Repair) -> None:
+        self.repairs.update(
+            {
+                "specks": repair.specks,
+                "frames with scratches": int(bool(repair.scratches_xyxy)),
+                "frames with flicker": int(repair.curve is not None),
+            }
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return the counts for JSON."""
         return {
             "frames": self.frames,
             "faces": self.faces,
+            "repairs": dict(self.repairs),
             "reasons": dict(self.reasons),
             "tracks_found": self.tracks_found,
             "rhythm": self.cadence.to_json(),
@@ -206,6 +222,7 @@ class Tally:
         try:
             self.frames += counted["frames"]
             self.faces += counted["faces"]
+            self.repairs.update(counted["repairs"])
             self.reasons.update(counted["reasons"])
             self.tracks_found = max(self.tracks_found, counted["tracks_found"])
             self.cadence.merge(counted["rhythm"])

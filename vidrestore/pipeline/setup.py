@@ -144,8 +144,12 @@ class Setup:
         """
         background = facts.background
         all_notes = [*self.notes, *notes, *_background_notes(background)]
+        if self.settings.repair:
+            counts = [f"{count} {name}" for name, count in tally.repairs.items() if count]
+            all_notes.append(f"repaired: {', '.join(counts) or 'nothing was found'}")
         if not tally.faces:
-            unchanged = "" if background is not None else "; the picture is unchanged"
+            is_changed = background is not None or any(tally.repairs.values())
+            unchanged = "" if is_changed else "; the picture is unchanged"
             found = "all faces were skipped" if tally.reasons else "no faces were found"
             all_notes.append(f"{found}{unchanged}")
         missing = tally.cadence.missing()
@@ -172,6 +176,7 @@ class Setup:
             background=None if background is None else background.kind,
             scale=facts.scale,
             damaged_packets=damaged_packets,
+            repairs={name: count for name, count in tally.repairs.items() if count},
             reasons=dict(tally.reasons),
             notes=tuple(all_notes),
         )

@@ -22,6 +22,7 @@ from vidrestore.paste.settings import PasteConfig
 from vidrestore.pipeline.background.upscale_frames import Background
 from vidrestore.pipeline.field_stages import FieldMode
 from vidrestore.prefetch import prefetched
+from vidrestore.repair.stage import repair_frames, repair_reach_frames
 from vidrestore.restore.batching import restore_frames
 from vidrestore.restore.detail_blending import blend_frames
 from vidrestore.restore.edge_gain import EdgeGainConfig, strengthen_frames
@@ -94,7 +95,8 @@ class Stages:
         averaging = 2 * config_from(settings, TemporalConfig).reach_frames if settings.steady else 0
         safeguard = config_from(settings, SafeguardConfig)
         safeguarding = 0 if self.meter is None else 2 * safeguard.reach_frames
-        return smoothing + averaging + safeguarding
+        repairing = repair_reach_frames(settings.repair)
+        return repairing + smoothing + averaging + safeguarding
 
     def analyze(
         self, frames: Iterable[Frame], *, start: TrackingStart | None = None
@@ -130,9 +132,9 @@ class Stages:
         everything after it. The result is the same. Close the generator before the source of
         ``tracked``.
 
-        Holds half a smoothing window, the neighbors used for averaging and for the safeguard,
-        ``_MAX_WAITING_FRAMES`` frames that wait for a full batch, and ``_AHEAD_FRAMES`` between two
-        threads.
+        Holds half a smoothing window, the neighbors used for repairs, for averaging and for the
+        safeguard, ``_MAX_WAITING_FRAMES`` frames that wait for a full batch, and ``_AHEAD_FRAMES``
+        between two threads.
 
         Args:
             tracked: The frames that ``analyze`` yields, or a part of them that extends
@@ -156,6 +158,8 @@ class Stages:
     def _prepare(self, tracked: Iterable[TrackedFrame]) -> Iterator[AlignedFrame]:
         """Yield every frame with the crops for the network."""
         watch = self.stopwatch
+        if self.settings.repair:
+            tracked = watch.timed("repair", repair_frames(tracked, self.settings.repair))
         smoothed = watch.timed("smooth", smooth_tracks(tracked))
         aligned_frames: Iterable[AlignedFrame] = map(self._align, smoothed)
         if self.meter is not None:
@@ -231,7 +235,7 @@ class Stages:
             return restored.first(count)
 
     def _finish(self, restored: RestoredFrame) -> FinishedFrame:
-        geometry, source = self.geometry.of(restored.frame), restored.frame
+        geometry, source = self.geometry.of(restored.frame), restored.frame.decoded
         upscaled = restored
         if self.background is not None:
             with self.stopwatch.stage("background"):
@@ -255,6 +259,7 @@ class Stages:
             source=source,
             shot=restored.shot,
             faces=faces,
+            repair=restored.frame.repair,
             is_monochrome=restored.is_monochrome,
         )
 

@@ -10,6 +10,7 @@ from vidrestore.record.schema import (
     FrameRecord,
     OutputFile,
     RecordHeader,
+    RepairRecord,
     SourceFile,
 )
 
@@ -22,6 +23,7 @@ __all__ = [
     "OutputFile",
     "RecordHeader",
     "RecordReader",
+    "RepairRecord",
     "SourceFile",
     "end_line",
     "frame_line",

@@ -2,16 +2,20 @@
 
 from vidrestore.record.json_fields import JsonObject, parse_object
 from vidrestore.record.schema import (
+    READABLE_SCHEMAS,
     SCHEMA,
     EndRecord,
     FaceRecord,
     FrameRecord,
     OutputFile,
     RecordHeader,
+    RepairRecord,
     SourceFile,
 )
+from vidrestore.types.repair import CURVE_KNOTS, ToneCurve
 
 _MAX_FACES = 10_000
+_MAX_BOXES = 1_000_000
 _MAX_SETTINGS = 1_000
 
 
@@ -36,7 +40,7 @@ def parse_line(text: str) -> RecordHeader | FrameRecord | EndRecord:
 
 def _header(fields: JsonObject) -> RecordHeader:
     schema = fields.text("schema")
-    if schema != SCHEMA:
+    if schema not in READABLE_SCHEMAS:
         raise ValueError(f"schema: expected {SCHEMA!r}, got {schema[:60]!r}")
     return fields.build(
         RecordHeader,
@@ -81,6 +85,18 @@ def _frame(fields: JsonObject) -> FrameRecord:
         pts=fields.integer("pts"),
         shot=fields.integer("shot"),
         faces=tuple(_face(face) for face in fields.objects("faces", _MAX_FACES)),
+        repair=_repair(fields.object("repair")) if fields.has_value("repair") else None,
+    )
+
+
+def _repair(fields: JsonObject) -> RepairRecord:
+    curve = fields.optional("curve", lambda name: fields.integers(name, CURVE_KNOTS))
+    return fields.build(
+        RepairRecord,
+        curve=None if curve is None else ToneCurve(curve),
+        dust_xyxy=fields.boxes("dust_xyxy", _MAX_BOXES),
+        scratches_xyxy=fields.boxes("scratches_xyxy", _MAX_BOXES),
+        specks=fields.integer("specks"),
     )
 
 

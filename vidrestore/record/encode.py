@@ -4,7 +4,14 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from vidrestore.record.schema import SCHEMA, EndRecord, FaceRecord, FrameRecord, RecordHeader
+from vidrestore.record.schema import (
+    SCHEMA,
+    EndRecord,
+    FaceRecord,
+    FrameRecord,
+    RecordHeader,
+    RepairRecord,
+)
 
 _COORDINATE_DIGITS = 3
 _VALUE_DIGITS = 5
@@ -28,7 +35,8 @@ def frame_line(frame: FrameRecord) -> str:
     """Return the line of a frame. It depends on the frame alone, so segments can store lines."""
     faces = [_face(face) for face in frame.faces]
     fields = {"index": frame.index, "pts": frame.pts, "shot": frame.shot, "faces": faces}
-    return _line({"kind": "frame", **fields})
+    repair = None if frame.repair is None else _repair(frame.repair)
+    return _line({"kind": "frame", **fields, "repair": repair})
 
 
 def end_line(end: EndRecord) -> str:
@@ -38,6 +46,15 @@ def end_line(end: EndRecord) -> str:
 
 def _line(fields: dict[str, Any]) -> str:
     return _ENCODER.encode(fields) + "\n"
+
+
+def _repair(repair: RepairRecord) -> dict[str, Any]:
+    return {
+        "curve": None if repair.curve is None else list(repair.curve.knots),
+        "dust_xyxy": [list(box) for box in repair.dust_xyxy],
+        "scratches_xyxy": [list(box) for box in repair.scratches_xyxy],
+        "specks": repair.specks,
+    }
 
 
 def _face(face: FaceRecord) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any, TypeVar, cast
 
 from vidrestore.record.schema import JsonScalar, PointsXy
+from vidrestore.types.arrays import Box
 
 T = TypeVar("T")
 
@@ -78,16 +79,28 @@ class JsonObject:
             return None
         return read(name)
 
+    def has_value(self, name: str) -> bool:
+        """Return whether a field is there and not null; a field that is null is read by this."""
+        if name in self._values and self._values[name] is None:
+            del self._values[name]
+        return name in self._values
+
     def numbers(self, name: str, count: int) -> tuple[float, ...]:
         """Return ``count`` finite numbers."""
         return _numbers(self._take(name), self._path + name, count)
 
     def integers(self, name: str, count: int) -> tuple[int, ...]:
         """Return ``count`` integers."""
-        items = _list(self._take(name), self._path + name, count)
-        if not all(type(item) is int for item in items):
-            raise ValueError(f"{self._path}{name}: expected integers, got {json_excerpt(items)}")
-        return tuple(items)
+        return _integers(self._take(name), self._path + name, count)
+
+    def boxes(self, name: str, max_count: int) -> tuple[Box, ...]:
+        """Return a list of boxes of four integers each."""
+        items = cast("list[Any]", self._of(name, list))
+        path = f"{self._path}{name}"
+        if len(items) > max_count:
+            raise ValueError(f"{path}: expected at most {max_count}, got {len(items)}")
+        boxes = (_integers(item, path, 4) for item in items)
+        return tuple((left, top, right, bottom) for left, top, right, bottom in boxes)
 
     def points(self, name: str) -> PointsXy:
         """Return five points."""
@@ -178,6 +191,13 @@ def _list(value: Any, path: str, count: int) -> list[Any]:
     if not isinstance(value, list) or len(cast("list[Any]", value)) != count:
         raise ValueError(f"{path}: expected a list of {count}, got {json_excerpt(value)}")
     return cast("list[Any]", value)
+
+
+def _integers(value: Any, path: str, count: int) -> tuple[int, ...]:
+    items = _list(value, path, count)
+    if not all(type(item) is int for item in items):
+        raise ValueError(f"{path}: expected integers, got {json_excerpt(items)}")
+    return tuple(items)
 
 
 def _numbers(value: Any, path: str, count: int) -> tuple[float, ...]:

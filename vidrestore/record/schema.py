@@ -12,8 +12,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
 
-SCHEMA = "vidrestore-record/1"
-"""Name and version: a reader of another version refuses the file."""
+from vidrestore.types.arrays import Box
+from vidrestore.types.repair import ToneCurve
+
+SCHEMA = "vidrestore-record/2"
+"""Name and version."""
+READABLE_SCHEMAS = ("vidrestore-record/1", SCHEMA)
+"""A reader refuses a file of another version. Version 1 has no ``repair``."""
 
 COMPOSITE_SOURCE_TYPE = (
     "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
@@ -48,6 +53,12 @@ def _check_text(name: str, value: str | None) -> None:
 def _check_sha256(name: str, value: str | None) -> None:
     if value is not None and not _SHA256.fullmatch(value):
         raise ValueError(f"{name}: expected 64 hexadecimal digits in lower case, got {value!r}")
+
+
+def _check_box(name: str, box_xyxy: Box) -> None:
+    left, top, right, bottom = box_xyxy
+    if not (0 <= left < right <= _MAX_SIDE_PX and 0 <= top < bottom <= _MAX_SIDE_PX):
+        raise ValueError(f"{name}: is empty or out of range: {box_xyxy}")
 
 
 def _check_size(name: str, size_hw: tuple[int, int]) -> None:
@@ -171,15 +182,38 @@ class FaceRecord:
             if len(points) != 5 or not all(math.isfinite(value) for xy in points for value in xy):
                 raise ValueError(f"{field}: expected five finite points, got {points}")
         if self.mask_xyxy is not None:
-            left, top, right, bottom = self.mask_xyxy
-            if not (0 <= left < right <= _MAX_SIDE_PX and 0 <= top < bottom <= _MAX_SIDE_PX):
-                raise ValueError(f"mask_xyxy: is empty or out of range: {self.mask_xyxy}")
+            _check_box("mask_xyxy", self.mask_xyxy)
         _check_range("score", self.score, 0, 1)
         _check_range("strength", self.strength, 0, 1)
         _check_text("reason", self.reason)
         _check_range("identity_similarity", self.identity_similarity, -1, 1)
         _check_range("luma_before", self.luma_before, 0, 255)
         _check_range("luma_after", self.luma_after, 0, 255)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairRecord:
+    """What was repaired in one frame, before its faces were restored."""
+
+    curve: ToneCurve | None
+    """Applied to luma, or to red, green and blue, of the whole frame; None where it was not."""
+    dust_xyxy: tuple[Box, ...]
+    """Boxes outside of which no dust was removed, in coded pixels."""
+    scratches_xyxy: tuple[Box, ...]
+    """Boxes outside of which no scratch was removed, in coded pixels."""
+    specks: int
+    """Number of specks that were removed."""
+
+    def __post_init__(self) -> None:
+        _check_count("specks", self.specks)
+        for field in ("dust_xyxy", "scratches_xyxy"):
+            for box in getattr(self, field):
+                _check_box(field, box)
+
+    @property
+    def boxes_xyxy(self) -> tuple[Box, ...]:
+        """All boxes."""
+        return self.dust_xyxy + self.scratches_xyxy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +227,8 @@ class FrameRecord:
     shot: int
     faces: tuple[FaceRecord, ...] = ()
     """In order of track number."""
+    repair: RepairRecord | None = None
+    """None where nothing was repaired."""
 
     def __post_init__(self) -> None:
         _check_count("index", self.index)
@@ -204,12 +240,15 @@ class FrameRecord:
             raise ValueError(f"faces: tracks must rise and differ, got {tracks[:16]}")
 
     def check_size(self, output_hw: tuple[int, int]) -> None:
-        """Check that every mask is inside a frame of ``output_hw``.
+        """Check that every mask and box is inside a frame of ``output_hw``.
 
         Raises:
-            ValueError: A mask is not; the message names the face.
+            ValueError: One is not; the message names it.
         """
         height, width = output_hw
+        for box in () if self.repair is None else self.repair.boxes_xyxy:
+            if box[2] > width or box[3] > height:
+                raise ValueError(f"repair: {[*box]} is outside the frame, {width} x {height} px")
         for index, face in enumerate(self.faces):
             if face.mask_xyxy is None:
                 continue

@@ -17,7 +17,7 @@ from vidrestore.settings.option import (
     settings_of,
 )
 from vidrestore.settings.option_text import (
-    is_list,
+    is_repeated,
     parse_rate,
     parse_time,
     parse_tracks,
@@ -29,6 +29,7 @@ from vidrestore.settings.restoration import (
     DetectorName,
     MaskShape,
     PrecisionName,
+    RepairName,
     RestoreSettings,
 )
 from vidrestore.settings.upscaler_names import UPSCALER_NAMES, check_upscaler_name
@@ -49,13 +50,14 @@ __all__ = [
     "PrecisionName",
     "Profile",
     "ProfileName",
+    "RepairName",
     "RestoreSettings",
     "Setting",
     "check_encoding",
     "check_options",
     "check_upscaler_name",
     "config_from",
-    "is_list",
+    "is_repeated",
     "only_affecting",
     "option",
     "parse_rate",

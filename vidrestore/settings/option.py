@@ -10,7 +10,17 @@ from fractions import Fraction
 from functools import cache
 from math import isfinite
 from types import UnionType
-from typing import Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Any,
+    Literal,
+    TypeAlias,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from vidrestore.errors import ConfigError
 
@@ -112,8 +122,14 @@ class Setting:
 
     @property
     def choices(self) -> tuple[Any, ...]:
-        """Every value, if there are a few."""
-        return get_args(self.type) if get_origin(self.type) is Literal else ()
+        """Every value, if there are a few; of a list, every item."""
+        hint = get_args(self.type)[0] if self.is_list else self.type
+        return get_args(hint) if get_origin(hint) is Literal else ()
+
+    @property
+    def is_list(self) -> bool:
+        """Whether the value is a list, of any length."""
+        return get_origin(self.type) is tuple
 
     @property
     def has_range(self) -> bool:
@@ -136,7 +152,8 @@ class Setting:
     def range_text(self) -> str:
         """The values that are allowed: ``a number from 0 to 1``."""
         if self.choices:
-            return f"one of {', '.join(map(str, self.choices))}"
+            names = ", ".join(map(str, self.choices))
+            return f"some of {names}, with commas between" if self.is_list else f"one of {names}"
         low, above, high = self.option.low, self.option.above, self.option.high
         number = "a whole number" if self.type is int else "a number"
         if low is not None and high is not None:
@@ -156,6 +173,9 @@ class Setting:
         """Return whether a value is one of the choices, or within the range."""
         if value is None:
             return self.nullable
+        if self.is_list:
+            items = cast("tuple[object, ...]", value) if isinstance(value, tuple) else ()
+            return isinstance(value, tuple) and {*items} <= {*(self.choices or items)}
         if self.choices:
             return value in self.choices
         if not self.has_range:

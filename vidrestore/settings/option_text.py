@@ -60,20 +60,32 @@ def parse_tracks(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
-def is_list(setting: Setting) -> bool:
+def is_repeated(setting: Setting) -> bool:
     """Return whether an option may be repeated."""
-    return setting.default == ()
+    return setting.is_list and not setting.choices
 
 
 def value_reader(setting: Setting) -> Callable[[str], object] | None:
     """Return the function that reads a value, if tyro does not know how."""
-    if is_list(setting):
-        return parse_tracks
+    if setting.is_list:
+        return partial(_choices, setting) if setting.choices else parse_tracks
     if setting.type is Fraction:
         return parse_rate if setting.option.metavar == "RATE" else parse_time
     if setting.has_range:
         return partial(_number_in_range, setting)
     return None
+
+
+def _choices(setting: Setting, text: str) -> tuple[str, ...]:
+    """Return the choices in ``dust,flicker``, each once, in the order of the setting.
+
+    Raises:
+        ValueError: One of them is unknown.
+    """
+    words = text.split(",")
+    if not setting.allows(tuple(words)):
+        raise ValueError(f"must be {setting.range_text}, got {text!r}")
+    return tuple(choice for choice in setting.choices if choice in words)
 
 
 def _number_in_range(setting: Setting, text: str) -> float:

@@ -14,6 +14,7 @@ DetectorName: TypeAlias = Literal["mtcnn", "retinaface", "retinaface-mobile"]
 PrecisionName: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
 MaskShape: TypeAlias = Literal["face", "head"]
 """What is restored: an ellipse through the landmarks, or hair, ears and neck, too."""
+RepairName: TypeAlias = Literal["dust", "scratches", "flicker"]
 Deinterlace: TypeAlias = Literal["auto", "keep", "frame", "field"]
 """``auto`` keeps the fields of interlaced film. ``keep`` also treats a film without flags as
 interlaced, unless its frames show that it is not. ``frame`` and ``field`` deinterlace to one
@@ -117,6 +118,16 @@ class RestoreSettings:
         "For --background: enlarge the film so many times along each side.",
         group="What to restore",
         means="1, or the factor of the network in a checkpoint file",
+        affects="bytes",
+        resolved=True,
+    )
+    repair: tuple[RepairName, ...] = option(
+        (),
+        "Also repair the whole frame of old film: dust, scratches and flicker of brightness, or "
+        "some of them.",
+        group="What to restore",
+        metavar="dust,scratches,flicker",
+        see="how-it-works.md#repair",
         affects="bytes",
         resolved=True,
     )

@@ -25,9 +25,11 @@ from vidrestore.types.crop import (
 from vidrestore.types.face import Detection, TrackedFace, TrackedFrame
 from vidrestore.types.frame import DisplayGeometry, Frame, RgbView, Timestamp
 from vidrestore.types.orientation import Orientation
+from vidrestore.types.repair import CURVE_KNOTS, Repair, ToneCurve
 
 __all__ = [
     "CROP_SIZE_PX",
+    "CURVE_KNOTS",
     "Affine",
     "AlignedFace",
     "AlignedFrame",
@@ -43,11 +45,13 @@ __all__ = [
     "Orientation",
     "PixelFormat",
     "Plane",
+    "Repair",
     "RestoredCrops",
     "RestoredFace",
     "RestoredFrame",
     "RgbView",
     "Timestamp",
+    "ToneCurve",
     "TrackedFace",
     "TrackedFrame",
 ]

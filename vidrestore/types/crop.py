@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from vidrestore.types.arrays import Affine, Box
 from vidrestore.types.face import TrackedFace
 from vidrestore.types.frame import Frame
+from vidrestore.types.repair import Repair
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -165,3 +166,5 @@ class FinishedFrame:
     """All tracked faces, in order of track number."""
     is_monochrome: bool = False
     """As of ``TrackedFrame``."""
+    repair: Repair | None = None
+    """What was repaired in the whole frame; None if nothing was."""

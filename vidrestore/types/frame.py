@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from vidrestore.types.arrays import Affine, Plane
 from vidrestore.types.color import ColorTags, PixelFormat
+from vidrestore.types.repair import Repair
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,8 @@ class Frame:
     """The frame that a field was taken from; None if this is a frame."""
     is_bottom_field: bool = False
     """Whether this is the bottom field."""
+    repair: Repair | None = None
+    """What was repaired in it; None if these are the samples as decoded."""
 
     def __post_init__(self) -> None:
         if len(self.planes) != self.pixel_format.plane_count:
@@ -132,6 +135,11 @@ class Frame:
     def whole_hw(self) -> tuple[int, int]:
         """Height and width of the whole frame, of which this may be a field."""
         return self.coded_hw if self.field_of is None else self.field_of.coded_hw
+
+    @property
+    def decoded(self) -> "Frame":
+        """The frame before it was repaired."""
+        return self if self.repair is None else self.repair.source
 
     def with_planes(self, planes: tuple[Plane, ...]) -> "Frame":
         """Return the same frame with other samples."""

@@ -20,7 +20,7 @@ from vidrestore.verify.checks import (
 )
 from vidrestore.verify.folder_times import FolderTimes
 from vidrestore.verify.frame_pairing import FrameCounts, Pairing, pair_by_order, pair_by_time
-from vidrestore.verify.recorded_masks import MaskReader
+from vidrestore.verify.recorded_masks import MaskReader, RecordedChanges
 from vidrestore.verify.run_files import Evidence
 from vidrestore.verify.sample_comparison import SampleComparison
 from vidrestore.verify.time_offset import OffsetEstimator
@@ -45,6 +45,8 @@ class FrameResults:
     mismatch: str | None
     """Where the record differs from the source."""
     recorded_faces: int
+    repaired_frames: int
+    """Frames of which the record lists repairs."""
 
 
 def compare_frames(
@@ -84,9 +86,10 @@ def compare_frames(
                 times.add(pairing)
             counts.add(pairing)
             on_frames(max(counts.source, counts.result), before.frame_count_estimate)
-            boxes = None if pairing.source is None else masks.of(pairing.source)
+            recorded = None if pairing.source is None else masks.of(pairing.source)
             if comparable and pairing.source is not None and pairing.result is not None:
-                samples.add(pairing.source, pairing.result, boxes or ())
+                changes = recorded or RecordedChanges()
+                samples.add(changes.expected(pairing.source), pairing.result, changes.boxes_xyxy)
         masks.finish()
     return FrameResults(
         counts=counts,
@@ -96,6 +99,7 @@ def compare_frames(
         folder_times=None if times is None else times.check(),
         mismatch=masks.mismatch,
         recorded_faces=masks.faces,
+        repaired_frames=masks.repaired_frames,
     )
 
 
@@ -261,10 +265,11 @@ def sample_check(
             f"{counted(samples.changed_samples, 'sample')} in "
             f"{counted(samples.changed_frames, 'frame')}; first {samples.first}",
         )
+    repaired = f"; {counted(results.repaired_frames, 'frame')} repaired as recorded"
     return kept(
         name,
         f"bit-identical; masks cover {100 * samples.masked_share:.2f} % of "
-        f"{counted(samples.frames, 'frame')}",
+        f"{counted(samples.frames, 'frame')}{repaired if results.repaired_frames else ''}",
     )
 
 

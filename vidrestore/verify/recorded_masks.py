@@ -1,12 +1,28 @@
 """Read the masks of a record, frame by frame with the source."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from types import TracebackType
 
 from vidrestore.record import FrameRecord, RecordReader
-from vidrestore.types import Box, Frame
+from vidrestore.types import Box, Frame, ToneCurve
 from vidrestore.verify.checks import counted
 from vidrestore.verify.run_files import Evidence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedChanges:
+    """Where a frame may differ from the source, and how its brightness was changed before."""
+
+    boxes_xyxy: tuple[Box, ...] = ()
+    """In coded pixels."""
+    curve: ToneCurve | None = None
+
+    def expected(self, source: Frame) -> Frame:
+        """Return the frame as it must be outside the boxes."""
+        if self.curve is None:
+            return source
+        return source.with_planes(self.curve.apply(source.planes, source.pixel_format))
 
 
 class MaskReader:
@@ -17,6 +33,7 @@ class MaskReader:
         self._reader = None if path is None else RecordReader(path)
         self._lines: Iterator[FrameRecord] = iter(self._reader or ())
         self.faces = 0
+        self.repaired_frames = 0
         self.mismatch: str | None = None
         """Where the record first differs from the source."""
 
@@ -32,8 +49,8 @@ class MaskReader:
         if self._reader is not None:
             self._reader.close()
 
-    def of(self, frame: Frame) -> tuple[Box, ...] | None:
-        """Return the boxes of a frame that may differ; None where the record is unknown.
+    def of(self, frame: Frame) -> RecordedChanges | None:
+        """Return the recorded changes of a frame; None where the record is unknown.
 
         Args:
             frame: The next frame of the source.
@@ -56,7 +73,11 @@ class MaskReader:
             )
             return None
         self.faces += len(line.faces)
-        return tuple(face.mask_xyxy for face in line.faces if face.mask_xyxy is not None)
+        boxes = tuple(face.mask_xyxy for face in line.faces if face.mask_xyxy is not None)
+        if line.repair is None:
+            return RecordedChanges(boxes_xyxy=boxes)
+        self.repaired_frames += 1
+        return RecordedChanges(boxes_xyxy=boxes + line.repair.boxes_xyxy, curve=line.repair.curve)
 
     def finish(self) -> None:
         """Read the record to its end, for frames that the source lacks.

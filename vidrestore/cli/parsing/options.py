@@ -20,7 +20,7 @@ from vidrestore.settings import (
     ProfileName,
     RestoreSettings,
     Setting,
-    is_list,
+    is_repeated,
     option,
     profile_settings,
     settings_of,
@@ -145,7 +145,7 @@ def parse(
     values: dict[type, dict[str, Any]] = {owner: {} for owner in classes}
     for name, (owner, setting) in owners.items():
         value = getattr(parsed, name)
-        if is_list(setting):
+        if is_repeated(setting):
             value = tuple(number for numbers in value for number in numbers)
         values[owner][name] = value
     return Arguments(values, project_file)
@@ -230,7 +230,7 @@ def _field(setting: Setting, replaced_default: Any) -> tuple[str, Any, Any]:
             str_from_instance=lambda value: [str(value)],
         )
         hint = Annotated[hint, spec]
-    if is_list(setting):
+    if is_repeated(setting):
         hint = Annotated[tuple[hint, ...], tyro.conf.UseAppendAction]
     hint = Annotated[
         hint,

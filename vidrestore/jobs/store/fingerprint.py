@@ -107,6 +107,7 @@ def _resolved(settings: RestoreSettings, machine: Machine) -> Mapping[str, objec
         "crf": codec.crf if settings.crf is None else settings.crf,
         "preset": settings.preset or codec.preset,
         "fps": settings.fps or DEFAULT_IMAGE_RATE,
+        "repair": sorted({*settings.repair}),
         "only_tracks": sorted({*settings.only_tracks}),
     }
 

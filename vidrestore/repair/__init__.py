@@ -1,0 +1,1 @@
+"""Repair of whole frames: brightness flicker, dust and scratches of film."""

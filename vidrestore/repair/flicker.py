@@ -1,0 +1,151 @@
+"""Brightness flicker: each frame's histogram is moved to the average of its neighbors'.
+
+After Delon 2006, "Movie and video scale-time equalization application to flicker reduction": the
+quantiles of the levels are averaged over time with a Gaussian, which is the midway histogram of
+neighboring frames, and a rising curve takes every frame to it. Here a line is fitted to the
+quantiles instead of their mean, so that fades stay, and shots that do not flicker are left alone.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidrestore.repair.samples import levels_of, neighbors, repaired, shot_of
+from vidrestore.sliding_window import sliding_window
+from vidrestore.types import CURVE_KNOTS, Frame, ToneCurve, TrackedFrame
+
+Quantiles = NDArray[np.float64]
+"""Levels, rising, of ``_PROBABILITIES``; 0 to 255."""
+
+_PROBABILITIES = np.linspace(0.01, 0.99, 49)
+_STEP_PX = 2
+"""Spacing of the pixels whose levels are counted."""
+_BINS = 1024
+_MIN_FRAMES = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlickerConfig:
+    """What counts as flicker."""
+
+    reach_frames: int = 12
+    """Frames to each side that the brightness of a frame is taken from."""
+    sigma_frames: float = 4.0
+    """Of the Gaussian weights."""
+    unsteady_levels: tuple[float, float] = (0.5, 1.0)
+    """Change of the change of brightness from frame to frame (median, of 255 levels) up to which
+    nothing is corrected, and from which all is. Motion and fades change brightness evenly."""
+    max_slope: float = 2.0
+    """Contrast that a curve adds or takes at most, so that grain is not amplified."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Brightness:
+    shot: int | None
+    quantiles: Quantiles
+
+
+def remove_flicker(
+    frames: Iterable[TrackedFrame], *, config: FlickerConfig
+) -> Iterator[TrackedFrame]:
+    """Yield every frame with its brightness steadied, in order.
+
+    Holds ``reach_frames`` later frames. Nothing crosses a shot change.
+    """
+    items = (
+        (each, _Brightness(shot=shot_of(each.frame, each.shot), quantiles=quantiles_of(each.frame)))
+        for each in frames
+    )
+    for window in sliding_window(items, before=config.reach_frames, after=config.reach_frames):
+        before, after = (
+            [other.quantiles for other in neighbors(window.value, side)]
+            for side in (window.before, window.after)
+        )
+        tracked = window.item
+        curve = steadying_curve(
+            before[::-1], window.value.quantiles, after, tracked.frame, config=config
+        )
+        if curve is not None:
+            planes = curve.apply(tracked.frame.planes, tracked.frame.pixel_format)
+            tracked = replace(tracked, frame=repaired(tracked.frame, planes, curve=curve))
+        yield tracked
+
+
+def quantiles_of(frame: Frame) -> Quantiles:
+    """Return the levels below which known shares of a frame are."""
+    levels = levels_of(frame)[::_STEP_PX, ::_STEP_PX]
+    bins = 256 if frame.pixel_format.bit_depth == 8 else _BINS
+    codes = np.rint(levels * np.float32((bins - 1) / 255)).astype(np.int64)
+    counts = np.bincount(codes.ravel(), minlength=bins)[:bins]
+    shares = np.concatenate([[0.0], np.cumsum(counts) / codes.size])
+    # A level stands for half a bin to each side.
+    edges = (np.arange(bins + 1) - 0.5) * (255 / (bins - 1))
+    rising = np.concatenate([[True], np.diff(shares) > 0])
+    # Where a bin is empty, its upper edge is the same quantile: the first of both counts.
+    return np.interp(_PROBABILITIES, shares[rising], edges[rising])
+
+
+def steadying_curve(
+    before: Sequence[Quantiles],
+    current: Quantiles,
+    after: Sequence[Quantiles],
+    frame: Frame,
+    *,
+    config: FlickerConfig,
+) -> ToneCurve | None:
+    """Return the curve that takes a frame to the brightness of its neighbors.
+
+    Args:
+        before: Quantiles of earlier frames of the shot, oldest first.
+        current: Of the frame.
+        after: Of later frames, in order.
+        frame: The frame, for its depth.
+        config: What counts as flicker.
+
+    Returns:
+        None where the shot does not flicker, or the curve would change no value.
+    """
+    series = np.array([*before, current, *after])
+    if len(series) < _MIN_FRAMES:
+        return None
+    low, high = config.unsteady_levels
+    unsteady = float(np.median(np.abs(np.diff(series.mean(axis=1), n=2))))
+    weight = min(1.0, max(0.0, (unsteady - low) / (high - low)))
+    if weight == 0.0:
+        return None
+    steady = _fitted(series, len(before), config.sigma_frames)
+    return _curve(current, weight * (steady - current), frame.pixel_format.bit_depth, config)
+
+
+def _fitted(series: NDArray[np.float64], position: int, sigma_frames: float) -> Quantiles:
+    """Return the value at a position of lines fitted to the quantiles, with Gaussian weights."""
+    offsets = np.arange(len(series)) - position
+    weights = np.exp(-0.5 * (offsets / sigma_frames) ** 2)
+    weights /= weights.sum()
+    center = weights @ offsets
+    spread = weights @ (offsets - center) ** 2
+    slope = (weights * (offsets - center)) @ series / spread
+    return weights @ series - slope * center
+
+
+def _curve(
+    levels: Quantiles, change: Quantiles, bit_depth: int, config: FlickerConfig
+) -> ToneCurve | None:
+    at = np.linspace(0.0, 256.0, CURVE_KNOTS)
+    # Beyond the darkest and the brightest percent the change stays what it is there.
+    rising = np.concatenate([[True], np.diff(levels) > 1e-6])
+    values = at + np.interp(at, levels[rising], change[rising])
+    step = at[1]
+    slopes = np.clip(np.diff(values), step / config.max_slope, step * config.max_slope)
+    middle = int(np.argmin(np.abs(at - levels[len(levels) // 2])))
+    values = (
+        values[middle]
+        + np.concatenate([[0.0], np.cumsum(slopes)])
+        - np.cumsum(np.concatenate([[0.0], slopes]))[middle]
+    )
+    knots = np.clip(np.rint(values * 256.0), 0, 1 << 16).astype(int).tolist()
+    curve = ToneCurve(tuple(knots))
+    table = curve.table(bit_depth)
+    return None if np.array_equal(table, np.arange(len(table))) else curve
