@@ -68,6 +68,8 @@ class Field:
     def default(self) -> RawValue:
         """The value of an untouched field."""
         default = self.setting.default
+        if self.setting.is_list:
+            return ",".join(map(str, default))
         return default if default is None or isinstance(default, (bool, float)) else str(default)
 
     def value(self, raw: RawValue) -> Any:
@@ -79,7 +81,7 @@ class Field:
         setting = self.setting
         try:
             if raw is None or raw == "":
-                return self._default_of_empty()
+                return () if setting.is_list else self._default_of_empty()
             if self.kind == "switch":
                 return _switch(raw)
             if self.choices and str(raw) not in self.choices:
@@ -104,7 +106,7 @@ class Form:
         """
         choices = {"model": tuple(model_names), "background": UPSCALER_NAMES}
         self.fields = tuple(
-            Field(setting=each, choices=choices.get(each.name, tuple(map(str, each.choices))))
+            Field(setting=each, choices=choices.get(each.name, _choices(each)))
             for each in settings_of(RestoreSettings)
             if not each.option.per_run
         )
@@ -148,6 +150,11 @@ def option_words(settings: RestoreSettings) -> list[str]:
     return words
 
 
+def _choices(setting: Setting) -> tuple[str, ...]:
+    # Several items of a list may be chosen, as text.
+    return () if setting.is_list else tuple(map(str, setting.choices))
+
+
 def _text(setting: Setting, value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.{_TIME_DIGITS}g}"
@@ -164,7 +171,7 @@ def _switch(raw: RawValue) -> bool:
 
 def _read(setting: Setting, raw: RawValue) -> Any:
     text = str(raw).strip()
-    if setting.choices:
+    if setting.choices and not setting.is_list:
         return next(choice for choice in setting.choices if str(choice) == text)
     if (reader := value_reader(setting)) is not None:
         return reader(text)
