@@ -71,7 +71,8 @@ def without_scratches(frame: Frame, scratches: Sequence[Scratch]) -> Frame:
         for index in range(pixel_format.plane_count - int(pixel_format.has_alpha)):
             plane = planes[index]
             down, across = height / plane.shape[0], width / plane.shape[1]
-            rows = np.minimum((np.arange(plane.shape[0]) * down).astype(int), height - 1)
+            rows = np.arange(plane.shape[0], dtype=np.float64) * down
+            rows = np.minimum(rows.astype(np.intp), height - 1)
             x = ((scratch.x[rows] + 0.5) / across - 0.5).astype(np.float32)
             _subtract(plane, x, max(2, round(scratch.half_px / across)), pixel_format.max_value)
         boxes += _boxes(scratch, width)

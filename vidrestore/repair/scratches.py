@@ -117,7 +117,7 @@ def _row_mean(rows: FloatArray, size_px: int) -> FloatArray:
 
 def _moved_sideways(rows: FloatArray, px: int) -> FloatArray:
     """Return rows whose value at x is that at ``x + px``; the border is repeated."""
-    columns = np.clip(np.arange(rows.shape[1]) + px, 0, rows.shape[1] - 1)
+    columns = np.clip(np.arange(rows.shape[1], dtype=np.intp) + px, 0, rows.shape[1] - 1)
     return rows[:, columns]
 
 
@@ -144,13 +144,15 @@ def find_scratches(
         strong = (ratios >= config.min_ratio) & (sign * staying >= config.min_levels)
         while len(found) < config.max_scratches:
             path = _best_path(np.minimum(ratios, 2 * config.min_ratio))
-            rows = np.arange(bands)
+            rows = np.arange(bands, dtype=np.intp)
             if strong[rows, path].mean() < config.min_share:
                 break
             moved = _nearest_here(here, path)
             if (here[rows, moved] >= config.min_ratio / 2).mean() >= config.min_share_here:
                 found.append(_scratch(moved, height, width))
-            near = np.abs(np.arange(width)[None] - path[:, None]) <= 4 * _unit_px(width)
+            near = np.abs(np.arange(width, dtype=np.intp)[None] - path[:, None]) <= 4 * _unit_px(
+                width
+            )
             ratios[near], strong[near] = 0, False
     return tuple(found)
 
