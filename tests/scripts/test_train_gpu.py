@@ -94,7 +94,7 @@ def test_pairs_are_shared_out_between_processes(
         (("--set", "stages=[]"), "there must be a stage"),
         (("--set", "data.rows='many'"), "data.rows: expected int"),
         (("--device", "gpu"), "unknown device 'gpu'"),
-        (("--generated", "nowhere"), "holds neither tiles.tsv nor faces.tsv"),
+        (("--generated", "nowhere"), "contains neither tiles.tsv nor faces.tsv"),
     ],
 )
 def test_what_is_wrong_is_told_in_a_line(
