@@ -204,7 +204,7 @@ def test_a_restorer_with_two_ends_is_the_same_by_name_and_by_file_and_says_where
 
     assert by_name.detail == by_file.detail == 0.5
     assert torch.equal(shown(by_name), shown(by_file))
-    assert loaded("lite").detail == 0.25
+    assert loaded("lite").detail == 0.5
 
 
 @pytest.mark.usefixtures("lite_with_ends")
@@ -225,7 +225,7 @@ def test_the_report_says_which_detail_was_used(tmp_path: Path) -> None:
         report = restore_video(source, tmp_path / f"{asked}.png", settings=settings)
         used[asked] = json.loads(json.dumps(report.to_json()))["detail"]
 
-    assert used == {None: 0.25, 0.75: 0.75}
+    assert used == {None: 0.5, 0.75: 0.75}
     first, second = ((tmp_path / f"{asked}.png").read_bytes() for asked in used)
     assert first != second
 
