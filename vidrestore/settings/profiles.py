@@ -36,7 +36,7 @@ PROFILES: Mapping[ProfileName, Profile] = MappingProxyType(
             settings=MappingProxyType({"detail": 0.0, "codec": "ffv1", "verify": True}),
         ),
         "watch": Profile(
-            help="For watching: the defaults, near the sharp end, visually lossless H.264.",
+            help="For watching: the defaults, clear but not hard, visually lossless H.264.",
             settings=MappingProxyType({}),
         ),
         "sharp": Profile(
