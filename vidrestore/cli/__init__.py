@@ -10,6 +10,7 @@ import traceback
 import warnings
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from types import FrameType
 from typing import NoReturn
 
@@ -17,7 +18,20 @@ from vidrestore.cli.exit_codes import ExitCode, TerminatedError, UsageError, exp
 from vidrestore.errors import PipeClosedError
 from vidrestore.malloc_tuning import keep_freed_memory
 
+_COMMANDS = (
+    "batch",
+    "completions",
+    "info",
+    "profiles",
+    "review",
+    "train",
+    "verify",
+    "web",
+    "weights",
+)
+"""Commands besides ``restore``; each is a module of this package with a function ``run``."""
 _PRINTING = (["batch"], ["info"], ["weights"], ["verify"])
+"""Commands whose result is what they print, as arguments."""
 _AFTER_SIGNAL = {
     "batch": ": run the same command to continue",
     "info": "",
@@ -35,11 +49,11 @@ def entry_point(*command: str) -> NoReturn:
     Args:
         command: Arguments before those of the command line, for scripts that run one subcommand.
     """
-    # OpenMP reads it when torch is loaded. Without it, waiting threads spin and starve the others.
+    # OpenMP reads this when torch is loaded. Without it, waiting threads spin and starve others.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     keep_freed_memory()
     if not sys.warnoptions and "--debug" not in sys.argv:
-        warnings.simplefilter("ignore")  # warnings of libraries to programmers
+        warnings.simplefilter("ignore")  # warnings of libraries, meant for programmers
     sys.exit(main([*command, *sys.argv[1:]]))
 
 
@@ -65,8 +79,8 @@ def _run(argv: Sequence[str]) -> ExitCode:
     try:
         with _unwind_on_signal():
             return _dispatch(argv)
-    except SystemExit as leaving:  # how tyro ends after --help and after a usage error
-        return ExitCode.OK if not leaving.code else ExitCode.USAGE
+    except SystemExit as request:  # tyro exits after --help and after a usage error
+        return ExitCode.OK if not request.code else ExitCode.USAGE
     except TerminatedError:
         return _print_end(ExitCode.TERMINATED, f"ended by SIGTERM{unwritten}")
     except KeyboardInterrupt:
@@ -88,42 +102,8 @@ def _dispatch(argv: Sequence[str]) -> ExitCode:
 
         print(f"vidrestore {__version__}")
         return ExitCode.OK
-    if argv[:1] == ["batch"]:
-        from vidrestore.cli import batch
-
-        return batch.run(argv[1:])
-    if argv[:1] == ["completions"]:
-        from vidrestore.cli import completions
-
-        return completions.run(argv[1:])
-    if argv[:1] == ["info"]:
-        from vidrestore.cli import info
-
-        return info.run(argv[1:])
-    if argv[:1] == ["profiles"]:
-        from vidrestore.cli import profiles
-
-        return profiles.run(argv[1:])
-    if argv[:1] == ["review"]:
-        from vidrestore.cli import review
-
-        return review.run(argv[1:])
-    if argv[:1] == ["verify"]:
-        from vidrestore.cli import verify
-
-        return verify.run(argv[1:])
-    if argv[:1] == ["web"]:
-        from vidrestore.cli import web
-
-        return web.run(argv[1:])
-    if argv[:1] == ["weights"]:
-        from vidrestore.cli import weights
-
-        return weights.run(argv[1:])
-    if argv[:1] == ["train"]:
-        from vidrestore.cli import train
-
-        return train.run(argv[1:])
+    if argv and argv[0] in _COMMANDS:
+        return import_module(f"vidrestore.cli.{argv[0]}").run(argv[1:])
     from vidrestore.cli import restore
 
     return restore.run(argv)
@@ -156,10 +136,10 @@ def _unwind_on_signal() -> Generator[None]:
         signal.signal(number, signal.SIG_DFL)
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    # A signal that the parent ignores stays ignored, as for a job that a script runs in background.
-    ours = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
+    # A signal that the parent ignores stays ignored: a script may have started a background job.
+    handled = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
     try:
-        for number in ours:
+        for number in handled:
             signal.signal(number, on_signal)
     except ValueError:  # not the main thread: the caller handles signals
         yield
@@ -167,5 +147,5 @@ def _unwind_on_signal() -> Generator[None]:
     try:
         yield
     finally:
-        for number in ours:
+        for number in handled:
             signal.signal(number, before[number])

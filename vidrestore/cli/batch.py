@@ -14,9 +14,7 @@ from vidrestore.settings import JobSettings, RestoreSettings, option, required
 if TYPE_CHECKING:
     from vidrestore.jobs import FilmResult
 
-_HEAD = ("film", "frames", "faces", "segments", "time", "result")
-
-
+_COLUMNS = ("film", "frames", "faces", "segments", "time", "result")
 EXCLUDED = ("only_tracks", "resume")
 """Settings that a batch does not have as options."""
 _USAGE = "FOLDER|LIST -o FOLDER [options]"
@@ -58,7 +56,7 @@ class BatchCommand(CommandOptions):
     )
     compare: bool = option(
         False,
-        "Also write films with before and after side by side: NAME.compare.mkv.",
+        "Also write comparison films, before and after side by side: NAME.compare.mkv.",
         group="Reports",
     )
     report: bool = option(
@@ -66,7 +64,7 @@ class BatchCommand(CommandOptions):
     )
     record: bool = option(
         False,
-        "Also write every change in every frame, as JSON lines: NAME.jsonl.",
+        "Also write a record of every change, as JSON lines: NAME.jsonl.",
         group="Reports",
     )
     framemd5: bool = option(
@@ -96,7 +94,7 @@ def run(argv: Sequence[str]) -> ExitCode:
     # Imported late: --help needs none of it.
     from vidrestore.jobs import Sidecars, batch_films
 
-    wanted = Sidecars(
+    sidecars = Sidecars(
         suffix=command.ending,
         compare=command.compare,
         record=command.record or settings.verify,
@@ -107,13 +105,13 @@ def run(argv: Sequence[str]) -> ExitCode:
     films = batch_films(
         command.source,
         command.output,
-        wanted,
+        sidecars,
         on_skipped=lambda path, reason: skipped.append(f"{path.name} is skipped: {reason}"),
     )
     if not command.quiet:
         for line in skipped:
             print(line, file=sys.stderr)
-    # Imported when there are films: the display needs rich and restoring needs torch.
+    # Imported only when there are films: the display needs rich, and restoring needs torch.
     from vidrestore.cli.display.batch_progress import batch_display
     from vidrestore.cli.display.progress_bars import warnings_on_stderr
     from vidrestore.jobs import restore_batch
@@ -133,7 +131,7 @@ def run(argv: Sequence[str]) -> ExitCode:
         print(json.dumps([_result_json(result) for result in results], indent=2))
     else:
         _print_table(results)
-    failed = any(each.outcome == "failed" for each in results)
+    failed = any(result.outcome == "failed" for result in results)
     return ExitCode.FAILED if failed else ExitCode.OK
 
 
@@ -159,16 +157,16 @@ def _print_table(results: Sequence["FilmResult"]) -> None:
     from vidrestore.cli.display.progress_bars import stdout_console
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in _HEAD:
-        counts = name in ("frames", "faces", "segments", "time")
-        table.add_column(name, justify="right" if counts else "left", no_wrap=counts)
-    for each in results:
-        table.add_row(*_cells(each))
+    for name in _COLUMNS:
+        is_number = name in ("frames", "faces", "segments", "time")
+        table.add_column(name, justify="right" if is_number else "left", no_wrap=is_number)
+    for result in results:
+        table.add_row(*_cells(result))
     console = stdout_console()
     console.print(table)
-    for each in results:
-        if each.error is not None:
-            console.print(f"error: {each.error}", soft_wrap=True)
+    for result in results:
+        if result.error is not None:
+            console.print(f"error: {result.error}", soft_wrap=True)
     console.print("; ".join(_counts(results)))
 
 
@@ -179,13 +177,13 @@ def _cells(result: "FilmResult") -> tuple[str, ...]:
     if report is None:
         time = "" if result.error is None else duration(result.seconds)
         return (name, "", "", "", time, result.outcome)
-    counts = (str(each) for each in (report.frames, report.faces, report.segments))
+    counts = map(str, (report.frames, report.faces, report.segments))
     return (name, *counts, duration(result.seconds), result.outcome)
 
 
 def _counts(results: Sequence["FilmResult"]) -> Iterator[str]:
     """Yield the number of films with each result."""
     for outcome in ("restored", "already there", "failed"):
-        count = sum(each.outcome == outcome for each in results)
+        count = sum(result.outcome == outcome for result in results)
         if count:
             yield f"{count} {outcome}"

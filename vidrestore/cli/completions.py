@@ -1,4 +1,4 @@
-"""``vidrestore completions bash|zsh|fish``: a script with which a shell completes the options."""
+"""``vidrestore completions bash|zsh|fish``: a script that completes options in a shell."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -67,10 +67,16 @@ def _options_by_command() -> Iterator[tuple[str, list[_Option]]]:
         ("batch", batch.BatchCommand, batch.EXCLUDED),
     ):
         settings: dict[str, Setting] = {}
-        for each in (owner, RestoreSettings, JobSettings):
-            settings = {setting.name: setting for setting in settings_of(each)} | settings
-        shown = (each for each in settings.values() if each.name not in excluded)
-        yield name, [_of_setting(each) for each in shown if not each.option.positional]
+        for cls in (owner, RestoreSettings, JobSettings):
+            settings = {setting.name: setting for setting in settings_of(cls)} | settings
+        yield (
+            name,
+            [
+                _setting_option(setting)
+                for setting in settings.values()
+                if setting.name not in excluded and not setting.option.positional
+            ],
+        )
     for name, command in (
         ("info", info.InfoCommand),
         ("verify", verify.VerifyCommand),
@@ -80,11 +86,11 @@ def _options_by_command() -> Iterator[tuple[str, list[_Option]]]:
         ("completions", CompletionsCommand),
         ("train", train.TrainCommand),
     ):
-        yield name, [*_of_command(command)]
+        yield name, [*_command_options(command)]
     yield "weights", []
 
 
-def _of_setting(setting: Setting) -> _Option:
+def _setting_option(setting: Setting) -> _Option:
     metavar = setting.metavar.strip("[]")
     words = setting.choices or re.findall(r"(?<![^|])\.?[a-z][\w-]*(?![^|])", metavar)
     return _Option(
@@ -97,42 +103,44 @@ def _of_setting(setting: Setting) -> _Option:
     )
 
 
-def _of_command(command: type) -> Iterator[_Option]:
+def _command_options(command: type) -> Iterator[_Option]:
     """Yield the options of a command that is declared for tyro alone."""
     hints = get_type_hints(command, include_extras=True)
-    for each in fields(command):
-        hint: Any = hints[each.name]
-        if any("Positional" in str(mark) for mark in get_args(hint)[1:]):
+    for field in fields(command):
+        hint: Any = hints[field.name]
+        if any("Positional" in str(marker) for marker in get_args(hint)[1:]):
             continue
         yield _Option(
-            flag="--" + each.name.replace("_", "-"),
+            flag="--" + field.name.replace("_", "-"),
             takes_value=hint is not bool,
             takes_file="Path" in str(hint),
         )
 
 
 def _bash_script(options: dict[str, list[_Option]]) -> str:
-    """Return a script for bash, and for the emulation of it in zsh."""
+    """Return a script for bash, which zsh can run, too."""
     commands = " ".join(filter(None, options))
     lines = [
         "_vidrestore() {",
-        '    local word="$2" before="$3" command="" words="" each',
-        '    for each in "${COMP_WORDS[@]}"; do',
-        f'        case "$each" in {"|".join(filter(None, options))}) command="$each"; break;; esac',
+        '    local word="$2" before="$3" command="" words="" argument',
+        '    for argument in "${COMP_WORDS[@]}"; do',
+        f'        case "$argument" in {"|".join(filter(None, options))})',
+        '            command="$argument"; break;;',
+        "        esac",
         "    done",
         "    COMPREPLY=()",
         '    case "$command $before" in',
     ]
-    for command, of_command in options.items():
-        for option in of_command:
+    for command, command_options in options.items():
+        for option in command_options:
             if option.takes_value:
                 patterns = "|".join(f'"{command} {name}"' for name in option.names)
                 words = " ".join(option.words)
                 files = "true" if option.takes_file else "false"
                 lines.append(f'        {patterns}) _vidrestore_values "{words}" {files}; return;;')
     lines += ["    esac", '    case "$command" in']
-    for command, of_command in options.items():
-        names = " ".join(name for option in of_command for name in option.names)
+    for command, command_options in options.items():
+        names = " ".join(name for option in command_options for name in option.names)
         lines.append(f'        "{command}") words="{names} --help";;')
     lines += [
         "    esac",
@@ -168,9 +176,9 @@ def _fish_script(options: dict[str, list[_Option]]) -> str:
         "complete -c vidrestore -n '__fish_seen_subcommand_from completions' -f -a 'bash zsh fish'",
         "complete -c vidrestore -l help -s h -d 'Show the options'",
     ]
-    for command, of_command in options.items():
+    for command, command_options in options.items():
         condition = f"__fish_seen_subcommand_from {command}" if command else root
-        for option in of_command:
+        for option in command_options:
             words = [f"complete -c vidrestore -n '{condition}' -l {option.flag[2:]}"]
             words += [f"-s {option.short[1:]}"] if option.short else []
             if option.takes_value:
@@ -182,7 +190,7 @@ def _fish_script(options: dict[str, list[_Option]]) -> str:
 
 
 def _description(text: str) -> str:
-    """Return the beginning of a help text, fit for single quotes in a shell."""
+    """Return the start of a help text, safe between single quotes of a shell."""
     sentence = re.split(r"[.;](?= |$)", text)[0].replace("\\", "").replace("'", "")
     return (
         sentence

@@ -10,7 +10,7 @@ from vidrestore.errors import ConfigError, VidrestoreError
 
 _ADVICE = {
     errno.ENOSPC: "free some space, or write to another disk",
-    errno.EDQUOT: "your quota is used up; free some space, or write to another disk",
+    errno.EDQUOT: "your disk quota is used up; free some space, or write to another disk",
     errno.EFBIG: "the file system cannot hold a file of this size; write to another disk",
     errno.EROFS: "the disk is read-only; write to another one",
     errno.EACCES: "you do not have permission; check the permissions of the file and its folder",
@@ -39,7 +39,7 @@ class UsageError(ConfigError):
 
 @contextmanager
 def usage_errors() -> Generator[None]:
-    """Raise what settings refuse as a ``UsageError``: the values are those of the options."""
+    """Raise errors of settings as ``UsageError``: their values come from options."""
     try:
         yield
     except ConfigError as error:

@@ -12,6 +12,7 @@ import tyro
 from vidrestore.cli.display.field_rows import field_json, field_rows
 from vidrestore.cli.exit_codes import ExitCode
 from vidrestore.storage.source_path import checked_source
+from vidrestore.text import printable_text
 from vidrestore.types import DisplayGeometry
 
 if TYPE_CHECKING:
@@ -65,17 +66,17 @@ def run(argv: Sequence[str]) -> ExitCode:
     from vidrestore.media.input.video_info import probe
 
     info = probe(command.source)
-    seen = detect_fields(info) if info.kind == "film" else None
+    fields = detect_fields(info) if info.kind == "film" else None
     if command.json:
-        described = info_json(info) | {"detect_fields": None if seen is None else field_json(seen)}
-        print(json.dumps(described, indent=2))
+        detected = None if fields is None else field_json(fields)
+        print(json.dumps(info_json(info) | {"detect_fields": detected}, indent=2))
     else:
-        _print_rows(info_rows(info, seen))
+        _print_rows(info_rows(info, fields))
     return ExitCode.OK
 
 
 def _is_model_name(path: Path) -> bool:
-    """Return whether this can be the name of a model: one word, without a file suffix."""
+    """Return whether this can be the name of a model: no folder and no file suffix."""
     suffix = path.suffix.removeprefix(".")
     return path.name == str(path) and (not suffix or suffix[0].isdigit())
 
@@ -103,11 +104,11 @@ def _print_rows(rows: Iterable[tuple[str, str]]) -> None:
 
     table = Table(show_header=False, box=None, pad_edge=False)
     for label, value in rows:
-        table.add_row(label, _printable(value))
+        table.add_row(label, printable_text(value, " "))
     stdout_console().print(table)
 
 
-def info_rows(info: "VideoInfo", seen: "FieldDetection | None") -> Iterator[tuple[str, str]]:
+def info_rows(info: "VideoInfo", fields: "FieldDetection | None") -> Iterator[tuple[str, str]]:
     """Yield the label and value of every line of the printed text."""
     geometry, color = info.geometry, color_json(info)
     yield info.kind, str(info.path)
@@ -133,11 +134,10 @@ def info_rows(info: "VideoInfo", seen: "FieldDetection | None") -> Iterator[tupl
     if side_data.unsupported:
         yield "cannot be kept", ", ".join(side_data.unsupported)
     yield "fields", info.field_order
-    if seen is not None:
-        yield from field_rows(seen, info.average_rate)
-    for each in info.programs:
-        restored = ", whose video is meant" if each == info.program else ""
-        yield "program", f"{each}{restored}"
+    if fields is not None:
+        yield from field_rows(fields, info.average_rate)
+    for program in info.programs:
+        yield "program", f"{program}{', described here' if program == info.program else ''}"
     yield "time base", f"{info.time_base} s"
     if info.timecode is not None:
         yield "timecode", info.timecode
@@ -146,8 +146,8 @@ def info_rows(info: "VideoInfo", seen: "FieldDetection | None") -> Iterator[tupl
     for stream in info.streams:
         yield f"stream {stream.index}", _stream_line(stream)
     for number, chapter in enumerate(info.chapters, start=1):
-        begin, end = (_clock(float(at)) for at in (chapter.start_seconds, chapter.end_seconds))
-        yield f"chapter {number}", f"{begin} to {end}" + (f" {chapter.title or ''}".rstrip())
+        start, end = _clock(float(chapter.start_seconds)), _clock(float(chapter.end_seconds))
+        yield f"chapter {number}", f"{start} to {end}" + (f" {chapter.title or ''}".rstrip())
     yield from info.metadata.items()
 
 
@@ -217,7 +217,7 @@ def side_data_json(info: "VideoInfo") -> dict[str, object]:
     luminance = None if mastering is None else mastering.luminance_nits
     return {
         "mastering_xy": {name: [float(x) for x in xy] for name, xy in named if xy is not None},
-        "mastering_luminance": None if luminance is None else [float(each) for each in luminance],
+        "mastering_luminance": None if luminance is None else [float(nits) for nits in luminance],
         "max_cll": None if light is None else light.max_cll_nits,
         "max_fall": None if light is None else light.max_fall_nits,
         "not_kept": list(info.side_data.unsupported),
@@ -295,8 +295,3 @@ def _bit_rate(bits_per_second: int) -> str:
 def _clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds, 3), 60)
     return f"{int(minutes // 60):02}:{int(minutes % 60):02}:{rest:06.3f}"
-
-
-def _printable(text: str) -> str:
-    """Return ``text`` without control characters, which the terminal would obey."""
-    return "".join(mark if mark.isprintable() else " " for mark in text)

@@ -1,4 +1,4 @@
-"""Checks files that a command writes beside its result, before the work and not after it."""
+"""Check before a run whether its sidecar files can be written."""
 
 import os
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ from vidrestore.errors import ConfigError
 def check_side_file(
     option: str, path: Path, *, others: Sequence[Path | None], overwrite: bool
 ) -> None:
-    """Refuse now what would fail after hours of work.
+    """Refuse a sidecar file that could not be written after hours of work.
 
     Args:
         option: The option that names the file, for the message.
-        path: The file.
-        others: The other files that are read and written; None is ignored.
+        path: The file to write.
+        others: All other files that the run reads or writes; None is ignored.
         overwrite: Whether an existing file may be replaced.
 
     Raises:
@@ -24,12 +24,12 @@ def check_side_file(
     """
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise ConfigError(
-            f"{option} {path}: is a folder, or in no existing folder; name a file in a folder that "
-            "exists"
+            f"{option} {path}: is a folder, or its folder does not exist; name a file in "
+            "an existing folder"
         )
     if not os.access(path.absolute().parent, os.W_OK):
         raise ConfigError(f"{option} {path}: no permission to write in this folder; name another")
-    # Links that form a loop are refused where they are used: realpath lets them pass.
+    # realpath accepts links that form a loop; opening them is refused later.
     if realpath(path) in [realpath(other) for other in others if other is not None]:
         raise ConfigError(
             f"{option} {path}: is also the source or another output; name another file"

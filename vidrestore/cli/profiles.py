@@ -14,7 +14,7 @@ _WIDTH = 79
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfilesCommand:
-    """List the profiles of --profile, and the options that each stands for."""
+    """List the profiles of --profile, and the options that each of them sets."""
 
 
 def run(argv: Sequence[str]) -> ExitCode:

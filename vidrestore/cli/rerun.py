@@ -1,4 +1,4 @@
-"""The command that restores one track of a film again with the settings of an earlier run."""
+"""The command that restores one track again with the settings of an earlier run."""
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
@@ -19,27 +19,27 @@ def rerun_command(
     """Return a function that maps a track number to the command's arguments.
 
     Args:
-        settings: Settings from a record; those unknown to this version are left out.
+        settings: Settings from a record; those unknown to this version are ignored.
         source: The film to restore.
-        result: Output of the earlier run; the new output is a file beside it.
+        result: Output of the earlier run; the new output is a file next to it.
     """
     words = _option_words(settings)
     if find_project_file(source) is not None:
-        # The options are all of the earlier run's settings, those of a project file among them.
+        # The options repeat all settings of the earlier run, also those of its project file.
         words.append(f"--config={NO_FILE}")
 
     def command(track: int) -> list[str]:
-        alone = result.with_name(f"{result.stem}.track{track}{result.suffix}")
-        files = ["vidrestore", _as_file(source), "-o", _as_file(alone)]
+        output = result.with_name(f"{result.stem}.track{track}{result.suffix}")
+        files = ["vidrestore", _path_argument(source), "-o", _path_argument(output)]
         return [*files, *words, "--only-track", str(track)]
 
     return command
 
 
 def _option_words(settings: Mapping[str, JsonScalar]) -> list[str]:
-    """Return the options for those of ``settings`` that are not the defaults.
+    """Return the options for all of ``settings`` that differ from the defaults.
 
-    Files that a run writes are left out, as are the tracks that it restored.
+    Sidecar files and the selection of tracks are left out.
     """
     defaults = plain_settings(RestoreSettings())
     words: list[str] = []
@@ -65,6 +65,6 @@ def _decimal(seconds: JsonScalar) -> str:
     return text.rstrip("0").rstrip(".")
 
 
-def _as_file(path: Path) -> str:
-    """Return a path that is not mistaken for an option."""
+def _path_argument(path: Path) -> str:
+    """Return a path as an argument that is not mistaken for an option."""
     return f"./{path}" if str(path).startswith("-") else str(path)

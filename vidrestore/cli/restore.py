@@ -43,7 +43,7 @@ Other commands (vidrestore COMMAND --help):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreCommand(CommandOptions):
-    """Options of the command besides the settings: its files, and what is done with them."""
+    """Options of the command besides the settings."""
 
     source: Path = required(
         "Film, folder of frames, or image; - reads YUV4MPEG2 from standard input.",
@@ -78,8 +78,8 @@ class RestoreCommand(CommandOptions):
     )
     progress: Path | None = option(
         None,
-        "Also keep the progress in this file, as JSON, for other programs, and the latest frame "
-        "beside it, as JPEG; existing ones are replaced.",
+        "Also write the progress to this file, as JSON, for other programs, and the latest frame "
+        "next to it, as JPEG. Existing files are replaced.",
         group="Reports",
         metavar="FILE",
         per_run=True,
@@ -125,7 +125,7 @@ def run(argv: Sequence[str]) -> ExitCode:
 
 
 def _restore(command: RestoreCommand, settings: RestoreSettings, job: JobSettings) -> ExitCode:
-    begin = time.monotonic()
+    start_seconds = time.monotonic()
     # Imported late: the display needs rich and restoring needs torch, but --help needs neither.
     from vidrestore.cli.display.progress_bars import print_line, restore_display, warnings_on_stderr
     from vidrestore.cli.display.summary import summary_lines
@@ -133,8 +133,8 @@ def _restore(command: RestoreCommand, settings: RestoreSettings, job: JobSetting
 
     with warnings_on_stderr(quiet=command.quiet):
         try:
-            with restore_display(quiet=command.quiet) as shown:
-                display = _with_progress_file(command, shown)
+            with restore_display(quiet=command.quiet) as console_display:
+                display = _with_progress_file(command, console_display)
                 report = restore_video(
                     command.source,
                     command.output,
@@ -151,7 +151,7 @@ def _restore(command: RestoreCommand, settings: RestoreSettings, job: JobSetting
         if command.review is not None:
             _write_review(command.review, command, settings)
         if not command.quiet:
-            for line in summary_lines(report, command.output, time.monotonic() - begin):
+            for line in summary_lines(report, command.output, time.monotonic() - start_seconds):
                 print_line(line, stream=sys.stderr)
     return ExitCode.OK
 
@@ -197,7 +197,7 @@ def _print_finished_segments(output: Path) -> None:
 
 
 def settings_of(command: RestoreCommand, arguments: Arguments) -> RestoreSettings:
-    """Return the settings that a command line stands for."""
+    """Return the settings of a command line."""
     settings = arguments.restore_settings().with_record(command.output)
     if settings.record is None and command.review is not None:
         # A review needs a record, which is removed once the page is written.
@@ -206,16 +206,16 @@ def settings_of(command: RestoreCommand, arguments: Arguments) -> RestoreSetting
 
 
 def _check_pipes(command: RestoreCommand, arguments: Arguments) -> None:
-    """Refuse what cannot be done with a pipe, before anything is loaded.
+    """Refuse options that do not work with a pipe, before anything is loaded.
 
     Raises:
-        UsageError: Something needs a file.
+        UsageError: An option needs files.
     """
     if not any(map(is_standard_stream, (command.source, command.output))):
         return
-    for is_asked, flag in ((command.dry_run, "--dry-run"), (command.review, "--review")):
-        if is_asked:
-            raise UsageError(f"{flag}: reads films twice, which a pipe cannot give; name files")
+    for is_given, flag in ((command.dry_run, "--dry-run"), (command.review, "--review")):
+        if is_given:
+            raise UsageError(f"{flag}: cannot be used with a pipe, which is read once; name files")
     from vidrestore.jobs.pipes import check_pipes
 
     with usage_errors():
@@ -223,14 +223,13 @@ def _check_pipes(command: RestoreCommand, arguments: Arguments) -> None:
 
 
 def _check_side_files(command: RestoreCommand, settings: RestoreSettings) -> None:
-    """Refuse now what would fail after hours of work.
+    """Refuse sidecar files that could not be written after hours of work.
 
     Raises:
-        ConfigError: The report or the review cannot be written there.
+        ConfigError: A file cannot be written.
     """
     others = [command.source, command.output, settings.compare, settings.record]
-    named = {"--report": command.report, "--review": command.review}
-    for flag, path in named.items():
+    for flag, path in {"--report": command.report, "--review": command.review}.items():
         if path is not None:
             check_side_file(flag, path, others=others, overwrite=settings.overwrite)
         others.append(path)
@@ -239,7 +238,7 @@ def _check_side_files(command: RestoreCommand, settings: RestoreSettings) -> Non
             check_side_file("--progress", path, others=others, overwrite=True)
             others.append(path)
     if command.review is not None:
-        temporary_record(command.review).unlink(missing_ok=True)  # of a run that was killed
+        temporary_record(command.review).unlink(missing_ok=True)  # left by a run that was killed
 
 
 def _write_review(page: Path, command: RestoreCommand, settings: RestoreSettings) -> None:

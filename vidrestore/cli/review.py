@@ -59,7 +59,7 @@ def run(argv: Sequence[str]) -> ExitCode:
 
 
 def temporary_record(page: Path) -> Path:
-    """Return the path of a record that a run keeps only until its page is written."""
+    """Return the path of a record that is removed once the page is written."""
     return page.with_name(f".{page.name}.record.jsonl")
 
 
@@ -78,7 +78,7 @@ def write_page(
         result: The restored film.
         record: Record of the run.
         page: The page to write.
-        files: Settings that name files, with the folders that the record leaves out.
+        files: Settings that are paths; the record has only their file names.
 
     Raises:
         VidrestoreError: A file cannot be read or written, or they do not belong together.

@@ -1,4 +1,4 @@
-"""``vidrestore train``: train any of the networks from a config, and resume."""
+"""``vidrestore train CONFIG``: train a network from a config, or resume."""
 
 import os
 import sys

@@ -11,6 +11,7 @@ import tyro
 
 from vidrestore.cli.exit_codes import ExitCode
 from vidrestore.storage.source_path import checked_source
+from vidrestore.text import printable_text
 
 if TYPE_CHECKING:
     from vidrestore.verify import Verification
@@ -28,9 +29,9 @@ _STYLES = {
 class VerifyCommand:
     """Compare a restored film with its source, and check that nothing else changed.
 
-    A result must have the same frames at the same times, the same packets of sound and subtitles,
-    and the same chapters, tags and side data; a lossless result also the same samples outside the
-    faces, bit for bit. The exit code is 0 if all checks passed, else 1.
+    A result must have the same frames at the same times, the same packets of audio and subtitles,
+    and the same chapters, tags and side data; in a lossless result, all samples outside the faces
+    must be the same, too, bit for bit. The exit code is 0 if all checks passed, else 1.
     """
 
     source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="SOURCE")]
@@ -40,7 +41,7 @@ class VerifyCommand:
     record: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
     """Record that the run wrote with --record: the faces' masks and the settings."""
     report: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
-    """Report that the run wrote with --report; a record is accepted, too."""
+    """Report that the run wrote with --report, or its record."""
     json: bool = False
     """Print JSON."""
     quiet: bool = False
@@ -61,12 +62,12 @@ def run(argv: Sequence[str]) -> ExitCode:
 
     paths = [path for path in (command.record, command.report) if path is not None]
     with _display(quiet=command.quiet) as show:
-        found = verify(command.source, command.result, evidence_paths=paths, on_frames=show)
+        verification = verify(command.source, command.result, evidence_paths=paths, on_frames=show)
     if command.json:
-        print(json.dumps(found.to_json(), indent=2))
+        print(json.dumps(verification.to_json(), indent=2))
     elif not command.quiet:
-        _print_table(found)
-    return ExitCode.OK if found.kept else ExitCode.FAILED
+        _print_table(verification)
+    return ExitCode.OK if verification.kept else ExitCode.FAILED
 
 
 @contextmanager
@@ -84,7 +85,7 @@ def _display(*, quiet: bool) -> Generator["OnFrames"]:
         yield show
 
 
-def _print_table(found: "Verification") -> None:
+def _print_table(verification: "Verification") -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -94,21 +95,14 @@ def _print_table(found: "Verification") -> None:
     table.add_column(max_width=44)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for check in found.checks:
+    for check in verification.checks:
         table.add_row(
-            _printable(check.name),
+            printable_text(check.name, " "),
             Text(check.result, style=_STYLES[check.result]),
-            _printable(check.detail),
+            printable_text(check.detail, " "),
         )
     console = stdout_console()
     console.print(table)
-    broken = [check.name for check in found.checks if check.result == "changed"]
-    if broken:
-        console.print(_printable(f"{found.result}: changed: {', '.join(broken)}"))
-    else:
-        console.print(_printable(f"{found.result}: all checks passed"))
-
-
-def _printable(text: str) -> str:
-    """Return ``text`` without control characters, which the terminal would obey."""
-    return "".join(mark if mark.isprintable() else " " for mark in text)
+    broken = [check.name for check in verification.checks if check.result == "changed"]
+    outcome = f"changed: {', '.join(broken)}" if broken else "all checks passed"
+    console.print(printable_text(f"{verification.result}: {outcome}", " "))

@@ -23,17 +23,17 @@ class WebCommand:
     """
 
     folders: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="FOLDER")] = ()
-    """Folders whose films can be opened, with all folders inside them; none: uploads only."""
+    """Folders whose films can be opened, subfolders included; without one, only uploads can."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=("-o",), metavar="FOLDER")] = None
     """Folder for restored films; by default `results` in the state folder."""
     address: str = "127.0.0.1"
-    """Address to be reached at."""
+    """Address that the server listens on."""
     port: int = 7860
-    """Port to be reached at; 0 takes one that is free."""
+    """Port that the server listens on; 0 picks a free one."""
     password_file: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """File whose first line is the password; or set VIDRESTORE_WEB_PASSWORD."""
     max_upload_gb: float = 8.0
-    """Size of the largest file that is taken from a browser."""
+    """Largest upload, in gigabytes."""
     state: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Folder of the queue and of uploads; by default `vidrestore/web` in XDG_STATE_HOME, or in
     ~/.local/state."""
@@ -67,7 +67,7 @@ def run(argv: Sequence[str]) -> ExitCode:
         )
 
     def on_ready(address: str) -> None:
-        line = f"{address}  (results: {config.results}; Ctrl-C ends the page)"
+        line = f"{address}  (results: {config.results}; Ctrl-C stops the server)"
         print(line, file=sys.stderr, flush=True)
         if command.open:
             import webbrowser
@@ -80,13 +80,13 @@ def run(argv: Sequence[str]) -> ExitCode:
 
 def _default_state() -> Path:
     folder = os.environ.get("XDG_STATE_HOME", "")
-    # The XDG base directory specification: relative paths are invalid and to be ignored.
+    # XDG base directory specification: relative paths are invalid and must be ignored.
     base = Path(folder) if Path(folder).is_absolute() else Path.home() / ".local" / "state"
     return base / "vidrestore" / "web"
 
 
 def _password(file: Path | None) -> str | None:
-    """Return the password; on a command line others could read it.
+    """Return the password. It is no option: others can read command lines.
 
     Raises:
         UsageError: The file cannot be read, or its first line is empty.

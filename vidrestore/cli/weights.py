@@ -107,7 +107,7 @@ def _download_state(name: str) -> str:
             return "yes"
     except WeightsError:
         return "wrong size"
-    return "in part" if store.partial_bytes(name) else "no"
+    return "partly" if store.partial_bytes(name) else "no"
 
 
 def _fetch(command: FetchCommand) -> None:
@@ -124,26 +124,26 @@ def _verify(name: str | None) -> ExitCode:
     names = (
         [name]
         if name is not None
-        else [each for each in WEIGHTS if _download_state(each) in ("yes", "wrong size")]
+        else [entry for entry in WEIGHTS if _download_state(entry) in ("yes", "wrong size")]
     )
     code = ExitCode.OK
-    for each in names:
+    for checkpoint in names:
         try:
-            verified = store.verify(each)
+            verified = store.verify(checkpoint)
         except WeightsError as error:
             print_line(f"error: {error}", stream=sys.stderr)
             code = ExitCode.FAILED
             continue
-        print(f"{each}: {_verdict(verified)}")
+        print(f"{checkpoint}: {_verification_text(verified)}")
     if not names:
         print(f"no checkpoints in {store.weights_folder()}")
     return code
 
 
-def _verdict(verified: store.Verified) -> str:
+def _verification_text(verified: store.Verified) -> str:
     if verified.expected_from == "nowhere":
-        return f"nothing to compare with: SHA-256 is {verified.sha256}"
-    return f"good: SHA-256 is the one {_SOURCE[verified.expected_from]}"
+        return f"not checked: no checksum is published; SHA-256 is {verified.sha256}"
+    return f"good: SHA-256 is the one {_CHECKSUM_SOURCE[verified.expected_from]}"
 
 
-_SOURCE = {"published": "published for it", "first download": "seen at the first download"}
+_CHECKSUM_SOURCE = {"published": "published", "first download": "of the first download"}

@@ -14,7 +14,7 @@ from vidrestore.cli.restore import parse_restore
     [
         ("in.mp4 out.mp4", "vidrestore in.mp4 -o out.mp4"),
         ("in.mp4 out.mp4 --crf 12", "vidrestore in.mp4 -o out.mp4 --crf 12"),
-        ("-i in.mp4 -o out.mp4", "the film needs no option"),
+        ("-i in.mp4 -o out.mp4", "the source is given without an option"),
         ("in.mp4 -o out.mp4 --upscale 2", "--background --scale 2"),
         ("in.mp4 -o out.mp4 --gpu", "--device cuda"),
         ("in.mp4 -o out.mp4 --gpu=1", "--device cuda"),

@@ -16,7 +16,7 @@ class Speed:
 
 
 class FrameRateMeter:
-    """Measures the speed of a run from its first frame on, which waits for the networks."""
+    """Measures the speed of a run from its first finished frame, after the networks are loaded."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         """Start the measurement.

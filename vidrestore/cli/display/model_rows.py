@@ -42,8 +42,8 @@ def model_info(name: str) -> ModelInfo | None:
     if spec is None:
         return None
     if spec.packaged_file is None:
-        found = {each: store.find(each) for each in spec.download_names.values()}
-        return ModelInfo(name=name, license=spec.license, weights=found)
+        paths = {entry: store.find(entry) for entry in spec.download_names.values()}
+        return ModelInfo(name=name, license=spec.license, weights=paths)
     card_name = Path(spec.packaged_file).with_suffix(".md").name
     with bundled_file(spec.packaged_file) as path, bundled_file(card_name) as card:
         metadata = read_metadata(path)

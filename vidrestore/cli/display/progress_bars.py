@@ -20,11 +20,11 @@ _PIPE_COLUMNS = 200
 
 class _ResultConsole(Console):
     def on_broken_pipe(self) -> None:
-        raise BrokenPipeError  # rich would leave with code 1 here; main knows the right one
+        raise BrokenPipeError  # rich would exit with code 1; main sets the right one
 
 
 def stdout_console() -> Console:
-    """Return a console for results. If stdout is not a terminal, it is wide, so no line wraps."""
+    """Return a console for results; into a pipe or file it is wide, so that no line wraps."""
     return _ResultConsole(
         width=None if sys.stdout.isatty() else _PIPE_COLUMNS, highlight=False, markup=False
     )

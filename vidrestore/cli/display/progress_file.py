@@ -15,10 +15,10 @@ _IMAGE_BYTES = 200 << 10
 
 
 class ProgressFile:
-    """Passes the progress on to another display, and keeps it in a file.
+    """Passes the progress on to another display, and writes it to a file.
 
-    The file and the image are replaced, never written in part. A disk that cannot take them does
-    not stop the run: its output is checked apart.
+    Both files are replaced atomically. If they cannot be written, the run continues: problems with
+    the disk are reported for its output.
     """
 
     def __init__(self, path: Path, display: Display, clock: Callable[[], float]) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from vidrestore.cli.display.progress_bars import duration
 from vidrestore.storage.standard_streams import is_standard_stream
+from vidrestore.text import count_text
 
 if TYPE_CHECKING:
     from vidrestore.jobs import Estimate
@@ -23,11 +24,11 @@ def summary_lines(report: "RestoreReport", output: Path, wall_seconds: float) ->
     rate = f", {report.frames / wall_seconds:.1f} frames/s" if wall_seconds > 0 else ""
     name = "standard output" if is_standard_stream(output) else output
     yield (
-        f"{name}: {_count_text(report.frames, 'frame')}, {_count_text(report.faces, 'face')} in "
-        f"{_count_text(report.tracks, 'track')}, {wall_seconds:.1f} s{rate}"
+        f"{name}: {count_text(report.frames, 'frame')}, {count_text(report.faces, 'face')} in "
+        f"{count_text(report.tracks, 'track')}, {wall_seconds:.1f} s{rate}"
     )
     if report.damaged_packets:
-        damaged = _count_text(report.damaged_packets, "damaged packet")
+        damaged = count_text(report.damaged_packets, "damaged packet")
         yield f"{damaged} in the source; everything else is restored"
     for note in report.notes:
         yield f"note: {note}"
@@ -41,12 +42,12 @@ def dry_run_lines(estimate: "Estimate", output: Path) -> Iterator[str]:
         output: The file that the run would write.
     """
     low, high = estimate.segments
-    segments = _count_text(high, "segment") if low == high else f"{low} to {high} segments"
+    segments = count_text(high, "segment") if low == high else f"{low} to {high} segments"
     about = "" if estimate.sampled_frames >= estimate.frames else "about "
     yield (
-        f"{output}: {about}{_count_text(estimate.frames, 'frame')}, "
-        f"{about}{_count_text(estimate.faces, 'face')} "
-        f"to restore, {segments}; estimated from {_count_text(estimate.sampled_frames, 'frame')}"
+        f"{output}: {about}{count_text(estimate.frames, 'frame')}, "
+        f"{about}{count_text(estimate.faces, 'face')} "
+        f"to restore, {segments}; estimated from {count_text(estimate.sampled_frames, 'frame')}"
     )
     yield f"time here: about {duration(estimate.seconds)}"
     enough = "" if estimate.disk_bytes <= estimate.free_bytes else ": NOT ENOUGH"
@@ -64,7 +65,3 @@ def _size(size_bytes: int) -> str:
             return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} TB"
-
-
-def _count_text(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

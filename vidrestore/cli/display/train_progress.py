@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _SECONDS_BETWEEN_LINES = 30.0
 _SPEED_PERIOD_SECONDS = 600.0
 """Steps can take a minute each, and a rate needs two of them within this period."""
-_NEW_SHARE = 0.05
-"""Weight of the latest step in the losses shown: single losses vary too much to be read."""
+_LATEST_WEIGHT = 0.05
+"""Weight of the latest step in the displayed averages: single losses vary too much."""
 
 
 class TrainDisplay(Protocol):
@@ -48,7 +48,7 @@ class _SilentTraining:
         del progress
 
 
-class _Smoothed:
+class _LossAverages:
     """Exponential moving averages of the losses."""
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class _Smoothed:
     def add(self, terms: Mapping[str, float]) -> None:
         for name, value in terms.items():
             mean = self._means.get(name, value)
-            self._means[name] = mean + _NEW_SHARE * (value - mean)
+            self._means[name] = mean + _LATEST_WEIGHT * (value - mean)
 
     def text(self) -> str:
         return ", ".join(f"{name} {value:.3g}" for name, value in self._means.items())
@@ -84,7 +84,7 @@ class TrainingLines:
         self._clock = clock
         self._last_seconds = clock()
         self._first_step: tuple[int, float] | None = None
-        self._losses = _Smoothed()
+        self._losses = _LossAverages()
 
     def show(self, progress: "TrainingProgress") -> None:
         """Write a line if it is time."""
@@ -120,7 +120,7 @@ class TrainingBar:
     """One line on a terminal: steps, rate, time left, losses."""
 
     def __init__(self) -> None:
-        self._losses = _Smoothed()
+        self._losses = _LossAverages()
         self._task: bars.TaskID | None = None
         self._bar = bars.Progress(
             bars.TextColumn("{task.description}"),
@@ -147,7 +147,7 @@ class TrainingBar:
         self._losses.add(progress.terms)
         if progress.scores:
             print_line(scores_line(progress.step, progress.scores), stream=sys.stderr)
-        if self._task is None:  # first_step at its step, so that a resumed run has no false rate
+        if self._task is None:  # starts at its step, so that the rate of a resumed run is right
             self._task = self._bar.add_task(
                 progress.stage, total=progress.steps, completed=progress.step, losses=""
             )

@@ -1,4 +1,4 @@
-"""What a command line has to be changed into before tyro reads it."""
+"""Rewrite arguments that tyro cannot parse."""
 
 from collections.abc import Sequence
 from itertools import zip_longest
@@ -7,7 +7,7 @@ from itertools import zip_longest
 def with_bare_background(argv: Sequence[str]) -> list[str]:
     """Return the arguments with a bare ``--background`` written as ``--background auto``.
 
-    tyro has no option with an optional value that does not also take the argument after it.
+    tyro has no options with an optional value.
     """
     words: list[str] = []
     for word, following in zip_longest(argv, argv[1:]):

@@ -10,7 +10,7 @@ from vidrestore.settings import GROUPS, Setting
 
 _MIN_WIDTH, _MAX_WIDTH = 60, 100
 _NAMES_WIDTH = 30
-"""Room for the options, left of what they do."""
+"""Width of the column of option names."""
 _MOST_USED = "Most used"
 
 
@@ -18,12 +18,12 @@ def help_text(settings: Sequence[Setting], usage: str, about: str) -> str:
     """Return the help of a command.
 
     Args:
-        settings: What has an option; what is required is listed first.
+        settings: Settings with an option; required ones are listed first.
         usage: The command and its arguments, in short.
-        about: What it does.
+        about: Text at the beginning: what the command does.
     """
     width = max(_MIN_WIDTH, min(_MAX_WIDTH, shutil.get_terminal_size().columns))
-    # argparse is used for the layout alone.
+    # argparse is used only for the layout.
     layout = partial(
         argparse.RawDescriptionHelpFormatter, max_help_position=_NAMES_WIDTH, width=width
     )
@@ -31,7 +31,7 @@ def help_text(settings: Sequence[Setting], usage: str, about: str) -> str:
         usage=usage, description=about, formatter_class=layout, add_help=False
     )
     groups = {name: parser.add_argument_group(name) for name in (_MOST_USED, *GROUPS)}
-    for setting in sorted(settings, key=lambda each: each.default is not MISSING):
+    for setting in sorted(settings, key=lambda setting: setting.default is not MISSING):
         option = setting.option
         group = groups[_MOST_USED if option.common or option.positional else option.group]
         text = " ".join(filter(None, (option.help, _default(setting)))).replace("%", "%%")
@@ -46,7 +46,7 @@ def help_text(settings: Sequence[Setting], usage: str, about: str) -> str:
 
 
 def default_text(setting: Setting) -> str:
-    """Return what a setting is by default; empty where nothing is set."""
+    """Return the default of a setting as text; empty if there is none."""
     if setting.default is MISSING:
         return "required"
     if setting.default is None or setting.default == ():

@@ -34,7 +34,7 @@ _READ_TYPES = (int, float, Fraction, tuple)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandOptions:
-    """Options of a command that restores: where others come from, and what it prints."""
+    """Options that all commands that restore have in common."""
 
     profile: ProfileName | None = option(
         None,
@@ -72,7 +72,7 @@ class Arguments:
         self.project_file = project_file
         """The file that options were read from, if any."""
         self.typed = self.restore_settings(auto=UPSCALER_NAMES[0])
-        """The settings of the restoration, but for what ``--background auto`` stands for."""
+        """The settings of the restoration, before ``--background auto`` is resolved."""
         self.job = self.make(JobSettings)
 
     def make(self, settings: type[T], **more: Any) -> T:
@@ -92,11 +92,11 @@ class Arguments:
         """Return the settings of a restoration.
 
         Args:
-            auto: What ``--background auto`` stands for; found out if None.
+            auto: Replaces ``--background auto``; chosen for the device if None.
             more: Settings that are not options.
 
         Raises:
-            DeviceError: ``--background auto`` is for a device that is not there.
+            DeviceError: ``--background auto`` is given, and the device is not available.
         """
         values = self._values[RestoreSettings]
         background = values["background"]
@@ -115,12 +115,12 @@ def parse(
     about: str,
     exclude: Collection[str] = (),
 ) -> Arguments:
-    """Parse a command line; it comes before a project file, that before a profile.
+    """Parse a command line, which overrides a project file, which overrides a profile.
 
     Args:
         argv: The arguments of the command.
-        classes: Classes of settings, ``RestoreSettings`` and ``JobSettings`` among them. The first
-            that has a setting of a name gets its option.
+        classes: Classes of settings, ``RestoreSettings`` and ``JobSettings`` among them. If two
+            have a setting of the same name, the first gets the option.
         prog: Name of the command.
         usage: Its arguments, in short.
         about: Text at the beginning of the help.
@@ -139,9 +139,9 @@ def parse(
         print(help_text([setting for _, setting in owners.values()], f"{prog} {usage}", about))
         raise SystemExit(0)
     settings = {name: setting for name, (_, setting) in owners.items()}
-    typed = _parsed(argv, settings, prog, {})
+    typed = _parse(argv, settings, prog, {})
     project_file, defaults = _defaults(typed, settings)
-    parsed = _parsed(argv, settings, prog, defaults) if defaults else typed
+    parsed = _parse(argv, settings, prog, defaults) if defaults else typed
     values: dict[type, dict[str, Any]] = {owner: {} for owner in classes}
     for name, (owner, setting) in owners.items():
         value = getattr(parsed, name)
@@ -151,10 +151,10 @@ def parse(
     return Arguments(values, project_file)
 
 
-def _parsed(
+def _parse(
     argv: Sequence[str], settings: Mapping[str, Setting], prog: str, defaults: Mapping[str, Any]
 ) -> Any:
-    """Return an object with the value of every setting; ``defaults`` replace some of theirs."""
+    """Return an object with the value of every setting; ``defaults`` override its defaults."""
     command: Any = make_dataclass(
         "Command",
         [_field(setting, defaults.get(name)) for name, setting in settings.items()],
@@ -164,10 +164,10 @@ def _parsed(
 
 
 def _defaults(typed: Any, settings: Mapping[str, Setting]) -> tuple[Path | None, dict[str, Any]]:
-    """Return the project file and what replaces defaults: of it, of a profile, of the container.
+    """Return the project file, and defaults from it, from a profile and for the container.
 
     Args:
-        typed: The command line, with the defaults of the settings.
+        typed: The parsed command line, with the defaults of the settings.
         settings: The settings of the command, by name.
 
     Raises:
@@ -179,28 +179,28 @@ def _defaults(typed: Any, settings: Mapping[str, Setting]) -> tuple[Path | None,
     model = typed.model if typed.model != settings["model"].default else project.get("model")
     explicit = project if model is None else {**project, "model": model}
     profile = typed.profile or project.get("profile")
-    of_profile = {} if profile is None else profile_settings(profile, explicit=explicit)
+    profile_defaults = {} if profile is None else profile_settings(profile, explicit=explicit)
     suffix = getattr(typed, "ending", None) or typed.output.suffix
-    # The default codec is none that WebM holds.
-    of_container = {"codec": "av1"} if suffix.lower() == ".webm" else {}
-    return path, {**of_container, **of_profile, **project}
+    # WebM does not support the default codec.
+    container_defaults = {"codec": "av1"} if suffix.lower() == ".webm" else {}
+    return path, {**container_defaults, **profile_defaults, **project}
 
 
 def print_project_file(arguments: Arguments) -> None:
-    """Print the name of the project file, if one was read: nobody may have thought of it."""
+    """Print the name of the project file, if one was read: users may have forgotten it."""
     if arguments.project_file is not None:
         print(f"options from {arguments.project_file}", file=sys.stderr)
 
 
 def name_or_file(text: str) -> str | Path:
-    """Return the setting ``background`` for a name or a checkpoint file; a name comes first."""
+    """Return ``--background`` as the name of a network, or else as a checkpoint file."""
     path = Path(text)
     is_file = text not in UPSCALER_NAMES and (path.suffix != "" or path.is_file())
     return path if is_file else text
 
 
 def background_for(device: str) -> str:
-    """Return the name that ``--background auto`` stands for on a device.
+    """Return the network of ``--background auto`` on a device.
 
     Raises:
         DeviceError: There is no such device.
@@ -210,12 +210,12 @@ def background_for(device: str) -> str:
     return "realesrgan" if resolve_device(device).type == "cuda" else "compact"
 
 
-def _field(setting: Setting, replaced_default: Any) -> tuple[str, Any, Any]:
-    """Return the field of a dataclass that tyro makes the option from.
+def _field(setting: Setting, override: Any) -> tuple[str, Any, Any]:
+    """Return the dataclass field from which tyro makes the option.
 
     Args:
         setting: The setting.
-        replaced_default: What its default is here; its own if None.
+        override: Replaces the default of the setting, unless None.
     """
     option = setting.option
     hint: Any = str if setting.name == "background" else setting.type
@@ -244,5 +244,5 @@ def _field(setting: Setting, replaced_default: Any) -> tuple[str, Any, Any]:
     ]
     if option.positional:
         hint = Annotated[hint, tyro.conf.Positional]
-    default = setting.default if replaced_default is None else replaced_default
+    default = setting.default if override is None else override
     return (setting.name, hint, field() if default is MISSING else field(default=default))

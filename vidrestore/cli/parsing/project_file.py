@@ -1,4 +1,4 @@
-"""``vidrestore.toml``: options of a project, below those of the command line."""
+"""``vidrestore.toml``: default options of a project."""
 
 import tomllib
 from collections.abc import Iterable
@@ -11,14 +11,14 @@ from vidrestore.settings import Setting, value_reader
 
 FILE_NAME = "vidrestore.toml"
 NO_FILE = Path("none")
-"""As the value of ``--config``: no project file is read."""
+"""Value of ``--config`` that disables project files."""
 
 
 def find_project_file(source: Path) -> Path | None:
     """Return the project file of the source's folder, or else of the working folder.
 
     Args:
-        source: A film, an image, or a folder of films or images, which is a folder of itself.
+        source: A film, an image, or a folder of films or images; a folder is searched itself.
     """
     folders = [source] if source.is_dir() else []
     for folder in (*folders, source.parent, Path()):
@@ -37,14 +37,14 @@ def read_project_file(path: Path, settings: Iterable[Setting]) -> dict[str, Any]
         settings: The settings of the command.
 
     Raises:
-        UsageError: The file cannot be read, a key is no option or belongs to one run, or a value is
-            out of range.
+        UsageError: The file cannot be read, a key is unknown or belongs on the command line, or a
+            value is out of range.
     """
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path}: not a readable TOML file: {error}") from error
-    by_key = {each.flag.removeprefix("--"): each for each in settings}
+    by_key = {setting.flag.removeprefix("--"): setting for setting in settings}
     allowed = [key for key, setting in by_key.items() if not setting.option.per_run]
     values: dict[str, Any] = {}
     for key, value in raw.items():
@@ -60,17 +60,17 @@ def read_project_file(path: Path, settings: Iterable[Setting]) -> dict[str, Any]
 
 def _why_refused(key: str, is_option: bool, allowed: list[str]) -> str:
     if is_option:
-        return f"belongs to one run; give --{key} on the command line"
+        return f"must not be in a project file; give --{key} on the command line"
     near = get_close_matches(key.replace("_", "-"), allowed, n=1)
     return (
-        f"there is no such option; did you mean {near[0]}?"
+        f"unknown option; did you mean {near[0]}?"
         if near
-        else ("there is no such option; vidrestore --help lists them")
+        else "unknown option; vidrestore --help lists them"
     )
 
 
 def _value(setting: Setting, value: object, folder: Path) -> object:
-    """Return a value of a project file as that of a setting.
+    """Convert a value of a project file to the type of its setting.
 
     Raises:
         ValueError: It is of the wrong type, or out of range.
