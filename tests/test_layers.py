@@ -20,6 +20,7 @@ LAYERS = {
     "progress": 0,
     "settings": 0,
     "stage_timer": 0,
+    "text": 0,
     "toml_config": 0,
     "models": 1,
     "optical_flow": 1,

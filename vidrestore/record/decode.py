@@ -74,7 +74,7 @@ def _output(fields: JsonObject) -> OutputFile:
         name=fields.text("name"),
         codec=fields.text("codec"),
         pixel_format=fields.text("pixel_format"),
-        lossless=fields.truth("lossless"),
+        lossless=fields.boolean("lossless"),
     )
 
 
@@ -106,7 +106,7 @@ def _face(fields: JsonObject) -> FaceRecord:
         track=fields.integer("track"),
         box_xyxy=fields.numbers("box_xyxy", 4),
         score=fields.number("score"),
-        interpolated=fields.truth("interpolated"),
+        interpolated=fields.boolean("interpolated"),
         points_measured_xy=fields.points("points_measured_xy"),
         points_xy=fields.points("points_xy"),
         mask_xyxy=fields.optional("mask_xyxy", lambda name: fields.integers(name, 4)),

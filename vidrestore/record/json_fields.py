@@ -38,11 +38,6 @@ def parse_object(text: str) -> dict[str, Any]:
     return cast("dict[str, Any]", value)
 
 
-def printable_text(text: str, replacement: str = "?") -> str:
-    """Return text from a file with no character that could control a terminal."""
-    return "".join(character if character.isprintable() else replacement for character in text)
-
-
 def json_excerpt(value: Any) -> str:
     """Return the start of ``value`` as JSON, for a message."""
     text = json.dumps(value)
@@ -57,14 +52,14 @@ class JsonObject:
         self._path = path
 
     def text(self, name: str) -> str:
-        """Return a text."""
+        """Return a string."""
         return self._of(name, str)
 
     def integer(self, name: str) -> int:
         """Return an integer."""
         return self._of(name, int)
 
-    def truth(self, name: str) -> bool:
+    def boolean(self, name: str) -> bool:
         """Return a boolean."""
         return self._of(name, bool)
 
@@ -80,7 +75,7 @@ class JsonObject:
         return read(name)
 
     def has_value(self, name: str) -> bool:
-        """Return whether a field is there and not null; a field that is null is read by this."""
+        """Return whether a field is present and not null; a null field counts as read."""
         if name in self._values and self._values[name] is None:
             del self._values[name]
         return name in self._values
@@ -213,5 +208,5 @@ def _number(value: Any, path: str) -> float:
     return float(value)
 
 
-# One for all lines: a decoder refers to itself, so many would wait for the garbage collector.
+# One for all lines: a decoder refers to itself, so only the garbage collector frees it.
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_unique_fields)

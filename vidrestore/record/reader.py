@@ -1,4 +1,4 @@
-"""Read a record line by line and check everything; memory does not grow with its length."""
+"""Read and check a record line by line; memory does not grow with its length."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,8 +7,8 @@ from typing import BinaryIO
 
 from vidrestore.errors import RecordError
 from vidrestore.record.decode import parse_line
-from vidrestore.record.json_fields import printable_text
 from vidrestore.record.schema import EndRecord, FrameRecord, RecordHeader
+from vidrestore.text import printable_text
 
 _MAX_LINE_BYTES = 16 << 20
 
@@ -26,7 +26,7 @@ class RecordReader:
             RecordError: The file cannot be read, or its first line is not a header.
         """
         self._path = path
-        self._number = 0
+        self._line_number = 0
         self._end: EndRecord | None = None
         try:
             self._file: BinaryIO = path.open("rb")
@@ -50,7 +50,7 @@ class RecordReader:
         """Yield the frames in order.
 
         Raises:
-            RecordError: A line is invalid, or does not follow from the lines before; the message
+            RecordError: A line is invalid, or contradicts the lines before; the message
                 names the file, the line and the field.
         """
         frames = faces = 0
@@ -111,7 +111,7 @@ class RecordReader:
             raise self._error(str(error)) from error
 
     def _read_line(self) -> bytes:
-        self._number += 1
+        self._line_number += 1
         try:
             raw = self._file.readline(_MAX_LINE_BYTES + 1)
         except OSError as error:
@@ -121,4 +121,4 @@ class RecordReader:
         return raw
 
     def _error(self, reason: str) -> RecordError:
-        return RecordError(f"{self._path}: line {self._number}: {printable_text(reason)}")
+        return RecordError(f"{self._path}: line {self._line_number}: {printable_text(reason)}")

@@ -2,7 +2,7 @@
 
 A record is a text file of JSON lines: one header, one line for each frame, one end. Boxes and
 points are in *display* pixels of the source, masks in *coded* pixels of the result (see
-``vidrestore.types``). ``schema.md``, beside this file, describes it for other programs.
+``vidrestore.types``). ``schema.md``, next to this file, describes the format for other programs.
 """
 
 import math
@@ -18,7 +18,7 @@ from vidrestore.types.repair import ToneCurve
 SCHEMA = "vidrestore-record/2"
 """Name and version."""
 READABLE_SCHEMAS = ("vidrestore-record/1", SCHEMA)
-"""A reader refuses a file of another version. Version 1 has no ``repair``."""
+"""Other versions are refused. Version 1 has no ``repair``."""
 
 COMPOSITE_SOURCE_TYPE = (
     "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
@@ -118,7 +118,7 @@ class RecordHeader:
     """Seconds per tick of ``FrameRecord.pts``."""
     model: str
     checkpoint_sha256: str | None
-    """Of the file of weights, or of the generator's if there are several; None without a file."""
+    """Of the weights file; of several files, of the generator's. None without a file."""
     detail: float | None = None
     """Position of the weights from fidelity (0) to detail (1); None where they have one end."""
     scale: int = 1
@@ -150,18 +150,18 @@ class FaceRecord:
     """One face of one track in one frame."""
 
     track: int
-    """Stable over a shot, unique over the film."""
+    """Stable within a shot, unique in the film."""
     box_xyxy: tuple[float, float, float, float]
     score: float
     """The detector's confidence, 0 to 1."""
     interpolated: bool = False
     """Whether the face was interpolated in this frame, not detected."""
     points_measured_xy: PointsXy
-    """Landmarks as they were found."""
+    """Landmarks as they were detected."""
     points_xy: PointsXy
-    """Landmarks after smoothing over time: where the restored face was put."""
+    """Landmarks after smoothing over time: where the restored face was pasted."""
     mask_xyxy: tuple[int, int, int, int] | None
-    """Bounds of what was changed, right and bottom exclusive; None where nothing was."""
+    """Bounds of the changed samples, right and bottom exclusive; None where none changed."""
     strength: float
     """Weight of the restored face, 0 to 1, including ``--strength``."""
     reason: str | None = None
@@ -169,7 +169,7 @@ class FaceRecord:
     identity_similarity: float | None = None
     """Cosine of the embeddings before and after, -1 to 1; None where it was not measured."""
     luma_before: float | None = None
-    """Mean luma of the face in its crop, 0 to 255."""
+    """Mean luma of the face in its crop, 0 to 255; None where it was not measured."""
     luma_after: float | None = None
 
     def __post_init__(self) -> None:
@@ -262,7 +262,7 @@ class FrameRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndRecord:
-    """The last line: totals, so that a truncated record is recognized."""
+    """The last line: totals, which reveal a truncated record."""
 
     frames: int
     faces: int

@@ -71,8 +71,3 @@ def seconds_text(seconds: Any) -> str:
     text = f"{float(seconds):.6f}".rstrip("0")
     integer, _, decimals = text.partition(".")
     return f"{integer}.{decimals:0<3} s"
-
-
-def counted(count: int, noun: str) -> str:
-    """Return ``1 frame``, ``2 frames``."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,4 +1,4 @@
-"""Compare the times of a film's frames with those that a folder states, or with a constant rate."""
+"""Compare the times of a film's frames with a folder's times file, or with a constant rate."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -18,15 +18,15 @@ _NAME = "time stamps"
 
 
 class FolderTimes:
-    """Follows the frames of a film and of the folder that it was restored to."""
+    """Checks the times of a film that was restored to a folder of images."""
 
     def __init__(self, source: VideoInfo, folder: Path, offset: OffsetEstimator) -> None:
         """Open the times file, if there is one.
 
         Args:
-            source: Of the film.
-            folder: Of the frames.
-            offset: Narrowed down by every frame in time.
+            source: The film.
+            folder: The folder of the result.
+            offset: Narrowed down by every frame whose time matches.
         """
         path = folder / TIMES_FILE
         self._times = read_times(path) if path.is_file() else None

@@ -8,11 +8,10 @@ from typing import TypeAlias
 from vidrestore.media import Source, VideoInfo
 from vidrestore.media.file_kinds import container_facts
 from vidrestore.prefetch import prefetched
-from vidrestore.record.json_fields import printable_text
+from vidrestore.text import count_text, printable_text
 from vidrestore.verify.checks import (
     Check,
     changed,
-    counted,
     kept,
     not_checked,
     not_promised,
@@ -41,12 +40,12 @@ class FrameResults:
     is_timed: bool
     """Whether frames were paired by time, not by order."""
     folder_times: Check | None
-    """Of the times of a film's frames in a folder."""
+    """The check of the times in a folder; None if the output is no folder of a film."""
     mismatch: str | None
     """Where the record differs from the source."""
     recorded_faces: int
     repaired_frames: int
-    """Frames of which the record lists repairs."""
+    """Number of frames whose repair the record lists."""
 
 
 def compare_frames(
@@ -72,10 +71,10 @@ def compare_frames(
     """
     before, after = source.info, result.info
     is_timed = after.kind == "film"
-    offset = _possible_offset(before, after, evidence, earliest_seconds)
+    offset = _allowed_offset(before, after, evidence, earliest_seconds)
     counts, samples = FrameCounts(), SampleComparison()
-    is_beside = before.kind == "film" and after.is_folder
-    times = FolderTimes(before, after.path, offset) if is_beside else None
+    is_film_in_folder = before.kind == "film" and after.is_folder
+    times = FolderTimes(before, after.path, offset) if is_film_in_folder else None
     comparable = (
         before.pixel_format == after.pixel_format
         and before.geometry.coded_hw == after.geometry.coded_hw
@@ -86,7 +85,7 @@ def compare_frames(
                 times.add(pairing)
             counts.add(pairing)
             on_frames(max(counts.source, counts.result), before.frame_count_estimate)
-            recorded = None if pairing.source is None else masks.of(pairing.source)
+            recorded = None if pairing.source is None else masks.changes_of(pairing.source)
             if comparable and pairing.source is not None and pairing.result is not None:
                 changes = recorded or RecordedChanges()
                 samples.add(changes.expected(pairing.source), pairing.result, changes.boxes_xyxy)
@@ -103,10 +102,10 @@ def compare_frames(
     )
 
 
-def _possible_offset(
+def _allowed_offset(
     before: VideoInfo, after: VideoInfo, evidence: Evidence, earliest_seconds: Fraction
 ) -> OffsetEstimator:
-    """Return which common offset of all streams is allowed."""
+    """Return the offsets by which all streams together may be moved."""
     if (
         not evidence.time_range.is_full
         or after.is_folder
@@ -135,7 +134,7 @@ def _pairings(
 
 
 def count_frames(source: Source, result: Source, *, on_frames: OnFrames) -> tuple[int, int]:
-    """Return the number of frames of source and result, where they need not be the same."""
+    """Return the numbers of frames of source and result, which may differ."""
     counts = [0, 0]
     for index, frames in enumerate((source, result)):
         for _ in prefetched(frames, size=_FRAMES_AHEAD):
@@ -150,7 +149,7 @@ def frame_checks(results: FrameResults, before: VideoInfo, after: VideoInfo) -> 
     if counts.missing or counts.extra:
         yield changed("frames", _single_frames(counts))
     else:
-        yield kept("frames", counted(counts.source, "frame"))
+        yield kept("frames", count_text(counts.source, "frame"))
     if not results.is_timed:
         if results.folder_times is not None:
             yield results.folder_times
@@ -161,8 +160,8 @@ def frame_checks(results: FrameResults, before: VideoInfo, after: VideoInfo) -> 
         first, other = counts.first_moved
         yield changed(
             "time stamps",
-            f"{counted(counts.moved, 'frame')} moved; first frame {first.index} of the source at "
-            f"{seconds_text(first.timestamp.seconds)}, in the result at "
+            f"{count_text(counts.moved, 'frame')} moved; first frame {first.index} of the source "
+            f"at {seconds_text(first.timestamp.seconds)}, in the result at "
             f"{seconds_text(other.timestamp.seconds)}",
         )
     elif counts.last is None and not (counts.missing or counts.extra):
@@ -208,7 +207,7 @@ def _last_duration(counts: FrameCounts, after: VideoInfo) -> Check:
         which = "source" if not expected else "result"
         return not_checked(name, f"the {which} does not state the duration of its last frame")
     if not container_facts(after.container).stores_durations:
-        return not_promised(name, f"{after.path.suffix} states none, that of the last frame")
+        return not_promised(name, f"{after.path.suffix} does not store that of the last frame")
     text = f"the last frame lasts {seconds_text(expected)}"
     if abs(expected - duration) <= after.time_base:
         return kept(name, text)
@@ -220,12 +219,12 @@ def _name_checks(counts: FrameCounts, before: VideoInfo, after: VideoInfo) -> It
     if before.kind != "folder" or after.kind != "folder":
         return
     if counts.first_renamed is None:
-        yield kept("names", f"{counted(counts.source, 'image')} under the same name")
+        yield kept("names", f"{count_text(counts.source, 'image')} under the same name")
     else:
         first, other = counts.first_renamed
         yield changed(
             "names",
-            f"{counted(counts.renamed, 'image')} under another name; first "
+            f"{count_text(counts.renamed, 'image')} under another name; first "
             f"{printable_text(first.source_name or '')} became "
             f"{printable_text(other.source_name or '')}",
         )
@@ -256,20 +255,20 @@ def sample_check(
         return not_promised(name, f"{after.codec} is not lossless; {_distance(samples)}")
     if evidence.header is None:
         if samples.first is None:
-            return kept(name, f"all samples of {counted(samples.frames, 'frame')} are identical")
+            return kept(name, f"all samples of {count_text(samples.frames, 'frame')} are identical")
         advice = "pass the record of the run with --record: it lists the face positions"
         return not_checked(name, f"{advice}; {_distance(samples)}")
     if samples.first is not None:
         return changed(
             name,
-            f"{counted(samples.changed_samples, 'sample')} in "
-            f"{counted(samples.changed_frames, 'frame')}; first {samples.first}",
+            f"{count_text(samples.changed_samples, 'sample')} in "
+            f"{count_text(samples.changed_frames, 'frame')}; first {samples.first}",
         )
-    repaired = f"; {counted(results.repaired_frames, 'frame')} repaired as recorded"
+    repaired = f"; {count_text(results.repaired_frames, 'frame')} repaired as recorded"
     return kept(
         name,
-        f"bit-identical; masks cover {100 * samples.masked_share:.2f} % of "
-        f"{counted(samples.frames, 'frame')}{repaired if results.repaired_frames else ''}",
+        f"bit-identical; masks cover {100 * samples.masked_ratio:.2f} % of "
+        f"{count_text(samples.frames, 'frame')}{repaired if results.repaired_frames else ''}",
     )
 
 

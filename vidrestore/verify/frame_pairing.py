@@ -10,16 +10,16 @@ from vidrestore.verify.time_offset import OffsetEstimator
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Pairing:
-    """A frame of the source and its frame of the result, or one of them without the other."""
+    """A frame of the source and its frame of the result; None where there is no counterpart."""
 
     source: Frame | None
     result: Frame | None
     is_in_time: bool = True
-    """Whether both frames have the same time; true for a frame without the other."""
+    """Whether both frames have the same time; true for a frame without counterpart."""
 
 
 class FrameLookahead:
-    """Iterates over frames; the next one can be seen in advance."""
+    """Iterates over frames with a look at the next one."""
 
     def __init__(self, frames: Iterable[Frame]) -> None:
         self._frames = iter(frames)
@@ -54,7 +54,7 @@ def pair_by_time(
     Args:
         source: Frames with increasing times.
         result: Frames with increasing times.
-        offset: Narrowed down by every pair in time.
+        offset: Narrowed down by every pair whose times match.
         rounding_seconds: Largest rounding of the times of the result.
     """
     before, after = FrameLookahead(source), FrameLookahead(result)
@@ -101,7 +101,7 @@ class FrameCounts:
     first_moved: tuple[Frame, Frame] | None = None
     first_renamed: tuple[Frame, Frame] | None = None
     field_flags: int = 0
-    """Pairs of which one is marked as interlaced, or in another order of fields."""
+    """Pairs that differ in the flags of interlacing or field order."""
     last: tuple[Frame, Frame] | None = None
     """The last pair, if no frame without counterpart came after it."""
 

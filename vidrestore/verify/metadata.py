@@ -9,9 +9,9 @@ from vidrestore.media import VideoInfo
 from vidrestore.media.file_kinds import container_facts
 from vidrestore.media.input.inventory import ChapterContents, FileInventory, StreamContents
 from vidrestore.media.side_data import UNSTORED_SIDE_DATA
-from vidrestore.record.json_fields import printable_text
+from vidrestore.text import count_text, printable_text
 from vidrestore.types.time_range import TimeRange
-from vidrestore.verify.checks import Check, changed, counted, kept, not_promised, seconds_text
+from vidrestore.verify.checks import Check, changed, kept, not_promised, seconds_text
 from vidrestore.verify.run_files import Evidence
 from vidrestore.verify.time_offset import OffsetEstimator
 
@@ -74,7 +74,7 @@ def _tags(
     if unsupported:
         text = f"{after.path.suffix} cannot store all: {_listed(unsupported)}"
         return not_promised("tags", text)
-    return kept("tags", counted(count, "tag"))
+    return kept("tags", count_text(count, "tag"))
 
 
 def _can_store(key: str, before: VideoInfo, after: VideoInfo, *, of_stream: bool) -> bool:
@@ -82,7 +82,7 @@ def _can_store(key: str, before: VideoInfo, after: VideoInfo, *, of_stream: bool
     family = after.container.partition(",")[0]
     name = _ALSO_CALLED.get(key.casefold(), key.casefold())
     if name == "alpha_mode" and not after.pixel_format.has_alpha:
-        # It would state an alpha that is not there.
+        # It would announce an alpha channel that is missing.
         return False
     if _is_same_container(before, after):
         return True
@@ -121,7 +121,7 @@ def _tag_differences(before: Mapping[str, str], after: Mapping[str, str]) -> lis
 
 
 def _is_same_date(key: str, before: str, after: str) -> bool:
-    """Whether two dates are the same; some containers append fractions of a second that are 0."""
+    """Whether two dates are the same; some containers append zero fractions of a second."""
     dates = [_NO_FRACTION.sub("", date) for date in (before, after)]
     return key.casefold() == "creation_time" and dates[0] == dates[1]
 
@@ -145,7 +145,7 @@ def _dispositions(
         if stream.dispositions != copy.dispositions
     ]
     if not differences:
-        return kept("dispositions", f"of {counted(len(pairs), 'stream')}")
+        return kept("dispositions", f"of {count_text(len(pairs), 'stream')}")
     if not _is_same_container(before, after):
         reason = f"{after.path.suffix} has other flags than the source's container"
         return not_promised("dispositions", f"{reason}: {_listed(differences)}")
@@ -165,7 +165,7 @@ def _chapters(
     name = "chapters"
     selected = list(_selected_chapters(before, evidence.time_range))
     if selected and not after and evidence.drops_streams:
-        return not_promised(name, f"dropped on request: {counted(len(selected), 'chapter')}")
+        return not_promised(name, f"dropped on request: {count_text(len(selected), 'chapter')}")
     if len(selected) != len(after):
         return changed(name, f"{len(selected)} in the source, {len(after)} in the result")
     for number, (chapter, copy) in enumerate(zip(selected, after, strict=True), start=1):
@@ -179,7 +179,7 @@ def _chapters(
                 return changed(name, f"{text}, not at {seconds_text(expected)}")
         for key, difference in _tag_differences(chapter.metadata, copy.metadata):
             return changed(name, f"chapter {number}: {_short(key)} {difference}")
-    return kept(name, counted(len(selected), "chapter"))
+    return kept(name, count_text(len(selected), "chapter"))
 
 
 def _selected_chapters(

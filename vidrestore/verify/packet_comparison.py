@@ -8,8 +8,9 @@ from typing import Literal, TypeAlias
 
 from vidrestore.media.input.inventory import PacketContents, StreamContents
 from vidrestore.media.input.video_info import StreamKind
+from vidrestore.text import count_text
 from vidrestore.types.time_range import TimeRange
-from vidrestore.verify.checks import Check, changed, counted, kept, seconds_text
+from vidrestore.verify.checks import Check, changed, kept, seconds_text
 from vidrestore.verify.time_offset import OffsetEstimator
 
 _DIGEST_BYTES = 16
@@ -19,14 +20,14 @@ Expectation: TypeAlias = Literal["present", "clipped", "optional", "absent"]
 
 
 def expectation_of(packet: PacketContents, kind: StreamKind, selected: TimeRange) -> Expectation:
-    """Return what must become of a packet of the source.
+    """Return whether the result must contain a packet of the source.
 
     Audio that starts before the range and lasts into it is copied only where a container can tell
     players to skip its start. Subtitles are clipped to the range.
 
     Args:
-        packet: Of the source.
-        kind: Of its stream.
+        packet: Packet of the source.
+        kind: Kind of its stream.
         selected: The range that was restored, on the timeline of the packets.
     """
     start = packet.pts_seconds if packet.pts_seconds is not None else packet.dts_seconds
@@ -46,7 +47,7 @@ def expectation_of(packet: PacketContents, kind: StreamKind, selected: TimeRange
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _PacketDigest:
-    """What is remembered of a packet until its counterpart is read."""
+    """What is stored of a packet until its counterpart is read."""
 
     seconds: Fraction | None
     duration_seconds: Fraction
@@ -56,7 +57,7 @@ class _PacketDigest:
 
 
 class _PacketQueue:
-    """The packets of one file that are not compared yet, and sums over all of them."""
+    """Packets of one file that are not compared yet, and totals of all its packets."""
 
     def __init__(self) -> None:
         self.waiting: deque[_PacketDigest] = deque()
@@ -83,7 +84,7 @@ class _PacketQueue:
 
 
 class StreamComparison:
-    """Compares one stream of two files; remembers digests of packets that only one file gave yet.
+    """Compares one stream of two files; stores digests of packets without a counterpart yet.
 
     The packet size of PCM depends on the container, so its bytes are compared and not its packets.
     """
@@ -116,7 +117,7 @@ class StreamComparison:
         """Take the next packet of the source."""
         expectation = expectation_of(packet, self.source.info.kind, self._selected)
         dts = packet.dts_seconds
-        # Muxers need increasing timestamps: others are changed, and the run notes it.
+        # Muxers need increasing timestamps: a run changes others, and notes it.
         is_stuck = self._last_dts is not None and dts is not None and dts <= self._last_dts
         self._last_dts = dts if dts is not None else self._last_dts
         if expectation == "optional" and self._is_pcm:
@@ -201,7 +202,7 @@ class StreamComparison:
         if problems:
             return changed(name, "; ".join(problems))
         sha256 = after.hash.hexdigest()
-        size = f"{after.size_bytes} bytes" if self._is_pcm else counted(after.packets, "packet")
+        size = f"{after.size_bytes} bytes" if self._is_pcm else count_text(after.packets, "packet")
         return kept(name, f"{size}, sha256 {sha256[:_SHOWN_DIGITS]}..., {self._times()}")
 
     def _pcm_differs(self) -> bool:

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from vidrestore.record import FrameRecord, RecordReader
+from vidrestore.text import count_text
 from vidrestore.types import Box, Frame, ToneCurve
-from vidrestore.verify.checks import counted
 from vidrestore.verify.run_files import Evidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedChanges:
-    """Where a frame may differ from the source, and how its brightness was changed before."""
+    """Where a frame may differ from the source, and how its brightness was changed."""
 
     boxes_xyxy: tuple[Box, ...] = ()
     """In coded pixels."""
@@ -26,7 +26,7 @@ class RecordedChanges:
 
 
 class MaskReader:
-    """Returns the masks of each source frame, as long as the record matches the source."""
+    """Reads the recorded changes of each source frame while the record matches the source."""
 
     def __init__(self, evidence: Evidence) -> None:
         path = evidence.record_path
@@ -49,7 +49,7 @@ class MaskReader:
         if self._reader is not None:
             self._reader.close()
 
-    def of(self, frame: Frame) -> RecordedChanges | None:
+    def changes_of(self, frame: Frame) -> RecordedChanges | None:
         """Return the recorded changes of a frame; None where the record is unknown.
 
         Args:
@@ -80,11 +80,11 @@ class MaskReader:
         return RecordedChanges(boxes_xyxy=boxes + line.repair.boxes_xyxy, curve=line.repair.curve)
 
     def finish(self) -> None:
-        """Read the record to its end, for frames that the source lacks.
+        """Read the record to its end, to find frames that the source lacks.
 
         Raises:
-            RecordError: As ``of``.
+            RecordError: As ``changes_of``.
         """
         count = sum(1 for _ in self._lines)
         if count and self.mismatch is None:
-            self.mismatch = f"the record has {counted(count, 'frame')} more than the source"
+            self.mismatch = f"the record has {count_text(count, 'frame')} more than the source"

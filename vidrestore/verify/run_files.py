@@ -7,7 +7,8 @@ from pathlib import Path
 
 from vidrestore.errors import RecordError
 from vidrestore.record import SCHEMA, RecordHeader, RecordReader
-from vidrestore.record.json_fields import JsonObject, parse_object, printable_text
+from vidrestore.record.json_fields import JsonObject, parse_object
+from vidrestore.text import printable_text
 from vidrestore.types.time_range import TimeRange
 
 _REPORT_BYTES_MAX = 64 << 20
@@ -26,7 +27,7 @@ class RunReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What is known of the run that made a result."""
+    """What the files of a run say about it."""
 
     record_path: Path | None = None
     header: RecordHeader | None = None
@@ -49,7 +50,7 @@ class Evidence:
 
     @property
     def time_range(self) -> TimeRange:
-        """The part of the source that was restored, from where its timeline starts.
+        """The time range of the source that was restored, relative to its start.
 
         Raises:
             RecordError: The record states an impossible range.

@@ -36,7 +36,7 @@ class Difference:
 
 
 class SampleComparison:
-    """Compares pairs of frames; stores sums and the first difference only."""
+    """Compares pairs of frames; stores only totals and the first difference."""
 
     def __init__(self) -> None:
         self.first: Difference | None = None
@@ -44,8 +44,6 @@ class SampleComparison:
         self.changed_samples = 0
         self.changed_frames = 0
         self.frames = 0
-        self.inside_frames = 0
-        """Frames in which a sample inside a mask differs."""
         self._masked_px = 0
         self._frame_px = 0
         self._squared_errors = 0.0
@@ -53,8 +51,8 @@ class SampleComparison:
         self._worst: tuple[float, int] | None = None
 
     @property
-    def masked_share(self) -> float:
-        """Share of the area of all frames that masks cover, 0 to 1."""
+    def masked_ratio(self) -> float:
+        """Fraction of the area of all frames that masks cover, 0 to 1."""
         return self._masked_px / self._frame_px if self._frame_px else 0.0
 
     @property
@@ -76,7 +74,7 @@ class SampleComparison:
             masks_xyxy: Where samples may differ, in coded pixels, except for alpha.
         """
         pixel_format = source.pixel_format
-        changed, squares, compared, inside = 0, 0.0, 0, False
+        changed, squares, compared = 0, 0.0, 0
         for plane_index, (before, after) in enumerate(
             zip(source.planes, result.planes, strict=True)
         ):
@@ -85,10 +83,8 @@ class SampleComparison:
                 continue
             outside = _outside_masks(pixel_format, plane_index, before.shape, masks_xyxy)
             differs = before != after
-            total = int(np.count_nonzero(differs))
             differs &= outside.view(np.bool_)
             count = int(np.count_nonzero(differs))
-            inside |= total > count
             if not count:
                 continue
             changed += count
@@ -96,7 +92,6 @@ class SampleComparison:
             if self.first is None:
                 self.first = _first_difference(source, plane_index, before, after, differs)
         self._add_sums(source, changed, squares, compared)
-        self.inside_frames += inside
         self._frame_px += source.planes[0].size
         self._masked_px += _area(source.coded_hw, masks_xyxy)
 

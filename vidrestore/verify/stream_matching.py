@@ -13,19 +13,20 @@ from vidrestore.media.input.inventory import (
 )
 from vidrestore.media.output.containers import container_of
 from vidrestore.media.streams.audio_file import AUDIO_CONTAINER, AUDIO_FILE, plan_audio
-from vidrestore.verify.checks import Check, changed, counted, kept, not_checked, not_promised
+from vidrestore.text import count_text
+from vidrestore.verify.checks import Check, changed, kept, not_checked, not_promised
 from vidrestore.verify.packet_comparison import StreamComparison
 from vidrestore.verify.run_files import Evidence
 from vidrestore.verify.time_offset import OffsetEstimator
 
 _MPEG_AUDIO = frozenset({"mp1", "mp2", "mp3"})
-"""One codec to MP4; only their packets tell them apart."""
+"""MP4 has one name for them all; only their packets tell them apart."""
 
 
 def matched_streams(
     source: FileInventory, result: FileInventory
 ) -> tuple[list[tuple[StreamContents, StreamContents | None]], list[StreamContents]]:
-    """Return each stream to copy with its copy or None, and the streams that the source lacks."""
+    """Pair each stream to copy with its copy or None; also return streams the source lacks."""
     unmatched = [
         copy for copy in result.streams if not copy.is_restored and not copy.is_written_by_muxer
     ]
@@ -79,7 +80,7 @@ def stream_checks(
         names = ", ".join(str(stream.info) for stream in added)
         yield changed("streams", f"the source has no {names}")
     else:
-        yield kept("streams", counted(1 + len(pairs), "stream"))
+        yield kept("streams", count_text(1 + len(pairs), "stream"))
     matched = [(stream, copy) for stream, copy in pairs if copy is not None]
     yield from _attachment_checks(matched)
     yield from _packet_checks(before, after, matched, evidence, offset)
@@ -92,36 +93,36 @@ def _audio_file_checks(
     evidence: Evidence,
     offset: OffsetEstimator,
 ) -> Iterator[Check]:
-    """Yield the checks of the sound file beside the frames of a film."""
-    others = [each for each in contents.streams if not each.is_restored]
-    target = after.path
-    plan = plan_audio(before, before.path, target, evidence.time_range) if after.is_folder else None
-    copied = () if plan is None else plan.stream_indexes
-    wanted = tuple(each for each in others if each.info.index in copied)
-    lost = len(others) - len(wanted)
+    """Yield the checks of the audio file next to the frames of a film."""
+    others = [stream for stream in contents.streams if not stream.is_restored]
+    folder, selected = after.path, evidence.time_range
+    plan = plan_audio(before, before.path, folder, selected) if after.is_folder else None
+    indexes = () if plan is None else plan.stream_indexes
+    copied = tuple(stream for stream in others if stream.info.index in indexes)
+    lost = len(others) - len(copied)
     if lost:
         yield not_promised(
-            "streams", f"a folder cannot hold {counted(lost, 'other stream')} of the video"
+            "streams", f"a folder cannot hold {count_text(lost, 'other stream')} of the video"
         )
-    path = target / AUDIO_FILE
-    if not wanted:
+    path = folder / AUDIO_FILE
+    if not copied:
         if path.is_file():
             yield changed("sound", f"the source has none, but {AUDIO_FILE} is in the folder")
         return
     if not path.is_file():
         yield changed("sound", f"{AUDIO_FILE} is missing in the folder")
         return
-    streams, found = read_audio_inventory(path)
-    pairs, added = matched_streams(FileInventory(streams=wanted), found)
+    streams, inventory = read_audio_inventory(path)
+    pairs, added = matched_streams(FileInventory(streams=copied), inventory)
     missing = [str(stream.info) for stream, copy in pairs if copy is None]
     if missing or added:
         names = ", ".join([*missing, *(str(stream.info) for stream in added)])
         yield changed("sound", f"{AUDIO_FILE} has other streams; it differs in {names}")
     else:
-        yield kept("sound", f"{counted(len(pairs), 'stream')} in {AUDIO_FILE}")
+        yield kept("sound", f"{count_text(len(pairs), 'stream')} in {AUDIO_FILE}")
     matched = [(stream, copy) for stream, copy in pairs if copy is not None]
-    sound = replace(after, path=path, kind="film", streams=streams)
-    yield from _packet_checks(before, sound, matched, evidence, offset)
+    audio = replace(after, path=path, kind="film", streams=streams)
+    yield from _packet_checks(before, audio, matched, evidence, offset)
 
 
 def _attachment_checks(
@@ -164,7 +165,7 @@ def _packet_checks(
 def _compare_packets(
     before: VideoInfo, after: VideoInfo, comparisons: Sequence[StreamComparison]
 ) -> None:
-    """Read both files once; of the two, always the one that is behind."""
+    """Read both files once, in step: always the one of which fewer bytes are compared."""
     by_source = {comparison.source.info.index: comparison for comparison in comparisons}
     by_result = {comparison.result.info.index: comparison for comparison in comparisons}
     spec = AUDIO_CONTAINER if after.path.name == AUDIO_FILE else container_of(after.path)

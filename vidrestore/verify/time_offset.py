@@ -17,8 +17,8 @@ class OffsetEstimator:
         """Start with the bounds of what was subtracted from the source's timestamps.
 
         Args:
-            low_seconds: Lower bound; None is none.
-            high_seconds: Upper bound; None is none.
+            low_seconds: Lower bound; None if there is none.
+            high_seconds: Upper bound; None if there is none.
         """
         self._low = low_seconds
         self._high = high_seconds
@@ -26,7 +26,7 @@ class OffsetEstimator:
 
     @property
     def offset_seconds(self) -> Fraction:
-        """What was subtracted from the source's timestamps, or nearly; 0 before the first pair."""
+        """Estimate of what was subtracted from the source's timestamps; 0 before the first pair."""
         if self._low is None or self._high is None:
             return Fraction(0)
         return Fraction(0) if self._low <= 0 <= self._high else (self._low + self._high) / 2

@@ -8,11 +8,11 @@ from vidrestore.media.file_kinds import LOSSLESS_CODECS, ffmpeg_codec
 from vidrestore.media.input.inventory import read_inventory
 from vidrestore.record import RecordHeader
 from vidrestore.storage.checksums import file_sha256
+from vidrestore.text import count_text
 from vidrestore.verify.checks import (
     Check,
     Verification,
     changed,
-    counted,
     kept,
     not_promised,
 )
@@ -133,7 +133,7 @@ def _record_check(
         return changed(name, f"describes a result in {codec}, but this one is in {result.codec}")
     text = f"of {header.source.name!r}, restored by {header.model}"
     if results is not None:
-        text += f", {counted(results.recorded_faces, 'face')}"
+        text += f", {count_text(results.recorded_faces, 'face')}"
     return kept(name, text)
 
 
@@ -148,9 +148,9 @@ def _file_difference(header: RecordHeader, path: Path) -> str | None:
 
 def _report_check(reported_frames: int, frames: int) -> Check:
     if reported_frames == frames:
-        return kept("report", f"lists {counted(frames, 'frame')}")
+        return kept("report", f"lists {count_text(frames, 'frame')}")
     return changed("report", _frame_counts(reported_frames, frames))
 
 
 def _frame_counts(listed: int, frames: int) -> str:
-    return f"lists {counted(listed, 'frame')}, but the result has {frames}"
+    return f"lists {count_text(listed, 'frame')}, but the result has {frames}"

@@ -66,7 +66,7 @@ def _pixel_format(before: VideoInfo, after: VideoInfo, evidence: Evidence) -> Ch
     if after.kind != "film" and source.model == "yuv":
         return not_promised(name, f"{change}: images store RGB")
     if after.kind == "film" and is_needed_by_codec(after, source):
-        return not_promised(name, f"{change}: {after.codec} is written so")
+        return not_promised(name, f"{change}: {after.codec} requires it")
     loses_chroma = source.model != "gray" and any(
         result_shift > source_shift
         for result_shift, source_shift in zip(
@@ -90,7 +90,7 @@ def _color_tags(before: VideoInfo, after: VideoInfo) -> Check:
     subsampled = before.pixel_format.model == "yuv" and any(before.pixel_format.chroma_shift_xy)
     locations = {source["chroma location"], result["chroma location"]}
     if before.pixel_format != after.pixel_format or not subsampled or locations == {"0", "1"}:
-        # The chroma samples are others, or there are none; an unspecified location means left.
+        # Chroma was converted, or there is none; an unspecified location means left.
         del source["chroma location"]
     if before.pixel_format.model == "rgb" and {source["matrix"], result["matrix"]} == {"0", "2"}:
         del source["matrix"]  # unspecified, where samples are RGB already

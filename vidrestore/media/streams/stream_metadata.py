@@ -8,6 +8,7 @@ from av.stream import AttachmentStream, Disposition, Stream
 
 from vidrestore.media.input.probe import is_cover_stream, open_container
 from vidrestore.media.output.containers import ContainerSpec
+from vidrestore.text import printable_text
 
 # Statistics of packets, and names of the programs that wrote the file.
 _NOT_COPIED = (
@@ -95,7 +96,7 @@ def _missing(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[st
     for key, value in copied_metadata(dict(before)).items():
         name = _common_name(key)
         if name not in present and name not in _NOT_COMPARED and value not in _MEANINGLESS:
-            yield "".join(char if char.isprintable() else " " for char in key)
+            yield printable_text(key, " ")
 
 
 def _common_name(key: str) -> str:

@@ -25,6 +25,7 @@ from vidrestore.media.color.plane_upscale import (
 from vidrestore.media.color.region_rgb import add_rgb_change, region_sdr_rgb
 from vidrestore.pipeline.background.tiled_upscaler import Upscaler
 from vidrestore.pipeline.background.tiles import Tile, split_into_tiles
+from vidrestore.text import count_text
 from vidrestore.types import (
     Affine,
     DisplayGeometry,
@@ -57,10 +58,10 @@ class BackgroundCost:
     def line(self, frames: int | None) -> str:
         """Return one line about the cost of ``frames`` frames; None is an unknown number."""
         seconds = self.seconds_per_tile * self.tiles_per_frame
-        counted = f"{_count_text(self.tiles_per_frame, 'tile')} a frame"
+        counted = f"{count_text(self.tiles_per_frame, 'tile')} a frame"
         if frames is not None:
             seconds *= frames
-            counted = f"{counted} x {_count_text(frames, 'frame')}"
+            counted = f"{counted} x {count_text(frames, 'frame')}"
         unit = "a frame" if frames is None else "in all"
         return (
             f"--background {self.name}: {self.seconds_per_tile:.2g} s a tile x {counted}: about "
@@ -197,10 +198,6 @@ class Background:
         coded = np.array([[scale, 0.0, offset], [0.0, scale, offset]])
         to_coded = invert_affine(self._source_geometry.coded_to_display())
         return compose_affines(compose_affines(to_coded, coded), self.geometry.coded_to_display())
-
-
-def _count_text(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _duration_text(seconds: float) -> str:
