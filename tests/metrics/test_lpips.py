@@ -1,20 +1,31 @@
 """LPIPS and FID as functions of whatever network there is."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torchvision.models import alexnet
+from torchvision.models import alexnet, vgg16
 
 from vidrestore.errors import WeightsError
 from vidrestore.metrics.fid import (
     FeatureStatistics,
     InceptionEmbedding,
+    PublishedPool,
     feature_statistics,
     frechet_distance,
     inception_embedding,
+    read_statistics,
+    vector_statistics,
 )
-from vidrestore.metrics.lpips import AlexNetFeatures, FeatureDistance, Lpips, alexnet_lpips
+from vidrestore.metrics.lpips import (
+    FeatureDistance,
+    Lpips,
+    TappedFeatures,
+    alexnet_lpips,
+    vgg16_lpips,
+)
 
 
 def pictures(count: int = 2, seed: int = 0) -> Tensor:
@@ -62,7 +73,7 @@ def test_weights_for_other_depths_than_the_network_has_are_refused() -> None:
 
 
 def test_alexnet_is_tapped_after_its_five_convolutions() -> None:
-    taps = AlexNetFeatures(alexnet(weights=None).features)(torch.rand(1, 3, 64, 64))
+    taps = TappedFeatures(alexnet(weights=None).features)(torch.rand(1, 3, 64, 64))
     assert [tap.shape[1] for tap in taps] == [64, 192, 384, 256, 256]
 
 
@@ -115,7 +126,9 @@ def test_other_networks_weights_are_refused() -> None:
 
 def test_the_published_files_make_the_published_metric() -> None:
     torch.manual_seed(0)
-    backbone = alexnet(weights=None).state_dict()
+    with torch.device("meta"):
+        shapes = alexnet(weights=None).features.state_dict()
+    backbone = {f"features.{key}": 0.05 * torch.randn(each.shape) for key, each in shapes.items()}
     depths = (64, 192, 384, 256, 256)
     heads = {
         f"lin{at}.model.1.weight": torch.rand(1, depth, 1, 1) for at, depth in enumerate(depths)
@@ -126,3 +139,57 @@ def test_the_published_files_make_the_published_metric() -> None:
     assert float(metric.distance(picture, 1 - picture)) > 0
     with pytest.raises(WeightsError, match="linear layers"):
         alexnet_lpips(backbone, {"lin0": torch.zeros(1)})
+
+
+def test_vgg_is_compared_after_the_last_activation_of_each_stage() -> None:
+    torch.manual_seed(0)
+    with torch.device("meta"):
+        shapes = vgg16(weights=None).features.state_dict()
+    widths = (64, 128, 256, 512, 512)
+    heads = {
+        f"lin{at}.model.1.weight": torch.rand(1, width, 1, 1) for at, width in enumerate(widths)
+    }
+    without_classifier = {
+        f"features.{key}": 0.05 * torch.randn(each.shape) for key, each in shapes.items()
+    }
+    metric = vgg16_lpips(without_classifier, heads)
+    assert metric.name == "lpips_vgg"
+    picture = torch.rand(1, 3, 32, 32)
+    features = metric.features(picture)
+    assert [feature.shape[1:] for feature in features] == [
+        (width, 32 >> depth, 32 >> depth) for depth, width in enumerate(widths)
+    ]
+    assert all(float(feature.min()) == 0 for feature in features)
+    assert float(metric.distance(picture, picture)) == 0
+    assert float(metric.distance(picture, 1 - picture)) > 0
+    with pytest.raises(WeightsError, match=r"VGG-16 \(v0.1/vgg.pth\)"):
+        vgg16_lpips(without_classifier, {**heads, "lin0.model.1.weight": torch.rand(1, 9, 1, 1)})
+
+
+class Block(nn.Module):
+    """Two branches like those of torchvision's blocks; the second is replaced."""
+
+    branch_pool = nn.Identity()
+
+    def _forward(self, feat: Tensor) -> list[Tensor]:
+        return [2 * feat, torch.full_like(feat, float("nan"))]
+
+
+def test_the_published_pooling_leaves_out_the_padding_and_takes_the_maximum_at_the_end() -> None:
+    feat = torch.arange(16.0).reshape(1, 1, 4, 4)
+    ones = torch.ones_like(feat)
+    torch.testing.assert_close(PublishedPool(Block())(ones)[:, 1], ones[:, 0])
+    corner = PublishedPool(Block())(feat)[0, 1, 0, 0]
+    assert float(corner) == pytest.approx((0 + 1 + 4 + 5) / 4)
+    assert float(PublishedPool(Block(), takes_maximum=True)(feat)[0, 1, 0, 0]) == 5
+
+
+def test_statistics_are_read_from_a_file_of_mu_and_sigma(tmp_path: Path) -> None:
+    own = vector_statistics([torch.rand(9, 3)])
+    np.savez(tmp_path / "a.npz", mu=own.mean, sigma=own.covariance)
+    assert frechet_distance(read_statistics(tmp_path / "a.npz"), own) == pytest.approx(0, abs=1e-9)
+    np.savez(tmp_path / "b.npz", mu=own.mean, sigma=own.mean)
+    (tmp_path / "c.npz").write_bytes(b"nothing")
+    for name in ("b.npz", "c.npz", "missing.npz"):
+        with pytest.raises(WeightsError, match=name):
+            read_statistics(tmp_path / name)

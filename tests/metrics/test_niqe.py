@@ -5,12 +5,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from scipy.io import savemat
 from scipy.stats import gennorm
 from support.faces import example_pictures
 
 from vidrestore.errors import WeightsError
 from vidrestore.metrics import niqe as module
-from vidrestore.metrics.niqe import FEATURES, fit, niqe, packaged_model, read_model, write_model
+from vidrestore.metrics.niqe import (
+    FEATURES,
+    fit,
+    niqe,
+    packaged_model,
+    published_model,
+    read_model,
+    write_model,
+)
 
 
 def picture() -> np.ndarray:
@@ -77,3 +86,36 @@ def test_small_pictures_and_small_sets_are_refused() -> None:
         niqe(picture()[:150, :150])
     with pytest.raises(ValueError, match="too few"):
         fit([picture()])
+
+
+def test_the_published_parameters_are_read_in_both_forms_and_halve_as_matlab_does(
+    tmp_path: Path,
+) -> None:
+    own = packaged_model()
+    mean = own.mean[None]
+    np.savez(tmp_path / "niqe.npz", mu_pris_param=mean, cov_pris_param=own.covariance)
+    savemat(tmp_path / "niqe.mat", {"mu_prisparam": mean, "cov_prisparam": own.covariance})
+    for name in ("niqe.npz", "niqe.mat"):
+        model = published_model(tmp_path / name)
+        np.testing.assert_array_equal(model.mean, own.mean)
+        np.testing.assert_array_equal(model.covariance, own.covariance)
+        assert model.halving == "bicubic"
+        assert niqe(picture(), model=model) != niqe(picture())
+
+
+def test_halving_is_that_of_imresize() -> None:
+    # MATLAB: imresize of a bright column.
+    image = np.zeros((8, 8))
+    image[:, 4] = 256
+    np.testing.assert_allclose(module._halved(image, "bicubic")[2], [-3, 29, 111, -9])
+    np.testing.assert_allclose(module._halved(image, "area")[2], [0, 0, 128, 0])
+
+
+@pytest.mark.parametrize("content", ["nothing", "other"])
+def test_a_file_without_the_published_parameters_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "niqe.npz"
+    path.write_bytes(b"nothing")
+    if content == "other":
+        np.savez(path, mu=np.zeros(3))
+    with pytest.raises(WeightsError, match=r"niqe\.npz: not the"):
+        published_model(path)

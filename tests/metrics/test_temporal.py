@@ -5,7 +5,13 @@ import pytest
 import torch
 
 from vidrestore.metrics.landmarks import landmark_distance_px, landmark_jitter_px
-from vidrestore.metrics.temporal import flicker, flow_px, identity_jitter_degrees, warping_error
+from vidrestore.metrics.temporal import (
+    flicker,
+    flow_difference_px,
+    flow_px,
+    identity_jitter_degrees,
+    warping_error,
+)
 
 
 def texture(shift_px: int = 0) -> np.ndarray:
@@ -78,3 +84,12 @@ def test_too_few_frames_are_refused() -> None:
         warping_error(moving(1), moving(1))
     with pytest.raises(ValueError, match="two frames"):
         identity_jitter_degrees(torch.ones(1, 4))
+
+
+def test_tof_is_the_motion_that_the_reference_has_not() -> None:
+    assert flow_difference_px(moving(), moving()) == 0
+    still = [texture()] * 4
+    assert flow_difference_px(still, moving()) == pytest.approx(2.0, abs=0.3)
+    assert 0 < flow_difference_px(trembling(0.05), moving()) < 1
+    with pytest.raises(ValueError, match="two frames"):
+        flow_difference_px(moving(1), moving(1))

@@ -43,3 +43,28 @@ def test_a_distance_by_features_stands_beside_the_others_under_its_own_name(
     assert "--features package" in " ".join(table()["mobilenet_distance"])
     with pytest.raises(SystemExit, match=r"error: .*none\.pth: file not found"):
         table("--features", tmp_path / "none.pth")
+
+
+def test_faces_without_originals_get_fewer_metrics_and_a_table_names_count_and_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faces = tmp_path / "faces"
+    faces.mkdir()
+    crop = cv2.resize(example_pictures(1)[0][100:356, 200:456], (512, 512))
+    assert cv2.imwrite(str(faces / "face.png"), crop[:, :, ::-1])
+    report = tmp_path / "x.json"
+    words = ["evaluate.py", "--data", faces, "--json", report]
+    monkeypatch.setattr(sys, "argv", [*map(str, words), "--no-reference"])
+    evaluate.main()
+    found = json.loads(report.read_text())
+    assert set(found["output"]) == {"niqe"}
+    assert (found["original"], found["count"], found["degradation"]) == ({}, 1, "as they are")
+
+    monkeypatch.setattr(sys, "argv", ["score_table.py", str(report)])
+    loaded_script(ROOT / "scripts" / "score_table.py").main()
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("| lite, detail 0.5 | faces | as they are | 1 | 0 | ")
+
+    monkeypatch.setattr(sys, "argv", [*map(str, words), "--inputs", str(faces)])
+    evaluate.main()
+    assert json.loads(report.read_text())["input"]["psnr"] == 100

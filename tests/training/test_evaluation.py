@@ -1,5 +1,6 @@
 """Evaluation measures restorers on images and on clips."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,24 +10,26 @@ from support.faces import example_pictures
 from torch import Tensor
 from torchvision.models import mobilenet_v2
 
-from vidrestore.errors import WeightsError
+from vidrestore.errors import ConfigError, WeightsError
+from vidrestore.metrics.fid import vector_statistics
 from vidrestore.metrics.scores import MetricNetworks, image_scores, mean_scores
 from vidrestore.models.recognizers.arcface import ArcFaceResNet
 from vidrestore.models.recognizers.mobilefacenet import MobileFaceNet
 from vidrestore.restore.settings import TemporalConfig
-from vidrestore.training import evaluation
+from vidrestore.training import metric_networks as metric_networks_module
 from vidrestore.training.degradations.recipes.table import recipe_named
 from vidrestore.training.evaluation import (
     EvaluationResults,
     Restore,
     compute_fid,
     degrade_images,
-    load_feature_distance,
-    load_identity_embedder,
     measure_clip,
     measure_images,
+    measure_unpaired,
+    pair_images,
 )
 from vidrestore.training.losses.feature_extractors import MobileNetV2Features, Vgg19Features
+from vidrestore.training.metric_networks import load_feature_distance, load_identity_embedder
 
 
 def clip(frames: int = 3) -> list[Tensor]:
@@ -133,10 +136,55 @@ def test_temporal_blending_lowers_the_warping_error_of_a_clip() -> None:
 
 
 def test_fid_is_measured_on_inputs_and_outputs() -> None:
-    results = measure(clip(3), lambda _: clip(1)[0][None])
-    scores = compute_fid(results, lambda batch: batch.mean(dim=(2, 3)))
-    assert scores["input"]["fid"] >= 0
-    assert set(scores) == {"input", "output"}
+    networks = MetricNetworks(fid=lambda batch: batch.mean(dim=(2, 3)))
+    results = measure(clip(3), lambda crops: crops / 2, metric_networks=networks)
+    scores = compute_fid(results)
+    assert 0 <= scores["input"]["fid"] < scores["output"]["fid"]
+    dark = vector_statistics([0.5 * image.mean(dim=(1, 2))[None] for image in clip(3)])
+    to_dark = compute_fid(results, dark)
+    assert to_dark["output"]["fid"] < to_dark["input"]["fid"]
+    with pytest.raises(ConfigError, match="2 features, this network gives 3"):
+        compute_fid(results, vector_statistics([torch.rand(4, 2)]))
+    with pytest.raises(ConfigError, match="two images"):
+        compute_fid(measure(clip(1), lambda crops: crops, metric_networks=networks))
+
+
+def test_without_originals_the_output_is_compared_with_the_input() -> None:
+    networks = replace(METRIC_NETWORKS, fid=flat)
+    named = [(str(index), image) for index, image in enumerate(clip(2))]
+    results = measure_unpaired(named, restore=lambda crops: crops, metric_networks=networks)
+    assert set(results.summary("output")) == {"niqe", "identity", "identity_angle"}
+    assert results.summary("output")["identity"] == pytest.approx(1)
+    assert set(results.summary("input")) == {"niqe"}
+    assert results.summary("original") == {}
+    assert results.sheet().shape == (512, 512, 3)
+    reference = vector_statistics([flat(image[None]) for image in clip(3)])
+    assert set(compute_fid(results, reference)) == {"input", "output"}
+
+
+def test_images_that_were_degraded_already_are_paired_by_their_names() -> None:
+    (original,) = clip(1)
+    pairs = pair_images(
+        [("a.jpg", original / 2)], [("a.png", original)], metric_networks=MetricNetworks()
+    )
+    results = measure_images(
+        pairs, restore=lambda crops: 2 * crops, metric_networks=MetricNetworks()
+    )
+    assert results.summary("output")["psnr"] > results.summary("input")["psnr"]
+    for inputs in ([("b.jpg", original)], []):
+        with pytest.raises(ConfigError, match="must have the same names"):
+            list(pair_images(inputs, [("a.png", original)], metric_networks=MetricNetworks()))
+
+
+def test_of_many_images_the_sheet_keeps_eight_spaced_rows() -> None:
+    results = EvaluationResults()
+    for index in range(70):
+        results.add_row(torch.full((3, 256, 256), index / 255))
+    shown = results.sheet()[::256, 0, 0].tolist()
+    assert len(shown) == 8
+    assert shown[0] == 0
+    assert shown[-1] >= 60
+    assert min(np.diff(shown)) >= 8
 
 
 def test_means_leave_out_missing_scores() -> None:
@@ -176,7 +224,9 @@ def test_the_feature_distance_uses_the_network_of_the_file(
     ):
         torch.testing.assert_close(features, expected)
 
-    monkeypatch.setattr(evaluation, "load_feature_network", lambda _: Vgg19Features(["conv1_1"]))
+    monkeypatch.setattr(
+        metric_networks_module, "load_feature_network", lambda _: Vgg19Features(["conv1_1"])
+    )
     assert load_feature_distance(None).name == "vgg19_distance"
     with pytest.raises(WeightsError, match=r"none\.pth: file not found"):
         load_feature_distance(tmp_path / "none.pth")

@@ -1,17 +1,19 @@
 """Distance of two images in the features of a network: LPIPS, and without its weights."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import alexnet
+from torchvision.models import alexnet, vgg16
 
 from vidrestore.errors import WeightsError
 
 _ALEXNET_TAPS = (1, 4, 7, 9, 11)
 """Layers of torchvision's AlexNet whose outputs are compared: its five ReLUs."""
+_VGG16_TAPS = (3, 8, 15, 22, 29)
+"""The last ReLU of each of VGG-16's five stages."""
 _MEAN = (-0.030, -0.088, -0.188)
 _DEVIATION = (0.458, 0.448, 0.450)
 
@@ -31,6 +33,8 @@ class Lpips:
     features: FeaturePyramid
     weights: Sequence[Tensor]
     """``(C,)`` weight of every channel, one tensor for each depth."""
+    name: str = "lpips"
+    """Of the metric: ``lpips`` on AlexNet, ``lpips_vgg`` on VGG-16."""
 
     def distance(self, first_NCHW: Tensor, second_NCHW: Tensor) -> Tensor:
         """Return the distance of each pair, ``(N,)``; 0 for equal images.
@@ -86,11 +90,17 @@ def _unit_length(feat_NCHW: Tensor) -> Tensor:
     return feat_NCHW / (feat_NCHW.square().sum(dim=1, keepdim=True).sqrt() + 1e-10)
 
 
-class AlexNetFeatures:
-    """The taps of torchvision's AlexNet that LPIPS was published with."""
+class TappedFeatures:
+    """The layers of a network of torchvision that LPIPS was published with.
 
-    def __init__(self, layers: nn.Sequential) -> None:
+    Args:
+        layers: Its convolutional part.
+        taps: Indices of the layers whose outputs are compared.
+    """
+
+    def __init__(self, layers: nn.Sequential, taps: Sequence[int] = _ALEXNET_TAPS) -> None:
         self._layers = layers.eval().requires_grad_(False)
+        self._taps = taps
 
     @torch.inference_mode()
     def __call__(self, image_NCHW: Tensor) -> Sequence[Tensor]:
@@ -101,30 +111,63 @@ class AlexNetFeatures:
         taps: list[Tensor] = []
         for index, layer in enumerate(self._layers):
             feat = layer(feat)
-            if index in _ALEXNET_TAPS:
+            if index in self._taps:
                 # The next layers may work in place.
                 taps.append(feat.clone())
         return taps
 
 
 def alexnet_lpips(backbone: Mapping[str, Tensor], heads: Mapping[str, Tensor]) -> Lpips:
-    """Return the published metric from the tensors of its two files.
+    """Return the published metric on AlexNet from the tensors of its two files.
 
     Args:
-        backbone: torchvision's AlexNet.
+        backbone: torchvision's AlexNet, with or without its classifier.
         heads: The linear layers that come with the authors' package (``v0.1/alex.pth``).
 
     Raises:
         WeightsError: They do not match.
     """
-    network = alexnet(weights=None)
+    features = _loaded_features(alexnet, backbone, "AlexNet")
+    weights = _head_weights(heads, (64, 192, 384, 256, 256), "AlexNet (v0.1/alex.pth)")
+    return Lpips(TappedFeatures(features, _ALEXNET_TAPS), weights)
+
+
+def vgg16_lpips(backbone: Mapping[str, Tensor], heads: Mapping[str, Tensor]) -> Lpips:
+    """Return the published metric on VGG-16, that of GFP-GAN's tables, from its two files.
+
+    Args:
+        backbone: torchvision's VGG-16, with or without its classifier.
+        heads: The linear layers that come with the authors' package (``v0.1/vgg.pth``).
+
+    Raises:
+        WeightsError: They do not match.
+    """
+    features = _loaded_features(vgg16, backbone, "VGG-16")
+    weights = _head_weights(heads, (64, 128, 256, 512, 512), "VGG-16 (v0.1/vgg.pth)")
+    return Lpips(TappedFeatures(features, _VGG16_TAPS), weights, name="lpips_vgg")
+
+
+def _loaded_features(
+    build: Callable[..., nn.Module], backbone: Mapping[str, Tensor], name: str
+) -> nn.Sequential:
+    """Return the convolutional part of a network of torchvision, with the tensors of a file."""
+    with torch.device("meta"):  # its classifier, which nothing here uses, has up to 494 MB
+        features = build(weights=None).get_submodule("features")
+    assert isinstance(features, nn.Sequential)
+    own = {
+        key.removeprefix("features."): tensor
+        for key, tensor in backbone.items()
+        if not key.startswith("classifier.")
+    }
     try:
-        network.load_state_dict(dict(backbone), strict=True)
+        features.load_state_dict(own, strict=True, assign=True)
     except RuntimeError as error:
-        raise WeightsError(f"tensors do not match torchvision's AlexNet: {error}") from error
-    names = [f"lin{depth}.model.1.weight" for depth in range(len(_ALEXNET_TAPS))]
-    if set(heads) != set(names):
-        raise WeightsError(
-            "tensors do not match the linear layers of LPIPS on AlexNet (v0.1/alex.pth)"
-        )
-    return Lpips(AlexNetFeatures(network.features), [heads[name].flatten() for name in names])
+        raise WeightsError(f"tensors do not match torchvision's {name}: {error}") from error
+    return features
+
+
+def _head_weights(heads: Mapping[str, Tensor], widths: Sequence[int], name: str) -> list[Tensor]:
+    shapes = {f"lin{depth}.model.1.weight": (1, width, 1, 1) for depth, width in enumerate(widths)}
+    if {key: tuple(tensor.shape) for key, tensor in heads.items()} != shapes:
+        raise WeightsError(f"tensors do not match the linear layers of LPIPS on {name}")
+    return [heads[key].flatten() for key in shapes]

@@ -3,14 +3,16 @@
 Mittal, Soundararajan and Bovik 2013, "Making a completely blind image quality analyzer". The
 formula is the paper's. The model is not: ``scripts/fit_niqe.py`` fitted the one in this package to
 sharp faces, not to the authors' 125 photographs. Its scores must not be compared with published
-ones.
+ones; those by ``published_model`` can be.
 """
 
-from collections.abc import Iterable
+import zipfile
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any, Literal, TypeAlias, cast
 
 import cv2
 import numpy as np
@@ -20,6 +22,7 @@ from safetensors.numpy import (
     load_file,  # pyright: ignore[reportUnknownVariableType]
     save_file,  # pyright: ignore[reportUnknownVariableType]
 )
+from scipy.io import loadmat  # pyright: ignore[reportUnknownVariableType]
 from scipy.special import gamma
 
 from vidrestore.errors import WeightsError
@@ -31,8 +34,13 @@ FEATURES = 36
 SHARP_RATIO = 0.75
 """Patches below this fraction of an image's highest sharpness are not fitted (section 3.2)."""
 _PACKAGED_MODEL = "niqe_faces.safetensors"
+_PUBLISHED_KEYS = (("mu_pris_param", "cov_pris_param"), ("mu_prisparam", "cov_prisparam"))
+"""Names of mean and covariance in the published parameters: as ``.npz``, and as MATLAB's file."""
+_HALF_TAPS = np.array([-3, -9, 29, 111, 111, 29, -9, -3]) / 256
+"""MATLAB's ``imresize`` by a half: the bicubic kernel (a = -1/2) stretched to eight pixels."""
 
 Array = NDArray[np.float64]
+Halving: TypeAlias = Literal["area", "bicubic"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,6 +51,8 @@ class NiqeModel:
     """``(36,)``."""
     covariance: Array
     """``(36, 36)``."""
+    halving: Halving = "area"
+    """How images were halved for the second scale: by means of 2 x 2 pixels, or as in MATLAB."""
 
     def __post_init__(self) -> None:
         if self.mean.shape != (FEATURES,) or self.covariance.shape != (FEATURES, FEATURES):
@@ -76,6 +86,37 @@ def read_model(path: Path) -> NiqeModel:
         raise WeightsError(f"{path}: not a NIQE model file: {error}") from error
 
 
+def published_model(path: Path) -> NiqeModel:
+    """Return the authors' parameters: ``modelparameters.mat``, or ``niqe_pris_params.npz``.
+
+    Raises:
+        WeightsError: The file is missing, damaged, or something else.
+    """
+    try:
+        parameters = _read_arrays(path)
+        for mean, covariance in _PUBLISHED_KEYS:
+            if mean in parameters:
+                return NiqeModel(
+                    mean=np.asarray(parameters[mean], np.float64).ravel(),
+                    covariance=np.asarray(parameters[covariance], np.float64),
+                    halving="bicubic",
+                )
+    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        raise WeightsError(f"{path}: not the parameters of NIQE: {error}") from error
+    raise WeightsError(
+        f"{path}: not the published parameters of NIQE, but {', '.join(parameters) or 'nothing'}; "
+        "name modelparameters.mat or niqe_pris_params.npz"
+    )
+
+
+def _read_arrays(path: Path) -> Mapping[str, Any]:
+    if path.suffix == ".mat":
+        with path.open("rb") as file:
+            return cast("dict[str, Any]", loadmat(file))
+    with np.load(path, allow_pickle=False) as file:
+        return {key: file[key] for key in file.files}
+
+
 def write_model(model: NiqeModel, path: Path, *, metadata: dict[str, str]) -> None:
     """Write a model, with metadata about its origin."""
     save_file(
@@ -96,7 +137,7 @@ def niqe(image_hwc: FloatArray, *, model: NiqeModel | None = None) -> float:
         ValueError: The image is too small.
     """
     model = model or packaged_model()
-    features, _ = patch_features(luma_255(image_hwc))
+    features, _ = patch_features(luma_255(image_hwc), halving=model.halving)
     if len(features) < 4:
         raise ValueError(f"NIQE needs {2 * PATCH_PX} pixels on a side, got {image_hwc.shape[:2]}")
     difference = features.mean(axis=0) - model.mean
@@ -130,7 +171,7 @@ def luma_255(image_hwc: FloatArray) -> Array:
     return np.rint(255 * luma)
 
 
-def patch_features(luma_hw: Array) -> tuple[Array, Array]:
+def patch_features(luma_hw: Array, *, halving: Halving = "area") -> tuple[Array, Array]:
     """Return the ``(N, 36)`` features of all whole patches and their ``(N,)`` sharpness."""
     rows, columns = luma_hw.shape[0] // PATCH_PX, luma_hw.shape[1] // PATCH_PX
     luma = luma_hw[: rows * PATCH_PX, : columns * PATCH_PX]
@@ -143,10 +184,20 @@ def patch_features(luma_hw: Array) -> tuple[Array, Array]:
         scales.append(_statistics(normalized, side))
         if side == PATCH_PX:
             sharpness = _patches(deviation, side).mean(axis=(1, 2))
-        half_wh = (luma.shape[1] // 2, luma.shape[0] // 2)
-        smaller = cv2.resize(luma, half_wh, interpolation=cv2.INTER_AREA)
-        luma = np.asarray(smaller, dtype=np.float64)
+        luma = _halved(luma, halving)
     return np.concatenate(scales, axis=1), sharpness
+
+
+def _halved(luma_hw: Array, halving: Halving) -> Array:
+    if halving == "bicubic":
+        # The taps are -3 to 4 pixels from an even one.
+        filtered = cv2.sepFilter2D(
+            luma_hw, -1, _HALF_TAPS, _HALF_TAPS, anchor=(3, 3), borderType=cv2.BORDER_REFLECT
+        )
+        return np.ascontiguousarray(filtered[::2, ::2], dtype=np.float64)
+    half_wh = (luma_hw.shape[1] // 2, luma_hw.shape[0] // 2)
+    smaller = cv2.resize(luma_hw, half_wh, interpolation=cv2.INTER_AREA)
+    return np.asarray(smaller, dtype=np.float64)
 
 
 def _normalize(luma_hw: Array) -> tuple[Array, Array]:

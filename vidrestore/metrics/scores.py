@@ -8,12 +8,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vidrestore.metrics.fid import Embedding
 from vidrestore.metrics.identity import angle_degrees, cosine
 from vidrestore.metrics.landmarks import landmark_distance_px, landmark_jitter_px
 from vidrestore.metrics.lpips import FeatureDistance, Lpips
-from vidrestore.metrics.niqe import niqe
+from vidrestore.metrics.niqe import NiqeModel, niqe
 from vidrestore.metrics.psnr_ssim import gradient_magnitude, ms_ssim, psnr_db, ssim
-from vidrestore.metrics.temporal import flicker, identity_jitter_degrees, warping_error
+from vidrestore.metrics.temporal import (
+    flicker,
+    flow_difference_px,
+    identity_jitter_degrees,
+    warping_error,
+)
 from vidrestore.types import FloatArray
 
 Scores = dict[str, float]
@@ -28,8 +34,11 @@ class MetricNetworks:
     """``(N, 3, S, S)`` crops in [0, 1] to unit embeddings ``(N, D)``."""
     landmarks: Callable[[Tensor], NDArray[np.float64] | None] | None = None
     """A ``(3, S, S)`` crop to its ``(5, 2)`` landmarks, or None if no face is found."""
-    lpips: Lpips | None = None
+    lpips: Sequence[Lpips] = ()
     features: FeatureDistance | None = None
+    fid: Embedding | None = None
+    niqe: NiqeModel | None = None
+    """None is the package's, of sharp faces."""
 
 
 def image_scores(image_chw: Tensor, target_chw: Tensor, networks: MetricNetworks) -> Scores:
@@ -43,7 +52,7 @@ def image_scores(image_chw: Tensor, target_chw: Tensor, networks: MetricNetworks
     Returns:
         ``psnr`` (dB), ``ssim``, ``ms_ssim``, ``sharpness`` (mean gradient over the target's),
         ``niqe``; and with their networks ``identity`` (cosine), ``identity_angle`` (degrees),
-        ``landmark_distance`` (pixels), ``lpips``, and the name of ``features``.
+        ``landmark_distance`` (pixels), and those named by ``lpips`` and ``features``.
     """
     pair = image_chw[None].float(), target_chw[None].float()
     scores: Scores = {
@@ -51,22 +60,40 @@ def image_scores(image_chw: Tensor, target_chw: Tensor, networks: MetricNetworks
         "ssim": float(ssim(*pair)),
         "ms_ssim": float(ms_ssim(*pair)),
         "sharpness": float(gradient_magnitude(pair[0]) / gradient_magnitude(pair[1])),
-        "niqe": niqe(_hwc(image_chw)),
+        **unpaired_scores(image_chw, target_chw, networks),
     }
-    if networks.identity is not None:
-        similarity = cosine(networks.identity(pair[0]), networks.identity(pair[1]))
-        scores["identity"] = float(similarity)
-        scores["identity_angle"] = float(angle_degrees(similarity))
     if networks.landmarks is not None:
         landmarks, reference = networks.landmarks(image_chw), networks.landmarks(target_chw)
         if landmarks is None or reference is None:
             scores["landmark_distance"] = float("nan")
         else:
             scores["landmark_distance"] = landmark_distance_px(landmarks, reference)
-    if networks.lpips is not None:
-        scores["lpips"] = float(networks.lpips.distance(*pair))
+    for lpips in networks.lpips:
+        scores[lpips.name] = float(lpips.distance(*pair))
     if networks.features is not None:
         scores[networks.features.name] = float(networks.features.distance(*pair))
+    return scores
+
+
+def unpaired_scores(
+    image_chw: Tensor, other_chw: Tensor | None, networks: MetricNetworks
+) -> Scores:
+    """Return the metrics that need no target.
+
+    Args:
+        image_chw: float RGB in [0, 1], at least 192 pixels on a side.
+        other_chw: The face that ``image_chw`` should be of, as large: the input of a restorer.
+        networks: The available networks.
+
+    Returns:
+        ``niqe``; and with their network and a face, ``identity`` and ``identity_angle``.
+    """
+    scores: Scores = {"niqe": niqe(_hwc(image_chw), model=networks.niqe)}
+    if networks.identity is not None and other_chw is not None:
+        faces = (networks.identity(face[None].float()) for face in (image_chw, other_chw))
+        similarity = cosine(*faces)
+        scores["identity"] = float(similarity)
+        scores["identity_angle"] = float(angle_degrees(similarity))
     return scores
 
 
@@ -81,14 +108,16 @@ def clip_scores(
         networks: The available networks.
 
     Returns:
-        ``warping_error`` and ``flicker`` (of 255); with their networks ``identity_jitter``
-        (degrees from frame to frame), ``identity_spread`` (standard deviation of the cosine to
-        the target), ``landmark_jitter`` (pixels) and ``faces_found`` (share of the frames).
+        ``warping_error`` and ``flicker`` (of 255), ``tof`` (pixels); with their networks
+        ``identity_jitter`` (degrees from frame to frame), ``identity_spread`` (standard deviation
+        of the cosine to the target), ``landmark_jitter`` (pixels) and ``faces_found`` (share of the
+        frames).
     """
     images, reference = [_hwc(frame) for frame in frames], [_hwc(frame) for frame in target]
     scores: Scores = {
         "warping_error": warping_error(images, reference),
         "flicker": flicker(images, reference),
+        "tof": flow_difference_px(images, reference),
     }
     if networks.identity is not None:
         restored, true = (

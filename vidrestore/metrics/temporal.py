@@ -1,7 +1,9 @@
-"""Temporal stability of a clip: warping error, flicker, identity jitter."""
+"""Temporal stability of a clip: warping error, flicker, tOF, identity jitter."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -56,6 +58,36 @@ def flicker(frames: Sequence[FloatArray], reference: Sequence[FloatArray]) -> fl
     """Return the mean change of the error of mean brightness from frame to frame, of 255."""
     errors = [float(a.mean() - b.mean()) for a, b in zip(frames, reference, strict=True)]
     return 255 * float(np.abs(np.diff(errors)).mean())
+
+
+def flow_difference_px(frames: Sequence[FloatArray], reference: Sequence[FloatArray]) -> float:
+    """Return how much the motion of frames differs from that of the reference, in pixels.
+
+    The tOF of Chu et al. 2020, "Learning temporal coherence via self-supervision", section 4.1,
+    with Farneback's flow as in its released code.
+
+    Args:
+        frames: ``(H, W, 3)`` RGB in [0, 1], two or more.
+        reference: The clip without degradation.
+
+    Raises:
+        ValueError: There are fewer than two frames, or as many are not in the reference.
+    """
+    if len(frames) < 2 or len(frames) != len(reference):
+        raise ValueError("tOF needs two frames or more, and a reference as long")
+    moved, true = ([_farneback(*pair) for pair in pairwise(clip)] for clip in (frames, reference))
+    lengths = [
+        np.linalg.norm(first - second, axis=2).mean()
+        for first, second in zip(moved, true, strict=True)
+    ]
+    return float(np.mean(lengths))
+
+
+def _farneback(first_hwc: FloatArray, second_hwc: FloatArray) -> Flow:
+    flow = np.zeros((*first_hwc.shape[:2], 2), dtype=np.float32)
+    levels = luma_levels(first_hwc), luma_levels(second_hwc)
+    found = cv2.calcOpticalFlowFarneback(*levels, flow, 0.5, 3, 15, 3, 5, 1.2, 0)
+    return np.asarray(found, dtype=np.float32)
 
 
 def identity_jitter_degrees(embeddings_TD: Tensor) -> float:

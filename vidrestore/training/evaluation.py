@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from itertools import zip_longest
+from pathlib import PurePath
 from typing import TypeAlias
 
 import cv2
@@ -11,32 +12,27 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidrestore.errors import WeightsError
-from vidrestore.faces.detection.detector import Detector
-from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
-from vidrestore.metrics.fid import Embedding, feature_statistics, frechet_distance
-from vidrestore.metrics.identity import arcface_embeddings, embeddings
-from vidrestore.metrics.lpips import FeatureDistance
-from vidrestore.metrics.niqe import niqe
+from vidrestore.errors import ConfigError
+from vidrestore.metrics.fid import FeatureStatistics, frechet_distance, vector_statistics
 from vidrestore.metrics.scores import (
     MetricNetworks,
     Scores,
     clip_scores,
     image_scores,
     mean_scores,
+    unpaired_scores,
 )
-from vidrestore.models.recognizers.mobilefacenet import MobileFaceNet
 from vidrestore.restore.detail_blending import blend_clip
 from vidrestore.restore.settings import TemporalConfig
 from vidrestore.restore.temporal_denoise import denoise_clip
 from vidrestore.training.degradations.recipes.table import Recipe
-from vidrestore.training.losses.feature_extractors import Vgg19Features, load_feature_network
-from vidrestore.training.losses.identity import load_recognition_network
-from vidrestore.types import Detection, FloatArray
+from vidrestore.types import FloatArray
 
 Restore: TypeAlias = Callable[[Tensor], Tensor]
 """Restores ``(N, 3, S, S)`` RGB in [0, 1]; the result has the same shape, on the CPU."""
 _TILE_PX, _SHEET_ROWS = 256, 8
+_UNPAIRED = ("input", "output")
+_VARIANTS = (*_UNPAIRED, "original")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,27 +47,47 @@ class EvaluationItem:
 
 @dataclass(slots=True, kw_only=True)
 class EvaluationResults:
-    """Scores, and images for the contact sheet and FID."""
+    """Scores, features for FID, and images for the contact sheet.
+
+    Memory grows by the features alone: of many images the sheet keeps a few.
+    """
 
     items: list[EvaluationItem] = field(default_factory=list[EvaluationItem])
-    rows: list[tuple[Tensor, Tensor, Tensor]] = field(
-        default_factory=list[tuple[Tensor, Tensor, Tensor]]
-    )
-    """Input, output, original."""
+    vectors: dict[str, list[Tensor]] = field(default_factory=dict[str, list[Tensor]])
+    """Variant -> ``(1, D)`` features of every image; empty without a network for FID."""
+    _rows: list[FloatArray] = field(default_factory=list[FloatArray])
+    _row_count: int = 0
+    _stride: int = 1
+
+    def add_row(self, *images: Tensor) -> None:
+        """Add the input, the output and, where there is one, the original, for the sheet."""
+        if self._row_count % self._stride == 0:
+            self._rows.append(np.concatenate([_tile(image) for image in images], axis=1))
+            if len(self._rows) > 2 * _SHEET_ROWS:
+                self._rows, self._stride = self._rows[::2], 2 * self._stride
+        self._row_count += 1
+
+    def add_features(self, networks: MetricNetworks, *images: Tensor) -> None:
+        """Add the features of input, output and original, if there is a network for FID."""
+        if networks.fid is not None:
+            for variant, image in zip(_VARIANTS, images, strict=False):
+                self.vectors.setdefault(variant, []).append(networks.fid(image[None]))
 
     def summary(self, variant: str) -> Scores:
         """Return the means over all items of ``input``, ``output`` or ``original``."""
-        return mean_scores([item.scores[variant] for item in self.items])
+        return mean_scores([item.scores.get(variant, {}) for item in self.items])
 
     def sheet(self) -> NDArray[np.uint8]:
-        """Return an RGB contact sheet: input, output and original of eight evenly spaced rows."""
-        lines = [
-            np.concatenate([_to_hwc(image) for image in self.rows[index]], axis=1)
-            for index in _spaced_indices(len(self.rows), _SHEET_ROWS)
-        ]
-        size_wh = (3 * _TILE_PX, _TILE_PX * len(lines))
-        small = cv2.resize(np.concatenate(lines), size_wh, interpolation=cv2.INTER_AREA)
-        return np.rint(np.asarray(small) * 255).clip(0, 255).astype(np.uint8)
+        """Return an RGB contact sheet: input, output and original of up to eight spaced rows."""
+        lines = [self._rows[index] for index in _spaced_indices(len(self._rows), _SHEET_ROWS)]
+        return np.rint(np.concatenate(lines) * 255).clip(0, 255).astype(np.uint8)
+
+    def extend(self, other: "EvaluationResults") -> None:
+        """Add the items and the rows of other results."""
+        self.items += other.items
+        for variant, vectors in other.vectors.items():
+            self.vectors.setdefault(variant, []).extend(vectors)
+        self._rows += other._rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -105,12 +121,41 @@ def degrade_images(
     for number, (name, original) in enumerate(images):
         degradation = recipe.draw(np.random.default_rng((seed, number)))
         pair = degradation.degrade(_to_hwc(original))
-        degraded, target = _to_chw(pair.degraded), _to_chw(pair.target)
-        scores = {
-            "input": image_scores(degraded, target, metric_networks),
-            "original": {"niqe": niqe(_to_hwc(target))},
-        }
-        yield DegradedImage(name=name, degraded=degraded, target=target, scores=scores)
+        yield _scored(name, _to_chw(pair.degraded), _to_chw(pair.target), metric_networks)
+
+
+def pair_images(
+    inputs: Iterable[tuple[str, Tensor]],
+    originals: Iterable[tuple[str, Tensor]],
+    *,
+    metric_networks: MetricNetworks,
+) -> Iterator[DegradedImage]:
+    """Yield images that were degraded already, as published test sets are, with their originals.
+
+    Args:
+        inputs: Name and ``(3, S, S)`` RGB in [0, 1].
+        originals: Of the same names but for the suffix, in the same order.
+        metric_networks: The networks that metrics need.
+
+    Raises:
+        ConfigError: The names differ.
+    """
+    for degraded, original in zip_longest(inputs, originals):
+        names = [each and PurePath(each[0]).with_suffix("").as_posix() for each in
+                 (degraded, original)]  # fmt: skip
+        if degraded is None or original is None or names[0] != names[1]:
+            raise ConfigError(
+                f"inputs and originals must have the same names; {names[0]} is beside {names[1]}"
+            )
+        yield _scored(degraded[0], degraded[1], original[1], metric_networks)
+
+
+def _scored(name: str, degraded: Tensor, target: Tensor, networks: MetricNetworks) -> DegradedImage:
+    scores = {
+        "input": image_scores(degraded, target, networks),
+        "original": unpaired_scores(target, None, networks),
+    }
+    return DegradedImage(name=name, degraded=degraded, target=target, scores=scores)
 
 
 def measure_images(
@@ -129,20 +174,53 @@ def measure_images(
         output = image_scores(restored, image.target, metric_networks)
         scores = {**image.scores, "output": output}
         results.items.append(EvaluationItem(name=image.name, frames=1, scores=scores))
-        results.rows.append((image.degraded, restored, image.target))
+        results.add_row(image.degraded, restored, image.target)
+        results.add_features(metric_networks, image.degraded, restored, image.target)
     return results
 
 
-def compute_fid(results: EvaluationResults, embedding: Embedding) -> dict[str, Scores]:
-    """Return the FID of inputs and of outputs to the originals, over all rows."""
-    inputs, outputs, originals = (
-        feature_statistics((image[None] for image in column), embedding)
-        for column in zip(*results.rows, strict=True)
-    )
-    return {
-        "input": {"fid": frechet_distance(inputs, originals)},
-        "output": {"fid": frechet_distance(outputs, originals)},
-    }
+def measure_unpaired(
+    images: Iterable[tuple[str, Tensor]], *, restore: Restore, metric_networks: MetricNetworks
+) -> EvaluationResults:
+    """Restore images that have no originals: NIQE, and identity to the input.
+
+    Args:
+        images: Name and ``(3, S, S)`` RGB in [0, 1].
+        restore: The restorer.
+        metric_networks: The networks that metrics need.
+    """
+    results = EvaluationResults()
+    for name, image in images:
+        restored = restore(image[None])[0]
+        scores = {
+            "input": unpaired_scores(image, None, metric_networks),
+            "output": unpaired_scores(restored, image, metric_networks),
+        }
+        results.items.append(EvaluationItem(name=name, frames=1, scores=scores))
+        results.add_row(image, restored)
+        results.add_features(metric_networks, image, restored)
+    return results
+
+
+def compute_fid(
+    results: EvaluationResults, reference: FeatureStatistics | None = None
+) -> dict[str, Scores]:
+    """Return the FID of inputs and of outputs to the originals, or to other sharp images.
+
+    Raises:
+        ConfigError: There are fewer than two images, or the reference is of another network.
+    """
+    try:
+        sharp = reference or vector_statistics(results.vectors.get("original", []))
+        found = {name: vector_statistics(results.vectors.get(name, [])) for name in _UNPAIRED}
+    except ValueError as error:
+        raise ConfigError(f"FID: {error}") from error
+    if sharp.mean.shape != found["input"].mean.shape:
+        raise ConfigError(
+            f"FID: the reference has {len(sharp.mean)} features, this network gives "
+            f"{len(found['input'].mean)}"
+        )
+    return {name: {"fid": frechet_distance(each, sharp)} for name, each in found.items()}
 
 
 def measure_clip(
@@ -183,11 +261,12 @@ def measure_clip(
             for image, reference in zip(clip, target, strict=True)
         ]
         scores[variant] = {**mean_scores(frames), **clip_scores(clip, target, metric_networks)}
-    indices = _spaced_indices(len(target), 4)
-    return EvaluationResults(
-        items=[EvaluationItem(name=name, frames=len(target), scores=scores)],
-        rows=[(degraded[index], restored[index], target[index]) for index in indices],
+    results = EvaluationResults(
+        items=[EvaluationItem(name=name, frames=len(target), scores=scores)]
     )
+    for index in _spaced_indices(len(target), 4):
+        results.add_row(degraded[index], restored[index], target[index])
+    return results
 
 
 def _spaced_indices(count: int, max_indices: int) -> list[int]:
@@ -195,63 +274,10 @@ def _spaced_indices(count: int, max_indices: int) -> list[int]:
     return [int(index) for index in np.linspace(0, count - 1, min(max_indices, count))]
 
 
-def load_identity_embedder(path: Path) -> Callable[[Tensor], Tensor]:
-    """Return a function from aligned crops to unit embeddings of a recognition network.
-
-    Args:
-        path: Checkpoint of MobileFaceNet or of ArcFace's ResNet.
-
-    Raises:
-        WeightsError: The file is missing, unsafe, or of another network.
-    """
-    network = load_recognition_network(path).eval().requires_grad_(False)
-    if isinstance(network, MobileFaceNet):
-        return lambda crops: embeddings(network, crops, TEMPLATE_LANDMARKS_XY)
-    return lambda crops: arcface_embeddings(network, crops)
-
-
-def load_feature_distance(path: Path | None) -> FeatureDistance:
-    """Return the distance of features of MobileNetV2 or VGG-19, at one layer of each stage.
-
-    Args:
-        path: torchvision's file; None uses the MobileNetV2 of an installed package.
-
-    Raises:
-        WeightsError: The file is missing, or of another network.
-    """
-    if path is not None and not path.is_file():
-        raise WeightsError(f"{path}: file not found")
-    network = load_feature_network(path)
-    name = "vgg19" if isinstance(network, Vgg19Features) else "mobilenet"
-
-    @torch.inference_mode()
-    def pyramid(image_NCHW: Tensor) -> Sequence[Tensor]:
-        return network(image_NCHW * 2 - 1)
-
-    return FeatureDistance(f"{name}_distance", pyramid)
-
-
-def detect_landmarks(detector: Detector) -> Callable[[Tensor], NDArray[np.float64] | None]:
-    """Return a function from an aligned crop to landmarks ``(5, 2)``, or None without a face."""
-    low, high = TEMPLATE_LANDMARKS_XY.min(axis=0), TEMPLATE_LANDMARKS_XY.max(axis=0)
-    width, height = high - low
-    prediction = Detection(
-        box_xyxy=(
-            float(low[0] - 0.6 * width),
-            float(low[1] - 0.8 * height),
-            float(high[0] + 0.6 * width),
-            float(high[1] + 0.4 * height),
-        ),
-        score=1.0,
-        landmarks_xy=TEMPLATE_LANDMARKS_XY.astype(np.float32),
-    )
-
-    def landmarks(crop_chw: Tensor) -> NDArray[np.float64] | None:
-        image = np.rint(_to_hwc(crop_chw) * 255).clip(0, 255).astype(np.uint8)
-        (face,) = detector.refine(image, [prediction])
-        return None if face is None else face.landmarks_xy.astype(np.float64)
-
-    return landmarks
+def _tile(image_chw: Tensor) -> FloatArray:
+    size = (_TILE_PX, _TILE_PX)
+    small = cv2.resize(_to_hwc(image_chw), size, interpolation=cv2.INTER_AREA)
+    return np.asarray(small, dtype=np.float32)
 
 
 def _to_hwc(image_chw: Tensor) -> FloatArray:

@@ -20,10 +20,9 @@ from vidrestore.training.engine.loop import Preview
 from vidrestore.training.evaluation import (
     EvaluationResults,
     degrade_images,
-    detect_landmarks,
-    load_identity_embedder,
     measure_images,
 )
+from vidrestore.training.metric_networks import detect_landmarks, load_identity_embedder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

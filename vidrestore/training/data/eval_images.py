@@ -14,17 +14,19 @@ from vidrestore.training.data.face_table import has_table, iter_aligned_faces, r
 from vidrestore.types import CROP_SIZE_PX
 
 
-def read_eval_images(folder: Path) -> Iterator[tuple[str, Tensor]]:
+def read_eval_images(
+    folder: Path, *, min_effective_px: int = CROP_SIZE_PX
+) -> Iterator[tuple[str, Tensor]]:
     """Yield name and image, ``(3, 512, 512)`` RGB in [0, 1], of the faces in a folder or archive.
 
-    With a table, its faces are aligned, and those with an effective resolution below 512 px are
-    left out. Without a table, every image must be an aligned face.
+    With a table, its faces are aligned, and those with an effective resolution below
+    ``min_effective_px`` are left out. Without a table, every image must be an aligned face.
 
     Raises:
         ConfigError: The folder is missing, or an image is unreadable or not an aligned face.
     """
     if has_table(folder):
-        rows = [row for row in read_table(folder) if row.effective_px >= CROP_SIZE_PX]
+        rows = [row for row in read_table(folder) if row.effective_px >= min_effective_px]
         faces = iter_aligned_faces(rows, min_px=CROP_SIZE_PX)
         for index, face in enumerate(faces):
             yield f"{index:04d}", _to_chw(face)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
+import torch
+from torch.nn import functional as F
 
 from vidrestore.errors import ConfigError
 from vidrestore.training.degradations.base import Degradation, PerFrameDegradation, Recipe, quantize
@@ -55,6 +57,29 @@ class NoDegradation(PerFrameDegradation):
         return quantize(image_hwc)
 
 
+@dataclass(frozen=True, slots=True)
+class BicubicDegradation(PerFrameDegradation):
+    """A smaller size and back, both bicubic: the benchmark of face hallucination."""
+
+    factor: int
+
+    def draw(self, rng: np.random.Generator) -> "BicubicDegradation":
+        """Return this degradation; the generator is not used."""
+        return self
+
+    def degrade_frame(self, image_hwc: FloatArray, index: int) -> FloatArray:
+        """Return the image in 8-bit levels, shrunk with antialiasing as MATLAB's ``imresize`` does.
+
+        Values that overshoot are clipped at the small size, where a file would hold 8 bits.
+        """
+        image = torch.from_numpy(np.ascontiguousarray(image_hwc)).permute(2, 0, 1)[None]
+        small = [max(1, side // self.factor) for side in image_hwc.shape[:2]]
+        for size in (small, list(image_hwc.shape[:2])):
+            image = F.interpolate(image, size, mode="bicubic", antialias=True)
+            image = (image.clamp(0, 1) * 255).round() / 255
+        return np.ascontiguousarray(image[0].permute(1, 2, 0).numpy())
+
+
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "gfpgan": GfpganRecipe(),
@@ -67,6 +92,10 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "television": TelevisionRecipe(),
         "web_video": WebVideoRecipe(),
         "softened": SoftenedRecipe(),
+        # CelebA-Test of GFP-GAN's tables is degraded as its training is (section 4.1).
+        "celeba_test": GfpganRecipe(),
+        "bicubic_x4": BicubicDegradation(4),
+        "bicubic_x8": BicubicDegradation(8),
         "none": NoDegradation(),
     }
 )
