@@ -72,13 +72,13 @@ def samples(finished: Sequence[FinishedFrame], index: int) -> bytes:
 
 
 def test_a_frame_depends_on_the_steadied_neighbors_of_its_neighbors_and_on_no_others() -> None:
-    frames, at = tracked(12), 6
+    frames, at = tracked(16), 8
     whole = samples(list(stages(1.0).restore(frames)), at)
     # The landmarks rest, so smoothing them reaches nowhere: what is left is two to each side
-    # before the network, and two after it.
+    # before the network, and four after it.
     near, nearer = (
         samples(list(stages(1.0).restore(frames[at - reach : at + reach + 1])), at)
-        for reach in (4, 3)
+        for reach in (6, 5)
     )
     assert near == whole
     assert nearer != whole
@@ -100,7 +100,7 @@ def test_each_frame_alone_reaches_less_and_never_meets_the_stage(
     def never(*_: object, **__: object) -> None:
         raise AssertionError("detail is blended")
 
-    assert stages(1.0).context_frames == stages(0.0).context_frames + 4
+    assert stages(1.0).context_frames == stages(0.0).context_frames + 6
     monkeypatch.setattr(stages_module, "blend_frames", never)
     monkeypatch.setattr(stages_module, "denoise_frames", never)
     frames = tracked(3)

@@ -92,7 +92,8 @@ class Stages:
         """How many frames to each side the result of a frame may depend on."""
         smoothing, settings = SmoothingConfig().max_window_frames, self.settings
         # Faces are averaged over time twice, before and after they are restored, and checked twice.
-        averaging = 2 * config_from(settings, TemporalConfig).reach_frames if settings.steady else 0
+        temporal = config_from(settings, TemporalConfig)
+        averaging = temporal.reach_frames + temporal.blend_reach_frames if settings.steady else 0
         safeguard = config_from(settings, SafeguardConfig)
         safeguarding = 0 if self.meter is None else 2 * safeguard.reach_frames
         repairing = repair_reach_frames(settings.repair)

@@ -6,6 +6,9 @@ warped along the motion; coarse shapes, color and brightness stay. Motion and si
 measured in the restorer's inputs, whose noise is already reduced. Where these differ by more than
 noise, as in a blink, a word or a hand in front of the face, nothing is blended, so there is no
 ghosting.
+
+The average is taken in passes of growing distance ("a trous"): each frame with its neighbors, then
+the results with those three frames away. So nine frames count, at the cost of four.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -55,10 +58,18 @@ class Appearance(NamedTuple):
     """Of the restorer's input."""
     detail_hw: FloatArray
     """``(S, S)``: luma of the restored crop minus its coarse part."""
+    blended_hw: FloatArray
+    """The same, averaged by the passes so far."""
+    noise: float | None
+    """Difference from the next frames that counts as noise; None before the first pass."""
     to_previous: Flow | None
     """Motion to the previous frame, in thumbnail pixels; None if the track is not in it."""
     from_previous: Flow | None
     """Motion from the previous frame to this one."""
+
+
+_Appearances = dict[int, Appearance]
+"""Faces of one frame, by track."""
 
 
 def blend_frames(
@@ -67,7 +78,8 @@ def blend_frames(
     """Yield every frame with the fine detail of its restored faces blended, in order.
 
     Tracks end at cuts, so nothing crosses one. A face alone in its track, as in a single image,
-    stays as it is. Buffers ``reach_frames`` later frames; of as many earlier ones, 1.5 MB per face.
+    stays as it is. Buffers ``blend_reach_frames`` later frames; of as many earlier ones, 2.5 MB per
+    face.
 
     Args:
         frames: In presentation order.
@@ -107,8 +119,8 @@ def luma_changes(
 ) -> Iterator[tuple[Item, dict[int, FloatArray]]]:
     """Yield every item with the change of luma of each track that has neighbors in time.
 
-    A change depends on the same track in the ``reach_frames`` items to each side, as long as the
-    track has no gap, and on nothing else.
+    A change depends on the same track in the ``blend_reach_frames`` items to each side, as long as
+    the track has no gap, and on nothing else.
 
     Args:
         items: Each with its faces: track -> the restorer's input and output, each ``(3, S, S)`` RGB
@@ -118,65 +130,76 @@ def luma_changes(
     Yields:
         The item, and track -> ``(S, S)`` float32 to add to luma.
     """
-    reach = config.reach_frames
-    for window in sliding_window(_describe_items(items), before=reach, after=reach):
-        changes: dict[int, FloatArray] = {}
-        for track, current in window.value.items():
-            before, after = (_neighbors(track, window, forward=later) for later in (False, True))
-            if before or after:
-                changes[track] = _change(current, before, after, strength=config.strength)
-        yield window.item, changes
+    blended = _describe_items(items)
+    for distance in config.blend_distances:
+        blended = _blend(blended, distance, config.strength)
+    for item, faces in blended:
+        changes = {
+            track: face.blended_hw - face.detail_hw
+            for track, face in faces.items()
+            if face.blended_hw is not face.detail_hw
+        }
+        yield item, changes
 
 
 def _describe_items(
     items: Iterable[tuple[Item, Mapping[int, tuple[Tensor, Tensor]]]],
-) -> Iterator[tuple[Item, dict[int, Appearance]]]:
-    latest: dict[int, Appearance] = {}
+) -> Iterator[tuple[Item, _Appearances]]:
+    latest: _Appearances = {}
     for item, faces in items:
         latest = {track: _describe(*crops, latest.get(track)) for track, crops in faces.items()}
         yield item, latest
 
 
-def _neighbors(
-    track: int, window: Window[Item, dict[int, Appearance]], *, forward: bool
-) -> list[tuple[Appearance, Match]]:
-    """Return the neighbors on one side, nearest first, up to the first gap."""
-    current = window.value[track]
-    neighbors: list[tuple[Appearance, Match]] = []
-    last, path = current, None
+def _blend(
+    items: Iterable[tuple[Item, _Appearances]], distance: int, strength: float
+) -> Iterator[tuple[Item, _Appearances]]:
+    """Yield every item with the detail of its faces averaged with that up to ``distance`` away."""
+    for window in sliding_window(items, before=distance, after=distance):
+        blended: _Appearances = {}
+        for track, face in window.value.items():
+            sides = (_neighbor(track, window, forward=later) for later in (False, True))
+            neighbors = [neighbor for neighbor in sides if neighbor is not None]
+            blended[track] = _average(face, neighbors, strength) if neighbors else face
+        yield window.item, blended
+
+
+def _neighbor(
+    track: int, window: Window[Item, _Appearances], *, forward: bool
+) -> tuple[Appearance, Match] | None:
+    """Return the furthest neighbor on one side, up to a gap in the track; None if there is none."""
+    current = last = window.value[track]
+    path: Flow | None = None
     for faces in window.after if forward else window.before:
         other = faces.get(track)
         step = None if other is None else other.from_previous if forward else last.to_previous
         if other is None or step is None:
             break
         path = step if path is None else chain_flows(path, step)
-        neighbors.append((other, compare(current.thumbnail, other.thumbnail, path)))
         last = other
-    return neighbors
+    return None if path is None else (last, compare(current.thumbnail, last.thumbnail, path))
 
 
-def _change(
-    current: Appearance,
-    before: Sequence[tuple[Appearance, Match]],
-    after: Sequence[tuple[Appearance, Match]],
-    *,
-    strength: float,
-) -> FloatArray:
-    residual = median_residual([match for _, match in [*before[:1], *after[:1]]])
-    noise = min(max(_NOISE_RATIO * residual, _MIN_NOISE), _MAX_NOISE)
-    neighbors = [*before, *after]
+def _average(
+    face: Appearance, neighbors: Sequence[tuple[Appearance, Match]], strength: float
+) -> Appearance:
+    noise = face.noise
+    if noise is None:
+        residual = median_residual([match for _, match in neighbors])
+        noise = min(max(_NOISE_RATIO * residual, _MIN_NOISE), _MAX_NOISE)
     weights = [
         similarity_weight(match.residual_hw, noise) * np.float32(strength) for _, match in neighbors
     ]
     weight_sum = np.ones_like(weights[0])
     for weight in weights:
         weight_sum += weight
-    return warped_change(
-        current.detail_hw,
-        [other.detail_hw for other, _ in neighbors],
+    change = warped_change(
+        face.blended_hw,
+        [other.blended_hw for other, _ in neighbors],
         [match.flow for _, match in neighbors],
         [np.asarray(weight / weight_sum, dtype=np.float32) for weight in weights],
     )
+    return face._replace(blended_hw=face.blended_hw + change, noise=noise)
 
 
 @retry_out_of_memory
@@ -188,7 +211,8 @@ def _describe(
     if previous is not None:
         from_previous = fine_flow(previous.thumbnail.gray_hw, thumbnail.gray_hw)
         to_previous = invert_flow(from_previous)
-    return Appearance(thumbnail, _fine_detail(restored_chw), to_previous, from_previous)
+    detail_hw = _fine_detail(restored_chw)
+    return Appearance(thumbnail, detail_hw, detail_hw, None, to_previous, from_previous)
 
 
 def _fine_detail(restored_chw: Tensor) -> FloatArray:
