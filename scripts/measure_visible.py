@@ -10,6 +10,8 @@ No original is needed. All figures but ``change`` are result over source:
 - ``clarity``: edges over flat. To the eye, a clear picture has stronger edges and the same skin.
 - ``change``: the mean difference, in levels of 255.
 - ``tremble``: how much fine detail differs from frame to frame.
+- ``flicker``: the same along the motion of the face.
+- ``jitter``: how much the detected landmarks jump from frame to frame.
 
 A source smaller than its result is upscaled first (bicubic).
 """
@@ -22,7 +24,7 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 
 import cv2
@@ -40,6 +42,7 @@ from film_pairs import (
 
 from vidrestore.errors import ConfigError, VidrestoreError
 from vidrestore.faces.detection.detector import Detector
+from vidrestore.metrics.landmarks import Landmarks, landmark_jitter_px
 from vidrestore.metrics.visibility import Visibility, visibility
 from vidrestore.types import Detection, FloatArray, Frame
 
@@ -49,8 +52,8 @@ RUN_FRAMES = 10
 
 def measure(
     before: Film, after: Film, *, detector: Detector, first_frame: int, frames: int | None
-) -> Visibility:
-    """Return the figures of the largest face, detected every ``RUN_FRAMES`` frames.
+) -> tuple[Visibility, float]:
+    """Return the figures of the largest face, and the ratio of the jitter of its landmarks.
 
     Args:
         before: The source.
@@ -64,15 +67,49 @@ def measure(
         MediaError: One cannot be read.
     """
     last = None if frames is None else first_frame + frames
+    landmarks: list[Landmarks] = []
     pairs = islice(paired_frames(before, after), first_frame, last)
-    runs = _runs(before, after, pairs, detector)
+    runs = _runs(before, after, _detected(before, after, pairs, detector, landmarks), detector)
     first = next(runs, None)
     if first is None:
         shown = f"from frame {first_frame} on" if frames is None else f"in {frames} frames"
         raise ConfigError(
             f"{before.path}: no face {shown}; choose others with --first-frame and --frames"
         )
-    return visibility(chain([first], runs))
+    figures = visibility(chain([first], runs))
+    return figures, _jitter_ratio(np.stack(landmarks))
+
+
+def _detected(
+    before: Film,
+    after: Film,
+    pairs: Iterable[tuple[Frame, Frame]],
+    detector: Detector,
+    landmarks: list[Landmarks],
+) -> Iterator[tuple[Frame, Frame]]:
+    """Yield the pairs; append ``(2, 5, 2)`` landmarks of the largest face of each, NaN if none."""
+    scale_yx = np.divide(before.geometry.display_hw, after.geometry.display_hw)
+    for pair in pairs:
+        found = np.full((2, 5, 2), np.nan)
+        for index, (film, frame) in enumerate(zip((before, after), pair, strict=True)):
+            faces = faces_in(frame, film.geometry, detector)
+            if faces:
+                found[index] = faces[0].landmarks_xy
+        found[1] *= scale_yx[::-1]
+        landmarks.append(found)
+        yield pair
+
+
+def _jitter_ratio(landmarks_T252: Landmarks) -> float:
+    """Return the jitter after over that before, in frames whose neighbors have the face, too."""
+    if len(landmarks_T252) < 3:
+        return math.nan
+    # A face that is missed in one film, or another one than in it, is no jitter.
+    distances = np.linalg.norm(np.diff(landmarks_T252, axis=1), axis=-1).mean(axis=(1, 2))
+    sizes = np.linalg.norm(landmarks_T252[:, 0, 0] - landmarks_T252[:, 0, 1], axis=-1)
+    landmarks_T252 = np.where((distances < sizes)[:, None, None, None], landmarks_T252, np.nan)
+    before, after = (landmark_jitter_px(landmarks_T252[:, index]) for index in (0, 1))
+    return after / before if before else math.nan
 
 
 def _runs(
@@ -116,7 +153,7 @@ def _stacked(lumas: Sequence[FloatArray], size_hw: tuple[int, ...]) -> FloatArra
     )
 
 
-def report_of(found: Visibility) -> dict[str, float | None]:
+def report_of(found: Visibility, jitter: float) -> dict[str, float | None]:
     """Return the rounded figures; None if one is undefined."""
     figures = {
         "frames": found.frames,
@@ -125,6 +162,8 @@ def report_of(found: Visibility) -> dict[str, float | None]:
         "clarity": round(found.clarity, 3),
         "change": round(found.change_levels, 2),
         "tremble": round(found.tremble, 3),
+        "flicker": round(found.flicker, 3),
+        "jitter": round(jitter, 3),
     }
     return {name: None if math.isnan(value) else value for name, value in figures.items()}
 
@@ -149,7 +188,7 @@ def main() -> None:
             open_container(arguments.result) as after,
         ):
             report = report_of(
-                measure(
+                *measure(
                     before,
                     after,
                     detector=embedded_detector(),

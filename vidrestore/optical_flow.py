@@ -16,6 +16,8 @@ Flow = NDArray[np.float32]
 shows the same."""
 
 
+MIN_FLOW_SIDE_PX = 12
+"""Smallest side of a picture in which OpenCV's DIS finds motion."""
 _INVERSE_STEPS = 2
 
 

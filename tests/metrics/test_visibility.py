@@ -31,7 +31,7 @@ def test_a_film_and_itself_show_nothing() -> None:
     found = visibility([(face_lumas(), face_lumas())])
 
     assert (found.frames, found.edges, found.flat, found.clarity) == (4, 1, 1, 1)
-    assert (found.change_levels, found.tremble) == (0, 1)
+    assert (found.change_levels, found.tremble, found.flicker) == (0, 1, 1)
 
 
 def test_an_unsharp_mask_raises_edges_and_skin_alike_and_so_is_not_clear() -> None:
@@ -58,8 +58,25 @@ def test_noise_roughens_skin_and_trembles_and_hardly_moves_edges() -> None:
 
     assert found.flat > 1.5
     assert found.tremble > 1.5
+    assert found.flicker > 1.5
     assert found.edges < 1.2
     assert found.clarity < 0.8
+
+
+def test_a_face_that_moves_with_the_film_trembles_and_hardly_flickers() -> None:
+    picture = face_lumas(1)[0]
+    steps = [np.array([[1, 0, 0.9 * k * k], [0, 1, 0.4 * k]], dtype=np.float32) for k in range(5)]
+
+    def moved(gain: float) -> FloatArray:
+        shown = each_frame(cv2.GaussianBlur(picture, (0, 0), 2)[None], 2, gain)[0]
+        warped = [cv2.warpAffine(shown, step, (160, 160), flags=cv2.INTER_CUBIC) for step in steps]
+        return np.stack(warped).astype(np.float32)
+
+    still, trembling_detail = moved(0.0), moved(2.0)
+    second = np.random.default_rng(2).normal(0, 6, still.shape).astype(np.float32)
+    unsteady = visibility([(still, trembling_detail + second)])
+    steady = visibility([(still, trembling_detail)])
+    assert steady.flicker < 0.5 * unsteady.flicker
 
 
 def test_clearer_edges_over_calmer_skin_are_clarity() -> None:
@@ -104,6 +121,7 @@ def test_what_cannot_be_measured_is_not_a_number() -> None:
     found = visibility([(black, black + 1)])
 
     assert all(map(math.isnan, (found.edges, found.flat, found.clarity, found.tremble)))
+    assert math.isnan(found.flicker)
     assert found.change_levels == 1
 
 

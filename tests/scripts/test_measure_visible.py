@@ -33,12 +33,14 @@ def test_a_film_and_itself_show_nothing_and_a_sharpened_one_both_edges_and_skin(
 
     same = figures(film, film, monkeypatch=monkeypatch, capsys=capsys)
     assert same == {
-        "frames": 12, "edges": 1, "flat": 1, "clarity": 1, "change": 0, "tremble": 1
+        "frames": 12, "edges": 1, "flat": 1, "clarity": 1, "change": 0, "tremble": 1, "flicker": 1,
+        "jitter": 1,
     }  # fmt: skip
     found = figures(film, other, monkeypatch=monkeypatch, capsys=capsys)
     assert found["edges"] > 1.3
     assert found["flat"] > 1.3
     assert found["change"] > 1
+    assert found["flicker"] > 1
 
     run_script(measure_visible, film, other, monkeypatch=monkeypatch)
     lines = dict(line.split() for line in capsys.readouterr().out.splitlines())

@@ -44,7 +44,7 @@ def warping_error(frames: Sequence[FloatArray], reference: Sequence[FloatArray])
     for frame, reference_frame in pairs:
         backward = flow_px(reference_frame, previous_reference)
         forward = flow_px(previous_reference, reference_frame)
-        visible = _visible(backward, forward)
+        visible = visible_pixels(backward, forward)
         if visible.any():
             difference = np.abs(warp_by_flow(previous, backward) - frame).mean(axis=2)
             errors.append(255 * float(difference[visible].mean()))
@@ -101,7 +101,15 @@ def identity_jitter_degrees(embeddings_TD: Tensor) -> float:
         return float(angle_degrees(cosine(embeddings_TD[1:], embeddings_TD[:-1])).mean())
 
 
-def _visible(backward: Flow, forward: Flow) -> NDArray[np.bool_]:
+def visible_pixels(backward: Flow, forward: Flow) -> NDArray[np.bool_]:
+    """Return the pixels ``(H, W)`` that stay visible: both flows cancel there.
+
+    A border of 4 px is left out.
+
+    Args:
+        backward: Motion from a frame to the previous one.
+        forward: Motion from the previous frame to it.
+    """
     returned = warp_by_flow(forward, backward)
     error = ((backward + returned) ** 2).sum(axis=2)
     relative, absolute = _CONSISTENCY

@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vidrestore.metrics.temporal import visible_pixels
+from vidrestore.optical_flow import MIN_FLOW_SIDE_PX, fine_flow, warp_by_flow
 from vidrestore.types import FloatArray
 
 EDGE_PERCENTILE, FLAT_PERCENTILE = 99.0, 25.0
@@ -34,6 +36,9 @@ class Visibility:
     """Mean absolute difference of luma, in levels of 255."""
     tremble: float
     """Trembling of fine detail: ratio of the means over frames; NaN without three in a row."""
+    flicker: float
+    """Flicker of fine detail along the motion: ratio of the means over frames; NaN without two in a
+    row."""
 
     @property
     def clarity(self) -> float:
@@ -55,7 +60,7 @@ def visibility(runs: Iterable[tuple[FloatArray, FloatArray]]) -> Visibility:
     measured = [_measure_run(before, after) for before, after in runs]
     if not measured:
         raise ValueError("visibility needs a frame")
-    gradients, changes, trembles = (
+    gradients, changes, trembles, flickers = (
         np.concatenate(arrays) for arrays in zip(*measured, strict=True)
     )
     edges_before, flat_before, edges_after, flat_after = gradients.mean(axis=0)
@@ -64,7 +69,8 @@ def visibility(runs: Iterable[tuple[FloatArray, FloatArray]]) -> Visibility:
         edges=_ratio(edges_after, edges_before),
         flat=_ratio(flat_after, flat_before),
         change_levels=float(changes.mean()),
-        tremble=_ratio(*trembles.mean(axis=0)[::-1]) if len(trembles) else float("nan"),
+        tremble=_ratio_of_means(trembles),
+        flicker=_ratio_of_means(flickers),
     )
 
 
@@ -92,10 +98,40 @@ def trembling(luma_THW: FloatArray) -> NDArray[np.float64]:
     return np.abs(second).mean(axis=(1, 2), dtype=np.float64)
 
 
-def _measure_run(
-    before_THW: FloatArray, after_THW: FloatArray
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return ``(T, 4)`` percentiles, ``(T,)`` changes, ``(T - 2, 2)`` trembling."""
+def flickering(before_THW: FloatArray, after_THW: FloatArray) -> NDArray[np.float64]:
+    """Return how much fine detail of both changes along the motion of the first, ``(T - 1, 2)``.
+
+    The mean absolute difference from the previous frame, in levels, over pixels that stay visible.
+    Motion is found to a fraction of a pixel only, so stronger edges differ more. A step in which
+    nothing stays visible is left out, and so is a picture too small for motion to be found.
+
+    Args:
+        before_THW: Luma in levels of consecutive frames, which shows the motion.
+        after_THW: The same frames restored.
+    """
+    levels = np.clip(np.rint(before_THW), 0, 255).astype(np.uint8)
+    fine_2THW = [[_high_pass(frame) for frame in luma] for luma in (before_THW, after_THW)]
+    steps: list[list[float]] = []
+    is_large = min(levels.shape[1:]) >= MIN_FLOW_SIDE_PX
+    for index in range(1, len(levels)) if is_large else ():
+        backward = fine_flow(levels[index], levels[index - 1])
+        visible = visible_pixels(backward, fine_flow(levels[index - 1], levels[index]))
+        if visible.any():
+            steps.append(
+                [
+                    float(
+                        np.abs(warp_by_flow(fine[index - 1], backward) - fine[index])[
+                            visible
+                        ].mean()
+                    )
+                    for fine in fine_2THW
+                ]
+            )
+    return np.array(steps, dtype=np.float64).reshape(-1, 2)
+
+
+def _measure_run(before_THW: FloatArray, after_THW: FloatArray) -> tuple[NDArray[np.float64], ...]:
+    """Return ``(T, 4)`` percentiles, ``(T,)`` changes, trembling and flicker before and after."""
     shape = before_THW.shape
     if after_THW.shape != shape or len(shape) != 3 or not shape[0] or min(shape[1:]) < 2:
         raise ValueError(
@@ -111,12 +147,20 @@ def _measure_run(
         np.array(gradients),
         changes,
         np.stack([trembling(before_THW), trembling(after_THW)], axis=1),
+        flickering(before_THW, after_THW),
     )
 
 
 def _high_pass(luma_HW: FloatArray) -> FloatArray:
     low_pass = cv2.GaussianBlur(luma_HW, (0, 0), HIGH_PASS_SIGMA_PX)
     return luma_HW - np.asarray(low_pass, dtype=luma_HW.dtype)
+
+
+def _ratio_of_means(before_after: NDArray[np.float64]) -> float:
+    if not len(before_after):
+        return float("nan")
+    before, after = before_after.mean(axis=0)
+    return _ratio(after, before)
 
 
 def _ratio(after: float, before: float) -> float:
