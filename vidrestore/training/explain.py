@@ -124,7 +124,7 @@ def _restorer_weights(config: RestorerConfig) -> list[ExplainedWeight]:
     }
     values |= {"r1_weight": config.r1_weight, "r1_interval": config.r1_interval}
     if config.network != "lite":
-        values["prior_lr_scale"] = config.prior_rate()
+        values["prior_lr_scale"] = config.resolved_prior_lr_scale()
     return [
         ExplainedWeight(name=name, value=value, published=table.get(name, _OWN))
         for name, value in values.items()
@@ -136,7 +136,7 @@ def _psfrgan_weights(config: PsfrganConfig) -> list[ExplainedWeight]:
     source = "README: --lambda_ss" if config.style_form == "released" else "section 4.3: lambda_ss"
     style = ExplainedWeight(
         name="style_weight",
-        value=config.loss_weight_of_style(),
+        value=config.resolved_style_weight(),
         published=Published(spec.weight, f"PSFR-GAN 3.2, {config.style_form} form; {source}"),
     )
     return [*_fields(config, _PSFRGAN_SOURCES), style]

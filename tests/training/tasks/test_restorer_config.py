@@ -75,7 +75,7 @@ def test_the_prior_of_gfpgan_is_fixed_unless_a_rate_is_given(root: Path) -> None
 
 
 def test_an_untrained_prior_that_is_fixed_is_refused(root: Path) -> None:
-    with pytest.raises(ConfigError, match="the prior is fixed, but it is not trained"):
+    with pytest.raises(ConfigError, match="the prior is frozen, but has no pretrained"):
         config(root, "gfpgan", prior_lr_scale=None)
 
 
@@ -186,7 +186,7 @@ def test_shipped_configs_of_mmrb_are_those_of_its_paper() -> None:
     assert (weights.adversarial, weights.component) == (0.5, 3.0)
     assert (weights.perceptual_norm, set(weights.perceptual_layers)) == ("l2", {1.0})
     rate = mmrb.generator.lr
-    assert (rate, rate * mmrb.prior_rate()) == (2e-3, pytest.approx(2e-4))
+    assert (rate, rate * mmrb.resolved_prior_lr_scale()) == (2e-3, pytest.approx(2e-4))
     assert (mmrb.components.lr, mmrb.discriminator.lr) == (2e-3, 2e-5)
     assert (mmrb.data.gray_probability, mmrb.data.color_jitter) == (0.0, None)
 

@@ -1,22 +1,19 @@
-"""The facial component loss (GFP-GAN, section 3.5): eyes and mouth, each judged by its own network.
+"""Facial component loss (GFP-GAN, section 3.5): a discriminator for each eye and for the mouth.
 
-Boxes are in pixels of the image, sample centers at whole numbers, and come with the training
-samples (``data.components``: an eye's box is its extent enlarged 1.4 times, as released). Crops are
-80 pixels for eyes and 120 for the mouth at 512, and shrink with the image: the released code
-knows only multiples of 512, where it also brightens the crops by that multiple; that is not
-followed.
+Boxes are in image pixels, with sample centers at whole numbers, and come with the training samples
+(``data.component_boxes``; an eye's box is its extent enlarged 1.4 times, as released). At 512 px,
+crops are 80 px for eyes and 120 px for the mouth; they scale with the image. The released code
+supports only multiples of 512, and brightens the crops by that multiple, which is not followed.
 """
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 from torchvision.ops import roi_align  # pyright: ignore[reportUnknownVariableType]
 
-from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.models.gfpgan.component_discriminator import FacialComponentDiscriminator
-from vidrestore.training.data.component_boxes import COMPONENTS, component_boxes
+from vidrestore.training.data.component_boxes import COMPONENTS
 from vidrestore.training.losses.adversarial import (
     logistic_discriminator_loss,
     logistic_generator_loss,
@@ -28,42 +25,23 @@ from vidrestore.types import CROP_SIZE_PX
 
 _SIDES_AT_512 = (80, 80, 120)
 _DIVISIBLE_BY = 4
-"""The discriminator halves twice."""
+"""The discriminator halves its input twice."""
 _STYLE_WEIGHTS = (0.5, 1.0)
-"""Of the discriminator's two features, as released."""
-
-
-def template_boxes(size_px: int) -> Tensor:
-    """Return the boxes of the canonical face, ``(3, 4)`` float32: x0 y0 x1 y1 of ``COMPONENTS``.
-
-    For aligned faces whose own landmarks are not known.
-
-    Args:
-        size_px: Side of the crops, in the 512 alignment.
-    """
-    points = (TEMPLATE_LANDMARKS_XY + 0.5) * (size_px / CROP_SIZE_PX) - 0.5
-    return torch.from_numpy(component_boxes(points).astype(np.float32))
-
-
-def boxes_at_points(points_N52: Tensor) -> Tensor:
-    """Return boxes ``(N, 3, 4)`` float32 around eyes and mouth of five landmarks in pixels."""
-    points = points_N52.detach().cpu().double().numpy()
-    boxes = np.stack([component_boxes(point) for point in points]).astype(np.float32)
-    return torch.from_numpy(boxes).to(points_N52.device)
+"""Weights of the discriminator's two features, as released."""
 
 
 def crop_sides_px(size_px: int) -> tuple[int, int, int]:
     """Return the sides of the crops of ``COMPONENTS`` from images of ``size_px``.
 
-    Those at 512 scaled, to the nearest multiple of four.
+    The sides at 512 px are scaled and rounded to a multiple of four.
     """
     scaled = [side * size_px / CROP_SIZE_PX / _DIVISIBLE_BY for side in _SIDES_AT_512]
-    left, right, mouth = (max(2, round(each)) * _DIVISIBLE_BY for each in scaled)
+    left, right, mouth = (max(2, round(side)) * _DIVISIBLE_BY for side in scaled)
     return left, right, mouth
 
 
 def component_crops(image_NCHW: Tensor, boxes_N34: Tensor) -> dict[str, Tensor]:
-    """Return the crop of each of ``COMPONENTS``, ``(N, 3, side, side)`` in full precision.
+    """Return the crop of each of ``COMPONENTS``, ``(N, 3, side, side)`` in float32 or float64.
 
     ROI align (He et al. 2017), with gradients to the image.
 
@@ -84,7 +62,7 @@ def component_crops(image_NCHW: Tensor, boxes_N34: Tensor) -> dict[str, Tensor]:
     crops: dict[str, Tensor] = {}
     with without_autocast(image.device):
         for index, (name, side) in enumerate(zip(COMPONENTS, crop_sides_px(width), strict=True)):
-            # Unaligned in its sense: its samples lie at whole numbers, as ours.
+            # "aligned" means sample centers at halves; ours are at whole numbers.
             crops[name] = roi_align(
                 image, list(boxes[:, index : index + 1]), output_size=side, aligned=False
             )
@@ -94,7 +72,7 @@ def component_crops(image_NCHW: Tensor, boxes_N34: Tensor) -> dict[str, Tensor]:
 def component_style_loss(restored: Sequence[Tensor], target: Sequence[Tensor]) -> Tensor:
     """Return the feature style loss of one component, on ``ComponentScores.features``.
 
-    The L1 difference of Gram matrices, the finer of the two features at half weight, as released.
+    The L1 difference of Gram matrices; the finer of the two features has half weight, as released.
     """
     return style_loss(restored, target, layer_weights=_STYLE_WEIGHTS)
 
@@ -111,16 +89,16 @@ def component_generator_terms(
     """Return the weighted terms ``component_NAME``, ``component_style`` and ``component_matching``.
 
     GFP-GAN's facial component loss, with the weights of its released configuration; MMRB's local
-    losses (equations 12 and 13) are ``adversarial_weight`` 3 without style. A term of weight 0 is
-    left out, and nothing is computed for it. Discriminators get no gradient.
+    losses (equations 12 and 13) are ``adversarial_weight`` 3 without style. Terms of
+    weight 0 are left out and not computed. Discriminators get no gradients.
 
     Args:
-        discriminators: By name of ``COMPONENTS``; those without one are left out.
+        discriminators: Discriminators by name of ``COMPONENTS``; others are skipped.
         restored: ``component_crops`` of the restored images.
-        target: Those of the targets; looked at for the style alone.
-        adversarial_weight: Of each component.
-        style_weight: Of the sum of the components' styles.
-        matching_weight: Of the sum of the differences of the components' features (L1).
+        target: Crops of the targets, used by style and matching only.
+        adversarial_weight: Weight of each component's adversarial loss.
+        style_weight: Weight of the sum of the components' style losses.
+        matching_weight: Weight of the sum of the components' feature differences (L1).
     """
     if not (adversarial_weight or style_weight or matching_weight):
         return {}
@@ -153,9 +131,9 @@ def component_discriminator_losses(
     """Return the logistic loss of each component's discriminator, by name.
 
     Args:
-        discriminators: By name of ``COMPONENTS``.
-        restored: ``component_crops`` of the restored images, which get no gradient.
-        target: Those of real images.
+        discriminators: Discriminators by name of ``COMPONENTS``.
+        restored: ``component_crops`` of the restored images; detached.
+        target: ``component_crops`` of the targets.
     """
     return {
         name: logistic_discriminator_loss(

@@ -1,4 +1,4 @@
-"""Parts of networks that a step leaves as they are."""
+"""Freeze layers or weights of networks."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -9,15 +9,15 @@ from vidrestore.models.stylegan2.discriminator import StyleGAN2Discriminator
 
 
 def frozen_layers(discriminator: StyleGAN2Discriminator, count: int) -> tuple[nn.Module, ...]:
-    """Return the first ``count`` layers, those nearest to the image.
+    """Return the first ``count`` layers, nearest to the image.
 
-    FreezeD (Mo et al. 2020): a pretrained discriminator keeps its lower layers. A layer is what the
-    network's body counts as one: the 1x1 convolution from RGB is the first, each residual block the
-    next. MMRB (sections 3.3 and 4.2) freezes "the first five convolution layers" of GPEN's, which
-    is read as five of these: at 512 pixels everything down to 32 pixels.
+    FreezeD (Mo et al. 2020): a pretrained discriminator keeps its lower layers. Layers are those of
+    the network's body: the 1x1 convolution from RGB, then each residual block. MMRB (sections 3.3
+    and 4.2) freezes "the first five convolution layers" of GPEN's; we read this as five of these
+    layers: at 512 px, everything down to 32 px.
 
     Raises:
-        ValueError: There are not that many.
+        ValueError: The network has fewer layers.
     """
     layers = list(discriminator.conv_body)
     if not 0 <= count <= len(layers):
@@ -26,13 +26,12 @@ def frozen_layers(discriminator: StyleGAN2Discriminator, count: int) -> tuple[nn
 
 
 def freeze_layers(discriminator: StyleGAN2Discriminator, count: int) -> list[nn.Parameter]:
-    """Let the first ``count`` layers need no gradient; return the parameters that still do.
+    """Freeze the first ``count`` layers; return the parameters that are still trained.
 
-    Only those belong in the optimizer. Gradients still flow through the frozen layers to the
-    image.
+    Gradients still flow through the frozen layers to the image.
 
     Raises:
-        ValueError: There are not that many layers.
+        ValueError: The network has fewer layers.
     """
     for layer in frozen_layers(discriminator, count):
         layer.requires_grad_(False)
@@ -41,16 +40,21 @@ def freeze_layers(discriminator: StyleGAN2Discriminator, count: int) -> list[nn.
 
 @contextmanager
 def frozen_weights(*networks: nn.Module) -> Generator[None]:
-    """Let what is computed inside give no gradients to the weights of ``networks``.
+    """Freeze the weights of ``networks`` inside the block.
 
-    For a generator's step through discriminators: gradients reach the image, and the weights
-    cost neither memory nor time. Afterwards every parameter is as it was, frozen ones frozen.
+    For a generator's step through discriminators: gradients reach the image, and the weights cost
+    neither memory nor time. Afterwards the parameters that were trained are trained again.
     """
-    held = [each for network in networks for each in network.parameters() if each.requires_grad]
-    for parameter in held:
+    trained = [
+        parameter
+        for network in networks
+        for parameter in network.parameters()
+        if parameter.requires_grad
+    ]
+    for parameter in trained:
         parameter.requires_grad_(False)
     try:
         yield
     finally:
-        for parameter in held:
+        for parameter in trained:
             parameter.requires_grad_(True)

@@ -1,7 +1,7 @@
-"""Losses are computed in full precision, whatever the networks before them ran in.
+"""Compute losses in full precision, whatever the precision of the networks.
 
-Means over millions of samples, squares and Gram matrices lose what they measure in bfloat16, and
-gradients of gradients overflow float16.
+In bfloat16, means over millions of samples, squares and Gram matrices lose their signal; in
+float16, gradients of gradients overflow.
 """
 
 import torch
@@ -14,5 +14,5 @@ def without_autocast(device: torch.device) -> torch.autocast:
 
 
 def to_float32(tensor: Tensor) -> Tensor:
-    """Return a half-precision tensor as float32, any other as it is."""
+    """Return a half-precision tensor as float32, and any other unchanged."""
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor

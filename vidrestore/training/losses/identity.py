@@ -1,9 +1,9 @@
-"""The identity loss: restored and original must look alike to a recognition network.
+"""Identity loss: distance of restored and target in the embeddings of a recognition network.
 
-GFP-GAN, section 3.5, and MMRB, section 3.4, equation 15: the L1 distance of embeddings, as released
-of raw ones. The cosine is what identity is measured by.
+GFP-GAN, section 3.5, and MMRB, section 3.4, equation 15: the L1 distance of embeddings, which are
+not normalized in the released code. Identity is usually measured by their cosine.
 
-The network never trains, and gradients flow to the restored image only.
+The network is frozen; gradients flow to the restored image only.
 """
 
 from functools import lru_cache
@@ -31,7 +31,7 @@ _ARCFACE_PX = 128
 
 
 class IdentityNetwork(Protocol):
-    """A recognition network as a function from aligned faces to embeddings."""
+    """Maps aligned faces to embeddings."""
 
     def __call__(self, image_NCHW: Tensor) -> Tensor:
         """Return raw embeddings ``(N, D)`` of RGB faces in [-1, 1] in the 512 alignment."""
@@ -39,13 +39,13 @@ class IdentityNetwork(Protocol):
 
 
 class ArcFaceIdentity(FrozenModule):
-    """ArcFace's ResNet-18 on whole aligned faces, gray and at 128 pixels.
+    """ArcFace's ResNet-18 on whole aligned faces, in gray at 128 x 128.
 
     Args:
-        network: To freeze.
-        antialias: Whether shrinking takes the mean over the pixels it leaves out. The released
-            code does not: at 512 each of its samples sees 4 of 16 pixels, and the gradient reaches
-            only those. The network was trained on what the released code shows it.
+        network: The network, which is frozen.
+        antialias: Whether faces are downscaled with antialiasing. The released code does not: at
+            512 px each sample reads 4 of 16 pixels, and the gradient reaches only those. The
+            network was trained on faces downscaled as in the released code.
     """
 
     def __init__(self, network: ArcFaceResNet, *, antialias: bool = False) -> None:
@@ -60,7 +60,7 @@ class ArcFaceIdentity(FrozenModule):
 
 
 class MobileFaceNetIdentity(FrozenModule):
-    """MobileFaceNet on the 112 x 96 crop that it was trained on, cut from aligned faces."""
+    """MobileFaceNet on the 112 x 96 crop of aligned faces that it was trained on."""
 
     def __init__(self, network: MobileFaceNet) -> None:
         super().__init__()
@@ -80,14 +80,14 @@ def identity_loss(
     distance: Literal["l1", "cosine"] = "l1",
     weight: float = 1.0,
 ) -> Tensor:
-    """Return how far the embeddings of restored and target are apart, a scalar.
+    """Return the distance of the embeddings of restored and target, a scalar.
 
     Args:
-        network: Frozen.
+        network: A frozen network.
         restored_NCHW: RGB in [-1, 1] in the 512 alignment, at any resolution.
-        target_NCHW: Same; gets no gradient.
+        target_NCHW: Same shape; gets no gradient.
         distance: The mean absolute difference of raw embeddings, or one minus the mean cosine.
-        weight: Where it is 0 the network is not asked.
+        weight: Weight of the loss; at 0 the network does not run.
     """
     if weight == 0:
         return restored_NCHW.new_zeros(())
@@ -100,7 +100,7 @@ def identity_loss(
 
 
 def arcface_input(image_NCHW: Tensor, *, antialias: bool = False) -> Tensor:
-    """Return ``(N, 1, 128, 128)`` gray faces in [-1, 1], as GFP-GAN's released code makes them."""
+    """Return ``(N, 1, 128, 128)`` gray faces in [-1, 1], as in GFP-GAN's released code."""
     image = to_float32(image_NCHW)
     with without_autocast(image.device):
         weights = image.new_tensor(_GRAY)[:, None, None]
@@ -110,9 +110,9 @@ def arcface_input(image_NCHW: Tensor, *, antialias: bool = False) -> Tensor:
 
 
 def recognition_crop(image_NCHW: Tensor) -> Tensor:
-    """Return the ``(N, 3, 112, 96)`` crops that recognition networks know, with gradients.
+    """Return ``(N, 3, 112, 96)`` crops in the alignment of recognition networks, with gradients.
 
-    What ``metrics.identity`` cuts out: shrunk by means over areas, then moved, bicubic.
+    As in ``metrics.identity``: downscaled with antialiasing, then warped, bicubic.
 
     Args:
         image_NCHW: ``(N, 3, S, S)`` in the 512 alignment.
@@ -124,7 +124,7 @@ def recognition_crop(image_NCHW: Tensor) -> Tensor:
     if height != width:
         raise ValueError(f"aligned faces are square, got {height} x {width} px")
     image = to_float32(image_NCHW)
-    small, grid = _shrunk_side_and_grid(width, image.device)
+    small, grid = _downscaled_side_and_grid(width, image.device)
     with without_autocast(image.device):
         if small < width:
             image = F.interpolate(image, (small, small), mode="bilinear", antialias=True)
@@ -138,7 +138,7 @@ def load_identity_network(path: Path) -> ArcFaceIdentity | MobileFaceNetIdentity
     """Return the frozen network of a checkpoint of ArcFace's ResNet or of MobileFaceNet.
 
     Raises:
-        WeightsError: The file is missing, unsafe, or holds something else.
+        WeightsError: The file is missing or unsafe, or holds another network.
     """
     network = load_recognition_network(path)
     if isinstance(network, MobileFaceNet):
@@ -150,13 +150,13 @@ def load_recognition_network(path: Path) -> ArcFaceResNet | MobileFaceNet:
     """Return the network of a checkpoint of ArcFace's ResNet or of MobileFaceNet.
 
     Raises:
-        WeightsError: The file is missing, unsafe, or holds something else.
+        WeightsError: The file is missing or unsafe, or holds another network.
     """
     state = read_state(path)
     if "linear7.conv.weight" in state:
-        small = MobileFaceNet()
-        load_state(small, state, path)
-        return small
+        mobilefacenet = MobileFaceNet()
+        load_state(mobilefacenet, state, path)
+        return mobilefacenet
     if "fc5.weight" in state:
         blocks = [{key.split(".")[1] for key in state if key.startswith(f"layer{index}.")}
                   for index in range(1, 5)]  # fmt: skip
@@ -166,16 +166,16 @@ def load_recognition_network(path: Path) -> ArcFaceResNet | MobileFaceNet:
         load_state(network, state, path)
         return network
     raise WeightsError(
-        f"{path}: neither ArcFace's ResNet nor MobileFaceNet, by its tensors; name a checkpoint "
-        "of one of them"
+        f"{path}: neither ArcFace's ResNet nor MobileFaceNet, by its tensors; give a checkpoint of "
+        "one of them"
     )
 
 
 @lru_cache(maxsize=8)
-def _shrunk_side_and_grid(side_px: int, device: torch.device) -> tuple[int, Tensor]:
-    """Return the side that crops of ``side_px`` are shrunk to, at most, and where to sample.
+def _downscaled_side_and_grid(side_px: int, device: torch.device) -> tuple[int, Tensor]:
+    """Return the side to which crops of ``side_px`` are downscaled, and the sampling grid.
 
-    Made once a size: copying the grid to a GPU would wait for it in every step.
+    Cached, because copying the grid to a GPU would synchronize in every step.
     """
     points = (TEMPLATE_LANDMARKS_XY + 0.5) * (side_px / CROP_SIZE_PX) - 0.5
     to_face = fit_similarity(points, RECOGNITION_LANDMARKS_XY)
@@ -184,13 +184,13 @@ def _shrunk_side_and_grid(side_px: int, device: torch.device) -> tuple[int, Tens
         ratio, shift = small / side_px, (small / side_px - 1) / 2
         to_small: Affine = np.array([[ratio, 0.0, shift], [0.0, ratio, shift]])
         to_face = compose_affines(invert_affine(to_small), to_face)
-    with torch.inference_mode(False):  # what inference makes cannot be differentiated through
+    with torch.inference_mode(False):  # autograd cannot save tensors of inference mode
         return small, _sampling_grid(invert_affine(to_face), min(small, side_px), device)
 
 
 def _sampling_grid(face_to_image: Affine, side_px: int, device: torch.device) -> Tensor:
-    """Return ``(1, 112, 96, 2)`` float64 positions; -1 and 1 are the image's outer edges."""
+    """Return a ``(1, 112, 96, 2)`` float64 grid; -1 and 1 are the outer edges of the image."""
     y, x = np.mgrid[: RECOGNITION_HW[0], : RECOGNITION_HW[1]].astype(np.float64)
     ones = np.ones_like(x)
-    at = np.einsum("ij,jhw->hwi", face_to_image, np.stack([x, y, ones]))
-    return torch.from_numpy((2 * at + 1)[None] / side_px - 1).to(device)
+    position_hw2 = np.einsum("ij,jhw->hwi", face_to_image, np.stack([x, y, ones]))
+    return torch.from_numpy((2 * position_hw2 + 1)[None] / side_px - 1).to(device)

@@ -1,6 +1,6 @@
 """Losses on features: content, style by Gram matrices, and feature matching.
 
-Targets get no gradient. Differences and Gram matrices are taken in full precision.
+Targets get no gradients. Differences and Gram matrices are computed in full precision.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidrestore.training.losses.adversarial import OverScales
+from vidrestore.training.losses.adversarial import ScaleReduction
 from vidrestore.training.losses.feature_extractors import FeatureNetwork
 from vidrestore.training.losses.full_precision import to_float32, without_autocast
 
@@ -18,7 +18,7 @@ Norm: TypeAlias = Literal["l1", "l2"]
 """The mean of absolute or of squared differences."""
 
 LAYER_WEIGHTS = (0.1, 0.1, 1.0, 1.0, 1.0)
-"""Of ``features.LAYERS``, in GFP-GAN's released configuration."""
+"""Weights of ``feature_extractors.LAYERS`` in GFP-GAN's released configuration."""
 
 
 def feature_loss(
@@ -35,9 +35,9 @@ def feature_loss(
 
     Args:
         restored: ``(N, C, h, w)`` features of the restored images, one for each layer.
-        target: Those of the targets.
-        layer_weights: One for each layer; all 1 where None. Layers of weight 0 are left out.
-        norm: How to compare.
+        target: Features of the targets.
+        layer_weights: One for each layer; None means all 1. Layers of weight 0 are skipped.
+        norm: Norm of the differences.
 
     Returns:
         A scalar.
@@ -45,16 +45,16 @@ def feature_loss(
     Raises:
         ValueError: The numbers of features and weights differ, or no weight is above 0.
     """
-    return _summed(
+    return _sum(
         [
-            _difference(one, other.detach(), norm) * weight
-            for one, other, weight in _weighed(restored, target, layer_weights)
+            _difference(restored_feat, target_feat.detach(), norm) * weight
+            for restored_feat, target_feat, weight in _with_weights(restored, target, layer_weights)
         ]
     )
 
 
 def gram_matrix(feat_NCHW: Tensor) -> Tensor:
-    """Return ``F F^T / (C H W)``, ``(N, C, C)``: how channels go together, wherever.
+    """Return ``F F^T / (C H W)``, ``(N, C, C)``: correlations of channels over all positions.
 
     Gatys et al. 2016, with the divisor of GFP-GAN's released code.
     """
@@ -73,14 +73,15 @@ def style_loss(
 ) -> Tensor:
     """Return the weighted sum over layers of the mean difference of Gram matrices.
 
-    In GFP-GAN's released configuration it goes with the perceptual loss, at 50 times its weight;
-    on features of the component discriminators it is the feature style loss (section 3.5).
+    GFP-GAN's released configuration adds it to the perceptual loss, at 50 times its weight. On
+    features of the component discriminators it is the feature style loss (section 3.5).
     Arguments, result and errors are those of ``feature_loss``; the images' sizes may differ.
     """
-    return _summed(
+    return _sum(
         [
-            _difference(gram_matrix(one), gram_matrix(other.detach()), norm) * weight
-            for one, other, weight in _weighed(restored, target, layer_weights)
+            _difference(gram_matrix(restored_feat), gram_matrix(target_feat.detach()), norm)
+            * weight
+            for restored_feat, target_feat, weight in _with_weights(restored, target, layer_weights)
         ]
     )
 
@@ -95,18 +96,18 @@ def perceptual_terms(
     layer_weights: Sequence[float] | None = LAYER_WEIGHTS,
     norm: Norm = "l1",
 ) -> dict[str, Tensor]:
-    """Return the weighted terms ``perceptual`` and ``style`` from one look at each image.
+    """Return the weighted terms ``perceptual`` and ``style``, with one forward pass per image.
 
-    A term of weight 0 is left out; where both are, the network is not asked at all.
+    Terms of weight 0 are left out; if both are, the network does not run.
 
     Args:
-        network: Frozen.
+        network: A frozen network.
         restored_NCHW: RGB in [-1, 1].
         target_NCHW: Same shape; gets no gradient.
-        content_weight: Of ``feature_loss``.
-        style_weight: Of ``style_loss``.
-        layer_weights: Of both, one for each of the network's features.
-        norm: Of both.
+        content_weight: Weight of ``feature_loss``.
+        style_weight: Weight of ``style_loss``.
+        layer_weights: Weights of the network's features in both losses.
+        norm: Norm of both losses.
     """
     if content_weight == 0 and style_weight == 0:
         return {}
@@ -128,53 +129,53 @@ def feature_matching_loss(
     real: Sequence[Sequence[Tensor]],
     *,
     norm: Norm = "l2",
-    over_scales: OverScales = "mean",
+    scale_reduction: ScaleReduction = "mean",
 ) -> Tensor:
-    """Return how far a multi-scale discriminator's features of restored and real are apart.
+    """Return the difference of a multi-scale discriminator's features of restored and real.
 
     The second term of PSFR-GAN's equation 6: mean squares, summed over layers from the first, as
-    released (five, where the text counts four), and summed over scales, of which the released code
-    takes the mean.
+    released (five; the text counts four), and summed over scales; the released code averages over
+    scales.
 
     Args:
         fake: ``DiscriminatorOutput.features`` of restored images.
-        real: Those of the targets; get no gradient.
-        norm: How to compare.
-        over_scales: Whether scales are summed or averaged.
+        real: Those of the targets, which get no gradients.
+        norm: Norm of the differences.
+        scale_reduction: Whether scales are summed or averaged.
 
     Returns:
         A scalar.
 
     Raises:
-        ValueError: The numbers of scales or layers differ, or nothing is left to compare.
+        ValueError: The numbers of scales or layers differ, or there is nothing to compare.
     """
-    scales = [feature_loss(one, other, norm=norm) for one, other in zip(fake, real, strict=True)]
-    return _summed(scales) / (len(scales) if over_scales == "mean" else 1)
+    scales = [feature_loss(*features, norm=norm) for features in zip(fake, real, strict=True)]
+    return _sum(scales) / (len(scales) if scale_reduction == "mean" else 1)
 
 
-def _weighed(
+def _with_weights(
     restored: Sequence[Tensor], target: Sequence[Tensor], weights: Sequence[float] | None
 ) -> list[tuple[Tensor, Tensor, float]]:
-    given: Mapping[str, int] = {
+    counts: Mapping[str, int] = {
         "restored": len(restored),
         "target": len(target),
         "weights": len(restored) if weights is None else len(weights),
     }
-    if len(set(given.values())) != 1:
-        counts = ", ".join(f"{count} {name}" for name, count in given.items())
-        raise ValueError(f"features and their weights must be equally many, got {counts}")
+    if len(set(counts.values())) != 1:
+        counts_text = ", ".join(f"{count} {name}" for name, count in counts.items())
+        raise ValueError(f"features and weights must be equal in number, got {counts_text}")
     triples = zip(restored, target, weights or [1.0] * len(restored), strict=True)
     return [triple for triple in triples if triple[2] != 0]
 
 
-def _difference(one: Tensor, other: Tensor, norm: Norm) -> Tensor:
-    if one.shape != other.shape:
-        raise ValueError(f"shapes differ: {tuple(one.shape)} and {tuple(other.shape)}")
+def _difference(restored: Tensor, target: Tensor, norm: Norm) -> Tensor:
+    if restored.shape != target.shape:
+        raise ValueError(f"shapes differ: {tuple(restored.shape)} and {tuple(target.shape)}")
     compare = F.l1_loss if norm == "l1" else F.mse_loss
-    return compare(to_float32(one), to_float32(other))
+    return compare(to_float32(restored), to_float32(target))
 
 
-def _summed(terms: Sequence[Tensor]) -> Tensor:
+def _sum(terms: Sequence[Tensor]) -> Tensor:
     if not terms:
         raise ValueError("no features to compare")
     return torch.stack(list(terms)).sum()

@@ -13,15 +13,15 @@ from vidrestore.training.losses.full_precision import to_float32
 def log_l1_loss(restored_NCHW: Tensor, target_NCHW: Tensor, *, floor: float = 0.02) -> Tensor:
     """Return ``log(mean |error| + floor)`` of each crop, ``(N,)``.
 
-    The logarithm of each crop's own L1 error weighs every crop by what it could gain: a
-    nearly clean face that gets 10 % worse costs as much as a ruined one that does. The plain mean
-    would let the ruined ones decide, and the clean ones would be harmed.
+    The logarithm of each crop's own L1 error weights every crop by its possible gain: a nearly
+    clean face that gets 10 % worse costs as much as a ruined one that does. In a plain mean, ruined
+    crops would dominate, and clean ones would be harmed.
 
     Args:
         restored_NCHW: float, any range.
         target_NCHW: Same shape.
-        floor: Error that is as good as none, in units of the range. Without it the few untouched
-            crops, whose error begins at zero, would outweigh all others.
+        floor: Negligible error, in units of the range. Without it the few undegraded crops, whose
+            error starts at zero, would outweigh all others.
     """
     error_N = (restored_NCHW - target_NCHW).abs().mean(dim=(1, 2, 3))
     return torch.log(error_N + floor)
@@ -31,7 +31,7 @@ def l1_loss(restored: Tensor, target: Tensor) -> Tensor:
     """Return the mean absolute difference, a scalar in units of the range.
 
     The first terms of GFP-GAN's reconstruction loss (section 3.5) and of MMRB's content loss
-    (section 3.4, equation 14), and what PSFR-GAN's released code has where its equation 6 has
+    (section 3.4, equation 14), and used by PSFR-GAN's released code, where equation 6 has
     squares.
 
     Args:
@@ -47,30 +47,30 @@ def l1_loss(restored: Tensor, target: Tensor) -> Tensor:
 
 
 def ssim_loss(restored_NCHW: Tensor, target_NCHW: Tensor) -> Tensor:
-    """Return one minus the mean structural similarity of the brightness, a scalar.
+    """Return one minus the mean structural similarity of brightness, a scalar.
 
     Zhao et al. 2017, "Loss functions for image restoration with neural networks", section III-B.
-    Where pixel losses count a flat patch and a textured one alike, this compares contrast with
-    contrast. Brightness alone, the mean of the channels, costs a third and says nearly the same.
+    Pixel losses treat flat and textured patches alike; this one is relative to the local contrast.
+    It is computed on brightness, the mean of the channels: a third of the cost, nearly the same.
 
     Args:
         restored_NCHW: RGB in [-1, 1], at least 11 pixels on each side.
         target_NCHW: Same shape; gets no gradient.
     """
-    found, aimed = (
-        to_float32(each).mean(dim=1, keepdim=True) / 2 + 0.5
-        for each in (restored_NCHW, target_NCHW.detach())
+    restored, target = (
+        to_float32(image).mean(dim=1, keepdim=True) / 2 + 0.5
+        for image in (restored_NCHW, target_NCHW.detach())
     )
-    return 1 - ssim(found, aimed).mean()
+    return 1 - ssim(restored, target).mean()
 
 
 def pyramid_loss(pyramid: Sequence[Tensor], target_NCHW: Tensor) -> Tensor:
-    """Return the sum over scales of the L1 error against the target in the size of the scale.
+    """Return the sum over scales of the L1 error against the target at the size of the scale.
 
     The pyramid restoration guidance of GFP-GAN (sections 3.2 and 3.5), and the L1 error of every
-    decoder scale of MMRB. The target is shrunk by means over areas, which for halved sizes is what
-    the released code's repeated bilinear halving gives. There the loss is switched off after
-    50 000 of 800 000 steps; here that is a matter of the caller's schedule.
+    decoder scale of MMRB. The target is downscaled by area averages, which for halved sizes equal
+    the repeated bilinear halving of the released code. That code turns the loss off after 50,000 of
+    800,000 steps; here the caller's schedule does.
 
     Args:
         pyramid: ``(N, 3, h, w)`` images of ``RestorerOutput.pyramid``, in any order.
@@ -80,7 +80,7 @@ def pyramid_loss(pyramid: Sequence[Tensor], target_NCHW: Tensor) -> Tensor:
         ValueError: There is no image, or one is larger than the target.
     """
     if not pyramid:
-        raise ValueError("the pyramid is empty; ask the network for it with with_pyramid=True")
+        raise ValueError("the pyramid is empty; call the network with with_pyramid=True")
     target = to_float32(target_NCHW.detach())
     height, width = target.shape[2:]
     terms: list[Tensor] = []

@@ -1,12 +1,12 @@
-"""The semantic-aware style loss of PSFR-GAN (section 3.2, equations 4 and 5).
+"""Semantic-aware style loss of PSFR-GAN (section 3.2, equations 4 and 5).
 
-It has two forms, each with the layers and the weight that belong to it (``STYLE_FORMS``). The
-text's: Gram matrices over the number of pixels, and the sum over classes of the norms of their
-differences. The released code's: Gram matrices also over the number of channels, and mean squares
-over classes and entries of their differences, which are far smaller, at ten times the weight.
+It has two forms, each with its layers and weight (``STYLE_FORMS``). Paper: Gram matrices divided by
+the number of pixels, and the sum over classes of the norms of their differences. Released code:
+Gram matrices also divided by the number of channels, and the mean over classes and entries of
+squared differences, which are far smaller, at ten times the weight.
 
-Masks come as labels, so that every pixel is multiplied once, for the class it is of, where one-hot
-masks cost as many products of whole feature maps as there are classes.
+Masks are given as labels, so that every pixel is multiplied once, for its class; one-hot masks
+would cost a product of whole feature maps for every class.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,10 +24,10 @@ StyleForm: TypeAlias = Literal["released", "text"]
 
 
 class StyleFormSpec(NamedTuple):
-    """What belongs to a form of the loss."""
+    """Layers and weight of a form of the loss."""
 
     layers: tuple[str, ...]
-    """Of VGG-19."""
+    """Layers of VGG-19."""
     weight: float
 
 
@@ -46,11 +46,11 @@ _EPS = 1e-8
 def one_hot_labels(labels_NHW: Tensor, *, classes: int = CLASSES) -> Tensor:
     """Return ``(N, classes, H, W)`` float32: 1 in the channel of a pixel's class, else 0.
 
-    What discriminators see beside the image (section 3.3). Pixels of unknown class, labeled
-    anything outside the range, are 0 everywhere.
+    Discriminators see it next to the image (section 3.3). Pixels whose label is outside the range
+    are 0 in every channel.
     """
-    each_K = torch.arange(classes, device=labels_NHW.device)
-    return (labels_NHW[:, None] == each_K[:, None, None]).float()
+    class_K = torch.arange(classes, device=labels_NHW.device)
+    return (labels_NHW[:, None] == class_K[:, None, None]).float()
 
 
 def region_gram_matrices(
@@ -64,24 +64,24 @@ def region_gram_matrices(
 
     Args:
         feat_NCHW: Features.
-        labels_NHW: int64 classes, resized to the features by nearest neighbors; what is outside
-            the range belongs to no class.
+        labels_NHW: int64 classes, resized to the features by nearest neighbors; pixels whose label
+            is outside the range are ignored.
         classes: Number of classes.
         form: Whether to divide by the number of channels, as released.
 
     Returns:
-        For each sample and class ``(C, C)``: products summed over the pixels of the class, over
-        their number and that of channels; None, meaning zeros, where there is no such pixel.
+        For each sample and class ``(C, C)``: products summed over the pixels of the class, divided
+        by their number and that of channels; None, meaning zeros, for a class without pixels.
     """
     channels = feat_NCHW.shape[1] if form == "released" else 1
-    counts, order_NP = _grouped(labels_NHW, feat_NCHW, classes)
+    counts, order_NP = _sort_by_class(labels_NHW, feat_NCHW, classes)
     matrices: list[list[Tensor | None]] = []
     with without_autocast(feat_NCHW.device):
         flat_NCP = to_float32(feat_NCHW).flatten(2)
         for sample, sizes in enumerate(counts):
-            # Pixels of no class come last.
-            of_some = flat_NCP[sample].index_select(1, order_NP[sample][: sum(sizes)])
-            regions: Sequence[Tensor] = torch.split(of_some, sizes, dim=1)
+            # Pixels without a class come last.
+            classified = flat_NCP[sample].index_select(1, order_NP[sample][: sum(sizes)])
+            regions: Sequence[Tensor] = torch.split(classified, sizes, dim=1)
             matrices.append(
                 [
                     region @ region.T / (channels * (size + _EPS)) if size else None
@@ -99,14 +99,14 @@ def semantic_style_loss(
     classes: int = CLASSES,
     form: StyleForm = "released",
 ) -> Tensor:
-    """Return the sum over layers of the difference of regions' Gram matrices (equation 4).
+    """Return the sum over layers of the differences of regions' Gram matrices (equation 4).
 
     Args:
         restored: ``(N, C, h, w)`` features of the restored images, one for each layer of the
             form.
-        target: Those of the targets; get no gradient.
-        labels_NHW: int64 classes of the targets' pixels, for both.
-        classes: Number of classes, absent ones counting in the mean of squares.
+        target: Features of the targets, which get no gradients.
+        labels_NHW: int64 classes of the targets' pixels, used for both.
+        classes: Number of classes; absent ones count in the mean of squares.
         form: Mean squares over samples, classes and entries, as released; or, as in the text, the
             mean over samples of the sum over classes of the norms.
 
@@ -114,36 +114,42 @@ def semantic_style_loss(
         A scalar.
 
     Raises:
-        ValueError: There are no features, or not equally many.
+        ValueError: There are no features, or their numbers differ.
     """
     if not restored or len(restored) != len(target):
-        raise ValueError(f"equally many features, please: {len(restored)} and {len(target)}")
+        raise ValueError(
+            f"restored and target must have the same number of features > 0, got {len(restored)} "
+            f"and {len(target)}"
+        )
     layers: list[Tensor] = []
-    for one, other in zip(restored, target, strict=True):
-        found = region_gram_matrices(one, labels_NHW, classes=classes, form=form)
+    for feat, target_feat in zip(restored, target, strict=True):
+        matrices = region_gram_matrices(feat, labels_NHW, classes=classes, form=form)
         with torch.no_grad():
-            aimed = region_gram_matrices(other, labels_NHW, classes=classes, form=form)
+            targets = region_gram_matrices(target_feat, labels_NHW, classes=classes, form=form)
         differences: list[Tensor] = [
             a - b
-            for sample, wanted in zip(found, aimed, strict=True)
-            for a, b in zip(sample, wanted, strict=True)
+            for sample, target_sample in zip(matrices, targets, strict=True)
+            for a, b in zip(sample, target_sample, strict=True)
             if a is not None and b is not None
         ]
         released = form == "released"
         terms: list[Tensor] = [
-            each.square().sum() if released else each.norm() for each in differences
+            difference.square().sum() if released else difference.norm()
+            for difference in differences
         ]
-        entries = len(found) * (classes * one.shape[1] ** 2 if released else 1)
-        total = torch.stack(terms).sum() if terms else one.new_zeros((), dtype=torch.float32)
+        entries = len(matrices) * (classes * feat.shape[1] ** 2 if released else 1)
+        total = torch.stack(terms).sum() if terms else feat.new_zeros((), dtype=torch.float32)
         layers.append(total / entries)
     return torch.stack(layers).sum()
 
 
-def _grouped(labels_NHW: Tensor, feat_NCHW: Tensor, classes: int) -> tuple[list[list[int]], Tensor]:
-    """Return the number of pixels of every class by sample, and pixels sorted by class."""
+def _sort_by_class(
+    labels_NHW: Tensor, feat_NCHW: Tensor, classes: int
+) -> tuple[list[list[int]], Tensor]:
+    """Return the number of pixels of every class by sample, and pixel indices sorted by class."""
     size_hw = feat_NCHW.shape[2:]
     small = F.interpolate(labels_NHW[:, None].float(), size_hw, mode="nearest").long().flatten(1)
     known = torch.where((small >= 0) & (small < classes), small, classes)
     order_NP = known.argsort(dim=1, stable=True)
-    counts_NK = torch.stack([each.bincount(minlength=classes + 1) for each in known])
+    counts_NK = torch.stack([sample.bincount(minlength=classes + 1) for sample in known])
     return cast("list[list[int]]", counts_NK[:, :classes].tolist()), order_NP

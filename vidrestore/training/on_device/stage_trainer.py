@@ -237,23 +237,23 @@ class StageTrainer:
             terms["phases"] = weights.phases * phase_loss(output.image, batch.target)
         if weights.features and self._loss_networks.features is not None:
             with self._optimizer_step.autocast():
-                features = self._loss_networks.features(output.window.of(output.image))
+                features = self._loss_networks.features(output.window.crop(output.image))
                 with torch.no_grad():
-                    target = self._loss_networks.features(output.window.of(batch.target))
+                    target = self._loss_networks.features(output.window.crop(batch.target))
             terms["features"] = weights.features * unit_feature_loss(features, target)
         return terms
 
     def _adversary_terms(
         self, discriminator: TextureDiscriminator, batch: FaceBatch, output: _Output
     ) -> dict[str, Tensor]:
-        weights, degraded = self._stage.loss_weights, output.window.of(batch.degraded)
+        weights, degraded = self._stage.loss_weights, output.window.crop(batch.degraded)
         with frozen_weights(discriminator), self._optimizer_step.autocast():
             scores, features = discriminator_features(
-                discriminator, output.window.of(output.image), degraded
+                discriminator, output.window.crop(output.image), degraded
             )
             with torch.no_grad():
                 _, target = discriminator_features(
-                    discriminator, output.window.of(_detail_target(batch)), degraded
+                    discriminator, output.window.crop(_detail_target(batch)), degraded
                 )
         terms = {"adversary": weights.adversary * hinge_generator_loss(scores)}
         if weights.matching:
@@ -263,10 +263,10 @@ class StageTrainer:
     def _discriminator_loss(
         self, discriminator: nn.Module, batch: FaceBatch, output: _Output
     ) -> Tensor:
-        degraded = output.window.of(batch.degraded)
+        degraded = output.window.crop(batch.degraded)
         with self._optimizer_step.autocast():
-            fake = discriminator(output.window.of(output.image), degraded)
-            real = discriminator(output.window.of(batch.target), degraded)
+            fake = discriminator(output.window.crop(output.image), degraded)
+            real = discriminator(output.window.crop(batch.target), degraded)
         return masked_hinge_loss(
             real, fake, batch.resolution_ratio >= self._stage.real_resolution_ratio
         )

@@ -1,1 +1,1 @@
-"""What is trained: each task holds its networks and says how one step goes."""
+"""Training tasks: each builds its networks and defines one step."""

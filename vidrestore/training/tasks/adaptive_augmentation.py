@@ -1,10 +1,10 @@
-"""Adaptive discriminator augmentation, for priors of small sets (Karras et al. 2020b).
+"""Adaptive discriminator augmentation, for priors trained on small datasets (Karras et al. 2020b).
 
-"Training generative adversarial networks with limited data": the discriminator sees real and
-generated images augmented alike, each change with probability p (section 2.2, their "bgc": blits,
-geometry, color; appendix B), so that the generator still learns images without them. p follows how
-far the discriminator is overfitted (section 3, equation 1). Images are resampled bilinearly, where
-the authors filter; R1 is measured at the augmented images.
+"Training generative adversarial networks with limited data": real and generated images that the
+discriminator sees are augmented alike, each transformation with probability p (section 2.2, their
+"bgc": blits, geometry, color; appendix B), so that the generator still learns plain images. p
+follows the overfitting of the discriminator (section 3, equation 1). Images are resampled
+bilinearly, where the authors filter; R1 is measured at the augmented images.
 """
 
 import math
@@ -31,13 +31,13 @@ class AugmentationConfig:
     """How p is adapted; defaults are the paper's."""
 
     target: float = 0.6
-    """Of the mean sign of the scores of real images: above it p rises, below it p falls."""
+    """Target of the mean sign of the scores of real images: above it p rises, below it p falls."""
     initial: float = 0.0
-    """p of the first step."""
+    """p at the first step."""
     interval: int = 4
     """Steps between two changes of p."""
     images_to_full: int = 500_000
-    """Images after which p can have come from 0 to 1."""
+    """Number of images in which p can rise from 0 to 1."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.initial <= 1:
@@ -49,7 +49,7 @@ class AugmentationConfig:
 
 
 class AdaptiveAugmentation:
-    """p and what it is adapted by."""
+    """The probability p, and the score signs that it is adapted by."""
 
     def __init__(self, config: AugmentationConfig) -> None:
         self._config = config
@@ -57,14 +57,14 @@ class AdaptiveAugmentation:
         self._signs: list[float] = []
 
     def observe(self, real_scores: Tensor, context: DistributedContext) -> None:
-        """Take note of the scores ``(N, 1)`` of augmented real images, of all processes."""
+        """Collect the scores ``(N, 1)`` of augmented real images over all processes."""
         self._signs.append(float(context.mean(real_scores.detach().sign().mean())))
 
     def adapt(self, *, step: int, batch: int) -> float:
-        """Change p after a step, every ``interval`` steps; return it.
+        """Update p every ``interval`` steps; return it.
 
         Args:
-            step: Of the run.
+            step: Step of the run.
             batch: Images per step.
         """
         config = self._config
@@ -77,7 +77,7 @@ class AdaptiveAugmentation:
         return self.probability
 
     def state_dict(self) -> dict[str, Any]:
-        """Return p and the signs since it changed."""
+        """Return p and the signs since its last update."""
         return {"probability": self.probability, "signs": list(self._signs)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -93,13 +93,13 @@ def augment(
     rng: torch.Generator,
     context: DistributedContext | None = None,
 ) -> Tensor:
-    """Return RGB images in [-1, 1] with changes, each made with ``probability``.
+    """Return RGB images in [-1, 1], each transformation applied with ``probability``.
 
     Args:
-        image_NCHW: ``(N, 3, S, S)``; gradients flow back to it.
-        probability: p; 0 returns the images as they are.
-        rng: Of all draws.
-        context: The processes: each takes its part of the draws.
+        image_NCHW: ``(N, 3, S, S)``; receives gradients.
+        probability: p; 0 returns the images unchanged.
+        rng: Generator of all draws.
+        context: The processes of the run; each uses its part of the draws.
     """
     if probability == 0:
         return image_NCHW
@@ -107,15 +107,15 @@ def augment(
     warp = _geometry(draws).to(image_NCHW)
     color = _color(draws).to(image_NCHW)
     grid = F.affine_grid(warp[:, :2], list(image_NCHW.shape), align_corners=False)
-    moved = F.grid_sample(
+    warped = F.grid_sample(
         image_NCHW, grid, mode="bilinear", padding_mode="reflection", align_corners=False
     )
-    mixed = torch.einsum("nij,njhw->nihw", color[:, :3, :3], moved)
+    mixed = torch.einsum("nij,njhw->nihw", color[:, :3, :3], warped)
     return mixed + color[:, :3, 3, None, None]
 
 
 class _Draws:
-    """Draws for every image; those of changes that are not made are neutral."""
+    """Draws parameters for every image; those of skipped transformations are neutral."""
 
     def __init__(
         self, count: int, probability: float, rng: torch.Generator, context: DistributedContext
@@ -126,27 +126,29 @@ class _Draws:
         self._context = context
 
     def _unit(self) -> Tensor:
-        whole = self.count * self._context.size
-        drawn = torch.rand(whole, generator=self._rng, device=self._rng.device)
-        return self._context.own_part(drawn)
+        """Draw from [0, 1), ``(N,)``."""
+        total = self.count * self._context.size
+        units = torch.rand(total, generator=self._rng, device=self._rng.device)
+        return self._context.own_part(units)
 
-    def _made(self, values_N: Tensor, neutral: float) -> Tensor:
-        is_made = self._unit() < self._probability
-        return torch.where(is_made, values_N, torch.full_like(values_N, neutral))
+    def _or_neutral(self, values_N: Tensor) -> Tensor:
+        """Return values where the transformation is applied, else 0."""
+        is_applied = self._unit() < self._probability
+        return torch.where(is_applied, values_N, torch.zeros_like(values_N))
 
     def choice(self, count: int) -> Tensor:
         """Draw 0 to ``count - 1``."""
-        return self._made((self._unit() * count).floor(), 0.0)
+        return self._or_neutral((self._unit() * count).floor())
 
     def uniform(self, extent: float) -> Tensor:
         """Draw from ``-extent`` to ``extent``."""
-        return self._made((self._unit() * 2 - 1) * extent, 0.0)
+        return self._or_neutral((self._unit() * 2 - 1) * extent)
 
     def normal(self, deviation: float) -> Tensor:
-        """Draw normally, around 0."""
+        """Draw from a normal distribution around 0."""
         radius = (-2 * torch.log1p(-self._unit())).sqrt()
         angle = 2 * math.pi * self._unit()
-        return self._made(radius * angle.cos() * deviation, 0.0)
+        return self._or_neutral(radius * angle.cos() * deviation)
 
 
 def _geometry(draws: _Draws) -> Tensor:
@@ -157,11 +159,11 @@ def _geometry(draws: _Draws) -> Tensor:
     warp = warp @ _matrix(draws, x=draws.uniform(2 * _SHIFT), y=draws.uniform(2 * _SHIFT))
     scale = torch.exp2(draws.normal(_SCALE))
     warp = warp @ _matrix(draws, a=scale, d=scale)
-    before = draws.uniform(math.pi)
-    warp = warp @ _rotation(draws, before)
+    angle = draws.uniform(math.pi)
+    warp = warp @ _rotation(draws, angle)
     stretch = torch.exp2(draws.normal(_STRETCH))
     warp = warp @ _matrix(draws, a=stretch, d=1 / stretch)
-    warp = warp @ _rotation(draws, draws.uniform(math.pi) - before)
+    warp = warp @ _rotation(draws, draws.uniform(math.pi) - angle)
     return warp @ _matrix(draws, x=draws.normal(2 * _SHIFT), y=draws.normal(2 * _SHIFT))
 
 
@@ -191,21 +193,20 @@ def _rotation(draws: _Draws, angle_N: Tensor) -> Tensor:
 def _color(draws: _Draws) -> Tensor:
     """Return ``(N, 4, 4)`` maps of RGB: brightness, contrast, luma flip, hue, saturation."""
     axis = torch.full((3,), _LUMA_AXIS)
-    along = torch.zeros(4, 4)
-    along[:3, :3] = axis[:, None] * axis[None]
+    luma = torch.zeros(4, 4)
+    luma[:3, :3] = axis[:, None] * axis[None]
     identity = torch.eye(4)
-    moved = identity.repeat(draws.count, 1, 1)
-    moved[:, :3, 3] = draws.normal(_BRIGHTNESS).cpu()[:, None]
-    contrast = torch.exp2(draws.normal(_CONTRAST)).cpu()
-    scaled = identity.repeat(draws.count, 1, 1)
-    scaled[:, :3, :3] *= contrast[:, None, None]
-    flipped = identity - 2 * draws.choice(2).cpu()[:, None, None] * along
-    turned = _hue(draws.uniform(math.pi).cpu())
-    saturation = torch.exp2(draws.normal(_SATURATION)).cpu()[:, None, None]
-    across = torch.zeros(4, 4)
-    across[:3, :3] = torch.eye(3) - along[:3, :3]
-    rest = identity - across
-    return (rest + saturation * across) @ turned @ flipped @ scaled @ moved
+    brightness = identity.repeat(draws.count, 1, 1)
+    brightness[:, :3, 3] = draws.normal(_BRIGHTNESS).cpu()[:, None]
+    contrast = identity.repeat(draws.count, 1, 1)
+    contrast[:, :3, :3] *= torch.exp2(draws.normal(_CONTRAST)).cpu()[:, None, None]
+    luma_flip = identity - 2 * draws.choice(2).cpu()[:, None, None] * luma
+    hue = _hue(draws.uniform(math.pi).cpu())
+    scale = torch.exp2(draws.normal(_SATURATION)).cpu()[:, None, None]
+    chroma = torch.zeros(4, 4)
+    chroma[:3, :3] = torch.eye(3) - luma[:3, :3]
+    saturation = identity - chroma + scale * chroma
+    return saturation @ hue @ luma_flip @ contrast @ brightness
 
 
 def _hue(angle_N: Tensor) -> Tensor:

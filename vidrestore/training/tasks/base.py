@@ -1,4 +1,4 @@
-"""What the training tasks share: dataset, batches, and a state that is in the networks alone."""
+"""Base class of the training tasks: dataset, batches, previews."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -37,7 +37,7 @@ class FaceTask:
     ) -> Iterator[Sequence[FaceSample]]:
         """Yield the micro-batches of every step from ``first_step`` on, on the CPU.
 
-        The task's networks are synchronized among the processes of ``context`` from here on.
+        Also synchronizes the task's networks between the processes of ``context``.
         """
         self._context = context
         for train_state in self.train_states.values():
@@ -45,20 +45,20 @@ class FaceTask:
         return face_batches(self._dataset, self._batch, first_step=first_step, context=context)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the task's state besides the networks': nothing."""
+        """Return the state of the task besides its networks; by default there is none."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Load what ``state_dict`` returned."""
 
     def _preview_batch(self, *, count: int, dataset: FaceDataset | None = None) -> FaceSample:
-        """Return the first samples of a dataset, by default the task's: the same every time."""
+        """Return the first samples of a dataset, by default of the task's."""
         dataset = self._dataset if dataset is None else dataset
         samples = [dataset[index] for index in range(count)]
         batch = FaceSample(*[torch.stack(field) for field in zip(*samples, strict=True)])
         return to_device(batch, self._device)
 
 
-def preview_of(*columns: Tensor) -> Preview:
+def make_preview(*columns: Tensor) -> Preview:
     """Return a preview whose rows are samples; columns are ``(N, 3, H, W)`` in [-1, 1]."""
     return Preview(torch.stack(columns, dim=1).flatten(0, 1), len(columns))

@@ -34,9 +34,9 @@ def face_batches(
     first_step: int,
     context: DistributedContext,
 ) -> Iterator[Sequence[FaceSample]]:
-    """Yield the micro-batches of steps ``first_step``, ``first_step + 1``, ... without end.
+    """Yield the micro-batches of step ``first_step`` and all following steps, endlessly.
 
-    Sample indices are a function of the step and of the position in the batch alone.
+    Sample indices depend only on the step and on the position in the batch.
 
     Raises:
         ConfigError: The batch cannot be split evenly.
@@ -73,7 +73,7 @@ def _check_divisible(size: int, accumulation_steps: int) -> None:
 
 
 def _without_traceback(error: VidrestoreError) -> VidrestoreError:
-    """Return a loader worker's error with its message alone: PyTorch adds the traceback to it."""
+    """Return a loader worker's error without the traceback that PyTorch adds to its message."""
     kind = type(error)
     message = str(error).rpartition(f"{kind.__name__}: ")[2].strip()
     return kind(message) if "Original Traceback" in str(error) else error

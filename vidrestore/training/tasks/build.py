@@ -31,7 +31,7 @@ def build_generator(config: RestorerConfig) -> nn.Module:
     if config.prior == "mobile":
         _load_mobile_prior(network, config)
     if isinstance(network, GFPGAN | GFPGANClean | PriorRestorer):
-        # The encoder gives codes in W+, so the mapping of the prior is not used.
+        # The encoder predicts codes in W+, so the prior's mapping network is unused.
         network.stylegan_decoder.style_mlp.requires_grad_(False)
     pretrained = config.pretrained
     if pretrained.network is not None:
@@ -49,7 +49,7 @@ def build_generator(config: RestorerConfig) -> nn.Module:
 def _build(config: RestorerConfig) -> nn.Module:
     if config.network == "lite":
         return build_lite()
-    size: dict[str, Any] = {
+    width: dict[str, Any] = {
         "channel_multiplier": config.channel_multiplier,
         "narrow": config.narrow,
     }
@@ -58,7 +58,7 @@ def _build(config: RestorerConfig) -> nn.Module:
     codes = {"num_style_feat": config.style_dim, "num_mlp": config.mapping_layers}
     if config.prior == "mobile":
         is_branched = config.network == "mmrb"
-        prior = MobileStyleGAN(out_size=side, isconcat=is_branched, **codes, **size)
+        prior = MobileStyleGAN(out_size=side, isconcat=is_branched, **codes, **width)
     if config.network == "prior":
         return PriorRestorer(out_size=side, prior=prior, narrow=config.narrow, **codes)
     if config.network == "mmrb":
@@ -68,7 +68,7 @@ def _build(config: RestorerConfig) -> nn.Module:
             n_mlp=config.mapping_layers,
             prior=prior,
             has_blocks=config.mmrb_blocks,
-            **size,
+            **width,
         )
     build = GFPGAN if config.network == "gfpgan" else GFPGANClean
     return build(
@@ -77,7 +77,7 @@ def _build(config: RestorerConfig) -> nn.Module:
         sft_half=config.modulation == "cs-sft",
         is_modulated=config.modulation != "none",
         **codes,
-        **size,
+        **width,
     )
 
 
@@ -97,17 +97,17 @@ def _load_prior(network: nn.Module, path: Path) -> None:
 
 
 def _load_mobile_prior(network: nn.Module, config: RestorerConfig) -> None:
-    """Load MobileStyleGAN inside ``network`` from a file, or else from the package."""
+    """Load MobileStyleGAN inside ``network`` from a file, or else the bundled one."""
     path = config.pretrained.prior
     if path is None:
-        plain = load_mobile_stylegan()
-        if (config.data.size_px, config.style_dim) != (plain.out_size, plain.num_style_feat):
+        bundled = load_mobile_stylegan()
+        if (config.data.size_px, config.style_dim) != (bundled.out_size, bundled.num_style_feat):
             raise ConfigError(
-                f"the package's prior draws {plain.out_size} px from {plain.num_style_feat} style "
-                "features: set data.size_px and style_dim to that, or name a file by "
-                "pretrained.prior"
+                f"the bundled prior has data.size_px {bundled.out_size} and style_dim "
+                f"{bundled.num_style_feat}, but the config has {config.data.size_px} and "
+                f"{config.style_dim}; change them, or set pretrained.prior to a checkpoint"
             )
-        state, path = plain.state_dict(), Path(MOBILE_STYLEGAN_FILE)
+        state, path = bundled.state_dict(), Path(MOBILE_STYLEGAN_FILE)
     else:
         state = read_pretrained(path, "generator")
     if isinstance(network, MMRB):
@@ -143,9 +143,9 @@ def build_discriminator(config: RestorerConfig) -> StyleGAN2Discriminator:
 
 
 def read_pretrained(path: Path, name: str) -> dict[str, Tensor]:
-    """Return exported weights, or the weights of a network of a run's checkpoint.
+    """Return exported weights, or those of one network in the checkpoint of a run.
 
-    Of a run, the moving average is returned where the network has one.
+    From a run, the moving average is returned if the network has one.
 
     Raises:
         WeightsError: The file is missing or unsafe, or has no such network.

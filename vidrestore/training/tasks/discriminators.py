@@ -39,8 +39,8 @@ class CropWindow(NamedTuple):
     x: int
     side: int
 
-    def of(self, image_NCHW: Tensor) -> Tensor:
-        """Return the window of images, a view."""
+    def crop(self, image_NCHW: Tensor) -> Tensor:
+        """Return this window of images, as a view."""
         return image_NCHW[..., self.y : self.y + self.side, self.x : self.x + self.side]
 
     @staticmethod
@@ -56,21 +56,21 @@ class GanBatch(NamedTuple):
     """A batch and the restorer's output."""
 
     sample: FaceSample
-    crop: CropWindow
-    """The window of each face that the restorer saw."""
+    window: CropWindow
+    """Window of each face that the restorer saw."""
     restored: Tensor
-    """The output for that window."""
-    texture: CropWindow
-    """The window of ``restored`` that the texture discriminator sees."""
+    """Output of the restorer for that window."""
+    texture_window: CropWindow
+    """Window of ``restored`` that the texture discriminator sees."""
     context: DistributedContext = DistributedContext()
-    """The processes, of whose batch this is a part."""
+    """Processes of the run; this is one's part of their batch."""
 
     def whole(self) -> Tensor:
-        """Return whole faces: the targets, with the output in its window."""
+        """Return whole faces: the targets, with the output inserted at its window."""
         if self.restored.shape == self.sample.target.shape:
             return self.restored
         whole = self.sample.target.clone()
-        self.crop.of(whole).copy_(self.restored)
+        self.window.crop(whole).copy_(self.restored)
         return whole
 
     def detach(self) -> "GanBatch":
@@ -79,7 +79,7 @@ class GanBatch(NamedTuple):
 
 
 class DiscriminatorTrainer(Protocol):
-    """One discriminator, or several of a kind."""
+    """Trains one discriminator, or several of one kind."""
 
     train_states: Mapping[str, TrainState]
 
@@ -104,7 +104,7 @@ def build_discriminators(
         discriminators.append(GlobalDiscriminatorTrainer(config, device))
     if weights.texture_adversarial:
         discriminators.append(TextureDiscriminatorTrainer(config, device))
-    if weights.judges_components:
+    if weights.uses_component_discriminators:
         discriminators.append(ComponentDiscriminatorTrainer(config, device))
     return discriminators
 
@@ -146,7 +146,7 @@ class GlobalDiscriminatorTrainer:
 
 
 class TextureDiscriminatorTrainer:
-    """A discriminator of texture, given the degraded image; sharp photographs alone are real."""
+    """A texture discriminator, conditioned on the degraded image; only sharp targets are real."""
 
     def __init__(self, config: RestorerConfig, device: torch.device) -> None:
         self._weight = config.loss_weights.texture_adversarial
@@ -160,7 +160,7 @@ class TextureDiscriminatorTrainer:
         """Return ``g_texture``, which is 0 if no sample is sharp in any process."""
         _, restored, degraded = self._sharp_windows(batch)
         loss = hinge_generator_loss(self._network(restored, degraded))
-        return {"g_texture": self._weight * self._share_of_sharp(batch) * loss}
+        return {"g_texture": self._weight * self._sharp_weight(batch) * loss}
 
     def update(
         self, batches: Sequence[GanBatch], run_state: RunState, optimizer_step: OptimizerStep
@@ -170,7 +170,7 @@ class TextureDiscriminatorTrainer:
         def loss_terms(batch: GanBatch) -> LossTerms:
             target, restored, degraded = self._sharp_windows(batch)
             scores = self._network(target, degraded), self._network(restored, degraded)
-            return {"d_texture": self._share_of_sharp(batch) * hinge_discriminator_loss(*scores)}
+            return {"d_texture": self._sharp_weight(batch) * hinge_discriminator_loss(*scores)}
 
         train_state = self.train_states["texture"]
         return optimizer_step.apply("texture", train_state, batches, loss_terms, run_state)
@@ -178,10 +178,10 @@ class TextureDiscriminatorTrainer:
     def _sharp(self, batch: GanBatch) -> Tensor:
         return batch.sample.resolution_ratio >= self._real_resolution_ratio
 
-    def _share_of_sharp(self, batch: GanBatch) -> Tensor:
-        """Return the number of sharp samples over its mean over processes.
+    def _sharp_weight(self, batch: GanBatch) -> Tensor:
+        """Return the number of sharp samples divided by its mean over processes.
 
-        A mean over the sharp samples of a process, times this, averages to that over all of them.
+        With this weight, means over the sharp samples of each process average to the mean over all.
         """
         count = self._sharp(batch).sum().float()
         return count / batch.context.mean(count).clamp_min(1 / batch.context.size)
@@ -189,17 +189,17 @@ class TextureDiscriminatorTrainer:
     def _sharp_windows(self, batch: GanBatch) -> tuple[Tensor, Tensor, Tensor]:
         """Return the texture windows of sharp samples: target, restored, degraded.
 
-        Where no sample is sharp, those of the first, whose share is 0: every use of the network
-        moves its spectral norms, and they must stay equal in all processes.
+        If no sample is sharp, those of the first, whose weight is 0: every forward pass updates the
+        network's spectral norms, which must stay equal in all processes.
         """
-        sample, crop, texture = batch.sample, batch.crop, batch.texture
+        sample, window, texture_window = batch.sample, batch.window, batch.texture_window
         sharp_N = self._sharp(batch)
         if not bool(sharp_N.any()):
             sharp_N = torch.arange(len(sharp_N), device=sharp_N.device) == 0
         return (
-            texture.of(crop.of(sample.target[sharp_N])),
-            texture.of(batch.restored[sharp_N]),
-            texture.of(crop.of(sample.degraded[sharp_N])),
+            texture_window.crop(window.crop(sample.target[sharp_N])),
+            texture_window.crop(batch.restored[sharp_N]),
+            texture_window.crop(window.crop(sample.degraded[sharp_N])),
         )
 
 
@@ -215,7 +215,7 @@ class ComponentDiscriminatorTrainer:
         }
 
     def generator_terms(self, batch: GanBatch) -> dict[str, Tensor]:
-        """Return a term for each component, and the style of all."""
+        """Return a term for each component, and their style term."""
         return component_generator_terms(
             self._networks,
             *_component_pairs(batch),

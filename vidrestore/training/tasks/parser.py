@@ -1,7 +1,7 @@
-"""Training the face parser of PSFR-GAN (Chen et al. 2021, appendix A): labels and image at once.
+"""Train the face parser of PSFR-GAN (Chen et al. 2021, appendix A) on labels and images together.
 
-Unlabeled pixels do not count in the loss of the labels. The text has an L2 loss of pixels; the
-released code takes L1, which is the default.
+The label loss ignores unlabeled pixels. The paper has an L2 pixel loss; the released code uses L1,
+which is the default.
 """
 
 import colorsys
@@ -28,7 +28,7 @@ from vidrestore.training.engine.optimizer_step import OptimizerStep
 from vidrestore.training.engine.optimizers import AdamConfig
 from vidrestore.training.engine.run_state import RunState
 from vidrestore.training.engine.train_state import TrainState
-from vidrestore.training.tasks.base import FaceTask, preview_of
+from vidrestore.training.tasks.base import FaceTask, make_preview
 from vidrestore.training.tasks.batches import BatchConfig, to_device
 
 
@@ -48,7 +48,7 @@ class ParserConfig:
     pixel_norm: Literal["l1", "l2"] = "l1"
     ema_decay: float = 0.999
     test_folder: Path | None = None
-    """Labeled faces below ``data.root`` for F1 scores; None measures nothing."""
+    """Folder of labeled faces in ``data.root`` for F1 scores; None computes no scores."""
 
 
 class ParserTask(FaceTask):
@@ -86,10 +86,10 @@ class ParserTask(FaceTask):
         def terms(sample: FaceSample) -> dict[str, Tensor]:
             sample = to_device(sample, self._device)
             output = self._parser(sample.degraded)
-            known = (sample.labels != UNKNOWN_LABEL).sum().float()
+            labeled_pixels = (sample.labels != UNKNOWN_LABEL).sum().float()
             loss = F.cross_entropy(
                 output.logits.float(), sample.labels, ignore_index=UNKNOWN_LABEL, reduction="sum"
-            ) / self._context.mean(known).clamp_min(1 / self._context.size)
+            ) / self._context.mean(labeled_pixels).clamp_min(1 / self._context.size)
             error = output.image.float() - sample.target
             pixel = error.abs() if config.pixel_norm == "l1" else error.square()
             return {
@@ -104,7 +104,7 @@ class ParserTask(FaceTask):
     def validate(self, run_state: RunState) -> tuple[dict[str, float], Preview]:
         """Return the F1 scores of the test faces, and images of the first of them.
 
-        Every test face is degraded by the recipe, in the same way every time. ``f1/CLASS`` is the
+        Every test face is degraded by the recipe, always in the same way. ``f1/CLASS`` is the
         score of a class and ``mean_f1`` their mean; ``mean_f1_clean`` is the mean without
         degradation.
         """
@@ -114,7 +114,7 @@ class ParserTask(FaceTask):
         batch = self._preview_batch(count=min(4, len(faces)), dataset=faces)
         with torch.no_grad():
             output = parser(batch.degraded)
-        preview = preview_of(
+        preview = make_preview(
             batch.degraded,
             colorize_labels(output.logits.argmax(dim=1)),
             colorize_labels(batch.labels),
@@ -128,8 +128,8 @@ class ParserTask(FaceTask):
         with torch.no_grad():
             for index in range(len(test)):
                 face = test[index]
-                both = torch.stack([face.degraded, face.target]).to(self._device)
-                labels = parser(both).logits.argmax(dim=1).cpu()
+                pair = torch.stack([face.degraded, face.target]).to(self._device)
+                labels = parser(pair).logits.argmax(dim=1).cpu()
                 confusion += torch.stack(
                     [confusion_matrix(prediction, face.labels) for prediction in labels]
                 )

@@ -1,8 +1,8 @@
-"""Training PSFR-GAN (Chen et al. 2021, section 3): the generator, with a trained parser.
+"""Train PSFR-GAN (Chen et al. 2021, section 3): the generator, with a trained parser.
 
-As in the released code, the generator sees the parser's map of the degraded image, discriminator
-and style loss that of the sharp one: the labels of the data set, or else what the parser finds in
-the sharp image. Terms are those of equation 9: reconstruction 10 (pixels and, equation 6,
+As in the released code, the generator sees the parsing map of the degraded image; discriminator and
+style loss use that of the sharp image: the labels of the dataset, or else the output of the parser.
+Terms are those of equation 9: reconstruction 10 (pixels and, equation 6,
 discriminator features), semantic-aware style, adversarial 1 (hinge losses of equations 7 and 8).
 """
 
@@ -29,7 +29,7 @@ from vidrestore.training.engine.optimizers import AdamConfig
 from vidrestore.training.engine.run_state import RunState
 from vidrestore.training.engine.train_state import TrainState
 from vidrestore.training.losses.adversarial import (
-    OverScales,
+    ScaleReduction,
     hinge_discriminator_loss,
     hinge_generator_loss,
 )
@@ -43,7 +43,7 @@ from vidrestore.training.losses.semantic import (
     one_hot_labels,
     semantic_style_loss,
 )
-from vidrestore.training.tasks.base import FaceTask, preview_of
+from vidrestore.training.tasks.base import FaceTask, make_preview
 from vidrestore.training.tasks.batches import BatchConfig, to_device
 from vidrestore.training.tasks.parser import colorize_labels
 from vidrestore.training.validation import wrap_restorer
@@ -66,47 +66,47 @@ class PsfrganConfig:
     discriminator_layers: int = 4
     discriminator_scales: int = 3
     l1_weight: float = field(default=10.0, metadata={"alias": "pixel_weight"})
-    """Of the mean absolute error of pixels, which the released code has."""
+    """Weight of the L1 pixel error, as in the released code."""
     l2_weight: float = 0.0
-    """Of their mean squared error, which equation 6 has."""
+    """Weight of the mean squared pixel error, as in equation 6."""
     matching_weight: float = 10.0
     matching_norm: Norm = "l2"
     style_form: StyleForm = "released"
     style_weight: float | None = None
-    """None is the weight that belongs to the form, of ``STYLE_FORMS``."""
+    """None takes the weight of the form from ``STYLE_FORMS``."""
     adversarial_weight: float = 1.0
-    over_scales: OverScales = "sum"
-    """How adversarial and matching losses of the scales become one: the sum of equations 6 to 8, or
-    the released code's mean."""
+    scale_reduction: ScaleReduction = field(default="sum", metadata={"alias": "over_scales"})
+    """Whether adversarial and matching losses are summed over scales, as in equations 6 to 8, or
+    averaged, as in the released code."""
     uses_map: bool = True
-    """Whether generator and discriminator see parsing maps (table 2); else zeros."""
+    """Whether generator and discriminator see parsing maps (table 2) or zeros."""
     feature_weights: Path | None = field(default=None, metadata={"alias": "features"})
     """VGG-19's weights; without them a smaller network replaces it, as the log says."""
     ema_decay: float = 0.999
 
     def __post_init__(self) -> None:
         weights = (self.l1_weight, self.l2_weight, self.matching_weight, self.adversarial_weight)
-        if min(*weights, self.loss_weight_of_style()) < 0:
+        if min(*weights, self.resolved_style_weight()) < 0:
             raise ConfigError("weights of losses must be >= 0")
         if not (self.l1_weight or self.l2_weight):
             raise ConfigError("one of l1_weight and l2_weight must be > 0")
 
-    def loss_weight_of_style(self) -> float:
-        """Return the weight of the style loss."""
+    def resolved_style_weight(self) -> float:
+        """Return the weight of the style loss: the config's, or the default of its form."""
         return (
             STYLE_FORMS[self.style_form].weight if self.style_weight is None else self.style_weight
         )
 
 
 class _Maps(NamedTuple):
-    """Parsing maps of a batch: one-hot, or zeros where none are used."""
+    """Parsing maps of a batch: one-hot, or zeros if the config uses none."""
 
     degraded: Tensor
-    """``(N, classes, S, S)``, of the degraded images: the generator's."""
+    """``(N, classes, S, S)``: of the degraded images, for the generator."""
     sharp: Tensor
-    """Same, of the targets: the discriminator's."""
+    """Same shape: of the targets, for the discriminator."""
     labels: Tensor
-    """``(N, S, S)`` labels of the targets: of the style loss."""
+    """``(N, S, S)``: labels of the targets, for the style loss."""
 
 
 class _GanBatch(NamedTuple):
@@ -145,7 +145,7 @@ class PsfrganTask(FaceTask):
             load_feature_network(
                 config.feature_weights, layers=STYLE_FORMS[config.style_form].layers
             ).to(device)
-            if config.loss_weight_of_style()
+            if config.resolved_style_weight()
             else None
         )
         self.train_states: Mapping[str, TrainState] = {
@@ -169,10 +169,10 @@ class PsfrganTask(FaceTask):
         outputs: list[_GanBatch] = []
 
         def generator_terms(pair: tuple[FaceSample, _Maps]) -> dict[str, Tensor]:
-            sample, found = pair
-            fake = self._generator(sample.degraded, found.degraded).image
-            outputs.append(_GanBatch(sample.target, fake.detach(), found.sharp))
-            return self._generator_terms(sample.target, fake, found)
+            sample, sample_maps = pair
+            fake = self._generator(sample.degraded, sample_maps.degraded).image
+            outputs.append(_GanBatch(sample.target, fake.detach(), sample_maps.sharp))
+            return self._generator_terms(sample.target, fake, sample_maps)
 
         with frozen_weights(self._discriminator):
             logged = optimizer_step.apply(
@@ -204,9 +204,9 @@ class PsfrganTask(FaceTask):
 
     def _generator_terms(self, target: Tensor, output: Tensor, maps: _Maps) -> dict[str, Tensor]:
         config = self._config
-        over_scales = config.over_scales
+        reduction = config.scale_reduction
         fake = self._discriminator(torch.cat([output, maps.sharp], dim=1))
-        adversarial = hinge_generator_loss(fake.scores, over_scales=over_scales)
+        adversarial = hinge_generator_loss(fake.scores, scale_reduction=reduction)
         terms = {"g_hinge": config.adversarial_weight * adversarial}
         if config.l1_weight:
             terms["l1"] = config.l1_weight * l1_loss(output, target)
@@ -216,12 +216,12 @@ class PsfrganTask(FaceTask):
             with torch.no_grad():
                 real = self._discriminator(torch.cat([target, maps.sharp], dim=1))
             terms["matching"] = config.matching_weight * feature_matching_loss(
-                fake.features, real.features, norm=config.matching_norm, over_scales=over_scales
+                fake.features, real.features, norm=config.matching_norm, scale_reduction=reduction
             )
         if self._features is not None:
             with torch.no_grad():
                 target_features = self._features(target)
-            terms["style"] = config.loss_weight_of_style() * semantic_style_loss(
+            terms["style"] = config.resolved_style_weight() * semantic_style_loss(
                 self._features(output), target_features, maps.labels, form=config.style_form
             )
         return terms
@@ -230,7 +230,7 @@ class PsfrganTask(FaceTask):
         fake = self._discriminator(torch.cat([batch.fake, batch.sharp_map], dim=1))
         real = self._discriminator(torch.cat([batch.real, batch.sharp_map], dim=1))
         loss = hinge_discriminator_loss(
-            real.scores, fake.scores, over_scales=self._config.over_scales
+            real.scores, fake.scores, scale_reduction=self._config.scale_reduction
         )
         return {"d_hinge": loss}
 
@@ -252,14 +252,14 @@ class PsfrganTask(FaceTask):
             restored = generator(batch.degraded, self._maps(batch).degraded).image
         labels = colorize_labels(parsing.argmax(dim=1))
         scores = {"l1": float(l1_loss(restored, batch.target))}
-        return scores, preview_of(batch.degraded, labels, restored, batch.target)
+        return scores, make_preview(batch.degraded, labels, restored, batch.target)
 
 
 def read_parser(path: Path) -> FaceParser:
-    """Return the parser of a checkpoint, in the size of its tensors.
+    """Return the parser of a checkpoint, of any size.
 
     Raises:
-        WeightsError: The checkpoint is of another network.
+        WeightsError: The checkpoint belongs to another network.
     """
     state = read_state(path)
     arguments = face_parser_from_shapes({key: tuple(tensor.shape) for key, tensor in state.items()})

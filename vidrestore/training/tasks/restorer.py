@@ -1,9 +1,9 @@
-"""Training a restorer on pairs: GFP-GAN, MMRB and ``lite``, by the weights of their losses.
+"""Train a restorer on pairs: GFP-GAN, MMRB and ``lite`` differ in their loss weights.
 
 The losses are those of GFP-GAN (Wang et al. 2021, section 3.5) and MMRB (Hu et al. 2022,
 section 3.4): reconstruction by pixels, pyramid and perceptual features, a global discriminator,
-three discriminators of components, and identity. A weight of zero leaves a term and its networks
-out.
+three discriminators of components, and identity. A term of weight zero is left out, with its
+networks.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +28,7 @@ from vidrestore.training.losses.freeze import frozen_weights
 from vidrestore.training.losses.identity import identity_loss, load_identity_network
 from vidrestore.training.losses.perceptual import perceptual_terms
 from vidrestore.training.losses.pixel import l1_loss, log_l1_loss, pyramid_loss, ssim_loss
-from vidrestore.training.tasks.base import FaceTask, preview_of
+from vidrestore.training.tasks.base import FaceTask, make_preview
 from vidrestore.training.tasks.batches import to_device
 from vidrestore.training.tasks.build import build_generator
 from vidrestore.training.tasks.discriminators import CropWindow, GanBatch, build_discriminators
@@ -37,8 +37,8 @@ from vidrestore.training.validation import wrap_restorer
 from vidrestore.types import CROP_SIZE_PX
 
 _PREVIEW_ROWS = 6
-_NOISE = 1000
-"""Stream of draws of noise; the index of the micro-batch is added."""
+_NOISE_STREAM = 1000
+"""Random stream of the noise; the index of the micro-batch is added."""
 
 PIXEL_LOSSES: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = MappingProxyType(
     {
@@ -90,12 +90,15 @@ class RestorerTask(FaceTask):
 
         def generator_terms(sample: FaceSample) -> dict[str, Tensor]:
             sample = to_device(sample, self._device)
-            crop, texture = self._draw_windows(sample, run_state, micro_batch=len(outputs))
+            windows = self._draw_windows(sample, run_state, micro_batch=len(outputs))
+            window, texture_window = windows
             options: dict[str, Any] = {"with_pyramid": True} if self._has_pyramid(run_state) else {}
             if self._draws_noise:
-                options["noise"] = self._noise(run_state, _NOISE + len(outputs), len(sample.target))
-            restored = self._network(crop.of(sample.degraded), **options)
-            batch = GanBatch(sample, crop, restored.image, texture, self._context)
+                options["noise"] = self._draw_noise(
+                    run_state, _NOISE_STREAM + len(outputs), len(sample.target)
+                )
+            restored = self._network(window.crop(sample.degraded), **options)
+            batch = GanBatch(sample, window, restored.image, texture_window, self._context)
             outputs.append(batch.detach())
             terms = self._content_terms(batch, restored.pyramid, run_state)
             for discriminator in self._discriminators:
@@ -111,7 +114,7 @@ class RestorerTask(FaceTask):
             logged |= discriminator.update(outputs, run_state, optimizer_step)
         return logged
 
-    def _noise(self, run_state: RunState, stream: int, batch: int) -> list[Tensor]:
+    def _draw_noise(self, run_state: RunState, stream: int, batch: int) -> list[Tensor]:
         """Draw the noise of this process's part of a micro-batch."""
         context, rng = self._context, run_state.generator(stream)
         side_px = self._config.data.size_px
@@ -121,13 +124,13 @@ class RestorerTask(FaceTask):
     def _draw_windows(
         self, sample: FaceSample, run_state: RunState, *, micro_batch: int
     ) -> tuple[CropWindow, CropWindow]:
-        """Draw the window that the network sees, and in it the texture discriminator's."""
+        """Draw the window that the network sees, and the texture window inside it."""
         generator = run_state.generator(micro_batch)
         size_px = sample.target.shape[-1]
         crop_px = self._config.crop_px or size_px
-        crop = CropWindow.draw(generator, side=crop_px, within=size_px)
+        window = CropWindow.draw(generator, side=crop_px, within=size_px)
         side = min(self._config.texture_px, crop_px)
-        return crop, CropWindow.draw(generator, side=side, within=crop_px)
+        return window, CropWindow.draw(generator, side=side, within=crop_px)
 
     def _has_pyramid(self, run_state: RunState) -> bool:
         weights = self._config.loss_weights
@@ -138,7 +141,7 @@ class RestorerTask(FaceTask):
     ) -> dict[str, Tensor]:
         weights, sample = self._config.loss_weights, batch.sample
         output = limit_resolution(batch.restored, sample.resolution_ratio)
-        target = limit_resolution(batch.crop.of(sample.target), sample.resolution_ratio)
+        target = limit_resolution(batch.window.crop(sample.target), sample.resolution_ratio)
         terms: dict[str, Tensor] = {}
         for name, loss in PIXEL_LOSSES.items():
             if weight := getattr(weights, name):
@@ -183,4 +186,4 @@ class RestorerTask(FaceTask):
             "l1_input": float(l1_loss(batch.degraded, batch.target)),
             "l1": float(l1_loss(restored, batch.target)),
         }
-        return scores, preview_of(batch.degraded, restored, batch.target)
+        return scores, make_preview(batch.degraded, restored, batch.target)

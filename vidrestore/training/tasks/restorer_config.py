@@ -1,4 +1,4 @@
-"""Settings of restorer training, with the published ones as defaults."""
+"""Settings of restorer training; defaults are the published ones."""
 
 from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ class LossWeights:
 
     l1: float = field(default=0.1, metadata={"alias": "pixels"})
     log_l1: float = field(default=0.0, metadata={"alias": "log_pixels"})
-    """Of ``log_l1_loss``, which weighs every face by its possible gain."""
+    """Weight of ``log_l1_loss``, which weights every face by its possible gain."""
     ssim: float = 0.0
     pyramid: float = 1.0
     pyramid_until: int = 50_000
@@ -26,16 +26,16 @@ class LossWeights:
     style: float = 50.0
     adversarial: float = 0.1
     texture_adversarial: float = field(default=0.0, metadata={"alias": "texture"})
-    """Of the hinge loss of ``TextureDiscriminator``, on windows of ``texture_px``."""
+    """Weight of the hinge loss of ``TextureDiscriminator``, on windows of ``texture_px``."""
     component: float = 1.0
     component_style: float = 200.0
     component_matching: float = 0.0
-    """Of the difference of the component discriminators' features (Wang et al. 2018), which GFP-GAN
+    """Weight of feature matching in the component discriminators (Wang et al. 2018), which GFP-GAN
     compares its style loss with (figure 6)."""
     identity: float = 10.0
     identity_distance: Literal["l1", "cosine"] = "l1"
     perceptual_norm: Norm = "l1"
-    """Of perceptual and style loss."""
+    """Norm of perceptual and style loss."""
     perceptual_layers: tuple[float, ...] = LAYER_WEIGHTS
     """Weights of VGG-19's five stages."""
 
@@ -48,34 +48,34 @@ class LossWeights:
             raise ConfigError("one of l1, log_l1 and perceptual must be > 0")
 
     @property
-    def judges_components(self) -> bool:
+    def uses_component_discriminators(self) -> bool:
         """Whether a term needs the discriminators of eyes and mouth."""
         return bool(self.component or self.component_style or self.component_matching)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PretrainedConfig:
-    """Weights that networks start from: exported ones, or checkpoints of earlier runs."""
+    """Pretrained weights: exported files, or checkpoints of earlier runs."""
 
     network: Path | None = None
     """The restorer."""
     prior: Path | None = None
     """The generative prior, a generator of this size. MMRB takes a plain StyleGAN2, or GPEN's,
-    which is made for features. Without a file, ``mobile`` takes the weights in the package."""
+    which has inputs for features. Without a file, ``mobile`` uses the bundled weights."""
     gpen: Path | None = None
-    """A finished GPEN, for MMRB's encoder, mapping and generator; the paper starts from the prior
+    """A trained GPEN, for MMRB's encoder, mapping and generator; the paper starts from the prior
     (section 4.2)."""
     discriminator: Path | None = None
-    """The global discriminator, ours or GPEN's."""
+    """The global discriminator, from this program or from GPEN."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestorerConfig:
-    """One restorer, its discriminators, its data."""
+    """A restorer, its discriminators, and its data."""
 
     network: Literal["gfpgan", "gfpgan-clean", "mmrb", "lite", "prior"]
     prior: Literal["stylegan2", "mobile"] = "stylegan2"
-    """The generator inside GFP-GAN and MMRB: the papers', or MobileStyleGAN."""
+    """The generator inside GFP-GAN and MMRB: StyleGAN2 as in the papers, or MobileStyleGAN."""
     data: DatasetConfig
     batch: BatchConfig
     generator: AdamConfig
@@ -88,21 +88,20 @@ class RestorerConfig:
     )
     crop_px: int | None = None
     """Side of a random window of each face that the network sees; None takes the whole face. For
-    identity and components the target surrounds it. Only ``lite`` takes any size."""
+    identity and components the target surrounds it. Only ``lite`` accepts any size."""
     texture_px: int = 256
     """Side of the windows that the texture discriminator sees."""
     real_resolution_ratio: float = field(default=1.0, metadata={"alias": "real_detail"})
-    """Resolution ratio from which faces are shown to discriminators as real."""
+    """Minimum resolution ratio of faces that discriminators see as real."""
     modulation: Literal["cs-sft", "sft", "none"] = "cs-sft"
-    """How GFP-GAN's features change the prior's: half of the channels, all, or not at all (its
-    table 4)."""
+    """Which channels of the prior GFP-GAN's features modulate: half, all, or none (its table 4)."""
     mmrb_blocks: bool = True
-    """Whether MMRB's encoder has its blocks (its table 5)."""
+    """Whether MMRB's encoder has the blocks that give it its name (its table 5)."""
     prior_lr_scale: float | None = None
-    """Learning rate of the prior over that of the generator; 0 fixes it. None is 0 for GFP-GAN, as
-    released (``fix_decoder: true``), and 0.1 for MMRB (section 4.2: 2e-4 of 2e-3)."""
+    """Learning rate of the prior divided by the generator's; 0 freezes it. None is 0 for GFP-GAN,
+    as released (``fix_decoder: true``), and 0.1 for MMRB (section 4.2: 2e-4 of 2e-3)."""
     draw_noise: bool = True
-    """Whether GFP-GAN's prior gets new noise in every step, as released; else the stored noise."""
+    """Whether GFP-GAN's prior gets new noise in every step, as released, or the stored noise."""
     channel_multiplier: float = 1.0
     narrow: float = 1.0
     style_dim: int = field(default=512, metadata={"alias": "style_features"})
@@ -122,7 +121,7 @@ class RestorerConfig:
         ratio = self.real_resolution_ratio
         if not 0 < ratio <= 1:
             raise ConfigError(f"real_resolution_ratio must be in (0, 1], got {ratio}")
-        sees_faces = weights.adversarial or weights.judges_components
+        sees_faces = weights.adversarial or weights.uses_component_discriminators
         if sees_faces and self.data.min_resolution_ratio < ratio:
             raise ConfigError(
                 "these discriminators need full-resolution faces: set data.min_resolution_ratio "
@@ -134,7 +133,7 @@ class RestorerConfig:
             raise ConfigError(
                 "loss_weights.texture_adversarial needs a table [restorer.texture_discriminator]"
             )
-        if weights.judges_components and self.components is None:
+        if weights.uses_component_discriminators and self.components is None:
             raise ConfigError(
                 "loss_weights.component, component_style and component_matching need a table "
                 "[restorer.components]"
@@ -151,7 +150,7 @@ class RestorerConfig:
     def _check_prior(self) -> None:
         is_mobile, pretrained = self.prior == "mobile", self.pretrained
         if is_mobile and self.network == "lite":
-            raise ConfigError("lite has no prior: leave prior out")
+            raise ConfigError("lite has no prior: remove the key prior")
         if self.network == "prior" and not is_mobile:
             raise ConfigError(
                 'the prior of network "prior" is MobileStyleGAN: set prior = "mobile"'
@@ -168,15 +167,15 @@ class RestorerConfig:
         if scale is not None and (scale < 0 or self.network == "lite"):
             raise ConfigError("prior_lr_scale must be >= 0, and does not apply to lite")
         is_given = pretrained.prior is not None or pretrained.network is not None or is_mobile
-        is_fixed = self.generator_adam().lr_scale_of("stylegan_decoder.constant") == 0
-        if self.network in ("gfpgan", "gfpgan-clean") and not is_given and is_fixed:
+        is_frozen = self.generator_adam().lr_scale_of("stylegan_decoder.constant") == 0
+        if self.network in ("gfpgan", "gfpgan-clean") and not is_given and is_frozen:
             raise ConfigError(
-                "the prior is fixed, but it is not trained: set pretrained.prior, or "
+                "the prior is frozen, but has no pretrained weights: set pretrained.prior, or "
                 "prior_lr_scale = 1.0 to train it"
             )
 
-    def prior_rate(self) -> float:
-        """Return the learning rate of the prior over that of the rest of the generator."""
+    def resolved_prior_lr_scale(self) -> float:
+        """Return the learning rate of the prior divided by that of the rest of the generator."""
         if self.prior_lr_scale is not None:
             return self.prior_lr_scale
         return 0.1 if self.network == "mmrb" else 0.0
@@ -184,15 +183,15 @@ class RestorerConfig:
     def generator_adam(self) -> AdamConfig:
         """Return ``generator`` with the parameter groups of the prior.
 
-        The branches that bring features into MMRB's prior learn as the codec does (section 4.2).
-        Groups of the config that name parts of the prior are left as they are.
+        The branches that bring features into MMRB's prior learn at the full rate (section 4.2).
+        Groups in the config that match parts of the prior take precedence.
         """
         prefix = {"lite": None, "mmrb": "generator."}.get(self.network, "stylegan_decoder.")
         groups = self.generator.param_groups
         if prefix is None or any(group.pattern.startswith(prefix) for group in groups):
             return self.generator
         branches = {"mobile": "generator.*strength", "stylegan2": "generator.*noise.weight"}
-        added = [ParamGroupConfig(pattern=f"{prefix}*", lr_scale=self.prior_rate())]
+        added = [ParamGroupConfig(pattern=f"{prefix}*", lr_scale=self.resolved_prior_lr_scale())]
         if self.network == "mmrb":
             added.insert(0, ParamGroupConfig(pattern=branches[self.prior], lr_scale=1.0))
         return replace(self.generator, param_groups=(*groups, *added))

@@ -1,4 +1,4 @@
-"""Training the generative prior: StyleGAN2 (Karras et al. 2020) on aligned faces."""
+"""Train the generative prior: StyleGAN2 (Karras et al. 2020) on aligned faces."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -60,11 +60,11 @@ class StyleGan2Config:
     path_weight: float = 2.0
     path_interval: int = field(default=4, metadata={"alias": "path_every"})
     path_shrink: int = 2
-    """A micro-batch over the number of its samples whose path lengths are measured. Several
-    processes measure as many as one where this divides the part of each."""
+    """Path lengths are measured on one of this many samples of a micro-batch. Several processes
+    measure as many as one if this divides the part of each."""
     ema_decay: float = 0.999
     augmentation: AugmentationConfig | None = None
-    """Adaptive augmentation, for sets of fewer than some ten thousand faces; None has none."""
+    """Adaptive augmentation, for datasets below about ten thousand faces; None turns it off."""
 
     def __post_init__(self) -> None:
         if self.data.min_resolution_ratio < 1:
@@ -113,7 +113,7 @@ class StyleGan2Task(FaceTask):
     ) -> dict[str, float]:
         """Update the discriminator, then the generator."""
         config = self._config
-        numbered = [
+        images = [
             (index, to_device(batch, self._device).target) for index, batch in enumerate(batches)
         ]
 
@@ -121,8 +121,8 @@ class StyleGan2Task(FaceTask):
             index, real = item
             with torch.no_grad():
                 fake = self._generate(len(real), run_state, _DISCRIMINATOR + index)
-            real = self._augmented(real, run_state, _AUGMENT_REAL + index)
-            fake = self._augmented(fake, run_state, _AUGMENT_FAKE + index)
+            real = self._augment(real, run_state, _AUGMENT_REAL + index)
+            fake = self._augment(fake, run_state, _AUGMENT_FAKE + index)
             scores = self._discriminator(real), self._discriminator(fake)
             if self._augmentation is not None:
                 self._augmentation.observe(scores[0], self._context)
@@ -136,7 +136,7 @@ class StyleGan2Task(FaceTask):
         def generator_terms(item: tuple[int, Tensor]) -> dict[str, Tensor]:
             index, real = item
             fake = self._generate(len(real), run_state, _GENERATOR + index)
-            fake = self._augmented(fake, run_state, _AUGMENT_GENERATED + index)
+            fake = self._augment(fake, run_state, _AUGMENT_GENERATED + index)
             terms = {"g_logistic": logistic_generator_loss(self._discriminator(fake))}
             if config.path_weight and run_state.is_due(config.path_interval):
                 terms["g_path"] = self._path_penalty(len(real), run_state, _PATH + index)
@@ -146,11 +146,11 @@ class StyleGan2Task(FaceTask):
             self.train_states[name] for name in ("discriminator", "generator")
         )
         logged = optimizer_step.apply(
-            "discriminator", discriminator, numbered, discriminator_terms, run_state
+            "discriminator", discriminator, images, discriminator_terms, run_state
         )
         with frozen_weights(self._discriminator):
             logged |= optimizer_step.apply(
-                "generator", generator, numbered, generator_terms, run_state
+                "generator", generator, images, generator_terms, run_state
             )
         if self._augmentation is not None:
             logged["augmentation"] = self._augmentation.adapt(
@@ -158,7 +158,7 @@ class StyleGan2Task(FaceTask):
             )
         return logged
 
-    def _augmented(self, image: Tensor, run_state: RunState, stream: int) -> Tensor:
+    def _augment(self, image: Tensor, run_state: RunState, stream: int) -> Tensor:
         if self._augmentation is None:
             return image
         rng, probability = run_state.generator(stream), self._augmentation.probability
@@ -179,28 +179,28 @@ class StyleGan2Task(FaceTask):
         )
 
     def _generate(self, batch: int, run_state: RunState, stream: int) -> Tensor:
-        """Return images of new draws."""
+        """Generate images from new draws."""
         latents, noise = self._draw_styles(batch, run_state.generator(stream))
         return self._generator.synthesize(latents, noise=noise)
 
     def _draw_styles(self, batch: int, rng: torch.Generator) -> tuple[Tensor, list[Tensor]]:
-        """Draw style codes in W+, some of them mixed, and noise: this process's part of both."""
-        context, whole = self._context, batch * self._context.size
-        drawn = torch.randn(2, whole, self._config.style_dim, generator=rng, device=rng.device)
-        z = context.own_part(drawn, dim=1)
-        chance = torch.rand(2, generator=rng, device=rng.device)
+        """Draw style codes in W+, with style mixing, and noise: this process's part of both."""
+        context, total = self._context, batch * self._context.size
+        latents_z = torch.randn(2, total, self._config.style_dim, generator=rng, device=rng.device)
+        z = context.own_part(latents_z, dim=1)
+        units = torch.rand(2, generator=rng, device=rng.device)
         generator = self._generator
-        if float(chance[0]) < self._config.style_mixing_probability:
-            crossover = 1 + int(float(chance[1]) * (generator.num_latent - 1))
+        if float(units[0]) < self._config.style_mixing_probability:
+            crossover = 1 + int(float(units[1]) * (generator.num_latent - 1))
             styles = generator.style_mlp(z[0]), generator.style_mlp(z[1])
             latents = generator.mix_styles(*styles, crossover=crossover)
         else:
             latents = generator.to_w_plus(generator.style_mlp(z[0]))
-        noise = sample_noise(self._size_px, batch=whole, generator=rng)
+        noise = sample_noise(self._size_px, batch=total, generator=rng)
         return latents, [context.own_part(level) for level in noise]
 
     def validate(self, run_state: RunState) -> tuple[dict[str, float], Preview]:
-        """Return images of the moving average, from the same latents every time."""
+        """Return images of the moving average, always from the same latents."""
         rng = torch.Generator(self._device).manual_seed(run_state.seed)
         z = torch.randn(
             _PREVIEW_COLUMNS**2, self._config.style_dim, generator=rng, device=rng.device

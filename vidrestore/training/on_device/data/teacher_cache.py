@@ -182,7 +182,7 @@ class CachedFaces:
 
         def crop(images_NCHW: Tensor) -> Tensor:
             pairs = zip(windows, images_NCHW, strict=True)
-            return torch.stack([window.of(image) for window, image in pairs])
+            return torch.stack([window.crop(image) for window, image in pairs])
 
         corners = batch.boxes_xyxy.new_tensor([(x, y, x, y) for y, x, _ in windows])
         return batch._replace(
