@@ -10,7 +10,7 @@ from support.restoring import face_at, restored
 
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.paste.composite import face_mask, paste_faces
-from vidrestore.paste.head import COLOR_CELLS, likely_head, nearest_share
+from vidrestore.paste.head import COLOR_CELLS, likely_head, nearest_face_weight
 from vidrestore.paste.settings import PasteConfig
 from vidrestore.types import DisplayGeometry, Frame, RestoredFace, TrackedFace
 
@@ -179,9 +179,9 @@ def test_of_two_heads_every_place_belongs_to_the_nearer_one() -> None:
 
 def test_the_shares_of_two_faces_sum_to_one_and_of_three_to_no_more() -> None:
     places = [TEMPLATE_LANDMARKS_XY + shift for shift in ((0, 0), (150, 20), (60, 160))]
-    two = nearest_share(places[0], [places[1]]) + nearest_share(places[1], [places[0]])
+    two = nearest_face_weight(places[0], [places[1]]) + nearest_face_weight(places[1], [places[0]])
     np.testing.assert_allclose(two, 1.0, atol=1e-5)
-    three = sum(nearest_share(each, [o for o in places if o is not each]) for each in places)
+    three = sum(nearest_face_weight(each, [o for o in places if o is not each]) for each in places)
     assert np.max(three) <= 1.0 + 1e-5
     assert np.min(three) > 0.7
 

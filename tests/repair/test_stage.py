@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from support.frames import FORMATS, YUV420, random_frame
 
-from vidrestore.repair.stage import repair_frames, repair_reach_frames
+from vidrestore.repair.stage import repair_context_frames, repair_frames
 from vidrestore.settings import RepairName
 from vidrestore.training.degradations.fading import Tone
 from vidrestore.training.degradations.film_damage import FilmDamage
@@ -158,8 +158,8 @@ def assert_only_recorded_changes(frame: Frame) -> None:
 
 
 def test_a_frame_depends_on_as_many_neighbors_as_are_declared() -> None:
-    reach = repair_reach_frames(ALL)
-    assert reach == 15
+    context = repair_context_frames(ALL)
+    assert context == 15
     damaged = film(FilmDamage(**{**DAMAGE, "specks_per_frame": 4.0}).apply)  # type: ignore[arg-type]
     longer = [
         replace(each, frame=replace(each.frame, index=index))
@@ -168,7 +168,7 @@ def test_a_frame_depends_on_as_many_neighbors_as_are_declared() -> None:
     whole = [*repair_frames(longer, ALL)]
     part = [*repair_frames(longer[3:], ALL)]
 
-    for one, other in zip(whole[3 + reach :], part[reach:], strict=True):
+    for one, other in zip(whole[3 + context :], part[context:], strict=True):
         for plane, same in zip(one.frame.planes, other.frame.planes, strict=True):
             assert np.array_equal(plane, same)
 

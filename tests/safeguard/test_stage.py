@@ -229,7 +229,7 @@ def test_a_segment_gives_what_the_film_gives_bit_for_bit(meter: IdentityMeter) -
         }
 
     whole = outcomes(sources)
-    reach = 2 * CONFIG.reach_frames
+    reach = 2 * CONFIG.context_frames
     part = outcomes(sources[22 - reach : 26 + reach])
 
     assert [part[index] for index in range(22, 26)] == [whole[index] for index in range(22, 26)]

@@ -1,4 +1,4 @@
-"""Distance of two images in the features of a network: LPIPS, and without its weights."""
+"""Distance of two images in the features of a network: LPIPS, and the same without its weights."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class Lpips:
             second_NCHW: Same shape.
 
         Raises:
-            ValueError: The network gives features at more or fewer depths than there are weights.
+            ValueError: The numbers of features and weights differ.
         """
         total = first_NCHW.new_zeros(len(first_NCHW))
         squares = _squared_differences(self.features, first_NCHW, second_NCHW)
@@ -63,7 +63,7 @@ class FeatureDistance:
     """
 
     name: str
-    """Of the metric, after its network: ``mobilenet_distance``."""
+    """Name of the metric, after its network: ``mobilenet_distance``."""
     features: FeaturePyramid
 
     def distance(self, first_NCHW: Tensor, second_NCHW: Tensor) -> Tensor:
@@ -112,7 +112,7 @@ class TappedFeatures:
         for index, layer in enumerate(self._layers):
             feat = layer(feat)
             if index in self._taps:
-                # The next layers may work in place.
+                # The next layer may work in place.
                 taps.append(feat.clone())
         return taps
 

@@ -23,7 +23,7 @@ from vidrestore.metrics.temporal import (
 from vidrestore.types import FloatArray
 
 Scores = dict[str, float]
-"""Name of a metric -> value. NaN where a face was not found."""
+"""Name of a metric -> value; NaN if a face was not found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -149,8 +149,8 @@ def mean_scores(scores: Sequence[Scores]) -> Scores:
 def _clip_landmarks(
     clip: Sequence[Tensor], landmarks: Callable[[Tensor], NDArray[np.float64] | None]
 ) -> NDArray[np.float64]:
-    found = [landmarks(frame) for frame in clip]
-    return np.stack([np.full((5, 2), np.nan) if face is None else face for face in found])
+    faces = [landmarks(frame) for frame in clip]
+    return np.stack([np.full((5, 2), np.nan) if face is None else face for face in faces])
 
 
 def _hwc(image_chw: Tensor) -> FloatArray:

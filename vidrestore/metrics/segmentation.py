@@ -19,8 +19,8 @@ def confusion_matrix(predicted_HW: Tensor, true_HW: Tensor) -> Tensor:
         ``(true, predicted)``.
     """
     count = len(PARSING_CLASSES)
-    known = (true_HW >= 0) & (true_HW < count)
-    pairs = true_HW[known] * count + predicted_HW[known]
+    is_labeled = (true_HW >= 0) & (true_HW < count)
+    pairs = true_HW[is_labeled] * count + predicted_HW[is_labeled]
     return torch.bincount(pairs, minlength=count**2).view(count, count)
 
 
@@ -42,5 +42,5 @@ def f1_by_class(confusion: Tensor) -> dict[str, float]:
 
 def mean_f1(scores: Mapping[str, float]) -> float:
     """Return the mean of ``f1_by_class`` without the background; 0 if empty."""
-    counted = [score for name, score in scores.items() if name != PARSING_CLASSES[0]]
-    return sum(counted) / len(counted) if counted else 0.0
+    included = [score for name, score in scores.items() if name != PARSING_CLASSES[0]]
+    return sum(included) / len(included) if included else 0.0

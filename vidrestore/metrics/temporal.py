@@ -93,7 +93,7 @@ def _farneback(first_hwc: FloatArray, second_hwc: FloatArray) -> Flow:
 def identity_jitter_degrees(embeddings_TD: Tensor) -> float:
     """Return the mean angle between the unit embeddings of neighboring frames, in degrees.
 
-    Expressions cause some, too: compare it with that of the reference.
+    Facial expressions cause jitter, too: compare with that of the reference.
     """
     if len(embeddings_TD) < 2:
         raise ValueError("identity jitter needs two frames or more")
@@ -110,10 +110,10 @@ def visible_pixels(backward: Flow, forward: Flow) -> NDArray[np.bool_]:
         backward: Motion from a frame to the previous one.
         forward: Motion from the previous frame to it.
     """
-    returned = warp_by_flow(forward, backward)
-    error = ((backward + returned) ** 2).sum(axis=2)
+    forward_there = warp_by_flow(forward, backward)
+    error = ((backward + forward_there) ** 2).sum(axis=2)
     relative, absolute = _CONSISTENCY
-    length = (backward**2).sum(axis=2) + (returned**2).sum(axis=2)
+    length = (backward**2).sum(axis=2) + (forward_there**2).sum(axis=2)
     inside = np.zeros(error.shape, dtype=bool)
     inside[4:-4, 4:-4] = True
     return inside & (error <= relative * length + absolute)

@@ -2,7 +2,7 @@
 
 No reference is needed, so any pair of films can be measured. A mean gradient does not separate
 clarity from noise: an unsharp mask raises both. A face looks clear if edges are stronger and skin
-is no rougher. So the two are measured separately, by two percentiles of the gradient.
+is no rougher, so both are measured, as two percentiles of the gradient.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from vidrestore.optical_flow import MIN_FLOW_SIDE_PX, fine_flow, warp_by_flow
 from vidrestore.types import FloatArray
 
 EDGE_PERCENTILE, FLAT_PERCENTILE = 99.0, 25.0
-"""Of the length of the gradient in a face: edges of eyes, brows, lips and hair; and skin."""
+"""Percentiles of the gradient's length in a face: edges of eyes, brows, lips and hair; and skin."""
 HIGH_PASS_SIGMA_PX = 2.0
 """Sigma of the Gaussian that is subtracted before trembling is measured."""
 
@@ -91,7 +91,7 @@ def trembling(luma_THW: FloatArray) -> NDArray[np.float64]:
     A second difference ignores steady changes: fading light and slow motion.
 
     Args:
-        luma_THW: Luma in levels of consecutive frames; fewer than three give nothing.
+        luma_THW: Luma in levels of consecutive frames; the result of fewer than three is empty.
     """
     fine_THW = np.stack([_high_pass(frame) for frame in luma_THW])
     second = fine_THW[2:] - 2 * fine_THW[1:-1] + fine_THW[:-2]
@@ -135,7 +135,7 @@ def _measure_run(before_THW: FloatArray, after_THW: FloatArray) -> tuple[NDArray
     shape = before_THW.shape
     if after_THW.shape != shape or len(shape) != 3 or not shape[0] or min(shape[1:]) < 2:
         raise ValueError(
-            f"luma must be (T, H, W) with sides of at least 2, alike before and after; got {shape} "
+            f"luma must be (T, H, W) with sides of at least 2, equal before and after; got {shape} "
             f"and {after_THW.shape}"
         )
     gradients = [

@@ -1,4 +1,4 @@
-"""Blends restored crops back into the decoded planes, inside the mask of each face only."""
+"""Blends restored crops into the decoded planes, only inside the mask of each face."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,13 +39,13 @@ from vidrestore.types import (
 from vidrestore.warp import average_areas, warp_image
 
 _LUMA_STEP_PX = 4
-"""Spacing of the samples of which a mean is taken."""
+"""Spacing of the samples whose mean is measured."""
 _TONE_CELL_PX = 32
 """Side of the cells in which color is matched, in crop pixels."""
 _SMOOTH_STEP_PX = 4
-"""What varies slowly is warped at every fourth pixel."""
+"""Spacing of the pixels at which smooth changes are warped."""
 _SKIN_MARGIN = 0.2
-"""Margin on each side of a face in which noise is not measured, as a share of its size."""
+"""Margin on each side of a face, relative to its size, in which noise is not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,7 +56,8 @@ class FaceMask:
     mask_hw: FloatArray
     """``(h, w)`` in [0, 1]; samples where it is 0, and outside the box, do not change."""
     skin: tuple[slice, slice] = (slice(None), slice(None))
-    """Rows and columns of the box in which noise is measured: skin, since hair looks like noise."""
+    """Rows and columns of the box in which noise is measured: skin, because hair looks like
+    noise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -80,7 +81,7 @@ def face_mask(
 
     Args:
         frame: The decoded frame.
-        geometry: How its samples are shown.
+        geometry: Display geometry of the frame.
         face: The restored face with its crop.
         shape: The face alone, or the whole head.
         others: The other faces in the frame, which limit the mask of a head.
@@ -146,7 +147,8 @@ def _corners_of_cells(cells_hw: FloatArray) -> NDArray[np.float64] | None:
     y, x = (np.flatnonzero(cells_hw.any(axis=axis)) for axis in (1, 0))
     if not len(y):
         return None
-    corners = [[at_x, at_y] for at_y in (y[0] - 1, y[-1] + 1) for at_x in (x[0] - 1, x[-1] + 1)]
+    columns, rows = (x[0] - 1, x[-1] + 1), (y[0] - 1, y[-1] + 1)
+    corners = [[column, row] for row in rows for column in columns]
     return apply_affine(cells_to_crop(len(cells_hw)), corners)
 
 
@@ -167,7 +169,7 @@ def paste_faces(
 
     Args:
         frame: The decoded frame.
-        geometry: How its samples are shown.
+        geometry: Display geometry of the frame.
         faces: The restored faces with their crops.
         config: Strength, grain and color matching.
         keep_chroma: Change luma only (black-and-white and tinted shots).
@@ -188,7 +190,7 @@ def paste_faces(
         masks.append(None if mask is None else mask.box_xyxy)
         if mask is None:
             continue
-        change = _change_of(before, geometry, face, mask, config)
+        change = _face_change(before, geometry, face, mask, config)
         weight = mask.mask_hw * np.float32(strength)
         change = np.asarray(cv2.multiply(change, cv2.merge([weight] * 3)), dtype=np.float32)
         add_rgb_change(planes, frame, mask.box_xyxy, change, keep_chroma=keep_chroma)
@@ -201,7 +203,7 @@ def face_luma(crop_chw: Tensor) -> float:
     return 255.0 * float(crop_chw[:, inner, inner].float().mean())
 
 
-def _change_of(
+def _face_change(
     frame: Frame,
     geometry: DisplayGeometry,
     face: RestoredFace,
@@ -239,35 +241,35 @@ def _raw_change(
     """Return restored minus source, ``(h, w, 3)``, at the lower resolution of the two.
 
     If the frame has more pixels than the crop, the change of the crop is added, and detail finer
-    than the crop stays. If it has fewer, the restored face replaces the source. In between the two
-    are mixed, so that a face that comes closer does not jump.
+    than the crop stays. If it has fewer, the restored face replaces the source. In between, the
+    two are mixed, so that nothing jumps when a face comes closer.
     """
-    fine_share = _fine_share(crop_to_region)
-    if fine_share == 1.0:
+    fine_ratio = _fine_ratio(crop_to_region)
+    if fine_ratio == 1.0:
         return _region(face.restored_chw - face.aligned.crop_chw, crop_to_region, region_hw)
     change = _region(face.restored_chw, crop_to_region, region_hw) - source
-    if fine_share > 0.0:
+    if fine_ratio > 0.0:
         crop_rgb = _region(face.aligned.crop_chw, crop_to_region, region_hw)
-        change -= np.float32(fine_share) * (crop_rgb - source)
+        change -= np.float32(fine_ratio) * (crop_rgb - source)
     return change
 
 
 def _raw_head_change(
     source: FloatArray, face: RestoredFace, crop_to_region: Affine, region_hw: tuple[int, int]
 ) -> FloatArray:
-    """Return the same up to rounding, resampled only once, because a head is large."""
-    fine_share = _fine_share(crop_to_region)
+    """Return ``_raw_change`` up to rounding, resampled only once, because a head is large."""
+    fine_ratio = _fine_ratio(crop_to_region)
     mixed = face.restored_chw
-    if fine_share > 0.0:
-        mixed = torch.sub(mixed, face.aligned.crop_chw, alpha=fine_share)
+    if fine_ratio > 0.0:
+        mixed = torch.sub(mixed, face.aligned.crop_chw, alpha=fine_ratio)
     change = _region(mixed, crop_to_region, region_hw)
-    if fine_share < 1.0:
-        cv2.scaleAdd(source, fine_share - 1.0, change, change)
+    if fine_ratio < 1.0:
+        cv2.scaleAdd(source, fine_ratio - 1.0, change, change)
     return change
 
 
-def _fine_share(crop_to_region: Affine) -> float:
-    """Return how much of the frame's detail is finer than the crop, in [0, 1]."""
+def _fine_ratio(crop_to_region: Affine) -> float:
+    """Return how much finer than the crop the frame is: 0 if coarser, 1 if finer."""
     return float(np.clip((scale_of(crop_to_region) - 0.8) / 0.4, 0.0, 1.0))
 
 
@@ -287,8 +289,8 @@ def _region(image_chw: Tensor, to_region: Affine, region_hw: tuple[int, int]) ->
 def _smooth_region(cells_chw: Tensor, to_region: Affine, region_hw: tuple[int, int]) -> FloatArray:
     """Return cells much larger than a pixel interpolated over a region, ``(h, w, C)``.
 
-    They are warped at every ``_SMOOTH_STEP_PX`` pixels and interpolated in between, which is fast.
-    Cells of a small face are not much larger than that, and are warped at every pixel.
+    For speed, they are warped at every ``_SMOOTH_STEP_PX`` pixels and interpolated in between.
+    Cells of a small face are hardly larger than that, and are warped at every pixel.
     """
     step = _SMOOTH_STEP_PX
     if scale_of(to_region) < 2 * step:

@@ -1,4 +1,4 @@
-"""The grain of the source, added to faces that a restorer has cleaned."""
+"""Adds the grain of the source to restored faces, which have lost it."""
 
 import cv2
 import numpy as np

@@ -1,13 +1,13 @@
-"""The soft mask of a whole head: hair, ears and neck, as far as the crop shows them.
+"""Soft mask of a whole head: hair, ears and neck, as far as the crop shows them.
 
-A rounded shape fills most of the crop and falls to 0 before the crop ends. It has the same place in
-every crop, so it is as steady as the crop. Three soft limits narrow it:
+A rounded shape fills most of the crop and falls to 0 before the crop ends. Its position in the crop
+is fixed, so it is as steady as the crop. Three soft limits narrow it:
 
-* color: cells whose color is that of the border beside and above the head, and not that of the
-  middle, are background (as in histogram backprojection: Swain and Ballard 1991, "Color indexing",
+* color: cells with the color of the border next to and above the head, and not that of the middle,
+  are background (as in histogram backprojection: Swain and Ballard 1991, "Color indexing",
   section 4, with Gaussian kernels instead of bins, so that nothing jumps);
-* detail: where the film has finer hair than the restored crop, the film stays;
-* other faces: each place belongs to the nearest face, in units of the size of each face.
+* detail: where hair is finer in the film than in the restored crop, the film stays;
+* other faces: every pixel belongs to the nearest face, in units of the size of each face.
 
 If the restorer has a parser, its map of the head replaces the limit by color.
 """
@@ -49,23 +49,23 @@ _SHOULDERS_Y_PX = (360.0, 440.0)
 _COLOR_SIGMA = 0.07
 """Standard deviation of the kernel that compares colors, in RGB from 0 to 1."""
 _BASE_DENSITY = 0.01
-"""Density of colors that are neither in the middle nor at the border: they decide nothing."""
-_HEAD_SHARE = (0.05, 0.5)
-"""Share of the head in the density of a color: background up to the first, head from the second
-on. A color that both have counts as head."""
+"""Added to both densities, so that colors found in neither area have no effect."""
+_HEAD_RATIO = (0.05, 0.5)
+"""Ratio of the head in the density of a color: background up to the first, head from the second. A
+color of both counts as head."""
 _OUTLINE_CELLS = 5
 """Side of the window by which a head is dilated, so that both sides of its outline are restored."""
 _LIMIT_SIGMA_CELLS = 1.2
-_DETAIL_KEPT = (0.45, 0.8)
-"""Share of the film's detail in the restored crop: the film stays up to the first, and the restored
-crop is shown from the second on."""
+_DETAIL_RATIO = (0.45, 0.8)
+"""Detail of the restored crop relative to the film: the film stays up to the first, and the
+restored crop is shown from the second."""
 _MIN_DETAIL = 0.0014
-"""Mean difference of neighboring pixels below which there is no detail: 1/3 of a level of 255."""
+"""Mean difference of neighboring pixels that counts as no detail: 1/3 of a level of 255."""
 _DETAIL_SIGMA_CELLS = 1.5
 _NOISE_MARGIN = 1.25
 """Largest ratio of the noise in hair to that in skin, and in dark to lit places."""
 _BETWEEN_FACES = 0.25
-"""Difference of distances to two faces, in face radii, over which one gives way to the other."""
+"""Width of the transition between two faces: difference of distances to them, in face radii."""
 
 
 def head_mask(
@@ -80,14 +80,14 @@ def head_mask(
 
     Args:
         face: The restored face with its crop.
-        ellipse: The mask of the face alone; only other faces take the head's mask below it.
+        ellipse: The mask of the face alone, a lower bound except near other faces.
         crop_means_chw: ``(3, COLOR_CELLS, COLOR_CELLS)``, means of the crop by area, [0, 1].
         others_xy: ``(5, 2)`` landmarks of every other face in the frame, in display pixels.
     """
     size_hw = (HEAD_CELLS, HEAD_CELLS)
     inner = mask_on_grid(compose_affines(cells_to_crop(HEAD_CELLS), ellipse.to_unit), size_hw)
     colors = np.ascontiguousarray(crop_means_chw.permute(1, 2, 0).float().cpu().numpy())
-    detail = detail_kept(face.aligned.crop_chw, face.restored_chw, ellipse)
+    detail = detail_weight(face.aligned.crop_chw, face.restored_chw, ellipse)
     mask = np.maximum(inner, _shape() * _upscale(likely_head(colors) * detail))
     if face.face_mask_hw is not None and face.head_mask_hw is not None:
         confidence = mask_confidence(_cells(face.face_mask_hw), ellipse)
@@ -99,7 +99,7 @@ def head_mask(
             apply_affine(face.aligned.display_to_crop, landmarks_xy)
             for landmarks_xy in (face.aligned.face.landmarks_xy, *others_xy)
         )
-        mask *= _upscale(nearest_share(own_xy, rest_xy))
+        mask *= _upscale(nearest_face_weight(own_xy, rest_xy))
     return mask
 
 
@@ -111,16 +111,16 @@ def likely_head(colors_hwc: FloatArray) -> FloatArray:
     """
     colors = colors_hwc.reshape(-1, 3)
     middle, surroundings = (_density(colors, samples) for samples in _samples())
-    share = np.asarray(middle / (middle + surroundings), np.float32)
-    limit = smooth_step(share.reshape(COLOR_CELLS, COLOR_CELLS), *_HEAD_SHARE)
-    grown = cv2.dilate(limit, np.ones((_OUTLINE_CELLS, _OUTLINE_CELLS), np.uint8))
-    return np.asarray(cv2.GaussianBlur(grown, (0, 0), _LIMIT_SIGMA_CELLS), np.float32)
+    ratio = np.asarray(middle / (middle + surroundings), np.float32)
+    limit = smooth_step(ratio.reshape(COLOR_CELLS, COLOR_CELLS), *_HEAD_RATIO)
+    dilated = cv2.dilate(limit, np.ones((_OUTLINE_CELLS, _OUTLINE_CELLS), np.uint8))
+    return np.asarray(cv2.GaussianBlur(dilated, (0, 0), _LIMIT_SIGMA_CELLS), np.float32)
 
 
-def detail_kept(source_chw: Tensor, restored_chw: Tensor, ellipse: FaceEllipse) -> FloatArray:
-    """Return how well each cell keeps its detail when restored, ``(COLOR_CELLS, COLOR_CELLS)``.
+def detail_weight(source_chw: Tensor, restored_chw: Tensor, ellipse: FaceEllipse) -> FloatArray:
+    """Return how well each cell keeps its detail, ``(COLOR_CELLS, COLOR_CELLS)`` in [0, 1].
 
-    The median over the cells of the face, which are mostly skin, is taken for noise.
+    The median over the cells of the face, mostly skin, is taken as noise.
 
     Args:
         source_chw: ``(3, S, S)`` RGB in [0, 1].
@@ -132,12 +132,12 @@ def detail_kept(source_chw: Tensor, restored_chw: Tensor, ellipse: FaceEllipse) 
     core = mask_on_grid(compose_affines(cells_to_crop(COLOR_CELLS), ellipse.to_unit), size_hw) > 0.5
     noise = _NOISE_MARGIN * np.median(before[core]) if core.any() else 0.0
     before = np.sqrt(np.maximum(before**2 - np.float32(noise**2), 0.0))
-    least = np.float32(_MIN_DETAIL)
+    floor = np.float32(_MIN_DETAIL)
     before, after = (
-        np.asarray(cv2.GaussianBlur(gradient, (0, 0), _DETAIL_SIGMA_CELLS), np.float32) + least
+        np.asarray(cv2.GaussianBlur(gradient, (0, 0), _DETAIL_SIGMA_CELLS), np.float32) + floor
         for gradient in (before, after)
     )
-    return smooth_step(after / before, *_DETAIL_KEPT)
+    return smooth_step(after / before, *_DETAIL_RATIO)
 
 
 def _mean_gradient(crop_chw: Tensor) -> FloatArray:
@@ -151,23 +151,23 @@ def _mean_gradient(crop_chw: Tensor) -> FloatArray:
     return np.asarray(means, dtype=np.float32)
 
 
-def nearest_share(
+def nearest_face_weight(
     landmarks_xy: NDArray[np.float64], others_xy: Sequence[NDArray[np.float64]]
 ) -> FloatArray:
-    """Return the share of each cell that belongs to a face, ``(COLOR_CELLS, COLOR_CELLS)``.
+    """Return how much each cell belongs to a face, ``(COLOR_CELLS, COLOR_CELLS)`` in [0, 1].
 
-    The shares of two faces sum to 1 everywhere in the frame, those of more faces to at most 1.
+    The weights of two faces sum to 1 everywhere in the frame, those of more faces to at most 1.
 
     Args:
         landmarks_xy: ``(5, 2)`` landmarks of the face in pixels of its crop.
         others_xy: Landmarks of the other faces, in the same pixels.
     """
     own = _radii(face_units(landmarks_xy))
-    share = np.ones_like(own)
+    weight = np.ones_like(own)
     for other_xy in others_xy:
         nearer = _radii(face_units(other_xy)) - own
-        share *= smooth_step(nearer, -_BETWEEN_FACES, _BETWEEN_FACES)
-    return share
+        weight *= smooth_step(nearer, -_BETWEEN_FACES, _BETWEEN_FACES)
+    return weight
 
 
 def _radii(crop_to_unit: Affine) -> FloatArray:
@@ -183,7 +183,7 @@ def _density(colors: FloatArray, samples: tuple[NDArray[np.intp], FloatArray]) -
     """Return the density of each color among the weighted cells ``samples``, ``(N,)``."""
     indexes, weights = samples
     references = colors[indexes]
-    # No matrix product: BLAS may sum in another order with another number of threads.
+    # No matrix product: the summation order of BLAS may depend on the number of threads.
     distances = np.zeros((len(colors), len(references)), np.float32)
     for channel in range(3):
         distances += np.square(colors[:, None, channel] - references[:, channel])
@@ -193,7 +193,7 @@ def _density(colors: FloatArray, samples: tuple[NDArray[np.intp], FloatArray]) -
 
 @cache
 def _samples() -> tuple[tuple[NDArray[np.intp], FloatArray], ...]:
-    """Return the indexes and weights, which sum to 1, of every third cell of middle and border."""
+    """Return indexes and weights of every third cell of middle and border; weights sum to 1."""
     middle = smooth_step(1.0 - _superellipse(COLOR_CELLS, _MIDDLE), 0.0, 0.3)
     outside = smooth_step(_superellipse(COLOR_CELLS, _SURROUNDINGS), 1.0, 1.12)
     first, last = _SHOULDERS_Y_PX

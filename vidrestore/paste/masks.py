@@ -1,10 +1,10 @@
-"""The soft mask of a face: an ellipse through its five landmarks, and the face inside it.
+"""Soft mask of a face: an ellipse through its five landmarks, and the face inside it.
 
-If the restorer tells which part of the crop is face, the mask follows it: a hand or hair in front
-of the face stays as it was. Three things keep the mask from jumping between frames: it is a smooth
+If the restorer has a parser, the mask follows its face class: a hand or hair in front of the face
+stays as it was. Three things keep the mask from jumping between frames: it is a smooth
 function of probabilities, not of labels; its border is wide; and the less of the middle of the
 ellipse is classified as face, the more the plain ellipse counts, so that a face that the parser
-misses for a moment does not flash.
+briefly misses does not flash.
 """
 
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ _CENTER_BELOW_EYES = 0.33
 _HALF_HEIGHT = 1.65
 _HALF_WIDTH = 1.33
 _FULL_INSIDE = 0.70
-"""Radius, as a share of the ellipse's, within which the mask is 1."""
+"""Radius relative to the ellipse's within which the mask is 1."""
 _FULL_INSIDE_OF_PARSED = 0.85
-"""The same if the parser's mask gives the border, so that the ellipse need not."""
+"""The same if the parser's mask defines the border."""
 _CORE = 0.5
-"""Radius of the core, within which nearly everything is face unless it is occluded."""
-_CORE_FACE_SHARES = (0.25, 0.65)
-"""Share of the core that is classified as face: up to the first the parser's mask is ignored, from
-the second on it counts fully."""
+"""Radius of the core, nearly all of which is face unless it is occluded."""
+_CORE_FACE_RATIOS = (0.25, 0.65)
+"""Fraction of the core classified as face: up to the first the parser's mask is ignored, from the
+second it counts fully."""
 _FEATHER_PX = 10.0
 """Standard deviation of the blur of the parser's mask, in crop pixels."""
 _SATURATION = 0.125
@@ -62,18 +62,18 @@ def face_ellipse(landmarks_xy: NDArray[np.float64]) -> FaceEllipse:
     center, across, axis, half_width, half_height = _axes(landmarks_xy)
     center = np.clip(center, CROP_SIZE_PX * 0.3, CROP_SIZE_PX * 0.7)
 
-    reach = np.hypot(across * half_width, axis * half_height)
+    extent = np.hypot(across * half_width, axis * half_height)
     room = np.minimum(center, CROP_SIZE_PX - 1 - center) - _BORDER_PX
-    shrink = np.minimum(1.0, room / reach)
+    shrink = np.minimum(1.0, room / extent)
     # Each half axis is shortened by the side of the crop that it mostly points at.
     half_width *= float(shrink @ across**2)
     half_height *= float(shrink @ axis**2)
     half_width, half_height = max(half_width, 1.0), max(half_height, 1.0)
 
     to_unit = _to_unit(center, across / half_width, axis / half_height)
-    reach = np.hypot(across * half_width, axis * half_height)
-    low = np.maximum(center - reach, 0.0)
-    high = np.minimum(center + reach, CROP_SIZE_PX - 1.0)
+    extent = np.hypot(across * half_width, axis * half_height)
+    low = np.maximum(center - extent, 0.0)
+    high = np.minimum(center + extent, CROP_SIZE_PX - 1.0)
     return FaceEllipse(
         to_unit=to_unit,
         bounds_xyxy=(float(low[0]), float(low[1]), float(high[0]), float(high[1])),
@@ -130,7 +130,7 @@ def mask_on_grid(
     Args:
         region_to_unit: Map from region pixels to the space of ``FaceEllipse.to_unit``.
         region_hw: Size of the region.
-        full_inside: Radius, as a share of the ellipse's, within which the mask is 1.
+        full_inside: Radius relative to the ellipse's within which the mask is 1.
     """
     height, width = region_hw
     x = np.arange(width, dtype=np.float32)
@@ -150,7 +150,7 @@ def feather(cells_hw: FloatArray) -> FloatArray:
     """Return the weight of the restored face in each cell of the crop, ``(R, R)`` in [0, 1].
 
     Args:
-        cells_hw: Share of each cell that is face, in [0, 1].
+        cells_hw: Fraction of each cell that is face, in [0, 1].
     """
     sigma = _FEATHER_PX * cells_hw.shape[0] / CROP_SIZE_PX
     blurred = cv2.GaussianBlur(cells_hw, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
@@ -160,10 +160,10 @@ def feather(cells_hw: FloatArray) -> FloatArray:
 
 
 def mask_confidence(cells_hw: FloatArray, ellipse: FaceEllipse) -> float:
-    """Return the confidence in a parser's mask, in [0, 1]: from the share of face in the core.
+    """Return the confidence in a parser's mask, in [0, 1], by how much of the core is face.
 
     Args:
-        cells_hw: Share of each cell that is face, in [0, 1].
+        cells_hw: Fraction of each cell that is face, in [0, 1].
         ellipse: Position of the face by its landmarks.
     """
     side = cells_hw.shape[0]
@@ -171,9 +171,9 @@ def mask_confidence(cells_hw: FloatArray, ellipse: FaceEllipse) -> float:
     x = np.arange(side, dtype=np.float64)
     units = apply_affine(cells_to_unit, np.stack(np.meshgrid(x, x), axis=-1).reshape(-1, 2))
     core = np.hypot(units[:, 0], units[:, 1]).reshape(side, side) <= _CORE
-    share = float(cells_hw[core].mean()) if core.any() else 0.0
-    low, high = _CORE_FACE_SHARES
-    ramp = float(np.clip((share - low) / (high - low), 0.0, 1.0))
+    ratio = float(cells_hw[core].mean()) if core.any() else 0.0
+    low, high = _CORE_FACE_RATIOS
+    ramp = float(np.clip((ratio - low) / (high - low), 0.0, 1.0))
     return ramp * ramp * (3.0 - 2.0 * ramp)
 
 

@@ -11,13 +11,13 @@ class PasteConfig:
     """Settings of the paste stage."""
 
     strength: float = same_option(RestoreSettings, "strength")
-    """0 leaves the frame unchanged, 1 shows the restored face fully."""
+    """0 leaves the frame unchanged; 1 shows the restored face in full."""
     mask: MaskShape = same_option(RestoreSettings, "mask")
     """Whether the face alone or the whole head is blended in."""
     grain: float = same_option(RestoreSettings, "grain")
-    """Share of the source's grain that is added to the restored face."""
+    """How much of the source's grain is added to the restored face, 0 to 1."""
     color_match: float = 1.0
-    """Share of the restorer's large-scale color and brightness changes that is undone."""
+    """How much of the restorer's large-scale changes of color and brightness is undone, 0 to 1."""
 
     def __post_init__(self) -> None:
         check_options(self)

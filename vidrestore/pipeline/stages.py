@@ -22,7 +22,7 @@ from vidrestore.paste.settings import PasteConfig
 from vidrestore.pipeline.background.upscale_frames import Background
 from vidrestore.pipeline.field_stages import FieldMode
 from vidrestore.prefetch import prefetched
-from vidrestore.repair.stage import repair_frames, repair_reach_frames
+from vidrestore.repair.stage import repair_context_frames, repair_frames
 from vidrestore.restore.batching import restore_frames
 from vidrestore.restore.detail_blending import blend_frames
 from vidrestore.restore.edge_gain import EdgeGainConfig, strengthen_frames
@@ -95,8 +95,8 @@ class Stages:
         temporal = config_from(settings, TemporalConfig)
         averaging = temporal.reach_frames + temporal.blend_reach_frames if settings.steady else 0
         safeguard = config_from(settings, SafeguardConfig)
-        safeguarding = 0 if self.meter is None else 2 * safeguard.reach_frames
-        repairing = repair_reach_frames(settings.repair)
+        safeguarding = 0 if self.meter is None else 2 * safeguard.context_frames
+        repairing = repair_context_frames(settings.repair)
         return repairing + smoothing + averaging + safeguarding
 
     def analyze(

@@ -1,9 +1,9 @@
 """Brightness flicker: each frame's histogram is moved to the average of its neighbors'.
 
 After Delon 2006, "Movie and video scale-time equalization application to flicker reduction": the
-quantiles of the levels are averaged over time with a Gaussian, which is the midway histogram of
-neighboring frames, and a rising curve takes every frame to it. Here a line is fitted to the
-quantiles instead of their mean, so that fades stay, and shots that do not flicker are left alone.
+quantiles of the levels are averaged over time with a Gaussian, which gives the midway histogram of
+neighboring frames, and a rising curve maps every frame to it. Here a line is fitted to the
+quantiles instead of a mean, so that fades stay; shots without flicker stay as they are.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,33 +12,33 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from vidrestore.repair.samples import levels_of, neighbors, repaired, shot_of
+from vidrestore.repair.samples import comparable_shot, luma_levels, neighbors, with_repair
 from vidrestore.sliding_window import sliding_window
 from vidrestore.types import CURVE_KNOTS, Frame, ToneCurve, TrackedFrame
 
 Quantiles = NDArray[np.float64]
-"""Levels, rising, of ``_PROBABILITIES``; 0 to 255."""
+"""Levels at ``_PROBABILITIES``, rising, in [0, 255]."""
 
 _PROBABILITIES = np.linspace(0.01, 0.99, 49)
 _STEP_PX = 2
-"""Spacing of the pixels whose levels are counted."""
+"""Spacing of the pixels in the histogram."""
 _BINS = 1024
 _MIN_FRAMES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlickerConfig:
-    """What counts as flicker."""
+    """Thresholds of flicker."""
 
-    reach_frames: int = 12
-    """Frames to each side that the brightness of a frame is taken from."""
+    radius_frames: int = 12
+    """Frames to each side from which the brightness of a frame is estimated."""
     sigma_frames: float = 4.0
-    """Of the Gaussian weights."""
+    """Standard deviation of the Gaussian weights."""
     unsteady_levels: tuple[float, float] = (0.5, 1.0)
-    """Change of the change of brightness from frame to frame (median, of 255 levels) up to which
-    nothing is corrected, and from which all is. Motion and fades change brightness evenly."""
+    """Second difference of brightness (median, of 255 levels) up to which nothing is corrected, and
+    from which everything is. Motion and fades change brightness evenly."""
     max_slope: float = 2.0
-    """Contrast that a curve adds or takes at most, so that grain is not amplified."""
+    """Maximum factor by which a curve raises or lowers contrast, so that grain is not amplified."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -50,44 +50,50 @@ class _Brightness:
 def remove_flicker(
     frames: Iterable[TrackedFrame], *, config: FlickerConfig
 ) -> Iterator[TrackedFrame]:
-    """Yield every frame with its brightness steadied, in order.
+    """Yield every frame with steady brightness, in order.
 
-    Holds ``reach_frames`` later frames. Nothing crosses a shot change.
+    Buffers ``radius_frames`` later frames. Nothing crosses a shot change.
     """
     items = (
-        (each, _Brightness(shot=shot_of(each.frame, each.shot), quantiles=quantiles_of(each.frame)))
-        for each in frames
+        (
+            tracked,
+            _Brightness(
+                shot=comparable_shot(tracked.frame, tracked.shot),
+                quantiles=luma_quantiles(tracked.frame),
+            ),
+        )
+        for tracked in frames
     )
-    for window in sliding_window(items, before=config.reach_frames, after=config.reach_frames):
+    for window in sliding_window(items, before=config.radius_frames, after=config.radius_frames):
         before, after = (
             [other.quantiles for other in neighbors(window.value, side)]
             for side in (window.before, window.after)
         )
         tracked = window.item
-        curve = steadying_curve(
+        curve = correction_curve(
             before[::-1], window.value.quantiles, after, tracked.frame, config=config
         )
         if curve is not None:
             planes = curve.apply(tracked.frame.planes, tracked.frame.pixel_format)
-            tracked = replace(tracked, frame=repaired(tracked.frame, planes, curve=curve))
+            tracked = replace(tracked, frame=with_repair(tracked.frame, planes, curve=curve))
         yield tracked
 
 
-def quantiles_of(frame: Frame) -> Quantiles:
-    """Return the levels below which known shares of a frame are."""
-    levels = levels_of(frame)[::_STEP_PX, ::_STEP_PX]
+def luma_quantiles(frame: Frame) -> Quantiles:
+    """Return the quantiles of a frame's luma."""
+    levels = luma_levels(frame)[::_STEP_PX, ::_STEP_PX]
     bins = 256 if frame.pixel_format.bit_depth == 8 else _BINS
     codes = np.rint(levels * np.float32((bins - 1) / 255)).astype(np.int64)
     counts = np.bincount(codes.ravel(), minlength=bins)[:bins]
-    shares = np.concatenate([[0.0], np.cumsum(counts) / codes.size])
+    cumulative = np.concatenate([[0.0], np.cumsum(counts) / codes.size])
     # A level stands for half a bin to each side.
     edges = (np.arange(bins + 1) - 0.5) * (255 / (bins - 1))
-    rising = np.concatenate([[True], np.diff(shares) > 0])
-    # Where a bin is empty, its upper edge is the same quantile: the first of both counts.
-    return np.interp(_PROBABILITIES, shares[rising], edges[rising])
+    rising = np.concatenate([[True], np.diff(cumulative) > 0])
+    # At an empty bin, both edges have the same cumulative count: the first one is used.
+    return np.interp(_PROBABILITIES, cumulative[rising], edges[rising])
 
 
-def steadying_curve(
+def correction_curve(
     before: Sequence[Quantiles],
     current: Quantiles,
     after: Sequence[Quantiles],
@@ -95,17 +101,17 @@ def steadying_curve(
     *,
     config: FlickerConfig,
 ) -> ToneCurve | None:
-    """Return the curve that takes a frame to the brightness of its neighbors.
+    """Return the curve that maps a frame to the brightness of its neighbors.
 
     Args:
         before: Quantiles of earlier frames of the shot, oldest first.
-        current: Of the frame.
-        after: Of later frames, in order.
-        frame: The frame, for its depth.
-        config: What counts as flicker.
+        current: Quantiles of the frame.
+        after: Quantiles of later frames, in order.
+        frame: The frame, for its bit depth.
+        config: Thresholds.
 
     Returns:
-        None where the shot does not flicker, or the curve would change no value.
+        The curve; None if the shot does not flicker, or the curve would change no value.
     """
     series = np.array([*before, current, *after])
     if len(series) < _MIN_FRAMES:
@@ -115,12 +121,12 @@ def steadying_curve(
     weight = min(1.0, max(0.0, (unsteady - low) / (high - low)))
     if weight == 0.0:
         return None
-    steady = _fitted(series, len(before), config.sigma_frames)
+    steady = _fit_line(series, len(before), config.sigma_frames)
     return _curve(current, weight * (steady - current), frame.pixel_format.bit_depth, config)
 
 
-def _fitted(series: NDArray[np.float64], position: int, sigma_frames: float) -> Quantiles:
-    """Return the value at a position of lines fitted to the quantiles, with Gaussian weights."""
+def _fit_line(series: NDArray[np.float64], position: int, sigma_frames: float) -> Quantiles:
+    """Fit lines to the quantiles with Gaussian weights; return their values at a position."""
     offsets = np.arange(len(series)) - position
     weights = np.exp(-0.5 * (offsets / sigma_frames) ** 2)
     weights /= weights.sum()
@@ -133,13 +139,13 @@ def _fitted(series: NDArray[np.float64], position: int, sigma_frames: float) -> 
 def _curve(
     levels: Quantiles, change: Quantiles, bit_depth: int, config: FlickerConfig
 ) -> ToneCurve | None:
-    at = np.linspace(0.0, 256.0, CURVE_KNOTS)
-    # Beyond the darkest and the brightest percent the change stays what it is there.
+    knots_in = np.linspace(0.0, 256.0, CURVE_KNOTS)
+    # Beyond the darkest and the brightest percent the change is constant.
     rising = np.concatenate([[True], np.diff(levels) > 1e-6])
-    values = at + np.interp(at, levels[rising], change[rising])
-    step = at[1]
+    values = knots_in + np.interp(knots_in, levels[rising], change[rising])
+    step = knots_in[1]
     slopes = np.clip(np.diff(values), step / config.max_slope, step * config.max_slope)
-    middle = int(np.argmin(np.abs(at - levels[len(levels) // 2])))
+    middle = int(np.argmin(np.abs(knots_in - levels[len(levels) // 2])))
     values = (
         values[middle]
         + np.concatenate([[0.0], np.cumsum(slopes)])

@@ -1,8 +1,8 @@
-"""Takes lines out of the planes of a frame.
+"""Removes lines from the planes of a frame.
 
 As in Kokaram 1998, "Motion Picture Restoration", a line scratch has one cross section along its
-length. It is measured, and its strength is fitted row by row and taken away. The film's texture
-below it stays.
+length. It is measured; its strength is fitted row by row, and subtracted. The film's texture under
+the scratch stays.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from vidrestore.optical_flow import sample_at
-from vidrestore.repair.samples import repaired
+from vidrestore.repair.samples import with_repair
 from vidrestore.types import Box, FloatArray, Frame, Plane
 
 
@@ -21,48 +21,48 @@ def gaussian_weights(rows: int, sigma_rows: float) -> FloatArray:
     return np.asarray(cv2.getGaussianKernel(rows, sigma_rows, cv2.CV_32F), dtype=np.float32)
 
 
-def smoothed(rows: FloatArray, kernel: FloatArray) -> FloatArray:
-    """Return rows averaged with those above and below.
+def smooth_rows(rows: FloatArray, kernel: FloatArray) -> FloatArray:
+    """Average rows with those above and below.
 
     Args:
         rows: ``(H, W)``.
         kernel: From ``gaussian_weights``.
     """
-    alone = np.ones((1, 1), dtype=np.float32)
-    filtered = cv2.sepFilter2D(rows, -1, alone, kernel, borderType=cv2.BORDER_REPLICATE)
+    identity = np.ones((1, 1), dtype=np.float32)
+    filtered = cv2.sepFilter2D(rows, -1, identity, kernel, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(filtered, dtype=np.float32)
 
 
 _BOX_ROWS = 16
 """Rows of a recorded box."""
 _ALONG_KERNEL = gaussian_weights(33, 6.0)
-"""Weights of the rows above and below, where a line is measured."""
-_PLACE_KERNEL = gaussian_weights(61, 10.0)
-"""Likewise, where its place is measured."""
-_CENTERINGS = 2
-"""Times that a line's place is measured again."""
-_LEAST_LEVELS = 3.0
-"""What a line adds at least where it is taken away, of 255 levels."""
-_LEAST_SHARE = 0.6
-"""Share of it by which a pixel stands out at least."""
+"""Weights of rows above and below when a line's profile is measured."""
+_POSITION_KERNEL = gaussian_weights(61, 10.0)
+"""Weights of rows above and below when a line's position is measured."""
+_CENTERING_STEPS = 2
+"""Number of times that a line's position is refined."""
+_MIN_LEVELS = 3.0
+"""Minimum strength of a line where it is removed, of 255 levels."""
+_MIN_EXCESS_RATIO = 0.6
+"""Minimum excess of a pixel over its surroundings, relative to the line's strength."""
 _MAX_TIMES_MEDIAN = 2.0
-"""What a line adds at most, in units of what it adds usually."""
-_FEET_SHARE = 0.1
-"""Share of its peak below which a line ends sideways."""
+"""Maximum strength of a line relative to its median."""
+_PROFILE_END_RATIO = 0.1
+"""Value of a line's profile relative to its peak at which it ends sideways."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Scratch:
-    """A line from the top of a frame to its bottom."""
+    """A line from the top to the bottom of a frame."""
 
     x: FloatArray
-    """Its place in each row, ``(H,)``."""
+    """Position in each row, ``(H,)``."""
     half_px: int
-    """Samples to each side that belong to it."""
+    """Number of samples to each side that belong to it."""
 
 
-def without_scratches(frame: Frame, scratches: Sequence[Scratch]) -> Frame:
-    """Return a frame without what scratches add to it."""
+def remove_lines(frame: Frame, scratches: Sequence[Scratch]) -> Frame:
+    """Return a frame without scratches."""
     planes = [np.array(plane) for plane in frame.planes]
     pixel_format = frame.pixel_format
     height, width = frame.coded_hw
@@ -70,24 +70,28 @@ def without_scratches(frame: Frame, scratches: Sequence[Scratch]) -> Frame:
     for scratch in scratches:
         for index in range(pixel_format.plane_count - int(pixel_format.has_alpha)):
             plane = planes[index]
-            down, across = height / plane.shape[0], width / plane.shape[1]
-            rows = np.arange(plane.shape[0], dtype=np.float64) * down
+            rows_ratio, columns_ratio = height / plane.shape[0], width / plane.shape[1]
+            rows = np.arange(plane.shape[0], dtype=np.float64) * rows_ratio
             rows = np.minimum(rows.astype(np.intp), height - 1)
-            x = ((scratch.x[rows] + 0.5) / across - 0.5).astype(np.float32)
-            _subtract(plane, x, max(2, round(scratch.half_px / across)), pixel_format.max_value)
+            x = ((scratch.x[rows] + 0.5) / columns_ratio - 0.5).astype(np.float32)
+            _subtract(
+                plane, x, max(2, round(scratch.half_px / columns_ratio)), pixel_format.max_value
+            )
         boxes += _boxes(scratch, width)
-    return repaired(frame, planes, scratches_xyxy=tuple(sorted(boxes, key=lambda box: box[1::-1])))
+    return with_repair(
+        frame, planes, scratches_xyxy=tuple(sorted(boxes, key=lambda box: box[1::-1]))
+    )
 
 
 def _subtract(plane: Plane, x: FloatArray, half_px: int, max_value: int) -> None:
-    """Take away in place what a line adds to a plane.
+    """Subtract a line from a plane, in place.
 
-    The line has one profile from top to bottom, as a scratch has. Its strength changes from row to
-    row, and is fitted together with the brightness to both sides.
+    The line has the same profile from top to bottom. Its strength changes from row to row, and is
+    fitted together with the brightness to both sides.
     """
     levels = plane.astype(np.float32)
     strip = _strip(levels, x, half_px)
-    for _ in range(_CENTERINGS):
+    for _ in range(_CENTERING_STEPS):
         x = x + _off_center(strip, half_px)
         strip = _strip(levels, x, half_px)
     profile = _profile(strip, half_px)
@@ -96,16 +100,16 @@ def _subtract(plane: Plane, x: FloatArray, half_px: int, max_value: int) -> None
     strength, middle, slope = np.linalg.pinv(terms) @ strip.T
     sign = np.sign(np.median(strength))
     # Where the line seems much stronger than elsewhere, the film has an edge along it.
-    most = _MAX_TIMES_MEDIAN * abs(float(np.median(strength)))
-    strength = sign * np.clip(sign * strength, 0, most)
+    max_strength = _MAX_TIMES_MEDIAN * abs(float(np.median(strength)))
+    strength = sign * np.clip(sign * strength, 0, max_strength)
     columns = np.floor(x).astype(int)[:, None] + np.arange(-half_px, half_px + 2)[None]
     distance = columns - x[:, None]
     change = np.rint(strength[:, None] * np.interp(distance, offsets, profile))
-    # A pixel that does not stand out is not scratched.
+    # A pixel that does not differ from its surroundings is not scratched.
     values = levels[np.arange(len(plane))[:, None], np.clip(columns, 0, plane.shape[1] - 1)]
-    standing_out = values - (middle[:, None] + slope[:, None] * distance)
-    change[sign * standing_out < _LEAST_SHARE * np.abs(change)] = 0
-    change[np.abs(change) < _LEAST_LEVELS * max_value / 255] = 0
+    excess = values - (middle[:, None] + slope[:, None] * distance)
+    change[sign * excess < _MIN_EXCESS_RATIO * np.abs(change)] = 0
+    change[np.abs(change) < _MIN_LEVELS * max_value / 255] = 0
     inside = (columns >= 0) & (columns < plane.shape[1])
     rows = np.broadcast_to(np.arange(len(plane))[:, None], columns.shape)[inside]
     values = np.clip(values - change, 0, max_value)
@@ -113,46 +117,46 @@ def _subtract(plane: Plane, x: FloatArray, half_px: int, max_value: int) -> None
 
 
 def _strip(levels: FloatArray, x: FloatArray, half_px: int) -> FloatArray:
-    """Return a plane along a line, ``(H, 4 half + 1)``, averaged along it.
+    """Return the samples around a line, ``(H, 4 half + 1)``, averaged along it.
 
-    What changes faster along the line is the film's.
+    Faster changes along the line belong to the film.
     """
     offsets = np.arange(-2 * half_px, 2 * half_px + 1, dtype=np.float32)
     rows = np.arange(len(x), dtype=np.float32)[:, None] + 0 * offsets
     strip = sample_at(levels, (x[:, None] + offsets).astype(np.float32), rows)
-    return smoothed(strip, _ALONG_KERNEL)
+    return smooth_rows(strip, _ALONG_KERNEL)
 
 
-def _added(strip: FloatArray, half_px: int) -> FloatArray:
-    """Return how far the middle of a strip is above its two sides, ``(H, 2 half + 1)``."""
+def _excess(strip: FloatArray, half_px: int) -> FloatArray:
+    """Return how much brighter a strip's middle is than its two sides, ``(H, 2 half + 1)``."""
     middle = slice(half_px, 3 * half_px + 1)
     sides = [side.mean(axis=1, keepdims=True) for side in (strip[:, :half_px], strip[:, -half_px:])]
-    share = np.linspace(0.2, 0.8, 2 * half_px + 1, dtype=np.float32)
-    return strip[:, middle] - (sides[0] * (1 - share) + sides[1] * share)
+    weight = np.linspace(0.2, 0.8, 2 * half_px + 1, dtype=np.float32)
+    return strip[:, middle] - (sides[0] * (1 - weight) + sides[1] * weight)
 
 
 def _profile(strip: FloatArray, half_px: int) -> FloatArray:
-    """Return what a line adds across, 1 at most, ``(4 half + 1,)``."""
-    usual = np.median(_added(strip, half_px), axis=0)
-    peak = half_px - 1 + int(np.abs(usual[half_px - 1 : half_px + 2]).argmax())
-    shape = usual / usual[peak] if usual[peak] else np.zeros_like(usual)
-    is_line = shape >= _FEET_SHARE
-    # Only what hangs together with the peak.
+    """Return the cross section of a line, with maximum 1, ``(4 half + 1,)``."""
+    median = np.median(_excess(strip, half_px), axis=0)
+    peak = half_px - 1 + int(np.abs(median[half_px - 1 : half_px + 2]).argmax())
+    shape = median / median[peak] if median[peak] else np.zeros_like(median)
+    is_line = shape >= _PROFILE_END_RATIO
+    # Only what is connected to the peak.
     is_line[:peak] = np.logical_and.accumulate(is_line[:peak][::-1])[::-1]
     is_line[peak:] = np.logical_and.accumulate(is_line[peak:])
     return np.pad(np.where(is_line, shape, 0), half_px).astype(np.float32)
 
 
 def _off_center(strip: FloatArray, half_px: int) -> FloatArray:
-    """Return how far from the middle a line is in each row, smoothed along it."""
-    added = _added(strip, half_px)
-    usual = np.median(added, axis=0)[half_px - 1 : half_px + 2]
-    sign = np.sign(usual[np.abs(usual).argmax()])
+    """Return the offset of a line from the middle in each row, smoothed along it."""
+    excess = _excess(strip, half_px)
+    median = np.median(excess, axis=0)[half_px - 1 : half_px + 2]
+    sign = np.sign(median[np.abs(median).argmax()])
     offsets = np.arange(-half_px, half_px + 1, dtype=np.float32)
-    limit = 2 * np.abs(usual).max()
-    weights = np.square(np.clip(sign * added, 0, limit)) * (np.abs(offsets) <= half_px / 2 + 1)
+    limit = 2 * np.abs(median).max()
+    weights = np.square(np.clip(sign * excess, 0, limit)) * (np.abs(offsets) <= half_px / 2 + 1)
     sums = np.stack([weights @ offsets, weights.sum(axis=1)], axis=1).astype(np.float32)
-    moment, mass = smoothed(sums, _PLACE_KERNEL).T
+    moment, mass = smooth_rows(sums, _POSITION_KERNEL).T
     return np.clip(moment / np.maximum(mass, 1e-3), -1, 1).astype(np.float32)
 
 
@@ -160,8 +164,8 @@ def _boxes(scratch: Scratch, width: int) -> list[Box]:
     boxes: list[Box] = []
     margin = scratch.half_px + 2
     for top in range(0, len(scratch.x), _BOX_ROWS):
-        part = scratch.x[top : top + _BOX_ROWS]
-        left = max(0, int(np.floor(part.min())) - margin)
-        right = min(width, int(np.ceil(part.max())) + margin + 1)
-        boxes.append((left, top, right, top + len(part)))
+        rows_x = scratch.x[top : top + _BOX_ROWS]
+        left = max(0, int(np.floor(rows_x.min())) - margin)
+        right = min(width, int(np.ceil(rows_x.max())) + margin + 1)
+        boxes.append((left, top, right, top + len(rows_x)))
     return boxes

@@ -1,4 +1,4 @@
-"""What the repairs share: levels of a frame, neighbors of its shot, and frames with repairs."""
+"""Helpers of the repairs: luma of a frame, its neighbors, masks of planes, boxes of masks."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from vidrestore.types import Box, FloatArray, Frame, Plane, Repair
 
 Mask = NDArray[np.bool_]
-"""``(H, W)``: which pixels are meant."""
+"""``(H, W)``, True at the pixels of the mask."""
 
 _LUMA_GBR = np.array([[0.587, 0.114, 0.299]], dtype=np.float32)
 
 
 class InShot(Protocol):
-    """A value of a frame that knows its shot."""
+    """Anything that has the number of its shot."""
 
     @property
     def shot(self) -> int | None:
@@ -29,8 +29,8 @@ class InShot(Protocol):
 Value = TypeVar("Value", bound=InShot)
 
 
-def levels_of(frame: Frame) -> FloatArray:
-    """Return luma in 8-bit levels, ``(H, W)`` in [0, 255], whatever depth and range."""
+def luma_levels(frame: Frame) -> FloatArray:
+    """Return luma on a scale of 255, ``(H, W)``, at any bit depth and range."""
     scale = np.float32(255 / frame.pixel_format.max_value)
     if frame.pixel_format.model != "rgb":
         return frame.planes[0].astype(np.float32) * scale
@@ -38,8 +38,8 @@ def levels_of(frame: Frame) -> FloatArray:
     return np.asarray(cv2.transform(gbr, _LUMA_GBR * scale), dtype=np.float32)
 
 
-def shot_of(frame: Frame, shot: int) -> int | None:
-    """Return the shot whose other frames may be compared with a frame."""
+def comparable_shot(frame: Frame, shot: int) -> int | None:
+    """Return the shot whose frames may be compared with a frame; None for a field."""
     return shot if frame.field_of is None else None
 
 
@@ -50,13 +50,13 @@ def neighbors(value: Value, others: Sequence[Value]) -> list[Value]:
     return list(takewhile(lambda other: other.shot == value.shot, others))
 
 
-def repaired(frame: Frame, planes: Iterable[Plane], **changes: Any) -> Frame:
-    """Return a frame with other samples, and with what was repaired.
+def with_repair(frame: Frame, planes: Iterable[Plane], **changes: Any) -> Frame:
+    """Return a frame with new samples, and a note of what was repaired.
 
     Args:
         frame: As decoded, or with earlier repairs.
-        planes: The new samples.
-        changes: Fields of ``Repair``.
+        planes: The new samples; they become read-only.
+        changes: New values of fields of ``Repair``.
     """
     planes = tuple(planes)
     for plane in planes:
@@ -67,15 +67,15 @@ def repaired(frame: Frame, planes: Iterable[Plane], **changes: Any) -> Frame:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PlaneMask:
-    """A mask of pixels, as a mask of the samples of one plane."""
+    """The samples of one plane that a mask of pixels covers."""
 
     index: int
-    """Of the plane."""
+    """Index of the plane."""
     mask_hw: Mask
 
 
 def plane_masks(frame: Frame, mask_hw: Mask) -> Iterable[PlaneMask]:
-    """Yield the mask of every plane but alpha; a chroma sample belongs to several pixels."""
+    """Yield the mask of every plane except alpha; a chroma sample belongs to several pixels."""
     pixel_format = frame.pixel_format
     for index in range(pixel_format.plane_count - int(pixel_format.has_alpha)):
         chroma = pixel_format.model == "yuv" and index > 0
@@ -93,10 +93,10 @@ def _any_in_blocks(mask_hw: Mask, shift_x: int, shift_y: int) -> Mask:
     return np.asarray(blocks.any(axis=(1, 3)), dtype=np.bool_)
 
 
-def boxes_of(mask_hw: Mask) -> tuple[Box, ...]:
+def boxes_from_mask(mask_hw: Mask) -> tuple[Box, ...]:
     """Return boxes that cover exactly the pixels of a mask, from top to bottom.
 
-    Runs of a row become one box with the same runs of the rows below.
+    Equal runs in consecutive rows become one box.
     """
     boxes: list[Box] = []
     open_runs: dict[tuple[int, int], int] = {}

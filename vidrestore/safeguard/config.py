@@ -66,10 +66,10 @@ EYE_MOUTH_CHANGE = Ramp(0.70, 0.40)
 """Change of an eye or the mouth relative to its own contrast, at the source's resolution."""
 
 OCCLUSION_CHECK_INTERVAL, IDENTITY_CHECK_INTERVAL = 4, 5
-"""Every so many frames, and in the first frame of a track. Eyes and mouth are compared in every
-frame."""
+"""Frames between checks; the first frame of a track is always checked. Eyes and mouth are compared
+in every frame."""
 MIN_FILTER_RADIUS = 4
-"""Frames to each side that a low strength lowers, too: any five frames hold every check."""
+"""Frames to each side over which the minimum is taken: any five frames contain every check."""
 MEAN_FILTER_RADIUS = 3
 """Frames to each side over which strength is averaged: it changes by at most 1/7 per frame."""
 
@@ -87,9 +87,9 @@ class SafeguardConfig:
         check_options(self)
 
     @property
-    def reach_frames(self) -> int:
+    def context_frames(self) -> int:
         """Frames to each side that an assessment may depend on, in each of two stages."""
         if self.strength == 0.0:
             return 0
-        # One more, because the previous frame shows whether a track is new.
+        # One more: the previous frame shows whether a track is new.
         return MIN_FILTER_RADIUS + MEAN_FILTER_RADIUS + 1

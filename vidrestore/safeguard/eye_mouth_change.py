@@ -1,8 +1,8 @@
 """Change of eyes and mouth by restoration.
 
 A closed eye is a line, an open one a dark disc in white; teeth and the dark between lips appear and
-disappear. Detail that a restorer adds is finer than the source's. So both crops are reduced to the
-source's effective resolution. Differences that remain, apart from contrast, are changes.
+disappear. A restorer adds detail that is finer than the source's, so both crops are reduced to the
+source's effective resolution. What still differs, apart from contrast, has changed.
 """
 
 import cv2
@@ -12,7 +12,7 @@ from vidrestore.types import CROP_SIZE_PX, Box, FloatArray
 
 EYES: tuple[Box, Box] = ((152, 212, 236, 268), (276, 212, 360, 268))
 MOUTH: Box = (192, 340, 322, 420)
-"""In pixels of the aligned crop."""
+"""Boxes in pixels of the aligned crop."""
 _WORKING_PX = 256
 """Half of a crop's side: means over 2 x 2 pixels are fast."""
 _RESOLUTION_RATIO = 0.5
@@ -33,7 +33,7 @@ def eye_mouth_change(
     Args:
         source_hw: ``(S, S)`` luma of an aligned crop, in [0, 255].
         restored_hw: The same crop, restored.
-        resolution_px: Of the source, from ``effective_resolution_px``.
+        resolution_px: ``effective_resolution_px`` of the source.
 
     Returns:
         Differences relative to the contrast: 0 for none, about 1 if the two have nothing in common.

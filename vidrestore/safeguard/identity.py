@@ -1,8 +1,8 @@
 """Identity drift: distance between the embeddings of a face before and after restoration.
 
-A recognition network is poor on blurred faces, and a well restored face is rightly sharper. So both
-are blurred to the effective resolution of the source. A good restorer then moves a face by less
-than 0.3, and another person's face is 0.43 or more away (see ``config``).
+Recognition networks work poorly on blurred faces, and a well restored face is sharper than its
+source. So both are blurred to the effective resolution of the source. Then a good restorer moves a
+face by less than 0.3, and another person's face is 0.43 or more away (see ``config``).
 """
 
 from collections.abc import Callable
@@ -36,7 +36,7 @@ within 0.28 of their degraded versions; at 1, within 0.52."""
 _MIN_RESOLUTION_PX = 40.0
 """Below this resolution there would be nothing to compare."""
 _ZERO_SIMILARITY_DISTANCE = 1.2
-"""Twice dlib's threshold between people."""
+"""Distance at which the similarity is 0: twice dlib's threshold between people."""
 
 
 def packaged_dlib_resnet() -> DlibResNet:
@@ -67,7 +67,7 @@ class IdentityMeter:
         Args:
             source_chw: ``(3, S, S)`` RGB in [0, 1], an aligned crop.
             restored_chw: The same crop, restored.
-            resolution_px: Of the source, from ``effective_resolution_px``.
+            resolution_px: ``effective_resolution_px`` of the source.
 
         Returns:
             Euclidean distance of embeddings: 0 for equal crops; people differ by 0.6 or more.
@@ -82,7 +82,7 @@ def embedding_norm(
 ) -> Callable[[NDArray[np.uint8]], float]:
     """Return a function from an aligned crop, ``(S, S, 3)`` RGB, to the norm of its embedding.
 
-    Clear faces have norms near 1.4; anything else differs.
+    Clear faces have norms near 1.4; other images have other norms.
     """
     network = network.to(device)
 

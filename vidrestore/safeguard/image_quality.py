@@ -19,9 +19,9 @@ _SLOPES = (-3.5, -2.0)
 _LOST_DECADES = 1.2
 """Distance below the trend from which detail counts as missing."""
 _ADJACENT_BINS = 5
-"""Number of adjacent frequencies that must lack detail: a single one may by chance."""
+"""Number of adjacent frequencies that must lack detail; a single one may lack it by chance."""
 _OVERSHOOT = 0.9
-"""Correction for filters of enlargement, which pass slightly more than the former resolution."""
+"""Correction for upscaling filters, which pass slightly more than the former resolution."""
 _BINS = 48
 _OFF_AXIS_DEGREES = 25.0
 """Directions closer to the frame's rows and columns are ignored because of block edges."""
@@ -43,12 +43,12 @@ def central_square(luma_hw: FloatArray) -> FloatArray:
 
 
 def effective_resolution_px(luma_hw: FloatArray, *, roll_radians: float) -> float:
-    """Return the smallest side at which the crop would still hold all its detail.
+    """Return the smallest side at which the crop would keep all its detail.
 
-    Power falls with frequency along a trend, which is fitted where every face has detail. The power
-    of enlarged and blurred faces falls below the trend near their former highest frequency. Noise
-    does not count as lost detail. Faces reduced to 128, 192 and 256 px and enlarged again give 116,
-    176 and 257 (medians of 40).
+    Power falls with frequency along a trend, which is fitted where every face has detail. In
+    upscaled and blurred faces, it falls below the trend near their former highest frequency. Noise
+    does not count as lost detail. Faces downscaled to 128, 192 and 256 px and upscaled again give
+    116, 176 and 257 (medians of 40).
 
     Args:
         luma_hw: ``(S, S)`` float32 in [0, 255], S the crop's side.
@@ -110,7 +110,7 @@ def _window() -> FloatArray:
 
 @cache
 def _grid() -> tuple[NDArray[np.int64], tuple[Array, Array], NDArray[np.bool_]]:
-    """Return the bin of every frequency, sine and cosine of twice its angle, and if it is low."""
+    """Return bins of frequencies, sine and cosine of twice their angles, and which are low."""
     y, x = np.fft.fftfreq(_SIDE_PX)[:, None], np.fft.rfftfreq(_SIDE_PX)[None]
     radius = np.hypot(y, x)
     bins = np.minimum((radius * 2 * _BINS).astype(np.int64), _BINS)

@@ -1,7 +1,7 @@
 """Correlation of a crop with the mean face, which is low for occluded faces.
 
-Local contrast is normalized first, so that light from one side and faded film do not matter.
-``scripts/fit_mean_face.py`` made the mean face in the package.
+Local contrast is normalized first, to be independent of side light and fading. The bundled mean
+face is from ``scripts/fit_mean_face.py``.
 """
 
 from functools import cache

@@ -1,7 +1,7 @@
 """Stage: running source quality of each track.
 
-Detail varies with speech, motion and the codec, and a strength that followed it would flicker. So
-the mean along the track so far is used.
+Detail varies with speech, motion and the codec; a strength that followed it would flicker. So the
+running mean along the track is used.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -11,7 +11,7 @@ from vidrestore.safeguard.checks import quality_deficit
 from vidrestore.types import AlignedFace, DisplayGeometry, Frame, TrackedFace, TrackedFrame
 
 _INTERVAL_FRAMES = 8
-"""A face is measured every so many frames, and in the first frame of its track."""
+"""Frames between measurements; the first frame of a track is always measured."""
 _MEASUREMENTS = 32
 """Number of measurements in the mean; older ones fade. Ten seconds at 25 frames a second."""
 
@@ -35,7 +35,7 @@ def rate_source_quality(
     """Yield every frame once, in order, with ``source_quality`` of its faces.
 
     Args:
-        frames: In presentation order, from the first frame of a shot on.
+        frames: Frames in presentation order, from the start of a shot.
         geometry: Display geometry of the frames.
         align: Returns the aligned crop of a face; None if the crop is outside the frame.
     """

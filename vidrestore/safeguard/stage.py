@@ -31,7 +31,7 @@ def check_before_restore(
 
     A face of strength 0 becomes a skipped face, with the reason, and is not restored. Strength
     fades to and from faces that other stages skipped. Buffers the next seven frames; a result
-    depends on ``config.reach_frames`` to each side.
+    depends on ``config.context_frames`` to each side.
 
     Args:
         frames: Frames in presentation order.
@@ -75,7 +75,7 @@ def check_after_restore(
     """Yield every frame once, in order, with the final assessment of each restored face.
 
     Combines the assessment of ``check_before_restore`` with that of identity, eyes and mouth.
-    Buffers the next seven frames; a result depends on ``config.reach_frames`` to each side.
+    Buffers the next seven frames; a result depends on ``config.context_frames`` to each side.
 
     Args:
         frames: Frames in presentation order.

@@ -1,8 +1,8 @@
-"""Smooths strengths along tracks, over a bounded number of frames to both sides.
+"""Smooth strengths along tracks, over a bounded number of frames to both sides.
 
-A minimum filter comes first, so that averaging does not dilute a low strength. A mean filter
-follows, so that strength changes by at most a seventh from frame to frame. Beyond the ends of a
-track its first or last value is repeated.
+A minimum filter keeps averaging from diluting a low strength. Then a mean filter limits the change
+of strength to a seventh from frame to frame. Beyond the ends of a track, its first or last value is
+repeated.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,8 +23,8 @@ def smooth_strengths(
 ) -> Iterator[tuple[Item, dict[int, Assessment]]]:
     """Yield every frame once, in order, with its assessments smoothed.
 
-    A result depends only on the frames within ``_RADIUS_FRAMES`` to each side that hold the track
-    without a gap.
+    A result depends only on the frames within ``_RADIUS_FRAMES`` to each side in which the track
+    has no gap.
 
     Args:
         frames: Frames with their assessments, in presentation order.
@@ -54,13 +54,13 @@ def _smooth(run: Sequence[Assessment], index: int) -> Assessment:
         min(last, max(0, position))
         for position in range(index - MEAN_FILTER_RADIUS, index + MEAN_FILTER_RADIUS + 1)
     ]
-    lows = {position: _low(run, position) for position in set(around)}
+    lows = {position: _minimum(run, position) for position in set(around)}
     strength = sum(lows[position].strength for position in around) / len(around)
     lowest = strictest(lows[position] for position in sorted(lows))
     return Assessment(strength, lowest.reason if strength < 1.0 else None, _similarity(run, index))
 
 
-def _low(run: Sequence[Assessment], index: int) -> Assessment:
+def _minimum(run: Sequence[Assessment], index: int) -> Assessment:
     return strictest(run[max(0, index - MIN_FILTER_RADIUS) : index + MIN_FILTER_RADIUS + 1])
 
 

@@ -17,7 +17,7 @@ NTSC = Fraction(30000, 1001)
 def walked(start: str, rate: Fraction, count: int) -> list[str]:
     code = parse_timecode(start, rate)
     assert code is not None
-    return [str(code.later(at)) for at in range(count)]
+    return [str(code.advanced(at)) for at in range(count)]
 
 
 def test_drop_frame_leaves_out_two_numbers_of_every_minute_but_each_tenth() -> None:
@@ -39,7 +39,7 @@ def test_every_number_of_a_day_comes_back_from_its_text(rate: Fraction) -> None:
 def test_an_hour_of_drop_frame_is_an_hour_of_the_clock() -> None:
     start = parse_timecode("00:00:00;00", NTSC)
     assert start is not None
-    assert str(start.later(round(3600 * NTSC))) == "01:00:00;00"
+    assert str(start.advanced(round(3600 * NTSC))) == "01:00:00;00"
 
 
 def test_after_a_day_it_begins_again() -> None:

@@ -215,7 +215,7 @@ class Muxer:
         notes = write_timecode(
             (output.metadata, self.stream.metadata),
             info.timecode,
-            later_seconds=first_seconds
+            advance_seconds=first_seconds
             - (info.streams[info.video_stream_index].start_seconds or 0),
             rate=info.average_rate,
         )

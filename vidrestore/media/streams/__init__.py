@@ -1,1 +1,1 @@
-"""Streams that are copied, and what describes them."""
+"""Copied streams, and their metadata."""

@@ -1,4 +1,4 @@
-"""Copies the audio of a film, packet for packet, into a file beside its frames in a folder."""
+"""Copies the audio of a film, packet for packet, into a file in the folder of its frames."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from vidrestore.storage.sync import flush_and_sync
 from vidrestore.types.time_range import TimeRange
 
 AUDIO_FILE = "sound.mka"
-"""Name in the folder."""
+"""Name of the file in the folder."""
 AUDIO_CONTAINER = CONTAINERS[".mkv"]
 
 
@@ -36,7 +36,7 @@ class AudioPlan:
     remuxed: tuple[int, ...]
     """Indexes of streams that only the ffmpeg program can copy."""
     timeline: CopyTimeline
-    """Also of the frames, if their times are written."""
+    """Timeline of the streams, and of the frames if their times are written."""
     time_base: Fraction
     """Time base of the frames."""
     source_format: str
@@ -104,7 +104,7 @@ def write_audio(plan: AudioPlan, path: Path, target: Path) -> list[str]:
     """Write the audio file; return notes on its streams.
 
     Args:
-        plan: Has at least one stream.
+        plan: A plan with at least one stream.
         path: The file to write.
         target: The output, as error messages name it.
 

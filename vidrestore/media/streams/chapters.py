@@ -9,6 +9,7 @@ from av.container import InputContainer
 from vidrestore.errors import UnsupportedStreamError
 from vidrestore.media.input.clock import CopyTimeline
 from vidrestore.media.output.containers import ContainerSpec
+from vidrestore.text import count_text
 
 if TYPE_CHECKING:
     from av.container.core import Chapter
@@ -32,11 +33,11 @@ def plan_chapters(
     chapters = _shifted_chapters(source, timeline)
     if not chapters or spec.stores_chapters:
         return chapters, ()
-    count_text = "1 chapter" if len(chapters) == 1 else f"{len(chapters)} chapters"
+    counted_chapters = count_text(len(chapters), "chapter")
     if drop_unsupported:
-        return [], (f"{count_text} dropped: {target.suffix} does not support chapters",)
+        return [], (f"{counted_chapters} dropped: {target.suffix} does not support chapters",)
     raise UnsupportedStreamError(
-        f"{target}: {target.suffix} does not support the {count_text} of the source"
+        f"{target}: {target.suffix} does not support the {counted_chapters} of the source"
     )
 
 

@@ -16,7 +16,8 @@ _MAX_WAITING = 64
 def with_decode_times(packets: "Iterable[Packet[Stream]]") -> "Iterator[Packet[Stream]]":
     """Yield packets, with decoding times where they can be computed.
 
-    The first packets of a video stream wait for its first decoding time; theirs count down from it.
+    The first packets of a video stream are held until its first decoding time, and count down from
+    it.
     """
     waiting: dict[int, list[Packet[Stream]]] = {}
     timed_streams: set[int] = set()

@@ -1,4 +1,4 @@
-"""Last pass by the ffmpeg program, for what PyAV cannot write.
+"""A last pass by the ffmpeg program, for what PyAV cannot write.
 
 PyAV copies a stream only if FFmpeg has a decoder for its codec, and cannot write the pixel aspect
 ratio into Matroska's header. The ffmpeg program, which comes with imageio-ffmpeg, can do both.
@@ -45,14 +45,14 @@ def remux_with_ffmpeg(
     """Copy all streams of ``video``, and some of ``source``, into ``output``.
 
     Args:
-        video: A complete file without the streams of ``source``; None for no such file.
-        source: The source of further streams.
-        stream_indexes: Those streams.
+        video: A complete file without the streams of ``source``; None if there is none.
+        source: File of the other streams.
+        stream_indexes: Indexes of these streams in ``source``.
         output: The file to write.
         spec: Its container.
         timeline: How times of ``source`` become those of ``video``, and which range is copied.
         muxer_options: Options that ``video`` was written with.
-        repeated_options: Further arguments, whose options may repeat.
+        repeated_options: More arguments, in which options may repeat.
         source_format: FFmpeg's name of the source's container.
         aspect: Index of a stream, and its display aspect ratio, to write into the header.
 

@@ -9,9 +9,9 @@ from vidrestore.media.ffmpeg_errors import media_errors
 from vidrestore.storage.sync import flush_and_sync
 
 TIMES_FILE = "timestamps.txt"
-"""Name in the folder."""
+"""Name of the file in the folder."""
 ROUNDING_SECONDS = Fraction(1, 2_000_000_000)
-"""Largest rounding error of a time in the file, which has nanoseconds."""
+"""Largest rounding error of a time in the file, which is in nanoseconds."""
 _FIRST_LINE = "# timestamp format v2"
 _TOLERANCE_SECONDS = Fraction(1, 1000)
 
@@ -33,7 +33,7 @@ def are_even(times_seconds: Sequence[Fraction], rate: Fraction | None, tick: Fra
 
 
 def even_tolerance_seconds(tick: Fraction) -> Fraction:
-    """Return how far the times of a constant frame rate may be off."""
+    """Return how far times may differ from those of a constant frame rate."""
     return max(tick, _TOLERANCE_SECONDS)
 
 
@@ -53,7 +53,7 @@ def write_times(path: Path, times_seconds: Sequence[Fraction]) -> None:
 
 
 def read_times(path: Path) -> Iterator[Fraction]:
-    """Yield the times in such a file, in seconds.
+    """Yield the times in a file of ``write_times``, in seconds.
 
     Raises:
         MediaError: It cannot be read, or has another format.

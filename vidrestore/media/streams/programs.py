@@ -78,7 +78,7 @@ def program_notes(info: VideoInfo) -> list[str]:
 
 
 def dropped_program_notes(info: VideoInfo, spec: ContainerSpec) -> Iterator[str]:
-    """Yield notes on what an output lacks of the programs of its source."""
+    """Yield notes about programs, and facts of the restored one, that the output drops."""
     program = info.program
     if program is None:
         return
@@ -94,7 +94,7 @@ def dropped_program_notes(info: VideoInfo, spec: ContainerSpec) -> Iterator[str]
 
 
 def program_tags(info: VideoInfo, spec: ContainerSpec) -> dict[str, str]:
-    """Return the tags of the file that FFmpeg's muxer writes as the program's description."""
+    """Return file tags that FFmpeg's muxer writes as the program's description."""
     program = info.program
     if program is None or spec.format != _FORMAT:
         return {}

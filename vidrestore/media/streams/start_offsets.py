@@ -29,7 +29,7 @@ from vidrestore.media.streams.copy_plan import CopyPlan, plan_stream_copy
 from vidrestore.media.streams.edit_lists import EditListFilter
 from vidrestore.types.time_range import TimeRange
 
-# EBU R 37: how much earlier or later than video audio may be at the end of a chain.
+# EBU R 37: how much earlier or later audio may be than video at the end of a chain.
 _MAX_EARLY_SECONDS, _MAX_LATE_SECONDS = Fraction(5, 1000), Fraction(15, 1000)
 _MAX_FIRST_PACKETS = 500
 _MILLISECOND = Fraction(1, 1000)
@@ -128,17 +128,17 @@ def _delay_seconds(
     for packet in _first_packets(path, stream_indexes, spec, max_packets=_MAX_FIRST_PACKETS):
         base = packet.time_base
         packet.pts = (packet.pts or 0) - round(timeline.shift_seconds / base)
-        start_ms = _rounded(packet.pts * base / _MILLISECOND)
+        start_ms = _round_half_away(packet.pts * base / _MILLISECOND)
         if start_ms < 0:
             # Matroska may start before 0 by the delay of an encoder, if that is known.
             is_audio = packet.stream.type == "audio"
             stored = _stored_start(packet, spec) if is_audio else Fraction(0)
-            delay = max(delay, _rounded(stored / _MILLISECOND) - start_ms)
+            delay = max(delay, _round_half_away(stored / _MILLISECOND) - start_ms)
     return delay * _MILLISECOND
 
 
 def _stored_start(packet: "Packet[Stream]", spec: ContainerSpec) -> Fraction:
-    """Return the time of a packet after a container stored it, found by a trial."""
+    """Return the time of a packet after a container stored it, by trial."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=spec.format) as trial:
         stream = trial.add_stream_from_template(packet.stream, opaque=True)
@@ -150,7 +150,7 @@ def _stored_start(packet: "Packet[Stream]", spec: ContainerSpec) -> Fraction:
         return (copy.pts or 0) * copy.time_base
 
 
-def _rounded(value: Fraction) -> int:
+def _round_half_away(value: Fraction) -> int:
     """Round as FFmpeg does: halves away from zero."""
     magnitude = (abs(value) + Fraction(1, 2)) // 1
     return magnitude if value > 0 else -magnitude

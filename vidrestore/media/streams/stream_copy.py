@@ -33,7 +33,7 @@ class _CopiedStream:
     times: MonotonicTimestamps
     edits: EditListFilter
     split_ticks: int
-    """How many ticks of the copy make one of the source, so that repeated times can differ."""
+    """Ticks of the copy per tick of the source, so that repeated times can be made distinct."""
     last_dts: int | None = None
     started: bool = False
 
@@ -46,8 +46,8 @@ class StreamCopier:
     output: OutputContainer
     timeline: CopyTimeline
     allows_negative_times: bool
-    """Whether audio may start a little before the time range; players skip it."""
-    moved_count: int = 0
+    """Whether audio may start slightly before the time range; players skip it."""
+    adjusted_count: int = 0
     """Number of packets whose timestamp was changed because it did not increase."""
     damaged_count: int = 0
     """Number of places where reading failed, and of packets that the muxer refused."""
@@ -124,8 +124,8 @@ class StreamCopier:
     def notes(self) -> list[str]:
         """Notes for the user about the copied streams."""
         notes: list[str] = []
-        if self.moved_count:
-            notes.append(f"{self.moved_count} packets had timestamps that did not increase")
+        if self.adjusted_count:
+            notes.append(f"{self.adjusted_count} packets had timestamps that did not increase")
         if self.damaged_count:
             notes.append(f"copied streams are damaged in {self.damaged_count} places")
         return notes
@@ -148,7 +148,7 @@ class StreamCopier:
             packet.duration = max(0, dts - shift - copied.last_dts)
         pts, dts = pts - shift, dts - shift
         if copied.kind != "subtitle" and (repaired := copied.times.repair(dts)) != dts:
-            self.moved_count += repaired - dts >= copied.split_ticks
+            self.adjusted_count += repaired - dts >= copied.split_ticks
             pts, dts = max(pts + repaired - dts, repaired), repaired
         copied.last_dts = dts
         packet.pts, packet.dts = max(pts, dts), dts
@@ -169,24 +169,24 @@ class StreamCopier:
         if ticks is None or (start is None and end is None):
             return True
         base = packet.time_base
-        begins = ticks * base
-        ends = (ticks + (packet.duration or 0)) * base
-        if end is not None and begins >= end:
+        begin_seconds = ticks * base
+        end_seconds = (ticks + (packet.duration or 0)) * base
+        if end is not None and begin_seconds >= end:
             return False
-        if start is not None and begins < start:
-            if copied.kind in ("video", "data") or ends <= start:
+        if start is not None and begin_seconds < start:
+            if copied.kind in ("video", "data") or end_seconds <= start:
                 return False
             if copied.kind == "audio" and not self.allows_negative_times:
                 return False
             if copied.kind == "subtitle":
-                begins = start
+                begin_seconds = start
         if copied.kind == "video" and not copied.started and not packet.is_keyframe:
             return False
         copied.started = True
         if copied.kind == "subtitle" and packet.duration:
-            ends = ends if end is None else min(ends, end)
-            packet.pts = packet.dts = round(begins / base)
-            packet.duration = round(ends / base) - packet.pts
+            end_seconds = end_seconds if end is None else min(end_seconds, end)
+            packet.pts = packet.dts = round(begin_seconds / base)
+            packet.duration = round(end_seconds / base) - packet.pts
         return True
 
 

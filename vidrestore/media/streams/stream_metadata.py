@@ -1,4 +1,4 @@
-"""Tags and flags of copied streams, and which of them a container lost."""
+"""Tags and flags of copied streams, and notes about those that a container lost."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path

@@ -57,7 +57,7 @@ def can_copy_stream(spec: ContainerSpec, stream: Stream) -> bool:
 
 
 def _lacks_frame_order(stream: Stream) -> bool:
-    """Whether frames are reordered, and the container stores no times that tell the order."""
+    """Whether frames are reordered, and the container stores no times to recover the order."""
     if not isinstance(stream, VideoStream) or not has_decoder(stream):
         return False
     lacks_times = container_facts(stream.container.format.name).lacks_timestamps

@@ -41,8 +41,8 @@ class Timecode:
         hours, minute = divmod(minutes, 60)
         return f"{hours:02d}:{minute:02d}:{second:02d}{separator}{frame:02d}"
 
-    def later(self, frames: int) -> "Timecode":
-        """Return the timecode some frames later; it restarts at 0 after a day."""
+    def advanced(self, frames: int) -> "Timecode":
+        """Return the timecode ``frames`` frames later; it restarts at 0 after a day."""
         _, ten_minutes, _ = self._drop_lengths()
         return replace(self, frames=(self.frames + frames) % (6 * 24 * ten_minutes))
 
@@ -79,7 +79,7 @@ def write_timecode(
     tag_sets: Sequence[MutableMapping[str, str]],
     timecode: str,
     *,
-    later_seconds: Fraction,
+    advance_seconds: Fraction,
     rate: Fraction | None,
 ) -> list[str]:
     """Write the timecode of the first frame into metadata.
@@ -87,20 +87,20 @@ def write_timecode(
     Args:
         tag_sets: Tags in which timecodes are replaced; the last set always gets one.
         timecode: Timecode of the first frame of the source.
-        later_seconds: Time from that frame to the first frame of the output.
+        advance_seconds: Time from that frame to the first frame of the output.
         rate: Frames per second of the source.
 
     Returns:
         Notes for the user: one if the timecode was dropped.
     """
-    frames = round(later_seconds * rate) if rate else 0
+    frames = round(advance_seconds * rate) if rate else 0
     parsed = None if rate is None else parse_timecode(timecode, rate)
     if parsed is None and frames:
         for tags in tag_sets:
             for key in _keys(tags):
                 del tags[key]
         return [f"timecode {timecode} was dropped: it cannot be advanced to the start of the range"]
-    text = timecode if parsed is None or not frames else str(parsed.later(frames))
+    text = timecode if parsed is None or not frames else str(parsed.advanced(frames))
     for tags in tag_sets:
         for key in _keys(tags):
             tags[key] = text

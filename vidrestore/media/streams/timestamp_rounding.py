@@ -1,4 +1,4 @@
-"""Finds what a container loses of the timestamps of frames."""
+"""Detects what a container loses of the timestamps of frames."""
 
 from collections import deque
 from fractions import Fraction
@@ -14,7 +14,7 @@ _MAX_REORDERED = 64
 
 
 class TimestampRounding:
-    """Watches the timestamps that are written into a container."""
+    """Observes the timestamps that are written into a container."""
 
     def __init__(self, spec: ContainerSpec, target: Path, time_base: Fraction) -> None:
         self._spec = spec
