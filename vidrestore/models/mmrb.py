@@ -58,11 +58,9 @@ class MixedMultiPathBlock(nn.Module):
     def forward(self, feat_NCHW: Tensor) -> Tensor:
         """Return features of the same shape."""
         near, far = feat_NCHW.chunk(2, dim=1)  # equation 4
-        mix_styles = torch.cat([self.near1(near), self.far1(far)], dim=1)  # equations 5 and 6
-        mix_styles = torch.cat(
-            [self.near2(mix_styles), self.far2(mix_styles)], dim=1
-        )  # equations 7 and 8
-        return feat_NCHW + self.fuse(mix_styles)  # equations 9 and 10
+        mixed = torch.cat([self.near1(near), self.far1(far)], dim=1)  # equations 5 and 6
+        mixed = torch.cat([self.near2(mixed), self.far2(mixed)], dim=1)  # equations 7 and 8
+        return feat_NCHW + self.fuse(mixed)  # equations 9 and 10
 
 
 def _conv_prelu(in_channels: int, out_channels: int, *, kernel_size: int) -> nn.Sequential:
@@ -148,10 +146,10 @@ class MMRB(nn.Module):
             ValueError: The crops have another size.
         """
         check_input_size(image_NCHW, self.size)
-        code, encode = self._encode(image_NCHW)
+        code, skips = self._encode(image_NCHW)
         features: list[Tensor] = []
-        feat = encode[-1]
-        for stage, skip in zip(self.dcd, reversed(encode), strict=True):
+        feat = skips[-1]
+        for stage, skip in zip(self.dcd, reversed(skips), strict=True):
             feat = add_inplace(stage(feat), skip)
             features.append(feat)
         pyramid: tuple[Tensor, ...] = ()
