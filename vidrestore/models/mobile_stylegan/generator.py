@@ -145,7 +145,9 @@ class MobileStyleGAN(nn.Module):
             ValueError: ``noise`` is None: features replace it, and none are stored.
         """
         maps = self._stored_noise() if noise is None else noise
-        feat = self.conv1(self.input(len(latents_NLF)), latents_NLF[:, 0], maps[0])
+        # Depthwise convolutions of a CPU are two to ten times faster channels last.
+        start = self.input(len(latents_NLF)).contiguous(memory_format=torch.channels_last)
+        feat = self.conv1(start, latents_NLF[:, 0], maps[0])
         for index, level in enumerate(self.layers):
             up, first, second = latents_NLF[:, 1 + 3 * index : 4 + 3 * index].unbind(dim=1)
             feat = level.get_submodule("up")(feat, up)

@@ -96,10 +96,11 @@ class StyleConv(nn.Module):
         """
         feat = self.conv(feat_NCHW, style_NF)
         if self.strength is None:
-            feat = add_inplace(feat, noise)
+            # In place, a sum of two precisions is slow on a CPU.
+            feat = add_inplace(feat, noise.to(feat.dtype))
         else:
             feat = torch.cat([feat, self.strength.to(feat.dtype) * noise.to(feat.dtype)], dim=1)
-        return F.leaky_relu(add_inplace(feat, self.bias), SLOPE, inplace=True)
+        return F.leaky_relu(add_inplace(feat, self.bias.to(feat.dtype)), SLOPE, inplace=True)
 
 
 class WaveletUpsample(nn.Module):
@@ -150,6 +151,8 @@ class ImageHead(nn.Module):
         count = 12 if double_size else 3
         scale = self.conv.get_submodule("modulation")(style_NF) * self.gain
         weight = self.conv.get_parameter("weight")[:count, :, 0, 0] * scale[:, None]
-        bands = torch.einsum("noi,nihw->nohw", weight.to(feat_NCHW.dtype), feat_NCHW)
-        bands = add_inplace(bands, self.bias[:, :count])
+        feat_NHWC = feat_NCHW.permute(0, 2, 3, 1)
+        flat = torch.bmm(feat_NHWC.flatten(1, 2), weight.to(feat_NCHW.dtype).transpose(1, 2))
+        bands = flat.reshape(*feat_NHWC.shape[:3], count).permute(0, 3, 1, 2)
+        bands = add_inplace(bands, self.bias[:, :count].to(bands.dtype))
         return inverse_haar(bands) if double_size else bands * 0.5
