@@ -5,6 +5,7 @@ import torch
 from support.golden import draws
 from torch.utils.flop_counter import FlopCounterMode
 
+from vidrestore.models.mobile_stylegan.generator import MobileStyleGAN
 from vidrestore.models.prior_restorer import PriorRestorer
 
 SIDE = 64
@@ -64,3 +65,30 @@ def test_it_costs_what_it_may() -> None:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(crop)
     assert 25e9 < counter.get_total_flops() < 35e9
+
+
+@torch.no_grad()
+def test_the_generator_may_draw_smaller_than_the_crop() -> None:
+    torch.manual_seed(0)
+    prior = MobileStyleGAN(out_size=32, num_style_feat=16, num_mlp=2, narrow=0.0625)
+    network = PriorRestorer(
+        out_size=SIDE, num_style_feat=16, num_mlp=2, narrow=0.0625, prior=prior
+    ).eval()
+    before = network(crops()).image
+    assert before.shape == (2, 3, 32, 32)
+    (condition,) = network.conditions  # at 16 pixels: the last level is left as it is
+    bias = condition.get_parameter("out.bias")
+    bias += 0.5
+    assert not torch.equal(network(crops()).image, before)
+
+
+@torch.no_grad()
+def test_without_drawing_the_image_is_the_finest_of_the_pyramid() -> None:
+    network, given = small(), crops()
+    restored = network(given, draws=False)
+    assert torch.equal(restored.image, restored.pyramid[-1])
+    drawn = network(given, with_pyramid=True)
+    assert torch.equal(drawn.pyramid[0], restored.pyramid[0])
+    assert restored.styles is not None
+    assert drawn.styles is not None
+    assert torch.equal(drawn.styles, restored.styles)

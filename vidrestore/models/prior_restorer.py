@@ -6,9 +6,13 @@ scale and shift half the channels of the generator at 16 to 256 pixels (``sft``,
 GFP-GAN does at 512 pixels happens at 128 here: the crop is folded to a quarter of its side first
 (pixel unshuffle), because full-size features cost a CPU most.
 
+The generator's picture may have another size than the crop: training on a CPU draws at 128 px from
+crops of 256 px, as most of a step's time goes into the generator's finest levels.
+
 Untrained, its output is always the generator's mean face.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -68,11 +72,12 @@ class PriorRestorer(nn.Module):
     """Restores aligned faces of one size.
 
     Args:
-        out_size: Side of crops and results, a power of two from 64 on.
+        out_size: Side of crops, a power of two from 64 on, and of results unless ``prior`` has
+            another.
         num_style_feat: Size of a style code.
         num_mlp: Layers of the generator's mapping.
         narrow: Of all channels.
-        prior: The generator; an untrained MobileStyleGAN of these sizes where None.
+        prior: The generator, of any size; an untrained MobileStyleGAN of the crop's where None.
     """
 
     def __init__(
@@ -111,14 +116,20 @@ class PriorRestorer(nn.Module):
             for coarse, fine in pairwise([_MIN_PX, *ups])
         )
         self.decoder = nn.ModuleList(_Block(widths[side]) for side in ups[:-1])
-        conditioned = [side for side in ups if side >= _CONDITIONED_FROM_PX]
+        # The generator's last level is left as it is.
+        conditioned = [side for side in ups if _CONDITIONED_FROM_PX <= side < prior.out_size]
         self.conditions = nn.ModuleList(
             _Condition(widths[side], drawn[side] // 2) for side in conditioned
         )
         self.toRGB = nn.ModuleList(nn.Conv2d(widths[side], 3, kernel_size=1) for side in ups)
 
     def forward(
-        self, image_NCHW: Tensor, *, noise: Noise | None = None, with_pyramid: bool = False
+        self,
+        image_NCHW: Tensor,
+        *,
+        noise: Noise | None = None,
+        with_pyramid: bool = False,
+        draws: bool = True,
     ) -> RestorerOutput:
         """Restore ``(N, 3, out_size, out_size)`` RGB crops in [-1, 1].
 
@@ -126,21 +137,25 @@ class PriorRestorer(nn.Module):
             image_NCHW: In any precision; the weights' is used inside.
             noise: One map per convolution of the generator; the stored ones where None.
             with_pyramid: Whether to compute the U-Net's images, which only losses need.
+            draws: Whether the generator draws. Without, for losses of styles and pyramid alone, the
+                image is the U-Net's finest, of half the side.
 
         Raises:
             ValueError: The crops have another size.
         """
         styles, features = self.encode(image_NCHW)
-        levels = range(self.out_size.bit_length() - _MIN_PX.bit_length())
-        start = len(features) - len(self.conditions)
+        if not draws:
+            pyramid = self.pyramid(image_NCHW, features)
+            return RestorerOutput(image=pyramid[-1], pyramid=pyramid, styles=styles)
+        start = _CONDITIONED_FROM_PX.bit_length() - _MIN_PX.bit_length() - 1
         given = [
             condition(feat)
-            for condition, feat in zip(self.conditions, features[start:], strict=True)
+            for condition, feat in zip(self.conditions, features[start:], strict=False)
         ]
         change = sft_hook(given, split=True)
 
         def hook(level: int, feat_NCHW: Tensor) -> Tensor:
-            if start <= level < levels[-1]:
+            if start <= level < start + len(given):
                 return change(level - start, feat_NCHW)
             return feat_NCHW
 
@@ -148,8 +163,18 @@ class PriorRestorer(nn.Module):
         image = prior.synthesize(styles, noise=noise, hook=hook)
         pyramid: tuple[Tensor, ...] = ()
         if with_pyramid:
-            pyramid = tuple(rgb(feat) for rgb, feat in zip(self.toRGB, features, strict=True))
-        return RestorerOutput(image=image.to(image_NCHW.dtype), pyramid=pyramid)
+            pyramid = self.pyramid(image_NCHW, features)
+        return RestorerOutput(image=image.to(image_NCHW.dtype), pyramid=pyramid, styles=styles)
+
+    def pyramid(self, image_NCHW: Tensor, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Return the U-Net's images from 8 pixels to half the crop's side, for losses.
+
+        Each adds to the crop shrunk to its size: the U-Net has to find the degradation alone.
+        """
+        return tuple(
+            F.adaptive_avg_pool2d(image_NCHW, feat.shape[-1]) + rgb(feat)
+            for rgb, feat in zip(self.toRGB, features, strict=True)
+        )
 
     def encode(self, image_NCHW: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return styles in W+ ``(N, num_latent, F)``, and features at 8 pixels to half the crop's.

@@ -15,6 +15,8 @@ class RestorerOutput(NamedTuple):
     parsing: Tensor | None = None
     """``(N, 19, h, w)`` logits of the classes in ``face_parser.PARSING_CLASSES``; None for networks
     without a parser."""
+    styles: Tensor | None = None
+    """``(N, L, F)`` codes in W+ that the generator drew from; None where nothing asks for them."""
 
 
 class ParserOutput(NamedTuple):

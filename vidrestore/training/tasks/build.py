@@ -54,11 +54,12 @@ def _build(config: RestorerConfig) -> nn.Module:
         "narrow": config.narrow,
     }
     side = config.data.size_px
+    drawn = config.drawn_px
     prior: MobileStyleGAN | None = None
     codes = {"num_style_feat": config.style_dim, "num_mlp": config.mapping_layers}
     if config.prior == "mobile":
         is_branched = config.network == "mmrb"
-        prior = MobileStyleGAN(out_size=side, isconcat=is_branched, **codes, **width)
+        prior = MobileStyleGAN(out_size=drawn, isconcat=is_branched, **codes, **width)
     if config.network == "prior":
         return PriorRestorer(out_size=side, prior=prior, narrow=config.narrow, **codes)
     if config.network == "mmrb":
@@ -101,7 +102,7 @@ def _load_mobile_prior(network: nn.Module, config: RestorerConfig) -> None:
     path = config.pretrained.prior
     if path is None:
         bundled = load_mobile_stylegan()
-        if (config.data.size_px, config.style_dim) != (bundled.out_size, bundled.num_style_feat):
+        if (config.drawn_px, config.style_dim) != (bundled.out_size, bundled.num_style_feat):
             raise ConfigError(
                 f"the bundled prior has data.size_px {bundled.out_size} and style_dim "
                 f"{bundled.num_style_feat}, but the config has {config.data.size_px} and "

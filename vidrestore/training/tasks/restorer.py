@@ -6,12 +6,14 @@ three discriminators of components, and identity. A term of weight zero is left 
 networks.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from vidrestore.models.gfpgan.clean import GFPGANClean
 from vidrestore.models.gfpgan.original import GFPGAN
@@ -19,6 +21,7 @@ from vidrestore.models.prior_restorer import PriorRestorer
 from vidrestore.models.stylegan2.synthesis import sample_noise
 from vidrestore.restore.restorer import Restorer
 from vidrestore.training.data.dataset import FaceSample, limit_resolution
+from vidrestore.training.engine.distributed import DistributedContext
 from vidrestore.training.engine.loop import Preview
 from vidrestore.training.engine.optimizer_step import OptimizerStep
 from vidrestore.training.engine.run_state import RunState
@@ -29,9 +32,10 @@ from vidrestore.training.losses.identity import identity_loss, load_identity_net
 from vidrestore.training.losses.perceptual import perceptual_terms
 from vidrestore.training.losses.pixel import l1_loss, log_l1_loss, pyramid_loss, ssim_loss
 from vidrestore.training.tasks.base import FaceTask, make_preview
-from vidrestore.training.tasks.batches import to_device
+from vidrestore.training.tasks.batches import face_batches, to_device
 from vidrestore.training.tasks.build import build_generator
 from vidrestore.training.tasks.discriminators import CropWindow, GanBatch, build_discriminators
+from vidrestore.training.tasks.generated_faces import GeneratedFaces
 from vidrestore.training.tasks.restorer_config import RestorerConfig
 from vidrestore.training.validation import wrap_restorer
 from vidrestore.types import CROP_SIZE_PX
@@ -81,6 +85,49 @@ class RestorerTask(FaceTask):
             else None
         )
 
+        self._generated = self._generated_faces(seed)
+
+    def _generated_faces(self, seed: int) -> GeneratedFaces | None:
+        config, network = self._config, self._network
+        if config.generated is None or not isinstance(network, PriorRestorer):
+            return None
+        # A copy: the network's own may be tuned, and is on the device.
+        prior = copy.deepcopy(network.stylegan_decoder).cpu().eval().requires_grad_(False)
+        return GeneratedFaces(
+            self._dataset,
+            prior,
+            config.generated,
+            recipes=config.data.recipes,
+            size_px=config.data.size_px,
+            seed=seed,
+        )
+
+    def batches(
+        self, *, first_step: int, context: DistributedContext
+    ) -> Iterator[Sequence[FaceSample]]:
+        """Yield the micro-batches, generated faces among them where the config has them."""
+        batches = super().batches(first_step=first_step, context=context)
+        if self._generated is None:
+            return batches
+        return face_batches(self._generated, self._batch, first_step=first_step, context=context)
+
+    def _style_term(
+        self, styles_NLF: Tensor, run_state: RunState, *, micro_batch: int
+    ) -> Tensor | None:
+        """Return the squared error of the styles of a micro-batch's generated faces."""
+        generated, batch = self._generated, self._batch
+        if generated is None:
+            return None
+        local = self._context.local_indices(batch.size, micro_batches=batch.accumulation_steps)
+        first = run_state.step * batch.size
+        count = len(styles_NLF)
+        indices = [first + index for index in local[micro_batch * count :][:count]]
+        drawn = [row for row, index in enumerate(indices) if generated.is_generated(index)]
+        if not drawn:
+            return None
+        true = torch.stack([generated.style(indices[row]) for row in drawn]).to(styles_NLF.device)
+        return (styles_NLF[drawn].float() - true[:, None]).square().mean()
+
     def step(
         self, batches: Sequence[FaceSample], run_state: RunState, optimizer_step: OptimizerStep
     ) -> dict[str, float]:
@@ -97,10 +144,16 @@ class RestorerTask(FaceTask):
                 options["noise"] = self._draw_noise(
                     run_state, _NOISE_STREAM + len(outputs), len(sample.target)
                 )
+            if not self._config.loss_weights.looks_at_output:
+                options["draws"] = False
             restored = self._network(window.crop(sample.degraded), **options)
             batch = GanBatch(sample, window, restored.image, texture_window, self._context)
             outputs.append(batch.detach())
             terms = self._content_terms(batch, restored.pyramid, run_state)
+            if self._config.loss_weights.styles and restored.styles is not None:
+                term = self._style_term(restored.styles, run_state, micro_batch=len(outputs) - 1)
+                if term is not None:
+                    terms["styles"] = self._config.loss_weights.styles * term
             for discriminator in self._discriminators:
                 terms |= discriminator.generator_terms(batch)
             return terms
@@ -117,7 +170,7 @@ class RestorerTask(FaceTask):
     def _draw_noise(self, run_state: RunState, stream: int, batch: int) -> list[Tensor]:
         """Draw the noise of this process's part of a micro-batch."""
         context, rng = self._context, run_state.generator(stream)
-        side_px = self._config.data.size_px
+        side_px = self._config.drawn_px
         levels = sample_noise(side_px, batch=batch * context.size, generator=rng)
         return [context.own_part(level) for level in levels]
 
@@ -140,8 +193,13 @@ class RestorerTask(FaceTask):
         self, batch: GanBatch, pyramid: Sequence[Tensor], run_state: RunState
     ) -> dict[str, Tensor]:
         weights, sample = self._config.loss_weights, batch.sample
-        output = limit_resolution(batch.restored, sample.resolution_ratio)
-        target = limit_resolution(batch.window.crop(sample.target), sample.resolution_ratio)
+        ratio = sample.resolution_ratio
+        target = batch.window.crop(sample.target)
+        if batch.restored.shape != target.shape:
+            # Drawn smaller than the crop: so is the target, which has more of its resolution then.
+            ratio = (ratio * target.shape[-1] / batch.restored.shape[-1]).clamp(max=1)
+            target = F.adaptive_avg_pool2d(target, batch.restored.shape[-1])
+        output, target = limit_resolution(batch.restored, ratio), limit_resolution(target, ratio)
         terms: dict[str, Tensor] = {}
         for name, loss in PIXEL_LOSSES.items():
             if weight := getattr(weights, name):
@@ -182,8 +240,12 @@ class RestorerTask(FaceTask):
         batch = self._preview_batch(count=_PREVIEW_ROWS)
         with torch.no_grad():
             restored = network(batch.degraded).image
+        degraded, target = batch.degraded, batch.target
+        if restored.shape != target.shape:
+            side = restored.shape[-1]
+            degraded, target = (F.adaptive_avg_pool2d(each, side) for each in (degraded, target))
         scores = {
-            "l1_input": float(l1_loss(batch.degraded, batch.target)),
-            "l1": float(l1_loss(restored, batch.target)),
+            "l1_input": float(l1_loss(degraded, target)),
+            "l1": float(l1_loss(restored, target)),
         }
-        return scores, make_preview(batch.degraded, restored, batch.target)
+        return scores, make_preview(degraded, restored, target)

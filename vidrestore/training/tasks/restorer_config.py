@@ -9,6 +9,7 @@ from vidrestore.training.data.dataset import DatasetConfig
 from vidrestore.training.engine.optimizers import AdamConfig, ParamGroupConfig
 from vidrestore.training.losses.perceptual import LAYER_WEIGHTS, Norm
 from vidrestore.training.tasks.batches import BatchConfig
+from vidrestore.training.tasks.generated_faces import GeneratedConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,8 @@ class LossWeights:
     """Weight of feature matching in the component discriminators (Wang et al. 2018), which GFP-GAN
     compares its style loss with (figure 6)."""
     identity: float = 10.0
+    styles: float = 0.0
+    """Of the mean squared error of styles, of generated faces alone (our own)."""
     identity_distance: Literal["l1", "cosine"] = "l1"
     perceptual_norm: Norm = "l1"
     """Norm of perceptual and style loss."""
@@ -44,8 +47,15 @@ class LossWeights:
             raise ConfigError("loss_weights must be >= 0")
         if len(self.perceptual_layers) != len(LAYER_WEIGHTS) or min(self.perceptual_layers) < 0:
             raise ConfigError("perceptual_layers must be five weights >= 0, one for each stage")
-        if not any((self.l1, self.log_l1, self.perceptual)):
-            raise ConfigError("one of l1, log_l1 and perceptual must be > 0")
+        if not any((self.l1, self.log_l1, self.perceptual, self.styles)):
+            raise ConfigError("one of l1, log_l1, perceptual and styles must be > 0")
+
+    @property
+    def looks_at_output(self) -> bool:
+        """Whether a term needs the drawn image, not the encoder's pyramid and styles alone."""
+        rest = (self.ssim, self.style, self.adversarial, self.texture_adversarial, self.identity)
+        pixels = (self.l1, self.log_l1, self.perceptual)
+        return self.uses_component_discriminators or any((*pixels, *rest))
 
     @property
     def uses_component_discriminators(self) -> bool:
@@ -76,6 +86,10 @@ class RestorerConfig:
     network: Literal["gfpgan", "gfpgan-clean", "mmrb", "lite", "prior"]
     prior: Literal["stylegan2", "mobile"] = "stylegan2"
     """The generator inside GFP-GAN and MMRB: StyleGAN2 as in the papers, or MobileStyleGAN."""
+    prior_px: int | None = None
+    """Side of the image that the generator of ``prior`` draws; None is ``data.size_px``."""
+    generated: GeneratedConfig | None = None
+    """Faces drawn by the fixed prior of ``prior`` while it trains, whose styles are known."""
     data: DatasetConfig
     batch: BatchConfig
     generator: AdamConfig
@@ -147,7 +161,26 @@ class RestorerConfig:
         self._check_crops()
         self._check_prior()
 
+    @property
+    def drawn_px(self) -> int:
+        """Side of the restored faces."""
+        return self.data.size_px if self.prior_px is None else self.prior_px
+
+    def _check_generated(self) -> None:
+        weights, is_prior = self.loss_weights, self.network == "prior"
+        if (self.generated is not None or self.prior_px is not None) and not is_prior:
+            raise ConfigError('generated and prior_px apply to network "prior" only')
+        if weights.styles and self.generated is None:
+            raise ConfigError("loss_weights.styles needs a table [restorer.generated]")
+        if not weights.looks_at_output and not is_prior:
+            raise ConfigError("one of l1, log_l1 and perceptual must be > 0")
+        if self.drawn_px != self.data.size_px and (
+            weights.adversarial or weights.texture_adversarial or weights.uses_component_discriminators
+        ):
+            raise ConfigError("discriminators need prior_px to be data.size_px")
+
     def _check_prior(self) -> None:
+        self._check_generated()
         is_mobile, pretrained = self.prior == "mobile", self.pretrained
         if is_mobile and self.network == "lite":
             raise ConfigError("lite has no prior: remove the key prior")
