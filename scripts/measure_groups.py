@@ -41,11 +41,8 @@ from vidrestore.safeguard.identity import IdentityMeter, packaged_dlib_resnet
 from vidrestore.training.data.eval_images import read_eval_images
 from vidrestore.training.data.photo_checks import yaw_ratio
 from vidrestore.training.degradations.recipes.table import recipe_named
-from vidrestore.training.evaluation import (
-    degrade_images,
-    detect_landmarks,
-    load_identity_embedder,
-)
+from vidrestore.training.evaluation import degrade_images
+from vidrestore.training.metric_networks import detect_landmarks, load_identity_embedder
 
 TURNED_RATIO = 0.12
 """``yaw_ratio`` from which a face counts as turned: about 15 degrees."""

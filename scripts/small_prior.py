@@ -12,6 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -75,7 +76,9 @@ def fit_head(small: MobileStyleGAN, large: MobileStyleGAN, *, count: int) -> lis
         right += rows @ aimed.flatten(2)[0].T.double()
         if number == count - 1:
             ridge = 1e-7 * left.diagonal().mean() * torch.eye(channels + 1, dtype=torch.float64)
-            solved: Tensor = torch.linalg.solve(left + ridge, right).float()
+            solved = torch.from_numpy(
+                np.linalg.solve((left + ridge).numpy(), right.numpy())
+            ).float()
             weight = head.conv.get_parameter("weight").zero_()
             # The image is half of the low band (``ImageHead``).
             weight[:3, :, 0, 0] = 2 * solved[:-1].T / head.gain

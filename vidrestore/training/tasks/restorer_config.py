@@ -175,7 +175,9 @@ class RestorerConfig:
         if not weights.looks_at_output and not is_prior:
             raise ConfigError("one of l1, log_l1 and perceptual must be > 0")
         if self.drawn_px != self.data.size_px and (
-            weights.adversarial or weights.texture_adversarial or weights.uses_component_discriminators
+            weights.adversarial
+            or weights.texture_adversarial
+            or weights.uses_component_discriminators
         ):
             raise ConfigError("discriminators need prior_px to be data.size_px")
 
