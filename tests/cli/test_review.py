@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from vidrestore.cli.rerun import rerun_command
 from vidrestore.cli.restore import parse_restore
 from vidrestore.pipeline.record_lines import plain_settings
 from vidrestore.record import RecordReader
-from vidrestore.settings import settings_of
+from vidrestore.settings import parse_track_strengths, settings_of
 
 
 def data_of(page: Path) -> dict[str, Any]:
@@ -209,3 +210,16 @@ def test_settings_of_another_version_are_left_out_of_the_command() -> None:
     words = rerun_command({"sparkle": 3, "strength": 0.5}, Path("a.mkv"), Path("b"))(1)
 
     assert words == ["vidrestore", "a.mkv", "-o", "b.track1", "--strength=0.5", "--only-track", "1"]
+
+
+def test_the_command_of_a_film_takes_other_strengths_of_tracks() -> None:
+    settings = RestoreSettings(
+        strength=0.75, only_tracks=(1, 2), track_strengths=parse_track_strengths("1=0.5")
+    )
+
+    words = rerun_command(plain_settings(settings), Path("a.mkv"), Path("b.mkv"))(None)
+    _, arguments = parse_restore([*words[1:], "--track-strength=1=0.25,2=0"])
+
+    assert words[:4] == ["vidrestore", "a.mkv", "-o", "b.again.mkv"]
+    strengths = parse_track_strengths("1=0.25,2=0")
+    assert arguments.restore_settings() == replace(settings, track_strengths=strengths)

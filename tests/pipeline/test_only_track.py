@@ -10,6 +10,8 @@ from support.faceclips import face_picture
 
 from vidrestore import RestoreSettings, restore_video
 from vidrestore.media import open_source
+from vidrestore.record import RecordReader
+from vidrestore.settings import TrackStrength
 
 FACE_WIDTH = 240
 
@@ -54,3 +56,27 @@ def test_the_track_asked_for_is_as_among_others_and_the_rest_is_untouched(film: 
         np.testing.assert_array_equal(alone[side], after[side])
         sides.add(side)
     assert len(sides) == 1
+
+
+def test_a_track_with_its_own_strength_changes_alone_and_the_proof_holds(film: Path) -> None:
+    restored(film, "usual.mkv")
+    own = (TrackStrength(2, 0.0), TrackStrength(99, 0.5))
+    record = film.with_name("own.jsonl")
+    target = film.with_name("own.mkv")
+    settings = RestoreSettings(
+        codec="ffv1", device="cpu", precision="fp32", track_strengths=own, record=record,
+        verify=True,
+    )  # fmt: skip
+    report = restore_video(film, target, settings=settings)
+
+    assert "--track-strength: the film has no track 99" in report.notes
+    with RecordReader(record) as reader:
+        strengths = {face.track: face.strength for frame in reader for face in frame.faces}
+    assert strengths[2] == 0.0 < min(value for track, value in strengths.items() if track != 2)
+    for before, usual, after in zip(
+        halves(film), halves(film.with_name("usual.mkv")), halves(target), strict=True
+    ):
+        same_as_source = [bool((old == new).all()) for old, new in zip(before, after, strict=True)]
+        assert sorted(same_as_source) == [False, True]
+        side = same_as_source.index(False)
+        np.testing.assert_array_equal(after[side], usual[side])

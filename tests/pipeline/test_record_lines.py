@@ -22,6 +22,7 @@ from vidrestore.pipeline.record_lines import (
     record_header,
 )
 from vidrestore.record import RecordReader
+from vidrestore.settings import TrackStrength
 from vidrestore.types import Assessment, FinishedFace, FinishedFrame
 from vidrestore.verify import verify
 
@@ -185,7 +186,9 @@ def test_what_became_of_a_face_is_told_as_it_was() -> None:
         ),
     )
 
-    line = frame_record(finished, strength=0.5)
+    line = frame_record(
+        finished, RestoreSettings(strength=0.1, track_strengths=(TrackStrength(4, 0.5),))
+    )
 
     assert (line.index, line.pts, line.shot) == (frame.index, frame.timestamp.ticks, 2)
     (told,) = line.faces

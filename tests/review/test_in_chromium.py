@@ -202,3 +202,20 @@ def test_a_page_without_faces_is_drawn_too(tab: Tab, tmp_path: Path) -> None:
 
     assert tab.complaints() == []
     assert "No faces were found." in tab.evaluate("document.body.textContent")
+
+
+def test_changed_strengths_of_tracks_stand_in_the_command(tab: Tab, page: Path) -> None:
+    tab.open(page, width=1280)
+
+    def command() -> str:
+        return tab.evaluate("document.querySelector('.strengths code').textContent")
+
+    assert command() == "vidrestore source.mkv -o again.mkv"
+    tab.evaluate("document.querySelector('.strength input').focus()")
+    for _ in range(2):
+        tab.press("ArrowLeft", code=37)
+    number = tab.evaluate("document.querySelector('.track').id").removeprefix("track-")
+    assert command().endswith(f" --track-strength={number}=0.9")
+    for _ in range(2):
+        tab.press("ArrowRight", code=39)
+    assert command() == "vidrestore source.mkv -o again.mkv"

@@ -2,7 +2,7 @@ from fractions import Fraction
 
 import pytest
 
-from vidrestore.settings import parse_rate, parse_time, parse_tracks
+from vidrestore.settings import parse_rate, parse_time, parse_track_strengths, parse_tracks
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,19 @@ def test_tracks_are_named_by_their_numbers(text: str, numbers: tuple[int, ...]) 
 def test_what_is_no_number_of_a_track_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a track"):
         parse_tracks(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "strengths"),
+    [("3=0.5", ((3, 0.5),)), ("3=.5,7=0", ((3, 0.5), (7, 0.0))), ("0=1", ((0, 1.0),))],
+)
+def test_a_track_has_its_own_strength(text: str, strengths: tuple[tuple[int, float], ...]) -> None:
+    parsed = parse_track_strengths(text)
+    assert parsed == strengths
+    assert parse_track_strengths(",".join(map(str, parsed))) == parsed
+
+
+@pytest.mark.parametrize("text", ["", "3", "3=", "=1", "3=x", "3=-1", "3=1,", "3=1;4=1", "3 = 1"])
+def test_what_is_no_strength_of_a_track_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a track with its strength"):
+        parse_track_strengths(text)

@@ -1,12 +1,22 @@
 """The settings of the package: names in them are those of the tables that they choose from."""
 
-from vidrestore import JobSettings, RestoreSettings
+import pytest
+
+from vidrestore import ConfigError, JobSettings, RestoreSettings
 from vidrestore.media.output.encoder_table import DNXHR_FORMATS, ENCODERS
 from vidrestore.models.upscalers.registry import UPSCALERS
 from vidrestore.paste.settings import PasteConfig
 from vidrestore.restore.settings import TemporalConfig
 from vidrestore.safeguard.config import SafeguardConfig
-from vidrestore.settings import CODECS, UPSCALER_NAMES, config_from, setting_of, settings_of
+from vidrestore.settings import (
+    CODECS,
+    UPSCALER_NAMES,
+    TrackStrength,
+    config_from,
+    parse_track_strengths,
+    setting_of,
+    settings_of,
+)
 
 
 def test_every_codec_has_options_and_an_encoder() -> None:
@@ -41,9 +51,28 @@ def test_every_help_text_is_sentences() -> None:
 
 def test_stages_get_the_settings_of_a_run() -> None:
     settings = RestoreSettings(
-        strength=0.1, grain=0.2, mask="face", steady=0.3, safeguard=0.4, keep_good=0.5
+        strength=0.1,
+        track_strengths=(TrackStrength(3, 0.7),),
+        grain=0.2,
+        mask="face",
+        steady=0.3,
+        safeguard=0.4,
+        keep_good=0.5,
     )
 
-    assert config_from(settings, PasteConfig) == PasteConfig(strength=0.1, grain=0.2, mask="face")
+    paste = config_from(settings, PasteConfig)
+    assert paste == PasteConfig(
+        strength=0.1, track_strengths=(TrackStrength(3, 0.7),), grain=0.2, mask="face"
+    )
+    assert [paste.strength_of(track) for track in (3, 4)] == [0.7, 0.1]
+    assert [settings.strength_of(track) for track in (3, 4)] == [0.7, 0.1]
     assert config_from(settings, TemporalConfig) == TemporalConfig(strength=0.3)
     assert config_from(settings, SafeguardConfig) == SafeguardConfig(strength=0.4, keep_good=0.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("3=1.5", "0 to 1, got 3=1.5"), ("3=1,3=0", "track 3 has two")]
+)
+def test_a_strength_out_of_range_and_a_second_one_are_refused(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        RestoreSettings(track_strengths=parse_track_strengths(text))

@@ -34,8 +34,10 @@ class ReviewFiles:
         write_review(self.source, self.result, self.record, self.page, rerun=self.rerun)
         return self.page
 
-    def rerun(self, track: int) -> list[str]:
+    def rerun(self, track: int | None) -> list[str]:
         """Return a command as the program would."""
+        if track is None:
+            return ["vidrestore", self.source.name, "-o", "again.mkv"]
         return ["vidrestore", self.source.name, "-o", "alone.mkv", "--only-track", str(track)]
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from vidrestore.jobs import FilmResult
 
 _COLUMNS = ("film", "frames", "faces", "segments", "time", "result")
-EXCLUDED = ("only_tracks", "resume")
+EXCLUDED = ("only_tracks", "track_strengths", "resume")
 """Settings that a batch does not have as options."""
 _USAGE = "FOLDER|LIST -o FOLDER [options]"
 _ABOUT = """\

@@ -1,4 +1,4 @@
-"""The command that restores one track again with the settings of an earlier run."""
+"""The commands that restore a film, or one track, again with the settings of an earlier run."""
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
@@ -9,34 +9,41 @@ from vidrestore.pipeline.record_lines import plain_settings
 from vidrestore.record.schema import JsonScalar
 from vidrestore.settings import RestoreSettings, settings_of
 
-_ONLY_TRACKS = "only_tracks"
+_ONLY_TRACKS, _TRACK_STRENGTHS = "only_tracks", "track_strengths"
 _TIME_DIGITS = 12
 
 
 def rerun_command(
     settings: Mapping[str, JsonScalar], source: Path, result: Path
-) -> Callable[[int], list[str]]:
+) -> Callable[[int | None], list[str]]:
     """Return a function that maps a track number to the command's arguments.
+
+    None stands for the whole film, without strengths of tracks, which can be appended.
 
     Args:
         settings: Settings from a record; those unknown to this version are ignored.
         source: The film to restore.
         result: Output of the earlier run; the new output is a file next to it.
     """
-    words = _option_words(settings)
+    of_track = _option_words(settings, without=_ONLY_TRACKS)
+    of_film = _option_words(settings, without=_TRACK_STRENGTHS)
     if find_project_file(source) is not None:
         # The options repeat all settings of the earlier run, also those of its project file.
-        words.append(f"--config={NO_FILE}")
+        for words in (of_track, of_film):
+            words.append(f"--config={NO_FILE}")
 
-    def command(track: int) -> list[str]:
-        output = result.with_name(f"{result.stem}.track{track}{result.suffix}")
+    def command(track: int | None) -> list[str]:
+        name = "again" if track is None else f"track{track}"
+        output = result.with_name(f"{result.stem}.{name}{result.suffix}")
         files = ["vidrestore", _path_argument(source), "-o", _path_argument(output)]
-        return [*files, *words, "--only-track", str(track)]
+        if track is None:
+            return [*files, *of_film]
+        return [*files, *of_track, "--only-track", str(track)]
 
     return command
 
 
-def _option_words(settings: Mapping[str, JsonScalar]) -> list[str]:
+def _option_words(settings: Mapping[str, JsonScalar], *, without: str) -> list[str]:
     """Return the options for all of ``settings`` that differ from the defaults.
 
     Sidecar files and the selection of tracks are left out.
@@ -46,7 +53,7 @@ def _option_words(settings: Mapping[str, JsonScalar]) -> list[str]:
     for setting in settings_of(RestoreSettings):
         value = settings.get(setting.name)
         is_default = value is None or value == defaults[setting.name]
-        if is_default or setting.option.affects != "bytes" or setting.name == _ONLY_TRACKS:
+        if is_default or setting.option.affects != "bytes" or setting.name == without:
             continue
         if setting.type is bool:
             words.append(setting.flag)

@@ -181,7 +181,7 @@ def _notes_on_folder(info: VideoInfo) -> list[str]:
 
 
 def check_tracks(setup: "Setup", found: int) -> None:
-    """Refuse a run of ``--only-track`` in which nothing can be restored.
+    """Refuse a run of ``--only-track`` in which nothing can be restored; note absent tracks.
 
     Args:
         setup: Source and settings of the video.
@@ -191,6 +191,10 @@ def check_tracks(setup: "Setup", found: int) -> None:
         MediaError: None of the tracks is there; the message says which are.
     """
     selected, path = setup.settings.only_tracks, setup.source.info.path
+    absent = [each.track for each in setup.settings.track_strengths if each.track >= found]
+    if absent:
+        names = ", ".join(map(str, absent))
+        setup.notes.append(f"--track-strength: the film has no track {names}")
     if not selected or min(selected) < found:
         return
     names = ", ".join(map(str, selected))

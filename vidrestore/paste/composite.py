@@ -175,7 +175,9 @@ def paste_faces(
         keep_chroma: Change luma only (black-and-white and tinted shots).
         skipped_faces: Other faces in the frame, which the mask of a head may not cover.
     """
-    strengths = [config.strength * face.assessment.strength for face in faces]
+    strengths = [
+        config.strength_of(face.aligned.face.track_id) * face.assessment.strength for face in faces
+    ]
     if not any(strengths):
         return PasteResult(frame=frame, masks_xyxy=(None,) * len(faces))
     planes = [np.array(plane) for plane in frame.planes]

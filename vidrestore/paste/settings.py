@@ -3,7 +3,14 @@
 from dataclasses import dataclass
 
 from vidrestore.errors import ConfigError
-from vidrestore.settings import MaskShape, RestoreSettings, check_options, same_option
+from vidrestore.settings import (
+    MaskShape,
+    RestoreSettings,
+    TrackStrength,
+    check_options,
+    same_option,
+    strength_of_track,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,6 +19,8 @@ class PasteConfig:
 
     strength: float = same_option(RestoreSettings, "strength")
     """0 leaves the frame unchanged; 1 shows the restored face in full."""
+    track_strengths: tuple[TrackStrength, ...] = same_option(RestoreSettings, "track_strengths")
+    """Strengths of single tracks, in place of ``strength``."""
     mask: MaskShape = same_option(RestoreSettings, "mask")
     """Whether the face alone or the whole head is blended in."""
     grain: float = same_option(RestoreSettings, "grain")
@@ -23,3 +32,7 @@ class PasteConfig:
         check_options(self)
         if not 0.0 <= self.color_match <= 1.0:
             raise ConfigError(f"color_match must be a number from 0 to 1, got {self.color_match}")
+
+    def strength_of(self, track: int) -> float:
+        """Return the strength of a track."""
+        return strength_of_track(track, self.strength, self.track_strengths)

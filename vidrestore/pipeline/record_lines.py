@@ -46,14 +46,14 @@ def header_line(header: RecordHeader) -> str:
     return _header_line(header)
 
 
-def frame_line(finished: FinishedFrame, *, strength: float) -> str:
+def frame_line(finished: FinishedFrame, settings: RestoreSettings) -> str:
     """Return the line of one finished frame; it depends on nothing else.
 
     Args:
         finished: As the stages yield it.
-        strength: ``--strength`` of the run.
+        settings: Of the run.
     """
-    return _frame_line(frame_record(finished, strength=strength))
+    return _frame_line(frame_record(finished, settings))
 
 
 def end_line(frames: int, faces: int) -> str:
@@ -156,13 +156,15 @@ def _json_value(value: Any) -> JsonScalar:
     return f"{value.numerator}/{value.denominator}" if isinstance(value, Fraction) else str(value)
 
 
-def frame_record(finished: FinishedFrame, *, strength: float) -> FrameRecord:
+def frame_record(finished: FinishedFrame, settings: RestoreSettings) -> FrameRecord:
     """Return the record of one frame; see ``frame_line``."""
     return FrameRecord(
         index=finished.source.index,
         pts=finished.source.timestamp.ticks,
         shot=finished.shot,
-        faces=tuple(_face_record(face, strength) for face in finished.faces),
+        faces=tuple(
+            _face_record(face, settings.strength_of(face.face.track_id)) for face in finished.faces
+        ),
         repair=None if finished.repair is None else _repair_record(finished.repair),
     )
 

@@ -268,7 +268,6 @@ class Stages:
         self, restored: RestoredFrame, masks_xyxy: Mapping[int, Box | None]
     ) -> tuple[FinishedFace, ...]:
         """Return the result of every face, in order of track number."""
-        strength = self.settings.strength
         finished = [
             FinishedFace(
                 face=face,
@@ -280,13 +279,15 @@ class Stages:
         for each in restored.faces:
             before = face_luma(each.aligned.crop_chw)
             change = face_luma(each.restored_chw) - before
+            track = each.aligned.face.track_id
+            strength = self.settings.strength_of(track) * each.assessment.strength
             finished.append(
                 FinishedFace(
                     face=each.aligned.face,
                     assessment=each.assessment,
-                    mask_xyxy=masks_xyxy.get(each.aligned.face.track_id),
+                    mask_xyxy=masks_xyxy.get(track),
                     luma_before=before,
-                    luma_after=before + strength * each.assessment.strength * change,
+                    luma_after=before + strength * change,
                 )
             )
         return tuple(sorted(finished, key=lambda each: each.face.track_id))

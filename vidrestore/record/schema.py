@@ -163,7 +163,7 @@ class FaceRecord:
     mask_xyxy: tuple[int, int, int, int] | None
     """Bounds of the changed samples, right and bottom exclusive; None where none changed."""
     strength: float
-    """Weight of the restored face, 0 to 1, including ``--strength``."""
+    """Weight of the restored face, 0 to 1, including ``--strength`` or ``--track-strength``."""
     reason: str | None = None
     """Why the strength was lowered; None where it was not."""
     identity_similarity: float | None = None

@@ -28,7 +28,7 @@ def write_review(
     record: Path,
     page: Path,
     *,
-    rerun: Callable[[int], Sequence[str]],
+    rerun: Callable[[int | None], Sequence[str]],
 ) -> None:
     """Write the page of a restoration; it appears when it is complete, and replaces an older one.
 
@@ -37,7 +37,8 @@ def write_review(
         result: The output of the restoration.
         record: Its record.
         page: The page to write.
-        rerun: Returns the words of a command that restores only the track with a number.
+        rerun: Returns the words of a command that restores only the track with a number;
+            for None, the whole film, without strengths of tracks.
 
     Raises:
         VidrestoreError: A file cannot be read or written, or the record is not of these files.
@@ -77,7 +78,7 @@ def page_html(data: object) -> str:
     """
     folder = files("vidrestore.review") / "data"
     style = _joined("review.css", "viewer.css")
-    script = _joined("viewer.js", "charts.js", "review.js")
+    script = _joined("viewer.js", "charts.js", "strengths.js", "review.js")
     policy = (
         "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
         f"style-src {_csp_hash(style)}; script-src {_csp_hash(script)}"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vidrestore.errors import RecordError
 from vidrestore.record import RecordHeader
 from vidrestore.review.chart_bins import track_bins, track_curves
 from vidrestore.review.summary_text import summary_rows, synthesis_paragraphs
@@ -20,6 +21,7 @@ from vidrestore.review.thumbnails import (
     TrackThumbnail,
 )
 from vidrestore.review.tracks import Series, Track, VideoTracks
+from vidrestore.settings import parse_track_strengths
 
 _DIGITS = 4
 
@@ -29,7 +31,7 @@ def page_data(
     tracks: VideoTracks,
     thumbnails: Thumbnails,
     origin_seconds: Fraction,
-    rerun: Callable[[int], Sequence[str]],
+    rerun: Callable[[int | None], Sequence[str]],
 ) -> dict[str, Any]:
     """Return the content of the page: numbers of a few digits, text and lists.
 
@@ -38,7 +40,8 @@ def page_data(
         tracks: Of the record.
         thumbnails: Of source and result.
         origin_seconds: Where the timeline of the source starts.
-        rerun: Returns the words of a command that restores only the track with a number.
+        rerun: Returns the words of a command that restores only the track with a number;
+            for None, the whole film, without strengths of tracks.
     """
     return _PageData(header, tracks, thumbnails, origin_seconds, rerun).to_json()
 
@@ -50,7 +53,7 @@ class _PageData:
         tracks: VideoTracks,
         thumbnails: Thumbnails,
         origin_seconds: Fraction,
-        rerun: Callable[[int], Sequence[str]],
+        rerun: Callable[[int | None], Sequence[str]],
     ) -> None:
         self._header = header
         self._tracks = tracks
@@ -58,6 +61,7 @@ class _PageData:
         self._tick_seconds = float(header.time_base)
         self._origin_seconds = float(origin_seconds)
         self._rerun = rerun
+        self._strengths = _recorded_track_strengths(header)
 
     def to_json(self) -> dict[str, Any]:
         header, tracks = self._header, self._tracks
@@ -68,6 +72,8 @@ class _PageData:
             "synthesis": synthesis_paragraphs(header, tracks),
             "shots": [self._shot(shot) for shot in self._thumbnails.shots],
             "tracks": [self._track(track) for track in tracks.tracks],
+            "again": shlex.join(self._rerun(None)),
+            "strength": _recorded_strength(self._header),
             "limits": {"tracks": MAX_TRACKS, "shots": MAX_SHOTS},
         }
 
@@ -107,6 +113,7 @@ class _PageData:
             "side": _rounded(float(track.side_px.mean())),
             "similarity": _mean(track.similarity),
             "strength": _mean(track.strength),
+            "setting": self._strengths.get(track.number),
             "reasons": list(track.reasons.items()),
             "command": shlex.join(self._rerun(track.number)),
             "shown": None if frames is None else [self._frame(track, frame) for frame in frames],
@@ -145,6 +152,21 @@ class _PageData:
                 name: [_numbers(curve.low), _numbers(curve.high)] for name, curve in curves.items()
             },
         }
+
+
+def _recorded_strength(header: RecordHeader) -> float:
+    strength = header.settings.get("strength", 1.0)
+    if not isinstance(strength, (int, float)) or not 0 <= strength <= 1:
+        raise RecordError(f"the record's settings.strength is {strength!r}; it must be 0 to 1")
+    return float(strength)
+
+
+def _recorded_track_strengths(header: RecordHeader) -> dict[int, float]:
+    text = header.settings.get("track_strengths") or ""
+    try:
+        return dict(parse_track_strengths(str(text))) if text else {}
+    except ValueError as error:
+        raise RecordError(f"the record's settings.track_strengths: {error}") from error
 
 
 def _mean(values: Series) -> float | None:

@@ -32,6 +32,11 @@ from vidrestore.settings.restoration import (
     RepairName,
     RestoreSettings,
 )
+from vidrestore.settings.track_strength import (
+    TrackStrength,
+    parse_track_strengths,
+    strength_of_track,
+)
 from vidrestore.settings.upscaler_names import UPSCALER_NAMES, check_upscaler_name
 
 __all__ = [
@@ -53,6 +58,7 @@ __all__ = [
     "RepairName",
     "RestoreSettings",
     "Setting",
+    "TrackStrength",
     "check_encoding",
     "check_options",
     "check_upscaler_name",
@@ -62,11 +68,13 @@ __all__ = [
     "option",
     "parse_rate",
     "parse_time",
+    "parse_track_strengths",
     "parse_tracks",
     "profile_settings",
     "required",
     "same_option",
     "setting_of",
     "settings_of",
+    "strength_of_track",
     "value_reader",
 ]

@@ -1,11 +1,13 @@
-"""Values of options from their text: exact times and rates, numbers of tracks."""
+"""Values of options from their text: exact times and rates, tracks."""
 
 import re
 from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
+from typing import get_args
 
 from vidrestore.settings.option import Setting
+from vidrestore.settings.track_strength import parse_track_strengths
 
 _NTSC = {
     "23.976": Fraction(24_000, 1001),
@@ -68,7 +70,9 @@ def is_repeated(setting: Setting) -> bool:
 def value_reader(setting: Setting) -> Callable[[str], object] | None:
     """Return the function that reads a value, if tyro does not know how."""
     if setting.is_list:
-        return partial(_choices, setting) if setting.choices else parse_tracks
+        if setting.choices:
+            return partial(_choices, setting)
+        return parse_tracks if get_args(setting.type)[0] is int else parse_track_strengths
     if setting.type is Fraction:
         return parse_rate if setting.option.metavar == "RATE" else parse_time
     if setting.has_range:

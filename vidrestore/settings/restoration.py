@@ -8,6 +8,11 @@ from typing import Literal, TypeAlias
 from vidrestore.errors import ConfigError
 from vidrestore.settings.codecs import CodecName, check_encoding
 from vidrestore.settings.option import check_options, option
+from vidrestore.settings.track_strength import (
+    TrackStrength,
+    check_track_strengths,
+    strength_of_track,
+)
 from vidrestore.settings.upscaler_names import check_upscaler_name
 
 DetectorName: TypeAlias = Literal["mtcnn", "retinaface", "retinaface-mobile"]
@@ -65,6 +70,18 @@ class RestoreSettings:
         low=0,
         high=1,
         affects="bytes",
+    )
+    track_strengths: tuple[TrackStrength, ...] = option(
+        (),
+        "Use this strength for one track, by its number in the record or the review, instead of "
+        "--strength. May be repeated.",
+        group="How strongly",
+        flag="track-strength",
+        metavar="N=STRENGTH",
+        see="usage.md#review",
+        affects="bytes",
+        resolved=True,
+        per_run=True,
     )
     grain: float = option(
         1.0,
@@ -332,9 +349,14 @@ class RestoreSettings:
             raise ConfigError("pulldown excludes deinterlace field; leave out one of them")
         if any(number < 0 for number in self.only_tracks):
             raise ConfigError(f"only_tracks must be numbers of tracks, got {self.only_tracks}")
+        check_track_strengths(self.track_strengths)
         start = self.start_seconds or Fraction(0)
         if start < 0 or (self.end_seconds is not None and self.end_seconds <= start):
             raise ConfigError(f"the end ({self.end_seconds} s) must come after the start ({start})")
+
+    def strength_of(self, track: int) -> float:
+        """Return the strength of a track, of ``--track-strength`` or else of ``--strength``."""
+        return strength_of_track(track, self.strength, self.track_strengths)
 
     def with_record(self, output: Path) -> "RestoreSettings":
         """Return the settings with a record beside the output where a proof needs one."""

@@ -12,6 +12,7 @@ from vidrestore.devices import resolve_precision
 from vidrestore.jobs.estimate import dry_run
 from vidrestore.jobs.store.fingerprint import Machine, job_fingerprint, this_machine
 from vidrestore.media import VideoInfo, probe
+from vidrestore.settings import parse_track_strengths
 
 PRECISION = "bf16" if resolve_precision("auto", torch.device("cpu")) == torch.bfloat16 else "fp32"
 
@@ -86,6 +87,10 @@ def test_two_spellings_of_a_file_are_one_network(
         ({"batch_size": None}, {"batch_size": 4}),
         ({"min_face_px": 24}, {"min_face_px": 24.0}),
         ({"only_tracks": (5, 3, 3)}, {"only_tracks": (3, 5)}),
+        (
+            {"track_strengths": parse_track_strengths("5=0,3=1")},
+            {"track_strengths": parse_track_strengths("3=1.0,5=0")},
+        ),
         ({"record": Path("one.jsonl")}, {"record": Path("two.jsonl")}),
         ({}, {"overwrite": True, "framemd5": Path("sums")}),
     ],
@@ -102,6 +107,8 @@ def test_every_other_setting_is_part_of_a_job(info: VideoInfo) -> None:
     before = identity(info)
 
     assert changed(before, identity(info, strength=0.5)) == {"--strength"}
+    own = identity(info, track_strengths=parse_track_strengths("3=0.5"))
+    assert changed(before, own) == {"--track-strength"}
     assert changed(before, identity(info, crf=17)) == {"--crf"}
     assert changed(before, identity(info, record=Path("r.jsonl"))) == {"--record"}
 

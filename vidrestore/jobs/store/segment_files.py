@@ -77,7 +77,7 @@ class OpenSegment:
         for kind, writer in self._writers.items():
             writer.write(self._frame(kind, finished))
         if self._record is not None:
-            self._lines.append(frame_line(finished, strength=self._stages.settings.strength))
+            self._lines.append(frame_line(finished, self._stages.settings))
         self.tally.add(finished)
         self.last = timing
 

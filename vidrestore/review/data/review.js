@@ -68,7 +68,7 @@ function captionOf(frame) {
   return parts.join(" · ");
 }
 
-function trackOf(track, marks) {
+function trackOf(track, marks, strengths) {
   const frames = track.shown.map((frame) => ({ ...frame, label: frame.roles.join(", "), caption: captionOf(frame) }));
   const viewer = new Viewer(frames, { name: "track " + track.number, marks, onShow: (frame) => charts.show(frame) });
   const charts = new TrackCharts(track, (frame) => viewer.show(track.shown.indexOf(frame)));
@@ -77,7 +77,7 @@ function trackOf(track, marks) {
   const node = element("section", { class: "panel track", id: "track-" + track.number },
     element("header", {}, element("h3", {}, "Track " + track.number), element("span", { class: "quiet small" }, told.join(" · "))),
     element("div", { class: "body" }, viewer.node, charts.node),
-    element("footer", {}, commandOf(track, track.command)));
+    element("footer", {}, strengths.sliderOf(track), commandOf(track, track.command)));
   if (track.reasons.length)
     node.querySelector("footer").prepend(element("p", { class: "small quiet" }, "Taken less, or left alone: " + reasonsOf(track)));
   viewer.show(Math.max(0, track.shown.findIndex((frame) => frame.roles.includes("typical"))));
@@ -98,8 +98,9 @@ function build(data) {
   if (shown.length < data.tracks.length)
     parts.push(element("p", { class: "quiet" }, "Pictures and curves are of the " + shown.length + " tracks with the most changed frames, at most " +
       data.limits.tracks + "; shots are at most " + data.limits.shots + ". The table has every track."));
-  const marks = new Marks();
-  parts.push(...shown.map((track) => trackOf(track, marks)));
+  const marks = new Marks(), strengths = new Strengths(data);
+  parts.push(...shown.map((track) => trackOf(track, marks, strengths)));
+  if (shown.length) parts.push(element("h2", {}, "Strengths"), strengths.node);
   if (shown.length) parts.push(element("h2", {}, "Marks"), element("div", { class: "panel" }, marks.node));
   document.getElementById("page").replaceChildren(...parts);
 }
