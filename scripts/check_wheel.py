@@ -1,4 +1,4 @@
-"""Check the content of a wheel: every file of the package, nothing else, and below PyPI's limit.
+"""Check the content of a wheel: the package and its manual page alone, below PyPI's limit.
 
     python -m build && python scripts/check_wheel.py dist/*.whl
 
@@ -18,6 +18,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = "vidrestore"
 MAX_WHEEL_BYTES = 80 * 10**6
 """PyPI accepts 100 MB; the rest is for future weights."""
+MAN_PAGE = "data/share/man/man1/vidrestore.1"
+"""In the folder of data files."""
 DIST_INFO_FILES = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
 
 
@@ -66,11 +68,14 @@ def _metadata_problems(wheel: ZipFile, names: Sequence[str]) -> list[str]:
     infos = {name.partition("/")[0] for name in names if ".dist-info/" in name}
     if len(infos) != 1 or not (info := infos.pop()).startswith(f"{PACKAGE}-"):
         return [f"no single {PACKAGE}-VERSION.dist-info folder"]
+    man_page = f"{info.removesuffix('.dist-info')}.data/{MAN_PAGE}"
     problems = [
         f"{name} is outside the package"
         for name in sorted(names)
-        if not name.startswith((f"{PACKAGE}/", f"{info}/"))
+        if not name.startswith((f"{PACKAGE}/", f"{info}/")) and name != man_page
     ]
+    if man_page not in names:
+        problems.append(f"{man_page} is missing")
     missing = [f"{info}/{name}" for name in DIST_INFO_FILES if f"{info}/{name}" not in names]
     problems += [f"{name} is missing" for name in missing]
     if f"{info}/METADATA" in names:

@@ -10,6 +10,7 @@ from support.golden import ROOT, loaded_script
 check_wheel: Any = loaded_script(ROOT / "scripts" / "check_wheel.py")
 
 INFO = "vidrestore-0.1.0.dist-info"
+MAN_PAGE = "vidrestore-0.1.0.data/data/share/man/man1/vidrestore.1"
 METADATA = (
     "Metadata-Version: 2.4\nName: vidrestore\nRequires-Python: >=3.11\n"
     "License-Expression: Apache-2.0\nRequires-Dist: torch\nProject-URL: Homepage, x\n"
@@ -33,6 +34,7 @@ def wheel_of(folder: Path, changes: dict[str, str | None]) -> Path:
     """Write a wheel of ``SOURCE`` with ``changes``; None leaves a file out."""
     complete: dict[str, str | None] = {
         **SOURCE,
+        MAN_PAGE: "x",
         **{f"{INFO}/{name}": "x" for name in check_wheel.DIST_INFO_FILES},
         f"{INFO}/METADATA": METADATA,
         **changes,
@@ -59,6 +61,7 @@ def test_a_complete_wheel_has_no_problem(root: Path, tmp_path: Path) -> None:
         ({"vidrestore/old.py": "x"}, "vidrestore/old.py is not in the source"),
         ({"vidrestore/__init__.py": "x = 2\n"}, "vidrestore/__init__.py differs from the source"),
         ({"tests/test_x.py": "x"}, "tests/test_x.py is outside the package"),
+        ({MAN_PAGE: None}, f"{MAN_PAGE} is missing"),
         ({f"{INFO}/licenses/LICENSE": None}, f"{INFO}/licenses/LICENSE is missing"),
         (
             {f"{INFO}/METADATA": METADATA.replace("Requires-Dist: torch\n", "")},

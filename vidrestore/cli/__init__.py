@@ -18,7 +18,7 @@ from vidrestore.cli.exit_codes import ExitCode, TerminatedError, UsageError, exp
 from vidrestore.errors import PipeClosedError
 from vidrestore.malloc_tuning import keep_freed_memory
 
-_COMMANDS = (
+COMMANDS = (
     "batch",
     "completions",
     "info",
@@ -102,7 +102,7 @@ def _dispatch(argv: Sequence[str]) -> ExitCode:
 
         print(f"vidrestore {__version__}")
         return ExitCode.OK
-    if argv and argv[0] in _COMMANDS:
+    if argv and argv[0] in COMMANDS:
         return import_module(f"vidrestore.cli.{argv[0]}").run(argv[1:])
     from vidrestore.cli import restore
 
