@@ -7,6 +7,7 @@
 - speed: a 720p film with one face at the default settings, with the time of each stage.
 - network: time and arithmetic rate of a restorer, and the error of half precision.
 - memory: the peak for a film of 10 minutes over the peak for one of 1 minute.
+- loader: faces a second from the training loader alone, from a folder and from shards.
 - scale: processor time a frame against faces, size and length.
 - untouched: a 1080p film without faces, compared with decoding and encoding alone.
 
@@ -34,6 +35,7 @@ import av
 import cv2
 import numpy as np
 import torch
+from benchmark_loader import benchmark_loader
 from benchmark_networks import NETWORKS, benchmark_network
 from benchmark_scale import FACES, SIZES_HW, crowd, measured
 
@@ -41,12 +43,13 @@ from vidrestore import RestoreSettings, restore_video
 from vidrestore.devices import resolve_device
 from vidrestore.malloc_tuning import keep_freed_memory
 from vidrestore.media import EncoderSettings, VideoInfo, open_output, open_source
+from vidrestore.media.color.preview import preview_rgb
 from vidrestore.media.output.encoders import encoder_choice, encoder_options
 from vidrestore.types import DisplayGeometry, Frame, Plane, Timestamp
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "examples" / "astronaut.mp4"
-PARTS = ("speed", "network", "memory", "untouched", "scale")
+PARTS = ("speed", "network", "loader", "memory", "untouched", "scale")
 
 
 def film(target: Path, *, hw: tuple[int, int], frames: int, rate: Fraction) -> None:
@@ -271,6 +274,14 @@ def scale(folder: Path, *, frames: int, minutes: tuple[int, int]) -> dict[str, A
     return results
 
 
+def example_face() -> np.ndarray:
+    """Return a frame of the example as an image of 512 px, RGB."""
+    with open_source(EXAMPLE) as source:
+        view = preview_rgb(next(iter(source)), source.info.geometry, 512)
+    side = min(view.rgb_hwc.shape[:2])
+    return cv2.resize(view.rgb_hwc[:side, :side], (512, 512), interpolation=cv2.INTER_CUBIC)
+
+
 def print_peak(source: Path, target: Path) -> None:
     """Restore ``source`` and print the peak memory of this process in MiB."""
     keep_freed_memory()
@@ -301,6 +312,7 @@ def main() -> None:
     )
     parser.add_argument("--batches", type=int, nargs="+", default=(1, 4, 16))
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--batches-timed", type=int, default=20, help="of the loader, of 8 faces")
     parser.add_argument("--frames", type=int, default=150)
     parser.add_argument("--scale-frames", type=int, default=50, help="of each film of scale")
     parser.add_argument("--minutes", type=int, nargs=2, default=(1, 10))
@@ -329,6 +341,13 @@ def main() -> None:
             }
         if "speed" in parts:
             results["speed"] = speed(folder, frames=arguments.frames)
+        if "loader" in parts:
+            cores = os.cpu_count() or 1
+            results["loader"] = benchmark_loader(
+                example_face(),
+                workers=tuple(sorted({0, 1, cores})),
+                batches=arguments.batches_timed,
+            )
         if "untouched" in parts:
             results["untouched"] = untouched(folder, frames=arguments.frames)
         if "scale" in parts:

@@ -18,9 +18,9 @@ from vidrestore.training.data.component_boxes import (
     mirrored_boxes,
 )
 from vidrestore.training.data.dataset import DatasetConfig, FaceDataset, SourceConfig
-from vidrestore.training.data.dense_landmarks import landmarks_from_ffhq
 from vidrestore.training.data.face_table import BOX_COLUMNS, POINT_COLUMNS, FaceRow
-from vidrestore.training.data.prepare_faces import AlignedPhoto
+from vidrestore.training.data.preparation.dense_landmarks import landmarks_from_ffhq
+from vidrestore.training.data.preparation.photo_faces import AlignedPhoto
 from vidrestore.training.degradations.recipes.table import RecipeConfig
 
 

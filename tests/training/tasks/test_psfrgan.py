@@ -18,6 +18,7 @@ from vidrestore.training.engine.optimizer_step import OptimizerStep
 from vidrestore.training.engine.run import RunConfig
 from vidrestore.training.engine.run_state import RunState
 from vidrestore.training.tasks import psfrgan as task_module
+from vidrestore.training.tasks.batches import to_device
 from vidrestore.training.tasks.psfrgan import PsfrganConfig, PsfrganTask
 
 CPU = torch.device("cpu")
@@ -104,7 +105,7 @@ def test_a_face_without_labels_is_parsed_where_it_is_sharp(root: Path) -> None:
     task = build(root)
     batches = next(iter(task.batches(first_step=0, context=DistributedContext())))
     restorer = task._restorer  # pyright: ignore[reportPrivateUsage]
-    expected = restorer.parse_faces(batches[0].target)[1]
+    expected = restorer.parse_faces(to_device(batches[0], CPU).target)[1]
     for sharp in inputs_of_one_step(task)["discriminator"]:
         assert torch.equal(sharp, expected)
 

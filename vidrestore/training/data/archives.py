@@ -8,8 +8,8 @@ position in the file, and read from wrong positions.
 import os
 import tarfile
 import zipfile
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Iterator, Mapping
+from functools import cache, lru_cache
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -48,7 +48,7 @@ def is_compressed_tar(path: Path) -> bool:
 def exists(path: Path) -> bool:
     """Return whether the file exists, in a folder or in an archive."""
     archive, member = _split(path)
-    return path.is_file() if archive is None else str(member) in _names(archive)
+    return path.is_file() if archive is None else str(member) in names(archive)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -61,6 +61,8 @@ def read_bytes(path: Path) -> bytes:
     try:
         if archive_path is None:
             return path.read_bytes()
+        if archive_path.suffix.lower() == ".tar":
+            return _read_tar_member(archive_path, str(member))
         archive = _open(archive_path, os.getpid())
         if isinstance(archive, zipfile.ZipFile):
             return archive.read(str(member))
@@ -73,6 +75,24 @@ def read_bytes(path: Path) -> bytes:
         raise ConfigError(f"{path}: not in the archive") from error
     except (OSError, zipfile.BadZipFile, tarfile.TarError) as error:
         raise ConfigError(f"{path}: not readable: {error}") from error
+
+
+def _read_tar_member(archive: Path, name: str) -> bytes:
+    start, size = _tar_index(archive)[name]
+    with archive.open("rb") as file:
+        file.seek(start)
+        return file.read(size)
+
+
+@cache
+def _tar_index(archive: Path) -> Mapping[str, tuple[int, int]]:
+    """Return name -> first byte and size of the files in a plain tar.
+
+    Read once for all processes that are forked later, and kept for any number of archives: shards
+    are read in random order.
+    """
+    with tarfile.open(archive, "r:") as file:
+        return {each.name: (each.offset_data, each.size) for each in file if each.isreg()}
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
@@ -168,8 +188,8 @@ def list_images(root: Path) -> Iterator[Path]:
         ConfigError: ``root`` is neither.
     """
     if is_archive(root):
-        names = sorted(_names(root))
-        yield from (root / name for name in names if _is_image(PurePosixPath(name)))
+        listed = sorted(names(root))
+        yield from (root / name for name in listed if _is_image(PurePosixPath(name)))
     elif root.is_dir():
         yield from sorted(path for path in root.rglob("*") if _is_image(path))
     else:
@@ -199,8 +219,22 @@ def _open(archive: Path, process_id: int) -> zipfile.ZipFile | tarfile.TarFile:
         raise ConfigError(f"{archive}: not a readable archive: {error}") from error
 
 
+def names(archive: Path) -> frozenset[str]:
+    """Return the paths of the files in an archive.
+
+    Raises:
+        ConfigError: It is damaged.
+    """
+    try:
+        return _names(archive)
+    except (OSError, tarfile.TarError) as error:
+        raise ConfigError(f"{archive}: not a readable archive: {error}") from error
+
+
 @lru_cache(maxsize=_OPEN_ARCHIVES)
 def _names(archive: Path) -> frozenset[str]:
+    if archive.suffix.lower() == ".tar":
+        return frozenset(_tar_index(archive))
     file = _open(archive, os.getpid())
     if isinstance(file, zipfile.ZipFile):
         return frozenset(name for name in file.namelist() if not name.endswith("/"))

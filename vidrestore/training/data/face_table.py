@@ -1,9 +1,11 @@
 """Reads tables of faces, and aligns the faces that they list."""
 
 import csv
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,7 +14,13 @@ from numpy.typing import NDArray
 from vidrestore.affine import apply_affine, fit_similarity
 from vidrestore.errors import ConfigError
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
-from vidrestore.training.data.archives import exists, read_bytes, read_image
+from vidrestore.training.data.archives import (
+    IMAGE_SUFFIXES,
+    exists,
+    names,
+    read_bytes,
+    read_image,
+)
 from vidrestore.training.data.component_boxes import COMPONENTS
 from vidrestore.types import CROP_SIZE_PX
 
@@ -41,15 +49,19 @@ class FaceRow:
 
 
 def has_table(folder: Path) -> bool:
-    """Return whether ``folder`` holds a table of faces."""
-    return any(exists(folder / name) for name in _TABLES)
+    """Return whether ``folder`` holds a table of faces, or shards."""
+    return any(exists(folder / name) for name in _TABLES) or any(_shards(folder))
 
 
 def read_table(folder: Path) -> list[FaceRow]:
     """Return the faces that the ``tiles.tsv`` or ``faces.tsv`` of a folder or archive lists.
 
+    Without a table, of its shards: plain tar archives in webdataset's form, with ``KEY.json``
+    beside the image ``KEY.png`` (or another suffix) and its labels ``KEY.mask.png``. The JSON
+    holds ``points``, ``eff_res512`` and, if known, ``boxes``, as ``FaceRow``.
+
     Raises:
-        ConfigError: The folder holds neither table, or a line lacks a number or a file.
+        ConfigError: The folder holds neither, or a line or a JSON lacks a number or a file.
     """
     for name in _TABLES:
         if exists(folder / name):
@@ -59,7 +71,42 @@ def read_table(folder: Path) -> list[FaceRow]:
                 _row(folder, cells, f"{folder / name}, line {number}")
                 for number, cells in enumerate(table, start=2)
             ]
-    raise ConfigError(f"{folder}: contains neither {' nor '.join(_TABLES)}")
+    if shards := _shards(folder):
+        return [row for shard in shards for row in _shard_rows(shard)]
+    raise ConfigError(f"{folder}: contains neither {' nor '.join(_TABLES)} nor shards with JSONs")
+
+
+def _shards(folder: Path) -> list[Path]:
+    """Return the tar archives that hold JSONs, in or at ``folder``."""
+    tars = [folder] if folder.suffix == ".tar" and folder.is_file() else folder.glob("*.tar")
+    return [tar for tar in sorted(tars) if any(name.endswith(".json") for name in names(tar))]
+
+
+def _shard_rows(shard: Path) -> Iterator[FaceRow]:
+    members: dict[str, dict[str, Path]] = {}
+    for name in sorted(names(shard)):
+        folder, _, file = name.rpartition("/")
+        key, _, suffix = file.partition(".")
+        members.setdefault(f"{folder}/{key}", {})[f".{suffix}"] = shard / name
+    for files in members.values():
+        if ".json" not in files:
+            continue
+        try:
+            cells: dict[str, Any] = json.loads(read_bytes(files[".json"]))
+            boxes = cells.get("boxes")
+            yield FaceRow(
+                image_path=next(files[suffix] for suffix in IMAGE_SUFFIXES if suffix in files),
+                tile_xywh=None,
+                points_xy=np.array(cells["points"], dtype=np.float64).reshape(5, 2),
+                effective_px=float(cells["eff_res512"]),
+                labels_path=files.get(".mask.png"),
+                boxes_xyxy=None if boxes is None else np.array(boxes, np.float64).reshape(3, 4),
+            )
+        except (KeyError, StopIteration, TypeError, ValueError) as error:
+            raise ConfigError(
+                f"{files['.json']}: not a face of a shard ({type(error).__name__}: {error}); pack "
+                "the shard again"
+            ) from error
 
 
 def _row(folder: Path, cells: dict[str, str], where: str) -> FaceRow:

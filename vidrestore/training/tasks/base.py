@@ -42,7 +42,14 @@ class FaceTask:
         self._context = context
         for train_state in self.train_states.values():
             synchronize_batches(train_state.network, context)
-        return face_batches(self._dataset, self._batch, first_step=first_step, context=context)
+        return face_batches(
+            self._dataset,
+            self._batch,
+            first_step=first_step,
+            context=context,
+            as_bytes=True,
+            pin_memory=self._device.type == "cuda",
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of the task besides its networks; by default there is none."""

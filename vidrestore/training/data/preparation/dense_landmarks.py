@@ -16,7 +16,8 @@ from vidrestore.affine import apply_affine, fit_similarity
 from vidrestore.errors import ConfigError
 from vidrestore.training.data.archives import read_bytes
 from vidrestore.training.data.component_boxes import DENSE_LANDMARKS
-from vidrestore.training.data.prepare_faces import AlignedPhoto, LandmarkSource
+from vidrestore.training.data.preparation.label_sources import LandmarkSource
+from vidrestore.training.data.preparation.photo_faces import AlignedPhoto
 
 _EYES = ((36, 42), (42, 48))
 _SIDE_PX = 1024

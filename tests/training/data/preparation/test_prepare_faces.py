@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -24,14 +24,15 @@ from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.training.data.archives import list_images, read_bytes, read_image, read_labels
 from vidrestore.training.data.component_boxes import component_boxes
 from vidrestore.training.data.face_table import has_table, iter_aligned_faces, read_table
-from vidrestore.training.data.photo_checks import outside_ratio, spectral_px, yaw_ratio
-from vidrestore.training.data.prepare_faces import (
+from vidrestore.training.data.preparation.label_sources import labels_from_images
+from vidrestore.training.data.preparation.photo_checks import outside_ratio, spectral_px, yaw_ratio
+from vidrestore.training.data.preparation.photo_faces import (
     AlignedPhoto,
     PrepareConfig,
     check_face,
-    labels_from_images,
-    prepare_faces,
 )
+from vidrestore.training.data.preparation.prepare_faces import prepare_faces
+from vidrestore.training.data.preparation.prepared_folder import PrepareReport
 from vidrestore.types import Detection
 
 DETECTOR = MtcnnDetector(packaged_mtcnn(), device=torch.device("cpu"), config=DetectorConfig())
@@ -329,3 +330,46 @@ def test_a_full_target_and_an_empty_source_are_refused(tmp_path: Path) -> None:
         prepare_faces(tmp_path / "empty", tmp_path / "new", detector=DETECTOR, config=CONFIG)
     with pytest.raises(ConfigError, match="neither a folder nor"):
         prepare_faces(tmp_path / "none", tmp_path / "other", detector=DETECTOR, config=CONFIG)
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "prepared.json"
+    }
+
+
+def test_two_processes_write_what_one_does_and_an_interrupted_call_is_continued(
+    tmp_path: Path,
+) -> None:
+    photos = tmp_path / "photos"
+    for index in range(4):
+        save(photos / f"{index}.png", np.roll(photograph(), 3 * index, axis=1))
+    save(photos / "empty.png", np.full((200, 200, 3), 90, np.uint8))
+
+    def prepare(name: str, **options: Any) -> PrepareReport:
+        return prepare_faces(photos, tmp_path / name, detector=DETECTOR, config=CONFIG, **options)
+
+    whole = prepare("one")
+    assert (whole.images, whole.kept, whole.dropped) == (5, 4, {"no face": 1})
+    assert prepare("two", processes=2) == whole
+    assert files_of(tmp_path / "two") == files_of(tmp_path / "one")
+
+    def stop(done: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare("resumed", on_image=stop)
+    assert len(read_table(tmp_path / "resumed")) == 2
+    with (tmp_path / "resumed" / "prepared.jsonl").open("a") as log:
+        log.write('{"source": "2.p')  # killed while it wrote a line
+    done: list[int] = []
+    assert prepare("resumed", on_image=done.append) == whole
+    assert done == [1, 2, 3]
+    assert files_of(tmp_path / "resumed") == files_of(tmp_path / "one")
+    with pytest.raises(ConfigError, match="prepared from another source or with other settings"):
+        prepare_faces(
+            photos, tmp_path / "one", detector=DETECTOR, config=replace(CONFIG, min_px=128)
+        )

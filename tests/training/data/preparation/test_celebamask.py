@@ -14,13 +14,16 @@ from vidrestore.faces.config import DetectorConfig
 from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, packaged_mtcnn
 from vidrestore.models.face_parser import PARSING_CLASSES
 from vidrestore.training.data.archives import read_image, read_labels
-from vidrestore.training.data.celebamask import PART_NAMES, photographs, read_part_labels, split_of
 from vidrestore.training.data.face_table import read_table
-from vidrestore.training.data.prepare_faces import (
-    PrepareConfig,
-    labels_from_celebamask,
-    prepare_faces,
+from vidrestore.training.data.preparation.celebamask import (
+    PART_NAMES,
+    photographs,
+    read_part_labels,
+    split_of,
 )
+from vidrestore.training.data.preparation.label_sources import labels_from_celebamask
+from vidrestore.training.data.preparation.photo_faces import PrepareConfig
+from vidrestore.training.data.preparation.prepare_faces import prepare_faces
 
 DETECTOR = MtcnnDetector(packaged_mtcnn(), device=torch.device("cpu"), config=DetectorConfig())
 MAPPING = """idx     orig_idx   orig_file

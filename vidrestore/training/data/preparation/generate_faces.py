@@ -3,7 +3,6 @@
 A face depends on its number and the settings alone.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,13 +17,11 @@ from torch import Tensor
 from vidrestore.errors import ConfigError, WeightsError
 from vidrestore.faces.detection.detector import Detector
 from vidrestore.models.mobile_stylegan.generator import MobileStyleGAN
-from vidrestore.training.data.component_boxes import COMPONENTS, component_boxes
-from vidrestore.training.data.face_table import POINT_COLUMNS
-from vidrestore.training.data.photo_checks import yaw_ratio
-from vidrestore.training.data.prepare_faces import TABLE, PrepareReport
+from vidrestore.training.data.component_boxes import component_boxes
+from vidrestore.training.data.preparation.photo_checks import yaw_ratio
+from vidrestore.training.data.preparation.prepared_folder import PreparedFolder, PrepareReport
 from vidrestore.types import CROP_SIZE_PX
 
-_SETTINGS, _LOG = "generated.json", "numbers.tsv"
 _SEARCH_PX = 256
 """Side at which faces are detected; the detector's last network takes 48 pixels anyway."""
 _LATENT_STREAM, _TRUNCATION_STREAM = 0, 1
@@ -171,59 +168,23 @@ def generate(
     """
     if first < 0 or count < 1:
         raise ConfigError(f"first must be >= 0 and count >= 1, got {first} and {count}")
-    report = PrepareReport()
-    _open_folder(target, config)
-    rows = _read_log(target)
+    folder = PreparedFolder.open(target, asdict(config))
     try:
         for number in range(first, first + count):
-            if number not in rows:
+            if str(number) not in folder:
                 face = generate_face(network, number, config)
                 reason, landmarks = check_generated_face(face, detector, config, embedding_norm)
-                cells = "" if landmarks is None else _write_face(target, number, face, landmarks)
-                rows[number] = (reason, cells)
-                with (target / _LOG).open("a", encoding="utf-8") as file:
-                    file.write(f"{number}\t{reason}\t{cells}\n")
-            reason, cells = rows[number]
-            report.images += 1
-            report.kept += int(not reason)
-            if reason:
-                report.dropped[reason] += 1
+                rows = [] if landmarks is None else [_write_face(target, number, face, landmarks)]
+                folder.add(str(number), rows, {} if landmarks is not None else {reason: 1})
             on_face(number)
     finally:
-        boxes = [f"{name}_{side}" for name in COMPONENTS for side in ("x0", "y0", "x1", "y1")]
-        columns = ["file", *POINT_COLUMNS, "eff_res512", "native_px", "source", "mask", *boxes]
-        lines = ["\t".join(columns), *(cells for _, (_, cells) in sorted(rows.items()) if cells)]
-        (target / TABLE).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return report
-
-
-def _open_folder(target: Path, config: GenerateConfig) -> None:
-    settings = json.dumps(asdict(config), indent=1)
-    path = target / _SETTINGS
-    if path.is_file():
-        if path.read_text(encoding="utf-8") != settings:
-            raise ConfigError(f"{target}: has faces of other settings; choose another folder")
-        return
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ConfigError(f"{target}: the folder is not empty; choose an empty one")
-    target.mkdir(parents=True, exist_ok=True)
-    path.write_text(settings, encoding="utf-8")
-
-
-def _read_log(target: Path) -> dict[int, tuple[str, str]]:
-    """Return by number why its face was left out, or "", and the face's row of the table."""
-    log = target / _LOG
-    lines = log.read_text(encoding="utf-8").splitlines(keepends=True) if log.is_file() else []
-    if lines and not lines[-1].endswith("\n"):  # interrupted while writing
-        log.write_text("".join(lines[:-1]), encoding="utf-8")
-        lines.pop()
-    rows = [line.rstrip("\n").split("\t", 2) for line in lines]
-    return {int(number): (reason, cells) for number, reason, cells in rows}
+        folder.write_table()
+    return folder.report()
 
 
 def _write_face(
     target: Path, number: int, face: NDArray[np.uint8], landmarks: NDArray[np.float64]
-) -> str:
+) -> list[str]:
     """Write a face; return its row of the table."""
     name = f"{number:07d}.jpg"
     quality = [cv2.IMWRITE_JPEG_QUALITY, 95]
@@ -232,4 +193,4 @@ def _write_face(
         raise ConfigError(f"{target / name}: cannot be written")
     values = [f"{value:.1f}" for value in (*landmarks.ravel(), CROP_SIZE_PX, CROP_SIZE_PX)]
     boxes = [f"{edge:.1f}" for edge in component_boxes(landmarks).ravel()]
-    return "\t".join([name, *values, f"mobile_stylegan:{number}", "", *boxes])
+    return [name, *values, f"mobile_stylegan:{number}", "", *boxes]

@@ -13,9 +13,8 @@ from vidrestore.errors import ConfigError, WeightsError
 from vidrestore.faces.detection.detector import RgbImage
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.models.mobile_stylegan.generator import MobileStyleGAN
-from vidrestore.training.data import generate_faces
 from vidrestore.training.data.face_table import read_table
-from vidrestore.training.data.generate_faces import (
+from vidrestore.training.data.preparation.generate_faces import (
     GenerateConfig,
     draw_latent,
     eye_asymmetry,
@@ -67,7 +66,7 @@ def test_a_face_depends_on_its_number_alone_and_a_run_resumes(
     assert (report.images, report.kept) == (4, 2)
     assert report.dropped == {"no face": 1, "more than one face": 1}
     generate(resumed, first=3, count=2, detector=TemplateDetector(1, 0), **kwargs)
-    with (resumed / "numbers.tsv").open("a", encoding="utf-8") as log:
+    with (resumed / "prepared.jsonl").open("a", encoding="utf-8") as log:
         log.write("5\tno f")  # killed while writing
     detector = TemplateDetector(1, 2)
     assert (
@@ -183,7 +182,7 @@ def test_images_that_are_not_finite_are_refused_and_not_written(
             config=ANY_EYES,
         )
     assert not list(tmp_path.glob("*.jpg"))
-    assert generate_faces.TABLE in read_files(tmp_path)
+    assert "faces.tsv" in read_files(tmp_path)
 
 
 def test_bfloat16_generates_nearly_the_same_face(network: MobileStyleGAN) -> None:

@@ -1,0 +1,1 @@
+"""Makes data sets: aligned faces from photographs and films, generated faces, and shards."""
