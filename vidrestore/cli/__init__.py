@@ -25,6 +25,7 @@ COMMANDS = (
     "profiles",
     "review",
     "train",
+    "tune",
     "verify",
     "web",
     "weights",
@@ -39,6 +40,7 @@ _AFTER_SIGNAL = {
     "verify": "",
     "web": ": films that are not done continue at the next start",
     "train": ": run the same command to continue from last.pt",
+    "tune": ": nothing was written",
 }
 """Command -> what to print after a run that a signal ended."""
 

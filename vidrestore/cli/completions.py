@@ -60,7 +60,7 @@ def run(argv: Sequence[str]) -> ExitCode:
 def _options_by_command() -> Iterator[tuple[str, list[_Option]]]:
     """Yield every command with its options; the name of the root command is empty."""
     # Imported late: nothing else needs all commands at once.
-    from vidrestore.cli import batch, info, profiles, restore, review, train, verify, web
+    from vidrestore.cli import batch, info, profiles, restore, review, train, tune, verify, web
 
     for name, owner, excluded in (
         ("", restore.RestoreCommand, ()),
@@ -85,6 +85,7 @@ def _options_by_command() -> Iterator[tuple[str, list[_Option]]]:
         ("profiles", profiles.ProfilesCommand),
         ("completions", CompletionsCommand),
         ("train", train.TrainCommand),
+        ("tune", tune.TuneCommand),
     ):
         yield name, [*_command_options(command)]
     yield "weights", []

@@ -1,0 +1,122 @@
+"""The last layers learn, the others stay, and only a gain on other faces counts."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from vidrestore.errors import ConfigError, NonFiniteLossError
+from vidrestore.models.lite import Lite
+from vidrestore.training.degradations.base import PerFrameDegradation
+from vidrestore.training.tuning.measured_recipe import FilmQuality, MeasuredRecipe
+from vidrestore.training.tuning.tuner import TuneConfig, TuneScores, tune_last_layers
+from vidrestore.types import FloatArray
+
+RECIPE = MeasuredRecipe(quality=FilmQuality(resolution_px=60.0, noise=2.0, is_gray=False))
+CONFIG = TuneConfig(steps=12, window_px=64, learning_rate=2e-3, tuned_convolutions=2)
+SCORES = TuneScores(psnr_db=25.0, identity_distance=0.2, sharpness=0.8)
+
+
+class Darker(PerFrameDegradation):
+    """A degradation that the last layer alone can undo."""
+
+    def draw(self, rng: np.random.Generator) -> "Darker":
+        del rng
+        return self
+
+    def degrade_frame(self, image_hwc: FloatArray, index: int) -> FloatArray:
+        del index
+        return image_hwc - np.float32(0.2)
+
+
+def small_lite() -> Lite:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return Lite(width=8, convolutions=10)
+
+
+def faces() -> list[Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    small = torch.rand(2, 3, 24, 24, generator=generator)
+    return list(torch.nn.functional.interpolate(small, (96, 96), mode="bicubic").clamp(0, 1))
+
+
+def losses_of(network: Lite, config: TuneConfig) -> list[float]:
+    losses: list[float] = []
+    tune_last_layers(
+        network,
+        faces(),
+        Darker(),
+        sharpness=1.0,
+        config=config,
+        on_step=lambda _, loss: losses.append(loss),
+    )
+    return losses
+
+
+def test_the_loss_falls_and_only_the_last_layers_change() -> None:
+    network = small_lite()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    config = replace(CONFIG, steps=40, learning_rate=0.03)
+    losses = losses_of(network, config)
+    assert len(losses) == 40
+    assert losses[-1] < 0.5 * losses[0]
+    changed = {
+        name.rsplit(".", 1)[0]
+        for name, tensor in network.state_dict().items()
+        if not torch.equal(tensor, before[name])
+    }
+    assert changed == {"body.8", "body.9", "activations.8", "activations.9", "head"}
+
+
+def test_the_same_seed_gives_the_same_weights() -> None:
+    states: list[dict[str, Tensor]] = []
+    for seed in (0, 0, 1):
+        network = small_lite()
+        tune_last_layers(network, faces(), RECIPE, sharpness=1.0, config=replace(CONFIG, seed=seed))
+        states.append(network.state_dict())
+    assert torch.equal(states[0]["head.weight"], states[1]["head.weight"])
+    assert not torch.equal(states[0]["head.weight"], states[2]["head.weight"])
+
+
+def test_a_run_that_diverges_ends_with_an_error() -> None:
+    network = small_lite()
+    network.head.weight.data.fill_(float("nan"))
+    with pytest.raises(NonFiniteLossError, match="step 1 is not finite; lower the learning rate"):
+        tune_last_layers(network, faces(), RECIPE, sharpness=1.0, config=CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("after", "is_gain"),
+    [
+        (SCORES, False),
+        (replace(SCORES, psnr_db=25.2), True),
+        (replace(SCORES, identity_distance=0.18), True),
+        (replace(SCORES, psnr_db=25.2, identity_distance=0.21), False),
+        (replace(SCORES, psnr_db=24.9, identity_distance=0.15), False),
+        (replace(SCORES, psnr_db=26.0, sharpness=0.7), False),
+    ],
+)
+def test_only_a_gain_without_a_loss_counts(after: TuneScores, is_gain: bool) -> None:
+    assert after.is_gain_over(SCORES) == is_gain
+
+
+@pytest.mark.parametrize(
+    "setting", [{"steps": 0}, {"faces_per_step": 0}, {"window_px": 100}, {"window_px": 0}]
+)
+def test_settings_out_of_range_are_refused(setting: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(setting))):
+        TuneConfig(**setting)  # pyright: ignore[reportArgumentType]
+
+
+def test_more_layers_than_there_are_are_refused() -> None:
+    with pytest.raises(ConfigError, match="tuned_convolutions must be 0 to 10, got 11"):
+        tune_last_layers(
+            small_lite(),
+            faces(),
+            RECIPE,
+            sharpness=1.0,
+            config=replace(CONFIG, tuned_convolutions=11),
+        )
