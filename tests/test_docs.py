@@ -60,7 +60,11 @@ def is_quick(command: Command) -> bool:
     program, *words = command.words
     if program == "python":
         return Path(words[0]).name in QUICK_SCRIPTS
-    if words[0] in ("train", "weights") and words[1:2] != ["path"] and words[1:2] != ["list"]:
+    if (
+        words[0] in ("train", "tune", "weights")
+        and words[1:2] != ["path"]
+        and words[1:2] != ["list"]
+    ):
         return False
     model = words[words.index("--model") + 1] if "--model" in words else "lite"
     return model == "lite" and "ray" not in words

@@ -12,7 +12,7 @@ from vidrestore.errors import ConfigError, MediaError
 from vidrestore.faces.config import DetectorConfig
 from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, packaged_mtcnn
 from vidrestore.pipeline.loading.load_models import load_restorer
-from vidrestore.training.data.generate_faces import GenerateConfig, generate_face
+from vidrestore.training.data.preparation.generate_faces import GenerateConfig, generate_face
 from vidrestore.training.tuning import tune as tune_module
 from vidrestore.training.tuning.tune import TuneReport, tune
 from vidrestore.training.tuning.tuner import TuneConfig, TuneScores

@@ -19,8 +19,9 @@ from vidrestore.safeguard.identity import (
 )
 from vidrestore.storage.atomic_output import check_target
 from vidrestore.training.data.eval_images import read_eval_images
-from vidrestore.training.data.generate_faces import GenerateConfig, generate
-from vidrestore.training.data.prepare_faces import PrepareConfig, prepare_faces
+from vidrestore.training.data.preparation.generate_faces import GenerateConfig, generate
+from vidrestore.training.data.preparation.photo_faces import PrepareConfig
+from vidrestore.training.data.preparation.prepare_faces import prepare_faces
 from vidrestore.training.data.video_crops import align_clip
 from vidrestore.training.engine.progress import (
     ProgressCallback,
