@@ -8,7 +8,7 @@ names, from the pose, and from the brightness of the skin: terciles of the media
 cheeks of the original. Every line has the number of faces; a group of fewer than eight says little.
 ``distance`` is the gain in identity by dlib's network, which puts different people 0.69 apart: it
 is positive where the result is nearer to the original than the degraded face was. ``moved_away``
-counts the faces where it is not.
+counts the faces where it is not. With ``--seeds``, figures of a face are means over its draws.
 """
 
 import os
@@ -20,7 +20,7 @@ import json
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -33,7 +33,7 @@ from vidrestore.devices import resolve_device, resolve_precision
 from vidrestore.errors import ConfigError, VidrestoreError
 from vidrestore.faces.config import DetectorConfig
 from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
-from vidrestore.metrics.scores import MetricNetworks, image_scores
+from vidrestore.metrics.scores import MetricNetworks, image_scores, mean_scores
 from vidrestore.pipeline.loading.load_models import load_detector, load_restorer
 from vidrestore.restore.edge_gain import EdgeGainConfig, strengthen_edges
 from vidrestore.restore.restorer import Restorer
@@ -122,13 +122,16 @@ def measure(
         identity=None if arguments.identity is None else load_identity_embedder(arguments.identity)
     )
     meter = IdentityMeter(packaged_dlib_resnet(), device=device)
-    stills = degrade_images(
-        islice(read_eval_images(arguments.data), arguments.count),
-        recipe=recipe_named("gfpgan"),
-        seed=arguments.seed,
-        metric_networks=networks,
+    stills = chain.from_iterable(
+        degrade_images(
+            islice(read_eval_images(arguments.data), arguments.count),
+            recipe=recipe_named("gfpgan"),
+            seed=seed,
+            metric_networks=networks,
+        )
+        for seed in range(arguments.seeds)
     )
-    gains: dict[str, dict[str, float]] = {}
+    drawn: dict[str, list[dict[str, float]]] = {}
     lumas: dict[str, float] = {}
     yaws: dict[str, float] = {}
     for still in stills:
@@ -145,9 +148,12 @@ def measure(
             meter.distance(still.target, image, resolution_px=512.0)
             for image in (still.degraded, restored)
         )
-        gains[still.name] = {**gain, "distance": before - after, "distance_after": after}
+        drawn.setdefault(still.name, []).append(
+            {**gain, "distance": before - after, "distance_after": after}
+        )
         lumas[still.name] = skin_luma(still.target)
         yaws[still.name] = _yaw(still.target, landmarks_of)
+    gains = {name: mean_scores(rows) for name, rows in drawn.items()}
     groups = {ALL: [*gains]}
     if arguments.groups is not None:
         groups |= read_groups(arguments.groups)
@@ -183,7 +189,9 @@ def main() -> None:
     parser.add_argument("--detail", type=float, metavar="0..1")
     parser.add_argument("--data", type=Path, required=True, help="faces aligned to 512 px")
     parser.add_argument("--groups", type=Path, help="TOML file: name of a group = names of files")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--seeds", type=int, default=1, help="degrade every face so often, by seeds 0, 1, ..."
+    )
     parser.add_argument("--identity", type=Path, help="checkpoint of ArcFace or MobileFaceNet")
     parser.add_argument("--count", type=int, help="maximum number of faces")
     parser.add_argument("--json", type=Path, help="write the figures of every face here")
