@@ -6,10 +6,14 @@ scale and shift half the channels of the generator at 16 to 256 pixels (``sft``,
 GFP-GAN does at 512 pixels happens at 128 here: the crop is folded to a quarter of its side first
 (pixel unshuffle), because full-size features cost a CPU most.
 
+The generator alone does not reach colors and shapes of a given face, so means over 4 x 4 pixels are
+the U-Net's: its image there is the shrunken crop plus a correction. Generator and conditions decide
+what is finer.
+
 The generator's picture may have another size than the crop: training on a CPU draws at 128 px from
 crops of 256 px, as most of a step's time goes into the generator's finest levels.
 
-Untrained, its output is always the generator's mean face.
+Untrained, its output is the fine part of the generator's mean face on tones near the crop's.
 """
 
 from collections.abc import Sequence
@@ -33,6 +37,8 @@ _MIN_PX = 4
 _WIDTHS = {4: 256, 8: 256, 16: 256, 32: 192, 64: 112, 128: 48, 256: 24}
 """Channels of the U-Net by the side of its features, for a crop of 512 pixels."""
 _CONDITIONED_FROM_PX = 16
+_TONES_SHRINK = 4
+"""Factor by which crops are shrunk to the size from which on the U-Net decides tones."""
 
 
 class _Block(nn.Module):
@@ -161,19 +167,38 @@ class PriorRestorer(nn.Module):
 
         prior: GenerativePrior = self.stylegan_decoder
         image = prior.synthesize(styles, noise=noise, hook=hook)
+        image = self._with_tones(image, image_NCHW, features)
         pyramid: tuple[Tensor, ...] = ()
         if with_pyramid:
             pyramid = self.pyramid(image_NCHW, features)
         return RestorerOutput(image=image.to(image_NCHW.dtype), pyramid=pyramid, styles=styles)
+
+    def _with_tones(
+        self, drawn_NCHW: Tensor, image_NCHW: Tensor, features: Sequence[Tensor]
+    ) -> Tensor:
+        """Return the generator's image with the U-Net's means over small areas."""
+        side = min(self.out_size // _TONES_SHRINK, drawn_NCHW.shape[-1] // 2)
+        level = side.bit_length() - _MIN_PX.bit_length() - 1
+        (tones,) = self._images(image_NCHW, features, range(level, level + 1))
+        change = tones.to(drawn_NCHW.dtype) - F.adaptive_avg_pool2d(drawn_NCHW, side)
+        size_hw = (drawn_NCHW.shape[-2], drawn_NCHW.shape[-1])
+        return drawn_NCHW + F.interpolate(change, size_hw, mode="bilinear", align_corners=False)
 
     def pyramid(self, image_NCHW: Tensor, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Return the U-Net's images from 8 pixels to half the crop's side, for losses.
 
         Each adds to the crop shrunk to its size: the U-Net has to find the degradation alone.
         """
+        return self._images(image_NCHW, features, range(len(features)))
+
+    def _images(
+        self, image_NCHW: Tensor, features: Sequence[Tensor], levels: range
+    ) -> tuple[Tensor, ...]:
+        image = image_NCHW.to(self.stem.weight.dtype)
         return tuple(
-            F.adaptive_avg_pool2d(image_NCHW, feat.shape[-1]) + rgb(feat)
-            for rgb, feat in zip(self.toRGB, features, strict=True)
+            F.adaptive_avg_pool2d(image, features[level].shape[-1])
+            + self.toRGB[level](features[level])
+            for level in levels
         )
 
     def encode(self, image_NCHW: Tensor) -> tuple[Tensor, list[Tensor]]:
