@@ -59,12 +59,12 @@ def film(target: Path, *, hw: tuple[int, int], frames: int, rate: Fraction) -> N
     safeguard does not take a squeezed face for one.
     """
     with open_source(EXAMPLE) as source:
-        shown = [_resized(frame, hw) for frame in source]
-        order = [*range(len(shown)), *range(len(shown) - 2, 0, -1)]
+        resized = [_resized(frame, hw) for frame in source]
+        order = [*range(len(resized)), *range(len(resized) - 2, 0, -1)]
         info = source.info
     made = (
         replace(
-            shown[order[index % len(order)]],
+            resized[order[index % len(order)]],
             index=index,
             timestamp=Timestamp(index, 1 / rate).rescaled(info.time_base),
             duration_ticks=0,
@@ -96,8 +96,8 @@ def _write_video(
 
 def _resized(frame: Frame, hw: tuple[int, int]) -> Frame:
     planes: list[Plane] = []
-    for at, plane in enumerate(frame.planes):
-        height, width = frame.pixel_format.plane_hw(at, hw)
+    for index, plane in enumerate(frame.planes):
+        height, width = frame.pixel_format.plane_hw(index, hw)
         own_width = min(width, round(plane.shape[1] * height / plane.shape[0]))
         grown = cv2.resize(plane, (own_width, height))
         left = (width - own_width) // 2
@@ -121,7 +121,7 @@ def speed(folder: Path, *, frames: int) -> dict[str, Any]:
         raise SystemExit(
             f"only {report.faces} faces of {frames} were restored: the times would mean nothing"
         )
-    stages = {name: 1000 * each / report.frames for name, each in report.timing.items()}
+    stages = {name: 1000 * seconds / report.frames for name, seconds in report.timing.items()}
     whole = 1000 * (seconds - report.timing["load"]) / report.frames
     return {
         "frames": report.frames,
@@ -160,14 +160,15 @@ def untouched(folder: Path, *, frames: int, repeats: int = 3) -> dict[str, Any]:
     return {
         "frames": frames,
         "faces": report.faces,
-        "plain_ms_per_frame": 1000 * float(np.median([each[0] for each in plain])) / frames,
-        "ours_ms_per_frame": 1000 * float(np.median([each[0] for each in ours])) / frames,
+        "plain_ms_per_frame": 1000 * float(np.median([times[0] for times in plain])) / frames,
+        "ours_ms_per_frame": 1000 * float(np.median([times[0] for times in ours])) / frames,
         "ratio": float(np.median(ratios)),
         "ratios": ratios,
         "ratio_of_cpu_time": float(np.median([mine[1] / other[1] for mine, other in pairs])),
         # Other programs on the machine can only add to a time.
-        "ratio_of_least_cpu_times": min(each[1] for each in ours) / min(each[1] for each in plain),
-        "stages_ms": {name: 1000 * each / frames for name, each in report.timing.items()},
+        "ratio_of_least_cpu_times": min(times[1] for times in ours)
+        / min(times[1] for times in plain),
+        "stages_ms": {name: 1000 * seconds / frames for name, seconds in report.timing.items()},
     }
 
 
@@ -190,8 +191,8 @@ def landscape(target: Path, *, hw: tuple[int, int], frames: int) -> None:
     gray = np.full((height // 2, width // 2), 128, dtype=np.uint8)
 
     def made(index: int) -> Frame:
-        shown = wide[:, 2 * index : 2 * index + width] + grain[index % len(grain)]
-        luma = np.clip(shown + 110, 16, 235).astype(np.uint8)
+        plane = wide[:, 2 * index : 2 * index + width] + grain[index % len(grain)]
+        luma = np.clip(plane + 110, 16, 235).astype(np.uint8)
         return Frame(
             index=index,
             timestamp=Timestamp(index, Fraction(1, 25)).rescaled(info.time_base),
@@ -295,8 +296,8 @@ def _print_table(results: dict[str, Any], *, indent: str = "") -> None:
             print(f"{indent}{name}")
             _print_table(cast("dict[str, Any]", value), indent=indent + "  ")
         else:
-            shown = f"{value:.4g}" if isinstance(value, float) else str(value)
-            print(f"{indent}{name:<{34 - len(indent)}}{shown}")
+            text = f"{value:.4g}" if isinstance(value, float) else str(value)
+            print(f"{indent}{name:<{34 - len(indent)}}{text}")
 
 
 def main() -> None:

@@ -141,7 +141,7 @@ def _unclipped(name: str, device: torch.device, dtype: torch.dtype, image: Tenso
     network = load_or_fill(name, device, dtype).network
     with torch.inference_mode():
         scaled = image.to(device).contiguous(memory_format=torch.channels_last)
-        outputs: list[RestorerOutput] = [network(each[None]) for each in scaled]
+        outputs: list[RestorerOutput] = [network(image[None]) for image in scaled]
     return torch.cat([output.image.float().cpu() for output in outputs])
 
 

@@ -41,13 +41,13 @@ def measured(source: Path) -> dict[str, float]:
 def crowd(example: Path, *, faces: int, frames: int) -> Iterable[Frame]:
     """Yield 1080p frames with the example's face in the first of 30 tiles, gray in the others."""
     with open_source(example) as source:
-        shown = [frame for frame, _ in zip(source, range(frames), strict=False)]
+        frames_read = [frame for frame, _ in zip(source, range(frames), strict=False)]
         time_base = source.info.time_base
-    for index, frame in enumerate(shown):
+    for index, frame in enumerate(frames_read):
         timestamp = Timestamp(index, Fraction(1, 25)).rescaled(time_base)
         planes = tuple(
-            _tiled(frame.planes[at], frame.pixel_format.plane_hw(at, _GRID_HW), faces)
-            for at in range(len(frame.planes))
+            _tiled(frame.planes[index], frame.pixel_format.plane_hw(index, _GRID_HW), faces)
+            for index in range(len(frame.planes))
         )
         yield replace(frame.with_planes(planes), index=index, timestamp=timestamp, duration_ticks=0)
 

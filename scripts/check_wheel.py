@@ -47,19 +47,19 @@ def problems_of(
         problems.append(f"{size_bytes / 1e6:.1f} MB; the limit is {max_bytes / 1e6:.1f} MB")
     with ZipFile(wheel_path) as wheel:
         names = [name for name in wheel.namelist() if not name.endswith("/")]
-        found = {
+        members = {
             name: hashlib.sha256(wheel.read(name)).digest()
             for name in names
             if name.startswith(f"{PACKAGE}/")
         }
         problems += _metadata_problems(wheel, names)
     expected = source_files(root)
-    problems += [f"{name} is missing" for name in sorted(expected.keys() - found)]
-    problems += [f"{name} is not in the source" for name in sorted(found.keys() - expected)]
+    problems += [f"{name} is missing" for name in sorted(expected.keys() - members)]
+    problems += [f"{name} is not in the source" for name in sorted(members.keys() - expected)]
     problems += [
         f"{name} differs from the source"
-        for name in sorted(found.keys() & expected)
-        if found[name] != expected[name]
+        for name in sorted(members.keys() & expected)
+        if members[name] != expected[name]
     ]
     return problems
 

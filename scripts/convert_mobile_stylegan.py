@@ -54,7 +54,7 @@ def constants(archive: ZipFile, name: str) -> list[tuple[str, FloatArray]]:
         raw = archive.read(f"{DATA}/{name}.bin")
     except (KeyError, ET.ParseError, BadZipFile) as error:
         raise WeightsError(f"{archive.filename}: no readable {DATA}/{name}: {error}") from error
-    found: list[tuple[str, FloatArray]] = []
+    arrays: list[tuple[str, FloatArray]] = []
     for layer in graph.iter("layer"):
         data = layer.find("data")
         if layer.get("type") != "Const" or data is None or data.get("element_type") != "f32":
@@ -64,38 +64,41 @@ def constants(archive: ZipFile, name: str) -> list[tuple[str, FloatArray]]:
         if offset + size > len(raw) or size != 4 * int(np.prod(shape)):
             raise WeightsError(f"{archive.filename}: {name}.bin is truncated; download it again")
         values = np.frombuffer(raw, "<f4", count=size // 4, offset=offset).reshape(shape)
-        found.append((layer.get("name", ""), values))
-    return found
+        arrays.append((layer.get("name", ""), values))
+    return arrays
 
 
-def mapping_state(found: list[tuple[str, FloatArray]]) -> dict[str, FloatArray]:
+def mapping_state(arrays: list[tuple[str, FloatArray]]) -> dict[str, FloatArray]:
     """Return the mapping's tensors under our names."""
-    weights = [values for _, values in found if values.ndim == 2 and values.size > 512]
-    biases = [values for _, values in found if values.shape == (512,)]
+    weights = [values for _, values in arrays if values.ndim == 2 and values.size > 512]
+    biases = [values for _, values in arrays if values.shape == (512,)]
     state: dict[str, FloatArray] = {}
-    for at, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-        state |= {f"style_mlp.{2 * at + 1}.weight": weight, f"style_mlp.{2 * at + 1}.bias": bias}
+    for index, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        state |= {
+            f"style_mlp.{2 * index + 1}.weight": weight,
+            f"style_mlp.{2 * index + 1}.bias": bias,
+        }
     return state
 
 
-def synthesis_state(found: list[tuple[str, FloatArray]], levels: int) -> dict[str, FloatArray]:
+def synthesis_state(arrays: list[tuple[str, FloatArray]], levels: int) -> dict[str, FloatArray]:
     """Return the synthesis network's tensors under our names.
 
     Named constants keep their names. Weights with folded demodulation, and noise with its strength,
     have none; their order identifies them.
     """
     state: dict[str, FloatArray] = {}
-    blocks = ["conv1", *(f"layers.{at}.conv{nth}" for at in range(levels) for nth in (1, 2))]
-    folded = [values for name, values in found if name.endswith("_copy") and values.ndim == 4]
+    blocks = ["conv1", *(f"layers.{level}.conv{nth}" for level in range(levels) for nth in (1, 2))]
+    folded = [values for name, values in arrays if name.endswith("_copy") and values.ndim == 4]
     noise = [
         values
-        for _, values in found
+        for _, values in arrays
         if values.ndim == 4 and values.shape[:2] == (1, 1) and values.shape[2] > 1
     ]
-    for at, (block, weight, map_) in enumerate(zip(blocks, folded, noise, strict=True)):
-        state |= {f"{block}.conv.weight": weight, f"noises.noise{at}": map_}
+    for index, (block, weight, map_) in enumerate(zip(blocks, folded, noise, strict=True)):
+        state |= {f"{block}.conv.weight": weight, f"noises.noise{index}": map_}
     last = f"m.layers.{levels - 1}.to_img."
-    for name, values in found:
+    for name, values in arrays:
         if name.startswith(last):
             state[f"to_img.{name.removeprefix(last)}"] = values
         elif name.startswith("m."):
@@ -178,7 +181,10 @@ def check(wheel: Path, state: dict[str, Tensor], count: int) -> float:
         ours = exact.synthesize(exact.to_w_plus(exact.style_mlp(z)), double_size=True)
         low = exact.synthesize(exact.to_w_plus(style))
         half = shipped.synthesize(shipped.to_w_plus(style)) - small
-        errors = [float((one - two).abs().max()) for one, two in ((ours, picture), (low, small))]
+        errors = [
+            float((actual - expected).abs().max())
+            for actual, expected in ((ours, picture), (low, small))
+        ]
         print(
             f"seed {seed}: float32 {errors[0]:.2e} at 1024 px, {errors[1]:.2e} at 512 px; "
             f"as shipped {float(half.abs().max()):.2e}, mean {float(half.abs().mean()):.2e}"
@@ -220,7 +226,7 @@ def main() -> None:
     print(f"{arguments.out}: {len(tensors)} tensors, {arguments.out.stat().st_size} bytes")
     if arguments.golden is not None:
         drawn = list(runtime_images(arguments.wheel, range(2)))
-        codes, styles, pictures = (torch.cat(each) for each in zip(*drawn, strict=True))
+        codes, styles, pictures = (torch.cat(tensors) for tensors in zip(*drawn, strict=True))
         small = F.avg_pool2d(pictures, pictures.shape[-1] // GOLDEN_PX)
         np.savez_compressed(
             arguments.golden, z=codes.numpy(), style=styles.numpy(), image=small.numpy()

@@ -59,18 +59,18 @@ def with_empty_channels(source: State) -> State:
 def converted(source: State, network: str) -> State:
     """Return the state of one network under our names."""
     state: State = {}
-    at = 0
+    index = 0
     for layer in range(1, CONVOLUTIONS[network] + 1):
-        state[f"features.{at}.weight"] = source[f"conv{layer}.weight"]
-        state[f"features.{at}.bias"] = source[f"conv{layer}.bias"]
-        state[f"features.{at + 1}.weight"] = source[f"prelu{layer}.weight"]
-        at += 3 if layer in POOLS_AFTER[network] else 2
+        state[f"features.{index}.weight"] = source[f"conv{layer}.weight"]
+        state[f"features.{index}.bias"] = source[f"conv{layer}.bias"]
+        state[f"features.{index + 1}.weight"] = source[f"prelu{layer}.weight"]
+        index += 3 if layer in POOLS_AFTER[network] else 2
     if network in DENSE:
         dense, prelu, side = DENSE[network]
-        at += 1
-        state[f"features.{at}.weight"] = columns_channel_first(source[f"{dense}.weight"], side)
-        state[f"features.{at}.bias"] = source[f"{dense}.bias"]
-        state[f"features.{at + 1}.weight"] = source[f"{prelu}.weight"]
+        index += 1
+        state[f"features.{index}.weight"] = columns_channel_first(source[f"{dense}.weight"], side)
+        state[f"features.{index}.bias"] = source[f"{dense}.bias"]
+        state[f"features.{index + 1}.weight"] = source[f"{prelu}.weight"]
     kind = "conv" if network == "proposal" else "dense"
     heads = [f"{kind}{HEADS[network]}{number}" for number in (1, 2, 3)]
     heads = [head for head in heads if f"{head}.weight" in source]

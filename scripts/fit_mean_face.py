@@ -45,4 +45,4 @@ def main(out: Path, folders: list[Path]) -> None:
 if __name__ == "__main__":
     if len(sys.argv) < 3:
         sys.exit(__doc__)
-    main(Path(sys.argv[1]), [Path(each) for each in sys.argv[2:]])
+    main(Path(sys.argv[1]), [Path(argument) for argument in sys.argv[2:]])

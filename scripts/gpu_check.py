@@ -61,8 +61,8 @@ def run_step(name: str, arguments: argparse.Namespace, folder: Path) -> dict[str
 
 def summary(name: str, result: dict[str, Any]) -> str:
     """Return the line of a step."""
-    said = "FAILED: " + result["error"] if "error" in result else result.get("line", "done")
-    return f"{name:<12}{result['seconds']:>7.1f} s  {said}"
+    outcome = "FAILED: " + result["error"] if "error" in result else result.get("line", "done")
+    return f"{name:<12}{result['seconds']:>7.1f} s  {outcome}"
 
 
 def main() -> None:
@@ -82,12 +82,12 @@ def main() -> None:
         result = STEPS[arguments.run](arguments.device, arguments.tiny)
         arguments.json.write_text(json.dumps(result))
         return
-    wanted = arguments.steps or list(LIMIT_SECONDS)
+    names = arguments.steps or list(LIMIT_SECONDS)
     if arguments.device == "cpu":
-        wanted = [name for name in wanted if name not in NEED_GPU]
+        names = [name for name in names if name not in NEED_GPU]
     results: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for name in wanted:
+        for name in names:
             results[name] = run_step(name, arguments, Path(folder))
             print(summary(name, results[name]), flush=True)
             arguments.json.write_text(json.dumps(results, indent=1))

@@ -71,13 +71,13 @@ def whole_film(device_name: str, tiny: bool) -> Result:
         settings = RestoreSettings(
             codec="ffv1", end_seconds=Fraction(1, 2) if tiny else Fraction(3), device=device_name
         )
-        paths = [folder / f"{each}.mkv" for each in ("one", "two", "cpu")]
+        paths = [folder / f"{name}.mkv" for name in ("one", "two", "cpu")]
         report = restore_video(EXAMPLE, paths[0], settings=settings)
         restore_video(EXAMPLE, paths[1], settings=settings)
         restore_video(EXAMPLE, paths[2], settings=replace(settings, device="cpu"))
-        one, other = (_luma(path) for path in paths[::2])
+        first, second = (_luma(path) for path in paths[::2])
         same = paths[0].read_bytes() == paths[1].read_bytes()
-        difference = float(np.abs(one - other).mean())
+        difference = float(np.abs(first - second).mean())
         line = f"{report.faces} faces; two runs {'equal' if same else 'DIFFER'}; "
         line += f"mean difference to the CPU {difference:.4f} levels"
         result: Result = {"equal_bytes": same, "mean_difference": difference, "line": line}
@@ -240,7 +240,7 @@ def stages(device_name: str, tiny: bool) -> Result:
                         "vidrestore",
                         str(source),
                         "-o",
-                        str(Path(name) / f"{count}_{at}.mp4"),
+                        str(Path(name) / f"{count}_{index}.mp4"),
                         "--device",
                         device_name,
                     ],
@@ -248,7 +248,7 @@ def stages(device_name: str, tiny: bool) -> Result:
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.PIPE,
                 )
-                for at in range(count)
+                for index in range(count)
             ]
             codes = [run.communicate() and run.returncode for run in runs]
             if any(codes):
@@ -269,8 +269,8 @@ def copies(device_name: str, tiny: bool) -> Result:
     rates: dict[str, float] = {}
     for kind in ("pageable", "pinned"):
         host = torch.empty(1 << 28, dtype=torch.uint8, pin_memory=kind == "pinned")
-        there = host.to(device)
-        for way, target, source in (("up", there, host), ("down", host, there)):
+        on_device = host.to(device)
+        for way, target, source in (("up", on_device, host), ("down", host, on_device)):
             target.copy_(source)
             _wait(device)
             started = time.perf_counter()

@@ -81,7 +81,7 @@ def first_and_last_seconds(film: Film) -> tuple[Fraction, Fraction]:
     start, end = selected.start_seconds or Fraction(0), selected.end_seconds
     length = Fraction(str(info.duration_seconds or 0))
     length = length if end is None else min(end, length)
-    starts = [length - each for each in _BEFORE_END_SECONDS if length - each > start]
+    starts = [length - seconds for seconds in _BEFORE_END_SECONDS if length - seconds > start]
     # The timestamps of an AVI depend on where reading starts.
     can_seek = not container_facts(info.container).lacks_timestamps
     for late in [*(starts if can_seek else []), selected.start_seconds]:
@@ -97,15 +97,15 @@ def spread_frames(
     """Yield frames spread evenly over a film, each once, with the number of their stretch."""
     first, last = span_seconds
     count = stretches * FRAMES_PER_FACE
-    times = [first + (last - first) * Fraction(2 * at + 1, 2 * count) for at in range(count)]
-    found = frames_at(
-        film.path, [FrameTime(seconds=each) for each in times], fps=DEFAULT_IMAGE_RATE
+    times = [first + (last - first) * Fraction(2 * index + 1, 2 * count) for index in range(count)]
+    frames = frames_at(
+        film.path, [FrameTime(seconds=seconds) for seconds in times], fps=DEFAULT_IMAGE_RATE
     )
-    shown: Fraction | None = None
-    for at, (frame, _) in enumerate(found):
-        if frame.timestamp.seconds != shown:
-            yield at * stretches // count, frame
-        shown = frame.timestamp.seconds
+    last_seconds: Fraction | None = None
+    for index, (frame, _) in enumerate(frames):
+        if frame.timestamp.seconds != last_seconds:
+            yield index * stretches // count, frame
+        last_seconds = frame.timestamp.seconds
 
 
 def numbered_frames(film: Film, numbers: Sequence[int]) -> Iterator[tuple[int, Frame]]:
@@ -138,9 +138,9 @@ def candidates(
     """Yield every face of the frames."""
     height, width = film.geometry.display_hw
     for stretch, frame in frames:
-        shown = film.shown(frame)
-        faces = faces_in(shown, film.geometry, detector)
-        picture = frame_rgb(shown, film.geometry.of(shown)) if faces else None
+        view = film.shown(frame)
+        faces = faces_in(view, film.geometry, detector)
+        picture = frame_rgb(view, film.geometry.of(view)) if faces else None
         for face in faces:
             assert picture is not None
             head = head_box(face, (height, width), tile_px)
@@ -163,20 +163,20 @@ def select(faces: Sequence[Candidate], count: int) -> list[Candidate]:
     """
     left, taken = list(faces), list[Candidate]()
 
-    def priority(one: Candidate) -> float:
-        return side_px(one.face) / (1 + sum(_same_place(one, other) for other in taken))
+    def priority(candidate: Candidate) -> float:
+        return side_px(candidate.face) / (1 + sum(_same_place(candidate, other) for other in taken))
 
     for stretch in [*sorted({face.stretch for face in faces}), *[None] * count]:
-        here = [each for each in left if stretch in (None, each.stretch)]
-        if here and len(taken) < count:
-            best = max(here, key=priority)
+        remaining = [candidate for candidate in left if stretch in (None, candidate.stretch)]
+        if remaining and len(taken) < count:
+            best = max(remaining, key=priority)
             taken.append(best)
             left.remove(best)
-    return sorted(taken, key=lambda each: (each.seconds, each.face.box_xyxy))
+    return sorted(taken, key=lambda candidate: (candidate.seconds, candidate.face.box_xyxy))
 
 
-def _same_place(one: Candidate, other: Candidate) -> bool:
-    a, b = np.array(one.face.box_xyxy), np.array(other.face.box_xyxy)
+def _same_place(first: Candidate, other: Candidate) -> bool:
+    a, b = np.array(first.face.box_xyxy), np.array(other.face.box_xyxy)
     both = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
     shared = float(np.prod(np.maximum(both, 0)))
     union = float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - shared
@@ -199,9 +199,9 @@ def pairs_of(
         MediaError: One cannot be read.
     """
     check_same_shape(before, after)
-    span, result_span = (first_and_last_seconds(each) for each in (before, after))
+    span, result_span = (first_and_last_seconds(film) for film in (before, after))
     half_frame = _half_frame_seconds(before)
-    length, result_length = (each[1] - each[0] for each in (span, result_span))
+    length, result_length = (ends[1] - ends[0] for ends in (span, result_span))
     if abs(length - result_length) > 3 * max(half_frame, _half_frame_seconds(after)):
         raise ConfigError(
             f"{after.path}: is {float(result_length):.2f} s long from its first frame to its last, "
@@ -211,27 +211,27 @@ def pairs_of(
     frames = numbered_frames(before, numbers) if numbers else spread_frames(before, span, count)
     faces = list(candidates(before, frames, detector, numbered=bool(numbers), tile_px=tile_px))
     if not faces:
-        shown = "those frames" if numbers else f"{count * FRAMES_PER_FACE} of its frames"
-        raise ConfigError(f"{before.path}: no face in {shown}; name other frames with --frame")
+        which = "those frames" if numbers else f"{count * FRAMES_PER_FACE} of its frames"
+        raise ConfigError(f"{before.path}: no face in {which}; name other frames with --frame")
     picked = select(faces, max(count, len(set(numbers))))
     shift = result_span[0] - span[0] + half_frame
-    times = [FrameTime(seconds=each.seconds + shift) for each in picked]
+    times = [FrameTime(seconds=candidate.seconds + shift) for candidate in picked]
     shown_after = frames_at(after.path, times, fps=DEFAULT_IMAGE_RATE)
     return [
         FacePair(
-            seconds=each.seconds,
-            frame_name=each.frame_name,
-            side_px=each.head_xyxy[2] - each.head_xyxy[0],
-            before=each.before,
-            after=cut(_shown_rgb(after, frame), each.head_xyxy, before.geometry.display_hw),
+            seconds=candidate.seconds,
+            frame_name=candidate.frame_name,
+            side_px=candidate.head_xyxy[2] - candidate.head_xyxy[0],
+            before=candidate.before,
+            after=cut(_shown_rgb(after, frame), candidate.head_xyxy, before.geometry.display_hw),
         )
-        for each, (frame, _) in zip(picked, shown_after, strict=True)
+        for candidate, (frame, _) in zip(picked, shown_after, strict=True)
     ]
 
 
 def _shown_rgb(film: Film, frame: Frame) -> Rgb:
-    shown = film.shown(frame)
-    return frame_rgb(shown, film.geometry.of(shown))
+    view = film.shown(frame)
+    return frame_rgb(view, film.geometry.of(view))
 
 
 def _half_frame_seconds(film: Film) -> Fraction:

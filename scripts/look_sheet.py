@@ -119,8 +119,8 @@ def _cell(
     ]
     if difference:
         change = (after.astype(np.int16) - before) * DIFFERENCE_GAIN + 128
-        shown = np.clip(change, 0, 255).astype(np.uint8)
-        tiles.append(_labeled(shown, f"difference x{DIFFERENCE_GAIN}", room_px))
+        clipped = np.clip(change, 0, 255).astype(np.uint8)
+        tiles.append(_labeled(clipped, f"difference x{DIFFERENCE_GAIN}", room_px))
     row = np.concatenate(tiles, axis=1)
     edge = ((0, _GAP_PX), (0, _GAP_PX), (0, 0))
     framed = np.pad(row, edge)

@@ -113,10 +113,10 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="keep the variants here, for another measurement")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        kept: Path | None = arguments.keep
-        if kept is not None:
-            kept.mkdir(parents=True, exist_ok=True)
-        judge = partial(judged, folder=kept or Path(folder), keep=kept is not None)
+        keep_folder: Path | None = arguments.keep
+        if keep_folder is not None:
+            keep_folder.mkdir(parents=True, exist_ok=True)
+        judge = partial(judged, folder=keep_folder or Path(folder), keep=keep_folder is not None)
         return _count([*samples(arguments.folder)], judge, jobs=arguments.jobs)
 
 
@@ -126,13 +126,17 @@ def _count(
     counts: Counter[tuple[str, str, str]] = Counter()
     false_alarms = 0
     with ThreadPoolExecutor(jobs) as pool:
-        for sample, seen in zip(everything, pool.map(judge, everything), strict=True):
-            is_interlaced = seen.order in ("top first", "bottom first")
-            counts[sample.kind, sample.name, "interlaced" if is_interlaced else seen.order] += 1
+        for sample, detection in zip(everything, pool.map(judge, everything), strict=True):
+            is_interlaced = detection.order in ("top first", "bottom first")
+            counts[
+                sample.kind, sample.name, "interlaced" if is_interlaced else detection.order
+            ] += 1
             if (sample.kind == "progressive") == is_interlaced:
-                print(f"{sample.source.name}, {sample.kind}, {sample.name}: {seen}", flush=True)
+                print(
+                    f"{sample.source.name}, {sample.kind}, {sample.name}: {detection}", flush=True
+                )
                 false_alarms += is_interlaced
-    for kind, name in dict.fromkeys((each.kind, each.name) for each in everything):
+    for kind, name in dict.fromkeys((sample.kind, sample.name) for sample in everything):
         parts = [
             f"{counts[kind, name, verdict]} {verdict}"
             for verdict in ("interlaced", "progressive", "unknown")

@@ -72,9 +72,9 @@ def measure(
     runs = _runs(before, after, _detected(before, after, pairs, detector, landmarks), detector)
     first = next(runs, None)
     if first is None:
-        shown = f"from frame {first_frame} on" if frames is None else f"in {frames} frames"
+        frames_text = f"from frame {first_frame} on" if frames is None else f"in {frames} frames"
         raise ConfigError(
-            f"{before.path}: no face {shown}; choose others with --first-frame and --frames"
+            f"{before.path}: no face {frames_text}; choose others with --first-frame and --frames"
         )
     figures = visibility(chain([first], runs))
     return figures, _jitter_ratio(np.stack(landmarks))
@@ -90,13 +90,13 @@ def _detected(
     """Yield the pairs; append ``(2, 5, 2)`` landmarks of the largest face of each, NaN if none."""
     scale_yx = np.divide(before.geometry.display_hw, after.geometry.display_hw)
     for pair in pairs:
-        found = np.full((2, 5, 2), np.nan)
+        face_landmarks = np.full((2, 5, 2), np.nan)
         for index, (film, frame) in enumerate(zip((before, after), pair, strict=True)):
             faces = faces_in(frame, film.geometry, detector)
             if faces:
-                found[index] = faces[0].landmarks_xy
-        found[1] *= scale_yx[::-1]
-        landmarks.append(found)
+                face_landmarks[index] = faces[0].landmarks_xy
+        face_landmarks[1] *= scale_yx[::-1]
+        landmarks.append(face_landmarks)
         yield pair
 
 
@@ -153,16 +153,16 @@ def _stacked(lumas: Sequence[FloatArray], size_hw: tuple[int, ...]) -> FloatArra
     )
 
 
-def report_of(found: Visibility, jitter: float) -> dict[str, float | None]:
+def report_of(measured: Visibility, jitter: float) -> dict[str, float | None]:
     """Return the rounded figures; None if one is undefined."""
     figures = {
-        "frames": found.frames,
-        "edges": round(found.edges, 3),
-        "flat": round(found.flat, 3),
-        "clarity": round(found.clarity, 3),
-        "change": round(found.change_levels, 2),
-        "tremble": round(found.tremble, 3),
-        "flicker": round(found.flicker, 3),
+        "frames": measured.frames,
+        "edges": round(measured.edges, 3),
+        "flat": round(measured.flat, 3),
+        "clarity": round(measured.clarity, 3),
+        "change": round(measured.change_levels, 2),
+        "tremble": round(measured.tremble, 3),
+        "flicker": round(measured.flicker, 3),
         "jitter": round(jitter, 3),
     }
     return {name: None if math.isnan(value) else value for name, value in figures.items()}

@@ -76,14 +76,16 @@ def _shrink(picture: ByteArray) -> ByteArray:
 def _type(rng: np.random.Generator) -> ByteArray:
     """Return a tile of a title: light letters on a dark background, or the reverse."""
     ground, ink = (
-        int(each) for each in rng.permutation([rng.integers(60), rng.integers(190, 256)])
+        int(level) for level in rng.permutation([rng.integers(60), rng.integers(190, 256)])
     )
     image = np.full((4 * TILE_PX, 4 * TILE_PX, 3), ground, np.uint8)
     for row in range(1, 6):
-        text = "".join(chr(each) for each in rng.integers(48, 123, 12))
-        at = (int(rng.integers(-40, 20)), 50 * row)
+        text = "".join(chr(code) for code in rng.integers(48, 123, 12))
+        position = (int(rng.integers(-40, 20)), 50 * row)
         face, size = int(rng.integers(8)), float(rng.uniform(0.8, 2.0))
-        cv2.putText(image, text, at, face, size, (ink,) * 3, int(rng.integers(1, 5)), cv2.LINE_AA)
+        cv2.putText(
+            image, text, position, face, size, (ink,) * 3, int(rng.integers(1, 5)), cv2.LINE_AA
+        )
     return _shrink(image)
 
 
@@ -207,17 +209,17 @@ def main() -> int:
     try:
         student = CompactUpscaler()
         load_weights(student, arguments.start)
-        kept: Path | None = arguments.keep_pairs
-        if kept is not None and kept.is_file():
-            inputs, targets = torch.load(kept, weights_only=True)
+        pairs_folder: Path | None = arguments.keep_pairs
+        if pairs_folder is not None and pairs_folder.is_file():
+            inputs, targets = torch.load(pairs_folder, weights_only=True)
         else:
             teacher = RRDBNet()
             load_weights(teacher, DATA / UPSCALERS["realesrgan"].packaged_file)
             teacher = teacher.eval().to(torch.bfloat16)
             teacher.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
             inputs, targets = pairs(teacher, tiles(files, arguments.pairs, seed=arguments.seed))
-            if kept is not None:
-                torch.save((inputs, targets), kept)
+            if pairs_folder is not None:
+                torch.save((inputs, targets), pairs_folder)
         trained = train(
             student,
             inputs,

@@ -50,13 +50,13 @@ def test_scale_is_the_root_of_the_area_ratio() -> None:
 def test_display_geometry_agrees_with_turning_the_picture(turns: int, mirrored: bool) -> None:
     geometry = DisplayGeometry(coded_hw=(3, 4), quarter_turns=turns, mirrored=mirrored)
     coded = np.arange(12).reshape(3, 4)
-    shown = np.rot90(coded[:, ::-1] if mirrored else coded, k=-turns)
-    assert geometry.display_hw == shown.shape
+    displayed = np.rot90(coded[:, ::-1] if mirrored else coded, k=-turns)
+    assert geometry.display_hw == displayed.shape
     to_display = geometry.coded_to_display()
     for y in range(3):
         for x in range(4):
             shown_x, shown_y = np.rint(apply_affine(to_display, [[x, y]])[0]).astype(int)
-            assert shown[shown_y, shown_x] == coded[y, x]
+            assert displayed[shown_y, shown_x] == coded[y, x]
 
 
 def test_wide_samples_stretch_the_width_only() -> None:

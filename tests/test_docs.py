@@ -70,13 +70,17 @@ def is_quick(command: Command) -> bool:
     return model == "lite" and "ray" not in words
 
 
-QUICK = [each for each in COMMANDS if each.words[0] in ("vidrestore", "python") and is_quick(each)]
-PARSED = [
-    each
-    for each in COMMANDS
-    if each.words[0] in ("vidrestore", "python", "torchrun") and each not in QUICK
+QUICK = [
+    command
+    for command in COMMANDS
+    if command.words[0] in ("vidrestore", "python") and is_quick(command)
 ]
-OTHERS = [each for each in COMMANDS if each not in QUICK and each not in PARSED]
+PARSED = [
+    command
+    for command in COMMANDS
+    if command.words[0] in ("vidrestore", "python", "torchrun") and command not in QUICK
+]
+OTHERS = [command for command in COMMANDS if command not in QUICK and command not in PARSED]
 
 
 def film(path: Path, frames: int = 2, **changes: Any) -> Path:
@@ -194,7 +198,7 @@ def test_a_command_of_another_program_has_what_it_names(command: Command, workpl
         )
         assert set(re.findall(r"--build-arg (\w+)=", " ".join(words))) <= {*arguments}
         if "run" in words:
-            image = next(each for each in words if each.startswith("vidrestore"))
+            image = next(word for word in words if word.startswith("vidrestore"))
             parse_restore(words[words.index(image) + 1 :])
     elif program == "uvx":
         parse_restore(words[words.index("vidrestore") + 1 :])
@@ -234,7 +238,9 @@ def test_the_notebook_runs(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_python_of_the_docs_has_right_types(tmp_path: Path) -> None:
     pytest.importorskip("pyright")
     code = {
-        f"{page.stem}_{n}": each for page in PAGES for n, each in enumerate(blocks(page, "python"))
+        f"{page.stem}_{n}": block
+        for page in PAGES
+        for n, block in enumerate(blocks(page, "python"))
     }
     code["notebook"] = "\n".join(cells(NOTEBOOK))
     for name, text in code.items():
@@ -307,11 +313,11 @@ def test_the_readme_is_short() -> None:
 
 
 def test_every_option_that_is_named_exists(capsys: pytest.CaptureFixture[str]) -> None:
-    for subcommand in ([], *([each] for each in SUBCOMMANDS)):
+    for subcommand in ([], *([name] for name in SUBCOMMANDS)):
         main([*subcommand, "--help"])
     main(["weights", "fetch", "--help"])
     sources = [capsys.readouterr().out]
-    sources += [each.read_text("utf-8") for each in (ROOT / "scripts").rglob("*.py")]
+    sources += [path.read_text("utf-8") for path in (ROOT / "scripts").rglob("*.py")]
     known = {option for text in sources for option in re.findall(r"--[a-z][\w-]*", text)}
 
     for page in PAGES:
@@ -322,15 +328,15 @@ def test_every_option_that_is_named_exists(capsys: pytest.CaptureFixture[str]) -
 def option_table() -> str:
     """Return the table of options as Markdown."""
     settings = [
-        each
+        setting
         for owner in (RestoreCommand, RestoreSettings, JobSettings)
-        for each in settings_of(owner)
-        if not each.option.positional
+        for setting in settings_of(owner)
+        if not setting.option.positional
     ]
     lines = ["| option | default | what it does |", "| --- | --- | --- |"]
     for group in GROUPS:
         lines.append(f"| **{group}** | | |")
-        lines += [option_row(each) for each in settings if each.option.group == group]
+        lines += [option_row(setting) for setting in settings if setting.option.group == group]
     return "\n".join(lines) + "\n"
 
 
@@ -364,7 +370,7 @@ def profile_table() -> str:
     return "\n".join(lines) + "\n"
 
 
-@pytest.mark.parametrize("table", [option_table, profile_table], ids=lambda each: each.__name__)
+@pytest.mark.parametrize("table", [option_table, profile_table], ids=lambda value: value.__name__)
 def test_a_table_of_settings_is_made_from_them(table: Callable[[], str]) -> None:
     page = ROOT / "docs" / "usage.md"
     text, made = page.read_text("utf-8"), table()
@@ -372,8 +378,8 @@ def test_a_table_of_settings_is_made_from_them(table: Callable[[], str]) -> None
     end = text.index("\n\n", start) + 1
     if os.environ.get("VIDRESTORE_WRITE_TABLES"):
         page.write_text(text[:start] + made + text[end:], "utf-8")
-    found = text[start:end]
-    assert found == made, "run this with VIDRESTORE_WRITE_TABLES=1 to rewrite the table"
+    result = text[start:end]
+    assert result == made, "run this with VIDRESTORE_WRITE_TABLES=1 to rewrite the table"
 
 
 def test_the_project_file_of_the_docs_is_read(tmp_path: Path) -> None:
@@ -387,14 +393,14 @@ def test_the_project_file_of_the_docs_is_read(tmp_path: Path) -> None:
 
 
 def test_the_table_of_layers_is_the_one_that_is_held() -> None:
-    held = runpy.run_path(str(ROOT / "tests" / "test_layers.py"))["LAYERS"]
+    layers = runpy.run_path(str(ROOT / "tests" / "test_layers.py"))["LAYERS"]
     table = rows(ROOT / "docs" / "development.md", "Layers")
 
     assert {
         module: int(layer)
         for layer, modules, _ in table
         for module in re.findall(r"`(\w+)`", modules)
-    } == held
+    } == layers
 
 
 def test_the_drawing_has_the_names_of_the_values() -> None:

@@ -62,7 +62,7 @@ print(int(code), sorted({"torch", "cv2", "av", "OpenImageIO", "scipy", "rich"} &
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    ("words", "code", "message"),
     [
         ("missing.mp4 -o x.mp4", 1, "missing.mp4: no such file"),
         ("missing.mp4 -o x.mp4 --dry-run", 1, "missing.mp4: no such file"),
@@ -79,13 +79,13 @@ print(int(code), sorted({"torch", "cv2", "av", "OpenImageIO", "scipy", "rich"} &
         ("batch . -o x --codec prores --preset fast", 2, "unknown preset 'fast'"),
     ],
 )
-def test_a_refusal_loads_no_library(tmp_path: Path, words: str, code: int, said: str) -> None:
+def test_a_refusal_loads_no_library(tmp_path: Path, words: str, code: int, message: str) -> None:
     (tmp_path / "film.mp4").write_bytes(b"not opened")
 
     done = run_python(REFUSED, *words.split(), folder=tmp_path)
 
     assert done.stdout == f"{code} []\n"
-    assert said in done.stderr
+    assert message in done.stderr
 
 
 @pytest.mark.parametrize("command", ["{} -o x.mp4", "info {}"])

@@ -75,7 +75,7 @@ def imported_modules(source: str, module: str, *, is_package: bool) -> Iterator[
 
 def violations(root: Path, layers: dict[str, int]) -> list[str]:
     """Return one line for every import that points sideways or upwards."""
-    found: list[str] = []
+    result: list[str] = []
     for path in sorted(root.rglob("*.py")):
         parts = path.relative_to(root).with_suffix("").parts
         own = parts[0]
@@ -85,7 +85,7 @@ def violations(root: Path, layers: dict[str, int]) -> list[str]:
             head, _, rest = name.partition(".")
             where = f"{'/'.join(parts)}: {own}"
             if head in ALONE and own != ALONE[head]:
-                found.append(f"{where} may not import {head}")
+                result.append(f"{where} may not import {head}")
             if head != root.name or own in UNLAYERED:
                 continue
             target = rest.split(".")[0]
@@ -95,8 +95,8 @@ def violations(root: Path, layers: dict[str, int]) -> list[str]:
                 layers[own] == 0 and target in FOUNDATION and own != "errors"
             )
             if sideways or layers[target] > layers[own]:
-                found.append(f"{where} may not import {target}")
-    return found
+                result.append(f"{where} may not import {target}")
+    return result
 
 
 def test_every_import_points_downwards() -> None:
@@ -124,7 +124,7 @@ def test_no_package_is_crowded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "source", "said"),
+    ("path", "source", "message"),
     [
         ("faces/detector.py", "import vidrestore.paste.masks", "faces may not import paste"),
         ("faces/detector.py", "from vidrestore.pipeline import x", "may not import pipeline"),
@@ -139,14 +139,14 @@ def test_no_package_is_crowded() -> None:
     ],
 )
 def test_an_import_that_points_sideways_or_upwards_is_found(
-    tmp_path: Path, path: str, source: str, said: str
+    tmp_path: Path, path: str, source: str, message: str
 ) -> None:
     file = tmp_path / "vidrestore" / path
     file.parent.mkdir(parents=True)
     file.write_text(source)
 
     (line,) = violations(tmp_path / "vidrestore", LAYERS)
-    assert said in line
+    assert message in line
 
 
 @pytest.mark.parametrize(

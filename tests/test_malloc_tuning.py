@@ -27,13 +27,13 @@ def faults(how: str) -> tuple[bool, int]:
     child = subprocess.run(
         [sys.executable, "-c", FRESH_PAGES, how], check=True, capture_output=True, text=True
     )
-    told, count = child.stdout.split()
-    return told == "True", int(count)
+    message, count = child.stdout.split()
+    return message == "True", int(count)
 
 
 def test_large_blocks_are_reused_without_fresh_pages() -> None:
-    told, kept = faults("kept")
-    if not told:
+    message, kept = faults("kept")
+    if not message:
         pytest.skip("this C library has no mallopt")
     _, given_back = faults("given back")
     assert kept < 100

@@ -32,9 +32,9 @@ def test_an_error_comes_after_the_items_before_it() -> None:
         yield 2
         raise OSError("the disk is gone")
 
-    seen: list[int] = []
+    inputs: list[int] = []
     with pytest.raises(OSError, match="the disk is gone"):
-        seen.extend(prefetched(items(), size=4))
+        inputs.extend(prefetched(items(), size=4))
     ahead = prefetched(items(), size=4)
     assert [next(ahead), next(ahead)] == [1, 2]
     with pytest.raises(OSError, match="gone"):

@@ -43,7 +43,7 @@ def test_a_name_that_is_not_public_is_an_attribute_error() -> None:
 def test_every_error_is_a_vidrestore_error() -> None:
     tree = [value for value in vars(errors).values() if isinstance(value, type)]
 
-    assert all(issubclass(each, vidrestore.VidrestoreError) for each in tree)
+    assert all(issubclass(error, vidrestore.VidrestoreError) for error in tree)
 
 
 def test_every_public_callable_says_what_it_does() -> None:

@@ -31,9 +31,9 @@ def test_chained_generators_are_told_apart_and_the_consumer_is_not_counted(
     watch = Stopwatch()
 
     def numbers() -> Iterator[int]:
-        for each in range(3):
+        for index in range(3):
             clock[0] += 1
-            yield each
+            yield index
 
     def doubled(items: Iterator[int]) -> Iterator[int]:
         for item in items:

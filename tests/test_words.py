@@ -40,15 +40,15 @@ _BANNED = tuple(
 
 
 def _paths() -> list[Path]:
-    inside = (each for folder in _FOLDERS for each in (_ROOT / folder).rglob("*"))
-    found = (each for each in (*_ROOT.glob("*"), *inside) if each.suffix in _SUFFIXES)
-    return sorted(each for each in found if each != Path(__file__))
+    inside = (path for folder in _FOLDERS for path in (_ROOT / folder).rglob("*"))
+    paths = (path for path in (*_ROOT.glob("*"), *inside) if path.suffix in _SUFFIXES)
+    return sorted(path for path in paths if path != Path(__file__))
 
 
 def _comments(code: str) -> dict[int, str]:
     """Return the comments of Python by line."""
     tokens = tokenize.generate_tokens(io.StringIO(code).readline)
-    return {each.start[0]: each.string for each in tokens if each.type == tokenize.COMMENT}
+    return {token.start[0]: token.string for token in tokens if token.type == tokenize.COMMENT}
 
 
 def _prose(text: str, suffix: str) -> Iterator[tuple[int, str]]:
@@ -63,18 +63,18 @@ def _prose(text: str, suffix: str) -> Iterator[tuple[int, str]]:
                 yield from () if value.isidentifier() else ((node.lineno, value),)
         comments = _comments(text)
     else:
-        comments = {at: each for at, each in enumerate(text.split("\n"), 1) if "#" in each}
+        comments = {number: line for number, line in enumerate(text.split("\n"), 1) if "#" in line}
     # Every line of the file, so that a phrase is found across the comments of two lines.
-    lines = (comments.get(at, "|").partition("#")[2] for at in range(1, text.count("\n") + 2))
+    lines = (comments.get(index, "|").partition("#")[2] for index in range(1, text.count("\n") + 2))
     yield 1, "\n".join(line or "|" for line in lines)
 
 
 def _found(text: str, suffix: str) -> Iterator[tuple[int, str]]:
     """Yield the banned words of a file with their lines."""
-    for begin, prose in _prose(text, suffix):
+    for start, prose in _prose(text, suffix):
         for pattern in _BANNED:
             for match in pattern.finditer(prose):
-                yield begin + prose.count("\n", 0, match.start()), " ".join(match[0].split())
+                yield start + prose.count("\n", 0, match.start()), " ".join(match[0].split())
 
 
 def test_no_banned_words() -> None:
@@ -87,7 +87,7 @@ def test_no_banned_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("suffix", "text", "found"),
+    ("suffix", "text", "hits"),
     [
         (".py", '"""One.\n\nTwo, begun anew."""\n', [(3, "anew")]),
         (".py", "x = f'{1}: it is told ' 'to stop'\n", [(1, "is told")]),
@@ -101,5 +101,5 @@ def test_no_banned_words() -> None:
         (".md", "Text\nthereof\n", [(2, "thereof")]),
     ],
 )
-def test_where_words_are_searched(suffix: str, text: str, found: list[tuple[int, str]]) -> None:
-    assert list(_found(text, suffix)) == found
+def test_where_words_are_searched(suffix: str, text: str, hits: list[tuple[int, str]]) -> None:
+    assert list(_found(text, suffix)) == hits

@@ -47,15 +47,17 @@ def resolve_device(name: str) -> "torch.device":
     kind, colon, number = name.partition(":")
     if kind != "cuda" or (colon and not (number.isascii() and number.isdigit())):
         raise DeviceError(f"unknown device {name!r}; choose from: auto, cpu, cuda, cuda:N")
-    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    gpu_count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     index = int(number or 0)
-    if not found:
+    if not gpu_count:
         built = torch.version.cuda or torch.version.hip
         why = "torch finds no GPU or driver" if built else "this torch is built for CPU only"
         raise DeviceError(f"device {name!r} is not available: {why}; use --device cpu")
-    if index >= found:
+    if index >= gpu_count:
         last = (
-            "cuda:0 is the only GPU" if found == 1 else f"the GPUs are cuda:0 to cuda:{found - 1}"
+            "cuda:0 is the only GPU"
+            if gpu_count == 1
+            else f"the GPUs are cuda:0 to cuda:{gpu_count - 1}"
         )
         raise DeviceError(f"device {name!r} is not available: {last}; choose one of them")
     return torch.device("cuda", index)

@@ -101,8 +101,8 @@ def sample_at(image_hwc: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray
         x: ``(h, w)`` in its pixels.
         y: Likewise.
     """
-    found = cv2.remap(image_hwc, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(found, dtype=np.float32)
+    sampled = cv2.remap(image_hwc, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(sampled, dtype=np.float32)
 
 
 def warp_by_flow(image_hwc: FloatArray, flow: Flow) -> FloatArray:

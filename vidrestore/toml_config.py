@@ -103,7 +103,7 @@ def _table_schema(schema: Any, key: str) -> Any:
     """Return the dataclass of a nested table; None where the key is unknown or no table."""
     kind = get_type_hints(schema).get(key) if dataclasses.is_dataclass(schema) else None
     kinds = (kind, *typing.get_args(kind))
-    return next((each for each in kinds if dataclasses.is_dataclass(each)), None)
+    return next((kind for kind in kinds if dataclasses.is_dataclass(kind)), None)
 
 
 def from_mapping(raw: Mapping[str, Any], schema: type[T], *, where: str) -> T:
@@ -133,7 +133,7 @@ def from_mapping(raw: Mapping[str, Any], schema: type[T], *, where: str) -> T:
 def _converted(value: Any, kind: Any, *, where: str) -> Any:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
-        kinds = [each for each in arguments if each is not type(None)]
+        kinds = [argument for argument in arguments if argument is not type(None)]
         if value == "" and len(kinds) < len(arguments):
             return None
         return _converted(value, kinds[0], where=where)
@@ -145,8 +145,8 @@ def _converted(value: Any, kind: Any, *, where: str) -> Any:
         if len(inner) != len(items):
             raise ConfigError(f"{where}: expected {len(inner)} values, got {len(items)}")
         return tuple(
-            _converted(item, each, where=f"{where}[{at}]")
-            for at, (item, each) in enumerate(zip(items, inner, strict=True))
+            _converted(item, kind, where=f"{where}[{index}]")
+            for index, (item, kind) in enumerate(zip(items, inner, strict=True))
         )
     if origin is typing.Literal:
         if value not in arguments:

@@ -57,10 +57,10 @@ def _repeat(data: bytearray, rng: np.random.Generator) -> None:
 
 def _swap(data: bytearray, rng: np.random.Generator) -> None:
     size = int(rng.integers(1, max(2, len(data) // 4)))
-    one, two = _offset(data, rng), _offset(data, rng)
-    size = min(size, len(data) - one, len(data) - two, abs(one - two))
-    one_block, two_block = data[one : one + size], data[two : two + size]
-    data[one : one + size], data[two : two + size] = two_block, one_block
+    first, second = _offset(data, rng), _offset(data, rng)
+    size = min(size, len(data) - first, len(data) - second, abs(first - second))
+    first_block, second_block = data[first : first + size], data[second : second + size]
+    data[first : first + size], data[second : second + size] = second_block, first_block
 
 
 def _falsify_length(data: bytearray, rng: np.random.Generator) -> None:

@@ -153,9 +153,9 @@ def _run_case(
     target = targets[int(rng.integers(len(targets)))]
     target.write_bytes(mutate(target.read_bytes(), rng))
     if options.keep is not None:
-        kept = options.keep / f"{name}-{number}"
-        shutil.rmtree(kept, ignore_errors=True)
-        shutil.copytree(folder, kept)
+        kept_folder = options.keep / f"{name}-{number}"
+        shutil.rmtree(kept_folder, ignore_errors=True)
+        shutil.copytree(folder, kept_folder)
     before = _checksums(folder)
     result = _judge(kind, folder, before, *_run(lambda: kind.run(program, folder)))
     if options.keep is not None and result.outcome != "DEFECT" and options.case is None:

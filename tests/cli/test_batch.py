@@ -105,8 +105,8 @@ def test_on_a_terminal_there_is_a_bar_for_the_films_and_one_for_each_in_hand() -
     descriptions = [task.description for task in display.tasks]
     assert descriptions == ["films", "reel.mkv"]
     assert display.tasks[1].completed == 30
-    said = "restoring, 30 of 900 frames, 60 faces, 1 worker, 400 frames searched"
-    assert display.tasks[1].fields["text"] == said
+    message = "restoring, 30 of 900 frames, 60 faces, 1 worker, 400 frames searched"
+    assert display.tasks[1].fields["text"] == message
     display.show(FINISHED)
     assert [task.description for task in display.tasks] == ["films"]
     assert display.tasks[0].completed == 1

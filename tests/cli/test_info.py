@@ -107,7 +107,7 @@ def probed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 )
 def test_a_reader_finds(line: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["info", "film.mkv"]) == 0
-    assert line in [each.rstrip() for each in capfd.readouterr().out.splitlines()]
+    assert line in [line.rstrip() for line in capfd.readouterr().out.splitlines()]
 
 
 @pytest.mark.usefixtures("probed")
@@ -130,20 +130,20 @@ def test_text_from_a_file_cannot_command_the_terminal(capfd: pytest.CaptureFixtu
 @pytest.mark.usefixtures("probed")
 def test_json_holds_exact_ratios_and_plain_values(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["info", "film.mkv", "--json"]) == 0
-    found: dict[str, Any] = json.loads(capfd.readouterr().out)
+    output: dict[str, Any] = json.loads(capfd.readouterr().out)
 
-    assert found["average_rate"] == "24000/1001"
-    assert found["time_base"] == "1/1000"
-    assert found["duration_seconds"] == 3725.5
-    assert (found["coded_width"], found["coded_height"]) == (720, 576)
-    assert (found["display_width"], found["display_height"]) == (576, 768)
-    assert found["rotation_degrees_clockwise"] == 90
-    assert found["color"]["range"] == "limited"
-    assert found["streams"][1]["channel_layout"] == "mono"
-    assert found["detect_fields"]["order"] == "top first"
-    assert found["detect_fields"]["pulldown"] is True
-    assert found["chapters"] == [{"start_seconds": 0.0, "end_seconds": 60.0, "title": "One"}]
-    assert found["metadata"] == {"title": "Süßes Leben"}
+    assert output["average_rate"] == "24000/1001"
+    assert output["time_base"] == "1/1000"
+    assert output["duration_seconds"] == 3725.5
+    assert (output["coded_width"], output["coded_height"]) == (720, 576)
+    assert (output["display_width"], output["display_height"]) == (576, 768)
+    assert output["rotation_degrees_clockwise"] == 90
+    assert output["color"]["range"] == "limited"
+    assert output["streams"][1]["channel_layout"] == "mono"
+    assert output["detect_fields"]["order"] == "top first"
+    assert output["detect_fields"]["pulldown"] is True
+    assert output["chapters"] == [{"start_seconds": 0.0, "end_seconds": 60.0, "title": "One"}]
+    assert output["metadata"] == {"title": "Süßes Leben"}
 
 
 def test_a_file_that_cannot_be_read_is_one_line(
@@ -185,10 +185,10 @@ def test_weights_with_two_ends_tell_their_default_and_their_origin(
     for line in ("--detail  0 to 1 (default: 0.5)", "recipe    here.toml", "steps     7, 9"):
         assert line in out
     assert main(["info", "lite", "--json"]) == 0
-    found = json.loads(capfd.readouterr().out)
-    assert found["default_detail"] == 0.5
-    assert found["metadata"] == metadata
-    assert found["card"] == str(tmp_path / "lite.md")
+    output = json.loads(capfd.readouterr().out)
+    assert output["default_detail"] == 0.5
+    assert output["metadata"] == metadata
+    assert output["card"] == str(tmp_path / "lite.md")
 
 
 @pytest.mark.parametrize("name", ["psfrgan", "codeformer"])
@@ -202,9 +202,9 @@ def test_of_a_published_model_it_is_told_what_is_to_be_fetched(
     assert "--detail  not supported" in out
 
     assert main(["info", name, "--json"]) == 0
-    found = json.loads(capfd.readouterr().out)
-    assert set(found["weights"].values()) == {None}
-    assert found["license"] == WEIGHTS[name].license
+    output = json.loads(capfd.readouterr().out)
+    assert set(output["weights"].values()) == {None}
+    assert output["license"] == WEIGHTS[name].license
 
 
 def test_a_file_called_like_a_model_is_a_file(
@@ -232,13 +232,13 @@ def test_side_data_of_hdr_is_told(
     monkeypatch.setattr(media_info, "probe", lambda path: replace(INFO, side_data=side_data))
 
     assert main(["info", "film.mkv"]) == 0
-    told = capfd.readouterr().out
+    output = capfd.readouterr().out
     assert main(["info", "film.mkv", "--json"]) == 0
     found: dict[str, Any] = json.loads(capfd.readouterr().out)["side_data"]
 
-    assert "white 0.3127 0.329, 0.005 to 1000 cd/m2" in told
-    assert "993 cd/m2, 387 on average of a frame" in told
-    assert "HDR10+ metadata" in told
+    assert "white 0.3127 0.329, 0.005 to 1000 cd/m2" in output
+    assert "993 cd/m2, 387 on average of a frame" in output
+    assert "HDR10+ metadata" in output
     assert found["mastering_luminance"] == [0.005, 1000.0]
     assert (found["max_cll"], found["max_fall"]) == (993, 387)
     assert found["not_kept"] == ["HDR10+ metadata"]

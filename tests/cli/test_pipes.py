@@ -167,8 +167,8 @@ def test_a_pipe_gives_the_frames_that_a_file_gives(
     ffmpeg("-i", "-", "-c:v", "ffv1", piped, sent=done.out)
 
     assert "1 track" in done.err
-    for one, other in zip(frames_of(whole), frames_of(piped), strict=True):
-        for before, after in zip(one.planes, other.planes, strict=True):
+    for first, other in zip(frames_of(whole), frames_of(piped), strict=True):
+        for before, after in zip(first.planes, other.planes, strict=True):
             np.testing.assert_array_equal(before, after)
 
 
@@ -230,7 +230,7 @@ def test_a_rate_that_the_stream_lacks_is_stated(vidrestore: Command, face_film: 
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("-", "-o", "-", "--resume"), "--resume: a pipe cannot be continued"),
         (("-", "-o", "out.mkv", "--resume"), "--resume: a pipe cannot be continued"),
@@ -247,12 +247,12 @@ def test_a_rate_that_the_stream_lacks_is_stated(vidrestore: Command, face_film: 
     ],
 )
 def test_what_a_pipe_cannot_do_is_refused_in_one_line(
-    vidrestore: Command, words: Sequence[str], said: str
+    vidrestore: Command, words: Sequence[str], message: str
 ) -> None:
     done = vidrestore(*words)
 
     (line,) = done.err.splitlines()
-    assert said in line
+    assert message in line
     assert done.code == ExitCode.USAGE
 
 
@@ -288,10 +288,10 @@ def test_a_reader_that_leaves_ends_it_quietly(face_film: Path, tmp_path: Path) -
         assert process.stderr is not None
         process.stdout.read(100)
         process.stdout.close()
-        said = process.stderr.read().decode()
+        message = process.stderr.read().decode()
 
     assert process.returncode == ExitCode.PIPE_CLOSED
-    assert all(line.startswith("restoring: ") for line in said.splitlines())
+    assert all(line.startswith("restoring: ") for line in message.splitlines())
 
 
 def test_sigterm_ends_it_while_the_program_before_it_does_nothing(

@@ -178,13 +178,13 @@ def test_the_command_of_a_track_brings_back_the_settings_of_the_run() -> None:
 
     words = rerun_command(plain_settings(settings), Path("-a film.mkv"), Path("out.mkv"))(12)
     command, arguments = parse_restore(words[1:])
-    found = arguments.restore_settings()
+    result = arguments.restore_settings()
     assert (command.source, command.output) == (Path("-a film.mkv"), Path("out.track12.mkv"))
-    assert (found.record, found.compare, found.overwrite) == (None, None, False)
+    assert (result.record, result.compare, result.overwrite) == (None, None, False)
     kept = plain_settings(settings) | {
         "only_tracks": "12", "record": None, "compare": None, "overwrite": False,
     }  # fmt: skip
-    assert plain_settings(found) == kept
+    assert plain_settings(result) == kept
 
 
 def test_the_command_of_a_track_is_not_changed_by_a_project_file(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_the_command_of_a_track_is_not_changed_by_a_project_file(tmp_path: Path)
 
 
 def test_no_file_that_a_run_wrote_is_written_by_the_command_of_a_track() -> None:
-    files = {each.name for each in settings_of(RestoreSettings) if each.type is Path}
+    files = {setting.name for setting in settings_of(RestoreSettings) if setting.type is Path}
     settings = {name: f"{name}.file" for name in files} | {"overwrite": True}
 
     words = rerun_command(settings, Path("a.mkv"), Path("b.mkv"))(1)

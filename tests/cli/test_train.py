@@ -139,7 +139,7 @@ def test_what_ends_a_run_is_one_line(
 
 
 @pytest.mark.parametrize(
-    ("argv", "code", "said"),
+    ("argv", "code", "message"),
     [
         (["absent.toml"], ExitCode.FAILED, "absent.toml: not a readable TOML file"),
         (["film.mp4"], ExitCode.FAILED, "film.mp4: not a readable TOML file"),
@@ -153,13 +153,13 @@ def test_a_wrong_config_is_one_line_and_makes_no_folder(
     fake: FakeTraining,
     argv: list[str],
     code: ExitCode,
-    said: str,
+    message: str,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     Path("film.mp4").write_bytes(b"\xff\xfe\x00\x80")
     assert main(["train", *argv]) == code
     err = capfd.readouterr().err
-    assert said in err
+    assert message in err
     assert code is ExitCode.USAGE or err.count("\n") == 1
     assert not Path("runs").exists()
     assert fake.calls == []

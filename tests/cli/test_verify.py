@@ -51,9 +51,9 @@ def test_json_says_the_same_for_programs(
 
     assert main(["verify", str(film), str(result), "--json"]) == 1
 
-    found = json.loads(capsys.readouterr().out)
-    assert found["kept"] is False
-    assert found["checks"][0] == {
+    output = json.loads(capsys.readouterr().out)
+    assert output["kept"] is False
+    assert output["checks"][0] == {
         "name": "frames",
         "result": "changed",
         "detail": "12 in the source, 11 in the result; 1 missing, first frame 5 at 0.200 s",
@@ -84,9 +84,9 @@ def test_what_cannot_be_read_is_one_line_and_code_1(
 
     assert main(["verify", str(film), str(result), "--record", str(record)]) == 1
 
-    said = capsys.readouterr().err
-    assert said.startswith("error: ")
-    assert len(said.splitlines()) == 1
+    message = capsys.readouterr().err
+    assert message.startswith("error: ")
+    assert len(message.splitlines()) == 1
 
 
 def test_a_name_cannot_command_the_terminal(

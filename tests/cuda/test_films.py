@@ -28,8 +28,8 @@ def luma(path: Path) -> np.ndarray:
 
 
 def test_two_runs_give_the_same_bytes(cuda: torch.device, tmp_path: Path) -> None:
-    one, other = (restored(tmp_path, name, device="cuda") for name in ("one", "other"))
-    assert one.read_bytes() == other.read_bytes()
+    first, other = (restored(tmp_path, name, device="cuda") for name in ("one", "other"))
+    assert first.read_bytes() == other.read_bytes()
 
 
 def test_a_film_looks_as_restored_on_a_cpu(cuda: torch.device, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def psnr_db(result: Tensor, expected: Tensor) -> float:
 
 
 def batch(count: int) -> Tensor:
-    return torch.stack([crops()[at % len(crops())] for at in range(count)])
+    return torch.stack([crops()[index % len(crops())] for index in range(count)])
 
 
 def test_the_first_gpu_is_chosen(cuda: torch.device) -> None:

@@ -56,7 +56,9 @@ def test_areas_are_averaged_alike(cuda: torch.device, target_hw: tuple[int, int]
     torch.testing.assert_close(result, average_areas(image, target_hw), atol=5e-4, rtol=0)
 
 
-@pytest.mark.parametrize("pixel_format", [YUV420, YUV444, YUV420P10], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "pixel_format", [YUV420, YUV444, YUV420P10], ids=lambda pixel_format: pixel_format.name
+)
 def test_a_face_is_aligned_alike(cuda: torch.device, pixel_format: PixelFormat) -> None:
     frame, geometry = random_frame(pixel_format, HW), DisplayGeometry(coded_hw=HW)
     face = face_at((90, 70), size_px=110, angle=0.3)
@@ -80,16 +82,16 @@ def test_luma_is_read_alike(cuda: torch.device) -> None:
 def test_a_clip_is_denoised_alike(cuda: torch.device) -> None:
     config = TemporalConfig()
     expected = list(denoise_clip(crops(), config=config))
-    results = list(denoise_clip([each.to(cuda) for each in crops()], config=config))
+    results = list(denoise_clip([crop.to(cuda) for crop in crops()], config=config))
     for result, other in zip(results, expected, strict=True):
         assert mean_difference(result, other) < 0.001
 
 
 def test_detail_is_blended_alike(cuda: torch.device) -> None:
     config = TemporalConfig()
-    pairs = [(each, (each * 1.1).clamp(0, 1)) for each in crops()]
+    pairs = [(crop, (crop * 1.1).clamp(0, 1)) for crop in crops()]
     expected = list(blend_clip(pairs, config=config))
-    on_gpu = [(one.to(cuda), other.to(cuda)) for one, other in pairs]
+    on_gpu = [(first.to(cuda), other.to(cuda)) for first, other in pairs]
     for result, other in zip(blend_clip(on_gpu, config=config), expected, strict=True):
         assert mean_difference(result, other) < 0.001
 
@@ -106,16 +108,18 @@ def on_device(face: RestoredFace, device: torch.device) -> RestoredFace:
 
 
 @pytest.mark.parametrize("shape", ["face", "head"])
-@pytest.mark.parametrize("pixel_format", [YUV420, YUV420P10], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "pixel_format", [YUV420, YUV420P10], ids=lambda pixel_format: pixel_format.name
+)
 def test_a_face_is_pasted_alike(cuda: torch.device, pixel_format: PixelFormat, shape: str) -> None:
     frame = random_frame(pixel_format, HW)
     geometry = DisplayGeometry(coded_hw=HW)
     face = restored(frame, geometry, face_at((90, 70), size_px=110, angle=0.3), gain=0.2)
     mask = cast(MaskShape, shape)
     expected, result = pasted(frame, face, mask), pasted(frame, on_device(face, cuda), mask)
-    for before, one, other in zip(frame.planes, expected.planes, result.planes, strict=True):
+    for before, first, other in zip(frame.planes, expected.planes, result.planes, strict=True):
         level = (frame.pixel_format.max_value + 1) / 256
-        assert float(np.abs(one.astype(float) - other).mean()) < 0.1 * level
+        assert float(np.abs(first.astype(float) - other).mean()) < 0.1 * level
         assert bool((other != before).any())
 
 
@@ -129,11 +133,11 @@ def detectors() -> tuple[MtcnnDetector, MtcnnDetector]:
 def test_faces_are_found_alike(
     cuda: torch.device, detectors: tuple[MtcnnDetector, MtcnnDetector]
 ) -> None:
-    for expected, found in zip(
-        *(each.detect(example_pictures(3)) for each in detectors), strict=True
+    for expected, actual in zip(
+        *(detector.detect(example_pictures(3)) for detector in detectors), strict=True
     ):
-        for one, other in zip(expected, found, strict=True):
-            np.testing.assert_allclose(other.landmarks_xy, one.landmarks_xy, atol=1.0)
+        for first, other in zip(expected, actual, strict=True):
+            np.testing.assert_allclose(other.landmarks_xy, first.landmarks_xy, atol=1.0)
 
 
 def test_faces_are_followed_alike(
@@ -141,10 +145,10 @@ def test_faces_are_followed_alike(
 ) -> None:
     image = example_pictures(1)[0]
     ((face, *_),) = detectors[0].detect([image])
-    (expected,), (found,) = (each.refine(image, [face]) for each in detectors)
+    (expected,), (detections,) = (detector.refine(image, [face]) for detector in detectors)
     assert expected is not None
-    assert found is not None
-    np.testing.assert_allclose(found.landmarks_xy, expected.landmarks_xy, atol=0.2)
+    assert detections is not None
+    np.testing.assert_allclose(detections.landmarks_xy, expected.landmarks_xy, atol=0.2)
 
 
 def test_identity_is_measured_alike(cuda: torch.device) -> None:

@@ -81,9 +81,9 @@ class Bench:
         report = self.folder / "report.json"
         report.unlink(missing_ok=True)
         before = self.contents()
-        said = io.StringIO()
+        message = io.StringIO()
         words = [str(source), "-o", str(target), *LOSSLESS, "--report", str(report), *options]
-        with redirect_stderr(said):
+        with redirect_stderr(message):
             code = main(words)
         after = self.contents()
         if code != 0:
@@ -95,19 +95,19 @@ class Bench:
                 assert all(after[name] == stamp for name, stamp in kept.items())
         return Outcome(
             code=int(code),
-            said=said.getvalue(),
+            said=message.getvalue(),
             report=json.loads(report.read_text()) if report.exists() else {},
             output=target,
         )
 
     def contents(self) -> dict[str, tuple[int, int, int]]:
         """Return the files in the folder by name, with what changes when a file is touched."""
-        found: dict[str, tuple[int, int, int]] = {}
+        result: dict[str, tuple[int, int, int]] = {}
         for path in self.folder.rglob("*"):
             stat = path.lstat()
             touched = 0 if path.is_dir() else stat.st_mtime_ns
-            found[str(path.relative_to(self.folder))] = (stat.st_ino, touched, stat.st_mode)
-        return found
+            result[str(path.relative_to(self.folder))] = (stat.st_ino, touched, stat.st_mode)
+        return result
 
 
 def frames_of(path: Path) -> list[Frame]:

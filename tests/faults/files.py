@@ -29,8 +29,8 @@ def cut_off(path: Path, share: float) -> Path:
 def overwritten(path: Path, share: float, count: int = 1500) -> Path:
     """Write garbage into a file."""
     data = bytearray(path.read_bytes())
-    at = int(len(data) * share)
-    data[at : at + count] = np.random.default_rng(1).bytes(count)
+    offset = int(len(data) * share)
+    data[offset : offset + count] = np.random.default_rng(1).bytes(count)
     path.write_bytes(data)
     return path
 
@@ -96,7 +96,7 @@ def cut_off_mp4_with_index_first(bench: Bench) -> None:
 def fragments(bench: Bench) -> None:
     path = film(bench, "film.mp4", container_options={"movflags": "frag_keyframe+empty_moov"})
     data = bytearray(path.read_bytes())
-    index = [at for at in range(len(data)) if data.startswith(b"trun", at)][4]
+    index = [index for index in range(len(data)) if data.startswith(b"trun", index)][4]
     data[index + 4 : index + 60] = b"\xff" * 56
     path.write_bytes(data)
     bench.restore(path).refused("film.mp4: not a video that FFmpeg can read")

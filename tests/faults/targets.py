@@ -59,9 +59,9 @@ def taken_meanwhile(bench: Bench) -> None:
 
     bench.patch.setattr(publish, "_flush_to_disk", flushed)
     path = bench.clip()
-    said = _run(bench, path)
-    assert "appeared during the run and was not replaced" in said
-    assert "out-1.mkv" in said
+    message = _run(bench, path)
+    assert "appeared during the run and was not replaced" in message
+    assert "out-1.mkv" in message
     assert target.read_text() == "mine"
     assert len(frames_of(bench.folder / "out-1.mkv")) == 12
 
@@ -72,10 +72,10 @@ def _run(bench: Bench, path: Path) -> str:
 
     from vidrestore.cli import main
 
-    said = io.StringIO()
-    with redirect_stderr(said):
+    message = io.StringIO()
+    with redirect_stderr(message):
         assert main([str(path), "-o", str(bench.folder / "out.mkv"), *LOSSLESS]) == 1
-    return said.getvalue()
+    return message.getvalue()
 
 
 @fault(
@@ -122,7 +122,7 @@ def other_file_system(bench: Bench) -> None:
     try:
         outcome = bench.restore(bench.clip(), output=str(target)).done()
         assert outcome.numbers() == list(range(12))
-        assert [each.name for each in other.glob(f".{target.stem}*")] == []
+        assert [path.name for path in other.glob(f".{target.stem}*")] == []
     finally:
         target.unlink(missing_ok=True)
 

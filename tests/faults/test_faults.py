@@ -46,11 +46,11 @@ def table() -> str:
 
 
 def test_the_readme_has_the_table_of_what_is_tried() -> None:
-    head, mark, found = README.read_text(encoding="utf-8").partition(_TABLE + "\n")
+    head, mark, result = README.read_text(encoding="utf-8").partition(_TABLE + "\n")
     assert mark
     if os.environ.get("VIDRESTORE_WRITE_TABLES"):
         README.write_text(head + mark + table(), encoding="utf-8")
-    assert found == table(), "run this test with VIDRESTORE_WRITE_TABLES=1 to rewrite the table"
+    assert result == table(), "run this test with VIDRESTORE_WRITE_TABLES=1 to rewrite the table"
 
 
 def test_every_fault_has_a_row_of_its_own() -> None:

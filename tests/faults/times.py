@@ -49,7 +49,7 @@ def no_duration(bench: Bench) -> None:
         outcome = bench.restore(path, output=f"{suffix}.mkv").done()
         assert outcome.numbers() == list(range(30))
         first = outcome.times_ms()[0]
-        assert [time - first for time in outcome.times_ms()] == [40 * at for at in range(30)]
+        assert [time - first for time in outcome.times_ms()] == [40 * index for index in range(30)]
 
 
 @fault(
@@ -65,7 +65,7 @@ def same_time(bench: Bench) -> None:
 
     assert outcome.numbers() == list(range(30))
     times = outcome.times_ms()
-    assert times == [40 * at - (39 if at % 5 == 3 else 0) for at in range(30)]
+    assert times == [40 * index - (39 if index % 5 == 3 else 0) for index in range(30)]
     assert outcome.noted("6 frames had no valid timestamp and got a new one")
 
 
@@ -78,7 +78,7 @@ def below_zero(bench: Bench) -> None:
     assert frames_of(path)[0].timestamp.seconds < 0
     outcome = bench.restore(path).done()
     assert outcome.numbers() == list(range(30))
-    assert outcome.times_ms() == [40 * at for at in range(30)]
+    assert outcome.times_ms() == [40 * index for index in range(30)]
 
 
 @fault(

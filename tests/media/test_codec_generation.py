@@ -35,7 +35,7 @@ def test_a_pass_keeps_count_and_size_and_repeats_itself(codec: PassCodec) -> Non
         apply_generation(film(), middling(codec)),
         apply_generation(film(), middling(codec)),
     )
-    assert [each.shape for each in first] == [(48, 66, 3)] * 3
+    assert [tensor.shape for tensor in first] == [(48, 66, 3)] * 3
     for one, other in zip(first, again, strict=True):
         np.testing.assert_array_equal(one, other)
     assert 0.5 < error(first, film()) < 25
@@ -83,7 +83,7 @@ def test_odd_sides_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({}, "either"),
         ({"quantizer": 4, "bits_per_pixel": 0.1}, "either"),
@@ -92,6 +92,6 @@ def test_odd_sides_are_refused() -> None:
         ({"quantizer": 4, "gop_frames": 0}, ">= 1"),
     ],
 )
-def test_impossible_passes_are_refused(settings: dict[str, float], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_impossible_passes_are_refused(settings: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         CodecGeneration(codec="mpeg4", **settings)  # type: ignore[arg-type]

@@ -93,9 +93,9 @@ def test_sound_beside_frames_verifies(tmp_path: Path, suffix: str, codec: str) -
 
     copy_video(film, tmp_path / "whole")
 
-    found = verify(film, tmp_path / "whole")
-    assert changed_names(found) == []
-    assert check_called(found, "sound").result == "kept"
+    verification = verify(film, tmp_path / "whole")
+    assert changed_names(verification) == []
+    assert check_called(verification, "sound").result == "kept"
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
@@ -113,10 +113,10 @@ def test_sound_beside_the_frames_of_a_part_verifies(tmp_path: Path, suffix: str)
         **part,
     )
 
-    found = verify(film, tmp_path / "out", evidence_paths=[record])
+    verification = verify(film, tmp_path / "out", evidence_paths=[record])
 
-    assert changed_names(found) == []
-    assert check_called(found, "sound").result == "kept"
+    assert changed_names(verification) == []
+    assert check_called(verification, "sound").result == "kept"
     assert sound_packets(tmp_path / "out" / "sound.mka")[-1][0] < Fraction("0.8")
 
 

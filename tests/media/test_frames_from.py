@@ -13,7 +13,7 @@ from vidrestore.errors import MediaError
 from vidrestore.media import open_source
 from vidrestore.types import Frame, Timestamp
 
-UNEVEN = tuple(int(sum((400, 512, 700)[at % 3] for at in range(n))) for n in range(70))
+UNEVEN = tuple(int(sum((400, 512, 700)[index % 3] for index in range(n))) for n in range(70))
 LONG = Clip(ticks=tuple(range(70)))
 FILMS = {
     "b_frames.mp4": LONG,
@@ -32,10 +32,10 @@ FILMS = {
 }
 
 
-def assert_same(one: Frame, other: Frame) -> None:
+def assert_same(first: Frame, other: Frame) -> None:
     for name in ("index", "timestamp", "duration_ticks", "key_frame", "source_name"):
-        assert getattr(one, name) == getattr(other, name), (name, one.index)
-    for before, after in zip(one.planes, other.planes, strict=True):
+        assert getattr(first, name) == getattr(other, name), (name, first.index)
+    for before, after in zip(first.planes, other.planes, strict=True):
         np.testing.assert_array_equal(before, after)
 
 
@@ -48,8 +48,8 @@ def test_a_film_is_the_same_from_any_frame_on(tmp_path: Path, name: str) -> None
         for index in (1, 8, 37, 69):
             for seek in (True, False):
                 part = source.frames_from(index, whole[index].timestamp, seek=seek)
-                for one, other in zip(part, whole[index:], strict=True):
-                    assert_same(one, other)
+                for first, other in zip(part, whole[index:], strict=True):
+                    assert_same(first, other)
 
 
 def test_a_part_of_a_film_is_counted_from_its_own_start(tmp_path: Path) -> None:
@@ -58,8 +58,8 @@ def test_a_part_of_a_film_is_counted_from_its_own_start(tmp_path: Path) -> None:
         whole = list(source)
         part = list(source.frames_from(20, whole[20].timestamp))
     assert [frame.index for frame in part] == [20, 21, 22, 23, 24]
-    for one, other in zip(part, whole[20:], strict=True):
-        assert_same(one, other)
+    for first, other in zip(part, whole[20:], strict=True):
+        assert_same(first, other)
 
 
 def test_a_folder_is_read_from_the_picture_asked_for(tmp_path: Path) -> None:
@@ -84,8 +84,8 @@ def test_a_frame_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_two_readings_of_a_film_at_once_are_an_error(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mkv", LONG)
     with open_source(path) as source:
-        one, other = iter(source), iter(source)
-        next(one)
+        first, other = iter(source), iter(source)
+        next(first)
         next(other)
         with pytest.raises(RuntimeError, match="a second iteration started"):
-            list(one)
+            list(first)

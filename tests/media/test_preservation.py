@@ -30,7 +30,9 @@ def slices_of(packet: bytes) -> int:
 def flipped(path: Path, packet_number: int, at_share: float) -> None:
     """Flip a bit of one video packet of a film."""
     with av.open(str(path)) as container:
-        payload = bytes([each for each in container.demux(video=0) if each.size][packet_number])
+        payload = bytes(
+            [packet for packet in container.demux(video=0) if packet.size][packet_number]
+        )
     data = bytearray(path.read_bytes())
     data[data.index(payload) + int(len(payload) * at_share)] ^= 0x10
     path.write_bytes(data)
@@ -49,7 +51,7 @@ def profile_of(path: Path) -> str | None:
     ],
 )  # fmt: skip
 def test_ffv1_gives_every_sample_back_at_any_depth(tmp_path: Path, name: str) -> None:
-    frames = [random_frame(PLANAR[name], (70, 90), seed=at, index=at) for at in range(2)]
+    frames = [random_frame(PLANAR[name], (70, 90), seed=index, index=index) for index in range(2)]
     film = make_clip(tmp_path / "a.mkv", Clip(ticks=(0, 1), size_hw=(70, 90)))
     info = replace(
         probe(film), pixel_format=PLANAR[name], color=frames[0].color, time_base=1 / RATE
@@ -61,8 +63,8 @@ def test_ffv1_gives_every_sample_back_at_any_depth(tmp_path: Path, name: str) ->
 
     for frame, back in zip(frames, frames_of(target), strict=True):
         assert back.pixel_format.name == name
-        for one, other in zip(frame.planes, back.planes, strict=True):
-            assert np.array_equal(one, other)
+        for first, other in zip(frame.planes, back.planes, strict=True):
+            assert np.array_equal(first, other)
 
 
 @pytest.mark.parametrize(("hw", "slices"), [((720, 1280), 24), ((480, 640), 16), ((80, 96), 4)])
@@ -75,7 +77,7 @@ def test_every_frame_of_ffv1_stands_alone_in_slices_with_checksums(
 
     checker = SliceChecker()
     with av.open(str(tmp_path / "out.mkv")) as container:
-        packets = [each for each in container.demux(video=0) if each.size]
+        packets = [packet for packet in container.demux(video=0) if packet.size]
     assert all(packet.is_keyframe for packet in packets)
     for packet in packets:
         assert slices_of(bytes(packet)) == slices
@@ -122,8 +124,8 @@ def test_dnxhr_takes_the_profile_that_holds_the_samples(
     assert probe(tmp_path / f"out{suffix}").pixel_format.name == pixel_format
     for before, after in zip(frames_of(source), frames_of(tmp_path / f"out{suffix}"), strict=True):
         top = before.pixel_format.max_value
-        for one, other in zip(before.planes, after.planes, strict=True):
-            assert np.abs(one.astype(int) - other).mean() < 0.01 * top
+        for first, other in zip(before.planes, after.planes, strict=True):
+            assert np.abs(first.astype(int) - other).mean() < 0.01 * top
 
 
 @pytest.mark.parametrize("preset", ["lb", "sq", "hq", "hqx", "444"])
@@ -176,9 +178,9 @@ def test_prores_has_every_profile_and_keeps_alpha(
     # Apple's own tools look for this vendor.
     assert packets_of(tmp_path / "out.mov", "video")[0].data[12:16] == b"apl0"
     if pixel_format.startswith("yuva"):
-        for one, other in zip(frames_of(source), frames_of(tmp_path / "out.mov"), strict=True):
-            assert one.pixel_format.has_alpha
+        for first, other in zip(frames_of(source), frames_of(tmp_path / "out.mov"), strict=True):
+            assert first.pixel_format.has_alpha
             assert other.pixel_format.has_alpha
             # FFmpeg decodes alpha at the depth it was coded with.
-            scale = other.pixel_format.max_value / one.pixel_format.max_value
-            assert np.abs(one.planes[3] * scale - other.planes[3]).max() <= scale
+            scale = other.pixel_format.max_value / first.pixel_format.max_value
+            assert np.abs(first.planes[3] * scale - other.planes[3]).max() <= scale

@@ -60,7 +60,7 @@ def test_a_written_header_says_the_same(name: str, order: str, full_range: bool 
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         (b"", "standard input is empty"),
         (b"\x1aE\xdf\xa3", "does not begin with YUV4MPEG2"),
@@ -70,8 +70,10 @@ def test_a_written_header_says_the_same(name: str, order: str, full_range: bool 
         (b"YUV4MPEG2 W32 H16 F25 Ip\n", "25 is not a ratio"),
     ],
 )
-def test_another_stream_is_refused_with_the_command_that_sends_it(line: bytes, said: str) -> None:
-    with pytest.raises(MediaError, match=said) as refused:
+def test_another_stream_is_refused_with_the_command_that_sends_it(
+    line: bytes, message: str
+) -> None:
+    with pytest.raises(MediaError, match=message) as refused:
         read_header(line)
 
     assert not line or "ffmpeg -i FILE -f yuv4mpegpipe" in str(refused.value)

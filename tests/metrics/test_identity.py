@@ -34,10 +34,10 @@ def test_arcface_sees_gray_in_minus_one_to_one() -> None:
     spy = Spy()
     crop = torch.zeros(1, 3, 256, 256)
     crop[:, 1] = 1.0
-    found = arcface_embeddings(spy, crop)
+    result = arcface_embeddings(spy, crop)
     assert spy.seen.shape == (1, 1, 128, 128)
     torch.testing.assert_close(spy.seen, torch.full_like(spy.seen, 2 * 0.587 - 1))
-    torch.testing.assert_close(found.norm(dim=1), torch.ones(1))
+    torch.testing.assert_close(result.norm(dim=1), torch.ones(1))
 
 
 def test_angles_are_those_of_unit_vectors() -> None:

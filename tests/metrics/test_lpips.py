@@ -49,14 +49,18 @@ def test_equal_pictures_are_at_no_distance_and_others_at_more_the_more_they_diff
 
 def test_the_distance_is_the_weighted_square_of_unit_features() -> None:
     # Features (3, 4) and (4, 3) have unit vectors .2 apart in both channels.
-    first, second = (torch.tensor(each)[None, :, None, None] for each in ([3.0, 4.0], [4.0, 3.0]))
+    first, second = (
+        torch.tensor(values)[None, :, None, None] for values in ([3.0, 4.0], [4.0, 3.0])
+    )
     metric = Lpips(lambda image: [image], [torch.tensor([1.0, 10.0])])
     value = metric.distance(first.expand(1, 2, 5, 5), second.expand(1, 2, 5, 5))
     assert float(value) == pytest.approx(11 * 0.2**2)
 
 
 def test_the_distance_without_weights_is_the_mean_over_depths() -> None:
-    first, second = (torch.tensor(each)[None, :, None, None] for each in ([3.0, 4.0], [4.0, 3.0]))
+    first, second = (
+        torch.tensor(values)[None, :, None, None] for values in ([3.0, 4.0], [4.0, 3.0])
+    )
     metric = FeatureDistance("x", lambda image: [image, torch.ones(1, 2, 3, 3)])
     value = metric.distance(first.expand(1, 2, 5, 5), second.expand(1, 2, 5, 5))
     assert float(value) == pytest.approx(2 * 0.2**2 / 2)
@@ -128,10 +132,13 @@ def test_the_published_files_make_the_published_metric() -> None:
     torch.manual_seed(0)
     with torch.device("meta"):
         shapes = alexnet(weights=None).features.state_dict()
-    backbone = {f"features.{key}": 0.05 * torch.randn(each.shape) for key, each in shapes.items()}
+    backbone = {
+        f"features.{key}": 0.05 * torch.randn(tensor.shape) for key, tensor in shapes.items()
+    }
     depths = (64, 192, 384, 256, 256)
     heads = {
-        f"lin{at}.model.1.weight": torch.rand(1, depth, 1, 1) for at, depth in enumerate(depths)
+        f"lin{index}.model.1.weight": torch.rand(1, depth, 1, 1)
+        for index, depth in enumerate(depths)
     }
     picture = torch.rand(1, 3, 64, 64)
     metric = alexnet_lpips(backbone, heads)
@@ -147,10 +154,11 @@ def test_vgg_is_compared_after_the_last_activation_of_each_stage() -> None:
         shapes = vgg16(weights=None).features.state_dict()
     widths = (64, 128, 256, 512, 512)
     heads = {
-        f"lin{at}.model.1.weight": torch.rand(1, width, 1, 1) for at, width in enumerate(widths)
+        f"lin{index}.model.1.weight": torch.rand(1, width, 1, 1)
+        for index, width in enumerate(widths)
     }
     without_classifier = {
-        f"features.{key}": 0.05 * torch.randn(each.shape) for key, each in shapes.items()
+        f"features.{key}": 0.05 * torch.randn(tensor.shape) for key, tensor in shapes.items()
     }
     metric = vgg16_lpips(without_classifier, heads)
     assert metric.name == "lpips_vgg"

@@ -42,8 +42,8 @@ def test_a_face_gets_worse_with_blur_noise_and_jpeg() -> None:
 def test_the_fit_finds_the_shape_of_generalised_gaussians() -> None:
     for shape in (0.6, 1.0, 2.0):
         samples = gennorm.rvs(shape, size=(4, 96, 96), random_state=np.random.default_rng(0))
-        found, left, right = module._asymmetric_fit(samples)
-        np.testing.assert_allclose(found, shape, rtol=0.08)
+        result, left, right = module._asymmetric_fit(samples)
+        np.testing.assert_allclose(result, shape, rtol=0.08)
         # The width of scipy's standard form is 1.
         np.testing.assert_allclose((left + right) / 2, 1.0, rtol=0.2)
 

@@ -47,7 +47,7 @@ def waves_and_noise() -> tuple[torch.Tensor, torch.Tensor]:
     y, x = np.mgrid[0:48, 0:64]
     clean = np.stack([0.5 + 0.3 * np.sin(x / (3 + k)) * np.cos(y / 5) for k in range(3)], axis=2)
     noisy = np.clip(clean + np.random.default_rng(0).normal(0, 0.08, clean.shape), 0, 1)
-    first, second = (torch.from_numpy(each).permute(2, 0, 1)[None] for each in (clean, noisy))
+    first, second = (torch.from_numpy(values).permute(2, 0, 1)[None] for values in (clean, noisy))
     return first, second
 
 

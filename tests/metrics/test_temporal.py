@@ -55,8 +55,8 @@ def test_flicker_is_the_mean_step_of_brightness_that_the_reference_has_not() -> 
 
 def test_turning_the_embedding_by_ten_degrees_a_frame_is_a_jitter_of_ten_degrees() -> None:
     angles = torch.deg2rad(torch.arange(0.0, 60.0, 10.0))
-    found = identity_jitter_degrees(torch.stack([angles.cos(), angles.sin()], dim=1))
-    assert found == pytest.approx(10.0, abs=1e-3)
+    result = identity_jitter_degrees(torch.stack([angles.cos(), angles.sin()], dim=1))
+    assert result == pytest.approx(10.0, abs=1e-3)
 
 
 def points(frames: int = 6) -> np.ndarray:

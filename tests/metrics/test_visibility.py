@@ -28,39 +28,39 @@ def each_frame(lumas: FloatArray, sigma: float, gain: float) -> FloatArray:
 
 
 def test_a_film_and_itself_show_nothing() -> None:
-    found = visibility([(face_lumas(), face_lumas())])
+    result = visibility([(face_lumas(), face_lumas())])
 
-    assert (found.frames, found.edges, found.flat, found.clarity) == (4, 1, 1, 1)
-    assert (found.change_levels, found.tremble, found.flicker) == (0, 1, 1)
+    assert (result.frames, result.edges, result.flat, result.clarity) == (4, 1, 1, 1)
+    assert (result.change_levels, result.tremble, result.flicker) == (0, 1, 1)
 
 
 def test_an_unsharp_mask_raises_edges_and_skin_alike_and_so_is_not_clear() -> None:
-    found = visibility([(face_lumas(), each_frame(face_lumas(), 2, 1.5))])
+    result = visibility([(face_lumas(), each_frame(face_lumas(), 2, 1.5))])
 
-    assert found.edges > 1.2
-    assert found.flat > 1.2
-    assert found.clarity < found.edges
-    assert found.tremble > 1.2
+    assert result.edges > 1.2
+    assert result.flat > 1.2
+    assert result.clarity < result.edges
+    assert result.tremble > 1.2
 
 
 def test_blur_lowers_both_and_steadies() -> None:
-    found = visibility([(face_lumas(), each_frame(face_lumas(), 2, -1))])
+    result = visibility([(face_lumas(), each_frame(face_lumas(), 2, -1))])
 
-    assert found.edges < 0.8
-    assert found.flat < 0.8
-    assert found.tremble < 0.8
-    assert found.change_levels > 1
+    assert result.edges < 0.8
+    assert result.flat < 0.8
+    assert result.tremble < 0.8
+    assert result.change_levels > 1
 
 
 def test_noise_roughens_skin_and_trembles_and_hardly_moves_edges() -> None:
     noise = np.random.default_rng(1).normal(0, 4, face_lumas().shape).astype(np.float32)
-    found = visibility([(face_lumas(), face_lumas() + noise)])
+    result = visibility([(face_lumas(), face_lumas() + noise)])
 
-    assert found.flat > 1.5
-    assert found.tremble > 1.5
-    assert found.flicker > 1.5
-    assert found.edges < 1.2
-    assert found.clarity < 0.8
+    assert result.flat > 1.5
+    assert result.tremble > 1.5
+    assert result.flicker > 1.5
+    assert result.edges < 1.2
+    assert result.clarity < 0.8
 
 
 def test_a_face_that_moves_with_the_film_trembles_and_hardly_flickers() -> None:
@@ -83,10 +83,10 @@ def test_clearer_edges_over_calmer_skin_are_clarity() -> None:
     calm = each_frame(face_lumas(), 1.5, -1)
     # A step keeps where the face is far from its blurred self: edges, not grain.
     strong = np.abs(face_lumas() - calm) > 12
-    found = visibility([(face_lumas(), np.where(strong, face_lumas(), calm))])
+    result = visibility([(face_lumas(), np.where(strong, face_lumas(), calm))])
 
-    assert found.flat < 0.8
-    assert found.clarity > 1.2
+    assert result.flat < 0.8
+    assert result.clarity > 1.2
 
 
 def test_the_gradient_of_a_slope_is_its_steepness() -> None:
@@ -98,8 +98,8 @@ def test_the_gradient_of_a_slope_is_its_steepness() -> None:
 
 def test_an_even_fade_does_not_tremble_and_every_other_frame_does() -> None:
     board = np.indices((16, 16)).sum(axis=0).astype(np.float32) % 2 * 2 - 1
-    fade = np.stack([at * board for at in range(5)])
-    flicker = np.stack([(-1) ** at * board for at in range(5)])
+    fade = np.stack([index * board for index in range(5)])
+    flicker = np.stack([(-1) ** index * board for index in range(5)])
 
     assert trembling(fade) == pytest.approx(np.zeros(3), abs=1e-5)
     # A board of single pixels is all fine detail: its second difference is 4.
@@ -109,20 +109,20 @@ def test_an_even_fade_does_not_tremble_and_every_other_frame_does() -> None:
 
 def test_runs_count_by_their_frames_and_do_not_tremble_across() -> None:
     long, short = face_lumas(6), face_lumas(2) + 40
-    found = visibility([(long, long + 1), (short, short + 5)])
+    result = visibility([(long, long + 1), (short, short + 5)])
 
-    assert found.frames == 8
-    assert found.change_levels == pytest.approx((6 * 1 + 2 * 5) / 8)
-    assert found.tremble == pytest.approx(1)
+    assert result.frames == 8
+    assert result.change_levels == pytest.approx((6 * 1 + 2 * 5) / 8)
+    assert result.tremble == pytest.approx(1)
 
 
 def test_what_cannot_be_measured_is_not_a_number() -> None:
     black = np.zeros((2, 8, 8), dtype=np.float32)
-    found = visibility([(black, black + 1)])
+    result = visibility([(black, black + 1)])
 
-    assert all(map(math.isnan, (found.edges, found.flat, found.clarity, found.tremble)))
-    assert math.isnan(found.flicker)
-    assert found.change_levels == 1
+    assert all(map(math.isnan, (result.edges, result.flat, result.clarity, result.tremble)))
+    assert math.isnan(result.flicker)
+    assert result.change_levels == 1
 
 
 def test_shapes_that_do_not_fit_are_refused() -> None:

@@ -151,10 +151,10 @@ def _shapes(build: Build) -> dict[str, tuple[int, ...]]:
         return shapes_of(build())
 
 
-def rebuilt(found: DetectedArchitecture) -> dict[str, tuple[int, ...]]:
+def rebuilt(result: DetectedArchitecture) -> dict[str, tuple[int, ...]]:
     with torch.device("meta"):
-        network = found.spec.build()
-    return shapes_of(network.get_submodule(found.submodule))
+        network = result.spec.build()
+    return shapes_of(network.get_submodule(result.submodule))
 
 
 @pytest.mark.parametrize(("architecture", "build", "side_px"), FAMILIES)
@@ -162,11 +162,11 @@ def test_a_network_is_recognized_in_any_configuration_and_built_again(
     architecture: str, build: Build, side_px: int
 ) -> None:
     shapes = _shapes(build)
-    found = detect_architecture(shapes)
-    assert found is not None
-    assert found.architecture == architecture
-    assert found.spec.crop_size_px == side_px
-    assert rebuilt(found) == shapes
+    detected = detect_architecture(shapes)
+    assert detected is not None
+    assert detected.architecture == architecture
+    assert detected.spec.crop_size_px == side_px
+    assert rebuilt(detected) == shapes
     assert explain_unsupported(shapes) is None
 
 
@@ -175,22 +175,22 @@ def test_a_released_checkpoint_is_recognized_as_what_it_is(name: str) -> None:
     part = "generator" if name == "psfrgan" else ""
     with torch.device("meta"):
         shapes = shapes_of(RESTORERS[name].build().get_submodule(part))
-    found = detect_architecture(shapes)
-    assert found is not None
-    assert found.architecture == RELEASED[name]
-    assert found.submodule == part
-    assert found.spec.crop_size_px == 512
-    assert rebuilt(found) == shapes
+    detected = detect_architecture(shapes)
+    assert detected is not None
+    assert detected.architecture == RELEASED[name]
+    assert detected.submodule == part
+    assert detected.spec.crop_size_px == 512
+    assert rebuilt(detected) == shapes
 
 
 def test_psfrgan_needs_the_parser_beside_its_checkpoint_and_others_need_nothing() -> None:
     for name, build in ONE_OF_EACH.items():
-        found = detect_architecture(_shapes(build))
-        assert found is not None
+        detected = detect_architecture(_shapes(build))
+        assert detected is not None
         if name == "PSFR-GAN":
-            assert dict(found.spec.download_names) == {"parser": "psfrgan-parser"}
+            assert dict(detected.spec.download_names) == {"parser": "psfrgan-parser"}
         else:
-            assert dict(found.spec.download_names) == dict(
+            assert dict(detected.spec.download_names) == dict(
                 RESTORERS[name].download_names if name == "lite" else {}
             )
 
@@ -214,7 +214,7 @@ def test_a_tensor_of_any_other_shape_is_no_network_of_ours(name: str) -> None:
         others = [(), (5,), tuple(0 for _ in right)]
         # Channels, which a leading axis of one may precede; kernels are compared, but not read.
         for axis in range(len(right))[-4:][:2]:
-            others.append(tuple(side + (at == axis) for at, side in enumerate(right)))
+            others.append(tuple(side + (index == axis) for index, side in enumerate(right)))
         for other in others:
             if other != right:
                 assert detect_architecture({**shapes, key: other}) is None, f"{key}: {other}"

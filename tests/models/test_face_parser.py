@@ -57,10 +57,10 @@ def test_logits_and_picture_are_those_of_the_plain_architecture(training: bool) 
     parser = small()
     before = {key: tensor.clone() for key, tensor in parser.state_dict().items()}
     logits, image = plain_parser(before, pictures(2), **STEPS, training=training)
-    found = parser.train(training)(pictures(2))
-    assert found.logits.shape == (2, 19, 64, 64)
-    torch.testing.assert_close(found.logits, logits, atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(found.image, image, atol=1e-4, rtol=1e-4)
+    result = parser.train(training)(pictures(2))
+    assert result.logits.shape == (2, 19, 64, 64)
+    torch.testing.assert_close(result.logits, logits, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(result.image, image, atol=1e-4, rtol=1e-4)
 
 
 def test_gradients_are_those_of_the_plain_architecture() -> None:
@@ -70,8 +70,8 @@ def test_gradients_are_those_of_the_plain_architecture() -> None:
         for key, tensor in parser.state_dict().items()
     }
     parser.train()
-    found = parser(pictures(2))
-    (found.logits.square().mean() + found.image.square().mean()).backward()
+    result = parser(pictures(2))
+    (result.logits.square().mean() + result.image.square().mean()).backward()
     logits, image = plain_parser(state, pictures(2), **STEPS, training=True)
     (logits.square().mean() + image.square().mean()).backward()
     for key, parameter in parser.named_parameters():
@@ -97,7 +97,7 @@ def test_normalization_folded_into_weights_follows_the_statistics() -> None:
 def test_a_face_is_parsed_the_same_alone_and_in_a_batch() -> None:
     parser = small()
     together = parser(pictures(3)).logits
-    alone = torch.cat([parser(each[None]).logits for each in pictures(3)])
+    alone = torch.cat([parser(picture[None]).logits for picture in pictures(3)])
     torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-5)
 
 
@@ -105,8 +105,8 @@ def test_a_face_is_parsed_the_same_alone_and_in_a_batch() -> None:
 def test_half_precision_stays_close_to_full() -> None:
     parser = small()
     expected = parser(pictures()).logits
-    found = parser.to(torch.bfloat16)(pictures()).logits.float()
-    assert float((found - expected).norm() / expected.norm()) < 0.02
+    result = parser.to(torch.bfloat16)(pictures()).logits.float()
+    assert float((result - expected).norm() / expected.norm()) < 0.02
 
 
 @torch.no_grad()
@@ -148,9 +148,9 @@ def test_sides_that_cannot_be_halved_are_refused() -> None:
 )
 def test_a_checkpoint_tells_its_configuration(arguments: dict[str, Any]) -> None:
     network = FaceParser(**arguments)
-    found = face_parser_from_shapes(shapes_of(network))
-    assert found is not None
-    same = FaceParser(**found)
+    result = face_parser_from_shapes(shapes_of(network))
+    assert result is not None
+    same = FaceParser(**result)
     assert shapes_of(same) == shapes_of(network)
     assert same.in_size == network.in_size
 
@@ -170,7 +170,7 @@ def test_a_checkpoint_that_hides_its_normalization_is_not_guessed_at() -> None:
 
 def test_face_and_rest_share_the_probability() -> None:
     logits = torch.randn(2, len(PARSING_CLASSES), 4, 4, generator=torch.Generator().manual_seed(0))
-    others = [at for at, name in enumerate(PARSING_CLASSES) if name not in FACE_CLASSES]
+    others = [index for index, name in enumerate(PARSING_CLASSES) if name not in FACE_CLASSES]
     rest = logits.softmax(1)[:, others].sum(1)
     torch.testing.assert_close(class_probability(logits, FACE_CLASSES) + rest, torch.ones(2, 4, 4))
 
@@ -181,8 +181,8 @@ def test_skin_features_and_glasses_are_face_and_hair_and_ears_are_not(name: str)
     logits[0, PARSING_CLASSES.index(name)] = 20.0
     rest = {"background", "hair", "hat", "earring", "necklace", "neck", "clothes"}
     is_face = name not in rest | {"left ear", "right ear"}
-    found = class_probability(logits, FACE_CLASSES)
-    assert float(found) == pytest.approx(float(is_face), abs=1e-3)
+    result = class_probability(logits, FACE_CLASSES)
+    assert float(result) == pytest.approx(float(is_face), abs=1e-3)
     head = class_probability(logits, HEAD_CLASSES)
     assert float(head) == pytest.approx(float(name not in {"background", "clothes"}), abs=1e-3)
 
@@ -194,6 +194,6 @@ def test_logits_of_other_classes_are_refused() -> None:
 
 @torch.inference_mode()
 def test_the_released_size_gives_the_published_logits_and_picture() -> None:
-    found = filled(FaceParser())(picture(3, 512))
-    assert published_error("psfrgan_parsenet_512", "logits", found.logits) < 2e-4
-    assert published_error("psfrgan_parsenet_512", "image", found.image) < 2e-4
+    result = filled(FaceParser())(picture(3, 512))
+    assert published_error("psfrgan_parsenet_512", "logits", result.logits) < 2e-4
+    assert published_error("psfrgan_parsenet_512", "image", result.image) < 2e-4

@@ -65,10 +65,10 @@ def test_priors_give_features_of_every_level_and_take_a_style_for_every_layer(
     assert torch.equal(prior.synthesize(styles, hook=seen), plain)
     assert sides == [(0, (2, 16, 8, 8)), (1, (2, 16, 16, 16)), (2, (2, 16, 32, 32))]
     other = styles.clone()
-    for at in range(prior.num_latent):
-        other[:, at] += 1.0
-        assert not torch.equal(prior.synthesize(other), plain), f"style {at} does nothing"
-        other[:, at] -= 1.0
+    for index in range(prior.num_latent):
+        other[:, index] += 1.0
+        assert not torch.equal(prior.synthesize(other), plain), f"style {index} does nothing"
+        other[:, index] -= 1.0
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def test_a_crop_gives_a_picture_of_its_size_and_no_pyramid(isconcat: bool) -> No
 
 def test_branches_are_two_a_scale_but_one_at_four_pixels() -> None:
     features = [torch.zeros(1, 1, side, side) for side in (4, 8, 16)]
-    assert [each.shape[-1] for each in branches(features)] == [4, 8, 8, 16, 16]
+    assert [branch.shape[-1] for branch in branches(features)] == [4, 8, 8, 16, 16]
 
 
 @torch.no_grad()
@@ -45,7 +45,7 @@ def test_a_style_block_concatenates_or_adds_its_branch(isconcat: bool) -> None:
     weight = block.conv.weight[None] * block.conv.modulation(style)[:, None, :, None, None]
     weight = weight / (4 * 9) ** 0.5
     weight = weight * torch.rsqrt(weight.square().sum(dim=(2, 3, 4), keepdim=True) + 1e-8)
-    alone = [F.conv2d(feat[at : at + 1], weight[at], padding=1) for at in range(2)]
+    alone = [F.conv2d(feat[index : index + 1], weight[index], padding=1) for index in range(2)]
     injected = block.noise.weight * branch
     out = torch.cat(alone)
     out = torch.cat([out, injected], dim=1) if isconcat else out + injected
@@ -67,12 +67,12 @@ def test_every_scale_of_the_encoder_has_a_say() -> None:
     network.generator.register_forward_pre_hook(watched)
     network(pictures(1, 32))
     (maps,) = inputs
-    assert [each.shape[-1] for each in maps] == [4, 8, 8, 16, 16, 32, 32]
+    assert [map.shape[-1] for map in maps] == [4, 8, 8, 16, 16, 32, 32]
     code = torch.randn(1, 16, generator=draws())
     before = network.generator(code, maps)
-    for at, each in enumerate(maps):
-        changed = [*maps[:at], each.flip(-1), *maps[at + 1 :]]
-        assert float((network.generator(code, changed) - before).abs().max()) > 0, at
+    for index, map in enumerate(maps):
+        changed = [*maps[:index], map.flip(-1), *maps[index + 1 :]]
+        assert float((network.generator(code, changed) - before).abs().max()) > 0, index
 
 
 def test_the_first_stage_of_the_encoder_keeps_the_size_and_each_other_halves_it() -> None:
@@ -83,8 +83,8 @@ def test_the_first_stage_of_the_encoder_keeps_the_size_and_each_other_halves_it(
     small_network = small()
     sides: list[int] = []
     with torch.no_grad():
-        for at in range(small_network.scales):
-            feat = small_network.get_submodule(f"ecd{at}")(feat)
+        for index in range(small_network.scales):
+            feat = small_network.get_submodule(f"ecd{index}")(feat)
             sides.append(feat.shape[-1])
     assert sides == [32, 16, 8, 4]
 

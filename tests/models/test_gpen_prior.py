@@ -38,8 +38,8 @@ def test_at_first_a_widened_prior_draws_what_the_plain_one_does() -> None:
         torch.randn(2, layer.conv.weight.shape[0], side, side, generator=draws())
         for layer, side in zip((wide.conv1, *wide.convs), noise_sides(32), strict=True)
     ]
-    found = wide(z, features)
-    assert float((found - expected).abs().max()) < 1e-4 * float(expected.abs().max())
+    result = wide(z, features)
+    assert float((result - expected).abs().max()) < 1e-4 * float(expected.abs().max())
 
 
 def test_features_of_a_widened_prior_learn() -> None:

@@ -82,14 +82,14 @@ def test_channels_that_have_no_halves_are_refused() -> None:
 def test_the_released_size_has_six_blocks_none_at_the_first_and_the_last_scale() -> None:
     with torch.device("meta"):
         network = MMRB()
-        seen: list[int] = []
+        inputs: list[int] = []
         for block in network.mmrb:
-            block.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape[-1]))
+            block.register_forward_pre_hook(lambda _, given: inputs.append(given[0].shape[-1]))
         network._encode(torch.zeros(1, 3, 512, 512))
     assert len(network.mmrb) == 6
-    assert seen == [256, 128, 64, 32, 16, 8]
-    assert not any(isinstance(each, MixedMultiPathBlock) for each in network.dcd.modules())
-    assert sum(isinstance(each, nn.PReLU) for each in network.mmrb.modules()) == 6 * 5
+    assert inputs == [256, 128, 64, 32, 16, 8]
+    assert not any(isinstance(module, MixedMultiPathBlock) for module in network.dcd.modules())
+    assert sum(isinstance(module, nn.PReLU) for module in network.mmrb.modules()) == 6 * 5
 
 
 @torch.no_grad()
@@ -98,7 +98,7 @@ def test_the_pyramid_has_a_picture_of_every_decoder_scale_from_4_pixels_up() -> 
     plain = network(pictures(2, 32))
     full = network(pictures(2, 32), with_pyramid=True)
     assert plain.pyramid == ()
-    assert [tuple(each.shape) for each in full.pyramid] == [
+    assert [tuple(tensor.shape) for tensor in full.pyramid] == [
         (2, 3, side, side) for side in (4, 8, 16, 32)
     ]
     assert torch.equal(full.image, plain.image)
@@ -138,9 +138,9 @@ def test_a_gpen_is_taken_over_exactly_and_encodes_as_before() -> None:
     with torch.no_grad():
         feat = pictures(1, 32)
         code, features = network._encode(feat)
-        for at, found in enumerate(features):
-            feat = gpen.get_submodule(f"ecd{at}")(feat)
-            assert torch.equal(found, feat)
+        for index, actual in enumerate(features):
+            feat = gpen.get_submodule(f"ecd{index}")(feat)
+            assert torch.equal(actual, feat)
         assert torch.equal(code, gpen.get_submodule("final_linear")(feat.flatten(1)))
 
 

@@ -41,8 +41,8 @@ def test_crops_are_judged_the_same_alone_and_in_a_batch() -> None:
     with torch.inference_mode():
         together = [*network.refine(small), *network.output(large)]
         alone = [
-            [*network.refine(one[None]), *network.output(other[None])]
-            for one, other in zip(small, large, strict=True)
+            [*network.refine(first[None]), *network.output(other[None])]
+            for first, other in zip(small, large, strict=True)
         ]
 
     for batched, single in zip(together, zip(*alone, strict=True), strict=True):

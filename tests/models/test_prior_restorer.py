@@ -54,7 +54,7 @@ def test_gradients_reach_every_part_but_the_mapping() -> None:
     restored = network(crops(), with_pyramid=True)
     loss = restored.image.square().mean() + sum(p.square().mean() for p in restored.pyramid)
     loss.backward()
-    without = {name for name, each in network.named_parameters() if each.grad is None}
+    without = {name for name, tensor in network.named_parameters() if tensor.grad is None}
     assert {name.split(".")[1] for name in without} <= {"style_mlp"}
 
 

@@ -29,7 +29,9 @@ def test_what_is_unsaid_of_others_is_as_published() -> None:
         parser = build_published("ParseNet (FPN)", {})
         prior = build_published("StyleGAN2Generator", {"out_size": 8})
     assert isinstance(identity, ArcFaceResNet)
-    assert all(each.se is not None for each in identity.modules() if isinstance(each, IRBlock))
+    assert all(
+        module.se is not None for module in identity.modules() if isinstance(module, IRBlock)
+    )
     assert isinstance(parser, FaceParser)
     assert parser.in_size == 128
     assert isinstance(prior, StyleGAN2Generator)

@@ -42,7 +42,7 @@ def touchable(
     return grown[:: 1 << shift_y, :: 1 << shift_x]
 
 
-@pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda each: each.name)
+@pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda pixel_format: pixel_format.name)
 @pytest.mark.parametrize("hw", [HW, (121, 163)])
 @both_masks
 def test_samples_outside_the_mask_are_untouched(
@@ -53,10 +53,10 @@ def test_samples_outside_the_mask_are_untouched(
     face = restored(frame, geometry, face_at((90, 70), size_px=110, angle=0.3), gain=0.2)
     config = PasteConfig(mask=shape)
     after = paste_faces(frame, geometry, (face,), config=config, keep_chroma=False).frame
-    for at, (old, new) in enumerate(zip(frame.planes, after.planes, strict=True)):
-        inside = touchable(frame, geometry, face, at, shape)
+    for index, (old, new) in enumerate(zip(frame.planes, after.planes, strict=True)):
+        inside = touchable(frame, geometry, face, index, shape)
         np.testing.assert_array_equal(new[~inside], old[~inside])
-        is_alpha = pixel_format.has_alpha and at == pixel_format.plane_count - 1
+        is_alpha = pixel_format.has_alpha and index == pixel_format.plane_count - 1
         assert bool((new != old).any()) is not is_alpha
 
 
@@ -92,7 +92,7 @@ def test_anamorphic_samples_get_a_mask_of_the_displayed_shape() -> None:
     assert 0.35 < (right - left) / (bottom - top) < 0.5
 
 
-@pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda each: each.name)
+@pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda pixel_format: pixel_format.name)
 def test_strength_zero_changes_nothing(pixel_format: PixelFormat) -> None:
     frame = random_frame(pixel_format, HW)
     geometry = DisplayGeometry(coded_hw=HW)
@@ -174,8 +174,8 @@ def test_overlapping_faces_do_not_add_up(shape: MaskShape) -> None:
     geometry = DisplayGeometry(coded_hw=HW)
     config = PasteConfig(grain=0.0, color_match=0.0, mask=shape)
     faces = tuple(
-        restored(frame, geometry, face_at((90, 70), size_px=110, track_id=at), gain=0.0)
-        for at in (1, 2)
+        restored(frame, geometry, face_at((90, 70), size_px=110, track_id=index), gain=0.0)
+        for index in (1, 2)
     )
     once = paste_faces(frame, geometry, faces[:1], config=config, keep_chroma=False).frame
     twice = paste_faces(frame, geometry, faces, config=config, keep_chroma=False).frame
@@ -206,7 +206,9 @@ def test_an_unknown_mask_is_refused() -> None:
 
 
 @pytest.mark.parametrize("transfer", [14, 16, 18], ids=["BT.2020", "PQ", "HLG"])
-@pytest.mark.parametrize("pixel_format", [YUV420P10, YUV444, GBRA16], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "pixel_format", [YUV420P10, YUV444, GBRA16], ids=lambda pixel_format: pixel_format.name
+)
 @both_masks
 def test_hdr_is_changed_under_the_mask_only_and_a_face_left_as_it_was_keeps_every_sample(
     pixel_format: PixelFormat, transfer: int, shape: MaskShape
@@ -223,8 +225,8 @@ def test_hdr_is_changed_under_the_mask_only_and_a_face_left_as_it_was_keeps_ever
 
     face = restored(frame, geometry, face_at((90, 70), size_px=110), gain=0.4)
     after = paste_faces(frame, geometry, (face,), config=config, keep_chroma=False).frame
-    for at, (old, new) in enumerate(zip(frame.planes, after.planes, strict=True)):
-        inside = touchable(frame, geometry, face, at, shape)
+    for index, (old, new) in enumerate(zip(frame.planes, after.planes, strict=True)):
+        inside = touchable(frame, geometry, face, index, shape)
         np.testing.assert_array_equal(new[~inside], old[~inside])
-        is_alpha = pixel_format.has_alpha and at == pixel_format.plane_count - 1
+        is_alpha = pixel_format.has_alpha and index == pixel_format.plane_count - 1
         assert bool((new != old).any()) is not is_alpha

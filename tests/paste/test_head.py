@@ -23,7 +23,7 @@ FACE = replace(HEAD, mask="face")
 
 def frame_of(rgb_hwc: np.ndarray) -> Frame:
     """Return a frame whose three planes hold ``rgb_hwc``, as luma and chroma."""
-    planes = tuple(np.rint(np.ascontiguousarray(rgb_hwc[:, :, at])) for at in range(3))
+    planes = tuple(np.rint(np.ascontiguousarray(rgb_hwc[:, :, index])) for index in range(3))
     frame = random_frame(YUV444, rgb_hwc.shape[:2])
     return frame.with_planes(tuple(plane.astype(np.uint8) for plane in planes))
 
@@ -147,8 +147,8 @@ def test_grain_all_over_is_not_taken_for_hair() -> None:
 def test_noise_and_a_little_motion_move_the_mask_a_little() -> None:
     frame, _ = head_in_front_of((120, 140, 110))
     noisy = [
-        np.clip(plane + np.random.default_rng(at).normal(0, 6, HW), 0, 255).astype(np.uint8)
-        for at, plane in enumerate(frame.planes)
+        np.clip(plane + np.random.default_rng(index).normal(0, 6, HW), 0, 255).astype(np.uint8)
+        for index, plane in enumerate(frame.planes)
     ]
     still = mask_in_frame(frame, darkened(frame, face_at(CENTER_XY, size_px=512)))
     grainy = frame.with_planes(tuple(noisy))
@@ -181,7 +181,9 @@ def test_the_shares_of_two_faces_sum_to_one_and_of_three_to_no_more() -> None:
     places = [TEMPLATE_LANDMARKS_XY + shift for shift in ((0, 0), (150, 20), (60, 160))]
     two = nearest_face_weight(places[0], [places[1]]) + nearest_face_weight(places[1], [places[0]])
     np.testing.assert_allclose(two, 1.0, atol=1e-5)
-    three = sum(nearest_face_weight(each, [o for o in places if o is not each]) for each in places)
+    three = sum(
+        nearest_face_weight(place, [o for o in places if o is not place]) for place in places
+    )
     assert np.max(three) <= 1.0 + 1e-5
     assert np.min(three) > 0.7
 
@@ -270,8 +272,8 @@ def test_face_and_head_show_the_same_in_the_middle_of_the_face(size_px: int) -> 
     )
     reach = round(size_px * 0.08)
     core = slice(300 - reach, 300 + reach), slice(320 - reach, 320 + reach)
-    for one, other in zip(face_only.planes, whole.planes, strict=True):
-        assert np.abs(one[core].astype(int) - other[core]).max() <= 1
+    for first, other in zip(face_only.planes, whole.planes, strict=True):
+        assert np.abs(first[core].astype(int) - other[core]).max() <= 1
 
 
 def test_the_faces_mask_does_not_depend_on_other_faces() -> None:
@@ -285,8 +287,8 @@ def test_the_faces_mask_does_not_depend_on_other_faces() -> None:
         for skipped_faces in ((other,), ())
     )
     assert with_other.masks_xyxy == alone.masks_xyxy
-    for one, two in zip(with_other.frame.planes, alone.frame.planes, strict=True):
-        np.testing.assert_array_equal(one, two)
+    for first, two in zip(with_other.frame.planes, alone.frame.planes, strict=True):
+        np.testing.assert_array_equal(first, two)
 
 
 def test_the_texture_of_hair_is_not_taken_for_grain() -> None:

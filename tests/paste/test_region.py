@@ -27,8 +27,8 @@ HW = (600, 640)
 
 def oval(half_x_px: float, half_y_px: float, *, center_y_px: float = 290.0) -> np.ndarray:
     """Return the cells of an upright oval face, 1 inside and 0 outside."""
-    at = np.arange(CELLS) * 4 + 1.5
-    x, y = np.meshgrid((at - 255.5) / half_x_px, (at - center_y_px) / half_y_px)
+    index = np.arange(CELLS) * 4 + 1.5
+    x, y = np.meshgrid((index - 255.5) / half_x_px, (index - center_y_px) / half_y_px)
     return (np.hypot(x, y) < 1).astype(np.float32)
 
 
@@ -96,7 +96,7 @@ def test_a_little_more_probability_moves_the_mask_a_little() -> None:
 
 def test_a_face_that_the_parser_misses_fades_to_the_ellipse_by_degrees() -> None:
     masks = [mask_in_crop(oval(130, 170) * share) for share in np.linspace(1.0, 0.0, 21)]
-    steps = [np.abs(one - other).max() for one, other in pairwise(masks)]
+    steps = [np.abs(first - other).max() for first, other in pairwise(masks)]
     assert max(steps) < 0.3
     np.testing.assert_array_equal(masks[-1], mask_in_crop(None))
 
@@ -135,8 +135,8 @@ def test_regions_of_other_cell_sizes_lie_in_the_same_place() -> None:
 def test_without_trust_the_mask_of_a_region_is_the_ellipse() -> None:
     ellipse = face_ellipse(TEMPLATE_LANDMARKS_XY.copy())
     shown = np.zeros((512, 512), np.float32)
-    found = combine_masks(shown, ellipse.to_unit, confidence=0.0)
-    np.testing.assert_array_equal(found, mask_on_grid(ellipse.to_unit, (512, 512)))
+    result = combine_masks(shown, ellipse.to_unit, confidence=0.0)
+    np.testing.assert_array_equal(result, mask_on_grid(ellipse.to_unit, (512, 512)))
 
 
 def test_pasting_leaves_samples_alone_where_there_is_no_face() -> None:

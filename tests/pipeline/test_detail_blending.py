@@ -67,8 +67,8 @@ def tracked(count: int) -> list[TrackedFrame]:
 
 
 def samples(finished: Sequence[FinishedFrame], index: int) -> bytes:
-    (found,) = (each for each in finished if each.source.index == index)
-    return b"".join(plane.tobytes() for plane in found.frame.planes)
+    (result,) = (each for each in finished if each.source.index == index)
+    return b"".join(plane.tobytes() for plane in result.frame.planes)
 
 
 def test_a_frame_depends_on_the_steadied_neighbors_of_its_neighbors_and_on_no_others() -> None:
@@ -130,7 +130,9 @@ def test_one_thread_gives_the_samples_of_three() -> None:
     one, three = (
         list(replace(stages(1.0), overlap=overlap).restore(frames)) for overlap in (False, True)
     )
-    assert [samples(one, at) for at in range(9)] == [samples(three, at) for at in range(9)]
+    assert [samples(one, index) for index in range(9)] == [
+        samples(three, index) for index in range(9)
+    ]
 
 
 def test_threads_end_with_the_generator() -> None:

@@ -78,13 +78,13 @@ def stages(geometry: DisplayGeometry, fields: FieldMode = FIELDS, **settings: ob
 def films(pixel_format: PixelFormat, *, top_first: bool, count: int = 4) -> list[Frame]:
     """Return interlaced frames of waves about as wide as a feature of the face."""
     frames: list[Frame] = []
-    for at in range(count):
-        frame = random_frame(pixel_format, SIZE_HW, index=at)
+    for index in range(count):
+        frame = random_frame(pixel_format, SIZE_HW, index=index)
         planes: list[Plane] = []
         for number, plane in enumerate(frame.planes):
             step = SIZE_HW[0] / plane.shape[0], SIZE_HW[1] / plane.shape[1]
             y, x = np.mgrid[0 : plane.shape[0], 0 : plane.shape[1]]
-            wave = 0.5 + 0.2 * np.sin(x * step[1] / 3 + y * step[0] / 4 + at / 9 + number)
+            wave = 0.5 + 0.2 * np.sin(x * step[1] / 3 + y * step[0] / 4 + index / 9 + number)
             planes.append(np.rint(wave * pixel_format.max_value).astype(plane.dtype))
         frame = frame.with_planes(tuple(planes))
         frames.append(replace(frame, interlaced=True, top_field_first=top_first))
@@ -98,7 +98,7 @@ def through(stages: Stages, frames: Sequence[Frame]) -> list[FinishedFrame]:
 
 @pytest.mark.parametrize("top_first", [True, False])
 @pytest.mark.parametrize(
-    "pixel_format", [YUV420, YUV422P10, GRAY16, GBR], ids=lambda each: each.name
+    "pixel_format", [YUV420, YUV422P10, GRAY16, GBR], ids=lambda pixel_format: pixel_format.name
 )
 def test_only_samples_in_the_mask_change_and_they_do_in_both_fields(
     pixel_format: PixelFormat, top_first: bool
@@ -115,14 +115,14 @@ def test_only_samples_in_the_mask_change_and_they_do_in_both_fields(
         (face,) = after.faces
         assert face.mask_xyxy is not None
         left, top, right, bottom = face.mask_xyxy
-        for at, (old, new) in enumerate(zip(before.planes, after.frame.planes, strict=True)):
+        for index, (old, new) in enumerate(zip(before.planes, after.frame.planes, strict=True)):
             step_y, step_x = SIZE_HW[0] // old.shape[0], SIZE_HW[1] // old.shape[1]
             rows, columns = np.nonzero(old != new)
             assert top // step_y <= rows.min()
             assert rows.max() < -(-bottom // step_y)
             assert left // step_x <= columns.min()
             assert columns.max() < -(-right // step_x)
-            if at == 0:
+            if index == 0:
                 assert {*rows % 2} == {0, 1}
                 assert rows.max() - rows.min() > 0.6 * (bottom - top)
         assert (right - left) * (bottom - top) < 0.5 * SIZE_HW[0] * SIZE_HW[1]
@@ -136,9 +136,9 @@ def test_a_still_picture_is_restored_alike_as_fields_and_whole() -> None:
     whole = through(stages(geometry, FieldMode()), frames)
     fields = through(stages(geometry), frames)
 
-    for one, other in zip(whole, fields, strict=True):
+    for first, other in zip(whole, fields, strict=True):
         for before, plain, woven in zip(
-            one.source.planes, one.frame.planes, other.frame.planes, strict=True
+            first.source.planes, first.frame.planes, other.frame.planes, strict=True
         ):
             assert np.abs(plain.astype(int) - woven).max() <= MOST_APART
             assert np.abs(plain.astype(int) - before).max() > 5 * MOST_APART
@@ -158,8 +158,8 @@ def test_fields_keep_the_shape_and_the_turn_of_the_film(geometry: DisplayGeometr
     whole = through(stages(geometry, FieldMode()), frames)
     fields = through(stages(geometry), frames)
 
-    for one, other in zip(whole, fields, strict=True):
-        apart = one.frame.planes[0].astype(int) - other.frame.planes[0]
+    for first, other in zip(whole, fields, strict=True):
+        apart = first.frame.planes[0].astype(int) - other.frame.planes[0]
         assert np.abs(apart).max() <= MOST_APART
 
 
@@ -234,7 +234,7 @@ def test_what_became_of_a_face_in_both_fields_is_told_once() -> None:
         ]
     )
 
-    assert [each.face.track_id for each in both.faces] == [1, 2, 5]
+    assert [face.face.track_id for face in both.faces] == [1, 2, 5]
     one, two, five = both.faces
     assert one.mask_xyxy == (0, 0, 2, 3)
     # The first field is the bottom one: its rows 4 to 7 are 9 to 15; the other's 2 to 5, 4 to 10.

@@ -12,8 +12,8 @@ from vidrestore.types import Timestamp
 
 def cadence_of(ticks: Iterable[int], time_base: Fraction = Fraction(1, 25)) -> FrameCadence:
     cadence = FrameCadence()
-    for each in ticks:
-        cadence.add(Timestamp(each, time_base))
+    for tick in ticks:
+        cadence.add(Timestamp(tick, time_base))
     return cadence
 
 

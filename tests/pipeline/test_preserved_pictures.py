@@ -41,7 +41,7 @@ def light_of(number: int) -> dict[str, np.ndarray]:
     """Return the face as light, with a lamp far above white beside it, and depth."""
     light = (deep_rgb(number, 16) / 65535.0) ** 2.4
     light[-40:, -40:] *= 30
-    channels = {name: light[:, :, at].astype(np.float16) for at, name in enumerate("RGB")}
+    channels = {name: light[:, :, index].astype(np.float16) for index, name in enumerate("RGB")}
     return {**channels, "Z": np.full(FACE_SIZE_HW, 7.5, np.float32)}
 
 
@@ -86,9 +86,9 @@ def test_only_samples_under_the_recorded_masks_change(tmp_path: Path, kind: str)
         left, top, right, bottom = face.mask_xyxy
         outside[top:bottom, left:right] = False
         assert outside.mean() > 0.3
-        for one, other in zip(before.planes, after.planes, strict=True):
-            assert np.array_equal(one[outside], other[outside])
-            assert (one[~outside] != other[~outside]).mean() > 0.1
+        for first, other in zip(before.planes, after.planes, strict=True):
+            assert np.array_equal(first[outside], other[outside])
+            assert (first[~outside] != other[~outside]).mean() > 0.1
         if kind == "dpx":
             check_no_other_bits(path.read_bytes(), (tmp_path / "out" / path.name).read_bytes())
 

@@ -54,10 +54,10 @@ def test_a_run_with_a_record_can_be_proved(film: Path, tmp_path: Path) -> None:
     assert len(faces) == report.faces == 4
     assert all(0 < face.strength <= 0.5 and face.mask_xyxy is not None for face in faces)
 
-    found = verify(film, result, evidence_paths=[record])
-    assert changed_names(found) == []
-    assert check_called(found, "samples outside masks").result == "kept"
-    assert check_called(found, "record").detail.endswith("restored by lite, 4 faces")
+    verification = verify(film, result, evidence_paths=[record])
+    assert changed_names(verification) == []
+    assert check_called(verification, "samples outside masks").result == "kept"
+    assert check_called(verification, "record").detail.endswith("restored by lite, 4 faces")
 
     left, top, _, _ = faces[2].mask_xyxy or (0, 0, 0, 0)
     harmed = restored_copy(
@@ -65,10 +65,10 @@ def test_a_run_with_a_record_can_be_proved(film: Path, tmp_path: Path) -> None:
         tmp_path / "harmed.mkv",
         lambda each: with_sample(each, index=2, plane=0, x=left - 1, y=top),
     )
-    found = verify(film, harmed, evidence_paths=[record])
-    assert changed_names(found) == ["samples outside masks"]
+    verification = verify(film, harmed, evidence_paths=[record])
+    assert changed_names(verification) == ["samples outside masks"]
     where = f"1 sample in 1 frame; first frame 2, plane Y, x {left - 1}, y {top}"
-    assert where in check_called(found, "samples outside masks").detail
+    assert where in check_called(verification, "samples outside masks").detail
 
 
 def test_a_run_that_fails_leaves_no_record(tmp_path: Path) -> None:
@@ -109,9 +109,9 @@ def test_a_result_is_called_lossless_only_where_it_is(
     film: Path, settings: dict[str, object], target: str, codec: str, lossless: bool
 ) -> None:
     chosen = RestoreSettings(**settings)  # type: ignore[arg-type]
-    found = output_file(chosen, probe(film), Path(target))
+    result = output_file(chosen, probe(film), Path(target))
 
-    assert (found.codec, found.lossless) == (codec, lossless)
+    assert (result.codec, result.lossless) == (codec, lossless)
 
 
 def test_h264_of_ten_bits_is_not_called_lossless(tmp_path: Path) -> None:
@@ -191,9 +191,13 @@ def test_what_became_of_a_face_is_told_as_it_was() -> None:
     )
 
     assert (line.index, line.pts, line.shot) == (frame.index, frame.timestamp.ticks, 2)
-    (told,) = line.faces
-    assert (told.track, told.interpolated, told.mask_xyxy) == (4, True, (1, 2, 30, 40))
-    assert (told.strength, told.reason, told.identity_similarity) == (0.25, "turned far", 0.75)
-    assert (told.luma_before, told.luma_after) == (100.0, 255.0)
-    assert told.points_xy == told.points_measured_xy
-    np.testing.assert_allclose(told.points_xy, face.landmarks_xy)
+    (message,) = line.faces
+    assert (message.track, message.interpolated, message.mask_xyxy) == (4, True, (1, 2, 30, 40))
+    assert (message.strength, message.reason, message.identity_similarity) == (
+        0.25,
+        "turned far",
+        0.75,
+    )
+    assert (message.luma_before, message.luma_after) == (100.0, 255.0)
+    assert message.points_xy == message.points_measured_xy
+    np.testing.assert_allclose(message.points_xy, face.landmarks_xy)

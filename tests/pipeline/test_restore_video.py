@@ -335,17 +335,17 @@ def test_only_the_largest_face_is_restored_where_asked(tmp_path: Path) -> None:
 
 
 def test_progress_counts_up_to_the_frames_of_the_report(film: Path) -> None:
-    seen: list[Progress] = []
+    inputs: list[Progress] = []
     target = film.with_name("progress.mkv")
     report = restore_video(
-        film, target, settings=RestoreSettings(**LOSSLESS), on_progress=seen.append
+        film, target, settings=RestoreSettings(**LOSSLESS), on_progress=inputs.append
     )
-    assert seen[0].stage == "starting"
-    assert seen[-1].stage == "finishing"
-    assert [each.frames_done for each in seen if each.stage == "restoring"] == [
+    assert inputs[0].stage == "starting"
+    assert inputs[-1].stage == "finishing"
+    assert [each.frames_done for each in inputs if each.stage == "restoring"] == [
         *range(1, report.frames + 1)
     ]
-    assert seen[-1].faces_done == report.faces
+    assert inputs[-1].faces_done == report.faces
 
 
 def test_an_interrupted_run_leaves_nothing_behind(film: Path, tmp_path: Path) -> None:

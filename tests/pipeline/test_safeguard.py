@@ -47,8 +47,8 @@ def frames_of(film: Path) -> list[Frame]:
         return list(source)
 
 
-def changed(one: Frame, other: Frame) -> bool:
-    return any(not np.array_equal(a, b) for a, b in zip(one.planes, other.planes, strict=True))
+def changed(first: Frame, other: Frame) -> bool:
+    return any(not np.array_equal(a, b) for a, b in zip(first.planes, other.planes, strict=True))
 
 
 class KnowingDetector:

@@ -14,7 +14,7 @@ def test_the_example_of_the_page_is_a_record(tmp_path: Path) -> None:
     assert example is not None
     objects = re.split(r"\n(?=\{)", example.group(1).strip())
     path = tmp_path / "r.jsonl"
-    path.write_text("".join(json.dumps(json.loads(each)) + "\n" for each in objects))
+    path.write_text("".join(json.dumps(json.loads(object)) + "\n" for object in objects))
 
     with RecordReader(path) as record:
         frames = list(record)
@@ -29,10 +29,10 @@ def test_the_page_names_every_field_of_a_record() -> None:
     named = set(re.findall(r"`(?:[a-z]+(?:\[\])?\.)?([a-z_0-9]+)`", PAGE))
 
     for text in re.split(r"\n(?=\{)", example.group(1).strip()):
-        found = json.loads(text)
+        output = json.loads(text)
         for nested in ("source", "output"):
-            assert set(found.get(nested, {})) <= named
-        for face in found.get("faces", []) if isinstance(found.get("faces"), list) else []:
+            assert set(output.get(nested, {})) <= named
+        for face in output.get("faces", []) if isinstance(output.get("faces"), list) else []:
             assert set(face) <= named
-        assert set(found) - {"kind", "source", "output"} <= named
+        assert set(output) - {"kind", "source", "output"} <= named
     assert f"`{SCHEMA}`" in PAGE

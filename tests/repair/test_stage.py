@@ -43,7 +43,7 @@ def film(
 
 
 def lumas(frames: list[TrackedFrame]) -> list[np.ndarray]:
-    return [each.frame.planes[0].astype(int) for each in frames]
+    return [frame.frame.planes[0].astype(int) for frame in frames]
 
 
 def undamaged(picture: FloatArray, _index: int) -> FloatArray:
@@ -120,7 +120,7 @@ def test_flicker_goes_and_the_curve_gives_the_samples() -> None:
     assert curves > FRAMES / 2
 
 
-@pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda each: each.name)
+@pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda pixel_format: pixel_format.name)
 def test_every_change_is_inside_a_box_or_follows_from_the_curve(pixel_format: PixelFormat) -> None:
     def harm(picture: FloatArray, index: int) -> FloatArray:
         toned = Tone(flicker=0.06, seed=3).apply(picture, index)
@@ -168,8 +168,8 @@ def test_a_frame_depends_on_as_many_neighbors_as_are_declared() -> None:
     whole = [*repair_frames(longer, ALL)]
     part = [*repair_frames(longer[3:], ALL)]
 
-    for one, other in zip(whole[3 + context :], part[context:], strict=True):
-        for plane, same in zip(one.frame.planes, other.frame.planes, strict=True):
+    for first, other in zip(whole[3 + context :], part[context:], strict=True):
+        for plane, same in zip(first.frame.planes, other.frame.planes, strict=True):
             assert np.array_equal(plane, same)
 
 
@@ -178,5 +178,5 @@ def test_nothing_crosses_a_shot_change() -> None:
     alone = [*repair_frames(damaged[:7], ALL)]
     shots = [replace(each, shot=int(number >= 7)) for number, each in enumerate(damaged)]
 
-    for one, other in zip(alone, [*repair_frames(shots, ALL)][:7], strict=True):
-        assert np.array_equal(one.frame.planes[0], other.frame.planes[0])
+    for first, other in zip(alone, [*repair_frames(shots, ALL)][:7], strict=True):
+        assert np.array_equal(first.frame.planes[0], other.frame.planes[0])

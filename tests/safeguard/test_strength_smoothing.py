@@ -14,7 +14,7 @@ Readings = Sequence[Mapping[int, Assessment]]
 
 
 def of_track(strengths: Sequence[float]) -> Readings:
-    return [{1: Assessment(each, "turned")} for each in strengths]
+    return [{1: Assessment(strength, "turned")} for strength in strengths]
 
 
 def strengths_of(readings: Readings, track: int = 1) -> list[float]:
@@ -26,11 +26,11 @@ def drawn(seed: int, count: int = 80) -> list[dict[int, Assessment]]:
     """Return two tracks that come and go and are seldom looked at."""
     rng = np.random.default_rng(seed)
     frames: list[dict[int, Assessment]] = []
-    for at in range(count):
+    for index in range(count):
         frame: dict[int, Assessment] = {}
         for track in (1, 2):
-            if (at // 23 + track) % 3:
-                seen = at % 4 == 0 or at % 23 == 0
+            if (index // 23 + track) % 3:
+                seen = index % 4 == 0 or index % 23 == 0
                 strength, similarity = (float(each) for each in rng.random(2))
                 frame[track] = Assessment(strength, "eyes", similarity if seen else None)
         frames.append(frame)
@@ -48,7 +48,7 @@ def test_one_low_assessment_counts_in_full_in_its_own_frame() -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_strength_changes_by_no_more_than_a_seventh_a_frame(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    wild = [float(each) for each in rng.integers(0, 2, 60)]
+    wild = [float(integer) for integer in rng.integers(0, 2, 60)]
 
     outcomes = strengths_of(of_track([1.0] * 9 + wild + [1.0] * 9))
 
@@ -108,9 +108,9 @@ def test_no_more_than_the_window_is_held() -> None:
 
     def frames():  # type: ignore[no-untyped-def]
         nonlocal taken
-        for at in range(50):
-            taken = at
-            yield at, {1: Assessment()}
+        for index in range(50):
+            taken = index
+            yield index, {1: Assessment()}
 
     for index, _ in smooth_strengths(frames()):
         assert taken - index <= REACH_FRAMES

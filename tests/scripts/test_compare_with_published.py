@@ -139,7 +139,7 @@ def test_another_number_of_parameters_is_told(
 
 
 @pytest.mark.parametrize(
-    ("meta", "told"),
+    ("meta", "message"),
     [
         ({"arch": "NoSuchNet"}, "unknown architecture 'NoSuchNet'; choose from: "),
         ({"config": {"out_size": 16, "depth": 3}}, "GFPGANv1Clean: "),
@@ -150,13 +150,13 @@ def test_another_number_of_parameters_is_told(
     ids=["architecture", "argument", "size", "input", "rule"],
 )
 def test_what_cannot_be_built_is_told(
-    folder: Path, meta: dict[str, Any], told: str, capsys: pytest.CaptureFixture[str]
+    folder: Path, meta: dict[str, Any], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rewritten(folder, lambda each: each["meta"].update(meta))
     code, text = verdict(folder, capsys)
     assert code == 1
     row = next(line for line in text.splitlines() if line.startswith(SMALLEST))
-    assert told in row
+    assert message in row
 
 
 def test_an_output_that_the_network_has_not_is_told(

@@ -52,15 +52,15 @@ NETWORKS = (
 
 
 @pytest.mark.parametrize("fp16", [False, True])
-@pytest.mark.parametrize("network", NETWORKS, ids=lambda each: type(each).__name__)
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda value: type(value).__name__)
 def test_every_number_comes_under_its_published_name(network: nn.Module, fp16: bool) -> None:
     param, blob, state = ncnn_files(network, fp16=fp16)
 
-    found = convert.convert(convert.layers_of(param, blob), network)
+    result = convert.convert(convert.layers_of(param, blob), network)
 
-    assert found.keys() == state.keys()
+    assert result.keys() == state.keys()
     for key, value in state.items():
-        assert torch.equal(found[key].float(), value), key
+        assert torch.equal(result[key].float(), value), key
 
 
 @pytest.mark.parametrize(

@@ -32,13 +32,13 @@ def test_a_distance_by_features_stands_beside_the_others_under_its_own_name(
         lines = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
         return {line[0]: line[1:] for line in lines}
 
-    found = table("--features", tmp_path / "mobilenet.pth")
+    result = table("--features", tmp_path / "mobilenet.pth")
     report = json.loads((tmp_path / "x.json").read_text())
-    assert found["mobilenet_distance"] == [
+    assert result["mobilenet_distance"] == [
         f"{report[side]['mobilenet_distance']:.4f}" for side in ("input", "output")
     ]
     assert report["input"]["mobilenet_distance"] == 0
-    assert found["lpips"][:2] == ["left", "out:"]
+    assert result["lpips"][:2] == ["left", "out:"]
 
     assert "--features package" in " ".join(table()["mobilenet_distance"])
     with pytest.raises(SystemExit, match=r"error: .*none\.pth: file not found"):
@@ -56,9 +56,9 @@ def test_faces_without_originals_get_fewer_metrics_and_a_table_names_count_and_s
     words = ["evaluate.py", "--data", faces, "--json", report]
     monkeypatch.setattr(sys, "argv", [*map(str, words), "--no-reference"])
     evaluate.main()
-    found = json.loads(report.read_text())
-    assert set(found["output"]) == {"niqe"}
-    assert (found["original"], found["count"], found["degradation"]) == ({}, 1, "as they are")
+    output = json.loads(report.read_text())
+    assert set(output["output"]) == {"niqe"}
+    assert (output["original"], output["count"], output["degradation"]) == ({}, 1, "as they are")
 
     monkeypatch.setattr(sys, "argv", ["score_table.py", str(report)])
     loaded_script(ROOT / "scripts" / "score_table.py").main()

@@ -43,11 +43,11 @@ def runs(
     return [old, new]
 
 
-def assert_is(found: dict[str, Tensor], wanted: dict[str, Tensor], *, within: float) -> None:
-    assert found.keys() == wanted.keys()
-    for name, value in wanted.items():
+def assert_is(result: dict[str, Tensor], expected: dict[str, Tensor], *, within: float) -> None:
+    assert result.keys() == expected.keys()
+    for name, value in expected.items():
         room = within * float(value.abs().max()) + 1e-6
-        torch.testing.assert_close(found[name].float(), value, atol=room, rtol=0)
+        torch.testing.assert_close(result[name].float(), value, atol=room, rtol=0)
 
 
 def run_script(*words: object, monkeypatch: pytest.MonkeyPatch) -> int:

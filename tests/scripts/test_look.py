@@ -209,7 +209,7 @@ def test_what_cannot_be_shown_is_said(tmp_path: Path, monkeypatch: pytest.Monkey
     still = tmp_path / "still.png"
     assert cv2.imwrite(str(still), face_picture(0, (240, 320)))
     target = tmp_path / "x.png"
-    for words, said in (
+    for words, message in (
         ((plain, plain, "-o", target), r"plain\.mkv: no face in 24 of its frames"),
         (
             (film, short, "-o", target),
@@ -222,6 +222,6 @@ def test_what_cannot_be_shown_is_said(tmp_path: Path, monkeypatch: pytest.Monkey
         ((still, still, "-o", still), r"still\.png: is the source or the result"),
         ((film, film, "-o", tmp_path / "no" / "x.png"), r"x\.png: cannot be written"),
     ):
-        with pytest.raises(SystemExit, match=f"error: .*{said}"):
+        with pytest.raises(SystemExit, match=f"error: .*{message}"):
             run_script(look, *words, monkeypatch=monkeypatch)
     assert not target.exists()

@@ -36,15 +36,15 @@ def test_a_film_and_itself_show_nothing_and_a_sharpened_one_both_edges_and_skin(
         "frames": 12, "edges": 1, "flat": 1, "clarity": 1, "change": 0, "tremble": 1, "flicker": 1,
         "jitter": 1,
     }  # fmt: skip
-    found = figures(film, other, monkeypatch=monkeypatch, capsys=capsys)
-    assert found["edges"] > 1.3
-    assert found["flat"] > 1.3
-    assert found["change"] > 1
-    assert found["flicker"] > 1
+    result = figures(film, other, monkeypatch=monkeypatch, capsys=capsys)
+    assert result["edges"] > 1.3
+    assert result["flat"] > 1.3
+    assert result["change"] > 1
+    assert result["flicker"] > 1
 
     run_script(measure_visible, film, other, monkeypatch=monkeypatch)
     lines = dict(line.split() for line in capsys.readouterr().out.splitlines())
-    assert float(lines["edges"]) == found["edges"]
+    assert float(lines["edges"]) == result["edges"]
 
 
 def test_a_part_is_compared_with_the_part_it_was_made_of(
@@ -57,10 +57,10 @@ def test_a_part_is_compared_with_the_part_it_was_made_of(
 
     with pytest.raises(SystemExit, match=r"part\.mkv: ends after 5 frames.*--start and --end"):
         figures(film, part, monkeypatch=monkeypatch, capsys=capsys)
-    found = figures(
+    result = figures(
         film, part, "--start", "0.2", "--end", "0.4", monkeypatch=monkeypatch, capsys=capsys
     )
-    assert (found["frames"], found["change"]) == (5, 0)
+    assert (result["frames"], result["change"]) == (5, 0)
     # As far as both go on, a shorter look needs no part.
     few = figures(
         film, film, "--first-frame", 3, "--frames", 4, monkeypatch=monkeypatch, capsys=capsys
@@ -81,19 +81,19 @@ def test_turned_film_pictures_and_other_sizes_are_measured_as_they_are_shown(
         rotation_degrees=-90,
     )
     upright = face_film(tmp_path / "upright.mkv", frames=4)
-    found = figures(sideways, upright, monkeypatch=monkeypatch, capsys=capsys)
-    assert found["frames"] == 4
-    assert found["edges"] == pytest.approx(1, abs=0.05)
-    assert found["change"] < 1
+    result = figures(sideways, upright, monkeypatch=monkeypatch, capsys=capsys)
+    assert result["frames"] == 4
+    assert result["edges"] == pytest.approx(1, abs=0.05)
+    assert result["change"] < 1
 
     folder = tmp_path / "frames"
     folder.mkdir()
     for number in range(4):
         large = cv2.resize(face_picture(number, (240, 320)), (640, 480), interpolation=2)
         assert cv2.imwrite(str(folder / f"{number}.png"), large[:, :, ::-1])
-    found = figures(upright, folder, monkeypatch=monkeypatch, capsys=capsys)
-    assert found["edges"] == pytest.approx(1, abs=0.05)
-    assert found["change"] < 2
+    result = figures(upright, folder, monkeypatch=monkeypatch, capsys=capsys)
+    assert result["edges"] == pytest.approx(1, abs=0.05)
+    assert result["change"] < 2
 
 
 def test_fields_of_interlaced_film_are_not_compared_as_one_picture(
@@ -111,8 +111,8 @@ def test_fields_of_interlaced_film_are_not_compared_as_one_picture(
     assert luma.shape == (50, 100)
     # Rows of the dark field would be every second one.
     assert np.abs(np.diff(luma, axis=0)).mean() < 20
-    found = figures(film, film, monkeypatch=monkeypatch, capsys=capsys)
-    assert (found["frames"], found["edges"]) == (4, 1)
+    result = figures(film, film, monkeypatch=monkeypatch, capsys=capsys)
+    assert (result["frames"], result["edges"]) == (4, 1)
 
 
 def test_luma_is_in_levels_whatever_the_samples(tmp_path: Path) -> None:
@@ -147,11 +147,11 @@ def test_what_cannot_be_compared_is_said(
     film = face_film(tmp_path / "film.mkv", frames=3)
     plain = face_film(tmp_path / "plain.mkv", frames=3, picture=None)
     wide = face_film(tmp_path / "wide.mkv", frames=3, size_hw=(240, 426))
-    for words, said in (
+    for words, message in (
         ((plain, plain), r"plain\.mkv: no face in 60 frames"),
         ((film, wide), r"wide\.mkv: is 426x240, but .*film\.mkv is 320x240"),
         ((film, tmp_path / "none.mkv"), r"none\.mkv: no such file"),
         ((tmp_path / "none.mkv", film), r"none\.mkv: no such file"),
     ):
-        with pytest.raises(SystemExit, match=f"error: .*{said}"):
+        with pytest.raises(SystemExit, match=f"error: .*{message}"):
             figures(*words, monkeypatch=monkeypatch, capsys=capsys)

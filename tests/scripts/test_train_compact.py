@@ -38,7 +38,7 @@ def test_tiles_are_the_same_for_the_same_seed_and_vary(images: Path) -> None:
     again = list(train_compact.tiles(files(images), 12, seed=3))
 
     assert len(first) == 12
-    assert all(each.shape == (64, 64, 3) and each.dtype == np.uint8 for each in first)
+    assert all(tensor.shape == (64, 64, 3) and tensor.dtype == np.uint8 for tensor in first)
     assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))
     assert len({each.tobytes() for each in first}) == 12
 
@@ -57,8 +57,8 @@ def test_a_student_comes_nearer_to_its_teacher(images: Path) -> None:
 
     def error(network: nn.Module) -> float:
         with torch.no_grad():
-            found = network(seen.float() / 255)
-        return float(train_compact.distance(found, taught.float() / 255))
+            result = network(seen.float() / 255)
+        return float(train_compact.distance(result, taught.float() / 255))
 
     untrained = CompactUpscaler(features=8, convolutions=1)
     untrained.load_state_dict(before)

@@ -45,7 +45,7 @@ class StageConfig:
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "message"),
     [
         ({"share": 1.01}, "share must be a number from 0 to 1, got 1.01"),
         ({"share": float("nan")}, "share must be a number from 0 to 1, got nan"),
@@ -61,11 +61,11 @@ class StageConfig:
     ],
 )
 def test_what_is_out_of_range_is_refused_by_name_and_range(
-    value: dict[str, Any], said: str
+    value: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
         Settings(name="a", **value)
-    assert str(caught.value).startswith(said)
+    assert str(caught.value).startswith(message)
 
 
 @pytest.mark.parametrize(

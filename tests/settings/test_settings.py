@@ -38,7 +38,9 @@ def test_the_names_of_backgrounds_are_those_of_the_networks_in_the_package() -> 
 
 
 def test_no_two_settings_have_the_same_option() -> None:
-    flags = [each.flag for owner in (RestoreSettings, JobSettings) for each in settings_of(owner)]
+    flags = [
+        setting.flag for owner in (RestoreSettings, JobSettings) for setting in settings_of(owner)
+    ]
     assert len({*flags}) == len(flags)
 
 

@@ -36,9 +36,9 @@ def chromium_path() -> str | None:
     if named:
         return named
     for name in _NAMES:
-        found = shutil.which(name)
-        if found is not None:
-            return found
+        result = shutil.which(name)
+        if result is not None:
+            return result
     browsers = Path(
         os.environ.get("PLAYWRIGHT_BROWSERS_PATH", Path.home() / ".cache/ms-playwright")
     )
@@ -136,13 +136,13 @@ class Tab:
 
     def box_of(self, selector: str) -> tuple[float, float, float, float]:
         """Scroll to an element and return its left, top, right and bottom in the window."""
-        found = self.evaluate(
+        result = self.evaluate(
             f"(() => {{ const found = document.querySelector({json.dumps(selector)});"
             "found.scrollIntoView({block: 'center'}); const box = found.getBoundingClientRect();"
             "return [box.left, box.top, box.right, box.bottom]; })()"
         )
         self.settle()
-        return tuple(found)
+        return tuple(result)
 
     def screenshot(self) -> NDArray[np.uint8]:
         """Return the window as ``(h, w, 3)`` RGB."""
@@ -153,16 +153,16 @@ class Tab:
 
     def complaints(self) -> list[str]:
         """Return errors and warnings of the console, uncaught exceptions, blocked content."""
-        found: list[str] = []
+        result: list[str] = []
         for event in self.events:
             values = event.get("params", {})
             if event.get("method") == "Runtime.exceptionThrown":
-                found.append(str(values["exceptionDetails"]))
+                result.append(str(values["exceptionDetails"]))
             elif event.get("method") == "Runtime.consoleAPICalled":
-                found.append(str(values["args"]))
+                result.append(str(values["args"]))
             elif event.get("method") == "Log.entryAdded":
-                found.append(str(values["entry"]["text"]))
-        return found
+                result.append(str(values["entry"]["text"]))
+        return result
 
     def requests(self) -> list[str]:
         """Return the addresses of all that was asked for, ``data:`` left out."""

@@ -136,7 +136,10 @@ def _video_packets(video: Any, clip: Clip) -> Iterator["Packet[Any]"]:
     durations: dict[int, int] = {}
     for number, (ticks, end) in enumerate(zip(clip.ticks, ends, strict=True)):
         seconds = ticks * clip.time_base
-        flash = any(0 <= seconds - at < Fraction(1, 25) for at in clip.flashes_seconds)
+        flash = any(
+            0 <= seconds - flashes_second < Fraction(1, 25)
+            for flashes_second in clip.flashes_seconds
+        )
         rgb = (clip.picture or numbered_picture)(number, clip.size_hw)
         if flash:
             rgb[:] = 255
@@ -206,10 +209,10 @@ def _audio_packets(stream: Any, sound: Sound) -> Iterator["Packet[Any]"]:
     stream.codec_context.open(strict=False)
     step: int = stream.codec_context.frame_size or 1152
     start = round(sound.start_seconds * SAMPLE_RATE_HZ)
-    for at in range(0, samples, step):
-        block = np.ascontiguousarray(data[:, at : at + step])
+    for index in range(0, samples, step):
+        block = np.ascontiguousarray(data[:, index : index + step])
         frame = av.AudioFrame.from_ndarray(block, format=stream.format.name, layout="mono")
-        frame.sample_rate, frame.pts = SAMPLE_RATE_HZ, start + at
+        frame.sample_rate, frame.pts = SAMPLE_RATE_HZ, start + index
         frame.time_base = Fraction(1, SAMPLE_RATE_HZ)
         yield from stream.encode(frame)
     yield from stream.encode(None)
@@ -264,7 +267,7 @@ def make_rich_clip(folder: Path, name: str = "rich.mkv") -> Path:
 def damage_packet(path: Path, number: int) -> None:
     """Overwrite the inside of one video packet of a film."""
     with av.open(str(path)) as container:
-        packets = [each for each in container.demux(video=0) if each.size]
+        packets = [packet for packet in container.demux(video=0) if packet.size]
         position, size = packets[number].pos, packets[number].size
     data = bytearray(path.read_bytes())
     rng = np.random.default_rng(number)
@@ -286,7 +289,7 @@ class PacketRecord:
 def packets_of(path: Path, kind: str, number: int = 0) -> list[PacketRecord]:
     """Return the packets of the n-th stream of a kind."""
     with av.open(str(path)) as container:
-        stream = [each for each in container.streams if each.type == kind][number]
+        stream = [stream for stream in container.streams if stream.type == kind][number]
         return [
             PacketRecord(
                 packet.pts * packet.time_base, (packet.duration or 0) * packet.time_base,

@@ -33,8 +33,8 @@ def blocks(page: Path, language: str) -> list[str]:
 
 def cells(notebook: Path) -> list[str]:
     """Return the code cells of a notebook, in order."""
-    found = json.loads(notebook.read_text("utf-8"))["cells"]
-    return ["".join(each["source"]) for each in found if each["cell_type"] == "code"]
+    cells = json.loads(notebook.read_text("utf-8"))["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
 
 
 def prose(page: Path) -> str:
@@ -44,14 +44,14 @@ def prose(page: Path) -> str:
 
 def commands() -> list[Command]:
     """Return every command of every page, each once."""
-    found = {
+    result = {
         words: Command(page.stem, words)
         for page in reversed(PAGES)  # the README's stay
         for block in blocks(page, "sh")
         for line in block.splitlines()
         for words in _words_of(line)
     }
-    return list(found.values())
+    return list(result.values())
 
 
 def _words_of(line: str) -> list[tuple[str, ...]]:
@@ -61,7 +61,7 @@ def _words_of(line: str) -> list[tuple[str, ...]]:
             words.append([])
         elif words[-1] or not _ASSIGNMENT.match(word):
             words[-1].append(word)
-    return [tuple(each) for each in words if each]
+    return [tuple(word) for word in words if word]
 
 
 def rows(page: Path, heading: str) -> list[tuple[str, ...]]:

@@ -54,8 +54,8 @@ def _headers(kind: DpxKind, hw: tuple[int, int], payload_bytes: int) -> bytes:
     # Noise where nothing is said: all of it must survive.
     head = bytearray(np.random.default_rng(9).integers(0, 256, _IMAGE_AT, dtype=np.uint8).tobytes())
 
-    def put(at: int, code: str, *values: object) -> None:
-        struct.pack_into(order + code, head, at, *values)
+    def put(offset: int, code: str, *values: object) -> None:
+        struct.pack_into(order + code, head, offset, *values)
 
     head[0:4] = b"SDPX" if kind.big_endian else b"XPDS"
     put(4, "I", _IMAGE_AT)

@@ -26,18 +26,20 @@ def movie_ticks_per_second(path: Path) -> int:
     return int(struct.unpack_from(">I", data, data.rindex(b"mvhd") + 16)[0])
 
 
-def _rewritten(data: bytes, track: int, edits: Sequence[tuple[int, int]], seen: list[int]) -> bytes:
+def _rewritten(
+    data: bytes, track: int, edits: Sequence[tuple[int, int]], track_count: list[int]
+) -> bytes:
     boxes: list[bytes] = []
-    at = 0
-    while at < len(data):
-        size, kind = struct.unpack_from(">I4s", data, at)
-        body = data[at + 8 : at + size]
-        seen[0] += kind == b"trak"
+    offset = 0
+    while offset < len(data):
+        size, kind = struct.unpack_from(">I4s", data, offset)
+        body = data[offset + 8 : offset + size]
+        track_count[0] += kind == b"trak"
         if kind in _PARENTS:
-            body = _rewritten(body, track, edits, seen)
-        elif kind == b"elst" and seen[0] == track:
+            body = _rewritten(body, track, edits, track_count)
+        elif kind == b"elst" and track_count[0] == track:
             entries = [struct.pack(">IiI", length, media, 1 << 16) for length, media in edits]
             body = struct.pack(">II", 0, len(edits)) + b"".join(entries)
         boxes.append(struct.pack(">I4s", 8 + len(body), kind) + body)
-        at += size
+        offset += size
     return b"".join(boxes)

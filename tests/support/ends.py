@@ -21,15 +21,16 @@ def trained_on(state: dict[str, Tensor], *, share: float, seed: int = 0) -> dict
         seed: Of the differences.
     """
     rng = torch.Generator().manual_seed(seed)
-    found: dict[str, Tensor] = {}
-    for name, each in state.items():
+    changed: dict[str, Tensor] = {}
+    for name, tensor in state.items():
         draws = (
-            torch.randn(each.shape, generator=rng) * torch.rand(each.shape, generator=rng).sqrt()
+            torch.randn(tensor.shape, generator=rng)
+            * torch.rand(tensor.shape, generator=rng).sqrt()
         )
-        of_channel = torch.rand(len(each), *[1] * (each.ndim - 1), generator=rng) + 0.5
-        size = each.std(correction=0).clamp_min(0.02)
-        found[name] = each + share * size * draws * of_channel
-    return found
+        of_channel = torch.rand(len(tensor), *[1] * (tensor.ndim - 1), generator=rng) + 0.5
+        size = tensor.std(correction=0).clamp_min(0.02)
+        changed[name] = tensor + share * size * draws * of_channel
+    return changed
 
 
 def save_ends(

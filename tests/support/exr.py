@@ -76,14 +76,14 @@ def _with_chunks(
 ) -> bytes:
     height = next(iter(channels.values())).shape[0]
     tops = list(range(0, height, _ROWS[compression]))
-    at = len(head) + 8 * len(tops)
+    offset = len(head) + 8 * len(tops)
     body, offsets = b"", {}
     for top in reversed(tops) if falling else tops:
         rows = range(top, min(height, top + _ROWS[compression]))
         raw = b"".join(samples[row].tobytes() for row in rows for samples in channels.values())
         packed = _packed(raw, compression)
         packed = packed if len(packed) < len(raw) else raw
-        offsets[top] = at + len(body)
+        offsets[top] = offset + len(body)
         body += struct.pack("<ii", top + first_line, len(packed)) + packed
     return head + struct.pack(f"<{len(tops)}Q", *(offsets[top] for top in tops)) + body
 
@@ -97,12 +97,14 @@ def _packed(raw: bytes, compression: int) -> bytes:
     )
     if compression != RLE:
         return zlib.compress(steps)
-    packed, at = b"", 0
-    while at < len(steps):
+    packed, offset = b"", 0
+    while offset < len(steps):
         run = 1
-        while run < 128 and steps[at : at + run + 1] == steps[at : at + 1] * (run + 1):
+        while run < 128 and steps[offset : offset + run + 1] == steps[offset : offset + 1] * (
+            run + 1
+        ):
             run += 1
         # Single bytes as runs of literals of one.
-        packed += bytes([run - 1, steps[at]]) if run > 1 else bytes([255, steps[at]])
-        at += run
+        packed += bytes([run - 1, steps[offset]]) if run > 1 else bytes([255, steps[offset]])
+        offset += run
     return packed

@@ -16,7 +16,7 @@ def painted_face(number: int, *, side_px: int) -> NDArray[np.uint8]:
     scale = side_px / 512
     coarse = rng.integers(40, 200, (4, 4, 3)).astype(np.uint8)
     face = cv2.resize(coarse, (side_px, side_px), interpolation=cv2.INTER_CUBIC)
-    skin = tuple(int(each) for each in rng.integers(120, 230, 3))
+    skin = tuple(int(channel) for channel in rng.integers(120, 230, 3))
     middle = (side_px // 2, int(0.55 * side_px))
     axes = (int(0.33 * side_px), int(0.43 * side_px))
     cv2.ellipse(face, middle, axes, 0, 0, 360, skin, -1, cv2.LINE_AA)
@@ -35,7 +35,7 @@ def write_faces(folder: Path, *, count: int, side_px: int, effective_px: int = 5
     """Write painted faces and ``faces.tsv`` into a new folder; return it."""
     folder.mkdir(parents=True)
     points = (TEMPLATE_LANDMARKS_XY + 0.5) * (side_px / 512) - 0.5
-    cells = [*(f"{each:.3f}" for each in points.ravel()), str(effective_px)]
+    cells = [*(f"{coordinate:.3f}" for coordinate in points.ravel()), str(effective_px)]
     lines = ["\t".join(["file", *POINT_COLUMNS, "eff_res512"])]
     for number in range(count):
         face = painted_face(number, side_px=side_px)

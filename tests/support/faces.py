@@ -176,33 +176,33 @@ def found_one_by_one(
     while min(picture.shape[:2]) * scale >= 12:
         size = (round(picture.shape[1] * scale), round(picture.shape[0] * scale))
         level = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-        seen = network.proposal(_as_input(level))
-        scores = seen.face_logits[0].sigmoid()
-        here: list[tuple[list[float], float]] = []
+        output = network.proposal(_as_input(level))
+        scores = output.face_logits[0].sigmoid()
+        candidates: list[tuple[list[float], float]] = []
         for row, column in (scores >= thresholds[0]).nonzero().tolist():
             corner = [2 * column / scale, 2 * row / scale]
-            offsets = (seen.box_offsets[0, :, row, column] * 12 / scale).tolist()
+            offsets = (output.box_offsets[0, :, row, column] * 12 / scale).tolist()
             plain = [*corner, corner[0] + 12 / scale, corner[1] + 12 / scale]
             box = [side + offset for side, offset in zip(plain, offsets, strict=True)]
-            here.append((box, float(scores[row, column])))
-        windows += _suppressed(here, 0.5)
+            candidates.append((box, float(scores[row, column])))
+        windows += _suppressed(candidates, 0.5)
         scale *= 0.709
     boxes: list[tuple[list[float], float]] = []
     for box, _ in _suppressed(windows, 0.7):
         square, crop = _square_crop(picture, box, 24)
-        seen = network.refine(_as_input(crop))
-        score = float(seen.face_logits[0].sigmoid())
+        output = network.refine(_as_input(crop))
+        score = float(output.face_logits[0].sigmoid())
         if score >= thresholds[1]:
-            boxes.append((_moved(square, seen.box_offsets[0].tolist()), score))
+            boxes.append((_moved(square, output.box_offsets[0].tolist()), score))
     faces: list[tuple[list[float], float, NDArray[np.float64]]] = []
     for box, _ in _suppressed(boxes, 0.7):
         square, crop = _square_crop(picture, box, 48)
-        seen = network.output(_as_input(crop))
-        score = float(seen.face_logits[0].sigmoid())
+        output = network.output(_as_input(crop))
+        score = float(output.face_logits[0].sigmoid())
         if score >= thresholds[2]:
             side = square[2] - square[0]
-            points = seen.landmarks[0].double().numpy() * side + np.array(square[:2]) - 0.5
-            faces.append((_moved(square, seen.box_offsets[0].tolist()), score, points))
+            points = output.landmarks[0].double().numpy() * side + np.array(square[:2]) - 0.5
+            faces.append((_moved(square, output.box_offsets[0].tolist()), score, points))
     best = _suppressed([(box, score) for box, score, _ in faces], 0.4)
     return [next(face for face in faces if face[0] == box) for box, _ in best]
 
@@ -242,14 +242,16 @@ def _suppressed(
     boxes: Sequence[tuple[list[float], float]], limit: float
 ) -> list[tuple[list[float], float]]:
     kept: list[tuple[list[float], float]] = []
-    for box, score in sorted(boxes, key=lambda each: -each[1]):
+    for box, score in sorted(boxes, key=lambda scored_box: -scored_box[1]):
         if all(_overlap(box, other) <= limit for other, _ in kept):
             kept.append((box, score))
     return kept
 
 
-def _overlap(one: list[float], other: list[float]) -> float:
-    width = max(0.0, min(one[2], other[2]) - max(one[0], other[0]))
-    height = max(0.0, min(one[3], other[3]) - max(one[1], other[1]))
-    area = (one[2] - one[0]) * (one[3] - one[1]) + (other[2] - other[0]) * (other[3] - other[1])
+def _overlap(first: list[float], other: list[float]) -> float:
+    width = max(0.0, min(first[2], other[2]) - max(first[0], other[0]))
+    height = max(0.0, min(first[3], other[3]) - max(first[1], other[1]))
+    area = (first[2] - first[0]) * (first[3] - first[1]) + (other[2] - other[0]) * (
+        other[3] - other[1]
+    )
     return width * height / (area - width * height)

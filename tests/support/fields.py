@@ -33,7 +33,7 @@ def interlaced_picture(
 def pulldown_fields(count: int) -> list[tuple[int, int]]:
     """Return which moment the top and the bottom rows of so many telecined frames show."""
     fields = [moment for moment in range(count) for _ in range(3 if moment % 2 else 2)]
-    return [(fields[2 * at], fields[2 * at + 1]) for at in range(count)]
+    return [(fields[2 * index], fields[2 * index + 1]) for index in range(count)]
 
 
 def telecined_picture(number: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
@@ -64,7 +64,7 @@ def telecined_clip(path: Path, count: int, *, flagged: bool = True, **changes: o
         **({} if "codec" in changes else LOSSLESS),
         "field_order": "tff" if flagged else None,
         "picture": telecined_picture,
-        "ticks": tuple(1001 * at for at in range(count)),
+        "ticks": tuple(1001 * index for index in range(count)),
         "time_base": Fraction(1, 30_000),
         "last_duration_ticks": 1001,
         "rate": NTSC,
@@ -91,9 +91,9 @@ def moment_of(
         moments: Those that it may be.
         which: Where the rows lie in the whole picture.
     """
-    seen = rows.astype(np.float64).ravel()
+    samples = rows.astype(np.float64).ravel()
     alike = [
-        np.corrcoef(seen, moving_picture(moment, size_hw)[which, :, 0].ravel())[0, 1]
+        np.corrcoef(samples, moving_picture(moment, size_hw)[which, :, 0].ravel())[0, 1]
         for moment in moments
     ]
     return moments[int(np.argmax(alike))]

@@ -15,6 +15,6 @@ def crops(count: int = 4) -> tuple[Tensor, ...]:
     clean = (cut.permute(2, 0, 1).float() / 255).repeat_interleave(2, 1).repeat_interleave(2, 2)
     noise = np.random.default_rng(0).normal(0, 0.02, (count, *clean.shape)).astype(np.float32)
     return tuple(
-        (clean.roll(2 * at, dims=2) + torch.from_numpy(noise[at])).clamp(0, 1)
-        for at in range(count)
+        (clean.roll(2 * index, dims=2) + torch.from_numpy(noise[index])).clamp(0, 1)
+        for index in range(count)
     )

@@ -42,4 +42,7 @@ def played_frames(path: Path, kind: str, number: int = 0) -> list[Played]:
 def sound_lag_seconds(path: Path, number: int = 0) -> dict[str, Fraction]:
     """Return how long after the first picture every decoded frame of sound comes, by checksum."""
     first = played_frames(path, "v")[0].seconds
-    return {each.checksum: each.seconds - first for each in played_frames(path, "a", number)}
+    return {
+        played_frame.checksum: played_frame.seconds - first
+        for played_frame in played_frames(path, "a", number)
+    }

@@ -49,14 +49,16 @@ def picture(channels: int, size: int, seed: int = 0) -> Tensor:
     """Return a smooth ``(1, channels, size, size)`` picture in [-0.8, 0.8]."""
     line = np.linspace(0, 1, size)
     y, x = np.meshgrid(line, line, indexing="ij")
-    waves = [2 * np.pi * ((at + 1) * x + (at + 2) * y) + seed + at for at in range(channels)]
+    waves = [
+        2 * np.pi * ((index + 1) * x + (index + 2) * y) + seed + index for index in range(channels)
+    ]
     return torch.from_numpy((0.8 * np.sin(np.stack(waves)))[None].astype(np.float32))
 
 
 def one_hot_map(size: int, *, cell_px: int, classes: int = 19) -> Tensor:
     """Return a ``(1, classes, size, size)`` one-hot map of diagonal stripes."""
-    at = torch.arange(size) // cell_px
-    label = (at[:, None] + at[None, :]) % classes
+    index = torch.arange(size) // cell_px
+    label = (index[:, None] + index[None, :]) % classes
     return F.one_hot(label, classes).permute(2, 0, 1)[None].float()
 
 
@@ -88,9 +90,9 @@ def plain_generator(state: State, image: Tensor, parsing: Tensor, *, steps: int)
 
     def styled(feat: Tensor, name: str) -> Tensor:
         small = F.interpolate(guide, feat.shape[2:], mode="bicubic", align_corners=False)
-        seen = F.leaky_relu(plain_spectral(state, f"{name}.conv1.0", small), 0.2)
-        factor = plain_spectral(state, f"{name}.gamma_conv", seen)
-        summand = plain_spectral(state, f"{name}.beta_conv", seen)
+        features = F.leaky_relu(plain_spectral(state, f"{name}.conv1.0", small), 0.2)
+        factor = plain_spectral(state, f"{name}.gamma_conv", features)
+        summand = plain_spectral(state, f"{name}.beta_conv", features)
         mean = feat.mean((2, 3), keepdim=True)
         spread = (feat.var((2, 3), keepdim=True, correction=0) + 1e-5).sqrt()
         return F.leaky_relu(factor * (feat - mean) / spread + summand, 0.2)
@@ -101,9 +103,9 @@ def plain_generator(state: State, image: Tensor, parsing: Tensor, *, steps: int)
 
     constant = state["const_input"].expand(len(image), -1, -1, -1)
     feat = block(plain_spectral(state, "head.0", constant), "head.1")
-    for at in range(steps):
+    for index in range(steps):
         feat = F.interpolate(feat, scale_factor=2.0, mode="nearest")
-        feat = block(plain_spectral(state, f"body.{at}.1", feat), f"body.{at}.2")
+        feat = block(plain_spectral(state, f"body.{index}.1", feat), f"body.{index}.2")
     return plain_spectral(state, "img_out", feat)
 
 
@@ -141,12 +143,12 @@ def plain_parser(
         return shortcut + second
 
     feat = unit("encoder.0", image)
-    for at in range(down):
-        feat = block(f"encoder.{at + 1}", feat, "down")
+    for index in range(down):
+        feat = block(f"encoder.{index + 1}", feat, "down")
     inner = feat
-    for at in range(body):
-        inner = block(f"body.{at}", inner)
+    for index in range(body):
+        inner = block(f"body.{index}", inner)
     feat = feat + inner
-    for at in range(up):
-        feat = block(f"decoder.{at}", feat, "up")
+    for index in range(up):
+        feat = block(f"decoder.{index}", feat, "up")
     return unit("out_mask_conv", feat), unit("out_img_conv", feat)

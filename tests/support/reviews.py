@@ -73,8 +73,8 @@ def review_frames(count: int) -> list[FrameRecord]:
 
 def review_header(**changes: object) -> RecordHeader:
     """Return the header of ``review_files``."""
-    shown = {"coded_hw": SIZE_HW, "display_hw": SIZE_HW, "time_base": Fraction(1, 25)}
-    return make_header(**{**shown, **changes})
+    sizes = {"coded_hw": SIZE_HW, "display_hw": SIZE_HW, "time_base": Fraction(1, 25)}
+    return make_header(**{**sizes, **changes})
 
 
 def film_picture(level: int):
@@ -113,8 +113,13 @@ def review_files(
     header = header or review_header(time_base=Fraction(1, 1000))
     ticks = round(Fraction(1, 25) / header.time_base)
     timed = [
-        FrameRecord(index=each.index, pts=each.pts * ticks, shot=each.shot, faces=each.faces)
-        for each in (review_frames(count) if frames is None else frames)
+        FrameRecord(
+            index=frame_record.index,
+            pts=frame_record.pts * ticks,
+            shot=frame_record.shot,
+            faces=frame_record.faces,
+        )
+        for frame_record in (review_frames(count) if frames is None else frames)
     ]
     return ReviewFiles(
         source=folder / "source.mkv",

@@ -81,26 +81,28 @@ CUES = ExtraStream(
 def add_streams(path: Path, extra: Sequence[ExtraStream]) -> Path:
     """Add streams to the first program of a transport stream; return the path."""
     data = path.read_bytes()
-    packets = [data[at : at + _PACKET_BYTES] for at in range(0, len(data), _PACKET_BYTES)]
-    table = next(each for each in packets if _pid(each) == 0)
+    packets = [data[index : index + _PACKET_BYTES] for index in range(0, len(data), _PACKET_BYTES)]
+    table = next(packet for packet in packets if _pid(packet) == 0)
     section = table[5 + table[4] :]
     map_pid = next(
-        int.from_bytes(section[at + 2 : at + 4]) & 0x1FFF
-        for at in range(8, len(section), 4)
-        if int.from_bytes(section[at : at + 2])
+        int.from_bytes(section[index + 2 : index + 4]) & 0x1FFF
+        for index in range(8, len(section), 4)
+        if int.from_bytes(section[index : index + 2])
     )
-    changed = [_with_entries(each, extra) if _pid(each) == map_pid else each for each in packets]
+    changed = [
+        _with_entries(packet, extra) if _pid(packet) == map_pid else packet for packet in packets
+    ]
     # After the tables, some packets apart.
-    step, at = max(1, len(changed) // 6), len(changed) // 6
-    for number in range(max(len(each.packets) for each in extra)):
+    step, position = max(1, len(changed) // 6), len(changed) // 6
+    for number in range(max(len(added.packets) for added in extra)):
         new = [
             packet
-            for each in extra
-            if number < len(each.packets)
-            for packet in _split(each, each.packets[number], number)
+            for added in extra
+            if number < len(added.packets)
+            for packet in _split(added, added.packets[number], number)
         ]
-        changed[at:at] = new
-        at += step + len(new)
+        changed[position:position] = new
+        position += step + len(new)
     path.write_bytes(b"".join(changed))
     return path
 
@@ -115,11 +117,11 @@ def _with_entries(packet: bytes, extra: Sequence[ExtraStream]) -> bytes:
     length = int.from_bytes(packet[start + 1 : start + 3]) & 0x0FFF
     section = packet[start : start + 3 + length - 4]
     described = 12 + (int.from_bytes(section[10:12]) & 0x0FFF)
-    more = section[12:described] + b"".join(each.program_descriptors for each in extra)
+    more = section[12:described] + b"".join(added.program_descriptors for added in extra)
     section = section[:10] + (0xF000 | len(more)).to_bytes(2) + more + section[described:]
-    for each in extra:
-        section += bytes([each.stream_type]) + (0xE000 | each.pid).to_bytes(2)
-        section += (0xF000 | len(each.descriptors)).to_bytes(2) + each.descriptors
+    for added in extra:
+        section += bytes([added.stream_type]) + (0xE000 | added.pid).to_bytes(2)
+        section += (0xF000 | len(added.descriptors)).to_bytes(2) + added.descriptors
     head = section[:1] + (0xB000 | (len(section) - 3 + 4)).to_bytes(2)
     section = head + section[3:]
     return (packet[:start] + section + _crc32(section)).ljust(_PACKET_BYTES, b"\xff")

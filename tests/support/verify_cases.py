@@ -32,7 +32,7 @@ def with_sample(
     """Change one sample of one frame by 1."""
     for frame in frames:
         if frame.index == index:
-            planes = [np.array(each) for each in frame.planes]
+            planes = [np.array(plane) for plane in frame.planes]
             planes[plane][y, x] ^= 1
             frame = frame.with_planes(tuple(planes))
         yield frame
@@ -42,14 +42,14 @@ def with_faces(frames: Iterable[Frame], mask: Box = MASK) -> Iterator[Frame]:
     """Turn a box of every frame to its negative, as a face would be changed."""
     left, top, right, bottom = mask
     for frame in frames:
-        planes = [np.array(each) for each in frame.planes]
+        planes = [np.array(plane) for plane in frame.planes]
         planes[0][top:bottom, left:right] ^= frame.pixel_format.max_value
         if frame.pixel_format.model == "yuv":
             shift_x, shift_y = frame.pixel_format.chroma_shift_xy
             rows = slice(top >> shift_y, -(-bottom >> shift_y))
             columns = slice(left >> shift_x, -(-right >> shift_x))
-            for at in (1, 2):
-                planes[at][rows, columns] ^= 3
+            for index in (1, 2):
+                planes[index][rows, columns] ^= 3
         yield frame.with_planes(tuple(planes))
 
 
@@ -110,7 +110,7 @@ def record_of(
     *,
     mask: Box | None = MASK,
     codec: str = "ffv1",
-    header: Callable[[RecordHeader], RecordHeader] = lambda each: each,
+    header: Callable[[RecordHeader], RecordHeader] = lambda header_record: header_record,
     **time_range: Any,
 ) -> Path:
     """Write the record of a run over ``source`` with one face in every frame."""
@@ -168,28 +168,28 @@ def remuxed(
     """
     with av.open(str(source)) as before, av.open(str(target), "w") as after:
         streams = {
-            each.index: after.add_stream_from_template(each, opaque=True)
-            for each in before.streams
-            if each.type != without_kind
+            stream.index: after.add_stream_from_template(stream, opaque=True)
+            for stream in before.streams
+            if stream.type != without_kind
         }
-        for each in before.streams:
-            if each.index in streams:
-                streams[each.index].metadata.update(each.metadata)
-                streams[each.index].disposition = each.disposition
+        for stream in before.streams:
+            if stream.index in streams:
+                streams[stream.index].metadata.update(stream.metadata)
+                streams[stream.index].disposition = stream.disposition
         tags = {key: value for key, value in before.metadata.items() if key != without_tag}
         after.metadata.update(tags)
         if chapters:
             after.set_chapters(before.chapters())
-        harmed = next((each.index for each in before.streams if each.type == kind), None)
-        seen = 0
-        wanted = [each for each in before.streams if each.index in streams]
-        wanted = [each for each in wanted if each.type != "attachment"]
-        for packet in before.demux(*wanted):
+        harmed = next((stream.index for stream in before.streams if stream.type == kind), None)
+        count = 0
+        expected = [stream for stream in before.streams if stream.index in streams]
+        expected = [stream for stream in expected if stream.type != "attachment"]
+        for packet in before.demux(*expected):
             if not packet.size:
                 continue
             if packet.stream_index == harmed:
-                seen += 1
-                if number is not None and seen == number + 1:
+                count += 1
+                if number is not None and count == number + 1:
                     if how == "drop":
                         continue
                     if how == "flip":
@@ -204,12 +204,12 @@ def remuxed(
     return target
 
 
-def check_called(found: Verification, name: str) -> Check:
+def check_called(result: Verification, name: str) -> Check:
     """Return the one check whose name begins with ``name``."""
-    (check,) = [each for each in found.checks if each.name.startswith(name)]
+    (check,) = [check for check in result.checks if check.name.startswith(name)]
     return check
 
 
-def changed_names(found: Verification) -> list[str]:
+def changed_names(result: Verification) -> list[str]:
     """Return the names of all promises that were broken."""
-    return [each.name for each in found.checks if each.result == "changed"]
+    return [check.name for check in result.checks if check.result == "changed"]

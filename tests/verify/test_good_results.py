@@ -62,7 +62,9 @@ def test_films_of_every_container_verify(
 
     left_out = [] if target != "out.avi" else ["streams"]
     names = [
-        each for each in changed_names(verify(film, tmp_path / target)) if each not in left_out
+        changed_name
+        for changed_name in changed_names(verify(film, tmp_path / target))
+        if changed_name not in left_out
     ]
     assert names == []
 

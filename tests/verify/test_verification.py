@@ -53,11 +53,11 @@ def pictures(folder: Path, *, count: int) -> None:
 def test_a_faithful_result_is_proved_to_be_one(rich: Path, tmp_path: Path) -> None:
     result = restored_copy(rich, tmp_path / "r.mkv", with_faces)
 
-    found = verify(rich, result, evidence_paths=[record_of(rich, tmp_path / "r.jsonl")])
+    verification = verify(rich, result, evidence_paths=[record_of(rich, tmp_path / "r.jsonl")])
 
-    assert changed_names(found) == []
-    assert found.kept
-    assert {each.name: each.result for each in found.checks} == dict.fromkeys(
+    assert changed_names(verification) == []
+    assert verification.kept
+    assert {check.name: check.result for check in verification.checks} == dict.fromkeys(
         [
             "frames",
             "time stamps",
@@ -82,13 +82,13 @@ def test_a_faithful_result_is_proved_to_be_one(rich: Path, tmp_path: Path) -> No
         ],
         "kept",
     )
-    assert check_called(found, "frames").detail == "50 frames"
-    assert check_called(found, "chapters").detail == "2 chapters"
-    assert "sha256" in check_called(found, "stream 2").detail
+    assert check_called(verification, "frames").detail == "50 frames"
+    assert check_called(verification, "chapters").detail == "2 chapters"
+    assert "sha256" in check_called(verification, "stream 2").detail
 
 
 @pytest.mark.parametrize(
-    ("change", "name", "said"),
+    ("change", "name", "message"),
     [
         (
             partial(without, indexes=(20,)),
@@ -127,15 +127,15 @@ def test_a_faithful_result_is_proved_to_be_one(rich: Path, tmp_path: Path) -> No
     ],
 )
 def test_harm_to_the_pictures_is_found_and_placed(
-    rich: Path, tmp_path: Path, change: Change, name: str, said: str
+    rich: Path, tmp_path: Path, change: Change, name: str, message: str
 ) -> None:
     result = restored_copy(rich, tmp_path / "r.mkv", lambda frames: change(with_faces(frames)))
 
-    found = verify(rich, result, evidence_paths=[record_of(rich, tmp_path / "r.jsonl")])
+    verification = verify(rich, result, evidence_paths=[record_of(rich, tmp_path / "r.jsonl")])
 
-    assert changed_names(found) == [name]
-    assert said in check_called(found, name).detail
-    assert not found.kept
+    assert changed_names(verification) == [name]
+    assert message in check_called(verification, name).detail
+    assert not verification.kept
 
 
 @pytest.mark.parametrize(("plane", "x", "y"), [(0, 20, 16), (0, 60, 40), (1, 30, 20), (2, 10, 8)])
@@ -145,21 +145,24 @@ def test_a_sample_inside_a_mask_may_change(
     change = partial(with_sample, index=9, plane=plane, x=x, y=y)
     result = restored_copy(rich, tmp_path / "r.mkv", change)
 
-    found = verify(rich, result, evidence_paths=[record_of(rich, tmp_path / "r.jsonl")])
+    verification = verify(rich, result, evidence_paths=[record_of(rich, tmp_path / "r.jsonl")])
 
-    assert changed_names(found) == []
+    assert changed_names(verification) == []
     # 41 x 25 px of 96 x 48.
-    assert "masks cover 22.24 % of 50 frames" in check_called(found, "samples").detail
+    assert "masks cover 22.24 % of 50 frames" in check_called(verification, "samples").detail
 
 
 def test_a_face_that_was_left_alone_may_not_change(rich: Path, tmp_path: Path) -> None:
     result = restored_copy(rich, tmp_path / "r.mkv", with_faces)
     record = record_of(rich, tmp_path / "r.jsonl", mask=None)
 
-    found = verify(rich, result, evidence_paths=[record])
+    verification = verify(rich, result, evidence_paths=[record])
 
-    assert changed_names(found) == ["samples outside masks"]
-    assert "in 50 frames; first frame 0, plane Y, x 20, y 16" in check_called(found, "sam").detail
+    assert changed_names(verification) == ["samples outside masks"]
+    assert (
+        "in 50 frames; first frame 0, plane Y, x 20, y 16"
+        in check_called(verification, "sam").detail
+    )
 
 
 def test_alpha_may_not_change_even_under_a_mask(tmp_path: Path) -> None:
@@ -168,14 +171,17 @@ def test_alpha_may_not_change_even_under_a_mask(tmp_path: Path) -> None:
     change = partial(with_sample, index=3, plane=3, x=MASK[0] + 2, y=MASK[1] + 2)
     result = restored_copy(source, tmp_path / "r.mkv", lambda frames: change(with_faces(frames)))
 
-    found = verify(source, result, evidence_paths=[record_of(source, tmp_path / "r.jsonl")])
+    verification = verify(source, result, evidence_paths=[record_of(source, tmp_path / "r.jsonl")])
 
-    assert changed_names(found) == ["samples outside masks"]
-    assert "1 sample in 1 frame; first frame 3, plane alpha" in check_called(found, "sam").detail
+    assert changed_names(verification) == ["samples outside masks"]
+    assert (
+        "1 sample in 1 frame; first frame 3, plane alpha"
+        in check_called(verification, "sam").detail
+    )
 
 
 @pytest.mark.parametrize(
-    ("harm", "name", "said"),
+    ("harm", "name", "message"),
     [
         ({"number": 3, "how": "flip"}, "stream 1", "packet 3 at 0.288 s has other bytes"),
         (
@@ -198,15 +204,15 @@ def test_alpha_may_not_change_even_under_a_mask(tmp_path: Path) -> None:
     ],
 )
 def test_harm_to_what_was_copied_is_found_and_placed(
-    rich: Path, rich_copy: Path, tmp_path: Path, harm: dict[str, object], name: str, said: str
+    rich: Path, rich_copy: Path, tmp_path: Path, harm: dict[str, object], name: str, message: str
 ) -> None:
     result = remuxed(rich_copy, tmp_path / "r.mkv", **harm)  # type: ignore[arg-type]
 
-    found = verify(rich, result)
+    verification = verify(rich, result)
 
-    (broken,) = changed_names(found)
+    (broken,) = changed_names(verification)
     assert broken.startswith(name)
-    assert said in check_called(found, name).detail
+    assert message in check_called(verification, name).detail
 
 
 def test_a_copy_of_the_copy_is_as_good(rich: Path, rich_copy: Path, tmp_path: Path) -> None:
@@ -223,10 +229,10 @@ def test_a_stream_that_was_left_out_on_request_is_not_missed(
         header=lambda each: replace(each, settings={"drop_unsupported": True}),
     )
 
-    found = verify(rich, result, evidence_paths=[record])
+    verification = verify(rich, result, evidence_paths=[record])
 
-    assert found.kept
-    assert check_called(found, "streams").result == "not promised"
+    assert verification.kept
+    assert check_called(verification, "streams").result == "not promised"
 
 
 @pytest.mark.parametrize(
@@ -244,13 +250,13 @@ def test_rounding_of_a_container_is_told_from_harm(tmp_path: Path, suffix: str, 
     )
     result = restored_copy(source, tmp_path / f"r{suffix}", codec=codec)
 
-    found = verify(source, result)
+    verification = verify(source, result)
 
-    assert changed_names(found) == []
+    assert changed_names(verification) == []
     # Its sound begins before 0, by the delay of its encoder.
     rounded = "rounded to the container's 0.001 s, all 0.021 s later"
-    said = check_called(found, "time stamps").detail
-    assert said.startswith(rounded) if suffix == ".mkv" else said == "exact"
+    message = check_called(verification, "time stamps").detail
+    assert message.startswith(rounded) if suffix == ".mkv" else message == "exact"
 
 
 @pytest.mark.parametrize("samples", [1268, 1300])
@@ -262,10 +268,10 @@ def test_a_delay_moves_all_streams_alike_whichever_way_it_rounds(
     source = make_clip(tmp_path / "film.mp4", Clip(sounds=(sound,)))
     result = restored_copy(source, tmp_path / "r.mkv")
 
-    found = verify(source, result)
+    verification = verify(source, result)
 
-    assert changed_names(found) == []
-    assert "all 0.048 s later" in check_called(found, "time stamps").detail
+    assert changed_names(verification) == []
+    assert "all 0.048 s later" in check_called(verification, "time stamps").detail
 
 
 @pytest.mark.parametrize(
@@ -295,11 +301,11 @@ def test_a_part_of_a_film_is_held_against_that_part(
         **part,
     )
 
-    found = verify(source, result, evidence_paths=[record])
+    verification = verify(source, result, evidence_paths=[record])
 
-    assert changed_names(found) == []
-    assert check_called(found, "frames").detail == "20 frames"
-    assert "earlier" in check_called(found, "time stamps").detail
+    assert changed_names(verification) == []
+    assert check_called(verification, "frames").detail == "20 frames"
+    assert "earlier" in check_called(verification, "time stamps").detail
     assert "frames" in changed_names(verify(source, result))
 
 
@@ -314,19 +320,19 @@ def test_a_frame_missing_from_a_part_is_found(rich: Path, tmp_path: Path) -> Non
         **part,
     )
 
-    found = verify(rich, result, evidence_paths=[record])
+    verification = verify(rich, result, evidence_paths=[record])
 
-    assert changed_names(found) == ["frames"]
-    assert "1 missing, first frame 4" in check_called(found, "frames").detail
+    assert changed_names(verification) == ["frames"]
+    assert "1 missing, first frame 4" in check_called(verification, "frames").detail
 
 
 def test_a_lossy_result_is_measured_and_not_held_to_samples(rich: Path, tmp_path: Path) -> None:
     result = restored_copy(rich, tmp_path / "r.mkv", codec="h264")
 
-    found = verify(rich, result)
+    verification = verify(rich, result)
 
-    assert found.kept
-    check = check_called(found, "samples outside masks")
+    assert verification.kept
+    check = check_called(verification, "samples outside masks")
     assert check.result == "not promised"
     assert "h264 is not lossless; PSNR" in check.detail
 
@@ -358,10 +364,10 @@ def test_the_record_of_a_dnxhr_result_belongs_to_it(tmp_path: Path) -> None:
 def test_without_a_record_a_lossless_result_with_faces_is_not_judged(
     rich: Path, tmp_path: Path
 ) -> None:
-    found = verify(rich, restored_copy(rich, tmp_path / "r.mkv", with_faces))
+    verification = verify(rich, restored_copy(rich, tmp_path / "r.mkv", with_faces))
 
-    assert found.kept
-    check = check_called(found, "samples outside masks")
+    assert verification.kept
+    check = check_called(verification, "samples outside masks")
     assert check.result == "not checked"
     assert "pass the record of the run with --record" in check.detail
 
@@ -392,15 +398,15 @@ def test_nothing_is_promised_of_frames_where_others_were_made_of_them(
     shorter = restored_copy(rich, tmp_path / "r.mkv", partial(without, indexes=(3, 4)))
     record = record_of(rich, tmp_path / "r.jsonl", header=header)
 
-    found = verify(rich, rich_copy, evidence_paths=[record])
-    assert found.kept
-    assert check_called(found, "frames").result == "not promised"
-    assert check_called(found, "stream 1").result == "kept"
+    verification = verify(rich, rich_copy, evidence_paths=[record])
+    assert verification.kept
+    assert check_called(verification, "frames").result == "not promised"
+    assert check_called(verification, "stream 1").result == "kept"
 
     # But the record tells how many there must be.
-    found = verify(rich, shorter, evidence_paths=[record])
-    assert changed_names(found) == ["record"]
-    assert "lists 50 frames, but the result has 48" in check_called(found, "record").detail
+    verification = verify(rich, shorter, evidence_paths=[record])
+    assert changed_names(verification) == ["record"]
+    assert "lists 50 frames, but the result has 48" in check_called(verification, "record").detail
 
 
 @pytest.mark.parametrize("setting", [{"deinterlace": "auto"}, {"pulldown": False}])
@@ -420,14 +426,14 @@ def test_the_record_of_another_film_is_told(rich: Path, tmp_path: Path) -> None:
     result = restored_copy(other, tmp_path / "r.mkv")
     record = record_of(rich, tmp_path / "r.jsonl")
 
-    found = verify(other, result, evidence_paths=[record])
+    verification = verify(other, result, evidence_paths=[record])
 
-    assert changed_names(found) == ["record"]
-    assert "describes a source of" in check_called(found, "record").detail
+    assert changed_names(verification) == ["record"]
+    assert "describes a source of" in check_called(verification, "record").detail
 
 
 @pytest.mark.parametrize(
-    ("header", "part", "said"),
+    ("header", "part", "message"),
     [
         ({"coded_hw": (64, 96)}, {}, "describes a source of 96 x 64, but this one is 96 x 48"),
         ({"time_base": Fraction(1, 500)}, {}, "frame 1 is at 0.040000 s in the source"),
@@ -440,7 +446,7 @@ def test_a_record_that_does_not_fit_is_told(
     tmp_path: Path,
     header: dict[str, object],
     part: dict[str, float],
-    said: str,
+    message: str,
 ) -> None:
     record = record_of(
         rich,
@@ -449,10 +455,10 @@ def test_a_record_that_does_not_fit_is_told(
         **part,
     )
 
-    found = verify(rich, rich_copy, evidence_paths=[record])
+    verification = verify(rich, rich_copy, evidence_paths=[record])
 
-    assert changed_names(found) == ["record"]
-    assert said in check_called(found, "record").detail
+    assert changed_names(verification) == ["record"]
+    assert message in check_called(verification, "record").detail
 
 
 def test_a_record_with_more_frames_than_the_film_is_told(
@@ -464,13 +470,13 @@ def test_a_record_with_more_frames_than_the_film_is_told(
     end = lines[-1].replace("50", "51")
     record.write_text("\n".join([*lines[:-1], more, end]) + "\n")
 
-    found = verify(rich, rich_copy, evidence_paths=[record])
+    verification = verify(rich, rich_copy, evidence_paths=[record])
 
-    assert "the record has 1 frame more" in check_called(found, "record").detail
+    assert "the record has 1 frame more" in check_called(verification, "record").detail
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("[20,16,61,41]", "[20,16,9999,41]", "line 2: faces[0].mask_xyxy"),
         ("[20,16,61,41]", "[20,16,-61,41]", "line 2: faces[0].mask_xyxy"),
@@ -479,14 +485,14 @@ def test_a_record_with_more_frames_than_the_film_is_told(
     ],
 )
 def test_a_hostile_record_is_refused(
-    rich: Path, rich_copy: Path, tmp_path: Path, old: str, new: str, said: str
+    rich: Path, rich_copy: Path, tmp_path: Path, old: str, new: str, message: str
 ) -> None:
     record = record_of(rich, tmp_path / "r.jsonl")
     record.write_text(record.read_text().replace(old, new))
 
     with pytest.raises(RecordError) as caught:
         verify(rich, rich_copy, evidence_paths=[record])
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_record_that_was_cut_off_is_refused(rich: Path, rich_copy: Path, tmp_path: Path) -> None:
@@ -504,19 +510,19 @@ def test_folders_of_pictures_are_compared_by_order_and_name(tmp_path: Path) -> N
     result = restored_copy(source, tmp_path / "restored")
     record = record_of(source, tmp_path / "r.jsonl", codec="png")
 
-    found = verify(source, result, evidence_paths=[record])
-    assert changed_names(found) == []
-    assert check_called(found, "names").detail == "4 images under the same name"
-    assert check_called(found, "samples").result == "kept"
+    verification = verify(source, result, evidence_paths=[record])
+    assert changed_names(verification) == []
+    assert check_called(verification, "names").detail == "4 images under the same name"
+    assert check_called(verification, "samples").result == "kept"
 
     (result / "frame_0002.png").rename(result / "frame_0002b.png")
-    found = verify(source, result, evidence_paths=[record])
-    assert changed_names(found) == ["names"]
-    assert "frame_0002.png became frame_0002b.png" in check_called(found, "names").detail
+    verification = verify(source, result, evidence_paths=[record])
+    assert changed_names(verification) == ["names"]
+    assert "frame_0002.png became frame_0002b.png" in check_called(verification, "names").detail
 
     (result / "frame_0002b.png").unlink()
-    found = verify(source, result, evidence_paths=[record])
-    assert "frames" in changed_names(found)
+    verification = verify(source, result, evidence_paths=[record])
+    assert "frames" in changed_names(verification)
 
 
 def test_one_bit_of_a_deep_picture_outside_the_mask_is_found(tmp_path: Path) -> None:
@@ -527,10 +533,10 @@ def test_one_bit_of_a_deep_picture_outside_the_mask_is_found(tmp_path: Path) -> 
     result = restored_copy(source, tmp_path / "restored", lambda frames: change(with_faces(frames)))
     record = record_of(source, tmp_path / "r.jsonl", codec="png")
 
-    found = verify(source, result, evidence_paths=[record])
+    verification = verify(source, result, evidence_paths=[record])
 
-    assert changed_names(found) == ["samples outside masks"]
-    assert "first frame 1, plane R, x 0, y 47" in check_called(found, "samples").detail
+    assert changed_names(verification) == ["samples outside masks"]
+    assert "first frame 1, plane R, x 0, y 47" in check_called(verification, "samples").detail
 
 
 def test_a_folder_made_to_a_film_keeps_its_frames(tmp_path: Path) -> None:
@@ -539,22 +545,22 @@ def test_a_folder_made_to_a_film_keeps_its_frames(tmp_path: Path) -> None:
     pictures(source, count=4)
     result = restored_copy(source, tmp_path / "r.mkv")
 
-    found = verify(source, result)
+    verification = verify(source, result)
 
-    assert changed_names(found) == []
-    assert check_called(found, "samples").detail == "all samples of 4 frames are identical"
-    assert check_called(found, "time stamps").result == "kept"
+    assert changed_names(verification) == []
+    assert check_called(verification, "samples").detail == "all samples of 4 frames are identical"
+    assert check_called(verification, "time stamps").result == "kept"
 
 
 def test_a_film_made_to_pictures_is_promised_its_frames_only(rich: Path, tmp_path: Path) -> None:
     result = restored_copy(rich, tmp_path / "restored")
 
-    found = verify(rich, result)
+    verification = verify(rich, result)
 
-    assert found.kept
-    assert check_called(found, "frames").result == "kept"
-    assert check_called(found, "streams").result == "not promised"
-    assert check_called(found, "samples").result == "not promised"
+    assert verification.kept
+    assert check_called(verification, "frames").result == "kept"
+    assert check_called(verification, "streams").result == "not promised"
+    assert check_called(verification, "samples").result == "not promised"
 
     (result / "frame_000050.png").unlink()
     assert changed_names(verify(rich, result)) == ["frames"]
@@ -567,10 +573,10 @@ def test_sound_out_of_a_transport_stream_is_the_same_without_its_headers(tmp_pat
     run_ffmpeg("-i", made, "-c", "copy", source)
     result = restored_copy(source, tmp_path / "r.mp4", codec="h264")
 
-    found = verify(source, result)
+    verification = verify(source, result)
 
-    assert changed_names(found) == []
-    assert "earlier" in check_called(found, "time stamps").detail
+    assert changed_names(verification) == []
+    assert "earlier" in check_called(verification, "time stamps").detail
     harmed = remuxed(result, tmp_path / "harmed.mp4", number=30, how="flip")
     assert [name[:8] for name in changed_names(verify(source, harmed))] == ["stream 1"]
 
@@ -595,10 +601,10 @@ def test_light_of_an_hdr_film_is_held_to(tmp_path: Path) -> None:
     dark = make_clip(tmp_path / "dark.mkv", Clip(options=quiet, **size))
 
     assert verify(source, source).kept
-    found = verify(source, dark)
-    assert changed_names(found) == ["side data"]
-    assert "mastering display metadata is missing" in check_called(found, "side data").detail
-    assert "content light level is missing" in check_called(found, "side data").detail
+    verification = verify(source, dark)
+    assert changed_names(verification) == ["side data"]
+    assert "mastering display metadata is missing" in check_called(verification, "side data").detail
+    assert "content light level is missing" in check_called(verification, "side data").detail
 
 
 def test_a_report_is_told_from_a_record_and_held_to_the_count_of_frames(
@@ -635,10 +641,10 @@ def test_memory_does_not_grow_with_the_film(tmp_path: Path) -> None:
 
     def most_bytes(source: Path, result: Path, record: Path) -> int:
         tracemalloc.start()
-        found = verify(source, result, evidence_paths=[record])
+        verification = verify(source, result, evidence_paths=[record])
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        assert found.kept
+        assert verification.kept
         return most
 
     short, long = films(50), films(300)
@@ -654,21 +660,21 @@ def test_chapters_of_a_film_whose_sound_begins_before_0_are_kept(tmp_path: Path)
     run_ffmpeg("-i", plain, "-map", "0:v", "-map", "0:a", "-c", "copy", source)
     result = restored_copy(source, tmp_path / "r.mkv")
 
-    found = verify(source, result)
+    verification = verify(source, result)
 
-    assert "later" in check_called(found, "time stamps").detail
-    assert check_called(found, "chapters").result == "kept"
-    assert check_called(found, "stream 1").result == "kept"
-    assert check_called(found, "stream 2").result == "kept"
+    assert "later" in check_called(verification, "time stamps").detail
+    assert check_called(verification, "chapters").result == "kept"
+    assert check_called(verification, "stream 1").result == "kept"
+    assert check_called(verification, "stream 2").result == "kept"
 
 
 def test_what_another_container_has_no_place_for_is_not_promised(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "film.mkv", Clip(metadata={"ARCHIVE_ID": "K-17"}))
     result = restored_copy(source, tmp_path / "r.avi")
 
-    found = verify(source, result)
+    verification = verify(source, result)
 
-    assert changed_names(found) == []
-    check = check_called(found, "tags")
+    assert changed_names(verification) == []
+    check = check_called(verification, "tags")
     assert check.result == "not promised"
     assert "ARCHIVE_ID K-17 is missing" in check.detail

@@ -189,18 +189,18 @@ def test_a_whole_part_file_is_not_asked_for_again(
 
 
 @pytest.mark.parametrize(
-    ("reply", "said"),
+    ("reply", "message"),
     [
         (Reply(status=404), "answers 404"),
         (Reply(content_type="text/html; charset=utf-8"), "a web page"),
     ],
 )
 def test_an_answer_that_will_not_change_is_not_asked_for_twice(
-    site: Site, reply: Reply, said: str
+    site: Site, reply: Reply, message: str
 ) -> None:
     site.replies = [reply]
 
-    with pytest.raises(DownloadError, match=said):
+    with pytest.raises(DownloadError, match=message):
         fetch("net", policy=HASTY)
     assert len(site.requests) == 1
 
@@ -242,12 +242,12 @@ def test_two_downloads_of_one_file_do_not_mix(site: Site, folder: Path) -> None:
 
 
 def test_a_download_tells_how_far_it_is(site: Site) -> None:
-    seen: list[tuple[int, int | None]] = []
+    inputs: list[tuple[int, int | None]] = []
 
-    fetch("net", on_progress=lambda here, total: seen.append((here, total)), policy=HASTY)
+    fetch("net", on_progress=lambda here, total: inputs.append((here, total)), policy=HASTY)
 
-    assert seen == sorted(seen)
-    assert seen[-1] == (len(BODY), len(BODY))
+    assert inputs == sorted(inputs)
+    assert inputs[-1] == (len(BODY), len(BODY))
 
 
 def test_where_no_checksum_is_published_the_one_seen_is_recorded_and_said(

@@ -50,14 +50,14 @@ def test_at_one_it_is_the_detail_end_within_half_a_step_of_each_channel(
     file: Path, ends: tuple[State, State]
 ) -> None:
     state = read_weights(file, detail=1.0).state
-    for name, wanted in ends[1].items():
-        if wanted.ndim > 1:
-            reach = (wanted - ends[0][name]).abs().flatten(1).amax(dim=1)
-            error = (state[name] - wanted).abs().flatten(1).amax(dim=1)
+    for name, expected in ends[1].items():
+        if expected.ndim > 1:
+            reach = (expected - ends[0][name]).abs().flatten(1).amax(dim=1)
+            error = (state[name] - expected).abs().flatten(1).amax(dim=1)
             # 127 steps; 0.51 for the scale, which half precision rounds up.
             assert bool((error <= 0.51 * reach / 127 + 1e-5).all()), name
         else:
-            torch.testing.assert_close(state[name], wanted, atol=1e-5, rtol=2e-3)
+            torch.testing.assert_close(state[name], expected, atol=1e-5, rtol=2e-3)
 
 
 @pytest.mark.parametrize(("detail", "position"), [(0.2, 0.1), (0.5, 0.25), (0.6, 0.4)])
@@ -81,11 +81,11 @@ def test_without_a_value_detail_is_one_half(file: Path) -> None:
 
 def test_a_loaded_network_has_its_own_tensors_and_no_more(file: Path) -> None:
     network = small_network()
-    before = {name: (each.shape, each.dtype) for name, each in network.state_dict().items()}
+    before = {name: (tensor.shape, tensor.dtype) for name, tensor in network.state_dict().items()}
 
     assert load_weights(network, file, detail=0.75) == 0.75
     after = network.state_dict()
-    assert {name: (each.shape, each.dtype) for name, each in after.items()} == before
+    assert {name: (tensor.shape, tensor.dtype) for name, tensor in after.items()} == before
     assert torch.equal(after["0.weight"], read_weights(file, detail=0.75).state["0.weight"])
 
 
@@ -130,13 +130,13 @@ def test_what_is_the_same_at_both_ends_takes_no_room_and_stays_the_same(
 @pytest.mark.parametrize("size", [1e-9, 1e-7, 1e-5, 3.0])
 def test_no_difference_is_cut_off_however_small_or_large(size: float) -> None:
     zero = {"weight": torch.zeros(8, 40)}
-    wanted = {"weight": size * torch.linspace(-1, 1, 320).view(8, 40)}
-    tensors = pack(zero, wanted)
-    found = tensors["detail.difference.weight"].float() * tensors["detail.scale.weight"][:, None]
+    expected = {"weight": size * torch.linspace(-1, 1, 320).view(8, 40)}
+    tensors = pack(zero, expected)
+    result = tensors["detail.difference.weight"].float() * tensors["detail.scale.weight"][:, None]
 
-    reach = wanted["weight"].abs().amax(dim=1, keepdim=True)
+    reach = expected["weight"].abs().amax(dim=1, keepdim=True)
     # Below the smallest number of half precision nothing is left to tell apart.
-    assert bool(((found - wanted["weight"]).abs() <= 0.51 * reach / 127 + 3e-8).all())
+    assert bool(((result - expected["weight"]).abs() <= 0.51 * reach / 127 + 3e-8).all())
 
 
 def test_ends_of_two_networks_are_not_packed_together(ends: tuple[State, State]) -> None:
@@ -216,7 +216,7 @@ def test_both_ends_of_lite_fit_the_package_and_eight_bits_do_no_harm(tmp_path: P
         with torch.inference_mode():
             return network(crops).image * 0.5 + 0.5
 
-    wanted = output(detail)
+    expected = output(detail)
     assert file.stat().st_size < 22e6
-    assert float(psnr_db(output(read_weights(file, detail=1.0).state), wanted)) > 55.0
-    assert float(psnr_db(output(fidelity), wanted)) < 45.0, "the ends are alike: no test"
+    assert float(psnr_db(output(read_weights(file, detail=1.0).state), expected)) > 55.0
+    assert float(psnr_db(output(fidelity), expected)) < 45.0, "the ends are alike: no test"

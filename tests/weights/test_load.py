@@ -155,7 +155,7 @@ def test_numbers_that_are_not_finite_are_refused(tmp_path: Path, state: dict[str
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ({}, "holds no tensors"),
         ({"a": 1}, "'a' is a int, not a tensor"),
@@ -164,11 +164,11 @@ def test_numbers_that_are_not_finite_are_refused(tmp_path: Path, state: dict[str
     ],
 )
 def test_a_file_that_holds_something_else_is_refused(
-    tmp_path: Path, content: object, said: str
+    tmp_path: Path, content: object, message: str
 ) -> None:
     torch.save(content, tmp_path / "net.pth")
 
-    with pytest.raises(WeightsError, match=said):
+    with pytest.raises(WeightsError, match=message):
         load_weights(small_network(2), tmp_path / "net.pth")
 
 

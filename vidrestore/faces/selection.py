@@ -70,7 +70,9 @@ def _largest_track(faces: Sequence[TrackedFace], previous: int | None) -> int | 
     if not faces:
         return previous
     largest = max(faces, key=face_side_px)
-    kept = next((face for face in faces if face.track_id == previous), None)
-    if kept is not None and face_side_px(largest) < _SWITCH_RATIO * face_side_px(kept):
-        return kept.track_id
+    previous_face = next((face for face in faces if face.track_id == previous), None)
+    if previous_face is not None and face_side_px(largest) < _SWITCH_RATIO * face_side_px(
+        previous_face
+    ):
+        return previous_face.track_id
     return largest.track_id

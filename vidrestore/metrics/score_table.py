@@ -62,7 +62,7 @@ def score_table(reports: Iterable[Mapping[str, Any]]) -> ScoreTable:
     listed = list(reports)
     _check_networks(listed)
     lines: list[tuple[list[str], Mapping[str, float]]] = []
-    seen: set[tuple[str, ...]] = set()
+    origins: set[tuple[str, ...]] = set()
     for report in listed:
         try:
             count = report["count"] if "count" in report else len(report["pictures"])
@@ -70,9 +70,9 @@ def score_table(reports: Iterable[Mapping[str, Any]]) -> ScoreTable:
             origin += [str(count), str(report["seed"])]
             detail = report.get("detail")
             name = report["model"] if detail is None else f"{report['model']}, detail {detail:g}"
-            if tuple(origin) not in seen:
+            if tuple(origin) not in origins:
                 lines.append((["input", *origin], report["input"]))
-                seen.add(tuple(origin))
+                origins.add(tuple(origin))
             lines.append(([str(name), *origin], report["output"]))
         except KeyError as error:
             raise ValueError(f"not a report of scripts/evaluate.py: no {error}") from error

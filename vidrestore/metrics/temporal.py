@@ -86,8 +86,8 @@ def flow_difference_px(frames: Sequence[FloatArray], reference: Sequence[FloatAr
 def _farneback(first_hwc: FloatArray, second_hwc: FloatArray) -> Flow:
     flow = np.zeros((*first_hwc.shape[:2], 2), dtype=np.float32)
     levels = luma_levels(first_hwc), luma_levels(second_hwc)
-    found = cv2.calcOpticalFlowFarneback(*levels, flow, 0.5, 3, 15, 3, 5, 1.2, 0)
-    return np.asarray(found, dtype=np.float32)
+    estimated = cv2.calcOpticalFlowFarneback(*levels, flow, 0.5, 3, 15, 3, 5, 1.2, 0)
+    return np.asarray(estimated, dtype=np.float32)
 
 
 def identity_jitter_degrees(embeddings_TD: Tensor) -> float:

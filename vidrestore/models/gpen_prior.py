@@ -64,18 +64,18 @@ def _strengths(plain: Mapping[str, Tensor]) -> set[str]:
     return {key for key, tensor in plain.items() if key.endswith(".weight") and tensor.numel() == 1}
 
 
-def _widened(name: str, given: Tensor, own: Tensor) -> Tensor:
+def _widened(name: str, pretrained: Tensor, own: Tensor) -> Tensor:
     full = torch.ones_like(own) if name.endswith("modulation.bias") else torch.zeros_like(own)
-    full[tuple(slice(side) for side in given.shape)] = given
+    full[tuple(slice(side) for side in pretrained.shape)] = pretrained
     if name.endswith("conv.weight"):
         # The gain of an equalized layer falls with its channels.
-        full *= (own.shape[2] / given.shape[2]) ** 0.5
+        full *= (own.shape[2] / pretrained.shape[2]) ** 0.5
     return full
 
 
-def _fits(given: Tensor, own: Tensor) -> bool:
-    is_wider = all(a in (b, b // 2) for a, b in zip(given.shape, own.shape, strict=False))
-    return given.ndim == own.ndim and is_wider
+def _fits(pretrained: Tensor, own: Tensor) -> bool:
+    is_wider = all(a in (b, b // 2) for a, b in zip(pretrained.shape, own.shape, strict=False))
+    return pretrained.ndim == own.ndim and is_wider
 
 
 def _check_shapes(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:

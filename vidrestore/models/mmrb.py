@@ -183,8 +183,8 @@ def start_from_gpen(network: MMRB, gpen_state: Mapping[str, Tensor]) -> None:
         for key, tensor in own.items()
         if key.startswith(("generator.", "ecd", "final_linear."))
     }
-    given = {key: tensor.shape for key, tensor in gpen_state.items()}
-    wrong = sorted(key for key in expected.keys() | given if expected.get(key) != given.get(key))
+    shapes = {key: tensor.shape for key, tensor in gpen_state.items()}
+    wrong = sorted(key for key in expected.keys() | shapes if expected.get(key) != shapes.get(key))
     if wrong:
         raise ValueError(
             f"not a GPEN of this size: {len(wrong)} tensors are missing, unexpected or of the "

@@ -62,20 +62,20 @@ class _FieldFinding:
 
     def __str__(self) -> str:
         """Return the finding: ``interlaced, top field first (seen in 68 of 75 frames)``."""
-        seen = self.seen
-        count = seen.top_first if seen.order == "top first" else seen.bottom_first
-        share = f"seen in {count} of {seen.frames} frames"
+        detection = self.seen
+        count = detection.top_first if detection.order == "top first" else detection.bottom_first
+        share = f"seen in {count} of {detection.frames} frames"
         if not self.is_clear:
             if not self.flagged:
                 return "not flagged as interlaced, and no fields are seen"
             stated = f", {_order_text(self.stated)}" if self.stated in _ORDERS else ""
             return f"flagged as interlaced{stated}"
         if not self.flagged:
-            return f"interlaced, {_order_text(seen.order)} ({share}, not flagged)"
-        if self.stated in _ORDERS and self.stated != seen.order:
+            return f"interlaced, {_order_text(detection.order)} ({share}, not flagged)"
+        if self.stated in _ORDERS and self.stated != detection.order:
             stated = _order_text(self.stated)
-            return f"interlaced, {_order_text(seen.order)} ({share}, flagged as {stated})"
-        return f"interlaced, {_order_text(seen.order)}"
+            return f"interlaced, {_order_text(detection.order)} ({share}, flagged as {stated})"
+        return f"interlaced, {_order_text(detection.order)}"
 
 
 def plan_fields(source: Source, *, deinterlace: Deinterlace, pulldown: bool) -> FieldPlan:
@@ -103,9 +103,11 @@ def plan_fields(source: Source, *, deinterlace: Deinterlace, pulldown: bool) -> 
     head = None
     if isinstance(source, PipeSource):
         head = source.head(FRAMES_PER_STRETCH) if may_be_interlaced(info) else ()
-    seen = detect_fields(info, until_clear=True, head=head)
+    detection = detect_fields(info, until_clear=True, head=head)
     stated = info.field_order
-    finding = _FieldFinding(seen=seen, flagged=stated in _ORDERS or seen.flagged > 0, stated=stated)
+    finding = _FieldFinding(
+        seen=detection, flagged=stated in _ORDERS or detection.flagged > 0, stated=stated
+    )
     if pulldown:
         return _undo_pulldown(source, finding, deinterlace)
     if deinterlace in ("auto", "keep"):
@@ -144,15 +146,15 @@ def _deinterlace(source: Source, finding: _FieldFinding, *, double_rate: bool) -
 
 
 def _undo_pulldown(source: Source, finding: _FieldFinding, deinterlace: Deinterlace) -> FieldPlan:
-    seen, info = finding.seen, source.info
-    if seen.order == "progressive" and not seen.pulldown:
+    detection, info = finding.seen, source.info
+    if detection.order == "progressive" and not detection.pulldown:
         raise MediaError(f"{info.path}: no 3:2 pulldown is seen in this film; leave out --pulldown")
     rule = FieldRule(top_first=finding.rule(requested=True).top_first)
     if rule.top_first is None:
         rule = FieldRule(top_first=finding.stated != "bottom first")
     film = InverseTelecineSource(source, rule)
     notes = [f"{finding}: 3:2 pulldown was undone, {_rate_text(film.info)}"]
-    if not seen.pulldown:
+    if not detection.pulldown:
         notes.append("3:2 pulldown is not seen in a sample of the film; check the result")
     if deinterlace == "keep":
         return FieldPlan(source=film, mode=FieldMode(rule=FieldRule()), notes=tuple(notes))

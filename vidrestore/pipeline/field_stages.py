@@ -123,15 +123,15 @@ def _face_of_weave_pair(first: FinishedFace, second: FinishedFace) -> FinishedFa
     )
 
 
-def _union(one: Box | None, other: Box | None) -> Box | None:
-    if one is None or other is None:
-        return one or other
-    left, top = (min(one[side], other[side]) for side in (0, 1))
-    right, bottom = (max(one[side], other[side]) for side in (2, 3))
+def _union(first: Box | None, other: Box | None) -> Box | None:
+    if first is None or other is None:
+        return first or other
+    left, top = (min(first[side], other[side]) for side in (0, 1))
+    right, bottom = (max(first[side], other[side]) for side in (2, 3))
     return left, top, right, bottom
 
 
-def _mean(one: float | None, other: float | None) -> float | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return (one + other) / 2
+def _mean(first: float | None, other: float | None) -> float | None:
+    if first is None or other is None:
+        return other if first is None else first
+    return (first + other) / 2

@@ -71,25 +71,33 @@ class FrameCadence:
 
     def missing(self) -> MissingFrames | None:
         """Return the missing frames; None if there are none, or the rate is not constant."""
-        total = sum(each.count for each in self._steps.values())
+        total = sum(occurrences.count for occurrences in self._steps.values())
         if total == 0 or self._last is None or len(self._steps) == _MAX_STEP_LENGTHS:
             return None
         mode = max(self._steps, key=lambda step: self._steps[step].count)
         slack = 1 if mode >= _ROUNDED_FROM_TICKS else 0
         usual = {
-            step: each.count for step, each in self._steps.items() if abs(step - mode) <= slack
+            step: occurrences.count
+            for step, occurrences in self._steps.items()
+            if abs(step - mode) <= slack
         }
         even = sum(usual.values())
         if mode <= 0 or even < _MIN_CONSTANT_SHARE * total:
             return None
         mean = Fraction(sum(step * count for step, count in usual.items()), even)
-        gaps = {step: each for step, each in self._steps.items() if step > _GAP_STEPS * mean}
+        gaps = {
+            step: occurrences
+            for step, occurrences in self._steps.items()
+            if step > _GAP_STEPS * mean
+        }
         if not gaps:
             return None
-        first = min(each.first_ticks for each in gaps.values())
+        first = min(occurrences.first_ticks for occurrences in gaps.values())
         return MissingFrames(
-            frames=sum((round(step / mean) - 1) * each.count for step, each in gaps.items()),
-            places=sum(each.count for each in gaps.values()),
+            frames=sum(
+                (round(step / mean) - 1) * occurrences.count for step, occurrences in gaps.items()
+            ),
+            places=sum(occurrences.count for occurrences in gaps.values()),
             first_seconds=float(first * self._last.time_base),
         )
 
@@ -97,7 +105,10 @@ class FrameCadence:
         """Return the steps as JSON values."""
         ends = [self._first, self._last]
         return {
-            "steps": [[step, each.count, each.first_ticks] for step, each in self._steps.items()],
+            "steps": [
+                [step, occurrences.count, occurrences.first_ticks]
+                for step, occurrences in self._steps.items()
+            ],
             "ends": [[end.ticks, str(end.time_base)] for end in ends if end is not None],
         }
 
@@ -109,7 +120,7 @@ class FrameCadence:
         """
         try:
             ends = [Timestamp(int(ticks), Fraction(base)) for ticks, base in steps["ends"]]
-            counts = [tuple(map(int, each)) for each in steps["steps"]]
+            counts = [tuple(map(int, values)) for values in steps["steps"]]
             if not ends:
                 return
             first, last = ends

@@ -112,12 +112,12 @@ def output_file(
     source = info.pixel_format
     if is_standard_stream(output):
         planar = y4m_format(source)
-        codec, name, kept = "rawvideo", planar.name, planar == source
+        codec, name, is_lossless = "rawvideo", planar.name, planar == source
     elif kind_of_output(output) != "film":
         codec = image_format(output) or (info.codec if info.kind != "film" else "png")
         converted = source.model == "yuv"
         fits = source.bit_depth == 8 or codec != "bmp"
-        kept = codec in LOSSLESS_IMAGES and fits and not converted
+        is_lossless = codec in LOSSLESS_IMAGES and fits and not converted
         name = "rgb24" if converted else source.name
     else:
         height, width = info.geometry.coded_hw
@@ -125,10 +125,10 @@ def output_file(
             config_from(settings, EncoderSettings), source, (height * scale, width * scale)
         )
         codec = ffmpeg_codec(settings.codec)
-        kept = choice.planar == source and _keeps_samples(settings, source.bit_depth)
+        is_lossless = choice.planar == source and _keeps_samples(settings, source.bit_depth)
         name = choice.planar.name
     return OutputFile(
-        name=output.name, codec=codec, pixel_format=name, lossless=kept and not whole_picture
+        name=output.name, codec=codec, pixel_format=name, lossless=is_lossless and not whole_picture
     )
 
 
@@ -141,7 +141,7 @@ def _keeps_samples(settings: RestoreSettings, bit_depth: int) -> bool:
 
 def plain_settings(settings: RestoreSettings) -> dict[str, JsonScalar]:
     """Return the settings as single values: fractions as ``n/d``, files by name without folder."""
-    values = {each.name: getattr(settings, each.name) for each in dataclasses.fields(settings)}
+    values = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
     values["model"] = _model_name(settings.model)
     return {name: _json_value(value) for name, value in values.items()}
 

@@ -111,16 +111,16 @@ class RestoreReport:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages a result depends on."""
-    found = {"python": platform.python_version()}
+    versions_by_name = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:
-            found[name] = version(name)
+            versions_by_name[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "not installed as a package"
+            versions_by_name[name] = "not installed as a package"
     for name in _EXTRA_PACKAGES:
         with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+            versions_by_name[name] = version(name)
+    return versions_by_name
 
 
 @dataclass(slots=True)
@@ -163,12 +163,12 @@ class Tally:
         index = finished.source.index
         self.frames += 1
         self.cadence.add(finished.source.timestamp)
-        faces = [each for each in finished.faces if each.assessment.strength > 0]
+        faces = [face for face in finished.faces if face.assessment.strength > 0]
         self.faces += len(faces)
-        numbers = [each.face.track_id for each in finished.faces]
+        numbers = [face.face.track_id for face in finished.faces]
         self.tracks_found = max([self.tracks_found, *(number + 1 for number in numbers)])
         self.reasons.update(
-            each.assessment.reason for each in finished.faces if each.assessment.reason
+            face.assessment.reason for face in finished.faces if face.assessment.reason
         )
         if finished.repair is not None:
             self._add_repair(finished.repair)
@@ -183,8 +183,8 @@ class Tally:
             )
         else:
             shot.last = index
-        for each in faces:
-            number = each.face.track_id
+        for face in faces:
+            number = face.face.track_id
             span = self._tracks.get(number)
             if span is None:
                 self._tracks[number] = _Span(finished.shot, index, index)

@@ -150,8 +150,8 @@ class Setup:
         if not tally.faces:
             is_changed = background is not None or any(tally.repairs.values())
             unchanged = "" if is_changed else "; the picture is unchanged"
-            found = "all faces were skipped" if tally.reasons else "no faces were found"
-            all_notes.append(f"{found}{unchanged}")
+            reason = "all faces were skipped" if tally.reasons else "no faces were found"
+            all_notes.append(f"{reason}{unchanged}")
         missing = tally.cadence.missing()
         if missing is not None:
             all_notes.append(str(missing))

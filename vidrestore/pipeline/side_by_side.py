@@ -23,8 +23,8 @@ def side_by_side(before: Frame, after: Frame, geometry: DisplayGeometry) -> Fram
     axis = 0 if geometry.quarter_turns % 2 else 1
     size = side_by_side_geometry(geometry, before.pixel_format).coded_hw
     planes: list[Plane] = []
-    for at, parts in enumerate(zip(pair[0].planes, pair[1].planes, strict=True)):
-        half = before.pixel_format.plane_hw(at, size)[axis] // 2
+    for index, parts in enumerate(zip(pair[0].planes, pair[1].planes, strict=True)):
+        half = before.pixel_format.plane_hw(index, size)[axis] // 2
         planes.append(
             np.concatenate([part.take(np.arange(half), axis=axis) for part in parts], axis)
         )

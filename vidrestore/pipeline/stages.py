@@ -276,18 +276,18 @@ class Stages:
             )
             for face in restored.skipped_faces
         ]
-        for each in restored.faces:
-            before = face_luma(each.aligned.crop_chw)
-            change = face_luma(each.restored_chw) - before
-            track = each.aligned.face.track_id
-            strength = self.settings.strength_of(track) * each.assessment.strength
+        for face in restored.faces:
+            before = face_luma(face.aligned.crop_chw)
+            change = face_luma(face.restored_chw) - before
+            track = face.aligned.face.track_id
+            strength = self.settings.strength_of(track) * face.assessment.strength
             finished.append(
                 FinishedFace(
-                    face=each.aligned.face,
-                    assessment=each.assessment,
+                    face=face.aligned.face,
+                    assessment=face.assessment,
                     mask_xyxy=masks_xyxy.get(track),
                     luma_before=before,
                     luma_after=before + strength * change,
                 )
             )
-        return tuple(sorted(finished, key=lambda each: each.face.track_id))
+        return tuple(sorted(finished, key=lambda result: result.face.track_id))

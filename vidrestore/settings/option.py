@@ -212,28 +212,28 @@ def settings_of(settings: type) -> tuple[Setting, ...]:
     hints = get_type_hints(settings)
     return tuple(
         Setting(
-            name=each.metadata.get(_SETTING, each.name),
-            field=each.name,
-            option=each.metadata[_OPTION],
-            type=_without_none(hints[each.name]),
-            nullable=type(None) in get_args(hints[each.name]),
-            default=each.default,
+            name=field.metadata.get(_SETTING, field.name),
+            field=field.name,
+            option=field.metadata[_OPTION],
+            type=_without_none(hints[field.name]),
+            nullable=type(None) in get_args(hints[field.name]),
+            default=field.default,
         )
-        for each in fields(settings)
-        if _OPTION in each.metadata
+        for field in fields(settings)
+        if _OPTION in field.metadata
     )
 
 
 def setting_of(settings: type, name: str) -> Setting:
     """Return one setting of a class by its name."""
-    (setting,) = (each for each in settings_of(settings) if each.name == name)
+    (setting,) = (setting for setting in settings_of(settings) if setting.name == name)
     return setting
 
 
 def _without_none(hint: Any) -> Any:
     if get_origin(hint) not in (Union, UnionType) or type(None) not in get_args(hint):
         return hint
-    others = [each for each in get_args(hint) if each is not type(None)]
+    others = [part for part in get_args(hint) if part is not type(None)]
     return others[0] if len(others) == 1 else Union[tuple(others)]  # noqa: UP007
 
 
@@ -255,7 +255,7 @@ def config_from(settings: object, config: type[T], **more: Any) -> T:
         config: Class of the config.
         more: Its other fields.
     """
-    values = {each.field: getattr(settings, each.name) for each in settings_of(config)}
+    values = {setting.field: getattr(settings, setting.name) for setting in settings_of(config)}
     return config(**values, **more)
 
 
@@ -267,8 +267,8 @@ def only_affecting(settings: T, affects: str) -> T:
         affects: See ``Option.affects``.
     """
     values = {
-        each.name: getattr(settings, each.name)
-        for each in settings_of(type(settings))
-        if each.option.affects == affects
+        setting.name: getattr(settings, setting.name)
+        for setting in settings_of(type(settings))
+        if setting.option.affects == affects
     }
     return type(settings)(**values)

@@ -58,10 +58,10 @@ def find(name: str) -> Path | None:
     path = weights_folder() / entry.file_name
     if not path.is_file():
         return None
-    found = path.stat().st_size
-    if entry.size_bytes not in (None, found):
+    size_bytes = path.stat().st_size
+    if entry.size_bytes not in (None, size_bytes):
         raise WeightsError(
-            f"{path}: has {found} bytes, {name} has {entry.size_bytes}; {_replace_hint(name)}"
+            f"{path}: has {size_bytes} bytes, {name} has {entry.size_bytes}; {_replace_hint(name)}"
         )
     return path
 

@@ -36,10 +36,10 @@ def pack(fidelity: Mapping[str, Tensor], detail: Mapping[str, Tensor]) -> dict[s
     Raises:
         WeightsError: They belong to different networks.
     """
-    shapes = [{name: each.shape for name, each in end.items()} for end in (fidelity, detail)]
+    shapes = [{name: tensor.shape for name, tensor in end.items()} for end in (fidelity, detail)]
     if shapes[0] != shapes[1]:
         raise WeightsError("the two sets of weights belong to different networks")
-    tensors = {name: each.to(torch.float16).contiguous() for name, each in fidelity.items()}
+    tensors = {name: tensor.to(torch.float16).contiguous() for name, tensor in fidelity.items()}
     for name in fidelity:
         if torch.equal(fidelity[name], detail[name]):
             tensors[_DIFFERENCE + name] = torch.zeros(0, dtype=torch.float16)

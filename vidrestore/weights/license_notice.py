@@ -34,7 +34,9 @@ def warn_non_commercial(entry: WeightsEntry, folder: Path) -> None:
 
 def entry_for_file(path: Path) -> WeightsEntry | None:
     """Return the published checkpoint that has the file name of ``path``."""
-    return next((each for each in manifest.WEIGHTS.values() if each.file_name == path.name), None)
+    return next(
+        (entry for entry in manifest.WEIGHTS.values() if entry.file_name == path.name), None
+    )
 
 
 def _read_notice(record: Path) -> str | None:

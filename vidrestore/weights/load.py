@@ -169,17 +169,17 @@ def _tensors(mapping: Mapping[object, object], path: Path) -> dict[str, Tensor]:
 
 
 def _check_fit(
-    expected: Mapping[str, Tensor], found: Mapping[str, Tensor], path: Path, network: str
+    expected: Mapping[str, Tensor], actual: Mapping[str, Tensor], path: Path, network: str
 ) -> None:
     parts: list[str] = []
-    if missing := [key for key in expected if key not in found]:
+    if missing := [key for key in expected if key not in actual]:
         parts.append(f"{len(missing)} missing ({_examples(missing)})")
-    if extra := [key for key in found if key not in expected]:
+    if extra := [key for key in actual if key not in expected]:
         parts.append(f"{len(extra)} not expected ({_examples(extra)})")
     shapes = [
-        f"{key} is {tuple(found[key].shape)}, not {tuple(tensor.shape)}"
+        f"{key} is {tuple(actual[key].shape)}, not {tuple(tensor.shape)}"
         for key, tensor in expected.items()
-        if key in found and found[key].shape != tensor.shape
+        if key in actual and actual[key].shape != tensor.shape
     ]
     if shapes:
         parts.append(f"{len(shapes)} of another shape ({_examples(shapes)})")

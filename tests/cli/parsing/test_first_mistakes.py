@@ -10,7 +10,7 @@ from vidrestore.cli.restore import parse_restore
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("in.mp4 out.mp4", "vidrestore in.mp4 -o out.mp4"),
         ("in.mp4 out.mp4 --crf 12", "vidrestore in.mp4 -o out.mp4 --crf 12"),
@@ -22,13 +22,13 @@ from vidrestore.cli.restore import parse_restore
     ],
 )
 def test_the_line_says_what_to_type(
-    line: str, said: str, capfd: pytest.CaptureFixture[str]
+    line: str, message: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert main(line.split()) == ExitCode.USAGE
 
     (error,) = capfd.readouterr().err.splitlines()
     assert error.startswith("error: ")
-    assert said in error
+    assert message in error
 
 
 @pytest.mark.parametrize(

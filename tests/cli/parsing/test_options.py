@@ -31,7 +31,7 @@ def test_the_help_has_every_option_once_in_its_group_and_the_most_used_first(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     groups = help_of(capsys=capsys)
-    settings = [each for owner in CLASSES for each in settings_of(owner)]
+    settings = [setting for owner in CLASSES for setting in settings_of(owner)]
 
     assert list(groups) == ["Most used", *GROUPS]
     most_used = options_in(groups["Most used"])
@@ -45,7 +45,7 @@ def test_the_help_has_every_option_once_in_its_group_and_the_most_used_first(
         "--resume",
     ]
     for name in GROUPS:
-        expected = {each.flag for each in settings if each.option.group == name}
+        expected = {setting.flag for setting in settings if setting.option.group == name}
         assert {*options_in(groups[name])} == expected - {*most_used, "--source"}
 
 

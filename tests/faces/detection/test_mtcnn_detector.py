@@ -70,7 +70,7 @@ def test_the_batched_cascade_agrees_with_one_run_window_by_window(
     # Two faces of different size, one of them half as large again.
     image = np.hstack([image, cv2.resize(image, (160, 240))[:, ::-1]])
 
-    (found,) = detector.detect([image])
+    (detections,) = detector.detect([image])
     with torch.inference_mode():
         expected = found_one_by_one(
             packaged_mtcnn().eval(),
@@ -79,8 +79,8 @@ def test_the_batched_cascade_agrees_with_one_run_window_by_window(
             thresholds=thresholds,
         )
 
-    assert len(found) == len(expected) == 2
-    for face in found:
+    assert len(detections) == len(expected) == 2
+    for face in detections:
         nearest = min(expected, key=lambda item: error_in_eyes(face, item[2]))
         assert error_in_eyes(face, nearest[2]) < 0.08
         np.testing.assert_allclose(face.box_xyxy, nearest[0], atol=0.25 * eyes_px(face))
@@ -117,11 +117,11 @@ def test_faces_are_found_at_their_predicted_positions(detector: MtcnnDetector) -
     ((old,), (new,)) = detector.detect([before, after])
     nowhere = face_at((60.0, 400.0))
 
-    found = detector.refine(after, [old, nowhere])
+    detections = detector.refine(after, [old, nowhere])
 
-    assert found[0] is not None
-    assert error_in_eyes(found[0], new.landmarks_xy) < 0.03
-    assert found[1] is None
+    assert detections[0] is not None
+    assert error_in_eyes(detections[0], new.landmarks_xy) < 0.03
+    assert detections[1] is None
 
 
 @pytest.mark.parametrize("degrees", [-150.0, -70.0, 35.0, 90.0, 180.0])
@@ -154,10 +154,10 @@ def test_faces_on_their_side_are_found_by_rotated_search(
         3: np.stack([height - 1 - y, x], axis=1),
     }
 
-    found = detect_rotated(detector, turned)
+    detections = detect_rotated(detector, turned)
 
-    assert len(found) == 1
-    assert error_in_eyes(found[0], expected[turns]) < 0.03
+    assert len(detections) == 1
+    assert error_in_eyes(detections[0], expected[turns]) < 0.03
 
 
 def test_repeated_refinement_does_not_drift(detector: MtcnnDetector) -> None:

@@ -29,10 +29,10 @@ def test_the_example_face_is_found_where_mtcnn_finds_it() -> None:
     picture = example_pictures()[0]
     ((expected,),) = MtcnnDetector(packaged_mtcnn()).detect([picture])
 
-    found = detector.detect([picture, np.full_like(picture, 90)])
+    detections = detector.detect([picture, np.full_like(picture, 90)])
 
-    assert [len(faces) for faces in found] == [1, 0]
-    face = found[0][0]
+    assert [len(faces) for faces in detections] == [1, 0]
+    face = detections[0][0]
     eyes_px = np.linalg.norm(expected.landmarks_xy[1] - expected.landmarks_xy[0])
     distance = np.linalg.norm(face.landmarks_xy - expected.landmarks_xy, axis=1).mean()
     assert distance < 0.12 * eyes_px
@@ -62,10 +62,10 @@ def test_drawn_weights_give_the_stored_detections(tmp_path: Path) -> None:
 
     ((*faces,),) = detector.detect(example_pictures(1))
 
-    found = [(*face.box_xyxy, face.score, *face.landmarks_xy.flat) for face in faces]
-    assert len(found) == len(expected) == 4
-    found.sort(key=lambda row: -row[4])
-    np.testing.assert_allclose(np.array(found), expected, rtol=0, atol=2e-2)
+    result = [(*face.box_xyxy, face.score, *face.landmarks_xy.flat) for face in faces]
+    assert len(result) == len(expected) == 4
+    result.sort(key=lambda row: -row[4])
+    np.testing.assert_allclose(np.array(result), expected, rtol=0, atol=2e-2)
 
 
 @pytest.mark.slow

@@ -33,9 +33,9 @@ def test_frames_come_out_in_order_with_steadier_points() -> None:
 
 def test_raw_landmarks_and_everything_else_stay_as_they_are() -> None:
     for before, after in zip(shaky_track(20), smooth_tracks(shaky_track(20)), strict=True):
-        (one,), (other,) = before.faces, after.faces
-        assert np.array_equal(one.raw_landmarks_xy, other.raw_landmarks_xy)
-        assert (one.track_id, one.box_xyxy, one.score) == (
+        (first,), (other,) = before.faces, after.faces
+        assert np.array_equal(first.raw_landmarks_xy, other.raw_landmarks_xy)
+        assert (first.track_id, first.box_xyxy, first.score) == (
             other.track_id,
             other.box_xyxy,
             other.score,

@@ -79,12 +79,12 @@ def test_a_note_names_the_lost_tags_and_verify_does_not_call_them_changed(
             except MediaError:
                 continue
             tried += 1
-            found = lost_tags(probe(film), probe(target))
-            said = [note for note in notes if "cannot store these color tags" in note]
-            named = said[0].split(": ")[1].split(";")[0].split(", ") if said else []
+            result = lost_tags(probe(film), probe(target))
+            message = [note for note in notes if "cannot store these color tags" in note]
+            named = message[0].split(": ")[1].split(";")[0].split(", ") if message else []
             if not has_same_chroma(probe(film), probe(target)):
                 named = [tag for tag in named if tag != "chroma location"]
-            assert found == set(named), (suffix, codec)
+            assert result == set(named), (suffix, codec)
             assert changed_names(verify(film, target)) == [], (suffix, codec)
     assert tried > 12
 

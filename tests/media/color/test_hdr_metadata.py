@@ -62,16 +62,16 @@ def hdr10(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_hdr10(tmp_path_factory.mktemp("hdr10"))
 
 
-def is_close(found: MasteringDisplay | None, expected: MasteringDisplay) -> bool:
+def is_close(result: MasteringDisplay | None, expected: MasteringDisplay) -> bool:
     """Whether two are the same up to AV1's steps of 1/65536 and 1/16384 cd/m2."""
-    if found is None or None in (found.primaries_xy, found.white_xy, found.luminance_nits):
+    if result is None or None in (result.primaries_xy, result.white_xy, result.luminance_nits):
         return False
 
     def values(each: MasteringDisplay) -> list[float]:
         points = [*(each.primaries_xy or ()), each.white_xy or (), each.luminance_nits or ()]
         return [float(value) for point in points for value in point]
 
-    return np.allclose(values(found), values(expected), atol=1e-4)
+    return np.allclose(values(result), values(expected), atol=1e-4)
 
 
 def test_side_data_and_tags_of_a_film_are_read(hdr10: Path) -> None:
@@ -204,8 +204,8 @@ def test_alpha_that_a_decoder_leaves_out_is_said(tmp_path: Path) -> None:
         picture.pts, picture.time_base = 0, Fraction(1, 25)
         container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
-    (said,) = probe(path).side_data.unsupported
-    assert "transparency" in said
+    (message,) = probe(path).side_data.unsupported
+    assert "transparency" in message
 
 
 @pytest.mark.parametrize("name", ["yuva420p", "yuva422p10le", "gbrap", "gbrap16le"])

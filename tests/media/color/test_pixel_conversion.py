@@ -38,7 +38,7 @@ def test_a_change_that_is_said_to_lose_nothing_can_be_undone(
 def test_neutral_and_white_of_limited_range_stay_neutral_and_white_with_more_bits() -> None:
     frame = random_frame(PLANAR["yuv420p"], SIZE_HW)
     flat = frame.with_planes(
-        tuple(np.full_like(frame.planes[at], (235, 128, 128)[at]) for at in range(3))
+        tuple(np.full_like(frame.planes[index], (235, 128, 128)[index]) for index in range(3))
     )
     wide = convert_frame(flat, PLANAR["yuv422p10le"])
     assert [int(plane.max()) for plane in wide.planes] == [940, 512, 512]

@@ -22,7 +22,7 @@ def rgb(frame: Frame) -> np.ndarray:
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-@pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda each: each.name)
+@pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda pixel_format: pixel_format.name)
 def test_every_format_grows_in_its_own_planes(pixel_format: PixelFormat, scale: int) -> None:
     frame = random_frame(pixel_format, SIZE_HW)
     large = upscale_planes(frame, scale)

@@ -11,7 +11,7 @@ from vidrestore.media.color.region_rgb import region_to_rgb
 from vidrestore.types import ColorTags, DisplayGeometry, PixelFormat
 
 
-@pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda each: each.name)
+@pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda pixel_format: pixel_format.name)
 @pytest.mark.parametrize("turns", [0, 1])
 def test_the_view_shows_what_the_planes_hold(pixel_format: PixelFormat, turns: int) -> None:
     frame = random_frame(pixel_format, (120, 160), smooth=True, color=ColorTags(matrix=1))

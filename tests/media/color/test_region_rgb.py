@@ -33,7 +33,7 @@ def changed_planes(
     return planes
 
 
-@pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda each: each.name)
+@pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda pixel_format: pixel_format.name)
 def test_no_change_in_rgb_keeps_every_sample(pixel_format: PixelFormat) -> None:
     frame = random_frame(pixel_format, (36, 52))
     box = aligned_box(frame, (7.3, 5.0, 41.0, 29.9))
@@ -43,7 +43,7 @@ def test_no_change_in_rgb_keeps_every_sample(pixel_format: PixelFormat) -> None:
         np.testing.assert_array_equal(before, after)
 
 
-@pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda each: each.name)
+@pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda pixel_format: pixel_format.name)
 def test_a_change_in_rgb_is_what_the_changed_planes_show(pixel_format: PixelFormat) -> None:
     frame = random_frame(pixel_format, (64, 64), smooth=True, color=ColorTags(matrix=1))
     box = (0, 0, 64, 64)
@@ -54,24 +54,24 @@ def test_a_change_in_rgb_is_what_the_changed_planes_show(pixel_format: PixelForm
     np.testing.assert_allclose(shown, change, atol=2.5 / 255)
 
 
-@pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda each: each.name)
+@pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda pixel_format: pixel_format.name)
 def test_a_change_stays_inside_its_box(pixel_format: PixelFormat) -> None:
     frame = random_frame(pixel_format, (40, 40))
     box = (8, 12, 24, 28)
     after = changed_planes(frame, box, np.full((16, 16, 3), (0.3, 0.1, -0.2)))
-    for at, (before, plane) in enumerate(zip(frame.planes, after, strict=True)):
-        height, width = pixel_format.plane_hw(at, (40, 40))
+    for index, (before, plane) in enumerate(zip(frame.planes, after, strict=True)):
+        height, width = pixel_format.plane_hw(index, (40, 40))
         inside = np.zeros((height, width), dtype=bool)
         left, right = 8 * width // 40, 24 * width // 40
         inside[12 * height // 40 : 28 * height // 40, left:right] = True
         np.testing.assert_array_equal(plane[~inside], before[~inside])
-        if at < 3:
+        if index < 3:
             assert (plane[inside] != before[inside]).any()
         else:
             np.testing.assert_array_equal(plane, before)
 
 
-@pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda each: each.name)
+@pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda pixel_format: pixel_format.name)
 def test_kept_chroma_is_kept(pixel_format: PixelFormat) -> None:
     frame = random_frame(pixel_format, (32, 32))
     change = np.broadcast_to(np.array([0.2, -0.1, 0.05]), (32, 32, 3))
@@ -81,7 +81,7 @@ def test_kept_chroma_is_kept(pixel_format: PixelFormat) -> None:
         np.testing.assert_array_equal(after[1], frame.planes[1])
         np.testing.assert_array_equal(after[2], frame.planes[2])
     elif pixel_format.model == "rgb":
-        steps = [after[at].astype(int) - frame.planes[at] for at in range(3)]
+        steps = [after[index].astype(int) - frame.planes[index] for index in range(3)]
         np.testing.assert_array_equal(steps[0], steps[1])
         np.testing.assert_array_equal(steps[0], steps[2])
 
@@ -169,11 +169,11 @@ def calm_frame(pixel_format: PixelFormat, color: ColorTags) -> Frame:
     frame = random_frame(pixel_format, (48, 64), color=color, smooth=True)
     top = pixel_format.max_value
     planes = [np.array(plane) for plane in frame.planes]
-    for at in range(1 if pixel_format.model == "gray" else 3):
-        is_chroma = pixel_format.model == "yuv" and at > 0
+    for index in range(1 if pixel_format.model == "gray" else 3):
+        is_chroma = pixel_format.model == "yuv" and index > 0
         middle, reach = (0.5, 0.3) if is_chroma else (0.42, 0.2)
-        calm = top * middle + reach * (frame.planes[at] - 0.5 * top)
-        planes[at] = np.rint(calm).astype(planes[at].dtype)
+        calm = top * middle + reach * (frame.planes[index] - 0.5 * top)
+        planes[index] = np.rint(calm).astype(planes[index].dtype)
     return frame.with_planes(tuple(planes))
 
 
@@ -250,7 +250,9 @@ def test_a_change_of_luma_alone_keeps_the_chroma_of_every_format(
             np.testing.assert_array_equal(after[-1], frame.planes[-1])
 
 
-@pytest.mark.parametrize("pixel_format", [GRAY, GRAY16, GBR], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "pixel_format", [GRAY, GRAY16, GBR], ids=lambda pixel_format: pixel_format.name
+)
 def test_gray_and_rgb_of_limited_range_are_shown_from_black_to_white(
     pixel_format: PixelFormat,
 ) -> None:

@@ -39,12 +39,12 @@ def opened(
         yield DeinterlacedSource(source, rule or FieldRule(), twice=twice), source
 
 
-def same(one: Frame, other: Frame) -> bool:
-    return (one.index, one.timestamp, one.duration_ticks) == (
+def same(first: Frame, other: Frame) -> bool:
+    return (first.index, first.timestamp, first.duration_ticks) == (
         other.index,
         other.timestamp,
         other.duration_ticks,
-    ) and all(np.array_equal(*pair) for pair in zip(one.planes, other.planes, strict=True))
+    ) and all(np.array_equal(*pair) for pair in zip(first.planes, other.planes, strict=True))
 
 
 @pytest.mark.parametrize("order", ["tff", "bff"])
@@ -57,12 +57,12 @@ def test_at_the_same_rate_every_frame_shows_its_earlier_moment_at_its_time(
         before, after = list(source), list(film)
 
     assert [frame.index for frame in after] == list(range(FRAMES))
-    assert [(each.timestamp, each.duration_ticks) for each in before] == [
-        (each.timestamp, each.duration_ticks) for each in after
+    assert [(frame.timestamp, frame.duration_ticks) for frame in before] == [
+        (frame.timestamp, frame.duration_ticks) for frame in after
     ]
     assert film.info.field_order == "progressive"
     moments = range(2 * FRAMES)
-    assert [moment_of(each.planes[0], SIZE_HW, moments) for each in after] == [*moments[::2]]
+    assert [moment_of(frame.planes[0], SIZE_HW, moments) for frame in after] == [*moments[::2]]
     for old, new in zip(before, after, strict=True):
         assert not new.interlaced
         assert combing(old.planes[0]) > 5
@@ -79,7 +79,7 @@ def test_at_twice_the_rate_every_moment_has_its_frame_and_keeps_its_own_rows(
         before, after = list(source), list(film)
 
     moments = range(2 * FRAMES)
-    assert [moment_of(each.planes[0], SIZE_HW, moments) for each in after] == [*moments]
+    assert [moment_of(frame.planes[0], SIZE_HW, moments) for frame in after] == [*moments]
     assert (source.info.average_rate, film.info.average_rate) == (25, 50)
     for number, frame in enumerate(after):
         assert frame.index == number
@@ -104,10 +104,10 @@ def test_times_at_twice_the_rate_halve_those_of_a_variable_rate_exactly(tmp_path
     assert len(after) == 2 * FRAMES
     for old, new in zip(before, after[::2], strict=True):
         assert new.timestamp.seconds == old.timestamp.seconds
-    for one, next_one in pairwise(after):
-        end = one.timestamp.ticks + one.duration_ticks
+    for first, next_one in pairwise(after):
+        end = first.timestamp.ticks + first.duration_ticks
         assert end == next_one.timestamp.ticks
-        assert next_one.timestamp.ticks > one.timestamp.ticks
+        assert next_one.timestamp.ticks > first.timestamp.ticks
 
 
 class Frames:
@@ -147,9 +147,11 @@ def flagged(frame: Frame) -> Frame:
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("twice", [False, True])
 def test_even_the_shortest_film_gives_all_its_frames(count: int, twice: bool) -> None:
-    frames = [flagged(random_frame(PLANAR["yuv420p"], (16, 16), index=at)) for at in range(count)]
+    frames = [
+        flagged(random_frame(PLANAR["yuv420p"], (16, 16), index=index)) for index in range(count)
+    ]
     film = DeinterlacedSource(Frames(frames), FieldRule(), twice=twice)
-    assert [each.index for each in film] == list(range(count * (1 + twice)))
+    assert [frame.index for frame in film] == list(range(count * (1 + twice)))
 
 
 @pytest.mark.parametrize("name", sorted(PLANAR))
@@ -158,8 +160,8 @@ def test_samples_of_every_pixel_format_are_kept_and_filled_in_within_their_range
 ) -> None:
     pixel_format: PixelFormat = PLANAR[name]
     frames: list[Frame] = []
-    for at in range(3):
-        noise = random_frame(pixel_format, (16, 24), seed=at, index=at)
+    for index in range(3):
+        noise = random_frame(pixel_format, (16, 24), seed=index, index=index)
         # Of extremes, so that what is filled in would overshoot.
         planes = tuple(
             np.where(plane > pixel_format.max_value // 2, pixel_format.max_value, 0).astype(
@@ -183,13 +185,17 @@ def test_samples_of_every_pixel_format_are_kept_and_filled_in_within_their_range
 
 @pytest.mark.parametrize("twice", [False, True])
 def test_frames_of_one_moment_among_others_are_their_own(twice: bool) -> None:
-    frames = [random_frame(PLANAR["yuv420p"], (16, 24), seed=at, index=at) for at in range(5)]
-    frames = [flagged(frame) if at in (0, 1, 4) else frame for at, frame in enumerate(frames)]
+    frames = [
+        random_frame(PLANAR["yuv420p"], (16, 24), seed=index, index=index) for index in range(5)
+    ]
+    frames = [flagged(frame) if index in (0, 1, 4) else frame for index, frame in enumerate(frames)]
 
     after = list(DeinterlacedSource(Frames(frames), FieldRule(), twice=twice))
 
     assert len(after) == (8 if twice else 5)
-    whole = [each for each in after if each.timestamp.seconds in (Fraction(2, 25), Fraction(3, 25))]
+    whole = [
+        frame for frame in after if frame.timestamp.seconds in (Fraction(2, 25), Fraction(3, 25))
+    ]
     for old, new in zip(frames[2:4], whole, strict=True):
         assert new.planes is old.planes
         end = new.duration_ticks * new.timestamp.time_base
@@ -206,7 +212,7 @@ def test_a_film_without_flags_is_deinterlaced_where_the_rule_says_so(tmp_path: P
         untouched = list(zip(list(source), list(film), strict=True))
 
     moments = range(2 * FRAMES)
-    assert [moment_of(each.planes[0], SIZE_HW, moments) for each in after] == [*moments]
+    assert [moment_of(frame.planes[0], SIZE_HW, moments) for frame in after] == [*moments]
     assert all(old.planes[0].tobytes() == new.planes[0].tobytes() for old, new in untouched)
 
 
@@ -223,10 +229,10 @@ def test_beginning_anywhere_gives_the_same_frames(
     with opened(path, twice=twice) as (film, _):
         if passed_before:
             list(film)
-        for at in (0, 1, 5, 9, len(whole) - 1):
-            again = list(film.frames_from(at, whole[at].timestamp))
-            assert len(again) == len(whole) - at
-            assert all(same(*pair) for pair in zip(again, whole[at:], strict=True))
+        for index in (0, 1, 5, 9, len(whole) - 1):
+            again = list(film.frames_from(index, whole[index].timestamp))
+            assert len(again) == len(whole) - index
+            assert all(same(*pair) for pair in zip(again, whole[index:], strict=True))
         with pytest.raises(MediaError, match="no frame at"):
             list(film.frames_from(len(whole), whole[-1].timestamp))
 
@@ -235,8 +241,8 @@ def test_of_a_part_of_a_film_only_its_frames_are_given(tmp_path: Path) -> None:
     path = interlaced_clip(tmp_path / "film.mkv")
     start, end = Fraction(4, 25), Fraction(8, 25)
     with opened(path, twice=True, start_seconds=start, end_seconds=end) as (film, _):
-        assert [each.timestamp.seconds for each in film] == [
-            Fraction(at, 50) for at in range(8, 16)
+        assert [frame.timestamp.seconds for frame in film] == [
+            Fraction(index, 50) for index in range(8, 16)
         ]
 
 

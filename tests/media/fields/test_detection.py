@@ -24,19 +24,19 @@ def seen(path: Path) -> FieldDetection:
 
 
 @pytest.mark.parametrize("flagged", [True, False])
-@pytest.mark.parametrize(("order", "told"), [("tff", "top first"), ("bff", "bottom first")])
+@pytest.mark.parametrize(("order", "message"), [("tff", "top first"), ("bff", "bottom first")])
 def test_the_order_of_fields_is_seen_whether_or_not_it_is_flagged(
-    tmp_path: Path, order: str, told: str, flagged: bool
+    tmp_path: Path, order: str, message: str, flagged: bool
 ) -> None:
     path = interlaced_clip(
         tmp_path / "film.mkv", order=order, flagged=flagged, ticks=tuple(range(COUNT))
     )
 
-    found = seen(path)
+    result = seen(path)
 
-    assert found.order == told
-    assert (found.frames, found.flagged) == (COUNT, COUNT if flagged else 0)
-    assert not found.pulldown
+    assert result.order == message
+    assert (result.frames, result.flagged) == (COUNT, COUNT if flagged else 0)
+    assert not result.pulldown
 
 
 @pytest.mark.parametrize(
@@ -54,9 +54,9 @@ def test_fields_are_seen_through_lossy_codecs_of_ten_and_eight_bits(
     path = tmp_path / f"film{suffix}"
     run_ffmpeg("-i", plain, "-c:v", codec, *arguments, path)
 
-    found = seen(path)
+    result = seen(path)
 
-    assert (found.order, found.flagged) == ("top first", found.frames)
+    assert (result.order, result.flagged) == ("top first", result.frames)
 
 
 @pytest.mark.parametrize("pixel_format", ["yuv422p10le", "gray", "bgr0"])
@@ -69,9 +69,9 @@ def test_fields_are_seen_in_every_pixel_format(tmp_path: Path, pixel_format: str
 
 def test_a_film_of_single_moments_is_seen_as_progressive(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mkv", Clip(ticks=tuple(range(COUNT)), picture=moving_picture))
-    found = seen(path)
-    assert (found.order, found.flagged, found.pulldown) == ("progressive", 0, False)
-    assert found.progressive >= COUNT - 1
+    result = seen(path)
+    assert (result.order, result.flagged, result.pulldown) == ("progressive", 0, False)
+    assert result.progressive >= COUNT - 1
 
 
 def test_a_still_picture_tells_nothing(tmp_path: Path) -> None:
@@ -88,15 +88,15 @@ def test_a_film_counts_as_interlaced_if_one_stretch_of_it_is(tmp_path: Path) -> 
 
     path = make_clip(tmp_path / "film.mkv", Clip(ticks=tuple(range(150)), picture=picture))
 
-    found = seen(path)
+    result = seen(path)
 
-    assert found.order == "top first"
-    assert found.frames == 3 * COUNT
-    assert found.progressive > found.top_first
+    assert result.order == "top first"
+    assert result.frames == 3 * COUNT
+    assert result.progressive > result.top_first
 
 
-def decided(found: FieldDetection) -> tuple[str, bool]:
-    return found.order, found.pulldown
+def decided(result: FieldDetection) -> tuple[str, bool]:
+    return result.order, result.pulldown
 
 
 def test_a_look_that_ends_when_all_is_clear_is_shorter_and_decides_the_same(
@@ -144,10 +144,10 @@ def test_places_that_begin_at_one_key_frame_are_looked_at_once(tmp_path: Path) -
 def test_pulldown_is_recognized_by_its_rhythm(tmp_path: Path, flagged: bool) -> None:
     path = telecined_clip(tmp_path / "film.mkv", COUNT, flagged=flagged)
 
-    found = seen(path)
+    result = seen(path)
 
-    assert found.pulldown
-    assert found.order == "top first"
+    assert result.pulldown
+    assert result.order == "top first"
     assert probe(path).average_rate == pytest.approx(NTSC, rel=1e-3)
 
 
@@ -159,10 +159,10 @@ def test_the_start_of_a_broadcast_stream_s_clock_does_not_move_the_sample(tmp_pa
         "-i", plain, "-c:v", "mpeg2video", *flags, "-output_ts_offset", "50000", path
     )  # fmt: skip
 
-    found = seen(path)
+    result = seen(path)
 
     assert probe(path).origin_seconds > Fraction(49_000)
-    assert (found.order, found.frames) == ("top first", 3 * COUNT)
+    assert (result.order, result.frames) == ("top first", 3 * COUNT)
 
 
 def fading_picture(number: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:

@@ -75,7 +75,7 @@ def test_frames_are_spaced_evenly_over_the_time_of_the_five(tmp_path: Path) -> N
     assert film.info.average_rate == NTSC * Fraction(4, 5)
     assert [frame.index for frame in frames] == list(range(20))
     step = Fraction(1001, 24_000)
-    assert [frame.timestamp.seconds for frame in frames] == [at * step for at in range(20)]
+    assert [frame.timestamp.seconds for frame in frames] == [index * step for index in range(20)]
     assert {frame.duration_ticks * frame.timestamp.time_base for frame in frames[:-1]} == {step}
     assert {frame.timestamp.time_base for frame in frames} == {film.info.time_base}
 
@@ -91,16 +91,16 @@ def test_the_end_of_a_film_is_kept_whatever_its_length(tmp_path: Path, count: in
     last = before[-1]
     end = last.timestamp.seconds + last.duration_ticks * last.timestamp.time_base
     assert frames[0].timestamp.seconds == before[0].timestamp.seconds
-    for one, after in pairwise(frames):
-        assert one.timestamp.ticks + one.duration_ticks == after.timestamp.ticks
-        assert one.duration_ticks > 0
+    for first, after in pairwise(frames):
+        assert first.timestamp.ticks + first.duration_ticks == after.timestamp.ticks
+        assert first.duration_ticks > 0
     last = frames[-1]
     assert last.timestamp.seconds + last.duration_ticks * last.timestamp.time_base == end
     assert len(frames) == count - count // 5
 
 
 def test_rounded_times_stay_in_order_and_together_with_the_sound(tmp_path: Path) -> None:
-    ticks = tuple(round(at * 1001 / 30) for at in range(COUNT))
+    ticks = tuple(round(index * 1001 / 30) for index in range(COUNT))
     path = telecined_clip(
         tmp_path / "film.mkv",
         COUNT,
@@ -132,10 +132,10 @@ def test_beginning_anywhere_gives_the_same_frames(tmp_path: Path) -> None:
     whole, _ = film_frames(path)
     with open_source(path) as source:
         film = InverseTelecineSource(source, TOP_FIRST)
-        for at in (0, 3, 4, 9, 19):
-            again = list(film.frames_from(at, whole[at].timestamp))
-            assert [each.index for each in again] == list(range(at, 20))
-            assert all(same_samples(*pair) for pair in zip(again, whole[at:], strict=True))
+        for index in (0, 3, 4, 9, 19):
+            again = list(film.frames_from(index, whole[index].timestamp))
+            assert [frame.index for frame in again] == list(range(index, 20))
+            assert all(same_samples(*pair) for pair in zip(again, whole[index:], strict=True))
         with pytest.raises(MediaError, match="no frame at"):
             list(film.frames_from(20, whole[19].timestamp))
 

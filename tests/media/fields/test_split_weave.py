@@ -32,7 +32,7 @@ def fields_of(frame: Frame, rule: FieldRule | None = None) -> list[Frame]:
 
 
 @pytest.mark.parametrize("hw", [(16, 20), (18, 20), (17, 21), (2, 2), (1, 1)])
-@pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda each: each.name)
+@pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda pixel_format: pixel_format.name)
 @pytest.mark.parametrize("order", [TOP_FIRST, BOTTOM_FIRST])
 def test_fields_woven_together_are_the_frame_bit_for_bit(
     pixel_format: PixelFormat, hw: tuple[int, int], order: dict[str, bool]
@@ -56,9 +56,9 @@ def test_every_field_takes_its_own_rows_of_luma_and_of_chroma() -> None:
     frame = frame_with()
     first, second = fields_of(frame)
 
-    for at in range(3):
-        np.testing.assert_array_equal(first.planes[at], frame.planes[at][0::2])
-        np.testing.assert_array_equal(second.planes[at], frame.planes[at][1::2])
+    for index in range(3):
+        np.testing.assert_array_equal(first.planes[index], frame.planes[index][0::2])
+        np.testing.assert_array_equal(second.planes[index], frame.planes[index][1::2])
 
 
 def test_fields_come_in_the_order_of_their_moments_and_share_the_frame_s_time() -> None:
@@ -84,7 +84,7 @@ def test_a_frame_flagged_as_progressive_stays_whole_unless_every_frame_holds_two
     assert full_frame_of(whole).index == 5
 
     fields = fields_of(frame, FieldRule(every_frame=True, top_first=True))
-    assert [each.is_bottom_field for each in fields] == [False, True]
+    assert [field.is_bottom_field for field in fields] == [False, True]
     again = weave_fields(*fields)
     assert (again.interlaced, again.top_field_first) == (False, False)
 
@@ -96,11 +96,11 @@ def test_an_order_that_is_known_better_wins_over_the_flag_which_stays() -> None:
 
 
 def test_fields_of_two_frames_cannot_be_woven() -> None:
-    one, other = fields_of(frame_with()), fields_of(frame_with())
+    first, other = fields_of(frame_with()), fields_of(frame_with())
     with pytest.raises(ValueError, match="not fields of one frame"):
-        weave_fields(one[0], other[1])
+        weave_fields(first[0], other[1])
     with pytest.raises(ValueError, match="the same field"):
-        weave_fields(one[0], one[0])
+        weave_fields(first[0], first[0])
 
 
 @pytest.mark.parametrize("hw", [(20, 24), (18, 20)])
@@ -180,8 +180,8 @@ def test_both_fields_show_a_still_picture_at_its_place_on_the_screen(
         light = light - light.min()
         rows, columns = np.mgrid[0 : light.shape[0], 0 : light.shape[1]]
         center = np.array([(light * columns).sum(), (light * rows).sum()]) / light.sum()
-        found = view.view_to_display @ np.array([*center, 1.0])
-        np.testing.assert_allclose(found, expected, atol=0.12)
+        result = view.view_to_display @ np.array([*center, 1.0])
+        np.testing.assert_allclose(result, expected, atol=0.12)
         top_left = geometry.of(field).coded_to_display() @ np.array([0.0, 0.0, 1.0])
         whole = geometry.coded_to_display() @ np.array([0.0, float(field.is_bottom_field), 1.0])
         np.testing.assert_allclose(top_left, whole)

@@ -53,8 +53,8 @@ def test_all_that_is_no_sample_keeps_every_bit_when_samples_change(kind: DpxKind
         changed[: len(data) - line_bytes(kind, 35 * len(picture.planes)) * 5]
         == (data[: len(data) - line_bytes(kind, 35 * len(picture.planes)) * 5])
     )
-    for plane, wanted in zip(read_dpx(changed).planes, inverted, strict=True):
-        assert np.array_equal(plane, wanted)
+    for plane, expected in zip(read_dpx(changed).planes, inverted, strict=True):
+        assert np.array_equal(plane, expected)
     assert replace_dpx_samples(changed, picture.planes) == data
     # Exactly the bits of samples differ.
     different = np.frombuffer(data, np.uint8) ^ np.frombuffer(changed, np.uint8)
@@ -107,7 +107,9 @@ def test_a_time_code_may_drop_frames_or_be_undefined(bcd: int, text: str | None)
 
 
 def test_logarithmic_samples_are_known_by_the_header() -> None:
-    logarithmic, video = (read_dpx(make_dpx(DpxKind(transfer=at), (4, 4))).color for at in (1, 6))
+    logarithmic, video = (
+        read_dpx(make_dpx(DpxKind(transfer=index), (4, 4))).color for index in (1, 6)
+    )
     assert (logarithmic.transfer, video.transfer) == (PRINTING_DENSITY, 1)
 
 
@@ -143,16 +145,16 @@ def test_an_enlarged_picture_keeps_the_headers_but_for_sizes() -> None:
     assert len(enlarged) == int.from_bytes(enlarged[16:20], "big")
     sizes = {*range(16, 20), *range(772, 780)}
     start = int.from_bytes(data[4:8], "big")
-    assert all(enlarged[at] == data[at] for at in range(start) if at not in sizes)
-    for plane, wanted in zip(decoded_by_ffmpeg(enlarged)[1], larger, strict=True):
-        assert np.array_equal(plane, wanted)
+    assert all(enlarged[index] == data[index] for index in range(start) if index not in sizes)
+    for plane, expected in zip(decoded_by_ffmpeg(enlarged)[1], larger, strict=True):
+        assert np.array_equal(plane, expected)
 
 
 def make_reel(folder: Path, count: int = 3, kind: DpxKind | None = None) -> list[Path]:
     folder.mkdir()
-    paths = [folder / f"reel7.{at:06d}.dpx" for at in range(count)]
-    for at, path in enumerate(paths):
-        path.write_bytes(make_dpx(kind or DpxKind(), (12, 20), seed=at))
+    paths = [folder / f"reel7.{index:06d}.dpx" for index in range(count)]
+    for index, path in enumerate(paths):
+        path.write_bytes(make_dpx(kind or DpxKind(), (12, 20), seed=index))
     return paths
 
 
@@ -161,7 +163,7 @@ def test_a_reel_goes_through_bit_for_bit_headers_and_all(tmp_path: Path) -> None
 
     copy_video(tmp_path / "in", tmp_path / "out")
 
-    assert sorted(each.name for each in (tmp_path / "out").iterdir()) == [p.name for p in paths]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [p.name for p in paths]
     for path in paths:
         assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
 
@@ -175,8 +177,8 @@ def test_a_reel_becomes_a_lossless_film(tmp_path: Path) -> None:
         frames_of(tmp_path / "in"), frames_of(tmp_path / "film.mkv"), strict=True
     ):
         assert picture.pixel_format.name == frame.pixel_format.name == "gbrp10le"
-        for one, other in zip(picture.planes, frame.planes, strict=True):
-            assert np.array_equal(one, other)
+        for first, other in zip(picture.planes, frame.planes, strict=True):
+            assert np.array_equal(first, other)
 
 
 def test_info_tells_how_a_reel_lies_and_its_time_code(tmp_path: Path) -> None:

@@ -40,8 +40,8 @@ def written(folder: Path, data: bytes) -> Path:
 
 def chunk_places(data: bytes) -> tuple[int, int]:
     """Return where the two chunks of a file begin: the first right behind their table."""
-    places = (struct.unpack_from("<QQ", data, at) for at in range(len(data) - 16))
-    return next(pair for at, pair in enumerate(places) if pair[0] == at + 16)
+    places = (struct.unpack_from("<QQ", data, index) for index in range(len(data) - 16))
+    return next(pair for index, pair in enumerate(places) if pair[0] == index + 16)
 
 
 def stored(data: bytes, name: str) -> np.ndarray:
@@ -65,8 +65,8 @@ def test_every_half_float_is_carried_exactly(
 
     order = {"RGB": "GBR", "ABGR": "GBRA", "Y": "Y"}[names]
     for plane, name in zip(picture.planes, order, strict=True):
-        found = half_floats(plane).view(np.uint16)
-        assert np.array_equal(found, light(name).view(np.uint16))
+        result = half_floats(plane).view(np.uint16)
+        assert np.array_equal(result, light(name).view(np.uint16))
     assert picture.color.transfer == HALF_FLOAT
     assert replace_exr_samples(written(tmp_path, data), picture.planes) == data
 
@@ -91,8 +91,8 @@ def test_what_did_not_change_keeps_every_bit_and_ffmpeg_reads_what_did(
     assert np.array_equal(half_codes(green.astype(np.float16))[inside], planes[0][inside])
     for name in "BR":
         assert np.array_equal(stored(changed, name).view(bits), light(name, dtype).view(bits))
-    for plane, wanted in zip(read_exr(written(tmp_path, changed)).planes, planes, strict=True):
-        assert np.array_equal(plane, wanted)
+    for plane, expected in zip(read_exr(written(tmp_path, changed)).planes, planes, strict=True):
+        assert np.array_equal(plane, expected)
     assert changed[: data.index(b"timeCode")] == data[: data.index(b"timeCode")]
 
 
@@ -139,8 +139,8 @@ def test_piz_is_read_and_what_changes_is_stored_plain(tmp_path: Path) -> None:
     y, x = np.mgrid[0:40, 0:48]
     picture = read_exr(written(tmp_path, data))
     for plane, shift in zip(picture.planes, (1, 2, 0), strict=True):
-        wanted = ((x // 8 + y // 8 + shift) % 4) * 1.75 - 0.5
-        assert np.array_equal(half_floats(plane), wanted.astype(np.float16))
+        expected = ((x // 8 + y // 8 + shift) % 4) * 1.75 - 0.5
+        assert np.array_equal(half_floats(plane), expected.astype(np.float16))
     planes = tuple(plane.copy() for plane in picture.planes)
     planes[2][35, 7] += 100
 
@@ -150,8 +150,8 @@ def test_piz_is_read_and_what_changes_is_stored_plain(tmp_path: Path) -> None:
     first, second = chunk_places(data)
     assert chunk_places(changed) == (first, second)
     assert changed[:second] == data[:second]
-    for plane, wanted in zip(read_exr(written(tmp_path, changed)).planes, planes, strict=True):
-        assert np.array_equal(plane, wanted)
+    for plane, expected in zip(read_exr(written(tmp_path, changed)).planes, planes, strict=True):
+        assert np.array_equal(plane, expected)
     assert np.array_equal(half_codes(stored(changed, "R").copy()), planes[2])
 
 
@@ -184,7 +184,7 @@ def test_what_is_not_supported_is_refused_in_one_line(
 
 def make_sequence(folder: Path) -> list[Path]:
     folder.mkdir()
-    paths = [folder / f"shot.{at:04d}.exr" for at in range(2)]
+    paths = [folder / f"shot.{index:04d}.exr" for index in range(2)]
     for path in paths:
         path.write_bytes(make_exr(channels()))
     return paths

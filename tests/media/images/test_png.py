@@ -29,7 +29,7 @@ def make_png(cube: np.ndarray, *, extra: tuple[tuple[bytes, bytes], ...] = ()) -
     raw = np.hstack([np.zeros((height, 1), np.uint8), lines])
     before = b"".join(chunk(kind, body) for kind, body in extra)
     data = zlib.compress(raw.tobytes(), 9)
-    parts = [chunk(b"IDAT", data[at : at + 50]) for at in range(0, len(data), 50)]
+    parts = [chunk(b"IDAT", data[index : index + 50]) for index in range(0, len(data), 50)]
     after = chunk(b"tEXt", b"Comment\0after the samples") + chunk(b"IEND", b"")
     return SIGNATURE + chunk(b"IHDR", header) + before + b"".join(parts) + after
 
@@ -50,13 +50,13 @@ def noise(channels: int, dtype: type, hw: tuple[int, int] = (21, 34)) -> np.ndar
 
 
 def chunks_but_samples(data: bytes) -> list[bytes]:
-    at, found = len(SIGNATURE), []
+    at, result = len(SIGNATURE), []
     while at < len(data):
         (length,) = struct.unpack_from(">I", data, at)
         if data[at + 4 : at + 8] != b"IDAT":
-            found.append(data[at : at + 12 + length])
+            result.append(data[at : at + 12 + length])
         at += 12 + length
-    return found
+    return result
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -74,8 +74,8 @@ def test_changed_samples_leave_every_other_chunk_as_it_was(
     assert changed is not None
     assert chunks_but_samples(changed) == chunks_but_samples(path.read_bytes())
     path.write_bytes(changed)
-    for plane, wanted in zip(load_image(path).planes, planes, strict=True):
-        assert np.array_equal(plane, wanted)
+    for plane, expected in zip(load_image(path).planes, planes, strict=True):
+        assert np.array_equal(plane, expected)
     Image.open(path).load()
 
 
@@ -108,7 +108,7 @@ def test_gray_with_alpha_that_became_color_is_written_as_color(tmp_path: Path) -
 
 def test_a_palette_that_did_not_change_stays_one(tmp_path: Path) -> None:
     image = Image.fromarray(noise(1, np.uint8)[:, :, 0] % 8, mode="P")
-    image.putpalette([at % 256 for at in range(768)])
+    image.putpalette([index % 256 for index in range(768)])
     image.save(tmp_path / "a.png")
 
     copy_video(tmp_path / "a.png", tmp_path / "b.png")

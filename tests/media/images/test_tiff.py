@@ -50,7 +50,7 @@ def make_tiff(
     With ``strip_bytes``, strips are cut off after so many bytes.
     """
     height, width, channels = cube.shape
-    groups = [cube[:, :, at : at + 1] for at in range(channels)] if separate else [cube]
+    groups = [cube[:, :, index : index + 1] for index in range(channels)] if separate else [cube]
     parts = [
         _coded(part, order, compression, predictor)[:strip_bytes]
         for g in groups
@@ -85,7 +85,7 @@ def make_tiff(
 
 def _parts(cube: np.ndarray, rows: int, tile: int | None) -> list[np.ndarray]:
     if tile is None:
-        return [cube[at : at + rows] for at in range(0, len(cube), rows)]
+        return [cube[index : index + rows] for index in range(0, len(cube), rows)]
     height, width = (-(-side // tile) * tile for side in cube.shape[:2])
     padded = np.pad(cube, [(0, height - cube.shape[0]), (0, width - cube.shape[1]), (0, 0)], "edge")
     places = product(range(0, height, tile), range(0, width, tile))
@@ -176,8 +176,8 @@ def test_only_strips_that_changed_are_written_and_every_tag_stays(
 
     assert changed is not None
     assert np.array_equal(picture.planes[-1], cube[:, :, {3: 0}.get(channels, -1)])
-    for plane, wanted in zip(read_image(written(tmp_path, changed)).planes, planes, strict=True):
-        assert np.array_equal(plane, wanted)
+    for plane, expected in zip(read_image(written(tmp_path, changed)).planes, planes, strict=True):
+        assert np.array_equal(plane, expected)
     assert NOTE in changed
     assert PRIVATE in changed
     assert b"left by a scanner" in changed
@@ -201,7 +201,7 @@ def test_strips_that_did_not_change_keep_their_bytes(tmp_path: Path) -> None:
 
     assert changed is not None
     # The second strip of three, the entries of its place and size; what grew lies at the end.
-    different = [at for at in range(len(data)) if data[at] != changed[at]]
+    different = [index for index in range(len(data)) if data[index] != changed[index]]
     assert 0 < len(different) < len(data) // 2
 
 

@@ -56,11 +56,11 @@ def test_avi_with_reordered_frames_is_the_same_from_any_frame_on(tmp_path: Path,
         whole = list(source)
         for first in whole:
             part = list(source.frames_from(first.index, first.timestamp))
-            wanted = whole[first.index :]
-            assert [(each.index, each.timestamp, each.duration_ticks) for each in part] == [
-                (each.index, each.timestamp, each.duration_ticks) for each in wanted
+            expected = whole[first.index :]
+            assert [(frame.index, frame.timestamp, frame.duration_ticks) for frame in part] == [
+                (frame.index, frame.timestamp, frame.duration_ticks) for frame in expected
             ]
-            assert [number_of(each) for each in part] == [number_of(each) for each in wanted]
+            assert [number_of(each) for each in part] == [number_of(each) for each in expected]
 
 
 def test_avi_that_counts_finer_than_its_frames_ends_when_its_last_frame_does(
@@ -84,11 +84,11 @@ def packed(path: Path, packets: Sequence[bytes], template: Path) -> None:
     """Write packets into AVI, one after the other."""
     with av.open(str(template)) as source, av.open(str(path), "w") as container:
         stream = container.add_stream_from_template(source.streams.video[0])
-        for at, data in enumerate(packets):
+        for index, data in enumerate(packets):
             packet = av.Packet(data)
             packet.stream, packet.time_base = stream, stream.time_base
-            packet.pts = packet.dts = round(at / 25 / stream.time_base)
-            packet.is_keyframe = at == 0
+            packet.pts = packet.dts = round(index / 25 / stream.time_base)
+            packet.is_keyframe = index == 0
             container.mux(packet)
 
 
@@ -101,15 +101,15 @@ def test_frames_of_a_packed_bitstream_are_shown_one_in_each_place(tmp_path: Path
     clip = replace(CODECS["mpeg4"], ticks=tuple(range(10)))
     plain = make_clip(tmp_path / "plain.avi", clip)
     with av.open(str(plain)) as container:
-        coded = [bytes(each) for each in container.demux(video=0) if each.size]
+        coded = [bytes(packet) for packet in container.demux(video=0) if packet.size]
     kinds = [data[data.index(PICTURE) + 4] >> 6 for data in coded]
     assert kinds == [0, 1, 2, 2, 1, 2, 2, 1, 2, 2], "no two B-frames in a row: this proves nothing"
     # DivX puts the first B-frame beside the picture that it needs, and says so by a "p".
     header, picture = coded[0].split(PICTURE)
     first = header.split(REMARK)[0] + REMARK + b"DivX503b1393p" + PICTURE + picture
     packets = [first]
-    for at in (1, 4, 7):
-        packets += [coded[at] + coded[at + 1], coded[at + 2], NOT_CODED]
+    for index in (1, 4, 7):
+        packets += [coded[index] + coded[index + 1], coded[index + 2], NOT_CODED]
     path = tmp_path / "film.avi"
     packed(path, packets, plain)
 
@@ -127,7 +127,7 @@ def test_a_picture_that_is_not_coded_is_the_one_before_for_longer(tmp_path: Path
     clip = Clip(codec="mpeg4", options={"g": "12"}, ticks=tuple(range(6)))
     plain = make_clip(tmp_path / "plain.avi", clip)
     with av.open(str(plain)) as container:
-        coded = [bytes(each) for each in container.demux(video=0) if each.size]
+        coded = [bytes(packet) for packet in container.demux(video=0) if packet.size]
     path = tmp_path / "film.avi"
     packed(path, [*coded[:3], NOT_CODED, *coded[3:]], plain)
 
@@ -191,4 +191,4 @@ def test_avi_counts_frames_at_the_rate_of_the_film(
 
 
 def batched(frames: Sequence[Frame], size: int) -> list[Sequence[Frame]]:
-    return [frames[at : at + size] for at in range(0, len(frames), size)]
+    return [frames[index : index + size] for index in range(0, len(frames), size)]

@@ -40,7 +40,7 @@ def test_a_folder_goes_through_with_names_depth_channels_and_every_sample(
 
     copy_video(tmp_path / "in", tmp_path / "out")
 
-    assert sorted(each.name for each in (tmp_path / "out").iterdir()) == sorted(names)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(names)
     for name, picture in pictures.items():
         written = cv2.imread(str(tmp_path / "out" / name), cv2.IMREAD_UNCHANGED)
         assert written.dtype == dtype
@@ -69,7 +69,7 @@ def test_pictures_come_in_natural_order_at_the_stated_rate(tmp_path: Path) -> No
 
     assert [frame.source_name for frame in frames] == ["F1.png", "f2.png", "f9.png", "f10.png"]
     assert [frame.timestamp.seconds for frame in frames] == [
-        Fraction(1001 * at, 24000) for at in range(4)
+        Fraction(1001 * index, 24000) for index in range(4)
     ]
 
 
@@ -90,7 +90,7 @@ def test_files_that_are_no_pictures_are_ignored(tmp_path: Path) -> None:
 
 
 def test_start_and_end_choose_pictures_by_time(tmp_path: Path) -> None:
-    make_folder(tmp_path / "in", [f"{at}.png" for at in range(10)])
+    make_folder(tmp_path / "in", [f"{index}.png" for index in range(10)])
     with open_source(tmp_path / "in", start_seconds=0.1, end_seconds=0.24) as source:
         assert [frame.source_name for frame in source] == ["3.png", "4.png", "5.png"]
 
@@ -143,7 +143,9 @@ def test_a_folder_becomes_a_lossless_film(tmp_path: Path, dtype: type) -> None:
     for frame, picture in zip(frames, pictures.values(), strict=True):
         for plane, channel in zip(frame.planes, (1, 0, 2), strict=True):
             assert np.array_equal(plane, picture[:, :, channel])
-    assert [frame.timestamp.seconds for frame in frames] == [Fraction(at, 25) for at in range(3)]
+    assert [frame.timestamp.seconds for frame in frames] == [
+        Fraction(index, 25) for index in range(3)
+    ]
 
 
 def exif(orientation: int) -> np.ndarray:

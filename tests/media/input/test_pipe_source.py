@@ -67,7 +67,9 @@ def test_frames_come_with_their_samples_and_times(pipe: Pipe) -> None:
     with open_source(STDIN) as source:
         frames = list(source)
 
-    assert [frame.timestamp.seconds for frame in frames] == [Fraction(at, 25) for at in range(40)]
+    assert [frame.timestamp.seconds for frame in frames] == [
+        Fraction(index, 25) for index in range(40)
+    ]
     for number, frame in enumerate(frames):
         assert_shows(frame, number)
 

@@ -227,9 +227,9 @@ def test_a_clock_that_starts_anew_goes_on_in_its_own_steps() -> None:
     from vidrestore.media.input.clock import Clock
 
     clock = Clock(Fraction(1, 1000))
-    found = [9000, 9040, 9080, 0, 40, 90, 130]
+    result = [9000, 9040, 9080, 0, 40, 90, 130]
 
-    assert [clock.ticks(pts, pts, 40) for pts in found] == [
+    assert [clock.ticks(pts, pts, 40) for pts in result] == [
         9000, 9040, 9080, 9120, 9160, 9210, 9250,
     ]  # fmt: skip
     assert clock.repaired_count == 4

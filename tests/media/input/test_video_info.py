@@ -139,7 +139,7 @@ def test_what_cannot_be_read_is_refused_in_one_line_that_names_the_file(
 
 
 def test_an_animated_avif_is_read_whole(tmp_path: Path) -> None:
-    first, *others = (Image.new("RGB", (96, 64), (40 * at, 80, 120)) for at in range(4))
+    first, *others = (Image.new("RGB", (96, 64), (40 * index, 80, 120)) for index in range(4))
     film = tmp_path / "film.avif"
     first.save(film, save_all=True, append_images=others, duration=100)
 

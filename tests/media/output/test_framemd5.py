@@ -86,7 +86,7 @@ def test_frames_at_uneven_times_are_all_there_with_their_times(tmp_path: Path) -
     write_framemd5(film, tmp_path / "a.md5", overwrite=False)
 
     assert "#tb 0: 1/1000" in (tmp_path / "a.md5").read_text()
-    assert [int(row[2]) for row in lines_of(tmp_path / "a.md5", 0)] == [40 * at for at in ticks]
+    assert [int(row[2]) for row in lines_of(tmp_path / "a.md5", 0)] == [40 * tick for tick in ticks]
 
 
 def test_what_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
@@ -106,4 +106,4 @@ def test_a_film_that_cannot_be_decoded_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.mkv").write_bytes(b"no film")
     with pytest.raises(MediaError):
         write_framemd5(tmp_path / "a.mkv", tmp_path / "a.md5", overwrite=False)
-    assert [each.name for each in tmp_path.iterdir()] == ["a.mkv"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]

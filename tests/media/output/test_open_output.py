@@ -18,7 +18,7 @@ from vidrestore.types import Frame
 
 
 def names_in(folder: Path) -> set[str]:
-    return {each.name for each in folder.iterdir()}
+    return {path.name for path in folder.iterdir()}
 
 
 @pytest.mark.parametrize("target", ["out.mkv", "out.mp4", "out"])
@@ -241,7 +241,9 @@ def test_a_film_becomes_numbered_pictures_that_stand_upright(tmp_path: Path) -> 
     copy_video(path, tmp_path / "out")
 
     pictures = frames_of(tmp_path / "out")
-    assert [frame.source_name for frame in pictures] == [f"frame_{at:06d}.png" for at in (1, 2, 3)]
+    assert [frame.source_name for frame in pictures] == [
+        f"frame_{index:06d}.png" for index in (1, 2, 3)
+    ]
     (film,) = frames_of(path)[:1]
     assert pictures[0].coded_hw == film.coded_hw[::-1]
     coded = film.planes[0].astype(float)

@@ -14,7 +14,7 @@ from vidrestore.media.input.clock import decode_timestamps
 from vidrestore.media.output.open_output import open_output
 from vidrestore.media.output.segments import SegmentIndex, index_path_of
 
-UNEVEN = tuple(int(sum((400, 512, 700)[at % 3] for at in range(n))) for n in range(30))
+UNEVEN = tuple(int(sum((400, 512, 700)[index % 3] for index in range(n))) for n in range(30))
 PLAIN = Clip(
     ticks=tuple(range(30)),
     size_hw=(64, 96),
@@ -65,15 +65,15 @@ def test_segments_are_joined_without_a_seam(tmp_path: Path, codec: str, suffix: 
     assert [number_of(frame) for frame in after] == list(range(30))
     assert [f.timestamp.seconds for f in after] == [f.timestamp.seconds for f in before]
     sounds = [packets_of(path, "audio") for path in (source, target)]
-    assert [each.data for each in sounds[0]] == [each.data for each in sounds[1]]
+    assert [sound.data for sound in sounds[0]] == [sound.data for sound in sounds[1]]
     with av.open(str(target)) as container:
         stream = container.streams.video[0]
         packets = [packet for packet in container.demux(stream) if packet.size]
     dts = [packet.dts for packet in packets if packet.dts is not None]
-    assert all(one < other for one, other in pairwise(dts))
+    assert all(first < other for first, other in pairwise(dts))
     assert all(packet.pts >= packet.dts for packet in packets if packet.dts is not None)
     shown = sorted((packet.pts or 0, packet.is_keyframe) for packet in packets)
-    assert all(shown[begin][1] for begin in (0, 7, 8, 21))
+    assert all(shown[start][1] for start in (0, 7, 8, 21))
 
 
 @pytest.mark.parametrize("codec", ["h264", "h265"])

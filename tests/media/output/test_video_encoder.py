@@ -21,7 +21,7 @@ TIMESCALE = {"video_track_timescale": "12800"}
 
 def pixels_go_through(folder: Path, name: str, hw: tuple[int, int], suffix: str = ".mkv") -> None:
     """Write noise of a pixel format with FFV1, and read every sample back."""
-    frames = [random_frame(PLANAR[name], hw, seed=at, index=at) for at in range(3)]
+    frames = [random_frame(PLANAR[name], hw, seed=index, index=index) for index in range(3)]
     seed = make_clip(folder / "seed.mkv", Clip(size_hw=(16, 96)))
     info = probe(seed)
     info = replace(
@@ -74,7 +74,7 @@ def test_every_frame_comes_back_at_its_time_from_every_codec(
     assert [number_of(frame) for frame in frames] == list(range(30))
     first = frames[0].timestamp.seconds
     assert [frame.timestamp.seconds - first for frame in frames] == [
-        Fraction(at, 25) for at in range(30)
+        Fraction(index, 25) for index in range(30)
     ]
     if suffix != ".ts":
         assert first == 0
@@ -113,14 +113,14 @@ def test_matroska_rounds_finer_clocks_to_milliseconds_and_says_so(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("ticks", "said"),
+    ("ticks", "message"),
     [
         ((0, 40, 83, 120), None),
         ((0, 40, 44, 60, 63, 120), "2 frames have the timestamp of the frame before"),
     ],
 )
 def test_frames_that_matroska_brings_to_one_time_are_counted(
-    tmp_path: Path, ticks: tuple[int, ...], said: str | None
+    tmp_path: Path, ticks: tuple[int, ...], message: str | None
 ) -> None:
     path = make_clip(
         tmp_path / "film.mp4",
@@ -129,11 +129,13 @@ def test_frames_that_matroska_brings_to_one_time_are_counted(
 
     notes = copy_video(path, tmp_path / "out.mkv", codec="h264")
 
-    assert any("the timestamp of the frame before" in note for note in notes) == (said is not None)
-    assert said is None or any(said in note for note in notes)
+    assert any("the timestamp of the frame before" in note for note in notes) == (
+        message is not None
+    )
+    assert message is None or any(message in note for note in notes)
     with av.open(str(tmp_path / "out.mkv")) as container:
-        shown = [each.pts for each in container.demux(video=0) if each.size]
-    assert len(shown) - len(set(shown)) == (2 if said else 0)
+        shown = [packet.pts for packet in container.demux(video=0) if packet.size]
+    assert len(shown) - len(set(shown)) == (2 if message else 0)
 
 
 def test_avi_says_so_where_frames_are_unevenly_spaced(tmp_path: Path) -> None:
@@ -151,7 +153,7 @@ def test_decoding_order_never_runs_backwards(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mp4", Clip(ticks=tuple(range(30))))
     copy_video(path, tmp_path / "out.mp4", codec="h264")
     with av.open(str(tmp_path / "out.mp4")) as container:
-        packets = [each for each in container.demux(video=0) if each.size]
+        packets = [packet for packet in container.demux(video=0) if packet.size]
     assert all(packet.dts <= packet.pts for packet in packets)
     order = [packet.dts for packet in packets]
     assert order == sorted(set(order))
@@ -299,11 +301,12 @@ def test_the_shortest_films_in_h265_are_decoded_in_time(
         target = tmp_path / f"out{attempt}{suffix}"
         copy_video(source, target, codec="h265")
         with av.open(str(target)) as container:
-            packets = [each for each in container.demux(video=0) if each.size]
+            packets = [packet for packet in container.demux(video=0) if packet.size]
         assert len(packets) == count
         # Matroska stores no decoding times, but refuses packets whose times make no sense.
         assert all(
-            each.dts in ((each.pts,) if suffix == ".mp4" else (None, each.pts)) for each in packets
+            packet.dts in ((packet.pts,) if suffix == ".mp4" else (None, packet.pts))
+            for packet in packets
         )
 
 

@@ -88,8 +88,8 @@ def test_copied_sound_plays_at_the_times_of_the_source(
 
     notes = copy_video(film, copy, codec=VIDEO.get(target, "ffv1"))
 
-    said = re.search(r"starts (\S+) s ", " ".join(notes))
-    moved = Fraction(said[1]) if said else Fraction(0)
+    message = re.search(r"starts (\S+) s ", " ".join(notes))
+    moved = Fraction(message[1]) if message else Fraction(0)
     before, after = played_frames(film, "v"), played_frames(copy, "v")
     shift = after[0].seconds - before[0].seconds
     assert len(after) == len(before)

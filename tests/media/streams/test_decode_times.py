@@ -24,7 +24,7 @@ def test_a_second_video_track_with_b_frames_keeps_its_frames_and_times(
     copy_video(film, copy, codec="h264")
 
     before, after = played_frames(film, "v", 1), played_frames(copy, "v", 1)
-    assert [each.checksum for each in after] == [each.checksum for each in before]
+    assert [packet.checksum for packet in after] == [packet.checksum for packet in before]
     lag_before = before[0].seconds - played_frames(film, "v")[0].seconds
     lag_after = after[0].seconds - played_frames(copy, "v")[0].seconds
     assert abs(lag_after - lag_before) <= 0.0011

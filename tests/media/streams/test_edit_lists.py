@@ -75,11 +75,11 @@ def test_edits_are_kept_in_every_container(
     for a, b in zip(before, after, strict=True):
         assert abs(b.seconds - a.seconds - shift) <= ROUNDING
     heard, copied = played_frames(film, "a"), played_frames(copy, "a")
-    times = {each.checksum: each.seconds - shift for each in copied}
+    times = {packet.checksum: packet.seconds - shift for packet in copied}
     # The first and last frames are cut where the edit is not between two of them.
-    whole = [each for each in heard[2:-1] if each.checksum in times]
+    whole = [packet for packet in heard[2:-1] if packet.checksum in times]
     assert len(whole) >= len(heard) - 5
-    assert all(abs(times[each.checksum] - each.seconds) <= ROUNDING for each in whole)
+    assert all(abs(times[packet.checksum] - packet.seconds) <= ROUNDING for packet in whole)
     assert copied[0].seconds - shift > heard[0].seconds - FRAME - ROUNDING
     end = heard[-1].seconds + heard[-1].duration_seconds
     assert copied[-1].seconds + copied[-1].duration_seconds - shift < end + FRAME + ROUNDING

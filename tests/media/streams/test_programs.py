@@ -75,7 +75,7 @@ def test_another_program_is_chosen_and_keeps_its_names_and_numbers(tmp_path: Pat
     notes = copied(source, target, 20)
 
     info = probe(target)
-    assert [(each.number, each.name) for each in info.programs] == [(20, "Sport")]
+    assert [(program.number, program.name) for program in info.programs] == [(20, "Sport")]
     assert info.geometry.coded_hw == (48, 64)
     assert stream_ids(target) == [700, 701]
     assert any("program 10 (News) was dropped: stream 0 (video" in note for note in notes)
@@ -136,7 +136,7 @@ def service(folder: Path) -> Path:
 
 
 def infos_by_codec(info: VideoInfo) -> dict[str | None, str | None]:
-    return {each.codec: each.language for each in info.streams}
+    return {stream.codec: stream.language for stream in info.streams}
 
 
 def test_teletext_and_subtitles_are_kept_with_the_service(tmp_path: Path) -> None:

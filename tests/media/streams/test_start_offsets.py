@@ -57,7 +57,7 @@ def test_all_streams_of_avi_begin_together_and_stay_so(
 
 
 @pytest.mark.parametrize(
-    ("name", "codec", "start", "said"),
+    ("name", "codec", "start", "message"),
     [
         ("film.mkv", "pcm_s16le", Fraction(1, 2), "0.500 s after the video"),
         ("film.mkv", "pcm_s16le", Fraction(1, 100), "0.010 s after the video"),
@@ -65,21 +65,21 @@ def test_all_streams_of_avi_begin_together_and_stay_so(
     ],
 )
 def test_sound_that_avi_would_move_against_the_picture_is_refused_before_the_work(
-    tmp_path: Path, name: str, codec: str, start: Fraction, said: str
+    tmp_path: Path, name: str, codec: str, start: Fraction, message: str
 ) -> None:
     path = film(tmp_path / name, codec, start)
 
     with pytest.raises(UnsupportedStreamError) as caught:
         copy_video(path, tmp_path / "out.avi", codec="h264")
 
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "-o out.mkv" in str(caught.value)
-    assert [each.name for each in tmp_path.iterdir()] == [name]
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
     notes = copy_video(path, tmp_path / "out.avi", codec="h264", drop_unsupported=True)
 
-    assert any("was dropped" in note and said in note for note in notes)
-    assert [each.kind for each in probe(tmp_path / "out.avi").streams] == ["video"]
+    assert any("was dropped" in note and message in note for note in notes)
+    assert [stream.kind for stream in probe(tmp_path / "out.avi").streams] == ["video"]
     assert [frame.timestamp.seconds * 25 for frame in frames_of(tmp_path / "out.avi")] == list(
         TICKS
     )
@@ -110,12 +110,12 @@ def test_chapters_and_subtitles_move_with_all_else_where_sound_begins_before_0(
     assert "all streams start 0.021 s later: .mkv cannot store negative timestamps" in notes
     later = Fraction(21, 1000)
     assert frames_of(target)[0].timestamp.seconds == later
-    assert [each.start_seconds for each in probe(target).chapters] == [
-        later + each.start_seconds for each in probe(path).chapters
+    assert [chapter.start_seconds for chapter in probe(target).chapters] == [
+        later + chapter.start_seconds for chapter in probe(path).chapters
     ]
-    found = verify(path, target)
-    assert changed_names(found) == []
-    assert "all 0.021 s later" in check_called(found, "time stamps").detail
+    verification = verify(path, target)
+    assert changed_names(verification) == []
+    assert "all 0.021 s later" in check_called(verification, "time stamps").detail
 
 
 @pytest.mark.parametrize("name", ["film.mkv", "film.mp4"])
@@ -125,6 +125,6 @@ def test_where_the_delay_of_an_encoder_is_known_nothing_moves(tmp_path: Path, na
     assert copy_video(path, tmp_path / "out.mkv") == []
 
     with av.open(str(tmp_path / "out.mkv")) as container:
-        packet = next(each for each in container.demux(audio=0) if each.size)
+        packet = next(packet for packet in container.demux(audio=0) if packet.size)
     assert packet.pts == -7, "it begins at 0: this proves nothing"
     assert frames_of(tmp_path / "out.mkv")[0].timestamp.ticks == 0

@@ -82,7 +82,7 @@ def test_a_first_frame_later_than_the_sound_stays_later(tmp_path: Path) -> None:
 
     assert lag_seconds(tmp_path / "out.mp4") == lag_seconds(path)
     assert [frame.timestamp.seconds for frame in frames_of(tmp_path / "out.mp4")] == [
-        Fraction(at, 25) for at in ticks
+        Fraction(tick, 25) for tick in ticks
     ]
 
 
@@ -122,8 +122,8 @@ def test_everything_of_a_rich_film_is_kept(tmp_path: Path) -> None:
     for key in ("title", "ARCHIVE_ID"):
         assert after.metadata[key] == before.metadata[key]
     with av.open(str(path)) as source, av.open(str(target)) as written:
-        for one, other in zip(source.streams, written.streams, strict=True):
-            assert other.disposition == one.disposition
+        for first, other in zip(source.streams, written.streams, strict=True):
+            assert other.disposition == first.disposition
         assert written.streams[4].data == source.streams[4].data
         assert written.streams[4].mimetype == "application/x-truetype-font"
 
@@ -217,7 +217,7 @@ def test_a_stream_that_only_the_ffmpeg_program_knows_is_joined_at_the_end(tmp_pa
         frame.timestamp for frame in frames_of(path)
     ]
     assert lag_seconds(target) == lag_seconds(path)
-    assert {each.name for each in tmp_path.iterdir()} == {
+    assert {path.name for path in tmp_path.iterdir()} == {
         "plain.mp4",
         "lines.srt",
         "film.mp4",
@@ -250,7 +250,7 @@ def test_subtitles_and_chapters_are_cut_to_the_part(tmp_path: Path) -> None:
     lines = packets_of(tmp_path / "out.mkv", "subtitle")
     assert [(float(line.pts), float(line.duration)) for line in lines] == [(0, 0.4), (0.5, 0.5)]
     chapters = probe(tmp_path / "out.mkv").chapters
-    assert [(float(each.start_seconds), float(each.end_seconds)) for each in chapters] == [
+    assert [(float(chapter.start_seconds), float(chapter.end_seconds)) for chapter in chapters] == [
         (0, 0.3),
         (0.3, 1.0),
     ]
@@ -280,7 +280,7 @@ def test_the_join_that_states_the_aspect_keeps_everything_else(tmp_path: Path) -
     assert probe(target).chapters == probe(path).chapters
     assert probe(target).metadata["ARCHIVE_ID"] == "K-17"
     with av.open(str(path)) as source, av.open(str(target)) as written:
-        assert [each.disposition for each in written.streams] == [
-            each.disposition for each in source.streams
+        assert [stream.disposition for stream in written.streams] == [
+            stream.disposition for stream in source.streams
         ]
         assert written.streams[4].data == source.streams[4].data

@@ -51,13 +51,13 @@ def test_what_quicktime_says_of_film_and_tracks_is_kept(
         film = after.metadata
         assert film["com.apple.quicktime.make"] == "Apple"
         assert (film["location"], film["creation_time"]) == (PLACE, DATE)
-        tags = [each.metadata for each in after.streams]
-        assert [each.get("name") for each in tags] == ["The picture", "Main sound", None]
+        tags = [stream.metadata for stream in after.streams]
+        assert [tag.get("name") for tag in tags] == ["The picture", "Main sound", None]
         assert tags[0]["handler_name"] == "Core Media Video"
         assert tags[1]["language"] in ("nld", "dut")
         assert (tags[2]["handler_name"], tags[2]["language"]) == ("Second", "fra")
-        assert [each.disposition for each in after.streams] == [
-            each.disposition for each in before.streams
+        assert [stream.disposition for stream in after.streams] == [
+            stream.disposition for stream in before.streams
         ]
     assert notes == []
     assert changed_names(verify(path, tmp_path / target)) == []
@@ -68,7 +68,7 @@ def test_titles_of_tracks_are_titles_in_matroska(tmp_path: Path) -> None:
 
     copy_video(path, tmp_path / "out.mkv")
 
-    assert [each.title for each in probe(tmp_path / "out.mkv").streams] == [
+    assert [stream.title for stream in probe(tmp_path / "out.mkv").streams] == [
         "The picture",
         "Main sound",
         None,
@@ -87,7 +87,7 @@ def test_chapters_that_a_container_cannot_hold_are_refused_before_the_work(
     with pytest.raises(UnsupportedStreamError, match="does not support the 2 chapters"):
         copy_video(path, tmp_path / target, codec=codec)
 
-    assert {each.name for each in tmp_path.iterdir()} == {"a", "film.mkv"}
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "film.mkv"}
 
     notes = copy_video(path, tmp_path / target, codec=codec, drop_unsupported=True)
 
@@ -109,7 +109,7 @@ def test_a_part_without_chapters_has_none_to_lose(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "said"),
+    ("target", "message"),
     [
         ("out.avi", "tag ARCHIVE_ID, language of stream 1, flag comment of stream 2"),
         ("out.mov", "flag comment of stream 2"),
@@ -117,7 +117,7 @@ def test_a_part_without_chapters_has_none_to_lose(tmp_path: Path) -> None:
     ],
 )
 def test_tags_and_flags_that_a_container_has_no_place_for_are_told(
-    tmp_path: Path, target: str, said: str
+    tmp_path: Path, target: str, message: str
 ) -> None:
     sounds = (Sound(codec="mp2", language="eng"), Sound(codec="mp2"))
     plain = make_clip(tmp_path / "plain.mkv", Clip(sounds=sounds))
@@ -128,8 +128,8 @@ def test_tags_and_flags_that_a_container_has_no_place_for_are_told(
 
     notes = copy_video(path, tmp_path / target, codec="h264")
 
-    (note,) = [each for each in notes if "cannot store" in each]
-    assert note == f"{Path(target).suffix} cannot store {said}"
+    (note,) = [note for note in notes if "cannot store" in note]
+    assert note == f"{Path(target).suffix} cannot store {message}"
 
 
 def test_attached_files_are_not_left_out_of_webm_without_a_word(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ NTSC = Fraction(30000, 1001)
 def walked(start: str, rate: Fraction, count: int) -> list[str]:
     code = parse_timecode(start, rate)
     assert code is not None
-    return [str(code.advanced(at)) for at in range(count)]
+    return [str(code.advanced(index)) for index in range(count)]
 
 
 def test_drop_frame_leaves_out_two_numbers_of_every_minute_but_each_tenth() -> None:
@@ -118,8 +118,8 @@ def test_the_name_of_the_reel_is_kept(tmp_path: Path, suffix: str) -> None:
 
 def test_a_film_of_a_reel_of_dpx_gets_its_time_code_and_name(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    for at in range(5):
-        name = f"{at}.dpx"
+    for index in range(5):
+        name = f"{index}.dpx"
         (tmp_path / "in" / name).write_bytes(make_dpx(DpxKind(timecode=0x01020312), (48, 64)))
 
     copy_video(tmp_path / "in", tmp_path / "out.mov", codec="prores", start_seconds=0.12)

@@ -29,22 +29,22 @@ def tensors_of(output: Any) -> list[Tensor]:
 
 def both_modes(network: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[list[Tensor], list[Tensor]]:
     """Return the outputs with gradients recorded and without, and check what is given."""
-    before, given = kept_state(network), [each.clone() for each in inputs]
+    before, given = kept_state(network), [tensor.clone() for tensor in inputs]
     with torch.enable_grad():
-        recorded = [each.detach().clone() for each in tensors_of(network(*inputs))]
+        recorded = [tensor.detach().clone() for tensor in tensors_of(network(*inputs))]
     with torch.inference_mode():
-        inferred = [each.clone() for each in tensors_of(network(*inputs))]
+        inferred = [tensor.clone() for tensor in tensors_of(network(*inputs))]
         again = tensors_of(network(*inputs))
-        assert all(torch.equal(*each) for each in zip(inferred, again, strict=True))
+        assert all(torch.equal(*pair) for pair in zip(inferred, again, strict=True))
     assert spoilt(network, before) == []
-    assert all(torch.equal(one, other) for one, other in zip(given, inputs, strict=True))
+    assert all(torch.equal(first, other) for first, other in zip(given, inputs, strict=True))
     return recorded, inferred
 
 
 def assert_same(recorded: list[Tensor], inferred: list[Tensor]) -> None:
     assert len(recorded) == len(inferred) > 0
-    for expected, found in zip(recorded, inferred, strict=True):
-        assert float((found - expected).abs().max()) <= 2e-6 * float(expected.abs().max())
+    for expected, actual in zip(recorded, inferred, strict=True):
+        assert float((actual - expected).abs().max()) <= 2e-6 * float(expected.abs().max())
 
 
 @pytest.mark.parametrize("frozen", [False, True], ids=["training", "frozen"])
@@ -73,18 +73,18 @@ def test_no_network_is_left_out() -> None:
 
 @pytest.mark.parametrize("grad", [True, False])
 def test_only_without_gradients_the_first_argument_is_overwritten(grad: bool) -> None:
-    one, two = torch.tensor([1.0, 2.0]), torch.tensor([3.0, 5.0])
+    first, two = torch.tensor([1.0, 2.0]), torch.tensor([3.0, 5.0])
     for step, expected in (
         (lambda feat: add_inplace(feat, two), [4.0, 7.0]),
         (lambda feat: mul_inplace(feat, two), [3.0, 10.0]),
         (lambda feat: mul_inplace(feat, 2.0), [2.0, 4.0]),
         (lambda feat: scale_shift_inplace(feat, two, torch.ones(2)), [4.0, 11.0]),
     ):
-        feat = one.clone()
+        feat = first.clone()
         with torch.set_grad_enabled(grad):
             result = step(feat)
         assert result.tolist() == expected
-        assert feat.tolist() == (one.tolist() if grad else expected)
+        assert feat.tolist() == (first.tolist() if grad else expected)
 
 
 @pytest.mark.parametrize("grad", [True, False])

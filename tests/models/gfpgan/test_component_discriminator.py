@@ -20,27 +20,27 @@ def network() -> FacialComponentDiscriminator:
 def test_components_of_any_multiple_of_four_are_scored(
     network: FacialComponentDiscriminator, height: int, width: int
 ) -> None:
-    found = network(torch.zeros(2, 3, height, width))
-    assert found.scores.shape == (2, 1, height // 4, width // 4)
-    half, quarter = found.features
+    result = network(torch.zeros(2, 3, height, width))
+    assert result.scores.shape == (2, 1, height // 4, width // 4)
+    half, quarter = result.features
     assert half.shape == (2, 128, height // 2, width // 2)
     assert quarter.shape == (2, 256, height // 4, width // 4)
 
 
 def test_scores_come_from_the_deeper_features(network: FacialComponentDiscriminator) -> None:
     with torch.no_grad():
-        found = network(pictures(1, 16))
-        assert torch.equal(network.final_conv(found.features[1].clone()), found.scores)
-    assert float(found.scores.std()) > 0
+        result = network(pictures(1, 16))
+        assert torch.equal(network.final_conv(result.features[1].clone()), result.scores)
+    assert float(result.scores.std()) > 0
 
 
 def test_gradients_reach_every_parameter_and_the_picture(
     network: FacialComponentDiscriminator,
 ) -> None:
     crop = pictures(1, 16).requires_grad_()
-    wanted: list[Tensor] = [crop, *network.parameters()]
-    slopes = torch.autograd.grad(network(crop).scores.square().mean(), wanted)
-    assert all(float(each.abs().sum()) > 0 for each in slopes)
+    variables: list[Tensor] = [crop, *network.parameters()]
+    slopes = torch.autograd.grad(network(crop).scores.square().mean(), variables)
+    assert all(float(slope.abs().sum()) > 0 for slope in slopes)
 
 
 def test_features_give_gradients_for_the_style_loss(
@@ -48,6 +48,6 @@ def test_features_give_gradients_for_the_style_loss(
 ) -> None:
     crop = pictures(1, 16).requires_grad_()
     features = network(crop).features
-    for each in features:
-        (slope,) = torch.autograd.grad(each.square().mean(), crop, retain_graph=True)
+    for feature in features:
+        (slope,) = torch.autograd.grad(feature.square().mean(), crop, retain_graph=True)
         assert float(slope.abs().sum()) > 0

@@ -36,7 +36,7 @@ def test_the_pyramid_has_a_picture_of_every_scale_from_8_pixels_up(kind: str) ->
     assert plain.pyramid == ()
     assert plain.parsing is None
     full = network(pictures(2, 32), with_pyramid=True)
-    assert [tuple(each.shape) for each in full.pyramid] == [
+    assert [tuple(tensor.shape) for tensor in full.pyramid] == [
         (2, 3, side, side) for side in (8, 16, 32)
     ]
     assert torch.equal(full.image, plain.image)
@@ -69,19 +69,19 @@ def test_every_style_block_gets_its_code(
     kind: str, different_w: bool, input_is_latent: bool
 ) -> None:
     network = small(kind, different_w=different_w, input_is_latent=input_is_latent)
-    seen: list[Tensor] = []
+    inputs: list[Tensor] = []
     decoder = network.stylegan_decoder
     honest = decoder.synthesize
 
     def watched(latents_NLF: Tensor, **rest: Any) -> Tensor:
-        seen.append(latents_NLF)
+        inputs.append(latents_NLF)
         return honest(latents_NLF, **rest)
 
     decoder.synthesize = watched  # type: ignore[method-assign]
     network(pictures(2, 32))
-    (latents,) = seen
+    (latents,) = inputs
     assert latents.shape == (2, decoder.num_latent, 16)
-    same = all(torch.equal(latents[:, at], latents[:, 0]) for at in range(decoder.num_latent))
+    same = all(torch.equal(latents[:, index], latents[:, 0]) for index in range(decoder.num_latent))
     assert same is not different_w
     assert not torch.equal(latents[0], latents[1])
 
@@ -116,25 +116,25 @@ def test_the_transform_leaves_the_first_half_of_the_channels_untouched(grad: boo
     shift = shift + 1
     expected = torch.cat([feat[:, :3], feat[:, 3:] * gain + shift], dim=1)
     with torch.set_grad_enabled(grad):
-        found = sft_hook([(gain, shift)], split=True)(0, feat.clone())
-    assert torch.equal(found[:, :3], feat[:, :3])
-    torch.testing.assert_close(found, expected)
+        result = sft_hook([(gain, shift)], split=True)(0, feat.clone())
+    assert torch.equal(result[:, :3], feat[:, :3])
+    torch.testing.assert_close(result, expected)
 
 
 @pytest.mark.parametrize("grad", [True, False], ids=["with gradients", "without"])
 def test_a_whole_transform_changes_every_channel(grad: bool) -> None:
-    feat, gain, shift = (torch.randn(2, 6, 4, 4, generator=draws(at)) for at in range(3))
+    feat, gain, shift = (torch.randn(2, 6, 4, 4, generator=draws(index)) for index in range(3))
     with torch.set_grad_enabled(grad):
-        found = sft_hook([(gain, shift)], split=False)(0, feat.clone())
-    torch.testing.assert_close(found, feat * gain + shift)
+        result = sft_hook([(gain, shift)], split=False)(0, feat.clone())
+    torch.testing.assert_close(result, feat * gain + shift)
 
 
 def test_a_transform_is_that_of_its_scale() -> None:
     ones = torch.ones(1, 2, 4, 4)
-    conditions = [(ones * at, ones * 0) for at in range(3)]
-    for at in range(3):
+    conditions = [(ones * index, ones * 0) for index in range(3)]
+    for index in range(3):
         with torch.enable_grad():
-            assert torch.equal(sft_hook(conditions, split=False)(at, ones), ones * at)
+            assert torch.equal(sft_hook(conditions, split=False)(index, ones), ones * index)
 
 
 @torch.no_grad()
@@ -143,13 +143,13 @@ def test_a_clean_block_resizes_bilinearly_between_its_convolutions(up: bool) -> 
     block = CleanResBlock(in_channels=4, out_channels=6, up=up)
     feat = torch.randn(2, 4, 8, 8, generator=draws())
 
-    def resized(each: Tensor) -> Tensor:
+    def resized(tensor: Tensor) -> Tensor:
         return torch.nn.functional.interpolate(
-            each, scale_factor=2.0 if up else 0.5, mode="bilinear", align_corners=False
+            tensor, scale_factor=2.0 if up else 0.5, mode="bilinear", align_corners=False
         )
 
-    def rectified(each: Tensor) -> Tensor:
-        return torch.where(each > 0, each, 0.2 * each)
+    def rectified(tensor: Tensor) -> Tensor:
+        return torch.where(tensor > 0, tensor, 0.2 * tensor)
 
     inner = rectified(block.conv2(resized(rectified(block.conv1(feat)))))
     expected = inner + block.skip(resized(feat))

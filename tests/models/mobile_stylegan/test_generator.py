@@ -36,10 +36,10 @@ def test_the_shipped_weights_draw_what_the_published_runtime_draws() -> None:
     with np.load(GOLDEN / "mobile_stylegan.npz") as golden:
         style, image = torch.from_numpy(golden["style"]), torch.from_numpy(golden["image"])
     network = shipped()
-    found = network.synthesize(network.to_w_plus(style))
-    assert found.shape == (2, 3, 512, 512)
+    result = network.synthesize(network.to_w_plus(style))
+    assert result.shape == (2, 3, 512, 512)
     # Means of 16 x 16 pixels in [-1, 1]; float16 weights err by 3e-3 at the worst one.
-    error = (F.avg_pool2d(found, 16) - image).abs()
+    error = (F.avg_pool2d(result, 16) - image).abs()
     assert float(error.max()) < 5e-3
     assert float(error.mean()) < 3e-4
 
@@ -109,10 +109,10 @@ def test_with_branches_it_draws_what_it_drew_without_noise_until_features_count(
     assert plain.noises is not None
     stored = plain.noises()
     features: list[Tensor] = []
-    for at, noise in enumerate(stored):
+    for index, noise in enumerate(stored):
         channels = 16 if noise.shape[-1] <= 32 else 8
         shape = (1, channels, *noise.shape[2:])
-        features.append(torch.randn(shape, generator=draws(at)))
+        features.append(torch.randn(shape, generator=draws(index)))
     silent = [torch.zeros_like(noise) for noise in stored]
     before = plain.synthesize(styles, noise=silent)
     torch.testing.assert_close(

@@ -28,16 +28,16 @@ def plain_scores(judge: MultiScaleDiscriminator, seen: Tensor) -> list[Tensor]:
     """Return the scores by the formulas: convolve at full size, then average, then normalize."""
     state = judge.state_dict()
     scores: list[Tensor] = []
-    for at in range(len(judge.D_pool)):
+    for index in range(len(judge.D_pool)):
         feat = seen
         for layer in range(3):
-            name = f"D_pool.{at}.model.{layer}.conv2d"
+            name = f"D_pool.{index}.model.{layer}.conv2d"
             feat = F.pad(feat, (1, 1, 1, 1), mode="reflect")
             feat = F.conv2d(feat, state[f"{name}.weight"], state[f"{name}.bias"])
             if layer:
                 feat = F.instance_norm(F.avg_pool2d(feat, 2))
             feat = F.leaky_relu(feat, 0.2)
-        name = f"D_pool.{at}.score_out.conv2d"
+        name = f"D_pool.{index}.score_out.conv2d"
         scores.append(F.conv2d(feat, state[f"{name}.weight"], state[f"{name}.bias"]))
         seen = F.avg_pool2d(seen, 3, stride=2, padding=1, count_include_pad=False)
     return scores
@@ -48,15 +48,15 @@ def plain_scores(judge: MultiScaleDiscriminator, seen: Tensor) -> list[Tensor]:
 def test_scores_are_those_of_the_formulas(side: int) -> None:
     judge = small()
     seen = torch.cat([picture(5, side, seed) for seed in range(2)])
-    for found, expected in zip(judge(seen).scores, plain_scores(judge, seen), strict=True):
-        torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+    for actual, expected in zip(judge(seen).scores, plain_scores(judge, seen), strict=True):
+        torch.testing.assert_close(actual, expected, atol=1e-4, rtol=1e-4)
 
 
 @torch.no_grad()
 def test_every_layer_of_every_scale_is_given_for_feature_matching() -> None:
     result = small()(picture(5, 32))
     assert [tuple(score.shape) for score in result.scores] == [(1, 1, 6, 6), (1, 1, 2, 2)]
-    shapes = [[tuple(each.shape[1:]) for each in scale] for scale in result.features]
+    shapes = [[tuple(tensor.shape[1:]) for tensor in scale] for scale in result.features]
     assert shapes == [
         [(8, 32, 32), (16, 16, 16), (32, 8, 8)],
         [(8, 16, 16), (16, 8, 8), (32, 4, 4)],
@@ -84,7 +84,9 @@ def test_gradients_reach_every_parameter_and_the_picture(spectral_norm: bool) ->
         assert parameter.grad is not None, key
         if spectral_norm and "bias" not in key:
             assert "weight_orig" in key
-    ends = [key for key, each in judge.named_parameters() if not bool(each.grad.abs().sum() > 1e-9)]
+    ends = [
+        key for key, tensor in judge.named_parameters() if not bool(tensor.grad.abs().sum() > 1e-9)
+    ]
     # An instance normalization takes out any constant: biases before it have no effect.
     assert all("bias" in key and "model" in key for key in ends)
 
@@ -102,7 +104,7 @@ def test_a_picture_is_judged_the_same_alone_and_in_a_batch() -> None:
     judge = small()
     batch = torch.cat([picture(5, 32, seed) for seed in range(3)])
     together = judge(batch).scores[1]
-    alone = torch.cat([judge(each[None]).scores[1] for each in batch])
+    alone = torch.cat([judge(image[None]).scores[1] for image in batch])
     torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-5)
 
 
@@ -117,8 +119,8 @@ def test_weights_start_small_as_released() -> None:
 
 
 def test_tensors_are_named_as_published() -> None:
-    layers = [f"D_pool.{at}.model.{layer}.conv2d" for at in (0, 1) for layer in range(3)]
-    layers += [f"D_pool.{at}.score_out.conv2d" for at in (0, 1)]
+    layers = [f"D_pool.{index}.model.{layer}.conv2d" for index in (0, 1) for layer in range(3)]
+    layers += [f"D_pool.{index}.score_out.conv2d" for index in (0, 1)]
     plain = {f"{layer}.{name}" for layer in layers for name in ("weight", "bias")}
     assert set(shapes_of(small())) == plain
     names = ("weight_orig", "weight_u", "weight_v", "bias")
@@ -129,5 +131,5 @@ def test_tensors_are_named_as_published() -> None:
 @torch.inference_mode()
 def test_the_released_size_gives_the_published_scores() -> None:
     result = filled(MultiScaleDiscriminator())(picture(22, 256))
-    for at, score in enumerate(result.scores):
-        assert published_error("psfrgan_discriminator_256", f"score{at}", score) < 2e-4
+    for index, score in enumerate(result.scores):
+        assert published_error("psfrgan_discriminator_256", f"score{index}", score) < 2e-4

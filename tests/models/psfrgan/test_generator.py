@@ -42,12 +42,12 @@ def small(**changes: Any) -> PsfrganGenerator:
 
 def inputs(count: int = 1, side: int = 64) -> tuple[Tensor, Tensor]:
     image = torch.cat([picture(3, side, seed) for seed in range(count)])
-    parsing = torch.cat([one_hot_map(side, cell_px=8 + at) for at in range(count)])
+    parsing = torch.cat([one_hot_map(side, cell_px=8 + index) for index in range(count)])
     return image, parsing
 
 
 def psnr_db(one: Tensor, other: Tensor) -> float:
-    first, second = ((each.float() * 0.5 + 0.5).clamp(0, 1) for each in (one, other))
+    first, second = ((tensor.float() * 0.5 + 0.5).clamp(0, 1) for tensor in (one, other))
     return float(-10 * torch.log10((first - second).square().mean()))
 
 
@@ -61,11 +61,13 @@ def test_tensors_are_named_as_published() -> None:
     keys = set(shapes_of(small()))
     spectral = {"weight_orig", "weight_u", "weight_v", "bias"}
     block = {"conv_0", "conv_1"} | {
-        f"norm_{at}.{conv}" for at in (0, 1) for conv in ("conv1.0", "gamma_conv", "beta_conv")
+        f"norm_{index}.{conv}"
+        for index in (0, 1)
+        for conv in ("conv1.0", "gamma_conv", "beta_conv")
     }
     convs = {"head.0", "img_out"} | {f"head.1.{each}" for each in block}
-    for at in (0, 1):
-        convs |= {f"body.{at}.1"} | {f"body.{at}.2.{each}" for each in block}
+    for index in (0, 1):
+        convs |= {f"body.{index}.1"} | {f"body.{index}.2.{each}" for each in block}
     assert keys == {"const_input"} | {f"{conv}.{name}" for conv in convs for name in spectral}
 
 
@@ -171,10 +173,10 @@ def test_weights_kept_in_inference_mode_serve_where_gradients_flow() -> None:
     with torch.inference_mode():
         expected = generator(image, parsing).image.clone()
     image.requires_grad_()
-    found = generator(image, parsing).image
-    found.sum().backward()
+    result = generator(image, parsing).image
+    result.sum().backward()
     assert image.grad is not None
-    assert float((found.detach() - expected).abs().max()) < 1e-5
+    assert float((result.detach() - expected).abs().max()) < 1e-5
 
 
 @torch.no_grad()
@@ -192,7 +194,9 @@ def test_a_face_is_restored_the_same_alone_and_in_a_batch() -> None:
     generator = small()
     image, parsing = inputs(3)
     together = generator(image, parsing).image
-    alone = [generator(image[at : at + 1], parsing[at : at + 1]).image for at in range(3)]
+    alone = [
+        generator(image[index : index + 1], parsing[index : index + 1]).image for index in range(3)
+    ]
     torch.testing.assert_close(together, torch.cat(alone), atol=1e-5, rtol=0)
 
 
@@ -201,22 +205,22 @@ def test_half_precision_stays_close_to_full() -> None:
     generator = small()
     image, parsing = inputs()
     expected = generator(image, parsing).image
-    found = generator.to(torch.bfloat16)(image, parsing).image
-    assert found.dtype == torch.float32
-    assert psnr_db(found, expected) > 40.0
+    result = generator.to(torch.bfloat16)(image, parsing).image
+    assert result.dtype == torch.float32
+    assert psnr_db(result, expected) > 40.0
 
 
 @torch.no_grad()
 def test_other_kinds_of_normalization_and_activation_are_built() -> None:
     blind = small(norm_type="in")
-    one, other = picture(3, 64, 0), picture(3, 64, 1)
+    first, other = picture(3, 64, 0), picture(3, 64, 1)
     parsing = one_hot_map(64, cell_px=8)
-    assert torch.equal(blind(one, parsing).image, blind(other, parsing).image)
+    assert torch.equal(blind(first, parsing).image, blind(other, parsing).image)
     assert not any("gamma" in key for key in blind.state_dict())
     assert "head.1.relu.func.weight" in small(relu_type="PReLU").state_dict()
     assert "img_out.weight" in small(spectral_norm=False).state_dict()
     for kind in ("relu", "selu", "none"):
-        assert small(relu_type=kind)(one, parsing).image.isfinite().all()
+        assert small(relu_type=kind)(first, parsing).image.isfinite().all()
 
 
 @pytest.mark.parametrize(
@@ -254,9 +258,9 @@ def test_a_map_that_does_not_fit_the_picture_is_refused() -> None:
 )
 def test_a_checkpoint_tells_its_configuration(arguments: dict[str, Any]) -> None:
     network = PsfrganGenerator(**arguments)
-    found = psfrgan_generator_from_shapes(shapes_of(network))
-    assert found is not None
-    same = PsfrganGenerator(**found)
+    result = psfrgan_generator_from_shapes(shapes_of(network))
+    assert result is not None
+    same = PsfrganGenerator(**result)
     assert shapes_of(same) == shapes_of(network)
     assert (same.in_size, same.out_size, same.parse_ch) == (
         network.in_size,
@@ -307,8 +311,8 @@ def test_the_parser_is_left_alone_in_training() -> None:
     assert not restorer.parser.training
     for key, tensor in restorer.parser.state_dict().items():
         assert torch.equal(tensor, before[key]), key
-    trained = [key for key, each in restorer.named_parameters() if each.grad is not None]
-    assert trained == [key for key, each in restorer.named_parameters() if each.requires_grad]
+    trained = [key for key, tensor in restorer.named_parameters() if tensor.grad is not None]
+    assert trained == [key for key, tensor in restorer.named_parameters() if tensor.requires_grad]
     assert all(key.startswith("generator.") for key in trained)
 
 

@@ -41,9 +41,9 @@ def test_layers_say_how_many_blocks_a_scale_has() -> None:
     with torch.device("meta"):
         network = ArcFaceResNet(layers=(1, 2, 3, 4), use_se=True)
     layers = (network.layer1, network.layer2, network.layer3, network.layer4)
-    assert [len(each) for each in layers] == [1, 2, 3, 4]
-    blocks = [each for each in network.modules() if isinstance(each, IRBlock)]
-    assert all(isinstance(each.se, SqueezeExcite) for each in blocks)
+    assert [len(layer) for layer in layers] == [1, 2, 3, 4]
+    blocks = [module for module in network.modules() if isinstance(module, IRBlock)]
+    assert all(isinstance(block.se, SqueezeExcite) for block in blocks)
     with pytest.raises(ValueError, match="four numbers of blocks, got 3"):
         ArcFaceResNet(layers=(2, 2, 2))
 

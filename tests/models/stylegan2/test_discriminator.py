@@ -20,7 +20,7 @@ def plain_spread(feat: Tensor, group: int) -> list[float]:
     apart = batch // group
     result: list[float] = []
     for sample in range(batch):
-        members = [at for at in range(batch) if at % apart == sample % apart]
+        members = [index for index in range(batch) if index % apart == sample % apart]
         values = feat[members]
         mean = values.mean(dim=0)
         variance = torch.stack([(each - mean) ** 2 for each in values]).mean(dim=0)
@@ -33,10 +33,10 @@ def plain_spread(feat: Tensor, group: int) -> list[float]:
 )
 def test_the_spread_is_that_of_the_plain_loop(batch: int, group: int, used: int) -> None:
     feat = torch.randn(batch, 5, 4, 3, generator=draws())
-    found = minibatch_stddev(feat, group=group)
-    assert found.shape == (batch, 1, 4, 3)
+    result = minibatch_stddev(feat, group=group)
+    assert result.shape == (batch, 1, 4, 3)
     expected = torch.tensor(plain_spread(feat, used)).view(-1, 1, 1, 1).expand(-1, 1, 4, 3)
-    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(result, expected, atol=1e-6, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("batch", "group"), [(5, 4), (6, 4), (3, 2)])
@@ -91,10 +91,10 @@ def test_the_first_layers_can_be_frozen() -> None:
     network(batch).sum().backward()
     assert batch.grad is not None
     assert float(batch.grad.abs().sum()) > 0
-    assert all(each.grad is None for each in frozen.parameters())
-    rest = [each for each in network.parameters() if each.requires_grad]
+    assert all(parameter.grad is None for parameter in frozen.parameters())
+    rest = [parameter for parameter in network.parameters() if parameter.requires_grad]
     assert len(rest) < len(list(network.parameters()))
-    assert all(each.grad is not None for each in rest)
+    assert all(tensor.grad is not None for tensor in rest)
 
 
 def test_pictures_of_another_size_are_refused() -> None:

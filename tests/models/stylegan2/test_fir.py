@@ -54,9 +54,9 @@ def by_plane(feat: Tensor, taps: tuple[float, ...], **how: Any) -> Tensor:
 def test_doubling_is_zero_insertion_and_a_filter(taps: tuple[float, ...]) -> None:
     spare = len(taps) - 2
     expected = by_plane(picture(), taps, up=2, pad=((spare + 1) // 2 + 1, spare // 2), down=1)
-    found = FirUpsample(taps=taps)(picture())
-    assert found.shape == (2, 3, 12, 16)
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    result = FirUpsample(taps=taps)(picture())
+    assert result.shape == (2, 3, 12, 16)
+    torch.testing.assert_close(result, expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("taps", TAPS, ids=str)
@@ -66,10 +66,10 @@ def test_smoothing_after_a_transposed_convolution_brings_it_to_twice_the_size(
     grown = torch.randn(2, 3, 13, 17, generator=draws())  # of 6 x 8, by a 3x3 kernel
     spare = len(taps) - 2 - 2
     pad = ((spare + 1) // 2 + 1, spare // 2 + 1)
-    found = FirSmooth(kernel_size=3, up=True, taps=taps)(grown)
-    assert found.shape == (2, 3, 12, 16)
+    result = FirSmooth(kernel_size=3, up=True, taps=taps)(grown)
+    assert result.shape == (2, 3, 12, 16)
     expected = by_plane(grown, taps, up=1, pad=pad, down=1)
-    torch.testing.assert_close(found, 4 * expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(result, 4 * expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("kernel_size", [1, 3])
@@ -79,10 +79,10 @@ def test_smoothing_before_a_strided_convolution_lets_it_halve_the_size(
 ) -> None:
     spare = len(taps) - 2 + kernel_size - 1
     pad = ((spare + 1) // 2, spare // 2)
-    found = FirSmooth(kernel_size=kernel_size, up=False, taps=taps)(picture())
+    result = FirSmooth(kernel_size=kernel_size, up=False, taps=taps)(picture())
     expected = by_plane(picture(), taps, up=1, pad=pad, down=1)
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
-    height, width = found.shape[2:]
+    torch.testing.assert_close(result, expected, atol=1e-5, rtol=1e-5)
+    height, width = result.shape[2:]
     assert ((height - kernel_size) // 2 + 1, (width - kernel_size) // 2 + 1) == (3, 4)
 
 
@@ -104,12 +104,12 @@ def test_a_halving_shortcut_is_filter_then_strided_convolution(taps: tuple[float
         activated=False,
         taps=taps,
     )
-    found = layer(picture())
-    assert found.shape == (2, 4, 3, 4)
+    result = layer(picture())
+    assert result.shape == (2, 4, 3, 4)
     filtered = FirSmooth(kernel_size=1, up=False, taps=taps)(picture())
     weight = layer[1].get_parameter("weight") / 3**0.5
     expected = torch.nn.functional.conv2d(filtered, weight, stride=2)
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(result, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_a_constant_picture_stays_constant_inside() -> None:

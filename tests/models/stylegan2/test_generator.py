@@ -58,10 +58,10 @@ def test_other_noise_gives_another_picture_and_every_map_counts(generator: Gener
     given = latents(generator, 1)
     stored = generator.noises()
     before = generator.synthesize(given)
-    for at, each in enumerate(stored):
-        other = [*stored[:at], each.flip(-1), *stored[at + 1 :]]
+    for index, each in enumerate(stored):
+        other = [*stored[:index], each.flip(-1), *stored[index + 1 :]]
         change = generator.synthesize(given, noise=other) - before
-        assert float(change.abs().max()) > 1e-3, f"noise {at} is not used"
+        assert float(change.abs().max()) > 1e-3, f"noise {index} is not used"
 
 
 @torch.no_grad()
@@ -70,15 +70,17 @@ def test_noise_of_a_batch_is_each_samples_own(generator: Generator) -> None:
     noise = sample_noise(SIDE, batch=2, generator=draws(7))
     together = generator.synthesize(given, noise=noise)
     alone = [
-        generator.synthesize(given[at : at + 1], noise=[each[at : at + 1] for each in noise])
-        for at in range(2)
+        generator.synthesize(
+            given[index : index + 1], noise=[each[index : index + 1] for each in noise]
+        )
+        for index in range(2)
     ]
     torch.testing.assert_close(together, torch.cat(alone), atol=1e-4, rtol=1e-5)
 
 
 def test_drawn_noise_replays_from_its_generator() -> None:
     first = sample_noise(SIDE, batch=2, generator=draws(7))
-    assert [tuple(each.shape) for each in first] == [
+    assert [tuple(tensor.shape) for tensor in first] == [
         (2, 1, side, side) for side in (4, 8, 8, 16, 16, 32, 32)
     ]
     again = sample_noise(SIDE, batch=2, generator=draws(7))
@@ -88,7 +90,7 @@ def test_drawn_noise_replays_from_its_generator() -> None:
 
 
 def test_there_is_a_noise_map_per_style_block(generator: Generator) -> None:
-    sides = [each.shape[-1] for each in generator.noises()]
+    sides = [noise.shape[-1] for noise in generator.noises()]
     assert sides == noise_sides(SIDE)
     assert len(sides) == 1 + len(generator.style_convs)
     assert generator.num_latent == len(sides) + 1
@@ -107,12 +109,12 @@ def test_mixed_codes_are_the_one_before_the_crossover_and_the_other_from_there()
     generator = StyleGAN2Generator(
         out_size=SIDE, num_style_feat=FEATURES, num_mlp=2, narrow=0.03125
     )
-    one, other = codes(2), codes(2, seed=1)
+    first, other = codes(2), codes(2, seed=1)
     for crossover in range(generator.num_latent + 1):
-        mix_styles = generator.mix_styles(one, other, crossover=crossover)
+        mix_styles = generator.mix_styles(first, other, crossover=crossover)
         assert mix_styles.shape == (2, generator.num_latent, FEATURES)
-        for at in range(generator.num_latent):
-            assert torch.equal(mix_styles[:, at], one if at < crossover else other)
+        for index in range(generator.num_latent):
+            assert torch.equal(mix_styles[:, index], first if index < crossover else other)
 
 
 @torch.no_grad()

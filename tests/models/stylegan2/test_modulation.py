@@ -89,7 +89,7 @@ def test_the_result_is_that_of_the_grouped_convolution(
     kernel_size: int, demodulate: bool, upsample: bool
 ) -> None:
     weight = modulated(kernel_size=kernel_size, demodulate=demodulate)
-    found = fused(weight, features(), styles(), upsample=upsample)
+    result = fused(weight, features(), styles(), upsample=upsample)
     expected = plain_modulated(
         features(),
         weight.weight,
@@ -98,9 +98,9 @@ def test_the_result_is_that_of_the_grouped_convolution(
         demodulate=demodulate,
         upsample=upsample,
     )
-    assert found.shape == expected.shape
+    assert result.shape == expected.shape
     scale = expected.detach().abs().amax(dim=(1, 2, 3), keepdim=True)
-    torch.testing.assert_close(found / scale, expected / scale, atol=2e-6, rtol=0)
+    torch.testing.assert_close(result / scale, expected / scale, atol=2e-6, rtol=0)
 
 
 @pytest.mark.parametrize("demodulate", [True, False], ids=["demodulated", "bare"])
@@ -110,17 +110,17 @@ def test_in_double_precision_the_two_agree_tightly(demodulate: bool) -> None:
     expected = plain_modulated(
         feat, weight.weight, weight.modulation(style), gain=weight.gain, demodulate=demodulate
     )
-    found = fused(weight, feat, style, upsample=False)
-    assert found.dtype == torch.float64
-    torch.testing.assert_close(found, expected, atol=1e-12, rtol=1e-12)
+    result = fused(weight, feat, style, upsample=False)
+    assert result.dtype == torch.float64
+    torch.testing.assert_close(result, expected, atol=1e-12, rtol=1e-12)
 
 
 def gradients(
     run: Callable[[Tensor, Tensor], Tensor], weight: nn.Module, direction: Tensor
 ) -> list[Tensor]:
     feat, style = features().requires_grad_(), styles().requires_grad_()
-    wanted = [feat, style, *weight.parameters()]
-    return list(torch.autograd.grad((run(feat, style) * direction).sum(), wanted))
+    variables = [feat, style, *weight.parameters()]
+    return list(torch.autograd.grad((run(feat, style) * direction).sum(), variables))
 
 
 @pytest.mark.parametrize("upsample", [False, True], ids=["same size", "doubled"])
@@ -140,10 +140,10 @@ def test_gradients_are_those_of_the_grouped_convolution(demodulate: bool, upsamp
             upsample=upsample,
         )
 
-    found = gradients(
+    result = gradients(
         lambda feat, style: fused(weight, feat, style, upsample=upsample), weight, direction
     )
-    for ours, expected in zip(found, gradients(plain, weight, direction), strict=True):
+    for ours, expected in zip(result, gradients(plain, weight, direction), strict=True):
         largest = float(expected.abs().max())
         assert largest > 0
         assert float((ours - expected).abs().max()) < 2e-5 * largest
@@ -189,10 +189,10 @@ def test_huge_styles_neither_overflow_nor_lose_accuracy_in_half_precision(
     huge = style * (1e4 if dtype == torch.float16 else 1e6)
     expected = fused(weight, feat, huge, upsample=False)
     weight.to(dtype)
-    found = fused(weight, feat.to(dtype), huge.to(dtype), upsample=False)
-    assert found.dtype == dtype
-    assert found.isfinite().all()
-    error = (found.float() - expected).norm() / expected.norm()
+    result = fused(weight, feat.to(dtype), huge.to(dtype), upsample=False)
+    assert result.dtype == dtype
+    assert result.isfinite().all()
+    error = (result.float() - expected).norm() / expected.norm()
     # A few roundings: of inputs, style, weights and result.
     assert float(error) < (0.01 if dtype == torch.bfloat16 else 0.0015)
 
@@ -201,10 +201,10 @@ def test_huge_styles_neither_overflow_nor_lose_accuracy_in_half_precision(
 def test_demodulation_keeps_its_accuracy_under_autocast() -> None:
     weight = modulated(in_channels=64, out_channels=64)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = weight.modulate(randoms(4, FEATURES, seed=1))
-    power = found.input_scale.square() @ weight.weight.square().sum(dim=(2, 3)).t()
-    assert found.output_scale.dtype == torch.float32
-    torch.testing.assert_close(found.output_scale, power.rsqrt(), rtol=1e-5, atol=0)
+        result = weight.modulate(randoms(4, FEATURES, seed=1))
+    power = result.input_scale.square() @ weight.weight.square().sum(dim=(2, 3)).t()
+    assert result.output_scale.dtype == torch.float32
+    torch.testing.assert_close(result.output_scale, power.rsqrt(), rtol=1e-5, atol=0)
 
 
 def test_pictures_are_the_grouped_convolution_too() -> None:
@@ -216,9 +216,9 @@ def test_pictures_are_the_grouped_convolution_too() -> None:
         gain=weight.gain,
         demodulate=False,
     )
-    found = to_rgb(features(), weight, styles())
+    result = to_rgb(features(), weight, styles())
     scale = expected.detach().abs().amax(dim=(1, 2, 3), keepdim=True)
-    torch.testing.assert_close(found / scale, expected / scale, atol=2e-6, rtol=0)
+    torch.testing.assert_close(result / scale, expected / scale, atol=2e-6, rtol=0)
 
 
 @pytest.mark.parametrize("upsample", [False, True])
@@ -245,8 +245,8 @@ def test_a_style_block_is_convolution_noise_bias_activation(upsample: bool) -> N
         out = F.conv2d(F.pad(out, (1, 1, 1, 1)), kernel, groups=OUTPUTS)
     out = out + 0.7 * noise + block.activate.bias.view(1, -1, 1, 1)
     expected = F.leaky_relu(out, 0.2) * SQRT_2
-    found = block(features(), styles(), noise)
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    result = block(features(), styles(), noise)
+    torch.testing.assert_close(result, expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("upsample", [False, True])
@@ -266,8 +266,8 @@ def test_a_clean_style_block_has_its_gain_on_the_convolution_alone(upsample: boo
         feat, weight.weight, weight.modulation(styles()), gain=1.0, demodulate=True
     )
     expected = F.leaky_relu(out * SQRT_2 + 0.7 * noise + block.bias, 0.2)
-    found = block(features(), styles(), noise)
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    result = block(features(), styles(), noise)
+    torch.testing.assert_close(result, expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("grad", [True, False], ids=["with gradients", "without"])
@@ -277,10 +277,10 @@ def test_noise_in_full_precision_serves_a_network_in_half(
 ) -> None:
     block = kind(in_channels=INPUTS, out_channels=OUTPUTS, style_dim=FEATURES).to(torch.bfloat16)
     with torch.set_grad_enabled(grad):
-        found = block(
+        result = block(
             features().bfloat16(), styles().bfloat16(), randoms(BATCH, 1, SIDE, SIDE, seed=3)
         )
-    assert found.dtype == torch.bfloat16
+    assert result.dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize("kind", [ToRGB, CleanToRGB])
@@ -345,6 +345,6 @@ def test_weights_can_be_laid_out_channels_last() -> None:
     weight.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     assert weight.weight.is_contiguous(memory_format=torch.channels_last)
     feat = features().contiguous(memory_format=torch.channels_last)
-    found = fused(weight, feat, styles(), upsample=False)
-    assert found.is_contiguous(memory_format=torch.channels_last)
-    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-5)
+    result = fused(weight, feat, styles(), upsample=False)
+    assert result.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(result, expected, atol=1e-4, rtol=1e-5)

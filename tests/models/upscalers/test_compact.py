@@ -27,8 +27,8 @@ def test_its_tensors_have_the_published_names() -> None:
     network = CompactUpscaler(features=4, convolutions=1, scale=2)
     published = compact_state(2)
 
-    shapes = {key: each.shape for key, each in network.state_dict().items()}
-    assert shapes == {key: each.shape for key, each in published.items()}
+    shapes = {key: tensor.shape for key, tensor in network.state_dict().items()}
+    assert shapes == {key: tensor.shape for key, tensor in published.items()}
 
 
 def test_it_gives_what_the_published_code_gives() -> None:
@@ -39,8 +39,8 @@ def test_it_gives_what_the_published_code_gives() -> None:
     picture = pictures(1, 12) * 0.5 + 0.5
 
     with torch.no_grad():
-        wanted = registry.load(state).model(picture)
-        torch.testing.assert_close(network(picture), wanted, atol=1e-6, rtol=0)
+        expected = registry.load(state).model(picture)
+        torch.testing.assert_close(network(picture), expected, atol=1e-6, rtol=0)
 
 
 def test_a_pixel_has_a_say_as_far_as_its_convolutions_reach_and_no_further() -> None:
@@ -58,11 +58,11 @@ def test_a_pixel_has_a_say_as_far_as_its_convolutions_reach_and_no_further() -> 
 def test_bf16_keeps_the_levels_of_the_picture_itself() -> None:
     network = CompactUpscaler(features=4, convolutions=1, scale=2)
     with torch.no_grad():
-        for each in network.parameters():
-            each.zero_()
+        for parameter in network.parameters():
+            parameter.zero_()
     picture = torch.linspace(0.9, 1.0, 300).reshape(1, 3, 10, 10)
 
-    found = network.to(torch.bfloat16)(picture)
+    result = network.to(torch.bfloat16)(picture)
 
-    assert found.dtype == torch.float32
-    assert torch.equal(found[:, :, ::2, ::2], picture)
+    assert result.dtype == torch.float32
+    assert torch.equal(result[:, :, ::2, ::2], picture)

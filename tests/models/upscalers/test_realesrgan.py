@@ -19,8 +19,8 @@ def test_a_crop_is_shrunk_to_a_quarter_and_enlarged_again() -> None:
 
     small = F.interpolate(crops * 0.5 + 0.5, (16, 16), mode="area")
     with torch.no_grad():
-        wanted = network(small) * 2 - 1
-        assert torch.equal(faces(crops).image, wanted)
+        expected = network(small) * 2 - 1
+        assert torch.equal(faces(crops).image, expected)
 
 
 @pytest.mark.parametrize("working_px", [12, 16, 24])

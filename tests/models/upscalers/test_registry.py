@@ -40,7 +40,7 @@ def test_its_factor_is_what_the_table_says(name: str) -> None:
 def test_it_is_recognized_from_its_tensors(name: str) -> None:
     with torch.device("meta"):
         state = UPSCALERS[name].build().state_dict()
-    shapes = {key: tuple(each.shape) for key, each in state.items()}
+    shapes = {key: tuple(tensor.shape) for key, tensor in state.items()}
 
     assert upscaler_of(shapes) is UPSCALERS[name]
     shapes.pop(next(iter(shapes)))
@@ -50,7 +50,7 @@ def test_it_is_recognized_from_its_tensors(name: str) -> None:
 def test_a_network_of_another_size_is_not_one_of_the_table() -> None:
     state = CompactUpscaler(features=8).state_dict()
 
-    assert upscaler_of({key: tuple(each.shape) for key, each in state.items()}) is None
+    assert upscaler_of({key: tuple(tensor.shape) for key, tensor in state.items()}) is None
 
 
 def test_a_misspelt_name_suggests_the_nearest() -> None:

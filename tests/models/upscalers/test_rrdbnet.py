@@ -43,20 +43,20 @@ def test_the_weights_of_the_package_give_the_published_numbers(
     large = x4plus(picture)
 
     assert large.shape == (1, 3, 48, 48)
-    wanted = torch.tensor([float(word) for word in PUBLISHED.split()])
-    found = large[0, :, 5::12, 7::12].flatten()
-    torch.testing.assert_close(found, wanted, atol=2e-4, rtol=0)
+    expected = torch.tensor([float(word) for word in PUBLISHED.split()])
+    result = large[0, :, 5::12, 7::12].flatten()
+    torch.testing.assert_close(result, expected, atol=2e-4, rtol=0)
     assert float(large.mean()) == pytest.approx(0.488955, abs=1e-4)
     assert float(large.std()) == pytest.approx(0.328873, abs=1e-4)
 
 
 def test_bf16_stays_within_45_db_and_gives_float32(x4plus: RRDBNet, picture: Tensor) -> None:
-    wanted = x4plus(picture).clamp(0, 1)
+    expected = x4plus(picture).clamp(0, 1)
     half = copy.deepcopy(x4plus).to(torch.bfloat16)
-    found = half(picture)
+    result = half(picture)
 
-    assert found.dtype == torch.float32
-    error = (found.clamp(0, 1) - wanted).square().mean()
+    assert result.dtype == torch.float32
+    error = (result.clamp(0, 1) - expected).square().mean()
     assert float(-10 * torch.log10(error)) > 45.0
 
 
@@ -75,6 +75,6 @@ def test_a_picture_is_enlarged_the_same_alone_and_in_a_batch() -> None:
     network = filled(RRDBNet(features=8, growth=4, blocks=2), "fan_in")
     batch = pictures(3, 16) * 0.5 + 0.5
 
-    alone = torch.cat([network(each[None]) for each in batch])
+    alone = torch.cat([network(image[None]) for image in batch])
 
     torch.testing.assert_close(network(batch), alone, atol=1e-6, rtol=0)

@@ -29,7 +29,7 @@ class Watched(nn.Module):
 
 
 def upscaler(network: nn.Module, scale: int | None, *, factor: int = 4) -> Upscaler:
-    found = SuperResolution(
+    result = SuperResolution(
         name="net",
         kind="a network",
         factor=factor,
@@ -40,7 +40,7 @@ def upscaler(network: nn.Module, scale: int | None, *, factor: int = 4) -> Upsca
         takes_float32=True,
         context_px=3,
     )
-    return Upscaler(found, device=CPU, dtype=torch.float32, scale=scale)
+    return Upscaler(result, device=CPU, dtype=torch.float32, scale=scale)
 
 
 @pytest.mark.parametrize(
@@ -96,10 +96,10 @@ def test_one_color_stays_one_color_to_the_edges(scale: int) -> None:
 def test_what_lies_beyond_black_and_white_is_cut_before_means_are_taken() -> None:
     picture = torch.zeros(3, 8, 8)
     picture[:, ::2] = 1.0  # rows of black and white
-    found = upscaler(Watched(gain=3.0), 1)
+    result = upscaler(Watched(gain=3.0), 1)
 
     # The network sees gray, 0.5, and makes 1.5 of it.
-    assert torch.equal(found.upscale(picture), torch.ones(3, 8, 8))
+    assert torch.equal(result.upscale(picture), torch.ones(3, 8, 8))
 
 
 def test_a_network_of_another_factor_than_it_says_is_refused() -> None:
@@ -111,9 +111,9 @@ def test_a_network_of_another_factor_than_it_says_is_refused() -> None:
 def test_tiles_and_their_surroundings_are_as_large_as_what_the_network_sees(
     scale: int, side: int, context: int
 ) -> None:
-    found = upscaler(Watched(), scale)
+    result = upscaler(Watched(), scale)
 
-    assert (found.tile_side_px, found.context_px) == (side, context)
+    assert (result.tile_side_px, result.context_px) == (side, context)
 
 
 def test_the_cost_is_measured_for_the_largest_tile_and_counts_all() -> None:
@@ -147,11 +147,11 @@ def test_nothing_is_measured_where_there_is_hardly_anything_to_do() -> None:
 
 def test_a_compact_network_sees_no_further_than_its_context() -> None:
     network = CompactUpscaler(features=4, convolutions=1)
-    found = upscaler(network, 4)
+    result = upscaler(network, 4)
     picture = torch.rand(3, 20, 40, generator=draws())
 
-    whole = found.upscale(picture)
-    right = found.upscale(picture[:, :, 20 - found.context_px :])
+    whole = result.upscale(picture)
+    right = result.upscale(picture[:, :, 20 - result.context_px :])
     torch.testing.assert_close(right[:, :, 12:], whole[:, :, 80:], atol=1e-6, rtol=0)
 
 

@@ -72,7 +72,7 @@ def repeated(plane: np.ndarray, times: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
-@pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda each: each.name)
+@pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda pixel_format: pixel_format.name)
 def test_a_network_that_repeats_pixels_repeats_samples_at_any_depth(
     tmp_path: Path, pixel_format: PixelFormat, scale: int
 ) -> None:
@@ -103,7 +103,9 @@ def test_samples_that_rgb_cannot_hold_survive(upscaler: Upscaler) -> None:
     assert (upscaled(upscaler, frame).planes[0] == 250).all()
 
 
-@pytest.mark.parametrize("pixel_format", [YUV420, YUV422P10, GBR], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "pixel_format", [YUV420, YUV422P10, GBR], ids=lambda pixel_format: pixel_format.name
+)
 def test_tiles_leave_no_seams(
     inventive: Upscaler, monkeypatch: pytest.MonkeyPatch, pixel_format: PixelFormat
 ) -> None:
@@ -112,28 +114,28 @@ def test_tiles_leave_no_seams(
     monkeypatch.setattr(Upscaler, "tile_side_px", 64)
     tiled = upscaled(inventive, frame)
 
-    for one, other in zip(whole.planes, tiled.planes, strict=True):
+    for first, other in zip(whole.planes, tiled.planes, strict=True):
         # Sums of another order may round a last bit otherwise.
-        assert np.abs(one.astype(int) - other).max() <= 1
-        assert (one != other).mean() < 1e-3
+        assert np.abs(first.astype(int) - other).max() <= 1
+        assert (first != other).mean() < 1e-3
 
 
 def test_the_network_never_sees_more_than_a_tile_and_its_surroundings(
     upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[tuple[int, ...]] = []
+    inputs: list[tuple[int, ...]] = []
     run = Upscaler.upscale
 
     def watched(self: Upscaler, rgb_CHW: torch.Tensor) -> torch.Tensor:
-        seen.append(tuple(rgb_CHW.shape[1:]))
+        inputs.append(tuple(rgb_CHW.shape[1:]))
         return run(self, rgb_CHW)
 
     monkeypatch.setattr(Upscaler, "tile_side_px", 64)
     monkeypatch.setattr(Upscaler, "upscale", watched)
     upscaled(upscaler, random_frame(YUV420, (200, 300)))
 
-    assert len(seen) == 4 * 5
-    assert max(max(hw) for hw in seen) <= 64 + 2 * CONTEXT_PX
+    assert len(inputs) == 4 * 5
+    assert max(max(hw) for hw in inputs) <= 64 + 2 * CONTEXT_PX
 
 
 @pytest.mark.parametrize("size_hw", [(1, 1), (33, 64), (576, 720), (2161, 3839)])
@@ -174,8 +176,8 @@ def test_monochrome_film_gets_no_color_from_the_network(inventive: Upscaler) -> 
     kept = upscaled(inventive, frame, keep_chroma=True)
 
     assert (kept.planes[0] != plain.planes[0]).any()
-    for at in (1, 2):
-        np.testing.assert_array_equal(kept.planes[at], plain.planes[at])
+    for index in (1, 2):
+        np.testing.assert_array_equal(kept.planes[index], plain.planes[index])
 
 
 def test_an_untagged_small_film_states_the_matrix_that_it_had(upscaler: Upscaler) -> None:
@@ -362,12 +364,12 @@ def test_a_film_without_faces_is_enlarged_and_the_report_does_not_call_it_unchan
 
 def test_progress_moves_within_a_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Upscaler, "tile_side_px", 32)
-    seen: list[Progress] = []
+    inputs: list[Progress] = []
     settings = RestoreSettings(**LOSSLESS, background=compact_file(tmp_path, 2))
     source = make_clip(tmp_path / "plain.mkv", Clip(ticks=(0, 1)))
-    restore_video(source, tmp_path / "out.mkv", settings=settings, on_progress=seen.append)
+    restore_video(source, tmp_path / "out.mkv", settings=settings, on_progress=inputs.append)
 
-    moved = [each.frames_done + each.frame_share for each in seen if each.stage == "restoring"]
+    moved = [each.frames_done + each.frame_share for each in inputs if each.stage == "restoring"]
     assert moved == sorted(set(moved))
     assert len(moved) > 2 * 5
 

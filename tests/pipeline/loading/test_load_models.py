@@ -81,12 +81,12 @@ def test_what_a_model_fetches_is_published_under_the_license_that_the_model_stat
 
 
 def test_a_model_by_name_fetches_its_weights_and_tells_how_far(site: Site, folder: Path) -> None:
-    told: list[tuple[str, int, int | None]] = []
-    restorer = loaded("fetched", on_download=lambda *where: told.append(where))
+    message: list[tuple[str, int, int | None]] = []
+    restorer = loaded("fetched", on_download=lambda *where: message.append(where))
 
     crops = torch.rand(1, 3, 512, 512, generator=torch.Generator().manual_seed(0))
     assert torch.equal(restorer.restore_images(crops), loaded("lite").restore_images(crops))
-    assert told[-1] == ("weights-of-fetched", len(LITE), len(LITE))
+    assert message[-1] == ("weights-of-fetched", len(LITE), len(LITE))
     assert len(site.requests) == 1
 
 
@@ -94,7 +94,7 @@ def test_a_non_commercial_model_says_so_before_its_first_use_only(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
     loaded("fetched")
-    first = [each for each in caplog.messages if "not for commercial use" in each]
+    first = [message for message in caplog.messages if "not for commercial use" in message]
     caplog.clear()
     loaded("fetched")
 
@@ -209,9 +209,9 @@ def test_a_restorer_with_two_ends_is_the_same_by_name_and_by_file_and_says_where
 
 @pytest.mark.usefixtures("lite_with_ends")
 def test_turning_detail_moves_the_picture_from_one_end_towards_the_other() -> None:
-    at = {place: shown(loaded("lite", detail=place)) for place in (0.0, 0.3, 1.0)}
+    index = {place: shown(loaded("lite", detail=place)) for place in (0.0, 0.3, 1.0)}
 
-    steps = [float((at[place] - at[0.0]).abs().mean()) for place in (0.3, 1.0)]
+    steps = [float((index[place] - index[0.0]).abs().mean()) for place in (0.3, 1.0)]
     assert 0 < steps[0] < steps[1]
 
 

@@ -42,28 +42,28 @@ def face_chw(side_px: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("name", UPSCALERS)
 def test_a_name_restores_a_picture_at_its_size_unless_more_is_asked_for(name: str) -> None:
-    found = loaded(name)
+    result = loaded(name)
 
-    assert (found.name, found.kind, found.scale) == (name, UPSCALERS[name].kind, 1)
-    assert found.upscale(face_chw(24)).shape == (3, 24, 24)
+    assert (result.name, result.kind, result.scale) == (name, UPSCALERS[name].kind, 1)
+    assert result.upscale(face_chw(24)).shape == (3, 24, 24)
 
 
 def test_the_file_of_a_network_of_the_package_is_known_without_spandrel(tmp_path: Path) -> None:
     path = tmp_path / "mine.safetensors"
     path.write_bytes(COMPACT.read_bytes())
-    found = loaded(path)
+    result = loaded(path)
 
-    assert (found.name, found.scale) == (str(path), 4)
+    assert (result.name, result.scale) == (str(path), 4)
     picture = face_chw(16)
-    assert torch.equal(found.upscale(picture), loaded("compact", 4).upscale(picture))
+    assert torch.equal(result.upscale(picture), loaded("compact", 4).upscale(picture))
 
 
 def test_the_small_network_comes_nearer_to_the_large_one_than_interpolation() -> None:
     picture = face_chw(64)
-    wanted = loaded("realesrgan", 4).upscale(picture)
+    expected = loaded("realesrgan", 4).upscale(picture)
 
     def distance(image_CHW: torch.Tensor) -> float:
-        return float((image_CHW - wanted).abs()[:, 32:-32, 32:-32].mean())
+        return float((image_CHW - expected).abs()[:, 32:-32, 32:-32].mean())
 
     plain = F.interpolate(picture[None], scale_factor=4.0, mode="bicubic")[0].clamp(0, 1)
     assert distance(loaded("compact", 4).upscale(picture)) < 0.85 * distance(plain)
@@ -78,7 +78,9 @@ def test_a_picture_of_one_gray_stays_it(name: str, level: float) -> None:
 
 
 def test_other_networks_need_the_extra(tmp_path: Path) -> None:
-    state = {key: each[:, :1] for key, each in load_file(str(COMPACT)).items() if each.ndim == 4}
+    state = {
+        key: tensor[:, :1] for key, tensor in load_file(str(COMPACT)).items() if tensor.ndim == 4
+    }
     save_file({key: each.contiguous() for key, each in state.items()}, tmp_path / "x.safetensors")
 
     with pytest.raises(WeightsError, match=r"x\.safetensors: .*vidrestore\[zoo\]"):
@@ -125,8 +127,10 @@ def test_a_film_goes_through_the_network_of_the_package_and_the_report_says_so(
 
     assert (report.scale, report.background) == (scale, UPSCALERS["compact"].kind)
     assert any("compact (Real-ESRGAN Compact x4)" in note for note in report.notes)
-    (said,) = [each for each in caplog.messages if each.startswith("--background compact: ")]
-    assert "1 tile a frame x 8 frames: about " in said
+    (message,) = [
+        message for message in caplog.messages if message.startswith("--background compact: ")
+    ]
+    assert "1 tile a frame x 8 frames: about " in message
 
 
 def test_a_tiny_picture_is_restored(tmp_path: Path) -> None:
@@ -134,6 +138,6 @@ def test_a_tiny_picture_is_restored(tmp_path: Path) -> None:
     settings = RestoreSettings(device="cpu", background="compact", scale=2)
     restore_video(tmp_path / "dot.png", tmp_path / "out.png", settings=settings)
 
-    found = cv2.imread(str(tmp_path / "out.png"))
-    assert found is not None
-    assert found.shape == (6, 10, 3)
+    result = cv2.imread(str(tmp_path / "out.png"))
+    assert result is not None
+    assert result.shape == (6, 10, 3)

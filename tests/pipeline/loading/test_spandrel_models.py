@@ -136,11 +136,11 @@ def test_codeformer_is_run_in_its_own_range_with_the_weight_asked_for(
         extra = pytest.importorskip("spandrel_extra_arches", reason="needs the extra [zoo]")
     kind = extra.architectures.CodeFormer.CodeFormer
     state = kind(n_layers=1, codebook_size=16).state_dict()
-    seen: list[tuple[Tensor, float]] = []
+    inputs: list[tuple[Tensor, float]] = []
 
     def forward(_self: Any, x: Tensor, weight: float = 0.5) -> tuple[Tensor, None]:
         # The real one takes seconds, and is not ours.
-        seen.append((x, weight))
+        inputs.append((x, weight))
         return -x, None
 
     monkeypatch.setattr(kind, "forward", forward)
@@ -149,7 +149,7 @@ def test_codeformer_is_run_in_its_own_range_with_the_weight_asked_for(
     )
     negative = restorer.restore_images(crop())
 
-    ((given, weight),) = seen
+    ((given, weight),) = inputs
     assert weight == 0.8
     torch.testing.assert_close(given, crop() * 2 - 1)
     torch.testing.assert_close(negative, 1 - crop())
@@ -197,7 +197,7 @@ def test_a_network_for_whole_pictures_is_refused_with_its_own_option(tmp_path: P
 
 @needs_spandrel
 @pytest.mark.parametrize(
-    ("state", "said"),
+    ("state", "message"),
     [
         ({"strange.weight": torch.zeros(3)}, "fits no built-in network and none of spandrel.s"),
         # Looks like Compact, and is not.
@@ -205,11 +205,11 @@ def test_a_network_for_whole_pictures_is_refused_with_its_own_option(tmp_path: P
     ],
 )
 def test_tensors_of_no_known_network_are_one_line(
-    tmp_path: Path, state: dict[str, Tensor], said: str
+    tmp_path: Path, state: dict[str, Tensor], message: str
 ) -> None:
     torch.save(state, tmp_path / "strange.pth")
 
-    with pytest.raises(WeightsError, match=said) as caught:
+    with pytest.raises(WeightsError, match=message) as caught:
         load_restorer(str(tmp_path / "strange.pth"), device=CPU, dtype=torch.float32)
     assert str(tmp_path / "strange.pth") in str(caught.value)
     assert "\n" not in str(caught.value)

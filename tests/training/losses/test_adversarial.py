@@ -68,7 +68,7 @@ def test_scales_count_equally_however_many_patches_they_have(
 def test_so_they_do_for_discriminators(loss: Callable[[Scores, Scores], Tensor]) -> None:
     real = (scores(2, 1, 6, 6), scores(2, 1, 2, 2, seed=1))
     fake = (scores(2, 1, 6, 6, seed=2), scores(2, 1, 2, 2, seed=3))
-    each = [loss(one, other) for one, other in zip(real, fake, strict=True)]
+    each = [loss(first, other) for first, other in zip(real, fake, strict=True)]
     torch.testing.assert_close(loss(real, fake), sum(each, torch.zeros(())) / 2)
 
 
@@ -85,9 +85,9 @@ def test_a_higher_score_of_the_fake_costs_the_generator_less(
 
 def test_large_half_precision_scores_stay_finite() -> None:
     large = torch.tensor([[3e4]], dtype=torch.float16)
-    found = logistic_discriminator_loss(-large, large)
-    assert found.dtype is torch.float32
-    assert float(found) == pytest.approx(6e4, rel=1e-3)
+    result = logistic_discriminator_loss(-large, large)
+    assert result.dtype is torch.float32
+    assert float(result) == pytest.approx(6e4, rel=1e-3)
     assert float(logistic_generator_loss(large.bfloat16())) == 0.0
 
 

@@ -61,17 +61,17 @@ def test_crops_have_the_released_sides_at_512_and_shrink_with_the_picture() -> N
 
 @pytest.mark.parametrize("size", VARIANTS)
 def test_the_same_part_of_the_face_is_seen_at_any_resolution(size: int) -> None:
-    found = component_crops(coordinate_image(size), template_boxes(size))
+    result = component_crops(coordinate_image(size), template_boxes(size))
     centers = {
         "left_eye": TEMPLATE_LANDMARKS_XY[0],
         "right_eye": TEMPLATE_LANDMARKS_XY[1],
         "mouth": TEMPLATE_LANDMARKS_XY[3:].mean(axis=0),
     }
     for name, side in zip(COMPONENTS, crop_sides_px(size), strict=True):
-        assert tuple(found[name].shape) == (1, 3, side, side)
-        x, y = found[name][0, :2].mean(dim=(1, 2))
+        assert tuple(result[name].shape) == (1, 3, side, side)
+        x, y = result[name][0, :2].mean(dim=(1, 2))
         assert (float(x), float(y)) == pytest.approx(tuple(centers[name]), abs=0.01)
-        width = float(found[name][0, 0, 0, -1] - found[name][0, 0, 0, 0]) * side / (side - 1)
+        width = float(result[name][0, 0, 0, -1] - result[name][0, 0, 0, 0]) * side / (side - 1)
         assert width == pytest.approx(80.6 if "eye" in name else 123, rel=0.03)
 
 
@@ -119,10 +119,10 @@ def test_pictures_and_boxes_of_other_shapes_are_refused() -> None:
 def test_half_precision_pictures_are_cropped_in_full() -> None:
     image = torch.rand(1, 3, 64, 64)
     with torch.autocast("cpu", torch.bfloat16):
-        found = component_crops(image.bfloat16(), template_boxes(64))["mouth"]
-    assert found.dtype is torch.float32
+        result = component_crops(image.bfloat16(), template_boxes(64))["mouth"]
+    assert result.dtype is torch.float32
     expected = component_crops(image.bfloat16().float(), template_boxes(64))["mouth"]
-    assert torch.equal(found, expected)
+    assert torch.equal(result, expected)
 
 
 def test_the_generators_terms_are_the_released_ones() -> None:
@@ -135,8 +135,8 @@ def test_the_generators_terms_are_the_released_ones() -> None:
         fake, real = network(restored[name]), network(target[name])
         as_real = F.binary_cross_entropy_with_logits(fake.scores, torch.ones_like(fake.scores))
         torch.testing.assert_close(terms[f"component_{name}"], 2 * as_real)
-        for weight, one, other in zip((0.5, 1), fake.features, real.features, strict=True):
-            styles = styles + weight * (gram_matrix(one) - gram_matrix(other)).abs().mean()
+        for weight, first, other in zip((0.5, 1), fake.features, real.features, strict=True):
+            styles = styles + weight * (gram_matrix(first) - gram_matrix(other)).abs().mean()
     torch.testing.assert_close(terms["component_style"], 200 * styles)
     assert len(terms) == 4
 
@@ -189,7 +189,7 @@ def test_autocast_keeps_all_terms_near_those_of_full_precision() -> None:
     networks, restored, target = discriminators(), crops(0, side=32), crops(1, side=32)
     plain = component_generator_terms(networks, restored, target)
     with torch.autocast("cpu", torch.bfloat16):
-        found = component_generator_terms(networks, restored, target)
-    for name, term in found.items():
+        result = component_generator_terms(networks, restored, target)
+    for name, term in result.items():
         assert term.dtype is torch.float32
         torch.testing.assert_close(term, plain[name], rtol=0.05, atol=0.01)

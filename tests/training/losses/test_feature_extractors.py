@@ -68,9 +68,9 @@ def test_vgg_taps_are_the_last_convolution_of_each_stage_before_its_activation()
     mean = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
     deviation = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
     feat = (seen * 0.5 + 0.5 - mean) / deviation
-    for at in (0, 2):
-        feat = F.relu(feat) if at else feat
-        weight, bias = state[f"layers.{at}.weight"], state[f"layers.{at}.bias"]
+    for index in (0, 2):
+        feat = F.relu(feat) if index else feat
+        weight, bias = state[f"layers.{index}.weight"], state[f"layers.{index}.bias"]
         feat = F.conv2d(feat, weight, bias, padding=1)
     torch.testing.assert_close(taps[0], feat)
 

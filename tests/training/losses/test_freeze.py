@@ -21,7 +21,7 @@ def test_the_layers_nearest_to_the_picture_are_frozen() -> None:
 def test_steps_of_the_rest_leave_frozen_layers_as_they_are() -> None:
     network = judge()
     rest = freeze_layers(network, 2)
-    before = {name: each.detach().clone() for name, each in network.named_parameters()}
+    before = {name: tensor.detach().clone() for name, tensor in network.named_parameters()}
     seen = torch.rand(2, 3, 32, 32, requires_grad=True)
     network(seen).sum().backward()
     with torch.no_grad():

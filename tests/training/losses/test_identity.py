@@ -34,38 +34,38 @@ def face(size: int) -> Tensor:
 
 def shown(size: int) -> Tensor:
     """Return what the metric shows its network, in [0, 1]."""
-    seen: list[Tensor] = []
+    inputs: list[Tensor] = []
 
     class Spy(nn.Module):
         def forward(self, image: Tensor) -> Tensor:
-            seen.append(image)
+            inputs.append(image)
             return image.mean(dim=(2, 3))
 
     points = (TEMPLATE_LANDMARKS_XY + 0.5) * size / 512 - 0.5
     embeddings(Spy(), (face(size) + 1) / 2, points)
-    return (seen[0] * 128 + 127.5) / 255
+    return (inputs[0] * 128 + 127.5) / 255
 
 
 @pytest.mark.parametrize("size", [128, 256, 512])
 def test_the_crop_is_the_one_that_identity_is_measured_on(size: int) -> None:
-    found = (recognition_crop(face(size)) + 1) / 2
-    assert tuple(found.shape) == (1, 3, 112, 96)
+    result = (recognition_crop(face(size)) + 1) / 2
+    assert tuple(result.shape) == (1, 3, 112, 96)
     # Not identical: the metric shrinks with another filter.
-    assert float((found - shown(size)).abs().mean()) < 0.008
+    assert float((result - shown(size)).abs().mean()) < 0.008
 
 
 @pytest.mark.parametrize("size", [64, 128, 512, 1024])
 def test_every_sample_comes_from_where_the_alignment_says_at_any_resolution(size: int) -> None:
-    at = (torch.arange(size) + 0.5) * 512 / size - 0.5
-    plane = torch.stack([at.expand(size, size), at[:, None].expand(size, size)])[None]
-    found = recognition_crop(plane.double())[0]
+    index = (torch.arange(size) + 0.5) * 512 / size - 0.5
+    plane = torch.stack([index.expand(size, size), index[:, None].expand(size, size)])[None]
+    result = recognition_crop(plane.double())[0]
     # The five points of the crop, as recognition networks expect them.
     face_xy = [[30.2946, 51.6963], [65.5318, 51.5014], [48.0252, 71.7366]]
     face_xy += [[33.5493, 92.3655], [62.7299, 92.2041]]
     to_image = invert_affine(fit_similarity(TEMPLATE_LANDMARKS_XY, face_xy))
     for x, y in ((30, 52), (66, 52), (48, 72), (34, 92), (63, 92)):
         (expected,) = apply_affine(to_image, [[x, y]])
-        value = found[:, y, x].numpy()
+        value = result[:, y, x].numpy()
         # The bicubic kernel bends ramps by up to a twentieth of a sample.
         assert abs(value - expected).max() < 0.055 * max(3.6, 512 / size)
 
@@ -102,12 +102,12 @@ def small_network(image_NCHW: Tensor) -> Tensor:
 
 def test_distances_are_those_of_raw_embeddings_and_of_angles() -> None:
     restored, target = torch.rand(3, 3, 4, 4).double(), torch.rand(3, 3, 4, 4).double()
-    one, other = small_network(restored), small_network(target)
-    found = identity_loss(small_network, restored, target, weight=10)
-    torch.testing.assert_close(found, 10 * (one - other).abs().mean())
-    angles = (one * other).sum(dim=1) / (one.norm(dim=1) * other.norm(dim=1))
-    found = identity_loss(small_network, restored, target, distance="cosine")
-    torch.testing.assert_close(found, (1 - angles).mean())
+    first, other = small_network(restored), small_network(target)
+    result = identity_loss(small_network, restored, target, weight=10)
+    torch.testing.assert_close(result, 10 * (first - other).abs().mean())
+    angles = (first * other).sum(dim=1) / (first.norm(dim=1) * other.norm(dim=1))
+    result = identity_loss(small_network, restored, target, distance="cosine")
+    torch.testing.assert_close(result, (1 - angles).mean())
 
 
 def test_the_same_face_costs_nothing() -> None:
@@ -166,26 +166,26 @@ def test_checkpoints_are_recognized_by_their_tensors(tmp_path: Path) -> None:
     torch.save({"net_state_dict": small.state_dict()}, tmp_path / "small.ckpt")
     wrapped = {f"module.{key}": value for key, value in large.state_dict().items()}
     torch.save(wrapped, tmp_path / "large.pth")
-    found = (
+    result = (
         load_identity_network(tmp_path / "small.ckpt"),
         load_identity_network(tmp_path / "large.pth"),
     )
-    assert isinstance(found[0], MobileFaceNetIdentity)
-    assert isinstance(found[1], ArcFaceIdentity)
-    torch.testing.assert_close(found[0].network.state_dict(), small.state_dict())
-    torch.testing.assert_close(found[1].network.state_dict(), large.state_dict())
+    assert isinstance(result[0], MobileFaceNetIdentity)
+    assert isinstance(result[1], ArcFaceIdentity)
+    torch.testing.assert_close(result[0].network.state_dict(), small.state_dict())
+    torch.testing.assert_close(result[1].network.state_dict(), large.state_dict())
 
 
 def test_other_files_are_refused_with_their_name(tmp_path: Path) -> None:
     torch.save({"weight": torch.zeros(3)}, tmp_path / "other.pth")
     (tmp_path / "text.pth").write_text("no checkpoint")
     torch.save([1, 2], tmp_path / "list.pth")
-    for name, said in (
+    for name, message in (
         ("other", "neither"),
         ("text", "not a checkpoint"),
         ("list", "holds a list"),
     ):
-        with pytest.raises(WeightsError, match=f"{name}.pth: .*{said}"):
+        with pytest.raises(WeightsError, match=f"{name}.pth: .*{message}"):
             load_identity_network(tmp_path / f"{name}.pth")
     with pytest.raises(WeightsError, match="no such file"):
         load_identity_network(tmp_path / "missing.pth")

@@ -47,31 +47,31 @@ class Poison:
 
 
 def test_layers_are_compared_by_the_norm_and_weighed() -> None:
-    one, other = pair()
-    l1 = [(a - b).abs().mean() for a, b in zip(one, other, strict=True)]
-    l2 = [(a - b).square().mean() for a, b in zip(one, other, strict=True)]
-    torch.testing.assert_close(feature_loss(one, other), l1[0] + l1[1])
-    found = feature_loss(one, other, layer_weights=[0.1, 2], norm="l2")
-    torch.testing.assert_close(found, 0.1 * l2[0] + 2 * l2[1])
+    first, other = pair()
+    l1 = [(a - b).abs().mean() for a, b in zip(first, other, strict=True)]
+    l2 = [(a - b).square().mean() for a, b in zip(first, other, strict=True)]
+    torch.testing.assert_close(feature_loss(first, other), l1[0] + l1[1])
+    result = feature_loss(first, other, layer_weights=[0.1, 2], norm="l2")
+    torch.testing.assert_close(result, 0.1 * l2[0] + 2 * l2[1])
 
 
 def test_a_layer_of_weight_zero_is_not_looked_at() -> None:
-    one, other = pair()
+    first, other = pair()
     poisoned = [other[0], Poison()]
-    found = feature_loss(one, poisoned, layer_weights=[1, 0])  # type: ignore[list-item]
-    torch.testing.assert_close(found, (one[0] - other[0]).abs().mean())
+    result = feature_loss(first, poisoned, layer_weights=[1, 0])  # type: ignore[list-item]
+    torch.testing.assert_close(result, (first[0] - other[0]).abs().mean())
 
 
 def test_features_and_weights_must_be_equally_many_and_alike() -> None:
-    one, other = pair()
+    first, other = pair()
     with pytest.raises(ValueError, match="2 restored, 1 target, 2 weights"):
-        feature_loss(one, other[:1])
+        feature_loss(first, other[:1])
     with pytest.raises(ValueError, match="3 weights"):
-        style_loss(one, other, layer_weights=[1, 1, 1])
+        style_loss(first, other, layer_weights=[1, 1, 1])
     with pytest.raises(ValueError, match="no features"):
-        feature_loss(one, other, layer_weights=[0, 0])
+        feature_loss(first, other, layer_weights=[0, 0])
     with pytest.raises(ValueError, match="shapes differ"):
-        feature_loss(one[:1], [other[0][:, :1]])
+        feature_loss(first[:1], [other[0][:, :1]])
 
 
 def test_a_gram_matrix_by_the_sum() -> None:
@@ -90,14 +90,14 @@ def test_style_does_not_care_where_things_are() -> None:
 
 
 def test_gradients_are_right_and_none_reach_the_target() -> None:
-    one, other = feature(1, 2, 3, 3).requires_grad_(), feature(1, 2, 3, 3, seed=1)
+    first, other = feature(1, 2, 3, 3).requires_grad_(), feature(1, 2, 3, 3, seed=1)
     other.requires_grad_()
 
     def both(feat: Tensor) -> Tensor:
         return feature_loss([feat], [other], norm="l2") + style_loss([feat], [other], norm="l2")
 
-    assert torch.autograd.gradcheck(both, (one,))
-    both(one).backward()
+    assert torch.autograd.gradcheck(both, (first,))
+    both(first).backward()
     assert other.grad is None
 
 
@@ -140,9 +140,9 @@ def test_autocast_does_not_coarsen_gram_matrices() -> None:
     feat = feature(1, 8, 32, 32).float()
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(gram_matrix(feat), gram_matrix(feat).float())
-        found = gram_matrix(feat.bfloat16())
-    assert found.dtype is torch.float32
-    torch.testing.assert_close(found, gram_matrix(feat.bfloat16().float()))
+        result = gram_matrix(feat.bfloat16())
+    assert result.dtype is torch.float32
+    torch.testing.assert_close(result, gram_matrix(feat.bfloat16().float()))
 
 
 def test_feature_matching_sums_all_layers_and_averages_scales() -> None:
@@ -155,9 +155,9 @@ def test_feature_matching_sums_all_layers_and_averages_scales() -> None:
         for layer in range(3):
             apart = seen_fake[scale][layer] - seen_real[scale][layer]
             expected = expected + apart.square().mean() / 2
-    found = feature_matching_loss(seen_fake, seen_real)
-    torch.testing.assert_close(found, expected)
-    found.backward()
+    result = feature_matching_loss(seen_fake, seen_real)
+    torch.testing.assert_close(result, expected)
+    result.backward()
     assert fake.grad is not None
     assert float(fake.grad.abs().sum()) > 0
     assert float(feature_matching_loss(seen_real, seen_real).detach()) == 0

@@ -56,17 +56,17 @@ def test_a_pyramid_that_was_not_asked_for_is_missed() -> None:
 def test_half_precision_is_summed_in_full() -> None:
     target = torch.zeros(1, 3, 64, 64)
     restored = torch.full_like(target, 0.5).bfloat16()
-    found = l1_loss(restored, target.bfloat16())
-    assert found.dtype is torch.float32
-    assert float(found) == 0.5
+    result = l1_loss(restored, target.bfloat16())
+    assert result.dtype is torch.float32
+    assert float(result) == 0.5
     assert float(pyramid_loss([restored], target)) == 0.5
 
 
 def test_every_crop_counts_by_the_logarithm_of_its_own_error() -> None:
     target = torch.zeros(2, 3, 4, 4)
     restored = target + torch.tensor([0.1, 0.4])[:, None, None, None]
-    found = log_l1_loss(restored, target, floor=0.1)
-    torch.testing.assert_close(found, torch.tensor([0.2, 0.5]).log())
+    result = log_l1_loss(restored, target, floor=0.1)
+    torch.testing.assert_close(result, torch.tensor([0.2, 0.5]).log())
 
 
 def test_the_logarithm_weighs_a_relative_gain_alike_on_good_and_bad_crops() -> None:

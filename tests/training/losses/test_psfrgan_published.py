@@ -52,9 +52,9 @@ def test_the_released_layers_are_rectified_but_the_last() -> None:
     """In the released code, the rectifiers overwrite the convolutions that it keeps."""
     torch.manual_seed(0)
     with torch.no_grad():
-        found = Vgg19Features(RELEASED_STYLE_LAYERS)(picture(3, 32))
-    assert [float(feat.min()) < 0 for feat in found] == [False, False, True]
-    assert [feat.shape[1] for feat in found] == [256, 512, 512]
+        result = Vgg19Features(RELEASED_STYLE_LAYERS)(picture(3, 32))
+    assert [float(feat.min()) < 0 for feat in result] == [False, False, True]
+    assert [feat.shape[1] for feat in result] == [256, 512, 512]
 
 
 @pytest.fixture(scope="module")

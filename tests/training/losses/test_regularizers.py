@@ -35,9 +35,9 @@ class Linear(nn.Module):
 
 def test_the_penalty_of_a_linear_score_is_the_square_of_its_weights() -> None:
     judge = Linear(3, 4, 4)
-    found = r1_penalty(judge, torch.rand(5, 3, 4, 4).double(), weight=10, interval=1)
-    torch.testing.assert_close(found, 5 * judge.weight.square().sum())
-    found.backward()
+    result = r1_penalty(judge, torch.rand(5, 3, 4, 4).double(), weight=10, interval=1)
+    torch.testing.assert_close(result, 5 * judge.weight.square().sum())
+    result.backward()
     torch.testing.assert_close(judge.weight.grad, 10 * judge.weight.detach())
 
 
@@ -47,8 +47,8 @@ def test_scores_of_several_scales_and_patches_are_penalised_together() -> None:
     def scales(image: Tensor) -> list[Tensor]:
         return [judge(image)[:, :, None, None], 2 * judge(image)]
 
-    found = r1_penalty(scales, torch.rand(2, 3, 4, 4).double(), weight=2, interval=1)
-    torch.testing.assert_close(found, 9 * judge.weight.square().sum())
+    result = r1_penalty(scales, torch.rand(2, 3, 4, 4).double(), weight=2, interval=1)
+    torch.testing.assert_close(result, 9 * judge.weight.square().sum())
 
 
 def test_every_sixteenth_step_weighs_sixteen_times_as_much() -> None:
@@ -86,10 +86,10 @@ def test_autocast_does_not_coarsen_the_penalty(dtype: torch.dtype) -> None:
     judge, real = tiny_judge(), torch.rand(2, 3, 16, 16)
     plain = r1_penalty(judge, real)
     with torch.autocast("cpu", dtype):
-        found = r1_penalty(judge, real)
-    assert found.dtype is torch.float32
-    assert found.item() == plain.item() > 0
-    found.backward()
+        result = r1_penalty(judge, real)
+    assert result.dtype is torch.float32
+    assert result.item() == plain.item() > 0
+    result.backward()
     assert all(
         each.grad is not None and bool(torch.isfinite(each.grad).all())
         for name, each in judge.named_parameters()
@@ -125,7 +125,7 @@ def linear_synthesis(size: int) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
 def test_the_length_of_a_linear_path_is_that_of_the_transposed_matrix_times_noise() -> None:
     matrix, synthesize = linear_synthesis(2)
     mean = PathLengthMean(decay=0.5)
-    found = path_length_penalty(
+    result = path_length_penalty(
         synthesize,
         torch.rand(3, 5, 4).double(),
         mean,
@@ -137,7 +137,7 @@ def test_the_length_of_a_linear_path_is_that_of_the_transposed_matrix_times_nois
     lengths = ((noise.flatten(1) / 2) @ matrix.T).norm(dim=1)
     torch.testing.assert_close(mean.value.double(), lengths.mean() / 2, rtol=1e-6, atol=0)
     torch.testing.assert_close(
-        found, (lengths - lengths.mean() / 2).square().mean(), rtol=1e-6, atol=0
+        result, (lengths - lengths.mean() / 2).square().mean(), rtol=1e-6, atol=0
     )
 
 
@@ -176,7 +176,7 @@ def tiny_generator() -> StyleGAN2Generator:
 
 def test_path_length_of_the_prior_reaches_mapping_and_synthesis_whatever_the_autocast() -> None:
     network = tiny_generator()
-    found: list[float] = []
+    result: list[float] = []
     for enabled in (False, True):
         network.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
@@ -185,12 +185,12 @@ def test_path_length_of_the_prior_reaches_mapping_and_synthesis_whatever_the_aut
             rng = torch.Generator().manual_seed(0)
             penalty = path_length_penalty(network.synthesize, codes, PathLengthMean(), rng=rng)
         penalty.backward()
-        found.append(penalty.item())
+        result.append(penalty.item())
         for name in ("style_mlp.1.weight", "style_convs.0.modulated_conv.weight"):
             grad = network.get_parameter(name).grad
             assert grad is not None
             assert float(grad.abs().sum()) > 0
-    assert found[0] == found[1] > 0
+    assert result[0] == result[1] > 0
 
 
 def test_codes_without_a_mapping_are_enough() -> None:

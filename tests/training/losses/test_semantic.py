@@ -46,8 +46,8 @@ def test_the_loss_is_that_of_masks_multiplied_into_features() -> None:
     one = [feature(2, 3, 16, 16), feature(2, 5, 8, 8, seed=1)]
     other = [feature(2, 3, 16, 16, seed=2), feature(2, 5, 8, 8, seed=3)]
     seen = labels()
-    found = semantic_style_loss(one, other, seen, classes=4)
-    torch.testing.assert_close(found, plain_loss(one, other, one_hot_labels(seen, classes=4)))
+    result = semantic_style_loss(one, other, seen, classes=4)
+    torch.testing.assert_close(result, plain_loss(one, other, one_hot_labels(seen, classes=4)))
 
 
 def test_absent_classes_have_no_matrix() -> None:
@@ -66,17 +66,17 @@ def test_exchanging_pixels_within_a_region_costs_nothing_and_across_regions_does
 
 def test_pixels_of_unknown_class_do_not_matter() -> None:
     seen = labels()
-    one, other = feature(2, 3, 16, 16), feature(2, 3, 16, 16, seed=1)
-    changed = torch.where((seen == UNKNOWN)[:, None], one + 7, one)
-    assert not torch.equal(changed, one)
+    first, other = feature(2, 3, 16, 16), feature(2, 3, 16, 16, seed=1)
+    changed = torch.where((seen == UNKNOWN)[:, None], first + 7, first)
+    assert not torch.equal(changed, first)
     torch.testing.assert_close(
         semantic_style_loss([changed], [other], seen, classes=4),
-        semantic_style_loss([one], [other], seen, classes=4),
+        semantic_style_loss([first], [other], seen, classes=4),
         rtol=0,
         atol=0,
     )
     nothing = torch.full((2, 16, 16), UNKNOWN)
-    assert float(semantic_style_loss([one], [other], nothing)) == 0
+    assert float(semantic_style_loss([first], [other], nothing)) == 0
 
 
 def test_gradients_are_right_and_none_reach_the_target() -> None:
@@ -93,12 +93,12 @@ def test_gradients_are_right_and_none_reach_the_target() -> None:
 
 
 def test_autocast_does_not_coarsen_the_loss() -> None:
-    one, other = feature(2, 3, 16, 16).float(), feature(2, 3, 16, 16, seed=1).float()
-    plain = semantic_style_loss([one], [other], labels(), classes=4)
+    first, other = feature(2, 3, 16, 16).float(), feature(2, 3, 16, 16, seed=1).float()
+    plain = semantic_style_loss([first], [other], labels(), classes=4)
     with torch.autocast("cpu", torch.bfloat16):
-        found = semantic_style_loss([one], [other], labels(), classes=4)
-        half = semantic_style_loss([one.bfloat16()], [other.bfloat16()], labels(), classes=4)
-    assert torch.equal(found, plain)
+        result = semantic_style_loss([first], [other], labels(), classes=4)
+        half = semantic_style_loss([first.bfloat16()], [other.bfloat16()], labels(), classes=4)
+    assert torch.equal(result, plain)
     torch.testing.assert_close(half, plain, rtol=0.02, atol=0)
 
 

@@ -85,16 +85,16 @@ def test_processes_with_and_without_sharp_faces_have_the_same_terms(
     """Terms are averaged over processes one by one, gradients parameter by parameter."""
     sharp, blurred = judged([1.0]), judged([0.5])
     names = adversary.generator_terms(sharp).keys()
-    found = adversary.generator_terms(blurred)
-    assert found.keys() == names
-    found["g_texture"].backward()
+    result = adversary.generator_terms(blurred)
+    assert result.keys() == names
+    result["g_texture"].backward()
     assert float(blurred.restored.grad.abs().sum()) == 0.0  # type: ignore[union-attr]
 
     optimizer_step = OptimizerStep(device=CPU, dtype=torch.float32)
     logged = adversary.update([blurred.detach()], MOMENT, optimizer_step)
     assert logged == {"d_texture": 0.0}
     part = adversary.train_states["texture"]
-    assert all(each.grad is not None for _, each in part.trained_parameters())
+    assert all(tensor.grad is not None for _, tensor in part.trained_parameters())
     assert adversary.update([sharp.detach()], MOMENT, optimizer_step).keys() == logged.keys()
 
 

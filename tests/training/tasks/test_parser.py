@@ -61,8 +61,8 @@ def test_every_face_is_seen_once_as_it_is_and_degraded_alike_every_time(root: Pa
     assert grays == pytest.approx(LEVELS, abs=0.01)
     assert all(float(face.target[:, :, :18].max()) == -1 for face in faces), "none is mirrored"
     assert not torch.equal(faces[2].degraded, faces[2].target)
-    for one, again in zip(faces[2], FaceEvalDataset(data(root), seed=4)[2], strict=True):
-        assert torch.equal(one, again)
+    for first, again in zip(faces[2], FaceEvalDataset(data(root), seed=4)[2], strict=True):
+        assert torch.equal(first, again)
     with pytest.raises(IndexError):
         faces[5]
 
@@ -87,8 +87,8 @@ def test_validation_scores_every_class_that_the_test_faces_have(root: Path) -> N
     assert preview.images.shape == (4 * 5, 3, 64, 64)
 
 
-def scores_of(found: list[int], true: list[int]) -> dict[str, float]:
-    return f1_by_class(confusion_matrix(torch.tensor([found]), torch.tensor([true])))
+def scores_of(result: list[int], true: list[int]) -> dict[str, float]:
+    return f1_by_class(confusion_matrix(torch.tensor([result]), torch.tensor([true])))
 
 
 def test_f1_is_that_of_all_known_pixels_of_a_class() -> None:
@@ -106,9 +106,9 @@ def test_confusions_of_pictures_add_up() -> None:
         rng = torch.Generator().manual_seed(seed)
         return torch.randint(0, len(PARSING_CLASSES), (2, 8, 8), generator=rng)
 
-    found, true = drawn(0), drawn(1)
-    parts = sum(confusion_matrix(one, other) for one, other in zip(found, true, strict=True))
-    assert torch.equal(torch.as_tensor(parts), confusion_matrix(found, true))
+    result, true = drawn(0), drawn(1)
+    parts = sum(confusion_matrix(first, other) for first, other in zip(result, true, strict=True))
+    assert torch.equal(torch.as_tensor(parts), confusion_matrix(result, true))
 
 
 def test_a_class_that_no_picture_has_does_not_count_but_what_it_took_is_missed() -> None:

@@ -72,10 +72,10 @@ def test_the_discriminator_sees_the_map_of_the_sharp_image(root: Path) -> None:
 def test_the_style_loss_looks_at_the_sharp_map_with_its_weight(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[tuple[Tensor, dict[str, Any]]] = []
+    inputs: list[tuple[Tensor, dict[str, Any]]] = []
 
     def spy(restored: Any, target: Any, labels: Tensor, **options: Any) -> Tensor:
-        seen.append((labels, options))
+        inputs.append((labels, options))
         return restored[0].mean()
 
     monkeypatch.setattr(task_module, "semantic_style_loss", spy)
@@ -83,9 +83,9 @@ def test_the_style_loss_looks_at_the_sharp_map_with_its_weight(
         task_module, "load_feature_network", lambda _, layers: _FakeFeatures(len(layers))
     )
     task = build(root, style_weight=3.0)
-    found = inputs_of_one_step(task)["labels"][0]
-    ((labels, options),) = seen
-    assert torch.equal(labels, found)
+    result = inputs_of_one_step(task)["labels"][0]
+    ((labels, options),) = inputs
+    assert torch.equal(labels, result)
     assert options == {"form": "released"}
 
 

@@ -116,25 +116,25 @@ def one_step(root: Path, **changes: Any) -> tuple[dict[str, float], RestorerTask
 def test_noise_is_drawn_in_training_unless_switched_off(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[Tensor | None] = []
+    inputs: list[Tensor | None] = []
     original = StyleGAN2Generator.synthesize
 
     def spy(self: StyleGAN2Generator, latents: Tensor, **options: Any) -> Tensor:
         noise = options.get("noise")
-        seen.append(None if noise is None else noise[0])
+        inputs.append(None if noise is None else noise[0])
         return original(self, latents, **options)
 
     monkeypatch.setattr(StyleGAN2Generator, "synthesize", spy)
     one_step(root)
-    first, second = seen
+    first, second = inputs
     assert first is not None
     assert second is not None
     assert first.shape == (2, 1, 4, 4)
     assert not torch.equal(first[0], first[1]), "every sample has its noise"
     assert not torch.equal(first, second), "and every micro-batch"
-    seen.clear()
+    inputs.clear()
     one_step(root, draw_noise=False)
-    assert seen == [None, None]
+    assert inputs == [None, None]
 
 
 @pytest.mark.parametrize(("modulation", "width"), [("cs-sft", 1), ("sft", 2), ("none", 0)])

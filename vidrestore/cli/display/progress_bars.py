@@ -129,8 +129,10 @@ def _worker_parts(progress: Progress) -> list[str]:
 
 
 def _megabytes(bytes_here: int, bytes_total: int | None) -> str:
-    here = f"{bytes_here / 1e6:.1f}"
-    return f"{here} MB" if bytes_total is None else f"{here} of {bytes_total / 1e6:.1f} MB"
+    megabytes = f"{bytes_here / 1e6:.1f}"
+    return (
+        f"{megabytes} MB" if bytes_total is None else f"{megabytes} of {bytes_total / 1e6:.1f} MB"
+    )
 
 
 def print_line(line: str, *, stream: TextIO) -> None:

@@ -202,8 +202,8 @@ def _pull_in_outliers(window: _Window, measured: Complex, sigmas: float, floor: 
     biweight = np.maximum(_tukey(distance / limit), 1e-6)
     fit = _weighted_fit(basis, measured, weights * biweight)
     # Doubled, so that ordinary deviations stay as they are and only outliers are pulled in.
-    kept = np.minimum(1.0, 2 * _tukey(np.abs(measured - fit) / limit))
-    return fit + kept * (measured - fit)
+    outlier_weights = np.minimum(1.0, 2 * _tukey(np.abs(measured - fit) / limit))
+    return fit + outlier_weights * (measured - fit)
 
 
 def _tukey(distance: Real) -> Real:

@@ -90,8 +90,8 @@ def folder_notes(info: VideoInfo, audio: AudioPlan | None) -> list[str]:
     if info.kind != "film":
         return []
     copied = () if audio is None else audio.stream_indexes
-    kept = (info.video_stream_index, *copied)
-    dropped = [str(stream) for stream in info.streams if stream.index not in kept]
+    kept_indexes = (info.video_stream_index, *copied)
+    dropped = [str(stream) for stream in info.streams if stream.index not in kept_indexes]
     if info.chapters:
         dropped.append("the chapters")
     notes = [f"a folder has only frames and audio: {', '.join(dropped)} dropped"] if dropped else []

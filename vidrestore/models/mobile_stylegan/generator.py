@@ -177,11 +177,11 @@ def widen_for_features(state: Mapping[str, Tensor], widened: MobileStyleGAN) -> 
     own, wider = widened.state_dict(), dict[str, Tensor]()
     plain = {name: tensor for name, tensor in state.items() if not name.startswith("noises.")}
     for name, tensor in own.items():
-        given = plain.pop(name, None)
+        pretrained = plain.pop(name, None)
         if name.endswith(".strength"):
             wider[name] = torch.ones_like(tensor)
             continue
-        if given is None or not _fits(given.shape, tensor.shape):
+        if pretrained is None or not _fits(pretrained.shape, tensor.shape):
             raise ValueError(f"not a MobileStyleGAN of this size: {name} is missing or too large")
         full = torch.zeros_like(tensor)
         if name.endswith("modulation.bias"):
@@ -189,8 +189,10 @@ def widen_for_features(state: Mapping[str, Tensor], widened: MobileStyleGAN) -> 
         elif name.endswith("weight_dw"):
             full[..., 1, 1] = 1.0  # an identity; the 1x1 convolution weighs the features
         # The gain of a layer falls with its channels.
-        gain = (tensor.shape[1] / given.shape[1]) ** 0.5 if name.endswith("conv.weight") else 1.0
-        full[tuple(slice(side) for side in given.shape)] = given * gain
+        gain = (
+            (tensor.shape[1] / pretrained.shape[1]) ** 0.5 if name.endswith("conv.weight") else 1.0
+        )
+        full[tuple(slice(side) for side in pretrained.shape)] = pretrained * gain
         wider[name] = full
     if plain:
         raise ValueError(f"not a MobileStyleGAN of this size: {min(plain)} is not expected")

@@ -44,8 +44,10 @@ class Convolution(nn.Module):
         nn.init.kaiming_uniform_(weight, a=math.sqrt(5))
         self._hold(nn.Parameter(weight))
         bound = 1 / math.sqrt(in_channels * 9)
-        held = nn.Parameter(torch.empty(out_channels).uniform_(-bound, bound)) if bias else None
-        self.register_parameter("bias", held)
+        bias_parameter = (
+            nn.Parameter(torch.empty(out_channels).uniform_(-bound, bound)) if bias else None
+        )
+        self.register_parameter("bias", bias_parameter)
 
     def _hold(self, weight: nn.Parameter) -> None:
         self.weight = weight
@@ -117,8 +119,8 @@ class SpectralConvolution(Convolution):
 
     def tensors(self) -> tuple[Tensor, ...]:
         """Return the tensors that ``kernel`` and the bias depend on."""
-        held = (self.weight_orig, self.weight_u, self.weight_v)
-        return held if self.bias is None else (*held, self.bias)
+        tensors = (self.weight_orig, self.weight_u, self.weight_v)
+        return tensors if self.bias is None else (*tensors, self.bias)
 
 
 def _normalize(vector: Tensor) -> Tensor:

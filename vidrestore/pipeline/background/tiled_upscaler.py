@@ -126,7 +126,7 @@ class Upscaler:
             WeightsError: It does not run in float32 either, or its output has the wrong size.
         """
         network = self._found.module
-        exact = {key: each.clone() for key, each in network.state_dict().items()}
+        exact = {key: tensor.clone() for key, tensor in network.state_dict().items()}
         network.to(self.dtype)
         try:
             # Memory that runs out is a DeviceError here, and no reason for another precision.

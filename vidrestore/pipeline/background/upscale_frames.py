@@ -150,8 +150,8 @@ class Background:
     def _upscale_frame(self, frame: Frame, *, keep_chroma: bool) -> Frame:
         size_hw = upscaled_hw(frame.coded_hw, self.scale)
         planes = [
-            np.empty(frame.pixel_format.plane_hw(at, size_hw), plane.dtype)
-            for at, plane in enumerate(frame.planes)
+            np.empty(frame.pixel_format.plane_hw(index, size_hw), plane.dtype)
+            for index, plane in enumerate(frame.planes)
         ]
         tiles = self._tiles(frame.coded_hw)
         for number, tile in enumerate(tiles, start=1):
@@ -211,8 +211,8 @@ def _map_face(face: TrackedFace, affine: Affine) -> TrackedFace:
     corners = np.array([[left, top], [right, bottom]]) @ affine[:, :2].T + affine[:, 2]
     (x0, y0), (x1, y1) = corners.min(axis=0), corners.max(axis=0)
     points, measured = (
-        (each @ affine[:, :2].T + affine[:, 2]).astype(np.float32)
-        for each in (face.landmarks_xy, face.raw_landmarks_xy)
+        (landmarks_xy @ affine[:, :2].T + affine[:, 2]).astype(np.float32)
+        for landmarks_xy in (face.landmarks_xy, face.raw_landmarks_xy)
     )
     return replace(
         face,
@@ -231,8 +231,8 @@ def _crop(frame: Frame, box_xyxy: tuple[int, int, int, int]) -> Frame:
     """Return a box of a frame as a frame, with the color matrix of the whole frame."""
     left, top, right, bottom = box_xyxy
     planes: list[Plane] = []
-    for at, plane in enumerate(frame.planes):
-        is_chroma = frame.pixel_format.model == "yuv" and at in (1, 2)
+    for index, plane in enumerate(frame.planes):
+        is_chroma = frame.pixel_format.model == "yuv" and index in (1, 2)
         shift_x, shift_y = frame.pixel_format.chroma_shift_xy if is_chroma else (0, 0)
         rows = slice(top >> shift_y, -(-bottom >> shift_y))
         columns = slice(left >> shift_x, -(-right >> shift_x))
@@ -251,15 +251,15 @@ def _copy_core(
     scale: int,
 ) -> None:
     """Copy the core of an enlarged part to its place in the planes of the whole frame."""
-    left, top, right, bottom = (scale * each for each in core_xyxy)
+    left, top, right, bottom = (scale * side for side in core_xyxy)
     from_x, from_y = scale * padded_xyxy[0], scale * padded_xyxy[1]
-    for at, plane in enumerate(planes):
-        is_chroma = part.pixel_format.model == "yuv" and at in (1, 2)
+    for index, plane in enumerate(planes):
+        is_chroma = part.pixel_format.model == "yuv" and index in (1, 2)
         shift_x, shift_y = part.pixel_format.chroma_shift_xy if is_chroma else (0, 0)
         rows = slice(top >> shift_y, -(-bottom >> shift_y))
         columns = slice(left >> shift_x, -(-right >> shift_x))
         down, across = from_y >> shift_y, from_x >> shift_x
-        plane[rows, columns] = part.planes[at][
+        plane[rows, columns] = part.planes[index][
             rows.start - down : rows.stop - down, columns.start - across : columns.stop - across
         ]
 

@@ -84,17 +84,17 @@ def load_restorer(
     weights = read_weights(path, detail=detail)
     state = weights.state
     shapes = {key: tuple(tensor.shape) for key, tensor in state.items()}
-    found = detect_architecture(shapes)
-    if found is None:
+    architecture = detect_architecture(shapes)
+    if architecture is None:
         if (other := explain_unsupported(shapes)) is not None:
             raise WeightsError(f"{path}: is not a restorer but {other}")
         return spandrel_restorer(state, path, device=device, dtype=dtype, fidelity=fidelity)
     reject_model_option("fidelity", fidelity, model=model)
-    parts = _fetch_parts(found.spec, on_download, exclude=found.submodule)
-    network = found.spec.build()
-    load_state(network.get_submodule(found.submodule), state, path)
+    parts = _fetch_parts(architecture.spec, on_download, exclude=architecture.submodule)
+    network = architecture.spec.build()
+    load_state(network.get_submodule(architecture.submodule), state, path)
     _load_parts(network, parts)
-    return Restorer(network, found.spec, device=device, dtype=dtype, detail=weights.detail)
+    return Restorer(network, architecture.spec, device=device, dtype=dtype, detail=weights.detail)
 
 
 def fetch_networks(model: str, *, detector: str, on_download: DownloadCallback) -> None:

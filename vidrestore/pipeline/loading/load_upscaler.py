@@ -44,11 +44,11 @@ def load_upscaler(
         network = spec.build()
         with bundled_file(spec.packaged_file) as path:
             load_weights(network, path)
-        found = _from_table(spec, network, background)
+        loaded = _from_table(spec, network, background)
         scale = _DEFAULT_SCALE if scale is None else scale
     else:
-        found = _from_file(background.expanduser())
-    return Upscaler(found, device=device, dtype=dtype, scale=scale)
+        loaded = _from_file(background.expanduser())
+    return Upscaler(loaded, device=device, dtype=dtype, scale=scale)
 
 
 def _from_file(path: Path) -> SuperResolution:
@@ -60,27 +60,28 @@ def _from_file(path: Path) -> SuperResolution:
         return _from_table(spec, network, str(path))
     if (restorer := detect_architecture(shapes)) is not None:
         raise _face_restorer_error(path, restorer.architecture)
-    found = identify_network(state, path)
-    kind = found.architecture.name
-    if found.purpose == "FaceSR":
+    descriptor = identify_network(state, path)
+    kind = descriptor.architecture.name
+    if descriptor.purpose == "FaceSR":
         raise _face_restorer_error(path, kind)
-    if found.purpose not in ("SR", "Restoration"):
+    if descriptor.purpose not in ("SR", "Restoration"):
         raise WeightsError(
-            f"{path}: {kind} does not enlarge pictures ({found.purpose}); name another checkpoint"
+            f"{path}: {kind} does not enlarge pictures ({descriptor.purpose}); "
+            "name another checkpoint"
         )
-    if (found.input_channels, found.output_channels) != (3, 3):
+    if (descriptor.input_channels, descriptor.output_channels) != (3, 3):
         raise WeightsError(
-            f"{path}: this {kind} has {found.input_channels} input and {found.output_channels} "
-            "output channels; --background needs one for RGB"
+            f"{path}: this {kind} has {descriptor.input_channels} input and "
+            f"{descriptor.output_channels} output channels; --background needs one for RGB"
         )
     return SuperResolution(
         name=str(path),
         kind=kind,
-        factor=found.scale,
-        module=found.model,
-        call=found,
-        supported_dtype=partial(supported_dtype, found),
-        channels_last=found.architecture.id in _CHANNELS_LAST,
+        factor=descriptor.scale,
+        module=descriptor.model,
+        call=descriptor,
+        supported_dtype=partial(supported_dtype, descriptor),
+        channels_last=descriptor.architecture.id in _CHANNELS_LAST,
     )
 
 

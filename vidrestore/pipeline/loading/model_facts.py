@@ -61,7 +61,9 @@ class ModelFacts:
     def merged(self, other: "ModelFacts") -> "ModelFacts":
         """Return the facts of a run that used the networks of both."""
         fitting = [
-            each.reduced_batch_size for each in (self, other) if each.reduced_batch_size is not None
+            facts.reduced_batch_size
+            for facts in (self, other)
+            if facts.reduced_batch_size is not None
         ]
         background = self.background
         if background is not None and other.background is not None:

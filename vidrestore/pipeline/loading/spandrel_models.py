@@ -108,9 +108,9 @@ def identify_network(state: Mapping[str, Tensor], path: Path) -> Descriptor:
     tensors = _network_tensors(state)
     plus_plus = {key: tensors.pop(key) for key in _plus_plus_keys(tensors)}
     try:
-        found = cast(Descriptor, registry.load(tensors))
+        descriptor = cast(Descriptor, registry.load(tensors))
         if plus_plus:
-            _convert_to_plus_plus(found.model, plus_plus)
+            _convert_to_plus_plus(descriptor.model, plus_plus)
     except spandrel.UnsupportedModelError as error:
         more = "" if extra else f"; to support CodeFormer and some others, run: {INSTALL}"
         raise WeightsError(
@@ -122,17 +122,17 @@ def identify_network(state: Mapping[str, Tensor], path: Path) -> Descriptor:
             f"{path}: spandrel cannot build a network from these tensors ({reason}); "
             "check that the checkpoint is complete"
         ) from error
-    return found
+    return descriptor
 
 
-def supported_dtype(found: Descriptor, requested: torch.dtype) -> torch.dtype:
+def supported_dtype(descriptor: Descriptor, requested: torch.dtype) -> torch.dtype:
     """Return the precision nearest to ``requested`` that the network can run in."""
     supported = {
         torch.float32: True,
-        torch.bfloat16: found.supports_bfloat16,
-        torch.float16: found.supports_half,
+        torch.bfloat16: descriptor.supports_bfloat16,
+        torch.float16: descriptor.supports_half,
     }
-    if found.architecture.id in _FP32_ONLY or not supported[requested]:
+    if descriptor.architecture.id in _FP32_ONLY or not supported[requested]:
         return torch.float32
     return requested
 
@@ -158,41 +158,41 @@ def spandrel_restorer(
         WeightsError: The network is not known, or not a restorer of faces.
         ConfigError: ``fidelity`` is given for a network that does not support it.
     """
-    found = identify_network(state, path)
-    kind = found.architecture.name
-    if found.purpose in ("SR", "Restoration"):
+    descriptor = identify_network(state, path)
+    kind = descriptor.architecture.name
+    if descriptor.purpose in ("SR", "Restoration"):
         raise WeightsError(
             f"{path}: {kind} upscales or cleans whole frames, not faces; "
             f"use it with --background {path}"
         )
-    fits = found.size_requirements.check(CROP_SIZE_PX, CROP_SIZE_PX) and found.scale == 1
-    if found.purpose != "FaceSR" or not fits or found.input_channels != 3:
+    fits = descriptor.size_requirements.check(CROP_SIZE_PX, CROP_SIZE_PX) and descriptor.scale == 1
+    if descriptor.purpose != "FaceSR" or not fits or descriptor.input_channels != 3:
         raise WeightsError(
             f"{path}: {kind} does not restore RGB faces of {CROP_SIZE_PX} px; "
             "name another checkpoint"
         )
     options: dict[str, float] = {}
-    if found.architecture.id == "CodeFormer":
+    if descriptor.architecture.id == "CodeFormer":
         # This license covers the network and its only training, whatever the file is called.
         warn_non_commercial(weights_entry("codeformer"), weights_folder())
         options = {} if fidelity is None else {"weight": fidelity}
     else:
         reject_model_option("fidelity", fidelity, model=kind)
-    network = SpandrelRestorer(found, options)
+    network = SpandrelRestorer(descriptor, options)
     spec = RestorerSpec(
         build=lambda: network, crop_size_px=CROP_SIZE_PX, license="that of its publisher"
     )
-    return Restorer(network, spec, device=device, dtype=supported_dtype(found, dtype))
+    return Restorer(network, spec, device=device, dtype=supported_dtype(descriptor, dtype))
 
 
 class SpandrelRestorer(nn.Module):
     """A restorer that spandrel has loaded, with the interface of those of the model table."""
 
-    def __init__(self, found: Descriptor, options: Mapping[str, float]) -> None:
+    def __init__(self, descriptor: Descriptor, options: Mapping[str, float]) -> None:
         super().__init__()
-        self.network = found.model
-        self._call: Callable[[Tensor], Tensor] = found
-        self._signed = found.architecture.id in _SIGNED
+        self.network = descriptor.model
+        self._call: Callable[[Tensor], Tensor] = descriptor
+        self._signed = descriptor.architecture.id in _SIGNED
         self._options = dict(options)
 
     def forward(self, image_NCHW: Tensor) -> RestorerOutput:
@@ -201,7 +201,7 @@ class SpandrelRestorer(nn.Module):
         if self._signed:
             return RestorerOutput(image=self.network(image, **self._options)[0])
         # spandrel guarantees [0, 1], and one image at a time.
-        images = [self._call(each[None] * 0.5 + 0.5) for each in image]
+        images = [self._call(crop[None] * 0.5 + 0.5) for crop in image]
         return RestorerOutput(image=torch.cat(images) * 2.0 - 1.0)
 
 
@@ -222,7 +222,7 @@ def _network_tensors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     prefix = "vqvae."
     if any(key.startswith(prefix) for key in state):  # RestoreFormer, as Lightning saves it
         state = {key.removeprefix(prefix): state[key] for key in state if key.startswith(prefix)}
-    return {key: each for key, each in state.items() if key != "quantize.utility_counter"}
+    return {key: tensor for key, tensor in state.items() if key != "quantize.utility_counter"}
 
 
 def _plus_plus_keys(state: Mapping[str, Tensor]) -> list[str]:
@@ -242,7 +242,7 @@ def _convert_to_plus_plus(network: Any, state: Mapping[str, Tensor]) -> None:
     channels = int(level.block[0].out_channels)
     level.attn.extend(block(channels, _PLUS_PLUS_HEADS) for _ in level.block)
     stem = f"decoder.up.{_PLUS_PLUS_LEVEL}.attn."
-    level.attn.load_state_dict({key.removeprefix(stem): each for key, each in state.items()})
+    level.attn.load_state_dict({key.removeprefix(stem): tensor for key, tensor in state.items()})
     for module in network.modules():
         if isinstance(module, block):
             module.head_size = _PLUS_PLUS_HEADS

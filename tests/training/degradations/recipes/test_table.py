@@ -161,11 +161,11 @@ def bicubic_1d(length: int, smaller: int) -> np.ndarray:
 
 @pytest.mark.parametrize("factor", [4, 8])
 def test_bicubic_recipes_shrink_and_enlarge_as_matlab_does(factor: int) -> None:
-    found = RECIPES[f"bicubic_x{factor}"].draw(np.random.default_rng(0)).degrade(image()).degraded
+    result = RECIPES[f"bicubic_x{factor}"].draw(np.random.default_rng(0)).degrade(image()).degraded
     expected = image()
     for axis, length in enumerate(image().shape[:2]):
         down, up = bicubic_1d(length, length // factor), bicubic_1d(length // factor, length)
         expected = np.moveaxis(np.tensordot(up @ down, expected, axes=(1, axis)), 0, axis)
     inner = slice(2 * factor, -2 * factor)
     # Two roundings to 8 bits: of the small image, and of the large one.
-    np.testing.assert_allclose(found[inner, inner], expected[inner, inner], atol=1.6 / 255)
+    np.testing.assert_allclose(result[inner, inner], expected[inner, inner], atol=1.6 / 255)
