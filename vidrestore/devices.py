@@ -1,4 +1,4 @@
-"""Which device and which precision a run uses; torch is imported when asked, not before."""
+"""Device and precision of a run; torch is imported only when they are resolved."""
 
 from collections.abc import Callable, Mapping
 from functools import wraps

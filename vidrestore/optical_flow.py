@@ -82,7 +82,7 @@ def flow_targets(flow: Flow, size_hw: tuple[int, int]) -> tuple[FloatArray, Floa
 
     Args:
         flow: Found in pictures of any size.
-        size_hw: Of the pictures meant; the flow is interpolated.
+        size_hw: Size of the images that the flow is for; it is interpolated.
     """
     height, width = size_hw
     moves = (

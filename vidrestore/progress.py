@@ -15,7 +15,7 @@ class LatestFrame:
     """The frame that was restored last."""
 
     frame: "Frame"
-    """As it is written."""
+    """The frame as it is written."""
     geometry: "DisplayGeometry"
     """How it appears on the screen."""
 

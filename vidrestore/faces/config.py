@@ -49,7 +49,7 @@ class DetectorConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShotConfig:
-    """What counts as a cut."""
+    """Thresholds of a shot change."""
 
     change_ratio: float = 2.5
     """Minimum ratio of a frame's difference from the previous one to that of its neighbors."""

@@ -1,4 +1,4 @@
-"""What kind of file a path names, and facts about containers and codecs."""
+"""Kinds of files, and facts about containers and codecs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

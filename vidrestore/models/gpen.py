@@ -31,11 +31,11 @@ class GPEN(nn.Module):
         size: Side of crops and results, a power of two.
         style_dim: Size of a style code.
         n_mlp: Layers of the mapping.
-        channel_multiplier: Of the channels at 64 pixels and above.
+        channel_multiplier: Factor of the channels at 64 pixels and above.
         blur_kernel: Taps of the resampling filter.
         lr_mlp: Learning rate of the mapping relative to the rest.
         isconcat: Whether features are concatenated (as released) or added.
-        narrow: Of all channels.
+        narrow: Factor of all channels.
     """
 
     def __init__(

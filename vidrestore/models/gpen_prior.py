@@ -1,4 +1,4 @@
-"""From a StyleGAN2 to the generator of GPEN and MMRB, which takes features where it had noise."""
+"""Convert a StyleGAN2 to the generator of GPEN and MMRB, which takes features instead of noise."""
 
 from collections.abc import Mapping
 
@@ -25,7 +25,7 @@ def gpen_state_of_prior(state: Mapping[str, Tensor], generator: GpenGenerator) -
     without noise.
 
     Args:
-        state: Of GPEN's generator, or of ``StyleGAN2Generator``.
+        state: State of GPEN's generator, or of ``StyleGAN2Generator``.
         generator: With concatenated features.
 
     Raises:

@@ -52,7 +52,7 @@ class Context(nn.Module):
     """A U-Net over features, whose receptive field is the whole face.
 
     Args:
-        channels: Of the features that come in and go out.
+        channels: Number of input and output features.
         widths: Channels at 1/2, 1/4, ... of the features' size.
         encoder_blocks: Residual blocks on the way down, one entry per width.
         decoder_blocks: Residual blocks on the way up, finest first, one entry fewer than widths.
@@ -104,7 +104,7 @@ class Lite(nn.Module):
 
     Args:
         width: Channels of the stack, at 1/4 of the input's side.
-        convolutions: Of the stack between the first and the last one.
+        convolutions: Number of convolutions between the first and the last one.
     """
 
     multiple_px = _FOLD * 2 ** len(_CONTEXT_WIDTHS)

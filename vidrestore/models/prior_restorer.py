@@ -82,7 +82,7 @@ class PriorRestorer(nn.Module):
             another.
         num_style_feat: Size of a style code.
         num_mlp: Layers of the generator's mapping.
-        narrow: Of all channels.
+        narrow: Factor of all channels.
         prior: The generator, of any size; an untrained MobileStyleGAN of the crop's where None.
     """
 

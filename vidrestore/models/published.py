@@ -62,7 +62,7 @@ def build_published(arch: str, arguments: Arguments) -> nn.Module:
 
     Args:
         arch: A key of ``PUBLISHED``.
-        arguments: Of its constructor.
+        arguments: Arguments of its constructor.
 
     Raises:
         ValueError: There is no such network here, or it takes no such argument.

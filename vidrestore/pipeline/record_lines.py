@@ -51,7 +51,7 @@ def frame_line(finished: FinishedFrame, settings: RestoreSettings) -> str:
 
     Args:
         finished: As the stages yield it.
-        settings: Of the run.
+        settings: Settings of the run.
     """
     return _frame_line(frame_record(finished, settings))
 
@@ -73,11 +73,11 @@ def record_header(
     """Return the header of the record of a run. Reads the whole source for its checksum.
 
     Args:
-        settings: Of the run.
+        settings: Settings of the run.
         info: The source.
         output: The result, which need not be there yet.
         checkpoint_sha256: As ``checkpoint_sha256`` gives it.
-        detail: Of the restorer.
+        detail: Detail of the restorer's weights.
         scale: How many times larger the result is.
     """
     is_file = info.path.is_file()

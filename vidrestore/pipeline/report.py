@@ -67,7 +67,8 @@ class RestoreReport:
     segments: int = 1
     """Number of segments that the film was restored in."""
     repairs: dict[str, int] = field(default_factory=dict[str, int])
-    """What ``repair`` did: specks removed, frames without scratches, frames of other brightness."""
+    """Totals of ``repair``: specks removed, frames with removed scratches, frames with changed
+    brightness."""
     reasons: dict[str, int] = field(default_factory=dict[str, int])
     """Faces that were skipped or restored less, by reason, counted once per frame."""
     notes: tuple[str, ...]

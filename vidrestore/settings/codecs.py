@@ -20,7 +20,7 @@ class CodecOptions:
     """What can be chosen for a codec."""
 
     presets: tuple[str, ...] = ()
-    """From fast to slow, or from small to large; empty where there is no choice."""
+    """Presets from fast to slow, or from small to large; empty if there is no choice."""
     preset: str | None = None
     """The default."""
     crf_range: tuple[float, float] | None = None

@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """What is known of a setting besides its name, type and default."""
+    """Properties of a setting besides its name, type and default."""
 
     help: str
     """One or two sentences, for the help of the command and the table of the docs."""
@@ -56,9 +56,9 @@ class Option:
     short: str = ""
     """Short form of the option, with its dash."""
     metavar: str = ""
-    """What stands for the value; made from choices or range if empty."""
+    """Placeholder of the value in help; made from choices or range if empty."""
     means: str = ""
-    """What a default of None stands for."""
+    """What a default of None means."""
     common: bool = False
     """Whether it is listed first, among the most used."""
     positional: bool = False
@@ -67,7 +67,7 @@ class Option:
     per_run: bool = False
     """Whether it belongs to one run, and so not into a project file."""
     affects: Literal["bytes", "presence", "nothing"] = "nothing"
-    """What the restored film depends on: the value; whether there is one; neither."""
+    """Whether the result depends on the value, on whether it is given, or on neither."""
     resolved: bool = False
     """Whether the film depends on what the value resolves to: ``auto`` on the device that it finds,
     a file name on what the file contains."""
@@ -139,7 +139,7 @@ class Setting:
 
     @property
     def metavar(self) -> str:
-        """What stands for the value in the help: ``0..1``; empty for a switch."""
+        """Placeholder of the value in help, such as ``0..1``; empty for a switch."""
         option = self.option
         if option.metavar or self.type is bool:
             return option.metavar

@@ -18,7 +18,7 @@ from vidrestore.settings.upscaler_names import check_upscaler_name
 DetectorName: TypeAlias = Literal["mtcnn", "retinaface", "retinaface-mobile"]
 PrecisionName: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
 MaskShape: TypeAlias = Literal["face", "head"]
-"""What is restored: an ellipse through the landmarks, or hair, ears and neck, too."""
+"""Region that is restored: an ellipse through the landmarks, or also hair, ears and neck."""
 RepairName: TypeAlias = Literal["dust", "scratches", "flicker"]
 Deinterlace: TypeAlias = Literal["auto", "keep", "frame", "field"]
 """``auto`` keeps the fields of interlaced film. ``keep`` also treats a film without flags as

@@ -19,7 +19,8 @@ if sys.platform == "linux":
 _STDIN, _STDOUT, _STDERR = 0, 1, 2
 _POLL_SECONDS = 0.1
 _PIPE_BYTES = 1 << 20
-"""Of a pipe's buffer; the most that Linux allows every user. A frame passes in few turns."""
+"""Size of a pipe's buffer: the maximum for unprivileged users on Linux, so a frame needs few
+writes."""
 _film_fd = _STDOUT
 """Where a film is written to that goes to standard output."""
 

@@ -28,7 +28,7 @@ def temp_path_for(output: Path, suffix: str) -> Path:
 
     Args:
         output: The path of the output.
-        suffix: Of the temporary name; muxers choose the format by it.
+        suffix: Suffix of the temporary name; muxers choose the format by it.
     """
     token = secrets.token_hex(_TOKEN_BYTES)
     return output.with_name(f"{_prefix(output, suffix)}.{token}.partial{suffix}")

@@ -23,8 +23,8 @@ class Assessment:
     reason: str | None = None
     """A short code such as ``too small``; None if nothing limits the strength."""
     identity_similarity: float | None = None
-    """Of source and restored face: 1 minus the distance of their embeddings divided by 1.2; None if
-    not measured."""
+    """Similarity of source and restored face: 1 - embedding distance / 1.2; None if not
+    measured."""
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.strength <= 1.0:
@@ -42,7 +42,7 @@ class AlignedFace:
     denoised_chw: "Tensor | None" = None
     """The crop after temporal denoising; None if no neighboring frame shows the face."""
     assessment: Assessment = Assessment()
-    """From the checks on the source face."""
+    """Assessment from the checks on the source face."""
 
     def __post_init__(self) -> None:
         for crop in (self.crop_chw, self.denoised_chw):
@@ -68,7 +68,7 @@ class AlignedFrame:
     skipped_faces: tuple[TrackedFace, ...] = ()
     """Faces that are not restored."""
     is_monochrome: bool = False
-    """As of ``TrackedFrame``."""
+    """See ``TrackedFrame``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -130,7 +130,7 @@ class RestoredFrame:
     skipped_faces: tuple[TrackedFace, ...] = ()
     """Faces that were not restored."""
     is_monochrome: bool = False
-    """As of ``TrackedFrame``."""
+    """See ``TrackedFrame``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -158,13 +158,13 @@ class FinishedFrame:
     """A frame ready for the encoder, and the result for its faces."""
 
     frame: Frame
-    """As it is written."""
+    """The frame as it is written."""
     source: Frame
-    """As decoded."""
+    """The frame as decoded."""
     shot: int
     faces: tuple[FinishedFace, ...]
     """All tracked faces, in order of track number."""
     is_monochrome: bool = False
-    """As of ``TrackedFrame``."""
+    """See ``TrackedFrame``."""
     repair: Repair | None = None
-    """What was repaired in the whole frame; None if nothing was."""
+    """Repairs of the whole frame; None if there are none."""

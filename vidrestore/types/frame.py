@@ -48,7 +48,7 @@ class DisplayGeometry:
     """Clockwise turns of 90 degrees a player applies, 0 to 3."""
     mirrored: bool = False
     rows: Literal["all", "top", "bottom"] = "all"
-    """Which rows of ``coded_hw`` the samples are; rows of one field are two rows apart."""
+    """Rows of ``coded_hw`` that the samples occupy; those of a field are two rows apart."""
 
     def __post_init__(self) -> None:
         if self.quarter_turns not in (0, 1, 2, 3):
@@ -110,7 +110,7 @@ class Frame:
     is_bottom_field: bool = False
     """Whether this is the bottom field."""
     repair: Repair | None = None
-    """What was repaired in it; None if these are the samples as decoded."""
+    """What was repaired in the frame; None if its samples are as decoded."""
 
     def __post_init__(self) -> None:
         if len(self.planes) != self.pixel_format.plane_count:
@@ -153,7 +153,7 @@ class RgbView:
     rgb_hwc: NDArray[np.uint8]
     """``(h, w, 3)``, gamma-encoded RGB, display orientation, square pixels."""
     view_to_display: Affine
-    """From pixels of the view to display pixels."""
+    """Map from pixels of the view to display pixels."""
 
     def __post_init__(self) -> None:
         if self.rgb_hwc.ndim != 3 or self.rgb_hwc.shape[2] != 3:

@@ -35,7 +35,7 @@ def default_position(metadata: dict[str, str], path: Path) -> float | None:
     """Return the position between two sets of weights at ``DEFAULT_DETAIL``, 0 to 1.
 
     Args:
-        metadata: Of the file.
+        metadata: Metadata of the file.
         path: Named in messages.
 
     Returns:

@@ -1,1 +1,1 @@
-"""What a terminal or a log shows."""
+"""Output on a terminal or in a log."""

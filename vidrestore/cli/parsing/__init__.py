@@ -1,1 +1,1 @@
-"""From the words of a command line and of a project file to settings."""
+"""Parse a command line and a project file into settings."""

@@ -46,7 +46,7 @@ def _detect(detector: Detector, image: RgbImage) -> list[Detection]:
 
 
 _DOUBLED: Affine = np.array([[2.0, 0.0, 0.5], [0.0, 2.0, 0.5]])
-"""From an image of half the size; sample centers keep their place."""
+"""Map from an image of half the size; sample centers correspond."""
 
 
 def _to_original(turns: int, width: int, height: int) -> Affine:

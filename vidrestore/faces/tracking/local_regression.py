@@ -37,9 +37,9 @@ class _Fit(NamedTuple):
 
 
 _FITS = (_Fit(1, 1.0), _Fit(2, 1.0), _Fit(2, 0.55), _Fit(1, 0.3))
-"""From slow to fast. A face's shape changes little: the first two are enough for it."""
+"""Fits from slow to fast. A face's shape changes little: it uses the first two."""
 _USUAL_WEIGHT = 1.0
-"""Of the usual noise, in degrees of freedom."""
+"""Weight of the usual noise, in degrees of freedom."""
 _SAME_FIT = 1e-9
 _SURELY_NOISE, _SURELY_MOTION = 4.0, 10.0
 """Energy of the difference between a faster and a slower fit, in units of that of noise."""
@@ -125,7 +125,7 @@ class _Window(NamedTuple):
     residual_projector: Real
     """``(N, N)``: maps values to the residuals of a polynomial fit."""
     degrees_of_freedom: int
-    """Of the residuals."""
+    """Degrees of freedom of the residuals."""
 
 
 @lru_cache(maxsize=64)

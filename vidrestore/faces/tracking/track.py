@@ -20,7 +20,7 @@ class Observation:
     """A face in one frame."""
 
     index: int
-    """Of the frame."""
+    """Index of the frame."""
     seconds: float
     face: Detection
     interpolated: bool = False
@@ -38,7 +38,7 @@ class Track:
     search_misses: int = 0
     first_seconds: float = np.inf
     track_id: int | None = None
-    """From 1, assigned once the track is confirmed."""
+    """Number from 1, assigned once the track is confirmed."""
     discarded: bool = False
 
     def add(self, observation: Observation) -> None:

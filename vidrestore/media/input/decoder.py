@@ -40,7 +40,7 @@ class VideoDecoder:
         self._stream_index = stream_index
         self.damaged_packets = 0
         self.damaged_at_end = 0
-        """Those of them after the last decoded frame."""
+        """Damaged packets after the last decoded frame."""
         self.packets_read = 0
         self._first_dts: int | None = None
         self._container = open_container(path)

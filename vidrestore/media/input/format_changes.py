@@ -47,7 +47,7 @@ _HEADERS: Mapping[str, re.Pattern[bytes]] = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _FormatChange:
     seconds: Fraction
-    """From ``VideoInfo.origin_seconds``."""
+    """Time from ``VideoInfo.origin_seconds``."""
     format_text: str
     """The new format: ``720x576 yuv420p``."""
 

@@ -48,7 +48,7 @@ class StreamContents:
     """Without tags that describe the file."""
     dispositions: frozenset[str]
     data_sha256: str | None = None
-    """Of an attachment."""
+    """SHA-256 of an attachment."""
     is_restored: bool = False
     """Whether it is the restored video stream."""
     is_written_by_muxer: bool = False
@@ -75,7 +75,8 @@ class FileInventory:
     side_data: Mapping[str, tuple[float, ...] | str] = field(
         default_factory=dict[str, "tuple[float, ...] | str"]
     )
-    """Of the first frame, by FFmpeg's name: its numbers, or a checksum of an unknown structure."""
+    """Side data of the first frame, by FFmpeg's name: numbers, or a checksum of unknown
+    structures."""
     earliest_seconds: Fraction = Fraction(0)
     """Start of the first packets, at most 0: audio may start earlier by the encoder's delay."""
 
@@ -89,7 +90,7 @@ class PacketContents:
     dts_seconds: Fraction | None
     duration_seconds: Fraction
     data: bytes
-    """As it is in every container: see ``_payload``."""
+    """Payload, independent of the container: see ``_payload``."""
 
 
 def read_inventory(info: VideoInfo) -> FileInventory:

@@ -24,7 +24,7 @@ class Source(Protocol):
 
     @property
     def info(self) -> VideoInfo:
-        """What is known of the source."""
+        """Info about the source."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""What is known of a film, an image sequence or an image before its frames are read."""
+"""Info about a film, an image sequence or an image, before its frames are read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ class StreamInfo:
     channel_layout: str | None = None
     sample_rate_hz: int | None = None
     file_name: str | None = None
-    """Of an attachment."""
+    """File name of an attachment."""
 
     def __str__(self) -> str:
         """Return what identifies the stream: ``stream 2 (subtitle, subrip, eng)``."""
@@ -105,7 +105,7 @@ class VideoInfo:
     """Timecode of the first frame, as written in the file."""
     reel_name: str | None = None
     programs: tuple[Program, ...] = ()
-    """Of a transport stream."""
+    """Programs of a transport stream."""
     program: Program | None = None
     """The program of the video stream."""
 

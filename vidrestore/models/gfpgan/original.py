@@ -56,13 +56,13 @@ class GFPGAN(GfpganBase):
     Args:
         out_size: Side of crops and results, a power of two.
         num_style_feat: Features of a style code.
-        channel_multiplier: Of the channels at 64 pixels and above.
+        channel_multiplier: Factor of the channels at 64 pixels and above.
         resample_kernel: Taps of the prior's filter.
         num_mlp: Layers of the prior's mapping.
         lr_mlp: Pace of the prior's mapping.
         input_is_latent: Whether codes are in W+ (as released), or in Z and mapped first.
         different_w: Whether every style block gets its own code.
-        narrow: Of all channels.
+        narrow: Factor of all channels.
         sft_half: Whether half the channels pass the transform unchanged.
         prior: The generator, of ``out_size`` and ``num_style_feat`` and with the channels of
             ``channel_multiplier`` and ``narrow``; the paper's StyleGAN2 where None.

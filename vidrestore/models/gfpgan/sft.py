@@ -16,7 +16,7 @@ def sft_hook(conditions: Conditions, *, split: bool) -> FeatureHook:
     """Return the hook that scales and shifts the prior's features.
 
     Args:
-        conditions: Of every scale above 4 pixels.
+        conditions: Scale and shift for every scale above 4 pixels.
         split: Whether the first half of the channels passes unchanged (equation 5).
     """
 

@@ -24,7 +24,7 @@ from vidrestore.models.stylegan2.synthesis import (
 )
 
 STYLES_PER_LEVEL = 3
-"""Of the wavelet and of two convolutions."""
+"""Style codes of a level: of the wavelet and of two convolutions."""
 
 
 class SynthesisLevel(nn.Module):
@@ -52,8 +52,8 @@ class MobileStyleGAN(nn.Module):
         out_size: Side of the last features and of the image, a power of two.
         num_style_feat: Size of a style code.
         num_mlp: Layers of the mapping.
-        channel_multiplier: Of the channels at 64 pixels and above.
-        narrow: Of all channels, which must stay multiples of four.
+        channel_multiplier: Factor of the channels at 64 pixels and above.
+        narrow: Factor of all channels, which must stay multiples of four.
         isconcat: Whether features are concatenated instead of adding noise, as in GPEN.
     """
 
@@ -168,7 +168,7 @@ def widen_for_features(state: Mapping[str, Tensor], widened: MobileStyleGAN) -> 
     Features have zero weight, so at first it generates what the plain one does without noise.
 
     Args:
-        state: Of a generator of the same size with ``isconcat=False``.
+        state: State of a generator of the same size with ``isconcat=False``.
         widened: With ``isconcat=True``.
 
     Raises:

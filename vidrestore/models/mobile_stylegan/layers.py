@@ -14,7 +14,8 @@ from vidrestore.models.stylegan2.layers import SLOPE
 from vidrestore.models.stylegan2.modulation import scale_channels
 
 _TAPS = 9
-"""Of a kernel. Styles are divided by the root of channels times taps, also for 1x1 convolutions."""
+"""Number of taps of a kernel. Styles are divided by the root of channels times taps, also for 1x1
+convolutions."""
 
 
 def _style_map(features: int, channels: int) -> nn.Linear:

@@ -24,8 +24,8 @@ class StyleTransformation(nn.Module):
     """Section 3.1, equations 2 and 3: ``normalized * scale(guide) + shift(guide)``.
 
     Args:
-        channels: Of the features.
-        guide_channels: Of image and parsing map together.
+        channels: Number of feature channels.
+        guide_channels: Number of channels of image and parsing map together.
         norm_type: ``spade``, or ``in`` for the normalization alone.
         spectral: Whether convolutions are spectrally normalized.
     """

@@ -21,10 +21,10 @@ class StyleGAN2Discriminator(nn.Module):
 
     Args:
         out_size: Side of the images, a power of two.
-        channel_multiplier: Of the channels at 64 pixels and above.
+        channel_multiplier: Factor of the channels at 64 pixels and above.
         resample_kernel: Taps of the filter.
         stddev_group: Number of images whose standard deviation is measured together.
-        narrow: Of all channels.
+        narrow: Factor of all channels.
     """
 
     def __init__(

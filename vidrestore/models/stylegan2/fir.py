@@ -57,10 +57,10 @@ class FirSmooth(_Fir):
     """The filter around a convolution that changes the size by two.
 
     Args:
-        kernel_size: Of that convolution.
+        kernel_size: Kernel size of that convolution.
         up: Whether it is a transposed one that came before; else a strided one that follows.
         stride: Samples of the result that are kept: every first, or every second.
-        taps: Of the filter.
+        taps: Taps of the filter.
         in_state_dict: Whether checkpoints hold the filter.
     """
 

@@ -88,9 +88,9 @@ def styled_conv(
 
     Args:
         feat_NCHW: May be overwritten as ``StyleBlock`` says.
-        weight: Of the convolution.
+        weight: Weight of the convolution.
         smooth: Filter of a convolution that doubles the size; None keeps the size.
-        style_NF: Of the block.
+        style_NF: Style code of the block.
     """
     modulation = weight.modulate(style_NF)
     feat = scale_channels(feat_NCHW, modulation.input_scale, reuse=smooth is None)
@@ -141,10 +141,10 @@ class StyleGAN2Generator(Synthesis):
         out_size: Side of the image, a power of two.
         num_style_feat: Features of a code.
         num_mlp: Layers of the mapping.
-        channel_multiplier: Of the channels at 64 pixels and above.
+        channel_multiplier: Factor of the channels at 64 pixels and above.
         resample_kernel: Taps of the up- and downsampling filter.
         lr_mlp: Learning rate of the mapping relative to the rest.
-        narrow: Of all channels.
+        narrow: Factor of all channels.
     """
 
     def __init__(

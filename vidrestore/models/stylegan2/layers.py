@@ -16,7 +16,7 @@ from vidrestore.models.stylegan2.fir import FIR_TAPS, FirSmooth
 
 SQRT_2 = 2.0**0.5
 SLOPE = 0.2
-"""Of all leaky ReLUs here."""
+"""Negative slope of all leaky ReLUs in this module."""
 
 
 def scaled_leaky_relu(feat: Tensor) -> Tensor:
@@ -130,7 +130,7 @@ class ConvLayer(nn.Sequential):
         downsample: Whether the size is halved.
         biased: Whether there is a bias.
         activated: Whether a scaled leaky ReLU follows, which then holds the bias.
-        taps: Of the filter.
+        taps: Taps of the filter.
         filter_in_state_dict: Whether checkpoints hold the filter.
     """
 
@@ -271,8 +271,8 @@ def channels_by_size(*, multiplier: float, narrow: float) -> dict[int, int]:
     """Return StyleGAN2's channels at every side of its features, 4 to 1024 pixels.
 
     Args:
-        multiplier: Of the channels at 64 pixels and above.
-        narrow: Of all channels.
+        multiplier: Factor of the channels at 64 pixels and above.
+        narrow: Factor of all channels.
     """
     coarse = {size: int(512 * narrow) for size in (4, 8, 16, 32)}
     fine = {size: int(16384 // size * multiplier * narrow) for size in (64, 128, 256, 512, 1024)}

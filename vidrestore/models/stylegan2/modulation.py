@@ -55,7 +55,7 @@ class ModulatedWeight(nn.Module):
         kernel_size: Odd.
         modulation: Maps ``(N, style_dim)`` to ``(N, in_channels)``.
         demodulate: Whether outputs get unit variance.
-        weight_init_std: Of the weights when drawn.
+        weight_init_std: Standard deviation of the initial weights.
         gain: Factor of the weights at every use.
     """
 

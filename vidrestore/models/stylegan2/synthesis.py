@@ -42,7 +42,7 @@ class ConstantInput(nn.Module):
     """The learned 4 x 4 constant that synthesis starts from.
 
     Args:
-        channels: Of the features.
+        channels: Number of feature channels.
         size: Side in pixels.
         key: Name of the parameter in checkpoints.
     """

@@ -24,7 +24,7 @@ class RealEsrganFaces(RRDBNet):
     Args:
         size_px: Side of the crops.
         working_px: Side of the network's input; a quarter of ``size_px`` where None.
-        arguments: Of ``RRDBNet``.
+        arguments: Arguments of ``RRDBNet``.
     """
 
     def __init__(
