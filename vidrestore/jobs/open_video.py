@@ -185,7 +185,7 @@ def check_tracks(setup: "Setup", found: int) -> None:
 
     Args:
         setup: Source and settings of the video.
-        found: Number of tracks in the source.
+        found: The highest number of a track in the source, plus 1; 0 if there is none.
 
     Raises:
         MediaError: None of the tracks is there; the message says which are.
@@ -198,6 +198,6 @@ def check_tracks(setup: "Setup", found: int) -> None:
     if not selected or min(selected) < found:
         return
     names = ", ".join(map(str, selected))
-    there = f"its tracks are 0 to {found - 1}" if found > 1 else "its only track is 0"
+    there = f"its tracks are 1 to {found - 1}" if found > 2 else "its only track is 1"
     there = there if found else "it has no faces"
     raise MediaError(f"{path}: has no track {names}, {there}; --review FILE shows who they are")

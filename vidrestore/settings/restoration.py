@@ -347,8 +347,8 @@ class RestoreSettings:
             raise ConfigError("scale needs background; set background, or leave out scale")
         if self.pulldown and self.deinterlace == "field":
             raise ConfigError("pulldown excludes deinterlace field; leave out one of them")
-        if any(number < 0 for number in self.only_tracks):
-            raise ConfigError(f"only_tracks must be numbers of tracks, got {self.only_tracks}")
+        if any(number < 1 for number in self.only_tracks):
+            raise ConfigError(f"only_tracks must be numbers from 1 on, got {self.only_tracks}")
         check_track_strengths(self.track_strengths)
         start = self.start_seconds or Fraction(0)
         if start < 0 or (self.end_seconds is not None and self.end_seconds <= start):

@@ -38,9 +38,10 @@ def check_track_strengths(strengths: Sequence[TrackStrength]) -> None:
         ConfigError: The message names the track.
     """
     for at, (track, strength) in enumerate(strengths):
-        if track < 0 or not 0 <= strength <= 1:
+        if track < 1 or not 0 <= strength <= 1:
             raise ConfigError(
-                f"track_strengths must be tracks with numbers from 0 to 1, got {track}={strength:g}"
+                "track_strengths must be tracks, from 1 on, with strengths from 0 to 1, got "
+                f"{track}={strength:g}"
             )
         if any(track == other for other, _ in strengths[:at]):
             raise ConfigError(f"track_strengths: track {track} has two; leave out one of them")
