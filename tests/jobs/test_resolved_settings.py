@@ -11,7 +11,7 @@ from support.zoo import compact_file
 from vidrestore import JobSettings, RestoreReport, RestoreSettings, restore_video
 from vidrestore.errors import MediaError
 from vidrestore.jobs.store import fingerprint
-from vidrestore.jobs.store.job_folder import count_finished_segments
+from vidrestore.jobs.store.job_folder import count_finished_segments, job_folder_path
 from vidrestore.progress import Progress
 
 SETTINGS: dict[str, Any] = {"codec": "ffv1", "device": "cpu", "safeguard": 0}
@@ -88,3 +88,20 @@ def test_a_job_of_an_older_version_is_refused_with_the_reason(
     with pytest.raises(MediaError, match=r"of another version of vidrestore.*--overwrite"):
         resume(film)
     assert count_finished_segments(target)
+
+
+def test_a_job_of_a_version_with_another_journal_is_refused_and_kept(film: Path) -> None:
+    target = interrupt(film)
+    folder = job_folder_path(target)
+    (folder / "journal").write_text('1a2b3c4d {"segment":0}\n')
+    (folder / "job.json").write_text('{"format of the fingerprint": "3"}')
+    names = {path.name for path in folder.iterdir()}
+
+    for job in (RESUME, JobSettings(segment_seconds=0.2)):
+        with pytest.raises(MediaError, match=r"of another version of vidrestore.*--overwrite"):
+            restore_video(film, target, settings=RestoreSettings(**SETTINGS), job=job)
+    assert {path.name for path in folder.iterdir()} == names
+
+    settings = RestoreSettings(**SETTINGS, overwrite=True)
+    assert restore_video(film, target, settings=settings).frames == 40
+    assert not folder.exists()

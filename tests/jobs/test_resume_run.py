@@ -16,7 +16,7 @@ from support.faceclips import FACE_SIZE_HW, three_shot_film, three_shots
 from vidrestore import JobSettings, RestoreReport, RestoreSettings, restore_video
 from vidrestore.errors import ConfigError, MediaError
 from vidrestore.jobs.store.job_folder import count_finished_segments, job_folder_path
-from vidrestore.jobs.store.journal import Journal, JournalEntry
+from vidrestore.jobs.store.journal import JobState, Journal, JournalEntry, SegmentFile
 from vidrestore.media import open_source
 from vidrestore.media.input.reader import VideoSource
 from vidrestore.pipeline import setup as prepared
@@ -238,15 +238,16 @@ def test_a_truncated_journal_loses_no_segment(
 def test_a_journal_that_loses_segments_meanwhile_is_an_error(
     film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    appended = Journal.append
+    add_state = Journal.add_state
 
-    def damaged(self: Journal, entry: JournalEntry) -> None:
-        appended(self, entry)
-        if entry.segment == 0:
+    def damaged(self: Journal, state: JobState, entry: JournalEntry | None = None) -> JobState:
+        state = add_state(self, state, entry)
+        if entry is not None and entry.segment == 0:
             path = job_folder_path(tmp_path / "out.mkv") / "journal"
             path.write_bytes(path.read_bytes()[:-5])
+        return state
 
-    monkeypatch.setattr(Journal, "append", damaged)
+    monkeypatch.setattr(Journal, "add_state", damaged)
     with pytest.raises(MediaError, match="has lost segments"):
         run(film, tmp_path / "out.mkv", SHORT)
     assert not (tmp_path / "out.mkv").exists()
@@ -255,8 +256,11 @@ def test_a_journal_that_loses_segments_meanwhile_is_an_error(
 def test_a_truncated_analysis_is_redone(film: Path, whole: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.mkv"
     interrupt(film, target, 28)
-    log = job_folder_path(target) / "analysis"
-    log.write_bytes(log.read_bytes()[:500])
+    path = job_folder_path(target) / "journal"
+    lines = path.read_bytes().splitlines(keepends=True)
+    assert lines[6].split()[1].startswith(b"[10,")  # the sixth frame; fields are numbered
+    path.write_bytes(b"".join(lines[:6]) + lines[6][:-9])
+    assert count_finished_segments(target) == 0
     run(film, target, RESUME)
     assert target.read_bytes() == (whole / "out.mkv").read_bytes()
 
@@ -364,7 +368,8 @@ def test_the_journal_lists_the_files_of_each_segment(film: Path, tmp_path: Path)
     target = tmp_path / "out.mkv"
     interrupt(film, target, 28)
     lines = (job_folder_path(target) / "journal").read_text().splitlines()
-    entries = [json.loads(line.partition(" ")[2]) for line in lines]
+    values = [json.loads(line.partition(" ")[2]) for line in lines]
+    entries = [value["segment"] for value in values if "segment" in value]
     assert [entry["first_frame"] for entry in entries][:2] == [0, 11]
     for entry in entries:
         names = [file["name"].split(".", 1)[1] for file in entry["files"]]
@@ -379,16 +384,14 @@ def test_a_segment_of_no_length_is_refused() -> None:
 def test_a_full_disk_keeps_finished_segments(
     film: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vidrestore.jobs.store import journal
+    written: Callable[[Path, Path], SegmentFile] = SegmentFile.of
 
-    written: Callable[[Path, Path], journal.SegmentFile] = journal.SegmentFile.of
-
-    def full_at_the_second(path: Path, folder: Path) -> journal.SegmentFile:
+    def full_at_the_second(path: Path, folder: Path) -> SegmentFile:
         if path.name == "000001.film":
             raise OSError(28, "No space left on device")
         return written(path, folder)
 
-    monkeypatch.setattr(journal.SegmentFile, "of", staticmethod(full_at_the_second))
+    monkeypatch.setattr(SegmentFile, "of", staticmethod(full_at_the_second))
     with pytest.raises(OSError, match="No space left"):
         run(film, tmp_path / "out.mkv", SHORT)
     monkeypatch.undo()

@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from vidrestore.jobs.progress_reporter import ProgressReporter
     from vidrestore.jobs.store.fingerprint import Machine
     from vidrestore.jobs.store.job_folder import Job
-    from vidrestore.jobs.store.segment_files import SegmentContent, SourceDamage
+    from vidrestore.jobs.store.journal import JobState
+    from vidrestore.jobs.store.segment_files import SegmentContent
     from vidrestore.pipeline.background.upscale_frames import BackgroundCost
     from vidrestore.pipeline.loading.model_facts import ModelFacts
     from vidrestore.pipeline.setup import Setup
@@ -21,8 +22,8 @@ class SegmentsResult:
     """What a run reports after the last segment, beside the files of the segments."""
 
     facts: "ModelFacts"
-    damage: "SourceDamage"
-    """In this run and in those that it resumed."""
+    state: "JobState"
+    """Of the job, with the damage that this run and those that it resumed found."""
     notes: tuple[str, ...]
     """Notes for the user."""
     timing: Mapping[str, float]

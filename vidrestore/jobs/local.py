@@ -2,15 +2,18 @@
 
 from collections.abc import Generator, Iterator
 from contextlib import closing
+from dataclasses import replace
+from functools import partial
 
 from vidrestore.jobs.engine import SegmentsResult
 from vidrestore.jobs.open_video import check_tracks, decoded_frames, finished_frames
-from vidrestore.jobs.plan import SegmentRule
+from vidrestore.jobs.plan import FrameTiming, SegmentRule
 from vidrestore.jobs.progress_reporter import ProgressReporter
-from vidrestore.jobs.store.analysis_log import AnalysisLog, FrameMismatchError, log_analysis
-from vidrestore.jobs.store.job_folder import Job
-from vidrestore.jobs.store.resume import ResumePoint, resume_point
-from vidrestore.jobs.store.segment_files import SegmentContent, Segmenter, SourceDamage
+from vidrestore.jobs.store.frame_analysis import FrameAnalysis
+from vidrestore.jobs.store.job_folder import Job, consecutive
+from vidrestore.jobs.store.journal import JobState
+from vidrestore.jobs.store.resume import decode_again_on_mismatch, resume_point
+from vidrestore.jobs.store.segment_files import OpenSegment, SegmentContent
 from vidrestore.pipeline.background.upscale_frames import Background, BackgroundCost
 from vidrestore.pipeline.loading.model_facts import ModelFacts
 from vidrestore.pipeline.setup import Setup
@@ -34,6 +37,8 @@ class LocalVideo:
         """
         self._setup = setup
         self._job = job
+        self._resumed = consecutive(job.entries)
+        self._state_before = job.state
         self._background: Background | None = setup.background()
         self.scale = 1 if self._background is None else self._background.scale
 
@@ -47,19 +52,20 @@ class LocalVideo:
         """Restore and journal every segment that is not done yet; see ``PreparedVideo``."""
         # Outputs are opened before the other networks load, to refuse unwritable ones early.
         stages = self._setup.stages(self._background)
-        entries = self._job.entries
-        reporter.start_after(entries)
-        if not entries:
+        reporter.start_after(self._resumed)
+        if not self._resumed:
             self._check_tracks(stages)
-        encode_seconds, notes = 0.0, tuple[str, ...]()
-        if not (entries and entries[-1].is_last):
-            seek = not (entries and entries[-1].repaired_timestamps)
-            segmenter = self._restore_from(stages, content, rule, reporter, seek=seek)
-            encode_seconds, notes = segmenter.encode_seconds, tuple(segmenter.notes)
+        encode_seconds, notes = 0.0, dict[str, None]()
+        if not (self._resumed and self._resumed[-1].is_last):
+            restore = partial(self._finished_segments, stages, content, rule, reporter)
+            seek = not self._state_before.repaired_timestamps
+            for segment in decode_again_on_mismatch(restore, seek=seek):
+                encode_seconds += segment.encode_seconds
+                notes |= dict.fromkeys(segment.notes)
         return SegmentsResult(
             facts=ModelFacts.of(stages),
-            damage=self._damage(),
-            notes=notes,
+            state=self._state(),
+            notes=tuple(notes),
             timing={**self._setup.stopwatch.seconds, "encode": encode_seconds},
         )
 
@@ -83,55 +89,65 @@ class LocalVideo:
                     return
         check_tracks(self._setup, found)
 
-    def _restore_from(
+    def _finished_segments(
         self,
         stages: Stages,
         content: SegmentContent,
         rule: SegmentRule,
         reporter: ProgressReporter,
-        *,
         seek: bool,
-    ) -> Segmenter:
-        job, entries = self._job, self._job.entries
-        end_frame = entries[-1].end_frame if entries else 0
-        log_bytes = entries[-1].analysis_bytes if entries else 0
+    ) -> Iterator[OpenSegment]:
+        """Restore the segments that are not done yet, and yield each one when it is journaled."""
+        reporter.start_after(self._resumed)
+        end_frame = self._resumed[-1].end_frame if self._resumed else 0
+        number = len(self._resumed)
+        segment: OpenSegment | None = None
+        try:
+            with closing(self._restored_frames(stages, end_frame, seek=seek)) as restored:
+                for frame in restored:
+                    if frame.source.index < end_frame:
+                        continue
+                    timing = FrameTiming.of(frame)
+                    if segment and rule.starts_segment(segment.first, segment.last, timing):
+                        self._journal(segment, stages, is_last=False)
+                        yield segment
+                        segment, number = None, number + 1
+                    with stages.stopwatch.stage("write"):
+                        if segment is None:
+                            segment = OpenSegment(number, timing, content, stages, self._job.folder)
+                        segment.write(frame, timing)
+                    reporter.count(frame)
+            if segment is not None:
+                self._journal(segment, stages, is_last=True)
+                yield segment
+        except BaseException:
+            if segment is not None:
+                segment.abort()
+            raise
+
+    def _journal(self, segment: OpenSegment, stages: Stages, *, is_last: bool) -> None:
+        with stages.stopwatch.stage("write"):
+            entry = segment.finish(is_last=is_last)
+            self._job.state = replace(self._state(), is_analyzed=is_last)
+            self._job.finish_segment(entry)
+
+    def _restored_frames(
+        self, stages: Stages, end_frame: int, *, seek: bool
+    ) -> Generator[FinishedFrame]:
         index_step = stages.fields.index_step
         point = resume_point(
-            job.log_path,
-            log_bytes,
+            self._job.folder,
+            self._state_before.journal_bytes,
             next_index=end_frame * index_step,
             context_frames=stages.context_frames,
             index_step=index_step,
         )
-        log = AnalysisLog(job.log_path, keep_bytes=log_bytes)
-        segmenter = Segmenter(job, content, stages, rule=rule, log=log, damage=self._damage)
-        restored = self._restored_frames(stages, point, log, seek=seek)
-        with closing(log), closing(restored):
-            try:
-                for frame in restored:
-                    if frame.source.index < end_frame:
-                        continue
-                    with stages.stopwatch.stage("write"):
-                        segmenter.write(frame)
-                    reporter.count(frame)
-                with stages.stopwatch.stage("write"):
-                    segmenter.finish()
-                return segmenter
-            except BaseException as error:
-                segmenter.abort()
-                if not (seek and isinstance(error, FrameMismatchError)):
-                    raise
-        # Frames after a key frame can depend on what precedes it: decode from the start.
-        job.journal.rewrite(entries)
-        reporter.start_after(entries)
-        return self._restore_from(stages, content, rule, reporter, seek=False)
 
-    def _restored_frames(
-        self, stages: Stages, point: ResumePoint, log: AnalysisLog, *, seek: bool
-    ) -> Generator[FinishedFrame]:
         def track(frames: Iterator[Frame]) -> Iterator[TrackedFrame]:
-            tracked = point.resume_tracking(frames, stages.analyze)
-            return log_analysis(tracked, log, after=point.last_index)
+            for tracked in point.resume_tracking(frames, stages.analyze):
+                if tracked.frame.index > point.last_index:
+                    self._job.journal.add_frame(FrameAnalysis.of(tracked))
+                yield tracked
 
         return finished_frames(
             self._setup.source,
@@ -142,11 +158,10 @@ class LocalVideo:
             seek=seek,
         )
 
-    def _damage(self) -> SourceDamage:
-        entries, source = self._job.entries, self._setup.source
-        return SourceDamage(
-            damaged_packets=source.damaged_packets
-            + (entries[-1].damaged_packets if entries else 0),
-            repaired_timestamps=source.repaired_timestamps
-            + (entries[-1].repaired_timestamps if entries else 0),
+    def _state(self) -> JobState:
+        """Return the state of the job, with the damage that this run and those before found."""
+        source, before = self._setup.source, self._state_before
+        return JobState(
+            damaged_packets=before.damaged_packets + source.damaged_packets,
+            repaired_timestamps=before.repaired_timestamps + source.repaired_timestamps,
         )

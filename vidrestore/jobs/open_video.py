@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidrestore.errors import MediaError
-from vidrestore.jobs.store.analysis_log import FrameMismatchError
+from vidrestore.jobs.store.frame_analysis import FrameMismatchError
 from vidrestore.media import Source, VideoInfo, open_source
 from vidrestore.media.input.folder import missing_frame_numbers
 from vidrestore.media.input.format_changes import check_constant_format

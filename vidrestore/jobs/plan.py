@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from vidrestore.settings import JobSettings, check_options, same_option
 
 if TYPE_CHECKING:
-    from vidrestore.jobs.store.analysis_log import FrameAnalysis
+    from vidrestore.jobs.store.frame_analysis import FrameAnalysis
     from vidrestore.types import FinishedFrame
 
 _MAX_FRAMES = 1500
@@ -73,7 +73,7 @@ class SegmentRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedSegment:
-    """One segment, and the range of bytes of the analysis log that is needed to restore it."""
+    """One segment, and the range of bytes of the journal that is needed to restore it."""
 
     number: int
     first_frame: int
@@ -102,12 +102,8 @@ class Planner:
             index_step: Difference between the numbers of consecutive frames in the analysis.
             time_base: Time base of the ticks in the analysis.
         """
-        self.log_bytes = 0
-        """Size of the log so far."""
         self.frames = 0
         """Number of frames so far; two fields are one frame."""
-        self.last_index = -1
-        """Number of the last frame or field, as in the analysis."""
         self._rule = rule
         self._context_frames = context_frames
         self._index_step = index_step
@@ -117,25 +113,24 @@ class Planner:
         self._count = 0
         self._first: FrameTiming | None = None
         self._previous: FrameTiming | None = None
-        self._first_byte = 0
+        self._first_byte = self._end_byte = 0
         self._closed: deque[PlannedSegment] = deque()
         """Segments whose end the analysis must still pass by the context."""
 
-    def add(self, analysis: "FrameAnalysis", line_bytes: int) -> Iterator[PlannedSegment]:
+    def add(self, analysis: "FrameAnalysis", end_byte: int) -> Iterator[PlannedSegment]:
         """Take the next frame or field, and yield the segments that can be restored now.
 
         Args:
             analysis: What was found in it.
-            line_bytes: Length of its line in the log.
+            end_byte: Where it ends in the journal.
         """
         index = analysis.index // self._index_step
         if self._previous is None or index != self._previous.index:
             self._add_frame(index, analysis)
-        self.last_index = analysis.index
-        # One frame past the context: only then are both fields of the last frame in the log.
+        # One frame past the context: only then are both fields of the last frame in the journal.
         while self._closed and index >= self._closed[0].end_frame + self._context_frames:
             yield self._next_segment(is_last=False)
-        self.log_bytes += line_bytes
+        self._end_byte = end_byte
 
     def finish(self) -> Iterator[PlannedSegment]:
         """Yield the remaining segments; the film has ended."""
@@ -153,11 +148,11 @@ class Planner:
             key_frame=analysis.key_frame,
         )
         self.frames += 1
-        self._offsets.append((index, self.log_bytes))
+        self._offsets.append((index, self._end_byte))
         while self._offsets[0][0] < index - self._context_frames:
             self._offsets.popleft()
         if self._first is None or self._previous is None:
-            self._first, self._first_byte = current, self.log_bytes
+            self._first, self._first_byte = current, self._end_byte
         elif self._rule.starts_segment(self._first, self._previous, current):
             self._close_segment(self._first, index)
             self._first, self._first_byte = current, self._offsets[0][1]
@@ -174,4 +169,4 @@ class Planner:
         self._count += 1
 
     def _next_segment(self, *, is_last: bool) -> PlannedSegment:
-        return replace(self._closed.popleft(), end_byte=self.log_bytes, is_last=is_last)
+        return replace(self._closed.popleft(), end_byte=self._end_byte, is_last=is_last)

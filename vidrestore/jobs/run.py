@@ -153,7 +153,7 @@ def _run(
     tell_cost: bool,
 ) -> RestoreReport:
     # Imported late: a source that cannot be read is refused before torch is loaded.
-    from vidrestore.jobs.assemble import assemble, record_lines
+    from vidrestore.jobs.assemble import assemble, journaled_entries, record_lines
     from vidrestore.jobs.record_output import open_record
     from vidrestore.jobs.store.segment_files import COMPARISON, VIDEO, SegmentContent
     from vidrestore.pipeline.setup import comparison_geometry, frames_expected
@@ -173,7 +173,7 @@ def _run(
                 job_fingerprint(setup.source.info, settings, job_settings, environment),
                 resume=job_settings.resume,
                 overwrite=settings.overwrite,
-                keep_pending=engine.finishes_out_of_order,
+                out_of_order=engine.finishes_out_of_order,
                 is_resumable=not is_standard_stream(source_path),
             )
         )
@@ -204,20 +204,20 @@ def _run(
             raise no_frame_error(setup.source.info, settings)
         check_tracks(setup, reporter.tally.tracks_found)
         reporter.report("finishing")
-        segments = len(job.journal.entries())
-        assemble(job, outputs)
+        entries = journaled_entries(job)
+        assemble(job, entries, outputs)
         if record is not None:
-            record.write(setup, result.facts, record_lines(job))
+            record.write(setup, result.facts, record_lines(job, entries))
         job.note_outputs(output_paths)
     report = setup.report(
         result.facts,
         reporter.tally,
         notes=dict.fromkeys([*outputs[VIDEO].notes, *result.notes]),
         timing=result.timing,
-        damaged_packets=result.damage.damaged_packets,
-        repaired_timestamps=result.damage.repaired_timestamps,
+        damaged_packets=result.state.damaged_packets,
+        repaired_timestamps=result.state.repaired_timestamps,
     )
-    return replace(report, segments=segments)
+    return replace(report, segments=len(entries))
 
 
 def _job_target(output: Path, stack: ExitStack) -> Path:

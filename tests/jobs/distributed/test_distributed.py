@@ -17,8 +17,8 @@ from vidrestore import JobSettings, RestoreSettings, restore_video
 from vidrestore.errors import MediaError, WorkerError
 from vidrestore.jobs.distributed import tasks, worker_process
 from vidrestore.jobs.distributed.tasks import analyze_video
-from vidrestore.jobs.store.analysis_state import AnalysisState
 from vidrestore.jobs.store.job_folder import count_finished_segments, job_folder_path
+from vidrestore.jobs.store.journal import read_journal
 from vidrestore.jobs.store.resume import ResumePoint
 from vidrestore.pipeline import setup as prepared
 from vidrestore.progress import Progress
@@ -123,8 +123,8 @@ def test_an_analysis_whose_worker_dies_continues_from_the_log(
     resumed: list[int] = []
     resume_point = tasks.resume_point
 
-    def noted_resume_point(log: Path, log_bytes: int, **more: int) -> ResumePoint:
-        point = resume_point(log, log_bytes, **more)
+    def noted_resume_point(folder: Path, journal_bytes: int, **more: int) -> ResumePoint:
+        point = resume_point(folder, journal_bytes, **more)
         resumed.append(point.last_index)
         return point
 
@@ -133,7 +133,8 @@ def test_an_analysis_whose_worker_dies_continues_from_the_log(
     def dies(stream: LocalStream) -> bool:
         if stream.function is not analyze_video or stream.sent != 5 or stream.attempts != 1:
             return False
-        logged.append(AnalysisState.read(job_folder_path(tmp_path / "out.mkv")).size_bytes)
+        state = read_journal(job_folder_path(tmp_path / "out.mkv")).state
+        logged.append(state.journal_bytes)
         return True
 
     clusters: list[LocalCluster] = []
@@ -179,7 +180,7 @@ def interrupt_out_of_order(film: Path, target: Path) -> None:
             film, target, settings_in(target.parent), SHORT, dies=dies, on_progress=on_progress
         )
     assert count_finished_segments(target) >= 1
-    assert not (job_folder_path(target) / "journal").exists()
+    assert 0 not in read_journal(job_folder_path(target)).entries
 
 
 def test_segments_finished_out_of_order_are_kept(film: Path, whole: Path, tmp_path: Path) -> None:
@@ -192,15 +193,21 @@ def test_segments_finished_out_of_order_are_kept(film: Path, whole: Path, tmp_pa
     assert_same(tmp_path, whole)
 
 
-@pytest.mark.parametrize("damage", ["part", "analysis", "mark"])
+@pytest.mark.parametrize("damage", ["segment file", "analysis", "state"])
 def test_damaged_files_are_redone(film: Path, whole: Path, tmp_path: Path, damage: str) -> None:
     target = tmp_path / "out.mkv"
     interrupt_out_of_order(film, target)
     folder = job_folder_path(target)
-    names = {"analysis": "analysis", "mark": "analysed"}
-    path = folder / names[damage] if damage in names else next(folder.glob("00000[12]*.film"))
+    path = folder / "journal"
     data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
+    if damage == "segment file":
+        path = next(folder.glob("00000[12]*.film"))
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+    elif damage == "analysis":
+        data[data.index(b" [10,") + 9] ^= 1
+    else:
+        data[data.rindex(b' {"state"') + 9] ^= 1
     path.write_bytes(data)
     restore_distributed(film, target, settings_in(tmp_path), RESUME)
     assert_same(tmp_path, whole)
@@ -261,7 +268,7 @@ def test_interlaced_film_is_restored_by_workers(tmp_path: Path) -> None:
 def test_an_error_of_a_worker_is_the_error_of_the_run(
     film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise MediaError("out.mkv: cannot write: No space left on device")
 
     monkeypatch.setattr(tasks.OpenSegment, "finish", full)
@@ -272,7 +279,7 @@ def test_an_error_of_a_worker_is_the_error_of_the_run(
 def test_an_unexpected_error_says_where_it_happened(
     film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise KeyError("a bug")
 
     monkeypatch.setattr(tasks.OpenSegment, "finish", broken)

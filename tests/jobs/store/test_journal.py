@@ -5,7 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from vidrestore.jobs.store.journal import Journal, JournalEntry, SegmentFile
+from vidrestore.errors import MediaError
+from vidrestore.jobs.store.frame_analysis import FrameAnalysis
+from vidrestore.jobs.store.job_folder import consecutive
+from vidrestore.jobs.store.journal import (
+    JobState,
+    Journal,
+    JournalContent,
+    JournalEntry,
+    SegmentFile,
+    read_frames,
+    read_journal,
+)
+
+START = JournalContent(fingerprint={"--model": "lite"})
 
 
 def entry(segment: int, folder: Path) -> JournalEntry:
@@ -17,55 +30,96 @@ def entry(segment: int, folder: Path) -> JournalEntry:
         end_frame=10 * segment + 10,
         is_last=False,
         files=(SegmentFile.of(path, folder),),
-        analysis_bytes=40 * segment,
-        analysis_crc32=segment,
         tally={"frames": 10},
     )
 
 
+def analysis(index: int) -> FrameAnalysis:
+    return FrameAnalysis(
+        index=index,
+        ticks=40 * index,
+        rows_crc32=index,
+        shot=0,
+        is_monochrome=False,
+        key_frame=True,
+        faces=(),
+    )
+
+
 @pytest.fixture
-def journal(tmp_path: Path) -> Journal:
-    made = Journal(tmp_path / "journal")
-    for segment in range(3):
-        made.append(entry(segment, tmp_path))
-    return made
+def states(tmp_path: Path) -> list[JobState]:
+    """States of three finished segments; a frame is analyzed before each, and one at the end."""
+    with Journal(tmp_path, START) as journal:
+        states: list[JobState] = []
+        for segment in range(3):
+            journal.add_frame(analysis(segment))
+            state = JobState(damaged_packets=segment)
+            states.append(journal.add_state(state, entry(segment, tmp_path)))
+        journal.add_frame(analysis(3))
+        return states
 
 
-def test_entries_come_back_as_they_were_written(journal: Journal, tmp_path: Path) -> None:
-    assert journal.entries() == tuple(entry(segment, tmp_path) for segment in range(3))
+def test_everything_comes_back_as_it_was_written(states: list[JobState], tmp_path: Path) -> None:
+    content = read_journal(tmp_path)
+
+    assert content.fingerprint == START.fingerprint
+    assert content.state == states[-1]
+    assert [*content.entries.values()] == [
+        replace(entry(segment, tmp_path), state=state) for segment, state in enumerate(states)
+    ]
+    frames = [each for each, _ in read_frames(tmp_path, 0, content.state.journal_bytes)]
+    assert [each.to_json() for each in frames] == [analysis(index).to_json() for index in range(3)]
 
 
 def test_a_journal_that_is_not_there_has_no_entries(tmp_path: Path) -> None:
-    assert Journal(tmp_path / "journal").entries() == ()
+    assert read_journal(tmp_path) == JournalContent()
 
 
 @pytest.mark.parametrize("cut_bytes", [1, 2, 30, 200])
 def test_half_a_line_at_the_end_is_no_entry(
-    journal: Journal, tmp_path: Path, cut_bytes: int
+    states: list[JobState], tmp_path: Path, cut_bytes: int
 ) -> None:
     path = tmp_path / "journal"
-    path.write_bytes(path.read_bytes()[:-cut_bytes])
-    expected = 3 if cut_bytes == 1 else 2  # the line feed alone says nothing
-    assert len(journal.entries()) == expected
+    path.write_bytes(path.read_bytes()[: states[-1].journal_bytes - cut_bytes])
+
+    assert len(read_journal(tmp_path).entries) == 2
 
 
-def test_nothing_after_a_damaged_line_is_trusted(journal: Journal, tmp_path: Path) -> None:
+def test_nothing_after_a_damaged_line_is_trusted(states: list[JobState], tmp_path: Path) -> None:
     path = tmp_path / "journal"
-    lines = path.read_bytes().splitlines(keepends=True)
-    lines[1] = lines[1].replace(b'"end_frame":20', b'"end_frame":21')
-    path.write_bytes(b"".join(lines))
-    assert [each.segment for each in journal.entries()] == [0]
+    path.write_bytes(path.read_bytes().replace(b'"end_frame":20', b'"end_frame":21'))
+
+    content = read_journal(tmp_path)
+    assert [*content.entries] == [0]
+    assert content.state == states[0]
+    with pytest.raises(MediaError, match="is damaged; start over with --overwrite"):
+        list(read_frames(tmp_path, 0, states[-1].journal_bytes))
 
 
-def test_entries_must_follow_each_other(journal: Journal, tmp_path: Path) -> None:
-    journal.append(replace(entry(3, tmp_path), first_frame=31, end_frame=40))
-    assert len(journal.entries()) == 3
+def test_segments_in_order_end_before_one_that_is_missing(
+    states: list[JobState], tmp_path: Path
+) -> None:
+    entries = read_journal(tmp_path).entries
+    del entries[1]
+
+    assert [each.segment for each in consecutive(entries)] == [0]
 
 
-def test_only_the_entries_kept_are_left(journal: Journal) -> None:
-    kept = journal.entries()[:2]
-    journal.rewrite(kept)
-    assert journal.entries() == kept
+def test_what_follows_the_kept_state_is_cut_off(states: list[JobState], tmp_path: Path) -> None:
+    content = read_journal(tmp_path)
+    content.state = content.entries[1].state
+    content.published = {(1, 2)}
+
+    with Journal(tmp_path, content) as journal:
+        journal.add_frame(analysis(7))
+        journal.add_state(JobState(is_analyzed=True))
+
+    again = read_journal(tmp_path)
+    assert [*again.entries] == [0, 1]
+    assert again.published == {(1, 2)}
+    assert again.state.is_analyzed
+    frames = read_frames(tmp_path, 0, again.state.journal_bytes)
+    assert [each.index for each, _ in frames] == [0, 1, 7]
 
 
 def test_a_file_that_changed_or_went_is_not_whole(tmp_path: Path) -> None:
@@ -73,6 +127,8 @@ def test_a_file_that_changed_or_went_is_not_whole(tmp_path: Path) -> None:
     path = tmp_path / part.name
     assert part.is_intact(tmp_path)
     path.write_bytes(b"x" + path.read_bytes()[1:])
+    assert part.exists(tmp_path)
     assert not part.is_intact(tmp_path)
     path.unlink()
+    assert not part.exists(tmp_path)
     assert not part.is_intact(tmp_path)

@@ -5,8 +5,7 @@ runs those of dead workers again. A video is coordinated on the thread that rest
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable
 
 from vidrestore.errors import MediaError
 from vidrestore.jobs.distributed.tasks import (
@@ -23,12 +22,9 @@ from vidrestore.jobs.distributed.video_tasks import RunningTask, VideoTasks
 from vidrestore.jobs.engine import SegmentsResult
 from vidrestore.jobs.plan import PlannedSegment, Planner, SegmentRule
 from vidrestore.jobs.progress_reporter import ProgressReporter
-from vidrestore.jobs.store.analysis_log import AnalysisLog, FrameAnalysis, read_lines
-from vidrestore.jobs.store.analysis_state import AnalysisState
-from vidrestore.jobs.store.job_folder import Job
-from vidrestore.jobs.store.journal import JournalEntry
-from vidrestore.jobs.store.pending_segments import PendingSegments
-from vidrestore.jobs.store.segment_files import SegmentContent, SourceDamage
+from vidrestore.jobs.store.job_folder import Job, consecutive
+from vidrestore.jobs.store.journal import read_frames
+from vidrestore.jobs.store.segment_files import SegmentContent
 from vidrestore.pipeline.background.upscale_frames import BackgroundCost
 from vidrestore.pipeline.setup import Setup
 
@@ -62,8 +58,6 @@ class DistributedVideo:
         self._spec = spec
         self._facts = facts
         self._open_tasks = open_tasks
-        self._state = job.analysis_state
-        self._finished = PendingSegments(job)
         self._planned: deque[PlannedSegment] = deque()
         """Segments that are not submitted yet."""
         self._models = facts.models
@@ -85,19 +79,20 @@ class DistributedVideo:
             index_step=self._facts.index_step,
             time_base=self._setup.source.info.time_base,
         )
-        log = AnalysisLog(self._job.log_path, keep_bytes=self._state.size_bytes)
-        with closing(log), self._open_tasks() as tasks:
-            self._plan(planner, read_lines(self._job.log_path, 0, self._state.size_bytes))
-            # A worker that resumes the analysis reads it.
-            self._state.write(self._job.folder)
-            is_analyzing = self._state.is_whole
+        job = self._job
+        with self._open_tasks() as tasks:
+            for analysis, end_byte in read_frames(job.folder, 0, job.state.journal_bytes):
+                self._add_planned(planner.add(analysis, end_byte))
+            if job.state.is_analyzed:
+                self._add_planned(planner.finish())
+            is_analyzing = job.state.is_analyzed
             while True:
                 if not is_analyzing:
                     is_analyzing = tasks.submit(
                         RunningTask(f"finding the faces of {self._spec.source}"),
                         analyze_video,
                         self._spec,
-                        self._state.size_bytes,
+                        job.state.journal_bytes,
                     )
                 elif self._planned:
                     self._submit_segments(tasks, content)
@@ -106,47 +101,31 @@ class DistributedVideo:
                 self._report(reporter, planner, tasks)
                 for task, value in tasks.next_items():
                     if isinstance(value, AnalysisBatch):
-                        self._log_analysis(value, log, planner)
+                        self._log_analysis(value, planner)
                     elif isinstance(value, SegmentProgress):
                         task.progress = value
                     elif task.segment is not None:
                         task.progress = None
-                        self._journal(task.segment, value)
+                        self._journal(value)
             self._report(reporter, planner, tasks)
-        reporter.start_after(self._finished.journaled())
+        reporter.start_after(consecutive(job.entries))
         return SegmentsResult(
             facts=self._models,
-            damage=SourceDamage(
-                damaged_packets=self._state.damaged_packets,
-                repaired_timestamps=self._state.repaired_timestamps,
-            ),
+            state=job.state,
             notes=tuple(note for note in self._notes if note not in self._setup.notes),
             timing={**self._setup.stopwatch.seconds, **self._seconds},
         )
 
-    def _plan(self, planner: Planner, lines: Iterator[str]) -> None:
-        """Plan the segments of the frames in these lines of the log."""
-        for line in lines:
-            try:
-                analysis = FrameAnalysis.from_line(line)
-            except ValueError as error:
+    def _add_planned(self, segments: Iterable[PlannedSegment]) -> None:
+        for segment in segments:
+            entry = self._job.entries.get(segment.number)
+            if entry is None:
+                self._planned.append(segment)
+            elif (entry.first_frame, entry.end_frame) != (segment.first_frame, segment.end_frame):
                 raise MediaError(
-                    f"{self._job.log_path}: is damaged; start over with --overwrite"
-                ) from error
-            for segment in planner.add(analysis, len(line)):
-                self._add_planned(segment)
-        if self._state.is_whole:
-            for segment in planner.finish():
-                self._add_planned(segment)
-
-    def _add_planned(self, segment: PlannedSegment) -> None:
-        entry = self._finished.get(segment.number)
-        if entry is None:
-            self._planned.append(segment)
-        elif (entry.first_frame, entry.end_frame) != (segment.first_frame, segment.end_frame):
-            raise MediaError(
-                f"{self._job.folder}: holds segments of another plan; start over with --overwrite"
-            )
+                    f"{self._job.folder}: holds segments of another plan; start over with "
+                    "--overwrite"
+                )
 
     def _submit_segments(self, tasks: VideoTasks, content: SegmentContent) -> None:
         while self._planned:
@@ -154,7 +133,7 @@ class DistributedVideo:
             spec = SegmentSpec(
                 planned=segment,
                 content=content,
-                seek=not self._state.repaired_timestamps,
+                seek=not self._job.state.repaired_timestamps,
                 frames_per_progress=max(_FRAMES_PER_PROGRESS, tasks.workers),
             )
             name = f"frames {segment.first_frame} to {segment.end_frame - 1} of {self._spec.source}"
@@ -162,37 +141,18 @@ class DistributedVideo:
                 return
             self._planned.popleft()
 
-    def _log_analysis(self, batch: AnalysisBatch, log: AnalysisLog, planner: Planner) -> None:
-        """Log the analysis of some frames, and plan the segments that they complete."""
-        for line in batch.lines:
-            log.append(line)
-        synced = log.sync()
-        self._state = AnalysisState(
-            size_bytes=synced.size_bytes,
-            crc32=synced.crc32,
-            damaged_packets=batch.damaged_packets,
-            repaired_timestamps=batch.repaired_timestamps,
-            is_whole=batch.is_last,
-        )
-        self._state.write(self._job.folder)
-        self._plan(planner, iter(batch.lines))
+    def _log_analysis(self, batch: AnalysisBatch, planner: Planner) -> None:
+        """Journal the analysis of some frames, and plan the segments that they complete."""
+        planned: list[PlannedSegment] = []
+        for analysis in batch.frames:
+            planned += planner.add(analysis, self._job.journal.add_frame(analysis))
+        if batch.state.is_analyzed:
+            planned += planner.finish()
+        self._job.state = self._job.journal.add_state(batch.state)
+        self._add_planned(planned)
 
-    def _journal(self, segment: PlannedSegment, result: SegmentResult) -> None:
-        self._finished.add(
-            JournalEntry(
-                segment=segment.number,
-                first_frame=segment.first_frame,
-                end_frame=segment.end_frame,
-                is_last=segment.is_last,
-                files=result.files,
-                analysis_bytes=self._state.size_bytes,
-                analysis_crc32=self._state.crc32,
-                tally=result.tally,
-                damaged_packets=self._state.damaged_packets,
-                repaired_timestamps=self._state.repaired_timestamps,
-                encode_seconds=result.encode_seconds,
-            )
-        )
+    def _journal(self, result: SegmentResult) -> None:
+        self._job.finish_segment(result.entry)
         self._models = self._models.merged(result.models)
         self._notes |= dict.fromkeys(result.notes)
         for name, seconds in {**result.seconds, "encode": result.encode_seconds}.items():
@@ -200,9 +160,12 @@ class DistributedVideo:
 
     def _report(self, reporter: ProgressReporter, planner: Planner, tasks: VideoTasks) -> None:
         progress = [task.progress for task in tasks.running.values() if task.progress is not None]
+        tallies = [entry.tally for entry in self._job.entries.values()]
         reporter.report_workers(
-            frames=self._finished.frames + sum(each.frames for each in progress),
-            faces=self._finished.faces + sum(each.faces for each in progress),
+            frames=sum(
+                [*(each["frames"] for each in tallies), *(each.frames for each in progress)]
+            ),
+            faces=sum([*(each["faces"] for each in tallies), *(each.faces for each in progress)]),
             analyzed=planner.frames,
             workers=tasks.busy_workers,
         )

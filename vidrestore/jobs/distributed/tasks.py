@@ -10,7 +10,6 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
-from typing import Any
 from uuid import uuid4
 
 from vidrestore.errors import MediaError
@@ -19,9 +18,8 @@ from vidrestore.jobs.distributed.video_cache import OpenVideo, VideoSpec
 from vidrestore.jobs.distributed.worker_process import WorkerSettings
 from vidrestore.jobs.open_video import decoded_frames, finished_frames
 from vidrestore.jobs.plan import FrameTiming, PlannedSegment
-from vidrestore.jobs.store.analysis_log import LOG_FILE, FrameAnalysis, read_analysis, read_lines
-from vidrestore.jobs.store.analysis_state import AnalysisState
-from vidrestore.jobs.store.journal import SegmentFile
+from vidrestore.jobs.store.frame_analysis import FrameAnalysis
+from vidrestore.jobs.store.journal import JobState, JournalEntry, read_frames, read_journal
 from vidrestore.jobs.store.resume import decode_again_on_mismatch, resume_point
 from vidrestore.jobs.store.segment_files import OpenSegment, SegmentContent
 from vidrestore.media import Source
@@ -50,13 +48,10 @@ class VideoFacts:
 class AnalysisBatch:
     """Analysis of the next frames."""
 
-    lines: tuple[str, ...]
-    """Lines for the log, one for each frame or field."""
-    damaged_packets: int
-    """Damaged packets from the start of the video up to there."""
-    repaired_timestamps: int
-    is_last: bool
-    """Whether the video has ended."""
+    frames: tuple[FrameAnalysis, ...]
+    """Of each frame or field."""
+    state: JobState
+    """State of the job after these frames."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -83,8 +78,7 @@ class SegmentProgress:
 class SegmentResult:
     """A finished segment, on the disk."""
 
-    files: tuple[SegmentFile, ...]
-    tally: Mapping[str, Any]
+    entry: JournalEntry
     models: ModelFacts
     notes: tuple[str, ...]
     """Notes for the user."""
@@ -110,62 +104,61 @@ def analyze_video(
 ) -> Iterator[AnalysisBatch]:
     """Yield the analysis of the frames of a video, in order.
 
-    If an earlier attempt died, the frames that are in the log by now are read from there.
+    If an earlier attempt died, the frames that are in the journal by now are read from there.
 
     Args:
         worker: How this process computes.
         spec: The video.
-        first_byte: Size of the analysis log when the task was submitted.
+        first_byte: Size of the journal when the task was submitted.
 
     Raises:
         VidrestoreError: The video cannot be read.
     """
     video = video_cache.videos.open(worker, spec)
-    state = AnalysisState.read(spec.folder)
-    source = video.setup.source
-    known = read_lines(spec.folder / LOG_FILE, first_byte, state.size_bytes)
-    new = iter(()) if state.is_whole else _new_lines(video, state)
-    lines: list[str] = []
-    for line in chain(known, new):
-        lines.append(line)
-        if len(lines) == FRAMES_PER_BATCH:
-            yield _batch(lines, source, state)
-            lines.clear()
-    yield _batch(lines, source, state, is_last=True)
+    state = read_journal(spec.folder).state
+    known = (each for each, _ in read_frames(spec.folder, first_byte, state.journal_bytes))
+    new = iter(()) if state.is_analyzed else _new_frames(video, state)
+    frames: list[FrameAnalysis] = []
+    for frame in chain(known, new):
+        frames.append(frame)
+        if len(frames) == FRAMES_PER_BATCH:
+            yield _batch(frames, video.setup.source, state)
+            frames.clear()
+    yield _batch(frames, video.setup.source, state, is_last=True)
 
 
 def _batch(
-    lines: list[str], source: Source, state: AnalysisState, *, is_last: bool = False
+    frames: Iterable[FrameAnalysis], source: Source, before: JobState, *, is_last: bool = False
 ) -> AnalysisBatch:
     return AnalysisBatch(
-        lines=tuple(lines),
-        damaged_packets=state.damaged_packets + source.damaged_packets,
-        repaired_timestamps=state.repaired_timestamps + source.repaired_timestamps,
-        is_last=is_last,
+        frames=tuple(frames),
+        state=JobState(
+            damaged_packets=before.damaged_packets + source.damaged_packets,
+            repaired_timestamps=before.repaired_timestamps + source.repaired_timestamps,
+            is_analyzed=is_last,
+        ),
     )
 
 
-def _new_lines(video: OpenVideo, state: AnalysisState) -> Iterator[str]:
-    """Yield the lines of the frames that are not in the log."""
-    log, stages = video.spec.folder / LOG_FILE, video.stages
-    *_, last = chain([-1], (each.index for each in read_analysis(log, 0, state.size_bytes)))
+def _new_frames(video: OpenVideo, state: JobState) -> Iterator[FrameAnalysis]:
+    """Yield the analysis of the frames that are not in the journal."""
+    stages = video.stages
     point = resume_point(
-        log,
-        state.size_bytes,
-        next_index=last + 1,
+        video.spec.folder,
+        state.journal_bytes,
         context_frames=stages.context_frames,
         index_step=stages.fields.index_step,
     )
 
-    def decode(seek: bool) -> Iterator[str]:
+    def decode(seek: bool) -> Iterator[FrameAnalysis]:
         with decoded_frames(
             video.setup.source, stages, point.decode_from, point.decode_ticks, seek=seek
         ) as frames:
             for tracked in point.resume_tracking(frames, stages.analyze):
                 if tracked.frame.index > point.last_index:
-                    yield FrameAnalysis.of(tracked).to_line()
+                    yield FrameAnalysis.of(tracked)
 
-    # Nothing new is yielded before a mismatch: the frames in the log are compared first.
+    # Nothing new is yielded before a mismatch: the frames in the journal are compared first.
     return decode_again_on_mismatch(decode, seek=True)
 
 
@@ -195,8 +188,14 @@ def _restore(
                 timing = FrameTiming.of(frame)
                 if opened is None:
                     # A name for each attempt: the process of an earlier one may still be writing.
-                    stem = f"{planned.number:06d}-{uuid4().hex[:12]}"
-                    opened = OpenSegment(timing, segment.content, stages, video.spec.folder, stem)
+                    opened = OpenSegment(
+                        planned.number,
+                        timing,
+                        segment.content,
+                        stages,
+                        video.spec.folder,
+                        suffix=f"-{uuid4().hex[:12]}",
+                    )
                 with stages.stopwatch.stage("write"):
                     opened.write(frame, timing)
                 if opened.tally.frames % segment.frames_per_progress == 0:
@@ -206,7 +205,7 @@ def _restore(
                 f"{video.spec.source}: frames {planned.first_frame} to {planned.end_frame - 1} can "
                 "no longer be read; if the film was changed, start over with --overwrite"
             )
-        files = opened.finish()
+        entry = opened.finish(is_last=planned.is_last)
     except BaseException:
         if opened is not None:
             opened.abort()
@@ -217,8 +216,7 @@ def _restore(
         background = replace(models.background, interlaced_count=interlaced_count)
         models = replace(models, background=background)
     yield SegmentResult(
-        files=files,
-        tally=opened.tally.to_json(),
+        entry=entry,
         models=models,
         notes=tuple(dict.fromkeys([*video.setup.notes, *opened.notes])),
         seconds={
@@ -234,8 +232,8 @@ def _restored_frames(
 ) -> Generator[FinishedFrame]:
     """Yield the restored frames of a segment."""
     stages = video.stages
-    log = video.spec.folder / LOG_FILE
-    analysis = [*read_analysis(log, planned.first_byte, planned.end_byte)]
+    logged = read_frames(video.spec.folder, planned.first_byte, planned.end_byte)
+    analysis = [each for each, _ in logged]
     first = analysis[0]
     ticks = first.ticks if first.index else None
     finished = finished_frames(

@@ -2,27 +2,30 @@
 
 import fcntl
 import hashlib
-import json
 import shutil
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from itertools import takewhile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from vidrestore.errors import MediaError
-from vidrestore.jobs.store.analysis_log import LOG_FILE, prefix_checksums
-from vidrestore.jobs.store.analysis_state import STATE_FILE, AnalysisState
 from vidrestore.jobs.store.fingerprint import FORMAT
-from vidrestore.jobs.store.journal import Journal, JournalEntry
-from vidrestore.jobs.store.pending_segments import PENDING_FILE
+from vidrestore.jobs.store.journal import (
+    JOURNAL_FILE,
+    JobState,
+    Journal,
+    JournalContent,
+    JournalEntry,
+    read_journal,
+)
 from vidrestore.storage.file_errors import file_errors
-from vidrestore.storage.sync import flush_and_sync
 from vidrestore.storage.temp_files import temporary_paths
 
 _MAX_NAME_BYTES = 255
-_FINGERPRINT, _JOURNAL, _LOCK, _PUBLISHED = "job.json", "journal", "lock", "published"
+_LOCK = "lock"
+_OLD_FINGERPRINT = "job.json"
+"""In folders of versions that kept the journal in several files."""
 
 
 def job_folder_path(target: Path) -> Path:
@@ -37,9 +40,7 @@ def job_folder_path(target: Path) -> Path:
 def count_finished_segments(target: Path) -> int:
     """Return the number of finished segments that an interrupted run of an output has kept."""
     folder = job_folder_path(target)
-    journaled = len(Journal(folder / _JOURNAL).entries())
-    pending = Journal(folder / PENDING_FILE).all_entries()
-    return journaled + sum(entry.segment >= journaled for entry in pending)
+    return sum(entry.exists(folder) for entry in read_journal(folder).entries.values())
 
 
 def owns_existing_outputs(target: Path, outputs: Iterable[Path]) -> bool:
@@ -52,16 +53,8 @@ def owns_existing_outputs(target: Path, outputs: Iterable[Path]) -> bool:
         target: The output that the job folder belongs to.
         outputs: Real paths of all outputs of the job.
     """
-    published = _published(job_folder_path(target))
+    published = read_journal(job_folder_path(target)).published
     return all(_device_inode(path) in published for path in outputs if path.exists())
-
-
-def _published(folder: Path) -> set[tuple[int, ...]]:
-    try:
-        text = (folder / _PUBLISHED).read_text(encoding="utf-8")
-        return {tuple(pair) for pair in json.loads(text)}
-    except (OSError, ValueError, TypeError):
-        return set()
 
 
 def _device_inode(path: Path) -> tuple[int, int]:
@@ -69,24 +62,26 @@ def _device_inode(path: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Job:
     """A job in progress, whose folder this process has locked."""
 
     folder: Path
     target: Path
     journal: Journal
-    entries: tuple[JournalEntry, ...]
-    """Finished segments from the first on, whose files are intact."""
-    pending: tuple[JournalEntry, ...] = ()
-    """Finished segments that wait for an earlier one; only if segments finish out of order."""
-    analysis_state: AnalysisState = field(default_factory=AnalysisState)
-    """How far the film is analyzed, if segments finish out of order."""
+    entries: dict[int, JournalEntry]
+    """Finished segments by number, whose files are intact."""
+    state: JobState
+    """The last state in the journal."""
 
-    @property
-    def log_path(self) -> Path:
-        """The analysis log."""
-        return self.folder / LOG_FILE
+    def finish_segment(self, entry: JournalEntry) -> None:
+        """Journal a finished segment with the state of the job.
+
+        Raises:
+            MediaError: The disk is full or cannot be written.
+        """
+        self.state = self.journal.add_state(self.state, entry)
+        self.entries[entry.segment] = entry
 
     def note_outputs(self, outputs: Iterable[Path]) -> None:
         """Note which temporary files are about to be renamed, for ``owns_existing_outputs``.
@@ -97,14 +92,19 @@ class Job:
         Raises:
             MediaError: The job folder cannot be written.
         """
-        path = self.folder / _PUBLISHED
-        with file_errors(path, "write"):
+        with file_errors(self.folder, "write"):
             temporary = (temporary_paths(output, output.suffix) for output in outputs)
-            pairs = {_device_inode(path) for paths in temporary for path in paths}
-            text = json.dumps(sorted(pairs | _published(self.folder)))
-            with path.open("wb") as file:
-                file.write(text.encode())
-                flush_and_sync(file)
+            self.journal.add_published(
+                {_device_inode(path) for paths in temporary for path in paths}
+            )
+
+
+def consecutive(entries: Mapping[int, JournalEntry]) -> list[JournalEntry]:
+    """Return the finished segments from the first on, up to the first one that is missing."""
+    found: list[JournalEntry] = []
+    while entry := entries.get(len(found)):
+        found.append(entry)
+    return found
 
 
 @contextmanager
@@ -114,7 +114,7 @@ def open_job(
     *,
     resume: bool,
     overwrite: bool,
-    keep_pending: bool = False,
+    out_of_order: bool = False,
     is_resumable: bool = True,
 ) -> Generator[Job]:
     """Open and lock the folder of a job, and check the segments kept in it.
@@ -127,13 +127,14 @@ def open_job(
         fingerprint: Everything that the bytes of a segment depend on, by name.
         resume: Keep finished segments, if there are any.
         overwrite: Discard finished segments.
-        keep_pending: Also keep segments that wait for an earlier one, and an analysis that is ahead
-            of them.
+        out_of_order: Also keep segments that were finished before an earlier one, and an analysis
+            that is ahead of them.
         is_resumable: Whether another run could continue; otherwise nothing is kept for it.
 
     Raises:
         MediaError: Another run has locked it, it holds segments and neither ``resume`` nor
-            ``overwrite`` is given, or it belongs to another film or other settings.
+            ``overwrite`` is given, or it belongs to another film, other settings or another
+            version.
     """
     folder = job_folder_path(target)
     with file_errors(target, "write"):
@@ -141,27 +142,26 @@ def open_job(
         lock = (folder / _LOCK).open("ab")
     try:
         _lock(lock, target)
+        if resume or not overwrite:
+            _check_version(folder, target)
         if not resume and not overwrite and count_finished_segments(target):
             raise MediaError(
                 f"{target}: an interrupted run left finished segments in {folder.name}; "
                 "continue with --resume, or start over with --overwrite"
             )
-        journal = Journal(folder / _JOURNAL)
-        entries = _intact_entries(folder, journal, fingerprint, target) if resume else ()
-        pending, state = (), AnalysisState()
-        if resume and keep_pending and _stored_fingerprint(folder) == fingerprint:
-            pending, state = _intact_pending(folder, entries)
+        content = JournalContent(fingerprint=fingerprint)
+        if resume:
+            content = _resumed(folder, fingerprint, target, out_of_order=out_of_order)
         try:
-            _clear(folder, (*entries, *pending), is_analyzed=state != AnalysisState())
-            _store_fingerprint(folder, fingerprint)
-            yield Job(
-                folder=folder,
-                target=target,
-                journal=journal,
-                entries=entries,
-                pending=pending,
-                analysis_state=state,
-            )
+            _clear(folder, content)
+            with Journal(folder, content) as journal:
+                yield Job(
+                    folder=folder,
+                    target=target,
+                    journal=journal,
+                    entries=content.entries,
+                    state=content.state,
+                )
         except BaseException:
             if not (is_resumable and count_finished_segments(target)):
                 shutil.rmtree(folder, ignore_errors=True)
@@ -178,55 +178,41 @@ def _lock(lock: IO[bytes], target: Path) -> None:
         raise MediaError(f"{target}: another run is writing it; wait for it to end") from error
 
 
-def _intact_entries(
-    folder: Path, journal: Journal, fingerprint: Mapping[str, str], target: Path
-) -> tuple[JournalEntry, ...]:
-    """Return the entries up to the first one whose files are damaged."""
-    entries = journal.entries()
-    if entries or Journal(folder / PENDING_FILE).all_entries():
-        _check_fingerprint(folder, fingerprint, target)
-    checksums = prefix_checksums(folder / LOG_FILE, [entry.analysis_bytes for entry in entries])
-    intact = list(takewhile(lambda entry: entry.is_intact(folder), entries))
-    while intact and checksums.get(intact[-1].analysis_bytes) != intact[-1].analysis_crc32:
-        intact.pop()
-    # Always rewrite: an entry appended behind a truncated line would never be read.
-    journal.rewrite(tuple(intact))
-    return tuple(intact)
+def _resumed(
+    folder: Path, fingerprint: Mapping[str, str], target: Path, *, out_of_order: bool
+) -> JournalContent:
+    """Return what can be kept of an interrupted run."""
+    content = read_journal(folder)
+    if content.entries:
+        _check_fingerprint(content.fingerprint or {}, fingerprint, folder, target)
+    elif content.fingerprint != fingerprint:
+        return JournalContent(fingerprint=fingerprint)
+    entries = [entry for entry in content.entries.values() if entry.is_intact(folder)]
+    content.entries = {entry.segment: entry for entry in entries}
+    if not out_of_order:
+        entries = consecutive(content.entries)
+        content.entries = dict(enumerate(entries))
+        content.state = entries[-1].state if entries else JobState()
+    return content
 
 
-def _intact_pending(
-    folder: Path, entries: tuple[JournalEntry, ...]
-) -> tuple[tuple[JournalEntry, ...], AnalysisState]:
-    """Return the intact segments that wait for earlier ones, and the state of the analysis."""
-    journal = Journal(folder / PENDING_FILE)
-    pending = [entry for entry in journal.all_entries() if entry.segment >= len(entries)]
-    state = AnalysisState.read(folder)
-    sizes = [state.size_bytes, *(entry.analysis_bytes for entry in pending)]
-    checksums = prefix_checksums(folder / LOG_FILE, sizes)
-    if not state.size_bytes or checksums.get(state.size_bytes) != state.crc32:
-        state = AnalysisState.after(entries[-1]) if entries else AnalysisState()
-    intact = tuple(
-        entry
-        for entry in pending
-        if entry.analysis_bytes <= state.size_bytes
-        and checksums.get(entry.analysis_bytes) == entry.analysis_crc32
-        and entry.is_intact(folder)
+def _check_version(folder: Path, target: Path) -> None:
+    if (folder / _OLD_FINGERPRINT).exists():
+        raise _other_version(folder, target)
+
+
+def _other_version(folder: Path, target: Path) -> MediaError:
+    return MediaError(
+        f"{target}: the interrupted run in {folder.name} is of another version of vidrestore; "
+        "finish it with that version, or start over with --overwrite"
     )
-    journal.rewrite(intact)
-    return intact, state
 
 
-def _check_fingerprint(folder: Path, fingerprint: Mapping[str, str], target: Path) -> None:
-    stored = _stored_fingerprint(folder)
-    if stored is None:
-        raise MediaError(
-            f"{target}: {folder.name} of an earlier run cannot be read; start over with --overwrite"
-        )
+def _check_fingerprint(
+    stored: Mapping[str, str], fingerprint: Mapping[str, str], folder: Path, target: Path
+) -> None:
     if stored.get(FORMAT) != fingerprint.get(FORMAT):
-        raise MediaError(
-            f"{target}: the interrupted run in {folder.name} is of another version of "
-            "vidrestore; finish it with that version, or start over with --overwrite"
-        )
+        raise _other_version(folder, target)
     for name in sorted({*stored, *fingerprint}):
         old, new = stored.get(name, "nothing"), fingerprint.get(name, "nothing")
         if old != new:
@@ -236,28 +222,11 @@ def _check_fingerprint(folder: Path, fingerprint: Mapping[str, str], target: Pat
             )
 
 
-def _stored_fingerprint(folder: Path) -> dict[str, str] | None:
-    try:
-        return json.loads((folder / _FINGERPRINT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-
-
-def _store_fingerprint(folder: Path, fingerprint: Mapping[str, str]) -> None:
-    path = folder / _FINGERPRINT
-    with file_errors(path, "write"), path.open("wb") as file:
-        file.write(json.dumps(dict(fingerprint), indent=1, sort_keys=True).encode())
-        flush_and_sync(file)
-
-
-def _clear(folder: Path, entries: tuple[JournalEntry, ...], *, is_analyzed: bool) -> None:
+def _clear(folder: Path, content: JournalContent) -> None:
     """Remove everything that does not belong to a finished segment."""
-    needed = {_LOCK}
-    if is_analyzed:
-        needed |= {LOG_FILE, STATE_FILE, PENDING_FILE}
-    if entries:
-        needed |= {_FINGERPRINT, _JOURNAL, LOG_FILE, _PUBLISHED}
-        needed |= {Path(file.name).parts[0] for entry in entries for file in entry.files}
+    needed = {_LOCK, JOURNAL_FILE}
+    files = (file for entry in content.entries.values() for file in entry.files)
+    needed |= {Path(file.name).parts[0] for file in files}
     for path in folder.iterdir():
         if path.name in needed:
             continue

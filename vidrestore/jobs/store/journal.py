@@ -1,14 +1,28 @@
-"""The journal of a job: a line with a checksum for each finished segment, synced to the disk."""
+"""The journal of a job: one file with everything that an interrupted run keeps, but its segments.
 
+Every line is JSON with a checksum in front: ``1a2b3c4d {"state":{...},"segment":{...}}``. The first
+one is the fingerprint of the job. Then follow, in the order of time, a list for each frame that is
+analyzed, and an object for each finished segment or batch of the analysis, with the state of the
+job at that time. Lines are only added. What comes after a damaged one is not trusted, so a line
+that a killed run has truncated does no harm.
+"""
+
+import json
+import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import Any, BinaryIO, Self
 
-from vidrestore.jobs.store.checked_lines import from_checked_line, to_checked_line
+from vidrestore.errors import MediaError
+from vidrestore.jobs.store.frame_analysis import FrameAnalysis
 from vidrestore.storage.checksums import file_sha256
 from vidrestore.storage.file_errors import file_errors
 from vidrestore.storage.sync import flush_and_sync
+
+JOURNAL_FILE = "journal"
+"""Name in the job folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,13 +40,32 @@ class SegmentFile:
         name = path.relative_to(folder).as_posix()
         return SegmentFile(name=name, size_bytes=path.stat().st_size, sha256=file_sha256(path))
 
-    def is_intact(self, folder: Path) -> bool:
-        """Return whether the file exists with the size and checksum of what was written."""
-        path = folder / self.name
+    def exists(self, folder: Path) -> bool:
+        """Return whether the file exists, as large as it was written."""
         try:
-            return path.stat().st_size == self.size_bytes and file_sha256(path) == self.sha256
+            return (folder / self.name).stat().st_size == self.size_bytes
         except OSError:
             return False
+
+    def is_intact(self, folder: Path) -> bool:
+        """Return whether the file has the size and the checksum of what was written."""
+        try:
+            return self.exists(folder) and file_sha256(folder / self.name) == self.sha256
+        except OSError:
+            return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobState:
+    """How far a job is."""
+
+    damaged_packets: int = 0
+    """Damaged packets in the source, from its start to where the analysis is."""
+    repaired_timestamps: int = 0
+    is_analyzed: bool = False
+    """Whether the analysis has come to the end of the film."""
+    journal_bytes: int = 0
+    """Size of the journal; everything in it up to there is synced to the disk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,85 +80,162 @@ class JournalEntry:
     is_last: bool
     """Whether the film ends with it."""
     files: tuple[SegmentFile, ...]
-    analysis_bytes: int
-    """Size of the analysis log at that time; ``analysis_crc32`` is the checksum of these bytes."""
-    analysis_crc32: int
-    tally: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    tally: Mapping[str, Any]
     """Statistics of its frames; see ``pipeline.report.Tally``."""
-    damaged_packets: int = 0
-    """Damaged packets in the source, from its start to the end of this segment."""
-    repaired_timestamps: int = 0
-    encode_seconds: float = 0.0
+    state: JobState = field(default_factory=JobState)
+    """State of the job when the segment was journaled; set when it is read."""
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.first_frame < self.end_frame or self.segment < 0:
-            raise ValueError(f"impossible segment: {self.segment}, {self.first_frame}")
+    def exists(self, folder: Path) -> bool:
+        """Return whether all its files in the job's folder exist; does not read them."""
+        return all(file.exists(folder) for file in self.files)
 
     def is_intact(self, folder: Path) -> bool:
         """Return whether all its files in the job's folder are intact."""
         return all(file.is_intact(folder) for file in self.files)
 
 
+@dataclass(slots=True, kw_only=True)
+class JournalContent:
+    """The intact content of a journal."""
+
+    fingerprint: Mapping[str, str] | None = None
+    """None if there is no journal."""
+    entries: dict[int, JournalEntry] = field(default_factory=dict[int, JournalEntry])
+    """The latest entry of each segment, by number."""
+    state: JobState = field(default_factory=JobState)
+    published: set[tuple[int, int]] = field(default_factory=set[tuple[int, int]])
+    """Device and inode of each output that was about to be renamed."""
+
+
+def read_journal(folder: Path) -> JournalContent:
+    """Return the intact content of the journal in a job folder; nothing if there is none."""
+    content = JournalContent()
+    try:
+        for line, end_byte in _intact_lines(folder / JOURNAL_FILE, 0):
+            if not line.startswith(b"["):
+                _read_object(json.loads(line), end_byte, content)
+            if content.fingerprint is None:
+                break
+    except OSError:
+        return content
+    return content
+
+
+def _read_object(line: dict[str, Any], end_byte: int, content: JournalContent) -> None:
+    content.fingerprint = line.get("fingerprint", content.fingerprint)
+    content.published |= {(device, inode) for device, inode in line.get("published", ())}
+    if "state" in line:
+        content.state = JobState(**line["state"], journal_bytes=end_byte)
+    if line.get("segment") is not None:
+        files = tuple(SegmentFile(**each) for each in line["segment"].pop("files"))
+        entry = JournalEntry(**line["segment"], files=files, state=content.state)
+        content.entries[entry.segment] = entry
+
+
+def read_frames(
+    folder: Path, first_byte: int, end_byte: int
+) -> Iterator[tuple[FrameAnalysis, int]]:
+    """Yield the analysis of the frames in a range of bytes of a journal, each with its end.
+
+    Raises:
+        MediaError: The journal cannot be read, or is damaged there.
+    """
+    path, position = folder / JOURNAL_FILE, first_byte
+    with file_errors(path):
+        for line, position in _intact_lines(path, first_byte):
+            if position <= end_byte and line.startswith(b"["):
+                yield FrameAnalysis.from_json(json.loads(line)), position
+            if position >= end_byte:
+                return
+    if position < end_byte:
+        raise MediaError(f"{path}: is damaged; start over with --overwrite")
+
+
+def _intact_lines(path: Path, first_byte: int) -> Iterator[tuple[bytes, int]]:
+    """Yield the JSON of each line and its end in the file, up to the first damaged line."""
+    with path.open("rb") as file:
+        file.seek(first_byte)
+        for line in file:
+            first_byte += len(line)
+            checksum, _, text = line.removesuffix(b"\n").partition(b" ")
+            if not line.endswith(b"\n") or checksum != _checksum(text):
+                return
+            yield text, first_byte
+
+
+def _checksum(text: bytes) -> bytes:
+    return b"%08x" % zlib.crc32(text)
+
+
 class Journal:
-    """Appends entries to a file."""
+    """Adds lines to the journal of a job; several threads may."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, folder: Path, content: JournalContent) -> None:
+        """Open the journal, and cut off what was added after the last synced state.
 
-    def append(self, entry: JournalEntry) -> None:
-        """Write an entry; when this returns, it survives a power cut.
+        Args:
+            folder: Folder of the job.
+            content: What it goes on with. Without a state the journal starts over.
 
         Raises:
             MediaError: The disk is full or cannot be written.
         """
-        with file_errors(self._path, "write"), self._path.open("ab") as file:
-            file.write(to_checked_line(asdict(entry)))
-            flush_and_sync(file)
-
-    def rewrite(self, entries: tuple[JournalEntry, ...]) -> None:
-        """Keep only these entries."""
+        self.folder = folder
+        self._path = folder / JOURNAL_FILE
+        self._lock = Lock()
+        self._size_bytes = content.state.journal_bytes
         with file_errors(self._path, "write"):
-            temporary = self._path.with_suffix(".new")
-            temporary.write_bytes(b"")
-            for entry in entries:
-                Journal(temporary).append(entry)
-            temporary.replace(self._path)
+            self._file: BinaryIO = self._path.open("ab")
+            self._file.truncate(self._size_bytes)
+        if not self._size_bytes:
+            self._add({"fingerprint": content.fingerprint})
+        if content.published:
+            self._add({"published": sorted(content.published)})
+        self._sync()
 
-    def all_entries(self) -> tuple[JournalEntry, ...]:
-        """Return the latest entry of each segment, up to the first damaged line."""
-        return tuple({entry.segment: entry for entry in self._intact_lines()}.values())
+    def __enter__(self) -> Self:
+        return self
 
-    def entries(self) -> tuple[JournalEntry, ...]:
-        """Return the consecutive entries, up to the first damaged line or gap.
+    def __exit__(self, *_error: object) -> None:
+        with file_errors(self._path, "write"):
+            self._file.close()
 
-        A killed run may leave a truncated line. Lines after a damaged one are not trusted.
+    def add_frame(self, analysis: FrameAnalysis) -> int:
+        """Add the analysis of the next frame; return where it ends in the file."""
+        return self._add(analysis.to_json())
+
+    def add_state(self, state: JobState, entry: JournalEntry | None = None) -> JobState:
+        """Add a state, and a finished segment; then all lines so far survive a power cut.
+
+        Returns:
+            The state with the size of the journal.
+
+        Raises:
+            MediaError: The disk is full or cannot be written.
         """
-        entries: list[JournalEntry] = []
-        end_frame = 0
-        for entry in self._intact_lines():
-            if entry.segment != len(entries) or entry.first_frame != end_frame:
-                break
-            entries.append(entry)
-            end_frame = entry.end_frame
-        return tuple(entries)
+        segment = None
+        if entry is not None:
+            segment = asdict(entry)
+            del segment["state"]
+        values = asdict(state)
+        del values["journal_bytes"]
+        end_byte = self._add({"state": values, "segment": segment})
+        self._sync()
+        return replace(state, journal_bytes=end_byte)
 
-    def _intact_lines(self) -> Iterator[JournalEntry]:
-        try:
-            lines = self._path.read_bytes().split(b"\n")
-        except OSError:
-            return
-        for line in lines:
-            entry = _parse(line)
-            if entry is None:
-                return
-            yield entry
+    def add_published(self, published: set[tuple[int, int]]) -> None:
+        """Add the device and inode of outputs that are about to be renamed."""
+        self._add({"published": sorted(published)})
+        self._sync()
 
+    def _add(self, line: object) -> int:
+        text = json.dumps(line, separators=(",", ":")).encode()
+        data = b"%s %s\n" % (_checksum(text), text)
+        with self._lock, file_errors(self._path, "write"):
+            self._file.write(data)
+            self._size_bytes += len(data)
+            return self._size_bytes
 
-def _parse(line: bytes) -> JournalEntry | None:
-    """Return the entry of a line; None if the line is damaged."""
-    try:
-        fields = from_checked_line(line)
-        files = tuple(SegmentFile(**each) for each in fields.pop("files"))
-        return JournalEntry(files=files, **fields)
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return None
+    def _sync(self) -> None:
+        with self._lock, file_errors(self._path, "write"):
+            flush_and_sync(self._file)

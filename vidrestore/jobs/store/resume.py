@@ -9,7 +9,8 @@ from typing import Protocol, TypeVar
 
 from vidrestore.faces.tracking.shot_detection import WARM_UP_FRAMES
 from vidrestore.faces.tracking.tracker import TrackingStart
-from vidrestore.jobs.store.analysis_log import FrameAnalysis, FrameMismatchError, read_analysis
+from vidrestore.jobs.store.frame_analysis import FrameAnalysis, FrameMismatchError
+from vidrestore.jobs.store.journal import read_frames
 from vidrestore.types import Frame, TrackedFrame
 
 T = TypeVar("T")
@@ -40,14 +41,14 @@ class ResumePoint:
     analysis: Mapping[int, FrameAnalysis] = field(default_factory=dict[int, FrameAnalysis])
     """Analysis of the frames from ``first_index`` on, by number."""
     last_index: int = -1
-    """Number of the last frame in the log."""
+    """Number of the last frame in the journal."""
 
     def resume_tracking(self, frames: Iterable[Frame], analyze: Analyze) -> Iterator[TrackedFrame]:
         """Yield frames from ``first_index`` on as an uninterrupted run saw them.
 
         Args:
             frames: The frames from ``decode_from`` on.
-            analyze: Finds the faces in frames that are not in the log.
+            analyze: Finds the faces in frames that are not in the journal.
 
         Raises:
             FrameMismatchError: A frame has other samples than when it was analyzed.
@@ -106,28 +107,29 @@ def decode_again_on_mismatch(decode: Callable[[bool], Iterator[T]], *, seek: boo
 
 
 def resume_point(
-    log: Path, log_bytes: int, *, next_index: int, context_frames: int, index_step: int
+    folder: Path,
+    journal_bytes: int,
+    *,
+    context_frames: int,
+    index_step: int,
+    next_index: int | None = None,
 ) -> ResumePoint:
     """Return how to resume at a frame.
 
     Args:
-        log: The analysis log; read twice.
-        log_bytes: Size of its intact part; nothing is resumed if that is 0.
-        next_index: The first frame that is not finished.
-        context_frames: Number of frames before it that its result may depend on.
+        folder: Folder of the job, whose journal is read twice.
+        journal_bytes: Size of the intact part of the journal; nothing is resumed if that is 0.
+        context_frames: Number of frames before the next one that its result may depend on.
         index_step: Difference between the numbers of consecutive whole frames.
+        next_index: The first frame that is not finished; None for the first that is not analyzed.
 
     Raises:
-        MediaError: The log cannot be read.
+        MediaError: The journal cannot be read.
     """
-    if not log_bytes:
-        return ResumePoint()
-    first_index = max(0, next_index - context_frames * index_step)
-    known: dict[int, FrameAnalysis] = {}
     tracking = TrackingStart()
     last_shot = last_index = -1
     last_track = 0
-    for analysis in read_analysis(log, 0, log_bytes):
+    for analysis, _ in read_frames(folder, 0, journal_bytes):
         last_index = analysis.index
         if analysis.shot != last_shot:
             last_shot = analysis.shot
@@ -135,18 +137,23 @@ def resume_point(
                 frame_index=last_index, shot=last_shot, track_id=last_track + 1
             )
         last_track = max([last_track, *(face.track_id for face in analysis.faces)])
-        if last_index >= first_index:
-            known[last_index] = analysis
+    if last_index < 0:
+        return ResumePoint()
+    next_index = last_index + 1 if next_index is None else next_index
+    first_index = max(0, next_index - context_frames * index_step)
     warm_up = tracking.frame_index - WARM_UP_FRAMES * index_step
     decode_from = max(0, min(first_index, warm_up)) // index_step * index_step
+    known: dict[int, FrameAnalysis] = {}
+    decode_ticks: int | None = None
+    for analysis, _ in read_frames(folder, 0, journal_bytes):
+        if decode_ticks is None and analysis.index >= decode_from:
+            decode_ticks = analysis.ticks
+        if analysis.index >= first_index:
+            known[analysis.index] = analysis
     return ResumePoint(
         first_index=first_index,
         decode_from=decode_from,
-        decode_ticks=next(
-            analysis.ticks
-            for analysis in read_analysis(log, 0, log_bytes)
-            if analysis.index >= decode_from
-        ),
+        decode_ticks=decode_ticks,
         tracking=tracking,
         analysis=known,
         last_index=last_index,

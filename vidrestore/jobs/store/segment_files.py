@@ -1,12 +1,10 @@
-"""Writes finished frames in segments: encodes, checksums and journals one after the other."""
+"""The files of a segment: finished frames are encoded into them, and their checksums taken."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from vidrestore.jobs.plan import FrameTiming, SegmentRule
-from vidrestore.jobs.store.analysis_log import AnalysisLog
-from vidrestore.jobs.store.job_folder import Job
+from vidrestore.jobs.plan import FrameTiming
 from vidrestore.jobs.store.journal import JournalEntry, SegmentFile
 from vidrestore.media.output.outputs import SegmentWriterFactory
 from vidrestore.media.output.segment_writer import SegmentWriter
@@ -32,36 +30,38 @@ class SegmentContent:
     """Whether the lines of a record are stored, too."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceDamage:
-    """Damage found in the source so far."""
-
-    damaged_packets: int
-    repaired_timestamps: int
-
-
 class OpenSegment:
     """A segment that is being written."""
 
     def __init__(
-        self, first: FrameTiming, content: SegmentContent, stages: Stages, folder: Path, stem: str
+        self,
+        number: int,
+        first: FrameTiming,
+        content: SegmentContent,
+        stages: Stages,
+        folder: Path,
+        *,
+        suffix: str = "",
     ) -> None:
         """Open the files of a segment.
 
         Args:
+            number: Number of the segment, from 0.
             first: Its first frame.
             content: The files to write.
             stages: The stages that restore its frames.
             folder: Folder of the job.
-            stem: Start of the names of its files.
+            suffix: Added to the number in the names of its files.
 
         Raises:
             MediaError: A file cannot be written.
         """
         self.first = self.last = first
         self.tally = Tally()
+        self._number = number
         self._stages = stages
         self._folder = folder
+        stem = f"{number:06d}{suffix}"
         self._record = folder / f"{stem}.{RECORD}" if content.with_record else None
         self._lines: list[str] = []
         self._writers: dict[str, SegmentWriter] = {}
@@ -84,15 +84,26 @@ class OpenSegment:
     def _frame(self, kind: str, finished: FinishedFrame) -> Frame:
         return side_by_side_frame(finished, self._stages) if kind == COMPARISON else finished.frame
 
-    def finish(self) -> tuple[SegmentFile, ...]:
-        """End the segment; return its files, complete and on the disk."""
+    def finish(self, *, is_last: bool) -> JournalEntry:
+        """End the segment; return its entry for the journal: its files are on the disk.
+
+        Args:
+            is_last: Whether the film ends with it.
+        """
         paths = [path for writer in self._writers.values() for path in writer.finish()]
         if self._record is not None:
             with file_errors(self._record, "write"), self._record.open("wb") as file:
                 file.write("".join(self._lines).encode())
                 flush_and_sync(file)
             paths.append(self._record)
-        return tuple(SegmentFile.of(path, self._folder) for path in paths)
+        return JournalEntry(
+            segment=self._number,
+            first_frame=self.first.index,
+            end_frame=self.first.index + self.tally.frames,
+            is_last=is_last,
+            files=tuple(SegmentFile.of(path, self._folder) for path in paths),
+            tally=self.tally.to_json(),
+        )
 
     @property
     def notes(self) -> list[str]:
@@ -108,91 +119,3 @@ class OpenSegment:
         """Stop at once; its files are of no use."""
         for writer in self._writers.values():
             writer.abort()
-
-
-class Segmenter:
-    """Takes finished frames in order and divides them into segments."""
-
-    def __init__(
-        self,
-        job: Job,
-        content: SegmentContent,
-        stages: Stages,
-        *,
-        rule: SegmentRule,
-        log: AnalysisLog,
-        damage: Callable[[], SourceDamage],
-    ) -> None:
-        """Continue after the finished segments of the job.
-
-        Args:
-            job: Holds the segment files and the journal.
-            content: The files that every segment consists of.
-            stages: The stages that restore the frames.
-            rule: Where segments end.
-            log: The analysis log, synced to the disk before a segment is journaled.
-            damage: Returns the damage found in the source so far.
-        """
-        self.encode_seconds = 0.0
-        self.notes: dict[str, None] = {}
-        """Notes for the user about the files, each once."""
-        self._job = job
-        self._content = content
-        self._stages = stages
-        self._rule = rule
-        self._log = log
-        self._damage = damage
-        self._number = len(job.entries)
-        self._next_frame = job.entries[-1].end_frame if job.entries else 0
-        self._open: OpenSegment | None = None
-
-    def write(self, finished: FinishedFrame) -> None:
-        """Write the next frame.
-
-        Raises:
-            MediaError: Encoding or writing this frame or an earlier one failed.
-        """
-        timing = FrameTiming.of(finished)
-        segment = self._open
-        if segment is not None and self._rule.starts_segment(segment.first, segment.last, timing):
-            self._close(segment, is_last=False)
-        if self._open is None:
-            self._open = OpenSegment(
-                timing, self._content, self._stages, self._job.folder, f"{self._number:06d}"
-            )
-        self._open.write(finished, timing)
-
-    def finish(self) -> None:
-        """End the last segment, if it has a frame."""
-        if self._open is not None:
-            self._close(self._open, is_last=True)
-
-    def abort(self) -> None:
-        """Stop at once and drop the unfinished segment."""
-        if self._open is not None:
-            self._open.abort()
-
-    def _close(self, segment: OpenSegment, *, is_last: bool) -> None:
-        files = segment.finish()
-        self.encode_seconds += segment.encode_seconds
-        self.notes |= dict.fromkeys(segment.notes)
-        log = self._log.sync()
-        damage = self._damage()
-        end_frame = self._next_frame + segment.tally.frames
-        self._job.journal.append(
-            JournalEntry(
-                segment=self._number,
-                first_frame=self._next_frame,
-                end_frame=end_frame,
-                is_last=is_last,
-                files=files,
-                analysis_bytes=log.size_bytes,
-                analysis_crc32=log.crc32,
-                tally=segment.tally.to_json(),
-                damaged_packets=damage.damaged_packets,
-                repaired_timestamps=damage.repaired_timestamps,
-            )
-        )
-        self._open = None
-        self._number += 1
-        self._next_frame = end_frame

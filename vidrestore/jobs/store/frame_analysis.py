@@ -1,0 +1,137 @@
+"""What the analysis found in one frame, as a line of the journal.
+
+Numbers are written so that they are read back exactly.
+"""
+
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vidrestore.errors import MediaError
+from vidrestore.types import FloatArray, Frame, TrackedFace, TrackedFrame
+
+_CHECKED_ROWS = 16
+"""Spacing of the rows in the checksum. Codecs damage whole blocks, so none is missed."""
+
+
+class FrameMismatchError(MediaError):
+    """A frame has other samples than when it was analyzed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FrameAnalysis:
+    """What ``Stages.analyze`` found in one frame, without its samples."""
+
+    index: int
+    ticks: int
+    """Presentation time of the frame; for a field, of its frame."""
+    rows_crc32: int
+    """Shows whether decoding from another position gives other samples."""
+    shot: int
+    is_monochrome: bool
+    key_frame: bool
+    faces: tuple[TrackedFace, ...]
+
+    @staticmethod
+    def of(tracked: TrackedFrame) -> "FrameAnalysis":
+        """Return the analysis of a frame."""
+        frame = tracked.frame
+        return FrameAnalysis(
+            index=frame.index,
+            ticks=_frame_ticks(frame),
+            rows_crc32=_rows_crc32(frame),
+            shot=tracked.shot,
+            is_monochrome=tracked.is_monochrome,
+            key_frame=frame.key_frame,
+            faces=tracked.faces,
+        )
+
+    def check(self, frame: Frame, when: str) -> None:
+        """Check that ``frame`` is the one that was analyzed, sample for sample.
+
+        Args:
+            frame: The decoded frame.
+            when: When it was analyzed, for the message.
+
+        Raises:
+            FrameMismatchError: It is another one.
+        """
+        own = (self.index, self.ticks, self.rows_crc32)
+        if own != (frame.index, _frame_ticks(frame), _rows_crc32(frame)):
+            raise FrameMismatchError(
+                f"frame {frame.index} has other samples than {when}; if the film was changed, "
+                "start over with --overwrite"
+            )
+
+    def tracked(self, frame: Frame) -> TrackedFrame:
+        """Return the frame with the faces found in it."""
+        return TrackedFrame(
+            frame=frame, shot=self.shot, faces=self.faces, is_monochrome=self.is_monochrome
+        )
+
+    def to_json(self) -> list[Any]:
+        """Return the values for JSON."""
+        return [
+            self.index,
+            self.ticks,
+            self.rows_crc32,
+            self.shot,
+            int(self.is_monochrome),
+            int(self.key_frame),
+            [_face_fields(face) for face in self.faces],
+        ]
+
+    @staticmethod
+    def from_json(fields: list[Any]) -> "FrameAnalysis":
+        """Return the analysis that ``to_json`` returned the values of."""
+        index, ticks, checksum, shot, is_monochrome, key_frame, faces = fields
+        return FrameAnalysis(
+            index=index,
+            ticks=ticks,
+            rows_crc32=checksum,
+            shot=shot,
+            is_monochrome=bool(is_monochrome),
+            key_frame=bool(key_frame),
+            faces=tuple(_face_of(face) for face in faces),
+        )
+
+
+def _rows_crc32(frame: Frame) -> int:
+    """Return a checksum of every sixteenth row of every plane."""
+    checksum = 0
+    for plane in frame.planes:
+        checksum = zlib.crc32(np.ascontiguousarray(plane[::_CHECKED_ROWS]).tobytes(), checksum)
+    return checksum
+
+
+def _frame_ticks(frame: Frame) -> int:
+    return (frame.field_of or frame).timestamp.ticks
+
+
+def _face_fields(face: TrackedFace) -> list[Any]:
+    return [
+        face.track_id,
+        [float(side) for side in face.box_xyxy],
+        float(face.score),
+        [float(each) for each in face.raw_landmarks_xy.ravel()],
+        int(face.interpolated),
+        face.skip_reason,
+        float(face.source_quality),
+    ]
+
+
+def _face_of(fields: list[Any]) -> TrackedFace:
+    track, (left, top, right, bottom), score, numbers, interpolated, skip_reason, quality = fields
+    landmarks: FloatArray = np.array(numbers, dtype=np.float32).reshape(5, 2)
+    return TrackedFace(
+        track_id=track,
+        box_xyxy=(left, top, right, bottom),
+        score=score,
+        landmarks_xy=landmarks,
+        raw_landmarks_xy=landmarks,
+        interpolated=bool(interpolated),
+        skip_reason=skip_reason,
+        source_quality=quality,
+    )
