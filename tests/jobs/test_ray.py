@@ -5,9 +5,10 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -20,7 +21,6 @@ from vidrestore import JobSettings, RestoreSettings, restore_video
 from vidrestore.errors import ConfigError, DeviceError, MediaError, WorkerError
 from vidrestore.jobs.distributed.ray_cluster import (
     RayCluster,
-    RayStream,
     assigned_device,
     open_ray_cluster,
 )
@@ -106,15 +106,18 @@ def test_ray_gives_the_bytes_of_one_process_though_a_worker_is_killed(
 WORKER = WorkerSettings(device="cpu", precision="fp32", threads=1, versions=versions())
 
 
-def values_of(cluster: RayCluster, stream: RayStream) -> Iterator[int]:
-    while (item := cluster.next_item(stream)) is not None:
+def values_of(
+    cluster: RayCluster, name: str, function: Callable[..., Iterator[int]]
+) -> Iterator[int]:
+    stream: Any = cluster.submit(name, function, (), WORKER)
+    while (item := cluster.next_item(stream, name)) is not None:
         if item.value is not None:
             yield item.value
 
 
 def test_an_error_of_a_task_is_raised_as_it_was(cluster: None) -> None:
     with open_ray_cluster("cpu", workers=2) as opened:
-        values = values_of(opened, opened.submit("failing", fail, (), WORKER))
+        values = values_of(opened, "failing", fail)
         assert next(values) == 1
         with pytest.raises(MediaError, match=r"^out\.mkv: cannot write: No space left on device$"):
             next(values)
@@ -122,7 +125,7 @@ def test_an_error_of_a_task_is_raised_as_it_was(cluster: None) -> None:
 
 def test_a_task_that_kills_every_worker_is_given_up(cluster: None) -> None:
     with open_ray_cluster("cpu", workers=2) as opened:
-        values = values_of(opened, opened.submit("frames 0 to 9 of film.mkv", die, (), WORKER))
+        values = values_of(opened, "frames 0 to 9 of film.mkv", die)
         assert next(values) == 1
         with pytest.raises(WorkerError, match=r"frames 0 to 9 of film\.mkv: 3 workers died"):
             next(values)
@@ -132,7 +135,8 @@ def test_a_canceled_task_removes_its_files(cluster: None, tmp_path: Path) -> Non
     path = tmp_path / "segment"
     with open_ray_cluster("cpu", workers=2) as opened:
         stream = opened.submit("writing", write_until_canceled, (path,), WORKER)
-        assert next(values_of(opened, stream)) == 0
+        items = iter(lambda: opened.next_item(stream, "writing"), None)
+        assert [next(items).value for _ in range(2)] == [None, 0]
         assert path.exists()
         opened.cancel([stream])
     assert not path.exists()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import pytest
@@ -16,7 +17,7 @@ from support.faceclips import FACE_SIZE_HW, three_shot_film, three_shots
 from vidrestore import JobSettings, RestoreReport, RestoreSettings, restore_video
 from vidrestore.errors import ConfigError, MediaError
 from vidrestore.jobs.store.job_folder import count_finished_segments, job_folder_path
-from vidrestore.jobs.store.journal import JobState, Journal, JournalEntry, SegmentFile
+from vidrestore.jobs.store.journal import Job, JobState, JournalEntry, SegmentFile
 from vidrestore.media import open_source
 from vidrestore.media.input.reader import VideoSource
 from vidrestore.pipeline import setup as prepared
@@ -238,16 +239,15 @@ def test_a_truncated_journal_loses_no_segment(
 def test_a_journal_that_loses_segments_meanwhile_is_an_error(
     film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add_state = Journal.add_state
+    add_state = Job.add_state
 
-    def damaged(self: Journal, state: JobState, entry: JournalEntry | None = None) -> JobState:
-        state = add_state(self, state, entry)
+    def damaged(self: Job, state: JobState, entry: JournalEntry | None = None, **more: Any) -> None:
+        add_state(self, state, entry, **more)
         if entry is not None and entry.segment == 0:
             path = job_folder_path(tmp_path / "out.mkv") / "journal"
             path.write_bytes(path.read_bytes()[:-5])
-        return state
 
-    monkeypatch.setattr(Journal, "add_state", damaged)
+    monkeypatch.setattr(Job, "add_state", damaged)
     with pytest.raises(MediaError, match="has lost segments"):
         run(film, tmp_path / "out.mkv", SHORT)
     assert not (tmp_path / "out.mkv").exists()
@@ -258,7 +258,7 @@ def test_a_truncated_analysis_is_redone(film: Path, whole: Path, tmp_path: Path)
     interrupt(film, target, 28)
     path = job_folder_path(target) / "journal"
     lines = path.read_bytes().splitlines(keepends=True)
-    assert lines[6].split()[1].startswith(b"[10,")  # the sixth frame; fields are numbered
+    assert b'{"frame":{"index":10,' in lines[6]  # the sixth frame; fields are numbered
     path.write_bytes(b"".join(lines[:6]) + lines[6][:-9])
     assert count_finished_segments(target) == 0
     run(film, target, RESUME)
@@ -303,6 +303,7 @@ def test_frames_that_differ_after_a_seek_are_decoded_from_the_start(
 HOLDS_THE_JOB = """
 import sys, time
 from pathlib import Path
+from typing import Any
 from vidrestore.jobs.store.job_folder import open_job
 with open_job(Path(sys.argv[1]), {}, resume=False, overwrite=False):
     print("held", flush=True)
@@ -369,7 +370,7 @@ def test_the_journal_lists_the_files_of_each_segment(film: Path, tmp_path: Path)
     interrupt(film, target, 28)
     lines = (job_folder_path(target) / "journal").read_text().splitlines()
     values = [json.loads(line.partition(" ")[2]) for line in lines]
-    entries = [value["segment"] for value in values if "segment" in value]
+    entries = [value["segment"] for value in values if value.get("segment")]
     assert [entry["first_frame"] for entry in entries][:2] == [0, 11]
     for entry in entries:
         names = [file["name"].split(".", 1)[1] for file in entry["files"]]

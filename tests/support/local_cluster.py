@@ -13,10 +13,10 @@ from vidrestore import JobSettings, RestoreReport, RestoreSettings
 from vidrestore.errors import WorkerError
 from vidrestore.jobs.distributed import video_cache
 from vidrestore.jobs.distributed.engine import DistributedEngine
-from vidrestore.jobs.distributed.tasks import SegmentSpec
 from vidrestore.jobs.distributed.video_cache import VideoCache
 from vidrestore.jobs.distributed.worker_plan import WorkerPlan
 from vidrestore.jobs.distributed.worker_process import TaskItem, WorkerSettings, run_task
+from vidrestore.jobs.plan import PlannedSegment
 from vidrestore.jobs.run import restore_with_engine
 from vidrestore.progress import ProgressCallback, silent
 
@@ -31,13 +31,11 @@ class LocalStream:
 
     def __init__(
         self,
-        name: str,
         function: Callable[..., Iterator[Any]],
         arguments: tuple[Any, ...],
         worker: WorkerSettings,
         processes: Iterator[int],
     ) -> None:
-        self.name = name
         self.function = function
         self.arguments = arguments
         self.attempts = 0
@@ -51,8 +49,8 @@ class LocalStream:
     @property
     def segment(self) -> int | None:
         """Number of the segment that it restores."""
-        spec = self.arguments[-1] if self.arguments else None
-        return spec.planned.number if isinstance(spec, SegmentSpec) else None
+        planned = [each for each in self.arguments if isinstance(each, PlannedSegment)]
+        return planned[0].number if planned else None
 
     def start(self) -> None:
         """Start in a new worker."""
@@ -104,7 +102,8 @@ class LocalCluster:
         arguments: tuple[Any, ...],
         worker: WorkerSettings,
     ) -> LocalStream:
-        stream = LocalStream(name, function, arguments, worker, self._processes)
+        del name
+        stream = LocalStream(function, arguments, worker, self._processes)
         self.streams.append(stream)
         return stream
 
@@ -121,10 +120,10 @@ class LocalCluster:
         stream.start()
         return []
 
-    def next_item(self, stream: LocalStream) -> TaskItem | None:
+    def next_item(self, stream: LocalStream, name: str) -> TaskItem | None:
         if stream.has_failed:
             raise WorkerError(
-                f"{stream.name}: {stream.attempts} workers died during this task, the last with: "
+                f"{name}: {stream.attempts} workers died during this task, the last with: "
                 "exit code 9"
             )
         return stream.next()

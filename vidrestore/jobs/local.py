@@ -2,16 +2,15 @@
 
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 
 from vidrestore.jobs.engine import SegmentsResult
 from vidrestore.jobs.open_video import check_tracks, decoded_frames, finished_frames
-from vidrestore.jobs.plan import FrameTiming, SegmentRule
+from vidrestore.jobs.plan import SegmentRule
 from vidrestore.jobs.progress_reporter import ProgressReporter
 from vidrestore.jobs.store.frame_analysis import FrameAnalysis
-from vidrestore.jobs.store.job_folder import Job, consecutive
-from vidrestore.jobs.store.journal import JobState
+from vidrestore.jobs.store.job_folder import consecutive
+from vidrestore.jobs.store.journal import Job, JobState
 from vidrestore.jobs.store.resume import decode_again_on_mismatch, resume_point
 from vidrestore.jobs.store.segment_files import OpenSegment, SegmentContent
 from vidrestore.pipeline.background.upscale_frames import Background, BackgroundCost
@@ -24,6 +23,9 @@ from vidrestore.types import FinishedFrame, Frame, TrackedFrame
 
 class LocalVideo:
     """A video whose segments are restored in this process."""
+
+    scale: int
+    """How many times larger the outputs are than the source."""
 
     def __init__(self, setup: Setup, job: Job) -> None:
         """Load the network that decides the size of the output.
@@ -43,13 +45,26 @@ class LocalVideo:
         self.scale = 1 if self._background is None else self._background.scale
 
     def background_cost(self, frames: int | None) -> BackgroundCost | None:
-        """Return what the network for the whole picture costs; None without one."""
+        """Return the cost of the network for the whole picture; None if little or nothing.
+
+        Args:
+            frames: Number of frames of the video; None if unknown.
+        """
         return None if self._background is None else self._background.cost(frames)
 
     def restore(
         self, content: SegmentContent, *, rule: SegmentRule, reporter: ProgressReporter
     ) -> SegmentsResult:
-        """Restore and journal every segment that is not done yet; see ``PreparedVideo``."""
+        """Restore and journal every segment that is not done yet.
+
+        Args:
+            content: The files that every segment consists of.
+            rule: Where segments end.
+            reporter: Reports the progress, and holds the statistics of all segments at the end.
+
+        Raises:
+            VidrestoreError: A segment cannot be restored.
+        """
         # Outputs are opened before the other networks load, to refuse unwritable ones early.
         stages = self._setup.stages(self._background)
         reporter.start_after(self._resumed)
@@ -64,7 +79,7 @@ class LocalVideo:
                 notes |= dict.fromkeys(segment.notes)
         return SegmentsResult(
             facts=ModelFacts.of(stages),
-            state=self._state(),
+            state=self._state(is_analyzed=True),
             notes=tuple(notes),
             timing={**self._setup.stopwatch.seconds, "encode": encode_seconds},
         )
@@ -100,53 +115,37 @@ class LocalVideo:
         """Restore the segments that are not done yet, and yield each one when it is journaled."""
         reporter.start_after(self._resumed)
         end_frame = self._resumed[-1].end_frame if self._resumed else 0
-        number = len(self._resumed)
-        segment: OpenSegment | None = None
-        try:
-            with closing(self._restored_frames(stages, end_frame, seek=seek)) as restored:
-                for frame in restored:
-                    if frame.source.index < end_frame:
-                        continue
-                    timing = FrameTiming.of(frame)
-                    if segment and rule.starts_segment(segment.first, segment.last, timing):
-                        self._journal(segment, stages, is_last=False)
-                        yield segment
-                        segment, number = None, number + 1
+        with closing(self._restored_frames(stages, end_frame, seek=seek)) as restored:
+            frames = (frame for frame in restored if frame.source.index >= end_frame)
+            frame = next(frames, None)
+            number = len(self._resumed)
+            while frame is not None:
+                with OpenSegment(number, content, stages, self._job.folder) as segment:
+                    while frame is not None and segment.has_room_for(frame, rule):
+                        with stages.stopwatch.stage("write"):
+                            segment.write(frame)
+                        reporter.count(frame)
+                        frame = next(frames, None)
                     with stages.stopwatch.stage("write"):
-                        if segment is None:
-                            segment = OpenSegment(number, timing, content, stages, self._job.folder)
-                        segment.write(frame, timing)
-                    reporter.count(frame)
-            if segment is not None:
-                self._journal(segment, stages, is_last=True)
+                        entry = segment.finish(is_last=frame is None)
+                        self._job.add_state(self._state(is_analyzed=frame is None), entry)
                 yield segment
-        except BaseException:
-            if segment is not None:
-                segment.abort()
-            raise
-
-    def _journal(self, segment: OpenSegment, stages: Stages, *, is_last: bool) -> None:
-        with stages.stopwatch.stage("write"):
-            entry = segment.finish(is_last=is_last)
-            self._job.state = replace(self._state(), is_analyzed=is_last)
-            self._job.finish_segment(entry)
+                number += 1
 
     def _restored_frames(
         self, stages: Stages, end_frame: int, *, seek: bool
     ) -> Generator[FinishedFrame]:
-        index_step = stages.fields.index_step
         point = resume_point(
             self._job.folder,
             self._state_before.journal_bytes,
-            next_index=end_frame * index_step,
-            context_frames=stages.context_frames,
-            index_step=index_step,
+            stages,
+            next_index=end_frame * stages.fields.index_step,
         )
 
         def track(frames: Iterator[Frame]) -> Iterator[TrackedFrame]:
-            for tracked in point.resume_tracking(frames, stages.analyze):
+            for tracked in point.resume_tracking(frames, stages):
                 if tracked.frame.index > point.last_index:
-                    self._job.journal.add_frame(FrameAnalysis.of(tracked))
+                    self._job.add_frame(FrameAnalysis.of(tracked))
                 yield tracked
 
         return finished_frames(
@@ -158,10 +157,11 @@ class LocalVideo:
             seek=seek,
         )
 
-    def _state(self) -> JobState:
+    def _state(self, *, is_analyzed: bool) -> JobState:
         """Return the state of the job, with the damage that this run and those before found."""
         source, before = self._setup.source, self._state_before
         return JobState(
             damaged_packets=before.damaged_packets + source.damaged_packets,
             repaired_timestamps=before.repaired_timestamps + source.repaired_timestamps,
+            is_analyzed=is_analyzed,
         )

@@ -30,8 +30,6 @@ def check_pipes(source: Path, output: Path, settings: RestoreSettings, job: JobS
         raise ConfigError(f"--engine {job.engine}: workers cannot share a pipe; leave it out")
     if settings.verify:
         raise ConfigError("--verify: reads both films again, which a pipe cannot give; name files")
-    if settings.verify:
-        raise ConfigError("--verify: reads both films again, which a pipe cannot give; name files")
     if not writes:
         return
     if settings.compare is not None:

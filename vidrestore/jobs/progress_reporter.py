@@ -1,6 +1,7 @@
 """Reports the progress of a run to its caller."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from vidrestore.jobs.store.journal import JournalEntry
 from vidrestore.pipeline.report import Tally
@@ -32,33 +33,14 @@ class ProgressReporter:
             latest = LatestFrame(frame=finished.frame, geometry=self.geometry)
         self.report("restoring", latest=latest)
 
-    def report(
-        self, stage: Stage, *, frame_share: float = 0.0, latest: LatestFrame | None = None
-    ) -> None:
-        """Report the progress."""
-        self._on_progress(
-            Progress(
-                stage=stage,
-                frames_done=self.tally.frames,
-                frames_total=self.frames_total,
-                faces_done=self.tally.faces,
-                frame_share=frame_share,
-                latest=latest,
-            )
-        )
-
-    def report_workers(self, *, frames: int, faces: int, analyzed: int, workers: int) -> None:
-        """Report the progress of a run whose frames are restored on workers, out of order."""
-        self._on_progress(
-            Progress(
-                stage="restoring",
-                frames_done=frames,
-                frames_total=self.frames_total,
-                faces_done=faces,
-                frames_searched=analyzed,
-                workers=workers,
-            )
-        )
+    def report(self, stage: Stage, **more: Any) -> None:
+        """Report the progress; ``more`` are other fields of ``Progress``."""
+        counts: dict[str, Any] = {
+            "frames_done": self.tally.frames,
+            "frames_total": self.frames_total,
+            "faces_done": self.tally.faces,
+        }
+        self._on_progress(Progress(stage=stage, **{**counts, **more}))
 
     def report_share(self, frame_share: float) -> None:
         """Report which share of the next frame is done; a whole frame is reported when written."""

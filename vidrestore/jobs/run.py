@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from vidrestore.errors import ConfigError
-from vidrestore.jobs.engine import Engine, LocalEngine
+from vidrestore.jobs.engine import Engine
 from vidrestore.jobs.open_video import check_tracks, no_frame_error, open_setup
 from vidrestore.jobs.pipes import check_pipes
 from vidrestore.jobs.plan import SegmentRule
@@ -26,7 +26,12 @@ from vidrestore.media.output.outputs import Output
 from vidrestore.pipeline.report import RestoreReport
 from vidrestore.progress import DownloadCallback, ProgressCallback, not_shown, silent
 from vidrestore.settings import JobSettings, RestoreSettings, config_from
-from vidrestore.storage.atomic_output import check_target, resolved_output_path
+from vidrestore.storage.atomic_output import (
+    TempOutput,
+    atomic_file,
+    check_target,
+    resolved_output_path,
+)
 from vidrestore.storage.standard_streams import is_standard_stream
 from vidrestore.types import DisplayGeometry
 
@@ -81,7 +86,7 @@ def restore_video(
 def open_engine(job: JobSettings) -> Generator[Engine]:
     """Open the engine that restores videos; a cluster is connected when a video needs it."""
     if job.engine == "local":
-        yield LocalEngine()
+        yield Engine()
         return
     # Imported late: only runs with workers pay for these imports.
     from vidrestore.jobs.distributed.engine import DistributedEngine
@@ -107,13 +112,13 @@ def restore_with_engine(
 
     Args:
         engine: Restores the segments.
-        source: As for ``restore_video``.
-        output: As for ``restore_video``.
-        settings: As for ``restore_video``.
-        job: As for ``restore_video``.
+        source: As for ``restore_video``, as are the four others that it has.
+        output: See above.
+        settings: See above.
+        job: See above.
         number: Number of the film in a batch; earlier films have priority.
-        on_progress: As for ``restore_video``.
-        on_download: As for ``restore_video``.
+        on_progress: See above.
+        on_download: See above.
         tell_cost: Whether to log the cost of a background before the first frame.
 
     Raises:
@@ -153,9 +158,9 @@ def _run(
     tell_cost: bool,
 ) -> RestoreReport:
     # Imported late: a source that cannot be read is refused before torch is loaded.
-    from vidrestore.jobs.assemble import assemble, journaled_entries, record_lines
-    from vidrestore.jobs.record_output import open_record
+    from vidrestore.jobs.assemble import assemble, journaled_entries, write_record
     from vidrestore.jobs.store.segment_files import COMPARISON, VIDEO, SegmentContent
+    from vidrestore.pipeline.record_lines import checkpoint_sha256, record_header
     from vidrestore.pipeline.setup import comparison_geometry, frames_expected
 
     settings = setup.settings
@@ -173,14 +178,18 @@ def _run(
                 job_fingerprint(setup.source.info, settings, job_settings, environment),
                 resume=job_settings.resume,
                 overwrite=settings.overwrite,
-                out_of_order=engine.finishes_out_of_order,
+                out_of_order=engine.out_of_order,
                 is_resumable=not is_standard_stream(source_path),
             )
         )
         video = engine.prepare(setup, job, number=number)
         output_source = setup.shown_source(video.scale)
         reporter.geometry = output_source.info.geometry
-        record = stack.enter_context(open_record(settings, source_path, output))
+        record: TempOutput | None = None
+        if settings.record is not None:
+            check_target(settings.record, source_path=source_path, overwrite=settings.overwrite)
+            opened = atomic_file(settings.record, overwrite=settings.overwrite)
+            record = stack.enter_context(opened)
         outputs = {
             VIDEO: stack.enter_context(_open_output(output, output_source, source_path, settings))
         }
@@ -206,8 +215,16 @@ def _run(
         reporter.report("finishing")
         entries = journaled_entries(job)
         assemble(job, entries, outputs)
-        if record is not None:
-            record.write(setup, result.facts, record_lines(job, entries))
+        if record is not None and settings.record is not None:
+            header = record_header(
+                setup.settings,
+                setup.source.info,
+                output,
+                checkpoint_sha256=checkpoint_sha256(settings.model),
+                detail=result.facts.detail,
+                scale=result.facts.scale,
+            )
+            write_record(job, entries, header, record, settings.record)
         job.note_outputs(output_paths)
     report = setup.report(
         result.facts,

@@ -17,10 +17,12 @@ from vidrestore import JobSettings, RestoreSettings, restore_video
 from vidrestore.errors import MediaError, WorkerError
 from vidrestore.jobs.distributed import tasks, worker_process
 from vidrestore.jobs.distributed.tasks import analyze_video
+from vidrestore.jobs.store import fingerprint
 from vidrestore.jobs.store.job_folder import count_finished_segments, job_folder_path
 from vidrestore.jobs.store.journal import read_journal
 from vidrestore.jobs.store.resume import ResumePoint
 from vidrestore.pipeline import setup as prepared
+from vidrestore.pipeline.stages import Stages
 from vidrestore.progress import Progress
 
 FRAMES = 18
@@ -123,8 +125,8 @@ def test_an_analysis_whose_worker_dies_continues_from_the_log(
     resumed: list[int] = []
     resume_point = tasks.resume_point
 
-    def noted_resume_point(folder: Path, journal_bytes: int, **more: int) -> ResumePoint:
-        point = resume_point(folder, journal_bytes, **more)
+    def noted_resume_point(folder: Path, journal_bytes: int, stages: Stages) -> ResumePoint:
+        point = resume_point(folder, journal_bytes, stages)
         resumed.append(point.last_index)
         return point
 
@@ -205,7 +207,7 @@ def test_damaged_files_are_redone(film: Path, whole: Path, tmp_path: Path, damag
         data = bytearray(path.read_bytes())
         data[len(data) // 2] ^= 1
     elif damage == "analysis":
-        data[data.index(b" [10,") + 9] ^= 1
+        data[data.index(b'{"frame":{"index":10,') + 9] ^= 1
     else:
         data[data.rindex(b' {"state"') + 9] ^= 1
     path.write_bytes(data)
@@ -308,7 +310,7 @@ def test_a_worker_with_another_gpu_or_cudnn_than_the_first_is_refused(
     def describe(_device: torch.device) -> str:
         return next(gpus)
 
-    monkeypatch.setattr(worker_process, "describe_device", describe)
+    monkeypatch.setattr(fingerprint, "describe_device", describe)
     with pytest.raises(
         WorkerError,
         match=f"has {other or 'no GPU'}, but one on .* H100, cuDNN 91002; results would differ",
@@ -323,7 +325,7 @@ def test_workers_with_gpus_of_one_kind_restore_together(
     def describe(_device: torch.device) -> str:
         return "H100, cuDNN 91002"
 
-    monkeypatch.setattr(worker_process, "describe_device", describe)
+    monkeypatch.setattr(fingerprint, "describe_device", describe)
     restore_distributed(film, tmp_path / "out.mkv", settings_in(tmp_path), SHORT)
     assert_same(tmp_path, whole)
 

@@ -24,7 +24,9 @@ def info(tmp_path: Path) -> VideoInfo:
 
 def identity(info: VideoInfo, **settings: object) -> dict[str, str]:
     chosen = RestoreSettings(**{"device": "cpu", **settings})  # type: ignore[arg-type]
-    return job_fingerprint(info, chosen, JobSettings(), this_machine(chosen))
+    return job_fingerprint(
+        info, chosen, JobSettings(), this_machine(chosen.device, chosen.precision)
+    )
 
 
 def changed(one: dict[str, str], other: dict[str, str]) -> set[str]:
@@ -43,7 +45,9 @@ def test_the_model_of_a_gpu_and_its_cudnn_are_part_of_a_job(info: VideoInfo) -> 
     settings = RestoreSettings(device="cuda", batch_size=8)
 
     def on(gpu: str) -> dict[str, str]:
-        machine = Machine(device="cuda:0", precision="torch.bfloat16", gpu=gpu, threads=2)
+        machine = Machine(
+            host="here", device="cuda:0", precision="torch.bfloat16", gpu=gpu, threads=2
+        )
         return job_fingerprint(info, settings, JobSettings(), machine)
 
     assert changed(on("H100, cuDNN 91002"), on("H100, cuDNN 91100")) == {"GPU"}

@@ -9,8 +9,8 @@ from vidrestore.errors import MediaError
 from vidrestore.jobs.store.frame_analysis import FrameAnalysis
 from vidrestore.jobs.store.job_folder import consecutive
 from vidrestore.jobs.store.journal import (
+    Job,
     JobState,
-    Journal,
     JournalContent,
     JournalEntry,
     SegmentFile,
@@ -49,14 +49,14 @@ def analysis(index: int) -> FrameAnalysis:
 @pytest.fixture
 def states(tmp_path: Path) -> list[JobState]:
     """States of three finished segments; a frame is analyzed before each, and one at the end."""
-    with Journal(tmp_path, START) as journal:
-        states: list[JobState] = []
+    states: list[JobState] = []
+    with Job(tmp_path, replace(START, entries={})) as job:
         for segment in range(3):
-            journal.add_frame(analysis(segment))
-            state = JobState(damaged_packets=segment)
-            states.append(journal.add_state(state, entry(segment, tmp_path)))
-        journal.add_frame(analysis(3))
-        return states
+            job.add_frame(analysis(segment))
+            job.add_state(JobState(damaged_packets=segment), entry(segment, tmp_path))
+            states.append(job.state)
+        job.add_frame(analysis(3))
+    return states
 
 
 def test_everything_comes_back_as_it_was_written(states: list[JobState], tmp_path: Path) -> None:
@@ -110,9 +110,9 @@ def test_what_follows_the_kept_state_is_cut_off(states: list[JobState], tmp_path
     content.state = content.entries[1].state
     content.published = {(1, 2)}
 
-    with Journal(tmp_path, content) as journal:
-        journal.add_frame(analysis(7))
-        journal.add_state(JobState(is_analyzed=True))
+    with Job(tmp_path, content) as job:
+        job.add_frame(analysis(7))
+        job.add_state(JobState(is_analyzed=True))
 
     again = read_journal(tmp_path)
     assert [*again.entries] == [0, 1]
@@ -127,8 +127,8 @@ def test_a_file_that_changed_or_went_is_not_whole(tmp_path: Path) -> None:
     path = tmp_path / part.name
     assert part.is_intact(tmp_path)
     path.write_bytes(b"x" + path.read_bytes()[1:])
-    assert part.exists(tmp_path)
+    assert part.is_intact(tmp_path, read=False)
     assert not part.is_intact(tmp_path)
     path.unlink()
-    assert not part.exists(tmp_path)
+    assert not part.is_intact(tmp_path, read=False)
     assert not part.is_intact(tmp_path)

@@ -4,26 +4,27 @@ One task analyses a video, others restore its segments behind it. Ray decides wh
 runs those of dead workers again. A video is coordinated on the thread that restores it.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections import Counter, deque
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
 
 from vidrestore.errors import MediaError
 from vidrestore.jobs.distributed.tasks import (
     AnalysisBatch,
-    SegmentProgress,
     SegmentResult,
-    SegmentSpec,
     VideoFacts,
     analyze_video,
+    load_video,
     restore_segment,
 )
 from vidrestore.jobs.distributed.video_cache import VideoSpec
-from vidrestore.jobs.distributed.video_tasks import RunningTask, VideoTasks
+from vidrestore.jobs.distributed.video_tasks import VideoTasks, Workers
 from vidrestore.jobs.engine import SegmentsResult
 from vidrestore.jobs.plan import PlannedSegment, Planner, SegmentRule
 from vidrestore.jobs.progress_reporter import ProgressReporter
-from vidrestore.jobs.store.job_folder import Job, consecutive
-from vidrestore.jobs.store.journal import read_frames
+from vidrestore.jobs.store.job_folder import consecutive
+from vidrestore.jobs.store.journal import Job, read_frames
 from vidrestore.jobs.store.segment_files import SegmentContent
 from vidrestore.pipeline.background.upscale_frames import BackgroundCost
 from vidrestore.pipeline.setup import Setup
@@ -35,34 +36,33 @@ _FRAMES_PER_PROGRESS = 10
 class DistributedVideo:
     """A video whose segments are restored by workers; planned and journaled here."""
 
-    def __init__(
-        self,
-        setup: Setup,
-        job: Job,
-        spec: VideoSpec,
-        facts: VideoFacts,
-        open_tasks: Callable[[], VideoTasks],
-    ) -> None:
-        """Begin a video whose networks a worker has loaded.
+    def __init__(self, setup: Setup, job: Job, workers: Workers, run: str, number: int) -> None:
+        """Let a worker load the networks.
 
         Args:
             setup: The source and the settings; its networks are not loaded here.
             job: The open job, with the segments that are done, also those out of order.
-            spec: Describes the video for workers.
-            facts: Facts about its networks.
-            open_tasks: Opens its tasks.
+            workers: Run the tasks.
+            run: Name of the run.
+            number: Number of the video in a batch; earlier videos have priority.
+
+        Raises:
+            VidrestoreError: A network cannot be loaded.
         """
-        self.scale = facts.models.scale
         self._setup = setup
         self._job = job
-        self._spec = spec
-        self._facts = facts
-        self._open_tasks = open_tasks
+        self._workers = workers
+        self._number = number
+        self._spec = _video_spec(setup, job.folder, run)
+        with VideoTasks(workers, number) as tasks:
+            name = f"loading the networks for {self._spec.source}"
+            self._facts: VideoFacts = tasks.run(name, load_video, self._spec)
+        self._models = self._facts.models
+        self.scale = self._models.scale
         self._planned: deque[PlannedSegment] = deque()
         """Segments that are not submitted yet."""
-        self._models = facts.models
         self._notes: dict[str, None] = {}
-        self._seconds: dict[str, float] = {}
+        self._seconds: Counter[str] = Counter()
 
     def background_cost(self, frames: int | None) -> BackgroundCost | None:
         """Return what the network for the whole picture costs; None without one."""
@@ -72,7 +72,7 @@ class DistributedVideo:
     def restore(
         self, content: SegmentContent, *, rule: SegmentRule, reporter: ProgressReporter
     ) -> SegmentsResult:
-        """Restore and journal every segment that is not done yet; see ``PreparedVideo``."""
+        """Restore and journal every segment that is not done yet; see ``LocalVideo``."""
         planner = Planner(
             rule,
             context_frames=self._facts.context_frames,
@@ -80,7 +80,7 @@ class DistributedVideo:
             time_base=self._setup.source.info.time_base,
         )
         job = self._job
-        with self._open_tasks() as tasks:
+        with VideoTasks(self._workers, self._number) as tasks:
             for analysis, end_byte in read_frames(job.folder, 0, job.state.journal_bytes):
                 self._add_planned(planner.add(analysis, end_byte))
             if job.state.is_analyzed:
@@ -89,7 +89,7 @@ class DistributedVideo:
             while True:
                 if not is_analyzing:
                     is_analyzing = tasks.submit(
-                        RunningTask(f"finding the faces of {self._spec.source}"),
+                        f"finding the faces of {self._spec.source}",
                         analyze_video,
                         self._spec,
                         job.state.journal_bytes,
@@ -102,11 +102,11 @@ class DistributedVideo:
                 for task, value in tasks.next_items():
                     if isinstance(value, AnalysisBatch):
                         self._log_analysis(value, planner)
-                    elif isinstance(value, SegmentProgress):
-                        task.progress = value
-                    elif task.segment is not None:
-                        task.progress = None
+                    elif isinstance(value, SegmentResult):
+                        task.progress = (0, 0)  # its entry counts from here on
                         self._journal(value)
+                    else:
+                        task.progress = value
             self._report(reporter, planner, tasks)
         reporter.start_after(consecutive(job.entries))
         return SegmentsResult(
@@ -128,16 +128,13 @@ class DistributedVideo:
                 )
 
     def _submit_segments(self, tasks: VideoTasks, content: SegmentContent) -> None:
+        frames_per_progress = max(_FRAMES_PER_PROGRESS, self._workers.cluster.plan.workers)
+        seek = not self._job.state.repaired_timestamps
         while self._planned:
             segment = self._planned[0]
-            spec = SegmentSpec(
-                planned=segment,
-                content=content,
-                seek=not self._job.state.repaired_timestamps,
-                frames_per_progress=max(_FRAMES_PER_PROGRESS, tasks.workers),
-            )
             name = f"frames {segment.first_frame} to {segment.end_frame - 1} of {self._spec.source}"
-            if not tasks.submit(RunningTask(name, segment), restore_segment, self._spec, spec):
+            arguments = (self._spec, segment, content, frames_per_progress, seek)
+            if not tasks.submit(name, restore_segment, *arguments):
                 return
             self._planned.popleft()
 
@@ -145,27 +142,43 @@ class DistributedVideo:
         """Journal the analysis of some frames, and plan the segments that they complete."""
         planned: list[PlannedSegment] = []
         for analysis in batch.frames:
-            planned += planner.add(analysis, self._job.journal.add_frame(analysis))
+            planned += planner.add(analysis, self._job.add_frame(analysis))
         if batch.state.is_analyzed:
             planned += planner.finish()
-        self._job.state = self._job.journal.add_state(batch.state)
+        self._job.add_state(batch.state)
         self._add_planned(planned)
 
     def _journal(self, result: SegmentResult) -> None:
-        self._job.finish_segment(result.entry)
+        self._job.add_state(self._job.state, result.entry)
         self._models = self._models.merged(result.models)
         self._notes |= dict.fromkeys(result.notes)
-        for name, seconds in {**result.seconds, "encode": result.encode_seconds}.items():
-            self._seconds[name] = self._seconds.get(name, 0.0) + seconds
+        self._seconds.update(result.seconds)
 
     def _report(self, reporter: ProgressReporter, planner: Planner, tasks: VideoTasks) -> None:
-        progress = [task.progress for task in tasks.running.values() if task.progress is not None]
+        running = tasks.running.values()
         tallies = [entry.tally for entry in self._job.entries.values()]
-        reporter.report_workers(
-            frames=sum(
-                [*(each["frames"] for each in tallies), *(each.frames for each in progress)]
-            ),
-            faces=sum([*(each["faces"] for each in tallies), *(each.faces for each in progress)]),
-            analyzed=planner.frames,
-            workers=tasks.busy_workers,
+        counts = [(tally["frames"], tally["faces"]) for tally in tallies]
+        counts += [task.progress for task in running]
+        reporter.report(
+            "restoring",
+            frames_done=sum(frames for frames, _ in counts),
+            faces_done=sum(faces for _, faces in counts),
+            frames_searched=planner.frames,
+            workers=sum(task.worker is not None for task in running),
         )
+
+
+def _video_spec(setup: Setup, folder: Path, run: str) -> VideoSpec:
+    """Return the description of a video for workers, with absolute paths."""
+    settings = setup.settings
+    model, background = Path(settings.model).expanduser(), settings.background
+    return VideoSpec(
+        run=run,
+        source=setup.source.info.path.absolute(),
+        settings=replace(
+            settings,
+            model=str(model.absolute()) if model.is_file() else settings.model,
+            background=background.absolute() if isinstance(background, Path) else background,
+        ),
+        folder=folder.absolute(),
+    )

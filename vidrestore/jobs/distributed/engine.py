@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
 from threading import Event, Lock
 from typing import Self
 from uuid import uuid4
@@ -12,12 +10,11 @@ from uuid import uuid4
 from vidrestore.errors import WorkerError
 from vidrestore.jobs.distributed.coordinator import DistributedVideo
 from vidrestore.jobs.distributed.ray_cluster import RayCluster
-from vidrestore.jobs.distributed.tasks import load_video
-from vidrestore.jobs.distributed.video_cache import VideoSpec
-from vidrestore.jobs.distributed.video_tasks import TaskSlots, VideoTasks, Workers
-from vidrestore.jobs.distributed.worker_process import WorkerSettings, probe_environment
+from vidrestore.jobs.distributed.video_tasks import VideoTasks, Workers
+from vidrestore.jobs.distributed.worker_process import WorkerSettings, describe_machine
+from vidrestore.jobs.engine import Engine
 from vidrestore.jobs.store.fingerprint import Machine
-from vidrestore.jobs.store.job_folder import Job
+from vidrestore.jobs.store.journal import Job
 from vidrestore.pipeline.loading.load_models import fetch_networks
 from vidrestore.pipeline.report import versions
 from vidrestore.pipeline.setup import Setup
@@ -27,10 +24,10 @@ OpenCluster = Callable[[str], AbstractContextManager[RayCluster]]
 """Connects to a cluster whose workers use the given device."""
 
 
-class DistributedEngine:
+class DistributedEngine(Engine):
     """Restores on workers; a cluster is connected when the first video needs it."""
 
-    finishes_out_of_order = True
+    out_of_order = True
 
     def __init__(self, open_cluster: OpenCluster) -> None:
         self._open_cluster = open_cluster
@@ -57,18 +54,19 @@ class DistributedEngine:
                 cluster = self._stack.enter_context(self._open_cluster(settings.device))
                 workers = Workers(
                     cluster=cluster,
-                    slots=TaskSlots(cluster.plan.workers),
                     settings=WorkerSettings(
                         device=settings.device,
                         precision=settings.precision,
                         threads=cluster.plan.threads,
                         versions=versions(),
                     ),
+                    free=cluster.plan.workers,
                     is_stopped=self._is_stopped,
                 )
                 with VideoTasks(workers, 0) as tasks:
-                    first = tasks.run("starting a worker", probe_environment)
-                self._workers = replace(workers, settings=replace(workers.settings, first=first))
+                    first = tasks.run("starting a worker", describe_machine)
+                workers.settings = replace(workers.settings, first=first)
+                self._workers = workers
             return self._workers
 
     def count_workers(self, settings: RestoreSettings) -> int:
@@ -81,39 +79,14 @@ class DistributedEngine:
 
     def environment(self, settings: RestoreSettings) -> Machine:
         """Return where the workers' networks run."""
-        worker = self.connect(settings).settings
-        if worker.first is None:
+        first = self.connect(settings).settings.first
+        if first is None:
             raise WorkerError("no worker has started; run again")
-        return Machine(
-            device=worker.first.device,
-            precision=worker.first.precision,
-            gpu=worker.first.gpu,
-            threads=worker.threads,
-        )
+        return first
 
-    def prepare(self, setup: Setup, job: Job, *, number: int) -> "DistributedVideo":
+    def prepare(self, setup: Setup, job: Job, *, number: int) -> DistributedVideo:
         """Let a worker load the networks."""
         settings = setup.settings
         # This process downloads them, once, because it can show the progress.
         fetch_networks(settings.model, detector=settings.detector, on_download=setup.on_download)
-        workers = self.connect(settings)
-        spec = _video_spec(setup, job.folder, self._run_name)
-        with VideoTasks(workers, number) as tasks:
-            facts = tasks.run(f"loading the networks for {spec.source}", load_video, spec)
-        return DistributedVideo(setup, job, spec, facts, partial(VideoTasks, workers, number))
-
-
-def _video_spec(setup: Setup, folder: Path, run_name: str) -> VideoSpec:
-    """Return the description of a video for workers, with absolute paths."""
-    settings = setup.settings
-    model, background = Path(settings.model).expanduser(), settings.background
-    return VideoSpec(
-        run=run_name,
-        source=setup.source.info.path.absolute(),
-        settings=replace(
-            settings,
-            model=str(model.absolute()) if model.is_file() else settings.model,
-            background=background.absolute() if isinstance(background, Path) else background,
-        ),
-        folder=folder.absolute(),
-    )
+        return DistributedVideo(setup, job, self.connect(settings), self._run_name, number)

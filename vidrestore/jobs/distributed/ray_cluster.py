@@ -8,26 +8,33 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 from vidrestore.errors import ConfigError, DeviceError, WorkerError
 from vidrestore.jobs.distributed.worker_plan import WorkerPlan, plan_workers
 from vidrestore.jobs.distributed.worker_process import TaskItem, WorkerSettings, run_task
 
+Stream: TypeAlias = Any
+"""The items of a task: Ray's generator of object references."""
 _STORE_BYTES = 128 << 20
 """Size of Ray's object store. Items are small; by default Ray takes a third of the memory."""
 _RETRIES = 2
 """How often a task is run again if its worker dies."""
 _CANCEL_SECONDS = 5.0
 """Time to wait for canceled tasks to remove their files."""
-_CLUSTER_ENVIRONMENT = {"RAY_worker_niceness": "0", "RAY_task_oom_retries": str(_RETRIES)}
-"""Environment for starting a cluster: by default its workers have the lowest priority, and a task
-whose workers run out of memory is run again for ever."""
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_worker_niceness": "0",
+    "RAY_task_oom_retries": str(_RETRIES),
+}
+"""What Ray reads when it is imported and when it starts a cluster. By default it sends usage
+statistics to its makers, its workers have the lowest priority, and a task whose workers run out of
+memory is run again for ever."""
 
 
 @contextmanager
@@ -50,20 +57,20 @@ def open_ray_cluster(device: str, *, workers: int | None) -> Generator["RayClust
     if device.startswith("cuda:"):
         raise DeviceError(f"device {device!r}: Ray chooses the GPU itself; use --device cuda")
     is_connected = ray.is_initialized()
-    if not is_connected:
-        _connect(ray)
-    try:
-        with _quiet():
+    with _quiet():
+        if not is_connected:
+            _connect(ray)
+        try:
             nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
             yield RayCluster(ray, plan_workers(nodes, device, workers))
-    finally:
-        if not is_connected:
-            ray.shutdown()
+        finally:
+            if not is_connected:
+                ray.shutdown()
 
 
 def _import_ray() -> Any:
-    # Set before the import: by default Ray sends usage statistics to its makers.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     try:
         return import_module("ray")
     except ImportError as error:
@@ -79,8 +86,7 @@ def _connect(ray: Any) -> None:
         options |= {"include_dashboard": False, "object_store_memory": _STORE_BYTES}
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with _silent_log(), _environment(_CLUSTER_ENVIRONMENT):
-            ray.init(**options, log_to_driver=False, configure_logging=False)
+        ray.init(**options, log_to_driver=False, configure_logging=False)
     except Exception as error:
         where = "on this machine" if address == "local" else f"at {address} (RAY_ADDRESS)"
         line = next(iter(str(error).strip().splitlines()), type(error).__name__)
@@ -93,53 +99,21 @@ def _connect(ray: Any) -> None:
 
 
 @contextmanager
-def _environment(variables: Mapping[str, str]) -> Generator[None]:
-    """Set environment variables inside the block, except those that are set already."""
-    added = {name: value for name, value in variables.items() if name not in os.environ}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)
-
-
-@contextmanager
-def _silent_log() -> Generator[None]:
-    log = logging.getLogger("ray")
-    level = log.level
-    log.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        log.setLevel(level)
-
-
-@contextmanager
 def _quiet() -> Generator[None]:
     """Keep Ray from printing messages of its processes on the terminal; they are in its logs."""
     module: ModuleType = import_module("ray._private.worker")
-    switch = "_worker_logs_enabled"
-    before = getattr(module, switch, None)
+    log, switch = logging.getLogger("ray"), "_worker_logs_enabled"
+    level, before = log.level, getattr(module, switch, None)
+    log.setLevel(logging.CRITICAL)
     # Ray has no public switch for its messages on stdout that a worker has died.
     if before is not None:
         setattr(module, switch, False)
     try:
-        with _silent_log():
-            yield
+        yield
     finally:
+        log.setLevel(level)
         if before is not None:
             setattr(module, switch, before)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RayStream:
-    """The items of a task that Ray runs."""
-
-    name: str
-    """Name of the task in messages: ``frames 120 to 399 of film.mkv``."""
-    items: Any
-    """Ray's generator of object references."""
 
 
 class RayCluster:
@@ -160,26 +134,29 @@ class RayCluster:
         function: Callable[..., Iterator[Any]],
         arguments: tuple[Any, ...],
         worker: WorkerSettings,
-    ) -> RayStream:
-        """Submit a task and return at once.
+    ) -> Stream:
+        """Submit a task, return at once.
 
         Args:
-            name: Name of the task in messages.
-            function: As for ``run_task``.
-            arguments: As for ``run_task``.
-            worker: As for ``run_task``.
+            name: Name of the task in messages: ``frames 120 to 399 of film.mkv``.
+            function: As for ``run_task``, as are ``arguments`` and ``worker``.
+            arguments: See above.
+            worker: See above.
         """
         task = self._task.options(name=name, **self._options)
-        return RayStream(name, task.remote(function, arguments, worker))
+        return task.remote(function, arguments, worker)
 
-    def wait(self, streams: Iterable[RayStream], seconds: float) -> list[RayStream]:
+    def wait(self, streams: Iterable[Stream], seconds: float) -> list[Stream]:
         """Return the streams whose next item or end is there; wait until there is one."""
-        by_items = {stream.items: stream for stream in streams}
-        ready, _ = self._ray.wait(list(by_items), num_returns=1, timeout=seconds, fetch_local=False)
-        return [by_items[items] for items in ready]
+        ready, _ = self._ray.wait([*streams], num_returns=1, timeout=seconds, fetch_local=False)
+        return ready
 
-    def next_item(self, stream: RayStream) -> TaskItem | None:
+    def next_item(self, stream: Stream, name: str) -> TaskItem | None:
         """Return the next item of a stream; None at its end.
+
+        Args:
+            stream: Its items.
+            name: Name of its task, for messages.
 
         Raises:
             VidrestoreError: The task failed.
@@ -187,23 +164,23 @@ class RayCluster:
         """
         errors = self._ray.exceptions
         try:
-            return self._ray.get(next(stream.items))
+            return self._ray.get(next(stream))
         except StopIteration:
             return None
         except errors.RayTaskError as error:
             raise error.cause from None
         except errors.RayError as error:
             raise WorkerError(
-                f"{stream.name}: {_RETRIES + 1} workers died during this task, the last with: "
+                f"{name}: {_RETRIES + 1} workers died during this task, the last with: "
                 f"{_line_of(error)}"
             ) from error
 
-    def cancel(self, streams: Iterable[RayStream]) -> None:
+    def cancel(self, streams: Iterable[Stream]) -> None:
         """Cancel tasks, and give them a moment to remove their files."""
-        streams = list(streams)
+        streams = [*streams]
         for stream in streams:
-            self._ray.cancel(stream.items)
-        ends = [stream.items.completed() for stream in streams]
+            self._ray.cancel(stream)
+        ends = [stream.completed() for stream in streams]
         if ends:
             self._ray.wait(ends, num_returns=len(ends), timeout=_CANCEL_SECONDS, fetch_local=False)
 

@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
+from typing import TypeAlias
 from uuid import uuid4
 
 from vidrestore.errors import MediaError
@@ -17,16 +18,17 @@ from vidrestore.jobs.distributed import video_cache
 from vidrestore.jobs.distributed.video_cache import OpenVideo, VideoSpec
 from vidrestore.jobs.distributed.worker_process import WorkerSettings
 from vidrestore.jobs.open_video import decoded_frames, finished_frames
-from vidrestore.jobs.plan import FrameTiming, PlannedSegment
+from vidrestore.jobs.plan import PlannedSegment
 from vidrestore.jobs.store.frame_analysis import FrameAnalysis
 from vidrestore.jobs.store.journal import JobState, JournalEntry, read_frames, read_journal
 from vidrestore.jobs.store.resume import decode_again_on_mismatch, resume_point
 from vidrestore.jobs.store.segment_files import OpenSegment, SegmentContent
-from vidrestore.media import Source
 from vidrestore.pipeline.background.upscale_frames import BackgroundCost
 from vidrestore.pipeline.loading.model_facts import ModelFacts
 from vidrestore.types import FinishedFrame, Frame, TrackedFrame
 
+SegmentProgress: TypeAlias = tuple[int, int]
+"""Number of frames of a segment that are restored, and of faces in them."""
 FRAMES_PER_BATCH = 25
 """Frames whose analysis is sent at once."""
 
@@ -55,26 +57,6 @@ class AnalysisBatch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class SegmentSpec:
-    """Description of a segment for a worker."""
-
-    planned: PlannedSegment
-    content: SegmentContent
-    seek: bool
-    """Whether to seek in the source instead of decoding it from the start."""
-    frames_per_progress: int
-    """Number of frames after which progress is sent."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SegmentProgress:
-    """Number of frames of a segment that are restored, and of faces in them."""
-
-    frames: int
-    faces: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SegmentResult:
     """A finished segment, on the disk."""
 
@@ -83,8 +65,7 @@ class SegmentResult:
     notes: tuple[str, ...]
     """Notes for the user."""
     seconds: Mapping[str, float]
-    """Time spent in each stage."""
-    encode_seconds: float
+    """Time spent in each stage, and on encoding."""
 
 
 def load_video(worker: WorkerSettings, spec: VideoSpec) -> Iterator[VideoFacts]:
@@ -115,46 +96,37 @@ def analyze_video(
         VidrestoreError: The video cannot be read.
     """
     video = video_cache.videos.open(worker, spec)
-    state = read_journal(spec.folder).state
-    known = (each for each, _ in read_frames(spec.folder, first_byte, state.journal_bytes))
-    new = iter(()) if state.is_analyzed else _new_frames(video, state)
+    source, before = video.setup.source, read_journal(spec.folder).state
     frames: list[FrameAnalysis] = []
-    for frame in chain(known, new):
-        frames.append(frame)
-        if len(frames) == FRAMES_PER_BATCH:
-            yield _batch(frames, video.setup.source, state)
-            frames.clear()
-    yield _batch(frames, video.setup.source, state, is_last=True)
 
-
-def _batch(
-    frames: Iterable[FrameAnalysis], source: Source, before: JobState, *, is_last: bool = False
-) -> AnalysisBatch:
-    return AnalysisBatch(
-        frames=tuple(frames),
-        state=JobState(
+    def batch(*, is_last: bool) -> AnalysisBatch:
+        state = JobState(
             damaged_packets=before.damaged_packets + source.damaged_packets,
             repaired_timestamps=before.repaired_timestamps + source.repaired_timestamps,
             is_analyzed=is_last,
-        ),
-    )
+        )
+        return AnalysisBatch(frames=tuple(frames), state=state)
+
+    known = (each for each, _ in read_frames(spec.folder, first_byte, before.journal_bytes))
+    new = iter(()) if before.is_analyzed else _new_frames(video, before)
+    for frame in chain(known, new):
+        frames.append(frame)
+        if len(frames) == FRAMES_PER_BATCH:
+            yield batch(is_last=False)
+            frames.clear()
+    yield batch(is_last=True)
 
 
 def _new_frames(video: OpenVideo, state: JobState) -> Iterator[FrameAnalysis]:
     """Yield the analysis of the frames that are not in the journal."""
     stages = video.stages
-    point = resume_point(
-        video.spec.folder,
-        state.journal_bytes,
-        context_frames=stages.context_frames,
-        index_step=stages.fields.index_step,
-    )
+    point = resume_point(video.spec.folder, state.journal_bytes, stages)
 
     def decode(seek: bool) -> Iterator[FrameAnalysis]:
         with decoded_frames(
             video.setup.source, stages, point.decode_from, point.decode_ticks, seek=seek
         ) as frames:
-            for tracked in point.resume_tracking(frames, stages.analyze):
+            for tracked in point.resume_tracking(frames, stages):
                 if tracked.frame.index > point.last_index:
                     yield FrameAnalysis.of(tracked)
 
@@ -163,67 +135,75 @@ def _new_frames(video: OpenVideo, state: JobState) -> Iterator[FrameAnalysis]:
 
 
 def restore_segment(
-    worker: WorkerSettings, spec: VideoSpec, segment: SegmentSpec
+    worker: WorkerSettings,
+    spec: VideoSpec,
+    planned: PlannedSegment,
+    content: SegmentContent,
+    frames_per_progress: int,
+    seek: bool,
 ) -> Iterator[SegmentProgress | SegmentResult]:
     """Restore a segment; yield its progress, and its result at the end.
+
+    Args:
+        worker: How this process computes.
+        spec: The video.
+        planned: The segment.
+        content: The files that it consists of.
+        frames_per_progress: Number of frames after which progress is sent.
+        seek: Whether to seek in the source instead of decoding it from the start.
 
     Raises:
         VidrestoreError: It cannot be restored.
     """
-    restore = partial(_restore, video_cache.videos.open(worker, spec), segment)
-    yield from decode_again_on_mismatch(restore, seek=segment.seek)
+    video = video_cache.videos.open(worker, spec)
+    restore = partial(_restore, video, planned, content, frames_per_progress)
+    yield from decode_again_on_mismatch(restore, seek=seek)
 
 
 def _restore(
-    video: OpenVideo, segment: SegmentSpec, seek: bool
+    video: OpenVideo,
+    planned: PlannedSegment,
+    content: SegmentContent,
+    frames_per_progress: int,
+    seek: bool,
 ) -> Iterator[SegmentProgress | SegmentResult]:
-    stages, planned = video.stages, segment.planned
+    stages, folder = video.stages, video.spec.folder
     seconds_before = stages.stopwatch.seconds
     interlaced_count = 0
-    opened: OpenSegment | None = None
-    try:
-        with closing(_restored_frames(video, planned, seek=seek)) as restored:
-            for frame in restored:
-                interlaced_count += frame.source.interlaced
-                timing = FrameTiming.of(frame)
-                if opened is None:
-                    # A name for each attempt: the process of an earlier one may still be writing.
-                    opened = OpenSegment(
-                        planned.number,
-                        timing,
-                        segment.content,
-                        stages,
-                        video.spec.folder,
-                        suffix=f"-{uuid4().hex[:12]}",
-                    )
-                with stages.stopwatch.stage("write"):
-                    opened.write(frame, timing)
-                if opened.tally.frames % segment.frames_per_progress == 0:
-                    yield SegmentProgress(frames=opened.tally.frames, faces=opened.tally.faces)
-        if opened is None or opened.tally.frames != planned.end_frame - planned.first_frame:
+    # Named for this attempt: the process of an earlier one may still be writing.
+    open_segment = partial(
+        OpenSegment, planned.number, content, stages, folder, suffix=f"-{uuid4().hex[:12]}"
+    )
+    with (
+        open_segment() as segment,
+        closing(_restored_frames(video, planned, seek=seek)) as restored,
+    ):
+        for frame in restored:
+            interlaced_count += frame.source.interlaced
+            with stages.stopwatch.stage("write"):
+                segment.write(frame)
+            if segment.tally.frames % frames_per_progress == 0:
+                yield segment.tally.frames, segment.tally.faces
+        if segment.tally.frames != planned.end_frame - planned.first_frame:
             raise MediaError(
                 f"{video.spec.source}: frames {planned.first_frame} to {planned.end_frame - 1} can "
                 "no longer be read; if the film was changed, start over with --overwrite"
             )
-        entry = opened.finish(is_last=planned.is_last)
-    except BaseException:
-        if opened is not None:
-            opened.abort()
-        raise
+        entry = segment.finish(is_last=planned.is_last)
     models = video.models()
     if models.background is not None:
         # Frames outside the segment are upscaled too, but do not count.
         background = replace(models.background, interlaced_count=interlaced_count)
         models = replace(models, background=background)
+    seconds = {
+        name: spent - seconds_before.get(name, 0.0)
+        for name, spent in stages.stopwatch.seconds.items()
+    }
     yield SegmentResult(
         entry=entry,
         models=models,
-        notes=tuple(dict.fromkeys([*video.setup.notes, *opened.notes])),
-        seconds={
-            name: spent - seconds_before.get(name, 0.0)
-            for name, spent in stages.stopwatch.seconds.items()
-        },
-        encode_seconds=opened.encode_seconds,
+        notes=tuple(dict.fromkeys([*video.setup.notes, *segment.notes])),
+        seconds={**seconds, "encode": segment.encode_seconds},
     )
 
 

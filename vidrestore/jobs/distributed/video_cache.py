@@ -26,66 +26,20 @@ class VideoSpec:
     """Folder of the job, on storage that all machines share."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OpenVideo:
     """An open source with its networks."""
 
-    def __init__(self, spec: VideoSpec, device: str, last: "OpenVideo | None") -> None:
-        """Open a source, and load its networks unless ``last`` has the same.
-
-        Args:
-            spec: The video.
-            device: Device of this worker.
-            last: The video that was open before.
-
-        Raises:
-            VidrestoreError: The source cannot be opened, or a network cannot be loaded.
-        """
-        if not spec.folder.is_dir():
-            raise MediaError(
-                f"{spec.folder.parent}: a worker does not see this folder; put sources and "
-                "outputs on storage that all machines mount under the same path"
-            )
-        self.spec = spec
-        self.device = device
-        self._stack = ExitStack()
-        settings = replace(spec.settings, device=device)
-        self.setup: Setup = self._stack.enter_context(open_setup(spec.source, settings))
-        try:
-            self.stages = self._open_stages(last)
-        except BaseException:
-            self.close()
-            raise
-
-    def _open_stages(self, last: "OpenVideo | None") -> Stages:
-        setup = self.setup
-        # A background is loaded for the geometry of its video.
-        if (
-            last is None
-            or setup.settings.background is not None
-            or not self._has_same_networks(last)
-        ):
-            return setup.stages(setup.background())
-        return replace(
-            last.stages,
-            geometry=setup.source.info.geometry,
-            settings=setup.settings,
-            stopwatch=setup.stopwatch,
-            fields=setup.fields,
-            pad_batches=setup.source.info.kind != "picture",
-        )
-
-    def _has_same_networks(self, last: "OpenVideo") -> bool:
-        own, theirs = (only_affecting(video.setup.settings, "bytes") for video in (self, last))
-        return self.spec.run == last.spec.run and own == theirs
+    spec: VideoSpec
+    device: str
+    """Of this worker."""
+    setup: Setup
+    stages: Stages
 
     def models(self) -> ModelFacts:
         """Return facts about the networks, for the report."""
         models = ModelFacts.of(self.stages)
         return replace(models, device=device_kind(models.device))
-
-    def close(self) -> None:
-        """Close the source."""
-        self._stack.close()
 
 
 class VideoCache:
@@ -93,21 +47,47 @@ class VideoCache:
 
     def __init__(self) -> None:
         self._last: OpenVideo | None = None
+        self._source = ExitStack()
 
     def open(self, worker: WorkerSettings, spec: VideoSpec) -> OpenVideo:
         """Return an open video; it is opened unless it is the last one, on the same device.
 
         Raises:
-            VidrestoreError: As ``OpenVideo``.
+            VidrestoreError: The source cannot be opened, or a network cannot be loaded.
         """
         last = self._last
         if last is not None and (last.spec, last.device) == (spec, worker.device):
             return last
         self._last = None
-        if last is not None:
-            last.close()
-        self._last = OpenVideo(spec, worker.device, last)
+        self._source.close()
+        if not spec.folder.is_dir():
+            raise MediaError(
+                f"{spec.folder.parent}: a worker does not see this folder; put sources and "
+                "outputs on storage that all machines mount under the same path"
+            )
+        settings = replace(spec.settings, device=worker.device)
+        setup = self._source.enter_context(open_setup(spec.source, settings))
+        stages = _reused_stages(setup, spec, last) or setup.stages(setup.background())
+        self._last = OpenVideo(spec=spec, device=worker.device, setup=setup, stages=stages)
         return self._last
+
+
+def _reused_stages(setup: Setup, spec: VideoSpec, last: OpenVideo | None) -> Stages | None:
+    """Return stages with the networks of the last video; None if they are others."""
+    # A background is loaded for the geometry of its video.
+    if last is None or last.spec.run != spec.run or setup.settings.background is not None:
+        return None
+    own, theirs = (only_affecting(each.settings, "bytes") for each in (setup, last.setup))
+    if own != theirs:
+        return None
+    return replace(
+        last.stages,
+        geometry=setup.source.info.geometry,
+        settings=setup.settings,
+        stopwatch=setup.stopwatch,
+        fields=setup.fields,
+        pad_batches=setup.source.info.kind != "picture",
+    )
 
 
 videos = VideoCache()

@@ -5,25 +5,13 @@ import pickle
 import platform
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from vidrestore.devices import describe_device, resolve_device, resolve_precision
 from vidrestore.errors import VidrestoreError, WorkerError
+from vidrestore.jobs.store.fingerprint import Machine, this_machine
 from vidrestore.pipeline.report import versions
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerEnvironment:
-    """Where a worker runs its networks."""
-
-    host: str
-    device: str
-    """Kind of device with the number 0, whichever GPU the worker has."""
-    precision: str
-    gpu: str
-    """Its model and the version of cuDNN; empty for a CPU."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +24,8 @@ class WorkerSettings:
     """Threads of a network on a CPU. Their number may change the rounding of results."""
     versions: Mapping[str, str]
     """Of the packages that results depend on, in the main process."""
-    first: WorkerEnvironment | None = None
-    """Environment of the first worker; None for the first one."""
+    first: Machine | None = None
+    """Where the first worker computes; None for that one itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -95,13 +83,14 @@ def _prepare_process(worker: WorkerSettings) -> None:
     keep_freed_memory()
     torch.set_num_threads(worker.threads)
     _check_versions(worker.versions)
-    if worker.first is None:
-        return
-    own, first = _environment(worker), worker.first
-    for name, value, other in (
-        ("device", own.device, first.device),
-        ("precision", own.precision, first.precision),
-    ):
+    if worker.first is not None:
+        _check_same_results(_machine(worker), worker.first)
+
+
+def _check_same_results(own: Machine, first: Machine) -> None:
+    """Refuse a worker whose results would differ from those of the first one."""
+    for name in ("device", "precision"):
+        value, other = getattr(own, name), getattr(first, name)
         if value != other:
             raise WorkerError(
                 f"a worker on {own.host} computes with {name} {value}, but one on {first.host} "
@@ -125,22 +114,17 @@ def _check_versions(expected: Mapping[str, str]) -> None:
             )
 
 
-def _environment(worker: WorkerSettings) -> WorkerEnvironment:
-    device = resolve_device(worker.device)
-    return WorkerEnvironment(
-        host=platform.node(),
-        device=device_kind(str(device)),
-        precision=str(resolve_precision(worker.precision, device)),
-        gpu=describe_device(device),
-    )
-
-
 def device_kind(device: str) -> str:
     """Return ``cuda:0`` of every ``cuda:N``: any GPU of a kind gives the same results."""
     kind, colon, _ = device.partition(":")
     return f"{kind}:0" if colon else kind
 
 
-def probe_environment(worker: WorkerSettings) -> Iterator[WorkerEnvironment]:
-    """Yield the environment of this worker: the task of the first one."""
-    yield _environment(worker)
+def _machine(worker: WorkerSettings) -> Machine:
+    machine = this_machine(worker.device, worker.precision)
+    return replace(machine, device=device_kind(machine.device))
+
+
+def describe_machine(worker: WorkerSettings) -> Iterator[Machine]:
+    """Yield where this worker computes: the task of the first one."""
+    yield _machine(worker)

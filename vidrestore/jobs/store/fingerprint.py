@@ -1,6 +1,7 @@
 """Everything that the bytes of a segment depend on: source, settings, program and machine."""
 
 import hashlib
+import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -25,6 +26,7 @@ _ENDS_BYTES = 1 << 20
 class Machine:
     """Where networks run, as far as their results depend on it."""
 
+    host: str
     device: str
     precision: str
     gpu: str
@@ -33,18 +35,23 @@ class Machine:
     """Threads of a network on a CPU: they split its sums, which changes the rounding."""
 
 
-def this_machine(settings: RestoreSettings) -> Machine:
+def this_machine(device_name: str, precision: str) -> Machine:
     """Return where networks run in this process.
+
+    Args:
+        device_name: As ``RestoreSettings.device``.
+        precision: As ``RestoreSettings.precision``.
 
     Raises:
         DeviceError: The networks cannot run there.
     """
     import torch
 
-    device = resolve_device(settings.device)
+    device = resolve_device(device_name)
     return Machine(
+        host=platform.node(),
         device=str(device),
-        precision=str(resolve_precision(settings.precision, device)),
+        precision=str(resolve_precision(precision, device)),
         gpu=describe_device(device),
         threads=torch.get_num_threads(),
     )

@@ -4,7 +4,8 @@ Numbers are written so that they are read back exactly.
 """
 
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -71,31 +72,24 @@ class FrameAnalysis:
             frame=frame, shot=self.shot, faces=self.faces, is_monochrome=self.is_monochrome
         )
 
-    def to_json(self) -> list[Any]:
-        """Return the values for JSON."""
-        return [
-            self.index,
-            self.ticks,
-            self.rows_crc32,
-            self.shot,
-            int(self.is_monochrome),
-            int(self.key_frame),
-            [_face_fields(face) for face in self.faces],
-        ]
+    def to_json(self) -> dict[str, Any]:
+        """Return the values for JSON, of which some are NumPy's."""
+        fields = asdict(self)
+        for face in fields["faces"]:
+            del face["landmarks_xy"]  # not smoothed yet: the raw ones
+        return fields
 
     @staticmethod
-    def from_json(fields: list[Any]) -> "FrameAnalysis":
+    def from_json(fields: Mapping[str, Any]) -> "FrameAnalysis":
         """Return the analysis that ``to_json`` returned the values of."""
-        index, ticks, checksum, shot, is_monochrome, key_frame, faces = fields
-        return FrameAnalysis(
-            index=index,
-            ticks=ticks,
-            rows_crc32=checksum,
-            shot=shot,
-            is_monochrome=bool(is_monochrome),
-            key_frame=bool(key_frame),
-            faces=tuple(_face_of(face) for face in faces),
-        )
+        values: dict[str, Any] = {**fields, "faces": tuple(map(_face_of, fields["faces"]))}
+        return FrameAnalysis(**values)
+
+
+def _face_of(fields: Mapping[str, Any]) -> TrackedFace:
+    values: dict[str, Any] = {**fields, "box_xyxy": tuple(fields["box_xyxy"])}
+    landmarks: FloatArray = np.array(values.pop("raw_landmarks_xy"), dtype=np.float32)
+    return TrackedFace(landmarks_xy=landmarks, raw_landmarks_xy=landmarks, **values)
 
 
 def _rows_crc32(frame: Frame) -> int:
@@ -108,30 +102,3 @@ def _rows_crc32(frame: Frame) -> int:
 
 def _frame_ticks(frame: Frame) -> int:
     return (frame.field_of or frame).timestamp.ticks
-
-
-def _face_fields(face: TrackedFace) -> list[Any]:
-    return [
-        face.track_id,
-        [float(side) for side in face.box_xyxy],
-        float(face.score),
-        [float(each) for each in face.raw_landmarks_xy.ravel()],
-        int(face.interpolated),
-        face.skip_reason,
-        float(face.source_quality),
-    ]
-
-
-def _face_of(fields: list[Any]) -> TrackedFace:
-    track, (left, top, right, bottom), score, numbers, interpolated, skip_reason, quality = fields
-    landmarks: FloatArray = np.array(numbers, dtype=np.float32).reshape(5, 2)
-    return TrackedFace(
-        track_id=track,
-        box_xyxy=(left, top, right, bottom),
-        score=score,
-        landmarks_xy=landmarks,
-        raw_landmarks_xy=landmarks,
-        interpolated=bool(interpolated),
-        skip_reason=skip_reason,
-        source_quality=quality,
-    )

@@ -5,7 +5,6 @@ import hashlib
 import shutil
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -13,14 +12,14 @@ from vidrestore.errors import MediaError
 from vidrestore.jobs.store.fingerprint import FORMAT
 from vidrestore.jobs.store.journal import (
     JOURNAL_FILE,
+    Job,
     JobState,
-    Journal,
     JournalContent,
     JournalEntry,
+    device_inode,
     read_journal,
 )
 from vidrestore.storage.file_errors import file_errors
-from vidrestore.storage.temp_files import temporary_paths
 
 _MAX_NAME_BYTES = 255
 _LOCK = "lock"
@@ -40,7 +39,9 @@ def job_folder_path(target: Path) -> Path:
 def count_finished_segments(target: Path) -> int:
     """Return the number of finished segments that an interrupted run of an output has kept."""
     folder = job_folder_path(target)
-    return sum(entry.exists(folder) for entry in read_journal(folder).entries.values())
+    return sum(
+        entry.is_intact(folder, read=False) for entry in read_journal(folder).entries.values()
+    )
 
 
 def owns_existing_outputs(target: Path, outputs: Iterable[Path]) -> bool:
@@ -54,49 +55,7 @@ def owns_existing_outputs(target: Path, outputs: Iterable[Path]) -> bool:
         outputs: Real paths of all outputs of the job.
     """
     published = read_journal(job_folder_path(target)).published
-    return all(_device_inode(path) in published for path in outputs if path.exists())
-
-
-def _device_inode(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_dev, status.st_ino
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class Job:
-    """A job in progress, whose folder this process has locked."""
-
-    folder: Path
-    target: Path
-    journal: Journal
-    entries: dict[int, JournalEntry]
-    """Finished segments by number, whose files are intact."""
-    state: JobState
-    """The last state in the journal."""
-
-    def finish_segment(self, entry: JournalEntry) -> None:
-        """Journal a finished segment with the state of the job.
-
-        Raises:
-            MediaError: The disk is full or cannot be written.
-        """
-        self.state = self.journal.add_state(self.state, entry)
-        self.entries[entry.segment] = entry
-
-    def note_outputs(self, outputs: Iterable[Path]) -> None:
-        """Note which temporary files are about to be renamed, for ``owns_existing_outputs``.
-
-        Args:
-            outputs: Real paths of all outputs of the job.
-
-        Raises:
-            MediaError: The job folder cannot be written.
-        """
-        with file_errors(self.folder, "write"):
-            temporary = (temporary_paths(output, output.suffix) for output in outputs)
-            self.journal.add_published(
-                {_device_inode(path) for paths in temporary for path in paths}
-            )
+    return all(device_inode(path) in published for path in outputs if path.exists())
 
 
 def consecutive(entries: Mapping[int, JournalEntry]) -> list[JournalEntry]:
@@ -142,8 +101,8 @@ def open_job(
         lock = (folder / _LOCK).open("ab")
     try:
         _lock(lock, target)
-        if resume or not overwrite:
-            _check_version(folder, target)
+        if (folder / _OLD_FINGERPRINT).exists() and (resume or not overwrite):
+            raise _other_version(folder, target)
         if not resume and not overwrite and count_finished_segments(target):
             raise MediaError(
                 f"{target}: an interrupted run left finished segments in {folder.name}; "
@@ -154,14 +113,8 @@ def open_job(
             content = _resumed(folder, fingerprint, target, out_of_order=out_of_order)
         try:
             _clear(folder, content)
-            with Journal(folder, content) as journal:
-                yield Job(
-                    folder=folder,
-                    target=target,
-                    journal=journal,
-                    entries=content.entries,
-                    state=content.state,
-                )
+            with Job(folder, content) as job:
+                yield job
         except BaseException:
             if not (is_resumable and count_finished_segments(target)):
                 shutil.rmtree(folder, ignore_errors=True)
@@ -183,22 +136,18 @@ def _resumed(
 ) -> JournalContent:
     """Return what can be kept of an interrupted run."""
     content = read_journal(folder)
-    if content.entries:
-        _check_fingerprint(content.fingerprint or {}, fingerprint, folder, target)
-    elif content.fingerprint != fingerprint:
+    if content.fingerprint != fingerprint:
+        if count_finished_segments(target):
+            raise _change(content.fingerprint or {}, fingerprint, folder, target)
         return JournalContent(fingerprint=fingerprint)
-    entries = [entry for entry in content.entries.values() if entry.is_intact(folder)]
-    content.entries = {entry.segment: entry for entry in entries}
-    if not out_of_order:
-        entries = consecutive(content.entries)
+    count = len(content.entries)
+    intact = (entry for entry in content.entries.values() if entry.is_intact(folder))
+    content.entries = {entry.segment: entry for entry in intact}
+    entries = consecutive(content.entries)
+    if not out_of_order and len(entries) < count:
         content.entries = dict(enumerate(entries))
         content.state = entries[-1].state if entries else JobState()
     return content
-
-
-def _check_version(folder: Path, target: Path) -> None:
-    if (folder / _OLD_FINGERPRINT).exists():
-        raise _other_version(folder, target)
 
 
 def _other_version(folder: Path, target: Path) -> MediaError:
@@ -208,18 +157,19 @@ def _other_version(folder: Path, target: Path) -> MediaError:
     )
 
 
-def _check_fingerprint(
+def _change(
     stored: Mapping[str, str], fingerprint: Mapping[str, str], folder: Path, target: Path
-) -> None:
+) -> MediaError:
+    """Return the error of a fingerprint that is not the stored one."""
     if stored.get(FORMAT) != fingerprint.get(FORMAT):
-        raise _other_version(folder, target)
-    for name in sorted({*stored, *fingerprint}):
-        old, new = stored.get(name, "nothing"), fingerprint.get(name, "nothing")
-        if old != new:
-            raise MediaError(
-                f"{target}: cannot be resumed, because {name} was {old} and is now {new}; "
-                "restore the old value, or start over with --overwrite"
-            )
+        return _other_version(folder, target)
+    names = sorted({*stored, *fingerprint})
+    name = next(each for each in names if stored.get(each) != fingerprint.get(each))
+    old, new = stored.get(name, "nothing"), fingerprint.get(name, "nothing")
+    return MediaError(
+        f"{target}: cannot be resumed, because {name} was {old} and is now {new}; restore the old "
+        "value, or start over with --overwrite"
+    )
 
 
 def _clear(folder: Path, content: JournalContent) -> None:

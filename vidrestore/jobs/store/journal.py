@@ -1,28 +1,34 @@
 """The journal of a job: one file with everything that an interrupted run keeps, but its segments.
 
-Every line is JSON with a checksum in front: ``1a2b3c4d {"state":{...},"segment":{...}}``. The first
-one is the fingerprint of the job. Then follow, in the order of time, a list for each frame that is
-analyzed, and an object for each finished segment or batch of the analysis, with the state of the
-job at that time. Lines are only added. What comes after a damaged one is not trusted, so a line
-that a killed run has truncated does no harm.
+Every line is JSON with a checksum in front: ``1a2b3c4d {"frame":{...}}``. The first one is the
+fingerprint of the job. Then follows a line for each frame that is analyzed, and one for each
+finished segment or batch of the analysis, with the state of the job. Lines are only added. What
+comes after a damaged one is not trusted, so a line that a killed run has truncated does no harm.
 """
 
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO, Self
+
+import numpy as np
 
 from vidrestore.errors import MediaError
 from vidrestore.jobs.store.frame_analysis import FrameAnalysis
 from vidrestore.storage.checksums import file_sha256
 from vidrestore.storage.file_errors import file_errors
 from vidrestore.storage.sync import flush_and_sync
+from vidrestore.storage.temp_files import temporary_paths
+from vidrestore.types import FloatArray
 
 JOURNAL_FILE = "journal"
 """Name in the job folder."""
+_FRAME = b'{"frame":'
+"""Start of the JSON of a frame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,17 +46,12 @@ class SegmentFile:
         name = path.relative_to(folder).as_posix()
         return SegmentFile(name=name, size_bytes=path.stat().st_size, sha256=file_sha256(path))
 
-    def exists(self, folder: Path) -> bool:
-        """Return whether the file exists, as large as it was written."""
+    def is_intact(self, folder: Path, *, read: bool = True) -> bool:
+        """Return whether the file has the size of what was written and, if read, the checksum."""
+        path = folder / self.name
         try:
-            return (folder / self.name).stat().st_size == self.size_bytes
-        except OSError:
-            return False
-
-    def is_intact(self, folder: Path) -> bool:
-        """Return whether the file has the size and the checksum of what was written."""
-        try:
-            return self.exists(folder) and file_sha256(folder / self.name) == self.sha256
+            is_complete = path.stat().st_size == self.size_bytes
+            return is_complete and (not read or file_sha256(path) == self.sha256)
         except OSError:
             return False
 
@@ -85,13 +86,9 @@ class JournalEntry:
     state: JobState = field(default_factory=JobState)
     """State of the job when the segment was journaled; set when it is read."""
 
-    def exists(self, folder: Path) -> bool:
-        """Return whether all its files in the job's folder exist; does not read them."""
-        return all(file.exists(folder) for file in self.files)
-
-    def is_intact(self, folder: Path) -> bool:
-        """Return whether all its files in the job's folder are intact."""
-        return all(file.is_intact(folder) for file in self.files)
+    def is_intact(self, folder: Path, *, read: bool = True) -> bool:
+        """Return whether all its files in the job's folder are intact; see ``SegmentFile``."""
+        return all(file.is_intact(folder, read=read) for file in self.files)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -110,26 +107,24 @@ class JournalContent:
 def read_journal(folder: Path) -> JournalContent:
     """Return the intact content of the journal in a job folder; nothing if there is none."""
     content = JournalContent()
-    try:
+    with suppress(OSError):
         for line, end_byte in _intact_lines(folder / JOURNAL_FILE, 0):
-            if not line.startswith(b"["):
-                _read_object(json.loads(line), end_byte, content)
             if content.fingerprint is None:
-                break
-    except OSError:
-        return content
+                content.fingerprint = json.loads(line).get("fingerprint")
+                if content.fingerprint is None:  # of an earlier version
+                    break
+            elif not line.startswith(_FRAME):
+                _read_state(json.loads(line), end_byte, content)
     return content
 
 
-def _read_object(line: dict[str, Any], end_byte: int, content: JournalContent) -> None:
-    content.fingerprint = line.get("fingerprint", content.fingerprint)
-    content.published |= {(device, inode) for device, inode in line.get("published", ())}
-    if "state" in line:
-        content.state = JobState(**line["state"], journal_bytes=end_byte)
-    if line.get("segment") is not None:
-        files = tuple(SegmentFile(**each) for each in line["segment"].pop("files"))
-        entry = JournalEntry(**line["segment"], files=files, state=content.state)
-        content.entries[entry.segment] = entry
+def _read_state(line: Mapping[str, Any], end_byte: int, content: JournalContent) -> None:
+    content.state = JobState(**line["state"], journal_bytes=end_byte)
+    content.published |= {(device, inode) for device, inode in line["published"]}
+    if line["segment"] is not None:
+        values: dict[str, Any] = {**line["segment"], "state": content.state}
+        values["files"] = tuple(SegmentFile(**each) for each in values["files"])
+        content.entries[values["segment"]] = JournalEntry(**values)
 
 
 def read_frames(
@@ -143,8 +138,8 @@ def read_frames(
     path, position = folder / JOURNAL_FILE, first_byte
     with file_errors(path):
         for line, position in _intact_lines(path, first_byte):
-            if position <= end_byte and line.startswith(b"["):
-                yield FrameAnalysis.from_json(json.loads(line)), position
+            if position <= end_byte and line.startswith(_FRAME):
+                yield FrameAnalysis.from_json(json.loads(line)["frame"]), position
             if position >= end_byte:
                 return
     if position < end_byte:
@@ -167,8 +162,12 @@ def _checksum(text: bytes) -> bytes:
     return b"%08x" % zlib.crc32(text)
 
 
-class Journal:
-    """Adds lines to the journal of a job; several threads may."""
+def _plain(value: np.generic | FloatArray) -> object:
+    return value.tolist()
+
+
+class Job:
+    """A job in progress: what is finished, and its journal, to which several threads may add."""
 
     def __init__(self, folder: Path, content: JournalContent) -> None:
         """Open the journal, and cut off what was added after the last synced state.
@@ -181,6 +180,10 @@ class Journal:
             MediaError: The disk is full or cannot be written.
         """
         self.folder = folder
+        self.entries = content.entries
+        """Finished segments by number, whose files are intact."""
+        self.state = content.state
+        """The last state in the journal."""
         self._path = folder / JOURNAL_FILE
         self._lock = Lock()
         self._size_bytes = content.state.journal_bytes
@@ -189,9 +192,7 @@ class Journal:
             self._file.truncate(self._size_bytes)
         if not self._size_bytes:
             self._add({"fingerprint": content.fingerprint})
-        if content.published:
-            self._add({"published": sorted(content.published)})
-        self._sync()
+        self.add_state(content.state, published=content.published)
 
     def __enter__(self) -> Self:
         return self
@@ -201,41 +202,62 @@ class Journal:
             self._file.close()
 
     def add_frame(self, analysis: FrameAnalysis) -> int:
-        """Add the analysis of the next frame; return where it ends in the file."""
-        return self._add(analysis.to_json())
+        """Add the analysis of the next frame; return where it ends in the journal."""
+        return self._add({"frame": analysis.to_json()})
 
-    def add_state(self, state: JobState, entry: JournalEntry | None = None) -> JobState:
-        """Add a state, and a finished segment; then all lines so far survive a power cut.
+    def add_state(
+        self,
+        state: JobState,
+        entry: JournalEntry | None = None,
+        *,
+        published: Iterable[tuple[int, int]] = (),
+    ) -> None:
+        """Add the state of the job; then all lines so far survive a power cut.
 
-        Returns:
-            The state with the size of the journal.
+        Args:
+            state: The state.
+            entry: A segment that is finished.
+            published: See ``JournalContent``.
 
         Raises:
             MediaError: The disk is full or cannot be written.
         """
-        segment = None
-        if entry is not None:
-            segment = asdict(entry)
-            del segment["state"]
         values = asdict(state)
         del values["journal_bytes"]
-        end_byte = self._add({"state": values, "segment": segment})
-        self._sync()
-        return replace(state, journal_bytes=end_byte)
+        segment = None if entry is None else asdict(entry)
+        if segment is not None:
+            del segment["state"]
+        end_byte = self._add({"state": values, "segment": segment, "published": sorted(published)})
+        with self._lock, file_errors(self._path, "write"):
+            flush_and_sync(self._file)
+        self.state = replace(state, journal_bytes=end_byte)
+        if entry is not None:
+            self.entries[entry.segment] = entry
 
-    def add_published(self, published: set[tuple[int, int]]) -> None:
-        """Add the device and inode of outputs that are about to be renamed."""
-        self._add({"published": sorted(published)})
-        self._sync()
+    def note_outputs(self, outputs: Iterable[Path]) -> None:
+        """Note which temporary files are about to be renamed, for ``owns_existing_outputs``.
+
+        Args:
+            outputs: Real paths of all outputs of the job.
+
+        Raises:
+            MediaError: The journal cannot be written.
+        """
+        with file_errors(self._path, "write"):
+            temporary = [temporary_paths(output, output.suffix) for output in outputs]
+            inodes = {device_inode(path) for paths in temporary for path in paths}
+        self.add_state(self.state, published=inodes)
 
     def _add(self, line: object) -> int:
-        text = json.dumps(line, separators=(",", ":")).encode()
+        text = json.dumps(line, separators=(",", ":"), default=_plain).encode()
         data = b"%s %s\n" % (_checksum(text), text)
         with self._lock, file_errors(self._path, "write"):
             self._file.write(data)
             self._size_bytes += len(data)
             return self._size_bytes
 
-    def _sync(self) -> None:
-        with self._lock, file_errors(self._path, "write"):
-            flush_and_sync(self._file)
+
+def device_inode(path: Path) -> tuple[int, int]:
+    """Return what a file keeps when it is renamed."""
+    status = path.stat()
+    return status.st_dev, status.st_ino

@@ -5,25 +5,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from vidrestore.faces.tracking.shot_detection import WARM_UP_FRAMES
 from vidrestore.faces.tracking.tracker import TrackingStart
 from vidrestore.jobs.store.frame_analysis import FrameAnalysis, FrameMismatchError
 from vidrestore.jobs.store.journal import read_frames
+from vidrestore.pipeline.stages import Stages
 from vidrestore.types import Frame, TrackedFrame
 
 T = TypeVar("T")
-
-
-class Analyze(Protocol):
-    """``Stages.analyze``."""
-
-    def __call__(
-        self, frames: Iterable[Frame], *, start: TrackingStart | None = None
-    ) -> Iterator[TrackedFrame]:
-        """Yield every frame with the faces found in it."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,18 +34,18 @@ class ResumePoint:
     last_index: int = -1
     """Number of the last frame in the journal."""
 
-    def resume_tracking(self, frames: Iterable[Frame], analyze: Analyze) -> Iterator[TrackedFrame]:
+    def resume_tracking(self, frames: Iterable[Frame], stages: Stages) -> Iterator[TrackedFrame]:
         """Yield frames from ``first_index`` on as an uninterrupted run saw them.
 
         Args:
             frames: The frames from ``decode_from`` on.
-            analyze: Finds the faces in frames that are not in the journal.
+            stages: Find the faces in frames that are not in the journal.
 
         Raises:
             FrameMismatchError: A frame has other samples than when it was analyzed.
         """
         if self.decode_ticks is None:
-            yield from analyze(frames)
+            yield from stages.analyze(frames)
             return
         checked = map(self._check, frames)
         warm_up = self.tracking.frame_index - WARM_UP_FRAMES
@@ -74,7 +65,7 @@ class ResumePoint:
                     waiting.extend(self._logged(frame))
                 yield frame
 
-        for tracked in analyze(tracker_input(), start=self.tracking):
+        for tracked in stages.analyze(tracker_input(), start=self.tracking):
             while waiting:
                 yield waiting.popleft()
             if tracked.frame.index >= self.first_index:
@@ -107,21 +98,16 @@ def decode_again_on_mismatch(decode: Callable[[bool], Iterator[T]], *, seek: boo
 
 
 def resume_point(
-    folder: Path,
-    journal_bytes: int,
-    *,
-    context_frames: int,
-    index_step: int,
-    next_index: int | None = None,
+    folder: Path, journal_bytes: int, stages: Stages, *, next_index: int | None = None
 ) -> ResumePoint:
     """Return how to resume at a frame.
 
     Args:
         folder: Folder of the job, whose journal is read twice.
         journal_bytes: Size of the intact part of the journal; nothing is resumed if that is 0.
-        context_frames: Number of frames before the next one that its result may depend on.
-        index_step: Difference between the numbers of consecutive whole frames.
-        next_index: The first frame that is not finished; None for the first that is not analyzed.
+        stages: Restore the frames.
+        next_index: The first frame that is not finished, as the stages count; None for the first
+            that is not analyzed.
 
     Raises:
         MediaError: The journal cannot be read.
@@ -140,7 +126,8 @@ def resume_point(
     if last_index < 0:
         return ResumePoint()
     next_index = last_index + 1 if next_index is None else next_index
-    first_index = max(0, next_index - context_frames * index_step)
+    index_step = stages.fields.index_step
+    first_index = max(0, next_index - stages.context_frames * index_step)
     warm_up = tracking.frame_index - WARM_UP_FRAMES * index_step
     decode_from = max(0, min(first_index, warm_up)) // index_step * index_step
     known: dict[int, FrameAnalysis] = {}

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
-from vidrestore.jobs.plan import FrameTiming
+from vidrestore.jobs.plan import FrameTiming, SegmentRule
 from vidrestore.jobs.store.journal import JournalEntry, SegmentFile
 from vidrestore.media.output.outputs import SegmentWriterFactory
 from vidrestore.media.output.segment_writer import SegmentWriter
@@ -14,7 +15,7 @@ from vidrestore.pipeline.setup import side_by_side_frame
 from vidrestore.pipeline.stages import Stages
 from vidrestore.storage.file_errors import file_errors
 from vidrestore.storage.sync import flush_and_sync
-from vidrestore.types import FinishedFrame, Frame
+from vidrestore.types import FinishedFrame
 
 VIDEO, COMPARISON, RECORD = "film", "compare", "record"
 """Kinds of segment files, as in their names."""
@@ -31,12 +32,15 @@ class SegmentContent:
 
 
 class OpenSegment:
-    """A segment that is being written."""
+    """A segment that is being written; if the block raises, its files are of no use."""
+
+    first: FrameTiming
+    """Its first frame; set with the first ``write``, as is ``last``."""
+    last: FrameTiming
 
     def __init__(
         self,
         number: int,
-        first: FrameTiming,
         content: SegmentContent,
         stages: Stages,
         folder: Path,
@@ -47,7 +51,6 @@ class OpenSegment:
 
         Args:
             number: Number of the segment, from 0.
-            first: Its first frame.
             content: The files to write.
             stages: The stages that restore its frames.
             folder: Folder of the job.
@@ -56,7 +59,6 @@ class OpenSegment:
         Raises:
             MediaError: A file cannot be written.
         """
-        self.first = self.last = first
         self.tally = Tally()
         self._number = number
         self._stages = stages
@@ -69,26 +71,48 @@ class OpenSegment:
             for kind, factory in content.factories.items():
                 self._writers[kind] = factory.open_segment(folder / f"{stem}.{kind}")
         except BaseException:
-            self.abort()
+            self._abort()
             raise
 
-    def write(self, finished: FinishedFrame, timing: FrameTiming) -> None:
-        """Take the next frame, and its timing."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, error: object, *_: object) -> None:
+        if error is not None:
+            self._abort()
+
+    def has_room_for(self, finished: FinishedFrame, rule: SegmentRule) -> bool:
+        """Return whether the next frame belongs to this segment."""
+        if not self.tally.frames:
+            return True
+        return not rule.starts_segment(self.first, self.last, FrameTiming.of(finished))
+
+    def write(self, finished: FinishedFrame) -> None:
+        """Take the next frame.
+
+        Raises:
+            MediaError: Encoding or writing this frame or an earlier one failed.
+        """
         for kind, writer in self._writers.items():
-            writer.write(self._frame(kind, finished))
+            is_comparison = kind == COMPARISON
+            writer.write(
+                side_by_side_frame(finished, self._stages) if is_comparison else finished.frame
+            )
         if self._record is not None:
             self._lines.append(frame_line(finished, self._stages.settings))
+        self.last = FrameTiming.of(finished)
+        if not self.tally.frames:
+            self.first = self.last
         self.tally.add(finished)
-        self.last = timing
-
-    def _frame(self, kind: str, finished: FinishedFrame) -> Frame:
-        return side_by_side_frame(finished, self._stages) if kind == COMPARISON else finished.frame
 
     def finish(self, *, is_last: bool) -> JournalEntry:
         """End the segment; return its entry for the journal: its files are on the disk.
 
         Args:
             is_last: Whether the film ends with it.
+
+        Raises:
+            MediaError: Encoding or writing failed.
         """
         paths = [path for writer in self._writers.values() for path in writer.finish()]
         if self._record is not None:
@@ -115,7 +139,6 @@ class OpenSegment:
         """Time spent on encoding its frames so far."""
         return sum(writer.encode_seconds for writer in self._writers.values())
 
-    def abort(self) -> None:
-        """Stop at once; its files are of no use."""
+    def _abort(self) -> None:
         for writer in self._writers.values():
             writer.abort()
