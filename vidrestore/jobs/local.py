@@ -121,7 +121,7 @@ class LocalVideo:
             number = len(self._resumed)
             while frame is not None:
                 with OpenSegment(number, content, stages, self._job.folder) as segment:
-                    while frame is not None and segment.has_room_for(frame, rule):
+                    while frame is not None and segment.continues_with(frame, rule):
                         with stages.stopwatch.stage("write"):
                             segment.write(frame)
                         reporter.count(frame)

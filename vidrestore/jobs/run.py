@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Generator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from os import PathLike
@@ -19,7 +19,7 @@ from vidrestore.jobs.progress_reporter import ProgressReporter
 from vidrestore.jobs.store.fingerprint import job_fingerprint
 from vidrestore.jobs.store.job_folder import open_job, owns_existing_outputs
 from vidrestore.jobs.verify_result import verify_result
-from vidrestore.media import EncoderSettings, Source
+from vidrestore.media import EncoderSettings
 from vidrestore.media.output.framemd5 import check_framemd5, write_framemd5
 from vidrestore.media.output.open_output import open_output
 from vidrestore.media.output.outputs import Output
@@ -190,14 +190,24 @@ def _run(
             check_target(settings.record, source_path=source_path, overwrite=settings.overwrite)
             opened = atomic_file(settings.record, overwrite=settings.overwrite)
             record = stack.enter_context(opened)
-        outputs = {
-            VIDEO: stack.enter_context(_open_output(output, output_source, source_path, settings))
-        }
+
+        def output_at(target: Path, geometry: DisplayGeometry | None = None) -> Output:
+            opened = open_output(
+                target,
+                info=output_source.info,
+                time_range=output_source.time_range,
+                source_path=None if is_standard_stream(source_path) else source_path,
+                settings=config_from(settings, EncoderSettings),
+                overwrite=settings.overwrite,
+                drop_unsupported=settings.drop_unsupported,
+                geometry=geometry,
+            )
+            return stack.enter_context(opened)
+
+        outputs = {VIDEO: output_at(output)}
         if settings.compare is not None:
             geometry = comparison_geometry(output_source.info)
-            outputs[COMPARISON] = stack.enter_context(
-                _open_output(settings.compare, output_source, source_path, settings, geometry)
-            )
+            outputs[COMPARISON] = output_at(settings.compare, geometry)
         if tell_cost and _LOG.isEnabledFor(logging.WARNING):
             cost = video.background_cost(reporter.frames_total)
             if cost is not None:
@@ -242,25 +252,6 @@ def _job_target(output: Path, stack: ExitStack) -> Path:
     if not is_standard_stream(output):
         return resolved_output_path(output)
     return Path(stack.enter_context(TemporaryDirectory(prefix="vidrestore-"))) / "stdout"
-
-
-def _open_output(
-    target: Path,
-    source: Source,
-    source_path: Path,
-    settings: RestoreSettings,
-    geometry: DisplayGeometry | None = None,
-) -> AbstractContextManager[Output]:
-    return open_output(
-        target,
-        info=source.info,
-        time_range=source.time_range,
-        source_path=None if is_standard_stream(source_path) else source_path,
-        settings=config_from(settings, EncoderSettings),
-        overwrite=settings.overwrite,
-        drop_unsupported=settings.drop_unsupported,
-        geometry=geometry,
-    )
 
 
 def _output_paths(output: Path, settings: RestoreSettings) -> list[Path]:

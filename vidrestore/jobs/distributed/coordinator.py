@@ -1,6 +1,6 @@
 """Restores a video with Ray tasks: submits them, logs the analysis, and journals the segments.
 
-One task analyses a video, others restore its segments behind it. Ray decides where tasks run and
+One task analyzes a video, others restore its segments behind it. Ray decides where tasks run and
 runs those of dead workers again. A video is coordinated on the thread that restores it.
 """
 
@@ -101,10 +101,10 @@ class DistributedVideo:
                 self._report(reporter, planner, tasks)
                 for task, value in tasks.next_items():
                     if isinstance(value, AnalysisBatch):
-                        self._log_analysis(value, planner)
+                        self._journal_analysis(value, planner)
                     elif isinstance(value, SegmentResult):
                         task.progress = (0, 0)  # its entry counts from here on
-                        self._journal(value)
+                        self._journal_segment(value)
                     else:
                         task.progress = value
             self._report(reporter, planner, tasks)
@@ -138,8 +138,8 @@ class DistributedVideo:
                 return
             self._planned.popleft()
 
-    def _log_analysis(self, batch: AnalysisBatch, planner: Planner) -> None:
-        """Journal the analysis of some frames, and plan the segments that they complete."""
+    def _journal_analysis(self, batch: AnalysisBatch, planner: Planner) -> None:
+        """Journal the analysis of some frames, and plan the segments that it completes."""
         planned: list[PlannedSegment] = []
         for analysis in batch.frames:
             planned += planner.add(analysis, self._job.add_frame(analysis))
@@ -148,7 +148,7 @@ class DistributedVideo:
         self._job.add_state(batch.state)
         self._add_planned(planned)
 
-    def _journal(self, result: SegmentResult) -> None:
+    def _journal_segment(self, result: SegmentResult) -> None:
         self._job.add_state(self._job.state, result.entry)
         self._models = self._models.merged(result.models)
         self._notes |= dict.fromkeys(result.notes)

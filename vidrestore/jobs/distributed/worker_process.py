@@ -5,6 +5,7 @@ import pickle
 import platform
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -65,11 +66,9 @@ def run_task(
 def _sendable(error: Exception) -> Exception:
     """Return an error that can be sent to another process."""
     if isinstance(error, VidrestoreError | OSError):
-        try:
+        with suppress(Exception):  # an error class may raise anything when unpickled
             if str(pickle.loads(pickle.dumps(error))) == str(error):
                 return error
-        except Exception:  # noqa: BLE001  (an error class may raise anything when unpickled)
-            return WorkerError(str(error))
         return WorkerError(str(error))
     # A bug: the traceback is worth more than the class.
     return RuntimeError("".join(traceback.format_exception(error)))

@@ -81,7 +81,7 @@ class OpenSegment:
         if error is not None:
             self._abort()
 
-    def has_room_for(self, finished: FinishedFrame, rule: SegmentRule) -> bool:
+    def continues_with(self, finished: FinishedFrame, rule: SegmentRule) -> bool:
         """Return whether the next frame belongs to this segment."""
         if not self.tally.frames:
             return True
