@@ -14,7 +14,7 @@ from vidrestore.jobs.batch_videos import BatchVideo
 from vidrestore.jobs.engine import Engine
 from vidrestore.jobs.run import open_engine, restore_with_engine
 from vidrestore.pipeline.report import RestoreReport
-from vidrestore.progress import DownloadCallback, Progress, not_shown
+from vidrestore.progress import DownloadCallback, Progress, ProgressCallback, not_shown
 from vidrestore.settings import JobSettings, RestoreSettings
 from vidrestore.storage.atomic_output import atomic_file, check_target
 
@@ -82,12 +82,7 @@ def restore_batch(
     """
     job = replace(job, resume=not settings.overwrite)
     with open_engine(job) as engine:
-
-        def restore(number: int, show: Callable[[int, Progress], None]) -> FilmResult:
-            on_film_progress = partial(show, number)
-            return _restore(
-                engine, films[number], number, settings, job, on_film_progress, on_download
-            )
+        restore = partial(_restore, engine, settings, job, on_download)
 
         def report(number: int, done: int, update: Progress | FilmResult) -> None:
             is_done = isinstance(update, FilmResult)
@@ -107,12 +102,11 @@ def restore_batch(
         workers = engine.count_workers(settings) if left else 1
         at_once = min(workers, left, 2 + workers // _WORKERS_PER_FILM)
         if at_once > 1:
-            return _restore_concurrently(engine, len(films), at_once, restore, report)
+            return _restore_concurrently(engine, films, at_once, restore, report)
         results: list[FilmResult] = []
-        for number in range(len(films)):
-            result = restore(number, lambda n, progress: report(n, len(results), progress))
-            results.append(result)
-            report(number, len(results), result)
+        for number, film in enumerate(films):
+            results.append(restore(film, number, partial(report, number, number)))
+            report(number, number + 1, results[-1])
         return tuple(results)
 
 
@@ -122,12 +116,12 @@ def _exists(film: BatchVideo, settings: RestoreSettings) -> bool:
 
 def _restore(
     engine: Engine,
-    film: BatchVideo,
-    number: int,
     settings: RestoreSettings,
     job: JobSettings,
-    on_progress: Callable[[Progress], None],
     on_download: DownloadCallback,
+    film: BatchVideo,
+    number: int,
+    on_progress: ProgressCallback,
 ) -> FilmResult:
     if _exists(film, settings):
         return FilmResult(film=film, outcome="already there")
@@ -163,9 +157,9 @@ def _restore(
 
 def _restore_concurrently(
     engine: Engine,
-    count: int,
+    films: Sequence[BatchVideo],
     at_once: int,
-    restore: Callable[[int, Callable[[int, Progress], None]], FilmResult],
+    restore: Callable[[BatchVideo, int, ProgressCallback], FilmResult],
     report: Callable[[int, int, Progress | FilmResult], None],
 ) -> tuple[FilmResult, ...]:
     """Restore several films at once; they share the workers, and earlier films have priority."""
@@ -178,12 +172,15 @@ def _restore_concurrently(
         updates.put((number, progress))
 
     with ThreadPoolExecutor(at_once, thread_name_prefix="film") as pool:
-        futures = {pool.submit(restore, number, show): number for number in range(count)}
+        futures = {
+            pool.submit(restore, film, number, partial(show, number)): number
+            for number, film in enumerate(films)
+        }
         try:
             waiting = set(futures)
             while waiting:
                 finished, waiting = wait(waiting, _POLL_SECONDS, FIRST_COMPLETED)
-                done = count - len(waiting)
+                done = len(films) - len(waiting)
                 for number, progress in _latest(updates).items():
                     report(number, done, progress)
                 for future in finished:
