@@ -257,9 +257,8 @@ def test_a_truncated_analysis_is_redone(film: Path, whole: Path, tmp_path: Path)
     target = tmp_path / "out.mkv"
     interrupt(film, target, 28)
     path = job_folder_path(target) / "journal"
-    lines = path.read_bytes().splitlines(keepends=True)
-    assert b'{"frame":{"index":10,' in lines[6]  # the sixth frame; fields are numbered
-    path.write_bytes(b"".join(lines[:6]) + lines[6][:-9])
+    data = path.read_bytes()
+    path.write_bytes(data[: data.index(b'{"frame":{"index":10,') + 99])
     assert count_finished_segments(target) == 0
     run(film, target, RESUME)
     assert target.read_bytes() == (whole / "out.mkv").read_bytes()
