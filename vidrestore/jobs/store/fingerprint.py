@@ -83,8 +83,6 @@ def job_fingerprint(
                 value = value is not None
             elif setting.type is float and value is not None:
                 value = float(value)  # 24 and 24.0 are one value
-            if name == "track_strengths" and not value:
-                continue  # so that jobs from before it can be resumed
             if setting.option.affects != "nothing":
                 values[setting.flag] = str(value)
     values["source"] = info.path.absolute().name
