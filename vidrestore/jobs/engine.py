@@ -20,7 +20,7 @@ class SegmentsResult:
 
     facts: "ModelFacts"
     state: "JobState"
-    """Of the job, with the damage that this run and those that it resumed found."""
+    """State of the job, with the damage that this run and those that it resumed found."""
     notes: tuple[str, ...]
     """Notes for the user."""
     timing: Mapping[str, float]

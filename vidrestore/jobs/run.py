@@ -112,7 +112,7 @@ def restore_with_engine(
 
     Args:
         engine: Restores the segments.
-        source: As for ``restore_video``, as are the four others that it has.
+        source: The film; see ``restore_video``, which has this and five more of these arguments.
         output: See above.
         settings: See above.
         job: See above.

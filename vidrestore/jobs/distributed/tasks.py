@@ -39,9 +39,9 @@ class VideoFacts:
 
     models: ModelFacts
     context_frames: int
-    """As ``Stages.context_frames``."""
+    """See ``Stages.context_frames``."""
     index_step: int
-    """As in ``FieldMode``."""
+    """See ``FieldMode``."""
     background_cost: BackgroundCost | None = None
     """Cost that the worker measured."""
 
@@ -51,7 +51,7 @@ class AnalysisBatch:
     """Analysis of the next frames."""
 
     frames: tuple[FrameAnalysis, ...]
-    """Of each frame or field."""
+    """One for each frame or field."""
     state: JobState
     """State of the job after these frames."""
 

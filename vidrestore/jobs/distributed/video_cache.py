@@ -32,7 +32,7 @@ class OpenVideo:
 
     spec: VideoSpec
     device: str
-    """Of this worker."""
+    """Device of this worker."""
     setup: Setup
     stages: Stages
 

@@ -24,7 +24,7 @@ class WorkerSettings:
     threads: int
     """Threads of a network on a CPU. Their number may change the rounding of results."""
     versions: Mapping[str, str]
-    """Of the packages that results depend on, in the main process."""
+    """Versions of the packages that results depend on, in the main process."""
     first: Machine | None = None
     """Where the first worker computes; None for that one itself."""
 
@@ -103,9 +103,9 @@ def _check_same_results(own: Machine, first: Machine) -> None:
 
 
 def _check_versions(expected: Mapping[str, str]) -> None:
-    found = versions()
-    for name in sorted({*found, *expected}):
-        own, other = found.get(name, "missing"), expected.get(name, "missing")
+    installed = versions()
+    for name in sorted({*installed, *expected}):
+        own, other = installed.get(name, "missing"), expected.get(name, "missing")
         if own != other:
             raise WorkerError(
                 f"a worker on {platform.node()} has {name} {own}, but the main process {other}; "

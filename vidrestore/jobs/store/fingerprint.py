@@ -39,8 +39,8 @@ def this_machine(device_name: str, precision: str) -> Machine:
     """Return where networks run in this process.
 
     Args:
-        device_name: As ``RestoreSettings.device``.
-        precision: As ``RestoreSettings.precision``.
+        device_name: See ``RestoreSettings.device``.
+        precision: See ``RestoreSettings.precision``.
 
     Raises:
         DeviceError: The networks cannot run there.

@@ -24,7 +24,7 @@ from vidrestore.storage.file_errors import file_errors
 _MAX_NAME_BYTES = 255
 _LOCK = "lock"
 _OLD_FINGERPRINT = "job.json"
-"""In folders of versions that kept the journal in several files."""
+"""Name of a file in job folders of earlier versions, which kept the journal in several files."""
 
 
 def job_folder_path(target: Path) -> Path:
@@ -60,10 +60,10 @@ def owns_existing_outputs(target: Path, outputs: Iterable[Path]) -> bool:
 
 def consecutive(entries: Mapping[int, JournalEntry]) -> list[JournalEntry]:
     """Return the finished segments from the first on, up to the first one that is missing."""
-    found: list[JournalEntry] = []
-    while entry := entries.get(len(found)):
-        found.append(entry)
-    return found
+    in_order: list[JournalEntry] = []
+    while entry := entries.get(len(in_order)):
+        in_order.append(entry)
+    return in_order
 
 
 @contextmanager
