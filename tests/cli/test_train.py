@@ -14,6 +14,7 @@ from vidrestore.cli import main
 from vidrestore.cli.display.train_progress import TrainingLines, scores_line, train_display
 from vidrestore.cli.exit_codes import ExitCode
 from vidrestore.errors import NonFiniteLossError, WeightsError
+from vidrestore.training import dry_run
 from vidrestore.training.engine import run as training_run
 from vidrestore.training.engine.progress import ProgressCallback, TrainingProgress
 from vidrestore.training.engine.run import RunConfig
@@ -76,6 +77,20 @@ def test_the_arguments_reach_the_run(fake: FakeTraining) -> None:
     assert call["folder"] == Path("here")
     assert call["device"] == "cpu"
     assert Path("here").is_dir()
+
+
+def test_a_dry_run_prints_costs_and_makes_no_folder(
+    fake: FakeTraining, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Costs:
+        def lines(self) -> list[str]:
+            return ["memory: 5 MiB at most", "3 steps: 5.0 h"]
+
+    monkeypatch.setattr(dry_run, "dry_run", lambda config, device: Costs())
+    assert main(["train", "small.toml", "--dry-run"]) == ExitCode.OK
+    assert capfd.readouterr().out == "memory: 5 MiB at most\n3 steps: 5.0 h\n"
+    assert not fake.calls
+    assert not Path("runs").exists()
 
 
 def test_without_a_folder_the_run_is_kept_under_the_name_of_its_config(fake: FakeTraining) -> None:

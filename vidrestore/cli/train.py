@@ -35,6 +35,8 @@ class TrainCommand:
     """Change a setting of the config: --set restorer.batch.size=4. May be repeated."""
     device: Annotated[str, tyro.conf.arg(metavar="auto|cpu|cuda|cuda:N")] = "auto"
     """Device of the networks; auto is the first GPU, or else the CPU."""
+    dry_run: bool = False
+    """Train a few steps, print parameters, FLOPs, memory and time, and keep nothing."""
     explain: bool = False
     """Print the weights of the losses with their sources, and train nothing."""
     quiet: bool = False
@@ -54,6 +56,9 @@ def run(argv: Sequence[str]) -> ExitCode:
     if command.explain:
         print("\n".join(_explain(command)))
         return ExitCode.OK
+    if command.dry_run:
+        print("\n".join(_dry_run(command)))
+        return ExitCode.OK
     rank = int(os.environ.get("RANK", "0"))
     if rank:
         return _train_other_process(command, rank)
@@ -68,6 +73,15 @@ def _explain(command: TrainCommand) -> list[str]:
 
     config = read_config(command.config, RunConfig, overrides=command.set)
     return [str(weight) for weight in explain(config)]
+
+
+def _dry_run(command: TrainCommand) -> list[str]:
+    from vidrestore.toml_config import read_config
+    from vidrestore.training.dry_run import dry_run
+    from vidrestore.training.engine.run import RunConfig
+
+    config = read_config(command.config, RunConfig, overrides=command.set)
+    return [*dry_run(config, device=command.device).lines()]
 
 
 def _train_other_process(command: TrainCommand, rank: int) -> ExitCode:

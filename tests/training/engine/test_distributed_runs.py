@@ -3,9 +3,9 @@
 import json
 import os
 import socket
-import subprocess
-import sys
+import warnings
 from contextlib import ExitStack
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,15 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from support.regression import CPU, Regression, run
 from support.runs import BATCH, SMALL, TASK_OF, data, small_config, write_faces
 from torch import Tensor
 
 from vidrestore.training.engine.checkpoint import read_checkpoint
+from vidrestore.training.engine.distributed import init_distributed
 from vidrestore.training.engine.run import train
 
+REGRESSION = "regression"
 SYSTEMS = ("stylegan2", "parser", "gfpgan", "lite-by-crops")
 TOLERANCE = 1e-5
 STATISTICS = ("running_mean", "running_var", "weight_u", "weight_v", "._u", "._v")
@@ -65,34 +68,43 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
+def train_all(root: Path, target: Path, ports: list[int]) -> None:
+    """Train every system, by as many processes as the environment names."""
+    torch.set_num_threads(1)  # a forked process has no others
+    for name, port in zip((*SYSTEMS, REGRESSION), ports, strict=True):
+        os.environ["MASTER_PORT"] = str(port)
+        if name == REGRESSION:
+            target.mkdir(parents=True, exist_ok=True)
+            with init_distributed(CPU) as context:
+                run(Regression(micro=2), target / name, steps=4, context=context)
+        else:
+            train_one(name, root, target)
+
+
+def train_as(rank: int, *arguments: Any) -> None:
+    os.environ |= {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "RANK": str(rank)}
+    train_all(*arguments)
+
+
 @pytest.fixture(scope="module")
 def runs(root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The folders of the runs of one process and of two."""
     folder = tmp_path_factory.mktemp("runs")
-    for name in SYSTEMS:
-        train_one(name, root, folder / "one")
-    script = f"""
-import os, sys
-sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[2])]!r}
-from pathlib import Path
-from test_distributed_runs import SYSTEMS, train_one
-
-for name, port in zip(SYSTEMS, {free_ports(len(SYSTEMS))}, strict=True):
-    os.environ["MASTER_PORT"] = str(port)
-    train_one(name, Path({str(root)!r}), Path({str(folder / "two")!r}))
-"""
-    shared = os.environ | {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
+    ports = free_ports(len(SYSTEMS) + 1)
+    train_all(root, folder / "one", ports)
+    # Forked: to import everything twice takes longer than to train.
+    fork = get_context("fork")
     both = [
-        subprocess.Popen(
-            [sys.executable, "-c", script],
-            env=shared | {"RANK": str(rank)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
+        fork.Process(target=train_as, args=(rank, root, folder / "two", ports)) for rank in range(2)
     ]
-    messages = [each.communicate()[1] for each in both]
-    assert [each.returncode for each in both] == [0, 0], messages[0][-2000:] + messages[1][-2000:]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        for each in both:
+            each.start()
+    for each in both:
+        each.join(timeout=300)
+        each.kill()
+    assert [each.exitcode for each in both] == [0, 0]
     return folder / "one", folder / "two"
 
 
@@ -132,3 +144,13 @@ def test_two_processes_do_what_one_does(name: str, runs: tuple[Path, Path]) -> N
     terms, found_terms = (logged_terms(folder / name) for folder in runs)
     assert found_terms == pytest.approx(terms, rel=TOLERANCE, abs=TOLERANCE)
     assert len(terms) >= 2
+
+
+def test_two_processes_train_for_several_steps_like_one_and_one_of_them_logs(
+    runs: tuple[Path, Path],
+) -> None:
+    one, two = (read_checkpoint(folder / REGRESSION / "last.pt") for folder in runs)
+    for key, value in one["networks"]["net"]["network"].items():
+        torch.testing.assert_close(two["networks"]["net"]["network"][key], value, atol=1e-6, rtol=0)
+    lines = (runs[1] / REGRESSION / "log.jsonl").read_text().splitlines()
+    assert sum('"mse"' in line for line in lines) == 2

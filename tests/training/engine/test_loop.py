@@ -2,105 +2,30 @@
 
 import json
 import resource
-import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import count
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import cv2
 import pytest
 import torch
+from support.regression import CPU, Regression, run
 from torch import Tensor, nn
 
 from vidrestore.errors import ConfigError, MediaError, NonFiniteLossError, WeightsError
+from vidrestore.training.engine import loop
 from vidrestore.training.engine.checkpoint import read_checkpoint, save_checkpoint
 from vidrestore.training.engine.distributed import DistributedContext
-from vidrestore.training.engine.loop import CHECKPOINT_NAME, Preview, run_task
+from vidrestore.training.engine.kept_checkpoints import KeepConfig
+from vidrestore.training.engine.loop import CHECKPOINT_NAME, Preview
 from vidrestore.training.engine.optimizer_step import OptimizerStep
 from vidrestore.training.engine.optimizers import AdamConfig, ParamGroupConfig, build_adam
 from vidrestore.training.engine.progress import TrainingProgress
 from vidrestore.training.engine.run_state import RunState
 from vidrestore.training.engine.train_state import TrainState
 
-CPU = torch.device("cpu")
-
-
 FIRST = RunState(step=0, steps=9, seed=0, device=CPU)
-
-
-class Regression:
-    """Fits a small network to the sum of its inputs, with noise from the step's generator."""
-
-    def __init__(self, *, batch: int = 8, micro: int = 1, poison_at: int | None = None) -> None:
-        torch.manual_seed(0)
-        network = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
-        optimizer_config = AdamConfig(lr=1e-2)
-        self.train_states: Mapping[str, TrainState] = {
-            "net": TrainState(network=network, optimizer_config=optimizer_config, ema_decay=0.9)
-        }
-        self.batch, self.micro, self.poison_at = batch, micro, poison_at
-        self.steps = 0
-
-    def batches(
-        self, *, first_step: int, context: DistributedContext
-    ) -> Iterator[Sequence[Tensor]]:
-        for step in count(first_step):
-            inputs = torch.randn(self.batch, 4, generator=torch.Generator().manual_seed(step))
-            indices = context.local_indices(self.batch, micro_batches=self.micro)
-            yield inputs[indices].chunk(self.micro)
-
-    def step(
-        self, batches: Sequence[Tensor], run_state: RunState, optimizer_step: OptimizerStep
-    ) -> dict[str, float]:
-        state = self.train_states["net"]
-        noise = (
-            torch.randn(1, generator=run_state.generator(0)) if self.micro == 1 else torch.zeros(1)
-        )
-
-        def terms(inputs: Tensor) -> dict[str, Tensor]:
-            target = inputs.sum(dim=1, keepdim=True) + 0.01 * noise
-            loss = (state.network(inputs) - target).square().mean()
-            return {"mse": loss * (float("nan") if run_state.step == self.poison_at else 1.0)}
-
-        self.steps += 1
-        return optimizer_step.apply("net", state, batches, terms, run_state)
-
-    def validate(self, run_state: RunState) -> tuple[dict[str, float], Preview | None]:
-        return {"score": float(run_state.step)}, Preview(torch.zeros(4, 3, 8, 8), 2)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"steps": self.steps}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.steps = int(state["steps"])
-
-
-def run(
-    task: Regression,
-    folder: Path,
-    *,
-    steps: int,
-    context: DistributedContext | None = None,
-    **others: Any,
-) -> dict[str, Any]:
-    folder.mkdir(exist_ok=True)
-    context = context or DistributedContext()
-    path = run_task(
-        task,
-        folder=folder,
-        steps=steps,
-        seed=3,
-        optimizer_step=OptimizerStep(device=CPU, dtype=torch.float32, context=context),
-        device=CPU,
-        context=context,
-        log_every=2,
-        save_every=3,
-        validate_every=4,
-        **others,
-    )
-    return read_checkpoint(path)
 
 
 def weights(state: dict[str, Any], kind: str = "network") -> dict[str, Tensor]:
@@ -116,6 +41,117 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     for kind in ("network", "params_ema"):
         for key, value in weights(uninterrupted, kind).items():
             assert torch.equal(value, weights(resumed, kind)[key]), key
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_run_of_half_precision_in_micro_batches_resumes_bit_for_bit(
+    tmp_path: Path, dtype: torch.dtype
+) -> None:
+    def train(name: str, steps: int) -> dict[str, Any]:
+        task = Regression(micro=2, fused=True)
+        options: dict[str, Any] = {"dtype": dtype, "defers_checks": True}
+        return run(task, tmp_path / name, steps=steps, keep=KeepConfig(last=1), **options)
+
+    uninterrupted = train("uninterrupted", 10)
+    train("resumed", 5)
+    resumed = train("resumed", 10)
+    for key, value in weights(uninterrupted).items():
+        assert torch.equal(value, weights(resumed)[key]), key
+    assert resumed["scalers"] == uninterrupted["scalers"]
+    if dtype is torch.float16:
+        # The first scale was too large: that step was skipped, and the scale halved.
+        scaler = resumed["scalers"]["net"]
+        assert (scaler["scale"], scaler["_growth_tracker"]) == (2**15, 9)
+
+
+def test_the_host_waits_for_terms_and_checks_once_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[int] = []
+    monkeypatch.setattr(loop, "fetched", lambda terms: lines.append(len(terms)) or {})
+    at_once = run(Regression(fused=True), tmp_path / "at_once", steps=6)
+    assert len(lines) == 6
+    lines.clear()
+    deferred = run(Regression(fused=True), tmp_path / "deferred", steps=6, defers_checks=True)
+    assert len(lines) == 3
+    for key, value in weights(at_once).items():
+        assert torch.equal(value, weights(deferred)[key]), key
+
+    task = Regression(poison_at=4, fused=True)
+    with pytest.raises(NonFiniteLossError, match="before step 6: net: the loss term 'mse' was not"):
+        run(task, tmp_path / "poisoned", steps=9, defers_checks=True)
+    assert read_checkpoint(tmp_path / "poisoned" / CHECKPOINT_NAME)["step"] == 3
+    assert all(each.isfinite().all() for each in task.train_states["net"].network.parameters())
+
+
+def test_a_compiled_network_trains_as_another_and_its_run_goes_on_without(tmp_path: Path) -> None:
+    compiled = Regression()
+    compiled.train_states["net"].network.compile(backend="eager")
+    run(compiled, tmp_path / "compiled", steps=2)
+    assert compiled.train_states["net"].ema_network()(torch.ones(1, 4)).shape == (1, 1)
+    resumed = run(Regression(), tmp_path / "compiled", steps=4)
+    plain = run(Regression(), tmp_path / "plain", steps=4)
+    for key, value in weights(plain).items():
+        torch.testing.assert_close(weights(resumed)[key], value)
+
+
+def test_the_best_and_the_latest_checkpoints_are_kept(tmp_path: Path) -> None:
+    # The score is the step, at every fourth.
+    rising = KeepConfig(last=2, best="score")
+    run(Regression(), tmp_path / "a", steps=10, keep=rising)
+    steps = {path.name: read_checkpoint(path)["step"] for path in (tmp_path / "a").glob("*.pt")}
+    kept = {"step_0000009.pt": 9, "step_0000010.pt": 10}
+    assert steps == {"last.pt": 10, "best.pt": 10, **kept}
+
+    falling = KeepConfig(best="score", higher_is_better=False)
+    run(Regression(), tmp_path / "b", steps=5, keep=falling)
+    run(Regression(), tmp_path / "b", steps=10, keep=falling)
+    assert read_checkpoint(tmp_path / "b" / "best.pt")["step"] == 4
+    with pytest.raises(ConfigError, match="no score 'psnr'; there are score"):
+        run(Regression(), tmp_path / "c", steps=4, keep=KeepConfig(best="psnr"))
+
+
+class FakeWandb:
+    """Stands in for the package."""
+
+    def __init__(self) -> None:
+        self.runs: list[dict[str, Any]] = []
+        self.logged: list[tuple[int, set[str]]] = []
+        self.util = self
+
+    def generate_id(self) -> str:
+        return f"id{len(self.runs)}"
+
+    def init(self, **options: Any) -> "FakeWandb":
+        self.runs.append(options)
+        return self
+
+    def log(self, values: dict[str, Any], step: int) -> None:
+        self.logged.append((step, set(values)))
+
+    def Image(self, path: str) -> str:  # noqa: N802
+        return path
+
+    def finish(self) -> None:
+        self.logged.append((-1, set()))
+
+
+def test_a_run_is_logged_to_weights_and_biases_and_goes_on_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setitem(sys.modules, "wandb", None)
+        with pytest.raises(ConfigError, match=r"vidrestore\[tracking\]"):
+            run(Regression(), tmp_path / "a", steps=1, wandb_project="faces")
+    fake = FakeWandb()
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    for steps in (2, 4):
+        run(Regression(), tmp_path / "a", steps=steps, wandb_project="faces")
+    assert [(each["project"], each["id"]) for each in fake.runs] == [("faces", "id0")] * 2
+    assert (4, {"mse"}) in fake.logged
+    assert (4, {"val/score"}) in fake.logged
+    assert (4, {"preview"}) in fake.logged
+    assert fake.logged.count((-1, set())) == 2
 
 
 def test_progress_is_reported_for_every_step_and_validation(tmp_path: Path) -> None:
@@ -267,32 +303,6 @@ def test_the_log_holds_means_scores_and_images(tmp_path: Path) -> None:
     assert logged[-1]["hours_left"] == 0
     assert [line["val/score"] for line in lines if "val/score" in line] == [4.0, 8.0]
     assert (tmp_path / "run" / "previews" / "0000008.jpg").is_file()
-
-
-def test_two_processes_train_like_one(tmp_path: Path) -> None:
-    script = tmp_path / "train.py"
-    script.write_text(
-        f"""
-import sys
-sys.path[:0] = [{str(Path(__file__).parent)!r}]
-from pathlib import Path
-from test_loop import CPU, Regression, run
-from vidrestore.training.engine.distributed import init_distributed
-
-with init_distributed(CPU) as context:
-    run(Regression(micro=2), Path({str(tmp_path / "two")!r}), steps=4, context=context)
-"""
-    )
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    result = subprocess.run([*command, str(script)], capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr[-2000:]
-
-    one = run(Regression(micro=2), tmp_path / "one", steps=4)
-    two = read_checkpoint(tmp_path / "two" / CHECKPOINT_NAME)
-    for key, value in weights(one).items():
-        torch.testing.assert_close(value, weights(two)[key], atol=1e-6, rtol=0)
-    lines = (tmp_path / "two" / "log.jsonl").read_text().splitlines()
-    assert sum('"mse"' in line for line in lines) == 2
 
 
 def test_a_batch_is_split_evenly_or_refused() -> None:

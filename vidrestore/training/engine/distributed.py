@@ -10,16 +10,28 @@ import os
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.distributed.nn.functional import (
-    all_reduce,  # pyright: ignore[reportUnknownVariableType]
-)
 
 from vidrestore.errors import ConfigError
 
 _BUCKET_ELEMENTS = 8 << 20
+
+
+class _SumOverProcesses(torch.autograd.Function):
+    """A sum over all processes, whose gradient is summed over them, too, any number of times."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        total = value.contiguous().clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
+        return _SumOverProcesses.apply(*grad_outputs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +78,7 @@ class DistributedContext:
 
     def sum_with_gradient(self, value: Tensor) -> Tensor:
         """Return the sum over all processes; gradients of all of them flow back."""
-        return value if self.size == 1 else all_reduce(value)
+        return value if self.size == 1 else _SumOverProcesses.apply(value)
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Average gradients over all processes; a missing one counts as zero."""
@@ -115,7 +127,10 @@ def init_distributed(device: torch.device) -> Generator[DistributedContext]:
     if "WORLD_SIZE" not in os.environ or int(os.environ["WORLD_SIZE"]) == 1:
         yield DistributedContext()
         return
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    is_cuda = device.type == "cuda"
+    distributed.init_process_group(
+        "nccl" if is_cuda else "gloo", device_id=device if is_cuda else None
+    )
     try:
         yield DistributedContext(rank=distributed.get_rank(), size=distributed.get_world_size())
     finally:

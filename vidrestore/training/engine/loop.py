@@ -13,8 +13,9 @@ from torch import Tensor
 from vidrestore.errors import WeightsError
 from vidrestore.training.engine.checkpoint import VERSION, read_checkpoint, save_checkpoint
 from vidrestore.training.engine.distributed import DistributedContext
-from vidrestore.training.engine.logger import TrainingLogger
-from vidrestore.training.engine.optimizer_step import OptimizerStep
+from vidrestore.training.engine.kept_checkpoints import KeepConfig, KeptCheckpoints
+from vidrestore.training.engine.logger import TrainingLogger, fetched
+from vidrestore.training.engine.optimizer_step import LoggedTerms, OptimizerStep
 from vidrestore.training.engine.progress import ProgressCallback, TrainingProgress, ignore_progress
 from vidrestore.training.engine.run_state import RunState
 from vidrestore.training.engine.train_state import TrainState
@@ -46,7 +47,7 @@ class Task(Protocol):
 
     def step(
         self, batches: Sequence[Any], run_state: RunState, optimizer_step: OptimizerStep
-    ) -> dict[str, float]:
+    ) -> LoggedTerms:
         """Update every network once; return the loss terms to log."""
         ...
 
@@ -75,6 +76,8 @@ def run_task(
     log_every: int,
     save_every: int,
     validate_every: int,
+    keep: KeepConfig | None = None,
+    wandb_project: str | None = None,
     validator: Validator | None = None,
     run_metadata: Mapping[str, Any] | None = None,
     on_progress: ProgressCallback = ignore_progress,
@@ -96,6 +99,8 @@ def run_task(
         log_every: Steps between lines of the log.
         save_every: Steps between checkpoints.
         validate_every: Steps between validations.
+        keep: Which checkpoints are kept beside the last one.
+        wandb_project: Project of Weights & Biases to log to, too.
         validator: Called by the main process at every validation; its images replace the task's.
         run_metadata: Plain values about the run, saved in its checkpoints.
         on_progress: Called by the main process.
@@ -109,13 +114,18 @@ def run_task(
     """
     path = folder / CHECKPOINT_NAME
     system = (run_metadata or {}).get("system")
-    step = _resume(path, task, optimizer_step, system) if path.exists() else 0
+    kept = KeptCheckpoints(folder, keep or KeepConfig())
+    step = _resume(path, task, optimizer_step, kept, system) if path.exists() else 0
 
     def run_state() -> RunState:
         return RunState(step=step, steps=steps, seed=seed, device=device)
 
     # Only the main process writes.
-    with TrainingLogger(folder, steps=steps) if context.is_main else nullcontext() as logger:
+    with (
+        TrainingLogger(folder, steps=steps, wandb_project=wandb_project)
+        if context.is_main
+        else nullcontext()
+    ) as logger:
         if logger is not None:
             on_progress(TrainingProgress(stage="training", step=step, steps=steps))
         for micro_batches in task.batches(first_step=step, context=context):
@@ -123,17 +133,29 @@ def run_task(
                 break
             terms = task.step(micro_batches, run_state(), optimizer_step)
             step += 1
+            logs, validates, saves = (
+                step % interval == 0 or step == steps
+                for interval in (log_every, validate_every, save_every)
+            )
+            if logs or validates or saves:
+                optimizer_step.check(step)
             if logger is not None:
                 logger.add(terms, step=step)
-                on_progress(TrainingProgress(stage="training", step=step, steps=steps, terms=terms))
-                if step % log_every == 0 or step == steps:
+                # On a GPU the terms are fetched once a line: until then they would be waited for.
+                shown = fetched(terms) if logs or not optimizer_step.defers_checks else {}
+                on_progress(TrainingProgress(stage="training", step=step, steps=steps, terms=shown))
+                if logs:
                     logger.write(step=step)
-                if step % validate_every == 0 or step == steps:
-                    _validate(task, run_state(), logger, validator, on_progress)
-                if step % save_every == 0 or step == steps:
-                    state = _checkpoint(step, task, optimizer_step)
+                is_best = False
+                if validates:
+                    scores = _validate(task, run_state(), logger, validator, on_progress)
+                    is_best = kept.is_best(scores)
+                if saves or is_best:
+                    state = _checkpoint(step, task, optimizer_step, kept)
                     save_checkpoint(path, {**(run_metadata or {}), **state})
-            context.wait()
+                    kept.keep(path, step=step, is_best=is_best)
+            if validates or saves:
+                context.wait()
     return path
 
 
@@ -143,7 +165,8 @@ def _validate(
     logger: TrainingLogger,
     validator: Validator | None,
     on_progress: ProgressCallback,
-) -> None:
+) -> Mapping[str, float]:
+    """Validate, log and report; return the scores."""
     progress = TrainingProgress(stage="validating", step=run_state.step, steps=run_state.steps)
     on_progress(progress)
     scores, preview = task.validate(run_state)
@@ -154,19 +177,29 @@ def _validate(
     if preview is not None:
         logger.log_images(preview.images, columns=preview.columns, step=run_state.step)
     on_progress(replace(progress, stage="training", scores=scores))
+    return scores
 
 
-def _checkpoint(step: int, task: Task, optimizer_step: OptimizerStep) -> dict[str, Any]:
+def _checkpoint(
+    step: int, task: Task, optimizer_step: OptimizerStep, kept: KeptCheckpoints
+) -> dict[str, Any]:
     return {
         "version": VERSION,
         "step": step,
         "networks": {name: state.state_dict() for name, state in task.train_states.items()},
         "scalers": optimizer_step.state_dict(),
         "task": task.state_dict(),
+        "kept": kept.state_dict(),
     }
 
 
-def _resume(path: Path, task: Task, optimizer_step: OptimizerStep, system: str | None) -> int:
+def _resume(
+    path: Path,
+    task: Task,
+    optimizer_step: OptimizerStep,
+    kept: KeptCheckpoints,
+    system: str | None,
+) -> int:
     """Load a checkpoint into the task; return its step."""
     checkpoint = read_checkpoint(path)
     saved_system = checkpoint.get("system", system)
@@ -179,6 +212,7 @@ def _resume(path: Path, task: Task, optimizer_step: OptimizerStep, system: str |
         load_train_states(task.train_states, checkpoint["networks"])
         optimizer_step.load_state_dict(checkpoint["scalers"])
         task.load_state_dict(checkpoint["task"])
+        kept.load_state_dict(checkpoint.get("kept", {"best": None}))
         return int(checkpoint["step"])
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise mismatch_error(path, error) from error

@@ -17,6 +17,8 @@ M = TypeVar("M")
 
 LossTerms: TypeAlias = Mapping[str, Tensor]
 """Name of a loss term -> its weighted value, a scalar with gradient."""
+LoggedTerms: TypeAlias = dict[str, Tensor | float]
+"""Name of a loss term -> its value without gradient, float64, on the device until it is needed."""
 
 
 class OptimizerStep:
@@ -27,6 +29,9 @@ class OptimizerStep:
         dtype: Precision of forward passes; weights and their updates are float32.
         max_grad_norm: Gradients of a network with a larger norm are scaled down to it.
         context: The processes of the run.
+        defers_checks: Whether terms and gradients that are not finite are reported by ``check``
+            instead of at once, so that the host never waits for the device; their updates are
+            skipped. It needs fused optimizers; by default it is so on a GPU.
     """
 
     def __init__(
@@ -36,6 +41,7 @@ class OptimizerStep:
         dtype: torch.dtype,
         max_grad_norm: float = float("inf"),
         context: DistributedContext | None = None,
+        defers_checks: bool | None = None,
     ) -> None:
         self._device = device
         self._dtype = dtype
@@ -44,6 +50,9 @@ class OptimizerStep:
         # Gradients underflow in float16; bfloat16 has the exponents of float32.
         self._scalers: dict[str, torch.amp.GradScaler] = {}
         self._uses_loss_scale = dtype is torch.float16
+        self.defers_checks = device.type == "cuda" if defers_checks is None else defers_checks
+        self._not_finite: dict[str, Tensor] = {}
+        """Network and term, or its gradient -> how often it was not finite since ``check``."""
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Return the context of forward passes."""
@@ -58,7 +67,7 @@ class OptimizerStep:
         micro_batches: Sequence[M],
         loss_terms: Callable[[M], LossTerms],
         run_state: RunState,
-    ) -> dict[str, float]:
+    ) -> LoggedTerms:
         """Update a network, and its moving average, by the mean gradient over micro-batches.
 
         Args:
@@ -73,6 +82,7 @@ class OptimizerStep:
 
         Raises:
             NonFiniteLossError: A term or a gradient is not finite; the network is not updated.
+                With ``defers_checks``, ``check`` raises it.
         """
         train_state.set_lr(run_state)
         train_state.optimizer.zero_grad(set_to_none=True)
@@ -81,15 +91,47 @@ class OptimizerStep:
         for micro_batch in micro_batches:
             with self.autocast():
                 terms = loss_terms(micro_batch)
-            _check_terms(terms, name, run_state.step)
+            self._check_terms(terms, name, run_state.step)
             loss = torch.stack([term.float() for term in terms.values()]).sum()
             scaler.scale(loss / len(micro_batches)).backward()
             for key, term in terms.items():
-                sums[key] = sums.get(key, torch.zeros_like(term.detach().float())) + term.detach()
+                sums[key] = sums.get(key, torch.zeros_like(term.detach().double())) + term.detach()
         self._step(name, train_state, scaler, run_state.step)
         train_state.update_ema(run_state)
-        means = {key: self._context.mean(total / len(micro_batches)) for key, total in sums.items()}
-        return {key: float(mean) for key, mean in means.items()}
+        means = self._context.mean(torch.stack([*sums.values()]) / len(micro_batches))
+        return dict(zip(sums, means, strict=True))
+
+    def check(self, step: int) -> None:
+        """Raise what ``defers_checks`` put off; the host waits for the device.
+
+        Raises:
+            NonFiniteLossError: A term or a gradient was not finite since the last call.
+        """
+        found = [name for name, count in self._not_finite.items() if float(count)]
+        self._not_finite.clear()
+        if found:
+            raise NonFiniteLossError(
+                f"before step {step}: {found[0]} was not finite; lower the learning rates"
+            )
+
+    def _note(self, name: str, is_finite: Tensor) -> Tensor:
+        """Count what is not finite, for ``check``; return 1 where it is not."""
+        missing = (~is_finite).float()
+        self._not_finite[name] = self._not_finite.get(name, torch.zeros_like(missing)) + missing
+        return missing
+
+    def _check_terms(self, terms: LossTerms, name: str, step: int) -> None:
+        if not terms:
+            raise ValueError(f"{name}: no loss term to update the network with")
+        for key, term in terms.items():
+            is_finite = torch.isfinite(term.detach())
+            if self.defers_checks:
+                self._note(f"{name}: the loss term {key!r}", is_finite)
+            elif not bool(is_finite):
+                raise NonFiniteLossError(
+                    f"step {step}: {name}: the loss term {key!r} is {term.item()}; the network was "
+                    "not updated"
+                )
 
     def _step(
         self, name: str, train_state: TrainState, scaler: torch.amp.GradScaler, step: int
@@ -99,7 +141,11 @@ class OptimizerStep:
         scaler.unscale_(train_state.optimizer)
         norm = nn.utils.clip_grad_norm_(list(parameters.values()), self._max_grad_norm)
         # With a loss scale, an overflow is expected now and then: the scaler skips that step.
-        if not self._uses_loss_scale and not bool(torch.isfinite(norm)):
+        if self.defers_checks and not self._uses_loss_scale:
+            skipped = self._note(f"{name}: a gradient", torch.isfinite(norm))
+            # The fused kernel reads this attribute, which the scaler sets otherwise.
+            setattr(train_state.optimizer, "found_inf", skipped)  # noqa: B010
+        elif not self._uses_loss_scale and not bool(torch.isfinite(norm)):
             culprit = next(
                 key
                 for key, parameter in parameters.items()
@@ -126,14 +172,3 @@ class OptimizerStep:
         """Restore the loss scales that ``state_dict`` returned."""
         for name, scale in state.items():
             self._scaler(name).load_state_dict(scale)
-
-
-def _check_terms(terms: LossTerms, name: str, step: int) -> None:
-    if not terms:
-        raise ValueError(f"{name}: no loss term to update the network with")
-    for key, term in terms.items():
-        if not bool(torch.isfinite(term)):
-            raise NonFiniteLossError(
-                f"step {step}: {name}: the loss term {key!r} is {term.item()}; the network was not "
-                "updated"
-            )

@@ -10,7 +10,8 @@ import torch
 from vidrestore.devices import resolve_device, resolve_precision
 from vidrestore.errors import ConfigError
 from vidrestore.toml_config import to_mapping
-from vidrestore.training.engine.distributed import init_distributed
+from vidrestore.training.engine.distributed import DistributedContext, init_distributed
+from vidrestore.training.engine.kept_checkpoints import KeepConfig
 from vidrestore.training.engine.loop import Task, Validator, run_task
 from vidrestore.training.engine.optimizer_step import OptimizerStep
 from vidrestore.training.engine.progress import ProgressCallback, ignore_progress
@@ -35,6 +36,13 @@ class RunConfig:
     log_every: int = 50
     save_every: int = 500
     validate_every: int = 1000
+    keep: KeepConfig = field(default_factory=KeepConfig)
+    """Checkpoints beside the last one."""
+    compile_backend: str | None = None
+    """Backend of ``torch.compile`` for the restorer or parser in training: "inductor". None does
+    not compile. Not for discriminators and priors, whose penalties differentiate twice."""
+    wandb_project: str | None = None
+    """Project of Weights & Biases that the run is logged to, too."""
     stylegan2: StyleGan2Config | None = None
     parser: ParserConfig | None = None
     psfrgan: PsfrganConfig | None = None
@@ -53,6 +61,8 @@ class RunConfig:
                 f"the config needs exactly one of the tables {', '.join(TASKS)}; "
                 f"found {' and '.join(tasks) or 'none'}"
             )
+        if self.compile_backend is not None and self.stylegan2 is not None:
+            raise ConfigError("compile_backend: [stylegan2] differentiates twice; leave it out")
         if self.validation is not None and self.psfrgan is None and self.restorer is None:
             raise ConfigError(
                 f"[validation] applies to restorers; [{tasks[0]}] validates itself: remove "
@@ -77,6 +87,23 @@ class RunConfig:
         name = self.task_name
         return TASKS[name](getattr(self, name), seed=self.seed, device=device)
 
+    def compile(self, task: Task) -> None:
+        """Compile the network of a task that ``compile_backend`` is for."""
+        if self.compile_backend is not None:
+            network = task.train_states[_COMPILED[self.task_name]].network
+            network.compile(backend=self.compile_backend)
+
+    def optimizer_step(
+        self, device: torch.device, context: DistributedContext | None = None
+    ) -> OptimizerStep:
+        """Return what applies the updates of a run."""
+        return OptimizerStep(
+            device=device,
+            dtype=resolve_precision(self.precision, device),
+            max_grad_norm=float("inf") if self.max_grad_norm is None else self.max_grad_norm,
+            context=context,
+        )
+
 
 TASKS: dict[str, Callable[..., Task]] = {
     "stylegan2": StyleGan2Task,
@@ -84,6 +111,10 @@ TASKS: dict[str, Callable[..., Task]] = {
     "psfrgan": PsfrganTask,
     "restorer": RestorerTask,
 }
+
+
+_COMPILED = {"parser": "parser", "psfrgan": "generator", "restorer": "generator"}
+"""Task -> the network that ``compile_backend`` compiles."""
 
 
 def train(
@@ -109,35 +140,57 @@ def train(
     Raises:
         VidrestoreError: A file or a setting is invalid, or a loss is not finite.
     """
-    if device == "auto" and torch.cuda.is_available():
-        device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
-    torch_device = resolve_device(device)
+    torch_device = own_device(device)
     with init_distributed(torch_device) as context:
         # All processes use one seed, so that they start with the same weights.
         torch.manual_seed(config.seed)
         task = config.build_task(device=torch_device)
+        config.compile(task)
         return run_task(
             task,
             folder=folder,
             steps=config.steps,
             seed=config.seed,
-            optimizer_step=OptimizerStep(
-                device=torch_device,
-                dtype=resolve_precision(config.precision, torch_device),
-                max_grad_norm=float("inf")
-                if config.max_grad_norm is None
-                else config.max_grad_norm,
-                context=context,
-            ),
+            optimizer_step=config.optimizer_step(torch_device, context),
             device=torch_device,
             context=context,
             log_every=config.log_every,
             save_every=config.save_every,
             validate_every=config.validate_every,
+            keep=config.keep,
+            wandb_project=config.wandb_project,
             validator=_validator(config, task) if context.is_main else None,
             run_metadata={"system": config.system, "config": to_mapping(config)},
             on_progress=on_progress,
         )
+
+
+def own_device(device: str) -> torch.device:
+    """Return the device of this process, and make it torch's current one.
+
+    Each process of torchrun has the GPU of its number on its machine. It must be current before the
+    group of processes starts, or all of them would use the first.
+
+    Raises:
+        ConfigError: One GPU is named for several processes, or a machine has fewer than processes.
+    """
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    is_shared = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) > 1
+    if is_shared and device.startswith("cuda:"):
+        raise ConfigError(
+            f"--device {device}: several processes cannot train on one GPU; leave --device out"
+        )
+    if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
+        if local >= torch.cuda.device_count():
+            raise ConfigError(
+                f"process {local + 1} on this machine has no GPU: there are "
+                f"{torch.cuda.device_count()}; start fewer by --nproc-per-node"
+            )
+        device = f"cuda:{local}"
+    found = resolve_device(device)
+    if found.type == "cuda":
+        torch.cuda.set_device(found)
+    return found
 
 
 def _validator(config: RunConfig, task: Task) -> Validator | None:

@@ -26,13 +26,15 @@ class TrainState:
     optimizer_config: AdamConfig
     ema_decay: float | None = None
     """Decay of the moving average of the weights; None keeps no average."""
-    fused: bool = False
-    """See ``build_adam``."""
+    fused: bool | None = None
+    """See ``build_adam``; None is so on a GPU."""
     optimizer: torch.optim.Optimizer = field(init=False)
     ema: Ema | None = field(init=False)
 
     def __post_init__(self) -> None:
-        self.optimizer = build_adam(self.network, self.optimizer_config, fused=self.fused)
+        is_on_gpu = any(parameter.is_cuda for parameter in self.network.parameters())
+        fused = is_on_gpu if self.fused is None else self.fused
+        self.optimizer = build_adam(self.network, self.optimizer_config, fused=fused)
         self.ema = None if self.ema_decay is None else Ema(self.network)
 
     def set_lr(self, run_state: RunState) -> None:

@@ -54,11 +54,12 @@ class AdaptiveAugmentation:
     def __init__(self, config: AugmentationConfig) -> None:
         self._config = config
         self.probability = config.initial
-        self._signs: list[float] = []
+        self._signs: list[Tensor | float] = []
+        """Of the real images of each step; on the device until they are needed."""
 
     def observe(self, real_scores: Tensor, context: DistributedContext) -> None:
         """Collect the scores ``(N, 1)`` of augmented real images over all processes."""
-        self._signs.append(float(context.mean(real_scores.detach().sign().mean())))
+        self._signs.append(context.mean(real_scores.detach().sign().mean()))
 
     def adapt(self, *, step: int, batch: int) -> float:
         """Update p every ``interval`` steps; return it.
@@ -69,7 +70,7 @@ class AdaptiveAugmentation:
         """
         config = self._config
         if (step + 1) % config.interval == 0 and self._signs:
-            overfitted = sum(self._signs) / len(self._signs) > config.target
+            overfitted = sum(map(float, self._signs)) / len(self._signs) > config.target
             change = batch * config.interval / config.images_to_full
             probability = self.probability + (change if overfitted else -change)
             self.probability = min(1.0, max(0.0, probability))
@@ -78,7 +79,7 @@ class AdaptiveAugmentation:
 
     def state_dict(self) -> dict[str, Any]:
         """Return p and the signs since its last update."""
-        return {"probability": self.probability, "signs": list(self._signs)}
+        return {"probability": self.probability, "signs": [float(sign) for sign in self._signs]}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Load what ``state_dict`` returned."""

@@ -11,7 +11,7 @@ from vidrestore.models.texture_discriminator import TextureDiscriminator
 from vidrestore.training.data.component_boxes import COMPONENTS
 from vidrestore.training.data.dataset import FaceSample
 from vidrestore.training.engine.distributed import DistributedContext
-from vidrestore.training.engine.optimizer_step import LossTerms, OptimizerStep
+from vidrestore.training.engine.optimizer_step import LoggedTerms, LossTerms, OptimizerStep
 from vidrestore.training.engine.optimizers import AdamConfig
 from vidrestore.training.engine.run_state import RunState
 from vidrestore.training.engine.train_state import TrainState
@@ -89,7 +89,7 @@ class DiscriminatorTrainer(Protocol):
 
     def update(
         self, batches: Sequence[GanBatch], run_state: RunState, optimizer_step: OptimizerStep
-    ) -> dict[str, float]:
+    ) -> LoggedTerms:
         """Update the discriminator on detached micro-batches; return its loss terms."""
         ...
 
@@ -127,7 +127,7 @@ class GlobalDiscriminatorTrainer:
 
     def update(
         self, batches: Sequence[GanBatch], run_state: RunState, optimizer_step: OptimizerStep
-    ) -> dict[str, float]:
+    ) -> LoggedTerms:
         """Update the discriminator once, with R1 every ``r1_interval`` steps."""
         config = self._config
 
@@ -164,7 +164,7 @@ class TextureDiscriminatorTrainer:
 
     def update(
         self, batches: Sequence[GanBatch], run_state: RunState, optimizer_step: OptimizerStep
-    ) -> dict[str, float]:
+    ) -> LoggedTerms:
         """Update the discriminator once."""
 
         def loss_terms(batch: GanBatch) -> LossTerms:
@@ -226,10 +226,10 @@ class ComponentDiscriminatorTrainer:
 
     def update(
         self, batches: Sequence[GanBatch], run_state: RunState, optimizer_step: OptimizerStep
-    ) -> dict[str, float]:
+    ) -> LoggedTerms:
         """Update each discriminator once."""
         crops = [_component_pairs(batch) for batch in batches]
-        logged: dict[str, float] = {}
+        logged: LoggedTerms = {}
         for name, network in self._networks.items():
             logged |= optimizer_step.apply(
                 f"component_{name}",

@@ -24,7 +24,7 @@ from vidrestore.training.data.dataset import (
 )
 from vidrestore.training.data.face_table import UNKNOWN_LABEL
 from vidrestore.training.engine.loop import Preview
-from vidrestore.training.engine.optimizer_step import OptimizerStep
+from vidrestore.training.engine.optimizer_step import LoggedTerms, OptimizerStep
 from vidrestore.training.engine.optimizers import AdamConfig
 from vidrestore.training.engine.run_state import RunState
 from vidrestore.training.engine.train_state import TrainState
@@ -78,7 +78,7 @@ class ParserTask(FaceTask):
 
     def step(
         self, batches: Sequence[FaceSample], run_state: RunState, optimizer_step: OptimizerStep
-    ) -> dict[str, float]:
+    ) -> LoggedTerms:
         """Update the parser."""
         config = self._config
         self._parser.train()

@@ -24,7 +24,7 @@ from vidrestore.restore.restorer import Restorer
 from vidrestore.training.data.dataset import DatasetConfig, FaceSample
 from vidrestore.training.data.face_table import UNKNOWN_LABEL
 from vidrestore.training.engine.loop import Preview
-from vidrestore.training.engine.optimizer_step import OptimizerStep
+from vidrestore.training.engine.optimizer_step import LoggedTerms, OptimizerStep
 from vidrestore.training.engine.optimizers import AdamConfig
 from vidrestore.training.engine.run_state import RunState
 from vidrestore.training.engine.train_state import TrainState
@@ -161,7 +161,7 @@ class PsfrganTask(FaceTask):
 
     def step(
         self, batches: Sequence[FaceSample], run_state: RunState, optimizer_step: OptimizerStep
-    ) -> dict[str, float]:
+    ) -> LoggedTerms:
         """Update the generator, then the discriminator on its output."""
         self._restorer.train()
         samples = [to_device(batch, self._device) for batch in batches]

@@ -23,7 +23,7 @@ from vidrestore.restore.restorer import Restorer
 from vidrestore.training.data.dataset import FaceSample, limit_resolution
 from vidrestore.training.engine.distributed import DistributedContext
 from vidrestore.training.engine.loop import Preview
-from vidrestore.training.engine.optimizer_step import OptimizerStep
+from vidrestore.training.engine.optimizer_step import LoggedTerms, OptimizerStep
 from vidrestore.training.engine.run_state import RunState
 from vidrestore.training.engine.train_state import TrainState
 from vidrestore.training.losses.feature_extractors import load_feature_network
@@ -130,7 +130,7 @@ class RestorerTask(FaceTask):
 
     def step(
         self, batches: Sequence[FaceSample], run_state: RunState, optimizer_step: OptimizerStep
-    ) -> dict[str, float]:
+    ) -> LoggedTerms:
         """Update the restorer, then the discriminators on its output."""
         self._network.train()
         outputs: list[GanBatch] = []

@@ -13,7 +13,7 @@ from vidrestore.models.stylegan2.generator import StyleGAN2Generator
 from vidrestore.models.stylegan2.synthesis import sample_noise
 from vidrestore.training.data.dataset import DatasetConfig, FaceSample
 from vidrestore.training.engine.loop import Preview
-from vidrestore.training.engine.optimizer_step import OptimizerStep
+from vidrestore.training.engine.optimizer_step import LoggedTerms, OptimizerStep
 from vidrestore.training.engine.optimizers import AdamConfig
 from vidrestore.training.engine.run_state import RunState
 from vidrestore.training.engine.train_state import TrainState
@@ -110,7 +110,7 @@ class StyleGan2Task(FaceTask):
 
     def step(
         self, batches: Sequence[FaceSample], run_state: RunState, optimizer_step: OptimizerStep
-    ) -> dict[str, float]:
+    ) -> LoggedTerms:
         """Update the discriminator, then the generator."""
         config = self._config
         images = [
