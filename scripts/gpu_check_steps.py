@@ -192,7 +192,7 @@ def ceilings(device_name: str, tiny: bool) -> Result:
     frames = 12 if tiny else 250
     with tempfile.TemporaryDirectory() as name:
         source = Path(name) / "film.mp4"
-        film(source, hw=(1080, 1920), frames=frames, rate=Fraction(25))
+        film(source, hw=(360, 640) if tiny else (1080, 1920), frames=frames, rate=Fraction(25))
         rates = {"decode": frames / _seconds(lambda: _decode(source))}
         rates["x264"] = frames / _seconds(lambda: transcode(source, Path(name) / "out.mp4"))
         if device_name.startswith("cuda"):
@@ -223,7 +223,7 @@ def stages(device_name: str, tiny: bool) -> Result:
     results: Result = {}
     with tempfile.TemporaryDirectory() as name:
         source = Path(name) / "film.mp4"
-        film(source, hw=(1080, 1920), frames=frames, rate=Fraction(25))
+        film(source, hw=(360, 640) if tiny else (1080, 1920), frames=frames, rate=Fraction(25))
         report = restore_video(
             source, Path(name) / "alone.mp4", settings=RestoreSettings(device=device_name)
         )

@@ -5,8 +5,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from support.golden import loaded_script
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "gpu_check.py"
 
@@ -24,16 +26,29 @@ def run_check(
     return done, json.loads(target.read_text())
 
 
-@pytest.mark.slow
-def test_all_steps_that_need_no_gpu_run_on_a_cpu(tmp_path: Path) -> None:
-    done, results = run_check("--patience", "10", target=tmp_path / "check.json")
+def test_a_step_runs_in_its_own_process_and_leaves_a_line_and_a_json(tmp_path: Path) -> None:
+    words = ("--steps", "environment", "--patience", "10")
+    done, results = run_check(*words, target=tmp_path / "check.json")
     assert done.returncode == 0, done.stdout
-    assert list(results) == ["environment", "film", "networks", "ceilings", "stages"]
-    assert [line.split()[0] for line in done.stdout.splitlines()] == list(results)
+    assert done.stdout.split()[0] == "environment"
+    assert results["environment"]["cores"] == os.cpu_count()
+    check: Any = loaded_script(SCRIPT)
+    on_cpu = [name for name in check.LIMIT_SECONDS if name not in check.NEED_GPU]
+    assert on_cpu == ["environment", "film", "networks", "ceilings", "stages"]
+
+
+@pytest.mark.slow
+def test_all_steps_that_need_no_gpu_give_results_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(SCRIPT.parent)
+    module: Any = loaded_script(SCRIPT.with_name("gpu_check_steps.py"))
+    steps = ("film", "networks", "ceilings", "stages")
+    results = {name: module.STEPS[name]("cpu", True) for name in steps}
+    assert all("error" not in result and result["line"] for result in results.values())
     assert results["film"]["equal_bytes"]
     assert results["film"]["mean_difference"] == 0.0
     assert results["networks"]["faces_per_second"]["lite 2"]["eager"] > 0
     assert results["ceilings"]["frames_per_second"]["x264"] > 0
+    assert results["stages"]["frames_per_second_1"] > 0
 
 
 def test_a_step_that_hangs_is_reported_and_the_next_one_runs(tmp_path: Path) -> None:
