@@ -43,10 +43,14 @@ README = ROOT / "README.md"
 NOTEBOOK = ROOT / "examples" / "restored_frames.ipynb"
 COMMANDS = commands()
 SUBCOMMANDS = (
-    "batch", "info", "review", "verify", "profiles", "web", "weights", "train", "completions",
+    *("batch", "info", "review", "verify", "profiles", "web", "weights", "train", "tune"),
+    "completions",
 )  # fmt: skip
 QUICK_SCRIPTS = ("look.py", "measure_visible.py")
-FOREIGN_OPTIONS = {"--no-", "--no-verify", "--no-deps", "--nproc-per-node", "--extra-index-url"}
+FOREIGN_OPTIONS = {
+    *("--no-", "--no-verify", "--no-deps", "--extra-index-url"),
+    *("--nproc-per-node", "--nnodes", "--rdzv-backend", "--rdzv-endpoint"),
+}
 FOREIGN_OPTIONS |= {"--pip-args", "--from", "--build-arg", "--rm", "--gpus", "--user"}
 """Options of pip, pipx, uvx, docker and torchrun, and the opposite of a switch."""
 
