@@ -40,6 +40,7 @@ LAYERS = {
     "pipeline": 4,
     "training": 4,
     "jobs": 5,
+    "vapoursynth": 6,
     "web": 6,
     "cli": 7,
 }
