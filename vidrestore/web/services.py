@@ -1,6 +1,6 @@
 """What the page and its routes work with."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,14 @@ class Services:
         self.queue.close()
 
 
-def output_path(results: Path, name: str, info: SourceInfo, settings: RestoreSettings) -> Path:
+def output_path(
+    results: Path,
+    name: str,
+    info: SourceInfo,
+    settings: RestoreSettings,
+    *,
+    taken: Collection[Path] = (),
+) -> Path:
     """Return the path of a result.
 
     Args:
@@ -57,13 +64,15 @@ def output_path(results: Path, name: str, info: SourceInfo, settings: RestoreSet
         name: Its name there; one is made of the source's if it is empty.
         info: The source.
         settings: Settings of the restoration.
+        taken: Paths of other results, which may not be there yet.
 
     Raises:
         ConfigError: The name is no plain file name.
     """
     name = name.strip()
     if not name:
-        return _free_path(results, info, settings)
+        stem, suffix = _result_stem(info), _suffix(info, settings)
+        return free_path(results, f"{stem}.restored", suffix, taken=taken)
     is_plain = name.isprintable() and Path(name).name == name and "\\" not in name
     if not is_plain or name.startswith(".") or len(name.encode(errors="replace")) > _MAX_NAME_BYTES:
         raise ConfigError(
@@ -73,16 +82,23 @@ def output_path(results: Path, name: str, info: SourceInfo, settings: RestoreSet
     return results / name
 
 
-def _free_path(results: Path, info: SourceInfo, settings: RestoreSettings) -> Path:
-    stem = info.path.name if info.kind == "folder" else info.path.stem
-    stem = "".join(mark for mark in stem.lstrip(".-") if mark.isprintable()) or "film"
-    stem = stem.encode(errors="ignore")[: _MAX_NAME_BYTES - 40].decode(errors="ignore")
-    suffix = _suffix(info, settings)
+def free_path(results: Path, stem: str, suffix: str, *, taken: Collection[Path]) -> Path:
+    """Return the path of a result of which there is none yet, with a number if need be.
+
+    Raises:
+        ConfigError: There are thousands.
+    """
     for number in range(1, 10_000):
-        path = results / f"{stem}.restored{'' if number == 1 else f'-{number}'}{suffix}"
-        if not path.exists():
+        path = results / f"{stem}{'' if number == 1 else f'-{number}'}{suffix}"
+        if path not in taken and not path.exists():
             return path
     raise ConfigError("name of the result: there are thousands of this name; choose another")
+
+
+def _result_stem(info: SourceInfo) -> str:
+    stem = info.path.name if info.kind == "folder" else info.path.stem
+    stem = "".join(mark for mark in stem.lstrip(".-") if mark.isprintable()) or "film"
+    return stem.encode(errors="ignore")[: _MAX_NAME_BYTES - 40].decode(errors="ignore")
 
 
 def _suffix(info: SourceInfo, settings: RestoreSettings) -> str:

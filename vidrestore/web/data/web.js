@@ -13,3 +13,13 @@ function buildViewers() {
 }
 
 new MutationObserver(buildViewers).observe(document.documentElement, { childList: true, subtree: true });
+
+/* A review page in a frame says which strengths were changed; they go into the field beside it. */
+window.addEventListener("message", (event) => {
+  const text = event.data?.trackStrengths;
+  const isReview = [...document.querySelectorAll(".vr-faces iframe")].some((each) => each.contentWindow === event.source);
+  if (!isReview || typeof text !== "string" || !/^[0-9=.,]*$/.test(text)) return;
+  const box = document.querySelector("#strengths textarea, #strengths input");
+  box.value = text;
+  box.dispatchEvent(new Event("input", { bubbles: true }));
+});

@@ -80,28 +80,26 @@ def preview_html(token: str, frames: Sequence[Mapping[str, Any]]) -> str:
     return f'<div class="vr-viewer" data-name="preview" data-frames="{data}"></div>'
 
 
-def job_html(job: QueuedJob, progress: Mapping[str, Any] | None) -> str:
-    """Return the state of a film: while it runs, how far it is, with the latest frame."""
+def job_html(job: QueuedJob, progress: Mapping[str, Any] | None, *, has_live_frame: bool) -> str:
+    """Return the state of a film: while it runs, how far it is, with the latest frame if any."""
     head = f"<h3>{escape(job.source.name)}</h3><p>{_STATES[job.state]}</p>"
     if job.state == "failed":
         head += error_html(job.error)
     if job.state == "running":
-        head += progress_html(job, progress or {"stage": "starting"})
+        head += progress_html(progress or {"stage": "starting"})
+        # The number makes the browser ask again.
+        number = (progress or {}).get("frames_done")
+        if has_live_frame:
+            head += f'<img class=vr-live src="jobs/{job.id}/live?{number}" alt="the latest frame">'
     return f'<div class="vr-job" role="status">{head}</div>'
 
 
-def progress_html(job: QueuedJob, progress: Mapping[str, Any]) -> str:
-    """Return a bar, a line of numbers, and the frame restored last."""
+def progress_html(progress: Mapping[str, Any]) -> str:
+    """Return a bar and a line of numbers."""
     done, total = progress.get("frames_done"), progress.get("frames_total")
     bar = f'value="{min(done, total)}" max="{total}"' if done is not None and total else ""
-    # The number makes the browser ask again.
-    live = (
-        f'<img class=vr-live src="jobs/{job.id}/live?{done}" alt="the latest frame">'
-        if done
-        else ""
-    )
     line = escape(progress_line(progress))
-    return f'<progress {bar} aria-label="share done"></progress><p class=vr-line>{line}</p>{live}'
+    return f'<progress {bar} aria-label="share done"></progress><p class=vr-line>{line}</p>'
 
 
 def progress_line(progress: Mapping[str, Any]) -> str:
@@ -146,6 +144,12 @@ def result_html(job: QueuedJob, copy_state: str) -> str:
         shown += error_html(f"no film of both side by side: {copy_state}")
     elif job.output.suffix.lower() in _SHOWN_IMAGES:
         shown += f'<img src="jobs/{job.id}/result" alt="the result">'
+    if job.review.is_file():
+        shown += (
+            "<details class=vr-faces><summary>Look at every face, and change how strongly it is "
+            f'restored</summary><iframe src="jobs/{job.id}/review" title="review page" '
+            'loading=lazy sandbox="allow-scripts allow-downloads"></iframe></details>'
+        )
     links = [("review", "Review page", ' target="_blank" rel="noopener"'), ("report", "Report", "")]
     if job.output.is_file():
         links.append(("download", "Download the result", " download"))

@@ -1,10 +1,12 @@
 """What the page does when something is chosen or pressed; returns plain values and HTML."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vidrestore.errors import ConfigError, VidrestoreError
+from vidrestore.settings import RestoreSettings, parse_track_strengths
 from vidrestore.web.form import RawValue, option_words
 from vidrestore.web.page.fragments import (
     error_html,
@@ -16,8 +18,11 @@ from vidrestore.web.page.fragments import (
 )
 from vidrestore.web.preview.frames import MAX_FRAMES
 from vidrestore.web.queue.job import QueuedJob
-from vidrestore.web.services import Services, output_path
+from vidrestore.web.services import Services, free_path, output_path
 from vidrestore.web.source_info import SourceInfo, read_source_info
+
+_TRACK_STRENGTHS = "--track-strength="
+_NUMBER = re.compile(r"-\d+$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +49,9 @@ class Handlers:
 
     def _open(self, resolve: Callable[[], Path]) -> Opened:
         try:
-            info = read_source_info(resolve())
+            path = resolve()
+            self._services.previews.warm_up()
+            info = read_source_info(path)
         except VidrestoreError as error:
             return Opened(info=None, html=error_html(str(error)))
         return Opened(info=info, html=info_html(info))
@@ -58,7 +65,9 @@ class Handlers:
         if info is None:
             raise ConfigError("open a film, a folder of frames or a photo first")
         settings = self._services.form.settings(raw)
-        output = output_path(self._services.results, name, info, settings)
+        output = output_path(
+            self._services.results, name, info, settings, taken=self._services.queue.outputs()
+        )
         words = tuple(option_words(settings))
         return QueuedJob(id="0", source=info.path, output=output, words=words)
 
@@ -85,6 +94,34 @@ class Handlers:
             return None, error_html(str(error))
         self._services.runner.wake()
         return added.id, note_html(f"{job.source.name} is in the queue.")
+
+    def again(self, job_id: str | None, strengths_text: str) -> tuple[str | None, str]:
+        """Put a restored film into the queue again, with other strengths of its tracks.
+
+        Args:
+            job_id: The job that restored it.
+            strengths_text: As of ``--track-strength``; empty for none.
+
+        Returns:
+            The id of the new job, and a message in HTML.
+        """
+        try:
+            if job_id is None or (job := self._services.queue.get(job_id)).state != "done":
+                raise ConfigError("choose a film that is restored first")
+            words = _with_track_strengths(job.words, strengths_text.strip())
+            output = free_path(
+                job.output.parent,
+                _NUMBER.sub("", job.output.stem),
+                job.output.suffix,
+                taken=self._services.queue.outputs(),
+            )
+            added = self._services.queue.add(
+                job.source, output, words, kind=job.kind, size_wh=job.size_wh
+            )
+        except (VidrestoreError, OSError) as error:
+            return None, error_html(str(error))
+        self._services.runner.wake()
+        return added.id, note_html(f"{job.source.name} is in the queue again, for {output.name}.")
 
     def preview(
         self, info: SourceInfo | None, raw: dict[str, RawValue], seconds: float, count: float
@@ -125,7 +162,11 @@ class Handlers:
         """Return what is shown of a job: its progress or its result."""
         if job is None:
             return note_html("Choose a film of the queue to see how far it is, or its result.")
-        html = job_html(job, self._services.runner.progress(job.id))
+        html = job_html(
+            job,
+            self._services.runner.progress(job.id),
+            has_live_frame=self._services.queue.files(job.id).live_frame.is_file(),
+        )
         return html + result_html(job, self._copy_state(job)) if job.state == "done" else html
 
     def _copy_state(self, job: QueuedJob) -> str:
@@ -171,3 +212,22 @@ class Handlers:
         others = {job.source for job in self._services.queue.jobs()}
         if source not in others and self._services.uploads.contains(source):
             source.unlink(missing_ok=True)
+
+
+def _with_track_strengths(words: Sequence[str], text: str) -> list[str]:
+    """Return the options of a job with other strengths of tracks.
+
+    Raises:
+        ConfigError: They are not strengths of tracks, or those that the job has.
+    """
+    try:
+        strengths = parse_track_strengths(text) if text else ()
+    except ValueError as error:
+        raise ConfigError(f"strengths of tracks: {error}") from error
+    RestoreSettings(track_strengths=strengths)
+    changed = [word for word in words if not word.startswith(_TRACK_STRENGTHS)]
+    if strengths:
+        changed.append(_TRACK_STRENGTHS + ",".join(map(str, strengths)))
+    if changed == [*words]:
+        raise ConfigError("no strength was changed; move the slider of a track, or type 1=0.6")
+    return changed

@@ -79,7 +79,7 @@ class _PageBuilder:
         gr.HTML("<h2>1. Film, photo or folder of frames</h2>", padding=False)
         with gr.Row():
             with gr.Column():
-                self._upload = gr.File(label="Drop a file here", type="filepath", height=140)
+                self._upload = gr.File(label="File", type="filepath", height=140)
             with gr.Column():
                 self._path = gr.Dropdown(
                     choices=self._services.films.films(limit=_MAX_LISTED_FILMS),
@@ -97,7 +97,7 @@ class _PageBuilder:
         gr, form = self._gr, self._services.form
         gr.HTML("<h2>2. Purpose and settings</h2>", padding=False)
         self._profiles: dict[ProfileName, Any] = {}
-        with gr.Row(elem_classes="vr-cards"):
+        with gr.Row(elem_classes="vr-cards", equal_height=True):
             for name, profile in PROFILES.items():
                 with gr.Column(min_width=240):
                     gr.HTML(profile_html(name, profile), padding=False)
@@ -156,6 +156,15 @@ class _PageBuilder:
             }
         self._job_message = gr.HTML(elem_id="job-message", padding=False)
         self._job = gr.HTML(self._handlers.job_view(None), elem_id="job", padding=False)
+        with gr.Group(visible=False) as self._again_group:
+            self._strengths = gr.Textbox(
+                label="strengths of tracks",
+                placeholder="1=0.6,3=0",
+                info="The sliders beside the faces fill this in. Or type track=strength.",
+                max_length=4000,
+                elem_id="strengths",
+            )
+            self._again = gr.Button("Restore again with these strengths", elem_id="again")
 
     def _connect(self, page: Any) -> None:
         gr, values = self._gr, [self._info, self._name, *self._inputs.components]
@@ -165,7 +174,9 @@ class _PageBuilder:
             (self._upload.upload, self._upload, self._handlers.open_upload),
             (self._open.click, self._path, self._handlers.open_film),
         ):
-            event(self._opening(action), source, opened, **_SLOW).then(
+            event(
+                self._opening(action), source, opened, show_progress_on=self._source, **_SLOW
+            ).then(
                 self._describe, values, described, **_QUIET
             )
         for name, button in self._profiles.items():
@@ -190,6 +201,7 @@ class _PageBuilder:
             self._shown_jobs,
             self._job,
             self._shown_view,
+            self._again_group,
             *self._actions.values(),
         ]
         poll = (self._poll, [self._jobs, self._shown_jobs, self._shown_view], polled)
@@ -198,7 +210,14 @@ class _PageBuilder:
             button.click(self._act(action), self._jobs, self._job_message, **_QUIET).then(
                 *poll, **_QUIET
             )
+        self._again.click(
+            self._restore_again,
+            [self._jobs, self._strengths],
+            [self._job_message, self._jobs],
+            **_QUIET,
+        )
         self._jobs.change(*poll, **_QUIET)
+        self._jobs.change(lambda: "", None, self._strengths, **_QUIET)
         gr.Timer(_POLL_SECONDS).tick(*poll, trigger_mode="once", **_QUIET)
         page.load(*poll, **_QUIET)
         page.load(self._describe, values, described, **_QUIET)
@@ -228,7 +247,13 @@ class _PageBuilder:
         return self._handlers.preview(info, self._inputs.raw(values), seconds, count)
 
     def _start_job(self, info: SourceInfo | None, name: str, *values: Any) -> Any:
-        job_id, message = self._handlers.start(info, self._inputs.raw(values), name)
+        return self._selecting(*self._handlers.start(info, self._inputs.raw(values), name))
+
+    def _restore_again(self, job_id: str | None, strengths: str) -> Any:
+        return self._selecting(*self._handlers.again(job_id, strengths))
+
+    def _selecting(self, job_id: str | None, message: str) -> Any:
+        """Return the updates of a message, and of the queue if a job was added to it."""
         if job_id is None:
             return message, self._gr.skip()
         return message, self._gr.update(choices=self._handlers.choices(), value=job_id)
@@ -249,4 +274,4 @@ class _PageBuilder:
         state = None if selected is None or selected.id != job_id else selected.state
         buttons = [gr.update(interactive=state in _ENABLED[action]) for action in self._actions]
         job = gr.skip() if view == shown_view else view
-        return jobs, known, job, view, *buttons
+        return jobs, known, job, view, gr.update(visible=state == "done"), *buttons

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from vidrestore.errors import WorkerError
@@ -30,6 +31,7 @@ class PreviewClient:
         self._idle_seconds = idle_seconds
         self._mutex = threading.Lock()
         self._child: subprocess.Popen[str] | None = None
+        self._is_warm = False
         self._idle_timer: threading.Timer | None = None
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -49,7 +51,21 @@ class PreviewClient:
                 self._idle_timer.start()
         if "error" in answer:
             raise WorkerError(answer["error"])
+        self._is_warm = self._is_warm or "models" not in request
         return answer
+
+    def warm_up(self) -> None:
+        """Let the process load its libraries and networks, unless it has; returns at once.
+
+        A film was opened: whoever did that soon asks for a preview, and should not wait for torch.
+        """
+        if not self._is_warm and not self._mutex.locked():
+            threading.Thread(target=self._warm_up, name="preview-warm-up", daemon=True).start()
+
+    def _warm_up(self) -> None:
+        # The request for a preview says what is wrong.
+        with suppress(WorkerError):
+            self.ask({"warm_up": True})
 
     def close(self) -> None:
         """End the process, even at work; another request starts a new one."""
@@ -86,6 +102,7 @@ class PreviewClient:
     def _running(self) -> "subprocess.Popen[str]":
         if self._child is None or self._child.poll() is not None:
             self._end()
+            self._is_warm = False
             self._child = subprocess.Popen(
                 self._program,
                 stdin=subprocess.PIPE,

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from importlib.resources import as_file, files
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import cv2
@@ -67,10 +69,13 @@ def preview_frames(
     first_seconds = Fraction(round(1000 * seconds) - 1, 1000)
     if info.kind != "picture":
         rate = info.average_rate or _FALLBACK_RATE
+        shown = min(count, MAX_FRAMES)
         start = max(Fraction(0), first_seconds - _MARGIN_FRAMES / rate)
-        end = first_seconds + (min(count, MAX_FRAMES) + _MARGIN_FRAMES) / rate
-        settings = replace(settings, start_seconds=start, end_seconds=end)
-    settings = replace(settings, verify=False, only_tracks=())
+        end = first_seconds + (shown + _MARGIN_FRAMES) / rate
+        # A batch is padded: with no more faces than frames, a larger one would take longer.
+        batch_size = settings.batch_size or shown + 2 * _MARGIN_FRAMES
+        settings = replace(settings, start_seconds=start, end_seconds=end, batch_size=batch_size)
+    settings = replace(settings, verify=False, only_tracks=(), track_strengths=())
     film = vidrestore.open(path, settings=settings)
     number, origin = 0, info.origin_seconds
     with closing(film.restored()) as restored:
@@ -93,6 +98,18 @@ def preview_frames(
                 break
     if not number:
         raise MediaError(f"{path}: no frame at {seconds:g} s; choose an earlier time")
+
+
+def warm_up() -> None:
+    """Restore a face that comes with the page, so that all that a preview needs is loaded.
+
+    Raises:
+        VidrestoreError: A network cannot be loaded.
+    """
+    picture = files("vidrestore.web") / "data" / "profile_watch.jpg"
+    with as_file(picture) as path, TemporaryDirectory() as folder:
+        for _ in preview_frames(path, RestoreSettings(), seconds=0, count=1, folder=Path(folder)):
+            pass
 
 
 def _write(path: Path, frame: Frame, geometry: DisplayGeometry) -> tuple[int, int]:

@@ -40,17 +40,21 @@ def model_list() -> list[dict[str, Any]]:
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """Return the answer to a request: the models, or the frames of a preview.
+    """Return the answer to a request: the models, the frames of a preview, or nothing to warm up.
 
     Args:
-        request: ``{"models": true}``, or path, raw values of the form, seconds, count and folder.
+        request: ``{"models": true}``, ``{"warm_up": true}``, or path, raw values of the form,
+            seconds, count and folder.
     """
     try:
         if request.get("models"):
             return {"models": model_list()}
         # Imported late: the models are asked for at the start, when nobody waits for a preview.
-        from vidrestore.web.preview.frames import preview_frames
+        from vidrestore.web.preview.frames import preview_frames, warm_up
 
+        if request.get("warm_up"):
+            warm_up()
+            return {}
         values = request["values"]
         settings = Form([values["model"]]).settings(values)
         frames = preview_frames(

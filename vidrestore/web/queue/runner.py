@@ -18,6 +18,7 @@ PROGRAM = (sys.executable, "-m", "vidrestore")
 _POLL_SECONDS = 0.2
 _KILL_SECONDS = 30.0
 """A run that does not end so long after it was asked to is killed; finished segments stay."""
+_NICENESS = 10
 _LOG_TAIL_BYTES = 4096
 
 
@@ -108,6 +109,8 @@ class Runner:
                 stderr=log,
                 start_new_session=True,
             )
+        # The page and its previews, for which somebody waits, go first.
+        os.setpriority(os.PRIO_PROCESS, child.pid, _NICENESS)
         self._queue.update(job.id, pid=child.pid)
         code = self._wait(job.id, child)
         was_canceled = self._canceled_at.pop(job.id, None) is not None

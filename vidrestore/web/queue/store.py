@@ -57,6 +57,10 @@ class JobQueue:
         with self._mutex:
             return list(self._jobs.values())
 
+    def outputs(self) -> set[Path]:
+        """Return the results of all jobs; some are not there yet."""
+        return {job.output for job in self.jobs()}
+
     def get(self, job_id: str) -> QueuedJob:
         """Return one job.
 
@@ -102,9 +106,8 @@ class JobQueue:
             size_wh=size_wh,
         )
         with self._mutex:
-            taken = {other.output for other in self._jobs.values()}
             existing = [path for path in (output, job.review, job.report) if path.exists()]
-            if output in taken or existing:
+            if output in self.outputs() or existing:
                 name = existing[0].name if existing else output.name
                 raise ConfigError(f"{name}: there is such a result; choose another name")
             with file_errors(self._folder, "write"):
