@@ -176,9 +176,7 @@ class _PageBuilder:
         ):
             event(
                 self._opening(action), source, opened, show_progress_on=self._source, **_SLOW
-            ).then(
-                self._describe, values, described, **_QUIET
-            )
+            ).then(self._describe, values, described, **_QUIET)
         for name, button in self._profiles.items():
             button.click(self._profile(name), None, self._inputs.components, **_QUIET)
         gr.on(
