@@ -24,10 +24,10 @@ import cv2
 import imageio_ffmpeg
 import pytest
 import tyro
-from support.cheap import load_cheap
 from support.clips import Clip, Sound, make_clip
 from support.docpages import PAGES, Command, anchors, blocks, cells, commands, prose, rows
 from support.faceclips import FACE_SIZE_HW, face_picture
+from support.fake_restorer import load_fake_restorer
 from support.golden import ROOT
 
 import vidrestore
@@ -113,7 +113,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "examples").mkdir()
     shutil.copy(folder / "film.mkv", folder / "examples" / "astronaut.mp4")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prepared, "load_restorer", load_cheap)
+        patch.setattr(prepared, "load_restorer", load_fake_restorer)
         words = ["film.mkv", "-o", "restored.mkv", "--record", "r.jsonl"]
         patch.chdir(folder)
         assert main([*words, "--quiet"]) == 0
@@ -157,7 +157,7 @@ def test_a_command_that_is_quick_runs(
         (workplace / "film.mkv").unlink()
         film(workplace / "film.mkv", 70, time_base=Fraction(2), rate=1, sounds=(), picture=None)
     if command.page != "README":  # the README's run with the real network
-        monkeypatch.setattr(prepared, "load_restorer", load_cheap)
+        monkeypatch.setattr(prepared, "load_restorer", load_fake_restorer)
 
     assert run_program(words, monkeypatch) == 0
     if "-o" in words and "--dry-run" not in words:
@@ -220,7 +220,7 @@ def test_a_command_of_another_program_has_what_it_names(command: Command, workpl
 def test_the_python_of_a_page_runs(
     page: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prepared, "load_restorer", load_cheap)
+    monkeypatch.setattr(prepared, "load_restorer", load_fake_restorer)
     for block in blocks(page, "python"):
         (workplace / "restored.mkv").unlink(missing_ok=True)
 
@@ -230,7 +230,7 @@ def test_the_python_of_a_page_runs(
 
 
 def test_the_notebook_runs(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prepared, "load_restorer", load_cheap)
+    monkeypatch.setattr(prepared, "load_restorer", load_fake_restorer)
     shutil.copy("film.mkv", "astronaut.mp4")
     (workplace / "restored.mkv").unlink()
 

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from support.faces import example_pictures
+from support.faces import example_images
 
 from vidrestore.optical_flow import chain_flows, dense_flow, fine_flow, invert_flow
 
@@ -14,7 +14,7 @@ INNER = (slice(12, -12), slice(12, -12))
 def face_moved(x: float, y: float, *, grow: float = 1.0) -> NDArray[np.uint8]:
     """Return gray levels of a face, moved by so many pixels and enlarged about the middle."""
     middle = SIDE_PX / 2
-    cut = cv2.cvtColor(example_pictures(1)[0][0:256, 170:426], cv2.COLOR_RGB2GRAY)
+    cut = cv2.cvtColor(example_images(1)[0][0:256, 170:426], cv2.COLOR_RGB2GRAY)
     small = cv2.resize(cut, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
     shift_xy = (x + middle * (1 - grow), y + middle * (1 - grow))
     moved = cv2.warpAffine(

@@ -15,9 +15,9 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 import torch
-from support.cheap import load_cheap
 from support.clips import Clip, Sound, make_clip
 from support.faceclips import face_picture
+from support.fake_restorer import load_fake_restorer
 from support.fields import interlaced_clip
 
 from vidrestore.cli import main
@@ -32,9 +32,9 @@ from vidrestore.types import Frame
 
 _TESTS = Path(__file__).parents[1]
 _COMMAND = """
-from support.cheap import be_cheap
+from support.fake_restorer import use_fake_restorer
 from vidrestore.cli import entry_point
-be_cheap()
+use_fake_restorer()
 entry_point()
 """
 _FACE_HW = (120, 160)
@@ -86,7 +86,7 @@ def load_loudly(
 ) -> Restorer:
     """Print as some libraries do."""
     os.write(1, b"printed by a library\n")
-    return load_cheap(*names, device=device, dtype=dtype, **more)
+    return load_fake_restorer(*names, device=device, dtype=dtype, **more)
 
 
 def _send(fd: int, data: bytes) -> None:

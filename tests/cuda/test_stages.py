@@ -6,7 +6,7 @@ from typing import cast
 import numpy as np
 import pytest
 import torch
-from support.faces import example_pictures
+from support.faces import example_images
 from support.frames import YUV420, YUV420P10, YUV444, random_frame
 from support.noisy_crops import crops
 from support.restoring import face_at, restored
@@ -134,7 +134,7 @@ def test_faces_are_found_alike(
     cuda: torch.device, detectors: tuple[MtcnnDetector, MtcnnDetector]
 ) -> None:
     for expected, actual in zip(
-        *(detector.detect(example_pictures(3)) for detector in detectors), strict=True
+        *(detector.detect(example_images(3)) for detector in detectors), strict=True
     ):
         for first, other in zip(expected, actual, strict=True):
             np.testing.assert_allclose(other.landmarks_xy, first.landmarks_xy, atol=1.0)
@@ -143,7 +143,7 @@ def test_faces_are_found_alike(
 def test_faces_are_followed_alike(
     cuda: torch.device, detectors: tuple[MtcnnDetector, MtcnnDetector]
 ) -> None:
-    image = example_pictures(1)[0]
+    image = example_images(1)[0]
     ((face, *_),) = detectors[0].detect([image])
     (expected,), (detections,) = (detector.refine(image, [face]) for detector in detectors)
     assert expected is not None

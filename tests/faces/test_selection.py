@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
-from support.faces import points_at, tracked_frames
+from support.faces import landmarks_at, tracked_frames
 
 from vidrestore.faces.selection import face_side_px, select_faces
 from vidrestore.types import TrackedFace, TrackedFrame
@@ -9,7 +9,7 @@ from vidrestore.types import TrackedFace, TrackedFrame
 
 def face_of(track_id: int, side_px: float, *, wide: bool = False) -> TrackedFace:
     width, height = (side_px, 0.7 * side_px) if wide else (0.7 * side_px, side_px)
-    points = points_at((50.0, 50.0)).astype(np.float32)
+    points = landmarks_at((50.0, 50.0)).astype(np.float32)
     return TrackedFace(
         track_id=track_id,
         box_xyxy=(10.0, 10.0, 10.0 + width, 10.0 + height),
@@ -20,7 +20,7 @@ def face_of(track_id: int, side_px: float, *, wide: bool = False) -> TrackedFace
 
 
 def film(*frames: tuple[TrackedFace, ...]) -> list[TrackedFrame]:
-    blank = tracked_frames(points_at((8.0, 6.0))[None].repeat(len(frames), axis=0))
+    blank = tracked_frames(landmarks_at((8.0, 6.0))[None].repeat(len(frames), axis=0))
     return [replace(frame, faces=faces) for frame, faces in zip(blank, frames, strict=True)]
 
 

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from support.faces import points_at
+from support.faces import landmarks_at
 
 from vidrestore.affine import apply_affine
 from vidrestore.faces.template import (
@@ -11,7 +11,7 @@ from vidrestore.faces.template import (
 
 
 def test_a_frontal_face_maps_onto_the_template_whatever_its_rotation() -> None:
-    points = points_at((220.0, 90.0), eyes_px=33.0, roll=0.8)
+    points = landmarks_at((220.0, 90.0), eyes_px=33.0, roll=0.8)
 
     to_template = similarity_to_template(points)
 
@@ -26,7 +26,7 @@ def test_the_map_never_mirrors() -> None:
 
 @pytest.mark.parametrize("roll", [-2.5, -0.4, 0.0, 1.0, 3.0])
 def test_roll_is_the_clockwise_rotation_of_a_face(roll: float) -> None:
-    assert landmark_roll_radians(points_at((50.0, 60.0), roll=roll)) == pytest.approx(roll)
+    assert landmark_roll_radians(landmarks_at((50.0, 60.0), roll=roll)) == pytest.approx(roll)
 
 
 def test_coinciding_landmarks_are_refused() -> None:

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support.cheap import load_cheap
 from support.clips import Clip, make_clip
 from support.faceclips import FACE_SIZE_HW, face_picture
+from support.fake_restorer import load_fake_restorer
 from support.local_cluster import LocalCluster, open_local_engine
 
 from vidrestore import JobSettings, RestoreSettings, restore_video
@@ -192,7 +192,7 @@ def shared_cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[LocalCluste
             yield engine
 
     monkeypatch.setattr(batch, "open_engine", open_engine)
-    monkeypatch.setattr(prepared, "load_restorer", load_cheap)
+    monkeypatch.setattr(prepared, "load_restorer", load_fake_restorer)
     yield clusters
     assert not [each for each in threading.enumerate() if each.name.startswith("film")]
 

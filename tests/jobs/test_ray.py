@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 import torch
-from support.cheap import load_cheap, work_in_small_steps
 from support.clips import Clip, Sound, make_clip
 from support.faceclips import FACE_SIZE_HW, face_picture
+from support.fake_restorer import load_fake_restorer, speed_up_worker
 from support.ray_tasks import die, fail, write_until_canceled
 
 from vidrestore import JobSettings, RestoreSettings, restore_video
@@ -46,7 +46,7 @@ def cluster() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_worker_niceness", "0")
-        patch.setattr(prepared, "load_restorer", load_cheap)
+        patch.setattr(prepared, "load_restorer", load_fake_restorer)
         ray.init(
             address="local",
             num_cpus=2,
@@ -55,7 +55,7 @@ def cluster() -> Iterator[None]:
             configure_logging=False,
             object_store_memory=100 << 20,
             runtime_env={
-                "worker_process_setup_hook": work_in_small_steps,
+                "worker_process_setup_hook": speed_up_worker,
                 "env_vars": {"PYTHONPATH": os.pathsep.join(map(str, TEST_PATHS))},
             },
         )

@@ -10,9 +10,9 @@ from typing import Any
 
 import cv2
 import pytest
-from support.cheap import load_cheap
 from support.clips import run_ffmpeg
 from support.faceclips import FACE_SIZE_HW, three_shot_film, three_shots
+from support.fake_restorer import load_fake_restorer
 
 from vidrestore import JobSettings, RestoreReport, RestoreSettings, restore_video
 from vidrestore.errors import ConfigError, MediaError
@@ -34,7 +34,7 @@ LOSSLESS = {"codec": "ffv1", "device": "cpu", "precision": "fp32"}
 @pytest.fixture(autouse=True, scope="module")
 def cheap_restorer() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prepared, "load_restorer", load_cheap)
+        patch.setattr(prepared, "load_restorer", load_fake_restorer)
         yield
 
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.cheap import load_cheap
 from support.clips import Clip, make_clip
 from support.faceclips import FACE_SIZE_HW, face_picture
+from support.fake_restorer import load_fake_restorer
 
 from vidrestore import Progress, RestoreSettings, VerificationError, restore_video
 from vidrestore.cli import main
@@ -20,7 +20,7 @@ FRAMES = 4
 
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], Path]:
-    monkeypatch.setattr(prepared, "load_restorer", load_cheap)
+    monkeypatch.setattr(prepared, "load_restorer", load_fake_restorer)
 
     def film(name: str, frames: int) -> Path:
         clip = Clip(ticks=range(frames), size_hw=FACE_SIZE_HW, picture=face_picture)

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support.cheap import load_cheap
 from support.clips import Clip, make_clip
 from support.faceclips import FACE_SIZE_HW, face_picture
+from support.fake_restorer import load_fake_restorer
 
 import vidrestore
 from vidrestore import ConfigError, MediaError, RestoreSettings
@@ -25,7 +25,7 @@ SETTINGS = RestoreSettings(codec="ffv1", device="cpu", precision="fp32")
 
 @pytest.fixture(autouse=True)
 def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prepared, "load_restorer", load_cheap)
+    monkeypatch.setattr(prepared, "load_restorer", load_fake_restorer)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 import av
 import pytest
 from support.clips import RATE, Clip, Sound, make_clip, run_ffmpeg
-from support.verify_cases import changed_names, check_called, record_of
+from support.verify_cases import changed_names, find_check, record_of
 from support.video_copies import copy_video, frames_of
 
 from vidrestore.media.input.folder import missing_frame_numbers
@@ -95,7 +95,7 @@ def test_sound_beside_frames_verifies(tmp_path: Path, suffix: str, codec: str) -
 
     verification = verify(film, tmp_path / "whole")
     assert changed_names(verification) == []
-    assert check_called(verification, "sound").result == "kept"
+    assert find_check(verification, "sound").result == "kept"
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
@@ -116,7 +116,7 @@ def test_sound_beside_the_frames_of_a_part_verifies(tmp_path: Path, suffix: str)
     verification = verify(film, tmp_path / "out", evidence_paths=[record])
 
     assert changed_names(verification) == []
-    assert check_called(verification, "sound").result == "kept"
+    assert find_check(verification, "sound").result == "kept"
     assert sound_packets(tmp_path / "out" / "sound.mka")[-1][0] < Fraction("0.8")
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 from scipy.stats import gennorm
-from support.faces import example_pictures
+from support.faces import example_images
 
 from vidrestore.errors import WeightsError
 from vidrestore.metrics import niqe as module
@@ -23,7 +23,7 @@ from vidrestore.metrics.niqe import (
 
 
 def picture() -> np.ndarray:
-    return example_pictures(1)[0][:384, :384].astype(np.float32) / 255.0
+    return example_images(1)[0][:384, :384].astype(np.float32) / 255.0
 
 
 def test_a_face_gets_worse_with_blur_noise_and_jpeg() -> None:

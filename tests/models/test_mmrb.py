@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from support.golden import draws, filled, kept_state, pictures
+from support.golden import draws, filled, pictures, snapshot_state
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -126,7 +126,7 @@ def test_the_branches_of_the_generator_are_the_decoders_features(
 def test_a_gpen_is_taken_over_exactly_and_encodes_as_before() -> None:
     gpen = filled(GPEN(**SMALL), "unit")
     network = MMRB(**SMALL)
-    own = kept_state(network)
+    own = snapshot_state(network)
     start_from_gpen(network, gpen.state_dict())
     now = network.state_dict()
     taken = gpen.state_dict()
@@ -166,7 +166,7 @@ def changed(state: dict[str, Tensor], how: str) -> dict[str, Tensor]:
 )
 def test_what_is_no_gpen_of_the_size_is_refused_and_changes_nothing(how: str) -> None:
     network = MMRB(**SMALL)
-    before = kept_state(network)
+    before = snapshot_state(network)
     with pytest.raises(ValueError, match="not a GPEN of this size"):
         start_from_gpen(network, changed(dict(GPEN(**SMALL).state_dict()), how))
     assert all(torch.equal(tensor, before[key]) for key, tensor in network.state_dict().items())

@@ -8,7 +8,7 @@ from threading import active_count
 import numpy as np
 import pytest
 import torch
-from support.faces import ScriptedDetector, example_pictures, face_at, frame_of
+from support.faces import ScriptedDetector, example_images, face_at, frame_of
 from torch import Tensor, nn
 
 from vidrestore.models.common.outputs import RestorerOutput
@@ -46,7 +46,7 @@ def stages(steady: float, batch_size: int = 4) -> Stages:
 
 def tracked(count: int) -> list[TrackedFrame]:
     """Return frames of a face at rest, each with different noise."""
-    picture = example_pictures(1)[0][0:256:2, 170:426:2].astype(np.float32)
+    picture = example_images(1)[0][0:256:2, 170:426:2].astype(np.float32)
     face = TrackedFace(
         track_id=1,
         box_xyxy=POINTS.box_xyxy,

@@ -10,7 +10,7 @@ from support.clips import Clip, make_clip
 from support.faceclips import FACE_SIZE_HW, face_picture
 from support.frames import GRAY, random_frame
 from support.restoring import face_at
-from support.verify_cases import changed_names, check_called, restored_copy, with_sample
+from support.verify_cases import changed_names, find_check, restored_copy, with_sample
 
 from vidrestore import RestoreSettings, restore_video
 from vidrestore.media.input.video_info import probe
@@ -56,8 +56,8 @@ def test_a_run_with_a_record_can_be_proved(film: Path, tmp_path: Path) -> None:
 
     verification = verify(film, result, evidence_paths=[record])
     assert changed_names(verification) == []
-    assert check_called(verification, "samples outside masks").result == "kept"
-    assert check_called(verification, "record").detail.endswith("restored by lite, 4 faces")
+    assert find_check(verification, "samples outside masks").result == "kept"
+    assert find_check(verification, "record").detail.endswith("restored by lite, 4 faces")
 
     left, top, _, _ = faces[2].mask_xyxy or (0, 0, 0, 0)
     harmed = restored_copy(
@@ -68,7 +68,7 @@ def test_a_run_with_a_record_can_be_proved(film: Path, tmp_path: Path) -> None:
     verification = verify(film, harmed, evidence_paths=[record])
     assert changed_names(verification) == ["samples outside masks"]
     where = f"1 sample in 1 frame; first frame 2, plane Y, x {left - 1}, y {top}"
-    assert where in check_called(verification, "samples outside masks").detail
+    assert where in find_check(verification, "samples outside masks").detail
 
 
 def test_a_run_that_fails_leaves_no_record(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from support.faces import example_pictures
+from support.faces import example_images
 from support.frames import GRAY, random_frame
 from torch import Tensor
 
@@ -34,7 +34,7 @@ Pair = tuple[Tensor, Tensor]
 
 def face() -> FloatArray:
     """Return ``(512, 512, 3)``: a face that fills the image."""
-    square = example_pictures(1)[0][0:256, 170:426].astype(np.float32) / 255
+    square = example_images(1)[0][0:256, 170:426].astype(np.float32) / 255
     large = cv2.resize(square, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_LINEAR)
     return np.asarray(large, dtype=np.float32)
 

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from support.faces import example_pictures
+from support.faces import example_images
 from torch import Tensor
 
 from vidrestore.restore.motion_average import CropView, make_view, motion_compensated_average
@@ -14,7 +14,7 @@ MOUTH = (slice(None), slice(150, 176), slice(100, 156))
 
 def face() -> Tensor:
     """Return a face that fills an image of 256 pixels."""
-    square = example_pictures(1)[0][0:256, 170:426]
+    square = example_images(1)[0][0:256, 170:426]
     return torch.from_numpy(square.copy()).permute(2, 0, 1).float() / 255
 
 

@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 import torch
-from support.golden import kept_state, pictures, spoilt
+from support.golden import changed_tensors, pictures, snapshot_state
 from support.restorers import CASES, Case, parts_of
 from torch import Tensor, nn
 
@@ -124,11 +124,11 @@ def test_neither_the_crop_nor_a_tensor_of_the_network_is_changed(
     case: Case, network: nn.Module, mode: type[torch.no_grad]
 ) -> None:
     batch = pictures(2, case.side_px)
-    before, tensors = batch.clone(), kept_state(network)
+    before, tensors = batch.clone(), snapshot_state(network)
     with mode():
         network(batch)
     assert torch.equal(batch, before)
-    assert spoilt(network, tensors) == []
+    assert changed_tensors(network, tensors) == []
 
 
 @pytest.mark.parametrize("shape", [(100, 128), (33, 33), (63, 64), (1, 1)])

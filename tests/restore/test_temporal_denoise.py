@@ -3,7 +3,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pytest
 import torch
-from support.faces import example_pictures
+from support.faces import example_images
 from support.frames import GRAY, random_frame
 from torch import Tensor
 
@@ -19,7 +19,7 @@ CONFIG = TemporalConfig()
 def crop(seed: int, *, scene: int = 0, sigma: float = 0.04) -> Tensor:
     """Return a face index rest, or what scene 1 shows in its place, with the noise of ``seed``."""
     left = 170 if scene == 0 else 0
-    square = torch.from_numpy(example_pictures(1)[0][0:256, left : left + 256].copy())
+    square = torch.from_numpy(example_images(1)[0][0:256, left : left + 256].copy())
     clean = (square.permute(2, 0, 1).float() / 255).repeat_interleave(2, 1).repeat_interleave(2, 2)
     noise = np.random.default_rng(seed).normal(0, sigma, clean.shape)
     return (clean + torch.from_numpy(noise.astype(np.float32))).clamp(0, 1)

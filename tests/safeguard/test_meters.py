@@ -5,10 +5,10 @@ import torch
 from support.safeguards import (
     FloatImage,
     chw,
+    closed_eyes_crop,
+    closed_mouth_crop,
     face_crop,
     other_crop,
-    shut_eyes_crop,
-    shut_mouth_crop,
 )
 
 from vidrestore.safeguard.checks import crop_luma
@@ -75,20 +75,20 @@ def test_a_distance_is_reproducible(meter: IdentityMeter) -> None:
 
 
 def test_opened_eyes_are_detected_apart_from_the_mouth() -> None:
-    eyes, mouth = changes(shut_eyes_crop(), face_crop())
+    eyes, mouth = changes(closed_eyes_crop(), face_crop())
 
     assert EYE_MOUTH_CHANGE(eyes) == 0.0
     assert EYE_MOUTH_CHANGE(mouth) == 1.0
 
 
 def test_closed_eyes_are_detected() -> None:
-    assert EYE_MOUTH_CHANGE(changes(face_crop(), shut_eyes_crop())[0]) < 0.5
+    assert EYE_MOUTH_CHANGE(changes(face_crop(), closed_eyes_crop())[0]) < 0.5
 
 
 def test_an_opened_or_closed_mouth_is_detected_apart_from_the_eyes() -> None:
     for source, restored in (
-        (shut_mouth_crop(), face_crop()),
-        (face_crop(), shut_mouth_crop()),
+        (closed_mouth_crop(), face_crop()),
+        (face_crop(), closed_mouth_crop()),
     ):
         eyes, mouth = changes(source, restored)
         assert EYE_MOUTH_CHANGE(mouth) < 0.2

@@ -9,11 +9,11 @@ from support.safeguards import (
     aligned_face,
     aligned_frame,
     chw,
+    closed_eyes_crop,
     covered_crop,
     face_crop,
     other_crop,
     sharp_crop,
-    shut_eyes_crop,
     tracked,
 )
 
@@ -155,7 +155,7 @@ def test_a_faithful_restorer_keeps_full_strength_and_high_similarity(
 def test_opened_eyes_lower_the_strength_around_the_blink_only(
     meter: IdentityMeter, blink: range
 ) -> None:
-    shut, open_ = aligned_face(shut_eyes_crop()), aligned_face(face_crop())
+    shut, open_ = aligned_face(closed_eyes_crop()), aligned_face(face_crop())
     sources = [aligned_frame(index, shut if index in blink else open_) for index in range(36)]
     frames = [restored(frame, face_crop()) for frame in sources]
 

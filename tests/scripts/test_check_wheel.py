@@ -5,9 +5,9 @@ from typing import Any
 from zipfile import ZipFile
 
 import pytest
-from support.golden import ROOT, loaded_script
+from support.golden import ROOT, load_script
 
-check_wheel: Any = loaded_script(ROOT / "scripts" / "check_wheel.py")
+check_wheel: Any = load_script(ROOT / "scripts" / "check_wheel.py")
 
 INFO = "vidrestore-0.1.0.dist-info"
 MAN_PAGE = "vidrestore-0.1.0.data/data/share/man/man1/vidrestore.1"

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from support.golden import ROOT, draws, loaded_script
+from support.golden import ROOT, draws, load_script
 from torch import Tensor, nn
 
 from vidrestore.models.upscalers.compact import CompactUpscaler
 from vidrestore.models.upscalers.rrdbnet import RRDBNet
 from vidrestore.weights.metadata import read_metadata
 
-convert: Any = loaded_script(ROOT / "scripts" / "convert_realesrgan.py")
+convert: Any = load_script(ROOT / "scripts" / "convert_realesrgan.py")
 
 FP16_TAG = bytes.fromhex("476b3001")
 

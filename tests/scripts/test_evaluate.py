@@ -8,11 +8,11 @@ from typing import Any
 import cv2
 import pytest
 import torch
-from support.faces import example_pictures
-from support.golden import ROOT, loaded_script
+from support.faces import example_images
+from support.golden import ROOT, load_script
 from torchvision.models import mobilenet_v2
 
-evaluate: Any = loaded_script(ROOT / "scripts" / "evaluate.py")
+evaluate: Any = load_script(ROOT / "scripts" / "evaluate.py")
 
 
 def test_a_distance_by_features_stands_beside_the_others_under_its_own_name(
@@ -20,7 +20,7 @@ def test_a_distance_by_features_stands_beside_the_others_under_its_own_name(
 ) -> None:
     faces = tmp_path / "faces"
     faces.mkdir()
-    crop = cv2.resize(example_pictures(1)[0][100:356, 200:456], (512, 512))
+    crop = cv2.resize(example_images(1)[0][100:356, 200:456], (512, 512))
     assert cv2.imwrite(str(faces / "face.png"), crop[:, :, ::-1])
     torch.manual_seed(0)
     torch.save(mobilenet_v2(weights=None).state_dict(), tmp_path / "mobilenet.pth")
@@ -50,7 +50,7 @@ def test_faces_without_originals_get_fewer_metrics_and_a_table_names_count_and_s
 ) -> None:
     faces = tmp_path / "faces"
     faces.mkdir()
-    crop = cv2.resize(example_pictures(1)[0][100:356, 200:456], (512, 512))
+    crop = cv2.resize(example_images(1)[0][100:356, 200:456], (512, 512))
     assert cv2.imwrite(str(faces / "face.png"), crop[:, :, ::-1])
     report = tmp_path / "x.json"
     words = ["evaluate.py", "--data", faces, "--json", report]
@@ -61,7 +61,7 @@ def test_faces_without_originals_get_fewer_metrics_and_a_table_names_count_and_s
     assert (output["original"], output["count"], output["degradation"]) == ({}, 1, "as they are")
 
     monkeypatch.setattr(sys, "argv", ["score_table.py", str(report)])
-    loaded_script(ROOT / "scripts" / "score_table.py").main()
+    load_script(ROOT / "scripts" / "score_table.py").main()
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith("| lite, detail 0.5 | faces | as they are | 1 | 0 | ")
 

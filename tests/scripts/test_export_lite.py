@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from support.ends import trained_on
-from support.golden import ROOT, kept_state, loaded_script
+from support.ends import perturb_weights
+from support.golden import ROOT, load_script, snapshot_state
 from torch import Tensor
 
 from vidrestore.errors import ConfigError, WeightsError
@@ -17,15 +17,15 @@ from vidrestore.training.engine.checkpoint import save_checkpoint
 from vidrestore.weights.load import read_weights
 from vidrestore.weights.metadata import read_metadata
 
-export_lite: Any = loaded_script(ROOT / "scripts" / "export_lite.py")
+export_lite: Any = load_script(ROOT / "scripts" / "export_lite.py")
 
 
 @pytest.fixture(scope="module")
 def states() -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        fidelity = kept_state(build_lite())
-    return fidelity, trained_on(fidelity, share=0.3)
+        fidelity = snapshot_state(build_lite())
+    return fidelity, perturb_weights(fidelity, share=0.3)
 
 
 @pytest.fixture(scope="module")

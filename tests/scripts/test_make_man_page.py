@@ -5,12 +5,12 @@ import subprocess
 from typing import Any
 
 import pytest
-from support.golden import ROOT, loaded_script
+from support.golden import ROOT, load_script
 
 from vidrestore import JobSettings, RestoreSettings
 from vidrestore.settings import settings_of
 
-make_man_page: Any = loaded_script(ROOT / "scripts" / "make_man_page.py")
+make_man_page: Any = load_script(ROOT / "scripts" / "make_man_page.py")
 
 
 def test_the_page_is_up_to_date() -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from support.clips import Clip, make_clip
 from support.fields import interlaced_clip, moving_picture
-from support.golden import ROOT, loaded_script
+from support.golden import ROOT, load_script
 
-measure: Any = loaded_script(ROOT / "scripts" / "measure_field_detection.py")
+measure: Any = load_script(ROOT / "scripts" / "measure_field_detection.py")
 
 
 @pytest.mark.parametrize(("is_progressive", "code"), [(True, 0), (False, 1)])

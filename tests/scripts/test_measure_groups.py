@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 import torch
-from support.golden import ROOT, loaded_script
+from support.golden import ROOT, load_script
 
 from vidrestore.errors import ConfigError
 
-script: Any = loaded_script(ROOT / "scripts" / "measure_groups.py")
+script: Any = load_script(ROOT / "scripts" / "measure_groups.py")
 
 
 def test_the_luma_of_the_skin_is_that_of_the_cheeks() -> None:

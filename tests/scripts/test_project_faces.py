@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 import torch
-from support.golden import ROOT, draws, loaded_script
+from support.golden import ROOT, draws, load_script
 
 from vidrestore.errors import ConfigError
 from vidrestore.models.lite import build_lite
 from vidrestore.models.prior_restorer import PriorRestorer
 
-script: Any = loaded_script(ROOT / "scripts" / "project_faces.py")
+script: Any = load_script(ROOT / "scripts" / "project_faces.py")
 
 
 def test_an_encoder_comes_with_its_generator(tmp_path: Path) -> None:

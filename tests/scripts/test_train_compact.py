@@ -10,14 +10,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from support.faceclips import face_picture
-from support.golden import ROOT, kept_state, loaded_script
+from support.golden import ROOT, load_script, snapshot_state
 from torch import nn
 
 from vidrestore.models.upscalers.compact import CompactUpscaler
 from vidrestore.weights.load import load_weights
 from vidrestore.weights.metadata import read_metadata
 
-train_compact: Any = loaded_script(ROOT / "scripts" / "train_compact.py")
+train_compact: Any = load_script(ROOT / "scripts" / "train_compact.py")
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_a_student_comes_nearer_to_its_teacher(images: Path) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         student = CompactUpscaler(features=8, convolutions=1)
-    before = kept_state(student)
+    before = snapshot_state(student)
     trained = train_compact.train(student, seen, taught, steps=150, batch=2, seed=0)
 
     def error(network: nn.Module) -> float:

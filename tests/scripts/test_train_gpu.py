@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from support.devicetraining import training_root, use_small_restorer
 from support.facefolders import write_faces
-from support.golden import ROOT, loaded_script
+from support.golden import ROOT, load_script
 
 from vidrestore.training.split_files import split_file
 
-train_gpu: Any = loaded_script(ROOT / "scripts" / "train_gpu.py")
+train_gpu: Any = load_script(ROOT / "scripts" / "train_gpu.py")
 
 CONFIG = """
 start = "untrained"

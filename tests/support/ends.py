@@ -10,15 +10,15 @@ from vidrestore.weights.interpolation import pack
 from vidrestore.weights.metadata import interpolation_metadata
 
 
-def trained_on(state: dict[str, Tensor], *, share: float, seed: int = 0) -> dict[str, Tensor]:
-    """Return weights that differ from ``state`` as training on makes them differ.
+def perturb_weights(state: dict[str, Tensor], *, share: float, seed: int = 0) -> dict[str, Tensor]:
+    """Return weights that differ from ``state`` like after more training.
 
-    Unlike from channel to channel, and also where they began as a constant.
+    The difference varies from channel to channel, and affects constant tensors, too.
 
     Args:
-        state: Where training began.
-        share: Standard deviation of the difference over that of the tensor, roughly.
-        seed: Of the differences.
+        state: Weights before.
+        share: Standard deviation of the difference relative to that of the tensor, roughly.
+        seed: Seed of the differences.
     """
     rng = torch.Generator().manual_seed(seed)
     changed: dict[str, Tensor] = {}

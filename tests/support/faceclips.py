@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from support.clips import Clip, Sound, make_clip, numbered_picture
-from support.faces import example_pictures
+from support.faces import example_images
 
 FACE_SIZE_HW = (240, 320)
 
@@ -15,7 +15,7 @@ FACE_SIZE_HW = (240, 320)
 def face_picture(number: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
     """Return a picture of the example with its number in blocks at the top left."""
     height, width = size_hw
-    pictures = example_pictures(24)
+    pictures = example_images(24)
     source = pictures[number % len(pictures)]
     scale = max(height / source.shape[0], width / source.shape[1])
     large = cv2.resize(source, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

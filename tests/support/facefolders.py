@@ -10,7 +10,7 @@ from vidrestore.faces.template import TEMPLATE_LANDMARKS_XY
 from vidrestore.training.data.face_table import POINT_COLUMNS
 
 
-def painted_face(number: int, *, side_px: int) -> NDArray[np.uint8]:
+def draw_face(number: int, *, side_px: int) -> NDArray[np.uint8]:
     """Return ``(S, S, 3)`` RGB: an oval with eyes, a mouth and some texture, aligned."""
     rng = np.random.default_rng(number)
     scale = side_px / 512
@@ -38,7 +38,7 @@ def write_faces(folder: Path, *, count: int, side_px: int, effective_px: int = 5
     cells = [*(f"{coordinate:.3f}" for coordinate in points.ravel()), str(effective_px)]
     lines = ["\t".join(["file", *POINT_COLUMNS, "eff_res512"])]
     for number in range(count):
-        face = painted_face(number, side_px=side_px)
+        face = draw_face(number, side_px=side_px)
         cv2.imwrite(str(folder / f"{number}.png"), face[:, :, ::-1])
         lines.append("\t".join([f"{number}.png", *cells]))
     (folder / "faces.tsv").write_text("\n".join(lines) + "\n")

@@ -30,7 +30,7 @@ _TEMPLATE_EYES_PX = 125.92
 
 
 @cache
-def example_pictures(count: int = 40) -> tuple[NDArray[np.uint8], ...]:
+def example_images(count: int = 40) -> tuple[NDArray[np.uint8], ...]:
     """Return the first pictures of the example clip: one woman, slightly turning."""
     with av.open(str(EXAMPLE)) as container:
         frames = islice(container.decode(video=0), count)
@@ -39,7 +39,7 @@ def example_pictures(count: int = 40) -> tuple[NDArray[np.uint8], ...]:
         )
 
 
-def points_at(
+def landmarks_at(
     center_xy: tuple[float, float], *, eyes_px: float = 40.0, roll: float = 0.0
 ) -> NDArray[np.float64]:
     """Return ``(5, 2)`` points of a frontal face, turned clockwise by ``roll`` radians."""
@@ -59,7 +59,7 @@ def face_at(
     return Detection(
         box_xyxy=(x - half_x, y - half_y, x + half_x, y + half_y),
         score=score,
-        landmarks_xy=points_at(center_xy, eyes_px=eyes_px).astype(np.float32),
+        landmarks_xy=landmarks_at(center_xy, eyes_px=eyes_px).astype(np.float32),
     )
 
 
@@ -163,7 +163,7 @@ def tracked_frames(
     return frames
 
 
-def found_one_by_one(
+def detect_one_by_one(
     network: Mtcnn, picture: NDArray[np.uint8], *, min_face_px: float, thresholds: Sequence[float]
 ) -> list[tuple[list[float], float, NDArray[np.float64]]]:
     """Run the cascade the naive way: level by level, window by window, whole-pixel crops.

@@ -15,7 +15,7 @@ PUBLISHED_GOLDEN = GOLDEN / "published"
 """What the published code gives in released sizes, at every few samples."""
 
 
-def loaded_script(path: Path) -> ModuleType:
+def load_script(path: Path) -> ModuleType:
     """Return a script as a module."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
@@ -26,7 +26,7 @@ def loaded_script(path: Path) -> ModuleType:
     return module
 
 
-published: Any = loaded_script(ROOT / "scripts" / "compare_with_published.py")
+published: Any = load_script(ROOT / "scripts" / "compare_with_published.py")
 
 
 def filled(network: nn.Module, rule: str) -> nn.Module:
@@ -45,12 +45,12 @@ def draws(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def spoilt(network: nn.Module, before: dict[str, Tensor]) -> list[str]:
-    """Return the names of the tensors of ``network`` that are not as ``before``."""
+def changed_tensors(network: nn.Module, before: dict[str, Tensor]) -> list[str]:
+    """Return the names of the tensors of ``network`` that differ from ``before``."""
     now = network.state_dict()
     return [key for key in before if not torch.equal(now[key], before[key])]
 
 
-def kept_state(network: nn.Module) -> dict[str, Tensor]:
+def snapshot_state(network: nn.Module) -> dict[str, Tensor]:
     """Return copies of all tensors of ``network``."""
     return {key: tensor.clone() for key, tensor in network.state_dict().items()}

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from support.clips import Clip, make_clip
 from support.faceclips import FACE_SIZE_HW, face_picture
 from support.fields import LOSSLESS
-from support.golden import ROOT, loaded_script
+from support.golden import ROOT, load_script
 
 # Scripts import each other by name: each one is loaded before those that import it.
-film_pairs: Any = loaded_script(ROOT / "scripts" / "film_pairs.py")
-look_sheet: Any = loaded_script(ROOT / "scripts" / "look_sheet.py")
-look: Any = loaded_script(ROOT / "scripts" / "look.py")
-measure_visible: Any = loaded_script(ROOT / "scripts" / "measure_visible.py")
+film_pairs: Any = load_script(ROOT / "scripts" / "film_pairs.py")
+look_sheet: Any = load_script(ROOT / "scripts" / "look_sheet.py")
+look: Any = load_script(ROOT / "scripts" / "look.py")
+measure_visible: Any = load_script(ROOT / "scripts" / "measure_visible.py")
 
 
 def run_script(script: Any, *words: object, monkeypatch: pytest.MonkeyPatch) -> None:

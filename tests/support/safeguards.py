@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from support.faces import example_pictures
+from support.faces import example_images
 from support.frames import GRAY, random_frame
 from torch import Tensor
 
@@ -21,7 +21,7 @@ FloatImage = NDArray[np.float32]
 @cache
 def face_crop() -> FloatImage:
     """Return the example's face, ``(S, S, 3)`` RGB in [0, 1]."""
-    picture = example_pictures(1)[0]
+    picture = example_images(1)[0]
     (face,) = MtcnnDetector(packaged_mtcnn()).detect([picture])[0]
     to_crop = similarity_to_template(face.landmarks_xy)
     crop = cv2.warpAffine(picture, to_crop, (SIDE_PX, SIDE_PX), borderMode=cv2.BORDER_REPLICATE)
@@ -52,7 +52,7 @@ def covered_crop() -> FloatImage:
     return crop.clip(0, 1)
 
 
-def shut_eyes_crop() -> FloatImage:
+def closed_eyes_crop() -> FloatImage:
     """Return the face with both eyes shut: skin, and a dark line."""
     crop = face_crop().copy()
     for x in (193, 319):
@@ -65,7 +65,7 @@ def shut_eyes_crop() -> FloatImage:
     return np.asarray(cv2.GaussianBlur(crop, (0, 0), 1.5), dtype=np.float32)
 
 
-def shut_mouth_crop() -> FloatImage:
+def closed_mouth_crop() -> FloatImage:
     """Return the face with lips where its teeth are."""
     crop = face_crop().copy()
     lips = np.zeros((SIDE_PX, SIDE_PX), np.float32)

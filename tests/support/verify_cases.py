@@ -204,7 +204,7 @@ def remuxed(
     return target
 
 
-def check_called(result: Verification, name: str) -> Check:
+def find_check(result: Verification, name: str) -> Check:
     """Return the one check whose name begins with ``name``."""
     (check,) = [check for check in result.checks if check.name.startswith(name)]
     return check

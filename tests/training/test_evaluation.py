@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support.faces import example_pictures
+from support.faces import example_images
 from torch import Tensor
 from torchvision.models import mobilenet_v2
 
@@ -33,7 +33,7 @@ from vidrestore.training.metric_networks import load_feature_distance, load_iden
 
 
 def clip(frames: int = 3) -> list[Tensor]:
-    images = [image[100:356, 200:456] for image in example_pictures(frames)]
+    images = [image[100:356, 200:456] for image in example_images(frames)]
     return [torch.from_numpy(image.copy()).permute(2, 0, 1).float() / 255 for image in images]
 
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from support.faces import example_pictures
+from support.faces import example_images
 from support.runs import small_config, write_faces
 from torch import Tensor, nn
 
@@ -31,7 +31,7 @@ def faces(tmp_path: Path) -> Path:
     """Return a folder of two images of 512 pixels, with a face."""
     folder = tmp_path / "faces"
     folder.mkdir()
-    for index, image in enumerate(example_pictures(2)):
+    for index, image in enumerate(example_images(2)):
         side = min(image.shape[:2])
         square = cv2.resize(image[:side, :side], (512, 512), interpolation=cv2.INTER_AREA)
         cv2.imwrite(str(folder / f"{index}.png"), np.ascontiguousarray(square[:, :, ::-1]))

@@ -13,8 +13,8 @@ from support.clips import Clip, Sound, make_clip, make_rich_clip, run_ffmpeg
 from support.verify_cases import (
     MASK,
     changed_names,
-    check_called,
     doubled,
+    find_check,
     moved,
     record_of,
     remuxed,
@@ -82,9 +82,9 @@ def test_a_faithful_result_is_proved_to_be_one(rich: Path, tmp_path: Path) -> No
         ],
         "kept",
     )
-    assert check_called(verification, "frames").detail == "50 frames"
-    assert check_called(verification, "chapters").detail == "2 chapters"
-    assert "sha256" in check_called(verification, "stream 2").detail
+    assert find_check(verification, "frames").detail == "50 frames"
+    assert find_check(verification, "chapters").detail == "2 chapters"
+    assert "sha256" in find_check(verification, "stream 2").detail
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_harm_to_the_pictures_is_found_and_placed(
     verification = verify(rich, result, evidence_paths=[record_of(rich, tmp_path / "r.jsonl")])
 
     assert changed_names(verification) == [name]
-    assert message in check_called(verification, name).detail
+    assert message in find_check(verification, name).detail
     assert not verification.kept
 
 
@@ -149,7 +149,7 @@ def test_a_sample_inside_a_mask_may_change(
 
     assert changed_names(verification) == []
     # 41 x 25 px of 96 x 48.
-    assert "masks cover 22.24 % of 50 frames" in check_called(verification, "samples").detail
+    assert "masks cover 22.24 % of 50 frames" in find_check(verification, "samples").detail
 
 
 def test_a_face_that_was_left_alone_may_not_change(rich: Path, tmp_path: Path) -> None:
@@ -160,8 +160,7 @@ def test_a_face_that_was_left_alone_may_not_change(rich: Path, tmp_path: Path) -
 
     assert changed_names(verification) == ["samples outside masks"]
     assert (
-        "in 50 frames; first frame 0, plane Y, x 20, y 16"
-        in check_called(verification, "sam").detail
+        "in 50 frames; first frame 0, plane Y, x 20, y 16" in find_check(verification, "sam").detail
     )
 
 
@@ -175,8 +174,7 @@ def test_alpha_may_not_change_even_under_a_mask(tmp_path: Path) -> None:
 
     assert changed_names(verification) == ["samples outside masks"]
     assert (
-        "1 sample in 1 frame; first frame 3, plane alpha"
-        in check_called(verification, "sam").detail
+        "1 sample in 1 frame; first frame 3, plane alpha" in find_check(verification, "sam").detail
     )
 
 
@@ -212,7 +210,7 @@ def test_harm_to_what_was_copied_is_found_and_placed(
 
     (broken,) = changed_names(verification)
     assert broken.startswith(name)
-    assert message in check_called(verification, name).detail
+    assert message in find_check(verification, name).detail
 
 
 def test_a_copy_of_the_copy_is_as_good(rich: Path, rich_copy: Path, tmp_path: Path) -> None:
@@ -232,7 +230,7 @@ def test_a_stream_that_was_left_out_on_request_is_not_missed(
     verification = verify(rich, result, evidence_paths=[record])
 
     assert verification.kept
-    assert check_called(verification, "streams").result == "not promised"
+    assert find_check(verification, "streams").result == "not promised"
 
 
 @pytest.mark.parametrize(
@@ -255,7 +253,7 @@ def test_rounding_of_a_container_is_told_from_harm(tmp_path: Path, suffix: str, 
     assert changed_names(verification) == []
     # Its sound begins before 0, by the delay of its encoder.
     rounded = "rounded to the container's 0.001 s, all 0.021 s later"
-    message = check_called(verification, "time stamps").detail
+    message = find_check(verification, "time stamps").detail
     assert message.startswith(rounded) if suffix == ".mkv" else message == "exact"
 
 
@@ -271,7 +269,7 @@ def test_a_delay_moves_all_streams_alike_whichever_way_it_rounds(
     verification = verify(source, result)
 
     assert changed_names(verification) == []
-    assert "all 0.048 s later" in check_called(verification, "time stamps").detail
+    assert "all 0.048 s later" in find_check(verification, "time stamps").detail
 
 
 @pytest.mark.parametrize(
@@ -304,8 +302,8 @@ def test_a_part_of_a_film_is_held_against_that_part(
     verification = verify(source, result, evidence_paths=[record])
 
     assert changed_names(verification) == []
-    assert check_called(verification, "frames").detail == "20 frames"
-    assert "earlier" in check_called(verification, "time stamps").detail
+    assert find_check(verification, "frames").detail == "20 frames"
+    assert "earlier" in find_check(verification, "time stamps").detail
     assert "frames" in changed_names(verify(source, result))
 
 
@@ -323,7 +321,7 @@ def test_a_frame_missing_from_a_part_is_found(rich: Path, tmp_path: Path) -> Non
     verification = verify(rich, result, evidence_paths=[record])
 
     assert changed_names(verification) == ["frames"]
-    assert "1 missing, first frame 4" in check_called(verification, "frames").detail
+    assert "1 missing, first frame 4" in find_check(verification, "frames").detail
 
 
 def test_a_lossy_result_is_measured_and_not_held_to_samples(rich: Path, tmp_path: Path) -> None:
@@ -332,7 +330,7 @@ def test_a_lossy_result_is_measured_and_not_held_to_samples(rich: Path, tmp_path
     verification = verify(rich, result)
 
     assert verification.kept
-    check = check_called(verification, "samples outside masks")
+    check = find_check(verification, "samples outside masks")
     assert check.result == "not promised"
     assert "h264 is not lossless; PSNR" in check.detail
 
@@ -344,7 +342,7 @@ def test_h264_is_held_to_samples_where_the_record_says_that_it_is_lossless(
     sound = restored_copy(rich, tmp_path / "a.mkv", with_faces, codec="h264", crf=0)
     lossy = restored_copy(rich, tmp_path / "b.mkv", with_faces, codec="h264", crf=1)
 
-    assert check_called(verify(rich, sound, evidence_paths=[record]), "samples").result == "kept"
+    assert find_check(verify(rich, sound, evidence_paths=[record]), "samples").result == "kept"
     assert changed_names(verify(rich, lossy, evidence_paths=[record])) == ["samples outside masks"]
 
 
@@ -367,7 +365,7 @@ def test_without_a_record_a_lossless_result_with_faces_is_not_judged(
     verification = verify(rich, restored_copy(rich, tmp_path / "r.mkv", with_faces))
 
     assert verification.kept
-    check = check_called(verification, "samples outside masks")
+    check = find_check(verification, "samples outside masks")
     assert check.result == "not checked"
     assert "pass the record of the run with --record" in check.detail
 
@@ -383,7 +381,7 @@ def test_nothing_is_promised_of_samples_where_the_whole_picture_was_enlarged(
         header=lambda each: replace(each, settings={"background": "x1.pth"}),
     )
 
-    check = check_called(verify(rich, result, evidence_paths=[record]), "samples")
+    check = find_check(verify(rich, result, evidence_paths=[record]), "samples")
     assert check.result == "not promised"
     assert "x1.pth" in check.detail
 
@@ -400,13 +398,13 @@ def test_nothing_is_promised_of_frames_where_others_were_made_of_them(
 
     verification = verify(rich, rich_copy, evidence_paths=[record])
     assert verification.kept
-    assert check_called(verification, "frames").result == "not promised"
-    assert check_called(verification, "stream 1").result == "kept"
+    assert find_check(verification, "frames").result == "not promised"
+    assert find_check(verification, "stream 1").result == "kept"
 
     # But the record tells how many there must be.
     verification = verify(rich, shorter, evidence_paths=[record])
     assert changed_names(verification) == ["record"]
-    assert "lists 50 frames, but the result has 48" in check_called(verification, "record").detail
+    assert "lists 50 frames, but the result has 48" in find_check(verification, "record").detail
 
 
 @pytest.mark.parametrize("setting", [{"deinterlace": "auto"}, {"pulldown": False}])
@@ -429,7 +427,7 @@ def test_the_record_of_another_film_is_told(rich: Path, tmp_path: Path) -> None:
     verification = verify(other, result, evidence_paths=[record])
 
     assert changed_names(verification) == ["record"]
-    assert "describes a source of" in check_called(verification, "record").detail
+    assert "describes a source of" in find_check(verification, "record").detail
 
 
 @pytest.mark.parametrize(
@@ -458,7 +456,7 @@ def test_a_record_that_does_not_fit_is_told(
     verification = verify(rich, rich_copy, evidence_paths=[record])
 
     assert changed_names(verification) == ["record"]
-    assert message in check_called(verification, "record").detail
+    assert message in find_check(verification, "record").detail
 
 
 def test_a_record_with_more_frames_than_the_film_is_told(
@@ -472,7 +470,7 @@ def test_a_record_with_more_frames_than_the_film_is_told(
 
     verification = verify(rich, rich_copy, evidence_paths=[record])
 
-    assert "the record has 1 frame more" in check_called(verification, "record").detail
+    assert "the record has 1 frame more" in find_check(verification, "record").detail
 
 
 @pytest.mark.parametrize(
@@ -512,13 +510,13 @@ def test_folders_of_pictures_are_compared_by_order_and_name(tmp_path: Path) -> N
 
     verification = verify(source, result, evidence_paths=[record])
     assert changed_names(verification) == []
-    assert check_called(verification, "names").detail == "4 images under the same name"
-    assert check_called(verification, "samples").result == "kept"
+    assert find_check(verification, "names").detail == "4 images under the same name"
+    assert find_check(verification, "samples").result == "kept"
 
     (result / "frame_0002.png").rename(result / "frame_0002b.png")
     verification = verify(source, result, evidence_paths=[record])
     assert changed_names(verification) == ["names"]
-    assert "frame_0002.png became frame_0002b.png" in check_called(verification, "names").detail
+    assert "frame_0002.png became frame_0002b.png" in find_check(verification, "names").detail
 
     (result / "frame_0002b.png").unlink()
     verification = verify(source, result, evidence_paths=[record])
@@ -536,7 +534,7 @@ def test_one_bit_of_a_deep_picture_outside_the_mask_is_found(tmp_path: Path) -> 
     verification = verify(source, result, evidence_paths=[record])
 
     assert changed_names(verification) == ["samples outside masks"]
-    assert "first frame 1, plane R, x 0, y 47" in check_called(verification, "samples").detail
+    assert "first frame 1, plane R, x 0, y 47" in find_check(verification, "samples").detail
 
 
 def test_a_folder_made_to_a_film_keeps_its_frames(tmp_path: Path) -> None:
@@ -548,8 +546,8 @@ def test_a_folder_made_to_a_film_keeps_its_frames(tmp_path: Path) -> None:
     verification = verify(source, result)
 
     assert changed_names(verification) == []
-    assert check_called(verification, "samples").detail == "all samples of 4 frames are identical"
-    assert check_called(verification, "time stamps").result == "kept"
+    assert find_check(verification, "samples").detail == "all samples of 4 frames are identical"
+    assert find_check(verification, "time stamps").result == "kept"
 
 
 def test_a_film_made_to_pictures_is_promised_its_frames_only(rich: Path, tmp_path: Path) -> None:
@@ -558,9 +556,9 @@ def test_a_film_made_to_pictures_is_promised_its_frames_only(rich: Path, tmp_pat
     verification = verify(rich, result)
 
     assert verification.kept
-    assert check_called(verification, "frames").result == "kept"
-    assert check_called(verification, "streams").result == "not promised"
-    assert check_called(verification, "samples").result == "not promised"
+    assert find_check(verification, "frames").result == "kept"
+    assert find_check(verification, "streams").result == "not promised"
+    assert find_check(verification, "samples").result == "not promised"
 
     (result / "frame_000050.png").unlink()
     assert changed_names(verify(rich, result)) == ["frames"]
@@ -576,7 +574,7 @@ def test_sound_out_of_a_transport_stream_is_the_same_without_its_headers(tmp_pat
     verification = verify(source, result)
 
     assert changed_names(verification) == []
-    assert "earlier" in check_called(verification, "time stamps").detail
+    assert "earlier" in find_check(verification, "time stamps").detail
     harmed = remuxed(result, tmp_path / "harmed.mp4", number=30, how="flip")
     assert [name[:8] for name in changed_names(verify(source, harmed))] == ["stream 1"]
 
@@ -603,8 +601,8 @@ def test_light_of_an_hdr_film_is_held_to(tmp_path: Path) -> None:
     assert verify(source, source).kept
     verification = verify(source, dark)
     assert changed_names(verification) == ["side data"]
-    assert "mastering display metadata is missing" in check_called(verification, "side data").detail
-    assert "content light level is missing" in check_called(verification, "side data").detail
+    assert "mastering display metadata is missing" in find_check(verification, "side data").detail
+    assert "content light level is missing" in find_check(verification, "side data").detail
 
 
 def test_a_report_is_told_from_a_record_and_held_to_the_count_of_frames(
@@ -613,7 +611,7 @@ def test_a_report_is_told_from_a_record_and_held_to_the_count_of_frames(
     report = tmp_path / "report.json"
     report.write_text(json.dumps({"frames": 50, "scale": 1, "background": None, "faces": 3}))
 
-    assert check_called(verify(rich, rich_copy, evidence_paths=[report]), "report").result == "kept"
+    assert find_check(verify(rich, rich_copy, evidence_paths=[report]), "report").result == "kept"
 
     report.write_text(json.dumps({"frames": 51, "scale": 1, "background": None, "faces": 3}))
     assert changed_names(verify(rich, rich_copy, evidence_paths=[report])) == ["report"]
@@ -662,10 +660,10 @@ def test_chapters_of_a_film_whose_sound_begins_before_0_are_kept(tmp_path: Path)
 
     verification = verify(source, result)
 
-    assert "later" in check_called(verification, "time stamps").detail
-    assert check_called(verification, "chapters").result == "kept"
-    assert check_called(verification, "stream 1").result == "kept"
-    assert check_called(verification, "stream 2").result == "kept"
+    assert "later" in find_check(verification, "time stamps").detail
+    assert find_check(verification, "chapters").result == "kept"
+    assert find_check(verification, "stream 1").result == "kept"
+    assert find_check(verification, "stream 2").result == "kept"
 
 
 def test_what_another_container_has_no_place_for_is_not_promised(tmp_path: Path) -> None:
@@ -675,6 +673,6 @@ def test_what_another_container_has_no_place_for_is_not_promised(tmp_path: Path)
     verification = verify(source, result)
 
     assert changed_names(verification) == []
-    check = check_called(verification, "tags")
+    check = find_check(verification, "tags")
     assert check.result == "not promised"
     assert "ARCHIVE_ID K-17 is missing" in check.detail

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from support.ends import save_ends, trained_on
-from support.golden import kept_state, pictures
+from support.ends import perturb_weights, save_ends
+from support.golden import pictures, snapshot_state
 from torch import Tensor, nn
 
 from vidrestore.errors import ConfigError, WeightsError
@@ -29,8 +29,8 @@ def small_network() -> nn.Sequential:
 
 @pytest.fixture
 def ends() -> tuple[State, State]:
-    fidelity = kept_state(small_network())
-    return fidelity, trained_on(fidelity, share=0.5)
+    fidelity = snapshot_state(small_network())
+    return fidelity, perturb_weights(fidelity, share=0.5)
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_a_detail_out_of_range_is_refused_and_leaves_the_network_as_it_was(
     file: Path, wrong: float
 ) -> None:
     network = small_network()
-    before = kept_state(network)
+    before = snapshot_state(network)
     with pytest.raises(ConfigError, match=r"^detail must be a number from 0 to 1, got"):
         load_weights(network, file, detail=wrong)
     assert all(torch.equal(each, before[name]) for name, each in network.state_dict().items())
@@ -146,7 +146,7 @@ def test_ends_of_two_networks_are_not_packed_together(ends: tuple[State, State])
             pack(ends[0], other)
 
 
-def spoilt(name: str, tensors: State, metadata: dict[str, str]) -> None:
+def changed_tensors(name: str, tensors: State, metadata: dict[str, str]) -> None:
     match name:
         case "a difference is missing":
             del tensors["detail.difference.0.bias"]
@@ -186,7 +186,7 @@ def spoilt(name: str, tensors: State, metadata: dict[str, str]) -> None:
 )
 def test_a_damaged_file_is_refused_in_one_line_that_names_it(file: Path, how: str) -> None:
     tensors, metadata = load_file(file), interpolation_metadata(0.5)
-    spoilt(how, tensors, metadata)
+    changed_tensors(how, tensors, metadata)
     save_file(tensors, file, metadata=metadata)
 
     with pytest.raises(WeightsError) as caught:
@@ -206,7 +206,7 @@ def test_both_ends_of_lite_fit_the_package_and_eight_bits_do_no_harm(tmp_path: P
     with as_file(files("vidrestore.models") / "data" / "lite.safetensors") as path:
         fidelity = read_state(path)
     # Random changes of this size ruin the picture: further apart than training takes the ends.
-    detail = trained_on(fidelity, share=0.2)
+    detail = perturb_weights(fidelity, share=0.2)
     file = save_ends(tmp_path / "lite.safetensors", fidelity, detail)
     crops = pictures(1, 128)
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import cv2
 import pytest
-from support.cheap import load_cheap
 from support.clips import Clip, make_clip
 from support.faceclips import FACE_SIZE_HW, face_picture
+from support.fake_restorer import load_fake_restorer
 from support.frames import YUV420, random_frame
 
 from vidrestore.cli import main
@@ -104,7 +104,7 @@ def test_a_folder_that_is_gone_does_not_stop_the_run(tmp_path: Path) -> None:
 def test_a_run_keeps_its_progress_and_its_latest_frame(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prepared, "load_restorer", load_cheap)
+    monkeypatch.setattr(prepared, "load_restorer", load_fake_restorer)
     film = make_clip(
         tmp_path / "film.mkv", Clip(ticks=range(3), size_hw=FACE_SIZE_HW, picture=face_picture)
     )

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from support.faces import example_pictures, face_at, found_one_by_one
+from support.faces import detect_one_by_one, example_images, face_at
 
 from vidrestore.faces.config import DetectorConfig
 from vidrestore.faces.detection.mtcnn_detector import MtcnnDetector, packaged_mtcnn
@@ -35,7 +35,7 @@ def rotate_image(
 
 
 def test_the_only_face_is_found_with_its_landmarks_in_order(detector: MtcnnDetector) -> None:
-    (faces,) = detector.detect([example_pictures()[0]])
+    (faces,) = detector.detect([example_images()[0]])
 
     (face,) = faces
     left_eye, right_eye, nose, left_mouth, right_mouth = face.landmarks_xy
@@ -48,7 +48,7 @@ def test_the_only_face_is_found_with_its_landmarks_in_order(detector: MtcnnDetec
 
 
 def test_a_batch_gives_what_its_images_give_alone(detector: MtcnnDetector) -> None:
-    plain, empty = example_pictures()[0], np.full_like(example_pictures()[0], 120)
+    plain, empty = example_images()[0], np.full_like(example_images()[0], 120)
     images = [plain, empty, np.ascontiguousarray(plain[:, ::-1])]
 
     together = detector.detect(images)
@@ -66,13 +66,13 @@ def test_the_batched_cascade_agrees_with_one_run_window_by_window(
 ) -> None:
     config = DetectorConfig()
     thresholds = (config.proposal_threshold, config.refine_threshold, config.output_threshold)
-    image = cv2.resize(example_pictures()[5], (320, 240), interpolation=cv2.INTER_AREA)
+    image = cv2.resize(example_images()[5], (320, 240), interpolation=cv2.INTER_AREA)
     # Two faces of different size, one of them half as large again.
     image = np.hstack([image, cv2.resize(image, (160, 240))[:, ::-1]])
 
     (detections,) = detector.detect([image])
     with torch.inference_mode():
-        expected = found_one_by_one(
+        expected = detect_one_by_one(
             packaged_mtcnn().eval(),
             image,
             min_face_px=config.min_face_px,
@@ -87,7 +87,7 @@ def test_the_batched_cascade_agrees_with_one_run_window_by_window(
 
 
 def test_a_mirrored_image_gives_mirrored_landmarks(detector: MtcnnDetector) -> None:
-    image = example_pictures()[0]
+    image = example_images()[0]
     ((face,), (mirrored,)) = detector.detect([image, np.ascontiguousarray(image[:, ::-1])])
 
     back = mirrored.landmarks_xy[_MIRRORED].copy()
@@ -97,7 +97,7 @@ def test_a_mirrored_image_gives_mirrored_landmarks(detector: MtcnnDetector) -> N
 
 @pytest.mark.parametrize("face_px", [24, 40, 90])
 def test_small_faces_in_a_large_view_are_found(detector: MtcnnDetector, face_px: int) -> None:
-    image = example_pictures()[0]
+    image = example_images()[0]
     ((face,),) = detector.detect([image])
     scale = face_px / (face.box_xyxy[3] - face.box_xyxy[1])
     size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
@@ -113,7 +113,7 @@ def test_small_faces_in_a_large_view_are_found(detector: MtcnnDetector, face_px:
 
 
 def test_faces_are_found_at_their_predicted_positions(detector: MtcnnDetector) -> None:
-    before, after = example_pictures()[0], example_pictures()[3]
+    before, after = example_images()[0], example_images()[3]
     ((old,), (new,)) = detector.detect([before, after])
     nowhere = face_at((60.0, 400.0))
 
@@ -126,7 +126,7 @@ def test_faces_are_found_at_their_predicted_positions(detector: MtcnnDetector) -
 
 @pytest.mark.parametrize("degrees", [-150.0, -70.0, 35.0, 90.0, 180.0])
 def test_a_face_predicted_rotated_is_found_rotated(detector: MtcnnDetector, degrees: float) -> None:
-    image = example_pictures()[0]
+    image = example_images()[0]
     ((upright,),) = detector.detect([image])
     image, affine = rotate_image(image, upright.landmarks_xy.mean(axis=0), degrees)
     expected = upright.mapped(affine)
@@ -142,7 +142,7 @@ def test_a_face_predicted_rotated_is_found_rotated(detector: MtcnnDetector, degr
 def test_faces_on_their_side_are_found_by_rotated_search(
     detector: MtcnnDetector, turns: int, scale: float
 ) -> None:
-    upright = cv2.resize(example_pictures()[0], None, fx=scale, fy=scale)
+    upright = cv2.resize(example_images()[0], None, fx=scale, fy=scale)
     assert (max(upright.shape) >= 480) == (scale == 1.0)
     ((face,),) = detector.detect([upright])
     height, width = upright.shape[:2]
@@ -161,7 +161,7 @@ def test_faces_on_their_side_are_found_by_rotated_search(
 
 
 def test_repeated_refinement_does_not_drift(detector: MtcnnDetector) -> None:
-    image = example_pictures()[0]
+    image = example_images()[0]
     ((first,),) = detector.detect([image])
 
     face = first
@@ -184,7 +184,7 @@ def test_noise_and_tiny_images_hold_no_faces(detector: MtcnnDetector) -> None:
 
 
 def test_a_face_predicted_outside_the_image_is_not_found(detector: MtcnnDetector) -> None:
-    assert detector.refine(example_pictures()[0], [face_at((-900.0, -900.0))]) == [None]
+    assert detector.refine(example_images()[0], [face_at((-900.0, -900.0))]) == [None]
 
 
 def test_images_of_different_shapes_are_refused(detector: MtcnnDetector) -> None:
@@ -194,7 +194,7 @@ def test_images_of_different_shapes_are_refused(detector: MtcnnDetector) -> None
 
 @pytest.mark.cuda
 def test_a_gpu_finds_the_same_face(detector: MtcnnDetector, cuda: torch.device) -> None:
-    image = example_pictures()[0]
+    image = example_images()[0]
     on_gpu = MtcnnDetector(packaged_mtcnn(), device=cuda)
 
     ((expected,),) = detector.detect([image])

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support.faces import example_pictures
+from support.faces import example_images
 from support.golden import GOLDEN, published
 
 from vidrestore.errors import DeviceError, UnknownModelError, WeightsError
@@ -26,7 +26,7 @@ def mobile_weights() -> Path:
 
 def test_the_example_face_is_found_where_mtcnn_finds_it() -> None:
     detector = RetinaFaceDetector("retinaface-mobile", mobile_weights())
-    picture = example_pictures()[0]
+    picture = example_images()[0]
     ((expected,),) = MtcnnDetector(packaged_mtcnn()).detect([picture])
 
     detections = detector.detect([picture, np.full_like(picture, 90)])
@@ -60,7 +60,7 @@ def test_drawn_weights_give_the_stored_detections(tmp_path: Path) -> None:
         config=DetectorConfig(retinaface_threshold=0.7588),
     )
 
-    ((*faces,),) = detector.detect(example_pictures(1))
+    ((*faces,),) = detector.detect(example_images(1))
 
     result = [(*face.box_xyxy, face.score, *face.landmarks_xy.flat) for face in faces]
     assert len(result) == len(expected) == 4

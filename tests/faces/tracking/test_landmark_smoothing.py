@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.faces import points_at, tracked_frames
+from support.faces import landmarks_at, tracked_frames
 
 from vidrestore.faces.config import SmoothingConfig
 from vidrestore.faces.tracking.landmark_smoothing import smooth_tracks
@@ -13,7 +13,7 @@ from vidrestore.types import TrackedFrame
 
 def shaky_track(count: int, *, fps: float = 25.0, seed: int = 0) -> list[TrackedFrame]:
     rng = np.random.default_rng(seed)
-    points = points_at((90.0, 80.0))[None] + rng.normal(0, 1.0, (count, 5, 2))
+    points = landmarks_at((90.0, 80.0))[None] + rng.normal(0, 1.0, (count, 5, 2))
     return tracked_frames(points, fps=fps)
 
 
@@ -58,7 +58,7 @@ def test_tracks_do_not_influence_each_other() -> None:
     one = shaky_track(40, seed=1)
     other = [
         replace(face, track_id=2)
-        for frame in tracked_frames(points_at((300.0, 80.0))[None].repeat(40, axis=0))
+        for frame in tracked_frames(landmarks_at((300.0, 80.0))[None].repeat(40, axis=0))
         for face in frame.faces
     ]
     both = [

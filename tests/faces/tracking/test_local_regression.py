@@ -3,7 +3,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from support.faces import points_at
+from support.faces import landmarks_at
 
 from vidrestore.faces.config import SmoothingConfig
 from vidrestore.faces.tracking.local_regression import smooth_landmarks
@@ -16,7 +16,7 @@ Points = NDArray[np.float64]
 
 def moved(path_xy: NDArray[np.float64]) -> Points:
     """Return ``(N, 5, 2)`` points of a face that moves along ``(N, 2)``."""
-    return points_at((200.0, 150.0), eyes_px=EYES_PX)[None] + path_xy[:, None]
+    return landmarks_at((200.0, 150.0), eyes_px=EYES_PX)[None] + path_xy[:, None]
 
 
 def along_x(times: NDArray[np.float64], path: Callable[[NDArray[np.float64]], object]) -> Points:
@@ -119,7 +119,7 @@ def test_rotation_and_growth_are_followed() -> None:
     times = seconds(100)
     truth = np.stack(
         [
-            points_at((200.0, 150.0), eyes_px=EYES_PX * (1 + 0.1 * t), roll=0.3 * np.sin(4 * t))
+            landmarks_at((200.0, 150.0), eyes_px=EYES_PX * (1 + 0.1 * t), roll=0.3 * np.sin(4 * t))
             for t in times
         ]
     )

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from support.faces import example_pictures
+from support.faces import example_images
 
 from vidrestore.faces.tracking.shot_detection import DELAY_FRAMES, ShotDetector, mark_cuts
 
@@ -125,7 +125,7 @@ def test_noise_scratches_and_blotches_of_old_film_are_no_cuts() -> None:
 
 
 def test_a_moving_face_is_one_shot() -> None:
-    assert cuts_in(example_pictures()) == []
+    assert cuts_in(example_images()) == []
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4])

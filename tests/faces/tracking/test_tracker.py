@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from support.faces import (
     ScriptedDetector,
-    example_pictures,
+    example_images,
     face_at,
     frame_of,
     numbered_frame,
@@ -272,7 +272,7 @@ def mtcnn() -> MtcnnDetector:
 def example_frames(*, turns: int = 0) -> list[Frame]:
     return [
         frame_of(np.rot90(picture, turns), index=index, ticks=3600 * index)
-        for index, picture in enumerate(example_pictures())
+        for index, picture in enumerate(example_images())
     ]
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import cv2
 import pytest
 import torch
-from support.cheap import load_cheap
 from support.clips import Clip, make_clip
 from support.faceclips import FACE_SIZE_HW, three_shot_film, three_shots
+from support.fake_restorer import load_fake_restorer
 from support.local_cluster import LocalCluster, LocalStream, restore_distributed
 
 from vidrestore import JobSettings, RestoreSettings, restore_video
@@ -37,7 +37,7 @@ class InterruptError(Exception):
 @pytest.fixture(autouse=True, scope="module")
 def cheap_restorer() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prepared, "load_restorer", load_cheap)
+        patch.setattr(prepared, "load_restorer", load_fake_restorer)
         yield
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from support.cheap import load_cheap, work_in_small_steps
 from support.clips import Clip, make_clip
 from support.faceclips import FACE_SIZE_HW, face_picture
+from support.fake_restorer import load_fake_restorer, speed_up_worker
 
 from vidrestore import JobSettings, RestoreSettings, restore_video
 from vidrestore.pipeline import setup as prepared
@@ -30,7 +30,7 @@ def two_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, Any]]:
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.setenv("RAY_worker_niceness", "0")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), str(TESTS.parent)]))
-    monkeypatch.setattr(prepared, "load_restorer", load_cheap)
+    monkeypatch.setattr(prepared, "load_restorer", load_fake_restorer)
     threads = torch.get_num_threads()
     node: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 80 << 20}
     cluster: Any = Cluster(
@@ -43,7 +43,7 @@ def two_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, Any]]:
             address=cluster.address,
             log_to_driver=False,
             configure_logging=False,
-            runtime_env={"worker_process_setup_hook": work_in_small_steps},
+            runtime_env={"worker_process_setup_hook": speed_up_worker},
         )
         torch.set_num_threads(1)  # as each worker
         yield cluster, second

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.clips import run_ffmpeg
-from support.playing import played_frames, sound_lag_seconds
+from support.playback import played_frames, sound_lag_seconds
 from support.verify_cases import changed_names
 from support.video_copies import copy_video
 

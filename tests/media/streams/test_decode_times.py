@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 from support.clips import run_ffmpeg
-from support.playing import played_frames
+from support.playback import played_frames
 from support.verify_cases import changed_names
 from support.video_copies import copy_video
 

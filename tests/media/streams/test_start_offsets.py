@@ -15,7 +15,7 @@ from support.clips import (
     packets_of,
     run_ffmpeg,
 )
-from support.verify_cases import changed_names, check_called
+from support.verify_cases import changed_names, find_check
 from support.video_copies import copy_video, frames_of
 
 from vidrestore.errors import UnsupportedStreamError
@@ -115,7 +115,7 @@ def test_chapters_and_subtitles_move_with_all_else_where_sound_begins_before_0(
     ]
     verification = verify(path, target)
     assert changed_names(verification) == []
-    assert "all 0.021 s later" in check_called(verification, "time stamps").detail
+    assert "all 0.021 s later" in find_check(verification, "time stamps").detail
 
 
 @pytest.mark.parametrize("name", ["film.mkv", "film.mp4"])

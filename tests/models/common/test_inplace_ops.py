@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from support.golden import GOLDEN, filled, kept_state, published, spoilt
+from support.golden import GOLDEN, changed_tensors, filled, published, snapshot_state
 from torch import Tensor, nn
 
 from vidrestore.models.common.inplace_ops import add_inplace, mul_inplace, scale_shift_inplace
@@ -29,14 +29,14 @@ def tensors_of(output: Any) -> list[Tensor]:
 
 def both_modes(network: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[list[Tensor], list[Tensor]]:
     """Return the outputs with gradients recorded and without, and check what is given."""
-    before, given = kept_state(network), [tensor.clone() for tensor in inputs]
+    before, given = snapshot_state(network), [tensor.clone() for tensor in inputs]
     with torch.enable_grad():
         recorded = [tensor.detach().clone() for tensor in tensors_of(network(*inputs))]
     with torch.inference_mode():
         inferred = [tensor.clone() for tensor in tensors_of(network(*inputs))]
         again = tensors_of(network(*inputs))
         assert all(torch.equal(*pair) for pair in zip(inferred, again, strict=True))
-    assert spoilt(network, before) == []
+    assert changed_tensors(network, before) == []
     assert all(torch.equal(first, other) for first, other in zip(given, inputs, strict=True))
     return recorded, inferred
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
-from support.faces import example_pictures
+from support.faces import example_images
 
 from vidrestore.models.recognizers.dlib_resnet import INPUT_SIDE_PX, DlibResNet
 from vidrestore.safeguard.identity import packaged_dlib_resnet
@@ -59,7 +59,7 @@ def test_the_network_agrees_with_an_installed_dlib(network: DlibResNet) -> None:
         pytest.skip("face_recognition_models is not installed")
     weights = "dlib_face_recognition_resnet_model_v1.dat"
     theirs = dlib.face_recognition_model_v1(str(Path(package.origin).parent / "models" / weights))
-    face = cv2.resize(example_pictures(1)[0][60:360, 180:480], (150, 150))
+    face = cv2.resize(example_images(1)[0][60:360, 180:480], (150, 150))
     for image in (face, sample_image("waves"), sample_image("drawn")):
         with torch.inference_mode():
             ours = network(as_input(image))[0].numpy()

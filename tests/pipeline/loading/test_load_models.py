@@ -11,7 +11,7 @@ from types import MappingProxyType
 import cv2
 import pytest
 import torch
-from support.ends import save_ends, trained_on
+from support.ends import perturb_weights, save_ends
 from support.faceclips import FACE_SIZE_HW, face_picture
 from support.golden import pictures
 from support.web import Site, serving
@@ -177,7 +177,7 @@ def ends(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ends")
     (folder / "one.safetensors").write_bytes(LITE)
     fidelity = read_state(folder / "one.safetensors")
-    detail = trained_on(fidelity, share=0.5)
+    detail = perturb_weights(fidelity, share=0.5)
     return save_ends(folder / "two.safetensors", fidelity, detail, default=0.25)
 
 

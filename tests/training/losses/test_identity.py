@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support.faces import example_pictures
+from support.faces import example_images
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -26,7 +26,7 @@ from vidrestore.training.losses.identity import (
 
 def face(size: int) -> Tensor:
     """Return a photograph, in [-1, 1]."""
-    picture = torch.from_numpy(example_pictures(1)[0]).permute(2, 0, 1)[None].float() / 127.5 - 1
+    picture = torch.from_numpy(example_images(1)[0]).permute(2, 0, 1)[None].float() / 127.5 - 1
     side = min(picture.shape[2:])
     square = picture[:, :, :side, :side]
     return F.interpolate(square, (size, size), mode="bilinear", antialias=True)

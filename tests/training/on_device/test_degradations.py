@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from support.facefolders import painted_face
+from support.facefolders import draw_face
 from torch import Tensor
 
 from vidrestore.errors import ConfigError
@@ -35,7 +35,7 @@ LEVEL = 1 / 255
 
 
 def make_images(count: int) -> list[FloatArray]:
-    return [painted_face(index, side_px=SIDE).astype(np.float32) / 255 for index in range(count)]
+    return [draw_face(index, side_px=SIDE).astype(np.float32) / 255 for index in range(count)]
 
 
 def to_batch(images: list[FloatArray]) -> Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from support.devicetraining import DETAIL, run_config, stage, training_root, use_small_restorer
-from support.facefolders import painted_face
+from support.facefolders import draw_face
 from torch import nn
 
 from vidrestore.errors import ConfigError
@@ -155,7 +155,7 @@ def test_compact_computes_the_compact_network_at_a_quarter_of_the_side() -> None
     compact = CompactUpscaler()
     with bundled_file("compact_x4.safetensors") as path:
         load_weights(compact, path)
-    crop = torch.from_numpy(painted_face(3, side_px=128).transpose(2, 0, 1) / 255)[None].float()
+    crop = torch.from_numpy(draw_face(3, side_px=128).transpose(2, 0, 1) / 255)[None].float()
     small = nn.functional.avg_pool2d(crop, 4)
     detail = crop - nn.functional.interpolate(small, (128, 128))
     with torch.no_grad():

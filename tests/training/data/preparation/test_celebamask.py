@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from support.faces import example_pictures
+from support.faces import example_images
 
 from vidrestore.errors import ConfigError
 from vidrestore.faces.config import DetectorConfig
@@ -88,7 +88,7 @@ def test_the_later_part_covers_the_earlier(root: Path) -> None:
 
 
 def test_a_photograph_and_its_smaller_masks_are_aligned_alike(root: Path, tmp_path: Path) -> None:
-    photo = cv2.resize(example_pictures(1)[0], (1024, 1024), interpolation=cv2.INTER_CUBIC)
+    photo = cv2.resize(example_images(1)[0], (1024, 1024), interpolation=cv2.INTER_CUBIC)
     assert cv2.imwrite(
         str(root / "CelebA-HQ-img" / "4.jpg"), photo[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 100]
     )

@@ -15,7 +15,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from support.faces import example_pictures
+from support.faces import example_images
 
 from vidrestore.errors import ConfigError
 from vidrestore.faces.config import DetectorConfig
@@ -45,7 +45,7 @@ def unchanged(face: Detection, _picture: NDArray[np.uint8]) -> Detection | None:
 
 
 def photograph() -> NDArray[np.uint8]:
-    return example_pictures(1)[0]
+    return example_images(1)[0]
 
 
 def save(path: Path, image: NDArray[np.uint8]) -> None:
