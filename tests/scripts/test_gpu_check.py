@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.golden import loaded_script
+from support.golden import load_script
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "gpu_check.py"
 
@@ -32,7 +32,7 @@ def test_a_step_runs_in_its_own_process_and_leaves_a_line_and_a_json(tmp_path: P
     assert done.returncode == 0, done.stdout
     assert done.stdout.split()[0] == "environment"
     assert results["environment"]["cores"] == os.cpu_count()
-    check: Any = loaded_script(SCRIPT)
+    check: Any = load_script(SCRIPT)
     on_cpu = [name for name in check.LIMIT_SECONDS if name not in check.NEED_GPU]
     assert on_cpu == ["environment", "film", "networks", "ceilings", "stages"]
 
@@ -40,7 +40,7 @@ def test_a_step_runs_in_its_own_process_and_leaves_a_line_and_a_json(tmp_path: P
 @pytest.mark.slow
 def test_all_steps_that_need_no_gpu_give_results_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(SCRIPT.parent)
-    module: Any = loaded_script(SCRIPT.with_name("gpu_check_steps.py"))
+    module: Any = load_script(SCRIPT.with_name("gpu_check_steps.py"))
     steps = ("film", "networks", "ceilings", "stages")
     results = {name: module.STEPS[name]("cpu", True) for name in steps}
     assert all("error" not in result and result["line"] for result in results.values())
