@@ -46,10 +46,10 @@ def test_the_gain_and_the_next_command_are_shown(
     shown = capsys.readouterr().err
     for line in (
         "film: black and white, faces with 160 px of detail, noise of 3.1 levels",
-        "trained on 12 faces, judged on 4 others:",
+        "trained on 12 faces, judged on 4 others, beside lite at the detail that is as sharp:",
         "PSNR 27.50 to 28.25 dB",
         "identity distance 0.200 to 0.180",
-        "sharpness 0.80 to 0.90",
+        "sharpness 0.90 of the true faces'",
         f"restore with --model {target}",
     ):
         assert line in shown

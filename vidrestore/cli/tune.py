@@ -21,8 +21,8 @@ class TuneCommand:
     """Adapt `lite` to one film, and to one person if there are photographs.
 
     Clear faces are degraded as the film's are, and the last layers of the network learn to restore
-    them, in minutes. A quarter of the faces is held out. If these are not restored better than
-    before, nothing is written. Restore with `vidrestore FILM -o FILE --model WEIGHTS`.
+    them, in minutes. A quarter of the faces is held out. If `lite`, when it is as sharp, restores
+    these as well, nothing is written. Restore with `vidrestore FILM -o FILE --model WEIGHTS`.
     """
 
     film: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILM")]
@@ -98,10 +98,11 @@ def _print(output: Path, report: "TuneReport") -> None:
     lines = (
         f"film: {color}, faces with {quality.resolution_px:.0f} px of detail, noise of "
         f"{quality.noise:.1f} levels",
-        f"trained on {report.trained_faces} faces, judged on {report.held_out_faces} others:",
+        f"trained on {report.trained_faces} faces, judged on {report.held_out_faces} others, "
+        "beside lite at the detail that is as sharp:",
         f"  PSNR {before.psnr_db:.2f} to {after.psnr_db:.2f} dB",
         f"  identity distance {before.identity_distance:.3f} to {after.identity_distance:.3f}",
-        f"  sharpness {before.sharpness:.2f} to {after.sharpness:.2f}",
+        f"  sharpness {after.sharpness:.2f} of the true faces'",
         f"{output}: restore with --model {output}",
     )
     for line in lines:

@@ -11,7 +11,12 @@ from vidrestore.errors import ConfigError, NonFiniteLossError
 from vidrestore.models.lite import Lite
 from vidrestore.training.degradations.base import PerFrameDegradation
 from vidrestore.training.tuning.measured_recipe import FilmQuality, MeasuredRecipe
-from vidrestore.training.tuning.tuner import TuneConfig, TuneScores, tune_last_layers
+from vidrestore.training.tuning.tuner import (
+    TuneConfig,
+    TuneScores,
+    at_sharpness,
+    tune_last_layers,
+)
 from vidrestore.types import FloatArray
 
 RECIPE = MeasuredRecipe(quality=FilmQuality(resolution_px=60.0, noise=2.0, is_gray=False))
@@ -49,7 +54,6 @@ def losses_of(network: Lite, config: TuneConfig) -> list[float]:
         network,
         faces(),
         Darker(),
-        sharpness=1.0,
         config=config,
         on_step=lambda _, loss: losses.append(loss),
     )
@@ -75,7 +79,7 @@ def test_the_same_seed_gives_the_same_weights() -> None:
     states: list[dict[str, Tensor]] = []
     for seed in (0, 0, 1):
         network = small_lite()
-        tune_last_layers(network, faces(), RECIPE, sharpness=1.0, config=replace(CONFIG, seed=seed))
+        tune_last_layers(network, faces(), RECIPE, config=replace(CONFIG, seed=seed))
         states.append(network.state_dict())
     assert torch.equal(states[0]["head.weight"], states[1]["head.weight"])
     assert not torch.equal(states[0]["head.weight"], states[2]["head.weight"])
@@ -85,7 +89,7 @@ def test_a_run_that_diverges_ends_with_an_error() -> None:
     network = small_lite()
     network.head.weight.data.fill_(float("nan"))
     with pytest.raises(NonFiniteLossError, match="step 1 is not finite; lower the learning rate"):
-        tune_last_layers(network, faces(), RECIPE, sharpness=1.0, config=CONFIG)
+        tune_last_layers(network, faces(), RECIPE, config=CONFIG)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +100,7 @@ def test_a_run_that_diverges_ends_with_an_error() -> None:
         (replace(SCORES, identity_distance=0.18), True),
         (replace(SCORES, psnr_db=25.2, identity_distance=0.21), False),
         (replace(SCORES, psnr_db=24.9, identity_distance=0.15), False),
-        (replace(SCORES, psnr_db=26.0, sharpness=0.7), False),
+        (replace(SCORES, psnr_db=25.05), False),
     ],
 )
 def test_only_a_gain_without_a_loss_counts(after: TuneScores, is_gain: bool) -> None:
@@ -117,6 +121,16 @@ def test_more_layers_than_there_are_are_refused() -> None:
             small_lite(),
             faces(),
             RECIPE,
-            sharpness=1.0,
             config=replace(CONFIG, tuned_convolutions=11),
         )
+
+
+def test_networks_are_compared_when_they_are_equally_sharp() -> None:
+    soft = TuneScores(psnr_db=30.0, identity_distance=0.1, sharpness=0.6)
+    sharp = TuneScores(psnr_db=28.0, identity_distance=0.2, sharpness=1.0)
+    between = at_sharpness([sharp, soft], 0.7)
+    assert between.psnr_db == pytest.approx(29.5)
+    assert between.identity_distance == pytest.approx(0.125)
+    assert between.sharpness == pytest.approx(0.7)
+    assert at_sharpness([sharp, soft], 0.5) == soft
+    assert at_sharpness([sharp, soft], 1.2) == sharp

@@ -1,7 +1,8 @@
 """Tunes the packaged restorer to a film: faces in, weights out, or a refusal."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from vidrestore.errors import ConfigError
 from vidrestore.faces.detection.detector import Detector
-from vidrestore.models.lite import Lite, build_lite
+from vidrestore.models.lite import build_lite
 from vidrestore.models.registry import restorer_spec
 from vidrestore.safeguard.identity import (
     IdentityMeter,
@@ -36,13 +37,19 @@ from vidrestore.training.tuning.measured_recipe import (
 from vidrestore.training.tuning.tuner import (
     TuneConfig,
     TuneScores,
+    at_sharpness,
     score_faces,
     tune_last_layers,
 )
 from vidrestore.weights.bundled import bundled_file
 from vidrestore.weights.interpolation import pack
 from vidrestore.weights.load import load_state, read_weights
-from vidrestore.weights.metadata import default_position, interpolation_metadata, read_metadata
+from vidrestore.weights.metadata import (
+    DEFAULT_DETAIL,
+    default_position,
+    interpolation_metadata,
+    read_metadata,
+)
 from vidrestore.weights.priors import load_mobile_stylegan
 from vidrestore.weights.save import save_weights
 
@@ -51,6 +58,7 @@ _MIN_PHOTO_PX = 256
 """Resolution that an aligned face of a photograph needs."""
 _FILM_FRAMES = 100
 _GENERATED_FACES = 32
+_COMPARED_DETAILS = (0.0, 0.25, DEFAULT_DETAIL)
 _HELD_OUT_RATIO = 4
 """One of so many faces is held out, to judge the result by."""
 
@@ -63,6 +71,7 @@ class TuneReport:
     trained_faces: int
     held_out_faces: int
     before: TuneScores
+    """Of ``lite`` at the ``--detail`` that is as sharp."""
     after: TuneScores
 
 
@@ -110,11 +119,10 @@ def tune(
     recipe = MeasuredRecipe(quality=quality)
     held_out, trained = faces[::_HELD_OUT_RATIO], _all_but_every(faces, _HELD_OUT_RATIO)
     meter = IdentityMeter(packaged_dlib_resnet(), device=device)
-    lite, fidelity, detail, position = _packaged_lite()
-    lite.to(device)
-    start = {name: tensor.clone() for name, tensor in lite.state_dict().items()}
+    lite, position = build_lite().eval().to(device), _default_position()
 
-    def scores() -> TuneScores:
+    def scores_at(detail: float) -> TuneScores:
+        load_state(lite, _packaged_weights(detail), target)
         return score_faces(lite, held_out, recipe, meter=meter, seed=config.seed)
 
     def show(step: int, loss: float) -> None:
@@ -122,16 +130,12 @@ def tune(
             TrainingProgress(stage="training", step=step, steps=config.steps, terms={"l1": loss})
         )
 
-    before = scores()
-    tune_last_layers(
-        lite,
-        trained,
-        recipe,
-        sharpness=min(1.0, before.sharpness),
-        config=config,
-        on_step=show,
-    )
-    after = scores()
+    untuned = [scores_at(detail) for detail in _COMPARED_DETAILS]
+    start = _packaged_weights(DEFAULT_DETAIL)
+    load_state(lite, start, target)
+    tune_last_layers(lite, trained, recipe, config=config, on_step=show)
+    after = score_faces(lite, held_out, recipe, meter=meter, seed=config.seed)
+    before = at_sharpness(untuned, after.sharpness)
     report = TuneReport(
         quality=quality,
         trained_faces=len(trained),
@@ -147,32 +151,36 @@ def tune(
             f"{before.sharpness:.2f} to {after.sharpness:.2f}), so nothing was written; give more "
             "photographs or more steps, or restore with --model lite"
         )
-    change = {name: (tensor - start[name]).cpu() for name, tensor in lite.state_dict().items()}
+    change = {name: tensor.cpu() - start[name] for name, tensor in lite.state_dict().items()}
     metadata = {
         "model": "lite",
         "licence": restorer_spec("lite").license,
         "recipe": "vidrestore tune",
         "steps": str(config.steps),
     }
-    save_weights(
-        pack(_moved(fidelity, change), _moved(detail, change)),
-        target,
-        metadata | interpolation_metadata(position),
-    )
+    ends = [_moved(_packaged_weights(detail), change) for detail in (0.0, 1.0)]
+    save_weights(pack(*ends), target, metadata | interpolation_metadata(position))
     return report
 
 
-def _packaged_lite() -> tuple[Lite, dict[str, Tensor], dict[str, Tensor], float]:
-    """Return the network at its default, its two ends, and the position of the default."""
+@contextmanager
+def _packaged_file() -> Generator[Path]:
     file = restorer_spec("lite").packaged_file
     if file is None:
         raise ConfigError("lite has no packaged weights to start from")
-    lite = build_lite()
     with bundled_file(file) as path:
-        fidelity, detail = (read_weights(path, detail=end).state for end in (0.0, 1.0))
-        load_state(lite, read_weights(path).state, path)
+        yield path
+
+
+def _packaged_weights(detail: float) -> dict[str, Tensor]:
+    with _packaged_file() as path:
+        return read_weights(path, detail=detail).state
+
+
+def _default_position() -> float:
+    with _packaged_file() as path:
         position = default_position(read_metadata(path), path)
-    return lite.eval(), fidelity, detail, 1.0 if position is None else position
+    return 1.0 if position is None else position
 
 
 def _moved(state: Mapping[str, Tensor], change: Mapping[str, Tensor]) -> dict[str, Tensor]:

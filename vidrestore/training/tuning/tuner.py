@@ -25,9 +25,8 @@ _IDENTITY_RESOLUTION_PX = 256.0
 _DRAWS = 3
 """Degradations of every face that is held out."""
 _HELD_OUT_STREAM = 1
-_MIN_SHARPNESS_RATIO = 0.97
 _MIN_PSNR_GAIN_DB = -0.05
-_WORTH_PSNR_DB, _WORTH_IDENTITY = 0.05, 0.01
+_WORTH_PSNR_DB, _WORTH_IDENTITY = 0.1, 0.01
 """Gains from which a tuned network is worth keeping."""
 
 
@@ -42,6 +41,8 @@ class TuneConfig:
     learning_rate: float = 1e-4
     tuned_convolutions: int = 4
     """Last convolutions of the stack that are trained, beside its head."""
+    sharpness: float = 0.85
+    """Mean gradient to reach, relative to that of the true faces; more costs fidelity."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -61,20 +62,34 @@ class TuneScores:
     sharpness: float
     """Mean gradient over that of the true faces."""
 
-    def is_worse_than(self, before: "TuneScores") -> bool:
-        """Return whether anything was lost."""
-        return (
-            self.psnr_db < before.psnr_db + _MIN_PSNR_GAIN_DB
-            or self.identity_distance > before.identity_distance
-            or self.sharpness < _MIN_SHARPNESS_RATIO * min(1.0, before.sharpness)
-        )
-
     def is_gain_over(self, before: "TuneScores") -> bool:
-        """Return whether nothing was lost and enough was gained to be worth a file."""
-        return not self.is_worse_than(before) and (
-            self.psnr_db >= before.psnr_db + _WORTH_PSNR_DB
-            or self.identity_distance <= before.identity_distance - _WORTH_IDENTITY
+        """Return whether neither got worse, and one gained enough to be worth a file."""
+        psnr_gain_db = self.psnr_db - before.psnr_db
+        identity_gain = before.identity_distance - self.identity_distance
+        is_worse = psnr_gain_db < _MIN_PSNR_GAIN_DB or identity_gain < 0
+        return not is_worse and (psnr_gain_db >= _WORTH_PSNR_DB or identity_gain >= _WORTH_IDENTITY)
+
+
+def at_sharpness(scores: Sequence[TuneScores], sharpness: float) -> TuneScores:
+    """Return the scores of a network between those measured, at a sharpness.
+
+    A softer result always has fewer errors, so networks are compared when they are equally sharp.
+
+    Args:
+        scores: Of one network at some values of ``--detail``; one or more.
+        sharpness: Outside of theirs, the nearest counts.
+    """
+    ordered = sorted(scores, key=lambda score: score.sharpness)
+    known = [score.sharpness for score in ordered]
+    psnr, identity, reached = (
+        float(np.interp(sharpness, known, values))
+        for values in (
+            [score.psnr_db for score in ordered],
+            [score.identity_distance for score in ordered],
+            known,
         )
+    )
+    return TuneScores(psnr_db=psnr, identity_distance=identity, sharpness=reached)
 
 
 def tune_last_layers(
@@ -82,7 +97,6 @@ def tune_last_layers(
     faces: Sequence[Tensor],
     recipe: Recipe,
     *,
-    sharpness: float,
     config: TuneConfig,
     on_step: Callable[[int, float], None] = lambda step, loss: None,
 ) -> None:
@@ -90,14 +104,12 @@ def tune_last_layers(
 
     The coarse part of the result is compared with the true face, and its fine part with the true
     face's times a gain. A network that minimizes pixel errors draws detail softer than its target;
-    the gain follows what it draws, so that its mean gradient becomes ``sharpness`` times the true
-    one.
+    the gain follows what it draws, to reach ``config.sharpness``.
 
     Args:
         network: In float32.
         faces: True faces, ``(3, 512, 512)`` RGB in [0, 1]; one or more.
         recipe: How their copies are degraded.
-        sharpness: The mean gradient to reach, relative to that of the true faces.
         config: How long, and how much of the network.
         on_step: Called after every step with its number, from 1, and its loss.
 
@@ -125,7 +137,7 @@ def tune_last_layers(
         loss.backward()
         optimizer.step()
         schedule.step()
-        gain += _GAIN_STEP * (sharpness - _sharpness(restored.detach(), target))
+        gain += _GAIN_STEP * (config.sharpness - _sharpness(restored.detach(), target))
         gain = min(_MAX_GAIN, max(1.0, gain))
         on_step(step + 1, float(loss.detach()))
 
