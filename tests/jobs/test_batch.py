@@ -37,7 +37,7 @@ def names(films: tuple[BatchVideo, ...]) -> list[tuple[str, str]]:
     return [(film.source.name, film.output.name) for film in films]
 
 
-def test_films_and_folders_of_pictures_of_a_folder_are_its_films(tmp_path: Path) -> None:
+def test_films_and_image_sequences_in_a_folder_are_its_films(tmp_path: Path) -> None:
     for name in ("b.MP4", "a.mkv", "old.wmv", "notes.txt", ".hidden.mkv", "cover.png"):
         (tmp_path / name).touch()
     for name in ("frames", "empty"):
@@ -55,7 +55,7 @@ def test_films_and_folders_of_pictures_of_a_folder_are_its_films(tmp_path: Path)
     assert {film.output.parent for film in films} == {tmp_path / "out"}
 
 
-def test_what_is_a_film_is_seen_by_opening_it(tmp_path: Path) -> None:
+def test_films_are_recognized_by_opening_the_file(tmp_path: Path) -> None:
     plain = make_clip(tmp_path / "plain.mkv")
     for name in ("UPPER.MTS", "tape.VOB", "clip.unusual"):
         (tmp_path / name).write_bytes(plain.read_bytes())
@@ -82,7 +82,7 @@ def test_what_is_a_film_is_seen_by_opening_it(tmp_path: Path) -> None:
     assert skipped["empty"] == "a folder without images"
 
 
-def test_a_list_names_films_relative_to_itself(tmp_path: Path) -> None:
+def test_film_paths_in_a_list_are_relative_to_the_list(tmp_path: Path) -> None:
     listed = tmp_path / "list.txt"
     listed.write_text(f"# from tape\n\nreel 1.mov\n  sub/reel 2.avi  \n{tmp_path}/still.tif\n")
 
@@ -121,7 +121,7 @@ def test_an_impossible_list_is_refused_before_the_first_film(
         batch_films(path, tmp_path / "out", Sidecars())
 
 
-def test_a_file_that_is_no_list_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_list_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such folder or list"):
         batch_films(tmp_path / "missing", tmp_path / "out", Sidecars())
     (tmp_path / "film.mkv").write_bytes(b"\x1a\x45\xdf\xa3\xff")
@@ -153,7 +153,7 @@ def three(tmp_path: Path) -> tuple[BatchVideo, ...]:
     return batch_films(path, tmp_path / "out", Sidecars(report=True))
 
 
-def test_a_film_that_fails_stops_no_other_and_existing_outputs_are_skipped(
+def test_a_failing_film_does_not_stop_the_others_and_existing_outputs_are_skipped(
     tmp_path: Path, fake_restore: Callable[..., None]
 ) -> None:
     films, updates = three(tmp_path), list[BatchProgress]()
@@ -205,7 +205,7 @@ def two_films(folder: Path) -> None:
     (folder / "c.mkv").write_text("no film")
 
 
-def test_films_that_share_workers_are_what_each_is_alone(
+def test_films_that_share_workers_have_the_bytes_of_separate_runs(
     tmp_path: Path, shared_cluster: list[LocalCluster]
 ) -> None:
     two_films(tmp_path / "in")

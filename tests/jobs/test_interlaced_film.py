@@ -65,7 +65,7 @@ def flags_of(path: Path) -> tuple[set[bool], int]:
 
 @pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv422p10le"])
 @pytest.mark.parametrize(("order", "code"), [("tff", 2), ("bff", 3)])
-def test_interlaced_film_without_faces_stays_the_same_bit_for_bit(
+def test_an_interlaced_film_without_faces_is_unchanged_bit_for_bit(
     tmp_path: Path, order: str, code: int, pixel_format: str
 ) -> None:
     path = interlaced_clip(tmp_path / "film.mkv", order=order, pixel_format=pixel_format)
@@ -84,7 +84,7 @@ def test_interlaced_film_without_faces_stays_the_same_bit_for_bit(
         ("mpeg2video", ("-flags", "+ilme+ildct", "-q:v", "2", "-vf", "setfield=bff")),
     ],
 )
-def test_other_codecs_of_fields_are_read_and_written_with_their_flags(
+def test_interlaced_films_of_other_codecs_keep_their_field_flags(
     tmp_path: Path, codec: str, coding: tuple[str, ...]
 ) -> None:
     plain = interlaced_clip(tmp_path / "plain.mkv", order="bff")
@@ -99,7 +99,7 @@ def test_other_codecs_of_fields_are_read_and_written_with_their_flags(
     assert probe(fields).field_order == probe(path).field_order == "bottom first"
 
 
-def test_fields_that_are_not_flagged_are_seen_and_stay_unflagged(tmp_path: Path) -> None:
+def test_unflagged_fields_are_detected_and_stay_unflagged(tmp_path: Path) -> None:
     path = interlaced_clip(
         tmp_path / "film.mkv", order="bff", flagged=False, ticks=tuple(range(20))
     )
@@ -114,7 +114,7 @@ def test_fields_that_are_not_flagged_are_seen_and_stay_unflagged(tmp_path: Path)
 
 
 @pytest.mark.parametrize(("wish", "share"), [("frame", 1), ("field", 2)])
-def test_deinterlaced_film_is_progressive_with_exact_times_and_its_sound(
+def test_a_deinterlaced_film_is_progressive_with_exact_times_and_its_audio(
     tmp_path: Path, wish: Deinterlace, share: int
 ) -> None:
     ticks = (0, 3, 4, 10, 11, 12, 20, 21, 30, 31, 32, 40)
@@ -146,7 +146,7 @@ def test_deinterlaced_film_is_progressive_with_exact_times_and_its_sound(
     assert [(each.pts, each.data) for each in old] == [(each.pts, each.data) for each in new]
 
 
-def test_pulldown_is_undone_when_asked_and_hinted_at_otherwise(tmp_path: Path) -> None:
+def test_pulldown_is_removed_on_request_and_otherwise_reported(tmp_path: Path) -> None:
     path = telecined_clip(tmp_path / "film.mkv", 25)
 
     kept, hinted = restored(path, "kept.mkv")
@@ -161,7 +161,7 @@ def test_pulldown_is_undone_when_asked_and_hinted_at_otherwise(tmp_path: Path) -
     assert flags_of(target) == ({False}, 1)
 
 
-def test_what_pulldown_leaves_combed_is_deinterlaced(tmp_path: Path) -> None:
+def test_frames_still_combed_after_pulldown_removal_are_deinterlaced(tmp_path: Path) -> None:
     def picture(number: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
         return (telecined_picture if number < 15 else interlaced_picture)(number, size_hw)
 
@@ -220,16 +220,14 @@ def test_fields_are_restored_the_same_in_many_segments(face_film: Path) -> None:
     assert_same_frames(whole, parts)
 
 
-def test_pulldown_of_a_film_that_has_none_is_refused(tmp_path: Path) -> None:
+def test_removing_pulldown_from_a_film_without_it_is_refused(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mkv", Clip(picture=moving_picture, ticks=tuple(range(20))))
     with pytest.raises(MediaError, match=r"film\.mkv: no 3:2 pulldown is seen"):
         restored(path, pulldown=True)
 
 
 @pytest.mark.parametrize("wish", ["keep", "frame", "field"])
-def test_of_a_film_without_fields_nothing_is_changed_whatever_is_wished(
-    tmp_path: Path, wish: Deinterlace
-) -> None:
+def test_field_settings_do_not_change_a_progressive_film(tmp_path: Path, wish: Deinterlace) -> None:
     path = make_clip(
         tmp_path / "film.mkv",
         Clip(**LOSSLESS, picture=moving_picture, ticks=tuple(range(20))),
@@ -239,7 +237,7 @@ def test_of_a_film_without_fields_nothing_is_changed_whatever_is_wished(
     assert "not flagged as interlaced, and no fields are seen" in str(report.notes)
 
 
-def test_wishes_that_contradict_or_do_not_fit_are_refused(tmp_path: Path) -> None:
+def test_conflicting_field_settings_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="pulldown excludes deinterlace field"):
         RestoreSettings(pulldown=True, deinterlace="field")
     with pytest.raises(ConfigError, match="deinterlace must be one of auto, keep"):

@@ -29,22 +29,22 @@ def segment_starts(
 RULE = SegmentRule(seconds=10)
 
 
-def test_a_segment_ends_at_the_first_cut_when_it_is_long_enough() -> None:
+def test_a_long_enough_segment_ends_at_the_first_scene_cut() -> None:
     assert segment_starts(RULE, cuts={4, 12, 14, 22, 25}, keys=set(), frames=30) == [12, 22]
 
 
-def test_without_cuts_it_ends_at_a_key_frame() -> None:
+def test_without_scene_cuts_a_segment_ends_at_a_key_frame() -> None:
     assert segment_starts(RULE, cuts=set(), keys=set(range(0, 100, 8)), frames=60) == [24, 48]
 
 
-def test_without_either_it_ends_when_it_is_three_times_as_long() -> None:
+def test_without_cuts_or_key_frames_a_segment_ends_at_three_times_the_length() -> None:
     assert segment_starts(RULE, cuts=set(), keys=set(), frames=70) == [30, 60]
 
 
-def test_however_slow_the_clock_a_segment_is_bounded_in_frames() -> None:
+def test_the_number_of_frames_of_a_segment_is_bounded_at_any_frame_rate() -> None:
     assert segment_starts(RULE, cuts=set(), keys=set(), frames=1600, fps=1e6) == [1500]
 
 
-def test_lengths_that_make_no_sense_are_refused() -> None:
+def test_invalid_segment_lengths_are_refused() -> None:
     with pytest.raises(ConfigError, match="got 0"):
         SegmentRule(seconds=0)

@@ -66,7 +66,7 @@ def cluster() -> Iterator[None]:
         ray.shutdown()
 
 
-def test_ray_gives_the_bytes_of_one_process_though_a_worker_is_killed(
+def test_ray_gives_the_bytes_of_one_process_when_a_worker_is_killed(
     cluster: None,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
@@ -115,7 +115,7 @@ def values_of(
             yield item.value
 
 
-def test_an_error_of_a_task_is_raised_as_it_was(cluster: None) -> None:
+def test_an_error_of_a_task_is_raised_unchanged(cluster: None) -> None:
     with open_ray_cluster("cpu", workers=2) as opened:
         values = values_of(opened, "failing", fail)
         assert next(values) == 1
@@ -123,7 +123,7 @@ def test_an_error_of_a_task_is_raised_as_it_was(cluster: None) -> None:
             next(values)
 
 
-def test_a_task_that_kills_every_worker_is_given_up(cluster: None) -> None:
+def test_a_task_that_kills_every_worker_is_not_retried_forever(cluster: None) -> None:
     with open_ray_cluster("cpu", workers=2) as opened:
         values = values_of(opened, "frames 0 to 9 of film.mkv", die)
         assert next(values) == 1
@@ -200,7 +200,7 @@ def test_a_worker_computes_on_the_gpu_that_ray_gave_it(
     assert assigned_device(gpu_id, visible) == expected
 
 
-def test_without_ray_one_line_names_the_extra(
+def test_without_ray_the_one_line_error_names_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)

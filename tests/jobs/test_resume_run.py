@@ -115,7 +115,7 @@ def test_a_resumed_run_gives_the_bytes_of_an_uninterrupted_one(
     assert not job_folder_path(tmp_path / "out.mkv").exists()
 
 
-def test_frames_that_are_finished_are_not_restored_again(film: Path, tmp_path: Path) -> None:
+def test_finished_frames_are_not_restored_again(film: Path, tmp_path: Path) -> None:
     interrupt(film, tmp_path / "out.mkv", 20)
     reported: list[int] = []
     restore_video(
@@ -130,7 +130,7 @@ def test_frames_that_are_finished_are_not_restored_again(film: Path, tmp_path: P
     assert counts[-1] == FRAMES
 
 
-def test_a_folder_made_of_a_film_is_resumed_with_its_sound_and_times(
+def test_an_image_sequence_made_of_a_film_is_resumed_with_its_audio_and_times(
     film: Path, tmp_path: Path
 ) -> None:
     source = tmp_path / "film.mkv"
@@ -152,7 +152,7 @@ def test_a_folder_made_of_a_film_is_resumed_with_its_sound_and_times(
     assert any("timestamps.txt" in note for note in report.notes)
 
 
-def test_a_folder_of_pictures_is_resumed_too(tmp_path: Path) -> None:
+def test_an_image_sequence_is_resumed(tmp_path: Path) -> None:
     source = tmp_path / "in"
     source.mkdir()
     for number in range(24):
@@ -175,12 +175,14 @@ def test_resuming_without_finished_segments_starts_a_run(
     assert (tmp_path / "out.mkv").read_bytes() == (whole / "out.mkv").read_bytes()
 
 
-def test_a_run_that_finished_no_segment_leaves_nothing(film: Path, tmp_path: Path) -> None:
+def test_a_run_without_a_finished_segment_leaves_no_files(film: Path, tmp_path: Path) -> None:
     interrupt(film, tmp_path / "out.mkv", 2)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_finished_segments_are_neither_ignored_nor_mixed(film: Path, tmp_path: Path) -> None:
+def test_finished_segments_of_other_settings_are_neither_ignored_nor_mixed_in(
+    film: Path, tmp_path: Path
+) -> None:
     target = tmp_path / "out.mkv"
     interrupt(film, target, 20)
     with pytest.raises(MediaError, match="--resume, or start over with --overwrite"):
@@ -236,7 +238,7 @@ def test_a_truncated_journal_loses_no_segment(
     assert target.read_bytes() == (whole / "out.mkv").read_bytes()
 
 
-def test_a_journal_that_loses_segments_meanwhile_is_an_error(
+def test_a_journal_that_loses_segments_during_the_run_is_an_error(
     film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_state = Job.add_state
@@ -337,9 +339,7 @@ def test_a_run_that_ends_between_two_outputs_is_resumed(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl", "out.mkv"]
 
 
-def test_an_output_that_something_else_wrote_is_not_replaced_by_resuming(
-    film: Path, tmp_path: Path
-) -> None:
+def test_resuming_does_not_replace_an_output_of_another_program(film: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.mkv"
     interrupt(film, out, 20)
     out.write_bytes(b"another film")
@@ -376,7 +376,7 @@ def test_the_journal_lists_the_files_of_each_segment(film: Path, tmp_path: Path)
         assert names == ["film", "film.json"]
 
 
-def test_a_segment_of_no_length_is_refused() -> None:
+def test_a_segment_of_length_zero_is_refused() -> None:
     with pytest.raises(ConfigError, match="segment"):
         JobSettings(segment_seconds=0)
 

@@ -29,7 +29,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int]
     return film
 
 
-def test_a_run_is_proved_with_its_record_beside_the_output(
+def test_a_run_is_verified_with_its_record_next_to_the_output(
     make: Callable[[str, int], Path],
 ) -> None:
     film = make("film.mkv", FRAMES)
@@ -45,7 +45,7 @@ def test_a_run_is_proved_with_its_record_beside_the_output(
     assert seen[-1].frames_done == FRAMES
 
 
-def test_a_result_that_differs_beside_the_faces_is_an_error(
+def test_a_result_that_differs_outside_the_faces_is_an_error(
     make: Callable[[str, int], Path],
 ) -> None:
     film, other = make("film.mkv", FRAMES), make("other.mkv", FRAMES - 1)
@@ -54,7 +54,9 @@ def test_a_result_that_differs_beside_the_faces_is_an_error(
         verify_result(film, other, RestoreSettings(), lambda _progress: None)
 
 
-def test_the_archive_profile_writes_what_it_says(make: Callable[[str, int], Path]) -> None:
+def test_the_archive_profile_writes_the_outputs_of_its_settings(
+    make: Callable[[str, int], Path],
+) -> None:
     film = make("film.mkv", FRAMES)
     master = film.with_name("master.mkv")
 

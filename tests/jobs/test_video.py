@@ -74,7 +74,7 @@ def test_frames_are_those_of_a_lossless_result(
     assert any(face.restored for frame in frames for face in frame.faces)
 
 
-def test_only_the_masks_of_the_faces_differ_from_the_decoded_planes(
+def test_planes_differ_from_the_decoded_ones_only_inside_the_face_masks(
     make: Callable[..., Path],
 ) -> None:
     for frame in vidrestore.open(make(), settings=SETTINGS).restored():
@@ -104,7 +104,7 @@ def test_rgb_has_the_depth_of_the_film_and_its_colors(make: Callable[..., Path])
         np.testing.assert_allclose(tensor.permute(1, 2, 0) * top, rgb, atol=0.51)
 
 
-def test_leaving_early_stops_the_threads_and_a_second_pass_starts_over(
+def test_closing_the_iterator_stops_the_threads_and_a_second_pass_starts_over(
     make: Callable[..., Path],
 ) -> None:
     video = vidrestore.open(make(30), settings=SETTINGS)
@@ -134,7 +134,9 @@ def test_memory_does_not_grow_with_the_length_of_the_film(make: Callable[..., Pa
     assert most_alive(260) <= most_alive(130) + 8
 
 
-def test_a_time_range_and_one_without_frames(make: Callable[..., Path]) -> None:
+def test_a_time_range_selects_frames_and_one_without_frames_is_refused(
+    make: Callable[..., Path],
+) -> None:
     film = make(8)
     some = RestoreSettings(start_seconds=Fraction(2, 25), end_seconds=Fraction(4, 25))
     none = RestoreSettings(start_seconds=Fraction(9))
@@ -145,7 +147,7 @@ def test_a_time_range_and_one_without_frames(make: Callable[..., Path]) -> None:
         next(vidrestore.open(film, settings=none).restored())
 
 
-def test_what_cannot_be_read_and_what_would_be_written_is_refused_at_once(tmp_path: Path) -> None:
+def test_a_missing_source_and_output_settings_are_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match=r"gone\.mkv"):
         vidrestore.open(tmp_path / "gone.mkv")
     with pytest.raises(ConfigError, match="record: frames are read, and no file is written"):

@@ -127,12 +127,12 @@ def tiny(root: Path, config: Path) -> list[str]:
     return [f"{key}={value}" for key, value in overrides.items()]
 
 
-def test_every_row_has_a_config_and_every_config_a_row() -> None:
+def test_rows_of_the_ablation_table_and_configs_correspond() -> None:
     assert {path.stem for path in FOLDER.glob("*.toml")} == ROWS.keys()
 
 
 @pytest.mark.parametrize("name", sorted(ROWS))
-def test_a_row_trains_twenty_steps(
+def test_the_config_of_a_row_trains_twenty_steps(
     name: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(restorer_module, "load_identity_network", lambda _: Pooled(4))

@@ -12,7 +12,9 @@ from vidrestore.training.engine import run as run_module
 from vidrestore.training.engine.run import own_device
 
 
-def test_a_dry_run_says_what_a_run_costs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dry_run_reports_the_cost_of_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = write_faces(tmp_path / "data")
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
@@ -28,7 +30,7 @@ def test_a_dry_run_says_what_a_run_costs(tmp_path: Path, monkeypatch: pytest.Mon
     assert not any((tmp_path / "here").iterdir())
 
 
-def test_costs_as_text() -> None:
+def test_costs_are_formatted_as_text() -> None:
     costs = DryRun(
         parameters={"generator": (3_000_000, 1_500_000)},
         step_flops=12_340_000_000,
@@ -47,7 +49,7 @@ def test_costs_as_text() -> None:
 
 
 @pytest.mark.parametrize(("name", "network"), [("parser", "parser"), ("gfpgan-clean", "generator")])
-def test_the_network_that_is_not_differentiated_twice_is_compiled(
+def test_networks_without_second_derivatives_are_compiled(
     name: str, network: str, tmp_path: Path
 ) -> None:
     config = small_config(name, write_faces(tmp_path), compile_backend="inductor")
@@ -63,7 +65,7 @@ def test_the_network_that_is_not_differentiated_twice_is_compiled(
         small_config("stylegan2", tmp_path, compile_backend="inductor")
 
 
-def test_every_process_makes_its_own_gpu_current(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_process_selects_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     current: list[torch.device] = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)

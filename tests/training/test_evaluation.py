@@ -162,7 +162,7 @@ def test_without_originals_the_output_is_compared_with_the_input() -> None:
     assert set(compute_fid(results, reference)) == {"input", "output"}
 
 
-def test_images_that_were_degraded_already_are_paired_by_their_names() -> None:
+def test_already_degraded_images_are_paired_by_name() -> None:
     (original,) = clip(1)
     pairs = pair_images(
         [("a.jpg", original / 2)], [("a.png", original)], metric_networks=MetricNetworks()
@@ -176,7 +176,7 @@ def test_images_that_were_degraded_already_are_paired_by_their_names() -> None:
             list(pair_images(inputs, [("a.png", original)], metric_networks=MetricNetworks()))
 
 
-def test_of_many_images_the_sheet_keeps_eight_spaced_rows() -> None:
+def test_the_sheet_shows_eight_evenly_spaced_rows_of_many_images() -> None:
     results = EvaluationResults()
     for index in range(70):
         results.add_row(torch.full((3, 256, 256), index / 255))
@@ -187,7 +187,7 @@ def test_of_many_images_the_sheet_keeps_eight_spaced_rows() -> None:
     assert min(np.diff(shown)) >= 8
 
 
-def test_means_leave_out_missing_scores() -> None:
+def test_means_exclude_missing_scores() -> None:
     means = mean_scores([{"a": 1.0, "b": float("nan")}, {"a": 3.0, "b": 2.0}])
     assert means == {"a": 2.0, "b": 2.0}
 

@@ -9,7 +9,7 @@ from vidrestore.models.mobile_stylegan.generator import MobileStyleGAN
 from vidrestore.training.projection import ProjectionConfig, project
 
 
-def test_a_generated_image_is_approximated_and_weights_stay() -> None:
+def test_a_generated_image_is_approximated_without_changing_weights() -> None:
     torch.manual_seed(0)
     network = MobileStyleGAN(out_size=32, num_style_feat=16, num_mlp=1, narrow=0.0625)
     network = network.eval().requires_grad_(False)

@@ -74,6 +74,6 @@ def test_a_new_file_replaces_the_parts_of_the_old_one(list_path: Path) -> None:
     assert join_file(list_path).read_bytes() == b"short"
 
 
-def test_parts_of_no_size_are_refused(tmp_path: Path) -> None:
+def test_parts_of_size_zero_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="part_bytes"):
         split_file(tmp_path / "any", part_bytes=0)

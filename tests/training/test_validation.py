@@ -70,7 +70,7 @@ def test_input_and_output_are_measured_by_all_metrics(faces: Path, tmp_path: Pat
     assert validation.validate(restorer)[0] == scores
 
 
-def test_count_limits_the_number_of_faces(faces: Path) -> None:
+def test_the_count_setting_limits_the_number_of_faces(faces: Path) -> None:
     network = IdentityRestorer()
     validation = RestorerValidation(ValidationConfig(folder=faces, count=1))
     validation.validate(wrap_restorer(network, side_px=512, device=CPU))

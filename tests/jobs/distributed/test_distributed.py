@@ -215,7 +215,7 @@ def test_damaged_files_are_redone(film: Path, whole: Path, tmp_path: Path, damag
     assert_same(tmp_path, whole)
 
 
-def test_one_process_resumes_what_workers_left_and_workers_what_one_process_left(
+def test_one_process_and_workers_resume_the_runs_of_each_other(
     film: Path, whole: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "out.mkv"
@@ -278,7 +278,7 @@ def test_an_error_of_a_worker_is_the_error_of_the_run(
         restore_distributed(film, tmp_path / "out.mkv", settings_in(tmp_path), SHORT)
 
 
-def test_an_unexpected_error_says_where_it_happened(
+def test_an_unexpected_error_names_the_place_where_it_happened(
     film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object, **__: object) -> None:

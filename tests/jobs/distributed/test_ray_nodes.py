@@ -54,7 +54,7 @@ def two_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, Any]]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Ray has clusters of one machine on Linux only")
-def test_a_film_is_restored_though_a_node_is_killed(
+def test_a_film_is_restored_when_a_node_is_killed(
     two_nodes: tuple[Any, Any], tmp_path: Path
 ) -> None:
     cluster, second = two_nodes

@@ -117,7 +117,7 @@ def test_every_other_setting_is_part_of_a_job(info: VideoInfo) -> None:
     assert changed(before, identity(info, record=Path("r.jsonl"))) == {"--record"}
 
 
-def test_a_dry_run_does_not_say_the_cost_for_every_sample(
+def test_a_dry_run_does_not_log_the_cost_of_every_sample(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     film = make_clip(tmp_path / "film.mkv")

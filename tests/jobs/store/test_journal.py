@@ -59,7 +59,7 @@ def states(tmp_path: Path) -> list[JobState]:
     return states
 
 
-def test_everything_comes_back_as_it_was_written(states: list[JobState], tmp_path: Path) -> None:
+def test_journal_entries_are_read_back_unchanged(states: list[JobState], tmp_path: Path) -> None:
     content = read_journal(tmp_path)
 
     assert content.fingerprint == START.fingerprint
@@ -71,12 +71,12 @@ def test_everything_comes_back_as_it_was_written(states: list[JobState], tmp_pat
     assert [each.to_json() for each in frames] == [analysis(index).to_json() for index in range(3)]
 
 
-def test_a_journal_that_is_not_there_has_no_entries(tmp_path: Path) -> None:
+def test_a_missing_journal_has_no_entries(tmp_path: Path) -> None:
     assert read_journal(tmp_path) == JournalContent()
 
 
 @pytest.mark.parametrize("cut_bytes", [1, 2, 30, 200])
-def test_half_a_line_at_the_end_is_no_entry(
+def test_an_incomplete_last_line_is_not_an_entry(
     states: list[JobState], tmp_path: Path, cut_bytes: int
 ) -> None:
     path = tmp_path / "journal"
@@ -85,7 +85,7 @@ def test_half_a_line_at_the_end_is_no_entry(
     assert len(read_journal(tmp_path).entries) == 2
 
 
-def test_nothing_after_a_damaged_line_is_trusted(states: list[JobState], tmp_path: Path) -> None:
+def test_entries_after_a_damaged_line_are_ignored(states: list[JobState], tmp_path: Path) -> None:
     path = tmp_path / "journal"
     path.write_bytes(path.read_bytes().replace(b'"end_frame":20', b'"end_frame":21'))
 
@@ -96,7 +96,7 @@ def test_nothing_after_a_damaged_line_is_trusted(states: list[JobState], tmp_pat
         list(read_frames(tmp_path, 0, states[-1].journal_bytes))
 
 
-def test_segments_in_order_end_before_one_that_is_missing(
+def test_consecutive_segments_end_before_a_missing_one(
     states: list[JobState], tmp_path: Path
 ) -> None:
     entries = read_journal(tmp_path).entries
@@ -105,7 +105,7 @@ def test_segments_in_order_end_before_one_that_is_missing(
     assert [each.segment for each in consecutive(entries)] == [0]
 
 
-def test_what_follows_the_kept_state_is_cut_off(states: list[JobState], tmp_path: Path) -> None:
+def test_entries_after_the_kept_state_are_truncated(states: list[JobState], tmp_path: Path) -> None:
     content = read_journal(tmp_path)
     content.state = content.entries[1].state
     content.published = {(1, 2)}
@@ -122,7 +122,7 @@ def test_what_follows_the_kept_state_is_cut_off(states: list[JobState], tmp_path
     assert [each.index for each, _ in frames] == [0, 1, 7]
 
 
-def test_a_file_that_changed_or_went_is_not_whole(tmp_path: Path) -> None:
+def test_a_changed_or_missing_file_is_not_intact(tmp_path: Path) -> None:
     part = entry(0, tmp_path).files[0]
     path = tmp_path / part.name
     assert part.is_intact(tmp_path)

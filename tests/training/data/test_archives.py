@@ -59,7 +59,7 @@ def test_a_forked_process_does_not_move_the_position_of_its_parent(tmp_path: Pat
     ("name", "compressed"),
     [("a.tar", False), ("a.zip", False), ("a.tar.gz", True), ("a.tgz", True), ("a.tar.xz", True)],
 )
-def test_training_refuses_a_tar_that_is_unpacked_from_its_start(
+def test_training_refuses_a_tar_without_random_access(
     tmp_path: Path, name: str, compressed: bool
 ) -> None:
     (tmp_path / name).write_bytes(b"")

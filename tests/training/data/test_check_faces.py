@@ -41,7 +41,7 @@ def smaller(path: Path) -> None:
     cv2.imwrite(str(path), np.zeros((32, 64), np.uint8))
 
 
-def test_a_good_table_passes_from_a_folder_and_from_an_archive(tmp_path: Path) -> None:
+def test_a_valid_table_passes_from_a_folder_and_from_an_archive(tmp_path: Path) -> None:
     folder = write(tmp_path / "faces")
     check_faces(read_table(folder))
     archive = tmp_path / "faces.zip"

@@ -24,7 +24,7 @@ def changed(**changes: object) -> np.ndarray:
     return pair.degraded
 
 
-def test_changes_are_as_frequent_and_large_as_released() -> None:
+def test_changes_have_the_released_frequency_and_size() -> None:
     rng = np.random.default_rng(3)
     drawn = [ColorJitterConfig().draw(rng) for _ in range(4000)]
     shifts = np.array([each.shift_rgb for each in drawn if each.shift_rgb is not None])
@@ -47,7 +47,7 @@ def test_changes_are_as_frequent_and_large_as_released() -> None:
     }
 
 
-def test_a_shift_and_a_gray_image_by_hand() -> None:
+def test_a_shift_and_a_gray_image_equal_values_computed_by_hand() -> None:
     np.testing.assert_allclose(changed(), IMAGE, atol=1e-6)
     shifted = changed(shift_rgb=(20 / 255, 0.0, -20 / 255))
     expected = np.clip(np.rint(IMAGE * 255) + np.array([20, 0, -20]), 0, 255) / 255
@@ -58,7 +58,7 @@ def test_a_shift_and_a_gray_image_by_hand() -> None:
     np.testing.assert_allclose(pair.degraded, pair.target, atol=0.5 / 255 + 1e-6)
 
 
-def test_tones_in_their_order() -> None:
+def test_tone_changes_are_applied_in_the_given_order() -> None:
     bright = changed(tones=(("brightness", 0.5),))
     np.testing.assert_allclose(bright, np.rint(IMAGE * 127.5) / 255, atol=1e-6)
     flat = changed(tones=(("saturation", 0.0), ("brightness", 0.5)))
@@ -79,7 +79,7 @@ def dataset(folder: Path, jitter: ColorJitterConfig | None, **changes: object) -
     )
 
 
-def test_the_target_keeps_its_colors_and_the_table_switches_it_off(tmp_path: Path) -> None:
+def test_the_target_keeps_its_colors_and_the_table_can_disable_jitter(tmp_path: Path) -> None:
     folder = write_faces(tmp_path / "faces", count=2, side_px=64)
     always = ColorJitterConfig(shift_probability=1.0, gray_probability=0.0, tone_probability=0.0)
     plain, jittered = dataset(folder, None), dataset(folder, always)
@@ -92,7 +92,7 @@ def test_the_target_keeps_its_colors_and_the_table_switches_it_off(tmp_path: Pat
         assert float(moved.max()) <= 2 * 20.5 / 255
 
 
-def test_gray_is_only_drawn_where_it_is_asked_for(tmp_path: Path) -> None:
+def test_gray_is_drawn_only_if_requested(tmp_path: Path) -> None:
     folder = write_faces(tmp_path / "faces", count=2, side_px=64)
     assert DatasetConfig(root=tmp_path, sources=(), recipes=()).gray_probability == 0
 

@@ -88,7 +88,7 @@ def test_boxes_are_mirrored_and_mapped_with_the_face() -> None:
     np.testing.assert_allclose(mapped_boxes(boxes, half), component_boxes(moved), atol=1e-9)
 
 
-def test_training_takes_the_boxes_of_the_table(tmp_path: Path) -> None:
+def test_training_uses_the_boxes_of_the_table(tmp_path: Path) -> None:
     points = (TEMPLATE_LANDMARKS_XY + 0.5) / 4 - 0.5
     boxes = component_boxes(points) + np.array([[0, 0, 6, 6], [0, 0, 0, 0], [2, 2, 2, 2]])
     cells = [*points.ravel(), 128, *boxes.ravel()]

@@ -54,7 +54,7 @@ def samples(root: Path, **changes: object) -> FaceDataset:
     return FaceDataset(DatasetConfig(**{**settings, **changes}), seed=3)  # type: ignore[arg-type]
 
 
-def test_a_sample_is_the_same_every_time_and_batches(root: Path) -> None:
+def test_a_sample_is_the_same_every_time_and_can_be_batched(root: Path) -> None:
     first, again = samples(root)[5], samples(root)[5]
     for one, other in zip(first, again, strict=True):
         assert torch.equal(one, other)
@@ -66,28 +66,28 @@ def test_a_sample_is_the_same_every_time_and_batches(root: Path) -> None:
     assert not torch.equal(batch.degraded[0], batch.degraded[1])
 
 
-def test_detail_says_how_many_pixels_are_real(root: Path) -> None:
+def test_the_resolution_ratio_is_that_before_enlargement(root: Path) -> None:
     drawn = [samples(root, size_px=512)[index] for index in range(8)]
     details = {round(float(each.resolution_ratio), 4) for each in drawn}
     assert details == {1.0, round(288 / 512, 4)}
     assert {round(float(samples(root)[index].resolution_ratio), 4) for index in range(8)} == {1.0}
 
 
-def test_faces_with_too_little_detail_are_left_out(root: Path) -> None:
+def test_faces_with_too_little_detail_are_excluded(root: Path) -> None:
     assert len(samples(root, size_px=512)) == 3
     assert len(samples(root, size_px=512, min_resolution_ratio=0.75)) == 2
     with pytest.raises(ConfigError, match="effective resolution of 256 px"):
         samples(root, size_px=512, sources=(SourceConfig(folder="faces", resolution_scale=0.3),))
 
 
-def test_boxes_lie_where_the_template_has_them_also_in_a_mirror(root: Path) -> None:
+def test_boxes_lie_on_the_template_also_when_mirrored(root: Path) -> None:
     expected = component_boxes((TEMPLATE_LANDMARKS_XY + 0.5) / 4 - 0.5)
     for index in range(4):
         found = samples(root)[index].boxes_xyxy.numpy()
         np.testing.assert_allclose(found, expected, atol=2.5)
 
 
-def test_a_missing_mask_is_unknown_and_a_mirror_swaps_the_sides(root: Path) -> None:
+def test_a_missing_mask_has_no_labels_and_mirroring_swaps_left_and_right(root: Path) -> None:
     masks = {tuple(samples(root)[index].labels.unique().tolist()) for index in range(24)}
     assert masks == {(4,), (5,), (UNKNOWN_LABEL,)}
     image = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
@@ -98,7 +98,7 @@ def test_a_missing_mask_is_unknown_and_a_mirror_swaps_the_sides(root: Path) -> N
     np.testing.assert_array_equal(points[0], [1 - 2.0, 3.0])
 
 
-def test_beyond_its_real_detail_nothing_is_compared() -> None:
+def test_losses_ignore_detail_beyond_the_resolution_of_the_original() -> None:
     stripes = (torch.arange(64) % 2).float().expand(2, 3, 64, 64).contiguous()
     seen = limit_resolution(stripes, torch.tensor([0.4, 1.0]))
     assert float(seen[0, :, 8:-8, 8:-8].std()) < 0.1 * float(stripes[0].std())
@@ -106,7 +106,7 @@ def test_beyond_its_real_detail_nothing_is_compared() -> None:
     assert limit_resolution(stripes, torch.ones(2)) is stripes
 
 
-def test_faces_held_in_memory_are_those_read_one_by_one(root: Path) -> None:
+def test_faces_held_in_memory_equal_those_read_one_by_one(root: Path) -> None:
     options = {"size_px": 512, "min_resolution_ratio": 0.5}
     expected = [samples(root, **options)[index] for index in range(6)]
     held = samples(root, in_memory=True, **options)
@@ -117,7 +117,7 @@ def test_faces_held_in_memory_are_those_read_one_by_one(root: Path) -> None:
             assert torch.equal(one, other), name
 
 
-def test_a_sample_is_asked_for_in_the_tones_of_its_footage(root: Path) -> None:
+def test_the_target_has_the_tones_of_the_degraded_sample(root: Path) -> None:
     faces = samples(root, recipes=(RecipeConfig(name="old_film", probability=1.0),), size_px=512)
     colorless = 0
     for index in range(12):

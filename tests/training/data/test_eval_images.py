@@ -22,7 +22,7 @@ def write_face(path: Path, *, side: int = 512, blue: int = 0) -> None:
     cv2.imwrite(str(path), bgr.astype(np.uint8))
 
 
-def test_pictures_come_in_the_order_of_their_names_as_rgb(tmp_path: Path) -> None:
+def test_images_are_read_in_the_order_of_their_names_as_rgb(tmp_path: Path) -> None:
     for index, name in enumerate(("b.png", "a.png")):
         write_face(tmp_path / name, blue=100 * index)
     (tmp_path / "notes.txt").write_text("no image")
@@ -34,7 +34,7 @@ def test_pictures_come_in_the_order_of_their_names_as_rgb(tmp_path: Path) -> Non
     assert (float(image.min()), float(image.max())) == (0, 1)
 
 
-def test_an_archive_gives_what_its_folder_gives(tmp_path: Path) -> None:
+def test_an_archive_gives_the_images_of_its_folder(tmp_path: Path) -> None:
     folder = tmp_path / "faces"
     folder.mkdir()
     write_face(folder / "a.png")
@@ -45,7 +45,7 @@ def test_an_archive_gives_what_its_folder_gives(tmp_path: Path) -> None:
     assert torch.equal(image, next(read_eval_images(folder))[1])
 
 
-def test_of_a_table_only_faces_with_real_detail_are_measured(tmp_path: Path) -> None:
+def test_only_faces_of_a_table_with_enough_detail_are_evaluated(tmp_path: Path) -> None:
     write_face(tmp_path / "a.png", side=640)
     points = "\t".join(f"{each:.2f}" for each in (TEMPLATE_LANDMARKS_XY + 64).ravel())
     lines = ["\t".join(["file", *POINT_COLUMNS, "eff_res512"])]
@@ -57,7 +57,7 @@ def test_of_a_table_only_faces_with_real_detail_are_measured(tmp_path: Path) -> 
     torch.testing.assert_close(image, expected, atol=2 / 255, rtol=0)
 
 
-def test_what_is_no_aligned_face_is_refused_with_its_name(tmp_path: Path) -> None:
+def test_an_image_that_is_not_an_aligned_face_is_refused_by_name(tmp_path: Path) -> None:
     write_face(tmp_path / "small.png", side=256)
     with pytest.raises(ConfigError, match=r"small\.png: 256 x 256, not a face aligned to 512"):
         list(read_eval_images(tmp_path))

@@ -46,7 +46,7 @@ def pack(path: Path, files: dict[str, bytes]) -> None:
             tar.addfile(member, io.BytesIO(content))
 
 
-def test_boxes_and_folders_of_other_packers_are_read(tmp_path: Path) -> None:
+def test_shards_of_other_programs_are_read(tmp_path: Path) -> None:
     points, boxes = np.arange(10.0).reshape(5, 2), np.arange(12.0).reshape(3, 4)
     json = f'{{"points": {points.tolist()}, "eff_res512": 400, "boxes": {boxes.tolist()}}}'
     pack(tmp_path / "a.tar", {"b/7.jpg": b"", "b/7.json": json.encode(), "b/7.txt": b"a caption"})
@@ -60,9 +60,7 @@ def test_boxes_and_folders_of_other_packers_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "files", [{"7.json": b"{}", "7.jpg": b""}, {"7.json": b"no"}, {"7.json": b'{"points": []}'}]
 )
-def test_a_shard_that_lacks_something_is_refused_with_its_name(
-    tmp_path: Path, files: dict[str, bytes]
-) -> None:
+def test_an_incomplete_shard_is_refused_by_name(tmp_path: Path, files: dict[str, bytes]) -> None:
     pack(tmp_path / "a.tar", files)
     with pytest.raises(ConfigError, match=r"a\.tar/7\.json: not a face of a shard"):
         read_table(tmp_path / "a.tar")

@@ -130,7 +130,7 @@ def test_dust_changes_with_every_frame() -> None:
     assert (first & second).sum() < 0.5 * first.sum()
 
 
-def test_without_damage_nothing_changes() -> None:
+def test_film_damage_of_strength_zero_changes_nothing() -> None:
     np.testing.assert_array_equal(damage().apply(GRAY, 3), GRAY)
 
 
@@ -166,7 +166,7 @@ def tape(**changes: float) -> Tape:
     return Tape(**{**settings, **changes})  # type: ignore[arg-type]
 
 
-def test_a_perfect_tape_changes_nothing() -> None:
+def test_a_tape_without_degradation_changes_nothing() -> None:
     np.testing.assert_allclose(tape().apply(noise_image(), 0), noise_image(), atol=2e-3)
 
 

@@ -133,7 +133,7 @@ def logged_terms(folder: Path) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
-def test_two_processes_do_what_one_does(name: str, runs: tuple[Path, Path]) -> None:
+def test_two_processes_give_the_result_of_one(name: str, runs: tuple[Path, Path]) -> None:
     one, two = (read_checkpoint(folder / name / "last.pt") for folder in runs)
     found = gradients(two)
     for key, gradient in gradients(one).items():

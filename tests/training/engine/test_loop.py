@@ -44,7 +44,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_a_run_of_half_precision_in_micro_batches_resumes_bit_for_bit(
+def test_a_half_precision_run_in_micro_batches_resumes_bit_for_bit(
     tmp_path: Path, dtype: torch.dtype
 ) -> None:
     def train(name: str, steps: int) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def test_a_run_of_half_precision_in_micro_batches_resumes_bit_for_bit(
         assert (scaler["scale"], scaler["_growth_tracker"]) == (2**15, 9)
 
 
-def test_the_host_waits_for_terms_and_checks_once_a_line(
+def test_the_host_synchronizes_for_loss_terms_and_checks_once_per_log_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines: list[int] = []
@@ -84,7 +84,9 @@ def test_the_host_waits_for_terms_and_checks_once_a_line(
     assert all(each.isfinite().all() for each in task.train_states["net"].network.parameters())
 
 
-def test_a_compiled_network_trains_as_another_and_its_run_goes_on_without(tmp_path: Path) -> None:
+def test_a_compiled_network_trains_like_an_eager_one_and_its_run_resumes_as_eager(
+    tmp_path: Path,
+) -> None:
     compiled = Regression()
     compiled.train_states["net"].network.compile(backend="eager")
     run(compiled, tmp_path / "compiled", steps=2)
@@ -136,7 +138,7 @@ class FakeWandb:
         self.logged.append((-1, set()))
 
 
-def test_a_run_is_logged_to_weights_and_biases_and_goes_on_there(
+def test_a_run_is_logged_to_weights_and_biases_and_resumed_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
@@ -202,7 +204,7 @@ def drop_param_group(state: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("damage", [drop_networks, drop_weight, drop_param_group])
-def test_a_checkpoint_that_does_not_match_is_refused_and_kept(
+def test_a_checkpoint_that_does_not_match_is_refused_and_not_deleted(
     tmp_path: Path, damage: Callable[[dict[str, Any]], None]
 ) -> None:
     state = run(Regression(), tmp_path / "a", steps=1)
@@ -237,7 +239,7 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / CHECKPOINT_NAME).read_bytes() == before
 
 
-def test_a_full_disk_leaves_the_last_checkpoint_and_nothing_else(tmp_path: Path) -> None:
+def test_a_full_disk_leaves_only_the_last_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / CHECKPOINT_NAME
     save_checkpoint(path, {"step": 1})
     before = path.read_bytes()

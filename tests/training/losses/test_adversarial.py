@@ -35,20 +35,20 @@ def test_logistic_losses_are_cross_entropies_of_real_and_fake() -> None:
     torch.testing.assert_close(logistic_discriminator_loss(real, fake), told_apart)
 
 
-def test_an_undecided_discriminator_costs_the_logarithm_of_four() -> None:
+def test_the_loss_of_an_undecided_discriminator_is_the_logarithm_of_four() -> None:
     nothing = torch.zeros(2, 1)
     assert float(logistic_discriminator_loss(nothing, nothing)) == pytest.approx(math.log(4))
     assert float(logistic_generator_loss(nothing)) == pytest.approx(math.log(2))
     assert float(hinge_discriminator_loss(nothing, nothing)) == 2.0
 
 
-def test_hinge_losses_by_hand() -> None:
+def test_hinge_losses_equal_values_computed_by_hand() -> None:
     real, fake = torch.tensor([[-1.0], [0.5], [3.0]]), torch.tensor([[-3.0], [-0.5], [1.0]])
     assert float(hinge_discriminator_loss(real, fake)) == pytest.approx(2.5 / 3 + 2.5 / 3)
     assert float(hinge_generator_loss(fake)) == pytest.approx(2.5 / 3)
 
 
-def test_scores_beyond_the_margin_teach_the_hinge_discriminator_nothing() -> None:
+def test_scores_beyond_the_margin_give_the_hinge_discriminator_no_gradient() -> None:
     real, fake = torch.tensor([[2.0]]).requires_grad_(), torch.tensor([[-2.0]]).requires_grad_()
     hinge_discriminator_loss(real, fake).backward()
     assert real.grad is not None
@@ -65,7 +65,7 @@ def test_scales_count_equally_however_many_patches_they_have(
 
 
 @pytest.mark.parametrize("loss", DISCRIMINATOR)
-def test_so_they_do_for_discriminators(loss: Callable[[Scores, Scores], Tensor]) -> None:
+def test_scales_count_equally_for_discriminators(loss: Callable[[Scores, Scores], Tensor]) -> None:
     real = (scores(2, 1, 6, 6), scores(2, 1, 2, 2, seed=1))
     fake = (scores(2, 1, 6, 6, seed=2), scores(2, 1, 2, 2, seed=3))
     each = [loss(first, other) for first, other in zip(real, fake, strict=True)]
@@ -73,7 +73,7 @@ def test_so_they_do_for_discriminators(loss: Callable[[Scores, Scores], Tensor])
 
 
 @pytest.mark.parametrize("loss", GENERATOR)
-def test_a_higher_score_of_the_fake_costs_the_generator_less(
+def test_a_higher_score_of_the_fake_lowers_the_generator_loss(
     loss: Callable[[Scores], Tensor],
 ) -> None:
     score = scores(3, 1).requires_grad_()
@@ -91,6 +91,6 @@ def test_large_half_precision_scores_stay_finite() -> None:
     assert float(logistic_generator_loss(large.bfloat16())) == 0.0
 
 
-def test_no_scores_at_all_are_an_error() -> None:
+def test_an_empty_list_of_scores_is_an_error() -> None:
     with pytest.raises(ValueError, match="no scores"):
         hinge_generator_loss([])

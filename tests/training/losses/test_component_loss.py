@@ -51,7 +51,7 @@ class Forbidden(FacialComponentDiscriminator):
         raise AssertionError("computed for nothing")
 
 
-def test_crops_have_the_released_sides_at_512_and_shrink_with_the_picture() -> None:
+def test_component_crops_have_the_released_sides_at_512_and_scale_with_the_image() -> None:
     assert crop_sides_px(512) == (80, 80, 120)
     assert crop_sides_px(256) == (40, 40, 60)
     assert crop_sides_px(1024) == (160, 160, 240)
@@ -60,7 +60,7 @@ def test_crops_have_the_released_sides_at_512_and_shrink_with_the_picture() -> N
 
 
 @pytest.mark.parametrize("size", VARIANTS)
-def test_the_same_part_of_the_face_is_seen_at_any_resolution(size: int) -> None:
+def test_the_same_part_of_the_face_is_cropped_at_any_resolution(size: int) -> None:
     result = component_crops(coordinate_image(size), template_boxes(size))
     centers = {
         "left_eye": TEMPLATE_LANDMARKS_XY[0],
@@ -75,7 +75,7 @@ def test_the_same_part_of_the_face_is_seen_at_any_resolution(size: int) -> None:
         assert width == pytest.approx(80.6 if "eye" in name else 123, rel=0.03)
 
 
-def test_an_eyes_crop_at_512_is_hardly_resampled() -> None:
+def test_the_crop_of_an_eye_at_512_is_hardly_resampled() -> None:
     left = template_boxes(512)[0]
     assert float(left[2] - left[0]) == pytest.approx(80, abs=1)
 
@@ -91,7 +91,7 @@ def test_every_sample_is_cropped_at_its_own_landmarks() -> None:
         torch.testing.assert_close(moved, torch.tensor([8.0, -4.0]), atol=1e-3, rtol=0)
 
 
-def test_gradients_reach_the_picture_inside_the_boxes_only() -> None:
+def test_gradients_reach_the_image_inside_the_boxes_only() -> None:
     image = torch.rand(1, 3, 64, 64).double().requires_grad_()
     boxes = torch.tensor([[4, 4, 12, 12], [20, 4, 30, 14], [8, 30, 40, 60]])
     sum(crop.sum() for crop in component_crops(image, boxes).values()).backward()
@@ -100,7 +100,7 @@ def test_gradients_reach_the_picture_inside_the_boxes_only() -> None:
     assert float(image.grad[0, 0, 20, 50]) == 0
 
 
-def test_crops_differentiate_as_finite_differences_do() -> None:
+def test_gradients_of_crops_equal_finite_differences() -> None:
     boxes = torch.tensor([[0.3, 0.2, 5, 5], [1, 1, 6.5, 6.5], [0, 2, 7, 9.0]])
 
     def mouth(image: Tensor) -> Tensor:
@@ -109,14 +109,14 @@ def test_crops_differentiate_as_finite_differences_do() -> None:
     assert torch.autograd.gradcheck(mouth, torch.rand(1, 1, 10, 10).double().requires_grad_())
 
 
-def test_pictures_and_boxes_of_other_shapes_are_refused() -> None:
+def test_images_and_boxes_of_other_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="square"):
         component_crops(torch.rand(1, 3, 64, 48), template_boxes(64))
     with pytest.raises(ValueError, match=r"\(2, 3, 4\) or \(3, 4\), got \(1, 3, 4\)"):
         component_crops(torch.rand(2, 3, 64, 64), template_boxes(64)[None])
 
 
-def test_half_precision_pictures_are_cropped_in_full() -> None:
+def test_half_precision_images_are_cropped_in_float32() -> None:
     image = torch.rand(1, 3, 64, 64)
     with torch.autocast("cpu", torch.bfloat16):
         result = component_crops(image.bfloat16(), template_boxes(64))["mouth"]
@@ -125,7 +125,7 @@ def test_half_precision_pictures_are_cropped_in_full() -> None:
     assert torch.equal(result, expected)
 
 
-def test_the_generators_terms_are_the_released_ones() -> None:
+def test_the_terms_of_the_generator_are_the_released_ones() -> None:
     networks, restored, target = discriminators(), crops(0), crops(1)
     terms = component_generator_terms(
         networks, restored, target, adversarial_weight=2, style_weight=200
@@ -141,7 +141,7 @@ def test_the_generators_terms_are_the_released_ones() -> None:
     assert len(terms) == 4
 
 
-def test_the_generators_terms_teach_the_picture_and_not_the_discriminators() -> None:
+def test_the_terms_of_the_generator_give_the_discriminators_no_gradient() -> None:
     networks, target = discriminators(), crops(1)
     restored = {name: crop.requires_grad_() for name, crop in crops(0).items()}
     terms = component_generator_terms(networks, restored, target)
@@ -155,7 +155,7 @@ def test_the_generators_terms_teach_the_picture_and_not_the_discriminators() -> 
         )
 
 
-def test_terms_of_weight_zero_are_left_out_and_targets_are_not_looked_at_without_style() -> None:
+def test_terms_of_weight_zero_are_absent_and_targets_are_used_for_style_only() -> None:
     nothing = component_generator_terms(
         {name: Forbidden() for name in COMPONENTS}, {}, {}, adversarial_weight=0, style_weight=0
     )
@@ -166,7 +166,7 @@ def test_terms_of_weight_zero_are_left_out_and_targets_are_not_looked_at_without
     assert list(only) == ["component_style"]
 
 
-def test_style_of_equal_features_costs_nothing() -> None:
+def test_the_style_loss_of_equal_features_is_zero() -> None:
     features = discriminators()["mouth"](crops(0)["mouth"]).features
     assert component_style_loss(features, features).item() == 0
 
@@ -185,7 +185,7 @@ def test_each_discriminator_learns_from_its_own_component() -> None:
     torch.testing.assert_close(losses["mouth"], expected)
 
 
-def test_autocast_keeps_all_terms_near_those_of_full_precision() -> None:
+def test_terms_under_autocast_are_near_those_of_full_precision() -> None:
     networks, restored, target = discriminators(), crops(0, side=32), crops(1, side=32)
     plain = component_generator_terms(networks, restored, target)
     with torch.autocast("cpu", torch.bfloat16):

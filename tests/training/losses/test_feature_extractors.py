@@ -75,7 +75,7 @@ def test_vgg_taps_are_the_last_convolution_of_each_stage_before_its_activation()
     torch.testing.assert_close(taps[0], feat)
 
 
-def test_layers_are_named_and_no_deeper_ones_are_kept() -> None:
+def test_layers_are_named_and_deeper_ones_are_dropped() -> None:
     network = Vgg19Features(["relu3_1", "conv1_1"])
     assert len(network.layers) == 12
     taps = network(torch.rand(1, 3, 16, 16))
@@ -89,7 +89,7 @@ def test_unknown_layers_are_refused_by_name(layers: list[str]) -> None:
         Vgg19Features(layers)
 
 
-def test_mobilenet_gives_one_feature_a_stage() -> None:
+def test_mobilenet_gives_one_feature_map_per_stage() -> None:
     taps = MobileNetV2Features()(torch.rand(1, 3, 64, 64))
     assert [tuple(tap.shape[1:]) for tap in taps] == [
         (16, 32, 32),
@@ -104,7 +104,7 @@ def test_mobilenet_gives_one_feature_a_stage() -> None:
         MobileNetV2Features(["relu3_1", "conv3_4"])
 
 
-def test_a_network_of_features_is_never_trained_but_lets_gradients_through() -> None:
+def test_a_feature_network_is_never_trained_but_passes_gradients() -> None:
     network = MobileNetV2Features(["conv1_2"])
     nn.Sequential(network).train()
     assert not any(module.training for module in network.modules())
@@ -115,7 +115,7 @@ def test_a_network_of_features_is_never_trained_but_lets_gradients_through() -> 
     assert float(seen.grad.abs().sum()) > 0
 
 
-def test_vgg_is_taken_where_its_file_is(vgg_file: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_vgg_is_used_if_its_file_exists(vgg_file: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         network = load_feature_network(vgg_file, layers=["conv1_2", "conv2_2"])
     assert isinstance(network, Vgg19Features)
@@ -123,7 +123,7 @@ def test_vgg_is_taken_where_its_file_is(vgg_file: Path, caplog: pytest.LogCaptur
     assert f"Vgg19Features of {vgg_file}" in caplog.text
 
 
-def test_the_packaged_network_stands_in_and_the_log_says_so(
+def test_without_vgg_the_packaged_network_is_used_and_logged(
     mobilenet_file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert find_packaged_mobilenet() == mobilenet_file
@@ -142,7 +142,7 @@ def test_a_named_file_of_the_other_network_is_recognized(mobilenet_file: Path) -
     assert isinstance(load_feature_network(mobilenet_file), MobileNetV2Features)
 
 
-def test_without_any_weights_the_error_says_how_to_get_them(
+def test_without_weights_the_error_says_how_to_get_them(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(features, "find_spec", lambda _name: None)
@@ -152,7 +152,7 @@ def test_without_any_weights_the_error_says_how_to_get_them(
         load_feature_network()
 
 
-def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
+def test_a_file_of_another_network_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.pth"
     torch.save({"features.0.weight": torch.zeros(64, 3, 3, 3)}, path)
     with pytest.raises(WeightsError, match="neither VGG-19"):

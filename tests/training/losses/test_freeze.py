@@ -11,14 +11,14 @@ def judge() -> StyleGAN2Discriminator:
     return StyleGAN2Discriminator(out_size=32, narrow=1 / 32)
 
 
-def test_the_layers_nearest_to_the_picture_are_frozen() -> None:
+def test_the_layers_nearest_to_the_image_are_frozen() -> None:
     network = judge()
     layers = frozen_layers(network, 3)
     assert layers == tuple(network.conv_body[:3])
     assert all(parameter.requires_grad for parameter in network.parameters())
 
 
-def test_steps_of_the_rest_leave_frozen_layers_as_they_are() -> None:
+def test_training_steps_do_not_change_frozen_layers() -> None:
     network = judge()
     rest = freeze_layers(network, 2)
     before = {name: tensor.detach().clone() for name, tensor in network.named_parameters()}
@@ -43,7 +43,7 @@ def test_more_layers_than_there_are_cannot_be_frozen(count: int) -> None:
         frozen_layers(judge(), count)
 
 
-def test_held_weights_get_no_gradient_but_the_picture_does() -> None:
+def test_frozen_weights_get_no_gradient_but_the_image_does() -> None:
     network = judge()
     seen = torch.rand(2, 3, 32, 32, requires_grad=True)
     with frozen_weights(network):
@@ -53,7 +53,7 @@ def test_held_weights_get_no_gradient_but_the_picture_does() -> None:
     assert all(parameter.grad is None for parameter in network.parameters())
 
 
-def test_after_being_held_frozen_layers_are_frozen_and_the_others_are_not() -> None:
+def test_after_temporary_freezing_only_frozen_layers_stay_frozen() -> None:
     network = judge()
     rest = freeze_layers(network, 2)
     with frozen_weights(network):

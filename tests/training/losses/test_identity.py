@@ -47,7 +47,7 @@ def shown(size: int) -> Tensor:
 
 
 @pytest.mark.parametrize("size", [128, 256, 512])
-def test_the_crop_is_the_one_that_identity_is_measured_on(size: int) -> None:
+def test_the_crop_equals_the_one_of_the_identity_metric(size: int) -> None:
     result = (recognition_crop(face(size)) + 1) / 2
     assert tuple(result.shape) == (1, 3, 112, 96)
     # Not identical: the metric shrinks with another filter.
@@ -55,7 +55,7 @@ def test_the_crop_is_the_one_that_identity_is_measured_on(size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [64, 128, 512, 1024])
-def test_every_sample_comes_from_where_the_alignment_says_at_any_resolution(size: int) -> None:
+def test_samples_follow_the_alignment_at_any_resolution(size: int) -> None:
     index = (torch.arange(size) + 0.5) * 512 / size - 0.5
     plane = torch.stack([index.expand(size, size), index[:, None].expand(size, size)])[None]
     result = recognition_crop(plane.double())[0]
@@ -70,7 +70,7 @@ def test_every_sample_comes_from_where_the_alignment_says_at_any_resolution(size
         assert abs(value - expected).max() < 0.055 * max(3.6, 512 / size)
 
 
-def test_arcface_sees_gray_as_the_released_code_makes_it() -> None:
+def test_arcface_gets_gray_as_in_the_released_code() -> None:
     image = face(256).requires_grad_()
     gray = 0.2989 * image[:, 0] + 0.5870 * image[:, 1] + 0.1140 * image[:, 2]
     expected = F.interpolate(gray[:, None], (128, 128), mode="bilinear", align_corners=False)
@@ -78,7 +78,7 @@ def test_arcface_sees_gray_as_the_released_code_makes_it() -> None:
     assert tuple(arcface_input(face(512), antialias=True).shape) == (1, 1, 128, 128)
 
 
-def test_only_antialiasing_reaches_every_pixel_at_512() -> None:
+def test_gradients_reach_every_pixel_at_512_only_with_antialiasing() -> None:
     reached: list[float] = []
     for antialias in (False, True):
         image = face(512).requires_grad_()
@@ -88,7 +88,7 @@ def test_only_antialiasing_reaches_every_pixel_at_512() -> None:
     assert reached == [0.25, 1.0]
 
 
-def test_mobilefacenet_sees_the_range_that_it_was_trained_on() -> None:
+def test_mobilefacenet_gets_the_range_that_it_was_trained_on() -> None:
     network, seen = MobileFaceNet(), list[Tensor]()
     network.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
     MobileFaceNetIdentity(network)(torch.ones(1, 3, 128, 128))
@@ -100,7 +100,7 @@ def small_network(image_NCHW: Tensor) -> Tensor:
     return image_NCHW.flatten(1)[:, :4] * 3 + 1
 
 
-def test_distances_are_those_of_raw_embeddings_and_of_angles() -> None:
+def test_distances_are_of_raw_embeddings_or_of_angles() -> None:
     restored, target = torch.rand(3, 3, 4, 4).double(), torch.rand(3, 3, 4, 4).double()
     first, other = small_network(restored), small_network(target)
     result = identity_loss(small_network, restored, target, weight=10)
@@ -110,13 +110,13 @@ def test_distances_are_those_of_raw_embeddings_and_of_angles() -> None:
     torch.testing.assert_close(result, (1 - angles).mean())
 
 
-def test_the_same_face_costs_nothing() -> None:
+def test_the_loss_of_the_same_face_is_zero() -> None:
     network, image = MobileFaceNetIdentity(MobileFaceNet()), face(128)
     assert float(identity_loss(network, image, image)) == 0
     assert abs(float(identity_loss(network, image, image, distance="cosine"))) < 1e-6
 
 
-def test_the_network_is_not_asked_for_a_zero_weight() -> None:
+def test_the_network_does_not_run_for_weight_zero() -> None:
     def forbidden(_: Tensor) -> Tensor:
         raise AssertionError("computed for nothing")
 
@@ -132,7 +132,7 @@ def networks() -> list[nn.Module]:
 
 
 @pytest.mark.parametrize("network", networks(), ids=["mobilefacenet", "arcface"])
-def test_only_the_restored_picture_is_taught(network: MobileFaceNetIdentity) -> None:
+def test_only_the_restored_face_gets_a_gradient(network: MobileFaceNetIdentity) -> None:
     nn.Sequential(network).train()
     before = {key: value.clone() for key, value in network.state_dict().items()}
     restored, target = face(128).requires_grad_(), (face(128) * 0.5).requires_grad_()
@@ -148,7 +148,7 @@ def test_only_the_restored_picture_is_taught(network: MobileFaceNetIdentity) -> 
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
 
 
-def test_crops_differentiate_as_finite_differences_do() -> None:
+def test_gradients_of_crops_equal_finite_differences() -> None:
     # Of all 112 x 96 samples a few: their sum over blocks.
     def blocks(image: Tensor) -> Tensor:
         return F.adaptive_avg_pool2d(recognition_crop(image), (3, 3))

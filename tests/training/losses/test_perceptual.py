@@ -46,7 +46,7 @@ class Poison:
         raise AssertionError("computed for nothing")
 
 
-def test_layers_are_compared_by_the_norm_and_weighed() -> None:
+def test_layers_are_compared_by_the_norm_and_weighted() -> None:
     first, other = pair()
     l1 = [(a - b).abs().mean() for a, b in zip(first, other, strict=True)]
     l2 = [(a - b).square().mean() for a, b in zip(first, other, strict=True)]
@@ -55,14 +55,14 @@ def test_layers_are_compared_by_the_norm_and_weighed() -> None:
     torch.testing.assert_close(result, 0.1 * l2[0] + 2 * l2[1])
 
 
-def test_a_layer_of_weight_zero_is_not_looked_at() -> None:
+def test_a_layer_of_weight_zero_is_not_compared() -> None:
     first, other = pair()
     poisoned = [other[0], Poison()]
     result = feature_loss(first, poisoned, layer_weights=[1, 0])  # type: ignore[list-item]
     torch.testing.assert_close(result, (first[0] - other[0]).abs().mean())
 
 
-def test_features_and_weights_must_be_equally_many_and_alike() -> None:
+def test_features_and_weights_that_do_not_match_are_refused() -> None:
     first, other = pair()
     with pytest.raises(ValueError, match="2 restored, 1 target, 2 weights"):
         feature_loss(first, other[:1])
@@ -74,13 +74,13 @@ def test_features_and_weights_must_be_equally_many_and_alike() -> None:
         feature_loss(first[:1], [other[0][:, :1]])
 
 
-def test_a_gram_matrix_by_the_sum() -> None:
+def test_a_gram_matrix_equals_its_sum() -> None:
     feat = feature(2, 3, 4, 5)
     expected = torch.einsum("nchw,ndhw->ncd", feat, feat) / (3 * 4 * 5)
     torch.testing.assert_close(gram_matrix(feat), expected)
 
 
-def test_style_does_not_care_where_things_are() -> None:
+def test_style_does_not_depend_on_position() -> None:
     feat = feature(1, 4, 6, 6)
     moved = feat.flatten(2)[:, :, torch.randperm(36)].view_as(feat)
     assert float(style_loss([moved], [feat])) < 1e-12
@@ -89,7 +89,7 @@ def test_style_does_not_care_where_things_are() -> None:
     )
 
 
-def test_gradients_are_right_and_none_reach_the_target() -> None:
+def test_gradients_equal_finite_differences_and_none_reach_the_target() -> None:
     first, other = feature(1, 2, 3, 3).requires_grad_(), feature(1, 2, 3, 3, seed=1)
     other.requires_grad_()
 
@@ -101,7 +101,7 @@ def test_gradients_are_right_and_none_reach_the_target() -> None:
     assert other.grad is None
 
 
-def test_both_terms_come_weighed_from_one_look_at_each_picture() -> None:
+def test_both_weighted_terms_need_one_pass_per_image() -> None:
     spy = Spy()
     restored, target = feature(1, 3, 4, 4), feature(1, 3, 4, 4, seed=1)
     terms = perceptual_terms(
@@ -114,7 +114,7 @@ def test_both_terms_come_weighed_from_one_look_at_each_picture() -> None:
     torch.testing.assert_close(terms, {"perceptual": 2 * content, "style": 50 * style})
 
 
-def test_terms_of_weight_zero_are_left_out_and_the_network_is_not_asked_for_nothing() -> None:
+def test_terms_of_weight_zero_are_absent_and_without_terms_the_network_does_not_run() -> None:
     spy = Spy()
     image = feature(1, 3, 4, 4)
     assert perceptual_terms(spy, image, image, content_weight=0) == {}
@@ -123,7 +123,7 @@ def test_terms_of_weight_zero_are_left_out_and_the_network_is_not_asked_for_noth
     assert list(terms) == ["perceptual"]
 
 
-def test_the_target_leaves_no_graph_behind() -> None:
+def test_no_graph_is_built_for_the_target() -> None:
     graphs: list[bool] = []
 
     def network(image_NCHW: Tensor) -> tuple[Tensor, ...]:
@@ -136,7 +136,7 @@ def test_the_target_leaves_no_graph_behind() -> None:
     assert graphs == [False, True]
 
 
-def test_autocast_does_not_coarsen_gram_matrices() -> None:
+def test_autocast_does_not_round_gram_matrices() -> None:
     feat = feature(1, 8, 32, 32).float()
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(gram_matrix(feat), gram_matrix(feat).float())

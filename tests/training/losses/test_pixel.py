@@ -11,12 +11,12 @@ def image(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.rand(shape, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
-def test_a_constant_error_costs_itself() -> None:
+def test_the_loss_of_a_constant_error_is_that_error() -> None:
     target = image(2, 3, 8, 8)
     torch.testing.assert_close(l1_loss(target + 0.25, target), torch.tensor(0.25))
 
 
-def test_only_the_restored_picture_gets_a_gradient() -> None:
+def test_only_the_restored_image_gets_a_gradient() -> None:
     restored, target = image(1, 3, 4, 4).requires_grad_(), image(1, 3, 4, 4, seed=1)
     target.requires_grad_()
     (l1_loss(restored, target) + pyramid_loss([restored], target)).backward()
@@ -24,12 +24,12 @@ def test_only_the_restored_picture_gets_a_gradient() -> None:
     assert target.grad is None
 
 
-def test_pictures_of_different_shapes_are_refused_rather_than_broadcast() -> None:
+def test_images_of_different_shapes_are_refused_rather_than_broadcast() -> None:
     with pytest.raises(ValueError, match="shapes differ"):
         l1_loss(image(2, 3, 4, 4), image(2, 1, 4, 4))
 
 
-def test_every_scale_is_compared_with_the_target_halved_again_and_again() -> None:
+def test_every_scale_is_compared_with_the_target_halved_to_its_size() -> None:
     target = image(2, 3, 32, 32)
     pyramid = [image(2, 3, side, side, seed=side) for side in (8, 16, 32)]
     expected, small = torch.zeros(()), target
@@ -40,20 +40,20 @@ def test_every_scale_is_compared_with_the_target_halved_again_and_again() -> Non
     torch.testing.assert_close(pyramid_loss(pyramid, target), expected)
 
 
-def test_a_pyramid_of_the_shrunken_target_costs_nothing() -> None:
+def test_the_loss_of_a_pyramid_of_the_downscaled_target_is_zero() -> None:
     target = image(1, 3, 16, 16)
     pyramid = (F.avg_pool2d(target, 4), F.avg_pool2d(target, 2), target)
     assert float(pyramid_loss(pyramid, target)) < 1e-7
 
 
-def test_a_pyramid_that_was_not_asked_for_is_missed() -> None:
+def test_a_missing_pyramid_is_an_error() -> None:
     with pytest.raises(ValueError, match="with_pyramid"):
         pyramid_loss((), image(1, 3, 8, 8))
     with pytest.raises(ValueError, match="16 x 16 px cannot"):
         pyramid_loss((image(1, 3, 16, 16),), image(1, 3, 8, 8))
 
 
-def test_half_precision_is_summed_in_full() -> None:
+def test_half_precision_is_summed_in_float32() -> None:
     target = torch.zeros(1, 3, 64, 64)
     restored = torch.full_like(target, 0.5).bfloat16()
     result = l1_loss(restored, target.bfloat16())
@@ -62,7 +62,7 @@ def test_half_precision_is_summed_in_full() -> None:
     assert float(pyramid_loss([restored], target)) == 0.5
 
 
-def test_every_crop_counts_by_the_logarithm_of_its_own_error() -> None:
+def test_the_loss_averages_the_logarithms_of_the_errors_of_crops() -> None:
     target = torch.zeros(2, 3, 4, 4)
     restored = target + torch.tensor([0.1, 0.4])[:, None, None, None]
     result = log_l1_loss(restored, target, floor=0.1)
@@ -76,7 +76,7 @@ def test_the_logarithm_weighs_a_relative_gain_alike_on_good_and_bad_crops() -> N
     assert float(worse[0]) == pytest.approx(float(worse[1]), rel=0.1)
 
 
-def test_lost_contrast_costs_more_than_a_shift_of_the_same_error() -> None:
+def test_lost_contrast_has_a_larger_loss_than_a_shift_of_the_same_error() -> None:
     target = image(1, 3, 32, 32) / 2
     target.requires_grad_()
     flat = target.detach().mean(dim=(2, 3), keepdim=True).expand_as(target)

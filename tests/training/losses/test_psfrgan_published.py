@@ -23,14 +23,14 @@ def features(seed: int, sizes: tuple[tuple[int, int], ...] = SIZES) -> list[Tens
     return [picture(channels, side, seed) * (1 + seed) for channels, side in sizes]
 
 
-def test_the_released_style_loss() -> None:
+def test_the_released_style_loss_equals_its_formula() -> None:
     """Of RegionStyleLoss, the sharp image's map given."""
     labels = one_hot_map(32, cell_px=8).argmax(dim=1)
     loss = semantic_style_loss(features(0), features(1), labels)
     assert float(loss) == pytest.approx(0.033805687, rel=1e-5)
 
 
-def test_the_style_loss_of_the_text() -> None:
+def test_the_style_loss_of_the_paper_equals_its_formula() -> None:
     """Equation 4 by hand: two classes, whose Gram matrices differ by known ones."""
     feat = torch.tensor([[[[1.0, 2.0], [0.0, 1.0]], [[0.0, 1.0], [3.0, 0.0]]]])
     labels = torch.tensor([[[0, 0], [1, 1]]])
@@ -43,12 +43,12 @@ def test_the_style_loss_of_the_text() -> None:
     assert float(released) == pytest.approx(squares / 8, rel=1e-6)
 
 
-def test_weight_and_layers_belong_to_the_form() -> None:
+def test_each_form_of_the_style_loss_has_its_weight_and_layers() -> None:
     assert STYLE_FORMS["released"] == (RELEASED_STYLE_LAYERS, 1000.0)
     assert STYLE_FORMS["text"] == (STYLE_LAYERS, 100.0)
 
 
-def test_the_released_layers_are_rectified_but_the_last() -> None:
+def test_all_released_layers_but_the_last_are_after_the_relu() -> None:
     """In the released code, the rectifiers overwrite the convolutions that it keeps."""
     torch.manual_seed(0)
     with torch.no_grad():

@@ -41,7 +41,7 @@ def test_the_penalty_of_a_linear_score_is_the_square_of_its_weights() -> None:
     torch.testing.assert_close(judge.weight.grad, 10 * judge.weight.detach())
 
 
-def test_scores_of_several_scales_and_patches_are_penalised_together() -> None:
+def test_scores_of_several_scales_and_patches_are_penalized_together() -> None:
     judge = Linear(3, 4, 4)
 
     def scales(image: Tensor) -> list[Tensor]:
@@ -51,7 +51,7 @@ def test_scores_of_several_scales_and_patches_are_penalised_together() -> None:
     torch.testing.assert_close(result, 9 * judge.weight.square().sum())
 
 
-def test_every_sixteenth_step_weighs_sixteen_times_as_much() -> None:
+def test_a_penalty_at_every_sixteenth_step_has_sixteen_times_the_weight() -> None:
     judge, real = Linear(3, 4, 4), torch.rand(2, 3, 4, 4).double()
     every = sum(r1_penalty(judge, real, interval=1).item() for _ in range(16))
     assert r1_penalty(judge, real, interval=16).item() == pytest.approx(every)
@@ -69,7 +69,7 @@ def test_gradients_of_the_penalty_are_those_of_finite_differences() -> None:
     assert torch.autograd.gradcheck(penalty, torch.rand(2, 3, 3).double().requires_grad_())
 
 
-def test_the_real_pictures_keep_no_gradient() -> None:
+def test_the_real_images_keep_no_gradient() -> None:
     real = torch.rand(2, 3, 4, 4).double()
     r1_penalty(Linear(3, 4, 4), real).backward()
     assert not real.requires_grad
@@ -82,7 +82,7 @@ def tiny_judge() -> StyleGAN2Discriminator:
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_autocast_does_not_coarsen_the_penalty(dtype: torch.dtype) -> None:
+def test_autocast_does_not_round_the_penalty(dtype: torch.dtype) -> None:
     judge, real = tiny_judge(), torch.rand(2, 3, 16, 16)
     plain = r1_penalty(judge, real)
     with torch.autocast("cpu", dtype):
@@ -108,7 +108,7 @@ def test_a_step_down_the_penalty_flattens_the_discriminator() -> None:
     assert r1_penalty(judge, real, interval=1).item() < before.item()
 
 
-def test_nothing_is_computed_for_a_zero_weight() -> None:
+def test_a_penalty_of_weight_zero_is_not_computed() -> None:
     mean = PathLengthMean()
     assert float(r1_penalty(forbidden, torch.rand(1, 3, 4, 4), weight=0)) == 0
     assert float(path_length_penalty(forbidden, torch.rand(1, 2, 4), mean, weight=0)) == 0
@@ -148,7 +148,7 @@ class Elsewhere(DistributedContext):
         return value * 0 + 3
 
 
-def test_the_mean_comes_to_the_mean_length_and_is_the_same_for_all_processes() -> None:
+def test_the_running_mean_approaches_the_mean_length_and_is_equal_in_all_processes() -> None:
     _, synthesize = linear_synthesis(2)
     mean, other = PathLengthMean(decay=1.0), PathLengthMean(decay=1.0)
     codes = torch.rand(2, 1, 4).double()
@@ -157,7 +157,7 @@ def test_the_mean_comes_to_the_mean_length_and_is_the_same_for_all_processes() -
     assert float(mean.value) == float(other.value) == 3
 
 
-def test_a_saved_mean_goes_on_where_it_was() -> None:
+def test_a_saved_running_mean_is_resumed() -> None:
     mean, again = PathLengthMean(), PathLengthMean()
     for length in (1.0, 5.0):
         mean.update(torch.tensor(length))
@@ -174,7 +174,7 @@ def tiny_generator() -> StyleGAN2Generator:
     )
 
 
-def test_path_length_of_the_prior_reaches_mapping_and_synthesis_whatever_the_autocast() -> None:
+def test_path_length_gradients_reach_mapping_and_synthesis_under_any_autocast() -> None:
     network = tiny_generator()
     result: list[float] = []
     for enabled in (False, True):
@@ -193,7 +193,7 @@ def test_path_length_of_the_prior_reaches_mapping_and_synthesis_whatever_the_aut
     assert result[0] == result[1] > 0
 
 
-def test_codes_without_a_mapping_are_enough() -> None:
+def test_the_path_length_penalty_works_without_a_mapping_network() -> None:
     network = tiny_generator()
     codes = torch.ones(2, network.num_latent, 8)
     path_length_penalty(network.synthesize, codes, PathLengthMean()).backward()

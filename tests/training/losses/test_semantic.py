@@ -56,7 +56,7 @@ def test_absent_classes_have_no_matrix() -> None:
     assert second[3] is not None
 
 
-def test_exchanging_pixels_within_a_region_costs_nothing_and_across_regions_does() -> None:
+def test_swapping_pixels_costs_nothing_within_a_region_and_something_across_regions() -> None:
     seen = torch.zeros(1, 4, 4, dtype=torch.int64)
     seen[:, 2:] = 1
     feat = feature(1, 3, 4, 4)
@@ -64,7 +64,7 @@ def test_exchanging_pixels_within_a_region_costs_nothing_and_across_regions_does
     assert float(semantic_style_loss([feat.flip(2)], [feat], seen, classes=2)) > 1e-3
 
 
-def test_pixels_of_unknown_class_do_not_matter() -> None:
+def test_pixels_without_a_class_have_no_effect() -> None:
     seen = labels()
     first, other = feature(2, 3, 16, 16), feature(2, 3, 16, 16, seed=1)
     changed = torch.where((seen == UNKNOWN)[:, None], first + 7, first)
@@ -79,7 +79,7 @@ def test_pixels_of_unknown_class_do_not_matter() -> None:
     assert float(semantic_style_loss([first], [other], nothing)) == 0
 
 
-def test_gradients_are_right_and_none_reach_the_target() -> None:
+def test_gradients_equal_finite_differences_and_none_reach_the_target() -> None:
     seen = labels(side=4, classes=2)
     target = feature(2, 2, 4, 4, seed=1).requires_grad_()
 
@@ -92,7 +92,7 @@ def test_gradients_are_right_and_none_reach_the_target() -> None:
     assert target.grad is None
 
 
-def test_autocast_does_not_coarsen_the_loss() -> None:
+def test_autocast_does_not_round_the_loss() -> None:
     first, other = feature(2, 3, 16, 16).float(), feature(2, 3, 16, 16, seed=1).float()
     plain = semantic_style_loss([first], [other], labels(), classes=4)
     with torch.autocast("cpu", torch.bfloat16):
@@ -102,13 +102,13 @@ def test_autocast_does_not_coarsen_the_loss() -> None:
     torch.testing.assert_close(half, plain, rtol=0.02, atol=0)
 
 
-def test_one_hot_maps_have_a_one_per_known_pixel() -> None:
+def test_one_hot_maps_have_a_one_per_labeled_pixel() -> None:
     seen = labels()
     mask = one_hot_labels(seen, classes=4)
     torch.testing.assert_close(mask.sum(dim=1), (seen != UNKNOWN).float())
     assert torch.equal(mask.argmax(dim=1)[0], seen[0])
 
 
-def test_features_must_be_equally_many() -> None:
+def test_a_different_number_of_features_is_refused() -> None:
     with pytest.raises(ValueError, match="1 and 0"):
         semantic_style_loss([feature(1, 2, 4, 4)], [], labels())

@@ -186,7 +186,7 @@ def test_samples_are_degraded_independently() -> None:
     assert (degrade(slice(1, 2)) - degrade(slice(0, 2))[1:]).abs().max() <= LEVEL + 1e-6
 
 
-def test_faces_without_degradation_change_their_tones_only() -> None:
+def test_without_degradation_only_the_tones_of_a_face_change() -> None:
     image = to_batch(make_images(2))
     degradations = table(("none", 1.0))
     plain = degradations.draw(2, torch.Generator().manual_seed(0))

@@ -143,7 +143,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return training_root(tmp_path / "data")
 
 
-def test_embedded_is_the_fidelity_end_of_the_packaged_weights() -> None:
+def test_the_embedded_network_is_the_fidelity_end_of_the_packaged_weights() -> None:
     with bundled_file("lite.safetensors") as path:
         expected = read_weights(path, detail=0.0).state
     state = read_starting_state("embedded")
@@ -151,7 +151,7 @@ def test_embedded_is_the_fidelity_end_of_the_packaged_weights() -> None:
     assert all(torch.equal(state[name], value) for name, value in expected.items())
 
 
-def test_compact_computes_the_compact_network_at_a_quarter_of_the_side() -> None:
+def test_the_compact_network_is_computed_at_a_quarter_of_the_side() -> None:
     compact = CompactUpscaler()
     with bundled_file("compact_x4.safetensors") as path:
         load_weights(compact, path)

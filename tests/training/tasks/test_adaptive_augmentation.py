@@ -34,7 +34,7 @@ def adapted(scores: float, *, steps: int, start: float = 0.0) -> float:
     return adaptive.probability
 
 
-def test_p_rises_where_real_images_are_told_apart_and_falls_where_they_are_not() -> None:
+def test_the_probability_rises_while_real_images_are_recognized_and_falls_otherwise() -> None:
     assert adapted(1.0, steps=3) == 0.0, "not before the interval is over"
     assert adapted(1.0, steps=4) == pytest.approx(0.04)
     assert adapted(1.0, steps=40) == pytest.approx(0.4)
@@ -43,7 +43,7 @@ def test_p_rises_where_real_images_are_told_apart_and_falls_where_they_are_not()
     assert adapted(1.0, steps=400, start=0.5) == 1.0
 
 
-def test_images_are_as_they_were_where_p_is_0_and_in_the_share_of_p() -> None:
+def test_images_are_unchanged_at_p_0_and_augmented_at_the_rate_p() -> None:
     assert augment(IMAGES, 0.0, rng=rng()) is IMAGES
     many = IMAGES[:1].expand(400, -1, -1, -1)
     same = (augment(many, 0.02, rng=rng()) - many).abs().amax(dim=(1, 2, 3)) < 1e-3
@@ -52,7 +52,7 @@ def test_images_are_as_they_were_where_p_is_0_and_in_the_share_of_p() -> None:
     assert float((augment(IMAGES, 1.0, rng=rng()) - IMAGES).abs().mean()) > 0.1
 
 
-def test_processes_take_their_parts_of_the_draws() -> None:
+def test_processes_use_different_rows_of_the_same_draws() -> None:
     whole = augment(IMAGES, 0.8, rng=rng(3))
     parts = [
         augment(half, 0.8, rng=rng(3), context=DistributedContext(rank=rank, size=2))
@@ -61,21 +61,21 @@ def test_processes_take_their_parts_of_the_draws() -> None:
     torch.testing.assert_close(torch.cat(parts), whole)
 
 
-def test_gradients_come_back_to_the_images() -> None:
+def test_gradients_reach_the_images() -> None:
     image = IMAGES.clone().requires_grad_()
     augment(image, 0.9, rng=rng(1)).square().sum().backward()
     assert image.grad is not None
     assert bool((image.grad.abs().amax(dim=(1, 2, 3)) > 0).all())
 
 
-def test_a_gray_image_keeps_its_mean_color_but_for_brightness_and_contrast() -> None:
+def test_a_gray_image_changes_its_mean_color_by_brightness_and_contrast_only() -> None:
     """Hue and saturation leave gray alone: all channels stay equal."""
     gray = torch.full((50, 3, 8, 8), 0.3)
     changed: Tensor = augment(gray, 1.0, rng=rng(2))
     torch.testing.assert_close(changed[:, 0], changed[:, 2], atol=1e-5, rtol=0)
 
 
-def test_a_run_adapts_and_resumes(tmp_path: Path) -> None:
+def test_a_run_adapts_the_probability_and_resumes(tmp_path: Path) -> None:
     root = write_faces(tmp_path / "data")
     settings: dict[str, Any] = stylegan2(root) | {
         "augmentation": {"initial": 0.5, "interval": 1, "images_to_full": 40}

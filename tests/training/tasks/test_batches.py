@@ -26,14 +26,14 @@ class Unreadable(Dataset[FaceSample]):
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_an_unreadable_face_is_one_line_whichever_process_read_it(workers: int) -> None:
+def test_an_unreadable_face_gives_a_one_line_error_from_any_process(workers: int) -> None:
     config = BatchConfig(size=2, num_workers=workers)
     with pytest.raises(ConfigError) as caught:
         next(face_batches(Unreadable(), config, first_step=3, context=DistributedContext()))
     assert str(caught.value) == "6.png: not a readable image"
 
 
-def test_bytes_become_on_the_device_what_the_samples_are(tmp_path: Path) -> None:
+def test_bytes_become_float_samples_on_the_device(tmp_path: Path) -> None:
     faces = FaceDataset(
         from_mapping(data(write_faces(tmp_path)), DatasetConfig, where="test"), seed=0
     )
@@ -57,7 +57,7 @@ class Threads(Dataset[FaceSample]):
         return FaceSample(*[torch.tensor([cv2.getNumThreads(), torch.get_num_threads()])] * 5)
 
 
-def test_a_worker_computes_on_one_thread() -> None:
+def test_a_loader_worker_computes_on_one_thread() -> None:
     # The threads of the parent, which a forked process does not have, must not be waited for.
     cv2.GaussianBlur(np.zeros((2048, 2048, 3), np.float32), (0, 0), 3)
     config = BatchConfig(size=1, num_workers=1)

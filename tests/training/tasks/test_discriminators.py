@@ -65,7 +65,7 @@ def judged(details: list[float]) -> GanBatch:
     return GanBatch(sample, CropWindow(8, 4, 48), restored, CropWindow(10, 6, 32))
 
 
-def test_only_sharp_faces_are_judged_and_only_in_the_judged_square(
+def test_the_discriminator_scores_only_sharp_faces_and_only_inside_its_window(
     adversary: TextureDiscriminatorTrainer,
 ) -> None:
     seen = judged([1.0, 0.5])
@@ -98,7 +98,7 @@ def test_processes_with_and_without_sharp_faces_have_the_same_terms(
     assert adversary.update([sharp.detach()], MOMENT, optimizer_step).keys() == logged.keys()
 
 
-def test_whole_faces_hold_what_was_restored_within_the_original() -> None:
+def test_full_faces_are_the_original_with_the_restored_window_inside() -> None:
     seen = judged([1.0])
     whole = seen.whole()
     assert torch.equal(seen.window.crop(whole), seen.restored)
@@ -107,7 +107,7 @@ def test_whole_faces_hold_what_was_restored_within_the_original() -> None:
     torch.testing.assert_close(seen.restored.grad, torch.ones_like(seen.restored))
 
 
-def test_squares_are_drawn_everywhere_within() -> None:
+def test_windows_are_drawn_everywhere_inside_the_image() -> None:
     generator = torch.Generator().manual_seed(0)
     drawn = [CropWindow.draw(generator, side=3, within=4) for _ in range(50)]
     assert {each.y for each in drawn} == {each.x for each in drawn} == {0, 1}

@@ -47,7 +47,7 @@ def generated_faces(task: RestorerTask) -> GeneratedFaces:
     return found
 
 
-def test_a_sample_is_what_its_style_draws(root: Path) -> None:
+def test_a_sample_is_the_image_generated_from_its_style(root: Path) -> None:
     task = RestorerTask(config(root), seed=3, device=CPU)
     faces = generated_faces(task)
     index = next(index for index in range(20) if faces.is_generated(index))
@@ -65,7 +65,7 @@ def test_a_sample_is_what_its_style_draws(root: Path) -> None:
     assert torch.equal(faces[index].degraded, sample.degraded)
 
 
-def test_a_pool_of_faces_is_degraded_repeatedly_and_then_replaced(root: Path) -> None:
+def test_a_pool_of_generated_faces_is_degraded_repeatedly_and_then_replaced(root: Path) -> None:
     faces = generated_faces(RestorerTask(config(root), seed=3, device=CPU))
     styles = [faces.style(index) for index in range(6)]
     assert torch.equal(styles[0], styles[2])
@@ -74,7 +74,7 @@ def test_a_pool_of_faces_is_degraded_repeatedly_and_then_replaced(root: Path) ->
     assert not torch.equal(styles[0], styles[4])
 
 
-def test_an_encoder_alone_learns_styles_without_drawing(root: Path) -> None:
+def test_an_encoder_alone_learns_styles_without_generating_images(root: Path) -> None:
     changed = {"generated": {"probability": 1.0}, "draw_noise": False}
     task = RestorerTask(config(root, **changed), seed=0, device=CPU)
     steps = OptimizerStep(device=CPU, dtype=torch.float32)
@@ -90,7 +90,7 @@ def test_an_encoder_alone_learns_styles_without_drawing(root: Path) -> None:
     assert not any(name.startswith(("stylegan_decoder", "conditions")) for name in moved)
 
 
-def test_a_smaller_picture_is_compared_with_a_smaller_target(root: Path) -> None:
+def test_a_smaller_output_is_compared_with_a_smaller_target(root: Path) -> None:
     weights = NO_TERMS | {"pyramid": 0.0, "l1": 1.0}
     task = RestorerTask(config(root, loss_weights=weights), seed=0, device=CPU)
     steps = OptimizerStep(device=CPU, dtype=torch.float32)
@@ -112,7 +112,7 @@ def test_a_smaller_picture_is_compared_with_a_smaller_target(root: Path) -> None
         ({"generated": {"pool": 0}}, "pool"),
     ],
 )
-def test_settings_that_cannot_work_are_refused(
+def test_conflicting_settings_of_generated_faces_are_refused(
     root: Path, changes: dict[str, Any], message: str
 ) -> None:
     raw = {key: value for key, value in changes.items() if value is not None}

@@ -54,7 +54,7 @@ def data(root: Path) -> DatasetConfig:
     )
 
 
-def test_every_face_is_seen_once_as_it_is_and_degraded_alike_every_time(root: Path) -> None:
+def test_validation_uses_every_face_once_with_the_same_degradation_every_time(root: Path) -> None:
     faces = FaceEvalDataset(data(root), seed=4)
     assert len(faces) == 5
     grays = [float(face.target[0, 32, 40] * 0.5 + 0.5) * 255 for face in faces]
@@ -91,7 +91,7 @@ def scores_of(result: list[int], true: list[int]) -> dict[str, float]:
     return f1_by_class(confusion_matrix(torch.tensor([result]), torch.tensor([true])))
 
 
-def test_f1_is_that_of_all_known_pixels_of_a_class() -> None:
+def test_f1_counts_all_labeled_pixels_of_a_class() -> None:
     assert scores_of([0, 0, 1, 7], [0, 0, 1, 255]) == {"background": 1.0, "skin": 1.0}
     # Background: one of two found and nothing wrong. Skin: its one found, and one wrong.
     two_thirds = pytest.approx(2 / 3)
@@ -101,7 +101,7 @@ def test_f1_is_that_of_all_known_pixels_of_a_class() -> None:
     }
 
 
-def test_confusions_of_pictures_add_up() -> None:
+def test_confusion_matrices_of_images_are_added() -> None:
     def drawn(seed: int) -> Tensor:
         rng = torch.Generator().manual_seed(seed)
         return torch.randint(0, len(PARSING_CLASSES), (2, 8, 8), generator=rng)
@@ -111,11 +111,11 @@ def test_confusions_of_pictures_add_up() -> None:
     assert torch.equal(torch.as_tensor(parts), confusion_matrix(result, true))
 
 
-def test_a_class_that_no_picture_has_does_not_count_but_what_it_took_is_missed() -> None:
+def test_an_absent_class_has_no_score_and_its_false_positives_lower_the_others() -> None:
     scores = scores_of([1, 2, 1, 1], [1, 1, 1, 1])
     assert scores == {"skin": pytest.approx(2 * 3 / 7)}
 
 
-def test_the_mean_leaves_the_background_out() -> None:
+def test_the_mean_excludes_the_background() -> None:
     assert mean_f1({"background": 1.0, "skin": 0.5, "hair": 0.7}) == pytest.approx(0.6)
     assert mean_f1({}) == 0.0

@@ -55,7 +55,7 @@ def inputs_of_one_step(task: PsfrganTask) -> dict[str, list[Tensor]]:
     return seen
 
 
-def test_the_discriminator_sees_the_map_of_the_sharp_image(root: Path) -> None:
+def test_the_discriminator_gets_the_parsing_map_of_the_sharp_image(root: Path) -> None:
     seen = inputs_of_one_step(build(root))
     (labels,) = seen["labels"]
     known = labels != UNKNOWN_LABEL
@@ -69,7 +69,7 @@ def test_the_discriminator_sees_the_map_of_the_sharp_image(root: Path) -> None:
     assert not torch.equal(degraded, seen["discriminator"][0])
 
 
-def test_the_style_loss_looks_at_the_sharp_map_with_its_weight(
+def test_the_style_loss_uses_the_parsing_map_of_the_sharp_image_and_its_weight(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inputs: list[tuple[Tensor, dict[str, Any]]] = []
@@ -98,7 +98,7 @@ class _FakeFeatures(nn.Module):
         return (image,)
 
 
-def test_a_face_without_labels_is_parsed_where_it_is_sharp(root: Path) -> None:
+def test_a_face_without_labels_is_parsed_from_its_sharp_image(root: Path) -> None:
     for number in range(3):
         mask = np.full((128, 128), UNKNOWN_LABEL, np.uint8)
         cv2.imwrite(str(root / "faces" / f"{number}_mask.png"), mask)
@@ -110,7 +110,7 @@ def test_a_face_without_labels_is_parsed_where_it_is_sharp(root: Path) -> None:
         assert torch.equal(sharp, expected)
 
 
-def test_without_maps_generator_and_discriminator_see_zeros(root: Path) -> None:
+def test_without_parsing_maps_generator_and_discriminator_get_zeros(root: Path) -> None:
     seen = inputs_of_one_step(build(root, uses_map=False))
     assert not any(bool(each.any()) for each in seen["generator"] + seen["discriminator"])
 

@@ -61,7 +61,7 @@ def write_prior(root: Path) -> Path:
     return root / "prior.pth"
 
 
-def test_the_prior_of_gfpgan_is_fixed_unless_a_rate_is_given(root: Path) -> None:
+def test_the_prior_of_gfpgan_is_frozen_unless_a_learning_rate_is_given(root: Path) -> None:
     given = {"pretrained": {"prior": str(write_prior(root))}}
     fixed = RestorerTask(config(root, "gfpgan", prior_lr_scale=None, **given), seed=0, device=CPU)
     assert {name.split(".")[0] for name in rates(fixed)} == {
@@ -74,12 +74,12 @@ def test_the_prior_of_gfpgan_is_fixed_unless_a_rate_is_given(root: Path) -> None
     assert {scales[name] for name in scales if not name.startswith("stylegan_decoder.")} == {1.0}
 
 
-def test_an_untrained_prior_that_is_fixed_is_refused(root: Path) -> None:
+def test_an_untrained_frozen_prior_is_refused(root: Path) -> None:
     with pytest.raises(ConfigError, match="the prior is frozen, but has no pretrained"):
         config(root, "gfpgan", prior_lr_scale=None)
 
 
-def test_mmrb_starts_from_the_prior_and_its_parts_have_their_rates(root: Path) -> None:
+def test_mmrb_starts_from_the_prior_and_its_parts_have_their_learning_rates(root: Path) -> None:
     """Section 4.2: 2e-3 for codec and branches, 2e-4 for the prior."""
     prior = write_prior(root)
     task = RestorerTask(config(root, "mmrb", pretrained={"prior": str(prior)}), seed=0, device=CPU)
@@ -97,7 +97,7 @@ def test_mmrb_starts_from_the_prior_and_its_parts_have_their_rates(root: Path) -
         RestorerTask(larger, seed=0, device=CPU)
 
 
-def test_a_fixed_prior_of_mmrb_still_learns_its_branches(root: Path) -> None:
+def test_a_frozen_prior_of_mmrb_still_trains_its_branches(root: Path) -> None:
     """Table 5 of its paper, without fine-tuning."""
     task = RestorerTask(config(root, "mmrb", prior_lr_scale=0.0), seed=0, device=CPU)
     inside = {name for name in rates(task) if name.startswith("generator.")}
@@ -157,7 +157,7 @@ def test_the_blocks_of_mmrb_can_be_left_out(root: Path) -> None:
         config(root, "gfpgan", mmrb_blocks=False)
 
 
-def test_shipped_configs_have_the_released_decays_and_rates() -> None:
+def test_shipped_configs_have_the_released_decays_and_learning_rates() -> None:
     gfpgan = read_config(CONFIGS / "gfpgan_512.toml", RunConfig).restorer
     assert gfpgan is not None
     assert gfpgan.discriminator is not None
@@ -199,7 +199,7 @@ def test_the_package_has_a_prior_for_both_networks() -> None:
         assert (mobile.pretrained.prior, mobile.pretrained.discriminator) == (None, None)
 
 
-def test_a_mobile_prior_has_its_rates_too(root: Path) -> None:
+def test_a_mobile_prior_has_learning_rates_of_its_own(root: Path) -> None:
     raw = on_mobile_prior("mmrb")(root) | {"prior_lr_scale": 0.05}
     task = RestorerTask(from_mapping(raw, RestorerConfig, where="test"), seed=0, device=CPU)
     scales = rates(task)

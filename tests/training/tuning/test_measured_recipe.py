@@ -64,14 +64,14 @@ def test_a_black_and_white_film_has_gray_copies_and_gray_targets() -> None:
         assert np.ptp(image, axis=2).max() < 0.02
 
 
-def test_copies_are_around_the_measured_quality() -> None:
+def test_copies_vary_around_the_measured_quality() -> None:
     draws = [MeasuredRecipe(quality=QUALITY).draw(np.random.default_rng(k)) for k in range(40)]
     sides, noises = ([getattr(draw, name) for draw in draws] for name in ("side_px", "noise"))
     assert 110 < min(sides) < 150 < np.median(sides) < 175 < max(sides) < 215
     assert 3 <= min(noises) < 5 < 7 < max(noises) <= 9
 
 
-def test_a_draw_can_be_applied_again() -> None:
+def test_a_degradation_can_be_applied_again() -> None:
     face = clear_face(0)
     results = [
         MeasuredRecipe(quality=QUALITY).draw(np.random.default_rng(5)).degrade(face).degraded

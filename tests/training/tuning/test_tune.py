@@ -44,7 +44,7 @@ def tuned(
     return tune(film, target, photos=photos, detector=DETECTOR, device=CPU, config=config)
 
 
-def test_weights_that_gained_are_written_with_both_ends(
+def test_weights_that_improved_are_written_with_both_ends(
     film: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = iter([BEFORE] * 3 + [replace(BEFORE, psnr_db=26.0)])
@@ -66,7 +66,7 @@ def test_weights_that_gained_are_written_with_both_ends(
         assert 0 < change < 0.01
 
 
-def test_weights_that_gained_nothing_are_not_written(
+def test_weights_that_did_not_improve_are_not_written(
     film: Path, photos: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "tuned.safetensors"
@@ -85,7 +85,7 @@ def test_too_few_photographs_are_refused(film: Path, photos: Path, tmp_path: Pat
         tuned(film, tmp_path / "tuned.safetensors", few)
 
 
-def test_existing_weights_stay(film: Path, photos: Path, tmp_path: Path) -> None:
+def test_existing_weights_are_not_replaced(film: Path, photos: Path, tmp_path: Path) -> None:
     target = tmp_path / "tuned.safetensors"
     target.write_bytes(b"mine")
     with pytest.raises(MediaError, match="already exists"):

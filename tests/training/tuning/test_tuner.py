@@ -103,7 +103,7 @@ def test_a_run_that_diverges_ends_with_an_error() -> None:
         (replace(SCORES, psnr_db=25.05), False),
     ],
 )
-def test_only_a_gain_without_a_loss_counts(after: TuneScores, is_gain: bool) -> None:
+def test_only_an_improvement_without_a_loss_is_accepted(after: TuneScores, is_gain: bool) -> None:
     assert after.is_gain_over(SCORES) == is_gain
 
 

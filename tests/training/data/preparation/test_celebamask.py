@@ -54,14 +54,14 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
-def test_the_parts_are_the_classes_of_the_parser() -> None:
+def test_the_labels_are_the_classes_of_the_parser() -> None:
     assert len(PART_NAMES) + 1 == len(PARSING_CLASSES)
     named = {"l_eye": "left eye", "mouth": "mouth", "eye_g": "glasses", "cloth": "clothes"}
     for name, label in named.items():
         assert PARSING_CLASSES[PART_NAMES.index(name) + 1] == label
 
 
-def test_the_split_is_that_of_celeba(root: Path) -> None:
+def test_the_split_equals_that_of_celeba(root: Path) -> None:
     """The borders of the authors' g_partition.py."""
     borders = [split_of(number) for number in (162770, 162771, 182637, 182638)]
     assert borders == ["train", "val", "val", "test"]
@@ -77,7 +77,7 @@ def test_the_split_is_that_of_celeba(root: Path) -> None:
     }
 
 
-def test_the_later_part_covers_the_earlier(root: Path) -> None:
+def test_later_labels_cover_earlier_ones(root: Path) -> None:
     """As the authors' g_mask.py joins the files of parts."""
     skin, nose, hair = (np.zeros((512, 512), bool) for _ in range(3))
     skin[:300], nose[100:200, 200:300], hair[:120] = True, True, True
@@ -87,7 +87,7 @@ def test_the_later_part_covers_the_earlier(root: Path) -> None:
     assert [labels[row, 250] for row in (50, 110, 150, 250, 400)] == [13, 13, 2, 1, 0]
 
 
-def test_a_photograph_and_its_smaller_masks_are_aligned_alike(root: Path, tmp_path: Path) -> None:
+def test_a_photograph_and_its_smaller_masks_are_aligned_equally(root: Path, tmp_path: Path) -> None:
     photo = cv2.resize(example_images(1)[0], (1024, 1024), interpolation=cv2.INTER_CUBIC)
     assert cv2.imwrite(
         str(root / "CelebA-HQ-img" / "4.jpg"), photo[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 100]
@@ -114,7 +114,7 @@ def test_a_photograph_and_its_smaller_masks_are_aligned_alike(root: Path, tmp_pa
         ]
 
 
-def test_what_is_missing_or_of_another_size_is_named(root: Path) -> None:
+def test_missing_masks_and_masks_of_another_size_are_named(root: Path) -> None:
     with pytest.raises(ConfigError, match=r"no mask of photograph 3; unpack all"):
         read_part_labels(root, 3)
     part(root, 3, "skin", np.ones((512, 512), bool))

@@ -49,7 +49,7 @@ def prepare(target: Path, *films: Path, **changes: Any) -> ClipReport:
     )
 
 
-def test_a_track_becomes_clips_that_training_reads(tmp_path: Path) -> None:
+def test_clips_of_a_track_are_read_by_training(tmp_path: Path) -> None:
     report = prepare(tmp_path)
     assert (report.people, report.clips["test"]) == (1, 0)
     rows = read_table(tmp_path / "train")
@@ -74,7 +74,7 @@ def test_a_track_becomes_clips_that_training_reads(tmp_path: Path) -> None:
         prepare(tmp_path / "new", EXAMPLE, EXAMPLE)
 
 
-def test_clips_of_one_shot_or_of_one_person_stay_together() -> None:
+def test_clips_of_one_shot_or_one_person_are_in_the_same_split() -> None:
     shots = np.array([0, 0, 1, 2, 3])
     people = np.array([0, 1, 1, 2, 3])
     groups = film_clips._groups((shots[:, None] == shots) | (people[:, None] == people))

@@ -57,7 +57,7 @@ def read_files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def test_a_face_depends_on_its_number_alone_and_a_run_resumes(
+def test_a_face_depends_on_its_index_alone_and_a_run_resumes(
     network: MobileStyleGAN, tmp_path: Path
 ) -> None:
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
@@ -129,7 +129,7 @@ def test_a_folder_of_other_settings_or_other_files_is_refused(
         GenerateConfig(truncation=(0.9, 0.5))
 
 
-def test_low_scores_and_unusual_embeddings_are_left_out(
+def test_low_scores_and_unusual_embeddings_are_excluded(
     network: MobileStyleGAN, tmp_path: Path
 ) -> None:
     config = GenerateConfig(eye_asymmetry=9.0, norm=(1.0, 2.0))

@@ -67,7 +67,7 @@ def textured(side: int = 512, seed: int = 0) -> NDArray[np.uint8]:
     return np.repeat(gray[:, :, None], 3, axis=2)
 
 
-def test_a_folder_becomes_a_table_that_training_reads(tmp_path: Path) -> None:
+def test_a_prepared_folder_is_read_by_training(tmp_path: Path) -> None:
     save(tmp_path / "photos" / "a.png", photograph())
     save(tmp_path / "photos" / "deep" / "b.png", np.full((200, 200, 3), 90, np.uint8))
     (tmp_path / "photos" / "broken.jpg").write_bytes(b"no image")
@@ -97,7 +97,7 @@ def test_a_folder_becomes_a_table_that_training_reads(tmp_path: Path) -> None:
     assert box[0] < row.points_xy[3, 0] < row.points_xy[4, 0] < box[2]
 
 
-def test_the_tile_lies_on_the_template(tmp_path: Path) -> None:
+def test_the_face_is_aligned_with_the_template(tmp_path: Path) -> None:
     save(tmp_path / "photos" / "a.png", photograph())
     prepare_faces(tmp_path / "photos", tmp_path / "set", detector=DETECTOR, config=CONFIG)
     (row,) = read_table(tmp_path / "set")
@@ -186,7 +186,7 @@ class Doubtful:
         return [None if face is None else self._sees(face, image) for face in seen]
 
 
-def test_a_face_that_fills_the_picture_is_found(tmp_path: Path) -> None:
+def test_a_face_that_fills_the_image_is_detected(tmp_path: Path) -> None:
     def only_far_from_edges(face: Detection, image: NDArray[np.uint8]) -> Detection | None:
         """As real detectors do it, if not always."""
         height, width = image.shape[:2]
@@ -203,7 +203,7 @@ def test_a_face_that_fills_the_picture_is_found(tmp_path: Path) -> None:
     assert away < 12 * scale
 
 
-def test_what_is_no_face_at_a_closer_look_is_left_out(tmp_path: Path) -> None:
+def test_detections_that_a_second_check_rejects_are_excluded(tmp_path: Path) -> None:
     def less_sure(face: Detection, _picture: NDArray[np.uint8]) -> Detection | None:
         return replace(face, score=0.68)
 
@@ -214,7 +214,7 @@ def test_what_is_no_face_at_a_closer_look_is_left_out(tmp_path: Path) -> None:
     assert (report.kept, report.dropped) == (0, {"no face": 1})
 
 
-def test_black_hair_and_a_dark_background_do_not_make_a_face_too_dark() -> None:
+def test_black_hair_and_a_dark_background_do_not_count_as_a_dark_face() -> None:
     (found,) = DETECTOR.detect([photograph()])
     points = found[0].landmarks_xy.astype(np.float64)
     around = photograph().copy()
@@ -228,7 +228,7 @@ def test_black_hair_and_a_dark_background_do_not_make_a_face_too_dark() -> None:
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])
-def test_an_archive_is_as_good_as_a_folder(tmp_path: Path, kind: str) -> None:
+def test_an_archive_gives_the_faces_of_its_folder(tmp_path: Path, kind: str) -> None:
     save(tmp_path / "a.png", photograph())
     archive = tmp_path / f"photos.{kind}"
     if kind == "zip":
@@ -266,7 +266,7 @@ def test_an_enlarged_photograph_is_recognized(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("side", [160, 256, 384])
-def test_the_spectrum_tells_how_much_was_enlarged(side: int) -> None:
+def test_the_spectrum_gives_the_factor_of_enlargement(side: int) -> None:
     whole = textured()
     small = cv2.resize(whole, (side, side), interpolation=cv2.INTER_AREA)
     back = cv2.resize(small, (512, 512), interpolation=cv2.INTER_CUBIC)
@@ -285,7 +285,7 @@ def test_the_spectrum_tells_how_much_was_enlarged(side: int) -> None:
         ("profile view", lambda p, xy: (p, np.vstack([xy[:2], xy[0] + (0, 30), xy[3:]]))),
     ],
 )
-def test_the_unfit_are_dropped_for_what_is_wrong_with_them(reason: str, spoil) -> None:
+def test_unsuitable_faces_are_dropped_with_the_reason(reason: str, spoil) -> None:
     (found,) = DETECTOR.detect([photograph()])
     points = found[0].landmarks_xy.astype(np.float64)
     frontal = replace(CONFIG, max_yaw_ratio=0.33)
@@ -307,20 +307,20 @@ def test_faces_beyond_45_degrees_are_kept_unless_a_limit_is_given() -> None:
     assert check_face(photograph(), profile, frontal) == ("profile view", None)
 
 
-def test_a_frontal_face_is_not_turned_and_lies_inside() -> None:
+def test_a_frontal_face_has_no_yaw_and_lies_inside_the_image() -> None:
     assert yaw_ratio(TEMPLATE_LANDMARKS_XY) < 0.03
     assert outside_ratio(TEMPLATE_LANDMARKS_XY, (512, 512)) == pytest.approx(0.0, abs=1e-9)
     assert outside_ratio(TEMPLATE_LANDMARKS_XY, (512, 256)) == pytest.approx(0.5, abs=0.02)
 
 
-def test_boxes_are_as_big_as_those_that_components_are_trained_with() -> None:
+def test_boxes_have_the_sizes_that_component_losses_use() -> None:
     boxes = component_boxes(TEMPLATE_LANDMARKS_XY)
     sides = boxes[:, 2] - boxes[:, 0]
     np.testing.assert_allclose(sides, [80, 80, 120], atol=4)
     np.testing.assert_allclose((boxes[0, :2] + boxes[0, 2:]) / 2, TEMPLATE_LANDMARKS_XY[0])
 
 
-def test_a_full_target_and_an_empty_source_are_refused(tmp_path: Path) -> None:
+def test_a_nonempty_output_folder_and_an_empty_source_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").write_text("mine")
@@ -340,7 +340,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_two_processes_write_what_one_does_and_an_interrupted_call_is_continued(
+def test_two_processes_write_the_files_of_one_and_an_interrupted_call_resumes(
     tmp_path: Path,
 ) -> None:
     photos = tmp_path / "photos"
