@@ -30,7 +30,7 @@ def middling(codec: PassCodec) -> CodecGeneration:
 
 
 @pytest.mark.parametrize("codec", get_args(PassCodec))
-def test_a_pass_keeps_count_and_size_and_repeats_itself(codec: PassCodec) -> None:
+def test_coding_keeps_count_and_size_and_is_reproducible(codec: PassCodec) -> None:
     first, again = (
         apply_generation(film(), middling(codec)),
         apply_generation(film(), middling(codec)),
@@ -61,7 +61,7 @@ def test_a_lower_bit_rate_loses_more_over_a_clip(codec: PassCodec) -> None:
     assert errors[0] < 0.8 * errors[1]
 
 
-def test_fields_can_be_coded_apart() -> None:
+def test_fields_can_be_coded_separately() -> None:
     clip = film(frames=4)
     for frame in clip:
         frame[1::2] = frame[1::2, ::-1]
@@ -92,6 +92,6 @@ def test_odd_sides_are_refused() -> None:
         ({"quantizer": 4, "gop_frames": 0}, ">= 1"),
     ],
 )
-def test_impossible_passes_are_refused(settings: dict[str, float], message: str) -> None:
+def test_invalid_codec_settings_are_refused(settings: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         CodecGeneration(codec="mpeg4", **settings)  # type: ignore[arg-type]

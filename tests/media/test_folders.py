@@ -22,7 +22,7 @@ def images(folder: Path, count: int) -> Path:
     return folder
 
 
-def test_a_shorter_sequence_leaves_no_frames_of_a_longer_one(tmp_path: Path) -> None:
+def test_a_shorter_sequence_removes_the_frames_of_a_longer_one(tmp_path: Path) -> None:
     target = tmp_path / "out"
     copy_video(images(tmp_path / "long", 12), target)
     (target / "notes.txt").write_text("mine")
@@ -36,7 +36,7 @@ def test_a_shorter_sequence_leaves_no_frames_of_a_longer_one(tmp_path: Path) -> 
     assert (target / "poster.png").exists()
 
 
-def test_missing_numbers_are_known(tmp_path: Path) -> None:
+def test_missing_frame_numbers_are_reported(tmp_path: Path) -> None:
     folder = images(tmp_path / "in", 12)
     assert missing_frame_numbers(folder) == []
     for number in (7, 9):
@@ -64,7 +64,7 @@ def names_in(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir() if path.suffix != ".png"}
 
 
-def test_the_sound_and_uneven_times_of_a_film_are_beside_its_frames(tmp_path: Path) -> None:
+def test_audio_and_uneven_times_of_a_film_are_written_next_to_its_frames(tmp_path: Path) -> None:
     film = make_clip(tmp_path / "film.mkv", Clip(ticks=UNEVEN, sounds=(FLAC,)))
 
     notes = copy_video(film, tmp_path / "out")
@@ -85,7 +85,7 @@ def test_the_sound_and_uneven_times_of_a_film_are_beside_its_frames(tmp_path: Pa
         ("avi", "pcm_s16le"), ("avi", "ac3"), ("ts", "mp2"), ("wmv", "wmav2"),
     ],
 )  # fmt: skip
-def test_sound_beside_frames_verifies(tmp_path: Path, suffix: str, codec: str) -> None:
+def test_audio_next_to_frames_verifies(tmp_path: Path, suffix: str, codec: str) -> None:
     film = tmp_path / f"film.{suffix}"
     video = "msmpeg4v3" if suffix == "wmv" else "mpeg4"
     run_ffmpeg("-f", "lavfi", "-i", "testsrc2=s=96x48:r=25:d=1", "-f", "lavfi", "-i", "sine=d=1",
@@ -99,7 +99,7 @@ def test_sound_beside_frames_verifies(tmp_path: Path, suffix: str, codec: str) -
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
-def test_sound_beside_the_frames_of_a_part_verifies(tmp_path: Path, suffix: str) -> None:
+def test_audio_next_to_the_frames_of_a_time_range_verifies(tmp_path: Path, suffix: str) -> None:
     sounds = (Sound(codec="aac", seconds=Fraction(2)),)
     film = make_clip(tmp_path / f"film.{suffix}", Clip(ticks=tuple(range(50)), sounds=sounds))
     part: dict[str, Any] = {"start_seconds": 0.51, "end_seconds": 1.3}
@@ -120,7 +120,7 @@ def test_sound_beside_the_frames_of_a_part_verifies(tmp_path: Path, suffix: str)
     assert sound_packets(tmp_path / "out" / "sound.mka")[-1][0] < Fraction("0.8")
 
 
-def test_sound_that_starts_late_stays_with_its_frames(tmp_path: Path) -> None:
+def test_audio_that_starts_late_stays_in_sync_with_the_frames(tmp_path: Path) -> None:
     late = Sound(codec="flac", start_seconds=Fraction(1, 5))
     film = make_clip(tmp_path / "film.mkv", Clip(sounds=(late,)))
 
@@ -131,7 +131,7 @@ def test_sound_that_starts_late_stays_with_its_frames(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", ["no sound", "other sound", "no times", "other times"])
-def test_what_is_harmed_beside_frames_does_not_verify(tmp_path: Path, harm: str) -> None:
+def test_damaged_audio_next_to_frames_does_not_verify(tmp_path: Path, harm: str) -> None:
     film = make_clip(tmp_path / "film.mkv", Clip(ticks=UNEVEN, sounds=(FLAC,)))
     copy_video(film, tmp_path / "out")
     sound, times = tmp_path / "out" / "sound.mka", tmp_path / "out" / "timestamps.txt"
@@ -150,7 +150,7 @@ def test_what_is_harmed_beside_frames_does_not_verify(tmp_path: Path, harm: str)
     assert changed_names(verify(film, tmp_path / "out")) != []
 
 
-def test_a_film_without_sound_leaves_no_sound_or_times_of_another(tmp_path: Path) -> None:
+def test_a_film_without_audio_removes_audio_and_times_of_an_earlier_film(tmp_path: Path) -> None:
     film = make_clip(tmp_path / "film.mkv", Clip(ticks=UNEVEN, sounds=(FLAC,)))
     silent = make_clip(tmp_path / "silent.mkv")
     copy_video(film, tmp_path / "out")
@@ -163,7 +163,7 @@ def test_a_film_without_sound_leaves_no_sound_or_times_of_another(tmp_path: Path
     assert changed_names(verify(silent, tmp_path / "out")) == []
 
 
-def test_images_leave_a_sound_file_of_the_user_alone(tmp_path: Path) -> None:
+def test_writing_images_does_not_touch_an_audio_file_of_the_user(tmp_path: Path) -> None:
     target = tmp_path / "out"
     copy_video(images(tmp_path / "in", 3), target)
     (target / "sound.mka").write_text("mine")
@@ -173,7 +173,7 @@ def test_images_leave_a_sound_file_of_the_user_alone(tmp_path: Path) -> None:
     assert (target / "sound.mka").read_text() == "mine"
 
 
-def test_what_a_folder_cannot_hold_of_a_film_is_said(tmp_path: Path) -> None:
+def test_streams_that_a_folder_cannot_hold_are_noted(tmp_path: Path) -> None:
     (tmp_path / "words.srt").write_text("1\n00:00:00,000 --> 00:00:00,300\nwords\n")
     film = tmp_path / "film.mkv"
     run_ffmpeg("-f", "lavfi", "-i", "testsrc2=s=96x48:r=25:d=0.4", "-i", tmp_path / "words.srt",

@@ -40,7 +40,7 @@ def assert_same(first: Frame, other: Frame) -> None:
 
 
 @pytest.mark.parametrize("name", FILMS)
-def test_a_film_is_the_same_from_any_frame_on(tmp_path: Path, name: str) -> None:
+def test_decoding_from_any_frame_gives_the_same_frames(tmp_path: Path, name: str) -> None:
     path = make_clip(tmp_path / name, FILMS[name])
     with open_source(path) as source:
         whole = list(source)
@@ -52,7 +52,7 @@ def test_a_film_is_the_same_from_any_frame_on(tmp_path: Path, name: str) -> None
                     assert_same(first, other)
 
 
-def test_a_part_of_a_film_is_counted_from_its_own_start(tmp_path: Path) -> None:
+def test_frame_numbers_count_from_the_start_of_the_time_range(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mp4", LONG)
     with open_source(path, start_seconds=Fraction(1), end_seconds=Fraction(2)) as source:
         whole = list(source)
@@ -62,7 +62,7 @@ def test_a_part_of_a_film_is_counted_from_its_own_start(tmp_path: Path) -> None:
         assert_same(first, other)
 
 
-def test_a_folder_is_read_from_the_picture_asked_for(tmp_path: Path) -> None:
+def test_an_image_sequence_is_read_from_the_requested_image(tmp_path: Path) -> None:
     for number in range(5):
         cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((8, 8), 40 * number, np.uint8))
     with open_source(tmp_path) as source:
@@ -72,7 +72,7 @@ def test_a_folder_is_read_from_the_picture_asked_for(tmp_path: Path) -> None:
     assert [frame.source_name for frame in part] == ["3.png", "4.png"]
 
 
-def test_a_frame_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_frame_beyond_the_film_is_refused(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mkv")
     with open_source(path) as source:
         (first, *_) = source
@@ -81,7 +81,7 @@ def test_a_frame_that_is_not_there_is_refused(tmp_path: Path) -> None:
             next(source.frames_from(9, later))
 
 
-def test_two_readings_of_a_film_at_once_are_an_error(tmp_path: Path) -> None:
+def test_reading_a_film_twice_at_once_is_an_error(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mkv", LONG)
     with open_source(path) as source:
         first, other = iter(source), iter(source)

@@ -50,7 +50,7 @@ def profile_of(path: Path) -> str | None:
         "gbrp10le", "gbrp16le", "gbrap16le", "yuv420p12le",
     ],
 )  # fmt: skip
-def test_ffv1_gives_every_sample_back_at_any_depth(tmp_path: Path, name: str) -> None:
+def test_ffv1_keeps_every_sample_at_any_depth(tmp_path: Path, name: str) -> None:
     frames = [random_frame(PLANAR[name], (70, 90), seed=index, index=index) for index in range(2)]
     film = make_clip(tmp_path / "a.mkv", Clip(ticks=(0, 1), size_hw=(70, 90)))
     info = replace(
@@ -68,7 +68,7 @@ def test_ffv1_gives_every_sample_back_at_any_depth(tmp_path: Path, name: str) ->
 
 
 @pytest.mark.parametrize(("hw", "slices"), [((720, 1280), 24), ((480, 640), 16), ((80, 96), 4)])
-def test_every_frame_of_ffv1_stands_alone_in_slices_with_checksums(
+def test_ffv1_has_only_key_frames_in_slices_with_checksums(
     tmp_path: Path, hw: tuple[int, int], slices: int
 ) -> None:
     source = make_clip(tmp_path / "a.mkv", Clip(ticks=(0, 1, 2), size_hw=hw))
@@ -99,7 +99,7 @@ def test_a_flipped_bit_in_ffv1_is_counted(tmp_path: Path, at_share: float) -> No
     assert (len(frames), film.damaged_packets) == (6, 1)
 
 
-def test_ffv1_without_checksums_is_not_called_damaged(tmp_path: Path) -> None:
+def test_ffv1_without_checksums_is_not_reported_as_damaged(tmp_path: Path) -> None:
     old = Clip(ticks=(0, 1, 2), codec="ffv1", options={"level": "1"})
     with open_source(make_clip(tmp_path / "a.mkv", old)) as film:
         assert len(list(film)) == 3
@@ -111,7 +111,7 @@ def test_ffv1_without_checksums_is_not_called_damaged(tmp_path: Path) -> None:
     ("pixel_format", "profile"),
     [("yuv422p", "DNXHR HQ"), ("yuv422p10le", "DNXHR HQX"), ("gbrp10le", "DNXHR 444")],
 )
-def test_dnxhr_takes_the_profile_that_holds_the_samples(
+def test_dnxhr_uses_the_profile_that_holds_the_samples(
     tmp_path: Path, pixel_format: str, profile: str, suffix: str
 ) -> None:
     clip = Clip(ticks=(0, 1, 2), size_hw=(120, 256), pixel_format=pixel_format, **DEEP)
@@ -129,7 +129,7 @@ def test_dnxhr_takes_the_profile_that_holds_the_samples(
 
 
 @pytest.mark.parametrize("preset", ["lb", "sq", "hq", "hqx", "444"])
-def test_a_profile_of_dnxhr_can_be_asked_for(preset: str) -> None:
+def test_a_profile_of_dnxhr_can_be_chosen(preset: str) -> None:
     settings = EncoderSettings(codec="dnxhr", preset=preset)
     choice = encoder_choice(settings, PLANAR["yuv420p"], (720, 1280))
     options = encoder_options(settings, choice.planar, (720, 1280))
@@ -137,7 +137,7 @@ def test_a_profile_of_dnxhr_can_be_asked_for(preset: str) -> None:
     assert choice.planar.bit_depth == (10 if preset in ("hqx", "444") else 8)
 
 
-def test_dnxhr_refuses_what_it_does_not_have(tmp_path: Path) -> None:
+def test_dnxhr_refuses_profiles_and_formats_it_does_not_have(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="choose from: lb, sq, hq, hqx, 444"):
         EncoderSettings(codec="dnxhr", preset="uhq")
     source = make_clip(tmp_path / "a.mkv", Clip(ticks=(0, 1), size_hw=(120, 256)))

@@ -16,7 +16,7 @@ _CODING_EXTENSION = re.compile(rb"\x00\x00\x01\xb5[\x80-\x8f].{4}", re.DOTALL)
 
 
 @pytest.mark.parametrize("suffix", [".avi", ".mov"])
-def test_a_film_of_jpegs_with_exif_is_read_and_turned_as_they_say(
+def test_a_motion_jpeg_film_with_exif_has_the_rotation_of_its_exif(
     tmp_path: Path, suffix: str
 ) -> None:
     exif = Image.Exif()
@@ -35,9 +35,7 @@ def test_a_film_of_jpegs_with_exif_is_read_and_turned_as_they_say(
 
 
 @pytest.mark.parametrize("target", ["out.mkv", "out.mp4", "out.ts"])
-def test_closed_captions_in_user_data_are_not_lost_without_a_word(
-    tmp_path: Path, target: str
-) -> None:
+def test_the_loss_of_closed_captions_is_noted(tmp_path: Path, target: str) -> None:
     plain, raw = make_clip(tmp_path / "plain.mkv"), tmp_path / "film.m2v"
     run_ffmpeg("-i", plain, "-c:v", "mpeg2video", "-bf", "0", "-q:v", "3", raw)
     raw.write_bytes(_CODING_EXTENSION.sub(lambda found: found[0] + CAPTION, raw.read_bytes()))

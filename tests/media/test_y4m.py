@@ -36,7 +36,7 @@ def test_the_header_of_vapoursynth_is_read() -> None:
     assert header.frame_bytes == 2 * 18 * (33 + 17 + 17)
 
 
-def test_a_depth_that_only_the_old_comment_states_is_read() -> None:
+def test_a_depth_stated_by_the_old_comment_alone_is_read() -> None:
     header = read_header(b"YUV4MPEG2 W32 H16 F25:1 Ip A1:1 XYSCSS=420P16\n")
 
     assert header.pixel_format == PLANAR["yuv420p16le"]
@@ -45,7 +45,9 @@ def test_a_depth_that_only_the_old_comment_states_is_read() -> None:
 @pytest.mark.parametrize("name", COLOR_SPACES.values())
 @pytest.mark.parametrize("order", ["progressive", "top first", "bottom first", "unknown"])
 @pytest.mark.parametrize("full_range", [True, False, None])
-def test_a_written_header_says_the_same(name: str, order: str, full_range: bool | None) -> None:
+def test_a_written_header_is_read_back_unchanged(
+    name: str, order: str, full_range: bool | None
+) -> None:
     header = Y4mHeader(
         coded_hw=(17, 31),
         pixel_format=PLANAR[name],
@@ -70,7 +72,7 @@ def test_a_written_header_says_the_same(name: str, order: str, full_range: bool 
         (b"YUV4MPEG2 W32 H16 F25 Ip\n", "25 is not a ratio"),
     ],
 )
-def test_another_stream_is_refused_with_the_command_that_sends_it(
+def test_another_stream_is_refused_with_the_command_that_converts_it(
     line: bytes, message: str
 ) -> None:
     with pytest.raises(MediaError, match=message) as refused:

@@ -11,13 +11,13 @@ from vidrestore.media.color.half_float import (
 CODES = np.arange(MAX_CODE + 1).astype(np.uint16)
 
 
-def test_every_half_float_comes_back_bit_for_bit_nans_included() -> None:
+def test_every_half_float_is_kept_bit_for_bit_including_nans() -> None:
     bits = CODES.view(np.float16)
     assert np.array_equal(half_floats(half_codes(bits)).view(np.uint16), CODES)
     assert np.array_equal(half_codes(half_floats(CODES)), CODES)
 
 
-def test_codes_are_in_the_order_of_values() -> None:
+def test_codes_increase_with_the_values() -> None:
     values = half_floats(CODES[1023:64_513]).astype(np.float64)
     assert values[0] == -np.inf
     assert values[-1] == np.inf
@@ -27,7 +27,7 @@ def test_codes_are_in_the_order_of_values() -> None:
     assert half_codes(named).tolist() == [1023, 32_767, 32_768, 48_128, 64_512]
 
 
-def test_light_comes_back_from_its_signal_and_is_never_nan() -> None:
+def test_linear_light_is_recovered_from_its_signal_and_is_never_nan() -> None:
     light = light_of_signal((CODES / MAX_CODE).astype(np.float32))
     assert np.isfinite(light).all()
     back = np.rint(signal_of_light(light) * MAX_CODE).astype(int)

@@ -150,7 +150,7 @@ def test_a_film_without_side_data_gets_none(tmp_path: Path) -> None:
     assert not notes
 
 
-def test_a_mastering_display_known_in_part_is_stated_in_part(tmp_path: Path) -> None:
+def test_an_incomplete_mastering_display_is_written_incomplete(tmp_path: Path) -> None:
     source = make_hdr10(tmp_path)
     partly = HdrMetadata(mastering=MasteringDisplay(luminance_nits=P3_AT_1000.luminance_nits))
     info = replace(probe(source), side_data=partly)
@@ -187,13 +187,13 @@ def test_what_an_output_cannot_store_is_noted() -> None:
     )
 
 
-def test_parameters_are_added_to_those_an_encoder_has() -> None:
+def test_parameters_are_added_to_those_of_the_encoder() -> None:
     options = {"x265-params": "log-level=none"}
     add_encoder_parameters(options, "libx265", HdrMetadata(mastering=P3_AT_1000, light_level=LEVEL))
     assert options == {"x265-params": IN_HEVC}
 
 
-def test_alpha_that_a_decoder_leaves_out_is_said(tmp_path: Path) -> None:
+def test_alpha_that_is_not_decoded_is_noted(tmp_path: Path) -> None:
     path = tmp_path / "alpha.webm"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libvpx-vp9", 25)

@@ -21,7 +21,7 @@ SIZE_HW = (9, 13)
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("full_range", [False, True])
-def test_a_change_that_is_said_to_lose_nothing_can_be_undone(
+def test_a_conversion_called_lossless_can_be_inverted(
     source: str, target: str, full_range: bool
 ) -> None:
     color = ColorTags(full_range=full_range, range_known=True)
@@ -35,7 +35,7 @@ def test_a_change_that_is_said_to_lose_nothing_can_be_undone(
         assert np.array_equal(plane, original)
 
 
-def test_neutral_and_white_of_limited_range_stay_neutral_and_white_with_more_bits() -> None:
+def test_limited_range_gray_and_white_are_kept_at_higher_depths() -> None:
     frame = random_frame(PLANAR["yuv420p"], SIZE_HW)
     flat = frame.with_planes(
         tuple(np.full_like(frame.planes[index], (235, 128, 128)[index]) for index in range(3))
@@ -44,14 +44,14 @@ def test_neutral_and_white_of_limited_range_stay_neutral_and_white_with_more_bit
     assert [int(plane.max()) for plane in wide.planes] == [940, 512, 512]
 
 
-def test_white_of_full_range_stays_white_with_more_bits() -> None:
+def test_full_range_white_is_kept_at_higher_depths() -> None:
     frame = random_frame(PLANAR["gbrp"], SIZE_HW)
     white = frame.with_planes(tuple(np.full_like(plane, 255) for plane in frame.planes))
     wide = convert_frame(white, PLANAR["gbrp10le"])
     assert {int(plane.min()) for plane in wide.planes} == {1023}
 
 
-def test_rgb_becomes_bt709_and_says_so() -> None:
+def test_the_conversion_of_rgb_to_bt709_is_noted() -> None:
     frame = random_frame(PLANAR["gbrp"], (4, 4), color=ColorTags(matrix=0, full_range=True))
     red = np.zeros((4, 4), np.uint8)
     yuv = convert_frame(frame.with_planes((red, red, np.full_like(red, 255))), PLANAR["yuv420p"])
@@ -87,7 +87,7 @@ def test_rgb_becomes_bt709_and_says_so() -> None:
         ("prores", "yuva444p10le", (480, 640), "yuva444p10le", True),
     ],
 )
-def test_the_encoder_is_given_the_format_that_loses_least(
+def test_the_encoder_gets_the_format_with_the_least_loss(
     codec: str, source: str, hw: tuple[int, int], expected: str, lossless: bool
 ) -> None:
     choice = encoder_choice(EncoderSettings(codec=codec), PLANAR[source], hw)
@@ -99,7 +99,7 @@ def test_the_encoder_is_given_the_format_that_loses_least(
     ("source", "target"), [("yuva420p", "yuva444p10le"), ("gbrap", "gbrap16le")]
 )
 @pytest.mark.parametrize("full_range", [False, True])
-def test_opaque_stays_opaque_and_clear_stays_clear_with_more_bits(
+def test_opaque_and_transparent_alpha_are_kept_at_higher_depths(
     source: str, target: str, full_range: bool
 ) -> None:
     color = ColorTags(full_range=full_range, range_known=True)
@@ -110,7 +110,7 @@ def test_opaque_stays_opaque_and_clear_stays_clear_with_more_bits(
     assert set(np.unique(deeper)) == {0, PLANAR[target].max_value}
 
 
-def test_gray_of_limited_range_keeps_its_black_and_white_with_more_bits() -> None:
+def test_limited_range_gray_keeps_black_and_white_at_higher_depths() -> None:
     frame = random_frame(PLANAR["gray"], SIZE_HW, color=ColorTags(range_known=True))
     white = frame.with_planes((np.full(SIZE_HW, 235, np.uint8),))
     deeper = convert_frame(white, PLANAR["yuv420p10le"])
@@ -119,7 +119,7 @@ def test_gray_of_limited_range_keeps_its_black_and_white_with_more_bits() -> Non
 
 
 @pytest.mark.parametrize("full_range", [False, True])
-def test_rgb_of_either_range_becomes_the_same_white(full_range: bool) -> None:
+def test_white_of_rgb_in_either_range_is_converted_equally(full_range: bool) -> None:
     color = ColorTags(full_range=full_range, range_known=True, primaries=9, transfer=16)
     white = 255 if full_range else 235
     frame = random_frame(PLANAR["gbrp"], SIZE_HW, color=color)

@@ -30,7 +30,7 @@ def random_picture(name: str, hw: tuple[int, int]) -> av.VideoFrame:
 
 @pytest.mark.parametrize("hw", SIZES_HW, ids=str)
 @pytest.mark.parametrize("name", PACKED)
-def test_every_sample_of_a_packed_format_survives_unpacking(name: str, hw: tuple[int, int]) -> None:
+def test_unpacking_keeps_every_sample_of_a_packed_format(name: str, hw: tuple[int, int]) -> None:
     if hw[1] % 2 and name in ("yuyv422", "uyvy422", "yvyu422", "y210le", "y212le"):
         pytest.skip("pairs of pixels have no odd widths")
     layout = source_layout(name)
@@ -53,7 +53,7 @@ def test_every_sample_of_a_packed_format_survives_unpacking(name: str, hw: tuple
         ("p210le", 6, (0, 1)), ("p216le", 0, (0, 1)), ("p410le", 6, (0, 1)), ("p416le", 0, (0, 1)),
     ],
 )  # fmt: skip
-def test_chroma_that_alternates_in_one_plane_is_taken_apart(
+def test_interleaved_chroma_is_separated_into_planes(
     name: str, low_bits: int, order: tuple[int, int], hw: tuple[int, int]
 ) -> None:
     layout = source_layout(name)
@@ -84,7 +84,7 @@ def packed_bytes(name: str, hw: tuple[int, int], samples: np.ndarray) -> av.Vide
     ("name", "order"),
     [("rgb24", "RGB"), ("bgr24", "BGR"), ("rgba", "RGBA"), ("bgra", "BGRA"), ("argb", "ARGB")],
 )
-def test_colors_come_out_as_green_blue_red_alpha(name: str, order: str) -> None:
+def test_rgb_planes_are_ordered_green_blue_red_alpha(name: str, order: str) -> None:
     rng = np.random.default_rng(1)
     samples = rng.integers(0, 256, (4, 8, len(order)), dtype=np.uint8)
 
@@ -94,7 +94,7 @@ def test_colors_come_out_as_green_blue_red_alpha(name: str, order: str) -> None:
         assert np.array_equal(plane, samples[:, :, order.index(letter)])
 
 
-def test_luma_and_chroma_of_uyvy_come_out_in_order() -> None:
+def test_uyvy_is_unpacked_to_luma_and_chroma_in_order() -> None:
     samples = np.arange(4 * 16, dtype=np.uint8).reshape(4, 16)
 
     y, u, v = frame_planes(packed_bytes("uyvy422", (4, 8), samples), source_layout("uyvy422"))
@@ -105,7 +105,7 @@ def test_luma_and_chroma_of_uyvy_come_out_in_order() -> None:
 
 
 @pytest.mark.parametrize(("name", "dtype"), [("ya8", "u1"), ("ya16le", "<u2"), ("ya16be", ">u2")])
-def test_gray_with_alpha_becomes_three_equal_colors_and_alpha(name: str, dtype: str) -> None:
+def test_gray_with_alpha_is_expanded_to_three_equal_colors_and_alpha(name: str, dtype: str) -> None:
     rng = np.random.default_rng(2)
     samples = rng.integers(0, 250, (4, 8, 2)).astype(dtype)
 
@@ -116,7 +116,7 @@ def test_gray_with_alpha_becomes_three_equal_colors_and_alpha(name: str, dtype: 
     assert green is blue is red or (np.array_equal(green, blue) and np.array_equal(green, red))
 
 
-def test_a_palette_becomes_the_colors_it_names() -> None:
+def test_a_palette_is_expanded_to_its_colors() -> None:
     picture = av.VideoFrame(8, 4, "pal8")
     indexes = np.arange(32, dtype=np.uint8).reshape(4, 8)
     lines = np.frombuffer(picture.planes[0], np.uint8).reshape(-1, picture.planes[0].line_size)
@@ -131,7 +131,7 @@ def test_a_palette_becomes_the_colors_it_names() -> None:
 
 
 @pytest.mark.parametrize(("name", "black"), [("monob", 0), ("monow", 255)])
-def test_one_bit_becomes_black_and_white(name: str, black: int) -> None:
+def test_one_bit_samples_become_black_and_white(name: str, black: int) -> None:
     picture = av.VideoFrame(16, 2, name)
     lines = np.frombuffer(picture.planes[0], np.uint8).reshape(-1, picture.planes[0].line_size)
     lines[:2, :2] = [[0b10110000, 0], [0, 0b00000001]]
@@ -143,7 +143,7 @@ def test_one_bit_becomes_black_and_white(name: str, black: int) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(PLANAR))
-def test_every_planar_format_is_one_ffmpeg_knows_in_the_same_shape(name: str) -> None:
+def test_every_planar_format_has_the_layout_of_ffmpeg(name: str) -> None:
     planar = PLANAR[name]
     theirs = av.VideoFormat(name, 33, 17)
 
@@ -153,7 +153,7 @@ def test_every_planar_format_is_one_ffmpeg_knows_in_the_same_shape(name: str) ->
         assert planar.plane_hw(part.plane, (17, 33)) == (part.height, part.width)
 
 
-def test_full_range_is_known_from_the_name_of_jpeg_formats() -> None:
+def test_the_names_of_jpeg_formats_imply_full_range() -> None:
     layout = source_layout("yuvj422p")
     assert layout.full_range
     assert layout.planar.name == "yuv422p"
@@ -165,6 +165,6 @@ def test_formats_without_planes_of_8_to_16_bits_are_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["xyz12le", "gbrpf32le"])
-def test_cinema_xyz_and_floats_are_refused_in_a_line_that_says_what_to_do(name: str) -> None:
+def test_cinema_xyz_and_floats_are_refused_with_what_to_do(name: str) -> None:
     with pytest.raises(MediaError, match=f"{name} is not supported; convert the video"):
         source_layout(name)

@@ -23,7 +23,7 @@ def rgb(frame: Frame) -> np.ndarray:
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda pixel_format: pixel_format.name)
-def test_every_format_grows_in_its_own_planes(pixel_format: PixelFormat, scale: int) -> None:
+def test_every_format_is_enlarged_in_its_own_planes(pixel_format: PixelFormat, scale: int) -> None:
     frame = random_frame(pixel_format, SIZE_HW)
     large = upscale_planes(frame, scale)
 
@@ -32,14 +32,14 @@ def test_every_format_grows_in_its_own_planes(pixel_format: PixelFormat, scale: 
     assert all(plane.max() <= pixel_format.max_value for plane in large.planes)
 
 
-def test_once_is_the_frame_itself() -> None:
+def test_a_factor_of_1_returns_the_frame_itself() -> None:
     frame = random_frame(YUV420, SIZE_HW)
     assert upscale_planes(frame, 1) is frame
 
 
 @pytest.mark.parametrize("chroma_location", [0, 1, 2, 3])
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_a_slope_of_color_stays_in_its_place(chroma_location: int, scale: int) -> None:
+def test_a_color_ramp_keeps_its_position(chroma_location: int, scale: int) -> None:
     frame = random_frame(YUV420P10, (64, 64), color=ColorTags(chroma_location=chroma_location))
     at_x, at_y = np.meshgrid(np.arange(64), np.arange(64))
     luma = (200 + 4 * at_x + 3 * at_y).astype(np.uint16)
@@ -57,7 +57,7 @@ def test_a_slope_of_color_stays_in_its_place(chroma_location: int, scale: int) -
     np.testing.assert_allclose(means[inside, inside], small[inside, inside], atol=2e-3)
 
 
-def test_pixel_aspect_and_rotation_stay() -> None:
+def test_pixel_aspect_and_rotation_are_kept() -> None:
     geometry = DisplayGeometry(
         coded_hw=(576, 720), sample_aspect_ratio=Fraction(16, 15), quarter_turns=1, mirrored=True
     )
@@ -68,13 +68,13 @@ def test_pixel_aspect_and_rotation_stay() -> None:
 
 
 @pytest.mark.parametrize(("height", "matrix"), [(480, 6), (576, 6), (720, 1)])
-def test_an_untagged_film_gets_the_matrix_it_was_shown_with(height: int, matrix: int) -> None:
+def test_an_untagged_film_gets_the_matrix_it_was_decoded_with(height: int, matrix: int) -> None:
     color = with_stated_matrix(ColorTags(), YUV444, (height, 640))
 
     assert color == ColorTags(matrix=matrix)
 
 
-def test_stated_matrices_and_frames_without_one_are_left_alone() -> None:
+def test_stated_matrices_and_frames_without_one_are_unchanged() -> None:
     tagged = ColorTags(matrix=9)
 
     assert with_stated_matrix(tagged, YUV444, (480, 640)) == tagged

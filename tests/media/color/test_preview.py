@@ -13,7 +13,7 @@ from vidrestore.types import ColorTags, DisplayGeometry, PixelFormat
 
 @pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda pixel_format: pixel_format.name)
 @pytest.mark.parametrize("turns", [0, 1])
-def test_the_view_shows_what_the_planes_hold(pixel_format: PixelFormat, turns: int) -> None:
+def test_the_preview_shows_the_samples_of_the_planes(pixel_format: PixelFormat, turns: int) -> None:
     frame = random_frame(pixel_format, (120, 160), smooth=True, color=ColorTags(matrix=1))
     geometry = DisplayGeometry(coded_hw=(120, 160), quarter_turns=turns)
     view = preview_rgb(frame, geometry, 80)
@@ -25,7 +25,7 @@ def test_the_view_shows_what_the_planes_hold(pixel_format: PixelFormat, turns: i
 
 @pytest.mark.parametrize("name", ["yuv420p", "yuv422p10le", "gbrp", "gray"])
 @pytest.mark.parametrize("side_px", [400, 320, 240, 160, 107, 40])
-def test_views_of_every_size_show_the_same(name: str, side_px: int) -> None:
+def test_previews_of_every_size_show_the_same(name: str, side_px: int) -> None:
     frame = random_frame(PLANAR[name], (240, 480), smooth=True, color=ColorTags(matrix=1))
     view = preview_rgb(frame, DisplayGeometry(coded_hw=(240, 480)), side_px).rgb_hwc
     exact = region_to_rgb(frame, (0, 0, 480, 240)) * 255
@@ -34,7 +34,7 @@ def test_views_of_every_size_show_the_same(name: str, side_px: int) -> None:
     assert np.abs(view - small).max() <= 3.0
 
 
-def test_a_view_is_never_enlarged() -> None:
+def test_a_preview_is_never_enlarged() -> None:
     frame = random_frame(GRAY, (20, 30))
     view = preview_rgb(frame, DisplayGeometry(coded_hw=(20, 30)), 640)
     assert view.rgb_hwc.shape == (20, 30, 3)

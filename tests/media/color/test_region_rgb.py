@@ -34,7 +34,7 @@ def changed_planes(
 
 
 @pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda pixel_format: pixel_format.name)
-def test_no_change_in_rgb_keeps_every_sample(pixel_format: PixelFormat) -> None:
+def test_an_unchanged_rgb_region_keeps_every_sample(pixel_format: PixelFormat) -> None:
     frame = random_frame(pixel_format, (36, 52))
     box = aligned_box(frame, (7.3, 5.0, 41.0, 29.9))
     assert box is not None
@@ -44,7 +44,7 @@ def test_no_change_in_rgb_keeps_every_sample(pixel_format: PixelFormat) -> None:
 
 
 @pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda pixel_format: pixel_format.name)
-def test_a_change_in_rgb_is_what_the_changed_planes_show(pixel_format: PixelFormat) -> None:
+def test_changed_planes_show_the_change_made_in_rgb(pixel_format: PixelFormat) -> None:
     frame = random_frame(pixel_format, (64, 64), smooth=True, color=ColorTags(matrix=1))
     box = (0, 0, 64, 64)
     shift = (0.1, 0.1, 0.1) if pixel_format.model == "gray" else (0.1, -0.05, 0.03)
@@ -99,7 +99,7 @@ def test_kept_chroma_is_kept(pixel_format: PixelFormat) -> None:
         (ColorTags(matrix=1), (32, 240, 118), (0, 0, 1)),
     ],
 )
-def test_known_samples_have_their_published_colors(
+def test_reference_samples_have_their_published_colors(
     color: ColorTags, sample: tuple[int, int, int], rgb: tuple[int, int, int]
 ) -> None:
     planes = tuple(np.full((4, 4), value, dtype=np.uint8) for value in sample)
@@ -108,7 +108,7 @@ def test_known_samples_have_their_published_colors(
     np.testing.assert_allclose(shown, np.broadcast_to(rgb, (4, 4, 3)), atol=0.012)
 
 
-def test_unspecified_matrix_is_bt601_for_small_and_bt709_for_large_pictures() -> None:
+def test_an_unspecified_matrix_is_bt601_for_small_and_bt709_for_large_frames() -> None:
     def coding(matrix: int, height: int) -> np.ndarray:
         return color_matrix(YUV420, ColorTags(matrix=matrix), (height, 720)).to_rgb
 
@@ -122,7 +122,7 @@ def test_an_unknown_matrix_is_refused_by_name() -> None:
 
 
 @pytest.mark.parametrize("location", [0, 1, 2, 3])
-def test_a_color_ramp_lies_straight_for_every_chroma_position(location: int) -> None:
+def test_a_color_ramp_stays_linear_for_every_chroma_siting(location: int) -> None:
     # A ramp in x sampled at the chroma positions must come back as the same ramp.
     offset = 0.5 if location == 2 else 0.0
     chroma = np.rint(100 + 2.0 * (2 * np.arange(16) + offset)).astype(np.uint8)
@@ -138,14 +138,14 @@ def test_a_color_ramp_lies_straight_for_every_chroma_position(location: int) -> 
     np.testing.assert_allclose(red, np.tile(expected, (24, 1)), atol=1.6)
 
 
-def test_a_region_equals_the_same_part_of_the_whole() -> None:
+def test_a_region_equals_its_part_of_the_full_frame() -> None:
     frame = random_frame(YUV420, (48, 64))
     whole = region_to_rgb(frame, (0, 0, 64, 48))
     part = region_to_rgb(frame, (10, 12, 40, 36))
     np.testing.assert_allclose(part, whole[12:36, 10:40], atol=1 / 255)
 
 
-def test_odd_sizes_have_an_aligned_box_that_reaches_their_edge() -> None:
+def test_aligned_boxes_reach_the_edges_of_odd_sizes() -> None:
     frame = random_frame(YUV420, (31, 45))
     assert aligned_box(frame, (-5.0, -5.0, 100.0, 100.0)) == (0, 0, 45, 31)
     assert region_to_rgb(frame, (0, 0, 45, 31)).shape == (31, 45, 3)
@@ -211,9 +211,7 @@ def test_every_format_keeps_every_sample_that_is_not_changed(
 
 @pytest.mark.parametrize("full_range", RANGES, ids=["limited", "full"])
 @pytest.mark.parametrize("codes", MATRICES_AND_CURVES, ids=str)
-def test_every_format_shows_the_change_it_was_given(
-    codes: tuple[int, int, int], full_range: bool
-) -> None:
+def test_every_format_shows_the_change(codes: tuple[int, int, int], full_range: bool) -> None:
     color = tags(*codes, full_range)
     box = (0, 0, 64, 48)
     for pixel_format in PLANAR.values():
@@ -253,7 +251,7 @@ def test_a_change_of_luma_alone_keeps_the_chroma_of_every_format(
 @pytest.mark.parametrize(
     "pixel_format", [GRAY, GRAY16, GBR], ids=lambda pixel_format: pixel_format.name
 )
-def test_gray_and_rgb_of_limited_range_are_shown_from_black_to_white(
+def test_limited_range_gray_and_rgb_are_converted_to_full_range(
     pixel_format: PixelFormat,
 ) -> None:
     unit = 1 << (pixel_format.bit_depth - 8)

@@ -26,17 +26,17 @@ def pq_of_sdr(sdr_rgb: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("matrix", [1, 5, 6, 2])
 @pytest.mark.parametrize(("primaries", "transfer"), [(1, 1), (2, 2), (5, 4), (6, 6), (1, 13)])
-def test_sdr_is_shown_as_it_is(matrix: int, primaries: int, transfer: int) -> None:
+def test_sdr_is_unchanged_in_the_sdr_view(matrix: int, primaries: int, transfer: int) -> None:
     assert sdr_view(ColorTags(matrix=matrix, primaries=primaries, transfer=transfer)) is None
 
 
-def test_what_was_sdr_is_shown_as_it_was_up_to_the_highlights() -> None:
+def test_sdr_content_in_hdr_looks_unchanged_up_to_the_highlights() -> None:
     rng = np.random.default_rng(1)
     sdr = rng.uniform(0.05, 0.85, (30, 40, 3)).astype(np.float32)
     np.testing.assert_allclose(view_of(PQ).to_view(pq_of_sdr(sdr)), sdr, atol=2e-3)
 
 
-def test_highlights_are_bent_smoothly_and_none_is_lost() -> None:
+def test_highlights_are_compressed_smoothly_without_clipping() -> None:
     nits = np.geomspace(1, 10_000, 400, dtype=np.float32)
     seen = view_of(PQ).to_view(nits_to_pq(np.repeat(nits[None, :, None], 3, axis=2)))[0, :, 0]
     slope = np.diff(seen) / np.diff(np.log(nits))
@@ -47,7 +47,7 @@ def test_highlights_are_bent_smoothly_and_none_is_lost() -> None:
 
 
 @pytest.mark.parametrize("color", SHOWN, ids=str)
-def test_steps_of_the_view_are_those_nearest_to_it(color: ColorTags) -> None:
+def test_levels_of_the_view_are_the_nearest_to_its_values(color: ColorTags) -> None:
     rng = np.random.default_rng(5)
     film = rng.uniform(-0.1, 1.1, (200, 300, 1)) + rng.normal(0, 0.02, (200, 300, 3))
     exact = 255 * np.clip(view_of(color).to_view(film.astype(np.float32)), 0, 1)
@@ -58,7 +58,9 @@ def test_steps_of_the_view_are_those_nearest_to_it(color: ColorTags) -> None:
 
 
 @pytest.mark.parametrize("color", SHOWN, ids=str)
-def test_a_change_of_some_pixels_is_that_of_all_there_and_none_elsewhere(color: ColorTags) -> None:
+def test_changing_some_pixels_equals_changing_all_there_and_none_elsewhere(
+    color: ColorTags,
+) -> None:
     rng = np.random.default_rng(6)
     film = rng.uniform(-0.1, 1.1, (300, 200, 3)).astype(np.float32)
     asked = rng.normal(0, 0.1, film.shape).astype(np.float32)
@@ -70,14 +72,14 @@ def test_a_change_of_some_pixels_is_that_of_all_there_and_none_elsewhere(color: 
 
 
 @pytest.mark.parametrize("color", SHOWN, ids=str)
-def test_no_change_of_the_view_is_no_change_at_all(color: ColorTags) -> None:
+def test_an_unchanged_view_changes_no_sample(color: ColorTags) -> None:
     rng = np.random.default_rng(2)
     film = rng.uniform(-0.1, 1.1, (20, 30, 3)).astype(np.float32)
     assert not view_of(color).change(film, np.zeros_like(film)).any()
 
 
 @pytest.mark.parametrize("color", SHOWN, ids=str)
-def test_a_change_of_the_view_is_what_the_changed_film_shows(color: ColorTags) -> None:
+def test_the_changed_film_shows_the_change_of_the_view(color: ColorTags) -> None:
     view, rng = view_of(color), np.random.default_rng(3)
     film = rng.uniform(0.0, 0.9, (80, 100, 3)).astype(np.float32)
     asked = rng.normal(0, 0.04, film.shape).astype(np.float32)
@@ -101,7 +103,7 @@ def test_a_highlight_is_changed_in_proportion_and_keeps_its_brightness() -> None
     assert (after > nits_to_pq(0.8 * nits)).all()
 
 
-def test_a_face_drawn_brighter_than_white_is_not_blown_up() -> None:
+def test_a_face_restored_brighter_than_white_is_not_amplified() -> None:
     film = nits_to_pq(np.full((1, 1, 3), 80.0, np.float32))
     view = view_of(PQ)
     after = film + view.change(film, 1.0 - view.to_view(film))

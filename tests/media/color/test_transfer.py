@@ -34,7 +34,7 @@ def test_pq_has_its_published_values(nits: float, signal: float) -> None:
     assert back == pytest.approx(nits, rel=1e-3, abs=1e-4)
 
 
-def test_pq_tells_all_steps_of_sixteen_bits_apart() -> None:
+def test_pq_distinguishes_all_levels_of_16_bits() -> None:
     steps = np.arange(1, 1 << 16) / 65535
     root = steps ** (4096 / 2523 / 128)
     share = np.maximum(root - 3424 / 4096, 0) / (2413 / 128 - 2392 / 128 * root)
@@ -61,7 +61,7 @@ def test_white_and_reference_points_of_film_density_have_their_published_codes()
 
 
 @pytest.mark.parametrize("code", [1, 14, PQ, HLG, LINEAR])
-def test_every_curve_leads_back_even_from_below_black(code: int) -> None:
+def test_every_transfer_curve_inverts_even_below_black(code: int) -> None:
     rng = np.random.default_rng(0)
     signal = rng.uniform(-0.05, 1.0, (40, 60, 3)).astype(np.float32)
     curves = transfer_of(code)
@@ -75,7 +75,7 @@ def test_a_bright_color_of_hlg_keeps_its_hue_on_the_display() -> None:
     np.testing.assert_allclose(nits_to_hlg(shown), signal, atol=1e-5)
 
 
-def test_primaries_of_bt2020_become_those_of_bt709() -> None:
+def test_bt2020_primaries_are_converted_to_bt709() -> None:
     # ITU-R BT.2407-0, equation 2.
     expected = [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]]
     np.testing.assert_allclose(to_bt709(9), expected, atol=1e-4)

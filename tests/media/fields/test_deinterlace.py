@@ -48,7 +48,7 @@ def same(first: Frame, other: Frame) -> bool:
 
 
 @pytest.mark.parametrize("order", ["tff", "bff"])
-def test_at_the_same_rate_every_frame_shows_its_earlier_moment_at_its_time(
+def test_at_the_frame_rate_every_frame_shows_its_first_field_at_its_time(
     tmp_path: Path, order: str
 ) -> None:
     path = interlaced_clip(tmp_path / "film.mkv", order=order)
@@ -70,7 +70,7 @@ def test_at_the_same_rate_every_frame_shows_its_earlier_moment_at_its_time(
 
 
 @pytest.mark.parametrize("order", ["tff", "bff"])
-def test_at_twice_the_rate_every_moment_has_its_frame_and_keeps_its_own_rows(
+def test_at_the_field_rate_every_field_gives_a_frame_and_keeps_its_rows(
     tmp_path: Path, order: str
 ) -> None:
     path = interlaced_clip(tmp_path / "film.mkv", order=order)
@@ -89,7 +89,7 @@ def test_at_twice_the_rate_every_moment_has_its_frame_and_keeps_its_own_rows(
         assert combing(frame.planes[0]) < 0.2
 
 
-def test_times_at_twice_the_rate_halve_those_of_a_variable_rate_exactly(tmp_path: Path) -> None:
+def test_field_rate_times_halve_variable_frame_times_exactly(tmp_path: Path) -> None:
     path = interlaced_clip(
         tmp_path / "film.mkv",
         ticks=VARIABLE_TICKS,
@@ -146,7 +146,7 @@ def flagged(frame: Frame) -> Frame:
 
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("twice", [False, True])
-def test_even_the_shortest_film_gives_all_its_frames(count: int, twice: bool) -> None:
+def test_the_shortest_films_give_all_their_frames(count: int, twice: bool) -> None:
     frames = [
         flagged(random_frame(PLANAR["yuv420p"], (16, 16), index=index)) for index in range(count)
     ]
@@ -155,7 +155,7 @@ def test_even_the_shortest_film_gives_all_its_frames(count: int, twice: bool) ->
 
 
 @pytest.mark.parametrize("name", sorted(PLANAR))
-def test_samples_of_every_pixel_format_are_kept_and_filled_in_within_their_range(
+def test_every_pixel_format_keeps_its_rows_and_fills_in_the_others_within_range(
     name: str,
 ) -> None:
     pixel_format: PixelFormat = PLANAR[name]
@@ -184,7 +184,7 @@ def test_samples_of_every_pixel_format_are_kept_and_filled_in_within_their_range
 
 
 @pytest.mark.parametrize("twice", [False, True])
-def test_frames_of_one_moment_among_others_are_their_own(twice: bool) -> None:
+def test_progressive_frames_among_interlaced_ones_are_unchanged(twice: bool) -> None:
     frames = [
         random_frame(PLANAR["yuv420p"], (16, 24), seed=index, index=index) for index in range(5)
     ]
@@ -202,7 +202,7 @@ def test_frames_of_one_moment_among_others_are_their_own(twice: bool) -> None:
         assert end == Fraction(1, 25)
 
 
-def test_a_film_without_flags_is_deinterlaced_where_the_rule_says_so(tmp_path: Path) -> None:
+def test_a_film_without_flags_is_deinterlaced_only_if_the_rule_says_so(tmp_path: Path) -> None:
     path = interlaced_clip(tmp_path / "film.mkv", order="bff", flagged=False)
 
     rule = FieldRule(every_frame=True, top_first=False)
@@ -218,7 +218,7 @@ def test_a_film_without_flags_is_deinterlaced_where_the_rule_says_so(tmp_path: P
 
 @pytest.mark.parametrize("twice", [False, True])
 @pytest.mark.parametrize("passed_before", [False, True])
-def test_beginning_anywhere_gives_the_same_frames(
+def test_starting_at_any_frame_gives_the_same_frames(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, twice: bool, passed_before: bool
 ) -> None:
     monkeypatch.setattr(deinterlace_module, "_SEEK_POINT_INTERVAL_FRAMES", 4)
@@ -237,7 +237,7 @@ def test_beginning_anywhere_gives_the_same_frames(
             list(film.frames_from(len(whole), whole[-1].timestamp))
 
 
-def test_of_a_part_of_a_film_only_its_frames_are_given(tmp_path: Path) -> None:
+def test_a_time_range_gives_only_its_frames(tmp_path: Path) -> None:
     path = interlaced_clip(tmp_path / "film.mkv")
     start, end = Fraction(4, 25), Fraction(8, 25)
     with opened(path, twice=True, start_seconds=start, end_seconds=end) as (film, _):
@@ -246,13 +246,13 @@ def test_of_a_part_of_a_film_only_its_frames_are_given(tmp_path: Path) -> None:
         ]
 
 
-def test_pictures_too_small_for_the_filter_are_refused() -> None:
+def test_frames_too_small_for_the_filter_are_refused() -> None:
     frames = [flagged(random_frame(PLANAR["yuv420p"], (4, 16)))]
     with pytest.raises(MediaError, match="too small to deinterlace"):
         DeinterlacedSource(Frames(frames), FieldRule(), twice=False)
 
 
-def test_a_progressive_film_can_be_wrapped_and_stays_as_it_is(tmp_path: Path) -> None:
+def test_deinterlacing_a_progressive_film_changes_nothing(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mkv", Clip(picture=moving_picture))
     with opened(path, twice=False) as (film, source):
         assert all(same(*pair) for pair in zip(list(film), list(source), strict=True))

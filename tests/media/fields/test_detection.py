@@ -25,7 +25,7 @@ def seen(path: Path) -> FieldDetection:
 
 @pytest.mark.parametrize("flagged", [True, False])
 @pytest.mark.parametrize(("order", "message"), [("tff", "top first"), ("bff", "bottom first")])
-def test_the_order_of_fields_is_seen_whether_or_not_it_is_flagged(
+def test_the_field_order_is_detected_with_and_without_flags(
     tmp_path: Path, order: str, message: str, flagged: bool
 ) -> None:
     path = interlaced_clip(
@@ -47,7 +47,7 @@ def test_the_order_of_fields_is_seen_whether_or_not_it_is_flagged(
     ],
 )
 @pytest.mark.parametrize("suffix", [".mkv", ".ts"])
-def test_fields_are_seen_through_lossy_codecs_of_ten_and_eight_bits(
+def test_fields_are_detected_after_lossy_codecs_of_ten_and_eight_bits(
     tmp_path: Path, codec: str, arguments: tuple[str, ...], suffix: str
 ) -> None:
     plain = interlaced_clip(tmp_path / "plain.mkv", ticks=tuple(range(COUNT)), size_hw=(96, 128))
@@ -60,21 +60,21 @@ def test_fields_are_seen_through_lossy_codecs_of_ten_and_eight_bits(
 
 
 @pytest.mark.parametrize("pixel_format", ["yuv422p10le", "gray", "bgr0"])
-def test_fields_are_seen_in_every_pixel_format(tmp_path: Path, pixel_format: str) -> None:
+def test_fields_are_detected_in_every_pixel_format(tmp_path: Path, pixel_format: str) -> None:
     path = interlaced_clip(
         tmp_path / "film.mkv", ticks=tuple(range(COUNT)), pixel_format=pixel_format
     )
     assert seen(path).order == "top first"
 
 
-def test_a_film_of_single_moments_is_seen_as_progressive(tmp_path: Path) -> None:
+def test_a_progressive_film_is_detected_as_progressive(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mkv", Clip(ticks=tuple(range(COUNT)), picture=moving_picture))
     result = seen(path)
     assert (result.order, result.flagged, result.pulldown) == ("progressive", 0, False)
     assert result.progressive >= COUNT - 1
 
 
-def test_a_still_picture_tells_nothing(tmp_path: Path) -> None:
+def test_the_field_order_of_a_still_scene_is_unknown(tmp_path: Path) -> None:
     path = make_clip(
         tmp_path / "film.mkv",
         Clip(ticks=tuple(range(COUNT)), picture=lambda _, size_hw: moving_picture(0, size_hw)),
@@ -82,7 +82,7 @@ def test_a_still_picture_tells_nothing(tmp_path: Path) -> None:
     assert seen(path).order == "unknown"
 
 
-def test_a_film_counts_as_interlaced_if_one_stretch_of_it_is(tmp_path: Path) -> None:
+def test_a_film_is_interlaced_if_one_sample_of_it_is(tmp_path: Path) -> None:
     def picture(number: int, size_hw: tuple[int, int]) -> np.ndarray:
         return (interlaced_picture if number > 100 else moving_picture)(number, size_hw)
 
@@ -99,7 +99,7 @@ def decided(result: FieldDetection) -> tuple[str, bool]:
     return result.order, result.pulldown
 
 
-def test_a_look_that_ends_when_all_is_clear_is_shorter_and_decides_the_same(
+def test_ending_early_reads_fewer_frames_and_decides_the_same(
     tmp_path: Path,
 ) -> None:
     plain = make_clip(
@@ -119,7 +119,7 @@ def test_a_look_that_ends_when_all_is_clear_is_shorter_and_decides_the_same(
         assert detect_fields(probe(path), until_clear=True) == seen(path)
 
 
-def test_fields_that_begin_late_in_a_sample_are_seen_by_a_short_look_as_by_a_long_one(
+def test_fields_that_begin_late_in_a_sample_are_detected_when_ending_early(
     tmp_path: Path,
 ) -> None:
     def picture(number: int, size_hw: tuple[int, int]) -> np.ndarray:
@@ -131,7 +131,7 @@ def test_fields_that_begin_late_in_a_sample_are_seen_by_a_short_look_as_by_a_lon
     assert detect_fields(probe(path), until_clear=True) == seen(path)
 
 
-def test_places_that_begin_at_one_key_frame_are_looked_at_once(tmp_path: Path) -> None:
+def test_sample_positions_with_the_same_key_frame_are_read_once(tmp_path: Path) -> None:
     plain = make_clip(tmp_path / "plain.mkv", Clip(ticks=tuple(range(100)), picture=moving_picture))
     few, many = tmp_path / "few.mp4", tmp_path / "many.mp4"
     for path, between in ((few, "1000"), (many, "5")):
@@ -141,7 +141,7 @@ def test_places_that_begin_at_one_key_frame_are_looked_at_once(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("flagged", [True, False])
-def test_pulldown_is_recognized_by_its_rhythm(tmp_path: Path, flagged: bool) -> None:
+def test_pulldown_is_detected_by_its_cadence(tmp_path: Path, flagged: bool) -> None:
     path = telecined_clip(tmp_path / "film.mkv", COUNT, flagged=flagged)
 
     result = seen(path)
@@ -151,7 +151,9 @@ def test_pulldown_is_recognized_by_its_rhythm(tmp_path: Path, flagged: bool) -> 
     assert probe(path).average_rate == pytest.approx(NTSC, rel=1e-3)
 
 
-def test_the_start_of_a_broadcast_stream_s_clock_does_not_move_the_sample(tmp_path: Path) -> None:
+def test_the_first_timestamp_of_a_broadcast_stream_does_not_shift_the_samples(
+    tmp_path: Path,
+) -> None:
     plain = interlaced_clip(tmp_path / "plain.mkv", ticks=tuple(range(160)))
     path = tmp_path / "film.ts"
     flags = ("-flags", "+ilme+ildct", "-g", "5", "-q:v", "2")
@@ -179,7 +181,7 @@ def fading_picture(number: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
     return np.repeat(gray.clip(0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
 
 
-def test_rows_that_differ_where_nothing_moves_are_no_fields(tmp_path: Path) -> None:
+def test_differing_rows_without_motion_are_not_fields(tmp_path: Path) -> None:
     clip = Clip(
         codec="ffv1",
         options={"level": "3"},
@@ -191,7 +193,7 @@ def test_rows_that_differ_where_nothing_moves_are_no_fields(tmp_path: Path) -> N
     assert seen(make_clip(tmp_path / "film.mkv", clip)).order == "unknown"
 
 
-def test_the_head_of_a_pipe_is_judged_as_its_film(tmp_path: Path) -> None:
+def test_fields_are_detected_from_the_first_frames_of_a_pipe(tmp_path: Path) -> None:
     path = interlaced_clip(tmp_path / "film.mkv", flagged=False, ticks=tuple(range(COUNT)))
     with open_source(path) as source:
         head = list(source)

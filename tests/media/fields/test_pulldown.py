@@ -39,7 +39,7 @@ def same_samples(frame: Frame, other: Frame) -> bool:
 
 @pytest.mark.parametrize("flagged", [True, False])
 @pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv422p10le", "gray", "bgr0"])
-def test_of_five_frames_the_four_of_the_film_come_back_bit_for_bit(
+def test_pulldown_removal_restores_the_four_film_frames_bit_for_bit(
     tmp_path: Path, pixel_format: str, flagged: bool
 ) -> None:
     # Without subsampling in height both fields of one moment hold all of its samples.
@@ -69,7 +69,7 @@ def test_of_five_frames_the_four_of_the_film_come_back_bit_for_bit(
             assert same_samples(frame, original)
 
 
-def test_frames_are_spaced_evenly_over_the_time_of_the_five(tmp_path: Path) -> None:
+def test_four_frames_are_spaced_evenly_over_the_duration_of_five(tmp_path: Path) -> None:
     frames, film = film_frames(telecined_clip(tmp_path / "film.mp4", COUNT, codec="libx264"))
 
     assert film.info.average_rate == NTSC * Fraction(4, 5)
@@ -99,7 +99,7 @@ def test_the_end_of_a_film_is_kept_whatever_its_length(tmp_path: Path, count: in
     assert len(frames) == count - count // 5
 
 
-def test_rounded_times_stay_in_order_and_together_with_the_sound(tmp_path: Path) -> None:
+def test_rounded_times_stay_in_order_and_in_sync_with_the_audio(tmp_path: Path) -> None:
     ticks = tuple(round(index * 1001 / 30) for index in range(COUNT))
     path = telecined_clip(
         tmp_path / "film.mkv",
@@ -113,7 +113,7 @@ def test_rounded_times_stay_in_order_and_together_with_the_sound(tmp_path: Path)
         assert abs(float(frame.timestamp.seconds) - number * 1001 / 24_000) < 0.0015
 
 
-def test_what_was_shot_as_video_is_kept_and_stays_flagged(tmp_path: Path) -> None:
+def test_frames_shot_as_video_are_kept_and_stay_flagged(tmp_path: Path) -> None:
     def picture(number: int, size_hw: tuple[int, int]) -> np.ndarray:
         return (telecined_picture if number < 15 else interlaced_picture)(number, size_hw)
 
@@ -127,7 +127,7 @@ def test_what_was_shot_as_video_is_kept_and_stays_flagged(tmp_path: Path) -> Non
     assert all(combing(frame.planes[0]) < 0.2 for frame in frames if not frame.interlaced)
 
 
-def test_beginning_anywhere_gives_the_same_frames(tmp_path: Path) -> None:
+def test_starting_at_any_frame_gives_the_same_frames(tmp_path: Path) -> None:
     path = telecined_clip(tmp_path / "film.mkv", COUNT)
     whole, _ = film_frames(path)
     with open_source(path) as source:
@@ -140,7 +140,7 @@ def test_beginning_anywhere_gives_the_same_frames(tmp_path: Path) -> None:
             list(film.frames_from(20, whole[19].timestamp))
 
 
-def test_a_long_film_is_told_apart_frame_by_frame(tmp_path: Path) -> None:
+def test_pulldown_is_removed_from_every_frame_of_a_long_film(tmp_path: Path) -> None:
     # More frames than there are sample values to number them by.
     count = 230
     path = telecined_clip(tmp_path / "film.mkv", count, size_hw=(32, 64))

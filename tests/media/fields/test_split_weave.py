@@ -34,7 +34,7 @@ def fields_of(frame: Frame, rule: FieldRule | None = None) -> list[Frame]:
 @pytest.mark.parametrize("hw", [(16, 20), (18, 20), (17, 21), (2, 2), (1, 1)])
 @pytest.mark.parametrize("pixel_format", FORMATS, ids=lambda pixel_format: pixel_format.name)
 @pytest.mark.parametrize("order", [TOP_FIRST, BOTTOM_FIRST])
-def test_fields_woven_together_are_the_frame_bit_for_bit(
+def test_weaving_the_fields_gives_the_frame_bit_for_bit(
     pixel_format: PixelFormat, hw: tuple[int, int], order: dict[str, bool]
 ) -> None:
     frame = frame_with(pixel_format, hw, **order)
@@ -52,7 +52,7 @@ def test_fields_woven_together_are_the_frame_bit_for_bit(
     assert again.field_of is None
 
 
-def test_every_field_takes_its_own_rows_of_luma_and_of_chroma() -> None:
+def test_every_field_has_its_own_rows_of_luma_and_chroma() -> None:
     frame = frame_with()
     first, second = fields_of(frame)
 
@@ -61,7 +61,7 @@ def test_every_field_takes_its_own_rows_of_luma_and_of_chroma() -> None:
         np.testing.assert_array_equal(second.planes[index], frame.planes[index][1::2])
 
 
-def test_fields_come_in_the_order_of_their_moments_and_share_the_frame_s_time() -> None:
+def test_fields_are_in_temporal_order_and_have_the_timestamp_of_the_frame() -> None:
     at = Timestamp(1001, Fraction(1, 30_000))
     frame = frame_with(index=7, timestamp=at, duration_ticks=1001, key_frame=True, **BOTTOM_FIRST)
 
@@ -76,7 +76,7 @@ def test_fields_come_in_the_order_of_their_moments_and_share_the_frame_s_time() 
     assert (first.key_frame, second.key_frame) == (True, False)
 
 
-def test_a_frame_flagged_as_progressive_stays_whole_unless_every_frame_holds_two() -> None:
+def test_a_progressive_frame_is_split_only_if_the_rule_says_every_frame() -> None:
     frame = frame_with(index=5, interlaced=False, top_field_first=False)
 
     (whole,) = fields_of(frame)
@@ -89,7 +89,7 @@ def test_a_frame_flagged_as_progressive_stays_whole_unless_every_frame_holds_two
     assert (again.interlaced, again.top_field_first) == (False, False)
 
 
-def test_an_order_that_is_known_better_wins_over_the_flag_which_stays() -> None:
+def test_a_given_field_order_overrides_the_flag_and_the_flag_is_kept() -> None:
     first, second = fields_of(frame_with(**TOP_FIRST), FieldRule(top_first=False))
     assert first.is_bottom_field
     assert weave_fields(first, second).top_field_first
@@ -105,7 +105,7 @@ def test_fields_of_two_frames_cannot_be_woven() -> None:
 
 @pytest.mark.parametrize("hw", [(20, 24), (18, 20)])
 @pytest.mark.parametrize("is_second", [False, True])
-def test_what_changes_in_a_box_of_a_field_changes_only_inside_its_box_in_the_frame(
+def test_a_change_in_a_box_of_a_field_stays_inside_the_box_of_the_frame(
     hw: tuple[int, int], is_second: bool
 ) -> None:
     frame = frame_with(hw=hw)
@@ -135,7 +135,7 @@ def test_what_changes_in_a_box_of_a_field_changes_only_inside_its_box_in_the_fra
 
 
 @pytest.mark.parametrize("location", [0, 1, 2, 3])
-def test_a_field_shows_the_colors_that_the_frame_shows_in_its_rows(location: int) -> None:
+def test_a_field_has_the_colors_of_its_rows_in_the_frame(location: int) -> None:
     height, width = 48, 16
     color = ColorTags(matrix=6, chroma_location=location)
     ramp = np.arange(height // 2, dtype=np.uint8)[:, None] * 4 + 90
@@ -168,7 +168,7 @@ def spot(geometry: DisplayGeometry, at_xy: tuple[float, float]) -> Frame:
         DisplayGeometry(coded_hw=(96, 120), quarter_turns=2, mirrored=True),
     ],
 )
-def test_both_fields_show_a_still_picture_at_its_place_on_the_screen(
+def test_both_fields_show_a_still_scene_at_the_same_place(
     geometry: DisplayGeometry, max_side_px: int
 ) -> None:
     at_xy = (51.0, 40.3)

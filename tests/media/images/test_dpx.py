@@ -39,7 +39,7 @@ def decoded_by_ffmpeg(data: bytes) -> tuple[str, tuple[np.ndarray, ...]]:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=name_of)
-def test_all_that_is_no_sample_keeps_every_bit_when_samples_change(kind: DpxKind) -> None:
+def test_changing_samples_keeps_every_other_bit_of_the_file(kind: DpxKind) -> None:
     data = make_dpx(kind, (5, 35))
     picture = read_dpx(data)
     inverted = tuple(
@@ -76,7 +76,7 @@ def test_samples_are_those_that_ffmpeg_reads(kind: DpxKind) -> None:
         assert np.array_equal(own, other)
 
 
-def test_lines_may_end_inside_a_word_where_the_file_is_that_short() -> None:
+def test_lines_without_padding_are_read_if_the_file_size_says_so() -> None:
     kind = DpxKind(descriptor=6, bits=8, packing=0)
     data = make_dpx(kind, (6, 36))
     short = data[: len(data) - 6 * 36] + bytes(range(35)) * 6
@@ -106,7 +106,7 @@ def test_a_time_code_may_drop_frames_or_be_undefined(bcd: int, text: str | None)
     assert read_dpx(make_dpx(DpxKind(timecode=bcd), (4, 4))).metadata.get("timecode") == text
 
 
-def test_logarithmic_samples_are_known_by_the_header() -> None:
+def test_logarithmic_samples_are_recognized_by_the_header() -> None:
     logarithmic, video = (
         read_dpx(make_dpx(DpxKind(transfer=index), (4, 4))).color for index in (1, 6)
     )
@@ -131,12 +131,12 @@ def test_what_is_not_supported_is_refused_in_one_line(at: int, value: bytes, mes
 
 
 @pytest.mark.parametrize("length", [3, 700, 1500, 2100])
-def test_a_file_cut_off_is_refused(length: int) -> None:
+def test_a_truncated_file_is_refused(length: int) -> None:
     with pytest.raises(ImageFileError, match="get another copy"):
         read_dpx(make_dpx(DpxKind(), (64, 64))[:length])
 
 
-def test_an_enlarged_picture_keeps_the_headers_but_for_sizes() -> None:
+def test_an_enlarged_image_keeps_all_headers_except_sizes() -> None:
     data = make_dpx(DpxKind(), (4, 5))
     larger = tuple(plane.repeat(2, 0).repeat(2, 1) for plane in read_dpx(data).planes)
 
@@ -158,7 +158,7 @@ def make_reel(folder: Path, count: int = 3, kind: DpxKind | None = None) -> list
     return paths
 
 
-def test_a_reel_goes_through_bit_for_bit_headers_and_all(tmp_path: Path) -> None:
+def test_a_dpx_sequence_is_copied_bit_for_bit_with_its_headers(tmp_path: Path) -> None:
     paths = make_reel(tmp_path / "in")
 
     copy_video(tmp_path / "in", tmp_path / "out")
@@ -168,7 +168,7 @@ def test_a_reel_goes_through_bit_for_bit_headers_and_all(tmp_path: Path) -> None
         assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
 
 
-def test_a_reel_becomes_a_lossless_film(tmp_path: Path) -> None:
+def test_a_dpx_sequence_becomes_a_lossless_film(tmp_path: Path) -> None:
     make_reel(tmp_path / "in")
 
     copy_video(tmp_path / "in", tmp_path / "film.mkv", codec="ffv1")
@@ -181,7 +181,7 @@ def test_a_reel_becomes_a_lossless_film(tmp_path: Path) -> None:
             assert np.array_equal(first, other)
 
 
-def test_info_tells_how_a_reel_lies_and_its_time_code(tmp_path: Path) -> None:
+def test_info_prints_the_orientation_and_time_code_of_a_dpx_sequence(tmp_path: Path) -> None:
     make_reel(tmp_path / "in", kind=DpxKind(orientation=5))
 
     info = probe(tmp_path / "in", fps=Fraction(18))
@@ -191,13 +191,13 @@ def test_info_tells_how_a_reel_lies_and_its_time_code(tmp_path: Path) -> None:
     assert info.metadata["timecode"] == "01:02:03:12"
 
 
-def test_only_a_dpx_becomes_a_dpx(tmp_path: Path) -> None:
+def test_writing_dpx_needs_a_dpx_source(tmp_path: Path) -> None:
     copy_video(make_reel(tmp_path / "in")[0], tmp_path / "one.png")
     with pytest.raises(MediaError, match=r"\.dpx output needs a \.dpx source.*TIFF or PNG"):
         copy_video(tmp_path / "one.png", tmp_path / "two.dpx")
 
 
-def test_a_damaged_frame_of_a_reel_is_named(tmp_path: Path) -> None:
+def test_a_damaged_frame_of_a_dpx_sequence_is_named(tmp_path: Path) -> None:
     paths = make_reel(tmp_path / "in")
     paths[1].write_bytes(paths[1].read_bytes()[:-40])
     with (

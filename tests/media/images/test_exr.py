@@ -56,7 +56,7 @@ def stored(data: bytes, name: str) -> np.ndarray:
 
 @pytest.mark.parametrize(("compression", "first_line"), KINDS)
 @pytest.mark.parametrize("names", ["RGB", "ABGR", "Y"])
-def test_every_half_float_is_carried_exactly(
+def test_every_half_float_is_read_exactly(
     tmp_path: Path, names: str, compression: int, first_line: int
 ) -> None:
     data = make_exr(channels(names), compression=compression, first_line=first_line)
@@ -73,7 +73,7 @@ def test_every_half_float_is_carried_exactly(
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 @pytest.mark.parametrize("compression", [NONE, RLE, ZIPS, ZIP])
-def test_what_did_not_change_keeps_every_bit_and_ffmpeg_reads_what_did(
+def test_unchanged_samples_keep_every_bit_and_ffmpeg_reads_changed_ones(
     tmp_path: Path, compression: int, dtype: type
 ) -> None:
     data = make_exr(channels("RGB", dtype), compression=compression)
@@ -96,7 +96,7 @@ def test_what_did_not_change_keeps_every_bit_and_ffmpeg_reads_what_did(
     assert changed[: data.index(b"timeCode")] == data[: data.index(b"timeCode")]
 
 
-def test_floats_finer_than_half_keep_their_grain_where_they_change(tmp_path: Path) -> None:
+def test_changed_float32_samples_keep_their_precision(tmp_path: Path) -> None:
     fine = {name: np.full(HW, 0.5 + 1e-5, np.float32) for name in "RGB"}
     data = make_exr(fine, compression=NONE)
     planes = tuple(plane + 3 for plane in read_exr(written(tmp_path, data)).planes)
@@ -107,7 +107,7 @@ def test_floats_finer_than_half_keep_their_grain_where_they_change(tmp_path: Pat
     assert np.allclose(green, 0.5 + 1e-5 + 3 / 2048, rtol=0, atol=1e-8)
 
 
-def test_other_channels_go_along(tmp_path: Path) -> None:
+def test_other_channels_are_copied(tmp_path: Path) -> None:
     depth = np.arange(HW[0] * HW[1], dtype=np.uint32).reshape(HW)
     data = make_exr({**channels(), "Z": light("Z", np.float32), "id": depth})
     planes = tuple(plane.copy() for plane in read_exr(written(tmp_path, data)).planes)
@@ -124,7 +124,7 @@ def test_other_channels_go_along(tmp_path: Path) -> None:
     assert changed == back
 
 
-def test_lines_may_be_stored_from_below(tmp_path: Path) -> None:
+def test_lines_stored_from_bottom_to_top_are_read_and_kept(tmp_path: Path) -> None:
     data = make_exr(channels(), falling=True)
     assert np.array_equal(read_exr(written(tmp_path, data)).planes[0], half_codes(light("G")))
     assert (
@@ -133,7 +133,7 @@ def test_lines_may_be_stored_from_below(tmp_path: Path) -> None:
     )
 
 
-def test_piz_is_read_and_what_changes_is_stored_plain(tmp_path: Path) -> None:
+def test_piz_is_read_and_changed_blocks_are_stored_uncompressed(tmp_path: Path) -> None:
     # Written by the OpenEXR library, version 3.4.
     data = (GOLDEN / "exr_piz_half.exr").read_bytes()
     y, x = np.mgrid[0:40, 0:48]
@@ -190,7 +190,7 @@ def make_sequence(folder: Path) -> list[Path]:
     return paths
 
 
-def test_a_folder_goes_through_bit_for_bit(tmp_path: Path) -> None:
+def test_an_exr_sequence_is_copied_bit_for_bit(tmp_path: Path) -> None:
     paths = make_sequence(tmp_path / "in")
 
     copy_video(tmp_path / "in", tmp_path / "out")
@@ -200,7 +200,9 @@ def test_a_folder_goes_through_bit_for_bit(tmp_path: Path) -> None:
     assert (probe(tmp_path / "in").timecode, len(frames_of(tmp_path / "out"))) == ("01:02:03:12", 2)
 
 
-def test_floats_do_not_silently_become_something_that_holds_less(tmp_path: Path) -> None:
+def test_float_samples_are_not_silently_written_to_formats_of_less_precision(
+    tmp_path: Path,
+) -> None:
     path = make_sequence(tmp_path / "in")[0]
     with pytest.raises(
         UnsupportedStreamError, match="floating-point images lose precision in a video"
@@ -211,7 +213,7 @@ def test_floats_do_not_silently_become_something_that_holds_less(tmp_path: Path)
 
 
 @pytest.mark.parametrize("compression", ["dwaa:45", "dwab:45", "b44", "pxr24"])
-def test_lossy_compressions_keep_what_did_not_change(tmp_path: Path, compression: str) -> None:
+def test_lossy_compressions_keep_unchanged_samples(tmp_path: Path, compression: str) -> None:
     image = OpenImageIO.ImageBuf(
         np.stack([light(name, hw=(300, 40))[:, :] for name in "RGB"], axis=2).clip(-60, 60)
     )

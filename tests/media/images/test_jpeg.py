@@ -32,7 +32,7 @@ def changed_file(path: Path, region: tuple[slice, slice]) -> bytes:
     return data
 
 
-def test_changed_samples_leave_metadata_and_resolution(tmp_path: Path) -> None:
+def test_changing_samples_keeps_metadata_and_resolution(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "Maker"
     Image.fromarray(smooth()).save(
@@ -72,7 +72,7 @@ def make_cmyk(path: Path, profile: bytes | None) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".tif"])
-def test_cmyk_becomes_srgb_through_its_profile(tmp_path: Path, suffix: str) -> None:
+def test_cmyk_is_converted_to_srgb_by_its_profile(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
     make_cmyk(path, make_cmyk_profile())
 
@@ -92,7 +92,7 @@ def test_cmyk_without_a_profile_is_refused(tmp_path: Path, suffix: str) -> None:
         read_image(tmp_path / f"a{suffix}")
 
 
-def test_changed_cmyk_is_rgb_without_the_profile_of_its_inks(tmp_path: Path) -> None:
+def test_changed_cmyk_is_written_as_rgb_without_the_cmyk_profile(tmp_path: Path) -> None:
     make_cmyk(tmp_path / "a.jpg", make_cmyk_profile())
 
     (tmp_path / "b.jpg").write_bytes(changed_file(tmp_path / "a.jpg", (slice(4), slice(4))))
@@ -104,7 +104,7 @@ def test_changed_cmyk_is_rgb_without_the_profile_of_its_inks(tmp_path: Path) -> 
     assert probe(tmp_path / "a.jpg").metadata["color_model"] == "CMYK"
 
 
-def test_a_file_cut_off_in_its_header_is_refused(tmp_path: Path) -> None:
+def test_a_file_truncated_in_its_header_is_refused(tmp_path: Path) -> None:
     Image.fromarray(smooth()).save(tmp_path / "a.jpg")
     (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:200])
     with pytest.raises(ImageFileError, match="damaged"):

@@ -61,7 +61,7 @@ def chunks_but_samples(data: bytes) -> list[bytes]:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_changed_samples_leave_every_other_chunk_as_it_was(
+def test_changing_samples_keeps_every_other_chunk(
     tmp_path: Path, channels: int, dtype: type
 ) -> None:
     path = tmp_path / "a.png"
@@ -80,7 +80,7 @@ def test_changed_samples_leave_every_other_chunk_as_it_was(
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_a_folder_of_deep_pngs_that_did_not_change_is_the_same_to_the_byte(
+def test_an_unchanged_sequence_of_16_bit_pngs_keeps_every_byte(
     tmp_path: Path, channels: int
 ) -> None:
     (tmp_path / "in").mkdir()
@@ -94,7 +94,7 @@ def test_a_folder_of_deep_pngs_that_did_not_change_is_the_same_to_the_byte(
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "in" / name).read_bytes()
 
 
-def test_gray_with_alpha_that_became_color_is_written_as_color(tmp_path: Path) -> None:
+def test_color_cannot_replace_the_samples_of_a_gray_png_with_alpha(tmp_path: Path) -> None:
     data = make_png(noise(2, np.uint8))
     (tmp_path / "a.png").write_bytes(data)
     picture = load_image(tmp_path / "a.png")
@@ -106,7 +106,7 @@ def test_gray_with_alpha_that_became_color_is_written_as_color(tmp_path: Path) -
     )
 
 
-def test_a_palette_that_did_not_change_stays_one(tmp_path: Path) -> None:
+def test_an_unchanged_palette_image_keeps_its_palette(tmp_path: Path) -> None:
     image = Image.fromarray(noise(1, np.uint8)[:, :, 0] % 8, mode="P")
     image.putpalette([index % 256 for index in range(768)])
     image.save(tmp_path / "a.png")
@@ -116,7 +116,7 @@ def test_a_palette_that_did_not_change_stays_one(tmp_path: Path) -> None:
     assert (tmp_path / "b.png").read_bytes() == (tmp_path / "a.png").read_bytes()
 
 
-def test_what_the_file_cannot_hold_is_made_anew(tmp_path: Path) -> None:
+def test_samples_of_another_size_cannot_replace_those_of_a_png(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), noise(3, np.uint8))
     picture = load_image(tmp_path / "a.png")
     larger = tuple(plane.repeat(2, 0) for plane in picture.planes)

@@ -161,7 +161,7 @@ LAYOUTS += [
 @pytest.mark.parametrize(
     ("channels", "dtype"), [(1, np.uint16), (2, np.uint16), (3, np.uint8), (4, np.uint16)]
 )
-def test_only_strips_that_changed_are_written_and_every_tag_stays(
+def test_only_changed_strips_are_written_and_every_tag_is_kept(
     tmp_path: Path, channels: int, dtype: type, order: str, layout: dict[str, int]
 ) -> None:
     cube = noise(channels, dtype)
@@ -191,7 +191,7 @@ def test_only_strips_that_changed_are_written_and_every_tag_stays(
             assert np.array_equal(by_libtiff[:, :, at], plane)
 
 
-def test_strips_that_did_not_change_keep_their_bytes(tmp_path: Path) -> None:
+def test_unchanged_strips_keep_their_bytes(tmp_path: Path) -> None:
     data = make_tiff(noise(3, np.uint16), compression=LZW, predictor=2)
     picture = read_image(written(tmp_path, data))
     planes = tuple(plane.copy() for plane in picture.planes)
@@ -205,7 +205,7 @@ def test_strips_that_did_not_change_keep_their_bytes(tmp_path: Path) -> None:
     assert 0 < len(different) < len(data) // 2
 
 
-def test_a_folder_that_did_not_change_is_the_same_to_the_byte(tmp_path: Path) -> None:
+def test_an_unchanged_tiff_sequence_keeps_every_byte(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "1.tif").write_bytes(make_tiff(noise(3, np.uint16), compression=LZW))
     (tmp_path / "in" / "2.tif").write_bytes(make_tiff(noise(3, np.uint16), tile=16, order=">"))
@@ -216,7 +216,7 @@ def test_a_folder_that_did_not_change_is_the_same_to_the_byte(tmp_path: Path) ->
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "in" / name).read_bytes()
 
 
-def test_white_may_be_zero(tmp_path: Path) -> None:
+def test_tiffs_in_which_zero_is_white_are_read_and_kept(tmp_path: Path) -> None:
     cube = noise(1, np.uint8)
     data = make_tiff(cube, photometric=0)
     picture = read_image(written(tmp_path, data))
@@ -232,7 +232,7 @@ def test_the_orientation_is_read(tmp_path: Path) -> None:
     assert read_image(path).orientation == Orientation(quarter_turns=1)
 
 
-def test_a_page_of_another_kind_goes_through_opencv_as_before(tmp_path: Path) -> None:
+def test_a_page_of_an_unsupported_layout_is_read_by_opencv(tmp_path: Path) -> None:
     Image.fromarray(noise(3, np.uint8)).save(tmp_path / "a.tif", compression="jpeg", quality=95)
 
     picture = load_image(tmp_path / "a.tif")
@@ -256,7 +256,7 @@ def test_a_damaged_file_is_refused_in_one_line(
 
 
 @pytest.mark.parametrize("compression", [NONE, LZW, DEFLATE, PACK_BITS])
-def test_a_strip_that_is_cut_off_is_an_error(tmp_path: Path, compression: int) -> None:
+def test_a_truncated_strip_is_an_error(tmp_path: Path, compression: int) -> None:
     data = make_tiff(noise(1, np.uint8), compression=compression, strip_bytes=30)
 
     with pytest.raises(ImageFileError, match="damaged"):
@@ -289,7 +289,7 @@ def test_other_sample_types_are_refused_by_name(tmp_path: Path, code: int, dtype
         read_image(written(tmp_path, data))
 
 
-def test_ycbcr_becomes_rgb(tmp_path: Path) -> None:
+def test_ycbcr_is_converted_to_rgb(tmp_path: Path) -> None:
     rgb = cv2.GaussianBlur(noise(3, np.uint8), (9, 9), 0)
     ycbcr = cv2.cvtColor(rgb, cv2.COLOR_RGB2YCrCb)[:, :, [0, 2, 1]]
     data = make_tiff(ycbcr, photometric=YCBCR, extra_tags={530: ("H", (1, 1))})
@@ -299,7 +299,7 @@ def test_ycbcr_becomes_rgb(tmp_path: Path) -> None:
     assert np.abs(np.stack([red, green, blue], axis=2).astype(int) - rgb).max() <= 3
 
 
-def test_a_palette_becomes_exactly_its_colors(tmp_path: Path) -> None:
+def test_a_palette_is_expanded_to_its_exact_colors(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     colors = rng.integers(0, 256, (256, 3), dtype=np.uint8)
     index = rng.integers(0, 256, (20, 30, 1), dtype=np.uint8)

@@ -35,7 +35,7 @@ CODECS = {
 
 @pytest.mark.parametrize("ticks", [EVEN, REPEATED])
 @pytest.mark.parametrize("name", CODECS)
-def test_frames_of_avi_are_shown_when_they_were(
+def test_frames_of_avi_keep_their_display_times(
     tmp_path: Path, name: str, ticks: tuple[int, ...]
 ) -> None:
     path = make_clip(tmp_path / "film.avi", replace(CODECS[name], ticks=ticks))
@@ -50,7 +50,9 @@ def test_frames_of_avi_are_shown_when_they_were(
 
 
 @pytest.mark.parametrize("name", ["h264", "mpeg4", "mpeg2"])
-def test_avi_with_reordered_frames_is_the_same_from_any_frame_on(tmp_path: Path, name: str) -> None:
+def test_decoding_avi_with_b_frames_from_any_frame_gives_the_same_frames(
+    tmp_path: Path, name: str
+) -> None:
     path = make_clip(tmp_path / "film.avi", replace(CODECS[name], ticks=REPEATED))
     with open_source(path) as source:
         whole = list(source)
@@ -63,7 +65,7 @@ def test_avi_with_reordered_frames_is_the_same_from_any_frame_on(tmp_path: Path,
             assert [number_of(each) for each in part] == [number_of(each) for each in expected]
 
 
-def test_avi_that_counts_finer_than_its_frames_ends_when_its_last_frame_does(
+def test_avi_with_a_finer_time_base_ends_with_its_last_frame(
     tmp_path: Path,
 ) -> None:
     made = make_clip(tmp_path / "made.mp4", replace(CODECS["h264"], ticks=EVEN))
@@ -97,7 +99,7 @@ NOT_CODED = b"\x00\x00\x01\xb6" + bytes([0b01010000, 0b01001111])
 PICTURE, REMARK = b"\x00\x00\x01\xb6", b"\x00\x00\x01\xb2"
 
 
-def test_frames_of_a_packed_bitstream_are_shown_one_in_each_place(tmp_path: Path) -> None:
+def test_frames_of_a_packed_bitstream_have_one_timestamp_each(tmp_path: Path) -> None:
     clip = replace(CODECS["mpeg4"], ticks=tuple(range(10)))
     plain = make_clip(tmp_path / "plain.avi", clip)
     with av.open(str(plain)) as container:
@@ -123,7 +125,7 @@ def test_frames_of_a_packed_bitstream_are_shown_one_in_each_place(tmp_path: Path
     assert [frame.index for frame in again] == [7, 8, 9]
 
 
-def test_a_picture_that_is_not_coded_is_the_one_before_for_longer(tmp_path: Path) -> None:
+def test_an_uncoded_frame_extends_the_previous_one(tmp_path: Path) -> None:
     clip = Clip(codec="mpeg4", options={"g": "12"}, ticks=tuple(range(6)))
     plain = make_clip(tmp_path / "plain.avi", clip)
     with av.open(str(plain)) as container:
@@ -138,7 +140,7 @@ def test_a_picture_that_is_not_coded_is_the_one_before_for_longer(tmp_path: Path
 
 
 @pytest.mark.parametrize("name", ["h264", "mpeg4"])
-def test_sound_of_avi_with_reordered_frames_stays_with_them(tmp_path: Path, name: str) -> None:
+def test_audio_of_avi_with_b_frames_stays_in_sync(tmp_path: Path, name: str) -> None:
     clip = replace(CODECS[name], ticks=EVEN, sounds=(Sound(codec="pcm_s16le"),))
     path = make_clip(tmp_path / "film.avi", clip)
 

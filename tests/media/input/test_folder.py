@@ -32,7 +32,7 @@ def make_folder(
 
 
 @pytest.mark.parametrize(("suffix", "dtype", "channels"), KINDS)
-def test_a_folder_goes_through_with_names_depth_channels_and_every_sample(
+def test_an_image_sequence_keeps_names_depth_channels_and_every_sample(
     tmp_path: Path, suffix: str, dtype: type, channels: int
 ) -> None:
     names = [f"shot 1 ({number}){suffix}" for number in (1, 2, 10)]
@@ -47,7 +47,7 @@ def test_a_folder_goes_through_with_names_depth_channels_and_every_sample(
         assert np.array_equal(written, picture)
 
 
-def test_jpeg_pictures_stay_jpeg_and_close(tmp_path: Path) -> None:
+def test_jpeg_images_stay_jpeg_with_a_small_error(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     y, x = np.mgrid[0:40, 0:60]
     picture = np.stack([x * 4, y * 6, 255 - x * 3], axis=2).astype(np.uint8)
@@ -61,7 +61,7 @@ def test_jpeg_pictures_stay_jpeg_and_close(tmp_path: Path) -> None:
     assert any("JPEG" in note for note in notes)
 
 
-def test_pictures_come_in_natural_order_at_the_stated_rate(tmp_path: Path) -> None:
+def test_images_are_read_in_natural_order_at_the_given_rate(tmp_path: Path) -> None:
     make_folder(tmp_path / "in", ["f10.png", "f9.png", "F1.png", "f2.png"])
 
     with open_source(tmp_path / "in", fps=Fraction(24000, 1001)) as source:
@@ -73,7 +73,7 @@ def test_pictures_come_in_natural_order_at_the_stated_rate(tmp_path: Path) -> No
     ]
 
 
-def test_a_folder_runs_at_25_pictures_a_second_unless_told(tmp_path: Path) -> None:
+def test_an_image_sequence_has_25_frames_per_second_by_default(tmp_path: Path) -> None:
     make_folder(tmp_path / "in", ["1.png", "2.png"])
     info = probe(tmp_path / "in")
     assert (info.kind, info.average_rate, info.frame_count_estimate) == ("folder", 25, 2)
@@ -81,7 +81,7 @@ def test_a_folder_runs_at_25_pictures_a_second_unless_told(tmp_path: Path) -> No
         probe(tmp_path / "in", fps=Fraction(0))
 
 
-def test_files_that_are_no_pictures_are_ignored(tmp_path: Path) -> None:
+def test_files_that_are_not_images_are_ignored(tmp_path: Path) -> None:
     make_folder(tmp_path / "in", ["1.png", "2.png"])
     (tmp_path / "in" / "Thumbs.db").write_bytes(b"x")
     (tmp_path / "in" / ".hidden.png").write_bytes(b"x")
@@ -89,20 +89,20 @@ def test_files_that_are_no_pictures_are_ignored(tmp_path: Path) -> None:
     assert len(frames_of(tmp_path / "in")) == 2
 
 
-def test_start_and_end_choose_pictures_by_time(tmp_path: Path) -> None:
+def test_start_and_end_select_images_by_time(tmp_path: Path) -> None:
     make_folder(tmp_path / "in", [f"{index}.png" for index in range(10)])
     with open_source(tmp_path / "in", start_seconds=0.1, end_seconds=0.24) as source:
         assert [frame.source_name for frame in source] == ["3.png", "4.png", "5.png"]
 
 
-def test_a_picture_of_another_size_is_an_error_that_names_it(tmp_path: Path) -> None:
+def test_an_image_of_another_size_is_an_error_that_names_it(tmp_path: Path) -> None:
     make_folder(tmp_path / "in", ["1.png", "2.png"])
     cv2.imwrite(str(tmp_path / "in" / "3.png"), np.zeros((10, 10, 3), np.uint8))
     with pytest.raises(MediaError, match=r"3\.png: is 10x10 gbrp, but earlier images are 34x21"):
         frames_of(tmp_path / "in")
 
 
-def test_a_damaged_picture_is_an_error_that_names_it(
+def test_a_damaged_image_is_an_error_that_names_it(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     make_folder(tmp_path / "in", ["1.png", "2.png"])
@@ -113,7 +113,7 @@ def test_a_damaged_picture_is_an_error_that_names_it(
 
 
 @pytest.mark.parametrize(("suffix", "dtype", "channels"), [(".tif", np.uint16, 3), KINDS[0]])
-def test_a_single_picture_becomes_a_single_picture(
+def test_a_single_image_is_written_as_a_single_image(
     tmp_path: Path, suffix: str, dtype: type, channels: int
 ) -> None:
     pictures = make_folder(tmp_path, [f"portrait{suffix}"], dtype, channels)
@@ -125,7 +125,7 @@ def test_a_single_picture_becomes_a_single_picture(
     assert np.array_equal(written, pictures[f"portrait{suffix}"])
 
 
-def test_sixteen_bits_do_not_silently_become_a_jpeg(tmp_path: Path) -> None:
+def test_sixteen_bit_images_are_not_silently_written_as_jpeg(tmp_path: Path) -> None:
     make_folder(tmp_path, ["portrait.png"], np.uint16)
     with pytest.raises(MediaError, match="stores 8 bits, not 16"):
         copy_video(tmp_path / "portrait.png", tmp_path / "restored.jpg")
@@ -133,7 +133,7 @@ def test_sixteen_bits_do_not_silently_become_a_jpeg(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_a_folder_becomes_a_lossless_film(tmp_path: Path, dtype: type) -> None:
+def test_an_image_sequence_becomes_a_lossless_film(tmp_path: Path, dtype: type) -> None:
     names = ["1.png", "2.png", "3.png"]
     pictures = make_folder(tmp_path / "in", names, dtype)
 
@@ -157,7 +157,7 @@ def exif(orientation: int) -> np.ndarray:
 @pytest.mark.skipif(not hasattr(cv2, "imencodeWithMetadata"), reason="OpenCV is too old")
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
-def test_pictures_lie_as_their_tags_say_and_keep_them(
+def test_images_are_oriented_by_their_tags_and_keep_them(
     tmp_path: Path, suffix: str, orientation: int
 ) -> None:
     (tmp_path / "in").mkdir()
@@ -179,7 +179,7 @@ def test_pictures_lie_as_their_tags_say_and_keep_them(
 
 
 @pytest.mark.skipif(not hasattr(cv2, "imencodeWithMetadata"), reason="OpenCV is too old")
-def test_a_picture_whose_tags_cannot_be_kept_is_turned_upright(tmp_path: Path) -> None:
+def test_an_image_whose_tags_cannot_be_kept_is_rotated_upright(tmp_path: Path) -> None:
     picture = np.random.default_rng(5).integers(0, 256, (20, 30, 3), dtype=np.uint8)
     cv2.imwriteWithMetadata(str(tmp_path / "in.png"), picture, [0], [exif(6)])
 

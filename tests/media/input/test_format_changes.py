@@ -30,7 +30,7 @@ def joined(folder: Path, codec: str, sizes: list[tuple[int, int]], suffix: str =
 @pytest.mark.parametrize(
     ("codec", "times"), [("libx264", ("0.400", "0.800")), ("mpeg2video", ("0.360", "0.760"))]
 )
-def test_every_change_is_told_with_its_time(
+def test_every_format_change_is_reported_with_its_time(
     tmp_path: Path, codec: str, times: tuple[str, str]
 ) -> None:
     path = joined(tmp_path, codec, [(48, 96), (64, 128), (48, 96)])
@@ -44,10 +44,10 @@ def test_every_change_is_told_with_its_time(
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_recordings_of_one_size_are_let_pass(tmp_path: Path, codec: str) -> None:
+def test_recordings_without_format_changes_are_accepted(tmp_path: Path, codec: str) -> None:
     check_constant_format(probe(joined(tmp_path, codec, [(48, 96), (48, 96)])), WHOLE)
 
 
-def test_a_part_without_a_change_is_let_pass(tmp_path: Path) -> None:
+def test_a_time_range_without_a_format_change_is_accepted(tmp_path: Path) -> None:
     path = joined(tmp_path, "libx264", [(48, 96), (64, 128)])
     check_constant_format(probe(path), TimeRange(end_seconds=exact_seconds(0.4)))

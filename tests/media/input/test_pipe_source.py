@@ -61,7 +61,7 @@ def assert_shows(frame: Frame, number: int) -> None:
     np.testing.assert_array_equal(shown, samples(number))
 
 
-def test_frames_come_with_their_samples_and_times(pipe: Pipe) -> None:
+def test_frames_have_the_samples_and_timestamps_of_the_pipe(pipe: Pipe) -> None:
     pipe.send(HEADER + b"".join(map(frame_bytes, range(40))))
 
     with open_source(STDIN) as source:
@@ -74,7 +74,7 @@ def test_frames_come_with_their_samples_and_times(pipe: Pipe) -> None:
         assert_shows(frame, number)
 
 
-def test_the_head_is_looked_at_and_still_given(pipe: Pipe) -> None:
+def test_frames_read_for_probing_are_returned_again(pipe: Pipe) -> None:
     pipe.send(HEADER + b"".join(map(frame_bytes, range(6))))
 
     with open_source(STDIN) as source:
@@ -97,7 +97,7 @@ def test_a_time_range_selects_frames(pipe: Pipe) -> None:
     assert frames[0].timestamp.seconds == Fraction(1, 5)
 
 
-def test_no_more_is_read_than_is_asked_for(pipe: Pipe) -> None:
+def test_no_more_is_read_than_is_requested(pipe: Pipe) -> None:
     size = len(frame_bytes(0))
     os.write(pipe.write_fd, HEADER + b"".join(map(frame_bytes, range(8))))
 
@@ -111,7 +111,7 @@ def test_no_more_is_read_than_is_asked_for(pipe: Pipe) -> None:
     os.close(pipe.write_fd)
 
 
-def test_a_frame_that_is_cut_off_is_counted(pipe: Pipe) -> None:
+def test_a_truncated_frame_is_counted(pipe: Pipe) -> None:
     pipe.send(HEADER + frame_bytes(0) + frame_bytes(1)[:-1])
 
     with open_source(STDIN) as source:
@@ -138,7 +138,7 @@ def test_a_pipe_is_read_only_once(pipe: Pipe) -> None:
             list(source)
 
 
-def test_a_stream_without_a_rate_needs_one(pipe: Pipe) -> None:
+def test_a_stream_without_a_frame_rate_needs_the_option(pipe: Pipe) -> None:
     pipe.send(HEADER.replace(b"F25:1", b"F0:0") + frame_bytes(0))
 
     with open_source(STDIN, fps=Fraction(18)) as source:
@@ -146,14 +146,14 @@ def test_a_stream_without_a_rate_needs_one(pipe: Pipe) -> None:
         assert source.info.average_rate == 18
 
 
-def test_a_stream_without_a_rate_is_refused_with_the_option(pipe: Pipe) -> None:
+def test_a_stream_without_a_frame_rate_is_refused_with_the_name_of_the_option(pipe: Pipe) -> None:
     pipe.send(HEADER.replace(b"F25:1", b"F0:0") + frame_bytes(0))
 
     with pytest.raises(MediaError, match="--fps 25"), open_source(STDIN):
         pass
 
 
-def test_a_rate_against_the_stream_is_refused(pipe: Pipe) -> None:
+def test_a_frame_rate_that_contradicts_the_stream_is_refused(pipe: Pipe) -> None:
     pipe.send(HEADER + frame_bytes(0))
 
     with (
@@ -163,7 +163,7 @@ def test_a_rate_against_the_stream_is_refused(pipe: Pipe) -> None:
         check_rate_is_needed(source.info, Fraction(18))
 
 
-def test_a_thread_that_waits_for_a_pipe_stops_when_it_is_told(pipe: Pipe) -> None:
+def test_a_thread_that_waits_for_a_pipe_can_be_stopped(pipe: Pipe) -> None:
     os.write(pipe.write_fd, HEADER + frame_bytes(0))
 
     with open_source(STDIN) as source:

@@ -26,7 +26,7 @@ PATTERN = ("-f", "lavfi", "-i", f"testsrc2=s=96x48:r={RATE}:d=1")
         ("film.dv", ("-vf", "scale=720:480,fps=30000/1001", "-target", "ntsc-dv")),
     ],
 )
-def test_the_rate_is_the_one_in_the_headers(
+def test_the_frame_rate_is_read_from_the_headers(
     tmp_path: Path, name: str, options: tuple[str, ...]
 ) -> None:
     film = tmp_path / name
@@ -48,7 +48,7 @@ def test_the_rate_is_the_one_in_the_headers(
     assert verify(film, tmp_path / "copy.mkv").kept
 
 
-def test_a_stream_without_a_rate_needs_one(tmp_path: Path) -> None:
+def test_a_stream_without_a_frame_rate_needs_the_option(tmp_path: Path) -> None:
     film = tmp_path / "film.mjpeg"
     run_ffmpeg(*PATTERN, "-c:v", "mjpeg", film)
 
@@ -61,7 +61,7 @@ def test_a_stream_without_a_rate_needs_one(tmp_path: Path) -> None:
         assert [frame.timestamp.seconds for frame in source] == [n / RATE for n in range(30)]
 
 
-def test_a_rate_for_a_film_that_has_times_is_refused(tmp_path: Path) -> None:
+def test_a_frame_rate_for_a_film_with_timestamps_is_refused(tmp_path: Path) -> None:
     film = tmp_path / "film.mkv"
     run_ffmpeg(*PATTERN, film)
 

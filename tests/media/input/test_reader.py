@@ -21,7 +21,7 @@ def read_all(path: Path, **options):
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
-def test_every_frame_of_a_film_with_b_frames_comes_once_and_in_order(
+def test_every_frame_of_a_film_with_b_frames_is_read_once_and_in_order(
     tmp_path: Path, suffix: str
 ) -> None:
     path = make_clip(tmp_path / f"film{suffix}", Clip(ticks=tuple(range(30))))
@@ -38,7 +38,7 @@ def test_every_frame_of_a_film_with_b_frames_comes_once_and_in_order(
     assert source.repaired_timestamps == 0
 
 
-def test_time_stamps_of_a_variable_rate_are_those_of_the_stream(tmp_path: Path) -> None:
+def test_timestamps_of_a_variable_frame_rate_are_those_of_the_stream(tmp_path: Path) -> None:
     clip = Clip(ticks=VARIABLE_TICKS, time_base=Fraction(1, 12800), last_duration_ticks=700)
     options = {"video_track_timescale": "12800"}
     path = make_clip(tmp_path / "film.mp4", Clip(**{**_fields(clip), "container_options": options}))
@@ -100,7 +100,7 @@ def test_only_a_few_frames_are_in_memory_at_a_time(tmp_path: Path) -> None:
     assert peak_bytes < 6 * 160 * 240 * 3 // 2
 
 
-def test_frames_before_the_start_and_from_the_end_on_are_left_out(tmp_path: Path) -> None:
+def test_frames_outside_the_time_range_are_skipped(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mp4", Clip(ticks=tuple(range(60))))
 
     frames, _ = read_all(path, start_seconds=0.9, end_seconds=1.4)
@@ -111,7 +111,7 @@ def test_frames_before_the_start_and_from_the_end_on_are_left_out(tmp_path: Path
 
 
 @pytest.mark.parametrize("suffix", [".mpg", ".ts"])
-def test_start_counts_from_where_the_clock_of_a_broadcast_stream_begins(
+def test_start_counts_from_the_first_timestamp_of_a_broadcast_stream(
     tmp_path: Path, suffix: str
 ) -> None:
     plain = make_clip(tmp_path / "plain.mkv", Clip(ticks=tuple(range(50))))
@@ -130,7 +130,7 @@ def test_start_counts_from_where_the_clock_of_a_broadcast_stream_begins(
     assert len(frames) in (25, 26)
 
 
-def test_impossible_times_are_refused(tmp_path: Path) -> None:
+def test_invalid_time_ranges_are_refused(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mkv")
     with (
         pytest.raises(ConfigError, match="end must be later"),
@@ -139,7 +139,7 @@ def test_impossible_times_are_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_a_damaged_packet_is_counted_and_the_rest_is_given(tmp_path: Path) -> None:
+def test_a_damaged_packet_is_counted_and_the_other_frames_are_read(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mkv", Clip(ticks=tuple(range(40))))
     damage_packet(path, 11)
 
@@ -150,7 +150,7 @@ def test_a_damaged_packet_is_counted_and_the_rest_is_given(tmp_path: Path) -> No
     assert {0, 1, 2, 37, 38, 39} <= {number_of(frame) for frame in frames}
 
 
-def test_what_is_left_of_a_film_cut_off_is_given_to_its_last_frame(tmp_path: Path) -> None:
+def test_a_truncated_film_is_read_to_its_last_frame(tmp_path: Path) -> None:
     fast = {"movflags": "+faststart"}
     path = make_clip(tmp_path / "film.mp4", Clip(ticks=tuple(range(60)), container_options=fast))
     data = path.read_bytes()
@@ -172,7 +172,7 @@ def test_what_is_left_of_a_film_cut_off_is_given_to_its_last_frame(tmp_path: Pat
     assert source.damaged_packets == 60 - len(frames)
 
 
-def test_pictures_that_change_size_on_the_way_are_an_error_that_names_the_time(
+def test_frames_that_change_size_are_an_error_that_names_the_time(
     tmp_path: Path,
 ) -> None:
     one = make_clip(
@@ -190,7 +190,7 @@ def test_pictures_that_change_size_on_the_way_are_an_error_that_names_the_time(
 
 
 @pytest.mark.parametrize(("order", "top_first"), [("tff", True), ("bff", False)])
-def test_interlaced_frames_say_so_and_which_field_is_first(
+def test_interlaced_frames_have_the_flag_and_the_order_of_their_fields(
     tmp_path: Path, order: str, top_first: bool
 ) -> None:
     options = {"preset": "veryfast", "x264-params": f"{order}=1"}
@@ -209,7 +209,7 @@ def test_a_source_can_be_read_twice(tmp_path: Path) -> None:
         assert [frame.timestamp for frame in source] == [frame.timestamp for frame in source]
 
 
-def test_times_that_are_missing_or_run_backwards_are_made_to_grow() -> None:
+def test_missing_and_decreasing_timestamps_are_repaired_to_increase() -> None:
     from vidrestore.media.input.clock import Clock
 
     clock = Clock(Fraction(1, 250))
@@ -223,7 +223,7 @@ def test_times_that_are_missing_or_run_backwards_are_made_to_grow() -> None:
     assert clock.repaired_count == 3
 
 
-def test_a_clock_that_starts_anew_goes_on_in_its_own_steps() -> None:
+def test_timestamps_continue_after_a_restart_of_the_clock() -> None:
     from vidrestore.media.input.clock import Clock
 
     clock = Clock(Fraction(1, 1000))
@@ -238,7 +238,7 @@ def test_a_clock_that_starts_anew_goes_on_in_its_own_steps() -> None:
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".ts", ".mov"])
 @pytest.mark.parametrize("order", ["tff", "bff"])
 @pytest.mark.parametrize("codec", ["libx264", "mpeg2video"])
-def test_the_order_of_fields_is_that_of_the_frames_whatever_the_container_says(
+def test_the_field_order_is_that_of_the_frames_and_not_of_the_container(
     tmp_path: Path, codec: str, order: str, suffix: str
 ) -> None:
     plain = make_clip(
@@ -255,7 +255,7 @@ def test_the_order_of_fields_is_that_of_the_frames_whatever_the_container_says(
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
-def test_columns_that_the_film_crops_are_not_shown(tmp_path: Path, suffix: str) -> None:
+def test_columns_outside_the_crop_of_the_stream_are_removed(tmp_path: Path, suffix: str) -> None:
     plain, film = make_clip(tmp_path / "plain.mp4"), tmp_path / f"film{suffix}"
     crop = "h264_metadata=crop_left=6:crop_right=10:crop_top=4:crop_bottom=2"
     run_ffmpeg("-i", plain, "-c", "copy", "-bsf:v", crop, film)
@@ -266,7 +266,7 @@ def test_columns_that_the_film_crops_are_not_shown(tmp_path: Path, suffix: str) 
 
 
 @pytest.mark.parametrize("codec", ["mpeg2video", "libx264", "libx265"])
-def test_frames_before_the_first_key_frame_of_a_cut_film_are_no_damage(
+def test_frames_before_the_first_key_frame_are_not_reported_as_damaged(
     tmp_path: Path, codec: str
 ) -> None:
     whole, film = tmp_path / "whole.ts", tmp_path / "film.ts"

@@ -10,7 +10,7 @@ from vidrestore.errors import MediaError
 from vidrestore.media import open_source, probe
 
 
-def test_a_film_says_what_it_holds(tmp_path: Path) -> None:
+def test_probing_lists_the_streams_and_tags_of_a_film(tmp_path: Path) -> None:
     path = make_rich_clip(tmp_path)
 
     info = probe(path)
@@ -69,12 +69,12 @@ def test_color_tags_aspect_and_chroma_siting_are_read(tmp_path: Path) -> None:
     assert info.bit_depth == 10
 
 
-def test_a_name_that_looks_like_an_address_is_a_file(tmp_path: Path) -> None:
+def test_a_name_that_looks_like_a_url_is_a_file(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "plain.mkv").rename(tmp_path / "concat:film.mkv")
     assert probe(path).codec == "h264"
 
 
-def test_a_variable_rate_is_seen_in_the_first_frames(tmp_path: Path) -> None:
+def test_a_variable_frame_rate_is_detected_in_the_first_frames(tmp_path: Path) -> None:
     ticks = (0, 40, 80, 200, 240, 500, 520, 600, 1000, 1040)
     path = make_clip(tmp_path / "film.mkv", Clip(ticks=ticks, time_base=Fraction(1, 1000)))
     assert probe(path).variable_rate is True
@@ -125,7 +125,7 @@ def _sound_with_cover(folder: Path) -> Path:
         (_sound_with_cover, r"song\.mp4: no video stream"),
     ],
 )
-def test_what_cannot_be_read_is_refused_in_one_line_that_names_the_file(
+def test_an_unreadable_file_is_refused_in_one_line_that_names_it(
     tmp_path: Path, make, message: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = make(tmp_path)
@@ -138,7 +138,7 @@ def test_what_cannot_be_read_is_refused_in_one_line_that_names_the_file(
     assert capfd.readouterr() == ("", "")
 
 
-def test_an_animated_avif_is_read_whole(tmp_path: Path) -> None:
+def test_every_frame_of_an_animated_avif_is_read(tmp_path: Path) -> None:
     first, *others = (Image.new("RGB", (96, 64), (40 * index, 80, 120)) for index in range(4))
     film = tmp_path / "film.avif"
     first.save(film, save_all=True, append_images=others, duration=100)

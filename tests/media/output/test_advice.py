@@ -79,7 +79,7 @@ def test_following_the_advice_of_a_refusal_works(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".avi"])
-def test_sound_of_wmv_is_copied_into_matroska_and_avi(tmp_path: Path, suffix: str) -> None:
+def test_audio_of_wmv_is_copied_into_matroska_and_avi(tmp_path: Path, suffix: str) -> None:
     film = tmp_path / "film.wmv"
     run_ffmpeg("-f", "lavfi", "-i", "testsrc2=s=96x48:r=25:d=1", "-f", "lavfi", "-i",
                "sine=d=1", "-c:v", "wmv2", "-c:a", "wmav2", film)  # fmt: skip

@@ -37,7 +37,7 @@ def test_every_codec_works_with_its_defaults(codec: str) -> None:
         ("av1", (8704, 64), (8706, 64)),
     ],
 )
-def test_pictures_too_large_for_a_codec_are_refused_with_one_that_holds_them(
+def test_frames_too_large_for_a_codec_are_refused_with_one_that_holds_them(
     codec: str, max_hw: tuple[int, int], too_large_hw: tuple[int, int]
 ) -> None:
     settings, pixel_format = EncoderSettings(codec=codec), PLANAR["yuv420p"]

@@ -39,7 +39,7 @@ def lines_of(path: Path, stream: int) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
-def test_it_is_what_ffmpeg_computes_of_the_same_file(tmp_path: Path, suffix: str) -> None:
+def test_the_framemd5_equals_that_of_ffmpeg(tmp_path: Path, suffix: str) -> None:
     sounds = (Sound(),)
     film = make_clip(tmp_path / f"a{suffix}", Clip(sounds=sounds))
 
@@ -55,7 +55,9 @@ def test_it_is_what_ffmpeg_computes_of_the_same_file(tmp_path: Path, suffix: str
 
 
 @pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv422p10le", "gbrp16le"])
-def test_every_line_is_the_checksum_of_a_frame_s_planes(tmp_path: Path, pixel_format: str) -> None:
+def test_every_line_has_the_checksum_of_the_planes_of_a_frame(
+    tmp_path: Path, pixel_format: str
+) -> None:
     clip = Clip(ticks=(0, 1, 2), codec="ffv1", options={}, pixel_format=pixel_format)
     film = make_clip(tmp_path / "a.mkv", clip)
 
@@ -68,7 +70,7 @@ def test_every_line_is_the_checksum_of_a_frame_s_planes(tmp_path: Path, pixel_fo
     ]
 
 
-def test_sound_counts_as_the_packets_that_were_copied(tmp_path: Path) -> None:
+def test_audio_lines_are_checksums_of_the_copied_packets(tmp_path: Path) -> None:
     film = make_clip(tmp_path / "a.mkv", Clip(sounds=(Sound(codec="flac"), Sound())))
 
     write_framemd5(film, tmp_path / "a.md5", overwrite=False)
@@ -79,7 +81,7 @@ def test_sound_counts_as_the_packets_that_were_copied(tmp_path: Path) -> None:
         ]
 
 
-def test_frames_at_uneven_times_are_all_there_with_their_times(tmp_path: Path) -> None:
+def test_frames_at_uneven_times_are_listed_with_their_times(tmp_path: Path) -> None:
     ticks = (0, 1, 2, 3, 11, 12, 40, 41)
     film = make_clip(tmp_path / "a.mkv", Clip(ticks=ticks))
 
@@ -89,7 +91,7 @@ def test_frames_at_uneven_times_are_all_there_with_their_times(tmp_path: Path) -
     assert [int(row[2]) for row in lines_of(tmp_path / "a.md5", 0)] == [40 * tick for tick in ticks]
 
 
-def test_what_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
+def test_an_unwritable_framemd5_file_is_refused_before_restoring(tmp_path: Path) -> None:
     film, taken = tmp_path / "out.mkv", tmp_path / "taken.md5"
     taken.write_text("mine")
     with pytest.raises(MediaError, match=r"taken\.md5: already exists"):
@@ -102,7 +104,7 @@ def test_what_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> No
     assert taken.read_text() == "mine"
 
 
-def test_a_film_that_cannot_be_decoded_leaves_nothing(tmp_path: Path) -> None:
+def test_an_undecodable_film_leaves_no_file(tmp_path: Path) -> None:
     (tmp_path / "a.mkv").write_bytes(b"no film")
     with pytest.raises(MediaError):
         write_framemd5(tmp_path / "a.mkv", tmp_path / "a.md5", overwrite=False)

@@ -23,7 +23,7 @@ def names_in(folder: Path) -> set[str]:
 
 @pytest.mark.parametrize("target", ["out.mkv", "out.mp4", "out"])
 @pytest.mark.parametrize("problem", [RuntimeError, KeyboardInterrupt])
-def test_a_run_that_fails_leaves_nothing_behind(
+def test_a_failed_run_leaves_no_files(
     tmp_path: Path, target: str, problem: type[BaseException]
 ) -> None:
     path = make_clip(tmp_path / "film.mkv", Clip(sounds=(Sound(),)))
@@ -39,7 +39,7 @@ def test_a_run_that_fails_leaves_nothing_behind(
 
 
 @pytest.mark.parametrize("target", ["out.mkv", "out"])
-def test_nothing_has_the_final_name_before_the_end(tmp_path: Path, target: str) -> None:
+def test_the_final_name_appears_only_at_the_end(tmp_path: Path, target: str) -> None:
     path = make_clip(tmp_path / "film.mkv")
     segments = tmp_path / ".segments"
     segments.mkdir()
@@ -63,7 +63,7 @@ def test_an_output_that_is_not_assembled_is_not_published(tmp_path: Path, target
     assert names_in(tmp_path) == {"film.mkv"}
 
 
-def test_a_failed_run_keeps_the_file_it_was_to_replace(tmp_path: Path) -> None:
+def test_a_failed_run_keeps_the_existing_file(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mkv")
     target = tmp_path / "out.mkv"
     target.write_bytes(b"precious")
@@ -77,7 +77,7 @@ def test_a_failed_run_keeps_the_file_it_was_to_replace(tmp_path: Path) -> None:
     assert target.read_bytes() == b"precious"
 
 
-def test_a_file_that_exists_is_replaced_only_when_told(tmp_path: Path) -> None:
+def test_an_existing_file_is_replaced_only_with_overwrite(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mkv")
     target = tmp_path / "out.mkv"
     target.write_bytes(b"old")
@@ -90,7 +90,7 @@ def test_a_file_that_exists_is_replaced_only_when_told(tmp_path: Path) -> None:
     assert len(frames_of(target)) == 12
 
 
-def test_a_folder_that_exists_keeps_its_other_files(tmp_path: Path) -> None:
+def test_an_existing_folder_keeps_its_other_files(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mkv", Clip(ticks=(0, 1)))
     target = tmp_path / "out"
     target.mkdir()
@@ -105,7 +105,7 @@ def test_a_folder_that_exists_keeps_its_other_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("link", ["same", "symlink", "hardlink", "dotted"])
-def test_the_source_is_never_the_target(tmp_path: Path, link: str) -> None:
+def test_the_source_is_never_overwritten(tmp_path: Path, link: str) -> None:
     path = make_clip(tmp_path / "film.mkv")
     target = tmp_path / "other.mkv"
     if link == "same":
@@ -131,7 +131,7 @@ def test_the_source_is_never_the_target(tmp_path: Path, link: str) -> None:
         ("missing/out.mkv", r"the folder .*missing does not exist"),
     ],
 )
-def test_targets_that_cannot_be_are_refused_before_any_work(
+def test_invalid_outputs_are_refused_before_restoring(
     tmp_path: Path, target: str, message: str
 ) -> None:
     path = make_clip(tmp_path / "film.mkv")
@@ -141,7 +141,7 @@ def test_targets_that_cannot_be_are_refused_before_any_work(
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_may_not_be_written_is_refused_at_once(tmp_path: Path) -> None:
+def test_a_folder_without_write_permission_is_refused_at_once(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mkv")
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o500)
@@ -155,7 +155,7 @@ def test_a_folder_that_may_not_be_written_is_refused_at_once(tmp_path: Path) -> 
      ("out.avi", r"stream 1 \(audio, flac, eng\)"),
      ("out.ts", r"stream 1 \(audio, flac, eng\)")],
 )  # fmt: skip
-def test_a_stream_the_container_cannot_hold_is_named_before_any_work(
+def test_a_stream_the_container_cannot_hold_is_named_before_restoring(
     tmp_path: Path, target: str, stream: str
 ) -> None:
     path = make_rich_clip(tmp_path)
@@ -166,7 +166,7 @@ def test_a_stream_the_container_cannot_hold_is_named_before_any_work(
     assert names_in(tmp_path) == before
 
 
-def test_streams_may_be_dropped_and_are_noted(tmp_path: Path) -> None:
+def test_dropped_streams_are_noted(tmp_path: Path) -> None:
     path = make_rich_clip(tmp_path)
     notes = copy_video(path, tmp_path / "out.mp4", codec="h264", drop_unsupported=True)
     assert len(frames_of(tmp_path / "out.mp4")) == 50
@@ -198,9 +198,7 @@ except MediaError as error:
 
 
 @pytest.mark.parametrize(("target", "codec"), [("out.mkv", "ffv1"), ("out.mov", "prores")])
-def test_a_disk_that_takes_no_more_is_an_error_in_one_line(
-    tmp_path: Path, target: str, codec: str
-) -> None:
+def test_a_full_disk_is_a_one_line_error(tmp_path: Path, target: str, codec: str) -> None:
     path = make_clip(tmp_path / "film.mkv", Clip(size_hw=(240, 320)))
     tests = Path(__file__).parent.parent
     run = subprocess.run(
@@ -219,7 +217,7 @@ def test_a_disk_that_takes_no_more_is_an_error_in_one_line(
     ("number", "message"),
     [(errno.ENOSPC, "no space left on the device"), (errno.EACCES, "permission denied")],
 )
-def test_errors_of_the_system_say_what_to_do(number: int, message: str) -> None:
+def test_system_errors_say_what_to_do(number: int, message: str) -> None:
     with (
         pytest.raises(MediaError, match=rf"film\.mkv: {message}; "),
         media_errors(Path("film.mkv"), "write"),
@@ -235,7 +233,7 @@ def test_frames_of_another_shape_are_refused_by_the_encoder(tmp_path: Path) -> N
         write_output(tmp_path / "out.mkv", frames_of(two), info=probe(one), source_path=one)
 
 
-def test_a_film_becomes_numbered_pictures_that_stand_upright(tmp_path: Path) -> None:
+def test_a_film_becomes_numbered_upright_images(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mp4", Clip(ticks=(0, 1, 2), rotation_degrees=-90))
 
     copy_video(path, tmp_path / "out")

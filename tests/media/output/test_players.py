@@ -12,7 +12,7 @@ from vidrestore.settings import CodecName
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov"])
-def test_hevc_in_mp4_and_mov_is_named_hvc1(tmp_path: Path, suffix: str) -> None:
+def test_hevc_in_mp4_and_mov_has_the_tag_hvc1(tmp_path: Path, suffix: str) -> None:
     film = make_clip(tmp_path / "film.mkv")
 
     copy_video(film, tmp_path / f"out{suffix}", codec="h265")
@@ -24,7 +24,7 @@ def test_hevc_in_mp4_and_mov_is_named_hvc1(tmp_path: Path, suffix: str) -> None:
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".m4v"])
 @pytest.mark.parametrize("tags", [{}, {"ARCHIVE_ID": "K-17"}])
-def test_the_index_of_mp4_and_mov_comes_first(
+def test_the_index_of_mp4_and_mov_is_at_the_start(
     tmp_path: Path, suffix: str, tags: dict[str, str]
 ) -> None:
     film = make_clip(tmp_path / "film.mkv", Clip(sounds=(Sound(),), metadata=tags))
@@ -38,7 +38,9 @@ def test_the_index_of_mp4_and_mov_comes_first(
 
 
 @pytest.mark.parametrize(("codec", "kept"), [("h264", False), ("ffv1", True)])
-def test_the_tag_of_transparency_goes_with_it(tmp_path: Path, codec: CodecName, kept: bool) -> None:
+def test_the_alpha_tag_is_written_only_with_alpha(
+    tmp_path: Path, codec: CodecName, kept: bool
+) -> None:
     film = tmp_path / "film.mkv"
     run_ffmpeg("-f", "lavfi", "-i", "testsrc2=s=96x48:d=1,format=yuva420p", "-c:v", "ffv1",
                "-metadata:s:v", "alpha_mode=1", film)  # fmt: skip

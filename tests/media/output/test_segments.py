@@ -111,7 +111,7 @@ def test_a_truncated_segment_is_refused(tmp_path: Path) -> None:
     assert not target.exists()
 
 
-def test_an_index_comes_back_as_it_was_written(tmp_path: Path) -> None:
+def test_an_index_is_read_back_unchanged(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "film.mkv", PLAIN)
     written(source, tmp_path / "out.mkv", "h264", [0, 15])
     text = index_path_of(tmp_path / "out-1.segment").read_text()
@@ -133,7 +133,7 @@ def test_an_index_comes_back_as_it_was_written(tmp_path: Path) -> None:
         ([7], [7]),
     ],
 )
-def test_decoding_times_grow_and_come_before_the_frame_is_shown(
+def test_decoding_times_increase_and_precede_presentation_times(
     shown: list[int], decoded: list[int]
 ) -> None:
     assert decode_timestamps(shown) == decoded

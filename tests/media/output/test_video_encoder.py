@@ -46,14 +46,14 @@ LOSSLESS = sorted(name for name in PLANAR if name not in ("yuva420p14le", "yuv44
 
 
 @pytest.mark.parametrize("name", LOSSLESS)
-def test_ffv1_gives_back_every_sample_of_every_pixel_format(tmp_path: Path, name: str) -> None:
+def test_ffv1_keeps_every_sample_of_every_pixel_format(tmp_path: Path, name: str) -> None:
     pixels_go_through(tmp_path, name, (18, 34))
 
 
 @pytest.mark.parametrize(
     "name", ["yuv420p", "yuv422p10le", "yuv444p", "gray", "gbrp", "yuv420p10le"]
 )
-def test_ffv1_gives_back_every_sample_of_odd_sizes(tmp_path: Path, name: str) -> None:
+def test_ffv1_keeps_every_sample_of_odd_sizes(tmp_path: Path, name: str) -> None:
     pixels_go_through(tmp_path, name, (17, 33))
 
 
@@ -62,7 +62,7 @@ def test_ffv1_gives_back_every_sample_of_odd_sizes(tmp_path: Path, name: str) ->
     [("h264", ".mp4"), ("h265", ".mp4"), ("av1", ".mp4"), ("ffv1", ".mkv"), ("prores", ".mov"),
      ("h264", ".mkv"), ("h264", ".ts"), ("h264", ".mov"), ("av1", ".webm")],
 )  # fmt: skip
-def test_every_frame_comes_back_at_its_time_from_every_codec(
+def test_every_codec_keeps_every_frame_at_its_time(
     tmp_path: Path, codec: str, suffix: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = make_clip(tmp_path / "film.mp4", Clip(ticks=tuple(range(30)), size_hw=(96, 160)))
@@ -82,7 +82,7 @@ def test_every_frame_comes_back_at_its_time_from_every_codec(
 
 
 @pytest.mark.parametrize("codec", ["h264", "h265", "av1"])
-def test_variable_rate_and_the_last_duration_are_kept_to_the_tick(
+def test_variable_timestamps_and_the_last_duration_are_kept_to_the_tick(
     tmp_path: Path, codec: str
 ) -> None:
     clip = Clip(
@@ -101,7 +101,7 @@ def test_variable_rate_and_the_last_duration_are_kept_to_the_tick(
     assert ends[1] == pytest.approx(ends[0], abs=1e-6)
 
 
-def test_matroska_rounds_finer_clocks_to_milliseconds_and_says_so(tmp_path: Path) -> None:
+def test_rounding_to_the_milliseconds_of_matroska_is_noted(tmp_path: Path) -> None:
     clip = Clip(ticks=VARIABLE_TICKS, time_base=Fraction(1, 12800), container_options=TIMESCALE)
     path = make_clip(tmp_path / "film.mp4", clip)
 
@@ -119,7 +119,7 @@ def test_matroska_rounds_finer_clocks_to_milliseconds_and_says_so(tmp_path: Path
         ((0, 40, 44, 60, 63, 120), "2 frames have the timestamp of the frame before"),
     ],
 )
-def test_frames_that_matroska_brings_to_one_time_are_counted(
+def test_frames_that_matroska_rounds_to_one_time_are_counted(
     tmp_path: Path, ticks: tuple[int, ...], message: str | None
 ) -> None:
     path = make_clip(
@@ -138,7 +138,7 @@ def test_frames_that_matroska_brings_to_one_time_are_counted(
     assert len(shown) - len(set(shown)) == (2 if message else 0)
 
 
-def test_avi_says_so_where_frames_are_unevenly_spaced(tmp_path: Path) -> None:
+def test_unevenly_spaced_frames_in_avi_are_noted(tmp_path: Path) -> None:
     clip = Clip(ticks=VARIABLE_TICKS, time_base=Fraction(1, 12800), container_options=TIMESCALE)
     uneven = make_clip(tmp_path / "uneven.mp4", clip)
     even = make_clip(tmp_path / "even.mp4")
@@ -149,7 +149,7 @@ def test_avi_says_so_where_frames_are_unevenly_spaced(tmp_path: Path) -> None:
     assert copy_video(even, tmp_path / "even.avi", codec="h264") == []
 
 
-def test_decoding_order_never_runs_backwards(tmp_path: Path) -> None:
+def test_decoding_times_never_decrease(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mp4", Clip(ticks=tuple(range(30))))
     copy_video(path, tmp_path / "out.mp4", codec="h264")
     with av.open(str(tmp_path / "out.mp4")) as container:
@@ -270,7 +270,7 @@ def test_fields_stay_fields_in_their_order(tmp_path: Path, codec: str, order: st
     assert {frame.top_field_first for frame in frames} == {order == "tff"}
 
 
-def test_a_film_without_sound_stays_without(tmp_path: Path) -> None:
+def test_a_film_without_audio_has_none_in_the_output(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mp4")
     copy_video(path, tmp_path / "out.mp4", codec="h264")
     assert [stream.kind for stream in probe(tmp_path / "out.mp4").streams] == ["video"]
@@ -311,7 +311,7 @@ def test_the_shortest_films_in_h265_are_decoded_in_time(
 
 
 @pytest.mark.parametrize("codec", ["h264", "h265", "av1"])
-def test_444_is_said_and_the_option_that_the_note_names_makes_420(
+def test_444_output_is_noted_with_the_option_that_gives_420(
     tmp_path: Path, codec: CodecName
 ) -> None:
     film = tmp_path / "film.mov"

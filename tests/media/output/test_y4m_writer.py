@@ -36,7 +36,7 @@ def film_of(path: Path) -> tuple[VideoInfo, list[Frame]]:
         return source.info, list(source)
 
 
-def test_a_writer_that_nobody_reads_can_be_left(tmp_path: Path, read_fd: int) -> None:
+def test_a_writer_without_a_reader_can_be_closed(tmp_path: Path, read_fd: int) -> None:
     info, frames = film_of(make_clip(tmp_path / "film.mkv", Clip(size_hw=(720, 1280), ticks=[0])))
 
     with open_output(STDOUT, info=info, source_path=None) as output:
@@ -47,7 +47,7 @@ def test_a_writer_that_nobody_reads_can_be_left(tmp_path: Path, read_fd: int) ->
         writer.abort()
 
 
-def test_a_closed_pipe_has_its_own_error(tmp_path: Path, read_fd: int) -> None:
+def test_a_closed_pipe_raises_its_own_error(tmp_path: Path, read_fd: int) -> None:
     info, frames = film_of(make_clip(tmp_path / "film.mkv", Clip(ticks=[0])))
     spare_fd, _ = os.pipe()
     os.dup2(spare_fd, read_fd)
@@ -64,7 +64,7 @@ def notes_of(info: VideoInfo) -> str:
         return "; ".join(output.notes)
 
 
-def test_what_it_cannot_state_is_said(tmp_path: Path, read_fd: int) -> None:
+def test_properties_that_y4m_cannot_state_are_noted(tmp_path: Path, read_fd: int) -> None:
     del read_fd
     plain = probe(make_clip(tmp_path / "plain.mkv"))
     assert notes_of(plain) == ""
@@ -80,7 +80,7 @@ def test_what_it_cannot_state_is_said(tmp_path: Path, read_fd: int) -> None:
     assert "-colorspace 1," in notes_of(probe(rgb))  # of the conversion
 
 
-def test_flags_of_some_frames_alone_are_said(tmp_path: Path, read_fd: int) -> None:
+def test_flags_of_only_some_frames_are_noted(tmp_path: Path, read_fd: int) -> None:
     info, frames = film_of(interlaced_clip(tmp_path / "film.mkv"))
 
     with open_output(STDOUT, info=info, source_path=None) as output:
@@ -105,12 +105,12 @@ def test_flags_of_some_frames_alone_are_said(tmp_path: Path, read_fd: int) -> No
         ("gbrp10le", "yuv444p10le"),
     ],
 )
-def test_the_format_that_loses_least_is_written(source: str, written: str) -> None:
+def test_the_format_with_the_least_loss_is_written(source: str, written: str) -> None:
     assert y4m_format(PLANAR[source]).name == written
 
 
 @pytest.mark.parametrize("name", sorted({*COLOR_SPACES.values()}))
-def test_what_is_read_is_written_bit_for_bit(
+def test_a_y4m_stream_is_written_back_bit_for_bit(
     name: str, tmp_path: Path, read_fd: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     header = Y4mHeader(

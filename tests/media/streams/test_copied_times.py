@@ -81,7 +81,7 @@ def noise_film(path: Path, codec: str) -> Path:
         ("adpcm", ".mkv", ".mkv"),
     ],
 )
-def test_copied_sound_plays_at_the_times_of_the_source(
+def test_copied_audio_plays_at_the_times_of_the_source(
     tmp_path: Path, codec: str, source: str, target: str
 ) -> None:
     film, copy = noise_film(tmp_path / f"film{source}", codec), tmp_path / f"copy{target}"
@@ -115,7 +115,7 @@ def test_copied_sound_plays_at_the_times_of_the_source(
 @pytest.mark.parametrize(
     ("codec", "source"), [("flac", ".mkv"), ("eac3", ".ts"), ("dts", ".mkv"), ("adpcm", ".mov")]
 )
-def test_sound_that_avi_cannot_time_is_refused(tmp_path: Path, codec: str, source: str) -> None:
+def test_audio_that_avi_cannot_time_is_refused(tmp_path: Path, codec: str, source: str) -> None:
     film = noise_film(tmp_path / f"film{source}", codec)
 
     with pytest.raises(
@@ -124,7 +124,7 @@ def test_sound_that_avi_cannot_time_is_refused(tmp_path: Path, codec: str, sourc
         copy_video(film, tmp_path / "out.avi")
 
 
-def test_layer_2_in_mp4_stays_layer_2(tmp_path: Path) -> None:
+def test_mpeg_audio_layer_2_in_mp4_stays_layer_2(tmp_path: Path) -> None:
     film = noise_film(tmp_path / "film.mp4", "mp2")
 
     copy_video(film, tmp_path / "copy.mkv")
@@ -134,7 +134,7 @@ def test_layer_2_in_mp4_stays_layer_2(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", [".mkv", ".ts"])
-def test_sound_in_packets_shorter_than_a_tick_does_not_drift(tmp_path: Path, target: str) -> None:
+def test_audio_in_packets_shorter_than_a_tick_does_not_drift(tmp_path: Path, target: str) -> None:
     film, copy = tmp_path / "film.mkv", tmp_path / f"copy{target}"
     run_ffmpeg(
         *("-f", "lavfi", "-i", "testsrc2=s=96x48:r=25:d=1.2"),
@@ -151,7 +151,7 @@ def test_sound_in_packets_shorter_than_a_tick_does_not_drift(tmp_path: Path, tar
     assert [name for name in changed_names(verify(film, copy)) if name.startswith("stream")] == []
 
 
-def test_eight_channels_of_aac_are_refused_where_players_could_not_decode_them(
+def test_eight_channel_aac_is_refused_if_players_could_not_decode_it(
     tmp_path: Path,
 ) -> None:
     film = tmp_path / "film.mp4"
@@ -167,7 +167,7 @@ def test_eight_channels_of_aac_are_refused_where_players_could_not_decode_them(
     assert len(played_frames(tmp_path / "copy.mkv", "a")) > 15
 
 
-def test_a_second_video_of_avi_with_b_frames_is_refused_where_times_are_needed(
+def test_a_second_avi_video_stream_with_b_frames_is_refused_if_times_are_needed(
     tmp_path: Path,
 ) -> None:
     film = tmp_path / "film.avi"

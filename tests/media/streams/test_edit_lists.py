@@ -86,7 +86,7 @@ def test_edits_are_kept_in_every_container(
     assert [name for name in changed_names(verify(film, copy)) if name != "color tags"] == []
 
 
-def test_a_second_picture_track_whose_beginning_is_hidden_is_refused_where_it_would_be_seen(
+def test_a_second_video_stream_with_a_hidden_start_is_refused_if_it_would_show(
     tmp_path: Path,
 ) -> None:
     film = film_with_edits(tmp_path, [(2.0, 0.0)], [(2.0, 0.0)])

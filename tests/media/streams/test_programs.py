@@ -59,7 +59,7 @@ def stream_ids(path: Path) -> list[int]:
         return [stream.id for stream in container.streams]
 
 
-def test_the_first_program_is_restored_and_said(tmp_path: Path) -> None:
+def test_the_first_program_is_restored_and_noted(tmp_path: Path) -> None:
     info = probe(two_programs(tmp_path))
 
     assert info.program is not None
@@ -99,13 +99,13 @@ def test_a_result_of_the_first_program_is_verified(tmp_path: Path) -> None:
     assert checks["frames"] == "kept"
 
 
-def test_a_container_without_programs_names_what_is_lost(tmp_path: Path) -> None:
+def test_a_container_without_programs_names_the_lost_programs(tmp_path: Path) -> None:
     notes = copied(two_programs(tmp_path), tmp_path / "out.mkv")
 
     assert any("the program's number 10, name News, provider FFmpeg" in note for note in notes)
 
 
-def test_a_program_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path) -> None:
+def test_a_missing_program_is_refused_with_the_existing_ones(tmp_path: Path) -> None:
     with (
         pytest.raises(MediaError, match=r"no program 30; choose from: 10 \(News\), 20 \(Sport\)"),
         open_source(two_programs(tmp_path), program=30),
@@ -114,7 +114,9 @@ def test_a_program_that_is_not_there_is_refused_with_those_that_are(tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", ["film.mkv", "frames"])
-def test_what_has_no_programs_is_refused_with_the_option(tmp_path: Path, name: str) -> None:
+def test_the_program_option_is_refused_for_sources_without_programs(
+    tmp_path: Path, name: str
+) -> None:
     path = tmp_path / name
     if path.suffix:
         make_clip(path)
@@ -139,7 +141,7 @@ def infos_by_codec(info: VideoInfo) -> dict[str | None, str | None]:
     return {stream.codec: stream.language for stream in info.streams}
 
 
-def test_teletext_and_subtitles_are_kept_with_the_service(tmp_path: Path) -> None:
+def test_teletext_and_subtitles_are_kept_with_the_program(tmp_path: Path) -> None:
     source = add_streams(service(tmp_path), [TELETEXT, DVB_SUBTITLES])
     target = tmp_path / "out.ts"
 
@@ -153,7 +155,7 @@ def test_teletext_and_subtitles_are_kept_with_the_service(tmp_path: Path) -> Non
     assert all(check.result != "changed" for check in verify(source, target).checks)
 
 
-def test_cues_are_named_by_what_refuses_them(tmp_path: Path) -> None:
+def test_scte_35_cues_that_cannot_be_kept_are_named(tmp_path: Path) -> None:
     source = add_streams(service(tmp_path), [CUES])
 
     with pytest.raises(UnsupportedStreamError, match=r"stream 2 \(data, scte_35\)"):

@@ -41,7 +41,7 @@ def shown_flash_seconds(path: Path) -> Fraction:
 
 @pytest.mark.parametrize("ticks", [TICKS, tuple(range(3, 28))])
 @pytest.mark.parametrize("source", ["film.mov", "film.mkv"])
-def test_all_streams_of_avi_begin_together_and_stay_so(
+def test_streams_that_begin_together_in_avi_stay_in_sync(
     tmp_path: Path, source: str, ticks: tuple[int, ...]
 ) -> None:
     path = film(tmp_path / source, "pcm_s16le", start=Fraction(ticks[0], 25), ticks=ticks)
@@ -64,7 +64,7 @@ def test_all_streams_of_avi_begin_together_and_stay_so(
         ("film.mp4", "aac", Fraction(0), "0.021 s before the video"),
     ],
 )
-def test_sound_that_avi_would_move_against_the_picture_is_refused_before_the_work(
+def test_audio_that_avi_would_shift_is_refused_before_restoring(
     tmp_path: Path, name: str, codec: str, start: Fraction, message: str
 ) -> None:
     path = film(tmp_path / name, codec, start)
@@ -85,7 +85,7 @@ def test_sound_that_avi_would_move_against_the_picture_is_refused_before_the_wor
     )
 
 
-def test_sound_that_avi_moves_by_less_than_anyone_hears_is_noted(tmp_path: Path) -> None:
+def test_an_inaudible_shift_of_audio_in_avi_is_noted(tmp_path: Path) -> None:
     # The encoder is 481 samples late.
     path = film(tmp_path / "film.mkv", "mp2")
 
@@ -96,7 +96,7 @@ def test_sound_that_avi_moves_by_less_than_anyone_hears_is_noted(tmp_path: Path)
 
 
 @pytest.mark.parametrize("codec", ["h264", "ffv1"])
-def test_chapters_and_subtitles_move_with_all_else_where_sound_begins_before_0(
+def test_chapters_and_subtitles_shift_with_all_streams_if_audio_begins_below_0(
     tmp_path: Path, codec: str
 ) -> None:
     (tmp_path / "a").mkdir()
@@ -119,7 +119,7 @@ def test_chapters_and_subtitles_move_with_all_else_where_sound_begins_before_0(
 
 
 @pytest.mark.parametrize("name", ["film.mkv", "film.mp4"])
-def test_where_the_delay_of_an_encoder_is_known_nothing_moves(tmp_path: Path, name: str) -> None:
+def test_a_stated_encoder_delay_shifts_nothing(tmp_path: Path, name: str) -> None:
     path = film(tmp_path / name, "libopus")
 
     assert copy_video(path, tmp_path / "out.mkv") == []

@@ -43,7 +43,7 @@ def lag_seconds(path: Path) -> Fraction:
     [("a.mp4", "out.mp4", 0), ("a.mov", "out.mp4", 0), ("a.mkv", "out.mkv", 0),
      ("a.mp4", "out.mkv", Fraction(1, 1000)), ("a.mkv", "out.mp4", SAMPLE)],
 )  # fmt: skip
-def test_a_flash_and_a_beep_stay_together(
+def test_a_flash_and_a_beep_stay_in_sync(
     tmp_path: Path, source: str, target: str, tolerance: Fraction, start: Fraction
 ) -> None:
     path = sync_clip(tmp_path / source, sound_start=start)
@@ -57,7 +57,7 @@ def test_a_flash_and_a_beep_stay_together(
 @pytest.mark.parametrize("suffix", [".ts", ".mpg"])
 @pytest.mark.parametrize("offset", ["0.5", "50000.25"])
 @pytest.mark.parametrize("target", ["out.mp4", "out.mkv", "out.ts"])
-def test_sound_of_broadcast_streams_stays_with_the_picture_whatever_their_clock(
+def test_audio_of_broadcast_streams_stays_in_sync_from_any_first_timestamp(
     tmp_path: Path, suffix: str, offset: str, target: str
 ) -> None:
     plain = sync_clip(tmp_path / "plain.mkv")
@@ -72,7 +72,7 @@ def test_sound_of_broadcast_streams_stays_with_the_picture_whatever_their_clock(
     assert first_flash_seconds(tmp_path / target) < 3
 
 
-def test_a_first_frame_later_than_the_sound_stays_later(tmp_path: Path) -> None:
+def test_a_first_frame_after_the_start_of_the_audio_stays_later(tmp_path: Path) -> None:
     ticks = tuple(range(9, 34))
     sound = Sound(beeps_seconds=(MOMENT,))
     clip = Clip(ticks=ticks, flashes_seconds=(MOMENT,), sounds=(sound,))
@@ -91,7 +91,7 @@ def test_a_first_frame_later_than_the_sound_stays_later(tmp_path: Path) -> None:
     [("a.mp4", "out.mp4", "aac"), ("a.mkv", "out.mkv", "flac"), ("a.mkv", "out.mkv", "libopus"),
      ("a.mov", "out.mov", "pcm_s16le"), ("a.mp4", "out.mkv", "aac"), ("a.mkv", "out.avi", "mp2")],
 )  # fmt: skip
-def test_sound_is_copied_byte_for_byte(
+def test_audio_is_copied_byte_for_byte(
     tmp_path: Path, source: str, target: str, sound_codec: str
 ) -> None:
     path = sync_clip(tmp_path / source, sound_codec=sound_codec)
@@ -105,7 +105,7 @@ def test_sound_is_copied_byte_for_byte(
         assert after == before
 
 
-def test_everything_of_a_rich_film_is_kept(tmp_path: Path) -> None:
+def test_all_streams_and_tags_of_a_film_are_kept(tmp_path: Path) -> None:
     path = make_rich_clip(tmp_path)
 
     notes = copy_video(path, tmp_path / "out.mkv")
@@ -140,7 +140,7 @@ def test_tags_chapters_and_subtitles_of_quicktime_are_kept(tmp_path: Path) -> No
     assert after.metadata["title"] == "A film"
 
 
-def test_tags_that_mp4_has_no_place_for_are_kept_all_the_same(tmp_path: Path) -> None:
+def test_tags_without_a_standard_field_in_mp4_are_kept(tmp_path: Path) -> None:
     path = make_clip(
         tmp_path / "film.mkv", Clip(metadata={"title": "A film", "ARCHIVE_ID": "K-17"})
     )
@@ -163,7 +163,7 @@ def test_the_time_code_track_is_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["out.mp4", "out.mkv"])
-def test_a_cover_stays_a_cover(tmp_path: Path, target: str) -> None:
+def test_a_cover_image_is_kept(tmp_path: Path, target: str) -> None:
     plain = make_clip(tmp_path / "plain.mp4", Clip(sounds=(Sound(),)))
     cover, path = tmp_path / "cover.jpg", tmp_path / "film.mp4"
     run_ffmpeg("-i", plain, "-frames:v", "1", cover)
@@ -180,7 +180,7 @@ def test_a_cover_stays_a_cover(tmp_path: Path, target: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mov", ".avi"])
-def test_a_cover_is_refused_before_the_work_where_there_is_no_place_for_it(
+def test_a_cover_image_that_the_container_cannot_hold_is_refused_before_restoring(
     tmp_path: Path, suffix: str
 ) -> None:
     plain = make_clip(tmp_path / "plain.mp4")
@@ -198,7 +198,7 @@ def test_a_cover_is_refused_before_the_work_where_there_is_no_place_for_it(
     assert len(frames_of(target)) == 12
 
 
-def test_a_stream_that_only_the_ffmpeg_program_knows_is_joined_at_the_end(tmp_path: Path) -> None:
+def test_a_stream_that_needs_the_ffmpeg_program_is_added_at_the_end(tmp_path: Path) -> None:
     plain = sync_clip(tmp_path / "plain.mp4")
     lines = tmp_path / "lines.srt"
     lines.write_text("1\n00:00:00,200 --> 00:00:00,900\nHello\n")
@@ -226,7 +226,7 @@ def test_a_stream_that_only_the_ffmpeg_program_knows_is_joined_at_the_end(tmp_pa
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-def test_a_part_of_a_film_has_its_sound_and_starts_at_zero(tmp_path: Path, suffix: str) -> None:
+def test_a_time_range_has_its_audio_and_starts_at_zero(tmp_path: Path, suffix: str) -> None:
     path = sync_clip(tmp_path / f"film{suffix}")
 
     copy_video(path, tmp_path / f"out{suffix}", codec="h264", start_seconds=0.4, end_seconds=0.8)
@@ -242,7 +242,7 @@ def test_a_part_of_a_film_has_its_sound_and_starts_at_zero(tmp_path: Path, suffi
     assert {packet.data for packet in sound} <= whole
 
 
-def test_subtitles_and_chapters_are_cut_to_the_part(tmp_path: Path) -> None:
+def test_subtitles_and_chapters_are_trimmed_to_the_time_range(tmp_path: Path) -> None:
     path = make_rich_clip(tmp_path)
 
     copy_video(path, tmp_path / "out.mkv", start_seconds=0.5, end_seconds=1.5)
@@ -256,14 +256,14 @@ def test_subtitles_and_chapters_are_cut_to_the_part(tmp_path: Path) -> None:
     ]
 
 
-def test_sound_much_longer_than_the_picture_is_kept_whole(tmp_path: Path) -> None:
+def test_audio_much_longer_than_the_video_is_kept_in_full(tmp_path: Path) -> None:
     sound = Sound(seconds=Fraction(4))
     path = make_clip(tmp_path / "film.mp4", Clip(sounds=(sound,)))
     copy_video(path, tmp_path / "out.mp4", codec="h264")
     assert packets_of(tmp_path / "out.mp4", "audio") == packets_of(path, "audio")
 
 
-def test_the_join_that_states_the_aspect_keeps_everything_else(tmp_path: Path) -> None:
+def test_the_remux_that_states_the_aspect_keeps_everything_else(tmp_path: Path) -> None:
     plain = make_rich_clip(tmp_path)
     path = tmp_path / "wide.mkv"
     run_ffmpeg("-i", plain, "-map", "0", "-c", "copy", "-aspect:v", "4:1", path)

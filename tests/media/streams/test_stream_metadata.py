@@ -40,7 +40,7 @@ def told_film(folder: Path, name: str) -> Path:
     ("source", "target"),
     [("a.mp4", "out.mp4"), ("a.mov", "out.mov"), ("a.mp4", "out.mov"), ("a.mov", "out.mp4")],
 )
-def test_what_quicktime_says_of_film_and_tracks_is_kept(
+def test_quicktime_metadata_of_film_and_streams_is_kept(
     tmp_path: Path, source: str, target: str
 ) -> None:
     path = told_film(tmp_path, source)
@@ -63,7 +63,7 @@ def test_what_quicktime_says_of_film_and_tracks_is_kept(
     assert changed_names(verify(path, tmp_path / target)) == []
 
 
-def test_titles_of_tracks_are_titles_in_matroska(tmp_path: Path) -> None:
+def test_stream_titles_are_titles_in_matroska(tmp_path: Path) -> None:
     path = told_film(tmp_path, "film.mp4")
 
     copy_video(path, tmp_path / "out.mkv")
@@ -76,7 +76,7 @@ def test_titles_of_tracks_are_titles_in_matroska(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["out.avi", "out.ts", "out.mxf"])
-def test_chapters_that_a_container_cannot_hold_are_refused_before_the_work(
+def test_chapters_that_a_container_cannot_hold_are_refused_before_restoring(
     tmp_path: Path, target: str
 ) -> None:
     (tmp_path / "a").mkdir()
@@ -95,7 +95,7 @@ def test_chapters_that_a_container_cannot_hold_are_refused_before_the_work(
     assert probe(tmp_path / target).chapters == ()
 
 
-def test_a_part_without_chapters_has_none_to_lose(tmp_path: Path) -> None:
+def test_a_time_range_without_chapters_is_not_refused(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     chapters = tmp_path / "chapters.txt"
     chapters.write_text(";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=200\ntitle=One\n")
@@ -116,7 +116,7 @@ def test_a_part_without_chapters_has_none_to_lose(tmp_path: Path) -> None:
         ("out.ts", "tag title, tag ARCHIVE_ID, title of stream 2, flag comment of stream 2"),
     ],
 )
-def test_tags_and_flags_that_a_container_has_no_place_for_are_told(
+def test_tags_and_flags_that_a_container_cannot_hold_are_noted(
     tmp_path: Path, target: str, message: str
 ) -> None:
     sounds = (Sound(codec="mp2", language="eng"), Sound(codec="mp2"))
@@ -132,7 +132,7 @@ def test_tags_and_flags_that_a_container_has_no_place_for_are_told(
     assert note == f"{Path(target).suffix} cannot store {message}"
 
 
-def test_attached_files_are_not_left_out_of_webm_without_a_word(tmp_path: Path) -> None:
+def test_attachments_that_webm_cannot_hold_are_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     path = tmp_path / "film.mkv"
     streams = ("-map", "0:v", "-map", "0:t", "-c", "copy")
@@ -144,7 +144,7 @@ def test_attached_files_are_not_left_out_of_webm_without_a_word(tmp_path: Path) 
         copy_video(path, tmp_path / "out.webm", codec="av1")
 
 
-def test_what_matroska_cannot_hold_is_said_to_fit_where_it_was(tmp_path: Path) -> None:
+def test_the_source_container_is_suggested_for_streams_matroska_cannot_hold(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     path = make_rich_clip(tmp_path / "a", "rich.mp4")
 

@@ -20,7 +20,7 @@ def walked(start: str, rate: Fraction, count: int) -> list[str]:
     return [str(code.advanced(index)) for index in range(count)]
 
 
-def test_drop_frame_leaves_out_two_numbers_of_every_minute_but_each_tenth() -> None:
+def test_drop_frame_skips_two_numbers_in_every_minute_but_each_tenth() -> None:
     assert walked("00:00:59;28", NTSC, 4) == [
         "00:00:59;28", "00:00:59;29", "00:01:00;02", "00:01:00;03",
     ]  # fmt: skip
@@ -30,25 +30,25 @@ def test_drop_frame_leaves_out_two_numbers_of_every_minute_but_each_tenth() -> N
 
 
 @pytest.mark.parametrize("rate", [NTSC, 2 * NTSC])
-def test_every_number_of_a_day_comes_back_from_its_text(rate: Fraction) -> None:
+def test_every_frame_number_of_a_day_is_read_back_from_its_text(rate: Fraction) -> None:
     for frames in range(0, 107_892 * 24, 997):
         code = Timecode(frames=frames, per_second=round(rate), drops_frames=True)
         assert parse_timecode(str(code), rate) == code
 
 
-def test_an_hour_of_drop_frame_is_an_hour_of_the_clock() -> None:
+def test_an_hour_of_drop_frame_is_an_hour_of_real_time() -> None:
     start = parse_timecode("00:00:00;00", NTSC)
     assert start is not None
     assert str(start.advanced(round(3600 * NTSC))) == "01:00:00;00"
 
 
-def test_after_a_day_it_begins_again() -> None:
+def test_a_time_code_wraps_after_a_day() -> None:
     assert walked("23:59:59:24", Fraction(25), 2) == ["23:59:59:24", "00:00:00:00"]
     assert walked("23:59:59;29", NTSC, 2) == ["23:59:59;29", "00:00:00;00"]
 
 
 @pytest.mark.parametrize("text", ["", "1:2:3:4", "00:61:00:00", "00:00:00:25", "00:00:00"])
-def test_what_is_no_time_code_is_none(text: str) -> None:
+def test_an_invalid_time_code_is_none(text: str) -> None:
     assert parse_timecode(text, Fraction(25)) is None
 
 
@@ -79,7 +79,7 @@ def all_of(path: Path, key: str) -> set[str]:
 
 @pytest.mark.parametrize("target", [".mov", ".mp4", ".mkv", ".mxf"])
 @pytest.mark.parametrize("source", [".mov", ".mp4", ".mkv", ".mxf"])
-def test_the_time_code_goes_from_any_container_to_any(
+def test_the_time_code_is_copied_between_all_containers(
     tmp_path: Path, source: str, target: str
 ) -> None:
     path = film_with_timecode(tmp_path, source, NTSC, "00:00:59;20")
@@ -95,7 +95,7 @@ def test_the_time_code_goes_from_any_container_to_any(
     ("rate", "timecode", "moved"),
     [(NTSC, "00:00:59;20", "00:01:00;22"), (Fraction(25), "01:00:00:00", "01:00:01:05")],
 )
-def test_a_part_begins_at_its_own_time_code(
+def test_a_time_range_begins_at_its_own_time_code(
     tmp_path: Path, suffix: str, rate: Fraction, timecode: str, moved: str
 ) -> None:
     path = film_with_timecode(tmp_path, suffix, rate, timecode)
@@ -107,7 +107,7 @@ def test_a_part_begins_at_its_own_time_code(
 
 
 @pytest.mark.parametrize("suffix", [".mov", ".mkv", ".mxf"])
-def test_the_name_of_the_reel_is_kept(tmp_path: Path, suffix: str) -> None:
+def test_the_reel_name_is_kept(tmp_path: Path, suffix: str) -> None:
     path = film_with_timecode(tmp_path, ".mov", NTSC, "00:00:59;20")
     assert probe(path).reel_name == "REEL_7"
 
@@ -116,7 +116,7 @@ def test_the_name_of_the_reel_is_kept(tmp_path: Path, suffix: str) -> None:
     assert all_of(tmp_path / f"out{suffix}", "reel_name") == {"REEL_7"}
 
 
-def test_a_film_of_a_reel_of_dpx_gets_its_time_code_and_name(tmp_path: Path) -> None:
+def test_a_film_made_of_dpx_has_its_time_code_and_reel_name(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for index in range(5):
         name = f"{index}.dpx"
@@ -129,12 +129,12 @@ def test_a_film_of_a_reel_of_dpx_gets_its_time_code_and_name(tmp_path: Path) -> 
     assert all_of(tmp_path / "out.mov", "reel_name") == {"REEL_A007"}
 
 
-def test_info_tells_time_code_and_reel(tmp_path: Path) -> None:
+def test_info_prints_time_code_and_reel_name(tmp_path: Path) -> None:
     info = probe(film_with_timecode(tmp_path, ".mov", NTSC, "00:00:59;20"))
     assert (info.timecode, info.reel_name) == ("00:00:59;20", "REEL_7")
 
 
-def test_mxf_is_refused_where_it_would_lose_something(tmp_path: Path) -> None:
+def test_mxf_is_refused_if_it_would_lose_something(tmp_path: Path) -> None:
     sound = make_clip(tmp_path / "a.mov", Clip(sounds=(Sound(),)))
     with pytest.raises(
         UnsupportedStreamError, match=r"\.mxf does not support stream 1 \(audio, aac"
