@@ -43,14 +43,14 @@ def test_a_fine_flow_is_right_to_a_tenth_of_a_pixel_where_a_quick_one_is_not() -
     assert fine < 0.7 * quick
 
 
-def test_an_inverse_flow_leads_back() -> None:
+def test_an_inverse_flow_returns_to_the_start() -> None:
     first, second = face_moved(0, 0), face_moved(2.0, 1.0)
     back = invert_flow(fine_flow(first, second))
     assert error_px(back, (-2.0, -1.0)) < 0.15
     assert error_px(fine_flow(second, first), (-2.0, -1.0)) < 0.15
 
 
-def test_chained_flows_lead_to_the_last_picture() -> None:
+def test_chained_flows_lead_to_the_last_image() -> None:
     first, second, third = (face_moved(1.5 * k, -0.5 * k) for k in range(3))
     path = chain_flows(fine_flow(first, second), fine_flow(second, third))
     assert error_px(path, (3.0, -1.0)) < 0.15

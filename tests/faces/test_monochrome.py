@@ -40,7 +40,7 @@ def test_color_spreads_more_than_gray_and_sepia(pixel_format: PixelFormat) -> No
     assert color > 5.0
 
 
-def test_rgb_and_gray_frames_are_measured_too() -> None:
+def test_rgb_and_gray_frames_are_measured() -> None:
     assert chroma_spread(picture(GBR, "color")) > 5.0
     assert chroma_spread(picture(GBR, "gray")) < 2.5
     assert chroma_spread(random_frame(GRAY, (20, 20))) == 0.0
@@ -59,12 +59,12 @@ def test_every_shot_is_decided_separately() -> None:
     assert labels(kinds) == [True] * 20 + [False] * 15 + [True] * 3
 
 
-def test_one_odd_frame_does_not_flip_a_shot() -> None:
+def test_one_different_frame_does_not_change_the_decision_for_a_shot() -> None:
     kinds = [(0, "gray")] * 5 + [(0, "color")] + [(0, "gray")] * 20
     assert labels(kinds) == [True] * 26
 
 
-def test_every_frame_comes_out_once_and_in_order() -> None:
+def test_every_frame_is_returned_once_and_in_order() -> None:
     frames = [
         TrackedFrame(frame=random_frame(GRAY, (8, 8), index=index), shot=index // 7, faces=())
         for index in range(40)

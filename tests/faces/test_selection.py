@@ -42,7 +42,7 @@ def test_small_faces_are_skipped_whatever_their_rotation() -> None:
     assert selected_ids(list(select_faces(frames, min_face_px=50))) == [(1, 3)]
 
 
-def test_unselected_faces_stay_with_the_reason() -> None:
+def test_unselected_faces_are_skipped_with_the_reason() -> None:
     (frame,) = select_faces(
         film((face_of(1, 80), face_of(2, 90), face_of(3, 30))), which="largest", min_face_px=50
     )
@@ -69,7 +69,7 @@ def test_the_largest_face_does_not_change_with_every_frame() -> None:
     assert out == [(1,), (1,), (1,), (1,), (2,), (2,), (2,)]
 
 
-def test_when_the_largest_leaves_the_next_one_is_it() -> None:
+def test_when_the_largest_face_leaves_the_next_largest_is_selected() -> None:
     frames = film((face_of(1, 80), face_of(2, 60)), (face_of(2, 60), face_of(3, 30)), ())
 
     assert selected_ids(list(select_faces(frames, which="largest"))) == [(1,), (2,), ()]
@@ -80,7 +80,7 @@ def test_the_size_of_a_face_is_its_longer_side() -> None:
     assert face_side_px(face_of(1, 64, wide=True)) == 64
 
 
-def test_tracks_not_asked_for_stay_with_the_reason() -> None:
+def test_tracks_that_were_not_requested_are_skipped_with_the_reason() -> None:
     frames = film((face_of(1, 80), face_of(2, 80), face_of(3, 80)))
 
     (frame,) = select_faces(frames, only_tracks=(2, 7))
@@ -88,7 +88,7 @@ def test_tracks_not_asked_for_stay_with_the_reason() -> None:
     assert [face.skip_reason for face in frame.faces] == ["not asked for", None, "not asked for"]
 
 
-def test_a_track_asked_for_alone_is_selected_in_the_same_frames_as_among_others() -> None:
+def test_a_single_requested_track_has_the_frames_it_has_among_others() -> None:
     frames = film(
         *((face_of(1, 60 + 4 * number), face_of(2, 100 - 4 * number)) for number in range(10))
     )

@@ -17,7 +17,7 @@ class Spy(nn.Module):
         return image.mean(dim=(2, 3)) + 2.0
 
 
-def test_the_eyes_come_to_lie_where_recognition_networks_expect_them() -> None:
+def test_the_eyes_are_aligned_where_recognition_networks_expect_them() -> None:
     spy = Spy()
     crop = torch.zeros(1, 3, 512, 512)
     eye = TEMPLATE_LANDMARKS_XY[0].round().astype(int)
@@ -30,7 +30,7 @@ def test_the_eyes_come_to_lie_where_recognition_networks_expect_them() -> None:
     assert (x, y) == (pytest.approx(30.3, abs=1.2), pytest.approx(51.7, abs=1.2))
 
 
-def test_arcface_sees_gray_in_minus_one_to_one() -> None:
+def test_arcface_gets_gray_in_minus_one_to_one() -> None:
     spy = Spy()
     crop = torch.zeros(1, 3, 256, 256)
     crop[:, 1] = 1.0
@@ -40,7 +40,7 @@ def test_arcface_sees_gray_in_minus_one_to_one() -> None:
     torch.testing.assert_close(result.norm(dim=1), torch.ones(1))
 
 
-def test_angles_are_those_of_unit_vectors() -> None:
+def test_angles_are_between_unit_vectors() -> None:
     first = torch.tensor([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]])
     second = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.5, 0.75**0.5]])
     torch.testing.assert_close(

@@ -39,7 +39,7 @@ def lpips(*depths: int) -> Lpips:
     return Lpips(lambda image: [layer(image) for layer in layers], weights)
 
 
-def test_equal_pictures_are_at_no_distance_and_others_at_more_the_more_they_differ() -> None:
+def test_the_distance_is_0_for_equal_images_and_grows_with_the_difference() -> None:
     metric, picture = lpips(4, 6), pictures()
     torch.testing.assert_close(metric.distance(picture, picture), torch.zeros(2))
     near, far = (metric.distance(picture, picture + s * pictures(seed=1)) for s in (0.1, 1.0))
@@ -85,14 +85,14 @@ def statistics(mean: list[float], spread: list[float]) -> FeatureStatistics:
     return FeatureStatistics(mean=np.array(mean), covariance=np.diag(spread), count=9)
 
 
-def test_the_frechet_distance_of_gaussians_is_known() -> None:
+def test_the_frechet_distance_of_gaussians_equals_its_closed_form() -> None:
     # Along one axis: (m1 - m2)^2 + (s1 - s2)^2.
     first, second = statistics([0.0, 1.0], [4.0, 1.0]), statistics([3.0, 1.0], [1.0, 9.0])
     assert frechet_distance(first, second) == pytest.approx(9 + (2 - 1) ** 2 + (1 - 3) ** 2)
     assert frechet_distance(first, first) == pytest.approx(0.0, abs=1e-9)
 
 
-def test_sets_of_one_kind_are_nearer_than_sets_of_two() -> None:
+def test_sets_of_one_kind_are_nearer_than_sets_of_two_kinds() -> None:
     def embedding(batch: Tensor) -> Tensor:
         return torch.stack([batch.mean(dim=(1, 2, 3)), batch.std(dim=(1, 2, 3))], dim=1)
 
@@ -102,12 +102,12 @@ def test_sets_of_one_kind_are_nearer_than_sets_of_two() -> None:
     assert frechet_distance(first, second) < 0.01 < frechet_distance(first, darker)
 
 
-def test_a_single_picture_is_no_set() -> None:
+def test_a_single_image_is_refused_as_a_set() -> None:
     with pytest.raises(ValueError, match="two images"):
         feature_statistics([pictures(1)], lambda batch: batch.flatten(1))
 
 
-def test_the_embedding_shows_inception_pictures_of_299_pixels() -> None:
+def test_inception_gets_images_of_299_pixels() -> None:
     shown: list[Tensor] = []
 
     class Network(nn.Module):
@@ -120,7 +120,7 @@ def test_the_embedding_shows_inception_pictures_of_299_pixels() -> None:
     torch.testing.assert_close(shown[0], torch.ones_like(shown[0]))
 
 
-def test_other_networks_weights_are_refused() -> None:
+def test_weights_of_other_networks_are_refused() -> None:
     other = {"weight": torch.zeros(3)}
     with pytest.raises(WeightsError, match="Inception"):
         inception_embedding(other)
@@ -128,7 +128,7 @@ def test_other_networks_weights_are_refused() -> None:
         alexnet_lpips(other, other)
 
 
-def test_the_published_files_make_the_published_metric() -> None:
+def test_the_published_files_give_the_published_metric() -> None:
     torch.manual_seed(0)
     with torch.device("meta"):
         shapes = alexnet(weights=None).features.state_dict()
@@ -183,7 +183,7 @@ class Block(nn.Module):
         return [2 * feat, torch.full_like(feat, float("nan"))]
 
 
-def test_the_published_pooling_leaves_out_the_padding_and_takes_the_maximum_at_the_end() -> None:
+def test_the_published_pooling_excludes_padding_and_ends_with_max_pooling() -> None:
     feat = torch.arange(16.0).reshape(1, 1, 4, 4)
     ones = torch.ones_like(feat)
     torch.testing.assert_close(PublishedPool(Block())(ones)[:, 1], ones[:, 0])

@@ -39,7 +39,7 @@ def test_a_face_gets_worse_with_blur_noise_and_jpeg() -> None:
     assert clean + 1 < niqe(coarse)
 
 
-def test_the_fit_finds_the_shape_of_generalised_gaussians() -> None:
+def test_the_fit_recovers_the_shape_of_generalized_gaussians() -> None:
     for shape in (0.6, 1.0, 2.0):
         samples = gennorm.rvs(shape, size=(4, 96, 96), random_state=np.random.default_rng(0))
         result, left, right = module._asymmetric_fit(samples)
@@ -48,14 +48,14 @@ def test_the_fit_finds_the_shape_of_generalised_gaussians() -> None:
         np.testing.assert_allclose((left + right) / 2, 1.0, rtol=0.2)
 
 
-def test_a_lopsided_sample_has_unequal_widths() -> None:
+def test_an_asymmetric_sample_has_unequal_widths() -> None:
     samples = np.random.default_rng(0).normal(size=(1, 96, 96))
     samples[samples > 0] *= 3
     _, left, right = module._asymmetric_fit(samples)
     assert float(right[0] / left[0]) == pytest.approx(3.0, rel=0.05)
 
 
-def test_pictures_like_those_it_was_fitted_to_come_out_best() -> None:
+def test_images_like_those_of_the_fit_score_best() -> None:
     rng = np.random.default_rng(1)
     grainy = [
         np.repeat(
@@ -67,28 +67,28 @@ def test_pictures_like_those_it_was_fitted_to_come_out_best() -> None:
     assert niqe(grainy[9], model=model) < niqe(picture(), model=model)
 
 
-def test_a_model_survives_its_file(tmp_path: Path) -> None:
+def test_a_model_is_read_back_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     write_model(packaged_model(), path, metadata={"pictures": "none"})
     np.testing.assert_array_equal(read_model(path).mean, packaged_model().mean)
     assert packaged_model().covariance.shape == (FEATURES, FEATURES)
 
 
-def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_model_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     path.write_bytes(b"nothing")
     with pytest.raises(WeightsError, match=r"model\.safetensors"):
         read_model(path)
 
 
-def test_small_pictures_and_small_sets_are_refused() -> None:
+def test_small_images_and_small_sets_are_refused() -> None:
     with pytest.raises(ValueError, match="192"):
         niqe(picture()[:150, :150])
     with pytest.raises(ValueError, match="too few"):
         fit([picture()])
 
 
-def test_the_published_parameters_are_read_in_both_forms_and_halve_as_matlab_does(
+def test_published_parameters_are_read_in_both_forms_and_downscale_like_matlab(
     tmp_path: Path,
 ) -> None:
     own = packaged_model()
@@ -103,7 +103,7 @@ def test_the_published_parameters_are_read_in_both_forms_and_halve_as_matlab_doe
         assert niqe(picture(), model=model) != niqe(picture())
 
 
-def test_halving_is_that_of_imresize() -> None:
+def test_halving_equals_imresize() -> None:
     # MATLAB: imresize of a bright column.
     image = np.zeros((8, 8))
     image[:, 4] = 256

@@ -11,12 +11,12 @@ def noise(seed: int) -> torch.Tensor:
     return torch.rand(2, 3, 32, 40, generator=torch.Generator().manual_seed(seed))
 
 
-def test_a_constant_error_of_a_tenth_is_twenty_decibel() -> None:
+def test_a_constant_error_of_0_1_is_20_db() -> None:
     picture = noise(0) * 0.5
     torch.testing.assert_close(psnr_db(picture, picture + 0.1), torch.full((2,), 20.0))
 
 
-def test_each_pair_is_measured_by_itself() -> None:
+def test_each_pair_is_measured_separately() -> None:
     picture = noise(0)
     other = picture.clone()
     other[1] += 0.01
@@ -25,12 +25,12 @@ def test_each_pair_is_measured_by_itself() -> None:
     assert float(values[1]) == pytest.approx(40.0, abs=0.01)
 
 
-def test_a_picture_is_fully_similar_to_itself_and_noise_is_not() -> None:
+def test_the_similarity_is_1_for_equal_images_and_low_for_noise() -> None:
     torch.testing.assert_close(ssim(noise(0), noise(0)), torch.ones(2))
     assert float(ssim(noise(0), noise(1)).max()) < 0.1
 
 
-def test_similarity_of_flat_pictures_is_that_of_their_means() -> None:
+def test_the_similarity_of_constant_images_is_that_of_their_means() -> None:
     # Without structure, SSIM is (2ab + C1) / (a^2 + b^2 + C1).
     a, b = 0.4, 0.6
     expected = (2 * a * b + 1e-4) / (a * a + b * b + 1e-4)
@@ -51,7 +51,7 @@ def waves_and_noise() -> tuple[torch.Tensor, torch.Tensor]:
     return first, second
 
 
-def test_psnr_and_ssim_are_those_of_scikit_image() -> None:
+def test_psnr_and_ssim_equal_those_of_scikit_image() -> None:
     # skimage.metrics 0.24, structural_similarity with gaussian_weights, sigma 1.5 and
     # use_sample_covariance off.
     first, second = waves_and_noise()
@@ -67,14 +67,14 @@ def test_ms_ssim_is_one_for_equal_pictures_and_falls_with_damage() -> None:
     assert 1 > float(ms_ssim(picture, slight)) > float(ms_ssim(picture, heavy)) > 0
 
 
-def test_ms_ssim_of_flat_pictures_is_the_luminance_term_at_the_coarsest_scale() -> None:
+def test_ms_ssim_of_constant_images_is_the_luminance_term_at_the_coarsest_scale() -> None:
     a, b = 0.4, 0.6
     luminance = (2 * a * b + 1e-4) / (a * a + b * b + 1e-4)
     value = ms_ssim(torch.full((1, 3, 192, 192), a), torch.full((1, 3, 192, 192), b))
     assert float(value) == pytest.approx(luminance**0.1333, abs=1e-3)
 
 
-def test_ms_ssim_weighs_every_scale_as_its_equation_says() -> None:
+def test_ms_ssim_weights_every_scale_by_its_equation() -> None:
     # A change of contrast alone: at every scale the structure term is the same known number.
     noise = torch.randn(1, 1, 352, 352, generator=torch.Generator().manual_seed(0)).double()
     # Equal energy at all scales, and far above the constant that steadies the quotient.
@@ -88,6 +88,6 @@ def test_ms_ssim_weighs_every_scale_as_its_equation_says() -> None:
     assert value == pytest.approx(structure**weights, rel=0.05)
 
 
-def test_ms_ssim_refuses_pictures_too_small_for_five_scales() -> None:
+def test_ms_ssim_refuses_images_too_small_for_five_scales() -> None:
     with pytest.raises(ValueError, match="176"):
         ms_ssim(noise(0), noise(0))

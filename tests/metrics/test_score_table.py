@@ -22,7 +22,7 @@ def report(model: str, **changes: Any) -> dict[str, Any]:
     }
 
 
-def test_rows_name_data_counts_and_seeds_and_inputs_stand_once() -> None:
+def test_rows_have_data_counts_and_seeds_and_inputs_appear_once() -> None:
     table = score_table([report("lite", detail=0.5), report("gfpgan-1.4"), report("x", seed=8)])
     assert table.headings == [
         *("restorer", "data", "degradation", "n", "seed", "PSNR ↑", "NIQE ↓", "Deg. ↓")
@@ -38,7 +38,7 @@ def test_rows_name_data_counts_and_seeds_and_inputs_stand_once() -> None:
     assert table.rows[0][5:] == ["21.99", "13.900", ""]
 
 
-def test_both_forms_have_the_same_cells() -> None:
+def test_markdown_and_latex_have_the_same_cells() -> None:
     table = score_table([report("a_b | c")])
     lines = table.markdown().splitlines()
     assert lines[1] == "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |"
@@ -49,7 +49,7 @@ def test_both_forms_have_the_same_cells() -> None:
     assert latex.startswith(r"\begin{tabular}{lllrrrrr}")
 
 
-def test_what_cannot_be_compared_is_refused() -> None:
+def test_incompatible_score_tables_are_refused() -> None:
     with pytest.raises(ValueError, match="niqe was measured by published parameters and by ours"):
         score_table([report("a"), report("b", networks={"niqe": "ours"})])
     with pytest.raises(ValueError, match=r"not a report of scripts/evaluate\.py: no 'data'"):

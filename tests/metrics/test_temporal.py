@@ -33,7 +33,7 @@ def trembling(sigma: float) -> list[np.ndarray]:
     ]
 
 
-def test_the_flow_is_the_motion() -> None:
+def test_the_flow_equals_the_motion() -> None:
     flow = flow_px(texture(0), texture(2))
     inner = flow[20:-20, 20:-20]
     assert float(np.median(inner[:, :, 0])) == pytest.approx(2.0, abs=0.2)
@@ -47,7 +47,7 @@ def test_motion_alone_has_a_small_warping_error_and_noise_a_large_one() -> None:
     assert steady + 2 < slight < heavy
 
 
-def test_flicker_is_the_mean_step_of_brightness_that_the_reference_has_not() -> None:
+def test_flicker_is_the_mean_change_of_brightness_absent_from_the_reference() -> None:
     flickering = [frame + 0.02 * (index % 2) for index, frame in enumerate(moving())]
     assert flicker(moving(), moving()) == pytest.approx(0.0)
     assert flicker(flickering, moving()) == pytest.approx(0.02 * 255, rel=1e-3)
@@ -64,13 +64,13 @@ def points(frames: int = 6) -> np.ndarray:
     return np.stack([base + 3.0 * index for index in range(frames)])
 
 
-def test_steady_motion_is_no_jitter_and_neither_is_a_lasting_error() -> None:
+def test_steady_motion_and_a_constant_error_are_not_jitter() -> None:
     assert landmark_jitter_px(points()) == pytest.approx(0.0)
     assert landmark_jitter_px(points() + 4.0, points()) == pytest.approx(0.0)
     assert landmark_distance_px(points() + np.array([3.0, 4.0]), points()) == pytest.approx(5.0)
 
 
-def test_jitter_is_the_step_of_the_error_in_pixels() -> None:
+def test_jitter_is_the_change_of_the_error_in_pixels() -> None:
     trembling_points = points()
     trembling_points[::2, :, 0] += 1.5
     assert landmark_jitter_px(trembling_points, points()) == pytest.approx(1.5)
@@ -86,7 +86,7 @@ def test_too_few_frames_are_refused() -> None:
         identity_jitter_degrees(torch.ones(1, 4))
 
 
-def test_tof_is_the_motion_that_the_reference_has_not() -> None:
+def test_tof_is_the_motion_absent_from_the_reference() -> None:
     assert flow_difference_px(moving(), moving()) == 0
     still = [texture()] * 4
     assert flow_difference_px(still, moving()) == pytest.approx(2.0, abs=0.3)

@@ -27,14 +27,14 @@ def each_frame(lumas: FloatArray, sigma: float, gain: float) -> FloatArray:
     return lumas + np.float32(gain) * (lumas - np.stack(blurred))
 
 
-def test_a_film_and_itself_show_nothing() -> None:
+def test_a_film_compared_with_itself_shows_no_change() -> None:
     result = visibility([(face_lumas(), face_lumas())])
 
     assert (result.frames, result.edges, result.flat, result.clarity) == (4, 1, 1, 1)
     assert (result.change_levels, result.tremble, result.flicker) == (0, 1, 1)
 
 
-def test_an_unsharp_mask_raises_edges_and_skin_alike_and_so_is_not_clear() -> None:
+def test_an_unsharp_mask_raises_edges_and_skin_equally_without_clarity() -> None:
     result = visibility([(face_lumas(), each_frame(face_lumas(), 2, 1.5))])
 
     assert result.edges > 1.2
@@ -43,7 +43,7 @@ def test_an_unsharp_mask_raises_edges_and_skin_alike_and_so_is_not_clear() -> No
     assert result.tremble > 1.2
 
 
-def test_blur_lowers_both_and_steadies() -> None:
+def test_blur_lowers_edges_and_skin_and_trembling() -> None:
     result = visibility([(face_lumas(), each_frame(face_lumas(), 2, -1))])
 
     assert result.edges < 0.8
@@ -52,7 +52,7 @@ def test_blur_lowers_both_and_steadies() -> None:
     assert result.change_levels > 1
 
 
-def test_noise_roughens_skin_and_trembles_and_hardly_moves_edges() -> None:
+def test_noise_raises_skin_and_trembling_and_hardly_edges() -> None:
     noise = np.random.default_rng(1).normal(0, 4, face_lumas().shape).astype(np.float32)
     result = visibility([(face_lumas(), face_lumas() + noise)])
 
@@ -79,7 +79,7 @@ def test_a_face_that_moves_with_the_film_trembles_and_hardly_flickers() -> None:
     assert steady.flicker < 0.5 * unsteady.flicker
 
 
-def test_clearer_edges_over_calmer_skin_are_clarity() -> None:
+def test_stronger_edges_over_smoother_skin_are_clarity() -> None:
     calm = each_frame(face_lumas(), 1.5, -1)
     # A step keeps where the face is far from its blurred self: edges, not grain.
     strong = np.abs(face_lumas() - calm) > 12
@@ -89,14 +89,14 @@ def test_clearer_edges_over_calmer_skin_are_clarity() -> None:
     assert result.clarity > 1.2
 
 
-def test_the_gradient_of_a_slope_is_its_steepness() -> None:
+def test_the_gradient_of_a_ramp_is_its_slope() -> None:
     slope = np.tile(np.arange(20, dtype=np.float32) * 3, (10, 1))
 
     assert edges_and_flat(slope) == (3, 3)
     assert edges_and_flat(slope.T.copy()) == (3, 3)
 
 
-def test_an_even_fade_does_not_tremble_and_every_other_frame_does() -> None:
+def test_a_linear_fade_does_not_tremble_and_alternating_frames_do() -> None:
     board = np.indices((16, 16)).sum(axis=0).astype(np.float32) % 2 * 2 - 1
     fade = np.stack([index * board for index in range(5)])
     flicker = np.stack([(-1) ** index * board for index in range(5)])
@@ -107,7 +107,7 @@ def test_an_even_fade_does_not_tremble_and_every_other_frame_does() -> None:
     assert trembling(fade[:2]).size == 0
 
 
-def test_runs_count_by_their_frames_and_do_not_tremble_across() -> None:
+def test_sequences_are_weighted_by_frames_and_trembling_stays_within_them() -> None:
     long, short = face_lumas(6), face_lumas(2) + 40
     result = visibility([(long, long + 1), (short, short + 5)])
 
@@ -116,7 +116,7 @@ def test_runs_count_by_their_frames_and_do_not_tremble_across() -> None:
     assert result.tremble == pytest.approx(1)
 
 
-def test_what_cannot_be_measured_is_not_a_number() -> None:
+def test_scores_that_cannot_be_measured_are_nan() -> None:
     black = np.zeros((2, 8, 8), dtype=np.float32)
     result = visibility([(black, black + 1)])
 
@@ -125,7 +125,7 @@ def test_what_cannot_be_measured_is_not_a_number() -> None:
     assert result.change_levels == 1
 
 
-def test_shapes_that_do_not_fit_are_refused() -> None:
+def test_shapes_that_do_not_match_are_refused() -> None:
     with pytest.raises(ValueError, match="needs a frame"):
         visibility([])
     for before, after in (

@@ -62,7 +62,7 @@ def test_samples_outside_the_mask_are_untouched(
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
 @both_masks
-def test_a_turned_film_is_restored_where_its_face_is(turns: int, shape: MaskShape) -> None:
+def test_a_rotated_film_is_restored_at_the_place_of_its_face(turns: int, shape: MaskShape) -> None:
     frame = random_frame(YUV444, HW, smooth=True)
     geometry = DisplayGeometry(coded_hw=HW, quarter_turns=turns, mirrored=turns == 3)
     height, width = geometry.display_hw
@@ -120,7 +120,7 @@ def test_half_the_strength_gives_half_the_change(shape: MaskShape) -> None:
 
 
 @both_masks
-def test_a_restorer_that_changes_nothing_keeps_a_large_face_exactly(shape: MaskShape) -> None:
+def test_an_identity_restorer_keeps_a_large_face_exactly(shape: MaskShape) -> None:
     frame = random_frame(YUV420, (700, 800), smooth=True)
     geometry = DisplayGeometry(coded_hw=(700, 800))
     face = restored(frame, geometry, face_at((400, 350), size_px=680), gain=1.0)
@@ -138,7 +138,7 @@ def test_detail_finer_than_the_crop_survives_on_a_large_face() -> None:
     assert np.abs(after.planes[0].astype(int) - frame.planes[0]).max() <= 1
 
 
-def test_a_color_cast_of_the_restorer_is_taken_out() -> None:
+def test_a_color_cast_of_the_restorer_is_removed() -> None:
     frame = random_frame(YUV444, HW, smooth=True, color=ColorTags(matrix=6))
     geometry = DisplayGeometry(coded_hw=HW)
     face = restored(frame, geometry, face_at((100, 75), size_px=100), gain=1.0, shift=0.1)
@@ -157,7 +157,7 @@ def test_kept_chroma_is_bit_identical_while_luma_is_restored() -> None:
     np.testing.assert_array_equal(after.planes[2], frame.planes[2])
 
 
-def test_a_face_at_the_border_is_restored_as_far_as_the_frame_goes() -> None:
+def test_a_face_at_the_border_is_restored_up_to_the_edge_of_the_frame() -> None:
     frame = random_frame(YUV420, HW)
     geometry = DisplayGeometry(coded_hw=HW)
     face = restored(frame, geometry, face_at((4, 6), size_px=110), gain=0.0)
@@ -169,7 +169,7 @@ def test_a_face_at_the_border_is_restored_as_far_as_the_frame_goes() -> None:
 
 
 @both_masks
-def test_overlapping_faces_do_not_add_up(shape: MaskShape) -> None:
+def test_changes_of_overlapping_faces_are_not_added(shape: MaskShape) -> None:
     frame = random_frame(GRAY, HW, smooth=True)
     geometry = DisplayGeometry(coded_hw=HW)
     config = PasteConfig(grain=0.0, color_match=0.0, mask=shape)
@@ -210,7 +210,7 @@ def test_an_unknown_mask_is_refused() -> None:
     "pixel_format", [YUV420P10, YUV444, GBRA16], ids=lambda pixel_format: pixel_format.name
 )
 @both_masks
-def test_hdr_is_changed_under_the_mask_only_and_a_face_left_as_it_was_keeps_every_sample(
+def test_hdr_changes_inside_the_mask_only_and_an_unchanged_face_keeps_every_sample(
     pixel_format: PixelFormat, transfer: int, shape: MaskShape
 ) -> None:
     color = ColorTags(matrix=9, primaries=9, transfer=transfer, range_known=True)

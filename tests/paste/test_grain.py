@@ -31,14 +31,14 @@ def test_the_noise_of_a_scene_with_edges_is_measured(sigma: float) -> None:
     assert noise_sigma(noisy(sigma), INSIDE) == pytest.approx(sigma, rel=0.1)
 
 
-def test_a_cleaned_face_gets_about_the_grain_it_lost() -> None:
+def test_a_denoised_face_gets_about_the_grain_it_lost() -> None:
     source = noisy(0.03)
     added = added_to(source, scene(), INSIDE)
     assert added is not None
     assert noise_sigma(scene() + added, INSIDE) == pytest.approx(0.03, rel=0.25)
 
 
-def test_a_face_that_kept_its_grain_gets_none() -> None:
+def test_a_face_with_its_grain_gets_no_more_grain() -> None:
     source = noisy(0.03)
     added = added_to(source, source, INSIDE)
     assert added is not None
@@ -49,7 +49,7 @@ def test_clean_footage_gets_no_grain() -> None:
     assert added_to(scene(), scene(), INSIDE) is None
 
 
-def test_edges_of_the_source_do_not_come_back_as_grain() -> None:
+def test_edges_of_the_source_are_not_added_as_grain() -> None:
     source = noisy(0.02)
     blurred = np.asarray(cv2.GaussianBlur(scene(), (0, 0), 2), np.float32)
     added = added_to(source, blurred, INSIDE)
@@ -57,6 +57,6 @@ def test_edges_of_the_source_do_not_come_back_as_grain() -> None:
     assert np.abs(added).max() <= 2.5 * 0.02 * 1.15
 
 
-def test_too_small_a_face_gets_no_grain() -> None:
+def test_a_very_small_face_gets_no_grain() -> None:
     tiny = np.ones((6, 6), dtype=np.float32)
     assert added_to(tiny, tiny, tiny) is None

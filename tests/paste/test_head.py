@@ -66,7 +66,7 @@ def darkened(frame: Frame, face: TrackedFace) -> RestoredFace:
     return restored(frame, geometry, face, gain=1.0, shift=-0.15)
 
 
-def test_the_mask_is_larger_than_the_faces_and_falls_to_zero_inside_the_crop() -> None:
+def test_the_head_mask_is_larger_than_that_of_the_face_and_0_at_the_edge_of_the_crop() -> None:
     frame = gray_frame()
     face = darkened(frame, face_at(CENTER_XY, size_px=512))
     mask, inner = mask_in_frame(frame, face), mask_in_frame(frame, face, shape="face")
@@ -88,7 +88,7 @@ def test_the_mask_falls_over_tens_of_pixels() -> None:
     assert np.abs(np.diff(mask, axis=1)).max() < 0.04
 
 
-def test_background_of_another_color_is_left_alone_up_to_the_heads_outline() -> None:
+def test_background_of_another_color_is_unchanged_up_to_the_outline_of_the_head() -> None:
     frame, head = head_in_front_of((120, 160, 100))
     where, gray = face_at(CENTER_XY, size_px=512), gray_frame()
     mask, shape = (mask_in_frame(each, darkened(each, where)) for each in (frame, gray))
@@ -99,12 +99,12 @@ def test_background_of_another_color_is_left_alone_up_to_the_heads_outline() -> 
     assert mask[beyond].mean() < 0.05
 
 
-def test_where_head_and_background_look_alike_the_shape_decides() -> None:
+def test_if_head_and_background_look_alike_the_shape_decides() -> None:
     alike = np.full((COLOR_CELLS, COLOR_CELLS, 3), 0.4, np.float32)
     np.testing.assert_allclose(likely_head(alike), 1.0, atol=1e-3)
 
 
-def test_a_color_of_neither_head_nor_background_stays_in() -> None:
+def test_a_color_of_neither_head_nor_background_is_inside_the_mask() -> None:
     colors = np.zeros((COLOR_CELLS, COLOR_CELLS, 3), np.float32)
     colors[4:, 6:-6] = (0.8, 0.6, 0.5)
     colors[1:4, 8:-8] = (0.9, 0.1, 0.1)  # a hat
@@ -121,7 +121,7 @@ def textured(face: RestoredFace, *, levels: float, seed: int = 0) -> RestoredFac
     return replace(face, aligned=replace(face.aligned, crop_chw=crop))
 
 
-def test_hair_that_the_restorer_would_blur_stays_and_the_face_is_restored() -> None:
+def test_hair_that_the_restorer_blurs_is_unchanged_and_the_face_is_restored() -> None:
     frame = gray_frame()
     face = darkened(frame, face_at(CENTER_XY, size_px=512))
     plain = mask_in_frame(frame, face)
@@ -134,7 +134,7 @@ def test_hair_that_the_restorer_would_blur_stays_and_the_face_is_restored() -> N
     assert (mask >= face_only - 0.02).all()
 
 
-def test_grain_all_over_is_not_taken_for_hair() -> None:
+def test_grain_is_not_taken_for_hair() -> None:
     frame = gray_frame()
     face = darkened(frame, face_at(CENTER_XY, size_px=512))
     grain = torch.from_numpy(np.random.default_rng(1).normal(0, 8 / 255, (1, 512, 512)))
@@ -144,7 +144,7 @@ def test_grain_all_over_is_not_taken_for_hair() -> None:
     assert difference.max() < 0.1
 
 
-def test_noise_and_a_little_motion_move_the_mask_a_little() -> None:
+def test_noise_and_small_motion_change_the_mask_a_little() -> None:
     frame, _ = head_in_front_of((120, 140, 110))
     noisy = [
         np.clip(plane + np.random.default_rng(index).normal(0, 6, HW), 0, 255).astype(np.uint8)
@@ -158,7 +158,7 @@ def test_noise_and_a_little_motion_move_the_mask_a_little() -> None:
     assert np.abs(moved - still).max() < 0.08
 
 
-def test_of_two_heads_every_place_belongs_to_the_nearer_one() -> None:
+def test_every_pixel_belongs_to_the_nearer_of_two_heads() -> None:
     frame = gray_frame((600, 900))
     tracks = face_at((300, 300), size_px=420), face_at((520, 320), size_px=360, track_id=2)
     first, second = (darkened(frame, track) for track in tracks)
@@ -177,7 +177,7 @@ def test_of_two_heads_every_place_belongs_to_the_nearer_one() -> None:
     assert alone[320, 455] > 0.5
 
 
-def test_the_shares_of_two_faces_sum_to_one_and_of_three_to_no_more() -> None:
+def test_weights_of_two_faces_sum_to_1_and_of_three_to_no_more() -> None:
     places = [TEMPLATE_LANDMARKS_XY + shift for shift in ((0, 0), (150, 20), (60, 160))]
     two = nearest_face_weight(places[0], [places[1]]) + nearest_face_weight(places[1], [places[0]])
     np.testing.assert_allclose(two, 1.0, atol=1e-5)
@@ -188,7 +188,7 @@ def test_the_shares_of_two_faces_sum_to_one_and_of_three_to_no_more() -> None:
     assert np.min(three) > 0.7
 
 
-def test_a_neighbor_that_is_left_alone_keeps_every_sample_of_its_face() -> None:
+def test_a_skipped_neighbor_keeps_every_sample_of_its_face() -> None:
     frame = gray_frame((600, 900))
     geometry = DisplayGeometry(coded_hw=frame.coded_hw)
     face = darkened(frame, face_at((300, 300), size_px=420))
@@ -207,7 +207,7 @@ def test_a_neighbor_that_is_left_alone_keeps_every_sample_of_its_face() -> None:
     assert not changed((neighbor,))[near].any()
 
 
-def test_heads_give_the_same_in_any_order() -> None:
+def test_the_order_of_heads_does_not_change_the_result() -> None:
     frame = gray_frame((600, 900))
     geometry = DisplayGeometry(coded_hw=frame.coded_hw)
     tracks = face_at((300, 300), size_px=420), face_at((480, 320), size_px=380, track_id=2)
@@ -222,7 +222,7 @@ def test_heads_give_the_same_in_any_order() -> None:
 
 
 @pytest.mark.parametrize("center_xy", [(4.0, 6.0), (636.0, 300.0), (320.0, 597.0)])
-def test_a_head_at_the_frames_edge_is_restored_up_to_the_edge(
+def test_a_head_at_the_edge_of_the_frame_is_restored_up_to_the_edge(
     center_xy: tuple[float, float],
 ) -> None:
     frame = gray_frame()
@@ -247,7 +247,7 @@ def test_a_crop_that_only_touches_the_frame_changes_nothing() -> None:
         np.testing.assert_array_equal(new, old)
 
 
-def test_the_box_holds_no_more_than_what_may_change() -> None:
+def test_the_box_contains_only_samples_that_may_change() -> None:
     frame, head = head_in_front_of((120, 190, 60))
     mask = face_mask(
         frame, GEOMETRY, darkened(frame, face_at(CENTER_XY, size_px=512)), shape="head"
@@ -263,7 +263,7 @@ def test_the_box_holds_no_more_than_what_may_change() -> None:
 
 
 @pytest.mark.parametrize("size_px", [30, 380, 512, 700])
-def test_face_and_head_show_the_same_in_the_middle_of_the_face(size_px: int) -> None:
+def test_face_and_head_masks_give_the_same_middle_of_the_face(size_px: int) -> None:
     frame = gray_frame()
     face = darkened(frame, face_at(CENTER_XY, size_px=size_px))
     face_only, whole = (
@@ -276,7 +276,7 @@ def test_face_and_head_show_the_same_in_the_middle_of_the_face(size_px: int) -> 
         assert np.abs(first[core].astype(int) - other[core]).max() <= 1
 
 
-def test_the_faces_mask_does_not_depend_on_other_faces() -> None:
+def test_the_mask_of_a_face_does_not_depend_on_other_faces() -> None:
     frame = gray_frame()
     face = darkened(frame, face_at(CENTER_XY, size_px=300))
     other = face_at((420, 300), size_px=300, track_id=2)
@@ -314,7 +314,7 @@ def parsed(face: RestoredFace, head_mask_hw: np.ndarray, *, seen: float = 1.0) -
     )
 
 
-def test_what_the_parser_does_not_call_head_is_left_alone() -> None:
+def test_pixels_that_the_parser_does_not_label_head_are_unchanged() -> None:
     frame = gray_frame()
     face = darkened(frame, face_at(CENTER_XY, size_px=512))
     head = np.ones((128, 128))
@@ -325,14 +325,14 @@ def test_what_the_parser_does_not_call_head_is_left_alone() -> None:
     assert np.abs(np.diff(mask, axis=1)).max() < 0.08
 
 
-def test_a_head_that_the_parser_misses_keeps_its_mask() -> None:
+def test_a_head_without_parser_labels_keeps_its_mask() -> None:
     frame = gray_frame()
     face = darkened(frame, face_at(CENTER_XY, size_px=512))
     missed = parsed(face, np.zeros((128, 128)), seen=0.0)
     np.testing.assert_array_equal(mask_in_frame(frame, missed), mask_in_frame(frame, face))
 
 
-def test_regions_of_heads_that_do_not_divide_the_crop_are_refused() -> None:
+def test_head_masks_that_do_not_divide_the_crop_are_refused() -> None:
     face = darkened(gray_frame(), face_at(CENTER_XY, size_px=512))
     with pytest.raises(ValueError, match="head_mask_hw must be"):
         replace(face, head_mask_hw=torch.zeros(100, 100))

@@ -30,7 +30,7 @@ def test_the_mask_falls_smoothly() -> None:
     assert set(np.unique(mask[[0, 280], [0, 256]])) == {0.0, 1.0}
 
 
-def test_the_bounds_hold_all_of_the_mask() -> None:
+def test_the_bounds_contain_the_mask() -> None:
     ellipse = face_ellipse(TEMPLATE_LANDMARKS_XY.copy())
     y, x = np.nonzero(mask_on_grid(ellipse.to_unit, (512, 512)))
     left, top, right, bottom = ellipse.bounds_xyxy
@@ -40,7 +40,7 @@ def test_the_bounds_hold_all_of_the_mask() -> None:
     assert y.max() <= bottom
 
 
-def test_a_tilted_face_tilts_its_mask() -> None:
+def test_a_rotated_face_has_a_rotated_mask() -> None:
     turn = np.array([[np.cos(0.35), -np.sin(0.35)], [np.sin(0.35), np.cos(0.35)]])
     center = np.array([256.0, 280.0])
     points = apply_affine(
@@ -50,7 +50,7 @@ def test_a_tilted_face_tilts_its_mask() -> None:
     assert np.cov(x, y)[0, 1] < 0
 
 
-def test_degenerate_points_still_give_a_mask_inside_the_crop() -> None:
+def test_degenerate_landmarks_give_a_mask_inside_the_crop() -> None:
     points = np.tile([[250.0, 260.0]], (5, 1)) + np.arange(5)[:, None] * 0.1
     mask = mask_of(points)
     assert np.isfinite(mask).all()

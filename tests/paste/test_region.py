@@ -69,7 +69,7 @@ def test_the_mask_falls_to_zero_inside_the_crop(region: np.ndarray) -> None:
     assert 0.0 <= mask.min() <= mask.max() <= 1.0
 
 
-def test_the_features_and_all_of_the_skin_are_shown() -> None:
+def test_the_mask_includes_features_and_all_of_the_skin() -> None:
     mask = mask_in_crop(oval(150, 195))
     for x, y in TEMPLATE_LANDMARKS_XY:
         assert mask[round(y), round(x)] == pytest.approx(1.0, abs=1e-3)
@@ -78,7 +78,7 @@ def test_the_features_and_all_of_the_skin_are_shown() -> None:
     assert mask[inner].mean() > mask_in_crop(None)[inner].mean()
 
 
-def test_what_is_not_face_is_left_alone_with_a_soft_border() -> None:
+def test_the_mask_excludes_what_is_not_face_with_a_soft_border() -> None:
     face = oval(130, 170)
     face[90:] = 0.0
     mask = mask_in_crop(face)
@@ -87,27 +87,27 @@ def test_what_is_not_face_is_left_alone_with_a_soft_border() -> None:
     assert np.abs(np.diff(mask, axis=1)).max() < 0.08
 
 
-def test_a_little_more_probability_moves_the_mask_a_little() -> None:
+def test_a_small_change_of_probability_changes_the_mask_a_little() -> None:
     before, after = oval(130, 170), oval(130, 170)
     after[80:84, 40:90] *= 0.9
     before[80:84, 40:90] *= 0.95
     assert np.abs(mask_in_crop(after) - mask_in_crop(before)).max() < 0.05
 
 
-def test_a_face_that_the_parser_misses_fades_to_the_ellipse_by_degrees() -> None:
+def test_without_parsed_face_the_mask_fades_gradually_to_the_ellipse() -> None:
     masks = [mask_in_crop(oval(130, 170) * share) for share in np.linspace(1.0, 0.0, 21)]
     steps = [np.abs(first - other).max() for first, other in pairwise(masks)]
     assert max(steps) < 0.3
     np.testing.assert_array_equal(masks[-1], mask_in_crop(None))
 
 
-def test_no_region_is_the_plain_ellipse() -> None:
+def test_without_a_parsed_face_the_mask_is_the_ellipse() -> None:
     ellipse = face_ellipse(TEMPLATE_LANDMARKS_XY.copy())
     expected = mask_on_grid(ellipse.to_unit, (512, 512))
     np.testing.assert_allclose(mask_in_crop(None), expected, atol=1e-3)
 
 
-def test_trust_grows_with_the_share_of_face_in_the_middle() -> None:
+def test_mask_confidence_grows_with_the_fraction_of_face_in_the_middle() -> None:
     ellipse = face_ellipse(TEMPLATE_LANDMARKS_XY.copy())
     trusts = [mask_confidence(oval(130, 170) * share, ellipse) for share in (0.2, 0.4, 0.5, 0.8)]
     assert trusts[0] == 0.0
@@ -115,7 +115,7 @@ def test_trust_grows_with_the_share_of_face_in_the_middle() -> None:
     assert trusts[-1] == 1.0
 
 
-def test_feathering_keeps_full_and_empty_parts_and_the_place_of_the_border() -> None:
+def test_feathering_keeps_full_and_empty_areas_and_the_position_of_the_border() -> None:
     cells = np.zeros((CELLS, CELLS), np.float32)
     cells[:, 64:] = 1.0
     shown = feather(cells)
@@ -124,7 +124,7 @@ def test_feathering_keeps_full_and_empty_parts_and_the_place_of_the_border() -> 
     np.testing.assert_allclose(shown[:, 63] + shown[:, 64], 1.0, atol=1e-5)
 
 
-def test_regions_of_other_cell_sizes_lie_in_the_same_place() -> None:
+def test_face_masks_of_other_cell_sizes_lie_at_the_same_place() -> None:
     fine, coarse = np.ones((512, 512)), np.ones((64, 64))
     fine[:, :256], coarse[:, :32] = 0.0, 0.0
     difference = np.abs(mask_in_crop(fine) - mask_in_crop(coarse))
@@ -132,14 +132,14 @@ def test_regions_of_other_cell_sizes_lie_in_the_same_place() -> None:
     np.testing.assert_allclose(cells_to_crop(512), np.eye(2, 3))
 
 
-def test_without_trust_the_mask_of_a_region_is_the_ellipse() -> None:
+def test_at_confidence_0_the_mask_is_the_ellipse() -> None:
     ellipse = face_ellipse(TEMPLATE_LANDMARKS_XY.copy())
     shown = np.zeros((512, 512), np.float32)
     result = combine_masks(shown, ellipse.to_unit, confidence=0.0)
     np.testing.assert_array_equal(result, mask_on_grid(ellipse.to_unit, (512, 512)))
 
 
-def test_pasting_leaves_samples_alone_where_there_is_no_face() -> None:
+def test_pasting_does_not_change_samples_outside_the_face() -> None:
     region = oval(130, 170)
     region[90:] = 0.0
     frame, face = frame_with(region)
@@ -152,7 +152,7 @@ def test_pasting_leaves_samples_alone_where_there_is_no_face() -> None:
 
 
 @pytest.mark.parametrize("shape", [(100, 100), (128, 64), (1, 128, 128)])
-def test_regions_that_do_not_divide_the_crop_are_refused(shape: tuple[int, ...]) -> None:
+def test_face_masks_that_do_not_divide_the_crop_are_refused(shape: tuple[int, ...]) -> None:
     _, face = frame_with(None)
     with pytest.raises(ValueError, match="face_mask_hw must be"):
         RestoredFace(

@@ -71,7 +71,7 @@ def samples(finished: Sequence[FinishedFrame], index: int) -> bytes:
     return b"".join(plane.tobytes() for plane in result.frame.planes)
 
 
-def test_a_frame_depends_on_the_steadied_neighbors_of_its_neighbors_and_on_no_others() -> None:
+def test_a_frame_depends_on_its_context_frames_and_no_others() -> None:
     frames, at = tracked(16), 8
     whole = samples(list(stages(1.0).restore(frames)), at)
     # The landmarks rest, so smoothing them reaches nowhere: what is left is two to each side
@@ -84,7 +84,7 @@ def test_a_frame_depends_on_the_steadied_neighbors_of_its_neighbors_and_on_no_ot
     assert nearer != whole
 
 
-def test_a_part_with_its_reach_gives_what_the_whole_gives_in_other_batches() -> None:
+def test_a_segment_with_its_context_frames_gives_the_frames_of_the_full_film() -> None:
     reach = stages(1.0).context_frames
     frames = tracked(reach + 4)
     whole = list(stages(1.0).restore(frames))
@@ -94,7 +94,7 @@ def test_a_part_with_its_reach_gives_what_the_whole_gives_in_other_batches() -> 
     ]
 
 
-def test_each_frame_alone_reaches_less_and_never_meets_the_stage(
+def test_without_blending_fewer_context_frames_are_needed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def never(*_: object, **__: object) -> None:
@@ -112,7 +112,7 @@ def passed_on(frames: object, **_: object) -> object:
     return frames
 
 
-def test_invented_lines_flicker_less_when_they_are_blended(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invented_detail_flickers_less_with_blending(monkeypatch: pytest.MonkeyPatch) -> None:
     frames = tracked(6)
 
     def trembling() -> float:
@@ -125,7 +125,7 @@ def test_invented_lines_flicker_less_when_they_are_blended(monkeypatch: pytest.M
     assert with_blending < 0.7 * trembling()
 
 
-def test_one_thread_gives_the_samples_of_three() -> None:
+def test_one_thread_and_three_give_the_same_samples() -> None:
     frames = tracked(9)
     one, three = (
         list(replace(stages(1.0), overlap=overlap).restore(frames)) for overlap in (False, True)
@@ -143,7 +143,7 @@ def test_threads_end_with_the_generator() -> None:
     assert active_count() == before
 
 
-def test_an_error_before_the_network_reaches_the_caller() -> None:
+def test_an_error_before_the_network_is_raised_in_the_caller() -> None:
     def broken() -> Iterator[TrackedFrame]:
         yield from tracked(3)
         raise OSError("the disk is gone")

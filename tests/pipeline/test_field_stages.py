@@ -100,7 +100,7 @@ def through(stages: Stages, frames: Sequence[Frame]) -> list[FinishedFrame]:
 @pytest.mark.parametrize(
     "pixel_format", [YUV420, YUV422P10, GRAY16, GBR], ids=lambda pixel_format: pixel_format.name
 )
-def test_only_samples_in_the_mask_change_and_they_do_in_both_fields(
+def test_samples_change_only_inside_the_mask_and_in_both_fields(
     pixel_format: PixelFormat, top_first: bool
 ) -> None:
     frames = films(pixel_format, top_first=top_first)
@@ -128,7 +128,7 @@ def test_only_samples_in_the_mask_change_and_they_do_in_both_fields(
         assert (right - left) * (bottom - top) < 0.5 * SIZE_HW[0] * SIZE_HW[1]
 
 
-def test_a_still_picture_is_restored_alike_as_fields_and_whole() -> None:
+def test_a_still_scene_is_restored_equally_as_fields_and_as_a_frame() -> None:
     frames = films(YUV420, top_first=True)
     frames = [replace(frame, planes=frames[0].planes) for frame in frames]
     geometry = DisplayGeometry(coded_hw=SIZE_HW)
@@ -151,7 +151,7 @@ def test_a_still_picture_is_restored_alike_as_fields_and_whole() -> None:
         DisplayGeometry(coded_hw=SIZE_HW, quarter_turns=2),
     ],
 )
-def test_fields_keep_the_shape_and_the_turn_of_the_film(geometry: DisplayGeometry) -> None:
+def test_fields_keep_the_geometry_and_rotation_of_the_film(geometry: DisplayGeometry) -> None:
     frames = films(YUV420, top_first=True)
     frames = [replace(frame, planes=frames[0].planes) for frame in frames]
 
@@ -163,7 +163,7 @@ def test_fields_keep_the_shape_and_the_turn_of_the_film(geometry: DisplayGeometr
         assert np.abs(apart).max() <= MOST_APART
 
 
-def test_a_frame_of_one_moment_among_fields_is_restored_whole() -> None:
+def test_a_progressive_frame_among_interlaced_ones_is_restored_as_one_frame() -> None:
     frames = films(YUV420, top_first=True, count=6)
     frames[2:4] = [replace(frame, interlaced=False) for frame in frames[2:4]]
 
@@ -177,13 +177,13 @@ def test_a_frame_of_one_moment_among_fields_is_restored_whole() -> None:
     assert {face.face.track_id for each in finished for face in each.faces} == {1}
 
 
-def test_a_frame_without_faces_is_given_back_itself() -> None:
+def test_a_frame_without_faces_is_returned_itself() -> None:
     frames = films(YUV420, top_first=True)
     finished = through(stages(DisplayGeometry(coded_hw=SIZE_HW), strength=0.0), frames)
     assert [each.frame is frame for each, frame in zip(finished, frames, strict=True)] == [True] * 4
 
 
-def test_a_part_of_a_film_is_woven_as_in_the_whole() -> None:
+def test_a_time_range_is_woven_as_in_the_full_film() -> None:
     joined = stages(DisplayGeometry(coded_hw=SIZE_HW))
     step, reach = joined.fields.index_step, joined.context_frames
     first = reach // step + 2
@@ -222,7 +222,7 @@ def told(
     return FinishedFrame(frame=field, source=field, shot=3, faces=made, is_monochrome=True)
 
 
-def test_what_became_of_a_face_in_both_fields_is_told_once() -> None:
+def test_assessments_of_a_face_in_both_fields_are_merged() -> None:
     first, second = FIELDS.split(films(YUV420, top_first=False, count=1))
     half = Assessment(strength=0.5, reason="too small", identity_similarity=0.4)
     whole = Assessment(identity_similarity=0.9)
@@ -245,7 +245,7 @@ def test_what_became_of_a_face_in_both_fields_is_told_once() -> None:
     assert (both.shot, both.is_monochrome) == (3, True)
 
 
-def test_half_a_frame_is_an_error() -> None:
+def test_a_single_field_without_its_pair_is_an_error() -> None:
     frames = films(YUV420, top_first=True, count=2)
     fields = [told(field, []) for field in FIELDS.split(frames)]
 

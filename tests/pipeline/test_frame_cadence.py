@@ -17,12 +17,12 @@ def cadence_of(ticks: Iterable[int], time_base: Fraction = Fraction(1, 25)) -> F
     return cadence
 
 
-def test_gaps_in_an_even_rate_are_counted_and_the_first_is_named() -> None:
+def test_gaps_at_a_constant_frame_rate_are_counted_and_the_first_is_named() -> None:
     ticks = [*range(50), *range(53, 100), *range(101, 150)]
     assert cadence_of(ticks).missing() == MissingFrames(frames=4, places=2, first_seconds=49 / 25)
 
 
-def test_times_that_are_rounded_are_even() -> None:
+def test_rounded_times_have_a_constant_frame_rate() -> None:
     ticks = [round(1001 * number / 30) for number in range(300) if number not in (100, 101)]
     missing = cadence_of(ticks, Fraction(1, 1000)).missing()
     assert missing is not None
@@ -43,11 +43,13 @@ def test_times_that_are_rounded_are_even() -> None:
         [number * number for number in range(2000)],
     ],
 )
-def test_films_without_gaps_or_without_an_even_rate_miss_nothing(ticks: Iterable[int]) -> None:
+def test_films_without_gaps_or_of_variable_frame_rate_have_no_missing_frames(
+    ticks: Iterable[int],
+) -> None:
     assert cadence_of(ticks).missing() is None
 
 
-def test_parts_noted_one_by_one_are_as_the_whole() -> None:
+def test_segments_counted_separately_equal_the_full_film() -> None:
     ticks = [*range(50), *range(53, 100), *range(102, 110)]
     whole = cadence_of(ticks)
     joined = FrameCadence()

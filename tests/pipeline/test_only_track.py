@@ -43,7 +43,7 @@ def restored(film: Path, name: str, **changes: object) -> tuple[Path, int]:
     return target, report.faces
 
 
-def test_the_track_asked_for_is_as_among_others_and_the_rest_is_untouched(film: Path) -> None:
+def test_a_requested_track_is_restored_as_among_others_and_alone(film: Path) -> None:
     both, faces = restored(film, "both.mkv")
     lone, faces_alone = restored(film, "lone.mkv", only_tracks=(2,))
     assert (faces, faces_alone) == (4, 2)
@@ -58,7 +58,7 @@ def test_the_track_asked_for_is_as_among_others_and_the_rest_is_untouched(film: 
     assert len(sides) == 1
 
 
-def test_a_track_with_its_own_strength_changes_alone_and_the_proof_holds(film: Path) -> None:
+def test_only_a_track_with_its_own_strength_changes_and_the_result_verifies(film: Path) -> None:
     restored(film, "usual.mkv")
     own = (TrackStrength(2, 0.0), TrackStrength(99, 0.5))
     record = film.with_name("own.jsonl")

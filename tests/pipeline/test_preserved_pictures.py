@@ -60,7 +60,7 @@ def make_reel(folder: Path, kind: str) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["dpx", "exr"])
-def test_strength_zero_gives_every_byte_back(tmp_path: Path, kind: str) -> None:
+def test_strength_zero_keeps_every_byte(tmp_path: Path, kind: str) -> None:
     reel = make_reel(tmp_path / "in", kind)
 
     restore_video(reel, tmp_path / "out", settings=RestoreSettings(strength=0.0, **SETTINGS))
@@ -101,7 +101,7 @@ def check_no_other_bits(before: bytes, after: bytes) -> None:
     assert np.array_equal(*words)
 
 
-def test_the_checksums_are_of_the_film_that_was_written(tmp_path: Path) -> None:
+def test_the_checksums_are_those_of_the_written_film(tmp_path: Path) -> None:
     reel = make_reel(tmp_path / "in", "dpx")
     checksums = tmp_path / "film.framemd5"
 

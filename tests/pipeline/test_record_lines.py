@@ -38,7 +38,7 @@ def lite_sha256() -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def test_a_run_with_a_record_can_be_proved(film: Path, tmp_path: Path) -> None:
+def test_a_run_with_a_record_can_be_verified(film: Path, tmp_path: Path) -> None:
     record, result = tmp_path / "r.jsonl", tmp_path / "r.mkv"
     settings = RestoreSettings(codec="ffv1", record=record, strength=0.5, device="cpu")
 
@@ -105,7 +105,7 @@ def test_a_run_that_fails_leaves_no_record(tmp_path: Path) -> None:
         ({}, "folder", "png", False),
     ],
 )
-def test_a_result_is_called_lossless_only_where_it_is(
+def test_only_lossless_results_are_recorded_as_lossless(
     film: Path, settings: dict[str, object], target: str, codec: str, lossless: bool
 ) -> None:
     chosen = RestoreSettings(**settings)  # type: ignore[arg-type]
@@ -114,7 +114,7 @@ def test_a_result_is_called_lossless_only_where_it_is(
     assert (result.codec, result.lossless) == (codec, lossless)
 
 
-def test_h264_of_ten_bits_is_not_called_lossless(tmp_path: Path) -> None:
+def test_ten_bit_h264_is_not_recorded_as_lossless(tmp_path: Path) -> None:
     clip = Clip(codec="ffv1", pixel_format="yuv420p10le", options={})
     info = probe(make_clip(tmp_path / "film.mkv", clip))
 
@@ -122,7 +122,7 @@ def test_h264_of_ten_bits_is_not_called_lossless(tmp_path: Path) -> None:
     assert not output_file(settings, info, Path("r.mkv")).lossless
 
 
-def test_settings_are_told_as_single_values_without_folders() -> None:
+def test_settings_are_recorded_as_plain_values_without_folders() -> None:
     settings = RestoreSettings(
         start_seconds=Fraction(3, 2),
         record=Path("/home/someone/r.jsonl"),
@@ -157,9 +157,7 @@ def test_a_checkpoint_is_named_by_its_checksum_and_not_by_its_folder(
     assert str(tmp_path) not in str(header)
 
 
-def test_weights_that_are_not_here_have_no_checksum(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_weights_have_no_checksum(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIDRESTORE_WEIGHTS", str(tmp_path))
 
     assert checkpoint_sha256("gfpgan-1.4") is None
@@ -167,7 +165,7 @@ def test_weights_that_are_not_here_have_no_checksum(
     assert checkpoint_sha256("lite") == lite_sha256()
 
 
-def test_what_became_of_a_face_is_told_as_it_was() -> None:
+def test_the_record_has_the_assessment_of_each_face() -> None:
     frame = random_frame(GRAY, (48, 64), index=7)
     face = replace(face_at((32.0, 24.0), size_px=40, track_id=4), interpolated=True)
     finished = FinishedFrame(

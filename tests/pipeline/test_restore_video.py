@@ -88,7 +88,7 @@ def test_samples_away_from_the_face_are_bit_identical(
             np.testing.assert_array_equal(old[outside], new[outside])
 
 
-def test_time_stamps_and_sound_are_the_source_s(
+def test_timestamps_and_audio_are_those_of_the_source(
     film: Path, result: tuple[Path, RestoreReport]
 ) -> None:
     for before, after in zip(frames_of(film), frames_of(result[0]), strict=True):
@@ -109,16 +109,14 @@ def test_the_batch_size_does_not_change_the_result(
             assert np.abs(first.astype(int) - second).max() <= 1
 
 
-def test_the_same_film_twice_gives_the_same_samples(
-    film: Path, result: tuple[Path, RestoreReport]
-) -> None:
+def test_two_runs_give_the_same_samples(film: Path, result: tuple[Path, RestoreReport]) -> None:
     again, _ = restored(film, "again.mkv")
     for one, other in zip(frames_of(again), frames_of(result[0]), strict=True):
         for first, second in zip(one.planes, other.planes, strict=True):
             np.testing.assert_array_equal(first, second)
 
 
-def test_strength_zero_gives_every_sample_back(film: Path) -> None:
+def test_strength_zero_keeps_every_sample(film: Path) -> None:
     target, report = restored(film, "zero.mkv", strength=0.0)
     assert report.frames == FRAMES
     for before, after in zip(frames_of(film), frames_of(target), strict=True):
@@ -126,7 +124,7 @@ def test_strength_zero_gives_every_sample_back(film: Path) -> None:
             np.testing.assert_array_equal(old, new)
 
 
-def test_a_film_without_faces_comes_out_unchanged_and_says_so(tmp_path: Path) -> None:
+def test_a_film_without_faces_is_unchanged_and_reported_so(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "plain.mkv")
     target, report = restored(source)
     assert report.faces == 0
@@ -179,7 +177,7 @@ def test_a_variable_frame_rate_stays_variable(tmp_path: Path) -> None:
     ]
 
 
-def test_flash_and_beep_stay_together(tmp_path: Path) -> None:
+def test_flash_and_beep_stay_in_sync(tmp_path: Path) -> None:
     at = Fraction(2, 5)
     source = make_clip(
         tmp_path / "sync.mp4",
@@ -198,7 +196,7 @@ def test_flash_and_beep_stay_together(tmp_path: Path) -> None:
     assert abs(distance(target)) < Fraction(1, 25)
 
 
-def test_a_film_without_sound_and_one_with_two_tracks_both_work(tmp_path: Path) -> None:
+def test_films_without_audio_and_with_two_audio_streams_are_restored(tmp_path: Path) -> None:
     silent = make_clip(tmp_path / "silent.mp4")
     assert restored(silent, "silent_out.mp4", codec="h264")[1].frames == 12
     sounds = (Sound(language="eng"), Sound(language="deu", start_seconds=Fraction(1, 4)))
@@ -208,7 +206,7 @@ def test_a_film_without_sound_and_one_with_two_tracks_both_work(tmp_path: Path) 
         assert packets_of(target, "audio", number) == packets_of(double, "audio", number)
 
 
-def test_a_cut_ends_every_track(tmp_path: Path) -> None:
+def test_a_shot_change_ends_every_track(tmp_path: Path) -> None:
     def two_scenes(number: int, size_hw: tuple[int, int]) -> np.ndarray:
         if number < 8:
             return face_picture(number, size_hw)
@@ -238,7 +236,7 @@ def test_black_and_white_footage_keeps_its_chroma(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("depth", [8, 16])
-def test_a_folder_of_frames_comes_back_under_its_names(tmp_path: Path, depth: int) -> None:
+def test_an_image_sequence_keeps_its_file_names(tmp_path: Path, depth: int) -> None:
     folder = tmp_path / "frames"
     folder.mkdir()
     scale = 257 if depth == 16 else 1
@@ -263,7 +261,7 @@ def test_a_folder_of_frames_comes_back_under_its_names(tmp_path: Path, depth: in
         assert 0.02 < differs.mean() < 0.5
 
 
-def test_a_single_picture_is_restored(tmp_path: Path) -> None:
+def test_a_single_image_is_restored(tmp_path: Path) -> None:
     source = tmp_path / "portrait.png"
     cv2.imwrite(str(source), face_picture(0, FACE_SIZE_HW)[:, :, ::-1])
     report = restore_video(source, tmp_path / "out.png", settings=RestoreSettings(device="cpu"))
@@ -276,7 +274,7 @@ def still_face_with_noise(number: int, size_hw: tuple[int, int]) -> np.ndarray:
     return np.clip(face_picture(0, size_hw) + noise, 0, 255).astype(np.uint8)
 
 
-def test_a_face_in_noise_is_steadier_when_its_neighbors_are_looked_at(tmp_path: Path) -> None:
+def test_a_noisy_face_is_steadier_with_temporal_denoising(tmp_path: Path) -> None:
     source = face_clip(tmp_path, ticks=tuple(range(5)), picture=still_face_with_noise)
     trembling: list[float] = []
     for steady in (0.0, 1.0):
@@ -289,14 +287,14 @@ def test_a_face_in_noise_is_steadier_when_its_neighbors_are_looked_at(tmp_path: 
     assert trembling[1] < 0.7 * trembling[0]
 
 
-def test_a_single_picture_has_no_neighbors_to_be_steadied_by(tmp_path: Path) -> None:
+def test_a_single_image_is_not_temporally_denoised(tmp_path: Path) -> None:
     source = tmp_path / "one.png"
     cv2.imwrite(str(source), face_picture(0, FACE_SIZE_HW)[:, :, ::-1])
     alone, looked = (restored(source, f"{each}.png", steady=each)[0] for each in (0.0, 1.0))
     assert alone.read_bytes() == looked.read_bytes()
 
 
-def test_a_part_of_a_film_is_restored_alone(film: Path) -> None:
+def test_a_time_range_is_restored(film: Path) -> None:
     target, report = restored(
         film, "part.mkv", start_seconds=Fraction(3, 25), end_seconds=Fraction(7, 25)
     )
@@ -304,7 +302,7 @@ def test_a_part_of_a_film_is_restored_alone(film: Path) -> None:
     assert [number_of(frame) for frame in frames_of(target)] == [3, 4, 5, 6]
 
 
-def test_a_part_beyond_the_end_is_refused(film: Path) -> None:
+def test_a_time_range_beyond_the_end_is_refused(film: Path) -> None:
     with pytest.raises(MediaError, match="--start"):
         restored(film, "beyond.mkv", start_seconds=Fraction(60))
     assert not film.with_name("beyond.mkv").exists()
@@ -321,7 +319,7 @@ def test_the_comparison_shows_before_on_the_left_and_after_on_the_right(film: Pa
         np.testing.assert_array_equal(both.planes[0][:, width:], after.planes[0])
 
 
-def test_only_the_largest_face_is_restored_where_asked(tmp_path: Path) -> None:
+def test_only_the_largest_face_is_restored_on_request(tmp_path: Path) -> None:
     def pair(number: int, size_hw: tuple[int, int]) -> np.ndarray:
         large = face_picture(number, (size_hw[0], size_hw[1] * 2 // 3))
         small = np.zeros((size_hw[0], size_hw[1] - large.shape[1], 3), np.uint8)
@@ -334,7 +332,7 @@ def test_only_the_largest_face_is_restored_where_asked(tmp_path: Path) -> None:
     assert restored(source, "largest.mkv", faces="largest")[1].tracks == 1
 
 
-def test_progress_counts_up_to_the_frames_of_the_report(film: Path) -> None:
+def test_progress_ends_at_the_frame_count_of_the_report(film: Path) -> None:
     inputs: list[Progress] = []
     target = film.with_name("progress.mkv")
     report = restore_video(
@@ -348,7 +346,7 @@ def test_progress_counts_up_to_the_frames_of_the_report(film: Path) -> None:
     assert inputs[-1].faces_done == report.faces
 
 
-def test_an_interrupted_run_leaves_nothing_behind(film: Path, tmp_path: Path) -> None:
+def test_an_interrupted_run_leaves_no_files(film: Path, tmp_path: Path) -> None:
     def interrupt(progress: Progress) -> None:
         if progress.frames_done == 3:
             raise KeyboardInterrupt
@@ -358,7 +356,7 @@ def test_an_interrupted_run_leaves_nothing_behind(film: Path, tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_report_holds_what_it_promises(result: tuple[Path, RestoreReport]) -> None:
+def test_the_report_has_all_documented_values(result: tuple[Path, RestoreReport]) -> None:
     plain = result[1].to_json()
     assert {"frames", "shots", "tracks", "faces", "timing", "versions"} <= plain.keys()
     assert {"decode", "track", "align", "restore", "paste", "write", "encode"} <= plain[
@@ -379,11 +377,11 @@ REFUSED: tuple[dict[str, object], ...] = (
 
 
 @pytest.mark.parametrize("wrong", REFUSED, ids=str)
-def test_impossible_settings_are_refused(wrong: dict[str, object]) -> None:
+def test_conflicting_restore_settings_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
         RestoreSettings(**wrong)  # type: ignore[arg-type]
 
 
-def test_input_and_output_being_the_same_file_is_refused(film: Path) -> None:
+def test_one_file_as_input_and_output_is_refused(film: Path) -> None:
     with pytest.raises(MediaError):
         restore_video(film, film, settings=RestoreSettings(overwrite=True))

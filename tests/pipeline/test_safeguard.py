@@ -76,7 +76,7 @@ def behind_a_post(_number: int, size_hw: tuple[int, int]) -> np.ndarray:
     return picture
 
 
-def test_an_old_face_is_restored_in_full_and_the_record_says_how_alike_it_stayed(
+def test_an_old_face_is_restored_in_full_and_its_similarity_recorded(
     tmp_path: Path,
 ) -> None:
     _, faces = restored(film_of(tmp_path, face_picture))
@@ -87,7 +87,7 @@ def test_an_old_face_is_restored_in_full_and_the_record_says_how_alike_it_stayed
 
 
 @pytest.mark.parametrize("strength", [1.0, 0.0])
-def test_a_face_half_behind_something_is_left_as_it_was_unless_the_safeguard_is_off(
+def test_a_half_hidden_face_is_unchanged_unless_the_safeguard_is_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strength: float
 ) -> None:
     monkeypatch.setattr(prepared, "load_detector", lambda *_, **__: KnowingDetector())

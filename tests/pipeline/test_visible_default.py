@@ -29,7 +29,7 @@ def restored(crop_chw: Tensor, detail: float | None = None) -> Tensor:
     return restorer.restore_images(crop_chw[None])[0]
 
 
-def test_the_default_is_seen_on_a_soft_face(face_chw: Tensor) -> None:
+def test_the_default_visibly_sharpens_a_soft_face(face_chw: Tensor) -> None:
     small = F.interpolate(face_chw[None], (112, 112), mode="area")
     soft = F.interpolate(small, (512, 512), mode="bicubic")[0].clamp(0, 1)
     edges_before, flat_before = edges_and_flat(crop_luma(soft))
@@ -48,7 +48,7 @@ def test_detail_goes_from_soft_to_sharp(face_chw: Tensor) -> None:
 
 @pytest.mark.parametrize("detail", [0.0, None, 1.0])
 @pytest.mark.parametrize("rgb", [(0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (0.9, 0.1, 0.2)])
-def test_a_crop_of_one_color_stays_one(
+def test_a_crop_of_one_color_is_unchanged(
     rgb: tuple[float, float, float], detail: float | None
 ) -> None:
     crop = torch.tensor(rgb)[:, None, None].expand(3, 512, 512).contiguous()

@@ -80,7 +80,7 @@ class FakeParser(LimitedMemory):
         return RestorerOutput(image=restored.image, parsing=logits)
 
 
-def test_masks_of_all_parts_are_concatenated() -> None:
+def test_masks_of_all_split_batches_are_concatenated() -> None:
     runner = restorer(FakeParser(capacity=2))
 
     restored = runner.restore_crops(crops(4))
@@ -105,7 +105,7 @@ def test_later_batches_have_the_reduced_size() -> None:
     assert network.counts == [2, 2]
 
 
-def test_parts_are_padded_to_one_size() -> None:
+def test_masks_of_split_batches_are_padded_to_one_size() -> None:
     network = LimitedMemory(capacity=2)
     runner = restorer(network)
 

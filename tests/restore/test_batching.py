@@ -43,7 +43,7 @@ COUNTS = (0, 1, 3, 0, 0, 2, 1, 0, 4, 1)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 64])
-def test_every_frame_comes_out_once_in_order_with_its_faces(batch_size: int) -> None:
+def test_every_frame_is_returned_once_in_order_with_its_faces(batch_size: int) -> None:
     calls: list[int] = []
 
     def restore(crops: torch.Tensor) -> RestoredCrops:
@@ -137,7 +137,7 @@ def test_masks_of_fewer_crops_than_images_are_refused(name: str) -> None:
         RestoredCrops(images_nchw=torch.zeros(2, 3, 8, 8), **{name: torch.zeros(1, 4, 4)})
 
 
-def test_the_restorer_gets_the_denoised_crop_if_there_is_one() -> None:
+def test_the_restorer_gets_the_denoised_crop_if_it_exists() -> None:
     frame = aligned_frame(0, 2)
     denoised = replace(frame.faces[0], denoised_chw=torch.full((3, 512, 512), 7.0))
     (done,) = restore_frames(

@@ -191,7 +191,7 @@ def test_a_head_that_turns_fast_is_hardly_blended() -> None:
     assert sharpness(result) > 0.93 * sharpness(original)
 
 
-def test_flickering_light_stays_that_of_the_frame() -> None:
+def test_flickering_light_is_kept_in_each_frame() -> None:
     gains = (0.8, 0.95, 0.7, 0.9, 0.75)
     clip = restored_by_sharpening([face() * np.float32(gain) for gain in gains])
     for result, (_, original) in zip(blended(clip), clip, strict=True):
@@ -287,7 +287,7 @@ def test_a_single_image_is_not_blended() -> None:
         assert after.restored_chw is before.restored_chw
 
 
-def test_nothing_crosses_a_cut() -> None:
+def test_frames_across_a_shot_change_have_no_influence() -> None:
     before = [frame_with(index, [(1, flickering(index))]) for index in range(3)]
     after = [frame_with(3 + index, [(2, flickering(3 + index))], shot=1) for index in range(3)]
     alone = list(blend_frames(after, config=CONFIG))

@@ -42,7 +42,7 @@ def strengthen(
     return image[0].numpy()
 
 
-def test_edges_gain_and_skin_stays_smoother_than_under_an_unsharp_mask() -> None:
+def test_edges_are_strengthened_and_skin_is_smoother_than_with_an_unsharp_mask() -> None:
     before = soft_disc(noise=0.001)
     unsharp = replace(CONFIG, threshold=1e-9)
     edges, flat, edges_unsharp, flat_unsharp = (
@@ -59,7 +59,7 @@ def test_edges_gain_and_skin_stays_smoother_than_under_an_unsharp_mask() -> None
     assert flat / edges < 0.6 * flat_unsharp / edges_unsharp
 
 
-def test_more_detail_gives_stronger_edges_and_the_fidelity_end_none() -> None:
+def test_the_gain_of_edges_grows_with_detail_and_is_zero_at_the_fidelity_end() -> None:
     before = soft_disc()
     edges = [edges_and_flat(255 * strengthen(before, detail=each))[0] for each in (0.0, 0.5, 1.0)]
     assert edges[0] < edges[1] < edges[2]
@@ -75,7 +75,7 @@ def test_halos_are_limited() -> None:
     assert strengthen(before, config=replace(CONFIG, overshoot=0.0)).max() <= before.max() + 1e-6
 
 
-def test_colors_change_alike_and_stay_in_range() -> None:
+def test_color_channels_change_equally_and_stay_in_range() -> None:
     image = crop(soft_disc())
     image[0] += 0.3
     after = strengthen_edges(image, detail=1.0, sigma_px=4.0, config=CONFIG)

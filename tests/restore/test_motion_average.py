@@ -59,7 +59,7 @@ def test_noise_falls_by_the_number_of_frames_at_rest_and_in_motion(step_px: floa
     ) > 0.99 * sharpness(clean)
 
 
-def test_a_mouth_open_in_one_frame_stays_open_in_it_and_closed_beside_it() -> None:
+def test_a_mouth_open_in_one_frame_stays_open_there_and_closed_in_neighbors() -> None:
     closed = face()
     opened = closed.clone()
     opened[MOUTH] *= 0.3
@@ -74,7 +74,7 @@ def test_a_mouth_open_in_one_frame_stays_open_in_it_and_closed_beside_it() -> No
         assert error(average, frames[index]) < 0.9 * SIGMA
 
 
-def test_flickering_light_stays_that_of_the_frame() -> None:
+def test_flickering_light_is_kept_in_each_frame() -> None:
     clean = face() * 0.8
     views = [view_of(noisy(clean * gain, seed=k)) for k, gain in enumerate((1.0, 0.85, 1.15))]
     average = motion_compensated_average(views[0], views[1:])
@@ -93,7 +93,7 @@ def test_a_repeated_frame_does_not_count_as_a_neighbor() -> None:
     )
 
 
-def test_without_neighbors_or_strength_the_crop_itself_is_returned() -> None:
+def test_without_neighbors_or_strength_the_crop_is_returned_unchanged() -> None:
     current, other = view_of(face()), view_of(noisy(face(), 1))
     assert motion_compensated_average(current, []) is current.crop_chw
     assert motion_compensated_average(current, [other], strength=0.0) is current.crop_chw
@@ -109,7 +109,7 @@ def test_strength_is_the_weight_of_the_neighbors() -> None:
     assert errors[0] > 1.1 * errors[1] > 1.2 * errors[2]
 
 
-def test_where_color_is_stored_coarsely_luma_is_averaged_as_well_and_color_nearly() -> None:
+def test_subsampled_chroma_is_averaged_nearly_as_well_and_luma_as_well() -> None:
     clean = enlarged(face().permute(1, 2, 0).numpy())
     weights = torch.tensor([0.299, 0.587, 0.114])[:, None, None]
     crops = [(clean + grain_of_420(seed)).clamp(0, 1) for seed in range(5)]
@@ -141,7 +141,7 @@ def grain_of_420(seed: int) -> Tensor:
 
 
 @pytest.mark.parametrize("side_px", [128, 256, 384, 640])
-def test_gray_crops_of_any_size_are_averaged_as_with_fine_color(side_px: int) -> None:
+def test_gray_crops_are_averaged_equally_with_and_without_chroma_subsampling(side_px: int) -> None:
     gray = face().mean(dim=0, keepdim=True)
     crops = [noisy(gray, seed).expand(3, -1, -1)[None] for seed in range(3)]
     crops = [torch.nn.functional.interpolate(crop, (side_px, side_px))[0] for crop in crops]

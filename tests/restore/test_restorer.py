@@ -46,7 +46,7 @@ def crops(count: int, side: int = 512) -> Tensor:
 
 
 @pytest.mark.parametrize("side", [128, 256, 384, 512, 1024])
-def test_crops_are_resized_for_a_network_of_any_size_and_back(side: int) -> None:
+def test_crops_are_resized_to_the_network_and_back(side: int) -> None:
     network = Identity()
     given = crops(2)
     restored = restorer(network, side).restore_crops(given)
@@ -57,7 +57,7 @@ def test_crops_are_resized_for_a_network_of_any_size_and_back(side: int) -> None
     assert float(inside.abs().max()) < 0.01
 
 
-def test_reduction_averages_over_areas() -> None:
+def test_downscaling_averages_over_areas() -> None:
     stripes = torch.zeros(1, 3, 512, 512)
     stripes[..., ::2] = 1.0
     restored = restorer(Identity(), 256).restore_images(stripes)
@@ -65,7 +65,7 @@ def test_reduction_averages_over_areas() -> None:
 
 
 @pytest.mark.parametrize("side", [128, 1024])
-def test_crops_of_the_networks_size_are_not_resized(side: int) -> None:
+def test_crops_of_the_size_of_the_network_are_not_resized(side: int) -> None:
     given = crops(1, side)
     torch.testing.assert_close(restorer(Identity(), side).restore_images(given), given)
 

@@ -62,12 +62,12 @@ def parts_on_meta(build: Callable[[], nn.Module]) -> set[type[nn.Module]]:
 
 
 @pytest.mark.parametrize("name", sorted(RESTORERS))
-def test_every_restorer_of_the_table_is_held_to_this_contract(name: str) -> None:
+def test_every_restorer_of_the_table_is_tested_here(name: str) -> None:
     held = [parts_on_meta(case.untrained) for case in CASES.values()]
     assert parts_on_meta(RESTORERS[name].build) in held
 
 
-def test_the_network_for_varied_poses_is_held_to_it_too() -> None:
+def test_the_network_for_varied_poses_is_tested_here() -> None:
     assert isinstance(CASES["mmrb"].untrained(), MMRB)
 
 
@@ -89,7 +89,7 @@ def test_the_same_crop_twice_gives_the_same_bits(restorer: Restorer) -> None:
         assert torch.equal(first.face_masks_nhw, second.face_masks_nhw)
 
 
-def test_the_result_is_a_picture_of_the_crops_size_in_range(restorer: Restorer) -> None:
+def test_the_output_is_an_image_of_the_size_of_the_crop_in_range(restorer: Restorer) -> None:
     batch = crops(2, restorer.spec.crop_size_px)
     restored = restorer.restore_images(batch)
     assert restored.shape == batch.shape
@@ -101,7 +101,7 @@ def test_the_result_is_a_picture_of_the_crops_size_in_range(restorer: Restorer) 
 
 @torch.no_grad()
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_the_network_gives_pictures_in_the_precision_of_its_input(
+def test_the_output_has_the_precision_of_the_input(
     case: Case, network: nn.Module, dtype: torch.dtype
 ) -> None:
     output = network.to(dtype)(pictures(2, case.side_px))
@@ -112,7 +112,7 @@ def test_the_network_gives_pictures_in_the_precision_of_its_input(
     assert output.pyramid == ()
 
 
-def test_what_is_given_is_left_as_it_was(restorer: Restorer) -> None:
+def test_the_input_is_unchanged(restorer: Restorer) -> None:
     batch = crops(2, restorer.spec.crop_size_px)
     before = batch.clone()
     restorer.restore_images(batch)
@@ -132,7 +132,7 @@ def test_neither_the_crop_nor_a_tensor_of_the_network_is_changed(
 
 
 @pytest.mark.parametrize("shape", [(100, 128), (33, 33), (63, 64), (1, 1)])
-def test_odd_sizes_are_refused_in_a_sentence(
+def test_odd_sizes_are_refused_with_a_sentence(
     restorer: Restorer, network: nn.Module, shape: tuple[int, int]
 ) -> None:
     with pytest.raises(ValueError, match="crops must be"):
@@ -165,7 +165,7 @@ def test_autocast_stays_within_40_db_of_fp32_in_training_and_in_evaluation(
 
 
 @torch.no_grad()
-def test_layout_in_memory_does_not_change_the_picture(case: Case, network: nn.Module) -> None:
+def test_memory_format_does_not_change_the_output(case: Case, network: nn.Module) -> None:
     batch = pictures(2, case.side_px)
     expected = network(batch).image
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -193,7 +193,7 @@ def test_gradients_reach_every_parameter_that_trains(case: Case, network: nn.Mod
         assert any(key.startswith(prefix) for key in every), f"no parameter is called {prefix}"
 
 
-def test_only_the_pyramids_pictures_reach_the_layers_that_make_them(
+def test_layers_of_the_pyramid_get_gradients_from_the_pyramid_only(
     case: Case, network: nn.Module
 ) -> None:
     if not case.pyramid:
@@ -211,6 +211,6 @@ def test_gradients_reach_the_crop(case: Case, network: nn.Module) -> None:
     assert float(batch.grad.abs().amax(dim=(0, 1)).min()) > 0, "a sample has no say"
 
 
-def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
+def test_an_unknown_model_is_refused_with_the_available_ones() -> None:
     with pytest.raises(UnknownModelError, match=r"'no-such-model'; choose from: .*lite"):
         restorer_spec("no-such-model")

@@ -50,7 +50,7 @@ def restorer_inputs(frames: Sequence[AlignedFrame]) -> list[Tensor]:
     return [frame.faces[0].restorer_input_chw for frame in denoise_frames(frames, config=CONFIG)]
 
 
-def test_a_noisy_still_face_trembles_less_than_half_as_much() -> None:
+def test_denoising_halves_the_trembling_of_a_noisy_still_face() -> None:
     clip = [crop(seed) for seed in range(6)]
     denoised = list(denoise_clip(clip, config=CONFIG))
     trembling = [float(torch.stack(crops).diff(dim=0).abs().mean()) for crops in (clip, denoised)]
@@ -66,7 +66,7 @@ def test_a_track_is_denoised_as_a_clip_is() -> None:
         assert torch.equal(result, expected)
 
 
-def test_nothing_crosses_a_cut() -> None:
+def test_frames_across_a_shot_change_have_no_influence() -> None:
     before = [frame_with(index, [(1, crop(index, scene=1))]) for index in range(3)]
     after = [frame_with(3 + index, [(2, crop(10 + index))]) for index in range(3)]
     alone, together = restorer_inputs(after), restorer_inputs([*before, *after])

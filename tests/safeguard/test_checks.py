@@ -89,7 +89,7 @@ def test_a_crop_without_an_upright_face_is_not_restored(crop: FloatImage) -> Non
     assert occlusion(np.ascontiguousarray(image)) == Assessment(0.0, "occluded")
 
 
-def test_light_from_one_side_and_faded_contrast_are_no_occlusion() -> None:
+def test_side_light_and_faded_contrast_are_not_occlusions() -> None:
     side = np.linspace(0.3, 1.0, 512, dtype=np.float32)[None, :, None]
 
     assert occlusion(face_crop() * side) == Assessment()

@@ -50,11 +50,13 @@ def test_equal_crops_have_distance_zero(meter: IdentityMeter) -> None:
 
 
 @pytest.mark.parametrize("sigma", [1.5, 3.0, 5.0])
-def test_restored_detail_of_a_blurred_face_is_no_drift(meter: IdentityMeter, sigma: float) -> None:
+def test_restored_detail_of_a_blurred_face_is_not_a_change_of_identity(
+    meter: IdentityMeter, sigma: float
+) -> None:
     assert IDENTITY(distance(meter, blur(face_crop(), sigma), face_crop())) == 1.0
 
 
-def test_another_face_is_detected_in_full_and_half(meter: IdentityMeter) -> None:
+def test_another_face_is_detected_alone_and_blended_by_half(meter: IdentityMeter) -> None:
     whole = distance(meter, face_crop(), other_crop())
     half = distance(meter, face_crop(), 0.5 * face_crop() + 0.5 * other_crop())
 
@@ -74,7 +76,7 @@ def test_a_distance_is_reproducible(meter: IdentityMeter) -> None:
     assert distance(meter, face_crop(), other_crop()) == first
 
 
-def test_opened_eyes_are_detected_apart_from_the_mouth() -> None:
+def test_opened_eyes_are_detected_separately_from_the_mouth() -> None:
     eyes, mouth = changes(closed_eyes_crop(), face_crop())
 
     assert EYE_MOUTH_CHANGE(eyes) == 0.0
@@ -85,7 +87,7 @@ def test_closed_eyes_are_detected() -> None:
     assert EYE_MOUTH_CHANGE(changes(face_crop(), closed_eyes_crop())[0]) < 0.5
 
 
-def test_an_opened_or_closed_mouth_is_detected_apart_from_the_eyes() -> None:
+def test_an_opened_or_closed_mouth_is_detected_separately_from_the_eyes() -> None:
     for source, restored in (
         (closed_mouth_crop(), face_crop()),
         (face_crop(), closed_mouth_crop()),
@@ -95,7 +97,7 @@ def test_an_opened_or_closed_mouth_is_detected_apart_from_the_eyes() -> None:
         assert EYE_MOUTH_CHANGE(eyes) == 1.0
 
 
-def test_sharpness_contrast_and_brightness_are_no_change() -> None:
+def test_sharpness_contrast_and_brightness_do_not_count_as_changes() -> None:
     source = blur(face_crop(), 3.0)
     for restored in (
         face_crop(),

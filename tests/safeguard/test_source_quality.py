@@ -33,7 +33,7 @@ def rated(
     return [frame.faces[0].source_quality for frame in out], measured_frames
 
 
-def test_a_sharp_track_is_good_and_an_old_one_is_not() -> None:
+def test_a_sharp_track_has_good_quality_and_an_old_one_does_not() -> None:
     assert rated(20, lambda _index: sharp_crop())[0] == [1.0] * 20
     assert rated(20, lambda _index: face_crop())[0] == [0.0] * 20
 

@@ -83,14 +83,14 @@ def strength_and_reason(frame: AlignedFrame) -> tuple[float, str | None]:
         (aligned_face(np.ascontiguousarray(np.flipud(face_crop()))), "occluded"),
     ],
 )
-def test_a_face_to_be_left_alone_never_reaches_the_restorer(face: AlignedFace, reason: str) -> None:
+def test_a_skipped_face_never_reaches_the_restorer(face: AlignedFace, reason: str) -> None:
     for frame in check_sources(film(6, face)):
         assert frame.faces == ()
         (alone,) = frame.skipped_faces
         assert alone.skip_reason == reason
 
 
-def test_a_face_that_may_be_restored_passes_unchanged() -> None:
+def test_an_accepted_face_passes_unchanged() -> None:
     for before, after in zip(film(6), check_sources(film(6)), strict=True):
         (face,) = after.faces
         assert face.assessment == Assessment()
@@ -171,7 +171,7 @@ def test_opened_eyes_lower_the_strength_around_the_blink_only(
 
 
 @pytest.mark.parametrize(("first", "count"), [(0, 1), (3, 2), (1, 13), (4, 9)])
-def test_a_restorer_that_makes_another_person_gets_no_strength_in_any_frame(
+def test_a_restorer_that_changes_the_identity_gets_strength_0_in_every_frame(
     meter: IdentityMeter, first: int, count: int
 ) -> None:
     crop = other_person_with_the_same_eyes_and_mouth()

@@ -72,7 +72,7 @@ def test_the_reason_is_that_of_the_lowest_assessment_nearby() -> None:
     assert {each[1].reason for _, each in outcomes} == {"eyes"}
 
 
-def test_a_gap_parts_a_track_and_other_tracks_have_no_say() -> None:
+def test_a_gap_splits_a_track_and_other_tracks_have_no_influence() -> None:
     before: list[dict[int, Assessment]] = [{1: Assessment(0.0, "eyes")} for _ in range(6)]
     after: list[dict[int, Assessment]] = [
         {1: Assessment(1.0), 2: Assessment(0.0, "eyes")} for _ in range(6)
@@ -92,7 +92,7 @@ def test_similarity_is_linear_between_the_frames_in_which_it_was_measured() -> N
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_nothing_beyond_the_window_matters_bit_for_bit(seed: int) -> None:
+def test_frames_beyond_the_window_have_no_influence_bit_for_bit(seed: int) -> None:
     frames = drawn(seed)
     whole = [each for _, each in smooth_strengths(enumerate(frames))]
 
@@ -103,7 +103,7 @@ def test_nothing_beyond_the_window_matters_bit_for_bit(seed: int) -> None:
         assert alone[start - first : end - first] == whole[start:end]
 
 
-def test_no_more_than_the_window_is_held() -> None:
+def test_no_more_frames_than_the_window_are_buffered() -> None:
     taken = 0
 
     def frames():  # type: ignore[no-untyped-def]

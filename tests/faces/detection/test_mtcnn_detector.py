@@ -34,7 +34,7 @@ def rotate_image(
     return cv2.warpAffine(image, affine, size, borderValue=(90, 90, 90)), affine
 
 
-def test_the_only_face_is_found_with_its_landmarks_in_order(detector: MtcnnDetector) -> None:
+def test_the_only_face_is_detected_with_its_landmarks_in_order(detector: MtcnnDetector) -> None:
     (faces,) = detector.detect([example_images()[0]])
 
     (face,) = faces
@@ -47,7 +47,7 @@ def test_the_only_face_is_found_with_its_landmarks_in_order(detector: MtcnnDetec
     assert nose[1] < min(left_mouth[1], right_mouth[1]) < bottom
 
 
-def test_a_batch_gives_what_its_images_give_alone(detector: MtcnnDetector) -> None:
+def test_a_batch_gives_the_detections_of_its_single_images(detector: MtcnnDetector) -> None:
     plain, empty = example_images()[0], np.full_like(example_images()[0], 120)
     images = [plain, empty, np.ascontiguousarray(plain[:, ::-1])]
 
@@ -96,7 +96,7 @@ def test_a_mirrored_image_gives_mirrored_landmarks(detector: MtcnnDetector) -> N
 
 
 @pytest.mark.parametrize("face_px", [24, 40, 90])
-def test_small_faces_in_a_large_view_are_found(detector: MtcnnDetector, face_px: int) -> None:
+def test_small_faces_in_a_large_image_are_detected(detector: MtcnnDetector, face_px: int) -> None:
     image = example_images()[0]
     ((face,),) = detector.detect([image])
     scale = face_px / (face.box_xyxy[3] - face.box_xyxy[1])
@@ -112,7 +112,7 @@ def test_small_faces_in_a_large_view_are_found(detector: MtcnnDetector, face_px:
     assert error_in_eyes(faces[0], expected) < 0.12
 
 
-def test_faces_are_found_at_their_predicted_positions(detector: MtcnnDetector) -> None:
+def test_faces_are_refined_at_their_predicted_positions(detector: MtcnnDetector) -> None:
     before, after = example_images()[0], example_images()[3]
     ((old,), (new,)) = detector.detect([before, after])
     nowhere = face_at((60.0, 400.0))
@@ -125,7 +125,9 @@ def test_faces_are_found_at_their_predicted_positions(detector: MtcnnDetector) -
 
 
 @pytest.mark.parametrize("degrees", [-150.0, -70.0, 35.0, 90.0, 180.0])
-def test_a_face_predicted_rotated_is_found_rotated(detector: MtcnnDetector, degrees: float) -> None:
+def test_a_face_predicted_with_rotation_is_refined_with_rotation(
+    detector: MtcnnDetector, degrees: float
+) -> None:
     image = example_images()[0]
     ((upright,),) = detector.detect([image])
     image, affine = rotate_image(image, upright.landmarks_xy.mean(axis=0), degrees)
@@ -139,7 +141,7 @@ def test_a_face_predicted_rotated_is_found_rotated(detector: MtcnnDetector, degr
 
 @pytest.mark.parametrize("scale", [0.5, 1.0], ids=["small", "searched at half its size"])
 @pytest.mark.parametrize("turns", [1, 2, 3])
-def test_faces_on_their_side_are_found_by_rotated_search(
+def test_faces_on_their_side_are_detected_by_a_rotated_search(
     detector: MtcnnDetector, turns: int, scale: float
 ) -> None:
     upright = cv2.resize(example_images()[0], None, fx=scale, fy=scale)
@@ -174,7 +176,7 @@ def test_repeated_refinement_does_not_drift(detector: MtcnnDetector) -> None:
     np.testing.assert_allclose(face.box_xyxy, first.box_xyxy, atol=0.15 * eyes_px(first))
 
 
-def test_noise_and_tiny_images_hold_no_faces(detector: MtcnnDetector) -> None:
+def test_noise_and_tiny_images_have_no_detections(detector: MtcnnDetector) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (200, 300, 3)).astype(np.uint8)
 
     assert detector.detect([noise]) == [()]
@@ -183,7 +185,7 @@ def test_noise_and_tiny_images_hold_no_faces(detector: MtcnnDetector) -> None:
     assert detector.refine(noise, []) == []
 
 
-def test_a_face_predicted_outside_the_image_is_not_found(detector: MtcnnDetector) -> None:
+def test_a_face_predicted_outside_the_image_is_not_detected(detector: MtcnnDetector) -> None:
     assert detector.refine(example_images()[0], [face_at((-900.0, -900.0))]) == [None]
 
 
@@ -193,7 +195,7 @@ def test_images_of_different_shapes_are_refused(detector: MtcnnDetector) -> None
 
 
 @pytest.mark.cuda
-def test_a_gpu_finds_the_same_face(detector: MtcnnDetector, cuda: torch.device) -> None:
+def test_a_gpu_detects_the_same_face(detector: MtcnnDetector, cuda: torch.device) -> None:
     image = example_images()[0]
     on_gpu = MtcnnDetector(packaged_mtcnn(), device=cuda)
 

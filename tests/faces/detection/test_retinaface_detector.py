@@ -24,7 +24,7 @@ def mobile_weights() -> Path:
     return path
 
 
-def test_the_example_face_is_found_where_mtcnn_finds_it() -> None:
+def test_the_example_face_is_detected_where_mtcnn_detects_it() -> None:
     detector = RetinaFaceDetector("retinaface-mobile", mobile_weights())
     picture = example_images()[0]
     ((expected,),) = MtcnnDetector(packaged_mtcnn()).detect([picture])
@@ -51,7 +51,7 @@ def drawn_weights(name: str, folder: Path) -> Path:
     return path
 
 
-def test_drawn_weights_give_the_stored_detections(tmp_path: Path) -> None:
+def test_random_weights_give_the_stored_detections(tmp_path: Path) -> None:
     # facexlib 0.3.0 gave the numbers: (4, 15), edges of a box, score, five landmarks.
     expected = np.load(GOLDEN / "retinaface_mobile_detections.npy")
     detector = RetinaFaceDetector(
@@ -69,7 +69,7 @@ def test_drawn_weights_give_the_stored_detections(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_search_that_runs_out_of_memory_is_tried_once_more(
+def test_detection_that_runs_out_of_memory_is_retried_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = "retinaface-mobile"
@@ -93,12 +93,12 @@ def test_a_search_that_runs_out_of_memory_is_tried_once_more(
         detector.detect([image])
 
 
-def test_the_large_network_loads_quietly(tmp_path: Path) -> None:
+def test_loading_the_large_network_prints_nothing(tmp_path: Path) -> None:
     # Any warning fails it, such as torchvision's on how facexlib asks for a ResNet.
     RetinaFaceDetector("retinaface", drawn_weights("retinaface", tmp_path))
 
 
-def test_an_unknown_name_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+def test_an_unknown_name_is_refused_with_the_available_ones(tmp_path: Path) -> None:
     with pytest.raises(UnknownModelError, match="retinaface, retinaface-mobile"):
         RetinaFaceDetector("retina", tmp_path / MOBILE_FILE)
 

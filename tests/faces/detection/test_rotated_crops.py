@@ -20,7 +20,7 @@ def waves(height: int, width: int, *, cycles: float = 2.0) -> Tensor:
     return torch.from_numpy(np.stack(channels)[None]).float()
 
 
-def test_an_upright_square_at_the_pixel_grid_is_copied() -> None:
+def test_an_upright_crop_on_the_pixel_grid_is_copied() -> None:
     image = torch.rand(1, 3, 40, 50, generator=torch.Generator().manual_seed(0))
 
     crops = crop_squares([image], squares_at((0, 20.0, 18.0, 12.0, 0.0)), 12, taps=1)
@@ -28,7 +28,7 @@ def test_an_upright_square_at_the_pixel_grid_is_copied() -> None:
     torch.testing.assert_close(crops[0], image[0, :, 12:24, 14:26], atol=1e-5, rtol=0)
 
 
-def test_a_rotated_square_is_cropped_upright() -> None:
+def test_a_rotated_box_is_cropped_upright() -> None:
     image = torch.rand(1, 3, 40, 40, generator=torch.Generator().manual_seed(0))
     square = squares_at((0, 20.0, 20.0, 16.0, np.pi / 2))
 
@@ -51,7 +51,7 @@ def test_crops_agree_with_averaging_over_areas(side: float) -> None:
 
 
 @pytest.mark.parametrize("taps", [1, 2])
-def test_detail_too_fine_for_a_crop_is_averaged_out(taps: int) -> None:
+def test_detail_too_fine_for_a_crop_is_averaged(taps: int) -> None:
     checks = torch.zeros(1, 3, 256, 256)
     checks[..., ::2, ::2] = 1.0
     checks[..., 1::2, 1::2] = 1.0
@@ -64,14 +64,14 @@ def test_detail_too_fine_for_a_crop_is_averaged_out(taps: int) -> None:
     torch.testing.assert_close(inner, torch.full_like(inner, 0.5), atol=0.02, rtol=0)
 
 
-def test_outside_the_image_is_zero() -> None:
+def test_crops_are_zero_outside_the_image() -> None:
     crops = crop_squares([torch.ones(1, 3, 20, 20)], squares_at((0, 0.0, 10.0, 12.0, 0.0)), 12)
 
     assert crops[0, :, :, :5].abs().max() == 0
     assert crops[0, :, :, 7:].min() > 0.99
 
 
-def test_every_square_is_cropped_from_its_image() -> None:
+def test_every_box_is_cropped_from_its_image() -> None:
     images = torch.stack([torch.full((3, 64, 64), float(number)) for number in range(3)])
     squares = squares_at(
         (2, 30.0, 30.0, 20.0, 0.0), (0, 30.0, 30.0, 55.0, 0.0), (1, 30.0, 30.0, 10.0, 0.0)
@@ -82,7 +82,7 @@ def test_every_square_is_cropped_from_its_image() -> None:
     assert crops.mean(dim=(1, 2, 3)).tolist() == pytest.approx([2.0, 0.0, 1.0], abs=1e-5)
 
 
-def test_points_of_a_crop_map_back_to_the_image() -> None:
+def test_landmarks_of_a_crop_map_back_to_the_image() -> None:
     square = squares_at((0, 50.0, 40.0, 20.0, np.pi / 2))
 
     points = square.to_image(torch.tensor([[[0.5, 0.5], [1.0, 0.5], [0.5, 0.0]]]))

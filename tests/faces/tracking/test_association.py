@@ -25,12 +25,12 @@ def test_a_face_too_far_away_is_left_unpaired() -> None:
     assert assign_detections([], predicted) == {}
 
 
-def test_a_face_of_very_different_size_is_no_match() -> None:
+def test_a_face_of_very_different_size_does_not_match() -> None:
     assert is_plausible_match(face_at((50.0, 50.0)), face_at((52.0, 50.0), eyes_px=50.0))
     assert not is_plausible_match(face_at((50.0, 50.0)), face_at((50.0, 50.0), eyes_px=80.0))
 
 
-def test_a_face_inside_another_is_a_duplicate_and_one_beside_it_is_not() -> None:
+def test_a_face_inside_another_is_a_duplicate_and_one_next_to_it_is_not() -> None:
     face = face_at((100.0, 100.0))
 
     assert is_duplicate(face, face_at((104.0, 98.0), eyes_px=20.0))

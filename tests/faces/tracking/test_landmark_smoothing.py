@@ -21,7 +21,7 @@ def points_of(frames: list[TrackedFrame]) -> list[np.ndarray]:
     return [frame.faces[0].landmarks_xy for frame in frames]
 
 
-def test_frames_come_out_in_order_with_steadier_points() -> None:
+def test_frames_are_returned_in_order_with_steadier_landmarks() -> None:
     frames = shaky_track(60)
 
     out = list(smooth_tracks(frames))
@@ -31,7 +31,7 @@ def test_frames_come_out_in_order_with_steadier_points() -> None:
     assert landmark_jitter_px(after[8:-8]) < landmark_jitter_px(before) / 8
 
 
-def test_raw_landmarks_and_everything_else_stay_as_they_are() -> None:
+def test_raw_landmarks_and_other_values_are_unchanged() -> None:
     for before, after in zip(shaky_track(20), smooth_tracks(shaky_track(20)), strict=True):
         (first,), (other,) = before.faces, after.faces
         assert np.array_equal(first.raw_landmarks_xy, other.raw_landmarks_xy)
@@ -42,7 +42,7 @@ def test_raw_landmarks_and_everything_else_stay_as_they_are() -> None:
         )
 
 
-def test_a_film_cut_beyond_the_window_gives_the_same_landmarks() -> None:
+def test_a_film_trimmed_beyond_the_window_gives_the_same_landmarks() -> None:
     frames = shaky_track(50)
     whole = points_of(list(smooth_tracks(frames)))
 

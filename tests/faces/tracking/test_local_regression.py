@@ -104,7 +104,7 @@ def test_a_head_shake_at_two_hertz_is_not_flattened(amplitude_px: float) -> None
     assert 0.88 < gain < 1.05
 
 
-def test_a_sudden_stop_is_not_smeared() -> None:
+def test_a_sudden_stop_is_not_smoothed() -> None:
     times = seconds(100)
     truth = along_x(times, lambda t: np.minimum(t, 2.0) * 300)
 
@@ -173,7 +173,7 @@ def test_frames_outside_the_window_have_no_influence() -> None:
     assert np.array_equal(result, expected)
 
 
-def test_at_a_variable_frame_rate_motion_in_time_is_what_counts() -> None:
+def test_at_a_variable_frame_rate_motion_is_fitted_in_time() -> None:
     times = np.cumsum(np.random.default_rng(3).uniform(0.02, 0.06, 120))
     truth = along_x(times, lambda t: 150 * t)
 
@@ -191,7 +191,7 @@ def test_short_tracks_stay_near_the_detected_landmarks(count: int) -> None:
     assert np.abs(smoothed(times, measured) - measured).max() < 4.0
 
 
-def test_frames_far_apart_stay_as_detected() -> None:
+def test_landmarks_of_distant_frames_stay_as_detected() -> None:
     times = np.arange(6.0)
     measured = noisy(along_x(times, lambda t: 90 * t))
 

@@ -39,7 +39,7 @@ def gray(images: Sequence[RgbImage]) -> list[RgbImage]:
 
 
 @pytest.mark.parametrize("lengths", [(10, 10), (3, 9), (10, 2), (1, 8), (9, 1), (4, 4, 4)])
-def test_hard_cuts_are_found_in_their_frame(lengths: tuple[int, ...]) -> None:
+def test_hard_cuts_are_detected_in_their_frame(lengths: tuple[int, ...]) -> None:
     images = [image for seed, count in enumerate(lengths) for image in still(seed, count)]
     starts = np.cumsum(lengths)[:-1].tolist()
 
@@ -47,7 +47,7 @@ def test_hard_cuts_are_found_in_their_frame(lengths: tuple[int, ...]) -> None:
     assert cuts_in(gray(images)) == starts
 
 
-def test_a_cut_to_another_view_of_the_same_brightness_is_found() -> None:
+def test_a_cut_to_another_scene_of_the_same_brightness_is_detected() -> None:
     images = [p for seed in (1, 2) for p in still(seed, 8)]
     level = images[0].mean()
     balanced = [
@@ -57,7 +57,7 @@ def test_a_cut_to_another_view_of_the_same_brightness_is_found() -> None:
     assert cuts_in(balanced) == [8]
 
 
-def test_where_every_image_is_different_every_image_is_a_shot() -> None:
+def test_if_every_image_differs_every_image_is_a_shot() -> None:
     assert cuts_in([scene(seed) for seed in range(6)]) == [1, 2, 3, 4, 5]
 
 
@@ -76,7 +76,7 @@ def test_a_pan_that_starts_and_stops_is_one_shot() -> None:
 
 @pytest.mark.parametrize("length", [1, 2])
 @pytest.mark.parametrize("level", [0, 255])
-def test_a_flash_or_a_black_frame_is_no_cut(length: int, level: int) -> None:
+def test_a_flash_or_a_black_frame_is_not_a_cut(length: int, level: int) -> None:
     images = still(1, 20)
     for number in range(9, 9 + length):
         images[number] = np.full_like(images[number], level)
@@ -84,14 +84,14 @@ def test_a_flash_or_a_black_frame_is_no_cut(length: int, level: int) -> None:
     assert cuts_in(images) == []
 
 
-def test_a_single_odd_frame_is_no_cut() -> None:
+def test_a_single_different_frame_is_not_a_cut() -> None:
     images = still(1, 20)
     images[9] = scene(2)
 
     assert cuts_in(images) == []
 
 
-def test_flicker_and_exposure_jumps_are_no_cuts() -> None:
+def test_flicker_and_exposure_jumps_are_not_cuts() -> None:
     gains = np.random.default_rng(0).uniform(0.5, 1.2, 30)
     gains[15:] *= 0.6
     images = [
@@ -102,7 +102,7 @@ def test_flicker_and_exposure_jumps_are_no_cuts() -> None:
     assert cuts_in(gray(images)) == []
 
 
-def test_fades_and_dissolves_are_no_cuts() -> None:
+def test_fades_and_dissolves_are_not_cuts() -> None:
     first, second = scene(1).astype(float), scene(2).astype(float)
     shares = np.linspace(0, 1, 30)
     dissolve = [((1 - share) * first + share * second).astype(np.uint8) for share in shares]
@@ -112,7 +112,7 @@ def test_fades_and_dissolves_are_no_cuts() -> None:
     assert cuts_in([*fade_in, *still(1, 5)]) == []
 
 
-def test_noise_scratches_and_blotches_of_old_film_are_no_cuts() -> None:
+def test_noise_scratches_and_blotches_of_old_film_are_not_cuts() -> None:
     rng = np.random.default_rng(7)
     images = gray([noisy(scene(1), number, sigma=25.0) for number in range(30)])
     for image in images:

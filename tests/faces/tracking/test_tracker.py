@@ -45,13 +45,13 @@ def ids(frames: Iterable[TrackedFrame]) -> list[tuple[int, ...]]:
     return [tuple(face.track_id for face in frame.faces) for frame in frames]
 
 
-def test_every_frame_comes_out_once_and_in_order() -> None:
+def test_every_frame_is_returned_once_and_in_order() -> None:
     script = {index: [walking(index)] for index in range(10, 30)}
 
     assert [frame.frame.index for frame in tracked(script)] == list(range(40))
 
 
-def test_a_face_is_followed_from_search_to_search_under_one_number() -> None:
+def test_a_face_is_tracked_between_detections_under_one_number() -> None:
     script = {index: [walking(index)] for index in range(60)}
     detector = ScriptedDetector(script)
 
@@ -65,13 +65,13 @@ def test_a_face_is_followed_from_search_to_search_under_one_number() -> None:
         )
 
 
-def test_a_face_is_traced_back_to_the_frame_it_came_in() -> None:
+def test_a_face_is_tracked_back_to_the_frame_in_which_it_appears() -> None:
     script = {index: [walking(index)] for index in range(13, 40)}
 
     assert ids(tracked(script)) == [()] * 13 + [(1,)] * 27
 
 
-def test_a_cut_ends_every_track_and_is_searched_at_once() -> None:
+def test_a_shot_change_ends_every_track_and_is_searched_at_once() -> None:
     script = {index: [face_at((80.0, 60.0), eyes_px=20.0)] for index in range(30)}
     frames = [numbered_frame(index, scene=int(index >= 13)) for index in range(30)]
     detector = ScriptedDetector(script)
@@ -144,13 +144,13 @@ def test_tracks_of_low_score_are_dropped() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_a_face_in_every_frame_there_is_needs_no_more_hits(count: int) -> None:
+def test_a_face_in_every_frame_of_a_short_shot_needs_no_more_hits(count: int) -> None:
     script = {index: [face_at((80.0, 60.0))] for index in range(count)}
 
     assert ids(tracked(script, count)) == [(1,)] * count
 
 
-def test_at_a_frame_a_second_faces_are_still_followed() -> None:
+def test_faces_are_tracked_at_one_frame_per_second() -> None:
     script = {index: [face_at((80.0, 60.0))] for index in range(8)}
     frames = [numbered_frame(index, seconds=float(index)) for index in range(8)]
 
@@ -173,7 +173,7 @@ def test_two_faces_that_cross_keep_their_numbers() -> None:
     assert out[-1].faces[1].box_xyxy[1] == pytest.approx(second.box_xyxy[1])
 
 
-def test_two_tracks_that_meet_on_one_face_become_one() -> None:
+def test_two_tracks_of_one_face_are_merged() -> None:
     script = {
         index: [walking(index, start=30.0), walking(index, start=max(30.0, 110.0 - 3 * index))]
         for index in range(60)
@@ -186,7 +186,7 @@ def test_two_tracks_that_meet_on_one_face_become_one() -> None:
     assert len(out[-1]) == 1
 
 
-def test_a_track_that_searches_keep_missing_ends() -> None:
+def test_a_track_that_detection_keeps_missing_ends() -> None:
     there = {index: [face_at((80.0, 60.0))] for index in range(100)}
     detector = ScriptedDetector({0: there[0]}, there)
 
@@ -239,7 +239,7 @@ def test_timestamps_that_jump_back_do_not_stop_the_search() -> None:
     assert all(len(faces) == 1 for faces in out)
 
 
-def test_cuts_are_found_in_thumbnails_and_faces_in_views_of_the_frames_looked_at() -> None:
+def test_shot_changes_use_thumbnails_and_detection_uses_images_of_searched_frames() -> None:
     frames = [numbered_frame(index, scene=index // 20) for index in range(40)]
     viewed: list[int] = []
 
@@ -260,7 +260,7 @@ def test_cuts_are_found_in_thumbnails_and_faces_in_views_of_the_frames_looked_at
     assert viewed == [0, 10, *range(20, 40)]
 
 
-def test_a_film_without_frames_gives_none() -> None:
+def test_a_film_without_frames_has_no_tracks() -> None:
     assert tracked({}, 0) == []
 
 
@@ -284,7 +284,7 @@ def test_the_face_of_the_example_is_one_track_without_a_miss(mtcnn: MtcnnDetecto
     assert not any(frame.faces[0].interpolated for frame in out)
 
 
-def test_a_film_that_lies_on_its_side_is_tracked_as_if_upright(mtcnn: MtcnnDetector) -> None:
+def test_a_rotated_film_is_tracked_as_if_upright(mtcnn: MtcnnDetector) -> None:
     upright = list(track_faces(example_frames(), detector=mtcnn, view=plain_view))
     turned = list(track_faces(example_frames(turns=1), detector=mtcnn, view=plain_view))
 

@@ -53,6 +53,6 @@ def test_a_network_of_another_size_is_not_one_of_the_table() -> None:
     assert upscaler_of({key: tuple(tensor.shape) for key, tensor in state.items()}) is None
 
 
-def test_a_misspelt_name_suggests_the_nearest() -> None:
+def test_a_misspelled_name_suggests_the_nearest() -> None:
     with pytest.raises(UnknownModelError, match=r"did you mean 'realesrgan'\?.*compact"):
         upscaler_spec("realesgan")

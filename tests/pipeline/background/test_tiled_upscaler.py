@@ -56,7 +56,7 @@ def upscaler(network: nn.Module, scale: int | None, *, factor: int = 4) -> Upsca
         (3, 1, 1, 3),
     ],
 )
-def test_a_large_factor_makes_smaller_pictures_from_half_the_size(
+def test_the_factor_of_the_network_is_reduced_to_the_scale(
     network: int, scale: int | None, shrink: int, surplus: int
 ) -> None:
     factors = Factors.of("net", network, scale)
@@ -66,14 +66,14 @@ def test_a_large_factor_makes_smaller_pictures_from_half_the_size(
 
 
 @pytest.mark.parametrize(("network", "scale"), [(2, 4), (3, 2), (1, 2)])
-def test_a_size_that_the_network_cannot_make_is_refused(network: int, scale: int) -> None:
+def test_a_size_that_the_network_cannot_produce_is_refused(network: int, scale: int) -> None:
     with pytest.raises(ConfigError, match=rf"--scale {scale}: net enlarges {network} times"):
         Factors.of("net", network, scale)
 
 
 @pytest.mark.parametrize(("scale", "share"), [(1, 2), (2, 2), (4, 1)])
 @pytest.mark.parametrize("size_hw", [(1, 1), (2, 3), (31, 64), (40, 41)])
-def test_any_size_is_enlarged_exactly_so_many_times(
+def test_any_size_is_enlarged_by_exactly_the_scale(
     size_hw: tuple[int, int], scale: int, share: int
 ) -> None:
     network = Watched()
@@ -85,7 +85,7 @@ def test_any_size_is_enlarged_exactly_so_many_times(
 
 
 @pytest.mark.parametrize("scale", [1, 2, 4])
-def test_one_color_stays_one_color_to_the_edges(scale: int) -> None:
+def test_one_color_is_unchanged_up_to_the_edges(scale: int) -> None:
     color = torch.tensor([0.2, 0.5, 0.9])[:, None, None].expand(3, 33, 47)
 
     result = upscaler(Watched(), scale).upscale(color)
@@ -93,7 +93,7 @@ def test_one_color_stays_one_color_to_the_edges(scale: int) -> None:
     torch.testing.assert_close(result, color[:, :1, :1].expand_as(result), atol=1e-6, rtol=0)
 
 
-def test_what_lies_beyond_black_and_white_is_cut_before_means_are_taken() -> None:
+def test_values_beyond_black_and_white_are_clipped_before_averaging() -> None:
     picture = torch.zeros(3, 8, 8)
     picture[:, ::2] = 1.0  # rows of black and white
     result = upscaler(Watched(gain=3.0), 1)
@@ -102,21 +102,19 @@ def test_what_lies_beyond_black_and_white_is_cut_before_means_are_taken() -> Non
     assert torch.equal(result.upscale(picture), torch.ones(3, 8, 8))
 
 
-def test_a_network_of_another_factor_than_it_says_is_refused() -> None:
+def test_a_network_with_another_factor_than_declared_is_refused() -> None:
     with pytest.raises(WeightsError, match="should enlarge 8 times"):
         upscaler(Watched(), 4, factor=8)
 
 
 @pytest.mark.parametrize(("scale", "side", "context"), [(1, 512, 6), (2, 512, 6), (4, 256, 3)])
-def test_tiles_and_their_surroundings_are_as_large_as_what_the_network_sees(
-    scale: int, side: int, context: int
-) -> None:
+def test_tile_side_and_context_suit_the_network(scale: int, side: int, context: int) -> None:
     result = upscaler(Watched(), scale)
 
     assert (result.tile_side_px, result.context_px) == (side, context)
 
 
-def test_the_cost_is_measured_for_the_largest_tile_and_counts_all() -> None:
+def test_the_cost_is_measured_for_the_largest_tile_and_extended_to_all() -> None:
     network = Watched()
     background = Background(
         upscaler(network, 1), DisplayGeometry(coded_hw=(600, 700)), on_share=lambda _: None
@@ -134,7 +132,7 @@ def test_the_cost_is_measured_for_the_largest_tile_and_counts_all() -> None:
     assert "a frame (cpu)" in cost.line(None)
 
 
-def test_nothing_is_measured_where_there_is_hardly_anything_to_do() -> None:
+def test_the_cost_of_little_work_is_not_measured() -> None:
     network = Watched()
     background = Background(
         upscaler(network, 1), DisplayGeometry(coded_hw=(600, 700)), on_share=lambda _: None
@@ -145,7 +143,7 @@ def test_nothing_is_measured_where_there_is_hardly_anything_to_do() -> None:
     assert len(network.seen) == seen
 
 
-def test_a_compact_network_sees_no_further_than_its_context() -> None:
+def test_the_receptive_field_of_a_compact_network_is_its_context() -> None:
     network = CompactUpscaler(features=4, convolutions=1)
     result = upscaler(network, 4)
     picture = torch.rand(3, 20, 40, generator=draws())
@@ -162,6 +160,6 @@ class Hungry(Watched):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
 
-def test_memory_that_runs_out_is_no_reason_for_another_precision() -> None:
+def test_out_of_memory_does_not_change_the_precision() -> None:
     with pytest.raises(DeviceError, match="out of memory"):
         upscaler(Hungry(), None)

@@ -95,7 +95,7 @@ def test_alpha_is_interpolated(upscaler: Upscaler) -> None:
     )
 
 
-def test_samples_that_rgb_cannot_hold_survive(upscaler: Upscaler) -> None:
+def test_samples_that_rgb_cannot_hold_are_kept(upscaler: Upscaler) -> None:
     frame = random_frame(YUV444, SIZE_HW, color=ColorTags(matrix=1))
     above_white = np.full(SIZE_HW, 250, np.uint8)
     frame = frame.with_planes((above_white, *(np.full(SIZE_HW, 128, np.uint8),) * 2))
@@ -106,7 +106,7 @@ def test_samples_that_rgb_cannot_hold_survive(upscaler: Upscaler) -> None:
 @pytest.mark.parametrize(
     "pixel_format", [YUV420, YUV422P10, GBR], ids=lambda pixel_format: pixel_format.name
 )
-def test_tiles_leave_no_seams(
+def test_tiles_have_no_seams(
     inventive: Upscaler, monkeypatch: pytest.MonkeyPatch, pixel_format: PixelFormat
 ) -> None:
     frame = random_frame(pixel_format, (150, 171))
@@ -120,7 +120,7 @@ def test_tiles_leave_no_seams(
         assert (first != other).mean() < 1e-3
 
 
-def test_the_network_never_sees_more_than_a_tile_and_its_surroundings(
+def test_the_network_never_gets_more_than_a_tile_and_its_margin(
     upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inputs: list[tuple[int, ...]] = []
@@ -151,7 +151,7 @@ def test_tiles_cover_every_pixel_once(size_hw: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
-def test_the_network_sees_the_picture_upright(
+def test_the_network_gets_the_frame_upright(
     inventive: Upscaler, turns: int, mirrored: bool
 ) -> None:
     upright = random_frame(GBR, SIZE_HW)
@@ -180,7 +180,7 @@ def test_monochrome_film_gets_no_color_from_the_network(inventive: Upscaler) -> 
         np.testing.assert_array_equal(kept.planes[index], plain.planes[index])
 
 
-def test_an_untagged_small_film_states_the_matrix_that_it_had(upscaler: Upscaler) -> None:
+def test_an_untagged_small_film_states_its_matrix_after_enlargement(upscaler: Upscaler) -> None:
     frame = random_frame(YUV420, (480, 64))
     tagged = random_frame(YUV420, (480, 64), color=ColorTags(matrix=1))
 
@@ -190,7 +190,7 @@ def test_an_untagged_small_film_states_the_matrix_that_it_had(upscaler: Upscaler
 
 @pytest.mark.parametrize("aspect", [Fraction(1), Fraction(64, 45)])
 @pytest.mark.parametrize("turns", [0, 1])
-def test_a_face_keeps_its_crop_in_the_larger_frame(
+def test_a_face_has_the_same_crop_in_the_enlarged_frame(
     upscaler: Upscaler, turns: int, aspect: Fraction
 ) -> None:
     frame = random_frame(GRAY16, (200, 210), smooth=True)
@@ -213,7 +213,7 @@ def test_a_face_keeps_its_crop_in_the_larger_frame(
     assert float((moved.aligned.crop_chw - face.aligned.crop_chw).abs().max()) < 0.01
 
 
-def test_values_that_are_no_numbers_are_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+def test_nan_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     state = {key: each * 1e30 for key, each in compact_state(2, seed=1).items()}
     torch.save(state, tmp_path / "wild.pth")
 
@@ -223,7 +223,7 @@ def test_values_that_are_no_numbers_are_an_error_that_says_what_to_do(tmp_path: 
         load_upscaler(tmp_path / "wild.pth", device=CPU, dtype=torch.float32)
 
 
-def test_a_network_that_does_not_run_in_bf16_after_all_runs_in_fp32_exactly(
+def test_a_network_that_fails_in_bf16_runs_exactly_in_fp32(
     inventive: Upscaler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_once = Upscaler.upscale
@@ -242,7 +242,7 @@ def test_a_network_that_does_not_run_in_bf16_after_all_runs_in_fp32_exactly(
     assert torch.equal(fallen_back.upscale(picture), inventive.upscale(picture))
 
 
-def test_a_restorer_of_faces_is_refused_with_its_own_option(tmp_path: Path) -> None:
+def test_a_face_restorer_is_refused_with_the_option_for_it(tmp_path: Path) -> None:
     torch.save(build_lite().state_dict(), tmp_path / "lite.pth")
 
     with pytest.raises(WeightsError, match=r"restores faces.*use --model"):
@@ -293,7 +293,7 @@ def frames_of(path: Path) -> list[Frame]:
         return list(source)
 
 
-def test_a_film_is_enlarged_with_its_face_restored_in_place(tmp_path: Path) -> None:
+def test_a_film_is_enlarged_with_its_face_restored(tmp_path: Path) -> None:
     source = face_film(tmp_path, pixel_format="yuv444p10le")
     network = compact_file(tmp_path, 2)
     side = tmp_path / "side.mkv"
@@ -318,7 +318,7 @@ def test_a_film_is_enlarged_with_its_face_restored_in_place(tmp_path: Path) -> N
     np.testing.assert_array_equal(both.planes[0][:, :640], upscale_planes(before, 2).planes[0])
 
 
-def test_a_lying_film_with_oblong_pixels_and_odd_sizes_stays_as_it_lies(tmp_path: Path) -> None:
+def test_an_enlarged_film_keeps_rotation_pixel_aspect_and_odd_sizes(tmp_path: Path) -> None:
     source = face_film(
         tmp_path,
         "sideways.mp4",
@@ -335,7 +335,7 @@ def test_a_lying_film_with_oblong_pixels_and_odd_sizes_stays_as_it_lies(tmp_path
     assert probe(target).geometry == replace(probe(source).geometry, coded_hw=(927, 693))
 
 
-def test_a_folder_of_pictures_is_enlarged_under_its_names(tmp_path: Path) -> None:
+def test_an_enlarged_image_sequence_keeps_its_file_names(tmp_path: Path) -> None:
     folder = tmp_path / "frames"
     folder.mkdir()
     for number in (1, 2):
@@ -352,7 +352,7 @@ def test_a_folder_of_pictures_is_enlarged_under_its_names(tmp_path: Path) -> Non
     np.testing.assert_array_equal(after[:, 1000:], repeated(before[:, 250:], 4))
 
 
-def test_a_film_without_faces_is_enlarged_and_the_report_does_not_call_it_unchanged(
+def test_an_enlarged_film_without_faces_is_not_reported_as_unchanged(
     tmp_path: Path,
 ) -> None:
     source = make_clip(tmp_path / "plain.mkv")
@@ -362,7 +362,9 @@ def test_a_film_without_faces_is_enlarged_and_the_report_does_not_call_it_unchan
     assert "no faces were found" in report.notes
 
 
-def test_progress_moves_within_a_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_reported_within_a_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Upscaler, "tile_side_px", 32)
     inputs: list[Progress] = []
     settings = RestoreSettings(**LOSSLESS, background=compact_file(tmp_path, 2))
@@ -374,7 +376,7 @@ def test_progress_moves_within_a_frame(tmp_path: Path, monkeypatch: pytest.Monke
     assert len(moved) > 2 * 5
 
 
-def test_an_interlaced_film_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+def test_an_interlaced_film_is_refused_before_writing(tmp_path: Path) -> None:
     source = face_film(tmp_path, field_order="tff", ticks=(0, 1))
 
     with pytest.raises(MediaError, match=r"interlaced.*--deinterlace frame"):
@@ -382,7 +384,7 @@ def test_an_interlaced_film_is_refused_before_anything_is_written(tmp_path: Path
     assert not (tmp_path / "out.mkv").exists()
 
 
-def test_frames_that_turn_out_interlaced_are_refused_first_and_counted_later(
+def test_unexpected_interlaced_frames_are_refused_at_first_and_counted_later(
     upscaler: Upscaler,
 ) -> None:
     frame = replace(random_frame(YUV420, SIZE_HW), interlaced=True, top_field_first=True)

@@ -73,14 +73,14 @@ def loaded(model: str, **settings: object) -> Restorer:
     return load_restorer(model, device=CPU, dtype=torch.float32, **settings)  # type: ignore[arg-type]
 
 
-def test_what_a_model_fetches_is_published_under_the_license_that_the_model_states() -> None:
+def test_weights_of_a_model_have_the_license_that_the_model_states() -> None:
     for name, spec in RESTORERS.items():
         for weights in spec.download_names.values():
             assert weights in WEIGHTS, name
             assert WEIGHTS[weights].license == spec.license, name
 
 
-def test_a_model_by_name_fetches_its_weights_and_tells_how_far(site: Site, folder: Path) -> None:
+def test_a_model_by_name_fetches_its_weights_with_progress(site: Site, folder: Path) -> None:
     message: list[tuple[str, int, int | None]] = []
     restorer = loaded("fetched", on_download=lambda *where: message.append(where))
 
@@ -90,7 +90,7 @@ def test_a_model_by_name_fetches_its_weights_and_tells_how_far(site: Site, folde
     assert len(site.requests) == 1
 
 
-def test_a_non_commercial_model_says_so_before_its_first_use_only(
+def test_a_non_commercial_license_is_logged_before_the_first_use_only(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
     loaded("fetched")
@@ -105,7 +105,7 @@ def test_a_non_commercial_model_says_so_before_its_first_use_only(
     assert "commercial" not in caplog.text
 
 
-def test_a_file_put_into_the_folder_by_hand_is_used_and_its_license_said(
+def test_a_file_copied_into_the_folder_is_used_and_its_license_logged(
     site: Site, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder.mkdir()
@@ -116,7 +116,7 @@ def test_a_file_put_into_the_folder_by_hand_is_used_and_its_license_said(
     assert "not for commercial use" in caplog.text
 
 
-def test_a_published_file_named_by_its_path_says_its_license_too(
+def test_the_license_of_a_published_file_given_by_path_is_logged(
     site: Site, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "fetched.safetensors").write_bytes(LITE)
@@ -125,7 +125,7 @@ def test_a_published_file_named_by_its_path_says_its_license_too(
     assert "not for commercial use" in caplog.text
 
 
-def test_a_file_in_the_folder_that_is_not_the_published_one_is_left_alone(
+def test_a_file_that_differs_from_the_published_one_is_not_replaced(
     site: Site, folder: Path
 ) -> None:
     folder.mkdir()
@@ -138,7 +138,7 @@ def test_a_file_in_the_folder_that_is_not_the_published_one_is_left_alone(
     assert site.requests == []
 
 
-def test_without_a_network_the_message_says_what_to_put_where_and_what_works_meanwhile(
+def test_without_internet_the_error_says_which_file_to_copy_and_which_model_works(
     site: Site, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site.replies = []
@@ -161,12 +161,12 @@ def _fields(entry: WeightsEntry) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("wrong", "near"), [("codeforme", "codeformer"), ("lit", "lite"), ("restoreformer+", "++")]
 )
-def test_a_misspelt_name_suggests_the_nearest(wrong: str, near: str) -> None:
+def test_a_misspelled_name_suggests_the_nearest(wrong: str, near: str) -> None:
     with pytest.raises(UnknownModelError, match=rf"did you mean '[a-z]*{re.escape(near)}"):
         loaded(wrong)
 
 
-def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+def test_a_missing_file_is_a_one_line_error(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"net\.pth: no such file"):
         loaded(str(tmp_path / "net.pth"))
 
@@ -197,7 +197,7 @@ def shown(restorer: Restorer) -> Tensor:
 
 
 @pytest.mark.usefixtures("lite_with_ends")
-def test_a_restorer_with_two_ends_is_the_same_by_name_and_by_file_and_says_where_it_is(
+def test_a_restorer_with_two_ends_loads_equally_by_name_and_file_with_its_detail(
     ends: Path,
 ) -> None:
     by_name, by_file = loaded("lite", detail=0.5), loaded(str(ends), detail=0.5)
@@ -208,7 +208,7 @@ def test_a_restorer_with_two_ends_is_the_same_by_name_and_by_file_and_says_where
 
 
 @pytest.mark.usefixtures("lite_with_ends")
-def test_turning_detail_moves_the_picture_from_one_end_towards_the_other() -> None:
+def test_detail_moves_the_output_from_the_fidelity_end_to_the_detail_end() -> None:
     index = {place: shown(loaded("lite", detail=place)) for place in (0.0, 0.3, 1.0)}
 
     steps = [float((index[place] - index[0.0]).abs().mean()) for place in (0.3, 1.0)]
@@ -216,7 +216,7 @@ def test_turning_detail_moves_the_picture_from_one_end_towards_the_other() -> No
 
 
 @pytest.mark.usefixtures("lite_with_ends")
-def test_the_report_says_which_detail_was_used(tmp_path: Path) -> None:
+def test_the_report_has_the_detail(tmp_path: Path) -> None:
     source = tmp_path / "face.png"
     cv2.imwrite(str(source), face_picture(0, FACE_SIZE_HW)[:, :, ::-1])
     used: dict[float | None, float | None] = {}
@@ -230,7 +230,7 @@ def test_the_report_says_which_detail_was_used(tmp_path: Path) -> None:
     assert first != second
 
 
-def test_one_end_has_no_detail_to_turn_and_none_to_report(tmp_path: Path) -> None:
+def test_a_network_with_one_end_refuses_and_reports_no_detail(tmp_path: Path) -> None:
     path = tmp_path / "one.pth"
     torch.save(build_lite().state_dict(), path)
 
@@ -242,9 +242,7 @@ def test_one_end_has_no_detail_to_turn_and_none_to_report(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("model", ["gfpgan-1.4", "psfrgan", *SPANDREL_MODELS])
-def test_detail_is_refused_by_other_models_before_anything_is_fetched(
-    model: str, folder: Path
-) -> None:
+def test_detail_is_refused_by_other_models_before_the_download(model: str, folder: Path) -> None:
     with pytest.raises(
         ConfigError,
         match=rf"{re.escape(model)} does not support --detail.*two sets of weights only",

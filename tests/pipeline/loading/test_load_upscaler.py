@@ -41,14 +41,14 @@ def face_chw(side_px: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("name", UPSCALERS)
-def test_a_name_restores_a_picture_at_its_size_unless_more_is_asked_for(name: str) -> None:
+def test_a_named_upscaler_keeps_the_size_unless_a_scale_is_given(name: str) -> None:
     result = loaded(name)
 
     assert (result.name, result.kind, result.scale) == (name, UPSCALERS[name].kind, 1)
     assert result.upscale(face_chw(24)).shape == (3, 24, 24)
 
 
-def test_the_file_of_a_network_of_the_package_is_known_without_spandrel(tmp_path: Path) -> None:
+def test_a_file_of_a_packaged_network_is_recognized_without_spandrel(tmp_path: Path) -> None:
     path = tmp_path / "mine.safetensors"
     path.write_bytes(COMPACT.read_bytes())
     result = loaded(path)
@@ -58,7 +58,7 @@ def test_the_file_of_a_network_of_the_package_is_known_without_spandrel(tmp_path
     assert torch.equal(result.upscale(picture), loaded("compact", 4).upscale(picture))
 
 
-def test_the_small_network_comes_nearer_to_the_large_one_than_interpolation() -> None:
+def test_the_small_network_is_nearer_to_the_large_one_than_interpolation() -> None:
     picture = face_chw(64)
     expected = loaded("realesrgan", 4).upscale(picture)
 
@@ -71,13 +71,13 @@ def test_the_small_network_comes_nearer_to_the_large_one_than_interpolation() ->
 
 @pytest.mark.parametrize("name", UPSCALERS)
 @pytest.mark.parametrize("level", [0.0, 0.4, 1.0])
-def test_a_picture_of_one_gray_stays_it(name: str, level: float) -> None:
+def test_an_image_of_one_gray_is_unchanged(name: str, level: float) -> None:
     result = loaded(name).upscale(torch.full((3, 40, 40), level))
 
     assert float((result - level).abs().mean()) < 0.02
 
 
-def test_other_networks_need_the_extra(tmp_path: Path) -> None:
+def test_other_networks_need_the_spandrel_extra(tmp_path: Path) -> None:
     state = {
         key: tensor[:, :1] for key, tensor in load_file(str(COMPACT)).items() if tensor.ndim == 4
     }
@@ -105,7 +105,7 @@ def test_weights_for_faces_are_refused_with_their_own_option() -> None:
         loaded(path)
 
 
-def test_settings_refuse_what_no_network_is_called_and_sizes_that_do_not_exist() -> None:
+def test_settings_refuse_unknown_upscalers_and_invalid_scales() -> None:
     with pytest.raises(UnknownModelError, match="did you mean 'compact'"):
         RestoreSettings(background="compakt")
     with pytest.raises(ConfigError, match="scale must be one of 1, 2, 4, got 3"):
@@ -118,7 +118,7 @@ def test_settings_refuse_what_no_network_is_called_and_sizes_that_do_not_exist()
 
 
 @pytest.mark.parametrize("scale", [1, 2, 4])
-def test_a_film_goes_through_the_network_of_the_package_and_the_report_says_so(
+def test_a_film_is_restored_by_the_packaged_network_and_reported(
     tmp_path: Path, scale: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     source = make_clip(tmp_path / "film.mkv", Clip(ticks=tuple(range(8))))
@@ -133,7 +133,7 @@ def test_a_film_goes_through_the_network_of_the_package_and_the_report_says_so(
     assert "1 tile a frame x 8 frames: about " in message
 
 
-def test_a_tiny_picture_is_restored(tmp_path: Path) -> None:
+def test_a_tiny_image_is_restored(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "dot.png"), np.full((3, 5, 3), 200, np.uint8))
     settings = RestoreSettings(device="cpu", background="compact", scale=2)
     restore_video(tmp_path / "dot.png", tmp_path / "out.png", settings=settings)

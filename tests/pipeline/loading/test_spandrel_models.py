@@ -83,7 +83,7 @@ def as_published(output: Tensor) -> Tensor:
     return (output * 0.5 + 0.5).clamp(0, 1)
 
 
-def test_restoreformer_gives_what_the_published_network_gives(
+def test_restoreformer_gives_the_output_of_the_published_network(
     spandrel: Any, tmp_path: Path
 ) -> None:
     network = restoreformer(spandrel)
@@ -97,7 +97,7 @@ def test_restoreformer_gives_what_the_published_network_gives(
     assert float(expected.std()) > 0.01
 
 
-def test_restoreformer_plus_plus_gives_what_the_published_network_gives(
+def test_restoreformer_plus_plus_gives_the_output_of_the_published_network(
     spandrel: Any, tmp_path: Path
 ) -> None:
     network = plus_plus(spandrel)
@@ -115,7 +115,7 @@ def test_restoreformer_plus_plus_gives_what_the_published_network_gives(
     torch.testing.assert_close(restorer.restore_images(crop()), expected, atol=1e-4, rtol=0)
 
 
-def test_a_film_is_restored_in_fp32_and_the_report_says_so(spandrel: Any, tmp_path: Path) -> None:
+def test_a_film_is_restored_in_fp32_and_fp32_is_reported(spandrel: Any, tmp_path: Path) -> None:
     path = saved(restoreformer(spandrel), tmp_path / "net.ckpt")
     film = make_clip(
         tmp_path / "film.mkv", Clip(size_hw=FACE_SIZE_HW, ticks=(0,), picture=face_picture)
@@ -131,7 +131,7 @@ def test_a_film_is_restored_in_fp32_and_the_report_says_so(spandrel: Any, tmp_pa
     assert "spandrel" in report.to_json()["versions"]
 
 
-def test_codeformer_is_run_in_its_own_range_with_the_weight_asked_for(
+def test_codeformer_gets_its_own_range_and_the_given_weight(
     spandrel: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with warnings.catch_warnings():
@@ -160,7 +160,7 @@ def test_codeformer_is_run_in_its_own_range_with_the_weight_asked_for(
     assert "licensed by S-Lab" in caplog.text
 
 
-def test_a_network_that_keeps_spandrels_promise_is_run_one_picture_at_a_time() -> None:
+def test_networks_called_through_spandrel_get_one_image_at_a_time() -> None:
     class Inverting:
         supports_half = supports_bfloat16 = True
         scale = 1
@@ -191,7 +191,7 @@ def test_fidelity_is_refused_by_other_models(spandrel: Any, tmp_path: Path) -> N
 
 
 @needs_spandrel
-def test_a_network_for_whole_pictures_is_refused_with_its_own_option(tmp_path: Path) -> None:
+def test_a_network_for_whole_images_is_refused_with_the_option_for_it(tmp_path: Path) -> None:
     path = compact_file(tmp_path, 2)
 
     with pytest.raises(WeightsError, match=f"use it with --background {path}"):
@@ -207,7 +207,7 @@ def test_a_network_for_whole_pictures_is_refused_with_its_own_option(tmp_path: P
         ({"body.0.weight": torch.zeros(3), "body.1.weight": torch.zeros(3)}, "spandrel cannot"),
     ],
 )
-def test_tensors_of_no_known_network_are_one_line(
+def test_tensors_of_an_unknown_network_are_a_one_line_error(
     tmp_path: Path, state: dict[str, Tensor], message: str
 ) -> None:
     torch.save(state, tmp_path / "strange.pth")
@@ -218,7 +218,7 @@ def test_tensors_of_no_known_network_are_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_without_the_extra_a_foreign_checkpoint_says_how_to_install_it(
+def test_without_the_extra_the_error_says_how_to_install_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "spandrel", None)
@@ -229,7 +229,7 @@ def test_without_the_extra_a_foreign_checkpoint_says_how_to_install_it(
 
 
 @pytest.mark.parametrize("name", SPANDREL_MODELS)
-def test_without_the_extra_a_name_is_refused_before_anything_is_fetched(
+def test_without_the_extra_a_name_is_refused_before_the_download(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "spandrel", None)
@@ -242,7 +242,7 @@ def test_without_the_extra_a_name_is_refused_before_anything_is_fetched(
 
 
 @needs_spandrel
-def test_codeformer_asks_for_the_second_package(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_codeformer_needs_the_second_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "spandrel_extra_arches", None)
 
     with pytest.raises(
@@ -251,5 +251,5 @@ def test_codeformer_asks_for_the_second_package(monkeypatch: pytest.MonkeyPatch)
         load_restorer("codeformer", device=CPU, dtype=torch.float32)
 
 
-def test_every_name_of_the_zoo_has_published_weights() -> None:
+def test_every_spandrel_model_has_published_weights() -> None:
     assert set(SPANDREL_MODELS) <= set(WEIGHTS)
