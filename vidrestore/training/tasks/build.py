@@ -105,7 +105,7 @@ def _load_mobile_prior(network: nn.Module, config: RestorerConfig) -> None:
         if (config.drawn_px, config.style_dim) != (bundled.out_size, bundled.num_style_feat):
             raise ConfigError(
                 f"the bundled prior has data.size_px {bundled.out_size} and style_dim "
-                f"{bundled.num_style_feat}, but the config has {config.data.size_px} and "
+                f"{bundled.num_style_feat}, but the config has {config.drawn_px} and "
                 f"{config.style_dim}; change them, or set pretrained.prior to a checkpoint"
             )
         state, path = bundled.state_dict(), Path(MOBILE_STYLEGAN_FILE)
