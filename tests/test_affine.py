@@ -15,7 +15,7 @@ def similarity(*, scale: float, angle: float, shift: tuple[float, float]) -> np.
 
 
 @pytest.mark.parametrize("angle", [0.0, 0.7, 3.0, -2.2])
-def test_a_similarity_is_recovered_from_its_points(angle: float) -> None:
+def test_a_similarity_is_recovered_from_point_pairs(angle: float) -> None:
     truth = similarity(scale=1.7, angle=angle, shift=(40.0, -3.0))
     points = np.random.default_rng(0).normal(size=(5, 2)) * 50
     np.testing.assert_allclose(
@@ -47,7 +47,7 @@ def test_scale_is_the_root_of_the_area_ratio() -> None:
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_display_geometry_agrees_with_turning_the_picture(turns: int, mirrored: bool) -> None:
+def test_display_geometry_agrees_with_rotating_the_image(turns: int, mirrored: bool) -> None:
     geometry = DisplayGeometry(coded_hw=(3, 4), quarter_turns=turns, mirrored=mirrored)
     coded = np.arange(12).reshape(3, 4)
     displayed = np.rot90(coded[:, ::-1] if mirrored else coded, k=-turns)
@@ -59,7 +59,7 @@ def test_display_geometry_agrees_with_turning_the_picture(turns: int, mirrored: 
             assert displayed[shown_y, shown_x] == coded[y, x]
 
 
-def test_wide_samples_stretch_the_width_only() -> None:
+def test_non_square_pixels_stretch_the_width_only() -> None:
     geometry = DisplayGeometry(coded_hw=(576, 720), sample_aspect_ratio=Fraction(16, 15))
     assert geometry.display_hw == (576, 768)
     left, right = apply_affine(geometry.coded_to_display(), [[-0.5, 0], [719.5, 0]])

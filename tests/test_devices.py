@@ -26,13 +26,13 @@ def gpus(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("gpus", [0], indirect=True)
 @pytest.mark.usefixtures("gpus")
-def test_auto_is_the_cpu_where_there_is_no_gpu() -> None:
+def test_auto_is_the_cpu_without_a_gpu() -> None:
     assert resolve_device("auto") == CPU
 
 
 @pytest.mark.parametrize("gpus", [2], indirect=True)
 @pytest.mark.usefixtures("gpus")
-def test_auto_is_the_first_gpu_where_there_is_one() -> None:
+def test_auto_is_the_first_gpu_if_there_is_one() -> None:
     assert resolve_device("auto") == GPU
     assert resolve_device("cuda") == GPU
     assert resolve_device("cuda:1") == torch.device("cuda", 1)
@@ -42,7 +42,7 @@ def test_auto_is_the_first_gpu_where_there_is_one() -> None:
 @pytest.mark.parametrize("gpus", [0], indirect=True)
 @pytest.mark.parametrize("name", ["cuda", "cuda:0"])
 @pytest.mark.usefixtures("gpus")
-def test_a_gpu_that_is_not_there_is_an_error_with_a_way_out(name: str) -> None:
+def test_a_missing_gpu_is_an_error_that_says_what_to_do(name: str) -> None:
     with pytest.raises(DeviceError, match=f"device '{name}' is not available.*--device cpu"):
         resolve_device(name)
 
@@ -51,7 +51,7 @@ def test_a_gpu_that_is_not_there_is_an_error_with_a_way_out(name: str) -> None:
     ("gpus", "here"), [(1, "cuda:0 is the only"), (3, "cuda:0 to cuda:2")], indirect=["gpus"]
 )
 @pytest.mark.usefixtures("gpus")
-def test_a_gpu_number_too_high_names_the_ones_that_are_there(here: str) -> None:
+def test_a_gpu_number_too_high_is_an_error_that_names_the_gpus(here: str) -> None:
     with pytest.raises(DeviceError, match=here):
         resolve_device("cuda:7")
 
@@ -70,7 +70,7 @@ def test_an_unknown_device_names_the_choices(name: str) -> None:
         (False, False, torch.float32),
     ],
 )
-def test_auto_precision_on_a_cpu_is_bf16_only_where_it_is_in_hardware(
+def test_auto_precision_on_a_cpu_is_bf16_only_with_hardware_support(
     amx: bool, avx512: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx, raising=False)
@@ -88,7 +88,7 @@ def test_auto_precision_on_a_cpu_is_bf16_only_where_it_is_in_hardware(
     ],
 )
 @pytest.mark.parametrize("query", ["_is_amx_tile_supported", "_is_avx512_bf16_supported"])
-def test_where_torch_cannot_tell_the_kernel_is_asked(
+def test_cpu_features_unknown_to_torch_are_read_from_the_kernel(
     query: str, flags: str, dtype: torch.dtype, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(torch.cpu, query, raising=False)
@@ -103,7 +103,7 @@ def test_where_torch_cannot_tell_the_kernel_is_asked(
 @pytest.mark.parametrize(
     ("capability", "dtype"), [((7, 5), torch.float32), ((8, 0), torch.bfloat16)]
 )
-def test_auto_precision_on_a_gpu_is_bf16_only_where_it_is_in_hardware(
+def test_auto_precision_on_a_gpu_is_bf16_only_with_hardware_support(
     capability: tuple[int, int], dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
@@ -111,7 +111,7 @@ def test_auto_precision_on_a_gpu_is_bf16_only_where_it_is_in_hardware(
     assert resolve_precision("auto", GPU) == dtype
 
 
-def test_a_precision_that_is_asked_for_is_given() -> None:
+def test_a_requested_precision_is_used() -> None:
     assert resolve_precision("fp32", CPU) == torch.float32
     assert resolve_precision("bf16", CPU) == torch.bfloat16
     assert resolve_precision("fp16", GPU) == torch.float16
@@ -124,7 +124,7 @@ def test_fp16_on_a_cpu_and_unknown_precisions_are_refused() -> None:
         resolve_precision("float32", CPU)
 
 
-def test_a_step_without_memory_runs_again_once_the_cache_is_released(
+def test_a_step_out_of_memory_is_repeated_after_releasing_the_cache(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     events: list[str] = []
@@ -142,7 +142,7 @@ def test_a_step_without_memory_runs_again_once_the_cache_is_released(
     assert events == ["ran", "released", "ran"]
 
 
-def test_a_step_that_lacks_memory_twice_says_what_to_do() -> None:
+def test_a_step_out_of_memory_twice_is_an_error_that_says_what_to_do() -> None:
     @retry_out_of_memory
     def step() -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
@@ -151,7 +151,7 @@ def test_a_step_that_lacks_memory_twice_says_what_to_do() -> None:
         step()
 
 
-def test_a_step_that_fails_for_another_reason_is_not_repeated() -> None:
+def test_a_step_that_fails_for_another_reason_is_not_retried() -> None:
     runs: list[int] = []
 
     @retry_out_of_memory

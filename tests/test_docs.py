@@ -146,7 +146,7 @@ def run_program(words: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 @pytest.mark.parametrize("command", QUICK, ids=str)
-def test_a_command_that_is_quick_runs(
+def test_quick_commands_of_the_docs_run(
     command: Command, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = list(command.words)
@@ -165,7 +165,7 @@ def test_a_command_that_is_quick_runs(
 
 
 @pytest.mark.parametrize("command", PARSED, ids=str)
-def test_a_command_that_is_not_quick_is_understood(
+def test_slow_commands_of_the_docs_are_parsed(
     command: Command, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stopping(parse: Callable[..., Any]) -> Callable[..., Any]:
@@ -190,7 +190,7 @@ def test_a_command_that_is_not_quick_is_understood(
 
 
 @pytest.mark.parametrize("command", OTHERS, ids=str)
-def test_a_command_of_another_program_has_what_it_names(command: Command, workplace: Path) -> None:
+def test_commands_of_other_programs_are_valid(command: Command, workplace: Path) -> None:
     program, *words = command.words
     if program == "ffmpeg":
         ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
@@ -217,7 +217,7 @@ def test_a_command_of_another_program_has_what_it_names(command: Command, workpl
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_python_of_a_page_runs(
+def test_the_python_code_of_the_docs_runs(
     page: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(prepared, "load_restorer", load_fake_restorer)
@@ -239,7 +239,7 @@ def test_the_notebook_runs(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert (workplace / "restored.mkv").is_file()
 
 
-def test_the_python_of_the_docs_has_right_types(tmp_path: Path) -> None:
+def test_the_python_code_of_the_docs_passes_type_checks(tmp_path: Path) -> None:
     pytest.importorskip("pyright")
     code = {
         f"{page.stem}_{n}": block
@@ -274,7 +274,7 @@ def test_every_exit_code_is_in_the_table() -> None:
     assert [int(code) for code, _ in table] == [*ExitCode]
 
 
-def test_the_image_is_installed_as_the_docs_say() -> None:
+def test_the_container_image_is_installed_as_documented() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
     copied = {
         name for line in re.findall(r"^COPY (.*) \S+$", dockerfile, re.M) for name in line.split()
@@ -297,7 +297,7 @@ def test_every_error_is_in_the_table_of_errors() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_links_and_paths_lead_to_files(page: Path) -> None:
+def test_links_and_paths_of_the_docs_exist(page: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
         if target.startswith("https://"):
             continue
@@ -316,7 +316,7 @@ def test_the_readme_is_short() -> None:
     assert len(README.read_text("utf-8").split()) < 1000
 
 
-def test_every_option_that_is_named_exists(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_option_in_the_docs_exists(capsys: pytest.CaptureFixture[str]) -> None:
     for subcommand in ([], *([name] for name in SUBCOMMANDS)):
         main([*subcommand, "--help"])
     main(["weights", "fetch", "--help"])
@@ -375,7 +375,7 @@ def profile_table() -> str:
 
 
 @pytest.mark.parametrize("table", [option_table, profile_table], ids=lambda value: value.__name__)
-def test_a_table_of_settings_is_made_from_them(table: Callable[[], str]) -> None:
+def test_tables_of_settings_equal_the_settings(table: Callable[[], str]) -> None:
     page = ROOT / "docs" / "usage.md"
     text, made = page.read_text("utf-8"), table()
     start = text.index(made.partition("\n")[0])
@@ -386,7 +386,7 @@ def test_a_table_of_settings_is_made_from_them(table: Callable[[], str]) -> None
     assert result == made, "run this with VIDRESTORE_WRITE_TABLES=1 to rewrite the table"
 
 
-def test_the_project_file_of_the_docs_is_read(tmp_path: Path) -> None:
+def test_the_project_file_of_the_docs_is_valid(tmp_path: Path) -> None:
     (example,) = blocks(ROOT / "docs" / "usage.md", "toml")
     (tmp_path / "vidrestore.toml").write_text(example, "utf-8")
     _, arguments = parse_restore([str(tmp_path / "film.mkv"), "-o", "out.mkv"])
@@ -396,7 +396,7 @@ def test_the_project_file_of_the_docs_is_read(tmp_path: Path) -> None:
     assert arguments.typed.drop_unsupported
 
 
-def test_the_table_of_layers_is_the_one_that_is_held() -> None:
+def test_the_table_of_layers_equals_the_tested_one() -> None:
     layers = runpy.run_path(str(ROOT / "tests" / "test_layers.py"))["LAYERS"]
     table = rows(ROOT / "docs" / "development.md", "Layers")
 
@@ -407,7 +407,7 @@ def test_the_table_of_layers_is_the_one_that_is_held() -> None:
     } == layers
 
 
-def test_the_drawing_has_the_names_of_the_values() -> None:
+def test_the_diagram_has_the_names_of_the_values() -> None:
     (drawing,) = blocks(ROOT / "docs" / "how-it-works.md", "")
     named = set(re.findall(r"\b(?:[A-Z]\w+)?(?:Frame|Face)\b", drawing))
 
@@ -415,7 +415,7 @@ def test_the_drawing_has_the_names_of_the_values() -> None:
     assert all(hasattr(vidrestore.types, name) for name in named)
 
 
-def test_what_is_named_for_adding_a_part_is_in_the_files_that_are_named_with_it() -> None:
+def test_names_in_the_guides_of_development_exist_in_the_named_files() -> None:
     text = (ROOT / "docs" / "development.md").read_text("utf-8")
     guides = text.split("\n## Add a ", 1)[1].split("\n## Scripts", 1)[0]
     checked = 0

@@ -89,7 +89,7 @@ def test_a_refusal_loads_no_library(tmp_path: Path, words: str, code: int, messa
 
 
 @pytest.mark.parametrize("command", ["{} -o x.mp4", "info {}"])
-def test_what_is_no_film_is_refused_without_torch(tmp_path: Path, command: str) -> None:
+def test_a_file_that_is_not_a_film_is_refused_without_torch(tmp_path: Path, command: str) -> None:
     (tmp_path / "notes.mp4").write_bytes(b"opened, but no film")
 
     done = run_python(REFUSED, *command.format("notes.mp4").split(), folder=tmp_path)
@@ -113,7 +113,7 @@ print(sorted({"torch", "numpy", "cv2", "av", "OpenImageIO", "scipy", "rich"} & s
 
 
 @pytest.mark.parametrize("package", ["jobs", "media", "pipeline"])
-def test_every_name_that_a_package_exports_is_there(package: str) -> None:
+def test_every_exported_name_exists(package: str) -> None:
     module = importlib.import_module(f"vidrestore.{package}")
 
     assert all(getattr(module, name) is not None for name in module.__all__)
@@ -166,7 +166,7 @@ def state():
 """
 
 
-def test_importing_every_module_changes_nothing_outside() -> None:
+def test_importing_every_module_has_no_side_effects() -> None:
     code = f"""
 {STATE}
 before = state()

@@ -100,7 +100,7 @@ def violations(root: Path, layers: dict[str, int]) -> list[str]:
     return result
 
 
-def test_every_import_points_downwards() -> None:
+def test_every_import_is_of_a_lower_layer() -> None:
     assert violations(PACKAGE, LAYERS) == []
 
 
@@ -112,7 +112,7 @@ def test_every_module_has_a_layer() -> None:
     assert names - UNLAYERED <= LAYERS.keys()
 
 
-def test_no_package_is_crowded() -> None:
+def test_no_package_has_too_many_modules() -> None:
     """About a dozen modules on one floor are what a reader takes in at once."""
     packages = {path.parent for path in PACKAGE.rglob("*.py")}
     crowded = {
@@ -139,7 +139,7 @@ def test_no_package_is_crowded() -> None:
         ("errors.py", "from vidrestore.types import x", "errors may not import types"),
     ],
 )
-def test_an_import_that_points_sideways_or_upwards_is_found(
+def test_an_import_of_the_same_or_a_higher_layer_is_reported(
     tmp_path: Path, path: str, source: str, message: str
 ) -> None:
     file = tmp_path / "vidrestore" / path
@@ -161,7 +161,7 @@ def test_an_import_that_points_sideways_or_upwards_is_found(
         ("cli/info.py", "from vidrestore.pipeline import x\nimport tyro"),
     ],
 )
-def test_an_import_that_points_downwards_is_allowed(tmp_path: Path, path: str, source: str) -> None:
+def test_an_import_of_a_lower_layer_is_allowed(tmp_path: Path, path: str, source: str) -> None:
     file = tmp_path / "vidrestore" / path
     file.parent.mkdir(parents=True)
     file.write_text(source)

@@ -40,6 +40,6 @@ def test_large_blocks_are_reused_without_fresh_pages() -> None:
     assert given_back > 10 * max(kept, 1)
 
 
-def test_elsewhere_than_on_linux_nothing_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_other_systems_than_linux_nothing_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(allocator.sys, "platform", "darwin")
     assert allocator.keep_freed_memory() is False

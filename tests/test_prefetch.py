@@ -6,11 +6,11 @@ import pytest
 from vidrestore.prefetch import BackgroundWriter, prefetched
 
 
-def test_items_come_in_order() -> None:
+def test_items_are_returned_in_order() -> None:
     assert list(prefetched(range(100), size=3)) == list(range(100))
 
 
-def test_no_more_items_are_made_ahead_than_stated() -> None:
+def test_no_more_items_are_prefetched_than_the_limit() -> None:
     made = 0
 
     def items() -> Iterator[int]:
@@ -26,7 +26,7 @@ def test_no_more_items_are_made_ahead_than_stated() -> None:
     ahead.close()
 
 
-def test_an_error_comes_after_the_items_before_it() -> None:
+def test_an_error_is_raised_after_the_items_before_it() -> None:
     def items() -> Iterator[int]:
         yield 1
         yield 2
@@ -60,14 +60,14 @@ def test_closing_early_stops_the_thread_and_closes_the_source() -> None:
     assert threading.active_count() == before
 
 
-def test_a_queue_without_room_is_refused() -> None:
+def test_a_queue_of_size_zero_is_refused() -> None:
     with pytest.raises(ValueError, match="size must be >= 1"):
         prefetched([], size=0)
     with pytest.raises(ValueError, match="size must be >= 1"):
         BackgroundWriter(print, size=0)
 
 
-def test_what_is_put_is_consumed_in_order_before_the_block_ends() -> None:
+def test_items_are_consumed_in_order_before_the_block_ends() -> None:
     got: list[int] = []
     with BackgroundWriter(got.append, size=2) as behind:
         for number in range(50):
@@ -75,7 +75,7 @@ def test_what_is_put_is_consumed_in_order_before_the_block_ends() -> None:
     assert got == list(range(50))
 
 
-def test_no_more_items_wait_than_stated() -> None:
+def test_no_more_items_are_queued_than_the_limit() -> None:
     go = threading.Event()
     put = 0
     behind: BackgroundWriter[int] = BackgroundWriter(lambda _: go.wait() and None, size=2)
@@ -118,7 +118,7 @@ def test_an_error_of_the_consumer_is_raised_by_the_producer_and_stops_it() -> No
     assert got == [0, 1, 2]
 
 
-def test_an_error_of_the_producer_drops_what_waits() -> None:
+def test_an_error_of_the_producer_drops_queued_items() -> None:
     go = threading.Event()
     got: list[int] = []
 
@@ -141,7 +141,7 @@ def test_an_error_of_the_producer_drops_what_waits() -> None:
     assert threading.active_count() <= before + 1
 
 
-def test_the_time_spent_consuming_is_told() -> None:
+def test_the_time_spent_consuming_is_reported() -> None:
     go = threading.Event()
 
     def consume(_: int) -> None:

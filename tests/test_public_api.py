@@ -10,11 +10,11 @@ PROJECT = Path(__file__).parent.parent / "pyproject.toml"
 
 
 @pytest.mark.parametrize("name", vidrestore.__all__)
-def test_every_public_name_is_there(name: str) -> None:
+def test_every_public_name_exists(name: str) -> None:
     assert getattr(vidrestore, name) is not None
 
 
-def test_the_public_names_are_these_and_no_others() -> None:
+def test_the_public_names_are_exactly_those_listed() -> None:
     tree = {name for name, value in vars(errors).items() if isinstance(value, type)}
     others = {
         "JobSettings",
@@ -46,7 +46,7 @@ def test_every_error_is_a_vidrestore_error() -> None:
     assert all(issubclass(error, vidrestore.VidrestoreError) for error in tree)
 
 
-def test_every_public_callable_says_what_it_does() -> None:
+def test_every_public_callable_has_a_docstring() -> None:
     for name in vidrestore.__all__:
         value = getattr(vidrestore, name)
         if callable(value) and name != "ProgressCallback":
@@ -60,5 +60,5 @@ def test_the_version_is_that_of_the_project() -> None:
     assert vidrestore.__version__ == project["version"]
 
 
-def test_the_types_are_shipped() -> None:
+def test_the_package_ships_its_types() -> None:
     assert (Path(vidrestore.__file__).parent / "py.typed").is_file()

@@ -8,7 +8,7 @@ from vidrestore.sliding_window import sliding_window
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 9])
-def test_every_item_has_its_neighbors_nearest_first(count: int) -> None:
+def test_every_item_has_its_neighbors_in_order_of_distance(count: int) -> None:
     windows = list(sliding_window(((str(i), i) for i in range(count)), before=2, after=3))
 
     assert [window.item for window in windows] == [str(i) for i in range(count)]
@@ -30,7 +30,7 @@ def test_no_more_items_are_read_than_the_window_needs() -> None:
         assert read - window.item <= 4
 
 
-def test_a_complete_window_waits_for_no_more() -> None:
+def test_a_complete_window_reads_no_more_items() -> None:
     windows = sliding_window(
         ((None, seconds) for seconds in (0, 1, 2, 30, 31)),
         before=9,

@@ -15,7 +15,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def test_an_outer_stage_does_not_count_what_an_inner_one_takes(clock: list[float]) -> None:
+def test_an_outer_stage_excludes_the_time_of_an_inner_one(clock: list[float]) -> None:
     watch = Stopwatch()
     with watch.stage("outer"):
         clock[0] += 1
@@ -25,7 +25,7 @@ def test_an_outer_stage_does_not_count_what_an_inner_one_takes(clock: list[float
     assert watch.seconds == {"inner": 5.0, "outer": 3.0}
 
 
-def test_chained_generators_are_told_apart_and_the_consumer_is_not_counted(
+def test_chained_generators_are_timed_separately_and_without_the_consumer(
     clock: list[float],
 ) -> None:
     watch = Stopwatch()
@@ -45,7 +45,7 @@ def test_chained_generators_are_told_apart_and_the_consumer_is_not_counted(
     assert watch.seconds == {"make": 3.0, "double": 30.0}
 
 
-def test_an_error_still_counts_its_time(clock: list[float]) -> None:
+def test_time_is_counted_up_to_an_error(clock: list[float]) -> None:
     watch = Stopwatch()
 
     def fail() -> None:

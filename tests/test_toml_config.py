@@ -26,14 +26,16 @@ def read(folder: Path, text: str, *overrides: str) -> Settings:
     return read_config(path, Settings, overrides=overrides)
 
 
-def test_an_old_key_is_read_as_the_present_one(tmp_path: Path) -> None:
+def test_an_old_key_is_read_as_the_current_one(tmp_path: Path) -> None:
     present = read(tmp_path, "max_grad_norm = 2.0\n[loader]\nnum_workers = 3\n")
     assert read(tmp_path, "clip_norm = 2.0\n[batch]\nworkers = 3\n") == present
 
 
 @pytest.mark.parametrize("text", ["[loader]\nnum_workers = 3\n", "[batch]\nworkers = 3\n"])
 @pytest.mark.parametrize("key", ["loader.num_workers", "batch.workers", "loader.workers"])
-def test_an_override_wins_whichever_key_either_uses(tmp_path: Path, text: str, key: str) -> None:
+def test_an_override_takes_precedence_under_old_and_current_keys(
+    tmp_path: Path, text: str, key: str
+) -> None:
     assert read(tmp_path, text, f"{key}=5").loader == Batch(num_workers=5)
 
 

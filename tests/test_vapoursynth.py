@@ -73,7 +73,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return three_shot_film(tmp_path_factory.mktemp("film") / "film.mkv", frames=FRAMES)
 
 
-def test_frames_are_those_of_the_command_line_in_any_order(film: Path) -> None:
+def test_frames_equal_those_of_the_command_line_in_any_order(film: Path) -> None:
     frames, whole = decoded(film), expected(film, SETTINGS)
     assert any((a != b.planes[0]).any() for (a, *_), b in zip(whole, frames, strict=True))
 
@@ -95,7 +95,7 @@ def assert_planes(found: list[Plane], wanted: tuple[Plane, ...]) -> None:
     [("yuv422p10le", "YUV422P10"), ("yuv444p16le", "YUV444P16"), ("bgr0", "RGB24"),
      ("gbrp16le", "RGB48"), ("gray", "GRAY8")],
 )  # fmt: skip
-def test_every_kind_of_samples_is_restored_as_it_is(
+def test_every_sample_type_is_restored_without_conversion(
     tmp_path: Path, pixel_format: str, name: str
 ) -> None:
     clip = Clip(
@@ -128,7 +128,7 @@ def test_a_background_makes_a_larger_clip(tmp_path: Path) -> None:
     assert_planes(planes_of(restored, 1), expected(film, settings)[1])
 
 
-def test_what_is_not_for_a_clip_is_refused() -> None:
+def test_settings_that_do_not_apply_to_a_clip_are_refused() -> None:
     blank = vs.core.std.BlankClip(width=64, height=64, format=vs.YUV420P8, length=2)
 
     with pytest.raises(ConfigError, match="only_tracks: is not for a clip"):

@@ -19,7 +19,7 @@ def smooth_picture(height: int, width: int) -> torch.Tensor:
     return torch.from_numpy(np.stack(waves).astype(np.float32))
 
 
-def test_the_identity_gives_the_picture_back() -> None:
+def test_the_identity_returns_the_image() -> None:
     picture = smooth_picture(40, 50)
     torch.testing.assert_close(warp_image(picture, affine(1.0), (40, 50)), picture)
 
@@ -37,7 +37,7 @@ def test_a_fine_checkerboard_shrinks_to_its_mean_and_not_to_an_alias() -> None:
     torch.testing.assert_close(shrunk, torch.full_like(shrunk, 0.5), atol=0.06, rtol=0)
 
 
-def test_beyond_the_border_its_samples_are_repeated() -> None:
+def test_border_samples_are_repeated_outside_the_image() -> None:
     picture = smooth_picture(8, 8)
     moved = warp_image(picture, affine(1.0, (10.0, 0.0)), (8, 18))
     expected = picture[:, :, :1].expand(-1, -1, 9)
@@ -59,7 +59,7 @@ def test_both_implementations_agree(scale: float) -> None:
 
 
 @pytest.mark.parametrize("target_hw", [(128, 160), (45, 60), (31, 77), (96, 3), (1, 1)])
-def test_other_devices_average_the_areas_that_opencv_does(target_hw: tuple[int, int]) -> None:
+def test_other_devices_average_the_same_areas_as_opencv(target_hw: tuple[int, int]) -> None:
     image = smooth_picture(128, 160)
     by_opencv = resample.average_areas(image, target_hw)
     by_torch = resample._average_areas_by_torch(image, target_hw)

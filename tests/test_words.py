@@ -101,5 +101,7 @@ def test_no_banned_words() -> None:
         (".md", "Text\nthereof\n", [(2, "thereof")]),
     ],
 )
-def test_where_words_are_searched(suffix: str, text: str, hits: list[tuple[int, str]]) -> None:
+def test_banned_words_are_searched_in_prose_only(
+    suffix: str, text: str, hits: list[tuple[int, str]]
+) -> None:
     assert list(_found(text, suffix)) == hits

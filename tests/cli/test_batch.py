@@ -45,7 +45,7 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def test_a_batch_prints_a_table_and_fails_where_a_film_did(
+def test_a_batch_prints_a_table_and_fails_if_a_film_failed(
     folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     words = ["batch", str(folder), "-o", str(tmp_path / "out"), "--codec", "ffv1"]
@@ -74,7 +74,7 @@ def test_a_batch_prints_a_table_and_fails_where_a_film_did(
     assert err == ""
 
 
-def test_a_batch_that_cannot_begin_says_why_in_one_line(
+def test_a_batch_that_cannot_start_is_a_one_line_error(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["batch", str(tmp_path), "-o", str(tmp_path / "out")]) == ExitCode.FAILED
@@ -84,7 +84,7 @@ def test_a_batch_that_cannot_begin_says_why_in_one_line(
     )
 
 
-def test_elsewhere_than_on_a_terminal_lines_name_the_film() -> None:
+def test_without_a_terminal_lines_name_the_film() -> None:
     seconds, stream = [0.0], io.StringIO()
     display = LogBatch(stream, lambda: seconds[0])
     display.show(told(1, workers=2))
@@ -99,7 +99,7 @@ def test_elsewhere_than_on_a_terminal_lines_name_the_film() -> None:
     ]
 
 
-def test_on_a_terminal_there_is_a_bar_for_the_films_and_one_for_each_in_hand() -> None:
+def test_a_terminal_shows_a_bar_for_all_films_and_one_per_running_film() -> None:
     display = BarBatch(3)
     display.show(told(30, workers=1))
     descriptions = [task.description for task in display.tasks]

@@ -74,7 +74,9 @@ def shell(
         ("vidrestore completions z", {"zsh"}),
     ],
 )
-def test_a_shell_completes(shell: str, tmp_path: Path, line: str, expected: set[str]) -> None:
+def test_a_shell_offers_the_expected_words(
+    shell: str, tmp_path: Path, line: str, expected: set[str]
+) -> None:
     assert offered(shell, tmp_path, line.split()) - {""} == expected
 
 

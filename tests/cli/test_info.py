@@ -105,13 +105,13 @@ def probed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "title         Süßes Leben",
     ],
 )
-def test_a_reader_finds(line: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_info_prints_the_expected_line(line: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["info", "film.mkv"]) == 0
     assert line in [line.rstrip() for line in capfd.readouterr().out.splitlines()]
 
 
 @pytest.mark.usefixtures("probed")
-def test_color_is_told_by_its_usual_names(capfd: pytest.CaptureFixture[str]) -> None:
+def test_color_is_printed_by_its_common_names(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["info", "film.mkv"]) == 0
     assert (
         "matrix bt470bg, primaries bt470bg, transfer smpte2084, range limited, chroma_location left"
@@ -120,7 +120,7 @@ def test_color_is_told_by_its_usual_names(capfd: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.usefixtures("probed")
-def test_text_from_a_file_cannot_command_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+def test_control_characters_in_metadata_are_escaped(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["info", "film.mkv"]) == 0
     out = capfd.readouterr().out
     assert "\x1b" not in out
@@ -146,7 +146,7 @@ def test_json_holds_exact_ratios_and_plain_values(capfd: pytest.CaptureFixture[s
     assert output["metadata"] == {"title": "Süßes Leben"}
 
 
-def test_a_file_that_cannot_be_read_is_one_line(
+def test_an_unreadable_file_is_a_one_line_error(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def probe(path: Path) -> VideoInfo:
@@ -158,7 +158,7 @@ def test_a_file_that_cannot_be_read_is_one_line(
     assert capfd.readouterr() == ("", "error: absent.mkv: no such file or folder; check the name\n")
 
 
-def test_of_the_embedded_model_the_license_the_knob_and_the_card_are_told(
+def test_info_of_the_packaged_model_has_license_option_and_model_card(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["info", "lite"]) == 0
@@ -172,7 +172,7 @@ def test_of_the_embedded_model_the_license_the_knob_and_the_card_are_told(
     assert out.endswith("\n\n" + card.read_text(encoding="utf-8").rstrip() + "\n")
 
 
-def test_weights_with_two_ends_tell_their_default_and_their_origin(
+def test_info_of_weights_with_two_ends_has_default_and_origin(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     metadata = {**interpolation_metadata(0.4), "recipe": "here.toml, there.toml", "steps": "7, 9"}
@@ -192,7 +192,7 @@ def test_weights_with_two_ends_tell_their_default_and_their_origin(
 
 
 @pytest.mark.parametrize("name", ["psfrgan", "codeformer"])
-def test_of_a_published_model_it_is_told_what_is_to_be_fetched(
+def test_info_of_a_published_model_names_the_files_to_fetch(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("VIDRESTORE_WEIGHTS", str(tmp_path))
@@ -207,7 +207,7 @@ def test_of_a_published_model_it_is_told_what_is_to_be_fetched(
     assert output["license"] == WEIGHTS[name].license
 
 
-def test_a_file_called_like_a_model_is_a_file(
+def test_a_file_named_like_a_model_is_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -218,7 +218,7 @@ def test_a_file_called_like_a_model_is_a_file(
 
 
 @pytest.mark.usefixtures("probed")
-def test_side_data_of_hdr_is_told(
+def test_info_prints_hdr_side_data(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     level = LightLevel(max_cll_nits=993, max_fall_nits=387)

@@ -154,7 +154,7 @@ def test_an_unexpected_error_keeps_its_traceback(fake: FakePipeline) -> None:
         ["weights", "steal"],
     ],
 )
-def test_wrong_usage_is_code_2(
+def test_a_usage_error_is_code_2(
     fake: FakePipeline, argv: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert main(argv) == ExitCode.USAGE
@@ -173,7 +173,7 @@ def test_wrong_usage_is_code_2(
         ["--workers", "2"],
     ],
 )
-def test_options_that_contradict_each_other_are_one_line(
+def test_conflicting_options_are_a_one_line_error(
     fake: FakePipeline, argv: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["film.mp4", "-o", "out.mp4", *argv]) == ExitCode.USAGE
@@ -203,7 +203,7 @@ def test_options_that_contradict_each_other_are_one_line(
     ],
 )
 @pytest.mark.parametrize("command", [["film.mp4", "-o", "out.mp4"], ["batch", ".", "-o", "out"]])
-def test_a_value_out_of_range_is_wrong_usage_that_names_option_and_range(
+def test_a_value_out_of_range_is_a_usage_error_with_option_and_range(
     fake: FakePipeline,
     command: list[str],
     option: str,
@@ -230,7 +230,7 @@ def test_a_value_out_of_range_is_wrong_usage_that_names_option_and_range(
         ("--batch-size", ("1", "64")),
     ],
 )
-def test_the_ends_of_a_range_lie_in_it(
+def test_the_ends_of_a_range_are_valid(
     fake: FakePipeline, option: str, values: tuple[str, ...]
 ) -> None:
     for value in values:
@@ -246,7 +246,7 @@ def test_a_missing_source_is_code_1_and_one_line(
     assert fake.calls == []
 
 
-def test_every_option_reaches_its_setting(fake: FakePipeline) -> None:
+def test_every_option_sets_its_setting(fake: FakePipeline) -> None:
     words = """film.mkv --output out.mkv --model net.pth --fidelity 0.75 --detail 0.25
         --background sr.pth --scale 2 --detector retinaface --device cuda:1
         --precision bf16 --batch-size 3 --strength 0.5 --grain 0.25 --mask face --faces largest
@@ -299,7 +299,7 @@ def test_every_option_reaches_its_setting(fake: FakePipeline) -> None:
         "film.mkv -o out.mkv --device cpu --background=auto",
     ],
 )
-def test_a_background_without_a_value_is_the_one_that_suits_the_device(
+def test_a_background_without_a_value_is_chosen_for_the_device(
     fake: FakePipeline, words: str
 ) -> None:
     assert main([*words.split(), "--quiet"]) == ExitCode.OK
@@ -309,7 +309,7 @@ def test_a_background_without_a_value_is_the_one_that_suits_the_device(
     assert settings == RestoreSettings(device="cpu", background="compact")
 
 
-def test_a_misspelt_background_is_one_line(
+def test_a_misspelled_background_is_a_one_line_error(
     fake: FakePipeline, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["film.mkv", "-o", "out.mkv", "--background", "realesgan"]) == ExitCode.FAILED
@@ -327,7 +327,7 @@ def test_the_defaults_of_the_command_are_those_of_the_api(fake: FakePipeline) ->
     assert settings == RestoreSettings()
 
 
-def test_the_report_is_written_whole(fake: FakePipeline, tmp_path: Path) -> None:
+def test_the_report_is_written_completely(fake: FakePipeline, tmp_path: Path) -> None:
     report = tmp_path / "out.json"
 
     assert main(["film.mp4", "-o", "out.mp4", "--report", str(report)]) == ExitCode.OK
@@ -336,7 +336,7 @@ def test_the_report_is_written_whole(fake: FakePipeline, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["absent/out.json", ".", "film.mp4", "there.json"])
-def test_a_report_that_cannot_be_written_is_refused_before_the_work(
+def test_an_unwritable_report_is_refused_before_restoring(
     fake: FakePipeline, tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "there.json").write_text("something of the user's")
@@ -357,7 +357,7 @@ def test_a_keyboard_interrupt_is_code_130_and_one_line(
     assert capfd.readouterr() == ("", "interrupted: the output was not written\n")
 
 
-def test_signal_handlers_are_as_before_after_a_command(fake: FakePipeline) -> None:
+def test_signal_handlers_are_restored_after_a_command(fake: FakePipeline) -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
 
     main(["film.mp4", "-o", "out.mp4", "--quiet"])
@@ -379,7 +379,7 @@ def test_help_is_code_0(argv: list[str], capfd: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.parametrize("words", [[], ["batch"], ["info"], ["review"], ["train"], ["verify"]])
-def test_no_help_text_says_none(words: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+def test_no_help_text_contains_none(words: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     assert main([*words, "--help"]) == ExitCode.OK
     assert "None" not in capfd.readouterr().out
 
@@ -434,7 +434,7 @@ def python(*words: str) -> subprocess.Popen[str]:
         (signal.SIGTERM, 143, "ended by SIGTERM: the output was not written\n"),
     ],
 )
-def test_a_signal_unwinds_the_work_even_when_sent_twice(
+def test_a_signal_stops_the_work_cleanly_even_if_sent_twice(
     tmp_path: Path, number: signal.Signals, code: int, line: str
 ) -> None:
     with python("-c", WORK_THAT_HANGS, str(tmp_path / "out.mp4"), "heeded") as process:
@@ -450,7 +450,7 @@ def test_a_signal_unwinds_the_work_even_when_sent_twice(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-def test_an_interrupt_that_the_parent_ignores_is_not_heeded(tmp_path: Path) -> None:
+def test_an_interrupt_ignored_by_the_parent_process_is_ignored(tmp_path: Path) -> None:
     with python("-c", WORK_THAT_HANGS, str(tmp_path / "out.mp4"), "ignored") as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "working\n"
@@ -475,14 +475,14 @@ def test_a_closed_pipe_ends_quietly() -> None:
     assert (process.returncode, err) == (141, "")
 
 
-def test_the_module_is_the_command() -> None:
+def test_python_m_runs_the_command() -> None:
     with python("-m", "vidrestore", "--version") as process:
         out, err = process.communicate(timeout=30)
 
     assert (out, err, process.returncode) == (f"vidrestore {__version__}\n", "", 0)
 
 
-def test_waiting_threads_are_told_to_sleep_before_torch_is_loaded() -> None:
+def test_the_wait_policy_of_threads_is_set_before_torch_is_loaded() -> None:
     code = """
 import os, sys
 import vidrestore.cli

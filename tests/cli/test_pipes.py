@@ -127,7 +127,7 @@ def face_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv422p10le", "gray16le"])
-def test_frames_without_faces_pass_bit_for_bit(
+def test_frames_without_faces_are_copied_bit_for_bit(
     vidrestore: Command, tmp_path: Path, pixel_format: str
 ) -> None:
     options = {"level": "3", "strict": "-2"}
@@ -143,7 +143,7 @@ def test_frames_without_faces_pass_bit_for_bit(
 
 
 @pytest.mark.parametrize(("order", "full_range"), [("tff", True), ("bff", False)])
-def test_flags_of_fields_and_the_range_pass(
+def test_field_flags_and_color_range_are_kept(
     vidrestore: Command, tmp_path: Path, order: str, full_range: bool
 ) -> None:
     color = (1, 1, 1, 2 if full_range else 1)
@@ -157,7 +157,7 @@ def test_flags_of_fields_and_the_range_pass(
     assert "each field was restored separately" in done.err
 
 
-def test_a_pipe_gives_the_frames_that_a_file_gives(
+def test_a_pipe_gives_the_frames_of_a_file(
     vidrestore: Command, face_film: Path, tmp_path: Path
 ) -> None:
     whole, piped = tmp_path / "whole.mkv", tmp_path / "piped.mkv"
@@ -172,7 +172,7 @@ def test_a_pipe_gives_the_frames_that_a_file_gives(
             np.testing.assert_array_equal(before, after)
 
 
-def test_a_pipe_goes_into_a_file(vidrestore: Command, face_film: Path, tmp_path: Path) -> None:
+def test_a_pipe_is_restored_to_a_file(vidrestore: Command, face_film: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.mkv"
 
     done = vidrestore("-", "-o", out, "--codec", "ffv1", sent=as_y4m(face_film))
@@ -182,7 +182,7 @@ def test_a_pipe_goes_into_a_file(vidrestore: Command, face_film: Path, tmp_path:
     assert [path.name for path in tmp_path.iterdir()] == ["out.mkv"]
 
 
-def test_a_film_goes_into_a_pipe_and_what_is_left_out_is_said(
+def test_a_film_is_restored_to_a_pipe_and_dropped_streams_are_noted(
     vidrestore: Command, face_film: Path
 ) -> None:
     done = vidrestore(face_film, "-o", "-")
@@ -191,7 +191,7 @@ def test_a_film_goes_into_a_pipe_and_what_is_left_out_is_said(
     assert "stream 1 (audio, flac) dropped" in done.err
 
 
-def test_nothing_but_frames_is_on_standard_output(vidrestore: Command, face_film: Path) -> None:
+def test_standard_output_has_only_frames(vidrestore: Command, face_film: Path) -> None:
     done = vidrestore(face_film, "-o", "-", "--end", "0.2")
 
     header = done.out[: done.out.index(b"\n") + 1]
@@ -211,9 +211,7 @@ def test_the_record_of_a_pipe_is_written(
     assert record.read_text().count('"faces":[{') == _FRAMES
 
 
-def test_a_stream_that_breaks_off_is_finished_and_said(
-    vidrestore: Command, face_film: Path
-) -> None:
+def test_a_truncated_stream_is_finished_and_noted(vidrestore: Command, face_film: Path) -> None:
     done = vidrestore("-", "-o", "-", sent=as_y4m(face_film)[:-10])
 
     assert done.code == ExitCode.OK
@@ -221,7 +219,7 @@ def test_a_stream_that_breaks_off_is_finished_and_said(
     assert "1 damaged packet in the source" in done.err
 
 
-def test_a_rate_that_the_stream_lacks_is_stated(vidrestore: Command, face_film: Path) -> None:
+def test_a_missing_frame_rate_is_given_by_an_option(vidrestore: Command, face_film: Path) -> None:
     sent = as_y4m(face_film).replace(b" F25:1 ", b" F0:0 ")
 
     done = vidrestore("-", "-o", "-", "--fps", "18", sent=sent)
@@ -246,7 +244,7 @@ def test_a_rate_that_the_stream_lacks_is_stated(vidrestore: Command, face_film: 
         (("-", "-"), "vidrestore - -o -"),
     ],
 )
-def test_what_a_pipe_cannot_do_is_refused_in_one_line(
+def test_options_that_a_pipe_does_not_support_are_refused(
     vidrestore: Command, words: Sequence[str], message: str
 ) -> None:
     done = vidrestore(*words)
@@ -257,13 +255,17 @@ def test_what_a_pipe_cannot_do_is_refused_in_one_line(
 
 
 @pytest.mark.parametrize("words", [("info", "-"), ("verify", "-", "x.mkv")])
-def test_commands_that_do_not_read_pipes_say_so(vidrestore: Command, words: Sequence[str]) -> None:
+def test_commands_that_do_not_read_pipes_refuse_them(
+    vidrestore: Command, words: Sequence[str]
+) -> None:
     done = vidrestore(*words)
 
     assert "only `vidrestore - -o FILE` reads standard input" in done.err
 
 
-def test_the_command_that_reads_a_named_pipe_is_said(vidrestore: Command, tmp_path: Path) -> None:
+def test_the_error_names_the_command_that_reads_a_named_pipe(
+    vidrestore: Command, tmp_path: Path
+) -> None:
     os.mkfifo(tmp_path / "fifo")
 
     done = vidrestore(tmp_path / "fifo", "-o", tmp_path / "out.mkv")
@@ -282,7 +284,7 @@ def started(*words: str, folder: Path) -> "subprocess.Popen[bytes]":
     )
 
 
-def test_a_reader_that_leaves_ends_it_quietly(face_film: Path, tmp_path: Path) -> None:
+def test_a_closed_reader_ends_the_command_without_an_error(face_film: Path, tmp_path: Path) -> None:
     with started(str(face_film), "-o", "-", folder=tmp_path) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -294,9 +296,7 @@ def test_a_reader_that_leaves_ends_it_quietly(face_film: Path, tmp_path: Path) -
     assert all(line.startswith("restoring: ") for line in message.splitlines())
 
 
-def test_sigterm_ends_it_while_the_program_before_it_does_nothing(
-    face_film: Path, tmp_path: Path
-) -> None:
+def test_sigterm_ends_the_command_while_it_waits_for_input(face_film: Path, tmp_path: Path) -> None:
     with started("-", "-o", "out.mkv", "--segment", "0.1", folder=tmp_path) as process:
         assert process.stdin is not None
         assert process.stderr is not None

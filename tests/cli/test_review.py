@@ -35,7 +35,7 @@ def words_of(files: ReviewFiles, *more: str) -> list[str]:
     return ["review", *named, "-o", str(files.page), *more]
 
 
-def test_a_page_is_made_of_source_result_and_record(
+def test_a_page_is_written_from_source_result_and_record(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     files = review_files(tmp_path)
@@ -52,7 +52,7 @@ def test_a_page_is_made_of_source_result_and_record(
     assert command[-2:] == ["--only-track", "1"]
 
 
-def test_a_page_that_exists_is_replaced_only_when_asked(
+def test_an_existing_page_is_replaced_only_on_request(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     files = review_files(tmp_path)
@@ -67,7 +67,7 @@ def test_a_page_that_exists_is_replaced_only_when_asked(
 
 
 @pytest.mark.parametrize("name", ["source.mkv", "result.mkv", "record.jsonl"])
-def test_no_file_is_replaced_by_the_page_that_is_made_of_it(tmp_path: Path, name: str) -> None:
+def test_the_page_does_not_replace_its_inputs(tmp_path: Path, name: str) -> None:
     files = review_files(tmp_path)
     before = (tmp_path / name).read_bytes()
 
@@ -76,7 +76,7 @@ def test_no_file_is_replaced_by_the_page_that_is_made_of_it(tmp_path: Path, name
     assert (tmp_path / name).read_bytes() == before
 
 
-def test_a_record_that_is_none_is_one_line(
+def test_an_invalid_record_is_a_one_line_error(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     files = review_files(tmp_path)
@@ -100,7 +100,9 @@ def restored(film: Path, folder: Path, *more: str) -> ExitCode:
     return main([*words, "--precision", "fp32", "--quiet", *more])
 
 
-def test_a_run_writes_its_review_and_leaves_no_record_behind(film: Path, tmp_path: Path) -> None:
+def test_a_run_writes_its_review_and_removes_the_temporary_record(
+    film: Path, tmp_path: Path
+) -> None:
     page = tmp_path / "page.html"
     # Left by a run that was killed.
     (tmp_path / ".page.html.record.jsonl").write_text("{")
@@ -118,7 +120,7 @@ def test_a_run_writes_its_review_and_leaves_no_record_behind(film: Path, tmp_pat
     assert arguments.typed.codec == "ffv1"
 
 
-def test_a_record_that_is_asked_for_stays_beside_the_review(film: Path, tmp_path: Path) -> None:
+def test_a_requested_record_is_kept_with_the_review(film: Path, tmp_path: Path) -> None:
     record = tmp_path / "kept.jsonl"
     more = ("--review", str(tmp_path / "page.html"), "--record", str(record))
 
@@ -127,7 +129,7 @@ def test_a_record_that_is_asked_for_stays_beside_the_review(film: Path, tmp_path
         assert len(list(reader)) == 4
 
 
-def test_a_track_that_is_not_there_is_refused_and_those_that_are_there_are_named(
+def test_a_missing_track_is_refused_with_the_existing_ones(
     film: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert restored(film, tmp_path, "--only-track", "77") == ExitCode.FAILED
@@ -136,7 +138,7 @@ def test_a_track_that_is_not_there_is_refused_and_those_that_are_there_are_named
     assert not (tmp_path / "out.mkv").exists()
 
 
-def test_a_track_that_is_not_there_is_refused_before_a_face_is_restored(
+def test_a_missing_track_is_refused_before_restoring(
     film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def never(*_: object) -> None:
@@ -147,7 +149,7 @@ def test_a_track_that_is_not_there_is_refused_before_a_face_is_restored(
 
 
 @pytest.mark.parametrize("name", ["absent/page.html", ".", "there.html"])
-def test_a_review_that_cannot_be_written_is_refused_before_the_work(
+def test_an_unwritable_review_is_refused_before_restoring(
     film: Path, tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "there.html").write_text("something of the user's")
@@ -157,7 +159,7 @@ def test_a_review_that_cannot_be_written_is_refused_before_the_work(
     assert not (tmp_path / "out.mkv").exists()
 
 
-def test_the_command_of_a_track_brings_back_the_settings_of_the_run() -> None:
+def test_the_command_of_a_track_has_the_settings_of_the_run() -> None:
     settings = RestoreSettings(
         model="a net.pth",
         strength=0.75,
@@ -196,7 +198,7 @@ def test_the_command_of_a_track_is_not_changed_by_a_project_file(tmp_path: Path)
     assert arguments.typed == RestoreSettings(only_tracks=(1,))
 
 
-def test_no_file_that_a_run_wrote_is_written_by_the_command_of_a_track() -> None:
+def test_the_command_of_a_track_replaces_no_file_of_the_run() -> None:
     files = {setting.name for setting in settings_of(RestoreSettings) if setting.type is Path}
     settings = {name: f"{name}.file" for name in files} | {"overwrite": True}
 
@@ -212,7 +214,7 @@ def test_settings_of_another_version_are_left_out_of_the_command() -> None:
     assert words == ["vidrestore", "a.mkv", "-o", "b.track1", "--strength=0.5", "--only-track", "1"]
 
 
-def test_the_command_of_a_film_takes_other_strengths_of_tracks() -> None:
+def test_the_command_of_a_film_can_have_other_track_strengths() -> None:
     settings = RestoreSettings(
         strength=0.75, only_tracks=(1, 2), track_strengths=parse_track_strengths("1=0.5")
     )

@@ -67,7 +67,7 @@ def raising(error: BaseException) -> Callable[[], None]:
     return act
 
 
-def test_the_arguments_reach_the_run(fake: FakeTraining) -> None:
+def test_the_arguments_are_passed_to_the_run(fake: FakeTraining) -> None:
     settings = ["--set", "steps=7", "--set", "parser.adam.lr=0.5"]
     assert main(["train", "small.toml", "here", *settings, "--device", "cpu"]) == ExitCode.OK
 
@@ -79,7 +79,7 @@ def test_the_arguments_reach_the_run(fake: FakeTraining) -> None:
     assert Path("here").is_dir()
 
 
-def test_a_dry_run_prints_costs_and_makes_no_folder(
+def test_a_dry_run_prints_costs_and_creates_no_folder(
     fake: FakeTraining, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     class Costs:
@@ -93,13 +93,13 @@ def test_a_dry_run_prints_costs_and_makes_no_folder(
     assert not Path("runs").exists()
 
 
-def test_without_a_folder_the_run_is_kept_under_the_name_of_its_config(fake: FakeTraining) -> None:
+def test_without_a_folder_the_run_is_named_like_its_config(fake: FakeTraining) -> None:
     assert main(["train", "small.toml"]) == ExitCode.OK
     assert fake.calls[0]["folder"] == Path("runs/small")
     assert Path("runs/small").is_dir()
 
 
-def test_the_checkpoint_is_printed_and_the_rest_told_on_stderr(
+def test_the_checkpoint_is_printed_on_stdout_and_progress_on_stderr(
     fake: FakeTraining, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["train", "small.toml"]) == ExitCode.OK
@@ -112,7 +112,7 @@ def test_the_checkpoint_is_printed_and_the_rest_told_on_stderr(
     ]
 
 
-def test_quiet_leaves_the_checkpoint_alone(
+def test_quiet_prints_the_checkpoint_only(
     fake: FakeTraining, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["train", "small.toml", "--quiet"]) == ExitCode.OK
@@ -141,7 +141,7 @@ def test_quiet_leaves_the_checkpoint_alone(
         ),
     ],
 )
-def test_what_ends_a_run_is_one_line(
+def test_an_error_of_a_run_is_one_line(
     fake: FakeTraining,
     error: BaseException,
     code: ExitCode,
@@ -164,7 +164,7 @@ def test_what_ends_a_run_is_one_line(
         ([], ExitCode.USAGE, "required"),
     ],
 )
-def test_a_wrong_config_is_one_line_and_makes_no_folder(
+def test_an_invalid_config_is_a_one_line_error_and_creates_no_folder(
     fake: FakeTraining,
     argv: list[str],
     code: ExitCode,
@@ -180,7 +180,7 @@ def test_a_wrong_config_is_one_line_and_makes_no_folder(
     assert fake.calls == []
 
 
-def test_of_many_processes_only_the_first_tells_about_the_run(
+def test_only_the_first_of_many_processes_prints_progress(
     fake: FakeTraining, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("RANK", "2")
@@ -194,7 +194,7 @@ def test_of_many_processes_only_the_first_tells_about_the_run(
     assert capfd.readouterr() == ("", "error: process 2: net.pth: refused\n")
 
 
-def test_lines_say_how_far_how_fast_and_how_long() -> None:
+def test_lines_have_progress_speed_and_time_left() -> None:
     clock = [0.0]
     stream = io.StringIO()
     lines = TrainingLines(stream, lambda: clock[0])
@@ -208,7 +208,7 @@ def test_lines_say_how_far_how_fast_and_how_long() -> None:
     ]
 
 
-def test_losses_shown_forget_slowly() -> None:
+def test_printed_losses_are_moving_averages() -> None:
     clock = [0.0]
     stream = io.StringIO()
     lines = TrainingLines(stream, lambda: clock[0])
@@ -228,7 +228,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_terminal_gets_a_bar_and_scores_that_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_shows_a_bar_and_lasting_scores(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr("sys.stderr", cast("TextIO", terminal))
     monkeypatch.setenv("TERM", "xterm")

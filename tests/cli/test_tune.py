@@ -27,7 +27,7 @@ def film(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_gain_and_the_next_command_are_shown(
+def test_the_improvement_and_the_next_command_are_printed(
     film: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     calls: list[tuple[Path, Path, int]] = []
@@ -72,7 +72,7 @@ def test_wrong_options_are_usage_errors(
     assert message in capsys.readouterr().err
 
 
-def test_a_missing_film_is_refused_before_anything_is_loaded(
+def test_a_missing_film_is_refused_before_loading_networks(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     argv = ["tune", str(tmp_path / "none.mp4"), "-o", str(tmp_path / "tuned.safetensors")]

@@ -32,7 +32,7 @@ def test_a_faithful_result_prints_a_table_and_returns_0(
         assert lines[-1].endswith("r.mkv: all checks passed")
 
 
-def test_a_harmed_result_names_what_is_changed_and_returns_1(
+def test_a_damaged_result_lists_the_changes_and_returns_1(
     film: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result = restored_copy(film, tmp_path / "r.mkv", partial(without, indexes=(5,)))
@@ -44,7 +44,7 @@ def test_a_harmed_result_names_what_is_changed_and_returns_1(
     assert lines[-1].endswith("r.mkv: changed: frames")
 
 
-def test_json_says_the_same_for_programs(
+def test_json_has_the_same_values(
     film: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result = restored_copy(film, tmp_path / "r.mkv", partial(without, indexes=(5,)))
@@ -70,7 +70,7 @@ def test_quiet_prints_nothing(
 
 
 @pytest.mark.parametrize("harm", ["cut off", "missing", "not a film"])
-def test_what_cannot_be_read_is_one_line_and_code_1(
+def test_an_unreadable_file_is_a_one_line_error_with_code_1(
     film: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], harm: str
 ) -> None:
     result = restored_copy(film, tmp_path / "r.mkv")
@@ -89,7 +89,7 @@ def test_what_cannot_be_read_is_one_line_and_code_1(
     assert len(message.splitlines()) == 1
 
 
-def test_a_name_cannot_command_the_terminal(
+def test_control_characters_in_a_name_are_escaped(
     film: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result = restored_copy(film, tmp_path / "r\x1b[2J.mkv")
@@ -100,6 +100,6 @@ def test_a_name_cannot_command_the_terminal(
     assert "\x1b" not in capsys.readouterr().out
 
 
-def test_a_wrong_command_line_is_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_command_line_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", "film.mkv"]) == 2
     assert "RESULT" in capsys.readouterr().err.upper()

@@ -36,7 +36,7 @@ def offer(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "WEIGHTS", table)
 
 
-def test_the_list_names_every_checkpoint_on_a_line_of_its_own(
+def test_the_list_has_one_line_per_checkpoint(
     folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["weights", "list"]) == 0
@@ -53,7 +53,7 @@ def test_the_path_is_printed(folder: Path, capfd: pytest.CaptureFixture[str]) ->
     assert capfd.readouterr().out == f"{folder}\n"
 
 
-def test_a_fetched_checkpoint_is_listed_verified_and_its_license_said(
+def test_a_fetched_checkpoint_is_listed_and_verified_and_its_license_printed(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with serving(BODY) as site:
@@ -69,7 +69,7 @@ def test_a_fetched_checkpoint_is_listed_verified_and_its_license_said(
     assert capfd.readouterr().out.startswith("net: good")
 
 
-def test_a_license_is_said_once_and_what_quiet_holds_back_is_said_later(
+def test_a_license_is_printed_once_and_later_if_quiet_suppressed_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     notice = "warning: net: net.pth is licensed by the Tests (MIT): not for commercial use\n"
@@ -83,7 +83,7 @@ def test_a_license_is_said_once_and_what_quiet_holds_back_is_said_later(
     assert capfd.readouterr() == (f"{folder / 'net.pth'}\n", "")
 
 
-def test_a_partial_download_and_a_file_of_the_wrong_size_are_listed_as_such(
+def test_partial_downloads_and_files_of_wrong_size_are_listed(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     offer("http://127.0.0.1:1/net.pth", monkeypatch)
@@ -106,7 +106,7 @@ def test_a_damaged_checkpoint_fails_to_verify(
     assert capfd.readouterr().err.startswith(f"error: {folder / 'net.pth'}: SHA-256 is ")
 
 
-def test_a_download_that_fails_is_one_line(
+def test_a_failed_download_is_a_one_line_error(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with serving(b"something else, and longer" * 100) as site:

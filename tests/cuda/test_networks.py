@@ -46,7 +46,7 @@ def test_the_first_gpu_is_chosen(cuda: torch.device) -> None:
     assert resolve_device("auto") == cuda
 
 
-def test_a_gpu_says_its_model_and_cudnn(cuda: torch.device) -> None:
+def test_a_gpu_is_described_by_model_and_cudnn(cuda: torch.device) -> None:
     assert torch.cuda.get_device_name(cuda) in describe_device(cuda)
     assert "cuDNN" in describe_device(cuda)
 
@@ -100,7 +100,7 @@ class Large(nn.Module):
         return RestorerOutput(image=image.half() * 60000 * 60000)
 
 
-def test_an_overflow_is_refused_with_what_to_do(cuda: torch.device) -> None:
+def test_an_overflow_is_an_error_that_says_what_to_do(cuda: torch.device) -> None:
     spec = RestorerSpec(build=Large, crop_size_px=512, license="none")
     restorer = Restorer(Large(), spec, device=cuda, dtype=torch.float16)
     with pytest.raises(DeviceError, match="overflows in float16; use --precision fp32"):
@@ -130,7 +130,7 @@ def test_the_error_of_a_full_gpu_is_recognized(cuda: torch.device) -> None:
     assert out_of_memory(caught.value)
 
 
-def test_a_step_gets_the_memory_that_was_cached(cuda: torch.device) -> None:
+def test_a_step_can_use_memory_cached_by_pytorch(cuda: torch.device) -> None:
     free, _ = torch.cuda.mem_get_info(cuda)
     chunk = free // 3
     blocks = [torch.empty(chunk, dtype=torch.uint8, device=cuda) for _ in range(2)]
@@ -143,7 +143,7 @@ def test_a_step_gets_the_memory_that_was_cached(cuda: torch.device) -> None:
     assert step() == 2 * chunk
 
 
-def test_a_step_that_never_fits_is_refused(cuda: torch.device) -> None:
+def test_a_step_that_never_fits_is_an_error(cuda: torch.device) -> None:
     @retry_out_of_memory
     def step() -> None:
         torch.empty(1 << 50, dtype=torch.uint8, device=cuda)

@@ -20,7 +20,7 @@ _TABLE = "<!-- table -->"
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=[fault.what for fault in FAULTS])
-def test_nothing_is_lost_and_nothing_is_left_half_written(
+def test_every_fault_is_handled_without_partial_files(
     fault: Fault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench = Bench(tmp_path / "bench", monkeypatch)
@@ -45,7 +45,7 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def test_the_readme_has_the_table_of_what_is_tried() -> None:
+def test_the_readme_has_the_table_of_faults() -> None:
     head, mark, result = README.read_text(encoding="utf-8").partition(_TABLE + "\n")
     assert mark
     if os.environ.get("VIDRESTORE_WRITE_TABLES"):

@@ -158,7 +158,7 @@ def rebuilt(result: DetectedArchitecture) -> dict[str, tuple[int, ...]]:
 
 
 @pytest.mark.parametrize(("architecture", "build", "side_px"), FAMILIES)
-def test_a_network_is_recognized_in_any_configuration_and_built_again(
+def test_a_network_is_recognized_in_any_configuration_and_rebuilt(
     architecture: str, build: Build, side_px: int
 ) -> None:
     shapes = _shapes(build)
@@ -171,7 +171,7 @@ def test_a_network_is_recognized_in_any_configuration_and_built_again(
 
 
 @pytest.mark.parametrize("name", sorted(RESTORERS))
-def test_a_released_checkpoint_is_recognized_as_what_it_is(name: str) -> None:
+def test_a_released_checkpoint_is_recognized(name: str) -> None:
     part = "generator" if name == "psfrgan" else ""
     with torch.device("meta"):
         shapes = shapes_of(RESTORERS[name].build().get_submodule(part))
@@ -183,7 +183,7 @@ def test_a_released_checkpoint_is_recognized_as_what_it_is(name: str) -> None:
     assert rebuilt(detected) == shapes
 
 
-def test_psfrgan_needs_the_parser_beside_its_checkpoint_and_others_need_nothing() -> None:
+def test_only_psfrgan_needs_the_parser_next_to_its_checkpoint() -> None:
     for name, build in ONE_OF_EACH.items():
         detected = detect_architecture(_shapes(build))
         assert detected is not None
@@ -196,7 +196,7 @@ def test_psfrgan_needs_the_parser_beside_its_checkpoint_and_others_need_nothing(
 
 
 @pytest.mark.parametrize("name", ONE_OF_EACH)
-def test_one_tensor_more_or_fewer_is_no_network_of_ours(name: str) -> None:
+def test_one_tensor_more_or_fewer_is_not_recognized(name: str) -> None:
     shapes = _shapes(ONE_OF_EACH[name])
     assert detect_architecture({**shapes, "more.weight": (3,)}) is None
     for key in {*list(shapes)[::40], *(key for key in KEYS_READ if key in shapes)}:
@@ -205,7 +205,7 @@ def test_one_tensor_more_or_fewer_is_no_network_of_ours(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ONE_OF_EACH)
-def test_a_tensor_of_any_other_shape_is_no_network_of_ours(name: str) -> None:
+def test_a_tensor_of_another_shape_is_not_recognized(name: str) -> None:
     shapes = _shapes(ONE_OF_EACH[name])
     keys = [key for key in KEYS_READ if key in shapes]
     assert keys
@@ -221,7 +221,7 @@ def test_a_tensor_of_any_other_shape_is_no_network_of_ours(name: str) -> None:
 
 
 @pytest.mark.parametrize("shapes", [{}, {"weight": (1,)}, {"params": ()}])
-def test_foreign_tensors_are_no_network_of_ours(shapes: Shapes) -> None:
+def test_tensors_of_other_networks_are_not_recognized(shapes: Shapes) -> None:
     assert detect_architecture(shapes) is None
     assert explain_unsupported(shapes) is None
 
@@ -236,7 +236,7 @@ def test_foreign_tensors_are_no_network_of_ours(shapes: Shapes) -> None:
     ],
     ids=["released", "small"],
 )
-def test_a_face_parser_restores_nothing_and_its_refusal_says_what_it_is(build: Build) -> None:
+def test_a_face_parser_is_refused_as_a_restorer_by_its_name(build: Build) -> None:
     shapes = _shapes(build)
     assert detect_architecture(shapes) is None
     assert "a face parser" in (explain_unsupported(shapes) or "")
@@ -249,7 +249,7 @@ def test_blocks_are_counted_by_their_numbers() -> None:
     assert block_count(shapes, "c") == 0
 
 
-def test_a_builder_that_refuses_its_arguments_has_no_tensors() -> None:
+def test_a_builder_that_refuses_its_arguments_matches_no_tensors() -> None:
     assert not matches_state(partial(GFPGAN, out_size=20), {})
     assert matches_state(partial(nn.Linear, 2, 3), {"weight": (3, 2), "bias": (3,)})
     assert not matches_state(partial(nn.Linear, 2, 3), {"weight": (3, 2)})

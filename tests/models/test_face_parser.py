@@ -53,7 +53,7 @@ def test_tensors_are_named_as_published() -> None:
 
 @torch.no_grad()
 @pytest.mark.parametrize("training", [False, True])
-def test_logits_and_picture_are_those_of_the_plain_architecture(training: bool) -> None:
+def test_logits_and_image_equal_those_of_the_plain_architecture(training: bool) -> None:
     parser = small()
     before = {key: tensor.clone() for key, tensor in parser.state_dict().items()}
     logits, image = plain_parser(before, pictures(2), **STEPS, training=training)
@@ -63,7 +63,7 @@ def test_logits_and_picture_are_those_of_the_plain_architecture(training: bool) 
     torch.testing.assert_close(result.image, image, atol=1e-4, rtol=1e-4)
 
 
-def test_gradients_are_those_of_the_plain_architecture() -> None:
+def test_gradients_equal_those_of_the_plain_architecture() -> None:
     parser = small()
     state = {
         key: tensor.detach().clone().requires_grad_("bias" in key or "weight" in key)
@@ -102,7 +102,7 @@ def test_a_face_is_parsed_the_same_alone_and_in_a_batch() -> None:
 
 
 @torch.no_grad()
-def test_half_precision_stays_close_to_full() -> None:
+def test_half_precision_stays_close_to_float32() -> None:
     parser = small()
     expected = parser(pictures()).logits
     result = parser.to(torch.bfloat16)(pictures()).logits.float()
@@ -146,7 +146,7 @@ def test_sides_that_cannot_be_halved_are_refused() -> None:
         | {"norm_type": "gn", "base_ch": 32, "ch_range": (32, 64)},
     ],
 )
-def test_a_checkpoint_tells_its_configuration(arguments: dict[str, Any]) -> None:
+def test_the_configuration_is_read_from_a_checkpoint(arguments: dict[str, Any]) -> None:
     network = FaceParser(**arguments)
     result = face_parser_from_shapes(shapes_of(network))
     assert result is not None
@@ -155,7 +155,7 @@ def test_a_checkpoint_tells_its_configuration(arguments: dict[str, Any]) -> None
     assert same.in_size == network.in_size
 
 
-def test_tensors_of_something_else_are_not_taken_for_a_parser() -> None:
+def test_tensors_of_other_networks_are_not_taken_for_a_parser() -> None:
     shapes = shapes_of(FaceParser(**SMALL))
     assert face_parser_from_shapes({}) is None
     less = {key: shape for key, shape in shapes.items() if key != "out_img_conv.conv2d.bias"}
@@ -164,11 +164,11 @@ def test_tensors_of_something_else_are_not_taken_for_a_parser() -> None:
     assert face_parser_from_shapes({**shapes, "body.0.conv1.conv2d.weight": (8, 8, 1, 1)}) is None
 
 
-def test_a_checkpoint_that_hides_its_normalization_is_not_guessed_at() -> None:
+def test_a_checkpoint_with_ambiguous_normalization_is_refused() -> None:
     assert face_parser_from_shapes(shapes_of(FaceParser(**{**SMALL, "norm_type": "in"}))) is None
 
 
-def test_face_and_rest_share_the_probability() -> None:
+def test_probabilities_of_face_and_background_sum_to_1() -> None:
     logits = torch.randn(2, len(PARSING_CLASSES), 4, 4, generator=torch.Generator().manual_seed(0))
     others = [index for index, name in enumerate(PARSING_CLASSES) if name not in FACE_CLASSES]
     rest = logits.softmax(1)[:, others].sum(1)
@@ -176,7 +176,7 @@ def test_face_and_rest_share_the_probability() -> None:
 
 
 @pytest.mark.parametrize("name", PARSING_CLASSES)
-def test_skin_features_and_glasses_are_face_and_hair_and_ears_are_not(name: str) -> None:
+def test_skin_features_and_glasses_count_as_face_and_hair_and_ears_do_not(name: str) -> None:
     logits = torch.zeros(1, len(PARSING_CLASSES), 1, 1)
     logits[0, PARSING_CLASSES.index(name)] = 20.0
     rest = {"background", "hair", "hat", "earring", "necklace", "neck", "clothes"}
@@ -193,7 +193,7 @@ def test_logits_of_other_classes_are_refused() -> None:
 
 
 @torch.inference_mode()
-def test_the_released_size_gives_the_published_logits_and_picture() -> None:
+def test_the_released_size_gives_the_published_logits_and_image() -> None:
     result = filled(FaceParser())(picture(3, 512))
     assert published_error("psfrgan_parsenet_512", "logits", result.logits) < 2e-4
     assert published_error("psfrgan_parsenet_512", "image", result.image) < 2e-4

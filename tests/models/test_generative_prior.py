@@ -48,7 +48,7 @@ def mmrb(prior: GenerativePrior | None) -> nn.Module:
 
 @pytest.mark.parametrize("build", [StyleGAN2Generator, CleanGenerator, MobileStyleGAN])
 @torch.no_grad()
-def test_priors_give_features_of_every_level_and_take_a_style_for_every_layer(
+def test_priors_return_features_of_every_level_and_use_a_style_for_every_layer(
     build: Callable[..., GenerativePrior],
 ) -> None:
     torch.manual_seed(0)
@@ -74,7 +74,7 @@ def test_priors_give_features_of_every_level_and_take_a_style_for_every_layer(
 @pytest.mark.parametrize(
     ("build", "isconcat"), [(gfpgan, False), (gfpgan_clean, False), (mmrb, True)]
 )
-def test_a_restorer_takes_either_prior_and_trains_through_it(
+def test_a_restorer_trains_through_either_prior(
     build: Callable[[GenerativePrior | None], nn.Module], isconcat: bool
 ) -> None:
     crops = torch.rand(2, 3, SIDE, SIDE, generator=draws()) * 2 - 1
@@ -94,7 +94,7 @@ def test_a_restorer_takes_either_prior_and_trains_through_it(
 
 
 @pytest.mark.parametrize("build", [gfpgan, gfpgan_clean, mmrb])
-def test_a_prior_given_by_hand_changes_no_other_tensor(
+def test_a_given_prior_changes_no_other_tensor(
     build: Callable[[GenerativePrior | None], nn.Module],
 ) -> None:
     own = build(None).state_dict()

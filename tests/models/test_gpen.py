@@ -22,14 +22,14 @@ def small(**changes: Any) -> GPEN:
 
 @torch.no_grad()
 @pytest.mark.parametrize("isconcat", [True, False], ids=["concatenated", "added"])
-def test_a_crop_gives_a_picture_of_its_size_and_no_pyramid(isconcat: bool) -> None:
+def test_a_crop_gives_an_image_of_its_size_and_no_pyramid(isconcat: bool) -> None:
     restored = small(isconcat=isconcat)(pictures(2, 32))
     assert restored.image.shape == (2, 3, 32, 32)
     assert restored.pyramid == ()
     assert restored.parsing is None
 
 
-def test_branches_are_two_a_scale_but_one_at_four_pixels() -> None:
+def test_there_are_two_branches_per_scale_and_one_at_four_pixels() -> None:
     features = [torch.zeros(1, 1, side, side) for side in (4, 8, 16)]
     assert [branch.shape[-1] for branch in branches(features)] == [4, 8, 8, 16, 16]
 
@@ -57,7 +57,7 @@ def test_a_style_block_concatenates_or_adds_its_branch(isconcat: bool) -> None:
 
 
 @torch.no_grad()
-def test_every_scale_of_the_encoder_has_a_say() -> None:
+def test_every_scale_of_the_encoder_has_an_effect() -> None:
     network = small()
     inputs: list[list[Tensor]] = []
 

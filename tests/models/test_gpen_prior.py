@@ -28,7 +28,7 @@ def plain(out_size: int = 32) -> StyleGAN2Generator:
 
 
 @torch.no_grad()
-def test_at_first_a_widened_prior_draws_what_the_plain_one_does() -> None:
+def test_an_untrained_widened_prior_gives_the_images_of_the_plain_one() -> None:
     prior, wide = plain(), branched()
     wide.load_state_dict(gpen_state_of_prior(prior.state_dict(), wide), strict=True)
     z = torch.randn(2, 16, generator=draws())
@@ -42,7 +42,7 @@ def test_at_first_a_widened_prior_draws_what_the_plain_one_does() -> None:
     assert float((result - expected).abs().max()) < 1e-4 * float(expected.abs().max())
 
 
-def test_features_of_a_widened_prior_learn() -> None:
+def test_features_of_a_widened_prior_get_gradients() -> None:
     wide = branched()
     wide.load_state_dict(gpen_state_of_prior(plain().state_dict(), wide))
     features = [
@@ -56,7 +56,7 @@ def test_features_of_a_widened_prior_learn() -> None:
     assert float(last.grad[:, half:].abs().min()) > 0
 
 
-def test_gpens_prior_is_taken_as_it_is() -> None:
+def test_the_prior_of_gpen_is_used_unchanged() -> None:
     given = branched()
     filled(given, "unit")
     state = gpen_state_of_prior(given.state_dict(), branched())

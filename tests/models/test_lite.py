@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from vidrestore.models.lite import build_lite
 
 
-def test_an_untrained_network_draws_nothing_and_keeps_nearly_all_detail() -> None:
+def test_an_untrained_network_keeps_nearly_all_detail() -> None:
     image = torch.rand(1, 3, 64, 96) * 2 - 1
     with torch.no_grad():
         change = build_lite()(image).image - image
@@ -16,7 +16,7 @@ def test_an_untrained_network_draws_nothing_and_keeps_nearly_all_detail() -> Non
     assert float(F.avg_pool2d(change, 4).abs().max()) < 1e-6, "tones coarser than a fold stay"
 
 
-def test_where_all_detail_is_kept_it_is_the_identity() -> None:
+def test_with_all_detail_kept_the_network_is_the_identity() -> None:
     network = build_lite()
     assert network.head.bias is not None
     torch.nn.init.constant_(network.head.bias[48:], 200.0)
@@ -25,7 +25,7 @@ def test_where_all_detail_is_kept_it_is_the_identity() -> None:
         assert torch.equal(network(image).image, image)
 
 
-def test_it_sees_the_whole_crop() -> None:
+def test_the_receptive_field_is_the_full_crop() -> None:
     network = build_lite()
     torch.nn.init.normal_(network.head.weight, std=0.1)
     torch.nn.init.normal_(network.context.out.weight, std=0.1)
@@ -37,12 +37,12 @@ def test_it_sees_the_whole_crop() -> None:
         assert bool(touched[y, x]), f"the center does not see ({x}, {y})"
 
 
-def test_sides_that_do_not_fold_are_refused() -> None:
+def test_sides_that_do_not_divide_are_refused() -> None:
     with pytest.raises(ValueError, match="multiples of 32"):
         build_lite()(torch.zeros(1, 3, 100, 128))
 
 
-def test_it_costs_26_2_gflop_a_face_and_stays_under_the_ceiling() -> None:
+def test_the_cost_is_26_2_gflop_per_face_and_below_the_limit() -> None:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         build_lite()(torch.zeros(1, 3, 512, 512))
     gflop = counter.get_total_flops() / 1e9

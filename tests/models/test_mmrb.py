@@ -30,7 +30,7 @@ def small(**changes: Any) -> MMRB:
 
 
 @torch.no_grad()
-def test_a_block_is_that_of_equations_4_to_10() -> None:
+def test_a_block_equals_equations_4_to_10() -> None:
     block = MixedMultiPathBlock(channels=8)
     filled(block, "fan_in")
     state = block.state_dict()
@@ -56,12 +56,12 @@ def test_a_block_is_that_of_equations_4_to_10() -> None:
 
 
 @torch.no_grad()
-def test_a_new_block_is_the_identity() -> None:
+def test_an_untrained_block_is_the_identity() -> None:
     feat = torch.randn(2, 8, 6, 6, generator=draws())
     assert torch.equal(MixedMultiPathBlock(channels=8)(feat), feat)
 
 
-def test_a_new_block_learns() -> None:
+def test_an_untrained_block_gets_gradients() -> None:
     block = MixedMultiPathBlock(channels=8)
     optimizer = torch.optim.SGD(block.parameters(), lr=0.1)
     feat = torch.randn(1, 8, 6, 6, generator=draws())
@@ -74,12 +74,12 @@ def test_a_new_block_learns() -> None:
         assert float(parameter.grad.abs().sum()) > 0, key
 
 
-def test_channels_that_have_no_halves_are_refused() -> None:
+def test_an_odd_number_of_channels_is_refused() -> None:
     with pytest.raises(ValueError, match="split into halves, got 7"):
         MixedMultiPathBlock(channels=7)
 
 
-def test_the_released_size_has_six_blocks_none_at_the_first_and_the_last_scale() -> None:
+def test_the_released_size_has_six_blocks_and_none_at_the_first_and_last_scale() -> None:
     with torch.device("meta"):
         network = MMRB()
         inputs: list[int] = []
@@ -93,7 +93,7 @@ def test_the_released_size_has_six_blocks_none_at_the_first_and_the_last_scale()
 
 
 @torch.no_grad()
-def test_the_pyramid_has_a_picture_of_every_decoder_scale_from_4_pixels_up() -> None:
+def test_the_pyramid_has_an_image_of_every_decoder_scale_from_4_pixels_up() -> None:
     network = small()
     plain = network(pictures(2, 32))
     full = network(pictures(2, 32), with_pyramid=True)
@@ -105,7 +105,7 @@ def test_the_pyramid_has_a_picture_of_every_decoder_scale_from_4_pixels_up() -> 
 
 
 @torch.no_grad()
-def test_the_branches_of_the_generator_are_the_decoders_features(
+def test_the_branches_of_the_generator_are_the_features_of_the_decoder(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     network = small()
@@ -123,7 +123,7 @@ def test_the_branches_of_the_generator_are_the_decoders_features(
         assert torch.equal(rgb(feat), picture)
 
 
-def test_a_gpen_is_taken_over_exactly_and_encodes_as_before() -> None:
+def test_weights_of_a_gpen_are_copied_exactly_and_encode_equally() -> None:
     gpen = filled(GPEN(**SMALL), "unit")
     network = MMRB(**SMALL)
     own = snapshot_state(network)
@@ -164,7 +164,7 @@ def changed(state: dict[str, Tensor], how: str) -> dict[str, Tensor]:
 @pytest.mark.parametrize(
     "how", ["one fewer", "one more", "another shape", "one swapped", "another size", "nothing"]
 )
-def test_what_is_no_gpen_of_the_size_is_refused_and_changes_nothing(how: str) -> None:
+def test_weights_of_another_network_or_size_are_refused_without_changes(how: str) -> None:
     network = MMRB(**SMALL)
     before = snapshot_state(network)
     with pytest.raises(ValueError, match="not a GPEN of this size"):
@@ -172,7 +172,7 @@ def test_what_is_no_gpen_of_the_size_is_refused_and_changes_nothing(how: str) ->
     assert all(torch.equal(tensor, before[key]) for key, tensor in network.state_dict().items())
 
 
-def test_gpens_discriminator_is_taken_over_whole() -> None:
+def test_the_discriminator_of_gpen_is_copied_completely() -> None:
     source = StyleGAN2Discriminator(out_size=32, narrow=0.0625)
     filled(source, "unit")
     state = {

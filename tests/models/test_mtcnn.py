@@ -7,14 +7,14 @@ from vidrestore.faces.detection.mtcnn_detector import packaged_mtcnn
 from vidrestore.models.mtcnn import Mtcnn
 
 
-def test_the_embedded_weights_fit_every_layer_and_leave_none_untouched() -> None:
+def test_the_embedded_weights_load_into_every_layer() -> None:
     fresh, loaded = Mtcnn().state_dict(), packaged_mtcnn().state_dict()
 
     assert fresh.keys() == loaded.keys()
     assert all(not torch.equal(fresh[name], loaded[name]) for name in fresh)
 
 
-def test_the_weights_say_where_they_come_from_and_under_which_license() -> None:
+def test_the_weights_state_their_source_and_license() -> None:
     data = files("vidrestore.models") / "data"
     with as_file(data / "mtcnn.safetensors") as path, safe_open(path, framework="pt") as file:
         metadata = file.metadata()
@@ -33,7 +33,7 @@ def test_the_proposal_map_has_a_cell_every_two_pixels() -> None:
     assert proposals.box_offsets.shape == (2, 4, 15, 26)
 
 
-def test_crops_are_judged_the_same_alone_and_in_a_batch() -> None:
+def test_crops_are_scored_the_same_alone_and_in_a_batch() -> None:
     network = packaged_mtcnn().eval()
     small = torch.rand(3, 3, 24, 24, generator=torch.Generator().manual_seed(0)) * 2 - 1
     large = torch.rand(3, 3, 48, 48, generator=torch.Generator().manual_seed(1)) * 2 - 1
@@ -49,7 +49,7 @@ def test_crops_are_judged_the_same_alone_and_in_a_batch() -> None:
         torch.testing.assert_close(batched, torch.cat(single), atol=1e-5, rtol=1e-5)
 
 
-def test_points_come_as_five_pairs_of_x_and_y() -> None:
+def test_landmarks_are_five_pairs_of_x_and_y() -> None:
     seen = Mtcnn().output(torch.zeros(2, 3, 48, 48))
 
     assert seen.landmarks.shape == (2, 5, 2)

@@ -22,7 +22,7 @@ def crops(count: int = 2) -> torch.Tensor:
 
 
 @torch.no_grad()
-def test_untrained_conditions_leave_the_generator_to_its_styles_on_tones_of_the_pyramid() -> None:
+def test_untrained_conditions_leave_the_generated_detail_unchanged() -> None:
     network = small()
     given = crops()
     styles, features = network.encode(given)
@@ -38,7 +38,7 @@ def test_untrained_conditions_leave_the_generator_to_its_styles_on_tones_of_the_
 
 
 @torch.no_grad()
-def test_every_condition_changes_the_picture() -> None:
+def test_every_condition_changes_the_output() -> None:
     network = small()
     before = network(crops()).image
     assert len(network.conditions) == 2  # at 16 and 32 pixels
@@ -49,7 +49,7 @@ def test_every_condition_changes_the_picture() -> None:
         bias -= 0.5
 
 
-def test_gradients_reach_every_part_but_the_mapping() -> None:
+def test_gradients_reach_all_but_the_mapping_network() -> None:
     network = small()
     restored = network(crops(), with_pyramid=True)
     loss = restored.image.square().mean() + sum(p.square().mean() for p in restored.pyramid)
@@ -63,7 +63,7 @@ def test_another_size_is_refused() -> None:
         small()(torch.zeros(1, 3, 32, 32))
 
 
-def test_it_costs_what_it_may() -> None:
+def test_the_cost_is_within_its_bounds() -> None:
     with torch.device("meta"):
         network = PriorRestorer()
         crop = torch.zeros(1, 3, 512, 512)
@@ -73,7 +73,7 @@ def test_it_costs_what_it_may() -> None:
 
 
 @torch.no_grad()
-def test_the_generator_may_draw_smaller_than_the_crop() -> None:
+def test_the_generator_may_have_a_smaller_side_than_the_crop() -> None:
     torch.manual_seed(0)
     prior = MobileStyleGAN(out_size=32, num_style_feat=16, num_mlp=2, narrow=0.0625)
     network = PriorRestorer(
@@ -88,7 +88,7 @@ def test_the_generator_may_draw_smaller_than_the_crop() -> None:
 
 
 @torch.no_grad()
-def test_without_drawing_the_image_is_the_finest_of_the_pyramid() -> None:
+def test_without_the_generator_the_output_is_the_finest_of_the_pyramid() -> None:
     network, given = small(), crops()
     restored = network(given, draws=False)
     assert torch.equal(restored.image, restored.pyramid[-1])

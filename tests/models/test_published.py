@@ -12,7 +12,7 @@ from vidrestore.models.stylegan2.generator import StyleGAN2Generator
 
 
 @pytest.mark.parametrize("arch", ["GFPGANv1", "GFPGANv1Clean"])
-def test_what_is_unsaid_of_gfpgan_is_as_published_not_as_released(arch: str) -> None:
+def test_defaults_of_gfpgan_are_those_of_the_paper(arch: str) -> None:
     with torch.device("meta"):
         network = build_published(arch, {"out_size": 64})
     shapes = {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}
@@ -23,7 +23,7 @@ def test_what_is_unsaid_of_gfpgan_is_as_published_not_as_released(arch: str) -> 
     assert not network.input_is_latent
 
 
-def test_what_is_unsaid_of_others_is_as_published() -> None:
+def test_defaults_of_other_networks_are_the_published_ones() -> None:
     with torch.device("meta"):
         identity = build_published("ResNetArcFace", {"block": "IRBlock", "layers": [1, 1, 1, 1]})
         parser = build_published("ParseNet (FPN)", {})
@@ -49,7 +49,7 @@ def test_what_is_unsaid_of_others_is_as_published() -> None:
         ),
     ],
 )
-def test_arguments_that_change_nothing_are_taken(arch: str, arguments: dict[str, Any]) -> None:
+def test_arguments_without_effect_are_accepted(arch: str, arguments: dict[str, Any]) -> None:
     with torch.device("meta"):
         assert isinstance(build_published(arch, arguments), torch.nn.Module)
 

@@ -13,12 +13,12 @@ def judge() -> TextureDiscriminator:
     return TextureDiscriminator(base_ch=8)
 
 
-def test_there_is_a_score_for_every_eight_pixels(judge: TextureDiscriminator) -> None:
+def test_there_is_one_score_per_eight_pixels(judge: TextureDiscriminator) -> None:
     picture = torch.randn(2, 3, 64, 96)
     assert judge(picture, picture).shape == (2, 1, 8, 12)
 
 
-def test_a_score_depends_on_its_patch_and_on_what_was_degraded(judge: TextureDiscriminator) -> None:
+def test_a_score_depends_on_its_patch_and_the_degraded_image(judge: TextureDiscriminator) -> None:
     judge.eval()
     picture, degraded = torch.randn(1, 3, 128, 128), torch.randn(1, 3, 128, 128)
     scores = judge(picture, degraded)
@@ -29,7 +29,7 @@ def test_a_score_depends_on_its_patch_and_on_what_was_degraded(judge: TextureDis
     assert not torch.equal(judge(picture, -degraded), scores)
 
 
-def test_it_learns_to_tell_sharp_from_blurred(judge: TextureDiscriminator) -> None:
+def test_training_separates_sharp_from_blurred_images(judge: TextureDiscriminator) -> None:
     generator = torch.Generator().manual_seed(1)
     adam = torch.optim.Adam(judge.parameters(), lr=2e-3)
 
@@ -45,7 +45,7 @@ def test_it_learns_to_tell_sharp_from_blurred(judge: TextureDiscriminator) -> No
     assert float(gap().detach()) > 0.5
 
 
-def test_with_a_gain_it_sees_fine_detail_that_is_faint() -> None:
+def test_a_gain_makes_scores_sensitive_to_faint_detail() -> None:
     picture = torch.zeros(1, 3, 64, 64)
     faint = 0.01 * torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(2))
 
@@ -57,7 +57,7 @@ def test_with_a_gain_it_sees_fine_detail_that_is_faint() -> None:
     assert change(16.0) > 3 * change(1.0)
 
 
-def test_its_weights_cannot_grow_steep(judge: TextureDiscriminator) -> None:
+def test_spectral_normalization_bounds_the_scale_of_weights(judge: TextureDiscriminator) -> None:
     """Spectral normalization: a hundredfold weight gives the same scores."""
     judge.eval()
     picture = torch.randn(1, 3, 32, 32)

@@ -38,7 +38,7 @@ FRAME = frame_line(make_frame())
 END = end_line(EndRecord(frames=1, faces=1))
 
 
-def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
+def test_a_record_is_read_back_unchanged(tmp_path: Path) -> None:
     header = make_header(time_base=Fraction(1001, 30000), checkpoint_sha256=None, detail=None)
     alone = make_face(mask_xyxy=None, strength=0.0, reason="too small", identity_similarity=None)
     frames = [
@@ -55,7 +55,7 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
         assert record.end == EndRecord(frames=3, faces=3)
 
 
-def test_a_record_is_the_lines_of_its_parts_joined(tmp_path: Path) -> None:
+def test_a_record_is_the_joined_lines_of_its_segments(tmp_path: Path) -> None:
     frames = [make_frame(0), make_frame(1)]
     whole = write_record(tmp_path / "r.jsonl", make_header(), frames).read_text()
 
@@ -63,7 +63,7 @@ def test_a_record_is_the_lines_of_its_parts_joined(tmp_path: Path) -> None:
     assert whole == "".join(parts) + end_line(EndRecord(frames=2, faces=2))
 
 
-def test_a_name_that_no_text_can_hold_is_kept(tmp_path: Path) -> None:
+def test_a_file_name_that_is_not_unicode_is_kept(tmp_path: Path) -> None:
     name = "fi\nlm\udcff\x1b[2J.mkv"
     header = make_header()
     source = type(header.source)(name=name)
@@ -146,7 +146,7 @@ def test_a_hostile_record_is_refused_by_line_and_field(
     assert len(message) < 400
 
 
-def test_a_line_without_end_is_not_read_into_memory(tmp_path: Path) -> None:
+def test_an_endless_line_is_not_read_into_memory(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
     with path.open("wb") as file:
         file.truncate(1 << 30)
@@ -167,7 +167,7 @@ def test_what_is_not_text_is_refused(tmp_path: Path) -> None:
         read(path)
 
 
-def test_a_record_that_is_not_there_is_said_so(tmp_path: Path) -> None:
+def test_a_missing_record_is_reported(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match=r"none\.jsonl: cannot be opened: No such file"):
         read(tmp_path / "none.jsonl")
 
@@ -191,7 +191,7 @@ def test_memory_does_not_grow_with_the_film(tmp_path: Path) -> None:
     assert long - short < grown / 3
 
 
-def test_a_record_without_its_end_is_refused(tmp_path: Path) -> None:
+def test_a_record_without_its_last_line_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
     path.write_text(HEADER + FRAME)
 
@@ -199,7 +199,7 @@ def test_a_record_without_its_end_is_refused(tmp_path: Path) -> None:
         read(path)
 
 
-def test_values_that_cannot_be_are_refused_before_they_are_written() -> None:
+def test_invalid_values_are_refused_before_writing() -> None:
     with pytest.raises(ValueError, match="luma_after: expected 0 to 255"):
         make_face(luma_after=300.0)
     with pytest.raises(ValueError, match="scale: expected 1 to 64"):

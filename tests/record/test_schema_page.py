@@ -9,7 +9,7 @@ from vidrestore.record.schema import COMPOSITE_SOURCE_TYPE, SCHEMA
 PAGE = (Path(vidrestore.record.__file__).parent / "schema.md").read_text(encoding="utf-8")
 
 
-def test_the_example_of_the_page_is_a_record(tmp_path: Path) -> None:
+def test_the_example_of_the_page_is_a_valid_record(tmp_path: Path) -> None:
     example = re.search(r"## Example\n.*?```json\n(.*?)```", PAGE, re.DOTALL)
     assert example is not None
     objects = re.split(r"\n(?=\{)", example.group(1).strip())

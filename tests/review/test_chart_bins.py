@@ -28,7 +28,7 @@ def test_a_long_track_has_no_more_bins_than_allowed(length: int) -> None:
     assert len(track_bins(track_of(list(range(length))), max_bins=10).start) <= 10
 
 
-def test_no_peak_is_lost_in_a_bin() -> None:
+def test_a_bin_keeps_its_peak() -> None:
     track = track_of(list(range(100)))
     values = np.full(100, 0.5, np.float32)
     values[37], values[63] = 0.1, 0.9
@@ -45,7 +45,7 @@ def test_frames_without_the_face_leave_a_gap() -> None:
     assert bins.number.tolist() == [0, 1, 5, 6]
 
 
-def test_a_bin_without_a_number_has_none_and_one_number_is_enough() -> None:
+def test_a_bin_without_values_is_empty_and_one_value_is_enough() -> None:
     track = track_of(list(range(4)))
     values = np.array([np.nan, np.nan, np.nan, 2], np.float32)
 

@@ -18,14 +18,14 @@ def at(*seconds: Fraction) -> list[FrameTime]:
     return [FrameTime(seconds=each) for each in seconds]
 
 
-def test_the_frame_shown_at_a_time_is_found(tmp_path: Path) -> None:
+def test_the_frame_at_a_time_is_found(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "film.mkv")
 
     times = at(Fraction(0), Fraction(2, 25), Fraction(5, 50), Fraction(11, 25))
     assert numbers_at(path, times) == [0, 2, 2, 11]
 
 
-def test_what_lies_between_is_leapt_over_and_the_right_frames_are_found(tmp_path: Path) -> None:
+def test_seeking_skips_frames_in_between_and_finds_the_right_ones(tmp_path: Path) -> None:
     ticks = tuple(range(0, 3000, 5))  # two minutes at 5 frames a second
     clip = Clip(ticks=ticks, last_duration_ticks=5, size_hw=(16, 96))
     path = make_clip(tmp_path / "film.mp4", clip)
@@ -34,14 +34,14 @@ def test_what_lies_between_is_leapt_over_and_the_right_frames_are_found(tmp_path
     assert numbers_at(path, at(*(Fraction(number, 5) for number in wanted))) == wanted
 
 
-def test_a_picture_that_stands_for_long_is_found_after_a_leap(tmp_path: Path) -> None:
+def test_a_frame_of_long_duration_is_found_after_a_seek(tmp_path: Path) -> None:
     clip = Clip(ticks=(0, 25, 50, 1000), size_hw=(16, 96))
     path = make_clip(tmp_path / "film.mkv", clip)
 
     assert numbers_at(path, at(Fraction(0), Fraction(30), Fraction(40))) == [0, 2, 3]
 
 
-def test_times_rounded_by_the_container_find_their_own_frames_after_a_leap(tmp_path: Path) -> None:
+def test_times_rounded_by_the_container_find_their_frames_after_a_seek(tmp_path: Path) -> None:
     base = Fraction(1001, 24_000)
     clip = Clip(ticks=tuple(range(640)), time_base=base, size_hw=(16, 96))
     path = make_clip(tmp_path / "film.mkv", clip)  # Matroska counts milliseconds
@@ -52,9 +52,7 @@ def test_times_rounded_by_the_container_find_their_own_frames_after_a_leap(tmp_p
 
 
 @pytest.mark.parametrize("name", ["film.avi", "film.mkv", "film.mp4"])
-def test_a_numbered_frame_is_that_one_whatever_the_times_of_the_container(
-    tmp_path: Path, name: str
-) -> None:
+def test_a_frame_is_found_by_number_for_any_container_times(tmp_path: Path, name: str) -> None:
     path = make_clip(tmp_path / name, Clip(size_hw=(16, 96), ticks=tuple(range(400))))
 
     wanted = [0, 4, 7, 380, 399]

@@ -33,7 +33,7 @@ def track_with(similarities: list[float | None], strengths: list[float] | None =
     return track
 
 
-def test_the_frame_least_alike_and_a_typical_one_are_chosen() -> None:
+def test_the_least_similar_frame_and_a_typical_one_are_chosen() -> None:
     found = candidate_positions(track_with([0.99, 0.8, 0.3, 0.8, 0.81, 0.8, 0.98]))
 
     assert found[FIRST] == 0
@@ -50,7 +50,7 @@ def test_without_a_similarity_the_middle_of_the_changed_frames_is_typical() -> N
     assert LEAST_ALIKE not in found
 
 
-def test_frames_left_alone_are_not_searched_for_change() -> None:
+def test_unrestored_frames_are_not_searched_for_change() -> None:
     track = track_with([0.9] * 9, [0, 0, 1, 1, 1, 1, 1, 0, 0])
 
     assert set(sampled_positions(track)) <= {2, 3, 4, 5, 6}
@@ -67,7 +67,7 @@ def test_a_shot_is_shown_by_a_frame_with_most_of_its_faces() -> None:
     assert (view.frame_index, view.pts, view.tracks) == (6, 6, (1, 2))
 
 
-def test_of_many_shots_those_with_pictures_of_faces_come_first() -> None:
+def test_shots_with_images_of_faces_come_first() -> None:
     frames = [
         FrameRecord(index=at, pts=at, shot=at, faces=(review_face(0, track=at),)) for at in range(9)
     ]

@@ -53,7 +53,7 @@ def inside(
 
 
 @pytest.mark.parametrize(("width", "dark"), SIZES)
-def test_the_page_is_drawn_without_a_complaint_and_fetches_nothing(
+def test_the_page_renders_without_errors_and_fetches_nothing(
     tab: Tab, page: Path, width: int, dark: bool
 ) -> None:
     tab.open(page, width=width, dark=dark)
@@ -68,7 +68,7 @@ def test_the_page_is_drawn_without_a_complaint_and_fetches_nothing(
     assert ground < 60 if dark else ground > 220
 
 
-def test_hostile_names_are_shown_as_they_are(tab: Tab, page: Path) -> None:
+def test_hostile_names_are_shown_as_text(tab: Tab, page: Path) -> None:
     tab.open(page, width=1280)
 
     assert tab.evaluate("document.title") == f"Review of {HOSTILE}"
@@ -85,7 +85,7 @@ def test_hostile_names_are_shown_as_they_are(tab: Tab, page: Path) -> None:
          "{textContent: 'document.title = 1'}))", "script-src-elem"),
     ],
 )  # fmt: skip
-def test_the_policy_of_the_page_stops_what_would_leave_it(
+def test_the_content_security_policy_blocks_requests(
     tab: Tab, page: Path, attempt: str, directive: str
 ) -> None:
     tab.open(page, width=1280)
@@ -98,7 +98,7 @@ def test_the_policy_of_the_page_stops_what_would_leave_it(
 
 
 @pytest.mark.parametrize("width", [1280, 400])
-def test_the_slider_shows_more_of_the_source_the_further_it_is(
+def test_the_slider_shows_more_of_the_source_at_higher_values(
     tab: Tab, page: Path, width: int
 ) -> None:
     tab.open(page, width=width)
@@ -114,7 +114,7 @@ def test_the_slider_shows_more_of_the_source_the_further_it_is(
     assert tab.evaluate("document.activeElement.tagName") == "INPUT"
 
 
-def test_the_edge_follows_the_keys_and_the_mouse(tab: Tab, page: Path) -> None:
+def test_the_divider_follows_keys_and_mouse(tab: Tab, page: Path) -> None:
     tab.open(page, width=1280)
     left, top, right, bottom = box = tab.box_of(".compare")
 
@@ -173,7 +173,7 @@ def test_every_curve_is_drawn(tab: Tab, page: Path, width: int) -> None:
         assert drawn.any(axis=0).mean() > 0.6
 
 
-def test_a_curve_is_broken_where_the_face_is_absent(tab: Tab, page: Path) -> None:
+def test_a_curve_has_a_gap_where_the_face_is_absent(tab: Tab, page: Path) -> None:
     tab.open(page, width=1280)
 
     path = tab.evaluate("document.querySelector('[data-curve=strength] path').getAttribute('d')")
@@ -196,7 +196,7 @@ def test_a_curve_is_read_by_mouse_and_keys(tab: Tab, page: Path) -> None:
     assert read.startswith("frame 2 at 0:00.08")
 
 
-def test_a_page_without_faces_is_drawn_too(tab: Tab, tmp_path: Path) -> None:
+def test_a_page_without_faces_renders(tab: Tab, tmp_path: Path) -> None:
     frames = [FrameRecord(index=at, pts=at, shot=0) for at in range(2)]
     tab.open(review_files(tmp_path, frames, count=2).written(), width=400)
 
@@ -204,7 +204,7 @@ def test_a_page_without_faces_is_drawn_too(tab: Tab, tmp_path: Path) -> None:
     assert "No faces were found." in tab.evaluate("document.body.textContent")
 
 
-def test_changed_strengths_of_tracks_stand_in_the_command(tab: Tab, page: Path) -> None:
+def test_changed_strengths_of_tracks_are_in_the_command(tab: Tab, page: Path) -> None:
     tab.open(page, width=1280)
 
     def command() -> str:

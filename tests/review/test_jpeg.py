@@ -16,7 +16,7 @@ def opened(data: bytes) -> NDArray[np.uint8]:
 
 
 @pytest.mark.parametrize(("height", "width"), [(700, 500), (1, 1), (2, 4000), (384, 384)])
-def test_no_picture_is_larger_than_allowed_not_even_of_noise(height: int, width: int) -> None:
+def test_images_stay_below_the_size_limit_even_for_noise(height: int, width: int) -> None:
     made = jpeg(noise(height, width), max_side_px=384, max_bytes=20_000)
 
     assert len(made.data) <= 20_000
@@ -24,14 +24,14 @@ def test_no_picture_is_larger_than_allowed_not_even_of_noise(height: int, width:
     assert max(made.height, made.width) <= 384
 
 
-def test_a_small_picture_is_not_enlarged() -> None:
+def test_a_small_image_is_not_enlarged() -> None:
     made = jpeg(np.full((30, 20, 3), 90, np.uint8), max_side_px=384, max_bytes=20_000)
 
     assert (made.height, made.width) == (30, 20)
     assert np.abs(opened(made.data).astype(int) - 90).max() <= 2
 
 
-def test_both_pictures_of_a_pair_show_the_same_part() -> None:
+def test_both_images_of_a_pair_show_the_same_region() -> None:
     before, after = np.zeros((100, 200, 3), np.uint8), np.full((200, 400, 3), 40, np.uint8)
 
     pair = face_pair(before, after, np.array([50, 30, 80, 70], np.float32))
@@ -41,7 +41,7 @@ def test_both_pictures_of_a_pair_show_the_same_part() -> None:
 
 
 @pytest.mark.parametrize("box", [(-50, -50, 10, 10), (190, 90, 260, 160), (-9, -9, 300, 300)])
-def test_a_face_at_the_edge_is_cut_as_far_as_there_is_picture(box: tuple[float, ...]) -> None:
+def test_the_image_of_a_face_at_the_edge_ends_at_the_frame(box: tuple[float, ...]) -> None:
     picture = noise(100, 200)
 
     pair = face_pair(picture, picture, np.array(box, np.float32))
@@ -49,7 +49,7 @@ def test_a_face_at_the_edge_is_cut_as_far_as_there_is_picture(box: tuple[float, 
     assert pair.change == 0
 
 
-def test_change_is_measured_in_the_face_alone() -> None:
+def test_change_is_measured_inside_the_face_only() -> None:
     before = np.zeros((100, 200, 3), np.uint8)
     after = before.copy()
     after[:, :45] = 255

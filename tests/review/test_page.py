@@ -94,13 +94,13 @@ def test_every_track_shows_its_face_before_and_after(files: ReviewFiles) -> None
         assert face_of(frame["after"]) == pytest.approx(BRIGHT, abs=3)
 
 
-def test_pictures_are_of_the_frame_that_they_are_said_to_be_of(files: ReviewFiles) -> None:
+def test_images_show_the_frames_of_their_captions(files: ReviewFiles) -> None:
     for frame in data_of(files.page)["tracks"][0]["shown"]:
         for side in ("before", "after"):
             assert ground_of(frame[side]) == pytest.approx(60 + 5 * frame["frame"], abs=2)
 
 
-def test_the_least_alike_frame_is_the_one_that_the_record_says(files: ReviewFiles) -> None:
+def test_the_least_similar_frame_is_that_of_the_record(files: ReviewFiles) -> None:
     (track,) = data_of(files.page)["tracks"]
 
     (frame,) = [each for each in track["shown"] if "least alike" in each["roles"]]
@@ -108,7 +108,7 @@ def test_the_least_alike_frame_is_the_one_that_the_record_says(files: ReviewFile
     assert frame["seconds"] == pytest.approx(7 / 25)
 
 
-def test_the_table_has_what_the_record_sums_up_to(files: ReviewFiles) -> None:
+def test_the_table_has_the_totals_of_the_record(files: ReviewFiles) -> None:
     (track,) = data_of(files.page)["tracks"]
 
     assert (track["number"], track["shot"], track["frames"], track["changed"]) == (1, 0, 8, 8)
@@ -133,7 +133,7 @@ def test_a_shot_is_shown_with_boxes_in_its_own_pixels(files: ReviewFiles) -> Non
     assert shot["boxes"] == [{"track": 1, "box": [40, 24, 72, 64], "changed": True}]
 
 
-def test_the_page_asks_for_nothing_and_its_policy_lets_nothing_in(files: ReviewFiles) -> None:
+def test_the_page_loads_nothing_and_its_policy_allows_nothing(files: ReviewFiles) -> None:
     text = files.page.read_text()
     elements = Elements(text)
 
@@ -155,7 +155,7 @@ def test_the_page_asks_for_nothing_and_its_policy_lets_nothing_in(files: ReviewF
         assert f"{tag}-src 'sha256-{digest}'" in policy
 
 
-def test_hostile_names_are_text_and_nothing_else(tmp_path: Path) -> None:
+def test_hostile_names_are_escaped(tmp_path: Path) -> None:
     frames = [
         FrameRecord(index=0, pts=0, shot=0, faces=(review_face(0, strength=0.5, reason=HOSTILE),))
     ]
@@ -179,21 +179,21 @@ def test_hostile_names_are_text_and_nothing_else(tmp_path: Path) -> None:
     assert data["tracks"][0]["reasons"] == [[HOSTILE, 1]]
 
 
-def test_a_name_that_is_no_text_makes_a_page_all_the_same(tmp_path: Path) -> None:
+def test_a_name_that_is_not_unicode_gives_a_page(tmp_path: Path) -> None:
     header = review_header(source=SourceFile(name="fi\udcfflm.mkv"))
 
     page = review_files(tmp_path, count=2, header=header).written()
     assert ["source", "fi\udcfflm.mkv"] in data_of(page)["facts"]
 
 
-def test_nothing_that_is_put_in_is_taken_for_a_place() -> None:
+def test_inserted_values_are_not_read_as_placeholders() -> None:
     text = page_html({"title": "{{script}}{{style}}{{data}}"})
 
     assert text.count("<script>") == 1
     assert '{"title":"{{script}}{{style}}{{data}}"}' in text
 
 
-def test_only_the_tracks_with_most_changes_have_pictures_and_all_are_in_the_table(
+def test_only_the_most_changed_tracks_have_images_and_all_are_in_the_table(
     tmp_path: Path,
 ) -> None:
     count = MAX_TRACKS + 3
@@ -214,12 +214,12 @@ def test_only_the_tracks_with_most_changes_have_pictures_and_all_are_in_the_tabl
     assert [track["number"] for track in tracks if track["shown"]] == list(range(3, count))
 
 
-def test_all_pictures_of_a_page_together_have_a_limit() -> None:
+def test_the_total_size_of_the_images_of_a_page_is_limited() -> None:
     faces = MAX_TRACKS * len(ROLES) * 2 * FACE_BYTES
     assert 4 / 3 * (faces + MAX_SHOTS * VIEW_BYTES) < 19e6  # README says 20 MB with all the rest
 
 
-def test_a_track_that_was_left_alone_is_in_the_table_without_pictures(tmp_path: Path) -> None:
+def test_an_unrestored_track_is_in_the_table_without_images(tmp_path: Path) -> None:
     alone = review_face(0, mask_xyxy=None, strength=0.0, reason="too small", luma_after=None)
     frames = [FrameRecord(index=0, pts=0, shot=0, faces=(alone,))]
 
@@ -236,7 +236,7 @@ def test_a_film_without_faces_has_a_page_that_says_so(tmp_path: Path) -> None:
     assert data["synthesis"][0] == "Nothing was synthesized: no face was changed."
 
 
-def test_a_page_says_what_is_synthetic_and_what_the_encoder_did(files: ReviewFiles) -> None:
+def test_a_page_states_what_is_synthetic_and_the_effect_of_the_encoder(files: ReviewFiles) -> None:
     told = " ".join(data_of(files.page)["synthesis"])
 
     assert "8 faces (each counted once per frame)" in told
@@ -245,7 +245,7 @@ def test_a_page_says_what_is_synthetic_and_what_the_encoder_did(files: ReviewFil
     assert "compositeWithTrainedAlgorithmicMedia" in told
 
 
-def test_a_result_of_part_of_a_film_is_compared_with_that_part(tmp_path: Path) -> None:
+def test_the_result_of_a_time_range_is_compared_with_that_range(tmp_path: Path) -> None:
     faces = (review_face(0),)
     frames = [FrameRecord(index=at, pts=at + 5, shot=0, faces=faces) for at in range(3)]
     files = review_files(tmp_path, frames)
@@ -261,7 +261,7 @@ def test_a_result_of_part_of_a_film_is_compared_with_that_part(tmp_path: Path) -
         assert grounds == pytest.approx([60 + 5 * (frame["frame"] + 5)] * 2, abs=2)
 
 
-def test_an_enlarged_result_shows_the_same_part_of_the_picture(tmp_path: Path) -> None:
+def test_an_enlarged_result_shows_the_same_region(tmp_path: Path) -> None:
     header = review_header(scale=2, time_base=Fraction(1, 25))
     files = review_files(tmp_path, count=3, header=header)
 
@@ -281,7 +281,7 @@ def test_an_enlarged_result_shows_the_same_part_of_the_picture(tmp_path: Path) -
         )
 
 
-def test_a_result_in_avi_which_has_no_time_stamps_shows_its_own_frames(tmp_path: Path) -> None:
+def test_a_result_in_avi_without_timestamps_shows_the_right_frames(tmp_path: Path) -> None:
     files = review_files(tmp_path)
     clip = Clip(size_hw=(96, 128), ticks=tuple(range(8)), picture=film_picture(BRIGHT))
     result = make_clip(tmp_path / "result.avi", clip)
@@ -316,7 +316,7 @@ def test_a_result_that_lacks_its_last_frame_is_refused(tmp_path: Path) -> None:
         files.written()
 
 
-def test_frames_far_apart_are_found_in_a_part_of_a_film(tmp_path: Path) -> None:
+def test_distant_frames_are_found_in_a_time_range(tmp_path: Path) -> None:
     def counting(start: int):
         def picture(number: int, size_hw: tuple[int, int]):
             return np.full((*size_hw, 3), 40 + start + number, np.uint8)
@@ -340,7 +340,7 @@ def test_frames_far_apart_are_found_in_a_part_of_a_film(tmp_path: Path) -> None:
             assert ground_of(frame[side]) == pytest.approx(65 + frame["frame"], abs=2)
 
 
-def test_a_rate_that_is_none_is_refused_with_the_line(tmp_path: Path) -> None:
+def test_an_invalid_frame_rate_is_refused_with_its_line(tmp_path: Path) -> None:
     header = review_header(settings={"fps": "1/0"}, time_base=Fraction(1, 25))
 
     with pytest.raises(RecordError, match=r"record\.jsonl: line 1: settings\.fps"):

@@ -24,7 +24,7 @@ def test_every_frame_of_a_track_is_kept_with_its_values() -> None:
     np.testing.assert_allclose(track.side_px, 40)
 
 
-def test_what_was_not_measured_is_no_number() -> None:
+def test_unmeasured_values_are_nan() -> None:
     face = review_face(0, identity_similarity=None, luma_after=None)
     track = only_track([FrameRecord(index=0, pts=0, shot=0, faces=(face,))])
 
@@ -41,7 +41,7 @@ def test_frames_faces_and_shots_are_counted() -> None:
     assert [(track.number, track.shot) for track in film.tracks] == [(1, 0), (4, 1)]
 
 
-def test_reasons_are_counted_and_a_flood_of_them_is_bounded() -> None:
+def test_reasons_are_counted_and_their_number_is_bounded() -> None:
     faces = [review_face(0, reason=f"reason {min(number, 30)}") for number in range(60)]
     frames = [FrameRecord(index=at, pts=at, shot=0, faces=(face,)) for at, face in enumerate(faces)]
 
@@ -51,7 +51,7 @@ def test_reasons_are_counted_and_a_flood_of_them_is_bounded() -> None:
     assert list(reasons.values()) == sorted(reasons.values(), reverse=True)
 
 
-def test_a_face_that_moves_evenly_does_not_jitter() -> None:
+def test_a_face_in_uniform_motion_has_no_jitter() -> None:
     frames = [
         FrameRecord(
             index=at,
@@ -65,7 +65,7 @@ def test_a_face_that_moves_evenly_does_not_jitter() -> None:
     np.testing.assert_allclose(only_track(frames).jitter_after_px[1:-1], 0, atol=1e-4)
 
 
-def test_trembling_landmarks_jitter_before_smoothing_and_not_after() -> None:
+def test_trembling_landmarks_have_jitter_before_smoothing_and_not_after() -> None:
     track = only_track(review_frames(6))
 
     assert np.isnan(track.jitter_before_px[[0, -1]]).all()
@@ -93,7 +93,7 @@ def test_jitter_and_flicker_stop_at_a_gap() -> None:
     assert np.isnan(track.flicker_before).tolist() == [True, False, False, True, False, False]
 
 
-def test_a_bridged_face_says_nothing_of_the_detector() -> None:
+def test_an_interpolated_face_does_not_count_for_the_detector() -> None:
     frames = review_frames(7)
     bridged = review_face(3, interpolated=True)
     frames[3] = FrameRecord(index=3, pts=3, shot=0, faces=(bridged,))

@@ -73,7 +73,7 @@ def test_a_complete_wheel_has_no_problem(root: Path, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_named(
+def test_problems_of_a_wheel_are_named(
     root: Path, tmp_path: Path, changes: dict[str, str | None], problem: str
 ) -> None:
     assert check_wheel.problems_of(wheel_of(tmp_path, changes), root=root) == [problem]
@@ -88,7 +88,7 @@ def test_a_large_wheel_is_refused_with_both_sizes(root: Path, tmp_path: Path) ->
     assert "the limit is" in problem
 
 
-def test_the_command_fails_on_a_file_that_is_no_wheel(
+def test_the_command_fails_on_a_file_that_is_not_a_wheel(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "broken.whl"

@@ -85,7 +85,7 @@ def test_a_changed_number_fails(folder: Path, capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize("where", ["ours", "golden"])
-def test_a_number_that_is_none_fails(
+def test_nan_in_an_output_fails(
     folder: Path,
     where: str,
     capsys: pytest.CaptureFixture[str],
@@ -106,14 +106,14 @@ def test_a_number_that_is_none_fails(
     assert SMALLEST in text
 
 
-def test_a_key_that_we_lack_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_key_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rewritten(folder, lambda each: each["state_dict"].update({"more.weight": [[3], "float32"]}))
     code, text = verdict(folder, capsys)
     assert code == 1
     assert "more.weight" in text
 
 
-def test_a_key_too_many_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unexpected_key_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rewritten(folder, lambda each: each["state_dict"].pop("final_conv.bias"))
     code, text = verdict(folder, capsys)
     assert code == 1
@@ -129,7 +129,7 @@ def test_a_tensor_of_another_shape_is_named(
     assert "    final_conv.bias" in text.splitlines()
 
 
-def test_another_number_of_parameters_is_told(
+def test_another_number_of_parameters_is_reported(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rewritten(folder, lambda each: each.update({"parameters": 7}))
@@ -149,7 +149,7 @@ def test_another_number_of_parameters_is_told(
     ],
     ids=["architecture", "argument", "size", "input", "rule"],
 )
-def test_what_cannot_be_built_is_told(
+def test_a_network_that_cannot_be_built_is_reported(
     folder: Path, meta: dict[str, Any], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rewritten(folder, lambda each: each["meta"].update(meta))
@@ -159,7 +159,7 @@ def test_what_cannot_be_built_is_told(
     assert message in row
 
 
-def test_an_output_that_the_network_has_not_is_told(
+def test_an_output_missing_from_the_network_is_reported(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with_arrays(folder, lambda arrays: arrays.update(rgb_4=np.ones((1, 3, 4, 4), np.float32)))
@@ -175,9 +175,7 @@ def test_an_output_of_another_size_fails(folder: Path, capsys: pytest.CaptureFix
     assert "(1, 3, 1, 1)" in text
 
 
-def test_a_file_without_outputs_proves_nothing(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_file_without_outputs_fails(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with_arrays(folder, lambda arrays: arrays.clear())
     code, text = verdict(folder, capsys)
     assert code == 1
@@ -185,7 +183,7 @@ def test_a_file_without_outputs_proves_nothing(
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no archive", b"PK\x03\x04 cut off"])
-def test_numbers_that_cannot_be_read_are_told(
+def test_unreadable_numbers_are_reported(
     folder: Path, content: bytes | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = folder / f"{SMALLEST}.npz"
@@ -209,7 +207,7 @@ def test_one_bad_network_does_not_hide_the_others(
 
 
 @pytest.mark.parametrize("name", ["", "nowhere"])
-def test_a_folder_without_networks_is_told(
+def test_a_folder_without_networks_is_reported(
     tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, text = verdict(tmp_path / name, capsys)
@@ -248,16 +246,16 @@ def test_tensors_are_filled_by_the_rule(
 
 
 @pytest.mark.parametrize("key", ["bn.num_batches_tracked", "smooth.kernel"])
-def test_counts_and_filters_stay_as_constructed(key: str) -> None:
+def test_counts_and_filters_keep_their_initial_values(key: str) -> None:
     assert published.filled_value(key, (4, 4), "unit") is None
 
 
-def test_the_rule_gives_these_very_numbers() -> None:
+def test_the_rule_gives_the_expected_numbers() -> None:
     bias = published.filled_value("final_conv.bias", (3,), "fan_in")
     np.testing.assert_allclose(bias, [-0.05603929, 0.10796961, -0.17286923], rtol=1e-5)
 
 
-def test_the_picture_is_that_of_the_formula() -> None:
+def test_the_input_image_equals_its_formula() -> None:
     picture = published.smooth_picture(2, 3, 5)
     assert picture.shape == (1, 2, 3, 3)
     x, y, channel = 1.0, 0.5, 1

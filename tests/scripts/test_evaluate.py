@@ -15,7 +15,7 @@ from torchvision.models import mobilenet_v2
 evaluate: Any = load_script(ROOT / "scripts" / "evaluate.py")
 
 
-def test_a_distance_by_features_stands_beside_the_others_under_its_own_name(
+def test_the_feature_distance_has_a_column_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     faces = tmp_path / "faces"

@@ -61,7 +61,7 @@ def between(
     return {name: torch.lerp(fidelity[name], detail[name], position) for name in fidelity}
 
 
-def test_two_checkpoints_become_two_ends_that_say_where_they_are_from(
+def test_two_checkpoints_become_two_ends_with_their_sources(
     runs: list[Path],
     states: tuple[dict[str, Tensor], dict[str, Tensor]],
     tmp_path: Path,
@@ -106,7 +106,7 @@ def test_one_checkpoint_becomes_one_end(
     assert read_metadata(target)["recipe"] == "my own"
 
 
-def test_what_is_no_lite_is_not_exported(
+def test_a_checkpoint_of_another_network_is_not_exported(
     runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = tmp_path / "other.pt"

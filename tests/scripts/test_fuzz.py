@@ -18,7 +18,7 @@ def run_fuzzer(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_damaged_files_end_well_or_are_refused_in_one_line() -> None:
+def test_damaged_files_are_restored_or_refused_in_one_line() -> None:
     run = run_fuzzer("--cases", "14", "--kind", "mp4,mkv,ts-h264,avi,png,pth,job")
     assert run.returncode == 0, run.stdout + run.stderr
     lines = run.stdout.splitlines()
@@ -29,7 +29,7 @@ def test_damaged_files_end_well_or_are_refused_in_one_line() -> None:
     )
 
 
-def test_a_program_that_crashes_is_found_out() -> None:
+def test_a_crash_of_the_program_is_reported() -> None:
     code = """
 import os, sys
 sys.path.insert(0, sys.argv.pop(1))

@@ -26,7 +26,7 @@ def run_check(
     return done, json.loads(target.read_text())
 
 
-def test_a_step_runs_in_its_own_process_and_leaves_a_line_and_a_json(tmp_path: Path) -> None:
+def test_a_step_runs_in_its_own_process_and_writes_a_line_and_json(tmp_path: Path) -> None:
     words = ("--steps", "environment", "--patience", "10")
     done, results = run_check(*words, target=tmp_path / "check.json")
     assert done.returncode == 0, done.stdout

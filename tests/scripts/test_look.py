@@ -48,7 +48,7 @@ def found_in(picture: NDArray[np.uint8], tile: NDArray[np.uint8]) -> float:
     )
 
 
-def test_both_tiles_show_the_same_piece_and_the_difference_what_was_changed(
+def test_both_tiles_show_the_same_region_and_the_difference_shows_the_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     film = face_film(tmp_path / "film.mkv")
@@ -72,7 +72,7 @@ def test_both_tiles_show_the_same_piece_and_the_difference_what_was_changed(
     np.testing.assert_array_equal(again, other)
 
 
-def test_a_face_is_upright_and_of_one_size_whatever_the_film_and_its_result(
+def test_a_face_is_upright_and_of_one_size_for_any_film_and_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turned = face_film(
@@ -97,7 +97,7 @@ def test_a_face_is_upright_and_of_one_size_whatever_the_film_and_its_result(
         assert np.abs(before.astype(int) - after).mean() < 4
 
 
-def test_of_interlaced_film_one_field_is_shown(
+def test_one_field_of_an_interlaced_film_is_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def woven(number: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
@@ -114,7 +114,7 @@ def test_of_interlaced_film_one_field_is_shown(
     assert before.mean() == pytest.approx(after.mean(), abs=3)
 
 
-def test_moments_of_a_film_are_the_same_in_any_container(
+def test_the_chosen_times_are_the_same_in_any_container(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def flashing(number: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
@@ -133,7 +133,7 @@ def test_moments_of_a_film_are_the_same_in_any_container(
             assert after == pytest.approx(before, abs=0.2)
 
 
-def test_frames_are_named_by_number_and_shown_with_their_own_result(
+def test_frames_are_chosen_by_number_and_shown_with_their_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def numbered(number: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
@@ -155,7 +155,7 @@ def test_frames_are_named_by_number_and_shown_with_their_own_result(
     assert levels[2] - levels[0] == pytest.approx(8 * 7, abs=6)
 
 
-def test_of_each_stretch_the_largest_face_is_shown_and_others_in_their_turn() -> None:
+def test_the_largest_face_of_each_interval_is_shown_and_then_others() -> None:
     def candidate(stretch: int, x: float, eyes_px: float) -> object:
         return look.Candidate(
             stretch=stretch,
@@ -182,26 +182,28 @@ def test_of_each_stretch_the_largest_face_is_shown_and_others_in_their_turn() ->
     ("side_px", "factor"),
     [(20, 4), (100, 4), (150, 3.25), (200, 2.5), (400, 1.25), (512, 1), (1024, 0.5)],
 )
-def test_small_faces_are_enlarged_by_quarters_and_not_beyond_what_is_readable(
+def test_small_faces_are_enlarged_in_quarter_steps_up_to_a_limit(
     side_px: int, factor: float
 ) -> None:
     assert look_sheet.enlarging(side_px, 512) == factor
 
 
-def test_a_head_at_the_edge_is_shown_with_what_there_is() -> None:
+def test_a_head_at_the_edge_is_shown_up_to_the_edge() -> None:
     corner = replace(face_at((20, 20)), box_xyxy=(-10.0, -20.0, 50.0, 60.0))
     assert look_sheet.head_box(corner, (240, 320), 320) == (0, 0, 160, 160)
     assert look_sheet.head_box(corner, (100, 320), 320) == (0, 0, 100, 100)
 
 
-def test_a_piece_grows_to_fill_its_tile_as_long_as_the_face_stays_large() -> None:
+def test_a_region_grows_to_fill_its_tile_while_the_face_stays_large() -> None:
     face = replace(face_at((500, 500)), box_xyxy=(450.0, 450.0, 550.0, 550.0))
     # Twice the face is 200 px, enlarged 2.25 times to 450: 204 px fill 460.
     assert look_sheet.head_box(face, (1000, 1000), 460) == (398, 398, 602, 602)
     assert look_sheet.head_box(face, (1000, 1000), 2000) == (350, 350, 650, 650)
 
 
-def test_what_cannot_be_shown_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_films_that_cannot_be_shown_are_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     film = face_film(tmp_path / "film.mkv", frames=6)
     short = face_film(tmp_path / "short.mkv", frames=3)
     plain = face_film(tmp_path / "plain.mkv", frames=6, picture=None)

@@ -27,7 +27,7 @@ def test_every_option_is_on_the_page() -> None:
             assert f"\n\\fB{setting.flag}" in page or f", {setting.flag}" in page
 
 
-def test_no_character_of_a_text_is_a_command() -> None:
+def test_no_character_of_a_text_is_a_troff_command() -> None:
     assert make_man_page._text(r".it's \n -x") == r"\&.it\(aqs \en \-x"
 
 

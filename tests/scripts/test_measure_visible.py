@@ -25,7 +25,7 @@ def figures(
     return json.loads(capsys.readouterr().out)
 
 
-def test_a_film_and_itself_show_nothing_and_a_sharpened_one_both_edges_and_skin(
+def test_an_equal_film_shows_no_change_and_a_sharpened_one_edges_and_skin(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     film = face_film(tmp_path / "film.mkv")
@@ -47,7 +47,7 @@ def test_a_film_and_itself_show_nothing_and_a_sharpened_one_both_edges_and_skin(
     assert float(lines["edges"]) == result["edges"]
 
 
-def test_a_part_is_compared_with_the_part_it_was_made_of(
+def test_a_time_range_is_compared_with_its_part_of_the_source(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     film = face_film(tmp_path / "film.mkv")
@@ -68,7 +68,7 @@ def test_a_part_is_compared_with_the_part_it_was_made_of(
     assert few["frames"] == 4
 
 
-def test_turned_film_pictures_and_other_sizes_are_measured_as_they_are_shown(
+def test_rotated_films_images_and_other_sizes_are_measured_as_displayed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sideways = face_film(
@@ -96,7 +96,7 @@ def test_turned_film_pictures_and_other_sizes_are_measured_as_they_are_shown(
     assert result["change"] < 2
 
 
-def test_fields_of_interlaced_film_are_not_compared_as_one_picture(
+def test_fields_of_an_interlaced_film_are_compared_separately(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def woven(number: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
@@ -115,7 +115,7 @@ def test_fields_of_interlaced_film_are_not_compared_as_one_picture(
     assert (result["frames"], result["edges"]) == (4, 1)
 
 
-def test_luma_is_in_levels_whatever_the_samples(tmp_path: Path) -> None:
+def test_luma_is_in_8_bit_levels_at_any_depth(tmp_path: Path) -> None:
     def gray(_number: int, size_hw: tuple[int, int]) -> NDArray[np.uint8]:
         return np.full((*size_hw, 3), 128, dtype=np.uint8)
 
@@ -141,7 +141,7 @@ def test_luma_is_in_levels_whatever_the_samples(tmp_path: Path) -> None:
             assert 150 < float(view.mean()) < 200, film
 
 
-def test_what_cannot_be_compared_is_said(
+def test_films_that_cannot_be_compared_are_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     film = face_film(tmp_path / "film.mkv", frames=3)

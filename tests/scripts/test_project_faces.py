@@ -14,7 +14,7 @@ from vidrestore.models.prior_restorer import PriorRestorer
 script: Any = load_script(ROOT / "scripts" / "project_faces.py")
 
 
-def test_an_encoder_comes_with_its_generator(tmp_path: Path) -> None:
+def test_an_encoder_is_loaded_with_its_generator(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = PriorRestorer(out_size=64, num_style_feat=16, num_mlp=2, narrow=0.0625).eval()
     torch.save(network.state_dict(), tmp_path / "prior.pth")

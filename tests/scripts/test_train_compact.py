@@ -43,7 +43,7 @@ def test_tiles_are_the_same_for_the_same_seed_and_vary(images: Path) -> None:
     assert len({each.tobytes() for each in first}) == 12
 
 
-def test_a_student_comes_nearer_to_its_teacher(images: Path) -> None:
+def test_training_brings_a_student_nearer_to_its_teacher(images: Path) -> None:
     class Brighter(nn.Module):
         def forward(self, rgb_NCHW: torch.Tensor) -> torch.Tensor:
             return nn.functional.interpolate(rgb_NCHW, scale_factor=4.0, mode="nearest") * 0.5
@@ -65,7 +65,7 @@ def test_a_student_comes_nearer_to_its_teacher(images: Path) -> None:
     assert error(trained) < 0.8 * error(untrained)
 
 
-def test_the_command_writes_weights_of_the_network_that_say_how_they_came_about(
+def test_the_command_writes_weights_with_their_provenance(
     tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start, kept, target = (tmp_path / name for name in ("start", "pairs.pt", "out.safetensors"))

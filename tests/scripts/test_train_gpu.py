@@ -55,7 +55,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_training_prints_its_speed_and_leaves_its_files(
+def test_training_prints_its_speed_and_writes_its_files(
     config: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -77,7 +77,7 @@ def test_training_prints_its_speed_and_leaves_its_files(
     assert (run / "last.pt").read_bytes() == whole
 
 
-def test_pairs_are_shared_out_between_processes(
+def test_pairs_are_distributed_over_processes(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pairs = tmp_path / "pairs"
@@ -97,7 +97,7 @@ def test_pairs_are_shared_out_between_processes(
         (("--generated", "nowhere"), "contains neither tiles.tsv nor faces.tsv"),
     ],
 )
-def test_what_is_wrong_is_told_in_a_line(
+def test_invalid_arguments_are_a_one_line_error(
     config: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -109,7 +109,7 @@ def test_what_is_wrong_is_told_in_a_line(
     assert message in capsys.readouterr().err
 
 
-def test_a_truncated_part_or_none_is_an_error(
+def test_a_truncated_or_missing_part_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_script("join", tmp_path, monkeypatch=monkeypatch) == 1

@@ -60,7 +60,7 @@ class StageConfig:
         ({"size": 3}, "size must be one of 1, 2, got 3"),
     ],
 )
-def test_what_is_out_of_range_is_refused_by_name_and_range(
+def test_a_value_out_of_range_is_refused_by_name_and_range(
     value: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -88,7 +88,7 @@ def test_a_setting_knows_its_option() -> None:
     assert quick.metavar == ""
 
 
-def test_a_config_takes_default_range_and_value_from_the_setting_that_it_repeats() -> None:
+def test_a_config_takes_default_range_and_value_of_its_setting() -> None:
     settings = Settings(name="a", share=0.25)
 
     assert StageConfig().strength == 0.5
@@ -98,7 +98,7 @@ def test_a_config_takes_default_range_and_value_from_the_setting_that_it_repeats
         StageConfig(strength=2)
 
 
-def test_settings_with_only_those_that_affect_something() -> None:
+def test_settings_are_filtered_by_what_they_affect() -> None:
     @dataclass(frozen=True, kw_only=True)
     class Two:
         pixels: int = option(1, "Pixels.", group="The output", affects="bytes")

@@ -24,7 +24,7 @@ def test_a_time_is_exact(text: str, seconds: Fraction) -> None:
 @pytest.mark.parametrize(
     "text", ["", "x", "-1", "1:60", "1:2:3:4", "1e3", "nan", "1:61:00", "90:00"]
 )
-def test_what_is_not_a_time_is_refused(text: str) -> None:
+def test_an_invalid_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a time"):
         parse_time(text)
 
@@ -39,12 +39,14 @@ def test_what_is_not_a_time_is_refused(text: str) -> None:
         ("29.97", Fraction(30_000, 1001)),
     ],
 )
-def test_a_rate_is_exact_and_ntsc_names_mean_the_exact_rates(text: str, rate: Fraction) -> None:
+def test_a_frame_rate_is_exact_and_ntsc_names_mean_the_exact_rates(
+    text: str, rate: Fraction
+) -> None:
     assert parse_rate(text) == rate
 
 
 @pytest.mark.parametrize("text", ["0", "0.0", "1/0", "-25", "x", "", "25fps", "0/5"])
-def test_what_is_not_a_rate_is_refused(text: str) -> None:
+def test_an_invalid_frame_rate_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="rate"):
         parse_rate(text)
 
@@ -55,7 +57,7 @@ def test_tracks_are_named_by_their_numbers(text: str, numbers: tuple[int, ...]) 
 
 
 @pytest.mark.parametrize("text", ["", "x", "-1", "3,", "3;5", "1.5", "3 5", "٣"])
-def test_what_is_no_number_of_a_track_is_refused(text: str) -> None:
+def test_an_invalid_track_number_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a track"):
         parse_tracks(text)
 
@@ -71,6 +73,6 @@ def test_a_track_has_its_own_strength(text: str, strengths: tuple[tuple[int, flo
 
 
 @pytest.mark.parametrize("text", ["", "3", "3=", "=1", "3=x", "3=-1", "3=1,", "3=1;4=1", "3 = 1"])
-def test_what_is_no_strength_of_a_track_is_refused(text: str) -> None:
+def test_an_invalid_track_strength_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a track with its strength"):
         parse_track_strengths(text)

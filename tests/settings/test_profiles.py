@@ -18,7 +18,7 @@ def test_the_default_profile_is_the_defaults() -> None:
     assert RestoreSettings(**PROFILES["watch"].settings) == RestoreSettings()
 
 
-def test_what_is_given_replaces_what_a_profile_brings() -> None:
+def test_given_options_override_those_of_a_profile() -> None:
     given = profile_settings("archive", explicit={"codec": "prores"})
 
     assert given == {"detail": 0.0, "verify": True}

@@ -44,7 +44,7 @@ def test_no_two_settings_have_the_same_option() -> None:
     assert len({*flags}) == len(flags)
 
 
-def test_every_help_text_is_sentences() -> None:
+def test_every_help_text_has_full_sentences() -> None:
     for owner in (RestoreSettings, JobSettings):
         for setting in settings_of(owner):
             assert setting.option.help.endswith("."), setting.name

@@ -21,7 +21,7 @@ CODECS = {"yuvj420p": "mjpeg", "rgb24": "qtrle"}
     ["yuv420p", "yuvj420p", "yuv422p10le", "yuv444p", "gray", "gray10le", "gbrp", "rgb24",
      "yuva420p", "bgra"],
 )  # fmt: skip
-def test_no_faithful_result_is_called_changed(tmp_path: Path, pixel_format: str) -> None:
+def test_no_faithful_result_is_reported_as_changed(tmp_path: Path, pixel_format: str) -> None:
     codec = CODECS.get(pixel_format, "ffv1")
     film = tmp_path / ("film.mov" if codec == "qtrle" else "film.mkv")
     run_ffmpeg(
@@ -69,7 +69,7 @@ def test_films_of_every_container_verify(
     assert names == []
 
 
-def test_uneven_times_in_webm_verify(tmp_path: Path) -> None:
+def test_a_variable_frame_rate_in_webm_verifies(tmp_path: Path) -> None:
     film = tmp_path / "film.mkv"
     run_ffmpeg("-f", "lavfi", "-i", "testsrc2=s=96x48:d=1", "-vf",
                "select='not(between(n,5,9))',setpts=N*N/500/TB", "-fps_mode", "passthrough",

@@ -50,7 +50,7 @@ def pictures(folder: Path, *, count: int) -> None:
         cv2.imwrite(str(folder / f"frame_{number + 1:04}.png"), picture)
 
 
-def test_a_faithful_result_is_proved_to_be_one(rich: Path, tmp_path: Path) -> None:
+def test_a_faithful_result_verifies(rich: Path, tmp_path: Path) -> None:
     result = restored_copy(rich, tmp_path / "r.mkv", with_faces)
 
     verification = verify(rich, result, evidence_paths=[record_of(rich, tmp_path / "r.jsonl")])
@@ -126,7 +126,7 @@ def test_a_faithful_result_is_proved_to_be_one(rich: Path, tmp_path: Path) -> No
         ),
     ],
 )
-def test_harm_to_the_pictures_is_found_and_placed(
+def test_damaged_frames_are_found_with_their_place(
     rich: Path, tmp_path: Path, change: Change, name: str, message: str
 ) -> None:
     result = restored_copy(rich, tmp_path / "r.mkv", lambda frames: change(with_faces(frames)))
@@ -152,7 +152,7 @@ def test_a_sample_inside_a_mask_may_change(
     assert "masks cover 22.24 % of 50 frames" in find_check(verification, "samples").detail
 
 
-def test_a_face_that_was_left_alone_may_not_change(rich: Path, tmp_path: Path) -> None:
+def test_an_unrestored_face_may_not_change(rich: Path, tmp_path: Path) -> None:
     result = restored_copy(rich, tmp_path / "r.mkv", with_faces)
     record = record_of(rich, tmp_path / "r.jsonl", mask=None)
 
@@ -201,7 +201,7 @@ def test_alpha_may_not_change_even_under_a_mask(tmp_path: Path) -> None:
         ({"without_kind": "attachment"}, "streams", "missing: stream 4 (attachment"),
     ],
 )
-def test_harm_to_what_was_copied_is_found_and_placed(
+def test_damaged_copied_streams_are_found_with_their_place(
     rich: Path, rich_copy: Path, tmp_path: Path, harm: dict[str, object], name: str, message: str
 ) -> None:
     result = remuxed(rich_copy, tmp_path / "r.mkv", **harm)  # type: ignore[arg-type]
@@ -213,11 +213,11 @@ def test_harm_to_what_was_copied_is_found_and_placed(
     assert message in find_check(verification, name).detail
 
 
-def test_a_copy_of_the_copy_is_as_good(rich: Path, rich_copy: Path, tmp_path: Path) -> None:
+def test_a_copy_of_the_result_verifies(rich: Path, rich_copy: Path, tmp_path: Path) -> None:
     assert verify(rich, remuxed(rich_copy, tmp_path / "r.mkv")).kept
 
 
-def test_a_stream_that_was_left_out_on_request_is_not_missed(
+def test_a_stream_dropped_on_request_is_not_reported_as_missing(
     rich: Path, rich_copy: Path, tmp_path: Path
 ) -> None:
     result = remuxed(rich_copy, tmp_path / "r.mkv", without_kind="subtitle")
@@ -236,7 +236,9 @@ def test_a_stream_that_was_left_out_on_request_is_not_missed(
 @pytest.mark.parametrize(
     ("suffix", "codec"), [(".mkv", "ffv1"), (".mkv", "h264"), (".mp4", "h264"), (".mov", "prores")]
 )
-def test_rounding_of_a_container_is_told_from_harm(tmp_path: Path, suffix: str, codec: str) -> None:
+def test_rounding_of_a_container_is_not_reported_as_damage(
+    tmp_path: Path, suffix: str, codec: str
+) -> None:
     source = make_clip(
         tmp_path / "film.mp4",
         Clip(
@@ -258,9 +260,7 @@ def test_rounding_of_a_container_is_told_from_harm(tmp_path: Path, suffix: str, 
 
 
 @pytest.mark.parametrize("samples", [1268, 1300])
-def test_a_delay_moves_all_streams_alike_whichever_way_it_rounds(
-    tmp_path: Path, samples: int
-) -> None:
+def test_a_delay_shifts_all_streams_equally_for_any_rounding(tmp_path: Path, samples: int) -> None:
     # With the 1024 of the encoder, sound begins 47.75 or 48.4 ms before 0.
     sound = Sound(start_seconds=Fraction(-samples, 48_000), seconds=Fraction(1))
     source = make_clip(tmp_path / "film.mp4", Clip(sounds=(sound,)))
@@ -282,7 +282,7 @@ def test_a_delay_moves_all_streams_alike_whichever_way_it_rounds(
         (".mov", "pcm_s16le"),
     ],
 )
-def test_a_part_of_a_film_is_held_against_that_part(
+def test_a_time_range_is_compared_with_its_part_of_the_source(
     tmp_path: Path, suffix: str, codec: str
 ) -> None:
     video = {"codec": "ffv1"} if suffix == ".mkv" else {"codec": "h264", "crf": 0}
@@ -307,7 +307,7 @@ def test_a_part_of_a_film_is_held_against_that_part(
     assert "frames" in changed_names(verify(source, result))
 
 
-def test_a_frame_missing_from_a_part_is_found(rich: Path, tmp_path: Path) -> None:
+def test_a_frame_missing_from_a_time_range_is_found(rich: Path, tmp_path: Path) -> None:
     part = {"start_seconds": 0.5, "end_seconds": 1.3}
     result = restored_copy(rich, tmp_path / "r.mkv", partial(without, indexes=(4,)), **part)
     settings = {"start_seconds": "1/2", "end_seconds": "13/10"}
@@ -324,7 +324,9 @@ def test_a_frame_missing_from_a_part_is_found(rich: Path, tmp_path: Path) -> Non
     assert "1 missing, first frame 4" in find_check(verification, "frames").detail
 
 
-def test_a_lossy_result_is_measured_and_not_held_to_samples(rich: Path, tmp_path: Path) -> None:
+def test_samples_of_a_lossy_result_are_measured_and_need_not_be_equal(
+    rich: Path, tmp_path: Path
+) -> None:
     result = restored_copy(rich, tmp_path / "r.mkv", codec="h264")
 
     verification = verify(rich, result)
@@ -335,9 +337,7 @@ def test_a_lossy_result_is_measured_and_not_held_to_samples(rich: Path, tmp_path
     assert "h264 is not lossless; PSNR" in check.detail
 
 
-def test_h264_is_held_to_samples_where_the_record_says_that_it_is_lossless(
-    rich: Path, tmp_path: Path
-) -> None:
+def test_samples_of_h264_must_be_equal_if_recorded_as_lossless(rich: Path, tmp_path: Path) -> None:
     record = record_of(rich, tmp_path / "r.jsonl", codec="h264")
     sound = restored_copy(rich, tmp_path / "a.mkv", with_faces, codec="h264", crf=0)
     lossy = restored_copy(rich, tmp_path / "b.mkv", with_faces, codec="h264", crf=1)
@@ -346,7 +346,7 @@ def test_h264_is_held_to_samples_where_the_record_says_that_it_is_lossless(
     assert changed_names(verify(rich, lossy, evidence_paths=[record])) == ["samples outside masks"]
 
 
-def test_the_record_of_a_dnxhr_result_belongs_to_it(tmp_path: Path) -> None:
+def test_a_dnxhr_result_is_matched_with_its_record(tmp_path: Path) -> None:
     """FFmpeg calls the codec dnxhd, whichever of the two it is."""
     film = make_clip(tmp_path / "film.mkv", Clip(size_hw=(144, 256), ticks=tuple(range(5))))
     result = restored_copy(film, tmp_path / "result.mov", codec="dnxhr")
@@ -359,7 +359,7 @@ def test_the_record_of_a_dnxhr_result_belongs_to_it(tmp_path: Path) -> None:
     assert verify(film, result, evidence_paths=[record]).kept
 
 
-def test_without_a_record_a_lossless_result_with_faces_is_not_judged(
+def test_without_a_record_samples_of_a_lossless_result_are_not_checked(
     rich: Path, tmp_path: Path
 ) -> None:
     verification = verify(rich, restored_copy(rich, tmp_path / "r.mkv", with_faces))
@@ -370,9 +370,7 @@ def test_without_a_record_a_lossless_result_with_faces_is_not_judged(
     assert "pass the record of the run with --record" in check.detail
 
 
-def test_nothing_is_promised_of_samples_where_the_whole_picture_was_enlarged(
-    rich: Path, tmp_path: Path
-) -> None:
+def test_samples_of_enlarged_results_are_not_checked(rich: Path, tmp_path: Path) -> None:
     result = restored_copy(rich, tmp_path / "r.mkv", with_faces)
     record = record_of(
         rich,
@@ -387,7 +385,7 @@ def test_nothing_is_promised_of_samples_where_the_whole_picture_was_enlarged(
 
 
 @pytest.mark.parametrize("setting", [{"deinterlace": "field"}, {"pulldown": True}])
-def test_nothing_is_promised_of_frames_where_others_were_made_of_them(
+def test_frames_of_a_changed_frame_rate_are_not_checked(
     rich: Path, rich_copy: Path, tmp_path: Path, setting: dict[str, str | bool]
 ) -> None:
     def header(each: RecordHeader) -> RecordHeader:
@@ -408,7 +406,7 @@ def test_nothing_is_promised_of_frames_where_others_were_made_of_them(
 
 
 @pytest.mark.parametrize("setting", [{"deinterlace": "auto"}, {"pulldown": False}])
-def test_fields_that_are_kept_are_held_to(
+def test_frames_are_checked_if_fields_are_kept(
     rich: Path, tmp_path: Path, setting: dict[str, str | bool]
 ) -> None:
     result = restored_copy(rich, tmp_path / "r.mkv", partial(without, indexes=(3,)))
@@ -419,7 +417,7 @@ def test_fields_that_are_kept_are_held_to(
     assert changed_names(verify(rich, result, evidence_paths=[record])) == ["frames"]
 
 
-def test_the_record_of_another_film_is_told(rich: Path, tmp_path: Path) -> None:
+def test_the_record_of_another_film_is_reported(rich: Path, tmp_path: Path) -> None:
     other = make_clip(tmp_path / "other.mkv", Clip(ticks=tuple(range(50))))
     result = restored_copy(other, tmp_path / "r.mkv")
     record = record_of(rich, tmp_path / "r.jsonl")
@@ -438,7 +436,7 @@ def test_the_record_of_another_film_is_told(rich: Path, tmp_path: Path) -> None:
         ({}, {"end_seconds": 1.0}, "the record ends before frame 25"),
     ],
 )
-def test_a_record_that_does_not_fit_is_told(
+def test_a_record_that_does_not_match_is_reported(
     rich: Path,
     rich_copy: Path,
     tmp_path: Path,
@@ -459,7 +457,7 @@ def test_a_record_that_does_not_fit_is_told(
     assert message in find_check(verification, "record").detail
 
 
-def test_a_record_with_more_frames_than_the_film_is_told(
+def test_a_record_with_more_frames_than_the_film_is_reported(
     rich: Path, rich_copy: Path, tmp_path: Path
 ) -> None:
     record = record_of(rich, tmp_path / "r.jsonl")
@@ -493,7 +491,7 @@ def test_a_hostile_record_is_refused(
     assert message in str(caught.value)
 
 
-def test_a_record_that_was_cut_off_is_refused(rich: Path, rich_copy: Path, tmp_path: Path) -> None:
+def test_a_truncated_record_is_refused(rich: Path, rich_copy: Path, tmp_path: Path) -> None:
     record = record_of(rich, tmp_path / "r.jsonl")
     record.write_bytes(record.read_bytes()[:-40])
 
@@ -501,7 +499,7 @@ def test_a_record_that_was_cut_off_is_refused(rich: Path, rich_copy: Path, tmp_p
         verify(rich, rich_copy, evidence_paths=[record])
 
 
-def test_folders_of_pictures_are_compared_by_order_and_name(tmp_path: Path) -> None:
+def test_image_sequences_are_compared_by_order_and_name(tmp_path: Path) -> None:
     source = tmp_path / "frames"
     source.mkdir()
     pictures(source, count=4)
@@ -523,7 +521,7 @@ def test_folders_of_pictures_are_compared_by_order_and_name(tmp_path: Path) -> N
     assert "frames" in changed_names(verification)
 
 
-def test_one_bit_of_a_deep_picture_outside_the_mask_is_found(tmp_path: Path) -> None:
+def test_one_changed_bit_of_a_16_bit_image_outside_the_mask_is_found(tmp_path: Path) -> None:
     source = tmp_path / "frames"
     source.mkdir()
     pictures(source, count=2)
@@ -537,7 +535,7 @@ def test_one_bit_of_a_deep_picture_outside_the_mask_is_found(tmp_path: Path) -> 
     assert "first frame 1, plane R, x 0, y 47" in find_check(verification, "samples").detail
 
 
-def test_a_folder_made_to_a_film_keeps_its_frames(tmp_path: Path) -> None:
+def test_a_film_made_of_an_image_sequence_keeps_its_frames(tmp_path: Path) -> None:
     source = tmp_path / "frames"
     source.mkdir()
     pictures(source, count=4)
@@ -550,7 +548,9 @@ def test_a_folder_made_to_a_film_keeps_its_frames(tmp_path: Path) -> None:
     assert find_check(verification, "time stamps").result == "kept"
 
 
-def test_a_film_made_to_pictures_is_promised_its_frames_only(rich: Path, tmp_path: Path) -> None:
+def test_an_image_sequence_made_of_a_film_is_checked_for_its_frames_only(
+    rich: Path, tmp_path: Path
+) -> None:
     result = restored_copy(rich, tmp_path / "restored")
 
     verification = verify(rich, result)
@@ -564,7 +564,7 @@ def test_a_film_made_to_pictures_is_promised_its_frames_only(rich: Path, tmp_pat
     assert changed_names(verify(rich, result)) == ["frames"]
 
 
-def test_sound_out_of_a_transport_stream_is_the_same_without_its_headers(tmp_path: Path) -> None:
+def test_audio_of_a_transport_stream_is_compared_without_its_headers(tmp_path: Path) -> None:
     sounds = (Sound(codec="aac", seconds=Fraction(2), beeps_seconds=(Fraction(1),)),)
     made = make_clip(tmp_path / "made.mp4", Clip(ticks=tuple(range(50)), sounds=sounds))
     source = tmp_path / "film.ts"
@@ -579,7 +579,7 @@ def test_sound_out_of_a_transport_stream_is_the_same_without_its_headers(tmp_pat
     assert [name[:8] for name in changed_names(verify(source, harmed))] == ["stream 1"]
 
 
-def test_rotation_and_aspect_are_held_to(tmp_path: Path) -> None:
+def test_rotation_and_aspect_are_checked(tmp_path: Path) -> None:
     clip = Clip(rotation_degrees=90, sample_aspect_ratio=Fraction(16, 11))
     source = make_clip(tmp_path / "film.mp4", clip)
     plain = make_clip(tmp_path / "plain.mp4")
@@ -588,7 +588,7 @@ def test_rotation_and_aspect_are_held_to(tmp_path: Path) -> None:
     assert changed_names(verify(source, plain)) == ["rotation", "aspect"]
 
 
-def test_light_of_an_hdr_film_is_held_to(tmp_path: Path) -> None:
+def test_hdr_metadata_is_checked(tmp_path: Path) -> None:
     options = {
         "x265-params": "log-level=none:master-display=G(13250,34500)B(7500,3000)R(34000,16000)"
         "WP(15635,16450)L(10000000,50):max-cll=1000,400"
@@ -605,7 +605,7 @@ def test_light_of_an_hdr_film_is_held_to(tmp_path: Path) -> None:
     assert "content light level is missing" in find_check(verification, "side data").detail
 
 
-def test_a_report_is_told_from_a_record_and_held_to_the_count_of_frames(
+def test_a_report_is_distinguished_from_a_record_and_its_frame_count_checked(
     rich: Path, rich_copy: Path, tmp_path: Path
 ) -> None:
     report = tmp_path / "report.json"
@@ -618,7 +618,7 @@ def test_a_report_is_told_from_a_record_and_held_to_the_count_of_frames(
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"frames": "many"}', "\x00" * 100])
-def test_what_is_neither_a_record_nor_a_report_is_refused(
+def test_a_file_that_is_neither_record_nor_report_is_refused(
     rich: Path, rich_copy: Path, tmp_path: Path, text: str
 ) -> None:
     report = tmp_path / "report.json"
@@ -651,7 +651,7 @@ def test_memory_does_not_grow_with_the_film(tmp_path: Path) -> None:
     assert most_bytes(*long) - most_bytes(*short) < 25 * frame_bytes
 
 
-def test_chapters_of_a_film_whose_sound_begins_before_0_are_kept(tmp_path: Path) -> None:
+def test_chapters_of_a_film_whose_audio_begins_below_0_are_kept(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     plain = make_rich_clip(tmp_path / "b", "rich.mp4")
     source = tmp_path / "film.mp4"
@@ -666,7 +666,7 @@ def test_chapters_of_a_film_whose_sound_begins_before_0_are_kept(tmp_path: Path)
     assert find_check(verification, "stream 2").result == "kept"
 
 
-def test_what_another_container_has_no_place_for_is_not_promised(tmp_path: Path) -> None:
+def test_metadata_that_another_container_cannot_hold_is_not_checked(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "film.mkv", Clip(metadata={"ARCHIVE_ID": "K-17"}))
     result = restored_copy(source, tmp_path / "r.avi")
 

@@ -30,7 +30,7 @@ def job(queue: JobQueue, folder: Path, *words: str, state: JobState = "done") ->
     return queue.update(added.id, state=state).id
 
 
-def test_other_strengths_replace_those_of_the_job_and_the_result_has_a_number(
+def test_new_strengths_replace_those_of_the_job_and_the_output_is_numbered(
     queue: JobQueue, tmp_path: Path
 ) -> None:
     first = job(queue, tmp_path, "--detail=0", "--track-strength=1=0.5")
@@ -56,7 +56,7 @@ def test_other_strengths_replace_those_of_the_job_and_the_result_has_a_number(
         ("1=0,1=1", "track 1 has two"),
     ],
 )
-def test_what_is_no_change_of_strengths_is_refused(
+def test_unchanged_or_invalid_strengths_are_refused(
     queue: JobQueue, tmp_path: Path, text: str, message: str
 ) -> None:
     first = job(queue, tmp_path, "--track-strength=1=0.5")
@@ -75,7 +75,7 @@ def test_only_a_restored_film_is_restored_again(queue: JobQueue, tmp_path: Path)
         assert handlers_with(queue).again(chosen, "1=0")[0] is None
 
 
-def test_a_result_that_another_job_is_about_to_write_is_not_free(tmp_path: Path) -> None:
+def test_the_output_path_of_a_waiting_job_is_not_free(tmp_path: Path) -> None:
     (tmp_path / "a.mkv").touch()
     taken = {tmp_path / "a-2.mkv"}
 

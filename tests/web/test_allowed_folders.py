@@ -21,7 +21,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     "text", ["a.mkv", "reel 1/b.mp4", "reel 1", "./reel 1/../a.mkv", " a.mkv "]
 )
-def test_what_is_inside_is_found(folder: Path, text: str) -> None:
+def test_files_inside_allowed_folders_are_accepted(folder: Path, text: str) -> None:
     allowed = AllowedFolders([folder])
 
     assert allowed.resolve(text) == (folder / text.strip()).resolve()
@@ -47,12 +47,12 @@ def test_what_is_inside_is_found(folder: Path, text: str) -> None:
         "a.mkv/../../secret.mkv",
     ],
 )
-def test_what_is_outside_is_refused(folder: Path, text: str) -> None:
+def test_files_outside_allowed_folders_are_refused(folder: Path, text: str) -> None:
     with pytest.raises(ConfigError, match="no such file in the folders"):
         AllowedFolders([folder]).resolve(text)
 
 
-def test_a_link_that_leads_outside_is_refused_and_one_that_stays_inside_is_not(
+def test_links_to_outside_are_refused_and_links_inside_are_accepted(
     folder: Path,
 ) -> None:
     (folder / "out.mkv").symlink_to(folder.parent / "secret.mkv")
@@ -67,7 +67,7 @@ def test_a_link_that_leads_outside_is_refused_and_one_that_stays_inside_is_not(
     assert allowed.resolve("in.mkv") == folder / "a.mkv"
 
 
-def test_the_message_does_not_tell_what_exists_outside(folder: Path) -> None:
+def test_the_error_does_not_reveal_files_outside(folder: Path) -> None:
     allowed = AllowedFolders([folder])
     messages: set[str] = set()
     for text in ("../secret.mkv", "../absent.mkv"):
@@ -85,7 +85,7 @@ def test_an_allowed_folder_may_be_a_link(folder: Path) -> None:
     assert AllowedFolders([link]).resolve("a.mkv") == folder / "a.mkv"
 
 
-def test_films_are_listed_but_nothing_hidden_and_no_more_than_asked(folder: Path) -> None:
+def test_films_are_listed_without_hidden_files_up_to_the_limit(folder: Path) -> None:
     allowed = AllowedFolders([folder, folder.parent / "films2"])
 
     assert allowed.films(limit=10) == [
@@ -97,6 +97,6 @@ def test_films_are_listed_but_nothing_hidden_and_no_more_than_asked(folder: Path
     assert len(allowed.films(limit=2)) == 2
 
 
-def test_a_folder_that_is_none_is_refused(folder: Path) -> None:
+def test_an_allowed_folder_that_is_not_a_folder_is_refused(folder: Path) -> None:
     with pytest.raises(ConfigError, match="is no folder"):
         AllowedFolders([folder / "a.mkv"])

@@ -18,7 +18,7 @@ FORM = Form(["lite", "gfpgan-1.4"])
 DEFAULTS: dict[str, RawValue] = {field.name: field.default for field in FORM.fields}
 
 
-def test_every_setting_that_does_not_belong_to_one_run_is_a_field_with_its_help() -> None:
+def test_every_setting_but_those_of_a_single_run_is_a_field_with_help() -> None:
     settings = [each for each in settings_of(RestoreSettings) if not each.option.per_run]
 
     assert [field.name for field in FORM.fields] == [each.name for each in settings]
@@ -28,7 +28,7 @@ def test_every_setting_that_does_not_belong_to_one_run_is_a_field_with_its_help(
         assert field.help.startswith(setting_of(RestoreSettings, field.name).option.help)
 
 
-def test_an_untouched_form_has_the_defaults_and_needs_no_option() -> None:
+def test_an_unchanged_form_has_the_defaults_and_gives_no_options() -> None:
     assert FORM.settings(DEFAULTS) == FORM.settings({}) == RestoreSettings()
     assert option_words(FORM.settings(DEFAULTS)) == []
 
@@ -48,7 +48,7 @@ def test_an_untouched_form_has_the_defaults_and_needs_no_option() -> None:
         {"grain": 0, "steady": 1 / 3},
     ],
 )
-def test_the_command_line_says_what_the_form_says(raw: dict[str, Any]) -> None:
+def test_the_command_line_has_the_settings_of_the_form(raw: dict[str, Any]) -> None:
     settings = FORM.settings({**DEFAULTS, **raw})
     words = option_words(settings)
     _, arguments = parse_restore(["film.mkv", "-o", "out.mkv", "--config=none", *words])
@@ -86,7 +86,7 @@ def test_a_profile_fills_the_form_with_its_settings(name: Any) -> None:
         ({"device": "cpu\n--overwrite"}, "device: must be one line"),
     ],
 )
-def test_what_is_not_allowed_is_refused_by_the_name_of_its_field(
+def test_invalid_values_are_refused_by_the_name_of_the_field(
     raw: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(ConfigError, match=said):

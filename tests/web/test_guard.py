@@ -54,7 +54,7 @@ def basic(password: str, name: str = "anyone") -> str:
     return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
 
 
-def test_a_page_may_load_nothing_from_elsewhere(tmp_path: Path) -> None:
+def test_pages_may_not_load_from_other_servers(tmp_path: Path) -> None:
     status, headers, text = ask(tmp_path)
 
     assert (status, text) == (200, "page")
@@ -65,16 +65,16 @@ def test_a_page_may_load_nothing_from_elsewhere(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:7860", "127.0.0.1", "[::1]:7860"])
-def test_this_machine_has_these_names(tmp_path: Path, host: str) -> None:
+def test_local_host_names_are_accepted(tmp_path: Path, host: str) -> None:
     assert ask(tmp_path, host=host)[0] == 200
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "[::1", "10.0.0.1"])
-def test_a_foreign_name_of_this_machine_is_refused(tmp_path: Path, host: str) -> None:
+def test_other_host_names_are_refused(tmp_path: Path, host: str) -> None:
     assert ask(tmp_path, host=host)[0] == 421
 
 
-def test_with_a_password_any_name_will_do_but_not_without_it(
+def test_a_password_is_required_and_allows_any_host_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vidrestore.web.guard._WRONG_PASSWORD_SECONDS", 0)
@@ -92,11 +92,11 @@ def test_with_a_password_any_name_will_do_but_not_without_it(
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:80"])
-def test_another_page_cannot_send_anything(tmp_path: Path, origin: str) -> None:
+def test_requests_of_other_origins_are_refused(tmp_path: Path, origin: str) -> None:
     assert ask(tmp_path, method="POST", content_length="1", origin=origin)[0] == 403
 
 
-def test_the_page_itself_can(tmp_path: Path) -> None:
+def test_requests_of_the_same_origin_are_accepted(tmp_path: Path) -> None:
     own = "http://127.0.0.1:7860"
 
     assert ask(tmp_path, method="POST", content_length="1", origin=own)[0] == 200
@@ -112,17 +112,17 @@ def test_the_page_itself_can(tmp_path: Path) -> None:
         ("/gradio_api/upload", 10**18, 413),
     ],
 )
-def test_what_is_sent_has_limits(tmp_path: Path, path: str, length: int, status: int) -> None:
+def test_request_sizes_are_limited(tmp_path: Path, path: str, length: int, status: int) -> None:
     assert ask(tmp_path, path, method="POST", content_length=str(length))[0] == status
 
 
 @pytest.mark.parametrize("length", ["-1", "x", "", "1e3", "٣"])
-def test_a_length_must_be_stated(tmp_path: Path, length: str) -> None:
+def test_requests_without_a_length_are_refused(tmp_path: Path, length: str) -> None:
     assert ask(tmp_path, "/gradio_api/upload", method="POST", content_length=length)[0] == 411
     assert ask(tmp_path, "/gradio_api/upload", method="POST")[0] == 411
 
 
-def test_an_upload_needs_room_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upload_needs_free_disk_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Full:
         free = 1 << 30
 
@@ -134,9 +134,9 @@ def test_an_upload_needs_room_on_the_disk(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     "path", ["/gradio_api/file=/etc/passwd", "/file=x", "/proxy=http://x", "/gradio_api/file/x"]
 )
-def test_routes_that_would_serve_other_files_are_closed(tmp_path: Path, path: str) -> None:
+def test_routes_that_would_serve_other_files_are_refused(tmp_path: Path, path: str) -> None:
     assert ask(tmp_path, path)[0] == 404
 
 
-def test_web_sockets_are_not_spoken(tmp_path: Path) -> None:
+def test_web_sockets_are_refused(tmp_path: Path) -> None:
     assert "websocket.close" in ask(tmp_path, kind="websocket")[2]

@@ -25,7 +25,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_a_process_is_warmed_up_once(tmp_path: Path) -> None:
+def test_the_preview_process_is_warmed_up_once(tmp_path: Path) -> None:
     requests = tmp_path / "requests.jsonl"
     requests.touch()
 

@@ -41,7 +41,7 @@ def test_a_film_is_described_in_sentences() -> None:
     assert info.frames_per_second == pytest.approx(29.97, abs=0.001)
 
 
-def test_what_is_special_is_said() -> None:
+def test_special_properties_of_a_film_are_described() -> None:
     info = source_info(
         Path("film.mkv"),
         values(
@@ -70,7 +70,7 @@ def test_an_image_has_no_length() -> None:
     assert info.duration_seconds == 0
 
 
-def test_every_value_is_among_the_details_as_it_is() -> None:
+def test_the_details_have_every_value_unchanged() -> None:
     details = dict(source_info(Path("film.mkv"), values()).details)
 
     assert details["metadata title"] == "<b>x</b>"
@@ -89,7 +89,7 @@ def test_a_film_is_read_by_a_child_process(tmp_path: Path) -> None:
     assert info.sentences[1].startswith("With one sound track")
 
 
-def test_what_is_no_film_is_refused_in_the_words_of_the_command(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_film_has_the_error_of_the_command_line(tmp_path: Path) -> None:
     (tmp_path / "notes.mkv").write_bytes(b"no film")
     with pytest.raises(MediaError, match=r"notes\.mkv: "):
         read_source_info(tmp_path / "notes.mkv")
@@ -103,5 +103,5 @@ def test_what_is_no_film_is_refused_in_the_words_of_the_command(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3599, "59:59"), (7325, "2:02:05")]
 )
-def test_a_clock(seconds: float, text: str) -> None:
+def test_seconds_are_formatted_as_a_clock(seconds: float, text: str) -> None:
     assert clock(seconds) == text

@@ -41,7 +41,7 @@ def wait(copies: ViewingCopies, copy: Path, source: Path, result: Path, start: s
 
 
 @pytest.mark.parametrize("start_frame", [0, 5])
-def test_both_sides_show_the_same_frame_and_the_sound_is_there(
+def test_both_sides_have_the_same_frame_and_audio(
     tmp_path: Path, copies: ViewingCopies, start_frame: int
 ) -> None:
     source = film(tmp_path / "source.mkv", DARK, range(20))
@@ -62,9 +62,7 @@ def test_both_sides_show_the_same_frame_and_the_sound_is_there(
             assert side[4:16, 4:16].mean() == pytest.approx(60 + 5 * number, abs=3)
 
 
-def test_what_cannot_be_copied_is_said_and_not_tried_again(
-    tmp_path: Path, copies: ViewingCopies
-) -> None:
+def test_a_failed_copy_is_reported_and_not_retried(tmp_path: Path, copies: ViewingCopies) -> None:
     (tmp_path / "broken.mkv").write_bytes(b"x")
     source = film(tmp_path / "source.mkv", DARK, range(2))
 
@@ -73,7 +71,7 @@ def test_what_cannot_be_copied_is_said_and_not_tried_again(
     assert [path.name for path in tmp_path.glob("view*")] == []
 
 
-def test_a_large_film_is_made_smaller_and_names_are_no_options(tmp_path: Path) -> None:
+def test_a_large_film_is_downscaled_and_names_are_not_read_as_options(tmp_path: Path) -> None:
     words = copy_words(Path("-i.mkv"), Path("concat:x.mkv"), tmp_path / "v.mp4", (4096, 2161), "")
 
     assert "scale=1280:676" in words[words.index("-filter_complex") + 1]

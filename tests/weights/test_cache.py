@@ -54,9 +54,7 @@ def leftovers(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_download_ends_under_its_own_name_and_nothing_else_is_left(
-    site: Site, folder: Path
-) -> None:
+def test_a_download_has_its_final_name_and_leaves_no_other_file(site: Site, folder: Path) -> None:
     path = fetch("net", policy=HASTY)
 
     assert path == folder / "net.pth"
@@ -64,23 +62,21 @@ def test_a_download_ends_under_its_own_name_and_nothing_else_is_left(
     assert leftovers(folder) == ["net.pth"]
 
 
-def test_a_file_that_is_here_and_right_is_not_downloaded_again(site: Site) -> None:
+def test_a_verified_file_is_not_downloaded_again(site: Site) -> None:
     fetch("net", policy=HASTY)
     fetch("net", policy=HASTY)
 
     assert len(site.requests) == 1
 
 
-def test_a_file_that_is_made_ready_is_downloaded_where_it_is_not_here(
-    site: Site, folder: Path
-) -> None:
+def test_a_missing_file_is_downloaded(site: Site, folder: Path) -> None:
     assert ensure_local("net", policy=HASTY).read_bytes() == BODY
     assert ensure_local("net", policy=HASTY) == folder / "net.pth"
     assert len(site.requests) == 1
 
 
 @pytest.mark.parametrize("own", [BODY[:-1] + b"x", b"a network of the user's own"])
-def test_a_file_of_the_user_s_own_is_refused_and_left_alone(
+def test_a_file_of_the_user_is_refused_and_not_replaced(
     site: Site, folder: Path, own: bytes
 ) -> None:
     folder.mkdir()
@@ -99,14 +95,14 @@ def test_a_damaged_file_in_the_folder_is_replaced_by_a_fetch(site: Site, folder:
     assert fetch("net", policy=HASTY).read_bytes() == BODY
 
 
-def test_a_cut_connection_is_resumed_where_it_stopped(site: Site) -> None:
+def test_a_dropped_connection_is_resumed_where_it_stopped(site: Site) -> None:
     site.replies = [Reply(cut_after_bytes=300_000), Reply(cut_after_bytes=200_000)]
 
     assert fetch("net", policy=HASTY).read_bytes() == BODY
     assert site.ranges == [None, "bytes=300000-", "bytes=500000-"]
 
 
-def test_a_download_that_failed_is_taken_up_by_the_next_call(site: Site, folder: Path) -> None:
+def test_a_failed_download_is_resumed_by_the_next_call(site: Site, folder: Path) -> None:
     site.replies = [Reply(cut_after_bytes=300_000), *[Reply(status=503)] * 3]
     with pytest.raises(DownloadError, match="503"):
         fetch("net", policy=HASTY)
@@ -116,7 +112,7 @@ def test_a_download_that_failed_is_taken_up_by_the_next_call(site: Site, folder:
     assert site.ranges[-1] == "bytes=300000-"
 
 
-def test_more_cuts_than_tries_do_not_matter_while_bytes_come(site: Site) -> None:
+def test_dropped_connections_are_retried_as_long_as_bytes_arrive(site: Site) -> None:
     site.replies = [Reply(cut_after_bytes=100_000)] * 8
 
     assert fetch("net", policy=HASTY).read_bytes() == BODY
@@ -128,7 +124,7 @@ def test_a_server_that_ignores_ranges_is_read_from_the_start(site: Site) -> None
     assert fetch("net", policy=HASTY).read_bytes() == BODY
 
 
-def test_a_server_that_always_cuts_and_ignores_ranges_is_given_up(site: Site) -> None:
+def test_a_server_that_drops_connections_and_ignores_ranges_is_an_error(site: Site) -> None:
     site.replies = [Reply(cut_after_bytes=300_000, honors_range=False)] * 20
 
     with pytest.raises(DownloadError, match="ended after 300000 of"):
@@ -136,7 +132,7 @@ def test_a_server_that_always_cuts_and_ignores_ranges_is_given_up(site: Site) ->
     assert len(site.requests) == HASTY.tries
 
 
-def test_a_range_that_was_not_asked_for_is_not_appended(site: Site) -> None:
+def test_a_range_that_was_not_requested_is_not_appended(site: Site) -> None:
     site.replies = [Reply(cut_after_bytes=300_000), Reply(shift_range_bytes=7)]
 
     assert fetch("net", policy=HASTY).read_bytes() == BODY
@@ -149,7 +145,7 @@ def test_redirects_are_followed(site: Site) -> None:
     assert fetch("net", policy=HASTY).read_bytes() == BODY
 
 
-def test_wrong_bytes_are_deleted_and_never_take_the_name(site: Site, folder: Path) -> None:
+def test_wrong_bytes_are_deleted_and_never_get_the_final_name(site: Site, folder: Path) -> None:
     site.body = BODY[:-1] + b"x"
 
     with pytest.raises(DownloadError, match=f"expected {SHA256}, and was deleted"):
@@ -157,9 +153,7 @@ def test_wrong_bytes_are_deleted_and_never_take_the_name(site: Site, folder: Pat
     assert leftovers(folder) == []
 
 
-def test_bytes_of_an_earlier_download_that_do_not_belong_are_deleted(
-    site: Site, folder: Path
-) -> None:
+def test_a_partial_download_of_another_version_is_deleted(site: Site, folder: Path) -> None:
     folder.mkdir()
     (folder / "net.pth.part").write_bytes(b"x" * 1000)
 
@@ -168,7 +162,7 @@ def test_bytes_of_an_earlier_download_that_do_not_belong_are_deleted(
     assert fetch("net", policy=HASTY).read_bytes() == BODY
 
 
-def test_an_earlier_download_longer_than_the_file_is_started_anew(site: Site, folder: Path) -> None:
+def test_a_partial_download_longer_than_the_file_is_restarted(site: Site, folder: Path) -> None:
     folder.mkdir()
     (folder / "net.pth.part").write_bytes(BODY + b"x")
 
@@ -176,7 +170,7 @@ def test_an_earlier_download_longer_than_the_file_is_started_anew(site: Site, fo
     assert site.ranges == [None]
 
 
-def test_a_whole_part_file_is_not_asked_for_again(
+def test_a_complete_partial_file_is_not_requested_again(
     site: Site, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entry = replace(manifest.WEIGHTS["net"], size_bytes=None)
@@ -195,7 +189,7 @@ def test_a_whole_part_file_is_not_asked_for_again(
         (Reply(content_type="text/html; charset=utf-8"), "a web page"),
     ],
 )
-def test_an_answer_that_will_not_change_is_not_asked_for_twice(
+def test_a_permanent_error_of_the_server_is_not_retried(
     site: Site, reply: Reply, message: str
 ) -> None:
     site.replies = [reply]
@@ -213,7 +207,7 @@ def test_a_file_of_another_size_is_refused_before_it_is_read(site: Site, folder:
     assert leftovers(folder) == []
 
 
-def test_a_server_that_cannot_be_reached_is_explained_with_a_way_out(
+def test_an_unreachable_server_is_an_error_that_says_what_to_do(
     site: Site, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entry = replace(manifest.WEIGHTS["net"], url="http://127.0.0.1:1/net.pth")
@@ -230,7 +224,7 @@ def test_a_server_that_cannot_be_reached_is_explained_with_a_way_out(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX file locks")
-def test_two_downloads_of_one_file_do_not_mix(site: Site, folder: Path) -> None:
+def test_concurrent_downloads_of_one_file_do_not_mix(site: Site, folder: Path) -> None:
     import fcntl
 
     folder.mkdir()
@@ -241,7 +235,7 @@ def test_two_downloads_of_one_file_do_not_mix(site: Site, folder: Path) -> None:
     assert fetch("net", policy=HASTY).read_bytes() == BODY
 
 
-def test_a_download_tells_how_far_it_is(site: Site) -> None:
+def test_a_download_reports_its_progress(site: Site) -> None:
     inputs: list[tuple[int, int | None]] = []
 
     fetch("net", on_progress=lambda here, total: inputs.append((here, total)), policy=HASTY)
@@ -250,7 +244,7 @@ def test_a_download_tells_how_far_it_is(site: Site) -> None:
     assert inputs[-1] == (len(BODY), len(BODY))
 
 
-def test_where_no_checksum_is_published_the_one_seen_is_recorded_and_said(
+def test_without_a_published_checksum_the_first_one_is_recorded_and_logged(
     site: Site, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
@@ -271,7 +265,7 @@ def test_without_a_checksum_two_versions_of_a_file_are_never_joined(site: Site) 
     assert site.requests[1]["If-Range"] == '"old"'
 
 
-def test_without_a_checksum_or_validator_a_cut_download_starts_anew(site: Site) -> None:
+def test_without_a_checksum_or_validator_a_dropped_download_restarts(site: Site) -> None:
     site.replies = [Reply(cut_after_bytes=300_000, etag=None)]
 
     assert fetch("unchecked", policy=HASTY).read_bytes() == BODY
@@ -295,7 +289,7 @@ def test_a_published_checksum_is_verified(site: Site) -> None:
         verify("net")
 
 
-def test_a_truncated_file_is_not_found_as_good(site: Site, folder: Path) -> None:
+def test_a_truncated_file_is_refused_on_lookup(site: Site, folder: Path) -> None:
     folder.mkdir()
     (folder / "net.pth").write_bytes(BODY[:1000])
 
@@ -303,7 +297,7 @@ def test_a_truncated_file_is_not_found_as_good(site: Site, folder: Path) -> None
         find("net")
 
 
-def test_weights_that_are_not_here_are_none_to_find_and_an_error_to_verify(site: Site) -> None:
+def test_missing_weights_are_none_on_lookup_and_an_error_on_verification(site: Site) -> None:
     assert find("net") is None
     with pytest.raises(WeightsError, match="vidrestore weights fetch net"):
         verify("net")
@@ -321,7 +315,7 @@ def test_a_folder_that_cannot_be_written_is_named(site: Site, folder: Path) -> N
         fetch("net", policy=HASTY)
 
 
-def test_the_folder_follows_the_variable_then_the_cache_folder(
+def test_the_folder_is_that_of_the_variable_or_the_cache_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VIDRESTORE_WEIGHTS", str(tmp_path / "own"))

@@ -38,7 +38,7 @@ def file(tmp_path: Path, ends: tuple[State, State]) -> Path:
     return save_ends(tmp_path / "net.safetensors", *ends, default=0.25)
 
 
-def test_at_zero_it_is_the_fidelity_end_to_the_last_bit_of_half_precision(
+def test_detail_0_is_the_fidelity_end_exactly_in_half_precision(
     file: Path, ends: tuple[State, State]
 ) -> None:
     state = read_weights(file, detail=0.0).state
@@ -46,7 +46,7 @@ def test_at_zero_it_is_the_fidelity_end_to_the_last_bit_of_half_precision(
         assert torch.equal(state[name], each.half().float()), name
 
 
-def test_at_one_it_is_the_detail_end_within_half_a_step_of_each_channel(
+def test_detail_1_is_the_detail_end_within_half_a_step_of_each_channel(
     file: Path, ends: tuple[State, State]
 ) -> None:
     state = read_weights(file, detail=1.0).state
@@ -61,7 +61,7 @@ def test_at_one_it_is_the_detail_end_within_half_a_step_of_each_channel(
 
 
 @pytest.mark.parametrize(("detail", "position"), [(0.2, 0.1), (0.5, 0.25), (0.6, 0.4)])
-def test_two_straight_lines_between_the_ends_meet_at_the_position_of_the_file(
+def test_weights_are_linear_from_each_end_to_the_default_position(
     file: Path, detail: float, position: float
 ) -> None:
     at_0, between, at_1 = (read_weights(file, detail=value).state for value in (0.0, detail, 1.0))
@@ -79,7 +79,7 @@ def test_without_a_value_detail_is_one_half(file: Path) -> None:
         assert all(torch.equal(state[name], each) for name, each in unasked.state.items())
 
 
-def test_a_loaded_network_has_its_own_tensors_and_no_more(file: Path) -> None:
+def test_a_loaded_network_has_exactly_its_own_tensors(file: Path) -> None:
     network = small_network()
     before = {name: (tensor.shape, tensor.dtype) for name, tensor in network.state_dict().items()}
 
@@ -90,7 +90,7 @@ def test_a_loaded_network_has_its_own_tensors_and_no_more(file: Path) -> None:
 
 
 @pytest.mark.parametrize("wrong", [-0.01, 1.5, math.nan, math.inf])
-def test_a_detail_out_of_range_is_refused_and_leaves_the_network_as_it_was(
+def test_a_detail_out_of_range_is_refused_without_changing_the_network(
     file: Path, wrong: float
 ) -> None:
     network = small_network()
@@ -114,7 +114,7 @@ def test_a_file_with_one_end_is_loaded_and_takes_no_detail(
         load_weights(small_network(), path, detail=0.5)
 
 
-def test_what_is_the_same_at_both_ends_takes_no_room_and_stays_the_same(
+def test_tensors_equal_at_both_ends_are_stored_once_and_unchanged(
     tmp_path: Path, ends: tuple[State, State]
 ) -> None:
     one_changed = {**ends[0], "0.bias": ends[1]["0.bias"]}
@@ -128,7 +128,7 @@ def test_what_is_the_same_at_both_ends_takes_no_room_and_stays_the_same(
 
 
 @pytest.mark.parametrize("size", [1e-9, 1e-7, 1e-5, 3.0])
-def test_no_difference_is_cut_off_however_small_or_large(size: float) -> None:
+def test_small_and_large_differences_are_not_clipped(size: float) -> None:
     zero = {"weight": torch.zeros(8, 40)}
     expected = {"weight": size * torch.linspace(-1, 1, 320).view(8, 40)}
     tensors = pack(zero, expected)
@@ -139,7 +139,7 @@ def test_no_difference_is_cut_off_however_small_or_large(size: float) -> None:
     assert bool(((result - expected["weight"]).abs() <= 0.51 * reach / 127 + 3e-8).all())
 
 
-def test_ends_of_two_networks_are_not_packed_together(ends: tuple[State, State]) -> None:
+def test_ends_of_two_networks_are_refused(ends: tuple[State, State]) -> None:
     fewer = {name: each for name, each in ends[1].items() if name != "0.bias"}
     for other in (fewer, {**ends[1], "0.bias": torch.zeros(3)}):
         with pytest.raises(WeightsError, match="belong to different networks"):
@@ -195,14 +195,14 @@ def test_a_damaged_file_is_refused_in_one_line_that_names_it(file: Path, how: st
     assert "\n" not in str(caught.value)
 
 
-def test_tensors_alone_do_not_make_two_ends(file: Path) -> None:
+def test_tensor_names_alone_do_not_mark_a_file_of_two_ends(file: Path) -> None:
     save_file(load_file(file), file)  # of somebody's own network, with such names
 
     assert read_weights(file).detail is None
     assert "detail.difference.0.weight" in read_state(file)
 
 
-def test_both_ends_of_lite_fit_the_package_and_eight_bits_do_no_harm(tmp_path: Path) -> None:
+def test_both_ends_of_lite_fit_the_package_and_8_bits_are_enough(tmp_path: Path) -> None:
     with as_file(files("vidrestore.models") / "data" / "lite.safetensors") as path:
         fidelity = read_state(path)
     # Random changes of this size ruin the picture: further apart than training takes the ends.

@@ -13,7 +13,7 @@ NOTICE = (
 )
 
 
-def test_a_non_commercial_license_is_said_once_and_remembered_in_the_folder(
+def test_a_non_commercial_license_is_logged_once_and_recorded_in_the_folder(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = tmp_path / "weights"
@@ -24,7 +24,7 @@ def test_a_non_commercial_license_is_said_once_and_remembered_in_the_folder(
     assert (folder / "codeformer.pth.licence").read_text() == NOTICE + "\n"
 
 
-def test_another_license_is_said_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_another_license_is_logged_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     entry = weights_entry("codeformer")
     warn_non_commercial(entry, tmp_path)
     warn_non_commercial(replace(entry, license="S-Lab 2.0"), tmp_path)
@@ -33,16 +33,14 @@ def test_another_license_is_said_anew(tmp_path: Path, caplog: pytest.LogCaptureF
     assert "S-Lab 2.0" in caplog.text
 
 
-def test_nothing_is_said_of_other_licenses(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_other_licenses_are_not_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     warn_non_commercial(weights_entry("gfpgan-1.4"), tmp_path)
 
     assert not caplog.records
     assert not list(tmp_path.iterdir())
 
 
-def test_what_nobody_hears_is_not_remembered_as_said(
+def test_a_notice_below_the_log_level_is_not_recorded(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.ERROR, logger="vidrestore"):
@@ -52,7 +50,7 @@ def test_what_nobody_hears_is_not_remembered_as_said(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_that_cannot_be_written_does_not_stop_the_use(
+def test_a_read_only_folder_does_not_prevent_the_use(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     in_the_way = tmp_path / "weights"
@@ -62,6 +60,6 @@ def test_a_folder_that_cannot_be_written_does_not_stop_the_use(
     assert NOTICE in caplog.text
 
 
-def test_a_published_file_is_known_by_its_name_anywhere(tmp_path: Path) -> None:
+def test_a_published_file_is_recognized_by_its_name_in_any_folder(tmp_path: Path) -> None:
     assert entry_for_file(tmp_path / "codeformer.pth") == weights_entry("codeformer")
     assert entry_for_file(tmp_path / "mine.pth") is None

@@ -34,7 +34,7 @@ def assert_loaded(path: Path, state: dict[str, Tensor]) -> None:
     "wrapper",
     ["params_ema", "params", "state_dict", "model", "model_state_dict", "net_state_dict", "net"],
 )
-def test_a_state_under_a_usual_wrapper_is_found(
+def test_a_state_dict_under_a_common_wrapper_is_loaded(
     tmp_path: Path, state: dict[str, Tensor], wrapper: str
 ) -> None:
     torch.save({wrapper: state, "iter": 7}, tmp_path / "net.pth")
@@ -42,7 +42,7 @@ def test_a_state_under_a_usual_wrapper_is_found(
     assert_loaded(tmp_path / "net.pth", state)
 
 
-def test_a_bare_state_and_a_data_parallel_state_are_the_same(
+def test_a_plain_state_dict_and_a_data_parallel_one_are_equal(
     tmp_path: Path, state: dict[str, Tensor]
 ) -> None:
     torch.save(OrderedDict(state), tmp_path / "bare.pth")
@@ -52,9 +52,7 @@ def test_a_bare_state_and_a_data_parallel_state_are_the_same(
     assert_loaded(tmp_path / "dp.pth", state)
 
 
-def test_the_moving_average_is_taken_where_there_is_one(
-    tmp_path: Path, state: dict[str, Tensor]
-) -> None:
+def test_the_moving_average_is_preferred(tmp_path: Path, state: dict[str, Tensor]) -> None:
     other = dict(small_network(3).state_dict())
     torch.save({"params": other, "params_ema": state}, tmp_path / "net.pth")
 
@@ -62,7 +60,7 @@ def test_the_moving_average_is_taken_where_there_is_one(
 
 
 @pytest.mark.parametrize("name", ["net.safetensors", "net.pth"])
-def test_safetensors_are_known_by_their_content(
+def test_safetensors_are_recognized_by_their_content(
     tmp_path: Path, state: dict[str, Tensor], name: str
 ) -> None:
     save_file(state, tmp_path / name)
@@ -113,14 +111,14 @@ def test_a_truncated_checkpoint_is_named(
     assert str(path) in str(caught.value)
 
 
-def test_a_web_page_in_place_of_a_checkpoint_is_named(tmp_path: Path) -> None:
+def test_a_web_page_saved_as_a_checkpoint_is_named(tmp_path: Path) -> None:
     (tmp_path / "net.pth").write_text("<!DOCTYPE html><html>Not found</html>")
 
     with pytest.raises(WeightsError, match="not a checkpoint"):
         load_weights(small_network(2), tmp_path / "net.pth")
 
 
-def test_a_misfit_says_which_tensors_and_leaves_the_network_alone(
+def test_mismatched_tensors_are_named_and_the_network_is_unchanged(
     tmp_path: Path, state: dict[str, Tensor]
 ) -> None:
     network = small_network(2)
@@ -163,9 +161,7 @@ def test_numbers_that_are_not_finite_are_refused(tmp_path: Path, state: dict[str
         ({"a": torch.eye(3).to_sparse()}, "not a dense tensor"),
     ],
 )
-def test_a_file_that_holds_something_else_is_refused(
-    tmp_path: Path, content: object, message: str
-) -> None:
+def test_a_file_without_tensors_is_refused(tmp_path: Path, content: object, message: str) -> None:
     torch.save(content, tmp_path / "net.pth")
 
     with pytest.raises(WeightsError, match=message):

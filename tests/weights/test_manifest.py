@@ -8,14 +8,14 @@ def test_every_entry_has_its_own_name_and_file() -> None:
     assert all(name == entry.name for name, entry in WEIGHTS.items())
 
 
-def test_every_address_is_protected_and_ends_in_its_file() -> None:
+def test_every_url_is_https_and_ends_in_its_file_name() -> None:
     for entry in WEIGHTS.values():
         assert entry.url.startswith("https://")
         assert entry.url.endswith("/" + entry.file_name)
 
 
 @pytest.mark.parametrize("name", ["psfrgan", "psfrgan-parser", "gpen-512", "codeformer"])
-def test_weights_that_may_not_be_used_commercially_say_so(name: str) -> None:
+def test_non_commercial_weights_are_marked(name: str) -> None:
     assert weights_entry(name).non_commercial
 
 
@@ -23,7 +23,7 @@ def test_weights_that_may_not_be_used_commercially_say_so(name: str) -> None:
     "wrong",
     [{"file_name": "../net.pth"}, {"url": "file:///net.pth"}, {"sha256": "ABC"}],
 )
-def test_an_entry_that_could_do_harm_cannot_be_made(wrong: dict[str, str]) -> None:
+def test_unsafe_entries_are_refused(wrong: dict[str, str]) -> None:
     fields = {
         "name": "net",
         "file_name": "net.pth",

@@ -32,7 +32,7 @@ def test_frames_of_an_earlier_run_do_not_count() -> None:
 
 
 @pytest.mark.parametrize("total", [None, 3])
-def test_without_frames_to_come_there_is_no_time_left(total: int | None) -> None:
+def test_without_remaining_frames_there_is_no_time_left(total: int | None) -> None:
     *_, last = speeds(1, 3, total)
 
     assert last is not None

@@ -31,27 +31,27 @@ def run_at_ten_frames_a_second(seconds: int, total: int | None) -> list[str]:
     return stream.getvalue().splitlines()
 
 
-def test_a_short_run_writes_no_line_of_progress() -> None:
+def test_a_short_run_prints_no_progress() -> None:
     assert run_at_ten_frames_a_second(9, 90) == []
 
 
-def test_a_long_run_writes_at_most_one_line_in_ten_seconds() -> None:
+def test_a_long_run_prints_at_most_one_line_in_ten_seconds() -> None:
     assert len(run_at_ten_frames_a_second(60, 600)) <= 6
 
 
-def test_a_line_says_how_far_how_fast_how_long_and_how_many_faces() -> None:
+def test_a_line_has_progress_speed_time_left_and_faces() -> None:
     assert run_at_ten_frames_a_second(10, 40_000) == [
         "restoring: 100 of 40000 frames, 10.0 frames/s, 1:06:30 left, 200 faces"
     ]
 
 
-def test_an_unknown_length_leaves_out_the_time_left() -> None:
+def test_a_film_of_unknown_length_has_no_time_left() -> None:
     assert run_at_ten_frames_a_second(10, None) == [
         "restoring: 100 frames, 10.0 frames/s, 200 faces"
     ]
 
 
-def test_a_long_download_writes_a_line_now_and_then() -> None:
+def test_a_long_download_prints_lines_at_intervals() -> None:
     clock, stream = Clock(), io.StringIO()
     display = LogDisplay(stream, clock)
     for seconds in range(25):
@@ -64,7 +64,7 @@ def test_a_long_download_writes_a_line_now_and_then() -> None:
     ]
 
 
-def test_a_frame_that_takes_long_shows_how_far_it_is() -> None:
+def test_a_slow_frame_shows_its_progress() -> None:
     clock, stream = Clock(), io.StringIO()
     display = LogDisplay(stream, clock)
     clock.seconds = 12.0
@@ -73,7 +73,7 @@ def test_a_frame_that_takes_long_shows_how_far_it_is() -> None:
     assert stream.getvalue() == "restoring: 0 of 40 frames, 25 % of the next, 0 faces\n"
 
 
-def test_a_reader_who_went_away_does_not_stop_the_work() -> None:
+def test_a_closed_stderr_does_not_stop_the_run() -> None:
     class Closed(io.StringIO):
         def write(self, text: str) -> int:
             raise BrokenPipeError
@@ -94,7 +94,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_terminal_gets_a_bar_that_is_gone_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_shows_a_bar_that_is_removed_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr("sys.stderr", cast("TextIO", terminal))
     monkeypatch.setenv("TERM", "xterm")
@@ -129,7 +129,7 @@ def report(
     )
 
 
-def test_the_summary_counts_what_was_done() -> None:
+def test_the_summary_counts_frames_and_faces() -> None:
     (line,) = summary_lines(report(), Path("out.mp4"), 12.0)
 
     assert line == "out.mp4: 240 frames, 230 faces in 1 track, 12.0 s, 20.0 frames/s"

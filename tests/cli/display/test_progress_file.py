@@ -44,7 +44,7 @@ def read(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text())
 
 
-def test_the_file_says_how_far_and_how_fast(tmp_path: Path) -> None:
+def test_the_file_has_progress_and_speed(tmp_path: Path) -> None:
     path, clock, shown = tmp_path / "progress.json", Clock(), Shown()
     display = ProgressFile(path, shown, clock)
     for frame in range(1, 11):
@@ -62,7 +62,7 @@ def test_the_file_says_how_far_and_how_fast(tmp_path: Path) -> None:
     assert shown.count == 10
 
 
-def test_it_is_written_at_most_twice_a_second_but_for_a_new_stage(tmp_path: Path) -> None:
+def test_the_file_is_written_at_most_twice_a_second_or_at_a_new_stage(tmp_path: Path) -> None:
     path, clock = tmp_path / "progress.json", Clock()
     display = ProgressFile(path, Shown(), clock)
     for frame in range(1, 5):
@@ -81,7 +81,7 @@ def test_it_is_written_at_most_twice_a_second_but_for_a_new_stage(tmp_path: Path
     }
 
 
-def test_the_latest_frame_is_a_small_image_as_a_viewer_sees_it(tmp_path: Path) -> None:
+def test_the_latest_frame_is_a_small_image_as_displayed(tmp_path: Path) -> None:
     frame = random_frame(YUV420, (1080, 1440), smooth=True)
     geometry = DisplayGeometry(coded_hw=(1080, 1440), quarter_turns=1)
     latest = LatestFrame(frame=frame, geometry=geometry)
@@ -94,14 +94,14 @@ def test_the_latest_frame_is_a_small_image_as_a_viewer_sees_it(tmp_path: Path) -
     assert image.shape == (960, 720, 3)
 
 
-def test_a_folder_that_is_gone_does_not_stop_the_run(tmp_path: Path) -> None:
+def test_a_deleted_folder_does_not_stop_the_run(tmp_path: Path) -> None:
     shown = Shown()
     ProgressFile(tmp_path / "gone" / "progress.json", shown, Clock()).show(progress(1))
 
     assert shown.count == 1
 
 
-def test_a_run_keeps_its_progress_and_its_latest_frame(
+def test_a_run_writes_its_progress_and_latest_frame(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(prepared, "load_restorer", load_fake_restorer)
@@ -120,7 +120,7 @@ def test_a_run_keeps_its_progress_and_its_latest_frame(
     assert image.shape[:2] == FACE_SIZE_HW
 
 
-def test_a_progress_file_that_is_another_output_is_refused(
+def test_a_progress_file_with_the_path_of_another_output_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     film = make_clip(tmp_path / "film.mkv", Clip(ticks=range(2)))

@@ -16,7 +16,7 @@ TOLD = Estimate(
 )
 
 
-def test_a_dry_run_is_told_in_three_lines() -> None:
+def test_a_dry_run_is_summarized_in_three_lines() -> None:
     assert list(dry_run_lines(TOLD, Path("out.mkv"))) == [
         "out.mkv: about 90000 frames, about 71200 faces to restore, 120 to 360 segments; "
         "estimated from 225 frames",

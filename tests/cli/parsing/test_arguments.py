@@ -14,5 +14,5 @@ from vidrestore.cli.parsing.arguments import with_bare_background
         ("", ""),
     ],
 )
-def test_a_bare_background_is_followed_by_what_it_means(words: str, meant: str) -> None:
+def test_a_bare_background_is_completed_with_its_default(words: str, meant: str) -> None:
     assert with_bare_background(words.split()) == meant.split()

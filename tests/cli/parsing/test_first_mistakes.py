@@ -21,7 +21,7 @@ from vidrestore.cli.restore import parse_restore
         ("in.mp4 -o out.mp4 -w 0.5", "--strength 0.5"),
     ],
 )
-def test_the_line_says_what_to_type(
+def test_the_error_names_the_command_to_use(
     line: str, message: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert main(line.split()) == ExitCode.USAGE

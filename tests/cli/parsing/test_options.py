@@ -49,7 +49,7 @@ def test_the_help_has_every_option_once_in_its_group_and_the_most_used_first(
         assert {*options_in(groups[name])} == expected - {*most_used, "--source"}
 
 
-def test_the_help_of_a_batch_has_few_most_used_options_and_none_that_is_for_one_film(
+def test_the_help_of_a_batch_has_no_options_for_a_single_film(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     groups = help_of("batch", capsys=capsys)
@@ -60,7 +60,7 @@ def test_the_help_of_a_batch_has_few_most_used_options_and_none_that_is_for_one_
     assert not {"--only-track", "--resume", "--dry-run", "--review"} & {*named}
 
 
-def test_the_help_says_what_a_default_means(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_help_explains_automatic_defaults(capsys: pytest.CaptureFixture[str]) -> None:
     text = " ".join(" ".join(help_of(capsys=capsys).values()).split())
 
     assert "(default: chosen for the device)" in text
@@ -77,7 +77,7 @@ def test_every_settings_class_has_its_defaults_without_options() -> None:
     assert arguments.job == JobSettings()
 
 
-def test_options_of_the_job_reach_it() -> None:
+def test_options_of_the_job_are_passed_on() -> None:
     words = "film.mkv -o out.mkv --resume --segment 2.5 --engine ray --workers 3"
     _, arguments = parse_restore(words.split())
 
@@ -88,7 +88,7 @@ def test_options_of_the_job_reach_it() -> None:
 @pytest.mark.parametrize(
     "words", ["--workers 2", "--scale 2", "--start 5 --end 4", "--pulldown --deinterlace field"]
 )
-def test_options_that_do_not_go_together_are_wrong_usage(words: str) -> None:
+def test_conflicting_options_are_usage_errors(words: str) -> None:
     with pytest.raises(UsageError):
         parse_restore(["film.mkv", "-o", "out.mkv", *words.split()])
 
@@ -105,11 +105,11 @@ def test_a_background_is_a_name_or_a_file(text: str, background: str | Path) -> 
     assert name_or_file(text) == background
 
 
-def test_the_background_of_a_cpu_is_the_small_one() -> None:
+def test_the_default_background_on_a_cpu_is_the_small_network() -> None:
     assert background_for("cpu") == "compact"
 
 
-def test_a_file_without_a_suffix_is_a_file_but_a_name_comes_first(
+def test_a_background_may_be_a_file_without_suffix_but_names_take_precedence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -29,7 +29,7 @@ def films(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path("films")
 
 
-def test_the_command_line_comes_first_then_the_file_then_the_profile(films: Path) -> None:
+def test_the_command_line_precedes_the_file_and_the_file_the_profile(films: Path) -> None:
     write(films, 'profile = "archive"\nstrength = 0.5\ngrain = 0.5\ncodec = "prores"')
 
     settings = parsed("films/a.mkv -o b.mkv --grain 1").typed
@@ -47,7 +47,7 @@ def test_a_profile_of_the_command_line_replaces_that_of_the_file(films: Path) ->
     assert (settings.detail, settings.codec, settings.verify) == (1.0, "h264", False)
 
 
-def test_a_switch_that_a_profile_sets_is_turned_off(films: Path) -> None:
+def test_a_switch_of_a_profile_can_be_disabled(films: Path) -> None:
     del films
     settings = parsed("a.mkv -o b.mkv --profile archive --no-verify").typed
 
@@ -60,7 +60,7 @@ def test_a_codec_of_a_profile_is_not_replaced_by_that_of_webm(films: Path) -> No
     assert parsed("a.mkv -o b.webm --profile sharp").typed.codec == "av1"
 
 
-def test_the_file_beside_the_source_comes_before_that_of_the_working_folder(films: Path) -> None:
+def test_the_file_next_to_the_source_precedes_that_of_the_working_folder(films: Path) -> None:
     here = write(Path(), "strength = 0.1")
     assert parsed("films/a.mkv -o b.mkv").project_file == here
     beside = write(films, "strength = 0.2")
@@ -72,7 +72,7 @@ def test_the_file_beside_the_source_comes_before_that_of_the_working_folder(film
     assert parsed("films/a.mkv -o b.mkv --config none").typed.strength == 1.0
 
 
-def test_files_that_it_names_are_in_its_folder_and_names_are_names(films: Path) -> None:
+def test_paths_are_relative_to_the_project_file_and_names_stay_names(films: Path) -> None:
     write(films, 'model = "mine.pth"\nbackground = "compact"')
     (films / "mine.pth").write_bytes(b"")
 
@@ -117,7 +117,7 @@ def test_a_wrong_line_is_refused_with_its_file_and_key(
     assert str(refused.value).startswith(f"{path}: {message}")
 
 
-def test_a_file_that_is_named_must_be_there(films: Path) -> None:
+def test_a_given_project_file_must_exist(films: Path) -> None:
     del films
     with pytest.raises(UsageError, match=r"gone\.toml: not a readable TOML file"):
         parsed("a.mkv -o b.mkv --config gone.toml")

@@ -49,7 +49,9 @@ def assert_same(recorded: list[Tensor], inferred: list[Tensor]) -> None:
 
 @pytest.mark.parametrize("frozen", [False, True], ids=["training", "frozen"])
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_inference_gives_what_training_sees_and_changes_nothing(path: Path, frozen: bool) -> None:
+def test_inference_gives_the_output_of_training_and_changes_no_input(
+    path: Path, frozen: bool
+) -> None:
     meta = json.loads(path.read_text())["meta"]
     network = build_published(meta["arch"], meta["config"])
     filled(network, published.rule_of(meta))
@@ -61,18 +63,18 @@ def test_inference_gives_what_training_sees_and_changes_nothing(path: Path, froz
     assert_same(*both_modes(network, published.inputs_of(meta, golden)))
 
 
-def test_the_component_discriminator_too_gives_what_training_sees() -> None:
+def test_the_component_discriminator_gives_the_output_of_training_in_inference() -> None:
     network = filled(FacialComponentDiscriminator(), "unit")
     assert_same(*both_modes(network, (published.smooth_picture(3, 16, 0),)))
 
 
-def test_no_network_is_left_out() -> None:
+def test_every_network_is_tested_here() -> None:
     seen = {json.loads(path.read_text())["meta"]["arch"] for path in FILES}
     assert seen | WITHOUT_A_FILE == set(PUBLISHED)
 
 
 @pytest.mark.parametrize("grad", [True, False])
-def test_only_without_gradients_the_first_argument_is_overwritten(grad: bool) -> None:
+def test_the_first_argument_is_overwritten_only_without_gradients(grad: bool) -> None:
     first, two = torch.tensor([1.0, 2.0]), torch.tensor([3.0, 5.0])
     for step, expected in (
         (lambda feat: add_inplace(feat, two), [4.0, 7.0]),
@@ -88,7 +90,7 @@ def test_only_without_gradients_the_first_argument_is_overwritten(grad: bool) ->
 
 
 @pytest.mark.parametrize("grad", [True, False])
-def test_what_is_added_takes_the_precision_of_the_features(grad: bool) -> None:
+def test_an_added_tensor_is_converted_to_the_precision_of_the_features(grad: bool) -> None:
     feat = torch.ones(2, dtype=torch.bfloat16)
     with torch.set_grad_enabled(grad):
         assert add_inplace(feat, torch.ones(2)).dtype == torch.bfloat16

@@ -28,7 +28,7 @@ class Doubling(nn.Module):
         return self.derived.of([self.weight], compute)
 
 
-def test_a_value_is_computed_once_while_nothing_changes() -> None:
+def test_a_value_is_computed_once_while_the_weights_do_not_change() -> None:
     module = Doubling()
     first = module()
     with torch.no_grad():
@@ -92,7 +92,7 @@ def replace(module: Doubling) -> None:
         replace,
     ],
 )
-def test_a_change_is_noticed(change: Callable[[Doubling], None]) -> None:
+def test_a_change_of_the_weights_updates_the_value(change: Callable[[Doubling], None]) -> None:
     module = Doubling()
     before = module().clone()
     change(module)
@@ -102,7 +102,7 @@ def test_a_change_is_noticed(change: Callable[[Doubling], None]) -> None:
 
 @pytest.mark.parametrize("fused", [False, True], ids=["plain", "fused"])
 @pytest.mark.parametrize("looked_at", ["before training", "between steps", "while frozen"])
-def test_steps_of_an_optimizer_are_noticed(fused: bool, looked_at: str) -> None:
+def test_optimizer_steps_update_the_value(fused: bool, looked_at: str) -> None:
     module = Doubling(trains=looked_at != "before training")
     if looked_at == "before training":
         module()
@@ -123,7 +123,7 @@ def test_steps_of_an_optimizer_are_noticed(fused: bool, looked_at: str) -> None:
     assert torch.equal(module(), module.weight * 2)
 
 
-def test_nothing_is_kept_of_what_trains() -> None:
+def test_values_of_trained_weights_are_not_cached() -> None:
     module = Doubling(trains=True)
     first, second = module(), module()
     assert module.computed == 2
@@ -132,7 +132,7 @@ def test_nothing_is_kept_of_what_trains() -> None:
     assert module.weight.grad.tolist() == [4.0, 4.0]
 
 
-def test_a_value_of_inference_mode_serves_where_gradients_flow() -> None:
+def test_a_value_cached_in_inference_mode_works_with_gradients() -> None:
     module = Doubling()
     with torch.inference_mode():
         module()
@@ -143,7 +143,7 @@ def test_a_value_of_inference_mode_serves_where_gradients_flow() -> None:
     assert given.grad.tolist() == [2.0, 4.0]
 
 
-def test_tensors_made_in_inference_mode_count_no_writes_and_nothing_is_kept_of_them() -> None:
+def test_values_of_inference_tensors_are_not_cached() -> None:
     with torch.inference_mode():
         module = Doubling()
         module()
@@ -152,7 +152,7 @@ def test_tensors_made_in_inference_mode_count_no_writes_and_nothing_is_kept_of_t
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each))])
-def test_a_copy_computes_its_own(copied: Callable[[Doubling], Doubling]) -> None:
+def test_a_copy_has_a_cache_of_its_own(copied: Callable[[Doubling], Doubling]) -> None:
     module = Doubling()
     before = module().clone()
     other = copied(module)

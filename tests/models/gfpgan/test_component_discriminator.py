@@ -17,7 +17,7 @@ def network() -> FacialComponentDiscriminator:
 
 @torch.no_grad()
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (40, 40), (20, 28), (4, 4), (8, 12)])
-def test_components_of_any_multiple_of_four_are_scored(
+def test_components_of_any_side_divisible_by_four_are_scored(
     network: FacialComponentDiscriminator, height: int, width: int
 ) -> None:
     result = network(torch.zeros(2, 3, height, width))
@@ -27,14 +27,16 @@ def test_components_of_any_multiple_of_four_are_scored(
     assert quarter.shape == (2, 256, height // 4, width // 4)
 
 
-def test_scores_come_from_the_deeper_features(network: FacialComponentDiscriminator) -> None:
+def test_scores_are_computed_from_the_deeper_features(
+    network: FacialComponentDiscriminator,
+) -> None:
     with torch.no_grad():
         result = network(pictures(1, 16))
         assert torch.equal(network.final_conv(result.features[1].clone()), result.scores)
     assert float(result.scores.std()) > 0
 
 
-def test_gradients_reach_every_parameter_and_the_picture(
+def test_gradients_reach_every_parameter_and_the_image(
     network: FacialComponentDiscriminator,
 ) -> None:
     crop = pictures(1, 16).requires_grad_()

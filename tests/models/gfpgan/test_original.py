@@ -29,7 +29,7 @@ def small(kind: str, **changes: Any) -> Network:
 
 
 @torch.no_grad()
-def test_the_pyramid_has_a_picture_of_every_scale_from_8_pixels_up(kind: str) -> None:
+def test_the_pyramid_has_an_image_of_every_scale_from_8_pixels_up(kind: str) -> None:
     network = small(kind)
     plain = network(pictures(2, 32))
     assert plain.image.shape == (2, 3, 32, 32)
@@ -52,7 +52,7 @@ def test_released_sizes_have_seven_scales_and_sixteen_codes(kind: str) -> None:
 
 
 @torch.no_grad()
-def test_the_stored_noise_is_used_unless_other_is_given(kind: str) -> None:
+def test_the_stored_noise_is_used_unless_noise_is_given(kind: str) -> None:
     network = small(kind)
     crop = pictures(1, 32)
     still = network(crop).image
@@ -65,7 +65,7 @@ def test_the_stored_noise_is_used_unless_other_is_given(kind: str) -> None:
 @torch.no_grad()
 @pytest.mark.parametrize("different_w", [True, False])
 @pytest.mark.parametrize("input_is_latent", [True, False])
-def test_every_style_block_gets_its_code(
+def test_every_style_block_uses_its_code(
     kind: str, different_w: bool, input_is_latent: bool
 ) -> None:
     network = small(kind, different_w=different_w, input_is_latent=input_is_latent)
@@ -87,7 +87,7 @@ def test_every_style_block_gets_its_code(
 
 
 @torch.no_grad()
-def test_a_prior_without_conditions_is_the_networks_prior(kind: str) -> None:
+def test_a_prior_without_conditions_equals_that_of_the_network(kind: str) -> None:
     """With scales of one and shifts of zero the transform does nothing."""
     network = small(kind)
     for scale, shift in zip(network.condition_scale, network.condition_shift, strict=True):
@@ -109,7 +109,7 @@ def test_a_prior_without_conditions_is_the_networks_prior(kind: str) -> None:
 
 
 @pytest.mark.parametrize("grad", [True, False], ids=["with gradients", "without"])
-def test_the_transform_leaves_the_first_half_of_the_channels_untouched(grad: bool) -> None:
+def test_the_transform_keeps_the_first_half_of_the_channels(grad: bool) -> None:
     feat, gain, shift = (
         torch.randn(2, channels, 4, 4, generator=draws(channels)) for channels in (6, 3, 3)
     )
@@ -122,14 +122,14 @@ def test_the_transform_leaves_the_first_half_of_the_channels_untouched(grad: boo
 
 
 @pytest.mark.parametrize("grad", [True, False], ids=["with gradients", "without"])
-def test_a_whole_transform_changes_every_channel(grad: bool) -> None:
+def test_a_full_transform_changes_every_channel(grad: bool) -> None:
     feat, gain, shift = (torch.randn(2, 6, 4, 4, generator=draws(index)) for index in range(3))
     with torch.set_grad_enabled(grad):
         result = sft_hook([(gain, shift)], split=False)(0, feat.clone())
     torch.testing.assert_close(result, feat * gain + shift)
 
 
-def test_a_transform_is_that_of_its_scale() -> None:
+def test_each_scale_has_its_own_transform() -> None:
     ones = torch.ones(1, 2, 4, 4)
     conditions = [(ones * index, ones * 0) for index in range(3)]
     for index in range(3):

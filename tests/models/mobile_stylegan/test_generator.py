@@ -32,7 +32,7 @@ def small(*, isconcat: bool = False) -> MobileStyleGAN:
 
 
 @torch.no_grad()
-def test_the_shipped_weights_draw_what_the_published_runtime_draws() -> None:
+def test_the_shipped_weights_give_the_images_of_the_published_runtime() -> None:
     with np.load(GOLDEN / "mobile_stylegan.npz") as golden:
         style, image = torch.from_numpy(golden["style"]), torch.from_numpy(golden["image"])
     network = shipped()
@@ -45,7 +45,7 @@ def test_the_shipped_weights_draw_what_the_published_runtime_draws() -> None:
 
 
 @torch.no_grad()
-def test_the_shipped_mapping_is_the_published_one_to_the_precision_of_its_weights() -> None:
+def test_the_shipped_mapping_equals_the_published_one_within_its_precision() -> None:
     with np.load(GOLDEN / "mobile_stylegan.npz") as golden:
         z, style = torch.from_numpy(golden["z"]), torch.from_numpy(golden["style"])
     assert float((shipped().style_mlp(z) - style).abs().max()) < 5e-3
@@ -60,7 +60,7 @@ def test_the_mean_style_is_the_mean_of_styles() -> None:
     assert torch.equal(network.styles(z, truncation=0.0)[0], network.get_buffer("mean_style"))
 
 
-def test_the_inverse_wavelet_is_orthonormal_and_its_low_band_a_mean() -> None:
+def test_the_inverse_wavelet_is_orthonormal_and_its_low_band_is_a_mean() -> None:
     bands = torch.randn(2, 8, 4, 4, generator=draws())
     picture = inverse_haar(bands)
     assert picture.shape == (2, 2, 8, 8)
@@ -73,7 +73,7 @@ def test_the_inverse_wavelet_is_orthonormal_and_its_low_band_a_mean() -> None:
 
 
 @torch.no_grad()
-def test_a_picture_is_the_mean_of_the_doubled_one() -> None:
+def test_an_image_is_the_mean_of_the_doubled_one() -> None:
     network = small()
     styles = network.to_w_plus(network.style_mlp(torch.randn(2, FEATURES, generator=draws())))
     picture, large = network.synthesize(styles), network.synthesize(styles, double_size=True)
@@ -82,7 +82,7 @@ def test_a_picture_is_the_mean_of_the_doubled_one() -> None:
     torch.testing.assert_close(F.avg_pool2d(large, 2), picture)
 
 
-def test_gradients_reach_every_style_and_do_not_change_the_picture() -> None:
+def test_gradients_reach_every_style_and_do_not_change_the_image() -> None:
     network = small()
     styles = network.to_w_plus(network.style_mlp(torch.randn(1, FEATURES, generator=draws())))
     styles = styles.detach().clone().requires_grad_(True)
@@ -102,7 +102,7 @@ def test_a_sample_does_not_depend_on_the_others_of_its_batch() -> None:
 
 
 @torch.no_grad()
-def test_with_branches_it_draws_what_it_drew_without_noise_until_features_count() -> None:
+def test_zero_initialized_branches_do_not_change_the_image_without_noise() -> None:
     plain, branched = small(), small(isconcat=True)
     branched.load_state_dict(widen_for_features(plain.state_dict(), branched))
     styles = plain.to_w_plus(plain.style_mlp(torch.randn(1, FEATURES, generator=draws())))
@@ -136,6 +136,6 @@ def test_weights_of_another_size_are_refused_by_name() -> None:
         load_weights(MobileStyleGAN(out_size=1024), path)
 
 
-def test_channels_that_do_not_divide_into_bands_are_refused() -> None:
+def test_channels_not_divisible_into_bands_are_refused() -> None:
     with pytest.raises(ValueError, match="multiples of 4"):
         MobileStyleGAN(out_size=SIDE, narrow=6 / 512)

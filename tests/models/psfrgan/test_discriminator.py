@@ -45,7 +45,7 @@ def plain_scores(judge: MultiScaleDiscriminator, seen: Tensor) -> list[Tensor]:
 
 @torch.no_grad()
 @pytest.mark.parametrize("side", [32, 36])
-def test_scores_are_those_of_the_formulas(side: int) -> None:
+def test_scores_equal_the_formulas(side: int) -> None:
     judge = small()
     seen = torch.cat([picture(5, side, seed) for seed in range(2)])
     for actual, expected in zip(judge(seen).scores, plain_scores(judge, seen), strict=True):
@@ -53,7 +53,7 @@ def test_scores_are_those_of_the_formulas(side: int) -> None:
 
 
 @torch.no_grad()
-def test_every_layer_of_every_scale_is_given_for_feature_matching() -> None:
+def test_features_of_every_layer_and_scale_are_returned() -> None:
     result = small()(picture(5, 32))
     assert [tuple(score.shape) for score in result.scores] == [(1, 1, 6, 6), (1, 1, 2, 2)]
     shapes = [[tuple(tensor.shape[1:]) for tensor in scale] for scale in result.features]
@@ -71,7 +71,7 @@ def test_channels_are_doubled_up_to_1024() -> None:
 
 
 @pytest.mark.parametrize("spectral_norm", [False, True])
-def test_gradients_reach_every_parameter_and_the_picture(spectral_norm: bool) -> None:
+def test_gradients_reach_every_parameter_and_the_image(spectral_norm: bool) -> None:
     judge = small(spectral_norm=spectral_norm).train()
     seen = picture(5, 32).requires_grad_()
     result = judge(seen)
@@ -91,7 +91,7 @@ def test_gradients_reach_every_parameter_and_the_picture(spectral_norm: bool) ->
     assert all("bias" in key and "model" in key for key in ends)
 
 
-def test_two_judgments_before_one_step_are_both_differentiated() -> None:
+def test_two_scores_before_one_step_are_both_differentiated() -> None:
     judge = small(spectral_norm=True).train()
     real, fake = judge(picture(5, 32, 0)), judge(picture(5, 32, 1))
     loss = F.relu(1 - real.scores[0]).mean() + F.relu(1 + fake.scores[0]).mean()
@@ -100,7 +100,7 @@ def test_two_judgments_before_one_step_are_both_differentiated() -> None:
 
 
 @torch.no_grad()
-def test_a_picture_is_judged_the_same_alone_and_in_a_batch() -> None:
+def test_an_image_is_scored_the_same_alone_and_in_a_batch() -> None:
     judge = small()
     batch = torch.cat([picture(5, 32, seed) for seed in range(3)])
     together = judge(batch).scores[1]
@@ -109,7 +109,7 @@ def test_a_picture_is_judged_the_same_alone_and_in_a_batch() -> None:
 
 
 @torch.no_grad()
-def test_weights_start_small_as_released() -> None:
+def test_initial_weights_have_the_released_scale() -> None:
     judge = MultiScaleDiscriminator(spectral_norm=True, num_D=1)
     state = judge.state_dict()
     assert float(state["D_pool.0.model.3.conv2d.weight_orig"].std()) == pytest.approx(

@@ -72,7 +72,7 @@ def test_tensors_are_named_as_published() -> None:
 
 
 @torch.no_grad()
-def test_the_result_is_that_of_the_formulas() -> None:
+def test_the_result_equals_the_formulas() -> None:
     generator = small()
     image, parsing = inputs(2)
     expected = plain_generator(generator.state_dict(), image, parsing, steps=2)
@@ -88,7 +88,7 @@ def test_an_input_of_another_size_is_resized_to_every_scale() -> None:
     torch.testing.assert_close(generator(image, parsing).image, expected, atol=2e-5, rtol=1e-5)
 
 
-def test_gradients_are_those_of_the_formulas_in_training_too() -> None:
+def test_gradients_equal_those_of_the_formulas_in_training() -> None:
     generator = small()
     image, parsing = inputs(2)
     generator(image, parsing).image.square().mean().backward()
@@ -117,7 +117,7 @@ def test_gradients_reach_every_parameter_in_training() -> None:
 
 
 @torch.no_grad()
-def test_training_makes_one_power_iteration_at_every_use_and_evaluation_none() -> None:
+def test_training_makes_one_power_iteration_per_call_and_evaluation_none() -> None:
     generator = small()
     weight = generator.state_dict()["body.0.1.weight_orig"].flatten(1).clone()
     before = {key: tensor.clone() for key, tensor in generator.state_dict().items()}
@@ -132,7 +132,7 @@ def test_training_makes_one_power_iteration_at_every_use_and_evaluation_none() -
 
 
 @torch.no_grad()
-def test_many_uses_in_training_bring_the_largest_singular_value_to_one() -> None:
+def test_many_calls_in_training_bring_the_largest_singular_value_to_one() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)  # how fast the iteration settles depends on the weights drawn
         generator = PsfrganGenerator(**SMALL).train()
@@ -148,7 +148,7 @@ def test_many_uses_in_training_bring_the_largest_singular_value_to_one() -> None
 
 @torch.no_grad()
 @pytest.mark.parametrize("change", ["in place", "loaded", "cast", "trained"])
-def test_weights_kept_for_speed_follow_the_parameters(change: str) -> None:
+def test_cached_weights_follow_the_parameters(change: str) -> None:
     generator = small()
     generator(*inputs())
     if change == "in place":
@@ -167,7 +167,7 @@ def test_weights_kept_for_speed_follow_the_parameters(change: str) -> None:
     assert torch.equal(generator(*inputs()).image, fresh(*inputs()).image)
 
 
-def test_weights_kept_in_inference_mode_serve_where_gradients_flow() -> None:
+def test_weights_cached_in_inference_mode_work_with_gradients() -> None:
     generator = small().requires_grad_(False)
     image, parsing = inputs()
     with torch.inference_mode():
@@ -180,7 +180,7 @@ def test_weights_kept_in_inference_mode_serve_where_gradients_flow() -> None:
 
 
 @torch.no_grad()
-def test_a_copy_has_the_same_numbers_and_a_life_of_its_own() -> None:
+def test_a_copy_has_equal_weights_and_is_independent() -> None:
     generator = small()
     expected = generator(*inputs()).image
     other = copy.deepcopy(generator)
@@ -201,7 +201,7 @@ def test_a_face_is_restored_the_same_alone_and_in_a_batch() -> None:
 
 
 @torch.no_grad()
-def test_half_precision_stays_close_to_full() -> None:
+def test_half_precision_stays_close_to_float32() -> None:
     generator = small()
     image, parsing = inputs()
     expected = generator(image, parsing).image
@@ -231,12 +231,12 @@ def test_other_kinds_of_normalization_and_activation_are_built() -> None:
         ({"out_size": 72}, "72 px must be 16 px times a power"),
     ],
 )
-def test_settings_that_nobody_published_are_refused(changes: dict[str, Any], match: str) -> None:
+def test_unpublished_settings_are_refused(changes: dict[str, Any], match: str) -> None:
     with pytest.raises(ValueError, match=match):
         PsfrganGenerator(**{**SMALL, **changes})
 
 
-def test_a_map_that_does_not_fit_the_picture_is_refused() -> None:
+def test_a_parsing_map_of_another_size_than_the_image_is_refused() -> None:
     image, parsing = inputs()
     with pytest.raises(ValueError, match="parsing must be"):
         small()(image, parsing[:, :, ::2, ::2])
@@ -256,7 +256,7 @@ def test_a_map_that_does_not_fit_the_picture_is_refused() -> None:
         {**SMALL, "in_size": 16, "out_size": 16},
     ],
 )
-def test_a_checkpoint_tells_its_configuration(arguments: dict[str, Any]) -> None:
+def test_the_configuration_is_read_from_a_checkpoint(arguments: dict[str, Any]) -> None:
     network = PsfrganGenerator(**arguments)
     result = psfrgan_generator_from_shapes(shapes_of(network))
     assert result is not None
@@ -269,7 +269,7 @@ def test_a_checkpoint_tells_its_configuration(arguments: dict[str, Any]) -> None
     )
 
 
-def test_tensors_of_something_else_are_not_taken_for_a_generator() -> None:
+def test_tensors_of_other_networks_are_not_taken_for_a_generator() -> None:
     shapes = shapes_of(PsfrganGenerator(**SMALL))
     assert psfrgan_generator_from_shapes({}) is None
     less = {key: shape for key, shape in shapes.items() if key != "body.1.2.conv_0.bias"}
@@ -287,7 +287,7 @@ def seen_by(module: nn.Module) -> list[tuple[Tensor, ...]]:
 
 
 @torch.no_grad()
-def test_the_parser_runs_once_and_the_generator_sees_its_best_classes() -> None:
+def test_the_parser_runs_once_and_the_generator_gets_its_best_classes() -> None:
     restorer = small_restorer().eval()
     parsed, restored = seen_by(restorer.parser), seen_by(restorer.generator)
     image = torch.cat([picture(3, 64, seed) for seed in range(2)])
@@ -302,7 +302,7 @@ def test_the_parser_runs_once_and_the_generator_sees_its_best_classes() -> None:
     assert output.image.shape == image.shape
 
 
-def test_the_parser_is_left_alone_in_training() -> None:
+def test_the_parser_is_not_trained() -> None:
     restorer = small_restorer().train()
     before = {key: tensor.clone() for key, tensor in restorer.parser.state_dict().items()}
     output = restorer(torch.cat([picture(3, 64, seed) for seed in range(2)]))
@@ -317,7 +317,7 @@ def test_the_parser_is_left_alone_in_training() -> None:
 
 
 @torch.no_grad()
-def test_a_parser_of_another_size_is_given_the_crop_in_its_own() -> None:
+def test_a_parser_of_another_size_gets_the_crop_resized() -> None:
     parser = filled(FaceParser(in_size=32, out_size=32, min_feat_size=16, base_ch=32, res_depth=1))
     assert isinstance(parser, FaceParser)
     restorer = build_psfrgan(parser=parser, generator=small()).eval()
@@ -333,7 +333,7 @@ def test_crops_of_another_size_are_refused() -> None:
         small_restorer()(torch.zeros(1, 3, 64, 96))
 
 
-def test_the_released_size_gives_the_published_picture_at_174_gflop() -> None:
+def test_the_released_size_gives_the_published_image_at_174_gflop() -> None:
     generator = filled(PsfrganGenerator()).requires_grad_(False)
     given = picture(3, 512), one_hot_map(512, cell_px=64)
     with torch.inference_mode():

@@ -18,7 +18,7 @@ def network() -> ArcFaceResNet:
 
 
 @torch.no_grad()
-def test_a_face_has_512_features_of_its_own(network: ArcFaceResNet) -> None:
+def test_different_faces_have_different_512_features(network: ArcFaceResNet) -> None:
     faces = pictures(3, 128, channels=1)
     together = network(faces)
     assert together.shape == (3, 512)
@@ -27,7 +27,7 @@ def test_a_face_has_512_features_of_its_own(network: ArcFaceResNet) -> None:
     assert float((together[0] - together[1]).abs().max()) > 0.01
 
 
-def test_the_identity_of_a_picture_can_be_trained_while_the_network_rests(
+def test_gradients_reach_the_image_while_the_network_is_frozen(
     network: ArcFaceResNet,
 ) -> None:
     frozen = copy.deepcopy(network).requires_grad_(False)
@@ -37,7 +37,7 @@ def test_the_identity_of_a_picture_can_be_trained_while_the_network_rests(
     assert float((face.grad != 0).float().mean()) > 0.9
 
 
-def test_layers_say_how_many_blocks_a_scale_has() -> None:
+def test_the_layers_setting_is_the_number_of_blocks_per_scale() -> None:
     with torch.device("meta"):
         network = ArcFaceResNet(layers=(1, 2, 3, 4), use_se=True)
     layers = (network.layer1, network.layer2, network.layer3, network.layer4)
@@ -50,7 +50,9 @@ def test_layers_say_how_many_blocks_a_scale_has() -> None:
 
 @torch.no_grad()
 @pytest.mark.parametrize(("outputs", "stride"), [(16, 1), (24, 1), (16, 2), (24, 2)])
-def test_a_block_is_normalize_filter_twice_around_a_shortcut(outputs: int, stride: int) -> None:
+def test_a_block_is_twice_normalization_and_convolution_with_a_shortcut(
+    outputs: int, stride: int
+) -> None:
     block = IRBlock(in_channels=16, out_channels=outputs, stride=stride, use_se=True)
     filled(block, "fan_in")
     feat = torch.randn(2, 16, 8, 8, generator=torch.Generator().manual_seed(0))

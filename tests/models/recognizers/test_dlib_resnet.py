@@ -44,7 +44,7 @@ def network() -> DlibResNet:
 
 
 @pytest.mark.parametrize("kind", sorted(GOLDEN))
-def test_the_network_agrees_with_stored_numbers_of_dlib(network: DlibResNet, kind: str) -> None:
+def test_the_network_gives_stored_numbers_of_dlib(network: DlibResNet, kind: str) -> None:
     with torch.inference_mode():
         ours = network(as_input(sample_image(kind)))[0].numpy()
 
@@ -72,7 +72,7 @@ def test_a_crop_of_another_size_is_refused(network: DlibResNet) -> None:
         network(torch.zeros(1, 3, 112, 112))
 
 
-def test_the_weights_say_where_they_come_from_and_under_which_license() -> None:
+def test_the_weights_state_their_source_and_license() -> None:
     data = files("vidrestore.models") / "data"
     with as_file(data / "face_embedding.safetensors") as path, safe_open(path, "pt") as file:
         metadata = file.metadata()

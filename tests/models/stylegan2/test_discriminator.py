@@ -31,7 +31,9 @@ def plain_spread(feat: Tensor, group: int) -> list[float]:
 @pytest.mark.parametrize(
     ("batch", "group", "used"), [(4, 4, 4), (8, 4, 4), (6, 2, 2), (3, 4, 3), (1, 4, 1), (6, 3, 3)]
 )
-def test_the_spread_is_that_of_the_plain_loop(batch: int, group: int, used: int) -> None:
+def test_the_standard_deviation_equals_that_of_a_plain_loop(
+    batch: int, group: int, used: int
+) -> None:
     feat = torch.randn(batch, 5, 4, 3, generator=draws())
     result = minibatch_stddev(feat, group=group)
     assert result.shape == (batch, 1, 4, 3)
@@ -49,7 +51,7 @@ def test_batches_that_do_not_split_are_refused(batch: int, group: int) -> None:
         small(stddev_group=group)(torch.zeros(batch, 3, 32, 32))
 
 
-def test_there_is_a_score_per_picture_that_its_group_has_a_say_in() -> None:
+def test_there_is_one_score_per_image_that_depends_on_its_group() -> None:
     network = small(stddev_group=2)
     batch = pictures(4, 32)
     with torch.no_grad():
@@ -62,7 +64,7 @@ def test_there_is_a_score_per_picture_that_its_group_has_a_say_in() -> None:
     assert not torch.equal(scores[1], changed[1])
 
 
-def test_gradients_reach_every_parameter_and_the_picture() -> None:
+def test_gradients_reach_every_parameter_and_the_image() -> None:
     network = small()
     batch = pictures(2, 32).requires_grad_()
     network(batch).square().sum().backward()
@@ -73,7 +75,7 @@ def test_gradients_reach_every_parameter_and_the_picture() -> None:
         assert float(parameter.grad.abs().sum()) > 0, key
 
 
-def test_the_penalty_on_gradients_of_real_pictures_can_be_trained() -> None:
+def test_the_gradient_penalty_has_second_derivatives() -> None:
     network = small()
     batch = pictures(2, 32).requires_grad_()
     (slope,) = torch.autograd.grad(network(batch).sum(), batch, create_graph=True)
@@ -97,6 +99,6 @@ def test_the_first_layers_can_be_frozen() -> None:
     assert all(tensor.grad is not None for tensor in rest)
 
 
-def test_pictures_of_another_size_are_refused() -> None:
+def test_images_of_another_size_are_refused() -> None:
     with pytest.raises(ValueError, match="32 x 32 px, got 64 x 64"):
         small()(torch.zeros(2, 3, 64, 64))

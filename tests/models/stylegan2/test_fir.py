@@ -60,7 +60,7 @@ def test_doubling_is_zero_insertion_and_a_filter(taps: tuple[float, ...]) -> Non
 
 
 @pytest.mark.parametrize("taps", TAPS, ids=str)
-def test_smoothing_after_a_transposed_convolution_brings_it_to_twice_the_size(
+def test_filtering_after_a_transposed_convolution_doubles_the_size(
     taps: tuple[float, ...],
 ) -> None:
     grown = torch.randn(2, 3, 13, 17, generator=draws())  # of 6 x 8, by a 3x3 kernel
@@ -74,7 +74,7 @@ def test_smoothing_after_a_transposed_convolution_brings_it_to_twice_the_size(
 
 @pytest.mark.parametrize("kernel_size", [1, 3])
 @pytest.mark.parametrize("taps", TAPS, ids=str)
-def test_smoothing_before_a_strided_convolution_lets_it_halve_the_size(
+def test_filtering_before_a_strided_convolution_halves_the_size(
     taps: tuple[float, ...], kernel_size: int
 ) -> None:
     spare = len(taps) - 2 + kernel_size - 1
@@ -112,7 +112,7 @@ def test_a_halving_shortcut_is_filter_then_strided_convolution(taps: tuple[float
     torch.testing.assert_close(result, expected, atol=1e-5, rtol=1e-5)
 
 
-def test_a_constant_picture_stays_constant_inside() -> None:
+def test_a_constant_image_stays_constant_inside() -> None:
     flat = torch.full((1, 1, 8, 8), 0.6)
     for resample in (FirUpsample(), FirSmooth(kernel_size=1, up=False)):
         inner = resample(flat)[..., 2:-2, 2:-2]
@@ -128,7 +128,7 @@ def test_the_filter_is_separable_and_sums_to_its_gain(gain: float) -> None:
 
 
 @pytest.mark.parametrize("stored", [False, True])
-def test_the_filter_is_in_the_state_dict_only_where_checkpoints_have_it(stored: bool) -> None:
+def test_the_filter_is_in_the_state_dict_only_if_checkpoints_have_it(stored: bool) -> None:
     for resample in (
         FirUpsample(in_state_dict=stored),
         FirSmooth(kernel_size=3, up=True, in_state_dict=stored),
@@ -137,7 +137,7 @@ def test_the_filter_is_in_the_state_dict_only_where_checkpoints_have_it(stored: 
         assert resample.to(torch.bfloat16).kernel.dtype == torch.bfloat16
 
 
-def test_the_filter_of_published_networks_has_weights_that_bf16_holds() -> None:
+def test_the_weights_of_published_filters_are_exact_in_bf16() -> None:
     for gain in (1.0, 4.0):
         kernel = fir_kernel(FIR_TAPS, gain=gain)
         assert torch.equal(kernel.bfloat16().float(), kernel)

@@ -38,7 +38,7 @@ def latents(generator: Generator, count: int = 2, seed: int = 0) -> Tensor:
 
 
 @torch.no_grad()
-def test_stored_noise_gives_the_same_picture_twice(generator: Generator) -> None:
+def test_stored_noise_gives_the_same_image_twice(generator: Generator) -> None:
     given = latents(generator)
     first = generator.synthesize(given)
     assert first.shape == (2, 3, SIDE, SIDE)
@@ -47,14 +47,14 @@ def test_stored_noise_gives_the_same_picture_twice(generator: Generator) -> None
 
 
 @torch.no_grad()
-def test_stored_noise_given_by_hand_is_the_stored_noise(generator: Generator) -> None:
+def test_passing_the_stored_noise_gives_the_same_image(generator: Generator) -> None:
     given = latents(generator)
     by_hand = generator.synthesize(given, noise=generator.noises())
     assert torch.equal(by_hand, generator.synthesize(given))
 
 
 @torch.no_grad()
-def test_other_noise_gives_another_picture_and_every_map_counts(generator: Generator) -> None:
+def test_other_noise_gives_another_image_and_every_map_has_an_effect(generator: Generator) -> None:
     given = latents(generator, 1)
     stored = generator.noises()
     before = generator.synthesize(given)
@@ -65,7 +65,7 @@ def test_other_noise_gives_another_picture_and_every_map_counts(generator: Gener
 
 
 @torch.no_grad()
-def test_noise_of_a_batch_is_each_samples_own(generator: Generator) -> None:
+def test_each_sample_of_a_batch_has_its_own_noise(generator: Generator) -> None:
     given = latents(generator, 2)
     noise = sample_noise(SIDE, batch=2, generator=draws(7))
     together = generator.synthesize(given, noise=noise)
@@ -78,7 +78,7 @@ def test_noise_of_a_batch_is_each_samples_own(generator: Generator) -> None:
     torch.testing.assert_close(together, torch.cat(alone), atol=1e-4, rtol=1e-5)
 
 
-def test_drawn_noise_replays_from_its_generator() -> None:
+def test_drawn_noise_is_reproduced_from_its_generator() -> None:
     first = sample_noise(SIDE, batch=2, generator=draws(7))
     assert [tuple(tensor.shape) for tensor in first] == [
         (2, 1, side, side) for side in (4, 8, 8, 16, 16, 32, 32)
@@ -89,7 +89,7 @@ def test_drawn_noise_replays_from_its_generator() -> None:
     assert not any(torch.equal(one, two) for one, two in zip(first, other, strict=True))
 
 
-def test_there_is_a_noise_map_per_style_block(generator: Generator) -> None:
+def test_there_is_one_noise_map_per_style_block(generator: Generator) -> None:
     sides = [noise.shape[-1] for noise in generator.noises()]
     assert sides == noise_sides(SIDE)
     assert len(sides) == 1 + len(generator.style_convs)
@@ -97,7 +97,7 @@ def test_there_is_a_noise_map_per_style_block(generator: Generator) -> None:
 
 
 @pytest.mark.parametrize("side", [0, 4, 12, 96, 2048])
-def test_sides_that_are_no_power_of_two_are_refused(side: int) -> None:
+def test_sides_that_are_not_a_power_of_two_are_refused(side: int) -> None:
     with pytest.raises(ValueError, match=f"power of two from 8 to 1024, got {side}"):
         scale_count(side)
     with pytest.raises(ValueError, match="power of two"):
@@ -105,7 +105,7 @@ def test_sides_that_are_no_power_of_two_are_refused(side: int) -> None:
 
 
 @torch.no_grad()
-def test_mixed_codes_are_the_one_before_the_crossover_and_the_other_from_there() -> None:
+def test_mixed_codes_switch_at_the_crossover() -> None:
     generator = StyleGAN2Generator(
         out_size=SIDE, num_style_feat=FEATURES, num_mlp=2, narrow=0.03125
     )
@@ -118,7 +118,7 @@ def test_mixed_codes_are_the_one_before_the_crossover_and_the_other_from_there()
 
 
 @torch.no_grad()
-def test_a_code_in_z_gives_the_picture_of_its_style() -> None:
+def test_a_code_in_z_gives_the_image_of_its_style() -> None:
     network = StyleGAN2Generator(out_size=SIDE, num_style_feat=FEATURES, num_mlp=2, narrow=0.03125)
     filled(network, "unit")
     expected = network.synthesize(network.to_w_plus(network.style_mlp(codes(2))))
@@ -126,7 +126,7 @@ def test_a_code_in_z_gives_the_picture_of_its_style() -> None:
 
 
 @torch.no_grad()
-def test_codes_are_normalized_before_they_are_mapped(generator: Generator) -> None:
+def test_codes_are_normalized_before_the_mapping(generator: Generator) -> None:
     expected = generator.style_mlp(codes(2))
     torch.testing.assert_close(generator.style_mlp(codes(2) * 50), expected, atol=1e-5, rtol=1e-4)
 
@@ -138,7 +138,7 @@ def path_length(generator: Generator, given: Tensor, direction: Tensor) -> Tenso
     return slope.square().sum(dim=2).mean(dim=1).sqrt().mean()
 
 
-def test_the_length_of_paths_can_be_trained(generator: Generator) -> None:
+def test_the_path_length_has_second_derivatives(generator: Generator) -> None:
     direction = torch.randn(2, 3, SIDE, SIDE, generator=draws(3)) / SIDE
     path_length(generator, latents(generator), direction).backward()
     reached = {
@@ -153,7 +153,7 @@ def test_the_length_of_paths_can_be_trained(generator: Generator) -> None:
     )
 
 
-def test_the_slope_of_the_length_of_paths_is_that_of_small_steps(generator: Generator) -> None:
+def test_gradients_of_the_path_length_equal_finite_differences(generator: Generator) -> None:
     generator = generator.double()
     given = latents_in_double(generator)
     direction = torch.randn(1, 3, SIDE, SIDE, generator=draws(3)).double() / SIDE

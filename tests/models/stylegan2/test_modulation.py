@@ -85,7 +85,7 @@ def styles() -> Tensor:
 @pytest.mark.parametrize("upsample", [False, True], ids=["same size", "doubled"])
 @pytest.mark.parametrize("demodulate", [True, False], ids=["demodulated", "bare"])
 @pytest.mark.parametrize("kernel_size", [1, 3])
-def test_the_result_is_that_of_the_grouped_convolution(
+def test_the_result_equals_the_grouped_convolution(
     kernel_size: int, demodulate: bool, upsample: bool
 ) -> None:
     weight = modulated(kernel_size=kernel_size, demodulate=demodulate)
@@ -104,7 +104,7 @@ def test_the_result_is_that_of_the_grouped_convolution(
 
 
 @pytest.mark.parametrize("demodulate", [True, False], ids=["demodulated", "bare"])
-def test_in_double_precision_the_two_agree_tightly(demodulate: bool) -> None:
+def test_both_implementations_agree_in_double_precision(demodulate: bool) -> None:
     weight = modulated(demodulate=demodulate).double()
     feat, style = features().double(), styles().double()
     expected = plain_modulated(
@@ -125,7 +125,7 @@ def gradients(
 
 @pytest.mark.parametrize("upsample", [False, True], ids=["same size", "doubled"])
 @pytest.mark.parametrize("demodulate", [True, False], ids=["demodulated", "bare"])
-def test_gradients_are_those_of_the_grouped_convolution(demodulate: bool, upsample: bool) -> None:
+def test_gradients_equal_those_of_the_grouped_convolution(demodulate: bool, upsample: bool) -> None:
     weight = modulated(demodulate=demodulate)
     side = 2 * SIDE + 1 if upsample else SIDE
     direction = randoms(BATCH, OUTPUTS, side, side, seed=2)
@@ -149,7 +149,7 @@ def test_gradients_are_those_of_the_grouped_convolution(demodulate: bool, upsamp
         assert float((ours - expected).abs().max()) < 2e-5 * largest
 
 
-def test_a_style_of_zero_gives_zero_and_gradients_that_are_finite() -> None:
+def test_a_style_of_zero_gives_zero_and_finite_gradients() -> None:
     weight = modulated()
     with torch.no_grad():
         weight.modulation.get_parameter("bias").zero_()
@@ -207,7 +207,7 @@ def test_demodulation_keeps_its_accuracy_under_autocast() -> None:
     torch.testing.assert_close(result.output_scale, power.rsqrt(), rtol=1e-5, atol=0)
 
 
-def test_pictures_are_the_grouped_convolution_too() -> None:
+def test_images_equal_the_grouped_convolution() -> None:
     weight = modulated(out_channels=3, kernel_size=1, demodulate=False)
     expected = plain_modulated(
         features(),
@@ -272,7 +272,7 @@ def test_a_clean_style_block_has_its_gain_on_the_convolution_alone(upsample: boo
 
 @pytest.mark.parametrize("grad", [True, False], ids=["with gradients", "without"])
 @pytest.mark.parametrize("kind", [StyleConv, CleanStyleConv])
-def test_noise_in_full_precision_serves_a_network_in_half(
+def test_float32_noise_works_in_a_half_precision_network(
     kind: Callable[..., nn.Module], grad: bool
 ) -> None:
     block = kind(in_channels=INPUTS, out_channels=OUTPUTS, style_dim=FEATURES).to(torch.bfloat16)
@@ -284,7 +284,7 @@ def test_noise_in_full_precision_serves_a_network_in_half(
 
 
 @pytest.mark.parametrize("kind", [ToRGB, CleanToRGB])
-def test_pictures_of_scales_are_added_up(kind: Callable[..., nn.Module]) -> None:
+def test_images_of_all_scales_are_added(kind: Callable[..., nn.Module]) -> None:
     block = kind(in_channels=INPUTS, style_dim=FEATURES)
     feat = randoms(BATCH, INPUTS, 8, 8)
     coarse = torch.ones(BATCH, 3, 4, 4)
@@ -294,7 +294,7 @@ def test_pictures_of_scales_are_added_up(kind: Callable[..., nn.Module]) -> None
     torch.testing.assert_close(inner, torch.ones_like(inner), atol=1e-4, rtol=0)
 
 
-def test_the_state_dict_has_the_published_leading_axis_and_the_parameter_has_not() -> None:
+def test_the_published_leading_axis_is_in_the_state_dict_only() -> None:
     weight = modulated()
     state = weight.state_dict()
     assert state["weight"].shape == (1, OUTPUTS, INPUTS, 3, 3)

@@ -10,7 +10,7 @@ from vidrestore.models.upscalers.compact import CompactUpscaler
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
-def test_without_a_change_every_pixel_is_repeated(scale: int) -> None:
+def test_without_a_residual_every_pixel_is_repeated(scale: int) -> None:
     network = CompactUpscaler(features=8, convolutions=2, scale=scale)
     last = network.body[-1]
     assert isinstance(last, nn.Conv2d)
@@ -23,7 +23,7 @@ def test_without_a_change_every_pixel_is_repeated(scale: int) -> None:
     assert torch.equal(network(picture), repeated)
 
 
-def test_its_tensors_have_the_published_names() -> None:
+def test_tensors_have_the_published_names() -> None:
     network = CompactUpscaler(features=4, convolutions=1, scale=2)
     published = compact_state(2)
 
@@ -31,7 +31,7 @@ def test_its_tensors_have_the_published_names() -> None:
     assert shapes == {key: tensor.shape for key, tensor in published.items()}
 
 
-def test_it_gives_what_the_published_code_gives() -> None:
+def test_the_output_equals_that_of_the_published_code() -> None:
     registry = pytest.importorskip("spandrel", reason="needs the extra [zoo]").MAIN_REGISTRY
     state = compact_state(3, seed=5)
     network = CompactUpscaler(features=4, convolutions=1, scale=3)
@@ -43,7 +43,7 @@ def test_it_gives_what_the_published_code_gives() -> None:
         torch.testing.assert_close(network(picture), expected, atol=1e-6, rtol=0)
 
 
-def test_a_pixel_has_a_say_as_far_as_its_convolutions_reach_and_no_further() -> None:
+def test_the_receptive_field_is_that_of_the_convolutions() -> None:
     network = filled(CompactUpscaler(features=4, convolutions=3, scale=1), "fan_in")
     picture = pictures(1, 24) * 0.5 + 0.5
     other = picture.clone()
@@ -55,7 +55,7 @@ def test_a_pixel_has_a_say_as_far_as_its_convolutions_reach_and_no_further() -> 
     assert changed[1:4].any()
 
 
-def test_bf16_keeps_the_levels_of_the_picture_itself() -> None:
+def test_bf16_keeps_the_levels_of_the_input_image() -> None:
     network = CompactUpscaler(features=4, convolutions=1, scale=2)
     with torch.no_grad():
         for parameter in network.parameters():

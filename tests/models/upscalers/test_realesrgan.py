@@ -11,7 +11,7 @@ from vidrestore.models.upscalers.rrdbnet import RRDBNet
 SMALL = {"features": 8, "growth": 4, "blocks": 2}
 
 
-def test_a_crop_is_shrunk_to_a_quarter_and_enlarged_again() -> None:
+def test_a_crop_is_downscaled_to_a_quarter_and_enlarged_again() -> None:
     faces = filled(RealEsrganFaces(size_px=64, **SMALL), "fan_in")
     network = RRDBNet(**SMALL)
     network.load_state_dict(faces.state_dict())
@@ -24,7 +24,7 @@ def test_a_crop_is_shrunk_to_a_quarter_and_enlarged_again() -> None:
 
 
 @pytest.mark.parametrize("working_px", [12, 16, 24])
-def test_any_working_size_gives_crops_of_the_size_given(working_px: int) -> None:
+def test_any_working_size_gives_crops_of_the_input_size(working_px: int) -> None:
     faces = filled(RealEsrganFaces(size_px=64, working_px=working_px, **SMALL), "fan_in")
 
     with torch.no_grad():

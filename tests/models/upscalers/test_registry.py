@@ -28,7 +28,7 @@ def test_the_weights_are_in_the_package_with_their_license(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", UPSCALERS)
-def test_its_factor_is_what_the_table_says(name: str) -> None:
+def test_the_factor_of_the_network_is_that_of_the_table(name: str) -> None:
     spec = UPSCALERS[name]
     with torch.no_grad():
         large = spec.build()(torch.zeros(1, 3, 2, 3))
@@ -37,7 +37,7 @@ def test_its_factor_is_what_the_table_says(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", UPSCALERS)
-def test_it_is_recognized_from_its_tensors(name: str) -> None:
+def test_the_network_is_recognized_by_its_tensors(name: str) -> None:
     with torch.device("meta"):
         state = UPSCALERS[name].build().state_dict()
     shapes = {key: tuple(tensor.shape) for key, tensor in state.items()}
@@ -47,7 +47,7 @@ def test_it_is_recognized_from_its_tensors(name: str) -> None:
     assert upscaler_of(shapes) is None
 
 
-def test_a_network_of_another_size_is_not_one_of_the_table() -> None:
+def test_a_network_of_another_size_is_not_recognized() -> None:
     state = CompactUpscaler(features=8).state_dict()
 
     assert upscaler_of({key: tuple(tensor.shape) for key, tensor in state.items()}) is None

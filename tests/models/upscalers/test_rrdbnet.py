@@ -37,9 +37,7 @@ def picture() -> Tensor:
     return pictures(1, 12) * 0.5 + 0.5
 
 
-def test_the_weights_of_the_package_give_the_published_numbers(
-    x4plus: RRDBNet, picture: Tensor
-) -> None:
+def test_the_packaged_weights_give_the_published_numbers(x4plus: RRDBNet, picture: Tensor) -> None:
     large = x4plus(picture)
 
     assert large.shape == (1, 3, 48, 48)
@@ -61,7 +59,7 @@ def test_bf16_stays_within_45_db_and_gives_float32(x4plus: RRDBNet, picture: Ten
 
 
 @pytest.mark.parametrize("shape_hw", [(1, 1), (2, 7), (5, 3)])
-def test_pictures_of_any_size_are_enlarged(shape_hw: tuple[int, int]) -> None:
+def test_images_of_any_size_are_enlarged(shape_hw: tuple[int, int]) -> None:
     network = filled(RRDBNet(features=8, growth=4, blocks=1), "fan_in")
     height, width = shape_hw
 
@@ -71,7 +69,7 @@ def test_pictures_of_any_size_are_enlarged(shape_hw: tuple[int, int]) -> None:
     assert large.isfinite().all()
 
 
-def test_a_picture_is_enlarged_the_same_alone_and_in_a_batch() -> None:
+def test_an_image_is_enlarged_the_same_alone_and_in_a_batch() -> None:
     network = filled(RRDBNet(features=8, growth=4, blocks=2), "fan_in")
     batch = pictures(3, 16) * 0.5 + 0.5
 

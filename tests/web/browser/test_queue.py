@@ -39,13 +39,13 @@ def test_a_film_is_canceled_and_resumed(tab: Tab, server: WebServer) -> None:
     assert (server.results / "canceled.mkv").exists()
 
 
-def test_what_a_run_says_of_a_broken_film_is_shown(tab: Tab) -> None:
+def test_the_error_of_a_run_is_shown(tab: Tab) -> None:
     start(tab, "broken.mp4", "broken.mkv")
     tab.page.locator("#job [role=alert]", has_text="no video stream").wait_for()
     tab.wait_for_job("broken.mp4: failed")
 
 
-def test_two_tabs_see_one_queue_and_choose_each_for_itself(
+def test_two_tabs_share_a_queue_and_have_their_own_selection(
     new_tab: Callable[..., Tab], server: WebServer
 ) -> None:
     one, two = new_tab(), new_tab()
@@ -63,7 +63,7 @@ def test_two_tabs_see_one_queue_and_choose_each_for_itself(
     assert [job["state"] for job in server.jobs()[-2:]] == ["canceled", "failed"]
 
 
-def test_a_crash_and_a_closed_browser_lose_nothing(
+def test_jobs_survive_a_crash_and_a_closed_browser(
     own_server: WebServer, new_tab: Callable[..., Tab]
 ) -> None:
     tab = new_tab(own_server.url)

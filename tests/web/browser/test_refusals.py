@@ -16,7 +16,7 @@ def alert(tab: Tab, place: str) -> str:
     return found.inner_text()
 
 
-def test_what_is_no_film_of_the_folders_is_refused(tab: Tab, films: Path) -> None:
+def test_files_that_are_not_films_of_the_folders_are_refused(tab: Tab, films: Path) -> None:
     (films.parent / "secret.mp4").write_bytes(b"secret")
     tab.open("face.mp4")
     for name in ("/etc/passwd", "../secret.mp4", "absent.mp4"):
@@ -31,7 +31,9 @@ def test_what_is_no_film_of_the_folders_is_refused(tab: Tab, films: Path) -> Non
     assert "open a film" in alert(tab, "#message")
 
 
-def test_wrong_settings_and_names_are_refused_where_they_stand(tab: Tab, server: WebServer) -> None:
+def test_wrong_settings_and_names_are_refused_next_to_their_field(
+    tab: Tab, server: WebServer
+) -> None:
     before = len(server.jobs()) if (server.state / "queue.json").exists() else 0
     tab.open("face.mp4")
     for name in ("../escape.mkv", "/tmp/escape.mkv", ".hidden.mkv"):
@@ -50,7 +52,7 @@ def test_wrong_settings_and_names_are_refused_where_they_stand(tab: Tab, server:
     assert before == after
 
 
-def test_an_upload_beyond_the_bound_is_refused(
+def test_an_upload_above_the_limit_is_refused(
     browser: Any, films: Path, tmp_path: Path, small_server: WebServer, new_tab: Callable[..., Tab]
 ) -> None:
     tab = new_tab(small_server.url)

@@ -74,7 +74,7 @@ def test_films_are_restored_one_after_the_other(page: Page) -> None:
         assert job.output.read_bytes() == b"restored"
 
 
-def test_a_film_that_fails_says_why_and_does_not_stop_the_others(page: Page) -> None:
+def test_a_failed_film_has_its_error_and_does_not_stop_the_others(page: Page) -> None:
     broken, crash, good = page.add("broken"), page.add("crash"), page.add("good")
     page.runner.start()
 
@@ -102,7 +102,7 @@ def test_a_canceled_run_is_resumed(page: Page) -> None:
     assert ["--resume" in call for call in page.calls()] == [False, True]
 
 
-def test_a_film_that_waits_is_canceled_and_never_starts(page: Page) -> None:
+def test_a_canceled_waiting_film_never_starts(page: Page) -> None:
     waiting, good = page.add("slow"), page.add("good")
     page.runner.cancel(waiting.id)
     page.runner.start()
@@ -112,7 +112,7 @@ def test_a_film_that_waits_is_canceled_and_never_starts(page: Page) -> None:
     assert len(page.calls()) == 1
 
 
-def test_a_page_that_is_closed_continues_at_its_next_start(tmp_path: Path) -> None:
+def test_jobs_of_a_closed_server_continue_at_the_next_start(tmp_path: Path) -> None:
     page = Page(tmp_path)
     slow = page.add("slow")
     page.runner.start()
@@ -142,7 +142,7 @@ os._exit(1)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what a process runs")
-def test_a_run_that_outlives_a_crashed_page_is_not_started_twice(tmp_path: Path) -> None:
+def test_a_run_that_outlives_a_crashed_server_is_not_started_twice(tmp_path: Path) -> None:
     tests = str(Path(__file__).parents[2])
     code = CRASH.format(tests=tests, folder=str(tmp_path))
     subprocess.run([sys.executable, "-c", code], check=False)

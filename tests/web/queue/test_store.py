@@ -45,7 +45,9 @@ def test_jobs_survive_a_restart_in_their_order_whatever_their_names(
     assert queue.get(second.id).error == "no video stream"
 
 
-def test_one_page_at_a_time_uses_a_state_folder(tmp_path: Path, open_queue: OpenQueue) -> None:
+def test_a_state_folder_is_used_by_one_server_at_a_time(
+    tmp_path: Path, open_queue: OpenQueue
+) -> None:
     queue = open_queue(tmp_path)
     with pytest.raises(ConfigError, match="another vidrestore web uses it"):
         open_queue(tmp_path)
@@ -58,7 +60,7 @@ def test_one_page_at_a_time_uses_a_state_folder(tmp_path: Path, open_queue: Open
     "text", ["{", "[]", '{"format": 2, "jobs": []}', '{"format": 1, "jobs": [{"id": "x"}]}',
              '{"format": 1, "jobs": [{"id": "../x", "source": "a", "output": "b", "words": []}]}']
 )  # fmt: skip
-def test_a_file_that_is_no_queue_is_refused_and_kept(
+def test_a_file_that_is_not_a_queue_is_refused_and_not_replaced(
     tmp_path: Path, text: str, open_queue: OpenQueue
 ) -> None:
     (tmp_path / "queue.json").write_text(text)
@@ -68,7 +70,9 @@ def test_a_file_that_is_no_queue_is_refused_and_kept(
     assert (tmp_path / "queue.json").read_text() == text
 
 
-def test_a_change_that_cannot_be_written_is_not_made(tmp_path: Path, open_queue: OpenQueue) -> None:
+def test_a_change_that_cannot_be_saved_is_not_applied(
+    tmp_path: Path, open_queue: OpenQueue
+) -> None:
     queue = open_queue(tmp_path)
     job = queue.add(tmp_path / "film.mkv", tmp_path / "a.mkv", [])
     (tmp_path / "queue.tmp").mkdir()
@@ -97,7 +101,7 @@ def test_two_jobs_cannot_write_one_file(tmp_path: Path, open_queue: OpenQueue) -
         queue.add(tmp_path / "other.mkv", tmp_path / "a.mkv", [])
 
 
-def test_only_what_stopped_can_be_resumed_and_only_what_does_not_run_removed(
+def test_only_stopped_jobs_resume_and_only_jobs_not_running_are_removed(
     tmp_path: Path,
     open_queue: OpenQueue,
 ) -> None:
@@ -119,9 +123,7 @@ def test_only_what_stopped_can_be_resumed_and_only_what_does_not_run_removed(
         queue.get(job.id)
 
 
-def test_what_a_crashed_page_left_running_continues_first(
-    tmp_path: Path, open_queue: OpenQueue
-) -> None:
+def test_jobs_running_at_a_crash_continue_first(tmp_path: Path, open_queue: OpenQueue) -> None:
     queue = open_queue(tmp_path / "state")
     jobs = [queue.add(tmp_path / f"{n}.mkv", tmp_path / f"out{n}.mkv", []) for n in range(4)]
     queue.update(jobs[0].id, state="done")
