@@ -77,20 +77,20 @@ def test_a_frame_depends_on_its_context_frames_and_no_others() -> None:
     # The landmarks rest, so smoothing them reaches nowhere: what is left is two to each side
     # before the network, and four after it.
     near, nearer = (
-        samples(list(stages(1.0).restore(frames[at - reach : at + reach + 1])), at)
-        for reach in (6, 5)
+        samples(list(stages(1.0).restore(frames[at - context : at + context + 1])), at)
+        for context in (6, 5)
     )
     assert near == whole
     assert nearer != whole
 
 
 def test_a_segment_with_its_context_frames_gives_the_frames_of_the_full_film() -> None:
-    reach = stages(1.0).context_frames
-    frames = tracked(reach + 4)
+    context = stages(1.0).context_frames
+    frames = tracked(context + 4)
     whole = list(stages(1.0).restore(frames))
     part = list(stages(1.0).restore(frames[2:]))
-    assert [samples(part, at) for at in (reach + 2, reach + 3)] == [
-        samples(whole, at) for at in (reach + 2, reach + 3)
+    assert [samples(part, at) for at in (context + 2, context + 3)] == [
+        samples(whole, at) for at in (context + 2, context + 3)
     ]
 
 

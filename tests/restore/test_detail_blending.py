@@ -215,12 +215,12 @@ def test_a_frame_depends_only_on_its_window_bit_for_bit() -> None:
         pair(add_noise(image, k), sharpen(image) + random_detail(k))
         for k, image in enumerate(images)
     ]
-    index, reach = 5, CONFIG.blend_reach_frames
+    index, context = 5, CONFIG.blend_context_frames
     whole = blended(clip)
-    part = blended(clip[index - reach : index + reach + 1])
-    assert torch.equal(whole[index], part[reach])
-    nearer = blended(clip[index - reach + 1 : index + reach + 1])
-    assert not torch.equal(whole[index], nearer[reach - 1])
+    part = blended(clip[index - context : index + context + 1])
+    assert torch.equal(whole[index], part[context])
+    nearer = blended(clip[index - context + 1 : index + context + 1])
+    assert not torch.equal(whole[index], nearer[context - 1])
 
 
 def test_the_result_does_not_depend_on_the_number_of_threads() -> None:
@@ -331,7 +331,7 @@ def test_only_the_later_neighbors_are_buffered() -> None:
 
     count = sum(1 for _ in blend_frames(frames(), config=CONFIG))
     assert count == 10
-    assert peak <= CONFIG.blend_reach_frames + 1
+    assert peak <= CONFIG.blend_context_frames + 1
 
 
 def test_memory_does_not_grow_with_the_film() -> None:
@@ -355,7 +355,7 @@ def test_memory_does_not_grow_with_the_film() -> None:
 
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("strength", 1.5), ("strength", -0.1), ("reach_frames", 0), ("blend_distances", (1, 0))],
+    [("strength", 1.5), ("strength", -0.1), ("context_frames", 0), ("blend_distances", (1, 0))],
 )
 def test_settings_out_of_range_are_refused(setting: str, value: object) -> None:
     with pytest.raises(ConfigError, match=re.escape(str(value))):

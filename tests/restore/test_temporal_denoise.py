@@ -118,12 +118,12 @@ def test_only_the_later_neighbors_are_buffered() -> None:
             yield frame_with(index, [])
 
     for given, _ in enumerate(denoise_frames(frames(), config=CONFIG)):
-        assert taken - given <= CONFIG.reach_frames + 1
+        assert taken - given <= CONFIG.context_frames + 1
     assert taken == 12
 
 
 @pytest.mark.parametrize(
-    ("setting", "value"), [("strength", 1.5), ("strength", -0.1), ("reach_frames", 0)]
+    ("setting", "value"), [("strength", 1.5), ("strength", -0.1), ("context_frames", 0)]
 )
 def test_settings_out_of_range_are_refused(setting: str, value: float) -> None:
     with pytest.raises(ConfigError, match=str(value)):

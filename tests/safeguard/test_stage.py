@@ -229,8 +229,8 @@ def test_a_segment_gives_what_the_film_gives_bit_for_bit(meter: IdentityMeter) -
         }
 
     whole = outcomes(sources)
-    reach = 2 * CONFIG.context_frames
-    part = outcomes(sources[22 - reach : 26 + reach])
+    context = 2 * CONFIG.context_frames
+    part = outcomes(sources[22 - context : 26 + context])
 
     assert [part[index] for index in range(22, 26)] == [whole[index] for index in range(22, 26)]
     assert len(set(map(str, whole.values()))) > 8

@@ -8,7 +8,7 @@ import pytest
 from vidrestore.safeguard.strength_smoothing import smooth_strengths
 from vidrestore.types import Assessment
 
-REACH_FRAMES = 7
+CONTEXT_FRAMES = 7
 LARGEST_STEP = 1 / 7 + 1e-9
 Readings = Sequence[Mapping[int, Assessment]]
 
@@ -97,8 +97,8 @@ def test_frames_beyond_the_window_have_no_influence_bit_for_bit(seed: int) -> No
     whole = [each for _, each in smooth_strengths(enumerate(frames))]
 
     for start, end in ((20, 33), (40, 41), (0, 12), (66, 80)):
-        first = max(0, start - REACH_FRAMES)
-        part = frames[first : end + REACH_FRAMES]
+        first = max(0, start - CONTEXT_FRAMES)
+        part = frames[first : end + CONTEXT_FRAMES]
         alone = [each for _, each in smooth_strengths(enumerate(part))]
         assert alone[start - first : end - first] == whole[start:end]
 
@@ -113,4 +113,4 @@ def test_no_more_frames_than_the_window_are_buffered() -> None:
             yield index, {1: Assessment()}
 
     for index, _ in smooth_strengths(frames()):
-        assert taken - index <= REACH_FRAMES
+        assert taken - index <= CONTEXT_FRAMES

@@ -93,7 +93,9 @@ class Stages:
         smoothing, settings = SmoothingConfig().max_window_frames, self.settings
         # Faces are averaged over time twice, before and after they are restored, and checked twice.
         temporal = config_from(settings, TemporalConfig)
-        averaging = temporal.reach_frames + temporal.blend_reach_frames if settings.steady else 0
+        averaging = (
+            temporal.context_frames + temporal.blend_context_frames if settings.steady else 0
+        )
         safeguard = config_from(settings, SafeguardConfig)
         safeguarding = 0 if self.meter is None else 2 * safeguard.context_frames
         repairing = repair_context_frames(settings.repair)

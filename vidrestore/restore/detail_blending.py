@@ -78,8 +78,8 @@ def blend_frames(
     """Yield every frame with the fine detail of its restored faces blended, in order.
 
     Tracks end at cuts, so nothing crosses one. A face alone in its track, as in a single image,
-    stays as it is. Buffers ``blend_reach_frames`` later frames; of as many earlier ones, 2.5 MB per
-    face.
+    stays as it is. Buffers ``blend_context_frames`` later frames; of as many earlier ones, 2.5 MB
+    per face.
 
     Args:
         frames: In presentation order.
@@ -119,8 +119,8 @@ def luma_changes(
 ) -> Iterator[tuple[Item, dict[int, FloatArray]]]:
     """Yield every item with the change of luma of each track that has neighbors in time.
 
-    A change depends on the same track in the ``blend_reach_frames`` items to each side, as long as
-    the track has no gap, and on nothing else.
+    A change depends on the same track in the ``blend_context_frames`` items to each side, as long
+    as the track has no gap, and on nothing else.
 
     Args:
         items: Each with its faces: track -> the restorer's input and output, each ``(3, S, S)`` RGB

@@ -21,7 +21,8 @@ def denoise_frames(
     """Yield every frame with ``denoised_chw`` of its faces, in order.
 
     Tracks end at cuts, so nothing crosses one. A face alone in its track, as in a single image,
-    stays as it is. Buffers ``reach_frames`` later frames; of as many earlier ones, only the crops.
+    stays as it is. Buffers ``context_frames`` later frames; of as many earlier ones, only the
+    crops.
 
     Args:
         frames: In presentation order.
@@ -68,8 +69,8 @@ def _denoise(
     items: Iterable[tuple[Item, _Views]], config: TemporalConfig
 ) -> Iterator[tuple[Item, dict[int, Tensor]]]:
     """Yield every item with the denoised crop of each track that has neighbors in time."""
-    reach = config.reach_frames
-    for window in sliding_window(items, before=reach, after=reach):
+    context = config.context_frames
+    for window in sliding_window(items, before=context, after=context):
         denoised = {track: _average(track, window, config.strength) for track in window.value}
         yield window.item, {track: crop for track, crop in denoised.items() if crop is not None}
 

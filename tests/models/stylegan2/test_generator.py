@@ -111,10 +111,10 @@ def test_mixed_codes_switch_at_the_crossover() -> None:
     )
     first, other = codes(2), codes(2, seed=1)
     for crossover in range(generator.num_latent + 1):
-        mix_styles = generator.mix_styles(first, other, crossover=crossover)
-        assert mix_styles.shape == (2, generator.num_latent, FEATURES)
+        mixed = generator.mix_styles(first, other, crossover=crossover)
+        assert mixed.shape == (2, generator.num_latent, FEATURES)
         for index in range(generator.num_latent):
-            assert torch.equal(mix_styles[:, index], first if index < crossover else other)
+            assert torch.equal(mixed[:, index], first if index < crossover else other)
 
 
 @torch.no_grad()

@@ -78,6 +78,6 @@ class DlibResNet(nn.Module):
         """Return ``(N, 128)`` embeddings of ``(N, 3, 150, 150)`` RGB crops in [0, 1]."""
         if tuple(crops_NCHW.shape[1:]) != (3, INPUT_SIDE_PX, INPUT_SIDE_PX):
             raise ValueError(f"crops must be (N, 3, 150, 150), got {tuple(crops_NCHW.shape)}")
-        scale_channels = (crops_NCHW - self.mean) * (255.0 / _SCALE)
-        feat = F.max_pool2d(F.relu(self.stem(scale_channels)), 3, stride=2)
+        scaled = (crops_NCHW - self.mean) * (255.0 / _SCALE)
+        feat = F.max_pool2d(F.relu(self.stem(scaled)), 3, stride=2)
         return self.head(self.blocks(feat).mean(dim=(2, 3)))

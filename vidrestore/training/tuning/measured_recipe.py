@@ -67,7 +67,7 @@ def measure_film(crops: Sequence[Tensor]) -> FilmQuality:
     lumas = (_luma_levels(crop) for crop in crops)
     removed = [luma - average for luma, average in zip(lumas, averaged, strict=True)]
     deviations = [float(np.median(np.abs(_reduced(change, side_px)))) for change in removed]
-    window_frames = min(len(crops), 2 * config.reach_frames + 1)
+    window_frames = min(len(crops), 2 * config.context_frames + 1)
     remaining = sqrt(1 - 1 / window_frames) if window_frames > 1 else 1.0
     spread = [float((crop.amax(dim=0) - crop.amin(dim=0)).mean()) * 255 for crop in crops]
     return FilmQuality(
