@@ -92,6 +92,19 @@ def test_most_of_a_scratch_goes_and_good_pixels_stay() -> None:
     assert changed < 0.001
 
 
+@pytest.mark.parametrize(("scratches", "strength", "seed"), [(1, 0.75, 1), (3, 0.5, 8)])
+def test_no_lines_are_seen_beside_strong_scratches(
+    scratches: int, strength: float, seed: int
+) -> None:
+    """The film beside a bright line seems dark, and between two lines even more so."""
+    removed, changed = shares(
+        ("scratches",), scratches=scratches, scratch_strength=strength, seed=seed
+    )
+
+    assert removed > 0.7
+    assert changed < 0.001
+
+
 def test_an_undamaged_film_is_left_alone() -> None:
     _, changed = shares(ALL)
 

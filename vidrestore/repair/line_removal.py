@@ -41,8 +41,8 @@ _POSITION_KERNEL = gaussian_weights(61, 10.0)
 """Weights of rows above and below when a line's position is measured."""
 _CENTERING_STEPS = 2
 """Number of times that a line's position is refined."""
-_MIN_LEVELS = 3.0
-"""Minimum strength of a line where it is removed, of 255 levels."""
+_MIN_LEVELS = 6.0
+"""Minimum change of a pixel, of 255 levels; smaller ones are as often texture as scratch."""
 _MIN_EXCESS_RATIO = 0.6
 """Minimum excess of a pixel over its surroundings, relative to the line's strength."""
 _MAX_TIMES_MEDIAN = 2.0
@@ -96,8 +96,10 @@ def _subtract(plane: Plane, x: FloatArray, half_px: int, max_value: int) -> None
         strip = _strip(levels, x, half_px)
     profile = _profile(strip, half_px)
     offsets = np.arange(-2 * half_px, 2 * half_px + 1, dtype=np.float32)
-    terms = np.stack([profile, np.ones_like(offsets), offsets], axis=1)
-    strength, middle, slope = np.linalg.pinv(terms) @ strip.T
+    # Across a strip, the film's own brightness is a parabola: with a straight line, every curve of
+    # it would count as a part of the scratch.
+    terms = np.stack([profile, np.ones_like(offsets), offsets, offsets**2], axis=1)
+    strength, *background = np.linalg.pinv(terms) @ strip.T
     sign = np.sign(np.median(strength))
     # Where the line seems much stronger than elsewhere, the film has an edge along it.
     max_strength = _MAX_TIMES_MEDIAN * abs(float(np.median(strength)))
@@ -107,7 +109,8 @@ def _subtract(plane: Plane, x: FloatArray, half_px: int, max_value: int) -> None
     change = np.rint(strength[:, None] * np.interp(distance, offsets, profile))
     # A pixel that does not differ from its surroundings is not scratched.
     values = levels[np.arange(len(plane))[:, None], np.clip(columns, 0, plane.shape[1] - 1)]
-    excess = values - (middle[:, None] + slope[:, None] * distance)
+    middle, slope, curvature = (term[:, None] for term in background)
+    excess = values - (middle + slope * distance + curvature * distance**2)
     change[sign * excess < _MIN_EXCESS_RATIO * np.abs(change)] = 0
     change[np.abs(change) < _MIN_LEVELS * max_value / 255] = 0
     inside = (columns >= 0) & (columns < plane.shape[1])

@@ -26,6 +26,11 @@ _STEP_COST = 1.0
 _PX_PER_WIDTH = 1 / 960
 """Width of a scratch relative to that of the frame: larger frames have wider scratches."""
 _MIN_BANDS = 8
+_SIGNS = (1, -1)
+"""Of ridges that are brighter, and darker, than their sides."""
+_ECHO_UNITS = 6
+"""How far from a scratch, in widths, no other one is searched: beside a bright line, or between two
+of them, the film seems to have a dark one."""
 _PATH_KERNEL = gaussian_weights(97, 16.0)
 """Weights of the rows over which a path in whole pixels is smoothed."""
 _MAD_TO_STD = 1.4826
@@ -143,26 +148,45 @@ def find_scratches(
         return ()
     limit = config.max_levels
     persistent = np.mean([np.clip(bands, -limit, limit) for bands in (current, *others)], axis=0)
+    ratios = {sign: _ratios(sign * persistent) for sign in _SIGNS}
+    current_ratios = {sign: _ratios(sign * current) for sign in _SIGNS}
+    rows = np.arange(band_count, dtype=np.intp)
+    columns = np.arange(width, dtype=np.intp)
     scratches: list[Scratch] = []
-    for sign in (1, -1):
-        ratios = _ratios(sign * persistent)
-        current_ratios = _ratios(sign * current)
-        strong = (ratios >= config.min_ratio) & (sign * persistent >= config.min_levels)
-        while len(scratches) < config.max_scratches:
-            path = _best_path(np.minimum(ratios, 2 * config.min_ratio))
-            rows = np.arange(band_count, dtype=np.intp)
-            if strong[rows, path].mean() < config.min_height_ratio:
-                break
-            current_path = _refine_path(current_ratios, path)
-            if (
-                current_ratios[rows, current_path] >= config.min_ratio / 2
-            ).mean() >= config.min_current_height_ratio:
-                scratches.append(_scratch(current_path, height, width))
-            near = np.abs(np.arange(width, dtype=np.intp)[None] - path[:, None]) <= 4 * _unit_px(
-                width
+    while len(scratches) < config.max_scratches:
+        paths = {
+            sign: path
+            for sign in _SIGNS
+            if _is_line(
+                path := _best_path(np.minimum(ratios[sign], 2 * config.min_ratio)),
+                ratios[sign],
+                sign * persistent,
+                config,
             )
-            ratios[near], strong[near] = 0, False
+        }
+        if not paths:
+            break
+        sign = max(paths, key=lambda sign: float((sign * persistent)[rows, paths[sign]].mean()))
+        path = paths[sign]
+        current_path = _refine_path(current_ratios[sign], path)
+        if (
+            current_ratios[sign][rows, current_path] >= config.min_ratio / 2
+        ).mean() >= config.min_current_height_ratio:
+            scratches.append(_scratch(current_path, height, width))
+        near = np.abs(columns[None] - path[:, None]) <= _ECHO_UNITS * _unit_px(width)
+        for values in ratios.values():
+            values[near] = 0
     return tuple(scratches)
+
+
+def _is_line(
+    path: NDArray[np.intp], ratios: FloatArray, ridge_levels: FloatArray, config: ScratchConfig
+) -> bool:
+    rows = np.arange(len(path), dtype=np.intp)
+    strong = (ratios[rows, path] >= config.min_ratio) & (
+        ridge_levels[rows, path] >= config.min_levels
+    )
+    return bool(strong.mean() >= config.min_height_ratio)
 
 
 def _ratios(bands: NDArray[np.floating]) -> FloatArray:
