@@ -6,6 +6,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import torch
 from support.clips import Clip, Sound, make_clip
 from support.faceclips import FACE_SIZE_HW, face_picture
 from support.fake_restorer import load_fake_restorer, speed_up_worker
+from support.oldfilm import HW, damaged_picture
 from support.ray_tasks import die, fail, write_until_canceled
 
 from vidrestore import JobSettings, RestoreSettings, restore_video
@@ -101,6 +103,32 @@ def test_ray_gives_the_bytes_of_one_process_when_a_worker_is_killed(
     assert report.segments == expected.segments
     assert not job_folder_path(tmp_path / "out.mkv").exists()
     assert capfd.readouterr().out == ""
+
+
+def test_a_film_repaired_by_workers_has_the_bytes_of_one_process(
+    cluster: None, tmp_path: Path
+) -> None:
+    """A repaired frame depends on its neighbors, which may belong to another worker's segment."""
+    clip = Clip(
+        size_hw=HW,
+        ticks=tuple(range(20)),
+        codec="ffv1",
+        options={"g": "5"},
+        picture=damaged_picture,
+    )
+    film, whole, result = (tmp_path / name for name in ("film.mkv", "whole.mkv", "out.mkv"))
+    make_clip(film, clip)
+    settings = replace(SETTINGS, repair=("dust", "scratches", "flicker"))
+    one_process = JobSettings(segment_seconds=10)
+    expected = restore_video(film, whole, settings=settings, job=one_process)
+    assert expected.segments == 1
+    assert min(expected.repairs[name] for name in ("specks", "frames with flicker")) > 10
+
+    report = restore_video(film, result, settings=settings, job=ON_RAY)
+
+    assert report.segments >= 4
+    assert report.repairs == expected.repairs
+    assert result.read_bytes() == whole.read_bytes()
 
 
 WORKER = WorkerSettings(device="cpu", precision="fp32", threads=1, versions=versions())
