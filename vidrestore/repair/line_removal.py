@@ -41,8 +41,11 @@ _POSITION_KERNEL = gaussian_weights(61, 10.0)
 """Weights of rows above and below when a line's position is measured."""
 _CENTERING_STEPS = 2
 """Number of times that a line's position is refined."""
-_MIN_LEVELS = 6.0
-"""Minimum change of a pixel, of 255 levels; smaller ones are as often texture as scratch."""
+_MIN_LEVELS = (3.0, 6.0)
+"""Minimum change of a pixel, of 255 levels: in a flat film, and in a textured one, where smaller
+changes are as often texture as scratch."""
+_MIN_LEVELS_PER_TEXTURE = 3.0
+"""Increase of the minimum with the root mean square of the texture beside and under a line."""
 _MIN_EXCESS_RATIO = 0.6
 """Minimum excess of a pixel over its surroundings, relative to the line's strength."""
 _MAX_TIMES_MEDIAN = 2.0
@@ -99,7 +102,9 @@ def _subtract(plane: Plane, x: FloatArray, half_px: int, max_value: int) -> None
     # Across a strip, the film's own brightness is a parabola: with a straight line, every curve of
     # it would count as a part of the scratch.
     terms = np.stack([profile, np.ones_like(offsets), offsets, offsets**2], axis=1)
-    strength, *background = np.linalg.pinv(terms) @ strip.T
+    fitted = np.linalg.pinv(terms) @ strip.T
+    strength, *background = fitted
+    texture = np.sqrt(np.square(strip - (terms @ fitted).T).mean(axis=1))
     sign = np.sign(np.median(strength))
     # Where the line seems much stronger than elsewhere, the film has an edge along it.
     max_strength = _MAX_TIMES_MEDIAN * abs(float(np.median(strength)))
@@ -112,7 +117,9 @@ def _subtract(plane: Plane, x: FloatArray, half_px: int, max_value: int) -> None
     middle, slope, curvature = (term[:, None] for term in background)
     excess = values - (middle + slope * distance + curvature * distance**2)
     change[sign * excess < _MIN_EXCESS_RATIO * np.abs(change)] = 0
-    change[np.abs(change) < _MIN_LEVELS * max_value / 255] = 0
+    flat, textured = (limit * max_value / 255 for limit in _MIN_LEVELS)
+    min_change = np.clip(flat + _MIN_LEVELS_PER_TEXTURE * texture, None, textured)
+    change[np.abs(change) < min_change[:, None]] = 0
     inside = (columns >= 0) & (columns < plane.shape[1])
     rows = np.broadcast_to(np.arange(len(plane))[:, None], columns.shape)[inside]
     values = np.clip(values - change, 0, max_value)
