@@ -371,7 +371,7 @@ def test_the_version_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "argv", [["--help"], *([each, "--help"] for each in ("info", "weights", "train"))]
+    "argv", [["--help"], *([command, "--help"] for command in ("info", "weights", "train"))]
 )
 def test_help_is_code_0(argv: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     assert main(argv) == ExitCode.OK

@@ -72,7 +72,7 @@ def test_a_crop_does_not_depend_on_the_others_in_its_batch(cuda: torch.device) -
     images = batch(4).to(cuda)
     other = images.flip(0).contiguous()
     other[0] = images[0]
-    results = [restorer.restore_images(each)[0] for each in (images, other)]
+    results = [restorer.restore_images(batch)[0] for batch in (images, other)]
     assert torch.equal(*results)
 
 

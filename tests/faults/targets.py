@@ -219,8 +219,8 @@ def leftovers(bench: Bench) -> None:
     dead = bench.folder / ".out.0123abcd.partial.mkv"
     alive = bench.folder / ".out.4567cdef.partial.mkv"
     other = bench.folder / ".another.0123abcd.partial.mkv"
-    for each in (dead, alive, other):
-        each.write_text("half a film")
+    for file in (dead, alive, other):
+        file.write_text("half a film")
     with locked(alive):
         _run_well(bench, path)
     assert not dead.exists()

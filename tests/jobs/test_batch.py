@@ -161,20 +161,20 @@ def test_a_failing_film_does_not_stop_the_others_and_existing_outputs_are_skippe
 
     results = restore_batch(films, settings=settings, job=job, on_progress=updates.append)
 
-    assert [each.outcome for each in results] == ["restored", "failed", "restored"]
+    assert [result.outcome for result in results] == ["restored", "failed", "restored"]
     assert results[1].error == "bad.mkv: is no film, not at all"
     assert (tmp_path / "out" / "one.json").read_text().startswith("{")
     assert not (tmp_path / "out" / "bad.json").exists()
-    assert [(each.films_done, each.progress) for each in updates] == [
+    assert [(update.films_done, update.progress) for update in updates] == [
         (1, None),
         (2, None),
         (3, None),
     ]
 
     again = restore_batch(films, settings=settings, job=job)
-    assert [each.outcome for each in again] == ["already there", "failed", "already there"]
+    assert [result.outcome for result in again] == ["already there", "failed", "already there"]
     redone = restore_batch(films, settings=RestoreSettings(overwrite=True), job=job)
-    assert [each.outcome for each in redone] == ["restored", "failed", "restored"]
+    assert [result.outcome for result in redone] == ["restored", "failed", "restored"]
 
 
 class InterruptError(Exception):
@@ -194,7 +194,7 @@ def shared_cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[LocalCluste
     monkeypatch.setattr(batch, "open_engine", open_engine)
     monkeypatch.setattr(prepared, "load_restorer", load_fake_restorer)
     yield clusters
-    assert not [each for each in threading.enumerate() if each.name.startswith("film")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("film")]
 
 
 def two_films(folder: Path) -> None:
@@ -215,7 +215,7 @@ def test_films_that_share_workers_have_the_bytes_of_separate_runs(
 
     results = restore_batch(films, settings=settings, job=job)
 
-    assert [each.outcome for each in results] == ["restored", "restored", "failed"]
+    assert [result.outcome for result in results] == ["restored", "restored", "failed"]
     assert len(shared_cluster) == 1
     for film, result in zip(films[:2], results, strict=False):
         alone = tmp_path / film.output.name
@@ -240,6 +240,6 @@ def test_a_stopped_batch_is_resumed(tmp_path: Path, shared_cluster: list[LocalCl
     left = [film for film in films if not film.output.exists()]
     assert left
     results = restore_batch(films, settings=settings, job=job)
-    assert [each.outcome for each in results[:2]].count("failed") == 0
+    assert [result.outcome for result in results[:2]].count("failed") == 0
     assert all(film.output.exists() for film in films[:2])
     assert not any(job_folder_path(film.output).exists() for film in films)

@@ -132,18 +132,20 @@ def test_a_deinterlaced_film_is_progressive_with_exact_times_and_its_audio(
 
     before, after = frames_of(path), frames_of(target)
     assert report.frames == len(after) == share * FRAMES
-    starts = [each.timestamp.seconds for each in before]
+    starts = [frame.timestamp.seconds for frame in before]
     last = before[-1]
     ends = [*starts[1:], starts[-1] + last.duration_ticks * last.timestamp.time_base]
     halves = [(start + end) / 2 for start, end in zip(starts, ends, strict=True)]
     expected = starts if share == 1 else sorted([*starts, *halves])
-    assert [each.timestamp.seconds for each in after] == expected
+    assert [frame.timestamp.seconds for frame in after] == expected
     assert flags_of(target) == ({False}, 1)
     moments = [*range(2 * FRAMES)][:: 3 - share]
-    assert [moment_of(each.planes[0], SIZE_HW, range(2 * FRAMES)) for each in after] == moments
-    assert all(combing(each.planes[0]) < 0.3 for each in after)
-    old, new = (packets_of(each, "audio") for each in (path, target))
-    assert [(each.pts, each.data) for each in old] == [(each.pts, each.data) for each in new]
+    assert [moment_of(frame.planes[0], SIZE_HW, range(2 * FRAMES)) for frame in after] == moments
+    assert all(combing(frame.planes[0]) < 0.3 for frame in after)
+    old, new = (packets_of(film, "audio") for film in (path, target))
+    assert [(packet.pts, packet.data) for packet in old] == [
+        (packet.pts, packet.data) for packet in new
+    ]
 
 
 def test_pulldown_is_removed_on_request_and_otherwise_reported(tmp_path: Path) -> None:
@@ -156,7 +158,7 @@ def test_pulldown_is_removed_on_request_and_otherwise_reported(tmp_path: Path) -
     assert "3:2 pulldown is seen: --pulldown recovers the original frames" in hinted.notes
     frames = frames_of(target)
     assert report.frames == len(frames) == 20
-    assert [moment_of(each.planes[0], SIZE_HW, range(20)) for each in frames] == [*range(20)]
+    assert [moment_of(frame.planes[0], SIZE_HW, range(20)) for frame in frames] == [*range(20)]
     assert probe(target).average_rate == pytest.approx(Fraction(24_000, 1001), rel=1e-3)
     assert flags_of(target) == ({False}, 1)
 
@@ -167,7 +169,7 @@ def test_frames_still_combed_after_pulldown_removal_are_deinterlaced(tmp_path: P
 
     path = telecined_clip(tmp_path / "film.mkv", 25, picture=picture)
     target, _ = restored(path, pulldown=True)
-    assert all(combing(each.planes[0]) < 0.3 for each in frames_of(target))
+    assert all(combing(frame.planes[0]) < 0.3 for frame in frames_of(target))
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ def make(tmp_path: Path) -> Callable[..., Path]:
 
 
 def threads() -> list[str]:
-    return [each.name for each in threading.enumerate() if each.name == "read-ahead"]
+    return [thread.name for thread in threading.enumerate() if thread.name == "read-ahead"]
 
 
 @pytest.mark.parametrize(
@@ -66,8 +66,8 @@ def test_frames_are_those_of_a_lossless_result(
     with open_source(result) as opened:
         written = list(opened)
 
-    assert [each.index for each in frames] == list(range(len(written)))
-    assert [each.pts_seconds for each in frames] == [each.timestamp.seconds for each in written]
+    assert [frame.index for frame in frames] == list(range(len(written)))
+    assert [frame.pts_seconds for frame in frames] == [frame.timestamp.seconds for frame in written]
     for frame, other in zip(frames, written, strict=True):
         for one, two in zip(frame.planes, other.planes, strict=True):
             np.testing.assert_array_equal(one, two)
@@ -128,7 +128,7 @@ def test_memory_does_not_grow_with_the_length_of_the_film(make: Callable[..., Pa
             # Not by gc.get_objects: what it returns breaks tuples that other threads are filling.
             planes.append(weakref.ref(frame.source.planes[0]))
             if frame.index % 20 == 0:
-                alive = max(alive, sum(each() is not None for each in planes))
+                alive = max(alive, sum(reference() is not None for reference in planes))
         return alive
 
     assert most_alive(260) <= most_alive(130) + 8
@@ -142,7 +142,7 @@ def test_a_time_range_selects_frames_and_one_without_frames_is_refused(
     none = RestoreSettings(start_seconds=Fraction(9))
 
     frames = list(vidrestore.open(film, settings=some).restored())
-    assert [each.pts_seconds for each in frames] == [Fraction(2, 25), Fraction(3, 25)]
+    assert [frame.pts_seconds for frame in frames] == [Fraction(2, 25), Fraction(3, 25)]
     with pytest.raises(MediaError, match="no frame between --start and --end"):
         next(vidrestore.open(film, settings=none).restored())
 

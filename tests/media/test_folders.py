@@ -109,7 +109,7 @@ def test_audio_next_to_the_frames_of_a_time_range_verifies(tmp_path: Path, suffi
         film,
         tmp_path / "record.jsonl",
         codec="png",
-        header=lambda each: replace(each, settings=settings),
+        header=lambda record: replace(record, settings=settings),
         **part,
     )
 

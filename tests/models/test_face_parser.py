@@ -40,14 +40,14 @@ def pictures(count: int = 1) -> Tensor:
 def test_tensors_are_named_as_published() -> None:
     keys = set(shapes_of(small()))
     norm = {"weight", "bias", "running_mean", "running_var", "num_batches_tracked"}
-    unit = {"conv2d.weight"} | {f"norm.norm.{each}" for each in norm}
+    unit = {"conv2d.weight"} | {f"norm.norm.{key}" for key in norm}
     bare = {"conv2d.weight", "conv2d.bias"}
     resizing_blocks = ("encoder.1", "decoder.0", "decoder.1")
-    expected = {f"{name}.{each}" for name in ("encoder.0", "out_img_conv") for each in bare}
-    expected |= {f"out_mask_conv.{each}" for each in bare}
-    expected |= {f"{block}.shortcut_func.{each}" for block in resizing_blocks for each in bare}
+    expected = {f"{name}.{key}" for name in ("encoder.0", "out_img_conv") for key in bare}
+    expected |= {f"out_mask_conv.{key}" for key in bare}
+    expected |= {f"{block}.shortcut_func.{key}" for block in resizing_blocks for key in bare}
     for block in (*resizing_blocks, "body.0", "body.1"):
-        expected |= {f"{block}.{conv}.{each}" for conv in ("conv1", "conv2") for each in unit}
+        expected |= {f"{block}.{conv}.{key}" for conv in ("conv1", "conv2") for key in unit}
     assert keys == expected
 
 

@@ -23,7 +23,7 @@ def added_to(source: np.ndarray, restored: np.ndarray, mask: np.ndarray) -> np.n
     """Return the grain of gray pictures."""
     gray = np.array([0.299, 0.587, 0.114], dtype=np.float32)
     pair = (cv2.merge([picture] * 3) for picture in (source, restored))
-    return grain_to_add(*(np.asarray(each, np.float32) for each in pair), gray, mask)
+    return grain_to_add(*(np.asarray(crop, np.float32) for crop in pair), gray, mask)
 
 
 @pytest.mark.parametrize("sigma", [0.01, 0.03, 0.06])

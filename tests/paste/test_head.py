@@ -73,7 +73,7 @@ def test_the_head_mask_is_larger_than_that_of_the_face_and_0_at_the_edge_of_the_
     assert (mask >= inner - 0.02).all()
     assert mask.sum() > 1.5 * inner.sum()
     crop = mask[44 : 44 + 512, 64 : 64 + 512]
-    assert max(each.max() for each in (crop[:4], crop[-4:], crop[:, :4], crop[:, -4:])) == 0.0
+    assert max(edge.max() for edge in (crop[:4], crop[-4:], crop[:, :4], crop[:, -4:])) == 0.0
     assert mask.sum() == pytest.approx(crop.sum())
     # The crown, both ears and the neck.
     for x, y in ((256, 80), (110, 260), (402, 260), (256, 430)):
@@ -91,7 +91,7 @@ def test_the_mask_falls_over_tens_of_pixels() -> None:
 def test_background_of_another_color_is_unchanged_up_to_the_outline_of_the_head() -> None:
     frame, head = head_in_front_of((120, 160, 100))
     where, gray = face_at(CENTER_XY, size_px=512), gray_frame()
-    mask, shape = (mask_in_frame(each, darkened(each, where)) for each in (frame, gray))
+    mask, shape = (mask_in_frame(picture, darkened(picture, where)) for picture in (frame, gray))
     assert mask[head & (shape > 0.99)].min() > 0.9
     beyond = (radius_px(130, 200) > 64) & (shape > 0.5)
     assert beyond.sum() > 2000

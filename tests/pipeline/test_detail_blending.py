@@ -67,7 +67,7 @@ def tracked(count: int) -> list[TrackedFrame]:
 
 
 def samples(finished: Sequence[FinishedFrame], index: int) -> bytes:
-    (result,) = (each for each in finished if each.source.index == index)
+    (result,) = (frame for frame in finished if frame.source.index == index)
     return b"".join(plane.tobytes() for plane in result.frame.planes)
 
 
@@ -117,7 +117,7 @@ def test_invented_detail_flickers_less_with_blending(monkeypatch: pytest.MonkeyP
 
     def trembling() -> float:
         finished = list(stages(1.0).restore(frames))
-        lumas = [each.frame.planes[0].astype(np.float32) for each in finished]
+        lumas = [frame.frame.planes[0].astype(np.float32) for frame in finished]
         return float(np.abs(np.diff(lumas, axis=0))[:, 40:90, 40:90].mean())
 
     with_blending = trembling()

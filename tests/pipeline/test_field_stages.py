@@ -171,10 +171,10 @@ def test_a_progressive_frame_among_interlaced_ones_is_restored_as_one_frame() ->
     finished = through(stages(DisplayGeometry(coded_hw=SIZE_HW)), frames)
 
     assert [frame.index for frame in seen] == [0, 1, 2, 3, 4, 6, 8, 9, 10, 11]
-    assert [each.source.index for each in finished] == list(range(6))
-    assert [each.frame.interlaced for each in finished] == [True, True, False, False, True, True]
-    assert all(np.any(each.frame.planes[0] != each.source.planes[0]) for each in finished)
-    assert {face.face.track_id for each in finished for face in each.faces} == {1}
+    assert [frame.source.index for frame in finished] == list(range(6))
+    assert [frame.frame.interlaced for frame in finished] == [True, True, False, False, True, True]
+    assert all(np.any(frame.frame.planes[0] != frame.source.planes[0]) for frame in finished)
+    assert {face.face.track_id for frame in finished for face in frame.faces} == {1}
 
 
 def test_a_frame_without_faces_is_returned_itself() -> None:
@@ -193,7 +193,7 @@ def test_a_time_range_is_woven_as_in_the_full_film() -> None:
     finished = list(joined.fields.weave(joined.restore(tracked)))
     part = list(joined.fields.weave(joined.restore(tracked[first * step - reach :])))
 
-    assert [each.source.index for each in part[-2:]] == [first, first + 1]
+    assert [frame.source.index for frame in part[-2:]] == [first, first + 1]
     for one, other in zip(part[-2:], finished[-2:], strict=True):
         for old, new in zip(one.frame.planes, other.frame.planes, strict=True):
             np.testing.assert_array_equal(old, new)

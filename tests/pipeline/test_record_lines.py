@@ -63,7 +63,7 @@ def test_a_run_with_a_record_can_be_verified(film: Path, tmp_path: Path) -> None
     harmed = restored_copy(
         result,
         tmp_path / "harmed.mkv",
-        lambda each: with_sample(each, index=2, plane=0, x=left - 1, y=top),
+        lambda frame: with_sample(frame, index=2, plane=0, x=left - 1, y=top),
     )
     verification = verify(film, harmed, evidence_paths=[record])
     assert changed_names(verification) == ["samples outside masks"]
@@ -136,7 +136,7 @@ def test_settings_are_recorded_as_plain_values_without_folders() -> None:
     assert plain["record"] == "r.jsonl"
     assert plain["strength"] == 1.0
     assert all(
-        each is None or isinstance(each, bool | int | float | str) for each in plain.values()
+        value is None or isinstance(value, bool | int | float | str) for value in plain.values()
     )
 
 

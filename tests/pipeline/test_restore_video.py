@@ -290,7 +290,7 @@ def test_a_noisy_face_is_steadier_with_temporal_denoising(tmp_path: Path) -> Non
 def test_a_single_image_is_not_temporally_denoised(tmp_path: Path) -> None:
     source = tmp_path / "one.png"
     cv2.imwrite(str(source), face_picture(0, FACE_SIZE_HW)[:, :, ::-1])
-    alone, looked = (restored(source, f"{each}.png", steady=each)[0] for each in (0.0, 1.0))
+    alone, looked = (restored(source, f"{steady}.png", steady=steady)[0] for steady in (0.0, 1.0))
     assert alone.read_bytes() == looked.read_bytes()
 
 
@@ -340,7 +340,7 @@ def test_progress_ends_at_the_frame_count_of_the_report(film: Path) -> None:
     )
     assert inputs[0].stage == "starting"
     assert inputs[-1].stage == "finishing"
-    assert [each.frames_done for each in inputs if each.stage == "restoring"] == [
+    assert [update.frames_done for update in inputs if update.stage == "restoring"] == [
         *range(1, report.frames + 1)
     ]
     assert inputs[-1].faces_done == report.faces

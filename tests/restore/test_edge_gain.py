@@ -61,7 +61,9 @@ def test_edges_are_strengthened_and_skin_is_smoother_than_with_an_unsharp_mask()
 
 def test_the_gain_of_edges_grows_with_detail_and_is_zero_at_the_fidelity_end() -> None:
     before = soft_disc()
-    edges = [edges_and_flat(255 * strengthen(before, detail=each))[0] for each in (0.0, 0.5, 1.0)]
+    edges = [
+        edges_and_flat(255 * strengthen(before, detail=detail))[0] for detail in (0.0, 0.5, 1.0)
+    ]
     assert edges[0] < edges[1] < edges[2]
     assert np.array_equal(strengthen(before, detail=0.0), before)
 
@@ -114,14 +116,14 @@ def test_every_face_of_every_frame_is_strengthened_in_order() -> None:
         for index in range(2)
     ]
     found = list(strengthen_frames(iter(frames), detail=1.0, config=CONFIG))
-    assert [each.frame.index for each in found] == [0, 1]
+    assert [frame.frame.index for frame in found] == [0, 1]
     wanted = strengthen_edges(
         crop(large),
         detail=1.0,
         sigma_px=CONFIG.sigma_px(face.aligned.display_to_crop),
         config=CONFIG,
     )
-    assert all(torch.equal(each.restored_chw, wanted) for frame in found for each in frame.faces)
+    assert all(torch.equal(face.restored_chw, wanted) for frame in found for face in frame.faces)
     assert torch.equal(face.restored_chw, crop(large))
 
 

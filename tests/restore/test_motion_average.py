@@ -116,7 +116,7 @@ def test_subsampled_chroma_is_averaged_nearly_as_well_and_luma_as_well() -> None
     luma_errors: list[float] = []
     color_errors: list[float] = []
     for coarse_color in (False, True):
-        seen = [make_view(each, coarse_color=coarse_color) for each in crops]
+        seen = [make_view(crop, coarse_color=coarse_color) for crop in crops]
         found = motion_compensated_average(seen[2], [seen[1], seen[3]], [seen[0], seen[4]])
         rest = found - clean
         luma = (rest * weights).sum(dim=0, keepdim=True)

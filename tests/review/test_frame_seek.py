@@ -15,7 +15,7 @@ def numbers_at(path: Path, times: list[FrameTime]) -> list[int]:
 
 
 def at(*seconds: Fraction) -> list[FrameTime]:
-    return [FrameTime(seconds=each) for each in seconds]
+    return [FrameTime(seconds=value) for value in seconds]
 
 
 def test_the_frame_at_a_time_is_found(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def test_images_show_the_frames_of_their_captions(files: ReviewFiles) -> None:
 def test_the_least_similar_frame_is_that_of_the_record(files: ReviewFiles) -> None:
     (track,) = data_of(files.page)["tracks"]
 
-    (frame,) = [each for each in track["shown"] if "least alike" in each["roles"]]
+    (frame,) = [entry for entry in track["shown"] if "least alike" in entry["roles"]]
     assert (frame["frame"], frame["similarity"]) == (7, 0.83)
     assert frame["seconds"] == pytest.approx(7 / 25)
 

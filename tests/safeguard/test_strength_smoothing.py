@@ -19,7 +19,7 @@ def of_track(strengths: Sequence[float]) -> Readings:
 
 def strengths_of(readings: Readings, track: int = 1) -> list[float]:
     smoothed = [assessments for _, assessments in smooth_strengths(enumerate(readings))]
-    return [each[track].strength for each in smoothed if track in each]
+    return [assessments[track].strength for assessments in smoothed if track in assessments]
 
 
 def drawn(seed: int, count: int = 80) -> list[dict[int, Assessment]]:
@@ -31,7 +31,7 @@ def drawn(seed: int, count: int = 80) -> list[dict[int, Assessment]]:
         for track in (1, 2):
             if (index // 23 + track) % 3:
                 seen = index % 4 == 0 or index % 23 == 0
-                strength, similarity = (float(each) for each in rng.random(2))
+                strength, similarity = (float(value) for value in rng.random(2))
                 frame[track] = Assessment(strength, "eyes", similarity if seen else None)
         frames.append(frame)
     return frames
@@ -94,12 +94,12 @@ def test_similarity_is_linear_between_the_frames_in_which_it_was_measured() -> N
 @pytest.mark.parametrize("seed", range(3))
 def test_frames_beyond_the_window_have_no_influence_bit_for_bit(seed: int) -> None:
     frames = drawn(seed)
-    whole = [each for _, each in smooth_strengths(enumerate(frames))]
+    whole = [assessments for _, assessments in smooth_strengths(enumerate(frames))]
 
     for start, end in ((20, 33), (40, 41), (0, 12), (66, 80)):
         first = max(0, start - CONTEXT_FRAMES)
         part = frames[first : end + CONTEXT_FRAMES]
-        alone = [each for _, each in smooth_strengths(enumerate(part))]
+        alone = [assessments for _, assessments in smooth_strengths(enumerate(part))]
         assert alone[start - first : end - first] == whole[start:end]
 
 

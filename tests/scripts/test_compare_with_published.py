@@ -107,14 +107,14 @@ def test_nan_in_an_output_fails(
 
 
 def test_a_missing_key_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rewritten(folder, lambda each: each["state_dict"].update({"more.weight": [[3], "float32"]}))
+    rewritten(folder, lambda values: values["state_dict"].update({"more.weight": [[3], "float32"]}))
     code, text = verdict(folder, capsys)
     assert code == 1
     assert "more.weight" in text
 
 
 def test_an_unexpected_key_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rewritten(folder, lambda each: each["state_dict"].pop("final_conv.bias"))
+    rewritten(folder, lambda values: values["state_dict"].pop("final_conv.bias"))
     code, text = verdict(folder, capsys)
     assert code == 1
     assert "    final_conv.bias" in text.splitlines()
@@ -123,7 +123,7 @@ def test_an_unexpected_key_is_named(folder: Path, capsys: pytest.CaptureFixture[
 def test_a_tensor_of_another_shape_is_named(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rewritten(folder, lambda each: each["state_dict"]["final_conv.bias"].__setitem__(0, [7]))
+    rewritten(folder, lambda values: values["state_dict"]["final_conv.bias"].__setitem__(0, [7]))
     code, text = verdict(folder, capsys)
     assert code == 1
     assert "    final_conv.bias" in text.splitlines()
@@ -132,7 +132,7 @@ def test_a_tensor_of_another_shape_is_named(
 def test_another_number_of_parameters_is_reported(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rewritten(folder, lambda each: each.update({"parameters": 7}))
+    rewritten(folder, lambda values: values.update({"parameters": 7}))
     code, text = verdict(folder, capsys)
     assert code == 1
     assert "147588 parameters, not 7" in text
@@ -152,7 +152,7 @@ def test_another_number_of_parameters_is_reported(
 def test_a_network_that_cannot_be_built_is_reported(
     folder: Path, meta: dict[str, Any], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rewritten(folder, lambda each: each["meta"].update(meta))
+    rewritten(folder, lambda values: values["meta"].update(meta))
     code, text = verdict(folder, capsys)
     assert code == 1
     row = next(line for line in text.splitlines() if line.startswith(SMALLEST))

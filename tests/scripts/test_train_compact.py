@@ -40,7 +40,7 @@ def test_tiles_are_the_same_for_the_same_seed_and_vary(images: Path) -> None:
     assert len(first) == 12
     assert all(tensor.shape == (64, 64, 3) and tensor.dtype == np.uint8 for tensor in first)
     assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))
-    assert len({each.tobytes() for each in first}) == 12
+    assert len({tile.tobytes() for tile in first}) == 12
 
 
 def test_training_brings_a_student_nearer_to_its_teacher(images: Path) -> None:

@@ -49,7 +49,7 @@ class LocalStream:
     @property
     def segment(self) -> int | None:
         """Number of the segment that it restores."""
-        planned = [each for each in self.arguments if isinstance(each, PlannedSegment)]
+        planned = [argument for argument in self.arguments if isinstance(argument, PlannedSegment)]
         return planned[0].number if planned else None
 
     def start(self) -> None:

@@ -21,7 +21,7 @@ def test_a_dry_run_reports_the_cost_of_a_run(
     config = small_config("parser", root)
     costs = dry_run(config, device="cpu")
     network = config.build_task(device=torch.device("cpu")).train_states["parser"].network
-    count = sum(each.numel() for each in network.parameters())
+    count = sum(parameter.numel() for parameter in network.parameters())
     assert costs.parameters == {"parser": (count, count)}
     # Each weight of a convolution works at many places of two faces, forward and twice backward.
     assert costs.step_flops > 1000 * count

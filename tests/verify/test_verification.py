@@ -224,7 +224,7 @@ def test_a_stream_dropped_on_request_is_not_reported_as_missing(
     record = record_of(
         rich,
         tmp_path / "r.jsonl",
-        header=lambda each: replace(each, settings={"drop_unsupported": True}),
+        header=lambda header: replace(header, settings={"drop_unsupported": True}),
     )
 
     verification = verify(rich, result, evidence_paths=[record])
@@ -295,7 +295,7 @@ def test_a_time_range_is_compared_with_its_part_of_the_source(
         source,
         tmp_path / "r.jsonl",
         codec=str(video["codec"]),
-        header=lambda each: replace(each, settings=settings),
+        header=lambda header: replace(header, settings=settings),
         **part,
     )
 
@@ -314,7 +314,7 @@ def test_a_frame_missing_from_a_time_range_is_found(rich: Path, tmp_path: Path) 
     record = record_of(
         rich,
         tmp_path / "r.jsonl",
-        header=lambda each: replace(each, settings=settings),
+        header=lambda header: replace(header, settings=settings),
         **part,
     )
 
@@ -351,9 +351,9 @@ def test_a_dnxhr_result_is_matched_with_its_record(tmp_path: Path) -> None:
     film = make_clip(tmp_path / "film.mkv", Clip(size_hw=(144, 256), ticks=tuple(range(5))))
     result = restored_copy(film, tmp_path / "result.mov", codec="dnxhr")
 
-    def header(each: RecordHeader) -> RecordHeader:
-        output = replace(each.output, pixel_format="yuv422p", lossless=False)
-        return replace(each, output=output)
+    def header(record_header: RecordHeader) -> RecordHeader:
+        output = replace(record_header.output, pixel_format="yuv422p", lossless=False)
+        return replace(record_header, output=output)
 
     record = record_of(film, tmp_path / "r.jsonl", mask=None, codec="dnxhr", header=header)
     assert verify(film, result, evidence_paths=[record]).kept
@@ -376,7 +376,7 @@ def test_samples_of_enlarged_results_are_not_checked(rich: Path, tmp_path: Path)
         rich,
         tmp_path / "r.jsonl",
         mask=None,
-        header=lambda each: replace(each, settings={"background": "x1.pth"}),
+        header=lambda header: replace(header, settings={"background": "x1.pth"}),
     )
 
     check = find_check(verify(rich, result, evidence_paths=[record]), "samples")
@@ -388,8 +388,8 @@ def test_samples_of_enlarged_results_are_not_checked(rich: Path, tmp_path: Path)
 def test_frames_of_a_changed_frame_rate_are_not_checked(
     rich: Path, rich_copy: Path, tmp_path: Path, setting: dict[str, str | bool]
 ) -> None:
-    def header(each: RecordHeader) -> RecordHeader:
-        return replace(each, settings=setting)
+    def header(record_header: RecordHeader) -> RecordHeader:
+        return replace(record_header, settings=setting)
 
     shorter = restored_copy(rich, tmp_path / "r.mkv", partial(without, indexes=(3, 4)))
     record = record_of(rich, tmp_path / "r.jsonl", header=header)
@@ -411,7 +411,7 @@ def test_frames_are_checked_if_fields_are_kept(
 ) -> None:
     result = restored_copy(rich, tmp_path / "r.mkv", partial(without, indexes=(3,)))
     record = record_of(
-        rich, tmp_path / "r.jsonl", header=lambda each: replace(each, settings=setting)
+        rich, tmp_path / "r.jsonl", header=lambda header: replace(header, settings=setting)
     )
 
     assert changed_names(verify(rich, result, evidence_paths=[record])) == ["frames"]
@@ -447,7 +447,7 @@ def test_a_record_that_does_not_match_is_reported(
     record = record_of(
         rich,
         tmp_path / "r.jsonl",
-        header=lambda each: replace(each, **header),  # type: ignore[arg-type]
+        header=lambda record_header: replace(record_header, **header),  # type: ignore[arg-type]
         **part,
     )
 

@@ -19,9 +19,9 @@ DEFAULTS: dict[str, RawValue] = {field.name: field.default for field in FORM.fie
 
 
 def test_every_setting_but_those_of_a_single_run_is_a_field_with_help() -> None:
-    settings = [each for each in settings_of(RestoreSettings) if not each.option.per_run]
+    settings = [setting for setting in settings_of(RestoreSettings) if not setting.option.per_run]
 
-    assert [field.name for field in FORM.fields] == [each.name for each in settings]
+    assert [field.name for field in FORM.fields] == [setting.name for setting in settings]
     assert {*FIRST_NAMES} == {field.name for field in FORM.first}
     assert len(FORM.first) + len(FORM.more) == len(FORM.fields)
     for field in FORM.fields:

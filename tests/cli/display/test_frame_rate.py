@@ -18,7 +18,7 @@ def test_the_speed_is_measured_from_the_first_frame_on() -> None:
     waiting, first, *rest = speeds(0, 9, 20)
 
     assert waiting is first is None
-    assert [each.frames_per_second for each in rest if each] == pytest.approx([4.0] * len(rest))
+    assert [speed.frames_per_second for speed in rest if speed] == pytest.approx([4.0] * len(rest))
     assert rest[-1] is not None
     assert rest[-1].seconds_left == pytest.approx(11 / 4)
 

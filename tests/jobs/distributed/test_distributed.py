@@ -71,7 +71,7 @@ def assert_same(folder: Path, whole: Path) -> None:
     for name in ("out.mkv", "compare.mkv"):
         assert (folder / name).read_bytes() == (whole / name).read_bytes()
     lines, expected = (
-        (each / "record.jsonl").read_text().splitlines()[1:] for each in (folder, whole)
+        (path / "record.jsonl").read_text().splitlines()[1:] for path in (folder, whole)
     )
     assert lines == expected
 

@@ -76,7 +76,7 @@ def test_two_spellings_of_a_file_are_one_network(
     kind = str if setting == "model" else Path
     spellings = (path, path.name, f"./{path.name}", f"~/{path.name}")
 
-    first, *others = [identity(info, **{setting: kind(each)}) for each in spellings]
+    first, *others = [identity(info, **{setting: kind(spelling)}) for spelling in spellings]
 
     assert all(other == first for other in others)
 
@@ -124,4 +124,4 @@ def test_a_dry_run_does_not_log_the_cost_of_every_sample(
     settings = RestoreSettings(codec="ffv1", device="cpu", background="compact")
     dry_run(film, tmp_path / "out.mkv", settings=settings, job=JobSettings())
 
-    assert not [each for each in caplog.messages if "a tile" in each]
+    assert not [message for message in caplog.messages if "a tile" in message]

@@ -68,7 +68,9 @@ def test_journal_entries_are_read_back_unchanged(states: list[JobState], tmp_pat
         replace(entry(segment, tmp_path), state=state) for segment, state in enumerate(states)
     ]
     frames = [each for each, _ in read_frames(tmp_path, 0, content.state.journal_bytes)]
-    assert [each.to_json() for each in frames] == [analysis(index).to_json() for index in range(3)]
+    assert [frame.to_json() for frame in frames] == [
+        analysis(index).to_json() for index in range(3)
+    ]
 
 
 def test_a_missing_journal_has_no_entries(tmp_path: Path) -> None:
@@ -102,7 +104,7 @@ def test_consecutive_segments_end_before_a_missing_one(
     entries = read_journal(tmp_path).entries
     del entries[1]
 
-    assert [each.segment for each in consecutive(entries)] == [0]
+    assert [entry.segment for entry in consecutive(entries)] == [0]
 
 
 def test_entries_after_the_kept_state_are_truncated(states: list[JobState], tmp_path: Path) -> None:

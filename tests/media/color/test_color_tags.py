@@ -55,7 +55,7 @@ def lost_tags(before: VideoInfo, after: VideoInfo) -> set[str]:
         lost.add("transfer")
     if a.full_range != b.full_range:
         lost.add("range")
-    columns = [chroma_column(each.color, each.pixel_format) for each in (before, after)]
+    columns = [chroma_column(info.color, info.pixel_format) for info in (before, after)]
     if has_same_chroma(before, after) and columns[0] > 1 and columns[0] != columns[1]:
         lost.add("chroma location")
     return lost

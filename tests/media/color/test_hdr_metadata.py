@@ -67,8 +67,12 @@ def is_close(result: MasteringDisplay | None, expected: MasteringDisplay) -> boo
     if result is None or None in (result.primaries_xy, result.white_xy, result.luminance_nits):
         return False
 
-    def values(each: MasteringDisplay) -> list[float]:
-        points = [*(each.primaries_xy or ()), each.white_xy or (), each.luminance_nits or ()]
+    def values(display: MasteringDisplay) -> list[float]:
+        points = [
+            *(display.primaries_xy or ()),
+            display.white_xy or (),
+            display.luminance_nits or (),
+        ]
         return [float(value) for point in points for value in point]
 
     return np.allclose(values(result), values(expected), atol=1e-4)
@@ -132,7 +136,7 @@ def test_the_stream_of_a_codec_holds_side_data_itself(
     run_ffmpeg("-i", target, "-map", "0:v", "-c", "copy", "-f", kind, raw)
     with av.open(str(raw), format=kind) as container:
         frame = next(container.decode(video=0))
-        names = {each.type.name for each in frame.side_data}
+        names = {item.type.name for item in frame.side_data}
     assert {"MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL"} <= names
 
 

@@ -62,7 +62,7 @@ def test_decoding_avi_with_b_frames_from_any_frame_gives_the_same_frames(
             assert [(frame.index, frame.timestamp, frame.duration_ticks) for frame in part] == [
                 (frame.index, frame.timestamp, frame.duration_ticks) for frame in expected
             ]
-            assert [number_of(each) for each in part] == [number_of(each) for each in expected]
+            assert [number_of(frame) for frame in part] == [number_of(frame) for frame in expected]
 
 
 def test_avi_with_a_finer_time_base_ends_with_its_last_frame(

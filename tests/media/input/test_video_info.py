@@ -45,7 +45,7 @@ def test_rotation_and_mirroring_come_from_the_display_matrix(
     geometry = probe(path).geometry
 
     # Unchanged: ffmpeg writes the rotation into the picture, where OpenCV would apply it.
-    coded, display = (cv2.imread(str(each), cv2.IMREAD_UNCHANGED) for each in (plain, shown))
+    coded, display = (cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in (plain, shown))
     ours = coded[:, ::-1] if geometry.mirrored else coded
     ours = np.rot90(ours, k=-geometry.quarter_turns)
     assert ours.shape == display.shape

@@ -97,7 +97,7 @@ def test_variable_timestamps_and_the_last_duration_are_kept_to_the_tick(
     assert tuple(frame.timestamp.ticks for frame in frames) == VARIABLE_TICKS
     assert frames[0].timestamp.time_base == Fraction(1, 12800)
     assert frames[-1].duration_ticks == 7000
-    ends = [probe(each).duration_seconds for each in (path, tmp_path / "out.mp4")]
+    ends = [probe(film).duration_seconds for film in (path, tmp_path / "out.mp4")]
     assert ends[1] == pytest.approx(ends[0], abs=1e-6)
 
 

@@ -98,7 +98,7 @@ def test_copied_audio_plays_at_the_times_of_the_source(
     sound, copied = sound_lag_seconds(film), sound_lag_seconds(copy)
     if codec.startswith("pcm"):
         # Every container cuts PCM into other packets: where it begins and ends is what counts.
-        begins = [played_frames(each, "a")[0].seconds for each in (film, copy)]
+        begins = [played_frames(path, "a")[0].seconds for path in (film, copy)]
         ends = [e.seconds + e.duration_seconds for e in (
             played_frames(film, "a")[-1], played_frames(copy, "a")[-1])]  # fmt: skip
         assert abs(begins[1] - begins[0] - shift) <= ROUNDING
@@ -147,7 +147,7 @@ def test_audio_in_packets_shorter_than_a_tick_does_not_drift(tmp_path: Path, tar
     assert not any("timestamps" in note and "increase" in note for note in notes)
     sound, copied = sound_lag_seconds(film), sound_lag_seconds(copy)
     assert copied.keys() == sound.keys()
-    assert max(abs(copied[each] - sound[each]) for each in sound) <= ROUNDING
+    assert max(abs(copied[data] - sound[data]) for data in sound) <= ROUNDING
     assert [name for name in changed_names(verify(film, copy)) if name.startswith("stream")] == []
 
 

@@ -174,7 +174,7 @@ def test_a_cover_image_is_kept(tmp_path: Path, target: str) -> None:
 
     assert len(frames_of(tmp_path / target)) == 12
     with av.open(str(tmp_path / target)) as container:
-        (picture,) = [each for each in container.streams.video if each.disposition & 0x400]
+        (picture,) = [stream for stream in container.streams.video if stream.disposition & 0x400]
         packet = next(container.demux(picture))
         assert bytes(packet) == cover.read_bytes()
 

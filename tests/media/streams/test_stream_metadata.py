@@ -29,7 +29,7 @@ def told_film(folder: Path, name: str) -> Path:
         "-metadata:s:a:0": ("title=Main sound", f"language={dutch}"),
         "-metadata:s:a:1": ("handler_name=Second", "language=fra"),
     }
-    flat = [each for option, values in tags.items() for value in values for each in (option, value)]
+    flat = [word for option, values in tags.items() for value in values for word in (option, value)]
     flags = ("-disposition:a:0", "0", "-disposition:a:1", "default")
     options = ("-map", "0", "-c", "copy", "-movflags", "use_metadata_tags", *flags)
     run_ffmpeg("-i", plain, *options, *flat, path)

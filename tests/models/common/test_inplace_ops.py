@@ -24,7 +24,7 @@ def tensors_of(output: Any) -> list[Tensor]:
         return [output]
     if output is None:
         return []
-    return [tensor for each in output for tensor in tensors_of(each)]
+    return [tensor for item in output for tensor in tensors_of(item)]
 
 
 def both_modes(network: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[list[Tensor], list[Tensor]]:

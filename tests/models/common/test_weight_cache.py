@@ -151,7 +151,9 @@ def test_values_of_inference_tensors_are_not_cached() -> None:
         assert torch.equal(module(), module.weight * 2)
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each))])
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda module: pickle.loads(pickle.dumps(module))]
+)
 def test_a_copy_has_a_cache_of_its_own(copied: Callable[[Doubling], Doubling]) -> None:
     module = Doubling()
     before = module().clone()

@@ -65,9 +65,9 @@ def test_tensors_are_named_as_published() -> None:
         for index in (0, 1)
         for conv in ("conv1.0", "gamma_conv", "beta_conv")
     }
-    convs = {"head.0", "img_out"} | {f"head.1.{each}" for each in block}
+    convs = {"head.0", "img_out"} | {f"head.1.{name}" for name in block}
     for index in (0, 1):
-        convs |= {f"body.{index}.1"} | {f"body.{index}.2.{each}" for each in block}
+        convs |= {f"body.{index}.1"} | {f"body.{index}.2.{name}" for name in block}
     assert keys == {"const_input"} | {f"{conv}.{name}" for conv in convs for name in spectral}
 
 

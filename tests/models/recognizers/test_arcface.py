@@ -58,8 +58,8 @@ def test_a_block_is_twice_normalization_and_convolution_with_a_shortcut(
     feat = torch.randn(2, 16, 8, 8, generator=torch.Generator().manual_seed(0))
     before = feat.clone()
 
-    def prelu(each: torch.Tensor) -> torch.Tensor:
-        return torch.where(each > 0, each, block.prelu.weight * each)
+    def prelu(feat: torch.Tensor) -> torch.Tensor:
+        return torch.where(feat > 0, feat, block.prelu.weight * feat)
 
     inner = block.bn2(block.conv2(prelu(block.bn1(block.conv1(block.bn0(feat))))))
     assert isinstance(block.se, SqueezeExcite)

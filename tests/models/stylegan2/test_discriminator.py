@@ -23,7 +23,7 @@ def plain_spread(feat: Tensor, group: int) -> list[float]:
         members = [index for index in range(batch) if index % apart == sample % apart]
         values = feat[members]
         mean = values.mean(dim=0)
-        variance = torch.stack([(each - mean) ** 2 for each in values]).mean(dim=0)
+        variance = torch.stack([(value - mean) ** 2 for value in values]).mean(dim=0)
         result.append(float((variance + 1e-8).sqrt().mean()))
     return result
 

@@ -46,7 +46,7 @@ def resampled(
 
 
 def by_plane(feat: Tensor, taps: tuple[float, ...], **how: Any) -> Tensor:
-    planes = [[resampled(each.numpy(), taps, **how) for each in sample] for sample in feat]
+    planes = [[resampled(plane.numpy(), taps, **how) for plane in sample] for sample in feat]
     return torch.from_numpy(np.asarray(planes, dtype=np.float32))
 
 

@@ -71,7 +71,7 @@ def test_each_sample_of_a_batch_has_its_own_noise(generator: Generator) -> None:
     together = generator.synthesize(given, noise=noise)
     alone = [
         generator.synthesize(
-            given[index : index + 1], noise=[each[index : index + 1] for each in noise]
+            given[index : index + 1], noise=[noise_map[index : index + 1] for noise_map in noise]
         )
         for index in range(2)
     ]

@@ -371,7 +371,9 @@ def test_progress_is_reported_within_a_frame(
     source = make_clip(tmp_path / "plain.mkv", Clip(ticks=(0, 1)))
     restore_video(source, tmp_path / "out.mkv", settings=settings, on_progress=inputs.append)
 
-    moved = [each.frames_done + each.frame_share for each in inputs if each.stage == "restoring"]
+    moved = [
+        update.frames_done + update.frame_share for update in inputs if update.stage == "restoring"
+    ]
     assert moved == sorted(set(moved))
     assert len(moved) > 2 * 5
 

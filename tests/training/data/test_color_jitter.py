@@ -27,16 +27,16 @@ def changed(**changes: object) -> np.ndarray:
 def test_changes_have_the_released_frequency_and_size() -> None:
     rng = np.random.default_rng(3)
     drawn = [ColorJitterConfig().draw(rng) for _ in range(4000)]
-    shifts = np.array([each.shift_rgb for each in drawn if each.shift_rgb is not None])
+    shifts = np.array([jitter.shift_rgb for jitter in drawn if jitter.shift_rgb is not None])
     assert len(shifts) / len(drawn) == pytest.approx(0.3, abs=0.03)
     assert np.abs(shifts).max() == pytest.approx(20 / 255, abs=1e-3)
-    assert sum(bool(each.tones) for each in drawn) / len(drawn) == pytest.approx(0.3, abs=0.03)
-    assert sum(each.is_gray for each in drawn) / len(drawn) == pytest.approx(0.01, abs=0.006)
-    orders = {tuple(name for name, _ in each.tones) for each in drawn if each.tones}
+    assert sum(bool(jitter.tones) for jitter in drawn) / len(drawn) == pytest.approx(0.3, abs=0.03)
+    assert sum(jitter.is_gray for jitter in drawn) / len(drawn) == pytest.approx(0.01, abs=0.006)
+    orders = {tuple(name for name, _ in jitter.tones) for jitter in drawn if jitter.tones}
     assert len(orders) == 24, "all four, in any order"
     factors = {name: [] for name in ("brightness", "contrast", "saturation", "hue")}
-    for each in drawn:
-        for name, factor in each.tones:
+    for jitter in drawn:
+        for name, factor in jitter.tones:
             factors[name].append(factor)
     ranges = {name: (round(min(f), 1), round(max(f), 1)) for name, f in factors.items()}
     assert ranges == {
@@ -99,7 +99,7 @@ def test_gray_is_drawn_only_if_requested(tmp_path: Path) -> None:
     def grays(**changes: object) -> int:
         faces = dataset(folder, None, **changes)
         spread = [float((faces[i].target[0] - faces[i].target[2]).abs().max()) for i in range(12)]
-        return sum(each < 1e-6 for each in spread)
+        return sum(value < 1e-6 for value in spread)
 
     assert grays() == grays(vary_exposure=True) == 0
     assert grays(gray_probability=1.0) == 12

@@ -104,8 +104,8 @@ def test_training_uses_the_boxes_of_the_table(tmp_path: Path) -> None:
         size_px=128,
     )
     seen = [FaceDataset(config, seed=0)[index].boxes_xyxy.numpy() for index in range(8)]
-    straight = [np.allclose(each, boxes, atol=0.1) for each in seen]
-    mirrored = [np.allclose(each, mirrored_boxes(boxes, width_px=128), atol=0.1) for each in seen]
+    straight = [np.allclose(drawn, boxes, atol=0.1) for drawn in seen]
+    mirrored = [np.allclose(drawn, mirrored_boxes(boxes, width_px=128), atol=0.1) for drawn in seen]
     assert 0 < sum(straight) < 8
     assert [one or other for one, other in zip(straight, mirrored, strict=True)] == [True] * 8
 

@@ -34,7 +34,7 @@ def root(tmp_path: Path) -> Path:
         cv2.imwrite(str(folder / f"{number}.png"), image)
         points = (TEMPLATE_LANDMARKS_XY + 0.5) * side / 512 - 0.5
         labels = f"masks/{number}.png" if number == 0 else ""
-        cells = [f"{number}.png", *(f"{each:.3f}" for each in points.ravel())]
+        cells = [f"{number}.png", *(f"{value:.3f}" for value in points.ravel())]
         lines.append("\t".join([*cells, str(effective), labels]))
     cv2.imwrite(str(folder / "masks" / "0.png"), np.full((512, 512), 4, np.uint8))
     (folder / "faces.tsv").write_text("\n".join(lines) + "\n")
@@ -68,7 +68,7 @@ def test_a_sample_is_the_same_every_time_and_can_be_batched(root: Path) -> None:
 
 def test_the_resolution_ratio_is_that_before_enlargement(root: Path) -> None:
     drawn = [samples(root, size_px=512)[index] for index in range(8)]
-    details = {round(float(each.resolution_ratio), 4) for each in drawn}
+    details = {round(float(sample.resolution_ratio), 4) for sample in drawn}
     assert details == {1.0, round(288 / 512, 4)}
     assert {round(float(samples(root)[index].resolution_ratio), 4) for index in range(8)} == {1.0}
 
@@ -123,8 +123,8 @@ def test_the_target_has_the_tones_of_the_degraded_sample(root: Path) -> None:
     for index in range(12):
         sample = faces[index]
         gray = [
-            float((each[0] - each[2]).abs().mean()) < 0.02
-            for each in (sample.degraded, sample.target)
+            float((image[0] - image[2]).abs().mean()) < 0.02
+            for image in (sample.degraded, sample.target)
         ]
         assert gray[0] == gray[1]
         colorless += gray[0]

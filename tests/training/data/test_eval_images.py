@@ -47,7 +47,7 @@ def test_an_archive_gives_the_images_of_its_folder(tmp_path: Path) -> None:
 
 def test_only_faces_of_a_table_with_enough_detail_are_evaluated(tmp_path: Path) -> None:
     write_face(tmp_path / "a.png", side=640)
-    points = "\t".join(f"{each:.2f}" for each in (TEMPLATE_LANDMARKS_XY + 64).ravel())
+    points = "\t".join(f"{value:.2f}" for value in (TEMPLATE_LANDMARKS_XY + 64).ravel())
     lines = ["\t".join(["file", *POINT_COLUMNS, "eff_res512"])]
     lines += [f"a.png\t{points}\t{real}" for real in (300, 512)]
     (tmp_path / "faces.tsv").write_text("\n".join(lines) + "\n")

@@ -63,9 +63,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def free_ports(count: int) -> list[int]:
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+        for server in sockets:
+            server.bind(("127.0.0.1", 0))
+        return [server.getsockname()[1] for server in sockets]
 
 
 def train_all(root: Path, target: Path, ports: list[int]) -> None:
@@ -99,12 +99,12 @@ def runs(root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Pa
     ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        for each in both:
-            each.start()
-    for each in both:
-        each.join(timeout=300)
-        each.kill()
-    assert [each.exitcode for each in both] == [0, 0]
+        for process in both:
+            process.start()
+    for process in both:
+        process.join(timeout=300)
+        process.kill()
+    assert [process.exitcode for process in both] == [0, 0]
     return folder / "one", folder / "two"
 
 

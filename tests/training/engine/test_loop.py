@@ -81,7 +81,9 @@ def test_the_host_synchronizes_for_loss_terms_and_checks_once_per_log_line(
     with pytest.raises(NonFiniteLossError, match="before step 6: net: the loss term 'mse' was not"):
         run(task, tmp_path / "poisoned", steps=9, defers_checks=True)
     assert read_checkpoint(tmp_path / "poisoned" / CHECKPOINT_NAME)["step"] == 3
-    assert all(each.isfinite().all() for each in task.train_states["net"].network.parameters())
+    assert all(
+        parameter.isfinite().all() for parameter in task.train_states["net"].network.parameters()
+    )
 
 
 def test_a_compiled_network_trains_like_an_eager_one_and_its_run_resumes_as_eager(
@@ -149,7 +151,7 @@ def test_a_run_is_logged_to_weights_and_biases_and_resumed_there(
     monkeypatch.setitem(sys.modules, "wandb", fake)
     for steps in (2, 4):
         run(Regression(), tmp_path / "a", steps=steps, wandb_project="faces")
-    assert [(each["project"], each["id"]) for each in fake.runs] == [("faces", "id0")] * 2
+    assert [(run["project"], run["id"]) for run in fake.runs] == [("faces", "id0")] * 2
     assert (4, {"mse"}) in fake.logged
     assert (4, {"val/score"}) in fake.logged
     assert (4, {"preview"}) in fake.logged
@@ -251,7 +253,7 @@ def test_a_full_disk_leaves_only_the_last_checkpoint(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_bytes() == before
-    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
 def test_a_checkpoint_of_a_later_version_is_refused(tmp_path: Path) -> None:

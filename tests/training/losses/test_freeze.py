@@ -25,10 +25,10 @@ def test_training_steps_do_not_change_frozen_layers() -> None:
     seen = torch.rand(2, 3, 32, 32, requires_grad=True)
     network(seen).sum().backward()
     with torch.no_grad():
-        for each in rest:
-            each -= 0.1 * each.grad
+        for parameter in rest:
+            parameter -= 0.1 * parameter.grad
     changed = {
-        name for name, each in network.named_parameters() if not torch.equal(each, before[name])
+        name for name, tensor in network.named_parameters() if not torch.equal(tensor, before[name])
     }
     assert changed
     assert not any(name.startswith(("conv_body.0.", "conv_body.1.")) for name in changed)
@@ -59,4 +59,4 @@ def test_after_temporary_freezing_only_frozen_layers_stay_frozen() -> None:
     with frozen_weights(network):
         assert not any(parameter.requires_grad for parameter in network.parameters())
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    assert [id(each) for each in trained] == [id(each) for each in rest]
+    assert [id(parameter) for parameter in trained] == [id(parameter) for parameter in rest]

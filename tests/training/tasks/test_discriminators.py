@@ -110,5 +110,5 @@ def test_full_faces_are_the_original_with_the_restored_window_inside() -> None:
 def test_windows_are_drawn_everywhere_inside_the_image() -> None:
     generator = torch.Generator().manual_seed(0)
     drawn = [CropWindow.draw(generator, side=3, within=4) for _ in range(50)]
-    assert {each.y for each in drawn} == {each.x for each in drawn} == {0, 1}
+    assert {window.y for window in drawn} == {window.x for window in drawn} == {0, 1}
     assert CropWindow.draw(generator, side=4, within=4) == CropWindow(0, 0, 4)

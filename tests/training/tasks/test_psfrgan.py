@@ -112,7 +112,7 @@ def test_a_face_without_labels_is_parsed_from_its_sharp_image(root: Path) -> Non
 
 def test_without_parsing_maps_generator_and_discriminator_get_zeros(root: Path) -> None:
     seen = inputs_of_one_step(build(root, uses_map=False))
-    assert not any(bool(each.any()) for each in seen["generator"] + seen["discriminator"])
+    assert not any(bool(tensor.any()) for tensor in seen["generator"] + seen["discriminator"])
 
 
 def test_pixels_are_compared_by_l1_and_l2(root: Path) -> None:

@@ -56,11 +56,11 @@ def test_clips_of_a_track_are_read_by_training(tmp_path: Path) -> None:
     assert len(rows) == report.frames["train"] >= 10
     with (tmp_path / "train" / "faces.tsv").open() as file:
         cells = list(csv.DictReader(file, delimiter="\t"))
-    clips = {each["clip"]: 0 for each in cells}
+    clips = {row["clip"]: 0 for row in cells}
     assert len(clips) == report.clips["train"] >= 2
     for name in clips:
-        images = [read_image(tmp_path / "train" / each["file"]) for each in cells
-                  if each["clip"] == name]  # fmt: skip
+        images = [read_image(tmp_path / "train" / row["file"]) for row in cells
+                  if row["clip"] == name]  # fmt: skip
         assert 3 <= len(images) <= 10
         assert len({image.shape for image in images}) == 1
         # Aligned: the same face stays where it is.
