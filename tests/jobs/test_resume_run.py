@@ -339,6 +339,31 @@ def test_a_run_that_ends_between_two_outputs_is_resumed(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl", "out.mkv"]
 
 
+def test_a_run_that_ends_while_its_job_folder_is_removed_is_resumed(
+    film: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out.mkv"
+    unlink, removed = Path.unlink, list[str]()
+
+    def unlink_all_but_the_journal(path: Path, missing_ok: bool = False) -> None:
+        if path.name == "journal":
+            raise InterruptError
+        removed.append(path.name)
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", unlink_all_but_the_journal)
+    with pytest.raises(InterruptError):
+        run(film, out, SHORT)
+    monkeypatch.setattr(Path, "unlink", unlink)
+    assert removed
+    assert job_folder_path(out).exists()
+
+    run(film, out, RESUME)
+
+    assert out.read_bytes() == (whole / "out.mkv").read_bytes()
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mkv"]
+
+
 def test_resuming_does_not_replace_an_output_of_another_program(film: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.mkv"
     interrupt(film, out, 20)

@@ -4,7 +4,7 @@ import fcntl
 import hashlib
 import shutil
 from collections.abc import Generator, Iterable, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -119,9 +119,21 @@ def open_job(
             if not (is_resumable and count_finished_segments(target)):
                 shutil.rmtree(folder, ignore_errors=True)
             raise
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
     finally:
         lock.close()
+
+
+def _remove(folder: Path) -> None:
+    """Remove the folder of a finished job, its journal last.
+
+    By the journal, ``--resume`` knows the outputs of a run that is killed meanwhile.
+    """
+    with suppress(OSError):
+        _clear(folder, JournalContent())
+        (folder / _LOCK).unlink(missing_ok=True)
+        (folder / JOURNAL_FILE).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _lock(lock: IO[bytes], target: Path) -> None:

@@ -190,9 +190,14 @@ class Job:
         with file_errors(self._path, "write"):
             self._file: BinaryIO = self._path.open("ab")
             self._file.truncate(self._size_bytes)
-        if not self._size_bytes:
-            self._add({"fingerprint": content.fingerprint})
-        self.add_state(content.state, published=content.published)
+        try:
+            if not self._size_bytes:
+                self._add({"fingerprint": content.fingerprint})
+            self.add_state(content.state, published=content.published)
+        except BaseException:
+            with suppress(OSError):
+                self._file.close()
+            raise
 
     def __enter__(self) -> Self:
         return self

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
@@ -115,14 +116,28 @@ def _find_faces(
     finder: PhotoFaceFinder, paths: Sequence[Path], *, processes: int
 ) -> Iterator[PhotoFaces]:
     """Yield the faces of photographs in order, found by ``processes``."""
+    if processes == 1:
+        return _find_faces_here(finder, paths)
     loader = DataLoader(
         _Photographs(finder, paths),
         batch_size=None,
-        num_workers=processes if processes > 1 else 0,
+        num_workers=processes,
         collate_fn=_as_it_is,  # pyright: ignore[reportArgumentType]  (not a list of them)
         worker_init_fn=_use_one_thread,
     )
     return iter(loader)
+
+
+def _find_faces_here(finder: PhotoFaceFinder, paths: Sequence[Path]) -> Iterator[PhotoFaces]:
+    """Do so in this process, with one thread as loader workers have: more would round otherwise."""
+    threads = torch.get_num_threads()
+    for path in paths:
+        torch.set_num_threads(1)
+        try:
+            faces = finder(path)
+        finally:
+            torch.set_num_threads(threads)
+        yield faces
 
 
 def _as_it_is(faces: PhotoFaces) -> PhotoFaces:
