@@ -122,6 +122,7 @@ def speed(folder: Path, *, frames: int) -> dict[str, Any]:
             f"only {report.faces} faces of {frames} were restored: the times would mean nothing"
         )
     stages = {name: 1000 * seconds / report.frames for name, seconds in report.timing.items()}
+    waited = stages.pop("wait", 0.0)
     whole = 1000 * (seconds - report.timing["load"]) / report.frames
     return {
         "frames": report.frames,
@@ -131,6 +132,8 @@ def speed(folder: Path, *, frames: int) -> dict[str, Any]:
         # Stages overlap: together they take longer than a frame does.
         "stages_without_network_ms": sum(stages.values()) - stages["load"] - stages["restore"],
         "stages_ms": stages,
+        # Of threads for each other.
+        "waited_ms": waited,
         "precision": report.precision,
         "device": report.device,
     }

@@ -148,7 +148,8 @@ class Stages:
             def ahead(frames: Iterable[T]) -> Iterable[T]:
                 if not self.overlap:
                     return frames
-                return threads.enter_context(closing(prefetched(frames, size=_AHEAD_FRAMES)))
+                waiting = threads.enter_context(closing(prefetched(frames, size=_AHEAD_FRAMES)))
+                return self.stopwatch.timed("wait", waiting)
 
             restored = restore_frames(
                 ahead(self._prepare(tracked)),
